@@ -1,0 +1,67 @@
+# Thin: each target calls CMake, ctest or a script, so that all of it also works without make.
+#   make run     install what is missing, build, fetch Gemma 3 270M and let it continue a sentence
+#   make test    install what is missing, build, run the whole test suite
+#   make install PREFIX=$HOME/.local
+MODEL  ?= gemma3-270m
+PROMPT ?= Once upon a time
+TOKENS ?= 64
+JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
+WERROR ?= OFF
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+CONFIGURE = cmake -DWEFT_WERROR=$(WERROR) -DCMAKE_INSTALL_PREFIX="$(PREFIX)" --preset
+.PHONY: all deps configure build run test bench debug sanitize format lint docs clean distclean install
+
+all: build
+
+deps:
+	@scripts/deps.sh
+
+build:
+	$(CONFIGURE) release
+	cmake --build --preset release -j $(JOBS)
+
+run: deps
+	@$(MAKE) --no-print-directory build
+	build/weft pull $(MODEL)
+	build/weft run $(MODEL) "$(PROMPT)" --temp 0 -n $(TOKENS)
+
+# TESTS="-R core" and the like go to ctest.
+test: deps
+	@$(MAKE) --no-print-directory build
+	ctest --preset release -j $(JOBS) $(TESTS)
+
+bench: build
+	@scripts/bench.sh $(BENCH)
+
+debug:
+	$(CONFIGURE) debug
+	cmake --build --preset debug -j $(JOBS)
+
+# Leaks are looked for where no driver is loaded; see scripts/sanitizers.supp. The real model runs in `make test`.
+# Warnings are not errors here: instrumented code makes GCC guess wrongly about uninitialised variables.
+sanitize:
+	@scripts/check_sanitizers.sh
+	cmake -DWEFT_WERROR=OFF --preset sanitize
+	cmake --build --preset sanitize -j $(JOBS)
+	ctest --preset sanitize -j $(JOBS) -LE model $(TESTS)
+
+format:
+	@scripts/format.sh
+
+lint:
+	@scripts/lint.sh
+
+docs:
+	@scripts/docs.sh
+
+# Keeps what was fetched (build/webgpu, build/npm); distclean removes that too.
+clean:
+	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name webgpu ! -name npm -exec rm -rf {} +; fi
+
+distclean:
+	rm -rf build
+
+install: build
+	DESTDIR="$(DESTDIR)" cmake --install build

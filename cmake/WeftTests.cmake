@@ -1,0 +1,78 @@
+# Tests: every tests/<room>/test_<module>.c is a program <room>_test_<module> and a ctest case of that name.
+#
+# test_gpu_*.c need a WebGPU driver and are registered three times, one at a time because drivers share the machine:
+#   <name>.wgpu  wgpu-native on Mesa's CPU driver
+#   <name>.dawn  Dawn on SwiftShader
+#   <name>.min   wgpu-native with everything optional masked (WEFT_LIMITS=min)
+# Labels: host or driver; driver tests also carry wgpu, dawn or min; test_*_real.c, which run a real model, model.
+
+set(weft_lavapipe "/usr/share/vulkan/icd.d/lvp_icd.${CMAKE_SYSTEM_PROCESSOR}.json")
+if(NOT EXISTS "${weft_lavapipe}")
+    file(GLOB found "/usr/share/vulkan/icd.d/lvp_icd*.json" "/usr/local/share/vulkan/icd.d/lvp_icd*.json")
+    if(found)
+        list(GET found 0 weft_lavapipe)
+    endif()
+endif()
+set(WEFT_LAVAPIPE_ICD "${weft_lavapipe}" CACHE FILEPATH "Vulkan driver file of Mesa's CPU driver, for the tests")
+set(WEFT_SWIFTSHADER_ICD "/usr/lib/chromium/vk_swiftshader_icd.json" CACHE FILEPATH
+    "Vulkan driver file of SwiftShader, for the tests")
+
+# Environment of every test; leaks are reported where no driver is loaded (drivers keep memory until they exit).
+set(weft_test_environment "WEFT_TEST_SHARED=${WEFT_SHARED_DIR}" "WEFT_TEST_SOURCE=${CMAKE_CURRENT_SOURCE_DIR}"
+    "WEFT_TEST_BUILD=${CMAKE_CURRENT_BINARY_DIR}" "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
+    "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/scripts/sanitizers.supp:print_suppressions=0")
+set(weft_host_environment "ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1")
+set(weft_driver_environment "ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1")
+
+function(weft_add_driver_test name suffix target icd environment)
+    add_test(NAME ${name}.${suffix} COMMAND ${target} WORKING_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
+    set(all ${weft_test_environment} ${weft_driver_environment} ${environment})
+    list(APPEND all "VK_ICD_FILENAMES=${icd}" "VK_DRIVER_FILES=${icd}")
+    set_tests_properties(${name}.${suffix} PROPERTIES ENVIRONMENT "${all}"
+        LABELS "driver;${suffix};${ARGN}" RESOURCE_LOCK driver TIMEOUT 900)
+endfunction()
+
+function(weft_add_test source room)
+    get_filename_component(module "${source}" NAME_WE)
+    set(name ${room}_${module})
+    add_executable(${name} "${source}")
+    weft_compile_options(${name})
+    target_include_directories(${name} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/tests")
+    if(TARGET weft_test_support)
+        target_link_libraries(${name} PRIVATE weft_test_support)
+    endif()
+    target_link_libraries(${name} PRIVATE weft_app PkgConfig::cmocka)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests")
+    set(labels "")
+    if(module MATCHES "_real$")
+        set(labels model)
+    endif()
+    if(module MATCHES "^test_gpu_")
+        weft_add_driver_test(${name} wgpu ${name} "${WEFT_LAVAPIPE_ICD}" "WEFT_WEBGPU=wgpu" ${labels})
+        weft_add_driver_test(${name} dawn ${name} "${WEFT_SWIFTSHADER_ICD}" "WEFT_WEBGPU=dawn" ${labels})
+        weft_add_driver_test(${name} min ${name} "${WEFT_LAVAPIPE_ICD}" "WEFT_WEBGPU=wgpu;WEFT_LIMITS=min" ${labels})
+    else()
+        add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
+        set_tests_properties(${name} PROPERTIES ENVIRONMENT "${weft_test_environment};${weft_host_environment}"
+            LABELS "host;${labels}" TIMEOUT 600)
+    endif()
+endfunction()
+
+# tests/support/*.c is a small library for all tests; every other folder of tests/ is a room.
+function(weft_tests)
+    file(GLOB support CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/tests/support/*.c")
+    if(support)
+        add_library(weft_test_support STATIC ${support})
+        weft_compile_options(weft_test_support)
+        target_include_directories(weft_test_support PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/tests")
+        target_link_libraries(weft_test_support PUBLIC weft_app PkgConfig::cmocka)
+    endif()
+    file(GLOB sources CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}/tests"
+        "${CMAKE_CURRENT_SOURCE_DIR}/tests/*/test_*.c")
+    foreach(source IN LISTS sources)
+        get_filename_component(room "${source}" DIRECTORY)
+        if(NOT room STREQUAL "support")
+            weft_add_test("${CMAKE_CURRENT_SOURCE_DIR}/tests/${source}" ${room})
+        endif()
+    endforeach()
+endfunction()

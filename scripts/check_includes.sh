@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Fails when an #include under src/ goes against the arrows:
+#
+#     core <- ir <- plan <- ops <- compile <- exec <- model <- app
+#     core <- gpu <------------------------- exec
+#
+# A room includes itself and the rooms to its left; gpu is open to exec and everything right of it; only gpu sees
+# webgpu.h; public headers (weft/...) are open to all and include only each other. One exception: gpu/caps.h holds
+# what a device can do as plain numbers, without a call, so that plan, ops and compile may read it. Before the tree,
+# the check runs on planted faults and on legal lines, and fails if it misjudges one of them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+judge='
+# allowed[room] lists the rooms that a room may include.
+BEGIN {
+    allowed["core"] = "core"
+    allowed["gpu"] = "core gpu"
+    allowed["ir"] = "core ir"
+    allowed["plan"] = "core ir plan"
+    allowed["ops"] = "core ir plan ops"
+    allowed["compile"] = "core ir plan ops compile"
+    allowed["exec"] = "core gpu ir plan ops compile exec"
+    allowed["model"] = allowed["exec"] " model"
+    allowed["app"] = allowed["model"] " app"
+    allowed["web"] = allowed["model"] " web"
+    allowed["include"] = ""
+}
+# Input: "file:line:#include ..."
+{
+    split($0, place, ":")
+    file = place[1]
+    depth = split(file, part, "/")
+    room = part[1] == "include" ? "include" : part[2]
+    rest = $0
+    if (!match(rest, /#[ \t]*include[ \t]*[<"][^>"]+[>"]/)) next
+    name = substr(rest, RSTART, RLENGTH)
+    sub(/#[ \t]*include[ \t]*/, "", name)
+    quoted = substr(name, 1, 1) == "\""
+    name = substr(name, 2, length(name) - 2)
+    if (name ~ /(^|\/)(webgpu|wgpu)\.h$/) {
+        if (room != "gpu") report("only src/gpu may include it")
+        next
+    }
+    if (name ~ /^weft\//) next
+    if (!(room in allowed)) { report("src/" room " is no room of the house"); next }
+    if (split(name, to, "/") < 2) {
+        if (quoted) report("write the path from src/, such as \"" room "/" name "\"")
+        next
+    }
+    target = to[1]
+    if (target == "..") { report("write the path from src/"); next }
+    if (room == "include") {
+        if (quoted || (target in allowed)) report("a public header includes only weft/ and the C library")
+        next
+    }
+    if (!(target in allowed)) { if (quoted) report("src/" target " is no room of the house"); next }
+    if (name == "gpu/caps.h" && room ~ /^(plan|ops|compile)$/) next
+    # sys/, pthread and the like are foreign folders; names of rooms are ours in either quotes.
+    if (index(" " allowed[room] " ", " " target " ") == 0) report("src/" room " may include only: " allowed[room])
+}
+function report(why) { printf "%s:%s: #include %s: %s\n", place[1], place[2], name, why; faults++ }
+END { exit faults > 0 }
+'
+
+faults_of() { awk "$judge" | wc -l; }
+
+control() { # control EXPECTED LINE
+    local got
+    got=$(printf '%s\n' "$2" | faults_of || true)
+    [ "$got" -eq "$1" ] && return
+    echo "check_includes: the check itself is broken: '$2' gave $got faults, expected $1" >&2
+    exit 1
+}
+control 1 'src/core/a.c:1:#include "ir/graph.h"'
+control 1 'src/gpu/a.c:1:#include "exec/session.h"'
+control 1 'src/gpu/a.c:1:#include "ir/graph.h"'
+control 1 'src/ir/a.c:1:#include "plan/step.h"'
+control 1 'src/ops/a.c:1:#include "gpu/gpu.h"'
+control 1 'src/plan/a.c:1:  #  include <gpu/gpu.h>'
+control 1 'src/compile/a.c:1:#include "webgpu/webgpu.h"'
+control 1 'src/exec/a.c:1:#include <webgpu.h>'
+control 1 'src/exec/a.c:1:#include "model/gguf.h"'
+control 1 'src/model/a.c:1:#include "app/app.h"'
+control 1 'src/core/a.c:1:#include "arena.h"'
+control 1 'src/core/a.c:1:#include "../ir/graph.h"'
+control 1 'src/cellar/a.c:1:#include "core/str.h"'
+control 1 'include/weft/a.h:1:#include "core/str.h"'
+control 1 'src/ir/a.c:1:#include "gpu/caps.h"'
+control 0 'src/exec/a.c:1:#include "gpu/gpu.h"'
+control 0 'src/plan/a.c:1:#include "gpu/caps.h"'
+control 0 'src/gpu/a.c:1:#include "webgpu/wgpu.h"'
+control 0 'src/app/a.c:1:#include "model/gguf.h"'
+control 0 'src/ops/a.c:1:#include "core/str.h"'
+control 0 'src/core/a.c:1:#include <sys/mman.h>'
+control 0 'src/core/a.c:1:#include "weft/status.h"'
+control 0 'include/weft/a.h:1:#include "weft/status.h"'
+
+lines=$(grep -rnE --include='*.c' --include='*.h' '^[[:space:]]*#[[:space:]]*include' src include || true)
+if [ -z "$lines" ]; then
+    echo "check_includes: found no #include under src/ and include/" >&2
+    exit 1
+fi
+printf '%s\n' "$lines" | awk "$judge" >&2 || exit 1
+echo "lint: includes: $(printf '%s\n' "$lines" | wc -l) checked, all along the arrows"

@@ -1,0 +1,168 @@
+/// The text in front of a kernel: dialect prelude, parameter struct, bindings, and the accessors by which a template reaches its
+/// operands. Everything that depends on where an operand lies is written here and nowhere else. docs/kernels.md lists the accessors.
+#include "compile/bind.h"
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "plan/update.h"
+#include <string.h>
+
+static void prelude(const struct weft_plan *plan, struct weft_str *w)
+{
+    const struct weft_gpu_caps *c = &plan->caps;
+    if (c->f16) weft_str_add(w, "enable f16;\n");
+    if (c->subgroups && c->wgsl_enable_subgroups) weft_str_add(w, "enable subgroups;\n");
+    if (c->subgroups) weft_str_add(w, "diagnostic(off, subgroup_uniformity);\n");
+}
+
+static void declarations(const struct weft_step *s, struct weft_str *w)
+{
+    weft_str_add(w, "struct P {\n");
+    for (uint32_t i = 0; i < s->n_fields; i++) weft_str_addf(w, "    %s: %s,\n", s->fields[i].name, s->fields[i].type);
+    for (uint32_t i = 0; i < s->n_operands; i++) weft_str_addf(w, "    off_%s: u32,\n", s->operands[i].name);
+    weft_str_add(w, "}\n@group(0) @binding(0) var<uniform> p: P;\n");
+    for (uint32_t n = 1; n < s->n_slots; n++) {
+        const struct weft_slot *slot = &s->slots[n];
+        weft_str_addf(w, "@group(0) @binding(%u) var<storage, %s> b%u: array<%s>;\n", n, slot->kind == WEFT_BIND_READ ? "read" : "read_write",
+                      n, slot->atomic ? "atomic<u32>" : slot->wide ? "vec4<u32>" : "u32");
+    }
+    weft_str_add(w, "fn group_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 { return wid.x + nwg.x * (wid.y + nwg.y * wid.z); }\n");
+}
+
+static const char *scalar_type(weft_dtype d)
+{
+    return d == WEFT_F32 || d == WEFT_F16 || d == WEFT_BF16 ? "f32" : d == WEFT_I32 ? "i32" : "u32";
+}
+
+static void load_half(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
+{
+    const char *x = o->name;
+    bool wide = s->slots[o->slot].wide;
+    if (wide)
+        weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return b%u[k >> 2u][k & 3u]; }\n", x, o->slot);
+    else
+        weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return b%u[k]; }\n", x, o->slot);
+    if (o->dtype == WEFT_BF16)
+        weft_str_addf(w, "fn half_%s(k: u32) -> vec2<f32> { let h = word_%s(k); return vec2<f32>(bitcast<f32>(h << 16u), bitcast<f32>(h & 0xffff0000u)); }\n", x, x);
+    else
+        weft_str_addf(w, "fn half_%s(k: u32) -> vec2<f32> { return unpack2x16float(word_%s(k)); }\n", x, x);
+    weft_str_addf(w, "fn load_%s(i: u32) -> f32 { let e = p.off_%s + i; let h = half_%s(e >> 1u); return select(h.x, h.y, (e & 1u) == 1u); }\n", x, x, x);
+    if (o->flags & WEFT_OPERAND_WIDE)
+        weft_str_addf(w, "fn load4_%s(i: u32) -> vec4<f32> { let e = (p.off_%s + i) >> 1u; return vec4<f32>(half_%s(e), half_%s(e + 1u)); }\n", x, x, x, x);
+    else // may start inside a word
+        weft_str_addf(w, "fn load4_%s(i: u32) -> vec4<f32> { return vec4<f32>(load_%s(i), load_%s(i + 1u), load_%s(i + 2u), load_%s(i + 3u)); }\n", x, x, x, x, x);
+}
+
+static void load_word(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
+{
+    const char *x = o->name, *t = scalar_type(o->dtype);
+    uint32_t b = o->slot;
+    if (s->slots[b].wide) {
+        weft_str_addf(w, "fn load_%s(i: u32) -> %s { let e = p.off_%s + i; return bitcast<%s>(b%u[e >> 2u][e & 3u]); }\n", x, t, x, t, b);
+        weft_str_addf(w, "fn load4_%s(i: u32) -> vec4<%s> { return bitcast<vec4<%s>>(b%u[(p.off_%s + i) >> 2u]); }\n", x, t, t, b, x);
+    } else {
+        weft_str_addf(w, "fn load_%s(i: u32) -> %s { return bitcast<%s>(b%u[p.off_%s + i]); }\n", x, t, t, b, x);
+        weft_str_addf(w, "fn load4_%s(i: u32) -> vec4<%s> { let e = p.off_%s + i; return bitcast<vec4<%s>>(vec4<u32>(b%u[e], b%u[e + 1u], b%u[e + 2u], b%u[e + 3u])); }\n",
+                      x, t, x, t, b, b, b, b);
+    }
+}
+
+static void store(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
+{
+    const char *x = o->name, *t = scalar_type(o->dtype), *when = o->flags & WEFT_OPERAND_STATE ? "if (!is_active()) { return; } " : "";
+    uint32_t b = o->slot;
+    bool is_wide = s->slots[b].wide;
+    if (o->dtype == WEFT_F16 || o->dtype == WEFT_BF16) {
+        const char *pack = "pack2x16float";
+        if (o->dtype == WEFT_BF16) {
+            weft_str_addf(w, "fn pack_%s(v: vec2<f32>) -> u32 { let u = bitcast<vec2<u32>>(v); let r = (u + 0x7fffu + ((u >> vec2<u32>(16u)) & vec2<u32>(1u))) >> vec2<u32>(16u); return r.x | (r.y << 16u); }\n", x);
+            pack = NULL;
+        }
+        weft_str_addf(w, "fn set_word_%s(k: u32, v: vec2<f32>) { ", x);
+        if (is_wide) weft_str_addf(w, "b%u[k >> 2u][k & 3u] = ", b);
+        else weft_str_addf(w, "b%u[k] = ", b);
+        if (pack) weft_str_addf(w, "%s(v); }\n", pack);
+        else weft_str_addf(w, "pack_%s(v); }\n", x);
+        weft_str_addf(w, "fn store2_%s(i: u32, v: vec2<f32>) { %sset_word_%s((p.off_%s + i) >> 1u, v); }\n", x, when, x, x);
+        weft_str_addf(w, "fn store4_%s(i: u32, v: vec4<f32>) { %slet k = (p.off_%s + i) >> 1u; set_word_%s(k, v.xy); set_word_%s(k + 1u, v.zw); }\n", x, when, x, x, x);
+        return;
+    }
+    if (is_wide) {
+        weft_str_addf(w, "fn store4_%s(i: u32, v: vec4<%s>) { %sb%u[(p.off_%s + i) >> 2u] = bitcast<vec4<u32>>(v); }\n", x, t, when, b, x);
+        return;
+    }
+    weft_str_addf(w, "fn store_%s(i: u32, v: %s) { %sb%u[p.off_%s + i] = bitcast<u32>(v); }\n", x, t, when, b, x);
+    weft_str_addf(w, "fn store4_%s(i: u32, v: vec4<%s>) { %slet e = p.off_%s + i; let u = bitcast<vec4<u32>>(v); b%u[e] = u.x; b%u[e + 1u] = u.y; b%u[e + 2u] = u.z; b%u[e + 3u] = u.w; }\n",
+                  x, t, when, x, b, b, b, b);
+}
+
+static void atomics(const struct weft_operand *o, struct weft_str *w)
+{
+    static const char *const two[][2] = {{"add", "Add"}, {"max", "Max"}, {"min", "Min"}, {"or", "Or"}};
+    for (size_t i = 0; i < sizeof two / sizeof two[0]; i++)
+        weft_str_addf(w, "fn atomic_%s_%s(i: u32, v: u32) -> u32 { return atomic%s(&b%u[p.off_%s + i], v); }\n", two[i][0], o->name, two[i][1], o->slot, o->name);
+    weft_str_addf(w, "fn atomic_load_%s(i: u32) -> u32 { return atomicLoad(&b%u[p.off_%s + i]); }\n", o->name, o->slot, o->name);
+    weft_str_addf(w, "fn atomic_store_%s(i: u32, v: u32) { atomicStore(&b%u[p.off_%s + i], v); }\n", o->name, o->slot, o->name);
+}
+
+static void variables(const struct weft_operand *o, struct weft_str *w)
+{
+    uint32_t b = o->slot;
+    weft_str_addf(w, "fn is_active() -> bool { return b%u[p.off_vars] != 0u; }\n", b);
+    static const char *const types[] = {"u32", "i32", "f32"};
+    for (int i = 0; i < 3; i++) {
+        weft_str_addf(w, "fn var_%s(s: u32) -> %s { return bitcast<%s>(b%u[p.off_vars + s]); }\n", types[i], types[i], types[i], b);
+        if (o->access & WEFT_WRITE) weft_str_addf(w, "fn set_var_%s(s: u32, v: %s) { b%u[p.off_vars + s] = bitcast<u32>(v); }\n", types[i], types[i], b);
+    }
+}
+
+static void accessors(const struct weft_schedule *sc, const struct weft_step *s, struct weft_str *w)
+{
+    for (uint32_t i = 0; i < s->n_operands; i++)
+        if (strcmp(s->operands[i].name, "vars") == 0) variables(&s->operands[i], w);
+    for (uint32_t i = 0; i < s->n_operands; i++) {
+        const struct weft_operand *o = &s->operands[i];
+        const struct weft_tensor *t = &sc->tensors[o->tensor];
+        if (strcmp(o->name, "vars") == 0) continue;
+        if (o->flags & WEFT_OPERAND_ATOMIC) {
+            atomics(o, w);
+            continue;
+        }
+        if (o->access & WEFT_READ) {
+            if (o->dtype == WEFT_F16 || o->dtype == WEFT_BF16) load_half(s, o, w);
+            else load_word(s, o, w);
+        }
+        if (o->access & WEFT_WRITE) store(s, o, w);
+        if (t->mem == WEFT_MEM_STATE && t->state_capacity) weft_str_addf(w, "fn row_%s(i: u32) -> u32 { return i %% %uu; }\n", o->name, t->state_capacity);
+        else weft_str_addf(w, "fn row_%s(i: u32) -> u32 { return i; }\n", o->name);
+    }
+}
+
+weft_status weft_bind_wgsl(struct weft_plan *plan, const struct weft_schedule *sc, struct weft_step *s)
+{
+    struct weft_str w = {0};
+    struct weft_tval values[WEFT_MAX_TVALS + 8];
+    size_t n = 0;
+    memcpy(values, s->tvals, s->n_tvals * sizeof *values);
+    n = s->n_tvals;
+    const struct weft_gpu_caps *c = &plan->caps;
+    const struct weft_tval common[] = {{"WG", s->workgroup[0], NULL}, {"SUBGROUPS", c->subgroups, NULL}, {"SG", c->subgroups ? c->subgroup_min : 0, NULL},
+                                       {"F16", c->f16, NULL}, {"DOT4", c->dot4, NULL}, {"NAGA", c->wgsl_naga, NULL}};
+    for (size_t i = 0; i < sizeof common / sizeof common[0]; i++) {
+        bool own = false;
+        for (uint32_t j = 0; j < s->n_tvals; j++) own |= strcmp(s->tvals[j].name, common[i].name) == 0;
+        if (!own) values[n++] = common[i];
+    }
+    prelude(plan, &w);
+    declarations(s, &w);
+    accessors(sc, s, &w);
+    weft_status status = weft_template_expand(s->kernel->file, values, n, &w, NULL);
+    if (status != WEFT_OK) {
+        weft_str_free(&w);
+        return weft_fail_in(status, "step '%s'", s->label);
+    }
+    s->wgsl = w.failed ? NULL : weft_arena_strdup(&plan->arena, weft_str_get(&w));
+    weft_str_free(&w);
+    if (!s->wgsl) return weft_fail(WEFT_ERR_NOMEM, "out of memory while writing the kernel of step '%s'", s->label);
+    return WEFT_OK;
+}

@@ -1,0 +1,38 @@
+/// From a graph to a plan. compile.c lists the passes in order; each has its file.
+#ifndef WEFT_COMPILE_COMPILE_H
+#define WEFT_COMPILE_COMPILE_H
+#include "plan/lower.h"
+
+struct weft_compile_params {
+    /// Cuts the range of one symbol into schedules: {1, 16} makes [lo, 1], [2, 16], [17, hi].
+    const char *split_symbol;
+    int64_t split_at[8];
+    uint32_t n_splits;
+    int no_fuse; ///< 1: every node its own step; 2: regions, but no prologues or epilogues (tests, checker of fusion)
+};
+
+/// Compiles `graph` (consumed, also on failure: the plan owns it afterwards) for a device's capabilities.
+/// Errors name node, shape and limit.
+weft_status weft_compile(struct weft_graph *graph, const struct weft_gpu_caps *caps, const struct weft_compile_params *params,
+                         struct weft_plan **out);
+void weft_plan_destroy(struct weft_plan *plan);
+
+// Passes, in order of use.
+weft_status weft_pass_decompose(struct weft_graph *g);
+/// Partitions the nodes into groups (l->groups, l->node_group) in an order that respects data and state dependences.
+/// level 0: none, 1: regions, 2: also prologues and epilogues of contractions.
+weft_status weft_pass_fuse(struct weft_lower *l, int level);
+/// Emits the steps of all groups in order.
+weft_status weft_pass_lower(struct weft_lower *l);
+/// Places weight parts in shards (idempotent for parts that have one).
+weft_status weft_pass_shards(struct weft_plan *plan);
+/// Lifetimes and heaps of a schedule's transients.
+weft_status weft_pass_memory(struct weft_plan *plan, struct weft_schedule *schedule);
+
+/// Checks a whole schedule as WebGPU would, independently of the binder: usage by buffer, overlaps by range, limits, every read
+/// of a transient preceded by a write in the run, no transient's range reused while it is alive.
+weft_status weft_plan_check(const struct weft_plan *plan, const struct weft_schedule *schedule);
+
+/// Text or JSON for `weft inspect`.
+void weft_plan_print(const struct weft_plan *plan, bool json, struct weft_str *out);
+#endif

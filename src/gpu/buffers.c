@@ -1,0 +1,228 @@
+// The door's buffers: a table of slots with generations; writes and fills in bounded pieces.
+#include "core/alloc.h"
+#include "core/error.h"
+#include "gpu/door.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { FILL_WORDS = 1 << 16 };
+
+struct weft_gpu_buf_slot *weft_gpu_buf(weft_gpu *gpu, weft_buf buf)
+{
+    if (buf.id == 0 || buf.id > gpu->n_bufs) return NULL;
+    struct weft_gpu_buf_slot *b = &gpu->bufs[buf.id - 1];
+    return b->live && b->gen == buf.gen ? b : NULL;
+}
+
+weft_status weft_gpu_buf_need(weft_gpu *gpu, weft_buf buf, const char *what, struct weft_gpu_buf_slot **out)
+{
+    *out = weft_gpu_buf(gpu, buf);
+    if (*out) return WEFT_OK;
+    if (buf.id == 0 || buf.id > gpu->n_bufs) return weft_fail(WEFT_ERR_STALE, "%s: there is no buffer %u", what, buf.id);
+    struct weft_gpu_buf_slot *b = &gpu->bufs[buf.id - 1];
+    if (!b->live) return weft_fail(WEFT_ERR_STALE, "%s: buffer '%s' has been released", what, b->label);
+    return weft_fail(WEFT_ERR_STALE, "%s: the buffer has been released; its place now holds '%s'", what, b->label);
+}
+
+weft_status weft_gpu_buf_range(const struct weft_gpu_buf_slot *b, const char *what, uint64_t offset, uint64_t size)
+{
+    if (offset % 4 || size % 4)
+        return weft_fail(WEFT_ERR_INVALID, "%s: offset %llu and size %llu in buffer '%s' must be multiples of 4", what,
+                         (unsigned long long)offset, (unsigned long long)size, b->label);
+    if (offset > b->size || size > b->size - offset)
+        return weft_fail(WEFT_ERR_INVALID, "%s: bytes %llu to %llu are outside buffer '%s' of %llu bytes", what,
+                         (unsigned long long)offset, (unsigned long long)(offset + size), b->label,
+                         (unsigned long long)b->size);
+    return WEFT_OK;
+}
+
+// A free slot of the table, or a new one; 0 when out of memory.
+static uint32_t slot_take(weft_gpu *gpu)
+{
+    if (gpu->free_buf) {
+        uint32_t id = gpu->free_buf;
+        gpu->free_buf = gpu->bufs[id - 1].next_free;
+        return id;
+    }
+    if (!weft_gpu_grow(gpu, (void **)&gpu->bufs, &gpu->cap_bufs, gpu->n_bufs + 1, sizeof *gpu->bufs)) return 0;
+    memset(&gpu->bufs[gpu->n_bufs], 0, sizeof *gpu->bufs);
+    return (uint32_t)++gpu->n_bufs;
+}
+
+static void slot_give(weft_gpu *gpu, uint32_t id)
+{
+    gpu->bufs[id - 1].live = false;
+    gpu->bufs[id - 1].next_free = gpu->free_buf;
+    gpu->free_buf = id;
+}
+
+static void count_buf(weft_gpu *gpu, uint64_t size)
+{
+    struct weft_gpu_counters *c = &gpu->counters;
+    c->buffers_made++;
+    c->buffers_live++;
+    c->buffer_bytes_live += size;
+    if (c->buffer_bytes_live > c->buffer_bytes_peak) c->buffer_bytes_peak = c->buffer_bytes_live;
+}
+
+weft_status weft_gpu_buf_new(weft_gpu *gpu, uint64_t size, enum weft_buf_usage usage, const char *label, weft_buf *out)
+{
+    if (!label) label = "buffer";
+    if (size > gpu->caps.max_buffer)
+        return weft_fail(WEFT_ERR_LIMIT, "buffer '%s' of %llu bytes is larger than the device's %llu", label,
+                         (unsigned long long)size, (unsigned long long)gpu->caps.max_buffer);
+    size = size ? (size + 15) / 16 * 16 : 16;
+    WEFT_TRY(weft_gpu_lost(gpu));
+    uint32_t id = slot_take(gpu);
+    if (!id) return weft_fail(WEFT_ERR_NOMEM, "out of memory for buffer '%s'", label);
+    void *obj = NULL;
+    weft_status status = gpu->backend->buf_make(gpu->dev, size, usage, label, &obj);
+    gpu->counters.allocs++;
+    struct weft_gpu_buf_slot *b = &gpu->bufs[id - 1];
+    snprintf(b->label, sizeof b->label, "%s", label);
+    if (status != WEFT_OK) {
+        slot_give(gpu, id);
+        return weft_fail_in(status, "buffer '%s' of %llu bytes", label, (unsigned long long)size);
+    }
+    b->obj = obj;
+    b->size = size;
+    b->usage = usage;
+    b->gen++;
+    b->live = true;
+    b->mapped = false;
+    count_buf(gpu, size);
+    *out = (weft_buf){id, b->gen};
+    return WEFT_OK;
+}
+
+weft_status weft_buf_create(weft_gpu *gpu, uint64_t size, enum weft_buf_usage usage, const char *label, weft_buf *out)
+{
+    *out = (weft_buf){0};
+    weft_gpu_lock(gpu);
+    weft_status status = weft_gpu_buf_new(gpu, size, usage, label, out);
+    weft_gpu_unlock(gpu);
+    return status;
+}
+
+void weft_gpu_buf_drop(weft_gpu *gpu, weft_buf buf)
+{
+    struct weft_gpu_buf_slot *b = weft_gpu_buf(gpu, buf);
+    if (!b) return;
+    weft_gpu_groups_drop(gpu, buf);
+    weft_gpu_bury(gpu, b->obj, gpu->backend->buf_free);
+    gpu->counters.buffers_live--;
+    gpu->counters.buffer_bytes_live -= b->size;
+    b->obj = NULL;
+    slot_give(gpu, buf.id);
+}
+
+void weft_buf_release(weft_gpu *gpu, weft_buf *buf)
+{
+    if (!gpu || !buf || buf->id == 0) return;
+    weft_gpu_lock(gpu);
+    weft_gpu_buf_drop(gpu, *buf);
+    weft_gpu_unlock(gpu);
+    *buf = (weft_buf){0};
+}
+
+bool weft_buf_alive(const weft_gpu *gpu, weft_buf buf) { return weft_buf_size(gpu, buf) != 0; }
+
+uint64_t weft_buf_size(const weft_gpu *gpu, weft_buf buf)
+{
+    weft_gpu_lock(gpu);
+    const struct weft_gpu_buf_slot *b = weft_gpu_buf((weft_gpu *)(uintptr_t)gpu, buf);
+    uint64_t size = b ? b->size : 0;
+    weft_gpu_unlock(gpu);
+    return size;
+}
+
+// ---- writing -------------------------------------------------------------------------------------------------------
+
+static weft_status writable(weft_gpu *gpu, weft_buf buf, const char *what, uint64_t offset, uint64_t size,
+                            struct weft_gpu_buf_slot **out)
+{
+    WEFT_TRY(weft_gpu_lost(gpu));
+    WEFT_TRY(weft_gpu_buf_need(gpu, buf, what, out));
+    WEFT_TRY(weft_gpu_buf_range(*out, what, offset, size));
+    if ((*out)->usage == WEFT_BUF_READBACK)
+        return weft_fail(WEFT_ERR_INVALID, "%s: buffer '%s' is for reading back; it is written by copies", what,
+                         (*out)->label);
+    return WEFT_OK;
+}
+
+// Queued writes hold host memory until they are submitted, so a long upload is flushed and throttled: at most two
+// flushes are in flight.
+static weft_status flush_writes(weft_gpu *gpu)
+{
+    struct weft_gpu_work work = {0};
+    uint64_t before = gpu->flush_tick;
+    WEFT_TRY(weft_gpu_submit_work(gpu, &work));
+    gpu->flush_tick = gpu->tick;
+    return weft_gpu_wait_tick(gpu, before);
+}
+
+static weft_status write_piece(weft_gpu *gpu, weft_buf buf, const char *what, uint64_t offset, const void *data,
+                               uint64_t size)
+{
+    struct weft_gpu_buf_slot *b;
+    WEFT_TRY(writable(gpu, buf, what, offset, size, &b));
+    WEFT_TRY(gpu->backend->buf_write(gpu->dev, b->obj, offset, data, size));
+    gpu->unflushed += size;
+    return gpu->unflushed >= WEFT_GPU_WRITE_FLUSH ? flush_writes(gpu) : WEFT_OK;
+}
+
+weft_status weft_buf_write(weft_gpu *gpu, weft_buf buf, uint64_t offset, const void *data, uint64_t size)
+{
+    weft_gpu_lock(gpu);
+    struct weft_gpu_buf_slot *b;
+    weft_status status = writable(gpu, buf, "write", offset, size, &b);
+    if (status == WEFT_OK && size && !data)
+        status = weft_fail(WEFT_ERR_INVALID, "write: no data for %llu bytes of buffer '%s'", (unsigned long long)size,
+                           b->label);
+    for (uint64_t at = 0; status == WEFT_OK && at < size; at += WEFT_GPU_WRITE_CHUNK) {
+        uint64_t n = size - at < WEFT_GPU_WRITE_CHUNK ? size - at : WEFT_GPU_WRITE_CHUNK;
+        // The lock is given up while a flush is waited for, so each piece looks the buffer up again.
+        status = write_piece(gpu, buf, "write", offset + at, (const char *)data + at, n);
+        if (status == WEFT_OK) gpu->counters.bytes_written += n;
+    }
+    weft_gpu_unlock(gpu);
+    return status;
+}
+
+static weft_status fill_words(weft_gpu *gpu, uint32_t word)
+{
+    if (!gpu->fill_words) {
+        gpu->counters.allocs++;
+        gpu->fill_words = weft_alloc(FILL_WORDS * sizeof *gpu->fill_words);
+        if (!gpu->fill_words) return weft_fail(WEFT_ERR_NOMEM, "out of memory filling a buffer");
+    }
+    for (size_t i = 0; i < FILL_WORDS; i++) gpu->fill_words[i] = word;
+    return WEFT_OK;
+}
+
+static weft_status fill_zero(weft_gpu *gpu, const struct weft_gpu_buf_slot *b, uint64_t offset, uint64_t size)
+{
+    struct weft_gpu_move zero = {.dst = b->obj, .dst_offset = offset, .size = size};
+    struct weft_gpu_work work = {.before = &zero, .n_before = 1};
+    return weft_gpu_submit_work(gpu, &work);
+}
+
+weft_status weft_buf_fill(weft_gpu *gpu, weft_buf buf, uint64_t offset, uint64_t size, uint32_t word)
+{
+    weft_gpu_lock(gpu);
+    struct weft_gpu_buf_slot *b;
+    weft_status status = writable(gpu, buf, "fill", offset, size, &b);
+    if (status == WEFT_OK && size && word == 0) {
+        status = fill_zero(gpu, b, offset, size);
+    } else if (status == WEFT_OK && size) {
+        // The pattern is shared, and a flush gives the lock up, so it is written anew for each piece.
+        const uint64_t piece = FILL_WORDS * sizeof(uint32_t);
+        for (uint64_t at = 0; status == WEFT_OK && at < size; at += piece) {
+            uint64_t n = size - at < piece ? size - at : piece;
+            status = fill_words(gpu, word);
+            if (status == WEFT_OK) status = write_piece(gpu, buf, "fill", offset + at, gpu->fill_words, n);
+        }
+    }
+    weft_gpu_unlock(gpu);
+    return status;
+}

@@ -1,0 +1,116 @@
+/// The door's own state, shared by gpu.c, buffers.c, pipelines.c, groups.c, submit.c, readback.c and profile.c only.
+#ifndef WEFT_GPU_DOOR_H
+#define WEFT_GPU_DOOR_H
+#include "core/map.h"
+#include "gpu/gpu_backend.h"
+#include <pthread.h>
+
+enum {
+    WEFT_GPU_IN_FLIGHT = 16,   ///< submits the host may run ahead
+    WEFT_GPU_TICKS = 64,       ///< serials whose tick is remembered; above IN_FLIGHT
+    WEFT_GPU_READBACKS = 64,   ///< readbacks that may be outstanding
+    WEFT_GPU_LABEL = 48,
+    WEFT_GPU_ALIGN = 256,      ///< of binding and dynamic offsets, on every device
+};
+#define WEFT_GPU_WRITE_CHUNK ((uint64_t)4 << 20)  ///< bytes of one queue write
+#define WEFT_GPU_WRITE_FLUSH ((uint64_t)64 << 20) ///< queued bytes after which the queue is flushed
+#define WEFT_GPU_READ_CHUNK ((uint64_t)16 << 20)  ///< bytes of one readback of weft_buf_read
+
+struct weft_gpu_buf_slot {
+    void *obj;
+    uint64_t size;
+    enum weft_buf_usage usage;
+    uint32_t gen, next_free;
+    bool live, mapped;
+    char label[WEFT_GPU_LABEL];
+};
+
+struct weft_gpu_layout_slot { struct weft_gpu_layout pattern; void *obj; };
+
+enum weft_gpu_build { WEFT_GPU_BUILD_FAILED, WEFT_GPU_BUILD_PENDING, WEFT_GPU_BUILD_READY };
+
+struct weft_gpu_pipe_slot {
+    void *obj;
+    uint32_t layout, uniform_size;
+    enum weft_gpu_build state;
+    char label[WEFT_GPU_LABEL];
+};
+
+struct weft_gpu_group_slot {
+    void *obj;
+    uint32_t layout, gen, next_free, count;
+    bool live;
+    int uniform;                  ///< binding of the uniform block, or -1
+    uint64_t uniform_room;        ///< bytes of its buffer from the binding's offset on
+    struct weft_bind binds[16];
+    char killer[WEFT_GPU_LABEL];  ///< label of the buffer whose release ended it
+};
+
+struct weft_gpu_grave { void *obj; void (*free_obj)(void *dev, void *obj); uint64_t tick; };
+
+struct weft_gpu_read_slot {
+    uint32_t gen;
+    bool used, own;       ///< own: `buf` belongs to the ring and is kept for the next readback
+    weft_buf buf;         ///< a READBACK buffer
+    uint64_t offset, size;
+};
+
+struct weft_gpu_row { char *label; uint64_t count; double seconds; };
+
+struct weft_gpu {
+    pthread_mutex_t lock, poll_lock;
+    pthread_cond_t built;
+    const struct weft_gpu_backend *backend;
+    void *dev;
+    struct weft_gpu_caps caps;
+    bool profile, lost;
+    char lost_why[256];
+    struct weft_gpu_counters counters;
+
+    struct weft_gpu_buf_slot *bufs; size_t n_bufs, cap_bufs; uint32_t free_buf;
+    struct weft_gpu_layout_slot *layouts; size_t n_layouts, cap_layouts;
+    struct weft_gpu_pipe_slot *pipes; size_t n_pipes, cap_pipes;
+    struct weft_map pipe_map;
+    struct weft_gpu_group_slot *groups; size_t n_groups, cap_groups; uint32_t free_group;
+    struct weft_map group_map;
+    struct weft_gpu_grave *graves; size_t n_graves, cap_graves;
+
+    uint64_t serial, finished;       ///< of the caller's submits
+    uint64_t tick, finished_tick;    ///< of all submits
+    uint64_t tick_of[WEFT_GPU_TICKS];
+    uint64_t unflushed, flush_tick;  ///< bytes written since the last submit; tick of the flush before the last
+    struct weft_gpu_move *moves; size_t cap_moves;
+    struct weft_gpu_dispatch *dispatches; size_t cap_dispatches;
+
+    struct weft_gpu_read_slot reads[WEFT_GPU_READBACKS];
+    uint32_t *fill_words;
+
+    struct weft_gpu_row *rows; size_t n_rows, cap_rows;
+    struct weft_map row_map;
+};
+
+static inline void weft_gpu_lock(const weft_gpu *gpu) { pthread_mutex_lock(&((weft_gpu *)(uintptr_t)gpu)->lock); }
+static inline void weft_gpu_unlock(const weft_gpu *gpu) { pthread_mutex_unlock(&((weft_gpu *)(uintptr_t)gpu)->lock); }
+
+// All below: the caller holds the lock unless a line says otherwise.
+
+bool weft_gpu_grow(weft_gpu *gpu, void **items, size_t *cap, size_t need, size_t size); ///< counted weft_grow
+weft_status weft_gpu_lost(weft_gpu *gpu);          ///< ERR_LOST with its reason if the device is gone, else WEFT_OK
+void weft_gpu_advance(weft_gpu *gpu);              ///< takes over what the device says is finished; frees what waited
+weft_status weft_gpu_poll_once(weft_gpu *gpu);     ///< without the lock: lets callbacks run, then advances
+double weft_gpu_backoff(unsigned round);           ///< without the lock: sleeps a little longer each round
+/// Gives the lock back while it waits until `tick` is finished.
+weft_status weft_gpu_wait_tick(weft_gpu *gpu, uint64_t tick);
+weft_status weft_gpu_submit_work(weft_gpu *gpu, struct weft_gpu_work *work); ///< numbers and hands on
+void weft_gpu_bury(weft_gpu *gpu, void *obj, void (*free_obj)(void *, void *)); ///< frees after the work in flight
+
+struct weft_gpu_buf_slot *weft_gpu_buf(weft_gpu *gpu, weft_buf buf); ///< NULL: dead
+weft_status weft_gpu_buf_need(weft_gpu *gpu, weft_buf buf, const char *what, struct weft_gpu_buf_slot **out);
+weft_status weft_gpu_buf_range(const struct weft_gpu_buf_slot *b, const char *what, uint64_t offset, uint64_t size);
+weft_status weft_gpu_buf_new(weft_gpu *gpu, uint64_t size, enum weft_buf_usage usage, const char *label, weft_buf *out);
+void weft_gpu_buf_drop(weft_gpu *gpu, weft_buf buf);
+void weft_gpu_groups_drop(weft_gpu *gpu, weft_buf buf); ///< groups that touch a buffer
+struct weft_gpu_pipe_slot *weft_gpu_pipe(weft_gpu *gpu, weft_pipeline pipeline); ///< NULL: no such pipeline
+weft_status weft_gpu_profile_row_of(weft_gpu *gpu, const char *label, uint32_t *row);
+void weft_gpu_profile_collect(weft_gpu *gpu);
+#endif

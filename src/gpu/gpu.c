@@ -1,0 +1,231 @@
+// The door, first part: opening and closing, time (ticks, waiting, loss), and what is freed late.
+//
+// Ticks and serials: every submit to a device, the layer's own ones included (readbacks, fills, flushes), has a tick;
+// the caller's submits also have a serial. The device reports finished ticks; tick_of translates.
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "core/thread.h"
+#include "gpu/door.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool weft_gpu_grow(weft_gpu *gpu, void **items, size_t *cap, size_t need, size_t size)
+{
+    if (need <= *cap) return true;
+    gpu->counters.allocs++;
+    return weft_grow(items, cap, need, size) != 0;
+}
+
+void weft_gpu_caps_min(struct weft_gpu_caps *caps)
+{
+    caps->f16 = caps->subgroups = caps->dot4 = caps->timestamps = caps->immediates = false;
+    caps->subgroup_min = caps->subgroup_max = 0;
+    caps->n_matrix_configs = 0;
+    memset(caps->matrix_configs, 0, sizeof caps->matrix_configs);
+    caps->max_binding = (uint64_t)128 << 20;
+    caps->max_buffer = (uint64_t)256 << 20;
+    caps->max_storage_buffers = 8;
+    caps->max_dynamic_uniforms = 8;
+    caps->max_uniform_binding = 64 << 10;
+    caps->offset_align = WEFT_GPU_ALIGN;
+    caps->max_invocations = caps->max_workgroup_x = caps->max_workgroup_y = 256;
+    caps->max_workgroup_z = 64;
+    caps->max_groups = 65535;
+    caps->workgroup_memory = 16 << 10;
+}
+
+weft_status weft_gpu_door_open(struct weft_gpu_opened *opened, bool profile, weft_gpu **out)
+{
+    weft_gpu *gpu = weft_calloc(1, sizeof *gpu);
+    if (!gpu) {
+        opened->backend->close(opened->dev);
+        return weft_fail(WEFT_ERR_NOMEM, "out of memory opening a device");
+    }
+    gpu->backend = opened->backend;
+    gpu->dev = opened->dev;
+    gpu->caps = opened->caps;
+    gpu->profile = profile && opened->caps.timestamps;
+    pthread_mutex_init(&gpu->lock, NULL);
+    pthread_mutex_init(&gpu->poll_lock, NULL);
+    pthread_cond_init(&gpu->built, NULL);
+    weft_status status = weft_gpu_probe(gpu, opened->probe_subgroups, opened->probe_dot4);
+    if (status != WEFT_OK) {
+        weft_gpu_close(&gpu);
+        return status;
+    }
+    memset(&gpu->counters, 0, sizeof gpu->counters);
+    gpu->serial = gpu->finished = 0;
+    *out = gpu;
+    return WEFT_OK;
+}
+
+static bool wants_null(const struct weft_gpu_params *params)
+{
+    const char *name = params->implementation ? params->implementation : getenv("WEFT_WEBGPU");
+    return name && strcmp(name, "null") == 0;
+}
+
+weft_status weft_gpu_open(const struct weft_gpu_params *params, weft_gpu **out)
+{
+    if (!out) return weft_fail(WEFT_ERR_INVALID, "weft_gpu_open: out is NULL");
+    *out = NULL;
+    struct weft_gpu_params p = {0};
+    if (params) p = *params;
+    const char *limits = getenv("WEFT_LIMITS");
+    if (limits && strcmp(limits, "min") == 0) p.limits_min = true;
+    struct weft_gpu_opened opened = {0};
+    WEFT_TRY(wants_null(&p) ? weft_gpu_null_open(&p, &opened) : weft_gpu_native_open(&p, &opened));
+    if (p.limits_min) {
+        weft_gpu_caps_min(&opened.caps);
+        opened.probe_subgroups = opened.probe_dot4 = false;
+    }
+    return weft_gpu_door_open(&opened, p.profile, out);
+}
+
+static void free_objects(weft_gpu *gpu)
+{
+    const struct weft_gpu_backend *b = gpu->backend;
+    for (size_t i = 0; i < gpu->n_graves; i++) gpu->graves[i].free_obj(gpu->dev, gpu->graves[i].obj);
+    for (size_t i = 0; i < gpu->n_groups; i++)
+        if (gpu->groups[i].live) b->group_free(gpu->dev, gpu->groups[i].obj);
+    for (size_t i = 0; i < gpu->n_pipes; i++)
+        if (gpu->pipes[i].state == WEFT_GPU_BUILD_READY) b->pipeline_free(gpu->dev, gpu->pipes[i].obj);
+    for (size_t i = 0; i < gpu->n_layouts; i++) b->layout_free(gpu->dev, gpu->layouts[i].obj);
+    for (size_t i = 0; i < gpu->n_bufs; i++)
+        if (gpu->bufs[i].live) b->buf_free(gpu->dev, gpu->bufs[i].obj);
+    b->close(gpu->dev);
+}
+
+static void free_tables(weft_gpu *gpu)
+{
+    for (size_t i = 0; i < gpu->n_rows; i++) weft_free(gpu->rows[i].label);
+    weft_map_free(&gpu->pipe_map);
+    weft_map_free(&gpu->group_map);
+    weft_map_free(&gpu->row_map);
+    weft_free(gpu->bufs);
+    weft_free(gpu->layouts);
+    weft_free(gpu->pipes);
+    weft_free(gpu->groups);
+    weft_free(gpu->graves);
+    weft_free(gpu->moves);
+    weft_free(gpu->dispatches);
+    weft_free(gpu->rows);
+    weft_free(gpu->fill_words);
+}
+
+void weft_gpu_close(weft_gpu **gpu_at)
+{
+    if (!gpu_at || !*gpu_at) return;
+    weft_gpu *gpu = *gpu_at;
+    *gpu_at = NULL;
+    weft_gpu_lock(gpu);
+    // A device that is gone finishes nothing, so a failure here only ends the waiting.
+    (void)weft_gpu_wait_tick(gpu, gpu->tick);
+    free_objects(gpu);
+    weft_gpu_unlock(gpu);
+    free_tables(gpu);
+    pthread_cond_destroy(&gpu->built);
+    pthread_mutex_destroy(&gpu->poll_lock);
+    pthread_mutex_destroy(&gpu->lock);
+    weft_free(gpu);
+}
+
+const struct weft_gpu_caps *weft_gpu_caps(const weft_gpu *gpu) { return &gpu->caps; }
+
+void weft_gpu_counters(const weft_gpu *gpu, struct weft_gpu_counters *out)
+{
+    weft_gpu_lock(gpu);
+    *out = gpu->counters;
+    weft_gpu_unlock(gpu);
+}
+
+// ---- time ----------------------------------------------------------------------------------------------------------
+
+weft_status weft_gpu_lost(weft_gpu *gpu)
+{
+    if (!gpu->lost) {
+        const char *why = gpu->backend->lost(gpu->dev);
+        if (!why) return WEFT_OK;
+        gpu->lost = true;
+        snprintf(gpu->lost_why, sizeof gpu->lost_why, "%s", why);
+    }
+    return weft_fail(WEFT_ERR_LOST, "the device %s is gone (%s); open it again and load the weights anew",
+                     gpu->caps.adapter, gpu->lost_why);
+}
+
+void weft_gpu_bury(weft_gpu *gpu, void *obj, void (*free_obj)(void *, void *))
+{
+    bool idle = gpu->finished_tick >= gpu->tick;
+    // Without memory for the list the object is freed now: implementations keep what work in flight uses.
+    if (idle || !weft_gpu_grow(gpu, (void **)&gpu->graves, &gpu->cap_graves, gpu->n_graves + 1, sizeof *gpu->graves)) {
+        free_obj(gpu->dev, obj);
+        return;
+    }
+    gpu->graves[gpu->n_graves++] = (struct weft_gpu_grave){obj, free_obj, gpu->tick};
+}
+
+void weft_gpu_advance(weft_gpu *gpu)
+{
+    gpu->finished_tick = gpu->backend->finished(gpu->dev);
+    while (gpu->finished < gpu->serial && gpu->tick_of[(gpu->finished + 1) % WEFT_GPU_TICKS] <= gpu->finished_tick)
+        gpu->finished++;
+    size_t kept = 0;
+    for (size_t i = 0; i < gpu->n_graves; i++) {
+        struct weft_gpu_grave *g = &gpu->graves[i];
+        if (g->tick <= gpu->finished_tick) g->free_obj(gpu->dev, g->obj);
+        else gpu->graves[kept++] = *g;
+    }
+    gpu->n_graves = kept;
+    if (gpu->profile) weft_gpu_profile_collect(gpu);
+}
+
+weft_status weft_gpu_poll_once(weft_gpu *gpu)
+{
+    // If another thread polls already, its poll will do.
+    if (pthread_mutex_trylock(&gpu->poll_lock) == 0) {
+        gpu->backend->poll(gpu->dev);
+        pthread_mutex_unlock(&gpu->poll_lock);
+    }
+    char text[512];
+    weft_gpu_lock(gpu);
+    weft_gpu_advance(gpu);
+    weft_status status = weft_gpu_lost(gpu);
+    if (status == WEFT_OK && gpu->backend->take_error(gpu->dev, text, sizeof text)) {
+        weft_log(WEFT_LOG_ERROR, "gpu: %s", text);
+        status = weft_fail(WEFT_ERR_DEVICE, "%s: %s", gpu->caps.implementation, text);
+    }
+    weft_gpu_unlock(gpu);
+    return status;
+}
+
+double weft_gpu_backoff(unsigned round)
+{
+    double seconds = round < 4 ? 20e-6 * (double)(1u << round) : 200e-6;
+    weft_sleep(seconds);
+    return seconds;
+}
+
+weft_status weft_gpu_wait_tick(weft_gpu *gpu, uint64_t tick)
+{
+    weft_status result = WEFT_OK;
+    for (unsigned round = 0; gpu->finished_tick < tick; round++) {
+        weft_gpu_unlock(gpu);
+        weft_status status = weft_gpu_poll_once(gpu);
+        if (status == WEFT_OK && round > 0) weft_gpu_backoff(round - 1);
+        weft_gpu_lock(gpu);
+        if (status == WEFT_ERR_LOST) return status;
+        if (status != WEFT_OK) result = status; // told once the wait is over
+    }
+    return result;
+}
+
+weft_status weft_gpu_poll(weft_gpu *gpu, uint64_t *finished)
+{
+    weft_status status = weft_gpu_poll_once(gpu);
+    weft_gpu_lock(gpu);
+    if (finished) *finished = gpu->finished;
+    weft_gpu_unlock(gpu);
+    return status;
+}

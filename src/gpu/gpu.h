@@ -1,0 +1,147 @@
+/// The GPU layer: finds a WebGPU implementation, opens one adapter, and gives buffers, pipelines, bind groups,
+/// submits, readbacks and timestamps. It knows nothing of graphs or operators, and nothing above it sees webgpu.h.
+///
+/// One door: these functions check their arguments, handles, ranges and WebGPU's rules for every device alike, keep the
+/// counters, and then call the device's table (gpu_backend.h): a native implementation, or the null device, which
+/// checks the same and runs nothing. So no call that an implementation answers with an abort is reachable.
+///
+/// Thread-safety: all functions may be called from any thread; one lock a device. Nothing here calls back while the lock
+/// is held.
+#ifndef WEFT_GPU_GPU_H
+#define WEFT_GPU_GPU_H
+#include "gpu/caps.h"
+#include "weft/status.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct weft_gpu weft_gpu; ///< an open device
+
+/// Handles: an index and a generation, so that a released object is noticed. All zero is "none".
+typedef struct { uint32_t id, gen; } weft_buf;
+typedef struct { uint32_t id, gen; } weft_pipeline;
+typedef struct { uint32_t id, gen; } weft_bindgroup;
+
+struct weft_gpu_params {
+    const char *implementation; ///< "wgpu", "dawn", "null" or a library file; NULL: WEFT_WEBGPU, else the best found
+    int adapter;                ///< index in the implementation's list, 0 the preferred one
+    bool limits_min;            ///< also by WEFT_LIMITS=min
+    bool keep_robustness;       ///< leave the implementation's bounds checks on (tests); off: trusted modules
+    bool profile;               ///< timestamps wanted: one compute pass a step
+};
+
+/// Opens a device. NULL params: defaults. Errors: NOT_FOUND with everything that was tried and what to install; DEVICE.
+weft_status weft_gpu_open(const struct weft_gpu_params *params, weft_gpu **out);
+/// Waits for work in flight, frees everything, sets *gpu to NULL. NULL is fine.
+void weft_gpu_close(weft_gpu **gpu);
+const struct weft_gpu_caps *weft_gpu_caps(const weft_gpu *gpu);
+
+/// One row of `weft devices`: an adapter of an implementation, or the reason why there is none.
+struct weft_gpu_found { struct weft_gpu_caps caps; bool usable, chosen; char why[384]; };
+/// Lists every implementation and adapter; the caller frees *rows with weft_free.
+weft_status weft_gpu_list(const struct weft_gpu_params *params, struct weft_gpu_found **rows, size_t *count);
+
+// ---- buffers -------------------------------------------------------------------------------------------------------
+
+enum weft_buf_usage {
+    WEFT_BUF_STORAGE,  ///< storage; also copied from and to; zeroed when made
+    WEFT_BUF_UNIFORM,  ///< the uniform arena; written by the host
+    WEFT_BUF_READBACK, ///< copied to, then mapped
+    WEFT_BUF_INDIRECT, ///< indirect arguments; storage too
+};
+
+/// Size is rounded up to 16 bytes. Errors: LIMIT (names size and limit), NOMEM.
+weft_status weft_buf_create(weft_gpu *gpu, uint64_t size, enum weft_buf_usage usage, const char *label, weft_buf *out);
+/// Releases a buffer after the work in flight that uses it; sets *buf to none. Later use of its handle is ERR_STALE.
+void weft_buf_release(weft_gpu *gpu, weft_buf *buf);
+bool weft_buf_alive(const weft_gpu *gpu, weft_buf buf);
+uint64_t weft_buf_size(const weft_gpu *gpu, weft_buf buf); ///< 0 for a dead handle
+/// Queue write: ordered before later submits. Offset and size are multiples of 4.
+weft_status weft_buf_write(weft_gpu *gpu, weft_buf buf, uint64_t offset, const void *data, uint64_t size);
+/// Fills a range with a 32-bit word (queue-ordered). For poisoning and zeroing.
+weft_status weft_buf_fill(weft_gpu *gpu, weft_buf buf, uint64_t offset, uint64_t size, uint32_t word);
+/// Blocking read of any storage buffer, through the readback ring. The null device reads zeros.
+weft_status weft_buf_read(weft_gpu *gpu, weft_buf buf, uint64_t offset, void *data, uint64_t size);
+
+// ---- pipelines -----------------------------------------------------------------------------------------------------
+
+
+/// Group 0 only; binding i is kinds[i]. A uniform binding has a dynamic offset and `uniform_size` bytes.
+struct weft_pipeline_desc {
+    const char *label, *wgsl, *entry; ///< entry NULL: "main"
+    uint32_t n_bindings;
+    uint8_t kinds[16];                ///< enum weft_bind_kind
+    uint32_t uniform_size;
+    uint32_t workgroup[3];            ///< for the door's limit checks
+    uint32_t workgroup_memory;        ///< bytes declared by the kernel, likewise
+};
+
+/// Gets or makes a pipeline; equal descriptions give the same handle. Errors: DEVICE with label and compiler message.
+weft_status weft_pipeline_get(weft_gpu *gpu, const struct weft_pipeline_desc *desc, weft_pipeline *out);
+/// Makes many, in parallel where that helps. `progress` may be NULL; it is called from the caller's thread or a worker,
+/// outside locks.
+weft_status weft_pipeline_get_many(weft_gpu *gpu, const struct weft_pipeline_desc *descs, size_t count, weft_pipeline *out,
+                                   void (*progress)(void *user, size_t done, size_t total), void *user);
+
+// ---- bind groups ---------------------------------------------------------------------------------------------------
+
+struct weft_bind { weft_buf buf; uint64_t offset, size; };
+
+/// Gets or makes the bind group of a pipeline over ranges; cached by pipeline layout, buffer ids, generations and ranges.
+/// Checks what WebGPU checks and what wgpu-native does not: a buffer bound read and read_write in one group, overlapping
+/// read_write ranges, alignment to 256, sizes, the binding limit. Errors: INVALID, LIMIT, STALE, each naming binding and label.
+weft_status weft_bindgroup_get(weft_gpu *gpu, weft_pipeline pipeline, const struct weft_bind *binds, uint32_t count,
+                               weft_bindgroup *out);
+/// Forgets cached groups that touch a released buffer (called by weft_buf_release itself).
+
+// ---- submit --------------------------------------------------------------------------------------------------------
+
+struct weft_gpu_step {
+    weft_pipeline pipeline;
+    weft_bindgroup group;
+    uint32_t uniform_offset; ///< dynamic offset of the uniform binding, a multiple of 256
+    uint32_t grid[3];        ///< any zero: the step is skipped
+    const char *label;       ///< for profiling; static or outlives the call
+};
+struct weft_gpu_copy { weft_buf src; uint64_t src_offset; weft_buf dst; uint64_t dst_offset; uint64_t size; };
+
+/// One encoder: copies before, one compute pass with the steps, copies after. Copies are between different buffers.
+struct weft_gpu_submit {
+    const struct weft_gpu_copy *before; size_t n_before;
+    const struct weft_gpu_step *steps;  size_t n_steps;
+    const struct weft_gpu_copy *after;  size_t n_after;
+};
+
+/// Checks every handle, grid limit and range first; nothing is encoded if one is wrong (ERR_STALE, ERR_LIMIT, ERR_INVALID).
+/// *serial is the number of this submit, rising by one. Blocks only for back-pressure (too many submits in flight).
+weft_status weft_gpu_submit(weft_gpu *gpu, const struct weft_gpu_submit *submit, uint64_t *serial);
+/// Lets callbacks run; returns the highest serial known to be finished. ERR_LOST once the device is gone.
+weft_status weft_gpu_poll(weft_gpu *gpu, uint64_t *finished);
+/// Waits (polling with short sleeps) until `serial` is finished. seconds < 0: for ever. ERR_TIMEOUT, ERR_LOST.
+weft_status weft_gpu_wait(weft_gpu *gpu, uint64_t serial, double seconds);
+weft_status weft_gpu_wait_idle(weft_gpu *gpu);
+
+// ---- readback ------------------------------------------------------------------------------------------------------
+
+typedef struct { uint32_t id, gen; } weft_readback;
+/// Copies a range to the readback ring after all submits so far and starts to map it. Does not block unless the ring is full.
+weft_status weft_readback_start(weft_gpu *gpu, weft_buf buf, uint64_t offset, uint64_t size, weft_readback *out);
+/// True once the data is there (polls).
+weft_status weft_readback_ready(weft_gpu *gpu, weft_readback rb, bool *ready);
+/// Waits, copies out `size` bytes and frees the slot. The null device gives zeros.
+weft_status weft_readback_finish(weft_gpu *gpu, weft_readback *rb, void *data, uint64_t size);
+
+// ---- counters and profiling ----------------------------------------------------------------------------------------
+
+struct weft_gpu_counters {
+    uint64_t submits, passes, dispatches, copies, bytes_written, bytes_read;
+    uint64_t buffers_made, buffers_live, buffer_bytes_live, buffer_bytes_peak;
+    uint64_t pipelines_made, groups_made, groups_live, allocs; ///< allocs: weft_alloc calls made by this layer
+    double encode_seconds, submit_seconds; ///< host time: encoding, and inside finish and queue submit
+};
+void weft_gpu_counters(const weft_gpu *gpu, struct weft_gpu_counters *out);
+
+/// With params.profile: GPU time of each step of the last finished submits, summed by label. The caller frees *rows.
+struct weft_gpu_profile_row { const char *label; uint64_t count; double seconds; };
+weft_status weft_gpu_profile(weft_gpu *gpu, struct weft_gpu_profile_row **rows, size_t *count, bool reset);
+#endif

@@ -1,0 +1,207 @@
+// Adapters of a library: how to ask for them, what they can do, and which one is preferred.
+#include "core/alloc.h"
+#include "core/file.h"
+#include "core/thread.h"
+#include "gpu/dawn.h"
+#include "gpu/native.h"
+#include <stdio.h>
+#include <string.h>
+
+void weft_native_text(WGPUStringView view, char *out, size_t size)
+{
+    size_t n = !view.data ? 0 : view.length == WGPU_STRLEN ? strlen(view.data) : view.length;
+    if (n >= size) n = size - 1;
+    if (n) memcpy(out, view.data, n);
+    out[n] = 0;
+}
+
+// ---- asking --------------------------------------------------------------------------------------------------------
+
+// Features that are experimental or behind a driver check need these when the adapter is asked for already.
+static const char *const adapter_toggles[] = {"allow_unsafe_apis", "use_vulkan_memory_model",
+                                              "vulkan_enable_f16_on_nvidia"};
+
+static WGPUInstance make_instance(const struct weft_native_lib *lib)
+{
+    WGPUInstanceExtras extras = {.chain = {.sType = (WGPUSType)WGPUSType_InstanceExtras},
+                                 .backends = WGPUInstanceBackend_Primary, .flags = WGPUInstanceFlag_Empty};
+    struct dawn_toggles toggles = {.chain = {.sType = (WGPUSType)DAWN_STYPE_TOGGLES}, .n_enabled = 1,
+                                   .enabled = adapter_toggles};
+    WGPUInstanceDescriptor desc = {0};
+    if (lib->kind == WEFT_NATIVE_WGPU) desc.nextInChain = &extras.chain;
+    if (lib->kind == WEFT_NATIVE_DAWN) desc.nextInChain = &toggles.chain;
+    return lib->CreateInstance(&desc);
+}
+
+struct asked { _Atomic bool done; WGPUAdapter adapter; char why[256]; };
+
+static void on_adapter(WGPURequestAdapterStatus status, WGPUAdapter adapter, WGPUStringView message, void *user,
+                       void *unused)
+{
+    (void)unused;
+    struct asked *a = user;
+    a->adapter = status == WGPURequestAdapterStatus_Success ? adapter : NULL;
+    weft_native_text(message, a->why, sizeof a->why);
+    atomic_store(&a->done, true);
+}
+
+static WGPUAdapter request_adapter(const struct weft_native_lib *lib, WGPUInstance instance, WGPUPowerPreference power,
+                                   bool fallback, char *why, size_t why_size)
+{
+    struct dawn_toggles toggles = {.chain = {.sType = (WGPUSType)DAWN_STYPE_TOGGLES},
+                                   .n_enabled = sizeof adapter_toggles / sizeof *adapter_toggles,
+                                   .enabled = adapter_toggles};
+    WGPURequestAdapterOptions options = {.featureLevel = WGPUFeatureLevel_Core, .powerPreference = power,
+                                         .forceFallbackAdapter = fallback};
+    if (lib->kind == WEFT_NATIVE_DAWN) options.nextInChain = &toggles.chain;
+    struct asked asked = {0};
+    WGPURequestAdapterCallbackInfo info = {.mode = WGPUCallbackMode_AllowProcessEvents, .callback = on_adapter,
+                                           .userdata1 = &asked};
+    lib->InstanceRequestAdapter(instance, &options, info);
+    for (double end = weft_now() + 30; !atomic_load(&asked.done) && weft_now() < end;) {
+        lib->InstanceProcessEvents(instance);
+        if (!atomic_load(&asked.done)) weft_sleep(1e-4);
+    }
+    snprintf(why, why_size, "%s", atomic_load(&asked.done) ? asked.why : "no answer within 30 s");
+    return asked.adapter;
+}
+
+// ---- what an adapter can do ----------------------------------------------------------------------------------------
+
+static const char *component_name(uint32_t type)
+{
+    static const char *const names[] = {"", "f32", "f16", "u32", "i32", "u8", "i8"};
+    return type < sizeof names / sizeof *names ? names[type] : "";
+}
+
+static void take_matrix_configs(struct weft_gpu_caps *caps, const struct dawn_matrix_configs *found)
+{
+    for (size_t i = 0; i < found->count && caps->n_matrix_configs < 16; i++) {
+        const struct dawn_matrix_config *c = &found->configs[i];
+        if (!component_name(c->in)[0] || !component_name(c->out)[0]) continue;
+        caps->matrix_configs[caps->n_matrix_configs].m = c->m;
+        caps->matrix_configs[caps->n_matrix_configs].n = c->n;
+        caps->matrix_configs[caps->n_matrix_configs].k = c->k;
+        snprintf(caps->matrix_configs[caps->n_matrix_configs].in, 8, "%s", component_name(c->in));
+        snprintf(caps->matrix_configs[caps->n_matrix_configs].out, 8, "%s", component_name(c->out));
+        caps->n_matrix_configs++;
+    }
+}
+
+static bool has(const struct weft_native_adapter *a, int feature)
+{
+    return a->lib->AdapterHasFeature(a->adapter, (WGPUFeatureName)feature) & 0xff;
+}
+
+static void read_info(struct weft_native_adapter *a)
+{
+    struct weft_gpu_caps *caps = &a->caps;
+    bool matrices = a->lib->kind == WEFT_NATIVE_DAWN && has(a, DAWN_FEATURE_SUBGROUP_MATRIX);
+    struct dawn_matrix_configs configs = {.chain = {.sType = (WGPUSType)DAWN_STYPE_MATRIX_CONFIGS}};
+    WGPUAdapterInfo info = {.nextInChain = matrices ? &configs.chain : NULL};
+    if (a->lib->AdapterGetInfo(a->adapter, &info) != WGPUStatus_Success) return;
+    weft_native_text(info.device, caps->adapter, sizeof caps->adapter);
+    weft_native_text(info.description, caps->driver, sizeof caps->driver);
+    caps->kind = info.adapterType == WGPUAdapterType_DiscreteGPU     ? WEFT_GPU_DISCRETE
+                 : info.adapterType == WGPUAdapterType_IntegratedGPU ? WEFT_GPU_INTEGRATED
+                 : info.adapterType == WGPUAdapterType_CPU           ? WEFT_GPU_CPU
+                                                                     : WEFT_GPU_OTHER;
+    caps->subgroup_min = info.subgroupMinSize;
+    caps->subgroup_max = info.subgroupMaxSize;
+    if (matrices) take_matrix_configs(caps, &configs);
+    a->lib->AdapterInfoFreeMembers(info);
+}
+
+static void read_limits(struct weft_native_adapter *a)
+{
+    struct weft_gpu_caps *caps = &a->caps;
+    memset(&a->limits, 0, sizeof a->limits);
+    a->lib->AdapterGetLimits(a->adapter, &a->limits);
+    a->limits.nextInChain = NULL;
+    const WGPULimits *l = &a->limits;
+    caps->max_binding = l->maxStorageBufferBindingSize / 16 * 16;
+    caps->max_buffer = l->maxBufferSize / 16 * 16;
+    caps->max_storage_buffers = l->maxStorageBuffersPerShaderStage;
+    caps->max_dynamic_uniforms = l->maxDynamicUniformBuffersPerPipelineLayout;
+    caps->max_uniform_binding = l->maxUniformBufferBindingSize > UINT32_MAX ? UINT32_MAX
+                                                                            : (uint32_t)l->maxUniformBufferBindingSize;
+    caps->offset_align = l->minStorageBufferOffsetAlignment > l->minUniformBufferOffsetAlignment
+                             ? l->minStorageBufferOffsetAlignment : l->minUniformBufferOffsetAlignment;
+    caps->max_invocations = l->maxComputeInvocationsPerWorkgroup;
+    caps->max_workgroup_x = l->maxComputeWorkgroupSizeX;
+    caps->max_workgroup_y = l->maxComputeWorkgroupSizeY;
+    caps->max_workgroup_z = l->maxComputeWorkgroupSizeZ;
+    caps->max_groups = l->maxComputeWorkgroupsPerDimension;
+    caps->workgroup_memory = l->maxComputeWorkgroupStorageSize;
+    caps->immediates = l->maxImmediateSize > 0;
+}
+
+static void read_features(struct weft_native_adapter *a)
+{
+    struct weft_gpu_caps *caps = &a->caps;
+    bool wgpu = a->lib->kind == WEFT_NATIVE_WGPU;
+    caps->f16 = has(a, WGPUFeatureName_ShaderF16);
+    caps->timestamps = has(a, WGPUFeatureName_TimestampQuery);
+    caps->subgroups = has(a, wgpu ? (int)WGPUNativeFeature_Subgroup : (int)WGPUFeatureName_Subgroups);
+    if (wgpu) caps->immediates = caps->immediates && has(a, WGPUNativeFeature_Immediates);
+    if (!caps->subgroups) caps->subgroup_min = caps->subgroup_max = 0;
+    a->probe_subgroups = caps->subgroups && caps->subgroup_max == 0;
+    caps->wgsl_naga = wgpu;
+    caps->wgsl_enable_subgroups = !wgpu;
+    // wgpu-native aborts when it is asked for language features; a probe compiles a kernel instead.
+    a->probe_dot4 = !a->lib->HasWGSLLanguageFeature;
+    caps->dot4 = !a->probe_dot4 &&
+                 (a->lib->HasWGSLLanguageFeature(a->instance, WGPUWGSLLanguageFeatureName_Packed4x8IntegerDotProduct) & 0xff);
+}
+
+// GPUs before CPU drivers; then Dawn with matrix units, wgpu-native, Dawn without.
+static int score_of(const struct weft_native_adapter *a)
+{
+    static const int kinds[] = {[WEFT_GPU_NULL] = 0, [WEFT_GPU_CPU] = 1, [WEFT_GPU_OTHER] = 2,
+                                [WEFT_GPU_INTEGRATED] = 3, [WEFT_GPU_DISCRETE] = 4};
+    int library = a->lib->kind == WEFT_NATIVE_WGPU ? 2 : a->caps.n_matrix_configs ? 3 : 1;
+    return kinds[a->caps.kind] * 10 + library;
+}
+
+static void describe(struct weft_native_adapter *a)
+{
+    snprintf(a->caps.implementation, sizeof a->caps.implementation, "%s", weft_native_kind_name(a->lib->kind));
+    snprintf(a->caps.library, sizeof a->caps.library, "%s", a->lib->path);
+    read_info(a);
+    read_limits(a);
+    read_features(a);
+    a->score = score_of(a);
+}
+
+// ---- listing -------------------------------------------------------------------------------------------------------
+
+void weft_native_adapter_free(struct weft_native_adapter *a)
+{
+    if (a->adapter) a->lib->AdapterRelease(a->adapter);
+    if (a->instance) a->lib->InstanceRelease(a->instance);
+    a->adapter = NULL;
+    a->instance = NULL;
+}
+
+// Each row has an instance of its own, so that rows are freed one by one.
+static size_t enumerate(const struct weft_native_lib *lib, struct weft_native_adapter *out)
+{
+    WGPUInstance instance = make_instance(lib);
+    if (!instance) return 0;
+    WGPUInstanceEnumerateAdapterOptions options = {.backends = WGPUInstanceBackend_Primary};
+    size_t found = lib->EnumerateAdapters(instance, &options, NULL), n = 0;
+    WGPUAdapter *all = weft_calloc(found ? found : 1, sizeof *all);
+    if (all) lib->EnumerateAdapters(instance, &options, all);
+    for (size_t i = 0; all && i < found; i++) {
+        if (n == WEFT_NATIVE_ADAPTERS) {
+            lib->AdapterRelease(all[i]);
+            continue;
+        }
+        out[n] = (struct weft_native_adapter){.lib = lib, .adapter = all[i]};
+        describe(&out[n++]);
+    }
+    weft_free(all);
+    for (size_t i = 0; i < n; i++) out[i].instance = i == 0 ? instance : make_instance(lib);
+    if (n == 0) lib->InstanceRelease(instance);
+    return n;
+}

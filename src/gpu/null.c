@@ -1,0 +1,113 @@
+// The null device: nothing runs and buffers remember nothing, so reads give zeros. All checks and counters are the
+// door's, hence the same as on a real device.
+#include "core/alloc.h"
+#include "core/error.h"
+#include "gpu/gpu_backend.h"
+#include <stdio.h>
+#include <string.h>
+
+struct device { uint64_t tick; };
+struct object { enum weft_gpu_map map; };
+
+static weft_status object_make(void **out)
+{
+    struct object *o = weft_calloc(1, sizeof *o);
+    *out = o;
+    return o ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory");
+}
+
+static void object_free(void *dev, void *obj) { (void)dev, weft_free(obj); }
+static void close_device(void *dev) { weft_free(dev); }
+
+static weft_status buf_make(void *dev, uint64_t size, enum weft_buf_usage usage, const char *label, void **out)
+{
+    (void)dev, (void)size, (void)usage, (void)label;
+    return object_make(out);
+}
+
+static weft_status buf_write(void *dev, void *buf, uint64_t offset, const void *data, uint64_t size)
+{
+    (void)dev, (void)buf, (void)offset, (void)data, (void)size;
+    return WEFT_OK;
+}
+
+static weft_status layout_make(void *dev, const struct weft_gpu_layout *layout, void **out)
+{
+    (void)dev, (void)layout;
+    return object_make(out);
+}
+
+static weft_status pipeline_make(void *dev, void *layout, const struct weft_pipeline_desc *desc, void **out)
+{
+    (void)dev, (void)layout, (void)desc;
+    return object_make(out);
+}
+
+static weft_status group_make(void *dev, void *layout, const struct weft_gpu_layout *pattern,
+                              const struct weft_gpu_range *ranges, void **out)
+{
+    (void)dev, (void)layout, (void)pattern, (void)ranges;
+    return object_make(out);
+}
+
+static weft_status submit(void *dev, struct weft_gpu_work *work)
+{
+    ((struct device *)dev)->tick = work->tick;
+    return WEFT_OK;
+}
+
+static void poll(void *dev) { (void)dev; }
+static uint64_t finished(void *dev) { return ((struct device *)dev)->tick; }
+static const char *lost(void *dev) { return (void)dev, NULL; }
+static bool take_error(void *dev, char *text, size_t size) { return (void)dev, (void)text, (void)size, false; }
+
+static weft_status map_start(void *dev, void *buf)
+{
+    (void)dev;
+    ((struct object *)buf)->map = WEFT_GPU_MAP_READY;
+    return WEFT_OK;
+}
+
+static enum weft_gpu_map map_state(void *dev, void *buf) { return (void)dev, ((struct object *)buf)->map; }
+static void map_drop(void *dev, void *buf) { (void)dev, ((struct object *)buf)->map = WEFT_GPU_MAP_NONE; }
+
+static weft_status map_take(void *dev, void *buf, uint64_t offset, void *data, uint64_t size)
+{
+    (void)offset;
+    memset(data, 0, size);
+    map_drop(dev, buf);
+    return WEFT_OK;
+}
+
+static const struct weft_gpu_backend null_backend = {
+    .close = close_device, .buf_make = buf_make, .buf_free = object_free, .buf_write = buf_write,
+    .layout_make = layout_make, .layout_free = object_free, .pipeline_make = pipeline_make,
+    .pipeline_free = object_free, .group_make = group_make, .group_free = object_free, .submit = submit, .poll = poll,
+    .finished = finished, .lost = lost, .take_error = take_error, .map_start = map_start, .map_state = map_state,
+    .map_take = map_take, .map_drop = map_drop,
+};
+
+// What an ordinary desktop GPU offers, so that plans made on the null device look like those that run.
+void weft_gpu_null_caps(struct weft_gpu_caps *caps)
+{
+    *caps = (struct weft_gpu_caps){
+        .implementation = "null", .adapter = "null", .driver = "runs nothing", .kind = WEFT_GPU_NULL, .f16 = true,
+        .subgroups = true, .dot4 = true, .subgroup_min = 32, .subgroup_max = 32, .wgsl_enable_subgroups = true,
+        .max_binding = (uint64_t)2 << 30, .max_buffer = (uint64_t)4 << 30, .max_storage_buffers = 10,
+        .max_dynamic_uniforms = 8, .max_uniform_binding = 64 << 10, .offset_align = 256, .max_invocations = 1024,
+        .max_workgroup_x = 1024, .max_workgroup_y = 1024, .max_workgroup_z = 64, .max_groups = 65535,
+        .workgroup_memory = 32 << 10,
+    };
+}
+
+weft_status weft_gpu_null_open(const struct weft_gpu_params *params, struct weft_gpu_opened *out)
+{
+    if (params->adapter != 0) return weft_fail(WEFT_ERR_NOT_FOUND, "the null device has one adapter, not %d",
+                                               params->adapter);
+    memset(out, 0, sizeof *out);
+    out->dev = weft_calloc(1, sizeof(struct device));
+    if (!out->dev) return weft_fail(WEFT_ERR_NOMEM, "out of memory opening the null device");
+    out->backend = &null_backend;
+    weft_gpu_null_caps(&out->caps);
+    return WEFT_OK;
+}

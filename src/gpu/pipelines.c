@@ -1,0 +1,247 @@
+// The door's pipelines: checked against the capabilities, shared by description, built outside the lock.
+//
+// An entry is claimed under the lock (state PENDING), built without it, then finished under it. Whoever finds a pending
+// entry waits for its builder, and only after building all that it claimed itself, so nobody waits in a circle.
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/str.h"
+#include "core/thread.h"
+#include "gpu/door.h"
+#include <stdio.h>
+#include <string.h>
+
+struct weft_gpu_pipe_slot *weft_gpu_pipe(weft_gpu *gpu, weft_pipeline pipeline)
+{
+    if (pipeline.gen != 1 || pipeline.id == 0 || pipeline.id > gpu->n_pipes) return NULL;
+    struct weft_gpu_pipe_slot *p = &gpu->pipes[pipeline.id - 1];
+    return p->state == WEFT_GPU_BUILD_READY ? p : NULL;
+}
+
+static const char *label_of(const struct weft_pipeline_desc *d) { return d->label ? d->label : "pipeline"; }
+
+static weft_status check_bindings(const struct weft_gpu_caps *caps, const struct weft_pipeline_desc *d)
+{
+    uint32_t storage = 0, uniforms = 0;
+    if (d->n_bindings > 16)
+        return weft_fail(WEFT_ERR_INVALID, "pipeline '%s': %u bindings, at most 16", label_of(d), d->n_bindings);
+    for (uint32_t i = 0; i < d->n_bindings; i++) {
+        if (d->kinds[i] > WEFT_BIND_READ_WRITE)
+            return weft_fail(WEFT_ERR_INVALID, "pipeline '%s': binding %u has no such kind (%u)", label_of(d), i,
+                             d->kinds[i]);
+        if (d->kinds[i] == WEFT_BIND_UNIFORM) uniforms++;
+        else storage++;
+    }
+    if (uniforms > 1)
+        return weft_fail(WEFT_ERR_INVALID, "pipeline '%s': %u uniform bindings, at most one", label_of(d), uniforms);
+    if (storage > caps->max_storage_buffers)
+        return weft_fail(WEFT_ERR_LIMIT, "pipeline '%s': %u storage bindings, the device allows %u", label_of(d), storage,
+                         caps->max_storage_buffers);
+    if (uniforms && d->uniform_size > caps->max_uniform_binding)
+        return weft_fail(WEFT_ERR_LIMIT, "pipeline '%s': a uniform block of %u bytes, the device allows %u", label_of(d),
+                         d->uniform_size, caps->max_uniform_binding);
+    return WEFT_OK;
+}
+
+static weft_status check_workgroup(const struct weft_gpu_caps *caps, const struct weft_pipeline_desc *d)
+{
+    const uint32_t *w = d->workgroup;
+    const uint32_t max[3] = {caps->max_workgroup_x, caps->max_workgroup_y, caps->max_workgroup_z};
+    for (int i = 0; i < 3; i++) {
+        if (w[i] == 0)
+            return weft_fail(WEFT_ERR_INVALID, "pipeline '%s': workgroup %u x %u x %u", label_of(d), w[0], w[1], w[2]);
+        if (w[i] > max[i])
+            return weft_fail(WEFT_ERR_LIMIT, "pipeline '%s': workgroup %u x %u x %u, the device allows %u x %u x %u",
+                             label_of(d), w[0], w[1], w[2], max[0], max[1], max[2]);
+    }
+    uint64_t invocations = (uint64_t)w[0] * w[1] * w[2];
+    if (invocations > caps->max_invocations)
+        return weft_fail(WEFT_ERR_LIMIT, "pipeline '%s': %llu invocations a workgroup, the device allows %u", label_of(d),
+                         (unsigned long long)invocations, caps->max_invocations);
+    if (d->workgroup_memory > caps->workgroup_memory)
+        return weft_fail(WEFT_ERR_LIMIT, "pipeline '%s': %u bytes of workgroup memory, the device allows %u",
+                         label_of(d), d->workgroup_memory, caps->workgroup_memory);
+    return WEFT_OK;
+}
+
+static weft_status check_desc(const struct weft_gpu_caps *caps, const struct weft_pipeline_desc *d)
+{
+    if (!d->wgsl) return weft_fail(WEFT_ERR_INVALID, "pipeline '%s': no WGSL", label_of(d));
+    WEFT_TRY(check_bindings(caps, d));
+    return check_workgroup(caps, d);
+}
+
+// ---- layouts and keys ----------------------------------------------------------------------------------------------
+
+static struct weft_gpu_layout pattern_of(const struct weft_pipeline_desc *d)
+{
+    struct weft_gpu_layout l = {.n_bindings = d->n_bindings};
+    for (uint32_t i = 0; i < d->n_bindings; i++) {
+        l.kinds[i] = d->kinds[i];
+        if (d->kinds[i] == WEFT_BIND_UNIFORM) l.uniform_size = (d->uniform_size + 15) / 16 * 16;
+    }
+    return l;
+}
+
+// Layouts are few, so a search in order is enough.
+static weft_status layout_get(weft_gpu *gpu, const struct weft_pipeline_desc *d, uint32_t *index)
+{
+    struct weft_gpu_layout pattern = pattern_of(d);
+    for (size_t i = 0; i < gpu->n_layouts; i++)
+        if (memcmp(&gpu->layouts[i].pattern, &pattern, sizeof pattern) == 0) {
+            *index = (uint32_t)i;
+            return WEFT_OK;
+        }
+    if (!weft_gpu_grow(gpu, (void **)&gpu->layouts, &gpu->cap_layouts, gpu->n_layouts + 1, sizeof *gpu->layouts))
+        return weft_fail(WEFT_ERR_NOMEM, "out of memory for a bind group layout");
+    struct weft_gpu_layout_slot *slot = &gpu->layouts[gpu->n_layouts];
+    slot->pattern = pattern;
+    WEFT_TRY(gpu->backend->layout_make(gpu->dev, &pattern, &slot->obj));
+    *index = (uint32_t)gpu->n_layouts++;
+    return WEFT_OK;
+}
+
+// What tells one pipeline from another: layout, entry point and text.
+static void key_of(struct weft_str *key, uint32_t layout, const struct weft_pipeline_desc *d)
+{
+    weft_str_addf(key, "%u %s\n", layout, d->entry ? d->entry : "main");
+    weft_str_add(key, d->wgsl);
+}
+
+// Finds the entry of a description or claims a new one; *mine says that the caller must build it.
+static weft_status claim(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft_pipeline *out, bool *mine)
+{
+    *mine = false;
+    WEFT_TRY(check_desc(&gpu->caps, d));
+    WEFT_TRY(weft_gpu_lost(gpu));
+    uint32_t layout;
+    WEFT_TRY(layout_get(gpu, d, &layout));
+    struct weft_str key = {0};
+    gpu->counters.allocs++;
+    key_of(&key, layout, d);
+    uint64_t index = gpu->n_pipes;
+    weft_status status = WEFT_OK;
+    if (key.failed) {
+        status = weft_fail(WEFT_ERR_NOMEM, "out of memory for pipeline '%s'", label_of(d));
+    } else if (!weft_map_get(&gpu->pipe_map, key.data, key.len, &index)) {
+        gpu->counters.allocs++;
+        if (!weft_gpu_grow(gpu, (void **)&gpu->pipes, &gpu->cap_pipes, gpu->n_pipes + 1, sizeof *gpu->pipes) ||
+            !weft_map_set(&gpu->pipe_map, key.data, key.len, index)) {
+            status = weft_fail(WEFT_ERR_NOMEM, "out of memory for pipeline '%s'", label_of(d));
+        } else {
+            struct weft_gpu_pipe_slot *p = &gpu->pipes[gpu->n_pipes++];
+            *p = (struct weft_gpu_pipe_slot){.layout = layout, .uniform_size = d->uniform_size};
+            snprintf(p->label, sizeof p->label, "%s", label_of(d));
+        }
+    }
+    weft_str_free(&key);
+    if (status != WEFT_OK) return status;
+    // An entry that failed before is tried again: the reason may have been memory.
+    if (gpu->pipes[index].state == WEFT_GPU_BUILD_FAILED) {
+        gpu->pipes[index].state = WEFT_GPU_BUILD_PENDING;
+        *mine = true;
+    }
+    *out = (weft_pipeline){(uint32_t)index + 1, 1};
+    return WEFT_OK;
+}
+
+// ---- building ------------------------------------------------------------------------------------------------------
+
+// Without the lock.
+static weft_status build(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft_pipeline pipeline)
+{
+    weft_gpu_lock(gpu);
+    void *layout = gpu->layouts[gpu->pipes[pipeline.id - 1].layout].obj;
+    weft_gpu_unlock(gpu);
+    void *obj = NULL;
+    weft_status status = gpu->backend->pipeline_make(gpu->dev, layout, d, &obj);
+    weft_gpu_lock(gpu);
+    struct weft_gpu_pipe_slot *p = &gpu->pipes[pipeline.id - 1];
+    p->obj = obj;
+    p->state = status == WEFT_OK ? WEFT_GPU_BUILD_READY : WEFT_GPU_BUILD_FAILED;
+    if (status == WEFT_OK) gpu->counters.pipelines_made++;
+    // A lost device makes every creation fail; that is the better reason.
+    else if (status == WEFT_ERR_DEVICE && gpu->backend->lost(gpu->dev)) status = weft_gpu_lost(gpu);
+    pthread_cond_broadcast(&gpu->built);
+    weft_gpu_unlock(gpu);
+    return weft_fail_in(status, "pipeline '%s'", label_of(d));
+}
+
+// Waits for another thread's build; if that failed, builds here to have the reason.
+static weft_status settle(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft_pipeline pipeline)
+{
+    weft_gpu_lock(gpu);
+    while (gpu->pipes[pipeline.id - 1].state == WEFT_GPU_BUILD_PENDING) pthread_cond_wait(&gpu->built, &gpu->lock);
+    struct weft_gpu_pipe_slot *p = &gpu->pipes[pipeline.id - 1];
+    bool mine = p->state == WEFT_GPU_BUILD_FAILED;
+    if (mine) p->state = WEFT_GPU_BUILD_PENDING;
+    weft_gpu_unlock(gpu);
+    return mine ? build(gpu, d, pipeline) : WEFT_OK;
+}
+
+weft_status weft_pipeline_get(weft_gpu *gpu, const struct weft_pipeline_desc *desc, weft_pipeline *out)
+{
+    return weft_pipeline_get_many(gpu, desc, 1, out, NULL, NULL);
+}
+
+struct many {
+    weft_gpu *gpu;
+    const struct weft_pipeline_desc *descs;
+    weft_pipeline *out;
+    const size_t *todo;
+    _Atomic size_t done;
+    size_t total;
+    void (*progress)(void *user, size_t done, size_t total);
+    void *user;
+    _Atomic bool *tried;
+};
+
+static weft_status build_one(void *user, size_t i)
+{
+    struct many *m = user;
+    size_t at = m->todo[i];
+    m->tried[i] = true;
+    weft_status status = build(m->gpu, &m->descs[at], m->out[at]);
+    if (status == WEFT_OK && m->progress) m->progress(m->user, atomic_fetch_add(&m->done, 1) + 1, m->total);
+    return status;
+}
+
+// Entries that were claimed and not tried, because another one failed first, are given back.
+static void unclaim(struct many *m, size_t n_todo)
+{
+    weft_gpu_lock(m->gpu);
+    for (size_t i = 0; i < n_todo; i++)
+        if (!m->tried[i]) m->gpu->pipes[m->out[m->todo[i]].id - 1].state = WEFT_GPU_BUILD_FAILED;
+    pthread_cond_broadcast(&m->gpu->built);
+    weft_gpu_unlock(m->gpu);
+}
+
+weft_status weft_pipeline_get_many(weft_gpu *gpu, const struct weft_pipeline_desc *descs, size_t count, weft_pipeline *out,
+                                   void (*progress)(void *user, size_t done, size_t total), void *user)
+{
+    if (count == 0) return WEFT_OK;
+    memset(out, 0, count * sizeof *out);
+    size_t one_todo, *todo = count == 1 ? &one_todo : weft_alloc(count * sizeof *todo), n_todo = 0;
+    _Atomic bool one_tried = false, *tried = count == 1 ? &one_tried : weft_calloc(count, sizeof *tried);
+    weft_status status = todo && tried ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory for %zu pipelines", count);
+    weft_gpu_lock(gpu);
+    if (count > 1) gpu->counters.allocs += 2;
+    for (size_t i = 0; status == WEFT_OK && i < count; i++) {
+        bool mine;
+        status = claim(gpu, &descs[i], &out[i], &mine);
+        if (mine) todo[n_todo++] = i;
+    }
+    weft_gpu_unlock(gpu);
+    struct many m = {.gpu = gpu, .descs = descs, .out = out, .todo = todo, .tried = tried,
+                     .done = count - n_todo, .total = count, .progress = progress, .user = user};
+    if (status == WEFT_OK && progress && m.done) progress(user, m.done, count);
+    if (status == WEFT_OK && n_todo == 1) status = build_one(&m, 0);
+    else if (status == WEFT_OK && n_todo) status = weft_parallel_for(n_todo, 0, build_one, &m);
+    if (n_todo) unclaim(&m, n_todo);
+    for (size_t i = 0; status == WEFT_OK && i < count; i++) status = settle(gpu, &descs[i], out[i]);
+    if (status != WEFT_OK) memset(out, 0, count * sizeof *out);
+    if (count > 1) {
+        weft_free(todo);
+        weft_free((void *)tried);
+    }
+    return status;
+}

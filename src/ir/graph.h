@@ -1,0 +1,120 @@
+/// The graph: values and nodes in SSA order. Passes make new graphs or edit in place; order of nodes is execution order.
+///
+/// State: a state value is a tensor that lives across runs. A node whose op has WEFT_OP_STATE takes the current version as
+/// input 0 and gives the next one as output 0: the same memory. Readers of the old version must stand before the writer (the
+/// verifier checks it), so SSA order is enough for exactness.
+///
+/// Thread-safety: none; one thread builds a graph, then it is read-only and may be shared.
+#ifndef WEFT_IR_GRAPH_H
+#define WEFT_IR_GRAPH_H
+#include "core/arena.h"
+#include "core/map.h"
+#include "ir/op.h"
+
+typedef uint32_t weft_value; ///< index in graph->values
+#define WEFT_NO_VALUE UINT32_MAX
+#define WEFT_NO_NODE UINT32_MAX
+
+enum weft_value_kind { WEFT_VALUE_INPUT, WEFT_VALUE_WEIGHT, WEFT_VALUE_STATE, WEFT_VALUE_CONST, WEFT_VALUE_NODE };
+
+enum weft_state_kind {
+    WEFT_STATE_DENSE, ///< [n, ...] as it stands
+    WEFT_STATE_RING,  ///< dim 0 is a capacity: row of position p is p mod capacity
+    WEFT_STATE_PAGED, ///< dim 0 is a capacity in rows, reached through a page table
+    WEFT_STATE_VAR,   ///< a scalar (u32, i32 or f32) in the variables block
+};
+enum weft_state_policy { WEFT_STATE_IN_PLACE, WEFT_STATE_PING_PONG };
+
+struct weft_value_info {
+    enum weft_value_kind kind;
+    const char *name;          ///< inputs, weights and states always have one; others may
+    struct weft_type type;
+    uint32_t node, out;        ///< producer (kind NODE)
+    enum weft_state_kind state_kind;
+    enum weft_state_policy policy;
+    uint32_t state;            ///< index in graph->states for a state and for each of its versions, else UINT32_MAX
+    const void *data;          ///< CONST: bytes in file layout, owned by the graph. WEIGHT: may be NULL until bound
+    uint64_t data_size;
+    int64_t var_lo, var_hi;    ///< VAR: host-side bounds of the value
+    bool is_output;
+    const char *output_name;
+};
+
+struct weft_node {
+    const struct weft_op *op;
+    const char *name; ///< may be NULL; for messages and profiles, such as "blk.3.attn_q"
+    uint32_t n_in, n_out;
+    weft_value in[WEFT_MAX_INS], out[WEFT_MAX_OUTS];
+    struct weft_attr attrs[WEFT_MAX_ATTRS]; ///< by position in op->attrs
+    bool dead;                              ///< removed by a pass; printers and walkers skip it
+};
+
+struct weft_graph {
+    const struct weft_op_set *ops;
+    struct weft_dims *dims;
+    struct weft_arena arena;
+    struct weft_value_info *values;
+    size_t n_values, cap_values;
+    struct weft_node *nodes;
+    size_t n_nodes, cap_nodes;
+    weft_value *states; ///< initial version of each state
+    size_t n_states, cap_states;
+    struct weft_map names; ///< name -> value, for inputs, weights, states
+    const char *scope;     ///< prefix put before node names, set by builders
+};
+
+weft_status weft_graph_create(const struct weft_op_set *ops, struct weft_graph **out);
+void weft_graph_destroy(struct weft_graph *g);
+
+/// Leaves. Names must be unique among leaves (ERR_INVALID names the clash). Dims are handles of g->dims.
+weft_status weft_graph_input(struct weft_graph *g, const char *name, struct weft_type type, weft_value *out);
+weft_status weft_graph_weight(struct weft_graph *g, const char *name, struct weft_type type, weft_value *out);
+weft_status weft_graph_const(struct weft_graph *g, struct weft_type type, const void *data, uint64_t size, weft_value *out);
+weft_status weft_graph_const_f32(struct weft_graph *g, float x, weft_value *out); ///< rank 0; folds into kernels
+weft_status weft_graph_state(struct weft_graph *g, const char *name, struct weft_type type, enum weft_state_kind kind,
+                             weft_value *out);
+weft_status weft_graph_var(struct weft_graph *g, const char *name, weft_dtype dtype, int64_t lo, int64_t hi, weft_value *out);
+
+/// One attribute by name when adding a node.
+struct weft_arg { const char *name; double x; weft_dim d; const int64_t *ints; const weft_dim *dims; uint32_t n; };
+
+/// Adds a node: checks arity and attributes (defaults, ranges, unknown names), runs infer, makes output values.
+/// outs receives n_out values. Errors name the op, the node's name and the shapes.
+weft_status weft_graph_add(struct weft_graph *g, const struct weft_op *op, const char *name, const weft_value *in, uint32_t n_in,
+                           const struct weft_arg *args, uint32_t n_args, weft_value *outs);
+/// The same with the op's name and already resolved attributes (used by decompose and the parser).
+weft_status weft_graph_add_raw(struct weft_graph *g, const struct weft_op *op, const char *name, const weft_value *in,
+                               uint32_t n_in, const struct weft_attr *attrs, weft_value *outs);
+weft_status weft_graph_output(struct weft_graph *g, weft_value v, const char *name);
+/// The current (last) version of the state of which `v` is a version.
+weft_value weft_graph_state_latest(const struct weft_graph *g, weft_value v);
+
+/// Convenience for builders: a sticky status, so that a model reads as formulas.
+struct weft_build { struct weft_graph *g; weft_status status; };
+weft_value weft_b1(struct weft_build *b, const char *op, weft_value x);
+weft_value weft_b2(struct weft_build *b, const char *op, weft_value x, weft_value y);
+weft_value weft_bn(struct weft_build *b, const char *op, const char *name, const weft_value *in, uint32_t n_in,
+                   const struct weft_arg *args, uint32_t n_args); ///< output 0; WEFT_NO_VALUE once failed
+weft_value weft_bf(struct weft_build *b, float x);               ///< constant
+
+/// Attribute of a node by name (the row's order is resolved once); NULL if the op has none of that name.
+const struct weft_attr *weft_node_attr(const struct weft_node *n, const char *name);
+
+/// SSA order, arity, shapes equal to what infer gives again, state rule, outputs alive, names. The error names the node.
+weft_status weft_graph_verify(const struct weft_graph *g);
+
+/// Text format; parse(print(g)) prints the same. Weights carry no data in text. `symbols` are declared on top.
+weft_status weft_graph_print(const struct weft_graph *g, struct weft_str *out);
+weft_status weft_graph_parse(const struct weft_op_set *ops, const char *text, size_t len, struct weft_graph **out);
+
+/// Graph to Graphviz is not done here. Host reference run: evaluates all nodes in order with op->eval. `leaf` gives the host
+/// tensor of a leaf (inputs, weights, states: state data is modified in place). Outputs (and every node value when `each` is
+/// not NULL) are reported by callback before being freed.
+struct weft_eval_params {
+    const int64_t *symbols;
+    weft_status (*leaf)(void *user, weft_value v, const struct weft_value_info *info, struct weft_host *out);
+    weft_status (*each)(void *user, weft_value v, const struct weft_value_info *info, const struct weft_host *t); ///< may be NULL
+    void *user;
+};
+weft_status weft_graph_eval(const struct weft_graph *g, const struct weft_eval_params *params);
+#endif

@@ -1,0 +1,276 @@
+/// Typed access to an open GGUF file. The bytes were checked when it was opened; here only types and ranges are.
+#include "model/gguf_impl.h"
+
+#include "core/alloc.h"
+#include "core/error.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+const char *weft_gguf_path(const struct weft_gguf *g) { return g->path; }
+
+uint32_t weft_gguf_version(const struct weft_gguf *g) { return g->version; }
+
+uint32_t weft_gguf_part_count(const struct weft_gguf *g) { return g->n_parts ? g->n_parts : 1; }
+
+uint64_t weft_gguf_file_size(const struct weft_gguf *g) { return g->file_size; }
+
+size_t weft_gguf_tensor_count(const struct weft_gguf *g) { return g->n_tensors; }
+
+const struct weft_gguf_tensor *weft_gguf_tensor_at(const struct weft_gguf *g, size_t i) { return &g->tensors[i]; }
+
+const struct weft_gguf_tensor *weft_gguf_find(const struct weft_gguf *g, const char *name) {
+    uint64_t i;
+    return weft_map_get(&g->names, name, strlen(name), &i) ? &g->tensors[i] : NULL;
+}
+
+static const struct weft_gguf_entry *find(const struct weft_gguf *g, const char *key) {
+    uint64_t i;
+    return weft_map_get(&g->keys, key, strlen(key), &i) ? &g->entries[i] : NULL;
+}
+
+static weft_status fail_type(const struct weft_gguf *g, const struct weft_gguf_entry *e, const char *expected) {
+    bool array = e->type == WEFT_GGUF_ARRAY;
+    return weft_fail(WEFT_ERR_FORMAT, "%s: key '%s' should be %s, but is of type %s%s", g->path, e->key, expected,
+                     array ? "array of " : "", weft_gguf_type_name(e->element));
+}
+
+static weft_status find_or_fail(const struct weft_gguf *g, const char *key, const struct weft_gguf_entry **out) {
+    *out = find(g, key);
+    return *out ? WEFT_OK : weft_fail(WEFT_ERR_NOT_FOUND, "%s: key '%s' is missing", g->path, key);
+}
+
+static bool is_integer(enum weft_gguf_type type) {
+    return type <= WEFT_GGUF_I32 || type == WEFT_GGUF_U64 || type == WEFT_GGUF_I64;
+}
+
+static bool is_signed(enum weft_gguf_type type) {
+    return type == WEFT_GGUF_I8 || type == WEFT_GGUF_I16 || type == WEFT_GGUF_I32 || type == WEFT_GGUF_I64;
+}
+
+/// The integer at `p`; false if it is a u64 beyond int64_t.
+static bool load_integer(enum weft_gguf_type type, const uint8_t *p, int64_t *out) {
+    size_t size = weft_gguf_scalar_size(type);
+    uint64_t v = weft_gguf_load(p, size);
+    if (is_signed(type) && size < 8 && v >> (8 * size - 1)) v |= ~UINT64_C(0) << (8 * size);
+    memcpy(out, &v, sizeof v);
+    return type != WEFT_GGUF_U64 || v <= INT64_MAX;
+}
+
+static double load_float(enum weft_gguf_type type, const uint8_t *p) {
+    uint64_t bits = weft_gguf_load(p, weft_gguf_scalar_size(type));
+    if (type == WEFT_GGUF_F64) {
+        double d;
+        memcpy(&d, &bits, sizeof d);
+        return d;
+    }
+    uint32_t low = (uint32_t)bits;
+    float f;
+    memcpy(&f, &low, sizeof f);
+    return (double)f;
+}
+
+bool weft_gguf_has(const struct weft_gguf *g, const char *key) { return find(g, key) != NULL; }
+
+static weft_status get_integer(const struct weft_gguf *g, const char *key, int64_t lowest, int64_t highest,
+                               int64_t *out) {
+    const struct weft_gguf_entry *e;
+    WEFT_TRY(find_or_fail(g, key, &e));
+    if (!is_integer(e->type)) return fail_type(g, e, "an integer");
+    if (!load_integer(e->type, e->value, out))
+        return weft_fail(WEFT_ERR_FORMAT, "%s: key '%s' is %" PRIu64 ", beyond %" PRId64, g->path, key,
+                         weft_gguf_load(e->value, 8), highest);
+    if (*out < lowest || *out > highest)
+        return weft_fail(WEFT_ERR_FORMAT, "%s: key '%s' is %" PRId64 ", not from %" PRId64 " to %" PRId64, g->path, key,
+                         *out, lowest, highest);
+    return WEFT_OK;
+}
+
+weft_status weft_gguf_get_u32(const struct weft_gguf *g, const char *key, uint32_t *out) {
+    int64_t v = 0;
+    WEFT_TRY(get_integer(g, key, 0, UINT32_MAX, &v));
+    *out = (uint32_t)v;
+    return WEFT_OK;
+}
+
+weft_status weft_gguf_get_i64(const struct weft_gguf *g, const char *key, int64_t *out) {
+    return get_integer(g, key, INT64_MIN, INT64_MAX, out);
+}
+
+weft_status weft_gguf_get_f64(const struct weft_gguf *g, const char *key, double *out) {
+    const struct weft_gguf_entry *e;
+    WEFT_TRY(find_or_fail(g, key, &e));
+    if (e->type != WEFT_GGUF_F32 && e->type != WEFT_GGUF_F64) return fail_type(g, e, "a float (f32 or f64)");
+    *out = load_float(e->type, e->value);
+    return WEFT_OK;
+}
+
+weft_status weft_gguf_get_bool(const struct weft_gguf *g, const char *key, bool *out) {
+    const struct weft_gguf_entry *e;
+    WEFT_TRY(find_or_fail(g, key, &e));
+    if (e->type != WEFT_GGUF_BOOL) return fail_type(g, e, "a bool");
+    *out = e->value[0] != 0;
+    return WEFT_OK;
+}
+
+static struct weft_gguf_str load_string(const uint8_t *p) {
+    return (struct weft_gguf_str){(const char *)p + 8, (size_t)weft_gguf_load(p, 8)};
+}
+
+weft_status weft_gguf_get_string(const struct weft_gguf *g, const char *key, struct weft_gguf_str *out) {
+    const struct weft_gguf_entry *e;
+    WEFT_TRY(find_or_fail(g, key, &e));
+    if (e->type != WEFT_GGUF_STRING) return fail_type(g, e, "a string");
+    *out = load_string(e->value);
+    return WEFT_OK;
+}
+
+weft_status weft_gguf_u32_or(const struct weft_gguf *g, const char *key, uint32_t fallback, uint32_t *out) {
+    *out = fallback;
+    return weft_gguf_has(g, key) ? weft_gguf_get_u32(g, key, out) : WEFT_OK;
+}
+
+weft_status weft_gguf_f64_or(const struct weft_gguf *g, const char *key, double fallback, double *out) {
+    *out = fallback;
+    return weft_gguf_has(g, key) ? weft_gguf_get_f64(g, key, out) : WEFT_OK;
+}
+
+weft_status weft_gguf_bool_or(const struct weft_gguf *g, const char *key, bool fallback, bool *out) {
+    *out = fallback;
+    return weft_gguf_has(g, key) ? weft_gguf_get_bool(g, key, out) : WEFT_OK;
+}
+
+weft_status weft_gguf_get_type(const struct weft_gguf *g, const char *key, enum weft_gguf_type *type,
+                               enum weft_gguf_type *element, uint64_t *count) {
+    const struct weft_gguf_entry *e;
+    WEFT_TRY(find_or_fail(g, key, &e));
+    if (type) *type = e->type;
+    if (element) *element = e->element;
+    if (count) *count = e->count;
+    return WEFT_OK;
+}
+
+/// Finds an array and makes room for its elements.
+static weft_status begin_array(const struct weft_gguf *g, const char *key, bool (*fits)(enum weft_gguf_type),
+                               const char *expected, size_t size, const struct weft_gguf_entry **e, void **out) {
+    WEFT_TRY(find_or_fail(g, key, e));
+    if ((*e)->type != WEFT_GGUF_ARRAY || !fits((*e)->element)) return fail_type(g, *e, expected);
+    *out = weft_calloc((size_t)(*e)->count, size);
+    if (!*out)
+        return weft_fail(WEFT_ERR_NOMEM, "%s: out of memory for the %" PRIu64 " elements of key '%s'", g->path,
+                         (*e)->count, key);
+    return WEFT_OK;
+}
+
+static bool fits_string(enum weft_gguf_type type) { return type == WEFT_GGUF_STRING; }
+
+static bool fits_f32(enum weft_gguf_type type) { return type == WEFT_GGUF_F32; }
+
+static bool fits_i32(enum weft_gguf_type type) { return is_integer(type) || type == WEFT_GGUF_BOOL; }
+
+weft_status weft_gguf_get_strings(const struct weft_gguf *g, const char *key, struct weft_gguf_str **out,
+                                  size_t *count) {
+    const struct weft_gguf_entry *e;
+    void *items;
+    *out = NULL;
+    WEFT_TRY(begin_array(g, key, fits_string, "an array of strings", sizeof **out, &e, &items));
+    *out = items;
+    *count = (size_t)e->count;
+    const uint8_t *p = e->value;
+    for (size_t i = 0; i < *count; i++) {
+        (*out)[i] = load_string(p);
+        p += 8 + (*out)[i].len;
+    }
+    return WEFT_OK;
+}
+
+weft_status weft_gguf_get_f32s(const struct weft_gguf *g, const char *key, float **out, size_t *count) {
+    const struct weft_gguf_entry *e;
+    void *items;
+    *out = NULL;
+    WEFT_TRY(begin_array(g, key, fits_f32, "an array of f32", sizeof **out, &e, &items));
+    *out = items;
+    *count = (size_t)e->count;
+    for (size_t i = 0; i < *count; i++) (*out)[i] = (float)load_float(WEFT_GGUF_F32, e->value + 4 * i);
+    return WEFT_OK;
+}
+
+weft_status weft_gguf_get_i32s(const struct weft_gguf *g, const char *key, int32_t **out, size_t *count) {
+    const struct weft_gguf_entry *e;
+    void *items;
+    *out = NULL;
+    WEFT_TRY(begin_array(g, key, fits_i32, "an array of integers", sizeof **out, &e, &items));
+    int32_t *numbers = items;
+    size_t size = weft_gguf_scalar_size(e->element);
+    for (size_t i = 0; i < e->count; i++) {
+        int64_t v;
+        if (!load_integer(e->element, e->value + size * i, &v) || v < INT32_MIN || v > INT32_MAX) {
+            weft_free(items);
+            return weft_fail(WEFT_ERR_FORMAT, "%s: element %zu of key '%s' does not fit 32 bits", g->path, i, key);
+        }
+        numbers[i] = (int32_t)v;
+    }
+    *out = numbers;
+    *count = (size_t)e->count;
+    return WEFT_OK;
+}
+
+size_t weft_gguf_key_count(const struct weft_gguf *g) { return g->n_entries; }
+
+const char *weft_gguf_key_at(const struct weft_gguf *g, size_t i) { return g->entries[i].key; }
+
+/// In quotes; control characters and bytes above ASCII that could be half a character at the cut stay visible.
+static void print_string(struct weft_gguf_str s, size_t width, struct weft_str *out) {
+    weft_str_add(out, "\"");
+    size_t i = 0;
+    for (; i < s.len && i < width; i++) {
+        unsigned char c = (unsigned char)s.data[i];
+        if (c == '"' || c == '\\')
+            weft_str_addf(out, "\\%c", c);
+        else if (c == '\n')
+            weft_str_add(out, "\\n");
+        else if (c < 0x20 || c == 0x7F)
+            weft_str_addf(out, "\\x%02x", c);
+        else
+            weft_str_addn(out, (const char *)&c, 1);
+    }
+    // The cut goes to the end of a character.
+    for (; i < s.len && ((unsigned char)s.data[i] & 0xC0) == 0x80; i++) weft_str_addn(out, s.data + i, 1);
+    weft_str_add(out, i < s.len ? "\"..." : "\"");
+}
+
+/// Prints the element at `p` and returns its size.
+static size_t print_element(enum weft_gguf_type type, const uint8_t *p, size_t width, struct weft_str *out) {
+    size_t size = weft_gguf_scalar_size(type);
+    if (type == WEFT_GGUF_STRING) {
+        struct weft_gguf_str s = load_string(p);
+        print_string(s, width, out);
+        return 8 + s.len;
+    }
+    int64_t v;
+    if (type == WEFT_GGUF_BOOL)
+        weft_str_add(out, *p ? "true" : "false");
+    else if (!is_integer(type))
+        weft_str_addf(out, "%.9g", load_float(type, p));
+    else if (load_integer(type, p, &v))
+        weft_str_addf(out, "%" PRId64, v);
+    else
+        weft_str_addf(out, "%" PRIu64, weft_gguf_load(p, size));
+    return size;
+}
+
+void weft_gguf_print_value(const struct weft_gguf *g, size_t i, size_t width, struct weft_str *out) {
+    const struct weft_gguf_entry *e = &g->entries[i];
+    const uint8_t *p = e->value;
+    if (e->type != WEFT_GGUF_ARRAY) {
+        print_element(e->type, p, width, out);
+        return;
+    }
+    weft_str_addf(out, "%s[%" PRIu64 "] {", weft_gguf_type_name(e->element), e->count);
+    uint64_t shown = e->count < 4 ? e->count : 4;
+    for (uint64_t k = 0; k < shown; k++) {
+        if (k) weft_str_add(out, ", ");
+        p += print_element(e->element, p, width / 2, out);
+    }
+    weft_str_add(out, shown < e->count ? ", ...}" : "}");
+}

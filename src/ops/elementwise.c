@@ -1,0 +1,267 @@
+/// Elementwise operators: unary, binary, compare, where, cast, with NumPy broadcasting.
+///
+/// One line of a table below is an operator: its name, what the host computes (in double; integers in 64 bits, then wrapped to
+/// their type), and the WGSL that the region compiler makes kernels from, where all operands are f32 values. Functions that
+/// WGSL leaves undefined somewhere (a NaN in max, a negative base in pow, tanh of large values) go through a helper of
+/// plan/math.wgsl or ops/elementwise.wgsl.
+///
+/// NaN: max, min and relu give NaN if an operand is NaN; compares with NaN are false, but `ne` is true; a NaN condition
+/// counts as true; cast of NaN to an integer gives 0. Integer division truncates; x / 0 = x, as WGSL has it.
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/half.h"
+#include "ops/shape.h"
+
+#include <math.h>
+#include <string.h>
+
+#define SQRT_HALF 0.70710678118654752440
+#define SQRT_2_PI 0.79788456080286535588
+
+static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+static double max2(double x, double y) { return isnan(x) || x > y ? x : y; }
+static double min2(double x, double y) { return isnan(x) || x < y ? x : y; }
+static double sign(double x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
+static int64_t quotient(int64_t x, int64_t y) { return y ? x / y : x; }
+
+//           name       host                                                      WGSL of $0         helper
+#define FLOAT_UNARY(F)                                                                                                 \
+    F(exp,       exp(x),                                                          "exp($0)",         NULL)             \
+    F(log,       log(x),                                                          "log($0)",         NULL)             \
+    F(sqrt,      sqrt(x),                                                         "sqrt($0)",        NULL)             \
+    F(rsqrt,     1 / sqrt(x),                                                     "inverseSqrt($0)", NULL)             \
+    F(recip,     1 / x,                                                           "(1.0 / $0)",      NULL)             \
+    F(tanh,      tanh(x),                                                         "tanh_safe($0)",   "tanh_safe")      \
+    F(sigmoid,   sigmoid(x),                                                      "sigmoid($0)",     "sigmoid")        \
+    F(silu,      x * sigmoid(x),                                                  "silu($0)",        "silu")           \
+    F(gelu,      0.5 * x * (1 + erf(x * SQRT_HALF)),                              "gelu_erf($0)",    "gelu_erf")       \
+    F(gelu_tanh, 0.5 * x * (1 + tanh(SQRT_2_PI * (x + 0.044715 * x * x * x))),    "gelu_tanh($0)",   "gelu_tanh")      \
+    F(relu,      x < 0 ? 0 : x,                                                   "max_nan($0, 0.0)", "max_nan")       \
+    F(sin,       sin(x),                                                          "sin($0)",         NULL)             \
+    F(cos,       cos(x),                                                          "cos($0)",         NULL)             \
+    F(floor,     floor(x),                                                        "floor($0)",       NULL)             \
+    F(ceil,      ceil(x),                                                         "ceil($0)",        NULL)             \
+    F(round,     rint(x),                                                         "round($0)",       NULL)
+
+//           name    host         integers                     WGSL           helper
+#define NUMBER_UNARY(F)                                                                                                \
+    F(neg,    -x,          (int64_t)(0 - (uint64_t)x),  "(-$0)",       NULL)                                           \
+    F(abs,    fabs(x),     x < 0 ? -x : x,              "abs($0)",     NULL)                                           \
+    F(sign,   sign(x),     (x > 0) - (x < 0),           "sign($0)",    NULL)                                           \
+    F(square, x * x,       x * x,                       "($0 * $0)",   NULL)
+
+//           name   host           integers          WGSL                 helper
+#define NUMBER_BINARY(F)                                                                                               \
+    F(add,   x + y,         x + y,            "($0 + $1)",         NULL)                                               \
+    F(sub,   x - y,         x - y,            "($0 - $1)",         NULL)                                               \
+    F(mul,   x * y,         x * y,            "($0 * $1)",         NULL)                                               \
+    F(div,   x / y,         quotient(x, y),   "($0 / $1)",         NULL)                                               \
+    F(max,   max2(x, y),    x > y ? x : y,    "max_nan($0, $1)",   "max_nan")                                          \
+    F(min,   min2(x, y),    x < y ? x : y,    "min_nan($0, $1)",   "min_nan")
+
+#define FLOAT_BINARY(F) F(pow, pow(x, y), "pow_c($0, $1)", "pow_c")
+
+#define COMPARE(F)                                                                                                     \
+    F(eq, x == y, "select(0.0, 1.0, $0 == $1)")                                                                        \
+    F(ne, x != y, "select(0.0, 1.0, $0 != $1)")                                                                        \
+    F(lt, x < y, "select(0.0, 1.0, $0 < $1)")                                                                          \
+    F(le, x <= y, "select(0.0, 1.0, $0 <= $1)")                                                                        \
+    F(gt, x > y, "select(0.0, 1.0, $0 > $1)")                                                                          \
+    F(ge, x >= y, "select(0.0, 1.0, $0 >= $1)")
+
+// ---- types ----
+
+static weft_status infer_type(struct weft_graph *g, const char *what, const struct weft_type *in, uint32_t n_in,
+                              bool floats_only, struct weft_type *out) {
+    weft_dtype dtype = weft_ops_promote(in[0].dtype, in[n_in - 1].dtype);
+    if (dtype == WEFT_DTYPE_COUNT || dtype == WEFT_BOOL || (floats_only && !weft_ops_is_float(dtype)))
+        return weft_fail(WEFT_ERR_INVALID, "%s: operands %s%s%s; cast them to %s first", what, weft_ops_type_text(g, &in[0]),
+                         n_in > 1 ? " and " : "", n_in > 1 ? weft_ops_type_text(g, &in[1]) : "",
+                         floats_only ? "a float type" : "one numeric type");
+    out->dtype = dtype;
+    return weft_ops_broadcast(g, what, in, n_in, out);
+}
+
+static weft_status infer_float(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
+                               const struct weft_attr *attrs, struct weft_type *out) {
+    (void)attrs;
+    return infer_type(g, n_in == 1 ? "a function of floats" : "a binary function of floats", in, n_in, true, out);
+}
+
+static weft_status infer_number(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
+                                const struct weft_attr *attrs, struct weft_type *out) {
+    (void)attrs;
+    return infer_type(g, n_in == 1 ? "a unary operator" : "a binary operator", in, n_in, false, out);
+}
+
+static weft_status infer_compare(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
+                                 const struct weft_attr *attrs, struct weft_type *out) {
+    (void)attrs;
+    if (in[0].dtype != WEFT_BOOL || in[1].dtype != WEFT_BOOL)
+        WEFT_TRY(infer_type(g, "a compare", in, n_in, false, out));
+    out->dtype = WEFT_BOOL;
+    return weft_ops_broadcast(g, "a compare", in, n_in, out);
+}
+
+static weft_status infer_where(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
+                               const struct weft_attr *attrs, struct weft_type *out) {
+    (void)attrs;
+    out->dtype = weft_ops_promote(in[1].dtype, in[2].dtype);
+    if (out->dtype == WEFT_DTYPE_COUNT || !weft_ops_is_plain(in[0].dtype))
+        return weft_fail(WEFT_ERR_INVALID, "where: condition %s, values %s and %s; cast the values to one type first",
+                         weft_ops_type_text(g, &in[0]), weft_ops_type_text(g, &in[1]), weft_ops_type_text(g, &in[2]));
+    return weft_ops_broadcast(g, "where", in, n_in, out);
+}
+
+static weft_status infer_cast(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
+                              const struct weft_attr *attrs, struct weft_type *out) {
+    (void)n_in;
+    if (!weft_ops_is_plain(in[0].dtype))
+        return weft_fail(WEFT_ERR_INVALID, "cast: %s is block-quantised; only matmul and gather read such weights",
+                         weft_ops_type_text(g, &in[0]));
+    *out = in[0];
+    out->dtype = (weft_dtype)attrs[0].i; // the choices stand in the order of weft_dtype
+    return WEFT_OK;
+}
+
+// ---- host reference ----
+
+typedef double (*float_fn)(double x, double y, double z);
+typedef int64_t (*integer_fn)(int64_t x, int64_t y);
+
+/// Position in each operand while the output is walked row by row.
+struct walk {
+    uint32_t n_in, rank;
+    const double *data[3];
+    double *owned[3];
+    int64_t shape[WEFT_MAX_RANK], index[WEFT_MAX_RANK], strides[3][WEFT_MAX_RANK];
+    int64_t at[3], rows, last;
+};
+
+static weft_status walk_begin(struct walk *w, const struct weft_eval *e) {
+    const struct weft_host *out = &e->out[0];
+    *w = (struct walk){.n_in = e->n_in, .rank = out->rank};
+    weft_ops_rows(out, &w->rows, &w->last);
+    memcpy(w->shape, out->shape, sizeof w->shape);
+    for (uint32_t i = 0; i < e->n_in; i++) {
+        w->data[i] = weft_ops_dense(&e->in[i], &w->owned[i]);
+        if (!w->data[i]) return weft_fail(WEFT_ERR_NOMEM, "%s: no memory for operand %u", e->node->op->name, i);
+        int64_t stride = 1;
+        uint32_t missing = out->rank - e->in[i].rank;
+        for (uint32_t axis = out->rank; axis-- > missing;) {
+            int64_t n = e->in[i].shape[axis - missing];
+            w->strides[i][axis] = n == 1 ? 0 : stride;
+            stride *= n;
+        }
+    }
+    return WEFT_OK;
+}
+
+static void walk_next(struct walk *w) {
+    for (uint32_t axis = w->rank > 0 ? w->rank - 1 : 0; axis-- > 0;) {
+        for (uint32_t i = 0; i < w->n_in; i++) w->at[i] += w->strides[i][axis];
+        if (++w->index[axis] < w->shape[axis]) return;
+        for (uint32_t i = 0; i < w->n_in; i++) w->at[i] -= w->strides[i][axis] * w->shape[axis];
+        w->index[axis] = 0;
+    }
+}
+
+static void walk_end(struct walk *w) {
+    for (uint32_t i = 0; i < w->n_in; i++) weft_free(w->owned[i]);
+}
+
+static double wrap(weft_dtype dtype, int64_t x) {
+    switch (dtype) {
+    case WEFT_I32: return (int32_t)(uint32_t)(uint64_t)x;
+    case WEFT_U32: return (uint32_t)(uint64_t)x;
+    case WEFT_I8: return (int8_t)(uint8_t)(uint64_t)x;
+    case WEFT_U8: return (uint8_t)(uint64_t)x;
+    default: return (double)x;
+    }
+}
+
+static weft_status map(const struct weft_eval *e, float_fn real, integer_fn integer) {
+    struct walk w;
+    weft_status status = walk_begin(&w, e);
+    weft_dtype dtype = e->out[0].dtype;
+    double *out = e->out[0].data;
+    bool whole = integer && weft_ops_is_integer(dtype);
+    uint32_t last_axis = w.rank ? w.rank - 1 : 0;
+    for (int64_t r = 0; status == WEFT_OK && r < w.rows; r++, walk_next(&w))
+        for (int64_t i = 0; i < w.last; i++, out++) {
+            double x[3] = {0, 0, 0};
+            for (uint32_t j = 0; j < w.n_in; j++) x[j] = w.data[j][w.at[j] + i * w.strides[j][last_axis]];
+            *out = whole ? wrap(dtype, integer((int64_t)x[0], (int64_t)x[1])) : real(x[0], x[1], x[2]);
+        }
+    walk_end(&w);
+    return status;
+}
+
+static double where(double condition, double x, double y) { return condition != 0 ? x : y; }
+static weft_status eval_where(const struct weft_eval *e) { return map(e, where, NULL); }
+
+/// Toward zero, to the type's range, NaN to 0.
+static double saturate(double x, double lo, double hi) { return isnan(x) ? 0 : x < lo ? lo : x > hi ? hi : trunc(x); }
+
+static double cast_value(weft_dtype to, double x) {
+    switch (to) {
+    case WEFT_F32: return (float)x;
+    case WEFT_F16: return weft_f16_to_f32(weft_f32_to_f16((float)x));
+    case WEFT_BF16: return weft_bf16_to_f32(weft_f32_to_bf16((float)x));
+    case WEFT_I32: return saturate(x, INT32_MIN, INT32_MAX);
+    case WEFT_U32: return saturate(x, 0, UINT32_MAX);
+    case WEFT_I8: return saturate(x, INT8_MIN, INT8_MAX);
+    case WEFT_U8: return saturate(x, 0, UINT8_MAX);
+    case WEFT_BOOL: return x != 0;
+    default: return x;
+    }
+}
+
+static weft_status eval_cast(const struct weft_eval *e) {
+    struct walk w;
+    weft_status status = walk_begin(&w, e);
+    for (int64_t i = 0; status == WEFT_OK && i < w.rows * w.last; i++)
+        e->out[0].data[i] = cast_value((weft_dtype)e->attrs[0].i, w.data[0][i]);
+    walk_end(&w);
+    return status;
+}
+
+// ---- the rows ----
+
+#define REAL(name, formula)                                                                                            \
+    static double real_##name(double x, double y, double z) { return (void)x, (void)y, (void)z, (formula); }
+#define WHOLE(name, formula)                                                                                           \
+    static int64_t whole_##name(int64_t x, int64_t y) { return (void)x, (void)y, (formula); }
+#define ROW(op, arity, types, pattern, helper)                                                                         \
+    const struct weft_op weft_op_##op = {.name = #op, .n_in_min = arity, .n_in_max = arity, .n_out = 1,                \
+        .traits = WEFT_OP_ELEMENTWISE, .infer = infer_##types, .eval = eval_##op, .wgsl = pattern, .wgsl_helper = helper};
+#define EVAL(name, whole)                                                                                              \
+    static weft_status eval_##name(const struct weft_eval *e) { return map(e, real_##name, whole); }
+
+#define FLOAT_UNARY_ROW(name, host, wgsl, helper) REAL(name, host) EVAL(name, NULL) ROW(name, 1, float, wgsl, helper)
+#define FLOAT_BINARY_ROW(name, host, wgsl, helper) REAL(name, host) EVAL(name, NULL) ROW(name, 2, float, wgsl, helper)
+#define NUMBER_UNARY_ROW(name, host, integers, wgsl, helper)                                                           \
+    REAL(name, host) WHOLE(name, integers) EVAL(name, whole_##name) ROW(name, 1, number, wgsl, helper)
+#define NUMBER_BINARY_ROW(name, host, integers, wgsl, helper)                                                          \
+    REAL(name, host) WHOLE(name, integers) EVAL(name, whole_##name) ROW(name, 2, number, wgsl, helper)
+#define COMPARE_ROW(name, host, wgsl) REAL(name, host) EVAL(name, NULL) ROW(name, 2, compare, wgsl, NULL)
+
+FLOAT_UNARY(FLOAT_UNARY_ROW)
+FLOAT_BINARY(FLOAT_BINARY_ROW)
+NUMBER_UNARY(NUMBER_UNARY_ROW)
+NUMBER_BINARY(NUMBER_BINARY_ROW)
+COMPARE(COMPARE_ROW)
+ROW(where, 3, where, "select($2, $1, $0 != 0.0)", NULL)
+
+const struct weft_op weft_op_cast = {
+    .name = "cast",
+    .n_in_min = 1,
+    .n_in_max = 1,
+    .n_out = 1,
+    .traits = WEFT_OP_ELEMENTWISE,
+    .attrs = {{.name = "to", .type = WEFT_ATTR_ENUM, .required = true, .choices = "f32|f16|bf16|i32|u32|i8|u8|bool"}},
+    .infer = infer_cast,
+    .eval = eval_cast,
+    .wgsl = "cast_to($0, u32($a0))",
+    .wgsl_helper = "cast_to",
+};

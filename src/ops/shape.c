@@ -1,0 +1,86 @@
+#include "ops/shape.h"
+
+#include "core/alloc.h"
+#include "core/error.h"
+
+#include <string.h>
+
+const char *weft_ops_type_text(struct weft_graph *g, const struct weft_type *t) {
+    struct weft_str s = {0};
+    weft_str_addf(&s, "%s[", weft_dtype_name(t->dtype));
+    for (uint32_t i = 0; i < t->rank; i++) {
+        if (i) weft_str_add(&s, ", ");
+        weft_dim_print(g->dims, t->dims[i], &s);
+    }
+    weft_str_add(&s, "]");
+    const char *text = weft_arena_strdup(&g->arena, weft_str_get(&s));
+    weft_str_free(&s);
+    return text ? text : "?";
+}
+
+bool weft_ops_is_float(weft_dtype dtype) { return dtype == WEFT_F32 || dtype == WEFT_F16 || dtype == WEFT_BF16; }
+
+bool weft_ops_is_integer(weft_dtype dtype) {
+    return dtype == WEFT_I32 || dtype == WEFT_U32 || dtype == WEFT_I8 || dtype == WEFT_U8;
+}
+
+bool weft_ops_is_plain(weft_dtype dtype) {
+    return weft_ops_is_float(dtype) || weft_ops_is_integer(dtype) || dtype == WEFT_BOOL;
+}
+
+weft_dtype weft_ops_promote(weft_dtype a, weft_dtype b) {
+    if (!weft_ops_is_plain(a) || !weft_ops_is_plain(b)) return WEFT_DTYPE_COUNT;
+    if (a == b) return a == WEFT_BF16 ? WEFT_F32 : a;
+    return weft_ops_is_float(a) && weft_ops_is_float(b) ? WEFT_F32 : WEFT_DTYPE_COUNT;
+}
+
+static weft_status broadcast_fail(struct weft_graph *g, const char *op, const struct weft_type *in, uint32_t n_in) {
+    struct weft_str s = {0};
+    for (uint32_t i = 0; i < n_in; i++) weft_str_addf(&s, "%s%s", i ? ", " : "", weft_ops_type_text(g, &in[i]));
+    weft_status status = weft_fail(WEFT_ERR_INVALID,
+                                   "%s: shapes %s do not broadcast: aligned at the last axis, dims must be the same expression, "
+                                   "or 1; reshape an operand",
+                                   op, weft_str_get(&s));
+    weft_str_free(&s);
+    return status;
+}
+
+weft_status weft_ops_broadcast(struct weft_graph *g, const char *op, const struct weft_type *in, uint32_t n_in,
+                               struct weft_type *out) {
+    out->rank = 0;
+    for (uint32_t i = 0; i < n_in; i++)
+        if (in[i].rank > out->rank) out->rank = in[i].rank;
+    for (uint32_t axis = 0; axis < out->rank; axis++) {
+        weft_dim d = weft_dim_const(g->dims, 1);
+        for (uint32_t i = 0; i < n_in; i++) {
+            uint32_t missing = out->rank - in[i].rank;
+            if (axis < missing) continue;
+            weft_dim x = in[i].dims[axis - missing];
+            int64_t value = 0;
+            if (x == d || (weft_dim_is_const(g->dims, x, &value) && value == 1)) continue;
+            if (!weft_dim_is_const(g->dims, d, &value) || value != 1) return broadcast_fail(g, op, in, n_in);
+            d = x;
+        }
+        out->dims[axis] = d;
+    }
+    return WEFT_OK;
+}
+
+void weft_ops_rows(const struct weft_host *t, int64_t *rows, int64_t *last) {
+    *last = t->rank ? t->shape[t->rank - 1] : 1;
+    *rows = 1;
+    for (uint32_t i = 0; i + 1 < t->rank; i++) *rows *= t->shape[i];
+}
+
+const double *weft_ops_dense(const struct weft_host *t, double **owned) {
+    *owned = NULL;
+    if (t->data) return t->data;
+    int64_t rows, last;
+    weft_ops_rows(t, &rows, &last);
+    double *data = *owned = weft_alloc((size_t)(rows * last) * sizeof *data);
+    for (int64_t r = 0; data && r < rows; r++) {
+        const double *row = weft_host_row(t, r, data + r * last);
+        if (row != data + r * last) memcpy(data + r * last, row, (size_t)last * sizeof *row);
+    }
+    return data;
+}

@@ -1,0 +1,30 @@
+/// What infer and eval of several operators share: types in messages, broadcasting, dense operands.
+///
+/// Only src/ops includes this.
+#ifndef WEFT_OPS_SHAPE_H
+#define WEFT_OPS_SHAPE_H
+#include "ir/graph.h"
+
+/// "f32[T, 640]" in the graph's arena; never NULL.
+const char *weft_ops_type_text(struct weft_graph *g, const struct weft_type *t);
+
+bool weft_ops_is_float(weft_dtype dtype);   ///< f32, f16, bf16
+bool weft_ops_is_integer(weft_dtype dtype); ///< i32, u32, i8, u8
+bool weft_ops_is_plain(weft_dtype dtype);   ///< a float, an integer or bool: not block-quantised
+
+/// Common type of two operands: equal ones stay (bf16 becomes f32: no kernel stores bf16), different floats give f32.
+/// WEFT_DTYPE_COUNT where there is none (an integer with a float, a quantised type).
+weft_dtype weft_ops_promote(weft_dtype a, weft_dtype b);
+
+/// NumPy broadcasting of shapes only: axes are aligned at the last; two dims agree if they are the same handle or one is the
+/// constant 1. Anything else is refused with the shapes of all operands; `op` is named in the message.
+weft_status weft_ops_broadcast(struct weft_graph *g, const char *op, const struct weft_type *in, uint32_t n_in,
+                               struct weft_type *out);
+
+/// Values of an operand as doubles: its own data, or those of a weight decoded into a block that goes to *owned (free it
+/// with weft_free, NULL is fine). NULL: out of memory.
+const double *weft_ops_dense(const struct weft_host *t, double **owned);
+
+/// Rows of the tensor seen as [rows, last]; a scalar is [1, 1].
+void weft_ops_rows(const struct weft_host *t, int64_t *rows, int64_t *last);
+#endif

@@ -1,0 +1,226 @@
+//%% Reads packed weights (plan/wlayout.h) 32 elements at a time. The one place that knows the bits of a plane.
+//%%
+//%% The includer gives, beside the W_* values of weft_emit_weight:
+//%%   W     name of the weight operand, such as "w": functions end in it, planes are load4_w_q, load_w_h, load_w_s, load_w_d
+//%%   W_KB  expression of the blocks a row, such as "p.kb" or "20u"
+//%% Several weights in one kernel: set W (and the W_* that differ) again and `include again`.
+//%%
+//%% Functions, `row` counting from the first row of the bound part and `blk` in 0..W_KB-1 (not checked):
+//%%   w_load_w(row, blk) -> array<vec4<f32>, 8>        elements 32 blk .. 32 blk + 31, vec4 j holds 4j..4j+3
+//%%   w_quad_w(row, blk, j) -> vec4<f32>               vec4 j alone, for threads side by side on one block
+//%%   w_dot_w(row, blk, x0 .. x7) -> f32               dot product with 32 activations
+//%%   w_dots_w(row, blk, x0 .. x7, xs: vec2<f32>)      the same for several rows of one x: xs = w_sums(x0 .. x7), once
+//%%   w_scales_w(b) -> vec4<f32>                       block b = row * W_KB + blk: scales of its two halves, mins of its two halves
+//%% Elements past K in the last block are zeros in the planes; with K types there are none.
+//%%
+//%% Exactness: a quant with its zero subtracted is exact (done on bytes: adding 128 - zero and flipping the top bit never
+//%% carries), and so is d * scale (19 bits). A dot product multiplies by the scale once per 32 (Q6_K: 16) elements and
+//%% takes the min off through the sum of x.
+//% if !defined(W_ONCE)
+//% set W_ONCE = 1
+
+// Four bytes less the zero of the type, as floats.
+fn w_bytes(q: u32, bias: u32) -> vec4<f32> {
+    return vec4<f32>(unpack4xI8((q + bias) ^ 0x80808080u));
+}
+
+fn w_fold(a: vec4<f32>) -> f32 {
+    return (a.x + a.y) + (a.z + a.w);
+}
+
+// Sums of the two halves of a block of activations; only types with a min need them.
+fn w_sums(x0: vec4<f32>, x1: vec4<f32>, x2: vec4<f32>, x3: vec4<f32>, x4: vec4<f32>, x5: vec4<f32>, x6: vec4<f32>,
+          x7: vec4<f32>) -> vec2<f32> {
+    return vec2<f32>(w_fold((x0 + x1) + (x2 + x3)), w_fold((x4 + x5) + (x6 + x7)));
+}
+
+// The f16 in half `which` of a word.
+fn w_half(word: u32, which: u32) -> f32 {
+    return unpack2x16float(word >> (16u * which)).x;
+}
+//% end
+//% set W_BIAS = (128 - W_ZERO) * 16843009
+
+//%% ---- scales ----
+fn w_scales_${W}(b: u32) -> vec4<f32> {
+//% if W_SCALE == 0
+    return vec4<f32>(1.0, 1.0, 0.0, 0.0);
+//% elif W_SCALE == 1 && W_GROUP == 32
+    let s = w_half(load_${W}_s(b >> 1u), b & 1u);
+    return vec4<f32>(s, s, 0.0, 0.0);
+//% elif W_SCALE == 1
+    let s = unpack2x16float(load_${W}_s(b));
+    return vec4<f32>(s.x, s.y, 0.0, 0.0);
+//% else
+    let d = unpack2x16float(load_${W}_d(b >> 3u));
+//% if W_SCALE == 3 && W_GROUP == 16
+    let s = vec4<f32>(unpack4xI8(load_${W}_s(b >> 1u) >> (16u * (b & 1u))));
+    return vec4<f32>(d.x * s.x, d.x * s.y, 0.0, 0.0);
+//% elif W_SCALE == 3
+    let s = d.x * f32(unpack4xI8(load_${W}_s(b >> 2u) >> (8u * (b & 3u))).x);
+    return vec4<f32>(s, s, 0.0, 0.0);
+//% elif W_GROUP == 16
+    let s = vec4<f32>(unpack4xU8(load_${W}_s(b)));
+    return vec4<f32>(d.x * s.x, d.x * s.z, d.y * s.y, d.y * s.w);
+//% else
+    let s = vec4<f32>(unpack4xU8(load_${W}_s(b >> 1u) >> (16u * (b & 1u))));
+    return vec4<f32>(d.x * s.x, d.x * s.x, d.y * s.y, d.y * s.y);
+//% end
+//% end
+}
+
+//%% ---- quants of block b as floats, scale not yet applied ----
+fn w_quants_${W}(b: u32) -> array<vec4<f32>, 8> {
+//% if W_BITS == 4
+    let q = load4_${W}_q(b * 4u);
+    let lo = q & vec4<u32>(0x0f0f0f0fu);
+    let hi = (q >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
+//% if W_HIGH == 1
+    let h = load_${W}_h(b);
+//% elif W_HIGH == 2
+    let h0 = load_${W}_h(b * 2u);
+    let h1 = load_${W}_h(b * 2u + 1u);
+//% end
+    return array<vec4<f32>, 8>(
+//% for j in 0..8
+//% set W_WORD = j % 4
+//% set W_SHIFT = 2 * (j % 4)
+//% set W_HIGHER = j / 4
+//% if j < 4
+//% set W_FROM = "lo"
+//% else
+//% set W_FROM = "hi"
+//% end
+//% if j < 7
+//% set W_COMMA = ","
+//% else
+//% set W_COMMA = ");"
+//% end
+//% if W_HIGH == 0
+        w_bytes(${W_FROM}[${W_WORD}], ${W_BIAS}u)${W_COMMA}
+//% elif W_HIGH == 1
+        w_bytes(${W_FROM}[${W_WORD}] | (((h >> ${j}u) & 0x01010101u) << 4u), ${W_BIAS}u)${W_COMMA}
+//% else
+        w_bytes(${W_FROM}[${W_WORD}] | (((h${W_HIGHER} >> ${W_SHIFT}u) & 0x03030303u) << 4u), ${W_BIAS}u)${W_COMMA}
+//% end
+//% end
+//% elif W_BITS == 8
+    let lo = load4_${W}_q(b * 8u);
+    let hi = load4_${W}_q(b * 8u + 4u);
+    return array<vec4<f32>, 8>(
+        vec4<f32>(unpack4xI8(lo.x)), vec4<f32>(unpack4xI8(lo.y)), vec4<f32>(unpack4xI8(lo.z)), vec4<f32>(unpack4xI8(lo.w)),
+        vec4<f32>(unpack4xI8(hi.x)), vec4<f32>(unpack4xI8(hi.y)), vec4<f32>(unpack4xI8(hi.z)), vec4<f32>(unpack4xI8(hi.w)));
+//% elif W_BITS == 16
+//% for j in 0..4
+    let q${j} = load4_${W}_q(b * 16u + ${j * 4}u);
+//% end
+    return array<vec4<f32>, 8>(
+        w_pair_${W}(q0.xy), w_pair_${W}(q0.zw), w_pair_${W}(q1.xy), w_pair_${W}(q1.zw),
+        w_pair_${W}(q2.xy), w_pair_${W}(q2.zw), w_pair_${W}(q3.xy), w_pair_${W}(q3.zw));
+//% else
+    return array<vec4<f32>, 8>(
+//% for j in 0..7
+        bitcast<vec4<f32>>(load4_${W}_q(b * 32u + ${j * 4}u)),
+//% end
+        bitcast<vec4<f32>>(load4_${W}_q(b * 32u + 28u)));
+//% end
+}
+//% if W_BITS == 16
+
+// Two words of two 16-bit floats.
+fn w_pair_${W}(q: vec2<u32>) -> vec4<f32> {
+//% if W_BF16
+    return bitcast<vec4<f32>>(vec4<u32>(q.x << 16u, q.x & 0xffff0000u, q.y << 16u, q.y & 0xffff0000u));
+//% else
+    return vec4<f32>(unpack2x16float(q.x), unpack2x16float(q.y));
+//% end
+}
+//% end
+
+//%% ---- weights ----
+fn w_load_${W}(row: u32, blk: u32) -> array<vec4<f32>, 8> {
+    let b = row * (${W_KB}) + blk;
+    let q = w_quants_${W}(b);
+//% if W_SCALE == 0
+    return q;
+//% else
+    let s = w_scales_${W}(b);
+    return array<vec4<f32>, 8>(
+//% if W_MIN
+        q[0] * s.x - vec4<f32>(s.z), q[1] * s.x - vec4<f32>(s.z), q[2] * s.x - vec4<f32>(s.z), q[3] * s.x - vec4<f32>(s.z),
+        q[4] * s.y - vec4<f32>(s.w), q[5] * s.y - vec4<f32>(s.w), q[6] * s.y - vec4<f32>(s.w), q[7] * s.y - vec4<f32>(s.w));
+//% else
+        q[0] * s.x, q[1] * s.x, q[2] * s.x, q[3] * s.x, q[4] * s.y, q[5] * s.y, q[6] * s.y, q[7] * s.y);
+//% end
+//% end
+}
+
+fn w_quad_${W}(row: u32, blk: u32, j: u32) -> vec4<f32> {
+    let b = row * (${W_KB}) + blk;
+//% if W_BITS == 4
+    let word = load4_${W}_q(b * 4u)[j & 3u] >> ((j & 4u));
+//% if W_HIGH == 0
+    let q = w_bytes(word & 0x0f0f0f0fu, ${W_BIAS}u);
+//% elif W_HIGH == 1
+    let q = w_bytes((word & 0x0f0f0f0fu) | (((load_${W}_h(b) >> j) & 0x01010101u) << 4u), ${W_BIAS}u);
+//% else
+    let h = load_${W}_h(b * 2u + (j >> 2u)) >> (2u * (j & 3u));
+    let q = w_bytes((word & 0x0f0f0f0fu) | ((h & 0x03030303u) << 4u), ${W_BIAS}u);
+//% end
+//% elif W_BITS == 8
+    let q = vec4<f32>(unpack4xI8(load4_${W}_q(b * 8u + (j & 4u))[j & 3u]));
+//% elif W_BITS == 16
+    let words = load4_${W}_q(b * 16u + ((j >> 1u) << 2u));
+    let q = w_pair_${W}(select(words.xy, words.zw, (j & 1u) == 1u));
+//% else
+    let q = bitcast<vec4<f32>>(load4_${W}_q(b * 32u + (j << 2u)));
+//% end
+//% if W_SCALE == 0
+    return q;
+//% else
+    let s = w_scales_${W}(b);
+    let high = j >= 4u;
+//% if W_MIN
+    return q * select(s.x, s.y, high) - vec4<f32>(select(s.z, s.w, high));
+//% else
+    return q * select(s.x, s.y, high);
+//% end
+//% end
+}
+
+//%% ---- dot products: eight fused chains a component, then one fold ----
+fn w_dots_${W}(row: u32, blk: u32, x0: vec4<f32>, x1: vec4<f32>, x2: vec4<f32>, x3: vec4<f32>, x4: vec4<f32>,
+               x5: vec4<f32>, x6: vec4<f32>, x7: vec4<f32>, xs: vec2<f32>) -> f32 {
+    let b = row * (${W_KB}) + blk;
+    let q = w_quants_${W}(b);
+//% if W_SCALE == 0
+    return w_fold(q[7] * x7 + (q[6] * x6 + (q[5] * x5 + (q[4] * x4 + (q[3] * x3 + (q[2] * x2 + (q[1] * x1 + q[0] * x0)))))));
+//% else
+    let s = w_scales_${W}(b);
+//% if W_GROUP == 32
+    let a = w_fold(q[7] * x7 + (q[6] * x6 + (q[5] * x5 + (q[4] * x4 + (q[3] * x3 + (q[2] * x2 + (q[1] * x1 + q[0] * x0)))))));
+//% if W_MIN
+    return s.x * a - s.z * (xs.x + xs.y);
+//% else
+    return s.x * a;
+//% end
+//% else
+    let a0 = q[3] * x3 + (q[2] * x2 + (q[1] * x1 + q[0] * x0));
+    let a1 = q[7] * x7 + (q[6] * x6 + (q[5] * x5 + q[4] * x4));
+//% if W_MIN
+    return w_fold(a0 * s.x + a1 * s.y) - (s.z * xs.x + s.w * xs.y);
+//% else
+    return w_fold(a0 * s.x + a1 * s.y);
+//% end
+//% end
+//% end
+}
+
+fn w_dot_${W}(row: u32, blk: u32, x0: vec4<f32>, x1: vec4<f32>, x2: vec4<f32>, x3: vec4<f32>, x4: vec4<f32>,
+              x5: vec4<f32>, x6: vec4<f32>, x7: vec4<f32>) -> f32 {
+//% if W_MIN
+    return w_dots_${W}(row, blk, x0, x1, x2, x3, x4, x5, x6, x7, w_sums(x0, x1, x2, x3, x4, x5, x6, x7));
+//% else
+    return w_dots_${W}(row, blk, x0, x1, x2, x3, x4, x5, x6, x7, vec2<f32>(0.0));
+//% end
+}

@@ -1,0 +1,126 @@
+/// What lowering speaks: kernels, parameter blocks, steps, the tensors of a plan.
+///
+/// A kernel names operands, never bindings: its template calls load_x(i), store_y(i, v); the binder (compile/bind.c) alone
+/// decides which buffer range is bound where and writes the accessors. A kernel's `update` fills the whole parameter block and
+/// the grid from live dims; compile calls it at the maximum, resize at the live size. A kernel without it cannot be emitted.
+#ifndef WEFT_PLAN_KERNEL_H
+#define WEFT_PLAN_KERNEL_H
+#include "gpu/caps.h"
+#include "ir/graph.h"
+#include "plan/template.h"
+
+enum weft_access { WEFT_READ = 1, WEFT_WRITE = 2, WEFT_READ_WRITE = 3 };
+
+/// A field of a parameter block: one 32-bit word. `type` is "u32", "i32" or "f32".
+struct weft_field { const char *name; const char *type; };
+
+struct weft_step;
+
+/// What `update` may look at: live host dims and bounds, never device values.
+struct weft_update {
+    const struct weft_dims *dims;
+    const int64_t *symbols;           ///< live binding
+    const struct weft_gpu_caps *caps;
+    const struct weft_step *step;
+};
+/// `words` has the kernel's fields in order, one word each (the binder's own fields come after and are not seen here).
+/// grid = {0, 0, 0} says that all outputs are empty; that is the only reason to skip.
+typedef void (*weft_update_fn)(const struct weft_update *u, uint32_t *words, uint32_t grid[3]);
+
+struct weft_kernel {
+    const char *name;
+    const char *file;                 ///< template, such as "ops/matvec.wgsl"
+    const struct weft_field *fields;  ///< ends at name NULL; may be replaced per step (step->fields)
+    weft_update_fn update;
+};
+
+/// Declares a parameter block once: the C struct `struct NAME`, and the field table NAME_fields with matching order.
+///   #define ROPE_PARAMS(F) F(u32, rows) F(f32, scale)
+///   WEFT_PARAMS(rope_params, ROPE_PARAMS)
+#define WEFT_C_u32 uint32_t
+#define WEFT_C_i32 int32_t
+#define WEFT_C_f32 float
+#define WEFT_FIELD_MEMBER_(type, name) WEFT_C_##type name;
+#define WEFT_FIELD_ROW_(type, name) {#name, #type},
+#define WEFT_PARAMS(NAME, LIST)                                                                                        \
+    struct NAME { LIST(WEFT_FIELD_MEMBER_) };                                                                          \
+    static const struct weft_field NAME##_fields[] = {LIST(WEFT_FIELD_ROW_){NULL, NULL}};                              \
+    _Static_assert(sizeof(struct NAME) / 4 + 1 == sizeof NAME##_fields / sizeof NAME##_fields[0], "32-bit fields only");
+
+/// Where a tensor of the plan lives.
+enum weft_mem { WEFT_MEM_TRANSIENT, WEFT_MEM_WEIGHT, WEFT_MEM_STATE, WEFT_MEM_INPUT, WEFT_MEM_OUTPUT, WEFT_MEM_VARS };
+
+#define WEFT_NO_TENSOR UINT32_MAX
+
+/// A memory object of a plan. Offsets and sizes in bytes, all rounded to 256.
+struct weft_tensor {
+    const char *name;
+    enum weft_mem mem;
+    weft_dtype dtype;        ///< storage: F32, F16, I32, U32, BOOL; U32 for packed weights
+    uint64_t bytes;          ///< at the maximum of all symbols
+    uint32_t index;          ///< weight part, state, input or output number; unused for transients
+    weft_value value;        ///< the graph value, or WEFT_NO_VALUE (scratch)
+    uint32_t first, last;    ///< steps between which a transient is alive
+    uint32_t heap;           ///< placement: heap (transient) or shard (weight)
+    uint64_t offset;
+    uint32_t state_capacity; ///< rows of a ring state, 0 otherwise
+};
+
+enum weft_operand_flags {
+    WEFT_OPERAND_WIDE = 1,   ///< the kernel only uses load4/store4 at multiples of 4 elements: vec4 bindings allowed
+    WEFT_OPERAND_STATE = 2,  ///< stores are predicated by `active`
+    WEFT_OPERAND_INPLACE = 4,///< may share its range with the operand `inplace_of` (same element map, read before write)
+    WEFT_OPERAND_ATOMIC = 8, ///< array<atomic<u32>>; never shared
+};
+
+struct weft_operand {
+    const char *name;        ///< accessor suffix
+    uint8_t access;          ///< enum weft_access
+    uint8_t flags;
+    int8_t inplace_of;       ///< operand index or -1
+    weft_dtype dtype;        ///< element type as the accessor sees it
+    uint32_t tensor;
+    uint64_t byte_offset;    ///< static start inside the tensor (weight planes and segments), a multiple of 16
+    uint64_t bytes;          ///< range at the maximum, from byte_offset
+    weft_dim elem_offset;    ///< live offset in elements added by the accessor (views such as the last rows), WEFT_DIM_BAD: 0
+    // binder
+    uint8_t slot;            ///< binding number (0 is the uniform block)
+    uint64_t slot_offset;    ///< bytes from the slot's start to this operand's start
+};
+
+#define WEFT_MAX_OPERANDS 24
+#define WEFT_MAX_TVALS 32
+#define WEFT_MAX_SLOTS 16
+
+struct weft_slot { uint8_t kind; bool wide, atomic; uint32_t mem_key; uint64_t offset, size; };
+
+/// One dispatch.
+struct weft_step {
+    const struct weft_kernel *kernel;
+    const char *label;               ///< op and node names, for messages and profiles
+    const struct weft_field *fields; ///< kernel->fields or a generated list (arena)
+    uint32_t n_fields;
+    struct weft_operand operands[WEFT_MAX_OPERANDS];
+    uint32_t n_operands;
+    struct weft_tval tvals[WEFT_MAX_TVALS];
+    uint32_t n_tvals;
+    const void *cfg;                 ///< the lowering's own constants for `update` (arena)
+    uint32_t workgroup[3];
+    uint32_t workgroup_memory;       ///< bytes
+    bool writes_state;
+    bool is_copy;                    ///< made by the planner because of aliasing; reported
+    // binder
+    struct weft_slot slots[WEFT_MAX_SLOTS];
+    uint32_t n_slots;
+    uint32_t n_words;                ///< words of the block: fields, then the binder's
+    char *wgsl;                      ///< complete text (arena)
+    uint32_t pipeline;               ///< index in the program's pipeline list
+};
+
+/// Folds a one-dimensional number of workgroups into the device's limit; kernels use group_index(). Never drops work:
+/// a total that does not fit x*y*z is reported by the compiler at the maximum.
+void weft_grid_fold(uint64_t total, uint32_t max_groups, uint32_t grid[3]);
+
+/// Live value of a dim.
+static inline int64_t weft_live(const struct weft_update *u, weft_dim d) { return weft_dim_eval(u->dims, d, u->symbols); }
+#endif

@@ -1,0 +1,513 @@
+/// Emission helpers behind plan/lower.h: operators ask for operands, values and tables; this file makes tensors and steps.
+#include "plan/lower.h"
+#include "core/alloc.h"
+#include "core/error.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct weft_step scratch_step; // written to after a failure; never read
+static struct weft_plan_weight no_weight;
+
+weft_status weft_lower_fail(struct weft_lower *l, weft_status status, const char *format, ...)
+{
+    if (l->status != WEFT_OK) return l->status;
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return l->status = weft_fail(status, "%s", text);
+}
+
+static void no_memory(struct weft_lower *l)
+{
+    weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while compiling the graph");
+}
+
+void weft_grid_fold(uint64_t total, uint32_t max_groups, uint32_t grid[3])
+{
+    grid[0] = grid[1] = grid[2] = 0;
+    if (total == 0) return;
+    uint64_t x = total, y = 1, z = 1;
+    if (x > max_groups) {
+        y = (total + max_groups - 1) / max_groups;
+        x = (total + y - 1) / y;
+        if (y > max_groups) {
+            z = (y + max_groups - 1) / max_groups;
+            y = (y + z - 1) / z;
+        }
+    }
+    grid[0] = (uint32_t)x;
+    grid[1] = (uint32_t)y;
+    grid[2] = (uint32_t)(z > max_groups ? UINT32_MAX : z);
+}
+
+// ---- asking --------------------------------------------------------------------------------------------------------
+
+/// Interval evaluation of a dim over the schedule's guard: monotone dims take their extremes at corners, so all corners of
+/// the (few) symbols are tried and widened by the table's own bounds.
+static void guard_bounds(const struct weft_lower *l, weft_dim d, int64_t *lo, int64_t *hi)
+{
+    const struct weft_dims *dims = l->graph->dims;
+    int64_t c;
+    if (weft_dim_is_const(dims, d, &c)) {
+        *lo = *hi = c;
+        return;
+    }
+    uint32_t n = weft_dims_symbol_count(dims);
+    int64_t values[WEFT_MAX_SYMBOLS];
+    *lo = INT64_MAX;
+    *hi = INT64_MIN;
+    for (uint32_t corner = 0; corner < (1u << n); corner++) {
+        for (uint32_t i = 0; i < n; i++) values[i] = corner >> i & 1 ? l->hi[i] : l->lo[i];
+        int64_t v = weft_dim_eval(dims, d, values);
+        if (v < *lo) *lo = v;
+        if (v > *hi) *hi = v;
+    }
+}
+
+int64_t weft_lower_max(const struct weft_lower *l, weft_dim d)
+{
+    int64_t lo, hi;
+    guard_bounds(l, d, &lo, &hi);
+    return hi;
+}
+
+int64_t weft_lower_min(const struct weft_lower *l, weft_dim d)
+{
+    int64_t lo, hi;
+    guard_bounds(l, d, &lo, &hi);
+    return lo;
+}
+
+int64_t weft_lower_const(const struct weft_lower *l, weft_dim d)
+{
+    int64_t c;
+    return weft_dim_is_const(l->graph->dims, d, &c) ? c : -1;
+}
+
+weft_dim weft_lower_product(struct weft_lower *l, const struct weft_type *t, uint32_t first, uint32_t last)
+{
+    struct weft_dims *dims = l->graph->dims;
+    weft_dim p = weft_dim_const(dims, 1);
+    for (uint32_t i = first; i < last; i++) p = weft_dim_mul(dims, p, t->dims[i]);
+    return p;
+}
+
+bool weft_lower_wide(const struct weft_lower *l, weft_value v)
+{
+    const struct weft_value_info *info = weft_lv(l, v);
+    if (info->type.rank == 0) return false;
+    int64_t last = weft_lower_const(l, info->type.dims[info->type.rank - 1]);
+    if (last <= 0 || last % 4 != 0) return false;
+    weft_dim offset = l->places[v].elem_offset;
+    if (l->places[v].tensor == WEFT_NO_TENSOR || offset == WEFT_DIM_BAD) return true;
+    weft_dim rest = weft_dim_mod(l->graph->dims, offset, 4);
+    int64_t c;
+    return weft_dim_is_const(l->graph->dims, rest, &c) && c == 0;
+}
+
+bool weft_lower_escapes(const struct weft_lower *l, uint32_t group, weft_value v)
+{
+    const struct weft_graph *g = l->graph;
+    if (g->values[v].is_output) return true;
+    for (size_t n = 0; n < g->n_nodes; n++) {
+        if (g->nodes[n].dead || l->node_group[n] == group) continue;
+        for (uint32_t i = 0; i < g->nodes[n].n_in; i++)
+            if (g->nodes[n].in[i] == v) return true;
+    }
+    return false;
+}
+
+// ---- weights -------------------------------------------------------------------------------------------------------
+
+static uint64_t align256(uint64_t x) { return (x + 255) & ~(uint64_t)255; }
+
+static struct weft_plan_weight *add_weight(struct weft_lower *l)
+{
+    struct weft_plan *p = l->plan;
+    if (p->n_weights % 64 == 0) {
+        struct weft_plan_weight *grown = weft_arena_alloc(&p->arena, (p->n_weights + 64) * sizeof *grown);
+        if (!grown) {
+            no_memory(l);
+            return NULL;
+        }
+        if (p->n_weights) memcpy(grown, p->weights, p->n_weights * sizeof *grown);
+        p->weights = grown;
+    }
+    struct weft_plan_weight *w = &p->weights[p->n_weights++];
+    memset(w, 0, sizeof *w);
+    w->index = p->n_weights - 1;
+    return w;
+}
+
+/// Cuts a weight into runs of rows that one binding holds, planes one after the other at multiples of 256.
+static bool cut_parts(struct weft_lower *l, struct weft_plan_weight *w)
+{
+    uint64_t limit = l->caps->max_binding < l->caps->max_buffer ? l->caps->max_binding : l->caps->max_buffer;
+    limit &= ~(uint64_t)255;
+    uint64_t row_bytes = 0;
+    for (int p = 0; p < WEFT_PLANE_COUNT; p++) row_bytes += weft_wlayout_bytes(w->layout, p, 256, w->k);
+    // 256 rows at a time, so that every plane of a part starts on a whole word
+    uint64_t rows_fit = (limit - 4 * 256) / (row_bytes ? row_bytes : 1) * 256;
+    if (rows_fit == 0) {
+        weft_lower_fail(l, WEFT_ERR_LIMIT, "weight '%s': 256 rows of %llu elements need %llu bytes, more than the device binds (%llu)",
+                        w->name, (unsigned long long)w->k, (unsigned long long)row_bytes, (unsigned long long)limit);
+        return false;
+    }
+    if (rows_fit > w->rows) rows_fit = w->rows;
+    w->n_parts = w->rows ? (uint32_t)((w->rows + rows_fit - 1) / rows_fit) : 1;
+    w->parts = weft_arena_alloc(&l->plan->arena, w->n_parts * sizeof *w->parts);
+    if (!w->parts) {
+        no_memory(l);
+        return false;
+    }
+    for (uint32_t i = 0; i < w->n_parts; i++) {
+        struct weft_weight_part *part = &w->parts[i];
+        part->row0 = i * rows_fit;
+        part->rows = w->rows - part->row0 < rows_fit ? w->rows - part->row0 : rows_fit;
+        part->shard = UINT32_MAX;
+        uint64_t at = 0;
+        for (int p = 0; p < WEFT_PLANE_COUNT; p++) {
+            part->plane[p] = at;
+            at += align256(weft_wlayout_bytes(w->layout, p, part->rows, w->k));
+        }
+        part->bytes = at ? at : 256;
+    }
+    return true;
+}
+
+static bool plain_part(struct weft_lower *l, struct weft_plan_weight *w, uint64_t bytes)
+{
+    w->n_parts = 1;
+    w->parts = weft_arena_alloc(&l->plan->arena, sizeof *w->parts);
+    if (!w->parts) {
+        no_memory(l);
+        return false;
+    }
+    w->parts[0] = (struct weft_weight_part){.rows = w->rows, .shard = UINT32_MAX, .bytes = align256(bytes ? bytes : 1)};
+    if (w->parts[0].bytes > l->caps->max_binding) {
+        weft_lower_fail(l, WEFT_ERR_LIMIT, "constant '%s' has %llu bytes, more than the device binds (%llu)", w->name,
+                        (unsigned long long)bytes, (unsigned long long)l->caps->max_binding);
+        return false;
+    }
+    return true;
+}
+
+const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_value v)
+{
+    if (l->status != WEFT_OK) return &no_weight;
+    for (uint32_t i = 0; i < l->plan->n_weights; i++)
+        if (l->plan->weights[i].value == v) return &l->plan->weights[i];
+    const struct weft_value_info *info = weft_lv(l, v);
+    struct weft_plan_weight *w = add_weight(l);
+    if (!w) return &no_weight;
+    w->name = info->name ? info->name : "constant";
+    w->value = v;
+    w->dtype = info->type.dtype;
+    w->k = info->type.rank ? (uint64_t)weft_lower_const(l, info->type.dims[info->type.rank - 1]) : 1;
+    w->rows = 1;
+    for (uint32_t i = 0; i + 1 < info->type.rank; i++) w->rows *= (uint64_t)weft_lower_const(l, info->type.dims[i]);
+    // Vectors and constants are read element by element as 32-bit words; matrices are packed.
+    bool word = w->dtype == WEFT_F32 || w->dtype == WEFT_I32 || w->dtype == WEFT_U32;
+    bool plain = info->kind == WEFT_VALUE_CONST || info->type.rank < 2;
+    if (plain && !word && !weft_dtype_info(w->dtype)->is_float) {
+        weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "weight '%s' has type %s, which is not read element by element", w->name,
+                        weft_dtype_name(w->dtype));
+        return &no_weight;
+    }
+    if (plain) return plain_part(l, w, w->rows * w->k * 4) ? w : &no_weight;
+    w->layout = weft_wlayout(w->dtype);
+    if (!w->layout) {
+        weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "weight '%s' has type %s, for which there is no device layout", w->name,
+                        weft_dtype_name(w->dtype));
+        return &no_weight;
+    }
+    return cut_parts(l, w) ? w : &no_weight;
+}
+
+const struct weft_plan_weight *weft_lower_table(struct weft_lower *l, const char *name, const void *data, uint64_t bytes)
+{
+    if (l->status != WEFT_OK) return &no_weight;
+    for (uint32_t i = 0; i < l->plan->n_weights; i++) {
+        struct weft_plan_weight *w = &l->plan->weights[i];
+        if (w->data && w->data_bytes == bytes && strcmp(w->name, name) == 0 && memcmp(w->data, data, bytes) == 0) return w;
+    }
+    struct weft_plan_weight *w = add_weight(l);
+    if (!w) return &no_weight;
+    w->name = weft_arena_strdup(&l->plan->arena, name);
+    w->value = WEFT_NO_VALUE;
+    w->dtype = WEFT_U32;
+    w->rows = 1;
+    w->k = bytes / 4;
+    w->data = weft_arena_dup(&l->plan->arena, data, bytes);
+    w->data_bytes = bytes;
+    if (!w->data || !w->name) {
+        no_memory(l);
+        return &no_weight;
+    }
+    return plain_part(l, w, bytes) ? w : &no_weight;
+}
+
+// ---- tensors -------------------------------------------------------------------------------------------------------
+
+static uint32_t add_tensor(struct weft_lower *l, struct weft_tensor t)
+{
+    if (!weft_grow((void **)&l->tensors, &l->cap_tensors, l->n_tensors + 1, sizeof *l->tensors)) {
+        no_memory(l);
+        return WEFT_NO_TENSOR;
+    }
+    t.first = UINT32_MAX;
+    t.last = 0;
+    l->tensors[l->n_tensors] = t;
+    return l->n_tensors++;
+}
+
+static uint64_t dtype_width(weft_dtype d) { return d == WEFT_F16 || d == WEFT_BF16 ? 2 : 4; }
+
+static uint32_t find_tensor(const struct weft_lower *l, enum weft_mem mem, uint32_t index)
+{
+    for (uint32_t i = 0; i < l->n_tensors; i++)
+        if (l->tensors[i].mem == mem && l->tensors[i].index == index) return i;
+    return WEFT_NO_TENSOR;
+}
+
+static uint32_t state_tensor(struct weft_lower *l, uint32_t state)
+{
+    uint32_t t = find_tensor(l, WEFT_MEM_STATE, state);
+    if (t != WEFT_NO_TENSOR) return t;
+    const struct weft_plan_state *s = &l->plan->states[state];
+    const struct weft_value_info *info = weft_lv(l, s->value);
+    return add_tensor(l, (struct weft_tensor){.name = s->name, .mem = WEFT_MEM_STATE, .dtype = info->type.dtype, .bytes = s->bytes,
+                                              .index = state, .value = s->value,
+                                              .state_capacity = s->kind == WEFT_STATE_RING ? (uint32_t)s->rows : 0});
+}
+
+static uint32_t io_tensor(struct weft_lower *l, weft_value v)
+{
+    for (uint32_t i = 0; i < l->plan->n_ios; i++) {
+        if (l->plan->ios[i].value != v) continue;
+        enum weft_mem mem = l->plan->ios[i].is_output ? WEFT_MEM_OUTPUT : WEFT_MEM_INPUT;
+        uint32_t t = find_tensor(l, mem, i);
+        if (t != WEFT_NO_TENSOR) return t;
+        const struct weft_value_info *info = weft_lv(l, v);
+        int64_t n = 1;
+        for (uint32_t a = 0; a < info->type.rank; a++) {
+            int64_t lo, hi;
+            weft_dim_bounds(l->graph->dims, info->type.dims[a], &lo, &hi);
+            n *= hi;
+        }
+        return add_tensor(l, (struct weft_tensor){.name = l->plan->ios[i].name, .mem = mem, .dtype = info->type.dtype,
+                                                  .bytes = align256((uint64_t)n * dtype_width(info->type.dtype)), .index = i, .value = v});
+    }
+    return WEFT_NO_TENSOR;
+}
+
+void weft_lower_place(struct weft_lower *l, weft_value v)
+{
+    struct weft_place *place = &l->places[v];
+    if (place->tensor != WEFT_NO_TENSOR || l->status != WEFT_OK) return;
+    const struct weft_value_info *info = weft_lv(l, v);
+    place->elem_offset = WEFT_DIM_BAD;
+    if (info->state != UINT32_MAX) {
+        place->tensor = state_tensor(l, info->state);
+        return;
+    }
+    place->tensor = io_tensor(l, v);
+    if (place->tensor != WEFT_NO_TENSOR) return;
+    weft_dim count = weft_lower_product(l, &info->type, 0, info->type.rank);
+    int64_t n = weft_lower_max(l, count);
+    uint64_t bytes = align256((uint64_t)(n > 0 ? n : 1) * dtype_width(info->type.dtype));
+    if (bytes > l->caps->max_binding) {
+        weft_lower_fail(l, WEFT_ERR_LIMIT, "value '%s' may take %llu bytes, more than the device binds (%llu); lower the bounds of its symbols",
+                        info->name ? info->name : "(unnamed)", (unsigned long long)bytes, (unsigned long long)l->caps->max_binding);
+        return;
+    }
+    const char *name = info->name;
+    if (!name && info->kind == WEFT_VALUE_NODE) name = l->graph->nodes[info->node].name;
+    place->tensor = add_tensor(l, (struct weft_tensor){.name = name ? name : "value", .mem = WEFT_MEM_TRANSIENT,
+                                                       .dtype = info->type.dtype, .bytes = bytes, .value = v});
+}
+
+uint32_t weft_lower_scratch(struct weft_lower *l, const char *name, weft_dtype dtype, uint64_t max_elements)
+{
+    return add_tensor(l, (struct weft_tensor){.name = name, .mem = WEFT_MEM_TRANSIENT, .dtype = dtype, .value = WEFT_NO_VALUE,
+                                              .bytes = align256((max_elements ? max_elements : 1) * dtype_width(dtype))});
+}
+
+uint32_t weft_lower_var_slot(const struct weft_lower *l, weft_value var)
+{
+    uint32_t state = weft_lv(l, var)->state;
+    return state == UINT32_MAX ? 0 : l->plan->states[state].var_slot;
+}
+
+// ---- emitting ------------------------------------------------------------------------------------------------------
+
+struct weft_step *weft_emit(struct weft_lower *l, const struct weft_kernel *kernel, const char *label, const void *cfg, size_t cfg_size)
+{
+    if (l->status != WEFT_OK) return &scratch_step;
+    if (!kernel->update) {
+        weft_lower_fail(l, WEFT_ERR_INTERNAL, "kernel '%s' has no update function", kernel->name);
+        return &scratch_step;
+    }
+    if (!weft_grow((void **)&l->steps, &l->cap_steps, l->n_steps + 1, sizeof *l->steps)) {
+        no_memory(l);
+        return &scratch_step;
+    }
+    struct weft_step *s = &l->steps[l->n_steps++];
+    memset(s, 0, sizeof *s);
+    s->kernel = kernel;
+    s->label = label ? weft_arena_strdup(&l->plan->arena, label) : kernel->name;
+    s->fields = kernel->fields;
+    while (s->fields && s->fields[s->n_fields].name) s->n_fields++;
+    s->workgroup[0] = s->workgroup[1] = s->workgroup[2] = 1;
+    if (cfg_size) {
+        s->cfg = weft_arena_dup(&l->plan->arena, cfg, cfg_size);
+        if (!s->cfg) no_memory(l);
+    }
+    return s;
+}
+
+static uint32_t add_operand(struct weft_lower *l, struct weft_step *s, struct weft_operand o)
+{
+    if (l->status != WEFT_OK) return 0;
+    if (s->n_operands == WEFT_MAX_OPERANDS) {
+        weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s' names more than %d operands", s->label, WEFT_MAX_OPERANDS);
+        return 0;
+    }
+    o.name = weft_arena_strdup(&l->plan->arena, o.name);
+    o.inplace_of = -1;
+    s->operands[s->n_operands] = o;
+    return s->n_operands++;
+}
+
+void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access access)
+{
+    for (uint32_t i = 0; i < s->n_operands; i++) {
+        if (strcmp(s->operands[i].name, "vars") != 0) continue;
+        s->operands[i].access |= access;
+        if (access & WEFT_WRITE) s->writes_state = true;
+        return;
+    }
+    if (l->status != WEFT_OK) return;
+    uint32_t t = find_tensor(l, WEFT_MEM_VARS, 0);
+    if (t == WEFT_NO_TENSOR) t = add_tensor(l, (struct weft_tensor){.name = "vars", .mem = WEFT_MEM_VARS, .dtype = WEFT_U32, .bytes = 256, .value = WEFT_NO_VALUE});
+    add_operand(l, s, (struct weft_operand){.name = "vars", .access = access, .dtype = WEFT_U32, .tensor = t, .bytes = 256, .elem_offset = WEFT_DIM_BAD});
+    if (access & WEFT_WRITE) s->writes_state = true;
+}
+
+uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access, weft_value v, uint8_t flags)
+{
+    if (l->status != WEFT_OK) return 0;
+    const struct weft_value_info *info = weft_lv(l, v);
+    if (info->kind == WEFT_VALUE_WEIGHT || info->kind == WEFT_VALUE_CONST) {
+        const struct weft_plan_weight *w = weft_lower_weight(l, v);
+        if (w->layout) {
+            weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s' reads the packed weight '%s' element by element", s->label, w->name);
+            return 0;
+        }
+        return weft_emit_table(l, s, name, w, weft_dtype_info(w->dtype)->is_float ? WEFT_F32 : w->dtype, flags);
+    }
+    if (info->state != UINT32_MAX && l->plan->states[info->state].kind == WEFT_STATE_VAR) {
+        weft_emit_vars(l, s, access);
+        return 0;
+    }
+    weft_lower_place(l, v);
+    if (l->status != WEFT_OK) return 0;
+    struct weft_place place = l->places[v];
+    const struct weft_tensor *t = &l->tensors[place.tensor];
+    if (t->mem == WEFT_MEM_STATE && (access & WEFT_WRITE)) {
+        flags |= WEFT_OPERAND_STATE;
+        s->writes_state = true;
+    }
+    uint32_t i = add_operand(l, s, (struct weft_operand){.name = name, .access = access, .flags = flags, .dtype = info->type.dtype, .tensor = place.tensor,
+                                                         .bytes = t->bytes, .elem_offset = place.elem_offset});
+    if ((flags & WEFT_OPERAND_STATE) || t->mem == WEFT_MEM_STATE) weft_emit_vars(l, s, WEFT_READ);
+    return i;
+}
+
+/// A tensor that stands for one part of a weight in this schedule.
+static uint32_t part_tensor(struct weft_lower *l, const struct weft_plan_weight *w, uint32_t part)
+{
+    uint32_t index = weft_part_key(w->index, part);
+    uint32_t t = find_tensor(l, WEFT_MEM_WEIGHT, index);
+    if (t != WEFT_NO_TENSOR) return t;
+    return add_tensor(l, (struct weft_tensor){.name = w->name, .mem = WEFT_MEM_WEIGHT, .dtype = WEFT_U32, .bytes = w->parts[part].bytes,
+                                              .index = index, .value = w->value});
+}
+
+uint32_t weft_emit_table(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w, weft_dtype dtype, uint8_t flags)
+{
+    if (l->status != WEFT_OK) return 0;
+    uint32_t t = part_tensor(l, w, 0);
+    return add_operand(l, s, (struct weft_operand){.name = name, .access = WEFT_READ, .flags = flags, .dtype = dtype, .tensor = t,
+                                                   .bytes = w->parts[0].bytes, .elem_offset = WEFT_DIM_BAD});
+}
+
+void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w, uint32_t part)
+{
+    if (l->status != WEFT_OK) return;
+    if (!w->layout) {
+        weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s': '%s' is not a packed weight", s->label, w->name);
+        return;
+    }
+    static const char suffix[WEFT_PLANE_COUNT] = {'q', 'h', 's', 'd'};
+    uint32_t t = part_tensor(l, w, part);
+    for (int p = 0; p < WEFT_PLANE_COUNT; p++) {
+        uint64_t bytes = weft_wlayout_bytes(w->layout, p, w->parts[part].rows, w->k);
+        if (bytes == 0) continue;
+        char text[64];
+        snprintf(text, sizeof text, "%s_%c", name, suffix[p]);
+        add_operand(l, s, (struct weft_operand){.name = text, .access = WEFT_READ, .flags = p == WEFT_PLANE_Q ? WEFT_OPERAND_WIDE : 0, .dtype = WEFT_U32,
+                                                .tensor = t, .byte_offset = w->parts[part].plane[p], .bytes = align256(bytes),
+                                                .elem_offset = WEFT_DIM_BAD});
+    }
+    const struct weft_wlayout *y = w->layout;
+    struct { const char *name; int64_t x; } values[] = {
+        {"W_BITS", y->bits}, {"W_HIGH", y->high}, {"W_GROUP", y->group}, {"W_ZERO", y->zero},
+        {"W_MIN", y->has_min}, {"W_SCALE", y->scale}, {"W_BF16", y->dtype == WEFT_BF16},
+    };
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) weft_emit_int(l, s, values[i].name, values[i].x);
+}
+
+uint32_t weft_emit_scratch(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access, uint32_t tensor, uint8_t flags)
+{
+    if (l->status != WEFT_OK) return 0;
+    const struct weft_tensor *t = &l->tensors[tensor];
+    return add_operand(l, s, (struct weft_operand){.name = name, .access = access, .flags = flags, .dtype = t->dtype, .tensor = tensor,
+                                                   .bytes = t->bytes, .elem_offset = WEFT_DIM_BAD});
+}
+
+static void add_tval(struct weft_lower *l, struct weft_step *s, struct weft_tval v)
+{
+    if (l->status != WEFT_OK) return;
+    for (uint32_t i = 0; i < s->n_tvals; i++) {
+        if (strcmp(s->tvals[i].name, v.name) == 0) {
+            s->tvals[i] = v;
+            return;
+        }
+    }
+    if (s->n_tvals == WEFT_MAX_TVALS) {
+        weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s' has more than %d template values", s->label, WEFT_MAX_TVALS);
+        return;
+    }
+    s->tvals[s->n_tvals++] = v;
+}
+
+void weft_emit_int(struct weft_lower *l, struct weft_step *s, const char *tval, int64_t x)
+{
+    add_tval(l, s, (struct weft_tval){weft_arena_strdup(&l->plan->arena, tval), x, NULL});
+}
+
+void weft_emit_text(struct weft_lower *l, struct weft_step *s, const char *tval, const char *text)
+{
+    add_tval(l, s, (struct weft_tval){weft_arena_strdup(&l->plan->arena, tval), 0, weft_arena_strdup(&l->plan->arena, text)});
+}
+
+void weft_emit_workgroup(struct weft_step *s, uint32_t x, uint32_t memory_bytes)
+{
+    s->workgroup[0] = x;
+    s->workgroup[1] = s->workgroup[2] = 1;
+    s->workgroup_memory = memory_bytes;
+}

@@ -1,0 +1,82 @@
+/// The interface between the compiler and an operator's `lower`: a group of nodes in, steps out.
+#ifndef WEFT_PLAN_LOWER_H
+#define WEFT_PLAN_LOWER_H
+#include "plan/plan.h"
+
+/// A contraction over at most so many rows at once is a matrix-vector product: prologues are folded into it.
+#define WEFT_FEW_ROWS 8
+
+/// Nodes that become one dispatch (or a few of one family).
+enum weft_group_kind {
+    WEFT_GROUP_NODE,     ///< one node, lowered by its operator
+    WEFT_GROUP_REGION,   ///< elementwise and row nodes, lowered by the region family; independent parts side by side
+    WEFT_GROUP_CONTRACT, ///< contraction(s) of one left operand with prologue and epilogue nodes
+    WEFT_GROUP_VIEW,     ///< no step
+};
+struct weft_group {
+    enum weft_group_kind kind;
+    uint32_t *nodes; ///< graph node indices in order
+    uint32_t n_nodes;
+    uint32_t n_anchors; ///< CONTRACT: how many of them are contractions
+    bool dead;
+};
+
+/// Where a value is: a tensor and a live element offset (views are resolved).
+struct weft_place { uint32_t tensor; weft_dim elem_offset; };
+
+struct weft_lower {
+    struct weft_plan *plan;
+    struct weft_graph *graph;
+    const struct weft_gpu_caps *caps;
+    struct weft_group *groups; uint32_t n_groups;
+    uint32_t *node_group;        ///< group of each node
+    struct weft_place *places;   ///< by value
+    int64_t lo[WEFT_MAX_SYMBOLS], hi[WEFT_MAX_SYMBOLS]; ///< guard of the schedule being lowered
+    struct weft_step *steps; uint32_t n_steps; size_t cap_steps;
+    struct weft_tensor *tensors; uint32_t n_tensors; size_t cap_tensors;
+    weft_status status;          ///< sticky: emit calls may be chained and checked once with weft_lower_status
+};
+
+// ---- asking ----
+static inline const struct weft_value_info *weft_lv(const struct weft_lower *l, weft_value v) { return &l->graph->values[v]; }
+/// Upper and lower bound of a dim under the schedule's guard.
+int64_t weft_lower_max(const struct weft_lower *l, weft_dim d);
+int64_t weft_lower_min(const struct weft_lower *l, weft_dim d);
+/// Constant value of a dim, or -1.
+int64_t weft_lower_const(const struct weft_lower *l, weft_dim d);
+/// True if `v` starts at a multiple of 4 elements for all sizes and its last axis is a constant multiple of 4.
+bool weft_lower_wide(const struct weft_lower *l, weft_value v);
+/// True if some node outside the group (or an output) reads `v`: then the group must store it.
+bool weft_lower_escapes(const struct weft_lower *l, uint32_t group, weft_value v);
+/// Device weight of a graph weight (or constant) value; made on first use. NULL once failed.
+const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_value v);
+/// A constant table made by a lowering; equal name and bytes are shared. Returns the weight, plain words.
+const struct weft_plan_weight *weft_lower_table(struct weft_lower *l, const char *name, const void *data, uint64_t bytes);
+/// Product of dims [first, last) as a dim.
+weft_dim weft_lower_product(struct weft_lower *l, const struct weft_type *t, uint32_t first, uint32_t last);
+
+// ---- emitting ----
+/// Starts a step; `cfg` is copied (size may be 0). Returns a scratch step even when failed, never NULL.
+struct weft_step *weft_emit(struct weft_lower *l, const struct weft_kernel *kernel, const char *label, const void *cfg, size_t cfg_size);
+/// Adds an operand for a graph value (transient, input, output, state, variable or plain weight). Returns its index.
+uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access, weft_value v, uint8_t flags);
+/// Adds the planes of one part of a packed weight as operands NAME_q, NAME_h, NAME_s, NAME_d (u32, wide for q), and the
+/// template values W_BITS, W_HIGH, W_GROUP, W_ZERO, W_MIN, W_SCALE (0 none, 1 f16, 2 k, 3 i8), W_BF16.
+void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w, uint32_t part);
+/// Adds a plain table.
+uint32_t weft_emit_table(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w, weft_dtype dtype, uint8_t flags);
+/// Makes a scratch tensor (alive while steps that name it are) and adds it.
+uint32_t weft_lower_scratch(struct weft_lower *l, const char *name, weft_dtype dtype, uint64_t max_elements);
+uint32_t weft_emit_scratch(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access, uint32_t tensor, uint8_t flags);
+/// The variables block as operand "vars" (read, or read_write for kernels that advance variables).
+void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access access);
+/// Word of a variable in the block.
+uint32_t weft_lower_var_slot(const struct weft_lower *l, weft_value var);
+void weft_emit_int(struct weft_lower *l, struct weft_step *s, const char *tval, int64_t x);
+void weft_emit_text(struct weft_lower *l, struct weft_step *s, const char *tval, const char *text); ///< text is copied
+void weft_emit_workgroup(struct weft_step *s, uint32_t x, uint32_t memory_bytes);
+/// Memory of a value that the step writes: makes its tensor (output, state or transient) if it has none yet.
+void weft_lower_place(struct weft_lower *l, weft_value v);
+
+weft_status weft_lower_fail(struct weft_lower *l, weft_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+#endif

@@ -1,0 +1,70 @@
+/// The compiled form of a graph: schedules of steps over a common set of tensors. Made by compile/, replayed by exec/.
+#ifndef WEFT_PLAN_PLAN_H
+#define WEFT_PLAN_PLAN_H
+#include "plan/kernel.h"
+#include "plan/wlayout.h"
+
+/// A run of rows of a weight in one shard: what one dispatch can bind. A weight above the binding limit has several.
+struct weft_weight_part { uint64_t row0, rows; uint32_t shard; uint64_t offset; uint64_t bytes; uint64_t plane[WEFT_PLANE_COUNT];  uint32_t tensor; };
+
+/// A weight (or constant table) on the device. `plane` offsets in a part are relative to the part's offset.
+struct weft_plan_weight {
+    uint32_t index;             ///< in plan->weights
+    const char *name;
+    weft_value value;           ///< graph leaf, or WEFT_NO_VALUE for a table made by lowering
+    weft_dtype dtype;           ///< of the file
+    const struct weft_wlayout *layout; ///< NULL: plain words (vectors in f32/i32/u32, tables)
+    uint64_t rows, k;           ///< [rows, k]; plain: rows = 1
+    const void *data;           ///< plain tables made by lowering (arena)
+    uint64_t data_bytes;
+    struct weft_weight_part *parts;
+    uint32_t n_parts;
+};
+
+struct weft_plan_state {
+    weft_value value;           ///< initial version in the graph
+    const char *name;
+    enum weft_state_kind kind;
+    uint64_t bytes;             ///< one session's
+    uint32_t tensor;
+    uint32_t var_slot;          ///< VAR: word in the variables block
+    uint64_t row_bytes, rows;
+};
+
+struct weft_plan_io { const char *name; weft_value value; uint32_t tensor; weft_dtype dtype; bool is_output; };
+
+/// Steps for a range of host dims.
+struct weft_schedule {
+    const char *name;
+    int64_t lo[WEFT_MAX_SYMBOLS], hi[WEFT_MAX_SYMBOLS]; ///< guard: symbol ranges, inclusive
+    struct weft_step *steps;
+    uint32_t n_steps;
+    struct weft_tensor *tensors; ///< all tensors of this schedule; shared kinds have equal indices and offsets in each
+    uint32_t n_tensors;
+    uint64_t heap_bytes[8];      ///< what this schedule needs of each heap
+    uint64_t lower_bound;        ///< bytes of the largest set of transients alive at once
+    uint64_t copied_bytes;       ///< by is_copy steps
+};
+
+/// Index of the tensor that stands for part `part` of weight `weight`.
+static inline uint32_t weft_part_key(uint32_t weight, uint32_t part) { return weight << 12 | part; }
+
+#define WEFT_HEAPS 4
+#define WEFT_VAR_ACTIVE 0 ///< word 0 of the variables block
+
+struct weft_plan {
+    struct weft_arena arena;
+    struct weft_graph *graph;    ///< after the graph passes; owns dims
+    struct weft_gpu_caps caps;   ///< for which it was compiled
+    struct weft_schedule *schedules;
+    uint32_t n_schedules;
+    struct weft_plan_weight *weights; uint32_t n_weights;
+    uint64_t *shard_bytes; uint32_t n_shards;
+    struct weft_plan_state *states; uint32_t n_states;
+    struct weft_plan_io *ios; uint32_t n_ios;
+    uint32_t n_vars;             ///< words in the variables block
+    uint64_t heap_bytes[WEFT_HEAPS];
+    uint32_t n_pipelines;        ///< distinct (wgsl, kinds)
+    struct weft_str report;      ///< what was fused, copied and why, a line each
+};
+#endif

@@ -1,0 +1,18 @@
+#include "plan/update.h"
+#include <string.h>
+
+uint32_t weft_accessor_width(weft_dtype dtype) { return dtype == WEFT_F16 || dtype == WEFT_BF16 ? 2 : 4; }
+
+void weft_step_update(const struct weft_update *u, uint32_t words[WEFT_MAX_WORDS], uint32_t grid[3])
+{
+    const struct weft_step *s = u->step;
+    memset(words, 0, WEFT_MAX_WORDS * sizeof *words);
+    grid[0] = grid[1] = grid[2] = 0;
+    s->kernel->update(u, words, grid);
+    // The binder's words follow the kernel's in operand order; compile/bind.c declares them in the same order.
+    for (uint32_t i = 0; i < s->n_operands; i++) {
+        const struct weft_operand *o = &s->operands[i];
+        int64_t live = o->elem_offset == WEFT_DIM_BAD ? 0 : weft_live(u, o->elem_offset);
+        words[s->n_fields + i] = (uint32_t)(o->slot_offset / weft_accessor_width(o->dtype) + (uint64_t)live);
+    }
+}

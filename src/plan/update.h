@@ -1,0 +1,13 @@
+/// Filling a step's whole parameter block: the kernel's own update, then the words that the binder added.
+#ifndef WEFT_PLAN_UPDATE_H
+#define WEFT_PLAN_UPDATE_H
+#include "plan/plan.h"
+
+#define WEFT_MAX_WORDS 64 ///< a block is one 256-byte slot
+
+/// `words` receives step->n_words words; `grid` the number of workgroups, all zero when the step's outputs are empty.
+void weft_step_update(const struct weft_update *u, uint32_t words[WEFT_MAX_WORDS], uint32_t grid[3]);
+
+/// Bytes of an element as accessors count them.
+uint32_t weft_accessor_width(weft_dtype dtype);
+#endif
