@@ -9,13 +9,15 @@
 // A list is JSON: [{"name": "softmax 3", "wgsl": "..."}, ...]. Folders are searched through for *.wgsl.
 // Each error is a line `name:line: message` on standard output. Messages that span lines are indented from the second.
 //
-//   --min-limits   the null backend offers WebGPU's guaranteed limits only. Without this option a pipeline that is refused
-//                  for its size alone is counted, not reported: its module has been checked, and Weft's own door checks sizes.
+//   --min-limits   the null backend offers WebGPU's guaranteed limits only. Without this option a pipeline that is
+//                  refused for its size alone is counted, not reported: its module has been checked, and Weft checks
+//                  sizes itself.
+//   --out FILE     errors go to this file; Dawn itself writes warnings to standard output
 //   --quiet        no summary on standard error
 //
 // The npm package `webgpu` is looked for in WEFT_NPM_DIR, else in build/npm beside this folder (scripts/deps.sh npm).
 // Exit status: 0 all accepted, 1 errors, 2 wrong use, 3 the package is not installed.
-import { readdirSync, readFileSync, statSync, existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -31,7 +33,7 @@ async function loadDawn() {
     const folder = resolve(process.env.WEFT_NPM_DIR || join(here, '..', 'build', 'npm'));
     const modules = join(folder, 'node_modules');
     if (!existsSync(join(modules, 'webgpu', 'package.json')))
-        throw new Missing(`the npm package webgpu is not in ${modules}; run scripts/deps.sh npm, or name its folder in WEFT_NPM_DIR`);
+        throw new Missing(`no npm package webgpu in ${modules}: run scripts/deps.sh npm, or set WEFT_NPM_DIR`);
     const entry = createRequire(join(modules, 'x.js')).resolve('webgpu');
     return import(pathToFileURL(entry).href);
 }
@@ -62,9 +64,9 @@ function entryPoints(wgsl) {
 
 // Refusals that speak of the device's size or of its matrix shapes and not of the language.
 const sizes = [
-    /exceeds the maximum allowed/, /exceeds the limit/, /workgroup storage .*(larger|exceed)/i, /is larger than .*limit/,
-    /total (number of )?workgroup (invocations|storage)/i, /maximum .* (limit|allowed)/i, /not a supported subgroup matrix/i,
-    /subgroup matrix configuration/i, /multiple of the device maxSubgroupSize/,
+    /exceeds the maximum allowed/, /exceeds the limit/, /workgroup storage .*(larger|exceed)/i,
+    /is larger than .*limit/, /total (number of )?workgroup (invocations|storage)/i, /maximum .* (limit|allowed)/i,
+    /not a supported subgroup matrix/i, /subgroup matrix configuration/i, /multiple of the device maxSubgroupSize/,
 ];
 
 function firstLines(message) {
@@ -81,8 +83,9 @@ async function checkOne(device, { name, wgsl, constants }) {
     const scope = await device.popErrorScope();
     for (const message of info.messages) {
         if (message.type !== 'error') continue;
-        const source = message.lineNum ? (lines[message.lineNum - 1] ?? '').trim() : '';
-        errors.push({ line: message.lineNum, text: firstLines(message.message) + (source ? `\n    in: ${source}` : '') });
+        const source = (lines[message.lineNum - 1] ?? '').trim();
+        const text = firstLines(message.message) + (source ? `\n    in: ${source}` : '');
+        errors.push({ line: message.lineNum, text });
     }
     if (scope && !errors.length) errors.push({ line: 0, text: firstLines(scope.message) });
     if (errors.length) return { errors, tooLarge: false };
@@ -135,9 +138,10 @@ function parseList(text, origin) {
 function readInput(path) {
     if (!existsSync(path)) throw new Usage(`${path} does not exist`);
     if (statSync(path).isDirectory()) {
-        const names = readdirSync(path, { recursive: true }).map(String).filter((name) => name.endsWith('.wgsl')).sort();
+        const all = readdirSync(path, { recursive: true }).map(String);
+        const names = all.filter((name) => name.endsWith('.wgsl')).sort().map((name) => join(path, name));
         if (!names.length) throw new Usage(`${path} has no *.wgsl`);
-        return names.map((name) => ({ name: join(relative('.', path), name), wgsl: readFileSync(join(path, name), 'utf8') }));
+        return names.map((name) => ({ name: relative('.', name), wgsl: readFileSync(name, 'utf8') }));
     }
     const text = readFileSync(path, 'utf8');
     return path.endsWith('.json') ? parseList(text, path) : [{ name: path, wgsl: text }];
@@ -155,10 +159,12 @@ ${body}
 
 // Each text, and what its errors must hold; null: it must be accepted. `line` is where the error must be told.
 const cases = [
-    { name: 'plain', wgsl: main('shared_words[lid] = data[lid];\nworkgroupBarrier();\ndata[lid] = shared_words[63u - lid];'), expect: null },
+    { name: 'plain', expect: null,
+      wgsl: main('shared_words[lid] = data[lid];\nworkgroupBarrier();\ndata[lid] = shared_words[63u - lid];') },
     { name: 'f16', wgsl: main('data[lid] = u32(f16(1.5) * f16(f32(lid)));', 'enable f16;'), expect: null },
     { name: 'subgroups', wgsl: main('data[lid] = subgroupAdd(lid);', 'enable subgroups;'), expect: null },
-    { name: 'dot4', wgsl: main('data[lid] = u32(dot4I8Packed(lid, 77u));', 'requires packed_4x8_integer_dot_product;'), expect: null },
+    { name: 'dot4', expect: null,
+      wgsl: main('data[lid] = u32(dot4I8Packed(lid, 77u));', 'requires packed_4x8_integer_dot_product;') },
     { name: 'barrier under a thread condition', expect: /uniform control flow/, line: 7,
       wgsl: main('if lid < 3u {\nworkgroupBarrier();\n}\ndata[lid] = shared_words[lid];') },
     { name: 'barrier after an early return', expect: /uniform control flow/, line: 7,
@@ -169,13 +175,20 @@ const cases = [
     { name: 'unknown name', wgsl: main('\n\ndata[lid] = nothing;'), expect: /nothing/, line: 8 },
     { name: 'no entry point', wgsl: 'fn f() {}', expect: /entry point/, line: 0 },
     { name: 'size only', size: true, expect: /./, line: 3,
-      wgsl: 'var<workgroup> w: array<u32, 8192>;\n@compute @workgroup_size(64)\nfn main(@builtin(local_invocation_index) i: u32) { w[i] = i; }' },
+      wgsl: `var<workgroup> w: array<u32, 8192>;
+@compute @workgroup_size(64)
+fn main(@builtin(local_invocation_index) i: u32) { w[i] = i; }` },
     { name: 'threads only', size: true, expect: /./, line: 2,
       wgsl: '@compute @workgroup_size(1024)\nfn main() {}' },
     { name: 'matrix', size: 'maybe', expect: null,
-      wgsl: 'enable chromium_experimental_subgroup_matrix;\nenable f16;\n@group(0) @binding(0) var<storage, read_write> a: array<f16>;\n' +
-            '@compute @workgroup_size(32)\nfn main() {\n    let m = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>>(&a, 0, false, 16);\n' +
-            '    subgroupMatrixStore(&a, 256, m, false, 16);\n}' },
+      wgsl: `enable chromium_experimental_subgroup_matrix;
+enable f16;
+@group(0) @binding(0) var<storage, read_write> a: array<f16>;
+@compute @workgroup_size(128)
+fn main() {
+    let m = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>>(&a, 0, false, 16);
+    subgroupMatrixStore(&a, 256, m, false, 16);
+}` },
 ];
 
 async function selfTest(device) {
@@ -185,9 +198,9 @@ async function selfTest(device) {
         const [first] = errors;
         let ok;
         if (!test.expect) ok = errors.every((error) => test.size === 'maybe' && error.size);
-        else ok = Boolean(first) && test.expect.test(first.text) && first.line === test.line && Boolean(first.size) === Boolean(test.size);
+        else ok = first && test.expect.test(first.text) && first.line === test.line && !first.size === !test.size;
         console.log(`${ok ? 'ok  ' : 'FAIL'} ${test.name}`);
-        if (process.env.VERBOSE || !ok) for (const error of errors) console.log(`     line ${error.line}${error.size ? ' (size)' : ''}: ${error.text}`);
+        for (const error of ok ? [] : errors) console.log(`     line ${error.line}: ${error.text}`);
         if (!ok) wrong++;
     }
     const printed = []; // the way from errors to lines and counts
@@ -206,8 +219,16 @@ async function run(args) {
     const options = { minLimits: false, quiet: false, print: (line) => process.stdout.write(line + '\n') };
     const paths = [];
     let self = false;
-    for (const arg of args) {
+    let out = null;
+    const lines = [];
+    for (let i = 0; i < args.length; i++) {
+        const arg = args[i];
         if (arg === '--self-test') self = true;
+        else if (arg === '--out') {
+            out = args[++i];
+            if (!out) throw new Usage('--out needs a file');
+            options.print = (line) => lines.push(line + '\n');
+        }
         else if (arg === '--min-limits') options.minLimits = true;
         else if (arg === '--quiet') options.quiet = true;
         else if (arg.startsWith('-')) throw new Usage(`unknown option ${arg}`);
@@ -218,6 +239,7 @@ async function run(args) {
     const { gpu, device } = await openDevice();
     if (self) return (await selfTest(device)) ? 1 : 0;
     const { failed, large } = await checkAll(device, items, options);
+    if (out) writeFileSync(out, lines.join(''));
     if (!options.quiet) {
         const note = large ? `; ${large} need more than the guaranteed limits` : '';
         console.error(`check_wgsl: ${items.length} texts, ${failed} refused${note}`);

@@ -61,7 +61,7 @@ static weft_status check_shared(const struct weft_schedule *sc, const struct wef
     return WEFT_OK;
 }
 
-weft_status weft_bind_step(struct weft_plan *plan, struct weft_schedule *sc, struct weft_step *s)
+weft_status weft_bind_step(const struct weft_plan *plan, const struct weft_schedule *sc, struct weft_step *s)
 {
     struct range ranges[WEFT_MAX_OPERANDS];
     for (uint32_t i = 0; i < s->n_operands; i++) ranges[i] = operand_range(sc, &s->operands[i]);

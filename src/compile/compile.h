@@ -8,6 +8,7 @@ struct weft_compile_params {
     const char *split_symbol;
     int64_t split_at[8];
     uint32_t n_splits;
+    const struct weft_plan *weights_of; ///< place weights of equal name, type and shape where this plan has them
     int no_fuse; ///< 1: every node its own step; 2: regions, but no prologues or epilogues (tests, checker of fusion)
 };
 
@@ -25,7 +26,7 @@ weft_status weft_pass_fuse(struct weft_lower *l, int level);
 /// Emits the steps of all groups in order.
 weft_status weft_pass_lower(struct weft_lower *l);
 /// Places weight parts in shards (idempotent for parts that have one).
-weft_status weft_pass_shards(struct weft_plan *plan);
+weft_status weft_pass_shards(struct weft_plan *plan, const struct weft_plan *from);
 /// Lifetimes and heaps of a schedule's transients.
 weft_status weft_pass_memory(struct weft_plan *plan, struct weft_schedule *schedule);
 

@@ -10,6 +10,7 @@
 #include "compile/compile.h"
 #include "core/alloc.h"
 #include "core/error.h"
+#include "ops/contract.h"
 #include <string.h>
 
 struct fuser {
@@ -250,6 +251,20 @@ static void join_epilogues(struct fuser *f)
     }
 }
 
+/// True if work behind the contractions of group c reads what group r makes: it could not see it within one dispatch.
+static bool epilogue_reads(const struct fuser *f, uint32_t c, uint32_t r)
+{
+    const struct weft_graph *g = f->g;
+    for (uint32_t n = 0; n < g->n_nodes; n++) {
+        if (g->nodes[n].dead || f->group[n] != c || is_contraction(&g->nodes[n])) continue;
+        for (uint32_t i = 0; i < g->nodes[n].n_in; i++) {
+            const struct weft_value_info *v = &g->values[g->nodes[n].in[i]];
+            if (v->kind == WEFT_VALUE_NODE && f->group[v->node] == r) return true;
+        }
+    }
+    return false;
+}
+
 /// The region that makes the left operand of a contraction group, where few rows are computed.
 static void join_prologues(struct fuser *f)
 {
@@ -260,7 +275,8 @@ static void join_prologues(struct fuser *f)
         if (x->kind != WEFT_VALUE_NODE || g->values[g->nodes[n].in[1]].kind != WEFT_VALUE_WEIGHT) continue;
         uint32_t r = f->group[x->node], c = f->group[n];
         if (r == c || f->spaces[r].kind != WEFT_GROUP_REGION || !same_dims(&f->spaces[r].type, &x->type)) continue;
-        if (!one_part(f, &g->nodes[n]) || !may_merge(f, r, c) || !affordable(f, r, c)) continue;
+        if (!weft_contract_takes_prologue(f->l->caps, weft_lower_const(f->l, x->type.dims[x->type.rank - 1]))) continue;
+        if (!one_part(f, &g->nodes[n]) || epilogue_reads(f, c, r) || !may_merge(f, r, c) || !affordable(f, r, c)) continue;
         merge(f, c, r);
     }
 }

@@ -98,7 +98,7 @@ bool weft_gpu_grow(weft_gpu *gpu, void **items, size_t *cap, size_t need, size_t
 weft_status weft_gpu_lost(weft_gpu *gpu);          ///< ERR_LOST with its reason if the device is gone, else WEFT_OK
 void weft_gpu_advance(weft_gpu *gpu);              ///< takes over what the device says is finished; frees what waited
 weft_status weft_gpu_poll_once(weft_gpu *gpu);     ///< without the lock: lets callbacks run, then advances
-double weft_gpu_backoff(unsigned round);           ///< without the lock: sleeps a little longer each round
+void weft_gpu_backoff(double since);               ///< without the lock: yields, then sleeps ever longer
 /// Gives the lock back while it waits until `tick` is finished.
 weft_status weft_gpu_wait_tick(weft_gpu *gpu, uint64_t tick);
 weft_status weft_gpu_submit_work(weft_gpu *gpu, struct weft_gpu_work *work); ///< numbers and hands on
@@ -110,6 +110,7 @@ weft_status weft_gpu_buf_range(const struct weft_gpu_buf_slot *b, const char *wh
 weft_status weft_gpu_buf_new(weft_gpu *gpu, uint64_t size, enum weft_buf_usage usage, const char *label, weft_buf *out);
 void weft_gpu_buf_drop(weft_gpu *gpu, weft_buf buf);
 void weft_gpu_groups_drop(weft_gpu *gpu, weft_buf buf); ///< groups that touch a buffer
+void weft_gpu_readbacks_trim(weft_gpu *gpu); ///< gives back the ring's buffers that are not in use
 struct weft_gpu_pipe_slot *weft_gpu_pipe(weft_gpu *gpu, weft_pipeline pipeline); ///< NULL: no such pipeline
 weft_status weft_gpu_profile_row_of(weft_gpu *gpu, const char *label, uint32_t *row);
 void weft_gpu_profile_collect(weft_gpu *gpu);

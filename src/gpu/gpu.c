@@ -4,9 +4,11 @@
 // the caller's submits also have a serial. The device reports finished ticks; tick_of translates.
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "core/thread.h"
 #include "gpu/door.h"
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +57,8 @@ weft_status weft_gpu_door_open(struct weft_gpu_opened *opened, bool profile, wef
         weft_gpu_close(&gpu);
         return status;
     }
-    memset(&gpu->counters, 0, sizeof gpu->counters);
+    weft_gpu_readbacks_trim(gpu);
+    memset(&gpu->counters, 0, sizeof gpu->counters); // what probing did is not the caller's
     gpu->serial = gpu->finished = 0;
     *out = gpu;
     return WEFT_OK;
@@ -200,20 +203,26 @@ weft_status weft_gpu_poll_once(weft_gpu *gpu)
     return status;
 }
 
-double weft_gpu_backoff(unsigned round)
+// A blocking wait of the implementation would block other threads' submits, so all waiting is polling. Sleeps are a
+// quarter of the time waited so far: short work is noticed soon, long work costs little.
+void weft_gpu_backoff(double since)
 {
-    double seconds = round < 4 ? 20e-6 * (double)(1u << round) : 200e-6;
-    weft_sleep(seconds);
-    return seconds;
+    double waited = weft_now() - since;
+    if (waited < 20e-6) sched_yield();
+    else weft_sleep(waited < 80e-6 ? 20e-6 : waited < 800e-6 ? waited / 4 : 200e-6);
 }
 
 weft_status weft_gpu_wait_tick(weft_gpu *gpu, uint64_t tick)
 {
     weft_status result = WEFT_OK;
-    for (unsigned round = 0; gpu->finished_tick < tick; round++) {
+    double since = weft_now();
+    while (gpu->finished_tick < tick) {
         weft_gpu_unlock(gpu);
         weft_status status = weft_gpu_poll_once(gpu);
-        if (status == WEFT_OK && round > 0) weft_gpu_backoff(round - 1);
+        weft_gpu_lock(gpu);
+        if (gpu->finished_tick >= tick) break;
+        weft_gpu_unlock(gpu);
+        weft_gpu_backoff(since);
         weft_gpu_lock(gpu);
         if (status == WEFT_ERR_LOST) return status;
         if (status != WEFT_OK) result = status; // told once the wait is over

@@ -10,7 +10,7 @@
 
 /// Procedures of the standard header that Weft calls; a library without one of them is refused.
 #define WEFT_NATIVE_PROCS(X)                                                                                           \
-    X(CreateInstance) X(InstanceProcessEvents) X(InstanceRequestAdapter) X(InstanceRelease)                            \
+    X(CreateInstance) X(InstanceAddRef) X(InstanceProcessEvents) X(InstanceRequestAdapter) X(InstanceRelease)          \
     X(AdapterGetInfo) X(AdapterInfoFreeMembers) X(AdapterGetLimits) X(AdapterHasFeature) X(AdapterRequestDevice)       \
     X(AdapterRelease) X(BindGroupRelease) X(BindGroupLayoutRelease)                                                    \
     X(BufferDestroy) X(BufferGetConstMappedRange) X(BufferMapAsync) X(BufferUnmap) X(BufferRelease)                    \
@@ -40,6 +40,7 @@ struct weft_native_lib {
     WGPUShaderModule (*CreateShaderModuleTrusted)(WGPUDevice, const WGPUShaderModuleDescriptor *, WGPUShaderRuntimeChecks);
     // Dawn only (wgpu-native aborts in it)
     WGPUProcInstanceHasWGSLLanguageFeature HasWGSLLanguageFeature;
+    bool disk_cache; ///< the cache descriptor has the layout that dawn.h knows
 };
 
 /// Loads a file or the first library of an implementation that is found. `tried` gets a line for each attempt; NULL
@@ -61,8 +62,7 @@ struct weft_native_adapter {
 
 enum { WEFT_NATIVE_ADAPTERS = 8 };
 /// The adapters of a library, best first; at most WEFT_NATIVE_ADAPTERS. Zero and a line in `tried` if there are none.
-size_t weft_native_adapters(const struct weft_native_lib *lib, const struct weft_gpu_params *params,
-                            struct weft_native_adapter *out, struct weft_str *tried);
+size_t weft_native_adapters(const struct weft_native_lib *lib, struct weft_native_adapter *out, struct weft_str *tried);
 void weft_native_adapter_free(struct weft_native_adapter *a);
 
 /// Opens a device; takes the adapter over, also when it fails.
@@ -86,7 +86,7 @@ struct weft_native_device {
     WGPUAdapter adapter;
     WGPUDevice device;
     WGPUQueue queue;
-    bool trusted, timestamps, dawn_cache;
+    bool trusted;
     double tick_seconds; ///< of a timestamp
     _Atomic uint64_t finished;
     _Atomic int lost;
@@ -111,7 +111,7 @@ static inline WGPUStringView weft_native_view(const char *s)
 {
     return s ? (WGPUStringView){s, __builtin_strlen(s)} : (WGPUStringView){NULL, WGPU_STRLEN};
 }
-void weft_native_text(WGPUStringView view, char *out, size_t size); ///< copies and terminates, cutting if needed
+void weft_native_text(WGPUStringView view, char *out, size_t size); ///< copies, trims, terminates, cuts
 
 // Objects (native_object.c), submits (native_submit.c): the functions of the device table.
 weft_status weft_native_buf_make(void *dev, uint64_t size, enum weft_buf_usage usage, const char *label, void **out);
@@ -145,6 +145,8 @@ void weft_native_profile_take(void *dev, void (*add)(void *user, uint32_t row, d
 // Dawn's disk cache (native_cache.c).
 struct weft_native_cache *weft_native_cache_open(void); ///< NULL: no folder for it
 void weft_native_cache_close(struct weft_native_cache *cache);
-size_t weft_native_cache_load(void const *key, size_t key_size, void *value, size_t value_size, void *cache);
-void weft_native_cache_store(void const *key, size_t key_size, void const *value, size_t value_size, void *cache);
+size_t weft_native_cache_load(size_t key_size, const uint8_t *key, size_t value_size, uint8_t *value, void *cache,
+                              void *unused); ///< size of the value, 0 if there is none; copies it if it fits
+void weft_native_cache_store(size_t key_size, const uint8_t *key, size_t value_size, const uint8_t *value, void *cache,
+                             void *unused);
 #endif

@@ -10,6 +10,7 @@
 void weft_native_text(WGPUStringView view, char *out, size_t size)
 {
     size_t n = !view.data ? 0 : view.length == WGPU_STRLEN ? strlen(view.data) : view.length;
+    while (n > 0 && (view.data[n - 1] == '\n' || view.data[n - 1] == ' ')) n--;
     if (n >= size) n = size - 1;
     if (n) memcpy(out, view.data, n);
     out[n] = 0;
@@ -183,25 +184,70 @@ void weft_native_adapter_free(struct weft_native_adapter *a)
     a->instance = NULL;
 }
 
-// Each row has an instance of its own, so that rows are freed one by one.
-static size_t enumerate(const struct weft_native_lib *lib, struct weft_native_adapter *out)
+// wgpu-native lists its adapters.
+static size_t enumerate(const struct weft_native_lib *lib, WGPUInstance instance, struct weft_native_adapter *out)
 {
-    WGPUInstance instance = make_instance(lib);
-    if (!instance) return 0;
     WGPUInstanceEnumerateAdapterOptions options = {.backends = WGPUInstanceBackend_Primary};
     size_t found = lib->EnumerateAdapters(instance, &options, NULL), n = 0;
-    WGPUAdapter *all = weft_calloc(found ? found : 1, sizeof *all);
-    if (all) lib->EnumerateAdapters(instance, &options, all);
+    WGPUAdapter *all = weft_calloc(found ? found : 1, sizeof(WGPUAdapter));
+    if (all && found) lib->EnumerateAdapters(instance, &options, all);
     for (size_t i = 0; all && i < found; i++) {
-        if (n == WEFT_NATIVE_ADAPTERS) {
-            lib->AdapterRelease(all[i]);
-            continue;
-        }
-        out[n] = (struct weft_native_adapter){.lib = lib, .adapter = all[i]};
-        describe(&out[n++]);
+        if (n < WEFT_NATIVE_ADAPTERS) out[n++] = (struct weft_native_adapter){.lib = lib, .adapter = all[i]};
+        else lib->AdapterRelease(all[i]);
     }
     weft_free(all);
-    for (size_t i = 0; i < n; i++) out[i].instance = i == 0 ? instance : make_instance(lib);
-    if (n == 0) lib->InstanceRelease(instance);
+    return n;
+}
+
+static bool same(const struct weft_gpu_caps *a, const struct weft_gpu_caps *b)
+{
+    return a->kind == b->kind && strcmp(a->adapter, b->adapter) == 0 && strcmp(a->driver, b->driver) == 0;
+}
+
+// The standard header only lets one ask for the best adapter under a wish, so others ask for each wish in turn.
+static size_t ask_each(const struct weft_native_lib *lib, WGPUInstance instance, struct weft_native_adapter *out,
+                       char *why, size_t why_size)
+{
+    static const struct { WGPUPowerPreference power; bool fallback; } wishes[] = {
+        {WGPUPowerPreference_HighPerformance, false}, {WGPUPowerPreference_LowPower, false},
+        {WGPUPowerPreference_Undefined, true}};
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) {
+        char reason[256];
+        WGPUAdapter adapter = request_adapter(lib, instance, wishes[i].power, wishes[i].fallback, reason, sizeof reason);
+        if (i == 0) snprintf(why, why_size, "%s", reason);
+        if (!adapter) continue;
+        out[n] = (struct weft_native_adapter){.lib = lib, .instance = instance, .adapter = adapter};
+        read_info(&out[n]);
+        size_t j = 0;
+        while (j < n && !same(&out[j].caps, &out[n].caps)) j++;
+        if (j == n) n++;
+        else lib->AdapterRelease(adapter);
+    }
+    return n;
+}
+
+size_t weft_native_adapters(const struct weft_native_lib *lib, struct weft_native_adapter *out, struct weft_str *tried)
+{
+    char why[256] = "no adapter: no GPU driver for Vulkan was found";
+    WGPUInstance instance = make_instance(lib);
+    size_t n = 0;
+    if (instance)
+        n = lib->EnumerateAdapters ? enumerate(lib, instance, out) : ask_each(lib, instance, out, why, sizeof why);
+    for (size_t i = 0; i < n; i++) {
+        lib->InstanceAddRef(instance);
+        out[i].instance = instance;
+        memset(&out[i].caps, 0, sizeof out[i].caps);
+        describe(&out[i]);
+    }
+    if (instance) lib->InstanceRelease(instance);
+    if (n == 0) weft_str_addf(tried, "  %s: %s\n", lib->path, why);
+    // Few rows: order them by insertion, keeping the implementation's order among equals.
+    for (size_t i = 1; i < n; i++)
+        for (size_t j = i; j > 0 && out[j].score > out[j - 1].score; j--) {
+            struct weft_native_adapter t = out[j];
+            out[j] = out[j - 1];
+            out[j - 1] = t;
+        }
     return n;
 }

@@ -1,6 +1,7 @@
 // Finds and loads WebGPU libraries.
-#include "gpu/native.h"
 #include "core/alloc.h"
+#include "gpu/dawn.h"
+#include "gpu/native.h"
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,7 @@ static const char *fill_procs(void *handle, struct weft_native_lib *lib)
         symbol(handle, "wgpuDeviceCreateShaderModuleTrusted", &lib->CreateShaderModuleTrusted); // may be missing
     } else if (lib->kind == WEFT_NATIVE_DAWN) {
         symbol(handle, "wgpuInstanceHasWGSLLanguageFeature", &lib->HasWGSLLanguageFeature);
+        lib->disk_cache = dlsym(handle, DAWN_CACHE_FINGERPRINT) != NULL;
     }
     return NULL;
 }

@@ -113,7 +113,7 @@ static weft_status claim(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft
     *mine = false;
     WEFT_TRY(check_desc(&gpu->caps, d));
     WEFT_TRY(weft_gpu_lost(gpu));
-    uint32_t layout;
+    uint32_t layout = 0;
     WEFT_TRY(layout_get(gpu, d, &layout));
     struct weft_str key = {0};
     gpu->counters.allocs++;

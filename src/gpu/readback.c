@@ -1,6 +1,7 @@
 // The door's readbacks: a ring of mappable buffers. A WEFT_BUF_READBACK buffer of the caller is mapped as it is; a range
 // of any other buffer is copied to a buffer of the ring first.
 #include "core/error.h"
+#include "core/file.h"
 #include "gpu/door.h"
 #include <string.h>
 
@@ -17,6 +18,14 @@ static struct weft_gpu_read_slot *take_slot(weft_gpu *gpu, uint64_t size, bool o
         if (!best || (best->own && !s->own)) best = s;
     }
     return best;
+}
+
+void weft_gpu_readbacks_trim(weft_gpu *gpu)
+{
+    for (size_t i = 0; i < WEFT_GPU_READBACKS; i++) {
+        struct weft_gpu_read_slot *s = &gpu->reads[i];
+        if (s->own && !s->used) weft_gpu_buf_drop(gpu, s->buf), s->own = false;
+    }
 }
 
 static weft_status ready_own_buffer(weft_gpu *gpu, struct weft_gpu_read_slot *s, uint64_t size)
@@ -107,7 +116,7 @@ weft_status weft_readback_ready(weft_gpu *gpu, weft_readback rb, bool *ready)
 {
     *ready = false;
     weft_status polled = weft_gpu_poll_once(gpu);
-    enum weft_gpu_map map;
+    enum weft_gpu_map map = WEFT_GPU_MAP_PENDING;
     weft_gpu_lock(gpu);
     weft_status status = state(gpu, rb, &map);
     weft_gpu_unlock(gpu);
@@ -138,11 +147,12 @@ static weft_status take(weft_gpu *gpu, weft_readback rb, void *data, uint64_t si
 
 static weft_status wait_mapped(weft_gpu *gpu, weft_readback rb)
 {
-    for (unsigned round = 0;; round++) {
+    double since = weft_now();
+    for (;;) {
         bool ready;
         WEFT_TRY(weft_readback_ready(gpu, rb, &ready));
         if (ready) return WEFT_OK;
-        if (round > 0) weft_gpu_backoff(round - 1);
+        weft_gpu_backoff(since);
     }
 }
 

@@ -69,7 +69,7 @@ static weft_status resolve_step(weft_gpu *gpu, const struct weft_gpu_step *s, st
 {
     const struct weft_gpu_pipe_slot *p = weft_gpu_pipe(gpu, s->pipeline);
     if (!p) return weft_fail(WEFT_ERR_STALE, "step '%s': there is no pipeline %u", label_of(s), s->pipeline.id);
-    struct weft_gpu_group_slot *g;
+    struct weft_gpu_group_slot *g = NULL;
     WEFT_TRY(find_group(gpu, s, &g));
     if (g->layout != p->layout)
         return weft_fail(WEFT_ERR_INVALID, "step '%s': its bind group was made for another layout than pipeline '%s'",
@@ -175,15 +175,15 @@ weft_status weft_gpu_wait(weft_gpu *gpu, uint64_t serial, double seconds)
     if (serial > last)
         return weft_fail(WEFT_ERR_INVALID, "wait for submit %llu, but only %llu were made", (unsigned long long)serial,
                          (unsigned long long)last);
-    double end = seconds < 0 ? 0 : weft_now() + seconds;
-    for (unsigned round = 0;; round++) {
+    double since = weft_now();
+    for (;;) {
         uint64_t finished;
         WEFT_TRY(weft_gpu_poll(gpu, &finished));
         if (finished >= serial) return WEFT_OK;
-        if (seconds >= 0 && weft_now() >= end)
+        if (seconds >= 0 && weft_now() - since >= seconds)
             return weft_fail(WEFT_ERR_TIMEOUT, "submit %llu was not finished after %g s", (unsigned long long)serial,
                              seconds);
-        if (round > 0) weft_gpu_backoff(round - 1);
+        weft_gpu_backoff(since);
     }
 }
 

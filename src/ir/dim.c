@@ -1,7 +1,7 @@
 // The dim table: interning, arithmetic, and the rules that bring an expression to its normal form.
 //
-// Simplification relies on the symbols' bounds only, never on relations: these may be declared later, and a handle must not
-// depend on when it was made.
+// Simplification relies on the symbols' bounds only, never on relations: these may be declared later, and a handle must
+// not depend on when it was made.
 #include "core/alloc.h"
 #include "core/error.h"
 #include "ir/dim_impl.h"
@@ -191,7 +191,7 @@ static void work_add_dim(const struct weft_dims *t, struct weft_dim_work *w, int
     }
 }
 
-static bool valid(const struct weft_dims *t, weft_dim d) {
+bool weft_dim_valid(const struct weft_dims *t, weft_dim d) {
     return d < t->n_polys;
 }
 
@@ -247,7 +247,7 @@ weft_dim weft_dim_const(struct weft_dims *t, int64_t value) {
 }
 
 weft_dim weft_dim_add(struct weft_dims *t, weft_dim a, weft_dim b) {
-    if (!valid(t, a) || !valid(t, b)) return WEFT_DIM_BAD;
+    if (!weft_dim_valid(t, a) || !weft_dim_valid(t, b)) return WEFT_DIM_BAD;
     struct weft_dim_work w = {0};
     work_add_dim(t, &w, 1, a);
     work_add_dim(t, &w, 1, b);
@@ -255,7 +255,7 @@ weft_dim weft_dim_add(struct weft_dims *t, weft_dim a, weft_dim b) {
 }
 
 weft_dim weft_dim_sub(struct weft_dims *t, weft_dim a, weft_dim b) {
-    if (!valid(t, a) || !valid(t, b)) return WEFT_DIM_BAD;
+    if (!weft_dim_valid(t, a) || !weft_dim_valid(t, b)) return WEFT_DIM_BAD;
     struct weft_dim_work w = {0};
     work_add_dim(t, &w, 1, a);
     work_add_dim(t, &w, -1, b);
@@ -280,7 +280,7 @@ static uint32_t mul_monos(struct weft_dims *t, uint32_t a, uint32_t b) {
 }
 
 weft_dim weft_dim_mul(struct weft_dims *t, weft_dim a, weft_dim b) {
-    if (!valid(t, a) || !valid(t, b)) return WEFT_DIM_BAD;
+    if (!weft_dim_valid(t, a) || !weft_dim_valid(t, b)) return WEFT_DIM_BAD;
     const struct weft_dim_poly x = t->polys[a], y = t->polys[b];
     struct weft_dim_work w = {0};
     for (uint32_t i = 0; i < x.n; i++) {
@@ -340,8 +340,8 @@ static bool single_atom(const struct weft_dims *t, weft_dim d, enum weft_dim_ato
     return true;
 }
 
-// Splits d = c * quotient + rest with small coefficients in `rest`. Coefficients keep their sign, so that bounds stay tight;
-// the constant's remainder is in [0, c).
+// Splits d = c * quotient + rest with small coefficients in `rest`. Coefficients keep their sign, so that bounds stay
+// tight; the constant's remainder is in [0, c).
 static void split(struct weft_dims *t, weft_dim d, int64_t c, weft_dim *quotient, weft_dim *rest) {
     const struct weft_dim_poly p = t->polys[d];
     struct weft_dim_work q = {0}, r = {0};
@@ -355,7 +355,7 @@ static void split(struct weft_dims *t, weft_dim d, int64_t c, weft_dim *quotient
 }
 
 weft_dim weft_dim_floordiv(struct weft_dims *t, weft_dim a, int64_t c) {
-    if (!valid(t, a) || c <= 0) return WEFT_DIM_BAD;
+    if (!weft_dim_valid(t, a) || c <= 0) return WEFT_DIM_BAD;
     if (c == 1) return a;
     int64_t k;
     if (weft_dim_range_quotient(t->polys[a].range, c, &k)) return weft_dim_const(t, k);
@@ -376,7 +376,7 @@ weft_dim weft_dim_floordiv(struct weft_dims *t, weft_dim a, int64_t c) {
 }
 
 weft_dim weft_dim_ceildiv(struct weft_dims *t, weft_dim a, int64_t c) {
-    if (!valid(t, a) || c <= 0) return WEFT_DIM_BAD;
+    if (!weft_dim_valid(t, a) || c <= 0) return WEFT_DIM_BAD;
     return weft_dim_floordiv(t, affine(t, 1, a, c - 1), c);
 }
 
@@ -396,7 +396,7 @@ static weft_dim reduce_mod(struct weft_dims *t, weft_dim d, int64_t c) {
 }
 
 weft_dim weft_dim_mod(struct weft_dims *t, weft_dim a, int64_t c) {
-    if (!valid(t, a) || c <= 0) return WEFT_DIM_BAD;
+    if (!weft_dim_valid(t, a) || c <= 0) return WEFT_DIM_BAD;
     int64_t k, shift;
     if (weft_dim_range_quotient(t->polys[a].range, c, &k) && !__builtin_mul_overflow(k, c, &shift) &&
         shift != INT64_MIN)
@@ -409,7 +409,7 @@ weft_dim weft_dim_mod(struct weft_dims *t, weft_dim a, int64_t c) {
 }
 
 static weft_dim min_max(struct weft_dims *t, weft_dim a, int64_t c, bool min) {
-    if (!valid(t, a) || c == INT64_MIN) return WEFT_DIM_BAD;
+    if (!weft_dim_valid(t, a) || c == INT64_MIN) return WEFT_DIM_BAD;
     struct weft_dim_range r = t->polys[a].range;
     if (r.hi <= c) return min ? a : weft_dim_const(t, c);
     if (r.lo >= c) return min ? weft_dim_const(t, c) : a;
@@ -423,7 +423,8 @@ static weft_dim min_max(struct weft_dims *t, weft_dim a, int64_t c, bool min) {
     struct weft_dim_atom inner;
     if (single_atom(t, a, min ? WEFT_DIM_MIN : WEFT_DIM_MAX, &inner, &k))
         return min_max(t, inner.arg, (inner.c < c) == min ? inner.c : c, min);
-    // Of a clamp, the minimum stands outside: max(min(x, b), c) = min(max(x, c), b) for c <= b, which the bounds ensure.
+    // Of a clamp, the minimum stands outside: max(min(x, b), c) = min(max(x, c), b) for c <= b, which the bounds
+    // ensure.
     if (!min && single_atom(t, a, WEFT_DIM_MIN, &inner, &k))
         return min_max(t, min_max(t, inner.arg, c, false), inner.c, true);
     return atom_dim(t, min ? WEFT_DIM_MIN : WEFT_DIM_MAX, a, c);
@@ -438,7 +439,7 @@ weft_dim weft_dim_max(struct weft_dims *t, weft_dim a, int64_t c) {
 }
 
 bool weft_dim_is_const(const struct weft_dims *t, weft_dim d, int64_t *value) {
-    if (!valid(t, d)) return false;
+    if (!weft_dim_valid(t, d)) return false;
     const struct weft_dim_poly *p = &t->polys[d];
     if (p->n > 1 || (p->n == 1 && p->terms[0].mono != 0)) return false;
     if (value) *value = constant_of(t, d);

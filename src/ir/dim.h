@@ -32,6 +32,7 @@ weft_dim weft_dim_mod(struct weft_dims *t, weft_dim a, int64_t c);      ///< c >
 weft_dim weft_dim_min(struct weft_dims *t, weft_dim a, int64_t c);
 weft_dim weft_dim_max(struct weft_dims *t, weft_dim a, int64_t c);
 
+bool weft_dim_valid(const struct weft_dims *t, weft_dim d); ///< a handle of this table, not WEFT_DIM_BAD
 bool weft_dim_is_const(const struct weft_dims *t, weft_dim d, int64_t *value);
 /// Value under a binding: values[i] belongs to symbol i. Saturates at INT64_MAX on overflow.
 int64_t weft_dim_eval(const struct weft_dims *t, weft_dim d, const int64_t *values);

@@ -1,9 +1,9 @@
 /// Inside of the dim table. Only dim.c, dim_range.c and dim_text.c include this.
 ///
-/// A dim is a polynomial: a sorted list of terms (coefficient times monomial). A monomial is a sorted product of atoms with
-/// powers. An atom is a symbol or floordiv, mod, min or max of a dim by a constant; ceildiv(a, c) is stored as
-/// floordiv(a + c - 1, c). All three are hash-consed, and the order is structural (never by index), so that text is the same
-/// whichever way a graph was made.
+/// A dim is a polynomial: a sorted list of terms (coefficient times monomial). A monomial is a sorted product of atoms
+/// with powers. An atom is a symbol or floordiv, mod, min or max of a dim by a constant; ceildiv(a, c) is stored as
+/// floordiv(a + c - 1, c). All three are hash-consed, and the order is structural (never by index), so that text is the
+/// same whichever way a graph was made.
 #ifndef WEFT_IR_DIM_IMPL_H
 #define WEFT_IR_DIM_IMPL_H
 #include "core/arena.h"

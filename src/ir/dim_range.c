@@ -3,8 +3,8 @@
 #include "ir/dim_impl.h"
 #include <inttypes.h>
 
-// A lower end that would pass below -LIMIT becomes -INF; one that would pass above LIMIT is clamped there, which is still a
-// lower end. Upper ends likewise.
+// A lower end that would pass below -LIMIT becomes -INF; one that would pass above LIMIT is clamped there, which is
+// still a lower end. Upper ends likewise.
 #define LIMIT ((weft_wide)1 << 63)
 #define INF ((weft_wide)1 << 64)
 
@@ -90,8 +90,8 @@ static struct weft_dim_range atom_range(const struct weft_dims *t, uint32_t id, 
 }
 
 // If monomial `part` divides `whole`, gives the bounds of the quotient.
-static bool quotient_range(const struct weft_dims *t, const struct weft_dim_mono *whole, const struct weft_dim_mono *part,
-                           struct weft_dim_range *out) {
+static bool quotient_range(const struct weft_dims *t, const struct weft_dim_mono *whole,
+                           const struct weft_dim_mono *part, struct weft_dim_range *out) {
     uint32_t found = 0;
     *out = (struct weft_dim_range){1, 1};
     for (uint32_t i = 0; i < whole->n; i++) {
@@ -130,7 +130,8 @@ static struct weft_dim_range mono_range(const struct weft_dims *t, uint32_t id, 
     return r;
 }
 
-static struct weft_dim_range sum_range(const struct weft_dims *t, const struct weft_dim_term *terms, uint32_t n, bool related) {
+static struct weft_dim_range sum_range(const struct weft_dims *t, const struct weft_dim_term *terms, uint32_t n,
+                                       bool related) {
     struct weft_dim_range r = {0, 0};
     for (uint32_t i = 0; i < n; i++) r = add(r, scale(mono_range(t, terms[i].mono, related), terms[i].coef));
     return r;
@@ -239,12 +240,14 @@ int64_t weft_dim_eval(const struct weft_dims *t, weft_dim d, const int64_t *valu
 // ---- relations
 
 weft_status weft_dim_relate(struct weft_dims *t, weft_dim d, int64_t max) {
-    if (d >= t->n_polys) return weft_fail(WEFT_ERR_INVALID, "relation: the dim is not valid (it overflowed when it was made)");
+    if (d >= t->n_polys)
+        return weft_fail(WEFT_ERR_INVALID, "relation: the dim is not valid (it overflowed when it was made)");
     if (t->polys[d].range.lo > max) {
         struct weft_str s = {0};
         weft_dim_print(t, d, &s);
-        weft_status status = weft_fail(WEFT_ERR_INVALID, "relation %s <= %" PRId64 " never holds: it is at least %" PRId64,
-                                       weft_str_get(&s), max, weft_dim_range_clamp(t->polys[d].range.lo));
+        weft_status status =
+            weft_fail(WEFT_ERR_INVALID, "relation %s <= %" PRId64 " never holds: it is at least %" PRId64,
+                      weft_str_get(&s), max, weft_dim_range_clamp(t->polys[d].range.lo));
         weft_str_free(&s);
         return status;
     }
@@ -281,8 +284,9 @@ weft_status weft_dims_check(const struct weft_dims *t, const int64_t *values) {
         if (x <= t->relations[i].max) continue;
         struct weft_str s = {0};
         weft_dim_print(t, t->relations[i].d, &s);
-        weft_status status = weft_fail(WEFT_ERR_INVALID, "%s is %" PRId64 ", but the graph was made for at most %" PRId64,
-                                       weft_str_get(&s), x, t->relations[i].max);
+        weft_status status =
+            weft_fail(WEFT_ERR_INVALID, "%s is %" PRId64 ", but the graph was made for at most %" PRId64,
+                      weft_str_get(&s), x, t->relations[i].max);
         weft_str_free(&s);
         return status;
     }

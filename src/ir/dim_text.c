@@ -1,7 +1,8 @@
 // Dims as text. Grammar (spaces are ignored):
 //   sum     = ["-"] product {("+" | "-") product}
 //   product = factor {"*" factor}
-//   factor  = integer | symbol | "(" sum ")" | ("floordiv" | "ceildiv" | "mod" | "min" | "max") "(" sum "," ["-"] integer ")"
+//   factor  = integer | symbol | "(" sum ")" | ("floordiv" | "ceildiv" | "mod" | "min" | "max") "(" sum "," ["-"]
+//   integer ")"
 #include "core/error.h"
 #include "ir/dim_impl.h"
 #include <ctype.h>
@@ -45,7 +46,8 @@ static void print_atom(const struct weft_dims *t, uint32_t id, struct weft_str *
         return;
     }
     const struct weft_dim_poly *p = &t->polys[a->arg];
-    bool rounds_up = a->kind == WEFT_DIM_FLOORDIV && p->terms[p->n - 1].mono == 0 && p->terms[p->n - 1].coef == a->c - 1;
+    bool rounds_up =
+        a->kind == WEFT_DIM_FLOORDIV && p->terms[p->n - 1].mono == 0 && p->terms[p->n - 1].coef == a->c - 1;
     weft_str_addf(out, "%s(", rounds_up ? "ceildiv" : names[a->kind]);
     print_shifted(t, a->arg, rounds_up ? 1 - a->c : 0, out);
     weft_str_addf(out, ",%" PRId64 ")", a->c);
@@ -186,8 +188,9 @@ weft_status weft_dim_parse(struct weft_dims *t, const char *text, size_t len, we
     skip_space(&s);
     if (s.status == WEFT_OK && s.p < s.end) refuse(&s, "unexpected text");
     if (s.status == WEFT_OK && *out == WEFT_DIM_BAD)
-        s.status = weft_fail(WEFT_ERR_LIMIT, "dim '%.*s' overflows 64 bits, is too large an expression, or memory ran out",
-                             (int)(len < 80 ? len : 80), text);
+        s.status =
+            weft_fail(WEFT_ERR_LIMIT, "dim '%.*s' overflows 64 bits, is too large an expression, or memory ran out",
+                      (int)(len < 80 ? len : 80), text);
     if (s.status != WEFT_OK) *out = WEFT_DIM_BAD;
     return s.status;
 }

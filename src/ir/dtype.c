@@ -59,8 +59,8 @@ static void decode_bool(const void *src, int64_t n, double *dst) {
 
 #define CHUNK 256 // a multiple of every block
 
-static void narrow(void (*decode)(const void *, int64_t, double *), uint32_t block, uint32_t block_bytes, const void *src,
-                   int64_t n, float *dst) {
+static void narrow(void (*decode)(const void *, int64_t, double *), uint32_t block, uint32_t block_bytes,
+                   const void *src, int64_t n, float *dst) {
     double buffer[CHUNK];
     const uint8_t *p = src;
     for (int64_t done = 0; done < n;) {

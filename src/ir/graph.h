@@ -82,10 +82,15 @@ struct weft_arg { const char *name; double x; weft_dim d; const int64_t *ints; c
 /// outs receives n_out values. Errors name the op, the node's name and the shapes.
 weft_status weft_graph_add(struct weft_graph *g, const struct weft_op *op, const char *name, const weft_value *in, uint32_t n_in,
                            const struct weft_arg *args, uint32_t n_args, weft_value *outs);
-/// The same with the op's name and already resolved attributes (used by decompose and the parser).
+/// The same with already resolved attributes, in the row's order (used by decompose and the parser; NULL: all defaults).
+/// Does not put g->scope before the name.
 weft_status weft_graph_add_raw(struct weft_graph *g, const struct weft_op *op, const char *name, const weft_value *in,
                                uint32_t n_in, const struct weft_attr *attrs, weft_value *outs);
 weft_status weft_graph_output(struct weft_graph *g, weft_value v, const char *name);
+/// The input, weight or state of this name (a state's initial version); WEFT_NO_VALUE if there is none.
+weft_value weft_graph_find(const struct weft_graph *g, const char *name);
+/// Text such as "f32 [T, 640]".
+void weft_type_print(const struct weft_dims *dims, const struct weft_type *type, struct weft_str *out);
 /// The current (last) version of the state of which `v` is a version.
 weft_value weft_graph_state_latest(const struct weft_graph *g, weft_value v);
 

@@ -33,8 +33,8 @@ struct weft_attr_desc {
     const char *choices;  ///< ENUM: "neox|normal"
 };
 #define WEFT_MAX_ATTRS 10
-#define WEFT_MAX_INS 8
-#define WEFT_MAX_OUTS 4
+#define WEFT_MAX_INS 16
+#define WEFT_MAX_OUTS 8
 
 enum weft_trait {
     WEFT_OP_ELEMENTWISE = 1 << 0, ///< out[i] depends on in[..][i] under NumPy broadcasting only

@@ -1,12 +1,13 @@
-// The block formats, byte by byte. All are little-endian; a block's scales are f16, and the product of scale, sub-scale and
-// quant is exact in a double (at most 50 bits), so decoding loses nothing.
+// The block formats, byte by byte. All are little-endian; a block's scales are f16, and the product of scale, sub-scale
+// and quant is exact in a double (at most 50 bits), so decoding loses nothing.
 //
 //   q4_0   18 bytes, 32 weights: d, 16 bytes b. w = d (q - 8). Low nibbles are weights 0-15, high ones 16-31.
-//   q5_0   22 bytes, 32 weights: d, 32 bits h, 16 bytes b. w = d (q - 16). Nibbles as above, bit i of h is weight i's fifth bit.
+//   q5_0   22 bytes, 32 weights: d, 32 bits h, 16 bytes b. w = d (q - 16). Nibbles as above; bit i of h is the fifth
+//          bit of weight i.
 //   q8_0   34 bytes, 32 weights: d, 32 i8. w = d q.
-//   q4_k  144 bytes, 256 weights in 8 sub-blocks of 32: d, m, 12 bytes of 6-bit scales and minima, 128 bytes of nibbles.
+//   q4_k  144 bytes, 256 weights in 8 sub-blocks of 32: d, m, 12 bytes of 6-bit scales and minima, 128 of nibbles.
 //          w = d scale q - m min. Bytes 32p..32p+31 hold sub-block 2p in their low nibbles and 2p+1 in the high ones.
-//   q6_k  210 bytes, 256 weights in 16 groups of 16: 128 bytes of low nibbles, 64 bytes of upper bit pairs, 16 i8 scales, d.
+//   q6_k  210 bytes, 256 weights in 16 groups of 16: 128 bytes of low nibbles, 64 of upper bit pairs, 16 i8 scales, d.
 //          w = d scale (q - 32). Each half of 128 weights has 32 columns; a column is four weights, 32 apart.
 #include "ir/quant.h"
 #include "core/half.h"
@@ -127,8 +128,8 @@ void weft_quant_encode_q8_0(const double *src, int64_t n, void *dst) {
 
 // ---- q4_k
 
-// The 12 bytes hold eight 6-bit scales and eight 6-bit minima: those of sub-blocks 0-3 in the low bits of bytes 0-3 and 4-7;
-// of sub-blocks 4-7 the low four bits share bytes 8-11, the upper two sit on top of bytes 0-3 and 4-7.
+// The 12 bytes hold eight 6-bit scales and eight 6-bit minima: those of sub-blocks 0-3 in the low bits of bytes 0-3 and
+// 4-7; of sub-blocks 4-7 the low four bits share bytes 8-11, the upper two sit on top of bytes 0-3 and 4-7.
 static void load_scales(const uint8_t *s, int *scale, int *min) {
     for (int j = 0; j < 4; j++) {
         scale[j] = s[j] & 63;

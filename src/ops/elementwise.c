@@ -1,9 +1,9 @@
 /// Elementwise operators: unary, binary, compare, where, cast, with NumPy broadcasting.
 ///
-/// One line of a table below is an operator: its name, what the host computes (in double; integers in 64 bits, then wrapped to
-/// their type), and the WGSL that the region compiler makes kernels from, where all operands are f32 values. Functions that
-/// WGSL leaves undefined somewhere (a NaN in max, a negative base in pow, tanh of large values) go through a helper of
-/// plan/math.wgsl or ops/elementwise.wgsl.
+/// One line of a table below is an operator: its name, what the host computes (in double; integers in 64 bits, then
+/// wrapped to their type), and the WGSL that the region compiler makes kernels from, where all operands are f32 values.
+/// Functions that WGSL leaves undefined somewhere (a NaN in max, a negative base in pow, tanh of large values) go
+/// through a helper of plan/math.wgsl or ops/elementwise.wgsl.
 ///
 /// NaN: max, min and relu give NaN if an operand is NaN; compares with NaN are false, but `ne` is true; a NaN condition
 /// counts as true; cast of NaN to an integer gives 0. Integer division truncates; x / 0 = x, as WGSL has it.
@@ -23,6 +23,7 @@ static double max2(double x, double y) { return isnan(x) || x > y ? x : y; }
 static double min2(double x, double y) { return isnan(x) || x < y ? x : y; }
 static double sign(double x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
 static int64_t quotient(int64_t x, int64_t y) { return y ? x / y : x; }
+static int64_t product(int64_t x, int64_t y) { return (int64_t)((uint64_t)x * (uint64_t)y); }
 
 //           name       host                                                      WGSL of $0         helper
 #define FLOAT_UNARY(F)                                                                                                 \
@@ -45,16 +46,16 @@ static int64_t quotient(int64_t x, int64_t y) { return y ? x / y : x; }
 
 //           name    host         integers                     WGSL           helper
 #define NUMBER_UNARY(F)                                                                                                \
-    F(neg,    -x,          (int64_t)(0 - (uint64_t)x),  "(-$0)",       NULL)                                           \
+    F(neg,    -x,          -x,                         "(-$0)",       NULL)                                           \
     F(abs,    fabs(x),     x < 0 ? -x : x,              "abs($0)",     NULL)                                           \
     F(sign,   sign(x),     (x > 0) - (x < 0),           "sign($0)",    NULL)                                           \
-    F(square, x * x,       x * x,                       "($0 * $0)",   NULL)
+    F(square, x * x,       product(x, x),               "($0 * $0)",   NULL)
 
 //           name   host           integers          WGSL                 helper
 #define NUMBER_BINARY(F)                                                                                               \
     F(add,   x + y,         x + y,            "($0 + $1)",         NULL)                                               \
     F(sub,   x - y,         x - y,            "($0 - $1)",         NULL)                                               \
-    F(mul,   x * y,         x * y,            "($0 * $1)",         NULL)                                               \
+    F(mul,   x * y,         product(x, y),    "($0 * $1)",         NULL)                                               \
     F(div,   x / y,         quotient(x, y),   "($0 / $1)",         NULL)                                               \
     F(max,   max2(x, y),    x > y ? x : y,    "max_nan($0, $1)",   "max_nan")                                          \
     F(min,   min2(x, y),    x < y ? x : y,    "min_nan($0, $1)",   "min_nan")
@@ -71,36 +72,34 @@ static int64_t quotient(int64_t x, int64_t y) { return y ? x / y : x; }
 
 // ---- types ----
 
-static weft_status infer_type(struct weft_graph *g, const char *what, const struct weft_type *in, uint32_t n_in,
-                              bool floats_only, struct weft_type *out) {
+static weft_status infer_type(struct weft_graph *g, const struct weft_type *in, uint32_t n_in, bool floats_only,
+                              struct weft_type *out) {
     weft_dtype dtype = weft_ops_promote(in[0].dtype, in[n_in - 1].dtype);
     if (dtype == WEFT_DTYPE_COUNT || dtype == WEFT_BOOL || (floats_only && !weft_ops_is_float(dtype)))
-        return weft_fail(WEFT_ERR_INVALID, "%s: operands %s%s%s; cast them to %s first", what, weft_ops_type_text(g, &in[0]),
-                         n_in > 1 ? " and " : "", n_in > 1 ? weft_ops_type_text(g, &in[1]) : "",
-                         floats_only ? "a float type" : "one numeric type");
+        return weft_fail(WEFT_ERR_INVALID, "it takes operands of %s; cast them first",
+                         floats_only ? "float types" : "one numeric type");
     out->dtype = dtype;
-    return weft_ops_broadcast(g, what, in, n_in, out);
+    return weft_ops_broadcast(g, in, n_in, out);
 }
 
 static weft_status infer_float(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                const struct weft_attr *attrs, struct weft_type *out) {
     (void)attrs;
-    return infer_type(g, n_in == 1 ? "a function of floats" : "a binary function of floats", in, n_in, true, out);
+    return infer_type(g, in, n_in, true, out);
 }
 
 static weft_status infer_number(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                 const struct weft_attr *attrs, struct weft_type *out) {
     (void)attrs;
-    return infer_type(g, n_in == 1 ? "a unary operator" : "a binary operator", in, n_in, false, out);
+    return infer_type(g, in, n_in, false, out);
 }
 
 static weft_status infer_compare(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                  const struct weft_attr *attrs, struct weft_type *out) {
     (void)attrs;
-    if (in[0].dtype != WEFT_BOOL || in[1].dtype != WEFT_BOOL)
-        WEFT_TRY(infer_type(g, "a compare", in, n_in, false, out));
+    if (in[0].dtype != WEFT_BOOL || in[1].dtype != WEFT_BOOL) WEFT_TRY(infer_type(g, in, n_in, false, out));
     out->dtype = WEFT_BOOL;
-    return weft_ops_broadcast(g, "a compare", in, n_in, out);
+    return weft_ops_broadcast(g, in, n_in, out);
 }
 
 static weft_status infer_where(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
@@ -108,17 +107,15 @@ static weft_status infer_where(struct weft_graph *g, const struct weft_type *in,
     (void)attrs;
     out->dtype = weft_ops_promote(in[1].dtype, in[2].dtype);
     if (out->dtype == WEFT_DTYPE_COUNT || !weft_ops_is_plain(in[0].dtype))
-        return weft_fail(WEFT_ERR_INVALID, "where: condition %s, values %s and %s; cast the values to one type first",
-                         weft_ops_type_text(g, &in[0]), weft_ops_type_text(g, &in[1]), weft_ops_type_text(g, &in[2]));
-    return weft_ops_broadcast(g, "where", in, n_in, out);
+        return weft_fail(WEFT_ERR_INVALID, "its two values differ in type; cast them to one type first");
+    return weft_ops_broadcast(g, in, n_in, out);
 }
 
 static weft_status infer_cast(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                               const struct weft_attr *attrs, struct weft_type *out) {
     (void)n_in;
     if (!weft_ops_is_plain(in[0].dtype))
-        return weft_fail(WEFT_ERR_INVALID, "cast: %s is block-quantised; only matmul and gather read such weights",
-                         weft_ops_type_text(g, &in[0]));
+        return weft_fail(WEFT_ERR_INVALID, "its operand is block-quantised; only matmul and gather read such weights");
     *out = in[0];
     out->dtype = (weft_dtype)attrs[0].i; // the choices stand in the order of weft_dtype
     return WEFT_OK;
@@ -233,8 +230,15 @@ static weft_status eval_cast(const struct weft_eval *e) {
 #define WHOLE(name, formula)                                                                                           \
     static int64_t whole_##name(int64_t x, int64_t y) { return (void)x, (void)y, (formula); }
 #define ROW(op, arity, types, pattern, helper)                                                                         \
-    const struct weft_op weft_op_##op = {.name = #op, .n_in_min = arity, .n_in_max = arity, .n_out = 1,                \
-        .traits = WEFT_OP_ELEMENTWISE, .infer = infer_##types, .eval = eval_##op, .wgsl = pattern, .wgsl_helper = helper};
+    const struct weft_op weft_op_##op = {.name = #op,                                                                  \
+                                         .n_in_min = arity,                                                            \
+                                         .n_in_max = arity,                                                            \
+                                         .n_out = 1,                                                                   \
+                                         .traits = WEFT_OP_ELEMENTWISE,                                                \
+                                         .infer = infer_##types,                                                       \
+                                         .eval = eval_##op,                                                            \
+                                         .wgsl = pattern,                                                              \
+                                         .wgsl_helper = helper};
 #define EVAL(name, whole)                                                                                              \
     static weft_status eval_##name(const struct weft_eval *e) { return map(e, real_##name, whole); }
 

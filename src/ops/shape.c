@@ -34,18 +34,19 @@ weft_dtype weft_ops_promote(weft_dtype a, weft_dtype b) {
     return weft_ops_is_float(a) && weft_ops_is_float(b) ? WEFT_F32 : WEFT_DTYPE_COUNT;
 }
 
-static weft_status broadcast_fail(struct weft_graph *g, const char *op, const struct weft_type *in, uint32_t n_in) {
+static weft_status broadcast_fail(struct weft_graph *g, const struct weft_type *in, uint32_t n_in) {
     struct weft_str s = {0};
     for (uint32_t i = 0; i < n_in; i++) weft_str_addf(&s, "%s%s", i ? ", " : "", weft_ops_type_text(g, &in[i]));
-    weft_status status = weft_fail(WEFT_ERR_INVALID,
-                                   "%s: shapes %s do not broadcast: aligned at the last axis, dims must be the same expression, "
-                                   "or 1; reshape an operand",
-                                   op, weft_str_get(&s));
+    weft_status status =
+        weft_fail(WEFT_ERR_INVALID,
+                  "shapes %s do not broadcast: aligned at the last axis, dims must be the same expression, "
+                  "or 1; reshape an operand",
+                  weft_str_get(&s));
     weft_str_free(&s);
     return status;
 }
 
-weft_status weft_ops_broadcast(struct weft_graph *g, const char *op, const struct weft_type *in, uint32_t n_in,
+weft_status weft_ops_broadcast(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                struct weft_type *out) {
     out->rank = 0;
     for (uint32_t i = 0; i < n_in; i++)
@@ -58,7 +59,7 @@ weft_status weft_ops_broadcast(struct weft_graph *g, const char *op, const struc
             weft_dim x = in[i].dims[axis - missing];
             int64_t value = 0;
             if (x == d || (weft_dim_is_const(g->dims, x, &value) && value == 1)) continue;
-            if (!weft_dim_is_const(g->dims, d, &value) || value != 1) return broadcast_fail(g, op, in, n_in);
+            if (!weft_dim_is_const(g->dims, d, &value) || value != 1) return broadcast_fail(g, in, n_in);
             d = x;
         }
         out->dims[axis] = d;

@@ -16,13 +16,13 @@ bool weft_ops_is_plain(weft_dtype dtype);   ///< a float, an integer or bool: no
 /// WEFT_DTYPE_COUNT where there is none (an integer with a float, a quantised type).
 weft_dtype weft_ops_promote(weft_dtype a, weft_dtype b);
 
-/// NumPy broadcasting of shapes only: axes are aligned at the last; two dims agree if they are the same handle or one is the
-/// constant 1. Anything else is refused with the shapes of all operands; `op` is named in the message.
-weft_status weft_ops_broadcast(struct weft_graph *g, const char *op, const struct weft_type *in, uint32_t n_in,
+/// NumPy broadcasting of shapes only: axes are aligned at the last; two dims agree if they are the same handle or one
+/// is the constant 1. Anything else is refused with the shapes of all operands.
+weft_status weft_ops_broadcast(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                struct weft_type *out);
 
-/// Values of an operand as doubles: its own data, or those of a weight decoded into a block that goes to *owned (free it
-/// with weft_free, NULL is fine). NULL: out of memory.
+/// Values of an operand as doubles: its own data, or those of a weight decoded into a block that goes to *owned (free
+/// it with weft_free, NULL is fine). NULL: out of memory.
 const double *weft_ops_dense(const struct weft_host *t, double **owned);
 
 /// Rows of the tensor seen as [rows, last]; a scalar is [1, 1].

@@ -19,11 +19,6 @@
 //% if !defined(W_ONCE)
 //% set W_ONCE = 1
 
-// Four bytes less the zero of the type, as floats.
-fn w_bytes(q: u32, bias: u32) -> vec4<f32> {
-    return vec4<f32>(unpack4xI8((q + bias) ^ 0x80808080u));
-}
-
 fn w_fold(a: vec4<f32>) -> f32 {
     return (a.x + a.y) + (a.z + a.w);
 }
@@ -39,7 +34,17 @@ fn w_half(word: u32, which: u32) -> f32 {
     return unpack2x16float(word >> (16u * which)).x;
 }
 //% end
-//% set W_BIAS = (128 - W_ZERO) * 16843009
+//% if W_BITS == 4
+
+// Four unsigned quants less the zero of the type, as floats.
+fn w_bytes_${W}(q: u32) -> vec4<f32> {
+//% if W_ZERO == 0
+    return vec4<f32>(unpack4xU8(q));
+//% else
+    return vec4<f32>(unpack4xI8((q + ${(128 - W_ZERO) * 16843009}u) ^ 0x80808080u));
+//% end
+}
+//% end
 
 //%% ---- scales ----
 fn w_scales_${W}(b: u32) -> vec4<f32> {
@@ -97,11 +102,11 @@ fn w_quants_${W}(b: u32) -> array<vec4<f32>, 8> {
 //% set W_COMMA = ");"
 //% end
 //% if W_HIGH == 0
-        w_bytes(${W_FROM}[${W_WORD}], ${W_BIAS}u)${W_COMMA}
+        w_bytes_${W}(${W_FROM}[${W_WORD}])${W_COMMA}
 //% elif W_HIGH == 1
-        w_bytes(${W_FROM}[${W_WORD}] | (((h >> ${j}u) & 0x01010101u) << 4u), ${W_BIAS}u)${W_COMMA}
+        w_bytes_${W}(${W_FROM}[${W_WORD}] | (((h >> ${j}u) & 0x01010101u) << 4u))${W_COMMA}
 //% else
-        w_bytes(${W_FROM}[${W_WORD}] | (((h${W_HIGHER} >> ${W_SHIFT}u) & 0x03030303u) << 4u), ${W_BIAS}u)${W_COMMA}
+        w_bytes_${W}(${W_FROM}[${W_WORD}] | (((h${W_HIGHER} >> ${W_SHIFT}u) & 0x03030303u) << 4u))${W_COMMA}
 //% end
 //% end
 //% elif W_BITS == 8
@@ -160,12 +165,12 @@ fn w_quad_${W}(row: u32, blk: u32, j: u32) -> vec4<f32> {
 //% if W_BITS == 4
     let word = load4_${W}_q(b * 4u)[j & 3u] >> ((j & 4u));
 //% if W_HIGH == 0
-    let q = w_bytes(word & 0x0f0f0f0fu, ${W_BIAS}u);
+    let q = w_bytes_${W}(word & 0x0f0f0f0fu);
 //% elif W_HIGH == 1
-    let q = w_bytes((word & 0x0f0f0f0fu) | (((load_${W}_h(b) >> j) & 0x01010101u) << 4u), ${W_BIAS}u);
+    let q = w_bytes_${W}((word & 0x0f0f0f0fu) | (((load_${W}_h(b) >> j) & 0x01010101u) << 4u));
 //% else
     let h = load_${W}_h(b * 2u + (j >> 2u)) >> (2u * (j & 3u));
-    let q = w_bytes((word & 0x0f0f0f0fu) | ((h & 0x03030303u) << 4u), ${W_BIAS}u);
+    let q = w_bytes_${W}((word & 0x0f0f0f0fu) | ((h & 0x03030303u) << 4u));
 //% end
 //% elif W_BITS == 8
     let q = vec4<f32>(unpack4xI8(load4_${W}_q(b * 8u + (j & 4u))[j & 3u]));

@@ -60,6 +60,7 @@ struct weft_plan {
     uint32_t n_schedules;
     struct weft_plan_weight *weights; uint32_t n_weights;
     uint64_t *shard_bytes; uint32_t n_shards;
+    uint32_t shared_shards;      ///< the first so many belong to another plan (weft_compile_params.weights_of)
     struct weft_plan_state *states; uint32_t n_states;
     struct weft_plan_io *ios; uint32_t n_ios;
     uint32_t n_vars;             ///< words in the variables block

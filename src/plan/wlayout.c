@@ -1,7 +1,7 @@
 /// Repacks weights from file layout into the planes of plan/wlayout.h, and reads them back one by one.
 ///
-/// Four-bit types keep their nibbles where block types of 32 have them already (element i low, 16 + i high of byte i), so
-/// Q4_0 and Q5_0 are copies; the K types interleave pairs of sub-blocks in the file and are taken apart here.
+/// Four-bit types keep their nibbles where block types of 32 have them already (element i low, 16 + i high of byte i),
+/// so Q4_0 and Q5_0 are copies; the K types interleave pairs of sub-blocks in the file and are taken apart here.
 #include "plan/wlayout.h"
 
 #include "core/half.h"
@@ -199,8 +199,8 @@ static int quant_at(const struct weft_wlayout *w, const uint8_t *const planes[],
     return (int)q;
 }
 
-double weft_wlayout_get(const struct weft_wlayout *w, const uint8_t *const planes[WEFT_PLANE_COUNT], uint64_t k, uint64_t row,
-                        uint64_t col) {
+double weft_wlayout_get(const struct weft_wlayout *w, const uint8_t *const planes[WEFT_PLANE_COUNT], uint64_t k,
+                        uint64_t row, uint64_t col) {
     uint64_t block = row * row_blocks(k) + col / BLOCK;
     if (w->scale == WEFT_WSCALE_NONE) return plain_at(w, planes[WEFT_PLANE_Q], block * BLOCK + col % BLOCK);
     double q = quant_at(w, planes, block, col % BLOCK) - (int)w->zero;

@@ -69,7 +69,10 @@ static int64_t value(const struct expr *e, const int64_t *v) {
     }
 }
 
-static const struct { const char *name; int64_t lo, hi; } symbols[4] = {{"B", 1, 8}, {"T", 1, 100}, {"P", 0, 40}, {"R", -5, 9}};
+static const struct {
+    const char *name;
+    int64_t lo, hi;
+} symbols[4] = {{"B", 1, 8}, {"T", 1, 100}, {"P", 0, 40}, {"R", -5, 9}};
 
 static struct weft_dims *table(void) {
     struct weft_dims *t = weft_dims_create();
@@ -99,7 +102,8 @@ static weft_dim build(struct weft_dims *t, const struct expr *e, bool mirror) {
 }
 
 static void random_values(int64_t *v) {
-    for (int i = 0; i < 4; i++) v[i] = roll(0, 3) ? roll(symbols[i].lo, symbols[i].hi) : roll(0, 1) ? symbols[i].lo : symbols[i].hi;
+    for (int i = 0; i < 4; i++)
+        v[i] = roll(0, 3) ? roll(symbols[i].lo, symbols[i].hi) : roll(0, 1) ? symbols[i].lo : symbols[i].hi;
 }
 
 // The property: at `tries` bindings the dim has the tree's value and lies in its bounds.
@@ -195,14 +199,17 @@ static weft_dim parse(struct weft_dims *t, const char *text) {
 static void test_relations_tighten(void **state) {
     (void)state;
     struct weft_dims *t = weft_dims_create();
-    weft_dim b = weft_dim_symbol(t, "B", 1, 64), n = weft_dim_symbol(t, "T", 1, 512), p = weft_dim_symbol(t, "P", 0, 4096);
+    weft_dim b = weft_dim_symbol(t, "B", 1, 64), n = weft_dim_symbol(t, "T", 1, 512),
+             p = weft_dim_symbol(t, "P", 0, 4096);
     weft_dim early = parse(t, "ceildiv(B*T,64)");
     assert_int_equal(weft_dim_relate(t, weft_dim_mul(t, b, n), 512), WEFT_OK);
     assert_int_equal(weft_dim_relate(t, weft_dim_add(t, p, n), 4096), WEFT_OK);
-    static const struct { const char *text; int64_t lo, hi; } cases[] = {
-        {"B*T", 1, 512},       {"640*B*T", 640, 327680}, {"3*B*T+7", 10, 1543},  {"B*T*T", 1, 262144}, {"B*T*P", 0, 2097152},
-        {"P+T", 1, 4096},      {"P+T+1", 2, 4097},       {"4*P+4*T", 4, 16384},  {"5*P+4*T", 4, 20480}, {"4096-P-T", 0, 4095},
-        {"B*T+P+T", 2, 4608},  {"min(P+T,512)", 1, 512}, {"ceildiv(B*T,64)", 1, 8},
+    static const struct { const char *text; int64_t lo, hi;
+    } cases[] = {
+        {"B*T", 1, 512},           {"640*B*T", 640, 327680}, {"3*B*T+7", 10, 1543}, {"B*T*T", 1, 262144},
+        {"B*T*P", 0, 2097152},     {"P+T", 1, 4096},         {"P+T+1", 2, 4097},    {"4*P+4*T", 4, 16384},
+        {"5*P+4*T", 4, 20480},     {"4096-P-T", 0, 4095},    {"B*T+P+T", 2, 4608},  {"min(P+T,512)", 1, 512},
+        {"ceildiv(B*T,64)", 1, 8},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int64_t lo, hi;
@@ -224,15 +231,36 @@ static void test_relations_tighten(void **state) {
 static void test_normal_form(void **state) {
     (void)state;
     static const char *const pairs[][2] = {
-        {"T+T", "2*T"}, {"T-T", "0"}, {"(T+1)*(T-1)", "T*T-1"}, {"(B+T)*(B+T)", "B*B+2*B*T+T*T"},
-        {"floordiv(8*T,8)", "T"}, {"floordiv(8*T+3,8)", "T"}, {"ceildiv(8*T+1,8)", "T+1"}, {"floordiv(6*T,8)", "floordiv(3*T,4)"},
-        {"floordiv(T+63,64)", "ceildiv(T,64)"}, {"floordiv(floordiv(T,4),8)", "floordiv(T,32)"},
-        {"ceildiv(ceildiv(T,4),8)", "ceildiv(T,32)"}, {"floordiv(12*T+5,8)", "T+floordiv(T+1,2)"},
-        {"mod(8*T,8)", "0"}, {"mod(8*T+3,8)", "3"}, {"mod(T+16,8)", "mod(T,8)"}, {"mod(mod(T,32),8)", "mod(T,8)"},
-        {"mod(6*T,8)", "2*mod(3*T,4)"}, {"mod(T,1)", "0"}, {"mod(P,41)", "P"}, {"floordiv(P,41)", "0"},
-        {"min(T,100)", "T"}, {"min(T,1)", "1"}, {"max(T,1)", "T"}, {"max(T,100)", "100"}, {"min(min(T,9),7)", "min(T,7)"},
-        {"max(max(T,9),7)", "max(T,9)"}, {"min(T+1,8)", "min(T,7)+1"}, {"min(4*T,64)", "4*min(T,16)"},
-        {"max(min(T,50),7)", "min(max(T,7),50)"}, {"min(max(T,50),7)", "7"},
+        {"T+T", "2*T"},
+        {"T-T", "0"},
+        {"(T+1)*(T-1)", "T*T-1"},
+        {"(B+T)*(B+T)", "B*B+2*B*T+T*T"},
+        {"floordiv(8*T,8)", "T"},
+        {"floordiv(8*T+3,8)", "T"},
+        {"ceildiv(8*T+1,8)", "T+1"},
+        {"floordiv(6*T,8)", "floordiv(3*T,4)"},
+        {"floordiv(T+63,64)", "ceildiv(T,64)"},
+        {"floordiv(floordiv(T,4),8)", "floordiv(T,32)"},
+        {"ceildiv(ceildiv(T,4),8)", "ceildiv(T,32)"},
+        {"floordiv(12*T+5,8)", "T+floordiv(T+1,2)"},
+        {"mod(8*T,8)", "0"},
+        {"mod(8*T+3,8)", "3"},
+        {"mod(T+16,8)", "mod(T,8)"},
+        {"mod(mod(T,32),8)", "mod(T,8)"},
+        {"mod(6*T,8)", "2*mod(3*T,4)"},
+        {"mod(T,1)", "0"},
+        {"mod(P,41)", "P"},
+        {"floordiv(P,41)", "0"},
+        {"min(T,100)", "T"},
+        {"min(T,1)", "1"},
+        {"max(T,1)", "T"},
+        {"max(T,100)", "100"},
+        {"min(min(T,9),7)", "min(T,7)"},
+        {"max(max(T,9),7)", "max(T,9)"},
+        {"min(T+1,8)", "min(T,7)+1"},
+        {"min(4*T,64)", "4*min(T,16)"},
+        {"max(min(T,50),7)", "min(max(T,7),50)"},
+        {"min(max(T,50),7)", "7"},
     };
     struct weft_dims *t = table();
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
@@ -253,8 +281,22 @@ static void test_normal_form(void **state) {
 static void test_refusals(void **state) {
     (void)state;
     struct weft_dims *t = table();
-    static const char *const wrong[] = {"", "T+", "*T", "Q", "T T", "floordiv(T)", "floordiv(T,0)", "mod(T,-1)", "min(T,P)", "(T",
-                                        "T)", "99999999999999999999", "min(T,8", "T/2", "3T", "floordiv T"};
+    static const char *const wrong[] = {"",
+                                        "T+",
+                                        "*T",
+                                        "Q",
+                                        "T T",
+                                        "floordiv(T)",
+                                        "floordiv(T,0)",
+                                        "mod(T,-1)",
+                                        "min(T,P)",
+                                        "(T",
+                                        "T)",
+                                        "99999999999999999999",
+                                        "min(T,8",
+                                        "T/2",
+                                        "3T",
+                                        "floordiv T"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         weft_dim d = 0;
         if (weft_dim_parse(t, wrong[i], strlen(wrong[i]), &d) != WEFT_ERR_FORMAT) fail_msg("'%s' was read", wrong[i]);

@@ -1,0 +1,252 @@
+/// The pipeline. For the graph: verify, decompose, verify. For each schedule: fuse, lower. Then, for all: shards, memory, bind,
+/// write WGSL, check. A schedule that does not fit the device's bindings is lowered again with less fusion.
+#include "compile/compile.h"
+#include "compile/bind.h"
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/map.h"
+#include "ops/contract.h"
+#include "ops/region.h"
+#include <inttypes.h>
+#include <string.h>
+
+static weft_status out_of_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph"); }
+
+void weft_plan_destroy(struct weft_plan *plan)
+{
+    if (!plan) return;
+    weft_graph_destroy(plan->graph);
+    weft_arena_free(&plan->arena);
+    weft_str_free(&plan->report);
+    weft_free(plan);
+}
+
+// ---- states, inputs, outputs ---------------------------------------------------------------------------------------
+
+static uint64_t max_count(const struct weft_graph *g, const struct weft_type *t, uint32_t first)
+{
+    uint64_t n = 1;
+    for (uint32_t i = first; i < t->rank; i++) {
+        int64_t lo, hi;
+        weft_dim_bounds(g->dims, t->dims[i], &lo, &hi);
+        n *= hi > 0 ? (uint64_t)hi : 0;
+    }
+    return n;
+}
+
+static uint64_t width(weft_dtype d) { return d == WEFT_F16 || d == WEFT_BF16 ? 2 : 4; }
+
+static weft_status plan_states(struct weft_plan *p)
+{
+    struct weft_graph *g = p->graph;
+    p->states = weft_arena_alloc(&p->arena, (g->n_states + 1) * sizeof *p->states);
+    if (!p->states) return out_of_memory();
+    p->n_vars = 1; // word 0 is `active`
+    for (size_t i = 0; i < g->n_states; i++) {
+        const struct weft_value_info *info = &g->values[g->states[i]];
+        struct weft_plan_state *s = &p->states[p->n_states++];
+        *s = (struct weft_plan_state){.value = g->states[i], .name = info->name, .kind = info->state_kind};
+        if (s->kind == WEFT_STATE_VAR) {
+            s->var_slot = strcmp(s->name, "active") == 0 ? WEFT_VAR_ACTIVE : p->n_vars++;
+            if (p->n_vars > 64) return weft_fail(WEFT_ERR_LIMIT, "the graph has more than 63 variables");
+            continue;
+        }
+        s->rows = info->type.rank ? max_count(g, &(struct weft_type){.rank = 1, .dims = {info->type.dims[0]}}, 0) : 1;
+        s->row_bytes = max_count(g, &info->type, info->type.rank ? 1 : 0) * width(info->type.dtype);
+        s->bytes = (s->rows * s->row_bytes + 255) & ~(uint64_t)255;
+        if (s->bytes == 0) s->bytes = 256;
+        if (s->bytes > p->caps.max_binding)
+            return weft_fail(WEFT_ERR_LIMIT, "state '%s' needs %" PRIu64 " bytes, the device binds at most %" PRIu64 "; choose a smaller context", s->name,
+                             s->bytes, p->caps.max_binding);
+    }
+    return WEFT_OK;
+}
+
+static weft_status plan_ios(struct weft_plan *p)
+{
+    struct weft_graph *g = p->graph;
+    p->ios = weft_arena_alloc(&p->arena, (g->n_values + 1) * sizeof *p->ios);
+    if (!p->ios) return out_of_memory();
+    for (uint32_t v = 0; v < g->n_values; v++) {
+        const struct weft_value_info *info = &g->values[v];
+        if (info->kind == WEFT_VALUE_INPUT)
+            p->ios[p->n_ios++] = (struct weft_plan_io){.name = info->name, .value = v, .dtype = info->type.dtype};
+        else if (info->is_output && info->state == UINT32_MAX)
+            p->ios[p->n_ios++] = (struct weft_plan_io){.name = info->output_name ? info->output_name : info->name, .value = v, .dtype = info->type.dtype, .is_output = true};
+    }
+    return WEFT_OK;
+}
+
+// ---- schedules -----------------------------------------------------------------------------------------------------
+
+static weft_status plan_schedules(struct weft_plan *p, const struct weft_compile_params *params)
+{
+    const struct weft_dims *dims = p->graph->dims;
+    uint32_t n = weft_dims_symbol_count(dims);
+    int symbol = params && params->split_symbol ? weft_dims_symbol_find(dims, params->split_symbol) : -1;
+    uint32_t pieces = symbol >= 0 ? params->n_splits + 1 : 1;
+    p->schedules = weft_arena_alloc(&p->arena, pieces * sizeof *p->schedules);
+    if (!p->schedules) return out_of_memory();
+    int64_t lo = 0, hi = 0, from;
+    if (symbol >= 0) weft_dims_symbol_bounds(dims, (uint32_t)symbol, &lo, &hi);
+    from = lo;
+    for (uint32_t k = 0; k < pieces; k++) {
+        int64_t to = k + 1 < pieces ? params->split_at[k] : hi;
+        if (to > hi) to = hi;
+        if (symbol >= 0 && to < from) continue;
+        struct weft_schedule *sc = &p->schedules[p->n_schedules++];
+        for (uint32_t i = 0; i < n; i++) weft_dims_symbol_bounds(dims, i, &sc->lo[i], &sc->hi[i]);
+        if (symbol >= 0) {
+            sc->lo[symbol] = from;
+            sc->hi[symbol] = to;
+            // No more rows are wanted than there are tokens: a symbol whose bound was declared by a relation is cut by its guard.
+            from = to + 1;
+        }
+        sc->name = symbol < 0 ? "all" : weft_arena_printf(&p->arena, "%s=%" PRId64 "..%" PRId64, params->split_symbol, sc->lo[symbol], sc->hi[symbol]);
+        if (!sc->name) return out_of_memory();
+    }
+    return WEFT_OK;
+}
+
+static weft_status lower_views(struct weft_lower *l, const struct weft_group *group)
+{
+    for (uint32_t i = 0; i < group->n_nodes; i++) {
+        const struct weft_node *n = &l->graph->nodes[group->nodes[i]];
+        weft_value in = n->in[0], out = n->out[0];
+        const struct weft_value_info *src = weft_lv(l, in), *dst = weft_lv(l, out);
+        if (dst->is_output) return weft_fail(WEFT_ERR_UNSUPPORTED, "output '%s' is a view of another value; copy it first", dst->output_name);
+        if (src->kind == WEFT_VALUE_WEIGHT || src->kind == WEFT_VALUE_CONST)
+            return weft_fail(WEFT_ERR_UNSUPPORTED, "node '%s' views a weight; give the weight that shape instead", n->name ? n->name : n->op->name);
+        weft_lower_place(l, in);
+        if (l->status != WEFT_OK) return l->status;
+        l->places[out] = l->places[in];
+        const struct weft_attr *start = weft_node_attr(n, "start");
+        if (!start) continue;
+        weft_dim row = weft_lower_product(l, &src->type, 1, src->type.rank);
+        weft_dim offset = weft_dim_mul(l->graph->dims, start->d, row);
+        weft_dim old = l->places[in].elem_offset;
+        l->places[out].elem_offset = old == WEFT_DIM_BAD ? offset : weft_dim_add(l->graph->dims, old, offset);
+        int64_t zero;
+        if (weft_dim_is_const(l->graph->dims, l->places[out].elem_offset, &zero) && zero == 0) l->places[out].elem_offset = WEFT_DIM_BAD;
+    }
+    return WEFT_OK;
+}
+
+weft_status weft_pass_lower(struct weft_lower *l)
+{
+    for (uint32_t k = 0; k < l->n_groups; k++) {
+        const struct weft_group *group = &l->groups[k];
+        const struct weft_node *n = &l->graph->nodes[group->nodes[0]];
+        weft_status status;
+        switch (group->kind) {
+        case WEFT_GROUP_VIEW: status = lower_views(l, group); break;
+        case WEFT_GROUP_REGION: status = weft_region_lower(l, k); break;
+        case WEFT_GROUP_CONTRACT: status = weft_contract_lower(l, k); break;
+        default:
+            status = n->op->lower ? n->op->lower(l, k)
+                                  : weft_fail(WEFT_ERR_UNSUPPORTED, "operator '%s' has no kernel", n->op->name);
+        }
+        if (status == WEFT_OK) status = l->status;
+        if (status != WEFT_OK) return weft_fail_in(status, "node '%s' (%s)", n->name ? n->name : "unnamed", n->op->name);
+    }
+    return WEFT_OK;
+}
+
+static weft_status lower_schedule(struct weft_plan *p, struct weft_schedule *sc, int level)
+{
+    struct weft_lower l = {.plan = p, .graph = p->graph, .caps = &p->caps};
+    size_t n_values = p->graph->n_values;
+    memcpy(l.lo, sc->lo, sizeof l.lo);
+    memcpy(l.hi, sc->hi, sizeof l.hi);
+    l.node_group = weft_calloc(p->graph->n_nodes + 1, sizeof *l.node_group);
+    l.places = weft_alloc((n_values + 1) * sizeof *l.places);
+    weft_status status = l.node_group && l.places ? WEFT_OK : out_of_memory();
+    for (size_t i = 0; status == WEFT_OK && i < n_values; i++) l.places[i] = (struct weft_place){WEFT_NO_TENSOR, WEFT_DIM_BAD};
+    if (status == WEFT_OK) status = weft_pass_fuse(&l, level);
+    if (status == WEFT_OK) status = weft_pass_lower(&l);
+    if (status == WEFT_OK) {
+        sc->steps = weft_arena_dup(&p->arena, l.steps, l.n_steps * sizeof *l.steps + 1);
+        sc->tensors = weft_arena_dup(&p->arena, l.tensors, l.n_tensors * sizeof *l.tensors + 1);
+        sc->n_steps = l.n_steps;
+        sc->n_tensors = l.n_tensors;
+        if (!sc->steps || !sc->tensors) status = out_of_memory();
+    }
+    weft_free(l.node_group);
+    weft_free(l.places);
+    weft_free(l.steps);
+    weft_free(l.tensors);
+    return status;
+}
+
+static weft_status finish_schedule(struct weft_plan *p, struct weft_schedule *sc)
+{
+    WEFT_TRY(weft_pass_memory(p, sc));
+    for (uint32_t i = 0; i < sc->n_steps; i++) WEFT_TRY(weft_bind_step(p, sc, &sc->steps[i]));
+    for (uint32_t i = 0; i < sc->n_steps; i++) WEFT_TRY(weft_bind_wgsl(p, sc, &sc->steps[i]));
+    return weft_plan_check(p, sc);
+}
+
+static weft_status number_pipelines(struct weft_plan *p)
+{
+    struct weft_map seen = {0};
+    weft_status status = WEFT_OK;
+    for (uint32_t k = 0; k < p->n_schedules; k++) {
+        for (uint32_t i = 0; i < p->schedules[k].n_steps; i++) {
+            struct weft_step *s = &p->schedules[k].steps[i];
+            uint64_t number;
+            size_t len = strlen(s->wgsl);
+            if (!weft_map_get(&seen, s->wgsl, len, &number)) {
+                number = p->n_pipelines++;
+                if (!weft_map_set(&seen, s->wgsl, len, number)) status = out_of_memory();
+            }
+            s->pipeline = (uint32_t)number;
+        }
+    }
+    weft_map_free(&seen);
+    return status;
+}
+
+static weft_status compile(struct weft_plan *p, const struct weft_compile_params *params)
+{
+    WEFT_TRY(weft_graph_verify(p->graph));
+    WEFT_TRY(weft_pass_decompose(p->graph));
+    WEFT_TRY(weft_graph_verify(p->graph));
+    WEFT_TRY(plan_states(p));
+    WEFT_TRY(plan_ios(p));
+    WEFT_TRY(plan_schedules(p, params));
+    int top = params && params->no_fuse == 1 ? 0 : params && params->no_fuse == 2 ? 1 : 2;
+    for (uint32_t k = 0; k < p->n_schedules; k++) {
+        struct weft_schedule *sc = &p->schedules[k];
+        weft_status status;
+        for (int level = top;; level--) {
+            status = lower_schedule(p, sc, level);
+            if (status == WEFT_OK) status = weft_pass_shards(p, params ? params->weights_of : NULL);
+            if (status == WEFT_OK) status = finish_schedule(p, sc);
+            if (status != WEFT_ERR_LIMIT || level == 0) break;
+            weft_str_addf(&p->report, "schedule %s: fusion level %d does not fit this device: %s\n", sc->name, level, weft_error_message());
+        }
+        if (status != WEFT_OK) return weft_fail_in(status, "schedule %s", sc->name);
+        weft_str_addf(&p->report, "schedule %s: %u steps, %" PRIu64 " bytes copied because of aliasing\n", sc->name, sc->n_steps, sc->copied_bytes);
+    }
+    return number_pipelines(p);
+}
+
+weft_status weft_compile(struct weft_graph *graph, const struct weft_gpu_caps *caps, const struct weft_compile_params *params,
+                         struct weft_plan **out)
+{
+    *out = NULL;
+    struct weft_plan *p = weft_calloc(1, sizeof *p);
+    if (!p) {
+        weft_graph_destroy(graph);
+        return out_of_memory();
+    }
+    p->graph = graph;
+    p->caps = *caps;
+    weft_status status = compile(p, params);
+    if (status != WEFT_OK) {
+        weft_plan_destroy(p);
+        return status;
+    }
+    *out = p;
+    return WEFT_OK;
+}

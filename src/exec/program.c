@@ -1,0 +1,115 @@
+#include "exec/program.h"
+#include "core/alloc.h"
+#include "core/error.h"
+#include "exec/exec_impl.h"
+#include <string.h>
+
+
+
+static void compile_progress(void *user, size_t done, size_t total)
+{
+    const struct weft_program_params *params = user;
+    if (params->progress) params->progress(params->progress_user, WEFT_PROGRESS_COMPILE, done, total);
+}
+
+static const struct weft_step *step_of_pipeline(const struct weft_plan *plan, uint32_t pipeline)
+{
+    for (uint32_t k = 0; k < plan->n_schedules; k++)
+        for (uint32_t i = 0; i < plan->schedules[k].n_steps; i++)
+            if (plan->schedules[k].steps[i].pipeline == pipeline) return &plan->schedules[k].steps[i];
+    return NULL;
+}
+
+static weft_status build_pipelines(struct weft_program *p, const struct weft_program_params *params)
+{
+    uint32_t n = p->plan->n_pipelines;
+    struct weft_pipeline_desc *descs = weft_calloc(n + 1, sizeof *descs);
+    p->pipelines = weft_calloc(n + 1, sizeof *p->pipelines);
+    weft_status status = descs && p->pipelines ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while making pipelines");
+    for (uint32_t i = 0; i < n && status == WEFT_OK; i++) {
+        const struct weft_step *s = step_of_pipeline(p->plan, i);
+        descs[i] = (struct weft_pipeline_desc){.label = s->label, .wgsl = s->wgsl, .n_bindings = s->n_slots, .uniform_size = 256,
+                                               .workgroup = {s->workgroup[0], s->workgroup[1], s->workgroup[2]},
+                                               .workgroup_memory = s->workgroup_memory};
+        for (uint32_t k = 0; k < s->n_slots; k++) descs[i].kinds[k] = s->slots[k].kind;
+    }
+    if (status == WEFT_OK) status = weft_pipeline_get_many(p->gpu, descs, n, p->pipelines, compile_progress, (void *)params);
+    weft_free(descs);
+    return status;
+}
+
+weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const struct weft_program_params *params, weft_program **out)
+{
+    static const struct weft_program_params none;
+    if (!params) params = &none;
+    *out = NULL;
+    struct weft_program *p = weft_calloc(1, sizeof *p);
+    if (!p) {
+        weft_graph_destroy(graph);
+        return weft_fail(WEFT_ERR_NOMEM, "out of memory for a program");
+    }
+    weft_status status;
+    p->gpu = gpu;
+    pthread_mutex_init(&p->lock, NULL);
+    struct weft_compile_params compile = params->compile;
+    if (params->share_weights) compile.weights_of = params->share_weights->plan;
+    WEFT_GOTO(weft_compile(graph, weft_gpu_caps(gpu), &compile, &p->plan));
+    for (uint32_t i = 0; i < p->plan->n_schedules; i++)
+        if (p->plan->schedules[i].n_steps > p->max_steps) p->max_steps = p->plan->schedules[i].n_steps;
+    WEFT_GOTO(weft_shards_create(gpu, p->plan, params->share_weights ? params->share_weights->shards : NULL, params, &p->shards));
+    for (uint32_t h = 0; h < WEFT_HEAPS; h++)
+        if (p->plan->heap_bytes[h]) WEFT_GOTO(weft_buf_create(gpu, p->plan->heap_bytes[h], WEFT_BUF_STORAGE, "heap", &p->heaps[h]));
+    WEFT_GOTO(build_pipelines(p, params));
+    *out = p;
+    return WEFT_OK;
+fail:
+    weft_program_destroy(&p);
+    return status;
+}
+
+void weft_program_destroy(weft_program **program)
+{
+    struct weft_program *p = *program;
+    *program = NULL;
+    if (!p) return;
+    for (uint32_t h = 0; h < WEFT_HEAPS; h++)
+        if (p->heaps[h].id) weft_buf_release(p->gpu, &p->heaps[h]);
+    weft_shards_release(p->shards);
+    weft_free(p->pipelines);
+    weft_plan_destroy(p->plan);
+    pthread_mutex_destroy(&p->lock);
+    weft_free(p);
+}
+
+const struct weft_plan *weft_program_plan(const weft_program *program) { return program->plan; }
+weft_gpu *weft_program_gpu(const weft_program *program) { return program->gpu; }
+
+struct weft_memory_use weft_plan_memory(const struct weft_plan *plan)
+{
+    struct weft_memory_use m = {0};
+    uint32_t steps = 0;
+    for (uint32_t i = plan->shared_shards; i < plan->n_shards; i++) m.weights += plan->shard_bytes[i];
+    for (uint32_t h = 0; h < WEFT_HEAPS; h++) m.transients += plan->heap_bytes[h];
+    for (uint32_t i = 0; i < plan->n_states; i++) m.states += plan->states[i].bytes;
+    m.states += 256; // variables
+    for (uint32_t i = 0; i < plan->n_schedules; i++)
+        if (plan->schedules[i].n_steps > steps) steps = plan->schedules[i].n_steps;
+    m.params = (uint64_t)steps * 256 * WEFT_PARAM_VERSIONS;
+    for (uint32_t i = 0; i < plan->n_ios; i++) m.io += weft_plan_io_bytes(plan, i);
+    return m;
+}
+
+struct weft_memory_use weft_program_memory(const weft_program *program) { return weft_plan_memory(program->plan); }
+
+uint64_t weft_plan_io_bytes(const struct weft_plan *plan, uint32_t io)
+{
+    const struct weft_value_info *info = &plan->graph->values[plan->ios[io].value];
+    uint64_t n = 1;
+    for (uint32_t a = 0; a < info->type.rank; a++) {
+        int64_t lo, hi;
+        weft_dim_bounds(plan->graph->dims, info->type.dims[a], &lo, &hi);
+        n *= hi > 0 ? (uint64_t)hi : 0;
+    }
+    uint64_t bytes = (n * weft_accessor_width(info->type.dtype) + 255) & ~(uint64_t)255;
+    return bytes ? bytes : 256;
+}

@@ -1,0 +1,37 @@
+/// A program: a compiled graph on a device. Pipelines, weights and transient heaps live here; it is immutable and shared by
+/// sessions and threads.
+#ifndef WEFT_EXEC_PROGRAM_H
+#define WEFT_EXEC_PROGRAM_H
+#include "compile/compile.h"
+#include "gpu/gpu.h"
+
+typedef struct weft_program weft_program;
+
+/// Where weights come from: file-layout bytes of a graph weight, valid until the source is closed.
+struct weft_weight_source {
+    weft_status (*get)(void *user, const char *name, const void **data, uint64_t *bytes);
+    void *user;
+};
+
+enum weft_progress_stage { WEFT_PROGRESS_COMPILE, WEFT_PROGRESS_WEIGHTS };
+struct weft_program_params {
+    struct weft_compile_params compile;
+    struct weft_weight_source source;
+    weft_program *share_weights; ///< take weights of equal name and layout from this program (both keep them alive)
+    void (*progress)(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total); ///< may be NULL
+    void *progress_user;
+};
+
+/// Compiles `graph` (consumed in every case), makes pipelines, uploads weights. `gpu` must outlive the program.
+weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const struct weft_program_params *params, weft_program **out);
+/// Sessions must be destroyed first; NULL is fine.
+void weft_program_destroy(weft_program **program);
+const struct weft_plan *weft_program_plan(const weft_program *program);
+weft_gpu *weft_program_gpu(const weft_program *program);
+
+struct weft_memory_use { uint64_t weights, states, transients, params, io, staging; };
+/// Bytes on the device: weights and transients of the program, the rest for one session.
+struct weft_memory_use weft_program_memory(const weft_program *program);
+/// The same from a plan, before anything is allocated.
+struct weft_memory_use weft_plan_memory(const struct weft_plan *plan);
+#endif

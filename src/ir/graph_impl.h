@@ -1,0 +1,27 @@
+/// What the graph's own files share. Only src/ir/*.c include this.
+#ifndef WEFT_IR_GRAPH_IMPL_H
+#define WEFT_IR_GRAPH_IMPL_H
+#include "ir/graph.h"
+
+uint32_t weft_op_attr_count(const struct weft_op *op);
+/// Attribute values against the row: ranges, choices, list lengths. The error names operator and attribute.
+weft_status weft_attrs_check(const struct weft_dims *dims, const struct weft_op *op, const struct weft_attr *attrs);
+/// Default of one attribute; false: out of memory.
+bool weft_attr_default(struct weft_dims *dims, const struct weft_attr_desc *desc, struct weft_attr *out);
+/// Rank, element type and dims are legal. `what` begins the message.
+weft_status weft_type_check(const struct weft_dims *dims, const struct weft_type *type, const char *what);
+/// Number of elements when all dims are constants; -1 otherwise or on overflow.
+int64_t weft_type_const_count(const struct weft_dims *dims, const struct weft_type *type);
+/// Puts "matmul 'name' (f32 [T, 640], ...): " in front of the sentence stored.
+weft_status weft_node_blame(const struct weft_graph *g, const struct weft_op *op, const char *name,
+                            const weft_value *in, uint32_t n_in, weft_status status);
+/// The verifier; without `infer` it leaves out what may intern dims, so that a shared graph is only read.
+weft_status weft_graph_check(const struct weft_graph *g, bool infer);
+/// True when output k of this operator is the next version of its input k.
+static inline bool weft_op_writes(const struct weft_op *op, uint32_t k) {
+    return (op->traits & WEFT_OP_STATES) || (k == 0 && (op->traits & WEFT_OP_STATE));
+}
+static inline bool weft_is_live(const struct weft_graph *g, const struct weft_value_info *info) {
+    return info->kind != WEFT_VALUE_NODE || (info->node < g->n_nodes && !g->nodes[info->node].dead);
+}
+#endif

@@ -1,0 +1,133 @@
+#include "model/blocks.h"
+
+#include "core/error.h"
+
+#include <string.h>
+
+const char *weft_block_name(struct weft_model_build *m, uint32_t layer, const char *name) {
+    const char *full = weft_arena_printf(&m->b.g->arena, "blk.%u.%s", layer, name);
+    if (full) return full;
+    if (m->b.status == WEFT_OK) m->b.status = weft_fail(WEFT_ERR_NOMEM, "no memory for the model's graph");
+    return "";
+}
+
+static weft_dim constant(struct weft_model_build *m, uint64_t x) { return weft_dim_const(m->b.g->dims, (int64_t)x); }
+
+// ---- weights ----
+
+static weft_status check_shape(const struct weft_gguf_tensor *t, uint64_t rows, uint64_t k) {
+    if (t->n_dims == (rows ? 2u : 1u) && t->dims[0] == k && (!rows || t->dims[1] == rows)) return WEFT_OK;
+    return weft_fail(WEFT_ERR_FORMAT, "tensor %s is %llu x %llu x %llu, but the model's keys make it %llu x %llu",
+                     t->name, (unsigned long long)t->dims[0], (unsigned long long)t->dims[1],
+                     (unsigned long long)(t->dims[2] * t->dims[3]), (unsigned long long)k,
+                     (unsigned long long)(rows ? rows : 1));
+}
+
+static weft_status add_weight(struct weft_model_build *m, const char *name, uint64_t rows, uint64_t k,
+                              weft_value *out) {
+    uint64_t known;
+    if (weft_map_get(&m->b.g->names, name, strlen(name), &known)) return *out = (weft_value)known, WEFT_OK;
+    const struct weft_gguf_tensor *t = weft_gguf_find(m->file, name);
+    if (!t) return weft_fail(WEFT_ERR_NOT_FOUND, "tensor %s is missing", name);
+    WEFT_TRY(check_shape(t, rows, k));
+    struct weft_type type = {.rank = rows ? 2 : 1, .dims = {constant(m, rows ? rows : k), constant(m, k)}};
+    WEFT_TRY(weft_model_dtype(t, &type.dtype));
+    return weft_graph_weight(m->b.g, name, type, out);
+}
+
+weft_value weft_block_weight(struct weft_model_build *m, const char *name, uint64_t rows, uint64_t k) {
+    weft_value v = WEFT_NO_VALUE;
+    if (m->b.status != WEFT_OK) return v;
+    const char *full = weft_arena_printf(&m->b.g->arena, "%s.weight", name);
+    if (!full) m->b.status = weft_fail(WEFT_ERR_NOMEM, "no memory for the model's graph");
+    else m->b.status = add_weight(m, full, rows, k, &v);
+    return m->b.status == WEFT_OK ? v : WEFT_NO_VALUE;
+}
+
+weft_value weft_block_norm(struct weft_model_build *m, const char *name, weft_value x, uint64_t width) {
+    weft_value in[] = {x, weft_block_weight(m, name, 0, width)};
+    return weft_bn(&m->b, "rms_norm", name, in, 2, (struct weft_arg[]){{.name = "eps", .x = m->config->eps}}, 1);
+}
+
+weft_value weft_block_linear(struct weft_model_build *m, const char *name, weft_value x, uint64_t n, uint64_t k) {
+    weft_value in[] = {x, weft_block_weight(m, name, n, k)};
+    return weft_bn(&m->b, "matmul", name, in, 2, NULL, 0);
+}
+
+// ---- attention ----
+
+static weft_value reshape(struct weft_model_build *m, weft_value x, const weft_dim *dims, uint32_t n) {
+    return weft_bn(&m->b, "reshape", NULL, &x, 1, (struct weft_arg[]){{.name = "shape", .dims = dims, .n = n}}, 1);
+}
+
+/// [T, heads * size] to [T, heads, size].
+static weft_value split_heads(struct weft_model_build *m, weft_value x, uint32_t heads) {
+    weft_dim dims[] = {m->tokens, constant(m, heads), constant(m, m->config->head_dim)};
+    return reshape(m, x, dims, 3);
+}
+
+/// Projection, norm over each head, rotation: what queries and keys have in common. [T, heads, size]
+static weft_value project(struct weft_model_build *m, const struct weft_block_attention *a, const char *name,
+                          weft_value h, uint32_t heads) {
+    const struct weft_model_config *c = m->config;
+    const char *full = weft_block_name(m, a->layer, name), *norm = weft_arena_printf(&m->b.g->arena, "%s_norm", full);
+    weft_value x = split_heads(m, weft_block_linear(m, full, h, (uint64_t)heads * c->head_dim, c->n_embd), heads);
+    const char *tensor = norm ? weft_arena_printf(&m->b.g->arena, "%s.weight", norm) : NULL;
+    if (tensor && weft_gguf_find(m->file, tensor)) x = weft_block_norm(m, norm, x, c->head_dim);
+    const struct weft_arg args[] = {
+        {.name = "base", .x = a->rope_base},
+        {.name = "n_rot", .x = c->rope_dim},
+        {.name = "freq_scale", .x = 1 / a->rope_factor},
+    };
+    return weft_bn(&m->b, "rope", full, (weft_value[]){x, m->pos}, 2, args, 3);
+}
+
+/// Rows a ring needs. A local layer keeps what the window of the run's first query still sees beside the run's own
+/// rows, which are written before anything is read.
+static uint64_t cache_rows(const struct weft_model_build *m, uint32_t window) {
+    uint64_t rows = m->ctx;
+    if (window && window - 1 + (uint64_t)m->chunk < rows) rows = window - 1 + (uint64_t)m->chunk;
+    return (rows + 63) / 64 * 64;
+}
+
+/// The state "cache.N.k" or "cache.N.v" after this run's rows were written to it.
+static weft_value cache(struct weft_model_build *m, const struct weft_block_attention *a, const char *part,
+                        weft_value rows) {
+    struct weft_graph *g = m->b.g;
+    struct weft_type type = {.dtype = m->cache, .rank = 3};
+    type.dims[0] = constant(m, cache_rows(m, a->window));
+    type.dims[1] = constant(m, m->config->n_head_kv);
+    type.dims[2] = constant(m, m->config->head_dim);
+    weft_value state = WEFT_NO_VALUE;
+    const char *name = weft_arena_printf(&g->arena, "cache.%u.%s", a->layer, part);
+    if (m->b.status == WEFT_OK) m->b.status = weft_graph_state(g, name, type, WEFT_STATE_RING, &state);
+    return weft_bn(&m->b, "cache_append", name, (weft_value[]){state, rows, m->pos}, 3, NULL, 0);
+}
+
+weft_value weft_block_attention(struct weft_model_build *m, const struct weft_block_attention *a, weft_value h) {
+    const struct weft_model_config *c = m->config;
+    uint64_t kv = (uint64_t)c->n_head_kv * c->head_dim, width = (uint64_t)c->n_head * c->head_dim;
+    weft_value q = project(m, a, "attn_q", h, c->n_head);
+    weft_value k = project(m, a, "attn_k", h, c->n_head_kv);
+    weft_value v =
+        split_heads(m, weft_block_linear(m, weft_block_name(m, a->layer, "attn_v"), h, kv, c->n_embd), c->n_head_kv);
+    weft_value in[] = {q, cache(m, a, "k", k), cache(m, a, "v", v), m->pos};
+    const struct weft_arg args[] = {
+        {.name = "scale", .x = a->scale},
+        {.name = "window", .x = a->window},
+        {.name = "bound", .d = m->bound},
+    };
+    weft_value o = weft_bn(&m->b, "attention", weft_block_name(m, a->layer, "attn"), in, 4, args, 3);
+    o = reshape(m, o, (weft_dim[]){m->tokens, constant(m, width)}, 2);
+    return weft_block_linear(m, weft_block_name(m, a->layer, "attn_output"), o, c->n_embd, width);
+}
+
+weft_value weft_block_ffn(struct weft_model_build *m, uint32_t layer, const char *act, weft_value h) {
+    const struct weft_model_config *c = m->config;
+    weft_value gate = weft_block_linear(m, weft_block_name(m, layer, "ffn_gate"), h, c->n_ff, c->n_embd);
+    weft_value up = weft_block_linear(m, weft_block_name(m, layer, "ffn_up"), h, c->n_ff, c->n_embd);
+    gate = weft_bn(&m->b, act, weft_block_name(m, layer, "ffn_act"), &gate, 1, NULL, 0);
+    weft_value product =
+        weft_bn(&m->b, "mul", weft_block_name(m, layer, "ffn_mul"), (weft_value[]){gate, up}, 2, NULL, 0);
+    return weft_block_linear(m, weft_block_name(m, layer, "ffn_down"), product, c->n_embd, c->n_ff);
+}

@@ -1,0 +1,30 @@
+/// Hyper-parameters of a language model, read from the keys of a GGUF file, with the defaults that files rely on.
+#ifndef WEFT_MODEL_CONFIG_H
+#define WEFT_MODEL_CONFIG_H
+#include "ir/dtype.h"
+#include "model/gguf.h"
+
+#define WEFT_MODEL_MAX_LAYERS 512
+
+struct weft_model_config {
+    char arch[32];                       ///< general.architecture: "gemma3"
+    uint32_t ctx_train, n_embd, n_layer, n_ff;
+    uint32_t n_head, n_head_kv, head_dim; ///< head_dim counts for keys and values alike
+    uint32_t n_vocab;                    ///< rows of token_embd
+    double eps;                          ///< of every norm
+    uint32_t window; ///< keys a local layer sees, the query's own included; 0: all layers are global
+    bool local[WEFT_MODEL_MAX_LAYERS];   ///< layer sees only the window
+    uint32_t rope_dim;                   ///< elements of a head that are rotated
+    double rope_base, rope_base_local;   ///< of global and of local layers
+    double rope_factor;                  ///< linear scaling: positions of global layers are divided by it; 1: none
+    double attn_scale;                   ///< factor of q.k
+    double softcap;                      ///< of the logits: c tanh(x / c); 0: none
+};
+
+/// Errors: NOT_FOUND (a required key or token_embd is missing), FORMAT (wrong type, zero or absurd values, counts that
+/// do not fit each other; names key and value), UNSUPPORTED (a scaling or a head shape that Weft has no kernel for).
+weft_status weft_model_config_read(const struct weft_gguf *file, struct weft_model_config *out);
+
+/// Element type of a tensor. UNSUPPORTED names tensor and type.
+weft_status weft_model_dtype(const struct weft_gguf_tensor *tensor, weft_dtype *out);
+#endif

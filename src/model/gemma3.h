@@ -1,0 +1,33 @@
+/// The graph of Gemma 3 text models (GGUF architecture "gemma3").
+///
+/// One run takes T tokens at positions pos .. pos+T-1 and gives logits of its last R. Symbols: T (1..chunk), R
+/// (0..chunk, at most T), P (1..ctx, at least pos + T: the host's bound of how far attention reaches). Variables: pos.
+/// States: tokens (i32 [chunk]: what this run reads), the caches of each layer (model/blocks.h).
+#ifndef WEFT_MODEL_GEMMA3_H
+#define WEFT_MODEL_GEMMA3_H
+#include "ir/graph.h"
+#include "model/config.h"
+
+#define WEFT_LM_RING 4096 ///< slots of the state "ring": ids that were picked
+#define WEFT_LM_STOPS 64  ///< words of the state "stops": a count, then ids
+
+/// What a run ends with. All advance pos by T.
+enum weft_lm_head {
+    WEFT_LM_LOGITS,   ///< output "logits", f32 [R, vocab]
+    WEFT_LM_NLL,      ///< state targets (i32 [chunk]); output "nll", f32 [R]: of targets[T-R .. T)
+    WEFT_LM_GENERATE, ///< R is 0 or 1: picks a token from that row by ops/sample.c, whose states have its names for
+                      ///< them, and leaves it in tokens[0] for the next run
+};
+
+struct weft_gemma3_params {
+    uint32_t ctx;    ///< 1 to the model's
+    uint32_t chunk;  ///< 1 to ctx
+    bool cache_f16;
+    enum weft_lm_head head;
+    bool sampling;   ///< GENERATE: the full sampler; else the most likely token
+};
+
+/// Errors: INVALID (params, another architecture), and those of weft_block_weight. On failure *out is NULL.
+weft_status weft_gemma3_build(const struct weft_gguf *file, const struct weft_model_config *config,
+                              const struct weft_gemma3_params *params, struct weft_graph **out);
+#endif

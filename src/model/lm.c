@@ -1,0 +1,183 @@
+/// Opening a language model, and the engines (program and session) behind its uses.
+#include "model/lm_impl.h"
+
+#include "core/alloc.h"
+#include "core/error.h"
+
+#include <string.h>
+
+// ---- memory --------------------------------------------------------------------------------------------------------
+
+static uint64_t total(const struct weft_memory_use *m) {
+    return m->weights + m->states + m->transients + m->params + m->io + m->staging;
+}
+
+/// What this engine adds: weights are there already if another engine has them.
+static weft_status check_memory(const weft_lm *lm, const struct weft_lm_build *b, const struct weft_plan *plan, bool shares) {
+    struct weft_memory_use use = weft_plan_memory(plan);
+    uint64_t limit = lm->params.memory_limit, device = weft_gpu_caps(lm->gpu)->memory;
+    if (shares) use.weights = 0;
+    if (!limit || (device && device < limit)) limit = device;
+    if (!limit || total(&use) <= limit) return WEFT_OK;
+    const double mb = 1e-6;
+    return weft_fail(WEFT_ERR_LIMIT,
+                     "a context of %u needs %.0f MB on the device (weights %.0f, caches %.0f, working memory %.0f) and there are %.0f MB; "
+                     "choose a smaller --ctx", b->ctx, (double)total(&use) * mb, (double)use.weights * mb, (double)use.states * mb,
+                     (double)(total(&use) - use.weights - use.states) * mb, (double)limit * mb);
+}
+
+/// Compiles once only to know the memory, before anything is allocated; where no limit is known, there is nothing to compare.
+static weft_status plan_memory(const weft_lm *lm, const struct weft_lm_build *b, bool shares) {
+    const struct weft_gpu_caps *caps = weft_gpu_caps(lm->gpu);
+    struct weft_graph *graph;
+    struct weft_plan *plan = NULL;
+    if (!lm->params.memory_limit && !caps->memory) return WEFT_OK;
+    WEFT_TRY(weft_lm_build_graph(lm->file, &lm->config, b, &graph));
+    struct weft_compile_params compile = weft_lm_compile_params(caps, b->chunk);
+    WEFT_TRY(weft_compile(graph, caps, &compile, &plan));
+    weft_status status = check_memory(lm, b, plan, shares);
+    weft_plan_destroy(plan);
+    return status;
+}
+
+// ---- engines -------------------------------------------------------------------------------------------------------
+
+static weft_status weight(void *user, const char *name, const void **data, uint64_t *bytes) {
+    const weft_lm *lm = user;
+    const struct weft_gguf_tensor *tensor = weft_gguf_find(lm->file, name);
+    if (!tensor) return weft_fail(WEFT_ERR_NOT_FOUND, "%s has no tensor '%s'", weft_gguf_path(lm->file), name);
+    *data = tensor->data;
+    *bytes = tensor->size;
+    return WEFT_OK;
+}
+
+static weft_program *any_program(const weft_lm *lm) {
+    if (lm->generate.program) return lm->generate.program;
+    return lm->score.program ? lm->score.program : lm->logits.program;
+}
+
+weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build, struct weft_lm_engine *e) {
+    struct weft_graph *graph;
+    struct weft_program_params params = {
+        .compile = weft_lm_compile_params(weft_gpu_caps(lm->gpu), build->chunk),
+        .source = {weight, lm},
+        .share_weights = any_program(lm),
+        .progress = lm->params.progress,
+        .progress_user = lm->params.progress_user,
+    };
+    struct weft_session_params session = {.max_runs = build->head == WEFT_LM_GENERATE ? lm->max_runs : 1};
+    *e = (struct weft_lm_engine){.build = *build};
+    WEFT_TRY(plan_memory(lm, build, params.share_weights != NULL));
+    WEFT_TRY(weft_lm_build_graph(lm->file, &lm->config, build, &graph));
+    weft_status status = weft_program_create(lm->gpu, graph, &params, &e->program);
+    if (status == WEFT_OK) status = weft_session_create(e->program, &session, &e->session);
+    if (status != WEFT_OK) {
+        weft_lm_engine_destroy(e);
+        return status;
+    }
+    const struct weft_dims *dims = weft_program_plan(e->program)->graph->dims;
+    e->n_symbols = weft_dims_symbol_count(dims);
+    e->symbol_t = weft_dims_symbol_find(dims, "T");
+    e->symbol_r = weft_dims_symbol_find(dims, "R");
+    e->symbol_p = weft_dims_symbol_find(dims, "P");
+    return WEFT_OK;
+}
+
+void weft_lm_engine_destroy(struct weft_lm_engine *e) {
+    weft_session_destroy(&e->session);
+    weft_program_destroy(&e->program);
+}
+
+weft_status weft_lm_engine_reset(struct weft_lm_engine *e) {
+    e->pos = 0;
+    return weft_session_reset(e->session);
+}
+
+weft_status weft_lm_engine_resize(struct weft_lm_engine *e, uint32_t t, uint32_t r, uint32_t runs) {
+    enum { STEP = 256 };
+    int64_t symbols[WEFT_MAX_SYMBOLS] = {0};
+    uint64_t end = (uint64_t)e->pos + (uint64_t)t * runs, bound = (end + STEP - 1) / STEP * STEP;
+    if (end > e->build.ctx) return weft_fail(WEFT_ERR_LIMIT, "position %llu is beyond the context of %u", (unsigned long long)end, e->build.ctx);
+    if (bound > e->build.ctx) bound = e->build.ctx;
+    if (e->symbol_t >= 0) symbols[e->symbol_t] = t;
+    if (e->symbol_r >= 0) symbols[e->symbol_r] = r;
+    if (e->symbol_p >= 0) symbols[e->symbol_p] = (int64_t)bound;
+    return weft_session_resize(e->session, symbols);
+}
+
+weft_status weft_lm_engine_feed(struct weft_lm_engine *e, const int32_t *ids, uint32_t t, uint32_t r, uint64_t *serial) {
+    WEFT_TRY(weft_lm_engine_resize(e, t, r, 1));
+    WEFT_TRY(weft_session_write(e->session, "tokens", 0, ids, (uint64_t)t * sizeof *ids));
+    WEFT_TRY(weft_session_run(e->session, 1, serial));
+    e->pos += t;
+    return WEFT_OK;
+}
+
+uint64_t weft_lm_state_bytes(const struct weft_lm_engine *e, const char *name) {
+    const struct weft_plan *plan = weft_program_plan(e->program);
+    for (uint32_t i = 0; i < plan->n_states; i++)
+        if (!strcmp(plan->states[i].name, name)) return plan->states[i].bytes;
+    return 0;
+}
+
+weft_status weft_lm_check_ids(const weft_lm *lm, const int32_t *ids, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++)
+        if (ids[i] < 0 || (uint32_t)ids[i] >= lm->config.n_vocab)
+            return weft_fail(WEFT_ERR_INVALID, "token %u has id %d, outside the vocabulary of %u", i, ids[i], lm->config.n_vocab);
+    return WEFT_OK;
+}
+
+// ---- the model -----------------------------------------------------------------------------------------------------
+
+weft_status weft_lm_prepare_generate(weft_lm *lm) {
+    return lm->generate.program ? WEFT_OK : weft_lm_engine_create(lm, &lm->build, &lm->generate);
+}
+
+static weft_status read_file(weft_lm *lm, const char *path) {
+    WEFT_TRY(weft_gguf_open(path, &lm->file));
+    WEFT_TRY(weft_lm_check_family(lm->file));
+    WEFT_TRY(weft_model_config_read(lm->file, &lm->config));
+    WEFT_TRY(weft_tokenizer_create(lm->file, &lm->tokenizer));
+    if ((uint32_t)weft_tokenizer_size(lm->tokenizer) != lm->config.n_vocab)
+        return weft_fail(WEFT_ERR_FORMAT, "%s: the tokenizer has %d tokens and token_embd.weight %u rows", path,
+                         weft_tokenizer_size(lm->tokenizer), lm->config.n_vocab);
+    return WEFT_OK;
+}
+
+weft_status weft_lm_open(weft_gpu *gpu, const char *path, const struct weft_lm_params *params, weft_lm **out) {
+    const struct weft_gpu_caps *caps = weft_gpu_caps(gpu);
+    weft_status status;
+    *out = NULL;
+    weft_lm *lm = weft_calloc(1, sizeof *lm);
+    if (!lm) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a model");
+    lm->gpu = gpu;
+    if (params) lm->params = *params;
+    lm->max_runs = lm->params.runs ? lm->params.runs : caps->kind == WEFT_GPU_CPU ? 1 : 64;
+    WEFT_GOTO(read_file(lm, path));
+    lm->build = (struct weft_lm_build){.ctx = lm->params.ctx, .chunk = lm->params.chunk, .cache_f16 = lm->params.cache_f16,
+                                       .head = WEFT_LM_GENERATE, .sampling = lm->params.sampling};
+    WEFT_GOTO(weft_lm_build_defaults(&lm->config, caps, &lm->build));
+    if (!lm->params.lazy) WEFT_GOTO(weft_lm_prepare_generate(lm));
+    *out = lm;
+    return WEFT_OK;
+fail:
+    weft_lm_close(&lm);
+    return status;
+}
+
+void weft_lm_close(weft_lm **handle) {
+    weft_lm *lm = *handle;
+    if (!lm) return;
+    weft_lm_engine_destroy(&lm->logits);
+    weft_lm_engine_destroy(&lm->score);
+    weft_lm_engine_destroy(&lm->generate);
+    weft_tokenizer_destroy(lm->tokenizer);
+    weft_gguf_close(lm->file);
+    weft_free(lm);
+    *handle = NULL;
+}
+
+const struct weft_gguf *weft_lm_gguf(const weft_lm *lm) { return lm->file; }
+const struct weft_tokenizer *weft_lm_tokenizer(const weft_lm *lm) { return lm->tokenizer; }
+weft_program *weft_lm_program(const weft_lm *lm) { return lm->generate.program; }
+uint32_t weft_lm_ctx(const weft_lm *lm) { return lm->build.ctx; }

@@ -1,0 +1,67 @@
+/// A language model from a file: weights, tokenizer, programs; generation and perplexity on top of exec/.
+#ifndef WEFT_MODEL_LM_H
+#define WEFT_MODEL_LM_H
+#include "exec/session.h"
+#include "model/gguf.h"
+#include "model/tokenizer.h"
+
+typedef struct weft_lm weft_lm;
+
+struct weft_lm_params {
+    uint32_t ctx;       ///< tokens of context; 0: min(model's, 4096)
+    uint32_t chunk;     ///< most prompt tokens a run; 0: 64 on a CPU driver, 512 on a GPU
+    bool cache_f16;     ///< f16 KV cache (a printed mode; default f32)
+    bool sampling;      ///< compile the full sampler (else greedy only: fewer, smaller kernels)
+    uint32_t runs;      ///< decode runs a submit; 0: chosen from measured time, 1 on a CPU driver and at least 8 on a GPU
+    bool lazy;          ///< weft_lm_open compiles nothing yet: for callers that only score. weft_lm_program is NULL until weft_lm_generate
+    uint64_t memory_limit; ///< refuse before allocating if more would be needed; 0: no limit but the device's
+    void (*progress)(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total);
+    void *progress_user;
+};
+
+/// Sampling parameters; zero of each is "off". temp 0 is greedy.
+struct weft_sampling {
+    float temp; uint32_t top_k; float top_p, min_p;
+    float repetition, frequency, presence; ///< penalties; repetition 0 or 1: off
+    uint64_t seed;
+};
+
+struct weft_generate_params {
+    struct weft_sampling sampling;
+    uint32_t max_tokens;                 ///< 0: until the context is full
+    const int32_t *stop_ids; uint32_t n_stop_ids; ///< in addition to the model's own
+    bool ignore_stops;                   ///< the model's own stop tokens are tokens like others (benchmarks)
+    /// Called with each new id in order, from the calling thread; return false to stop. The stop token itself is not passed on.
+    bool (*token)(void *user, int32_t id);
+    void *user;
+    const volatile int *cancel;          ///< when non-zero: stop soon, with the statistics so far
+};
+enum weft_stop_reason { WEFT_STOP_TOKEN, WEFT_STOP_LENGTH, WEFT_STOP_CONTEXT, WEFT_STOP_CALLER };
+struct weft_generate_stats {
+    uint32_t prompt_tokens, new_tokens;
+    double prefill_seconds, first_token_seconds, decode_seconds; ///< wall clock
+    double decode_host_seconds;    ///< host time of encoding during decode, without the submit call itself
+    uint32_t dispatches_per_token, runs_per_submit;
+    enum weft_stop_reason reason;
+};
+
+/// Opens a GGUF file on a device. Errors name the key, tensor or limit.
+weft_status weft_lm_open(weft_gpu *gpu, const char *path, const struct weft_lm_params *params, weft_lm **out);
+void weft_lm_close(weft_lm **lm);
+const struct weft_gguf *weft_lm_gguf(const weft_lm *lm);
+const struct weft_tokenizer *weft_lm_tokenizer(const weft_lm *lm);
+weft_program *weft_lm_program(const weft_lm *lm); ///< of generation
+uint32_t weft_lm_ctx(const weft_lm *lm);
+
+/// Generates after `ids` (BOS included by the caller). ERR_LIMIT if the prompt does not fit the context.
+weft_status weft_lm_generate(weft_lm *lm, const int32_t *ids, uint32_t n, const struct weft_generate_params *params,
+                             struct weft_generate_stats *stats);
+
+/// Perplexity as spec'd: text tokenised once with BOS, chunks of `n_ctx`, first token replaced by BOS, second half scored.
+/// `each` may be NULL; it gets the running figure after every chunk.
+weft_status weft_lm_perplexity(weft_lm *lm, const int32_t *ids, uint32_t n, uint32_t n_ctx, uint32_t max_chunks,
+                               void (*each)(void *user, uint32_t chunk, uint32_t chunks, double figure), void *user, double *figure);
+
+/// Logits of every position of `ids` (teacher forcing, from an empty cache) in runs of `chunk` tokens: n * vocab floats.
+weft_status weft_lm_logits(weft_lm *lm, const int32_t *ids, uint32_t n, uint32_t chunk, float *logits);
+#endif

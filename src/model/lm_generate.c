@@ -1,0 +1,273 @@
+/// Generation: the prompt in chunks, then decode runs that feed themselves on the device. Several runs go in one submit; the host
+/// submits ahead and reads ids behind, and never waits for the newest submit while there is something else to do.
+///
+/// The sampler clears `active` at a stop token, at n_max ids and at pos_max positions; runs after that leave no trace, so those
+/// submitted ahead do no harm.
+#include "model/lm_impl.h"
+
+#include "core/error.h"
+#include "core/file.h"
+#include "ops/sample.h"
+
+#include <string.h>
+
+enum { AHEAD = 2, BLOCK_WORDS = 64, MOST_RUNS = 64 };
+#define SUBMIT_SECONDS 0.03 ///< runs a submit double while one takes less than half of this
+
+/// A submit whose results are still to come.
+struct flight {
+    uint32_t first, runs;     ///< number of its first id; ids it adds at most
+    uint32_t ring_at, ring_n; ///< slots that are read
+    weft_readback vars, ring;
+    bool prefill;
+};
+
+struct loop {
+    weft_lm *lm;
+    struct weft_lm_engine *e;
+    const struct weft_generate_params *params;
+    struct weft_generate_stats *stats;
+    struct flight flights[AHEAD];
+    uint32_t n_flights;
+    uint32_t runs, max_runs;
+    uint32_t planned, read, limit; ///< ids submitted for, ids passed on, most ids
+    uint32_t ring_slots;
+    uint64_t at_active, at_n_out;  ///< bytes into the variables block
+    bool done, null_device;
+    enum weft_stop_reason reason;
+    double start, first, last;     ///< clock: begin, first id, last arrival
+    double host;
+    int32_t stops[WEFT_LM_STOPS];
+    uint32_t n_stops;
+};
+
+static bool cancelled(const struct loop *g) { return g->params->cancel && *g->params->cancel; }
+
+// ---- before --------------------------------------------------------------------------------------------------------
+
+static weft_status collect_stops(struct loop *g) {
+    size_t n = 0;
+    const int32_t *own = weft_tokenizer_stop_ids(g->lm->tokenizer, &n);
+    if (g->params->ignore_stops) n = 0;
+    if (n + g->params->n_stop_ids > WEFT_LM_STOPS - 1)
+        return weft_fail(WEFT_ERR_LIMIT, "%zu stop tokens of the model and %u of the caller; at most %d together", n, g->params->n_stop_ids,
+                         WEFT_LM_STOPS - 1);
+    WEFT_TRY(weft_lm_check_ids(g->lm, g->params->stop_ids, g->params->n_stop_ids));
+    for (size_t i = 0; i < n; i++) g->stops[g->n_stops++] = own[i];
+    for (uint32_t i = 0; i < g->params->n_stop_ids; i++) g->stops[g->n_stops++] = g->params->stop_ids[i];
+    return WEFT_OK;
+}
+
+/// Zero of a setting is "off" here, while the sampler has its own ways to say so.
+static struct weft_sample_settings settings(const struct weft_sampling *s) {
+    return (struct weft_sample_settings){
+        .temperature = s->temp,
+        .top_k = s->top_k,
+        .top_p = s->top_p > 0 ? s->top_p : 1,
+        .min_p = s->min_p,
+        .repetition = s->repetition > 0 ? s->repetition : 1,
+        .frequency = s->frequency,
+        .presence = s->presence,
+        .seed = s->seed,
+    };
+}
+
+static weft_status write_states(struct loop *g) {
+    weft_session *session = g->e->session;
+    struct weft_sample_settings set = settings(&g->params->sampling);
+    uint32_t words[WEFT_SAMPLE_WORDS], stops[WEFT_LM_STOPS] = {g->n_stops};
+    WEFT_TRY(weft_sample_pack(&set, words));
+    if ((words[WEFT_SAMPLE_FLAGS] & WEFT_SAMPLE_DRAW) && !g->e->build.sampling)
+        return weft_fail(WEFT_ERR_INVALID, "this model was opened for greedy generation; open it with `sampling` for a temperature above 0");
+    for (uint32_t i = 0; i < g->n_stops; i++) stops[i + 1] = (uint32_t)g->stops[i];
+    WEFT_TRY(weft_session_write(session, "sampling", 0, words, sizeof words));
+    WEFT_TRY(weft_session_write(session, "stops", 0, stops, sizeof stops));
+    WEFT_TRY(weft_session_set_var(session, "n_max", g->limit));
+    return weft_session_set_var(session, "pos_max", g->e->build.ctx);
+}
+
+static weft_status begin(struct loop *g, uint32_t n) {
+    uint32_t room = g->e->build.ctx - n + 1; // the last id is picked from a full cache, and not fed
+    g->limit = g->params->max_tokens && g->params->max_tokens < room ? g->params->max_tokens : room;
+    g->ring_slots = (uint32_t)(weft_lm_state_bytes(g->e, "ring") / sizeof(uint32_t));
+    g->max_runs = g->lm->max_runs < MOST_RUNS ? g->lm->max_runs : MOST_RUNS;
+    if (g->max_runs > g->ring_slots / (AHEAD + 1)) g->max_runs = g->ring_slots / (AHEAD + 1);
+    g->runs = g->lm->params.runs ? g->max_runs : g->max_runs < 8 ? g->max_runs : 8;
+    g->null_device = weft_gpu_caps(g->lm->gpu)->kind == WEFT_GPU_NULL;
+    WEFT_TRY(collect_stops(g));
+    WEFT_TRY(weft_session_var_offset(g->e->session, "active", &g->at_active));
+    WEFT_TRY(weft_session_var_offset(g->e->session, "n_out", &g->at_n_out));
+    if (g->at_active + 4 > BLOCK_WORDS * 4 || g->at_n_out + 4 > BLOCK_WORDS * 4)
+        return weft_fail(WEFT_ERR_INTERNAL, "the model has more variables than generation reads");
+    WEFT_TRY(weft_lm_engine_reset(g->e));
+    return write_states(g);
+}
+
+// ---- submits -------------------------------------------------------------------------------------------------------
+
+static weft_status start_reads(struct loop *g, uint32_t runs, bool prefill) {
+    struct flight *f = &g->flights[g->n_flights];
+    uint64_t vars = (g->at_active > g->at_n_out ? g->at_active : g->at_n_out) + 4;
+    *f = (struct flight){.first = g->planned, .runs = runs, .prefill = prefill};
+    f->ring_at = f->first % g->ring_slots;
+    f->ring_n = runs;
+    if (f->ring_at + runs > g->ring_slots) { // runs across the end: all of it, which is rare
+        f->ring_at = 0;
+        f->ring_n = g->ring_slots;
+    }
+    if (!g->null_device) {
+        WEFT_TRY(weft_session_read_start(g->e->session, "vars", 0, vars, &f->vars));
+        weft_status status = weft_session_read_start(g->e->session, "ring", f->ring_at * 4ull, f->ring_n * 4ull, &f->ring);
+        if (status != WEFT_OK) {
+            uint32_t block[BLOCK_WORDS];
+            weft_readback_finish(g->lm->gpu, &f->vars, block, vars);
+            return status;
+        }
+    }
+    g->planned += runs;
+    g->n_flights++;
+    return WEFT_OK;
+}
+
+/// The prompt: all but the last chunk without a row of logits. At most AHEAD chunks are queued, so that a cancel acts soon.
+static weft_status prefill(struct loop *g, const int32_t *ids, uint32_t n) {
+    uint64_t serials[AHEAD] = {0};
+    uint32_t chunk = g->e->build.chunk;
+    for (uint32_t p = 0, i = 0, t; p < n; p += t, i++) {
+        t = n - p < chunk ? n - p : chunk;
+        uint64_t *serial = &serials[i % AHEAD];
+        if (i >= AHEAD) WEFT_TRY(weft_gpu_wait(g->lm->gpu, *serial, -1));
+        if (cancelled(g)) {
+            g->done = true;
+            return WEFT_OK;
+        }
+        WEFT_TRY(weft_lm_engine_feed(g->e, ids + p, t, p + t == n, serial));
+    }
+    return start_reads(g, 1, true);
+}
+
+static weft_status decode(struct loop *g) {
+    uint32_t runs = g->limit - g->planned < g->runs ? g->limit - g->planned : g->runs;
+    struct weft_gpu_counters before, after;
+    weft_gpu_counters(g->lm->gpu, &before);
+    double start = weft_now();
+    WEFT_TRY(weft_lm_engine_resize(g->e, 1, 1, runs));
+    WEFT_TRY(weft_session_run(g->e->session, runs, NULL));
+    WEFT_TRY(start_reads(g, runs, false));
+    g->e->pos += runs;
+    double took = weft_now() - start;
+    weft_gpu_counters(g->lm->gpu, &after);
+    g->host += took - (after.submit_seconds - before.submit_seconds);
+    g->stats->dispatches_per_token = weft_session_dispatches(g->e->session);
+    return WEFT_OK;
+}
+
+// ---- results -------------------------------------------------------------------------------------------------------
+
+static bool is_stop(const struct loop *g, int32_t id) {
+    for (uint32_t i = 0; i < g->n_stops; i++)
+        if (g->stops[i] == id) return true;
+    return false;
+}
+
+/// Waits for the oldest flight. On failure its readbacks are lost with the device.
+static weft_status land(struct loop *g, struct flight *f, uint32_t *active, uint32_t *n_out, uint32_t ring[WEFT_LM_RING]) {
+    uint32_t block[BLOCK_WORDS];
+    uint64_t vars = (g->at_active > g->at_n_out ? g->at_active : g->at_n_out) + 4;
+    *f = g->flights[0];
+    memmove(g->flights, g->flights + 1, (AHEAD - 1) * sizeof *g->flights);
+    g->n_flights--;
+    if (g->null_device) { // it computes nothing: as if every run had picked id 0
+        *n_out = f->first + f->runs;
+        *active = *n_out < g->limit;
+        memset(ring, 0, f->ring_n * sizeof *ring);
+        return WEFT_OK;
+    }
+    weft_status first = weft_readback_finish(g->lm->gpu, &f->vars, block, vars);
+    weft_status second = weft_readback_finish(g->lm->gpu, &f->ring, ring, f->ring_n * 4ull);
+    *active = block[g->at_active / 4];
+    *n_out = block[g->at_n_out / 4];
+    return first != WEFT_OK ? first : second;
+}
+
+static void finish(struct loop *g, enum weft_stop_reason reason) {
+    g->done = true;
+    g->reason = reason;
+}
+
+static void pass_on(struct loop *g, int32_t id, bool last) {
+    if (g->read == 0) g->first = weft_now();
+    g->read++;
+    if (last && is_stop(g, id)) {
+        finish(g, WEFT_STOP_TOKEN);
+        return;
+    }
+    g->stats->new_tokens++;
+    if (g->params->token && !g->params->token(g->params->user, id)) finish(g, WEFT_STOP_CALLER);
+}
+
+/// More runs a submit while they are quick: the time between two arrivals is that of one submit when the queue never ran dry.
+static void adapt(struct loop *g, const struct flight *f, double now) {
+    if (g->lm->params.runs || f->prefill || f->runs < g->runs || g->n_flights == 0) return;
+    if (now - g->last < SUBMIT_SECONDS / 2 && g->runs * 2 <= g->max_runs) g->runs *= 2;
+}
+
+static weft_status collect(struct loop *g) {
+    struct flight f;
+    uint32_t active = 0, n_out = 0, ring[WEFT_LM_RING];
+    WEFT_TRY(land(g, &f, &active, &n_out, ring));
+    double now = weft_now();
+    adapt(g, &f, now);
+    g->last = now;
+    if (n_out < g->read || n_out > f.first + f.runs)
+        return weft_fail(WEFT_ERR_INTERNAL, "the sampler counted %u tokens after %u of at most %u", n_out, g->read, f.first + f.runs);
+    while (g->read < n_out && !g->done) {
+        uint32_t slot = g->read % g->ring_slots - f.ring_at;
+        bool last = !active && g->read + 1 == n_out;
+        if (slot >= f.ring_n) return weft_fail(WEFT_ERR_INTERNAL, "token %u is not among those that were read back", g->read);
+        pass_on(g, (int32_t)ring[slot], last);
+    }
+    if (!g->done && !active) finish(g, g->params->max_tokens && g->read >= g->params->max_tokens ? WEFT_STOP_LENGTH : WEFT_STOP_CONTEXT);
+    if (!g->done && cancelled(g)) finish(g, WEFT_STOP_CALLER);
+    return WEFT_OK;
+}
+
+/// Frees the readbacks of what was submitted ahead.
+static void drain(struct loop *g) {
+    uint32_t active, n_out, ring[WEFT_LM_RING];
+    struct flight f;
+    while (g->n_flights) land(g, &f, &active, &n_out, ring);
+}
+
+static weft_status run(struct loop *g, const int32_t *ids, uint32_t n) {
+    WEFT_TRY(prefill(g, ids, n));
+    while (!g->done) {
+        while (g->n_flights < AHEAD && g->planned < g->limit) WEFT_TRY(decode(g));
+        if (!g->n_flights) finish(g, WEFT_STOP_LENGTH);
+        if (!g->done) WEFT_TRY(collect(g));
+    }
+    return WEFT_OK;
+}
+
+weft_status weft_lm_generate(weft_lm *lm, const int32_t *ids, uint32_t n, const struct weft_generate_params *params,
+                             struct weft_generate_stats *stats) {
+    struct weft_generate_stats scratch;
+    struct loop g = {.lm = lm, .e = &lm->generate, .params = params, .stats = stats ? stats : &scratch, .reason = WEFT_STOP_CALLER};
+    *g.stats = (struct weft_generate_stats){.prompt_tokens = n};
+    if (n == 0) return weft_fail(WEFT_ERR_INVALID, "an empty prompt: at least one token is needed, such as BOS");
+    if (n > lm->build.ctx)
+        return weft_fail(WEFT_ERR_LIMIT, "the prompt has %u tokens and the context %u; shorten it or raise --ctx", n, lm->build.ctx);
+    WEFT_TRY(weft_lm_check_ids(lm, ids, n));
+    WEFT_TRY(weft_lm_prepare_generate(lm));
+    g.start = g.last = weft_now();
+    WEFT_TRY(begin(&g, n));
+    weft_status status = run(&g, ids, n);
+    double end = weft_now();
+    drain(&g);
+    g.stats->reason = g.reason;
+    g.stats->runs_per_submit = g.runs;
+    g.stats->decode_host_seconds = g.host;
+    g.stats->first_token_seconds = g.stats->prefill_seconds = g.read ? g.first - g.start : end - g.start;
+    g.stats->decode_seconds = g.read ? end - g.first : 0;
+    return status;
+}

@@ -1,0 +1,70 @@
+#include "model/lm_graph.h"
+
+#include "core/error.h"
+#include "core/str.h"
+
+#include <string.h>
+
+struct family {
+    const char *architecture;
+    weft_status (*build)(const struct weft_gguf *file, const struct weft_model_config *config, const struct weft_gemma3_params *params,
+                         struct weft_graph **out);
+};
+
+static const struct family families[] = {
+    {"gemma3", weft_gemma3_build},
+};
+
+static weft_status find_family(const struct weft_gguf *file, const struct family **out) {
+    struct weft_gguf_str name;
+    WEFT_TRY(weft_gguf_get_string(file, "general.architecture", &name));
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        *out = &families[i];
+        if (strlen(families[i].architecture) == name.len && !memcmp(families[i].architecture, name.data, name.len)) return WEFT_OK;
+    }
+    struct weft_str known = {0};
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) weft_str_addf(&known, "%s%s", i ? ", " : "", families[i].architecture);
+    weft_status status = weft_fail(WEFT_ERR_UNSUPPORTED, "%s: Weft has no builder for the architecture '%.*s'; known: %s",
+                                   weft_gguf_path(file), (int)(name.len < 64 ? name.len : 64), name.data, weft_str_get(&known));
+    weft_str_free(&known);
+    return status;
+}
+
+weft_status weft_lm_check_family(const struct weft_gguf *file) {
+    const struct family *family;
+    return find_family(file, &family);
+}
+
+/// Scoring holds `chunk` rows of logits, which are long.
+static uint32_t score_rows(const struct weft_model_config *config) {
+    uint64_t rows = WEFT_LM_SCORE_BYTES / ((uint64_t)config->n_vocab * sizeof(float));
+    return rows < 1 ? 1 : rows > 64 ? 64 : (uint32_t)rows;
+}
+
+weft_status weft_lm_build_defaults(const struct weft_model_config *config, const struct weft_gpu_caps *caps, struct weft_lm_build *b) {
+    if (!b->ctx) b->ctx = config->ctx_train < WEFT_LM_CTX ? config->ctx_train : WEFT_LM_CTX;
+    if (b->ctx > config->ctx_train)
+        return weft_fail(WEFT_ERR_LIMIT, "a context of %u is beyond the %u tokens that this model was made for; choose a smaller --ctx",
+                         b->ctx, config->ctx_train);
+    if (!b->chunk) b->chunk = caps->kind == WEFT_GPU_CPU ? 64 : 512;
+    if (b->head == WEFT_LM_NLL && b->chunk > score_rows(config)) b->chunk = score_rows(config);
+    if (b->chunk > b->ctx) b->chunk = b->ctx;
+    return WEFT_OK;
+}
+
+weft_status weft_lm_build_graph(const struct weft_gguf *file, const struct weft_model_config *config, const struct weft_lm_build *b,
+                                struct weft_graph **out) {
+    const struct family *family;
+    *out = NULL;
+    WEFT_TRY(find_family(file, &family));
+    struct weft_gemma3_params params = {
+        .ctx = b->ctx, .chunk = b->chunk, .cache_f16 = b->cache_f16, .head = b->head, .sampling = b->sampling};
+    return family->build(file, config, &params, out);
+}
+
+struct weft_compile_params weft_lm_compile_params(const struct weft_gpu_caps *caps, uint32_t chunk) {
+    struct weft_compile_params p = {.split_symbol = "T"};
+    if (chunk > 1) p.split_at[p.n_splits++] = 1;
+    if (chunk > WEFT_FEW_ROWS && caps->kind != WEFT_GPU_CPU) p.split_at[p.n_splits++] = WEFT_FEW_ROWS;
+    return p;
+}

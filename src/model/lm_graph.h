@@ -1,0 +1,28 @@
+/// From a model file to the graph of one of its uses: the table of model families, and how their programs are cut into schedules.
+/// For lm*.c and for `weft inspect`, which prints graphs and plans without a device.
+#ifndef WEFT_MODEL_LM_GRAPH_H
+#define WEFT_MODEL_LM_GRAPH_H
+#include "compile/compile.h"
+#include "model/config.h"
+#include "model/gemma3.h"
+
+struct weft_lm_build {
+    uint32_t ctx;        ///< 0: min(the file's, WEFT_LM_CTX)
+    uint32_t chunk;      ///< 0: by the kind of device
+    bool cache_f16;
+    enum weft_lm_head head;
+    bool sampling;
+};
+#define WEFT_LM_CTX 4096
+#define WEFT_LM_SCORE_BYTES ((uint64_t)128 << 20) ///< most logits that a scoring run holds
+
+/// Fills in ctx and chunk. Errors: LIMIT if ctx is beyond what the model was made for.
+weft_status weft_lm_build_defaults(const struct weft_model_config *config, const struct weft_gpu_caps *caps, struct weft_lm_build *b);
+/// Errors: UNSUPPORTED names the architecture and those that are known; else the family's.
+weft_status weft_lm_build_graph(const struct weft_gguf *file, const struct weft_model_config *config, const struct weft_lm_build *b,
+                                struct weft_graph **out);
+/// Checks general.architecture against the table, before anything else is read.
+weft_status weft_lm_check_family(const struct weft_gguf *file);
+/// Schedules: one token; a few (not on CPU drivers, where kernels are costly to compile); more.
+struct weft_compile_params weft_lm_compile_params(const struct weft_gpu_caps *caps, uint32_t chunk);
+#endif

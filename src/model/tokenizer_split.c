@@ -1,0 +1,228 @@
+/// Finding special tokens in a text.
+///
+/// The rule: token by token, the longest text first, every occurrence from left to right in what is still text is
+/// claimed. Searching the text once a token would cost thousands of passes. Here each position instead offers the
+/// longest special token that starts there, and a heap takes the offers in the rule's order (rank, then position).
+/// What was claimed before is at least as long as the offer, so an overlap always covers the offer's first or last
+/// byte: two bits to test. An offer whose end is taken comes back with the next shorter token that starts at its
+/// position and still fits; one whose start is taken is dropped.
+#include "model/tokenizer_impl.h"
+
+#include "core/alloc.h"
+#include "core/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *text_of(const struct weft_tokenizer *t, int32_t id, size_t *len) {
+    *len = t->start[id + 1] - t->start[id];
+    return t->text + t->start[id];
+}
+
+struct named { // a special token while it is sorted
+    const char *text;
+    size_t len;
+    int32_t id;
+};
+
+static int by_text(const void *a, const void *b) {
+    const struct named *x = a, *y = b;
+    size_t least = x->len < y->len ? x->len : y->len;
+    int order = memcmp(x->text, y->text, least);
+    if (order) return order;
+    if (x->len != y->len) return x->len < y->len ? -1 : 1;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+struct ranked {
+    size_t len;
+    int32_t id;
+    uint32_t index;
+};
+
+static int by_rank(const void *a, const void *b) {
+    const struct ranked *x = a, *y = b;
+    if (x->len != y->len) return x->len > y->len ? -1 : 1;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static bool is_special(uint8_t type, bool control) {
+    return type == WEFT_TOKEN_USER_DEFINED || (control && (type == WEFT_TOKEN_CONTROL || type == WEFT_TOKEN_UNKNOWN));
+}
+
+static size_t collect(const struct weft_tokenizer *t, bool control, struct named *out) {
+    size_t n = 0;
+    for (int32_t id = 0; id < t->size; id++) {
+        size_t len;
+        const char *text = text_of(t, id, &len);
+        if (len == 0 || !is_special(t->type[id], control)) continue;
+        if (out) out[n] = (struct named){text, len, id};
+        n++;
+    }
+    return n;
+}
+
+static void fill(struct weft_splitter *s, const struct named *named, size_t n, struct ranked *ranked) {
+    for (size_t i = 0; i < n; i++) {
+        if (i && named[i].len == named[i - 1].len && memcmp(named[i].text, named[i - 1].text, named[i].len) == 0)
+            continue;
+        ranked[s->count] = (struct ranked){named[i].len, named[i].id, (uint32_t)s->count};
+        s->sorted[s->count++].id = named[i].id;
+        s->first[(unsigned char)named[i].text[0] + 1]++;
+    }
+    for (int b = 0; b < 256; b++) s->first[b + 1] += s->first[b];
+    qsort(ranked, s->count, sizeof *ranked, by_rank);
+    for (size_t r = 0; r < s->count; r++) {
+        s->by_rank[r] = ranked[r].index;
+        s->sorted[ranked[r].index].rank = (uint32_t)r;
+    }
+}
+
+weft_status weft_splitter_create(const struct weft_tokenizer *t, bool control, struct weft_splitter *out) {
+    *out = (struct weft_splitter){0};
+    size_t n = collect(t, control, NULL);
+    struct named *named = weft_alloc(n * sizeof *named);
+    struct ranked *ranked = weft_alloc(n * sizeof *ranked);
+    out->sorted = weft_alloc(n * sizeof *out->sorted);
+    out->by_rank = weft_alloc(n * sizeof *out->by_rank);
+    bool ok = named && ranked && out->sorted && out->by_rank;
+    if (ok) {
+        collect(t, control, named);
+        qsort(named, n, sizeof *named, by_text);
+        fill(out, named, n, ranked);
+    }
+    weft_free(ranked);
+    weft_free(named);
+    return ok ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory for %zu special tokens", n);
+}
+
+void weft_splitter_destroy(struct weft_splitter *s) {
+    weft_free(s->sorted);
+    weft_free(s->by_rank);
+    *s = (struct weft_splitter){0};
+}
+
+/// Where in sorted[low, high), whose texts share their first `depth` bytes, those with byte >= b next begin.
+/// A text that ends there sorts before all.
+static size_t narrow(const struct weft_tokenizer *t, const struct weft_splitter *s, size_t low, size_t high,
+                     size_t depth, int b) {
+    while (low < high) {
+        size_t middle = low + (high - low) / 2, len;
+        const char *text = text_of(t, s->sorted[middle].id, &len);
+        int byte = depth < len ? (unsigned char)text[depth] : -1;
+        if (byte < b)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/// The longest special token that starts at `text`, at most `most` bytes long, whose last byte is free. -1: none.
+static int64_t longest_at(const struct weft_tokenizer *t, const struct weft_splitter *s, const char *text, size_t most,
+                          const uint8_t *taken) {
+    if (most == 0) return -1;
+    unsigned char lead = (unsigned char)text[0];
+    size_t low = s->first[lead], high = s->first[lead + 1];
+    int64_t best = -1;
+    for (size_t depth = 1; low < high; depth++) {
+        size_t len;
+        text_of(t, s->sorted[low].id, &len);
+        if (len == depth && !taken[depth - 1]) best = (int64_t)low;
+        if (depth == most) break;
+        int b = (unsigned char)text[depth];
+        low = narrow(t, s, low, high, depth, b);
+        high = narrow(t, s, low, high, depth, b + 1);
+    }
+    return best;
+}
+
+struct offer {
+    uint32_t rank;
+    size_t at;
+};
+
+static bool before(const struct offer *a, const struct offer *b) {
+    return a->rank < b->rank || (a->rank == b->rank && a->at < b->at);
+}
+
+static void sift_down(struct offer *heap, size_t n, size_t i) {
+    struct offer moved = heap[i];
+    for (;;) {
+        size_t child = 2 * i + 1;
+        if (child >= n) break;
+        if (child + 1 < n && before(&heap[child + 1], &heap[child])) child++;
+        if (!before(&heap[child], &moved)) break;
+        heap[i] = heap[child];
+        i = child;
+    }
+    heap[i] = moved;
+}
+
+static weft_status make_offers(const struct weft_tokenizer *t, const struct weft_splitter *s, const char *text,
+                               size_t len, const uint8_t *taken, struct offer **offers, size_t *count) {
+    size_t cap = 0;
+    for (size_t at = 0; at < len; at++) {
+        unsigned char lead = (unsigned char)text[at];
+        if (s->first[lead] == s->first[lead + 1]) continue;
+        int64_t found = longest_at(t, s, text + at, len - at, taken + at);
+        if (found < 0) continue;
+        if (!weft_grow((void **)offers, &cap, *count + 1, sizeof **offers))
+            return weft_fail(WEFT_ERR_NOMEM, "out of memory while looking for special tokens in %zu bytes", len);
+        (*offers)[(*count)++] = (struct offer){s->sorted[found].rank, at};
+    }
+    for (size_t i = *count / 2; i-- > 0;) sift_down(*offers, *count, i);
+    return WEFT_OK;
+}
+
+static int by_place(const void *a, const void *b) {
+    const struct weft_place *x = a, *y = b;
+    return x->at < y->at ? -1 : x->at > y->at;
+}
+
+/// Takes offers in order until none is left.
+static weft_status claim(const struct weft_tokenizer *t, const struct weft_splitter *s, const char *text, size_t len,
+                         uint8_t *taken, struct offer *heap, size_t n, struct weft_place **out, size_t *count) {
+    size_t cap = 0;
+    while (n) {
+        struct offer offer = heap[0];
+        const struct weft_special *special = &s->sorted[s->by_rank[offer.rank]];
+        size_t size = t->start[special->id + 1] - t->start[special->id];
+        int64_t again = -1;
+        if (!taken[offer.at] && taken[offer.at + size - 1]) {
+            again = longest_at(t, s, text + offer.at, len - offer.at, taken + offer.at);
+        } else if (!taken[offer.at]) {
+            memset(taken + offer.at, 1, size);
+            if (!weft_grow((void **)out, &cap, *count + 1, sizeof **out))
+                return weft_fail(WEFT_ERR_NOMEM, "out of memory for special tokens in %zu bytes", len);
+            (*out)[(*count)++] = (struct weft_place){offer.at, special->id};
+        }
+        if (again >= 0)
+            heap[0].rank = s->sorted[again].rank;
+        else
+            heap[0] = heap[--n];
+        if (n) sift_down(heap, n, 0);
+    }
+    if (*count) qsort(*out, *count, sizeof **out, by_place);
+    return WEFT_OK;
+}
+
+weft_status weft_splitter_find(const struct weft_tokenizer *t, const struct weft_splitter *s, const char *text,
+                               size_t len, struct weft_place **out, size_t *count) {
+    *out = NULL;
+    *count = 0;
+    if (s->count == 0 || len == 0) return WEFT_OK;
+    struct offer *offers = NULL;
+    size_t n = 0;
+    uint8_t *taken = weft_calloc(len, 1);
+    weft_status status = taken ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory for %zu bytes of text", len);
+    if (status == WEFT_OK) status = make_offers(t, s, text, len, taken, &offers, &n);
+    if (status == WEFT_OK) status = claim(t, s, text, len, taken, offers, n, out, count);
+    weft_free(offers);
+    weft_free(taken);
+    if (status == WEFT_OK) return status;
+    weft_free(*out);
+    *out = NULL;
+    *count = 0;
+    return status;
+}

@@ -1,0 +1,64 @@
+/// pos' = pos + by, a u32 variable and a host dim: how a run moves the position on after its tokens are in the caches.
+///
+/// Predicated by `active`, like every store that outlives a run. The variable's bounds are the graph's business: the sampler
+/// clears `active` once the position has reached its limit.
+#include "core/error.h"
+#include "ops/shape.h"
+#include "plan/lower.h"
+
+#include <string.h>
+
+#define ADVANCE_PARAMS(F) F(u32, by)
+WEFT_PARAMS(advance_params, ADVANCE_PARAMS)
+
+struct advance_cfg { weft_dim by; };
+
+static weft_status advance_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in, const struct weft_attr *attrs,
+                                 struct weft_type *out) {
+    (void)n_in;
+    (void)attrs;
+    if (in[0].dtype != WEFT_U32 || in[0].rank != 0)
+        return weft_fail(WEFT_ERR_INVALID, "advance: pos is %s; it must be a u32 variable", weft_ops_type_text(g, &in[0]));
+    out[0] = in[0];
+    return WEFT_OK;
+}
+
+static weft_status advance_eval(const struct weft_eval *e) {
+    uint32_t by = (uint32_t)weft_dim_eval(e->dims, e->attrs[0].d, e->symbols);
+    e->out[0].data[0] = e->in[0].data[0] = (uint32_t)((uint32_t)e->in[0].data[0] + by);
+    return WEFT_OK;
+}
+
+static void advance_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
+    const struct advance_cfg *cfg = u->step->cfg;
+    struct advance_params p = {.by = (uint32_t)weft_live(u, cfg->by)};
+    memcpy(words, &p, sizeof p);
+    grid[0] = grid[1] = grid[2] = 1;
+}
+
+static const struct weft_kernel advance_kernel = {"advance", "ops/advance.wgsl", advance_params_fields, advance_update};
+
+static weft_status advance_lower(struct weft_lower *l, uint32_t group) {
+    const struct weft_node *node = &l->graph->nodes[l->groups[group].nodes[0]];
+    const struct weft_value_info *info = weft_lv(l, node->in[0]);
+    if (info->state == UINT32_MAX || l->plan->states[info->state].kind != WEFT_STATE_VAR)
+        return weft_lower_fail(l, WEFT_ERR_INVALID, "advance: pos must be a variable of the graph");
+    struct advance_cfg cfg = {.by = node->attrs[0].d};
+    struct weft_step *s = weft_emit(l, &advance_kernel, node->name ? node->name : "advance", &cfg, sizeof cfg);
+    weft_emit_vars(l, s, WEFT_READ_WRITE);
+    weft_emit_int(l, s, "SLOT", weft_lower_var_slot(l, node->in[0]));
+    weft_emit_workgroup(s, 1, 0);
+    return l->status;
+}
+
+const struct weft_op weft_op_advance = {
+    .name = "advance",
+    .n_in_min = 1,
+    .n_in_max = 1,
+    .n_out = 1,
+    .traits = WEFT_OP_STATE,
+    .attrs = {{.name = "by", .type = WEFT_ATTR_DIM, .required = true}},
+    .infer = advance_infer,
+    .eval = advance_eval,
+    .lower = advance_lower,
+};

@@ -1,0 +1,344 @@
+//%% Attention in the flash manner: one pass over the keys with a running maximum and a running sum a row.
+//%%
+//%% A workgroup takes one key head and QT rows, a row being (token, query head of the group): row = token * G + g, so
+//%% that keys and values are read once for the G query heads that share them. It walks over the keys that any of its rows
+//%% sees, KT at a time, in four phases with a barrier between each two:
+//%%   score   thread (key slot, lane): dot products of KPT keys with QT rows over every DL-th vec4 of the head
+//%%   maximum thread (row, four keys): adds the lanes up, scales, caps, masks; maximum of its scores
+//%%   weight  the same thread: exp(score - running maximum), its own part of the running sum
+//%%   value   thread (row group, column): RV rows x CPT vec4 columns of the output, in registers
+//%% SPLIT = 0: writes finished rows. SPLIT > 0: the workgroup takes SPLIT keys, counted from the first key that the run
+//%% sees, and writes what it has with its maximum and sum; attention_merge.wgsl joins the pieces in order.
+//%%
+//%% Values: WG, QT, KT, DL, KPT, CU (vec4s a lane takes at once), CPT, CL, RV, RG, CB (columns at once), JU (groups of four
+//%% keys at once), RL (threads a row), D, DV, G, HKV, CAP (positions that the states hold), WINDOW (0: none), SOFTCAP (0, 1),
+//%% SPLIT (a multiple of KT), QSHARED (0: q is read again from its operand), POS (word of the position).
+//%% KT = WG / DL * KPT = 4 * RL * JPT, QT = RV * RG, WG >= CL * RG, WG >= QT * RL.
+//% set D4 = (D + 3) / 4
+//% set V4 = (DV + 3) / 4
+//% set KS = WG / DL
+//% set PART = QT * KT + 32 / DL
+//% set JPT = KT / 4 / RL
+
+const LOW = -3.0e38; // stands for minus infinity
+
+//% if QSHARED
+var<workgroup> tile_q: array<vec4<f32>, ${QT * D4}>;
+//% end
+var<workgroup> part: array<f32, ${DL * PART}>;       // scores by lane, row and key
+var<workgroup> row_max: array<f32, ${QT * RL}>;      // maxima of the threads of a row; at the end their sums
+var<workgroup> weight: array<vec4<f32>, ${QT * KT / 4}>;
+var<workgroup> alpha: array<f32, ${QT}>;             // what the sums so far shrink by
+var<workgroup> key_at: array<vec4<u32>, ${KT / 4}>;  // first element of each key of the tile
+var<workgroup> value_at: array<vec4<u32>, ${KT / 4}>;
+
+// First key that position `i` sees through the window.
+fn seen_from(i: u32) -> u32 {
+//% if WINDOW > 0
+    return select(0u, i - ${WINDOW - 1}u, i >= ${WINDOW - 1}u);
+//% else
+    return 0u;
+//% end
+}
+
+fn load_q_vec(row: u32, head: u32, d4: u32) -> vec4<f32> {
+    let at = ((row / ${G}u) * ${G * HKV}u + head * ${G}u + row % ${G}u) * ${D}u + d4 * 4u;
+//% if D % 4 == 0
+    return load4_q(at);
+//% else
+    var v = vec4<f32>(0.0);
+    let left = ${D}u - d4 * 4u;
+    v.x = load_q(at);
+    if (left > 1u) { v.y = load_q(at + 1u); }
+    if (left > 2u) { v.z = load_q(at + 2u); }
+    if (left > 3u) { v.w = load_q(at + 3u); }
+    return v;
+//% end
+}
+
+fn load_k_vec(at: u32, d4: u32) -> vec4<f32> {
+//% if D % 4 == 0
+    return load4_k(at + d4 * 4u);
+//% else
+    var v = vec4<f32>(0.0);
+    let left = ${D}u - d4 * 4u;
+    let i = at + d4 * 4u;
+    v.x = load_k(i);
+    if (left > 1u) { v.y = load_k(i + 1u); }
+    if (left > 2u) { v.z = load_k(i + 2u); }
+    if (left > 3u) { v.w = load_k(i + 3u); }
+    return v;
+//% end
+}
+
+fn load_v_vec(at: u32, d4: u32) -> vec4<f32> {
+//% if DV % 4 == 0
+    return load4_v(at + d4 * 4u);
+//% else
+    var v = vec4<f32>(0.0);
+    let left = ${DV}u - d4 * 4u;
+    let i = at + d4 * 4u;
+    v.x = load_v(i);
+    if (left > 1u) { v.y = load_v(i + 1u); }
+    if (left > 2u) { v.z = load_v(i + 2u); }
+    if (left > 3u) { v.w = load_v(i + 3u); }
+    return v;
+//% end
+}
+
+fn store_vec(at: u32, d4: u32, v: vec4<f32>) {
+//% if DV % 4 == 0
+    store4_y(at + d4 * 4u, v);
+//% else
+    let left = ${DV}u - d4 * 4u;
+    let i = at + d4 * 4u;
+    store_y(i, v.x);
+    if (left > 1u) { store_y(i + 1u, v.y); }
+    if (left > 2u) { store_y(i + 2u, v.z); }
+    if (left > 3u) { store_y(i + 3u, v.w); }
+//% end
+}
+
+// Where four keys begin; past the last key the last one again, whose weight is then 0.
+fn keys_at(key: u32, last: u32, head: u32) -> vec4<u32> {
+    return vec4<u32>(row_k(min(key, last)), row_k(min(key + 1u, last)), row_k(min(key + 2u, last)), row_k(min(key + 3u, last))) *
+           ${HKV * D}u + head * ${D}u;
+}
+
+fn values_at(key: u32, last: u32, head: u32) -> vec4<u32> {
+    return vec4<u32>(row_v(min(key, last)), row_v(min(key + 1u, last)), row_v(min(key + 2u, last)), row_v(min(key + 3u, last))) *
+           ${HKV * DV}u + head * ${DV}u;
+}
+
+fn fold(a: vec4<f32>) -> f32 { return (a.x + a.y) + (a.z + a.w); }
+
+@compute @workgroup_size(${WG})
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
+        @builtin(local_invocation_index) lid: u32) {
+    let group = group_index(wid, nwg);
+    if (group >= p.groups) { return; }
+//% if SPLIT
+    let split = group % p.splits;
+    let head = (group / p.splits) % ${HKV}u;
+    let row0 = group / p.splits / ${HKV}u * ${QT}u;
+//% else
+    // the last rows see most keys: they come first
+    let head = group % ${HKV}u;
+    let row0 = (p.groups / ${HKV}u - 1u - group / ${HKV}u) * ${QT}u;
+//% end
+    let pos = var_u32(${POS}u);
+    let end = pos + p.tokens;
+    let dropped = select(0u, end - ${CAP}u, end > ${CAP}u); // keys before it are no longer in the states
+    let last_row = p.rows - 1u;
+    let last = pos + min(row0 + ${QT - 1}u, last_row) / ${G}u; // newest key that a row of this workgroup sees
+//% if SPLIT
+    let first = max(dropped, seen_from(pos)) + split * ${SPLIT}u;
+    if (first >= end) { return; }
+    let stop = min(first + ${SPLIT}u, last + 1u);
+//% else
+    let first = max(dropped, seen_from(pos + row0 / ${G}u));
+    let stop = last + 1u;
+//% end
+
+//% if QSHARED
+    for (var e = lid; e < ${QT * D4}u; e += ${WG}u) {
+        tile_q[e] = load_q_vec(min(row0 + e / ${D4}u, last_row), head, e % ${D4}u);
+    }
+//% end
+    for (var j = lid; j < ${KT / 4}u; j += ${WG}u) {
+        key_at[j] = keys_at(first + j * 4u, last, head);
+    }
+
+    let lane = lid % ${DL}u;
+    let slot = lid / ${DL}u;
+    // the row phases: this thread's row and the position of its token
+    let my_row = lid / ${RL}u;
+    let my_part = lid % ${RL}u;
+    let my_pos = pos + min(row0 + my_row, last_row) / ${G}u;
+    let my_first = max(dropped, seen_from(my_pos));
+    var top = LOW;
+    var sum = 0.0;
+    // the value phase: rows [out_row, out_row + RV), columns out_col + CL * c
+    let out_row = lid / ${CL}u * ${RV}u;
+    let out_col = lid % ${CL}u;
+//% for r in 0..RV
+//% for c in 0..CPT
+    var o${r}_${c} = vec4<f32>(0.0);
+//% end
+//% end
+    workgroupBarrier(); // tile_q and key_at are written
+
+    for (var key = first; key < stop; key += ${KT}u) {
+        // ---- score ----
+//% for j in 0..KPT
+        let at${j} = key_at[(slot + ${KS * j}u) >> 2u][(slot + ${KS * j}u) & 3u];
+//% for r in 0..QT
+        var a${r}_${j} = 0.0;
+//% end
+//% end
+        for (var c = lane; c < ${D4}u; c += ${DL * CU}u) {
+//% for u in 0..CU
+//% for j in 0..KPT
+            let k${j}_${u} = load_k_vec(at${j}, c + ${DL * u}u);
+//% end
+//% end
+//% for u in 0..CU
+//% for r in 0..QT
+            {
+//% if QSHARED
+                let q = tile_q[${r * D4 + DL * u}u + c];
+//% else
+                let q = load_q_vec(min(row0 + ${r}u, last_row), head, c + ${DL * u}u);
+//% end
+//% for j in 0..KPT
+                a${r}_${j} = a${r}_${j} + q.x * k${j}_${u}.x + q.y * k${j}_${u}.y + q.z * k${j}_${u}.z + q.w * k${j}_${u}.w;
+//% end
+            }
+//% end
+//% end
+        }
+//% for j in 0..KPT
+//% for r in 0..QT
+        part[lane * ${PART}u + ${r * KT + KS * j}u + slot] = a${r}_${j};
+//% end
+//% end
+        workgroupBarrier(); // part is written; the value phase of the tile before is over
+
+        // ---- maximum ----
+//% for i in 0..JPT
+        var s${i} = vec4<f32>(LOW);
+//% end
+        if (my_row < ${QT}u) {
+            var high = LOW;
+//% for i in 0..JPT
+            {
+                let j = (my_part + ${RL * i}u) * 4u;
+                let at = my_row * ${KT}u + j;
+                var s = vec4<f32>(part[at], part[at + 1u], part[at + 2u], part[at + 3u]);
+//% for l in 1..DL
+                s += vec4<f32>(part[at + ${PART * l}u], part[at + ${PART * l + 1}u], part[at + ${PART * l + 2}u], part[at + ${PART * l + 3}u]);
+//% end
+                s *= p.scale;
+//% if SOFTCAP
+                s = tanh(clamp(s / p.softcap, vec4<f32>(-15.0), vec4<f32>(15.0))) * p.softcap;
+//% end
+                let at_key = vec4<u32>(key + j) + vec4<u32>(0u, 1u, 2u, 3u);
+                s${i} = select(vec4<f32>(LOW), s, (at_key >= vec4<u32>(my_first)) & (at_key <= vec4<u32>(my_pos)));
+                high = max(high, max(max(s${i}.x, s${i}.y), max(s${i}.z, s${i}.w)));
+            }
+//% end
+            row_max[lid] = high;
+        }
+        workgroupBarrier(); // row_max is written, part and key_at have been read
+
+        // ---- weight ----
+        if (my_row < ${QT}u) {
+            var now = top;
+//% for l in 0..RL
+            now = max(now, row_max[my_row * ${RL}u + ${l}u]);
+//% end
+            let shrink = exp(max(top - now, -80.0));
+            top = now;
+            sum *= shrink;
+//% for i in 0..JPT
+            {
+                let w = select(vec4<f32>(0.0), exp(max(s${i} - vec4<f32>(now), vec4<f32>(-80.0))), s${i} > vec4<f32>(LOW));
+                sum += fold(w);
+                weight[my_row * ${KT / 4}u + my_part + ${RL * i}u] = w;
+            }
+//% end
+            if (my_part == 0u) { alpha[my_row] = shrink; }
+        }
+        for (var j = lid; j < ${KT / 4}u; j += ${WG}u) {
+            value_at[j] = values_at(key + j * 4u, last, head);
+            key_at[j] = keys_at(key + ${KT}u + j * 4u, last, head);
+        }
+        workgroupBarrier(); // weight, alpha, value_at and the next key_at are written, row_max has been read
+
+        // ---- value ----
+        if (lid < ${CL * RG}u) {
+//% for r in 0..RV
+            {
+                let shrink = alpha[out_row + ${r}u];
+//% for c in 0..CPT
+                o${r}_${c} *= shrink;
+//% end
+            }
+//% end
+//% for b in 0..(CPT + CB - 1) / CB
+//% set C_END = b * CB + CB
+//% if C_END > CPT
+//% set C_END = CPT
+//% end
+            for (var j = 0u; j < ${KT / 4}u; j += ${JU}u) {
+//% for u in 0..JU
+                let at${u} = value_at[j + ${u}u];
+//% for c in b * CB..C_END
+//% if V4 % CL == 0 || c < CPT - 1
+                let v${u}_${c}_x = load_v_vec(at${u}.x, out_col + ${CL * c}u);
+                let v${u}_${c}_y = load_v_vec(at${u}.y, out_col + ${CL * c}u);
+                let v${u}_${c}_z = load_v_vec(at${u}.z, out_col + ${CL * c}u);
+                let v${u}_${c}_w = load_v_vec(at${u}.w, out_col + ${CL * c}u);
+//% else
+                let col${u}_${c} = min(out_col + ${CL * c}u, ${V4 - 1}u); // columns past the end are computed and not stored
+                let v${u}_${c}_x = load_v_vec(at${u}.x, col${u}_${c});
+                let v${u}_${c}_y = load_v_vec(at${u}.y, col${u}_${c});
+                let v${u}_${c}_z = load_v_vec(at${u}.z, col${u}_${c});
+                let v${u}_${c}_w = load_v_vec(at${u}.w, col${u}_${c});
+//% end
+//% end
+//% end
+//% for u in 0..JU
+//% for r in 0..RV
+                {
+                    let w = weight[(out_row + ${r}u) * ${KT / 4}u + j + ${u}u];
+//% for c in b * CB..C_END
+                    o${r}_${c} = o${r}_${c} + w.x * v${u}_${c}_x + w.y * v${u}_${c}_y + w.z * v${u}_${c}_z + w.w * v${u}_${c}_w;
+//% end
+                }
+//% end
+//% end
+            }
+//% end
+        }
+    }
+
+    if (my_row < ${QT}u) { row_max[lid] = sum; } // last read before the last barrier of the loop
+    workgroupBarrier();
+//% if SPLIT
+    let piece = (split * ${HKV}u + head) * p.rows;
+    if (my_row < ${QT}u && my_part == 0u && row0 + my_row <= last_row) {
+        var total = 0.0;
+//% for l in 0..RL
+        total += row_max[my_row * ${RL}u + ${l}u];
+//% end
+        store_ml((piece + row0 + my_row) * 2u, top);
+        store_ml((piece + row0 + my_row) * 2u + 1u, total);
+    }
+//% end
+    if (lid < ${CL * RG}u) {
+//% for r in 0..RV
+        if (row0 + out_row + ${r}u <= last_row) {
+            let row = row0 + out_row + ${r}u;
+//% if SPLIT
+            let at = (piece + row) * ${DV}u;
+            let share = 1.0;
+//% else
+            let at = ((row / ${G}u) * ${G * HKV}u + head * ${G}u + row % ${G}u) * ${DV}u;
+            var total = 0.0;
+//% for l in 0..RL
+            total += row_max[(out_row + ${r}u) * ${RL}u + ${l}u];
+//% end
+            let share = select(0.0, 1.0 / total, total > 0.0); // a row that sees no key is 0
+//% end
+//% for c in 0..CPT
+//% if V4 % CL == 0 || c < CPT - 1
+            store_vec(at, out_col + ${CL * c}u, o${r}_${c} * share);
+//% else
+            if (out_col + ${CL * c}u < ${V4}u) { store_vec(at, out_col + ${CL * c}u, o${r}_${c} * share); }
+//% end
+//% end
+        }
+//% end
+    }
+}

@@ -1,0 +1,106 @@
+//%% Joins the pieces of a split attention: y = sum_s exp(m_s - M) o_s / sum_s exp(m_s - M) l_s, M = max_s m_s, pieces in order.
+//%%
+//%% A workgroup makes one row (token, head) of the output: CL threads side by side over the vec4 columns, SL slices of the pieces
+//%% that are added in order at the end. The number of pieces comes from the position on the device, as it did for the
+//%% workgroups that wrote them.
+//%%
+//%% Values: WG, CL, SL (WG >= CL * SL, a power of two), DV, G, HKV, CAP, WINDOW, SPLIT, POS.
+//% set V4 = (DV + 3) / 4
+
+const LOW = -3.0e38;
+
+var<workgroup> high: array<f32, ${WG}>;
+var<workgroup> share: array<f32, ${WG}>;    // exp(m - M) of a run of WG pieces
+var<workgroup> share_l: array<f32, ${WG}>;   // the same times l
+var<workgroup> slices: array<vec4<f32>, ${WG}>;
+
+fn load_o_vec(at: u32, d4: u32) -> vec4<f32> {
+//% if DV % 4 == 0
+    return load4_o(at + d4 * 4u);
+//% else
+    var v = vec4<f32>(0.0);
+    let left = ${DV}u - d4 * 4u;
+    let i = at + d4 * 4u;
+    v.x = load_o(i);
+    if (left > 1u) { v.y = load_o(i + 1u); }
+    if (left > 2u) { v.z = load_o(i + 2u); }
+    if (left > 3u) { v.w = load_o(i + 3u); }
+    return v;
+//% end
+}
+
+fn store_vec(at: u32, d4: u32, v: vec4<f32>) {
+//% if DV % 4 == 0
+    store4_y(at + d4 * 4u, v);
+//% else
+    let left = ${DV}u - d4 * 4u;
+    let i = at + d4 * 4u;
+    store_y(i, v.x);
+    if (left > 1u) { store_y(i + 1u, v.y); }
+    if (left > 2u) { store_y(i + 2u, v.z); }
+    if (left > 3u) { store_y(i + 3u, v.w); }
+//% end
+}
+
+@compute @workgroup_size(${WG})
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
+        @builtin(local_invocation_index) lid: u32) {
+    let group = group_index(wid, nwg); // token * heads + head
+    if (group >= p.groups) { return; }
+    let pos = var_u32(${POS}u);
+    let end = pos + p.tokens;
+    let dropped = select(0u, end - ${CAP}u, end > ${CAP}u);
+//% if WINDOW > 0
+    let first = max(dropped, select(0u, pos - ${WINDOW - 1}u, pos >= ${WINDOW - 1}u));
+//% else
+    let first = dropped;
+//% end
+    let pieces = (end - first + ${SPLIT - 1}u) / ${SPLIT}u;
+    let head = group % ${G * HKV}u;
+    let row = head / ${G}u * p.rows + group / ${G * HKV}u * ${G}u + head % ${G}u;
+    let stride = p.rows * ${HKV}u; // rows of a piece
+
+    var top = LOW;
+    for (var s = lid; s < pieces; s += ${WG}u) { top = max(top, load_ml((s * stride + row) * 2u)); }
+    high[lid] = top;
+    workgroupBarrier();
+    for (var l = 0u; l < min(pieces, ${WG}u); l++) { top = max(top, high[l]); }
+
+    let slice = lid / ${CL}u;
+    let lane = lid % ${CL}u;
+    for (var c0 = 0u; c0 < ${V4}u; c0 += ${CL}u) {
+        let col = min(c0 + lane, ${V4 - 1}u);
+        var o = vec4<f32>(0.0);
+        var total = 0.0;
+        for (var s0 = 0u; s0 < pieces; s0 += ${WG}u) {
+            workgroupBarrier(); // share and share_l of the run before have been read
+            let s = s0 + lid;
+            if (s < pieces) {
+                let m = load_ml((s * stride + row) * 2u);
+                let e = select(0.0, exp(max(m - top, -80.0)), m > LOW);
+                share[lid] = e;
+                share_l[lid] = e * load_ml((s * stride + row) * 2u + 1u);
+            }
+            workgroupBarrier(); // share and share_l are written
+            let n = min(pieces - s0, ${WG}u);
+            for (var l = 0u; l < n; l++) { total += share_l[l]; }
+            if (slice < ${SL}u) {
+                for (var l = slice; l < n; l += ${SL}u) {
+                    o += share[l] * load_o_vec(((s0 + l) * stride + row) * ${DV}u, col);
+                }
+            }
+        }
+//% if SL > 1
+        slices[lid] = o;
+        workgroupBarrier(); // slices are written; they are written again only after the next column's barriers
+        if (slice == 0u) {
+//% for l in 1..SL
+            o += slices[lid + ${CL * l}u];
+//% end
+        }
+//% end
+        if (slice == 0u && c0 + lane < ${V4}u) {
+            store_vec(group * ${DV}u, col, o * select(0.0, 1.0 / total, total > 0.0));
+        }
+    }
+}

@@ -1,0 +1,10 @@
+/// The contraction family: y[m, n] = sum over k of x[m, k] w[n, k], with a row program in front and elementwise work behind.
+#ifndef WEFT_OPS_CONTRACT_H
+#define WEFT_OPS_CONTRACT_H
+#include "plan/lower.h"
+
+weft_status weft_contract_lower(struct weft_lower *l, uint32_t group);
+
+/// True if a contraction over k elements can take a prologue: its left operand's row must fit workgroup memory.
+bool weft_contract_takes_prologue(const struct weft_gpu_caps *caps, int64_t k);
+#endif

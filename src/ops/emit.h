@@ -1,0 +1,59 @@
+/// Writes WGSL for row programs: values of elementwise nodes, reductions of the last axis and rotary maps, as expressions at a
+/// (row, column) of one index space. The region family makes whole kernels of it; contractions use it for prologues and epilogues.
+///
+/// Every value is a `let` in the scope where it was first wanted: the row scope (same for all columns of a row) or the column
+/// scope (one column). A rotary map asks for its operand again at the partner column: another `variant` of the same program.
+#ifndef WEFT_OPS_EMIT_H
+#define WEFT_OPS_EMIT_H
+#include "plan/lower.h"
+
+#define WEFT_EMIT_VARIANTS 4
+#define WEFT_EMIT_DIMS 24
+
+/// Live numbers that generated text uses, as parameter words after the kernel's own fields. It is the head of the step's cfg.
+struct weft_emit_dims { uint32_t n; weft_dim dims[WEFT_EMIT_DIMS]; };
+
+struct weft_emitter {
+    struct weft_lower *l;
+    struct weft_step *s;
+    uint32_t group;
+    struct weft_type space;         ///< index space: rows are all axes but the last
+    weft_dim rows, n;               ///< of the space
+    const char *row_text, *col_text;///< WGSL names of the row and column at hand
+    const char *n_text;             ///< WGSL of the row length, such as "p.n" or "640u"
+    struct weft_emit_dims extra;    ///< parameters added; field names e0, e1, ...
+    bool uses_vars, uses_sincos;
+    uint32_t n_loads, n_stores;
+    // given values: anchors of a contraction, finished reductions
+    struct { weft_value v; const char *text; } given[32];
+    uint32_t n_given;
+    // variants: where columns other than the current one are looked at
+    struct { const char *col; } variants[WEFT_EMIT_VARIANTS * 8];
+    uint32_t n_variants;
+    struct { weft_value v; uint32_t variant; bool row_scope; const char *text; } memo[512];
+    uint32_t n_memo;
+    struct { weft_value v; const char *name; } leaves[32];
+    uint32_t n_leaves;
+    struct weft_str *row_out, *col_out; ///< where lets go
+};
+
+/// Finds the index space of a group's region nodes (those for which `in_region` holds; NULL: all).
+struct weft_type weft_emit_space(const struct weft_lower *l, const uint32_t *nodes, uint32_t n);
+void weft_emit_begin(struct weft_emitter *e, struct weft_lower *l, struct weft_step *s, uint32_t group, struct weft_type space);
+/// Forgets what was computed in the column scope (before a new loop) or in both scopes.
+void weft_emit_forget(struct weft_emitter *e, bool rows_too);
+/// Declares the text of a value: an accumulator, a finished reduction.
+void weft_emit_give(struct weft_emitter *e, weft_value v, const char *text);
+/// Text of `v` at the current row and column; lets are appended to row_out and col_out.
+const char *weft_emit_at(struct weft_emitter *e, weft_value v, uint32_t variant);
+/// Statement that stores `v` (whose text is known) at the current place; row values are stored by the thread for which `first` holds.
+void weft_emit_store(struct weft_emitter *e, weft_value v, struct weft_str *out, const char *first);
+/// WGSL of a dim: a literal, or a parameter word.
+const char *weft_emit_dim(struct weft_emitter *e, weft_dim d);
+/// True if v has one value a row of the space.
+bool weft_emit_is_row(const struct weft_emitter *e, weft_value v);
+/// Installs the kernel's fields followed by the extra ones on the step, and the cfg (whose first member is weft_emit_dims).
+void weft_emit_finish(struct weft_emitter *e, const struct weft_field *own);
+/// Fills the extra words after the kernel's own `n_own`.
+void weft_emit_update(const struct weft_update *u, uint32_t n_own, uint32_t *words);
+#endif

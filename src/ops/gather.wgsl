@@ -1,0 +1,54 @@
+//%% A thread makes one piece of a row of y: 32 columns of a packed table (PACKED = 1), else 4. ITEMS pieces make a row of K columns,
+//%% p.count are made. Rows outside [p.first, p.last) belong to the step of another part of the table.
+//% if PACKED
+//% include "plan/dequant.wgsl"
+//% end
+
+// The row that an id names: negative ones count from the end, the rest is clamped. Ids of type u32 above 2^31 are large, not negative.
+fn table_row(id: u32, from_end: bool) -> u32 {
+    return select(min(id, p.rows - 1u), select(0u, id + p.rows, id + p.rows < p.rows), from_end);
+}
+
+fn store_vec(at: u32, column: u32, v: vec4<f32>) {
+//% if K % 4 == 0
+    store4_y(at + column, v * p.scale);
+//% else
+    let left = ${K}u - min(column, ${K}u);
+    if (left > 0u) { store_y(at + column, v.x * p.scale); }
+    if (left > 1u) { store_y(at + column + 1u, v.y * p.scale); }
+    if (left > 2u) { store_y(at + column + 2u, v.z * p.scale); }
+    if (left > 3u) { store_y(at + column + 3u, v.w * p.scale); }
+//% end
+}
+
+@compute @workgroup_size(${WG})
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
+        @builtin(local_invocation_index) lid: u32) {
+    let i = group_index(wid, nwg) * ${WG}u + lid;
+    if (i >= p.count) { return; }
+    let id = load_ids(i / ${ITEMS}u);
+    let row = table_row(u32(id), id < 0);
+    if (row < p.first || row >= p.last) { return; }
+    let piece = i % ${ITEMS}u;
+    let at = i / ${ITEMS}u * ${K}u;
+//% if PACKED
+    let v = w_load_w(row - p.first, piece);
+//% for j in 0..8
+//% if K % 32 == 0
+    store_vec(at, piece * 32u + ${4 * j}u, v[${j}]);
+//% else
+    if (piece * 32u + ${4 * j}u < ${K}u) { store_vec(at, piece * 32u + ${4 * j}u, v[${j}]); }
+//% end
+//% end
+//% elif K % 4 == 0
+    store_vec(at, piece * 4u, load4_w(row * ${K}u + piece * 4u));
+//% else
+    let from = row * ${K}u + piece * 4u;
+    let left = ${K}u - piece * 4u;
+    var v = vec4<f32>(load_w(from), 0.0, 0.0, 0.0);
+    if (left > 1u) { v.y = load_w(from + 1u); }
+    if (left > 2u) { v.z = load_w(from + 2u); }
+    if (left > 3u) { v.w = load_w(from + 3u); }
+    store_vec(at, piece * 4u, v);
+//% end
+}

@@ -1,0 +1,26 @@
+// Matrix-vector products of few rows (contract.c). A workgroup stages MT rows of x in workgroup memory, then computes the outputs of
+// its tile: wid.x counts tiles over all segments, wid.y groups of MT rows. STAGE, SEGMENTS and PICK are generated.
+//% include "plan/math.wgsl"
+//% include "ops/elementwise.wgsl"
+//% if SINCOS
+//% include "plan/sincos.wgsl"
+//% end
+//% if REDUCE
+//% include "plan/reduce.wgsl"
+//% end
+const WG = ${WG}u;
+const KQ = ${KQ}u; // vec4 of a staged row; blocks are padded with zeros
+var<workgroup> xs: array<vec4<f32>, ${KQ * MT}>;
+
+${SEGMENTS}
+
+@compute @workgroup_size(${WG})
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
+    let m0 = wid.y * ${MT}u;
+    for (var m = 0u; m < ${MT}u; m++) {
+        let row = min(m0 + m, p.rows - 1u);
+        ${STAGE}
+    }
+    workgroupBarrier(); // xs is whole before any lane reads it
+    ${PICK}
+}

@@ -1,0 +1,68 @@
+//%% One segment of matvec.wgsl: outputs col0 .. col0 + N of NA contractions that share x. Lane groups of TPR threads own R outputs each.
+fn segment_${S}(tile: u32, m0: u32, lid: u32) {
+    let lane = lid % ${TPR}u;
+    let n0 = (tile * ${WG / TPR}u + lid / ${TPR}u) * ${R}u;
+//% for a in 0..NA
+//% for r in 0..R
+//% for m in 0..MT
+    var a${a}_${r}_${m} = 0.0;
+//% end
+//% end
+//% end
+    for (var blk = lane; blk < ${KB}u; blk += ${TPR}u) {
+//% if MT == 1
+//% for j in 0..8
+        let x${j} = xs[blk * 8u + ${j}u];
+//% end
+        let sums = w_sums(x0, x1, x2, x3, x4, x5, x6, x7);
+//% for a in 0..NA
+//% set AT = FIRST + a
+//% for r in 0..R
+        a${a}_${r}_0 += w_dots_w${AT}(min(n0 + ${r}u, ${N - 1}u), blk, x0, x1, x2, x3, x4, x5, x6, x7, sums);
+//% end
+//% end
+//% else
+//% for a in 0..NA
+//% set AT = FIRST + a
+//% for r in 0..R
+        {
+            let w = w_load_w${AT}(min(n0 + ${r}u, ${N - 1}u), blk);
+//% for m in 0..MT
+            {
+                let at = ${m}u * KQ + blk * 8u;
+                a${a}_${r}_${m} += w_fold(((w[0] * xs[at] + w[1] * xs[at + 1u]) + (w[2] * xs[at + 2u] + w[3] * xs[at + 3u])) +
+                    ((w[4] * xs[at + 4u] + w[5] * xs[at + 5u]) + (w[6] * xs[at + 6u] + w[7] * xs[at + 7u])));
+            }
+//% end
+        }
+//% end
+//% end
+//% end
+    }
+//% if TPR > 1
+//% for a in 0..NA
+//% for r in 0..R
+//% for m in 0..MT
+    a${a}_${r}_${m} = group_sum(a${a}_${r}_${m}, lid);
+//% end
+//% end
+//% end
+//% end
+    if (lane == 0u) {
+//% for r in 0..R
+        if (n0 + ${r}u < ${N}u) {
+//% for m in 0..MT
+//% if NA == 1
+            if (m0 + ${m}u < p.rows) { epilogue_${S}(m0 + ${m}u, p.col0 + n0 + ${r}u, a0_${r}_${m}); }
+//% elif NA == 2
+            if (m0 + ${m}u < p.rows) { epilogue_${S}(m0 + ${m}u, p.col0 + n0 + ${r}u, a0_${r}_${m}, a1_${r}_${m}); }
+//% elif NA == 3
+            if (m0 + ${m}u < p.rows) { epilogue_${S}(m0 + ${m}u, p.col0 + n0 + ${r}u, a0_${r}_${m}, a1_${r}_${m}, a2_${r}_${m}); }
+//% else
+            if (m0 + ${m}u < p.rows) { epilogue_${S}(m0 + ${m}u, p.col0 + n0 + ${r}u, a0_${r}_${m}, a1_${r}_${m}, a2_${r}_${m}, a3_${r}_${m}); }
+//% end
+//% end
+        }
+//% end
+    }
+}

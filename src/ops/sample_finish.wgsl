@@ -1,0 +1,276 @@
+// Sampler, step 4, one workgroup: the exact ends of top-k and top-p, the draw, and everything that follows from the token.
+//
+// The order is descending key, then ascending index. A position in it is found inside one bin by histograms over 8 bits at a
+// time, first of the key, then, where several candidates share the key, of the index. All sums are integers.
+// GREEDY: one thread takes the best of the segments.
+
+//% include "ops/sample_common.wgsl"
+//% if !GREEDY
+//% include "ops/sample_mass.wgsl"
+
+const CACHE = 1024u; // candidates held in workgroup memory: usually all of them
+
+var<workgroup> segment_end: array<u32, ${SEGMENTS}>;
+var<workgroup> cached: array<vec2<u32>, CACHE>;
+var<workgroup> low: array<atomic<u32>, 256>;
+var<workgroup> high: array<atomic<u32>, 256>;
+var<workgroup> sums: array<vec2<u32>, 256>;
+var<workgroup> found: u32;
+var<workgroup> ties: atomic<u32>;
+var<workgroup> lowest: atomic<u32>;
+var<workgroup> running: u32;
+
+// What select() adds up.
+const BY_COUNT = 0u;
+const BY_MASS = 1u;
+const BY_MASS_T = 2u;
+
+struct Place { key: u32, index: u32 } // a candidate; as an end, the last one that stays
+
+fn candidates() -> u32 { return segment_end[${SEGMENTS - 1}]; }
+
+// One step of a binary search for the first segment that ends behind n. Written out below rather than looped: some CPU drivers
+// end a kernel's loops after 65,535 turns in all.
+fn past(s: u32, by: u32, n: u32) -> u32 {
+    if (s + by <= ${SEGMENTS}u && segment_end[min(s + by, ${SEGMENTS}u) - 1u] <= n) { return s + by; }
+    return s;
+}
+
+fn stored(n: u32) -> vec2<u32> {
+    let s = past(past(past(past(past(past(0u, 32u, n), 16u, n), 8u, n), 4u, n), 2u, n), 1u, n);
+    var start = 0u;
+    if (s > 0u) { start = segment_end[s - 1u]; }
+    let at = s * ${SEGMENT}u + (n - start);
+    return vec2<u32>(load_cand(2u * at), load_cand(2u * at + 1u));
+}
+
+fn candidate(n: u32) -> vec2<u32> {
+    if (n < CACHE) { return cached[n]; }
+    return stored(n);
+}
+
+fn top_key() -> u32 { return load_narrow(N_TOP); }
+
+fn measure(by: u32, key: u32) -> vec2<u32> {
+    if (by == BY_COUNT) { return vec2<u32>(1u, 0u); }
+    let gap = half_gap(top_key(), key);
+    if (by == BY_MASS) { return mass_of(gap); }
+    return mass_t_of(gap);
+}
+
+fn add_sum(i: u32, m: vec2<u32>) {
+    let before = atomicAdd(&low[i], m.x);
+    let carry = m.y + select(0u, 1u, before + m.x < before);
+    if (carry != 0u) { atomicAdd(&high[i], carry); }
+}
+
+fn sum_at(i: u32) -> vec2<u32> { return vec2<u32>(atomicLoad(&low[i]), atomicLoad(&high[i])); }
+
+fn clear(lid: u32) {
+    workgroupBarrier(); // earlier sums are read
+    atomicStore(&low[lid], 0u);
+    atomicStore(&high[lid], 0u);
+    if (lid == 0u) { found = 255u; }
+    workgroupBarrier(); // zeros are written
+}
+
+// After clear() and additions: the first of the 256 sums whose running total passes `t`; sums[] holds the totals.
+fn locate(lid: u32, t: vec2<u32>) -> u32 {
+    workgroupBarrier(); // additions are done
+    sums[lid] = sum_at(lid);
+    for (var reach = 1u; reach < 256u; reach <<= 1u) {
+        workgroupBarrier(); // totals so far are written
+        var m = vec2<u32>(0u);
+        if (lid >= reach) { m = sums[lid - reach]; }
+        workgroupBarrier(); // and read
+        sums[lid] = add64(sums[lid], m);
+    }
+    workgroupBarrier(); // totals are complete
+    var before = vec2<u32>(0u);
+    if (lid > 0u) { before = sums[lid - 1u]; }
+    if (less64(t, sums[lid]) && !less64(t, before)) { found = lid; }
+    return workgroupUniformLoad(&found);
+}
+
+// The candidate of `bin` at which the running measure passes t, t counted from the start of the bin.
+fn select_in(lid: u32, bin: u32, by: u32, t: vec2<u32>) -> Place {
+    let top = top_key();
+    var rest = t;
+    var known = 0u; // of the key's complement, whose ascending order is the keys' descending one
+    for (var shift = 32u; shift > 0u; shift -= 8u) {
+        clear(lid);
+        for (var n = lid; n < candidates(); n += ${WG}u) {
+            let c = candidate(n);
+            let word = ~c.x;
+            if (bin_of(half_gap(top, c.x)) != bin || (shift < 32u && (word >> (shift & 31u)) != known)) { continue; }
+            add_sum((word >> (shift - 8u)) & 255u, measure(by, c.x));
+        }
+        let digit = locate(lid, rest);
+        if (digit > 0u) { rest = sub64(rest, sums[digit - 1u]); }
+        known = (known << 8u) | digit;
+    }
+    let key = ~known;
+    if (lid == 0u) {
+        atomicStore(&ties, 0u);
+        atomicStore(&lowest, 0xffffffffu);
+    }
+    workgroupBarrier(); // both are reset
+    for (var n = lid; n < candidates(); n += ${WG}u) {
+        let c = candidate(n);
+        if (c.x != key) { continue; }
+        atomicAdd(&ties, 1u);
+        atomicMin(&lowest, c.y);
+    }
+    if (workgroupUniformLoad(&ties) == 1u) { return Place(key, workgroupUniformLoad(&lowest)); }
+    known = 0u;
+    for (var shift = 24u; shift > 0u; shift -= 8u) { // an index has at most 24 bits
+        clear(lid);
+        for (var n = lid; n < candidates(); n += ${WG}u) {
+            let c = candidate(n);
+            if (c.x != key || (c.y >> shift) != known) { continue; }
+            add_sum((c.y >> (shift - 8u)) & 255u, measure(by, key));
+        }
+        let digit = locate(lid, rest);
+        if (digit > 0u) { rest = sub64(rest, sums[digit - 1u]); }
+        known = (known << 8u) | digit;
+    }
+    return Place(key, known);
+}
+
+// Measure of the candidates of `bin` up to and with `end`.
+fn measure_to(lid: u32, bin: u32, by: u32, end: Place) -> vec2<u32> {
+    let top = top_key();
+    clear(lid);
+    for (var n = lid; n < candidates(); n += ${WG}u) {
+        let c = candidate(n);
+        if (bin_of(half_gap(top, c.x)) != bin || c.x < end.key || (c.x == end.key && c.y > end.index)) { continue; }
+        add_sum(0u, measure(by, c.x));
+    }
+    workgroupBarrier(); // additions are done
+    return sum_at(0u);
+}
+
+fn total(region: u32, bin: u32) -> vec2<u32> { // of the bins before `bin`
+    if (bin == 0u) { return vec2<u32>(0u); }
+    return vec2<u32>(load_narrow(region + 2u * bin - 2u), load_narrow(region + 2u * bin - 1u));
+}
+
+// The bin in which the running mass of a region passes t.
+fn bin_past(lid: u32, region: u32, t: vec2<u32>) -> u32 {
+    workgroupBarrier(); // `found` is read
+    if (lid == 0u) { found = 255u; }
+    workgroupBarrier(); // and reset
+    if (less64(t, total(region, lid + 1u)) && !less64(t, total(region, lid))) { found = lid; }
+    return workgroupUniformLoad(&found);
+}
+
+fn bin_of_count(lid: u32, k: u32) -> u32 {
+    workgroupBarrier(); // `found` is read
+    if (lid == 0u) { found = 255u; }
+    workgroupBarrier(); // and reset
+    var before = 0u;
+    if (lid > 0u) { before = load_narrow(N_COUNT + lid - 1u); }
+    if (load_narrow(N_COUNT + lid) >= k && before < k) { found = lid; }
+    return workgroupUniformLoad(&found);
+}
+
+fn draw_token(lid: u32) -> u32 {
+    let n = load_narrow(N_COUNT + 255u);
+    let k = select(min(load_sampling(TOP_K), n), n, load_sampling(TOP_K) == 0u);
+    // The end of what stays: a bin, all of it or up to a place.
+    var bin = 255u;
+    var whole = true;
+    var end = Place(0u, 0u);
+    if (k < n) {
+        bin = bin_of_count(lid, k);
+        if (load_narrow(N_COUNT + bin) != k) {
+            whole = false;
+            var before = 0u;
+            if (bin > 0u) { before = load_narrow(N_COUNT + bin - 1u); }
+            end = select_in(lid, bin, BY_COUNT, vec2<u32>(k - 1u - before, 0u));
+        }
+    }
+    if (flag(USE_TOP_P)) {
+        var m = total(N_MASS, bin + 1u);
+        if (!whole) { m = add64(total(N_MASS, bin), measure_to(lid, bin, BY_MASS, end)); }
+        let t = share_of(m);
+        bin = bin_past(lid, N_MASS, t);
+        end = select_in(lid, bin, BY_MASS, sub64(t, total(N_MASS, bin)));
+        whole = false;
+    }
+    var m = total(N_MASS_T, bin + 1u);
+    if (!whole) { m = add64(total(N_MASS_T, bin), measure_to(lid, bin, BY_MASS_T, end)); }
+    let t = mul64(m, vec2<u32>(load_narrow(N_RANDOM), load_narrow(N_RANDOM + 1u))).zw;
+    let at = bin_past(lid, N_MASS_T, t);
+    return select_in(lid, at, BY_MASS_T, sub64(t, total(N_MASS_T, at))).index;
+}
+
+fn load_candidates(lid: u32) {
+    if (lid == 0u) {
+        var n = 0u;
+        for (var s = 0u; s < ${SEGMENTS}u; s++) {
+            n += min(load_narrow(N_SEGMENT + s), ${SEGMENT}u);
+            segment_end[s] = n;
+        }
+    }
+    workgroupBarrier(); // segment_end
+    for (var n = lid; n < min(candidates(), CACHE); n += ${WG}u) { cached[n] = stored(n); }
+    workgroupBarrier(); // cached
+}
+//% end
+
+fn is_stop(token: u32) -> bool {
+    let n = min(load_stops(0u), ${STOPS - 1}u);
+    for (var i = 1u; i <= n; i++) {
+        if (load_stops(i) == token) { return true; }
+    }
+    return false;
+}
+
+// The only thread that touches states and variables. `active` falls last, because the stores ask for it.
+fn commit(token: u32) {
+    let n = var_u32(${VAR_N_OUT}u);
+    let window = load_sampling(WINDOW);
+    if (window > 0u && window <= ${RING}u && n >= window) { // before its slot may be written anew
+        let old = min(load_ring((n - window) % ${RING}u), ${V - 1}u);
+        let count = load_counts(old);
+        if (count > 0u) { store_counts(old, count - 1u); }
+    }
+    store_counts(token, load_counts(token) + 1u);
+    store_ring(n % ${RING}u, token);
+    store_tokens(0u, i32(token));
+    set_var_u32(${VAR_TOKEN}u, token);
+    set_var_u32(${VAR_N_OUT}u, n + 1u);
+    set_var_u32(${VAR_RNG}u, var_u32(${VAR_RNG}u) + 1u);
+    if (is_stop(token) || n + 1u >= var_u32(${VAR_N_MAX}u) || var_u32(${VAR_POS}u) >= var_u32(${VAR_POS_MAX}u)) {
+        set_var_u32(0u, 0u);
+    }
+}
+
+@compute @workgroup_size(${WG})
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
+        @builtin(local_invocation_index) lid: u32) {
+    //% if GREEDY
+    if (lid != 0u || !is_active()) { return; }
+    var top = 0u;
+    var place = 0u;
+    for (var s = 0u; s < ${SEGMENTS}u; s++) { // segments are in order: the lowest index stays
+        let key = load_part(2u * s);
+        if (key > top) {
+            top = key;
+            place = load_part(2u * s + 1u);
+        }
+    }
+    commit(place);
+    //% else
+    if (lid == 0u) { running = select(0u, 1u, is_active()); }
+    if (workgroupUniformLoad(&running) == 0u) { return; }
+    var token = load_narrow(N_GREEDY);
+    if (flag(DRAW) && load_narrow(N_TOP) != 0u) {
+        fill_masses(lid);
+        load_candidates(lid); // its barriers also separate the masses from their use
+        token = draw_token(lid);
+    }
+    if (lid == 0u) { commit(min(token, ${V - 1}u)); }
+    //% end
+}

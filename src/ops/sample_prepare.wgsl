@@ -1,0 +1,54 @@
+// Sampler, step 1: penalties; keys of the logits; the best key and index of each segment.
+//
+// A workgroup takes SEGMENT consecutive tokens. GREEDY: the keys themselves are not kept.
+
+//% include "ops/sample_common.wgsl"
+
+var<workgroup> keys: array<u32, ${WG}>;
+var<workgroup> places: array<u32, ${WG}>;
+
+// Repetition first, then frequency and presence. Only tokens that occur in `counts` are touched.
+fn penalised(logit: f32, count: u32) -> f32 {
+    if (count == 0u) { return logit; }
+    let v = logit * sampling_f32(select(REPETITION, INVERSE, logit > 0.0));
+    return v - sampling_f32(FREQUENCY) * f32(count) - sampling_f32(PRESENCE);
+}
+
+@compute @workgroup_size(${WG})
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
+        @builtin(local_invocation_index) lid: u32) {
+    if (!is_active()) { return; }
+    let start = wid.x * ${SEGMENT}u;
+    let penalise = flag(PENALISE);
+    var best = 0u;
+    var place = 0u;
+    for (var i = start + lid; i < min(start + ${SEGMENT}u, ${V}u); i += ${WG}u) {
+        var v = load_logits(p.base + i);
+        if (penalise) { v = penalised(v, load_counts(i)); }
+        let key = logit_key(v);
+        //% if !GREEDY
+        store_keys(i, key);
+        //% end
+        if (key > best) { // i only grows within a thread: the lowest index stays
+            best = key;
+            place = i;
+        }
+    }
+    keys[lid] = best;
+    places[lid] = place;
+    for (var half = ${WG / 2}u; half > 0u; half >>= 1u) {
+        workgroupBarrier(); // the other half's pairs are written
+        if (lid < half) {
+            let key = keys[lid + half];
+            let at = places[lid + half];
+            if (key > keys[lid] || (key == keys[lid] && at < places[lid])) {
+                keys[lid] = key;
+                places[lid] = at;
+            }
+        }
+    }
+    if (lid == 0u) {
+        store_part(2u * wid.x, keys[0]);
+        store_part(2u * wid.x + 1u, select(places[0], 0u, keys[0] == 0u));
+    }
+}

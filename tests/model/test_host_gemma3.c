@@ -1,0 +1,195 @@
+/// The host reference on random Gemma 3 models of a few layers: what must not change a result, and what must.
+#include "core/alloc.h"
+#include "model/host.h"
+#include "support/tiny_gemma3.h"
+
+#include <math.h>
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define TOKENS 40
+#define VOCAB 300
+
+struct result { double logits[TOKENS][VOCAB]; };
+
+static void make_ids(int32_t *ids) {
+    uint32_t x = 7;
+    for (int i = 0; i < TOKENS; i++) {
+        x = x * 1664525u + 1013904223u;
+        ids[i] = i ? (int32_t)(x >> 8) % VOCAB : 2;
+    }
+}
+
+/// Logits of all rows, the tokens given in pieces of `chunk`.
+static struct result *run(const struct weft_tiny_gemma3 *tiny, uint32_t chunk, bool cache_f16) {
+    struct weft_gguf *file;
+    struct weft_host_lm *lm;
+    size_t size;
+    int32_t ids[TOKENS];
+    make_ids(ids);
+    void *data = weft_tiny_gemma3_make(tiny, &size);
+    struct result *r = weft_calloc(1, sizeof *r);
+    assert_true(data && r);
+    if (weft_gguf_open_memory(data, size, "tiny", &file) != WEFT_OK) fail_msg("%s", weft_error_message());
+    struct weft_host_lm_params params = {.chunk = chunk, .cache_f16 = cache_f16};
+    if (weft_host_lm_create(file, &params, &lm) != WEFT_OK) fail_msg("%s", weft_error_message());
+    assert_int_equal(weft_host_lm_vocab(lm), VOCAB);
+    for (uint32_t at = 0; at < TOKENS; at += chunk) {
+        uint32_t n = TOKENS - at < chunk ? TOKENS - at : chunk;
+        if (weft_host_lm_feed(lm, ids + at, n, n, r->logits[at]) != WEFT_OK) fail_msg("%s", weft_error_message());
+    }
+    assert_int_equal(weft_host_lm_position(lm), TOKENS);
+    weft_host_lm_destroy(lm);
+    weft_gguf_close(file);
+    weft_free(data);
+    return r;
+}
+
+static double distance(const struct result *a, const struct result *b) {
+    double most = 0;
+    for (int t = 0; t < TOKENS; t++)
+        for (int v = 0; v < VOCAB; v++) {
+            double d = fabs(a->logits[t][v] - b->logits[t][v]);
+            if (!(d <= most)) most = d; // a NaN stays
+        }
+    return most;
+}
+
+static double distance_of(const struct weft_tiny_gemma3 *a, const struct weft_tiny_gemma3 *b) {
+    struct result *x = run(a, 64, false), *y = run(b, 64, false);
+    double d = distance(x, y);
+    weft_free(x);
+    weft_free(y);
+    return d;
+}
+
+static void check_chunks(const struct weft_tiny_gemma3 *tiny) {
+    static const uint32_t chunks[] = {1, 7, 8, 9};
+    struct result *whole = run(tiny, 64, false);
+    for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++) {
+        struct result *r = run(tiny, chunks[i], false);
+        double d = distance(whole, r);
+        if (!(d < 1e-9)) fail_msg("chunks of %u differ by %g", chunks[i], d);
+        weft_free(r);
+    }
+    weft_free(whole);
+}
+
+static void test_chunks(void **state) {
+    (void)state;
+    check_chunks(&(struct weft_tiny_gemma3){0});
+    check_chunks(&(struct weft_tiny_gemma3){.seed = 1, .n_head = 4, .n_head_kv = 2, .window = 3, .period = 2});
+}
+
+static void test_chunks_k_types(void **state) {
+    (void)state;
+    check_chunks(&(struct weft_tiny_gemma3){.k_types = true, .n_layer = 5});
+}
+
+/// The window's edge, and that layers differ in it.
+static void test_window(void **state) {
+    (void)state;
+    struct weft_tiny_gemma3 base = {0}, narrow = {.window = 7}, wide = {.window = 9}, other = {.period = 6};
+    assert_true(distance_of(&base, &narrow) > 1e-3);
+    assert_true(distance_of(&base, &wide) > 1e-3);
+    assert_true(distance_of(&base, &other) > 1e-3);
+    // A window that holds everything is no window.
+    struct weft_tiny_gemma3 all = {.window = TOKENS}, more = {.window = 64};
+    assert_true(distance_of(&all, &more) == 0);
+}
+
+/// Rows before the window's length do not see it.
+static void test_window_reach(void **state) {
+    (void)state;
+    struct result *a = run(&(struct weft_tiny_gemma3){.window = 8}, 64, false);
+    struct result *b = run(&(struct weft_tiny_gemma3){.window = 9}, 64, false);
+    for (int v = 0; v < VOCAB; v++) assert_true(a->logits[7][v] == b->logits[7][v]);
+    double most = 0;
+    for (int v = 0; v < VOCAB; v++) most = fmax(most, fabs(a->logits[8][v] - b->logits[8][v]));
+    assert_true(most > 1e-6);
+    weft_free(a);
+    weft_free(b);
+}
+
+static void test_keys(void **state) {
+    (void)state;
+    struct weft_tiny_gemma3 base = {0}, flags = {.flags = true}, head = {.separate_head = true},
+                            rope = {.rope_factor = 4};
+    struct weft_tiny_gemma3 seed = {.seed = 9};
+    assert_true(distance_of(&base, &flags) == 0);
+    assert_true(distance_of(&base, &head) > 1e-3);
+    assert_true(distance_of(&base, &rope) > 1e-3);
+    assert_true(distance_of(&base, &seed) > 1e-3);
+    // All layers local: linear scaling concerns global layers only.
+    struct weft_tiny_gemma3 local = {.period = 100}, local_rope = {.period = 100, .rope_factor = 4};
+    assert_true(distance_of(&local, &local_rope) == 0);
+}
+
+static void test_softcap(void **state) {
+    (void)state;
+    struct result *free_ = run(&(struct weft_tiny_gemma3){0}, 64, false);
+    struct result *capped = run(&(struct weft_tiny_gemma3){.softcap = 2}, 64, false);
+    double most = 0, largest = 0;
+    for (int t = 0; t < TOKENS; t++)
+        for (int v = 0; v < VOCAB; v++) {
+            most = fmax(most, fabs(capped->logits[t][v] - 2 * tanh(free_->logits[t][v] / 2)));
+            largest = fmax(largest, fabs(free_->logits[t][v]));
+        }
+    assert_true(largest > 2);
+    assert_true(most < 1e-6); // 1/2 and 2 are exact, the rest is double
+    weft_free(free_);
+    weft_free(capped);
+}
+
+static void test_f16_cache(void **state) {
+    (void)state;
+    struct result *a = run(&(struct weft_tiny_gemma3){0}, 8, false), *b = run(&(struct weft_tiny_gemma3){0}, 8, true);
+    double d = distance(a, b);
+    assert_true(d > 1e-6 && d < 0.05);
+    weft_free(a);
+    weft_free(b);
+}
+
+static void test_refusals(void **state) {
+    (void)state;
+    struct weft_gguf *file;
+    struct weft_host_lm *lm;
+    size_t size;
+    int32_t ids[64] = {2};
+    double row[VOCAB], again[VOCAB];
+    void *data = weft_tiny_gemma3_make(&(struct weft_tiny_gemma3){0}, &size);
+    assert_int_equal(weft_gguf_open_memory(data, size, "tiny", &file), WEFT_OK);
+    assert_int_equal(weft_host_lm_create(file, &(struct weft_host_lm_params){.ctx = 65}, &lm), WEFT_ERR_INVALID);
+    assert_null(lm);
+    assert_int_equal(weft_host_lm_create(file, &(struct weft_host_lm_params){.ctx = 16, .chunk = 10}, &lm), WEFT_OK);
+    assert_int_equal(weft_host_lm_feed(lm, ids, 11, 1, row), WEFT_ERR_LIMIT);
+    assert_int_equal(weft_host_lm_feed(lm, ids, 0, 0, row), WEFT_ERR_LIMIT);
+    assert_int_equal(weft_host_lm_feed(lm, ids, 3, 4, row), WEFT_ERR_LIMIT);
+    assert_int_equal(weft_host_lm_feed(lm, (int32_t[]){VOCAB}, 1, 1, row), WEFT_ERR_INVALID);
+    assert_int_equal(weft_host_lm_feed(lm, ids, 10, 0, NULL), WEFT_OK);
+    assert_int_equal(weft_host_lm_feed(lm, ids, 7, 1, row), WEFT_ERR_LIMIT);
+    assert_int_equal(weft_host_lm_feed(lm, ids, 6, 1, row), WEFT_OK);
+    // From the start again, the same numbers.
+    weft_host_lm_reset(lm);
+    assert_int_equal(weft_host_lm_feed(lm, ids, 10, 0, NULL), WEFT_OK);
+    assert_int_equal(weft_host_lm_feed(lm, ids, 6, 1, again), WEFT_OK);
+    assert_memory_equal(row, again, sizeof row);
+    weft_host_lm_destroy(lm);
+    weft_gguf_close(file);
+    weft_free(data);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_chunks),  cmocka_unit_test(test_chunks_k_types), cmocka_unit_test(test_window),
+        cmocka_unit_test(test_window_reach), cmocka_unit_test(test_keys),      cmocka_unit_test(test_softcap),
+        cmocka_unit_test(test_f16_cache),    cmocka_unit_test(test_refusals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

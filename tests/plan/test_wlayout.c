@@ -1,0 +1,194 @@
+/// The device layout of weights: what was repacked reads back as the file's decoder has it, for every type.
+#include "plan/wlayout.h"
+
+#include "core/alloc.h"
+#include "core/half.h"
+
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static const weft_dtype types[] = {WEFT_F32,  WEFT_F16,  WEFT_BF16, WEFT_Q4_0,
+                                   WEFT_Q5_0, WEFT_Q8_0, WEFT_Q4_K, WEFT_Q6_K};
+#define N_TYPES (sizeof types / sizeof *types)
+
+static uint64_t seed = 42;
+static uint32_t draw(void) {
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(seed >> 33);
+}
+
+/// A finite f16 with any mantissa, small or large.
+static uint16_t draw_half(void) { return (uint16_t)((draw() & 0x83FF) | (draw() % 30) << 10); }
+
+/// Random bytes, with scales that are finite numbers.
+static void fill(weft_dtype dtype, uint8_t *data, uint64_t bytes) {
+    for (uint64_t i = 0; i < bytes; i++) data[i] = (uint8_t)draw();
+    static const int half_at[WEFT_DTYPE_COUNT][2] = {[WEFT_Q4_K] = {0, 2}, [WEFT_Q6_K] = {208, 208}};
+    uint32_t block = weft_dtype_info(dtype)->block_bytes;
+    for (uint64_t i = 0; i < bytes; i += block) {
+        uint16_t d = draw_half(), m = draw_half();
+        if (dtype == WEFT_F32) {
+            float f = (float)((int)draw() - (1 << 30)) / 1024;
+            memcpy(data + i, &f, 4);
+        } else {
+            memcpy(data + i + half_at[dtype][1], &m, 2);
+            memcpy(data + i + half_at[dtype][0], &d, 2);
+        }
+    }
+}
+
+/// A file image of [rows, k] and its planes, which are poisoned before.
+struct packed {
+    uint8_t *src, *planes[WEFT_PLANE_COUNT];
+    uint64_t sizes[WEFT_PLANE_COUNT];
+    double *want;
+};
+
+static void make(struct packed *p, weft_dtype dtype, uint64_t rows, uint64_t k) {
+    const struct weft_wlayout *w = weft_wlayout(dtype);
+    uint64_t bytes = weft_dtype_bytes(dtype, rows * k);
+    p->src = weft_alloc(bytes);
+    p->want = weft_alloc(rows * k * sizeof *p->want);
+    fill(dtype, p->src, bytes);
+    weft_dtype_info(dtype)->decode(p->src, (int64_t)(rows * k), p->want);
+    for (int i = 0; i < WEFT_PLANE_COUNT; i++) {
+        p->sizes[i] = weft_wlayout_bytes(w, (enum weft_wplane)i, rows, k);
+        p->planes[i] = weft_alloc(p->sizes[i]);
+        memset(p->planes[i], 0xA5, p->sizes[i]);
+    }
+    weft_wlayout_repack(w, p->src, rows, k, p->planes);
+}
+
+static void drop(struct packed *p) {
+    for (int i = 0; i < WEFT_PLANE_COUNT; i++) weft_free(p->planes[i]);
+    weft_free(p->src);
+    weft_free(p->want);
+}
+
+static double get(const struct packed *p, weft_dtype dtype, uint64_t k, uint64_t row, uint64_t col) {
+    return weft_wlayout_get(weft_wlayout(dtype), (const uint8_t *const *)p->planes, k, row, col);
+}
+
+static uint64_t differing(const struct packed *p, weft_dtype dtype, uint64_t rows, uint64_t k) {
+    uint64_t n = 0;
+    for (uint64_t r = 0; r < rows; r++)
+        for (uint64_t c = 0; c < k; c++) {
+            double want = p->want[r * k + c], got = get(p, dtype, k, r, c);
+            n += memcmp(&want, &got, sizeof want) != 0 && !(want != want && got != got) && !(want == 0 && got == 0);
+        }
+    return n;
+}
+
+static void test_reads_back(void **state) {
+    (void)state;
+    static const uint64_t shapes[][2] = {{1, 256}, {3, 256}, {5, 1024}, {7, 2560}};
+    for (size_t t = 0; t < N_TYPES; t++)
+        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+            struct packed p;
+            make(&p, types[t], shapes[s][0], shapes[s][1]);
+            uint64_t bad = differing(&p, types[t], shapes[s][0], shapes[s][1]);
+            if (bad)
+                fail_msg("%s [%d, %d]: %d elements differ", weft_dtype_name(types[t]), (int)shapes[s][0],
+                         (int)shapes[s][1], (int)bad);
+            drop(&p);
+        }
+}
+
+/// Blocks of 32 need no 256.
+static void test_short_blocks(void **state) {
+    (void)state;
+    static const weft_dtype small[] = {WEFT_Q4_0, WEFT_Q5_0, WEFT_Q8_0};
+    for (size_t t = 0; t < 3; t++)
+        for (uint64_t k = 32; k <= 96; k += 32) {
+            struct packed p;
+            make(&p, small[t], 5, k);
+            assert_int_equal(differing(&p, small[t], 5, k), 0);
+            drop(&p);
+        }
+}
+
+static void test_padding(void **state) {
+    (void)state;
+    static const uint64_t ks[] = {1, 2, 31, 33, 65};
+    for (size_t t = 0; t < 3; t++)
+        for (size_t i = 0; i < sizeof ks / sizeof *ks; i++) {
+            struct packed p;
+            make(&p, types[t], 3, ks[i]);
+            assert_int_equal(differing(&p, types[t], 3, ks[i]), 0);
+            for (uint64_t r = 0; r < 3; r++)
+                for (uint64_t c = ks[i]; c < (ks[i] + 31) / 32 * 32; c++)
+                    assert_true(get(&p, types[t], ks[i], r, c) == 0);
+            drop(&p);
+        }
+}
+
+static void test_sizes(void **state) {
+    (void)state;
+    static const struct { weft_dtype dtype; uint64_t want[WEFT_PLANE_COUNT]; } cases[] = {
+        {WEFT_F32, {3 * 512 * 4, 0, 0, 0}},
+        {WEFT_BF16, {3 * 512 * 2, 0, 0, 0}},
+        {WEFT_Q4_0, {3 * 256, 0, 3 * 16 * 2, 0}},
+        {WEFT_Q5_0, {3 * 256, 3 * 64, 3 * 16 * 2, 0}},
+        {WEFT_Q8_0, {3 * 512, 0, 3 * 16 * 2, 0}},
+        {WEFT_Q4_K, {3 * 256, 0, 3 * 16 * 2, 3 * 2 * 4}},
+        {WEFT_Q6_K, {3 * 256, 3 * 128, 3 * 32, 3 * 2 * 4}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int p = 0; p < WEFT_PLANE_COUNT; p++)
+            assert_int_equal(weft_wlayout_bytes(weft_wlayout(cases[i].dtype), (enum weft_wplane)p, 3, 512),
+                             cases[i].want[p]);
+    assert_null(weft_wlayout(WEFT_I32));
+    assert_null(weft_wlayout(WEFT_DTYPE_COUNT));
+}
+
+/// The words as plan/wlayout.h draws them, written out for one block of Q5_0 and the high bits of Q6_K.
+static void test_words(void **state) {
+    (void)state;
+    uint8_t q5[22] = {0x00, 0x3C}; // scale 1
+    q5[2 + 7 / 8] |= 1 << 7;       // element 7 = 4*1+3: bit 8*3+1
+    q5[6 + 5] = 0x9C;              // element 5 low, 21 high
+    uint8_t q[16], h[4], s[2], *planes[WEFT_PLANE_COUNT] = {q, h, s, NULL};
+    weft_wlayout_repack(weft_wlayout(WEFT_Q5_0), q5, 1, 32, planes);
+    assert_int_equal(h[3], 2);
+    assert_int_equal(h[0] | h[1] | h[2], 0);
+    assert_int_equal(q[5], 0x9C);
+    uint8_t q6[210] = {0}, wide_q[128], wide_h[64], wide_s[16], d[4];
+    uint8_t *wide[WEFT_PLANE_COUNT] = {wide_q, wide_h, wide_s, d};
+    q6[128 + 22] = 3 << 2; // first half, column 22, second quarter: block 1, element 22 = 4*5+2: word 1, bits 8*2+2
+    weft_wlayout_repack(weft_wlayout(WEFT_Q6_K), q6, 1, 256, wide);
+    for (int i = 0; i < 64; i++) assert_int_equal(wide_h[i], i == 8 + 4 + 2 ? 3 << 2 : 0);
+}
+
+/// Negative control: every single bit of the planes matters to some element (but unused bytes of plane d).
+static void test_notices_damage(void **state) {
+    (void)state;
+    for (size_t t = 0; t < N_TYPES; t++) {
+        struct packed p;
+        make(&p, types[t], 2, 256);
+        for (int plane = 0; plane < WEFT_PLANE_COUNT; plane++)
+            for (int i = 0; i < 20 && p.sizes[plane]; i++) {
+                uint64_t byte = draw() % p.sizes[plane];
+                if (plane == WEFT_PLANE_D && types[t] == WEFT_Q6_K) byte &= ~2ull;
+                uint8_t bit = (uint8_t)(1 << draw() % 8);
+                p.planes[plane][byte] ^= bit;
+                if (differing(&p, types[t], 2, 256) == 0)
+                    fail_msg("%s: plane %d byte %d is not read", weft_dtype_name(types[t]), plane, (int)byte);
+                p.planes[plane][byte] ^= bit;
+            }
+        drop(&p);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reads_back), cmocka_unit_test(test_short_blocks), cmocka_unit_test(test_padding),
+        cmocka_unit_test(test_sizes),      cmocka_unit_test(test_words),        cmocka_unit_test(test_notices_damage),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,22 @@
+/// Runs a text graph on the device and by the host reference, over leaves filled from a fixed seed, and compares outputs and states.
+#ifndef WEFT_TEST_GRAPH_RUN_H
+#define WEFT_TEST_GRAPH_RUN_H
+#include "exec/session.h"
+
+struct weft_case {
+    const char *name;
+    const char *graph;       ///< text format
+    int64_t symbols[8];      ///< live values, in order of declaration
+    double tolerance;        ///< largest |difference| / (1 + |reference|); 0: exact
+    double scale;            ///< leaves are uniform in +-scale (0: 1); integer leaves in [0, int_below)
+    int64_t int_below;       ///< 0: 8
+    int no_fuse;             ///< as in weft_compile_params
+    const char *split;       ///< schedule split symbol, at 1 and 8
+    uint32_t seed;
+};
+
+/// The device of the environment (WEFT_WEBGPU, WEFT_LIMITS), opened once a process. NULL: prints why.
+weft_gpu *weft_test_gpu(void);
+/// 0 if all agree; otherwise prints the case, the first differences, and returns 1. `worst` may be NULL.
+int weft_case_run(weft_gpu *gpu, const struct weft_case *c, double *worst);
+#endif
