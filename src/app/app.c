@@ -143,7 +143,8 @@ int weft_app_usage(const struct weft_command *command, const char *format, ...) 
 int weft_app_option(const struct weft_command *command, int argc, char **argv, const char *letters,
                     const struct option *options) {
     char with_colon[64];
-    snprintf(with_colon, sizeof with_colon, ":%s", letters); // ':' first: a missing value is told apart, getopt is quiet
+    snprintf(with_colon, sizeof with_colon, ":%s",
+             letters); // ':' first: a missing value is told apart, getopt is quiet
     opterr = 0;
     int option = getopt_long(argc, argv, with_colon, options, NULL);
     if (option == 'h') {

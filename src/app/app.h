@@ -56,10 +56,11 @@ enum {
 };
 #define WEFT_COMMON_OPTIONS {"help", no_argument, NULL, 'h'}, {"json", no_argument, NULL, WEFT_OPT_JSON}
 #define WEFT_DEVICE_OPTIONS                                                                                            \
-    {"webgpu", required_argument, NULL, WEFT_OPT_WEBGPU}, {"adapter", required_argument, NULL, WEFT_OPT_ADAPTER},       \
-        {"limits", required_argument, NULL, WEFT_OPT_LIMITS}
+    {"webgpu", required_argument, NULL, WEFT_OPT_WEBGPU}, {"adapter", required_argument, NULL, WEFT_OPT_ADAPTER}, {    \
+        "limits", required_argument, NULL, WEFT_OPT_LIMITS                                                             \
+    }
 #define WEFT_DEVICE_HELP                                                                                               \
-    "      --webgpu NAME     wgpu, dawn, null or a library file (default: WEFT_WEBGPU, else the best found)\n"          \
+    "      --webgpu NAME     wgpu, dawn, null or a library file (default: WEFT_WEBGPU, else the best found)\n"         \
     "      --adapter N       adapter of that implementation, see `weft devices` (default 0)\n"                         \
     "      --limits min      use only what every WebGPU device has\n"
 

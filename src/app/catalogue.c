@@ -21,7 +21,8 @@ struct reader {
 
 static void complain(struct reader *r, const char *field, const char *expected) {
     if (r->status == WEFT_OK)
-        r->status = weft_fail(WEFT_ERR_FORMAT, "%s: model '%s': field '%s' must be %s", r->origin, r->model, field, expected);
+        r->status =
+            weft_fail(WEFT_ERR_FORMAT, "%s: model '%s': field '%s' must be %s", r->origin, r->model, field, expected);
 }
 
 static const char *text(struct reader *r, const json_t *object, const char *field, bool needed) {
@@ -109,7 +110,8 @@ weft_status weft_catalogue_parse(const char *data, size_t length, const char *or
     const json_t *models = json_object_get(out->root, "models");
     struct reader r = {.origin = origin, .model = "?"};
     if (json_integer_value(json_object_get(out->root, "version")) != 1 || !json_is_array(models))
-        r.status = weft_fail(WEFT_ERR_FORMAT, "%s: this is no catalogue of version 1 (\"version\": 1, \"models\": [...])", origin);
+        r.status = weft_fail(WEFT_ERR_FORMAT,
+                             "%s: this is no catalogue of version 1 (\"version\": 1, \"models\": [...])", origin);
     if (r.status == WEFT_OK) {
         out->n_models = json_array_size(models);
         out->models = weft_calloc(out->n_models ? out->n_models : 1, sizeof *out->models);
@@ -129,7 +131,8 @@ weft_status weft_catalogue_parse(const char *data, size_t length, const char *or
 weft_status weft_catalogue_load(struct weft_catalogue *out) {
     const char *path = getenv("WEFT_CATALOGUE");
     *out = (struct weft_catalogue){0};
-    if (!path || !*path) return weft_catalogue_parse(weft_catalogue_json, weft_catalogue_json_len, "built-in catalogue", out);
+    if (!path || !*path)
+        return weft_catalogue_parse(weft_catalogue_json, weft_catalogue_json_len, "built-in catalogue", out);
     char *data;
     size_t length;
     WEFT_TRY(weft_file_read(path, CATALOGUE_LIMIT, &data, &length));
@@ -168,15 +171,16 @@ static weft_status cached_model(const struct weft_catalogue_model *model, char *
     if (stat(*out, &info) == 0 && S_ISREG(info.st_mode) && (uint64_t)info.st_size == model->size) return WEFT_OK;
     weft_free(*out);
     *out = NULL;
-    return weft_fail(WEFT_ERR_NOT_FOUND, "model '%s' is not on this machine yet; get it with: weft pull %s", model->name,
-                     model->name);
+    return weft_fail(WEFT_ERR_NOT_FOUND, "model '%s' is not on this machine yet; get it with: weft pull %s",
+                     model->name, model->name);
 }
 
 weft_status weft_model_path(const char *argument, char **out) {
     struct stat info;
     *out = NULL;
     if (stat(argument, &info) == 0) {
-        if (S_ISDIR(info.st_mode)) return weft_fail(WEFT_ERR_INVALID, "%s is a folder; name a GGUF file in it", argument);
+        if (S_ISDIR(info.st_mode))
+            return weft_fail(WEFT_ERR_INVALID, "%s is a folder; name a GGUF file in it", argument);
         *out = weft_strdup(argument);
         return *out ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory for a path");
     }
@@ -187,8 +191,9 @@ weft_status weft_model_path(const char *argument, char **out) {
     if (model)
         status = cached_model(model, out);
     else
-        status = weft_fail(WEFT_ERR_NOT_FOUND, "there is no file '%s', and the catalogue has no such model; `weft pull --list` shows its names",
-                           argument);
+        status = weft_fail(
+            WEFT_ERR_NOT_FOUND,
+            "there is no file '%s', and the catalogue has no such model; `weft pull --list` shows its names", argument);
     weft_catalogue_free(&catalogue);
     return status;
 }

@@ -1,4 +1,5 @@
-/// The catalogue: names of models, where they come from, and what they must hash to. And from a MODEL argument to a file.
+/// The catalogue: names of models, where they come from, and what they must hash to. And from a MODEL argument to a
+/// file.
 #ifndef WEFT_APP_CATALOGUE_H
 #define WEFT_APP_CATALOGUE_H
 #include "weft/status.h"

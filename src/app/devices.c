@@ -21,16 +21,18 @@ static const char *kind_name(enum weft_gpu_kind kind) {
 static json_t *caps_json(const struct weft_gpu_caps *c) {
     json_t *matrix = json_array();
     for (uint32_t i = 0; i < c->n_matrix_configs; i++)
-        json_array_append_new(matrix, json_pack("{si si si ss ss}", "m", (int)c->matrix_configs[i].m, "n", (int)c->matrix_configs[i].n,
-                                                "k", (int)c->matrix_configs[i].k, "in", c->matrix_configs[i].in, "out",
-                                                c->matrix_configs[i].out));
-    return json_pack("{ss so so so ss sb sb sb sb si si sI sI sI si si si so}", "implementation", c->implementation, "library",
-                     weft_json_text(c->library, strlen(c->library)), "adapter", weft_json_text(c->adapter, strlen(c->adapter)), "driver",
-                     weft_json_text(c->driver, strlen(c->driver)), "type", kind_name(c->kind), "f16", c->f16, "subgroups", c->subgroups,
-                     "dot4", c->dot4, "timestamps", c->timestamps, "subgroup_min", (int)c->subgroup_min, "subgroup_max",
-                     (int)c->subgroup_max, "memory", (json_int_t)c->memory, "max_binding", (json_int_t)c->max_binding, "max_buffer",
-                     (json_int_t)c->max_buffer, "max_storage_buffers", (int)c->max_storage_buffers, "max_invocations",
-                     (int)c->max_invocations, "workgroup_memory", (int)c->workgroup_memory, "matrix", matrix);
+        json_array_append_new(matrix, json_pack("{si si si ss ss}", "m", (int)c->matrix_configs[i].m, "n",
+                                                (int)c->matrix_configs[i].n, "k", (int)c->matrix_configs[i].k, "in",
+                                                c->matrix_configs[i].in, "out", c->matrix_configs[i].out));
+    return json_pack("{ss so so so ss sb sb sb sb si si sI sI sI si si si so}", "implementation", c->implementation,
+                     "library", weft_json_text(c->library, strlen(c->library)), "adapter",
+                     weft_json_text(c->adapter, strlen(c->adapter)), "driver",
+                     weft_json_text(c->driver, strlen(c->driver)), "type", kind_name(c->kind), "f16", c->f16,
+                     "subgroups", c->subgroups, "dot4", c->dot4, "timestamps", c->timestamps, "subgroup_min",
+                     (int)c->subgroup_min, "subgroup_max", (int)c->subgroup_max, "memory", (json_int_t)c->memory,
+                     "max_binding", (json_int_t)c->max_binding, "max_buffer", (json_int_t)c->max_buffer,
+                     "max_storage_buffers", (int)c->max_storage_buffers, "max_invocations", (int)c->max_invocations,
+                     "workgroup_memory", (int)c->workgroup_memory, "matrix", matrix);
 }
 
 static int print_json(const struct weft_gpu_found *rows, size_t count) {
@@ -48,29 +50,33 @@ static int print_json(const struct weft_gpu_found *rows, size_t count) {
 static void print_features(const struct weft_gpu_caps *c) {
     weft_outf("    features    %s", c->f16 ? "f16 " : "");
     if (c->subgroups && c->subgroup_min == c->subgroup_max) weft_outf("subgroups(%u) ", c->subgroup_max);
-    if (c->subgroups && c->subgroup_min != c->subgroup_max) weft_outf("subgroups(%u-%u) ", c->subgroup_min, c->subgroup_max);
+    if (c->subgroups && c->subgroup_min != c->subgroup_max)
+        weft_outf("subgroups(%u-%u) ", c->subgroup_min, c->subgroup_max);
     weft_outf("%s%s", c->dot4 ? "dot4 " : "", c->timestamps ? "timestamps " : "");
     weft_outf("%s\n", c->f16 || c->subgroups || c->dot4 || c->timestamps ? "" : "none beyond WebGPU's core");
     for (uint32_t i = 0; i < c->n_matrix_configs; i++)
-        weft_outf("    %s%ux%ux%u %s -> %s\n", i ? "            " : "matrices    ", c->matrix_configs[i].m, c->matrix_configs[i].n,
-                  c->matrix_configs[i].k, c->matrix_configs[i].in, c->matrix_configs[i].out);
+        weft_outf("    %s%ux%ux%u %s -> %s\n", i ? "            " : "matrices    ", c->matrix_configs[i].m,
+                  c->matrix_configs[i].n, c->matrix_configs[i].k, c->matrix_configs[i].in, c->matrix_configs[i].out);
 }
 
 static void print_row(const struct weft_gpu_found *row, int adapter) {
     const struct weft_gpu_caps *c = &row->caps;
     weft_outf("%c %s", row->chosen ? '*' : ' ', *c->implementation ? c->implementation : "?");
-    if (row->usable) weft_outf(" #%d: %s (%s)\n", adapter, *c->adapter ? c->adapter : "unnamed adapter", kind_name(c->kind));
+    if (row->usable)
+        weft_outf(" #%d: %s (%s)\n", adapter, *c->adapter ? c->adapter : "unnamed adapter", kind_name(c->kind));
     if (!row->usable) weft_outf(": cannot be used\n");
     if (*c->driver) weft_outf("    driver      %s\n", c->driver);
     if (*c->library) weft_outf("    library     %s\n", c->library);
     if (row->usable) {
         if (c->memory) weft_outf("    memory      %.1f GiB\n", (double)c->memory / (1 << 30));
-        weft_outf("    limits      binding %.0f MiB, buffer %.0f MiB, %u storage buffers, %u invocations, %u KiB workgroup memory\n",
-                  (double)c->max_binding / (1 << 20), (double)c->max_buffer / (1 << 20), c->max_storage_buffers, c->max_invocations,
-                  c->workgroup_memory / 1024);
+        weft_outf("    limits      binding %.0f MiB, buffer %.0f MiB, %u storage buffers, %u invocations, %u KiB "
+                  "workgroup memory\n",
+                  (double)c->max_binding / (1 << 20), (double)c->max_buffer / (1 << 20), c->max_storage_buffers,
+                  c->max_invocations, c->workgroup_memory / 1024);
         print_features(c);
     }
-    if (*row->why) weft_outf("    %s %s\n", row->chosen ? "chosen:    " : row->usable ? "not chosen:" : "reason:    ", row->why);
+    if (*row->why)
+        weft_outf("    %s %s\n", row->chosen ? "chosen:    " : row->usable ? "not chosen:" : "reason:    ", row->why);
 }
 
 static int run_devices(const struct weft_command *self, int argc, char **argv) {

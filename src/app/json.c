@@ -11,7 +11,8 @@ json_t *weft_json_text(const char *bytes, size_t length) {
     weft_str_addn(&text, "", 0);
     for (size_t i = 0; i < length;) {
         utf8proc_int32_t code;
-        utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)bytes + i, (utf8proc_ssize_t)(length - i), &code);
+        utf8proc_ssize_t n =
+            utf8proc_iterate((const utf8proc_uint8_t *)bytes + i, (utf8proc_ssize_t)(length - i), &code);
         if (n > 0)
             weft_str_addn(&text, bytes + i, (size_t)n);
         else

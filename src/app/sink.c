@@ -80,16 +80,16 @@ static weft_status check_hash(struct weft_sink *s, const char *sha256) {
     EVP_DigestFinal_ex(s->digest, sum, &length);
     for (unsigned i = 0; i < length; i++) snprintf(text + 2 * i, 3, "%02x", sum[i]);
     if (!sha256 || !strcmp(text, sha256)) return WEFT_OK;
-    return weft_fail(WEFT_ERR_FORMAT, "%s: what was fetched has sha256 %s, expected %s; it was removed, try again", s->path, text,
-                     sha256);
+    return weft_fail(WEFT_ERR_FORMAT, "%s: what was fetched has sha256 %s, expected %s; it was removed, try again",
+                     s->path, text, sha256);
 }
 
 weft_status weft_sink_finish(struct weft_sink *s, uint64_t size, const char *sha256) {
     weft_status status;
     bool wrong = true;
     if (s->written != size)
-        WEFT_GOTO(weft_fail(WEFT_ERR_FORMAT, "%s: %llu bytes were fetched, expected %llu; they were removed, try again", s->path,
-                            (unsigned long long)s->written, (unsigned long long)size));
+        WEFT_GOTO(weft_fail(WEFT_ERR_FORMAT, "%s: %llu bytes were fetched, expected %llu; they were removed, try again",
+                            s->path, (unsigned long long)s->written, (unsigned long long)size));
     WEFT_GOTO(check_hash(s, sha256));
     wrong = false;
     if (fsync(s->fd)) WEFT_GOTO(io_error(s, "flush"));

@@ -18,7 +18,8 @@ struct weft_sink {
 weft_status weft_sink_open(struct weft_sink *s, const char *path, bool resume);
 weft_status weft_sink_write(struct weft_sink *s, const void *data, size_t size);
 weft_status weft_sink_restart(struct weft_sink *s); ///< back to an empty part file
-/// Checks size and hash (NULL: none), flushes to disk, renames. A wrong file is removed. ERR_FORMAT if wrong. Closes in any case.
+/// Checks size and hash (NULL: none), flushes to disk, renames. A wrong file is removed. ERR_FORMAT if wrong. Closes in
+/// any case.
 weft_status weft_sink_finish(struct weft_sink *s, uint64_t size, const char *sha256);
 /// Closes; the part file stays for a later resume unless `remove`.
 void weft_sink_abandon(struct weft_sink *s, bool remove);

@@ -72,15 +72,18 @@ static int encode(const struct weft_tokenizer *t, const struct request *r) {
 }
 
 /// Ids separated by anything but digits and signs: "2 954", "[2, 954]".
-static weft_status decode_list(const struct weft_tokenizer *t, const char *list, bool show_control, struct weft_str *out) {
+static weft_status decode_list(const struct weft_tokenizer *t, const char *list, bool show_control,
+                               struct weft_str *out) {
     for (const char *p = list;;) {
         p += strspn(p, " \t\r\n,[]");
         if (!*p) return WEFT_OK;
         char *end;
         long id = strtol(p, &end, 10);
-        if (end == p || (*end && !strchr(" \t\r\n,[]", *end))) return weft_fail(WEFT_ERR_INVALID, "'%.20s' is no list of token ids", p);
+        if (end == p || (*end && !strchr(" \t\r\n,[]", *end)))
+            return weft_fail(WEFT_ERR_INVALID, "'%.20s' is no list of token ids", p);
         if (id < 0 || id >= weft_tokenizer_size(t))
-            return weft_fail(WEFT_ERR_INVALID, "id %ld is outside the vocabulary of %d tokens", id, weft_tokenizer_size(t));
+            return weft_fail(WEFT_ERR_INVALID, "id %ld is outside the vocabulary of %d tokens", id,
+                             weft_tokenizer_size(t));
         WEFT_TRY(weft_tokenizer_decode(t, (int32_t)id, show_control, out));
         p = end;
     }
@@ -144,7 +147,8 @@ static int run_tokenize(const struct weft_command *self, int argc, char **argv) 
     int operands = argc - optind;
     if (operands < 1) return weft_app_usage(self, "which model?");
     if (operands > 2) return weft_app_usage(self, "one text only; put it in quotes");
-    if (operands == 2 && (r.file || r.decode)) return weft_app_usage(self, "a text and --%s exclude each other", r.file ? "file" : "decode");
+    if (operands == 2 && (r.file || r.decode))
+        return weft_app_usage(self, "a text and --%s exclude each other", r.file ? "file" : "decode");
     if (operands == 2 && strcmp(argv[optind + 1], "-")) r.text = argv[optind + 1];
     return with_model(argv[optind], &r);
 }

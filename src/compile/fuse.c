@@ -11,6 +11,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "ops/contract.h"
+#include "ops/region.h"
 #include <string.h>
 
 struct fuser {
@@ -21,15 +22,16 @@ struct fuser {
     uint32_t stamp;
     uint32_t *stack;
     // by group
-    struct space { enum weft_group_kind kind; struct weft_type type; bool has_row; uint32_t n_nodes, n_anchors; bool dead; } *spaces;
+    struct space { enum weft_group_kind kind; struct weft_type type; bool has_row; uint32_t n_nodes, n_anchors, n_parts; bool dead; } *spaces;
     // adjacency: consumers of each node (data and state order)
     uint32_t *edge_start, *edges;
     int level;
 };
 
-static bool regionable(const struct weft_op *op)
+static bool regionable(const struct weft_graph *g, const struct weft_node *n)
 {
-    return (op->traits & (WEFT_OP_ELEMENTWISE | WEFT_OP_REDUCE | WEFT_OP_ROWMAP)) != 0;
+    if (n->op->traits & WEFT_OP_SINK) return g->values[n->in[0]].type.dtype == WEFT_F32; // a word has one owner
+    return (n->op->traits & (WEFT_OP_ELEMENTWISE | WEFT_OP_REDUCE | WEFT_OP_ROWMAP)) != 0;
 }
 
 static bool same_dims(const struct weft_type *a, const struct weft_type *b)
@@ -47,6 +49,7 @@ static bool row_of(const struct fuser *f, const struct weft_type *a, const struc
 static bool fits_space(const struct fuser *f, const struct space *s, const struct weft_node *n)
 {
     const struct weft_type *t = &f->g->values[n->out[0]].type;
+    if (n->op->traits & WEFT_OP_SINK) return same_dims(&s->type, weft_emit_node_space(f->g, n));
     if (n->op->traits & WEFT_OP_REDUCE) return same_dims(&s->type, &f->g->values[n->in[0]].type) && row_of(f, &s->type, t);
     return same_dims(&s->type, t) || row_of(f, &s->type, t);
 }
@@ -127,6 +130,17 @@ static bool indirect_path(struct fuser *f, uint32_t a, uint32_t b)
     return false;
 }
 
+/// True if group b depends on group a in any way.
+static bool reaches(struct fuser *f, uint32_t a, uint32_t b)
+{
+    for (uint32_t n = 0; n < f->g->n_nodes; n++) {
+        if (f->g->nodes[n].dead || f->group[n] != a) continue;
+        for (uint32_t e = f->edge_start[n]; e < f->edge_start[n + 1]; e++)
+            if (f->group[f->edges[e]] == b) return true;
+    }
+    return indirect_path(f, a, b);
+}
+
 static bool may_merge(struct fuser *f, uint32_t a, uint32_t b) { return !indirect_path(f, a, b) && !indirect_path(f, b, a); }
 
 static void merge(struct fuser *f, uint32_t into, uint32_t from)
@@ -180,7 +194,7 @@ static void grow_regions(struct fuser *f)
     struct weft_graph *g = f->g;
     for (uint32_t n = 0; n < g->n_nodes; n++) {
         struct weft_node *node = &g->nodes[n];
-        if (node->dead || !regionable(node->op)) continue;
+        if (node->dead || !regionable(g, node)) continue;
         for (uint32_t i = 0; i < node->n_in; i++) {
             const struct weft_value_info *v = &g->values[node->in[i]];
             if (v->kind != WEFT_VALUE_NODE) continue;
@@ -281,6 +295,30 @@ static void join_prologues(struct fuser *f)
     }
 }
 
+/// Independent regions that are ready together become parts of one step: a decode step is many short dispatches.
+static void join_parts(struct fuser *f)
+{
+    struct weft_graph *g = f->g;
+    uint32_t recent[4] = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX}, at = 0;
+    for (uint32_t n = 0; n < g->n_nodes; n++) {
+        uint32_t mine = f->group[n];
+        if (g->nodes[n].dead || f->spaces[mine].dead || f->spaces[mine].kind != WEFT_GROUP_REGION) continue;
+        bool joined = false;
+        for (uint32_t k = 0; k < 4 && !joined; k++) {
+            uint32_t other = recent[k];
+            if (other == mine) joined = true;
+            if (other == UINT32_MAX || other == mine || f->spaces[other].dead) continue;
+            if (f->spaces[other].n_parts + f->spaces[mine].n_parts > WEFT_REGION_PARTS) continue;
+            if (reaches(f, other, mine) || reaches(f, mine, other) || !affordable(f, other, mine)) continue;
+            uint32_t parts = f->spaces[other].n_parts + f->spaces[mine].n_parts;
+            merge(f, other, mine);
+            f->spaces[other].n_parts = parts;
+            joined = true;
+        }
+        if (!joined) recent[at++ % 4] = mine;
+    }
+}
+
 // ---- order ---------------------------------------------------------------------------------------------------------
 
 /// Kahn's algorithm over groups; among ready groups the one whose first node comes first in the graph.
@@ -347,10 +385,11 @@ static void start_groups(struct fuser *f)
         struct space *s = &f->spaces[i];
         s->n_nodes = 1;
         s->kind = n->op->traits & WEFT_OP_VIEW ? WEFT_GROUP_VIEW : n->op->traits & WEFT_OP_CONTRACT ? WEFT_GROUP_CONTRACT
-                : regionable(n->op) ? WEFT_GROUP_REGION : WEFT_GROUP_NODE;
+                : regionable(f->g, n) ? WEFT_GROUP_REGION : WEFT_GROUP_NODE;
         s->n_anchors = s->kind == WEFT_GROUP_CONTRACT;
         s->has_row = (n->op->traits & (WEFT_OP_REDUCE | WEFT_OP_ROWMAP)) != 0;
-        s->type = f->g->values[n->op->traits & WEFT_OP_REDUCE ? n->in[0] : n->out[0]].type;
+        s->type = *weft_emit_node_space(f->g, n);
+        s->n_parts = 1;
     }
 }
 
@@ -375,6 +414,7 @@ weft_status weft_pass_fuse(struct weft_lower *l, int level)
         join_contractions(&f);
         join_epilogues(&f);
         join_prologues(&f);
+        join_parts(&f);
     }
     status = l->status != WEFT_OK ? l->status : order_groups(&f);
 done:

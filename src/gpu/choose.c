@@ -23,9 +23,18 @@ static void add_lib(struct candidates *c, const struct weft_native_lib *lib)
     if (lib) c->n += weft_native_adapters(lib, c->rows + c->n, &c->tried);
 }
 
+static bool only_cpu(const struct candidates *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (c->rows[i].caps.kind != WEFT_GPU_CPU) return false;
+    return c->n > 0;
+}
+
 static void gather(struct candidates *c, const char *name)
 {
     if (!name || strcmp(name, "wgpu") == 0) add_lib(c, weft_native_load(WEFT_NATIVE_WGPU, &c->tried));
+    // Both see the same drivers, and wgpu-native is preferred for CPU drivers.
+    if (!name && only_cpu(c)) return;
     if (!name || strcmp(name, "dawn") == 0) add_lib(c, weft_native_load(WEFT_NATIVE_DAWN, &c->tried));
     if (name && strcmp(name, "wgpu") != 0 && strcmp(name, "dawn") != 0) add_lib(c, weft_native_load_file(name, &c->tried));
 }

@@ -45,6 +45,7 @@ enum weft_trait {
     WEFT_OP_RANDOM = 1 << 5,
     WEFT_OP_MOVE = 1 << 6,        ///< copies elements, computes nothing
     WEFT_OP_STATES = 1 << 7,      ///< like STATE for several: out i is the next version of in i
+    WEFT_OP_SINK = 1 << 9,        ///< writes rows of in 1 to state in 0 from position in 2 on: a region may end in it
     WEFT_OP_ROWMAP = 1 << 8,      ///< reads other columns of the same row (rope): the region compiler knows it
 };
 

@@ -112,12 +112,8 @@ weft_value weft_block_attention(struct weft_model_build *m, const struct weft_bl
     weft_value v =
         split_heads(m, weft_block_linear(m, weft_block_name(m, a->layer, "attn_v"), h, kv, c->n_embd), c->n_head_kv);
     weft_value in[] = {q, cache(m, a, "k", k), cache(m, a, "v", v), m->pos};
-    const struct weft_arg args[] = {
-        {.name = "scale", .x = a->scale},
-        {.name = "window", .x = a->window},
-        {.name = "bound", .d = m->bound},
-    };
-    weft_value o = weft_bn(&m->b, "attention", weft_block_name(m, a->layer, "attn"), in, 4, args, 3);
+    const struct weft_arg args[] = {{.name = "scale", .x = a->scale}, {.name = "window", .x = a->window}};
+    weft_value o = weft_bn(&m->b, "attention", weft_block_name(m, a->layer, "attn"), in, 4, args, 2);
     o = reshape(m, o, (weft_dim[]){m->tokens, constant(m, width)}, 2);
     return weft_block_linear(m, weft_block_name(m, a->layer, "attn_output"), o, c->n_embd, width);
 }

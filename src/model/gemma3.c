@@ -106,6 +106,7 @@ static weft_status check(const struct weft_gguf *file, const struct weft_model_c
 static void build(struct weft_model_build *m, const struct weft_gemma3_params *p) {
     const struct weft_model_config *c = m->config;
     struct weft_dims *dims = m->b.g->dims;
+    weft_dim_symbol(dims, "P", 1, p->ctx); // operators that walk over the cache look it up by its name
     weft_dim rows = weft_dim_symbol(dims, "R", 0, p->head == WEFT_LM_GENERATE ? 1 : p->chunk),
              zero = weft_dim_const(dims, 0);
     m->b.status = weft_dim_relate(dims, weft_dim_sub(dims, rows, m->tokens), 0);
@@ -113,7 +114,8 @@ static void build(struct weft_model_build *m, const struct weft_gemma3_params *p
     weft_value tokens = state(m, "tokens", WEFT_I32, p->chunk);
     weft_value ids = slice(m, "ids", tokens, zero, m->tokens);
     weft_value in[] = {weft_block_weight(m, "token_embd", c->n_vocab, c->n_embd), ids};
-    weft_value x = times(m, "embed_scale", weft_bn(&m->b, "gather", "token_embd", in, 2, NULL, 0), sqrt(c->n_embd));
+    const struct weft_arg scale = {.name = "scale", .x = (float)sqrt(c->n_embd)};
+    weft_value x = weft_bn(&m->b, "gather", "token_embd", in, 2, &scale, 1);
     for (uint32_t i = 0; i < c->n_layer; i++) x = layer(m, i, x);
     x = logits(m, x, rows);
     weft_value pos =
@@ -141,7 +143,6 @@ weft_status weft_gemma3_build(const struct weft_gguf *file, const struct weft_mo
         .file = file,
         .config = config,
         .tokens = weft_dim_symbol(g->dims, "T", 1, params->chunk),
-        .bound = weft_dim_symbol(g->dims, "P", 1, params->ctx),
         .ctx = params->ctx,
         .chunk = params->chunk,
         .cache = params->cache_f16 ? WEFT_F16 : WEFT_F32,

@@ -13,7 +13,8 @@ static uint64_t total(const struct weft_memory_use *m) {
 }
 
 /// What this engine adds: weights are there already if another engine has them.
-static weft_status check_memory(const weft_lm *lm, const struct weft_lm_build *b, const struct weft_plan *plan, bool shares) {
+static weft_status check_memory(const weft_lm *lm, const struct weft_lm_build *b, const struct weft_plan *plan,
+                                bool shares) {
     struct weft_memory_use use = weft_plan_memory(plan);
     uint64_t limit = lm->params.memory_limit, device = weft_gpu_caps(lm->gpu)->memory;
     if (shares) use.weights = 0;
@@ -21,12 +22,15 @@ static weft_status check_memory(const weft_lm *lm, const struct weft_lm_build *b
     if (!limit || total(&use) <= limit) return WEFT_OK;
     const double mb = 1e-6;
     return weft_fail(WEFT_ERR_LIMIT,
-                     "a context of %u needs %.0f MB on the device (weights %.0f, caches %.0f, working memory %.0f) and there are %.0f MB; "
-                     "choose a smaller --ctx", b->ctx, (double)total(&use) * mb, (double)use.weights * mb, (double)use.states * mb,
+                     "a context of %u needs %.0f MB on the device (weights %.0f, caches %.0f, working memory %.0f) and "
+                     "there are %.0f MB; "
+                     "choose a smaller --ctx",
+                     b->ctx, (double)total(&use) * mb, (double)use.weights * mb, (double)use.states * mb,
                      (double)(total(&use) - use.weights - use.states) * mb, (double)limit * mb);
 }
 
-/// Compiles once only to know the memory, before anything is allocated; where no limit is known, there is nothing to compare.
+/// Compiles once only to know the memory, before anything is allocated; where no limit is known, there is nothing to
+/// compare.
 static weft_status plan_memory(const weft_lm *lm, const struct weft_lm_build *b, bool shares) {
     const struct weft_gpu_caps *caps = weft_gpu_caps(lm->gpu);
     struct weft_graph *graph;
@@ -97,7 +101,9 @@ weft_status weft_lm_engine_resize(struct weft_lm_engine *e, uint32_t t, uint32_t
     enum { STEP = 256 };
     int64_t symbols[WEFT_MAX_SYMBOLS] = {0};
     uint64_t end = (uint64_t)e->pos + (uint64_t)t * runs, bound = (end + STEP - 1) / STEP * STEP;
-    if (end > e->build.ctx) return weft_fail(WEFT_ERR_LIMIT, "position %llu is beyond the context of %u", (unsigned long long)end, e->build.ctx);
+    if (end > e->build.ctx)
+        return weft_fail(WEFT_ERR_LIMIT, "position %llu is beyond the context of %u", (unsigned long long)end,
+                         e->build.ctx);
     if (bound > e->build.ctx) bound = e->build.ctx;
     if (e->symbol_t >= 0) symbols[e->symbol_t] = t;
     if (e->symbol_r >= 0) symbols[e->symbol_r] = r;
@@ -105,7 +111,8 @@ weft_status weft_lm_engine_resize(struct weft_lm_engine *e, uint32_t t, uint32_t
     return weft_session_resize(e->session, symbols);
 }
 
-weft_status weft_lm_engine_feed(struct weft_lm_engine *e, const int32_t *ids, uint32_t t, uint32_t r, uint64_t *serial) {
+weft_status weft_lm_engine_feed(struct weft_lm_engine *e, const int32_t *ids, uint32_t t, uint32_t r,
+                                uint64_t *serial) {
     WEFT_TRY(weft_lm_engine_resize(e, t, r, 1));
     WEFT_TRY(weft_session_write(e->session, "tokens", 0, ids, (uint64_t)t * sizeof *ids));
     WEFT_TRY(weft_session_run(e->session, 1, serial));
@@ -123,7 +130,8 @@ uint64_t weft_lm_state_bytes(const struct weft_lm_engine *e, const char *name) {
 weft_status weft_lm_check_ids(const weft_lm *lm, const int32_t *ids, uint32_t n) {
     for (uint32_t i = 0; i < n; i++)
         if (ids[i] < 0 || (uint32_t)ids[i] >= lm->config.n_vocab)
-            return weft_fail(WEFT_ERR_INVALID, "token %u has id %d, outside the vocabulary of %u", i, ids[i], lm->config.n_vocab);
+            return weft_fail(WEFT_ERR_INVALID, "token %u has id %d, outside the vocabulary of %u", i, ids[i],
+                             lm->config.n_vocab);
     return WEFT_OK;
 }
 
@@ -154,8 +162,11 @@ weft_status weft_lm_open(weft_gpu *gpu, const char *path, const struct weft_lm_p
     if (params) lm->params = *params;
     lm->max_runs = lm->params.runs ? lm->params.runs : caps->kind == WEFT_GPU_CPU ? 1 : 64;
     WEFT_GOTO(read_file(lm, path));
-    lm->build = (struct weft_lm_build){.ctx = lm->params.ctx, .chunk = lm->params.chunk, .cache_f16 = lm->params.cache_f16,
-                                       .head = WEFT_LM_GENERATE, .sampling = lm->params.sampling};
+    lm->build = (struct weft_lm_build){.ctx = lm->params.ctx,
+                                       .chunk = lm->params.chunk,
+                                       .cache_f16 = lm->params.cache_f16,
+                                       .head = WEFT_LM_GENERATE,
+                                       .sampling = lm->params.sampling};
     WEFT_GOTO(weft_lm_build_defaults(&lm->config, caps, &lm->build));
     if (!lm->params.lazy) WEFT_GOTO(weft_lm_prepare_generate(lm));
     *out = lm;

@@ -1,8 +1,9 @@
-/// Generation: the prompt in chunks, then decode runs that feed themselves on the device. Several runs go in one submit; the host
-/// submits ahead and reads ids behind, and never waits for the newest submit while there is something else to do.
+/// Generation: the prompt in chunks, then decode runs that feed themselves on the device. Several runs go in one
+/// submit; the host submits ahead and reads ids behind, and never waits for the newest submit while there is something
+/// else to do.
 ///
-/// The sampler clears `active` at a stop token, at n_max ids and at pos_max positions; runs after that leave no trace, so those
-/// submitted ahead do no harm.
+/// The sampler clears `active` at a stop token, at n_max ids and at pos_max positions; runs after that leave no trace,
+/// so those submitted ahead do no harm.
 #include "model/lm_impl.h"
 
 #include "core/error.h"
@@ -50,8 +51,8 @@ static weft_status collect_stops(struct loop *g) {
     const int32_t *own = weft_tokenizer_stop_ids(g->lm->tokenizer, &n);
     if (g->params->ignore_stops) n = 0;
     if (n + g->params->n_stop_ids > WEFT_LM_STOPS - 1)
-        return weft_fail(WEFT_ERR_LIMIT, "%zu stop tokens of the model and %u of the caller; at most %d together", n, g->params->n_stop_ids,
-                         WEFT_LM_STOPS - 1);
+        return weft_fail(WEFT_ERR_LIMIT, "%zu stop tokens of the model and %u of the caller; at most %d together", n,
+                         g->params->n_stop_ids, WEFT_LM_STOPS - 1);
     WEFT_TRY(weft_lm_check_ids(g->lm, g->params->stop_ids, g->params->n_stop_ids));
     for (size_t i = 0; i < n; i++) g->stops[g->n_stops++] = own[i];
     for (uint32_t i = 0; i < g->params->n_stop_ids; i++) g->stops[g->n_stops++] = g->params->stop_ids[i];
@@ -78,7 +79,9 @@ static weft_status write_states(struct loop *g) {
     uint32_t words[WEFT_SAMPLE_WORDS], stops[WEFT_LM_STOPS] = {g->n_stops};
     WEFT_TRY(weft_sample_pack(&set, words));
     if ((words[WEFT_SAMPLE_FLAGS] & WEFT_SAMPLE_DRAW) && !g->e->build.sampling)
-        return weft_fail(WEFT_ERR_INVALID, "this model was opened for greedy generation; open it with `sampling` for a temperature above 0");
+        return weft_fail(
+            WEFT_ERR_INVALID,
+            "this model was opened for greedy generation; open it with `sampling` for a temperature above 0");
     for (uint32_t i = 0; i < g->n_stops; i++) stops[i + 1] = (uint32_t)g->stops[i];
     WEFT_TRY(weft_session_write(session, "sampling", 0, words, sizeof words));
     WEFT_TRY(weft_session_write(session, "stops", 0, stops, sizeof stops));
@@ -117,7 +120,8 @@ static weft_status start_reads(struct loop *g, uint32_t runs, bool prefill) {
     }
     if (!g->null_device) {
         WEFT_TRY(weft_session_read_start(g->e->session, "vars", 0, vars, &f->vars));
-        weft_status status = weft_session_read_start(g->e->session, "ring", f->ring_at * 4ull, f->ring_n * 4ull, &f->ring);
+        weft_status status =
+            weft_session_read_start(g->e->session, "ring", f->ring_at * 4ull, f->ring_n * 4ull, &f->ring);
         if (status != WEFT_OK) {
             uint32_t block[BLOCK_WORDS];
             weft_readback_finish(g->lm->gpu, &f->vars, block, vars);
@@ -129,7 +133,8 @@ static weft_status start_reads(struct loop *g, uint32_t runs, bool prefill) {
     return WEFT_OK;
 }
 
-/// The prompt: all but the last chunk without a row of logits. At most AHEAD chunks are queued, so that a cancel acts soon.
+/// The prompt: all but the last chunk without a row of logits. At most AHEAD chunks are queued, so that a cancel acts
+/// soon.
 static weft_status prefill(struct loop *g, const int32_t *ids, uint32_t n) {
     uint64_t serials[AHEAD] = {0};
     uint32_t chunk = g->e->build.chunk;
@@ -171,7 +176,8 @@ static bool is_stop(const struct loop *g, int32_t id) {
 }
 
 /// Waits for the oldest flight. On failure its readbacks are lost with the device.
-static weft_status land(struct loop *g, struct flight *f, uint32_t *active, uint32_t *n_out, uint32_t ring[WEFT_LM_RING]) {
+static weft_status land(struct loop *g, struct flight *f, uint32_t *active, uint32_t *n_out,
+                        uint32_t ring[WEFT_LM_RING]) {
     uint32_t block[BLOCK_WORDS];
     uint64_t vars = (g->at_active > g->at_n_out ? g->at_active : g->at_n_out) + 4;
     *f = g->flights[0];
@@ -206,7 +212,8 @@ static void pass_on(struct loop *g, int32_t id, bool last) {
     if (g->params->token && !g->params->token(g->params->user, id)) finish(g, WEFT_STOP_CALLER);
 }
 
-/// More runs a submit while they are quick: the time between two arrivals is that of one submit when the queue never ran dry.
+/// More runs a submit while they are quick: the time between two arrivals is that of one submit when the queue never
+/// ran dry.
 static void adapt(struct loop *g, const struct flight *f, double now) {
     if (g->lm->params.runs || f->prefill || f->runs < g->runs || g->n_flights == 0) return;
     if (now - g->last < SUBMIT_SECONDS / 2 && g->runs * 2 <= g->max_runs) g->runs *= 2;
@@ -220,14 +227,17 @@ static weft_status collect(struct loop *g) {
     adapt(g, &f, now);
     g->last = now;
     if (n_out < g->read || n_out > f.first + f.runs)
-        return weft_fail(WEFT_ERR_INTERNAL, "the sampler counted %u tokens after %u of at most %u", n_out, g->read, f.first + f.runs);
+        return weft_fail(WEFT_ERR_INTERNAL, "the sampler counted %u tokens after %u of at most %u", n_out, g->read,
+                         f.first + f.runs);
     while (g->read < n_out && !g->done) {
         uint32_t slot = g->read % g->ring_slots - f.ring_at;
         bool last = !active && g->read + 1 == n_out;
-        if (slot >= f.ring_n) return weft_fail(WEFT_ERR_INTERNAL, "token %u is not among those that were read back", g->read);
+        if (slot >= f.ring_n)
+            return weft_fail(WEFT_ERR_INTERNAL, "token %u is not among those that were read back", g->read);
         pass_on(g, (int32_t)ring[slot], last);
     }
-    if (!g->done && !active) finish(g, g->params->max_tokens && g->read >= g->params->max_tokens ? WEFT_STOP_LENGTH : WEFT_STOP_CONTEXT);
+    if (!g->done && !active)
+        finish(g, g->params->max_tokens && g->read >= g->params->max_tokens ? WEFT_STOP_LENGTH : WEFT_STOP_CONTEXT);
     if (!g->done && cancelled(g)) finish(g, WEFT_STOP_CALLER);
     return WEFT_OK;
 }
@@ -252,11 +262,13 @@ static weft_status run(struct loop *g, const int32_t *ids, uint32_t n) {
 weft_status weft_lm_generate(weft_lm *lm, const int32_t *ids, uint32_t n, const struct weft_generate_params *params,
                              struct weft_generate_stats *stats) {
     struct weft_generate_stats scratch;
-    struct loop g = {.lm = lm, .e = &lm->generate, .params = params, .stats = stats ? stats : &scratch, .reason = WEFT_STOP_CALLER};
+    struct loop g = {
+        .lm = lm, .e = &lm->generate, .params = params, .stats = stats ? stats : &scratch, .reason = WEFT_STOP_CALLER};
     *g.stats = (struct weft_generate_stats){.prompt_tokens = n};
     if (n == 0) return weft_fail(WEFT_ERR_INVALID, "an empty prompt: at least one token is needed, such as BOS");
     if (n > lm->build.ctx)
-        return weft_fail(WEFT_ERR_LIMIT, "the prompt has %u tokens and the context %u; shorten it or raise --ctx", n, lm->build.ctx);
+        return weft_fail(WEFT_ERR_LIMIT, "the prompt has %u tokens and the context %u; shorten it or raise --ctx", n,
+                         lm->build.ctx);
     WEFT_TRY(weft_lm_check_ids(lm, ids, n));
     WEFT_TRY(weft_lm_prepare_generate(lm));
     g.start = g.last = weft_now();

@@ -7,8 +7,8 @@
 
 struct family {
     const char *architecture;
-    weft_status (*build)(const struct weft_gguf *file, const struct weft_model_config *config, const struct weft_gemma3_params *params,
-                         struct weft_graph **out);
+    weft_status (*build)(const struct weft_gguf *file, const struct weft_model_config *config,
+                         const struct weft_gemma3_params *params, struct weft_graph **out);
 };
 
 static const struct family families[] = {
@@ -20,12 +20,15 @@ static weft_status find_family(const struct weft_gguf *file, const struct family
     WEFT_TRY(weft_gguf_get_string(file, "general.architecture", &name));
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
         *out = &families[i];
-        if (strlen(families[i].architecture) == name.len && !memcmp(families[i].architecture, name.data, name.len)) return WEFT_OK;
+        if (strlen(families[i].architecture) == name.len && !memcmp(families[i].architecture, name.data, name.len))
+            return WEFT_OK;
     }
     struct weft_str known = {0};
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++) weft_str_addf(&known, "%s%s", i ? ", " : "", families[i].architecture);
-    weft_status status = weft_fail(WEFT_ERR_UNSUPPORTED, "%s: Weft has no builder for the architecture '%.*s'; known: %s",
-                                   weft_gguf_path(file), (int)(name.len < 64 ? name.len : 64), name.data, weft_str_get(&known));
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        weft_str_addf(&known, "%s%s", i ? ", " : "", families[i].architecture);
+    weft_status status =
+        weft_fail(WEFT_ERR_UNSUPPORTED, "%s: Weft has no builder for the architecture '%.*s'; known: %s",
+                  weft_gguf_path(file), (int)(name.len < 64 ? name.len : 64), name.data, weft_str_get(&known));
     weft_str_free(&known);
     return status;
 }
@@ -41,10 +44,12 @@ static uint32_t score_rows(const struct weft_model_config *config) {
     return rows < 1 ? 1 : rows > 64 ? 64 : (uint32_t)rows;
 }
 
-weft_status weft_lm_build_defaults(const struct weft_model_config *config, const struct weft_gpu_caps *caps, struct weft_lm_build *b) {
+weft_status weft_lm_build_defaults(const struct weft_model_config *config, const struct weft_gpu_caps *caps,
+                                   struct weft_lm_build *b) {
     if (!b->ctx) b->ctx = config->ctx_train < WEFT_LM_CTX ? config->ctx_train : WEFT_LM_CTX;
     if (b->ctx > config->ctx_train)
-        return weft_fail(WEFT_ERR_LIMIT, "a context of %u is beyond the %u tokens that this model was made for; choose a smaller --ctx",
+        return weft_fail(WEFT_ERR_LIMIT,
+                         "a context of %u is beyond the %u tokens that this model was made for; choose a smaller --ctx",
                          b->ctx, config->ctx_train);
     if (!b->chunk) b->chunk = caps->kind == WEFT_GPU_CPU ? 64 : 512;
     if (b->head == WEFT_LM_NLL && b->chunk > score_rows(config)) b->chunk = score_rows(config);
@@ -52,8 +57,8 @@ weft_status weft_lm_build_defaults(const struct weft_model_config *config, const
     return WEFT_OK;
 }
 
-weft_status weft_lm_build_graph(const struct weft_gguf *file, const struct weft_model_config *config, const struct weft_lm_build *b,
-                                struct weft_graph **out) {
+weft_status weft_lm_build_graph(const struct weft_gguf *file, const struct weft_model_config *config,
+                                const struct weft_lm_build *b, struct weft_graph **out) {
     const struct family *family;
     *out = NULL;
     WEFT_TRY(find_family(file, &family));

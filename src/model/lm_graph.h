@@ -1,5 +1,5 @@
-/// From a model file to the graph of one of its uses: the table of model families, and how their programs are cut into schedules.
-/// For lm*.c and for `weft inspect`, which prints graphs and plans without a device.
+/// From a model file to the graph of one of its uses: the table of model families, and how their programs are cut into
+/// schedules. For lm*.c and for `weft inspect`, which prints graphs and plans without a device.
 #ifndef WEFT_MODEL_LM_GRAPH_H
 #define WEFT_MODEL_LM_GRAPH_H
 #include "compile/compile.h"
@@ -17,10 +17,11 @@ struct weft_lm_build {
 #define WEFT_LM_SCORE_BYTES ((uint64_t)128 << 20) ///< most logits that a scoring run holds
 
 /// Fills in ctx and chunk. Errors: LIMIT if ctx is beyond what the model was made for.
-weft_status weft_lm_build_defaults(const struct weft_model_config *config, const struct weft_gpu_caps *caps, struct weft_lm_build *b);
+weft_status weft_lm_build_defaults(const struct weft_model_config *config, const struct weft_gpu_caps *caps,
+                                   struct weft_lm_build *b);
 /// Errors: UNSUPPORTED names the architecture and those that are known; else the family's.
-weft_status weft_lm_build_graph(const struct weft_gguf *file, const struct weft_model_config *config, const struct weft_lm_build *b,
-                                struct weft_graph **out);
+weft_status weft_lm_build_graph(const struct weft_gguf *file, const struct weft_model_config *config,
+                                const struct weft_lm_build *b, struct weft_graph **out);
 /// Checks general.architecture against the table, before anything else is read.
 weft_status weft_lm_check_family(const struct weft_gguf *file);
 /// Schedules: one token; a few (not on CPU drivers, where kernels are costly to compile); more.

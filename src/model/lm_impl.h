@@ -25,14 +25,15 @@ struct weft_lm {
     uint32_t max_runs;
 };
 
-/// Makes an engine, sharing weights with one that is there. Errors: those of compiling; LIMIT if it needs more memory than there is.
+/// Makes an engine, sharing weights with one that is there. Errors: those of compiling; LIMIT if it needs more memory
+/// than there is.
 weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build, struct weft_lm_engine *e);
 void weft_lm_engine_destroy(struct weft_lm_engine *e);
 
 /// Empty caches, position 0, active.
 weft_status weft_lm_engine_reset(struct weft_lm_engine *e);
-/// Live sizes for `runs` runs of t tokens with r rows of logits each, from the current position. The bound of positions is
-/// rounded up, so that sizes change rarely.
+/// Live sizes for `runs` runs of t tokens with r rows of logits each, from the current position. The bound of positions
+/// is rounded up, so that sizes change rarely.
 weft_status weft_lm_engine_resize(struct weft_lm_engine *e, uint32_t t, uint32_t r, uint32_t runs);
 /// Writes `t` tokens and runs them as one run. *serial may be NULL.
 weft_status weft_lm_engine_feed(struct weft_lm_engine *e, const int32_t *ids, uint32_t t, uint32_t r, uint64_t *serial);

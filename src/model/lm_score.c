@@ -10,7 +10,8 @@
 // ---- perplexity ----------------------------------------------------------------------------------------------------
 
 static weft_status prepare_score(weft_lm *lm, uint32_t n_ctx) {
-    struct weft_lm_build b = {.ctx = n_ctx, .chunk = lm->params.chunk, .cache_f16 = lm->params.cache_f16, .head = WEFT_LM_NLL};
+    struct weft_lm_build b = {
+        .ctx = n_ctx, .chunk = lm->params.chunk, .cache_f16 = lm->params.cache_f16, .head = WEFT_LM_NLL};
     if (lm->score.program && lm->score.build.ctx == n_ctx) return WEFT_OK;
     WEFT_TRY(weft_lm_build_defaults(&lm->config, weft_gpu_caps(lm->gpu), &b));
     weft_lm_engine_destroy(&lm->score);
@@ -35,12 +36,16 @@ static weft_status score_chunk(struct weft_lm_engine *e, const int32_t *ids, uin
 }
 
 weft_status weft_lm_perplexity(weft_lm *lm, const int32_t *ids, uint32_t n, uint32_t n_ctx, uint32_t max_chunks,
-                               void (*each)(void *user, uint32_t chunk, uint32_t chunks, double figure), void *user, double *figure) {
+                               void (*each)(void *user, uint32_t chunk, uint32_t chunks, double figure), void *user,
+                               double *figure) {
     int32_t bos = weft_tokenizer_bos(lm->tokenizer);
     if (n_ctx < 4) return weft_fail(WEFT_ERR_INVALID, "a context of %u is too short for perplexity; at least 4", n_ctx);
     if (n / 2 < n_ctx)
-        return weft_fail(WEFT_ERR_INVALID, "the text has %u tokens; with a context of %u at least %llu are needed: take a longer text or a "
-                         "smaller --ctx", n, n_ctx, 2ull * n_ctx);
+        return weft_fail(
+            WEFT_ERR_INVALID,
+            "the text has %u tokens; with a context of %u at least %llu are needed: take a longer text or a "
+            "smaller --ctx",
+            n, n_ctx, 2ull * n_ctx);
     WEFT_TRY(weft_lm_check_ids(lm, ids, n));
     WEFT_TRY(prepare_score(lm, n_ctx));
     int32_t *chunk = weft_alloc((size_t)n_ctx * sizeof *chunk);
@@ -63,7 +68,8 @@ weft_status weft_lm_perplexity(weft_lm *lm, const int32_t *ids, uint32_t n, uint
 // ---- logits --------------------------------------------------------------------------------------------------------
 
 static weft_status prepare_logits(weft_lm *lm, uint32_t chunk) {
-    struct weft_lm_build b = {.ctx = lm->build.ctx, .chunk = chunk, .cache_f16 = lm->params.cache_f16, .head = WEFT_LM_LOGITS};
+    struct weft_lm_build b = {
+        .ctx = lm->build.ctx, .chunk = chunk, .cache_f16 = lm->params.cache_f16, .head = WEFT_LM_LOGITS};
     if (b.chunk > b.ctx) b.chunk = b.ctx;
     if (lm->logits.program && lm->logits.build.chunk == b.chunk) return WEFT_OK;
     weft_lm_engine_destroy(&lm->logits);

@@ -8,8 +8,9 @@
 static size_t find_stop(const struct weft_stopper *s) {
     size_t first = s->held.len;
     for (size_t i = 0; i < s->n; i++) {
-        const char *at = memmem(s->held.data, first, s->texts[i], strlen(s->texts[i]));
-        // A later start cannot come first, so the search ends where the best one so far could still be met.
+        size_t length = strlen(s->texts[i]), room = first + length - 1; // only an earlier start is of interest
+        if (room > s->held.len) room = s->held.len;
+        const char *at = memmem(s->held.data, room, s->texts[i], length);
         if (at) first = (size_t)(at - s->held.data);
     }
     return first;

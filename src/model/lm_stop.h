@@ -1,4 +1,5 @@
-/// Stop texts over a stream: passes text on as soon as it cannot be part of a stop text any more, and ends at the first whole one.
+/// Stop texts over a stream: passes text on as soon as it cannot be part of a stop text any more, and ends at the first
+/// whole one.
 ///
 /// Thread-safety: none.
 #ifndef WEFT_MODEL_LM_STOP_H

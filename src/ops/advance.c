@@ -1,7 +1,7 @@
 /// pos' = pos + by, a u32 variable and a host dim: how a run moves the position on after its tokens are in the caches.
 ///
-/// Predicated by `active`, like every store that outlives a run. The variable's bounds are the graph's business: the sampler
-/// clears `active` once the position has reached its limit.
+/// Predicated by `active`, like every store that outlives a run. The variable's bounds are the graph's business: the
+/// sampler clears `active` once the position has reached its limit.
 #include "core/error.h"
 #include "ops/shape.h"
 #include "plan/lower.h"
@@ -11,14 +11,17 @@
 #define ADVANCE_PARAMS(F) F(u32, by)
 WEFT_PARAMS(advance_params, ADVANCE_PARAMS)
 
-struct advance_cfg { weft_dim by; };
+struct advance_cfg {
+    weft_dim by;
+};
 
-static weft_status advance_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in, const struct weft_attr *attrs,
-                                 struct weft_type *out) {
+static weft_status advance_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
+                                 const struct weft_attr *attrs, struct weft_type *out) {
     (void)n_in;
     (void)attrs;
     if (in[0].dtype != WEFT_U32 || in[0].rank != 0)
-        return weft_fail(WEFT_ERR_INVALID, "advance: pos is %s; it must be a u32 variable", weft_ops_type_text(g, &in[0]));
+        return weft_fail(WEFT_ERR_INVALID, "advance: pos is %s; it must be a u32 variable",
+                         weft_ops_type_text(g, &in[0]));
     out[0] = in[0];
     return WEFT_OK;
 }

@@ -1,11 +1,11 @@
 /// y[...] = index of the largest element of x[..., N], as u32.
 ///
-/// Ties go to the lowest index; -0 equals +0. NaN is never chosen unless the row holds nothing else: then, and for a row of
-/// length 0, the index is 0. Comparison is on integer keys of the bits (ops/order_key.wgsl), because WGSL promises nothing
-/// for comparisons with NaN; the result is exact and does not depend on how the row is cut.
+/// Ties go to the lowest index; -0 equals +0. NaN is never chosen unless the row holds nothing else: then, and for a
+/// row of length 0, the index is 0. Comparison is on integer keys of the bits (ops/order_key.wgsl), because WGSL
+/// promises nothing for comparisons with NaN; the result is exact and does not depend on how the row is cut.
 ///
-/// Rows up to `short_row` take one step, a workgroup a row. Longer ones take two: a workgroup for each `chunk` elements, then
-/// one that finishes the row's partials.
+/// Rows up to `short_row` take one step, a workgroup a row. Longer ones take two: a workgroup for each `chunk`
+/// elements, then one that finishes the row's partials.
 #include "core/alloc.h"
 #include "core/error.h"
 #include "ops/shape.h"
@@ -18,14 +18,18 @@ WEFT_PARAMS(argmax_params, ARGMAX_PARAMS)
 
 enum { threads = 256, chunk = 4096, short_row = 8192 };
 
-struct argmax_cfg { weft_dim rows, n; bool chunked, finish; };
+struct argmax_cfg {
+    weft_dim rows, n;
+    bool chunked, finish;
+};
 
-static weft_status argmax_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in, const struct weft_attr *attrs,
-                                struct weft_type *out) {
+static weft_status argmax_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
+                                const struct weft_attr *attrs, struct weft_type *out) {
     (void)n_in;
     (void)attrs;
     if (!weft_ops_is_float(in[0].dtype) || in[0].rank == 0)
-        return weft_fail(WEFT_ERR_INVALID, "argmax: x is %s; it takes floats with at least one axis", weft_ops_type_text(g, &in[0]));
+        return weft_fail(WEFT_ERR_INVALID, "argmax: x is %s; it takes floats with at least one axis",
+                         weft_ops_type_text(g, &in[0]));
     out[0] = in[0];
     out[0].dtype = WEFT_U32;
     out[0].rank = in[0].rank - 1;

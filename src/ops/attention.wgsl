@@ -1,8 +1,8 @@
 //%% Attention in the flash manner: one pass over the keys with a running maximum and a running sum a row.
 //%%
 //%% A workgroup takes one key head and QT rows, a row being (token, query head of the group): row = token * G + g, so
-//%% that keys and values are read once for the G query heads that share them. It walks over the keys that any of its rows
-//%% sees, KT at a time, in four phases with a barrier between each two:
+//%% that keys and values are read once for the G query heads that share them. It walks over the keys that any of its
+//%% rows sees, KT at a time, in four phases with a barrier between each two:
 //%%   score   thread (key slot, lane): dot products of KPT keys with QT rows over every DL-th vec4 of the head
 //%%   maximum thread (row, four keys): adds the lanes up, scales, caps, masks; maximum of its scores
 //%%   weight  the same thread: exp(score - running maximum), its own part of the running sum
@@ -10,10 +10,10 @@
 //%% SPLIT = 0: writes finished rows. SPLIT > 0: the workgroup takes SPLIT keys, counted from the first key that the run
 //%% sees, and writes what it has with its maximum and sum; attention_merge.wgsl joins the pieces in order.
 //%%
-//%% Values: WG, QT, KT, DL, KPT, CU (vec4s a lane takes at once), CPT, CL, RV, RG, CB (columns at once), JU (groups of four
-//%% keys at once), RL (threads a row), D, DV, G, HKV, CAP (positions that the states hold), WINDOW (0: none), SOFTCAP (0, 1),
-//%% SPLIT (a multiple of KT), QSHARED (0: q is read again from its operand), POS (word of the position).
-//%% KT = WG / DL * KPT = 4 * RL * JPT, QT = RV * RG, WG >= CL * RG, WG >= QT * RL.
+//%% Values: WG, QT, KT, DL, KPT, CU (vec4s a lane takes at once), CPT, CL, RV, RG, CB (columns at once), JU (groups of
+//%% four keys at once), RL (threads a row), D, DV, G, HKV, CAP (positions that the states hold), WINDOW (0: none),
+//%% SOFTCAP (0, 1), SPLIT (a multiple of KT), QSHARED (0: q is read again from its operand), POS (word of the
+//%% position). KT = WG / DL * KPT = 4 * RL * JPT, QT = RV * RG, WG >= CL * RG, WG >= QT * RL.
 //% set D4 = (D + 3) / 4
 //% set V4 = (DV + 3) / 4
 //% set KS = WG / DL
@@ -101,14 +101,17 @@ fn store_vec(at: u32, d4: u32, v: vec4<f32>) {
 
 // Where four keys begin; past the last key the last one again, whose weight is then 0.
 fn keys_at(key: u32, last: u32, head: u32) -> vec4<u32> {
-    return vec4<u32>(row_k(min(key, last)), row_k(min(key + 1u, last)), row_k(min(key + 2u, last)), row_k(min(key + 3u, last))) *
-           ${HKV * D}u + head * ${D}u;
+    let key4 = min(vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(last));
+    return vec4<u32>(row_k(key4.x), row_k(key4.y), row_k(key4.z), row_k(key4.w)) * ${HKV * D}u + head * ${D}u;
 }
 
 fn values_at(key: u32, last: u32, head: u32) -> vec4<u32> {
-    return vec4<u32>(row_v(min(key, last)), row_v(min(key + 1u, last)), row_v(min(key + 2u, last)), row_v(min(key + 3u, last))) *
-           ${HKV * DV}u + head * ${DV}u;
+    let key4 = min(vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(last));
+    return vec4<u32>(row_v(key4.x), row_v(key4.y), row_v(key4.z), row_v(key4.w)) * ${HKV * DV}u + head * ${DV}u;
 }
+
+// Left to right, so that each term is one fused multiply-add onto the sum.
+fn dot_onto(sum: f32, a: vec4<f32>, b: vec4<f32>) -> f32 { return sum + a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w; }
 
 fn fold(a: vec4<f32>) -> f32 { return (a.x + a.y) + (a.z + a.w); }
 
@@ -191,7 +194,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
                 let q = load_q_vec(min(row0 + ${r}u, last_row), head, c + ${DL * u}u);
 //% end
 //% for j in 0..KPT
-                a${r}_${j} = a${r}_${j} + q.x * k${j}_${u}.x + q.y * k${j}_${u}.y + q.z * k${j}_${u}.z + q.w * k${j}_${u}.w;
+                a${r}_${j} = dot_onto(a${r}_${j}, q, k${j}_${u});
 //% end
             }
 //% end
@@ -216,7 +219,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
                 let at = my_row * ${KT}u + j;
                 var s = vec4<f32>(part[at], part[at + 1u], part[at + 2u], part[at + 3u]);
 //% for l in 1..DL
-                s += vec4<f32>(part[at + ${PART * l}u], part[at + ${PART * l + 1}u], part[at + ${PART * l + 2}u], part[at + ${PART * l + 3}u]);
+                s += vec4<f32>(part[at + ${PART * l}u], part[at + ${PART * l + 1}u], part[at + ${PART * l + 2}u],
+                               part[at + ${PART * l + 3}u]);
 //% end
                 s *= p.scale;
 //% if SOFTCAP
@@ -242,7 +246,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
             sum *= shrink;
 //% for i in 0..JPT
             {
-                let w = select(vec4<f32>(0.0), exp(max(s${i} - vec4<f32>(now), vec4<f32>(-80.0))), s${i} > vec4<f32>(LOW));
+                let e = exp(max(s${i} - vec4<f32>(now), vec4<f32>(-80.0)));
+                let w = select(vec4<f32>(0.0), e, s${i} > vec4<f32>(LOW));
                 sum += fold(w);
                 weight[my_row * ${KT / 4}u + my_part + ${RL * i}u] = w;
             }
@@ -280,7 +285,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
                 let v${u}_${c}_z = load_v_vec(at${u}.z, out_col + ${CL * c}u);
                 let v${u}_${c}_w = load_v_vec(at${u}.w, out_col + ${CL * c}u);
 //% else
-                let col${u}_${c} = min(out_col + ${CL * c}u, ${V4 - 1}u); // columns past the end are computed and not stored
+                // columns past the end are computed and not stored
+                let col${u}_${c} = min(out_col + ${CL * c}u, ${V4 - 1}u);
                 let v${u}_${c}_x = load_v_vec(at${u}.x, col${u}_${c});
                 let v${u}_${c}_y = load_v_vec(at${u}.y, col${u}_${c});
                 let v${u}_${c}_z = load_v_vec(at${u}.z, col${u}_${c});
@@ -293,7 +299,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
                 {
                     let w = weight[(out_row + ${r}u) * ${KT / 4}u + j + ${u}u];
 //% for c in b * CB..C_END
-                    o${r}_${c} = o${r}_${c} + w.x * v${u}_${c}_x + w.y * v${u}_${c}_y + w.z * v${u}_${c}_z + w.w * v${u}_${c}_w;
+                    o${r}_${c} = o${r}_${c} + w.x * v${u}_${c}_x + w.y * v${u}_${c}_y + w.z * v${u}_${c}_z +
+                             w.w * v${u}_${c}_w;
 //% end
                 }
 //% end

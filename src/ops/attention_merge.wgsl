@@ -1,8 +1,9 @@
-//%% Joins the pieces of a split attention: y = sum_s exp(m_s - M) o_s / sum_s exp(m_s - M) l_s, M = max_s m_s, pieces in order.
+//%% Joins the pieces of a split attention: y = sum_s exp(m_s - M) o_s / sum_s exp(m_s - M) l_s, M = max_s m_s, pieces
+//%% in order.
 //%%
-//%% A workgroup makes one row (token, head) of the output: CL threads side by side over the vec4 columns, SL slices of the pieces
-//%% that are added in order at the end. The number of pieces comes from the position on the device, as it did for the
-//%% workgroups that wrote them.
+//%% A workgroup makes one row (token, head) of the output: CL threads side by side over the vec4 columns, SL slices of
+//%% the pieces that are added in order at the end. The number of pieces comes from the position on the device, as it
+//%% did for the workgroups that wrote them.
 //%%
 //%% Values: WG, CL, SL (WG >= CL * SL, a power of two), DV, G, HKV, CAP, WINDOW, SPLIT, POS.
 //% set V4 = (DV + 3) / 4

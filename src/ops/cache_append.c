@@ -1,11 +1,11 @@
 /// Writes rows of a run to a state that lives across runs, such as a cache of keys or values.
 ///
 /// state[capacity, row...] (f32 or f16), x[T, row...] (f32 or f16), pos (u32, a scalar): position pos + t takes row
-/// x[t], for t = 0 .. T-1. Where a position lies is the state's affair: a ring keeps position p in row p mod capacity, so that new rows
-/// replace the oldest. The output is the state after the write: the same memory.
+/// x[t], for t = 0 .. T-1. Where a position lies is the state's affair: a ring keeps position p in row p mod capacity,
+/// so that new rows replace the oldest. The output is the state after the write: the same memory.
 ///
-/// A run may not bring more rows than the ring has, else two of them would meet in one row; infer refuses it. In f16 rows have
-/// an even number of elements, so that a word belongs to one row.
+/// A run may not bring more rows than the ring has, else two of them would meet in one row; infer refuses it. In f16
+/// rows have an even number of elements, so that a word belongs to one row.
 #include "core/alloc.h"
 #include "core/error.h"
 #include "ops/shape.h"
@@ -29,7 +29,8 @@ static weft_status cache_append_infer(struct weft_graph *g, const struct weft_ty
     if (in[1].dtype != WEFT_F32 && in[1].dtype != WEFT_F16)
         return weft_fail(WEFT_ERR_INVALID, "cache_append: x is %s; it takes f32 or f16", x);
     if (in[2].dtype != WEFT_U32 || in[2].rank != 0)
-        return weft_fail(WEFT_ERR_INVALID, "cache_append: pos is %s; it takes a u32 variable", weft_ops_type_text(g, &in[2]));
+        return weft_fail(WEFT_ERR_INVALID, "cache_append: pos is %s; it takes a u32 variable",
+                         weft_ops_type_text(g, &in[2]));
     bool same = in[0].rank == in[1].rank && in[0].rank >= 1;
     int64_t row = 1, n, lo, capacity, tokens;
     for (uint32_t i = 1; same && i < in[0].rank; i++) {
@@ -39,13 +40,16 @@ static weft_status cache_append_infer(struct weft_graph *g, const struct weft_ty
     if (!same)
         return weft_fail(WEFT_ERR_INVALID, "cache_append: state %s and x %s must have equal, constant rows", state, x);
     if (in[0].dtype == WEFT_F16 && row % 2)
-        return weft_fail(WEFT_ERR_INVALID, "cache_append: state %s: rows of an f16 state need an even number of elements; keep it in f32",
+        return weft_fail(WEFT_ERR_INVALID,
+                         "cache_append: state %s: rows of an f16 state need an even number of elements; keep it in f32",
                          state);
     weft_dim_bounds(g->dims, in[0].dims[0], &capacity, &n);
     weft_dim_bounds(g->dims, in[1].dims[0], &lo, &tokens);
     if (tokens > capacity)
-        return weft_fail(WEFT_ERR_INVALID, "cache_append: x %s may bring %lld rows, the state %s holds %lld; make it larger or the run shorter",
-                         x, (long long)tokens, state, (long long)capacity);
+        return weft_fail(
+            WEFT_ERR_INVALID,
+            "cache_append: x %s may bring %lld rows, the state %s holds %lld; make it larger or the run shorter", x,
+            (long long)tokens, state, (long long)capacity);
     out[0] = in[0];
     return WEFT_OK;
 }
@@ -70,8 +74,8 @@ static void cache_append_update(const struct weft_update *u, uint32_t *words, ui
     weft_grid_fold((items + cfg->threads - 1) / cfg->threads, u->caps->max_groups, grid);
 }
 
-static const struct weft_kernel cache_append_kernel = {"cache_append", "ops/cache_append.wgsl", cache_append_params_fields,
-                                                       cache_append_update};
+static const struct weft_kernel cache_append_kernel = {"cache_append", "ops/cache_append.wgsl",
+                                                       cache_append_params_fields, cache_append_update};
 
 static weft_status cache_append_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_node *node = &l->graph->nodes[l->groups[group].nodes[0]];
@@ -84,7 +88,7 @@ static weft_status cache_append_lower(struct weft_lower *l, uint32_t group) {
     struct cache_append_cfg cfg = {.tokens = x->dims[0], .row_items = (uint32_t)row / unit,
                                    .threads = l->caps->kind == WEFT_GPU_CPU ? 32 : 64};
     char label[128];
-    snprintf(label, sizeof label, "cache_append %s", node->name ? node->name : "");
+    snprintf(label, sizeof label, "cache_append%s%s", node->name ? " " : "", node->name ? node->name : "");
     struct weft_step *s = weft_emit(l, &cache_append_kernel, label, &cfg, sizeof cfg);
     bool wide = unit == 4 && last % 4 == 0;
     weft_emit_value(l, s, "x", WEFT_READ, node->in[1], wide && weft_lower_wide(l, node->in[1]) ? WEFT_OPERAND_WIDE : 0);
@@ -102,7 +106,7 @@ const struct weft_op weft_op_cache_append = {
     .n_in_min = 3,
     .n_in_max = 3,
     .n_out = 1,
-    .traits = WEFT_OP_STATE,
+    .traits = WEFT_OP_STATE | WEFT_OP_SINK,
     .infer = cache_append_infer,
     .eval = cache_append_eval,
     .lower = cache_append_lower,

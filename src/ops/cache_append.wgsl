@@ -1,5 +1,6 @@
-//%% A thread moves UNIT elements of x to the row that the state gives to their position. ITEMS units make a row; p.count are
-//%% moved. POS is the word of the position of row 0. Rows are distinct: a run has no more of them than the state.
+//%% A thread moves UNIT elements of x to the row that the state gives to their position. ITEMS units make a row;
+//%% p.count are moved. POS is the word of the position of row 0. Rows are distinct: a run has no more of them than the
+//%% state.
 @compute @workgroup_size(${WG})
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
         @builtin(local_invocation_index) lid: u32) {

@@ -147,13 +147,7 @@ static void add_epilogue(struct weft_emitter *e, const struct parts *p, const ui
 {
     struct weft_lower *l = e->l;
     struct weft_str body = {0};
-    struct weft_emitter keep = *e;
-    weft_emit_begin(e, l, keep.s, keep.group, weft_lv(l, node_of(l, anchors[0])->out[0])->type);
-    e->extra = keep.extra;
-    e->n_loads = keep.n_loads;
-    e->n_stores = keep.n_stores;
-    e->uses_sincos = keep.uses_sincos;
-    e->n_text = weft_emit_dim(e, e->n);
+    weft_emit_next(e, weft_lv(l, node_of(l, anchors[0])->out[0])->type);
     e->row_out = e->col_out = &body;
     weft_str_addf(out, "fn epilogue_%u(row: u32, col: u32", segment);
     for (uint32_t i = 0; i < n_anchors; i++) {

@@ -1,5 +1,5 @@
-// Scalar functions of elementwise.c whose meaning WGSL leaves open. They work on bits where a NaN decides, because compilers
-// take `x != x` for false.
+// Scalar functions of elementwise.c whose meaning WGSL leaves open. They work on bits where a NaN decides, because
+// compilers take `x != x` for false.
 
 fn is_nan(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7FFFFFFFu) > 0x7F800000u;
@@ -39,7 +39,7 @@ fn round_bf16(x: f32) -> f32 {
     return bitcast<f32>(select(rounded, bits, is_nan(x)));
 }
 
-// Value of x in type `to` (a number of weft_dtype), still as f32: integers truncate toward zero and saturate, NaN gives 0.
+// x in type `to` (a number of weft_dtype), still as f32: integers truncate toward zero and saturate, NaN gives 0.
 fn cast_to(x: f32, to: u32) -> f32 {
     let whole = select(trunc(x), 0.0, is_nan(x));
     switch to {

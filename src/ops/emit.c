@@ -23,6 +23,11 @@ static const char *text(struct weft_emitter *e, const char *format, ...)
 
 static int64_t const_dim(const struct weft_lower *l, weft_dim d) { return weft_lower_const(l, d); }
 
+const struct weft_type *weft_emit_node_space(const struct weft_graph *g, const struct weft_node *n)
+{
+    return &g->values[n->op->traits & WEFT_OP_REDUCE ? n->in[0] : n->op->traits & WEFT_OP_SINK ? n->in[1] : n->out[0]].type;
+}
+
 struct weft_type weft_emit_space(const struct weft_lower *l, const uint32_t *nodes, uint32_t n)
 {
     struct weft_type best = {0};
@@ -30,7 +35,7 @@ struct weft_type weft_emit_space(const struct weft_lower *l, const uint32_t *nod
     for (uint32_t i = 0; i < n; i++) {
         const struct weft_node *node = &l->graph->nodes[nodes[i]];
         if (node->op->traits & WEFT_OP_CONTRACT) continue;
-        struct weft_type t = weft_lv(l, node->op->traits & WEFT_OP_REDUCE ? node->in[0] : node->out[0])->type;
+        struct weft_type t = *weft_emit_node_space(l->graph, node);
         if (have && best.rank && t.rank == best.rank && const_dim(l, t.dims[t.rank - 1]) == 1) continue;
         if (!have || (best.rank && const_dim(l, best.dims[best.rank - 1]) == 1)) best = t;
         have = true;
@@ -49,9 +54,20 @@ void weft_emit_begin(struct weft_emitter *e, struct weft_lower *l, struct weft_s
     e->n = space.rank ? space.dims[space.rank - 1] : weft_dim_const(l->graph->dims, 1);
     e->row_text = "row";
     e->col_text = "col";
-    e->n_text = "p.n";
+    e->n_text = weft_emit_dim(e, e->n);
     e->n_variants = 1;
     e->variants[0].col = "col";
+}
+
+void weft_emit_next(struct weft_emitter *e, struct weft_type space)
+{
+    struct weft_emitter keep = *e;
+    weft_emit_begin(e, keep.l, keep.s, keep.group, space);
+    e->extra = keep.extra;
+    e->n_loads = keep.n_loads;
+    e->n_stores = keep.n_stores;
+    e->uses_sincos = keep.uses_sincos;
+    e->n_text = weft_emit_dim(e, e->n);
 }
 
 void weft_emit_forget(struct weft_emitter *e, bool rows_too)
@@ -340,6 +356,17 @@ void weft_emit_store(struct weft_emitter *e, weft_value v, struct weft_str *out,
     weft_emit_value(e->l, e->s, name, WEFT_WRITE, v, 0);
     if (weft_emit_is_row(e, v)) weft_str_addf(out, "if (%s) { store_%s(%s, %s); }\n", first, name, e->row_text, x);
     else weft_str_addf(out, "store_%s(%s, %s);\n", name, leaf_index(e, &info->type, e->col_text), x);
+}
+
+void weft_emit_sink(struct weft_emitter *e, const struct weft_node *n, struct weft_str *out)
+{
+    const char *x = weft_emit_at(e, n->in[1], 0), *name = text(e, "out%u", e->n_stores++);
+    const struct weft_type *t = &weft_lv(e->l, n->in[1])->type;
+    const char *heads = weft_emit_dim(e, weft_lower_product(e->l, t, 1, t->rank - 1));
+    weft_emit_value(e->l, e->s, name, WEFT_WRITE, n->out[0], 0);
+    weft_emit_vars(e->l, e->s, WEFT_READ);
+    weft_str_addf(out, "store_%s((row_%s(var_u32(%uu) + %s / %s) * %s + %s %% %s) * %s + %s, %s);\n", name, name, weft_lower_var_slot(e->l, n->in[2]),
+                  e->row_text, heads, heads, e->row_text, heads, e->n_text, e->col_text, x);
 }
 
 void weft_emit_finish(struct weft_emitter *e, const struct weft_field *own)

@@ -37,9 +37,13 @@ struct weft_emitter {
     struct weft_str *row_out, *col_out; ///< where lets go
 };
 
-/// Finds the index space of a group's region nodes (those for which `in_region` holds; NULL: all).
+/// Type of the index space that a node computes in: of a reduction its operand's, of a sink the rows that it stores.
+const struct weft_type *weft_emit_node_space(const struct weft_graph *g, const struct weft_node *n);
+/// Index space of region nodes: the widest of theirs.
 struct weft_type weft_emit_space(const struct weft_lower *l, const uint32_t *nodes, uint32_t n);
+/// Starts with an index space. weft_emit_next goes on with another one in the same step: parameters and operands stay.
 void weft_emit_begin(struct weft_emitter *e, struct weft_lower *l, struct weft_step *s, uint32_t group, struct weft_type space);
+void weft_emit_next(struct weft_emitter *e, struct weft_type space);
 /// Forgets what was computed in the column scope (before a new loop) or in both scopes.
 void weft_emit_forget(struct weft_emitter *e, bool rows_too);
 /// Declares the text of a value: an accumulator, a finished reduction.
@@ -48,6 +52,8 @@ void weft_emit_give(struct weft_emitter *e, weft_value v, const char *text);
 const char *weft_emit_at(struct weft_emitter *e, weft_value v, uint32_t variant);
 /// Statement that stores `v` (whose text is known) at the current place; row values are stored by the thread for which `first` holds.
 void weft_emit_store(struct weft_emitter *e, weft_value v, struct weft_str *out, const char *first);
+/// Statement of a sink: stores its row operand at its position in the state.
+void weft_emit_sink(struct weft_emitter *e, const struct weft_node *n, struct weft_str *out);
 /// WGSL of a dim: a literal, or a parameter word.
 const char *weft_emit_dim(struct weft_emitter *e, weft_dim d);
 /// True if v has one value a row of the space.

@@ -1,10 +1,11 @@
 /// y[..., :] = scale * table[ids[...], :]: rows of a table, such as token embeddings.
 ///
-/// table[V, K] (a weight of any type, or an f32 or f16 value), ids[n...] (i32 or u32), y[n..., K] f32. A negative id counts from the
-/// end; what then still lies outside the table is clamped to its first or last row. (u32 ids are never negative.)
+/// table[V, K] (a weight of any type, or an f32 or f16 value), ids[n...] (i32 or u32), y[n..., K] f32. A negative id
+/// counts from the end; what then still lies outside the table is clamped to its first or last row. (u32 ids are never
+/// negative.)
 ///
-/// A table above the device's binding limit comes in parts of whole rows. Each part has a step of its own, which writes the rows
-/// whose id lies in the part: the parts share out all ids, so that every row of y is written exactly once.
+/// A table above the device's binding limit comes in parts of whole rows. Each part has a step of its own, which writes
+/// the rows whose id lies in the part: the parts share out all ids, so that every row of y is written exactly once.
 #include "core/alloc.h"
 #include "core/error.h"
 #include "ops/shape.h"
@@ -25,17 +26,18 @@ struct gather_cfg {
     float scale;
 };
 
-static weft_status gather_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in, const struct weft_attr *attrs,
-                                struct weft_type *out) {
+static weft_status gather_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
+                                const struct weft_attr *attrs, struct weft_type *out) {
     (void)n_in;
     (void)attrs;
     int64_t lo, hi;
     if (in[0].rank != 2 || weft_ops_is_integer(in[0].dtype) || in[0].dtype == WEFT_BOOL)
-        return weft_fail(WEFT_ERR_INVALID, "gather: the table is %s; it takes floats or a quantised type, [rows, columns]",
+        return weft_fail(WEFT_ERR_INVALID,
+                         "gather: the table is %s; it takes floats or a quantised type, [rows, columns]",
                          weft_ops_type_text(g, &in[0]));
     if ((in[1].dtype != WEFT_U32 && in[1].dtype != WEFT_I32) || in[1].rank + 1 > WEFT_MAX_RANK)
-        return weft_fail(WEFT_ERR_INVALID, "gather: ids are %s; it takes u32 or i32 of at most %d axes", weft_ops_type_text(g, &in[1]),
-                         WEFT_MAX_RANK - 1);
+        return weft_fail(WEFT_ERR_INVALID, "gather: ids are %s; it takes u32 or i32 of at most %d axes",
+                         weft_ops_type_text(g, &in[1]), WEFT_MAX_RANK - 1);
     weft_dim_bounds(g->dims, in[0].dims[0], &lo, &hi);
     if (lo < 1)
         return weft_fail(WEFT_ERR_INVALID, "gather: the table %s may have no rows", weft_ops_type_text(g, &in[0]));
@@ -74,12 +76,16 @@ static const struct weft_kernel gather_kernel = {"gather", "ops/gather.wgsl", ga
 
 static struct weft_step *gather_step(struct weft_lower *l, const struct weft_node *node, const struct gather_cfg *cfg) {
     char label[128];
-    snprintf(label, sizeof label, "gather %s", node->name ? node->name : "");
+    snprintf(label, sizeof label, "gather%s%s", node->name ? " " : "", node->name ? node->name : "");
     struct weft_step *s = weft_emit(l, &gather_kernel, label, cfg, sizeof *cfg);
     weft_lower_place(l, node->out[0]);
     const struct weft_type *y = &weft_lv(l, node->out[0])->type;
     weft_emit_value(l, s, "ids", WEFT_READ, node->in[1], 0);
     weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], weft_lower_wide(l, node->out[0]) ? WEFT_OPERAND_WIDE : 0);
+    bool variable =
+        weft_lv(l, node->in[1])->state_kind == WEFT_STATE_VAR && weft_lv(l, node->in[1])->state != UINT32_MAX;
+    weft_emit_int(l, s, "VAR", variable ? (int64_t)weft_lower_var_slot(l, node->in[1]) : -1);
+    weft_emit_int(l, s, "SIGNED", weft_lv(l, node->in[1])->type.dtype == WEFT_I32);
     weft_emit_int(l, s, "K", weft_lower_const(l, y->dims[y->rank - 1]));
     weft_emit_int(l, s, "ITEMS", cfg->items);
     weft_emit_workgroup(s, cfg->threads, 0);
@@ -91,8 +97,9 @@ static weft_status gather_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_value_info *table = weft_lv(l, node->in[0]);
     const struct weft_type *ids = &weft_lv(l, node->in[1])->type;
     int64_t k = weft_lower_const(l, table->type.dims[1]);
-    if (k < 0) return weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "gather: the table '%s' needs a constant number of columns",
-                                      table->name ? table->name : "?");
+    if (k < 0)
+        return weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "gather: the table '%s' needs a constant number of columns",
+                               table->name ? table->name : "?");
     struct gather_cfg cfg = {.ids = weft_lower_product(l, ids, 0, ids->rank), .rows = table->type.dims[0],
                              .threads = l->caps->kind == WEFT_GPU_CPU ? 16 : 64, .scale = (float)node->attrs[SCALE].f};
     const struct weft_plan_weight *w = NULL;

@@ -1,12 +1,23 @@
-//%% A thread makes one piece of a row of y: 32 columns of a packed table (PACKED = 1), else 4. ITEMS pieces make a row of K columns,
-//%% p.count are made. Rows outside [p.first, p.last) belong to the step of another part of the table.
+//%% A thread makes one piece of a row of y: 32 columns of a packed table (PACKED = 1), else 4. ITEMS pieces make a row
+//%% of K columns, p.count are made. VAR >= 0: the one id is the variable of this word. SIGNED: ids are i32. Rows
+//%% outside [p.first, p.last) belong to the step of another part of the table.
 //% if PACKED
 //% include "plan/dequant.wgsl"
 //% end
 
-// The row that an id names: negative ones count from the end, the rest is clamped. Ids of type u32 above 2^31 are large, not negative.
-fn table_row(id: u32, from_end: bool) -> u32 {
-    return select(min(id, p.rows - 1u), select(0u, id + p.rows, id + p.rows < p.rows), from_end);
+// The row that id `n` names: negative ones count from the end, the rest is clamped.
+fn table_row(n: u32) -> u32 {
+//% if VAR >= 0
+    let id = var_u32(${VAR}u);
+//% elif SIGNED
+    let id = bitcast<u32>(load_ids(n));
+//% else
+    let id = load_ids(n);
+//% end
+//% if SIGNED
+    if (id >= 0x80000000u) { return select(0u, id + p.rows, id + p.rows < p.rows); }
+//% end
+    return min(id, p.rows - 1u);
 }
 
 fn store_vec(at: u32, column: u32, v: vec4<f32>) {
@@ -26,8 +37,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
         @builtin(local_invocation_index) lid: u32) {
     let i = group_index(wid, nwg) * ${WG}u + lid;
     if (i >= p.count) { return; }
-    let id = load_ids(i / ${ITEMS}u);
-    let row = table_row(u32(id), id < 0);
+    let row = table_row(i / ${ITEMS}u);
     if (row < p.first || row >= p.last) { return; }
     let piece = i % ${ITEMS}u;
     let at = i / ${ITEMS}u * ${K}u;
@@ -43,12 +53,12 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 //% elif K % 4 == 0
     store_vec(at, piece * 4u, load4_w(row * ${K}u + piece * 4u));
 //% else
-    let from = row * ${K}u + piece * 4u;
+    let start = row * ${K}u + piece * 4u;
     let left = ${K}u - piece * 4u;
-    var v = vec4<f32>(load_w(from), 0.0, 0.0, 0.0);
-    if (left > 1u) { v.y = load_w(from + 1u); }
-    if (left > 2u) { v.z = load_w(from + 2u); }
-    if (left > 3u) { v.w = load_w(from + 3u); }
+    var v = vec4<f32>(load_w(start), 0.0, 0.0, 0.0);
+    if (left > 1u) { v.y = load_w(start + 1u); }
+    if (left > 2u) { v.z = load_w(start + 2u); }
+    if (left > 3u) { v.w = load_w(start + 3u); }
     store_vec(at, piece * 4u, v);
 //% end
 }

@@ -1,10 +1,11 @@
 /// y[r] = log(sum_i exp(x[r, i])) - x[r, target[r]]: what a token costs, for perplexity and losses.
 ///
-/// x [R, V] floats, target [R] i32 or u32, y [R] f32. Targets outside [0, V) are clamped into it. A row with a NaN or +inf, or
-/// with nothing but -inf, gives NaN; a target of -inf in another row gives the largest finite f32.
+/// x [R, V] floats, target [R] i32 or u32, y [R] f32. Targets outside [0, V) are clamped into it. A row with a NaN or
+/// +inf, or with nothing but -inf, gives NaN; a target of -inf in another row gives the largest finite f32.
 ///
-/// A workgroup a row, two passes: maximum, then the sum of exponentials without the largest elements, which are counted.
-/// Sums are f32 in a fixed order: blocks of 16 a thread and lane, then the blocks, lanes, then a tree over the workgroup.
+/// A workgroup a row, two passes: maximum, then the sum of exponentials without the largest elements, which are
+/// counted. Sums are f32 in a fixed order: blocks of 16 a thread and lane, then the blocks, lanes, then a tree over the
+/// workgroup.
 #include "core/alloc.h"
 #include "core/error.h"
 #include "ops/shape.h"
@@ -18,14 +19,17 @@ WEFT_PARAMS(nll_params, NLL_PARAMS)
 
 enum { threads = 256 };
 
-struct nll_cfg { weft_dim rows, n; };
+struct nll_cfg {
+    weft_dim rows, n;
+};
 
-static weft_status nll_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in, const struct weft_attr *attrs,
-                             struct weft_type *out) {
+static weft_status nll_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
+                             const struct weft_attr *attrs, struct weft_type *out) {
     (void)n_in;
     (void)attrs;
     if (!weft_ops_is_float(in[0].dtype) || in[0].rank != 2)
-        return weft_fail(WEFT_ERR_INVALID, "nll: logits are %s; they must be floats [R, V]", weft_ops_type_text(g, &in[0]));
+        return weft_fail(WEFT_ERR_INVALID, "nll: logits are %s; they must be floats [R, V]",
+                         weft_ops_type_text(g, &in[0]));
     bool integer = in[1].dtype == WEFT_I32 || in[1].dtype == WEFT_U32;
     if (!integer || in[1].rank != 1 || in[1].dims[0] != in[0].dims[0])
         return weft_fail(WEFT_ERR_INVALID, "nll: targets are %s for logits %s; they must be i32 or u32, one a row",

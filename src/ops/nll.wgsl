@@ -1,8 +1,8 @@
 // Negative log-likelihood of one token a row: log(sum exp(x)) - x[target]. A workgroup takes a row, in two passes.
 //
-// exp and log are polynomials here: the accuracy that WGSL promises for its own is too low for perplexities. Largest elements
-// are counted instead of summed, so that a confident row (all but one term tiny) keeps its relative accuracy by log1p.
-// WIDE: rows start at multiples of 4 and have a multiple of 4 elements.
+// exp and log are polynomials here: the accuracy that WGSL promises for its own is too low for perplexities. Largest
+// elements are counted instead of summed, so that a confident row (all but one term tiny) keeps its relative accuracy
+// by log1p. WIDE: rows start at multiples of 4 and have a multiple of 4 elements.
 
 //% include "ops/order_key.wgsl"
 
@@ -92,7 +92,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
         for (var b = 0u; b < BLOCK && i < p.n; b++) {
             let v = row4(base, i);
             let same = v == vec4<f32>(m);
-            block += select(vec4<f32>(exp_neg(v.x - m), exp_neg(v.y - m), exp_neg(v.z - m), exp_neg(v.w - m)), vec4<f32>(0.0), same);
+            let e = vec4<f32>(exp_neg(v.x - m), exp_neg(v.y - m), exp_neg(v.z - m), exp_neg(v.w - m));
+            block += select(e, vec4<f32>(0.0), same);
             count += dot(select(vec4<u32>(0u), vec4<u32>(1u), same), vec4<u32>(1u));
             i += ${4 * WG}u;
         }

@@ -8,21 +8,32 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REGION_PARAMS(F) F(u32, rows) F(u32, n) F(u32, zero)
+#define PER_THREAD 4 ///< elements a thread of a flat part computes
+#define MAX_PARTS WEFT_REGION_PARTS
+#define REGION_PARAMS(F) F(u32, end0) F(u32, end1) F(u32, end2) F(u32, end3) F(u32, zero)
 WEFT_PARAMS(region_params, REGION_PARAMS)
+#define N_REGION 5
 
-struct region_cfg { struct weft_emit_dims extra; weft_dim rows, n; uint32_t per_group; bool by_row; };
+/// Parts stand side by side in the grid: part i has the workgroups up to end_i.
+struct region_cfg {
+    struct weft_emit_dims extra;
+    uint32_t n_parts, wg;
+    struct { weft_dim rows, n; bool by_row; } part[MAX_PARTS];
+};
 
 static void region_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3])
 {
     const struct region_cfg *cfg = u->step->cfg;
-    struct region_params *p = (struct region_params *)words;
-    p->rows = (uint32_t)weft_live(u, cfg->rows);
-    p->n = (uint32_t)weft_live(u, cfg->n);
-    weft_emit_update(u, 3, words);
-    uint64_t total = (uint64_t)p->rows * p->n;
-    uint64_t groups = cfg->by_row ? p->rows : (total + cfg->per_group - 1) / cfg->per_group;
-    weft_grid_fold(groups, u->caps->max_groups, grid);
+    uint64_t end = 0;
+    for (uint32_t i = 0; i < MAX_PARTS; i++) {
+        if (i < cfg->n_parts) {
+            uint64_t rows = (uint64_t)weft_live(u, cfg->part[i].rows), n = (uint64_t)weft_live(u, cfg->part[i].n);
+            end += cfg->part[i].by_row ? rows : (rows * n + cfg->wg * PER_THREAD - 1) / (cfg->wg * PER_THREAD);
+        }
+        words[i] = (uint32_t)end;
+    }
+    weft_emit_update(u, N_REGION, words);
+    weft_grid_fold(end, u->caps->max_groups, grid);
 }
 
 static const struct weft_kernel region_kernel = {"region", "ops/region.wgsl", region_params_fields, region_update};
@@ -103,6 +114,10 @@ void weft_region_stores(struct weft_emitter *e, const uint32_t *nodes, uint32_t 
     weft_emit_forget(e, false);
     for (uint32_t i = 0; i < n_nodes; i++) {
         const struct weft_node *n = &e->l->graph->nodes[nodes[i]];
+        if (n->op->traits & WEFT_OP_SINK) {
+            weft_emit_sink(e, n, &col);
+            continue;
+        }
         for (uint32_t k = 0; k < n->n_out; k++) {
             if (!weft_lower_escapes(e->l, e->group, n->out[k])) continue;
             weft_emit_store(e, n->out[k], weft_emit_is_row(e, n->out[k]) ? &rows_out : &col, first);
@@ -115,50 +130,129 @@ void weft_region_stores(struct weft_emitter *e, const uint32_t *nodes, uint32_t 
     weft_str_free(&rows_out);
 }
 
+// ---- parts ---------------------------------------------------------------------------------------------------------
+
+/// Numbers the connected parts of a group: part[i] for its i-th node; returns how many there are.
+static uint32_t find_parts(const struct weft_lower *l, const struct weft_group *g, uint32_t group, uint32_t *part)
+{
+    for (uint32_t i = 0; i < g->n_nodes; i++) part[i] = i;
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const struct weft_node *n = &l->graph->nodes[g->nodes[i]];
+        for (uint32_t k = 0; k < n->n_in; k++) {
+            const struct weft_value_info *v = weft_lv(l, n->in[k]);
+            if (v->kind != WEFT_VALUE_NODE || l->node_group[v->node] != group) continue;
+            uint32_t j = 0;
+            while (g->nodes[j] != v->node) j++;
+            uint32_t from = part[i], to = part[j];
+            for (uint32_t q = 0; q < g->n_nodes; q++)
+                if (part[q] == from) part[q] = to;
+        }
+    }
+    uint32_t n_parts = 0;
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        uint32_t root = part[i];
+        if (root & 0x80000000u) continue;
+        for (uint32_t q = i; q < g->n_nodes; q++)
+            if (part[q] == root) part[q] = n_parts | 0x80000000u;
+        n_parts++;
+    }
+    for (uint32_t i = 0; i < g->n_nodes; i++) part[i] &= 0x7fffffffu;
+    return n_parts;
+}
+
+struct region {
+    struct weft_lower *l;
+    struct weft_step *s;
+    struct weft_emitter *e;
+    uint32_t *levels, *part, *nodes;
+    struct region_cfg cfg;
+    struct weft_str body;
+    bool any_rows;
+};
+
+static void lower_part(struct region *r, const struct weft_group *g, uint32_t p)
+{
+    struct weft_lower *l = r->l;
+    uint32_t n = 0, top = 0;
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        if (r->part[i] != p) continue;
+        r->nodes[n++] = g->nodes[i];
+        if (r->levels[g->nodes[i]] > top) top = r->levels[g->nodes[i]];
+    }
+    weft_emit_next(r->e, weft_emit_space(l, r->nodes, n));
+    const char *rows = weft_emit_dim(r->e, r->e->rows), *width = r->e->n_text;
+    char start[16];
+    snprintf(start, sizeof start, p ? "p.end%u" : "0u", p - 1);
+    weft_str_addf(&r->body, "%sif (group < p.end%u) {\n", p ? " else " : "", p);
+    if (top) {
+        char loop[96];
+        snprintf(loop, sizeof loop, "for (var col = lid; col < %s; col += WG)", width);
+        weft_str_addf(&r->body, "let row = group - %s;\n", start);
+        weft_region_reductions(r->e, r->nodes, n, r->levels, top, loop, &r->body);
+        weft_region_stores(r->e, r->nodes, n, loop, "lid == 0u", &r->body);
+    } else {
+        weft_str_addf(&r->body, "for (var k = 0u; k < %uu; k++) {\nlet i = (group - %s) * %uu * WG + k * WG + lid;\nlet row = i / %s;\nlet col = i %% %s;\nif (row < %s) {\n",
+                      PER_THREAD, start, PER_THREAD, width, width, rows);
+        weft_region_stores(r->e, r->nodes, n, "", "col == 0u", &r->body);
+        weft_str_add(&r->body, "}\n}\n");
+    }
+    weft_str_add(&r->body, "}");
+    r->cfg.part[p].rows = r->e->rows;
+    r->cfg.part[p].n = r->e->n;
+    r->cfg.part[p].by_row = top > 0;
+    r->any_rows |= top > 0;
+}
+
+/// Threads of a workgroup: by the widest row that is reduced.
+static uint32_t choose_wg(const struct weft_lower *l, const struct weft_group *g)
+{
+    int64_t width = 0;
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const struct weft_node *n = &l->graph->nodes[g->nodes[i]];
+        if (!(n->op->traits & WEFT_OP_REDUCE)) continue;
+        const struct weft_type *t = weft_emit_node_space(l->graph, n);
+        int64_t w = weft_lower_max(l, t->dims[t->rank - 1]);
+        if (w > width) width = w;
+    }
+    if (width == 0) return 64;
+    return width <= 64 ? 32 : width <= 512 || l->caps->kind == WEFT_GPU_CPU ? 64 : 256;
+}
+
 weft_status weft_region_lower(struct weft_lower *l, uint32_t group)
 {
     const struct weft_group *g = &l->groups[group];
     const struct weft_node *named = &l->graph->nodes[g->nodes[g->n_nodes - 1]];
     char label[160];
-    snprintf(label, sizeof label, "region %s%s%u nodes", named->name ? named->name : named->op->name, ", ", g->n_nodes);
-    struct region_cfg cfg = {0};
-    struct weft_step *s = weft_emit(l, &region_kernel, label, &cfg, sizeof cfg);
-    struct weft_emitter *e = weft_alloc(sizeof *e);
-    uint32_t *levels = weft_calloc(l->graph->n_nodes + 1, sizeof *levels);
-    if (!e || !levels) {
-        weft_free(e);
-        weft_free(levels);
-        return weft_fail(WEFT_ERR_NOMEM, "out of memory while writing a kernel");
+    struct region r = {.l = l};
+    r.e = weft_alloc(sizeof *r.e);
+    r.levels = weft_calloc(l->graph->n_nodes + 1, sizeof *r.levels);
+    r.part = weft_calloc(g->n_nodes + 1, sizeof *r.part);
+    r.nodes = weft_calloc(g->n_nodes + 1, sizeof *r.nodes);
+    weft_status status = r.e && r.levels && r.part && r.nodes ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while writing a kernel");
+    if (status != WEFT_OK) goto done;
+    r.cfg.n_parts = find_parts(l, g, group, r.part);
+    r.cfg.wg = choose_wg(l, g);
+    if (r.cfg.n_parts > MAX_PARTS) {
+        status = weft_fail(WEFT_ERR_INTERNAL, "a region has more than %d parts", MAX_PARTS);
+        goto done;
     }
-    weft_emit_begin(e, l, s, group, weft_emit_space(l, g->nodes, g->n_nodes));
-    uint32_t top = weft_region_levels(l, group, levels);
-    int64_t width = weft_lower_max(l, e->n);
-    bool cpu = l->caps->kind == WEFT_GPU_CPU;
-    uint32_t wg = top == 0 ? 64 : width <= 64 ? 32 : width <= 512 || cpu ? 64 : 256, per_thread = top == 0 ? 4 : 1;
-    struct weft_str body = {0};
-    if (top) {
-        const char *loop = "for (var col = lid; col < p.n; col += WG)";
-        weft_region_reductions(e, g->nodes, g->n_nodes, levels, top, loop, &body);
-        weft_region_stores(e, g->nodes, g->n_nodes, loop, "lid == 0u", &body);
-    } else {
-        weft_region_stores(e, g->nodes, g->n_nodes, "", "col == 0u", &body);
-    }
-    weft_emit_int(l, s, "BY_ROW", top > 0);
-    weft_emit_int(l, s, "PER_THREAD", per_thread);
-    weft_emit_int(l, s, "SINCOS", e->uses_sincos);
-    weft_emit_text(l, s, "BODY", weft_str_get(&body));
-    weft_emit_workgroup(s, wg, wg * 28);
-    weft_emit_finish(e, region_params_fields);
-    if (l->status == WEFT_OK) {
-        struct region_cfg *kept = (struct region_cfg *)s->cfg;
-        kept->rows = e->rows;
-        kept->n = e->n;
-        kept->by_row = top > 0;
-        kept->per_group = wg * per_thread;
-    }
-    bool failed = body.failed;
-    weft_str_free(&body);
-    weft_free(e);
-    weft_free(levels);
-    return failed ? weft_fail(WEFT_ERR_NOMEM, "out of memory while writing a kernel") : l->status;
+    snprintf(label, sizeof label, "region %s, %u nodes, %u parts", named->name ? named->name : named->op->name, g->n_nodes, r.cfg.n_parts);
+    r.s = weft_emit(l, &region_kernel, label, &r.cfg, sizeof r.cfg);
+    weft_emit_begin(r.e, l, r.s, group, weft_emit_space(l, g->nodes, g->n_nodes));
+    weft_region_levels(l, group, r.levels);
+    for (uint32_t p = 0; p < r.cfg.n_parts; p++) lower_part(&r, g, p);
+    weft_emit_int(l, r.s, "REDUCE", r.any_rows);
+    weft_emit_int(l, r.s, "SINCOS", r.e->uses_sincos);
+    weft_emit_text(l, r.s, "BODY", weft_str_get(&r.body));
+    weft_emit_workgroup(r.s, r.cfg.wg, r.any_rows ? r.cfg.wg * 28 : 0);
+    if (l->status == WEFT_OK) memcpy((void *)r.s->cfg, &r.cfg, sizeof r.cfg);
+    weft_emit_finish(r.e, region_params_fields);
+    status = r.body.failed ? weft_fail(WEFT_ERR_NOMEM, "out of memory while writing a kernel") : l->status;
+done:
+    weft_str_free(&r.body);
+    weft_free(r.e);
+    weft_free(r.levels);
+    weft_free(r.part);
+    weft_free(r.nodes);
+    return status;
 }

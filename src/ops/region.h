@@ -4,6 +4,8 @@
 #define WEFT_OPS_REGION_H
 #include "ops/emit.h"
 
+#define WEFT_REGION_PARTS 4 ///< independent parts that one step holds at most
+
 weft_status weft_region_lower(struct weft_lower *l, uint32_t group);
 
 /// levels[node] = number of reductions on the deepest path that ends in the node, within the group; returns the greatest.

@@ -1,32 +1,17 @@
-// A generated elementwise region or row kernel (region.c). BODY holds the statements.
-// By row: one workgroup a row, its threads walk the columns. Flat: a thread computes PER_THREAD elements, WG apart.
+// A generated group of elementwise and row kernels side by side (region.c): part i has the workgroups below end_i. BODY picks the part.
+// By row: one workgroup a row, its threads walk the columns. Flat: a thread computes four elements, WG apart.
 //% include "plan/math.wgsl"
 //% include "ops/elementwise.wgsl"
 //% if SINCOS
 //% include "plan/sincos.wgsl"
 //% end
-//% if BY_ROW
+//% if REDUCE
 //% include "plan/reduce.wgsl"
 //% end
 const WG = ${WG}u;
 
 @compute @workgroup_size(${WG})
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
-//% if BY_ROW
-    let row = group_index(wid, nwg);
-    if (row >= p.rows) {
-        return;
-    }
+    let group = group_index(wid, nwg);
     ${BODY}
-//% else
-    let first = group_index(wid, nwg) * ${WG * PER_THREAD}u + lid;
-    for (var k = 0u; k < ${PER_THREAD}u; k++) {
-        let i = first + k * WG;
-        let row = i / p.n;
-        let col = i % p.n;
-        if (row < p.rows) {
-        ${BODY}
-        }
-    }
-//% end
 }

@@ -1,13 +1,13 @@
 /// Rotary position embedding: y = x with pairs of channels turned by an angle that grows with the position.
 ///
-/// x[T, H, D], pos (u32, a scalar): row t stands at position pos + t. With n = n_rot channels rotating (0: all of D) and
-/// i = 0 .. n/2 - 1:
+/// x[T, H, D], pos (u32, a scalar): row t stands at position pos + t. With n = n_rot channels rotating (0: all of D)
+/// and i = 0 .. n/2 - 1:
 ///   angle = (pos + t) * freq_scale * base^(-2 i / n)
 ///   (a, b) -> (a cos - b sin, a sin + b cos)
 /// a and b are channels i and i + n/2 ("neox") or 2i and 2i + 1 ("normal"); channels from n on are copied.
 ///
-/// It has no kernel of its own: the region compiler folds it into what makes or takes its operand. The angle reaches the
-/// device as a phase of 32 bits, exact under wrap-around (weft_rope_table, plan/sincos.wgsl).
+/// It has no kernel of its own: the region compiler folds it into what makes or takes its operand. The angle reaches
+/// the device as a phase of 32 bits, exact under wrap-around (weft_rope_table, plan/sincos.wgsl).
 ///
 /// Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021.
 #include "ops/rope.h"
@@ -21,8 +21,8 @@
 enum { BASE, N_ROT, PAIRING, FREQ_SCALE };
 enum { NEOX, NORMAL };
 
-static weft_status rope_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in, const struct weft_attr *attrs,
-                              struct weft_type *out) {
+static weft_status rope_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
+                              const struct weft_attr *attrs, struct weft_type *out) {
     (void)n_in;
     int64_t d;
     if ((in[0].dtype != WEFT_F32 && in[0].dtype != WEFT_F16) || in[0].rank != 3)
@@ -31,10 +31,12 @@ static weft_status rope_infer(struct weft_graph *g, const struct weft_type *in, 
     if (in[1].dtype != WEFT_U32 || in[1].rank != 0)
         return weft_fail(WEFT_ERR_INVALID, "rope: pos is %s; it takes a u32 variable", weft_ops_type_text(g, &in[1]));
     if (!weft_dim_is_const(g->dims, in[0].dims[2], &d))
-        return weft_fail(WEFT_ERR_INVALID, "rope: the head size of x, %s, must be a constant", weft_ops_type_text(g, &in[0]));
+        return weft_fail(WEFT_ERR_INVALID, "rope: the head size of x, %s, must be a constant",
+                         weft_ops_type_text(g, &in[0]));
     int64_t n = attrs[N_ROT].i ? attrs[N_ROT].i : d;
     if (n % 2 || n > d)
-        return weft_fail(WEFT_ERR_INVALID, "rope: %lld rotated channels of %lld: the number must be even and at most the head size",
+        return weft_fail(WEFT_ERR_INVALID,
+                         "rope: %lld rotated channels of %lld: the number must be even and at most the head size",
                          (long long)n, (long long)d);
     out[0] = in[0];
     return WEFT_OK;

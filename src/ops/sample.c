@@ -8,17 +8,18 @@
 /// then what it reads:
 ///   6 logits f32, f16 or bf16 [V] or [R, V]: the last row counts; with R = 0 nothing happens
 ///   7 sampling u32 [16] words of ops/sample.h      8 stops u32 [S]  count, then ids that end the output
-///   9 pos, 10 n_max, 11 pos_max   u32 variables: position of the next token (already advanced), limits of n_out and pos
+///   9 pos, 10 n_max, 11 pos_max   u32 variables: position of the next token (already advanced), limits of n_out and
+///   pos
 ///
-/// Attribute greedy = 1 compiles the argmax of the penalised logits alone (2 steps); else 4 steps serve every setting, and
-/// temperature 0 leaves the middle two at once. Clears `active` at a stop token, at n_out >= n_max and at pos >= pos_max; the
-/// token that ends the output is in the ring like any other. Every store is predicated by `active`.
+/// Attribute greedy = 1 compiles the argmax of the penalised logits alone (2 steps); else 4 steps serve every setting,
+/// and temperature 0 leaves the middle two at once. Clears `active` at a stop token, at n_out >= n_max and at pos >=
+/// pos_max; the token that ends the output is in the ring like any other. Every store is predicated by `active`.
 ///
-/// The survivors of top-k and top-p are a prefix of one order: descending logit, then ascending index. So each filter is a
-/// position in that order, and the draw is one as well. Positions are found by histograms of counts and masses: 256 bins of
-/// distance below the maximum over the whole vocabulary, then 8 bits at a time among the elements of the bins concerned.
-/// Masses are integers (2^-40 of the largest): sums are exact, in any order, and a setting never drops a token silently. A
-/// token below 2^-40 of the likeliest has mass 0. docs/sampler.md is the description for users.
+/// The survivors of top-k and top-p are a prefix of one order: descending logit, then ascending index. So each filter
+/// is a position in that order, and the draw is one as well. Positions are found by histograms of counts and masses:
+/// 256 bins of distance below the maximum over the whole vocabulary, then 8 bits at a time among the elements of the
+/// bins concerned. Masses are integers (2^-40 of the largest): sums are exact, in any order, and a setting never drops
+/// a token silently. A token below 2^-40 of the likeliest has mass 0. docs/sampler.md is the description for users.
 #include "ops/sample.h"
 #include "core/alloc.h"
 #include "core/error.h"
@@ -37,12 +38,16 @@ enum { threads = 256, max_segments = 32, bins = 256, narrow_words = 1344, max_vo
 #define SAMPLE_PARAMS(F) F(u32, base)
 WEFT_PARAMS(sample_params, SAMPLE_PARAMS)
 
-struct sample_cfg { weft_dim rows; uint32_t v, groups; };
+struct sample_cfg {
+    weft_dim rows;
+    uint32_t v, groups;
+};
 
-static weft_status check_type(struct weft_graph *g, const struct weft_type *in, uint32_t i, weft_dtype dtype, uint32_t rank) {
+static weft_status check_type(struct weft_graph *g, const struct weft_type *in, uint32_t i, weft_dtype dtype,
+                              uint32_t rank) {
     if (in[i].dtype == dtype && in[i].rank == rank) return WEFT_OK;
-    return weft_fail(WEFT_ERR_INVALID, "sample: %s is %s; it must be %s with %u axes", input_names[i], weft_ops_type_text(g, &in[i]),
-                     weft_dtype_name(dtype), rank);
+    return weft_fail(WEFT_ERR_INVALID, "sample: %s is %s; it must be %s with %u axes", input_names[i],
+                     weft_ops_type_text(g, &in[i]), weft_dtype_name(dtype), rank);
 }
 
 static weft_status check_length(struct weft_graph *g, const struct weft_type *in, uint32_t i, int64_t least) {
@@ -52,13 +57,14 @@ static weft_status check_length(struct weft_graph *g, const struct weft_type *in
                      weft_ops_type_text(g, &in[i]), (long long)least);
 }
 
-static weft_status sample_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in, const struct weft_attr *attrs,
-                                struct weft_type *out) {
+static weft_status sample_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
+                                const struct weft_attr *attrs, struct weft_type *out) {
     (void)n_in;
     (void)attrs;
     const struct weft_type *logits = &in[LOGITS];
     if (!weft_ops_is_float(logits->dtype) || logits->rank < 1 || logits->rank > 2)
-        return weft_fail(WEFT_ERR_INVALID, "sample: logits are %s; they must be floats [V] or [R, V]", weft_ops_type_text(g, logits));
+        return weft_fail(WEFT_ERR_INVALID, "sample: logits are %s; they must be floats [V] or [R, V]",
+                         weft_ops_type_text(g, logits));
     WEFT_TRY(check_type(g, in, COUNTS, WEFT_U32, 1));
     WEFT_TRY(check_type(g, in, RING, WEFT_U32, 1));
     WEFT_TRY(check_type(g, in, TOKENS, WEFT_I32, 1));
@@ -72,17 +78,19 @@ static weft_status sample_infer(struct weft_graph *g, const struct weft_type *in
     WEFT_TRY(check_length(g, in, STOPS, 1));
     int64_t v = 0;
     if (logits->dims[logits->rank - 1] != in[COUNTS].dims[0])
-        return weft_fail(WEFT_ERR_INVALID, "sample: logits %s and counts %s differ in their vocabulary", weft_ops_type_text(g, logits),
-                         weft_ops_type_text(g, &in[COUNTS]));
+        return weft_fail(WEFT_ERR_INVALID, "sample: logits %s and counts %s differ in their vocabulary",
+                         weft_ops_type_text(g, logits), weft_ops_type_text(g, &in[COUNTS]));
     if (weft_dim_is_const(g->dims, in[COUNTS].dims[0], &v) && v > max_vocabulary)
-        return weft_fail(WEFT_ERR_UNSUPPORTED, "sample: a vocabulary of %lld; at most %d", (long long)v, max_vocabulary);
+        return weft_fail(WEFT_ERR_UNSUPPORTED, "sample: a vocabulary of %lld; at most %d", (long long)v,
+                         max_vocabulary);
     memcpy(out, in, (RNG + 1) * sizeof *out);
     return WEFT_OK;
 }
 
 // ---- host reference ------------------------------------------------------------------------------------------------
 
-/// The states after the token, as the last kernel leaves them. `active` is not a tensor of the graph: eval can't clear it.
+/// The states after the token, as the last kernel leaves them. `active` is not a tensor of the graph: eval can't clear
+/// it.
 static void commit(const struct weft_eval *e, const uint32_t *words, uint32_t token) {
     uint32_t n = (uint32_t)e->in[N_OUT].data[0], window = words[WEFT_SAMPLE_WINDOW];
     uint32_t ring = (uint32_t)e->in[RING].shape[0];
@@ -119,7 +127,8 @@ static weft_status sample_eval(const struct weft_eval *e) {
         status = weft_sample_pick(words, x, counts, (uint32_t)v, (uint32_t)e->in[RNG].data[0], &token);
         if (status == WEFT_OK) commit(e, words, token);
     }
-    for (uint32_t i = 0; status == WEFT_OK && i < e->n_out; i++) // states are in place; copies only where the caller has them apart
+    for (uint32_t i = 0; status == WEFT_OK && i < e->n_out;
+         i++) // states are in place; copies only where the caller has them apart
         if (e->out[i].data != e->in[i].data)
             memcpy(e->out[i].data, e->in[i].data, (size_t)weft_host_count(&e->in[i]) * sizeof *e->in[i].data);
     weft_free(owned);
@@ -139,10 +148,14 @@ static void sample_update(const struct weft_update *u, uint32_t *words, uint32_t
     grid[1] = grid[2] = rows > 0;
 }
 
-static const struct weft_kernel prepare_kernel = {"sample_prepare", "ops/sample_prepare.wgsl", sample_params_fields, sample_update};
-static const struct weft_kernel histogram_kernel = {"sample_histogram", "ops/sample_histogram.wgsl", sample_params_fields, sample_update};
-static const struct weft_kernel narrow_kernel = {"sample_narrow", "ops/sample_narrow.wgsl", sample_params_fields, sample_update};
-static const struct weft_kernel finish_kernel = {"sample_finish", "ops/sample_finish.wgsl", sample_params_fields, sample_update};
+static const struct weft_kernel prepare_kernel = {"sample_prepare", "ops/sample_prepare.wgsl", sample_params_fields,
+                                                  sample_update};
+static const struct weft_kernel histogram_kernel = {"sample_histogram", "ops/sample_histogram.wgsl",
+                                                    sample_params_fields, sample_update};
+static const struct weft_kernel narrow_kernel = {"sample_narrow", "ops/sample_narrow.wgsl", sample_params_fields,
+                                                 sample_update};
+static const struct weft_kernel finish_kernel = {"sample_finish", "ops/sample_finish.wgsl", sample_params_fields,
+                                                 sample_update};
 
 /// What the four steps have in common.
 struct sampler {
@@ -150,8 +163,8 @@ struct sampler {
     const struct weft_node *node;
     struct sample_cfg cfg;
     bool greedy;
-    uint32_t segment, segments;                 ///< elements a workgroup; workgroups
-    uint32_t keys, part, hist, narrow, cand;    ///< scratch tensors
+    uint32_t segment, segments;              ///< elements a workgroup; workgroups
+    uint32_t keys, part, hist, narrow, cand; ///< scratch tensors
 };
 
 static struct weft_step *begin(struct sampler *m, const struct weft_kernel *kernel, uint32_t groups, uint32_t memory) {
@@ -199,8 +212,11 @@ static void emit_finish(struct sampler *m) {
     if (m->greedy) s->workgroup[0] = 32;
     weft_emit_int(l, s, "RING", weft_lower_const(l, weft_lv(l, in[RING])->type.dims[0]));
     weft_emit_int(l, s, "STOPS", weft_lower_const(l, weft_lv(l, in[STOPS])->type.dims[0]));
-    static const struct { const char *name; uint8_t input; } variables[] = {{"VAR_TOKEN", TOKEN}, {"VAR_N_OUT", N_OUT}, {"VAR_RNG", RNG},
-                                                                            {"VAR_POS", POS},     {"VAR_N_MAX", N_MAX}, {"VAR_POS_MAX", POS_MAX}};
+    static const struct {
+        const char *name;
+        uint8_t input;
+    } variables[] = {{"VAR_TOKEN", TOKEN}, {"VAR_N_OUT", N_OUT}, {"VAR_RNG", RNG},
+                     {"VAR_POS", POS},     {"VAR_N_MAX", N_MAX}, {"VAR_POS_MAX", POS_MAX}};
     for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++)
         weft_emit_int(l, s, variables[i].name, weft_lower_var_slot(l, in[variables[i].input]));
     if (m->greedy) {

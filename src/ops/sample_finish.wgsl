@@ -1,7 +1,8 @@
-// Sampler, step 4, one workgroup: the exact ends of top-k and top-p, the draw, and everything that follows from the token.
+// Sampler, step 4, one workgroup: the exact ends of top-k and top-p, the draw, and everything that follows from the
+// token.
 //
-// The order is descending key, then ascending index. A position in it is found inside one bin by histograms over 8 bits at a
-// time, first of the key, then, where several candidates share the key, of the index. All sums are integers.
+// The order is descending key, then ascending index. A position in it is found inside one bin by histograms over 8
+// bits at a time, first of the key, then, where several candidates share the key, of the index. All sums are integers.
 // GREEDY: one thread takes the best of the segments.
 
 //% include "ops/sample_common.wgsl"
@@ -29,8 +30,8 @@ struct Place { key: u32, index: u32 } // a candidate; as an end, the last one th
 
 fn candidates() -> u32 { return segment_end[${SEGMENTS - 1}]; }
 
-// One step of a binary search for the first segment that ends behind n. Written out below rather than looped: some CPU drivers
-// end a kernel's loops after 65,535 turns in all.
+// One step of a binary search for the first segment that ends behind n. Written out below rather than looped: some CPU
+// drivers end a kernel's loops after 65,535 turns in all.
 fn past(s: u32, by: u32, n: u32) -> u32 {
     if (s + by <= ${SEGMENTS}u && segment_end[min(s + by, ${SEGMENTS}u) - 1u] <= n) { return s + by; }
     return s;

@@ -11,7 +11,8 @@
 #define OCTAVES_PER_HALF 48408812.646 // 2 * log2(e) * 2^24
 
 struct weft_sample_settings weft_sample_defaults(void) {
-    return (struct weft_sample_settings){.temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.05f, .repetition = 1.0f};
+    return (struct weft_sample_settings){
+        .temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.05f, .repetition = 1.0f};
 }
 
 static uint32_t float_word(float f) {
@@ -29,13 +30,16 @@ static float word_float(uint32_t w) {
 static weft_status check(const struct weft_sample_settings *s) {
     if (!(s->temperature >= 0 && s->temperature <= 1e6f))
         return weft_fail(WEFT_ERR_INVALID, "temperature %g is not in [0, 1e6]; 0 is greedy", (double)s->temperature);
-    if (!(s->top_p >= 0)) return weft_fail(WEFT_ERR_INVALID, "top_p %g is not at least 0; 1 turns it off", (double)s->top_p);
-    if (!(s->min_p >= 0 && s->min_p <= 1)) return weft_fail(WEFT_ERR_INVALID, "min_p %g is not in [0, 1]", (double)s->min_p);
+    if (!(s->top_p >= 0))
+        return weft_fail(WEFT_ERR_INVALID, "top_p %g is not at least 0; 1 turns it off", (double)s->top_p);
+    if (!(s->min_p >= 0 && s->min_p <= 1))
+        return weft_fail(WEFT_ERR_INVALID, "min_p %g is not in [0, 1]", (double)s->min_p);
     if (!(s->repetition > 1e-6f && s->repetition < 1e6f))
-        return weft_fail(WEFT_ERR_INVALID, "repetition penalty %g is not in (1e-6, 1e6); 1 turns it off", (double)s->repetition);
+        return weft_fail(WEFT_ERR_INVALID, "repetition penalty %g is not in (1e-6, 1e6); 1 turns it off",
+                         (double)s->repetition);
     if (!(fabsf(s->frequency) < 1e6f && fabsf(s->presence) < 1e6f))
-        return weft_fail(WEFT_ERR_INVALID, "frequency penalty %g or presence penalty %g is not in (-1e6, 1e6)", (double)s->frequency,
-                         (double)s->presence);
+        return weft_fail(WEFT_ERR_INVALID, "frequency penalty %g or presence penalty %g is not in (-1e6, 1e6)",
+                         (double)s->frequency, (double)s->presence);
     return WEFT_OK;
 }
 
@@ -57,7 +61,8 @@ weft_status weft_sample_pack(const struct weft_sample_settings *s, uint32_t word
     words[WEFT_SAMPLE_FREQUENCY] = float_word(s->frequency);
     words[WEFT_SAMPLE_PRESENCE] = float_word(s->presence);
     words[WEFT_SAMPLE_SCALE] = float_word((float)OCTAVES_PER_HALF);
-    words[WEFT_SAMPLE_SCALE_T] = float_word((float)(OCTAVES_PER_HALF / (s->temperature >= 1e-4f ? (double)s->temperature : 1.0)));
+    words[WEFT_SAMPLE_SCALE_T] =
+        float_word((float)(OCTAVES_PER_HALF / (s->temperature >= 1e-4f ? (double)s->temperature : 1.0)));
     words[WEFT_SAMPLE_SEED_LO] = (uint32_t)s->seed;
     words[WEFT_SAMPLE_SEED_HI] = (uint32_t)(s->seed >> 32);
     words[WEFT_SAMPLE_WINDOW] = s->window;
@@ -70,7 +75,8 @@ static uint32_t mul_hi(uint32_t a, uint32_t b) { return (uint32_t)((uint64_t)a *
 
 /// a * b, 128 bits.
 static void mul64(uint64_t a, uint64_t b, uint64_t *hi, uint64_t *lo) {
-    uint64_t low = (a & UINT32_MAX) * (b & UINT32_MAX), x = (a >> 32) * (b & UINT32_MAX), y = (a & UINT32_MAX) * (b >> 32);
+    uint64_t low = (a & UINT32_MAX) * (b & UINT32_MAX), x = (a >> 32) * (b & UINT32_MAX),
+             y = (a & UINT32_MAX) * (b >> 32);
     uint64_t mid = (low >> 32) + (x & UINT32_MAX) + (y & UINT32_MAX);
     *lo = mid << 32 | (low & UINT32_MAX);
     *hi = (a >> 32) * (b >> 32) + (x >> 32) + (y >> 32) + (mid >> 32);
@@ -105,8 +111,9 @@ static uint32_t mass_entry(uint32_t j) {
 uint64_t weft_sample_mass(uint32_t gap24) {
     uint32_t n = gap24 >> 24;
     if (n >= 40) return 0;
-    uint32_t entry = mass_entry(gap24 >> 16 & 255), t = (gap24 & 65535u) * 45426u; // log(2) * 2^-24 of it, units of 2^-40
-    uint32_t drop = (t - ((t >> 16) * (t >> 16) >> 9)) >> 16;                      // 1 - exp(-t), units of 2^-24
+    uint32_t entry = mass_entry(gap24 >> 16 & 255),
+             t = (gap24 & 65535u) * 45426u;                   // log(2) * 2^-24 of it, units of 2^-40
+    uint32_t drop = (t - ((t >> 16) * (t >> 16) >> 9)) >> 16; // 1 - exp(-t), units of 2^-24
     uint32_t m = entry - ((entry >> 16) * drop >> 8) - ((entry & 65535u) * drop >> 24);
     return ((uint64_t)m << 9) >> n;
 }
@@ -114,7 +121,8 @@ uint64_t weft_sample_mass(uint32_t gap24) {
 uint64_t weft_sample_random(uint64_t seed, uint32_t step) { // Philox 4x32, 10 rounds, counter (step, 0, 0, 0)
     uint32_t c[4] = {step, 0, 0, 0}, k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
     for (int round = 0; round < 10; round++) {
-        uint32_t h0 = mul_hi(0xD2511F53u, c[0]), l0 = 0xD2511F53u * c[0], h1 = mul_hi(0xCD9E8D57u, c[2]), l1 = 0xCD9E8D57u * c[2];
+        uint32_t h0 = mul_hi(0xD2511F53u, c[0]), l0 = 0xD2511F53u * c[0], h1 = mul_hi(0xCD9E8D57u, c[2]),
+                 l1 = 0xCD9E8D57u * c[2];
         c[0] = h1 ^ c[1] ^ k0;
         c[1] = l1;
         c[2] = h0 ^ c[3] ^ k1;
@@ -127,7 +135,9 @@ uint64_t weft_sample_random(uint64_t seed, uint32_t step) { // Philox 4x32, 10 r
 
 // ---- the pick ------------------------------------------------------------------------------------------------------
 
-struct candidate { uint32_t key, index; };
+struct candidate {
+    uint32_t key, index;
+};
 
 static int by_order(const void *a, const void *b) {
     const struct candidate *x = a, *y = b;
@@ -173,8 +183,8 @@ static uint32_t draw(const uint32_t *words, const struct candidate *c, uint32_t 
     return c[0].index;
 }
 
-weft_status weft_sample_pick(const uint32_t words[WEFT_SAMPLE_WORDS], const float *logits, const uint32_t *counts, uint32_t v,
-                             uint32_t step, uint32_t *token) {
+weft_status weft_sample_pick(const uint32_t words[WEFT_SAMPLE_WORDS], const float *logits, const uint32_t *counts,
+                             uint32_t v, uint32_t step, uint32_t *token) {
     struct candidate *c = weft_alloc((size_t)v * sizeof *c);
     if (!c) return weft_fail(WEFT_ERR_NOMEM, "sample: out of memory for %u candidates", v);
     uint32_t n = 0;

@@ -1,8 +1,10 @@
-// Sampler, step 3: which bins can hold the end of top-k, the end of top-p or the token to be drawn, and their elements.
+// Sampler, step 3: which bins can hold the end of top-k, the end of top-p or the token to be drawn, and their
+// elements.
 //
-// Every workgroup adds up all segments' histograms (the same integers everywhere), finds the bins, and writes the elements of
-// its own segment that lie in them to its part of `cand`. Where a filter ends inside a bin, what follows is known between
-// two bounds only; then all bins between the bounds are kept, so nothing is lost. Workgroup 0 writes the sums for step 4.
+// Every workgroup adds up all segments' histograms (the same integers everywhere), finds the bins, and writes the
+// elements of its own segment that lie in them to its part of `cand`. Where a filter ends inside a bin, what follows
+// is known between two bounds only; then all bins between the bounds are kept, so nothing is lost. Workgroup 0 writes
+// the sums for step 4.
 
 //% include "ops/sample_common.wgsl"
 

@@ -1,7 +1,8 @@
 //%% Reads packed weights (plan/wlayout.h) 32 elements at a time. The one place that knows the bits of a plane.
 //%%
 //%% The includer gives, beside the W_* values of weft_emit_weight:
-//%%   W     name of the weight operand, such as "w": functions end in it, planes are load4_w_q, load_w_h, load_w_s, load_w_d
+//%%   W     name of the weight operand, such as "w": functions end in it, planes are load4_w_q, load_w_h, load_w_s,
+//%%         load_w_d
 //%%   W_KB  expression of the blocks a row, such as "p.kb" or "20u"
 //%% Several weights in one kernel: set W (and the W_* that differ) again and `include again`.
 //%%
@@ -10,12 +11,12 @@
 //%%   w_quad_w(row, blk, j) -> vec4<f32>               vec4 j alone, for threads side by side on one block
 //%%   w_dot_w(row, blk, x0 .. x7) -> f32               dot product with 32 activations
 //%%   w_dots_w(row, blk, x0 .. x7, xs: vec2<f32>)      the same for several rows of one x: xs = w_sums(x0 .. x7), once
-//%%   w_scales_w(b) -> vec4<f32>                       block b = row * W_KB + blk: scales of its two halves, mins of its two halves
+//%%   w_scales_w(b) -> vec4<f32>                       of block b = row * W_KB + blk: scale of each half, min of each
 //%% Elements past K in the last block are zeros in the planes; with K types there are none.
 //%%
-//%% Exactness: a quant with its zero subtracted is exact (done on bytes: adding 128 - zero and flipping the top bit never
-//%% carries), and so is d * scale (19 bits). A dot product multiplies by the scale once per 32 (Q6_K: 16) elements and
-//%% takes the min off through the sum of x.
+//%% Exactness: a quant with its zero subtracted is exact (done on bytes: adding 128 - zero and flipping the top bit
+//%% never carries), and so is d * scale (19 bits). A dot product multiplies by the scale once per 32 (Q6_K: 16)
+//%% elements and takes the min off through the sum of x.
 //% if !defined(W_ONCE)
 //% set W_ONCE = 1
 
@@ -113,8 +114,9 @@ fn w_quants_${W}(b: u32) -> array<vec4<f32>, 8> {
     let lo = load4_${W}_q(b * 8u);
     let hi = load4_${W}_q(b * 8u + 4u);
     return array<vec4<f32>, 8>(
-        vec4<f32>(unpack4xI8(lo.x)), vec4<f32>(unpack4xI8(lo.y)), vec4<f32>(unpack4xI8(lo.z)), vec4<f32>(unpack4xI8(lo.w)),
-        vec4<f32>(unpack4xI8(hi.x)), vec4<f32>(unpack4xI8(hi.y)), vec4<f32>(unpack4xI8(hi.z)), vec4<f32>(unpack4xI8(hi.w)));
+        vec4<f32>(unpack4xI8(lo.x)), vec4<f32>(unpack4xI8(lo.y)), vec4<f32>(unpack4xI8(lo.z)),
+        vec4<f32>(unpack4xI8(lo.w)), vec4<f32>(unpack4xI8(hi.x)), vec4<f32>(unpack4xI8(hi.y)),
+        vec4<f32>(unpack4xI8(hi.z)), vec4<f32>(unpack4xI8(hi.w)));
 //% elif W_BITS == 16
 //% for j in 0..4
     let q${j} = load4_${W}_q(b * 16u + ${j * 4}u);
@@ -150,11 +152,14 @@ fn w_load_${W}(row: u32, blk: u32) -> array<vec4<f32>, 8> {
     return q;
 //% else
     let s = w_scales_${W}(b);
-    return array<vec4<f32>, 8>(
 //% if W_MIN
-        q[0] * s.x - vec4<f32>(s.z), q[1] * s.x - vec4<f32>(s.z), q[2] * s.x - vec4<f32>(s.z), q[3] * s.x - vec4<f32>(s.z),
-        q[4] * s.y - vec4<f32>(s.w), q[5] * s.y - vec4<f32>(s.w), q[6] * s.y - vec4<f32>(s.w), q[7] * s.y - vec4<f32>(s.w));
+    let m0 = vec4<f32>(s.z);
+    let m1 = vec4<f32>(s.w);
+    return array<vec4<f32>, 8>(
+        q[0] * s.x - m0, q[1] * s.x - m0, q[2] * s.x - m0, q[3] * s.x - m0,
+        q[4] * s.y - m1, q[5] * s.y - m1, q[6] * s.y - m1, q[7] * s.y - m1);
 //% else
+    return array<vec4<f32>, 8>(
         q[0] * s.x, q[1] * s.x, q[2] * s.x, q[3] * s.x, q[4] * s.y, q[5] * s.y, q[6] * s.y, q[7] * s.y);
 //% end
 //% end
@@ -199,11 +204,13 @@ fn w_dots_${W}(row: u32, blk: u32, x0: vec4<f32>, x1: vec4<f32>, x2: vec4<f32>, 
     let b = row * (${W_KB}) + blk;
     let q = w_quants_${W}(b);
 //% if W_SCALE == 0
-    return w_fold(q[7] * x7 + (q[6] * x6 + (q[5] * x5 + (q[4] * x4 + (q[3] * x3 + (q[2] * x2 + (q[1] * x1 + q[0] * x0)))))));
+    let a0 = q[3] * x3 + (q[2] * x2 + (q[1] * x1 + q[0] * x0));
+    return w_fold(q[7] * x7 + (q[6] * x6 + (q[5] * x5 + (q[4] * x4 + a0))));
 //% else
     let s = w_scales_${W}(b);
 //% if W_GROUP == 32
-    let a = w_fold(q[7] * x7 + (q[6] * x6 + (q[5] * x5 + (q[4] * x4 + (q[3] * x3 + (q[2] * x2 + (q[1] * x1 + q[0] * x0)))))));
+    let a0 = q[3] * x3 + (q[2] * x2 + (q[1] * x1 + q[0] * x0));
+    let a = w_fold(q[7] * x7 + (q[6] * x6 + (q[5] * x5 + (q[4] * x4 + a0))));
 //% if W_MIN
     return s.x * a - s.z * (xs.x + xs.y);
 //% else

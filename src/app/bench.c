@@ -1,0 +1,316 @@
+/// weft bench: speed of prefill and decode at given lengths, with what a steady-state token costs the host.
+///
+/// The prompt is a fixed text repeated to the wanted length; generation is greedy and goes on behind stop tokens, so
+/// that every repetition does the same work.
+#include "app/json.h"
+#include "app/model.h"
+
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { MAX_LENGTHS = 16, MAX_REPEATS = 1000 };
+
+struct request {
+    const char *model;
+    struct weft_gpu_params device;
+    struct weft_lm_params lm;
+    uint32_t prompts[MAX_LENGTHS], n_prompts, tokens, repeats;
+    bool json;
+};
+
+/// Objects made and allocations between two moments of one generation.
+struct steady { uint64_t tokens, buffers, pipelines, groups, gpu_allocs, allocs, dispatches, submits; };
+
+struct watch {
+    weft_gpu *gpu;
+    uint32_t seen, from;
+    double *times; // arrival of each id
+    struct weft_gpu_counters counters;
+    uint64_t allocs;
+    struct steady steady;
+};
+
+/// Summary of one prompt length.
+struct result {
+    uint32_t prompt, new_tokens;
+    double *prefill, *first, *decode, *host; // one a repetition; decode and host: seconds a token
+    double *gaps;                            // between ids of the last repetition
+    uint32_t n_gaps;
+    struct weft_generate_stats last;
+    struct steady steady;
+};
+
+static bool on_token(void *user, int32_t id) {
+    struct watch *w = user;
+    (void)id;
+    w->times[w->seen++] = weft_now();
+    struct weft_gpu_counters c;
+    weft_gpu_counters(w->gpu, &c);
+    uint64_t allocs = weft_alloc_stats().calls;
+    if (w->seen == w->from) {
+        w->counters = c;
+        w->allocs = allocs;
+    }
+    if (w->seen > w->from)
+        w->steady = (struct steady){
+            .tokens = w->seen - w->from,
+            .buffers = c.buffers_made - w->counters.buffers_made,
+            .pipelines = c.pipelines_made - w->counters.pipelines_made,
+            .groups = c.groups_made - w->counters.groups_made,
+            .gpu_allocs = c.allocs - w->counters.allocs,
+            .allocs = allocs - w->allocs,
+            .dispatches = c.dispatches - w->counters.dispatches,
+            .submits = c.submits - w->counters.submits,
+        };
+    return !weft_interrupted;
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+/// Nearest rank; sorts in place.
+static double quantile(double *values, uint32_t n, double q) {
+    if (!n) return 0;
+    qsort(values, n, sizeof *values, by_value);
+    double rank = q * n;
+    uint32_t i = (uint32_t)rank;
+    if ((double)i == rank && i > 0) i--;
+    return values[i < n ? i : n - 1];
+}
+
+// ---- measuring -----------------------------------------------------------------------------------------------------
+
+static weft_status make_prompt(const weft_lm *lm, uint32_t n, struct weft_ids *out) {
+    static const char text[] =
+        "A loom makes cloth from two sets of threads: the warp is held in place, and the weft is drawn through it, "
+        "over one thread and under the next. ";
+    weft_status status = weft_tokenizer_encode(weft_lm_tokenizer(lm), "", 0, WEFT_ENCODE_ADD_BOS, out);
+    while (status == WEFT_OK && out->count < n)
+        status = weft_tokenizer_encode(weft_lm_tokenizer(lm), text, strlen(text), 0, out);
+    if (status == WEFT_OK) out->count = n;
+    return status;
+}
+
+static weft_status repeat_once(const struct request *r, const struct weft_opened *o, const struct weft_ids *prompt,
+                               uint32_t i, struct result *result) {
+    struct watch w = {.gpu = o->gpu, .from = r->tokens / 4 ? r->tokens / 4 : 1};
+    struct weft_generate_params params = {
+        .max_tokens = r->tokens, .ignore_stops = true, .token = on_token, .user = &w, .cancel = &weft_interrupted};
+    struct weft_generate_stats *s = &result->last;
+    w.times = weft_alloc((size_t)r->tokens * sizeof *w.times);
+    if (!w.times) return weft_fail(WEFT_ERR_NOMEM, "out of memory for the times of %u tokens", r->tokens);
+    weft_status status = weft_lm_generate(o->lm, prompt->data, (uint32_t)prompt->count, &params, s);
+    if (status == WEFT_OK && weft_interrupted) status = weft_fail(WEFT_ERR_CANCELLED, "interrupted");
+    double tokens = s->new_tokens > 1 ? s->new_tokens - 1 : 1;
+    result->prefill[i] = s->prefill_seconds;
+    result->first[i] = s->first_token_seconds;
+    result->decode[i] = s->decode_seconds / tokens;
+    result->host[i] = s->decode_host_seconds / tokens;
+    result->new_tokens = s->new_tokens;
+    result->steady = w.steady;
+    result->n_gaps = w.seen ? w.seen - 1 : 0;
+    for (uint32_t k = 0; k < result->n_gaps; k++) result->gaps[k] = w.times[k + 1] - w.times[k];
+    weft_free(w.times);
+    return status;
+}
+
+static weft_status measure(const struct request *r, const struct weft_opened *o, uint32_t prompt,
+                           struct result *result) {
+    struct weft_ids ids = {0};
+    size_t n = r->repeats;
+    *result = (struct result){.prompt = prompt,
+                              .prefill = weft_calloc(n, sizeof(double)),
+                              .first = weft_calloc(n, sizeof(double)),
+                              .decode = weft_calloc(n, sizeof(double)),
+                              .host = weft_calloc(n, sizeof(double)),
+                              .gaps = weft_calloc(r->tokens, sizeof(double))};
+    if (!result->prefill || !result->first || !result->decode || !result->host || !result->gaps)
+        return weft_fail(WEFT_ERR_NOMEM, "out of memory for the results");
+    weft_status status = make_prompt(o->lm, prompt, &ids);
+    for (uint32_t i = 0; status == WEFT_OK && i < r->repeats; i++) status = repeat_once(r, o, &ids, i, result);
+    weft_ids_free(&ids);
+    return status;
+}
+
+static void free_result(struct result *r) {
+    weft_free(r->prefill);
+    weft_free(r->first);
+    weft_free(r->decode);
+    weft_free(r->host);
+    weft_free(r->gaps);
+}
+
+// ---- output --------------------------------------------------------------------------------------------------------
+
+static json_t *spread(double *values, uint32_t n) {
+    double median = quantile(values, n, 0.5), p95 = quantile(values, n, 0.95);
+    return json_pack("{sf sf}", "median", median, "p95", p95);
+}
+
+static double per(double x, double y) { return y > 0 ? x / y : 0; }
+
+static json_t *result_json(struct result *r, uint32_t repeats) {
+    double cold = r->first[0]; // before sorting: the first repetition, where drivers compile
+    double prefill = quantile(r->prefill, repeats, 0.5), decode = quantile(r->decode, repeats, 0.5),
+           host = quantile(r->host, repeats, 0.5);
+    json_t *steady =
+        json_pack("{sI sI sI sI sI sI sI sI}", "tokens", (json_int_t)r->steady.tokens, "buffers_made",
+                  (json_int_t)r->steady.buffers, "pipelines_made", (json_int_t)r->steady.pipelines, "groups_made",
+                  (json_int_t)r->steady.groups, "gpu_allocations", (json_int_t)r->steady.gpu_allocs, "allocations",
+                  (json_int_t)r->steady.allocs, "dispatches", (json_int_t)r->steady.dispatches, "submits",
+                  (json_int_t)r->steady.submits);
+    json_t *root =
+        json_pack("{si si so so so so so sf}", "prompt", (int)r->prompt, "new_tokens", (int)r->new_tokens,
+                  "prefill_seconds", spread(r->prefill, repeats), "first_token_seconds", spread(r->first, repeats),
+                  "decode_seconds_per_token", spread(r->decode, repeats), "token_gap_seconds",
+                  spread(r->gaps, r->n_gaps), "steady", steady, "first_token_first_time_seconds", cold);
+    if (!root) return NULL;
+    json_object_set_new(root, "prefill_tokens_per_second", json_real(per(r->prompt, prefill)));
+    json_object_set_new(root, "decode_tokens_per_second", json_real(per(1, decode)));
+    json_object_set_new(root, "dispatches_per_token", json_integer(r->last.dispatches_per_token));
+    json_object_set_new(root, "runs_per_submit", json_integer(r->last.runs_per_submit));
+    json_object_set_new(root, "host_us_per_token", json_real(host * 1e6));
+    json_object_set_new(root, "host_us_per_dispatch", json_real(per(host * 1e6, r->last.dispatches_per_token)));
+    return root;
+}
+
+static void print_result(struct result *r, uint32_t repeats) {
+    double cold = r->first[0], prefill = quantile(r->prefill, repeats, 0.5), decode = quantile(r->decode, repeats, 0.5);
+    double host = quantile(r->host, repeats, 0.5) * 1e6;
+    weft_outf("prompt %u, %u new tokens, %u repetitions:\n", r->prompt, r->new_tokens, repeats);
+    weft_outf("  prefill      %10.2f t/s   median %.4f s, p95 %.4f s\n", per(r->prompt, prefill), prefill,
+              quantile(r->prefill, repeats, 0.95));
+    weft_outf("  first token  %10.4f s     p95 %.4f s, first time %.4f s\n", quantile(r->first, repeats, 0.5),
+              quantile(r->first, repeats, 0.95), cold);
+    weft_outf("  decode       %10.2f t/s   median %.3f ms a token, p95 %.3f ms; gaps between tokens p95 %.3f ms\n",
+              per(1, decode), decode * 1e3, quantile(r->decode, repeats, 0.95) * 1e3,
+              quantile(r->gaps, r->n_gaps, 0.95) * 1e3);
+    weft_outf("  host         %10.1f us    a token, %.3f us a dispatch beside the submit call; %u dispatches a token, "
+              "%u runs a submit\n",
+              host, per(host, r->last.dispatches_per_token), r->last.dispatches_per_token, r->last.runs_per_submit);
+    weft_outf(
+        "  steady state over %llu tokens: %llu buffers, %llu pipelines, %llu bind groups made, %llu allocations\n",
+        (unsigned long long)r->steady.tokens, (unsigned long long)r->steady.buffers,
+        (unsigned long long)r->steady.pipelines, (unsigned long long)r->steady.groups,
+        (unsigned long long)r->steady.allocs);
+}
+
+static uint64_t peak_host_bytes(void) {
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
+}
+
+static json_t *summary_json(const struct request *r, const struct weft_opened *o, json_t *results) {
+    const struct weft_gpu_caps *c = weft_gpu_caps(o->gpu);
+    const struct weft_gguf *file = weft_lm_gguf(o->lm);
+    const char *path = strrchr(weft_gguf_path(file), '/');
+    struct weft_gpu_counters counters;
+    weft_gpu_counters(o->gpu, &counters);
+    path = path ? path + 1 : weft_gguf_path(file);
+    return json_pack("{ss ss so so sb so sI si ss sf sI sI so}", "weft", WEFT_VERSION, "implementation",
+                     c->implementation, "adapter", weft_json_text(c->adapter, strlen(c->adapter)), "driver",
+                     weft_json_text(c->driver, strlen(c->driver)), "cpu_driver", c->kind == WEFT_GPU_CPU, "model",
+                     weft_json_text(path, strlen(path)), "model_bytes", (json_int_t)weft_gguf_file_size(file), "ctx",
+                     (int)weft_lm_ctx(o->lm), "cache", r->lm.cache_f16 ? "f16" : "f32", "load_seconds", o->load_seconds,
+                     "peak_device_bytes", (json_int_t)counters.buffer_bytes_peak, "peak_host_bytes",
+                     (json_int_t)peak_host_bytes(), "results", results);
+}
+
+static int bench(const struct request *r) {
+    struct weft_opened o;
+    weft_status status = weft_open_model(r->model, &r->device, &r->lm, &o);
+    if (status != WEFT_OK) return weft_app_failed(status);
+    char device[256];
+    weft_describe_device(o.gpu, device);
+    if (!r->json) weft_outf("%s; load %.2f s\n", device, o.load_seconds);
+    json_t *results = json_array();
+    weft_app_catch_interrupts(true);
+    for (uint32_t i = 0; status == WEFT_OK && i < r->n_prompts; i++) {
+        struct result result;
+        status = measure(r, &o, r->prompts[i], &result);
+        if (status == WEFT_OK && r->json) json_array_append_new(results, result_json(&result, r->repeats));
+        if (status == WEFT_OK && !r->json) print_result(&result, r->repeats);
+        weft_out_flush();
+        free_result(&result);
+    }
+    weft_app_catch_interrupts(false);
+    int code = weft_app_failed(status);
+    if (status == WEFT_OK && r->json) {
+        code = weft_json_print(summary_json(r, &o, results));
+    } else {
+        struct weft_gpu_counters c;
+        weft_gpu_counters(o.gpu, &c);
+        if (status == WEFT_OK)
+            weft_outf("peak memory: %.1f MB on the device, %.1f MB on the host\n", (double)c.buffer_bytes_peak / 1e6,
+                      (double)peak_host_bytes() / 1e6);
+        json_decref(results);
+    }
+    weft_close_model(&o);
+    return code;
+}
+
+// ---- the command ---------------------------------------------------------------------------------------------------
+
+enum { OPT_CTX = WEFT_OPT_FIRST_OWN, OPT_CHUNK, OPT_CACHE, OPT_RUNS };
+
+static bool whole(const struct weft_command *c, const char *name, int64_t lo, int64_t hi, uint32_t *out) {
+    int64_t n = 0;
+    bool ok = weft_app_integer(c, name, optarg, lo, hi, &n);
+    *out = (uint32_t)n;
+    return ok;
+}
+
+static bool take(const struct weft_command *c, struct request *r, int option) {
+    int ignored;
+    switch (option) {
+    case WEFT_OPT_JSON: r->json = true; return true;
+    case 'p': return weft_app_integers(c, "-p", optarg, 1, WEFT_MAX_CTX, r->prompts, MAX_LENGTHS, &r->n_prompts);
+    case 'n': return whole(c, "-n", 1, 1 << 20, &r->tokens);
+    case 'r': return whole(c, "-r", 1, MAX_REPEATS, &r->repeats);
+    case OPT_CTX: return whole(c, "--ctx", 1, WEFT_MAX_CTX, &r->lm.ctx);
+    case OPT_CHUNK: return whole(c, "--chunk", 1, 65535, &r->lm.chunk);
+    case OPT_RUNS: return whole(c, "--runs", 1, 64, &r->lm.runs);
+    case OPT_CACHE: return weft_cache_option(c, optarg, &r->lm.cache_f16);
+    }
+    return weft_app_device_option(c, option, &r->device, &ignored);
+}
+
+static int run_bench(const struct weft_command *self, int argc, char **argv) {
+    static const struct option options[] = {
+        WEFT_COMMON_OPTIONS, WEFT_DEVICE_OPTIONS,
+        {"ctx", required_argument, NULL, OPT_CTX},
+        {"chunk", required_argument, NULL, OPT_CHUNK},
+        {"runs", required_argument, NULL, OPT_RUNS},
+        {"cache", required_argument, NULL, OPT_CACHE},
+        {0},
+    };
+    struct request r = {.prompts = {16, 64}, .n_prompts = 2, .tokens = 48, .repeats = 3};
+    for (int option; (option = weft_app_option(self, argc, argv, "hp:n:r:", options)) != -1;) {
+        if (option == WEFT_OPT_HELP) return WEFT_EXIT_OK;
+        if (option == WEFT_OPT_BAD || !take(self, &r, option)) return WEFT_EXIT_USAGE;
+    }
+    if (argc - optind != 1) return weft_app_usage(self, "one model is needed");
+    r.model = argv[optind];
+    return bench(&r);
+}
+
+const struct weft_command weft_command_bench = {
+    .name = "bench",
+    .summary = "measure prefill and decode speed",
+    .help = "usage: weft bench MODEL [OPTION]...\n\n"
+            "  -p LIST               prompt lengths in tokens (default 16,64)\n"
+            "  -n N                  new tokens (default 48)\n"
+            "  -r N                  repetitions; medians and p95 are over these (default 3)\n"
+            "      --ctx N, --chunk N, --runs N, --cache f32|f16   as for `weft run`\n"
+            "      --json            as JSON\n" WEFT_DEVICE_HELP "  -h, --help            this text\n",
+    .run = run_bench,
+};

@@ -1,0 +1,25 @@
+/// Opening a model on a device for a subcommand, with bars for what takes long.
+#ifndef WEFT_APP_MODEL_H
+#define WEFT_APP_MODEL_H
+#include "app/app.h"
+#include "model/lm.h"
+
+struct weft_opened {
+    weft_gpu *gpu;
+    weft_lm *lm;
+    double load_seconds; ///< device, file, compilation and weights
+};
+
+/// `params.progress` is set here. On failure nothing is left open; the caller prints the sentence.
+weft_status weft_open_model(const char *model, const struct weft_gpu_params *device,
+                            const struct weft_lm_params *params, struct weft_opened *out);
+void weft_close_model(struct weft_opened *o);
+
+/// "wgpu on llvmpipe (a CPU driver)".
+void weft_describe_device(const weft_gpu *gpu, char text[256]);
+const char *weft_stop_name(enum weft_stop_reason reason);
+
+/// Option values that several commands take: --ctx, --cache, --memory. False with the usage error printed.
+bool weft_cache_option(const struct weft_command *command, const char *text, bool *f16);
+#define WEFT_MAX_CTX (1 << 24)
+#endif

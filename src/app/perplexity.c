@@ -1,0 +1,124 @@
+/// weft perplexity: how well a model predicts a text.
+#include "app/json.h"
+#include "app/model.h"
+
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/file.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct request {
+    const char *model, *file;
+    struct weft_gpu_params device;
+    struct weft_lm_params lm;
+    uint32_t chunks;
+    bool json;
+    struct weft_bar bar;
+};
+
+static void on_chunk(void *user, uint32_t chunk, uint32_t chunks, double figure) {
+    struct request *r = user;
+    weft_bar_update(&r->bar, chunk, chunks);
+    if (r->json) return;
+    weft_bar_end(&r->bar);
+    weft_outf("chunk %u of %u: %.4f\n", chunk, chunks, figure);
+    weft_out_flush();
+}
+
+static weft_status score(struct request *r, const struct weft_opened *o, double *figure) {
+    struct weft_ids ids = {0};
+    char *text;
+    size_t length;
+    WEFT_TRY(weft_file_read(r->file, (size_t)1 << 30, &text, &length));
+    // The whole text once, control tokens in it as plain text.
+    weft_status status = weft_tokenizer_encode(weft_lm_tokenizer(o->lm), text, length, WEFT_ENCODE_ADD_BOS, &ids);
+    weft_free(text);
+    if (status == WEFT_OK && ids.count > UINT32_MAX)
+        status = weft_fail(WEFT_ERR_LIMIT, "%s has too many tokens", r->file);
+    weft_bar_begin(&r->bar, "perplexity", false);
+    if (status == WEFT_OK)
+        status = weft_lm_perplexity(o->lm, ids.data, (uint32_t)ids.count, r->lm.ctx, r->chunks, on_chunk, r, figure);
+    weft_bar_end(&r->bar);
+    weft_ids_free(&ids);
+    return status;
+}
+
+static int perplexity(struct request *r) {
+    struct weft_opened o;
+    char device[256];
+    double figure = 0, start;
+    weft_status status = weft_open_model(r->model, &r->device, &r->lm, &o);
+    if (status != WEFT_OK) return weft_app_failed(status);
+    weft_describe_device(o.gpu, device);
+    if (isatty(STDERR_FILENO) == 1)
+        weft_app_note("%s, activations f32, %s cache, context %u", device, r->lm.cache_f16 ? "f16" : "f32", r->lm.ctx);
+    start = weft_now();
+    status = score(r, &o, &figure);
+    int code = weft_app_failed(status);
+    if (status == WEFT_OK && r->json)
+        code =
+            weft_json_print(json_pack("{sf si ss ss sf}", "perplexity", figure, "ctx", (int)r->lm.ctx, "device", device,
+                                      "cache", r->lm.cache_f16 ? "f16" : "f32", "seconds", weft_now() - start));
+    else if (status == WEFT_OK)
+        weft_outf("%.4f\n", figure);
+    weft_close_model(&o);
+    return code;
+}
+
+enum { OPT_CTX = WEFT_OPT_FIRST_OWN, OPT_CHUNKS, OPT_CACHE };
+
+static bool take(const struct weft_command *c, struct request *r, int option) {
+    int64_t n = 0;
+    int ignored;
+    bool ok;
+    switch (option) {
+    case WEFT_OPT_JSON: r->json = true; return true;
+    case OPT_CTX:
+        ok = weft_app_integer(c, "--ctx", optarg, 4, WEFT_MAX_CTX, &n);
+        r->lm.ctx = (uint32_t)n;
+        return ok;
+    case OPT_CHUNKS:
+        ok = weft_app_integer(c, "--chunks", optarg, 0, INT32_MAX, &n);
+        r->chunks = (uint32_t)n;
+        return ok;
+    case OPT_CACHE: return weft_cache_option(c, optarg, &r->lm.cache_f16);
+    }
+    return weft_app_device_option(c, option, &r->device, &ignored);
+}
+
+static int run_perplexity(const struct weft_command *self, int argc, char **argv) {
+    static const struct option options[] = {
+        WEFT_COMMON_OPTIONS, WEFT_DEVICE_OPTIONS,
+        {"ctx", required_argument, NULL, OPT_CTX},
+        {"chunks", required_argument, NULL, OPT_CHUNKS},
+        {"cache", required_argument, NULL, OPT_CACHE},
+        {0},
+    };
+    struct request r = {.lm = {.ctx = 512, .lazy = true}};
+    for (int option; (option = weft_app_option(self, argc, argv, "h", options)) != -1;) {
+        if (option == WEFT_OPT_HELP) return WEFT_EXIT_OK;
+        if (option == WEFT_OPT_BAD || !take(self, &r, option)) return WEFT_EXIT_USAGE;
+    }
+    if (argc - optind != 2) return weft_app_usage(self, "a model and a text file are needed");
+    r.model = argv[optind];
+    r.file = argv[optind + 1];
+    return perplexity(&r);
+}
+
+const struct weft_command weft_command_perplexity = {
+    .name = "perplexity",
+    .summary = "measure how well a model predicts a text",
+    .help = "usage: weft perplexity MODEL FILE [--ctx N] [--chunks N]\n\n"
+            "Cuts the text into chunks of N tokens, puts BOS in place of the first token of each, and scores the "
+            "second half of each\n"
+            "from an empty cache. Prints the figure so far after every chunk; the last line is the figure alone.\n\n"
+            "      --ctx N           tokens a chunk (default 512)\n"
+            "      --chunks N        at most N chunks; 0: all (default)\n"
+            "      --cache f32|f16   type of the key and value cache (default f32)\n"
+            "      --json            figure, device and time as JSON\n" WEFT_DEVICE_HELP
+            "  -h, --help            this text\n",
+    .run = run_perplexity,
+};

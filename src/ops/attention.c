@@ -1,0 +1,356 @@
+/// Causal attention over cached keys and values, query heads sharing key heads.
+///
+/// q[T, H, D], k[capacity, Hkv, D], v[capacity, Hkv, Dv] (states, f32 or f16, this run's rows already appended), pos
+/// (u32, a scalar); y[T, H, Dv] f32. Query t stands at position i = pos + t; head h reads key head floor(h * Hkv / H).
+/// Key j is seen iff
+///   j <= i,  window = 0 or i - j < window (the query itself counts),  j >= pos + T - capacity (the states still hold
+///   it).
+/// s_j = scale * (q . k_j), scale 0 stands for 1 / sqrt(D); with softcap c > 0, s_j = c tanh(s_j / c);
+/// y = sum_j softmax(s)_j v_j. A query that sees no key (the mask above never leaves one) gives 0.
+///
+/// Scores, sums and output accumulate in f32. One kernel (attention.wgsl) serves all sizes: a workgroup takes a tile of
+/// rows and walks over the keys. Runs of few tokens split the keys over workgroups, and attention_merge.wgsl joins the
+/// pieces in order: pieces are counted from the first key that the run sees and have a size fixed at compile time, so
+/// no sum depends on the grid.
+///
+/// Dao et al., "FlashAttention: Fast and Memory-Efficient Exact Attention with IO-Awareness", 2022.
+#include "core/alloc.h"
+#include "core/error.h"
+#include "ops/shape.h"
+#include "plan/lower.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { Q, K, V, POS };
+enum { SCALE, WINDOW, SOFTCAP };
+enum {
+    TILE_KEYS = 32,
+    SPLIT_TOKENS = 16,           // runs of at most so many tokens split the keys
+    MAX_PIECES_BYTES = 16 << 20, // of partial outputs
+};
+
+// ---- what it means -------------------------------------------------------------------------------------------------
+
+static weft_status attention_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
+                                   const struct weft_attr *attrs, struct weft_type *out) {
+    (void)n_in;
+    (void)attrs;
+    static const char *const names[] = {"q", "k", "v"};
+    int64_t x[3][3], lo, tokens;
+    for (int i = Q; i <= V; i++) {
+        if ((in[i].dtype != WEFT_F32 && in[i].dtype != WEFT_F16) || in[i].rank != 3)
+            return weft_fail(WEFT_ERR_INVALID, "attention: %s is %s; it takes f32 or f16 of three axes", names[i],
+                             weft_ops_type_text(g, &in[i]));
+        for (int a = i == Q; a < 3; a++)
+            if (!weft_dim_is_const(g->dims, in[i].dims[a], &x[i][a]) || x[i][a] < 1)
+                return weft_fail(WEFT_ERR_INVALID, "attention: axis %d of %s %s must be a constant above 0", a,
+                                 names[i], weft_ops_type_text(g, &in[i]));
+    }
+    const char *q = weft_ops_type_text(g, &in[Q]), *k = weft_ops_type_text(g, &in[K]),
+               *v = weft_ops_type_text(g, &in[V]);
+    if (x[K][0] != x[V][0] || x[K][1] != x[V][1])
+        return weft_fail(WEFT_ERR_INVALID, "attention: k %s and v %s must have equal capacity and heads", k, v);
+    if (x[Q][2] != x[K][2])
+        return weft_fail(WEFT_ERR_INVALID, "attention: q %s and k %s must have equal head sizes", q, k);
+    if (x[Q][1] % x[K][1])
+        return weft_fail(WEFT_ERR_INVALID, "attention: the heads of q %s must be a multiple of those of k %s", q, k);
+    if (in[POS].dtype != WEFT_U32 || in[POS].rank != 0)
+        return weft_fail(WEFT_ERR_INVALID, "attention: pos is %s; it takes a u32 variable",
+                         weft_ops_type_text(g, &in[POS]));
+    weft_dim_bounds(g->dims, in[Q].dims[0], &lo, &tokens);
+    if (tokens > x[K][0])
+        return weft_fail(WEFT_ERR_INVALID, "attention: q %s may have %lld tokens, k %s holds only %lld", q,
+                         (long long)tokens, k, (long long)x[K][0]);
+    out[0] = in[Q];
+    out[0].dtype = WEFT_F32;
+    out[0].dims[2] = in[V].dims[2];
+    return WEFT_OK;
+}
+
+static double attention_scale(const struct weft_attr *attrs, int64_t d) {
+    return attrs[SCALE].f != 0 ? attrs[SCALE].f : 1 / sqrt((double)d);
+}
+
+/// One query: keys first .. last, position p in row p mod capacity.
+static void eval_row(const struct weft_eval *e, const double *q, int64_t head, int64_t first, int64_t last,
+                     double *score, double *y) {
+    int64_t capacity = e->in[K].shape[0], heads = e->in[K].shape[1], d = e->in[K].shape[2], dv = e->in[V].shape[2];
+    double scale = attention_scale(e->attrs, d), cap = e->attrs[SOFTCAP].f, top = -INFINITY, sum = 0;
+    for (int64_t j = first; j <= last; j++) {
+        const double *k = e->in[K].data + (j % capacity * heads + head) * d;
+        double s = 0;
+        for (int64_t c = 0; c < d; c++) s += q[c] * k[c];
+        s *= scale;
+        score[j - first] = s = cap > 0 ? cap * tanh(s / cap) : s;
+        if (s > top) top = s;
+    }
+    for (int64_t j = first; j <= last; j++) sum += score[j - first] = exp(score[j - first] - top);
+    for (int64_t j = first; j <= last; j++) {
+        const double *v = e->in[V].data + (j % capacity * heads + head) * dv;
+        for (int64_t c = 0; c < dv; c++) y[c] += score[j - first] / sum * v[c];
+    }
+}
+
+static weft_status attention_eval(const struct weft_eval *e) {
+    int64_t tokens = e->in[Q].shape[0], heads = e->in[Q].shape[1], d = e->in[Q].shape[2], dv = e->in[V].shape[2];
+    int64_t capacity = e->in[K].shape[0], kv_heads = e->in[K].shape[1], window = e->attrs[WINDOW].i;
+    int64_t pos = (int64_t)e->in[POS].data[0];
+    double *owned, *score = weft_alloc((size_t)capacity * sizeof *score);
+    const double *q = weft_ops_dense(&e->in[Q], &owned);
+    for (int64_t row = 0; score && q && row < tokens * heads; row++) {
+        int64_t last = pos + row / heads, first = pos + tokens > capacity ? pos + tokens - capacity : 0;
+        if (window > 0 && last - window + 1 > first) first = last - window + 1;
+        eval_row(e, q + row * d, row % heads * kv_heads / heads, first, last, score, e->out[0].data + row * dv);
+    }
+    bool failed = !score || !q;
+    weft_free(score);
+    weft_free(owned);
+    return failed ? weft_fail(WEFT_ERR_NOMEM, "attention: out of memory") : WEFT_OK;
+}
+
+// ---- how it is computed --------------------------------------------------------------------------------------------
+
+#define ATTENTION_PARAMS(F) F(u32, groups) F(u32, rows) F(u32, tokens) F(u32, splits) F(f32, scale) F(f32, softcap)
+WEFT_PARAMS(attention_params, ATTENTION_PARAMS)
+
+/// How a workgroup is laid out; the names are those of attention.wgsl.
+struct attention_tile {
+    uint32_t threads, rows, lanes, keys, unroll; ///< WG, QT, DL, KPT, CU
+    uint32_t columns, per_thread, groups, row_threads; ///< CL, CPT, RG, RL
+    uint32_t memory;
+    bool shared_q;
+};
+
+struct attention_cfg {
+    weft_dim tokens;
+    uint32_t heads, group, kv_heads, d, dv, capacity, window;
+    uint32_t split;      ///< keys a piece; 0: not split
+    int reach;           ///< symbol that bounds pos + T on the host, or -1
+    uint32_t tile_rows;
+    float scale, softcap;
+};
+
+static uint32_t pow2_up(uint64_t x) {
+    uint32_t p = 1;
+    while (p < x && p < 1u << 31) p *= 2;
+    return p;
+}
+
+static uint32_t pow2_down(uint32_t x) {
+    uint32_t p = 1;
+    while (p * 2 <= x) p *= 2;
+    return p;
+}
+
+/// The layout for a given number of rows a tile. A CPU driver runs a workgroup as one vector of lanes, each of which
+/// walks whole keys; a GPU has lanes side by side on a key, so that they read consecutive memory.
+static struct attention_tile tile_of(const struct weft_gpu_caps *caps, uint32_t d, uint32_t dv, uint32_t rows) {
+    bool cpu = caps->kind == WEFT_GPU_CPU;
+    uint32_t d4 = (d + 3) / 4, v4 = (dv + 3) / 4;
+    struct attention_tile t = {.threads = cpu ? 8 : 128, .rows = rows, .unroll = 1, .shared_q = true};
+    while (cpu && v4 / t.threads > 16 && t.threads < 128) t.threads *= 2;
+    t.lanes = cpu ? (t.threads > TILE_KEYS ? t.threads / TILE_KEYS : 1) : rows <= 4 ? 8 : 4;
+    t.keys = TILE_KEYS * t.lanes / t.threads;
+    while (t.unroll * 2 * t.keys <= (cpu ? 4u : 8u) && d4 % (t.lanes * t.unroll * 2) == 0 && t.unroll < 4)
+        t.unroll *= 2;
+    t.columns = v4 < t.threads ? v4 : t.threads;
+    t.per_thread = (v4 + t.columns - 1) / t.columns;
+    t.groups = pow2_down(t.threads / t.columns);
+    if (t.groups > rows) t.groups = rows;
+    t.row_threads = t.threads / rows < TILE_KEYS / 4 ? t.threads / rows : TILE_KEYS / 4;
+    uint32_t part = rows * TILE_KEYS + 32 / t.lanes;
+    t.memory = rows * d4 * 16 + t.lanes * part * 4 + rows * t.row_threads * 4 + rows * TILE_KEYS * 4 + rows * 4 +
+               2 * TILE_KEYS * 4;
+    if (rows == 1 && t.memory > caps->workgroup_memory) {
+        t.shared_q = false;
+        t.memory -= d4 * 16;
+    }
+    return t;
+}
+
+/// As many rows a tile as there are, as fit the workgroup's memory, and as leave the accumulators in registers.
+static struct attention_tile choose_tile(const struct weft_gpu_caps *caps, uint32_t d, uint32_t dv, uint64_t max_rows) {
+    uint32_t rows = pow2_up(max_rows), most = caps->kind == WEFT_GPU_CPU ? 4 : 16;
+    if (rows > most) rows = most;
+    struct attention_tile t = tile_of(caps, d, dv, rows);
+    while (rows > 1 && (t.memory > caps->workgroup_memory || rows / t.groups * t.per_thread > 32))
+        t = tile_of(caps, d, dv, rows /= 2);
+    return t;
+}
+
+/// Keys that a run may see at most, by what the host knows.
+static uint64_t keys_bound(const struct attention_cfg *cfg, uint64_t tokens, const int64_t *symbols) {
+    uint64_t keys = cfg->capacity;
+    if (cfg->reach >= 0 && symbols[cfg->reach] >= 0 && (uint64_t)symbols[cfg->reach] < keys)
+        keys = (uint64_t)symbols[cfg->reach];
+    if (cfg->window && cfg->window + tokens - 1 < keys) keys = cfg->window + tokens - 1;
+    return keys;
+}
+
+static uint64_t pieces_bound(const struct attention_cfg *cfg, uint64_t tokens, const int64_t *symbols) {
+    return cfg->split ? (keys_bound(cfg, tokens, symbols) + cfg->split - 1) / cfg->split : 1;
+}
+
+static void attention_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
+    const struct attention_cfg *cfg = u->step->cfg;
+    uint64_t tokens = (uint64_t)weft_live(u, cfg->tokens), rows = tokens * cfg->group;
+    uint64_t pieces = tokens ? pieces_bound(cfg, tokens, u->symbols) : 0;
+    uint64_t groups = (rows + cfg->tile_rows - 1) / cfg->tile_rows * cfg->kv_heads * pieces;
+    struct attention_params p = {.groups = (uint32_t)groups, .rows = (uint32_t)rows, .tokens = (uint32_t)tokens,
+                                 .splits = (uint32_t)pieces, .scale = cfg->scale, .softcap = cfg->softcap};
+    memcpy(words, &p, sizeof p);
+    weft_grid_fold(groups, u->caps->max_groups, grid);
+}
+
+static void merge_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
+    const struct attention_cfg *cfg = u->step->cfg;
+    uint64_t tokens = (uint64_t)weft_live(u, cfg->tokens), groups = tokens * cfg->heads;
+    struct attention_params p = {
+        .groups = (uint32_t)groups, .rows = (uint32_t)(tokens * cfg->group), .tokens = (uint32_t)tokens};
+    memcpy(words, &p, sizeof p);
+    weft_grid_fold(groups, u->caps->max_groups, grid);
+}
+
+static const struct weft_kernel attention_kernel = {"attention", "ops/attention.wgsl", attention_params_fields,
+                                                    attention_update};
+static const struct weft_kernel merge_kernel = {"attention_merge", "ops/attention_merge.wgsl", attention_params_fields,
+                                                merge_update};
+
+/// Keys a piece, so that a device has enough workgroups and the partial outputs stay small; 0 where one piece would
+/// hold all.
+static uint32_t choose_split(const struct weft_lower *l, struct attention_cfg *cfg, uint64_t max_tokens) {
+    if (max_tokens > SPLIT_TOKENS) return 0;
+    cfg->split = l->caps->kind == WEFT_GPU_CPU ? 128 : 64;
+    while (pieces_bound(cfg, max_tokens, l->hi) * max_tokens * cfg->heads * cfg->dv * 4 > MAX_PIECES_BYTES)
+        cfg->split *= 2;
+    return pieces_bound(cfg, max_tokens, l->hi) > 1 ? cfg->split : 0;
+}
+
+static void emit_common(struct weft_lower *l, struct weft_step *s, const struct weft_node *node,
+                        const struct attention_cfg *cfg) {
+    weft_emit_vars(l, s, WEFT_READ);
+    weft_emit_int(l, s, "DV", cfg->dv);
+    weft_emit_int(l, s, "G", cfg->group);
+    weft_emit_int(l, s, "HKV", cfg->kv_heads);
+    weft_emit_int(l, s, "CAP", cfg->capacity);
+    weft_emit_int(l, s, "WINDOW", cfg->window);
+    weft_emit_int(l, s, "SPLIT", cfg->split);
+    weft_emit_int(l, s, "POS", weft_lower_var_slot(l, node->in[POS]));
+}
+
+static void emit_tile(struct weft_lower *l, struct weft_step *s, const struct attention_cfg *cfg,
+                      const struct attention_tile *t) {
+    bool cpu = l->caps->kind == WEFT_GPU_CPU;
+    weft_emit_int(l, s, "D", cfg->d);
+    weft_emit_int(l, s, "SOFTCAP", cfg->softcap > 0);
+    weft_emit_int(l, s, "QT", t->rows);
+    weft_emit_int(l, s, "KT", TILE_KEYS);
+    weft_emit_int(l, s, "DL", t->lanes);
+    weft_emit_int(l, s, "KPT", t->keys);
+    weft_emit_int(l, s, "CU", t->unroll);
+    weft_emit_int(l, s, "CL", t->columns);
+    weft_emit_int(l, s, "CPT", t->per_thread);
+    weft_emit_int(l, s, "RG", t->groups);
+    weft_emit_int(l, s, "RV", t->rows / t->groups);
+    weft_emit_int(l, s, "CB", t->per_thread < 2 ? 1 : 2);
+    weft_emit_int(l, s, "JU", cpu ? 1 : t->rows <= 8 ? 4 : 2);
+    weft_emit_int(l, s, "RL", t->row_threads);
+    weft_emit_int(l, s, "QSHARED", t->shared_q);
+    weft_emit_workgroup(s, t->threads, t->memory);
+}
+
+static uint8_t wide_if(bool wide) { return wide ? WEFT_OPERAND_WIDE : 0; }
+
+static void emit_merge(struct weft_lower *l, const struct weft_node *node, const struct attention_cfg *cfg,
+                       const char *label, uint32_t partial, uint32_t sums) {
+    struct weft_step *s = weft_emit(l, &merge_kernel, label, cfg, sizeof *cfg);
+    uint32_t threads = l->caps->kind == WEFT_GPU_CPU ? 8 : 128, v4 = (cfg->dv + 3) / 4;
+    uint32_t columns = v4 < threads ? v4 : threads;
+    weft_emit_scratch(l, s, "o", WEFT_READ, partial, wide_if(cfg->dv % 4 == 0));
+    weft_emit_scratch(l, s, "ml", WEFT_READ, sums, 0);
+    weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], wide_if(weft_lower_wide(l, node->out[0])));
+    emit_common(l, s, node, cfg);
+    weft_emit_int(l, s, "CL", columns);
+    weft_emit_int(l, s, "SL", threads / columns);
+    weft_emit_workgroup(s, threads, threads * (3 * 4 + 16));
+}
+
+/// A ring must hold what the window of the run's first query sees beside the run's own rows, unless it never wraps.
+static weft_status check_ring(struct weft_lower *l, const struct weft_node *node, const struct attention_cfg *cfg,
+                              uint64_t tokens) {
+    const struct weft_value_info *k = weft_lv(l, node->in[K]), *pos = weft_lv(l, node->in[POS]);
+    if (pos->state == UINT32_MAX || weft_lv(l, l->graph->states[pos->state])->state_kind != WEFT_STATE_VAR)
+        return weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "attention '%s': pos must be a variable",
+                               node->name ? node->name : "?");
+    int64_t reach = weft_lv(l, l->graph->states[pos->state])->var_hi;
+    if (cfg->reach >= 0 && l->hi[cfg->reach] < reach + (int64_t)tokens) reach = l->hi[cfg->reach] - (int64_t)tokens;
+    uint64_t need = (uint64_t)cfg->window + tokens - 1;
+    if (cfg->window == 0 || cfg->capacity >= need || reach + (int64_t)tokens <= (int64_t)cfg->capacity) return WEFT_OK;
+    return weft_lower_fail(l, WEFT_ERR_INVALID,
+                           "attention '%s': state '%s' holds %u rows; a window of %u and runs of %llu tokens need %llu",
+                           node->name ? node->name : "?", k->name ? k->name : "?", cfg->capacity, cfg->window,
+                           (unsigned long long)tokens, (unsigned long long)need);
+}
+
+static struct attention_cfg config(const struct weft_lower *l, const struct weft_node *node) {
+    const struct weft_type *q = &weft_lv(l, node->in[Q])->type, *k = &weft_lv(l, node->in[K])->type;
+    struct attention_cfg cfg = {.tokens = q->dims[0], .reach = weft_dims_symbol_find(l->graph->dims, "P")};
+    cfg.heads = (uint32_t)weft_lower_const(l, q->dims[1]);
+    cfg.kv_heads = (uint32_t)weft_lower_const(l, k->dims[1]);
+    cfg.group = cfg.heads / cfg.kv_heads;
+    cfg.d = (uint32_t)weft_lower_const(l, q->dims[2]);
+    cfg.dv = (uint32_t)weft_lower_const(l, weft_lv(l, node->in[V])->type.dims[2]);
+    cfg.capacity = (uint32_t)weft_lower_const(l, k->dims[0]);
+    cfg.window = (uint32_t)node->attrs[WINDOW].i;
+    cfg.scale = (float)attention_scale(node->attrs, cfg.d);
+    cfg.softcap = (float)node->attrs[SOFTCAP].f;
+    return cfg;
+}
+
+static weft_status attention_lower(struct weft_lower *l, uint32_t group) {
+    const struct weft_node *node = &l->graph->nodes[l->groups[group].nodes[0]];
+    struct attention_cfg cfg = config(l, node);
+    int64_t max = weft_lower_max(l, cfg.tokens);
+    uint64_t tokens = max > 0 ? (uint64_t)max : 1;
+    WEFT_TRY(check_ring(l, node, &cfg, tokens));
+    cfg.split = choose_split(l, &cfg, tokens);
+    struct attention_tile t = choose_tile(l->caps, cfg.d, cfg.dv, tokens * cfg.group);
+    cfg.tile_rows = t.rows;
+    char label[128];
+    snprintf(label, sizeof label, "attention%s%s", node->name ? " " : "", node->name ? node->name : "");
+    struct weft_step *s = weft_emit(l, &attention_kernel, label, &cfg, sizeof cfg);
+    weft_emit_value(l, s, "q", WEFT_READ, node->in[Q], wide_if(weft_lower_wide(l, node->in[Q])));
+    weft_emit_value(l, s, "k", WEFT_READ, node->in[K], wide_if(cfg.d % 4 == 0));
+    weft_emit_value(l, s, "v", WEFT_READ, node->in[V], wide_if(cfg.dv % 4 == 0));
+    emit_common(l, s, node, &cfg);
+    emit_tile(l, s, &cfg, &t);
+    if (!cfg.split) {
+        weft_lower_place(l, node->out[0]);
+        weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], wide_if(weft_lower_wide(l, node->out[0])));
+        return l->status;
+    }
+    uint64_t rows = pieces_bound(&cfg, tokens, l->hi) * tokens * cfg.heads;
+    uint32_t partial = weft_lower_scratch(l, "attention pieces", WEFT_F32, rows * cfg.dv);
+    uint32_t sums = weft_lower_scratch(l, "attention sums", WEFT_F32, rows * 2);
+    weft_emit_scratch(l, s, "y", WEFT_WRITE, partial, wide_if(cfg.dv % 4 == 0));
+    weft_emit_scratch(l, s, "ml", WEFT_WRITE, sums, 0);
+    weft_lower_place(l, node->out[0]);
+    snprintf(label, sizeof label, "attention_merge%s%s", node->name ? " " : "", node->name ? node->name : "");
+    emit_merge(l, node, &cfg, label, partial, sums);
+    return l->status;
+}
+
+const struct weft_op weft_op_attention = {
+    .name = "attention",
+    .n_in_min = 4,
+    .n_in_max = 4,
+    .n_out = 1,
+    .attrs = {{.name = "scale", .type = WEFT_ATTR_FLOAT},
+              {.name = "window", .type = WEFT_ATTR_INT, .lo = 0, .hi = 1 << 30},
+              {.name = "softcap", .type = WEFT_ATTR_FLOAT, .lo = 0, .hi = 1e9}},
+    .infer = attention_infer,
+    .eval = attention_eval,
+    .lower = attention_lower,
+};
