@@ -55,14 +55,17 @@ static int run_help(const struct weft_command *self, int argc, char **argv) {
         print_list(stdout);
         return WEFT_EXIT_OK;
     }
-    const struct weft_command *command = find(argv[1]);
+    bool own = !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h");
+    const struct weft_command *command = own ? self : find(argv[1]);
     if (!command) return weft_app_usage(self, "there is no command '%s'", argv[1]);
     fputs(command->help, stdout);
     return WEFT_EXIT_OK;
 }
 
 static int run_version(const struct weft_command *self, int argc, char **argv) {
-    (void)argv;
+    bool help = argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"));
+    if (help) fputs(self->help, stdout);
+    if (help) return WEFT_EXIT_OK;
     if (argc > 1) return weft_app_usage(self, "takes no arguments");
     puts("weft " WEFT_VERSION);
     return WEFT_EXIT_OK;
@@ -95,12 +98,16 @@ int weft_app_main(int argc, char **argv) {
 
 // ---- errors --------------------------------------------------------------------------------------------------------
 
-/// One line, whatever the sentence holds: line breaks become spaces.
+/// One line, whatever the sentence holds: line breaks and runs of spaces become a space.
 static void print_line(const char *prefix, const char *format, va_list args, const char *suffix) {
     char line[4096];
     vsnprintf(line, sizeof line, format, args);
-    for (char *c = line; *c; c++)
-        if (*c == '\n' || *c == '\r') *c = ' ';
+    char *to = line;
+    for (const char *from = line; *from; from++) {
+        char c = *from == '\n' || *from == '\r' ? ' ' : *from;
+        if (c != ' ' || to == line || to[-1] != ' ') *to++ = c;
+    }
+    *to = 0;
     fprintf(stderr, "%s%s%s\n", prefix, line, suffix);
 }
 

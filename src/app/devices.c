@@ -39,6 +39,7 @@ static int print_json(const struct weft_gpu_found *rows, size_t count) {
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) {
         json_t *row = caps_json(&rows[i].caps);
+        if (!rows[i].usable) json_object_set_new(row, "type", json_null());
         json_object_set_new(row, "usable", json_boolean(rows[i].usable));
         json_object_set_new(row, "chosen", json_boolean(rows[i].chosen));
         json_object_set_new(row, "why", weft_json_text(rows[i].why, strlen(rows[i].why)));

@@ -31,7 +31,7 @@ static void declarations(const struct weft_step *s, struct weft_str *w)
 
 static const char *scalar_type(weft_dtype d)
 {
-    return d == WEFT_F32 || d == WEFT_F16 || d == WEFT_BF16 ? "f32" : d == WEFT_I32 ? "i32" : "u32";
+    return d == WEFT_F32 || d == WEFT_F16 || d == WEFT_BF16 ? "f32" : d == WEFT_I32 || d == WEFT_I8 ? "i32" : "u32";
 }
 
 static void load_half(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)

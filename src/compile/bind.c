@@ -18,8 +18,8 @@ struct range { uint32_t key; uint64_t start, end; bool written; };
 static struct range operand_range(const struct weft_schedule *sc, const struct weft_operand *o)
 {
     const struct weft_tensor *t = &sc->tensors[o->tensor];
-    uint64_t start = t->offset + o->byte_offset;
-    return (struct range){weft_mem_key(t), start, start + ((o->bytes + 255) & ~(uint64_t)255), (o->access & WEFT_WRITE) != 0};
+    uint64_t start = t->offset + o->byte_offset, end = start + o->bytes;
+    return (struct range){weft_mem_key(t), start & ~(uint64_t)255, (end + 255) & ~(uint64_t)255, (o->access & WEFT_WRITE) != 0};
 }
 
 static bool may_share(const struct weft_step *s, uint32_t a, uint32_t b)
@@ -94,7 +94,8 @@ weft_status weft_bind_step(const struct weft_plan *plan, const struct weft_sched
         o->slot = (uint8_t)n;
     }
     for (uint32_t i = 0; i < s->n_operands; i++) {
-        s->operands[i].slot_offset = ranges[i].start - s->slots[s->operands[i].slot].offset;
+        const struct weft_operand *o = &s->operands[i];
+        s->operands[i].slot_offset = sc->tensors[o->tensor].offset + o->byte_offset - s->slots[o->slot].offset;
         if (s->slots[s->operands[i].slot].size > plan->caps.max_binding)
             return weft_fail(WEFT_ERR_LIMIT, "step '%s': operand '%s' needs a binding of %llu bytes, the device allows %llu", s->label,
                              s->operands[i].name, (unsigned long long)s->slots[s->operands[i].slot].size,

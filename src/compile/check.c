@@ -41,6 +41,8 @@ static weft_status check_operands(const struct weft_schedule *sc, const struct w
         if (o->slot == 0 || o->slot >= s->n_slots || slot->mem_key != weft_mem_key(t) || start != slot->offset + o->slot_offset ||
             o->slot_offset + o->bytes > slot->size || o->byte_offset + o->bytes > ((t->bytes + 255) & ~(uint64_t)255))
             return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operand '%s' lies outside its binding", s->label, o->name);
+        if (o->slot_offset % (slot->wide ? 16 : 4) != 0)
+            return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operand '%s' does not start at a %s of its binding", s->label, o->name, slot->wide ? "vec4" : "word");
         if ((o->access & WEFT_WRITE) && slot->kind != WEFT_BIND_READ_WRITE)
             return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operand '%s' is written through a read-only binding", s->label, o->name);
         if ((o->access & WEFT_WRITE) && (t->mem == WEFT_MEM_WEIGHT || t->mem == WEFT_MEM_INPUT))
@@ -59,7 +61,10 @@ static weft_status check_operands(const struct weft_schedule *sc, const struct w
 static weft_status check_transients(const struct weft_schedule *sc)
 {
     bool *written = weft_calloc(sc->n_tensors + 1, sizeof *written);
-    weft_status status = written ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while checking the plan");
+    uint32_t *last_use = weft_calloc(sc->n_tensors + 1, sizeof *last_use);
+    weft_status status = written && last_use ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while checking the plan");
+    for (uint32_t n = 0; status == WEFT_OK && n < sc->n_steps; n++)
+        for (uint32_t q = 0; q < sc->steps[n].n_operands; q++) last_use[sc->steps[n].operands[q].tensor] = n;
     for (uint32_t n = 0; status == WEFT_OK && n < sc->n_steps; n++) {
         const struct weft_step *s = &sc->steps[n];
         for (uint32_t i = 0; i < s->n_operands && status == WEFT_OK; i++) {
@@ -72,9 +77,7 @@ static weft_status check_transients(const struct weft_schedule *sc)
             for (uint32_t k = 0; k < sc->n_tensors && status == WEFT_OK; k++) {
                 const struct weft_tensor *v = &sc->tensors[k];
                 if (k == o->tensor || v->mem != WEFT_MEM_TRANSIENT || v->heap != t->heap || !meet(v->offset, v->bytes, t->offset, t->bytes)) continue;
-                bool used_later = false;
-                for (uint32_t m = n; m < sc->n_steps && written[k] && !used_later; m++)
-                    for (uint32_t q = 0; q < sc->steps[m].n_operands; q++) used_later |= sc->steps[m].operands[q].tensor == k;
+                bool used_later = written[k] && last_use[k] >= n;
                 bool pair = false;
                 for (uint32_t q = 0; q < s->n_operands; q++) pair |= s->operands[q].tensor == k && (s->operands[q].inplace_of == (int8_t)i || o->inplace_of == (int8_t)q);
                 if (used_later && !pair)
@@ -85,22 +88,36 @@ static weft_status check_transients(const struct weft_schedule *sc)
             if (s->operands[i].access & WEFT_WRITE) written[s->operands[i].tensor] = true;
     }
     weft_free(written);
+    weft_free(last_use);
     return status;
+}
+
+weft_status weft_plan_check_limits(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s)
+{
+    const struct weft_gpu_caps *c = &plan->caps;
+    struct weft_update u = {.dims = plan->graph->dims, .symbols = sc->hi, .caps = c, .step = s};
+    uint32_t words[WEFT_MAX_WORDS], grid[3];
+    weft_step_update(&u, words, grid);
+    for (int d = 0; d < 3; d++)
+        if (grid[d] > c->max_groups)
+            return weft_fail(WEFT_ERR_LIMIT, "step '%s' needs a grid of %u x %u x %u workgroups, the limit is %u a dimension", s->label,
+                             grid[0], grid[1], grid[2], c->max_groups);
+    const uint32_t *w = s->workgroup;
+    if (w[0] > c->max_workgroup_x || w[1] > c->max_workgroup_y || w[2] > c->max_workgroup_z || (uint64_t)w[0] * w[1] * w[2] > c->max_invocations)
+        return weft_fail(WEFT_ERR_LIMIT, "step '%s' has workgroups of %u x %u x %u threads, the device allows %u x %u x %u and %u in all", s->label,
+                         w[0], w[1], w[2], c->max_workgroup_x, c->max_workgroup_y, c->max_workgroup_z, c->max_invocations);
+    if (s->workgroup_memory > c->workgroup_memory)
+        return weft_fail(WEFT_ERR_LIMIT, "step '%s' needs %u bytes of workgroup memory, the device has %u", s->label, s->workgroup_memory,
+                         c->workgroup_memory);
+    return WEFT_OK;
 }
 
 weft_status weft_plan_check(const struct weft_plan *plan, const struct weft_schedule *sc)
 {
     for (uint32_t n = 0; n < sc->n_steps; n++) {
-        const struct weft_step *s = &sc->steps[n];
-        WEFT_TRY(check_slots(plan, s));
-        WEFT_TRY(check_operands(sc, s));
-        struct weft_update u = {.dims = plan->graph->dims, .symbols = sc->hi, .caps = &plan->caps, .step = s};
-        uint32_t words[WEFT_MAX_WORDS], grid[3];
-        weft_step_update(&u, words, grid);
-        for (int d = 0; d < 3; d++)
-            if (grid[d] > plan->caps.max_groups)
-                return weft_fail(WEFT_ERR_LIMIT, "step '%s' needs a grid of %u x %u x %u workgroups, the limit is %u a dimension", s->label,
-                                 grid[0], grid[1], grid[2], plan->caps.max_groups);
+        WEFT_TRY(check_slots(plan, &sc->steps[n]));
+        WEFT_TRY(check_operands(sc, &sc->steps[n]));
+        WEFT_TRY(weft_plan_check_limits(plan, sc, &sc->steps[n]));
     }
     return check_transients(sc);
 }

@@ -1,5 +1,6 @@
 /// The pipeline. For the graph: verify, decompose, verify. For each schedule: fuse, lower. Then, for all: shards, memory, bind,
-/// write WGSL, check. A schedule that does not fit the device's bindings is lowered again with less fusion.
+/// write WGSL, check. Where steps do not fit the device's bindings, the schedule is lowered again with smaller groups in
+/// just these places.
 #include "compile/compile.h"
 #include "compile/bind.h"
 #include "core/alloc.h"
@@ -29,7 +30,7 @@ static uint64_t max_count(const struct weft_graph *g, const struct weft_type *t,
     for (uint32_t i = first; i < t->rank; i++) {
         int64_t lo, hi;
         weft_dim_bounds(g->dims, t->dims[i], &lo, &hi);
-        n *= hi > 0 ? (uint64_t)hi : 0;
+        n = weft_bytes_times(n, hi > 0 ? (uint64_t)hi : 0);
     }
     return n;
 }
@@ -52,8 +53,8 @@ static weft_status plan_states(struct weft_plan *p)
             continue;
         }
         s->rows = info->type.rank ? max_count(g, &(struct weft_type){.rank = 1, .dims = {info->type.dims[0]}}, 0) : 1;
-        s->row_bytes = max_count(g, &info->type, info->type.rank ? 1 : 0) * width(info->type.dtype);
-        s->bytes = (s->rows * s->row_bytes + 255) & ~(uint64_t)255;
+        s->row_bytes = weft_bytes_times(max_count(g, &info->type, info->type.rank ? 1 : 0), width(info->type.dtype));
+        s->bytes = (weft_bytes_times(s->rows, s->row_bytes) + 255) & ~(uint64_t)255;
         if (s->bytes == 0) s->bytes = 256;
         if (s->bytes > p->caps.max_binding)
             return weft_fail(WEFT_ERR_LIMIT, "state '%s' needs %" PRIu64 " bytes, the device binds at most %" PRIu64 "; choose a smaller context", s->name,
@@ -117,6 +118,7 @@ static weft_status lower_views(struct weft_lower *l, const struct weft_group *gr
         if (dst->is_output) return weft_fail(WEFT_ERR_UNSUPPORTED, "output '%s' is a view of another value; copy it first", dst->output_name);
         if (src->kind == WEFT_VALUE_WEIGHT || src->kind == WEFT_VALUE_CONST)
             return weft_fail(WEFT_ERR_UNSUPPORTED, "node '%s' views a weight; give the weight that shape instead", n->name ? n->name : n->op->name);
+        if (weft_lower_deferred(l, in)) continue; // has no memory
         weft_lower_place(l, in);
         if (l->status != WEFT_OK) return l->status;
         l->places[out] = l->places[in];
@@ -138,6 +140,7 @@ weft_status weft_pass_lower(struct weft_lower *l)
         const struct weft_group *group = &l->groups[k];
         const struct weft_node *n = &l->graph->nodes[group->nodes[0]];
         weft_status status;
+        l->group = k;
         switch (group->kind) {
         case WEFT_GROUP_VIEW: status = lower_views(l, group); break;
         case WEFT_GROUP_REGION: status = weft_region_lower(l, k); break;
@@ -152,17 +155,46 @@ weft_status weft_pass_lower(struct weft_lower *l)
     return WEFT_OK;
 }
 
-static weft_status lower_schedule(struct weft_plan *p, struct weft_schedule *sc, int level)
+/// One way to lower a schedule: how much fusion, and where less.
+struct attempt {
+    struct weft_plan *plan;
+    struct weft_schedule *sc;
+    int level;
+    uint8_t *node_budget; ///< by node: weft_lower.node_budget
+    const struct weft_group *groups;
+    uint32_t n_tightened; ///< groups that have to be smaller
+};
+
+/// Lists the nodes that read each value. Counts stand two places on, so that placing leaves each list's start at its value.
+static weft_status index_uses(struct weft_lower *l)
 {
-    struct weft_lower l = {.plan = p, .graph = p->graph, .caps = &p->caps};
+    const struct weft_graph *g = l->graph;
+    size_t total = 0;
+    for (size_t n = 0; n < g->n_nodes; n++) total += g->nodes[n].n_in;
+    l->use_start = weft_calloc(g->n_values + 3, sizeof *l->use_start);
+    l->uses = weft_alloc((total + 1) * sizeof *l->uses);
+    if (!l->use_start || !l->uses) return out_of_memory();
+    for (uint32_t n = 0; n < g->n_nodes; n++)
+        for (uint32_t i = 0; i < g->nodes[n].n_in && !g->nodes[n].dead; i++) l->use_start[g->nodes[n].in[i] + 2]++;
+    for (size_t v = 2; v < g->n_values + 2; v++) l->use_start[v] += l->use_start[v - 1];
+    for (uint32_t n = 0; n < g->n_nodes; n++)
+        for (uint32_t i = 0; i < g->nodes[n].n_in && !g->nodes[n].dead; i++) l->uses[l->use_start[g->nodes[n].in[i] + 1]++] = n;
+    return WEFT_OK;
+}
+
+static weft_status lower_schedule(struct attempt *a)
+{
+    struct weft_plan *p = a->plan;
+    struct weft_schedule *sc = a->sc;
+    struct weft_lower l = {.plan = p, .graph = p->graph, .caps = &p->caps, .node_budget = a->node_budget};
     size_t n_values = p->graph->n_values;
     memcpy(l.lo, sc->lo, sizeof l.lo);
     memcpy(l.hi, sc->hi, sizeof l.hi);
     l.node_group = weft_calloc(p->graph->n_nodes + 1, sizeof *l.node_group);
     l.places = weft_alloc((n_values + 1) * sizeof *l.places);
-    weft_status status = l.node_group && l.places ? WEFT_OK : out_of_memory();
+    weft_status status = l.node_group && l.places ? index_uses(&l) : out_of_memory();
     for (size_t i = 0; status == WEFT_OK && i < n_values; i++) l.places[i] = (struct weft_place){WEFT_NO_TENSOR, WEFT_DIM_BAD};
-    if (status == WEFT_OK) status = weft_pass_fuse(&l, level);
+    if (status == WEFT_OK) status = weft_pass_fuse(&l, a->level);
     if (status == WEFT_OK) status = weft_pass_lower(&l);
     if (status == WEFT_OK) {
         sc->steps = weft_arena_dup(&p->arena, l.steps, l.n_steps * sizeof *l.steps + 1);
@@ -171,6 +203,9 @@ static weft_status lower_schedule(struct weft_plan *p, struct weft_schedule *sc,
         sc->n_tensors = l.n_tensors;
         if (!sc->steps || !sc->tensors) status = out_of_memory();
     }
+    a->groups = l.groups;
+    weft_free(l.use_start);
+    weft_free(l.uses);
     weft_free(l.node_group);
     weft_free(l.places);
     weft_free(l.steps);
@@ -178,12 +213,57 @@ static weft_status lower_schedule(struct weft_plan *p, struct weft_schedule *sc,
     return status;
 }
 
-static weft_status finish_schedule(struct weft_plan *p, struct weft_schedule *sc)
+/// A step that does not fit: its group may count on one binding fewer next time. False if it is a single node.
+static bool tighten(struct attempt *a, const struct weft_step *s)
 {
+    const struct weft_group *g = &a->groups[s->group];
+    if (g->n_nodes < 2 || g->n_bindings < 2) return false;
+    uint32_t budget = g->n_bindings - 1 < 255 ? g->n_bindings - 1 : 255;
+    if (a->n_tightened++ == 0) weft_str_addf(&a->plan->report, "schedule %s: fused less: %s\n", a->sc->name, weft_error_message());
+    for (uint32_t i = 0; i < g->n_nodes; i++) a->node_budget[g->nodes[i]] = (uint8_t)budget;
+    return true;
+}
+
+static weft_status finish_schedule(struct attempt *a)
+{
+    struct weft_plan *p = a->plan;
+    struct weft_schedule *sc = a->sc;
     WEFT_TRY(weft_pass_memory(p, sc));
-    for (uint32_t i = 0; i < sc->n_steps; i++) WEFT_TRY(weft_bind_step(p, sc, &sc->steps[i]));
+    weft_status worst = WEFT_OK;
+    for (uint32_t i = 0; i < sc->n_steps; i++) {
+        weft_status status = weft_bind_step(p, sc, &sc->steps[i]);
+        if (status == WEFT_OK) status = weft_plan_check_limits(p, sc, &sc->steps[i]);
+        if (status == WEFT_ERR_LIMIT && tighten(a, &sc->steps[i])) worst = status;
+        else if (status != WEFT_OK) return status;
+    }
+    if (worst != WEFT_OK) return worst;
     for (uint32_t i = 0; i < sc->n_steps; i++) WEFT_TRY(weft_bind_wgsl(p, sc, &sc->steps[i]));
     return weft_plan_check(p, sc);
+}
+
+#define MAX_ATTEMPTS 24
+
+/// Lowers with smaller and smaller groups where steps do not fit; should that not end, with less fusion everywhere.
+static weft_status plan_schedule(struct weft_plan *p, struct weft_schedule *sc, const struct weft_compile_params *params)
+{
+    struct attempt a = {.plan = p, .sc = sc, .level = params && params->no_fuse == 1 ? 0 : params && params->no_fuse == 2 ? 1 : 2};
+    a.node_budget = weft_calloc(p->graph->n_nodes + 1, 1);
+    if (!a.node_budget) return out_of_memory();
+    weft_status status;
+    for (int n = 0;; n++) {
+        a.n_tightened = 0;
+        status = lower_schedule(&a);
+        if (status == WEFT_OK) status = weft_pass_shards(p, params ? params->weights_of : NULL);
+        if (status == WEFT_OK) status = finish_schedule(&a);
+        if (status != WEFT_ERR_LIMIT || a.level == 0) break;
+        if (a.n_tightened && n < MAX_ATTEMPTS) continue;
+        if (!a.n_tightened) break; // fusion is not the cause
+        weft_str_addf(&p->report, "schedule %s: fusion level %d does not fit this device: %s\n", sc->name, a.level, weft_error_message());
+        a.level--;
+        n = 0;
+    }
+    weft_free(a.node_budget);
+    return status;
 }
 
 static weft_status number_pipelines(struct weft_plan *p)
@@ -214,18 +294,12 @@ static weft_status compile(struct weft_plan *p, const struct weft_compile_params
     WEFT_TRY(plan_states(p));
     WEFT_TRY(plan_ios(p));
     WEFT_TRY(plan_schedules(p, params));
-    int top = params && params->no_fuse == 1 ? 0 : params && params->no_fuse == 2 ? 1 : 2;
     for (uint32_t k = 0; k < p->n_schedules; k++) {
         struct weft_schedule *sc = &p->schedules[k];
-        weft_status status;
-        for (int level = top;; level--) {
-            status = lower_schedule(p, sc, level);
-            if (status == WEFT_OK) status = weft_pass_shards(p, params ? params->weights_of : NULL);
-            if (status == WEFT_OK) status = finish_schedule(p, sc);
-            if (status != WEFT_ERR_LIMIT || level == 0) break;
-            weft_str_addf(&p->report, "schedule %s: fusion level %d does not fit this device: %s\n", sc->name, level, weft_error_message());
-        }
+        weft_status status = plan_schedule(p, sc, params);
         if (status != WEFT_OK) return weft_fail_in(status, "schedule %s", sc->name);
+        for (uint32_t h = 0; h < WEFT_HEAPS; h++)
+            if (sc->heap_bytes[h] > p->heap_bytes[h]) p->heap_bytes[h] = sc->heap_bytes[h];
         weft_str_addf(&p->report, "schedule %s: %u steps, %" PRIu64 " bytes copied because of aliasing\n", sc->name, sc->n_steps, sc->copied_bytes);
     }
     return number_pipelines(p);

@@ -1,8 +1,8 @@
 /// Memory planning. Weight parts go into shards in order of first use, so that the weights of a step share a shard and a binding.
-/// Transients are packed by lifetime into WEFT_HEAPS heaps. Which heap is a matter of speed only (a reader and a writer of one
-/// step apart; independent steps in different heaps): correctness rests on ranges, which weft_plan_check verifies.
+/// Transients are packed by lifetime into WEFT_HEAPS heaps, larger ones first, each at the lowest free place. Which heap is a matter
+/// of speed only (a reader and a writer of one step apart; independent steps in different heaps): correctness rests on ranges, which
+/// weft_plan_check verifies.
 #include "compile/compile.h"
-#include "core/alloc.h"
 #include "core/error.h"
 #include <stdlib.h>
 #include <string.h>
@@ -54,85 +54,253 @@ weft_status weft_pass_shards(struct weft_plan *plan, const struct weft_plan *fro
     return WEFT_OK;
 }
 
-static void lifetimes(struct weft_schedule *sc)
+// ---- transients ----------------------------------------------------------------------------------------------------
+
+struct use { uint32_t step; uint8_t access; };
+struct item { uint32_t tensor, first; uint64_t bytes; };
+
+struct placer {
+    const struct weft_plan *plan;
+    struct weft_schedule *sc;
+    struct item *order;               ///< tensors to place
+    uint32_t n_order, misfit;         ///< misfit: the one that found no heap
+    uint32_t *use_start;              ///< uses of tensor t: uses[use_start[t]] ..
+    struct use *uses;
+    uint32_t *in_heap[WEFT_HEAPS], n_in_heap[WEFT_HEAPS]; ///< placed tensors by offset
+    uint64_t bytes[WEFT_HEAPS], best_bytes[WEFT_HEAPS];
+    bool *placed;
+    struct spot { uint32_t heap; uint64_t offset; } *spots, *best; ///< by tensor: of this try, of the best so far
+};
+
+static bool alive_together(const struct weft_tensor *a, const struct weft_tensor *b) { return a->first <= b->last && b->first <= a->last; }
+
+/// Lifetimes, the uses of each tensor, and the list of what is to be placed.
+static void find_uses(struct placer *p)
 {
+    struct weft_schedule *sc = p->sc;
     for (uint32_t i = 0; i < sc->n_tensors; i++) {
         sc->tensors[i].first = UINT32_MAX;
         sc->tensors[i].last = 0;
     }
+    for (uint32_t s = 0; s < sc->n_steps; s++)
+        for (uint32_t o = 0; o < sc->steps[s].n_operands; o++) p->use_start[sc->steps[s].operands[o].tensor + 2]++;
+    for (uint32_t i = 2; i < sc->n_tensors + 2; i++) p->use_start[i] += p->use_start[i - 1];
     for (uint32_t s = 0; s < sc->n_steps; s++) {
         for (uint32_t o = 0; o < sc->steps[s].n_operands; o++) {
-            struct weft_tensor *t = &sc->tensors[sc->steps[s].operands[o].tensor];
+            const struct weft_operand *operand = &sc->steps[s].operands[o];
+            struct weft_tensor *t = &sc->tensors[operand->tensor];
+            p->uses[p->use_start[operand->tensor + 1]++] = (struct use){s, operand->access};
             if (s < t->first) t->first = s;
             if (s > t->last) t->last = s;
         }
     }
+    for (uint32_t i = 0; i < sc->n_tensors; i++)
+        if (sc->tensors[i].mem == WEFT_MEM_TRANSIENT && sc->tensors[i].first != UINT32_MAX)
+            p->order[p->n_order++] = (struct item){i, sc->tensors[i].first, sc->tensors[i].bytes};
 }
 
-static bool alive_together(const struct weft_tensor *a, const struct weft_tensor *b) { return a->first <= b->last && b->first <= a->last; }
-
-/// How often heap `h` would make a step read and write one buffer, or two neighbouring independent steps write one.
-static uint32_t conflicts(const struct weft_schedule *sc, const uint32_t *placed, uint32_t n_placed, uint32_t t, uint32_t h)
+/// Most bytes alive at one step: what no placement can go below.
+static uint64_t lower_bound(const struct weft_schedule *sc, int64_t *change)
 {
-    uint32_t cost = 0;
-    for (uint32_t k = 0; k < n_placed; k++) {
-        const struct weft_tensor *other = &sc->tensors[placed[k]];
-        if (other->heap != h || !alive_together(other, &sc->tensors[t])) continue;
-        uint32_t from = other->first > sc->tensors[t].first ? other->first : sc->tensors[t].first;
-        uint32_t to = other->last < sc->tensors[t].last ? other->last : sc->tensors[t].last;
-        for (uint32_t s = from; s <= to; s++) {
-            uint8_t a = 0, b = 0;
-            for (uint32_t o = 0; o < sc->steps[s].n_operands; o++) {
-                if (sc->steps[s].operands[o].tensor == placed[k]) a |= sc->steps[s].operands[o].access;
-                if (sc->steps[s].operands[o].tensor == t) b |= sc->steps[s].operands[o].access;
-            }
-            if (a && b && ((a | b) & WEFT_WRITE)) cost += a == b ? 1 : 2;
+    int64_t alive = 0, most = 0;
+    memset(change, 0, (sc->n_steps + 2) * sizeof *change);
+    for (uint32_t i = 0; i < sc->n_tensors; i++) {
+        const struct weft_tensor *t = &sc->tensors[i];
+        if (t->mem != WEFT_MEM_TRANSIENT || t->first == UINT32_MAX) continue;
+        change[t->first] += (int64_t)t->bytes;
+        change[t->last + 1] -= (int64_t)t->bytes;
+    }
+    for (uint32_t s = 0; s < sc->n_steps; s++) {
+        alive += change[s];
+        if (alive > most) most = alive;
+    }
+    return (uint64_t)most;
+}
+
+/// Adds to cost[h] how often heap h would make a step read and write one buffer (2), or write it twice (1), if tensor t lay there.
+static void count_conflicts(const struct placer *p, uint32_t t, uint32_t cost[WEFT_HEAPS])
+{
+    for (uint32_t u = p->use_start[t]; u < p->use_start[t + 1]; u++) {
+        const struct weft_step *s = &p->sc->steps[p->uses[u].step];
+        for (uint32_t o = 0; o < s->n_operands; o++) {
+            uint32_t other = s->operands[o].tensor;
+            uint8_t a = s->operands[o].access, b = p->uses[u].access;
+            if (other == t || p->sc->tensors[other].mem != WEFT_MEM_TRANSIENT || !p->placed[other] || !((a | b) & WEFT_WRITE)) continue;
+            cost[p->spots[other].heap] += a == b ? 1 : 2;
         }
     }
-    return cost;
 }
 
-/// Lowest offset in heap `h` at which tensor t does not meet a tensor that is alive with it.
-static uint64_t first_fit(const struct weft_schedule *sc, const uint32_t *placed, uint32_t n_placed, uint32_t t, uint32_t h)
+/// Neighbouring steps that do not depend on each other run side by side only if they write different buffers.
+static void count_neighbours(const struct placer *p, uint32_t t, uint32_t cost[WEFT_HEAPS])
 {
-    uint64_t at = 0;
-    for (bool moved = true; moved;) {
-        moved = false;
-        for (uint32_t k = 0; k < n_placed; k++) {
-            const struct weft_tensor *o = &sc->tensors[placed[k]];
-            if (o->heap != h || !alive_together(o, &sc->tensors[t])) continue;
-            if (at < o->offset + o->bytes && o->offset < at + sc->tensors[t].bytes) {
-                at = o->offset + o->bytes;
-                moved = true;
+    for (uint32_t u = p->use_start[t]; u < p->use_start[t + 1]; u++) {
+        if (!(p->uses[u].access & WEFT_WRITE)) continue;
+        for (int side = -1; side <= 1; side += 2) {
+            uint32_t other = p->uses[u].step + (uint32_t)side;
+            if (other >= p->sc->n_steps) continue;
+            const struct weft_step *early = &p->sc->steps[side < 0 ? other : p->uses[u].step], *late = &p->sc->steps[side < 0 ? p->uses[u].step : other];
+            bool dependent = false;
+            for (uint32_t i = 0; i < early->n_operands; i++)
+                for (uint32_t k = 0; k < late->n_operands && (early->operands[i].access & WEFT_WRITE); k++)
+                    dependent |= late->operands[k].tensor == early->operands[i].tensor;
+            const struct weft_step *s = &p->sc->steps[other];
+            for (uint32_t o = 0; o < s->n_operands && !dependent; o++) {
+                uint32_t w = s->operands[o].tensor;
+                if ((s->operands[o].access & WEFT_WRITE) && w != t && p->sc->tensors[w].mem == WEFT_MEM_TRANSIENT && p->placed[w]) cost[p->spots[w].heap]++;
             }
         }
     }
-    return at;
 }
 
-struct by_size { uint32_t tensor; uint64_t bytes; };
-
-static int larger_first(const void *a, const void *b)
+/// Lowest offset in heap h at which tensor t meets none that is alive with it; *at receives its place in the heap's list.
+static uint64_t first_fit(const struct placer *p, uint32_t t, uint32_t h, uint32_t *at)
 {
-    const struct by_size *x = a, *y = b;
+    const struct weft_tensor *x = &p->sc->tensors[t];
+    uint64_t offset = 0;
+    for (*at = 0; *at < p->n_in_heap[h]; ++*at) {
+        uint32_t other = p->in_heap[h][*at];
+        const struct weft_tensor *o = &p->sc->tensors[other];
+        if (!alive_together(o, x)) continue;
+        if (p->spots[other].offset >= offset + x->bytes) break;
+        if (p->spots[other].offset + o->bytes > offset) offset = p->spots[other].offset + o->bytes;
+    }
+    while (*at && p->spots[p->in_heap[h][*at - 1]].offset > offset) --*at;
+    return offset;
+}
+
+static void put(struct placer *p, uint32_t t, uint32_t h, uint64_t offset, uint32_t at)
+{
+    memmove(&p->in_heap[h][at + 1], &p->in_heap[h][at], (p->n_in_heap[h] - at) * sizeof *p->in_heap[h]);
+    p->in_heap[h][at] = t;
+    p->n_in_heap[h]++;
+    p->spots[t] = (struct spot){h, offset};
+    p->placed[t] = true;
+    uint64_t end = offset + p->sc->tensors[t].bytes;
+    if (end > p->bytes[h]) p->bytes[h] = end;
+}
+
+/// Places all tensors in `heaps` heaps: where the heap grows least in units of 2^coarse bytes, then where fewest steps conflict.
+/// False if one fits nowhere: p->misfit.
+static bool place_all(struct placer *p, uint32_t heaps, unsigned coarse)
+{
+    memset(p->n_in_heap, 0, sizeof p->n_in_heap);
+    memset(p->bytes, 0, sizeof p->bytes);
+    memset(p->placed, 0, p->sc->n_tensors * sizeof *p->placed);
+    for (uint32_t k = 0; k < p->n_order; k++) {
+        uint32_t t = p->order[k].tensor, cost[WEFT_HEAPS] = {0}, best = heaps, best_at = 0;
+        uint64_t best_growth = 0, best_offset = 0, bytes = p->sc->tensors[t].bytes;
+        count_conflicts(p, t, cost);
+        count_neighbours(p, t, cost);
+        for (uint32_t h = 0; h < heaps; h++) {
+            uint32_t at;
+            uint64_t offset = first_fit(p, t, h, &at), growth = offset + bytes > p->bytes[h] ? offset + bytes - p->bytes[h] : 0;
+            if (offset + bytes > p->plan->caps.max_buffer) continue;
+            if (best != heaps) {
+                uint64_t a = growth >> coarse, b = best_growth >> coarse;
+                if (!(a != b ? a < b : cost[h] != cost[best] ? cost[h] < cost[best] : growth < best_growth)) continue;
+            }
+            best = h;
+            best_growth = growth;
+            best_offset = offset;
+            best_at = at;
+        }
+        if (best == heaps) {
+            p->misfit = t;
+            return false;
+        }
+        put(p, t, best, best_offset, best_at);
+    }
+    return true;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const struct item *x = a, *y = b;
     if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
+    if (x->first != y->first) return x->first < y->first ? -1 : 1;
     return x->tensor < y->tensor ? -1 : x->tensor > y->tensor;
 }
 
-static void lower_bound(struct weft_schedule *sc)
+static int by_start(const void *a, const void *b)
 {
-    for (uint32_t s = 0; s < sc->n_steps; s++) {
-        uint64_t sum = 0;
-        for (uint32_t i = 0; i < sc->n_tensors; i++)
-            if (sc->tensors[i].mem == WEFT_MEM_TRANSIENT && sc->tensors[i].first <= s && s <= sc->tensors[i].last) sum += sc->tensors[i].bytes;
-        if (sum > sc->lower_bound) sc->lower_bound = sum;
+    const struct item *x = a, *y = b;
+    return x->first != y->first ? (x->first < y->first ? -1 : 1) : by_size(a, b);
+}
+
+/// Ways to place, tried in order until one is near the lower bound. Colours first: small transients are the rule when one token is
+/// computed, and there a few heaps more cost nothing.
+static const struct { int (*order)(const void *, const void *); uint32_t heaps; unsigned coarse; } ways[] = {
+    {by_size, WEFT_HEAPS, 16}, {by_size, WEFT_HEAPS, 0}, {by_size, 1, 0}, {by_start, WEFT_HEAPS, 0}, {by_start, 1, 0},
+};
+#define NEAR_BYTES ((uint64_t)1 << 20)
+
+static uint64_t try_ways(struct placer *p)
+{
+    uint64_t bound = p->sc->lower_bound, least = UINT64_MAX;
+    for (size_t w = 0; w < sizeof ways / sizeof ways[0]; w++) {
+        qsort(p->order, p->n_order, sizeof *p->order, ways[w].order);
+        if (!place_all(p, ways[w].heaps, ways[w].coarse)) continue;
+        uint64_t total = 0;
+        for (uint32_t h = 0; h < WEFT_HEAPS; h++) total += p->bytes[h];
+        if (total < least) {
+            least = total;
+            memcpy(p->best, p->spots, p->sc->n_tensors * sizeof *p->best);
+            memcpy(p->best_bytes, p->bytes, sizeof p->bytes);
+        }
+        if (least <= bound + bound / 10 || least <= bound + NEAR_BYTES) break;
+    }
+    return least;
+}
+
+/// The largest heap gets number 0 and so on: heaps are shared by the schedules of a program, so like lies on like.
+static void install(const struct placer *p)
+{
+    struct weft_schedule *sc = p->sc;
+    uint32_t rank[WEFT_HEAPS];
+    memset(sc->heap_bytes, 0, sizeof sc->heap_bytes);
+    for (uint32_t h = 0; h < WEFT_HEAPS; h++) {
+        rank[h] = 0;
+        for (uint32_t o = 0; o < WEFT_HEAPS; o++) rank[h] += p->best_bytes[o] > p->best_bytes[h] || (p->best_bytes[o] == p->best_bytes[h] && o < h);
+        sc->heap_bytes[rank[h]] = p->best_bytes[h];
+    }
+    for (uint32_t k = 0; k < p->n_order; k++) {
+        uint32_t t = p->order[k].tensor;
+        sc->tensors[t].heap = rank[p->best[t].heap];
+        sc->tensors[t].offset = p->best[t].offset;
     }
 }
 
-weft_status weft_pass_memory(struct weft_plan *plan, struct weft_schedule *sc)
+static weft_status place_transients(const struct weft_plan *plan, struct weft_schedule *sc)
 {
-    lifetimes(sc);
-    lower_bound(sc);
+    struct placer p = {.plan = plan, .sc = sc};
+    size_t n = sc->n_tensors, n_uses = 0;
+    for (uint32_t s = 0; s < sc->n_steps; s++) n_uses += sc->steps[s].n_operands;
+    struct weft_arena arena = {0};
+    p.order = weft_arena_alloc(&arena, (n + 1) * sizeof *p.order);
+    p.use_start = weft_arena_alloc(&arena, (n + 3) * sizeof *p.use_start);
+    p.uses = weft_arena_alloc(&arena, (n_uses + 1) * sizeof *p.uses);
+    p.placed = weft_arena_alloc(&arena, (n + 1) * sizeof *p.placed);
+    p.spots = weft_arena_alloc(&arena, (n + 1) * sizeof *p.spots);
+    p.best = weft_arena_alloc(&arena, (n + 1) * sizeof *p.best);
+    int64_t *change = weft_arena_alloc(&arena, (sc->n_steps + 2) * sizeof *change);
+    bool room = p.order && p.use_start && p.uses && p.placed && p.spots && p.best && change;
+    for (uint32_t h = 0; h < WEFT_HEAPS; h++) room &= (p.in_heap[h] = weft_arena_alloc(&arena, (n + 1) * sizeof *p.in_heap[h])) != NULL;
+    weft_status status = room ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while planning memory");
+    if (status == WEFT_OK) {
+        find_uses(&p);
+        sc->lower_bound = lower_bound(sc, change);
+        if (try_ways(&p) != UINT64_MAX) install(&p);
+        else status = weft_fail(WEFT_ERR_LIMIT, "transient '%s' of %llu bytes fits no heap: %llu bytes are alive at once, in %d heaps of at most %llu bytes",
+                                sc->tensors[p.misfit].name, (unsigned long long)sc->tensors[p.misfit].bytes, (unsigned long long)sc->lower_bound,
+                                WEFT_HEAPS, (unsigned long long)plan->caps.max_buffer);
+    }
+    weft_arena_free(&arena);
+    return status;
+}
+
+weft_status weft_pass_memory(const struct weft_plan *plan, struct weft_schedule *sc)
+{
     for (uint32_t i = 0; i < sc->n_tensors; i++) {
         struct weft_tensor *t = &sc->tensors[i];
         t->heap = 0;
@@ -142,48 +310,5 @@ weft_status weft_pass_memory(struct weft_plan *plan, struct weft_schedule *sc)
         t->heap = part->shard;
         t->offset = part->offset;
     }
-    struct by_size *order = weft_alloc((sc->n_tensors + 1) * sizeof *order);
-    uint32_t *placed = weft_alloc((sc->n_tensors + 1) * sizeof *placed), n = 0, n_placed = 0;
-    if (!order || !placed) {
-        weft_free(order);
-        weft_free(placed);
-        return weft_fail(WEFT_ERR_NOMEM, "out of memory while planning memory");
-    }
-    for (uint32_t i = 0; i < sc->n_tensors; i++)
-        if (sc->tensors[i].mem == WEFT_MEM_TRANSIENT && sc->tensors[i].first != UINT32_MAX) order[n++] = (struct by_size){i, sc->tensors[i].bytes};
-    qsort(order, n, sizeof *order, larger_first);
-    memset(sc->heap_bytes, 0, sizeof sc->heap_bytes);
-    for (uint32_t k = 0; k < n; k++) {
-        struct weft_tensor *t = &sc->tensors[order[k].tensor];
-        uint32_t best = 0, best_cost = UINT32_MAX;
-        uint64_t best_growth = UINT64_MAX, best_at = 0;
-        for (uint32_t h = 0; h < WEFT_HEAPS; h++) {
-            uint64_t at = first_fit(sc, placed, n_placed, order[k].tensor, h);
-            if (at + t->bytes > plan->caps.max_buffer) continue;
-            uint64_t growth = at + t->bytes > sc->heap_bytes[h] ? at + t->bytes - sc->heap_bytes[h] : 0;
-            uint32_t cost = conflicts(sc, placed, n_placed, order[k].tensor, h);
-            // Memory first where it is large, colours where it is small change.
-            bool better = growth / 65536 != best_growth / 65536 ? growth < best_growth : cost != best_cost ? cost < best_cost : growth < best_growth;
-            if (!better) continue;
-            best = h;
-            best_cost = cost;
-            best_growth = growth;
-            best_at = at;
-        }
-        if (best_growth == UINT64_MAX) {
-            weft_free(order);
-            weft_free(placed);
-            return weft_fail(WEFT_ERR_LIMIT, "transient '%s' of %llu bytes fits no heap of at most %llu bytes", t->name,
-                             (unsigned long long)t->bytes, (unsigned long long)plan->caps.max_buffer);
-        }
-        t->heap = best;
-        t->offset = best_at;
-        if (best_at + t->bytes > sc->heap_bytes[best]) sc->heap_bytes[best] = best_at + t->bytes;
-        placed[n_placed++] = order[k].tensor;
-    }
-    for (uint32_t h = 0; h < WEFT_HEAPS; h++)
-        if (sc->heap_bytes[h] > plan->heap_bytes[h]) plan->heap_bytes[h] = sc->heap_bytes[h];
-    weft_free(order);
-    weft_free(placed);
-    return WEFT_OK;
+    return place_transients(plan, sc);
 }

@@ -4,6 +4,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "exec/exec_impl.h"
+#include "exec/session_test.h"
 #include <string.h>
 
 #define NO_VERSION UINT32_MAX
@@ -32,7 +33,9 @@ struct weft_session {
     uint32_t *words;         ///< staging for the blocks of one version
     struct weft_gpu_step *run_steps;
     uint64_t last_serial;
-    uint32_t sabotage_step, sabotage_word;
+    uint64_t staged_offset, staged_bytes; ///< where `words` went last
+    uint32_t sabotage_step, sabotage_word, stale_step;
+    const weft_session *stale; ///< whose bind group the stale step keeps
 };
 
 static weft_status out_of_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory for a session"); }
@@ -110,7 +113,7 @@ weft_status weft_session_create(weft_program *program, const struct weft_session
     s->max_runs = params && params->max_runs ? params->max_runs : 16;
     s->n_symbols = weft_dims_symbol_count(plan->graph->dims);
     s->live = NO_VERSION;
-    s->sabotage_step = UINT32_MAX;
+    s->sabotage_step = s->stale_step = UINT32_MAX;
     WEFT_GOTO(make_buffers(s));
     WEFT_GOTO(make_room(s));
     for (uint32_t k = 0; k < plan->n_schedules; k++) WEFT_GOTO(bind_schedule(s, k));
@@ -183,9 +186,9 @@ static weft_status stage(weft_session *s, uint32_t k, const int64_t *symbols, ui
             if (grid[d] > plan->caps.max_groups)
                 return weft_fail(WEFT_ERR_LIMIT, "step '%s' needs %u workgroups in a dimension, the device allows %u", step->label, grid[d], plan->caps.max_groups);
         if (grid[0] == 0 || grid[1] == 0 || grid[2] == 0) continue; // all outputs are empty
-        s->spare.steps[s->spare.n_steps++] = (struct weft_gpu_step){.pipeline = s->program->pipelines[step->pipeline], .group = s->groups[k][i],
-                                                                    .uniform_offset = (uint32_t)(base + (uint64_t)i * 256),
-                                                                    .grid = {grid[0], grid[1], grid[2]}, .label = step->label};
+        s->spare.steps[s->spare.n_steps++] =
+            (struct weft_gpu_step){.pipeline = s->program->pipelines[step->pipeline], .group = (i == s->stale_step ? s->stale : s)->groups[k][i],
+                                   .uniform_offset = (uint32_t)(base + (uint64_t)i * 256), .grid = {grid[0], grid[1], grid[2]}, .label = step->label};
     }
     return WEFT_OK;
 }
@@ -210,6 +213,8 @@ weft_status weft_session_resize(weft_session *s, const int64_t *symbols)
     WEFT_TRY(stage(s, k, symbols, base));
     uint64_t bytes = (uint64_t)plan->schedules[k].n_steps * 256;
     if (bytes) WEFT_TRY(weft_buf_write(s->gpu, s->arena, base, s->words, bytes));
+    s->staged_offset = base;
+    s->staged_bytes = bytes;
     struct weft_gpu_step *steps = s->versions[v].steps;
     s->versions[v] = s->spare;
     s->spare.steps = steps;
@@ -219,15 +224,39 @@ weft_status weft_session_resize(weft_session *s, const int64_t *symbols)
     return WEFT_OK;
 }
 
-void weft_session_sabotage(weft_session *s, uint32_t step, uint32_t word)
+struct weft_session_view weft_session_view(const weft_session *s)
 {
-    s->sabotage_step = step;
-    s->sabotage_word = word;
+    struct weft_session_view v = {.staged = s->words, .staged_offset = s->staged_offset, .staged_bytes = s->staged_bytes, .arena = s->arena,
+                                  .vars = s->vars, .states = s->states, .ios = s->ios};
+    if (s->live == NO_VERSION) return v;
+    v.schedule = s->versions[s->live].schedule;
+    v.steps = s->versions[s->live].steps;
+    v.n_steps = s->versions[s->live].n_steps;
+    return v;
+}
+
+/// Computes the live blocks again, and forgets all others.
+static void restage(weft_session *s)
+{
     for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS; v++) s->versions[v].valid = false;
     if (s->live == NO_VERSION) return;
     int64_t symbols[WEFT_MAX_SYMBOLS];
     memcpy(symbols, s->versions[s->live].symbols, sizeof symbols);
     weft_session_resize(s, symbols);
+}
+
+void weft_session_sabotage(weft_session *s, uint32_t step, uint32_t word)
+{
+    s->sabotage_step = step;
+    s->sabotage_word = word;
+    restage(s);
+}
+
+void weft_session_sabotage_bind(weft_session *s, uint32_t step, const weft_session *other)
+{
+    s->stale_step = step;
+    s->stale = other;
+    restage(s);
 }
 
 // ---- run -----------------------------------------------------------------------------------------------------------

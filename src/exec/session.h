@@ -43,7 +43,11 @@ weft_status weft_session_run(weft_session *session, uint32_t runs, uint64_t *ser
 uint32_t weft_session_dispatches(const weft_session *session);
 weft_program *weft_session_program(const weft_session *session);
 
-/// For tests: makes one update function lie (adds 1 to word `word` of step `step` of the live schedule) or skips the refresh of bind
-/// groups, to prove that the checkers notice. step UINT32_MAX turns it off.
+/// For tests, to prove that the checkers notice. Both concern step `step` of every schedule, from the next run on; UINT32_MAX turns
+/// them off.
+/// Makes an update function lie: adds 1 to word `word` of the step's block.
 void weft_session_sabotage(weft_session *session, uint32_t step, uint32_t word);
+/// Skips a refresh of bind groups: the step keeps the buffers of `other`, a session of the same program that must live until this
+/// is turned off or `session` is run no more.
+void weft_session_sabotage_bind(weft_session *session, uint32_t step, const weft_session *other);
 #endif

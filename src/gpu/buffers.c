@@ -18,7 +18,8 @@ weft_status weft_gpu_buf_need(weft_gpu *gpu, weft_buf buf, const char *what, str
 {
     *out = weft_gpu_buf(gpu, buf);
     if (*out) return WEFT_OK;
-    if (buf.id == 0 || buf.id > gpu->n_bufs) return weft_fail(WEFT_ERR_STALE, "%s: there is no buffer %u", what, buf.id);
+    if (buf.id == 0 || buf.id > gpu->n_bufs)
+        return weft_fail(WEFT_ERR_STALE, "%s: there is no buffer %u", what, buf.id);
     struct weft_gpu_buf_slot *b = &gpu->bufs[buf.id - 1];
     if (!b->live) return weft_fail(WEFT_ERR_STALE, "%s: buffer '%s' has been released", what, b->label);
     return weft_fail(WEFT_ERR_STALE, "%s: the buffer has been released; its place now holds '%s'", what, b->label);

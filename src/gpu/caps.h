@@ -1,5 +1,5 @@
-/// What a device can do, as far as choosing kernels and planning memory goes. The only header of this room that the rooms above
-/// may see, apart from exec.
+/// What a device can do, as far as choosing kernels and planning memory goes. The only header of this room that the
+/// rooms above may see, apart from exec.
 #ifndef WEFT_GPU_CAPS_H
 #define WEFT_GPU_CAPS_H
 #include <stdbool.h>

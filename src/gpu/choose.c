@@ -36,7 +36,8 @@ static void gather(struct candidates *c, const char *name)
     // Both see the same drivers, and wgpu-native is preferred for CPU drivers.
     if (!name && only_cpu(c)) return;
     if (!name || strcmp(name, "dawn") == 0) add_lib(c, weft_native_load(WEFT_NATIVE_DAWN, &c->tried));
-    if (name && strcmp(name, "wgpu") != 0 && strcmp(name, "dawn") != 0) add_lib(c, weft_native_load_file(name, &c->tried));
+    if (name && strcmp(name, "wgpu") != 0 && strcmp(name, "dawn") != 0)
+        add_lib(c, weft_native_load_file(name, &c->tried));
 }
 
 static void candidates_free(struct candidates *c)
@@ -60,18 +61,20 @@ static weft_status pick(const struct candidates *c, int adapter, size_t *out)
     size_t best = best_row(c), count = 0;
     while (best + count < c->n && c->rows[best + count].lib == c->rows[best].lib) count++;
     if (adapter < 0 || (size_t)adapter >= count)
-        return weft_fail(WEFT_ERR_NOT_FOUND, "%s has %zu adapters; there is no adapter %d", c->rows[best].lib->path, count,
-                         adapter);
+        return weft_fail(WEFT_ERR_NOT_FOUND, "%s has %zu adapters; there is no adapter %d", c->rows[best].lib->path,
+                         count, adapter);
     *out = best + (size_t)adapter;
     return WEFT_OK;
 }
 
 static weft_status nothing(const struct candidates *c, const char *name)
 {
-    return weft_fail(WEFT_ERR_NOT_FOUND, "no WebGPU device was found%s%s%s. Tried:\n%sInstall a GPU driver with Vulkan, or "
-                     "Mesa's CPU driver (Debian: mesa-vulkan-drivers), and put libwgpu_native-release.so or "
-                     "libwebgpu_dawn.so beside the program, or name a folder in WEFT_WEBGPU_DIR or a file in WEFT_WEBGPU",
-                     name ? " for '" : "", name ? name : "", name ? "'" : "", weft_str_get(&c->tried));
+    return weft_fail(
+        WEFT_ERR_NOT_FOUND,
+        "no WebGPU device was found%s%s%s. Tried:\n%sInstall a GPU driver with Vulkan, or "
+        "Mesa's CPU driver (Debian: mesa-vulkan-drivers), and put libwgpu_native-release.so or "
+        "libwebgpu_dawn.so beside the program, or name a folder in WEFT_WEBGPU_DIR or a file in WEFT_WEBGPU",
+        name ? " for '" : "", name ? name : "", name ? "'" : "", weft_str_get(&c->tried));
 }
 
 weft_status weft_gpu_native_open(const struct weft_gpu_params *params, struct weft_gpu_opened *out)
@@ -136,8 +139,10 @@ weft_status weft_gpu_list(const struct weft_gpu_params *params, struct weft_gpu_
 {
     *rows = NULL;
     *count = 0;
-    struct weft_gpu_params none = {0};
-    if (!params) params = &none;
+    struct weft_gpu_params own = {0};
+    if (params) own = *params;
+    own.limits_min = weft_gpu_wants_min(&own);
+    params = &own;
     struct candidates *c = weft_calloc(1, sizeof *c);
     struct weft_gpu_found *out = weft_calloc(2 * WEFT_NATIVE_ADAPTERS + 3, sizeof *out);
     if (!c || !out) {

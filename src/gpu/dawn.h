@@ -25,10 +25,16 @@ struct dawn_cache_load {
 };
 struct dawn_cache_store {
     WGPUChainedStruct *next;
-    void (*call)(size_t key_size, const uint8_t *key, size_t value_size, const uint8_t *value, void *user1, void *user2);
+    void (*call)(size_t key_size, const uint8_t *key, size_t value_size, const uint8_t *value, void *user1,
+                 void *user2);
     void *user1, *user2;
 };
-struct dawn_cache { WGPUChainedStruct chain; WGPUStringView isolation_key; struct dawn_cache_load load; struct dawn_cache_store store; };
+struct dawn_cache {
+    WGPUChainedStruct chain;
+    WGPUStringView isolation_key;
+    struct dawn_cache_load load;
+    struct dawn_cache_store store;
+};
 
 /// A function inside Dawn whose signature changed together with the cache descriptor's layout. A Dawn without it, older
 /// or stripped, gets no disk cache.

@@ -64,6 +64,12 @@ weft_status weft_gpu_door_open(struct weft_gpu_opened *opened, bool profile, wef
     return WEFT_OK;
 }
 
+bool weft_gpu_wants_min(const struct weft_gpu_params *params)
+{
+    const char *limits = getenv("WEFT_LIMITS");
+    return params->limits_min || (limits && strcmp(limits, "min") == 0);
+}
+
 static bool wants_null(const struct weft_gpu_params *params)
 {
     const char *name = params->implementation ? params->implementation : getenv("WEFT_WEBGPU");
@@ -76,8 +82,7 @@ weft_status weft_gpu_open(const struct weft_gpu_params *params, weft_gpu **out)
     *out = NULL;
     struct weft_gpu_params p = {0};
     if (params) p = *params;
-    const char *limits = getenv("WEFT_LIMITS");
-    if (limits && strcmp(limits, "min") == 0) p.limits_min = true;
+    p.limits_min = weft_gpu_wants_min(&p);
     struct weft_gpu_opened opened = {0};
     WEFT_TRY(wants_null(&p) ? weft_gpu_null_open(&p, &opened) : weft_gpu_native_open(&p, &opened));
     if (p.limits_min) {
@@ -156,6 +161,13 @@ weft_status weft_gpu_lost(weft_gpu *gpu)
     }
     return weft_fail(WEFT_ERR_LOST, "the device %s is gone (%s); open it again and load the weights anew",
                      gpu->caps.adapter, gpu->lost_why);
+}
+
+void weft_gpu_lose(weft_gpu *gpu)
+{
+    weft_gpu_lock(gpu);
+    gpu->backend->lose(gpu->dev);
+    weft_gpu_unlock(gpu);
 }
 
 void weft_gpu_bury(weft_gpu *gpu, void *obj, void (*free_obj)(void *, void *))

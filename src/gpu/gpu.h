@@ -5,8 +5,8 @@
 /// counters, and then call the device's table (gpu_backend.h): a native implementation, or the null device, which
 /// checks the same and runs nothing. So no call that an implementation answers with an abort is reachable.
 ///
-/// Thread-safety: all functions may be called from any thread; one lock a device. Nothing here calls back while the lock
-/// is held.
+/// Thread-safety: all functions may be called from any thread; one lock a device. Nothing here calls back while the
+/// lock is held.
 #ifndef WEFT_GPU_GPU_H
 #define WEFT_GPU_GPU_H
 #include "gpu/caps.h"
@@ -35,10 +35,13 @@ weft_status weft_gpu_open(const struct weft_gpu_params *params, weft_gpu **out);
 /// Waits for work in flight, frees everything, sets *gpu to NULL. NULL is fine.
 void weft_gpu_close(weft_gpu **gpu);
 const struct weft_gpu_caps *weft_gpu_caps(const weft_gpu *gpu);
+/// For tests of recovery: loses the device. Dawn is made to lose it in earnest; elsewhere the door behaves as if.
+void weft_gpu_lose(weft_gpu *gpu);
 
 /// One row of `weft devices`: an adapter of an implementation, or the reason why there is none.
 struct weft_gpu_found { struct weft_gpu_caps caps; bool usable, chosen; char why[384]; };
-/// Lists every implementation and adapter; the caller frees *rows with weft_free.
+/// Lists every implementation and adapter; the caller frees *rows with weft_free. No device is opened, so what only a
+/// shader can tell (subgroup sizes and packed dot products of wgpu-native) is left at 0.
 weft_status weft_gpu_list(const struct weft_gpu_params *params, struct weft_gpu_found **rows, size_t *count);
 
 // ---- buffers -------------------------------------------------------------------------------------------------------
@@ -80,16 +83,18 @@ struct weft_pipeline_desc {
 weft_status weft_pipeline_get(weft_gpu *gpu, const struct weft_pipeline_desc *desc, weft_pipeline *out);
 /// Makes many, in parallel where that helps. `progress` may be NULL; it is called from the caller's thread or a worker,
 /// outside locks.
-weft_status weft_pipeline_get_many(weft_gpu *gpu, const struct weft_pipeline_desc *descs, size_t count, weft_pipeline *out,
-                                   void (*progress)(void *user, size_t done, size_t total), void *user);
+weft_status weft_pipeline_get_many(weft_gpu *gpu, const struct weft_pipeline_desc *descs, size_t count,
+                                   weft_pipeline *out, void (*progress)(void *user, size_t done, size_t total),
+                                   void *user);
 
 // ---- bind groups ---------------------------------------------------------------------------------------------------
 
 struct weft_bind { weft_buf buf; uint64_t offset, size; };
 
-/// Gets or makes the bind group of a pipeline over ranges; cached by pipeline layout, buffer ids, generations and ranges.
-/// Checks what WebGPU checks and what wgpu-native does not: a buffer bound read and read_write in one group, overlapping
-/// read_write ranges, alignment to 256, sizes, the binding limit. Errors: INVALID, LIMIT, STALE, each naming binding and label.
+/// Gets or makes the bind group of a pipeline over ranges; cached by pipeline layout, buffer ids, generations and
+/// ranges. Checks what WebGPU checks and what wgpu-native does not: a buffer bound read and read_write in one group,
+/// overlapping read_write ranges, alignment to 256, sizes, the binding limit. Errors: INVALID, LIMIT, STALE, each
+/// naming binding and label.
 weft_status weft_bindgroup_get(weft_gpu *gpu, weft_pipeline pipeline, const struct weft_bind *binds, uint32_t count,
                                weft_bindgroup *out);
 /// Forgets cached groups that touch a released buffer (called by weft_buf_release itself).
@@ -112,8 +117,9 @@ struct weft_gpu_submit {
     const struct weft_gpu_copy *after;  size_t n_after;
 };
 
-/// Checks every handle, grid limit and range first; nothing is encoded if one is wrong (ERR_STALE, ERR_LIMIT, ERR_INVALID).
-/// *serial is the number of this submit, rising by one. Blocks only for back-pressure (too many submits in flight).
+/// Checks every handle, grid limit and range first; nothing is encoded if one is wrong (ERR_STALE, ERR_LIMIT,
+/// ERR_INVALID). *serial is the number of this submit, rising by one. Blocks only for back-pressure (too many submits
+/// in flight).
 weft_status weft_gpu_submit(weft_gpu *gpu, const struct weft_gpu_submit *submit, uint64_t *serial);
 /// Lets callbacks run; returns the highest serial known to be finished. ERR_LOST once the device is gone.
 weft_status weft_gpu_poll(weft_gpu *gpu, uint64_t *finished);
@@ -124,7 +130,9 @@ weft_status weft_gpu_wait_idle(weft_gpu *gpu);
 // ---- readback ------------------------------------------------------------------------------------------------------
 
 typedef struct { uint32_t id, gen; } weft_readback;
-/// Copies a range to the readback ring after all submits so far and starts to map it. Does not block unless the ring is full.
+/// Copies a range to the readback ring after all submits so far and starts to map it. Never blocks. A WEFT_BUF_READBACK
+/// buffer is mapped as it is, without a copy; until it is finished it can't be copied to. Errors: LIMIT with 64
+/// outstanding.
 weft_status weft_readback_start(weft_gpu *gpu, weft_buf buf, uint64_t offset, uint64_t size, weft_readback *out);
 /// True once the data is there (polls).
 weft_status weft_readback_ready(weft_gpu *gpu, weft_readback rb, bool *ready);

@@ -54,6 +54,7 @@ struct weft_gpu_backend {
     void (*poll)(void *dev);            ///< lets callbacks run; they touch atomics only
     uint64_t (*finished)(void *dev);    ///< highest tick known to be finished
     const char *(*lost)(void *dev);     ///< NULL while the device is there, else why it is gone
+    void (*lose)(void *dev);            ///< for tests: loses the device, or at least says so from now on
     bool (*take_error)(void *dev, char *text, size_t size); ///< an error that no call could report; given once
     /// Mapping of a WEFT_BUF_READBACK buffer: all of it, after the work submitted so far.
     weft_status (*map_start)(void *dev, void *buf);
@@ -76,6 +77,7 @@ weft_status weft_gpu_null_open(const struct weft_gpu_params *params, struct weft
 void weft_gpu_null_caps(struct weft_gpu_caps *caps);
 /// The best adapter of an implementation that is asked for, or of all that are found. Errors as weft_gpu_open.
 weft_status weft_gpu_native_open(const struct weft_gpu_params *params, struct weft_gpu_opened *out);
+bool weft_gpu_wants_min(const struct weft_gpu_params *params); ///< by parameter or WEFT_LIMITS
 /// Masks capabilities to what every WebGPU device guarantees.
 void weft_gpu_caps_min(struct weft_gpu_caps *caps);
 /// Puts the door in front of an opened device; takes it over, also when it fails.

@@ -52,8 +52,10 @@ static weft_status check_pair(weft_gpu *gpu, const char *label, const struct wef
     bool wi = l->kinds[i] == WEFT_BIND_READ_WRITE, wj = l->kinds[j] == WEFT_BIND_READ_WRITE;
     const char *name = weft_gpu_buf(gpu, binds[i].buf)->label;
     if (wi != wj)
-        return weft_fail(WEFT_ERR_INVALID, "pipeline '%s': buffer '%s' is bound read at %u and read_write at %u; bind both "
-                         "read_write over separate ranges", label, name, wi ? j : i, wi ? i : j);
+        return weft_fail(WEFT_ERR_INVALID,
+                         "pipeline '%s': buffer '%s' is bound read at %u and read_write at %u; bind both "
+                         "read_write over separate ranges",
+                         label, name, wi ? j : i, wi ? i : j);
     if (wi && overlap(&binds[i], &binds[j]))
         return weft_fail(WEFT_ERR_INVALID, "pipeline '%s': bindings %u and %u write overlapping ranges of buffer '%s'",
                          label, i, j, name);
@@ -119,8 +121,8 @@ static void fill_slot(weft_gpu *gpu, struct weft_gpu_group_slot *g, uint32_t lay
     }
 }
 
-static weft_status group_new(weft_gpu *gpu, uint32_t layout, const struct weft_bind *binds, uint32_t count, uint32_t *id)
-{
+static weft_status group_new(weft_gpu *gpu, uint32_t layout, const struct weft_bind *binds, uint32_t count,
+                             uint32_t *id) {
     struct weft_gpu_range ranges[16];
     for (uint32_t i = 0; i < count; i++)
         ranges[i] = (struct weft_gpu_range){weft_gpu_buf(gpu, binds[i].buf)->obj, binds[i].offset, binds[i].size};

@@ -37,9 +37,11 @@ struct weft_native_lib {
     size_t (*EnumerateAdapters)(WGPUInstance, const WGPUInstanceEnumerateAdapterOptions *, WGPUAdapter *);
     WGPUBool (*DevicePoll)(WGPUDevice, WGPUBool wait, const WGPUSubmissionIndex *);
     float (*GetTimestampPeriod)(WGPUQueue);
-    WGPUShaderModule (*CreateShaderModuleTrusted)(WGPUDevice, const WGPUShaderModuleDescriptor *, WGPUShaderRuntimeChecks);
+    WGPUShaderModule (*CreateShaderModuleTrusted)(WGPUDevice, const WGPUShaderModuleDescriptor *,
+                                                  WGPUShaderRuntimeChecks);
     // Dawn only (wgpu-native aborts in it)
     WGPUProcInstanceHasWGSLLanguageFeature HasWGSLLanguageFeature;
+    void (*ForceLoss)(WGPUDevice, WGPUDeviceLostReason, WGPUStringView);
     bool disk_cache; ///< the cache descriptor has the layout that dawn.h knows
 };
 
@@ -103,7 +105,8 @@ struct weft_native_capture { struct weft_native_capture *outer; WGPUErrorType ty
 void weft_native_capture_begin(struct weft_native_capture *c);
 /// Ends the capture: WEFT_OK, or the error as a status (NOMEM, LOST, DEVICE) with the implementation's text.
 weft_status weft_native_capture_end(struct weft_native_device *d, struct weft_native_capture *c, const char *what);
-void weft_native_on_error(WGPUDevice const *device, WGPUErrorType type, WGPUStringView message, void *dev, void *unused);
+void weft_native_on_error(WGPUDevice const *device, WGPUErrorType type, WGPUStringView message, void *dev,
+                          void *unused);
 void weft_native_on_lost(WGPUDevice const *device, WGPUDeviceLostReason reason, WGPUStringView message, void *dev,
                          void *unused);
 

@@ -6,6 +6,7 @@
 #include "gpu/native.h"
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 void weft_native_text(WGPUStringView view, char *out, size_t size)
 {
@@ -122,7 +123,8 @@ static void read_limits(struct weft_native_adapter *a)
     const WGPULimits *l = &a->limits;
     caps->max_binding = l->maxStorageBufferBindingSize / 16 * 16;
     caps->max_buffer = l->maxBufferSize / 16 * 16;
-    caps->max_storage_buffers = l->maxStorageBuffersPerShaderStage;
+    // A pipeline of Weft has at most 16 bindings, one of them the parameter block.
+    caps->max_storage_buffers = l->maxStorageBuffersPerShaderStage < 15 ? l->maxStorageBuffersPerShaderStage : 15;
     caps->max_dynamic_uniforms = l->maxDynamicUniformBuffersPerPipelineLayout;
     caps->max_uniform_binding = l->maxUniformBufferBindingSize > UINT32_MAX ? UINT32_MAX
                                                                             : (uint32_t)l->maxUniformBufferBindingSize;
@@ -151,8 +153,9 @@ static void read_features(struct weft_native_adapter *a)
     caps->wgsl_enable_subgroups = !wgpu;
     // wgpu-native aborts when it is asked for language features; a probe compiles a kernel instead.
     a->probe_dot4 = !a->lib->HasWGSLLanguageFeature;
-    caps->dot4 = !a->probe_dot4 &&
-                 (a->lib->HasWGSLLanguageFeature(a->instance, WGPUWGSLLanguageFeatureName_Packed4x8IntegerDotProduct) & 0xff);
+    caps->dot4 =
+        !a->probe_dot4 &&
+        (a->lib->HasWGSLLanguageFeature(a->instance, WGPUWGSLLanguageFeatureName_Packed4x8IntegerDotProduct) & 0xff);
 }
 
 // GPUs before CPU drivers; then Dawn with matrix units, wgpu-native, Dawn without.
@@ -171,6 +174,8 @@ static void describe(struct weft_native_adapter *a)
     read_info(a);
     read_limits(a);
     read_features(a);
+    if (a->caps.kind == WEFT_GPU_CPU) // its memory is the host's
+        a->caps.memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     a->score = score_of(a);
 }
 
@@ -214,7 +219,8 @@ static size_t ask_each(const struct weft_native_lib *lib, WGPUInstance instance,
     size_t n = 0;
     for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) {
         char reason[256];
-        WGPUAdapter adapter = request_adapter(lib, instance, wishes[i].power, wishes[i].fallback, reason, sizeof reason);
+        WGPUAdapter adapter =
+            request_adapter(lib, instance, wishes[i].power, wishes[i].fallback, reason, sizeof reason);
         if (i == 0) snprintf(why, why_size, "%s", reason);
         if (!adapter) continue;
         out[n] = (struct weft_native_adapter){.lib = lib, .instance = instance, .adapter = adapter};

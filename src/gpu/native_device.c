@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { LOST_NO, LOST_TELLING, LOST_YES }; // TELLING: a thread is writing down why
+
 // ---- errors --------------------------------------------------------------------------------------------------------
 
 // Both implementations call back on the thread that made the bad call, before that call returns, so a capture is a
@@ -25,16 +27,26 @@ void weft_native_capture_begin(struct weft_native_capture *c)
     capture = c;
 }
 
+// wgpu-native tells of a loss only by what later calls answer, so such an answer is remembered: a submit to a lost
+// device would end the process.
+static void mark_lost(struct weft_native_device *d, const char *why)
+{
+    int there = LOST_NO;
+    if (!atomic_compare_exchange_strong(&d->lost, &there, LOST_TELLING)) return;
+    snprintf(d->lost_why, sizeof d->lost_why, "%.*s", (int)strcspn(why, "\n"), why);
+    atomic_store(&d->lost, LOST_YES);
+}
+
 weft_status weft_native_capture_end(struct weft_native_device *d, struct weft_native_capture *c, const char *what)
 {
     capture = c->outer;
     if (c->type == WGPUErrorType_NoError) return WEFT_OK;
-    // wgpu-native calls memory that ran out a validation error.
-    if (c->type == WGPUErrorType_OutOfMemory || strstr(c->text, "Not enough memory"))
-        return weft_fail(WEFT_ERR_NOMEM, "%s: %s", what, c->text);
-    if (atomic_load(&d->lost) || strstr(c->text, "device is lost") || strstr(c->text, "Device is lost"))
-        return weft_fail(WEFT_ERR_LOST, "%s: %s", what, c->text);
-    return weft_fail(WEFT_ERR_DEVICE, "%s: %s", what, c->text);
+    if (strstr(c->text, "evice is lost")) mark_lost(d, "the implementation says that the device is lost");
+    if (atomic_load(&d->lost)) return weft_fail(WEFT_ERR_LOST, "%s: %s", what, c->text);
+    // Memory that ran out is a validation error to wgpu-native, and at times an internal one to Dawn.
+    bool memory = c->type == WGPUErrorType_OutOfMemory || strstr(c->text, "Not enough memory") ||
+                  strstr(c->text, "VK_ERROR_OUT_OF_DEVICE_MEMORY") || strstr(c->text, "VK_ERROR_OUT_OF_HOST_MEMORY");
+    return weft_fail(memory ? WEFT_ERR_NOMEM : WEFT_ERR_DEVICE, "%s: %s", what, c->text);
 }
 
 void weft_native_on_error(WGPUDevice const *device, WGPUErrorType type, WGPUStringView message, void *dev, void *unused)
@@ -58,9 +70,10 @@ void weft_native_on_lost(WGPUDevice const *device, WGPUDeviceLostReason reason, 
 {
     (void)device, (void)unused;
     struct weft_native_device *d = dev;
-    if (reason == WGPUDeviceLostReason_Destroyed || atomic_load(&d->lost)) return;
-    weft_native_text(message, d->lost_why, sizeof d->lost_why);
-    atomic_store(&d->lost, 1);
+    if (reason == WGPUDeviceLostReason_Destroyed) return;
+    char why[sizeof d->lost_why];
+    weft_native_text(message, why, sizeof why);
+    mark_lost(d, why);
 }
 
 static bool take_error(void *dev, char *text, size_t size)
@@ -77,7 +90,16 @@ static bool take_error(void *dev, char *text, size_t size)
 static const char *lost(void *dev)
 {
     struct weft_native_device *d = dev;
-    return atomic_load(&d->lost) ? d->lost_why : NULL;
+    int state = atomic_load(&d->lost);
+    return state == LOST_YES ? d->lost_why : state == LOST_TELLING ? "just now" : NULL;
+}
+
+static void lose(void *dev)
+{
+    struct weft_native_device *d = dev;
+    if (d->lib->ForceLoss)
+        d->lib->ForceLoss(d->device, WGPUDeviceLostReason_Unknown, weft_native_view("a test asked for it"));
+    else weft_native_on_lost(NULL, WGPUDeviceLostReason_Unknown, weft_native_view("a test asked for it"), d, NULL);
 }
 
 // ---- polling -------------------------------------------------------------------------------------------------------
@@ -85,6 +107,7 @@ static const char *lost(void *dev)
 static void poll(void *dev)
 {
     struct weft_native_device *d = dev;
+    if (atomic_load(&d->lost)) return; // to poll a lost device ends the process with wgpu-native
     // DevicePoll sets only the low byte of its answer; nothing here depends on it.
     if (d->lib->DevicePoll) (void)d->lib->DevicePoll(d->device, 0, NULL);
     else d->lib->InstanceProcessEvents(d->instance);
@@ -100,8 +123,8 @@ static uint64_t finished(void *dev)
 
 struct asked { _Atomic bool done; WGPUDevice device; char why[512]; };
 
-static void on_device(WGPURequestDeviceStatus status, WGPUDevice device, WGPUStringView message, void *user, void *unused)
-{
+static void on_device(WGPURequestDeviceStatus status, WGPUDevice device, WGPUStringView message, void *user,
+                      void *unused) {
     (void)unused;
     struct asked *a = user;
     a->device = status == WGPURequestDeviceStatus_Success ? device : NULL;
@@ -111,7 +134,8 @@ static void on_device(WGPURequestDeviceStatus status, WGPUDevice device, WGPUStr
 
 static size_t wanted_features(const struct weft_native_adapter *a, bool min, bool profile, WGPUFeatureName *out)
 {
-    static const int wgpu[] = {WGPUNativeFeature_Subgroup, WGPUNativeFeature_SubgroupBarrier, WGPUNativeFeature_Immediates};
+    static const int wgpu[] = {WGPUNativeFeature_Subgroup, WGPUNativeFeature_SubgroupBarrier,
+                               WGPUNativeFeature_Immediates};
     static const int dawn[] = {WGPUFeatureName_Subgroups, DAWN_FEATURE_SUBGROUP_MATRIX};
     const struct weft_native_lib *lib = a->lib;
     size_t n = 0;
@@ -127,8 +151,8 @@ static size_t wanted_features(const struct weft_native_adapter *a, bool min, boo
     return n;
 }
 
-static const char *const dawn_enabled[] = {"allow_unsafe_apis", "use_vulkan_memory_model", "vulkan_enable_f16_on_nvidia",
-                                           "disable_robustness"};
+static const char *const dawn_enabled[] = {"allow_unsafe_apis", "use_vulkan_memory_model",
+                                           "vulkan_enable_f16_on_nvidia", "disable_robustness"};
 static const char *const dawn_disabled[] = {"timestamp_quantization"};
 
 static void request_device(struct weft_native_device *d, struct weft_native_adapter *a,
@@ -144,10 +168,13 @@ static void request_device(struct weft_native_device *d, struct weft_native_adap
         .requiredFeatureCount = wanted_features(a, params->limits_min, params->profile, features),
         .requiredFeatures = features,
         .requiredLimits = params->limits_min ? &defaults : &a->limits,
-        .deviceLostCallbackInfo = {.mode = WGPUCallbackMode_AllowSpontaneous, .callback = weft_native_on_lost, .userdata1 = d},
+        .deviceLostCallbackInfo = {.mode = WGPUCallbackMode_AllowSpontaneous,
+                                   .callback = weft_native_on_lost,
+                                   .userdata1 = d},
         .uncapturedErrorCallbackInfo = {.callback = weft_native_on_error, .userdata1 = d},
     };
-    struct dawn_cache cache = {.chain = {.sType = (WGPUSType)DAWN_STYPE_CACHE}, .isolation_key = weft_native_view("weft"),
+    struct dawn_cache cache = {.chain = {.sType = (WGPUSType)DAWN_STYPE_CACHE},
+                               .isolation_key = weft_native_view("weft"),
                                .load = {.call = weft_native_cache_load, .user1 = d->cache},
                                .store = {.call = weft_native_cache_store, .user1 = d->cache}};
     if (d->lib->kind == WEFT_NATIVE_DAWN) desc.nextInChain = &toggles.chain;
@@ -184,12 +211,26 @@ static void close_device(void *dev)
 }
 
 static const struct weft_gpu_backend native_backend = {
-    .close = close_device, .buf_make = weft_native_buf_make, .buf_free = weft_native_buf_free,
-    .buf_write = weft_native_buf_write, .layout_make = weft_native_layout_make, .layout_free = weft_native_layout_free,
-    .pipeline_make = weft_native_pipeline_make, .pipeline_free = weft_native_pipeline_free,
-    .group_make = weft_native_group_make, .group_free = weft_native_group_free, .submit = weft_native_submit,
-    .poll = poll, .finished = finished, .lost = lost, .take_error = take_error, .map_start = weft_native_map_start,
-    .map_state = weft_native_map_state, .map_take = weft_native_map_take, .map_drop = weft_native_map_drop,
+    .close = close_device,
+    .buf_make = weft_native_buf_make,
+    .buf_free = weft_native_buf_free,
+    .buf_write = weft_native_buf_write,
+    .layout_make = weft_native_layout_make,
+    .layout_free = weft_native_layout_free,
+    .pipeline_make = weft_native_pipeline_make,
+    .pipeline_free = weft_native_pipeline_free,
+    .group_make = weft_native_group_make,
+    .group_free = weft_native_group_free,
+    .submit = weft_native_submit,
+    .poll = poll,
+    .finished = finished,
+    .lost = lost,
+    .lose = lose,
+    .take_error = take_error,
+    .map_start = weft_native_map_start,
+    .map_state = weft_native_map_state,
+    .map_take = weft_native_map_take,
+    .map_drop = weft_native_map_drop,
     .profile_take = weft_native_profile_take,
 };
 

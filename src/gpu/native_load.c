@@ -45,12 +45,15 @@ static const char *fill_procs(void *handle, struct weft_native_lib *lib)
 #undef LOAD
     lib->kind = kind_of(handle);
     if (lib->kind == WEFT_NATIVE_WGPU) {
-        if (!symbol(handle, "wgpuInstanceEnumerateAdapters", &lib->EnumerateAdapters)) return "wgpuInstanceEnumerateAdapters";
+        if (!symbol(handle, "wgpuInstanceEnumerateAdapters", &lib->EnumerateAdapters))
+            return "wgpuInstanceEnumerateAdapters";
         if (!symbol(handle, "wgpuDevicePoll", &lib->DevicePoll)) return "wgpuDevicePoll";
-        if (!symbol(handle, "wgpuQueueGetTimestampPeriod", &lib->GetTimestampPeriod)) return "wgpuQueueGetTimestampPeriod";
+        if (!symbol(handle, "wgpuQueueGetTimestampPeriod", &lib->GetTimestampPeriod))
+            return "wgpuQueueGetTimestampPeriod";
         symbol(handle, "wgpuDeviceCreateShaderModuleTrusted", &lib->CreateShaderModuleTrusted); // may be missing
     } else if (lib->kind == WEFT_NATIVE_DAWN) {
         symbol(handle, "wgpuInstanceHasWGSLLanguageFeature", &lib->HasWGSLLanguageFeature);
+        symbol(handle, "wgpuDeviceForceLoss", &lib->ForceLoss);
         lib->disk_cache = dlsym(handle, DAWN_CACHE_FINGERPRINT) != NULL;
     }
     return NULL;
@@ -123,7 +126,11 @@ const struct weft_native_lib *weft_native_load(enum weft_native_kind kind, struc
 #ifdef WEFT_WEBGPU_DIR
                           WEFT_WEBGPU_DIR,
 #endif
-                          exe, *exe ? beside : ""};
+                          exe, *exe ? beside : "",
+#ifdef WEFT_WEBGPU_INSTALL_DIR
+                          WEFT_WEBGPU_INSTALL_DIR,
+#endif
+    };
     for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
         const struct weft_native_lib *lib = *dirs[i] ? load_from(dirs[i], names, tried) : NULL;
         if (lib) return lib;

@@ -80,7 +80,8 @@ weft_status weft_native_map_start(void *dev, void *buf)
     struct weft_native_capture capture;
     weft_native_capture_begin(&capture);
     atomic_store(&b->map, WEFT_GPU_MAP_PENDING);
-    WGPUBufferMapCallbackInfo info = {.mode = WGPUCallbackMode_AllowProcessEvents, .callback = on_mapped, .userdata1 = b};
+    WGPUBufferMapCallbackInfo info = {
+        .mode = WGPUCallbackMode_AllowProcessEvents, .callback = on_mapped, .userdata1 = b};
     d->lib->BufferMapAsync(b->buffer, WGPUMapMode_Read, 0, (size_t)b->size, info);
     weft_status status = weft_native_capture_end(d, &capture, "mapping");
     if (status != WEFT_OK) atomic_store(&b->map, WEFT_GPU_MAP_FAILED);
@@ -170,7 +171,8 @@ weft_status weft_native_pipeline_make(void *dev, void *layout, const struct weft
     struct weft_native_device *d = dev;
     struct weft_native_capture capture;
     weft_native_capture_begin(&capture);
-    WGPUShaderSourceWGSL source = {.chain = {.sType = WGPUSType_ShaderSourceWGSL}, .code = weft_native_view(desc->wgsl)};
+    WGPUShaderSourceWGSL source = {.chain = {.sType = WGPUSType_ShaderSourceWGSL},
+                                   .code = weft_native_view(desc->wgsl)};
     WGPUShaderModuleDescriptor mdesc = {.nextInChain = &source.chain, .label = weft_native_view(desc->label)};
     WGPUShaderModule module =
         d->trusted ? d->lib->CreateShaderModuleTrusted(d->device, &mdesc, WGPUShaderRuntimeChecks_None)
@@ -226,4 +228,6 @@ weft_status weft_native_group_make(void *dev, void *layout, const struct weft_gp
     return WEFT_OK;
 }
 
-void weft_native_group_free(void *dev, void *group) { ((struct weft_native_device *)dev)->lib->BindGroupRelease(group); }
+void weft_native_group_free(void *dev, void *group) {
+    ((struct weft_native_device *)dev)->lib->BindGroupRelease(group);
+}

@@ -69,7 +69,8 @@ static weft_status frame_make(struct weft_native_device *d, size_t steps, struct
     if (capacity < steps) capacity = (steps + SET_PASSES - 1) / SET_PASSES * SET_PASSES;
     size_t n_sets = (capacity + SET_PASSES - 1) / SET_PASSES;
     if (n_sets > MAX_SETS)
-        return weft_fail(WEFT_ERR_LIMIT, "a profiled submit has at most %d steps, not %zu", MAX_SETS * SET_PASSES, steps);
+        return weft_fail(WEFT_ERR_LIMIT, "a profiled submit has at most %d steps, not %zu", MAX_SETS * SET_PASSES,
+                         steps);
     struct weft_native_frame *f = weft_calloc(1, sizeof *f);
     if (f) f->rows = weft_calloc(capacity, sizeof *f->rows);
     if (!f || !f->rows) {
@@ -120,8 +121,8 @@ void weft_native_frame_resolve(struct weft_native_device *d, struct weft_native_
 {
     for (size_t first = 0; first < f->n; first += SET_PASSES) {
         size_t passes = f->n - first < SET_PASSES ? f->n - first : SET_PASSES;
-        d->lib->CommandEncoderResolveQuerySet(encoder, f->sets[first / SET_PASSES], 0, (uint32_t)(2 * passes), f->resolved,
-                                              first * 2 * STAMP);
+        d->lib->CommandEncoderResolveQuerySet(encoder, f->sets[first / SET_PASSES], 0, (uint32_t)(2 * passes),
+                                              f->resolved, first * 2 * STAMP);
     }
     d->lib->CommandEncoderCopyBufferToBuffer(encoder, f->resolved, 0, f->read->buffer, 0, f->n * 2 * STAMP);
 }

@@ -4,13 +4,14 @@
 #include "core/file.h"
 #include "gpu/native.h"
 
-static void encode_moves(const struct weft_native_lib *lib, WGPUCommandEncoder encoder, const struct weft_gpu_move *moves,
-                         size_t n)
-{
+static void encode_moves(const struct weft_native_lib *lib, WGPUCommandEncoder encoder,
+                         const struct weft_gpu_move *moves, size_t n) {
     for (size_t i = 0; i < n; i++) {
         const struct weft_gpu_move *m = &moves[i];
         struct weft_native_buf *src = m->src, *dst = m->dst;
-        if (src) lib->CommandEncoderCopyBufferToBuffer(encoder, src->buffer, m->src_offset, dst->buffer, m->dst_offset, m->size);
+        if (src)
+            lib->CommandEncoderCopyBufferToBuffer(encoder, src->buffer, m->src_offset, dst->buffer, m->dst_offset,
+                                                  m->size);
         else lib->CommandEncoderClearBuffer(encoder, dst->buffer, m->dst_offset, m->size);
     }
 }
@@ -25,9 +26,8 @@ static void encode_dispatch(const struct weft_native_lib *lib, WGPUComputePassEn
     lib->ComputePassEncoderDispatchWorkgroups(pass, s->grid[0], s->grid[1], s->grid[2]);
 }
 
-static void encode_pass(const struct weft_native_lib *lib, WGPUCommandEncoder encoder, const struct weft_gpu_dispatch *steps,
-                        size_t n, const WGPUPassTimestampWrites *times)
-{
+static void encode_pass(const struct weft_native_lib *lib, WGPUCommandEncoder encoder,
+                        const struct weft_gpu_dispatch *steps, size_t n, const WGPUPassTimestampWrites *times) {
     WGPUComputePassDescriptor desc = {.timestampWrites = times};
     WGPUComputePassEncoder pass = lib->CommandEncoderBeginComputePass(encoder, &desc);
     for (size_t i = 0; i < n; i++) encode_dispatch(lib, pass, &steps[i], i ? &steps[i - 1] : NULL);

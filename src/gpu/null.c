@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-struct device { uint64_t tick; };
+struct device { uint64_t tick; bool lost; };
 struct object { enum weft_gpu_map map; };
 
 static weft_status object_make(void **out)
@@ -58,7 +58,8 @@ static weft_status submit(void *dev, struct weft_gpu_work *work)
 
 static void poll(void *dev) { (void)dev; }
 static uint64_t finished(void *dev) { return ((struct device *)dev)->tick; }
-static const char *lost(void *dev) { return (void)dev, NULL; }
+static const char *lost(void *dev) { return ((struct device *)dev)->lost ? "a test asked for it" : NULL; }
+static void lose(void *dev) { ((struct device *)dev)->lost = true; }
 static bool take_error(void *dev, char *text, size_t size) { return (void)dev, (void)text, (void)size, false; }
 
 static weft_status map_start(void *dev, void *buf)
@@ -80,11 +81,26 @@ static weft_status map_take(void *dev, void *buf, uint64_t offset, void *data, u
 }
 
 static const struct weft_gpu_backend null_backend = {
-    .close = close_device, .buf_make = buf_make, .buf_free = object_free, .buf_write = buf_write,
-    .layout_make = layout_make, .layout_free = object_free, .pipeline_make = pipeline_make,
-    .pipeline_free = object_free, .group_make = group_make, .group_free = object_free, .submit = submit, .poll = poll,
-    .finished = finished, .lost = lost, .take_error = take_error, .map_start = map_start, .map_state = map_state,
-    .map_take = map_take, .map_drop = map_drop,
+    .close = close_device,
+    .buf_make = buf_make,
+    .buf_free = object_free,
+    .buf_write = buf_write,
+    .layout_make = layout_make,
+    .layout_free = object_free,
+    .pipeline_make = pipeline_make,
+    .pipeline_free = object_free,
+    .group_make = group_make,
+    .group_free = object_free,
+    .submit = submit,
+    .poll = poll,
+    .finished = finished,
+    .lost = lost,
+    .lose = lose,
+    .take_error = take_error,
+    .map_start = map_start,
+    .map_state = map_state,
+    .map_take = map_take,
+    .map_drop = map_drop,
 };
 
 // What an ordinary desktop GPU offers, so that plans made on the null device look like those that run.

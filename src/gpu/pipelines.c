@@ -34,11 +34,11 @@ static weft_status check_bindings(const struct weft_gpu_caps *caps, const struct
     if (uniforms > 1)
         return weft_fail(WEFT_ERR_INVALID, "pipeline '%s': %u uniform bindings, at most one", label_of(d), uniforms);
     if (storage > caps->max_storage_buffers)
-        return weft_fail(WEFT_ERR_LIMIT, "pipeline '%s': %u storage bindings, the device allows %u", label_of(d), storage,
-                         caps->max_storage_buffers);
+        return weft_fail(WEFT_ERR_LIMIT, "pipeline '%s': %u storage bindings, the device allows %u", label_of(d),
+                         storage, caps->max_storage_buffers);
     if (uniforms && d->uniform_size > caps->max_uniform_binding)
-        return weft_fail(WEFT_ERR_LIMIT, "pipeline '%s': a uniform block of %u bytes, the device allows %u", label_of(d),
-                         d->uniform_size, caps->max_uniform_binding);
+        return weft_fail(WEFT_ERR_LIMIT, "pipeline '%s': a uniform block of %u bytes, the device allows %u",
+                         label_of(d), d->uniform_size, caps->max_uniform_binding);
     return WEFT_OK;
 }
 
@@ -55,8 +55,8 @@ static weft_status check_workgroup(const struct weft_gpu_caps *caps, const struc
     }
     uint64_t invocations = (uint64_t)w[0] * w[1] * w[2];
     if (invocations > caps->max_invocations)
-        return weft_fail(WEFT_ERR_LIMIT, "pipeline '%s': %llu invocations a workgroup, the device allows %u", label_of(d),
-                         (unsigned long long)invocations, caps->max_invocations);
+        return weft_fail(WEFT_ERR_LIMIT, "pipeline '%s': %llu invocations a workgroup, the device allows %u",
+                         label_of(d), (unsigned long long)invocations, caps->max_invocations);
     if (d->workgroup_memory > caps->workgroup_memory)
         return weft_fail(WEFT_ERR_LIMIT, "pipeline '%s': %u bytes of workgroup memory, the device allows %u",
                          label_of(d), d->workgroup_memory, caps->workgroup_memory);
@@ -215,9 +215,9 @@ static void unclaim(struct many *m, size_t n_todo)
     weft_gpu_unlock(m->gpu);
 }
 
-weft_status weft_pipeline_get_many(weft_gpu *gpu, const struct weft_pipeline_desc *descs, size_t count, weft_pipeline *out,
-                                   void (*progress)(void *user, size_t done, size_t total), void *user)
-{
+weft_status weft_pipeline_get_many(weft_gpu *gpu, const struct weft_pipeline_desc *descs, size_t count,
+                                   weft_pipeline *out, void (*progress)(void *user, size_t done, size_t total),
+                                   void *user) {
     if (count == 0) return WEFT_OK;
     memset(out, 0, count * sizeof *out);
     size_t one_todo, *todo = count == 1 ? &one_todo : weft_alloc(count * sizeof *todo), n_todo = 0;

@@ -1,5 +1,5 @@
-// The door's readbacks: a ring of mappable buffers. A WEFT_BUF_READBACK buffer of the caller is mapped as it is; a range
-// of any other buffer is copied to a buffer of the ring first.
+// The door's readbacks: a ring of mappable buffers. A WEFT_BUF_READBACK buffer of the caller is mapped as it is; a
+// range of any other buffer is copied to a buffer of the ring first.
 #include "core/error.h"
 #include "core/file.h"
 #include "gpu/door.h"

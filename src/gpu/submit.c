@@ -26,9 +26,8 @@ static weft_status resolve_copy(weft_gpu *gpu, const struct weft_gpu_copy *c, st
     return WEFT_OK;
 }
 
-static weft_status resolve_copies(weft_gpu *gpu, const struct weft_gpu_copy *copies, size_t n, struct weft_gpu_move *out,
-                                  size_t *n_out)
-{
+static weft_status resolve_copies(weft_gpu *gpu, const struct weft_gpu_copy *copies, size_t n,
+                                  struct weft_gpu_move *out, size_t *n_out) {
     *n_out = 0;
     for (size_t i = 0; i < n; i++) {
         WEFT_TRY(resolve_copy(gpu, &copies[i], &out[*n_out]));

@@ -59,6 +59,30 @@ bool weft_contract_takes_prologue(const struct weft_gpu_caps *caps, int64_t k)
     return k > 0 && k % 4 == 0 && (uint64_t)(k + 31) / 32 * 32 * 4 + 4096 <= caps->workgroup_memory;
 }
 
+bool weft_contract_stages(const struct weft_lower *l, weft_value v)
+{
+    const struct weft_graph *g = l->graph;
+    uint32_t readers = 0;
+    if (g->values[v].is_output) return false;
+    for (uint32_t n = 0; n < g->n_nodes; n++) {
+        const struct weft_node *node = &g->nodes[n];
+        for (uint32_t i = 0; !node->dead && i < node->n_in; i++) {
+            if (node->in[i] != v) continue;
+            readers++;
+            if (strcmp(node->op->name, "reshape") == 0) {
+                if (!weft_contract_stages(l, node->out[0])) return false;
+                continue;
+            }
+            const struct weft_type *t = &g->values[v].type;
+            weft_dim rows = weft_lower_product((struct weft_lower *)l, t, 0, t->rank - 1);
+            if (!(node->op->traits & WEFT_OP_CONTRACT) || i != 0 || g->values[node->in[1]].kind != WEFT_VALUE_WEIGHT ||
+                weft_lower_max(l, rows) > WEFT_FEW_ROWS || !weft_contract_takes_prologue(l->caps, weft_lower_const(l, t->dims[t->rank - 1])))
+                return false;
+        }
+    }
+    return readers > 0;
+}
+
 // ---- the group -----------------------------------------------------------------------------------------------------
 
 #define MAX_ANCHORS 4
@@ -128,6 +152,12 @@ static void add_decoder(struct weft_lower *l, const char *w, const struct weft_w
     if (status != WEFT_OK) weft_lower_fail(l, status, "%s", weft_error_message());
 }
 
+/// The same for a weight without elements, which has no planes to read.
+static void add_empty_decoder(const char *w, struct weft_str *out)
+{
+    weft_str_addf(out, "fn w_quad_%s(row: u32, blk: u32, j: u32) -> vec4<f32> { return vec4<f32>(0.0); }\n", w);
+}
+
 /// The same for a plain value [N, K].
 static void add_plain_decoder(const char *w, int64_t k, bool wide, struct weft_str *out)
 {
@@ -168,6 +198,11 @@ static void add_epilogue(struct weft_emitter *e, const struct parts *p, const ui
 static void add_stage(struct weft_emitter *e, const struct parts *p, weft_value x, int64_t k, const uint32_t *levels, uint32_t top, struct weft_str *out)
 {
     struct weft_lower *l = e->l;
+    const struct weft_deferred *deferred = weft_lower_deferred(l, x);
+    if (deferred) {
+        deferred->stage(l, e->s, deferred, out);
+        return;
+    }
     if (p->n_prologue == 0) {
         bool wide = weft_lower_wide(l, x);
         weft_emit_value(l, e->s, "x", WEFT_READ, x, wide ? WEFT_OPERAND_WIDE : 0);
@@ -223,7 +258,10 @@ static struct shape matvec_shape(const struct weft_lower *l, int64_t k, uint64_t
     if (l->caps->kind == WEFT_GPU_CPU) {
         s = (struct shape){.tpr = 1, .r = n_anchors > 1 ? 2 : 4, .wg = n >= 65536 ? 64 : 32};
     } else {
-        s = (struct shape){.tpr = kb <= 8 ? 4 : kb <= 24 ? 8 : kb <= 64 ? 16 : 32, .r = n >= 65536 ? 4 : 1, .wg = n >= 65536 ? 256 : 128};
+        // Measured on an H200: rows of a few hundred columns want 16 lanes, longer ones a subgroup; the long head fewer lanes and four
+        // rows each, so that more bytes are under way.
+        s = n >= 65536 ? (struct shape){.tpr = kb <= 8 ? 2 : kb <= 64 ? 4 : 16, .r = 4, .wg = 128}
+                       : (struct shape){.tpr = kb <= 8 ? 8 : kb <= 24 ? 16 : 32, .r = 1, .wg = 128};
     }
     uint64_t room = l->caps->workgroup_memory - 4096;
     uint64_t fit = room / (kb * 32 * 4);
@@ -292,7 +330,7 @@ static void emit_matvec(struct weft_lower *l, uint32_t group, const struct parts
     weft_emit_text(l, s, "SEGMENTS", weft_str_get(&text));
     weft_emit_text(l, s, "STAGE", weft_str_get(&stage));
     weft_emit_text(l, s, "PICK", weft_str_get(&pick));
-    weft_emit_workgroup(s, shape.wg, (uint32_t)((k + 31) / 32 * 128 * shape.mt + shape.wg * 4));
+    weft_emit_workgroup(s, shape.wg, (uint32_t)((k + 31) / 32 * 128 * shape.mt + shape.wg * 12)); // f32 and vec2 of the reductions
     weft_emit_finish(e, contract_params_fields);
     if (l->status == WEFT_OK) {
         struct contract_cfg *kept = (struct contract_cfg *)s->cfg;
@@ -318,7 +356,7 @@ static void emit_matmul(struct weft_lower *l, uint32_t group, const struct parts
     char label[200];
     add_label(label, sizeof label, l, "matmul", p);
     struct contract_cfg cfg = {.rows = weft_lower_product(l, xt, 0, xt->rank - 1), .n = yt->dims[yt->rank - 1], .row_tile = 32, .col_tile = 64};
-    if (w) {
+    if (w && w->rows) {
         cfg.part_n = (uint32_t)w->parts[part].rows;
         cfg.col0 = (uint32_t)w->parts[part].row0;
     }
@@ -327,7 +365,10 @@ static void emit_matmul(struct weft_lower *l, uint32_t group, const struct parts
     struct weft_str text = {0};
     bool wide = weft_lower_wide(l, n->in[0]);
     weft_emit_value(l, s, "x", WEFT_READ, n->in[0], wide ? WEFT_OPERAND_WIDE : 0);
-    if (w) {
+    bool empty = k == 0 || (w && w->rows == 0);
+    if (empty) {
+        add_empty_decoder("w0", &text);
+    } else if (w) {
         weft_emit_weight(l, s, "w0", w, part);
         add_decoder(l, "w0", w->layout, (uint64_t)(k + 31) / 32, true, &text);
     } else {
@@ -337,7 +378,7 @@ static void emit_matmul(struct weft_lower *l, uint32_t group, const struct parts
     }
     add_epilogue(e, p, p->anchors, 1, 0, true, &text);
     weft_emit_int(l, s, "X_WIDE", wide);
-    weft_emit_int(l, s, "PLAIN", !w);
+    weft_emit_int(l, s, "PLAIN", !w || empty);
     weft_emit_int(l, s, "K", k);
     weft_emit_int(l, s, "KB", (k + 31) / 32);
     weft_emit_int(l, s, "BM", cfg.row_tile);
@@ -376,12 +417,13 @@ weft_status weft_contract_lower(struct weft_lower *l, uint32_t group)
         weft_region_levels(l, group, levels);
         for (uint32_t i = 0; i < p.n_prologue; i++) top = levels[p.prologue[i]] > top ? levels[p.prologue[i]] : top;
     }
-    bool few = max_rows <= WEFT_FEW_ROWS && packed && k > 0 && (uint64_t)(k + 31) / 32 * 128 + 4096 <= l->caps->workgroup_memory;
+    bool few = max_rows <= WEFT_FEW_ROWS && packed && w->rows > 0 && k > 0 && (uint64_t)(k + 31) / 32 * 128 + 4096 <= l->caps->workgroup_memory;
     uint32_t n_parts = w ? w->n_parts : 1;
     for (uint32_t part = 0; part < n_parts && l->status == WEFT_OK; part++) {
         if (few) emit_matvec(l, group, &p, part, levels, top, e);
         else emit_matmul(l, group, &p, w, part, e);
     }
+    weft_emit_narrow(e);
     weft_free(e);
     weft_free(levels);
     return l->status;

@@ -5,6 +5,9 @@
 
 weft_status weft_contract_lower(struct weft_lower *l, uint32_t group);
 
+/// True if every reader of `v`, seen through reshapes, is a contraction of few rows that stages v itself: then v may be deferred.
+bool weft_contract_stages(const struct weft_lower *l, weft_value v);
+
 /// True if a contraction over k elements can take a prologue: its left operand's row must fit workgroup memory.
 bool weft_contract_takes_prologue(const struct weft_gpu_caps *caps, int64_t k);
 #endif

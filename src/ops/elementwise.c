@@ -63,12 +63,12 @@ static int64_t product(int64_t x, int64_t y) { return (int64_t)((uint64_t)x * (u
 #define FLOAT_BINARY(F) F(pow, pow(x, y), "pow_c($0, $1)", "pow_c")
 
 #define COMPARE(F)                                                                                                     \
-    F(eq, x == y, "select(0.0, 1.0, $0 == $1)")                                                                        \
-    F(ne, x != y, "select(0.0, 1.0, $0 != $1)")                                                                        \
-    F(lt, x < y, "select(0.0, 1.0, $0 < $1)")                                                                          \
-    F(le, x <= y, "select(0.0, 1.0, $0 <= $1)")                                                                        \
-    F(gt, x > y, "select(0.0, 1.0, $0 > $1)")                                                                          \
-    F(ge, x >= y, "select(0.0, 1.0, $0 >= $1)")
+    F(eq, x == y, "ordered($0, $1, $0 == $1)")                                                                         \
+    F(ne, x != y, "differs($0, $1)")                                                                                   \
+    F(lt, x < y, "ordered($0, $1, $0 < $1)")                                                                           \
+    F(le, x <= y, "ordered($0, $1, $0 <= $1)")                                                                         \
+    F(gt, x > y, "ordered($0, $1, $0 > $1)")                                                                           \
+    F(ge, x >= y, "ordered($0, $1, $0 >= $1)")
 
 // ---- types ----
 
@@ -255,7 +255,7 @@ FLOAT_BINARY(FLOAT_BINARY_ROW)
 NUMBER_UNARY(NUMBER_UNARY_ROW)
 NUMBER_BINARY(NUMBER_BINARY_ROW)
 COMPARE(COMPARE_ROW)
-ROW(where, 3, where, "select($2, $1, $0 != 0.0)", NULL)
+ROW(where, 3, where, "select($2, $1, is_true($0))", NULL)
 
 const struct weft_op weft_op_cast = {
     .name = "cast",

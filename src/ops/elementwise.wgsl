@@ -53,3 +53,29 @@ fn cast_to(x: f32, to: u32) -> f32 {
         default: { return x; }
     }
 }
+
+// The same as integers: the conversion itself is only defined within the range.
+fn to_i32(x: f32) -> i32 {
+    let t = cast_to(x, 3u);
+    return select(i32(min(t, 2147483520.0)), 2147483647, t >= 2147483648.0);
+}
+
+fn to_u32(x: f32) -> u32 {
+    let t = cast_to(x, 4u);
+    return select(u32(min(t, 4294967040.0)), 4294967295u, t >= 4294967296.0);
+}
+
+// `holds`, the result of a comparison of x and y, as 0 or 1: comparisons with a NaN are false.
+fn ordered(x: f32, y: f32, holds: bool) -> f32 {
+    return select(0.0, 1.0, holds && !is_nan(x) && !is_nan(y));
+}
+
+// x != y, true with a NaN.
+fn differs(x: f32, y: f32) -> f32 {
+    return select(0.0, 1.0, x != y || is_nan(x) || is_nan(y));
+}
+
+// A condition: everything but 0, NaN included.
+fn is_true(x: f32) -> bool {
+    return x != 0.0 || is_nan(x);
+}

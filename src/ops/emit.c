@@ -67,7 +67,21 @@ void weft_emit_next(struct weft_emitter *e, struct weft_type space)
     e->n_loads = keep.n_loads;
     e->n_stores = keep.n_stores;
     e->uses_sincos = keep.uses_sincos;
+    memcpy(e->halves, keep.halves, sizeof e->halves);
+    e->n_halves = keep.n_halves;
     e->n_text = weft_emit_dim(e, e->n);
+}
+
+uint32_t weft_emit_local(struct weft_emitter *e, weft_value v)
+{
+    for (uint32_t i = 0; i < e->n_locals; i++)
+        if (e->locals[i] == v) return i;
+    if (e->n_locals == sizeof e->locals / sizeof e->locals[0]) {
+        weft_lower_fail(e->l, WEFT_ERR_INTERNAL, "a fused group has too many values");
+        return 0;
+    }
+    e->locals[e->n_locals] = v;
+    return e->n_locals++;
 }
 
 void weft_emit_forget(struct weft_emitter *e, bool rows_too)
@@ -108,6 +122,9 @@ const char *weft_emit_dim(struct weft_emitter *e, weft_dim d)
     return text(e, "p.e%u", e->extra.n++);
 }
 
+/// The same to divide by: Tint refuses a constant 0, even where no thread will come.
+static const char *divisor(struct weft_emitter *e, weft_dim d) { return const_dim(e->l, d) == 0 ? "1u" : weft_emit_dim(e, d); }
+
 bool weft_emit_is_row(const struct weft_emitter *e, weft_value v)
 {
     const struct weft_type *t = &weft_lv(e->l, v)->type;
@@ -147,7 +164,7 @@ static const char *leaf_index(struct weft_emitter *e, const struct weft_type *t,
             if (present) index = col;
         } else {
             if (present) {
-                const char *coord = text(e, "((%s / %s) %% %s)", e->row_text, weft_emit_dim(e, below), weft_emit_dim(e, e->space.dims[a]));
+                const char *coord = text(e, "((%s / %s) %% %s)", e->row_text, divisor(e, below), divisor(e, e->space.dims[a]));
                 index = text(e, "%s + %s * %s", index, coord, weft_emit_dim(e, stride));
             }
             below = weft_dim_mul(dims, below, e->space.dims[a]);
@@ -195,20 +212,19 @@ static const char *load_leaf(struct weft_emitter *e, weft_value v, const char *c
     if (info->state != UINT32_MAX && e->l->plan->states[info->state].kind == WEFT_STATE_VAR) {
         weft_emit_vars(e->l, e->s, WEFT_READ);
         const char *t = info->type.dtype == WEFT_F32 ? "f32" : info->type.dtype == WEFT_I32 ? "i32" : "u32";
-        return text(e, "f32(var_%s(%uu))", t, weft_lower_var_slot(e->l, v));
+        return text(e, "var_%s(%uu)", t, weft_lower_var_slot(e->l, v));
     }
     const char *name = leaf_name(e, v), *index = leaf_index(e, &info->type, col);
-    bool real = info->type.dtype == WEFT_F32 || info->type.dtype == WEFT_F16 || info->type.dtype == WEFT_BF16;
-    return text(e, real ? "load_%s(%s)" : "f32(load_%s(%s))", name, index);
+    return text(e, info->type.dtype == WEFT_BOOL ? "f32(load_%s(%s))" : "load_%s(%s)", name, index);
 }
 
 // ---- nodes ---------------------------------------------------------------------------------------------------------
 
 /// Replaces $0, $1, $2 and $a0.. in an operator's pattern.
-static const char *fill_pattern(struct weft_emitter *e, const struct weft_node *n, const char *const args[])
+static const char *fill_pattern(struct weft_emitter *e, const struct weft_node *n, const char *pattern, const char *const args[])
 {
     struct weft_str s = {0};
-    for (const char *c = n->op->wgsl; *c; c++) {
+    for (const char *c = pattern; *c; c++) {
         if (c[0] == '$' && c[1] == 'a' && c[2] >= '0' && c[2] <= '9') {
             uint32_t k = (uint32_t)(c[2] - '0');
             if (n->op->attrs[k].type == WEFT_ATTR_FLOAT) weft_str_add(&s, literal(e, n->attrs[k].f));
@@ -224,6 +240,55 @@ static const char *fill_pattern(struct weft_emitter *e, const struct weft_node *
     const char *t = text(e, "%s", weft_str_get(&s));
     weft_str_free(&s);
     return t;
+}
+
+/// The text of a value has the WGSL type in which its operators compute: i32 and u32 for integers ('i', 'u'), f32 for floats and
+/// for truth values, which are 0 or 1 ('f').
+static char class_of(weft_dtype d)
+{
+    return d == WEFT_I32 || d == WEFT_I8 ? 'i' : d == WEFT_U32 || d == WEFT_U8 ? 'u' : 'f';
+}
+
+/// Patterns for integers, where they differ from an operator's own (second column: u32; NULL: the same).
+static const struct { const char *op, *i32, *u32; } integer_patterns[] = {
+    {"neg", "(-$0)", "(0u - $0)"}, {"abs", "abs($0)", "$0"}, {"sign", "sign($0)", "min($0, 1u)"},
+    {"max", "max($0, $1)", NULL},  {"min", "min($0, $1)", NULL},
+    {"eq", "select(0.0, 1.0, $0 == $1)", NULL}, {"ne", "select(0.0, 1.0, $0 != $1)", NULL}, {"lt", "select(0.0, 1.0, $0 < $1)", NULL},
+    {"le", "select(0.0, 1.0, $0 <= $1)", NULL}, {"gt", "select(0.0, 1.0, $0 > $1)", NULL},  {"ge", "select(0.0, 1.0, $0 >= $1)", NULL},
+};
+
+static const char *pattern_for(const struct weft_node *n, char class)
+{
+    for (size_t i = 0; class != 'f' && i < sizeof integer_patterns / sizeof integer_patterns[0]; i++)
+        if (strcmp(n->op->name, integer_patterns[i].op) == 0)
+            return class == 'u' && integer_patterns[i].u32 ? integer_patterns[i].u32 : integer_patterns[i].i32;
+    return n->op->wgsl;
+}
+
+/// A cast: toward zero, to the type's range, NaN to 0.
+static const char *cast_text(struct weft_emitter *e, weft_dtype from, weft_dtype to, const char *x)
+{
+    char class = class_of(from);
+    switch (to) {
+    case WEFT_I32: return text(e, class == 'f' ? "to_i32(%s)" : class == 'u' ? "i32(min(%s, 2147483647u))" : "%s", x);
+    case WEFT_I8: return text(e, class == 'f' ? "clamp(to_i32(%s), -128, 127)" : class == 'u' ? "i32(min(%s, 127u))" : "clamp(%s, -128, 127)", x);
+    case WEFT_U32: return text(e, class == 'f' ? "to_u32(%s)" : class == 'i' ? "u32(max(%s, 0))" : "%s", x);
+    case WEFT_U8: return text(e, class == 'f' ? "min(to_u32(%s), 255u)" : class == 'i' ? "u32(clamp(%s, 0, 255))" : "min(%s, 255u)", x);
+    case WEFT_BOOL: return text(e, class == 'f' ? "cast_to(%s, 7u)" : class == 'i' ? "select(1.0, 0.0, %s == 0)" : "select(1.0, 0.0, %s == 0u)", x);
+    default: return text(e, class == 'f' ? "cast_to(%s, %uu)" : "cast_to(f32(%s), %uu)", x, (unsigned)to);
+    }
+}
+
+/// Text of an elementwise node from the texts of its operands.
+static const char *element_text(struct weft_emitter *e, const struct weft_node *n, const char *args[])
+{
+    weft_dtype first = weft_lv(e->l, n->in[0])->type.dtype, result = weft_lv(e->l, n->out[0])->type.dtype;
+    if (strcmp(n->op->name, "cast") == 0) return cast_text(e, first, result, args[0]);
+    bool where = strcmp(n->op->name, "where") == 0;
+    if (where && class_of(first) != 'f') args[0] = text(e, "f32(%s)", args[0]); // only whether it is 0 counts
+    const char *t = fill_pattern(e, n, where ? n->op->wgsl : pattern_for(n, class_of(first)), args);
+    if (result == WEFT_I8 && !where) return text(e, "((%s) << 24u) >> 24u", t); // bytes wrap to their width
+    return result == WEFT_U8 && !where ? text(e, "(%s) & 255u", t) : t;
 }
 
 static uint32_t new_variant(struct weft_emitter *e, const char *col)
@@ -287,7 +352,7 @@ static const char *rotate(struct weft_emitter *e, const struct weft_node *n, uin
     const char *b = weft_emit_at(e, n->in[0], new_variant(e, mate));
     weft_dim heads = weft_lower_product(e->l, t, 1, t->rank - 1);
     weft_str_addf(o, "let sc%u_%u = sincos_turns((var_u32(%uu) + %s / %s) * load_%s(k%u_%u));\n", id, variant, weft_lower_var_slot(e->l, n->in[1]),
-                  e->row_text, weft_emit_dim(e, heads), table, id, variant);
+                  e->row_text, divisor(e, heads), table, id, variant);
     weft_str_addf(o, "let v%u_%u = %s * sc%u_%u.y + select(-%s, %s, second%u_%u) * sc%u_%u.x;\n", id, variant, a, id, variant, b, b, id, variant, id, variant);
     if (!inside) return text(e, "v%u_%u", id, variant);
     weft_str_addf(o, "let w%u_%u = select(%s, v%u_%u, %s);\n", id, variant, a, id, variant, inside);
@@ -314,21 +379,23 @@ const char *weft_emit_at(struct weft_emitter *e, weft_value v, uint32_t variant)
     if (!in_group(e, info)) {
         t = load_leaf(e, v, e->variants[variant].col);
         if (strpbrk(t, "(")) {
-            weft_str_addf(out, "let v%u_%u = %s;\n", v, variant, t);
-            t = text(e, "v%u_%u", v, variant);
+            uint32_t id = weft_emit_local(e, v);
+            weft_str_addf(out, "let v%u_%u = %s;\n", id, variant, t);
+            t = text(e, "v%u_%u", id, variant);
         }
     } else {
         const struct weft_node *n = &e->l->graph->nodes[info->node];
         if (n->op->traits & WEFT_OP_ROWMAP) {
-            t = rotate(e, n, variant, v);
+            t = rotate(e, n, variant, weft_emit_local(e, v));
         } else if ((n->op->traits & WEFT_OP_REDUCE) || !n->op->wgsl) {
             weft_lower_fail(e->l, WEFT_ERR_INTERNAL, "operator '%s' has no pattern in a fused group", n->op->name);
             return "0.0";
         } else {
             const char *args[WEFT_MAX_INS] = {"0.0", "0.0", "0.0"};
             for (uint32_t i = 0; i < n->n_in; i++) args[i] = weft_emit_at(e, n->in[i], variant);
-            weft_str_addf(out, "let v%u_%u = %s;\n", v, variant, fill_pattern(e, n, args));
-            t = text(e, "v%u_%u", v, variant);
+            uint32_t id = weft_emit_local(e, v);
+            weft_str_addf(out, "let v%u_%u = %s;\n", id, variant, element_text(e, n, args));
+            t = text(e, "v%u_%u", id, variant);
         }
     }
     if (e->n_memo == sizeof e->memo / sizeof e->memo[0]) {
@@ -342,18 +409,62 @@ const char *weft_emit_at(struct weft_emitter *e, weft_value v, uint32_t variant)
     return t;
 }
 
+// ---- halves --------------------------------------------------------------------------------------------------------
+
+#define NARROW_PARAMS(F) F(u32, count)
+WEFT_PARAMS(narrow_params, NARROW_PARAMS)
+
+enum { NARROW_THREADS = 64 };
+
+struct narrow_cfg { weft_dim count; };
+
+static void narrow_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3])
+{
+    const struct narrow_cfg *cfg = u->step->cfg;
+    words[0] = (uint32_t)weft_live(u, cfg->count);
+    weft_grid_fold(((uint64_t)words[0] + 2 * NARROW_THREADS - 1) / (2 * NARROW_THREADS), u->caps->max_groups, grid);
+}
+
+static const struct weft_kernel narrow_kernel = {"narrow", "ops/narrow.wgsl", narrow_params_fields, narrow_update};
+
+/// Two halves share a word, whose owner the program at hand can't know: it stores 32 bits, and weft_emit_narrow makes halves of them.
+static void store_as_f32(struct weft_emitter *e, weft_value v, const char *name)
+{
+    const struct weft_type *t = &weft_lv(e->l, v)->type;
+    int64_t n = weft_lower_max(e->l, weft_lower_product(e->l, t, 0, t->rank));
+    if (e->n_halves == sizeof e->halves / sizeof e->halves[0]) {
+        weft_lower_fail(e->l, WEFT_ERR_INTERNAL, "a fused group stores too many halves");
+        return;
+    }
+    uint32_t tensor = weft_lower_scratch(e->l, "halves as f32", WEFT_F32, n > 0 ? (uint64_t)n : 1);
+    weft_emit_scratch(e->l, e->s, name, WEFT_WRITE, tensor, 0);
+    e->halves[e->n_halves].v = v;
+    e->halves[e->n_halves++].tensor = tensor;
+}
+
+void weft_emit_narrow(struct weft_emitter *e)
+{
+    struct weft_lower *l = e->l;
+    for (uint32_t i = 0; i < e->n_halves && l->status == WEFT_OK; i++) {
+        const struct weft_type *t = &weft_lv(l, e->halves[i].v)->type;
+        struct narrow_cfg cfg = {weft_lower_product(l, t, 0, t->rank)};
+        struct weft_step *s = weft_emit(l, &narrow_kernel, text(e, "narrow to %s", weft_dtype_name(t->dtype)), &cfg, sizeof cfg);
+        weft_emit_scratch(l, s, "x", WEFT_READ, e->halves[i].tensor, 0);
+        weft_emit_value(l, s, "y", WEFT_WRITE, e->halves[i].v, 0);
+        weft_emit_workgroup(s, NARROW_THREADS, 0);
+    }
+    e->n_halves = 0;
+}
+
+// ---- stores --------------------------------------------------------------------------------------------------------
+
 void weft_emit_store(struct weft_emitter *e, weft_value v, struct weft_str *out, const char *first)
 {
     const struct weft_value_info *info = weft_lv(e->l, v);
     const char *x = weft_emit_at(e, v, 0), *name = text(e, "out%u", e->n_stores++);
-    switch (info->type.dtype) {
-    case WEFT_F32: break;
-    case WEFT_I32: x = text(e, "i32(%s)", x); break;
-    case WEFT_U32: x = text(e, "u32(%s)", x); break;
-    case WEFT_BOOL: x = text(e, "u32(%s != 0.0)", x); break;
-    default: weft_lower_fail(e->l, WEFT_ERR_UNSUPPORTED, "a fused group can't store %s yet", weft_dtype_name(info->type.dtype)); return;
-    }
-    weft_emit_value(e->l, e->s, name, WEFT_WRITE, v, 0);
+    if (info->type.dtype == WEFT_BOOL) x = text(e, "u32(%s != 0.0)", x);
+    if (info->type.dtype == WEFT_F16 || info->type.dtype == WEFT_BF16) store_as_f32(e, v, name);
+    else weft_emit_value(e->l, e->s, name, WEFT_WRITE, v, 0);
     if (weft_emit_is_row(e, v)) weft_str_addf(out, "if (%s) { store_%s(%s, %s); }\n", first, name, e->row_text, x);
     else weft_str_addf(out, "store_%s(%s, %s);\n", name, leaf_index(e, &info->type, e->col_text), x);
 }
@@ -362,7 +473,7 @@ void weft_emit_sink(struct weft_emitter *e, const struct weft_node *n, struct we
 {
     const char *x = weft_emit_at(e, n->in[1], 0), *name = text(e, "out%u", e->n_stores++);
     const struct weft_type *t = &weft_lv(e->l, n->in[1])->type;
-    const char *heads = weft_emit_dim(e, weft_lower_product(e->l, t, 1, t->rank - 1));
+    const char *heads = divisor(e, weft_lower_product(e->l, t, 1, t->rank - 1));
     weft_emit_value(e->l, e->s, name, WEFT_WRITE, n->out[0], 0);
     weft_emit_vars(e->l, e->s, WEFT_READ);
     weft_str_addf(out, "store_%s((row_%s(var_u32(%uu) + %s / %s) * %s + %s %% %s) * %s + %s, %s);\n", name, name, weft_lower_var_slot(e->l, n->in[2]),

@@ -32,8 +32,12 @@ struct weft_emitter {
     uint32_t n_variants;
     struct { weft_value v; uint32_t variant; bool row_scope; const char *text; } memo[512];
     uint32_t n_memo;
+    weft_value locals[512];         ///< values in order of first use: text names them by their place here, so that equal programs
+    uint32_t n_locals;              ///< have equal text wherever they stand in a graph
     struct { weft_value v; const char *name; } leaves[32];
     uint32_t n_leaves;
+    struct { weft_value v; uint32_t tensor; } halves[16]; ///< 16-bit values, stored as f32 in a scratch tensor so far
+    uint32_t n_halves;
     struct weft_str *row_out, *col_out; ///< where lets go
 };
 
@@ -46,12 +50,16 @@ void weft_emit_begin(struct weft_emitter *e, struct weft_lower *l, struct weft_s
 void weft_emit_next(struct weft_emitter *e, struct weft_type space);
 /// Forgets what was computed in the column scope (before a new loop) or in both scopes.
 void weft_emit_forget(struct weft_emitter *e, bool rows_too);
+/// Number of a value within this text.
+uint32_t weft_emit_local(struct weft_emitter *e, weft_value v);
 /// Declares the text of a value: an accumulator, a finished reduction.
 void weft_emit_give(struct weft_emitter *e, weft_value v, const char *text);
 /// Text of `v` at the current row and column; lets are appended to row_out and col_out.
 const char *weft_emit_at(struct weft_emitter *e, weft_value v, uint32_t variant);
 /// Statement that stores `v` (whose text is known) at the current place; row values are stored by the thread for which `first` holds.
 void weft_emit_store(struct weft_emitter *e, weft_value v, struct weft_str *out, const char *first);
+/// Emits the steps that finish the 16-bit values stored; after the step at hand is complete (its pointer is stale afterwards).
+void weft_emit_narrow(struct weft_emitter *e);
 /// Statement of a sink: stores its row operand at its position in the state.
 void weft_emit_sink(struct weft_emitter *e, const struct weft_node *n, struct weft_str *out);
 /// WGSL of a dim: a literal, or a parameter word.

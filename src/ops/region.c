@@ -64,13 +64,25 @@ uint32_t weft_region_levels(const struct weft_lower *l, uint32_t group, uint32_t
     return top;
 }
 
-struct reduction { const char *init, *merge, *finish; }; // merge NULL: +
-
-static struct reduction reduction_of(const char *op)
+/// What stands before, in and behind the loop of one reduction. Extremes go through wg_max2 with a mark for a NaN beside them, since
+/// the device's max may drop one. Over no columns they are infinite, which no constant of WGSL can be.
+static void add_reduction(struct weft_emitter *e, const char *op, uint32_t id, const char *x, struct weft_str *head, struct weft_str *col, struct weft_str *tail)
 {
-    if (strcmp(op, "amax") == 0) return (struct reduction){"-3.4028234e38", "max_nan", "wg_max"};
-    if (strcmp(op, "amin") == 0) return (struct reduction){"3.4028234e38", "min_nan", "wg_min"};
-    return (struct reduction){"0.0", NULL, "wg_sum"};
+    bool top = strcmp(op, "amax") == 0;
+    if (!top && strcmp(op, "amin") != 0) {
+        weft_str_addf(head, "var acc%u = 0.0;\n", id);
+        weft_str_addf(col, "acc%u += %s;\n", id, x);
+        weft_str_addf(tail, "let red%u = wg_sum(acc%u, lid)", id, id);
+        if (strcmp(op, "mean") == 0) weft_str_addf(tail, " / f32(%s)", e->n_text);
+        weft_str_add(tail, ";\n");
+        return;
+    }
+    const char *sign = top ? "" : "-";
+    weft_str_addf(head, "var acc%u = %s3.4028234e38;\n", id, top ? "-" : "");
+    weft_str_addf(col, "acc%u = %s(acc%u, %s);\n", id, top ? "max_nan" : "min_nan", id, x);
+    weft_str_addf(tail, "let ext%u = wg_max2(select(vec2<f32>(%sacc%u, 0.0), vec2<f32>(-3.4028234e38, 1.0), is_nan(acc%u)), lid);\n", id, sign, id, id);
+    weft_str_addf(tail, "var red%u = select(%sext%u.x, bitcast<f32>(p.zero | 0x7fc00000u), ext%u.y > 0.0);\n", id, sign, id, id);
+    if (strncmp(e->n_text, "p.", 2) == 0) weft_str_addf(tail, "if (%s == 0u) { red%u = bitcast<f32>(p.zero | %s); }\n", e->n_text, id, top ? "0xff800000u" : "0x7f800000u");
 }
 
 void weft_region_reductions(struct weft_emitter *e, const uint32_t *nodes, uint32_t n_nodes, const uint32_t *levels, uint32_t top,
@@ -84,15 +96,9 @@ void weft_region_reductions(struct weft_emitter *e, const uint32_t *nodes, uint3
         for (uint32_t i = 0; i < n_nodes; i++) {
             const struct weft_node *n = &e->l->graph->nodes[nodes[i]];
             if (!(n->op->traits & WEFT_OP_REDUCE) || levels[nodes[i]] != level) continue;
-            uint32_t id = n->out[0];
-            struct reduction r = reduction_of(n->op->name);
+            uint32_t id = weft_emit_local(e, n->out[0]);
             const char *x = weft_emit_at(e, n->in[0], 0);
-            weft_str_addf(&heads, "var acc%u = %s;\n", id, r.init);
-            if (r.merge) weft_str_addf(&col, "acc%u = %s(acc%u, %s);\n", id, r.merge, id, x);
-            else weft_str_addf(&col, "acc%u += %s;\n", id, x);
-            if (strcmp(r.finish, "wg_min") == 0) weft_str_addf(&tails, "let red%u = -wg_max(-acc%u, lid);\n", id, id);
-            else if (strcmp(n->op->name, "mean") == 0) weft_str_addf(&tails, "let red%u = wg_sum(acc%u, lid) / f32(%s);\n", id, id, e->n_text);
-            else weft_str_addf(&tails, "let red%u = %s(acc%u, lid);\n", id, r.finish, id);
+            add_reduction(e, n->op->name, id, x, &heads, &col, &tails);
             char given[32];
             snprintf(given, sizeof given, "red%u", id);
             weft_emit_give(e, n->out[0], weft_arena_strdup(&e->l->plan->arena, given));
@@ -180,7 +186,7 @@ static void lower_part(struct region *r, const struct weft_group *g, uint32_t p)
         if (r->levels[g->nodes[i]] > top) top = r->levels[g->nodes[i]];
     }
     weft_emit_next(r->e, weft_emit_space(l, r->nodes, n));
-    const char *rows = weft_emit_dim(r->e, r->e->rows), *width = r->e->n_text;
+    const char *rows = weft_emit_dim(r->e, r->e->rows), *width = strcmp(r->e->n_text, "0u") == 0 ? "1u" : r->e->n_text;
     char start[16];
     snprintf(start, sizeof start, p ? "p.end%u" : "0u", p - 1);
     weft_str_addf(&r->body, "%sif (group < p.end%u) {\n", p ? " else " : "", p);
@@ -247,6 +253,7 @@ weft_status weft_region_lower(struct weft_lower *l, uint32_t group)
     weft_emit_workgroup(r.s, r.cfg.wg, r.any_rows ? r.cfg.wg * 28 : 0);
     if (l->status == WEFT_OK) memcpy((void *)r.s->cfg, &r.cfg, sizeof r.cfg);
     weft_emit_finish(r.e, region_params_fields);
+    weft_emit_narrow(r.e);
     status = r.body.failed ? weft_fail(WEFT_ERR_NOMEM, "out of memory while writing a kernel") : l->status;
 done:
     weft_str_free(&r.body);

@@ -33,7 +33,7 @@ enum { COUNTS, RING, TOKENS, TOKEN, N_OUT, RNG, LOGITS, SAMPLING, STOPS, POS, N_
 static const char *const input_names[INPUTS] = {"counts", "ring",     "tokens", "token", "n_out", "rng",
                                                 "logits", "sampling", "stops",  "pos",   "n_max", "pos_max"};
 
-enum { threads = 256, max_segments = 32, bins = 256, narrow_words = 1344, max_vocabulary = 1 << 22 };
+enum { threads = 256, max_segments = 32, bins = 256, narrow_words = 64 + 3 * 2 * 256, max_vocabulary = 1 << 22 };
 
 #define SAMPLE_PARAMS(F) F(u32, base)
 WEFT_PARAMS(sample_params, SAMPLE_PARAMS)

@@ -26,9 +26,11 @@ const N_SEGMENT = 0u;   // candidates of each segment, up to 32
 const N_TOP = 32u;      // largest key
 const N_GREEDY = 33u;   // its index
 const N_RANDOM = 34u;   // the draw, low and high
-const N_COUNT = 64u;    // 256 x u32: elements up to and with a bin
-const N_MASS = 320u;    // 256 x (low, high): their mass
-const N_MASS_T = 832u;  // 256 x (low, high): their mass at the temperature, without what min-p drops
+const N_RUNNING = 64u;  // three times 256 x (low, high), totals up to and with a bin: of elements; of mass; of mass at
+                        // the temperature, without what min-p drops
+const BY_COUNT = 0u;    // which of the three
+const BY_MASS = 1u;
+const BY_MASS_T = 2u;
 
 fn flag(f: u32) -> bool { return (load_sampling(FLAGS) & f) != 0u; }
 

@@ -21,11 +21,6 @@ var<workgroup> ties: atomic<u32>;
 var<workgroup> lowest: atomic<u32>;
 var<workgroup> running: u32;
 
-// What select() adds up.
-const BY_COUNT = 0u;
-const BY_MASS = 1u;
-const BY_MASS_T = 2u;
-
 struct Place { key: u32, index: u32 } // a candidate; as an end, the last one that stays
 
 fn candidates() -> u32 { return segment_end[${SEGMENTS - 1}]; }
@@ -93,43 +88,39 @@ fn locate(lid: u32, t: vec2<u32>) -> u32 {
     return workgroupUniformLoad(&found);
 }
 
-// The candidate of `bin` at which the running measure passes t, t counted from the start of the bin.
+// The candidate of `bin` at which the running measure passes t, t counted from the start of the bin. Eight bits a
+// round: four rounds find the key (of its complement, whose ascending order is the keys' descending one), three the
+// index (24 bits).
 fn select_in(lid: u32, bin: u32, by: u32, t: vec2<u32>) -> Place {
     let top = top_key();
     var rest = t;
-    var known = 0u; // of the key's complement, whose ascending order is the keys' descending one
-    for (var shift = 32u; shift > 0u; shift -= 8u) {
-        clear(lid);
-        for (var n = lid; n < candidates(); n += ${WG}u) {
-            let c = candidate(n);
-            let word = ~c.x;
-            if (bin_of(half_gap(top, c.x)) != bin || (shift < 32u && (word >> (shift & 31u)) != known)) { continue; }
-            add_sum((word >> (shift - 8u)) & 255u, measure(by, c.x));
+    var known = 0u;
+    var key = 0u;
+    for (var round = 0u; round < 7u; round++) {
+        if (round == 4u) {
+            key = ~known;
+            known = 0u;
+            if (lid == 0u) {
+                atomicStore(&ties, 0u);
+                atomicStore(&lowest, 0xffffffffu);
+            }
+            workgroupBarrier(); // both are reset
+            for (var n = lid; n < candidates(); n += ${WG}u) {
+                let c = candidate(n);
+                if (c.x != key) { continue; }
+                atomicAdd(&ties, 1u);
+                atomicMin(&lowest, c.y);
+            }
+            if (workgroupUniformLoad(&ties) == 1u) { return Place(key, workgroupUniformLoad(&lowest)); }
         }
-        let digit = locate(lid, rest);
-        if (digit > 0u) { rest = sub64(rest, sums[digit - 1u]); }
-        known = (known << 8u) | digit;
-    }
-    let key = ~known;
-    if (lid == 0u) {
-        atomicStore(&ties, 0u);
-        atomicStore(&lowest, 0xffffffffu);
-    }
-    workgroupBarrier(); // both are reset
-    for (var n = lid; n < candidates(); n += ${WG}u) {
-        let c = candidate(n);
-        if (c.x != key) { continue; }
-        atomicAdd(&ties, 1u);
-        atomicMin(&lowest, c.y);
-    }
-    if (workgroupUniformLoad(&ties) == 1u) { return Place(key, workgroupUniformLoad(&lowest)); }
-    known = 0u;
-    for (var shift = 24u; shift > 0u; shift -= 8u) { // an index has at most 24 bits
         clear(lid);
+        let shift = select(48u, 24u, round < 4u) - 8u * round; // of this round's digit
         for (var n = lid; n < candidates(); n += ${WG}u) {
             let c = candidate(n);
-            if (c.x != key || (c.y >> shift) != known) { continue; }
-            add_sum((c.y >> (shift - 8u)) & 255u, measure(by, key));
+            let word = select(c.y, ~c.x, round < 4u);
+            let fits = select(c.x == key, bin_of(half_gap(top, c.x)) == bin, round < 4u);
+            if (!fits || (shift < 24u && (word >> (shift + 8u)) != known)) { continue; }
+            add_sum((word >> shift) & 255u, measure(by, c.x));
         }
         let digit = locate(lid, rest);
         if (digit > 0u) { rest = sub64(rest, sums[digit - 1u]); }
@@ -151,59 +142,46 @@ fn measure_to(lid: u32, bin: u32, by: u32, end: Place) -> vec2<u32> {
     return sum_at(0u);
 }
 
-fn total(region: u32, bin: u32) -> vec2<u32> { // of the bins before `bin`
+// Running total of the bins before `bin`.
+fn total(by: u32, bin: u32) -> vec2<u32> {
     if (bin == 0u) { return vec2<u32>(0u); }
-    return vec2<u32>(load_narrow(region + 2u * bin - 2u), load_narrow(region + 2u * bin - 1u));
+    let at = N_RUNNING + by * 512u + 2u * (bin - 1u);
+    return vec2<u32>(load_narrow(at), load_narrow(at + 1u));
 }
 
-// The bin in which the running mass of a region passes t.
-fn bin_past(lid: u32, region: u32, t: vec2<u32>) -> u32 {
+// The bin in which a running total passes t.
+fn bin_past(lid: u32, by: u32, t: vec2<u32>) -> u32 {
     workgroupBarrier(); // `found` is read
     if (lid == 0u) { found = 255u; }
     workgroupBarrier(); // and reset
-    if (less64(t, total(region, lid + 1u)) && !less64(t, total(region, lid))) { found = lid; }
+    if (less64(t, total(by, lid + 1u)) && !less64(t, total(by, lid))) { found = lid; }
     return workgroupUniformLoad(&found);
 }
 
-fn bin_of_count(lid: u32, k: u32) -> u32 {
-    workgroupBarrier(); // `found` is read
-    if (lid == 0u) { found = 255u; }
-    workgroupBarrier(); // and reset
-    var before = 0u;
-    if (lid > 0u) { before = load_narrow(N_COUNT + lid - 1u); }
-    if (load_narrow(N_COUNT + lid) >= k && before < k) { found = lid; }
-    return workgroupUniformLoad(&found);
-}
-
+// Three positions in turn, each in terms of its own running total: the end of top-k, the end of top-p, the token drawn.
+// One loop, so that the search is in the kernel once.
 fn draw_token(lid: u32) -> u32 {
-    let n = load_narrow(N_COUNT + 255u);
+    let n = total(BY_COUNT, 256u).x;
     let k = select(min(load_sampling(TOP_K), n), n, load_sampling(TOP_K) == 0u);
-    // The end of what stays: a bin, all of it or up to a place.
+    // The end of what stays so far: a bin, all of it or up to a place; last, the token.
     var bin = 255u;
     var whole = true;
     var end = Place(0u, 0u);
-    if (k < n) {
-        bin = bin_of_count(lid, k);
-        if (load_narrow(N_COUNT + bin) != k) {
-            whole = false;
-            var before = 0u;
-            if (bin > 0u) { before = load_narrow(N_COUNT + bin - 1u); }
-            end = select_in(lid, bin, BY_COUNT, vec2<u32>(k - 1u - before, 0u));
+    for (var by = BY_COUNT; by <= BY_MASS_T; by++) {
+        if ((by == BY_COUNT && k >= n) || (by == BY_MASS && !flag(USE_TOP_P))) { continue; }
+        var t = vec2<u32>(k - 1u, 0u);
+        if (by != BY_COUNT) {
+            var m = total(by, bin + 1u);
+            if (!whole) { m = add64(total(by, bin), measure_to(lid, bin, by, end)); }
+            t = mul64(m, vec2<u32>(load_narrow(N_RANDOM), load_narrow(N_RANDOM + 1u))).zw;
+            if (by == BY_MASS) { t = share_of(m); }
         }
-    }
-    if (flag(USE_TOP_P)) {
-        var m = total(N_MASS, bin + 1u);
-        if (!whole) { m = add64(total(N_MASS, bin), measure_to(lid, bin, BY_MASS, end)); }
-        let t = share_of(m);
-        bin = bin_past(lid, N_MASS, t);
-        end = select_in(lid, bin, BY_MASS, sub64(t, total(N_MASS, bin)));
+        bin = bin_past(lid, by, t);
+        if (by == BY_COUNT && total(by, bin + 1u).x == k) { continue; } // top-k ends with the bin
+        end = select_in(lid, bin, by, sub64(t, total(by, bin)));
         whole = false;
     }
-    var m = total(N_MASS_T, bin + 1u);
-    if (!whole) { m = add64(total(N_MASS_T, bin), measure_to(lid, bin, BY_MASS_T, end)); }
-    let t = mul64(m, vec2<u32>(load_narrow(N_RANDOM), load_narrow(N_RANDOM + 1u))).zw;
-    let at = bin_past(lid, N_MASS_T, t);
-    return select_in(lid, at, BY_MASS_T, sub64(t, total(N_MASS_T, at))).index;
+    return end.index;
 }
 
 fn load_candidates(lid: u32) {

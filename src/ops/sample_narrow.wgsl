@@ -122,6 +122,12 @@ fn choose_bins(b: u32, r: vec2<u32>) {
     workgroupBarrier(); // wanted
 }
 
+fn store_running(by: u32, b: u32, total: vec2<u32>) {
+    let at = N_RUNNING + by * 512u + 2u * b;
+    store_narrow(at, total.x);
+    store_narrow(at + 1u, total.y);
+}
+
 @compute @workgroup_size(${WG})
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
         @builtin(local_invocation_index) lid: u32) {
@@ -147,11 +153,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
     scan(lid);
     choose_bins(lid, r);
     if (wid.x == 0u) {
-        store_narrow(N_COUNT + lid, count[lid]);
-        store_narrow(N_MASS + 2u * lid, mass[lid].x);
-        store_narrow(N_MASS + 2u * lid + 1u, mass[lid].y);
-        store_narrow(N_MASS_T + 2u * lid, mass_t[lid].x);
-        store_narrow(N_MASS_T + 2u * lid + 1u, mass_t[lid].y);
+        store_running(BY_COUNT, lid, vec2<u32>(count[lid], 0u));
+        store_running(BY_MASS, lid, mass[lid]);
+        store_running(BY_MASS_T, lid, mass_t[lid]);
     }
     let start = wid.x * ${SEGMENT}u;
     for (var i = start + lid; i < min(start + ${SEGMENT}u, ${V}u); i += ${WG}u) {

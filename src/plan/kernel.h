@@ -109,6 +109,7 @@ struct weft_step {
     uint32_t workgroup_memory;       ///< bytes
     bool writes_state;
     bool is_copy;                    ///< made by the planner because of aliasing; reported
+    uint32_t group;                  ///< group of nodes that it came from (weft_lower.groups)
     // binder
     struct weft_slot slots[WEFT_MAX_SLOTS];
     uint32_t n_slots;

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct weft_step scratch_step; // written to after a failure; never read
-static struct weft_plan_weight no_weight;
+static _Thread_local struct weft_step scratch_step; // written to after a failure; never read
+static const struct weft_plan_weight no_weight;
 
 weft_status weft_lower_fail(struct weft_lower *l, weft_status status, const char *format, ...)
 {
@@ -45,8 +45,18 @@ void weft_grid_fold(uint64_t total, uint32_t max_groups, uint32_t grid[3])
 
 // ---- asking --------------------------------------------------------------------------------------------------------
 
-/// Interval evaluation of a dim over the schedule's guard: monotone dims take their extremes at corners, so all corners of
-/// the (few) symbols are tried and widened by the table's own bounds.
+/// True if the dim's text has a remainder: the one function of dims that does not rise or fall with its symbols.
+static bool has_remainder(const struct weft_dims *dims, weft_dim d)
+{
+    struct weft_str text = {0};
+    weft_dim_print(dims, d, &text);
+    bool found = text.failed || strstr(weft_str_get(&text), "mod(") != NULL;
+    weft_str_free(&text);
+    return found;
+}
+
+/// Bounds of a dim over the schedule's guard. Dims rise or fall with each symbol, so they take their extremes at corners of the
+/// guard; the table's own bounds know the relations between symbols, and hold for remainders too.
 static void guard_bounds(const struct weft_lower *l, weft_dim d, int64_t *lo, int64_t *hi)
 {
     const struct weft_dims *dims = l->graph->dims;
@@ -65,6 +75,11 @@ static void guard_bounds(const struct weft_lower *l, weft_dim d, int64_t *lo, in
         if (v < *lo) *lo = v;
         if (v > *hi) *hi = v;
     }
+    int64_t table_lo, table_hi;
+    weft_dim_bounds(dims, d, &table_lo, &table_hi);
+    bool corners = !has_remainder(dims, d);
+    if (!corners || table_hi < *hi) *hi = table_hi;
+    if (!corners || table_lo > *lo) *lo = table_lo;
 }
 
 int64_t weft_lower_max(const struct weft_lower *l, weft_dim d)
@@ -110,14 +125,21 @@ bool weft_lower_wide(const struct weft_lower *l, weft_value v)
 
 bool weft_lower_escapes(const struct weft_lower *l, uint32_t group, weft_value v)
 {
-    const struct weft_graph *g = l->graph;
-    if (g->values[v].is_output) return true;
-    for (size_t n = 0; n < g->n_nodes; n++) {
-        if (g->nodes[n].dead || l->node_group[n] == group) continue;
-        for (uint32_t i = 0; i < g->nodes[n].n_in; i++)
-            if (g->nodes[n].in[i] == v) return true;
-    }
+    if (l->graph->values[v].is_output) return true;
+    for (uint32_t i = l->use_start[v]; i < l->use_start[v + 1]; i++)
+        if (l->node_group[l->uses[i]] != group) return true;
     return false;
+}
+
+const struct weft_deferred *weft_lower_deferred(const struct weft_lower *l, weft_value v)
+{
+    for (;;) {
+        for (const struct weft_deferred *d = l->deferred; d; d = d->next)
+            if (d->value == v) return d;
+        const struct weft_value_info *info = weft_lv(l, v);
+        if (info->kind != WEFT_VALUE_NODE || !(l->graph->nodes[info->node].op->traits & WEFT_OP_VIEW)) return NULL;
+        v = l->graph->nodes[info->node].in[0];
+    }
 }
 
 // ---- weights -------------------------------------------------------------------------------------------------------
@@ -140,6 +162,13 @@ static struct weft_plan_weight *add_weight(struct weft_lower *l)
     memset(w, 0, sizeof *w);
     w->index = p->n_weights - 1;
     return w;
+}
+
+/// Takes the weight just added off the list again: a later attempt must not find it half made.
+static const struct weft_plan_weight *drop_weight(struct weft_lower *l)
+{
+    l->plan->n_weights--;
+    return &no_weight;
 }
 
 /// Cuts a weight into runs of rows that one binding holds, planes one after the other at multiples of 256.
@@ -215,16 +244,16 @@ const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_valu
     if (plain && !word && !weft_dtype_info(w->dtype)->is_float) {
         weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "weight '%s' has type %s, which is not read element by element", w->name,
                         weft_dtype_name(w->dtype));
-        return &no_weight;
+        return drop_weight(l);
     }
-    if (plain) return plain_part(l, w, w->rows * w->k * 4) ? w : &no_weight;
+    if (plain) return plain_part(l, w, weft_bytes_times(w->rows * w->k, 4)) ? w : drop_weight(l);
     w->layout = weft_wlayout(w->dtype);
     if (!w->layout) {
         weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "weight '%s' has type %s, for which there is no device layout", w->name,
                         weft_dtype_name(w->dtype));
-        return &no_weight;
+        return drop_weight(l);
     }
-    return cut_parts(l, w) ? w : &no_weight;
+    return cut_parts(l, w) ? w : drop_weight(l);
 }
 
 const struct weft_plan_weight *weft_lower_table(struct weft_lower *l, const char *name, const void *data, uint64_t bytes)
@@ -245,9 +274,9 @@ const struct weft_plan_weight *weft_lower_table(struct weft_lower *l, const char
     w->data_bytes = bytes;
     if (!w->data || !w->name) {
         no_memory(l);
-        return &no_weight;
+        return drop_weight(l);
     }
-    return plain_part(l, w, bytes) ? w : &no_weight;
+    return plain_part(l, w, bytes) ? w : drop_weight(l);
 }
 
 // ---- tensors -------------------------------------------------------------------------------------------------------
@@ -292,14 +321,14 @@ static uint32_t io_tensor(struct weft_lower *l, weft_value v)
         uint32_t t = find_tensor(l, mem, i);
         if (t != WEFT_NO_TENSOR) return t;
         const struct weft_value_info *info = weft_lv(l, v);
-        int64_t n = 1;
+        uint64_t n = 1;
         for (uint32_t a = 0; a < info->type.rank; a++) {
             int64_t lo, hi;
             weft_dim_bounds(l->graph->dims, info->type.dims[a], &lo, &hi);
-            n *= hi;
+            n = weft_bytes_times(n, hi > 0 ? (uint64_t)hi : 0);
         }
-        return add_tensor(l, (struct weft_tensor){.name = l->plan->ios[i].name, .mem = mem, .dtype = info->type.dtype,
-                                                  .bytes = align256((uint64_t)n * dtype_width(info->type.dtype)), .index = i, .value = v});
+        uint64_t bytes = align256(weft_bytes_times(n ? n : 1, dtype_width(info->type.dtype)));
+        return add_tensor(l, (struct weft_tensor){.name = l->plan->ios[i].name, .mem = mem, .dtype = info->type.dtype, .bytes = bytes, .index = i, .value = v});
     }
     return WEFT_NO_TENSOR;
 }
@@ -318,22 +347,26 @@ void weft_lower_place(struct weft_lower *l, weft_value v)
     if (place->tensor != WEFT_NO_TENSOR) return;
     weft_dim count = weft_lower_product(l, &info->type, 0, info->type.rank);
     int64_t n = weft_lower_max(l, count);
-    uint64_t bytes = align256((uint64_t)(n > 0 ? n : 1) * dtype_width(info->type.dtype));
+    uint64_t bytes = align256(weft_bytes_times(n > 0 ? (uint64_t)n : 1, dtype_width(info->type.dtype)));
+    const char *name = info->name;
+    if (!name && info->kind == WEFT_VALUE_NODE) {
+        const struct weft_node *n = &l->graph->nodes[info->node];
+        name = n->name ? n->name : weft_arena_printf(&l->plan->arena, "%s.%u", n->op->name, v);
+    }
+    if (!name) name = "value";
     if (bytes > l->caps->max_binding) {
-        weft_lower_fail(l, WEFT_ERR_LIMIT, "value '%s' may take %llu bytes, more than the device binds (%llu); lower the bounds of its symbols",
-                        info->name ? info->name : "(unnamed)", (unsigned long long)bytes, (unsigned long long)l->caps->max_binding);
+        weft_lower_fail(l, WEFT_ERR_LIMIT, "value '%s' may take %llu bytes, more than the device binds (%llu); lower the bounds of its symbols", name,
+                        (unsigned long long)bytes, (unsigned long long)l->caps->max_binding);
         return;
     }
-    const char *name = info->name;
-    if (!name && info->kind == WEFT_VALUE_NODE) name = l->graph->nodes[info->node].name;
-    place->tensor = add_tensor(l, (struct weft_tensor){.name = name ? name : "value", .mem = WEFT_MEM_TRANSIENT,
+    place->tensor = add_tensor(l, (struct weft_tensor){.name = name, .mem = WEFT_MEM_TRANSIENT,
                                                        .dtype = info->type.dtype, .bytes = bytes, .value = v});
 }
 
 uint32_t weft_lower_scratch(struct weft_lower *l, const char *name, weft_dtype dtype, uint64_t max_elements)
 {
     return add_tensor(l, (struct weft_tensor){.name = name, .mem = WEFT_MEM_TRANSIENT, .dtype = dtype, .value = WEFT_NO_VALUE,
-                                              .bytes = align256((max_elements ? max_elements : 1) * dtype_width(dtype))});
+                                              .bytes = align256(weft_bytes_times(max_elements ? max_elements : 1, dtype_width(dtype)))});
 }
 
 uint32_t weft_lower_var_slot(const struct weft_lower *l, weft_value var)
@@ -359,6 +392,11 @@ struct weft_step *weft_emit(struct weft_lower *l, const struct weft_kernel *kern
     memset(s, 0, sizeof *s);
     s->kernel = kernel;
     s->label = label ? weft_arena_strdup(&l->plan->arena, label) : kernel->name;
+    if (!s->label) {
+        s->label = kernel->name;
+        no_memory(l);
+    }
+    s->group = l->group;
     s->fields = kernel->fields;
     while (s->fields && s->fields[s->n_fields].name) s->n_fields++;
     s->workgroup[0] = s->workgroup[1] = s->workgroup[2] = 1;
@@ -377,6 +415,10 @@ static uint32_t add_operand(struct weft_lower *l, struct weft_step *s, struct we
         return 0;
     }
     o.name = weft_arena_strdup(&l->plan->arena, o.name);
+    if (!o.name) {
+        no_memory(l);
+        return 0;
+    }
     o.inplace_of = -1;
     s->operands[s->n_operands] = o;
     return s->n_operands++;
@@ -482,6 +524,10 @@ uint32_t weft_emit_scratch(struct weft_lower *l, struct weft_step *s, const char
 static void add_tval(struct weft_lower *l, struct weft_step *s, struct weft_tval v)
 {
     if (l->status != WEFT_OK) return;
+    if (!v.name) {
+        no_memory(l);
+        return;
+    }
     for (uint32_t i = 0; i < s->n_tvals; i++) {
         if (strcmp(s->tvals[i].name, v.name) == 0) {
             s->tvals[i] = v;
@@ -502,7 +548,9 @@ void weft_emit_int(struct weft_lower *l, struct weft_step *s, const char *tval, 
 
 void weft_emit_text(struct weft_lower *l, struct weft_step *s, const char *tval, const char *text)
 {
-    add_tval(l, s, (struct weft_tval){weft_arena_strdup(&l->plan->arena, tval), 0, weft_arena_strdup(&l->plan->arena, text)});
+    const char *copy = weft_arena_strdup(&l->plan->arena, text);
+    if (copy) add_tval(l, s, (struct weft_tval){weft_arena_strdup(&l->plan->arena, tval), 0, copy});
+    else no_memory(l); // without text the value would be the integer 0
 }
 
 void weft_emit_workgroup(struct weft_step *s, uint32_t x, uint32_t memory_bytes)

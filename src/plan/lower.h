@@ -18,11 +18,23 @@ struct weft_group {
     uint32_t *nodes; ///< graph node indices in order
     uint32_t n_nodes;
     uint32_t n_anchors; ///< CONTRACT: how many of them are contractions
+    uint32_t n_bindings; ///< that the fuser counted on
     bool dead;
 };
 
 /// Where a value is: a tensor and a live element offset (views are resolved).
 struct weft_place { uint32_t tensor; weft_dim elem_offset; };
+
+/// A value that no step stores, because each of its readers computes it while it stages its operand: `stage` adds the operands to
+/// the reader's step and appends text that fills slot m of `xs` with row `row` of the value.
+struct weft_lower;
+struct weft_deferred {
+    struct weft_deferred *next;
+    weft_value value;
+    const void *cfg;
+    uint32_t scratch[2];
+    void (*stage)(struct weft_lower *l, struct weft_step *s, const struct weft_deferred *d, struct weft_str *out);
+};
 
 struct weft_lower {
     struct weft_plan *plan;
@@ -34,6 +46,10 @@ struct weft_lower {
     int64_t lo[WEFT_MAX_SYMBOLS], hi[WEFT_MAX_SYMBOLS]; ///< guard of the schedule being lowered
     struct weft_step *steps; uint32_t n_steps; size_t cap_steps;
     struct weft_tensor *tensors; uint32_t n_tensors; size_t cap_tensors;
+    uint32_t group;              ///< being lowered; steps remember it
+    uint32_t *use_start, *uses;  ///< nodes that read value v: uses[use_start[v]] .. uses[use_start[v + 1] - 1]
+    const uint8_t *node_budget;  ///< by node: most bindings of a group that holds it, 0: the device's; NULL: all the device's
+    struct weft_deferred *deferred;
     weft_status status;          ///< sticky: emit calls may be chained and checked once with weft_lower_status
 };
 
@@ -48,6 +64,8 @@ int64_t weft_lower_const(const struct weft_lower *l, weft_dim d);
 bool weft_lower_wide(const struct weft_lower *l, weft_value v);
 /// True if some node outside the group (or an output) reads `v`: then the group must store it.
 bool weft_lower_escapes(const struct weft_lower *l, uint32_t group, weft_value v);
+/// The record of a deferred value, or of the one that it is a view of; NULL for all others.
+const struct weft_deferred *weft_lower_deferred(const struct weft_lower *l, weft_value v);
 /// Device weight of a graph weight (or constant) value; made on first use. NULL once failed.
 const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_value v);
 /// A constant table made by a lowering; equal name and bytes are shared. Returns the weight, plain words.

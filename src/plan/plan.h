@@ -46,6 +46,12 @@ struct weft_schedule {
     uint64_t copied_bytes;       ///< by is_copy steps
 };
 
+/// a * b, or a bound that no device has when that overflows; adding 255 to it does not.
+static inline uint64_t weft_bytes_times(uint64_t a, uint64_t b)
+{
+    return b && a > UINT64_MAX / 4 / b ? UINT64_MAX / 4 : a * b;
+}
+
 /// Index of the tensor that stands for part `part` of weight `weight`.
 static inline uint32_t weft_part_key(uint32_t weight, uint32_t part) { return weight << 12 | part; }
 

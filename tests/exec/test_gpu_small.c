@@ -1,5 +1,5 @@
 /// Small whole graphs: fusion of every kind against the host reference, with and without fusion, at several live sizes.
-#include "graph_run.h"
+#include "support/graph_run.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

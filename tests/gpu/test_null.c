@@ -494,6 +494,20 @@ static void test_out_of_memory(void **state)
     }
 }
 
+static void test_loss(void **state)
+{
+    (void)state;
+    struct world w = open_world();
+    uint64_t serial;
+    OK(run(&w, step_of(&w), &serial));
+    weft_gpu_lose(w.gpu);
+    REFUSED(run(&w, step_of(&w), &serial), WEFT_ERR_LOST, "a test asked for it");
+    REFUSED(weft_gpu_poll(w.gpu, NULL), WEFT_ERR_LOST, "gone");
+    REFUSED(weft_buf_write(w.gpu, w.a, 0, "abc", 4), WEFT_ERR_LOST, "gone");
+    weft_buf_release(w.gpu, &w.a);
+    weft_gpu_close(&w.gpu);
+}
+
 static void test_list(void **state)
 {
     (void)state;
@@ -515,12 +529,16 @@ static void test_list(void **state)
 int main(void)
 {
     unsetenv("WEFT_LIMITS");
+    // No driver is needed here, and none shall be looked into.
+    setenv("VK_ICD_FILENAMES", "/nonexistent", 1);
+    setenv("VK_DRIVER_FILES", "/nonexistent", 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open), cmocka_unit_test(test_buffers), cmocka_unit_test(test_released),
-        cmocka_unit_test(test_pipelines), cmocka_unit_test(test_groups), cmocka_unit_test(test_overlap),
-        cmocka_unit_test(test_steps), cmocka_unit_test(test_copies), cmocka_unit_test(test_readbacks),
-        cmocka_unit_test(test_counters), cmocka_unit_test(test_steady), cmocka_unit_test(test_limits_min),
-        cmocka_unit_test(test_many), cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_list),
+        cmocka_unit_test(test_open),      cmocka_unit_test(test_buffers),       cmocka_unit_test(test_released),
+        cmocka_unit_test(test_pipelines), cmocka_unit_test(test_groups),        cmocka_unit_test(test_overlap),
+        cmocka_unit_test(test_steps),     cmocka_unit_test(test_copies),        cmocka_unit_test(test_readbacks),
+        cmocka_unit_test(test_counters),  cmocka_unit_test(test_steady),        cmocka_unit_test(test_limits_min),
+        cmocka_unit_test(test_many),      cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

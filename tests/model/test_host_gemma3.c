@@ -1,5 +1,6 @@
 /// The host reference on random Gemma 3 models of a few layers: what must not change a result, and what must.
 #include "core/alloc.h"
+#include "model/gemma3.h"
 #include "model/host.h"
 #include "support/tiny_gemma3.h"
 
@@ -185,11 +186,128 @@ static void test_refusals(void **state) {
     weft_free(data);
 }
 
+// ---- the other ends of the graph, run by hand ----
+
+struct by_hand {
+    const struct weft_gguf *file;
+    struct weft_graph *g;
+    double *states[64];
+    double nll[TOKENS];
+    int64_t symbols[WEFT_MAX_SYMBOLS];
+};
+
+static weft_status hand_leaf(void *user, weft_value v, const struct weft_value_info *info, struct weft_host *t) {
+    struct by_hand *h = user;
+    (void)v;
+    if (info->kind == WEFT_VALUE_WEIGHT) {
+        t->raw = weft_gguf_find(h->file, info->name)->data;
+        return WEFT_OK;
+    }
+    double **data = &h->states[info->state];
+    if (!*data) *data = weft_calloc((size_t)weft_host_count(t), sizeof **data);
+    t->data = *data;
+    return WEFT_OK;
+}
+
+static weft_status hand_each(void *user, weft_value v, const struct weft_value_info *info, const struct weft_host *t) {
+    struct by_hand *h = user;
+    (void)v;
+    if (info->is_output) memcpy(h->nll, t->data, (size_t)weft_host_count(t) * sizeof *h->nll);
+    return WEFT_OK;
+}
+
+static double *hand_state(struct by_hand *h, const char *name) {
+    uint64_t v = 0;
+    assert_true(weft_map_get(&h->g->names, name, strlen(name), &v));
+    double **data = &h->states[h->g->values[v].state];
+    if (!*data) *data = weft_calloc(300 + WEFT_LM_RING, sizeof **data);
+    return *data;
+}
+
+static void hand_run(struct by_hand *h, int64_t tokens, int64_t rows) {
+    static const char *const names[] = {"T", "R", "P"};
+    const int64_t values[] = {tokens, rows, (int64_t)*hand_state(h, "pos") + tokens};
+    for (int i = 0; i < 3; i++) h->symbols[weft_dims_symbol_find(h->g->dims, names[i])] = values[i];
+    struct weft_eval_params params = {.symbols = h->symbols, .leaf = hand_leaf, .each = hand_each, .user = h};
+    if (weft_graph_eval(h->g, &params) != WEFT_OK) fail_msg("%s", weft_error_message());
+}
+
+static void with_graph(enum weft_lm_head head, void (*body)(struct by_hand *h)) {
+    struct weft_model_config config;
+    struct by_hand h = {0};
+    struct weft_gguf *file;
+    size_t size;
+    void *data = weft_tiny_gemma3_make(&(struct weft_tiny_gemma3){0}, &size);
+    assert_int_equal(weft_gguf_open_memory(data, size, "tiny", &file), WEFT_OK);
+    assert_int_equal(weft_model_config_read(file, &config), WEFT_OK);
+    struct weft_gemma3_params params = {.ctx = 64, .chunk = TOKENS, .head = head};
+    if (weft_gemma3_build(file, &config, &params, &h.g) != WEFT_OK) fail_msg("%s", weft_error_message());
+    h.file = file;
+    body(&h);
+    for (int i = 0; i < 64; i++) weft_free(h.states[i]);
+    weft_graph_destroy(h.g);
+    weft_gguf_close(file);
+    weft_free(data);
+}
+
+static void body_nll(struct by_hand *h) {
+    struct result *r = run(&(struct weft_tiny_gemma3){0}, 64, false);
+    int32_t ids[TOKENS];
+    make_ids(ids);
+    for (int i = 0; i < TOKENS; i++) hand_state(h, "tokens")[i] = ids[i];
+    for (int i = 0; i < TOKENS; i++) hand_state(h, "targets")[i] = ids[(i + 1) % TOKENS];
+    hand_run(h, TOKENS, 7);
+    for (int i = 0; i < 7; i++) {
+        const double *row = r->logits[TOKENS - 7 + i];
+        double sum = 0;
+        for (int v = 0; v < VOCAB; v++) sum += exp(row[v]);
+        assert_true(fabs(h->nll[i] - (log(sum) - row[ids[(TOKENS - 7 + i + 1) % TOKENS]])) < 1e-9);
+    }
+    weft_free(r);
+}
+
+/// Prefill without a row, then one with, then runs that feed themselves: pos, tokens and ring move on as they should.
+static void body_generate(struct by_hand *h) {
+    int32_t ids[TOKENS], fed[TOKENS];
+    struct weft_host_lm *lm;
+    double logits[VOCAB];
+    make_ids(ids);
+    for (int i = 0; i < 6; i++) hand_state(h, "tokens")[i] = ids[i];
+    hand_run(h, 6, 0);
+    assert_true(*hand_state(h, "pos") == 6 && *hand_state(h, "n_out") == 0);
+    for (int i = 0; i < 4; i++) hand_state(h, "tokens")[i] = ids[6 + i];
+    hand_run(h, 4, 1);
+    for (int i = 1; i < 12; i++) hand_run(h, 1, 1);
+    assert_true(*hand_state(h, "pos") == 21 && *hand_state(h, "n_out") == 12);
+    assert_int_equal(weft_host_lm_create(h->file, &(struct weft_host_lm_params){0}, &lm), WEFT_OK);
+    assert_int_equal(weft_host_lm_feed(lm, ids, 10, 1, logits), WEFT_OK);
+    for (int i = 0; i < 12; i++) {
+        fed[i] = 0;
+        for (int v = 1; v < VOCAB; v++)
+            if (logits[v] > logits[fed[i]]) fed[i] = v;
+        assert_int_equal((int)hand_state(h, "ring")[i], fed[i]);
+        assert_int_equal(weft_host_lm_feed(lm, &fed[i], 1, 1, logits), WEFT_OK);
+    }
+    assert_int_equal((int)*hand_state(h, "token"), fed[11]);
+    weft_host_lm_destroy(lm);
+}
+
+static void test_nll_graph(void **state) {
+    (void)state;
+    with_graph(WEFT_LM_NLL, body_nll);
+}
+
+static void test_generate_graph(void **state) {
+    (void)state;
+    with_graph(WEFT_LM_GENERATE, body_generate);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chunks),  cmocka_unit_test(test_chunks_k_types), cmocka_unit_test(test_window),
         cmocka_unit_test(test_window_reach), cmocka_unit_test(test_keys),      cmocka_unit_test(test_softcap),
         cmocka_unit_test(test_f16_cache),    cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_nll_graph),    cmocka_unit_test(test_generate_graph),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -147,7 +147,8 @@ static void test_perplexity(void **state) {
         fprintf(stderr, "\n*** SKIPPED: %s\n\n", weft_error_message());
         skip();
     }
-    assert_int_equal(weft_tokenizer_encode(tokenizer, (const char *)text.data, text.size, WEFT_ENCODE_ADD_BOS, &ids), WEFT_OK);
+    assert_int_equal(weft_tokenizer_encode(tokenizer, (const char *)text.data, text.size, WEFT_ENCODE_ADD_BOS, &ids),
+                     WEFT_OK);
     assert_int_equal(ids.count, 7563);
     struct weft_host_lm *lm = make(n, n);
     double total = 0;

@@ -1,4 +1,4 @@
-#include "graph_run.h"
+#include "support/graph_run.h"
 #include "core/alloc.h"
 #include "core/half.h"
 #include "core/map.h"

@@ -1,0 +1,531 @@
+/// A plan as text (a table for people) and as JSON (everything, for programs). Sizes and grids are those at the maximum of a
+/// schedule's guard.
+#include "compile/bind.h"
+#include "compile/compile.h"
+#include "core/alloc.h"
+#include "plan/update.h"
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+// ---- what both forms say -------------------------------------------------------------------------------------------
+
+struct totals { uint64_t weights, states, transients, bound, ios, params; };
+
+static uint64_t round256(uint64_t x) { return x ? (x + 255) & ~(uint64_t)255 : 256; }
+
+static uint64_t io_bytes(const struct weft_plan *p, const struct weft_plan_io *io)
+{
+    const struct weft_type *t = &p->graph->values[io->value].type;
+    uint64_t n = weft_accessor_width(io->dtype);
+    for (uint32_t a = 0; a < t->rank; a++) {
+        int64_t lo, hi;
+        weft_dim_bounds(p->graph->dims, t->dims[a], &lo, &hi);
+        n = weft_bytes_times(n, hi > 0 ? (uint64_t)hi : 0);
+    }
+    return round256(n);
+}
+
+static struct totals count_bytes(const struct weft_plan *p)
+{
+    struct totals t = {.states = 256}; // the variables block
+    for (uint32_t i = p->shared_shards; i < p->n_shards; i++) t.weights += p->shard_bytes[i];
+    for (uint32_t i = 0; i < p->n_states; i++) t.states += p->states[i].bytes;
+    for (uint32_t h = 0; h < WEFT_HEAPS; h++) t.transients += p->heap_bytes[h];
+    for (uint32_t i = 0; i < p->n_ios; i++) t.ios += io_bytes(p, &p->ios[i]);
+    for (uint32_t i = 0; i < p->n_schedules; i++) {
+        const struct weft_schedule *sc = &p->schedules[i];
+        if (sc->lower_bound > t.bound) t.bound = sc->lower_bound;
+        if ((uint64_t)sc->n_steps * 256 > t.params) t.params = (uint64_t)sc->n_steps * 256;
+    }
+    return t;
+}
+
+/// Text of a guard: the symbols that the schedule narrows, or all of them.
+static void add_guard(const struct weft_plan *p, const struct weft_schedule *sc, struct weft_str *out)
+{
+    const struct weft_dims *d = p->graph->dims;
+    for (uint32_t i = 0; i < weft_dims_symbol_count(d); i++)
+        weft_str_addf(out, "%s%s %" PRId64 "..%" PRId64, i ? ", " : "", weft_dims_symbol_name(d, i), sc->lo[i], sc->hi[i]);
+}
+
+static const char *mem_name(enum weft_mem mem)
+{
+    static const char *const names[] = {"heap", "shard", "state", "input", "output", "vars"};
+    return (unsigned)mem < sizeof names / sizeof names[0] ? names[mem] : "?";
+}
+
+/// Name of a buffer: heap2, shard0, state kv.k, input tokens, vars.
+static void add_buffer(const struct weft_plan *p, uint32_t mem_key, struct weft_str *out)
+{
+    enum weft_mem mem = (enum weft_mem)(mem_key >> 24);
+    uint32_t n = mem_key & 0xffffff;
+    weft_str_add(out, mem_name(mem));
+    if (mem == WEFT_MEM_TRANSIENT || mem == WEFT_MEM_WEIGHT) weft_str_addf(out, "%u", n);
+    else if (mem == WEFT_MEM_STATE) weft_str_addf(out, " %s", n < p->n_states ? p->states[n].name : "?");
+    else if (mem != WEFT_MEM_VARS) weft_str_addf(out, " %s", n < p->n_ios && p->ios[n].name ? p->ios[n].name : "?");
+}
+
+static const char *access_name(uint8_t access)
+{
+    return access == WEFT_READ ? "read" : access == WEFT_WRITE ? "write" : "read_write";
+}
+
+static const char *state_kind_name(enum weft_state_kind k)
+{
+    static const char *const names[] = {"dense", "ring", "paged", "var"};
+    return (unsigned)k < sizeof names / sizeof names[0] ? names[k] : "?";
+}
+
+struct live { uint32_t words[WEFT_MAX_WORDS], grid[3]; };
+
+static struct live at_maximum(const struct weft_plan *p, const struct weft_schedule *sc, const struct weft_step *s)
+{
+    struct live l;
+    struct weft_update u = {.dims = p->graph->dims, .symbols = sc->hi, .caps = &p->caps, .step = s};
+    weft_step_update(&u, l.words, l.grid);
+    return l;
+}
+
+static float as_float(uint32_t bits)
+{
+    float f;
+    memcpy(&f, &bits, 4);
+    return f;
+}
+
+// ---- tables --------------------------------------------------------------------------------------------------------
+
+#define MAX_COLS 8
+
+/// Cells row by row; every column is as wide as its widest cell. Columns whose letter in `align` is 'r' end flush.
+struct table { struct weft_arena arena; const char **cells; size_t n, cap; uint32_t cols; const char *align; bool failed; };
+
+static void cell(struct table *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void cell(struct table *t, const char *format, ...)
+{
+    struct weft_str s = {0};
+    va_list args;
+    va_start(args, format);
+    weft_str_addv(&s, format, args);
+    va_end(args);
+    const char *text = s.failed ? NULL : weft_arena_strdup(&t->arena, weft_str_get(&s));
+    weft_str_free(&s);
+    if (!text || !weft_grow((void **)&t->cells, &t->cap, t->n + 1, sizeof *t->cells)) t->failed = true;
+    else t->cells[t->n++] = text;
+}
+
+static void cell_bytes(struct table *t, uint64_t bytes)
+{
+    if (bytes < 10000) cell(t, "%" PRIu64, bytes);
+    else if (bytes < 10 << 20) cell(t, "%.1fK", (double)bytes / 1024);
+    else if (bytes < (uint64_t)10 << 30) cell(t, "%.1fM", (double)bytes / (1 << 20));
+    else cell(t, "%.1fG", (double)bytes / (1 << 30));
+}
+
+/// Characters of UTF-8 text: bytes that begin one.
+static int width_of(const char *s)
+{
+    int n = 0;
+    for (; *s; s++) n += ((unsigned char)*s & 0xc0) != 0x80;
+    return n;
+}
+
+static void add_spaces(struct weft_str *out, int n)
+{
+    for (; n > 0; n--) weft_str_addn(out, " ", 1);
+}
+
+/// Prints `across` rows side by side, rows running down; frees the table. `after`, one text a row or NULL, goes below its row.
+static void end_table(struct table *t, uint32_t across, char **after, struct weft_str *out)
+{
+    int widths[MAX_COLS] = {0};
+    if (t->failed) out->failed = true;
+    for (size_t i = 0; i < t->n; i++) {
+        int w = width_of(t->cells[i]);
+        if (w > widths[i % t->cols]) widths[i % t->cols] = w;
+    }
+    size_t rows = t->n / t->cols, lines = (rows + across - 1) / across;
+    for (size_t line = 0; line < lines && !t->failed; line++) {
+        for (uint32_t k = 0; k < across; k++) {
+            size_t row = line + k * lines;
+            if (row >= rows) continue;
+            weft_str_add(out, k ? "   |  " : "  ");
+            for (uint32_t c = 0; c < t->cols; c++) {
+                const char *text = t->cells[row * t->cols + c];
+                int room = widths[c] - width_of(text);
+                bool last = c + 1 == t->cols && (k + 1 == across || row + lines >= rows);
+                if (t->align[c] == 'r') add_spaces(out, room);
+                weft_str_add(out, text);
+                if (t->align[c] != 'r' && !last) add_spaces(out, room);
+                if (c + 1 < t->cols) weft_str_add(out, "  ");
+            }
+        }
+        weft_str_add(out, "\n");
+        if (after && after[line]) weft_str_addf(out, "%s", after[line]);
+    }
+    weft_free(t->cells);
+    weft_arena_free(&t->arena);
+}
+
+static void add_bytes(struct weft_str *out, uint64_t bytes)
+{
+    if (bytes < 10000) weft_str_addf(out, "%" PRIu64 " B", bytes);
+    else if (bytes < 10 << 20) weft_str_addf(out, "%.1f KiB", (double)bytes / 1024);
+    else weft_str_addf(out, "%.1f MiB", (double)bytes / (1 << 20));
+}
+
+// ---- text ----------------------------------------------------------------------------------------------------------
+
+static void text_head(const struct weft_plan *p, struct weft_str *out)
+{
+    struct totals t = count_bytes(p);
+    uint32_t steps = 0;
+    for (uint32_t k = 0; k < p->n_schedules; k++) steps += p->schedules[k].n_steps;
+    weft_str_addf(out, "plan for %s (%s): %u schedule%s, %u steps, %u pipelines\n", p->caps.implementation, p->caps.adapter, p->n_schedules,
+                  p->n_schedules == 1 ? "" : "s", steps, p->n_pipelines);
+    struct { const char *name; uint64_t bytes; } rows[] = {{"weights", t.weights}, {"states", t.states}, {"transients", t.transients},
+                                                           {"inputs and outputs", t.ios}, {"parameters", t.params}};
+    uint64_t peak = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) peak += rows[i].bytes;
+    weft_str_add(out, "peak memory ");
+    add_bytes(out, peak);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        weft_str_addf(out, "%s %s ", i ? "," : ":", rows[i].name);
+        add_bytes(out, rows[i].bytes);
+        if (i != 2) continue;
+        weft_str_add(out, " (at least ");
+        add_bytes(out, t.bound);
+        weft_str_add(out, " by lifetimes)");
+    }
+    weft_str_add(out, "\n");
+    if (p->shared_shards) weft_str_addf(out, "weights of %u shards are shared with another program\n", p->shared_shards);
+}
+
+static void text_weights(const struct weft_plan *p, struct weft_str *out)
+{
+    if (p->n_weights == 0) return;
+    weft_str_addf(out, "\nweights: %u in %u shard%s (name, type, shape, bytes, shard+offset)\n", p->n_weights, p->n_shards, p->n_shards == 1 ? "" : "s");
+    struct table t = {.cols = 5, .align = "llrrl"};
+    for (uint32_t i = 0; i < p->n_weights; i++) {
+        const struct weft_plan_weight *w = &p->weights[i];
+        for (uint32_t k = 0; k < w->n_parts; k++) {
+            if (w->n_parts > 1) cell(&t, "%s rows %" PRIu64 "..%" PRIu64, w->name, w->parts[k].row0, w->parts[k].row0 + w->parts[k].rows - 1);
+            else cell(&t, "%s", w->name);
+            cell(&t, "%s", w->value == WEFT_NO_VALUE ? "table" : weft_dtype_name(w->dtype));
+            if (w->layout) cell(&t, "%" PRIu64 "x%" PRIu64, w->rows, w->k);
+            else cell(&t, "%" PRIu64, w->rows * w->k);
+            cell_bytes(&t, w->parts[k].bytes);
+            cell(&t, "%u+%" PRIu64, w->parts[k].shard, w->parts[k].offset);
+        }
+    }
+    end_table(&t, 2, NULL, out);
+}
+
+static void text_states(const struct weft_plan *p, struct weft_str *out)
+{
+    if (p->n_states == 0) return;
+    weft_str_addf(out, "\nstates: %u (name, kind, rows x bytes, or the word of a variable)\n", p->n_states);
+    struct table t = {.cols = 3, .align = "lll"};
+    for (uint32_t i = 0; i < p->n_states; i++) {
+        const struct weft_plan_state *s = &p->states[i];
+        cell(&t, "%s", s->name);
+        cell(&t, "%s", state_kind_name(s->kind));
+        if (s->kind == WEFT_STATE_VAR) cell(&t, "word %u", s->var_slot);
+        else cell(&t, "%" PRIu64 " x %" PRIu64 " = %" PRIu64, s->rows, s->row_bytes, s->bytes);
+    }
+    end_table(&t, 2, NULL, out);
+}
+
+static void text_ios(const struct weft_plan *p, struct weft_str *out)
+{
+    if (p->n_ios == 0) return;
+    weft_str_add(out, "\ninputs and outputs (direction, name, type, bytes)\n");
+    struct table t = {.cols = 3, .align = "llr"};
+    for (uint32_t i = 0; i < p->n_ios; i++) {
+        struct weft_str type = {0};
+        weft_type_print(p->graph->dims, &p->graph->values[p->ios[i].value].type, &type);
+        cell(&t, "%s %s", p->ios[i].is_output ? "out" : "in", p->ios[i].name ? p->ios[i].name : "?");
+        cell(&t, "%s", weft_str_get(&type));
+        cell(&t, "%" PRIu64, io_bytes(p, &p->ios[i]));
+        weft_str_free(&type);
+    }
+    end_table(&t, 2, NULL, out);
+}
+
+/// "1 r shard0+4096:20480 vec4 w0_q, w0_s = blk.0.q": number, access, buffer, offset, size, operands and tensor.
+static void text_slot(const struct weft_plan *p, const struct weft_schedule *sc, const struct weft_step *s, uint32_t n, struct weft_str *out)
+{
+    const struct weft_slot *slot = &s->slots[n];
+    weft_str_addf(out, "[%u %s ", n, slot->kind == WEFT_BIND_READ ? "r" : "rw");
+    add_buffer(p, slot->mem_key, out);
+    weft_str_addf(out, "+%" PRIu64 ":%" PRIu64 "%s%s", slot->offset, slot->size, slot->wide ? " vec4" : "", slot->atomic ? " atomic" : "");
+    uint32_t before = WEFT_NO_TENSOR;
+    for (uint32_t i = 0; i < s->n_operands; i++) {
+        const struct weft_operand *o = &s->operands[i];
+        if (o->slot != n) continue;
+        if (before != WEFT_NO_TENSOR && before != o->tensor) weft_str_addf(out, "=%s", sc->tensors[before].name);
+        weft_str_addf(out, "%s%s%s", before == o->tensor ? "," : " ", o->access & WEFT_WRITE ? "!" : "", o->name);
+        before = o->tensor;
+    }
+    if (before != WEFT_NO_TENSOR) weft_str_addf(out, "=%s", sc->tensors[before].name);
+    weft_str_add(out, "]");
+}
+
+/// The lines below a step: its parameters and its bindings.
+static char *text_details(const struct weft_plan *p, const struct weft_schedule *sc, const struct weft_step *s, const struct live *live)
+{
+    struct weft_str t = {0};
+    weft_str_add(&t, "       ");
+    for (uint32_t i = 0; i < s->n_fields; i++) {
+        if (strcmp(s->fields[i].type, "f32") == 0) weft_str_addf(&t, " %s=%g", s->fields[i].name, (double)as_float(live->words[i]));
+        else if (strcmp(s->fields[i].type, "i32") == 0) weft_str_addf(&t, " %s=%" PRId32, s->fields[i].name, (int32_t)live->words[i]);
+        else weft_str_addf(&t, " %s=%" PRIu32, s->fields[i].name, live->words[i]);
+    }
+    size_t column = t.len;
+    for (uint32_t n = 1; n < s->n_slots; n++) {
+        struct weft_str slot = {0};
+        text_slot(p, sc, s, n, &slot);
+        if (column + slot.len > 140) {
+            weft_str_add(&t, "\n       ");
+            column = 7;
+        }
+        weft_str_addf(&t, " %s", weft_str_get(&slot));
+        column += slot.len + 1;
+        weft_str_free(&slot);
+    }
+    weft_str_add(&t, "\n");
+    return weft_str_take(&t);
+}
+
+static void text_steps(const struct weft_plan *p, const struct weft_schedule *sc, struct weft_str *out)
+{
+    struct table t = {.cols = 6, .align = "rllrrl"};
+    char **details = weft_calloc(sc->n_steps + 1, sizeof *details);
+    for (uint32_t i = 0; i < sc->n_steps && details; i++) {
+        const struct weft_step *s = &sc->steps[i];
+        struct live live = at_maximum(p, sc, s);
+        cell(&t, "%u", i);
+        cell(&t, "%s%s", s->label, s->is_copy ? " (copy: aliasing)" : "");
+        cell(&t, "%s.%u", s->kernel->name, s->pipeline);
+        if (s->workgroup[1] * s->workgroup[2] == 1) cell(&t, "%u", s->workgroup[0]);
+        else cell(&t, "%ux%ux%u", s->workgroup[0], s->workgroup[1], s->workgroup[2]);
+        cell(&t, "%ux%ux%u", live.grid[0], live.grid[1], live.grid[2]);
+        cell(&t, "%u B%s", s->workgroup_memory, s->writes_state ? ", state" : "");
+        details[i] = text_details(p, sc, s, &live);
+        if (!details[i]) out->failed = true;
+    }
+    if (!details) t.failed = true;
+    end_table(&t, 1, details, out);
+    for (uint32_t i = 0; i < sc->n_steps && details; i++) weft_free(details[i]);
+    weft_free(details);
+}
+
+static void text_tensors(const struct weft_schedule *sc, struct weft_str *out)
+{
+    struct table t = {.cols = 4, .align = "lrll"};
+    for (uint32_t i = 0; i < sc->n_tensors; i++) {
+        const struct weft_tensor *x = &sc->tensors[i];
+        if (x->mem != WEFT_MEM_TRANSIENT || x->first == UINT32_MAX) continue;
+        cell(&t, "%s", x->name);
+        cell(&t, "%" PRIu64, x->bytes);
+        cell(&t, "heap%u+%" PRIu64, x->heap, x->offset);
+        cell(&t, "%u..%u", x->first, x->last);
+    }
+    if (t.n) weft_str_add(out, " transients (name, bytes, place, first and last step)\n");
+    end_table(&t, 2, NULL, out);
+}
+
+static void text_schedule(const struct weft_plan *p, const struct weft_schedule *sc, struct weft_str *out)
+{
+    uint64_t total = 0;
+    for (uint32_t h = 0; h < WEFT_HEAPS; h++) total += sc->heap_bytes[h];
+    weft_str_addf(out, "\nschedule %s (", sc->name);
+    add_guard(p, sc, out);
+    weft_str_addf(out, "): %u steps, transients %" PRIu64 " B in heaps of", sc->n_steps, total);
+    for (uint32_t h = 0; h < WEFT_HEAPS; h++) weft_str_addf(out, " %" PRIu64, sc->heap_bytes[h]);
+    weft_str_addf(out, " (at least %" PRIu64 " B), %" PRIu64 " B copied\n", sc->lower_bound, sc->copied_bytes);
+    weft_str_add(out, " steps (label, kernel.pipeline, workgroup, grid, workgroup memory; parameters; bindings, ! is written)\n");
+    text_steps(p, sc, out);
+    text_tensors(sc, out);
+}
+
+static void print_text(const struct weft_plan *p, struct weft_str *out)
+{
+    text_head(p, out);
+    weft_str_addf(out, "\nreport\n%s", weft_str_get(&p->report));
+    text_weights(p, out);
+    text_states(p, out);
+    text_ios(p, out);
+    for (uint32_t k = 0; k < p->n_schedules; k++) text_schedule(p, &p->schedules[k], out);
+}
+
+// ---- JSON ----------------------------------------------------------------------------------------------------------
+
+/// Names come from files: bytes that are no UTF-8 become question marks.
+static json_t *text(const char *s)
+{
+    json_t *j = json_string(s ? s : "");
+    if (j) return j;
+    char *copy = weft_strdup(s);
+    for (char *c = copy; c && *c; c++)
+        if ((unsigned char)*c >= 0x80) *c = '?';
+    j = copy ? json_string(copy) : NULL;
+    weft_free(copy);
+    return j;
+}
+
+static json_t *number(uint64_t x) { return json_integer((json_int_t)x); }
+
+static json_t *triple(const uint32_t x[3]) { return json_pack("[III]", (json_int_t)x[0], (json_int_t)x[1], (json_int_t)x[2]); }
+
+/// Appends; a failure anywhere shows in *ok.
+static void push(json_t *array, json_t *x, bool *ok) { *ok &= json_array_append_new(array, x) == 0; }
+static void put(json_t *object, const char *key, json_t *x, bool *ok) { *ok &= json_object_set_new(object, key, x) == 0; }
+
+static json_t *json_weights(const struct weft_plan *p, bool *ok)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < p->n_weights; i++) {
+        const struct weft_plan_weight *w = &p->weights[i];
+        json_t *parts = json_array();
+        for (uint32_t k = 0; k < w->n_parts; k++) {
+            const struct weft_weight_part *x = &w->parts[k];
+            push(parts, json_pack("{sI sI sI sI sI}", "shard", (json_int_t)x->shard, "offset", (json_int_t)x->offset, "bytes", (json_int_t)x->bytes,
+                                  "row0", (json_int_t)x->row0, "rows", (json_int_t)x->rows), ok);
+        }
+        push(list, json_pack("{so ss sI sI sb so}", "name", text(w->name), "type", weft_dtype_name(w->dtype), "rows", (json_int_t)w->rows, "k",
+                             (json_int_t)w->k, "table", w->value == WEFT_NO_VALUE, "parts", parts), ok);
+    }
+    return list;
+}
+
+static json_t *json_states(const struct weft_plan *p, bool *ok)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < p->n_states; i++) {
+        const struct weft_plan_state *s = &p->states[i];
+        json_t *x = json_pack("{so ss sI}", "name", text(s->name), "kind", state_kind_name(s->kind), "bytes", (json_int_t)s->bytes);
+        if (s->kind == WEFT_STATE_VAR) put(x, "word", number(s->var_slot), ok);
+        else put(x, "rows", number(s->rows), ok), put(x, "row_bytes", number(s->row_bytes), ok);
+        push(list, x, ok);
+    }
+    return list;
+}
+
+static json_t *json_ios(const struct weft_plan *p, bool *ok)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < p->n_ios; i++) {
+        struct weft_str type = {0};
+        weft_type_print(p->graph->dims, &p->graph->values[p->ios[i].value].type, &type);
+        push(list, json_pack("{so ss so sI}", "name", text(p->ios[i].name), "direction", p->ios[i].is_output ? "output" : "input", "type",
+                             text(weft_str_get(&type)), "bytes", (json_int_t)io_bytes(p, &p->ios[i])), ok);
+        weft_str_free(&type);
+    }
+    return list;
+}
+
+static json_t *json_bindings(const struct weft_plan *p, const struct weft_schedule *sc, const struct weft_step *s, bool *ok)
+{
+    json_t *list = json_array();
+    for (uint32_t n = 1; n < s->n_slots; n++) {
+        const struct weft_slot *slot = &s->slots[n];
+        json_t *operands = json_array();
+        for (uint32_t i = 0; i < s->n_operands; i++) {
+            const struct weft_operand *o = &s->operands[i];
+            if (o->slot == n)
+                push(operands, json_pack("{so so sI ss ss sI sI}", "name", text(o->name), "tensor", text(sc->tensors[o->tensor].name), "tensor_index",
+                                         (json_int_t)o->tensor, "access", access_name(o->access), "type", weft_dtype_name(o->dtype), "offset",
+                                         (json_int_t)o->slot_offset, "bytes", (json_int_t)o->bytes), ok);
+        }
+        struct weft_str buffer = {0};
+        add_buffer(p, slot->mem_key, &buffer);
+        push(list, json_pack("{sI so sI sI ss sb sb so}", "binding", (json_int_t)n, "buffer", text(weft_str_get(&buffer)), "offset", (json_int_t)slot->offset,
+                             "size", (json_int_t)slot->size, "access", slot->kind == WEFT_BIND_READ ? "read" : "read_write", "vec4", slot->wide, "atomic",
+                             slot->atomic, "operands", operands), ok);
+        weft_str_free(&buffer);
+    }
+    return list;
+}
+
+static json_t *json_step(const struct weft_plan *p, const struct weft_schedule *sc, const struct weft_step *s, bool *ok)
+{
+    struct live live = at_maximum(p, sc, s);
+    json_t *params = json_object();
+    for (uint32_t i = 0; i < s->n_fields; i++) {
+        const char *type = s->fields[i].type;
+        float f = as_float(live.words[i]);
+        bool real = strcmp(type, "f32") == 0;
+        if (real && (f != f || f - f != 0)) put(params, s->fields[i].name, json_null(), ok); // JSON has no infinities
+        else if (real) put(params, s->fields[i].name, json_real(f), ok);
+        else put(params, s->fields[i].name, json_integer(strcmp(type, "i32") == 0 ? (json_int_t)(int32_t)live.words[i] : (json_int_t)live.words[i]), ok);
+    }
+    return json_pack("{so ss sI so sI so so sb sb so}", "label", text(s->label), "kernel", s->kernel->name, "pipeline", (json_int_t)s->pipeline, "workgroup",
+                     triple(s->workgroup), "workgroup_memory", (json_int_t)s->workgroup_memory, "grid", triple(live.grid), "params", params,
+                     "writes_state", s->writes_state, "copy", s->is_copy, "bindings", json_bindings(p, sc, s, ok));
+}
+
+static json_t *json_tensors(const struct weft_schedule *sc, bool *ok)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < sc->n_tensors; i++) {
+        const struct weft_tensor *t = &sc->tensors[i];
+        json_t *x = json_pack("{so ss ss sI sI}", "name", text(t->name), "memory", mem_name(t->mem), "type", weft_dtype_name(t->dtype), "bytes",
+                              (json_int_t)t->bytes, "offset", (json_int_t)t->offset);
+        if (t->mem == WEFT_MEM_TRANSIENT || t->mem == WEFT_MEM_WEIGHT) put(x, "buffer", number(t->heap), ok);
+        if (t->first != UINT32_MAX) put(x, "first", number(t->first), ok), put(x, "last", number(t->last), ok);
+        push(list, x, ok);
+    }
+    return list;
+}
+
+static json_t *json_schedule(const struct weft_plan *p, const struct weft_schedule *sc, bool *ok)
+{
+    json_t *steps = json_array(), *heaps = json_array(), *guard = json_object();
+    for (uint32_t i = 0; i < sc->n_steps; i++) push(steps, json_step(p, sc, &sc->steps[i], ok), ok);
+    for (uint32_t h = 0; h < WEFT_HEAPS; h++) push(heaps, number(sc->heap_bytes[h]), ok);
+    for (uint32_t i = 0; i < weft_dims_symbol_count(p->graph->dims); i++)
+        put(guard, weft_dims_symbol_name(p->graph->dims, i), json_pack("[II]", (json_int_t)sc->lo[i], (json_int_t)sc->hi[i]), ok);
+    return json_pack("{so so so so sI sI so}", "name", text(sc->name), "guard", guard, "steps", steps, "heap_bytes", heaps, "lower_bound",
+                     (json_int_t)sc->lower_bound, "copied_bytes", (json_int_t)sc->copied_bytes, "tensors", json_tensors(sc, ok));
+}
+
+static json_t *json_plan(const struct weft_plan *p, bool *ok)
+{
+    struct totals t = count_bytes(p);
+    json_t *schedules = json_array(), *shards = json_array(), *heaps = json_array();
+    for (uint32_t k = 0; k < p->n_schedules; k++) push(schedules, json_schedule(p, &p->schedules[k], ok), ok);
+    for (uint32_t i = 0; i < p->n_shards; i++) push(shards, number(p->shard_bytes[i]), ok);
+    for (uint32_t h = 0; h < WEFT_HEAPS; h++) push(heaps, number(p->heap_bytes[h]), ok);
+    json_t *memory = json_pack("{sI sI sI sI sI sI sI}", "peak", (json_int_t)(t.weights + t.states + t.transients + t.ios + t.params), "weights",
+                               (json_int_t)t.weights, "states", (json_int_t)t.states, "transients", (json_int_t)t.transients, "transients_lower_bound",
+                               (json_int_t)t.bound, "inputs_and_outputs", (json_int_t)t.ios, "parameters", (json_int_t)t.params);
+    return json_pack("{so so so sI so so sI so so so so so}", "implementation", text(p->caps.implementation), "adapter", text(p->caps.adapter), "memory", memory,
+                     "pipelines", (json_int_t)p->n_pipelines, "shards", shards, "heaps", heaps, "shared_shards", (json_int_t)p->shared_shards, "weights",
+                     json_weights(p, ok), "states", json_states(p, ok), "inputs_and_outputs", json_ios(p, ok), "schedules", schedules, "report",
+                     text(weft_str_get(&p->report)));
+}
+
+static int take_json(const char *buffer, size_t size, void *out)
+{
+    weft_str_addn(out, buffer, size);
+    return 0;
+}
+
+static void print_json(const struct weft_plan *p, struct weft_str *out)
+{
+    bool ok = true;
+    json_t *root = json_plan(p, &ok);
+    if (!ok || !root || json_dump_callback(root, take_json, out, JSON_INDENT(1)) != 0) out->failed = true;
+    json_decref(root);
+    weft_str_add(out, "\n");
+}
+
+void weft_plan_print(const struct weft_plan *plan, bool json, struct weft_str *out)
+{
+    if (json) print_json(plan, out);
+    else print_text(plan, out);
+}

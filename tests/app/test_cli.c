@@ -1,0 +1,301 @@
+/// The command line without a driver: usage, exit codes, output, on a tiny model and the null device.
+#include "cli.h"
+#include "model/lm_graph.h"
+#include "support/tiny_gemma3.h"
+
+#include <jansson.h>
+#include <signal.h>
+
+static const char *tiny(void) {
+    static char path[256];
+    if (!*path) {
+        snprintf(path, sizeof path, "%s/tiny.gguf", cli_folder());
+        assert_true(weft_tiny_gemma3_write(&(struct weft_tiny_gemma3){.seed = 1}, path));
+    }
+    return path;
+}
+
+static json_t *parse(const struct cli *c) {
+    json_error_t error;
+    json_t *root = json_loadb(c->out, c->out_size, 0, &error);
+    if (!root) fprintf(stderr, "no JSON: %s\n%.300s\n", error.text, c->out);
+    assert_non_null(root);
+    return root;
+}
+
+// ---- usage and help ------------------------------------------------------------------------------------------------
+
+/// Wrong command lines: code 2, nothing on stdout, one line on stderr that says what and where to look.
+static void test_usage(void **state) {
+    (void)state;
+    static const struct { const char *args[6], *says; } cases[] = {
+        {{"frobnicate"}, "no command 'frobnicate'"},
+        {{"run"}, "which model"},
+        {{"run", "--nonsense", "m", "p"}, "no option '--nonsense'"},
+        {{"run", "-Z", "m", "p"}, "no option '-Z'"},
+        {{"run", "m", "p", "-n"}, "'-n' needs a value"},
+        {{"run", "m", "p", "-n", "-1"}, "-n takes a whole number"},
+        {{"run", "m", "p", "-n", "12x"}, "-n takes a whole number"},
+        {{"run", "m", "p", "--temp", "warm"}, "--temp takes a number"},
+        {{"run", "m", "p", "--temp", "nan"}, "--temp takes a number"},
+        {{"run", "m", "p", "--top-p", "1.5"}, "--top-p takes a number"},
+        {{"run", "m", "p", "--stop", ""}, "--stop takes a text"},
+        {{"run", "m", "p", "--cache", "i8"}, "--cache takes f32 or f16"},
+        {{"run", "m", "p", "--json=1"}, "takes no value"},
+        {{"run", "m", "p", "q"}, "one prompt only"},
+        {{"run", "m", "p", "-f", "x"}, "exclude each other"},
+        {{"pull"}, "which model"},
+        {{"pull", "--list", "x"}, "takes no name"},
+        {{"perplexity", "m"}, "a text file"},
+        {{"perplexity", "m", "f", "--ctx", "3"}, "--ctx takes a whole number from 4"},
+        {{"tokenize"}, "which model"},
+        {{"tokenize", "m", "a", "b"}, "one text only"},
+        {{"tokenize", "m", "a", "--decode", "1"}, "exclude each other"},
+        {{"inspect"}, "one model"},
+        {{"inspect", "m", "--head", "tail"}, "--head takes"},
+        {{"devices", "x"}, "takes no arguments"},
+        {{"devices", "--limits", "max"}, "--limits takes only 'min'"},
+        {{"devices", "--adapter", "x"}, "--adapter takes"},
+        {{"bench", "m", "-p", "1,,2"}, "-p takes"},
+        {{"bench", "m", "-r", "0"}, "-r takes"},
+        {{"help", "frobnicate"}, "no command 'frobnicate'"},
+        {{"version", "x"}, "takes no arguments"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct cli c = {0};
+        for (size_t a = 0; a < 6; a++) c.args[a] = cases[i].args[a];
+        cli_expect(&c, WEFT_EXIT_USAGE);
+        if (!strstr(c.err, cases[i].says)) fprintf(stderr, "case %zu: '%s' is not in: %s", i, cases[i].says, c.err);
+        assert_non_null(strstr(c.err, cases[i].says));
+        assert_int_equal(cli_lines(c.err), 1);
+        assert_non_null(strstr(c.err, "weft"));
+        assert_int_equal(c.out_size, 0);
+        cli_free(&c);
+    }
+    struct cli *none = CLI(NULL);
+    cli_expect(none, WEFT_EXIT_USAGE);
+    assert_non_null(strstr(none->err, "commands:"));
+    cli_free(none);
+}
+
+static void test_help(void **state) {
+    (void)state;
+    static const char *const names[] = {"run", "pull", "perplexity", "tokenize", "inspect", "devices", "bench", "help", "version"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct cli *own = CLI(names[i], "--help"), *other = CLI("help", names[i]);
+        char start[64];
+        snprintf(start, sizeof start, "usage: weft %s", names[i]);
+        cli_expect(own, WEFT_EXIT_OK);
+        cli_expect(other, WEFT_EXIT_OK);
+        assert_memory_equal(own->out, start, strlen(start));
+        assert_string_equal(own->out, other->out);
+        assert_string_equal(own->err, "");
+        cli_free(own);
+        cli_free(other);
+    }
+    struct cli *version = CLI("--version");
+    cli_expect(version, WEFT_EXIT_OK);
+    assert_string_equal(version->out, "weft " WEFT_VERSION "\n");
+    cli_free(version);
+}
+
+/// Failures: code 1, one line, nothing on stdout.
+static void test_failures(void **state) {
+    (void)state;
+    cli_write(cli_path("text"), "no model", 8);
+    struct { const char *args[6], *says; } cases[] = {
+        {{"run", "nowhere", "x"}, "weft pull --list"},
+        {{"run", "gemma3-270m", "x"}, "weft pull gemma3-270m"},
+        {{"run", cli_folder(), "x"}, "is a folder"},
+        {{"run", cli_path("text"), "x"}, "not a GGUF file"},
+        {{"run", tiny(), "x", "--ctx", "65"}, "smaller --ctx"},
+        {{"run", tiny(), "x", "--webgpu", "/nowhere.so"}, "/nowhere.so"},
+        {{"run", tiny(), "-f", "/nowhere"}, "/nowhere"},
+        {{"pull", "nowhere"}, "weft pull --list"},
+        {{"perplexity", tiny(), "/nowhere", "--ctx", "8"}, "/nowhere"},
+        {{"perplexity", tiny(), cli_path("text"), "--ctx", "32"}, "smaller --ctx"},
+        {{"tokenize", tiny(), "--decode", "1 x"}, "no list of token ids"},
+        {{"tokenize", tiny(), "--decode", "300"}, "vocabulary of 300"},
+        {{"inspect", "/nowhere"}, "/nowhere"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct cli c = {0};
+        for (size_t a = 0; a < 6; a++) c.args[a] = cases[i].args[a];
+        cli_expect(&c, WEFT_EXIT_FAILURE);
+        if (!strstr(c.err, cases[i].says)) fprintf(stderr, "case %zu: '%s' is not in: %s", i, cases[i].says, c.err);
+        assert_non_null(strstr(c.err, cases[i].says));
+        assert_int_equal(cli_lines(c.err), 1);
+        assert_memory_equal(c.err, "weft: ", 6);
+        assert_int_equal(c.out_size, 0);
+        cli_free(&c);
+    }
+}
+
+// ---- output --------------------------------------------------------------------------------------------------------
+
+static void test_closed_pipe(void **state) {
+    (void)state;
+    struct cli list = {.args = {"inspect", tiny()}, .closed_pipe = true};
+    struct cli text = {.args = {"run", tiny(), "abc", "--temp", "0"}, .closed_pipe = true};
+    cli_expect(&list, WEFT_EXIT_PIPE);
+    assert_string_equal(list.err, "");
+    cli_free(&list);
+    // The null device gives id 0, which shows as nothing: the echoed prompt is what meets the closed pipe.
+    text.args[5] = "--echo";
+    cli_expect(&text, WEFT_EXIT_PIPE);
+    assert_string_equal(text.err, "");
+    cli_free(&text);
+    struct cli full = {.args = {"inspect", tiny()}, .stdout_to = "/dev/full"};
+    cli_expect(&full, WEFT_EXIT_FAILURE);
+    assert_non_null(strstr(full.err, "cannot write to standard output"));
+    cli_free(&full);
+}
+
+static void test_tokenize(void **state) {
+    (void)state;
+    struct cli *ids = CLI("tokenize", tiny(), "ab"), *bare = CLI("tokenize", tiny(), "--no-bos", "ab");
+    struct cli stdin_ids = {.args = {"tokenize", tiny()}, .input = "ab"};
+    cli_expect(ids, 0);
+    cli_expect(bare, 0);
+    cli_expect(&stdin_ids, 0);
+    assert_string_equal(ids->out, stdin_ids.out);
+    assert_memory_equal(ids->out, "2 ", 2);
+    assert_string_equal(ids->out + 2, bare->out);
+    struct cli *back = CLI("tokenize", tiny(), "--decode", bare->out), *json = CLI("tokenize", tiny(), "ab", "--json");
+    struct cli piped = {.args = {"tokenize", tiny(), "--decode", "-"}, .input = ids->out};
+    cli_expect(back, 0);
+    cli_expect(json, 0);
+    cli_expect(&piped, 0);
+    assert_string_equal(back->out, "ab");
+    assert_string_equal(piped.out, "ab");
+    json_t *root = parse(json);
+    assert_int_equal(json_integer_value(json_array_get(json_object_get(root, "ids"), 0)), 2);
+    assert_int_equal(json_array_size(json_object_get(root, "ids")), json_array_size(json_object_get(root, "pieces")));
+    json_decref(root);
+    cli_free(ids), cli_free(bare), cli_free(&stdin_ids), cli_free(back), cli_free(json), cli_free(&piped);
+}
+
+static void test_inspect(void **state) {
+    (void)state;
+    struct cli *text = CLI("inspect", tiny()), *json = CLI("inspect", tiny(), "--json"), *graph = CLI("inspect", tiny(), "--graph"),
+               *plan = CLI("inspect", tiny(), "--plan", "--json"), *memory = CLI("inspect", tiny(), "--memory", "--json"),
+               *keys = CLI("inspect", tiny(), "--keys");
+    cli_expect(text, 0);
+    assert_non_null(strstr(text->out, "general.architecture"));
+    assert_non_null(strstr(text->out, "blk.0.attn_q.weight"));
+    cli_expect(keys, 0);
+    assert_null(strstr(keys->out, "blk.0.attn_q.weight"));
+    cli_expect(json, 0);
+    json_t *root = parse(json);
+    const json_t *keys_json = json_object_get(root, "metadata");
+    assert_string_equal(json_string_value(json_object_get(keys_json, "general.architecture")), "gemma3");
+    assert_int_equal(json_integer_value(json_object_get(keys_json, "gemma3.context_length")), 64);
+    assert_true(json_array_size(json_object_get(root, "tensors")) > 10);
+    json_decref(root);
+    cli_expect(graph, 0);
+    assert_non_null(strstr(graph->out, "symbol T"));
+    cli_expect(plan, 0);
+    json_decref(parse(plan));
+    cli_expect(memory, 0);
+    root = parse(memory);
+    json_int_t sum = 0;
+    const char *parts[] = {"weights", "states", "transients", "params", "io", "staging"};
+    for (size_t i = 0; i < 6; i++) sum += json_integer_value(json_object_get(root, parts[i]));
+    assert_true(sum > 0);
+    assert_int_equal(sum, json_integer_value(json_object_get(root, "total")));
+    json_decref(root);
+    cli_free(text), cli_free(json), cli_free(graph), cli_free(plan), cli_free(memory), cli_free(keys);
+}
+
+static void test_devices(void **state) {
+    (void)state;
+    struct cli *json = CLI("devices", "--json"), *text = CLI("devices");
+    cli_expect(json, 0);
+    json_t *root = parse(json);
+    size_t chosen = 0, null = 0;
+    for (size_t i = 0; i < json_array_size(root); i++) {
+        const json_t *row = json_array_get(root, i);
+        chosen += json_is_true(json_object_get(row, "chosen"));
+        const char *type = json_string_value(json_object_get(row, "type"));
+        assert_int_equal(type != NULL, json_is_true(json_object_get(row, "usable")));
+        null += type && !strcmp(type, "null");
+    }
+    assert_int_equal(null, 1);
+    assert_int_equal(chosen, 1); // WEFT_WEBGPU=null is set
+    json_decref(root);
+    cli_expect(text, 0);
+    assert_non_null(strstr(text->out, "null"));
+    cli_free(json), cli_free(text);
+}
+
+// ---- running on the null device ------------------------------------------------------------------------------------
+
+static json_t *run_json(struct cli *c) {
+    cli_expect(c, 0);
+    json_t *root = parse(c);
+    assert_int_equal(json_array_size(json_object_get(root, "ids")), json_integer_value(json_object_get(json_object_get(root, "stats"), "new_tokens")));
+    return root;
+}
+
+static void test_run(void **state) {
+    (void)state;
+    struct cli *length = CLI("run", tiny(), "abc", "-n", "5", "--json", "--temp", "0"),
+               *full = CLI("run", tiny(), "abc", "-n", "0", "--json", "--temp", "0.7", "--seed", "7"), *quiet = CLI("run", tiny(), "abc", "-n", "5"),
+               *stats = CLI("run", tiny(), "abc", "-n", "5", "--stats"), *long_prompt = CLI("run", tiny(), "-f", cli_path("long"));
+    json_t *root = run_json(length);
+    assert_string_equal(json_string_value(json_object_get(root, "stop")), "length");
+    assert_int_equal(json_array_size(json_object_get(root, "ids")), 5);
+    json_decref(root);
+    root = run_json(full);
+    assert_string_equal(json_string_value(json_object_get(root, "stop")), "context full");
+    assert_int_equal(json_array_size(json_object_get(root, "ids")) + json_array_size(json_object_get(root, "prompt_ids")), 64 + 1);
+    assert_int_equal(json_integer_value(json_object_get(root, "seed")), 7);
+    json_decref(root);
+    cli_expect(quiet, 0);
+    assert_string_equal(quiet->err, ""); // stderr is no terminal here
+    assert_int_equal(quiet->out_size, 0);
+    cli_expect(stats, 0);
+    assert_non_null(strstr(stats->err, "null"));
+    assert_non_null(strstr(stats->err, "5 new tokens"));
+    char many[80];
+    memset(many, 'a', sizeof many);
+    cli_write(cli_path("long"), many, sizeof many);
+    long_prompt->args[2] = "-f", long_prompt->args[3] = cli_path("long");
+    cli_expect(long_prompt, WEFT_EXIT_FAILURE);
+    assert_non_null(strstr(long_prompt->err, "--ctx"));
+    cli_free(length), cli_free(full), cli_free(quiet), cli_free(stats), cli_free(long_prompt);
+}
+
+static void test_bench(void **state) {
+    (void)state;
+    struct cli *json = CLI("bench", tiny(), "-p", "4,9", "-n", "20", "-r", "2", "--json"), *text = CLI("bench", tiny(), "-p", "4", "-n", "8", "-r", "1");
+    cli_expect(json, 0);
+    json_t *root = parse(json), *results = json_object_get(root, "results");
+    assert_int_equal(json_array_size(results), 2);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(results, 1), "prompt")), 9);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(results, 1), "new_tokens")), 20);
+    const json_t *steady = json_object_get(json_array_get(results, 1), "steady");
+    assert_int_equal(json_integer_value(json_object_get(steady, "buffers_made")), 0);
+    assert_int_equal(json_integer_value(json_object_get(steady, "groups_made")), 0);
+    json_decref(root);
+    cli_expect(text, 0);
+    assert_non_null(strstr(text->out, "prefill"));
+    cli_free(json), cli_free(text);
+}
+
+static int teardown(void **state) {
+    (void)state;
+    cli_remove_all();
+    return 0;
+}
+
+int main(void) {
+    setenv("WEFT_WEBGPU", "null", 1);
+    unsetenv("WEFT_CATALOGUE");
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_usage),    cmocka_unit_test(test_help),    cmocka_unit_test(test_failures), cmocka_unit_test(test_closed_pipe),
+        cmocka_unit_test(test_tokenize), cmocka_unit_test(test_inspect), cmocka_unit_test(test_devices),  cmocka_unit_test(test_run),
+        cmocka_unit_test(test_bench),
+    };
+    return cmocka_run_group_tests_name("cli", tests, NULL, teardown);
+}

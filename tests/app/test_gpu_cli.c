@@ -1,0 +1,110 @@
+/// The command line on a driver: streaming, Ctrl-C and a reader that goes away, on a tiny model.
+#include "cli.h"
+#include "support/tiny_gemma3.h"
+
+#include <signal.h>
+
+static const char *tiny(void) {
+    static char path[256];
+    if (!*path) {
+        snprintf(path, sizeof path, "%s/tiny.gguf", cli_folder());
+        assert_true(weft_tiny_gemma3_write(&(struct weft_tiny_gemma3){.seed = 1, .ctx = 8192}, path));
+    }
+    return path;
+}
+
+/// SwiftShader compiles these kernels for most of a minute a process: one process there, and all of it elsewhere.
+static void skip_on_dawn(void) {
+    const char *name = getenv("WEFT_WEBGPU");
+    if (name && !strcmp(name, "dawn")) skip();
+}
+
+/// The prompt from stdin; text and statistics; --stop cuts the text.
+static void test_text(void **state) {
+    (void)state;
+    skip_on_dawn();
+    struct cli plain = {.args = {"run", tiny(), "-", "--temp", "1.5", "--seed", "9", "-n", "24", "--ignore-eos", "--stats"}, .input = "abc"};
+    cli_expect(&plain, 0);
+    assert_true(plain.out_size > 4);
+    assert_non_null(strstr(plain.err, "24 new tokens"));
+    // A byte of the text as a stop text: what is printed ends before its first occurrence. ASCII, so that it is a whole character.
+    char stop[2] = "";
+    for (size_t i = plain.out_size / 2; i < plain.out_size && !stop[0]; i++)
+        if ((unsigned char)plain.out[i] < 128 && plain.out[i]) stop[0] = plain.out[i];
+    assert_true(stop[0]);
+    struct cli cut = {.args = {"run", tiny(), "abc", "--temp", "1.5", "--seed", "9", "-n", "24", "--ignore-eos", "--stats", "--stop", stop}};
+    cli_expect(&cut, 0);
+    assert_int_equal(cut.out_size, (const char *)memchr(plain.out, stop[0], plain.out_size) - plain.out);
+    assert_memory_equal(cut.out, plain.out, cut.out_size);
+    assert_non_null(strstr(cut.err, "stop text"));
+    cli_free(&plain), cli_free(&cut);
+}
+
+static off_t size_of(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 ? info.st_size : 0;
+}
+
+/// Ctrl-C in the middle: the text so far, statistics, 130.
+static void test_interrupt(void **state) {
+    (void)state;
+    struct cli c = {.args = {"run", tiny(), "abc", "--temp", "1.5", "--seed", "9", "-n", "0", "--ctx", "8192", "--ignore-eos", "--stats"}};
+    pid_t pid = cli_start(&c);
+    for (int i = 0; i < 30000 && !size_of(cli_path("stdout")); i++) usleep(10000);
+    kill(pid, SIGINT);
+    cli_finish(&c, pid);
+    if (c.code != WEFT_EXIT_INTERRUPTED) fprintf(stderr, "code %d: %s\n", c.code, c.err);
+    assert_int_equal(c.code, WEFT_EXIT_INTERRUPTED);
+    assert_true(c.out_size > 0);
+    assert_non_null(strstr(c.err, "ended by: interrupted"));
+    cli_free(&c);
+}
+
+/// `weft run ... | head -c 1`: the run ends, and says nothing.
+static void test_reader_leaves(void **state) {
+    (void)state;
+    skip_on_dawn();
+    int ends[2], status;
+    char byte;
+    assert_int_equal(pipe(ends), 0);
+    struct cli c = {.args = {"run", tiny(), "abc", "--temp", "1.5", "--seed", "9", "-n", "0", "--ctx", "8192", "--ignore-eos"}};
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        close(ends[0]);
+        if (dup2(ends[1], STDOUT_FILENO) < 0) _exit(99);
+        close(ends[1]);
+        if (!freopen(cli_path("stderr"), "w", stderr)) _exit(99);
+        char *argv[CLI_ARGS + 2] = {(char *)"weft"};
+        int argc = 1;
+        for (; c.args[argc - 1]; argc++) argv[argc] = (char *)c.args[argc - 1];
+        exit(weft_app_main(argc, argv));
+    }
+    close(ends[1]);
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    close(ends[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), WEFT_EXIT_PIPE);
+    char *err;
+    size_t size;
+    assert_int_equal(weft_file_read(cli_path("stderr"), 0, &err, &size), WEFT_OK);
+    assert_null(strstr(err, "weft:")); // drivers may have their say
+    weft_free(err);
+}
+
+static int teardown(void **state) {
+    (void)state;
+    cli_remove_all();
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_reader_leaves),
+    };
+    return cmocka_run_group_tests_name("cli on a driver", tests, NULL, teardown);
+}

@@ -1,0 +1,153 @@
+/// Every operator case on the device against the host reference, and random fused regions.
+#include "cases_run.h"
+#include "support/graph_run.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <time.h>
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/// WEFT_TEST_CASE=word runs the cases whose names contain it; WEFT_TEST_TIMES=1 prints what each took and how near it came.
+static bool wanted(const char *name)
+{
+    const char *only = getenv("WEFT_TEST_CASE");
+    return !only || strstr(name, only);
+}
+
+static int run_case(const struct op_case *c)
+{
+    double worst = 0, start = seconds();
+    int bad = wanted(c->name) ? op_case_run(weft_test_gpu(), c, &worst) : 0;
+    if (getenv("WEFT_TEST_TIMES") && wanted(c->name)) printf("%6.2f s, %.3f of the tolerance: %s\n", seconds() - start, worst, c->name);
+    return bad;
+}
+
+static void run_table(void **state)
+{
+    const struct op_table *table = *state;
+    assert_non_null(weft_test_gpu());
+    int bad = 0;
+    for (size_t i = 0; i < table->n; i++) bad += run_case(&table->cases[i]);
+    assert_int_equal(bad, 0);
+}
+
+// ---- random regions ------------------------------------------------------------------------------------------------
+
+enum { GRAPHS = 12, MAX_NODES = 12 };
+
+struct random_graph { struct weft_str text; uint32_t seed, n, uses[MAX_NODES]; bool row[MAX_NODES]; };
+
+static uint32_t pick(struct random_graph *g, uint32_t n) { return op_random(&g->seed) / 16 % n; }
+
+/// A leaf or an earlier node; `*row` tells whether it has one value a row.
+static void operand(struct random_graph *g, char out[16], bool *row)
+{
+    static const char leaves[] = "xyrvs";
+    uint32_t k = g->n && pick(g, 4) ? g->n - 1 - pick(g, g->n < 4 ? g->n : 4) : UINT32_MAX;
+    if (k == UINT32_MAX) {
+        uint32_t i = pick(g, 5);
+        snprintf(out, 16, "%%%c", leaves[i]);
+        *row = i == 2 || i == 4;
+    } else {
+        snprintf(out, 16, "%%%u", k);
+        g->uses[k]++;
+        *row = g->row[k];
+    }
+}
+
+/// Functions that keep numbers near 1 and amplify no error: a comparison only of leaves, whose values are exact.
+static void add_node(struct random_graph *g)
+{
+    static const char *const unary[] = {"neg", "abs", "tanh", "sigmoid", "square"}, *const binary[] = {"add", "sub", "mul", "max", "min"};
+    static const char *const reduce[] = {"mean", "amax", "amin"};
+    char a[16], b[16];
+    bool ra = false, rb = false;
+    uint32_t kind = pick(g, 10);
+    operand(g, a, &ra);
+    if (kind < 2) {
+        uint32_t op = pick(g, 5);
+        // squares grow: of a bounded value only
+        weft_str_addf(&g->text, "%%%u = %s %s\n", g->n, op == 4 && g->n ? "tanh" : unary[op], a);
+        g->row[g->n] = ra;
+    } else if (kind < 5 && !ra && a[1] != 'v') {
+        weft_str_addf(&g->text, "%%%u = %s %s\n", g->n, reduce[pick(g, 3)], a);
+        g->row[g->n] = true;
+    } else if (kind == 5) {
+        operand(g, b, &rb);
+        weft_str_addf(&g->text, "%%c%u = gt %%x %%y\n%%%u = where %%c%u %s %s\n", g->n, g->n, g->n, a, b);
+    } else {
+        operand(g, b, &rb);
+        weft_str_addf(&g->text, "%%%u = %s %s %s\n", g->n, binary[pick(g, 5)], a, b);
+        g->row[g->n] = ra && rb;
+    }
+    g->n++;
+}
+
+static int run_random(uint32_t seed)
+{
+    struct random_graph g = {.seed = seed * 2654435761u + 99};
+    char name[48];
+    weft_str_add(&g.text, "symbol T 0 9\ninput x f32 [2, T, 37]\ninput y f32 [2, T, 37]\ninput r f32 [2, T, 1]\ninput v f32 [37]\nconst %s f32 [] 0.75\n");
+    uint32_t n = 3 + seed % (MAX_NODES - 2);
+    // Node 0 has the full shape, so that no reduction meets a scalar.
+    weft_str_add(&g.text, "%0 = add %x %r\n");
+    g.n = 1;
+    while (g.n < n) add_node(&g);
+    for (uint32_t i = 0; i < g.n; i++)
+        if (g.uses[i] == 0 || pick(&g, 4) == 0) weft_str_addf(&g.text, "output %%%u n%u\n", i, i);
+    snprintf(name, sizeof name, "random region %u", seed);
+    // At most 12 nodes, each adding roundings of a few ulp to numbers that products and sums keep below 100.
+    struct op_case c = {.name = name, .graph = weft_str_get(&g.text), .runs = "T=1 | T=0 | T=9", .rel = 1e-5, .abs = 1e-5, .levels = seed < 3};
+    int bad = run_case(&c);
+    if (bad) printf("%s:\n%s", name, c.graph);
+    weft_str_free(&g.text);
+    return bad;
+}
+
+static void random_regions(void **state)
+{
+    (void)state;
+    assert_non_null(weft_test_gpu());
+    int bad = 0;
+    for (uint32_t seed = 0; seed < GRAPHS; seed++) bad += run_random(seed);
+    assert_int_equal(bad, 0);
+}
+
+// ---- negative control ----------------------------------------------------------------------------------------------
+
+/// The comparison must notice a wrong value, a missing rounding and a NaN.
+static void comparison_notices(void **state)
+{
+    (void)state;
+    assert_non_null(weft_test_gpu());
+    printf("three differences are expected:\n");
+    struct op_case product = {.name = "product", .runs = "T=3", .rel = 1e-13, .graph = "symbol T 0 4\ninput x f32 [T, 5]\n%0 = mul %x %x\noutput %0 y\n"};
+    assert_int_equal(op_case_run(weft_test_gpu(), &product, NULL), 1);
+    struct op_result want = {.values = (double[]){1, 2, 3}, .n = 3};
+    struct weft_value_info info = {.type = {.dtype = WEFT_F32}, .is_output = true, .output_name = "y", .kind = WEFT_VALUE_NODE};
+    struct weft_graph g = {.values = &info, .n_values = 1};
+    struct op_runner r = {.g = &g, .c = &(struct op_case){.abs = 0.5, .rel = 0.01}, .expected = &want, .label = "a wrong number and a NaN"};
+    float right[] = {1.4f, 2, 3.02f}, wrong[] = {1, 2, 3.6f}, nan_[] = {1, NAN, 3};
+    assert_int_equal(op_compare(&r, 0, (const uint8_t *)right), 0);
+    assert_int_equal(op_compare(&r, 0, (const uint8_t *)wrong), 1);
+    assert_int_equal(op_compare(&r, 0, (const uint8_t *)nan_), 1);
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[sizeof op_tables / sizeof *op_tables + 2];
+    size_t n = 0;
+    for (; n < sizeof op_tables / sizeof *op_tables; n++)
+        tests[n] = (struct CMUnitTest){op_tables[n].name, run_table, NULL, NULL, (void *)(uintptr_t)&op_tables[n]};
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(random_regions);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(comparison_notices);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
