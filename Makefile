@@ -27,9 +27,10 @@ run: deps
 	build/weft pull $(MODEL)
 	build/weft run $(MODEL) "$(PROMPT)" --temp 0 -n $(TOKENS)
 
-# TESTS="-R core" and the like go to ctest.
+# The real model runs once a driver; it is fetched once. TESTS="-R core" and the like go to ctest.
 test: deps
 	@$(MAKE) --no-print-directory build
+	build/weft pull $(MODEL)
 	ctest --preset release -j $(JOBS) $(TESTS)
 
 bench: build

@@ -13,7 +13,7 @@ struct weft_lm_params {
     bool cache_f16;     ///< f16 KV cache (a printed mode; default f32)
     bool sampling;      ///< compile the full sampler (else greedy only: fewer, smaller kernels)
     uint32_t runs;      ///< decode runs a submit; 0: chosen from measured time, 1 on a CPU driver and at least 8 on a GPU
-    bool lazy;          ///< weft_lm_open compiles nothing yet: for callers that only score. weft_lm_program is NULL until weft_lm_generate
+    bool lazy;          ///< compile nothing in weft_lm_open: for callers that only score; weft_lm_program is NULL
     uint64_t memory_limit; ///< refuse before allocating if more would be needed; 0: no limit but the device's
     void (*progress)(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total);
     void *progress_user;

@@ -99,7 +99,8 @@ static weft_status begin(struct loop *g, uint32_t n) {
     g->runs = g->lm->params.runs ? g->max_runs : g->max_runs < 8 ? g->max_runs : 8;
     g->null_device = weft_gpu_caps(g->lm->gpu)->kind == WEFT_GPU_NULL;
     g->cpu_driver = weft_gpu_caps(g->lm->gpu)->kind == WEFT_GPU_CPU;
-    g->ahead = g->cpu_driver ? 1 : AHEAD; // CPU drivers compute inside the submit: running ahead would only delay each id
+    g->ahead =
+        g->cpu_driver ? 1 : AHEAD; // CPU drivers compute inside the submit: running ahead would only delay each id
     WEFT_TRY(collect_stops(g));
     WEFT_TRY(weft_session_var_offset(g->e->session, "active", &g->at_active));
     WEFT_TRY(weft_session_var_offset(g->e->session, "n_out", &g->at_n_out));

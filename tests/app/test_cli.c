@@ -80,7 +80,8 @@ static void test_usage(void **state) {
 
 static void test_help(void **state) {
     (void)state;
-    static const char *const names[] = {"run", "pull", "perplexity", "tokenize", "inspect", "devices", "bench", "help", "version"};
+    static const char *const names[] = {"run",     "pull",  "perplexity", "tokenize", "inspect",
+                                        "devices", "bench", "help",       "version"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct cli *own = CLI(names[i], "--help"), *other = CLI("help", names[i]);
         char start[64];
@@ -177,9 +178,9 @@ static void test_tokenize(void **state) {
 
 static void test_inspect(void **state) {
     (void)state;
-    struct cli *text = CLI("inspect", tiny()), *json = CLI("inspect", tiny(), "--json"), *graph = CLI("inspect", tiny(), "--graph"),
-               *plan = CLI("inspect", tiny(), "--plan", "--json"), *memory = CLI("inspect", tiny(), "--memory", "--json"),
-               *keys = CLI("inspect", tiny(), "--keys");
+    struct cli *text = CLI("inspect", tiny()), *json = CLI("inspect", tiny(), "--json"),
+               *graph = CLI("inspect", tiny(), "--graph"), *plan = CLI("inspect", tiny(), "--plan", "--json"),
+               *memory = CLI("inspect", tiny(), "--memory", "--json"), *keys = CLI("inspect", tiny(), "--keys");
     cli_expect(text, 0);
     assert_non_null(strstr(text->out, "general.architecture"));
     assert_non_null(strstr(text->out, "blk.0.attn_q.weight"));
@@ -233,22 +234,25 @@ static void test_devices(void **state) {
 static json_t *run_json(struct cli *c) {
     cli_expect(c, 0);
     json_t *root = parse(c);
-    assert_int_equal(json_array_size(json_object_get(root, "ids")), json_integer_value(json_object_get(json_object_get(root, "stats"), "new_tokens")));
+    assert_int_equal(json_array_size(json_object_get(root, "ids")),
+                     json_integer_value(json_object_get(json_object_get(root, "stats"), "new_tokens")));
     return root;
 }
 
 static void test_run(void **state) {
     (void)state;
     struct cli *length = CLI("run", tiny(), "abc", "-n", "5", "--json", "--temp", "0"),
-               *full = CLI("run", tiny(), "abc", "-n", "0", "--json", "--temp", "0.7", "--seed", "7"), *quiet = CLI("run", tiny(), "abc", "-n", "5"),
-               *stats = CLI("run", tiny(), "abc", "-n", "5", "--stats"), *long_prompt = CLI("run", tiny(), "-f", cli_path("long"));
+               *full = CLI("run", tiny(), "abc", "-n", "0", "--json", "--temp", "0.7", "--seed", "7"),
+               *quiet = CLI("run", tiny(), "abc", "-n", "5"), *stats = CLI("run", tiny(), "abc", "-n", "5", "--stats"),
+               *long_prompt = CLI("run", tiny(), "-f", cli_path("long"));
     json_t *root = run_json(length);
     assert_string_equal(json_string_value(json_object_get(root, "stop")), "length");
     assert_int_equal(json_array_size(json_object_get(root, "ids")), 5);
     json_decref(root);
     root = run_json(full);
     assert_string_equal(json_string_value(json_object_get(root, "stop")), "context full");
-    assert_int_equal(json_array_size(json_object_get(root, "ids")) + json_array_size(json_object_get(root, "prompt_ids")), 64 + 1);
+    assert_int_equal(
+        json_array_size(json_object_get(root, "ids")) + json_array_size(json_object_get(root, "prompt_ids")), 64 + 1);
     assert_int_equal(json_integer_value(json_object_get(root, "seed")), 7);
     json_decref(root);
     cli_expect(quiet, 0);
@@ -268,7 +272,8 @@ static void test_run(void **state) {
 
 static void test_bench(void **state) {
     (void)state;
-    struct cli *json = CLI("bench", tiny(), "-p", "4,9", "-n", "20", "-r", "2", "--json"), *text = CLI("bench", tiny(), "-p", "4", "-n", "8", "-r", "1");
+    struct cli *json = CLI("bench", tiny(), "-p", "4,9", "-n", "20", "-r", "2", "--json"),
+               *text = CLI("bench", tiny(), "-p", "4", "-n", "8", "-r", "1");
     cli_expect(json, 0);
     json_t *root = parse(json), *results = json_object_get(root, "results");
     assert_int_equal(json_array_size(results), 2);
@@ -293,9 +298,9 @@ int main(void) {
     setenv("WEFT_WEBGPU", "null", 1);
     unsetenv("WEFT_CATALOGUE");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_usage),    cmocka_unit_test(test_help),    cmocka_unit_test(test_failures), cmocka_unit_test(test_closed_pipe),
-        cmocka_unit_test(test_tokenize), cmocka_unit_test(test_inspect), cmocka_unit_test(test_devices),  cmocka_unit_test(test_run),
-        cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_usage),       cmocka_unit_test(test_help),     cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_closed_pipe), cmocka_unit_test(test_tokenize), cmocka_unit_test(test_inspect),
+        cmocka_unit_test(test_devices),     cmocka_unit_test(test_run),      cmocka_unit_test(test_bench),
     };
     return cmocka_run_group_tests_name("cli", tests, NULL, teardown);
 }

@@ -23,16 +23,20 @@ static void skip_on_dawn(void) {
 static void test_text(void **state) {
     (void)state;
     skip_on_dawn();
-    struct cli plain = {.args = {"run", tiny(), "-", "--temp", "1.5", "--seed", "9", "-n", "24", "--ignore-eos", "--stats"}, .input = "abc"};
+    struct cli plain = {
+        .args = {"run", tiny(), "-", "--temp", "1.5", "--seed", "9", "-n", "24", "--ignore-eos", "--stats"},
+        .input = "abc"};
     cli_expect(&plain, 0);
     assert_true(plain.out_size > 4);
     assert_non_null(strstr(plain.err, "24 new tokens"));
-    // A byte of the text as a stop text: what is printed ends before its first occurrence. ASCII, so that it is a whole character.
+    // A byte of the text as a stop text: what is printed ends before its first occurrence. ASCII, so that it is a whole
+    // character.
     char stop[2] = "";
     for (size_t i = plain.out_size / 2; i < plain.out_size && !stop[0]; i++)
         if ((unsigned char)plain.out[i] < 128 && plain.out[i]) stop[0] = plain.out[i];
     assert_true(stop[0]);
-    struct cli cut = {.args = {"run", tiny(), "abc", "--temp", "1.5", "--seed", "9", "-n", "24", "--ignore-eos", "--stats", "--stop", stop}};
+    struct cli cut = {.args = {"run", tiny(), "abc", "--temp", "1.5", "--seed", "9", "-n", "24", "--ignore-eos",
+                               "--stats", "--stop", stop}};
     cli_expect(&cut, 0);
     assert_int_equal(cut.out_size, (const char *)memchr(plain.out, stop[0], plain.out_size) - plain.out);
     assert_memory_equal(cut.out, plain.out, cut.out_size);
@@ -48,7 +52,8 @@ static off_t size_of(const char *path) {
 /// Ctrl-C in the middle: the text so far, statistics, 130.
 static void test_interrupt(void **state) {
     (void)state;
-    struct cli c = {.args = {"run", tiny(), "abc", "--temp", "1.5", "--seed", "9", "-n", "0", "--ctx", "8192", "--ignore-eos", "--stats"}};
+    struct cli c = {.args = {"run", tiny(), "abc", "--temp", "1.5", "--seed", "9", "-n", "0", "--ctx", "8192",
+                             "--ignore-eos", "--stats"}};
     pid_t pid = cli_start(&c);
     for (int i = 0; i < 30000 && !size_of(cli_path("stdout")); i++) usleep(10000);
     kill(pid, SIGINT);
@@ -67,7 +72,8 @@ static void test_reader_leaves(void **state) {
     int ends[2], status;
     char byte;
     assert_int_equal(pipe(ends), 0);
-    struct cli c = {.args = {"run", tiny(), "abc", "--temp", "1.5", "--seed", "9", "-n", "0", "--ctx", "8192", "--ignore-eos"}};
+    struct cli c = {
+        .args = {"run", tiny(), "abc", "--temp", "1.5", "--seed", "9", "-n", "0", "--ctx", "8192", "--ignore-eos"}};
     fflush(NULL);
     pid_t pid = fork();
     assert_true(pid >= 0);

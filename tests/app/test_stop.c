@@ -9,7 +9,8 @@
 
 #include "model/lm_stop.h"
 
-/// The plain definition: cut the whole text at the earliest start of a stop text that is complete at the earliest moment.
+/// The plain definition: cut the whole text at the earliest start of a stop text that is complete at the earliest
+/// moment.
 static size_t reference(const char *text, const char *const *stops, size_t n_stops, bool *stopped) {
     size_t length = strlen(text);
     *stopped = false;

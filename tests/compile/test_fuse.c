@@ -1,0 +1,332 @@
+/// Fusion: text graphs and the groups that they become. A group is written as its kind (N node, R region, C contraction, V view) with
+/// its operators in order.
+#include "plan_fixture.h"
+#include <time.h>
+
+struct fused { struct weft_plan *plan; struct weft_lower l; struct weft_str text; };
+
+static void describe(struct fused *f)
+{
+    static const char kinds[] = {'N', 'R', 'C', 'V'};
+    for (uint32_t k = 0; k < f->l.n_groups; k++) {
+        const struct weft_group *g = &f->l.groups[k];
+        weft_str_addf(&f->text, "%s%c(", k ? " " : "", kinds[g->kind]);
+        for (uint32_t i = 0; i < g->n_nodes; i++) weft_str_addf(&f->text, "%s%s", i ? " " : "", f->l.graph->nodes[g->nodes[i]].op->name);
+        weft_str_add(&f->text, ")");
+    }
+}
+
+/// Each node is in one group, and groups come in an order that runs: producers first, readers of a state before its writer.
+static void check_partition(const struct fused *f)
+{
+    const struct weft_graph *g = f->l.graph;
+    uint8_t *seen = weft_calloc(g->n_nodes + 1, 1);
+    for (uint32_t k = 0; k < f->l.n_groups; k++) {
+        for (uint32_t i = 0; i < f->l.groups[k].n_nodes; i++) {
+            uint32_t n = f->l.groups[k].nodes[i];
+            assert_int_equal(seen[n]++, 0);
+            assert_int_equal(f->l.node_group[n], k);
+            assert_true(i == 0 || f->l.groups[k].nodes[i - 1] < n);
+        }
+    }
+    for (uint32_t n = 0; n < g->n_nodes; n++) {
+        assert_int_equal(seen[n], !g->nodes[n].dead);
+        for (uint32_t i = 0; i < g->nodes[n].n_in && !g->nodes[n].dead; i++) {
+            const struct weft_value_info *v = &g->values[g->nodes[n].in[i]];
+            if (v->kind == WEFT_VALUE_NODE) assert_true(f->l.node_group[v->node] <= f->l.node_group[n]);
+            for (uint32_t w = 0; w < g->n_nodes; w++) // any node that replaces the version read here
+                for (uint32_t o = 0; o < g->nodes[w].n_out && w != n && v->state != UINT32_MAX; o++)
+                    if (g->values[g->nodes[w].out[o]].state == v->state && g->nodes[w].in[o] == g->nodes[n].in[i])
+                        assert_true(f->l.node_group[n] <= f->l.node_group[w]);
+        }
+    }
+    weft_free(seen);
+}
+
+static struct fused fuse_with(const char *text, const struct weft_gpu_caps *caps, int level, const uint8_t *budget)
+{
+    struct fused f = {.plan = weft_calloc(1, sizeof *f.plan)};
+    struct weft_graph *g = fixture_graph(text);
+    f.plan->graph = g;
+    f.plan->caps = *caps;
+    if (weft_pass_decompose(g) != WEFT_OK) fail_msg("%s", weft_error_message());
+    f.plan->states = weft_arena_alloc(&f.plan->arena, (g->n_states + 1) * sizeof *f.plan->states);
+    for (size_t i = 0; i < g->n_states; i++) f.plan->states[i].kind = g->values[g->states[i]].state_kind;
+    f.l = (struct weft_lower){.plan = f.plan, .graph = g, .caps = &f.plan->caps, .node_budget = budget};
+    for (uint32_t i = 0; i < weft_dims_symbol_count(g->dims); i++) weft_dims_symbol_bounds(g->dims, i, &f.l.lo[i], &f.l.hi[i]);
+    f.l.node_group = weft_calloc(g->n_nodes + 1, sizeof *f.l.node_group);
+    if (weft_pass_fuse(&f.l, level) != WEFT_OK) fail_msg("%s", weft_error_message());
+    describe(&f);
+    check_partition(&f);
+    return f;
+}
+
+static void end(struct fused *f)
+{
+    weft_free(f->l.node_group);
+    weft_str_free(&f->text);
+    weft_plan_destroy(f->plan);
+}
+
+static void expect(int level, const char *text, const char *want)
+{
+    struct weft_gpu_caps caps = fixture_caps();
+    struct fused f = fuse_with(text, &caps, level, NULL);
+    assert_string_equal(weft_str_get(&f.text), want);
+    end(&f);
+}
+
+#define XY "symbol T 0 64\ninput x f32 [T, 64]\ninput y f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u q8_0 [64, 64]\n"
+#define FEW "symbol T 0 4\ninput x f32 [T, 64]\ninput y f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u q8_0 [64, 64]\nweight k q8_0 [32, 64]\n"
+
+static void regions(void **state)
+{
+    (void)state;
+    expect(1, XY "%0 = tanh %x\n%1 = mul %0 %y\n%2 = add %1 %v\noutput %2 z\n", "R(tanh mul add)");
+    expect(1, XY "%0 = rms_norm %x %v\n%1 = add %0 %y\noutput %1 z\n", "R(square mean add rsqrt mul mul add)");
+    expect(1, XY "%0 = tanh %x\n%1 = sum %0\n%2 = exp %1\n%3 = mul %y %2\noutput %3 z\n", "R(tanh sum exp mul)");
+    // A row scalar that is made first takes the wider space of what reads it.
+    expect(1, "input s f32 [8, 1]\ninput x f32 [8, 64]\n%0 = exp %s\n%1 = mul %x %0\noutput %1 z\n", "R(exp mul)");
+    expect(0, XY "%0 = tanh %x\n%1 = mul %0 %y\noutput %1 z\n", "R(tanh) R(mul)");
+}
+
+static void spaces_stay_apart(void **state)
+{
+    (void)state;
+    // A broadcast row lives in a space of its own.
+    expect(1, "input r f32 [1, 64]\ninput x f32 [8, 64]\n%0 = tanh %r\n%1 = add %x %0\noutput %1 z\n", "R(tanh) R(add)");
+    // A sum over one column must not become a sum over the columns of a wider space, neither as the producer nor as the reader.
+    expect(2, "input s f32 [8, 1]\ninput x f32 [8, 64]\n%0 = sum %s\n%1 = mul %x %0\noutput %1 z\n", "R(sum) R(mul)");
+    expect(2, "input s f32 [8, 1]\ninput x f32 [8, 64]\n%0 = sum %x\n%1 = mul %s %0\n%2 = sum %1\noutput %2 z\n", "R(sum mul) R(sum)");
+}
+
+static void contractions(void **state)
+{
+    (void)state;
+    expect(2, XY "%0 = matmul %x %w\n%1 = silu %0\n%2 = add %1 %y\noutput %2 z\n", "C(matmul silu add)");
+    expect(2, XY "%0 = rms_norm %x %v\n%1 = matmul %0 %w\noutput %1 z\n", "R(square mean add rsqrt mul mul) C(matmul)");
+    expect(2, FEW "%0 = rms_norm %x %v\n%1 = matmul %0 %w\noutput %1 z\n", "C(square mean add rsqrt mul mul matmul)");
+    expect(2, FEW "%0 = matmul %x %w\n%1 = matmul %x %u\n%2 = matmul %x %k\noutput %0 a\noutput %1 b\noutput %2 c\n", "C(matmul matmul matmul)");
+    expect(2, XY "%0 = matmul %x %w\n%1 = matmul %x %u\noutput %0 a\noutput %1 b\n", "C(matmul) C(matmul)");
+    expect(2, FEW "%0 = rms_norm %x %v\n%1 = matmul %0 %w\n%2 = matmul %0 %u\n%3 = silu %1\n%4 = mul %3 %2\n%5 = matmul %4 %w\n%6 = add %5 %x\noutput %6 z\n",
+           "C(square mean add rsqrt mul mul matmul matmul silu mul) C(matmul add)");
+    expect(1, FEW "%0 = tanh %x\n%1 = matmul %0 %w\n%2 = silu %1\noutput %2 z\n", "R(tanh) C(matmul) R(silu)");
+    // Different shapes may not share an epilogue.
+    expect(2, FEW "%0 = matmul %x %w\n%1 = matmul %x %k\n%2 = silu %0\noutput %1 a\noutput %2 b\n", "C(matmul matmul) R(silu)");
+}
+
+/// Rows too long for workgroup memory have no joint kernel.
+static void long_rows_are_not_joined(void **state)
+{
+    (void)state;
+    struct weft_gpu_caps caps = fixture_caps();
+    weft_gpu_caps_min(&caps);
+    static const char text[] = "input x f32 [1, 8192]\nweight w q8_0 [32, 8192]\nweight u q8_0 [32, 8192]\n%0 = tanh %x\n%1 = matmul %0 %w\n%2 = matmul %0 %u\n"
+                               "output %1 a\noutput %2 b\n";
+    struct fused f = fuse_with(text, &caps, 2, NULL);
+    assert_string_equal(weft_str_get(&f.text), "R(tanh) C(matmul) C(matmul)");
+    end(&f);
+    struct weft_plan *p = fixture_plan(text, &caps, NULL);
+    assert_int_equal(p->schedules[0].n_steps, 3);
+    weft_plan_destroy(p);
+}
+
+/// tanh -> matmul -> add and tanh -> add: tanh and add together would wait for themselves.
+static void cycles_are_not_made(void **state)
+{
+    (void)state;
+    expect(1, XY "%0 = tanh %x\n%1 = matmul %0 %w\n%2 = add %0 %1\noutput %2 z\n", "R(tanh) C(matmul) R(add)");
+    expect(2, XY "%0 = tanh %x\n%1 = matmul %0 %w\n%2 = add %0 %1\noutput %2 z\n", "R(tanh) C(matmul add)");
+    expect(2, FEW "%0 = tanh %x\n%1 = matmul %0 %w\n%2 = add %0 %1\noutput %2 z\n", "R(tanh) C(matmul add)");
+    // Through two other groups, one of which is merged before.
+    expect(1, XY "%0 = tanh %x\n%1 = matmul %0 %w\n%2 = silu %1\n%3 = matmul %2 %u\n%4 = add %3 %0\n%5 = add %4 %2\noutput %5 z\n",
+           "R(tanh) C(matmul) R(silu) C(matmul) R(add add)");
+}
+
+/// Readers of a variable run before the node that replaces it, so reader and a later consumer are two groups.
+static void state_readers_come_first(void **state)
+{
+    (void)state;
+    static const char text[] = "input x f32 [1, 1]\nvar p f32 0 9\nvar n u32 0 9\n%0 = mul %x %p\n%1 = advance %n {by=1}\n%2 = cast %n {to=f32}\n";
+    (void)text;
+    expect(2, "symbol T 0 4\ninput x f32 [T, 64]\nvar n u32 0 99\n%0 = cast %n {to=f32}\n%1 = mul %x %0\n%2 = advance %n {by=T}\n%3 = cast %2 {to=f32}\n%4 = add %1 %3\n"
+              "output %4 z\n",
+           "R(cast) R(mul) N(advance) R(cast) R(add)");
+}
+
+static void nothing_to_do(void **state)
+{
+    (void)state;
+    expect(2, "input x f32 [4, 8]\n%0 = reshape %x {shape=[8, 4]}\n%1 = argmax %0\noutput %1 z\n", "V(reshape) N(argmax)");
+    expect(2, "input x f32 [4, 8]\noutput %x z\n", "");
+}
+
+/// The budget is bindings of the device: a sum of many inputs is cut into groups that can be bound.
+static void budgets_hold(void **state)
+{
+    (void)state;
+    struct weft_str text = {0};
+    for (int i = 0; i < 12; i++) weft_str_addf(&text, "input x%d f32 [8, 64]\n", i);
+    weft_str_add(&text, "%0 = add %x0 %x1\n");
+    for (int i = 1; i < 11; i++) weft_str_addf(&text, "%%%d = add %%%d %%x%d\n", i, i - 1, i + 1);
+    weft_str_add(&text, "output %10 z\n");
+    struct weft_gpu_caps caps = fixture_caps();
+    for (uint32_t limit = 4; limit <= 15; limit++) {
+        caps.max_storage_buffers = limit;
+        struct fused f = fuse_with(weft_str_get(&text), &caps, 2, NULL);
+        for (uint32_t k = 0; k < f.l.n_groups; k++) assert_true(f.l.groups[k].n_bindings <= limit);
+        assert_int_equal(f.l.n_groups == 1, limit >= 14);
+        end(&f);
+        struct weft_plan *p = fixture_plan(weft_str_get(&text), &caps, NULL);
+        for (uint32_t i = 0; i < p->schedules[0].n_steps; i++) assert_true(p->schedules[0].steps[i].n_slots - 1 <= limit);
+        weft_plan_destroy(p);
+    }
+    // A budget of single nodes splits their group alone.
+    caps.max_storage_buffers = 15;
+    uint8_t budget[11] = {0};
+    budget[10] = 4;
+    struct fused f = fuse_with(weft_str_get(&text), &caps, 2, budget);
+    assert_string_equal(weft_str_get(&f.text), "R(add add add add add add add add add add) R(add)");
+    end(&f);
+    weft_str_free(&text);
+}
+
+/// More vectors than a step has operands, though they share one binding.
+static void many_vectors(void **state)
+{
+    (void)state;
+    struct weft_str text = {0};
+    weft_str_add(&text, "input x f32 [8, 64]\n");
+    for (int i = 0; i < 40; i++) weft_str_addf(&text, "weight b%d f32 [64]\n", i);
+    weft_str_add(&text, "%0 = add %x %b0\n");
+    for (int i = 1; i < 40; i++) weft_str_addf(&text, "%%%d = add %%%d %%b%d\n", i, i - 1, i);
+    weft_str_add(&text, "output %39 z\n");
+    struct weft_plan *p = fixture_plan(weft_str_get(&text), NULL, NULL);
+    assert_in_range(p->schedules[0].n_steps, 2, 3);
+    weft_plan_destroy(p);
+    weft_str_free(&text);
+}
+
+/// Weights in different shards need more bindings than the fuser counts on: only the group in question is made smaller.
+static void only_what_does_not_fit_is_unfused(void **state)
+{
+    (void)state;
+    struct weft_gpu_caps caps = fixture_caps();
+    caps.max_storage_buffers = 6;
+    caps.max_binding = 5000; // a matrix of 64 x 64 in q8_0 a shard
+    static const char text[] = "symbol T 0 4\ninput x f32 [T, 64]\nweight v f32 [64]\nweight a q8_0 [64, 64]\nweight b q8_0 [64, 64]\nweight c q8_0 [64, 64]\n"
+                               "weight d q8_0 [64, 64]\n%0 = tanh %x\n%1 = matmul %0 %a \"one\"\n%2 = matmul %0 %b \"two\"\n%3 = matmul %0 %c \"three\"\n"
+                               "%4 = add %1 %2\n%5 = add %4 %3\n%6 = square %5\n%7 = matmul %6 %d \"four\"\n%8 = silu %7\noutput %8 z\n";
+    struct weft_plan *p = fixture_plan(text, &caps, NULL);
+    const struct weft_schedule *sc = &p->schedules[0];
+    assert_non_null(strstr(weft_str_get(&p->report), "fused less"));
+    assert_null(strstr(weft_str_get(&p->report), "level"));
+    const char *label = sc->steps[fixture_step(sc, "four", 0)].label;
+    assert_non_null(strstr(label, "epilogue")); // untouched
+    uint32_t joint = 0;
+    for (uint32_t i = 0; i < sc->n_steps; i++) joint += strchr(sc->steps[i].label, '+') != NULL;
+    assert_true(joint >= 1 && sc->n_steps <= 4); // still as large as fits
+    weft_plan_destroy(p);
+}
+
+static void chain(struct weft_str *text, int n)
+{
+    weft_str_add(text, "input x f32 [8, 64]\ninput y f32 [8, 64]\n%0 = add %x %y\n");
+    for (int i = 1; i < n; i++) weft_str_addf(text, "%%%d = %s %%%d%s\n", i, i % 2 ? "tanh" : "add", i - 1, i % 2 ? "" : " %y");
+    weft_str_addf(text, "output %%%d z\n", n - 1);
+}
+
+/// Groups are bounded by what a kernel's text has room for.
+static void long_chains_are_cut(void **state)
+{
+    (void)state;
+    for (int n = 90; n < 700; n += 151) {
+        struct weft_str text = {0};
+        chain(&text, n);
+        struct weft_plan *p = fixture_plan(weft_str_get(&text), NULL, NULL);
+        assert_in_range(p->schedules[0].n_steps, 1 + (uint32_t)n / 120, 2 + (uint32_t)n / 100);
+        weft_plan_destroy(p);
+        weft_str_free(&text);
+    }
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void two_thousand_nodes(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        struct weft_str text = {0};
+        if (kind == 0) {
+            chain(&text, 2000);
+        } else {
+            weft_str_addf(&text, "symbol T 0 %d\ninput x f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u q8_0 [64, 64]\n", kind == 1 ? 1 : 512);
+            char x[16] = "x";
+            for (int n = 0; n < 2000; n += 8) {
+                weft_str_addf(&text, "%%%d = rms_norm %%%s %%v\n%%%d = matmul %%%d %%w\n%%%d = matmul %%%d %%u\n%%%d = silu %%%d\n", n, x, n + 1, n, n + 2, n, n + 3, n + 1);
+                weft_str_addf(&text, "%%%d = mul %%%d %%%d\n%%%d = matmul %%%d %%w\n%%%d = add %%%d %%%s\n%%%d = tanh %%%d\n", n + 4, n + 3, n + 2, n + 5, n + 4, n + 6,
+                              n + 5, x, n + 7, n + 6);
+                snprintf(x, sizeof x, "%d", n + 7);
+            }
+            weft_str_addf(&text, "output %%%s z\n", x);
+        }
+        double start = now();
+        struct weft_plan *p = fixture_plan(weft_str_get(&text), NULL, NULL);
+        print_message("2000 nodes, %s: %u steps, %u pipelines, %.0f ms\n", kind == 0 ? "chain" : kind == 1 ? "one row" : "many rows", p->schedules[0].n_steps,
+                      p->n_pipelines, (now() - start) * 1e3);
+        weft_plan_destroy(p);
+        weft_str_free(&text);
+    }
+}
+
+/// Random graphs of elementwise, reduction and contraction nodes: every partition must be a legal order (check_partition), and the
+/// plan must pass its checker, at every level.
+static void random_graphs(void **state)
+{
+    (void)state;
+    uint32_t seed = 77;
+    for (int round = 0; round < 120; round++) {
+        struct weft_str text = {0};
+        weft_str_addf(&text, "symbol T 0 %d\ninput x f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u q4_0 [64, 64]\n", round % 2 ? 4 : 100);
+        uint32_t n = 4 + fixture_random(&seed) % 40;
+        for (uint32_t i = 0; i < n; i++) {
+            char a[16] = "x", b[16] = "x";
+            if (i && fixture_random(&seed) % 8) snprintf(a, sizeof a, "%u", i - 1 - fixture_random(&seed) % (i < 6 ? i : 6));
+            if (i && fixture_random(&seed) % 8) snprintf(b, sizeof b, "%u", i - 1 - fixture_random(&seed) % (i < 12 ? i : 12));
+            switch (fixture_random(&seed) % 7) {
+            case 0: weft_str_addf(&text, "%%%u = tanh %%%s\n", i, a); break;
+            case 1: weft_str_addf(&text, "%%%u = matmul %%%s %%w\n", i, a); break;
+            case 2: weft_str_addf(&text, "%%%u = matmul %%%s %%u\n", i, a); break;
+            case 3: weft_str_addf(&text, "%%%u = rms_norm %%%s %%v\n", i, a); break;
+            case 4: weft_str_addf(&text, "%%%u = softmax %%%s\n", i, a); break;
+            default: weft_str_addf(&text, "%%%u = add %%%s %%%s\n", i, a, b);
+            }
+        }
+        weft_str_addf(&text, "output %%%u z\n", n - 1);
+        struct weft_gpu_caps caps = fixture_caps();
+        if (round % 3 == 0) weft_gpu_caps_min(&caps);
+        for (int level = 0; level < 3; level++) {
+            struct fused f = fuse_with(weft_str_get(&text), &caps, level, NULL);
+            end(&f);
+            struct weft_compile_params params = {.no_fuse = level == 0 ? 1 : level == 1 ? 2 : 0, .split_symbol = "T", .split_at = {1}, .n_splits = 1};
+            weft_plan_destroy(fixture_plan(weft_str_get(&text), &caps, &params));
+        }
+        weft_str_free(&text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(regions), cmocka_unit_test(spaces_stay_apart), cmocka_unit_test(contractions), cmocka_unit_test(long_rows_are_not_joined),
+        cmocka_unit_test(cycles_are_not_made), cmocka_unit_test(state_readers_come_first), cmocka_unit_test(nothing_to_do), cmocka_unit_test(budgets_hold),
+        cmocka_unit_test(many_vectors), cmocka_unit_test(only_what_does_not_fit_is_unfused), cmocka_unit_test(long_chains_are_cut),
+        cmocka_unit_test(two_thousand_nodes), cmocka_unit_test(random_graphs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
