@@ -28,8 +28,12 @@ function(weft_add_driver_test name suffix target icd environment)
     add_test(NAME ${name}.${suffix} COMMAND ${target} WORKING_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
     set(all ${weft_test_environment} ${weft_driver_environment} ${environment})
     list(APPEND all "VK_ICD_FILENAMES=${icd}" "VK_DRIVER_FILES=${icd}")
+    set(lane_lock ${suffix})
+    if(lane_lock STREQUAL "min")
+        set(lane_lock wgpu) # both are lavapipe, which uses all processors; SwiftShader mostly compiles, on one
+    endif()
     set_tests_properties(${name}.${suffix} PROPERTIES ENVIRONMENT "${all}"
-        LABELS "driver;${suffix};${ARGN}" RESOURCE_LOCK driver TIMEOUT 900)
+        LABELS "driver;${suffix};${ARGN}" RESOURCE_LOCK "driver-${lane_lock}" TIMEOUT 900)
 endfunction()
 
 function(weft_add_test source room)

@@ -128,6 +128,7 @@ static weft_status lower_views(struct weft_lower *l, const struct weft_group *gr
         weft_dim offset = weft_dim_mul(l->graph->dims, start->d, row);
         weft_dim old = l->places[in].elem_offset;
         l->places[out].elem_offset = old == WEFT_DIM_BAD ? offset : weft_dim_add(l->graph->dims, old, offset);
+        if (l->places[out].elem_offset == WEFT_DIM_BAD) return out_of_memory();
         int64_t zero;
         if (weft_dim_is_const(l->graph->dims, l->places[out].elem_offset, &zero) && zero == 0) l->places[out].elem_offset = WEFT_DIM_BAD;
     }
@@ -162,7 +163,7 @@ struct attempt {
     int level;
     uint8_t *node_budget; ///< by node: weft_lower.node_budget
     const struct weft_group *groups;
-    uint32_t n_tightened; ///< groups that have to be smaller
+    uint32_t n, n_tightened; ///< attempts so far; groups that have to be smaller
 };
 
 /// Lists the nodes that read each value. Counts stand two places on, so that placing leaves each list's start at its value.
@@ -197,8 +198,8 @@ static weft_status lower_schedule(struct attempt *a)
     if (status == WEFT_OK) status = weft_pass_fuse(&l, a->level);
     if (status == WEFT_OK) status = weft_pass_lower(&l);
     if (status == WEFT_OK) {
-        sc->steps = weft_arena_dup(&p->arena, l.steps, l.n_steps * sizeof *l.steps + 1);
-        sc->tensors = weft_arena_dup(&p->arena, l.tensors, l.n_tensors * sizeof *l.tensors + 1);
+        sc->steps = weft_arena_dup(&p->arena, l.steps, l.n_steps * sizeof *l.steps);
+        sc->tensors = weft_arena_dup(&p->arena, l.tensors, l.n_tensors * sizeof *l.tensors);
         sc->n_steps = l.n_steps;
         sc->n_tensors = l.n_tensors;
         if (!sc->steps || !sc->tensors) status = out_of_memory();
@@ -213,14 +214,15 @@ static weft_status lower_schedule(struct attempt *a)
     return status;
 }
 
-/// A step that does not fit: its group may count on one binding fewer next time. False if it is a single node.
+/// A step that does not fit. A second attempt knows the shards of its weights; from then on its group may count on one binding fewer
+/// each time. False if it is a single node.
 static bool tighten(struct attempt *a, const struct weft_step *s)
 {
     const struct weft_group *g = &a->groups[s->group];
     if (g->n_nodes < 2 || g->n_bindings < 2) return false;
     uint32_t budget = g->n_bindings - 1 < 255 ? g->n_bindings - 1 : 255;
     if (a->n_tightened++ == 0) weft_str_addf(&a->plan->report, "schedule %s: fused less: %s\n", a->sc->name, weft_error_message());
-    for (uint32_t i = 0; i < g->n_nodes; i++) a->node_budget[g->nodes[i]] = (uint8_t)budget;
+    for (uint32_t i = 0; i < g->n_nodes && a->n; i++) a->node_budget[g->nodes[i]] = (uint8_t)budget;
     return true;
 }
 
@@ -250,17 +252,17 @@ static weft_status plan_schedule(struct weft_plan *p, struct weft_schedule *sc, 
     a.node_budget = weft_calloc(p->graph->n_nodes + 1, 1);
     if (!a.node_budget) return out_of_memory();
     weft_status status;
-    for (int n = 0;; n++) {
+    for (;; a.n++) {
         a.n_tightened = 0;
         status = lower_schedule(&a);
         if (status == WEFT_OK) status = weft_pass_shards(p, params ? params->weights_of : NULL);
         if (status == WEFT_OK) status = finish_schedule(&a);
         if (status != WEFT_ERR_LIMIT || a.level == 0) break;
-        if (a.n_tightened && n < MAX_ATTEMPTS) continue;
+        if (a.n_tightened && a.n < MAX_ATTEMPTS) continue;
         if (!a.n_tightened) break; // fusion is not the cause
         weft_str_addf(&p->report, "schedule %s: fusion level %d does not fit this device: %s\n", sc->name, a.level, weft_error_message());
         a.level--;
-        n = 0;
+        a.n = 0;
     }
     weft_free(a.node_budget);
     return status;
@@ -316,7 +318,10 @@ weft_status weft_compile(struct weft_graph *graph, const struct weft_gpu_caps *c
     }
     p->graph = graph;
     p->caps = *caps;
+    // Kernels are written by many small appends; one that found no memory anywhere spoils the plan.
+    uint64_t failures = weft_alloc_failures();
     weft_status status = compile(p, params);
+    if (status != WEFT_ERR_NOMEM && weft_alloc_failures() != failures) status = out_of_memory();
     if (status != WEFT_OK) {
         weft_plan_destroy(p);
         return status;

@@ -27,7 +27,7 @@ static bool borrow_parts(struct weft_plan_weight *w, const struct weft_plan *fro
 weft_status weft_pass_shards(struct weft_plan *plan, const struct weft_plan *from)
 {
     if (from && plan->n_shards == 0) {
-        plan->shard_bytes = weft_arena_dup(&plan->arena, from->shard_bytes, from->n_shards * sizeof *plan->shard_bytes + 1);
+        plan->shard_bytes = weft_arena_dup(&plan->arena, from->shard_bytes, from->n_shards * sizeof *plan->shard_bytes);
         if (!plan->shard_bytes) return weft_fail(WEFT_ERR_NOMEM, "out of memory while placing weights");
         plan->n_shards = plan->shared_shards = from->n_shards;
     }

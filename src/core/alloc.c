@@ -9,6 +9,7 @@ static atomic_uint_fast64_t call_count;
 static atomic_int_fast64_t live_count;
 static atomic_uint_fast64_t fail_at; // call number that fails, 0: none
 static atomic_int fail_sticky;
+static _Thread_local uint64_t failures;
 
 /// Counts a call and says whether fault injection lets it through.
 static int allowed(void) {
@@ -21,27 +22,34 @@ static int allowed(void) {
 /// No object may be larger than PTRDIFF_MAX; refusing it here keeps absurd sizes away from the allocator.
 static int absurd(size_t size) { return size > PTRDIFF_MAX; }
 
+static void *refused(void) {
+    failures++;
+    return NULL;
+}
+
 static void *counted(void *p) {
-    if (p) atomic_fetch_add_explicit(&live_count, 1, memory_order_relaxed);
+    if (!p) return refused();
+    atomic_fetch_add_explicit(&live_count, 1, memory_order_relaxed);
     return p;
 }
 
 void *weft_alloc(size_t size) {
-    if (!allowed() || absurd(size)) return NULL;
+    if (!allowed() || absurd(size)) return refused();
     return counted(malloc(size ? size : 1));
 }
 
 void *weft_calloc(size_t count, size_t size) {
-    if (!allowed()) return NULL;
+    if (!allowed()) return refused();
     if (count == 0 || size == 0) count = size = 1;
-    if (count > PTRDIFF_MAX / size) return NULL;
+    if (count > PTRDIFF_MAX / size) return refused();
     return counted(calloc(count, size));
 }
 
 void *weft_realloc(void *p, size_t size) {
-    if (!allowed() || absurd(size)) return NULL;
+    if (!allowed() || absurd(size)) return refused();
     if (!p) return counted(malloc(size ? size : 1));
-    return realloc(p, size ? size : 1);
+    void *grown = realloc(p, size ? size : 1);
+    return grown ? grown : refused();
 }
 
 void weft_free(void *p) {
@@ -69,6 +77,8 @@ struct weft_alloc_stats weft_alloc_stats(void) {
     };
 }
 
+uint64_t weft_alloc_failures(void) { return failures; }
+
 void weft_alloc_fail_at(uint64_t n, int sticky) {
     uint64_t now = atomic_load_explicit(&call_count, memory_order_relaxed);
     atomic_store_explicit(&fail_sticky, sticky, memory_order_relaxed);
@@ -78,7 +88,7 @@ void weft_alloc_fail_at(uint64_t n, int sticky) {
 int weft_grow(void **items, size_t *cap, size_t need, size_t size) {
     if (need <= *cap) return 1;
     size_t most = size ? SIZE_MAX / 2 / size : SIZE_MAX;
-    if (need > most) return 0;
+    if (need > most) return refused() != NULL;
     size_t grown = *cap < 8 ? 8 : *cap > most - *cap / 2 ? most : *cap + *cap / 2;
     if (grown < need) grown = need;
     void *fresh = weft_realloc(*items, grown * size);

@@ -17,6 +17,10 @@ struct weft_alloc_stats {
 };
 struct weft_alloc_stats weft_alloc_stats(void);
 
+/// Allocations refused in this thread so far. Work that appends text in many places compares it before and after instead of
+/// checking each append.
+uint64_t weft_alloc_failures(void);
+
 /// Makes the n-th allocation from now (1 is the next) return NULL, and all later ones too if `sticky`.
 /// 0 turns it off. For tests; process-wide.
 void weft_alloc_fail_at(uint64_t n, int sticky);

@@ -2,6 +2,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "exec/exec_impl.h"
+#include "exec/session.h"
 #include <string.h>
 
 
@@ -69,9 +70,9 @@ fail:
 
 void weft_program_destroy(weft_program **program)
 {
+    if (!program || !*program) return;
     struct weft_program *p = *program;
     *program = NULL;
-    if (!p) return;
     for (uint32_t h = 0; h < WEFT_HEAPS; h++)
         if (p->heaps[h].id) weft_buf_release(p->gpu, &p->heaps[h]);
     weft_shards_release(p->shards);
@@ -99,17 +100,25 @@ struct weft_memory_use weft_plan_memory(const struct weft_plan *plan)
     return m;
 }
 
-struct weft_memory_use weft_program_memory(const weft_program *program) { return weft_plan_memory(program->plan); }
+struct weft_memory_use weft_program_memory(const weft_program *program) {
+    return program ? weft_plan_memory(program->plan) : (struct weft_memory_use){0};
+}
 
-uint64_t weft_plan_io_bytes(const struct weft_plan *plan, uint32_t io)
+uint64_t weft_plan_io_live_bytes(const struct weft_plan *plan, uint32_t io, const int64_t *symbols)
 {
     const struct weft_value_info *info = &plan->graph->values[plan->ios[io].value];
     uint64_t n = 1;
     for (uint32_t a = 0; a < info->type.rank; a++) {
         int64_t lo, hi;
-        weft_dim_bounds(plan->graph->dims, info->type.dims[a], &lo, &hi);
+        if (symbols) hi = weft_dim_eval(plan->graph->dims, info->type.dims[a], symbols);
+        else weft_dim_bounds(plan->graph->dims, info->type.dims[a], &lo, &hi);
         n *= hi > 0 ? (uint64_t)hi : 0;
     }
-    uint64_t bytes = (n * weft_accessor_width(info->type.dtype) + 255) & ~(uint64_t)255;
+    return (n * weft_accessor_width(info->type.dtype) + 3) & ~(uint64_t)3;
+}
+
+uint64_t weft_plan_io_bytes(const struct weft_plan *plan, uint32_t io)
+{
+    uint64_t bytes = (weft_plan_io_live_bytes(plan, io, NULL) + 255) & ~(uint64_t)255;
     return bytes ? bytes : 256;
 }

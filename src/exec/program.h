@@ -4,8 +4,7 @@
 #define WEFT_EXEC_PROGRAM_H
 #include "compile/compile.h"
 #include "gpu/gpu.h"
-
-typedef struct weft_program weft_program;
+#include "weft/program.h" // weft_program, weft_memory_use, weft_program_memory, weft_program_destroy
 
 /// Where weights come from: file-layout bytes of a graph weight, valid until the source is closed.
 struct weft_weight_source {
@@ -13,7 +12,6 @@ struct weft_weight_source {
     void *user;
 };
 
-enum weft_progress_stage { WEFT_PROGRESS_COMPILE, WEFT_PROGRESS_WEIGHTS };
 struct weft_program_params {
     struct weft_compile_params compile;
     struct weft_weight_source source;
@@ -24,14 +22,9 @@ struct weft_program_params {
 
 /// Compiles `graph` (consumed in every case), makes pipelines, uploads weights. `gpu` must outlive the program.
 weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const struct weft_program_params *params, weft_program **out);
-/// Sessions must be destroyed first; NULL is fine.
-void weft_program_destroy(weft_program **program);
 const struct weft_plan *weft_program_plan(const weft_program *program);
 weft_gpu *weft_program_gpu(const weft_program *program);
 
-struct weft_memory_use { uint64_t weights, states, transients, params, io, staging; };
-/// Bytes on the device: weights and transients of the program, the rest for one session.
-struct weft_memory_use weft_program_memory(const weft_program *program);
-/// The same from a plan, before anything is allocated.
+/// weft_program_memory from a plan, before anything is allocated.
 struct weft_memory_use weft_plan_memory(const struct weft_plan *plan);
 #endif

@@ -40,6 +40,8 @@ struct weft_session {
 
 static weft_status out_of_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory for a session"); }
 
+static weft_status null_argument(const char *call) { return weft_fail(WEFT_ERR_INVALID, "%s: an argument is NULL", call); }
+
 static uint64_t version_bytes(const weft_session *s) { return (uint64_t)s->program->max_steps * 256; }
 
 // ---- making --------------------------------------------------------------------------------------------------------
@@ -102,7 +104,8 @@ static weft_status make_room(weft_session *s)
 
 weft_status weft_session_create(weft_program *program, const struct weft_session_params *params, weft_session **out)
 {
-    *out = NULL;
+    if (out) *out = NULL;
+    if (!program || !out) return null_argument("weft_session_create");
     weft_session *s = weft_calloc(1, sizeof *s);
     if (!s) return out_of_memory();
     weft_status status;
@@ -130,9 +133,9 @@ fail:
 
 void weft_session_destroy(weft_session **session)
 {
+    if (!session || !*session) return;
     weft_session *s = *session;
     *session = NULL;
-    if (!s) return;
     if (s->last_serial) weft_gpu_wait(s->gpu, s->last_serial, -1);
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; s->states && i < plan->n_states; i++)
@@ -224,6 +227,8 @@ weft_status weft_session_resize(weft_session *s, const int64_t *symbols)
     return WEFT_OK;
 }
 
+const int64_t *weft_session_symbols(const weft_session *s) { return s->live == NO_VERSION ? NULL : s->versions[s->live].symbols; }
+
 struct weft_session_view weft_session_view(const weft_session *s)
 {
     struct weft_session_view v = {.staged = s->words, .staged_offset = s->staged_offset, .staged_bytes = s->staged_bytes, .arena = s->arena,
@@ -274,7 +279,8 @@ static weft_status run_checked(weft_session *s, const struct version *v)
 
 weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial)
 {
-    if (s->live == NO_VERSION) return weft_fail(WEFT_ERR_INVALID, "set the session's sizes before the first run (weft_session_resize)");
+    if (!s) return null_argument("weft_session_run");
+    if (s->live == NO_VERSION) return weft_fail(WEFT_ERR_INVALID, "set the session's sizes before the first run (weft_session_set_sizes)");
     if (runs == 0 || runs > s->max_runs) return weft_fail(WEFT_ERR_INVALID, "%u runs asked for in one submit; the session was made for 1 to %u", runs, s->max_runs);
     const struct version *v = &s->versions[s->live];
     weft_status status = WEFT_OK;
@@ -300,21 +306,26 @@ weft_program *weft_session_program(const weft_session *s) { return s->program; }
 
 // ---- data ----------------------------------------------------------------------------------------------------------
 
-static weft_status find_buffer(const weft_session *s, const char *name, weft_buf *out)
+/// The buffer behind a name, and how many of its bytes are live.
+static weft_status find_buffer(const weft_session *s, const char *name, weft_buf *out, uint64_t *live)
 {
+    if (!s || !name) return null_argument("a read or write of a session");
     const struct weft_plan *plan = s->program->plan;
     if (strcmp(name, "vars") == 0) {
         *out = s->vars;
+        *live = 256;
         return WEFT_OK;
     }
     for (uint32_t i = 0; i < plan->n_states; i++) {
         if (plan->states[i].kind == WEFT_STATE_VAR || strcmp(plan->states[i].name, name) != 0) continue;
         *out = s->states[i];
+        *live = weft_buf_size(s->gpu, s->states[i]);
         return WEFT_OK;
     }
     for (uint32_t i = 0; i < plan->n_ios; i++) {
         if (!plan->ios[i].name || strcmp(plan->ios[i].name, name) != 0) continue;
         *out = s->ios[i];
+        *live = weft_plan_io_live_bytes(plan, i, weft_session_symbols(s));
         return WEFT_OK;
     }
     struct weft_str names = {0};
@@ -325,41 +336,41 @@ static weft_status find_buffer(const weft_session *s, const char *name, weft_buf
     return status;
 }
 
-static weft_status check_range(const weft_session *s, weft_buf buf, const char *name, uint64_t offset, uint64_t bytes)
+/// The buffer of a range that lies within what is live of it.
+static weft_status find_range(const weft_session *s, const char *name, uint64_t offset, uint64_t bytes, weft_buf *out)
 {
-    uint64_t size = weft_buf_size(s->gpu, buf);
-    if (offset > size || bytes > size - offset)
-        return weft_fail(WEFT_ERR_LIMIT, "'%s' has %llu bytes; %llu at offset %llu lie beyond its end", name, (unsigned long long)size,
-                         (unsigned long long)bytes, (unsigned long long)offset);
-    return WEFT_OK;
+    uint64_t size;
+    WEFT_TRY(find_buffer(s, name, out, &size));
+    if (offset <= size && bytes <= size - offset) return WEFT_OK;
+    return weft_fail(WEFT_ERR_LIMIT, "'%s' has %llu bytes at the live sizes; %llu at offset %llu lie beyond its end", name,
+                     (unsigned long long)size, (unsigned long long)bytes, (unsigned long long)offset);
 }
 
 weft_status weft_session_write(weft_session *s, const char *name, uint64_t offset, const void *data, uint64_t bytes)
 {
     weft_buf buf;
-    WEFT_TRY(find_buffer(s, name, &buf));
-    WEFT_TRY(check_range(s, buf, name, offset, bytes));
+    WEFT_TRY(find_range(s, name, offset, bytes, &buf));
     return bytes ? weft_buf_write(s->gpu, buf, offset, data, bytes) : WEFT_OK;
 }
 
 weft_status weft_session_read(weft_session *s, const char *name, uint64_t offset, void *data, uint64_t bytes)
 {
     weft_buf buf;
-    WEFT_TRY(find_buffer(s, name, &buf));
-    WEFT_TRY(check_range(s, buf, name, offset, bytes));
+    WEFT_TRY(find_range(s, name, offset, bytes, &buf));
+    if (bytes && !data) return null_argument("weft_session_read");
     return bytes ? weft_buf_read(s->gpu, buf, offset, data, bytes) : WEFT_OK;
 }
 
 weft_status weft_session_read_start(weft_session *s, const char *name, uint64_t offset, uint64_t bytes, weft_readback *out)
 {
     weft_buf buf;
-    WEFT_TRY(find_buffer(s, name, &buf));
-    WEFT_TRY(check_range(s, buf, name, offset, bytes));
+    WEFT_TRY(find_range(s, name, offset, bytes, &buf));
     return weft_readback_start(s->gpu, buf, offset, bytes, out);
 }
 
 weft_status weft_session_var_offset(const weft_session *s, const char *name, uint64_t *offset)
 {
+    if (!s || !name) return null_argument("a variable of a session");
     const struct weft_plan *plan = s->program->plan;
     *offset = 0;
     if (strcmp(name, "active") == 0) return WEFT_OK;
@@ -382,11 +393,13 @@ weft_status weft_session_get_var(weft_session *s, const char *name, uint32_t *bi
 {
     uint64_t offset;
     WEFT_TRY(weft_session_var_offset(s, name, &offset));
+    if (!bits) return null_argument("weft_session_get_var");
     return weft_buf_read(s->gpu, s->vars, offset, bits, 4);
 }
 
 weft_status weft_session_reset(weft_session *s)
 {
+    if (!s) return null_argument("weft_session_reset");
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; i < plan->n_states; i++)
         if (s->states[i].id) WEFT_TRY(weft_buf_fill(s->gpu, s->states[i], 0, weft_buf_size(s->gpu, s->states[i]), 0));

@@ -38,6 +38,9 @@ bool weft_dim_is_const(const struct weft_dims *t, weft_dim d, int64_t *value);
 int64_t weft_dim_eval(const struct weft_dims *t, weft_dim d, const int64_t *values);
 /// Bounds from the symbols' bounds (interval arithmetic, relations considered for single-product upper bounds).
 void weft_dim_bounds(const struct weft_dims *t, weft_dim d, int64_t *lo, int64_t *hi);
+/// The same where symbol i is known to lie in from[i]..to[i].
+void weft_dim_bounds_within(const struct weft_dims *t, weft_dim d, const int64_t *from, const int64_t *to, int64_t *lo,
+                            int64_t *hi);
 
 /// Declares `d <= max` (such as B*T <= 512); weft_dim_bounds and weft_dims_check use it.
 weft_status weft_dim_relate(struct weft_dims *t, weft_dim d, int64_t max);

@@ -72,11 +72,8 @@ bool weft_dim_range_quotient(struct weft_dim_range r, int64_t c, int64_t *quotie
     return true;
 }
 
-static struct weft_dim_range atom_range(const struct weft_dims *t, uint32_t id, bool related) {
-    const struct weft_dim_atom *a = &t->atoms[id];
-    if (a->kind == WEFT_DIM_SYMBOL)
-        return (struct weft_dim_range){t->symbols[a->arg].lo, t->symbols[a->arg].hi};
-    struct weft_dim_range r = related ? t->polys[a->arg].related : t->polys[a->arg].range;
+// Range of floordiv, mod, min or max over a range of its argument.
+static struct weft_dim_range function_range(const struct weft_dim_atom *a, struct weft_dim_range r) {
     int64_t q;
     switch (a->kind) {
     case WEFT_DIM_FLOORDIV: return (struct weft_dim_range){floor_wide(r.lo, a->c), floor_wide(r.hi, a->c)};
@@ -87,6 +84,13 @@ static struct weft_dim_range atom_range(const struct weft_dims *t, uint32_t id, 
     case WEFT_DIM_MIN: return (struct weft_dim_range){r.lo < a->c ? r.lo : a->c, r.hi < a->c ? r.hi : a->c};
     default: return (struct weft_dim_range){r.lo > a->c ? r.lo : a->c, r.hi > a->c ? r.hi : a->c};
     }
+}
+
+static struct weft_dim_range atom_range(const struct weft_dims *t, uint32_t id, bool related) {
+    const struct weft_dim_atom *a = &t->atoms[id];
+    if (a->kind == WEFT_DIM_SYMBOL)
+        return (struct weft_dim_range){t->symbols[a->arg].lo, t->symbols[a->arg].hi};
+    return function_range(a, related ? t->polys[a->arg].related : t->polys[a->arg].range);
 }
 
 // If monomial `part` divides `whole`, gives the bounds of the quotient.
@@ -190,6 +194,42 @@ void weft_dim_bounds(const struct weft_dims *t, weft_dim d, int64_t *lo, int64_t
     bool known = d < t->n_polys;
     *lo = known ? weft_dim_range_clamp(t->polys[d].related.lo) : INT64_MIN;
     *hi = known ? weft_dim_range_clamp(t->polys[d].related.hi) : INT64_MAX;
+}
+
+// ---- narrower symbols
+
+struct within { const struct weft_dims *t; const int64_t *from, *to; };
+
+static struct weft_dim_range range_within(const struct within *w, weft_dim d);
+
+static struct weft_dim_range atom_within(const struct within *w, uint32_t id) {
+    const struct weft_dim_atom *a = &w->t->atoms[id];
+    if (a->kind == WEFT_DIM_SYMBOL) return (struct weft_dim_range){w->from[a->arg], w->to[a->arg]};
+    return function_range(a, range_within(w, a->arg));
+}
+
+static struct weft_dim_range range_within(const struct within *w, weft_dim d) {
+    const struct weft_dim_poly *p = &w->t->polys[d];
+    struct weft_dim_range sum = {0, 0};
+    for (uint32_t i = 0; i < p->n; i++) {
+        const struct weft_dim_mono *m = &w->t->monos[p->terms[i].mono];
+        struct weft_dim_range product = {1, 1};
+        for (uint32_t k = 0; k < m->n; k++)
+            product = multiply(product, power(atom_within(w, m->f[k].atom), m->f[k].power));
+        sum = add(sum, scale(product, p->terms[i].coef));
+    }
+    return sum;
+}
+
+void weft_dim_bounds_within(const struct weft_dims *t, weft_dim d, const int64_t *from, const int64_t *to, int64_t *lo,
+                            int64_t *hi) {
+    weft_dim_bounds(t, d, lo, hi);
+    if (d >= t->n_polys) return;
+    struct weft_dim_range r = range_within(&(struct within){t, from, to}, d);
+    int64_t low = weft_dim_range_clamp(r.lo), high = weft_dim_range_clamp(r.hi);
+    if (low > *lo) *lo = low;
+    if (high < *hi) *hi = high;
+    if (*hi < *lo) *hi = *lo;
 }
 
 // ---- evaluation

@@ -10,19 +10,12 @@
 #include "core/arena.h"
 #include "core/map.h"
 #include "ir/op.h"
+#include "weft/graph.h" // weft_value (index in graph->values), enum weft_state_kind, weft_graph_verify
 
-typedef uint32_t weft_value; ///< index in graph->values
-#define WEFT_NO_VALUE UINT32_MAX
 #define WEFT_NO_NODE UINT32_MAX
 
 enum weft_value_kind { WEFT_VALUE_INPUT, WEFT_VALUE_WEIGHT, WEFT_VALUE_STATE, WEFT_VALUE_CONST, WEFT_VALUE_NODE };
 
-enum weft_state_kind {
-    WEFT_STATE_DENSE, ///< [n, ...] as it stands
-    WEFT_STATE_RING,  ///< dim 0 is a capacity: row of position p is p mod capacity
-    WEFT_STATE_PAGED, ///< dim 0 is a capacity in rows, reached through a page table
-    WEFT_STATE_VAR,   ///< a scalar (u32, i32 or f32) in the variables block
-};
 enum weft_state_policy { WEFT_STATE_IN_PLACE, WEFT_STATE_PING_PONG };
 
 struct weft_value_info {
@@ -105,12 +98,13 @@ weft_value weft_bf(struct weft_build *b, float x);               ///< constant
 /// Attribute of a node by name (the row's order is resolved once); NULL if the op has none of that name.
 const struct weft_attr *weft_node_attr(const struct weft_node *n, const char *name);
 
-/// SSA order, arity, shapes equal to what infer gives again, state rule, outputs alive, names. The error names the node.
-weft_status weft_graph_verify(const struct weft_graph *g);
-
 /// Text format; parse(print(g)) prints the same. Weights carry no data in text. `symbols` are declared on top.
 weft_status weft_graph_print(const struct weft_graph *g, struct weft_str *out);
 weft_status weft_graph_parse(const struct weft_op_set *ops, const char *text, size_t len, struct weft_graph **out);
+/// Pieces of it: a type such as "f32 [T, 640]", and attributes such as "eps=1e-6, axes=[0, 1]" (those left out get their
+/// defaults; `attrs` has WEFT_MAX_ATTRS entries). `text` ends in NUL.
+weft_status weft_type_parse(struct weft_graph *g, const char *text, struct weft_type *out);
+weft_status weft_attrs_parse(struct weft_graph *g, const struct weft_op *op, const char *text, struct weft_attr *attrs);
 
 /// Graph to Graphviz is not done here. Host reference run: evaluates all nodes in order with op->eval. `leaf` gives the host
 /// tensor of a leaf (inputs, weights, states: state data is modified in place). Outputs (and every node value when `each` is

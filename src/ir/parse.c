@@ -13,19 +13,20 @@
 struct parser {
     struct weft_graph *g;
     const char *p, *end; ///< the rest of the present line
-    size_t line;
+    size_t line; ///< 0: a piece of text that is no line of a graph
     struct weft_map labels; ///< label of a constant or result -> value
     char word[MAX_WORD];    ///< the last word, name or string read
 };
 
 static weft_status refuse(const struct parser *s, const char *what) {
     int left = (int)(s->end - s->p < 32 ? s->end - s->p : 32);
+    if (s->line == 0) return weft_fail(WEFT_ERR_FORMAT, "%s at '%.*s'", what, left, s->p);
     if (left == 0) return weft_fail(WEFT_ERR_FORMAT, "line %zu: %s, but the line ends", s->line, what);
     return weft_fail(WEFT_ERR_FORMAT, "line %zu: %s at '%.*s'", s->line, what, left, s->p);
 }
 
 static weft_status in_line(const struct parser *s, weft_status status) {
-    return weft_fail_in(status, "line %zu", s->line);
+    return s->line ? weft_fail_in(status, "line %zu", s->line) : status;
 }
 
 #define TRY_LINE(expression) WEFT_TRY(in_line(s, (expression)))
@@ -395,8 +396,7 @@ static weft_status read_attrs(struct parser *s, const struct weft_op *op, struct
     for (uint32_t i = 0; i < n; i++) {
         if (given[i]) continue;
         if (op->attrs[i].required)
-            return weft_fail(WEFT_ERR_FORMAT, "line %zu: %s: attribute %s is missing", s->line, op->name,
-                             op->attrs[i].name);
+            return in_line(s, weft_fail(WEFT_ERR_FORMAT, "%s: attribute %s is missing", op->name, op->attrs[i].name));
         if (!weft_attr_default(s->g->dims, &op->attrs[i], &attrs[i]))
             return weft_fail(WEFT_ERR_NOMEM, "out of memory while reading a graph");
     }
@@ -476,5 +476,25 @@ weft_status weft_graph_parse(const struct weft_op_set *ops, const char *text, si
     weft_map_free(&s.labels);
     if (status == WEFT_OK) *out = s.g;
     else weft_graph_destroy(s.g);
+    return status;
+}
+
+// ---- pieces
+
+weft_status weft_type_parse(struct weft_graph *g, const char *text, struct weft_type *out) {
+    struct parser s = {.g = g, .p = text, .end = text + strlen(text)};
+    WEFT_TRY(read_type(&s, out));
+    return at_end(&s) ? WEFT_OK : refuse(&s, "unexpected text behind a shape");
+}
+
+weft_status weft_attrs_parse(struct weft_graph *g, const struct weft_op *op, const char *text, struct weft_attr *attrs) {
+    struct weft_str braced = {0};
+    memset(attrs, 0, WEFT_MAX_ATTRS * sizeof *attrs);
+    weft_str_addf(&braced, "{%s}", text);
+    if (braced.failed) return weft_fail(WEFT_ERR_NOMEM, "out of memory while reading attributes");
+    struct parser s = {.g = g, .p = braced.data, .end = braced.data + braced.len};
+    weft_status status = read_attrs(&s, op, attrs);
+    if (status == WEFT_OK && !at_end(&s)) status = refuse(&s, "unexpected text behind the attributes");
+    weft_str_free(&braced);
     return status;
 }

@@ -4,6 +4,7 @@
 #include "exec/session.h"
 #include "model/gguf.h"
 #include "model/tokenizer.h"
+#include "weft/model.h" // weft_sampling, weft_generate_stats, enum weft_stop_reason
 
 typedef struct weft_lm weft_lm;
 
@@ -19,13 +20,6 @@ struct weft_lm_params {
     void *progress_user;
 };
 
-/// Sampling parameters; zero of each is "off". temp 0 is greedy.
-struct weft_sampling {
-    float temp; uint32_t top_k; float top_p, min_p;
-    float repetition, frequency, presence; ///< penalties; repetition 0 or 1: off
-    uint64_t seed;
-};
-
 struct weft_generate_params {
     struct weft_sampling sampling;
     uint32_t max_tokens;                 ///< 0: until the context is full
@@ -35,14 +29,6 @@ struct weft_generate_params {
     bool (*token)(void *user, int32_t id);
     void *user;
     const volatile int *cancel;          ///< when non-zero: stop soon, with the statistics so far
-};
-enum weft_stop_reason { WEFT_STOP_TOKEN, WEFT_STOP_LENGTH, WEFT_STOP_CONTEXT, WEFT_STOP_CALLER };
-struct weft_generate_stats {
-    uint32_t prompt_tokens, new_tokens;
-    double prefill_seconds, first_token_seconds, decode_seconds; ///< wall clock
-    double decode_host_seconds;    ///< host time of encoding during decode, without the submit call itself
-    uint32_t dispatches_per_token, runs_per_submit;
-    enum weft_stop_reason reason;
 };
 
 /// Opens a GGUF file on a device. Errors name the key, tensor or limit.

@@ -13,14 +13,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CONTRACT_PARAMS(F) F(u32, rows) F(u32, n) F(u32, col0) F(u32, zero)
+#define CONTRACT_PARAMS(F) F(u32, rows) F(u32, n) F(u32, col0) F(u32, zero) F(u32, k) F(u32, kb) F(u32, width)
 WEFT_PARAMS(contract_params, CONTRACT_PARAMS)
-#define N_CONTRACT 4
+#define N_CONTRACT 7
 
 struct contract_cfg {
     struct weft_emit_dims extra;
     weft_dim rows, n;
     uint32_t col0, part_n;   ///< of a part; part_n 0: all n
+    uint32_t k;
     uint32_t row_tile, col_tile;
     uint32_t tiles;          ///< matvec: workgroups along x
 };
@@ -46,6 +47,9 @@ static void matmul_update(const struct weft_update *u, uint32_t *words, uint32_t
     p->rows = (uint32_t)weft_live(u, cfg->rows);
     p->n = cfg->part_n ? cfg->part_n : (uint32_t)weft_live(u, cfg->n);
     p->col0 = cfg->col0;
+    p->k = cfg->k;
+    p->kb = (cfg->k + 31) / 32;
+    p->width = (uint32_t)weft_live(u, cfg->n);
     weft_emit_update(u, N_CONTRACT, words);
     uint64_t x = (p->n + cfg->col_tile - 1) / cfg->col_tile, y = (p->rows + cfg->row_tile - 1) / cfg->row_tile;
     weft_grid_fold(x * y, u->caps->max_groups, grid);
@@ -93,18 +97,6 @@ struct parts {
     uint32_t anchors[MAX_ANCHORS], n_anchors;
 };
 
-static bool reads_any(const struct weft_lower *l, uint32_t node, const uint32_t *of, uint32_t n)
-{
-    const struct weft_node *x = &l->graph->nodes[node];
-    for (uint32_t i = 0; i < x->n_in; i++) {
-        const struct weft_value_info *v = weft_lv(l, x->in[i]);
-        if (v->kind != WEFT_VALUE_NODE) continue;
-        for (uint32_t k = 0; k < n; k++)
-            if (v->node == of[k]) return true;
-    }
-    return false;
-}
-
 static bool split_group(struct weft_lower *l, const struct weft_group *g, struct parts *p)
 {
     memset(p, 0, sizeof *p);
@@ -116,7 +108,7 @@ static bool split_group(struct weft_lower *l, const struct weft_group *g, struct
         if (l->graph->nodes[n].op->traits & WEFT_OP_CONTRACT) {
             if (p->n_anchors == MAX_ANCHORS) return false;
             p->anchors[p->n_anchors++] = n;
-        } else if (reads_any(l, n, p->anchors, p->n_anchors) || reads_any(l, n, p->epilogue, p->n_epilogue)) {
+        } else if (g->roles[i] == WEFT_ROLE_EPILOGUE) { // told by the fuser: not all of it need depend on the contraction
             p->epilogue[p->n_epilogue++] = n;
         } else {
             p->prologue[p->n_prologue++] = n;
@@ -141,11 +133,9 @@ static void add_label(char *label, size_t size, const struct weft_lower *l, cons
 // ---- text ----------------------------------------------------------------------------------------------------------
 
 /// Decoding functions of a weight operand, for the name `w`.
-static void add_decoder(struct weft_lower *l, const char *w, const struct weft_wlayout *y, uint64_t kb, bool first, struct weft_str *out)
+static void add_decoder(struct weft_lower *l, const char *w, const struct weft_wlayout *y, const char *kb, bool first, struct weft_str *out)
 {
-    char text[32];
-    snprintf(text, sizeof text, "%uu", (unsigned)kb);
-    struct weft_tval v[] = {{"W", 0, w}, {"W_KB", 0, text}, {"W_BITS", y->bits, NULL}, {"W_HIGH", y->high, NULL}, {"W_GROUP", y->group, NULL},
+    struct weft_tval v[] = {{"W", 0, w}, {"W_KB", 0, kb}, {"W_BITS", y->bits, NULL}, {"W_HIGH", y->high, NULL}, {"W_GROUP", y->group, NULL},
                             {"W_ZERO", y->zero, NULL}, {"W_MIN", y->has_min, NULL}, {"W_SCALE", y->scale, NULL},
                             {"W_BF16", y->dtype == WEFT_BF16, NULL}, {"W_ONCE", 1, NULL}};
     weft_status status = weft_template_expand("plan/dequant.wgsl", v, sizeof v / sizeof v[0] - (first ? 1 : 0), out, NULL);
@@ -159,25 +149,26 @@ static void add_empty_decoder(const char *w, struct weft_str *out)
 }
 
 /// The same for a plain value [N, K].
-static void add_plain_decoder(const char *w, int64_t k, bool wide, struct weft_str *out)
+static void add_plain_decoder(const char *w, bool wide, struct weft_str *out)
 {
     if (wide) {
-        weft_str_addf(out, "fn w_quad_%s(row: u32, blk: u32, j: u32) -> vec4<f32> { let c = blk * 32u + j * 4u; if (c >= %uu) { return vec4<f32>(0.0); } return load4_%s(row * %uu + c); }\n",
-                      w, (unsigned)k, w, (unsigned)k);
+        weft_str_addf(out, "fn w_quad_%s(row: u32, blk: u32, j: u32) -> vec4<f32> { let c = blk * 32u + j * 4u; if (c >= p.k) { return vec4<f32>(0.0); } "
+                           "return load4_%s(row * p.k + c); }\n", w, w);
         return;
     }
-    weft_str_addf(out, "fn w_one_%s(row: u32, c: u32) -> f32 { if (c >= %uu) { return 0.0; } return load_%s(row * %uu + c); }\n", w, (unsigned)k, w, (unsigned)k);
-    weft_str_addf(out, "fn w_quad_%s(row: u32, blk: u32, j: u32) -> vec4<f32> { let c = blk * 32u + j * 4u; return vec4<f32>(w_one_%s(row, c), w_one_%s(row, c + 1u), w_one_%s(row, c + 2u), w_one_%s(row, c + 3u)); }\n",
-                  w, w, w, w, w);
+    weft_str_addf(out, "fn w_one_%s(row: u32, c: u32) -> f32 { if (c >= p.k) { return 0.0; } return load_%s(row * p.k + c); }\n", w, w);
+    weft_str_addf(out, "fn w_quad_%s(row: u32, blk: u32, j: u32) -> vec4<f32> { let c = blk * 32u + j * 4u; return vec4<f32>(w_one_%s(row, c), "
+                       "w_one_%s(row, c + 1u), w_one_%s(row, c + 2u), w_one_%s(row, c + 3u)); }\n", w, w, w, w, w);
 }
 
 /// fn epilogue_S(row, col, acc0, acc1, ...): stores what escapes of the anchors and the epilogue's nodes.
 static void add_epilogue(struct weft_emitter *e, const struct parts *p, const uint32_t *anchors, uint32_t n_anchors, uint32_t segment,
-                         bool with_nodes, struct weft_str *out)
+                         bool with_nodes, const char *width, struct weft_str *out)
 {
     struct weft_lower *l = e->l;
     struct weft_str body = {0};
     weft_emit_next(e, weft_lv(l, node_of(l, anchors[0])->out[0])->type);
+    if (width) e->n_text = width;
     e->row_out = e->col_out = &body;
     weft_str_addf(out, "fn epilogue_%u(row: u32, col: u32", segment);
     for (uint32_t i = 0; i < n_anchors; i++) {
@@ -300,17 +291,19 @@ static void emit_matvec(struct weft_lower *l, uint32_t group, const struct parts
     }
     struct shape shape = matvec_shape(l, k, largest, weft_lower_max(l, rows), p->n_anchors);
     struct weft_str stage = {0}, text = {0}, pick = {0};
+    char kb_text[16];
+    snprintf(kb_text, sizeof kb_text, "%uu", (unsigned)((k + 31) / 32));
     add_stage(e, p, first->in[0], k, levels, top, &stage);
     uint32_t n_segments = combined ? 1 : p->n_anchors, tiles = 0;
     for (uint32_t i = 0; i < p->n_anchors; i++) {
         char name[8];
         snprintf(name, sizeof name, "w%u", i);
         weft_emit_weight(l, s, name, w[i], part);
-        add_decoder(l, name, w[i]->layout, (uint64_t)(k + 31) / 32, i == 0, &text);
+        add_decoder(l, name, w[i]->layout, kb_text, i == 0, &text);
     }
     for (uint32_t g = 0; g < n_segments && l->status == WEFT_OK; g++) {
         uint32_t n_anchors = combined ? p->n_anchors : 1;
-        add_epilogue(e, p, &p->anchors[g], n_anchors, g, combined, &text);
+        add_epilogue(e, p, &p->anchors[g], n_anchors, g, combined, NULL, &text);
         uint64_t n = w[g]->parts[part].rows;
         struct weft_tval v[] = {{"S", g, NULL}, {"N", (int64_t)n, NULL}, {"NA", n_anchors, NULL}, {"FIRST", g, NULL}, {"TPR", shape.tpr, NULL},
                                 {"R", shape.r, NULL}, {"MT", shape.mt, NULL}, {"WG", shape.wg, NULL}, {"KB", (k + 31) / 32, NULL}};
@@ -355,7 +348,8 @@ static void emit_matmul(struct weft_lower *l, uint32_t group, const struct parts
     int64_t k = weft_lower_const(l, xt->dims[xt->rank - 1]);
     char label[200];
     add_label(label, sizeof label, l, "matmul", p);
-    struct contract_cfg cfg = {.rows = weft_lower_product(l, xt, 0, xt->rank - 1), .n = yt->dims[yt->rank - 1], .row_tile = 32, .col_tile = 64};
+    struct contract_cfg cfg = {.rows = weft_lower_product(l, xt, 0, xt->rank - 1), .n = yt->dims[yt->rank - 1], .k = (uint32_t)k, .row_tile = 32,
+                               .col_tile = 64};
     if (w && w->rows) {
         cfg.part_n = (uint32_t)w->parts[part].rows;
         cfg.col0 = (uint32_t)w->parts[part].row0;
@@ -370,17 +364,15 @@ static void emit_matmul(struct weft_lower *l, uint32_t group, const struct parts
         add_empty_decoder("w0", &text);
     } else if (w) {
         weft_emit_weight(l, s, "w0", w, part);
-        add_decoder(l, "w0", w->layout, (uint64_t)(k + 31) / 32, true, &text);
+        add_decoder(l, "w0", w->layout, "p.kb", true, &text);
     } else {
         bool w_wide = weft_lower_wide(l, n->in[1]);
         weft_emit_value(l, s, "w0", WEFT_READ, n->in[1], w_wide ? WEFT_OPERAND_WIDE : 0);
-        add_plain_decoder("w0", k, w_wide, &text);
+        add_plain_decoder("w0", w_wide, &text);
     }
-    add_epilogue(e, p, p->anchors, 1, 0, true, &text);
+    add_epilogue(e, p, p->anchors, 1, 0, true, "p.width", &text);
     weft_emit_int(l, s, "X_WIDE", wide);
     weft_emit_int(l, s, "PLAIN", !w || empty);
-    weft_emit_int(l, s, "K", k);
-    weft_emit_int(l, s, "KB", (k + 31) / 32);
     weft_emit_int(l, s, "BM", cfg.row_tile);
     weft_emit_int(l, s, "BN", cfg.col_tile);
     weft_emit_int(l, s, "TX", 16);

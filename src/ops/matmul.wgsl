@@ -15,15 +15,15 @@ fn x_quad(row: u32, c: u32) -> vec4<f32> {
         return vec4<f32>(0.0);
     }
 //% if X_WIDE
-    if (c >= ${K}u) {
+    if (c >= p.k) {
         return vec4<f32>(0.0);
     }
-    return load4_x(row * ${K}u + c);
+    return load4_x(row * p.k + c);
 //% else
     var v = vec4<f32>(0.0);
 //% for i in 0..4
-    if (c + ${i}u < ${K}u) {
-        v[${i}] = load_x(row * ${K}u + c + ${i}u);
+    if (c + ${i}u < p.k) {
+        v[${i}] = load_x(row * p.k + c + ${i}u);
     }
 //% end
     return v;
@@ -46,22 +46,13 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
     var a${i}_${j} = 0.0;
 //% end
 //% end
-    for (var blk = 0u; blk < ${KB}u; blk++) {
+    for (var blk = 0u; blk < p.kb; blk++) {
         for (var i = lid; i < ${BM * 8}u; i += WG) {
             xt[(i / 8u) * 9u + i % 8u] = x_quad(m0 + i / 8u, blk * 32u + (i % 8u) * 4u);
         }
-//% if PLAIN
         for (var i = lid; i < ${BN * 8}u; i += WG) {
             wt[(i / 8u) * 9u + i % 8u] = w_quad_w0(min(n0 + i / 8u, p.n - 1u), blk, i % 8u);
         }
-//% else
-        for (var i = lid; i < ${BN}u; i += WG) {
-            let w = w_load_w0(min(n0 + i, p.n - 1u), blk);
-//% for j in 0..8
-            wt[i * 9u + ${j}u] = w[${j}];
-//% end
-        }
-//% end
         workgroupBarrier(); // tiles are whole
         for (var q = 0u; q < 8u; q++) {
 //% for i in 0..TM

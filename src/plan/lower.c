@@ -45,54 +45,17 @@ void weft_grid_fold(uint64_t total, uint32_t max_groups, uint32_t grid[3])
 
 // ---- asking --------------------------------------------------------------------------------------------------------
 
-/// True if the dim's text has a remainder: the one function of dims that does not rise or fall with its symbols.
-static bool has_remainder(const struct weft_dims *dims, weft_dim d)
-{
-    struct weft_str text = {0};
-    weft_dim_print(dims, d, &text);
-    bool found = text.failed || strstr(weft_str_get(&text), "mod(") != NULL;
-    weft_str_free(&text);
-    return found;
-}
-
-/// Bounds of a dim over the schedule's guard. Dims rise or fall with each symbol, so they take their extremes at corners of the
-/// guard; the table's own bounds know the relations between symbols, and hold for remainders too.
-static void guard_bounds(const struct weft_lower *l, weft_dim d, int64_t *lo, int64_t *hi)
-{
-    const struct weft_dims *dims = l->graph->dims;
-    int64_t c;
-    if (weft_dim_is_const(dims, d, &c)) {
-        *lo = *hi = c;
-        return;
-    }
-    uint32_t n = weft_dims_symbol_count(dims);
-    int64_t values[WEFT_MAX_SYMBOLS];
-    *lo = INT64_MAX;
-    *hi = INT64_MIN;
-    for (uint32_t corner = 0; corner < (1u << n); corner++) {
-        for (uint32_t i = 0; i < n; i++) values[i] = corner >> i & 1 ? l->hi[i] : l->lo[i];
-        int64_t v = weft_dim_eval(dims, d, values);
-        if (v < *lo) *lo = v;
-        if (v > *hi) *hi = v;
-    }
-    int64_t table_lo, table_hi;
-    weft_dim_bounds(dims, d, &table_lo, &table_hi);
-    bool corners = !has_remainder(dims, d);
-    if (!corners || table_hi < *hi) *hi = table_hi;
-    if (!corners || table_lo > *lo) *lo = table_lo;
-}
-
 int64_t weft_lower_max(const struct weft_lower *l, weft_dim d)
 {
     int64_t lo, hi;
-    guard_bounds(l, d, &lo, &hi);
+    weft_dim_bounds_within(l->graph->dims, d, l->lo, l->hi, &lo, &hi);
     return hi;
 }
 
 int64_t weft_lower_min(const struct weft_lower *l, weft_dim d)
 {
     int64_t lo, hi;
-    guard_bounds(l, d, &lo, &hi);
+    weft_dim_bounds_within(l->graph->dims, d, l->lo, l->hi, &lo, &hi);
     return lo;
 }
 
@@ -107,6 +70,7 @@ weft_dim weft_lower_product(struct weft_lower *l, const struct weft_type *t, uin
     struct weft_dims *dims = l->graph->dims;
     weft_dim p = weft_dim_const(dims, 1);
     for (uint32_t i = first; i < last; i++) p = weft_dim_mul(dims, p, t->dims[i]);
+    if (p == WEFT_DIM_BAD) weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while compiling the graph, or a value of more than 2^63 elements");
     return p;
 }
 
@@ -176,11 +140,14 @@ static bool cut_parts(struct weft_lower *l, struct weft_plan_weight *w)
 {
     uint64_t limit = l->caps->max_binding < l->caps->max_buffer ? l->caps->max_binding : l->caps->max_buffer;
     limit &= ~(uint64_t)255;
-    uint64_t row_bytes = 0;
-    for (int p = 0; p < WEFT_PLANE_COUNT; p++) row_bytes += weft_wlayout_bytes(w->layout, p, 256, w->k);
+    uint64_t row_bytes = 0, all_bytes = 0;
+    for (int p = 0; p < WEFT_PLANE_COUNT; p++) {
+        row_bytes += weft_wlayout_bytes(w->layout, p, 256, w->k);
+        all_bytes += align256(weft_wlayout_bytes(w->layout, p, w->rows, w->k));
+    }
     // 256 rows at a time, so that every plane of a part starts on a whole word
-    uint64_t rows_fit = (limit - 4 * 256) / (row_bytes ? row_bytes : 1) * 256;
-    if (rows_fit == 0) {
+    uint64_t rows_fit = all_bytes <= limit ? w->rows : (limit - 4 * 256) / (row_bytes ? row_bytes : 1) * 256;
+    if (rows_fit == 0 && w->rows) {
         weft_lower_fail(l, WEFT_ERR_LIMIT, "weight '%s': 256 rows of %llu elements need %llu bytes, more than the device binds (%llu)",
                         w->name, (unsigned long long)w->k, (unsigned long long)row_bytes, (unsigned long long)limit);
         return false;

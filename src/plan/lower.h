@@ -13,9 +13,11 @@ enum weft_group_kind {
     WEFT_GROUP_CONTRACT, ///< contraction(s) of one left operand with prologue and epilogue nodes
     WEFT_GROUP_VIEW,     ///< no step
 };
+enum weft_role { WEFT_ROLE_BODY, WEFT_ROLE_PROLOGUE, WEFT_ROLE_EPILOGUE }; ///< of a region's node in a contraction group
 struct weft_group {
     enum weft_group_kind kind;
     uint32_t *nodes; ///< graph node indices in order
+    uint8_t *roles;  ///< enum weft_role of each
     uint32_t n_nodes;
     uint32_t n_anchors; ///< CONTRACT: how many of them are contractions
     uint32_t n_bindings; ///< that the fuser counted on

@@ -208,27 +208,6 @@ static void test_inspect(void **state) {
     cli_free(text), cli_free(json), cli_free(graph), cli_free(plan), cli_free(memory), cli_free(keys);
 }
 
-static void test_devices(void **state) {
-    (void)state;
-    struct cli *json = CLI("devices", "--json"), *text = CLI("devices");
-    cli_expect(json, 0);
-    json_t *root = parse(json);
-    size_t chosen = 0, null = 0;
-    for (size_t i = 0; i < json_array_size(root); i++) {
-        const json_t *row = json_array_get(root, i);
-        chosen += json_is_true(json_object_get(row, "chosen"));
-        const char *type = json_string_value(json_object_get(row, "type"));
-        assert_int_equal(type != NULL, json_is_true(json_object_get(row, "usable")));
-        null += type && !strcmp(type, "null");
-    }
-    assert_int_equal(null, 1);
-    assert_int_equal(chosen, 1); // WEFT_WEBGPU=null is set
-    json_decref(root);
-    cli_expect(text, 0);
-    assert_non_null(strstr(text->out, "null"));
-    cli_free(json), cli_free(text);
-}
-
 // ---- running on the null device ------------------------------------------------------------------------------------
 
 static json_t *run_json(struct cli *c) {
@@ -300,7 +279,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_usage),       cmocka_unit_test(test_help),     cmocka_unit_test(test_failures),
         cmocka_unit_test(test_closed_pipe), cmocka_unit_test(test_tokenize), cmocka_unit_test(test_inspect),
-        cmocka_unit_test(test_devices),     cmocka_unit_test(test_run),      cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_run),         cmocka_unit_test(test_bench),
     };
     return cmocka_run_group_tests_name("cli", tests, NULL, teardown);
 }

@@ -2,15 +2,44 @@
 #include "cli.h"
 #include "support/tiny_gemma3.h"
 
+#include <jansson.h>
 #include <signal.h>
 
 static const char *tiny(void) {
     static char path[256];
     if (!*path) {
         snprintf(path, sizeof path, "%s/tiny.gguf", cli_folder());
-        assert_true(weft_tiny_gemma3_write(&(struct weft_tiny_gemma3){.seed = 1, .ctx = 8192}, path));
+        assert_true(weft_tiny_gemma3_write(
+            &(struct weft_tiny_gemma3){.seed = 1, .ctx = 8192, .n_layer = 2, .period = 2, .plain = true}, path));
     }
     return path;
+}
+
+/// Every implementation is listed, the one that WEFT_WEBGPU names is the chosen one, and the null device is always
+/// there.
+static void test_devices(void **state) {
+    (void)state;
+    const char *name = getenv("WEFT_WEBGPU");
+    struct cli *json = CLI("devices", "--json"), *text = CLI("devices");
+    cli_expect(json, 0);
+    json_t *root = json_loadb(json->out, json->out_size, 0, NULL);
+    assert_true(json_is_array(root));
+    size_t chosen = 0, null = 0;
+    for (size_t i = 0; i < json_array_size(root); i++) {
+        const json_t *row = json_array_get(root, i);
+        const char *type = json_string_value(json_object_get(row, "type"));
+        assert_int_equal(type != NULL, json_is_true(json_object_get(row, "usable")));
+        null += type && !strcmp(type, "null");
+        if (!json_is_true(json_object_get(row, "chosen"))) continue;
+        chosen++;
+        if (name) assert_string_equal(json_string_value(json_object_get(row, "implementation")), name);
+    }
+    assert_int_equal(null, 1);
+    assert_int_equal(chosen, 1);
+    json_decref(root);
+    cli_expect(text, 0);
+    assert_true(text->out[0] == '*' || strstr(text->out, "\n* "));
+    cli_free(json), cli_free(text);
 }
 
 /// SwiftShader compiles these kernels for most of a minute a process: one process there, and all of it elsewhere.
@@ -19,24 +48,25 @@ static void skip_on_dawn(void) {
     if (name && !strcmp(name, "dawn")) skip();
 }
 
-/// The prompt from stdin; text and statistics; --stop cuts the text.
+/// At this temperature about every token is as likely as another. The prompt from stdin; text and statistics; --stop
+/// cuts the text.
 static void test_text(void **state) {
     (void)state;
     skip_on_dawn();
-    struct cli plain = {
-        .args = {"run", tiny(), "-", "--temp", "1.5", "--seed", "9", "-n", "24", "--ignore-eos", "--stats"},
-        .input = "abc"};
+    struct cli plain = {.args = {"run", tiny(), "-", "--temp", "1000", "--top-k", "0", "--min-p", "0", "--top-p", "1",
+                                 "--seed", "9", "-n", "48", "--ignore-eos", "--stats"},
+                        .input = "abc"};
     cli_expect(&plain, 0);
     assert_true(plain.out_size > 4);
-    assert_non_null(strstr(plain.err, "24 new tokens"));
+    assert_non_null(strstr(plain.err, "48 new tokens"));
     // A byte of the text as a stop text: what is printed ends before its first occurrence. ASCII, so that it is a whole
     // character.
     char stop[2] = "";
-    for (size_t i = plain.out_size / 2; i < plain.out_size && !stop[0]; i++)
+    for (size_t i = plain.out_size; i-- > 0 && !stop[0];)
         if ((unsigned char)plain.out[i] < 128 && plain.out[i]) stop[0] = plain.out[i];
     assert_true(stop[0]);
-    struct cli cut = {.args = {"run", tiny(), "abc", "--temp", "1.5", "--seed", "9", "-n", "24", "--ignore-eos",
-                               "--stats", "--stop", stop}};
+    struct cli cut = {.args = {"run", tiny(), "abc", "--temp", "1000", "--top-k", "0", "--min-p", "0", "--top-p", "1",
+                               "--seed", "9", "-n", "48", "--ignore-eos", "--stats", "--stop", stop}};
     cli_expect(&cut, 0);
     assert_int_equal(cut.out_size, (const char *)memchr(plain.out, stop[0], plain.out_size) - plain.out);
     assert_memory_equal(cut.out, plain.out, cut.out_size);
@@ -108,6 +138,7 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_devices),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_reader_leaves),

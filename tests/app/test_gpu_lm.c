@@ -73,7 +73,7 @@ static double worst_difference(uint32_t chunk, const double *want) {
 
 static void test_logits(void **state) {
     (void)state;
-    static const uint32_t chunks[] = {1, 7, 8, 9, 64};
+    static const uint32_t chunks[] = {7, 64}; // more sizes: tests/model/test_gpu_gemma3.c
     for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++) {
         double worst = worst_difference(chunks[i], truth);
         if (worst > BOUND) fprintf(stderr, "chunks of %u: largest difference %g\n", chunks[i], worst);

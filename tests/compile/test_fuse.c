@@ -143,15 +143,24 @@ static void cycles_are_not_made(void **state)
            "R(tanh) C(matmul) R(silu) C(matmul) R(add add)");
 }
 
-/// Readers of a variable run before the node that replaces it, so reader and a later consumer are two groups.
+/// A node that replaces a state waits for the readers of what it replaces, and never runs beside them or beside its own readers.
 static void state_readers_come_first(void **state)
 {
     (void)state;
-    static const char text[] = "input x f32 [1, 1]\nvar p f32 0 9\nvar n u32 0 9\n%0 = mul %x %p\n%1 = advance %n {by=1}\n%2 = cast %n {to=f32}\n";
-    (void)text;
-    expect(2, "symbol T 0 4\ninput x f32 [T, 64]\nvar n u32 0 99\n%0 = cast %n {to=f32}\n%1 = mul %x %0\n%2 = advance %n {by=T}\n%3 = cast %2 {to=f32}\n%4 = add %1 %3\n"
-              "output %4 z\n",
-           "R(cast) R(mul) N(advance) R(cast) R(add)");
+#define CACHE "input x f32 [8, 64]\nstate s dense f32 [8, 64]\nvar p u32 0 0\n"
+    static const char *const late = CACHE "%0 = add %x %s\n%1 = tanh %x\n%2 = cache_append %s %1 %p\n%3 = mul %0 %2\noutput %3 z\n";
+    static const char *const early = CACHE "%0 = add %x %s\n%1 = cache_append %s %0 %p\n%2 = mul %0 %0\noutput %2 z\n";
+    expect(1, late, "R(add) R(tanh cache_append) R(mul)");
+    expect(2, late, "R(add) R(tanh cache_append) R(mul)");
+    expect(2, early, "R(add mul) R(cache_append)");
+    struct weft_plan *p = fixture_plan(early, NULL, NULL);
+    weft_plan_destroy(p);
+    p = fixture_plan(late, NULL, NULL);
+    weft_plan_destroy(p);
+    // The old version's reader stands behind nothing but must still run first, though the writer's group comes first in the graph.
+    expect(2, CACHE "%0 = tanh %x\n%1 = mul %s %x\n%2 = cache_append %s %0 %p\noutput %1 z\n", "R(mul) R(tanh cache_append)");
+    expect(1, "input x f32 [8, 64]\nvar n u32 0 99\n%0 = cast %n {to=f32}\n%1 = advance %n {by=1}\n%2 = cast %1 {to=f32}\n%3 = add %0 %2\noutput %3 z\n",
+           "R(cast) N(advance) R(cast add)");
 }
 
 static void nothing_to_do(void **state)
@@ -175,7 +184,7 @@ static void budgets_hold(void **state)
         caps.max_storage_buffers = limit;
         struct fused f = fuse_with(weft_str_get(&text), &caps, 2, NULL);
         for (uint32_t k = 0; k < f.l.n_groups; k++) assert_true(f.l.groups[k].n_bindings <= limit);
-        assert_int_equal(f.l.n_groups == 1, limit >= 14);
+        assert_int_equal(f.l.n_groups == 1, limit >= 13);
         end(&f);
         struct weft_plan *p = fixture_plan(weft_str_get(&text), &caps, NULL);
         for (uint32_t i = 0; i < p->schedules[0].n_steps; i++) assert_true(p->schedules[0].steps[i].n_slots - 1 <= limit);
@@ -184,7 +193,7 @@ static void budgets_hold(void **state)
     // A budget of single nodes splits their group alone.
     caps.max_storage_buffers = 15;
     uint8_t budget[11] = {0};
-    budget[10] = 4;
+    budget[10] = 3;
     struct fused f = fuse_with(weft_str_get(&text), &caps, 2, budget);
     assert_string_equal(weft_str_get(&f.text), "R(add add add add add add add add add add) R(add)");
     end(&f);
@@ -213,7 +222,7 @@ static void only_what_does_not_fit_is_unfused(void **state)
     (void)state;
     struct weft_gpu_caps caps = fixture_caps();
     caps.max_storage_buffers = 6;
-    caps.max_binding = 5000; // a matrix of 64 x 64 in q8_0 a shard
+    caps.max_binding = 4864; // a matrix of 64 x 64 in q8_0 a shard
     static const char text[] = "symbol T 0 4\ninput x f32 [T, 64]\nweight v f32 [64]\nweight a q8_0 [64, 64]\nweight b q8_0 [64, 64]\nweight c q8_0 [64, 64]\n"
                                "weight d q8_0 [64, 64]\n%0 = tanh %x\n%1 = matmul %0 %a \"one\"\n%2 = matmul %0 %b \"two\"\n%3 = matmul %0 %c \"three\"\n"
                                "%4 = add %1 %2\n%5 = add %4 %3\n%6 = square %5\n%7 = matmul %6 %d \"four\"\n%8 = silu %7\noutput %8 z\n";
@@ -223,9 +232,8 @@ static void only_what_does_not_fit_is_unfused(void **state)
     assert_null(strstr(weft_str_get(&p->report), "level"));
     const char *label = sc->steps[fixture_step(sc, "four", 0)].label;
     assert_non_null(strstr(label, "epilogue")); // untouched
-    uint32_t joint = 0;
-    for (uint32_t i = 0; i < sc->n_steps; i++) joint += strchr(sc->steps[i].label, '+') != NULL;
-    assert_true(joint >= 1 && sc->n_steps <= 4); // still as large as fits
+    assert_non_null(strstr(sc->steps[fixture_step(sc, "one", 0)].label, "epilogue of 3")); // still as large as fits
+    assert_int_equal(sc->n_steps, 4);
     weft_plan_destroy(p);
 }
 

@@ -349,6 +349,26 @@ static void absurd_sizes_are_refused(void **state)
     }
 }
 
+/// A remainder is largest inside its guard, not at the ends; a relation keeps a product below that of its bounds.
+static void sizes_hold_inside_the_guard(void **state)
+{
+    (void)state;
+    struct weft_compile_params params = {.split_symbol = "T", .split_at = {4, 6}, .n_splits = 2, .no_fuse = 1};
+    struct weft_plan *p = fixture_plan("symbol T 0 64\ninput x f32 [mod(T,4), 1024]\n%0 = tanh %x\n%1 = abs %0\noutput %1 z\n", NULL, &params);
+    for (uint32_t k = 0; k < p->n_schedules; k++) {
+        const struct weft_schedule *sc = &p->schedules[k];
+        for (uint32_t i = 0; i < sc->n_tensors; i++)
+            if (sc->tensors[i].mem == WEFT_MEM_TRANSIENT) assert_int_equal(sc->tensors[i].bytes, (k == 1 ? 2 : 3) * 4096); // 5 and 6 leave 1 and 2
+    }
+    weft_plan_destroy(p);
+    params.split_symbol = NULL;
+    p = fixture_plan("symbol A 1 64\nsymbol B 1 64\nrelate A*B <= 96\ninput x f32 [A, B, 64]\n%0 = tanh %x\n%1 = sum %0\n%2 = abs %1\noutput %2 z\n", NULL, &params);
+    const struct weft_schedule *sc = &p->schedules[0];
+    for (uint32_t i = 0; i < sc->n_tensors; i++)
+        if (sc->tensors[i].mem == WEFT_MEM_TRANSIENT) assert_true(sc->tensors[i].bytes == 96 * 256 || sc->tensors[i].bytes == 512);
+    weft_plan_destroy(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +376,7 @@ int main(void)
         cmocka_unit_test(small_chain_is_coloured), cmocka_unit_test(heaps_come_largest_first), cmocka_unit_test(too_large_is_refused),
         cmocka_unit_test(negative_control), cmocka_unit_test(two_thousand_steps), cmocka_unit_test(weights_go_to_shards),
         cmocka_unit_test(weights_are_shared), cmocka_unit_test(absurd_sizes_are_refused),
+        cmocka_unit_test(sizes_hold_inside_the_guard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

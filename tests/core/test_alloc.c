@@ -79,10 +79,12 @@ static void test_grow(void **state) {
     for (uint32_t i = 0; i < 100000; i++) assert_int_equal(items[i], i);
     size_t old = cap;
     uint32_t *same = items;
+    uint64_t failures = weft_alloc_failures();
     weft_alloc_fail_at(1, 0);
     assert_false(weft_grow((void **)&items, &cap, old + 1, sizeof *items));
     weft_alloc_fail_at(0, 0);
     assert_false(weft_grow((void **)&items, &cap, SIZE_MAX / 2, sizeof *items));
+    assert_int_equal(weft_alloc_failures() - failures, 2);
     assert_ptr_equal(items, same);
     assert_int_equal(cap, old);
     assert_int_equal(items[99999], 99999);

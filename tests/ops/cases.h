@@ -1,6 +1,6 @@
-/// Operator cases: rows of small text graphs that the device must compute as the host reference does. test_gpu_ops.c runs
-/// all of them in every lane, the one of minimum limits included; test_ops_covered.c works out from graphs and sizes which operator has
-/// met which kind of difficulty, so that a row cannot claim what it does not do.
+/// Operator cases: rows of small text graphs that the device must compute as the host reference does. test_gpu_ops.c
+/// runs all of them in every lane, the one of minimum limits included; test_ops_covered.c works out from graphs and
+/// sizes which operator has met which kind of difficulty, so that a row cannot claim what it does not do.
 ///
 /// Operators of one structure share a graph, since a pipeline costs 30 to 700 ms on CPU drivers; sizes are free.
 #ifndef WEFT_TEST_OPS_CASES_H
@@ -12,8 +12,8 @@
 struct op_case {
     const char *name;
     const char *graph; ///< text format
-    /// Runs of one program, divided by '|'. A run is a list of NAME=NUMBER: a live symbol, or the value of all elements of an input or
-    /// state. Symbols keep their value from run to run (at first: their lower bound).
+    /// Runs of one program, divided by '|'. A run is a list of NAME=NUMBER: a live symbol, or the value of all elements
+    /// of an input or state. Symbols keep their value from run to run (at first: their lower bound).
     const char *runs;
     /// Leaf data, divided by ';', as NAME = RULE: "A..B" (uniform), "int A..B" (whole numbers, both ends), numbers to
     /// repeat ("1 nan -0 inf"), or "sampling KEY=X ...". Otherwise: floats uniform in +-1, integers in 0..7.
@@ -24,7 +24,7 @@ struct op_case {
     bool levels;       ///< also without fusion (no_fuse 1) and without fusion into contractions (2)
 };
 
-#include "cases_elementwise.h" // first: the others use its bounds of rounding
+#include "cases_elementwise.h"
 #include "cases_contract.h"
 #include "cases_model.h"
 #include "cases_reduce.h"
@@ -32,7 +32,8 @@ struct op_case {
 struct op_table { const char *name; const struct op_case *cases; size_t n; };
 #define TABLE(rows) {#rows, rows, sizeof rows / sizeof *rows}
 static const struct op_table op_tables[] = {
-    TABLE(elementwise_cases), TABLE(reduce_cases), TABLE(contract_cases), TABLE(movement_cases), TABLE(attention_cases), TABLE(choice_cases),
+    TABLE(elementwise_cases), TABLE(reduce_cases),    TABLE(contract_cases),
+    TABLE(movement_cases),    TABLE(attention_cases), TABLE(choice_cases),
 };
 #undef TABLE
 
@@ -48,7 +49,8 @@ static inline void op_run_begin(const struct weft_graph *g, struct op_run *r)
 {
     int64_t hi;
     memset(r, 0, sizeof *r);
-    for (uint32_t i = 0; i < weft_dims_symbol_count(g->dims); i++) weft_dims_symbol_bounds(g->dims, i, &r->symbols[i], &hi);
+    for (uint32_t i = 0; i < weft_dims_symbol_count(g->dims); i++)
+        weft_dims_symbol_bounds(g->dims, i, &r->symbols[i], &hi);
 }
 
 static inline bool op_run_next(const struct weft_graph *g, const char **cursor, struct op_run *r)

@@ -1,58 +1,92 @@
 // Matrix products: every weight type, odd sizes, and what fuses with them. Included by cases.h.
 //
-// Sums of K products of uniform numbers in f32: each step errs by 6e-8 of its partial sum, and partial sums of K uniform products stay
-// near sqrt(K) / 3; with K = 256 in 64 steps a lane that is 64 * 6e-8 * 5 = 2e-5 at worst, a tenth of it as roundings go.
+// Sums of K products of uniform numbers in f32: each step errs by 6e-8 of its partial sum, and partial sums of K
+// uniform products stay near sqrt(K) / 3; with K = 256 in 64 steps a lane that is 64 * 6e-8 * 5 = 2e-5 at worst, a
+// tenth of it as roundings go.
 #define DOT .abs = 4e-6, .rel = 4e-6
 #define ROWS_ALL "T=1 | T=0 | T=2 | T=3 | T=4 | T=5 | T=6 | T=7 | T=8 | T=9 | T=33"
 
 static const struct op_case contract_cases[] = {
     {.name = "matmul of types in blocks of 32", .runs = ROWS_ALL, .split = "T", DOT,
-     .graph = "symbol T 0 64\ninput x f32 [T, 64]\nweight a f32 [1, 64]\nweight b q4_0 [70, 64]\nweight c q5_0 [33, 64]\nweight d q8_0 [6, 64]\n"
-              "%0 = matmul %x %a\n%1 = matmul %x %b\n%2 = matmul %x %c\n%3 = matmul %x %d\noutput %0 f32\noutput %1 q4_0\noutput %2 q5_0\noutput %3 q8_0\n"},
+     .graph = "symbol T 0 64\ninput x f32 [T, 64]\nweight a f32 [1, 64]\nweight b q4_0 [70, 64]\n"
+              "weight c q5_0 [33, 64]\nweight d q8_0 [6, 64]\n"
+              "%0 = matmul %x %a\n%1 = matmul %x %b\n%2 = matmul %x %c\n%3 = matmul %x %d\noutput %0 f32\n"
+              "output %1 q4_0\noutput %2 q5_0\noutput %3 q8_0\n"},
     {.name = "matmul of halves and types in blocks of 256", .runs = ROWS_ALL, .split = "T", DOT,
-     .graph = "symbol T 0 64\ninput x f32 [T, 256]\nweight a f16 [5, 256]\nweight b q4_k [66, 256]\nweight c q6_k [131, 256]\nweight d bf16 [64, 256]\n"
-              "%0 = matmul %x %a\n%1 = matmul %x %b\n%2 = matmul %x %c\n%3 = matmul %x %d\noutput %0 f16\noutput %1 q4_k\noutput %2 q6_k\noutput %3 bf16\n"},
+     .graph = "symbol T 0 64\ninput x f32 [T, 256]\nweight a f16 [5, 256]\nweight b q4_k [66, 256]\n"
+              "weight c q6_k [131, 256]\nweight d bf16 [64, 256]\n"
+              "%0 = matmul %x %a\n%1 = matmul %x %b\n%2 = matmul %x %c\n%3 = matmul %x %d\noutput %0 f16\n"
+              "output %1 q4_k\noutput %2 q6_k\noutput %3 bf16\n"},
     {.name = "matmul of rows that fill no block", .runs = ROWS_ALL, .split = "T", DOT,
      .graph = "symbol T 0 64\ninput x f32 [T, 37]\nweight a f32 [66, 37]\nweight b f16 [3, 37]\nweight c bf16 [5, 37]\n"
-              "%0 = matmul %x %a\n%1 = matmul %x %b\n%2 = matmul %x %c\noutput %0 f32\noutput %1 f16\noutput %2 bf16\n"},
-    {.name = "whole numbers multiply exactly", .runs = "T=1 | T=5 | T=33", .split = "T", .data = "x = int -8..8; w = int -8..8",
+              "%0 = matmul %x %a\n%1 = matmul %x %b\n%2 = matmul %x %c\noutput %0 f32\noutput %1 f16\n"
+              "output %2 bf16\n"},
+    {.name = "whole numbers multiply exactly", .runs = "T=1 | T=5 | T=33", .split = "T", .data = "x = int -8..8; w = "
+     "int -8..8",
      .graph = "symbol T 0 64\ninput x f32 [T, 100]\nweight w f16 [33, 100]\n%0 = matmul %x %w\noutput %0 y\n"},
-    {.name = "matmul of plain values", .runs = "T=1 N=1 | T=0 N=3 | T=3 N=0 | T=9 N=65 | T=40 N=7", .split = "T", .levels = true, DOT,
-     .graph = "symbol T 0 64\nsymbol N 0 70\ninput x f32 [2, T, 33]\ninput w f16 [N, 33]\ninput v f32 [N, 40]\ninput y f16 [T, 40]\ninput u f32 [33]\n"
+    {.name = "matmul of plain values", .runs = "T=1 N=1 | T=0 N=3 | T=3 N=0 | T=9 N=65 | T=40 N=7", .split = "T",
+     .levels = true, DOT,
+     .graph = "symbol T 0 64\nsymbol N 0 70\ninput x f32 [2, T, 33]\ninput w f16 [N, 33]\ninput v f32 [N, 40]\n"
+              "input y f16 [T, 40]\ninput u f32 [33]\n"
               "%0 = matmul %x %w\n%1 = matmul %y %v\n%2 = matmul %u %w\noutput %0 a\noutput %1 b\noutput %2 c\n"},
     {.name = "matmul of one number, of one value twice", .runs = "T=1 | T=0 | T=2 | T=33", .split = "T", DOT,
-     .graph = "symbol T 0 40\ninput x f32 [1, 1]\nweight w f32 [1, 1]\ninput y f32 [T, 32]\n%0 = matmul %x %w\n%s = neg %y\n%1 = matmul %s %s\noutput %0 one\noutput %1 square\noutput %s s\n"},
+     .graph = "symbol T 0 40\ninput x f32 [1, 1]\nweight w f32 [1, 1]\ninput y f32 [T, 32]\n%0 = matmul %x %w\n"
+              "%s = neg %y\n%1 = matmul %s %s\noutput %0 one\noutput %1 square\noutput %s s\n"},
     {.name = "matmul over no columns, to no columns", .runs = "T=1 | T=0 | T=9", .split = "T",
-     .graph = "symbol T 0 9\ninput x f32 [T, 0]\nweight w f32 [5, 0]\ninput v f32 [3, 0]\ninput y f32 [T, 4]\nweight n f32 [0, 4]\n"
-              "%0 = matmul %x %w\n%1 = matmul %x %v\n%2 = matmul %y %n\n%3 = neg %2\noutput %0 a\noutput %1 b\noutput %3 c\n"},
-    // Rows longer than a workgroup's memory: partial sums near 30, 225 steps: 225 * 6e-8 * 30 = 4e-4 at worst, a tenth in practice.
+     .graph = "symbol T 0 9\ninput x f32 [T, 0]\nweight w f32 [5, 0]\ninput v f32 [3, 0]\ninput y f32 [T, 4]\n"
+              "weight n f32 [0, 4]\n"
+              "%0 = matmul %x %w\n%1 = matmul %x %v\n%2 = matmul %y %n\n%3 = neg %2\noutput %0 a\noutput %1 b\n"
+              "output %3 c\n"},
+    // Rows longer than a workgroup's memory: partial sums near 30, 225 steps: 225 * 6e-8 * 30 = 4e-4 at worst, a tenth
+    // in practice.
     {.name = "few rows too long to be staged", .runs = "T=1 | T=2", .split = "T", .abs = 3e-5, .rel = 1e-6,
-     .graph = "symbol T 0 8\ninput x f32 [T, 7200]\nweight w q8_0 [3, 7200]\nweight n f32 [7200]\n%a = mul %x %n\n%0 = matmul %a %w\n%1 = neg %0\noutput %1 y\n"},
+     .graph = "symbol T 0 8\ninput x f32 [T, 7200]\nweight w q8_0 [3, 7200]\nweight n f32 [7200]\n%a = mul %x %n\n"
+              "%0 = matmul %a %w\n%1 = neg %0\noutput %1 y\n"},
     {.name = "65,600 columns", .runs = "T=1 | T=3", .split = "T", DOT,
      .graph = "symbol T 0 8\ninput x f32 [T, 32]\nweight w q4_0 [65600, 32]\n%0 = matmul %x %w\noutput %0 y\n"},
     {.name = "views in front of matmul", .runs = "T=1 S=0 | T=9 S=3 | T=0 S=9 | T=8 S=1", .split = "T", DOT,
-     .graph = "symbol T 0 9\nsymbol S 0 9\ninput x f32 [20, 6]\ninput y f32 [20, 8]\ninput z f16 [41]\nweight w f32 [5, 6]\nweight v q8_0 [9, 32]\nweight u f16 [3, 8]\n"
-              "%a = slice %x {start=S, len=T}\n%0 = matmul %a %w\n%b = slice %y {start=S, len=8}\n%c = reshape %b {shape=[2, 32]}\n%1 = matmul %c %v\n"
-              "%d = slice %z {start=S, len=32}\n%e = reshape %d {shape=[1, 32]}\n%2 = matmul %c %e\n%f = slice %y {start=S+1, len=T}\n%3 = matmul %f %u\n"
+     .graph = "symbol T 0 9\nsymbol S 0 9\ninput x f32 [20, 6]\ninput y f32 [20, 8]\ninput z f16 [41]\n"
+              "weight w f32 [5, 6]\nweight v q8_0 [9, 32]\nweight u f16 [3, 8]\n"
+              "%a = slice %x {start=S, len=T}\n%0 = matmul %a %w\n%b = slice %y {start=S, len=8}\n"
+              "%c = reshape %b {shape=[2, 32]}\n%1 = matmul %c %v\n"
+              "%d = slice %z {start=S, len=32}\n%e = reshape %d {shape=[1, 32]}\n%2 = matmul %c %e\n"
+              "%f = slice %y {start=S+1, len=T}\n%3 = matmul %f %u\n"
               "output %0 a\noutput %1 b\noutput %2 c\noutput %3 d\n"},
-    {.name = "norm, matmul, residual", .runs = "T=1 | T=0 | T=5 | T=9 | T=33", .split = "T", .levels = true, .abs = 2e-5, .rel = 1e-5, // the norm's error through 40 products
-     .graph = "symbol T 0 64\ninput x f32 [T, 40]\ninput r f32 [T, 33]\nweight n f32 [40]\nweight w f16 [33, 40]\nweight v f32 [33]\n"
-              "%0 = rms_norm %x %n {eps=1e-6}\n%1 = matmul %0 %w\n%2 = mul %1 %v\n%3 = add %2 %r\noutput %0 norm\noutput %3 sum\n"},
-    {.name = "gate and up", .runs = "T=1 | T=0 | T=5 | T=8", .levels = true, .abs = 4e-5, .rel = 2e-5, // two products of the above
-     .graph = "symbol T 0 8\ninput x f32 [T, 64]\nweight n f32 [64]\nweight g q5_0 [96, 64]\nweight u q4_0 [96, 64]\nweight d f16 [64, 96]\n"
-              "%0 = rms_norm %x %n {eps=1e-6}\n%1 = matmul %0 %g\n%2 = matmul %0 %u\n%3 = gelu_tanh %1\n%4 = mul %3 %2\n%5 = matmul %4 %d\n%6 = rms_norm %5 %n {eps=1e-6}\n"
+    // the norm's error through 40 products
+    {.name = "norm, matmul, residual", .runs = "T=1 | T=0 | T=5 | T=9 | T=33", .split = "T", .levels = true,
+     .abs = 2e-5, .rel = 1e-5,
+     .graph = "symbol T 0 64\ninput x f32 [T, 40]\ninput r f32 [T, 33]\nweight n f32 [40]\nweight w f16 [33, 40]\n"
+              "weight v f32 [33]\n"
+              "%0 = rms_norm %x %n {eps=1e-6}\n%1 = matmul %0 %w\n%2 = mul %1 %v\n%3 = add %2 %r\noutput %0 norm\n"
+              "output %3 sum\n"},
+    // two products of the above
+    {.name = "gate and up", .runs = "T=1 | T=0 | T=5 | T=8", .levels = true, .abs = 4e-5, .rel = 2e-5,
+     .graph = "symbol T 0 8\ninput x f32 [T, 64]\nweight n f32 [64]\nweight g q5_0 [96, 64]\nweight u q4_0 [96, 64]\n"
+              "weight d f16 [64, 96]\n"
+              "%0 = rms_norm %x %n {eps=1e-6}\n%1 = matmul %0 %g\n%2 = matmul %0 %u\n%3 = gelu_tanh %1\n"
+              "%4 = mul %3 %2\n%5 = matmul %4 %d\n%6 = rms_norm %5 %n {eps=1e-6}\n"
               "%7 = add %6 %x\noutput %2 up\noutput %7 out\n"},
-    {.name = "three matmuls of one norm, of different widths", .runs = "T=1 | T=0 | T=5 | T=9 | T=33", .split = "T", .abs = 2e-5, .rel = 1e-5,
-     .graph = "symbol T 0 64\ninput x f32 [T, 256]\nweight n f32 [256]\nweight q q6_k [128, 256]\nweight k q4_k [32, 256]\nweight v q8_0 [33, 256]\nweight b f32 [128]\n"
-              "%0 = layer_norm %x %n %n {eps=0.01}\n%1 = matmul %0 %q\n%2 = matmul %0 %k\n%3 = matmul %0 %v\n%4 = add %1 %b\n%5 = silu %3\noutput %4 q\noutput %2 k\noutput %5 v\n"},
+    {.name = "three matmuls of one norm, of different widths", .runs = "T=1 | T=0 | T=5 | T=9 | T=33", .split = "T",
+     .abs = 2e-5, .rel = 1e-5,
+     .graph = "symbol T 0 64\ninput x f32 [T, 256]\nweight n f32 [256]\nweight q q6_k [128, 256]\n"
+              "weight k q4_k [32, 256]\nweight v q8_0 [33, 256]\nweight b f32 [128]\n"
+              "%0 = layer_norm %x %n %n {eps=0.01}\n%1 = matmul %0 %q\n%2 = matmul %0 %k\n%3 = matmul %0 %v\n"
+              "%4 = add %1 %b\n%5 = silu %3\noutput %4 q\noutput %2 k\noutput %5 v\n"},
     {.name = "five matmuls of one value, one of them twice", .runs = "T=1 | T=7 | T=8", DOT,
-     .graph = "symbol T 0 8\ninput x f32 [T, 32]\nweight a q8_0 [5, 32]\nweight b q8_0 [40, 32]\nweight c q8_0 [32, 32]\nweight d q8_0 [1, 32]\n"
-              "%0 = matmul %x %a\n%1 = matmul %x %b\n%2 = matmul %x %c\n%3 = matmul %x %d\n%4 = matmul %x %a\n%5 = matmul %2 %c\n"
+     .graph = "symbol T 0 8\ninput x f32 [T, 32]\nweight a q8_0 [5, 32]\nweight b q8_0 [40, 32]\n"
+              "weight c q8_0 [32, 32]\nweight d q8_0 [1, 32]\n"
+              "%0 = matmul %x %a\n%1 = matmul %x %b\n%2 = matmul %x %c\n%3 = matmul %x %d\n%4 = matmul %x %a\n"
+              "%5 = matmul %2 %c\n"
               "output %0 a\noutput %1 b\noutput %2 c\noutput %3 d\noutput %4 again\noutput %5 chain\n"},
-    {.name = "an epilogue with row values, broadcasts and itself as an output", .runs = "T=1 | T=0 | T=6 | T=33", .split = "T", .levels = true, .abs = 1e-5, .rel = 1e-5,
-     .graph = "symbol T 0 64\ninput x f32 [2, T, 32]\ninput r f32 [T, 1]\ninput a f32 [2, 1, 1]\ninput v f32 [2, 1, 34]\nweight w q8_0 [34, 32]\n"
-              "%0 = matmul %x %w\n%1 = neg %r\n%2 = mul %0 %1\n%3 = add %2 %a\n%4 = sub %3 %v\n%5 = mul %4 %0\n%6 = mean %5\n%7 = sub %5 %6\noutput %0 acc\noutput %4 mid\noutput %7 out\n"},
-    {.name = "two levels of reductions in front of a matmul", .runs = "T=1 | T=3 | T=7", .levels = true, .abs = 3e-5, .rel = 2e-5,
-     .graph = "symbol T 0 8\ninput x f32 [T, 36]\nweight n f32 [36]\nweight w f32 [9, 36]\n%0 = layer_norm %x %n {eps=0.01}\n%1 = softmax %0\n%2 = rms_norm %1 %n\n%3 = matmul %2 %w\n"
+    {.name = "an epilogue with row values, broadcasts and itself as an output", .runs = "T=1 | T=0 | T=6 | T=33",
+     .split = "T", .levels = true, .abs = 1e-5, .rel = 1e-5,
+     .graph = "symbol T 0 64\ninput x f32 [2, T, 32]\ninput r f32 [T, 1]\ninput a f32 [2, 1, 1]\n"
+              "input v f32 [2, 1, 34]\nweight w q8_0 [34, 32]\n"
+              "%0 = matmul %x %w\n%1 = neg %r\n%2 = mul %0 %1\n%3 = add %2 %a\n%4 = sub %3 %v\n%5 = mul %4 %0\n"
+              "%6 = mean %5\n%7 = sub %5 %6\noutput %0 acc\noutput %4 mid\noutput %7 out\n"},
+    {.name = "two levels of reductions in front of a matmul", .runs = "T=1 | T=3 | T=7", .levels = true, .abs = 3e-5,
+     .rel = 2e-5,
+     .graph = "symbol T 0 8\ninput x f32 [T, 36]\nweight n f32 [36]\nweight w f32 [9, 36]\n"
+              "%0 = layer_norm %x %n {eps=0.01}\n%1 = softmax %0\n%2 = rms_norm %1 %n\n%3 = matmul %2 %w\n"
               "%4 = tanh %3\noutput %1 softmax\noutput %4 out\n"},
 };

@@ -1,5 +1,6 @@
-/// Runs operator cases: one program a case and fusion level, any number of runs of it, each compared with the host reference.
-/// Afterwards the last run is repeated in checker mode (a submit a step, transients poisoned), which must give the same bits.
+/// Runs operator cases: one program a case and fusion level, any number of runs of it, each compared with the host
+/// reference. Afterwards the last run is repeated in checker mode (a submit a step, transients poisoned), which must
+/// give the same bits.
 #ifndef WEFT_TEST_OPS_CASES_RUN_H
 #define WEFT_TEST_OPS_CASES_RUN_H
 #include "cases.h"
@@ -99,7 +100,8 @@ static inline void op_fill(const char *rule, bool real, uint32_t seed, double *x
     size_t len = rule ? strcspn(rule, ";") : 0;
     const char *dots = rule ? strstr(rule, "..") : NULL;
     if (dots && dots < rule + len) {
-        char text[32] = ""; // strtod would take the first dot of "1..2" for a decimal point: harmless, but "1..2" ends at "1."
+        char text[32] =
+            ""; // strtod would take the first dot of "1..2" for a decimal point: harmless, but "1..2" ends at "1."
         memcpy(text, rule, (size_t)(dots - rule) < 31 ? (size_t)(dots - rule) : 31);
         lo = strtod(text, NULL);
         hi = strtod(dots + 2, NULL);
@@ -143,9 +145,11 @@ static inline void op_make_leaf(struct op_runner *r, uint32_t v)
     if (info->kind == WEFT_VALUE_CONST) {
         memcpy(l->file, info->data, l->file_bytes);
     } else {
-        op_fill(op_rule(r->c, info->name), d->is_float || d->quantised, 0x9e3779b9u ^ (v * 40503u + 77u), l->values, l->n);
+        op_fill(op_rule(r->c, info->name), d->is_float || d->quantised, 0x9e3779b9u ^ (v * 40503u + 77u), l->values,
+                l->n);
         for (uint32_t k = 0; k < r->run.n_set; k++)
-            for (int64_t i = 0; strcmp(r->run.set[k].name, info->name) == 0 && i < l->n; i++) l->values[i] = r->run.set[k].x;
+            for (int64_t i = 0; strcmp(r->run.set[k].name, info->name) == 0 && i < l->n; i++)
+                l->values[i] = r->run.set[k].x;
         weft_dtype_encode(info->type.dtype, l->values, l->n, l->file);
     }
     d->decode(l->file, l->n, l->values);
@@ -153,19 +157,20 @@ static inline void op_make_leaf(struct op_runner *r, uint32_t v)
 
 // ---- host reference ------------------------------------------------------------------------------------------------
 
-static inline weft_status op_host_leaf(void *user, weft_value v, const struct weft_value_info *info, struct weft_host *out)
-{
+static inline weft_status op_host_leaf(void *user, weft_value v, const struct weft_value_info *info,
+                                       struct weft_host *out) {
     struct op_runner *r = user;
     out->dtype = info->type.dtype;
     out->rank = info->type.rank;
-    for (uint32_t i = 0; i < out->rank; i++) out->shape[i] = weft_dim_eval(r->g->dims, info->type.dims[i], r->run.symbols);
+    for (uint32_t i = 0; i < out->rank; i++)
+        out->shape[i] = weft_dim_eval(r->g->dims, info->type.dims[i], r->run.symbols);
     out->data = r->leaves[v].values;
     out->raw = NULL;
     return WEFT_OK;
 }
 
-static inline weft_status op_keep(void *user, weft_value v, const struct weft_value_info *info, const struct weft_host *t)
-{
+static inline weft_status op_keep(void *user, weft_value v, const struct weft_value_info *info,
+                                  const struct weft_host *t) {
     struct op_runner *r = user;
     if (!info->is_output) return WEFT_OK;
     struct op_result *e = &r->expected[v];
@@ -189,7 +194,9 @@ static inline weft_status op_weight(void *user, const char *name, const void **d
 // ---- device --------------------------------------------------------------------------------------------------------
 
 static inline bool op_half(weft_dtype d) { return d == WEFT_F16 || d == WEFT_BF16; }
-static inline uint64_t op_device_bytes(weft_dtype d, int64_t n) { return ((uint64_t)n * (op_half(d) ? 2 : 4) + 3) & ~(uint64_t)3; }
+static inline uint64_t op_device_bytes(weft_dtype d, int64_t n) {
+    return ((uint64_t)n * (op_half(d) ? 2 : 4) + 3) & ~(uint64_t)3;
+}
 
 static inline uint32_t op_word(weft_dtype d, double x)
 {
@@ -221,7 +228,9 @@ static inline double op_value(weft_dtype d, const uint8_t *bytes, int64_t i)
     }
 }
 
-static inline bool op_is_var(const struct weft_value_info *i) { return i->kind == WEFT_VALUE_STATE && i->state_kind == WEFT_STATE_VAR; }
+static inline bool op_is_var(const struct weft_value_info *i) {
+    return i->kind == WEFT_VALUE_STATE && i->state_kind == WEFT_STATE_VAR;
+}
 
 static inline weft_status op_upload(struct op_runner *r, weft_session *s)
 {
@@ -251,10 +260,13 @@ static inline weft_status op_read(struct op_runner *r, weft_session *s, uint32_t
 {
     const struct weft_value_info *info = &r->g->values[v];
     if (op_is_var(info)) return weft_session_get_var(s, info->name, (uint32_t *)(void *)bytes);
-    return weft_session_read(s, info->kind == WEFT_VALUE_STATE ? info->name : info->output_name, 0, bytes, op_device_bytes(info->type.dtype, n));
+    return weft_session_read(s, info->kind == WEFT_VALUE_STATE ? info->name : info->output_name, 0, bytes,
+                             op_device_bytes(info->type.dtype, n));
 }
 
-static inline bool op_is_result(const struct weft_value_info *i) { return i->kind == WEFT_VALUE_STATE || (i->is_output && i->state == UINT32_MAX); }
+static inline bool op_is_result(const struct weft_value_info *i) {
+    return i->kind == WEFT_VALUE_STATE || (i->is_output && i->state == UINT32_MAX);
+}
 
 static inline int op_compare(struct op_runner *r, uint32_t v, const uint8_t *got)
 {
@@ -265,17 +277,21 @@ static inline int op_compare(struct op_runner *r, uint32_t v, const uint8_t *got
     const char *name = state ? info->name : info->output_name;
     int64_t bad = 0;
     for (int64_t i = 0; i < n; i++) {
-        double a = want[i], b = op_value(info->type.dtype, got, i), room = r->c->abs + r->c->rel * fabs(a), error = fabs(a - b);
+        double a = want[i], b = op_value(info->type.dtype, got, i), room = r->c->abs + r->c->rel * fabs(a),
+               error = fabs(a - b);
         if (a == b || (isnan(a) && isnan(b))) continue;
         if (room > 0 && error / room > r->worst) r->worst = error / room;
         if (isfinite(a) && error <= room) continue; // an infinity must be met
-        if (bad++ < 3 && r->lines++ < 12) printf("%s: %s[%lld] is %.9g, expected %.9g\n", r->label, name, (long long)i, b, a);
+        if (bad++ < 3 && r->lines++ < 12)
+            printf("%s: %s[%lld] is %.9g, expected %.9g\n", r->label, name, (long long)i, b, a);
     }
-    if (bad && r->lines++ < 12) printf("%s: %lld of %lld elements of %s differ\n", r->label, (long long)bad, (long long)n, name);
+    if (bad && r->lines++ < 12)
+        printf("%s: %lld of %lld elements of %s differ\n", r->label, (long long)bad, (long long)n, name);
     return bad != 0;
 }
 
-/// Runs the live size once and compares; `again` is a second session whose bits must be equal to the first one's (may be NULL).
+/// Runs the live size once and compares; `again` is a second session whose bits must be equal to the first one's (may
+/// be NULL).
 static inline int op_run_once(struct op_runner *r, weft_session *s, weft_session *again)
 {
     weft_status status = weft_session_resize(s, r->run.symbols);
@@ -299,7 +315,8 @@ static inline int op_run_once(struct op_runner *r, weft_session *s, weft_session
             status = op_read(r, again, v, n, same);
             uint64_t used = (uint64_t)n * (op_half(info->type.dtype) ? 2 : 4);
             if (status == WEFT_OK && memcmp(got, same, used) != 0) {
-                printf("%s: %s differs in checker mode\n", r->label, info->kind == WEFT_VALUE_STATE ? info->name : info->output_name);
+                printf("%s: %s differs in checker mode\n", r->label,
+                       info->kind == WEFT_VALUE_STATE ? info->name : info->output_name);
                 bad = 1;
             }
         }
@@ -316,8 +333,9 @@ static inline int op_run_level(struct op_runner *r)
     weft_session *s = NULL, *checker = NULL;
     struct weft_graph *consumed = NULL;
     int bad = 0;
-    struct weft_program_params params = {.compile = {.no_fuse = r->level, .split_symbol = r->c->split, .split_at = {1, 8}, .n_splits = 2},
-                                         .source = {op_weight, r}};
+    struct weft_program_params params = {
+        .compile = {.no_fuse = r->level, .split_symbol = r->c->split, .split_at = {1, 8}, .n_splits = 2},
+        .source = {op_weight, r}};
     struct weft_session_params checked = {.checker = true, .max_runs = 1};
     op_run_begin(r->g, &r->run);
     for (uint32_t v = 0; v < r->g->n_values; v++) // weights do not depend on sizes

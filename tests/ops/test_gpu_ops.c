@@ -15,7 +15,8 @@ static double seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/// WEFT_TEST_CASE=word runs the cases whose names contain it; WEFT_TEST_TIMES=1 prints what each took and how near it came.
+/// WEFT_TEST_CASE=word runs the cases whose names contain it; WEFT_TEST_TIMES=1 prints what each took and how near it
+/// came.
 static bool wanted(const char *name)
 {
     const char *only = getenv("WEFT_TEST_CASE");
@@ -26,7 +27,8 @@ static int run_case(const struct op_case *c)
 {
     double worst = 0, start = seconds();
     int bad = wanted(c->name) ? op_case_run(weft_test_gpu(), c, &worst) : 0;
-    if (getenv("WEFT_TEST_TIMES") && wanted(c->name)) printf("%6.2f s, %.3f of the tolerance: %s\n", seconds() - start, worst, c->name);
+    if (getenv("WEFT_TEST_TIMES") && wanted(c->name))
+        printf("%6.2f s, %.3f of the tolerance: %s\n", seconds() - start, worst, c->name);
     return bad;
 }
 
@@ -36,6 +38,23 @@ static void run_table(void **state)
     assert_non_null(weft_test_gpu());
     int bad = 0;
     for (size_t i = 0; i < table->n; i++) bad += run_case(&table->cases[i]);
+    assert_int_equal(bad, 0);
+}
+
+/// The same, compiled as for a discrete GPU: CPU drivers are given other tiles and workgroups, but run these too. Tint
+/// and SwiftShader take a second or more for each of them, so there the lanes of wgpu-native must do.
+static void run_table_as_gpu(void **state)
+{
+    assert_non_null(weft_test_gpu());
+    struct weft_gpu_caps *caps =
+        (struct weft_gpu_caps *)(uintptr_t)weft_gpu_caps(weft_test_gpu()); // of an object that is not const
+    enum weft_gpu_kind kind = caps->kind;
+    if (kind != WEFT_GPU_CPU || (strcmp(caps->implementation, "wgpu") != 0 && !getenv("WEFT_TEST_ALL"))) skip();
+    caps->kind = WEFT_GPU_DISCRETE;
+    const struct op_table *table = *state;
+    int bad = 0;
+    for (size_t i = 0; i < table->n; i++) bad += run_case(&table->cases[i]);
+    caps->kind = kind;
     assert_int_equal(bad, 0);
 }
 
@@ -66,7 +85,9 @@ static void operand(struct random_graph *g, char out[16], bool *row)
 /// Functions that keep numbers near 1 and amplify no error: a comparison only of leaves, whose values are exact.
 static void add_node(struct random_graph *g)
 {
-    static const char *const unary[] = {"neg", "abs", "tanh", "sigmoid", "square"}, *const binary[] = {"add", "sub", "mul", "max", "min"};
+    static const char *const unary[] = {"neg", "abs", "tanh", "sigmoid", "square"}, *const binary[] = {"add", "sub",
+                                                                                                       "mul", "max",
+                                                                                                       "min"};
     static const char *const reduce[] = {"mean", "amax", "amin"};
     char a[16], b[16];
     bool ra = false, rb = false;
@@ -95,7 +116,8 @@ static int run_random(uint32_t seed)
 {
     struct random_graph g = {.seed = seed * 2654435761u + 99};
     char name[48];
-    weft_str_add(&g.text, "symbol T 0 9\ninput x f32 [2, T, 37]\ninput y f32 [2, T, 37]\ninput r f32 [2, T, 1]\ninput v f32 [37]\nconst %s f32 [] 0.75\n");
+    weft_str_add(&g.text, "symbol T 0 9\ninput x f32 [2, T, 37]\ninput y f32 [2, T, 37]\ninput r f32 [2, T, 1]\ninput "
+                          "v f32 [37]\nconst %s f32 [] 0.75\n");
     uint32_t n = 3 + seed % (MAX_NODES - 2);
     // Node 0 has the full shape, so that no reduction meets a scalar.
     weft_str_add(&g.text, "%0 = add %x %r\n");
@@ -105,7 +127,12 @@ static int run_random(uint32_t seed)
         if (g.uses[i] == 0 || pick(&g, 4) == 0) weft_str_addf(&g.text, "output %%%u n%u\n", i, i);
     snprintf(name, sizeof name, "random region %u", seed);
     // At most 12 nodes, each adding roundings of a few ulp to numbers that products and sums keep below 100.
-    struct op_case c = {.name = name, .graph = weft_str_get(&g.text), .runs = "T=1 | T=0 | T=9", .rel = 1e-5, .abs = 1e-5, .levels = seed < 3};
+    struct op_case c = {.name = name,
+                        .graph = weft_str_get(&g.text),
+                        .runs = "T=1 | T=0 | T=9",
+                        .rel = 1e-5,
+                        .abs = 1e-5,
+                        .levels = seed < 3};
     int bad = run_case(&c);
     if (bad) printf("%s:\n%s", name, c.graph);
     weft_str_free(&g.text);
@@ -129,12 +156,19 @@ static void comparison_notices(void **state)
     (void)state;
     assert_non_null(weft_test_gpu());
     printf("three differences are expected:\n");
-    struct op_case product = {.name = "product", .runs = "T=3", .rel = 1e-13, .graph = "symbol T 0 4\ninput x f32 [T, 5]\n%0 = mul %x %x\noutput %0 y\n"};
+    struct op_case product = {.name = "product",
+                              .runs = "T=3",
+                              .rel = 1e-13,
+                              .graph = "symbol T 0 4\ninput x f32 [T, 5]\n%0 = mul %x %x\noutput %0 y\n"};
     assert_int_equal(op_case_run(weft_test_gpu(), &product, NULL), 1);
     struct op_result want = {.values = (double[]){1, 2, 3}, .n = 3};
-    struct weft_value_info info = {.type = {.dtype = WEFT_F32}, .is_output = true, .output_name = "y", .kind = WEFT_VALUE_NODE};
+    struct weft_value_info info = {
+        .type = {.dtype = WEFT_F32}, .is_output = true, .output_name = "y", .kind = WEFT_VALUE_NODE};
     struct weft_graph g = {.values = &info, .n_values = 1};
-    struct op_runner r = {.g = &g, .c = &(struct op_case){.abs = 0.5, .rel = 0.01}, .expected = &want, .label = "a wrong number and a NaN"};
+    struct op_runner r = {.g = &g,
+                          .c = &(struct op_case){.abs = 0.5, .rel = 0.01},
+                          .expected = &want,
+                          .label = "a wrong number and a NaN"};
     float right[] = {1.4f, 2, 3.02f}, wrong[] = {1, 2, 3.6f}, nan_[] = {1, NAN, 3};
     assert_int_equal(op_compare(&r, 0, (const uint8_t *)right), 0);
     assert_int_equal(op_compare(&r, 0, (const uint8_t *)wrong), 1);
@@ -143,10 +177,16 @@ static void comparison_notices(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[sizeof op_tables / sizeof *op_tables + 2];
+    enum { TABLES = sizeof op_tables / sizeof *op_tables };
+    struct CMUnitTest tests[2 * TABLES + 2];
+    char names[TABLES][64];
     size_t n = 0;
-    for (; n < sizeof op_tables / sizeof *op_tables; n++)
-        tests[n] = (struct CMUnitTest){op_tables[n].name, run_table, NULL, NULL, (void *)(uintptr_t)&op_tables[n]};
+    for (size_t i = 0; i < TABLES; i++) {
+        void *table = (void *)(uintptr_t)&op_tables[i];
+        snprintf(names[i], sizeof names[i], "%s_as_gpu", op_tables[i].name);
+        tests[n++] = (struct CMUnitTest){op_tables[i].name, run_table, NULL, NULL, table};
+        tests[n++] = (struct CMUnitTest){names[i], run_table_as_gpu, NULL, NULL, table};
+    }
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(random_regions);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(comparison_notices);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/// Every operator of ops.def must have met every kind of difficulty in some case; what a case meets is worked out from its graph and sizes,
-/// not from what it claims. Needs no driver.
+/// Every operator of ops.def must have met every kind of difficulty in some case; what a case meets is worked out from
+/// its graph and sizes, not from what it claims. Needs no driver.
 #include "cases.h"
 #include "core/error.h"
 #include "ops/ops.h"
@@ -11,18 +11,22 @@
 #include <stdio.h>
 
 enum kind {
-    EMPTY,     ///< an operand or the result has no elements
-    ONE,       ///< one element in, one out (of a state: one element written)
-    ALIAS,     ///< a value stands twice among the operands; or it is made by a node, or a state, and read by somebody else too
+    EMPTY, ///< an operand or the result has no elements
+    ONE,   ///< one element in, one out (of a state: one element written)
+    ALIAS, ///< a value stands twice among the operands; or it is made by a node, or a state, and read by somebody else
+           ///< too
     BROADCAST, ///< an operand has fewer elements than the result, and these more than none
     LIMITS,    ///< runs with minimum limits: every case does, so that having one is enough
     KINDS
 };
-static const char *const kind_names[KINDS] = {"an empty", "a one-element", "an alias", "a broadcast", "a minimum-limits"};
+static const char *const kind_names[KINDS] = {"an empty", "a one-element", "an alias", "a broadcast",
+                                              "a minimum-limits"};
 
 /// Kinds that an operator cannot meet, and why.
-static const struct { const char *ops; enum kind kind; const char *reason; } exempt[] = {
-    {"abs cast ceil cos exp floor gelu gelu_tanh log neg recip relu round rsqrt sigmoid sign silu sin sqrt square tanh", BROADCAST, "one operand"},
+static const struct { const char *ops; enum kind kind; const char *reason;
+} exempt[] = {
+    {"abs cast ceil cos exp floor gelu gelu_tanh log neg recip relu round rsqrt sigmoid sign silu sin sqrt square tanh",
+     BROADCAST, "one operand"},
     {"amax amin mean sum softmax argmax", BROADCAST, "one operand, reduced or kept in shape"},
     {"reshape slice", BROADCAST, "one operand, whose elements are the result's"},
     {"advance", BROADCAST, "its operand is one variable"},
@@ -59,7 +63,8 @@ static const char *exemption(const char *op, enum kind k)
 static int64_t elements(const struct weft_graph *g, weft_value v, const int64_t *symbols)
 {
     int64_t n = 1;
-    for (uint32_t i = 0; i < g->values[v].type.rank; i++) n *= weft_dim_eval(g->dims, g->values[v].type.dims[i], symbols);
+    for (uint32_t i = 0; i < g->values[v].type.rank; i++)
+        n *= weft_dim_eval(g->dims, g->values[v].type.dims[i], symbols);
     return n;
 }
 
@@ -84,7 +89,8 @@ static uint32_t kinds_of(const struct weft_graph *g, const struct weft_node *n, 
         int64_t count = elements(g, n->in[i], symbols);
         if (count == 0) kinds |= 1u << EMPTY;
         if (count > 0 && count < out && !(n->op->traits & (WEFT_OP_STATE | WEFT_OP_STATES))) kinds |= 1u << BROADCAST;
-        if ((info->kind == WEFT_VALUE_NODE || info->kind == WEFT_VALUE_STATE) && uses(g, n->in[i]) > 1) kinds |= 1u << ALIAS;
+        if ((info->kind == WEFT_VALUE_NODE || info->kind == WEFT_VALUE_STATE) && uses(g, n->in[i]) > 1)
+            kinds |= 1u << ALIAS;
         for (uint32_t k = 0; k < i; k++)
             if (n->in[k] == n->in[i]) kinds |= 1u << ALIAS;
     }
@@ -97,15 +103,18 @@ static void collect(const struct op_case *c, struct coverage *all)
 {
     struct weft_graph *g;
     struct op_run run;
-    if (weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &g) != WEFT_OK) fail_msg("'%s': %s", c->name, weft_error_message());
+    if (weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &g) != WEFT_OK)
+        fail_msg("'%s': %s", c->name, weft_error_message());
     op_run_begin(g, &run);
     for (const char *cursor = c->runs; op_run_next(g, &cursor, &run);) {
         if (weft_dims_check(g->dims, run.symbols) != WEFT_OK) fail_msg("'%s': %s", c->name, weft_error_message());
         for (uint32_t i = 0; i < run.n_set; i++)
-            if (weft_graph_find(g, run.set[i].name) == WEFT_NO_VALUE) fail_msg("'%s' sets %s, which it does not have", c->name, run.set[i].name);
+            if (weft_graph_find(g, run.set[i].name) == WEFT_NO_VALUE)
+                fail_msg("'%s' sets %s, which it does not have", c->name, run.set[i].name);
         for (size_t i = 0; i < g->n_nodes; i++)
             for (size_t k = 0; k < N_LISTED; k++)
-                if (strcmp(listed[k], g->nodes[i].op->name) == 0) all->kinds[k] |= kinds_of(g, &g->nodes[i], run.symbols);
+                if (strcmp(listed[k], g->nodes[i].op->name) == 0)
+                    all->kinds[k] |= kinds_of(g, &g->nodes[i], run.symbols);
     }
     weft_graph_destroy(g);
 }
@@ -116,7 +125,9 @@ static int missing(const char *op, uint32_t kinds, bool quiet)
     int n = 0;
     for (int k = 0; k < KINDS; k++) {
         if (kinds >> k & 1 || exemption(op, (enum kind)k)) continue;
-        if (!quiet) printf("operator '%s' has no %s case; add one to tests/ops/cases_*.h, or an exemption with its reason\n", op, strchr(kind_names[k], ' ') + 1);
+        if (!quiet)
+            printf("operator '%s' has no %s case; add one to tests/ops/cases_*.h, or an exemption with its reason\n",
+                   op, strchr(kind_names[k], ' ') + 1);
         n++;
     }
     return n;
@@ -152,7 +163,8 @@ static void exemptions_hold(void **state)
             if (!in_words(exempt[i].ops, listed[k])) continue;
             named++;
             if (!(all.kinds[k] >> exempt[i].kind & 1)) continue;
-            printf("operator '%s' has %s case, and an exemption: %s\n", listed[k], kind_names[exempt[i].kind], exempt[i].reason);
+            printf("operator '%s' has %s case, and an exemption: %s\n", listed[k], kind_names[exempt[i].kind],
+                   exempt[i].reason);
             bad++;
         }
         if (named != words) printf("an exemption names what is no operator: %s\n", exempt[i].ops);
@@ -168,7 +180,8 @@ static void names_are_unique(void **state)
         for (size_t i = 0; i < op_tables[t].n; i++)
             for (size_t u = 0; u < sizeof op_tables / sizeof *op_tables; u++)
                 for (size_t j = 0; j < op_tables[u].n; j++)
-                    if ((t != u || i != j) && strcmp(op_tables[t].cases[i].name, op_tables[u].cases[j].name) == 0) fail_msg("two cases are called '%s'", op_tables[t].cases[i].name);
+                    if ((t != u || i != j) && strcmp(op_tables[t].cases[i].name, op_tables[u].cases[j].name) == 0)
+                        fail_msg("two cases are called '%s'", op_tables[t].cases[i].name);
 }
 
 /// Negative controls: an operator without cases, one that lacks a kind, and a case that meets only what it meets.
@@ -179,8 +192,12 @@ static void gaps_are_noticed(void **state)
     assert_int_equal(missing("add", 1u << EMPTY | 1u << ONE | 1u << BROADCAST | 1u << LIMITS, true), 1);
     assert_int_equal(missing("neg", 1u << EMPTY | 1u << ONE | 1u << ALIAS | 1u << LIMITS, true), 0);
     struct coverage one = {0};
-    collect(&(struct op_case){.name = "control", .runs = "T=3", .graph = "symbol T 0 4\ninput x f32 [T]\ninput y f32 [T]\n%0 = add %x %y\noutput %0 z\n"}, &one);
-    for (size_t k = 0; k < N_LISTED; k++) assert_int_equal(one.kinds[k], strcmp(listed[k], "add") == 0 ? 1u << LIMITS : 0);
+    collect(&(struct op_case){.name = "control",
+                              .runs = "T=3",
+                              .graph = "symbol T 0 4\ninput x f32 [T]\ninput y f32 [T]\n%0 = add %x %y\noutput %0 z\n"},
+            &one);
+    for (size_t k = 0; k < N_LISTED; k++)
+        assert_int_equal(one.kinds[k], strcmp(listed[k], "add") == 0 ? 1u << LIMITS : 0);
 }
 
 int main(void)

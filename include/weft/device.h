@@ -1,0 +1,97 @@
+/// A device: one adapter of one WebGPU implementation, found and loaded at run time.
+///
+/// Implementations are wgpu-native ("wgpu") and Dawn ("dawn"), each over Vulkan, Metal or D3D12; Vulkan also has
+/// drivers that compute on the CPU. The null device ("null") checks everything that a device checks and computes
+/// nothing: reads give zeros. It needs no driver, so programs can be compiled, inspected and tested anywhere.
+///
+/// Weft runs everything that a program does on the device it was compiled for; it never falls back to the CPU.
+#ifndef WEFT_DEVICE_H
+#define WEFT_DEVICE_H
+#include "weft/status.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// An open device. Thread-safety: safe; any thread may use it at any time, except to close it.
+typedef struct weft_gpu weft_device;
+
+enum weft_device_kind {
+    WEFT_DEVICE_NULL,       ///< computes nothing
+    WEFT_DEVICE_CPU,        ///< a driver that computes on the CPU
+    WEFT_DEVICE_INTEGRATED, ///< a GPU that shares the host's memory
+    WEFT_DEVICE_DISCRETE,   ///< a GPU with memory of its own
+    WEFT_DEVICE_OTHER,
+};
+
+/// How to open a device. Zero is the default of each field.
+struct weft_device_params {
+    const char *implementation; ///< "wgpu", "dawn", "null" or a library file; NULL: WEFT_WEBGPU, else the best found
+    int adapter;                ///< which of the implementation's adapters; 0 is the one it prefers
+    bool limits_min;            ///< use only what every WebGPU device has (also by WEFT_LIMITS=min); for tests
+};
+
+/// What a device is and can do. Sizes are bytes. Texts end in NUL and may be empty.
+struct weft_device_info {
+    char implementation[32];      ///< "wgpu", "dawn", "null"
+    char library[256];            ///< file that was loaded
+    char adapter[128], driver[128];
+    enum weft_device_kind kind;
+    uint64_t memory;              ///< device memory, 0 if not known
+    uint64_t max_buffer;          ///< one buffer
+    uint64_t max_binding;         ///< as much of a tensor as one dispatch reaches; larger weights are split by rows
+    uint32_t max_storage_buffers; ///< tensors that one dispatch reaches, at most
+    uint32_t workgroup_memory;
+    bool f16, subgroups, dot4;    ///< half floats; subgroup operations; packed 8-bit dot products
+    bool timestamps;
+    uint32_t subgroup_min, subgroup_max; ///< 0 without subgroups, and in a list where only a shader could tell
+    uint32_t matrix_configs;      ///< shapes of subgroup matrices, 0 without matrix units
+};
+
+/// What a device has done since it was opened, and what is alive on it. Two readings are compared to show, for example,
+/// that a run in steady state makes no buffer, bind group or pipeline.
+struct weft_device_counters {
+    uint64_t submits, passes, dispatches, copies;
+    uint64_t bytes_written, bytes_read;   ///< between host and device
+    uint64_t buffers_made, buffers_live;
+    uint64_t bytes_live, bytes_peak;      ///< of all buffers
+    uint64_t pipelines_made, groups_made, groups_live;
+    uint64_t allocations;                 ///< host allocations of the device layer
+    double encode_seconds, submit_seconds; ///< host time: encoding commands; inside the implementation's submit
+};
+
+/// One line of weft_device_list: an adapter, or the reason why an implementation has none.
+struct weft_device_found {
+    struct weft_device_info info;
+    bool usable, chosen; ///< `chosen`: weft_device_open would take this one
+    char why[384];       ///< what is missing, if not usable
+};
+
+/// Opens a device. `params` may be NULL. Takes from milliseconds to about a second.
+/// On failure *out is NULL. Errors: NOT_FOUND with everything that was tried and what to install; DEVICE.
+WEFT_API weft_status weft_device_open(const struct weft_device_params *params, weft_device **out);
+
+/// Waits for the work in flight, frees everything and sets *device to NULL. Programs and models on it must have been
+/// destroyed before. NULL, or a pointer to NULL, is fine.
+WEFT_API void weft_device_close(weft_device **device);
+
+/// Lists implementations and their adapters without opening one: writes at most `capacity` rows (`rows` may be NULL if
+/// that is 0) and sets *count to how many there are. `params` may be NULL. Errors: NOMEM.
+WEFT_API weft_status weft_device_list(const struct weft_device_params *params, struct weft_device_found *rows,
+                                      size_t capacity, size_t *count);
+
+/// Fills *out. Errors: INVALID (a NULL argument).
+WEFT_API weft_status weft_device_info(const weft_device *device, struct weft_device_info *out);
+/// Fills *out with the counters of this moment. Errors: INVALID (a NULL argument).
+WEFT_API weft_status weft_device_counters(const weft_device *device, struct weft_device_counters *out);
+
+/// Blocks until all work submitted so far, by any thread, is finished. Errors: LOST, DEVICE.
+WEFT_API weft_status weft_device_wait_idle(weft_device *device);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,139 @@
+/// Language models from files: text in, text out, on top of graphs, programs and sessions.
+///
+/// Files: GGUF (version 2 and 3, also split) with the architecture gemma3. Opening maps the file, builds the family's
+/// graph, compiles it and uploads the weights; the bits a weight takes in the file are those it takes on the device
+/// (a little more for Q4_K). Activations are f32, and so is the key and value cache unless asked otherwise.
+///
+/// Sampling happens on the device; ids are read behind. The same seed gives the same text on the same device.
+#ifndef WEFT_MODEL_H
+#define WEFT_MODEL_H
+#include "weft/program.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// An open model. Thread-safety: one thread at a time uses a model; tokenizing is safe from several.
+typedef struct weft_model weft_model;
+
+/// How to open. Zero is the default of each field.
+struct weft_model_params {
+    uint32_t ctx;          ///< tokens of context, prompt and new ones together; 0: the model's own, at most 4096
+    uint32_t chunk;        ///< most prompt tokens a run; 0: 64 on a CPU driver, 512 on a GPU
+    uint32_t runs;         ///< decode runs a submit; 0: by measured time
+    bool cache_f16;        ///< key and value cache in f16: half the memory, slightly less exact
+    bool greedy;           ///< without the sampler: fewer and smaller kernels, but temp must stay 0
+    bool lazy;             ///< compile when first needed: for callers that only tokenize or score
+    uint64_t memory_limit; ///< refuse with LIMIT, before allocating, what needs more device bytes; 0: the device's own
+    /// May be NULL. Also called when something is compiled later.
+    void (*progress)(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total);
+    void *progress_user;
+};
+
+struct weft_model_info {
+    char architecture[32], name[128]; ///< `name` as the file says, or ""
+    uint32_t vocab;                   ///< ids are 0 to vocab - 1
+    uint32_t ctx;                     ///< tokens of context it was opened with
+    int32_t bos, eos;                 ///< -1: none
+    struct weft_memory_use memory;    ///< of generation; zero until it is compiled (`lazy`)
+};
+
+enum weft_tokenize_flags {
+    WEFT_TOKENIZE_NO_BOS = 1,  ///< leave out the BOS (and EOS) that the file asks for
+    WEFT_TOKENIZE_SPECIAL = 2, ///< control tokens written out in the text become their ids; not for untrusted text
+};
+
+/// Sampling parameters; zero of each is "off". temp 0 takes the likeliest token always.
+struct weft_sampling {
+    float temp;
+    uint32_t top_k;
+    float top_p, min_p;
+    float repetition, frequency, presence; ///< penalties on generated tokens; repetition 0 or 1: off
+    uint64_t seed;
+};
+
+/// What to generate. Zero is the default of each field.
+struct weft_model_generate_params {
+    struct weft_sampling sampling;
+    uint32_t max_tokens;    ///< 0: until the context is full
+    unsigned tokenize;      ///< enum weft_tokenize_flags, for the prompt
+    const int32_t *stop_ids; ///< ids that end the text, beside the model's own
+    uint32_t n_stop_ids;
+    const char *const *stop_texts; ///< texts that end the text; they are not passed on. At most 16, none empty
+    size_t n_stop_texts;
+    bool ignore_stops;      ///< go on behind the model's own stop tokens
+    /// Called from the calling thread with text as it comes: whole UTF-8 characters (bytes that are none pass as they
+    /// are), not ended by NUL. Returns false to stop. May be NULL.
+    bool (*text)(void *user, const char *text, size_t length);
+    /// Called likewise with each new id, before its text; a stop token is not passed on. May be NULL.
+    bool (*token)(void *user, int32_t id);
+    void *user;
+    const volatile int *cancel; ///< another thread or a signal handler sets it to stop soon; may be NULL
+};
+
+enum weft_stop_reason {
+    WEFT_STOP_TOKEN,   ///< a stop token or a stop text
+    WEFT_STOP_LENGTH,  ///< max_tokens
+    WEFT_STOP_CONTEXT, ///< the context is full
+    WEFT_STOP_CALLER,  ///< a callback or `cancel`
+};
+
+struct weft_generate_stats {
+    uint32_t prompt_tokens, new_tokens;
+    double prefill_seconds, first_token_seconds, decode_seconds; ///< wall clock
+    double decode_host_seconds; ///< host time of encoding during decode, without the implementation's submit call
+    uint32_t dispatches_per_token, runs_per_submit;
+    enum weft_stop_reason reason;
+};
+
+/// Opens a GGUF file (the first, if it is split) on a device, which must outlive the model. `params` may be NULL. The
+/// file must not change while it is open. On failure *out is NULL. Errors: NOT_FOUND, IO, FORMAT (names key or tensor),
+/// UNSUPPORTED (architecture, tokenizer or type), LIMIT (memory or context), NOMEM, DEVICE, LOST.
+WEFT_API weft_status weft_model_open(weft_device *device, const char *path, const struct weft_model_params *params,
+                                     weft_model **out);
+/// Frees a model and sets *model to NULL. NULL, or a pointer to NULL, is fine.
+WEFT_API void weft_model_close(weft_model **model);
+
+/// Fills *out.
+WEFT_API weft_status weft_model_info(const weft_model *model, struct weft_model_info *out);
+/// The program of generation, to look at; it stays the model's. NULL until it is compiled (`lazy`).
+WEFT_API weft_program *weft_model_program(const weft_model *model);
+
+/// Turns `length` bytes of text into ids (`flags`: enum weft_tokenize_flags). Writes at most `capacity` ids (`ids` may
+/// be NULL if that is 0) and sets *count to how many there are. Errors: LIMIT (they do not fit; *count is set), NOMEM.
+WEFT_API weft_status weft_model_tokenize(const weft_model *model, const char *text, size_t length, unsigned flags,
+                                         int32_t *ids, size_t capacity, size_t *count);
+/// The reverse; control tokens give nothing. Writes at most `capacity` bytes with the closing NUL and sets *length to
+/// the length without it; `text` may be NULL if `capacity` is 0. Errors: INVALID (no such id), LIMIT, NOMEM.
+WEFT_API weft_status weft_model_detokenize(const weft_model *model, const int32_t *ids, size_t count, char *text,
+                                           size_t capacity, size_t *length);
+
+/// Continues a prompt (`length` bytes of text) from an empty cache. `params` and `stats` may be NULL. Blocks; text and
+/// tokens come through the callbacks, which must not use the model. Errors: LIMIT (the prompt does not fit the
+/// context), INVALID (an empty prompt without BOS, a temperature on a model opened as greedy), NOMEM, DEVICE, LOST.
+WEFT_API weft_status weft_model_generate(weft_model *model, const char *prompt, size_t length,
+                                         const struct weft_model_generate_params *params,
+                                         struct weft_generate_stats *stats);
+/// The same after `count` ids, BOS included by the caller.
+WEFT_API weft_status weft_model_generate_ids(weft_model *model, const int32_t *ids, size_t count,
+                                             const struct weft_model_generate_params *params,
+                                             struct weft_generate_stats *stats);
+
+/// How well the model predicts a text: the text is tokenized once (control tokens as plain text), cut into chunks of
+/// `ctx` tokens (0: 512), BOS takes the place of each chunk's first, and the second half of each is scored from an
+/// empty cache. At most `chunks` of them (0: all). *figure is exp of the mean negative log-likelihood. `each` may be
+/// NULL; it gets the figure so far after every chunk. Errors: INVALID or LIMIT (a text of fewer than two chunks, a
+/// context beyond the model's).
+WEFT_API weft_status weft_model_perplexity(weft_model *model, const char *text, size_t length, uint32_t ctx,
+                                           uint32_t chunks,
+                                           void (*each)(void *user, uint32_t chunk, uint32_t chunks, double figure),
+                                           void *user, double *figure);
+
+/// Logits after each of `count` ids, from an empty cache: row i (`vocab` floats) predicts id i + 1. `logits` takes
+/// count * vocab floats. Errors: LIMIT (beyond the context), INVALID (an id outside the vocabulary).
+WEFT_API weft_status weft_model_logits(weft_model *model, const int32_t *ids, size_t count, float *logits);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

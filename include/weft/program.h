@@ -1,0 +1,84 @@
+/// Programs: a graph compiled for a device.
+///
+/// Compiling plans everything that a run does: kernels, dispatches, memory. What the compiler puts out is what is
+/// replayed from the first run on; there is no warm-up and no recording. A program holds its weights, its pipelines and
+/// the memory for intermediate values; a session (weft/session.h) holds what one user of it has.
+#ifndef WEFT_PROGRAM_H
+#define WEFT_PROGRAM_H
+#include "weft/device.h"
+#include "weft/graph.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// A compiled graph. Immutable. Thread-safety: safe; sessions of several threads may share it.
+typedef struct weft_program weft_program;
+
+/// Bytes of one weight: row-major, in its element type; quantised types in the block layout of GGUF files.
+struct weft_weight {
+    const char *name;
+    const void *data;
+    uint64_t bytes;
+};
+
+enum weft_progress_stage {
+    WEFT_PROGRESS_COMPILE, ///< counts pipelines
+    WEFT_PROGRESS_WEIGHTS, ///< counts weights
+};
+
+/// How to compile. Zero is the default of each field. All that it points to need only live until the call returns.
+struct weft_program_compile_params {
+    const struct weft_weight *weights; ///< weights by name
+    size_t n_weights;
+    /// Asked for weights that are not in `weights`; returns a status, which ends compiling if it is not WEFT_OK. The
+    /// data must stay until compiling returns. NULL: there are no others.
+    weft_status (*weight)(void *user, const char *name, const void **data, uint64_t *bytes);
+    void *weight_user;
+    /// Cuts the range of one symbol, so that each part gets kernels of its own: "T" at {1, 16} makes [lo, 1], [2, 16]
+    /// and [17, hi]. Rising values, at most 8. NULL: one part.
+    const char *split_symbol;
+    const int64_t *split_at;
+    size_t n_splits;
+    /// Takes weights of equal name, type and shape from this program of the same device instead of loading them again.
+    /// Either program may be destroyed first. NULL: none.
+    weft_program *share_weights;
+    /// May be NULL. Called from the calling thread or a worker, outside locks.
+    void (*progress)(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total);
+    void *progress_user;
+};
+
+/// Bytes on the device: weights and transients are one program's, the rest one session's.
+struct weft_memory_use {
+    uint64_t weights, states;
+    uint64_t transients; ///< intermediate values, packed by lifetime
+    uint64_t params;     ///< parameter blocks of the kernels
+    uint64_t io;         ///< inputs and outputs at their largest
+    uint64_t staging;
+};
+
+/// Compiles *graph for a device, makes the pipelines and uploads the weights. Slow (from milliseconds to seconds,
+/// mostly in the driver): compile once, run often. Takes the graph in every case: *graph becomes NULL. `params` may be
+/// NULL. The device must outlive the program. On failure *out is NULL and nothing leaks.
+/// Errors: INVALID (graph, split, a weight without data), NOT_FOUND and FORMAT (weights), UNSUPPORTED (no kernel),
+/// LIMIT (larger than the device allows; names what), NOMEM, DEVICE, LOST.
+WEFT_API weft_status weft_program_compile(weft_device *device, weft_graph **graph,
+                                          const struct weft_program_compile_params *params, weft_program **out);
+
+/// The memory that a program and each of its sessions take; all zero for NULL.
+WEFT_API struct weft_memory_use weft_program_memory(const weft_program *program);
+
+/// Writes the plan: schedules, steps, bindings, memory, what was fused and copied and why; as text or JSON. Writes at
+/// most `capacity` bytes with the closing NUL and sets *length to the length without it. `text` may be NULL if
+/// `capacity` is 0, to ask for the length alone. Errors: LIMIT (the text does not fit; *length is set), NOMEM.
+WEFT_API weft_status weft_program_print(const weft_program *program, bool json, char *text, size_t capacity,
+                                        size_t *length);
+
+/// Frees a program and sets *program to NULL. Its sessions must have been destroyed. NULL, or a pointer to NULL, is
+/// fine.
+WEFT_API void weft_program_destroy(weft_program **program);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,108 @@
+/// Sessions: one user of a program, with states, live sizes, inputs and outputs of its own.
+///
+/// The order of things: set sizes if they change, write inputs, run, read outputs. Writes, runs and reads of a session
+/// act in the order of the calls; runs only queue work, reads wait for what they need. In steady state (sizes used
+/// recently) a run makes no buffer, bind group or pipeline and allocates nothing.
+///
+/// Tensors are row-major. On the device i8, u8 and bool take one 32-bit word an element, f16 and bf16 two bytes, others
+/// four; writes and reads use that form. Byte offsets and counts are multiples of 4.
+#ifndef WEFT_SESSION_H
+#define WEFT_SESSION_H
+#include "weft/program.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Thread-safety: one thread at a time uses a session; sessions of one program or device may be used by different
+/// threads.
+typedef struct weft_session weft_session;
+
+struct weft_session_params {
+    bool checker;      ///< one submit a step, intermediate memory poisoned before each run: same bits, slowly
+    uint32_t max_runs; ///< most runs in one submit (0: 16)
+};
+
+/// A live size: the value of a symbol of the graph.
+struct weft_size {
+    const char *name;
+    int64_t value;
+};
+
+/// An input, output or state at the live sizes.
+struct weft_tensor_info {
+    weft_dtype dtype;
+    uint32_t rank;
+    int64_t shape[WEFT_MAX_RANK];
+    uint64_t bytes; ///< as written and read, rounded up to 4
+};
+
+/// A read under way.
+typedef struct weft_pending {
+    uint32_t id, gen;
+} weft_pending;
+
+/// Makes a session; states are zero. All memory for the largest sizes is taken now, none later. The live sizes start at
+/// the symbols' upper bounds, if the graph's relations allow these together. `params` may be NULL. The program must
+/// outlive the session. On failure *out is NULL. Errors: LIMIT, NOMEM, DEVICE, LOST.
+WEFT_API weft_status weft_session_create(weft_program *program, const struct weft_session_params *params,
+                                         weft_session **out);
+/// Waits for the session's runs in flight, frees it and sets *session to NULL. NULL, or a pointer to NULL, is fine.
+WEFT_API void weft_session_destroy(weft_session **session);
+
+// ---- sizes ---------------------------------------------------------------------------------------------------------
+
+/// Sets live sizes; symbols that are not named keep theirs. All or nothing: a failure changes nothing. Contents of
+/// inputs and outputs are undefined afterwards where their shape changed; states stay. Cheap when the sizes were used
+/// recently. Errors: NOT_FOUND (no such symbol), INVALID or LIMIT (out of bounds, against a relation; names symbol and
+/// bounds).
+WEFT_API weft_status weft_session_set_sizes(weft_session *session, const struct weft_size *sizes, size_t count);
+/// Type and live shape of an input or output; of a state, the shape it was made with. Errors: NOT_FOUND.
+WEFT_API weft_status weft_session_tensor(const weft_session *session, const char *name, struct weft_tensor_info *out);
+
+// ---- data ----------------------------------------------------------------------------------------------------------
+
+/// Writes `bytes` at a byte offset into an input or state. `data` may be reused at once. Acts after the runs before and
+/// before those that follow. Errors: NOT_FOUND (lists the names), LIMIT (beyond the live end), INVALID (not of 4),
+/// LOST.
+WEFT_API weft_status weft_session_write(weft_session *session, const char *name, uint64_t offset, const void *data,
+                                        uint64_t bytes);
+/// Reads an output, input or state; waits for the runs before. Errors as above.
+WEFT_API weft_status weft_session_read(weft_session *session, const char *name, uint64_t offset, void *data,
+                                       uint64_t bytes);
+
+/// Begins a read that does not block. At most 64 may be under way on a device (LIMIT).
+WEFT_API weft_status weft_session_read_async(weft_session *session, const char *name, uint64_t offset, uint64_t bytes,
+                                             weft_pending *out);
+/// Sets *done when the data is there. Does not block. Errors: STALE (finished before), LOST.
+WEFT_API weft_status weft_session_read_done(weft_session *session, weft_pending pending, bool *done);
+/// Waits, copies the first `bytes` of what was read and ends the read. Every read that was begun must be ended so,
+/// before the device is closed.
+WEFT_API weft_status weft_session_read_finish(weft_session *session, weft_pending *pending, void *data, uint64_t bytes);
+
+/// A variable's 32 bits (u32, i32 or f32); ordered like writes and reads, `get` blocks. "active", which every session
+/// has, is 1; while it is 0, runs leave no trace in states and variables. Errors: NOT_FOUND.
+WEFT_API weft_status weft_session_set_var(weft_session *session, const char *name, uint32_t bits);
+WEFT_API weft_status weft_session_get_var(weft_session *session, const char *name, uint32_t *bits);
+/// All states and variables to zero, "active" to 1; ordered like writes.
+WEFT_API weft_status weft_session_reset(weft_session *session);
+
+// ---- runs ----------------------------------------------------------------------------------------------------------
+
+/// Queues `runs` runs (1 to max_runs) at the live sizes as one submit, and returns; *fence, which may be NULL, is what
+/// to wait for. Runs of sessions that share a program never mix. Blocks only when very many submits are in flight.
+/// A refused run leaves all states as they were. Errors: INVALID (runs, no sizes yet), STALE, DEVICE, LOST.
+WEFT_API weft_status weft_session_run(weft_session *session, uint32_t runs, uint64_t *fence);
+/// Queues and waits: the blocking form of the above.
+WEFT_API weft_status weft_session_run_blocking(weft_session *session, uint32_t runs);
+
+/// Waits until the runs behind a fence are finished; `seconds` below 0: for ever. Fences of one device may be waited
+/// for through any of its sessions. Errors: TIMEOUT (the runs go on), INVALID (no such fence yet), LOST.
+WEFT_API weft_status weft_session_wait(weft_session *session, uint64_t fence, double seconds);
+/// Sets *done when the runs behind a fence are finished. Does not block.
+WEFT_API weft_status weft_session_done(weft_session *session, uint64_t fence, bool *done);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,337 @@
+/// Bookkeeping of groups while they are merged. A topological order of the groups is kept up to date, so that the search for a cycle
+/// only looks at groups between the two that are to merge: graphs of thousands of nodes take milliseconds.
+#include "compile/groups.h"
+#include "core/alloc.h"
+#include "core/error.h"
+#include <string.h>
+
+/// What the emitter (ops/emit.h) has room for in one index space: at most four variants of each value, two more for each rotary map.
+#define MAX_WORK 120
+#define MAX_REDUCTIONS 24
+
+// ---- dependences ---------------------------------------------------------------------------------------------------
+
+static void visit_edges(struct weft_fuser *f, const uint32_t *writer, void (*fn)(struct weft_fuser *, uint32_t from, uint32_t to))
+{
+    struct weft_graph *g = f->g;
+    for (uint32_t n = 0; n < g->n_nodes; n++) {
+        if (g->nodes[n].dead) continue;
+        for (uint32_t i = 0; i < g->nodes[n].n_in; i++) {
+            const struct weft_value_info *v = &g->values[g->nodes[n].in[i]];
+            if (v->kind == WEFT_VALUE_NODE) fn(f, v->node, n);
+            // Readers of a version come before the node that replaces it.
+            uint32_t w = writer[g->nodes[n].in[i]];
+            if (w != WEFT_NO_GROUP && w != n) fn(f, n, w);
+        }
+    }
+}
+
+/// writer[v]: the node that replaces version v of a state.
+static void find_writers(const struct weft_graph *g, uint32_t *writer)
+{
+    memset(writer, 0xff, (g->n_values + 1) * sizeof *writer);
+    for (uint32_t w = 0; w < g->n_nodes; w++) {
+        const struct weft_node *n = &g->nodes[w];
+        if (n->dead || !(n->op->traits & (WEFT_OP_STATE | WEFT_OP_STATES))) continue;
+        for (uint32_t k = 0; k < n->n_out && k < n->n_in; k++) {
+            uint32_t state = g->values[n->in[k]].state;
+            if (state != UINT32_MAX && g->values[n->out[k]].state == state) writer[n->in[k]] = w;
+        }
+    }
+}
+
+static void count_edge(struct weft_fuser *f, uint32_t from, uint32_t to)
+{
+    (void)to;
+    f->edge_start[from + 2]++;
+}
+
+static void put_edge(struct weft_fuser *f, uint32_t from, uint32_t to)
+{
+    f->edges[f->edge_start[from + 1]++] = to;
+}
+
+weft_status weft_groups_edges(struct weft_fuser *f)
+{
+    size_t n = f->g->n_nodes;
+    uint32_t *writer = weft_alloc((f->g->n_values + 1) * sizeof *writer);
+    f->edge_start = weft_calloc(n + 3, sizeof *f->edge_start);
+    if (writer && f->edge_start) {
+        find_writers(f->g, writer);
+        visit_edges(f, writer, count_edge);
+        for (size_t i = 2; i < n + 3; i++) f->edge_start[i] += f->edge_start[i - 1];
+        f->edges = weft_alloc((f->edge_start[n + 2] + 1) * sizeof *f->edges);
+    }
+    if (f->edges) visit_edges(f, writer, put_edge);
+    weft_free(writer);
+    return f->edges ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while fusing");
+}
+
+/// Marks the groups that follow group a and stand before place `end`, a itself not among them. True if group b (WEFT_NO_GROUP: none) is
+/// reached from one of those, or (`direct`) from a itself.
+static bool search(struct weft_fuser *f, uint32_t a, uint32_t b, uint32_t end, bool direct)
+{
+    uint32_t top = 0;
+    f->mark[a] = ++f->stamp;
+    f->stack[top++] = a;
+    while (top) {
+        uint32_t g = f->stack[--top];
+        for (uint32_t n = f->spaces[g].head; n != WEFT_NO_GROUP; n = f->next[n]) {
+            for (uint32_t e = f->edge_start[n]; e < f->edge_start[n + 1]; e++) {
+                uint32_t to = f->group[f->edges[e]];
+                if (to == b && (direct || g != a)) return true;
+                if (to == b || f->mark[to] == f->stamp || f->spaces[to].at >= end) continue;
+                f->mark[to] = f->stamp;
+                f->stack[top++] = to;
+            }
+        }
+    }
+    return false;
+}
+
+bool weft_groups_reach(struct weft_fuser *f, uint32_t a, uint32_t b)
+{
+    return f->spaces[a].at < f->spaces[b].at && search(f, a, b, f->spaces[b].at, true);
+}
+
+bool weft_groups_may_merge(struct weft_fuser *f, uint32_t a, uint32_t b)
+{
+    if (f->spaces[a].at > f->spaces[b].at) return !search(f, b, a, f->spaces[a].at, false);
+    return !search(f, a, b, f->spaces[b].at, false);
+}
+
+/// Puts the merged group behind what stood between the two and does not follow the first, and before what does.
+static void reorder(struct weft_fuser *f, uint32_t into, uint32_t from)
+{
+    uint32_t first = f->spaces[into].at < f->spaces[from].at ? into : from, start = f->spaces[first].at;
+    uint32_t end = f->spaces[first == into ? from : into].at, n = start, n_late = 0;
+    search(f, first, WEFT_NO_GROUP, end, false);
+    for (uint32_t i = start; i <= end; i++) {
+        uint32_t g = f->order[i];
+        if (g == WEFT_NO_GROUP || g == into || g == from) continue;
+        if (f->mark[g] == f->stamp) {
+            f->scratch[n_late++] = g;
+            continue;
+        }
+        f->order[n] = g;
+        f->spaces[g].at = n++;
+    }
+    f->order[n] = into;
+    f->spaces[into].at = n++;
+    for (uint32_t i = 0; i < n_late; i++, n++) {
+        f->order[n] = f->scratch[i];
+        f->spaces[f->scratch[i]].at = n;
+    }
+    for (; n <= end; n++) f->order[n] = WEFT_NO_GROUP;
+}
+
+void weft_groups_merge(struct weft_fuser *f, uint32_t into, uint32_t from)
+{
+    struct weft_space *a = &f->spaces[into], *b = &f->spaces[from];
+    reorder(f, into, from);
+    for (uint32_t n = b->head; n != WEFT_NO_GROUP; n = f->next[n]) f->group[n] = into;
+    f->next[a->tail] = b->head;
+    a->tail = b->tail;
+    a->n_nodes += b->n_nodes;
+    a->n_anchors += b->n_anchors;
+    a->n_reductions += b->n_reductions;
+    a->n_rowmaps += b->n_rowmaps;
+    a->n_sinks += b->n_sinks;
+    a->has_row |= b->has_row;
+    a->fixed |= b->fixed;
+    if (b->budget < a->budget) a->budget = b->budget;
+    b->head = b->tail = WEFT_NO_GROUP;
+    b->dead = true;
+}
+
+// ---- budgets -------------------------------------------------------------------------------------------------------
+
+/// What a group loads and stores. Weights of one shard and width share a binding; those without a place yet are taken to share one.
+struct need {
+    weft_value seen[64];
+    uint32_t n_seen, operands, n_weights;
+    struct { uint32_t shard; bool wide; } shards[16];
+    uint32_t n_shards;
+    bool vars;
+};
+
+static void need_shard(struct need *c, uint32_t shard, bool wide)
+{
+    for (uint32_t i = 0; i < c->n_shards; i++)
+        if (c->shards[i].shard == shard && c->shards[i].wide == wide) return;
+    if (c->n_shards == sizeof c->shards / sizeof c->shards[0]) return;
+    c->shards[c->n_shards].shard = shard;
+    c->shards[c->n_shards++].wide = wide;
+}
+
+static void need_weight(const struct weft_fuser *f, struct need *c, weft_value v)
+{
+    const struct weft_value_info *info = &f->g->values[v];
+    const struct weft_wlayout *y = info->kind == WEFT_VALUE_WEIGHT && info->type.rank >= 2 ? weft_wlayout(info->type.dtype) : NULL;
+    const struct weft_plan *p = f->l->plan;
+    uint32_t shard = UINT32_MAX;
+    if (f->weight_of[v] && p->weights[f->weight_of[v] - 1].n_parts) shard = p->weights[f->weight_of[v] - 1].parts[0].shard;
+    bool narrow = !y || y->high || y->scale != WEFT_WSCALE_NONE;
+    if (y) need_shard(c, shard, true);
+    if (narrow) need_shard(c, shard, false);
+    c->n_weights++;
+    c->operands += y ? 1 + (y->high != 0) + (y->scale != WEFT_WSCALE_NONE) + (y->scale == WEFT_WSCALE_K) : 1;
+}
+
+static bool inside(const struct weft_fuser *f, uint32_t node, uint32_t a, uint32_t b) { return f->group[node] == a || f->group[node] == b; }
+
+static bool is_var(const struct weft_fuser *f, weft_value v)
+{
+    uint32_t state = f->g->values[v].state;
+    return state != UINT32_MAX && f->l->plan->states[state].kind == WEFT_STATE_VAR;
+}
+
+/// True if a value of node n is a tensor that the group {a, b} loads or stores.
+static bool is_operand(const struct weft_fuser *f, uint32_t n, weft_value v, bool is_input, uint32_t a, uint32_t b)
+{
+    const struct weft_value_info *info = &f->g->values[v];
+    if (is_var(f, v)) return false; // in the variables block
+    if (info->kind == WEFT_VALUE_CONST && info->type.rank == 0 && info->type.dtype == WEFT_F32) return false; // a literal
+    if (info->state != UINT32_MAX) return true;
+    if (is_input) return info->kind != WEFT_VALUE_NODE || !inside(f, info->node, a, b);
+    if (info->is_output) return true;
+    for (uint32_t e = f->edge_start[n]; e < f->edge_start[n + 1]; e++)
+        if (!inside(f, f->edges[e], a, b)) return true;
+    return false;
+}
+
+static void need_members(const struct weft_fuser *f, struct need *c, uint32_t members, uint32_t a, uint32_t b)
+{
+    for (uint32_t n = members; n != WEFT_NO_GROUP; n = f->next[n]) {
+        const struct weft_node *node = &f->g->nodes[n];
+        for (uint32_t i = 0; i < node->n_in + node->n_out && c->n_seen < 64; i++) {
+            weft_value v = i < node->n_in ? node->in[i] : node->out[i - node->n_in];
+            bool fresh = is_operand(f, n, v, i < node->n_in, a, b);
+            c->vars |= f->g->values[v].state != UINT32_MAX; // variables themselves, and `active` for states
+            if (f->g->values[v].state != UINT32_MAX) v = f->g->states[f->g->values[v].state]; // all versions are one tensor
+            for (uint32_t k = 0; k < c->n_seen && fresh; k++) fresh = c->seen[k] != v;
+            if (!fresh) continue;
+            c->seen[c->n_seen++] = v;
+            enum weft_value_kind kind = f->g->values[v].kind;
+            if (kind == WEFT_VALUE_WEIGHT || kind == WEFT_VALUE_CONST) need_weight(f, c, v);
+            else c->operands++;
+        }
+    }
+}
+
+/// Bindings and operands of two groups seen as one (a == b: of one): an upper bound before placement merges ranges.
+static uint32_t count_bindings(const struct weft_fuser *f, uint32_t a, uint32_t b, uint32_t *operands)
+{
+    struct need c = {0};
+    need_members(f, &c, f->spaces[a].head, a, b);
+    if (a != b) need_members(f, &c, f->spaces[b].head, a, b);
+    uint32_t tables = f->spaces[a].n_rowmaps + (a != b ? f->spaces[b].n_rowmaps : 0);
+    if (tables) need_shard(&c, UINT32_MAX, false);
+    *operands = c.n_seen == 64 ? 64 : c.operands + tables + c.vars;
+    return c.n_seen - c.n_weights + c.n_shards + c.vars;
+}
+
+/// True if a sink of group a writes a state that group b reads or writes: their rows would race within one dispatch.
+static bool races(const struct weft_fuser *f, uint32_t a, uint32_t b)
+{
+    for (uint32_t n = f->spaces[a].n_sinks ? f->spaces[a].head : WEFT_NO_GROUP; n != WEFT_NO_GROUP; n = f->next[n]) {
+        if (!(f->g->nodes[n].op->traits & WEFT_OP_SINK)) continue;
+        uint32_t state = f->g->values[f->g->nodes[n].out[0]].state;
+        for (uint32_t m = f->spaces[b].head; m != WEFT_NO_GROUP; m = f->next[m])
+            for (uint32_t i = 0; i < f->g->nodes[m].n_in; i++)
+                if (f->g->values[f->g->nodes[m].in[i]].state == state) return true;
+    }
+    return false;
+}
+
+bool weft_groups_affordable(const struct weft_fuser *f, uint32_t a, uint32_t b)
+{
+    const struct weft_space *x = &f->spaces[a], *y = &f->spaces[b];
+    if (races(f, a, b) || races(f, b, a)) return false;
+    uint32_t operands, bindings = count_bindings(f, a, b, &operands);
+    return bindings <= x->budget && bindings <= y->budget && operands <= WEFT_MAX_OPERANDS;
+}
+
+bool weft_groups_joinable(const struct weft_fuser *f, uint32_t a, uint32_t b)
+{
+    const struct weft_space *x = &f->spaces[a], *y = &f->spaces[b];
+    uint32_t rowmaps = x->n_rowmaps + y->n_rowmaps;
+    if (x->n_reductions + y->n_reductions > MAX_REDUCTIONS || rowmaps > 3) return false;
+    if ((x->n_nodes + y->n_nodes + WEFT_MAX_OPERANDS / 2) << rowmaps > MAX_WORK) return false;
+    return weft_groups_affordable(f, a, b);
+}
+
+// ---- order ---------------------------------------------------------------------------------------------------------
+
+/// The ready groups as a heap of their first nodes: the least comes out.
+static void heap_put(uint32_t *heap, uint32_t *n, uint32_t x)
+{
+    uint32_t i = (*n)++;
+    for (; i && heap[(i - 1) / 2] > x; i = (i - 1) / 2) heap[i] = heap[(i - 1) / 2];
+    heap[i] = x;
+}
+
+static uint32_t heap_take(uint32_t *heap, uint32_t *n)
+{
+    uint32_t least = heap[0], x = heap[--*n], i = 0;
+    for (uint32_t k = 1; k < *n; i = k, k = 2 * k + 1) {
+        if (k + 1 < *n && heap[k + 1] < heap[k]) k++;
+        if (heap[k] >= x) break;
+        heap[i] = heap[k];
+    }
+    heap[i] = x;
+    return least;
+}
+
+/// Kahn's algorithm over groups; among ready groups the one whose first node comes first in the graph.
+weft_status weft_groups_order(struct weft_fuser *f)
+{
+    struct weft_lower *l = f->l;
+    struct weft_graph *g = f->g;
+    uint32_t n = (uint32_t)g->n_nodes, n_ready = 0, n_done = 0, n_live = 0;
+    uint32_t *waiting = weft_calloc(n + 1, sizeof *waiting), *ready = weft_alloc((n + 1) * sizeof *ready);
+    struct weft_group *made = weft_arena_alloc(&l->plan->arena, (n + 1) * sizeof *made); // by group number, then by order
+    l->groups = weft_arena_alloc(&l->plan->arena, (n + 1) * sizeof *l->groups);
+    weft_status status = waiting && ready && made && l->groups ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while fusing");
+    for (uint32_t i = 0; i < n && status == WEFT_OK; i++) {
+        if (g->nodes[i].dead) continue;
+        n_live++;
+        uint32_t k = f->group[i];
+        if (made[k].n_nodes == 0) {
+            made[k].nodes = weft_arena_alloc(&l->plan->arena, f->spaces[k].n_nodes * sizeof *made[k].nodes);
+            made[k].roles = weft_arena_alloc(&l->plan->arena, f->spaces[k].n_nodes);
+        }
+        if (!made[k].nodes || !made[k].roles) {
+            status = weft_fail(WEFT_ERR_NOMEM, "out of memory while fusing");
+            break;
+        }
+        made[k].roles[made[k].n_nodes] = f->role[i];
+        made[k].nodes[made[k].n_nodes++] = i;
+        for (uint32_t e = f->edge_start[i]; e < f->edge_start[i + 1]; e++)
+            if (f->group[f->edges[e]] != k) waiting[f->group[f->edges[e]]]++;
+    }
+    for (uint32_t k = 0; k < n && status == WEFT_OK; k++)
+        if (made[k].n_nodes && waiting[k] == 0) heap_put(ready, &n_ready, made[k].nodes[0]);
+    while (n_ready && status == WEFT_OK) {
+        uint32_t k = f->group[heap_take(ready, &n_ready)], operands;
+        struct weft_group *out = &l->groups[l->n_groups];
+        *out = made[k];
+        out->kind = f->spaces[k].kind;
+        out->n_anchors = f->spaces[k].n_anchors;
+        out->n_bindings = count_bindings(f, k, k, &operands);
+        for (uint32_t m = 0; m < out->n_nodes; m++) {
+            uint32_t i = out->nodes[m];
+            l->node_group[i] = l->n_groups;
+            for (uint32_t e = f->edge_start[i]; e < f->edge_start[i + 1]; e++) {
+                uint32_t to = f->group[f->edges[e]];
+                if (to != k && --waiting[to] == 0) heap_put(ready, &n_ready, made[to].nodes[0]);
+            }
+        }
+        n_done += out->n_nodes;
+        l->n_groups++;
+    }
+    if (status == WEFT_OK && n_done != n_live) status = weft_fail(WEFT_ERR_INTERNAL, "fusion made a cycle among the graph's nodes");
+    weft_free(waiting);
+    weft_free(ready);
+    return status;
+}

@@ -1,0 +1,51 @@
+/// The groups that the fuser (fuse.c) grows: members, order, dependences, what they need. Only these two files include this.
+#ifndef WEFT_COMPILE_GROUPS_H
+#define WEFT_COMPILE_GROUPS_H
+#include "compile/compile.h"
+
+#define WEFT_NO_GROUP UINT32_MAX
+
+struct weft_space {
+    enum weft_group_kind kind;
+    struct weft_type type;
+    bool has_row;  ///< holds reductions or row maps
+    bool fixed;    ///< its row length has a meaning for some node: the space must not widen
+    bool dead;
+    uint32_t n_nodes, n_anchors, n_parts, n_reductions, n_rowmaps, n_sinks;
+    uint32_t budget; ///< most bindings that it may need
+    uint32_t head, tail; ///< members, by f->next
+    uint32_t at;   ///< place in f->order
+};
+
+struct weft_fuser {
+    struct weft_lower *l;
+    struct weft_graph *g;
+    uint32_t *group;          ///< by node
+    uint32_t *next;           ///< by node: the next member of its group
+    uint8_t *role;            ///< by node: enum weft_role
+    uint32_t *weight_of;      ///< by value: number of its plan weight plus one, where an earlier attempt or schedule made it
+    uint32_t *mark;           ///< by group, for searches
+    uint32_t stamp;
+    uint32_t *stack, *scratch;
+    struct weft_space *spaces;     ///< by group
+    uint32_t *order;          ///< groups in a topological order, with holes (WEFT_NO_GROUP) where groups were merged
+    // adjacency: consumers of each node (data and state order)
+    uint32_t *edge_start, *edges;
+    int level;
+};
+
+/// Lists the consumers of every node.
+weft_status weft_groups_edges(struct weft_fuser *f);
+/// True if group b depends on group a in any way.
+bool weft_groups_reach(struct weft_fuser *f, uint32_t a, uint32_t b);
+/// False if a path leads from one to the other through a third group: merging them would make a cycle.
+bool weft_groups_may_merge(struct weft_fuser *f, uint32_t a, uint32_t b);
+/// Moves all members of `from` to `into`, and keeps the order topological.
+void weft_groups_merge(struct weft_fuser *f, uint32_t into, uint32_t from);
+/// True if the two as one group stay within their budgets of bindings and operands, and no state is read and written in it.
+bool weft_groups_affordable(const struct weft_fuser *f, uint32_t a, uint32_t b);
+/// The same for groups that become one row program: its text has bounded room.
+bool weft_groups_joinable(const struct weft_fuser *f, uint32_t a, uint32_t b);
+/// Writes l->groups and l->node_group, in an order that runs.
+weft_status weft_groups_order(struct weft_fuser *f);
+#endif

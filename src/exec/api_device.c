@@ -1,0 +1,128 @@
+/// weft/device.h: devices as users see them. The handle is the GPU layer's own.
+#include "core/alloc.h"
+#include "core/error.h"
+#include "exec/api_impl.h"
+#include "gpu/gpu.h"
+#include "weft/weft.h"
+#include <stdio.h>
+#include <string.h>
+
+const char *weft_version(void) { return WEFT_VERSION; }
+
+// ---- for all api files ---------------------------------------------------------------------------------------------
+
+weft_status weft_api_null(const char *call, const char *argument) {
+    return weft_fail(WEFT_ERR_INVALID, "%s: %s must not be NULL", call, argument);
+}
+
+weft_status weft_api_text(struct weft_str *from, char *text, size_t capacity, size_t *length) {
+    weft_status status = WEFT_OK;
+    if (from->failed) status = weft_fail(WEFT_ERR_NOMEM, "out of memory for a text");
+    if (status == WEFT_OK && length) *length = from->len;
+    if (status == WEFT_OK && capacity && !text) status = weft_api_null("a call with room for a text", "the text");
+    if (status == WEFT_OK && capacity && from->len >= capacity)
+        status = weft_fail(WEFT_ERR_LIMIT, "the text has %zu bytes and the caller room for %zu", from->len + 1, capacity);
+    if (status == WEFT_OK && capacity) memcpy(text, weft_str_get(from), from->len + 1);
+    weft_str_free(from);
+    return status;
+}
+
+// ---- devices -------------------------------------------------------------------------------------------------------
+
+static struct weft_gpu_params internal(const struct weft_device_params *p) {
+    if (!p) return (struct weft_gpu_params){0};
+    return (struct weft_gpu_params){.implementation = p->implementation, .adapter = p->adapter, .limits_min = p->limits_min};
+}
+
+weft_status weft_device_open(const struct weft_device_params *params, weft_device **out) {
+    struct weft_gpu_params p = internal(params);
+    if (!out) return weft_api_null("weft_device_open", "out");
+    return weft_gpu_open(&p, out);
+}
+
+void weft_device_close(weft_device **device) {
+    if (device && *device) weft_gpu_close(device);
+}
+
+static enum weft_device_kind public_kind(enum weft_gpu_kind kind) {
+    switch (kind) {
+    case WEFT_GPU_NULL: return WEFT_DEVICE_NULL;
+    case WEFT_GPU_CPU: return WEFT_DEVICE_CPU;
+    case WEFT_GPU_INTEGRATED: return WEFT_DEVICE_INTEGRATED;
+    case WEFT_GPU_DISCRETE: return WEFT_DEVICE_DISCRETE;
+    case WEFT_GPU_OTHER: break;
+    }
+    return WEFT_DEVICE_OTHER;
+}
+
+static void describe(const struct weft_gpu_caps *c, struct weft_device_info *out) {
+    *out = (struct weft_device_info){
+        .kind = public_kind(c->kind),
+        .memory = c->memory,
+        .max_buffer = c->max_buffer,
+        .max_binding = c->max_binding,
+        .max_storage_buffers = c->max_storage_buffers,
+        .workgroup_memory = c->workgroup_memory,
+        .f16 = c->f16,
+        .subgroups = c->subgroups,
+        .dot4 = c->dot4,
+        .timestamps = c->timestamps,
+        .subgroup_min = c->subgroup_min,
+        .subgroup_max = c->subgroup_max,
+        .matrix_configs = c->n_matrix_configs,
+    };
+    snprintf(out->implementation, sizeof out->implementation, "%s", c->implementation);
+    snprintf(out->library, sizeof out->library, "%s", c->library);
+    snprintf(out->adapter, sizeof out->adapter, "%s", c->adapter);
+    snprintf(out->driver, sizeof out->driver, "%s", c->driver);
+}
+
+weft_status weft_device_list(const struct weft_device_params *params, struct weft_device_found *rows, size_t capacity,
+                             size_t *count) {
+    struct weft_gpu_params p = internal(params);
+    struct weft_gpu_found *found;
+    if (!count || (capacity && !rows)) return weft_api_null("weft_device_list", count ? "rows" : "count");
+    WEFT_TRY(weft_gpu_list(&p, &found, count));
+    for (size_t i = 0; i < *count && i < capacity; i++) {
+        rows[i] = (struct weft_device_found){.usable = found[i].usable, .chosen = found[i].chosen};
+        describe(&found[i].caps, &rows[i].info);
+        snprintf(rows[i].why, sizeof rows[i].why, "%s", found[i].why);
+    }
+    weft_free(found);
+    return WEFT_OK;
+}
+
+weft_status weft_device_info(const weft_device *device, struct weft_device_info *out) {
+    if (!device || !out) return weft_api_null("weft_device_info", device ? "out" : "device");
+    describe(weft_gpu_caps(device), out);
+    return WEFT_OK;
+}
+
+weft_status weft_device_counters(const weft_device *device, struct weft_device_counters *out) {
+    struct weft_gpu_counters c;
+    if (!device || !out) return weft_api_null("weft_device_counters", device ? "out" : "device");
+    weft_gpu_counters(device, &c);
+    *out = (struct weft_device_counters){
+        .submits = c.submits,
+        .passes = c.passes,
+        .dispatches = c.dispatches,
+        .copies = c.copies,
+        .bytes_written = c.bytes_written,
+        .bytes_read = c.bytes_read,
+        .buffers_made = c.buffers_made,
+        .buffers_live = c.buffers_live,
+        .bytes_live = c.buffer_bytes_live,
+        .bytes_peak = c.buffer_bytes_peak,
+        .pipelines_made = c.pipelines_made,
+        .groups_made = c.groups_made,
+        .groups_live = c.groups_live,
+        .allocations = c.allocs,
+        .encode_seconds = c.encode_seconds,
+        .submit_seconds = c.submit_seconds,
+    };
+    return WEFT_OK;
+}
+
+weft_status weft_device_wait_idle(weft_device *device) {
+    return device ? weft_gpu_wait_idle(device) : weft_api_null("weft_device_wait_idle", "device");
+}

@@ -1,0 +1,69 @@
+/// weft/program.h: compiling as users do, on weft_program_create.
+#include "core/error.h"
+#include "exec/api_impl.h"
+#include "exec/program.h"
+#include <string.h>
+
+/// One call's weights: the array first, then the caller's function.
+static weft_status find_weight(void *user, const char *name, const void **data, uint64_t *bytes) {
+    const struct weft_program_compile_params *p = user;
+    for (size_t i = 0; i < p->n_weights; i++) {
+        if (!p->weights[i].name || strcmp(p->weights[i].name, name) != 0) continue;
+        if (!p->weights[i].data && p->weights[i].bytes)
+            return weft_fail(WEFT_ERR_INVALID, "weight '%s' was given without data", name);
+        *data = p->weights[i].data;
+        *bytes = p->weights[i].bytes;
+        return WEFT_OK;
+    }
+    if (p->weight) return p->weight(p->weight_user, name, data, bytes);
+    return weft_fail(WEFT_ERR_NOT_FOUND, "weight '%s' is not among the %zu that were given", name, p->n_weights);
+}
+
+static weft_status translate(const struct weft_program_compile_params *p, const weft_device *device,
+                             struct weft_program_params *out) {
+    const size_t most = sizeof out->compile.split_at / sizeof out->compile.split_at[0];
+    *out = (struct weft_program_params){.source = {find_weight, (void *)(uintptr_t)p},
+                                        .share_weights = p->share_weights,
+                                        .progress = p->progress,
+                                        .progress_user = p->progress_user};
+    if (p->n_weights && !p->weights) return weft_api_null("weft_program_compile", "weights");
+    if (p->share_weights && weft_program_gpu(p->share_weights) != device)
+        return weft_fail(WEFT_ERR_INVALID, "weights can be shared among programs of one device only");
+    if (!p->n_splits) return WEFT_OK;
+    if (!p->split_symbol || !p->split_at)
+        return weft_api_null("weft_program_compile", p->split_symbol ? "split_at" : "split_symbol");
+    if (p->n_splits > most) return weft_fail(WEFT_ERR_INVALID, "%zu splits; at most %zu", p->n_splits, most);
+    out->compile.split_symbol = p->split_symbol;
+    out->compile.n_splits = (uint32_t)p->n_splits;
+    for (size_t i = 0; i < p->n_splits; i++) {
+        out->compile.split_at[i] = p->split_at[i];
+        if (i && p->split_at[i] <= p->split_at[i - 1])
+            return weft_fail(WEFT_ERR_INVALID, "the splits of %s must rise", p->split_symbol);
+    }
+    return WEFT_OK;
+}
+
+weft_status weft_program_compile(weft_device *device, weft_graph **graph,
+                                 const struct weft_program_compile_params *params, weft_program **out) {
+    static const struct weft_program_compile_params none;
+    struct weft_program_params p;
+    weft_graph *g = graph ? *graph : NULL;
+    weft_status status = WEFT_OK;
+    if (graph) *graph = NULL;
+    if (out) *out = NULL;
+    if (!device || !g || !out)
+        status = weft_api_null("weft_program_compile", !device ? "device" : !g ? "graph" : "out");
+    if (status == WEFT_OK) status = translate(params ? params : &none, device, &p);
+    if (status == WEFT_OK && p.compile.split_symbol && weft_dims_symbol_find(g->dims, p.compile.split_symbol) < 0)
+        status = weft_fail(WEFT_ERR_NOT_FOUND, "the graph has no symbol %s to split", p.compile.split_symbol);
+    if (status == WEFT_OK) return weft_program_create(device, g, &p, out);
+    weft_graph_destroy(g);
+    return status;
+}
+
+weft_status weft_program_print(const weft_program *program, bool json, char *text, size_t capacity, size_t *length) {
+    struct weft_str s = {0};
+    if (!program) return weft_api_null("weft_program_print", "program");
+    weft_plan_print(weft_program_plan(program), json, &s);
+    return weft_api_text(&s, text, capacity, length);
+}
