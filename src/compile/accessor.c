@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "plan/update.h"
+#include <stdio.h>
 #include <string.h>
 
 static void prelude(const struct weft_plan *plan, struct weft_str *w)
@@ -20,6 +21,8 @@ static void declarations(const struct weft_step *s, struct weft_str *w)
     weft_str_add(w, "struct P {\n");
     for (uint32_t i = 0; i < s->n_fields; i++) weft_str_addf(w, "    %s: %s,\n", s->fields[i].name, s->fields[i].type);
     for (uint32_t i = 0; i < s->n_operands; i++) weft_str_addf(w, "    off_%s: u32,\n", s->operands[i].name);
+    for (uint32_t i = 0; s->checked && i < s->n_operands; i++) weft_str_addf(w, "    len_%s: u32,\n", s->operands[i].name);
+    if (s->checked) weft_str_add(w, "    step_number: u32,\n");
     weft_str_add(w, "}\n@group(0) @binding(0) var<uniform> p: P;\n");
     for (uint32_t n = 1; n < s->n_slots; n++) {
         const struct weft_slot *slot = &s->slots[n];
@@ -34,6 +37,40 @@ static const char *scalar_type(weft_dtype d)
     return d == WEFT_F32 || d == WEFT_F16 || d == WEFT_BF16 ? "f32" : d == WEFT_I32 || d == WEFT_I8 ? "i32" : "u32";
 }
 
+// ---- the checked build ---------------------------------------------------------------------------------------------
+
+/// The first fault of a session's run fills the words of enum weft_fault_word; later ones find the first taken.
+static void fault(const struct weft_step *s, struct weft_str *w)
+{
+    uint32_t b = s->n_slots - 1;
+    weft_str_addf(w, "fn record_fault(operand: u32, i: u32, len: u32) {\n    if (atomicExchange(&b%u[%d], 1u) == 0u) {\n", b,
+                  WEFT_FAULT_SET);
+    weft_str_addf(w, "        atomicStore(&b%u[%d], p.step_number);\n        atomicStore(&b%u[%d], operand);\n", b,
+                  WEFT_FAULT_STEP, b, WEFT_FAULT_OPERAND);
+    weft_str_addf(w, "        atomicStore(&b%u[%d], i);\n        atomicStore(&b%u[%d], len);\n    }\n}\n", b,
+                  WEFT_FAULT_INDEX, b, WEFT_FAULT_LENGTH);
+}
+
+/// outside_x(i, n): some of the elements i .. i+n-1 are not there; the first of them is recorded.
+static void outside(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
+{
+    weft_str_addf(w, "fn outside_%s(i: u32, n: u32) -> bool {\n    let len = p.len_%s;\n", o->name, o->name);
+    weft_str_add(w, "    if (i < len && n <= len - i) { return false; }\n");
+    weft_str_addf(w, "    record_fault(%uu, max(i, len), len);\n    return true;\n}\n", (unsigned)(o - s->operands));
+}
+
+/// What an accessor of n elements at `index` begins with: nothing, unless the step is checked.
+struct guard { char text[160]; };
+static struct guard guard(const struct weft_step *s, const char *name, const char *index, int n, const char *result)
+{
+    struct guard g = {""};
+    if (s->checked)
+        snprintf(g.text, sizeof g.text, "if (outside_%s(%s, %du)) { return%s%s; } ", name, index, n, *result ? " " : "", result);
+    return g;
+}
+
+// ---- accessors -----------------------------------------------------------------------------------------------------
+
 static void load_half(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
 {
     const char *x = o->name;
@@ -46,9 +83,11 @@ static void load_half(const struct weft_step *s, const struct weft_operand *o, s
         weft_str_addf(w, "fn half_%s(k: u32) -> vec2<f32> { let h = word_%s(k); return vec2<f32>(bitcast<f32>(h << 16u), bitcast<f32>(h & 0xffff0000u)); }\n", x, x);
     else
         weft_str_addf(w, "fn half_%s(k: u32) -> vec2<f32> { return unpack2x16float(word_%s(k)); }\n", x, x);
-    weft_str_addf(w, "fn load_%s(i: u32) -> f32 { let e = p.off_%s + i; let h = half_%s(e >> 1u); return select(h.x, h.y, (e & 1u) == 1u); }\n", x, x, x);
+    weft_str_addf(w, "fn load_%s(i: u32) -> f32 { %slet e = p.off_%s + i; let h = half_%s(e >> 1u); return select(h.x, h.y, (e & 1u) == 1u); }\n",
+                  x, guard(s, x, "i", 1, "0.0").text, x, x);
     if (o->flags & WEFT_OPERAND_WIDE)
-        weft_str_addf(w, "fn load4_%s(i: u32) -> vec4<f32> { let e = (p.off_%s + i) >> 1u; return vec4<f32>(half_%s(e), half_%s(e + 1u)); }\n", x, x, x, x);
+        weft_str_addf(w, "fn load4_%s(i: u32) -> vec4<f32> { %slet e = (p.off_%s + i) >> 1u; return vec4<f32>(half_%s(e), half_%s(e + 1u)); }\n",
+                      x, guard(s, x, "i", 4, "vec4<f32>()").text, x, x, x);
     else // may start inside a word
         weft_str_addf(w, "fn load4_%s(i: u32) -> vec4<f32> { return vec4<f32>(load_%s(i), load_%s(i + 1u), load_%s(i + 2u), load_%s(i + 3u)); }\n", x, x, x, x, x);
 }
@@ -57,13 +96,19 @@ static void load_word(const struct weft_step *s, const struct weft_operand *o, s
 {
     const char *x = o->name, *t = scalar_type(o->dtype);
     uint32_t b = o->slot;
+    char zero[16], zeros[24];
+    snprintf(zero, sizeof zero, "%s()", t);
+    snprintf(zeros, sizeof zeros, "vec4<%s>()", t);
+    struct guard one = guard(s, x, "i", 1, zero), four = guard(s, x, "i", 4, zeros);
     if (s->slots[b].wide) {
-        weft_str_addf(w, "fn load_%s(i: u32) -> %s { let e = p.off_%s + i; return bitcast<%s>(b%u[e >> 2u][e & 3u]); }\n", x, t, x, t, b);
-        weft_str_addf(w, "fn load4_%s(i: u32) -> vec4<%s> { return bitcast<vec4<%s>>(b%u[(p.off_%s + i) >> 2u]); }\n", x, t, t, b, x);
+        weft_str_addf(w, "fn load_%s(i: u32) -> %s { %slet e = p.off_%s + i; return bitcast<%s>(b%u[e >> 2u][e & 3u]); }\n", x, t,
+                      one.text, x, t, b);
+        weft_str_addf(w, "fn load4_%s(i: u32) -> vec4<%s> { %sreturn bitcast<vec4<%s>>(b%u[(p.off_%s + i) >> 2u]); }\n", x, t,
+                      four.text, t, b, x);
     } else {
-        weft_str_addf(w, "fn load_%s(i: u32) -> %s { return bitcast<%s>(b%u[p.off_%s + i]); }\n", x, t, t, b, x);
-        weft_str_addf(w, "fn load4_%s(i: u32) -> vec4<%s> { let e = p.off_%s + i; return bitcast<vec4<%s>>(vec4<u32>(b%u[e], b%u[e + 1u], b%u[e + 2u], b%u[e + 3u])); }\n",
-                      x, t, x, t, b, b, b, b);
+        weft_str_addf(w, "fn load_%s(i: u32) -> %s { %sreturn bitcast<%s>(b%u[p.off_%s + i]); }\n", x, t, one.text, t, b, x);
+        weft_str_addf(w, "fn load4_%s(i: u32) -> vec4<%s> { %slet e = p.off_%s + i; return bitcast<vec4<%s>>(vec4<u32>(b%u[e], b%u[e + 1u], b%u[e + 2u], b%u[e + 3u])); }\n",
+                      x, t, four.text, x, t, b, b, b, b);
     }
 }
 
@@ -83,49 +128,63 @@ static void store(const struct weft_step *s, const struct weft_operand *o, struc
         else weft_str_addf(w, "b%u[k] = ", b);
         if (pack) weft_str_addf(w, "%s(v); }\n", pack);
         else weft_str_addf(w, "pack_%s(v); }\n", x);
-        weft_str_addf(w, "fn store2_%s(i: u32, v: vec2<f32>) { %sset_word_%s((p.off_%s + i) >> 1u, v); }\n", x, when, x, x);
-        weft_str_addf(w, "fn store4_%s(i: u32, v: vec4<f32>) { %slet k = (p.off_%s + i) >> 1u; set_word_%s(k, v.xy); set_word_%s(k + 1u, v.zw); }\n", x, when, x, x, x);
+        // the last word of an odd number of elements belongs to whoever stores the last element
+        weft_str_addf(w, "fn store2_%s(i: u32, v: vec2<f32>) { %s%sset_word_%s((p.off_%s + i) >> 1u, v); }\n", x, when,
+                      guard(s, x, "i", 1, "").text, x, x);
+        weft_str_addf(w, "fn store4_%s(i: u32, v: vec4<f32>) { %s%slet k = (p.off_%s + i) >> 1u; set_word_%s(k, v.xy); set_word_%s(k + 1u, v.zw); }\n",
+                      x, when, guard(s, x, "i", 3, "").text, x, x, x);
         return;
     }
     if (is_wide) {
-        weft_str_addf(w, "fn store4_%s(i: u32, v: vec4<%s>) { %sb%u[(p.off_%s + i) >> 2u] = bitcast<vec4<u32>>(v); }\n", x, t, when, b, x);
+        weft_str_addf(w, "fn store4_%s(i: u32, v: vec4<%s>) { %s%sb%u[(p.off_%s + i) >> 2u] = bitcast<vec4<u32>>(v); }\n", x, t, when,
+                      guard(s, x, "i", 4, "").text, b, x);
         return;
     }
-    weft_str_addf(w, "fn store_%s(i: u32, v: %s) { %sb%u[p.off_%s + i] = bitcast<u32>(v); }\n", x, t, when, b, x);
-    weft_str_addf(w, "fn store4_%s(i: u32, v: vec4<%s>) { %slet e = p.off_%s + i; let u = bitcast<vec4<u32>>(v); b%u[e] = u.x; b%u[e + 1u] = u.y; b%u[e + 2u] = u.z; b%u[e + 3u] = u.w; }\n",
-                  x, t, when, x, b, b, b, b);
+    weft_str_addf(w, "fn store_%s(i: u32, v: %s) { %s%sb%u[p.off_%s + i] = bitcast<u32>(v); }\n", x, t, when,
+                  guard(s, x, "i", 1, "").text, b, x);
+    weft_str_addf(w, "fn store4_%s(i: u32, v: vec4<%s>) { %s%slet e = p.off_%s + i; let u = bitcast<vec4<u32>>(v); b%u[e] = u.x; b%u[e + 1u] = u.y; b%u[e + 2u] = u.z; b%u[e + 3u] = u.w; }\n",
+                  x, t, when, guard(s, x, "i", 4, "").text, x, b, b, b, b);
 }
 
-static void atomics(const struct weft_operand *o, struct weft_str *w)
+static void atomics(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
 {
+    struct guard value = guard(s, o->name, "i", 1, "0u"), nothing = guard(s, o->name, "i", 1, "");
     static const char *const two[][2] = {{"add", "Add"}, {"max", "Max"}, {"min", "Min"}, {"or", "Or"}};
     for (size_t i = 0; i < sizeof two / sizeof two[0]; i++)
-        weft_str_addf(w, "fn atomic_%s_%s(i: u32, v: u32) -> u32 { return atomic%s(&b%u[p.off_%s + i], v); }\n", two[i][0], o->name, two[i][1], o->slot, o->name);
-    weft_str_addf(w, "fn atomic_load_%s(i: u32) -> u32 { return atomicLoad(&b%u[p.off_%s + i]); }\n", o->name, o->slot, o->name);
-    weft_str_addf(w, "fn atomic_store_%s(i: u32, v: u32) { atomicStore(&b%u[p.off_%s + i], v); }\n", o->name, o->slot, o->name);
+        weft_str_addf(w, "fn atomic_%s_%s(i: u32, v: u32) -> u32 { %sreturn atomic%s(&b%u[p.off_%s + i], v); }\n", two[i][0], o->name,
+                      value.text, two[i][1], o->slot, o->name);
+    weft_str_addf(w, "fn atomic_load_%s(i: u32) -> u32 { %sreturn atomicLoad(&b%u[p.off_%s + i]); }\n", o->name, value.text, o->slot, o->name);
+    weft_str_addf(w, "fn atomic_store_%s(i: u32, v: u32) { %satomicStore(&b%u[p.off_%s + i], v); }\n", o->name, nothing.text, o->slot, o->name);
 }
 
-static void variables(const struct weft_operand *o, struct weft_str *w)
+static void variables(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
 {
     uint32_t b = o->slot;
     weft_str_addf(w, "fn is_active() -> bool { return b%u[p.off_vars] != 0u; }\n", b);
     static const char *const types[] = {"u32", "i32", "f32"};
     for (int i = 0; i < 3; i++) {
-        weft_str_addf(w, "fn var_%s(s: u32) -> %s { return bitcast<%s>(b%u[p.off_vars + s]); }\n", types[i], types[i], types[i], b);
-        if (o->access & WEFT_WRITE) weft_str_addf(w, "fn set_var_%s(s: u32, v: %s) { b%u[p.off_vars + s] = bitcast<u32>(v); }\n", types[i], types[i], b);
+        char zero[16];
+        snprintf(zero, sizeof zero, "%s()", types[i]);
+        weft_str_addf(w, "fn var_%s(s: u32) -> %s { %sreturn bitcast<%s>(b%u[p.off_vars + s]); }\n", types[i], types[i],
+                      guard(s, "vars", "s", 1, zero).text, types[i], b);
+        if (o->access & WEFT_WRITE)
+            weft_str_addf(w, "fn set_var_%s(s: u32, v: %s) { %sb%u[p.off_vars + s] = bitcast<u32>(v); }\n", types[i], types[i],
+                          guard(s, "vars", "s", 1, "").text, b);
     }
 }
 
 static void accessors(const struct weft_schedule *sc, const struct weft_step *s, struct weft_str *w)
 {
+    if (s->checked) fault(s, w);
+    for (uint32_t i = 0; s->checked && i < s->n_operands; i++) outside(s, &s->operands[i], w);
     for (uint32_t i = 0; i < s->n_operands; i++)
-        if (strcmp(s->operands[i].name, "vars") == 0) variables(&s->operands[i], w);
+        if (strcmp(s->operands[i].name, "vars") == 0) variables(s, &s->operands[i], w);
     for (uint32_t i = 0; i < s->n_operands; i++) {
         const struct weft_operand *o = &s->operands[i];
         const struct weft_tensor *t = &sc->tensors[o->tensor];
         if (strcmp(o->name, "vars") == 0) continue;
         if (o->flags & WEFT_OPERAND_ATOMIC) {
-            atomics(o, w);
+            atomics(s, o, w);
             continue;
         }
         if (o->access & WEFT_READ) {

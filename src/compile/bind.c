@@ -61,6 +61,18 @@ static weft_status check_shared(const struct weft_schedule *sc, const struct wef
     return WEFT_OK;
 }
 
+/// The fault buffer comes last, where a binding and words for all lengths and the step's number are left.
+static void bind_fault(const struct weft_plan *plan, struct weft_step *s)
+{
+    uint32_t words = s->n_words + s->n_operands + 1;
+    s->checked = plan->checked && s->n_slots < WEFT_MAX_SLOTS && s->n_slots - 1 < plan->caps.max_storage_buffers &&
+                 words <= WEFT_MAX_WORDS;
+    if (!s->checked) return;
+    s->slots[s->n_slots++] = (struct weft_slot){.kind = WEFT_BIND_READ_WRITE, .atomic = true, .size = 256,
+                                                .mem_key = (uint32_t)WEFT_MEM_FAULT << 24};
+    s->n_words = words;
+}
+
 weft_status weft_bind_step(const struct weft_plan *plan, const struct weft_schedule *sc, struct weft_step *s)
 {
     struct range ranges[WEFT_MAX_OPERANDS];
@@ -104,5 +116,6 @@ weft_status weft_bind_step(const struct weft_plan *plan, const struct weft_sched
     s->n_words = s->n_fields + s->n_operands;
     if (s->n_words > WEFT_MAX_WORDS)
         return weft_fail(WEFT_ERR_LIMIT, "step '%s' has %u parameter words, more than the %d of a slot", s->label, s->n_words, WEFT_MAX_WORDS);
+    bind_fault(plan, s);
     return WEFT_OK;
 }

@@ -239,6 +239,12 @@ static weft_status finish_schedule(struct attempt *a)
         else if (status != WEFT_OK) return status;
     }
     if (worst != WEFT_OK) return worst;
+    for (uint32_t i = 0; p->checked && i < sc->n_steps; i++) {
+        sc->steps[i].number = (uint32_t)(sc - p->schedules) << 16 | i;
+        if (!sc->steps[i].checked)
+            weft_str_addf(&p->report, "schedule %s: step '%s' is left unchecked: it has %u bindings and %u parameter words\n",
+                          sc->name, sc->steps[i].label, sc->steps[i].n_slots - 1, sc->steps[i].n_words);
+    }
     for (uint32_t i = 0; i < sc->n_steps; i++) WEFT_TRY(weft_bind_wgsl(p, sc, &sc->steps[i]));
     return weft_plan_check(p, sc);
 }
@@ -318,6 +324,7 @@ weft_status weft_compile(struct weft_graph *graph, const struct weft_gpu_caps *c
     }
     p->graph = graph;
     p->caps = *caps;
+    p->checked = params && params->checked;
     // Kernels are written by many small appends; one that found no memory anywhere spoils the plan.
     uint64_t failures = weft_alloc_failures();
     weft_status status = compile(p, params);

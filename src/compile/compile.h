@@ -9,6 +9,10 @@ struct weft_compile_params {
     int64_t split_at[8];
     uint32_t n_splits;
     const struct weft_plan *weights_of; ///< place weights of equal name, type and shape where this plan has them
+    /// Checked build: every accessor compares its index with the operand's live length; outside it reads zeros, writes
+    /// nothing, and records step, operand and index for weft_session_fault. Slow; steps that have no binding or
+    /// parameter words left for it stay unchecked, and the report names them.
+    bool checked;
     int no_fuse; ///< 1: every node its own step; 2: regions, but no prologues or epilogues (tests, checker of fusion)
 };
 

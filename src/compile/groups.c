@@ -1,18 +1,20 @@
-/// Bookkeeping of groups while they are merged. A topological order of the groups is kept up to date, so that the search for a cycle
-/// only looks at groups between the two that are to merge: graphs of thousands of nodes take milliseconds.
+/// Bookkeeping of groups while they are merged. A topological order of the groups is kept up to date, so that the
+/// search for a cycle only looks at groups between the two that are to merge: graphs of thousands of nodes take
+/// milliseconds.
 #include "compile/groups.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include <string.h>
 
-/// What the emitter (ops/emit.h) has room for in one index space: at most four variants of each value, two more for each rotary map.
+/// What the emitter (ops/emit.h) has room for in one index space: at most four variants of each value, two more for
+/// each rotary map.
 #define MAX_WORK 120
 #define MAX_REDUCTIONS 24
 
 // ---- dependences ---------------------------------------------------------------------------------------------------
 
-static void visit_edges(struct weft_fuser *f, const uint32_t *writer, void (*fn)(struct weft_fuser *, uint32_t from, uint32_t to))
-{
+static void visit_edges(struct weft_fuser *f, const uint32_t *writer,
+                        void (*fn)(struct weft_fuser *, uint32_t from, uint32_t to)) {
     struct weft_graph *g = f->g;
     for (uint32_t n = 0; n < g->n_nodes; n++) {
         if (g->nodes[n].dead) continue;
@@ -67,8 +69,8 @@ weft_status weft_groups_edges(struct weft_fuser *f)
     return f->edges ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while fusing");
 }
 
-/// Marks the groups that follow group a and stand before place `end`, a itself not among them. True if group b (WEFT_NO_GROUP: none) is
-/// reached from one of those, or (`direct`) from a itself.
+/// Marks the groups that follow group a and stand before place `end`, a itself not among them. True if group b
+/// (WEFT_NO_GROUP: none) is reached from one of those, or (`direct`) from a itself.
 static bool search(struct weft_fuser *f, uint32_t a, uint32_t b, uint32_t end, bool direct)
 {
     uint32_t top = 0;
@@ -146,7 +148,8 @@ void weft_groups_merge(struct weft_fuser *f, uint32_t into, uint32_t from)
 
 // ---- budgets -------------------------------------------------------------------------------------------------------
 
-/// What a group loads and stores. Weights of one shard and width share a binding; those without a place yet are taken to share one.
+/// What a group loads and stores. Weights of one shard and width share a binding; those without a place yet are taken
+/// to share one.
 struct need {
     weft_value seen[64];
     uint32_t n_seen, operands, n_weights;
@@ -167,10 +170,12 @@ static void need_shard(struct need *c, uint32_t shard, bool wide)
 static void need_weight(const struct weft_fuser *f, struct need *c, weft_value v)
 {
     const struct weft_value_info *info = &f->g->values[v];
-    const struct weft_wlayout *y = info->kind == WEFT_VALUE_WEIGHT && info->type.rank >= 2 ? weft_wlayout(info->type.dtype) : NULL;
+    const struct weft_wlayout *y =
+        info->kind == WEFT_VALUE_WEIGHT && info->type.rank >= 2 ? weft_wlayout(info->type.dtype) : NULL;
     const struct weft_plan *p = f->l->plan;
     uint32_t shard = UINT32_MAX;
-    if (f->weight_of[v] && p->weights[f->weight_of[v] - 1].n_parts) shard = p->weights[f->weight_of[v] - 1].parts[0].shard;
+    if (f->weight_of[v] && p->weights[f->weight_of[v] - 1].n_parts)
+        shard = p->weights[f->weight_of[v] - 1].parts[0].shard;
     bool narrow = !y || y->high || y->scale != WEFT_WSCALE_NONE;
     if (y) need_shard(c, shard, true);
     if (narrow) need_shard(c, shard, false);
@@ -178,7 +183,9 @@ static void need_weight(const struct weft_fuser *f, struct need *c, weft_value v
     c->operands += y ? 1 + (y->high != 0) + (y->scale != WEFT_WSCALE_NONE) + (y->scale == WEFT_WSCALE_K) : 1;
 }
 
-static bool inside(const struct weft_fuser *f, uint32_t node, uint32_t a, uint32_t b) { return f->group[node] == a || f->group[node] == b; }
+static bool inside(const struct weft_fuser *f, uint32_t node, uint32_t a, uint32_t b) {
+    return f->group[node] == a || f->group[node] == b;
+}
 
 static bool is_var(const struct weft_fuser *f, weft_value v)
 {
@@ -191,7 +198,8 @@ static bool is_operand(const struct weft_fuser *f, uint32_t n, weft_value v, boo
 {
     const struct weft_value_info *info = &f->g->values[v];
     if (is_var(f, v)) return false; // in the variables block
-    if (info->kind == WEFT_VALUE_CONST && info->type.rank == 0 && info->type.dtype == WEFT_F32) return false; // a literal
+    if (info->kind == WEFT_VALUE_CONST && info->type.rank == 0 && info->type.dtype == WEFT_F32)
+        return false; // a literal
     if (info->state != UINT32_MAX) return true;
     if (is_input) return info->kind != WEFT_VALUE_NODE || !inside(f, info->node, a, b);
     if (info->is_output) return true;
@@ -208,7 +216,8 @@ static void need_members(const struct weft_fuser *f, struct need *c, uint32_t me
             weft_value v = i < node->n_in ? node->in[i] : node->out[i - node->n_in];
             bool fresh = is_operand(f, n, v, i < node->n_in, a, b);
             c->vars |= f->g->values[v].state != UINT32_MAX; // variables themselves, and `active` for states
-            if (f->g->values[v].state != UINT32_MAX) v = f->g->states[f->g->values[v].state]; // all versions are one tensor
+            if (f->g->values[v].state != UINT32_MAX)
+                v = f->g->states[f->g->values[v].state]; // all versions are one tensor
             for (uint32_t k = 0; k < c->n_seen && fresh; k++) fresh = c->seen[k] != v;
             if (!fresh) continue;
             c->seen[c->n_seen++] = v;
@@ -290,9 +299,11 @@ weft_status weft_groups_order(struct weft_fuser *f)
     struct weft_graph *g = f->g;
     uint32_t n = (uint32_t)g->n_nodes, n_ready = 0, n_done = 0, n_live = 0;
     uint32_t *waiting = weft_calloc(n + 1, sizeof *waiting), *ready = weft_alloc((n + 1) * sizeof *ready);
-    struct weft_group *made = weft_arena_alloc(&l->plan->arena, (n + 1) * sizeof *made); // by group number, then by order
+    struct weft_group *made =
+        weft_arena_alloc(&l->plan->arena, (n + 1) * sizeof *made); // by group number, then by order
     l->groups = weft_arena_alloc(&l->plan->arena, (n + 1) * sizeof *l->groups);
-    weft_status status = waiting && ready && made && l->groups ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while fusing");
+    weft_status status =
+        waiting && ready && made && l->groups ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while fusing");
     for (uint32_t i = 0; i < n && status == WEFT_OK; i++) {
         if (g->nodes[i].dead) continue;
         n_live++;
@@ -330,7 +341,8 @@ weft_status weft_groups_order(struct weft_fuser *f)
         n_done += out->n_nodes;
         l->n_groups++;
     }
-    if (status == WEFT_OK && n_done != n_live) status = weft_fail(WEFT_ERR_INTERNAL, "fusion made a cycle among the graph's nodes");
+    if (status == WEFT_OK && n_done != n_live)
+        status = weft_fail(WEFT_ERR_INTERNAL, "fusion made a cycle among the graph's nodes");
     weft_free(waiting);
     weft_free(ready);
     return status;

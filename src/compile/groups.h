@@ -1,4 +1,5 @@
-/// The groups that the fuser (fuse.c) grows: members, order, dependences, what they need. Only these two files include this.
+/// The groups that the fuser (fuse.c) grows: members, order, dependences, what they need. Only these two files include
+/// this.
 #ifndef WEFT_COMPILE_GROUPS_H
 #define WEFT_COMPILE_GROUPS_H
 #include "compile/compile.h"
@@ -23,7 +24,7 @@ struct weft_fuser {
     uint32_t *group;          ///< by node
     uint32_t *next;           ///< by node: the next member of its group
     uint8_t *role;            ///< by node: enum weft_role
-    uint32_t *weight_of;      ///< by value: number of its plan weight plus one, where an earlier attempt or schedule made it
+    uint32_t *weight_of; ///< by value: number of its plan weight plus one, where an earlier attempt or schedule made it
     uint32_t *mark;           ///< by group, for searches
     uint32_t stamp;
     uint32_t *stack, *scratch;
@@ -42,7 +43,8 @@ bool weft_groups_reach(struct weft_fuser *f, uint32_t a, uint32_t b);
 bool weft_groups_may_merge(struct weft_fuser *f, uint32_t a, uint32_t b);
 /// Moves all members of `from` to `into`, and keeps the order topological.
 void weft_groups_merge(struct weft_fuser *f, uint32_t into, uint32_t from);
-/// True if the two as one group stay within their budgets of bindings and operands, and no state is read and written in it.
+/// True if the two as one group stay within their budgets of bindings and operands, and no state is read and written in
+/// it.
 bool weft_groups_affordable(const struct weft_fuser *f, uint32_t a, uint32_t b);
 /// The same for groups that become one row program: its text has bounded room.
 bool weft_groups_joinable(const struct weft_fuser *f, uint32_t a, uint32_t b);

@@ -1,7 +1,7 @@
-/// Memory planning. Weight parts go into shards in order of first use, so that the weights of a step share a shard and a binding.
-/// Transients are packed by lifetime into WEFT_HEAPS heaps, larger ones first, each at the lowest free place. Which heap is a matter
-/// of speed only (a reader and a writer of one step apart; independent steps in different heaps): correctness rests on ranges, which
-/// weft_plan_check verifies.
+/// Memory planning. Weight parts go into shards in order of first use, so that the weights of a step share a shard and
+/// a binding. Transients are packed by lifetime into WEFT_HEAPS heaps, larger ones first, each at the lowest free
+/// place. Which heap is a matter of speed only (a reader and a writer of one step apart; independent steps in different
+/// heaps): correctness rests on ranges, which weft_plan_check verifies.
 #include "compile/compile.h"
 #include "core/error.h"
 #include <stdlib.h>
@@ -12,8 +12,9 @@ static bool borrow_parts(struct weft_plan_weight *w, const struct weft_plan *fro
 {
     for (uint32_t i = 0; i < from->n_weights; i++) {
         const struct weft_plan_weight *o = &from->weights[i];
-        if (o->value == WEFT_NO_VALUE || w->value == WEFT_NO_VALUE || strcmp(o->name, w->name) != 0 || o->dtype != w->dtype || o->layout != w->layout ||
-            o->rows != w->rows || o->k != w->k || o->n_parts != w->n_parts || strcmp(w->name, "constant") == 0)
+        if (o->value == WEFT_NO_VALUE || w->value == WEFT_NO_VALUE || strcmp(o->name, w->name) != 0 ||
+            o->dtype != w->dtype || o->layout != w->layout || o->rows != w->rows || o->k != w->k ||
+            o->n_parts != w->n_parts || strcmp(w->name, "constant") == 0)
             continue;
         for (uint32_t k = 0; k < w->n_parts; k++) {
             w->parts[k].shard = o->parts[k].shard;
@@ -72,7 +73,9 @@ struct placer {
     struct spot { uint32_t heap; uint64_t offset; } *spots, *best; ///< by tensor: of this try, of the best so far
 };
 
-static bool alive_together(const struct weft_tensor *a, const struct weft_tensor *b) { return a->first <= b->last && b->first <= a->last; }
+static bool alive_together(const struct weft_tensor *a, const struct weft_tensor *b) {
+    return a->first <= b->last && b->first <= a->last;
+}
 
 /// Lifetimes, the uses of each tensor, and the list of what is to be placed.
 static void find_uses(struct placer *p)
@@ -117,7 +120,8 @@ static uint64_t lower_bound(const struct weft_schedule *sc, int64_t *change)
     return (uint64_t)most;
 }
 
-/// Adds to cost[h] how often heap h would make a step read and write one buffer (2), or write it twice (1), if tensor t lay there.
+/// Adds to cost[h] how often heap h would make a step read and write one buffer (2), or write it twice (1), if tensor t
+/// lay there.
 static void count_conflicts(const struct placer *p, uint32_t t, uint32_t cost[WEFT_HEAPS])
 {
     for (uint32_t u = p->use_start[t]; u < p->use_start[t + 1]; u++) {
@@ -125,7 +129,9 @@ static void count_conflicts(const struct placer *p, uint32_t t, uint32_t cost[WE
         for (uint32_t o = 0; o < s->n_operands; o++) {
             uint32_t other = s->operands[o].tensor;
             uint8_t a = s->operands[o].access, b = p->uses[u].access;
-            if (other == t || p->sc->tensors[other].mem != WEFT_MEM_TRANSIENT || !p->placed[other] || !((a | b) & WEFT_WRITE)) continue;
+            if (other == t || p->sc->tensors[other].mem != WEFT_MEM_TRANSIENT || !p->placed[other] ||
+                !((a | b) & WEFT_WRITE))
+                continue;
             cost[p->spots[other].heap] += a == b ? 1 : 2;
         }
     }
@@ -139,7 +145,8 @@ static void count_neighbours(const struct placer *p, uint32_t t, uint32_t cost[W
         for (int side = -1; side <= 1; side += 2) {
             uint32_t other = p->uses[u].step + (uint32_t)side;
             if (other >= p->sc->n_steps) continue;
-            const struct weft_step *early = &p->sc->steps[side < 0 ? other : p->uses[u].step], *late = &p->sc->steps[side < 0 ? p->uses[u].step : other];
+            const struct weft_step *early = &p->sc->steps[side < 0 ? other : p->uses[u].step],
+                                   *late = &p->sc->steps[side < 0 ? p->uses[u].step : other];
             bool dependent = false;
             for (uint32_t i = 0; i < early->n_operands; i++)
                 for (uint32_t k = 0; k < late->n_operands && (early->operands[i].access & WEFT_WRITE); k++)
@@ -147,13 +154,16 @@ static void count_neighbours(const struct placer *p, uint32_t t, uint32_t cost[W
             const struct weft_step *s = &p->sc->steps[other];
             for (uint32_t o = 0; o < s->n_operands && !dependent; o++) {
                 uint32_t w = s->operands[o].tensor;
-                if ((s->operands[o].access & WEFT_WRITE) && w != t && p->sc->tensors[w].mem == WEFT_MEM_TRANSIENT && p->placed[w]) cost[p->spots[w].heap]++;
+                if ((s->operands[o].access & WEFT_WRITE) && w != t && p->sc->tensors[w].mem == WEFT_MEM_TRANSIENT &&
+                    p->placed[w])
+                    cost[p->spots[w].heap]++;
             }
         }
     }
 }
 
-/// Lowest offset in heap h at which tensor t meets none that is alive with it; *at receives its place in the heap's list.
+/// Lowest offset in heap h at which tensor t meets none that is alive with it; *at receives its place in the heap's
+/// list.
 static uint64_t first_fit(const struct placer *p, uint32_t t, uint32_t h, uint32_t *at)
 {
     const struct weft_tensor *x = &p->sc->tensors[t];
@@ -180,8 +190,8 @@ static void put(struct placer *p, uint32_t t, uint32_t h, uint64_t offset, uint3
     if (end > p->bytes[h]) p->bytes[h] = end;
 }
 
-/// Places all tensors in `heaps` heaps: where the heap grows least in units of 2^coarse bytes, then where fewest steps conflict.
-/// False if one fits nowhere: p->misfit.
+/// Places all tensors in `heaps` heaps: where the heap grows least in units of 2^coarse bytes, then where fewest steps
+/// conflict. False if one fits nowhere: p->misfit.
 static bool place_all(struct placer *p, uint32_t heaps, unsigned coarse)
 {
     memset(p->n_in_heap, 0, sizeof p->n_in_heap);
@@ -194,7 +204,8 @@ static bool place_all(struct placer *p, uint32_t heaps, unsigned coarse)
         count_neighbours(p, t, cost);
         for (uint32_t h = 0; h < heaps; h++) {
             uint32_t at;
-            uint64_t offset = first_fit(p, t, h, &at), growth = offset + bytes > p->bytes[h] ? offset + bytes - p->bytes[h] : 0;
+            uint64_t offset = first_fit(p, t, h, &at),
+                     growth = offset + bytes > p->bytes[h] ? offset + bytes - p->bytes[h] : 0;
             if (offset + bytes > p->plan->caps.max_buffer) continue;
             if (best != heaps) {
                 uint64_t a = growth >> coarse, b = best_growth >> coarse;
@@ -228,8 +239,8 @@ static int by_start(const void *a, const void *b)
     return x->first != y->first ? (x->first < y->first ? -1 : 1) : by_size(a, b);
 }
 
-/// Ways to place, tried in order until one is near the lower bound. Colours first: small transients are the rule when one token is
-/// computed, and there a few heaps more cost nothing.
+/// Ways to place, tried in order until one is near the lower bound. Colours first: small transients are the rule when
+/// one token is computed, and there a few heaps more cost nothing.
 static const struct { int (*order)(const void *, const void *); uint32_t heaps; unsigned coarse; } ways[] = {
     {by_size, WEFT_HEAPS, 16}, {by_size, WEFT_HEAPS, 0}, {by_size, 1, 0}, {by_start, WEFT_HEAPS, 0}, {by_start, 1, 0},
 };
@@ -261,7 +272,8 @@ static void install(const struct placer *p)
     memset(sc->heap_bytes, 0, sizeof sc->heap_bytes);
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) {
         rank[h] = 0;
-        for (uint32_t o = 0; o < WEFT_HEAPS; o++) rank[h] += p->best_bytes[o] > p->best_bytes[h] || (p->best_bytes[o] == p->best_bytes[h] && o < h);
+        for (uint32_t o = 0; o < WEFT_HEAPS; o++)
+            rank[h] += p->best_bytes[o] > p->best_bytes[h] || (p->best_bytes[o] == p->best_bytes[h] && o < h);
         sc->heap_bytes[rank[h]] = p->best_bytes[h];
     }
     for (uint32_t k = 0; k < p->n_order; k++) {
@@ -285,15 +297,20 @@ static weft_status place_transients(const struct weft_plan *plan, struct weft_sc
     p.best = weft_arena_alloc(&arena, (n + 1) * sizeof *p.best);
     int64_t *change = weft_arena_alloc(&arena, (sc->n_steps + 2) * sizeof *change);
     bool room = p.order && p.use_start && p.uses && p.placed && p.spots && p.best && change;
-    for (uint32_t h = 0; h < WEFT_HEAPS; h++) room &= (p.in_heap[h] = weft_arena_alloc(&arena, (n + 1) * sizeof *p.in_heap[h])) != NULL;
+    for (uint32_t h = 0; h < WEFT_HEAPS; h++)
+        room &= (p.in_heap[h] = weft_arena_alloc(&arena, (n + 1) * sizeof *p.in_heap[h])) != NULL;
     weft_status status = room ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while planning memory");
     if (status == WEFT_OK) {
         find_uses(&p);
         sc->lower_bound = lower_bound(sc, change);
         if (try_ways(&p) != UINT64_MAX) install(&p);
-        else status = weft_fail(WEFT_ERR_LIMIT, "transient '%s' of %llu bytes fits no heap: %llu bytes are alive at once, in %d heaps of at most %llu bytes",
-                                sc->tensors[p.misfit].name, (unsigned long long)sc->tensors[p.misfit].bytes, (unsigned long long)sc->lower_bound,
-                                WEFT_HEAPS, (unsigned long long)plan->caps.max_buffer);
+        else
+            status =
+                weft_fail(WEFT_ERR_LIMIT,
+                          "transient '%s' of %llu bytes fits no heap: %llu bytes are alive at once, in %d heaps of at "
+                          "most %llu bytes",
+                          sc->tensors[p.misfit].name, (unsigned long long)sc->tensors[p.misfit].bytes,
+                          (unsigned long long)sc->lower_bound, WEFT_HEAPS, (unsigned long long)plan->caps.max_buffer);
     }
     weft_arena_free(&arena);
     return status;

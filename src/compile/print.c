@@ -1,21 +1,17 @@
-/// A plan as text (a table for people) and as JSON (everything, for programs). Sizes and grids are those at the maximum of a
-/// schedule's guard.
+/// A plan as text, tables for people; print_json.c writes everything for programs. Sizes and grids are those at the
+/// maximum of a schedule's guard.
 #include "compile/bind.h"
-#include "compile/compile.h"
+#include "compile/print_impl.h"
 #include "core/alloc.h"
-#include "plan/update.h"
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 // ---- what both forms say -------------------------------------------------------------------------------------------
 
-struct totals { uint64_t weights, states, transients, bound, ios, params; };
-
 static uint64_t round256(uint64_t x) { return x ? (x + 255) & ~(uint64_t)255 : 256; }
 
-static uint64_t io_bytes(const struct weft_plan *p, const struct weft_plan_io *io)
+uint64_t weft_print_io_bytes(const struct weft_plan *p, const struct weft_plan_io *io)
 {
     const struct weft_type *t = &p->graph->values[io->value].type;
     uint64_t n = weft_accessor_width(io->dtype);
@@ -27,13 +23,13 @@ static uint64_t io_bytes(const struct weft_plan *p, const struct weft_plan_io *i
     return round256(n);
 }
 
-static struct totals count_bytes(const struct weft_plan *p)
+struct weft_print_totals weft_print_totals(const struct weft_plan *p)
 {
-    struct totals t = {.states = 256}; // the variables block
+    struct weft_print_totals t = {.states = 256}; // the variables block
     for (uint32_t i = p->shared_shards; i < p->n_shards; i++) t.weights += p->shard_bytes[i];
     for (uint32_t i = 0; i < p->n_states; i++) t.states += p->states[i].bytes;
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) t.transients += p->heap_bytes[h];
-    for (uint32_t i = 0; i < p->n_ios; i++) t.ios += io_bytes(p, &p->ios[i]);
+    for (uint32_t i = 0; i < p->n_ios; i++) t.ios += weft_print_io_bytes(p, &p->ios[i]);
     for (uint32_t i = 0; i < p->n_schedules; i++) {
         const struct weft_schedule *sc = &p->schedules[i];
         if (sc->lower_bound > t.bound) t.bound = sc->lower_bound;
@@ -47,48 +43,43 @@ static void add_guard(const struct weft_plan *p, const struct weft_schedule *sc,
 {
     const struct weft_dims *d = p->graph->dims;
     for (uint32_t i = 0; i < weft_dims_symbol_count(d); i++)
-        weft_str_addf(out, "%s%s %" PRId64 "..%" PRId64, i ? ", " : "", weft_dims_symbol_name(d, i), sc->lo[i], sc->hi[i]);
+        weft_str_addf(out, "%s%s %" PRId64 "..%" PRId64, i ? ", " : "", weft_dims_symbol_name(d, i), sc->lo[i],
+                      sc->hi[i]);
 }
 
-static const char *mem_name(enum weft_mem mem)
+const char *weft_print_mem(enum weft_mem mem)
 {
-    static const char *const names[] = {"heap", "shard", "state", "input", "output", "vars"};
+    static const char *const names[] = {"heap", "shard", "state", "input", "output", "vars", "fault"};
     return (unsigned)mem < sizeof names / sizeof names[0] ? names[mem] : "?";
 }
 
 /// Name of a buffer: heap2, shard0, state kv.k, input tokens, vars.
-static void add_buffer(const struct weft_plan *p, uint32_t mem_key, struct weft_str *out)
+void weft_print_buffer(const struct weft_plan *p, uint32_t mem_key, struct weft_str *out)
 {
     enum weft_mem mem = (enum weft_mem)(mem_key >> 24);
     uint32_t n = mem_key & 0xffffff;
-    weft_str_add(out, mem_name(mem));
+    weft_str_add(out, weft_print_mem(mem));
     if (mem == WEFT_MEM_TRANSIENT || mem == WEFT_MEM_WEIGHT) weft_str_addf(out, "%u", n);
     else if (mem == WEFT_MEM_STATE) weft_str_addf(out, " %s", n < p->n_states ? p->states[n].name : "?");
-    else if (mem != WEFT_MEM_VARS) weft_str_addf(out, " %s", n < p->n_ios && p->ios[n].name ? p->ios[n].name : "?");
+    else if (mem != WEFT_MEM_VARS && mem != WEFT_MEM_FAULT)
+        weft_str_addf(out, " %s", n < p->n_ios && p->ios[n].name ? p->ios[n].name : "?");
 }
 
-static const char *access_name(uint8_t access)
-{
-    return access == WEFT_READ ? "read" : access == WEFT_WRITE ? "write" : "read_write";
-}
-
-static const char *state_kind_name(enum weft_state_kind k)
+const char *weft_print_state_kind(enum weft_state_kind k)
 {
     static const char *const names[] = {"dense", "ring", "paged", "var"};
     return (unsigned)k < sizeof names / sizeof names[0] ? names[k] : "?";
 }
 
-struct live { uint32_t words[WEFT_MAX_WORDS], grid[3]; };
-
-static struct live at_maximum(const struct weft_plan *p, const struct weft_schedule *sc, const struct weft_step *s)
-{
-    struct live l;
+struct weft_print_live weft_print_live(const struct weft_plan *p, const struct weft_schedule *sc,
+                                       const struct weft_step *s) {
+    struct weft_print_live l;
     struct weft_update u = {.dims = p->graph->dims, .symbols = sc->hi, .caps = &p->caps, .step = s};
     weft_step_update(&u, l.words, l.grid);
     return l;
 }
 
-static float as_float(uint32_t bits)
+float weft_print_float(uint32_t bits)
 {
     float f;
     memcpy(&f, &bits, 4);
@@ -100,7 +91,14 @@ static float as_float(uint32_t bits)
 #define MAX_COLS 8
 
 /// Cells row by row; every column is as wide as its widest cell. Columns whose letter in `align` is 'r' end flush.
-struct table { struct weft_arena arena; const char **cells; size_t n, cap; uint32_t cols; const char *align; bool failed; };
+struct table {
+    struct weft_arena arena;
+    const char **cells;
+    size_t n, cap;
+    uint32_t cols;
+    const char *align;
+    bool failed;
+};
 
 static void cell(struct table *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -138,7 +136,8 @@ static void add_spaces(struct weft_str *out, int n)
     for (; n > 0; n--) weft_str_addn(out, " ", 1);
 }
 
-/// Prints `across` rows side by side, rows running down; frees the table. `after`, one text a row or NULL, goes below its row.
+/// Prints `across` rows side by side, rows running down; frees the table. `after`, one text a row or NULL, goes below
+/// its row.
 static void end_table(struct table *t, uint32_t across, char **after, struct weft_str *out)
 {
     int widths[MAX_COLS] = {0};
@@ -181,13 +180,19 @@ static void add_bytes(struct weft_str *out, uint64_t bytes)
 
 static void text_head(const struct weft_plan *p, struct weft_str *out)
 {
-    struct totals t = count_bytes(p);
+    struct weft_print_totals t = weft_print_totals(p);
     uint32_t steps = 0;
     for (uint32_t k = 0; k < p->n_schedules; k++) steps += p->schedules[k].n_steps;
-    weft_str_addf(out, "plan for %s (%s): %u schedule%s, %u steps, %u pipelines\n", p->caps.implementation, p->caps.adapter, p->n_schedules,
-                  p->n_schedules == 1 ? "" : "s", steps, p->n_pipelines);
-    struct { const char *name; uint64_t bytes; } rows[] = {{"weights", t.weights}, {"states", t.states}, {"transients", t.transients},
-                                                           {"inputs and outputs", t.ios}, {"parameters", t.params}};
+    weft_str_addf(out, "plan for %s (%s): %u schedule%s, %u steps, %u pipelines\n", p->caps.implementation,
+                  p->caps.adapter, p->n_schedules, p->n_schedules == 1 ? "" : "s", steps, p->n_pipelines);
+    struct {
+        const char *name;
+        uint64_t bytes;
+    } rows[] = {{"weights", t.weights},
+                {"states", t.states},
+                {"transients", t.transients},
+                {"inputs and outputs", t.ios},
+                {"parameters", t.params}};
     uint64_t peak = 0;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) peak += rows[i].bytes;
     weft_str_add(out, "peak memory ");
@@ -201,18 +206,22 @@ static void text_head(const struct weft_plan *p, struct weft_str *out)
         weft_str_add(out, " by lifetimes)");
     }
     weft_str_add(out, "\n");
-    if (p->shared_shards) weft_str_addf(out, "weights of %u shards are shared with another program\n", p->shared_shards);
+    if (p->shared_shards)
+        weft_str_addf(out, "weights of %u shards are shared with another program\n", p->shared_shards);
 }
 
 static void text_weights(const struct weft_plan *p, struct weft_str *out)
 {
     if (p->n_weights == 0) return;
-    weft_str_addf(out, "\nweights: %u in %u shard%s (name, type, shape, bytes, shard+offset)\n", p->n_weights, p->n_shards, p->n_shards == 1 ? "" : "s");
+    weft_str_addf(out, "\nweights: %u in %u shard%s (name, type, shape, bytes, shard+offset)\n", p->n_weights,
+                  p->n_shards, p->n_shards == 1 ? "" : "s");
     struct table t = {.cols = 5, .align = "llrrl"};
     for (uint32_t i = 0; i < p->n_weights; i++) {
         const struct weft_plan_weight *w = &p->weights[i];
         for (uint32_t k = 0; k < w->n_parts; k++) {
-            if (w->n_parts > 1) cell(&t, "%s rows %" PRIu64 "..%" PRIu64, w->name, w->parts[k].row0, w->parts[k].row0 + w->parts[k].rows - 1);
+            if (w->n_parts > 1)
+                cell(&t, "%s rows %" PRIu64 "..%" PRIu64, w->name, w->parts[k].row0,
+                     w->parts[k].row0 + w->parts[k].rows - 1);
             else cell(&t, "%s", w->name);
             cell(&t, "%s", w->value == WEFT_NO_VALUE ? "table" : weft_dtype_name(w->dtype));
             if (w->layout) cell(&t, "%" PRIu64 "x%" PRIu64, w->rows, w->k);
@@ -232,7 +241,7 @@ static void text_states(const struct weft_plan *p, struct weft_str *out)
     for (uint32_t i = 0; i < p->n_states; i++) {
         const struct weft_plan_state *s = &p->states[i];
         cell(&t, "%s", s->name);
-        cell(&t, "%s", state_kind_name(s->kind));
+        cell(&t, "%s", weft_print_state_kind(s->kind));
         if (s->kind == WEFT_STATE_VAR) cell(&t, "word %u", s->var_slot);
         else cell(&t, "%" PRIu64 " x %" PRIu64 " = %" PRIu64, s->rows, s->row_bytes, s->bytes);
     }
@@ -249,19 +258,20 @@ static void text_ios(const struct weft_plan *p, struct weft_str *out)
         weft_type_print(p->graph->dims, &p->graph->values[p->ios[i].value].type, &type);
         cell(&t, "%s %s", p->ios[i].is_output ? "out" : "in", p->ios[i].name ? p->ios[i].name : "?");
         cell(&t, "%s", weft_str_get(&type));
-        cell(&t, "%" PRIu64, io_bytes(p, &p->ios[i]));
+        cell(&t, "%" PRIu64, weft_print_io_bytes(p, &p->ios[i]));
         weft_str_free(&type);
     }
     end_table(&t, 2, NULL, out);
 }
 
 /// "1 r shard0+4096:20480 vec4 w0_q, w0_s = blk.0.q": number, access, buffer, offset, size, operands and tensor.
-static void text_slot(const struct weft_plan *p, const struct weft_schedule *sc, const struct weft_step *s, uint32_t n, struct weft_str *out)
-{
+static void text_slot(const struct weft_plan *p, const struct weft_schedule *sc, const struct weft_step *s, uint32_t n,
+                      struct weft_str *out) {
     const struct weft_slot *slot = &s->slots[n];
     weft_str_addf(out, "[%u %s ", n, slot->kind == WEFT_BIND_READ ? "r" : "rw");
-    add_buffer(p, slot->mem_key, out);
-    weft_str_addf(out, "+%" PRIu64 ":%" PRIu64 "%s%s", slot->offset, slot->size, slot->wide ? " vec4" : "", slot->atomic ? " atomic" : "");
+    weft_print_buffer(p, slot->mem_key, out);
+    weft_str_addf(out, "+%" PRIu64 ":%" PRIu64 "%s%s", slot->offset, slot->size, slot->wide ? " vec4" : "",
+                  slot->atomic ? " atomic" : "");
     uint32_t before = WEFT_NO_TENSOR;
     for (uint32_t i = 0; i < s->n_operands; i++) {
         const struct weft_operand *o = &s->operands[i];
@@ -275,13 +285,15 @@ static void text_slot(const struct weft_plan *p, const struct weft_schedule *sc,
 }
 
 /// The lines below a step: its parameters and its bindings.
-static char *text_details(const struct weft_plan *p, const struct weft_schedule *sc, const struct weft_step *s, const struct live *live)
-{
+static char *text_details(const struct weft_plan *p, const struct weft_schedule *sc, const struct weft_step *s,
+                          const struct weft_print_live *live) {
     struct weft_str t = {0};
     weft_str_add(&t, "       ");
     for (uint32_t i = 0; i < s->n_fields; i++) {
-        if (strcmp(s->fields[i].type, "f32") == 0) weft_str_addf(&t, " %s=%g", s->fields[i].name, (double)as_float(live->words[i]));
-        else if (strcmp(s->fields[i].type, "i32") == 0) weft_str_addf(&t, " %s=%" PRId32, s->fields[i].name, (int32_t)live->words[i]);
+        if (strcmp(s->fields[i].type, "f32") == 0)
+            weft_str_addf(&t, " %s=%g", s->fields[i].name, (double)weft_print_float(live->words[i]));
+        else if (strcmp(s->fields[i].type, "i32") == 0)
+            weft_str_addf(&t, " %s=%" PRId32, s->fields[i].name, (int32_t)live->words[i]);
         else weft_str_addf(&t, " %s=%" PRIu32, s->fields[i].name, live->words[i]);
     }
     size_t column = t.len;
@@ -300,20 +312,59 @@ static char *text_details(const struct weft_plan *p, const struct weft_schedule 
     return weft_str_take(&t);
 }
 
+/// Where the operands of a step lie, in one line; of a weight only its first plane.
+static void text_places(const struct weft_plan *p, const struct weft_schedule *sc, const struct weft_step *s,
+                        struct weft_str *out) {
+    for (uint32_t i = 0; i < s->n_operands; i++) {
+        const struct weft_operand *o = &s->operands[i];
+        const struct weft_tensor *t = &sc->tensors[o->tensor];
+        if (t->mem == WEFT_MEM_VARS || (i && t->mem == WEFT_MEM_WEIGHT && s->operands[i - 1].tensor == o->tensor))
+            continue;
+        weft_str_addf(out, "%s%s%s=", out->len ? " " : "", o->access & WEFT_WRITE ? "!" : "", o->name);
+        weft_print_buffer(p, weft_mem_key(t), out);
+        if (t->mem == WEFT_MEM_TRANSIENT || t->mem == WEFT_MEM_WEIGHT)
+            weft_str_addf(out, "+%" PRIu64, t->offset + o->byte_offset);
+    }
+}
+
+/// True if an earlier step of the schedule has this pipeline, grid and parameters: what stands below that one is not
+/// said again.
+static bool seen_before(const struct weft_plan *p, const struct weft_schedule *sc, uint32_t n,
+                        const struct weft_print_live *live) {
+    for (uint32_t i = 0; i < n; i++) {
+        const struct weft_step *s = &sc->steps[i];
+        if (s->pipeline != sc->steps[n].pipeline || s->n_fields != sc->steps[n].n_fields) continue;
+        struct weft_print_live other = weft_print_live(p, sc, s);
+        if (memcmp(other.grid, live->grid, sizeof other.grid) == 0 &&
+            memcmp(other.words, live->words, s->n_fields * 4) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void text_steps(const struct weft_plan *p, const struct weft_schedule *sc, struct weft_str *out)
 {
     struct table t = {.cols = 6, .align = "rllrrl"};
     char **details = weft_calloc(sc->n_steps + 1, sizeof *details);
     for (uint32_t i = 0; i < sc->n_steps && details; i++) {
         const struct weft_step *s = &sc->steps[i];
-        struct live live = at_maximum(p, sc, s);
+        struct weft_print_live live = weft_print_live(p, sc, s);
+        bool seen = seen_before(p, sc, i, &live);
         cell(&t, "%u", i);
         cell(&t, "%s%s", s->label, s->is_copy ? " (copy: aliasing)" : "");
         cell(&t, "%s.%u", s->kernel->name, s->pipeline);
         if (s->workgroup[1] * s->workgroup[2] == 1) cell(&t, "%u", s->workgroup[0]);
         else cell(&t, "%ux%ux%u", s->workgroup[0], s->workgroup[1], s->workgroup[2]);
         cell(&t, "%ux%ux%u", live.grid[0], live.grid[1], live.grid[2]);
-        cell(&t, "%u B%s", s->workgroup_memory, s->writes_state ? ", state" : "");
+        struct weft_str places = {0};
+        if (seen) text_places(p, sc, s, &places);
+        else
+            weft_str_addf(&places, "%u bytes of workgroup memory%s", s->workgroup_memory,
+                          s->writes_state ? ", writes state" : "");
+        cell(&t, "%s", weft_str_get(&places));
+        if (places.failed) t.failed = true;
+        weft_str_free(&places);
+        if (seen) continue;
         details[i] = text_details(p, sc, s, &live);
         if (!details[i]) out->failed = true;
     }
@@ -347,7 +398,8 @@ static void text_schedule(const struct weft_plan *p, const struct weft_schedule 
     weft_str_addf(out, "): %u steps, transients %" PRIu64 " B in heaps of", sc->n_steps, total);
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) weft_str_addf(out, " %" PRIu64, sc->heap_bytes[h]);
     weft_str_addf(out, " (at least %" PRIu64 " B), %" PRIu64 " B copied\n", sc->lower_bound, sc->copied_bytes);
-    weft_str_add(out, " steps (label, kernel.pipeline, workgroup, grid, workgroup memory; parameters; bindings, ! is written)\n");
+    weft_str_add(out, " steps (label, kernel.pipeline, workgroup, grid; where they are new: parameters and bindings; ! "
+                      "is written)\n");
     text_steps(p, sc, out);
     text_tensors(sc, out);
 }
@@ -356,176 +408,14 @@ static void print_text(const struct weft_plan *p, struct weft_str *out)
 {
     text_head(p, out);
     weft_str_addf(out, "\nreport\n%s", weft_str_get(&p->report));
-    text_weights(p, out);
-    text_states(p, out);
     text_ios(p, out);
+    text_states(p, out);
     for (uint32_t k = 0; k < p->n_schedules; k++) text_schedule(p, &p->schedules[k], out);
-}
-
-// ---- JSON ----------------------------------------------------------------------------------------------------------
-
-/// Names come from files: bytes that are no UTF-8 become question marks.
-static json_t *text(const char *s)
-{
-    json_t *j = json_string(s ? s : "");
-    if (j) return j;
-    char *copy = weft_strdup(s);
-    for (char *c = copy; c && *c; c++)
-        if ((unsigned char)*c >= 0x80) *c = '?';
-    j = copy ? json_string(copy) : NULL;
-    weft_free(copy);
-    return j;
-}
-
-static json_t *number(uint64_t x) { return json_integer((json_int_t)x); }
-
-static json_t *triple(const uint32_t x[3]) { return json_pack("[III]", (json_int_t)x[0], (json_int_t)x[1], (json_int_t)x[2]); }
-
-/// Appends; a failure anywhere shows in *ok.
-static void push(json_t *array, json_t *x, bool *ok) { *ok &= json_array_append_new(array, x) == 0; }
-static void put(json_t *object, const char *key, json_t *x, bool *ok) { *ok &= json_object_set_new(object, key, x) == 0; }
-
-static json_t *json_weights(const struct weft_plan *p, bool *ok)
-{
-    json_t *list = json_array();
-    for (uint32_t i = 0; i < p->n_weights; i++) {
-        const struct weft_plan_weight *w = &p->weights[i];
-        json_t *parts = json_array();
-        for (uint32_t k = 0; k < w->n_parts; k++) {
-            const struct weft_weight_part *x = &w->parts[k];
-            push(parts, json_pack("{sI sI sI sI sI}", "shard", (json_int_t)x->shard, "offset", (json_int_t)x->offset, "bytes", (json_int_t)x->bytes,
-                                  "row0", (json_int_t)x->row0, "rows", (json_int_t)x->rows), ok);
-        }
-        push(list, json_pack("{so ss sI sI sb so}", "name", text(w->name), "type", weft_dtype_name(w->dtype), "rows", (json_int_t)w->rows, "k",
-                             (json_int_t)w->k, "table", w->value == WEFT_NO_VALUE, "parts", parts), ok);
-    }
-    return list;
-}
-
-static json_t *json_states(const struct weft_plan *p, bool *ok)
-{
-    json_t *list = json_array();
-    for (uint32_t i = 0; i < p->n_states; i++) {
-        const struct weft_plan_state *s = &p->states[i];
-        json_t *x = json_pack("{so ss sI}", "name", text(s->name), "kind", state_kind_name(s->kind), "bytes", (json_int_t)s->bytes);
-        if (s->kind == WEFT_STATE_VAR) put(x, "word", number(s->var_slot), ok);
-        else put(x, "rows", number(s->rows), ok), put(x, "row_bytes", number(s->row_bytes), ok);
-        push(list, x, ok);
-    }
-    return list;
-}
-
-static json_t *json_ios(const struct weft_plan *p, bool *ok)
-{
-    json_t *list = json_array();
-    for (uint32_t i = 0; i < p->n_ios; i++) {
-        struct weft_str type = {0};
-        weft_type_print(p->graph->dims, &p->graph->values[p->ios[i].value].type, &type);
-        push(list, json_pack("{so ss so sI}", "name", text(p->ios[i].name), "direction", p->ios[i].is_output ? "output" : "input", "type",
-                             text(weft_str_get(&type)), "bytes", (json_int_t)io_bytes(p, &p->ios[i])), ok);
-        weft_str_free(&type);
-    }
-    return list;
-}
-
-static json_t *json_bindings(const struct weft_plan *p, const struct weft_schedule *sc, const struct weft_step *s, bool *ok)
-{
-    json_t *list = json_array();
-    for (uint32_t n = 1; n < s->n_slots; n++) {
-        const struct weft_slot *slot = &s->slots[n];
-        json_t *operands = json_array();
-        for (uint32_t i = 0; i < s->n_operands; i++) {
-            const struct weft_operand *o = &s->operands[i];
-            if (o->slot == n)
-                push(operands, json_pack("{so so sI ss ss sI sI}", "name", text(o->name), "tensor", text(sc->tensors[o->tensor].name), "tensor_index",
-                                         (json_int_t)o->tensor, "access", access_name(o->access), "type", weft_dtype_name(o->dtype), "offset",
-                                         (json_int_t)o->slot_offset, "bytes", (json_int_t)o->bytes), ok);
-        }
-        struct weft_str buffer = {0};
-        add_buffer(p, slot->mem_key, &buffer);
-        push(list, json_pack("{sI so sI sI ss sb sb so}", "binding", (json_int_t)n, "buffer", text(weft_str_get(&buffer)), "offset", (json_int_t)slot->offset,
-                             "size", (json_int_t)slot->size, "access", slot->kind == WEFT_BIND_READ ? "read" : "read_write", "vec4", slot->wide, "atomic",
-                             slot->atomic, "operands", operands), ok);
-        weft_str_free(&buffer);
-    }
-    return list;
-}
-
-static json_t *json_step(const struct weft_plan *p, const struct weft_schedule *sc, const struct weft_step *s, bool *ok)
-{
-    struct live live = at_maximum(p, sc, s);
-    json_t *params = json_object();
-    for (uint32_t i = 0; i < s->n_fields; i++) {
-        const char *type = s->fields[i].type;
-        float f = as_float(live.words[i]);
-        bool real = strcmp(type, "f32") == 0;
-        if (real && (f != f || f - f != 0)) put(params, s->fields[i].name, json_null(), ok); // JSON has no infinities
-        else if (real) put(params, s->fields[i].name, json_real(f), ok);
-        else put(params, s->fields[i].name, json_integer(strcmp(type, "i32") == 0 ? (json_int_t)(int32_t)live.words[i] : (json_int_t)live.words[i]), ok);
-    }
-    return json_pack("{so ss sI so sI so so sb sb so}", "label", text(s->label), "kernel", s->kernel->name, "pipeline", (json_int_t)s->pipeline, "workgroup",
-                     triple(s->workgroup), "workgroup_memory", (json_int_t)s->workgroup_memory, "grid", triple(live.grid), "params", params,
-                     "writes_state", s->writes_state, "copy", s->is_copy, "bindings", json_bindings(p, sc, s, ok));
-}
-
-static json_t *json_tensors(const struct weft_schedule *sc, bool *ok)
-{
-    json_t *list = json_array();
-    for (uint32_t i = 0; i < sc->n_tensors; i++) {
-        const struct weft_tensor *t = &sc->tensors[i];
-        json_t *x = json_pack("{so ss ss sI sI}", "name", text(t->name), "memory", mem_name(t->mem), "type", weft_dtype_name(t->dtype), "bytes",
-                              (json_int_t)t->bytes, "offset", (json_int_t)t->offset);
-        if (t->mem == WEFT_MEM_TRANSIENT || t->mem == WEFT_MEM_WEIGHT) put(x, "buffer", number(t->heap), ok);
-        if (t->first != UINT32_MAX) put(x, "first", number(t->first), ok), put(x, "last", number(t->last), ok);
-        push(list, x, ok);
-    }
-    return list;
-}
-
-static json_t *json_schedule(const struct weft_plan *p, const struct weft_schedule *sc, bool *ok)
-{
-    json_t *steps = json_array(), *heaps = json_array(), *guard = json_object();
-    for (uint32_t i = 0; i < sc->n_steps; i++) push(steps, json_step(p, sc, &sc->steps[i], ok), ok);
-    for (uint32_t h = 0; h < WEFT_HEAPS; h++) push(heaps, number(sc->heap_bytes[h]), ok);
-    for (uint32_t i = 0; i < weft_dims_symbol_count(p->graph->dims); i++)
-        put(guard, weft_dims_symbol_name(p->graph->dims, i), json_pack("[II]", (json_int_t)sc->lo[i], (json_int_t)sc->hi[i]), ok);
-    return json_pack("{so so so so sI sI so}", "name", text(sc->name), "guard", guard, "steps", steps, "heap_bytes", heaps, "lower_bound",
-                     (json_int_t)sc->lower_bound, "copied_bytes", (json_int_t)sc->copied_bytes, "tensors", json_tensors(sc, ok));
-}
-
-static json_t *json_plan(const struct weft_plan *p, bool *ok)
-{
-    struct totals t = count_bytes(p);
-    json_t *schedules = json_array(), *shards = json_array(), *heaps = json_array();
-    for (uint32_t k = 0; k < p->n_schedules; k++) push(schedules, json_schedule(p, &p->schedules[k], ok), ok);
-    for (uint32_t i = 0; i < p->n_shards; i++) push(shards, number(p->shard_bytes[i]), ok);
-    for (uint32_t h = 0; h < WEFT_HEAPS; h++) push(heaps, number(p->heap_bytes[h]), ok);
-    json_t *memory = json_pack("{sI sI sI sI sI sI sI}", "peak", (json_int_t)(t.weights + t.states + t.transients + t.ios + t.params), "weights",
-                               (json_int_t)t.weights, "states", (json_int_t)t.states, "transients", (json_int_t)t.transients, "transients_lower_bound",
-                               (json_int_t)t.bound, "inputs_and_outputs", (json_int_t)t.ios, "parameters", (json_int_t)t.params);
-    return json_pack("{so so so sI so so sI so so so so so}", "implementation", text(p->caps.implementation), "adapter", text(p->caps.adapter), "memory", memory,
-                     "pipelines", (json_int_t)p->n_pipelines, "shards", shards, "heaps", heaps, "shared_shards", (json_int_t)p->shared_shards, "weights",
-                     json_weights(p, ok), "states", json_states(p, ok), "inputs_and_outputs", json_ios(p, ok), "schedules", schedules, "report",
-                     text(weft_str_get(&p->report)));
-}
-
-static int take_json(const char *buffer, size_t size, void *out)
-{
-    weft_str_addn(out, buffer, size);
-    return 0;
-}
-
-static void print_json(const struct weft_plan *p, struct weft_str *out)
-{
-    bool ok = true;
-    json_t *root = json_plan(p, &ok);
-    if (!ok || !root || json_dump_callback(root, take_json, out, JSON_INDENT(1)) != 0) out->failed = true;
-    json_decref(root);
-    weft_str_add(out, "\n");
+    text_weights(p, out); // the longest list
 }
 
 void weft_plan_print(const struct weft_plan *plan, bool json, struct weft_str *out)
 {
-    if (json) print_json(plan, out);
+    if (json) weft_print_json(plan, out);
     else print_text(plan, out);
 }

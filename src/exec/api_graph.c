@@ -1,10 +1,18 @@
 /// weft/graph.h: building graphs as users do, on the calls that the model builders use.
+#include "core/alloc.h"
 #include "core/error.h"
 #include "exec/api_impl.h"
 #include "ir/graph.h"
 #include "ops/ops.h"
 #include <inttypes.h>
 #include <string.h>
+
+/// A dim's handle does not tell a lack of memory from an illegal dim, so failures are counted: one since `before` makes
+/// it NOMEM.
+static weft_status blame_memory(uint64_t before, weft_status status) {
+    if (status == WEFT_OK || weft_alloc_failures() == before) return status;
+    return weft_fail(WEFT_ERR_NOMEM, "out of memory while building a graph");
+}
 
 // ---- life ----------------------------------------------------------------------------------------------------------
 
@@ -37,20 +45,22 @@ weft_status weft_graph_print_text(const weft_graph *graph, char *text, size_t ca
 // ---- sizes ---------------------------------------------------------------------------------------------------------
 
 weft_status weft_graph_symbol(weft_graph *graph, const char *name, int64_t lo, int64_t hi) {
+    uint64_t before = weft_alloc_failures();
     if (!graph || !name) return weft_api_null("weft_graph_symbol", graph ? "name" : "graph");
     if (weft_dims_symbol_find(graph->dims, name) >= 0)
         return weft_fail(WEFT_ERR_INVALID, "symbol %s is declared twice", name);
     if (lo >= 0 && weft_dim_symbol(graph->dims, name, lo, hi) != WEFT_DIM_BAD) return WEFT_OK;
-    return weft_fail(WEFT_ERR_INVALID,
-                     "'%s' can't be a symbol from %" PRId64 " to %" PRId64
-                     " (a plain word, bounds from 0 in order, at most %d symbols)",
-                     name, lo, hi, WEFT_MAX_SYMBOLS);
+    return blame_memory(before, weft_fail(WEFT_ERR_INVALID,
+                                          "'%s' can't be a symbol from %" PRId64 " to %" PRId64
+                                          " (a plain word, bounds from 0 in order, at most %d symbols)",
+                                          name, lo, hi, WEFT_MAX_SYMBOLS));
 }
 
 weft_status weft_graph_relation(weft_graph *graph, const char *expression, int64_t max) {
     weft_dim d;
+    uint64_t before = weft_alloc_failures();
     if (!graph || !expression) return weft_api_null("weft_graph_relation", graph ? "expression" : "graph");
-    WEFT_TRY(weft_dim_parse(graph->dims, expression, strlen(expression), &d));
+    WEFT_TRY(blame_memory(before, weft_dim_parse(graph->dims, expression, strlen(expression), &d)));
     return weft_dim_relate(graph->dims, d, max);
 }
 
@@ -61,15 +71,16 @@ static weft_status leaf_type(weft_graph *g, const char *name, weft_dtype dtype, 
                              struct weft_type *type) {
     if (out) *out = WEFT_NO_VALUE;
     if (!g || !name || !shape || !out)
-        return weft_api_null(name ? name : "a leaf of a graph", !g ? "graph" : !name ? "name" : !shape ? "shape" : "out");
+        return weft_api_null(name ? name : "a leaf", !g ? "graph" : !name ? "name" : !shape ? "shape" : "out");
     if ((unsigned)dtype >= WEFT_DTYPE_COUNT)
         return weft_fail(WEFT_ERR_INVALID, "'%s' has an unknown element type %d", name, (int)dtype);
     struct weft_str text = {0};
+    uint64_t before = weft_alloc_failures();
     weft_str_addf(&text, "%s [%s]", weft_dtype_name(dtype), shape);
     weft_status status = text.failed ? weft_fail(WEFT_ERR_NOMEM, "out of memory while building a graph")
                                      : weft_type_parse(g, text.data, type);
     weft_str_free(&text);
-    return weft_fail_in(status, "'%s' of shape [%s]", name, shape);
+    return weft_fail_in(blame_memory(before, status), "'%s' of shape [%s]", name, shape);
 }
 
 weft_status weft_graph_add_input(weft_graph *graph, const char *name, weft_dtype dtype, const char *shape,
@@ -164,6 +175,7 @@ weft_status weft_graph_add_op(weft_graph *graph, const char *op, const weft_valu
                               const char *attributes, weft_value *outputs) {
     const struct weft_op *row;
     struct weft_attr attrs[WEFT_MAX_ATTRS];
+    uint64_t before = weft_alloc_failures();
     if (!graph || !op || !outputs)
         return weft_api_null("weft_graph_add_op", !graph ? "graph" : !op ? "op" : "outputs");
     if (n_inputs && !inputs) return weft_api_null("weft_graph_add_op", "inputs");
@@ -171,8 +183,10 @@ weft_status weft_graph_add_op(weft_graph *graph, const char *op, const weft_valu
     for (uint32_t k = 0; k < row->n_out; k++) outputs[k] = WEFT_NO_VALUE;
     if (n_inputs > WEFT_MAX_INS)
         return weft_fail(WEFT_ERR_INVALID, "%s: %zu inputs; no operator has more than %d", op, n_inputs, WEFT_MAX_INS);
-    WEFT_TRY(weft_fail_in(weft_attrs_parse(graph, row, attributes ? attributes : "", attrs), "%s", op));
-    return weft_graph_add_raw(graph, row, NULL, inputs, (uint32_t)n_inputs, attrs, outputs);
+    weft_status status = weft_fail_in(weft_attrs_parse(graph, row, attributes ? attributes : "", attrs), "%s", op);
+    if (status == WEFT_OK)
+        status = weft_graph_add_raw(graph, row, NULL, inputs, (uint32_t)n_inputs, attrs, outputs);
+    return blame_memory(before, status);
 }
 
 weft_status weft_graph_add_output(weft_graph *graph, weft_value value, const char *name) {

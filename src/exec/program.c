@@ -92,7 +92,7 @@ struct weft_memory_use weft_plan_memory(const struct weft_plan *plan)
     for (uint32_t i = plan->shared_shards; i < plan->n_shards; i++) m.weights += plan->shard_bytes[i];
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) m.transients += plan->heap_bytes[h];
     for (uint32_t i = 0; i < plan->n_states; i++) m.states += plan->states[i].bytes;
-    m.states += 256; // variables
+    m.states += plan->checked ? 512 : 256; // variables, and faults
     for (uint32_t i = 0; i < plan->n_schedules; i++)
         if (plan->schedules[i].n_steps > steps) steps = plan->schedules[i].n_steps;
     m.params = (uint64_t)steps * 256 * WEFT_PARAM_VERSIONS;

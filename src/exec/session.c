@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "exec/exec_impl.h"
 #include "exec/session_test.h"
+#include <stdio.h>
 #include <string.h>
 
 #define NO_VERSION UINT32_MAX
@@ -25,7 +26,7 @@ struct weft_session {
     bool checker;
     uint32_t max_runs, n_symbols, live;
     uint64_t clock;
-    weft_buf vars, arena;
+    weft_buf vars, arena, fault;
     weft_buf *states, *ios;
     weft_bindgroup **groups; ///< [schedule][step]
     struct version versions[WEFT_PARAM_VERSIONS];
@@ -54,6 +55,7 @@ static weft_buf buffer_of(const weft_session *s, uint32_t mem_key)
     case WEFT_MEM_WEIGHT: return weft_shards_buf(s->program->shards, number);
     case WEFT_MEM_STATE: return s->states[number];
     case WEFT_MEM_VARS: return s->vars;
+    case WEFT_MEM_FAULT: return s->fault;
     default: return s->ios[number];
     }
 }
@@ -85,6 +87,7 @@ static weft_status make_buffers(weft_session *s)
         if (plan->states[i].kind != WEFT_STATE_VAR) WEFT_TRY(weft_buf_create(s->gpu, plan->states[i].bytes, WEFT_BUF_STORAGE, plan->states[i].name, &s->states[i]));
     for (uint32_t i = 0; i < plan->n_ios; i++) WEFT_TRY(weft_buf_create(s->gpu, weft_plan_io_bytes(plan, i), WEFT_BUF_STORAGE, plan->ios[i].name, &s->ios[i]));
     WEFT_TRY(weft_buf_create(s->gpu, 256, WEFT_BUF_STORAGE, "vars", &s->vars));
+    if (plan->checked) WEFT_TRY(weft_buf_create(s->gpu, 256, WEFT_BUF_STORAGE, "fault", &s->fault));
     return weft_buf_create(s->gpu, version_bytes(s) * WEFT_PARAM_VERSIONS + 256, WEFT_BUF_UNIFORM, "params", &s->arena);
 }
 
@@ -144,6 +147,7 @@ void weft_session_destroy(weft_session **session)
         if (s->ios[i].id) weft_buf_release(s->gpu, &s->ios[i]);
     if (s->vars.id) weft_buf_release(s->gpu, &s->vars);
     if (s->arena.id) weft_buf_release(s->gpu, &s->arena);
+    if (s->fault.id) weft_buf_release(s->gpu, &s->fault);
     for (uint32_t k = 0; s->groups && k < plan->n_schedules; k++) weft_free(s->groups[k]);
     for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS; v++) weft_free(s->versions[v].steps);
     weft_free(s->spare.steps);
@@ -303,6 +307,27 @@ weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial)
 
 uint32_t weft_session_dispatches(const weft_session *s) { return s->live == NO_VERSION ? 0 : s->versions[s->live].n_steps; }
 weft_program *weft_session_program(const weft_session *s) { return s->program; }
+
+weft_status weft_session_fault(weft_session *s, struct weft_fault *fault)
+{
+    const struct weft_plan *plan = s->program->plan;
+    uint32_t words[WEFT_FAULT_WORDS];
+    *fault = (struct weft_fault){0};
+    if (!plan->checked) return weft_fail(WEFT_ERR_INVALID, "the program was compiled without the checked accessors that record faults");
+    WEFT_TRY(weft_buf_read(s->gpu, s->fault, 0, words, sizeof words));
+    if (!words[WEFT_FAULT_SET]) return WEFT_OK;
+    WEFT_TRY(weft_buf_fill(s->gpu, s->fault, 0, sizeof words, 0));
+    uint32_t k = words[WEFT_FAULT_STEP] >> 16, i = words[WEFT_FAULT_STEP] & 0xffff, o = words[WEFT_FAULT_OPERAND];
+    if (k >= plan->n_schedules || i >= plan->schedules[k].n_steps || o >= plan->schedules[k].steps[i].n_operands)
+        return weft_fail(WEFT_ERR_INTERNAL, "the fault buffer names operand %u of step %u of schedule %u, which is not there", o, i, k);
+    const struct weft_step *step = &plan->schedules[k].steps[i];
+    *fault = (struct weft_fault){.any = true, .schedule = k, .step = i, .label = step->label, .operand = step->operands[o].name,
+                                 .operand_number = o, .index = words[WEFT_FAULT_INDEX], .length = words[WEFT_FAULT_LENGTH]};
+    snprintf(fault->text, sizeof fault->text, "schedule %s, step %u '%s': element %u of operand '%s' (%s) was asked for, which has %u",
+             plan->schedules[k].name, i, fault->label, fault->index, fault->operand,
+             plan->schedules[k].tensors[step->operands[o].tensor].name, fault->length);
+    return WEFT_OK;
+}
 
 // ---- data ----------------------------------------------------------------------------------------------------------
 

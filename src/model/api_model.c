@@ -91,7 +91,7 @@ weft_status weft_model_tokenize(const weft_model *model, const char *text, size_
     weft_status status = encode(model, text ? text : "", length, flags, &found);
     if (status == WEFT_OK) *count = found.count;
     if (status == WEFT_OK && capacity && found.count > capacity)
-        status = weft_fail(WEFT_ERR_LIMIT, "the text has %zu tokens and the caller room for %zu", found.count, capacity);
+        status = weft_fail(WEFT_ERR_LIMIT, "the text has %zu tokens and there is room for %zu", found.count, capacity);
     if (status == WEFT_OK && capacity && found.count) memcpy(ids, found.data, found.count * sizeof *ids);
     weft_ids_free(&found);
     return status;
@@ -227,7 +227,8 @@ weft_status weft_model_perplexity(weft_model *model, const char *text, size_t le
     if (status == WEFT_OK && ids.count > UINT32_MAX)
         status = weft_fail(WEFT_ERR_LIMIT, "the text has %zu tokens", ids.count);
     if (status == WEFT_OK)
-        status = weft_lm_perplexity(model->lm, ids.data, (uint32_t)ids.count, ctx ? ctx : 512, chunks, each, user, figure);
+        status = weft_lm_perplexity(model->lm, ids.data, (uint32_t)ids.count, ctx ? ctx : 512, chunks, each, user,
+                                    figure);
     weft_ids_free(&ids);
     return status;
 }

@@ -48,7 +48,10 @@ struct weft_kernel {
     _Static_assert(sizeof(struct NAME) / 4 + 1 == sizeof NAME##_fields / sizeof NAME##_fields[0], "32-bit fields only");
 
 /// Where a tensor of the plan lives.
-enum weft_mem { WEFT_MEM_TRANSIENT, WEFT_MEM_WEIGHT, WEFT_MEM_STATE, WEFT_MEM_INPUT, WEFT_MEM_OUTPUT, WEFT_MEM_VARS };
+enum weft_mem {
+    WEFT_MEM_TRANSIENT, WEFT_MEM_WEIGHT, WEFT_MEM_STATE, WEFT_MEM_INPUT, WEFT_MEM_OUTPUT, WEFT_MEM_VARS,
+    WEFT_MEM_FAULT, ///< a session's fault buffer; bindings of checked steps only, never a tensor
+};
 
 #define WEFT_NO_TENSOR UINT32_MAX
 
@@ -58,6 +61,7 @@ struct weft_tensor {
     enum weft_mem mem;
     weft_dtype dtype;        ///< storage: F32, F16, I32, U32, BOOL; U32 for packed weights
     uint64_t bytes;          ///< at the maximum of all symbols
+    uint64_t used;           ///< of scratch: bytes asked for, before rounding; else 0
     uint32_t index;          ///< weight part, state, input or output number; unused for transients
     weft_value value;        ///< the graph value, or WEFT_NO_VALUE (scratch)
     uint32_t first, last;    ///< steps between which a transient is alive
@@ -83,6 +87,8 @@ struct weft_operand {
     uint64_t byte_offset;    ///< static start inside the tensor (weight planes and segments), a multiple of 16
     uint64_t bytes;          ///< range at the maximum, from byte_offset
     weft_dim elem_offset;    ///< live offset in elements added by the accessor (views such as the last rows), WEFT_DIM_BAD: 0
+    weft_dim live;           ///< checked plans: live length in elements, WEFT_DIM_BAD: `used`
+    uint64_t used;           ///< checked plans: bytes that hold elements, 0: `bytes`
     // binder
     uint8_t slot;            ///< binding number (0 is the uniform block)
     uint64_t slot_offset;    ///< bytes from the slot's start to this operand's start
@@ -114,6 +120,8 @@ struct weft_step {
     struct weft_slot slots[WEFT_MAX_SLOTS];
     uint32_t n_slots;
     uint32_t n_words;                ///< words of the block: fields, then the binder's
+    bool checked;                    ///< its accessors record accesses out of range; the last slot is the fault buffer
+    uint32_t number;                 ///< what a fault calls it: schedule << 16 | place in the schedule
     char *wgsl;                      ///< complete text (arena)
     uint32_t pipeline;               ///< index in the program's pipeline list
 };

@@ -333,6 +333,7 @@ void weft_lower_place(struct weft_lower *l, weft_value v)
 uint32_t weft_lower_scratch(struct weft_lower *l, const char *name, weft_dtype dtype, uint64_t max_elements)
 {
     return add_tensor(l, (struct weft_tensor){.name = name, .mem = WEFT_MEM_TRANSIENT, .dtype = dtype, .value = WEFT_NO_VALUE,
+                                              .used = weft_bytes_times(max_elements, dtype_width(dtype)),
                                               .bytes = align256(weft_bytes_times(max_elements ? max_elements : 1, dtype_width(dtype)))});
 }
 
@@ -387,6 +388,7 @@ static uint32_t add_operand(struct weft_lower *l, struct weft_step *s, struct we
         return 0;
     }
     o.inplace_of = -1;
+    o.live = WEFT_DIM_BAD;
     s->operands[s->n_operands] = o;
     return s->n_operands++;
 }
@@ -402,8 +404,17 @@ void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access 
     if (l->status != WEFT_OK) return;
     uint32_t t = find_tensor(l, WEFT_MEM_VARS, 0);
     if (t == WEFT_NO_TENSOR) t = add_tensor(l, (struct weft_tensor){.name = "vars", .mem = WEFT_MEM_VARS, .dtype = WEFT_U32, .bytes = 256, .value = WEFT_NO_VALUE});
-    add_operand(l, s, (struct weft_operand){.name = "vars", .access = access, .dtype = WEFT_U32, .tensor = t, .bytes = 256, .elem_offset = WEFT_DIM_BAD});
+    add_operand(l, s, (struct weft_operand){.name = "vars", .access = access, .dtype = WEFT_U32, .tensor = t, .bytes = 256, .elem_offset = WEFT_DIM_BAD,
+                                              .used = (uint64_t)l->plan->n_vars * 4});
     if (access & WEFT_WRITE) s->writes_state = true;
+}
+
+/// What a checked accessor counts on: a state's whole memory, else the value's shape, views by their own.
+static void set_length(struct weft_lower *l, struct weft_operand *o, const struct weft_value_info *info)
+{
+    const struct weft_plan_state *state = info->state != UINT32_MAX ? &l->plan->states[info->state] : NULL;
+    if (state) o->used = weft_bytes_times(state->rows, state->row_bytes);
+    else o->live = weft_lower_product(l, &info->type, 0, info->type.rank);
 }
 
 uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access, weft_value v, uint8_t flags)
@@ -432,6 +443,7 @@ uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *
     }
     uint32_t i = add_operand(l, s, (struct weft_operand){.name = name, .access = access, .flags = flags, .dtype = info->type.dtype, .tensor = place.tensor,
                                                          .bytes = t->bytes, .elem_offset = place.elem_offset});
+    if (l->plan->checked && l->status == WEFT_OK) set_length(l, &s->operands[i], info);
     if ((flags & WEFT_OPERAND_STATE) || t->mem == WEFT_MEM_STATE) weft_emit_vars(l, s, WEFT_READ);
     return i;
 }
@@ -451,7 +463,8 @@ uint32_t weft_emit_table(struct weft_lower *l, struct weft_step *s, const char *
     if (l->status != WEFT_OK) return 0;
     uint32_t t = part_tensor(l, w, 0);
     return add_operand(l, s, (struct weft_operand){.name = name, .access = WEFT_READ, .flags = flags, .dtype = dtype, .tensor = t,
-                                                   .bytes = w->parts[0].bytes, .elem_offset = WEFT_DIM_BAD});
+                                                   .bytes = w->parts[0].bytes, .elem_offset = WEFT_DIM_BAD,
+                                                   .used = w->data ? w->data_bytes : weft_bytes_times(w->rows * w->k, 4)});
 }
 
 void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w, uint32_t part)
@@ -469,7 +482,7 @@ void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *nam
         char text[64];
         snprintf(text, sizeof text, "%s_%c", name, suffix[p]);
         add_operand(l, s, (struct weft_operand){.name = text, .access = WEFT_READ, .flags = p == WEFT_PLANE_Q ? WEFT_OPERAND_WIDE : 0, .dtype = WEFT_U32,
-                                                .tensor = t, .byte_offset = w->parts[part].plane[p], .bytes = align256(bytes),
+                                                .tensor = t, .byte_offset = w->parts[part].plane[p], .bytes = align256(bytes), .used = bytes,
                                                 .elem_offset = WEFT_DIM_BAD});
     }
     const struct weft_wlayout *y = w->layout;
@@ -485,7 +498,7 @@ uint32_t weft_emit_scratch(struct weft_lower *l, struct weft_step *s, const char
     if (l->status != WEFT_OK) return 0;
     const struct weft_tensor *t = &l->tensors[tensor];
     return add_operand(l, s, (struct weft_operand){.name = name, .access = access, .flags = flags, .dtype = t->dtype, .tensor = tensor,
-                                                   .bytes = t->bytes, .elem_offset = WEFT_DIM_BAD});
+                                                   .bytes = t->bytes, .used = t->used, .elem_offset = WEFT_DIM_BAD});
 }
 
 static void add_tval(struct weft_lower *l, struct weft_step *s, struct weft_tval v)

@@ -56,6 +56,8 @@ static inline uint64_t weft_bytes_times(uint64_t a, uint64_t b)
 static inline uint32_t weft_part_key(uint32_t weight, uint32_t part) { return weight << 12 | part; }
 
 #define WEFT_HEAPS 4
+/// Words of a session's fault buffer, which the accessors of a checked plan write. The first fault wins.
+enum weft_fault_word { WEFT_FAULT_SET, WEFT_FAULT_STEP, WEFT_FAULT_OPERAND, WEFT_FAULT_INDEX, WEFT_FAULT_LENGTH, WEFT_FAULT_WORDS };
 #define WEFT_VAR_ACTIVE 0 ///< word 0 of the variables block
 
 struct weft_plan {
@@ -72,6 +74,7 @@ struct weft_plan {
     uint32_t n_vars;             ///< words in the variables block
     uint64_t heap_bytes[WEFT_HEAPS];
     uint32_t n_pipelines;        ///< distinct (wgsl, kinds)
+    bool checked;                ///< checked build of the accessors (weft_compile_params.checked)
     struct weft_str report;      ///< what was fused, copied and why, a line each
 };
 #endif

@@ -3,6 +3,13 @@
 
 uint32_t weft_accessor_width(weft_dtype dtype) { return dtype == WEFT_F16 || dtype == WEFT_BF16 ? 2 : 4; }
 
+uint32_t weft_operand_length(const struct weft_update *u, const struct weft_operand *o)
+{
+    if (o->live == WEFT_DIM_BAD) return (uint32_t)((o->used ? o->used : o->bytes) / weft_accessor_width(o->dtype));
+    int64_t live = weft_live(u, o->live);
+    return live > 0 ? (uint32_t)live : 0;
+}
+
 void weft_step_update(const struct weft_update *u, uint32_t words[WEFT_MAX_WORDS], uint32_t grid[3])
 {
     const struct weft_step *s = u->step;
@@ -13,6 +20,8 @@ void weft_step_update(const struct weft_update *u, uint32_t words[WEFT_MAX_WORDS
     for (uint32_t i = 0; i < s->n_operands; i++) {
         const struct weft_operand *o = &s->operands[i];
         int64_t live = o->elem_offset == WEFT_DIM_BAD ? 0 : weft_live(u, o->elem_offset);
-        words[s->n_fields + i] = (uint32_t)(o->slot_offset / weft_accessor_width(o->dtype) + (uint64_t)live);
+        words[weft_off_word(s, i)] = (uint32_t)(o->slot_offset / weft_accessor_width(o->dtype) + (uint64_t)live);
+        if (s->checked) words[weft_len_word(s, i)] = weft_operand_length(u, o);
     }
+    if (s->checked) words[s->n_words - 1] = s->number;
 }

@@ -5,6 +5,17 @@
 
 #define WEFT_MAX_WORDS 64 ///< a block is one 256-byte slot
 
+/// Where the binder's words of an operand and of a step start: off_* of each operand, then, in checked steps, len_* of
+/// each and the step's number.
+static inline uint32_t weft_off_word(const struct weft_step *s, uint32_t operand) { return s->n_fields + operand; }
+static inline uint32_t weft_len_word(const struct weft_step *s, uint32_t operand)
+{
+    return s->n_fields + s->n_operands + operand;
+}
+
+/// Elements of an operand at the live size, as a checked accessor counts them.
+uint32_t weft_operand_length(const struct weft_update *u, const struct weft_operand *operand);
+
 /// `words` receives step->n_words words; `grid` the number of workgroups, all zero when the step's outputs are empty.
 void weft_step_update(const struct weft_update *u, uint32_t words[WEFT_MAX_WORDS], uint32_t grid[3]);
 

@@ -40,11 +40,12 @@ static inline struct weft_graph *fixture_graph(const char *text)
 }
 
 /// NULL caps: those of the null device. Fails the test when the graph does not compile.
-static inline struct weft_plan *fixture_plan(const char *text, const struct weft_gpu_caps *caps, const struct weft_compile_params *params)
-{
+static inline struct weft_plan *fixture_plan(const char *text, const struct weft_gpu_caps *caps,
+                                             const struct weft_compile_params *params) {
     struct weft_gpu_caps usual = fixture_caps();
     struct weft_plan *plan = NULL;
-    if (weft_compile(fixture_graph(text), caps ? caps : &usual, params, &plan) != WEFT_OK) fail_msg("%s", weft_error_message());
+    if (weft_compile(fixture_graph(text), caps ? caps : &usual, params, &plan) != WEFT_OK)
+        fail_msg("%s", weft_error_message());
     return plan;
 }
 

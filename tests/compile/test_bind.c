@@ -10,7 +10,9 @@ struct world {
     struct weft_step step;
 };
 
-static void no_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) { (void)u, (void)words, (void)grid; }
+static void no_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
+    (void)u, (void)words, (void)grid;
+}
 static const struct weft_kernel kernel = {"test", "none", NULL, no_update};
 
 static struct world *begin(void)
@@ -27,13 +29,24 @@ static struct world *begin(void)
 }
 
 /// Adds a tensor at `offset` of a buffer and an operand over all of it.
-static uint32_t add(struct world *w, const char *name, int where, uint64_t offset, uint64_t bytes, uint8_t access, uint8_t flags)
-{
+static uint32_t add(struct world *w, const char *name, int where, uint64_t offset, uint64_t bytes, uint8_t access,
+                    uint8_t flags) {
     uint32_t t = w->sc.n_tensors++;
-    w->tensors[t] = (struct weft_tensor){.name = name, .mem = where == SHARD ? WEFT_MEM_WEIGHT : WEFT_MEM_TRANSIENT, .dtype = WEFT_F32, .bytes = bytes,
-                                         .heap = where == HEAP1, .offset = offset, .value = WEFT_NO_VALUE};
-    w->step.operands[w->step.n_operands] = (struct weft_operand){.name = name, .access = access, .flags = flags, .inplace_of = -1, .dtype = WEFT_F32,
-                                                                 .tensor = t, .bytes = bytes, .elem_offset = WEFT_DIM_BAD};
+    w->tensors[t] = (struct weft_tensor){.name = name,
+                                         .mem = where == SHARD ? WEFT_MEM_WEIGHT : WEFT_MEM_TRANSIENT,
+                                         .dtype = WEFT_F32,
+                                         .bytes = bytes,
+                                         .heap = where == HEAP1,
+                                         .offset = offset,
+                                         .value = WEFT_NO_VALUE};
+    w->step.operands[w->step.n_operands] = (struct weft_operand){.name = name,
+                                                                 .access = access,
+                                                                 .flags = flags,
+                                                                 .inplace_of = -1,
+                                                                 .dtype = WEFT_F32,
+                                                                 .tensor = t,
+                                                                 .bytes = bytes,
+                                                                 .elem_offset = WEFT_DIM_BAD};
     return w->step.n_operands++;
 }
 
@@ -42,8 +55,8 @@ static void bind(struct world *w)
     if (weft_bind_step(&w->plan, &w->sc, &w->step) != WEFT_OK) fail_msg("%s", weft_error_message());
 }
 
-static void expect_slot(const struct world *w, uint32_t operand, uint32_t slot, uint8_t kind, uint64_t offset, uint64_t size, uint64_t within)
-{
+static void expect_slot(const struct world *w, uint32_t operand, uint32_t slot, uint8_t kind, uint64_t offset,
+                        uint64_t size, uint64_t within) {
     const struct weft_operand *o = &w->step.operands[operand];
     const struct weft_slot *s = &w->step.slots[o->slot];
     assert_int_equal(o->slot, slot);
@@ -58,8 +71,10 @@ static void merges_reads_by_width(void **state)
 {
     (void)state;
     struct world *w = begin();
-    uint32_t q = add(w, "q", SHARD, 1024, 512, WEFT_READ, WEFT_OPERAND_WIDE), s = add(w, "s", SHARD, 256, 256, WEFT_READ, 0);
-    uint32_t q2 = add(w, "q2", SHARD, 4096, 100, WEFT_READ, WEFT_OPERAND_WIDE), s2 = add(w, "s2", SHARD, 0, 4, WEFT_READ, 0);
+    uint32_t q = add(w, "q", SHARD, 1024, 512, WEFT_READ, WEFT_OPERAND_WIDE),
+             s = add(w, "s", SHARD, 256, 256, WEFT_READ, 0);
+    uint32_t q2 = add(w, "q2", SHARD, 4096, 100, WEFT_READ, WEFT_OPERAND_WIDE),
+             s2 = add(w, "s2", SHARD, 0, 4, WEFT_READ, 0);
     uint32_t y = add(w, "y", HEAP0, 512, 256, WEFT_WRITE, 0);
     bind(w);
     assert_int_equal(w->step.n_slots, 4);
@@ -106,8 +121,10 @@ static void in_place_pair_shares(void **state)
 {
     (void)state;
     struct world *w = begin();
-    uint32_t x = add(w, "x", HEAP0, 256, 512, WEFT_READ, WEFT_OPERAND_WIDE), y = add(w, "y", HEAP0, 256, 512, WEFT_WRITE, 0);
-    REFUSED(weft_bind_step(&w->plan, &w->sc, &w->step), WEFT_ERR_INTERNAL, "operands 'x' and 'y' overlap in memory"); // not declared
+    uint32_t x = add(w, "x", HEAP0, 256, 512, WEFT_READ, WEFT_OPERAND_WIDE),
+             y = add(w, "y", HEAP0, 256, 512, WEFT_WRITE, 0);
+    REFUSED(weft_bind_step(&w->plan, &w->sc, &w->step), WEFT_ERR_INTERNAL,
+            "operands 'x' and 'y' overlap in memory"); // not declared
     w->step.operands[y].inplace_of = (int8_t)x;
     bind(w);
     assert_int_equal(w->step.n_slots, 2);
@@ -117,7 +134,8 @@ static void in_place_pair_shares(void **state)
     weft_free(w);
 }
 
-/// One tensor read twice beside a write to its buffer: both reads through one binding, since bindings of it may not overlap.
+/// One tensor read twice beside a write to its buffer: both reads through one binding, since bindings of it may not
+/// overlap.
 static void same_range_read_twice(void **state)
 {
     (void)state;
@@ -156,7 +174,8 @@ static void atomics_never_share(void **state)
 {
     (void)state;
     struct world *w = begin();
-    uint32_t n = add(w, "count", HEAP0, 0, 256, WEFT_READ_WRITE, WEFT_OPERAND_ATOMIC), y = add(w, "y", HEAP0, 256, 256, WEFT_WRITE, 0);
+    uint32_t n = add(w, "count", HEAP0, 0, 256, WEFT_READ_WRITE, WEFT_OPERAND_ATOMIC),
+             y = add(w, "y", HEAP0, 256, 256, WEFT_WRITE, 0);
     bind(w);
     assert_int_not_equal(w->step.operands[n].slot, w->step.operands[y].slot);
     assert_true(w->step.slots[w->step.operands[n].slot].atomic);
@@ -184,7 +203,8 @@ static void limits(void **state)
     w = begin();
     w->plan.caps.max_binding = 1024;
     add(w, "large", HEAP0, 0, 1280, WEFT_READ, 0);
-    REFUSED(weft_bind_step(&w->plan, &w->sc, &w->step), WEFT_ERR_LIMIT, "operand 'large' needs a binding of 1280 bytes, the device allows 1024");
+    REFUSED(weft_bind_step(&w->plan, &w->sc, &w->step), WEFT_ERR_LIMIT,
+            "operand 'large' needs a binding of 1280 bytes, the device allows 1024");
     weft_free(w);
 
     w = begin();
@@ -218,9 +238,11 @@ static void offsets_are_parameters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(merges_reads_by_width), cmocka_unit_test(keeps_distant_reads_apart), cmocka_unit_test(written_buffer_is_read_write),
-        cmocka_unit_test(in_place_pair_shares), cmocka_unit_test(same_range_read_twice), cmocka_unit_test(binding_starts_are_aligned),
-        cmocka_unit_test(atomics_never_share), cmocka_unit_test(limits), cmocka_unit_test(offsets_are_parameters),
+        cmocka_unit_test(merges_reads_by_width),        cmocka_unit_test(keeps_distant_reads_apart),
+        cmocka_unit_test(written_buffer_is_read_write), cmocka_unit_test(in_place_pair_shares),
+        cmocka_unit_test(same_range_read_twice),        cmocka_unit_test(binding_starts_are_aligned),
+        cmocka_unit_test(atomics_never_share),          cmocka_unit_test(limits),
+        cmocka_unit_test(offsets_are_parameters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,11 @@
-/// The checker of plans: a good plan passes; each thing that can be wrong, broken alone, is refused with its own message.
+/// The checker of plans: a good plan passes; each thing that can be wrong, broken alone, is refused with its own
+/// message.
 #include "plan_fixture.h"
 
-static const char graph[] = "symbol T 0 64\ninput x f32 [T, 64]\ninput y f32 [T, 64]\nweight w q8_0 [96, 64]\nweight b f32 [96]\n"
-                            "%0 = tanh %x \"first\"\n%1 = square %y \"second\"\n%2 = add %0 %1 \"both\"\n%3 = matmul %2 %w \"product\"\n"
-                            "%4 = add %3 %b \"biased\"\n%5 = tanh %4 \"last\"\noutput %5 z\n";
+static const char graph[] =
+    "symbol T 0 64\ninput x f32 [T, 64]\ninput y f32 [T, 64]\nweight w q8_0 [96, 64]\nweight b f32 [96]\n"
+    "%0 = tanh %x \"first\"\n%1 = square %y \"second\"\n%2 = add %0 %1 \"both\"\n%3 = matmul %2 %w \"product\"\n"
+    "%4 = add %3 %b \"biased\"\n%5 = tanh %4 \"last\"\noutput %5 z\n";
 
 struct world { struct weft_plan *plan; struct weft_schedule *sc; };
 
@@ -17,7 +19,9 @@ static struct world begin(void)
     return w;
 }
 
-static struct weft_step *step(struct world *w, const char *words) { return &w->sc->steps[fixture_step(w->sc, words, 0)]; }
+static struct weft_step *step(struct world *w, const char *words) {
+    return &w->sc->steps[fixture_step(w->sc, words, 0)];
+}
 
 static struct weft_operand *written(struct weft_step *s)
 {
@@ -168,7 +172,8 @@ static void overwritten_while_alive(void **state)
 {
     (void)state;
     struct world w = begin();
-    struct weft_tensor *a = &w.sc->tensors[written(step(&w, "first"))->tensor], *b = &w.sc->tensors[written(step(&w, "second"))->tensor];
+    struct weft_tensor *a = &w.sc->tensors[written(step(&w, "first"))->tensor],
+                       *b = &w.sc->tensors[written(step(&w, "second"))->tensor];
     b->heap = a->heap;
     b->offset = a->offset;
     fixture_bind(w.plan, w.sc); // no single step is wrong
@@ -229,11 +234,20 @@ static void bindings_too_many_or_crooked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_plans_pass), cmocka_unit_test(overlapping_slots), cmocka_unit_test(read_beside_read_write),
-        cmocka_unit_test(operand_outside_its_binding), cmocka_unit_test(written_through_read_only), cmocka_unit_test(write_to_a_weight_or_input),
-        cmocka_unit_test(partly_overlapping_operands), cmocka_unit_test(wide_binding_off_its_grain), cmocka_unit_test(read_before_written),
-        cmocka_unit_test(overwritten_while_alive), cmocka_unit_test(grid_above_the_limit), cmocka_unit_test(workgroup_above_the_limit),
-        cmocka_unit_test(binding_too_large), cmocka_unit_test(bindings_too_many_or_crooked),
+        cmocka_unit_test(good_plans_pass),
+        cmocka_unit_test(overlapping_slots),
+        cmocka_unit_test(read_beside_read_write),
+        cmocka_unit_test(operand_outside_its_binding),
+        cmocka_unit_test(written_through_read_only),
+        cmocka_unit_test(write_to_a_weight_or_input),
+        cmocka_unit_test(partly_overlapping_operands),
+        cmocka_unit_test(wide_binding_off_its_grain),
+        cmocka_unit_test(read_before_written),
+        cmocka_unit_test(overwritten_while_alive),
+        cmocka_unit_test(grid_above_the_limit),
+        cmocka_unit_test(workgroup_above_the_limit),
+        cmocka_unit_test(binding_too_large),
+        cmocka_unit_test(bindings_too_many_or_crooked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,8 @@ static void norms_become_simple_nodes(void **state)
 static void others_are_left_alone(void **state)
 {
     (void)state;
-    static const char graph[] = "symbol T 0 8\ninput x f32 [T, 64]\nweight w q8_0 [32, 64]\nvar p u32 0 9\n%0 = tanh %x \"t\"\n%1 = matmul %0 %w\n%2 = advance %p {by=T}\noutput %1 z\n";
+    static const char graph[] = "symbol T 0 8\ninput x f32 [T, 64]\nweight w q8_0 [32, 64]\nvar p u32 0 9\n%0 = tanh "
+                                "%x \"t\"\n%1 = matmul %0 %w\n%2 = advance %p {by=T}\noutput %1 z\n";
     struct weft_graph *g = fixture_graph(graph);
     struct weft_str before = {0}, after = {0};
     assert_int_equal(weft_graph_print(g, &before), WEFT_OK);
@@ -51,7 +52,8 @@ static void others_are_left_alone(void **state)
 static void outputs_move_along(void **state)
 {
     (void)state;
-    struct weft_graph *g = fixture_graph("input x f32 [4, 8]\n%0 = softmax %x\n%1 = tanh %0\n%2 = mul %0 %1\noutput %0 p\noutput %2 q\n");
+    struct weft_graph *g =
+        fixture_graph("input x f32 [4, 8]\n%0 = softmax %x\n%1 = tanh %0\n%2 = mul %0 %1\noutput %0 p\noutput %2 q\n");
     assert_int_equal(weft_pass_decompose(g), WEFT_OK);
     assert_int_equal(weft_graph_verify(g), WEFT_OK);
     uint32_t found = 0;
@@ -74,7 +76,8 @@ static void outputs_move_along(void **state)
 static void twice_is_once(void **state)
 {
     (void)state;
-    struct weft_graph *g = fixture_graph("input x f32 [4, 8]\nweight w f32 [8]\n%0 = rms_norm %x %w\n%1 = softmax %0\noutput %1 z\n");
+    struct weft_graph *g =
+        fixture_graph("input x f32 [4, 8]\nweight w f32 [8]\n%0 = rms_norm %x %w\n%1 = softmax %0\noutput %1 z\n");
     assert_int_equal(weft_pass_decompose(g), WEFT_OK);
     struct weft_str once = {0}, again = {0};
     assert_int_equal(weft_graph_print(g, &once), WEFT_OK);
@@ -88,8 +91,8 @@ static void twice_is_once(void **state)
 
 // ---- operators made for the test -----------------------------------------------------------------------------------
 
-static weft_status same_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in, const struct weft_attr *attrs, struct weft_type *out)
-{
+static weft_status same_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
+                              const struct weft_attr *attrs, struct weft_type *out) {
     (void)g, (void)n_in, (void)attrs;
     out[0] = in[0];
     return WEFT_OK;
@@ -99,23 +102,29 @@ static weft_status no_eval(const struct weft_eval *e) { return (void)e, WEFT_OK;
 
 extern const struct weft_op loop_op, outer_op, inner_op, leaf_op, faulty_op;
 
-static weft_status again_decompose(struct weft_graph *g, const struct weft_node *n, uint32_t *outs) { return weft_graph_add_raw(g, &loop_op, NULL, n->in, 1, NULL, outs); }
+static weft_status again_decompose(struct weft_graph *g, const struct weft_node *n, uint32_t *outs) {
+    return weft_graph_add_raw(g, &loop_op, NULL, n->in, 1, NULL, outs);
+}
 static weft_status outer_decompose(struct weft_graph *g, const struct weft_node *n, uint32_t *outs)
 {
     weft_value v;
     WEFT_TRY(weft_graph_add_raw(g, &inner_op, NULL, n->in, 1, NULL, &v));
     return weft_graph_add_raw(g, &inner_op, NULL, &v, 1, NULL, outs);
 }
-static weft_status inner_decompose(struct weft_graph *g, const struct weft_node *n, uint32_t *outs) { return weft_graph_add_raw(g, &leaf_op, NULL, n->in, 1, NULL, outs); }
+static weft_status inner_decompose(struct weft_graph *g, const struct weft_node *n, uint32_t *outs) {
+    return weft_graph_add_raw(g, &leaf_op, NULL, n->in, 1, NULL, outs);
+}
 static weft_status faulty_decompose(struct weft_graph *g, const struct weft_node *n, uint32_t *outs)
 {
     (void)g, (void)n, (void)outs;
     return weft_fail(WEFT_ERR_UNSUPPORTED, "cannot");
 }
 
-#define OP(NAME, FN) {.name = NAME, .n_in_min = 1, .n_in_max = 1, .n_out = 1, .infer = same_infer, .eval = no_eval, .decompose = FN}
-const struct weft_op loop_op = OP("loop", again_decompose), outer_op = OP("outer", outer_decompose), inner_op = OP("inner", inner_decompose),
-                     leaf_op = OP("leaf", NULL), faulty_op = OP("faulty", faulty_decompose);
+#define OP(NAME, FN)                                                                                                   \
+    { .name = NAME, .n_in_min = 1, .n_in_max = 1, .n_out = 1, .infer = same_infer, .eval = no_eval, .decompose = FN }
+const struct weft_op loop_op = OP("loop", again_decompose), outer_op = OP("outer", outer_decompose),
+                     inner_op = OP("inner", inner_decompose), leaf_op = OP("leaf", NULL),
+                     faulty_op = OP("faulty", faulty_decompose);
 static const struct weft_op *const test_ops[] = {&loop_op, &outer_op, &inner_op, &leaf_op, &faulty_op, NULL};
 static const struct weft_op_set test_set = {test_ops};
 
@@ -152,8 +161,9 @@ static void endless_and_failing_ones_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(norms_become_simple_nodes), cmocka_unit_test(others_are_left_alone), cmocka_unit_test(outputs_move_along),
-        cmocka_unit_test(twice_is_once), cmocka_unit_test(nested_decompositions_go_on), cmocka_unit_test(endless_and_failing_ones_are_refused),
+        cmocka_unit_test(norms_become_simple_nodes),   cmocka_unit_test(others_are_left_alone),
+        cmocka_unit_test(outputs_move_along),          cmocka_unit_test(twice_is_once),
+        cmocka_unit_test(nested_decompositions_go_on), cmocka_unit_test(endless_and_failing_ones_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/// Fusion: text graphs and the groups that they become. A group is written as its kind (N node, R region, C contraction, V view) with
-/// its operators in order.
+/// Fusion: text graphs and the groups that they become. A group is written as its kind (N node, R region, C
+/// contraction, V view) with its operators in order.
 #include "plan_fixture.h"
 #include <time.h>
 
@@ -11,12 +11,14 @@ static void describe(struct fused *f)
     for (uint32_t k = 0; k < f->l.n_groups; k++) {
         const struct weft_group *g = &f->l.groups[k];
         weft_str_addf(&f->text, "%s%c(", k ? " " : "", kinds[g->kind]);
-        for (uint32_t i = 0; i < g->n_nodes; i++) weft_str_addf(&f->text, "%s%s", i ? " " : "", f->l.graph->nodes[g->nodes[i]].op->name);
+        for (uint32_t i = 0; i < g->n_nodes; i++)
+            weft_str_addf(&f->text, "%s%s", i ? " " : "", f->l.graph->nodes[g->nodes[i]].op->name);
         weft_str_add(&f->text, ")");
     }
 }
 
-/// Each node is in one group, and groups come in an order that runs: producers first, readers of a state before its writer.
+/// Each node is in one group, and groups come in an order that runs: producers first, readers of a state before its
+/// writer.
 static void check_partition(const struct fused *f)
 {
     const struct weft_graph *g = f->l.graph;
@@ -53,7 +55,8 @@ static struct fused fuse_with(const char *text, const struct weft_gpu_caps *caps
     f.plan->states = weft_arena_alloc(&f.plan->arena, (g->n_states + 1) * sizeof *f.plan->states);
     for (size_t i = 0; i < g->n_states; i++) f.plan->states[i].kind = g->values[g->states[i]].state_kind;
     f.l = (struct weft_lower){.plan = f.plan, .graph = g, .caps = &f.plan->caps, .node_budget = budget};
-    for (uint32_t i = 0; i < weft_dims_symbol_count(g->dims); i++) weft_dims_symbol_bounds(g->dims, i, &f.l.lo[i], &f.l.hi[i]);
+    for (uint32_t i = 0; i < weft_dims_symbol_count(g->dims); i++)
+        weft_dims_symbol_bounds(g->dims, i, &f.l.lo[i], &f.l.hi[i]);
     f.l.node_group = weft_calloc(g->n_nodes + 1, sizeof *f.l.node_group);
     if (weft_pass_fuse(&f.l, level) != WEFT_OK) fail_msg("%s", weft_error_message());
     describe(&f);
@@ -76,8 +79,12 @@ static void expect(int level, const char *text, const char *want)
     end(&f);
 }
 
-#define XY "symbol T 0 64\ninput x f32 [T, 64]\ninput y f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u q8_0 [64, 64]\n"
-#define FEW "symbol T 0 4\ninput x f32 [T, 64]\ninput y f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u q8_0 [64, 64]\nweight k q8_0 [32, 64]\n"
+#define XY                                                                                                             \
+    "symbol T 0 64\ninput x f32 [T, 64]\ninput y f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u "    \
+    "q8_0 [64, 64]\n"
+#define FEW                                                                                                            \
+    "symbol T 0 4\ninput x f32 [T, 64]\ninput y f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u "     \
+    "q8_0 [64, 64]\nweight k q8_0 [32, 64]\n"
 
 static void regions(void **state)
 {
@@ -94,10 +101,13 @@ static void spaces_stay_apart(void **state)
 {
     (void)state;
     // A broadcast row lives in a space of its own.
-    expect(1, "input r f32 [1, 64]\ninput x f32 [8, 64]\n%0 = tanh %r\n%1 = add %x %0\noutput %1 z\n", "R(tanh) R(add)");
-    // A sum over one column must not become a sum over the columns of a wider space, neither as the producer nor as the reader.
+    expect(1, "input r f32 [1, 64]\ninput x f32 [8, 64]\n%0 = tanh %r\n%1 = add %x %0\noutput %1 z\n",
+           "R(tanh) R(add)");
+    // A sum over one column must not become a sum over the columns of a wider space, neither as the producer nor as the
+    // reader.
     expect(2, "input s f32 [8, 1]\ninput x f32 [8, 64]\n%0 = sum %s\n%1 = mul %x %0\noutput %1 z\n", "R(sum) R(mul)");
-    expect(2, "input s f32 [8, 1]\ninput x f32 [8, 64]\n%0 = sum %x\n%1 = mul %s %0\n%2 = sum %1\noutput %2 z\n", "R(sum mul) R(sum)");
+    expect(2, "input s f32 [8, 1]\ninput x f32 [8, 64]\n%0 = sum %x\n%1 = mul %s %0\n%2 = sum %1\noutput %2 z\n",
+           "R(sum mul) R(sum)");
 }
 
 static void contractions(void **state)
@@ -106,13 +116,17 @@ static void contractions(void **state)
     expect(2, XY "%0 = matmul %x %w\n%1 = silu %0\n%2 = add %1 %y\noutput %2 z\n", "C(matmul silu add)");
     expect(2, XY "%0 = rms_norm %x %v\n%1 = matmul %0 %w\noutput %1 z\n", "R(square mean add rsqrt mul mul) C(matmul)");
     expect(2, FEW "%0 = rms_norm %x %v\n%1 = matmul %0 %w\noutput %1 z\n", "C(square mean add rsqrt mul mul matmul)");
-    expect(2, FEW "%0 = matmul %x %w\n%1 = matmul %x %u\n%2 = matmul %x %k\noutput %0 a\noutput %1 b\noutput %2 c\n", "C(matmul matmul matmul)");
+    expect(2, FEW "%0 = matmul %x %w\n%1 = matmul %x %u\n%2 = matmul %x %k\noutput %0 a\noutput %1 b\noutput %2 c\n",
+           "C(matmul matmul matmul)");
     expect(2, XY "%0 = matmul %x %w\n%1 = matmul %x %u\noutput %0 a\noutput %1 b\n", "C(matmul) C(matmul)");
-    expect(2, FEW "%0 = rms_norm %x %v\n%1 = matmul %0 %w\n%2 = matmul %0 %u\n%3 = silu %1\n%4 = mul %3 %2\n%5 = matmul %4 %w\n%6 = add %5 %x\noutput %6 z\n",
+    expect(2,
+           FEW "%0 = rms_norm %x %v\n%1 = matmul %0 %w\n%2 = matmul %0 %u\n%3 = silu %1\n%4 = mul %3 %2\n%5 = matmul "
+               "%4 %w\n%6 = add %5 %x\noutput %6 z\n",
            "C(square mean add rsqrt mul mul matmul matmul silu mul) C(matmul add)");
     expect(1, FEW "%0 = tanh %x\n%1 = matmul %0 %w\n%2 = silu %1\noutput %2 z\n", "R(tanh) C(matmul) R(silu)");
     // Different shapes may not share an epilogue.
-    expect(2, FEW "%0 = matmul %x %w\n%1 = matmul %x %k\n%2 = silu %0\noutput %1 a\noutput %2 b\n", "C(matmul matmul) R(silu)");
+    expect(2, FEW "%0 = matmul %x %w\n%1 = matmul %x %k\n%2 = silu %0\noutput %1 a\noutput %2 b\n",
+           "C(matmul matmul) R(silu)");
 }
 
 /// Rows too long for workgroup memory have no joint kernel.
@@ -121,7 +135,8 @@ static void long_rows_are_not_joined(void **state)
     (void)state;
     struct weft_gpu_caps caps = fixture_caps();
     weft_gpu_caps_min(&caps);
-    static const char text[] = "input x f32 [1, 8192]\nweight w q8_0 [32, 8192]\nweight u q8_0 [32, 8192]\n%0 = tanh %x\n%1 = matmul %0 %w\n%2 = matmul %0 %u\n"
+    static const char text[] = "input x f32 [1, 8192]\nweight w q8_0 [32, 8192]\nweight u q8_0 [32, 8192]\n%0 = tanh "
+                               "%x\n%1 = matmul %0 %w\n%2 = matmul %0 %u\n"
                                "output %1 a\noutput %2 b\n";
     struct fused f = fuse_with(text, &caps, 2, NULL);
     assert_string_equal(weft_str_get(&f.text), "R(tanh) C(matmul) C(matmul)");
@@ -139,16 +154,20 @@ static void cycles_are_not_made(void **state)
     expect(2, XY "%0 = tanh %x\n%1 = matmul %0 %w\n%2 = add %0 %1\noutput %2 z\n", "R(tanh) C(matmul add)");
     expect(2, FEW "%0 = tanh %x\n%1 = matmul %0 %w\n%2 = add %0 %1\noutput %2 z\n", "R(tanh) C(matmul add)");
     // Through two other groups, one of which is merged before.
-    expect(1, XY "%0 = tanh %x\n%1 = matmul %0 %w\n%2 = silu %1\n%3 = matmul %2 %u\n%4 = add %3 %0\n%5 = add %4 %2\noutput %5 z\n",
+    expect(1,
+           XY "%0 = tanh %x\n%1 = matmul %0 %w\n%2 = silu %1\n%3 = matmul %2 %u\n%4 = add %3 %0\n%5 = add %4 "
+              "%2\noutput %5 z\n",
            "R(tanh) C(matmul) R(silu) C(matmul) R(add add)");
 }
 
-/// A node that replaces a state waits for the readers of what it replaces, and never runs beside them or beside its own readers.
+/// A node that replaces a state waits for the readers of what it replaces, and never runs beside them or beside its own
+/// readers.
 static void state_readers_come_first(void **state)
 {
     (void)state;
 #define CACHE "input x f32 [8, 64]\nstate s dense f32 [8, 64]\nvar p u32 0 0\n"
-    static const char *const late = CACHE "%0 = add %x %s\n%1 = tanh %x\n%2 = cache_append %s %1 %p\n%3 = mul %0 %2\noutput %3 z\n";
+    static const char *const late =
+        CACHE "%0 = add %x %s\n%1 = tanh %x\n%2 = cache_append %s %1 %p\n%3 = mul %0 %2\noutput %3 z\n";
     static const char *const early = CACHE "%0 = add %x %s\n%1 = cache_append %s %0 %p\n%2 = mul %0 %0\noutput %2 z\n";
     expect(1, late, "R(add) R(tanh cache_append) R(mul)");
     expect(2, late, "R(add) R(tanh cache_append) R(mul)");
@@ -157,16 +176,21 @@ static void state_readers_come_first(void **state)
     weft_plan_destroy(p);
     p = fixture_plan(late, NULL, NULL);
     weft_plan_destroy(p);
-    // The old version's reader stands behind nothing but must still run first, though the writer's group comes first in the graph.
-    expect(2, CACHE "%0 = tanh %x\n%1 = mul %s %x\n%2 = cache_append %s %0 %p\noutput %1 z\n", "R(mul) R(tanh cache_append)");
-    expect(1, "input x f32 [8, 64]\nvar n u32 0 99\n%0 = cast %n {to=f32}\n%1 = advance %n {by=1}\n%2 = cast %1 {to=f32}\n%3 = add %0 %2\noutput %3 z\n",
+    // The old version's reader stands behind nothing but must still run first, though the writer's group comes first in
+    // the graph.
+    expect(2, CACHE "%0 = tanh %x\n%1 = mul %s %x\n%2 = cache_append %s %0 %p\noutput %1 z\n",
+           "R(mul) R(tanh cache_append)");
+    expect(1,
+           "input x f32 [8, 64]\nvar n u32 0 99\n%0 = cast %n {to=f32}\n%1 = advance %n {by=1}\n%2 = cast %1 "
+           "{to=f32}\n%3 = add %0 %2\noutput %3 z\n",
            "R(cast) N(advance) R(cast add)");
 }
 
 static void nothing_to_do(void **state)
 {
     (void)state;
-    expect(2, "input x f32 [4, 8]\n%0 = reshape %x {shape=[8, 4]}\n%1 = argmax %0\noutput %1 z\n", "V(reshape) N(argmax)");
+    expect(2, "input x f32 [4, 8]\n%0 = reshape %x {shape=[8, 4]}\n%1 = argmax %0\noutput %1 z\n",
+           "V(reshape) N(argmax)");
     expect(2, "input x f32 [4, 8]\noutput %x z\n", "");
 }
 
@@ -187,7 +211,8 @@ static void budgets_hold(void **state)
         assert_int_equal(f.l.n_groups == 1, limit >= 13);
         end(&f);
         struct weft_plan *p = fixture_plan(weft_str_get(&text), &caps, NULL);
-        for (uint32_t i = 0; i < p->schedules[0].n_steps; i++) assert_true(p->schedules[0].steps[i].n_slots - 1 <= limit);
+        for (uint32_t i = 0; i < p->schedules[0].n_steps; i++)
+            assert_true(p->schedules[0].steps[i].n_slots - 1 <= limit);
         weft_plan_destroy(p);
     }
     // A budget of single nodes splits their group alone.
@@ -223,9 +248,12 @@ static void only_what_does_not_fit_is_unfused(void **state)
     struct weft_gpu_caps caps = fixture_caps();
     caps.max_storage_buffers = 6;
     caps.max_binding = 4864; // a matrix of 64 x 64 in q8_0 a shard
-    static const char text[] = "symbol T 0 4\ninput x f32 [T, 64]\nweight v f32 [64]\nweight a q8_0 [64, 64]\nweight b q8_0 [64, 64]\nweight c q8_0 [64, 64]\n"
-                               "weight d q8_0 [64, 64]\n%0 = tanh %x\n%1 = matmul %0 %a \"one\"\n%2 = matmul %0 %b \"two\"\n%3 = matmul %0 %c \"three\"\n"
-                               "%4 = add %1 %2\n%5 = add %4 %3\n%6 = square %5\n%7 = matmul %6 %d \"four\"\n%8 = silu %7\noutput %8 z\n";
+    static const char text[] =
+        "symbol T 0 4\ninput x f32 [T, 64]\nweight v f32 [64]\nweight a q8_0 [64, 64]\nweight b q8_0 [64, 64]\nweight "
+        "c q8_0 [64, 64]\n"
+        "weight d q8_0 [64, 64]\n%0 = tanh %x\n%1 = matmul %0 %a \"one\"\n%2 = matmul %0 %b \"two\"\n%3 = matmul %0 %c "
+        "\"three\"\n"
+        "%4 = add %1 %2\n%5 = add %4 %3\n%6 = square %5\n%7 = matmul %6 %d \"four\"\n%8 = silu %7\noutput %8 z\n";
     struct weft_plan *p = fixture_plan(text, &caps, NULL);
     const struct weft_schedule *sc = &p->schedules[0];
     assert_non_null(strstr(weft_str_get(&p->report), "fused less"));
@@ -240,7 +268,8 @@ static void only_what_does_not_fit_is_unfused(void **state)
 static void chain(struct weft_str *text, int n)
 {
     weft_str_add(text, "input x f32 [8, 64]\ninput y f32 [8, 64]\n%0 = add %x %y\n");
-    for (int i = 1; i < n; i++) weft_str_addf(text, "%%%d = %s %%%d%s\n", i, i % 2 ? "tanh" : "add", i - 1, i % 2 ? "" : " %y");
+    for (int i = 1; i < n; i++)
+        weft_str_addf(text, "%%%d = %s %%%d%s\n", i, i % 2 ? "tanh" : "add", i - 1, i % 2 ? "" : " %y");
     weft_str_addf(text, "output %%%d z\n", n - 1);
 }
 
@@ -273,39 +302,54 @@ static void two_thousand_nodes(void **state)
         if (kind == 0) {
             chain(&text, 2000);
         } else {
-            weft_str_addf(&text, "symbol T 0 %d\ninput x f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u q8_0 [64, 64]\n", kind == 1 ? 1 : 512);
+            weft_str_addf(&text,
+                          "symbol T 0 %d\ninput x f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u "
+                          "q8_0 [64, 64]\n",
+                          kind == 1 ? 1 : 512);
             char x[16] = "x";
             for (int n = 0; n < 2000; n += 8) {
-                weft_str_addf(&text, "%%%d = rms_norm %%%s %%v\n%%%d = matmul %%%d %%w\n%%%d = matmul %%%d %%u\n%%%d = silu %%%d\n", n, x, n + 1, n, n + 2, n, n + 3, n + 1);
-                weft_str_addf(&text, "%%%d = mul %%%d %%%d\n%%%d = matmul %%%d %%w\n%%%d = add %%%d %%%s\n%%%d = tanh %%%d\n", n + 4, n + 3, n + 2, n + 5, n + 4, n + 6,
-                              n + 5, x, n + 7, n + 6);
+                weft_str_addf(
+                    &text,
+                    "%%%d = rms_norm %%%s %%v\n%%%d = matmul %%%d %%w\n%%%d = matmul %%%d %%u\n%%%d = silu %%%d\n", n,
+                    x, n + 1, n, n + 2, n, n + 3, n + 1);
+                weft_str_addf(&text,
+                              "%%%d = mul %%%d %%%d\n%%%d = matmul %%%d %%w\n%%%d = add %%%d %%%s\n%%%d = tanh %%%d\n",
+                              n + 4, n + 3, n + 2, n + 5, n + 4, n + 6, n + 5, x, n + 7, n + 6);
                 snprintf(x, sizeof x, "%d", n + 7);
             }
             weft_str_addf(&text, "output %%%s z\n", x);
         }
         double start = now();
         struct weft_plan *p = fixture_plan(weft_str_get(&text), NULL, NULL);
-        print_message("2000 nodes, %s: %u steps, %u pipelines, %.0f ms\n", kind == 0 ? "chain" : kind == 1 ? "one row" : "many rows", p->schedules[0].n_steps,
-                      p->n_pipelines, (now() - start) * 1e3);
+        print_message("2000 nodes, %s: %u steps, %u pipelines, %.0f ms\n",
+                      kind == 0   ? "chain"
+                      : kind == 1 ? "one row"
+                                  : "many rows",
+                      p->schedules[0].n_steps, p->n_pipelines, (now() - start) * 1e3);
         weft_plan_destroy(p);
         weft_str_free(&text);
     }
 }
 
-/// Random graphs of elementwise, reduction and contraction nodes: every partition must be a legal order (check_partition), and the
-/// plan must pass its checker, at every level.
+/// Random graphs of elementwise, reduction and contraction nodes: every partition must be a legal order
+/// (check_partition), and the plan must pass its checker, at every level.
 static void random_graphs(void **state)
 {
     (void)state;
     uint32_t seed = 77;
     for (int round = 0; round < 120; round++) {
         struct weft_str text = {0};
-        weft_str_addf(&text, "symbol T 0 %d\ninput x f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u q4_0 [64, 64]\n", round % 2 ? 4 : 100);
+        weft_str_addf(
+            &text,
+            "symbol T 0 %d\ninput x f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u q4_0 [64, 64]\n",
+            round % 2 ? 4 : 100);
         uint32_t n = 4 + fixture_random(&seed) % 40;
         for (uint32_t i = 0; i < n; i++) {
             char a[16] = "x", b[16] = "x";
-            if (i && fixture_random(&seed) % 8) snprintf(a, sizeof a, "%u", i - 1 - fixture_random(&seed) % (i < 6 ? i : 6));
-            if (i && fixture_random(&seed) % 8) snprintf(b, sizeof b, "%u", i - 1 - fixture_random(&seed) % (i < 12 ? i : 12));
+            if (i && fixture_random(&seed) % 8)
+                snprintf(a, sizeof a, "%u", i - 1 - fixture_random(&seed) % (i < 6 ? i : 6));
+            if (i && fixture_random(&seed) % 8)
+                snprintf(b, sizeof b, "%u", i - 1 - fixture_random(&seed) % (i < 12 ? i : 12));
             switch (fixture_random(&seed) % 7) {
             case 0: weft_str_addf(&text, "%%%u = tanh %%%s\n", i, a); break;
             case 1: weft_str_addf(&text, "%%%u = matmul %%%s %%w\n", i, a); break;
@@ -321,7 +365,12 @@ static void random_graphs(void **state)
         for (int level = 0; level < 3; level++) {
             struct fused f = fuse_with(weft_str_get(&text), &caps, level, NULL);
             end(&f);
-            struct weft_compile_params params = {.no_fuse = level == 0 ? 1 : level == 1 ? 2 : 0, .split_symbol = "T", .split_at = {1}, .n_splits = 1};
+            struct weft_compile_params params = {.no_fuse = level == 0   ? 1
+                                                            : level == 1 ? 2
+                                                                         : 0,
+                                                 .split_symbol = "T",
+                                                 .split_at = {1},
+                                                 .n_splits = 1};
             weft_plan_destroy(fixture_plan(weft_str_get(&text), &caps, &params));
         }
         weft_str_free(&text);
@@ -331,10 +380,19 @@ static void random_graphs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(regions), cmocka_unit_test(spaces_stay_apart), cmocka_unit_test(contractions), cmocka_unit_test(long_rows_are_not_joined),
-        cmocka_unit_test(cycles_are_not_made), cmocka_unit_test(state_readers_come_first), cmocka_unit_test(nothing_to_do), cmocka_unit_test(budgets_hold),
-        cmocka_unit_test(many_vectors), cmocka_unit_test(only_what_does_not_fit_is_unfused), cmocka_unit_test(long_chains_are_cut),
-        cmocka_unit_test(two_thousand_nodes), cmocka_unit_test(random_graphs),
+        cmocka_unit_test(regions),
+        cmocka_unit_test(spaces_stay_apart),
+        cmocka_unit_test(contractions),
+        cmocka_unit_test(long_rows_are_not_joined),
+        cmocka_unit_test(cycles_are_not_made),
+        cmocka_unit_test(state_readers_come_first),
+        cmocka_unit_test(nothing_to_do),
+        cmocka_unit_test(budgets_hold),
+        cmocka_unit_test(many_vectors),
+        cmocka_unit_test(only_what_does_not_fit_is_unfused),
+        cmocka_unit_test(long_chains_are_cut),
+        cmocka_unit_test(two_thousand_nodes),
+        cmocka_unit_test(random_graphs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/// Fusion must not change what is computed: shapes of graphs that a fuser gets wrong easily, and random ones, against the host
-/// reference at every level of fusion.
+/// Fusion must not change what is computed: shapes of graphs that a fuser gets wrong easily, and random ones, against
+/// the host reference at every level of fusion.
 #include "plan_fixture.h"
 #include "support/graph_run.h"
 
@@ -12,7 +12,12 @@ static int run(const char *name, const char *graph, const int64_t *sizes, size_t
         for (size_t i = 0; i < n_sizes; i++) {
             char label[96];
             snprintf(label, sizeof label, "%s, no_fuse %d, T %d", name, fuse, (int)sizes[i]);
-            struct weft_case c = {.name = label, .graph = graph, .symbols = {sizes[i]}, .tolerance = tolerance, .no_fuse = fuse, .seed = 9};
+            struct weft_case c = {.name = label,
+                                  .graph = graph,
+                                  .symbols = {sizes[i]},
+                                  .tolerance = tolerance,
+                                  .no_fuse = fuse,
+                                  .seed = 9};
             bad += weft_case_run(gpu, &c, NULL);
         }
     }
@@ -25,7 +30,8 @@ static const int64_t few[] = {4, 1, 0}, many[] = {40, 9, 1};
 static void independent_part_of_an_epilogue(void **state)
 {
     (void)state;
-    static const char rest[] = "input x f32 [T, 64]\ninput y f32 [T, 96]\nweight w q8_0 [96, 64]\n%0 = tanh %y\n%1 = matmul %x %w\n%2 = add %0 %1\noutput %0 a\noutput %2 z\n";
+    static const char rest[] = "input x f32 [T, 64]\ninput y f32 [T, 96]\nweight w q8_0 [96, 64]\n%0 = tanh %y\n%1 = "
+                               "matmul %x %w\n%2 = add %0 %1\noutput %0 a\noutput %2 z\n";
     char text[512];
     snprintf(text, sizeof text, "symbol T 0 4\n%s", rest);
     assert_int_equal(run("side epilogue, few rows", text, few, 3, 1e-5), 0);
@@ -37,7 +43,8 @@ static void independent_part_of_an_epilogue(void **state)
 static void side_branch_of_a_prologue(void **state)
 {
     (void)state;
-    static const char text[] = "symbol T 0 4\ninput x f32 [T, 64]\nweight w q8_0 [64, 64]\n%0 = softmax %x\n%1 = square %0\n%2 = amax %0\n%3 = sub %0 %2\n%4 = matmul %1 %w\n"
+    static const char text[] = "symbol T 0 4\ninput x f32 [T, 64]\nweight w q8_0 [64, 64]\n%0 = softmax %x\n%1 = "
+                               "square %0\n%2 = amax %0\n%3 = sub %0 %2\n%4 = matmul %1 %w\n"
                                "%5 = silu %4\noutput %3 a\noutput %2 b\noutput %5 z\n";
     assert_int_equal(run("side prologue", text, few, 3, 1e-5), 0);
 }
@@ -45,8 +52,10 @@ static void side_branch_of_a_prologue(void **state)
 static void reductions_of_narrow_rows(void **state)
 {
     (void)state;
-    static const char a[] = "symbol T 0 40\ninput s f32 [T, 1]\ninput x f32 [T, 64]\n%0 = sum %s\n%1 = mul %x %0\noutput %1 z\n";
-    static const char b[] = "symbol T 0 40\ninput s f32 [T, 1]\ninput x f32 [T, 64]\n%0 = sum %x\n%1 = mul %s %0\n%2 = sum %1\noutput %2 z\n";
+    static const char a[] =
+        "symbol T 0 40\ninput s f32 [T, 1]\ninput x f32 [T, 64]\n%0 = sum %s\n%1 = mul %x %0\noutput %1 z\n";
+    static const char b[] = "symbol T 0 40\ninput s f32 [T, 1]\ninput x f32 [T, 64]\n%0 = sum %x\n%1 = mul %s %0\n%2 = "
+                            "sum %1\noutput %2 z\n";
     assert_int_equal(run("sum of one column, then wide", a, many, 3, 1e-5), 0);
     assert_int_equal(run("wide, then sum of one column", b, many, 3, 1e-5), 0);
 }
@@ -58,12 +67,17 @@ static void random_graphs(void **state)
     int bad = 0;
     for (int round = 0; round < 12; round++) {
         struct weft_str text = {0};
-        weft_str_addf(&text, "symbol T 0 %d\ninput x f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u q4_0 [64, 64]\n", round % 2 ? 4 : 40);
+        weft_str_addf(
+            &text,
+            "symbol T 0 %d\ninput x f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u q4_0 [64, 64]\n",
+            round % 2 ? 4 : 40);
         uint32_t n = 3 + fixture_random(&seed) % 12;
         for (uint32_t i = 0; i < n; i++) {
             char a[16] = "x", b[16] = "x";
-            if (i && fixture_random(&seed) % 8) snprintf(a, sizeof a, "%u", i - 1 - fixture_random(&seed) % (i < 5 ? i : 5));
-            if (i && fixture_random(&seed) % 8) snprintf(b, sizeof b, "%u", i - 1 - fixture_random(&seed) % (i < 9 ? i : 9));
+            if (i && fixture_random(&seed) % 8)
+                snprintf(a, sizeof a, "%u", i - 1 - fixture_random(&seed) % (i < 5 ? i : 5));
+            if (i && fixture_random(&seed) % 8)
+                snprintf(b, sizeof b, "%u", i - 1 - fixture_random(&seed) % (i < 9 ? i : 9));
             switch (fixture_random(&seed) % 7) {
             case 0: weft_str_addf(&text, "%%%u = tanh %%%s\n", i, a); break;
             case 1: weft_str_addf(&text, "%%%u = matmul %%%s %%w\n", i, a); break;
@@ -84,7 +98,8 @@ static void random_graphs(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(independent_part_of_an_epilogue), cmocka_unit_test(side_branch_of_a_prologue),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(independent_part_of_an_epilogue),
+                                       cmocka_unit_test(side_branch_of_a_prologue),
                                        cmocka_unit_test(reductions_of_narrow_rows), cmocka_unit_test(random_graphs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

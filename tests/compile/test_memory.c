@@ -1,5 +1,6 @@
-/// Memory planning: transients that live together never overlap, peaks stay near what lifetimes allow, shards hold weights in order
-/// of use. Graphs are random or have the shape of chains and of models; the time for 2,000 steps is printed.
+/// Memory planning: transients that live together never overlap, peaks stay near what lifetimes allow, shards hold
+/// weights in order of use. Graphs are random or have the shape of chains and of models; the time for 2,000 steps is
+/// printed.
 #include "plan_fixture.h"
 #include <stdlib.h>
 #include <time.h>
@@ -32,7 +33,8 @@ static void end(struct world *w)
 static uint32_t tensor(struct world *w, uint64_t bytes)
 {
     assert_true(w->sc.n_tensors < w->cap_tensors);
-    w->sc.tensors[w->sc.n_tensors] = (struct weft_tensor){.name = "t", .mem = WEFT_MEM_TRANSIENT, .dtype = WEFT_F32, .bytes = (bytes + 255) & ~(uint64_t)255};
+    w->sc.tensors[w->sc.n_tensors] = (struct weft_tensor){
+        .name = "t", .mem = WEFT_MEM_TRANSIENT, .dtype = WEFT_F32, .bytes = (bytes + 255) & ~(uint64_t)255};
     return w->sc.n_tensors++;
 }
 
@@ -42,7 +44,8 @@ static void use(struct world *w, uint32_t step, uint32_t t, uint8_t access)
     assert_true(step < w->cap_steps && s->n_operands < WEFT_MAX_OPERANDS);
     if (step >= w->sc.n_steps) w->sc.n_steps = step + 1;
     s->label = "step";
-    s->operands[s->n_operands++] = (struct weft_operand){.name = "o", .access = access, .inplace_of = -1, .tensor = t, .bytes = w->sc.tensors[t].bytes};
+    s->operands[s->n_operands++] = (struct weft_operand){
+        .name = "o", .access = access, .inplace_of = -1, .tensor = t, .bytes = w->sc.tensors[t].bytes};
 }
 
 /// A step that makes a tensor from up to three others.
@@ -99,7 +102,8 @@ static void expect_near_bound(const struct world *w, const char *what)
 {
     assert_int_equal(faults(w), 0);
     if (peak(w) < w->sc.lower_bound || peak(w) > w->sc.lower_bound + w->sc.lower_bound / 10)
-        fail_msg("%s: peak %llu, lower bound %llu", what, (unsigned long long)peak(w), (unsigned long long)w->sc.lower_bound);
+        fail_msg("%s: peak %llu, lower bound %llu", what, (unsigned long long)peak(w),
+                 (unsigned long long)w->sc.lower_bound);
 }
 
 static void random_schedules_never_overlap(void **state)
@@ -113,7 +117,8 @@ static void random_schedules_never_overlap(void **state)
         uint64_t unit = round % 2 ? 256 : 4 * MIB;
         for (uint32_t i = 0; i < n; i++) {
             uint32_t reach = 1 + fixture_random(&seed) % 12, in[3];
-            for (int k = 0; k < 3; k++) in[k] = i && fixture_random(&seed) % 3 ? i - 1 - fixture_random(&seed) % (i < reach ? i : reach) : NO;
+            for (int k = 0; k < 3; k++)
+                in[k] = i && fixture_random(&seed) % 3 ? i - 1 - fixture_random(&seed) % (i < reach ? i : reach) : NO;
             make(w, unit * (1 + fixture_random(&seed) % 40), in[0], in[1], in[2]);
         }
         plan(w);
@@ -132,7 +137,8 @@ static void chains_are_near_the_bound(void **state)
     for (int round = 0; round < 40; round++) {
         struct world *w = begin(300, 300);
         uint32_t before = NO;
-        for (uint32_t i = 0; i < 300; i++) before = make(w, MIB * (1 + fixture_random(&seed) % (round < 20 ? 1 : 8)), before, NO, NO);
+        for (uint32_t i = 0; i < 300; i++)
+            before = make(w, MIB * (1 + fixture_random(&seed) % (round < 20 ? 1 : 8)), before, NO, NO);
         plan(w);
         expect_near_bound(w, "chain");
         end(w);
@@ -153,8 +159,13 @@ static void add_block(struct world *w, uint32_t *x, uint64_t d, uint64_t kv, uin
 static void models_are_near_the_bound(void **state)
 {
     (void)state;
-    static const struct { uint64_t d, kv, ff; } shapes[] = {{4 * MIB, MIB, 16 * MIB}, {5 * MIB, 5 * MIB, 13 * MIB}, {640 * 1024, 256 * 1024, 2 * MIB},
-                                                            {8 * MIB, MIB, 7 * MIB}, {3 * MIB, 2 * MIB, 40 * MIB}};
+    static const struct {
+        uint64_t d, kv, ff;
+    } shapes[] = {{4 * MIB, MIB, 16 * MIB},
+                  {5 * MIB, 5 * MIB, 13 * MIB},
+                  {640 * 1024, 256 * 1024, 2 * MIB},
+                  {8 * MIB, MIB, 7 * MIB},
+                  {3 * MIB, 2 * MIB, 40 * MIB}};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         struct world *w = begin(13 * 24 + 1, 13 * 24 + 1);
         uint32_t x = make(w, shapes[i].d, NO, NO, NO);
@@ -262,10 +273,12 @@ static void two_thousand_steps(void **state)
 
 // ---- shards --------------------------------------------------------------------------------------------------------
 
-static const char two_layers[] = "symbol T 0 16\ninput x f32 [T, 64]\nweight a f32 [256, 64]\nweight b q8_0 [64, 256]\nweight c f32 [256, 64]\n"
-                                 "%0 = matmul %x %a\n%1 = matmul %0 %b\n%2 = matmul %1 %c\noutput %2 z\n";
+static const char two_layers[] =
+    "symbol T 0 16\ninput x f32 [T, 64]\nweight a f32 [256, 64]\nweight b q8_0 [64, 256]\nweight c f32 [256, 64]\n"
+    "%0 = matmul %x %a\n%1 = matmul %0 %b\n%2 = matmul %1 %c\noutput %2 z\n";
 
-/// Weights lie in order of use, disjoint, at multiples of 256, in shards below the binding limit; those above it are cut by rows.
+/// Weights lie in order of use, disjoint, at multiples of 256, in shards below the binding limit; those above it are
+/// cut by rows.
 static void weights_go_to_shards(void **state)
 {
     (void)state;
@@ -303,8 +316,9 @@ static void weights_are_shared(void **state)
     (void)state;
     struct weft_plan *first = fixture_plan(two_layers, NULL, NULL);
     struct weft_compile_params params = {.weights_of = first};
-    static const char other[] = "symbol T 0 16\ninput x f32 [T, 64]\nweight c f32 [256, 64]\nweight fresh f32 [32, 256]\n"
-                                "%0 = matmul %x %c\n%1 = matmul %0 %fresh\noutput %1 z\n";
+    static const char other[] =
+        "symbol T 0 16\ninput x f32 [T, 64]\nweight c f32 [256, 64]\nweight fresh f32 [32, 256]\n"
+        "%0 = matmul %x %c\n%1 = matmul %0 %fresh\noutput %1 z\n";
     struct weft_plan *second = fixture_plan(other, NULL, &params);
     assert_int_equal(second->shared_shards, first->n_shards);
     assert_int_equal(second->n_shards, first->n_shards + 1);
@@ -328,11 +342,17 @@ static void weights_are_shared(void **state)
 static void absurd_sizes_are_refused(void **state)
 {
     (void)state;
-    static const struct { const char *graph, *words; } cases[] = {
-        {"weight w f32 [4294967296]\ninput x f32 [4294967296]\n%0 = add %x %w\noutput %0 z\n", "'w' has 17179869184 bytes"},
-        {"symbol T 0 1152921504606846976\ninput x f32 [T, 64]\n%0 = tanh %x\n%1 = sum %0\noutput %1 z\n", "more than the device binds"},
-        {"symbol T 0 4611686018427387904\ninput x f32 [T, 4]\nweight w q8_0 [4, 64]\n%0 = tanh %x\n%1 = softmax %0\n%2 = argmax %1\noutput %2 z\n", "more than the device binds"},
-        {"input x f32 [1]\nstate s dense f32 [1152921504606846976, 64]\n%0 = add %x %x\noutput %0 z\n", "state 's' needs"},
+    static const struct { const char *graph, *words;
+    } cases[] = {
+        {"weight w f32 [4294967296]\ninput x f32 [4294967296]\n%0 = add %x %w\noutput %0 z\n",
+         "'w' has 17179869184 bytes"},
+        {"symbol T 0 1152921504606846976\ninput x f32 [T, 64]\n%0 = tanh %x\n%1 = sum %0\noutput %1 z\n",
+         "more than the device binds"},
+        {"symbol T 0 4611686018427387904\ninput x f32 [T, 4]\nweight w q8_0 [4, 64]\n%0 = tanh %x\n%1 = softmax %0\n%2 "
+         "= argmax %1\noutput %2 z\n",
+         "more than the device binds"},
+        {"input x f32 [1]\nstate s dense f32 [1152921504606846976, 64]\n%0 = add %x %x\noutput %0 z\n",
+         "state 's' needs"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct weft_gpu_caps caps = fixture_caps();
@@ -344,7 +364,8 @@ static void absurd_sizes_are_refused(void **state)
             continue;
         }
         status = weft_compile(g, &caps, NULL, &p);
-        if (status != WEFT_ERR_LIMIT || !strstr(weft_error_message(), cases[i].words)) fail_msg("case %zu: %d, %s", i, status, weft_error_message());
+        if (status != WEFT_ERR_LIMIT || !strstr(weft_error_message(), cases[i].words))
+            fail_msg("case %zu: %d, %s", i, status, weft_error_message());
         assert_null(p);
     }
 }
@@ -354,28 +375,40 @@ static void sizes_hold_inside_the_guard(void **state)
 {
     (void)state;
     struct weft_compile_params params = {.split_symbol = "T", .split_at = {4, 6}, .n_splits = 2, .no_fuse = 1};
-    struct weft_plan *p = fixture_plan("symbol T 0 64\ninput x f32 [mod(T,4), 1024]\n%0 = tanh %x\n%1 = abs %0\noutput %1 z\n", NULL, &params);
+    struct weft_plan *p = fixture_plan(
+        "symbol T 0 64\ninput x f32 [mod(T,4), 1024]\n%0 = tanh %x\n%1 = abs %0\noutput %1 z\n", NULL, &params);
     for (uint32_t k = 0; k < p->n_schedules; k++) {
         const struct weft_schedule *sc = &p->schedules[k];
         for (uint32_t i = 0; i < sc->n_tensors; i++)
-            if (sc->tensors[i].mem == WEFT_MEM_TRANSIENT) assert_int_equal(sc->tensors[i].bytes, (k == 1 ? 2 : 3) * 4096); // 5 and 6 leave 1 and 2
+            if (sc->tensors[i].mem == WEFT_MEM_TRANSIENT)
+                assert_int_equal(sc->tensors[i].bytes, (k == 1 ? 2 : 3) * 4096); // 5 and 6 leave 1 and 2
     }
     weft_plan_destroy(p);
     params.split_symbol = NULL;
-    p = fixture_plan("symbol A 1 64\nsymbol B 1 64\nrelate A*B <= 96\ninput x f32 [A, B, 64]\n%0 = tanh %x\n%1 = sum %0\n%2 = abs %1\noutput %2 z\n", NULL, &params);
+    p = fixture_plan("symbol A 1 64\nsymbol B 1 64\nrelate A*B <= 96\ninput x f32 [A, B, 64]\n%0 = tanh %x\n%1 = sum "
+                     "%0\n%2 = abs %1\noutput %2 z\n",
+                     NULL, &params);
     const struct weft_schedule *sc = &p->schedules[0];
     for (uint32_t i = 0; i < sc->n_tensors; i++)
-        if (sc->tensors[i].mem == WEFT_MEM_TRANSIENT) assert_true(sc->tensors[i].bytes == 96 * 256 || sc->tensors[i].bytes == 512);
+        if (sc->tensors[i].mem == WEFT_MEM_TRANSIENT)
+            assert_true(sc->tensors[i].bytes == 96 * 256 || sc->tensors[i].bytes == 512);
     weft_plan_destroy(p);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_schedules_never_overlap), cmocka_unit_test(chains_are_near_the_bound), cmocka_unit_test(models_are_near_the_bound),
-        cmocka_unit_test(small_chain_is_coloured), cmocka_unit_test(heaps_come_largest_first), cmocka_unit_test(too_large_is_refused),
-        cmocka_unit_test(negative_control), cmocka_unit_test(two_thousand_steps), cmocka_unit_test(weights_go_to_shards),
-        cmocka_unit_test(weights_are_shared), cmocka_unit_test(absurd_sizes_are_refused),
+        cmocka_unit_test(random_schedules_never_overlap),
+        cmocka_unit_test(chains_are_near_the_bound),
+        cmocka_unit_test(models_are_near_the_bound),
+        cmocka_unit_test(small_chain_is_coloured),
+        cmocka_unit_test(heaps_come_largest_first),
+        cmocka_unit_test(too_large_is_refused),
+        cmocka_unit_test(negative_control),
+        cmocka_unit_test(two_thousand_steps),
+        cmocka_unit_test(weights_go_to_shards),
+        cmocka_unit_test(weights_are_shared),
+        cmocka_unit_test(absurd_sizes_are_refused),
         cmocka_unit_test(sizes_hold_inside_the_guard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,15 @@
-/// Running on the null device, where counters are exact: what a run dispatches, that steady state makes and allocates nothing, several
-/// runs in one submit, buffers that are gone, and running out of memory at every single allocation.
+/// Running on the null device, where counters are exact: what a run dispatches, that steady state makes and allocates
+/// nothing, several runs in one submit, buffers that are gone, and running out of memory at every single allocation.
 #include "exec/exec_impl.h"
 #include "exec/session_test.h"
 #include "plan_fixture.h"
 
-static const char model[] = "symbol T 0 32\ninput x f32 [T, 64]\nweight n f32 [64]\nweight q q8_0 [64, 64]\nweight k q8_0 [64, 64]\nweight d f16 [64, 64]\n"
-                            "state s dense f32 [32, 64]\nvar p u32 0 31\n%0 = rms_norm %x %n\n%1 = matmul %0 %q \"left\"\n%2 = matmul %0 %k \"right\"\n%3 = mul %1 %2\n"
-                            "%4 = matmul %3 %d \"down\"\n%5 = add %4 %x\n%6 = cache_append %s %5 %p\n%7 = advance %p {by=T}\n%8 = softmax %5\noutput %8 z\n";
+static const char model[] = "symbol T 0 32\ninput x f32 [T, 64]\nweight n f32 [64]\nweight q q8_0 [64, 64]\nweight k "
+                            "q8_0 [64, 64]\nweight d f16 [64, 64]\n"
+                            "state s dense f32 [32, 64]\nvar p u32 0 31\n%0 = rms_norm %x %n\n%1 = matmul %0 %q "
+                            "\"left\"\n%2 = matmul %0 %k \"right\"\n%3 = mul %1 %2\n"
+                            "%4 = matmul %3 %d \"down\"\n%5 = add %4 %x\n%6 = cache_append %s %5 %p\n%7 = advance %p "
+                            "{by=T}\n%8 = softmax %5\noutput %8 z\n";
 
 static weft_status zeros(void *user, const char *name, const void **data, uint64_t *bytes)
 {
@@ -17,7 +20,8 @@ static weft_status zeros(void *user, const char *name, const void **data, uint64
     return WEFT_OK;
 }
 
-static const struct weft_program_params usual = {.compile = {.split_symbol = "T", .split_at = {1}, .n_splits = 1}, .source = {zeros, NULL}};
+static const struct weft_program_params usual = {.compile = {.split_symbol = "T", .split_at = {1}, .n_splits = 1},
+                                                 .source = {zeros, NULL}};
 
 struct world { weft_gpu *gpu; weft_program *program; weft_session *session; };
 
@@ -25,7 +29,8 @@ static struct world begin(const struct weft_session_params *params)
 {
     struct world w = {0};
     struct weft_gpu_params null = {.implementation = "null"};
-    if (weft_gpu_open(&null, &w.gpu) != WEFT_OK || weft_program_create(w.gpu, fixture_graph(model), &usual, &w.program) != WEFT_OK ||
+    if (weft_gpu_open(&null, &w.gpu) != WEFT_OK ||
+        weft_program_create(w.gpu, fixture_graph(model), &usual, &w.program) != WEFT_OK ||
         weft_session_create(w.program, params, &w.session) != WEFT_OK)
         fail_msg("%s", weft_error_message());
     return w;
@@ -136,7 +141,10 @@ static void stale_buffers_are_refused(void **state)
     for (int which = 0; which < 4; which++) {
         struct world w = begin(NULL), other = begin(NULL);
         struct weft_session_view v = weft_session_view(w.session);
-        weft_buf buf = which == 0 ? w.program->heaps[0] : which == 1 ? v.states[0] : which == 2 ? v.ios[0] : weft_shards_buf(w.program->shards, 0);
+        weft_buf buf = which == 0   ? w.program->heaps[0]
+                       : which == 1 ? v.states[0]
+                       : which == 2 ? v.ios[0]
+                                    : weft_shards_buf(w.program->shards, 0);
         assert_true(weft_buf_alive(w.gpu, buf));
         weft_buf_release(w.gpu, &buf);
         struct weft_gpu_counters before = count(&w);
@@ -160,8 +168,13 @@ static void needs_sizes_first(void **state)
     struct weft_gpu_params null = {.implementation = "null"};
     assert_int_equal(weft_gpu_open(&null, &w.gpu), WEFT_OK);
     // The upper bounds together break a relation, so the session cannot start at them.
-    assert_int_equal(weft_program_create(w.gpu, fixture_graph("symbol A 1 64\nsymbol B 1 64\nrelate A*B <= 64\ninput x f32 [A*B, 64]\n%0 = tanh %x\noutput %0 z\n"), NULL, &w.program),
-                     WEFT_OK);
+    assert_int_equal(
+        weft_program_create(
+            w.gpu,
+            fixture_graph(
+                "symbol A 1 64\nsymbol B 1 64\nrelate A*B <= 64\ninput x f32 [A*B, 64]\n%0 = tanh %x\noutput %0 z\n"),
+            NULL, &w.program),
+        WEFT_OK);
     assert_int_equal(weft_program_plan(w.program)->schedules[0].tensors[0].bytes, 64 * 64 * 4); // sized by the relation
     assert_int_equal(weft_session_create(w.program, NULL, &w.session), WEFT_OK);
     assert_int_equal(weft_session_dispatches(w.session), 0);
@@ -183,11 +196,13 @@ static uint64_t fingerprint(const struct weft_plan *p)
     uint64_t h = weft_hash(weft_str_get(&text), text.len, 1);
     weft_str_free(&text);
     for (uint32_t k = 0; k < p->n_schedules; k++)
-        for (uint32_t i = 0; i < p->schedules[k].n_steps; i++) h = weft_hash(p->schedules[k].steps[i].wgsl, strlen(p->schedules[k].steps[i].wgsl), h);
+        for (uint32_t i = 0; i < p->schedules[k].n_steps; i++)
+            h = weft_hash(p->schedules[k].steps[i].wgsl, strlen(p->schedules[k].steps[i].wgsl), h);
     return h;
 }
 
-/// Either all is well, or the status says out of memory; nothing stays behind in both cases, and a plan that was made is the right one.
+/// Either all is well, or the status says out of memory; nothing stays behind in both cases, and a plan that was made
+/// is the right one.
 static void out_of_memory_while_compiling(void **state)
 {
     (void)state;
@@ -208,7 +223,8 @@ static void out_of_memory_while_compiling(void **state)
             if (status == WEFT_OK) {
                 uint64_t got = fingerprint(p);
                 if (n == 0) want = got;
-                else if (got != want) fail_msg("allocation %llu failed unnoticed and the plan is another", (unsigned long long)n);
+                else if (got != want)
+                    fail_msg("allocation %llu failed unnoticed and the plan is another", (unsigned long long)n);
                 survived += reached;
                 weft_plan_destroy(p);
             } else {
@@ -243,7 +259,8 @@ static void out_of_memory_while_creating(void **state)
             else assert_null(w.program);
             weft_alloc_fail_at(0, 0);
             bool reached = weft_alloc_stats().calls - calls >= n;
-            if (status != WEFT_OK && status != WEFT_ERR_NOMEM) fail_msg("allocation %llu: status %d, '%s'", (unsigned long long)n, status, weft_error_message());
+            if (status != WEFT_OK && status != WEFT_ERR_NOMEM)
+                fail_msg("allocation %llu: status %d, '%s'", (unsigned long long)n, status, weft_error_message());
             if (status == WEFT_OK) assert_int_equal(weft_session_run(w.session, 2, NULL), WEFT_OK);
             else assert_null(w.session);
             refused += status != WEFT_OK;
@@ -258,8 +275,9 @@ static void out_of_memory_while_creating(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dispatches_equal_steps), cmocka_unit_test(steady_state_makes_nothing), cmocka_unit_test(several_runs_a_submit),
-        cmocka_unit_test(checker_submits_each_step), cmocka_unit_test(stale_buffers_are_refused), cmocka_unit_test(needs_sizes_first),
+        cmocka_unit_test(dispatches_equal_steps),        cmocka_unit_test(steady_state_makes_nothing),
+        cmocka_unit_test(several_runs_a_submit),         cmocka_unit_test(checker_submits_each_step),
+        cmocka_unit_test(stale_buffers_are_refused),     cmocka_unit_test(needs_sizes_first),
         cmocka_unit_test(out_of_memory_while_compiling), cmocka_unit_test(out_of_memory_while_creating),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,8 +2,10 @@
 #include "plan_fixture.h"
 #include <jansson.h>
 
-static const char graph[] = "symbol T 0 32\ninput x f32 [T, 64]\nweight n f32 [64]\nweight blk.0.q q8_0 [96, 64]\nstate kv ring f32 [32, 96]\nvar pos u32 0 31\n"
-                            "%0 = rms_norm %x %n\n%1 = matmul %0 %blk.0.q \"blk.0.q\"\n%2 = cache_append %kv %1 %pos\n%3 = silu %1\n%4 = sum %3\n%5 = advance %pos {by=T}\noutput %4 z\n";
+static const char graph[] = "symbol T 0 32\ninput x f32 [T, 64]\nweight n f32 [64]\nweight blk.0.q q8_0 [96, "
+                            "64]\nstate kv ring f32 [32, 96]\nvar pos u32 0 31\n"
+                            "%0 = rms_norm %x %n\n%1 = matmul %0 %blk.0.q \"blk.0.q\"\n%2 = cache_append %kv %1 "
+                            "%pos\n%3 = silu %1\n%4 = sum %3\n%5 = advance %pos {by=T}\noutput %4 z\n";
 
 static struct weft_plan *make(void)
 {
@@ -18,11 +20,34 @@ static void text_names_everything(void **state)
     struct weft_str s = {0};
     weft_plan_print(p, false, &s);
     assert_false(s.failed);
-    static const char *const words[] = {"plan for null", "2 schedules", "peak memory", "by lifetimes", "schedule T=0..1 (T 0..1)", "schedule T=2..32", "blk.0.q", "q8_0", "96x64",
-                                        "ring", "32 x 384 = 12288", "pos", "word 1", "in x", "f32 [T, 64]", "out z", "matvec blk.0.q, prologue of 6", "rows=32", "[1 r input x+0:8192",
-                                        "heap0+0", "!out0=", "state kv", "vars", "copied because of aliasing", "first and last step"};
+    static const char *const words[] = {"plan for null",
+                                        "2 schedules",
+                                        "peak memory",
+                                        "by lifetimes",
+                                        "schedule T=0..1 (T 0..1)",
+                                        "schedule T=2..32",
+                                        "blk.0.q",
+                                        "q8_0",
+                                        "96x64",
+                                        "ring",
+                                        "32 x 384 = 12288",
+                                        "pos",
+                                        "word 1",
+                                        "in x",
+                                        "f32 [T, 64]",
+                                        "out z",
+                                        "matvec blk.0.q, prologue of 6",
+                                        "rows=32",
+                                        "[1 r input x+0:8192",
+                                        "heap0+0",
+                                        "!out0=",
+                                        "state kv",
+                                        "vars",
+                                        "copied because of aliasing",
+                                        "first and last step"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (!strstr(weft_str_get(&s), words[i])) fail_msg("the plan's text lacks '%s':\n%s", words[i], weft_str_get(&s));
+        if (!strstr(weft_str_get(&s), words[i]))
+            fail_msg("the plan's text lacks '%s':\n%s", words[i], weft_str_get(&s));
     weft_str_free(&s);
     weft_plan_destroy(p);
 }
@@ -47,7 +72,8 @@ static void json_says_the_same(void **state)
     assert_int_equal(json_array_size(json_object_get(root, "weights")), p->n_weights);
     for (uint32_t k = 0; k < p->n_schedules; k++) {
         const struct weft_schedule *sc = &p->schedules[k];
-        const json_t *schedule = json_array_get(json_object_get(root, "schedules"), k), *steps = json_object_get(schedule, "steps");
+        const json_t *schedule = json_array_get(json_object_get(root, "schedules"), k),
+                     *steps = json_object_get(schedule, "steps");
         assert_int_equal(json_array_size(steps), sc->n_steps);
         assert_int_equal(number(schedule, "lower_bound"), sc->lower_bound);
         assert_int_equal(json_array_size(json_object_get(schedule, "tensors")), sc->n_tensors);
@@ -75,7 +101,8 @@ static void json_says_the_same(void **state)
 static void odd_cases(void **state)
 {
     (void)state;
-    struct weft_plan *p = fixture_plan("input \"\\xff\\x01\\\"\" f32 [2, 2]\n%0 = tanh %\"\\xff\\x01\\\"\"\noutput %0 z\n", NULL, NULL);
+    struct weft_plan *p =
+        fixture_plan("input \"\\xff\\x01\\\"\" f32 [2, 2]\n%0 = tanh %\"\\xff\\x01\\\"\"\noutput %0 z\n", NULL, NULL);
     struct weft_str s = {0};
     weft_plan_print(p, true, &s);
     assert_false(s.failed);
@@ -96,6 +123,7 @@ static void odd_cases(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(text_names_everything), cmocka_unit_test(json_says_the_same), cmocka_unit_test(odd_cases)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(text_names_everything), cmocka_unit_test(json_says_the_same),
+                                       cmocka_unit_test(odd_cases)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/// Resizing: what a session writes to its parameter arena and dispatches, compared byte for byte with a session that knows only that
-/// size, and with a plan compiled for that size alone. On the null device.
+/// Resizing: what a session writes to its parameter arena and dispatches, compared byte for byte with a session that
+/// knows only that size, and with a plan compiled for that size alone. On the null device.
 #include "exec/session_test.h"
 #include "plan_fixture.h"
 
@@ -33,8 +33,11 @@ static weft_gpu *open_null(void)
 static struct world begin(weft_gpu *gpu, const char *graph, const char *split)
 {
     struct world w = {.gpu = gpu};
-    struct weft_program_params params = {.compile = {.split_symbol = split, .split_at = {1, 8}, .n_splits = split ? 2 : 0}, .source = {no_weights, NULL}};
-    if (weft_program_create(gpu, fixture_graph(graph), &params, &w.program) != WEFT_OK) fail_msg("%s", weft_error_message());
+    struct weft_program_params params = {
+        .compile = {.split_symbol = split, .split_at = {1, 8}, .n_splits = split ? 2 : 0},
+        .source = {no_weights, NULL}};
+    if (weft_program_create(gpu, fixture_graph(graph), &params, &w.program) != WEFT_OK)
+        fail_msg("%s", weft_error_message());
     if (weft_session_create(w.program, NULL, &w.session) != WEFT_OK) fail_msg("%s", weft_error_message());
     w.arena_bytes = weft_buf_size(gpu, weft_session_view(w.session).arena);
     w.arena = weft_calloc(1, w.arena_bytes);
@@ -79,13 +82,16 @@ static int differences(const struct world *a, const struct world *b)
         n += memcmp(x.steps[i].grid, y.steps[i].grid, sizeof x.steps[i].grid) != 0;
         n += strcmp(x.steps[i].label, y.steps[i].label) != 0;
         n += x.steps[i].pipeline.id != y.steps[i].pipeline.id;
-        n += memcmp((char *)a->arena + x.steps[i].uniform_offset, (char *)b->arena + y.steps[i].uniform_offset, 256) != 0;
+        n += memcmp((char *)a->arena + x.steps[i].uniform_offset, (char *)b->arena + y.steps[i].uniform_offset, 256) !=
+             0;
     }
     return n;
 }
 
-static const char dynamic[] = "symbol T 0 64\ninput x f32 [T, 64]\ninput y f32 [4, T]\nweight n f32 [64]\nweight w q8_0 [96, 64]\nweight d f16 [64, 96]\n"
-                              "%0 = rms_norm %x %n\n%1 = matmul %0 %w\n%2 = silu %1\n%3 = matmul %2 %d\n%4 = add %3 %x\n%5 = softmax %y\n%6 = sum %y\n"
+static const char dynamic[] = "symbol T 0 64\ninput x f32 [T, 64]\ninput y f32 [4, T]\nweight n f32 [64]\nweight w "
+                              "q8_0 [96, 64]\nweight d f16 [64, 96]\n"
+                              "%0 = rms_norm %x %n\n%1 = matmul %0 %w\n%2 = silu %1\n%3 = matmul %2 %d\n%4 = add %3 "
+                              "%x\n%5 = softmax %y\n%6 = sum %y\n"
                               "output %4 z\noutput %5 p\noutput %6 s\n";
 static const int64_t sizes[] = {64, 1, 16, 1, 64, 0, 63};
 
@@ -99,7 +105,8 @@ static void follows_fresh_sessions(void **state)
             assert_int_equal(resize(&w, sizes[i]), WEFT_OK);
             struct world fresh = begin(gpu, dynamic, split ? "T" : NULL);
             assert_int_equal(resize(&fresh, sizes[i]), WEFT_OK);
-            if (differences(&w, &fresh)) fail_msg("size %d, split %d: %d differences", (int)sizes[i], split, differences(&w, &fresh));
+            if (differences(&w, &fresh))
+                fail_msg("size %d, split %d: %d differences", (int)sizes[i], split, differences(&w, &fresh));
             end(&fresh);
         }
         end(&w);
@@ -127,8 +134,8 @@ static void many_sizes(void **state)
     weft_gpu_close(&gpu);
 }
 
-/// Words of a step by name, from a plan whose symbol can only have one value. Placement may differ, so the binder's words are not
-/// compared; generated fields (e0, e1, ...) stand for literals there.
+/// Words of a step by name, from a plan whose symbol can only have one value. Placement may differ, so the binder's
+/// words are not compared; generated fields (e0, e1, ...) stand for literals there.
 static int differs_from_bound_plan(const struct world *w, int64_t t)
 {
     char text[1024];
@@ -144,14 +151,17 @@ static int differs_from_bound_plan(const struct world *w, int64_t t)
         uint32_t words[SLOT_WORDS], grid[3];
         weft_step_update(&u, words, grid);
         n += a->steps[i].kernel != b->steps[i].kernel || strcmp(a->steps[i].label, b->steps[i].label) != 0;
-        bool skipped = grid[0] == 0 || grid[1] == 0 || grid[2] == 0, mine_skipped = at == v.n_steps || strcmp(v.steps[at].label, a->steps[i].label) != 0;
+        bool skipped = grid[0] == 0 || grid[1] == 0 || grid[2] == 0,
+             mine_skipped = at == v.n_steps || strcmp(v.steps[at].label, a->steps[i].label) != 0;
         n += skipped != mine_skipped;
         if (skipped || mine_skipped) continue;
         n += memcmp(grid, v.steps[at].grid, sizeof grid) != 0;
         const uint32_t *block = w->arena + v.steps[at].uniform_offset / 4;
         for (uint32_t f = 0; f < a->steps[i].n_fields; f++)
             for (uint32_t g = 0; g < b->steps[i].n_fields; g++)
-                if (a->steps[i].fields[f].name[0] != 'e' && strcmp(a->steps[i].fields[f].name, b->steps[i].fields[g].name) == 0) n += block[f] != words[g];
+                if (a->steps[i].fields[f].name[0] != 'e' &&
+                    strcmp(a->steps[i].fields[f].name, b->steps[i].fields[g].name) == 0)
+                    n += block[f] != words[g];
         at++;
     }
     weft_plan_destroy(p);
@@ -179,12 +189,16 @@ static void empty_runs(void **state)
 {
     (void)state;
     weft_gpu *gpu = open_null();
-    struct world w = begin(gpu, "symbol T 0 64\ninput x f32 [T, 64]\ninput y f32 [4, T]\n%0 = tanh %x\n%1 = sum %y\noutput %0 z\noutput %1 s\n", NULL);
+    struct world w = begin(
+        gpu,
+        "symbol T 0 64\ninput x f32 [T, 64]\ninput y f32 [4, T]\n%0 = tanh %x\n%1 = sum %y\noutput %0 z\noutput %1 s\n",
+        NULL);
     assert_int_equal(resize(&w, 0), WEFT_OK);
     struct weft_session_view v = weft_session_view(w.session);
     assert_int_equal(v.n_steps, 1);
     uint64_t groups = 0;
-    for (uint32_t i = 0; i < v.n_steps; i++) groups += (uint64_t)v.steps[i].grid[0] * v.steps[i].grid[1] * v.steps[i].grid[2];
+    for (uint32_t i = 0; i < v.n_steps; i++)
+        groups += (uint64_t)v.steps[i].grid[0] * v.steps[i].grid[1] * v.steps[i].grid[2];
     assert_int_equal(groups, 4); // the rows of the sum
     assert_int_equal(weft_session_run(w.session, 1, NULL), WEFT_OK);
     end(&w);
@@ -200,7 +214,8 @@ static void static_graphs_never_change(void **state)
 {
     (void)state;
     weft_gpu *gpu = open_null();
-    struct world w = begin(gpu, "input x f32 [8, 64]\nweight w q8_0 [96, 64]\n%0 = matmul %x %w\n%1 = silu %0\noutput %1 z\n", NULL);
+    struct world w =
+        begin(gpu, "input x f32 [8, 64]\nweight w q8_0 [96, 64]\n%0 = matmul %x %w\n%1 = silu %0\noutput %1 z\n", NULL);
     struct weft_session_view first = weft_session_view(w.session);
     uint32_t block[SLOT_WORDS];
     memcpy(block, w.arena + first.steps[0].uniform_offset / 4, sizeof block);
@@ -268,8 +283,10 @@ static void sabotage_is_noticed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(follows_fresh_sessions), cmocka_unit_test(many_sizes), cmocka_unit_test(equals_a_plan_for_that_size), cmocka_unit_test(empty_runs),
-        cmocka_unit_test(static_graphs_never_change), cmocka_unit_test(failed_resizes_change_nothing), cmocka_unit_test(sabotage_is_noticed),
+        cmocka_unit_test(follows_fresh_sessions),      cmocka_unit_test(many_sizes),
+        cmocka_unit_test(equals_a_plan_for_that_size), cmocka_unit_test(empty_runs),
+        cmocka_unit_test(static_graphs_never_change),  cmocka_unit_test(failed_resizes_change_nothing),
+        cmocka_unit_test(sabotage_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,21 @@ weft_gpu *weft_test_gpu(void)
     return gpu;
 }
 
+bool weft_test_checked(void)
+{
+    const char *x = getenv("WEFT_TEST_CHECKED");
+    return x && *x && strcmp(x, "0") != 0;
+}
+
+int weft_test_fault(weft_session *session, const char *name)
+{
+    struct weft_fault fault;
+    weft_status status = weft_session_fault(session, &fault);
+    if (status == WEFT_OK && !fault.any) return 0;
+    printf("'%s': %s\n", name, status == WEFT_OK ? fault.text : weft_error_message());
+    return 1;
+}
+
 static uint32_t next(uint32_t *s)
 {
     *s ^= *s << 13;
@@ -180,6 +195,7 @@ static int run_device(weft_gpu *gpu, struct run *r, weft_session *s, double *wor
         }
         weft_free(got);
     }
+    if (weft_program_plan(weft_session_program(s))->checked) bad |= weft_test_fault(s, r->c->name);
     return bad;
 }
 
@@ -208,7 +224,8 @@ int weft_case_run(weft_gpu *gpu, const struct weft_case *c, double *worst)
         l->values = weft_calloc((size_t)l->n + 1, sizeof *l->values);
         weft_dtype_info(l->dtype)->decode(g->values[v].data, l->n, l->values);
     }
-    struct weft_program_params params = {.compile = {.no_fuse = c->no_fuse, .split_symbol = c->split, .split_at = {1, 8}, .n_splits = 2},
+    struct weft_program_params params = {.compile = {.no_fuse = c->no_fuse, .split_symbol = c->split, .split_at = {1, 8}, .n_splits = 2,
+                                                     .checked = c->checked || weft_test_checked()},
                                          .source = {weight_source, &r}};
     weft_status status = weft_program_create(gpu, consumed, &params, &p);
     consumed = NULL;

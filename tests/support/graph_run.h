@@ -13,10 +13,15 @@ struct weft_case {
     int no_fuse;             ///< as in weft_compile_params
     const char *split;       ///< schedule split symbol, at 1 and 8
     uint32_t seed;
+    bool checked;            ///< with the checked accessors: a fault fails the case
 };
 
 /// The device of the environment (WEFT_WEBGPU, WEFT_LIMITS), opened once a process. NULL: prints why.
 weft_gpu *weft_test_gpu(void);
+/// True if WEFT_TEST_CHECKED=1 asks for the checked accessors everywhere (weft_case_run heeds it).
+bool weft_test_checked(void);
+/// Prints the fault that a checked session met. 1 if there was one (or it can't be read), else 0.
+int weft_test_fault(weft_session *session, const char *name);
 /// 0 if all agree; otherwise prints the case, the first differences, and returns 1. `worst` may be NULL.
 int weft_case_run(weft_gpu *gpu, const struct weft_case *c, double *worst);
 #endif
