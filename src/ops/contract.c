@@ -177,61 +177,102 @@ static void add_epilogue(struct weft_emitter *e, const struct parts *p, const ui
         weft_str_addf(out, ", %s: f32", acc);
         weft_emit_give(e, node_of(l, anchors[i])->out[0], weft_arena_strdup(&l->plan->arena, acc));
     }
-    for (uint32_t i = 0; i < n_anchors; i++)
-        if (weft_lower_escapes(l, e->group, node_of(l, anchors[i])->out[0])) weft_emit_store(e, node_of(l, anchors[i])->out[0], &body, "true");
-    for (uint32_t i = 0; with_nodes && i < p->n_epilogue; i++)
-        if (weft_lower_escapes(l, e->group, node_of(l, p->epilogue[i])->out[0])) weft_emit_store(e, node_of(l, p->epilogue[i])->out[0], &body, "true");
+    for (uint32_t i = 0; i < n_anchors + (with_nodes ? p->n_epilogue : 0); i++) {
+        weft_value v = node_of(l, i < n_anchors ? anchors[i] : p->epilogue[i - n_anchors])->out[0];
+        if (weft_lower_escapes(l, e->group, v)) weft_emit_store(e, v, weft_emit_output(e, v), 0, &body, "true");
+    }
     weft_str_addf(out, ") {\n%s}\n", weft_str_get(&body));
     weft_str_free(&body);
 }
 
+/// Plain loads of a row into slot m of xs.
+static void stage_loads(struct weft_emitter *e, weft_value x, int64_t k, struct weft_str *out)
+{
+    struct weft_lower *l = e->l;
+    bool wide = weft_lower_wide(l, x);
+    weft_emit_value(l, e->s, "x", WEFT_READ, x, wide ? WEFT_OPERAND_WIDE : 0);
+    if (wide) {
+        weft_str_addf(out, "for (var q = lid; q < %uu; q += WG) { xs[m * KQ + q] = load4_x(row * %uu + q * 4u); }\n", (unsigned)(k / 4),
+                      (unsigned)k);
+        return;
+    }
+    weft_str_add(out, "for (var q = lid; q < KQ; q += WG) {\nvar v = vec4<f32>(0.0);\n");
+    for (int i = 0; i < 4; i++)
+        weft_str_addf(out, "if (q * 4u + %uu < %uu) { v[%d] = load_x(row * %uu + q * 4u + %uu); }\n", i, (unsigned)k, i, (unsigned)k, i);
+    weft_str_add(out, "xs[m * KQ + q] = v;\n}\n");
+}
+
+/// Held regime of a prologue: a thread holds whole quads of columns, since a vector of workgroup memory has one owner.
+static bool hold_quads(struct weft_emitter *e, uint32_t n_nodes, int64_t k, uint32_t wg, struct weft_str *out)
+{
+    struct weft_arena *arena = &e->l->plan->arena;
+    uint32_t quads = (uint32_t)((k / 4 + wg - 1) / wg);
+    if (e->l->caps->kind == WEFT_GPU_CPU || quads * 4 > WEFT_EMIT_HELD || (uint64_t)n_nodes * quads * 12 > 1500) return false;
+    for (uint32_t u = 0; u < quads; u++) {
+        bool whole = (int64_t)(u + 1) * wg <= k / 4;
+        weft_str_addf(out, whole ? "let quad%u = lid + %uu;\n" : "let quad%u = min(lid + %uu, %uu);\n", u, u * wg, (unsigned)(k / 4 - 1));
+        for (uint32_t i = 0; i < 4; i++) {
+            weft_str_addf(out, "let hold%u = quad%u * 4u + %uu;\n", 4 * u + i, u, i);
+            e->variants[4 * u + i].col = weft_arena_printf(arena, "hold%u", 4 * u + i);
+            e->held_ok[4 * u + i] = whole ? NULL : weft_arena_printf(arena, "lid + %uu < %uu", u * wg, (unsigned)(k / 4));
+        }
+    }
+    e->n_held = e->n_variants = 4 * quads;
+    return true;
+}
+
+/// Writes what the prologue gives for x, four columns at a time: the held ones, or those of a loop.
+static void stage_columns(struct weft_emitter *e, weft_value x, int64_t k, struct weft_str *out)
+{
+    const char *v[4];
+    if (e->n_held) {
+        e->row_out = e->col_out = out;
+        for (uint32_t u = 0; u < e->n_held / 4; u++) {
+            const char *ok = e->held_ok[4 * u] ? e->held_ok[4 * u] : "true";
+            for (uint32_t i = 0; i < 4; i++) v[i] = weft_emit_at(e, x, 4 * u + i);
+            weft_str_addf(out, "if (%s) { xs[m * KQ + quad%u] = vec4<f32>(%s, %s, %s, %s); }\n", ok, u, v[0], v[1], v[2], v[3]);
+        }
+        return;
+    }
+    struct weft_str row = {0}, col = {0};
+    e->row_out = &row;
+    e->col_out = &col;
+    weft_emit_forget(e, false);
+    for (uint32_t i = 0; i < 4; i++) e->variants[i].col = weft_arena_printf(&e->l->plan->arena, "col%u", i);
+    e->n_variants = 4;
+    for (uint32_t i = 0; i < 4; i++) v[i] = weft_emit_at(e, x, i);
+    weft_str_addf(out, "%sfor (var q = lid; q < %uu; q += WG) {\nlet col0 = q * 4u;\nlet col1 = col0 + 1u;\nlet col2 = col0 + 2u;\n"
+                       "let col3 = col0 + 3u;\n%s", weft_str_get(&row), (unsigned)(k / 4), weft_str_get(&col));
+    weft_str_addf(out, "xs[m * KQ + q] = vec4<f32>(%s, %s, %s, %s);\n}\n", v[0], v[1], v[2], v[3]);
+    weft_str_free(&row);
+    weft_str_free(&col);
+    e->variants[0].col = "col";
+    weft_emit_forget(e, true);
+}
+
 /// Text that fills xs with row `row` (slot m): the prologue's program, or plain loads.
-static void add_stage(struct weft_emitter *e, const struct parts *p, weft_value x, int64_t k, const uint32_t *levels, uint32_t top, struct weft_str *out)
+static void add_stage(struct weft_emitter *e, const struct parts *p, weft_value x, int64_t k, uint32_t wg, const uint32_t *levels, uint32_t top,
+                      struct weft_str *out)
 {
     struct weft_lower *l = e->l;
     const struct weft_deferred *deferred = weft_lower_deferred(l, x);
+    // A row that ends inside a block of 32 is padded: weights beyond it are zero, and zero times garbage may be NaN.
+    if (k % 32) weft_str_addf(out, "for (var q = lid + %uu; q < KQ; q += WG) { xs[m * KQ + q] = vec4<f32>(0.0); }\n", (unsigned)((k + 3) / 4));
     if (deferred) {
         deferred->stage(l, e->s, deferred, out);
         return;
     }
     if (p->n_prologue == 0) {
-        bool wide = weft_lower_wide(l, x);
-        weft_emit_value(l, e->s, "x", WEFT_READ, x, wide ? WEFT_OPERAND_WIDE : 0);
-        if (wide) {
-            weft_str_addf(out, "for (var q = lid; q < %uu; q += WG) { xs[m * KQ + q] = load4_x(row * %uu + q * 4u); }\n", (unsigned)(k / 4), (unsigned)k);
-            return;
-        }
-        weft_str_addf(out, "for (var q = lid; q < KQ; q += WG) {\nvar v = vec4<f32>(0.0);\n");
-        for (int i = 0; i < 4; i++) weft_str_addf(out, "if (q * 4u + %uu < %uu) { v[%d] = load_x(row * %uu + q * 4u + %uu); }\n", i, (unsigned)k, i, (unsigned)k, i);
-        weft_str_add(out, "xs[m * KQ + q] = v;\n}\n");
+        stage_loads(e, x, k, out);
         return;
     }
-    char text[32];
-    snprintf(text, sizeof text, "%uu", (unsigned)k);
-    e->n_text = weft_arena_strdup(&l->plan->arena, text);
     char loop[80];
+    e->n_text = weft_arena_printf(&l->plan->arena, "%uu", (unsigned)k);
     snprintf(loop, sizeof loop, "for (var col = lid; col < %uu; col += WG)", (unsigned)k);
+    hold_quads(e, p->n_prologue, k, wg, out);
     weft_region_reductions(e, p->prologue, p->n_prologue, levels, top, loop, out);
-    // Four columns a thread, since a vector of workgroup memory has one owner.
-    struct weft_str row = {0}, col = {0};
-    e->row_out = &row;
-    e->col_out = &col;
-    weft_emit_forget(e, false);
-    const char *v[4];
-    for (uint32_t i = 0; i < 4; i++) {
-        snprintf(text, sizeof text, "col%u", i);
-        e->variants[i].col = weft_arena_strdup(&l->plan->arena, text);
-    }
-    e->n_variants = 4;
-    for (uint32_t i = 0; i < 4; i++) v[i] = weft_emit_at(e, x, i);
-    weft_str_addf(out, "%sfor (var q = lid; q < %uu; q += WG) {\nlet col0 = q * 4u;\nlet col1 = col0 + 1u;\nlet col2 = col0 + 2u;\nlet col3 = col0 + 3u;\n%s",
-                  weft_str_get(&row), (unsigned)(k / 4), weft_str_get(&col));
-    weft_str_addf(out, "xs[m * KQ + q] = vec4<f32>(%s, %s, %s, %s);\n}\n", v[0], v[1], v[2], v[3]);
-    weft_str_free(&row);
-    weft_str_free(&col);
+    stage_columns(e, x, k, out);
     struct weft_str stores = {0};
-    e->variants[0].col = "col";
-    weft_emit_forget(e, true);
     weft_region_stores(e, p->prologue, p->n_prologue, loop, "lid == 0u", &stores);
     // One column tile stores what others read; slots beyond the last row repeat it and must not.
     if (stores.len) weft_str_addf(out, "if (wid.x == 0u && m0 + m < p.rows) {\n%s}\n", weft_str_get(&stores));
@@ -293,7 +334,7 @@ static void emit_matvec(struct weft_lower *l, uint32_t group, const struct parts
     struct weft_str stage = {0}, text = {0}, pick = {0};
     char kb_text[16];
     snprintf(kb_text, sizeof kb_text, "%uu", (unsigned)((k + 31) / 32));
-    add_stage(e, p, first->in[0], k, levels, top, &stage);
+    add_stage(e, p, first->in[0], k, shape.wg, levels, top, &stage);
     uint32_t n_segments = combined ? 1 : p->n_anchors, tiles = 0;
     for (uint32_t i = 0; i < p->n_anchors; i++) {
         char name[8];

@@ -458,26 +458,34 @@ void weft_emit_narrow(struct weft_emitter *e)
 
 // ---- stores --------------------------------------------------------------------------------------------------------
 
-void weft_emit_store(struct weft_emitter *e, weft_value v, struct weft_str *out, const char *first)
+const char *weft_emit_output(struct weft_emitter *e, weft_value v)
 {
-    const struct weft_value_info *info = weft_lv(e->l, v);
-    const char *x = weft_emit_at(e, v, 0), *name = text(e, "out%u", e->n_stores++);
-    if (info->type.dtype == WEFT_BOOL) x = text(e, "u32(%s != 0.0)", x);
-    if (info->type.dtype == WEFT_F16 || info->type.dtype == WEFT_BF16) store_as_f32(e, v, name);
+    weft_dtype dtype = weft_lv(e->l, v)->type.dtype;
+    const char *name = text(e, "out%u", e->n_stores++);
+    bool half = dtype == WEFT_F16 || dtype == WEFT_BF16;
+    if (half && weft_lv(e->l, v)->state == UINT32_MAX) store_as_f32(e, v, name);
     else weft_emit_value(e->l, e->s, name, WEFT_WRITE, v, 0);
-    if (weft_emit_is_row(e, v)) weft_str_addf(out, "if (%s) { store_%s(%s, %s); }\n", first, name, e->row_text, x);
-    else weft_str_addf(out, "store_%s(%s, %s);\n", name, leaf_index(e, &info->type, e->col_text), x);
+    return name;
 }
 
-void weft_emit_sink(struct weft_emitter *e, const struct weft_node *n, struct weft_str *out)
+void weft_emit_store(struct weft_emitter *e, weft_value v, const char *name, uint32_t variant, struct weft_str *out, const char *first)
 {
-    const char *x = weft_emit_at(e, n->in[1], 0), *name = text(e, "out%u", e->n_stores++);
+    const struct weft_value_info *info = weft_lv(e->l, v);
+    const char *x = weft_emit_at(e, v, variant);
+    if (info->type.dtype == WEFT_BOOL) x = text(e, "u32(%s != 0.0)", x);
+    if (weft_emit_is_row(e, v)) weft_str_addf(out, "if (%s) { store_%s(%s, %s); }\n", first, name, e->row_text, x);
+    else weft_str_addf(out, "store_%s(%s, %s);\n", name, leaf_index(e, &info->type, e->variants[variant].col), x);
+}
+
+void weft_emit_sink(struct weft_emitter *e, const struct weft_node *n, const char *name, uint32_t variant, struct weft_str *out)
+{
+    const char *x = weft_emit_at(e, n->in[1], variant);
     const struct weft_type *t = &weft_lv(e->l, n->in[1])->type;
     const char *heads = divisor(e, weft_lower_product(e->l, t, 1, t->rank - 1));
-    weft_emit_value(e->l, e->s, name, WEFT_WRITE, n->out[0], 0);
     weft_emit_vars(e->l, e->s, WEFT_READ);
-    weft_str_addf(out, "store_%s((row_%s(var_u32(%uu) + %s / %s) * %s + %s %% %s) * %s + %s, %s);\n", name, name, weft_lower_var_slot(e->l, n->in[2]),
-                  e->row_text, heads, heads, e->row_text, heads, e->n_text, e->col_text, x);
+    weft_str_addf(out, "store_%s((row_%s(var_u32(%uu) + %s / %s) * %s + %s %% %s) * %s + %s, %s);\n", name, name,
+                  weft_lower_var_slot(e->l, n->in[2]), e->row_text, heads, heads, e->row_text, heads, e->n_text,
+                  e->variants[variant].col, x);
 }
 
 void weft_emit_finish(struct weft_emitter *e, const struct weft_field *own)

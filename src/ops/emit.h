@@ -8,6 +8,7 @@
 #include "plan/lower.h"
 
 #define WEFT_EMIT_VARIANTS 4
+#define WEFT_EMIT_HELD 16 ///< columns a thread may hold
 #define WEFT_EMIT_DIMS 24
 
 /// Live numbers that generated text uses, as parameter words after the kernel's own fields. It is the head of the step's cfg.
@@ -30,7 +31,11 @@ struct weft_emitter {
     // variants: where columns other than the current one are looked at
     struct { const char *col; } variants[WEFT_EMIT_VARIANTS * 8];
     uint32_t n_variants;
-    struct { weft_value v; uint32_t variant; bool row_scope; const char *text; } memo[512];
+    /// Held regime: a thread keeps its columns of the row in registers from the first phase to the last. Variants 0 .. n_held - 1
+    /// are those columns; held_ok[i] is true where column i exists (NULL: always). 0: phases loop and read again.
+    uint32_t n_held;
+    const char *held_ok[WEFT_EMIT_HELD];
+    struct { weft_value v; uint32_t variant; bool row_scope; const char *text; } memo[2048];
     uint32_t n_memo;
     weft_value locals[512];         ///< values in order of first use: text names them by their place here, so that equal programs
     uint32_t n_locals;              ///< have equal text wherever they stand in a graph
@@ -56,12 +61,14 @@ uint32_t weft_emit_local(struct weft_emitter *e, weft_value v);
 void weft_emit_give(struct weft_emitter *e, weft_value v, const char *text);
 /// Text of `v` at the current row and column; lets are appended to row_out and col_out.
 const char *weft_emit_at(struct weft_emitter *e, weft_value v, uint32_t variant);
-/// Statement that stores `v` (whose text is known) at the current place; row values are stored by the thread for which `first` holds.
-void weft_emit_store(struct weft_emitter *e, weft_value v, struct weft_str *out, const char *first);
+/// Operand for storing `v`, which somebody outside the group reads, or for a sink; returns its accessor's name.
+const char *weft_emit_output(struct weft_emitter *e, weft_value v);
+/// Statement that stores `v` at the row and a variant's column; row values are stored where `first` holds.
+void weft_emit_store(struct weft_emitter *e, weft_value v, const char *name, uint32_t variant, struct weft_str *out, const char *first);
+/// Statement of a sink: stores its row operand at its position in the state.
+void weft_emit_sink(struct weft_emitter *e, const struct weft_node *n, const char *name, uint32_t variant, struct weft_str *out);
 /// Emits the steps that finish the 16-bit values stored; after the step at hand is complete (its pointer is stale afterwards).
 void weft_emit_narrow(struct weft_emitter *e);
-/// Statement of a sink: stores its row operand at its position in the state.
-void weft_emit_sink(struct weft_emitter *e, const struct weft_node *n, struct weft_str *out);
 /// WGSL of a dim: a literal, or a parameter word.
 const char *weft_emit_dim(struct weft_emitter *e, weft_dim d);
 /// True if v has one value a row of the space.

@@ -1,6 +1,8 @@
 /// Elementwise regions and row kernels. A group without reductions runs flat: one thread an element. A group with reductions of the
-/// last axis runs a workgroup a row: one loop over the columns for each level of reductions, re-reading (and recomputing) its inputs,
-/// and a last loop that stores. Reductions of one level share a loop. Sums depend on the workgroup size alone.
+/// last axis runs a workgroup a row, in one of two regimes. Held (a constant row of a few columns a thread, on a GPU): straight-line
+/// text, each thread keeps its columns in registers from phase to phase. Looped: one loop over the columns for each level of
+/// reductions, re-reading and recomputing, and a last loop that stores; reductions of one level share a loop. Sums depend on the
+/// workgroup size alone.
 #include "ops/region.h"
 #include "core/alloc.h"
 #include "core/error.h"
@@ -85,55 +87,128 @@ static void add_reduction(struct weft_emitter *e, const char *op, uint32_t id, c
     if (strncmp(e->n_text, "p.", 2) == 0) weft_str_addf(tail, "if (%s == 0u) { red%u = bitcast<f32>(p.zero | %s); }\n", e->n_text, id, top ? "0xff800000u" : "0x7f800000u");
 }
 
+/// One level of reductions: text before the loop (or before the held columns), for a column, and behind.
+struct phase { struct weft_str row, col, heads, tails; };
+
+static void end_phase(struct phase *p)
+{
+    weft_str_free(&p->row);
+    weft_str_free(&p->col);
+    weft_str_free(&p->heads);
+    weft_str_free(&p->tails);
+}
+
+static void give_reduction(struct weft_emitter *e, weft_value v, uint32_t id)
+{
+    char given[32];
+    snprintf(given, sizeof given, "red%u", id);
+    weft_emit_give(e, v, weft_arena_strdup(&e->l->plan->arena, given));
+}
+
+static void looped_level(struct weft_emitter *e, const uint32_t *nodes, uint32_t n_nodes, const uint32_t *levels, uint32_t level,
+                         const char *loop, struct weft_str *out)
+{
+    struct phase p = {0};
+    e->row_out = &p.row;
+    e->col_out = &p.col;
+    weft_emit_forget(e, false);
+    for (uint32_t i = 0; i < n_nodes; i++) {
+        const struct weft_node *n = &e->l->graph->nodes[nodes[i]];
+        if (!(n->op->traits & WEFT_OP_REDUCE) || levels[nodes[i]] != level) continue;
+        uint32_t id = weft_emit_local(e, n->out[0]);
+        add_reduction(e, n->op->name, id, weft_emit_at(e, n->in[0], 0), &p.heads, &p.col, &p.tails);
+        give_reduction(e, n->out[0], id);
+    }
+    weft_str_addf(out, "%s%s%s {\n%s}\n%s", weft_str_get(&p.row), weft_str_get(&p.heads), loop, weft_str_get(&p.col),
+                  weft_str_get(&p.tails));
+    end_phase(&p);
+}
+
+/// Straight-line text: what one level computed of a column stays at hand for the next.
+static void held_level(struct weft_emitter *e, const uint32_t *nodes, uint32_t n_nodes, const uint32_t *levels, uint32_t level,
+                       struct weft_str *out)
+{
+    struct weft_str tails = {0};
+    e->row_out = e->col_out = out;
+    for (uint32_t i = 0; i < n_nodes; i++) {
+        const struct weft_node *n = &e->l->graph->nodes[nodes[i]];
+        if (!(n->op->traits & WEFT_OP_REDUCE) || levels[nodes[i]] != level) continue;
+        uint32_t id = weft_emit_local(e, n->out[0]);
+        for (uint32_t u = 0; u < e->n_held; u++) {
+            struct phase p = {0};
+            const char *x = weft_emit_at(e, n->in[0], u), *ok = e->held_ok[u];
+            add_reduction(e, n->op->name, id, x, &p.heads, &p.col, &p.tails);
+            if (u == 0) weft_str_add(out, weft_str_get(&p.heads));
+            if (ok) weft_str_addf(out, "if (%s) { %s}\n", ok, weft_str_get(&p.col));
+            else weft_str_add(out, weft_str_get(&p.col));
+            if (u == 0) weft_str_add(&tails, weft_str_get(&p.tails));
+            end_phase(&p);
+        }
+        give_reduction(e, n->out[0], id);
+    }
+    weft_str_add(out, weft_str_get(&tails));
+    weft_str_free(&tails);
+}
+
 void weft_region_reductions(struct weft_emitter *e, const uint32_t *nodes, uint32_t n_nodes, const uint32_t *levels, uint32_t top,
                             const char *loop, struct weft_str *out)
 {
     for (uint32_t level = 1; level <= top; level++) {
-        struct weft_str row = {0}, col = {0}, heads = {0}, tails = {0};
-        e->row_out = &row;
-        e->col_out = &col;
-        weft_emit_forget(e, false);
-        for (uint32_t i = 0; i < n_nodes; i++) {
-            const struct weft_node *n = &e->l->graph->nodes[nodes[i]];
-            if (!(n->op->traits & WEFT_OP_REDUCE) || levels[nodes[i]] != level) continue;
-            uint32_t id = weft_emit_local(e, n->out[0]);
-            const char *x = weft_emit_at(e, n->in[0], 0);
-            add_reduction(e, n->op->name, id, x, &heads, &col, &tails);
-            char given[32];
-            snprintf(given, sizeof given, "red%u", id);
-            weft_emit_give(e, n->out[0], weft_arena_strdup(&e->l->plan->arena, given));
+        if (e->n_held) held_level(e, nodes, n_nodes, levels, level, out);
+        else looped_level(e, nodes, n_nodes, levels, level, loop, out);
+    }
+}
+
+/// The stores of one node's outputs at all held columns, or at the column of the loop.
+static void store_node(struct weft_emitter *e, const struct weft_node *n, const char *first, struct weft_str *rows_out, struct weft_str *col)
+{
+    uint32_t columns = e->n_held ? e->n_held : 1;
+    for (uint32_t k = 0; k < n->n_out; k++) {
+        bool sink = (n->op->traits & WEFT_OP_SINK) != 0;
+        if (!sink && !weft_lower_escapes(e->l, e->group, n->out[k])) continue;
+        bool row = !sink && weft_emit_is_row(e, n->out[k]);
+        weft_emit_at(e, sink ? n->in[1] : n->out[k], 0); // operands that are read come first
+        const char *name = weft_emit_output(e, n->out[k]);
+        for (uint32_t u = 0; u < (row ? 1 : columns); u++) {
+            struct weft_str text = {0};
+            if (sink) weft_emit_sink(e, n, name, u, &text);
+            else weft_emit_store(e, n->out[k], name, u, &text, first);
+            const char *ok = e->n_held && !row ? e->held_ok[u] : NULL;
+            if (ok) weft_str_addf(col, "if (%s) { %s}\n", ok, weft_str_get(&text));
+            else weft_str_add(row ? rows_out : col, weft_str_get(&text));
+            weft_str_free(&text);
         }
-        weft_str_addf(out, "%s%s%s {\n%s}\n%s", weft_str_get(&row), weft_str_get(&heads), loop, weft_str_get(&col), weft_str_get(&tails));
-        weft_str_free(&row);
-        weft_str_free(&col);
-        weft_str_free(&heads);
-        weft_str_free(&tails);
     }
 }
 
 /// The last loop: every value that somebody outside reads.
 void weft_region_stores(struct weft_emitter *e, const uint32_t *nodes, uint32_t n_nodes, const char *loop, const char *first, struct weft_str *out)
 {
-    struct weft_str row = {0}, col = {0}, rows_out = {0};
-    e->row_out = &row;
-    e->col_out = &col;
-    weft_emit_forget(e, false);
-    for (uint32_t i = 0; i < n_nodes; i++) {
-        const struct weft_node *n = &e->l->graph->nodes[nodes[i]];
-        if (n->op->traits & WEFT_OP_SINK) {
-            weft_emit_sink(e, n, &col);
-            continue;
-        }
-        for (uint32_t k = 0; k < n->n_out; k++) {
-            if (!weft_lower_escapes(e->l, e->group, n->out[k])) continue;
-            weft_emit_store(e, n->out[k], weft_emit_is_row(e, n->out[k]) ? &rows_out : &col, first);
-        }
+    struct phase p = {0};
+    e->row_out = e->n_held ? out : &p.row;
+    e->col_out = e->n_held ? out : &p.col;
+    if (!e->n_held) weft_emit_forget(e, false);
+    for (uint32_t i = 0; i < n_nodes; i++)
+        store_node(e, &e->l->graph->nodes[nodes[i]], first, &p.heads, e->n_held ? &p.tails : &p.col);
+    weft_str_addf(out, "%s%s%s", weft_str_get(&p.row), weft_str_get(&p.heads), weft_str_get(&p.tails));
+    if (p.col.len) weft_str_addf(out, "%s {\n%s}\n", loop, weft_str_get(&p.col));
+    end_phase(&p);
+}
+
+bool weft_region_hold(struct weft_emitter *e, uint32_t n_nodes, uint32_t wg, struct weft_str *out)
+{
+    struct weft_arena *arena = &e->l->plan->arena;
+    int64_t width = weft_lower_const(e->l, e->n);
+    uint32_t columns = width > 0 ? (uint32_t)((width + wg - 1) / wg) : 0;
+    if (e->l->caps->kind == WEFT_GPU_CPU || columns == 0 || columns > 8 || (uint64_t)n_nodes * columns * 3 > 1500) return false;
+    for (uint32_t u = 0; u < columns; u++) {
+        bool whole = (int64_t)(u + 1) * wg <= width;
+        weft_str_addf(out, whole ? "let hold%u = lid + %uu;\n" : "let hold%u = min(lid + %uu, %uu);\n", u, u * wg, (unsigned)(width - 1));
+        e->variants[u].col = weft_arena_printf(arena, "hold%u", u);
+        e->held_ok[u] = whole ? NULL : weft_arena_printf(arena, "lid + %uu < %uu", u * wg, (unsigned)width);
     }
-    weft_str_addf(out, "%s%s", weft_str_get(&row), weft_str_get(&rows_out));
-    if (col.len) weft_str_addf(out, "%s {\n%s}\n", loop, weft_str_get(&col));
-    weft_str_free(&row);
-    weft_str_free(&col);
-    weft_str_free(&rows_out);
+    e->n_held = e->n_variants = columns;
+    return true;
 }
 
 // ---- parts ---------------------------------------------------------------------------------------------------------
@@ -194,6 +269,7 @@ static void lower_part(struct region *r, const struct weft_group *g, uint32_t p)
         char loop[96];
         snprintf(loop, sizeof loop, "for (var col = lid; col < %s; col += WG)", width);
         weft_str_addf(&r->body, "let row = group - %s;\n", start);
+        weft_region_hold(r->e, n, r->cfg.wg, &r->body);
         weft_region_reductions(r->e, r->nodes, n, r->levels, top, loop, &r->body);
         weft_region_stores(r->e, r->nodes, n, loop, "lid == 0u", &r->body);
     } else {

@@ -5,7 +5,8 @@ uint32_t weft_accessor_width(weft_dtype dtype) { return dtype == WEFT_F16 || dty
 
 uint32_t weft_operand_length(const struct weft_update *u, const struct weft_operand *o)
 {
-    if (o->live == WEFT_DIM_BAD) return (uint32_t)((o->used ? o->used : o->bytes) / weft_accessor_width(o->dtype));
+    uint32_t width = weft_accessor_width(o->dtype);
+    if (o->live == WEFT_DIM_BAD) return (uint32_t)(((o->used ? o->used : o->bytes) + width - 1) / width);
     int64_t live = weft_live(u, o->live);
     return live > 0 ? (uint32_t)live : 0;
 }

@@ -21,6 +21,7 @@ struct weft_test_build {
     struct weft_gemma3_params gemma;
     int no_fuse;
     bool logits;    ///< GENERATE: the logits are an output too
+    bool checked;   ///< checked accessors
     bool residuals; ///< the residual behind each branch of each layer is an output of its name
 };
 weft_program *weft_test_program(weft_gpu *gpu, struct weft_test_model *m, const struct weft_test_build *build);
