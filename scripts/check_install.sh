@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the build into a scratch folder and uses it as a stranger would: a C program built through pkg-config,
-# against the shared and against the static library, must compile, run and agree on a status name.
+# against the shared and against the static library, must compile, run and agree on a status name; so must the examples,
+# as the README says to build them (the graph runs on the null device).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scratch=$(mktemp -d)
@@ -22,9 +23,17 @@ for kind in shared static; do
     said=$(LD_LIBRARY_PATH=$libdir "$scratch/$kind")
     [ "$said" = WEFT_ERR_LIMIT ] || { echo "install: the $kind program said '$said'" >&2; exit 1; }
 done
+for example in examples/*.c; do
+    cc "$example" -o "$scratch/$(basename "$example" .c)" $(pkg-config --cflags --libs weft)
+done
+said=$(LD_LIBRARY_PATH=$libdir WEFT_WEBGPU=null "$scratch/graph")
+case $said in
+*"T = 2"*"T = 1"*) ;;
+*) echo "install: the example graph said '$said'" >&2; exit 1 ;;
+esac
 if ! readelf -d "$scratch/shared" | grep -q 'libweft\.so\.0'; then
     echo "install: the program does not name libweft.so.0" >&2
     exit 1
 fi
 if [ -x "$scratch/prefix/bin/weft" ]; then "$scratch/prefix/bin/weft" --help >/dev/null; fi
-echo "install: a program builds and runs against the shared and the static library"
+echo "install: a program and the examples build and run against the installed library"

@@ -487,7 +487,8 @@ weft_status weft_type_parse(struct weft_graph *g, const char *text, struct weft_
     return at_end(&s) ? WEFT_OK : refuse(&s, "unexpected text behind a shape");
 }
 
-weft_status weft_attrs_parse(struct weft_graph *g, const struct weft_op *op, const char *text, struct weft_attr *attrs) {
+weft_status weft_attrs_parse(struct weft_graph *g, const struct weft_op *op, const char *text,
+                             struct weft_attr *attrs) {
     struct weft_str braced = {0};
     memset(attrs, 0, WEFT_MAX_ATTRS * sizeof *attrs);
     weft_str_addf(&braced, "{%s}", text);

@@ -1,5 +1,6 @@
-// Tiled matrix product (contract.c): a workgroup of TX x TY threads computes BM x BN outputs, BM / TY x BN / TX a thread, in steps of
-// 32 along k. Rows of both tiles are 8 vec4 with one of padding, so that neighbouring threads touch different banks.
+// Tiled matrix product (contract.c): a workgroup of TX x TY threads computes BM x BN outputs, BM / TY x BN / TX a thread,
+// in steps of 32 along k. A thread decodes a whole block (WHOLE_BLOCKS: scales are read once) or a quad of one (less text).
+// Rows of both tiles are 8 vec4 with one of padding, so that neighbouring threads touch different banks.
 //% include "plan/math.wgsl"
 //% include "ops/elementwise.wgsl"
 //% set TM = BM / TY
@@ -50,9 +51,18 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
         for (var i = lid; i < ${BM * 8}u; i += WG) {
             xt[(i / 8u) * 9u + i % 8u] = x_quad(m0 + i / 8u, blk * 32u + (i % 8u) * 4u);
         }
+//% if WHOLE_BLOCKS
+        for (var i = lid; i < ${BN}u; i += WG) {
+            let w = w_load_w0(min(n0 + i, p.n - 1u), blk);
+//% for j in 0..8
+            wt[i * 9u + ${j}u] = w[${j}];
+//% end
+        }
+//% else
         for (var i = lid; i < ${BN * 8}u; i += WG) {
             wt[(i / 8u) * 9u + i % 8u] = w_quad_w0(min(n0 + i / 8u, p.n - 1u), blk, i % 8u);
         }
+//% end
         workgroupBarrier(); // tiles are whole
         for (var q = 0u; q < 8u; q++) {
 //% for i in 0..TM

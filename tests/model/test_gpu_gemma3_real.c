@@ -43,7 +43,7 @@ struct parts {
 static const struct parts all = {
     {64, 64, 64}, 4, {{64, POSITIONS}, {13, POSITIONS}, {1, POSITIONS}, {512, POSITIONS}}, POSITIONS, 20, true};
 static const struct parts lavapipe = {
-    {64, 8, 8}, 4, {{64, POSITIONS}, {13, 39}, {1, 24}, {POSITIONS, POSITIONS}}, 64, 20, false};
+    {64, 8, 8}, 4, {{64, POSITIONS}, {13, 26}, {1, 24}, {POSITIONS, POSITIONS}}, 64, 20, false};
 static const struct parts swiftshader = {{12, 0, 0}, 4, {{13, 13}, {1, 4}}, 0, 6, false};
 static const struct parts *parts;
 

@@ -1,0 +1,80 @@
+/// naga, the compiler of wgpu-native, takes every specialisation that the compiler writes for a discrete GPU, as far as
+/// the features of this device go (what it lacks is masked). Pipelines are made and nothing is run. Devices with
+/// another compiler have nothing to do here: Tint is asked by test_specialisations.c.
+#include "specialisations.h"
+#include "support/graph_run.h"
+
+/// As in test_specialisations.c, for one kind of device and both builds.
+enum { MOST_TEXTS = 1300 };
+
+/// The device as if it were a discrete GPU, so that kernels, tiles and workgroups are those of one.
+static struct weft_gpu_caps as_gpu(const weft_gpu *gpu) {
+    struct weft_gpu_caps caps = *weft_gpu_caps(gpu);
+    caps.kind = WEFT_GPU_DISCRETE;
+    if (caps.subgroups) caps.subgroup_min = caps.subgroup_max = 32;
+    return caps;
+}
+
+static weft_gpu *naga(void) {
+    weft_gpu *gpu = weft_test_gpu();
+    assert_non_null(gpu);
+    if (!weft_gpu_caps(gpu)->wgsl_naga) {
+        print_message("the device's compiler is not naga: nothing to do\n");
+        skip();
+    }
+    return gpu;
+}
+
+static void test_naga_takes_all(void **state) {
+    (void)state;
+    weft_gpu *gpu = naga();
+    struct weft_gpu_caps caps = as_gpu(gpu);
+    struct specials all = {0};
+    uint32_t refused = 0;
+    for (int checked = 0; checked < 2; checked++) {
+        specials_models(&all, checked ? "checked" : "plain", &caps, checked);
+        specials_ops(&all, checked ? "checked" : "plain", &caps, checked);
+    }
+    for (size_t i = 0; i < all.n; i++) {
+        weft_pipeline pipeline;
+        if (weft_pipeline_get(gpu, &all.items[i].desc, &pipeline) == WEFT_OK) continue;
+        if (refused++ < 8) print_error("%s\n", weft_error_message());
+    }
+    print_message("%zu texts in %u steps (%u of them too full to be checked), f16 %d, subgroups %d; at most %d texts wanted\n",
+                  all.n, all.steps, all.unchecked, caps.f16, caps.subgroups, MOST_TEXTS);
+    assert_in_range(all.n, 100, MOST_TEXTS);
+    specials_free(&all);
+    assert_int_equal(refused, 0);
+}
+
+/// Negative control: what naga must refuse comes back as an error that names the step.
+static void test_broken_text_is_refused(void **state) {
+    (void)state;
+    weft_gpu *gpu = naga();
+    struct weft_gpu_caps caps = as_gpu(gpu);
+    static const struct op_case one = {
+        .name = "one", .graph = "symbol T 0 64\ninput x f32 [T, 40]\n%0 = neg %x\noutput %0 z\n"};
+    struct specials all = {0};
+    specials_case(&all, "control", &caps, true, &one);
+    assert_int_equal(all.n, 1);
+    struct weft_pipeline_desc desc = all.items[0].desc;
+    weft_pipeline pipeline;
+    assert_int_equal(weft_pipeline_get(gpu, &desc, &pipeline), WEFT_OK);
+    char *wgsl = weft_strdup(desc.wgsl), *at = wgsl ? strstr(wgsl, "load_in0(row") : NULL;
+    assert_non_null(at);
+    at[strlen("load_in")] = '9';
+    desc.wgsl = wgsl;
+    assert_int_not_equal(weft_pipeline_get(gpu, &desc, &pipeline), WEFT_OK);
+    assert_non_null(strstr(weft_error_message(), "control: 'one'"));
+    assert_non_null(strstr(weft_error_message(), "load_in9"));
+    weft_free(wgsl);
+    specials_free(&all);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_broken_text_is_refused),
+        cmocka_unit_test(test_naga_takes_all),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
