@@ -40,9 +40,9 @@ debug:
 	$(CONFIGURE) debug
 	cmake --build --preset debug -j $(JOBS)
 
-# Leaks are looked for where no driver is loaded; see scripts/sanitizers.supp. The real model runs in `make test`. The host side of a
-# driver suite is the same on both implementations, so the slow one (SwiftShader) runs only what touches Dawn itself.
-# Warnings are not errors here: instrumented code makes GCC guess wrongly about uninitialised variables.
+# Leaks are looked for where no driver is loaded; see scripts/sanitizers.supp. The real model runs in `make test`. The
+# host side of a driver suite is the same on both implementations, so the slow one (SwiftShader) runs only what touches
+# Dawn itself. Warnings are not errors here: instrumented code makes GCC guess wrongly about uninitialised variables.
 sanitize:
 	@scripts/check_sanitizers.sh
 	cmake -DWEFT_WERROR=OFF --preset sanitize

@@ -1,5 +1,6 @@
-/// The text in front of a kernel: dialect prelude, parameter struct, bindings, and the accessors by which a template reaches its
-/// operands. Everything that depends on where an operand lies is written here and nowhere else. docs/kernels.md lists the accessors.
+/// The text in front of a kernel: dialect prelude, parameter struct, bindings, and the accessors by which a template
+/// reaches its operands. Everything that depends on where an operand lies is written here and nowhere else.
+/// docs/kernels.md lists the accessors.
 #include "compile/bind.h"
 #include "core/alloc.h"
 #include "core/error.h"
@@ -21,15 +22,21 @@ static void declarations(const struct weft_step *s, struct weft_str *w)
     weft_str_add(w, "struct P {\n");
     for (uint32_t i = 0; i < s->n_fields; i++) weft_str_addf(w, "    %s: %s,\n", s->fields[i].name, s->fields[i].type);
     for (uint32_t i = 0; i < s->n_operands; i++) weft_str_addf(w, "    off_%s: u32,\n", s->operands[i].name);
-    for (uint32_t i = 0; s->checked && i < s->n_operands; i++) weft_str_addf(w, "    len_%s: u32,\n", s->operands[i].name);
+    for (uint32_t i = 0; s->checked && i < s->n_operands; i++)
+        weft_str_addf(w, "    len_%s: u32,\n", s->operands[i].name);
     if (s->checked) weft_str_add(w, "    step_number: u32,\n");
     weft_str_add(w, "}\n@group(0) @binding(0) var<uniform> p: P;\n");
     for (uint32_t n = 1; n < s->n_slots; n++) {
         const struct weft_slot *slot = &s->slots[n];
-        weft_str_addf(w, "@group(0) @binding(%u) var<storage, %s> b%u: array<%s>;\n", n, slot->kind == WEFT_BIND_READ ? "read" : "read_write",
-                      n, slot->atomic ? "atomic<u32>" : slot->wide ? "vec4<u32>" : "u32");
+        weft_str_addf(w, "@group(0) @binding(%u) var<storage, %s> b%u: array<%s>;\n", n,
+                      slot->kind == WEFT_BIND_READ ? "read" : "read_write", n,
+                      slot->atomic ? "atomic<u32>"
+                      : slot->wide ? "vec4<u32>"
+                                   : "u32");
     }
-    weft_str_add(w, "fn group_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 { return wid.x + nwg.x * (wid.y + nwg.y * wid.z); }\n");
+    weft_str_add(
+        w,
+        "fn group_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 { return wid.x + nwg.x * (wid.y + nwg.y * wid.z); }\n");
 }
 
 static const char *scalar_type(weft_dtype d)
@@ -39,24 +46,26 @@ static const char *scalar_type(weft_dtype d)
 
 // ---- the checked build ---------------------------------------------------------------------------------------------
 
-/// The first fault of a session's run fills the words of enum weft_fault_word; later ones find the first taken.
+/// The first fault since the host last looked finds word 0 unset and fills the words of enum weft_fault_word; later ones
+/// fill others, which nobody reads. No branches: inlined into every access they make drivers compile for minutes.
 static void fault(const struct weft_step *s, struct weft_str *w)
 {
     uint32_t b = s->n_slots - 1;
-    weft_str_addf(w, "fn record_fault(operand: u32, i: u32, len: u32) {\n    if (atomicExchange(&b%u[%d], 1u) == 0u) {\n", b,
-                  WEFT_FAULT_SET);
-    weft_str_addf(w, "        atomicStore(&b%u[%d], p.step_number);\n        atomicStore(&b%u[%d], operand);\n", b,
-                  WEFT_FAULT_STEP, b, WEFT_FAULT_OPERAND);
-    weft_str_addf(w, "        atomicStore(&b%u[%d], i);\n        atomicStore(&b%u[%d], len);\n    }\n}\n", b,
-                  WEFT_FAULT_INDEX, b, WEFT_FAULT_LENGTH);
+    weft_str_add(w, "fn record_fault(operand: u32, i: u32, len: u32) {\n");
+    weft_str_addf(w, "    let at = atomicExchange(&b%u[%d], 1u) * %uu;\n", b, WEFT_FAULT_SET, (unsigned)WEFT_FAULT_WORDS);
+    const struct { int word; const char *value; } rows[] = {
+        {WEFT_FAULT_STEP, "p.step_number"}, {WEFT_FAULT_OPERAND, "operand"}, {WEFT_FAULT_INDEX, "i"}, {WEFT_FAULT_LENGTH, "len"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        weft_str_addf(w, "    atomicStore(&b%u[at + %du], %s);\n", b, rows[i].word, rows[i].value);
+    weft_str_add(w, "}\n");
 }
 
 /// outside_x(i, n): some of the elements i .. i+n-1 are not there; the first of them is recorded.
 static void outside(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
 {
     weft_str_addf(w, "fn outside_%s(i: u32, n: u32) -> bool {\n    let len = p.len_%s;\n", o->name, o->name);
-    weft_str_add(w, "    if (i < len && n <= len - i) { return false; }\n");
-    weft_str_addf(w, "    record_fault(%uu, max(i, len), len);\n    return true;\n}\n", (unsigned)(o - s->operands));
+    weft_str_add(w, "    let end = max(i, len);\n    let bad = (i >= len) | (n > end - i);\n");
+    weft_str_addf(w, "    if (bad) { record_fault(%uu, end, len); }\n    return bad;\n}\n", (unsigned)(o - s->operands));
 }
 
 /// What an accessor of n elements at `index` begins with: nothing, unless the step is checked.
@@ -65,7 +74,8 @@ static struct guard guard(const struct weft_step *s, const char *name, const cha
 {
     struct guard g = {""};
     if (s->checked)
-        snprintf(g.text, sizeof g.text, "if (outside_%s(%s, %du)) { return%s%s; } ", name, index, n, *result ? " " : "", result);
+        snprintf(g.text, sizeof g.text, "if (outside_%s(%s, %du)) { return%s%s; } ", name, index, n, *result ? " " : "",
+                 result);
     return g;
 }
 
@@ -80,16 +90,26 @@ static void load_half(const struct weft_step *s, const struct weft_operand *o, s
     else
         weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return b%u[k]; }\n", x, o->slot);
     if (o->dtype == WEFT_BF16)
-        weft_str_addf(w, "fn half_%s(k: u32) -> vec2<f32> { let h = word_%s(k); return vec2<f32>(bitcast<f32>(h << 16u), bitcast<f32>(h & 0xffff0000u)); }\n", x, x);
+        weft_str_addf(w,
+                      "fn half_%s(k: u32) -> vec2<f32> { let h = word_%s(k); return vec2<f32>(bitcast<f32>(h << 16u), "
+                      "bitcast<f32>(h & 0xffff0000u)); }\n",
+                      x, x);
     else
         weft_str_addf(w, "fn half_%s(k: u32) -> vec2<f32> { return unpack2x16float(word_%s(k)); }\n", x, x);
-    weft_str_addf(w, "fn load_%s(i: u32) -> f32 { %slet e = p.off_%s + i; let h = half_%s(e >> 1u); return select(h.x, h.y, (e & 1u) == 1u); }\n",
+    weft_str_addf(w,
+                  "fn load_%s(i: u32) -> f32 { %slet e = p.off_%s + i; let h = half_%s(e >> 1u); return select(h.x, "
+                  "h.y, (e & 1u) == 1u); }\n",
                   x, guard(s, x, "i", 1, "0.0").text, x, x);
     if (o->flags & WEFT_OPERAND_WIDE)
-        weft_str_addf(w, "fn load4_%s(i: u32) -> vec4<f32> { %slet e = (p.off_%s + i) >> 1u; return vec4<f32>(half_%s(e), half_%s(e + 1u)); }\n",
+        weft_str_addf(w,
+                      "fn load4_%s(i: u32) -> vec4<f32> { %slet e = (p.off_%s + i) >> 1u; return vec4<f32>(half_%s(e), "
+                      "half_%s(e + 1u)); }\n",
                       x, guard(s, x, "i", 4, "vec4<f32>()").text, x, x, x);
     else // may start inside a word
-        weft_str_addf(w, "fn load4_%s(i: u32) -> vec4<f32> { return vec4<f32>(load_%s(i), load_%s(i + 1u), load_%s(i + 2u), load_%s(i + 3u)); }\n", x, x, x, x, x);
+        weft_str_addf(w,
+                      "fn load4_%s(i: u32) -> vec4<f32> { return vec4<f32>(load_%s(i), load_%s(i + 1u), load_%s(i + "
+                      "2u), load_%s(i + 3u)); }\n",
+                      x, x, x, x, x);
 }
 
 static void load_word(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
@@ -101,26 +121,34 @@ static void load_word(const struct weft_step *s, const struct weft_operand *o, s
     snprintf(zeros, sizeof zeros, "vec4<%s>()", t);
     struct guard one = guard(s, x, "i", 1, zero), four = guard(s, x, "i", 4, zeros);
     if (s->slots[b].wide) {
-        weft_str_addf(w, "fn load_%s(i: u32) -> %s { %slet e = p.off_%s + i; return bitcast<%s>(b%u[e >> 2u][e & 3u]); }\n", x, t,
-                      one.text, x, t, b);
-        weft_str_addf(w, "fn load4_%s(i: u32) -> vec4<%s> { %sreturn bitcast<vec4<%s>>(b%u[(p.off_%s + i) >> 2u]); }\n", x, t,
-                      four.text, t, b, x);
+        weft_str_addf(
+            w, "fn load_%s(i: u32) -> %s { %slet e = p.off_%s + i; return bitcast<%s>(b%u[e >> 2u][e & 3u]); }\n", x, t,
+            one.text, x, t, b);
+        weft_str_addf(w, "fn load4_%s(i: u32) -> vec4<%s> { %sreturn bitcast<vec4<%s>>(b%u[(p.off_%s + i) >> 2u]); }\n",
+                      x, t, four.text, t, b, x);
     } else {
-        weft_str_addf(w, "fn load_%s(i: u32) -> %s { %sreturn bitcast<%s>(b%u[p.off_%s + i]); }\n", x, t, one.text, t, b, x);
-        weft_str_addf(w, "fn load4_%s(i: u32) -> vec4<%s> { %slet e = p.off_%s + i; return bitcast<vec4<%s>>(vec4<u32>(b%u[e], b%u[e + 1u], b%u[e + 2u], b%u[e + 3u])); }\n",
+        weft_str_addf(w, "fn load_%s(i: u32) -> %s { %sreturn bitcast<%s>(b%u[p.off_%s + i]); }\n", x, t, one.text, t,
+                      b, x);
+        weft_str_addf(w,
+                      "fn load4_%s(i: u32) -> vec4<%s> { %slet e = p.off_%s + i; return "
+                      "bitcast<vec4<%s>>(vec4<u32>(b%u[e], b%u[e + 1u], b%u[e + 2u], b%u[e + 3u])); }\n",
                       x, t, four.text, x, t, b, b, b, b);
     }
 }
 
 static void store(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
 {
-    const char *x = o->name, *t = scalar_type(o->dtype), *when = o->flags & WEFT_OPERAND_STATE ? "if (!is_active()) { return; } " : "";
+    const char *x = o->name, *t = scalar_type(o->dtype),
+               *when = o->flags & WEFT_OPERAND_STATE ? "if (!is_active()) { return; } " : "";
     uint32_t b = o->slot;
     bool is_wide = s->slots[b].wide;
     if (o->dtype == WEFT_F16 || o->dtype == WEFT_BF16) {
         const char *pack = "pack2x16float";
         if (o->dtype == WEFT_BF16) {
-            weft_str_addf(w, "fn pack_%s(v: vec2<f32>) -> u32 { let u = bitcast<vec2<u32>>(v); let r = (u + 0x7fffu + ((u >> vec2<u32>(16u)) & vec2<u32>(1u))) >> vec2<u32>(16u); return r.x | (r.y << 16u); }\n", x);
+            weft_str_addf(w,
+                          "fn pack_%s(v: vec2<f32>) -> u32 { let u = bitcast<vec2<u32>>(v); let r = (u + 0x7fffu + ((u "
+                          ">> vec2<u32>(16u)) & vec2<u32>(1u))) >> vec2<u32>(16u); return r.x | (r.y << 16u); }\n",
+                          x);
             pack = NULL;
         }
         weft_str_addf(w, "fn set_word_%s(k: u32, v: vec2<f32>) { ", x);
@@ -131,18 +159,23 @@ static void store(const struct weft_step *s, const struct weft_operand *o, struc
         // the last word of an odd number of elements belongs to whoever stores the last element
         weft_str_addf(w, "fn store2_%s(i: u32, v: vec2<f32>) { %s%sset_word_%s((p.off_%s + i) >> 1u, v); }\n", x, when,
                       guard(s, x, "i", 1, "").text, x, x);
-        weft_str_addf(w, "fn store4_%s(i: u32, v: vec4<f32>) { %s%slet k = (p.off_%s + i) >> 1u; set_word_%s(k, v.xy); set_word_%s(k + 1u, v.zw); }\n",
+        weft_str_addf(w,
+                      "fn store4_%s(i: u32, v: vec4<f32>) { %s%slet k = (p.off_%s + i) >> 1u; set_word_%s(k, v.xy); "
+                      "set_word_%s(k + 1u, v.zw); }\n",
                       x, when, guard(s, x, "i", 3, "").text, x, x, x);
         return;
     }
     if (is_wide) {
-        weft_str_addf(w, "fn store4_%s(i: u32, v: vec4<%s>) { %s%sb%u[(p.off_%s + i) >> 2u] = bitcast<vec4<u32>>(v); }\n", x, t, when,
-                      guard(s, x, "i", 4, "").text, b, x);
+        weft_str_addf(w,
+                      "fn store4_%s(i: u32, v: vec4<%s>) { %s%sb%u[(p.off_%s + i) >> 2u] = bitcast<vec4<u32>>(v); }\n",
+                      x, t, when, guard(s, x, "i", 4, "").text, b, x);
         return;
     }
     weft_str_addf(w, "fn store_%s(i: u32, v: %s) { %s%sb%u[p.off_%s + i] = bitcast<u32>(v); }\n", x, t, when,
                   guard(s, x, "i", 1, "").text, b, x);
-    weft_str_addf(w, "fn store4_%s(i: u32, v: vec4<%s>) { %s%slet e = p.off_%s + i; let u = bitcast<vec4<u32>>(v); b%u[e] = u.x; b%u[e + 1u] = u.y; b%u[e + 2u] = u.z; b%u[e + 3u] = u.w; }\n",
+    weft_str_addf(w,
+                  "fn store4_%s(i: u32, v: vec4<%s>) { %s%slet e = p.off_%s + i; let u = bitcast<vec4<u32>>(v); b%u[e] "
+                  "= u.x; b%u[e + 1u] = u.y; b%u[e + 2u] = u.z; b%u[e + 3u] = u.w; }\n",
                   x, t, when, guard(s, x, "i", 4, "").text, x, b, b, b, b);
 }
 
@@ -151,10 +184,12 @@ static void atomics(const struct weft_step *s, const struct weft_operand *o, str
     struct guard value = guard(s, o->name, "i", 1, "0u"), nothing = guard(s, o->name, "i", 1, "");
     static const char *const two[][2] = {{"add", "Add"}, {"max", "Max"}, {"min", "Min"}, {"or", "Or"}};
     for (size_t i = 0; i < sizeof two / sizeof two[0]; i++)
-        weft_str_addf(w, "fn atomic_%s_%s(i: u32, v: u32) -> u32 { %sreturn atomic%s(&b%u[p.off_%s + i], v); }\n", two[i][0], o->name,
-                      value.text, two[i][1], o->slot, o->name);
-    weft_str_addf(w, "fn atomic_load_%s(i: u32) -> u32 { %sreturn atomicLoad(&b%u[p.off_%s + i]); }\n", o->name, value.text, o->slot, o->name);
-    weft_str_addf(w, "fn atomic_store_%s(i: u32, v: u32) { %satomicStore(&b%u[p.off_%s + i], v); }\n", o->name, nothing.text, o->slot, o->name);
+        weft_str_addf(w, "fn atomic_%s_%s(i: u32, v: u32) -> u32 { %sreturn atomic%s(&b%u[p.off_%s + i], v); }\n",
+                      two[i][0], o->name, value.text, two[i][1], o->slot, o->name);
+    weft_str_addf(w, "fn atomic_load_%s(i: u32) -> u32 { %sreturn atomicLoad(&b%u[p.off_%s + i]); }\n", o->name,
+                  value.text, o->slot, o->name);
+    weft_str_addf(w, "fn atomic_store_%s(i: u32, v: u32) { %satomicStore(&b%u[p.off_%s + i], v); }\n", o->name,
+                  nothing.text, o->slot, o->name);
 }
 
 static void variables(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
@@ -168,8 +203,8 @@ static void variables(const struct weft_step *s, const struct weft_operand *o, s
         weft_str_addf(w, "fn var_%s(s: u32) -> %s { %sreturn bitcast<%s>(b%u[p.off_vars + s]); }\n", types[i], types[i],
                       guard(s, "vars", "s", 1, zero).text, types[i], b);
         if (o->access & WEFT_WRITE)
-            weft_str_addf(w, "fn set_var_%s(s: u32, v: %s) { %sb%u[p.off_vars + s] = bitcast<u32>(v); }\n", types[i], types[i],
-                          guard(s, "vars", "s", 1, "").text, b);
+            weft_str_addf(w, "fn set_var_%s(s: u32, v: %s) { %sb%u[p.off_vars + s] = bitcast<u32>(v); }\n", types[i],
+                          types[i], guard(s, "vars", "s", 1, "").text, b);
     }
 }
 
@@ -192,7 +227,8 @@ static void accessors(const struct weft_schedule *sc, const struct weft_step *s,
             else load_word(s, o, w);
         }
         if (o->access & WEFT_WRITE) store(s, o, w);
-        if (t->mem == WEFT_MEM_STATE && t->state_capacity) weft_str_addf(w, "fn row_%s(i: u32) -> u32 { return i %% %uu; }\n", o->name, t->state_capacity);
+        if (t->mem == WEFT_MEM_STATE && t->state_capacity)
+            weft_str_addf(w, "fn row_%s(i: u32) -> u32 { return i %% %uu; }\n", o->name, t->state_capacity);
         else weft_str_addf(w, "fn row_%s(i: u32) -> u32 { return i; }\n", o->name);
     }
 }
@@ -205,8 +241,12 @@ weft_status weft_bind_wgsl(struct weft_plan *plan, const struct weft_schedule *s
     memcpy(values, s->tvals, s->n_tvals * sizeof *values);
     n = s->n_tvals;
     const struct weft_gpu_caps *c = &plan->caps;
-    const struct weft_tval common[] = {{"WG", s->workgroup[0], NULL}, {"SUBGROUPS", c->subgroups, NULL}, {"SG", c->subgroups ? c->subgroup_min : 0, NULL},
-                                       {"F16", c->f16, NULL}, {"DOT4", c->dot4, NULL}, {"NAGA", c->wgsl_naga, NULL}};
+    const struct weft_tval common[] = {{"WG", s->workgroup[0], NULL},
+                                       {"SUBGROUPS", c->subgroups, NULL},
+                                       {"SG", c->subgroups ? c->subgroup_min : 0, NULL},
+                                       {"F16", c->f16, NULL},
+                                       {"DOT4", c->dot4, NULL},
+                                       {"NAGA", c->wgsl_naga, NULL}};
     for (size_t i = 0; i < sizeof common / sizeof common[0]; i++) {
         bool own = false;
         for (uint32_t j = 0; j < s->n_tvals; j++) own |= strcmp(s->tvals[j].name, common[i].name) == 0;

@@ -1,5 +1,6 @@
 /// Slots. The rules (design contract 3):
-/// - WebGPU judges usage by whole buffer within a dispatch: if a step writes any operand in buffer B, every operand in B is
+/// - WebGPU judges usage by whole buffer within a dispatch: if a step writes any operand in buffer B, every operand in
+/// B is
 ///   bound read_write, and the bound ranges are disjoint, or one declared in-place pair that shares one binding.
 /// - In a buffer that the step only reads, operands of one access width share a binding where its span fits the limit.
 #include "compile/bind.h"
@@ -9,7 +10,9 @@
 
 uint32_t weft_mem_key(const struct weft_tensor *t)
 {
-    uint32_t number = t->mem == WEFT_MEM_TRANSIENT || t->mem == WEFT_MEM_WEIGHT ? t->heap : t->mem == WEFT_MEM_VARS ? 0 : t->index;
+    uint32_t number = t->mem == WEFT_MEM_TRANSIENT || t->mem == WEFT_MEM_WEIGHT ? t->heap
+                      : t->mem == WEFT_MEM_VARS                                 ? 0
+                                                                                : t->index;
     return (uint32_t)t->mem << 24 | number;
 }
 
@@ -19,21 +22,24 @@ static struct range operand_range(const struct weft_schedule *sc, const struct w
 {
     const struct weft_tensor *t = &sc->tensors[o->tensor];
     uint64_t start = t->offset + o->byte_offset, end = start + o->bytes;
-    return (struct range){weft_mem_key(t), start & ~(uint64_t)255, (end + 255) & ~(uint64_t)255, (o->access & WEFT_WRITE) != 0};
+    return (struct range){weft_mem_key(t), start & ~(uint64_t)255, (end + 255) & ~(uint64_t)255,
+                          (o->access & WEFT_WRITE) != 0};
 }
 
 static bool may_share(const struct weft_step *s, uint32_t a, uint32_t b)
 {
     return s->operands[a].inplace_of == (int8_t)b || s->operands[b].inplace_of == (int8_t)a ||
-           (s->operands[a].tensor == s->operands[b].tensor && s->operands[a].byte_offset == s->operands[b].byte_offset &&
+           (s->operands[a].tensor == s->operands[b].tensor &&
+            s->operands[a].byte_offset == s->operands[b].byte_offset &&
             (s->operands[a].flags & s->operands[b].flags & WEFT_OPERAND_INPLACE));
 }
 
 static bool wide(const struct weft_operand *o) { return (o->flags & WEFT_OPERAND_WIDE) != 0; }
 
-/// The slot that operand i can join, or n_slots. A slot of a written buffer is joined only by the other half of an in-place pair.
-static uint32_t find_slot(const struct weft_plan *plan, const struct weft_step *s, const struct range *ranges, bool key_written, uint32_t i)
-{
+/// The slot that operand i can join, or n_slots. A slot of a written buffer is joined only by the other half of an
+/// in-place pair.
+static uint32_t find_slot(const struct weft_plan *plan, const struct weft_step *s, const struct range *ranges,
+                          bool key_written, uint32_t i) {
     for (uint32_t n = 1; n < s->n_slots; n++) {
         const struct weft_slot *slot = &s->slots[n];
         if (slot->mem_key != ranges[i].key) continue;
@@ -49,14 +55,16 @@ static uint32_t find_slot(const struct weft_plan *plan, const struct weft_step *
     return s->n_slots;
 }
 
-static weft_status check_shared(const struct weft_schedule *sc, const struct weft_step *s, const struct range *ranges, uint32_t i)
-{
+static weft_status check_shared(const struct weft_schedule *sc, const struct weft_step *s, const struct range *ranges,
+                                uint32_t i) {
     for (uint32_t j = 0; j < i; j++) {
         if (ranges[j].key != ranges[i].key || !(ranges[i].written || ranges[j].written)) continue;
         if (ranges[i].start >= ranges[j].end || ranges[j].start >= ranges[i].end) continue;
         if (may_share(s, i, j)) continue;
-        return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operands '%s' and '%s' overlap in memory (%s), one is written, and they are no in-place pair",
-                         s->label, s->operands[j].name, s->operands[i].name, sc->tensors[s->operands[i].tensor].name);
+        return weft_fail(
+            WEFT_ERR_INTERNAL,
+            "step '%s': operands '%s' and '%s' overlap in memory (%s), one is written, and they are no in-place pair",
+            s->label, s->operands[j].name, s->operands[i].name, sc->tensors[s->operands[i].tensor].name);
     }
     return WEFT_OK;
 }
@@ -87,16 +95,20 @@ weft_status weft_bind_step(const struct weft_plan *plan, const struct weft_sched
         uint32_t n = find_slot(plan, s, ranges, key_written, i);
         if (n == s->n_slots) {
             if (n == WEFT_MAX_SLOTS || n - 1 >= plan->caps.max_storage_buffers)
-                return weft_fail(WEFT_ERR_LIMIT, "step '%s' needs more than the %u storage bindings of this device", s->label,
-                                 plan->caps.max_storage_buffers);
-            s->slots[n] = (struct weft_slot){.kind = key_written ? WEFT_BIND_READ_WRITE : WEFT_BIND_READ, .wide = wide(o),
-                                             .atomic = (o->flags & WEFT_OPERAND_ATOMIC) != 0, .mem_key = ranges[i].key,
-                                             .offset = ranges[i].start, .size = ranges[i].end - ranges[i].start};
+                return weft_fail(WEFT_ERR_LIMIT, "step '%s' needs more than the %u storage bindings of this device",
+                                 s->label, plan->caps.max_storage_buffers);
+            s->slots[n] = (struct weft_slot){.kind = key_written ? WEFT_BIND_READ_WRITE : WEFT_BIND_READ,
+                                             .wide = wide(o),
+                                             .atomic = (o->flags & WEFT_OPERAND_ATOMIC) != 0,
+                                             .mem_key = ranges[i].key,
+                                             .offset = ranges[i].start,
+                                             .size = ranges[i].end - ranges[i].start};
             s->n_slots++;
         } else {
             struct weft_slot *slot = &s->slots[n];
             if (slot->atomic || (o->flags & WEFT_OPERAND_ATOMIC))
-                return weft_fail(WEFT_ERR_INTERNAL, "step '%s': atomic operand '%s' would share a binding", s->label, o->name);
+                return weft_fail(WEFT_ERR_INTERNAL, "step '%s': atomic operand '%s' would share a binding", s->label,
+                                 o->name);
             uint64_t end = slot->offset + slot->size;
             if (ranges[i].end > end) end = ranges[i].end;
             if (ranges[i].start < slot->offset) slot->offset = ranges[i].start;
@@ -109,13 +121,15 @@ weft_status weft_bind_step(const struct weft_plan *plan, const struct weft_sched
         const struct weft_operand *o = &s->operands[i];
         s->operands[i].slot_offset = sc->tensors[o->tensor].offset + o->byte_offset - s->slots[o->slot].offset;
         if (s->slots[s->operands[i].slot].size > plan->caps.max_binding)
-            return weft_fail(WEFT_ERR_LIMIT, "step '%s': operand '%s' needs a binding of %llu bytes, the device allows %llu", s->label,
+            return weft_fail(WEFT_ERR_LIMIT,
+                             "step '%s': operand '%s' needs a binding of %llu bytes, the device allows %llu", s->label,
                              s->operands[i].name, (unsigned long long)s->slots[s->operands[i].slot].size,
                              (unsigned long long)plan->caps.max_binding);
     }
     s->n_words = s->n_fields + s->n_operands;
     if (s->n_words > WEFT_MAX_WORDS)
-        return weft_fail(WEFT_ERR_LIMIT, "step '%s' has %u parameter words, more than the %d of a slot", s->label, s->n_words, WEFT_MAX_WORDS);
+        return weft_fail(WEFT_ERR_LIMIT, "step '%s' has %u parameter words, more than the %d of a slot", s->label,
+                         s->n_words, WEFT_MAX_WORDS);
     bind_fault(plan, s);
     return WEFT_OK;
 }

@@ -1,5 +1,5 @@
-/// The binder: assigns every operand of every step to a binding, checks WebGPU's usage rules, and writes each kernel's complete
-/// WGSL (prelude, parameter struct, bindings, accessors, template).
+/// The binder: assigns every operand of every step to a binding, checks WebGPU's usage rules, and writes each kernel's
+/// complete WGSL (prelude, parameter struct, bindings, accessors, template).
 #ifndef WEFT_COMPILE_BIND_H
 #define WEFT_COMPILE_BIND_H
 #include "plan/plan.h"

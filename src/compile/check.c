@@ -1,5 +1,5 @@
-/// The checker of plans: judges every step as WebGPU would, from slots and tensors alone, sharing no code with the binder. No plan
-/// leaves the compiler without it.
+/// The checker of plans: judges every step as WebGPU would, from slots and tensors alone, sharing no code with the
+/// binder. No plan leaves the compiler without it.
 #include "compile/bind.h"
 #include "compile/compile.h"
 #include "core/alloc.h"
@@ -13,17 +13,19 @@ static weft_status check_slots(const struct weft_plan *plan, const struct weft_s
 {
     const struct weft_gpu_caps *c = &plan->caps;
     if (s->n_slots - 1 > c->max_storage_buffers)
-        return weft_fail(WEFT_ERR_INTERNAL, "step '%s' has %u storage bindings, the limit is %u", s->label, s->n_slots - 1, c->max_storage_buffers);
+        return weft_fail(WEFT_ERR_INTERNAL, "step '%s' has %u storage bindings, the limit is %u", s->label,
+                         s->n_slots - 1, c->max_storage_buffers);
     for (uint32_t i = 1; i < s->n_slots; i++) {
         const struct weft_slot *a = &s->slots[i];
         if (a->offset % 256 || a->size == 0 || a->size % 4 || a->size > c->max_binding)
-            return weft_fail(WEFT_ERR_INTERNAL, "step '%s': binding %u has offset %llu and size %llu", s->label, i, (unsigned long long)a->offset,
-                             (unsigned long long)a->size);
+            return weft_fail(WEFT_ERR_INTERNAL, "step '%s': binding %u has offset %llu and size %llu", s->label, i,
+                             (unsigned long long)a->offset, (unsigned long long)a->size);
         for (uint32_t j = 1; j < i; j++) {
             const struct weft_slot *b = &s->slots[j];
             if (a->mem_key != b->mem_key) continue;
             if (a->kind != b->kind)
-                return weft_fail(WEFT_ERR_INTERNAL, "step '%s': bindings %u and %u use one buffer read and read_write", s->label, j, i);
+                return weft_fail(WEFT_ERR_INTERNAL, "step '%s': bindings %u and %u use one buffer read and read_write",
+                                 s->label, j, i);
             if (a->kind == WEFT_BIND_READ_WRITE && meet(a->offset, a->size, b->offset, b->size))
                 return weft_fail(WEFT_ERR_INTERNAL, "step '%s': writable bindings %u and %u overlap", s->label, j, i);
         }
@@ -38,20 +40,26 @@ static weft_status check_operands(const struct weft_schedule *sc, const struct w
         const struct weft_tensor *t = &sc->tensors[o->tensor];
         const struct weft_slot *slot = &s->slots[o->slot];
         uint64_t start = t->offset + o->byte_offset;
-        if (o->slot == 0 || o->slot >= s->n_slots || slot->mem_key != weft_mem_key(t) || start != slot->offset + o->slot_offset ||
-            o->slot_offset + o->bytes > slot->size || o->byte_offset + o->bytes > ((t->bytes + 255) & ~(uint64_t)255))
+        if (o->slot == 0 || o->slot >= s->n_slots || slot->mem_key != weft_mem_key(t) ||
+            start != slot->offset + o->slot_offset || o->slot_offset + o->bytes > slot->size ||
+            o->byte_offset + o->bytes > ((t->bytes + 255) & ~(uint64_t)255))
             return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operand '%s' lies outside its binding", s->label, o->name);
         if (o->slot_offset % (slot->wide ? 16 : 4) != 0)
-            return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operand '%s' does not start at a %s of its binding", s->label, o->name, slot->wide ? "vec4" : "word");
+            return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operand '%s' does not start at a %s of its binding",
+                             s->label, o->name, slot->wide ? "vec4" : "word");
         if ((o->access & WEFT_WRITE) && slot->kind != WEFT_BIND_READ_WRITE)
-            return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operand '%s' is written through a read-only binding", s->label, o->name);
+            return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operand '%s' is written through a read-only binding",
+                             s->label, o->name);
         if ((o->access & WEFT_WRITE) && (t->mem == WEFT_MEM_WEIGHT || t->mem == WEFT_MEM_INPUT))
-            return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operand '%s' writes to '%s', which is read-only", s->label, o->name, t->name);
+            return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operand '%s' writes to '%s', which is read-only", s->label,
+                             o->name, t->name);
         for (uint32_t j = 0; j < i; j++) { // two operands of one range must be one element map
             const struct weft_operand *p = &s->operands[j];
             if (p->slot != o->slot || !((p->access | o->access) & WEFT_WRITE)) continue;
-            if (meet(p->slot_offset, p->bytes, o->slot_offset, o->bytes) && (p->slot_offset != o->slot_offset || p->dtype != o->dtype))
-                return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operands '%s' and '%s' overlap partly", s->label, p->name, o->name);
+            if (meet(p->slot_offset, p->bytes, o->slot_offset, o->bytes) &&
+                (p->slot_offset != o->slot_offset || p->dtype != o->dtype))
+                return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operands '%s' and '%s' overlap partly", s->label,
+                                 p->name, o->name);
         }
     }
     return WEFT_OK;
@@ -62,7 +70,8 @@ static weft_status check_transients(const struct weft_schedule *sc)
 {
     bool *written = weft_calloc(sc->n_tensors + 1, sizeof *written);
     uint32_t *last_use = weft_calloc(sc->n_tensors + 1, sizeof *last_use);
-    weft_status status = written && last_use ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while checking the plan");
+    weft_status status =
+        written && last_use ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while checking the plan");
     for (uint32_t n = 0; status == WEFT_OK && n < sc->n_steps; n++)
         for (uint32_t q = 0; q < sc->steps[n].n_operands; q++) last_use[sc->steps[n].operands[q].tensor] = n;
     for (uint32_t n = 0; status == WEFT_OK && n < sc->n_steps; n++) {
@@ -72,16 +81,22 @@ static weft_status check_transients(const struct weft_schedule *sc)
             const struct weft_tensor *t = &sc->tensors[o->tensor];
             if (t->mem != WEFT_MEM_TRANSIENT) continue;
             if ((o->access & WEFT_READ) && !written[o->tensor])
-                status = weft_fail(WEFT_ERR_INTERNAL, "step '%s' reads '%s' before any step wrote it", s->label, t->name);
+                status =
+                    weft_fail(WEFT_ERR_INTERNAL, "step '%s' reads '%s' before any step wrote it", s->label, t->name);
             if (!(o->access & WEFT_WRITE)) continue;
             for (uint32_t k = 0; k < sc->n_tensors && status == WEFT_OK; k++) {
                 const struct weft_tensor *v = &sc->tensors[k];
-                if (k == o->tensor || v->mem != WEFT_MEM_TRANSIENT || v->heap != t->heap || !meet(v->offset, v->bytes, t->offset, t->bytes)) continue;
+                if (k == o->tensor || v->mem != WEFT_MEM_TRANSIENT || v->heap != t->heap ||
+                    !meet(v->offset, v->bytes, t->offset, t->bytes))
+                    continue;
                 bool used_later = written[k] && last_use[k] >= n;
                 bool pair = false;
-                for (uint32_t q = 0; q < s->n_operands; q++) pair |= s->operands[q].tensor == k && (s->operands[q].inplace_of == (int8_t)i || o->inplace_of == (int8_t)q);
+                for (uint32_t q = 0; q < s->n_operands; q++)
+                    pair |= s->operands[q].tensor == k &&
+                            (s->operands[q].inplace_of == (int8_t)i || o->inplace_of == (int8_t)q);
                 if (used_later && !pair)
-                    status = weft_fail(WEFT_ERR_INTERNAL, "step '%s' writes '%s' over '%s', which is still needed", s->label, t->name, v->name);
+                    status = weft_fail(WEFT_ERR_INTERNAL, "step '%s' writes '%s' over '%s', which is still needed",
+                                       s->label, t->name, v->name);
             }
         }
         for (uint32_t i = 0; i < s->n_operands; i++)
@@ -92,23 +107,27 @@ static weft_status check_transients(const struct weft_schedule *sc)
     return status;
 }
 
-weft_status weft_plan_check_limits(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s)
-{
+weft_status weft_plan_check_limits(const struct weft_plan *plan, const struct weft_schedule *sc,
+                                   const struct weft_step *s) {
     const struct weft_gpu_caps *c = &plan->caps;
     struct weft_update u = {.dims = plan->graph->dims, .symbols = sc->hi, .caps = c, .step = s};
     uint32_t words[WEFT_MAX_WORDS], grid[3];
     weft_step_update(&u, words, grid);
     for (int d = 0; d < 3; d++)
         if (grid[d] > c->max_groups)
-            return weft_fail(WEFT_ERR_LIMIT, "step '%s' needs a grid of %u x %u x %u workgroups, the limit is %u a dimension", s->label,
+            return weft_fail(WEFT_ERR_LIMIT,
+                             "step '%s' needs a grid of %u x %u x %u workgroups, the limit is %u a dimension", s->label,
                              grid[0], grid[1], grid[2], c->max_groups);
     const uint32_t *w = s->workgroup;
-    if (w[0] > c->max_workgroup_x || w[1] > c->max_workgroup_y || w[2] > c->max_workgroup_z || (uint64_t)w[0] * w[1] * w[2] > c->max_invocations)
-        return weft_fail(WEFT_ERR_LIMIT, "step '%s' has workgroups of %u x %u x %u threads, the device allows %u x %u x %u and %u in all", s->label,
-                         w[0], w[1], w[2], c->max_workgroup_x, c->max_workgroup_y, c->max_workgroup_z, c->max_invocations);
+    if (w[0] > c->max_workgroup_x || w[1] > c->max_workgroup_y || w[2] > c->max_workgroup_z ||
+        (uint64_t)w[0] * w[1] * w[2] > c->max_invocations)
+        return weft_fail(
+            WEFT_ERR_LIMIT,
+            "step '%s' has workgroups of %u x %u x %u threads, the device allows %u x %u x %u and %u in all", s->label,
+            w[0], w[1], w[2], c->max_workgroup_x, c->max_workgroup_y, c->max_workgroup_z, c->max_invocations);
     if (s->workgroup_memory > c->workgroup_memory)
-        return weft_fail(WEFT_ERR_LIMIT, "step '%s' needs %u bytes of workgroup memory, the device has %u", s->label, s->workgroup_memory,
-                         c->workgroup_memory);
+        return weft_fail(WEFT_ERR_LIMIT, "step '%s' needs %u bytes of workgroup memory, the device has %u", s->label,
+                         s->workgroup_memory, c->workgroup_memory);
     return WEFT_OK;
 }
 

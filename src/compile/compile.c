@@ -1,6 +1,6 @@
-/// The pipeline. For the graph: verify, decompose, verify. For each schedule: fuse, lower. Then, for all: shards, memory, bind,
-/// write WGSL, check. Where steps do not fit the device's bindings, the schedule is lowered again with smaller groups in
-/// just these places.
+/// The pipeline. For the graph: verify, decompose, verify. For each schedule: fuse, lower. Then, for all: shards,
+/// memory, bind, write WGSL, check. Where steps do not fit the device's bindings, the schedule is lowered again with
+/// smaller groups in just these places.
 #include "compile/compile.h"
 #include "compile/bind.h"
 #include "core/alloc.h"
@@ -57,8 +57,10 @@ static weft_status plan_states(struct weft_plan *p)
         s->bytes = (weft_bytes_times(s->rows, s->row_bytes) + 255) & ~(uint64_t)255;
         if (s->bytes == 0) s->bytes = 256;
         if (s->bytes > p->caps.max_binding)
-            return weft_fail(WEFT_ERR_LIMIT, "state '%s' needs %" PRIu64 " bytes, the device binds at most %" PRIu64 "; choose a smaller context", s->name,
-                             s->bytes, p->caps.max_binding);
+            return weft_fail(WEFT_ERR_LIMIT,
+                             "state '%s' needs %" PRIu64 " bytes, the device binds at most %" PRIu64
+                             "; choose a smaller context",
+                             s->name, s->bytes, p->caps.max_binding);
     }
     return WEFT_OK;
 }
@@ -73,7 +75,10 @@ static weft_status plan_ios(struct weft_plan *p)
         if (info->kind == WEFT_VALUE_INPUT)
             p->ios[p->n_ios++] = (struct weft_plan_io){.name = info->name, .value = v, .dtype = info->type.dtype};
         else if (info->is_output && info->state == UINT32_MAX)
-            p->ios[p->n_ios++] = (struct weft_plan_io){.name = info->output_name ? info->output_name : info->name, .value = v, .dtype = info->type.dtype, .is_output = true};
+            p->ios[p->n_ios++] = (struct weft_plan_io){.name = info->output_name ? info->output_name : info->name,
+                                                       .value = v,
+                                                       .dtype = info->type.dtype,
+                                                       .is_output = true};
     }
     return WEFT_OK;
 }
@@ -100,10 +105,13 @@ static weft_status plan_schedules(struct weft_plan *p, const struct weft_compile
         if (symbol >= 0) {
             sc->lo[symbol] = from;
             sc->hi[symbol] = to;
-            // No more rows are wanted than there are tokens: a symbol whose bound was declared by a relation is cut by its guard.
+            // No more rows are wanted than there are tokens: a symbol whose bound was declared by a relation is cut by
+            // its guard.
             from = to + 1;
         }
-        sc->name = symbol < 0 ? "all" : weft_arena_printf(&p->arena, "%s=%" PRId64 "..%" PRId64, params->split_symbol, sc->lo[symbol], sc->hi[symbol]);
+        sc->name = symbol < 0 ? "all"
+                              : weft_arena_printf(&p->arena, "%s=%" PRId64 "..%" PRId64, params->split_symbol,
+                                                  sc->lo[symbol], sc->hi[symbol]);
         if (!sc->name) return out_of_memory();
     }
     return WEFT_OK;
@@ -115,9 +123,12 @@ static weft_status lower_views(struct weft_lower *l, const struct weft_group *gr
         const struct weft_node *n = &l->graph->nodes[group->nodes[i]];
         weft_value in = n->in[0], out = n->out[0];
         const struct weft_value_info *src = weft_lv(l, in), *dst = weft_lv(l, out);
-        if (dst->is_output) return weft_fail(WEFT_ERR_UNSUPPORTED, "output '%s' is a view of another value; copy it first", dst->output_name);
+        if (dst->is_output)
+            return weft_fail(WEFT_ERR_UNSUPPORTED, "output '%s' is a view of another value; copy it first",
+                             dst->output_name);
         if (src->kind == WEFT_VALUE_WEIGHT || src->kind == WEFT_VALUE_CONST)
-            return weft_fail(WEFT_ERR_UNSUPPORTED, "node '%s' views a weight; give the weight that shape instead", n->name ? n->name : n->op->name);
+            return weft_fail(WEFT_ERR_UNSUPPORTED, "node '%s' views a weight; give the weight that shape instead",
+                             n->name ? n->name : n->op->name);
         if (weft_lower_deferred(l, in)) continue; // has no memory
         weft_lower_place(l, in);
         if (l->status != WEFT_OK) return l->status;
@@ -130,7 +141,8 @@ static weft_status lower_views(struct weft_lower *l, const struct weft_group *gr
         l->places[out].elem_offset = old == WEFT_DIM_BAD ? offset : weft_dim_add(l->graph->dims, old, offset);
         if (l->places[out].elem_offset == WEFT_DIM_BAD) return out_of_memory();
         int64_t zero;
-        if (weft_dim_is_const(l->graph->dims, l->places[out].elem_offset, &zero) && zero == 0) l->places[out].elem_offset = WEFT_DIM_BAD;
+        if (weft_dim_is_const(l->graph->dims, l->places[out].elem_offset, &zero) && zero == 0)
+            l->places[out].elem_offset = WEFT_DIM_BAD;
     }
     return WEFT_OK;
 }
@@ -151,7 +163,8 @@ weft_status weft_pass_lower(struct weft_lower *l)
                                   : weft_fail(WEFT_ERR_UNSUPPORTED, "operator '%s' has no kernel", n->op->name);
         }
         if (status == WEFT_OK) status = l->status;
-        if (status != WEFT_OK) return weft_fail_in(status, "node '%s' (%s)", n->name ? n->name : "unnamed", n->op->name);
+        if (status != WEFT_OK)
+            return weft_fail_in(status, "node '%s' (%s)", n->name ? n->name : "unnamed", n->op->name);
     }
     return WEFT_OK;
 }
@@ -166,7 +179,8 @@ struct attempt {
     uint32_t n, n_tightened; ///< attempts so far; groups that have to be smaller
 };
 
-/// Lists the nodes that read each value. Counts stand two places on, so that placing leaves each list's start at its value.
+/// Lists the nodes that read each value. Counts stand two places on, so that placing leaves each list's start at its
+/// value.
 static weft_status index_uses(struct weft_lower *l)
 {
     const struct weft_graph *g = l->graph;
@@ -179,7 +193,8 @@ static weft_status index_uses(struct weft_lower *l)
         for (uint32_t i = 0; i < g->nodes[n].n_in && !g->nodes[n].dead; i++) l->use_start[g->nodes[n].in[i] + 2]++;
     for (size_t v = 2; v < g->n_values + 2; v++) l->use_start[v] += l->use_start[v - 1];
     for (uint32_t n = 0; n < g->n_nodes; n++)
-        for (uint32_t i = 0; i < g->nodes[n].n_in && !g->nodes[n].dead; i++) l->uses[l->use_start[g->nodes[n].in[i] + 1]++] = n;
+        for (uint32_t i = 0; i < g->nodes[n].n_in && !g->nodes[n].dead; i++)
+            l->uses[l->use_start[g->nodes[n].in[i] + 1]++] = n;
     return WEFT_OK;
 }
 
@@ -194,7 +209,8 @@ static weft_status lower_schedule(struct attempt *a)
     l.node_group = weft_calloc(p->graph->n_nodes + 1, sizeof *l.node_group);
     l.places = weft_alloc((n_values + 1) * sizeof *l.places);
     weft_status status = l.node_group && l.places ? index_uses(&l) : out_of_memory();
-    for (size_t i = 0; status == WEFT_OK && i < n_values; i++) l.places[i] = (struct weft_place){WEFT_NO_TENSOR, WEFT_DIM_BAD};
+    for (size_t i = 0; status == WEFT_OK && i < n_values; i++)
+        l.places[i] = (struct weft_place){WEFT_NO_TENSOR, WEFT_DIM_BAD};
     if (status == WEFT_OK) status = weft_pass_fuse(&l, a->level);
     if (status == WEFT_OK) status = weft_pass_lower(&l);
     if (status == WEFT_OK) {
@@ -214,14 +230,15 @@ static weft_status lower_schedule(struct attempt *a)
     return status;
 }
 
-/// A step that does not fit. A second attempt knows the shards of its weights; from then on its group may count on one binding fewer
-/// each time. False if it is a single node.
+/// A step that does not fit. A second attempt knows the shards of its weights; from then on its group may count on one
+/// binding fewer each time. False if it is a single node.
 static bool tighten(struct attempt *a, const struct weft_step *s)
 {
     const struct weft_group *g = &a->groups[s->group];
     if (g->n_nodes < 2 || g->n_bindings < 2) return false;
     uint32_t budget = g->n_bindings - 1 < 255 ? g->n_bindings - 1 : 255;
-    if (a->n_tightened++ == 0) weft_str_addf(&a->plan->report, "schedule %s: fused less: %s\n", a->sc->name, weft_error_message());
+    if (a->n_tightened++ == 0)
+        weft_str_addf(&a->plan->report, "schedule %s: fused less: %s\n", a->sc->name, weft_error_message());
     for (uint32_t i = 0; i < g->n_nodes && a->n; i++) a->node_budget[g->nodes[i]] = (uint8_t)budget;
     return true;
 }
@@ -242,7 +259,8 @@ static weft_status finish_schedule(struct attempt *a)
     for (uint32_t i = 0; p->checked && i < sc->n_steps; i++) {
         sc->steps[i].number = (uint32_t)(sc - p->schedules) << 16 | i;
         if (!sc->steps[i].checked)
-            weft_str_addf(&p->report, "schedule %s: step '%s' is left unchecked: it has %u bindings and %u parameter words\n",
+            weft_str_addf(&p->report,
+                          "schedule %s: step '%s' is left unchecked: it has %u bindings and %u parameter words\n",
                           sc->name, sc->steps[i].label, sc->steps[i].n_slots - 1, sc->steps[i].n_words);
     }
     for (uint32_t i = 0; i < sc->n_steps; i++) WEFT_TRY(weft_bind_wgsl(p, sc, &sc->steps[i]));
@@ -252,9 +270,13 @@ static weft_status finish_schedule(struct attempt *a)
 #define MAX_ATTEMPTS 24
 
 /// Lowers with smaller and smaller groups where steps do not fit; should that not end, with less fusion everywhere.
-static weft_status plan_schedule(struct weft_plan *p, struct weft_schedule *sc, const struct weft_compile_params *params)
-{
-    struct attempt a = {.plan = p, .sc = sc, .level = params && params->no_fuse == 1 ? 0 : params && params->no_fuse == 2 ? 1 : 2};
+static weft_status plan_schedule(struct weft_plan *p, struct weft_schedule *sc,
+                                 const struct weft_compile_params *params) {
+    struct attempt a = {.plan = p,
+                        .sc = sc,
+                        .level = params && params->no_fuse == 1   ? 0
+                                 : params && params->no_fuse == 2 ? 1
+                                                                  : 2};
     a.node_budget = weft_calloc(p->graph->n_nodes + 1, 1);
     if (!a.node_budget) return out_of_memory();
     weft_status status;
@@ -266,7 +288,8 @@ static weft_status plan_schedule(struct weft_plan *p, struct weft_schedule *sc, 
         if (status != WEFT_ERR_LIMIT || a.level == 0) break;
         if (a.n_tightened && a.n < MAX_ATTEMPTS) continue;
         if (!a.n_tightened) break; // fusion is not the cause
-        weft_str_addf(&p->report, "schedule %s: fusion level %d does not fit this device: %s\n", sc->name, a.level, weft_error_message());
+        weft_str_addf(&p->report, "schedule %s: fusion level %d does not fit this device: %s\n", sc->name, a.level,
+                      weft_error_message());
         a.level--;
         a.n = 0;
     }
@@ -308,14 +331,14 @@ static weft_status compile(struct weft_plan *p, const struct weft_compile_params
         if (status != WEFT_OK) return weft_fail_in(status, "schedule %s", sc->name);
         for (uint32_t h = 0; h < WEFT_HEAPS; h++)
             if (sc->heap_bytes[h] > p->heap_bytes[h]) p->heap_bytes[h] = sc->heap_bytes[h];
-        weft_str_addf(&p->report, "schedule %s: %u steps, %" PRIu64 " bytes copied because of aliasing\n", sc->name, sc->n_steps, sc->copied_bytes);
+        weft_str_addf(&p->report, "schedule %s: %u steps, %" PRIu64 " bytes copied because of aliasing\n", sc->name,
+                      sc->n_steps, sc->copied_bytes);
     }
     return number_pipelines(p);
 }
 
-weft_status weft_compile(struct weft_graph *graph, const struct weft_gpu_caps *caps, const struct weft_compile_params *params,
-                         struct weft_plan **out)
-{
+weft_status weft_compile(struct weft_graph *graph, const struct weft_gpu_caps *caps,
+                         const struct weft_compile_params *params, struct weft_plan **out) {
     *out = NULL;
     struct weft_plan *p = weft_calloc(1, sizeof *p);
     if (!p) {

@@ -18,8 +18,8 @@ struct weft_compile_params {
 
 /// Compiles `graph` (consumed, also on failure: the plan owns it afterwards) for a device's capabilities.
 /// Errors name node, shape and limit.
-weft_status weft_compile(struct weft_graph *graph, const struct weft_gpu_caps *caps, const struct weft_compile_params *params,
-                         struct weft_plan **out);
+weft_status weft_compile(struct weft_graph *graph, const struct weft_gpu_caps *caps,
+                         const struct weft_compile_params *params, struct weft_plan **out);
 void weft_plan_destroy(struct weft_plan *plan);
 
 // Passes, in order of use.
@@ -31,14 +31,15 @@ weft_status weft_pass_fuse(struct weft_lower *l, int level);
 weft_status weft_pass_lower(struct weft_lower *l);
 /// Places weight parts in shards (idempotent for parts that have one).
 weft_status weft_pass_shards(struct weft_plan *plan, const struct weft_plan *from);
-/// Lifetimes and heaps of a schedule's transients: first, last, heap and offset of its tensors, heap_bytes and lower_bound.
-/// Errors: LIMIT (they fit no heap), NOMEM.
+/// Lifetimes and heaps of a schedule's transients: first, last, heap and offset of its tensors, heap_bytes and
+/// lower_bound. Errors: LIMIT (they fit no heap), NOMEM.
 weft_status weft_pass_memory(const struct weft_plan *plan, struct weft_schedule *schedule);
 
 /// Grid at the guard's upper end, workgroup and workgroup memory against the device. Errors: LIMIT.
-weft_status weft_plan_check_limits(const struct weft_plan *plan, const struct weft_schedule *schedule, const struct weft_step *step);
-/// Checks a whole schedule as WebGPU would, independently of the binder: usage by buffer, overlaps by range, limits, every read
-/// of a transient preceded by a write in the run, no transient's range reused while it is alive.
+weft_status weft_plan_check_limits(const struct weft_plan *plan, const struct weft_schedule *schedule,
+                                   const struct weft_step *step);
+/// Checks a whole schedule as WebGPU would, independently of the binder: usage by buffer, overlaps by range, limits,
+/// every read of a transient preceded by a write in the run, no transient's range reused while it is alive.
 weft_status weft_plan_check(const struct weft_plan *plan, const struct weft_schedule *schedule);
 
 /// Text or JSON for `weft inspect`.

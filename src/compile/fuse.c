@@ -3,10 +3,11 @@
 /// 1. Regions: elementwise nodes, reductions of the last axis and row maps that live in one index space grow together:
 ///        y = matmul ...; s = square y; m = mean s; ...; x1 = add x t      becomes   {s, m, ..., x1}
 /// 2. Contractions of one left operand become one group (when few rows are computed at once).
-/// 3. A region all of whose consumers-to-be allow it joins a contraction: in front of it as the prologue that makes its left operand
+/// 3. A region all of whose consumers-to-be allow it joins a contraction: in front of it as the prologue that makes its
+/// left operand
 ///    (few rows only: every workgroup computes it), or behind it as an elementwise epilogue.
-/// A merge never makes a cycle among groups. Dependences are data, and for states: a writer runs after all readers of the version
-/// that it replaces. Groups leave in a topological order that keeps the graph's own order where free.
+/// A merge never makes a cycle among groups. Dependences are data, and for states: a writer runs after all readers of
+/// the version that it replaces. Groups leave in a topological order that keeps the graph's own order where free.
 #include "compile/groups.h"
 #include "core/alloc.h"
 #include "core/error.h"
@@ -36,7 +37,8 @@ static bool fits_space(const struct weft_fuser *f, const struct weft_space *s, c
 {
     const struct weft_type *t = &f->g->values[n->out[0]].type;
     if (n->op->traits & WEFT_OP_SINK) return same_dims(&s->type, weft_emit_node_space(f->g, n));
-    if (n->op->traits & WEFT_OP_REDUCE) return same_dims(&s->type, &f->g->values[n->in[0]].type) && row_of(f, &s->type, t);
+    if (n->op->traits & WEFT_OP_REDUCE)
+        return same_dims(&s->type, &f->g->values[n->in[0]].type) && row_of(f, &s->type, t);
     return same_dims(&s->type, t) || row_of(f, &s->type, t);
 }
 
@@ -55,9 +57,11 @@ static void grow_regions(struct weft_fuser *f)
             if (other == mine || f->spaces[other].kind != WEFT_GROUP_REGION) continue;
             struct weft_space *s = &f->spaces[other], *m = &f->spaces[mine];
             // A group of row scalars takes the wider space of the one it joins.
-            bool fits = m->n_nodes == 1 ? fits_space(f, s, node) : same_dims(&s->type, &m->type) || (!m->fixed && row_of(f, &s->type, &m->type));
+            bool fits = m->n_nodes == 1 ? fits_space(f, s, node)
+                                        : same_dims(&s->type, &m->type) || (!m->fixed && row_of(f, &s->type, &m->type));
             bool widens = !fits && !s->fixed && row_of(f, &m->type, &s->type);
-            if (!(fits || widens) || !weft_groups_joinable(f, other, mine) || !weft_groups_may_merge(f, other, mine)) continue;
+            if (!(fits || widens) || !weft_groups_joinable(f, other, mine) || !weft_groups_may_merge(f, other, mine))
+                continue;
             if (widens) s->type = m->type;
             weft_groups_merge(f, other, mine);
         }
@@ -83,13 +87,21 @@ static void join_contractions(struct weft_fuser *f)
 {
     struct weft_graph *g = f->g;
     for (uint32_t n = 0; n < g->n_nodes; n++) {
-        if (!is_contraction(&g->nodes[n]) || !few_rows(f, &g->nodes[n]) || g->values[g->nodes[n].in[1]].kind != WEFT_VALUE_WEIGHT) continue;
+        if (!is_contraction(&g->nodes[n]) || !few_rows(f, &g->nodes[n]) ||
+            g->values[g->nodes[n].in[1]].kind != WEFT_VALUE_WEIGHT)
+            continue;
         const struct weft_type *x = &g->values[g->nodes[n].in[0]].type;
-        if (!weft_contract_takes_prologue(f->l->caps, weft_lower_const(f->l, x->dims[x->rank - 1]))) continue; // no matvec: no joint kernel
+        if (!weft_contract_takes_prologue(f->l->caps, weft_lower_const(f->l, x->dims[x->rank - 1])))
+            continue; // no matvec: no joint kernel
         for (uint32_t m = 0; m < n; m++) {
-            if (!is_contraction(&g->nodes[m]) || g->nodes[m].in[0] != g->nodes[n].in[0] || f->group[m] == f->group[n]) continue;
-            if (g->values[g->nodes[m].in[1]].kind != WEFT_VALUE_WEIGHT || !one_part(f, &g->nodes[m]) || !one_part(f, &g->nodes[n])) continue;
-            if (f->spaces[f->group[m]].n_anchors >= 4 || !weft_groups_affordable(f, f->group[m], f->group[n]) || !weft_groups_may_merge(f, f->group[m], f->group[n])) continue;
+            if (!is_contraction(&g->nodes[m]) || g->nodes[m].in[0] != g->nodes[n].in[0] || f->group[m] == f->group[n])
+                continue;
+            if (g->values[g->nodes[m].in[1]].kind != WEFT_VALUE_WEIGHT || !one_part(f, &g->nodes[m]) ||
+                !one_part(f, &g->nodes[n]))
+                continue;
+            if (f->spaces[f->group[m]].n_anchors >= 4 || !weft_groups_affordable(f, f->group[m], f->group[n]) ||
+                !weft_groups_may_merge(f, f->group[m], f->group[n]))
+                continue;
             weft_groups_merge(f, f->group[m], f->group[n]);
             break;
         }
@@ -107,12 +119,15 @@ static void join_epilogues(struct weft_fuser *f)
         if (f->spaces[mine].kind != WEFT_GROUP_REGION || f->spaces[mine].has_row) continue;
         for (uint32_t i = 0; i < node->n_in; i++) {
             const struct weft_value_info *v = &g->values[node->in[i]];
-            if (v->kind != WEFT_VALUE_NODE || !is_contraction(&g->nodes[v->node]) || !same_dims(&v->type, &f->spaces[mine].type)) continue;
+            if (v->kind != WEFT_VALUE_NODE || !is_contraction(&g->nodes[v->node]) ||
+                !same_dims(&v->type, &f->spaces[mine].type))
+                continue;
             uint32_t c = f->group[v->node];
             bool equal = true; // all anchors of the group have this shape, and their weights are in one part
             for (uint32_t m = f->spaces[c].head; m != WEFT_NO_GROUP; m = f->next[m]) {
                 if (!is_contraction(&g->nodes[m])) continue;
-                equal &= same_dims(&g->values[g->nodes[m].out[0]].type, &v->type) && g->values[g->nodes[m].in[1]].kind == WEFT_VALUE_WEIGHT && one_part(f, &g->nodes[m]);
+                equal &= same_dims(&g->values[g->nodes[m].out[0]].type, &v->type) &&
+                         g->values[g->nodes[m].in[1]].kind == WEFT_VALUE_WEIGHT && one_part(f, &g->nodes[m]);
             }
             if (!equal || !weft_groups_joinable(f, c, mine) || !weft_groups_may_merge(f, c, mine)) continue;
             for (uint32_t m = f->spaces[mine].head; m != WEFT_NO_GROUP; m = f->next[m]) f->role[m] = WEFT_ROLE_EPILOGUE;
@@ -147,7 +162,9 @@ static void join_prologues(struct weft_fuser *f)
         uint32_t r = f->group[x->node], c = f->group[n];
         if (r == c || f->spaces[r].kind != WEFT_GROUP_REGION || !same_dims(&f->spaces[r].type, &x->type)) continue;
         if (!weft_contract_takes_prologue(f->l->caps, weft_lower_const(f->l, x->type.dims[x->type.rank - 1]))) continue;
-        if (!one_part(f, &g->nodes[n]) || epilogue_reads(f, c, r) || !weft_groups_joinable(f, r, c) || !weft_groups_may_merge(f, r, c)) continue;
+        if (!one_part(f, &g->nodes[n]) || epilogue_reads(f, c, r) || !weft_groups_joinable(f, r, c) ||
+            !weft_groups_may_merge(f, r, c))
+            continue;
         for (uint32_t m = f->spaces[r].head; m != WEFT_NO_GROUP; m = f->next[m]) f->role[m] = WEFT_ROLE_PROLOGUE;
         weft_groups_merge(f, c, r);
     }
@@ -167,7 +184,9 @@ static void join_parts(struct weft_fuser *f)
             if (other == mine) joined = true;
             if (other == UINT32_MAX || other == mine || f->spaces[other].dead) continue;
             if (f->spaces[other].n_parts + f->spaces[mine].n_parts > WEFT_REGION_PARTS) continue;
-            if (!weft_groups_affordable(f, other, mine) || weft_groups_reach(f, other, mine) || weft_groups_reach(f, mine, other)) continue;
+            if (!weft_groups_affordable(f, other, mine) || weft_groups_reach(f, other, mine) ||
+                weft_groups_reach(f, mine, other))
+                continue;
             uint32_t parts = f->spaces[other].n_parts + f->spaces[mine].n_parts;
             weft_groups_merge(f, other, mine);
             f->spaces[other].n_parts = parts;
@@ -187,8 +206,10 @@ static void start_groups(struct weft_fuser *f)
         if (n->dead) continue;
         s->head = s->tail = i;
         s->n_nodes = s->n_parts = 1;
-        s->kind = n->op->traits & WEFT_OP_VIEW ? WEFT_GROUP_VIEW : n->op->traits & WEFT_OP_CONTRACT ? WEFT_GROUP_CONTRACT
-                : regionable(f->g, n) ? WEFT_GROUP_REGION : WEFT_GROUP_NODE;
+        s->kind = n->op->traits & WEFT_OP_VIEW       ? WEFT_GROUP_VIEW
+                  : n->op->traits & WEFT_OP_CONTRACT ? WEFT_GROUP_CONTRACT
+                  : regionable(f->g, n)              ? WEFT_GROUP_REGION
+                                                     : WEFT_GROUP_NODE;
         s->n_anchors = s->kind == WEFT_GROUP_CONTRACT;
         s->n_reductions = (n->op->traits & WEFT_OP_REDUCE) != 0;
         s->n_rowmaps = (n->op->traits & WEFT_OP_ROWMAP) != 0;
@@ -196,7 +217,8 @@ static void start_groups(struct weft_fuser *f)
         s->has_row = s->n_reductions || s->n_rowmaps;
         s->fixed = s->has_row || (n->op->traits & WEFT_OP_SINK);
         s->budget = f->l->caps->max_storage_buffers;
-        if (f->l->node_budget && f->l->node_budget[i] && f->l->node_budget[i] < s->budget) s->budget = f->l->node_budget[i];
+        if (f->l->node_budget && f->l->node_budget[i] && f->l->node_budget[i] < s->budget)
+            s->budget = f->l->node_budget[i];
         s->type = *weft_emit_node_space(f->g, n);
     }
 }

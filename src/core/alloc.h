@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *weft_alloc(size_t size);                    ///< uninitialised; NULL when out of memory; size 0 gives a valid pointer
+void *weft_alloc(size_t size); ///< uninitialised; NULL when out of memory; size 0 gives a valid pointer
 void *weft_calloc(size_t count, size_t size);     ///< zeroed; checks the product
 void *weft_realloc(void *p, size_t size);         ///< as realloc; `p` survives a failure
 void weft_free(void *p);                          ///< NULL is fine
@@ -17,8 +17,8 @@ struct weft_alloc_stats {
 };
 struct weft_alloc_stats weft_alloc_stats(void);
 
-/// Allocations refused in this thread so far. Work that appends text in many places compares it before and after instead of
-/// checking each append.
+/// Allocations refused in this thread so far. Work that appends text in many places compares it before and after
+/// instead of checking each append.
 uint64_t weft_alloc_failures(void);
 
 /// Makes the n-th allocation from now (1 is the next) return NULL, and all later ones too if `sticky`.

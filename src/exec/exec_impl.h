@@ -18,8 +18,8 @@ struct weft_shards {
 weft_buf weft_shards_buf(const struct weft_shards *s, uint32_t shard);
 void weft_shards_release(struct weft_shards *s);
 /// Makes the buffers of a plan's own shards and uploads weights from the source, a few MiB at a time.
-weft_status weft_shards_create(weft_gpu *gpu, const struct weft_plan *plan, struct weft_shards *parent, const struct weft_program_params *params,
-                               struct weft_shards **out);
+weft_status weft_shards_create(weft_gpu *gpu, const struct weft_plan *plan, struct weft_shards *parent,
+                               const struct weft_program_params *params, struct weft_shards **out);
 
 struct weft_program {
     weft_gpu *gpu;

@@ -26,21 +26,26 @@ static weft_status build_pipelines(struct weft_program *p, const struct weft_pro
     uint32_t n = p->plan->n_pipelines;
     struct weft_pipeline_desc *descs = weft_calloc(n + 1, sizeof *descs);
     p->pipelines = weft_calloc(n + 1, sizeof *p->pipelines);
-    weft_status status = descs && p->pipelines ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while making pipelines");
+    weft_status status =
+        descs && p->pipelines ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while making pipelines");
     for (uint32_t i = 0; i < n && status == WEFT_OK; i++) {
         const struct weft_step *s = step_of_pipeline(p->plan, i);
-        descs[i] = (struct weft_pipeline_desc){.label = s->label, .wgsl = s->wgsl, .n_bindings = s->n_slots, .uniform_size = 256,
+        descs[i] = (struct weft_pipeline_desc){.label = s->label,
+                                               .wgsl = s->wgsl,
+                                               .n_bindings = s->n_slots,
+                                               .uniform_size = 256,
                                                .workgroup = {s->workgroup[0], s->workgroup[1], s->workgroup[2]},
                                                .workgroup_memory = s->workgroup_memory};
         for (uint32_t k = 0; k < s->n_slots; k++) descs[i].kinds[k] = s->slots[k].kind;
     }
-    if (status == WEFT_OK) status = weft_pipeline_get_many(p->gpu, descs, n, p->pipelines, compile_progress, (void *)params);
+    if (status == WEFT_OK)
+        status = weft_pipeline_get_many(p->gpu, descs, n, p->pipelines, compile_progress, (void *)params);
     weft_free(descs);
     return status;
 }
 
-weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const struct weft_program_params *params, weft_program **out)
-{
+weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const struct weft_program_params *params,
+                                weft_program **out) {
     static const struct weft_program_params none;
     if (!params) params = &none;
     *out = NULL;
@@ -57,9 +62,11 @@ weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const s
     WEFT_GOTO(weft_compile(graph, weft_gpu_caps(gpu), &compile, &p->plan));
     for (uint32_t i = 0; i < p->plan->n_schedules; i++)
         if (p->plan->schedules[i].n_steps > p->max_steps) p->max_steps = p->plan->schedules[i].n_steps;
-    WEFT_GOTO(weft_shards_create(gpu, p->plan, params->share_weights ? params->share_weights->shards : NULL, params, &p->shards));
+    WEFT_GOTO(weft_shards_create(gpu, p->plan, params->share_weights ? params->share_weights->shards : NULL, params,
+                                 &p->shards));
     for (uint32_t h = 0; h < WEFT_HEAPS; h++)
-        if (p->plan->heap_bytes[h]) WEFT_GOTO(weft_buf_create(gpu, p->plan->heap_bytes[h], WEFT_BUF_STORAGE, "heap", &p->heaps[h]));
+        if (p->plan->heap_bytes[h])
+            WEFT_GOTO(weft_buf_create(gpu, p->plan->heap_bytes[h], WEFT_BUF_STORAGE, "heap", &p->heaps[h]));
     WEFT_GOTO(build_pipelines(p, params));
     *out = p;
     return WEFT_OK;

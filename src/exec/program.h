@@ -1,5 +1,5 @@
-/// A program: a compiled graph on a device. Pipelines, weights and transient heaps live here; it is immutable and shared by
-/// sessions and threads.
+/// A program: a compiled graph on a device. Pipelines, weights and transient heaps live here; it is immutable and
+/// shared by sessions and threads.
 #ifndef WEFT_EXEC_PROGRAM_H
 #define WEFT_EXEC_PROGRAM_H
 #include "compile/compile.h"
@@ -21,7 +21,8 @@ struct weft_program_params {
 };
 
 /// Compiles `graph` (consumed in every case), makes pipelines, uploads weights. `gpu` must outlive the program.
-weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const struct weft_program_params *params, weft_program **out);
+weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const struct weft_program_params *params,
+                                weft_program **out);
 const struct weft_plan *weft_program_plan(const weft_program *program);
 weft_gpu *weft_program_gpu(const weft_program *program);
 

@@ -1,5 +1,5 @@
-/// A session replays schedules. All that a run needs is made at creation (bind groups of every schedule, room for parameter blocks
-/// of WEFT_PARAM_VERSIONS recent sizes); in steady state a run creates and allocates nothing.
+/// A session replays schedules. All that a run needs is made at creation (bind groups of every schedule, room for
+/// parameter blocks of WEFT_PARAM_VERSIONS recent sizes); in steady state a run creates and allocates nothing.
 #include "exec/session.h"
 #include "core/alloc.h"
 #include "core/error.h"
@@ -41,7 +41,9 @@ struct weft_session {
 
 static weft_status out_of_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory for a session"); }
 
-static weft_status null_argument(const char *call) { return weft_fail(WEFT_ERR_INVALID, "%s: an argument is NULL", call); }
+static weft_status null_argument(const char *call) {
+    return weft_fail(WEFT_ERR_INVALID, "%s: an argument is NULL", call);
+}
 
 static uint64_t version_bytes(const weft_session *s) { return (uint64_t)s->program->max_steps * 256; }
 
@@ -70,8 +72,10 @@ static weft_status bind_schedule(weft_session *s, uint32_t k)
         struct weft_bind binds[WEFT_MAX_SLOTS];
         for (uint32_t n = 0; n < step->n_slots; n++)
             binds[n] = n == 0 ? (struct weft_bind){s->arena, 0, 256}
-                              : (struct weft_bind){buffer_of(s, step->slots[n].mem_key), step->slots[n].offset, step->slots[n].size};
-        weft_status status = weft_bindgroup_get(s->gpu, s->program->pipelines[step->pipeline], binds, step->n_slots, &s->groups[k][i]);
+                              : (struct weft_bind){buffer_of(s, step->slots[n].mem_key), step->slots[n].offset,
+                                                   step->slots[n].size};
+        weft_status status =
+            weft_bindgroup_get(s->gpu, s->program->pipelines[step->pipeline], binds, step->n_slots, &s->groups[k][i]);
         if (status != WEFT_OK) return weft_fail_in(status, "step '%s'", step->label);
     }
     return WEFT_OK;
@@ -84,8 +88,11 @@ static weft_status make_buffers(weft_session *s)
     s->ios = weft_calloc(plan->n_ios + 1, sizeof *s->ios);
     if (!s->states || !s->ios) return out_of_memory();
     for (uint32_t i = 0; i < plan->n_states; i++)
-        if (plan->states[i].kind != WEFT_STATE_VAR) WEFT_TRY(weft_buf_create(s->gpu, plan->states[i].bytes, WEFT_BUF_STORAGE, plan->states[i].name, &s->states[i]));
-    for (uint32_t i = 0; i < plan->n_ios; i++) WEFT_TRY(weft_buf_create(s->gpu, weft_plan_io_bytes(plan, i), WEFT_BUF_STORAGE, plan->ios[i].name, &s->ios[i]));
+        if (plan->states[i].kind != WEFT_STATE_VAR)
+            WEFT_TRY(
+                weft_buf_create(s->gpu, plan->states[i].bytes, WEFT_BUF_STORAGE, plan->states[i].name, &s->states[i]));
+    for (uint32_t i = 0; i < plan->n_ios; i++)
+        WEFT_TRY(weft_buf_create(s->gpu, weft_plan_io_bytes(plan, i), WEFT_BUF_STORAGE, plan->ios[i].name, &s->ios[i]));
     WEFT_TRY(weft_buf_create(s->gpu, 256, WEFT_BUF_STORAGE, "vars", &s->vars));
     if (plan->checked) WEFT_TRY(weft_buf_create(s->gpu, 256, WEFT_BUF_STORAGE, "fault", &s->fault));
     return weft_buf_create(s->gpu, version_bytes(s) * WEFT_PARAM_VERSIONS + 256, WEFT_BUF_UNIFORM, "params", &s->arena);
@@ -171,7 +178,8 @@ static bool in_guard(const weft_session *s, const struct weft_schedule *sc, cons
 static uint32_t find_version(const weft_session *s, const int64_t *symbols)
 {
     for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS; v++)
-        if (s->versions[v].valid && memcmp(s->versions[v].symbols, symbols, s->n_symbols * sizeof *symbols) == 0) return v;
+        if (s->versions[v].valid && memcmp(s->versions[v].symbols, symbols, s->n_symbols * sizeof *symbols) == 0)
+            return v;
     return NO_VERSION;
 }
 
@@ -191,11 +199,15 @@ static weft_status stage(weft_session *s, uint32_t k, const int64_t *symbols, ui
         if (i == s->sabotage_step) words[s->sabotage_word]++;
         for (int d = 0; d < 3; d++)
             if (grid[d] > plan->caps.max_groups)
-                return weft_fail(WEFT_ERR_LIMIT, "step '%s' needs %u workgroups in a dimension, the device allows %u", step->label, grid[d], plan->caps.max_groups);
+                return weft_fail(WEFT_ERR_LIMIT, "step '%s' needs %u workgroups in a dimension, the device allows %u",
+                                 step->label, grid[d], plan->caps.max_groups);
         if (grid[0] == 0 || grid[1] == 0 || grid[2] == 0) continue; // all outputs are empty
         s->spare.steps[s->spare.n_steps++] =
-            (struct weft_gpu_step){.pipeline = s->program->pipelines[step->pipeline], .group = (i == s->stale_step ? s->stale : s)->groups[k][i],
-                                   .uniform_offset = (uint32_t)(base + (uint64_t)i * 256), .grid = {grid[0], grid[1], grid[2]}, .label = step->label};
+            (struct weft_gpu_step){.pipeline = s->program->pipelines[step->pipeline],
+                                   .group = (i == s->stale_step ? s->stale : s)->groups[k][i],
+                                   .uniform_offset = (uint32_t)(base + (uint64_t)i * 256),
+                                   .grid = {grid[0], grid[1], grid[2]},
+                                   .label = step->label};
     }
     return WEFT_OK;
 }
@@ -231,12 +243,19 @@ weft_status weft_session_resize(weft_session *s, const int64_t *symbols)
     return WEFT_OK;
 }
 
-const int64_t *weft_session_symbols(const weft_session *s) { return s->live == NO_VERSION ? NULL : s->versions[s->live].symbols; }
+const int64_t *weft_session_symbols(const weft_session *s) {
+    return s->live == NO_VERSION ? NULL : s->versions[s->live].symbols;
+}
 
 struct weft_session_view weft_session_view(const weft_session *s)
 {
-    struct weft_session_view v = {.staged = s->words, .staged_offset = s->staged_offset, .staged_bytes = s->staged_bytes, .arena = s->arena,
-                                  .vars = s->vars, .states = s->states, .ios = s->ios};
+    struct weft_session_view v = {.staged = s->words,
+                                  .staged_offset = s->staged_offset,
+                                  .staged_bytes = s->staged_bytes,
+                                  .arena = s->arena,
+                                  .vars = s->vars,
+                                  .states = s->states,
+                                  .ios = s->ios};
     if (s->live == NO_VERSION) return v;
     v.schedule = s->versions[s->live].schedule;
     v.steps = s->versions[s->live].steps;
@@ -273,7 +292,9 @@ void weft_session_sabotage_bind(weft_session *s, uint32_t step, const weft_sessi
 static weft_status run_checked(weft_session *s, const struct version *v)
 {
     for (uint32_t h = 0; h < WEFT_HEAPS; h++)
-        if (s->program->heaps[h].id) WEFT_TRY(weft_buf_fill(s->gpu, s->program->heaps[h], 0, weft_buf_size(s->gpu, s->program->heaps[h]), POISON));
+        if (s->program->heaps[h].id)
+            WEFT_TRY(
+                weft_buf_fill(s->gpu, s->program->heaps[h], 0, weft_buf_size(s->gpu, s->program->heaps[h]), POISON));
     for (uint32_t i = 0; i < v->n_steps; i++) {
         struct weft_gpu_submit submit = {.steps = &v->steps[i], .n_steps = 1};
         WEFT_TRY(weft_gpu_submit(s->gpu, &submit, &s->last_serial));
@@ -284,8 +305,11 @@ static weft_status run_checked(weft_session *s, const struct version *v)
 weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial)
 {
     if (!s) return null_argument("weft_session_run");
-    if (s->live == NO_VERSION) return weft_fail(WEFT_ERR_INVALID, "set the session's sizes before the first run (weft_session_set_sizes)");
-    if (runs == 0 || runs > s->max_runs) return weft_fail(WEFT_ERR_INVALID, "%u runs asked for in one submit; the session was made for 1 to %u", runs, s->max_runs);
+    if (s->live == NO_VERSION)
+        return weft_fail(WEFT_ERR_INVALID, "set the session's sizes before the first run (weft_session_set_sizes)");
+    if (runs == 0 || runs > s->max_runs)
+        return weft_fail(WEFT_ERR_INVALID, "%u runs asked for in one submit; the session was made for 1 to %u", runs,
+                         s->max_runs);
     const struct version *v = &s->versions[s->live];
     weft_status status = WEFT_OK;
     pthread_mutex_lock(&s->program->lock);
@@ -294,7 +318,8 @@ weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial)
     } else {
         const struct weft_gpu_step *steps = v->steps;
         if (runs > 1) {
-            for (uint32_t r = 0; r < runs; r++) memcpy(s->run_steps + (size_t)r * v->n_steps, v->steps, v->n_steps * sizeof *v->steps);
+            for (uint32_t r = 0; r < runs; r++)
+                memcpy(s->run_steps + (size_t)r * v->n_steps, v->steps, v->n_steps * sizeof *v->steps);
             steps = s->run_steps;
         }
         struct weft_gpu_submit submit = {.steps = steps, .n_steps = (size_t)v->n_steps * runs};
@@ -305,7 +330,9 @@ weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial)
     return status;
 }
 
-uint32_t weft_session_dispatches(const weft_session *s) { return s->live == NO_VERSION ? 0 : s->versions[s->live].n_steps; }
+uint32_t weft_session_dispatches(const weft_session *s) {
+    return s->live == NO_VERSION ? 0 : s->versions[s->live].n_steps;
+}
 weft_program *weft_session_program(const weft_session *s) { return s->program; }
 
 weft_status weft_session_fault(weft_session *s, struct weft_fault *fault)
@@ -313,17 +340,26 @@ weft_status weft_session_fault(weft_session *s, struct weft_fault *fault)
     const struct weft_plan *plan = s->program->plan;
     uint32_t words[WEFT_FAULT_WORDS];
     *fault = (struct weft_fault){0};
-    if (!plan->checked) return weft_fail(WEFT_ERR_INVALID, "the program was compiled without the checked accessors that record faults");
+    if (!plan->checked)
+        return weft_fail(WEFT_ERR_INVALID, "the program was compiled without the checked accessors that record faults");
     WEFT_TRY(weft_buf_read(s->gpu, s->fault, 0, words, sizeof words));
     if (!words[WEFT_FAULT_SET]) return WEFT_OK;
     WEFT_TRY(weft_buf_fill(s->gpu, s->fault, 0, sizeof words, 0));
     uint32_t k = words[WEFT_FAULT_STEP] >> 16, i = words[WEFT_FAULT_STEP] & 0xffff, o = words[WEFT_FAULT_OPERAND];
     if (k >= plan->n_schedules || i >= plan->schedules[k].n_steps || o >= plan->schedules[k].steps[i].n_operands)
-        return weft_fail(WEFT_ERR_INTERNAL, "the fault buffer names operand %u of step %u of schedule %u, which is not there", o, i, k);
+        return weft_fail(WEFT_ERR_INTERNAL,
+                         "the fault buffer names operand %u of step %u of schedule %u, which is not there", o, i, k);
     const struct weft_step *step = &plan->schedules[k].steps[i];
-    *fault = (struct weft_fault){.any = true, .schedule = k, .step = i, .label = step->label, .operand = step->operands[o].name,
-                                 .operand_number = o, .index = words[WEFT_FAULT_INDEX], .length = words[WEFT_FAULT_LENGTH]};
-    snprintf(fault->text, sizeof fault->text, "schedule %s, step %u '%s': element %u of operand '%s' (%s) was asked for, which has %u",
+    *fault = (struct weft_fault){.any = true,
+                                 .schedule = k,
+                                 .step = i,
+                                 .label = step->label,
+                                 .operand = step->operands[o].name,
+                                 .operand_number = o,
+                                 .index = words[WEFT_FAULT_INDEX],
+                                 .length = words[WEFT_FAULT_LENGTH]};
+    snprintf(fault->text, sizeof fault->text,
+             "schedule %s, step %u '%s': element %u of operand '%s' (%s) was asked for, which has %u",
              plan->schedules[k].name, i, fault->label, fault->index, fault->operand,
              plan->schedules[k].tensors[step->operands[o].tensor].name, fault->length);
     return WEFT_OK;
@@ -356,7 +392,8 @@ static weft_status find_buffer(const weft_session *s, const char *name, weft_buf
     struct weft_str names = {0};
     for (uint32_t i = 0; i < plan->n_ios && i < 8; i++) weft_str_addf(&names, " %s", plan->ios[i].name);
     for (uint32_t i = 0; i < plan->n_states && i < 8; i++) weft_str_addf(&names, " %s", plan->states[i].name);
-    weft_status status = weft_fail(WEFT_ERR_NOT_FOUND, "the program has no input, output or state '%s'; it has%s", name, weft_str_get(&names));
+    weft_status status = weft_fail(WEFT_ERR_NOT_FOUND, "the program has no input, output or state '%s'; it has%s", name,
+                                   weft_str_get(&names));
     weft_str_free(&names);
     return status;
 }
@@ -367,8 +404,8 @@ static weft_status find_range(const weft_session *s, const char *name, uint64_t 
     uint64_t size;
     WEFT_TRY(find_buffer(s, name, out, &size));
     if (offset <= size && bytes <= size - offset) return WEFT_OK;
-    return weft_fail(WEFT_ERR_LIMIT, "'%s' has %llu bytes at the live sizes; %llu at offset %llu lie beyond its end", name,
-                     (unsigned long long)size, (unsigned long long)bytes, (unsigned long long)offset);
+    return weft_fail(WEFT_ERR_LIMIT, "'%s' has %llu bytes at the live sizes; %llu at offset %llu lie beyond its end",
+                     name, (unsigned long long)size, (unsigned long long)bytes, (unsigned long long)offset);
 }
 
 weft_status weft_session_write(weft_session *s, const char *name, uint64_t offset, const void *data, uint64_t bytes)
@@ -386,8 +423,8 @@ weft_status weft_session_read(weft_session *s, const char *name, uint64_t offset
     return bytes ? weft_buf_read(s->gpu, buf, offset, data, bytes) : WEFT_OK;
 }
 
-weft_status weft_session_read_start(weft_session *s, const char *name, uint64_t offset, uint64_t bytes, weft_readback *out)
-{
+weft_status weft_session_read_start(weft_session *s, const char *name, uint64_t offset, uint64_t bytes,
+                                    weft_readback *out) {
     weft_buf buf;
     WEFT_TRY(find_range(s, name, offset, bytes, &buf));
     return weft_readback_start(s->gpu, buf, offset, bytes, out);

@@ -24,9 +24,8 @@ void weft_shards_release(struct weft_shards *s)
 }
 
 /// File bytes of a weight, checked against its type and shape.
-static weft_status find_data(const struct weft_plan *plan, const struct weft_plan_weight *w, const struct weft_weight_source *source,
-                             const void **data, uint64_t *bytes)
-{
+static weft_status find_data(const struct weft_plan *plan, const struct weft_plan_weight *w,
+                             const struct weft_weight_source *source, const void **data, uint64_t *bytes) {
     if (w->data) {
         *data = w->data;
         *bytes = w->data_bytes;
@@ -43,15 +42,17 @@ static weft_status find_data(const struct weft_plan *plan, const struct weft_pla
     }
     uint64_t want = weft_dtype_bytes(w->dtype, w->rows * w->k);
     if (*bytes != want)
-        return weft_fail(WEFT_ERR_FORMAT, "weight '%s' (%s, %llu x %llu) has %llu bytes, expected %llu", w->name, weft_dtype_name(w->dtype),
-                         (unsigned long long)w->rows, (unsigned long long)w->k, (unsigned long long)*bytes, (unsigned long long)want);
+        return weft_fail(WEFT_ERR_FORMAT, "weight '%s' (%s, %llu x %llu) has %llu bytes, expected %llu", w->name,
+                         weft_dtype_name(w->dtype), (unsigned long long)w->rows, (unsigned long long)w->k,
+                         (unsigned long long)*bytes, (unsigned long long)want);
     return WEFT_OK;
 }
 
-static weft_status upload_plain(weft_gpu *gpu, const struct weft_shards *s, const struct weft_plan_weight *w, const void *data, uint64_t bytes)
-{
+static weft_status upload_plain(weft_gpu *gpu, const struct weft_shards *s, const struct weft_plan_weight *w,
+                                const void *data, uint64_t bytes) {
     weft_buf buf = weft_shards_buf(s, w->parts[0].shard);
-    if (w->dtype != WEFT_F16 && w->dtype != WEFT_BF16) return bytes ? weft_buf_write(gpu, buf, w->parts[0].offset, data, bytes) : WEFT_OK;
+    if (w->dtype != WEFT_F16 && w->dtype != WEFT_BF16)
+        return bytes ? weft_buf_write(gpu, buf, w->parts[0].offset, data, bytes) : WEFT_OK;
     uint64_t n = w->rows * w->k;
     float *words = weft_alloc(n * sizeof *words);
     if (!words) return weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weight '%s'", w->name);
@@ -61,9 +62,9 @@ static weft_status upload_plain(weft_gpu *gpu, const struct weft_shards *s, cons
     return status;
 }
 
-static weft_status upload_part(weft_gpu *gpu, const struct weft_shards *s, const struct weft_plan_weight *w, const struct weft_weight_part *part,
-                               const uint8_t *data, uint8_t *staging, uint64_t chunk_rows)
-{
+static weft_status upload_part(weft_gpu *gpu, const struct weft_shards *s, const struct weft_plan_weight *w,
+                               const struct weft_weight_part *part, const uint8_t *data, uint8_t *staging,
+                               uint64_t chunk_rows) {
     for (uint64_t row = 0; row < part->rows; row += chunk_rows) {
         uint64_t rows = part->rows - row < chunk_rows ? part->rows - row : chunk_rows;
         uint8_t *planes[WEFT_PLANE_COUNT] = {0}, *at = staging;
@@ -72,20 +73,21 @@ static weft_status upload_part(weft_gpu *gpu, const struct weft_shards *s, const
             at += (weft_wlayout_bytes(w->layout, p, rows, w->k) + 15) & ~(uint64_t)15;
         }
         memset(staging, 0, (size_t)(at - staging));
-        weft_wlayout_repack(w->layout, data + weft_dtype_bytes(w->dtype, (part->row0 + row) * w->k), rows, w->k, planes);
+        weft_wlayout_repack(w->layout, data + weft_dtype_bytes(w->dtype, (part->row0 + row) * w->k), rows, w->k,
+                            planes);
         for (int p = 0; p < WEFT_PLANE_COUNT; p++) {
             uint64_t bytes = weft_wlayout_bytes(w->layout, p, rows, w->k);
             if (bytes == 0) continue;
             uint64_t offset = part->offset + part->plane[p] + weft_wlayout_bytes(w->layout, p, row, w->k);
-            WEFT_TRY(weft_buf_write(gpu, weft_shards_buf(s, part->shard), offset, planes[p], (bytes + 3) & ~(uint64_t)3));
+            WEFT_TRY(
+                weft_buf_write(gpu, weft_shards_buf(s, part->shard), offset, planes[p], (bytes + 3) & ~(uint64_t)3));
         }
     }
     return WEFT_OK;
 }
 
-static weft_status upload(weft_gpu *gpu, const struct weft_plan *plan, const struct weft_shards *s, const struct weft_plan_weight *w,
-                          const struct weft_weight_source *source)
-{
+static weft_status upload(weft_gpu *gpu, const struct weft_plan *plan, const struct weft_shards *s,
+                          const struct weft_plan_weight *w, const struct weft_weight_source *source) {
     const void *data;
     uint64_t bytes;
     WEFT_TRY(find_data(plan, w, source, &data, &bytes));
@@ -98,14 +100,14 @@ static weft_status upload(weft_gpu *gpu, const struct weft_plan *plan, const str
     uint8_t *staging = weft_alloc(chunk_rows / 256 * per_256);
     if (!staging) return weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weight '%s'", w->name);
     weft_status status = WEFT_OK;
-    for (uint32_t i = 0; i < w->n_parts && status == WEFT_OK; i++) status = upload_part(gpu, s, w, &w->parts[i], data, staging, chunk_rows);
+    for (uint32_t i = 0; i < w->n_parts && status == WEFT_OK; i++)
+        status = upload_part(gpu, s, w, &w->parts[i], data, staging, chunk_rows);
     weft_free(staging);
     return status;
 }
 
-weft_status weft_shards_create(weft_gpu *gpu, const struct weft_plan *plan, struct weft_shards *parent, const struct weft_program_params *params,
-                               struct weft_shards **out)
-{
+weft_status weft_shards_create(weft_gpu *gpu, const struct weft_plan *plan, struct weft_shards *parent,
+                               const struct weft_program_params *params, struct weft_shards **out) {
     struct weft_shards *s = weft_calloc(1, sizeof *s);
     *out = NULL;
     if (!s) return weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weights");

@@ -1,6 +1,6 @@
 /// Symbolic dims: integer polynomials of symbols with floordiv, ceildiv, mod, min and max by constants, in a normal
-/// form, so that two dims are equal for all values of the symbols if their handles are equal (the converse need not hold
-/// for the non-polynomial atoms: then an equality becomes a guard).
+/// form, so that two dims are equal for all values of the symbols if their handles are equal (the converse need not
+/// hold for the non-polynomial atoms: then an equality becomes a guard).
 ///
 /// A table owns all dims of a graph; a handle is an index in it. Dims are never negative where they size something, but
 /// differences such as T-R may occur inside an expression.

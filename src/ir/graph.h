@@ -1,8 +1,9 @@
-/// The graph: values and nodes in SSA order. Passes make new graphs or edit in place; order of nodes is execution order.
+/// The graph: values and nodes in SSA order. Passes make new graphs or edit in place; order of nodes is execution
+/// order.
 ///
-/// State: a state value is a tensor that lives across runs. A node whose op has WEFT_OP_STATE takes the current version as
-/// input 0 and gives the next one as output 0: the same memory. Readers of the old version must stand before the writer (the
-/// verifier checks it), so SSA order is enough for exactness.
+/// State: a state value is a tensor that lives across runs. A node whose op has WEFT_OP_STATE takes the current version
+/// as input 0 and gives the next one as output 0: the same memory. Readers of the old version must stand before the
+/// writer (the verifier checks it), so SSA order is enough for exactness.
 ///
 /// Thread-safety: none; one thread builds a graph, then it is read-only and may be shared.
 #ifndef WEFT_IR_GRAPH_H
@@ -62,21 +63,23 @@ void weft_graph_destroy(struct weft_graph *g);
 /// Leaves. Names must be unique among leaves (ERR_INVALID names the clash). Dims are handles of g->dims.
 weft_status weft_graph_input(struct weft_graph *g, const char *name, struct weft_type type, weft_value *out);
 weft_status weft_graph_weight(struct weft_graph *g, const char *name, struct weft_type type, weft_value *out);
-weft_status weft_graph_const(struct weft_graph *g, struct weft_type type, const void *data, uint64_t size, weft_value *out);
+weft_status weft_graph_const(struct weft_graph *g, struct weft_type type, const void *data, uint64_t size,
+                             weft_value *out);
 weft_status weft_graph_const_f32(struct weft_graph *g, float x, weft_value *out); ///< rank 0; folds into kernels
 weft_status weft_graph_state(struct weft_graph *g, const char *name, struct weft_type type, enum weft_state_kind kind,
                              weft_value *out);
-weft_status weft_graph_var(struct weft_graph *g, const char *name, weft_dtype dtype, int64_t lo, int64_t hi, weft_value *out);
+weft_status weft_graph_var(struct weft_graph *g, const char *name, weft_dtype dtype, int64_t lo, int64_t hi,
+                           weft_value *out);
 
 /// One attribute by name when adding a node.
 struct weft_arg { const char *name; double x; weft_dim d; const int64_t *ints; const weft_dim *dims; uint32_t n; };
 
 /// Adds a node: checks arity and attributes (defaults, ranges, unknown names), runs infer, makes output values.
 /// outs receives n_out values. Errors name the op, the node's name and the shapes.
-weft_status weft_graph_add(struct weft_graph *g, const struct weft_op *op, const char *name, const weft_value *in, uint32_t n_in,
-                           const struct weft_arg *args, uint32_t n_args, weft_value *outs);
-/// The same with already resolved attributes, in the row's order (used by decompose and the parser; NULL: all defaults).
-/// Does not put g->scope before the name.
+weft_status weft_graph_add(struct weft_graph *g, const struct weft_op *op, const char *name, const weft_value *in,
+                           uint32_t n_in, const struct weft_arg *args, uint32_t n_args, weft_value *outs);
+/// The same with already resolved attributes, in the row's order (used by decompose and the parser; NULL: all
+/// defaults). Does not put g->scope before the name.
 weft_status weft_graph_add_raw(struct weft_graph *g, const struct weft_op *op, const char *name, const weft_value *in,
                                uint32_t n_in, const struct weft_attr *attrs, weft_value *outs);
 weft_status weft_graph_output(struct weft_graph *g, weft_value v, const char *name);
@@ -101,18 +104,19 @@ const struct weft_attr *weft_node_attr(const struct weft_node *n, const char *na
 /// Text format; parse(print(g)) prints the same. Weights carry no data in text. `symbols` are declared on top.
 weft_status weft_graph_print(const struct weft_graph *g, struct weft_str *out);
 weft_status weft_graph_parse(const struct weft_op_set *ops, const char *text, size_t len, struct weft_graph **out);
-/// Pieces of it: a type such as "f32 [T, 640]", and attributes such as "eps=1e-6, axes=[0, 1]" (those left out get their
-/// defaults; `attrs` has WEFT_MAX_ATTRS entries). `text` ends in NUL.
+/// Pieces of it: a type such as "f32 [T, 640]", and attributes such as "eps=1e-6, axes=[0, 1]" (those left out get
+/// their defaults; `attrs` has WEFT_MAX_ATTRS entries). `text` ends in NUL.
 weft_status weft_type_parse(struct weft_graph *g, const char *text, struct weft_type *out);
 weft_status weft_attrs_parse(struct weft_graph *g, const struct weft_op *op, const char *text, struct weft_attr *attrs);
 
-/// Graph to Graphviz is not done here. Host reference run: evaluates all nodes in order with op->eval. `leaf` gives the host
-/// tensor of a leaf (inputs, weights, states: state data is modified in place). Outputs (and every node value when `each` is
-/// not NULL) are reported by callback before being freed.
+/// Graph to Graphviz is not done here. Host reference run: evaluates all nodes in order with op->eval. `leaf` gives the
+/// host tensor of a leaf (inputs, weights, states: state data is modified in place). Outputs (and every node value when
+/// `each` is not NULL) are reported by callback before being freed.
 struct weft_eval_params {
     const int64_t *symbols;
     weft_status (*leaf)(void *user, weft_value v, const struct weft_value_info *info, struct weft_host *out);
-    weft_status (*each)(void *user, weft_value v, const struct weft_value_info *info, const struct weft_host *t); ///< may be NULL
+    weft_status (*each)(void *user, weft_value v, const struct weft_value_info *info,
+                        const struct weft_host *t); ///< may be NULL
     void *user;
 };
 weft_status weft_graph_eval(const struct weft_graph *g, const struct weft_eval_params *params);

@@ -70,7 +70,7 @@ struct weft_eval {
     const int64_t *symbols;            ///< binding of the graph's symbols
     const struct weft_dims *dims;
     uint32_t n_in, n_out;
-    struct weft_host *in, *out;        ///< out[i].data is allocated (zeroed), but of a state op out[0].data is in[0].data
+    struct weft_host *in, *out; ///< out[i].data is allocated (zeroed), but of a state op out[0].data is in[0].data
     bool round_f16;                    ///< unused by most: outputs declared f16 are rounded by the caller
 };
 
@@ -87,7 +87,8 @@ struct weft_op {
     weft_status (*decompose)(struct weft_graph *g, const struct weft_node *node, uint32_t *outs);
     /// Chooses a kernel and emits steps. NULL only for views and for what the region compiler or decompose handles.
     weft_status (*lower)(struct weft_lower *l, uint32_t group);
-    /// Elementwise: WGSL of the result as a printf-like pattern with $0, $1, $2 for the operands and $a0.. for FLOAT attributes.
+    /// Elementwise: WGSL of the result as a printf-like pattern with $0, $1, $2 for the operands and $a0.. for FLOAT
+    /// attributes.
     const char *wgsl;
     const char *wgsl_helper; ///< a function that `wgsl` calls, by the name under which plan/wgsl_helpers lists it
 };

@@ -13,7 +13,7 @@ struct weft_lm_params {
     uint32_t chunk;     ///< most prompt tokens a run; 0: 64 on a CPU driver, 512 on a GPU
     bool cache_f16;     ///< f16 KV cache (a printed mode; default f32)
     bool sampling;      ///< compile the full sampler (else greedy only: fewer, smaller kernels)
-    uint32_t runs;      ///< decode runs a submit; 0: chosen from measured time, 1 on a CPU driver and at least 8 on a GPU
+    uint32_t runs; ///< decode runs a submit; 0: chosen from measured time, 1 on a CPU driver and at least 8 on a GPU
     bool lazy;          ///< compile nothing in weft_lm_open: for callers that only score; weft_lm_program is NULL
     uint64_t memory_limit; ///< refuse before allocating if more would be needed; 0: no limit but the device's
     void (*progress)(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total);
@@ -25,7 +25,8 @@ struct weft_generate_params {
     uint32_t max_tokens;                 ///< 0: until the context is full
     const int32_t *stop_ids; uint32_t n_stop_ids; ///< in addition to the model's own
     bool ignore_stops;                   ///< the model's own stop tokens are tokens like others (benchmarks)
-    /// Called with each new id in order, from the calling thread; return false to stop. The stop token itself is not passed on.
+    /// Called with each new id in order, from the calling thread; return false to stop. The stop token itself is not
+    /// passed on.
     bool (*token)(void *user, int32_t id);
     void *user;
     const volatile int *cancel;          ///< when non-zero: stop soon, with the statistics so far
@@ -43,11 +44,13 @@ uint32_t weft_lm_ctx(const weft_lm *lm);
 weft_status weft_lm_generate(weft_lm *lm, const int32_t *ids, uint32_t n, const struct weft_generate_params *params,
                              struct weft_generate_stats *stats);
 
-/// Perplexity as spec'd: text tokenised once with BOS, chunks of `n_ctx`, first token replaced by BOS, second half scored.
-/// `each` may be NULL; it gets the running figure after every chunk.
+/// Perplexity as spec'd: text tokenised once with BOS, chunks of `n_ctx`, first token replaced by BOS, second half
+/// scored. `each` may be NULL; it gets the running figure after every chunk.
 weft_status weft_lm_perplexity(weft_lm *lm, const int32_t *ids, uint32_t n, uint32_t n_ctx, uint32_t max_chunks,
-                               void (*each)(void *user, uint32_t chunk, uint32_t chunks, double figure), void *user, double *figure);
+                               void (*each)(void *user, uint32_t chunk, uint32_t chunks, double figure), void *user,
+                               double *figure);
 
-/// Logits of every position of `ids` (teacher forcing, from an empty cache) in runs of `chunk` tokens: n * vocab floats.
+/// Logits of every position of `ids` (teacher forcing, from an empty cache) in runs of `chunk` tokens: n * vocab
+/// floats.
 weft_status weft_lm_logits(weft_lm *lm, const int32_t *ids, uint32_t n, uint32_t chunk, float *logits);
 #endif

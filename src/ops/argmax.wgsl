@@ -5,8 +5,7 @@
 
 //% include "ops/order_key.wgsl"
 
-var<workgroup> keys: array<u32, ${WG}>;
-var<workgroup> places: array<u32, ${WG}>;
+//% include "ops/keep_greatest.wgsl"
 
 @compute @workgroup_size(${WG})
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
@@ -43,19 +42,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
         }
     }
     //% end
-    keys[lid] = best;
-    places[lid] = place;
-    for (var half = ${WG / 2}u; half > 0u; half >>= 1u) {
-        workgroupBarrier(); // the other half's pairs are written
-        if (lid < half) {
-            let key = keys[lid + half];
-            let at = places[lid + half];
-            if (key > keys[lid] || (key == keys[lid] && at < places[lid])) {
-                keys[lid] = key;
-                places[lid] = at;
-            }
-        }
-    }
+    keep_greatest(best, place, lid);
     if (lid == 0u) {
         //% if MODE == 1
         store_part(group * 2u, keys[0]);

@@ -278,10 +278,12 @@ static void emit_merge(struct weft_lower *l, const struct weft_node *node, const
     weft_emit_workgroup(s, threads, threads * (3 * 4 + 16));
 }
 
-#define DEFER_PIECES 64 ///< beyond so many pieces every reader would spend more on joining them than a step of its own costs
+#define DEFER_PIECES                                                                                                   \
+    64 ///< beyond so many pieces every reader would spend more on joining them than a step of its own costs
 
 /// Text by which a contraction joins the pieces itself: the sums of attention_merge.wgsl, four columns a thread.
-static void stage_pieces(struct weft_lower *l, struct weft_step *s, const struct weft_deferred *d, struct weft_str *out) {
+static void stage_pieces(struct weft_lower *l, struct weft_step *s, const struct weft_deferred *d,
+                         struct weft_str *out) {
     const struct attention_cfg *cfg = d->cfg;
     const struct weft_node *node = &l->graph->nodes[weft_lv(l, d->value)->node];
     weft_emit_scratch(l, s, "pieces", WEFT_READ, d->scratch[0], WEFT_OPERAND_WIDE);
@@ -289,22 +291,31 @@ static void stage_pieces(struct weft_lower *l, struct weft_step *s, const struct
     weft_emit_vars(l, s, WEFT_READ);
     weft_str_addf(out, "let at = var_u32(%uu);\nlet end = at + p.rows;\n", weft_lower_var_slot(l, node->in[POS]));
     weft_str_addf(out, "var first = select(0u, end - %uu, end > %uu);\n", cfg->capacity, cfg->capacity);
-    if (cfg->window) weft_str_addf(out, "first = max(first, select(0u, at - %uu, at >= %uu));\n", cfg->window - 1, cfg->window - 1);
-    weft_str_addf(out, "let n_pieces = (end - first + %uu) / %uu;\nlet stride = p.rows * %uu;\n", cfg->split - 1, cfg->split, cfg->heads);
-    weft_str_addf(out, "for (var q = lid; q < %uu; q += WG) {\nlet head = q / %uu;\n", cfg->heads * cfg->dv / 4, cfg->dv / 4);
-    weft_str_addf(out, "let part_row = head / %uu * (p.rows * %uu) + row * %uu + head %% %uu;\n", cfg->group, cfg->group, cfg->group, cfg->group);
-    weft_str_add(out, "var top = -3.0e38;\nfor (var i = 0u; i < n_pieces; i++) { top = max(top, load_sums((i * stride + part_row) * 2u)); }\n"
-                      "var total = 0.0;\nvar o = vec4<f32>(0.0);\nfor (var i = 0u; i < n_pieces; i++) {\nlet k = (i * stride + part_row) * 2u;\n"
-                      "let high = load_sums(k);\nlet share = select(0.0, exp(max(high - top, -80.0)), high > -3.0e38);\n"
-                      "total += share * load_sums(k + 1u);\n");
-    weft_str_addf(out, "o += share * load4_pieces((i * stride + part_row) * %uu + (q %% %uu) * 4u);\n}\n", cfg->dv, cfg->dv / 4);
+    if (cfg->window)
+        weft_str_addf(out, "first = max(first, select(0u, at - %uu, at >= %uu));\n", cfg->window - 1, cfg->window - 1);
+    weft_str_addf(out, "let n_pieces = (end - first + %uu) / %uu;\nlet stride = p.rows * %uu;\n", cfg->split - 1,
+                  cfg->split, cfg->heads);
+    weft_str_addf(out, "for (var q = lid; q < %uu; q += WG) {\nlet head = q / %uu;\n", cfg->heads * cfg->dv / 4,
+                  cfg->dv / 4);
+    weft_str_addf(out, "let part_row = head / %uu * (p.rows * %uu) + row * %uu + head %% %uu;\n", cfg->group,
+                  cfg->group, cfg->group, cfg->group);
+    weft_str_add(out,
+                 "var top = -3.0e38;\nfor (var i = 0u; i < n_pieces; i++) { top = max(top, load_sums((i * stride + "
+                 "part_row) * 2u)); }\n"
+                 "var total = 0.0;\nvar o = vec4<f32>(0.0);\nfor (var i = 0u; i < n_pieces; i++) {\nlet k = (i * "
+                 "stride + part_row) * 2u;\n"
+                 "let high = load_sums(k);\nlet share = select(0.0, exp(max(high - top, -80.0)), high > -3.0e38);\n"
+                 "total += share * load_sums(k + 1u);\n");
+    weft_str_addf(out, "o += share * load4_pieces((i * stride + part_row) * %uu + (q %% %uu) * 4u);\n}\n", cfg->dv,
+                  cfg->dv / 4);
     weft_str_add(out, "xs[m * KQ + q] = o * select(0.0, 1.0 / total, total > 0.0);\n}\n");
 }
 
 /// Leaves the pieces to the contraction that reads the output, if that is all that happens to it.
-static bool defer_merge(struct weft_lower *l, const struct weft_node *node, const struct attention_cfg *cfg, uint64_t tokens, uint32_t partial,
-                        uint32_t sums) {
-    if (cfg->dv % 4 || pieces_bound(cfg, tokens, l->hi) > DEFER_PIECES || !weft_contract_stages(l, node->out[0])) return false;
+static bool defer_merge(struct weft_lower *l, const struct weft_node *node, const struct attention_cfg *cfg,
+                        uint64_t tokens, uint32_t partial, uint32_t sums) {
+    if (cfg->dv % 4 || pieces_bound(cfg, tokens, l->hi) > DEFER_PIECES || !weft_contract_stages(l, node->out[0]))
+        return false;
     struct weft_deferred *d = weft_arena_alloc(&l->plan->arena, sizeof *d);
     const void *kept = weft_arena_dup(&l->plan->arena, cfg, sizeof *cfg);
     if (!d || !kept) return false;

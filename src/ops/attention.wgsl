@@ -41,62 +41,25 @@ fn seen_from(i: u32) -> u32 {
 //% end
 }
 
-fn load_q_vec(row: u32, head: u32, d4: u32) -> vec4<f32> {
-    let at = ((row / ${G}u) * ${G * HKV}u + head * ${G}u + row % ${G}u) * ${D}u + d4 * 4u;
-//% if D % 4 == 0
-    return load4_q(at);
-//% else
-    var v = vec4<f32>(0.0);
-    let left = ${D}u - d4 * 4u;
-    v.x = load_q(at);
-    if (left > 1u) { v.y = load_q(at + 1u); }
-    if (left > 2u) { v.z = load_q(at + 2u); }
-    if (left > 3u) { v.w = load_q(at + 3u); }
-    return v;
-//% end
-}
+//% set X = "q"
+//% set N = D
+//% set STORE = 0
+//% include again "ops/quads.wgsl"
+//% set X = "k"
+//% set N = D
+//% set STORE = 0
+//% include again "ops/quads.wgsl"
+//% set X = "v"
+//% set N = DV
+//% set STORE = 0
+//% include again "ops/quads.wgsl"
+//% set X = "y"
+//% set N = DV
+//% set STORE = 1
+//% include again "ops/quads.wgsl"
 
-fn load_k_vec(at: u32, d4: u32) -> vec4<f32> {
-//% if D % 4 == 0
-    return load4_k(at + d4 * 4u);
-//% else
-    var v = vec4<f32>(0.0);
-    let left = ${D}u - d4 * 4u;
-    let i = at + d4 * 4u;
-    v.x = load_k(i);
-    if (left > 1u) { v.y = load_k(i + 1u); }
-    if (left > 2u) { v.z = load_k(i + 2u); }
-    if (left > 3u) { v.w = load_k(i + 3u); }
-    return v;
-//% end
-}
-
-fn load_v_vec(at: u32, d4: u32) -> vec4<f32> {
-//% if DV % 4 == 0
-    return load4_v(at + d4 * 4u);
-//% else
-    var v = vec4<f32>(0.0);
-    let left = ${DV}u - d4 * 4u;
-    let i = at + d4 * 4u;
-    v.x = load_v(i);
-    if (left > 1u) { v.y = load_v(i + 1u); }
-    if (left > 2u) { v.z = load_v(i + 2u); }
-    if (left > 3u) { v.w = load_v(i + 3u); }
-    return v;
-//% end
-}
-
-fn store_vec(at: u32, d4: u32, v: vec4<f32>) {
-//% if DV % 4 == 0
-    store4_y(at + d4 * 4u, v);
-//% else
-    let left = ${DV}u - d4 * 4u;
-    let i = at + d4 * 4u;
-    store_y(i, v.x);
-    if (left > 1u) { store_y(i + 1u, v.y); }
-    if (left > 2u) { store_y(i + 2u, v.z); }
-    if (left > 3u) { store_y(i + 3u, v.w); }
-//% end
+fn load_query(row: u32, head: u32, d4: u32) -> vec4<f32> {
+    return load_q_vec(((row / ${G}u) * ${G * HKV}u + head * ${G}u + row % ${G}u) * ${D}u, d4);
 }
 
 // Where four keys begin; past the last key the last one again, whose weight is then 0.
@@ -145,7 +108,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 
 //% if QSHARED
     for (var e = lid; e < ${QT * D4}u; e += ${WG}u) {
-        tile_q[e] = load_q_vec(min(row0 + e / ${D4}u, last_row), head, e % ${D4}u);
+        tile_q[e] = load_query(min(row0 + e / ${D4}u, last_row), head, e % ${D4}u);
     }
 //% end
     for (var j = lid; j < ${KT / 4}u; j += ${WG}u) {
@@ -191,7 +154,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 //% if QSHARED
                 let q = tile_q[${r * D4 + DL * u}u + c];
 //% else
-                let q = load_q_vec(min(row0 + ${r}u, last_row), head, c + ${DL * u}u);
+                let q = load_query(min(row0 + ${r}u, last_row), head, c + ${DL * u}u);
 //% end
 //% for j in 0..KPT
                 a${r}_${j} = dot_onto(a${r}_${j}, q, k${j}_${u});
@@ -340,9 +303,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 //% end
 //% for c in 0..CPT
 //% if V4 % CL == 0 || c < CPT - 1
-            store_vec(at, out_col + ${CL * c}u, o${r}_${c} * share);
+            store_y_vec(at, out_col + ${CL * c}u, o${r}_${c} * share);
 //% else
-            if (out_col + ${CL * c}u < ${V4}u) { store_vec(at, out_col + ${CL * c}u, o${r}_${c} * share); }
+            if (out_col + ${CL * c}u < ${V4}u) { store_y_vec(at, out_col + ${CL * c}u, o${r}_${c} * share); }
 //% end
 //% end
         }

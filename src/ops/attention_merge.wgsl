@@ -15,33 +15,14 @@ var<workgroup> share: array<f32, ${WG}>;    // exp(m - M) of a run of WG pieces
 var<workgroup> share_l: array<f32, ${WG}>;   // the same times l
 var<workgroup> slices: array<vec4<f32>, ${WG}>;
 
-fn load_o_vec(at: u32, d4: u32) -> vec4<f32> {
-//% if DV % 4 == 0
-    return load4_o(at + d4 * 4u);
-//% else
-    var v = vec4<f32>(0.0);
-    let left = ${DV}u - d4 * 4u;
-    let i = at + d4 * 4u;
-    v.x = load_o(i);
-    if (left > 1u) { v.y = load_o(i + 1u); }
-    if (left > 2u) { v.z = load_o(i + 2u); }
-    if (left > 3u) { v.w = load_o(i + 3u); }
-    return v;
-//% end
-}
-
-fn store_vec(at: u32, d4: u32, v: vec4<f32>) {
-//% if DV % 4 == 0
-    store4_y(at + d4 * 4u, v);
-//% else
-    let left = ${DV}u - d4 * 4u;
-    let i = at + d4 * 4u;
-    store_y(i, v.x);
-    if (left > 1u) { store_y(i + 1u, v.y); }
-    if (left > 2u) { store_y(i + 2u, v.z); }
-    if (left > 3u) { store_y(i + 3u, v.w); }
-//% end
-}
+//% set X = "o"
+//% set N = DV
+//% set STORE = 0
+//% include again "ops/quads.wgsl"
+//% set X = "y"
+//% set N = DV
+//% set STORE = 1
+//% include again "ops/quads.wgsl"
 
 @compute @workgroup_size(${WG})
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
@@ -101,7 +82,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
         }
 //% end
         if (slice == 0u && c0 + lane < ${V4}u) {
-            store_vec(group * ${DV}u, col, o * select(0.0, 1.0 / total, total > 0.0));
+            store_y_vec(group * ${DV}u, col, o * select(0.0, 1.0 / total, total > 0.0));
         }
     }
 }

@@ -1,11 +1,14 @@
 /// Lowering of contractions. Two kernels:
 ///
-/// matvec  few rows (a decode step): a workgroup stages the rows of x in workgroup memory (by way of the prologue's row program, if
-///         there is one) and computes a run of outputs; TPR lanes share an output, each lane group has R of them. Contractions of one
-///         x stand side by side as segments of the grid; those that an epilogue combines (gate and up) are computed by one lane.
+/// matvec  few rows (a decode step): a workgroup stages the rows of x in workgroup memory (by way of the prologue's row
+/// program, if
+///         there is one) and computes a run of outputs; TPR lanes share an output, each lane group has R of them.
+///         Contractions of one x stand side by side as segments of the grid; those that an epilogue combines (gate and
+///         up) are computed by one lane.
 /// matmul  many rows: tiles of BM x BN outputs, blocks of 32 along k staged and decoded once a tile.
 ///
-/// A weight cut into parts by the binding limit gives one step a part. The order of a sum depends on template values alone.
+/// A weight cut into parts by the binding limit gives one step a part. The order of a sum depends on template values
+/// alone.
 #include "ops/contract.h"
 #include "core/alloc.h"
 #include "core/error.h"
@@ -80,7 +83,8 @@ bool weft_contract_stages(const struct weft_lower *l, weft_value v)
             const struct weft_type *t = &g->values[v].type;
             weft_dim rows = weft_lower_product((struct weft_lower *)l, t, 0, t->rank - 1);
             if (!(node->op->traits & WEFT_OP_CONTRACT) || i != 0 || g->values[node->in[1]].kind != WEFT_VALUE_WEIGHT ||
-                weft_lower_max(l, rows) > WEFT_FEW_ROWS || !weft_contract_takes_prologue(l->caps, weft_lower_const(l, t->dims[t->rank - 1])))
+                weft_lower_max(l, rows) > WEFT_FEW_ROWS ||
+                !weft_contract_takes_prologue(l->caps, weft_lower_const(l, t->dims[t->rank - 1])))
                 return false;
         }
     }
@@ -108,7 +112,8 @@ static bool split_group(struct weft_lower *l, const struct weft_group *g, struct
         if (l->graph->nodes[n].op->traits & WEFT_OP_CONTRACT) {
             if (p->n_anchors == MAX_ANCHORS) return false;
             p->anchors[p->n_anchors++] = n;
-        } else if (g->roles[i] == WEFT_ROLE_EPILOGUE) { // told by the fuser: not all of it need depend on the contraction
+        } else if (g->roles[i] ==
+                   WEFT_ROLE_EPILOGUE) { // told by the fuser: not all of it need depend on the contraction
             p->epilogue[p->n_epilogue++] = n;
         } else {
             p->prologue[p->n_prologue++] = n;
@@ -133,12 +138,20 @@ static void add_label(char *label, size_t size, const struct weft_lower *l, cons
 // ---- text ----------------------------------------------------------------------------------------------------------
 
 /// Decoding functions of a weight operand, for the name `w`.
-static void add_decoder(struct weft_lower *l, const char *w, const struct weft_wlayout *y, const char *kb, bool first, struct weft_str *out)
-{
-    struct weft_tval v[] = {{"W", 0, w}, {"W_KB", 0, kb}, {"W_BITS", y->bits, NULL}, {"W_HIGH", y->high, NULL}, {"W_GROUP", y->group, NULL},
-                            {"W_ZERO", y->zero, NULL}, {"W_MIN", y->has_min, NULL}, {"W_SCALE", y->scale, NULL},
-                            {"W_BF16", y->dtype == WEFT_BF16, NULL}, {"W_ONCE", 1, NULL}};
-    weft_status status = weft_template_expand("plan/dequant.wgsl", v, sizeof v / sizeof v[0] - (first ? 1 : 0), out, NULL);
+static void add_decoder(struct weft_lower *l, const char *w, const struct weft_wlayout *y, const char *kb, bool first,
+                        struct weft_str *out) {
+    struct weft_tval v[] = {{"W", 0, w},
+                            {"W_KB", 0, kb},
+                            {"W_BITS", y->bits, NULL},
+                            {"W_HIGH", y->high, NULL},
+                            {"W_GROUP", y->group, NULL},
+                            {"W_ZERO", y->zero, NULL},
+                            {"W_MIN", y->has_min, NULL},
+                            {"W_SCALE", y->scale, NULL},
+                            {"W_BF16", y->dtype == WEFT_BF16, NULL},
+                            {"W_ONCE", 1, NULL}};
+    weft_status status =
+        weft_template_expand("plan/dequant.wgsl", v, sizeof v / sizeof v[0] - (first ? 1 : 0), out, NULL);
     if (status != WEFT_OK) weft_lower_fail(l, status, "%s", weft_error_message());
 }
 
@@ -152,19 +165,26 @@ static void add_empty_decoder(const char *w, struct weft_str *out)
 static void add_plain_decoder(const char *w, bool wide, struct weft_str *out)
 {
     if (wide) {
-        weft_str_addf(out, "fn w_quad_%s(row: u32, blk: u32, j: u32) -> vec4<f32> { let c = blk * 32u + j * 4u; if (c >= p.k) { return vec4<f32>(0.0); } "
-                           "return load4_%s(row * p.k + c); }\n", w, w);
+        weft_str_addf(out,
+                      "fn w_quad_%s(row: u32, blk: u32, j: u32) -> vec4<f32> { let c = blk * 32u + j * 4u; if (c >= "
+                      "p.k) { return vec4<f32>(0.0); } "
+                      "return load4_%s(row * p.k + c); }\n",
+                      w, w);
         return;
     }
-    weft_str_addf(out, "fn w_one_%s(row: u32, c: u32) -> f32 { if (c >= p.k) { return 0.0; } return load_%s(row * p.k + c); }\n", w, w);
-    weft_str_addf(out, "fn w_quad_%s(row: u32, blk: u32, j: u32) -> vec4<f32> { let c = blk * 32u + j * 4u; return vec4<f32>(w_one_%s(row, c), "
-                       "w_one_%s(row, c + 1u), w_one_%s(row, c + 2u), w_one_%s(row, c + 3u)); }\n", w, w, w, w, w);
+    weft_str_addf(
+        out, "fn w_one_%s(row: u32, c: u32) -> f32 { if (c >= p.k) { return 0.0; } return load_%s(row * p.k + c); }\n",
+        w, w);
+    weft_str_addf(out,
+                  "fn w_quad_%s(row: u32, blk: u32, j: u32) -> vec4<f32> { let c = blk * 32u + j * 4u; return "
+                  "vec4<f32>(w_one_%s(row, c), "
+                  "w_one_%s(row, c + 1u), w_one_%s(row, c + 2u), w_one_%s(row, c + 3u)); }\n",
+                  w, w, w, w, w);
 }
 
 /// fn epilogue_S(row, col, acc0, acc1, ...): stores what escapes of the anchors and the epilogue's nodes.
-static void add_epilogue(struct weft_emitter *e, const struct parts *p, const uint32_t *anchors, uint32_t n_anchors, uint32_t segment,
-                         bool with_nodes, const char *width, struct weft_str *out)
-{
+static void add_epilogue(struct weft_emitter *e, const struct parts *p, const uint32_t *anchors, uint32_t n_anchors,
+                         uint32_t segment, bool with_nodes, const char *width, struct weft_str *out) {
     struct weft_lower *l = e->l;
     struct weft_str body = {0};
     weft_emit_next(e, weft_lv(l, node_of(l, anchors[0])->out[0])->type);
@@ -192,13 +212,14 @@ static void stage_loads(struct weft_emitter *e, weft_value x, int64_t k, struct 
     bool wide = weft_lower_wide(l, x);
     weft_emit_value(l, e->s, "x", WEFT_READ, x, wide ? WEFT_OPERAND_WIDE : 0);
     if (wide) {
-        weft_str_addf(out, "for (var q = lid; q < %uu; q += WG) { xs[m * KQ + q] = load4_x(row * %uu + q * 4u); }\n", (unsigned)(k / 4),
-                      (unsigned)k);
+        weft_str_addf(out, "for (var q = lid; q < %uu; q += WG) { xs[m * KQ + q] = load4_x(row * %uu + q * 4u); }\n",
+                      (unsigned)(k / 4), (unsigned)k);
         return;
     }
     weft_str_add(out, "for (var q = lid; q < KQ; q += WG) {\nvar v = vec4<f32>(0.0);\n");
     for (int i = 0; i < 4; i++)
-        weft_str_addf(out, "if (q * 4u + %uu < %uu) { v[%d] = load_x(row * %uu + q * 4u + %uu); }\n", i, (unsigned)k, i, (unsigned)k, i);
+        weft_str_addf(out, "if (q * 4u + %uu < %uu) { v[%d] = load_x(row * %uu + q * 4u + %uu); }\n", i, (unsigned)k, i,
+                      (unsigned)k, i);
     weft_str_add(out, "xs[m * KQ + q] = v;\n}\n");
 }
 
@@ -207,14 +228,17 @@ static bool hold_quads(struct weft_emitter *e, uint32_t n_nodes, int64_t k, uint
 {
     struct weft_arena *arena = &e->l->plan->arena;
     uint32_t quads = (uint32_t)((k / 4 + wg - 1) / wg);
-    if (e->l->caps->kind == WEFT_GPU_CPU || quads * 4 > WEFT_EMIT_HELD || (uint64_t)n_nodes * quads * 12 > 1500) return false;
+    if (e->l->caps->kind == WEFT_GPU_CPU || quads * 4 > WEFT_EMIT_HELD || (uint64_t)n_nodes * quads * 12 > 1500)
+        return false;
     for (uint32_t u = 0; u < quads; u++) {
         bool whole = (int64_t)(u + 1) * wg <= k / 4;
-        weft_str_addf(out, whole ? "let quad%u = lid + %uu;\n" : "let quad%u = min(lid + %uu, %uu);\n", u, u * wg, (unsigned)(k / 4 - 1));
+        weft_str_addf(out, whole ? "let quad%u = lid + %uu;\n" : "let quad%u = min(lid + %uu, %uu);\n", u, u * wg,
+                      (unsigned)(k / 4 - 1));
         for (uint32_t i = 0; i < 4; i++) {
             weft_str_addf(out, "let hold%u = quad%u * 4u + %uu;\n", 4 * u + i, u, i);
             e->variants[4 * u + i].col = weft_arena_printf(arena, "hold%u", 4 * u + i);
-            e->held_ok[4 * u + i] = whole ? NULL : weft_arena_printf(arena, "lid + %uu < %uu", u * wg, (unsigned)(k / 4));
+            e->held_ok[4 * u + i] =
+                whole ? NULL : weft_arena_printf(arena, "lid + %uu < %uu", u * wg, (unsigned)(k / 4));
         }
     }
     e->n_held = e->n_variants = 4 * quads;
@@ -230,7 +254,8 @@ static void stage_columns(struct weft_emitter *e, weft_value x, int64_t k, struc
         for (uint32_t u = 0; u < e->n_held / 4; u++) {
             const char *ok = e->held_ok[4 * u] ? e->held_ok[4 * u] : "true";
             for (uint32_t i = 0; i < 4; i++) v[i] = weft_emit_at(e, x, 4 * u + i);
-            weft_str_addf(out, "if (%s) { xs[m * KQ + quad%u] = vec4<f32>(%s, %s, %s, %s); }\n", ok, u, v[0], v[1], v[2], v[3]);
+            weft_str_addf(out, "if (%s) { xs[m * KQ + quad%u] = vec4<f32>(%s, %s, %s, %s); }\n", ok, u, v[0], v[1],
+                          v[2], v[3]);
         }
         return;
     }
@@ -241,8 +266,11 @@ static void stage_columns(struct weft_emitter *e, weft_value x, int64_t k, struc
     for (uint32_t i = 0; i < 4; i++) e->variants[i].col = weft_arena_printf(&e->l->plan->arena, "col%u", i);
     e->n_variants = 4;
     for (uint32_t i = 0; i < 4; i++) v[i] = weft_emit_at(e, x, i);
-    weft_str_addf(out, "%sfor (var q = lid; q < %uu; q += WG) {\nlet col0 = q * 4u;\nlet col1 = col0 + 1u;\nlet col2 = col0 + 2u;\n"
-                       "let col3 = col0 + 3u;\n%s", weft_str_get(&row), (unsigned)(k / 4), weft_str_get(&col));
+    weft_str_addf(
+        out,
+        "%sfor (var q = lid; q < %uu; q += WG) {\nlet col0 = q * 4u;\nlet col1 = col0 + 1u;\nlet col2 = col0 + 2u;\n"
+        "let col3 = col0 + 3u;\n%s",
+        weft_str_get(&row), (unsigned)(k / 4), weft_str_get(&col));
     weft_str_addf(out, "xs[m * KQ + q] = vec4<f32>(%s, %s, %s, %s);\n}\n", v[0], v[1], v[2], v[3]);
     weft_str_free(&row);
     weft_str_free(&col);
@@ -251,13 +279,14 @@ static void stage_columns(struct weft_emitter *e, weft_value x, int64_t k, struc
 }
 
 /// Text that fills xs with row `row` (slot m): the prologue's program, or plain loads.
-static void add_stage(struct weft_emitter *e, const struct parts *p, weft_value x, int64_t k, uint32_t wg, const uint32_t *levels, uint32_t top,
-                      struct weft_str *out)
-{
+static void add_stage(struct weft_emitter *e, const struct parts *p, weft_value x, int64_t k, uint32_t wg,
+                      const uint32_t *levels, uint32_t top, struct weft_str *out) {
     struct weft_lower *l = e->l;
     const struct weft_deferred *deferred = weft_lower_deferred(l, x);
     // A row that ends inside a block of 32 is padded: weights beyond it are zero, and zero times garbage may be NaN.
-    if (k % 32) weft_str_addf(out, "for (var q = lid + %uu; q < KQ; q += WG) { xs[m * KQ + q] = vec4<f32>(0.0); }\n", (unsigned)((k + 3) / 4));
+    if (k % 32)
+        weft_str_addf(out, "for (var q = lid + %uu; q < KQ; q += WG) { xs[m * KQ + q] = vec4<f32>(0.0); }\n",
+                      (unsigned)((k + 3) / 4));
     if (deferred) {
         deferred->stage(l, e->s, deferred, out);
         return;
@@ -283,15 +312,15 @@ static void add_stage(struct weft_emitter *e, const struct parts *p, weft_value 
 
 struct shape { uint32_t tpr, r, wg, mt; };
 
-static struct shape matvec_shape(const struct weft_lower *l, int64_t k, uint64_t n, int64_t max_rows, uint32_t n_anchors)
-{
+static struct shape matvec_shape(const struct weft_lower *l, int64_t k, uint64_t n, int64_t max_rows,
+                                 uint32_t n_anchors) {
     uint64_t kb = (uint64_t)(k + 31) / 32;
     struct shape s;
     if (l->caps->kind == WEFT_GPU_CPU) {
         s = (struct shape){.tpr = 1, .r = n_anchors > 1 ? 2 : 4, .wg = n >= 65536 ? 64 : 32};
     } else {
-        // Measured on an H200: rows of a few hundred columns want 16 lanes, longer ones a subgroup; the long head fewer lanes and four
-        // rows each, so that more bytes are under way.
+        // Measured on an H200: rows of a few hundred columns want 16 lanes, longer ones a subgroup; the long head fewer
+        // lanes and four rows each, so that more bytes are under way.
         s = n >= 65536 ? (struct shape){.tpr = kb <= 8 ? 2 : kb <= 64 ? 4 : 16, .r = 4, .wg = 128}
                        : (struct shape){.tpr = kb <= 8 ? 8 : kb <= 24 ? 16 : 32, .r = 1, .wg = 128};
     }
@@ -310,8 +339,8 @@ static uint32_t tiles_of(struct shape s, uint64_t n)
 }
 
 /// One step: all anchors over part `part` (several parts only with one anchor).
-static void emit_matvec(struct weft_lower *l, uint32_t group, const struct parts *p, uint32_t part, const uint32_t *levels, uint32_t top, struct weft_emitter *e)
-{
+static void emit_matvec(struct weft_lower *l, uint32_t group, const struct parts *p, uint32_t part,
+                        const uint32_t *levels, uint32_t top, struct weft_emitter *e) {
     const struct weft_node *first = node_of(l, p->anchors[0]);
     const struct weft_type *xt = &weft_lv(l, first->in[0])->type;
     int64_t k = weft_lower_const(l, xt->dims[xt->rank - 1]);
@@ -346,12 +375,15 @@ static void emit_matvec(struct weft_lower *l, uint32_t group, const struct parts
         uint32_t n_anchors = combined ? p->n_anchors : 1;
         add_epilogue(e, p, &p->anchors[g], n_anchors, g, combined, NULL, &text);
         uint64_t n = w[g]->parts[part].rows;
-        struct weft_tval v[] = {{"S", g, NULL}, {"N", (int64_t)n, NULL}, {"NA", n_anchors, NULL}, {"FIRST", g, NULL}, {"TPR", shape.tpr, NULL},
-                                {"R", shape.r, NULL}, {"MT", shape.mt, NULL}, {"WG", shape.wg, NULL}, {"KB", (k + 31) / 32, NULL}};
+        struct weft_tval v[] = {{"S", g, NULL},         {"N", (int64_t)n, NULL},  {"NA", n_anchors, NULL},
+                                {"FIRST", g, NULL},     {"TPR", shape.tpr, NULL}, {"R", shape.r, NULL},
+                                {"MT", shape.mt, NULL}, {"WG", shape.wg, NULL},   {"KB", (k + 31) / 32, NULL}};
         weft_status status = weft_template_expand("ops/matvec_segment.wgsl", v, sizeof v / sizeof v[0], &text, NULL);
         if (status != WEFT_OK) weft_lower_fail(l, status, "%s", weft_error_message());
         uint32_t mine = tiles_of(shape, n);
-        if (g + 1 < n_segments) weft_str_addf(&pick, "if (wid.x < %uu) { segment_%u(wid.x - %uu, m0, lid); } else ", tiles + mine, g, tiles);
+        if (g + 1 < n_segments)
+            weft_str_addf(&pick, "if (wid.x < %uu) { segment_%u(wid.x - %uu, m0, lid); } else ", tiles + mine, g,
+                          tiles);
         else weft_str_addf(&pick, "{ segment_%u(wid.x - %uu, m0, lid); }", g, tiles);
         tiles += mine;
     }
@@ -364,7 +396,8 @@ static void emit_matvec(struct weft_lower *l, uint32_t group, const struct parts
     weft_emit_text(l, s, "SEGMENTS", weft_str_get(&text));
     weft_emit_text(l, s, "STAGE", weft_str_get(&stage));
     weft_emit_text(l, s, "PICK", weft_str_get(&pick));
-    weft_emit_workgroup(s, shape.wg, (uint32_t)((k + 31) / 32 * 128 * shape.mt + shape.wg * 12)); // f32 and vec2 of the reductions
+    weft_emit_workgroup(s, shape.wg,
+                        (uint32_t)((k + 31) / 32 * 128 * shape.mt + shape.wg * 12)); // f32 and vec2 of the reductions
     weft_emit_finish(e, contract_params_fields);
     if (l->status == WEFT_OK) {
         struct contract_cfg *kept = (struct contract_cfg *)s->cfg;
@@ -382,14 +415,17 @@ static void emit_matvec(struct weft_lower *l, uint32_t group, const struct parts
 
 // ---- many rows -----------------------------------------------------------------------------------------------------
 
-static void emit_matmul(struct weft_lower *l, uint32_t group, const struct parts *p, const struct weft_plan_weight *w, uint32_t part, struct weft_emitter *e)
-{
+static void emit_matmul(struct weft_lower *l, uint32_t group, const struct parts *p, const struct weft_plan_weight *w,
+                        uint32_t part, struct weft_emitter *e) {
     const struct weft_node *n = node_of(l, p->anchors[0]);
     const struct weft_type *xt = &weft_lv(l, n->in[0])->type, *yt = &weft_lv(l, n->out[0])->type;
     int64_t k = weft_lower_const(l, xt->dims[xt->rank - 1]);
     char label[200];
     add_label(label, sizeof label, l, "matmul", p);
-    struct contract_cfg cfg = {.rows = weft_lower_product(l, xt, 0, xt->rank - 1), .n = yt->dims[yt->rank - 1], .k = (uint32_t)k, .row_tile = 32,
+    struct contract_cfg cfg = {.rows = weft_lower_product(l, xt, 0, xt->rank - 1),
+                               .n = yt->dims[yt->rank - 1],
+                               .k = (uint32_t)k,
+                               .row_tile = 32,
                                .col_tile = 64};
     if (w && w->rows) {
         cfg.part_n = (uint32_t)w->parts[part].rows;
@@ -429,11 +465,13 @@ static void emit_matmul(struct weft_lower *l, uint32_t group, const struct parts
 weft_status weft_contract_lower(struct weft_lower *l, uint32_t group)
 {
     struct parts p;
-    if (!split_group(l, &l->groups[group], &p)) return weft_fail(WEFT_ERR_INTERNAL, "a contraction group could not be split");
+    if (!split_group(l, &l->groups[group], &p))
+        return weft_fail(WEFT_ERR_INTERNAL, "a contraction group could not be split");
     const struct weft_node *n = node_of(l, p.anchors[0]);
     const struct weft_type *xt = &weft_lv(l, n->in[0])->type;
     if (weft_lower_const(l, xt->dims[xt->rank - 1]) < 0)
-        return weft_fail(WEFT_ERR_UNSUPPORTED, "node '%s': the summed axis must have a constant size", n->name ? n->name : n->op->name);
+        return weft_fail(WEFT_ERR_UNSUPPORTED, "node '%s': the summed axis must have a constant size",
+                         n->name ? n->name : n->op->name);
     bool packed = weft_lv(l, n->in[1])->kind == WEFT_VALUE_WEIGHT;
     const struct weft_plan_weight *w = packed ? weft_lower_weight(l, n->in[1]) : NULL;
     if (l->status != WEFT_OK) return l->status;
@@ -451,7 +489,8 @@ weft_status weft_contract_lower(struct weft_lower *l, uint32_t group)
         weft_region_levels(l, group, levels);
         for (uint32_t i = 0; i < p.n_prologue; i++) top = levels[p.prologue[i]] > top ? levels[p.prologue[i]] : top;
     }
-    bool few = max_rows <= WEFT_FEW_ROWS && packed && w->rows > 0 && k > 0 && (uint64_t)(k + 31) / 32 * 128 + 4096 <= l->caps->workgroup_memory;
+    bool few = max_rows <= WEFT_FEW_ROWS && packed && w->rows > 0 && k > 0 &&
+               (uint64_t)(k + 31) / 32 * 128 + 4096 <= l->caps->workgroup_memory;
     uint32_t n_parts = w ? w->n_parts : 1;
     for (uint32_t part = 0; part < n_parts && l->status == WEFT_OK; part++) {
         if (few) emit_matvec(l, group, &p, part, levels, top, e);

@@ -1,11 +1,13 @@
-/// The contraction family: y[m, n] = sum over k of x[m, k] w[n, k], with a row program in front and elementwise work behind.
+/// The contraction family: y[m, n] = sum over k of x[m, k] w[n, k], with a row program in front and elementwise work
+/// behind.
 #ifndef WEFT_OPS_CONTRACT_H
 #define WEFT_OPS_CONTRACT_H
 #include "plan/lower.h"
 
 weft_status weft_contract_lower(struct weft_lower *l, uint32_t group);
 
-/// True if every reader of `v`, seen through reshapes, is a contraction of few rows that stages v itself: then v may be deferred.
+/// True if every reader of `v`, seen through reshapes, is a contraction of few rows that stages v itself: then v may be
+/// deferred.
 bool weft_contract_stages(const struct weft_lower *l, weft_value v);
 
 /// True if a contraction over k elements can take a prologue: its left operand's row must fit workgroup memory.

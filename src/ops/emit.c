@@ -25,7 +25,10 @@ static int64_t const_dim(const struct weft_lower *l, weft_dim d) { return weft_l
 
 const struct weft_type *weft_emit_node_space(const struct weft_graph *g, const struct weft_node *n)
 {
-    return &g->values[n->op->traits & WEFT_OP_REDUCE ? n->in[0] : n->op->traits & WEFT_OP_SINK ? n->in[1] : n->out[0]].type;
+    return &g->values[n->op->traits & WEFT_OP_REDUCE ? n->in[0]
+                      : n->op->traits & WEFT_OP_SINK ? n->in[1]
+                                                     : n->out[0]]
+                .type;
 }
 
 struct weft_type weft_emit_space(const struct weft_lower *l, const uint32_t *nodes, uint32_t n)
@@ -43,8 +46,8 @@ struct weft_type weft_emit_space(const struct weft_lower *l, const uint32_t *nod
     return best;
 }
 
-void weft_emit_begin(struct weft_emitter *e, struct weft_lower *l, struct weft_step *s, uint32_t group, struct weft_type space)
-{
+void weft_emit_begin(struct weft_emitter *e, struct weft_lower *l, struct weft_step *s, uint32_t group,
+                     struct weft_type space) {
     memset(e, 0, sizeof *e);
     e->l = l;
     e->s = s;
@@ -123,7 +126,9 @@ const char *weft_emit_dim(struct weft_emitter *e, weft_dim d)
 }
 
 /// The same to divide by: Tint refuses a constant 0, even where no thread will come.
-static const char *divisor(struct weft_emitter *e, weft_dim d) { return const_dim(e->l, d) == 0 ? "1u" : weft_emit_dim(e, d); }
+static const char *divisor(struct weft_emitter *e, weft_dim d) {
+    return const_dim(e->l, d) == 0 ? "1u" : weft_emit_dim(e, d);
+}
 
 bool weft_emit_is_row(const struct weft_emitter *e, weft_value v)
 {
@@ -164,7 +169,8 @@ static const char *leaf_index(struct weft_emitter *e, const struct weft_type *t,
             if (present) index = col;
         } else {
             if (present) {
-                const char *coord = text(e, "((%s / %s) %% %s)", e->row_text, divisor(e, below), divisor(e, e->space.dims[a]));
+                const char *coord =
+                    text(e, "((%s / %s) %% %s)", e->row_text, divisor(e, below), divisor(e, e->space.dims[a]));
                 index = text(e, "%s + %s * %s", index, coord, weft_emit_dim(e, stride));
             }
             below = weft_dim_mul(dims, below, e->space.dims[a]);
@@ -221,8 +227,8 @@ static const char *load_leaf(struct weft_emitter *e, weft_value v, const char *c
 // ---- nodes ---------------------------------------------------------------------------------------------------------
 
 /// Replaces $0, $1, $2 and $a0.. in an operator's pattern.
-static const char *fill_pattern(struct weft_emitter *e, const struct weft_node *n, const char *pattern, const char *const args[])
-{
+static const char *fill_pattern(struct weft_emitter *e, const struct weft_node *n, const char *pattern,
+                                const char *const args[]) {
     struct weft_str s = {0};
     for (const char *c = pattern; *c; c++) {
         if (c[0] == '$' && c[1] == 'a' && c[2] >= '0' && c[2] <= '9') {
@@ -242,19 +248,27 @@ static const char *fill_pattern(struct weft_emitter *e, const struct weft_node *
     return t;
 }
 
-/// The text of a value has the WGSL type in which its operators compute: i32 and u32 for integers ('i', 'u'), f32 for floats and
-/// for truth values, which are 0 or 1 ('f').
+/// The text of a value has the WGSL type in which its operators compute: i32 and u32 for integers ('i', 'u'), f32 for
+/// floats and for truth values, which are 0 or 1 ('f').
 static char class_of(weft_dtype d)
 {
     return d == WEFT_I32 || d == WEFT_I8 ? 'i' : d == WEFT_U32 || d == WEFT_U8 ? 'u' : 'f';
 }
 
 /// Patterns for integers, where they differ from an operator's own (second column: u32; NULL: the same).
-static const struct { const char *op, *i32, *u32; } integer_patterns[] = {
-    {"neg", "(-$0)", "(0u - $0)"}, {"abs", "abs($0)", "$0"}, {"sign", "sign($0)", "min($0, 1u)"},
-    {"max", "max($0, $1)", NULL},  {"min", "min($0, $1)", NULL},
-    {"eq", "select(0.0, 1.0, $0 == $1)", NULL}, {"ne", "select(0.0, 1.0, $0 != $1)", NULL}, {"lt", "select(0.0, 1.0, $0 < $1)", NULL},
-    {"le", "select(0.0, 1.0, $0 <= $1)", NULL}, {"gt", "select(0.0, 1.0, $0 > $1)", NULL},  {"ge", "select(0.0, 1.0, $0 >= $1)", NULL},
+static const struct { const char *op, *i32, *u32;
+} integer_patterns[] = {
+    {"neg", "(-$0)", "(0u - $0)"},
+    {"abs", "abs($0)", "$0"},
+    {"sign", "sign($0)", "min($0, 1u)"},
+    {"max", "max($0, $1)", NULL},
+    {"min", "min($0, $1)", NULL},
+    {"eq", "select(0.0, 1.0, $0 == $1)", NULL},
+    {"ne", "select(0.0, 1.0, $0 != $1)", NULL},
+    {"lt", "select(0.0, 1.0, $0 < $1)", NULL},
+    {"le", "select(0.0, 1.0, $0 <= $1)", NULL},
+    {"gt", "select(0.0, 1.0, $0 > $1)", NULL},
+    {"ge", "select(0.0, 1.0, $0 >= $1)", NULL},
 };
 
 static const char *pattern_for(const struct weft_node *n, char class)
@@ -271,10 +285,25 @@ static const char *cast_text(struct weft_emitter *e, weft_dtype from, weft_dtype
     char class = class_of(from);
     switch (to) {
     case WEFT_I32: return text(e, class == 'f' ? "to_i32(%s)" : class == 'u' ? "i32(min(%s, 2147483647u))" : "%s", x);
-    case WEFT_I8: return text(e, class == 'f' ? "clamp(to_i32(%s), -128, 127)" : class == 'u' ? "i32(min(%s, 127u))" : "clamp(%s, -128, 127)", x);
+    case WEFT_I8:
+        return text(e,
+                    class == 'f'   ? "clamp(to_i32(%s), -128, 127)"
+                    : class == 'u' ? "i32(min(%s, 127u))"
+                                   : "clamp(%s, -128, 127)",
+                    x);
     case WEFT_U32: return text(e, class == 'f' ? "to_u32(%s)" : class == 'i' ? "u32(max(%s, 0))" : "%s", x);
-    case WEFT_U8: return text(e, class == 'f' ? "min(to_u32(%s), 255u)" : class == 'i' ? "u32(clamp(%s, 0, 255))" : "min(%s, 255u)", x);
-    case WEFT_BOOL: return text(e, class == 'f' ? "cast_to(%s, 7u)" : class == 'i' ? "select(1.0, 0.0, %s == 0)" : "select(1.0, 0.0, %s == 0u)", x);
+    case WEFT_U8:
+        return text(e,
+                    class == 'f'   ? "min(to_u32(%s), 255u)"
+                    : class == 'i' ? "u32(clamp(%s, 0, 255))"
+                                   : "min(%s, 255u)",
+                    x);
+    case WEFT_BOOL:
+        return text(e,
+                    class == 'f'   ? "cast_to(%s, 7u)"
+                    : class == 'i' ? "select(1.0, 0.0, %s == 0)"
+                                   : "select(1.0, 0.0, %s == 0u)",
+                    x);
     default: return text(e, class == 'f' ? "cast_to(%s, %uu)" : "cast_to(f32(%s), %uu)", x, (unsigned)to);
     }
 }
@@ -318,7 +347,8 @@ static const char *rotate(struct weft_emitter *e, const struct weft_node *n, uin
     }
     weft_rope_table(n, steps, (uint32_t)(n_rot / 2));
     char name[64];
-    snprintf(name, sizeof name, "rope.%g.%lld.%g", weft_node_attr(n, "base")->f, (long long)n_rot, weft_node_attr(n, "freq_scale")->f);
+    snprintf(name, sizeof name, "rope.%g.%lld.%g", weft_node_attr(n, "base")->f, (long long)n_rot,
+             weft_node_attr(n, "freq_scale")->f);
     const char *table = NULL;
     for (uint32_t i = 0; i < e->n_leaves; i++)
         if (e->leaves[i].v == (weft_value)(0x80000000u | n->out[0])) table = e->leaves[i].name;
@@ -337,10 +367,13 @@ static const char *rotate(struct weft_emitter *e, const struct weft_node *n, uin
     struct weft_str *o = e->col_out;
     const char *inside = rot == (unsigned)width ? NULL : text(e, "%s < %uu", col, rot);
     if (neox) {
-        weft_str_addf(o, "let k%u_%u = %s %% %uu; let second%u_%u = (%s %% %uu) >= %uu;\n", id, variant, col, half, id, variant, col, rot, half);
-        weft_str_addf(o, "let mate%u_%u = select(%s + %uu, %s - %uu, second%u_%u);\n", id, variant, col, half, col, half, id, variant);
+        weft_str_addf(o, "let k%u_%u = %s %% %uu; let second%u_%u = (%s %% %uu) >= %uu;\n", id, variant, col, half, id,
+                      variant, col, rot, half);
+        weft_str_addf(o, "let mate%u_%u = select(%s + %uu, %s - %uu, second%u_%u);\n", id, variant, col, half, col,
+                      half, id, variant);
     } else {
-        weft_str_addf(o, "let k%u_%u = (%s %% %uu) / 2u; let second%u_%u = (%s & 1u) == 1u;\n", id, variant, col, rot, id, variant, col);
+        weft_str_addf(o, "let k%u_%u = (%s %% %uu) / 2u; let second%u_%u = (%s & 1u) == 1u;\n", id, variant, col, rot,
+                      id, variant, col);
         weft_str_addf(o, "let mate%u_%u = %s ^ 1u;\n", id, variant, col);
     }
     const char *mate = text(e, "mate%u_%u", id, variant);
@@ -351,9 +384,10 @@ static const char *rotate(struct weft_emitter *e, const struct weft_node *n, uin
     const char *a = weft_emit_at(e, n->in[0], variant);
     const char *b = weft_emit_at(e, n->in[0], new_variant(e, mate));
     weft_dim heads = weft_lower_product(e->l, t, 1, t->rank - 1);
-    weft_str_addf(o, "let sc%u_%u = sincos_turns((var_u32(%uu) + %s / %s) * load_%s(k%u_%u));\n", id, variant, weft_lower_var_slot(e->l, n->in[1]),
-                  e->row_text, divisor(e, heads), table, id, variant);
-    weft_str_addf(o, "let v%u_%u = %s * sc%u_%u.y + select(-%s, %s, second%u_%u) * sc%u_%u.x;\n", id, variant, a, id, variant, b, b, id, variant, id, variant);
+    weft_str_addf(o, "let sc%u_%u = sincos_turns((var_u32(%uu) + %s / %s) * load_%s(k%u_%u));\n", id, variant,
+                  weft_lower_var_slot(e->l, n->in[1]), e->row_text, divisor(e, heads), table, id, variant);
+    weft_str_addf(o, "let v%u_%u = %s * sc%u_%u.y + select(-%s, %s, second%u_%u) * sc%u_%u.x;\n", id, variant, a, id,
+                  variant, b, b, id, variant, id, variant);
     if (!inside) return text(e, "v%u_%u", id, variant);
     weft_str_addf(o, "let w%u_%u = select(%s, v%u_%u, %s);\n", id, variant, a, id, variant, inside);
     return text(e, "w%u_%u", id, variant);
@@ -427,7 +461,8 @@ static void narrow_update(const struct weft_update *u, uint32_t *words, uint32_t
 
 static const struct weft_kernel narrow_kernel = {"narrow", "ops/narrow.wgsl", narrow_params_fields, narrow_update};
 
-/// Two halves share a word, whose owner the program at hand can't know: it stores 32 bits, and weft_emit_narrow makes halves of them.
+/// Two halves share a word, whose owner the program at hand can't know: it stores 32 bits, and weft_emit_narrow makes
+/// halves of them.
 static void store_as_f32(struct weft_emitter *e, weft_value v, const char *name)
 {
     const struct weft_type *t = &weft_lv(e->l, v)->type;
@@ -448,7 +483,8 @@ void weft_emit_narrow(struct weft_emitter *e)
     for (uint32_t i = 0; i < e->n_halves && l->status == WEFT_OK; i++) {
         const struct weft_type *t = &weft_lv(l, e->halves[i].v)->type;
         struct narrow_cfg cfg = {weft_lower_product(l, t, 0, t->rank)};
-        struct weft_step *s = weft_emit(l, &narrow_kernel, text(e, "narrow to %s", weft_dtype_name(t->dtype)), &cfg, sizeof cfg);
+        struct weft_step *s =
+            weft_emit(l, &narrow_kernel, text(e, "narrow to %s", weft_dtype_name(t->dtype)), &cfg, sizeof cfg);
         weft_emit_scratch(l, s, "x", WEFT_READ, e->halves[i].tensor, 0);
         weft_emit_value(l, s, "y", WEFT_WRITE, e->halves[i].v, 0);
         weft_emit_workgroup(s, NARROW_THREADS, 0);
@@ -468,8 +504,8 @@ const char *weft_emit_output(struct weft_emitter *e, weft_value v)
     return name;
 }
 
-void weft_emit_store(struct weft_emitter *e, weft_value v, const char *name, uint32_t variant, struct weft_str *out, const char *first)
-{
+void weft_emit_store(struct weft_emitter *e, weft_value v, const char *name, uint32_t variant, struct weft_str *out,
+                     const char *first) {
     const struct weft_value_info *info = weft_lv(e->l, v);
     const char *x = weft_emit_at(e, v, variant);
     if (info->type.dtype == WEFT_BOOL) x = text(e, "u32(%s != 0.0)", x);
@@ -477,8 +513,8 @@ void weft_emit_store(struct weft_emitter *e, weft_value v, const char *name, uin
     else weft_str_addf(out, "store_%s(%s, %s);\n", name, leaf_index(e, &info->type, e->variants[variant].col), x);
 }
 
-void weft_emit_sink(struct weft_emitter *e, const struct weft_node *n, const char *name, uint32_t variant, struct weft_str *out)
-{
+void weft_emit_sink(struct weft_emitter *e, const struct weft_node *n, const char *name, uint32_t variant,
+                    struct weft_str *out) {
     const char *x = weft_emit_at(e, n->in[1], variant);
     const struct weft_type *t = &weft_lv(e->l, n->in[1])->type;
     const char *heads = divisor(e, weft_lower_product(e->l, t, 1, t->rank - 1));

@@ -1,8 +1,10 @@
-/// Writes WGSL for row programs: values of elementwise nodes, reductions of the last axis and rotary maps, as expressions at a
-/// (row, column) of one index space. The region family makes whole kernels of it; contractions use it for prologues and epilogues.
+/// Writes WGSL for row programs: values of elementwise nodes, reductions of the last axis and rotary maps, as
+/// expressions at a (row, column) of one index space. The region family makes whole kernels of it; contractions use it
+/// for prologues and epilogues.
 ///
-/// Every value is a `let` in the scope where it was first wanted: the row scope (same for all columns of a row) or the column
-/// scope (one column). A rotary map asks for its operand again at the partner column: another `variant` of the same program.
+/// Every value is a `let` in the scope where it was first wanted: the row scope (same for all columns of a row) or the
+/// column scope (one column). A rotary map asks for its operand again at the partner column: another `variant` of the
+/// same program.
 #ifndef WEFT_OPS_EMIT_H
 #define WEFT_OPS_EMIT_H
 #include "plan/lower.h"
@@ -11,7 +13,8 @@
 #define WEFT_EMIT_HELD 16 ///< columns a thread may hold
 #define WEFT_EMIT_DIMS 24
 
-/// Live numbers that generated text uses, as parameter words after the kernel's own fields. It is the head of the step's cfg.
+/// Live numbers that generated text uses, as parameter words after the kernel's own fields. It is the head of the
+/// step's cfg.
 struct weft_emit_dims { uint32_t n; weft_dim dims[WEFT_EMIT_DIMS]; };
 
 struct weft_emitter {
@@ -31,13 +34,15 @@ struct weft_emitter {
     // variants: where columns other than the current one are looked at
     struct { const char *col; } variants[WEFT_EMIT_VARIANTS * 8];
     uint32_t n_variants;
-    /// Held regime: a thread keeps its columns of the row in registers from the first phase to the last. Variants 0 .. n_held - 1
-    /// are those columns; held_ok[i] is true where column i exists (NULL: always). 0: phases loop and read again.
+    /// Held regime: a thread keeps its columns of the row in registers from the first phase to the last. Variants 0 ..
+    /// n_held - 1 are those columns; held_ok[i] is true where column i exists (NULL: always). 0: phases loop and read
+    /// again.
     uint32_t n_held;
     const char *held_ok[WEFT_EMIT_HELD];
     struct { weft_value v; uint32_t variant; bool row_scope; const char *text; } memo[2048];
     uint32_t n_memo;
-    weft_value locals[512];         ///< values in order of first use: text names them by their place here, so that equal programs
+    weft_value
+        locals[512]; ///< values in order of first use: text names them by their place here, so that equal programs
     uint32_t n_locals;              ///< have equal text wherever they stand in a graph
     struct { weft_value v; const char *name; } leaves[32];
     uint32_t n_leaves;
@@ -51,7 +56,8 @@ const struct weft_type *weft_emit_node_space(const struct weft_graph *g, const s
 /// Index space of region nodes: the widest of theirs.
 struct weft_type weft_emit_space(const struct weft_lower *l, const uint32_t *nodes, uint32_t n);
 /// Starts with an index space. weft_emit_next goes on with another one in the same step: parameters and operands stay.
-void weft_emit_begin(struct weft_emitter *e, struct weft_lower *l, struct weft_step *s, uint32_t group, struct weft_type space);
+void weft_emit_begin(struct weft_emitter *e, struct weft_lower *l, struct weft_step *s, uint32_t group,
+                     struct weft_type space);
 void weft_emit_next(struct weft_emitter *e, struct weft_type space);
 /// Forgets what was computed in the column scope (before a new loop) or in both scopes.
 void weft_emit_forget(struct weft_emitter *e, bool rows_too);
@@ -64,16 +70,20 @@ const char *weft_emit_at(struct weft_emitter *e, weft_value v, uint32_t variant)
 /// Operand for storing `v`, which somebody outside the group reads, or for a sink; returns its accessor's name.
 const char *weft_emit_output(struct weft_emitter *e, weft_value v);
 /// Statement that stores `v` at the row and a variant's column; row values are stored where `first` holds.
-void weft_emit_store(struct weft_emitter *e, weft_value v, const char *name, uint32_t variant, struct weft_str *out, const char *first);
+void weft_emit_store(struct weft_emitter *e, weft_value v, const char *name, uint32_t variant, struct weft_str *out,
+                     const char *first);
 /// Statement of a sink: stores its row operand at its position in the state.
-void weft_emit_sink(struct weft_emitter *e, const struct weft_node *n, const char *name, uint32_t variant, struct weft_str *out);
-/// Emits the steps that finish the 16-bit values stored; after the step at hand is complete (its pointer is stale afterwards).
+void weft_emit_sink(struct weft_emitter *e, const struct weft_node *n, const char *name, uint32_t variant,
+                    struct weft_str *out);
+/// Emits the steps that finish the 16-bit values stored; after the step at hand is complete (its pointer is stale
+/// afterwards).
 void weft_emit_narrow(struct weft_emitter *e);
 /// WGSL of a dim: a literal, or a parameter word.
 const char *weft_emit_dim(struct weft_emitter *e, weft_dim d);
 /// True if v has one value a row of the space.
 bool weft_emit_is_row(const struct weft_emitter *e, weft_value v);
-/// Installs the kernel's fields followed by the extra ones on the step, and the cfg (whose first member is weft_emit_dims).
+/// Installs the kernel's fields followed by the extra ones on the step, and the cfg (whose first member is
+/// weft_emit_dims).
 void weft_emit_finish(struct weft_emitter *e, const struct weft_field *own);
 /// Fills the extra words after the kernel's own `n_own`.
 void weft_emit_update(const struct weft_update *u, uint32_t n_own, uint32_t *words);

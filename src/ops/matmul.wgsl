@@ -1,5 +1,7 @@
-// Tiled matrix product (contract.c): a workgroup of TX x TY threads computes BM x BN outputs, BM / TY x BN / TX a thread,
-// in steps of 32 along k. A thread decodes a whole block (WHOLE_BLOCKS: scales are read once) or a quad of one (less text).
+// Tiled matrix product (contract.c): a workgroup of TX x TY threads computes BM x BN outputs, BM / TY x BN / TX a
+// thread,
+// in steps of 32 along k. A thread decodes a whole block (WHOLE_BLOCKS: scales are read once) or a quad of one (less
+// text).
 // Rows of both tiles are 8 vec4 with one of padding, so that neighbouring threads touch different banks.
 //% include "plan/math.wgsl"
 //% include "ops/elementwise.wgsl"
@@ -32,7 +34,8 @@ fn x_quad(row: u32, c: u32) -> vec4<f32> {
 }
 
 @compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
+        @builtin(local_invocation_index) lid: u32) {
     let tile = group_index(wid, nwg);
     let across = (p.n + ${BN - 1}u) / ${BN}u;
     let m0 = (tile / across) * ${BM}u;

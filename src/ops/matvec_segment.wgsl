@@ -1,4 +1,5 @@
-//%% One segment of matvec.wgsl: outputs col0 .. col0 + N of NA contractions that share x. Lane groups of TPR threads own R outputs each.
+//%% One segment of matvec.wgsl: outputs col0 .. col0 + N of NA contractions that share x. Lane groups of TPR threads
+//%% own R outputs each.
 fn segment_${S}(tile: u32, m0: u32, lid: u32) {
     let lane = lid % ${TPR}u;
     let n0 = (tile * ${WG / TPR}u + lid / ${TPR}u) * ${R}u;
@@ -30,8 +31,9 @@ fn segment_${S}(tile: u32, m0: u32, lid: u32) {
 //% for m in 0..MT
             {
                 let at = ${m}u * KQ + blk * 8u;
-                a${a}_${r}_${m} += w_fold(((w[0] * xs[at] + w[1] * xs[at + 1u]) + (w[2] * xs[at + 2u] + w[3] * xs[at + 3u])) +
-                    ((w[4] * xs[at + 4u] + w[5] * xs[at + 5u]) + (w[6] * xs[at + 6u] + w[7] * xs[at + 7u])));
+                let low = (w[0] * xs[at] + w[1] * xs[at + 1u]) + (w[2] * xs[at + 2u] + w[3] * xs[at + 3u]);
+                let high = (w[4] * xs[at + 4u] + w[5] * xs[at + 5u]) + (w[6] * xs[at + 6u] + w[7] * xs[at + 7u]);
+                a${a}_${r}_${m} += w_fold(low + high);
             }
 //% end
         }
@@ -57,9 +59,15 @@ fn segment_${S}(tile: u32, m0: u32, lid: u32) {
 //% elif NA == 2
             if (m0 + ${m}u < p.rows) { epilogue_${S}(m0 + ${m}u, p.col0 + n0 + ${r}u, a0_${r}_${m}, a1_${r}_${m}); }
 //% elif NA == 3
-            if (m0 + ${m}u < p.rows) { epilogue_${S}(m0 + ${m}u, p.col0 + n0 + ${r}u, a0_${r}_${m}, a1_${r}_${m}, a2_${r}_${m}); }
+            if (m0 + ${m}u < p.rows) {
+                epilogue_${S}(m0 + ${m}u, p.col0 + n0 + ${r}u,
+                    a0_${r}_${m}, a1_${r}_${m}, a2_${r}_${m});
+            }
 //% else
-            if (m0 + ${m}u < p.rows) { epilogue_${S}(m0 + ${m}u, p.col0 + n0 + ${r}u, a0_${r}_${m}, a1_${r}_${m}, a2_${r}_${m}, a3_${r}_${m}); }
+            if (m0 + ${m}u < p.rows) {
+                epilogue_${S}(m0 + ${m}u, p.col0 + n0 + ${r}u,
+                    a0_${r}_${m}, a1_${r}_${m}, a2_${r}_${m}, a3_${r}_${m});
+            }
 //% end
 //% end
         }

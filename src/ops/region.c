@@ -1,8 +1,8 @@
-/// Elementwise regions and row kernels. A group without reductions runs flat: one thread an element. A group with reductions of the
-/// last axis runs a workgroup a row, in one of two regimes. Held (a constant row of a few columns a thread, on a GPU): straight-line
-/// text, each thread keeps its columns in registers from phase to phase. Looped: one loop over the columns for each level of
-/// reductions, re-reading and recomputing, and a last loop that stores; reductions of one level share a loop. Sums depend on the
-/// workgroup size alone.
+/// Elementwise regions and row kernels. A group without reductions runs flat: one thread an element. A group with
+/// reductions of the last axis runs a workgroup a row, in one of two regimes. Held (a constant row of a few columns a
+/// thread, on a GPU): straight-line text, each thread keeps its columns in registers from phase to phase. Looped: one
+/// loop over the columns for each level of reductions, re-reading and recomputing, and a last loop that stores;
+/// reductions of one level share a loop. Sums depend on the workgroup size alone.
 #include "ops/region.h"
 #include "core/alloc.h"
 #include "core/error.h"
@@ -66,10 +66,11 @@ uint32_t weft_region_levels(const struct weft_lower *l, uint32_t group, uint32_t
     return top;
 }
 
-/// What stands before, in and behind the loop of one reduction. Extremes go through wg_max2 with a mark for a NaN beside them, since
-/// the device's max may drop one. Over no columns they are infinite, which no constant of WGSL can be.
-static void add_reduction(struct weft_emitter *e, const char *op, uint32_t id, const char *x, struct weft_str *head, struct weft_str *col, struct weft_str *tail)
-{
+/// What stands before, in and behind the loop of one reduction. Extremes go through wg_max2 with a mark for a NaN
+/// beside them, since the device's max may drop one. Over no columns they are infinite, which no constant of WGSL can
+/// be.
+static void add_reduction(struct weft_emitter *e, const char *op, uint32_t id, const char *x, struct weft_str *head,
+                          struct weft_str *col, struct weft_str *tail) {
     bool top = strcmp(op, "amax") == 0;
     if (!top && strcmp(op, "amin") != 0) {
         weft_str_addf(head, "var acc%u = 0.0;\n", id);
@@ -82,9 +83,15 @@ static void add_reduction(struct weft_emitter *e, const char *op, uint32_t id, c
     const char *sign = top ? "" : "-";
     weft_str_addf(head, "var acc%u = %s3.4028234e38;\n", id, top ? "-" : "");
     weft_str_addf(col, "acc%u = %s(acc%u, %s);\n", id, top ? "max_nan" : "min_nan", id, x);
-    weft_str_addf(tail, "let ext%u = wg_max2(select(vec2<f32>(%sacc%u, 0.0), vec2<f32>(-3.4028234e38, 1.0), is_nan(acc%u)), lid);\n", id, sign, id, id);
-    weft_str_addf(tail, "var red%u = select(%sext%u.x, bitcast<f32>(p.zero | 0x7fc00000u), ext%u.y > 0.0);\n", id, sign, id, id);
-    if (strncmp(e->n_text, "p.", 2) == 0) weft_str_addf(tail, "if (%s == 0u) { red%u = bitcast<f32>(p.zero | %s); }\n", e->n_text, id, top ? "0xff800000u" : "0x7f800000u");
+    weft_str_addf(
+        tail,
+        "let ext%u = wg_max2(select(vec2<f32>(%sacc%u, 0.0), vec2<f32>(-3.4028234e38, 1.0), is_nan(acc%u)), lid);\n",
+        id, sign, id, id);
+    weft_str_addf(tail, "var red%u = select(%sext%u.x, bitcast<f32>(p.zero | 0x7fc00000u), ext%u.y > 0.0);\n", id, sign,
+                  id, id);
+    if (strncmp(e->n_text, "p.", 2) == 0)
+        weft_str_addf(tail, "if (%s == 0u) { red%u = bitcast<f32>(p.zero | %s); }\n", e->n_text, id,
+                      top ? "0xff800000u" : "0x7f800000u");
 }
 
 /// One level of reductions: text before the loop (or before the held columns), for a column, and behind.
@@ -105,9 +112,8 @@ static void give_reduction(struct weft_emitter *e, weft_value v, uint32_t id)
     weft_emit_give(e, v, weft_arena_strdup(&e->l->plan->arena, given));
 }
 
-static void looped_level(struct weft_emitter *e, const uint32_t *nodes, uint32_t n_nodes, const uint32_t *levels, uint32_t level,
-                         const char *loop, struct weft_str *out)
-{
+static void looped_level(struct weft_emitter *e, const uint32_t *nodes, uint32_t n_nodes, const uint32_t *levels,
+                         uint32_t level, const char *loop, struct weft_str *out) {
     struct phase p = {0};
     e->row_out = &p.row;
     e->col_out = &p.col;
@@ -125,9 +131,8 @@ static void looped_level(struct weft_emitter *e, const uint32_t *nodes, uint32_t
 }
 
 /// Straight-line text: what one level computed of a column stays at hand for the next.
-static void held_level(struct weft_emitter *e, const uint32_t *nodes, uint32_t n_nodes, const uint32_t *levels, uint32_t level,
-                       struct weft_str *out)
-{
+static void held_level(struct weft_emitter *e, const uint32_t *nodes, uint32_t n_nodes, const uint32_t *levels,
+                       uint32_t level, struct weft_str *out) {
     struct weft_str tails = {0};
     e->row_out = e->col_out = out;
     for (uint32_t i = 0; i < n_nodes; i++) {
@@ -150,9 +155,8 @@ static void held_level(struct weft_emitter *e, const uint32_t *nodes, uint32_t n
     weft_str_free(&tails);
 }
 
-void weft_region_reductions(struct weft_emitter *e, const uint32_t *nodes, uint32_t n_nodes, const uint32_t *levels, uint32_t top,
-                            const char *loop, struct weft_str *out)
-{
+void weft_region_reductions(struct weft_emitter *e, const uint32_t *nodes, uint32_t n_nodes, const uint32_t *levels,
+                            uint32_t top, const char *loop, struct weft_str *out) {
     for (uint32_t level = 1; level <= top; level++) {
         if (e->n_held) held_level(e, nodes, n_nodes, levels, level, out);
         else looped_level(e, nodes, n_nodes, levels, level, loop, out);
@@ -160,8 +164,8 @@ void weft_region_reductions(struct weft_emitter *e, const uint32_t *nodes, uint3
 }
 
 /// The stores of one node's outputs at all held columns, or at the column of the loop.
-static void store_node(struct weft_emitter *e, const struct weft_node *n, const char *first, struct weft_str *rows_out, struct weft_str *col)
-{
+static void store_node(struct weft_emitter *e, const struct weft_node *n, const char *first, struct weft_str *rows_out,
+                       struct weft_str *col) {
     uint32_t columns = e->n_held ? e->n_held : 1;
     for (uint32_t k = 0; k < n->n_out; k++) {
         bool sink = (n->op->traits & WEFT_OP_SINK) != 0;
@@ -182,8 +186,8 @@ static void store_node(struct weft_emitter *e, const struct weft_node *n, const 
 }
 
 /// The last loop: every value that somebody outside reads.
-void weft_region_stores(struct weft_emitter *e, const uint32_t *nodes, uint32_t n_nodes, const char *loop, const char *first, struct weft_str *out)
-{
+void weft_region_stores(struct weft_emitter *e, const uint32_t *nodes, uint32_t n_nodes, const char *loop,
+                        const char *first, struct weft_str *out) {
     struct phase p = {0};
     e->row_out = e->n_held ? out : &p.row;
     e->col_out = e->n_held ? out : &p.col;
@@ -200,10 +204,12 @@ bool weft_region_hold(struct weft_emitter *e, uint32_t n_nodes, uint32_t wg, str
     struct weft_arena *arena = &e->l->plan->arena;
     int64_t width = weft_lower_const(e->l, e->n);
     uint32_t columns = width > 0 ? (uint32_t)((width + wg - 1) / wg) : 0;
-    if (e->l->caps->kind == WEFT_GPU_CPU || columns == 0 || columns > 8 || (uint64_t)n_nodes * columns * 3 > 1500) return false;
+    if (e->l->caps->kind == WEFT_GPU_CPU || columns == 0 || columns > 8 || (uint64_t)n_nodes * columns * 3 > 1500)
+        return false;
     for (uint32_t u = 0; u < columns; u++) {
         bool whole = (int64_t)(u + 1) * wg <= width;
-        weft_str_addf(out, whole ? "let hold%u = lid + %uu;\n" : "let hold%u = min(lid + %uu, %uu);\n", u, u * wg, (unsigned)(width - 1));
+        weft_str_addf(out, whole ? "let hold%u = lid + %uu;\n" : "let hold%u = min(lid + %uu, %uu);\n", u, u * wg,
+                      (unsigned)(width - 1));
         e->variants[u].col = weft_arena_printf(arena, "hold%u", u);
         e->held_ok[u] = whole ? NULL : weft_arena_printf(arena, "lid + %uu < %uu", u * wg, (unsigned)width);
     }
@@ -273,7 +279,9 @@ static void lower_part(struct region *r, const struct weft_group *g, uint32_t p)
         weft_region_reductions(r->e, r->nodes, n, r->levels, top, loop, &r->body);
         weft_region_stores(r->e, r->nodes, n, loop, "lid == 0u", &r->body);
     } else {
-        weft_str_addf(&r->body, "for (var k = 0u; k < %uu; k++) {\nlet i = (group - %s) * %uu * WG + k * WG + lid;\nlet row = i / %s;\nlet col = i %% %s;\nif (row < %s) {\n",
+        weft_str_addf(&r->body,
+                      "for (var k = 0u; k < %uu; k++) {\nlet i = (group - %s) * %uu * WG + k * WG + lid;\nlet row = i "
+                      "/ %s;\nlet col = i %% %s;\nif (row < %s) {\n",
                       PER_THREAD, start, PER_THREAD, width, width, rows);
         weft_region_stores(r->e, r->nodes, n, "", "col == 0u", &r->body);
         weft_str_add(&r->body, "}\n}\n");
@@ -310,7 +318,9 @@ weft_status weft_region_lower(struct weft_lower *l, uint32_t group)
     r.levels = weft_calloc(l->graph->n_nodes + 1, sizeof *r.levels);
     r.part = weft_calloc(g->n_nodes + 1, sizeof *r.part);
     r.nodes = weft_calloc(g->n_nodes + 1, sizeof *r.nodes);
-    weft_status status = r.e && r.levels && r.part && r.nodes ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while writing a kernel");
+    weft_status status = r.e && r.levels && r.part && r.nodes
+                             ? WEFT_OK
+                             : weft_fail(WEFT_ERR_NOMEM, "out of memory while writing a kernel");
     if (status != WEFT_OK) goto done;
     r.cfg.n_parts = find_parts(l, g, group, r.part);
     r.cfg.wg = choose_wg(l, g);
@@ -318,7 +328,8 @@ weft_status weft_region_lower(struct weft_lower *l, uint32_t group)
         status = weft_fail(WEFT_ERR_INTERNAL, "a region has more than %d parts", MAX_PARTS);
         goto done;
     }
-    snprintf(label, sizeof label, "region %s, %u nodes, %u parts", named->name ? named->name : named->op->name, g->n_nodes, r.cfg.n_parts);
+    snprintf(label, sizeof label, "region %s, %u nodes, %u parts", named->name ? named->name : named->op->name,
+             g->n_nodes, r.cfg.n_parts);
     r.s = weft_emit(l, &region_kernel, label, &r.cfg, sizeof r.cfg);
     weft_emit_begin(r.e, l, r.s, group, weft_emit_space(l, g->nodes, g->n_nodes));
     weft_region_levels(l, group, r.levels);

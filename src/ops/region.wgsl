@@ -1,4 +1,5 @@
-// A generated group of elementwise and row kernels side by side (region.c): part i has the workgroups below end_i. BODY picks the part.
+// A generated group of elementwise and row kernels side by side (region.c): part i has the workgroups below end_i.
+// BODY picks the part.
 // By row: one workgroup a row, its threads walk the columns. Flat: a thread computes four elements, WG apart.
 //% include "plan/math.wgsl"
 //% include "ops/elementwise.wgsl"
@@ -11,7 +12,8 @@
 const WG = ${WG}u;
 
 @compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
+        @builtin(local_invocation_index) lid: u32) {
     let group = group_index(wid, nwg);
     ${BODY}
 }

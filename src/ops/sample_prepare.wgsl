@@ -4,8 +4,7 @@
 
 //% include "ops/sample_common.wgsl"
 
-var<workgroup> keys: array<u32, ${WG}>;
-var<workgroup> places: array<u32, ${WG}>;
+//% include "ops/keep_greatest.wgsl"
 
 // Repetition first, then frequency and presence. Only tokens that occur in `counts` are touched.
 fn penalised(logit: f32, count: u32) -> f32 {
@@ -34,19 +33,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
             place = i;
         }
     }
-    keys[lid] = best;
-    places[lid] = place;
-    for (var half = ${WG / 2}u; half > 0u; half >>= 1u) {
-        workgroupBarrier(); // the other half's pairs are written
-        if (lid < half) {
-            let key = keys[lid + half];
-            let at = places[lid + half];
-            if (key > keys[lid] || (key == keys[lid] && at < places[lid])) {
-                keys[lid] = key;
-                places[lid] = at;
-            }
-        }
-    }
+    keep_greatest(best, place, lid);
     if (lid == 0u) {
         store_part(2u * wid.x, keys[0]);
         store_part(2u * wid.x + 1u, select(places[0], 0u, keys[0] == 0u));

@@ -1,8 +1,9 @@
 /// What lowering speaks: kernels, parameter blocks, steps, the tensors of a plan.
 ///
-/// A kernel names operands, never bindings: its template calls load_x(i), store_y(i, v); the binder (compile/bind.c) alone
-/// decides which buffer range is bound where and writes the accessors. A kernel's `update` fills the whole parameter block and
-/// the grid from live dims; compile calls it at the maximum, resize at the live size. A kernel without it cannot be emitted.
+/// A kernel names operands, never bindings: its template calls load_x(i), store_y(i, v); the binder (compile/bind.c)
+/// alone decides which buffer range is bound where and writes the accessors. A kernel's `update` fills the whole
+/// parameter block and the grid from live dims; compile calls it at the maximum, resize at the live size. A kernel
+/// without it cannot be emitted.
 #ifndef WEFT_PLAN_KERNEL_H
 #define WEFT_PLAN_KERNEL_H
 #include "gpu/caps.h"
@@ -71,9 +72,10 @@ struct weft_tensor {
 };
 
 enum weft_operand_flags {
-    WEFT_OPERAND_WIDE = 1,   ///< the kernel only uses load4/store4 at multiples of 4 elements: vec4 bindings allowed
-    WEFT_OPERAND_STATE = 2,  ///< stores are predicated by `active`
-    WEFT_OPERAND_INPLACE = 4,///< may share its range with the operand `inplace_of` (same element map, read before write)
+    WEFT_OPERAND_WIDE = 1,  ///< the kernel only uses load4/store4 at multiples of 4 elements: vec4 bindings allowed
+    WEFT_OPERAND_STATE = 2, ///< stores are predicated by `active`
+    WEFT_OPERAND_INPLACE =
+        4, ///< may share its range with the operand `inplace_of` (same element map, read before write)
     WEFT_OPERAND_ATOMIC = 8, ///< array<atomic<u32>>; never shared
 };
 
@@ -86,7 +88,8 @@ struct weft_operand {
     uint32_t tensor;
     uint64_t byte_offset;    ///< static start inside the tensor (weight planes and segments), a multiple of 16
     uint64_t bytes;          ///< range at the maximum, from byte_offset
-    weft_dim elem_offset;    ///< live offset in elements added by the accessor (views such as the last rows), WEFT_DIM_BAD: 0
+    weft_dim
+        elem_offset; ///< live offset in elements added by the accessor (views such as the last rows), WEFT_DIM_BAD: 0
     weft_dim live;           ///< checked plans: live length in elements, WEFT_DIM_BAD: `used`
     uint64_t used;           ///< checked plans: bytes that hold elements, 0: `bytes`
     // binder
@@ -131,5 +134,7 @@ struct weft_step {
 void weft_grid_fold(uint64_t total, uint32_t max_groups, uint32_t grid[3]);
 
 /// Live value of a dim.
-static inline int64_t weft_live(const struct weft_update *u, weft_dim d) { return weft_dim_eval(u->dims, d, u->symbols); }
+static inline int64_t weft_live(const struct weft_update *u, weft_dim d) {
+    return weft_dim_eval(u->dims, d, u->symbols);
+}
 #endif

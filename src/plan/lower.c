@@ -1,4 +1,5 @@
-/// Emission helpers behind plan/lower.h: operators ask for operands, values and tables; this file makes tensors and steps.
+/// Emission helpers behind plan/lower.h: operators ask for operands, values and tables; this file makes tensors and
+/// steps.
 #include "plan/lower.h"
 #include "core/alloc.h"
 #include "core/error.h"
@@ -70,7 +71,9 @@ weft_dim weft_lower_product(struct weft_lower *l, const struct weft_type *t, uin
     struct weft_dims *dims = l->graph->dims;
     weft_dim p = weft_dim_const(dims, 1);
     for (uint32_t i = first; i < last; i++) p = weft_dim_mul(dims, p, t->dims[i]);
-    if (p == WEFT_DIM_BAD) weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while compiling the graph, or a value of more than 2^63 elements");
+    if (p == WEFT_DIM_BAD)
+        weft_lower_fail(l, WEFT_ERR_NOMEM,
+                        "out of memory while compiling the graph, or a value of more than 2^63 elements");
     return p;
 }
 
@@ -148,7 +151,8 @@ static bool cut_parts(struct weft_lower *l, struct weft_plan_weight *w)
     // 256 rows at a time, so that every plane of a part starts on a whole word
     uint64_t rows_fit = all_bytes <= limit ? w->rows : (limit - 4 * 256) / (row_bytes ? row_bytes : 1) * 256;
     if (rows_fit == 0 && w->rows) {
-        weft_lower_fail(l, WEFT_ERR_LIMIT, "weight '%s': 256 rows of %llu elements need %llu bytes, more than the device binds (%llu)",
+        weft_lower_fail(l, WEFT_ERR_LIMIT,
+                        "weight '%s': 256 rows of %llu elements need %llu bytes, more than the device binds (%llu)",
                         w->name, (unsigned long long)w->k, (unsigned long long)row_bytes, (unsigned long long)limit);
         return false;
     }
@@ -209,26 +213,27 @@ const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_valu
     bool word = w->dtype == WEFT_F32 || w->dtype == WEFT_I32 || w->dtype == WEFT_U32;
     bool plain = info->kind == WEFT_VALUE_CONST || info->type.rank < 2;
     if (plain && !word && !weft_dtype_info(w->dtype)->is_float) {
-        weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "weight '%s' has type %s, which is not read element by element", w->name,
-                        weft_dtype_name(w->dtype));
+        weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "weight '%s' has type %s, which is not read element by element",
+                        w->name, weft_dtype_name(w->dtype));
         return drop_weight(l);
     }
     if (plain) return plain_part(l, w, weft_bytes_times(w->rows * w->k, 4)) ? w : drop_weight(l);
     w->layout = weft_wlayout(w->dtype);
     if (!w->layout) {
-        weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "weight '%s' has type %s, for which there is no device layout", w->name,
-                        weft_dtype_name(w->dtype));
+        weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "weight '%s' has type %s, for which there is no device layout",
+                        w->name, weft_dtype_name(w->dtype));
         return drop_weight(l);
     }
     return cut_parts(l, w) ? w : drop_weight(l);
 }
 
-const struct weft_plan_weight *weft_lower_table(struct weft_lower *l, const char *name, const void *data, uint64_t bytes)
-{
+const struct weft_plan_weight *weft_lower_table(struct weft_lower *l, const char *name, const void *data,
+                                                uint64_t bytes) {
     if (l->status != WEFT_OK) return &no_weight;
     for (uint32_t i = 0; i < l->plan->n_weights; i++) {
         struct weft_plan_weight *w = &l->plan->weights[i];
-        if (w->data && w->data_bytes == bytes && strcmp(w->name, name) == 0 && memcmp(w->data, data, bytes) == 0) return w;
+        if (w->data && w->data_bytes == bytes && strcmp(w->name, name) == 0 && memcmp(w->data, data, bytes) == 0)
+            return w;
     }
     struct weft_plan_weight *w = add_weight(l);
     if (!w) return &no_weight;
@@ -275,8 +280,12 @@ static uint32_t state_tensor(struct weft_lower *l, uint32_t state)
     if (t != WEFT_NO_TENSOR) return t;
     const struct weft_plan_state *s = &l->plan->states[state];
     const struct weft_value_info *info = weft_lv(l, s->value);
-    return add_tensor(l, (struct weft_tensor){.name = s->name, .mem = WEFT_MEM_STATE, .dtype = info->type.dtype, .bytes = s->bytes,
-                                              .index = state, .value = s->value,
+    return add_tensor(l, (struct weft_tensor){.name = s->name,
+                                              .mem = WEFT_MEM_STATE,
+                                              .dtype = info->type.dtype,
+                                              .bytes = s->bytes,
+                                              .index = state,
+                                              .value = s->value,
                                               .state_capacity = s->kind == WEFT_STATE_RING ? (uint32_t)s->rows : 0});
 }
 
@@ -295,7 +304,12 @@ static uint32_t io_tensor(struct weft_lower *l, weft_value v)
             n = weft_bytes_times(n, hi > 0 ? (uint64_t)hi : 0);
         }
         uint64_t bytes = align256(weft_bytes_times(n ? n : 1, dtype_width(info->type.dtype)));
-        return add_tensor(l, (struct weft_tensor){.name = l->plan->ios[i].name, .mem = mem, .dtype = info->type.dtype, .bytes = bytes, .index = i, .value = v});
+        return add_tensor(l, (struct weft_tensor){.name = l->plan->ios[i].name,
+                                                  .mem = mem,
+                                                  .dtype = info->type.dtype,
+                                                  .bytes = bytes,
+                                                  .index = i,
+                                                  .value = v});
     }
     return WEFT_NO_TENSOR;
 }
@@ -322,8 +336,10 @@ void weft_lower_place(struct weft_lower *l, weft_value v)
     }
     if (!name) name = "value";
     if (bytes > l->caps->max_binding) {
-        weft_lower_fail(l, WEFT_ERR_LIMIT, "value '%s' may take %llu bytes, more than the device binds (%llu); lower the bounds of its symbols", name,
-                        (unsigned long long)bytes, (unsigned long long)l->caps->max_binding);
+        weft_lower_fail(
+            l, WEFT_ERR_LIMIT,
+            "value '%s' may take %llu bytes, more than the device binds (%llu); lower the bounds of its symbols", name,
+            (unsigned long long)bytes, (unsigned long long)l->caps->max_binding);
         return;
     }
     place->tensor = add_tensor(l, (struct weft_tensor){.name = name, .mem = WEFT_MEM_TRANSIENT,
@@ -332,9 +348,13 @@ void weft_lower_place(struct weft_lower *l, weft_value v)
 
 uint32_t weft_lower_scratch(struct weft_lower *l, const char *name, weft_dtype dtype, uint64_t max_elements)
 {
-    return add_tensor(l, (struct weft_tensor){.name = name, .mem = WEFT_MEM_TRANSIENT, .dtype = dtype, .value = WEFT_NO_VALUE,
-                                              .used = weft_bytes_times(max_elements, dtype_width(dtype)),
-                                              .bytes = align256(weft_bytes_times(max_elements ? max_elements : 1, dtype_width(dtype)))});
+    return add_tensor(l, (struct weft_tensor){
+                             .name = name,
+                             .mem = WEFT_MEM_TRANSIENT,
+                             .dtype = dtype,
+                             .value = WEFT_NO_VALUE,
+                             .used = weft_bytes_times(max_elements, dtype_width(dtype)),
+                             .bytes = align256(weft_bytes_times(max_elements ? max_elements : 1, dtype_width(dtype)))});
 }
 
 uint32_t weft_lower_var_slot(const struct weft_lower *l, weft_value var)
@@ -345,8 +365,8 @@ uint32_t weft_lower_var_slot(const struct weft_lower *l, weft_value var)
 
 // ---- emitting ------------------------------------------------------------------------------------------------------
 
-struct weft_step *weft_emit(struct weft_lower *l, const struct weft_kernel *kernel, const char *label, const void *cfg, size_t cfg_size)
-{
+struct weft_step *weft_emit(struct weft_lower *l, const struct weft_kernel *kernel, const char *label, const void *cfg,
+                            size_t cfg_size) {
     if (l->status != WEFT_OK) return &scratch_step;
     if (!kernel->update) {
         weft_lower_fail(l, WEFT_ERR_INTERNAL, "kernel '%s' has no update function", kernel->name);
@@ -403,9 +423,18 @@ void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access 
     }
     if (l->status != WEFT_OK) return;
     uint32_t t = find_tensor(l, WEFT_MEM_VARS, 0);
-    if (t == WEFT_NO_TENSOR) t = add_tensor(l, (struct weft_tensor){.name = "vars", .mem = WEFT_MEM_VARS, .dtype = WEFT_U32, .bytes = 256, .value = WEFT_NO_VALUE});
-    add_operand(l, s, (struct weft_operand){.name = "vars", .access = access, .dtype = WEFT_U32, .tensor = t, .bytes = 256, .elem_offset = WEFT_DIM_BAD,
-                                              .used = (uint64_t)l->plan->n_vars * 4});
+    if (t == WEFT_NO_TENSOR)
+        t = add_tensor(
+            l, (struct weft_tensor){
+                   .name = "vars", .mem = WEFT_MEM_VARS, .dtype = WEFT_U32, .bytes = 256, .value = WEFT_NO_VALUE});
+    add_operand(l, s,
+                (struct weft_operand){.name = "vars",
+                                      .access = access,
+                                      .dtype = WEFT_U32,
+                                      .tensor = t,
+                                      .bytes = 256,
+                                      .elem_offset = WEFT_DIM_BAD,
+                                      .used = (uint64_t)l->plan->n_vars * 4});
     if (access & WEFT_WRITE) s->writes_state = true;
 }
 
@@ -417,14 +446,15 @@ static void set_length(struct weft_lower *l, struct weft_operand *o, const struc
     else o->live = weft_lower_product(l, &info->type, 0, info->type.rank);
 }
 
-uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access, weft_value v, uint8_t flags)
-{
+uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access,
+                         weft_value v, uint8_t flags) {
     if (l->status != WEFT_OK) return 0;
     const struct weft_value_info *info = weft_lv(l, v);
     if (info->kind == WEFT_VALUE_WEIGHT || info->kind == WEFT_VALUE_CONST) {
         const struct weft_plan_weight *w = weft_lower_weight(l, v);
         if (w->layout) {
-            weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s' reads the packed weight '%s' element by element", s->label, w->name);
+            weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s' reads the packed weight '%s' element by element", s->label,
+                            w->name);
             return 0;
         }
         return weft_emit_table(l, s, name, w, weft_dtype_info(w->dtype)->is_float ? WEFT_F32 : w->dtype, flags);
@@ -441,8 +471,14 @@ uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *
         flags |= WEFT_OPERAND_STATE;
         s->writes_state = true;
     }
-    uint32_t i = add_operand(l, s, (struct weft_operand){.name = name, .access = access, .flags = flags, .dtype = info->type.dtype, .tensor = place.tensor,
-                                                         .bytes = t->bytes, .elem_offset = place.elem_offset});
+    uint32_t i = add_operand(l, s,
+                             (struct weft_operand){.name = name,
+                                                   .access = access,
+                                                   .flags = flags,
+                                                   .dtype = info->type.dtype,
+                                                   .tensor = place.tensor,
+                                                   .bytes = t->bytes,
+                                                   .elem_offset = place.elem_offset});
     if (l->plan->checked && l->status == WEFT_OK) set_length(l, &s->operands[i], info);
     if ((flags & WEFT_OPERAND_STATE) || t->mem == WEFT_MEM_STATE) weft_emit_vars(l, s, WEFT_READ);
     return i;
@@ -454,21 +490,31 @@ static uint32_t part_tensor(struct weft_lower *l, const struct weft_plan_weight 
     uint32_t index = weft_part_key(w->index, part);
     uint32_t t = find_tensor(l, WEFT_MEM_WEIGHT, index);
     if (t != WEFT_NO_TENSOR) return t;
-    return add_tensor(l, (struct weft_tensor){.name = w->name, .mem = WEFT_MEM_WEIGHT, .dtype = WEFT_U32, .bytes = w->parts[part].bytes,
-                                              .index = index, .value = w->value});
+    return add_tensor(l, (struct weft_tensor){.name = w->name,
+                                              .mem = WEFT_MEM_WEIGHT,
+                                              .dtype = WEFT_U32,
+                                              .bytes = w->parts[part].bytes,
+                                              .index = index,
+                                              .value = w->value});
 }
 
-uint32_t weft_emit_table(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w, weft_dtype dtype, uint8_t flags)
-{
+uint32_t weft_emit_table(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
+                         weft_dtype dtype, uint8_t flags) {
     if (l->status != WEFT_OK) return 0;
     uint32_t t = part_tensor(l, w, 0);
-    return add_operand(l, s, (struct weft_operand){.name = name, .access = WEFT_READ, .flags = flags, .dtype = dtype, .tensor = t,
-                                                   .bytes = w->parts[0].bytes, .elem_offset = WEFT_DIM_BAD,
-                                                   .used = w->data ? w->data_bytes : weft_bytes_times(w->rows * w->k, 4)});
+    return add_operand(l, s,
+                       (struct weft_operand){.name = name,
+                                             .access = WEFT_READ,
+                                             .flags = flags,
+                                             .dtype = dtype,
+                                             .tensor = t,
+                                             .bytes = w->parts[0].bytes,
+                                             .elem_offset = WEFT_DIM_BAD,
+                                             .used = w->data ? w->data_bytes : weft_bytes_times(w->rows * w->k, 4)});
 }
 
-void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w, uint32_t part)
-{
+void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
+                      uint32_t part) {
     if (l->status != WEFT_OK) return;
     if (!w->layout) {
         weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s': '%s' is not a packed weight", s->label, w->name);
@@ -481,9 +527,16 @@ void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *nam
         if (bytes == 0) continue;
         char text[64];
         snprintf(text, sizeof text, "%s_%c", name, suffix[p]);
-        add_operand(l, s, (struct weft_operand){.name = text, .access = WEFT_READ, .flags = p == WEFT_PLANE_Q ? WEFT_OPERAND_WIDE : 0, .dtype = WEFT_U32,
-                                                .tensor = t, .byte_offset = w->parts[part].plane[p], .bytes = align256(bytes), .used = bytes,
-                                                .elem_offset = WEFT_DIM_BAD});
+        add_operand(l, s,
+                    (struct weft_operand){.name = text,
+                                          .access = WEFT_READ,
+                                          .flags = p == WEFT_PLANE_Q ? WEFT_OPERAND_WIDE : 0,
+                                          .dtype = WEFT_U32,
+                                          .tensor = t,
+                                          .byte_offset = w->parts[part].plane[p],
+                                          .bytes = align256(bytes),
+                                          .used = bytes,
+                                          .elem_offset = WEFT_DIM_BAD});
     }
     const struct weft_wlayout *y = w->layout;
     struct { const char *name; int64_t x; } values[] = {
@@ -493,12 +546,19 @@ void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *nam
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) weft_emit_int(l, s, values[i].name, values[i].x);
 }
 
-uint32_t weft_emit_scratch(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access, uint32_t tensor, uint8_t flags)
-{
+uint32_t weft_emit_scratch(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access,
+                           uint32_t tensor, uint8_t flags) {
     if (l->status != WEFT_OK) return 0;
     const struct weft_tensor *t = &l->tensors[tensor];
-    return add_operand(l, s, (struct weft_operand){.name = name, .access = access, .flags = flags, .dtype = t->dtype, .tensor = tensor,
-                                                   .bytes = t->bytes, .used = t->used, .elem_offset = WEFT_DIM_BAD});
+    return add_operand(l, s,
+                       (struct weft_operand){.name = name,
+                                             .access = access,
+                                             .flags = flags,
+                                             .dtype = t->dtype,
+                                             .tensor = tensor,
+                                             .bytes = t->bytes,
+                                             .used = t->used,
+                                             .elem_offset = WEFT_DIM_BAD});
 }
 
 static void add_tval(struct weft_lower *l, struct weft_step *s, struct weft_tval v)

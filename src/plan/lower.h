@@ -13,7 +13,11 @@ enum weft_group_kind {
     WEFT_GROUP_CONTRACT, ///< contraction(s) of one left operand with prologue and epilogue nodes
     WEFT_GROUP_VIEW,     ///< no step
 };
-enum weft_role { WEFT_ROLE_BODY, WEFT_ROLE_PROLOGUE, WEFT_ROLE_EPILOGUE }; ///< of a region's node in a contraction group
+enum weft_role {
+    WEFT_ROLE_BODY,
+    WEFT_ROLE_PROLOGUE,
+    WEFT_ROLE_EPILOGUE
+}; ///< of a region's node in a contraction group
 struct weft_group {
     enum weft_group_kind kind;
     uint32_t *nodes; ///< graph node indices in order
@@ -27,8 +31,8 @@ struct weft_group {
 /// Where a value is: a tensor and a live element offset (views are resolved).
 struct weft_place { uint32_t tensor; weft_dim elem_offset; };
 
-/// A value that no step stores, because each of its readers computes it while it stages its operand: `stage` adds the operands to
-/// the reader's step and appends text that fills slot m of `xs` with row `row` of the value.
+/// A value that no step stores, because each of its readers computes it while it stages its operand: `stage` adds the
+/// operands to the reader's step and appends text that fills slot m of `xs` with row `row` of the value.
 struct weft_lower;
 struct weft_deferred {
     struct weft_deferred *next;
@@ -50,13 +54,16 @@ struct weft_lower {
     struct weft_tensor *tensors; uint32_t n_tensors; size_t cap_tensors;
     uint32_t group;              ///< being lowered; steps remember it
     uint32_t *use_start, *uses;  ///< nodes that read value v: uses[use_start[v]] .. uses[use_start[v + 1] - 1]
-    const uint8_t *node_budget;  ///< by node: most bindings of a group that holds it, 0: the device's; NULL: all the device's
+    const uint8_t
+        *node_budget; ///< by node: most bindings of a group that holds it, 0: the device's; NULL: all the device's
     struct weft_deferred *deferred;
     weft_status status;          ///< sticky: emit calls may be chained and checked once with weft_lower_status
 };
 
 // ---- asking ----
-static inline const struct weft_value_info *weft_lv(const struct weft_lower *l, weft_value v) { return &l->graph->values[v]; }
+static inline const struct weft_value_info *weft_lv(const struct weft_lower *l, weft_value v) {
+    return &l->graph->values[v];
+}
 /// Upper and lower bound of a dim under the schedule's guard.
 int64_t weft_lower_max(const struct weft_lower *l, weft_dim d);
 int64_t weft_lower_min(const struct weft_lower *l, weft_dim d);
@@ -71,23 +78,29 @@ const struct weft_deferred *weft_lower_deferred(const struct weft_lower *l, weft
 /// Device weight of a graph weight (or constant) value; made on first use. NULL once failed.
 const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_value v);
 /// A constant table made by a lowering; equal name and bytes are shared. Returns the weight, plain words.
-const struct weft_plan_weight *weft_lower_table(struct weft_lower *l, const char *name, const void *data, uint64_t bytes);
+const struct weft_plan_weight *weft_lower_table(struct weft_lower *l, const char *name, const void *data,
+                                                uint64_t bytes);
 /// Product of dims [first, last) as a dim.
 weft_dim weft_lower_product(struct weft_lower *l, const struct weft_type *t, uint32_t first, uint32_t last);
 
 // ---- emitting ----
 /// Starts a step; `cfg` is copied (size may be 0). Returns a scratch step even when failed, never NULL.
-struct weft_step *weft_emit(struct weft_lower *l, const struct weft_kernel *kernel, const char *label, const void *cfg, size_t cfg_size);
+struct weft_step *weft_emit(struct weft_lower *l, const struct weft_kernel *kernel, const char *label, const void *cfg,
+                            size_t cfg_size);
 /// Adds an operand for a graph value (transient, input, output, state, variable or plain weight). Returns its index.
-uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access, weft_value v, uint8_t flags);
+uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access,
+                         weft_value v, uint8_t flags);
 /// Adds the planes of one part of a packed weight as operands NAME_q, NAME_h, NAME_s, NAME_d (u32, wide for q), and the
 /// template values W_BITS, W_HIGH, W_GROUP, W_ZERO, W_MIN, W_SCALE (0 none, 1 f16, 2 k, 3 i8), W_BF16.
-void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w, uint32_t part);
+void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
+                      uint32_t part);
 /// Adds a plain table.
-uint32_t weft_emit_table(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w, weft_dtype dtype, uint8_t flags);
+uint32_t weft_emit_table(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
+                         weft_dtype dtype, uint8_t flags);
 /// Makes a scratch tensor (alive while steps that name it are) and adds it.
 uint32_t weft_lower_scratch(struct weft_lower *l, const char *name, weft_dtype dtype, uint64_t max_elements);
-uint32_t weft_emit_scratch(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access, uint32_t tensor, uint8_t flags);
+uint32_t weft_emit_scratch(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access,
+                           uint32_t tensor, uint8_t flags);
 /// The variables block as operand "vars" (read, or read_write for kernels that advance variables).
 void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access access);
 /// Word of a variable in the block.
@@ -98,5 +111,6 @@ void weft_emit_workgroup(struct weft_step *s, uint32_t x, uint32_t memory_bytes)
 /// Memory of a value that the step writes: makes its tensor (output, state or transient) if it has none yet.
 void weft_lower_place(struct weft_lower *l, weft_value v);
 
-weft_status weft_lower_fail(struct weft_lower *l, weft_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+weft_status weft_lower_fail(struct weft_lower *l, weft_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 #endif

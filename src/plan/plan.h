@@ -5,7 +5,14 @@
 #include "plan/wlayout.h"
 
 /// A run of rows of a weight in one shard: what one dispatch can bind. A weight above the binding limit has several.
-struct weft_weight_part { uint64_t row0, rows; uint32_t shard; uint64_t offset; uint64_t bytes; uint64_t plane[WEFT_PLANE_COUNT];  uint32_t tensor; };
+struct weft_weight_part {
+    uint64_t row0, rows;
+    uint32_t shard;
+    uint64_t offset;
+    uint64_t bytes;
+    uint64_t plane[WEFT_PLANE_COUNT];
+    uint32_t tensor;
+};
 
 /// A weight (or constant table) on the device. `plane` offsets in a part are relative to the part's offset.
 struct weft_plan_weight {
@@ -57,7 +64,14 @@ static inline uint32_t weft_part_key(uint32_t weight, uint32_t part) { return we
 
 #define WEFT_HEAPS 4
 /// Words of a session's fault buffer, which the accessors of a checked plan write. The first fault wins.
-enum weft_fault_word { WEFT_FAULT_SET, WEFT_FAULT_STEP, WEFT_FAULT_OPERAND, WEFT_FAULT_INDEX, WEFT_FAULT_LENGTH, WEFT_FAULT_WORDS };
+enum weft_fault_word {
+    WEFT_FAULT_SET,
+    WEFT_FAULT_STEP,
+    WEFT_FAULT_OPERAND,
+    WEFT_FAULT_INDEX,
+    WEFT_FAULT_LENGTH,
+    WEFT_FAULT_WORDS
+};
 #define WEFT_VAR_ACTIVE 0 ///< word 0 of the variables block
 
 struct weft_plan {

@@ -12,8 +12,8 @@
 ///   ${R * 4}  ${NAME}                  the value of an integer expression, or a string value verbatim (may span lines)
 ///   //%% comment                       dropped
 ///
-/// Undefined names are errors that give file and line. Output keeps a line map, so that a compiler's message for line n of
-/// the kernel is told as file:line of the source.
+/// Undefined names are errors that give file and line. Output keeps a line map, so that a compiler's message for line n
+/// of the kernel is told as file:line of the source.
 #ifndef WEFT_PLAN_TEMPLATE_H
 #define WEFT_PLAN_TEMPLATE_H
 #include "core/str.h"
@@ -30,9 +30,9 @@ const char *weft_line_map_at(const struct weft_line_map *m, uint32_t line);
 
 /// Expands an embedded template (by name, see plan/wgsl.h). `map` may be NULL.
 /// Errors: NOT_FOUND (file), FORMAT (file:line and what is wrong).
-weft_status weft_template_expand(const char *file, const struct weft_tval *values, size_t n_values, struct weft_str *out,
-                                 struct weft_line_map *map);
+weft_status weft_template_expand(const char *file, const struct weft_tval *values, size_t n_values,
+                                 struct weft_str *out, struct weft_line_map *map);
 /// The same for text that is not embedded (tests); `name` is used in messages.
-weft_status weft_template_expand_text(const char *name, const char *text, const struct weft_tval *values, size_t n_values,
-                                      struct weft_str *out, struct weft_line_map *map);
+weft_status weft_template_expand_text(const char *name, const char *text, const struct weft_tval *values,
+                                      size_t n_values, struct weft_str *out, struct weft_line_map *map);
 #endif

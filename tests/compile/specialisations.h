@@ -51,8 +51,11 @@ static inline void specials_add(struct specials *all, const char *origin, const 
     if (weft_map_get(&all->seen, s->wgsl, len, &number)) return;
     struct weft_str label = {0};
     weft_str_addf(&label, "%s, %s, %s", origin, sc->name, s->label);
-    struct special item = {.desc = {.label = weft_str_take(&label), .wgsl = weft_strdup(s->wgsl), .n_bindings = s->n_slots,
-                                    .uniform_size = 256, .workgroup_memory = s->workgroup_memory}};
+    struct special item = {.desc = {.label = weft_str_take(&label),
+                                    .wgsl = weft_strdup(s->wgsl),
+                                    .n_bindings = s->n_slots,
+                                    .uniform_size = 256,
+                                    .workgroup_memory = s->workgroup_memory}};
     memcpy(item.desc.workgroup, s->workgroup, sizeof item.desc.workgroup);
     for (uint32_t i = 0; i < s->n_slots; i++) item.desc.kinds[i] = s->slots[i].kind;
     assert_true(item.desc.label && item.desc.wgsl && weft_map_set(&all->seen, s->wgsl, len, all->n));
@@ -94,7 +97,8 @@ static inline void specials_heads(struct specials *all, const char *profile, con
             struct weft_graph *g;
             char origin[128];
             snprintf(origin, sizeof origin, "%s: %s, %s, %s cache", profile, name, heads[h].name, f16 ? "f16" : "f32");
-            if (weft_gemma3_build(m->file, &m->config, &gemma, &g) != WEFT_OK) fail_msg("%s: %s", origin, weft_error_message());
+            if (weft_gemma3_build(m->file, &m->config, &gemma, &g) != WEFT_OK)
+                fail_msg("%s: %s", origin, weft_error_message());
             struct weft_compile_params params = weft_lm_compile_params(caps, SPECIAL_CHUNK);
             params.checked = checked;
             specials_compile(all, origin, caps, g, &params);
@@ -102,8 +106,8 @@ static inline void specials_heads(struct specials *all, const char *profile, con
     }
 }
 
-static inline void specials_models(struct specials *all, const char *profile, const struct weft_gpu_caps *caps, bool checked)
-{
+static inline void specials_models(struct specials *all, const char *profile, const struct weft_gpu_caps *caps,
+                                   bool checked) {
     static const struct { const char *name; struct weft_tiny_gemma3 tiny; } models[] = {
         {"small types", {.seed = 1, .n_layer = 3, .ctx = SPECIAL_CTX, .softcap = 30, .separate_head = true}},
         {"K types", {.seed = 2, .n_layer = 3, .ctx = SPECIAL_CTX, .k_types = true, .rope_factor = 8}},
@@ -125,15 +129,16 @@ static inline void specials_case(struct specials *all, const char *profile, cons
         struct weft_graph *g;
         char origin[256];
         snprintf(origin, sizeof origin, "%s: '%s', no_fuse %d", profile, c->name, level);
-        if (weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &g) != WEFT_OK) fail_msg("%s: %s", origin, weft_error_message());
-        struct weft_compile_params params = {.no_fuse = level, .split_symbol = c->split, .split_at = {1, 8}, .n_splits = 2,
-                                             .checked = checked};
+        if (weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &g) != WEFT_OK)
+            fail_msg("%s: %s", origin, weft_error_message());
+        struct weft_compile_params params = {
+            .no_fuse = level, .split_symbol = c->split, .split_at = {1, 8}, .n_splits = 2, .checked = checked};
         specials_compile(all, origin, caps, g, &params);
     }
 }
 
-static inline void specials_ops(struct specials *all, const char *profile, const struct weft_gpu_caps *caps, bool checked)
-{
+static inline void specials_ops(struct specials *all, const char *profile, const struct weft_gpu_caps *caps,
+                                bool checked) {
     for (size_t t = 0; t < sizeof op_tables / sizeof *op_tables; t++)
         for (size_t i = 0; i < op_tables[t].n; i++) specials_case(all, profile, caps, checked, &op_tables[t].cases[i]);
 }

@@ -40,8 +40,9 @@ static void test_naga_takes_all(void **state) {
         if (weft_pipeline_get(gpu, &all.items[i].desc, &pipeline) == WEFT_OK) continue;
         if (refused++ < 8) print_error("%s\n", weft_error_message());
     }
-    print_message("%zu texts in %u steps (%u of them too full to be checked), f16 %d, subgroups %d; at most %d texts wanted\n",
-                  all.n, all.steps, all.unchecked, caps.f16, caps.subgroups, MOST_TEXTS);
+    print_message(
+        "%zu texts in %u steps (%u of them too full to be checked), f16 %d, subgroups %d; at most %d texts wanted\n",
+        all.n, all.steps, all.unchecked, caps.f16, caps.subgroups, MOST_TEXTS);
     assert_in_range(all.n, 100, MOST_TEXTS);
     specials_free(&all);
     assert_int_equal(refused, 0);

@@ -1,6 +1,6 @@
-/// The checked build of the accessors: a program compiled with it gives what the ordinary one gives and records no fault;
-/// and an access out of range, made by a wrong size word, is recorded with its step, operand and index and touches no
-/// memory. Each control is also run without the checks, to see that it does harm.
+/// The checked build of the accessors: a program compiled with it gives what the ordinary one gives and records no
+/// fault; and an access out of range, made by a wrong size word, is recorded with its step, operand and index and
+/// touches no memory. Each control is also run without the checks, to see that it does harm.
 #include "core/alloc.h"
 #include "core/error.h"
 #include "ops/ops.h"
@@ -117,7 +117,8 @@ static weft_session *open_graph(const char *text, bool checked) {
     weft_program *p;
     must(weft_graph_parse(weft_ops(), text, strlen(text), &g));
     must(weft_program_create(weft_test_gpu(), g,
-                             &(struct weft_program_params){.compile = {.checked = checked}, .source = {weight, NULL}}, &p));
+                             &(struct weft_program_params){.compile = {.checked = checked}, .source = {weight, NULL}},
+                             &p));
     return weft_test_session(p, false, 1);
 }
 
@@ -194,7 +195,8 @@ static void test_store_out_of_range(void **state) {
 static void test_load_out_of_range(void **state) {
     (void)state;
     for (int checked = 0; checked < 2; checked++) {
-        weft_session *s = open_graph("symbol T 0 4\nsymbol N 0 64\ninput x f32 [T, N]\n%0 = sum %x\noutput %0 z\n", checked);
+        weft_session *s =
+            open_graph("symbol T 0 4\nsymbol N 0 64\ninput x f32 [T, N]\n%0 = sum %x\noutput %0 z\n", checked);
         float x[6] = {1, 2, 4, 8, 16, 32}, z = 0;
         must(weft_session_resize(s, (int64_t[]){1, 6}));
         must(weft_session_write(s, "x", 0, x, sizeof x));
@@ -211,9 +213,10 @@ static void test_load_out_of_range(void **state) {
 /// A view's length is its own: what lies behind it in the same tensor is out of range.
 static void test_view_ends_where_it_ends(void **state) {
     (void)state;
-    weft_session *s = open_graph("symbol N 0 32\ninput x f32 [1, 64]\n%v = reshape %x {shape=[64]}\n"
-                                 "%a = slice %v {start=N, len=N}\n%b = reshape %a {shape=[1, N]}\n%0 = sum %b\noutput %0 z\n",
-                                 true);
+    weft_session *s =
+        open_graph("symbol N 0 32\ninput x f32 [1, 64]\n%v = reshape %x {shape=[64]}\n"
+                   "%a = slice %v {start=N, len=N}\n%b = reshape %a {shape=[1, N]}\n%0 = sum %b\noutput %0 z\n",
+                   true);
     float x[64], z = 0;
     for (int i = 0; i < 64; i++) x[i] = (float)i;
     must(weft_session_write(s, "x", 0, x, sizeof x));

@@ -174,8 +174,8 @@ static bool notices(weft_session *s, const struct weft_test_image *truth, const 
     return differs;
 }
 
-/// Each step of each schedule has a word that must not be wrong. (Not each word is such: a bound may have slack, and wide
-/// operands take offsets of whole vectors.)
+/// Each step of each schedule has a word that must not be wrong. (Not each word is such: a bound may have slack, and
+/// wide operands take offsets of whole vectors.)
 static void test_sabotaged_update(void **state) {
     (void)state;
     weft_session *s = begin(false), *checker = begin(true);
@@ -501,10 +501,9 @@ static int setup(void **state) {
         .temperature = 1.2f, .top_k = 50, .top_p = 0.97f, .repetition = 1.1f, .frequency = 0.2f, .seed = 11};
     must(weft_sample_pack(&warm, settings));
     weft_test_model_make(&model, &(struct weft_tiny_gemma3){.seed = 4, .n_layer = 3, .ctx = CTX, .plain = true});
-    program = weft_test_program(gpu, &model,
-                                &(struct weft_test_build){.gemma = {.ctx = CTX, .chunk = CHUNK, .head = WEFT_LM_GENERATE,
-                                                                    .sampling = true},
-                                                          .logits = true});
+    struct weft_test_build build = {
+        .gemma = {.ctx = CTX, .chunk = CHUNK, .head = WEFT_LM_GENERATE, .sampling = true}, .logits = true};
+    program = weft_test_program(gpu, &model, &build);
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "model/lm.h"
+#include "model/lm_graph.h"
 #include "support/lm_program.h"
 
 #include <stdio.h>
@@ -34,12 +35,20 @@ static int opened, refused, ran;
 static double slowest;
 static uint64_t device_bytes;
 
+/// The sanitizer holds freed memory back, up to the bound that is tested here; less of it will do.
+const char *__asan_default_options(void);
+const char *__asan_default_options(void) { return "quarantine_size_mb=32"; }
+
 static double cpu_seconds(void) { return (double)clock() / CLOCKS_PER_SEC; }
 
 static long peak_kib(void) {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     return usage.ru_maxrss;
+}
+
+static void must(weft_status status) {
+    if (status != WEFT_OK) fail_msg("%s", weft_error_message());
 }
 
 // ---- one case ------------------------------------------------------------------------------------------------------
@@ -57,15 +66,52 @@ static void use(weft_lm *lm, const char *what) {
     struct weft_str text = {0};
     struct weft_generate_stats stats;
     const struct weft_tokenizer *t = weft_lm_tokenizer(lm);
-    weft_status status = weft_tokenizer_encode(t, "ab <bos> c\xFF", 11, WEFT_ENCODE_ADD_BOS | WEFT_ENCODE_PARSE_SPECIAL, &ids);
+    unsigned flags = WEFT_ENCODE_ADD_BOS | WEFT_ENCODE_PARSE_SPECIAL;
+    weft_status status = weft_tokenizer_encode(t, "ab <bos> c\xFF", 11, flags, &ids);
     struct weft_generate_params params = {.max_tokens = 3, .sampling = {.temp = 1}};
     if (status == WEFT_OK && ids.count)
         status = weft_lm_generate(lm, ids.data, (uint32_t)ids.count, &params, &stats);
     if (status != WEFT_OK) check_refusal(status, what);
     else ran++;
-    for (size_t i = 0; i < ids.count; i++) assert_int_equal(weft_tokenizer_decode(t, ids.data[i], true, &text), WEFT_OK);
+    for (size_t i = 0; i < ids.count; i++) must(weft_tokenizer_decode(t, ids.data[i], true, &text));
     weft_ids_free(&ids);
     weft_str_free(&text);
+}
+
+static weft_status weight(void *user, const char *name, const void **data, uint64_t *bytes) {
+    const struct weft_gguf_tensor *t = weft_gguf_find(user, name);
+    if (!t) return weft_fail(WEFT_ERR_NOT_FOUND, "no tensor '%s'", name);
+    *data = t->data;
+    *bytes = t->size;
+    return WEFT_OK;
+}
+
+/// The same model from memory that ends where the file ends, so that the sanitizer sees what is read beyond: a mapped
+/// file is followed by the rest of its page.
+static void load_exactly(weft_gpu *gpu, const uint8_t *data, size_t len) {
+    struct weft_gguf *g;
+    struct weft_model_config config;
+    struct weft_lm_build build = {.head = WEFT_LM_GENERATE};
+    struct weft_graph *graph;
+    weft_program *program;
+    weft_session *session;
+    void *copy = malloc(len);
+    assert_non_null(copy);
+    memcpy(copy, data, len);
+    must(weft_gguf_open_memory(copy, len, "damaged", &g));
+    must(weft_model_config_read(g, &config));
+    must(weft_lm_build_defaults(&config, weft_gpu_caps(gpu), &build));
+    must(weft_lm_build_graph(g, &config, &build, &graph));
+    struct weft_program_params params = {.compile = weft_lm_compile_params(weft_gpu_caps(gpu), build.chunk),
+                                         .source = {weight, g}};
+    must(weft_program_create(gpu, graph, &params, &program));
+    must(weft_session_create(program, NULL, &session));
+    must(weft_test_sizes(session, 1, 1, build.ctx));
+    must(weft_session_run(session, 2, NULL));
+    weft_session_destroy(&session);
+    weft_program_destroy(&program);
+    weft_gguf_close(g);
+    free(copy);
 }
 
 static weft_status try_bytes(const uint8_t *data, size_t len, const char *what) {
@@ -81,6 +127,7 @@ static weft_status try_bytes(const uint8_t *data, size_t len, const char *what) 
     if (status == WEFT_OK) {
         opened++;
         use(lm, what);
+        load_exactly(gpu, data, len);
         weft_gpu_counters(gpu, &counters);
         if (counters.buffer_bytes_peak > device_bytes) device_bytes = counters.buffer_bytes_peak;
         weft_lm_close(&lm);
@@ -129,9 +176,10 @@ static size_t values_of(const struct gw_field *f, uint64_t values[VALUES]) {
     return n;
 }
 
-/// One in so many cases is tried, except for hyper-parameters, which reach furthest.
-static bool drawn(const struct gw_field *f, uint64_t *seed) {
+/// One in so many cases is tried, except for hyper-parameters and for types that there are, which reach furthest.
+static bool drawn(const struct gw_field *f, uint64_t value, uint64_t *seed) {
     if (weft_test_long() || strcmp(f->what, "value") == 0 || strcmp(f->what, "f32") == 0) return true;
+    if (strstr(f->what, "type") && value < 32) return true;
     return weft_test_random(seed, 4) == 0;
 }
 
@@ -144,7 +192,7 @@ static void test_fields(void **state) {
         const struct gw_field *f = &walk.fields[k];
         for (size_t i = 0, n = values_of(f, values); i < n; i++) {
             char what[96];
-            if (!drawn(f, &seed)) continue;
+            if (!drawn(f, values[i], &seed)) continue;
             snprintf(what, sizeof what, "%s at %zu is %#llx", f->what, f->at, (unsigned long long)values[i]);
             memcpy(damaged, good, good_len);
             gw_put(damaged + f->at, values[i], f->width);
@@ -156,13 +204,53 @@ static void test_fields(void **state) {
     assert_true(opened > 50 && refused > 500 && ran > 50); // all ways happen
 }
 
+/// A text of the header gets another of the same length.
+static void rename_in_copy(const char *from, const char *to) {
+    assert_int_equal(strlen(from), strlen(to));
+    memcpy(damaged, good, good_len);
+    uint8_t *at = memmem(damaged, walk.at, from, strlen(from));
+    assert_non_null(at);
+    memcpy(at, to, strlen(to));
+}
+
+static void refuse(weft_status status, const char *part) {
+    assert_int_equal(try_bytes(damaged, good_len, part), status);
+    if (!strstr(weft_error_message(), part)) fail_msg("'%s' does not say '%s'", weft_error_message(), part);
+}
+
+static void test_planted(void **state) {
+    (void)state;
+    long peak = peak_kib();
+    begin();
+    rename_in_copy("tokenizer.ggml.eos_token_id", "tokenizer.ggml.bos_token_id");
+    refuse(WEFT_ERR_FORMAT, "twice");
+    rename_in_copy("blk.1.attn_q.weight", "blk.0.attn_q.weight");
+    refuse(WEFT_ERR_FORMAT, "twice");
+    rename_in_copy("gemma3.block_count", "gemma3.block_tnuoc");
+    refuse(WEFT_ERR_NOT_FOUND, "gemma3.block_count");
+    rename_in_copy("blk.1.ffn_up.weight", "blk.1.ffn_pu.weight");
+    refuse(WEFT_ERR_NOT_FOUND, "blk.1.ffn_up.weight");
+    rename_in_copy("gemma3.context_length", "gemma3.xontext_length");
+    refuse(WEFT_ERR_NOT_FOUND, "gemma3.context_length");
+    uint64_t first = 0; // every tensor of data lies where the first one does
+    for (size_t k = 0; k < walk.n; k++) {
+        if (strcmp(walk.fields[k].what, "tensor offset") != 0 || first++ == 0) continue;
+        memcpy(damaged, good, good_len);
+        gw_put(damaged + walk.fields[k].at, 0, 8);
+        refuse(WEFT_ERR_FORMAT, "overlap");
+    }
+    assert_int_equal(opened, 0);
+    end(peak);
+}
+
 static void test_truncated(void **state) {
     (void)state;
     long peak = peak_kib();
     begin();
     assert_int_equal(try_bytes(good, good_len, "the whole file"), WEFT_OK);
     assert_int_equal(ran, 1);
-    for (size_t len = 0; len < good_len; len += len < walk.at || weft_test_long() ? 1 : 97)
+    // Every byte of a header is cut in test_gguf_damage.c.
+    for (size_t len = 0; len < good_len; len += weft_test_long() ? 1 : len < walk.at ? 5 : 97)
         if (try_bytes(good, len, "cut") == WEFT_OK) fail_msg("a file cut at byte %zu of %zu opens", len, good_len);
     end(peak);
 }
@@ -172,14 +260,14 @@ static void test_random_damage(void **state) {
     long peak = peak_kib();
     uint64_t seed = 3;
     begin();
-    for (int round = 0; round < (weft_test_long() ? 20000 : 1500); round++) {
+    for (int round = 0; round < (weft_test_long() ? 10000 : 1000); round++) {
         memcpy(damaged, good, good_len);
         for (uint32_t i = 0, n = 1 + weft_test_random(&seed, 4); i < n; i++)
             damaged[weft_test_random(&seed, (uint32_t)walk.at)] = (uint8_t)weft_test_random(&seed, 256);
         try_bytes(damaged, good_len, "random");
     }
     end(peak);
-    assert_true(opened > 100 && refused > 100);
+    assert_true(opened > 30 && refused > 100);
 }
 
 static int setup(void **state) {
@@ -204,6 +292,7 @@ static int teardown(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_planted),
         cmocka_unit_test(test_fields),
         cmocka_unit_test(test_random_damage),
     };

@@ -11,7 +11,8 @@
 weft_gpu *weft_test_gpu(void)
 {
     static weft_gpu *gpu;
-    // The implementation's own bounds checks stay on, but not on Dawn: they make SwiftShader compile four times as long.
+    // The implementation's own bounds checks stay on, but not on Dawn: they make SwiftShader compile four times as
+    // long.
     const char *name = getenv("WEFT_WEBGPU");
     struct weft_gpu_params params = {.keep_robustness = !name || strcmp(name, "dawn") != 0};
     if (!gpu && weft_gpu_open(&params, &gpu) != WEFT_OK) printf("no device: %s\n", weft_error_message());
@@ -42,7 +43,13 @@ static uint32_t next(uint32_t *s)
 }
 
 struct leaf { void *bytes; uint64_t n_bytes; double *values; int64_t n; weft_dtype dtype; const char *name; };
-struct run { const struct weft_case *c; const struct weft_graph *g; struct leaf *leaves; struct leaf *results; int64_t symbols[WEFT_MAX_SYMBOLS]; };
+struct run {
+    const struct weft_case *c;
+    const struct weft_graph *g;
+    struct leaf *leaves;
+    struct leaf *results;
+    int64_t symbols[WEFT_MAX_SYMBOLS];
+};
 
 static int64_t count(const struct weft_graph *g, const struct weft_type *t, const int64_t *symbols)
 {
@@ -65,7 +72,8 @@ static void make_leaf(struct run *r, uint32_t v)
         double u = next(&seed) / 4294967296.0;
         if (d->is_float || d->quantised) l->values[i] = (float)((2 * u - 1) * (r->c->scale != 0 ? r->c->scale : 1));
         else l->values[i] = floor(u * (double)(r->c->int_below ? r->c->int_below : 8));
-        if (d->is_float && !d->quantised && info->kind == WEFT_VALUE_STATE && info->state_kind == WEFT_STATE_VAR) l->values[i] = fabs(l->values[i]);
+        if (d->is_float && !d->quantised && info->kind == WEFT_VALUE_STATE && info->state_kind == WEFT_STATE_VAR)
+            l->values[i] = fabs(l->values[i]);
     }
     uint64_t stored = weft_dtype_bytes(info->type.dtype, (uint64_t)l->n);
     l->bytes = weft_calloc(stored + 16, 1);
@@ -79,7 +87,8 @@ static weft_status host_leaf(void *user, weft_value v, const struct weft_value_i
     struct run *r = user;
     out->dtype = info->type.dtype;
     out->rank = info->type.rank;
-    for (uint32_t i = 0; i < info->type.rank; i++) out->shape[i] = weft_dim_eval(r->g->dims, info->type.dims[i], r->symbols);
+    for (uint32_t i = 0; i < info->type.rank; i++)
+        out->shape[i] = weft_dim_eval(r->g->dims, info->type.dims[i], r->symbols);
     out->data = r->leaves[v].values;
     out->raw = NULL;
     return WEFT_OK;
@@ -146,9 +155,13 @@ static int compare(const struct weft_case *c, const struct leaf *want, const uin
         double error = isnan(a) && isnan(b) ? 0 : a == b ? 0 : fabs(a - b) / (1 + fabs(a));
         if (worst && (error > *worst || isnan(error))) *worst = error;
         if (error <= c->tolerance) continue;
-        if (bad++ < 4) printf("case '%s': %s[%lld] is %.9g, expected %.9g\n", c->name, want->name ? want->name : "?", (long long)i, b, a);
+        if (bad++ < 4)
+            printf("case '%s': %s[%lld] is %.9g, expected %.9g\n", c->name, want->name ? want->name : "?", (long long)i,
+                   b, a);
     }
-    if (bad) printf("case '%s': %d of %lld elements of %s differ\n", c->name, bad, (long long)want->n, want->name ? want->name : "?");
+    if (bad)
+        printf("case '%s': %d of %lld elements of %s differ\n", c->name, bad, (long long)want->n,
+               want->name ? want->name : "?");
     return bad != 0;
 }
 
@@ -206,7 +219,8 @@ int weft_case_run(weft_gpu *gpu, const struct weft_case *c, double *worst)
     weft_session *s = NULL;
     int bad = 1;
     struct run r = {.c = c};
-    if (weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &g) != WEFT_OK || weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &consumed) != WEFT_OK) {
+    if (weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &g) != WEFT_OK ||
+        weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &consumed) != WEFT_OK) {
         printf("case '%s': %s\n", c->name, weft_error_message());
         goto done;
     }
@@ -224,7 +238,10 @@ int weft_case_run(weft_gpu *gpu, const struct weft_case *c, double *worst)
         l->values = weft_calloc((size_t)l->n + 1, sizeof *l->values);
         weft_dtype_info(l->dtype)->decode(g->values[v].data, l->n, l->values);
     }
-    struct weft_program_params params = {.compile = {.no_fuse = c->no_fuse, .split_symbol = c->split, .split_at = {1, 8}, .n_splits = 2,
+    struct weft_program_params params = {.compile = {.no_fuse = c->no_fuse,
+                                                     .split_symbol = c->split,
+                                                     .split_at = {1, 8},
+                                                     .n_splits = 2,
                                                      .checked = c->checked || weft_test_checked()},
                                          .source = {weight_source, &r}};
     weft_status status = weft_program_create(gpu, consumed, &params, &p);

@@ -1,4 +1,5 @@
-/// Runs a text graph on the device and by the host reference, over leaves filled from a fixed seed, and compares outputs and states.
+/// Runs a text graph on the device and by the host reference, over leaves filled from a fixed seed, and compares
+/// outputs and states.
 #ifndef WEFT_TEST_GRAPH_RUN_H
 #define WEFT_TEST_GRAPH_RUN_H
 #include "exec/session.h"

@@ -1,8 +1,8 @@
-#include "exec/session_test.h"
 #include "support/lm_program.h"
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "exec/session_test.h"
 #include "model/lm_graph.h"
 
 #include <stdlib.h>
@@ -62,7 +62,8 @@ static void add_outputs(struct weft_graph *g, const struct weft_test_build *buil
     enum { LOGITS = 6 }; // input of the sampler
     for (size_t i = 0, n = g->n_nodes; i < n; i++) {
         const struct weft_node *node = &g->nodes[i];
-        if (build->logits && strcmp(node->op->name, "sample") == 0) TRY(weft_graph_output(g, node->in[LOGITS], "logits"));
+        if (build->logits && strcmp(node->op->name, "sample") == 0)
+            TRY(weft_graph_output(g, node->in[LOGITS], "logits"));
         if (build->residuals && node->name && ends_with(node->name, "_residual"))
             TRY(weft_graph_output(g, node->out[0], node->name));
     }
