@@ -46,15 +46,19 @@ static const char *scalar_type(weft_dtype d)
 
 // ---- the checked build ---------------------------------------------------------------------------------------------
 
-/// The first fault since the host last looked finds word 0 unset and fills the words of enum weft_fault_word; later ones
-/// fill others, which nobody reads. No branches: inlined into every access they make drivers compile for minutes.
+/// The first fault since the host last looked finds word 0 unset and fills the words of enum weft_fault_word; later
+/// ones fill others, which nobody reads. No branches: inlined into every access they make drivers compile for minutes.
 static void fault(const struct weft_step *s, struct weft_str *w)
 {
     uint32_t b = s->n_slots - 1;
     weft_str_add(w, "fn record_fault(operand: u32, i: u32, len: u32) {\n");
-    weft_str_addf(w, "    let at = atomicExchange(&b%u[%d], 1u) * %uu;\n", b, WEFT_FAULT_SET, (unsigned)WEFT_FAULT_WORDS);
-    const struct { int word; const char *value; } rows[] = {
-        {WEFT_FAULT_STEP, "p.step_number"}, {WEFT_FAULT_OPERAND, "operand"}, {WEFT_FAULT_INDEX, "i"}, {WEFT_FAULT_LENGTH, "len"}};
+    weft_str_addf(w, "    let at = atomicExchange(&b%u[%d], 1u) * %uu;\n", b, WEFT_FAULT_SET,
+                  (unsigned)WEFT_FAULT_WORDS);
+    const struct { int word; const char *value;
+    } rows[] = {{WEFT_FAULT_STEP, "p.step_number"},
+                {WEFT_FAULT_OPERAND, "operand"},
+                {WEFT_FAULT_INDEX, "i"},
+                {WEFT_FAULT_LENGTH, "len"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         weft_str_addf(w, "    atomicStore(&b%u[at + %du], %s);\n", b, rows[i].word, rows[i].value);
     weft_str_add(w, "}\n");
@@ -65,7 +69,8 @@ static void outside(const struct weft_step *s, const struct weft_operand *o, str
 {
     weft_str_addf(w, "fn outside_%s(i: u32, n: u32) -> bool {\n    let len = p.len_%s;\n", o->name, o->name);
     weft_str_add(w, "    let end = max(i, len);\n    let bad = (i >= len) | (n > end - i);\n");
-    weft_str_addf(w, "    if (bad) { record_fault(%uu, end, len); }\n    return bad;\n}\n", (unsigned)(o - s->operands));
+    weft_str_addf(w, "    if (bad) { record_fault(%uu, end, len); }\n    return bad;\n}\n",
+                  (unsigned)(o - s->operands));
 }
 
 /// What an accessor of n elements at `index` begins with: nothing, unless the step is checked.

@@ -53,8 +53,8 @@ static void test_broken_text_is_refused(void **state) {
     (void)state;
     weft_gpu *gpu = naga();
     struct weft_gpu_caps caps = as_gpu(gpu);
-    static const struct op_case one = {
-        .name = "one", .graph = "symbol T 0 64\ninput x f32 [T, 40]\n%0 = neg %x\noutput %0 z\n"};
+    static const struct op_case one = {.name = "one",
+                                       .graph = "symbol T 0 64\ninput x f32 [T, 40]\n%0 = neg %x\noutput %0 z\n"};
     struct specials all = {0};
     specials_case(&all, "control", &caps, true, &one);
     assert_int_equal(all.n, 1);
