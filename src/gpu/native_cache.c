@@ -5,6 +5,7 @@
 #include "core/map.h"
 #include "gpu/native.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct weft_native_cache { char dir[3800]; };
@@ -13,9 +14,12 @@ struct weft_native_cache *weft_native_cache_open(void)
 {
     char *base = NULL;
     struct weft_native_cache *cache = NULL;
-    if (weft_cache_dir(&base) == WEFT_OK) cache = weft_calloc(1, sizeof *cache);
+    const char *chosen = getenv("WEFT_PIPELINE_CACHE"); // "off", or a folder
+    if (chosen && strcmp(chosen, "off") == 0) return NULL;
+    if ((chosen && *chosen) || weft_cache_dir(&base) == WEFT_OK) cache = weft_calloc(1, sizeof *cache);
     if (cache) {
-        int n = snprintf(cache->dir, sizeof cache->dir, "%s/pipelines", base);
+        int n = base ? snprintf(cache->dir, sizeof cache->dir, "%s/pipelines", base)
+                     : snprintf(cache->dir, sizeof cache->dir, "%s", chosen);
         if (n >= (int)sizeof cache->dir || weft_dir_make(cache->dir) != WEFT_OK) {
             weft_free(cache);
             cache = NULL;

@@ -441,8 +441,8 @@ void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access 
 /// What a checked accessor counts on: a state's whole memory, else the value's shape, views by their own.
 static void set_length(struct weft_lower *l, struct weft_operand *o, const struct weft_value_info *info)
 {
-    const struct weft_plan_state *state = info->state != UINT32_MAX ? &l->plan->states[info->state] : NULL;
-    if (state) o->used = weft_bytes_times(state->rows, state->row_bytes);
+    const struct weft_plan_state *s = info->state != UINT32_MAX ? &l->plan->states[info->state] : NULL;
+    if (s) o->used = weft_bytes_times(s->rows, s->row_bytes);
     else o->live = weft_lower_product(l, &info->type, 0, info->type.rank);
 }
 
@@ -502,15 +502,10 @@ uint32_t weft_emit_table(struct weft_lower *l, struct weft_step *s, const char *
                          weft_dtype dtype, uint8_t flags) {
     if (l->status != WEFT_OK) return 0;
     uint32_t t = part_tensor(l, w, 0);
-    return add_operand(l, s,
-                       (struct weft_operand){.name = name,
-                                             .access = WEFT_READ,
-                                             .flags = flags,
-                                             .dtype = dtype,
-                                             .tensor = t,
-                                             .bytes = w->parts[0].bytes,
-                                             .elem_offset = WEFT_DIM_BAD,
-                                             .used = w->data ? w->data_bytes : weft_bytes_times(w->rows * w->k, 4)});
+    struct weft_operand o = {.name = name, .access = WEFT_READ, .flags = flags, .dtype = dtype, .tensor = t,
+                             .bytes = w->parts[0].bytes, .elem_offset = WEFT_DIM_BAD};
+    o.used = w->data ? w->data_bytes : weft_bytes_times(w->rows * w->k, 4);
+    return add_operand(l, s, o);
 }
 
 void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,

@@ -11,6 +11,7 @@
 #include "exec/session.h"
 #include "ops/ops.h"
 #include "ops/sample.h"
+#include "support/graph_run.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -323,6 +324,7 @@ static inline int op_run_once(struct op_runner *r, weft_session *s, weft_session
         weft_free(got);
         weft_free(same);
     }
+    if (status == WEFT_OK && weft_test_checked()) bad |= weft_test_fault(s, r->label);
     if (status != WEFT_OK) printf("%s: %s\n", r->label, weft_error_message());
     return bad || status != WEFT_OK;
 }
@@ -334,7 +336,8 @@ static inline int op_run_level(struct op_runner *r)
     struct weft_graph *consumed = NULL;
     int bad = 0;
     struct weft_program_params params = {
-        .compile = {.no_fuse = r->level, .split_symbol = r->c->split, .split_at = {1, 8}, .n_splits = 2},
+        .compile = {.no_fuse = r->level, .split_symbol = r->c->split, .split_at = {1, 8}, .n_splits = 2,
+                    .checked = weft_test_checked()},
         .source = {op_weight, r}};
     struct weft_session_params checked = {.checker = true, .max_runs = 1};
     op_run_begin(r->g, &r->run);
