@@ -77,6 +77,7 @@ struct weft_native_buf {
     WGPUBuffer buffer;
     uint64_t size;
     _Atomic int map;              ///< enum weft_gpu_map
+    _Atomic int calls;            ///< map callbacks that are still to come, also for maps given up meanwhile
     struct weft_native_buf *next; ///< among the orphans
 };
 

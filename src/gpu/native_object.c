@@ -46,7 +46,7 @@ void weft_native_buf_free(void *dev, void *buf)
     if (map == WEFT_GPU_MAP_PENDING || map == WEFT_GPU_MAP_READY) d->lib->BufferUnmap(b->buffer);
     d->lib->BufferRelease(b->buffer);
     b->buffer = NULL;
-    if (map == WEFT_GPU_MAP_PENDING) {
+    if (atomic_load(&b->calls) > 0) {
         b->next = d->orphans;
         d->orphans = b;
     } else {
@@ -68,9 +68,11 @@ weft_status weft_native_buf_write(void *dev, void *buf, uint64_t offset, const v
 static void on_mapped(WGPUMapAsyncStatus status, WGPUStringView message, void *buf, void *unused)
 {
     (void)message, (void)unused;
+    struct weft_native_buf *b = buf;
     int pending = WEFT_GPU_MAP_PENDING; // a readback given up meanwhile stays given up
-    atomic_compare_exchange_strong(&((struct weft_native_buf *)buf)->map, &pending,
+    atomic_compare_exchange_strong(&b->map, &pending,
                                    status == WGPUMapAsyncStatus_Success ? WEFT_GPU_MAP_READY : WEFT_GPU_MAP_FAILED);
+    atomic_fetch_sub(&b->calls, 1);
 }
 
 weft_status weft_native_map_start(void *dev, void *buf)
@@ -80,6 +82,7 @@ weft_status weft_native_map_start(void *dev, void *buf)
     struct weft_native_capture capture;
     weft_native_capture_begin(&capture);
     atomic_store(&b->map, WEFT_GPU_MAP_PENDING);
+    atomic_fetch_add(&b->calls, 1);
     WGPUBufferMapCallbackInfo info = {
         .mode = WGPUCallbackMode_AllowProcessEvents, .callback = on_mapped, .userdata1 = b};
     d->lib->BufferMapAsync(b->buffer, WGPUMapMode_Read, 0, (size_t)b->size, info);
