@@ -22,7 +22,7 @@ static struct range operand_range(const struct weft_schedule *sc, const struct w
 {
     const struct weft_tensor *t = &sc->tensors[o->tensor];
     uint64_t start = t->offset + o->byte_offset, end = start + o->bytes;
-    return (struct range){weft_mem_key(t), start & ~(uint64_t)255, (end + 255) & ~(uint64_t)255,
+    return (struct range){weft_mem_key(t), start & ~(uint64_t)255, weft_align256(end),
                           (o->access & WEFT_WRITE) != 0};
 }
 

@@ -42,7 +42,7 @@ static weft_status check_operands(const struct weft_schedule *sc, const struct w
         uint64_t start = t->offset + o->byte_offset;
         if (o->slot == 0 || o->slot >= s->n_slots || slot->mem_key != weft_mem_key(t) ||
             start != slot->offset + o->slot_offset || o->slot_offset + o->bytes > slot->size ||
-            o->byte_offset + o->bytes > ((t->bytes + 255) & ~(uint64_t)255))
+            o->byte_offset + o->bytes > weft_align256(t->bytes))
             return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operand '%s' lies outside its binding", s->label, o->name);
         if (o->slot_offset % (slot->wide ? 16 : 4) != 0)
             return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operand '%s' does not start at a %s of its binding",

@@ -8,6 +8,7 @@
 #include "core/map.h"
 #include "ops/contract.h"
 #include "ops/region.h"
+#include "plan/update.h"
 #include <inttypes.h>
 #include <string.h>
 
@@ -35,8 +36,6 @@ static uint64_t max_count(const struct weft_graph *g, const struct weft_type *t,
     return n;
 }
 
-static uint64_t width(weft_dtype d) { return d == WEFT_F16 || d == WEFT_BF16 ? 2 : 4; }
-
 static weft_status plan_states(struct weft_plan *p)
 {
     struct weft_graph *g = p->graph;
@@ -53,8 +52,9 @@ static weft_status plan_states(struct weft_plan *p)
             continue;
         }
         s->rows = info->type.rank ? max_count(g, &(struct weft_type){.rank = 1, .dims = {info->type.dims[0]}}, 0) : 1;
-        s->row_bytes = weft_bytes_times(max_count(g, &info->type, info->type.rank ? 1 : 0), width(info->type.dtype));
-        s->bytes = (weft_bytes_times(s->rows, s->row_bytes) + 255) & ~(uint64_t)255;
+        s->row_bytes =
+            weft_bytes_times(max_count(g, &info->type, info->type.rank ? 1 : 0), weft_accessor_width(info->type.dtype));
+        s->bytes = weft_align256(weft_bytes_times(s->rows, s->row_bytes));
         if (s->bytes == 0) s->bytes = 256;
         if (s->bytes > p->caps.max_binding)
             return weft_fail(WEFT_ERR_LIMIT,
@@ -105,8 +105,6 @@ static weft_status plan_schedules(struct weft_plan *p, const struct weft_compile
         if (symbol >= 0) {
             sc->lo[symbol] = from;
             sc->hi[symbol] = to;
-            // No more rows are wanted than there are tokens: a symbol whose bound was declared by a relation is cut by
-            // its guard.
             from = to + 1;
         }
         sc->name = symbol < 0 ? "all"

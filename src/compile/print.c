@@ -9,7 +9,7 @@
 
 // ---- what both forms say -------------------------------------------------------------------------------------------
 
-static uint64_t round256(uint64_t x) { return x ? (x + 255) & ~(uint64_t)255 : 256; }
+static uint64_t round256(uint64_t x) { return x ? weft_align256(x) : 256; }
 
 uint64_t weft_print_io_bytes(const struct weft_plan *p, const struct weft_plan_io *io)
 {

@@ -5,8 +5,6 @@
 #include "exec/session.h"
 #include <string.h>
 
-
-
 static void compile_progress(void *user, size_t done, size_t total)
 {
     const struct weft_program_params *params = user;
@@ -126,6 +124,6 @@ uint64_t weft_plan_io_live_bytes(const struct weft_plan *plan, uint32_t io, cons
 
 uint64_t weft_plan_io_bytes(const struct weft_plan *plan, uint32_t io)
 {
-    uint64_t bytes = (weft_plan_io_live_bytes(plan, io, NULL) + 255) & ~(uint64_t)255;
+    uint64_t bytes = weft_align256(weft_plan_io_live_bytes(plan, io, NULL));
     return bytes ? bytes : 256;
 }

@@ -97,6 +97,9 @@ struct weft_operand {
     uint64_t slot_offset;    ///< bytes from the slot's start to this operand's start
 };
 
+/// Plans place everything at multiples of 256 bytes, which every implementation accepts as an offset.
+static inline uint64_t weft_align256(uint64_t bytes) { return (bytes + 255) & ~(uint64_t)255; }
+
 #define WEFT_MAX_OPERANDS 24
 #define WEFT_MAX_TVALS 32
 #define WEFT_MAX_SLOTS 16

@@ -3,6 +3,7 @@
 #include "plan/lower.h"
 #include "core/alloc.h"
 #include "core/error.h"
+#include "plan/update.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,13 +52,6 @@ int64_t weft_lower_max(const struct weft_lower *l, weft_dim d)
     int64_t lo, hi;
     weft_dim_bounds_within(l->graph->dims, d, l->lo, l->hi, &lo, &hi);
     return hi;
-}
-
-int64_t weft_lower_min(const struct weft_lower *l, weft_dim d)
-{
-    int64_t lo, hi;
-    weft_dim_bounds_within(l->graph->dims, d, l->lo, l->hi, &lo, &hi);
-    return lo;
 }
 
 int64_t weft_lower_const(const struct weft_lower *l, weft_dim d)
@@ -111,8 +105,6 @@ const struct weft_deferred *weft_lower_deferred(const struct weft_lower *l, weft
 
 // ---- weights -------------------------------------------------------------------------------------------------------
 
-static uint64_t align256(uint64_t x) { return (x + 255) & ~(uint64_t)255; }
-
 static struct weft_plan_weight *add_weight(struct weft_lower *l)
 {
     struct weft_plan *p = l->plan;
@@ -146,7 +138,7 @@ static bool cut_parts(struct weft_lower *l, struct weft_plan_weight *w)
     uint64_t row_bytes = 0, all_bytes = 0;
     for (int p = 0; p < WEFT_PLANE_COUNT; p++) {
         row_bytes += weft_wlayout_bytes(w->layout, p, 256, w->k);
-        all_bytes += align256(weft_wlayout_bytes(w->layout, p, w->rows, w->k));
+        all_bytes += weft_align256(weft_wlayout_bytes(w->layout, p, w->rows, w->k));
     }
     // 256 rows at a time, so that every plane of a part starts on a whole word
     uint64_t rows_fit = all_bytes <= limit ? w->rows : (limit - 4 * 256) / (row_bytes ? row_bytes : 1) * 256;
@@ -171,7 +163,7 @@ static bool cut_parts(struct weft_lower *l, struct weft_plan_weight *w)
         uint64_t at = 0;
         for (int p = 0; p < WEFT_PLANE_COUNT; p++) {
             part->plane[p] = at;
-            at += align256(weft_wlayout_bytes(w->layout, p, part->rows, w->k));
+            at += weft_align256(weft_wlayout_bytes(w->layout, p, part->rows, w->k));
         }
         part->bytes = at ? at : 256;
     }
@@ -186,7 +178,8 @@ static bool plain_part(struct weft_lower *l, struct weft_plan_weight *w, uint64_
         no_memory(l);
         return false;
     }
-    w->parts[0] = (struct weft_weight_part){.rows = w->rows, .shard = UINT32_MAX, .bytes = align256(bytes ? bytes : 1)};
+    w->parts[0] =
+        (struct weft_weight_part){.rows = w->rows, .shard = UINT32_MAX, .bytes = weft_align256(bytes ? bytes : 1)};
     if (w->parts[0].bytes > l->caps->max_binding) {
         weft_lower_fail(l, WEFT_ERR_LIMIT, "constant '%s' has %llu bytes, more than the device binds (%llu)", w->name,
                         (unsigned long long)bytes, (unsigned long long)l->caps->max_binding);
@@ -265,8 +258,6 @@ static uint32_t add_tensor(struct weft_lower *l, struct weft_tensor t)
     return l->n_tensors++;
 }
 
-static uint64_t dtype_width(weft_dtype d) { return d == WEFT_F16 || d == WEFT_BF16 ? 2 : 4; }
-
 static uint32_t find_tensor(const struct weft_lower *l, enum weft_mem mem, uint32_t index)
 {
     for (uint32_t i = 0; i < l->n_tensors; i++)
@@ -303,7 +294,7 @@ static uint32_t io_tensor(struct weft_lower *l, weft_value v)
             weft_dim_bounds(l->graph->dims, info->type.dims[a], &lo, &hi);
             n = weft_bytes_times(n, hi > 0 ? (uint64_t)hi : 0);
         }
-        uint64_t bytes = align256(weft_bytes_times(n ? n : 1, dtype_width(info->type.dtype)));
+        uint64_t bytes = weft_align256(weft_bytes_times(n ? n : 1, weft_accessor_width(info->type.dtype)));
         return add_tensor(l, (struct weft_tensor){.name = l->plan->ios[i].name,
                                                   .mem = mem,
                                                   .dtype = info->type.dtype,
@@ -328,7 +319,7 @@ void weft_lower_place(struct weft_lower *l, weft_value v)
     if (place->tensor != WEFT_NO_TENSOR) return;
     weft_dim count = weft_lower_product(l, &info->type, 0, info->type.rank);
     int64_t n = weft_lower_max(l, count);
-    uint64_t bytes = align256(weft_bytes_times(n > 0 ? (uint64_t)n : 1, dtype_width(info->type.dtype)));
+    uint64_t bytes = weft_align256(weft_bytes_times(n > 0 ? (uint64_t)n : 1, weft_accessor_width(info->type.dtype)));
     const char *name = info->name;
     if (!name && info->kind == WEFT_VALUE_NODE) {
         const struct weft_node *n = &l->graph->nodes[info->node];
@@ -348,13 +339,13 @@ void weft_lower_place(struct weft_lower *l, weft_value v)
 
 uint32_t weft_lower_scratch(struct weft_lower *l, const char *name, weft_dtype dtype, uint64_t max_elements)
 {
-    return add_tensor(l, (struct weft_tensor){
-                             .name = name,
-                             .mem = WEFT_MEM_TRANSIENT,
-                             .dtype = dtype,
-                             .value = WEFT_NO_VALUE,
-                             .used = weft_bytes_times(max_elements, dtype_width(dtype)),
-                             .bytes = align256(weft_bytes_times(max_elements ? max_elements : 1, dtype_width(dtype)))});
+    return add_tensor(l, (struct weft_tensor){.name = name,
+                                              .mem = WEFT_MEM_TRANSIENT,
+                                              .dtype = dtype,
+                                              .value = WEFT_NO_VALUE,
+                                              .used = weft_bytes_times(max_elements, weft_accessor_width(dtype)),
+                                              .bytes = weft_align256(weft_bytes_times(max_elements ? max_elements : 1,
+                                                                                      weft_accessor_width(dtype)))});
 }
 
 uint32_t weft_lower_var_slot(const struct weft_lower *l, weft_value var)
@@ -529,7 +520,7 @@ void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *nam
                                           .dtype = WEFT_U32,
                                           .tensor = t,
                                           .byte_offset = w->parts[part].plane[p],
-                                          .bytes = align256(bytes),
+                                          .bytes = weft_align256(bytes),
                                           .used = bytes,
                                           .elem_offset = WEFT_DIM_BAD});
     }

@@ -64,9 +64,8 @@ struct weft_lower {
 static inline const struct weft_value_info *weft_lv(const struct weft_lower *l, weft_value v) {
     return &l->graph->values[v];
 }
-/// Upper and lower bound of a dim under the schedule's guard.
+/// Upper bound of a dim under the schedule's guard.
 int64_t weft_lower_max(const struct weft_lower *l, weft_dim d);
-int64_t weft_lower_min(const struct weft_lower *l, weft_dim d);
 /// Constant value of a dim, or -1.
 int64_t weft_lower_const(const struct weft_lower *l, weft_dim d);
 /// True if `v` starts at a multiple of 4 elements for all sizes and its last axis is a constant multiple of 4.
