@@ -1,0 +1,107 @@
+/// Reading and writing of inputs, outputs, states and variables.
+#include "core/error.h"
+#include "core/str.h"
+#include "exec/session_impl.h"
+#include <string.h>
+
+/// The buffer behind a name, and how many of its bytes are live.
+weft_status weft_session_find_buffer(const weft_session *s, const char *name, weft_buf *out, uint64_t *live)
+{
+    if (!s || !name) return weft_session_null_argument("a read or write of a session");
+    const struct weft_plan *plan = s->program->plan;
+    if (strcmp(name, "vars") == 0) {
+        *out = s->vars;
+        *live = 256;
+        return WEFT_OK;
+    }
+    for (uint32_t i = 0; i < plan->n_states; i++) {
+        if (plan->states[i].kind == WEFT_STATE_VAR || strcmp(plan->states[i].name, name) != 0) continue;
+        *out = s->states[i];
+        *live = weft_buf_size(s->gpu, s->states[i]);
+        return WEFT_OK;
+    }
+    for (uint32_t i = 0; i < plan->n_ios; i++) {
+        if (!plan->ios[i].name || strcmp(plan->ios[i].name, name) != 0) continue;
+        *out = s->ios[i];
+        *live = weft_plan_io_live_bytes(plan, i, weft_session_symbols(s));
+        return WEFT_OK;
+    }
+    struct weft_str names = {0};
+    for (uint32_t i = 0; i < plan->n_ios && i < 8; i++) weft_str_addf(&names, " %s", plan->ios[i].name);
+    for (uint32_t i = 0; i < plan->n_states && i < 8; i++) weft_str_addf(&names, " %s", plan->states[i].name);
+    weft_status status = weft_fail(WEFT_ERR_NOT_FOUND, "the program has no input, output or state '%s'; it has%s", name,
+                                   weft_str_get(&names));
+    weft_str_free(&names);
+    return status;
+}
+
+/// The buffer of a range that lies within what is live of it.
+static weft_status find_range(const weft_session *s, const char *name, uint64_t offset, uint64_t bytes, weft_buf *out)
+{
+    uint64_t size;
+    WEFT_TRY(weft_session_find_buffer(s, name, out, &size));
+    if (offset <= size && bytes <= size - offset) return WEFT_OK;
+    return weft_fail(WEFT_ERR_LIMIT, "'%s' has %llu bytes at the live sizes; %llu at offset %llu lie beyond its end",
+                     name, (unsigned long long)size, (unsigned long long)bytes, (unsigned long long)offset);
+}
+
+weft_status weft_session_write(weft_session *s, const char *name, uint64_t offset, const void *data, uint64_t bytes)
+{
+    weft_buf buf;
+    WEFT_TRY(find_range(s, name, offset, bytes, &buf));
+    return bytes ? weft_buf_write(s->gpu, buf, offset, data, bytes) : WEFT_OK;
+}
+
+weft_status weft_session_read(weft_session *s, const char *name, uint64_t offset, void *data, uint64_t bytes)
+{
+    weft_buf buf;
+    WEFT_TRY(find_range(s, name, offset, bytes, &buf));
+    if (bytes && !data) return weft_session_null_argument("weft_session_read");
+    return bytes ? weft_buf_read(s->gpu, buf, offset, data, bytes) : WEFT_OK;
+}
+
+weft_status weft_session_read_start(weft_session *s, const char *name, uint64_t offset, uint64_t bytes,
+                                    weft_readback *out) {
+    weft_buf buf;
+    WEFT_TRY(find_range(s, name, offset, bytes, &buf));
+    return weft_readback_start(s->gpu, buf, offset, bytes, out);
+}
+
+weft_status weft_session_var_offset(const weft_session *s, const char *name, uint64_t *offset)
+{
+    if (!s || !name) return weft_session_null_argument("a variable of a session");
+    const struct weft_plan *plan = s->program->plan;
+    *offset = 0;
+    if (strcmp(name, "active") == 0) return WEFT_OK;
+    for (uint32_t i = 0; i < plan->n_states; i++) {
+        if (plan->states[i].kind != WEFT_STATE_VAR || strcmp(plan->states[i].name, name) != 0) continue;
+        *offset = (uint64_t)plan->states[i].var_slot * 4;
+        return WEFT_OK;
+    }
+    return weft_fail(WEFT_ERR_NOT_FOUND, "the program has no variable '%s'", name);
+}
+
+weft_status weft_session_set_var(weft_session *s, const char *name, uint32_t bits)
+{
+    uint64_t offset;
+    WEFT_TRY(weft_session_var_offset(s, name, &offset));
+    return weft_buf_write(s->gpu, s->vars, offset, &bits, 4);
+}
+
+weft_status weft_session_get_var(weft_session *s, const char *name, uint32_t *bits)
+{
+    uint64_t offset;
+    WEFT_TRY(weft_session_var_offset(s, name, &offset));
+    if (!bits) return weft_session_null_argument("weft_session_get_var");
+    return weft_buf_read(s->gpu, s->vars, offset, bits, 4);
+}
+
+weft_status weft_session_reset(weft_session *s)
+{
+    if (!s) return weft_session_null_argument("weft_session_reset");
+    const struct weft_plan *plan = s->program->plan;
+    for (uint32_t i = 0; i < plan->n_states; i++)
+        if (s->states[i].id) WEFT_TRY(weft_buf_fill(s->gpu, s->states[i], 0, weft_buf_size(s->gpu, s->states[i]), 0));
+    WEFT_TRY(weft_buf_fill(s->gpu, s->vars, 0, 256, 0));
+    return weft_session_set_var(s, "active", 1);
+}

@@ -1,0 +1,53 @@
+/// What the files of the session share. Only session*.c include this.
+#ifndef WEFT_EXEC_SESSION_IMPL_H
+#define WEFT_EXEC_SESSION_IMPL_H
+#include "exec/exec_impl.h"
+#include "exec/session.h"
+
+#define WEFT_NO_VERSION UINT32_MAX
+#define WEFT_POISON 0x7fc0deadu ///< a NaN with a mark, for transients in checker mode
+
+/// Parameter blocks and steps of one binding of the symbols.
+struct weft_version {
+    bool valid;
+    uint32_t schedule, n_steps;
+    uint64_t used;
+    int64_t symbols[WEFT_MAX_SYMBOLS];
+    struct weft_gpu_step *steps; ///< without the skipped ones
+    uint32_t *plan_steps;        ///< number in the schedule of each of them
+};
+
+struct weft_session {
+    weft_program *program;
+    weft_gpu *gpu;
+    bool checker;
+    uint32_t max_runs, n_symbols, live;
+    uint64_t clock;
+    weft_buf vars, arena, fault;
+    weft_buf *states, *ios;  ///< by number in the plan
+    weft_bindgroup **groups; ///< [schedule][step]
+    struct weft_version versions[WEFT_PARAM_VERSIONS];
+    struct weft_version spare; ///< staging: a failed resize leaves the versions alone
+    uint32_t *words;           ///< staging for the blocks of one version
+    struct weft_gpu_step *run_steps;
+    uint64_t last_serial;
+    uint64_t staged_offset, staged_bytes; ///< where `words` went last
+    uint32_t sabotage_step, sabotage_word, stale_step;
+    const weft_session *stale; ///< whose bind group the stale step keeps
+};
+
+static inline uint64_t weft_session_version_bytes(const weft_session *s)
+{
+    return (uint64_t)s->program->max_steps * 256;
+}
+
+/// The buffer behind a memory key of the plan (weft_mem_key).
+weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key);
+/// Gets the bind groups of all steps that touch memory `mem_key` (UINT32_MAX: of all) anew, after its buffer has become
+/// another one, and puts them into the versions. All or nothing. Errors: those of weft_bindgroup_get.
+weft_status weft_session_rebind(weft_session *s, uint32_t mem_key);
+/// The buffer of an input, output, state or "vars", and how many of its bytes are live. Errors: NOT_FOUND.
+weft_status weft_session_find_buffer(const weft_session *s, const char *name, weft_buf *out, uint64_t *live);
+weft_status weft_session_null_argument(const char *call);
+weft_status weft_session_no_memory(void);
+#endif

@@ -1,0 +1,126 @@
+/// Live sizes: parameter blocks and grids of all steps, staged as a whole and committed by one write.
+#include "core/error.h"
+#include "exec/session_impl.h"
+#include "exec/session_test.h"
+#include <string.h>
+
+static bool in_guard(const weft_session *s, const struct weft_schedule *sc, const int64_t *symbols)
+{
+    for (uint32_t i = 0; i < s->n_symbols; i++)
+        if (symbols[i] < sc->lo[i] || symbols[i] > sc->hi[i]) return false;
+    return true;
+}
+
+static uint32_t find_version(const weft_session *s, const int64_t *symbols)
+{
+    for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS; v++)
+        if (s->versions[v].valid && memcmp(s->versions[v].symbols, symbols, s->n_symbols * sizeof *symbols) == 0)
+            return v;
+    return WEFT_NO_VERSION;
+}
+
+/// Computes blocks and grids of all steps into s->words and s->spare; the version's place in the arena is `base`.
+static weft_status stage(weft_session *s, uint32_t k, const int64_t *symbols, uint64_t base)
+{
+    const struct weft_plan *plan = s->program->plan;
+    const struct weft_schedule *sc = &plan->schedules[k];
+    s->spare.n_steps = 0;
+    s->spare.schedule = k;
+    memcpy(s->spare.symbols, symbols, s->n_symbols * sizeof *symbols);
+    for (uint32_t i = 0; i < sc->n_steps; i++) {
+        const struct weft_step *step = &sc->steps[i];
+        struct weft_update u = {.dims = plan->graph->dims, .symbols = symbols, .caps = &plan->caps, .step = step};
+        uint32_t grid[3], *words = s->words + i * 64;
+        weft_step_update(&u, words, grid);
+        if (i == s->sabotage_step) words[s->sabotage_word]++;
+        for (int d = 0; d < 3; d++)
+            if (grid[d] > plan->caps.max_groups)
+                return weft_fail(WEFT_ERR_LIMIT, "step '%s' needs %u workgroups in a dimension, the device allows %u",
+                                 step->label, grid[d], plan->caps.max_groups);
+        if (grid[0] == 0 || grid[1] == 0 || grid[2] == 0) continue; // all outputs are empty
+        s->spare.plan_steps[s->spare.n_steps] = i;
+        s->spare.steps[s->spare.n_steps++] =
+            (struct weft_gpu_step){.pipeline = s->program->pipelines[step->pipeline],
+                                   .group = (i == s->stale_step ? s->stale : s)->groups[k][i],
+                                   .uniform_offset = (uint32_t)(base + (uint64_t)i * 256),
+                                   .grid = {grid[0], grid[1], grid[2]},
+                                   .label = step->label};
+    }
+    return WEFT_OK;
+}
+
+weft_status weft_session_resize(weft_session *s, const int64_t *symbols)
+{
+    const struct weft_plan *plan = s->program->plan;
+    uint32_t found = find_version(s, symbols);
+    if (found != WEFT_NO_VERSION) {
+        s->versions[found].used = ++s->clock;
+        s->live = found;
+        return WEFT_OK;
+    }
+    WEFT_TRY(weft_dims_check(plan->graph->dims, symbols));
+    uint32_t k = 0;
+    while (k < plan->n_schedules && !in_guard(s, &plan->schedules[k], symbols)) k++;
+    if (k == plan->n_schedules) return weft_fail(WEFT_ERR_INVALID, "no schedule of the program covers these sizes");
+    uint32_t v = 0; // the version used longest ago; queue order makes rewriting its blocks safe
+    for (uint32_t i = 1; i < WEFT_PARAM_VERSIONS; i++)
+        if (s->versions[i].used < s->versions[v].used) v = i;
+    uint64_t base = weft_session_version_bytes(s) * v;
+    WEFT_TRY(stage(s, k, symbols, base));
+    uint64_t bytes = (uint64_t)plan->schedules[k].n_steps * 256;
+    if (bytes) WEFT_TRY(weft_buf_write(s->gpu, s->arena, base, s->words, bytes));
+    s->staged_offset = base;
+    s->staged_bytes = bytes;
+    struct weft_version old = s->versions[v];
+    s->versions[v] = s->spare;
+    s->spare.steps = old.steps;
+    s->spare.plan_steps = old.plan_steps;
+    s->versions[v].valid = true;
+    s->versions[v].used = ++s->clock;
+    s->live = v;
+    return WEFT_OK;
+}
+
+const int64_t *weft_session_symbols(const weft_session *s) {
+    return s->live == WEFT_NO_VERSION ? NULL : s->versions[s->live].symbols;
+}
+
+struct weft_session_view weft_session_view(const weft_session *s)
+{
+    struct weft_session_view v = {.staged = s->words,
+                                  .staged_offset = s->staged_offset,
+                                  .staged_bytes = s->staged_bytes,
+                                  .arena = s->arena,
+                                  .vars = s->vars,
+                                  .states = s->states,
+                                  .ios = s->ios};
+    if (s->live == WEFT_NO_VERSION) return v;
+    v.schedule = s->versions[s->live].schedule;
+    v.steps = s->versions[s->live].steps;
+    v.n_steps = s->versions[s->live].n_steps;
+    return v;
+}
+
+/// Computes the live blocks again, and forgets all others.
+static void restage(weft_session *s)
+{
+    for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS; v++) s->versions[v].valid = false;
+    if (s->live == WEFT_NO_VERSION) return;
+    int64_t symbols[WEFT_MAX_SYMBOLS];
+    memcpy(symbols, s->versions[s->live].symbols, sizeof symbols);
+    weft_session_resize(s, symbols);
+}
+
+void weft_session_sabotage(weft_session *s, uint32_t step, uint32_t word)
+{
+    s->sabotage_step = step;
+    s->sabotage_word = word;
+    restage(s);
+}
+
+void weft_session_sabotage_bind(weft_session *s, uint32_t step, const weft_session *other)
+{
+    s->stale_step = step;
+    s->stale = other;
+    restage(s);
+}

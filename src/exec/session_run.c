@@ -1,0 +1,81 @@
+/// Runs, and what a checked program's runs left in the fault buffer.
+#include "core/error.h"
+#include "exec/session_impl.h"
+#include <stdio.h>
+#include <string.h>
+
+static weft_status run_checked(weft_session *s, const struct weft_version *v)
+{
+    for (uint32_t h = 0; h < WEFT_HEAPS; h++)
+        if (s->program->heaps[h].id)
+            WEFT_TRY(weft_buf_fill(s->gpu, s->program->heaps[h], 0, weft_buf_size(s->gpu, s->program->heaps[h]),
+                                   WEFT_POISON));
+    for (uint32_t i = 0; i < v->n_steps; i++) {
+        struct weft_gpu_submit submit = {.steps = &v->steps[i], .n_steps = 1};
+        WEFT_TRY(weft_gpu_submit(s->gpu, &submit, &s->last_serial));
+    }
+    return WEFT_OK;
+}
+
+weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial)
+{
+    if (!s) return weft_session_null_argument("weft_session_run");
+    if (s->live == WEFT_NO_VERSION)
+        return weft_fail(WEFT_ERR_INVALID, "set the session's sizes before the first run (weft_session_set_sizes)");
+    if (runs == 0 || runs > s->max_runs)
+        return weft_fail(WEFT_ERR_INVALID, "%u runs asked for in one submit; the session was made for 1 to %u", runs,
+                         s->max_runs);
+    const struct weft_version *v = &s->versions[s->live];
+    weft_status status = WEFT_OK;
+    pthread_mutex_lock(&s->program->lock);
+    if (s->checker) {
+        for (uint32_t r = 0; r < runs && status == WEFT_OK; r++) status = run_checked(s, v);
+    } else {
+        const struct weft_gpu_step *steps = v->steps;
+        if (runs > 1) {
+            for (uint32_t r = 0; r < runs; r++)
+                memcpy(s->run_steps + (size_t)r * v->n_steps, v->steps, v->n_steps * sizeof *v->steps);
+            steps = s->run_steps;
+        }
+        struct weft_gpu_submit submit = {.steps = steps, .n_steps = (size_t)v->n_steps * runs};
+        status = weft_gpu_submit(s->gpu, &submit, &s->last_serial);
+    }
+    pthread_mutex_unlock(&s->program->lock);
+    if (serial) *serial = s->last_serial;
+    return status;
+}
+
+uint32_t weft_session_dispatches(const weft_session *s) {
+    return s->live == WEFT_NO_VERSION ? 0 : s->versions[s->live].n_steps;
+}
+weft_program *weft_session_program(const weft_session *s) { return s->program; }
+
+weft_status weft_session_fault(weft_session *s, struct weft_fault *fault)
+{
+    const struct weft_plan *plan = s->program->plan;
+    uint32_t words[WEFT_FAULT_WORDS];
+    *fault = (struct weft_fault){0};
+    if (!plan->checked)
+        return weft_fail(WEFT_ERR_INVALID, "the program was compiled without the checked accessors that record faults");
+    WEFT_TRY(weft_buf_read(s->gpu, s->fault, 0, words, sizeof words));
+    if (!words[WEFT_FAULT_SET]) return WEFT_OK;
+    WEFT_TRY(weft_buf_fill(s->gpu, s->fault, 0, sizeof words, 0));
+    uint32_t k = words[WEFT_FAULT_STEP] >> 16, i = words[WEFT_FAULT_STEP] & 0xffff, o = words[WEFT_FAULT_OPERAND];
+    if (k >= plan->n_schedules || i >= plan->schedules[k].n_steps || o >= plan->schedules[k].steps[i].n_operands)
+        return weft_fail(WEFT_ERR_INTERNAL,
+                         "the fault buffer names operand %u of step %u of schedule %u, which is not there", o, i, k);
+    const struct weft_step *step = &plan->schedules[k].steps[i];
+    *fault = (struct weft_fault){.any = true,
+                                 .schedule = k,
+                                 .step = i,
+                                 .label = step->label,
+                                 .operand = step->operands[o].name,
+                                 .operand_number = o,
+                                 .index = words[WEFT_FAULT_INDEX],
+                                 .length = words[WEFT_FAULT_LENGTH]};
+    snprintf(fault->text, sizeof fault->text,
+             "schedule %s, step %u '%s': element %u of operand '%s' (%s) was asked for, which has %u",
+             plan->schedules[k].name, i, fault->label, fault->index, fault->operand,
+             plan->schedules[k].tensors[step->operands[o].tensor].name, fault->length);
+    return WEFT_OK;
+}
