@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Writes a small hybrid language model with random weights as a GGUF file (architecture "qwen35"): three recurrent
-layers (gated delta nets) to one attention layer. The same arguments give the same bytes. For tests; it speaks no language.
+layers (gated delta nets) to one attention layer. The same arguments give the same bytes. For tests; it speaks no
+language.
 
     scripts/make_hybrid.py OUT.gguf [--seed 1] [--layers 8] [--embd 64] [--ctx 128] [--plain]
 """

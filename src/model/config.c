@@ -109,8 +109,8 @@ static void read_recurrent(struct reader *r, struct weft_model_config *c) {
     c->ssm.value_dim = inner / c->ssm.n_value;
     if (inner % c->ssm.n_value || c->ssm.n_value % c->ssm.n_key || c->ssm.taps < 2)
         r->status = weft_fail(WEFT_ERR_FORMAT,
-                              "%s: recurrent layers of %u elements, %u value heads, %u key heads and %u taps do not fit "
-                              "each other",
+                              "%s: recurrent layers of %u elements, %u value heads, %u key heads and %u taps do not "
+                              "fit each other",
                               weft_gguf_path(r->file), inner, c->ssm.n_value, c->ssm.n_key, c->ssm.taps);
     for (uint32_t i = 0; i < c->n_layer; i++) c->recurrent[i] = (i + 1) % interval != 0;
 }

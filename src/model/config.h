@@ -20,8 +20,8 @@ struct weft_model_config {
     double attn_scale;                   ///< factor of q.k
     double softcap;                      ///< of the logits: c tanh(x / c); 0: none
     bool recurrent[WEFT_MODEL_MAX_LAYERS]; ///< layer has a recurrent state in place of keys and values
-    /// Of recurrent layers, all 0 where there are none: heads of keys (and queries) and of values, elements of a head of
-    /// each, taps of the convolution in front of them.
+    /// Of recurrent layers, all 0 where there are none: heads of keys (and queries) and of values, elements of a head
+    /// of each, taps of the convolution in front of them.
     struct { uint32_t n_key, n_value, key_dim, value_dim, taps; } ssm;
 };
 
