@@ -64,7 +64,19 @@ function(weft_add_test source room)
 endfunction()
 
 # tests/support/*.c is a small library for all tests; every other folder of tests/ is a room.
+# Models of random weights, which a script writes: models/NAME.gguf in the build folder.
+function(weft_test_models)
+    find_package(Python3 COMPONENTS Interpreter REQUIRED)
+    set(hybrid "${CMAKE_CURRENT_BINARY_DIR}/models/hybrid.gguf")
+    add_custom_command(OUTPUT "${hybrid}"
+        COMMAND "${CMAKE_COMMAND}" -E make_directory "${CMAKE_CURRENT_BINARY_DIR}/models"
+        COMMAND "${Python3_EXECUTABLE}" "${CMAKE_CURRENT_SOURCE_DIR}/scripts/make_hybrid.py" "${hybrid}"
+        DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/scripts/make_hybrid.py" VERBATIM)
+    add_custom_target(weft_test_models ALL DEPENDS "${hybrid}")
+endfunction()
+
 function(weft_tests)
+    weft_test_models()
     file(GLOB support CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/tests/support/*.c")
     if(support)
         add_library(weft_test_support STATIC ${support})
