@@ -58,7 +58,7 @@ weft_status weft_session_resize(weft_session *s, const int64_t *symbols)
         s->live = found;
         return WEFT_OK;
     }
-    WEFT_TRY(weft_dims_check(plan->graph->dims, symbols));
+    WEFT_TRY(weft_graph_sizes_check(plan->graph, symbols));
     uint32_t k = 0;
     while (k < plan->n_schedules && !in_guard(s, &plan->schedules[k], symbols)) k++;
     if (k == plan->n_schedules) return weft_fail(WEFT_ERR_INVALID, "no schedule of the program covers these sizes");
