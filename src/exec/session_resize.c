@@ -59,6 +59,11 @@ weft_status weft_session_resize(weft_session *s, const int64_t *symbols)
         return WEFT_OK;
     }
     WEFT_TRY(weft_graph_sizes_check(plan->graph, symbols));
+    for (uint32_t i = 0; i < s->n_symbols && plan->bound; i++)
+        if (symbols[i] != plan->bind[i])
+            return weft_fail(WEFT_ERR_INVALID, "dim %s is %lld, but the program was compiled for %lld alone",
+                             weft_dims_symbol_name(plan->graph->dims, i), (long long)symbols[i],
+                             (long long)plan->bind[i]);
     uint32_t k = 0;
     while (k < plan->n_schedules && !in_guard(s, &plan->schedules[k], symbols)) k++;
     if (k == plan->n_schedules) return weft_fail(WEFT_ERR_INVALID, "no schedule of the program covers these sizes");
