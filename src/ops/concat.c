@@ -105,6 +105,8 @@ static void emit_piece(struct weft_lower *l, const struct weft_node *node, struc
     weft_emit_int(l, s, "KEEPS", keeps);
     weft_emit_int(l, s, "ALL", cfg->n == node->n_in);
     weft_emit_workgroup(s, cfg->threads, 0);
+    weft_emit_items(s, cfg->threads);
+    weft_emit_reach(s, "y", 1, cfg->per);
 }
 
 static weft_status concat_lower(struct weft_lower *l, uint32_t group) {

@@ -160,6 +160,8 @@ weft_status weft_move_emit(struct weft_lower *l, const struct weft_node *node, c
     weft_emit_int(l, s, "PER", cfg.per);
     weft_emit_int(l, s, "WIDE", cfg.unit == 4);
     weft_emit_workgroup(s, cfg.threads, 0);
+    weft_emit_items(s, cfg.threads);
+    weft_emit_reach(s, "y", 1, cfg.per);
     return l->status;
 }
 
@@ -413,6 +415,8 @@ static weft_status pad_lower(struct weft_lower *l, uint32_t group) {
     weft_emit_int(l, s, "HALF", weft_move_words(l, s, x->dtype));
     weft_emit_int(l, s, "R", x->rank);
     weft_emit_workgroup(s, cfg.threads, 0);
+    weft_emit_items(s, cfg.threads);
+    weft_emit_reach(s, "y", 1, cfg.per);
     return l->status;
 }
 

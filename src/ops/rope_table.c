@@ -159,6 +159,7 @@ static weft_status rope_table_lower(struct weft_lower *l, uint32_t group) {
     weft_emit_int(l, s, "HALF_Q", q->dtype == WEFT_F16);
     weft_emit_int(l, s, "HALF_K", k->dtype == WEFT_F16);
     weft_emit_workgroup(s, cfg.threads, 0);
+    weft_emit_items(s, cfg.threads);
     return l->status;
 }
 
