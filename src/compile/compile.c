@@ -324,6 +324,7 @@ static weft_status compile(struct weft_plan *p, const struct weft_compile_params
     WEFT_TRY(weft_pass_decompose(p->graph));
     WEFT_TRY(weft_graph_verify(p->graph));
     WEFT_TRY(plan_states(p));
+    WEFT_TRY(weft_pass_positions(p));
     WEFT_TRY(plan_ios(p));
     WEFT_TRY(plan_schedules(p, params));
     for (uint32_t k = 0; k < p->n_schedules; k++) {
@@ -335,6 +336,7 @@ static weft_status compile(struct weft_plan *p, const struct weft_compile_params
         weft_str_addf(&p->report, "schedule %s: %u steps, %" PRIu64 " bytes copied because of aliasing\n", sc->name,
                       sc->n_steps, sc->copied_bytes);
     }
+    p->may_stop = weft_plan_may_stop(p);
     return number_pipelines(p);
 }
 
