@@ -336,7 +336,7 @@ static weft_status compile(struct weft_plan *p, const struct weft_compile_params
     WEFT_TRY(weft_pass_positions(p));
     WEFT_TRY(plan_ios(p));
     WEFT_TRY(plan_schedules(p, params));
-    for (uint32_t k = 0; k < p->n_schedules; k++) {
+    for (uint32_t k = p->n_schedules; k-- > 0;) { // the largest first: the others' heaps lie in its heaps
         struct weft_schedule *sc = &p->schedules[k];
         weft_status status = plan_schedule(p, sc, params);
         if (status != WEFT_OK) return weft_fail_in(status, "schedule %s", sc->name);
