@@ -92,7 +92,8 @@ static weft_status make_buffers(weft_session *s)
     const struct weft_plan *plan = s->program->plan;
     s->states = weft_calloc(plan->n_states + 1, sizeof *s->states);
     s->ios = weft_calloc(plan->n_ios + 1, sizeof *s->ios);
-    if (!s->states || !s->ios) return weft_session_no_memory();
+    s->tracks = weft_calloc(plan->n_positions + 1, sizeof *s->tracks);
+    if (!s->states || !s->ios || !s->tracks) return weft_session_no_memory();
     for (uint32_t i = 0; i < plan->n_states; i++)
         if (plan->states[i].kind != WEFT_STATE_VAR)
             WEFT_TRY(
@@ -148,7 +149,8 @@ weft_status weft_session_create(weft_program *program, const struct weft_session
     WEFT_GOTO(weft_session_reset(s));
     int64_t symbols[WEFT_MAX_SYMBOLS] = {0}, lo;
     for (uint32_t i = 0; i < s->n_symbols; i++) weft_dims_symbol_bounds(plan->graph->dims, i, &lo, &symbols[i]);
-    if (weft_dims_check(plan->graph->dims, symbols) == WEFT_OK) WEFT_GOTO(weft_session_resize(s, symbols));
+    if (plan->bound) memcpy(symbols, plan->bind, sizeof symbols);
+    if (weft_graph_sizes_check(plan->graph, symbols) == WEFT_OK) WEFT_GOTO(weft_session_resize(s, symbols));
     *out = s;
     return WEFT_OK;
 fail:
@@ -165,6 +167,7 @@ void weft_session_destroy(weft_session **session)
     if (s->last_serial) weft_gpu_wait(s->gpu, s->last_serial, -1);
     weft_session_free_bindings(s);
     const struct weft_plan *plan = s->program->plan;
+    weft_session_forget(s, 0);
     for (uint32_t i = 0; s->states && i < plan->n_states; i++)
         if (s->states[i].id) weft_buf_release(s->gpu, &s->states[i]);
     for (uint32_t i = 0; s->ios && i < plan->n_ios; i++)
@@ -181,6 +184,7 @@ void weft_session_destroy(weft_session **session)
     weft_free(s->spare.plan_steps);
     weft_free(s->groups);
     weft_free(s->states);
+    weft_free(s->tracks);
     weft_free(s->ios);
     weft_free(s->words);
     weft_free(s->run_steps);

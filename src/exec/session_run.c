@@ -73,6 +73,7 @@ weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial)
     WEFT_TRY(weft_program_enter(s->program, &s->cancelled));
     const struct weft_version *v = &s->versions[s->live];
     weft_status status = s->checker ? runs_checked(s, v, runs, &ends) : runs_at_once(s, v, runs, &ends);
+    if (status == WEFT_OK) weft_session_track_runs(s, runs);
     weft_program_leave(s->program);
     if (status == WEFT_OK) weft_session_bindings_ran(s, s->last_serial);
     if (serial) *serial = s->last_serial;

@@ -29,6 +29,9 @@ struct weft_gpu_params {
     bool limits_min;            ///< also by WEFT_LIMITS=min
     bool keep_robustness;       ///< leave the implementation's bounds checks on (tests); off: trusted modules
     bool profile;               ///< timestamps wanted: one compute pass a step
+    /// Most bytes of a storage binding, where less than the device's; 0: the device's. The door holds every bind group to
+    /// it, so that tests meet tensors above the limit without gigabytes.
+    uint64_t max_binding;
     double timeout;             ///< seconds without any work finishing after which a wait gives the device up; 0: none
 };
 

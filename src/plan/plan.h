@@ -36,6 +36,19 @@ struct weft_plan_state {
     uint32_t tensor;
     uint32_t var_slot;          ///< VAR: word in the variables block
     uint64_t row_bytes, rows;
+    // what a run does to it (compile/positions.c)
+    bool written;               ///< by an operator; else it is the host's
+    bool notes;                 ///< written by operators whose states stand for no position (WEFT_OP_NOTES)
+    uint32_t position;          ///< rows are written from this position on (in plan->positions); WEFT_NO_POSITION
+    uint64_t window;            ///< rows before a position that its readers need; UINT64_MAX: all
+};
+
+#define WEFT_NO_POSITION UINT32_MAX
+/// A variable that says where in a sequence a run stands: the host follows it without reading it back.
+struct weft_plan_position {
+    uint32_t state;             ///< the variable
+    weft_dim by;                ///< a run moves it on by this much
+    bool untracked;             ///< other operators than `advance` write it: only the device knows it
 };
 
 struct weft_plan_io { const char *name; weft_value value; uint32_t tensor; weft_dtype dtype; bool is_output; };
@@ -52,6 +65,10 @@ struct weft_schedule {
     uint64_t lower_bound;        ///< bytes of the largest set of transients alive at once
     uint64_t copied_bytes;       ///< by is_copy steps
 };
+
+struct weft_plan;
+/// The largest value of a dim that inputs and outputs need room for: its upper bound, or the one value of a bound plan.
+int64_t weft_plan_max(const struct weft_plan *plan, weft_dim d);
 
 /// a * b, or a bound that no device has when that overflows; adding 255 to it does not.
 static inline uint64_t weft_bytes_times(uint64_t a, uint64_t b)
@@ -85,9 +102,13 @@ struct weft_plan {
     uint32_t shared_shards;      ///< the first so many belong to another plan (weft_compile_params.weights_of)
     struct weft_plan_state *states; uint32_t n_states;
     struct weft_plan_io *ios; uint32_t n_ios;
+    struct weft_plan_position *positions; uint32_t n_positions;
+    bool may_stop;               ///< a step may clear `active`: the host's positions are then upper bounds
     uint32_t n_vars;             ///< words in the variables block
     uint64_t heap_bytes[WEFT_HEAPS];
     uint32_t n_pipelines;        ///< distinct (wgsl, kinds)
+    bool bound;                  ///< for one size only: weft_compile_params.bind
+    int64_t bind[WEFT_MAX_SYMBOLS]; ///< if bound
     bool checked;                ///< checked build of the accessors (weft_compile_params.checked)
     struct weft_str report;      ///< what was fused, copied and why, a line each
 };
