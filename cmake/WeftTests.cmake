@@ -21,7 +21,8 @@ set(WEFT_SWIFTSHADER_ICD "/usr/lib/chromium/vk_swiftshader_icd.json" CACHE FILEP
 set(weft_test_environment "WEFT_TEST_SHARED=${WEFT_SHARED_DIR}" "WEFT_TEST_SOURCE=${CMAKE_CURRENT_SOURCE_DIR}"
     "WEFT_TEST_BUILD=${CMAKE_CURRENT_BINARY_DIR}" "WEFT_PIPELINE_CACHE=off"
     "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
-    "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/scripts/sanitizers.supp:print_suppressions=0")
+    "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/scripts/sanitizers.supp:print_suppressions=0"
+    "TSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/scripts/tsan.supp:halt_on_error=1:second_deadlock_stack=1")
 set(weft_host_environment "ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1")
 set(weft_driver_environment "ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1")
 
