@@ -138,5 +138,6 @@ weft_status weft_plan_check(const struct weft_plan *plan, const struct weft_sche
         WEFT_TRY(check_operands(sc, &sc->steps[n]));
         WEFT_TRY(weft_plan_check_limits(plan, sc, &sc->steps[n]));
     }
+    WEFT_TRY(weft_plan_check_states(plan, sc));
     return check_transients(sc);
 }

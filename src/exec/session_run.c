@@ -4,16 +4,44 @@
 #include <stdio.h>
 #include <string.h>
 
-static weft_status run_checked(weft_session *s, const struct weft_version *v)
+/// Poison in what a run must write before it is read: transients, and the present of states of two buffers.
+static weft_status poison(weft_session *s)
 {
+    const struct weft_plan *plan = s->program->plan;
     for (uint32_t h = 0; h < WEFT_HEAPS; h++)
         if (s->program->heaps[h].id)
             WEFT_TRY(weft_buf_fill(s->gpu, s->program->heaps[h], 0, weft_buf_size(s->gpu, s->program->heaps[h]),
                                    WEFT_POISON));
+    for (uint32_t i = 0; i < plan->n_states; i++) // of their elements: what is behind the last is never written
+        if (s->others[i].id)
+            WEFT_TRY(weft_buf_fill(s->gpu, s->others[i], 0, plan->states[i].rows * plan->states[i].row_bytes & ~3ull,
+                                   WEFT_POISON));
+    return WEFT_OK;
+}
+
+static weft_status run_checked(weft_session *s, const struct weft_version *v)
+{
+    WEFT_TRY(poison(s));
+    const struct weft_gpu_step *steps = s->odd ? v->odd_steps : v->steps;
     for (uint32_t i = 0; i < v->n_steps; i++) {
-        struct weft_gpu_submit submit = {.steps = &v->steps[i], .n_steps = 1};
+        struct weft_gpu_submit submit = {.steps = &steps[i], .n_steps = 1};
         WEFT_TRY(weft_gpu_submit(s->gpu, &submit, &s->last_serial));
     }
+    weft_session_turn(s, 1);
+    return WEFT_OK;
+}
+
+/// All runs in one submit; where ping-pong states take turns, so do the bind groups within it.
+static weft_status run_replayed(weft_session *s, const struct weft_version *v, uint32_t runs)
+{
+    const struct weft_gpu_step *ways[2] = {v->steps, v->odd_steps}, *steps = ways[s->odd];
+    bool flips = s->turns && !s->stuck;
+    for (uint32_t r = 0; runs > 1 && r < runs; r++)
+        memcpy(s->run_steps + (size_t)r * v->n_steps, ways[s->odd ^ (flips && r % 2)], v->n_steps * sizeof *steps);
+    if (runs > 1) steps = s->run_steps;
+    struct weft_gpu_submit submit = {.steps = steps, .n_steps = (size_t)v->n_steps * runs};
+    WEFT_TRY(weft_gpu_submit(s->gpu, &submit, &s->last_serial));
+    weft_session_turn(s, runs);
     return WEFT_OK;
 }
 
@@ -25,20 +53,18 @@ weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial)
     if (runs == 0 || runs > s->max_runs)
         return weft_fail(WEFT_ERR_INVALID, "%u runs asked for in one submit; the session was made for 1 to %u", runs,
                          s->max_runs);
+    if (runs > 1) {
+        char what[48];
+        snprintf(what, sizeof what, "%u runs in one submit", runs);
+        WEFT_TRY(weft_session_need_shared(s->program, what));
+    }
     const struct weft_version *v = &s->versions[s->live];
     weft_status status = WEFT_OK;
     pthread_mutex_lock(&s->program->lock);
     if (s->checker) {
         for (uint32_t r = 0; r < runs && status == WEFT_OK; r++) status = run_checked(s, v);
     } else {
-        const struct weft_gpu_step *steps = v->steps;
-        if (runs > 1) {
-            for (uint32_t r = 0; r < runs; r++)
-                memcpy(s->run_steps + (size_t)r * v->n_steps, v->steps, v->n_steps * sizeof *v->steps);
-            steps = s->run_steps;
-        }
-        struct weft_gpu_submit submit = {.steps = steps, .n_steps = (size_t)v->n_steps * runs};
-        status = weft_gpu_submit(s->gpu, &submit, &s->last_serial);
+        status = run_replayed(s, v, runs);
     }
     pthread_mutex_unlock(&s->program->lock);
     if (serial) *serial = s->last_serial;
