@@ -36,11 +36,11 @@ enum weft_state_kind {
 };
 
 /// How the version of a state that a run reads (the past) and the one that it leaves (the present) share memory. All
-/// policies give the same bits. PING_PONG and DOUBLE need a state of fixed shape that one operator writes, once and as a
-/// whole: state_write does, cache_append, which writes rows, does not.
+/// policies give the same bits. PING_PONG and DOUBLE need a state of fixed shape that one operator writes, once and as
+/// a whole: state_write does, cache_append, which writes rows, does not.
 enum weft_state_policy {
     WEFT_STATE_AS_DECLARED, ///< of a program only: each state as its graph says
-    WEFT_STATE_IN_PLACE,    ///< one buffer: the present is written over the past. What a state has unless told otherwise
+    WEFT_STATE_IN_PLACE,    ///< one buffer: the present is written over the past. What a state has if nothing is said
     WEFT_STATE_PING_PONG,   ///< two buffers that change roles with every run
     WEFT_STATE_DOUBLE,      ///< two buffers in fixed roles; a step at the end of the run copies the present to the past
     WEFT_STATE_SEPARATE,    ///< of pairs (below) only: not shared, the caller moves the present to the past

@@ -141,8 +141,8 @@ static void load_word(const struct weft_step *s, const struct weft_operand *o, s
     }
 }
 
-/// The operand that reads the past of the elements which `o`, of the present of a state of two buffers, stores; NULL for
-/// all others.
+/// The operand that reads the past of the elements which `o`, of the present of a state of two buffers, stores; NULL
+/// for all others.
 static const struct weft_operand *past_of(const struct weft_schedule *sc, const struct weft_step *s,
                                           const struct weft_operand *o)
 {
@@ -218,8 +218,8 @@ static void store(const struct weft_schedule *sc, const struct weft_step *s, con
         if (pack) weft_str_addf(w, "%s(v); }\n", pack);
         else weft_str_addf(w, "pack_%s(v); }\n", x);
         // the last word of an odd number of elements belongs to whoever stores the last element
-        weft_str_addf(w, "fn store2_%s(i: u32, v: vec2<f32>) { %sset_word_%s((p.off_%s + i) >> 1u, v); }\n", x, one.text, x,
-                      x);
+        weft_str_addf(w, "fn store2_%s(i: u32, v: vec2<f32>) { %sset_word_%s((p.off_%s + i) >> 1u, v); }\n", x, one.text,
+                      x, x);
         weft_str_addf(w,
                       "fn store4_%s(i: u32, v: vec4<f32>) { %slet k = (p.off_%s + i) >> 1u; set_word_%s(k, v.xy); "
                       "set_word_%s(k + 1u, v.zw); }\n",

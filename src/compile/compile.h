@@ -52,9 +52,9 @@ weft_status weft_plan_check_limits(const struct weft_plan *plan, const struct we
 /// the policies of states ask (weft_plan_check_states).
 weft_status weft_plan_check(const struct weft_plan *plan, const struct weft_schedule *schedule);
 
-/// Of states of two buffers: the past is written by nobody but the commit of a double-buffered one, which comes last and
-/// is whole; the present is written before it is read; whoever writes it has the past at hand; no step of a state in
-/// place names a present.
+/// Of states of two buffers: the past is written by nobody but the commit of a double-buffered one, which comes last,
+/// whole and always; the present is written before it is read; whoever writes it has the past at hand; no step of a
+/// state in place names a present.
 weft_status weft_plan_check_states(const struct weft_plan *plan, const struct weft_schedule *schedule);
 
 /// Text or JSON for `weft inspect`.

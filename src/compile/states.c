@@ -159,7 +159,7 @@ static bool is_commit(const struct weft_schedule *sc, const struct weft_step *s,
         uint32_t key = weft_mem_key(&sc->tensors[o->tensor]);
         bool whole = o->byte_offset == 0 && o->bytes == y->state->bytes;
         reads |= key == y->present_key && whole && o->access == WEFT_READ;
-        writes |= key == y->past_key && whole && o->access == WEFT_WRITE && (o->flags & WEFT_OPERAND_STATE);
+        writes |= key == y->past_key && whole && o->access == WEFT_WRITE && !(o->flags & WEFT_OPERAND_STATE);
     }
     return s->is_copy && reads && writes;
 }

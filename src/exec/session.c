@@ -56,8 +56,8 @@ static weft_status bind_step(const weft_session *s, const struct weft_step *step
     struct weft_bind binds[WEFT_MAX_SLOTS];
     for (uint32_t n = 0; n < step->n_slots; n++)
         binds[n] = n == 0 ? (struct weft_bind){s->arena, 0, 256}
-                          : (struct weft_bind){weft_session_buffer(s, step->slots[n].mem_key, odd), step->slots[n].offset,
-                                               step->slots[n].size};
+                          : (struct weft_bind){weft_session_buffer(s, step->slots[n].mem_key, odd),
+                                               step->slots[n].offset, step->slots[n].size};
     weft_status status = weft_bindgroup_get(s->gpu, s->program->pipelines[step->pipeline], binds, step->n_slots, out);
     return status == WEFT_OK ? status : weft_fail_in(status, "step '%s'", step->label);
 }

@@ -14,7 +14,7 @@ struct weft_version {
     uint64_t used;
     int64_t symbols[WEFT_MAX_SYMBOLS];
     struct weft_gpu_step *steps; ///< without the skipped ones
-    struct weft_gpu_step *odd_steps; ///< the same with the bind groups of odd runs; `steps` itself where there is one way
+    struct weft_gpu_step *odd_steps; ///< with the bind groups of odd runs; `steps` itself where no state is ping-pong
     uint32_t *plan_steps;        ///< number in the schedule of each of them
 };
 

@@ -28,8 +28,9 @@ static weft_status may_skip(const struct weft_plan *plan, const struct weft_sche
             continue;
         const struct weft_plan_state *state = &plan->states[t->index & ~WEFT_STATE_PRESENT];
         if (state->rows && state->row_bytes)
-            return weft_fail(WEFT_ERR_INTERNAL, "step '%s' would be skipped, but it writes all of state '%s' in each run",
-                             step->label, state->name);
+            return weft_fail(WEFT_ERR_INTERNAL,
+                             "step '%s' would be skipped, but it writes all of state '%s' in each run", step->label,
+                             state->name);
     }
     return WEFT_OK;
 }

@@ -103,8 +103,9 @@ weft_value weft_graph_state_latest(const struct weft_graph *g, weft_value v);
 
 /// True if node n writes a state: output k is the next version of input k.
 bool weft_node_writes(const struct weft_graph *g, const struct weft_node *n, uint32_t k);
-/// True if the state may have two buffers: its shape is fixed, and one node writes it, as a whole. Otherwise `why` (which may be NULL) receives
-/// the end of a sentence that begins with the state, such as "is written in rows by 'kv' (cache_append)".
+/// True if the state may have two buffers: its shape is fixed, and one node writes it, as a whole. Otherwise `why`
+/// (which may be NULL) receives the end of a sentence that begins with the state, such as "is written in part only, by
+/// 'kv' (cache_append)".
 bool weft_graph_state_whole(const struct weft_graph *g, uint32_t state, struct weft_str *why);
 /// "in_place", "ping_pong", "double", "separate".
 const char *weft_state_policy_name(enum weft_state_policy policy);

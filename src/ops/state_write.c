@@ -120,9 +120,8 @@ weft_status weft_state_commit_lower(struct weft_lower *l, uint32_t state) {
     snprintf(label, sizeof label, "commit %s", p->name);
     struct weft_step *s = weft_emit(l, &state_write_kernel, label, &cfg, sizeof cfg);
     weft_emit_scratch(l, s, "x", WEFT_READ, present, WEFT_OPERAND_WIDE);
-    weft_emit_scratch(l, s, "s", WEFT_WRITE, past, WEFT_OPERAND_WIDE | WEFT_OPERAND_STATE);
+    weft_emit_scratch(l, s, "s", WEFT_WRITE, past, WEFT_OPERAND_WIDE);
     as_words(l, s, p->bytes);
-    weft_emit_vars(l, s, WEFT_READ);
     weft_emit_int(l, s, "UNIT", cfg.unit);
     weft_emit_workgroup(s, cfg.threads, 0);
     s->writes_state = s->is_copy = true;
