@@ -36,6 +36,11 @@ weft_status weft_state_choose(struct weft_plan *plan, const struct weft_compile_
 /// After all groups: gives the writers of states of two buffers their past, which they store while the run is not
 /// active, and adds the commits of double-buffered states.
 weft_status weft_pass_states(struct weft_lower *l);
+/// Which variables are positions, which states are written at them, and how far back readers look
+/// (plan->positions, the second half of weft_plan_state). After the graph passes. Errors: UNSUPPORTED, NOMEM.
+weft_status weft_pass_positions(struct weft_plan *plan);
+/// True if some step may clear `active`.
+bool weft_plan_may_stop(const struct weft_plan *plan);
 /// Emits the steps of all groups in order.
 weft_status weft_pass_lower(struct weft_lower *l);
 /// Places weight parts in shards (idempotent for parts that have one).

@@ -109,6 +109,8 @@ static void keep_past(struct weft_lower *l, uint32_t step, uint32_t operand)
     s->operands[n].elem_offset = o.elem_offset;
     s->operands[n].used = o.used;
     s->operands[n].live = o.live;
+    s->operands[n].every = o.every;
+    s->operands[n].unit = o.unit;
 }
 
 weft_status weft_pass_states(struct weft_lower *l)
@@ -130,7 +132,8 @@ struct story {
     const struct weft_plan_state *state;
     uint32_t past_key, present_key;
     uint32_t writers;                          ///< operands that wrote the present so far
-    uint32_t commits, commit, last_use;        ///< commits; the last; last step but it that names either
+    uint32_t commits, commit, last_use;        ///< commits (a large one is cut); the first; last other user
+    uint64_t committed;                        ///< bytes of the state so far
 };
 
 static weft_status fault(const struct story *y, const char *label, const char *what)
@@ -151,17 +154,23 @@ static bool has_past(const struct weft_schedule *sc, const struct weft_step *s, 
     return false;
 }
 
-static bool is_commit(const struct weft_schedule *sc, const struct weft_step *s, const struct story *y)
+/// A copy of the present's next bytes to the same bytes of the past, active or not.
+static bool is_commit(const struct weft_schedule *sc, const struct weft_step *s, struct story *y)
 {
-    bool reads = false, writes = false;
-    for (uint32_t i = 0; i < s->n_operands; i++) {
+    uint64_t read = 0, written = 0;
+    for (uint32_t i = 0; i < s->n_operands && s->is_copy; i++) {
         const struct weft_operand *o = &s->operands[i];
         uint32_t key = weft_mem_key(&sc->tensors[o->tensor]);
-        bool whole = o->byte_offset == 0 && o->bytes == y->state->bytes;
-        reads |= key == y->present_key && whole && o->access == WEFT_READ;
-        writes |= key == y->past_key && whole && o->access == WEFT_WRITE && !(o->flags & WEFT_OPERAND_STATE);
+        if (o->byte_offset > y->committed) continue;
+        if (key == y->present_key && o->access == WEFT_READ) read = o->byte_offset + o->bytes;
+        if (key == y->past_key && o->access == WEFT_WRITE && !(o->flags & WEFT_OPERAND_STATE))
+            written = o->byte_offset + o->bytes;
     }
-    return s->is_copy && reads && writes;
+    if (read != written || read <= y->committed) return false;
+    if (y->committed == 0) y->commit = (uint32_t)(s - sc->steps);
+    y->committed = read;
+    y->commits++;
+    return true;
 }
 
 static weft_status check_operand(const struct weft_schedule *sc, uint32_t n, const struct weft_operand *o, bool commit,
@@ -206,14 +215,12 @@ static weft_status check_state(const struct weft_schedule *sc, struct story *y)
     for (uint32_t n = 0; n < sc->n_steps; n++) {
         const struct weft_step *s = &sc->steps[n];
         bool commit = y->state->policy == WEFT_STATE_DOUBLE && is_commit(sc, s, y);
-        y->commits += commit;
-        if (commit) y->commit = n;
         for (uint32_t i = 0; i < s->n_operands; i++) WEFT_TRY(check_operand(sc, n, &s->operands[i], commit, y));
     }
     if (weft_state_buffers(y->state) == 1) return WEFT_OK;
     if (y->writers == 0) return fault(y, "of the schedule", "that writes the present is missing");
     if (y->state->policy != WEFT_STATE_DOUBLE) return WEFT_OK;
-    if (y->commits != 1) return fault(y, "commit", y->commits ? "stands there twice" : "is missing");
+    if (y->committed != y->state->bytes) return fault(y, "commit", y->commits ? "leaves bytes out" : "is missing");
     if (y->last_use > y->commit) return fault(y, sc->steps[y->last_use].label, "comes after the commit");
     return WEFT_OK;
 }

@@ -52,6 +52,7 @@ enum weft_trait {
     /// read the past through an operand emitted from in[0], if they read it, and write through one emitted from out[0];
     /// both have WEFT_OPERAND_INPLACE, since in one buffer they are one range.
     WEFT_OP_STATE_WHOLE = 1 << 10,
+    WEFT_OP_NOTES = 1 << 12,      ///< what it writes stands for no position (counts, ids): a crop leaves it
     WEFT_OP_ROWMAP = 1 << 8,      ///< reads other columns of the same row (rope): the region compiler knows it
 };
 

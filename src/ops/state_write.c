@@ -70,6 +70,15 @@ static void as_words(struct weft_lower *l, struct weft_step *s, uint64_t bytes) 
     }
 }
 
+/// A state may be larger than a binding: the step can be cut anywhere.
+static void finish(struct weft_lower *l, struct weft_step *s, const struct state_write_cfg *cfg) {
+    weft_emit_int(l, s, "UNIT", cfg->unit);
+    weft_emit_workgroup(s, cfg->threads, 0);
+    weft_emit_items(s, cfg->threads);
+    weft_emit_reach(s, "x", 1, cfg->unit);
+    weft_emit_reach(s, "s", 1, cfg->unit);
+}
+
 weft_status weft_state_copy_lower(struct weft_lower *l, const char *label, weft_value from, weft_value to) {
     const struct weft_type *t = &weft_lv(l, to)->type;
     struct state_write_cfg cfg = {.count = weft_lower_product(l, t, 0, t->rank), .unit = 1, .threads = threads_for(l)};
@@ -91,8 +100,7 @@ weft_status weft_state_copy_lower(struct weft_lower *l, const char *label, weft_
     weft_emit_value(l, s, "x", WEFT_READ, from, flags);
     weft_emit_value(l, s, "s", WEFT_WRITE, to, flags);
     if (cfg.halves) as_words(l, s, (uint64_t)n * 2);
-    weft_emit_int(l, s, "UNIT", cfg.unit);
-    weft_emit_workgroup(s, cfg.threads, 0);
+    finish(l, s, &cfg);
     return l->status;
 }
 
@@ -122,8 +130,7 @@ weft_status weft_state_commit_lower(struct weft_lower *l, uint32_t state) {
     weft_emit_scratch(l, s, "x", WEFT_READ, present, WEFT_OPERAND_WIDE);
     weft_emit_scratch(l, s, "s", WEFT_WRITE, past, WEFT_OPERAND_WIDE);
     as_words(l, s, p->bytes);
-    weft_emit_int(l, s, "UNIT", cfg.unit);
-    weft_emit_workgroup(s, cfg.threads, 0);
+    finish(l, s, &cfg);
     s->writes_state = s->is_copy = true;
     return l->status;
 }

@@ -37,6 +37,19 @@ struct weft_plan_state {
     uint32_t tensor;
     uint32_t var_slot;          ///< VAR: word in the variables block
     uint64_t row_bytes, rows;
+    // what a run does to it (compile/positions.c)
+    bool written;               ///< by an operator; else it is the host's
+    bool notes;                 ///< written by operators whose states stand for no position (WEFT_OP_NOTES)
+    uint32_t position;          ///< rows are written from this position on (in plan->positions); WEFT_NO_POSITION
+    uint64_t window;            ///< rows before a position that its readers need; UINT64_MAX: all
+};
+
+#define WEFT_NO_POSITION UINT32_MAX
+/// A variable that says where in a sequence a run stands: the host follows it without reading it back.
+struct weft_plan_position {
+    uint32_t state;             ///< the variable
+    weft_dim by;                ///< a run moves it on by this much
+    bool untracked;             ///< other operators than `advance` write it: only the device knows it
 };
 
 /// Buffers of a state in each session: the version that a run reads and the one that it leaves lie in one or in two.
@@ -106,6 +119,8 @@ struct weft_plan {
     struct weft_plan_io *ios; uint32_t n_ios;
     struct weft_plan_pair *pairs; uint32_t n_pairs; ///< those that are kept apart
     uint32_t beams;              ///< for which it was compiled; 0 and 1: no beam search
+    struct weft_plan_position *positions; uint32_t n_positions;
+    bool may_stop;               ///< a step may clear `active`: the host's positions are then upper bounds
     uint32_t n_vars;             ///< words in the variables block
     uint64_t heap_bytes[WEFT_HEAPS];
     uint32_t n_pipelines;        ///< distinct (wgsl, kinds)
