@@ -107,10 +107,19 @@ static weft_status plan_schedules(struct weft_plan *p, const struct weft_compile
     int64_t lo = 0, hi = 0, from;
     if (symbol >= 0) weft_dims_symbol_bounds(dims, (uint32_t)symbol, &lo, &hi);
     from = lo;
+    if (params && params->bind) {
+        WEFT_TRY(weft_graph_sizes_check(p->graph, params->bind));
+        memcpy(p->bind, params->bind, n * sizeof *p->bind);
+        p->bound = true;
+    }
     for (uint32_t k = 0; k < pieces; k++) {
         int64_t to = k + 1 < pieces ? params->split_at[k] : hi;
         if (to > hi) to = hi;
         if (symbol >= 0 && to < from) continue;
+        if (symbol >= 0 && p->bound && (p->bind[symbol] < from || p->bind[symbol] > to)) {
+            from = to + 1;
+            continue;
+        }
         struct weft_schedule *sc = &p->schedules[p->n_schedules++];
         for (uint32_t i = 0; i < n; i++) weft_dims_symbol_bounds(dims, i, &sc->lo[i], &sc->hi[i]);
         if (symbol >= 0) {

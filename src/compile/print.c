@@ -16,8 +16,7 @@ uint64_t weft_print_io_bytes(const struct weft_plan *p, const struct weft_plan_i
     const struct weft_type *t = &p->graph->values[io->value].type;
     uint64_t n = weft_accessor_width(io->dtype);
     for (uint32_t a = 0; a < t->rank; a++) {
-        int64_t lo, hi;
-        weft_dim_bounds(p->graph->dims, t->dims[a], &lo, &hi);
+        int64_t hi = weft_plan_max(p, t->dims[a]);
         n = weft_bytes_times(n, hi > 0 ? (uint64_t)hi : 0);
     }
     return round256(n);

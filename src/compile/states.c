@@ -71,6 +71,7 @@ weft_status weft_state_choose(struct weft_plan *plan, const struct weft_compile_
         }
         weft_str_free(&why);
     }
+    if (s->kind != WEFT_STATE_VAR) WEFT_TRY(weft_graph_state_policy(plan->graph, s->value, s->policy));
     if (s->policy == WEFT_STATE_PING_PONG)
         weft_str_addf(&plan->report, "state '%s' has two buffers of %" PRIu64 " bytes that take turns\n", s->name,
                       s->bytes);

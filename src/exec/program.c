@@ -142,9 +142,8 @@ uint64_t weft_plan_io_live_bytes(const struct weft_plan *plan, uint32_t io, cons
     const struct weft_value_info *info = &plan->graph->values[plan->ios[io].value];
     uint64_t n = 1;
     for (uint32_t a = 0; a < info->type.rank; a++) {
-        int64_t lo, hi;
-        if (symbols) hi = weft_dim_eval(plan->graph->dims, info->type.dims[a], symbols);
-        else weft_dim_bounds(plan->graph->dims, info->type.dims[a], &lo, &hi);
+        int64_t hi = symbols ? weft_dim_eval(plan->graph->dims, info->type.dims[a], symbols)
+                             : weft_plan_max(plan, info->type.dims[a]);
         n *= hi > 0 ? (uint64_t)hi : 0;
     }
     return (n * weft_accessor_width(info->type.dtype) + 3) & ~(uint64_t)3;

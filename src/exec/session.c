@@ -209,7 +209,8 @@ weft_status weft_session_create(weft_program *program, const struct weft_session
     WEFT_GOTO(weft_session_reset(s));
     int64_t symbols[WEFT_MAX_SYMBOLS] = {0}, lo;
     for (uint32_t i = 0; i < s->n_symbols; i++) weft_dims_symbol_bounds(plan->graph->dims, i, &lo, &symbols[i]);
-    if (weft_dims_check(plan->graph->dims, symbols) == WEFT_OK) WEFT_GOTO(weft_session_resize(s, symbols));
+    if (plan->bound) memcpy(symbols, plan->bind, sizeof symbols);
+    if (weft_graph_sizes_check(plan->graph, symbols) == WEFT_OK) WEFT_GOTO(weft_session_resize(s, symbols));
     *out = s;
     return WEFT_OK;
 fail:

@@ -18,6 +18,9 @@ weft_status weft_node_blame(const struct weft_graph *g, const struct weft_op *op
 /// The values of a pair. Errors: NOT_FOUND (no such input or output), INVALID (their types differ; names both).
 weft_status weft_pair_find(const struct weft_graph *g, const struct weft_pair *pair, weft_value *past,
                            weft_value *present);
+/// Gives the guards from number `first` on, which infer has just made for this node, the text that says whose they are.
+weft_status weft_guards_name(struct weft_graph *g, size_t first, const struct weft_op *op, const char *name,
+                             const weft_value *in, uint32_t n_in);
 /// The verifier; without `infer` it leaves out what may intern dims, so that a shared graph is only read.
 weft_status weft_graph_check(const struct weft_graph *g, bool infer);
 /// True when output k of this operator is the next version of its input k, if that is a state.
