@@ -123,7 +123,8 @@ struct weft_memory_use weft_plan_memory(const struct weft_plan *plan)
     uint32_t steps = 0;
     for (uint32_t i = plan->shared_shards; i < plan->n_shards; i++) m.weights += plan->shard_bytes[i];
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) m.transients += plan->heap_bytes[h];
-    for (uint32_t i = 0; i < plan->n_states; i++) m.states += plan->states[i].bytes;
+    for (uint32_t i = 0; i < plan->n_states; i++) 
+        m.states += plan->states[i].bytes * weft_state_buffers(&plan->states[i]);
     m.states += plan->checked ? 512 : 256; // variables, and faults
     for (uint32_t i = 0; i < plan->n_schedules; i++)
         if (plan->schedules[i].n_steps > steps) steps = plan->schedules[i].n_steps;

@@ -36,6 +36,7 @@ static const struct { const char *ops; enum kind kind; const char *reason;
     {"rope", ONE, "it turns pairs: a head has two channels or more"},
     {"nll", BROADCAST, "a target and a result a row: no operand is spread over another"},
     {"sample", BROADCAST, "its operands have the shapes of one kind of state each"},
+    {"state_write", BROADCAST, "its operands have equal types"},
     {"causal_conv gated_delta_net linear_attention", BROADCAST,
      "a state has a place for each of its elements; one beta for all heads is among test_gpu_recurrent.c"},
     {"cache_append", BROADCAST, "rows of the state and of the operand are equal; the position is a scalar for all"},
