@@ -56,6 +56,10 @@ static weft_status plan_states(struct weft_plan *p)
             weft_bytes_times(max_count(g, &info->type, info->type.rank ? 1 : 0), weft_accessor_width(info->type.dtype));
         s->bytes = weft_align256(weft_bytes_times(s->rows, s->row_bytes));
         if (s->bytes == 0) s->bytes = 256;
+        if (s->kind == WEFT_STATE_PAGED) { // its pool has as many pages as there is room for
+            s->bytes = weft_bytes_times(s->rows, s->row_bytes);
+            continue;
+        }
         if (s->bytes > p->caps.max_binding)
             return weft_fail(WEFT_ERR_LIMIT,
                              "state '%s' needs %" PRIu64 " bytes, the device binds at most %" PRIu64
@@ -321,7 +325,7 @@ static weft_status compile(struct weft_plan *p, const struct weft_compile_params
     WEFT_TRY(weft_pass_decompose(p->graph));
     WEFT_TRY(weft_graph_verify(p->graph));
     WEFT_TRY(plan_states(p));
-    WEFT_TRY(weft_pass_positions(p));
+    WEFT_TRY(weft_pass_positions(p, params));
     WEFT_TRY(plan_ios(p));
     WEFT_TRY(plan_schedules(p, params));
     for (uint32_t k = 0; k < p->n_schedules; k++) {

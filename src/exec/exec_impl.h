@@ -1,6 +1,7 @@
 /// Shared by the files of exec only.
 #ifndef WEFT_EXEC_EXEC_IMPL_H
 #define WEFT_EXEC_EXEC_IMPL_H
+#include "exec/pages.h"
 #include "exec/program.h"
 #include "plan/update.h"
 #include <pthread.h>
@@ -27,6 +28,7 @@ struct weft_program {
     weft_pipeline *pipelines;
     struct weft_shards *shards;
     weft_buf heaps[WEFT_HEAPS];
+    struct weft_pool *pool; ///< of paged states; NULL: the plan has none
     pthread_mutex_t lock; ///< the submits of one run are contiguous: the heaps are common to all sessions
     uint32_t max_steps;
 };

@@ -21,20 +21,30 @@ weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key)
     switch (mem_key >> 24) {
     case WEFT_MEM_TRANSIENT: return s->program->heaps[number];
     case WEFT_MEM_WEIGHT: return weft_shards_buf(s->program->shards, number);
-    case WEFT_MEM_STATE: return s->states[number];
+    case WEFT_MEM_STATE:
+        return s->program->plan->states[number].kind == WEFT_STATE_PAGED ? s->program->pool->bufs[number]
+                                                                         : s->states[number];
     case WEFT_MEM_VARS: return s->vars;
     case WEFT_MEM_FAULT: return s->fault;
     default: return s->ios[number];
     }
 }
 
+static bool is_pool(const weft_session *s, uint32_t mem_key)
+{
+    return mem_key >> 24 == WEFT_MEM_STATE &&
+           s->program->plan->states[mem_key & 0xffffff].kind == WEFT_STATE_PAGED;
+}
+
 static weft_status bind_step(const weft_session *s, const struct weft_step *step, weft_bindgroup *out)
 {
     struct weft_bind binds[WEFT_MAX_SLOTS];
-    for (uint32_t n = 0; n < step->n_slots; n++)
+    for (uint32_t n = 0; n < step->n_slots; n++) {
+        const struct weft_slot *slot = &step->slots[n];
         binds[n] = n == 0 ? (struct weft_bind){s->arena, 0, 256}
-                          : (struct weft_bind){weft_session_buffer(s, step->slots[n].mem_key), step->slots[n].offset,
-                                               step->slots[n].size};
+                          : (struct weft_bind){weft_session_buffer(s, slot->mem_key), slot->offset, slot->size};
+        if (is_pool(s, slot->mem_key)) binds[n].size = weft_buf_size(s->gpu, binds[n].buf); // as far as it goes
+    }
     weft_status status = weft_bindgroup_get(s->gpu, s->program->pipelines[step->pipeline], binds, step->n_slots, out);
     return status == WEFT_OK ? status : weft_fail_in(status, "step '%s'", step->label);
 }
@@ -58,6 +68,14 @@ static void refresh_version(const weft_session *s, struct weft_version *v)
 
 weft_status weft_session_rebind(weft_session *s, uint32_t mem_key)
 {
+    pthread_mutex_lock(&s->program->lock); // the pool may not grow meanwhile
+    weft_status status = weft_session_rebind_locked(s, mem_key);
+    pthread_mutex_unlock(&s->program->lock);
+    return status;
+}
+
+weft_status weft_session_rebind_locked(weft_session *s, uint32_t mem_key)
+{
     const struct weft_plan *plan = s->program->plan;
     size_t total = 0, at = 0;
     for (uint32_t k = 0; k < plan->n_schedules; k++) total += plan->schedules[k].n_steps;
@@ -74,6 +92,7 @@ weft_status weft_session_rebind(weft_session *s, uint32_t mem_key)
     for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS && status == WEFT_OK; v++)
         if (s->versions[v].valid) refresh_version(s, &s->versions[v]);
     weft_free(staged);
+    if (status == WEFT_OK && mem_key == UINT32_MAX && s->pages) s->generation = s->program->pool->generation;
     return status;
 }
 
@@ -85,15 +104,27 @@ static weft_status make_buffers(weft_session *s)
     s->tracks = weft_calloc(plan->n_positions + 1, sizeof *s->tracks);
     if (!s->states || !s->ios || !s->tracks) return weft_session_no_memory();
     for (uint32_t i = 0; i < plan->n_states; i++)
-        if (plan->states[i].kind != WEFT_STATE_VAR)
-            WEFT_TRY(
-                weft_buf_create(s->gpu, plan->states[i].bytes, WEFT_BUF_STORAGE, plan->states[i].name, &s->states[i]));
+        if (plan->states[i].kind != WEFT_STATE_VAR && plan->states[i].kind != WEFT_STATE_PAGED)
+            WEFT_TRY(weft_buf_make(s->gpu, WEFT_BUF_FOR_STATES, plan->states[i].bytes, WEFT_BUF_STORAGE,
+                                   plan->states[i].name, &s->states[i]));
     for (uint32_t i = 0; i < plan->n_ios; i++)
-        WEFT_TRY(weft_buf_create(s->gpu, weft_plan_io_bytes(plan, i), WEFT_BUF_STORAGE, plan->ios[i].name, &s->ios[i]));
-    WEFT_TRY(weft_buf_create(s->gpu, 256, WEFT_BUF_STORAGE, "vars", &s->vars));
-    if (plan->checked) WEFT_TRY(weft_buf_create(s->gpu, 256, WEFT_BUF_STORAGE, "fault", &s->fault));
-    return weft_buf_create(s->gpu, weft_session_version_bytes(s) * WEFT_PARAM_VERSIONS + 256, WEFT_BUF_UNIFORM,
-                           "params", &s->arena);
+        WEFT_TRY(weft_buf_make(s->gpu, WEFT_BUF_FOR_IO, weft_plan_io_bytes(plan, i), WEFT_BUF_STORAGE,
+                               plan->ios[i].name, &s->ios[i]));
+    WEFT_TRY(weft_buf_make(s->gpu, WEFT_BUF_FOR_STATES, plan->vars_bytes, WEFT_BUF_STORAGE, "vars", &s->vars));
+    if (plan->checked)
+        WEFT_TRY(weft_buf_make(s->gpu, WEFT_BUF_FOR_STATES, 256, WEFT_BUF_STORAGE, "fault", &s->fault));
+    return weft_buf_make(s->gpu, WEFT_BUF_FOR_PARAMS, weft_session_version_bytes(s) * WEFT_PARAM_VERSIONS + 256,
+                         WEFT_BUF_UNIFORM, "params", &s->arena);
+}
+
+/// A share in the program's pages.
+static weft_status join_pool(weft_session *s)
+{
+    if (!s->program->pool) return WEFT_OK;
+    pthread_mutex_lock(&s->program->lock);
+    weft_status status = weft_pool_join(s->program->pool, NULL, &s->pages);
+    pthread_mutex_unlock(&s->program->lock);
+    return status;
 }
 
 static weft_status make_room(weft_session *s)
@@ -133,6 +164,7 @@ weft_status weft_session_create(weft_program *program, const struct weft_session
     s->live = WEFT_NO_VERSION;
     s->sabotage_step = s->stale_step = UINT32_MAX;
     WEFT_GOTO(make_buffers(s));
+    WEFT_GOTO(join_pool(s));
     WEFT_GOTO(make_room(s));
     WEFT_GOTO(weft_session_rebind(s, UINT32_MAX));
     WEFT_GOTO(weft_session_reset(s));
@@ -154,6 +186,11 @@ void weft_session_destroy(weft_session **session)
     if (s->last_serial) weft_gpu_wait(s->gpu, s->last_serial, -1);
     const struct weft_plan *plan = s->program->plan;
     weft_session_forget(s, 0);
+    if (s->pages) {
+        pthread_mutex_lock(&s->program->lock);
+        weft_pool_leave(s->program->pool, &s->pages);
+        pthread_mutex_unlock(&s->program->lock);
+    }
     for (uint32_t i = 0; s->states && i < plan->n_states; i++)
         if (s->states[i].id) weft_buf_release(s->gpu, &s->states[i]);
     for (uint32_t i = 0; s->ios && i < plan->n_ios; i++)

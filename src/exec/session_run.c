@@ -26,9 +26,12 @@ weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial)
         return weft_fail(WEFT_ERR_INVALID, "%u runs asked for in one submit; the session was made for 1 to %u", runs,
                          s->max_runs);
     const struct weft_version *v = &s->versions[s->live];
-    weft_status status = WEFT_OK;
+    WEFT_TRY(weft_session_check_rows(s, runs));
     pthread_mutex_lock(&s->program->lock);
-    if (s->checker) {
+    weft_status status = weft_session_cover(s, runs);
+    if (status != WEFT_OK) {
+        // nothing has run
+    } else if (s->checker) {
         for (uint32_t r = 0; r < runs && status == WEFT_OK; r++) status = run_checked(s, v);
     } else {
         const struct weft_gpu_step *steps = v->steps;
