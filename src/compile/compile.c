@@ -3,6 +3,7 @@
 /// smaller groups in just these places.
 #include "compile/compile.h"
 #include "compile/bind.h"
+#include "compile/cut.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/map.h"
@@ -60,11 +61,11 @@ static weft_status plan_states(struct weft_plan *p)
             s->bytes = weft_bytes_times(s->rows, s->row_bytes);
             continue;
         }
-        if (s->bytes > p->caps.max_binding)
+        if (s->bytes > p->caps.max_buffer)
             return weft_fail(WEFT_ERR_LIMIT,
-                             "state '%s' needs %" PRIu64 " bytes, the device binds at most %" PRIu64
+                             "state '%s' needs %" PRIu64 " bytes, a buffer of this device has at most %" PRIu64
                              "; choose a smaller context",
-                             s->name, s->bytes, p->caps.max_binding);
+                             s->name, s->bytes, p->caps.max_buffer);
     }
     return WEFT_OK;
 }
@@ -83,6 +84,14 @@ static weft_status plan_ios(struct weft_plan *p)
                                                        .value = v,
                                                        .dtype = info->type.dtype,
                                                        .is_output = true};
+        else continue;
+        uint64_t bytes = weft_bytes_times(max_count(g, &info->type, 0), weft_accessor_width(info->type.dtype));
+        if (bytes > p->caps.max_buffer)
+            return weft_fail(WEFT_ERR_LIMIT,
+                             "%s '%s' may take %" PRIu64 " bytes, a buffer of this device has at most %" PRIu64
+                             "; lower the bounds of its symbols",
+                             info->kind == WEFT_VALUE_INPUT ? "input" : "output", p->ios[p->n_ios - 1].name, bytes,
+                             p->caps.max_buffer);
     }
     return WEFT_OK;
 }
@@ -100,10 +109,19 @@ static weft_status plan_schedules(struct weft_plan *p, const struct weft_compile
     int64_t lo = 0, hi = 0, from;
     if (symbol >= 0) weft_dims_symbol_bounds(dims, (uint32_t)symbol, &lo, &hi);
     from = lo;
+    if (params && params->bind) {
+        WEFT_TRY(weft_graph_sizes_check(p->graph, params->bind));
+        memcpy(p->bind, params->bind, n * sizeof *p->bind);
+        p->bound = true;
+    }
     for (uint32_t k = 0; k < pieces; k++) {
         int64_t to = k + 1 < pieces ? params->split_at[k] : hi;
         if (to > hi) to = hi;
         if (symbol >= 0 && to < from) continue;
+        if (symbol >= 0 && p->bound && (p->bind[symbol] < from || p->bind[symbol] > to)) {
+            from = to + 1;
+            continue;
+        }
         struct weft_schedule *sc = &p->schedules[p->n_schedules++];
         for (uint32_t i = 0; i < n; i++) weft_dims_symbol_bounds(dims, i, &sc->lo[i], &sc->hi[i]);
         if (symbol >= 0) {
@@ -234,8 +252,9 @@ static weft_status lower_schedule(struct attempt *a)
 
 /// A step that does not fit. A second attempt knows the shards of its weights; from then on its group may count on one
 /// binding fewer each time. False if it is a single node.
-static bool tighten(struct attempt *a, const struct weft_step *s)
+static bool tighten(void *user, const struct weft_step *s)
 {
+    struct attempt *a = user;
     const struct weft_group *g = &a->groups[s->group];
     if (g->n_nodes < 2 || g->n_bindings < 2) return false;
     uint32_t budget = g->n_bindings - 1 < 255 ? g->n_bindings - 1 : 255;
@@ -250,14 +269,7 @@ static weft_status finish_schedule(struct attempt *a)
     struct weft_plan *p = a->plan;
     struct weft_schedule *sc = a->sc;
     WEFT_TRY(weft_pass_memory(p, sc));
-    weft_status worst = WEFT_OK;
-    for (uint32_t i = 0; i < sc->n_steps; i++) {
-        weft_status status = weft_bind_step(p, sc, &sc->steps[i]);
-        if (status == WEFT_OK) status = weft_plan_check_limits(p, sc, &sc->steps[i]);
-        if (status == WEFT_ERR_LIMIT && tighten(a, &sc->steps[i])) worst = status;
-        else if (status != WEFT_OK) return status;
-    }
-    if (worst != WEFT_OK) return worst;
+    WEFT_TRY(weft_cut_schedule(p, sc, tighten, a));
     for (uint32_t i = 0; p->checked && i < sc->n_steps; i++) {
         sc->steps[i].number = (uint32_t)(sc - p->schedules) << 16 | i;
         if (!sc->steps[i].checked)

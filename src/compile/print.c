@@ -16,8 +16,7 @@ uint64_t weft_print_io_bytes(const struct weft_plan *p, const struct weft_plan_i
     const struct weft_type *t = &p->graph->values[io->value].type;
     uint64_t n = weft_accessor_width(io->dtype);
     for (uint32_t a = 0; a < t->rank; a++) {
-        int64_t lo, hi;
-        weft_dim_bounds(p->graph->dims, t->dims[a], &lo, &hi);
+        int64_t hi = weft_plan_max(p, t->dims[a]);
         n = weft_bytes_times(n, hi > 0 ? (uint64_t)hi : 0);
     }
     return round256(n);
@@ -275,9 +274,10 @@ static void text_slot(const struct weft_plan *p, const struct weft_schedule *sc,
     uint32_t before = WEFT_NO_TENSOR;
     for (uint32_t i = 0; i < s->n_operands; i++) {
         const struct weft_operand *o = &s->operands[i];
-        if (o->slot != n) continue;
+        if (!weft_operand_in_slot(o, n)) continue;
         if (before != WEFT_NO_TENSOR && before != o->tensor) weft_str_addf(out, "=%s", sc->tensors[before].name);
         weft_str_addf(out, "%s%s%s", before == o->tensor ? "," : " ", o->access & WEFT_WRITE ? "!" : "", o->name);
+        if (slot->segment) weft_str_addf(out, "[%u/%u]", n - o->slot + 1, o->n_segments);
         before = o->tensor;
     }
     if (before != WEFT_NO_TENSOR) weft_str_addf(out, "=%s", sc->tensors[before].name);

@@ -5,7 +5,7 @@
 /// free: larger buffers, the old contents copied over in the queue, a new generation, by which sessions notice that
 /// their bind groups are old. With its last holder the pool's buffers go.
 ///
-/// Threads: the caller holds the program's lock in all calls.
+/// Threads: the caller has entered the program (weft_program_enter) in all calls.
 #ifndef WEFT_EXEC_PAGES_H
 #define WEFT_EXEC_PAGES_H
 #include "gpu/gpu.h"

@@ -39,21 +39,30 @@ static bool is_pool(const weft_session *s, uint32_t mem_key)
 static weft_status bind_step(const weft_session *s, const struct weft_step *step, weft_bindgroup *out)
 {
     struct weft_bind binds[WEFT_MAX_SLOTS];
+    uint32_t io;
     for (uint32_t n = 0; n < step->n_slots; n++) {
         const struct weft_slot *slot = &step->slots[n];
         binds[n] = n == 0 ? (struct weft_bind){s->arena, 0, 256}
                           : (struct weft_bind){weft_session_buffer(s, slot->mem_key), slot->offset, slot->size};
-        if (is_pool(s, slot->mem_key)) binds[n].size = weft_buf_size(s->gpu, binds[n].buf); // as far as it goes
+        if (n && is_pool(s, slot->mem_key)) binds[n].size = weft_buf_size(s->gpu, binds[n].buf); // as far as it goes
+        if (n && weft_session_is_io(slot->mem_key, &io) && !weft_session_bind_slot(s, step, n, &binds[n])) {
+            *out = (weft_bindgroup){0}; // refused by the run, not by a binding of something else
+            return WEFT_OK;
+        }
     }
     weft_status status = weft_bindgroup_get(s->gpu, s->program->pipelines[step->pipeline], binds, step->n_slots, out);
     return status == WEFT_OK ? status : weft_fail_in(status, "step '%s'", step->label);
 }
 
-static bool touches(const struct weft_step *step, uint32_t mem_key)
+static bool touches(const weft_session *s, const struct weft_step *step, uint32_t mem_key)
 {
+    uint32_t io;
     if (mem_key == UINT32_MAX) return true;
-    for (uint32_t n = 1; n < step->n_slots; n++)
+    for (uint32_t n = 1; n < step->n_slots; n++) {
         if (step->slots[n].mem_key == mem_key) return true;
+        if (mem_key == WEFT_REBIND_IOS && weft_session_is_io(step->slots[n].mem_key, &io) && s->io_changed[io])
+            return true;
+    }
     return false;
 }
 
@@ -68,9 +77,9 @@ static void refresh_version(const weft_session *s, struct weft_version *v)
 
 weft_status weft_session_rebind(weft_session *s, uint32_t mem_key)
 {
-    pthread_mutex_lock(&s->program->lock); // the pool may not grow meanwhile
+    weft_program_enter_pool(s->program); // the pool may not grow meanwhile
     weft_status status = weft_session_rebind_locked(s, mem_key);
-    pthread_mutex_unlock(&s->program->lock);
+    weft_program_leave(s->program);
     return status;
 }
 
@@ -83,12 +92,12 @@ weft_status weft_session_rebind_locked(weft_session *s, uint32_t mem_key)
     weft_status status = staged ? WEFT_OK : weft_session_no_memory();
     for (uint32_t k = 0; k < plan->n_schedules && status == WEFT_OK; k++)
         for (uint32_t i = 0; i < plan->schedules[k].n_steps && status == WEFT_OK; i++, at++)
-            if (touches(&plan->schedules[k].steps[i], mem_key))
+            if (touches(s, &plan->schedules[k].steps[i], mem_key))
                 status = bind_step(s, &plan->schedules[k].steps[i], &staged[at]);
     at = 0;
     for (uint32_t k = 0; k < plan->n_schedules && status == WEFT_OK; k++)
         for (uint32_t i = 0; i < plan->schedules[k].n_steps; i++, at++)
-            if (touches(&plan->schedules[k].steps[i], mem_key)) s->groups[k][i] = staged[at];
+            if (touches(s, &plan->schedules[k].steps[i], mem_key)) s->groups[k][i] = staged[at];
     for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS && status == WEFT_OK; v++)
         if (s->versions[v].valid) refresh_version(s, &s->versions[v]);
     weft_free(staged);
@@ -121,9 +130,9 @@ static weft_status make_buffers(weft_session *s)
 static weft_status join_pool(weft_session *s)
 {
     if (!s->program->pool) return WEFT_OK;
-    pthread_mutex_lock(&s->program->lock);
+    weft_program_enter_pool(s->program);
     weft_status status = weft_pool_join(s->program->pool, NULL, &s->pages);
-    pthread_mutex_unlock(&s->program->lock);
+    weft_program_leave(s->program);
     return status;
 }
 
@@ -163,6 +172,7 @@ weft_status weft_session_create(weft_program *program, const struct weft_session
     s->n_symbols = weft_dims_symbol_count(plan->graph->dims);
     s->live = WEFT_NO_VERSION;
     s->sabotage_step = s->stale_step = UINT32_MAX;
+    WEFT_GOTO(weft_session_make_bindings(s));
     WEFT_GOTO(make_buffers(s));
     WEFT_GOTO(join_pool(s));
     WEFT_GOTO(make_room(s));
@@ -170,7 +180,8 @@ weft_status weft_session_create(weft_program *program, const struct weft_session
     WEFT_GOTO(weft_session_reset(s));
     int64_t symbols[WEFT_MAX_SYMBOLS] = {0}, lo;
     for (uint32_t i = 0; i < s->n_symbols; i++) weft_dims_symbol_bounds(plan->graph->dims, i, &lo, &symbols[i]);
-    if (weft_dims_check(plan->graph->dims, symbols) == WEFT_OK) WEFT_GOTO(weft_session_resize(s, symbols));
+    if (plan->bound) memcpy(symbols, plan->bind, sizeof symbols);
+    if (weft_graph_sizes_check(plan->graph, symbols) == WEFT_OK) WEFT_GOTO(weft_session_resize(s, symbols));
     *out = s;
     return WEFT_OK;
 fail:
@@ -183,13 +194,15 @@ void weft_session_destroy(weft_session **session)
     if (!session || !*session) return;
     weft_session *s = *session;
     *session = NULL;
+    weft_gpu_forget(s->gpu, s);
     if (s->last_serial) weft_gpu_wait(s->gpu, s->last_serial, -1);
+    weft_session_free_bindings(s);
     const struct weft_plan *plan = s->program->plan;
     weft_session_forget(s, 0);
     if (s->pages) {
-        pthread_mutex_lock(&s->program->lock);
+        weft_program_enter_pool(s->program);
         weft_pool_leave(s->program->pool, &s->pages);
-        pthread_mutex_unlock(&s->program->lock);
+        weft_program_leave(s->program);
     }
     for (uint32_t i = 0; s->states && i < plan->n_states; i++)
         if (s->states[i].id) weft_buf_release(s->gpu, &s->states[i]);

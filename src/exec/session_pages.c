@@ -157,10 +157,10 @@ weft_status weft_session_release_rows(weft_session *s, uint64_t rows)
 {
     weft_status status = WEFT_OK;
     if (!s->pages) return WEFT_OK;
-    pthread_mutex_lock(&s->program->lock);
+    weft_program_enter_pool(s->program);
     for (uint32_t g = 0; g < s->program->plan->n_page_groups && status == WEFT_OK; g++)
         status = shorten(s, g, pages_for(group_of(s, g), rows));
-    pthread_mutex_unlock(&s->program->lock);
+    weft_program_leave(s->program);
     return status;
 }
 
@@ -185,14 +185,14 @@ weft_status weft_session_fresh_rows(weft_session *s, const uint64_t *rows)
 {
     struct weft_pool *pool = s->program->pool;
     weft_status status = WEFT_OK;
-    pthread_mutex_lock(&s->program->lock);
+    weft_program_enter_pool(s->program);
     for (uint32_t g = 0; g < s->program->plan->n_page_groups && status == WEFT_OK; g++)
         status = weft_pool_make_free(pool, g, pages_for(group_of(s, g), rows[g]));
     for (uint32_t g = 0; g < s->program->plan->n_page_groups && status == WEFT_OK; g++) {
         status = shorten(s, g, 0);
         if (status == WEFT_OK) status = extend(s, g, pages_for(group_of(s, g), rows[g]));
     }
-    pthread_mutex_unlock(&s->program->lock);
+    weft_program_leave(s->program);
     return status;
 }
 
@@ -220,12 +220,12 @@ weft_status weft_session_reserve(weft_session *s, uint64_t rows)
                              name_of(s, g), (unsigned long long)live, (unsigned long long)rows);
     }
     weft_status status = WEFT_OK;
-    pthread_mutex_lock(&s->program->lock);
+    weft_program_enter_pool(s->program);
     for (uint32_t g = 0; g < s->program->plan->n_page_groups && status == WEFT_OK; g++)
         status = own_rows(s, g, (uint64_t)pages_for(group_of(s, g), rows) << group_of(s, g)->shift, rows);
     for (uint32_t g = 0; g < s->program->plan->n_page_groups && status == WEFT_OK; g++)
         status = shorten(s, g, pages_for(group_of(s, g), rows));
-    pthread_mutex_unlock(&s->program->lock);
+    weft_program_leave(s->program);
     return status;
 }
 
@@ -255,14 +255,18 @@ static uint64_t piece(const weft_session *s, const struct weft_plan_state *state
     return rest < bytes ? rest : bytes;
 }
 
-static weft_status read_piece(weft_session *s, weft_buf buf, uint64_t at, uint8_t *data, uint64_t bytes)
+/// The pool's buffer must be there when the read is queued; it need not stay until the data arrives.
+static weft_status read_piece(weft_session *s, uint32_t state, uint64_t at, uint8_t *data, uint64_t bytes)
 {
     const uint64_t most = (uint64_t)16 << 20;
     for (uint64_t done = 0, n; done < bytes; done += n) {
-        weft_readback rb;
+        weft_readback rb = {0};
         n = bytes - done < most ? bytes - done : most;
-        WEFT_TRY(weft_readback_start(s->gpu, buf, at + done, n, &rb));
-        WEFT_TRY(weft_readback_finish(s->gpu, &rb, data + done, n));
+        weft_program_enter_pool(s->program);
+        weft_status status = weft_readback_start(s->gpu, s->program->pool->bufs[state], at + done, n, &rb);
+        weft_program_leave(s->program);
+        if (status == WEFT_OK) status = weft_readback_finish(s->gpu, &rb, data + done, n);
+        if (status != WEFT_OK) return status;
     }
     return WEFT_OK;
 }
@@ -270,15 +274,12 @@ static weft_status read_piece(weft_session *s, weft_buf buf, uint64_t at, uint8_
 weft_status weft_session_read_rows(weft_session *s, const struct weft_plan_state *state, uint64_t offset, void *data,
                                    uint64_t bytes) {
     uint8_t *to = data;
-    weft_status status = WEFT_OK;
-    pthread_mutex_lock(&s->program->lock); // the pool's buffers stay while they are read
-    for (uint64_t done = 0, n, at; done < bytes && status == WEFT_OK; done += n) {
+    for (uint64_t done = 0, n, at; done < bytes; done += n) {
         n = piece(s, state, offset + done, bytes - done, &at);
         if (at == UINT64_MAX) memset(to + done, 0, n);
-        else status = read_piece(s, s->program->pool->bufs[state - s->program->plan->states], at, to + done, n);
+        else WEFT_TRY(read_piece(s, (uint32_t)(state - s->program->plan->states), at, to + done, n));
     }
-    pthread_mutex_unlock(&s->program->lock);
-    return status;
+    return WEFT_OK;
 }
 
 weft_status weft_session_write_rows(weft_session *s, const struct weft_plan_state *state, uint64_t offset,
@@ -286,13 +287,13 @@ weft_status weft_session_write_rows(weft_session *s, const struct weft_plan_stat
     const uint8_t *from = data;
     if (bytes == 0) return WEFT_OK;
     if (!data) return weft_session_null_argument("weft_session_write");
-    pthread_mutex_lock(&s->program->lock);
+    weft_program_enter_pool(s->program);
     weft_status status = own_rows(s, state->pages, offset / state->row_bytes,
                                   (offset + bytes + state->row_bytes - 1) / state->row_bytes);
     for (uint64_t done = 0, n, at; done < bytes && status == WEFT_OK; done += n) {
         n = piece(s, state, offset + done, bytes - done, &at);
         status = weft_buf_write(s->gpu, s->program->pool->bufs[state - s->program->plan->states], at, from + done, n);
     }
-    pthread_mutex_unlock(&s->program->lock);
+    weft_program_leave(s->program);
     return status;
 }

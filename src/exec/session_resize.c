@@ -54,11 +54,18 @@ weft_status weft_session_resize(weft_session *s, const int64_t *symbols)
     const struct weft_plan *plan = s->program->plan;
     uint32_t found = find_version(s, symbols);
     if (found != WEFT_NO_VERSION) {
+        WEFT_TRY(weft_session_fits(s, symbols));
         s->versions[found].used = ++s->clock;
         s->live = found;
         return WEFT_OK;
     }
-    WEFT_TRY(weft_dims_check(plan->graph->dims, symbols));
+    WEFT_TRY(weft_graph_sizes_check(plan->graph, symbols));
+    for (uint32_t i = 0; i < s->n_symbols && plan->bound; i++)
+        if (symbols[i] != plan->bind[i])
+            return weft_fail(WEFT_ERR_INVALID, "dim %s is %lld, but the program was compiled for %lld alone",
+                             weft_dims_symbol_name(plan->graph->dims, i), (long long)symbols[i],
+                             (long long)plan->bind[i]);
+    WEFT_TRY(weft_session_fits(s, symbols));
     uint32_t k = 0;
     while (k < plan->n_schedules && !in_guard(s, &plan->schedules[k], symbols)) k++;
     if (k == plan->n_schedules) return weft_fail(WEFT_ERR_INVALID, "no schedule of the program covers these sizes");

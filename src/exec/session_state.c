@@ -35,9 +35,9 @@ weft_status weft_session_fork(weft_session *s, weft_session **out)
         status = weft_session_resize(fork, s->versions[s->live].symbols);
     if (status == WEFT_OK) status = copy_states(s, fork);
     if (status == WEFT_OK && s->pages) {
-        pthread_mutex_lock(&s->program->lock);
+        weft_program_enter_pool(s->program);
         status = weft_session_share_pages(fork, s->pages);
-        pthread_mutex_unlock(&s->program->lock);
+        weft_program_leave(s->program);
     }
     if (status != WEFT_OK) {
         weft_session_destroy(&fork);

@@ -80,7 +80,7 @@ static weft_status share_pages(weft_session *s, struct weft_snapshot *x)
     uint32_t *room = weft_calloc(plan->n_page_groups + 1, sizeof *room);
     if (!room) return no_memory();
     for (uint32_t g = 0; g < plan->n_page_groups; g++) room[g] = (uint32_t)weft_session_page_count(s, g);
-    pthread_mutex_lock(&s->program->lock);
+    weft_program_enter_pool(s->program);
     weft_status status = weft_pool_join(pool, room, &x->pages);
     if (status == WEFT_OK) status = weft_pool_ready_bounce(pool);
     for (uint32_t g = 0; g < plan->n_page_groups && status == WEFT_OK; g++) {
@@ -90,7 +90,7 @@ static weft_status share_pages(weft_session *s, struct weft_snapshot *x)
         }
         x->pages[g].n = room[g];
     }
-    pthread_mutex_unlock(&s->program->lock);
+    weft_program_leave(s->program);
     weft_free(room);
     return status;
 }
@@ -156,9 +156,9 @@ void weft_snapshot_destroy(weft_snapshot **snapshot)
     }
     if (x->vars.id) weft_buf_release(x->gpu, &x->vars);
     if (x->pages) {
-        pthread_mutex_lock(&x->program->lock);
+        weft_program_enter_pool(x->program);
         weft_pool_leave(x->program->pool, &x->pages);
-        pthread_mutex_unlock(&x->program->lock);
+        weft_program_leave(x->program);
     }
     weft_free(x->parts);
     weft_free(x->tracks);
@@ -240,9 +240,9 @@ static weft_status put_device(weft_session *s, const struct weft_snapshot *x, bo
     struct weft_gpu_submit submit = {.before = copies, .n_before = n};
     weft_status status = weft_gpu_submit(s->gpu, &submit, &s->last_serial);
     if (status == WEFT_OK && s->pages) {
-        pthread_mutex_lock(&s->program->lock);
+        weft_program_enter_pool(s->program);
         status = weft_session_share_pages(s, x->pages);
-        pthread_mutex_unlock(&s->program->lock);
+        weft_program_leave(s->program);
     }
     weft_free(copies);
     return status;

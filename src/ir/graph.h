@@ -43,6 +43,10 @@ struct weft_node {
     bool dead;                              ///< removed by a pass; printers and walkers skip it
 };
 
+/// An inequality low <= high that infer could not prove for all sizes: checked whenever sizes are set, before anything
+/// changes. The texts (static, but for `who`) make the sentence "WHO: LOW_IS 40 (P+T), but HIGH_IS 32".
+struct weft_guard { weft_dim low, high; uint32_t input; const char *who, *low_is, *high_is; };
+
 struct weft_graph {
     const struct weft_op_set *ops;
     struct weft_dims *dims;
@@ -55,6 +59,8 @@ struct weft_graph {
     size_t n_states, cap_states;
     struct weft_map names; ///< name -> value, for inputs, weights, states
     const char *scope;     ///< prefix put before node names, set by builders
+    struct weft_guard *guards; ///< of all nodes, each inequality once; never printed: infer finds them again
+    size_t n_guards, cap_guards;
 };
 
 weft_status weft_graph_create(const struct weft_op_set *ops, struct weft_graph **out);
@@ -83,6 +89,16 @@ weft_status weft_graph_add(struct weft_graph *g, const struct weft_op *op, const
 weft_status weft_graph_add_raw(struct weft_graph *g, const struct weft_op *op, const char *name, const weft_value *in,
                                uint32_t n_in, const struct weft_attr *attrs, weft_value *outs);
 weft_status weft_graph_output(struct weft_graph *g, weft_value v, const char *name);
+/// For infer: demands low <= high. Nothing happens where that is proven; where it never holds it is refused (INVALID);
+/// otherwise it becomes a guard. `input` is the operand that it is about: its name goes into the message.
+weft_status weft_graph_guard(struct weft_graph *g, weft_dim low, weft_dim high, uint32_t input, const char *low_is,
+                             const char *high_is);
+/// low == high, as two guards.
+weft_status weft_graph_guard_equal(struct weft_graph *g, weft_dim a, weft_dim b, uint32_t input, const char *a_is,
+                                   const char *b_is);
+/// Sizes against bounds and relations of the symbols, then against all guards. Errors: INVALID, naming the operator, its
+/// operand, both sides and their values.
+weft_status weft_graph_sizes_check(const struct weft_graph *g, const int64_t *symbols);
 /// The input, weight or state of this name (a state's initial version); WEFT_NO_VALUE if there is none.
 weft_value weft_graph_find(const struct weft_graph *g, const char *name);
 /// Text such as "f32 [T, 640]".

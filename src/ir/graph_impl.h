@@ -15,6 +15,9 @@ int64_t weft_type_const_count(const struct weft_dims *dims, const struct weft_ty
 /// Puts "matmul 'name' (f32 [T, 640], ...): " in front of the sentence stored.
 weft_status weft_node_blame(const struct weft_graph *g, const struct weft_op *op, const char *name,
                             const weft_value *in, uint32_t n_in, weft_status status);
+/// Gives the guards from number `first` on, which infer has just made for this node, the text that says whose they are.
+weft_status weft_guards_name(struct weft_graph *g, size_t first, const struct weft_op *op, const char *name,
+                             const weft_value *in, uint32_t n_in);
 /// The verifier; without `infer` it leaves out what may intern dims, so that a shared graph is only read.
 weft_status weft_graph_check(const struct weft_graph *g, bool infer);
 /// True when output k of this operator is the next version of its input k.

@@ -80,11 +80,14 @@ struct weft_op {
     uint8_t n_in_min, n_in_max, n_out;
     uint32_t traits;
     struct weft_attr_desc attrs[WEFT_MAX_ATTRS]; ///< ends at name NULL
+    /// NULL, or the name of a required list attribute with an entry for each output; n_out is then the most there are.
+    const char *n_out_of;
     /// Fills out[0..n_out). Refuses with a reason that names the operand.
     weft_status (*infer)(struct weft_graph *g, const struct weft_type *in, uint32_t n_in, const struct weft_attr *attrs,
                          struct weft_type *out);
     weft_status (*eval)(const struct weft_eval *e);
-    /// Optional: the same in simpler operators; writes the values that replace the outputs.
+    /// Optional: the same in simpler operators; writes the values that replace the outputs. A node that is as simple as
+    /// it gets is left alone: outs[k] = node->out[k] for all k, and nothing added.
     weft_status (*decompose)(struct weft_graph *g, const struct weft_node *node, uint32_t *outs);
     /// Chooses a kernel and emits steps. NULL only for views and for what the region compiler or decompose handles.
     weft_status (*lower)(struct weft_lower *l, uint32_t group);
@@ -96,5 +99,8 @@ struct weft_op {
 
 /// All operators, ended by NULL. Defined in ops/; the IR receives it when a graph is made.
 struct weft_op_set { const struct weft_op *const *ops; };
+/// Number of outputs of a node with these attributes; n_out where they do not decide it. 0: the list is empty or longer
+/// than n_out.
+uint32_t weft_op_outputs(const struct weft_op *op, const struct weft_attr *attrs);
 const struct weft_op *weft_op_find(const struct weft_op_set *set, const char *name);
 #endif

@@ -418,15 +418,20 @@ static weft_status parse_node(struct parser *s) {
     const char *start = s->p;
     WEFT_TRY(read_word(s, "expected an operator"));
     const struct weft_op *op = weft_op_find(s->g->ops, s->word);
-    if (!op || op->n_out != n_out) {
+    static const char other_count[] = "the operator has another number of results than stand";
+    if (!op || (!op->n_out_of && op->n_out != n_out)) {
         s->p = start;
-        return refuse(s, op ? "the operator has another number of results than stand" : "unknown operator");
+        return refuse(s, op ? other_count : "unknown operator");
     }
     while (!at_end(s) && *s->p == '%') {
         if (n_in == WEFT_MAX_INS) return refuse(s, "too many inputs");
         WEFT_TRY(read_value(s, &in[n_in++]));
     }
     WEFT_TRY(read_attrs(s, op, attrs));
+    if (op->n_out_of && weft_op_outputs(op, attrs) != n_out) {
+        s->p = start;
+        return refuse(s, other_count);
+    }
     bool named = !at_end(s);
     if (named && *s->p != '"') return refuse(s, "expected the node's name in quotes");
     if (named) WEFT_TRY(read_string(s));

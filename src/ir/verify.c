@@ -51,9 +51,9 @@ static weft_status rule_arity(struct verify *v) {
         if (n->n_in < n->op->n_in_min || n->n_in > n->op->n_in_max || n->n_in > WEFT_MAX_INS)
             return broken(v, "node '%s' has %u inputs; %s takes %d to %d", node_name(n), n->n_in, n->op->name,
                           n->op->n_in_min, n->op->n_in_max);
-        if (n->n_out != n->op->n_out || n->n_out > WEFT_MAX_OUTS)
-            return broken(v, "node '%s' has %u outputs; %s gives %d", node_name(n), n->n_out, n->op->name,
-                          n->op->n_out);
+        if (n->n_out != weft_op_outputs(n->op, n->attrs) || n->n_out > WEFT_MAX_OUTS)
+            return broken(v, "node '%s' has %u outputs; %s gives %u", node_name(n), n->n_out, n->op->name,
+                          weft_op_outputs(n->op, n->attrs));
     }
     return WEFT_OK;
 }

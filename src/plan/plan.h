@@ -68,6 +68,10 @@ struct weft_schedule {
     uint64_t copied_bytes;       ///< by is_copy steps
 };
 
+struct weft_plan;
+/// The largest value of a dim that inputs and outputs need room for: its upper bound, or the one value of a bound plan.
+int64_t weft_plan_max(const struct weft_plan *plan, weft_dim d);
+
 /// a * b, or a bound that no device has when that overflows; adding 255 to it does not.
 static inline uint64_t weft_bytes_times(uint64_t a, uint64_t b)
 {
@@ -123,6 +127,8 @@ struct weft_plan {
     uint32_t n_vars;             ///< words in the variables block
     uint64_t heap_bytes[WEFT_HEAPS];
     uint32_t n_pipelines;        ///< distinct (wgsl, kinds)
+    bool bound;                  ///< for one size only: weft_compile_params.bind
+    int64_t bind[WEFT_MAX_SYMBOLS]; ///< if bound
     bool checked;                ///< checked build of the accessors (weft_compile_params.checked)
     struct weft_str report;      ///< what was fused, copied and why, a line each
 };
