@@ -45,6 +45,12 @@ struct weft_program_compile_params {
     weft_program *share_weights;
     /// Rows of a page of paged states: a power of two from 4 to 4096. 0: chosen.
     uint32_t page_rows;
+    /// Policy of all states that can have it; the plan's report names those that stay in place. Pairs of past and
+    /// present are shared by it, or with SEPARATE kept apart. 0: each as the graph says.
+    enum weft_state_policy state_policy;
+    /// Above 1: beam search over so many candidates, in which the caller moves states between them. Pairs of past and
+    /// present stay inputs and outputs then. (Forked sessions need no such thing: see weft_session_fork.)
+    uint32_t beams;
     /// May be NULL. Called from the calling thread or a worker, outside locks.
     void (*progress)(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total);
     void *progress_user;

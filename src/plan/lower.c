@@ -288,18 +288,19 @@ static uint64_t pool_bytes(const struct weft_lower *l, const struct weft_plan_st
     return bytes < limit ? bytes : limit;
 }
 
-static uint32_t state_tensor(struct weft_lower *l, uint32_t state)
+uint32_t weft_lower_state_tensor(struct weft_lower *l, uint32_t state, bool present)
 {
-    uint32_t t = find_tensor(l, WEFT_MEM_STATE, state);
-    if (t != WEFT_NO_TENSOR) return t;
     const struct weft_plan_state *s = &l->plan->states[state];
+    uint32_t index = state | (present && weft_state_buffers(s) == 2 ? WEFT_STATE_PRESENT : 0);
+    uint32_t t = find_tensor(l, WEFT_MEM_STATE, index);
+    if (t != WEFT_NO_TENSOR) return t;
     const struct weft_value_info *info = weft_lv(l, s->value);
     return add_tensor(l, (struct weft_tensor){.name = s->name,
                                               .mem = WEFT_MEM_STATE,
                                               .dtype = info->type.dtype,
                                               .bytes = s->kind == WEFT_STATE_PAGED ? pool_bytes(l, s) : s->bytes,
-                                              .index = state,
-                                              .value = s->value,
+                                              .index = index,
+                                              .value = index == state ? s->value : WEFT_NO_VALUE,
                                               .state_capacity = s->kind == WEFT_STATE_RING ? (uint32_t)s->rows : 0});
 }
 
@@ -334,7 +335,9 @@ void weft_lower_place(struct weft_lower *l, weft_value v)
     const struct weft_value_info *info = weft_lv(l, v);
     place->elem_offset = WEFT_DIM_BAD;
     if (info->state != UINT32_MAX) {
-        place->tensor = state_tensor(l, info->state);
+        place->tensor = weft_lower_state_tensor(l, info->state, v != l->plan->states[info->state].value);
+        if (place->tensor != WEFT_NO_TENSOR && l->tensors[place->tensor].value == WEFT_NO_VALUE)
+            l->tensors[place->tensor].value = v;
         return;
     }
     place->tensor = io_tensor(l, v);

@@ -78,6 +78,13 @@ static const struct op_case big_cases[] = {
      .graph = "symbol T 0 300\nvar pos u32 0 5000\ninput x f32 [T, 1000]\nstate s ring f32 [400, 1000]\n"
               "state h ring f16 [1200, 1000]\n%n = neg %x\n%0 = cache_append %s %n %pos\n%1 = cache_append %h %x %pos\n"
               "%2 = advance %pos {by=T}\n"},
+    {.name = "states written whole", .runs = "S=0 | S=2",
+     .graph = "symbol S 0 2\ninput x f32 [300, 1000]\ninput h f16 [602, 1001]\ninput g f16 [700, 1000]\n"
+              "state a dense f32 [300, 1000]\nstate b dense f32 [300, 1000] ping_pong\n"
+              "state c dense f16 [600, 1001] ping_pong\nstate d dense f16 [700, 1000] double\n"
+              "state e dense f32 [300, 1000] double\n%n = neg %x\n%v = slice %h {start=S, len=600}\n"
+              "%0 = state_write %a %n\n%1 = state_write %b %x\n%2 = state_write %c %v\n%3 = state_write %d %g\n"
+              "%m = max %e %x\n%4 = state_write %e %m\n%5 = abs %2\noutput %5 y\n"},
     {.name = "attention to large states", .runs = "T=1 pos=699 | T=9 pos=690 | T=1 pos=3 | T=5 pos=900",
      .data = "q = -4..4", .abs = 1e-5,
      .graph = "symbol T 0 9\nvar pos u32 0 5000\ninput q f32 [T, 4, 256]\nstate k ring f32 [700, 2, 256]\n"
