@@ -64,9 +64,9 @@ static weft_status take_host(weft_session *s, struct weft_snapshot *x)
         if (!part->bytes) continue;
         part->data = weft_alloc(part->bytes);
         if (!part->data) return no_memory();
-        WEFT_TRY(weft_buf_read(s->gpu, s->states[i], 0, part->data, part->bytes));
+        WEFT_TRY(weft_session_read_buffer(s, s->states[i], 0, part->data, part->bytes));
     }
-    return weft_buf_read(s->gpu, s->vars, 0, x->words, sizeof x->words);
+    return weft_session_read_buffer(s, s->vars, 0, x->words, sizeof x->words);
 }
 
 static weft_status take_device(weft_session *s, struct weft_snapshot *x)
