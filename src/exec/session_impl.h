@@ -175,5 +175,7 @@ weft_status weft_session_deliver(weft_session *s, uint64_t fence);
 weft_status weft_session_null_argument(const char *call);
 /// ERR_CANCELLED after weft_session_cancel. Calls that wait begin with it.
 weft_status weft_session_go(const weft_session *s);
+/// A blocking read of one of the session's buffers that weft_session_cancel ends.
+weft_status weft_session_read_buffer(weft_session *s, weft_buf buf, uint64_t offset, void *data, uint64_t bytes);
 weft_status weft_session_no_memory(void);
 #endif
