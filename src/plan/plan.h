@@ -1,6 +1,7 @@
 /// The compiled form of a graph: schedules of steps over a common set of tensors. Made by compile/, replayed by exec/.
 #ifndef WEFT_PLAN_PLAN_H
 #define WEFT_PLAN_PLAN_H
+#include "core/map.h"
 #include "plan/kernel.h"
 #include "plan/wlayout.h"
 
@@ -104,6 +105,7 @@ struct weft_plan {
     uint64_t heap_bytes[WEFT_HEAPS];
     uint32_t n_pipelines;        ///< distinct (wgsl, kinds)
     bool checked;                ///< checked build of the accessors (weft_compile_params.checked)
+    struct weft_map texts;       ///< while it is compiled: expanded templates and whole kernels, by what they are made of
     struct weft_str report;      ///< what was fused, copied and why, a line each
 };
 #endif
