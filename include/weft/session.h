@@ -21,6 +21,10 @@ typedef struct weft_session weft_session;
 struct weft_session_params {
     bool checker;      ///< one submit a step, intermediate memory poisoned before each run: same bits, slowly
     uint32_t max_runs; ///< most runs in one submit (0: 16)
+    /// The session's runs are to follow each other on the device alone: refused (INVALID) where the program keeps a
+    /// pair of past and present apart (weft_graph_pair_state). The message names the tensors, every setting that keeps
+    /// them apart, and the ways out.
+    bool replay;
 };
 
 /// A live size: the value of a symbol of the graph.
@@ -148,7 +152,8 @@ WEFT_API weft_status weft_session_rewind(weft_session *session, uint64_t positio
 
 /// Queues `runs` runs (1 to max_runs) at the live sizes as one submit, and returns; *fence, which may be NULL, is what
 /// to wait for. Runs of sessions that share a program never mix. Blocks only when very many submits are in flight.
-/// A refused run leaves all states as they were. Errors: INVALID (runs, no sizes yet), STALE (a bound buffer has been
+/// Several runs need every pair of past and present shared: see weft_session_params.replay. A refused run leaves all
+/// states as they were. Errors: INVALID (runs, no sizes yet, a pair that is apart), STALE (a bound buffer has been
 /// destroyed; names the input or output), CANCELLED, TIMEOUT (weft_device_params), DEVICE, LOST.
 WEFT_API weft_status weft_session_run(weft_session *session, uint32_t runs, uint64_t *fence);
 /// Queues and waits: the blocking form of the above.

@@ -120,7 +120,8 @@ struct weft_memory_use weft_plan_memory(const struct weft_plan *plan)
     uint32_t steps = 0;
     for (uint32_t i = plan->shared_shards; i < plan->n_shards; i++) m.weights += plan->shard_bytes[i];
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) m.transients += plan->heap_bytes[h];
-    for (uint32_t i = 0; i < plan->n_states; i++) m.states += plan->states[i].bytes;
+    for (uint32_t i = 0; i < plan->n_states; i++) 
+        m.states += plan->states[i].bytes * weft_state_buffers(&plan->states[i]);
     m.states += plan->checked ? 512 : 256; // variables, and faults
     for (uint32_t i = 0; i < plan->n_schedules; i++)
         if (plan->schedules[i].n_steps > steps) steps = plan->schedules[i].n_steps;
@@ -138,9 +139,8 @@ uint64_t weft_plan_io_live_bytes(const struct weft_plan *plan, uint32_t io, cons
     const struct weft_value_info *info = &plan->graph->values[plan->ios[io].value];
     uint64_t n = 1;
     for (uint32_t a = 0; a < info->type.rank; a++) {
-        int64_t lo, hi;
-        if (symbols) hi = weft_dim_eval(plan->graph->dims, info->type.dims[a], symbols);
-        else weft_dim_bounds(plan->graph->dims, info->type.dims[a], &lo, &hi);
+        int64_t hi = symbols ? weft_dim_eval(plan->graph->dims, info->type.dims[a], symbols)
+                             : weft_plan_max(plan, info->type.dims[a]);
         n *= hi > 0 ? (uint64_t)hi : 0;
     }
     return (n * weft_accessor_width(info->type.dtype) + 3) & ~(uint64_t)3;

@@ -129,6 +129,8 @@ weft_status weft_session_reset(weft_session *s)
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; i < plan->n_states; i++)
         if (s->states[i].id) WEFT_TRY(weft_buf_fill(s->gpu, s->states[i], 0, weft_buf_size(s->gpu, s->states[i]), 0));
+    for (uint32_t i = 0; i < plan->n_states; i++)
+        if (s->others[i].id) WEFT_TRY(weft_buf_fill(s->gpu, s->others[i], 0, weft_buf_size(s->gpu, s->others[i]), 0));
     WEFT_TRY(weft_buf_fill(s->gpu, s->vars, 0, 256, 0));
     WEFT_TRY(weft_session_set_var(s, "active", 1));
     weft_session_track_reset(s);

@@ -15,6 +15,7 @@ struct weft_version {
     uint64_t used;
     int64_t symbols[WEFT_MAX_SYMBOLS];
     struct weft_gpu_step *steps; ///< without the skipped ones
+    struct weft_gpu_step *odd_steps; ///< with the bind groups of odd runs; `steps` itself where no state is ping-pong
     uint32_t *plan_steps;        ///< number in the schedule of each of them
 };
 
@@ -48,7 +49,12 @@ struct weft_session {
     uint32_t max_runs, n_symbols, live;
     uint64_t clock;
     weft_buf vars, arena, fault;
-    weft_buf *states, *ios;  ///< by number in the plan; an io's is none while the user's buffer serves instead
+    weft_buf *states, *ios;  ///< by number in the plan; a state's is always the buffer that holds it now, an io's is none
+                             ///< while the user's buffer serves instead
+    weft_buf *others;        ///< second buffers of states that have two
+    bool turns;              ///< some states are ping-pong
+    bool odd;                ///< so that the next run uses odd_groups; flips with every run, and the buffers with it
+    bool stuck;              ///< sabotage: it does not flip
     struct weft_io_binding *bound, *next; ///< by io; next: staging of a change
     struct weft_io_back *backs;    ///< by io
     bool *io_changed;              ///< by io: staging of a change of bindings
@@ -59,6 +65,7 @@ struct weft_session {
     uint32_t host_next;
     atomic_bool cancelled;
     weft_bindgroup **groups; ///< [schedule][step]
+    weft_bindgroup **odd_groups; ///< after an odd number of runs; `groups` itself where no state is ping-pong
     struct weft_version versions[WEFT_PARAM_VERSIONS];
     struct weft_version spare; ///< staging: a failed resize leaves the versions alone
     uint32_t *words;           ///< staging for the blocks of one version
@@ -79,8 +86,13 @@ static inline uint64_t weft_session_version_bytes(const weft_session *s)
     return (uint64_t)s->program->max_steps * 256;
 }
 
-/// The buffer behind a memory key of the plan (weft_mem_key), but of inputs and outputs: weft_session_bind_slot.
-weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key);
+/// The buffer behind a memory key of the plan (weft_mem_key), as runs with this oddness see it, but of inputs and
+/// outputs: weft_session_bind_slot.
+weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key, bool odd);
+/// So many runs were queued: ping-pong states have changed buffers as often.
+void weft_session_turn(weft_session *s, uint32_t runs);
+/// Error INVALID unless all pairs of past and present are shared; `what` asks for it, such as "3 runs in one submit".
+weft_status weft_session_need_shared(const weft_program *program, const char *what);
 /// Gets the bind groups of all steps that touch memory `mem_key` (UINT32_MAX: of all) anew, after its buffer has become
 /// another one, and puts them into the versions. All or nothing. Errors: those of weft_bindgroup_get.
 weft_status weft_session_rebind(weft_session *s, uint32_t mem_key);
