@@ -137,7 +137,8 @@ static void the_printed_plan_shows_policies(void **state)
 // ---- pairs ---------------------------------------------------------------------------------------------------------
 
 static const char paired[] = "input past_0 f32 [4, 8]\ninput past_1 f32 [16, 8]\ninput x f32 [1, 8]\nvar pos u32 0 99\n"
-                             "%a = add %past_0 %x\n%b = cache_append %past_1 %x %pos\n%c = sum %b\noutput %a present_0\n"
+                             "%a = add %past_0 %x\n%b = cache_append %past_1 %x %pos\n%c = sum %b\n"
+                             "output %a present_0\n"
                              "output %b present_1\noutput %c y\npair past_0 present_0 dense separate\n"
                              "pair past_1 present_1 ring in_place\n";
 

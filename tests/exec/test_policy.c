@@ -162,7 +162,8 @@ static void a_skipped_writer_is_refused(void **state)
 // ---- replay with pairs apart ---------------------------------------------------------------------------------------
 
 static const char paired[] = "input past_0 f32 [4, 8]\ninput past_1 f32 [16, 8]\ninput x f32 [1, 8]\nvar pos u32 0 99\n"
-                             "%a = add %past_0 %x\n%b = cache_append %past_1 %x %pos\n%c = sum %b\noutput %a present_0\n"
+                             "%a = add %past_0 %x\n%b = cache_append %past_1 %x %pos\n%c = sum %b\n"
+                             "output %a present_0\n"
                              "output %b present_1\noutput %c y\n";
 
 static weft_device *open_device(void)
@@ -199,7 +200,11 @@ static void replay_apart_names_all_causes(void **state)
 #define BY_PAIR "policy separate of the pair (weft_graph_pair_state)"
 #define BY_PROGRAM "state_policy separate of the program (weft_program_compile_params)"
 #define BY_BEAMS "beam search over 4 beams (weft_program_compile_params)"
-    static const struct { enum weft_state_policy pair, program; uint32_t beams; const char *has[6], *lacks[4]; } cases[] = {
+    static const struct {
+        enum weft_state_policy pair, program;
+        uint32_t beams;
+        const char *has[6], *lacks[4];
+    } cases[] = {
         {WEFT_STATE_SEPARATE, WEFT_STATE_AS_DECLARED, 1,
          {"because of " BY_PAIR "; compile with policy in_place, ping_pong or double, or run once at a time"},
          {"state_policy", "beam"}},
@@ -282,7 +287,7 @@ static void many_pairs_are_summed_up(void **state)
     assert_int_equal(n, 6);
     api_must(weft_program_compile(device, &g, NULL, &p));
     api_must(weft_session_create(p, NULL, &s));
-    api_fails(weft_session_run(s, 2, NULL), WEFT_ERR_INVALID, "past 'k30.in' with present 'k30.out' and 2 more because");
+    api_fails(weft_session_run(s, 2, NULL), WEFT_ERR_INVALID, "past 'k30.in' with present 'k30.out' and 2 more");
     weft_session_destroy(&s);
     weft_program_destroy(&p);
     weft_device_close(&device);
