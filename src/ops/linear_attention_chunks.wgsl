@@ -3,7 +3,7 @@
 //%%   d = X (v - exp(G) k S)    y = scale (exp(G) q S + P d)    S <- exp(G_last) S + (exp(G_last - G) k)^T d
 //%% and d = v without the delta rule. A workgroup keeps CT columns of S; thread (c, b) makes column c of the rows
 //%% 4b .. 4b + 3 of every product: WG = CT L / 4. Left operands are staged KS columns at a time.
-//%% L, CT, KS, TILES (workgroups a head), SIZE; DK, DV, HQ, HKV, HK, G, VALUE, DELTA, DECAY as in linear_attention.wgsl.
+//%% L, CT, KS, TILES (workgroups a head), SIZE; the others are those of linear_attention.wgsl.
 //%% p.groups workgroups; p.count chunks from p.first on, of p.chunks in a sequence of p.tokens.
 //%%
 //%% A thread writes only elements of the state that it alone has read before: past and next may be one memory.

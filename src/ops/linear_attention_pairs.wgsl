@@ -3,8 +3,8 @@
 //%%   A_rc = beta_r D_rc (k_r . k_c), c < r       X = (I + A)^-1 diag(beta)
 //%%   P_rc = D_rc (q_r . k_c), c <= r             for each of the G queries of the head
 //%% A decay a channel stands inside the dot product, never as exp(G_r) times exp(-G_c), which overflows. One workgroup
-//%% makes X (m = 0 with DELTA) or the P of one query; the first of a head also stores G. Pairs of one chunk and head, in
-//%% this order: X, P_0 .. P_{G-1}, each [L, L] with zeros above the diagonal; G: [L], or [L, DK rounded up to 4].
+//%% makes X (m = 0 with DELTA) or the P of one query; the first of a head also stores G. Pairs of one chunk and head,
+//%% in this order: X, P_0 .. P_{G-1}, each [L, L] with zeros above the diagonal; G: [L], or [L, DK rounded up to 4].
 //%% L, KS (channels at a time, 4 and L multiples), PB (blocks of four rows a thread), SIZE (elements a chunk and head);
 //%% DK, HQ, HKV, HK, G, DELTA, DECAY, BETA as in linear_attention.wgsl. WG is a multiple of L.
 //%% p.groups workgroups; p.chunks a sequence of p.tokens.

@@ -14,8 +14,8 @@ fn silu(x: f32) -> f32 {
     return c / (1.0 + exp(-c));
 }
 
-// log(1 + e^x) = max(x, 0) + log(1 + t), t = e^-|x|; log(1 + t) as 2 atanh(t / (2 + t)), a series up to 1/3, which keeps
-// the relative accuracy of small t.
+// log(1 + e^x) = max(x, 0) + log(1 + t), t = e^-|x|; log(1 + t) as 2 atanh(t / (2 + t)), by a series up to 1/3, which
+// keeps the relative accuracy of small t.
 fn softplus(x: f32) -> f32 {
     let t = exp(-min(abs(x), 87.0));
     let s = t / (2.0 + t);

@@ -25,7 +25,8 @@ static const char *const kind_names[KINDS] = {"an empty", "a one-element", "an a
 /// Kinds that an operator cannot meet, and why.
 static const struct { const char *ops; enum kind kind; const char *reason;
 } exempt[] = {
-    {"abs cast ceil cos exp floor gelu gelu_tanh log neg recip relu round rsqrt sigmoid sign silu sin softplus sqrt square tanh",
+    {"abs cast ceil cos exp floor gelu gelu_tanh log neg recip relu round rsqrt sigmoid sign silu sin softplus sqrt "
+     "square tanh",
      BROADCAST, "one operand"},
     {"amax amin mean sum softmax argmax", BROADCAST, "one operand, reduced or kept in shape"},
     {"reshape slice slice_copy select split transpose", BROADCAST, "one operand, whose elements are the result's"},
