@@ -60,6 +60,10 @@ static weft_status plan_states(struct weft_plan *p, const struct weft_compile_pa
         s->bytes = weft_align256(weft_bytes_times(s->rows, s->row_bytes));
         if (s->bytes == 0) s->bytes = 256;
         WEFT_TRY(weft_state_choose(p, params, (uint32_t)i));
+        if (s->kind == WEFT_STATE_PAGED) { // its pool has as many pages as there is room for
+            s->bytes = weft_bytes_times(s->rows, s->row_bytes);
+            continue;
+        }
         if (s->bytes > p->caps.max_buffer)
             return weft_fail(WEFT_ERR_LIMIT,
                              "state '%s' needs %" PRIu64 " bytes, a buffer of this device has at most %" PRIu64
@@ -339,7 +343,7 @@ static weft_status compile(struct weft_plan *p, const struct weft_compile_params
     WEFT_TRY(weft_pass_decompose(p->graph));
     WEFT_TRY(weft_graph_verify(p->graph));
     WEFT_TRY(plan_states(p, params));
-    WEFT_TRY(weft_pass_positions(p));
+    WEFT_TRY(weft_pass_positions(p, params));
     WEFT_TRY(plan_ios(p));
     WEFT_TRY(plan_schedules(p, params));
     for (uint32_t k = p->n_schedules; k-- > 0;) { // the largest first: the others' heaps lie in its heaps
