@@ -63,7 +63,8 @@ static const char *shape_name(const struct shape *s, char *text, size_t size)
 {
     snprintf(text, size, "%s%s, decay %c, beta %c, heads %d/%d/%d, batch %d, sizes %d/%d, T to %d, %s", s->v.rule,
              s->policy ? s->policy : s->functional ? " functional" : "", s->v.decay ? s->v.decay : '-',
-             s->v.beta ? s->v.beta : '-', s->h.q, s->h.kv, s->h.k, s->batch, s->dk, s->dv, s->most, s->value ? "value-major" : "key-major");
+             s->v.beta ? s->v.beta : '-', s->h.q, s->h.kv, s->h.k, s->batch, s->dk, s->dv, s->most,
+             s->value ? "value-major" : "key-major");
     return text;
 }
 
