@@ -366,6 +366,56 @@ static void bound_programs_take_one_size(void **state)
     weft_gpu_close(&gpu);
 }
 
+/// A table and the head that is tied to it: one weight, its bytes as they are in the file, and their own scales.
+static void tied_bytes_are_one_weight(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "symbol T 1 8\ninput ids u32 [T]\nweight w u8 [1001, 33]\nweight s f32 [1001, 3]\nweight t f32 [3, 1004]\n"
+        "%0 = embedding_q4gsw %w %s %ids {group=32, linear_order=1}\n%1 = linear_q4gsw %0 %w %t {group=32}\n"
+        "output %1 y\n";
+    weft_gpu *gpu = open_null(0);
+    const struct op_case c = {.graph = text, .split = "T"};
+    struct weft_graph *g = rig_graph(text);
+    struct weft_program_params params = params_of(&c, 0, g, NULL);
+    struct rig r;
+    uint64_t before = rig_written(gpu);
+    if (rig_begin(&r, gpu, text, &params) != WEFT_OK) fail_msg("%s", weft_error_message());
+    const struct weft_plan *plan = weft_program_plan(r.program);
+    assert_int_equal(plan->n_weights, 3);
+    uint64_t file = 1001 * 33 + 1001 * 3 * 4 + 3 * 1004 * 4, blocks = weft_session_view(r.session).staged_bytes;
+    assert_true(weft_program_memory(r.program).weights <= file + 3 * 256);
+    assert_in_range(rig_written(gpu) - before, file + blocks, file + blocks + 1024); // variables; the last word
+    rig_end(&r);
+    weft_graph_destroy(g);
+    weft_gpu_close(&gpu);
+}
+
+/// Layouts that do not fit are refused with the shape that would.
+static void q4gsw_shapes_are_checked(void **state)
+{
+    (void)state;
+    static const struct { const char *graph, *words; } cases[] = {
+        {"input i u32 [2]\nweight w u8 [9, 16]\nweight s f32 [1, 9]\n%0 = embedding_q4gsw %w %s %i {group=32}\n",
+         "f32[9, 1]"},
+        {"input i u32 [2]\nweight w i32 [9, 16]\nweight s f32 [9, 1]\n%0 = embedding_q4gsw %w %s %i {group=32}\n",
+         "must be u8"},
+        {"input x f32 [2, 31]\nweight w u8 [9, 16]\nweight s f32 [1, 9]\n%0 = linear_q4gsw %x %w %s {group=32}\n",
+         "f32[1, 12]"},
+        {"input x f32 [2, 33]\nweight w u8 [9, 16]\nweight s f32 [1, 12]\n%0 = linear_q4gsw %x %w %s {group=32}\n",
+         "[..., 31] or [..., 32]"},
+        {"input x f32 [2, 32]\nweight w u8 [9, 16]\nweight s f32 [1, 12]\ninput b f32 [10]\n"
+         "%0 = linear_q4gsw %x %w %s %b {group=32}\n", "f32 [9] or [12]"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct weft_graph *g = NULL;
+        assert_int_equal(weft_graph_parse(weft_ops(), cases[i].graph, strlen(cases[i].graph), &g), WEFT_ERR_INVALID);
+        if (!strstr(weft_error_message(), cases[i].words))
+            fail_msg("'%s' lacks '%s'", weft_error_message(), cases[i].words);
+        weft_graph_destroy(g);
+    }
+}
+
 /// A graph without symbols writes its blocks once, when the session is made.
 static void static_graphs_write_once(void **state)
 {
@@ -403,7 +453,8 @@ int main(void)
         cmocka_unit_test(every_word_counts),               cmocka_unit_test(several_symbols_at_random),
         cmocka_unit_test(empty_and_folded_are_two_things), cmocka_unit_test(short_tables_are_named),
         cmocka_unit_test(never_is_refused_at_once),        cmocka_unit_test(bound_programs_take_one_size),
-        cmocka_unit_test(static_graphs_write_once),
+        cmocka_unit_test(static_graphs_write_once),        cmocka_unit_test(tied_bytes_are_one_weight),
+        cmocka_unit_test(q4gsw_shapes_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,6 +164,15 @@ static int check_size(struct world *live, const int64_t *symbols, uint32_t seed,
 static const struct op_case named[] = {
     {.name = "rms norm", .rel = 1e-5, .abs = 1e-5, .split = "T",
      .graph = "symbol T 0 64\ninput x f32 [T, 64]\nweight n f32 [64]\n%0 = rms_norm %x %n\n%1 = add %0 %x\noutput %1 y\n"},
+    {.name = "quantised embedding, both orders", .data = "w = int 0..255; s = int 1..3; i = int 0..29",
+     .graph = "symbol T 0 64\ninput i u32 [T]\nweight w u8 [30, 20]\nweight s f32 [30, 2]\n"
+              "%0 = embedding_q4gsw %w %s %i {group=32}\n%1 = embedding_q4gsw %w %s %i {group=32, linear_order=1}\n"
+              "output %0 high\noutput %1 low\n"},
+    {.name = "quantised embedding, tied to its head", .split = "T",
+     .data = "w = int 0..255; s = int 1..3; t = int 1..3; i = int 0..29",
+     .graph = "symbol T 0 64\ninput i u32 [T]\nweight w u8 [30, 20]\nweight s f32 [30, 2]\nweight t f32 [2, 32]\n"
+              "%0 = embedding_q4gsw %w %s %i {group=32, linear_order=1}\n%1 = linear_q4gsw %0 %w %t {group=32}\n"
+              "output %1 logits\n"},
     {.name = "rope of a query and a key", .abs = 1e-6, .rel = 1e-6,
      .graph = "symbol T 0 64\ninput q f32 [T, 4, 8]\ninput k f32 [T, 1, 8]\ninput c f32 [64, 4]\ninput s f32 [64, 4]\n"
               "%0 %1 = rope_table %q %k %c %s\noutput %0 yq\noutput %1 yk\n"},

@@ -28,6 +28,7 @@ struct op_case {
 #include "cases_contract.h"
 #include "cases_model.h"
 #include "cases_move.h"
+#include "cases_q4.h"
 #include "cases_reduce.h"
 
 struct op_table { const char *name; const struct op_case *cases; size_t n; };
@@ -35,7 +36,7 @@ struct op_table { const char *name; const struct op_case *cases; size_t n; };
 static const struct op_table op_tables[] = {
     TABLE(elementwise_cases), TABLE(reduce_cases),    TABLE(contract_cases),
     TABLE(movement_cases),    TABLE(attention_cases), TABLE(choice_cases),
-    TABLE(move_cases),
+    TABLE(move_cases),        TABLE(q4_cases),
 };
 #undef TABLE
 
