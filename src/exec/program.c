@@ -65,7 +65,9 @@ weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const s
                                  &p->shards));
     for (uint32_t h = 0; h < WEFT_HEAPS; h++)
         if (p->plan->heap_bytes[h])
-            WEFT_GOTO(weft_buf_create(gpu, p->plan->heap_bytes[h], WEFT_BUF_STORAGE, "heap", &p->heaps[h]));
+            WEFT_GOTO(weft_buf_make(gpu, WEFT_BUF_FOR_TRANSIENTS, p->plan->heap_bytes[h], WEFT_BUF_STORAGE, "heap",
+                                    &p->heaps[h]));
+    if (p->plan->n_page_groups) WEFT_GOTO(weft_pool_create(gpu, p->plan, &p->pool));
     WEFT_GOTO(build_pipelines(p, params));
     *out = p;
     return WEFT_OK;
@@ -81,6 +83,7 @@ void weft_program_destroy(weft_program **program)
     *program = NULL;
     for (uint32_t h = 0; h < WEFT_HEAPS; h++)
         if (p->heaps[h].id) weft_buf_release(p->gpu, &p->heaps[h]);
+    weft_pool_destroy(p->pool);
     weft_shards_release(p->shards);
     weft_free(p->pipelines);
     weft_plan_destroy(p->plan);
@@ -97,6 +100,12 @@ weft_status weft_program_enter(weft_program *p, const atomic_bool *cancelled)
     if (entered) p->busy = true;
     pthread_mutex_unlock(&p->lock);
     return entered ? WEFT_OK : weft_fail(WEFT_ERR_CANCELLED, "cancelled while another session's run was submitted");
+}
+
+void weft_program_enter_pool(weft_program *p)
+{
+    static const atomic_bool never;
+    (void)weft_program_enter(p, &never);
 }
 
 void weft_program_leave(weft_program *p)
@@ -123,11 +132,14 @@ struct weft_memory_use weft_plan_memory(const struct weft_plan *plan)
     uint32_t steps = 0;
     for (uint32_t i = plan->shared_shards; i < plan->n_shards; i++) m.weights += plan->shard_bytes[i];
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) m.transients += plan->heap_bytes[h];
-    for (uint32_t i = 0; i < plan->n_states; i++) m.states += plan->states[i].bytes;
-    m.states += plan->checked ? 512 : 256; // variables, and faults
+    for (uint32_t i = 0; i < plan->n_states; i++)
+        if (plan->states[i].kind != WEFT_STATE_PAGED) m.states += plan->states[i].bytes * weft_state_buffers(&plan->states[i]);
+    m.states += plan->vars_bytes + (plan->checked ? 256 : 0); // variables and page tables, and faults
+    for (uint32_t g = 0; g < plan->n_page_groups; g++)
+        m.pages += ((uint64_t)plan->page_groups[g].n + 1) * plan->page_groups[g].page_bytes;
     for (uint32_t i = 0; i < plan->n_schedules; i++)
         if (plan->schedules[i].n_steps > steps) steps = plan->schedules[i].n_steps;
-    m.params = (uint64_t)steps * 256 * WEFT_PARAM_VERSIONS;
+    m.params = (uint64_t)steps * 256 * WEFT_PARAM_VERSIONS + 256;
     for (uint32_t i = 0; i < plan->n_ios; i++) m.io += weft_plan_io_bytes(plan, i);
     return m;
 }

@@ -30,6 +30,7 @@ void weft_graph_destroy(struct weft_graph *g) {
     weft_free(g->values);
     weft_free(g->nodes);
     weft_free(g->states);
+    weft_free(g->pairs);
     weft_free(g->guards);
     weft_dims_destroy(g->dims);
     weft_arena_free(&g->arena);
@@ -157,6 +158,7 @@ static weft_status add_state(struct weft_graph *g, const char *name, struct weft
     if (!weft_grow(&items, &g->cap_states, g->n_states + 1, sizeof *g->states)) return no_memory();
     g->states = items;
     info.kind = WEFT_VALUE_STATE;
+    info.policy = WEFT_STATE_IN_PLACE;
     info.state = (uint32_t)g->n_states;
     WEFT_TRY(add_leaf(g, name ? name : "", info, out));
     g->states[g->n_states++] = *out;
@@ -354,7 +356,8 @@ static weft_status infer_node(struct weft_graph *g, const struct weft_op *op, co
         what[7] = (char)('0' + k);
         WEFT_TRY(weft_type_check(g->dims, &out[k], what));
         if (!weft_op_writes(op, k)) continue;
-        if (k >= n_in || g->values[in[k]].state == UINT32_MAX)
+        bool functional = (op->traits & WEFT_OP_STATES) == 0;
+        if (k >= n_in || (!functional && g->values[in[k]].state == UINT32_MAX))
             return weft_fail(WEFT_ERR_INVALID, "input %u must be a state, since the operator writes it", k);
         bool same = out[k].dtype == types[k].dtype && out[k].rank == types[k].rank;
         for (uint32_t i = 0; same && i < out[k].rank; i++) same = out[k].dims[i] == types[k].dims[i];
@@ -389,7 +392,7 @@ weft_status weft_graph_add_raw(struct weft_graph *g, const struct weft_op *op, c
     for (uint32_t i = 0; i < n_attrs; i++) node->attrs[i] = attrs[i];
     for (uint32_t k = 0; k < n_out; k++) {
         struct weft_value_info info = {.kind = WEFT_VALUE_NODE, .type = types[k], .state = UINT32_MAX};
-        if (weft_op_writes(op, k)) { // a version is described like the state it is of
+        if (weft_node_writes(g, node, k)) { // a version is described like the state it is of
             const struct weft_value_info *before = &g->values[in[k]];
             info.name = before->name;
             info.state = before->state;
@@ -453,13 +456,17 @@ weft_value weft_graph_find(const struct weft_graph *g, const char *name) {
     return weft_map_get(&g->names, name, strlen(name), &v) ? (weft_value)v : WEFT_NO_VALUE;
 }
 
+bool weft_node_writes(const struct weft_graph *g, const struct weft_node *n, uint32_t k) {
+    return weft_op_writes(n->op, k) && k < n->n_in && n->in[k] < g->n_values && g->values[n->in[k]].state != UINT32_MAX;
+}
+
 weft_value weft_graph_state_latest(const struct weft_graph *g, weft_value v) {
     if (v >= g->n_values || g->values[v].state == UINT32_MAX) return WEFT_NO_VALUE;
     uint32_t state = g->values[v].state;
     for (size_t i = g->n_nodes; i-- > 0;) {
         const struct weft_node *n = &g->nodes[i];
         for (uint32_t k = 0; !n->dead && k < n->n_out; k++)
-            if (weft_op_writes(n->op, k) && g->values[n->out[k]].state == state) return n->out[k];
+            if (weft_node_writes(g, n, k) && g->values[n->out[k]].state == state) return n->out[k];
     }
     return g->states[state];
 }

@@ -41,11 +41,17 @@ enum weft_trait {
     WEFT_OP_REDUCE = 1 << 1,      ///< reduces the last axis, keeping it as 1
     WEFT_OP_VIEW = 1 << 2,        ///< output is the input's memory at an offset (contiguous); no step where possible
     WEFT_OP_CONTRACT = 1 << 3,    ///< may take a row-program prologue and an epilogue
-    WEFT_OP_STATE = 1 << 4,       ///< in 0 is a state, out 0 the same state after the write (same memory)
+    WEFT_OP_STATE = 1 << 4,       ///< in 0 is a state, out 0 the same state after the write (same memory). With
+                                  ///< another value as in 0: a function of it, out 0 is a value of its own
     WEFT_OP_RANDOM = 1 << 5,
     WEFT_OP_MOVE = 1 << 6,        ///< copies elements, computes nothing
     WEFT_OP_STATES = 1 << 7,      ///< like STATE for several: out i is the next version of in i
     WEFT_OP_SINK = 1 << 9,        ///< writes rows of in 1 to state in 0 from position in 2 on: a region may end in it
+    /// Of a state operator: it writes every element of out 0 exactly once and is never skipped while the state has
+    /// elements (not even when a run brings no tokens), so that the two versions may lie in two buffers. Its kernels
+    /// read the past through an operand emitted from in[0], if they read it, and write through one emitted from out[0];
+    /// both have WEFT_OPERAND_INPLACE, since in one buffer they are one range.
+    WEFT_OP_STATE_WHOLE = 1 << 10,
     WEFT_OP_NOTES = 1 << 12,      ///< what it writes stands for no position (counts, ids): a crop leaves it
     WEFT_OP_ROWMAP = 1 << 8,      ///< reads other columns of the same row (rope): the region compiler knows it
 };
@@ -71,7 +77,8 @@ struct weft_eval {
     const int64_t *symbols;            ///< binding of the graph's symbols
     const struct weft_dims *dims;
     uint32_t n_in, n_out;
-    struct weft_host *in, *out; ///< out[i].data is allocated (zeroed), but of a state op out[0].data is in[0].data
+    struct weft_host *in, *out; ///< out[i].data is allocated (zeroed), but of a state op out[0].data is in[0].data,
+                                ///< or, where in[0] is no state, a copy of it
     bool round_f16;                    ///< unused by most: outputs declared f16 are rounded by the caller
 };
 

@@ -329,18 +329,27 @@ static uint32_t find_tensor(const struct weft_lower *l, enum weft_mem mem, uint3
     return WEFT_NO_TENSOR;
 }
 
-static uint32_t state_tensor(struct weft_lower *l, uint32_t state)
+/// What the binder counts on for a pool. At run time the whole pool is bound, whatever its size.
+static uint64_t pool_bytes(const struct weft_lower *l, const struct weft_plan_state *s)
 {
-    uint32_t t = find_tensor(l, WEFT_MEM_STATE, state);
-    if (t != WEFT_NO_TENSOR) return t;
+    uint64_t limit = l->caps->max_binding & ~(uint64_t)255;
+    uint64_t bytes = weft_align256(s->bytes ? s->bytes : 1);
+    return bytes < limit ? bytes : limit;
+}
+
+uint32_t weft_lower_state_tensor(struct weft_lower *l, uint32_t state, bool present)
+{
     const struct weft_plan_state *s = &l->plan->states[state];
+    uint32_t index = state | (present && weft_state_buffers(s) == 2 ? WEFT_STATE_PRESENT : 0);
+    uint32_t t = find_tensor(l, WEFT_MEM_STATE, index);
+    if (t != WEFT_NO_TENSOR) return t;
     const struct weft_value_info *info = weft_lv(l, s->value);
     return add_tensor(l, (struct weft_tensor){.name = s->name,
                                               .mem = WEFT_MEM_STATE,
                                               .dtype = info->type.dtype,
-                                              .bytes = s->bytes,
-                                              .index = state,
-                                              .value = s->value,
+                                              .bytes = s->kind == WEFT_STATE_PAGED ? pool_bytes(l, s) : s->bytes,
+                                              .index = index,
+                                              .value = index == state ? s->value : WEFT_NO_VALUE,
                                               .state_capacity = s->kind == WEFT_STATE_RING ? (uint32_t)s->rows : 0});
 }
 
@@ -375,7 +384,9 @@ void weft_lower_place(struct weft_lower *l, weft_value v)
     const struct weft_value_info *info = weft_lv(l, v);
     place->elem_offset = WEFT_DIM_BAD;
     if (info->state != UINT32_MAX) {
-        place->tensor = state_tensor(l, info->state);
+        place->tensor = weft_lower_state_tensor(l, info->state, v != l->plan->states[info->state].value);
+        if (place->tensor != WEFT_NO_TENSOR && l->tensors[place->tensor].value == WEFT_NO_VALUE)
+            l->tensors[place->tensor].value = v;
         return;
     }
     place->tensor = io_tensor(l, v);
@@ -476,17 +487,18 @@ void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access 
         return;
     }
     if (l->status != WEFT_OK) return;
+    uint64_t bytes = l->plan->vars_bytes ? l->plan->vars_bytes : WEFT_VARS_BYTES;
     uint32_t t = find_tensor(l, WEFT_MEM_VARS, 0);
     if (t == WEFT_NO_TENSOR)
         t = add_tensor(
             l, (struct weft_tensor){
-                   .name = "vars", .mem = WEFT_MEM_VARS, .dtype = WEFT_U32, .bytes = 256, .value = WEFT_NO_VALUE});
+                   .name = "vars", .mem = WEFT_MEM_VARS, .dtype = WEFT_U32, .bytes = bytes, .value = WEFT_NO_VALUE});
     add_operand(l, s,
                 (struct weft_operand){.name = "vars",
                                       .access = access,
                                       .dtype = WEFT_U32,
                                       .tensor = t,
-                                      .bytes = 256,
+                                      .bytes = bytes,
                                       .elem_offset = WEFT_DIM_BAD,
                                       .used = (uint64_t)l->plan->n_vars * 4});
     if (access & WEFT_WRITE) s->writes_state = true;
