@@ -1,8 +1,8 @@
 // One program, compiled once for the largest sizes, run at others: a prompt in chunks, then one token at a time, with
 // rotary tables that end at position 40.
 //
-// Sizes are symbols of the graph. Setting them computes every kernel's parameters and grid anew, in one write; nothing is
-// compiled or allocated. Sizes that the graph cannot have are refused, with a sentence, and change nothing.
+// Sizes are symbols of the graph. Setting them computes every kernel's parameters and grid anew, in one write; nothing
+// is compiled or allocated. Sizes that the graph cannot have are refused, with a sentence, and change nothing.
 #include <stdio.h>
 #include <weft/weft.h>
 
@@ -15,9 +15,9 @@ static const char text[] =
     "input k f32 [T, 1, 4]\n"
     "input cosines f32 [40, 2]\n"
     "input sines f32 [40, 2]\n"
-    "%q %k = rope_table %q %k %cosines %sines {start=P}\n"
-    "%r = reshape %q {shape=[T, 8]}\n"
-    "%s = reshape %k {shape=[T, 4]}\n"
+    "%tq %tk = rope_table %q %k %cosines %sines {start=P}\n"
+    "%r = reshape %tq {shape=[T, 8]}\n"
+    "%s = reshape %tk {shape=[T, 4]}\n"
     "%both = concat %r %s {axis=-1}\n"
     "%by_head = transpose %both\n"
     "output %by_head turned\n";

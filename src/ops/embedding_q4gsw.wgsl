@@ -1,5 +1,5 @@
-//%% Rows of a q4gsw table. A thread makes eight channels of a row of E; rows outside [p.first, p.last) belong to the step
-//%% of another part of the weight. LINEAR: even channels lie in the low half of a byte.
+//%% Rows of a q4gsw table. A thread makes eight channels of a row of E; rows outside [p.first, p.last) belong to the
+//%% step of another part of the weight. LINEAR: even channels lie in the low half of a byte.
 //% set BYTES = E / 2
 //% set ITEMS = (E + 7) / 8
 //% include "ops/q4gsw.wgsl"

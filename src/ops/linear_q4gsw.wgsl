@@ -1,5 +1,5 @@
-//%% y = x w + bias of a q4gsw weight, for many rows of x: a workgroup of 64 makes 32 rows by 32 columns, 4 by 4 a thread,
-//%% from tiles of 32 columns of x and of the weight, decoded.
+//%% y = x w + bias of a q4gsw weight, for many rows of x: a workgroup of 64 makes 32 rows by 32 columns, 4 by 4 a
+//%% thread, from tiles of 32 columns of x and of the weight, decoded.
 //% set BYTES = (K + 1) / 2
 //% set STEPS = (K + 31) / 32
 //% include "ops/q4gsw.wgsl"

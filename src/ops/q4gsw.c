@@ -5,16 +5,16 @@
 ///   embedding_q4gsw(weight, scales, ids; group, linear_order)
 ///     weight u8 [V, E/2], scales f32 [V, ceil(E/group)], ids u32 or i32 [n...]; y f32 [n..., E]
 ///     y[i, d] = (u[ids[i], d] - 8) * scales[ids[i], d / group]
-///     linear_order 0: even channels lie in the high half of a byte; 1: in the low half, as the linear operator has them
+///     linear_order 0: even channels lie in the high half of a byte; 1: in the low half, as linear_q4gsw has them
 ///     An id is taken as gather takes it: negative ones count from the end, the rest is clamped.
 ///
 ///   linear_q4gsw(x, weight, scales[, bias]; group)
-///     x f32 or f16 [..., K], weight u8 [N, ceil(K/2)] (even k in the low half), scales f32 [ceil(K/group), N rounded up
-///     to 4] (transposed), bias f32 [N] or [N rounded up to 4]; y f32 [..., N]
+///     x f32 or f16 [..., K], weight u8 [N, ceil(K/2)] (even k in the low half), scales f32 [ceil(K/group), N rounded
+///     up to 4] (transposed), bias f32 [N] or [N rounded up to 4]; y f32 [..., N]
 ///     y[m, n] = bias[n] + sum over k of x[m, k] * (u[n, k] - 8) * scales[k / group, n]
 ///
-/// The bytes stay as they are, so a head that is tied to the embedding shares them: one weight, one place in memory. Only
-/// their scales differ. A weight larger than a binding comes in parts of whole rows, with a step each.
+/// The bytes stay as they are, so a head that is tied to the embedding shares them: one weight, one place in memory.
+/// Only their scales differ. A weight larger than a binding comes in parts of whole rows, with a step each.
 #include "core/alloc.h"
 #include "core/error.h"
 #include "ops/move.h"
@@ -24,7 +24,8 @@
 
 #define EMBED_PARAMS(F) F(u32, count) F(u32, rows) F(u32, first) F(u32, last) F(u32, end)
 WEFT_PARAMS(embed_params, EMBED_PARAMS)
-#define LINEAR_PARAMS(F) F(u32, groups) F(u32, tiles) F(u32, m) F(u32, rows) F(u32, first) F(u32, n) F(u32, stride) F(u32, end)
+#define LINEAR_PARAMS(F)                                                                                               \
+    F(u32, groups) F(u32, tiles) F(u32, m) F(u32, rows) F(u32, first) F(u32, n) F(u32, stride) F(u32, end)
 WEFT_PARAMS(linear_params, LINEAR_PARAMS)
 
 enum { GROUP, ORDER };
@@ -40,8 +41,9 @@ static weft_status matrices(struct weft_graph *g, const struct weft_type *weight
     bool good = weight->dtype == WEFT_U8 && weight->rank == 2 && scales->dtype == WEFT_F32 && scales->rank == 2;
     for (int k = 0; good && k < 2; k++) good = constant(g, weight->dims[k]) >= 1 && constant(g, scales->dims[k]) >= 1;
     if (good) return WEFT_OK;
-    return weft_fail(WEFT_ERR_INVALID, "the weight is %s and its scales are %s; they must be u8 and f32 of two constant "
-                     "axes", weft_ops_type_text(g, weight), weft_ops_type_text(g, scales));
+    return weft_fail(WEFT_ERR_INVALID,
+                     "the weight is %s and its scales are %s; they must be u8 and f32 of two constant axes",
+                     weft_ops_type_text(g, weight), weft_ops_type_text(g, scales));
 }
 
 static weft_status shape_of_scales(struct weft_graph *g, const struct weft_type *scales, int64_t rows, int64_t columns,
@@ -56,10 +58,11 @@ static uint32_t last_word(const struct weft_plan_weight *w, uint32_t part) {
 }
 
 /// The raw scales, which every step reads as a whole. False: failed.
-static bool emit_scales(struct weft_lower *l, struct weft_step *s, const struct weft_plan_weight *scales, uint8_t flags) {
+static bool emit_scales(struct weft_lower *l, struct weft_step *s, const struct weft_plan_weight *scales,
+                        uint8_t flags) {
     if (l->status == WEFT_OK && scales->n_parts != 1)
-        weft_lower_fail(l, WEFT_ERR_LIMIT, "the scales '%s' are larger than the device binds (%llu bytes)", scales->name,
-                        (unsigned long long)l->caps->max_binding);
+        weft_lower_fail(l, WEFT_ERR_LIMIT, "the scales '%s' are larger than the device binds (%llu bytes)",
+                        scales->name, (unsigned long long)l->caps->max_binding);
     if (l->status == WEFT_OK) weft_emit_raw(l, s, "s", scales, 0, flags);
     return l->status == WEFT_OK;
 }
@@ -175,7 +178,8 @@ static weft_status linear_infer(struct weft_graph *g, const struct weft_type *in
     int64_t n = constant(g, in[WEIGHT].dims[0]), packed = constant(g, in[WEIGHT].dims[1]), padded = (n + 3) / 4 * 4;
     int64_t k = in[X].rank ? constant(g, in[X].dims[in[X].rank - 1]) : -1, group = attrs[GROUP].i;
     if ((in[X].dtype != WEFT_F32 && in[X].dtype != WEFT_F16) || k < 1 || (k + 1) / 2 != packed)
-        return weft_fail(WEFT_ERR_INVALID, "x is %s; for the weight %s it must be f32 or f16 [..., %lld] or [..., %lld]",
+        return weft_fail(WEFT_ERR_INVALID,
+                         "x is %s; for the weight %s it must be f32 or f16 [..., %lld] or [..., %lld]",
                          weft_ops_type_text(g, &in[X]), weft_ops_type_text(g, &in[WEIGHT]), (long long)(2 * packed - 1),
                          (long long)(2 * packed));
     WEFT_TRY(shape_of_scales(g, &in[SCALES], (k + group - 1) / group, padded, group));
@@ -263,7 +267,8 @@ static weft_status linear_lower(struct weft_lower *l, uint32_t group) {
                              .stride = (uint32_t)(w->rows + 3) / 4 * 4};
     int64_t most = weft_lower_max(l, cfg.m);
     bool few = most <= WEFT_FEW_ROWS;
-    cfg.tile_m = !few ? TILE : most > 4 ? 4 : most > 0 ? (uint32_t)most : 1; // more of them make a kernel slow to compile
+    if (most > 4) most = 4; // more of them make a kernel that drivers are slow to compile
+    cfg.tile_m = !few ? TILE : most > 0 ? (uint32_t)most : 1;
     cfg.tile_n = few ? 4 : TILE;
     for (uint32_t part = 0; part < w->n_parts && l->status == WEFT_OK; part++) {
         cfg.first = (uint32_t)w->parts[part].row0;

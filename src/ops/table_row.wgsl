@@ -1,5 +1,5 @@
-//%% Which row of a table an id names. VAR >= 0: the one id is the variable of this word; else it is load_ids(n). SIGNED:
-//%% ids are i32. p.rows is the number of rows.
+//%% Which row of a table an id names. VAR >= 0: the one id is the variable of this word; else it is load_ids(n).
+//%% SIGNED: ids are i32. p.rows is the number of rows.
 
 // The row that id `n` names: negative ones count from the end, the rest is clamped.
 fn table_row(n: u32) -> u32 {

@@ -1,6 +1,6 @@
-/// Every operator under changing sizes: blocks and grids of one program compiled for the largest sizes, resized back and
-/// forth, against programs bound to each size; and proof that no word of any step can be wrong unnoticed. On the null
-/// device.
+/// Every operator under changing sizes: blocks and grids of one program compiled for the largest sizes, resized back
+/// and forth, against programs bound to each size; and proof that no word of any step can be wrong unnoticed. On the
+/// null device.
 #include "support/resize_rig.h"
 #include "../ops/cases.h"
 
@@ -175,7 +175,8 @@ static const struct op_case many = {
     .split = "T",
     .graph = "symbol T 0 16\nsymbol S 0 40\nsymbol B 1 4\nsymbol P 0 32\nrelate T+P <= 40\n"
              "input x f32 [B, T, 8]\ninput y f32 [B, S, 8]\ninput h f16 [T, 3]\ninput q f32 [T, 2, 8]\n"
-             "input k f32 [T, 1, 8]\ninput c f32 [40, 4]\ninput s f32 [40, 4]\nweight n f32 [8]\nweight w q8_0 [32, 32]\n"
+             "input k f32 [T, 1, 8]\ninput c f32 [40, 4]\ninput s f32 [40, 4]\nweight n f32 [8]\n"
+             "weight w q8_0 [32, 32]\n"
              "%0 = rms_norm %x %n\n%1 = concat %0 %y {axis=1}\n%2 = transpose %1 {perm=[0, 2, 1]}\n"
              "%3 %4 = split %1 {sizes=[T, S], axis=1}\n%5 = softmax %2\n%6 = pad %h {before=[S, 0], after=[P, 1]}\n"
              "%7 %8 = rope_table %q %k %c %s {start=P}\n%9 = slice %c {start=P, len=T}\n%10 = neg %9\n"
@@ -279,11 +280,14 @@ static void short_tables_are_named(void **state)
         {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\ninput table f32 [40, 4]\n"
          "%0 = slice %table {start=P, len=T}\n%1 = add %x %0\noutput %1 y\n",
          {30, 10}, {30, 11}, {"slice of 'table'", "T+P", "41", "40"}},
-        {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\n%0 = slice %x {start=-3, len=3}\n%1 = neg %0\noutput %1 y\n",
+        {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\n"
+         "%0 = slice %x {start=-3, len=3}\n%1 = neg %0\noutput %1 y\n",
          {3, 0}, {2, 0}, {"slice of 'x'", "T-3", "-1", "starts"}},
-        {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\n%0 %1 = split %x {sizes=[P, 2]}\n%2 = neg %0\noutput %2 y\n",
+        {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\n"
+         "%0 %1 = split %x {sizes=[P, 2]}\n%2 = neg %0\noutput %2 y\n",
          {5, 3}, {5, 4}, {"split of 'x'", "P+2", "6", "5"}},
-        {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\ninput z f32 [P, 4]\n%0 = concat %x %z {axis=1}\noutput %0 y\n",
+        {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\ninput z f32 [P, 4]\n"
+         "%0 = concat %x %z {axis=1}\noutput %0 y\n",
          {5, 5}, {5, 4}, {"concat of 'z'", "(T)", "5", "4"}},
     };
     weft_gpu *gpu = open_null(0);

@@ -1,5 +1,5 @@
-// Weights in groups of 4-bit numbers: both orders of halves, tied heads, odd K, tails of groups, N that is no multiple of
-// 4. Included by cases.h.
+// Weights in groups of 4-bit numbers: both orders of halves, tied heads, odd K, tails of groups, N that is no multiple
+// of 4. Included by cases.h.
 
 // A product of an integer below 8 and an f32 scale is rounded once; sums of K of them (6e-8 sqrt(K) a step).
 #define Q4_SUM .rel = 1e-5, .abs = 1e-5
@@ -15,7 +15,7 @@ static const struct op_case q4_cases[] = {
               "%4 = embedding_q4gsw %u %r %ids {group=24}\noutput %0 high\noutput %1 low\noutput %2 high10\n"
               "output %3 low10\noutput %4 tail\n"},
     {.name = "embedding_q4gsw by a variable", .runs = "id=0 | id=5 | id=4294967295", .rel = 1.2e-7, .data = Q4_BYTES,
-     .graph = "var id u32 0 4294967295\nweight w u8 [6, 16]\nweight s f32 [6, 1]\nweight v u8 [1, 1]\nweight t f32 [1, 1]\n"
+     .graph = "var id u32 0 4294967295\nweight w u8 [6, 16]\nweight s f32 [6, 1]\n"
               "%0 = embedding_q4gsw %w %s %id {group=32}\n%1 = embedding_q4gsw %w %s %id {group=32, linear_order=1}\n"
               "output %0 y\noutput %1 z\n"},
     {.name = "linear_q4gsw of few rows", .runs = "T=1 | T=0 | T=3 | T=8", Q4_SUM, .data = Q4_BYTES,
