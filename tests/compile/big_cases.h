@@ -115,7 +115,7 @@ static const struct op_case big_cases[] = {
               "output %1 rows\noutput %2 halves\n"},
     {.name = "copies by strides", .runs = "T=300 | T=1 | T=299",
      .graph = BIG_HEAD "input h f16 [1001, T, 2]\n%0 = transpose %x\n%1 = transpose %h\n"
-              "%2 = slice %x {start=-999, len=999, axis=1}\n%3 = pad %x {before=[1, 2], after=[T, 3], value=-1}\n"
+              "%2 = slice_copy %x {start=-999, len=999, axis=1}\n%3 = pad %x {before=[1, 2], after=[T, 3], value=-1}\n"
               "%4 %5 = split %x {sizes=[992, 8], axis=1}\n%6 = select %h {index=-1, axis=1}\noutput %0 swap\n"
               "output %1 halves\noutput %2 columns\noutput %3 padded\noutput %4 wide\noutput %5 rest\n"
               "output %6 last\n"},
