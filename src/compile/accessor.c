@@ -5,6 +5,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "plan/expand.h"
 #include "plan/update.h"
 #include <stdio.h>
 #include <string.h>
@@ -423,6 +424,16 @@ static void accessors(const struct weft_plan *plan, const struct weft_schedule *
     }
 }
 
+/// The text in the plan's arena, once for all steps that have it.
+static char *keep_text(struct weft_plan *plan, const struct weft_str *text)
+{
+    uint64_t known;
+    if (weft_map_get(&plan->texts, text->data, text->len, &known)) return (char *)(uintptr_t)known;
+    char *kept = weft_arena_strdup(&plan->arena, text->data);
+    if (kept) weft_map_set(&plan->texts, text->data, text->len, (uint64_t)(uintptr_t)kept);
+    return kept;
+}
+
 weft_status weft_bind_wgsl(struct weft_plan *plan, const struct weft_schedule *sc, struct weft_step *s)
 {
     struct weft_str w = {0};
@@ -445,12 +456,12 @@ weft_status weft_bind_wgsl(struct weft_plan *plan, const struct weft_schedule *s
     prelude(plan, &w);
     declarations(s, &w);
     accessors(plan, sc, s, &w);
-    weft_status status = weft_template_expand(s->kernel->file, values, n, &w, NULL);
+    weft_status status = weft_plan_expand(plan, s->kernel->file, values, n, &w);
     if (status != WEFT_OK) {
         weft_str_free(&w);
         return weft_fail_in(status, "step '%s'", s->label);
     }
-    s->wgsl = w.failed ? NULL : weft_arena_strdup(&plan->arena, weft_str_get(&w));
+    s->wgsl = w.failed ? NULL : keep_text(plan, &w);
     weft_str_free(&w);
     if (!s->wgsl) return weft_fail(WEFT_ERR_NOMEM, "out of memory while writing the kernel of step '%s'", s->label);
     return WEFT_OK;

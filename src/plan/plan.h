@@ -1,6 +1,7 @@
 /// The compiled form of a graph: schedules of steps over a common set of tensors. Made by compile/, replayed by exec/.
 #ifndef WEFT_PLAN_PLAN_H
 #define WEFT_PLAN_PLAN_H
+#include "core/map.h"
 #include "plan/kernel.h"
 #include "plan/wlayout.h"
 
@@ -152,6 +153,7 @@ struct weft_plan {
     bool bound;                  ///< for one size only: weft_compile_params.bind
     int64_t bind[WEFT_MAX_SYMBOLS]; ///< if bound
     bool checked;                ///< checked build of the accessors (weft_compile_params.checked)
+    struct weft_map texts;       ///< while it is compiled: expanded templates and whole kernels, by what they are made of
     struct weft_str report;      ///< what was fused, copied and why, a line each
 };
 #endif
