@@ -76,6 +76,10 @@ bool weft_lower_escapes(const struct weft_lower *l, uint32_t group, weft_value v
 const struct weft_deferred *weft_lower_deferred(const struct weft_lower *l, weft_value v);
 /// Device weight of a graph weight (or constant) value; made on first use. NULL once failed.
 const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_value v);
+/// A weight (or constant) whose bytes go to the device as they are, for operators that know their format; made on first
+/// use, common to all such operators. The last word of a part is filled up with zeros. Parts are runs of rows, all but
+/// the last of a multiple of 4. Errors: UNSUPPORTED (`v` is neither), LIMIT.
+const struct weft_plan_weight *weft_lower_raw(struct weft_lower *l, weft_value v);
 /// A constant table made by a lowering; equal name and bytes are shared. Returns the weight, plain words.
 const struct weft_plan_weight *weft_lower_table(struct weft_lower *l, const char *name, const void *data,
                                                 uint64_t bytes);
@@ -93,6 +97,9 @@ uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *
 /// template values W_BITS, W_HIGH, W_GROUP, W_ZERO, W_MIN, W_SCALE (0 none, 1 f16, 2 k, 3 i8), W_BF16.
 void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
                       uint32_t part);
+/// Adds one part of a raw weight: 32-bit words, of f32 and i32 weights with their type.
+void weft_emit_raw(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
+                   uint32_t part, uint8_t flags);
 /// Adds a plain table.
 uint32_t weft_emit_table(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
                          weft_dtype dtype, uint8_t flags);

@@ -21,7 +21,8 @@ struct weft_plan_weight {
     const char *name;
     weft_value value;           ///< graph leaf, or WEFT_NO_VALUE for a table made by lowering
     weft_dtype dtype;           ///< of the file
-    const struct weft_wlayout *layout; ///< NULL: plain words (vectors in f32/i32/u32, tables)
+    const struct weft_wlayout *layout; ///< NULL: plain words (vectors in f32/i32/u32, tables), or raw
+    bool raw;                   ///< the file's bytes as they are, row behind row; may have parts
     uint64_t rows, k;           ///< [rows, k]; plain: rows = 1
     const void *data;           ///< plain tables made by lowering (arena)
     uint64_t data_bytes;

@@ -30,6 +30,7 @@ static const struct { const char *ops; enum kind kind; const char *reason;
      BROADCAST, "one operand"},
     {"amax amin mean sum softmax argmax", BROADCAST, "one operand, reduced or kept in shape"},
     {"reshape slice slice_copy select split transpose", BROADCAST, "one operand, whose elements are the result's"},
+    {"embedding_q4gsw", ONE, "a byte is two channels: a row has two elements or more"},
     {"rope_table", ONE, "it turns pairs: a head has two channels or more"},
     {"advance", BROADCAST, "its operand is one variable"},
     {"advance", EMPTY, "its operand is one variable; by = 0 is among the cases"},
