@@ -20,6 +20,7 @@ void weft_plan_destroy(struct weft_plan *plan)
     if (!plan) return;
     weft_graph_destroy(plan->graph);
     weft_arena_free(&plan->arena);
+    weft_map_free(&plan->texts);
     weft_str_free(&plan->report);
     weft_free(plan);
 }
@@ -59,6 +60,10 @@ static weft_status plan_states(struct weft_plan *p, const struct weft_compile_pa
         s->bytes = weft_align256(weft_bytes_times(s->rows, s->row_bytes));
         if (s->bytes == 0) s->bytes = 256;
         WEFT_TRY(weft_state_choose(p, params, (uint32_t)i));
+        if (s->kind == WEFT_STATE_PAGED) { // its pool has as many pages as there is room for
+            s->bytes = weft_bytes_times(s->rows, s->row_bytes);
+            continue;
+        }
         if (s->bytes > p->caps.max_buffer)
             return weft_fail(WEFT_ERR_LIMIT,
                              "state '%s' needs %" PRIu64 " bytes, a buffer of this device has at most %" PRIu64
@@ -319,11 +324,10 @@ static weft_status number_pipelines(struct weft_plan *p)
     for (uint32_t k = 0; k < p->n_schedules; k++) {
         for (uint32_t i = 0; i < p->schedules[k].n_steps; i++) {
             struct weft_step *s = &p->schedules[k].steps[i];
-            uint64_t number;
-            size_t len = strlen(s->wgsl);
-            if (!weft_map_get(&seen, s->wgsl, len, &number)) {
+            uint64_t number; // equal texts are one string (weft_bind_wgsl)
+            if (!weft_map_get(&seen, &s->wgsl, sizeof s->wgsl, &number)) {
                 number = p->n_pipelines++;
-                if (!weft_map_set(&seen, s->wgsl, len, number)) status = out_of_memory();
+                if (!weft_map_set(&seen, &s->wgsl, sizeof s->wgsl, number)) status = out_of_memory();
             }
             s->pipeline = (uint32_t)number;
         }
@@ -339,7 +343,7 @@ static weft_status compile(struct weft_plan *p, const struct weft_compile_params
     WEFT_TRY(weft_pass_decompose(p->graph));
     WEFT_TRY(weft_graph_verify(p->graph));
     WEFT_TRY(plan_states(p, params));
-    WEFT_TRY(weft_pass_positions(p));
+    WEFT_TRY(weft_pass_positions(p, params));
     WEFT_TRY(plan_ios(p));
     WEFT_TRY(plan_schedules(p, params));
     for (uint32_t k = p->n_schedules; k-- > 0;) { // the largest first: the others' heaps lie in its heaps
@@ -369,6 +373,7 @@ weft_status weft_compile(struct weft_graph *graph, const struct weft_gpu_caps *c
     // Kernels are written by many small appends; one that found no memory anywhere spoils the plan.
     uint64_t failures = weft_alloc_failures();
     weft_status status = compile(p, params);
+    weft_map_free(&p->texts);
     if (status != WEFT_ERR_NOMEM && weft_alloc_failures() != failures) status = out_of_memory();
     if (status != WEFT_OK) {
         weft_plan_destroy(p);

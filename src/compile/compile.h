@@ -13,6 +13,7 @@ struct weft_compile_params {
     /// nothing, and records step, operand and index for weft_session_fault. Slow; steps that have no binding or
     /// parameter words left for it stay unchecked, and the report names them.
     bool checked;
+    uint32_t page_rows; ///< rows of a page of paged states: a power of two from 4 to 4096; 0: chosen
     enum weft_state_policy state_policy; ///< as in weft_program_compile_params
     uint32_t beams;                      ///< likewise
     /// Specialises for one size: values of all symbols in the graph's order, or NULL. Of the schedules only the one that
@@ -42,7 +43,7 @@ weft_status weft_state_choose(struct weft_plan *plan, const struct weft_compile_
 weft_status weft_pass_states(struct weft_lower *l);
 /// Which variables are positions, which states are written at them, and how far back readers look
 /// (plan->positions, the second half of weft_plan_state). After the graph passes. Errors: UNSUPPORTED, NOMEM.
-weft_status weft_pass_positions(struct weft_plan *plan);
+weft_status weft_pass_positions(struct weft_plan *plan, const struct weft_compile_params *params);
 /// True if some step may clear `active`.
 bool weft_plan_may_stop(const struct weft_plan *plan);
 /// Emits the steps of all groups in order.

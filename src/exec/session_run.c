@@ -93,10 +93,12 @@ weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial)
     }
     struct weft_gpu_submit ends;
     WEFT_TRY(weft_session_go(s));
+    WEFT_TRY(weft_session_check_rows(s, runs));
     WEFT_TRY(weft_session_bindings_begin(s, &ends));
     WEFT_TRY(weft_program_enter(s->program, &s->cancelled));
     const struct weft_version *v = &s->versions[s->live];
-    weft_status status = s->checker ? runs_checked(s, v, runs, &ends) : runs_at_once(s, v, runs, &ends);
+    weft_status status = weft_session_cover(s, runs);
+    if (status == WEFT_OK) status = s->checker ? runs_checked(s, v, runs, &ends) : runs_at_once(s, v, runs, &ends);
     if (status == WEFT_OK) weft_session_track_runs(s, runs);
     weft_program_leave(s->program);
     if (status == WEFT_OK) weft_session_bindings_ran(s, s->last_serial);

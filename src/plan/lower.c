@@ -280,6 +280,14 @@ static uint32_t find_tensor(const struct weft_lower *l, enum weft_mem mem, uint3
     return WEFT_NO_TENSOR;
 }
 
+/// What the binder counts on for a pool. At run time the whole pool is bound, whatever its size.
+static uint64_t pool_bytes(const struct weft_lower *l, const struct weft_plan_state *s)
+{
+    uint64_t limit = l->caps->max_binding & ~(uint64_t)255;
+    uint64_t bytes = weft_align256(s->bytes ? s->bytes : 1);
+    return bytes < limit ? bytes : limit;
+}
+
 uint32_t weft_lower_state_tensor(struct weft_lower *l, uint32_t state, bool present)
 {
     const struct weft_plan_state *s = &l->plan->states[state];
@@ -290,7 +298,7 @@ uint32_t weft_lower_state_tensor(struct weft_lower *l, uint32_t state, bool pres
     return add_tensor(l, (struct weft_tensor){.name = s->name,
                                               .mem = WEFT_MEM_STATE,
                                               .dtype = info->type.dtype,
-                                              .bytes = s->bytes,
+                                              .bytes = s->kind == WEFT_STATE_PAGED ? pool_bytes(l, s) : s->bytes,
                                               .index = index,
                                               .value = index == state ? s->value : WEFT_NO_VALUE,
                                               .state_capacity = s->kind == WEFT_STATE_RING ? (uint32_t)s->rows : 0});
@@ -430,17 +438,18 @@ void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access 
         return;
     }
     if (l->status != WEFT_OK) return;
+    uint64_t bytes = l->plan->vars_bytes ? l->plan->vars_bytes : WEFT_VARS_BYTES;
     uint32_t t = find_tensor(l, WEFT_MEM_VARS, 0);
     if (t == WEFT_NO_TENSOR)
         t = add_tensor(
             l, (struct weft_tensor){
-                   .name = "vars", .mem = WEFT_MEM_VARS, .dtype = WEFT_U32, .bytes = 256, .value = WEFT_NO_VALUE});
+                   .name = "vars", .mem = WEFT_MEM_VARS, .dtype = WEFT_U32, .bytes = bytes, .value = WEFT_NO_VALUE});
     add_operand(l, s,
                 (struct weft_operand){.name = "vars",
                                       .access = access,
                                       .dtype = WEFT_U32,
                                       .tensor = t,
-                                      .bytes = 256,
+                                      .bytes = bytes,
                                       .elem_offset = WEFT_DIM_BAD,
                                       .used = (uint64_t)l->plan->n_vars * 4});
     if (access & WEFT_WRITE) s->writes_state = true;

@@ -1,6 +1,7 @@
 /// The compiled form of a graph: schedules of steps over a common set of tensors. Made by compile/, replayed by exec/.
 #ifndef WEFT_PLAN_PLAN_H
 #define WEFT_PLAN_PLAN_H
+#include "core/map.h"
 #include "plan/kernel.h"
 #include "plan/wlayout.h"
 
@@ -42,6 +43,8 @@ struct weft_plan_state {
     bool notes;                 ///< written by operators whose states stand for no position (WEFT_OP_NOTES)
     uint32_t position;          ///< rows are written from this position on (in plan->positions); WEFT_NO_POSITION
     uint64_t window;            ///< rows before a position that its readers need; UINT64_MAX: all
+    uint32_t pages;             ///< PAGED: its group in plan->page_groups
+    uint64_t page_bytes;        ///< PAGED: of one page of this state
 };
 
 #define WEFT_NO_POSITION UINT32_MAX
@@ -110,6 +113,22 @@ enum weft_fault_word {
 };
 #define WEFT_VAR_ACTIVE 0 ///< word 0 of the variables block
 
+#define WEFT_VARS_BYTES 256       ///< the variables themselves; page tables stand behind them
+#define WEFT_MAX_SPANS 4
+
+/// Paged states whose rows are written from one position on. They share their pages: page n is the same slot of the
+/// pool of each of them. Page 0 belongs to nobody: table entries without a page lead there.
+struct weft_plan_pages {
+    uint32_t position;          ///< in plan->positions
+    uint32_t shift;             ///< a page has 1 << shift rows
+    uint32_t n;                 ///< pages of a whole context
+    uint32_t table;             ///< first word of its table in the variables block: n entries and one that stays 0
+    uint64_t rows;              ///< least capacity of its states
+    uint64_t page_bytes;        ///< of one page of all its states
+    weft_dim spans[WEFT_MAX_SPANS]; ///< rows that a run writes: the largest of these
+    uint32_t n_spans;
+};
+
 struct weft_plan {
     struct weft_arena arena;
     struct weft_graph *graph;    ///< after the graph passes; owns dims
@@ -124,6 +143,8 @@ struct weft_plan {
     struct weft_plan_pair *pairs; uint32_t n_pairs; ///< those that are kept apart
     uint32_t beams;              ///< for which it was compiled; 0 and 1: no beam search
     struct weft_plan_position *positions; uint32_t n_positions;
+    struct weft_plan_pages *page_groups; uint32_t n_page_groups;
+    uint64_t vars_bytes;         ///< of a session's variables block with its page tables
     bool may_stop;               ///< a step may clear `active`: the host's positions are then upper bounds
     uint32_t n_vars;             ///< words in the variables block
     uint64_t heap_bytes[WEFT_HEAPS];
@@ -131,6 +152,7 @@ struct weft_plan {
     bool bound;                  ///< for one size only: weft_compile_params.bind
     int64_t bind[WEFT_MAX_SYMBOLS]; ///< if bound
     bool checked;                ///< checked build of the accessors (weft_compile_params.checked)
+    struct weft_map texts;       ///< while it is compiled: expanded templates and whole kernels, by what they are made of
     struct weft_str report;      ///< what was fused, copied and why, a line each
 };
 #endif
