@@ -7,12 +7,13 @@
 
 enum { BIND_ROWS = 64, BIND_RING = 96 };
 
-/// next: f32 [T, 3], a + b; y, p: f32 [T, 4]; z: f32 [T, 4], reads next; half: f16 [T, 3], of odd length at odd T; total: f32
-/// [96], from the state.
+/// next: f32 [T, 3], a + b; y, p: f32 [T, 4]; z: f32 [T, 4], reads next; half: f16 [T, 3], of odd length at odd T;
+/// total: f32 [96], from the state.
 static const char bind_text[] =
     "symbol T 0 64\ninput a f32 [T, 3]\ninput b f32 [T, 3]\nweight w f32 [4, 3]\nweight v f32 [4, 3]\n"
     "state kept ring f32 [96, 4]\nvar pos u32 0 1000000\nvar runs u32 0 1000000\n"
-    "%0 = add %a %b\n%1 = matmul %0 %w\n%2 = silu %1\n%3 = cache_append %kept %2 %pos\n%4 = advance %pos {by=T}\n"
+    "%0 = add %a %b\n%1 = matmul %0 %w\n%2 = silu %1\n%3 = cache_append %kept %2 %pos\n"
+    "%4 = advance %pos {by=T}\n"
     "%5 = advance %runs {by=1}\n%6 = softmax %2\n%7 = cast %0 {to=f16}\n%8 = amax %3\n%9 = matmul %0 %v\n"
     "output %0 next\noutput %2 y\noutput %6 p\noutput %7 half\noutput %8 total\noutput %9 z\n";
 
