@@ -55,6 +55,7 @@ weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const s
     weft_status status;
     p->gpu = gpu;
     pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->left, NULL);
     struct weft_compile_params compile = params->compile;
     if (params->share_weights) compile.weights_of = params->share_weights->plan;
     WEFT_GOTO(weft_compile(graph, weft_gpu_caps(gpu), &compile, &p->plan));
@@ -83,8 +84,34 @@ void weft_program_destroy(weft_program **program)
     weft_shards_release(p->shards);
     weft_free(p->pipelines);
     weft_plan_destroy(p->plan);
+    pthread_cond_destroy(&p->left);
     pthread_mutex_destroy(&p->lock);
     weft_free(p);
+}
+
+weft_status weft_program_enter(weft_program *p, const atomic_bool *cancelled)
+{
+    pthread_mutex_lock(&p->lock);
+    while (p->busy && !atomic_load(cancelled)) pthread_cond_wait(&p->left, &p->lock);
+    bool entered = !atomic_load(cancelled);
+    if (entered) p->busy = true;
+    pthread_mutex_unlock(&p->lock);
+    return entered ? WEFT_OK : weft_fail(WEFT_ERR_CANCELLED, "cancelled while another session's run was submitted");
+}
+
+void weft_program_leave(weft_program *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->busy = false;
+    pthread_cond_broadcast(&p->left);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void weft_program_wake(weft_program *p)
+{
+    pthread_mutex_lock(&p->lock);
+    pthread_cond_broadcast(&p->left);
+    pthread_mutex_unlock(&p->lock);
 }
 
 const struct weft_plan *weft_program_plan(const weft_program *program) { return program->plan; }

@@ -31,19 +31,29 @@ weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key)
 static weft_status bind_step(const weft_session *s, const struct weft_step *step, weft_bindgroup *out)
 {
     struct weft_bind binds[WEFT_MAX_SLOTS];
-    for (uint32_t n = 0; n < step->n_slots; n++)
+    uint32_t io;
+    for (uint32_t n = 0; n < step->n_slots; n++) {
         binds[n] = n == 0 ? (struct weft_bind){s->arena, 0, 256}
                           : (struct weft_bind){weft_session_buffer(s, step->slots[n].mem_key), step->slots[n].offset,
                                                step->slots[n].size};
+        if (n && weft_session_is_io(step->slots[n].mem_key, &io) && !weft_session_bind_slot(s, step, n, &binds[n])) {
+            *out = (weft_bindgroup){0}; // refused by the run, not by a binding of something else
+            return WEFT_OK;
+        }
+    }
     weft_status status = weft_bindgroup_get(s->gpu, s->program->pipelines[step->pipeline], binds, step->n_slots, out);
     return status == WEFT_OK ? status : weft_fail_in(status, "step '%s'", step->label);
 }
 
-static bool touches(const struct weft_step *step, uint32_t mem_key)
+static bool touches(const weft_session *s, const struct weft_step *step, uint32_t mem_key)
 {
+    uint32_t io;
     if (mem_key == UINT32_MAX) return true;
-    for (uint32_t n = 1; n < step->n_slots; n++)
+    for (uint32_t n = 1; n < step->n_slots; n++) {
         if (step->slots[n].mem_key == mem_key) return true;
+        if (mem_key == WEFT_REBIND_IOS && weft_session_is_io(step->slots[n].mem_key, &io) && s->io_changed[io])
+            return true;
+    }
     return false;
 }
 
@@ -65,12 +75,12 @@ weft_status weft_session_rebind(weft_session *s, uint32_t mem_key)
     weft_status status = staged ? WEFT_OK : weft_session_no_memory();
     for (uint32_t k = 0; k < plan->n_schedules && status == WEFT_OK; k++)
         for (uint32_t i = 0; i < plan->schedules[k].n_steps && status == WEFT_OK; i++, at++)
-            if (touches(&plan->schedules[k].steps[i], mem_key))
+            if (touches(s, &plan->schedules[k].steps[i], mem_key))
                 status = bind_step(s, &plan->schedules[k].steps[i], &staged[at]);
     at = 0;
     for (uint32_t k = 0; k < plan->n_schedules && status == WEFT_OK; k++)
         for (uint32_t i = 0; i < plan->schedules[k].n_steps; i++, at++)
-            if (touches(&plan->schedules[k].steps[i], mem_key)) s->groups[k][i] = staged[at];
+            if (touches(s, &plan->schedules[k].steps[i], mem_key)) s->groups[k][i] = staged[at];
     for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS && status == WEFT_OK; v++)
         if (s->versions[v].valid) refresh_version(s, &s->versions[v]);
     weft_free(staged);
@@ -82,7 +92,8 @@ static weft_status make_buffers(weft_session *s)
     const struct weft_plan *plan = s->program->plan;
     s->states = weft_calloc(plan->n_states + 1, sizeof *s->states);
     s->ios = weft_calloc(plan->n_ios + 1, sizeof *s->ios);
-    if (!s->states || !s->ios) return weft_session_no_memory();
+    s->tracks = weft_calloc(plan->n_positions + 1, sizeof *s->tracks);
+    if (!s->states || !s->ios || !s->tracks) return weft_session_no_memory();
     for (uint32_t i = 0; i < plan->n_states; i++)
         if (plan->states[i].kind != WEFT_STATE_VAR)
             WEFT_TRY(
@@ -131,6 +142,7 @@ weft_status weft_session_create(weft_program *program, const struct weft_session
     s->n_symbols = weft_dims_symbol_count(plan->graph->dims);
     s->live = WEFT_NO_VERSION;
     s->sabotage_step = s->stale_step = UINT32_MAX;
+    WEFT_GOTO(weft_session_make_bindings(s));
     WEFT_GOTO(make_buffers(s));
     WEFT_GOTO(make_room(s));
     WEFT_GOTO(weft_session_rebind(s, UINT32_MAX));
@@ -150,8 +162,11 @@ void weft_session_destroy(weft_session **session)
     if (!session || !*session) return;
     weft_session *s = *session;
     *session = NULL;
+    weft_gpu_forget(s->gpu, s);
     if (s->last_serial) weft_gpu_wait(s->gpu, s->last_serial, -1);
+    weft_session_free_bindings(s);
     const struct weft_plan *plan = s->program->plan;
+    weft_session_forget(s, 0);
     for (uint32_t i = 0; s->states && i < plan->n_states; i++)
         if (s->states[i].id) weft_buf_release(s->gpu, &s->states[i]);
     for (uint32_t i = 0; s->ios && i < plan->n_ios; i++)
@@ -168,6 +183,7 @@ void weft_session_destroy(weft_session **session)
     weft_free(s->spare.plan_steps);
     weft_free(s->groups);
     weft_free(s->states);
+    weft_free(s->tracks);
     weft_free(s->ios);
     weft_free(s->words);
     weft_free(s->run_steps);

@@ -54,11 +54,13 @@ weft_status weft_session_resize(weft_session *s, const int64_t *symbols)
     const struct weft_plan *plan = s->program->plan;
     uint32_t found = find_version(s, symbols);
     if (found != WEFT_NO_VERSION) {
+        WEFT_TRY(weft_session_fits(s, symbols));
         s->versions[found].used = ++s->clock;
         s->live = found;
         return WEFT_OK;
     }
     WEFT_TRY(weft_dims_check(plan->graph->dims, symbols));
+    WEFT_TRY(weft_session_fits(s, symbols));
     uint32_t k = 0;
     while (k < plan->n_schedules && !in_guard(s, &plan->schedules[k], symbols)) k++;
     if (k == plan->n_schedules) return weft_fail(WEFT_ERR_INVALID, "no schedule of the program covers these sizes");

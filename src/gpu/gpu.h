@@ -11,6 +11,7 @@
 #define WEFT_GPU_GPU_H
 #include "gpu/caps.h"
 #include "weft/status.h"
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,15 +29,23 @@ struct weft_gpu_params {
     bool limits_min;            ///< also by WEFT_LIMITS=min
     bool keep_robustness;       ///< leave the implementation's bounds checks on (tests); off: trusted modules
     bool profile;               ///< timestamps wanted: one compute pass a step
+    /// Most bytes of a storage binding, where less than the device's; 0: the device's. The door holds every bind group to
+    /// it, so that tests meet tensors above the limit without gigabytes.
+    uint64_t max_binding;
+    double timeout;             ///< seconds without any work finishing after which a wait gives the device up; 0: none
 };
 
 /// Opens a device. NULL params: defaults. Errors: NOT_FOUND with everything that was tried and what to install; DEVICE.
 weft_status weft_gpu_open(const struct weft_gpu_params *params, weft_gpu **out);
-/// Waits for work in flight, frees everything, sets *gpu to NULL. NULL is fine.
+/// Waits for work in flight, frees everything, sets *gpu to NULL. NULL is fine. Gives up waiting after params.timeout
+/// (60 s if there is none) without progress; then the objects of an implementation that could block are left to it.
 void weft_gpu_close(weft_gpu **gpu);
 const struct weft_gpu_caps *weft_gpu_caps(const weft_gpu *gpu);
 /// For tests of recovery: loses the device. Dawn is made to lose it in earnest; elsewhere the door behaves as if.
 void weft_gpu_lose(weft_gpu *gpu);
+/// For tests of timeouts and cancellation: until it is turned off, the null device finishes nothing more. False: not a
+/// null device.
+bool weft_gpu_stall(weft_gpu *gpu, bool on);
 
 /// One row of `weft devices`: an adapter of an implementation, or the reason why there is none.
 struct weft_gpu_found { struct weft_gpu_caps caps; bool usable, chosen; char why[384]; };
@@ -126,6 +135,23 @@ weft_status weft_gpu_poll(weft_gpu *gpu, uint64_t *finished);
 /// Waits (polling with short sleeps) until `serial` is finished. seconds < 0: for ever. ERR_TIMEOUT, ERR_LOST.
 weft_status weft_gpu_wait(weft_gpu *gpu, uint64_t serial, double seconds);
 weft_status weft_gpu_wait_idle(weft_gpu *gpu);
+
+// Every wait of this layer (of the two above, of back-pressure, of readbacks) ends early in two cases: with
+// ERR_CANCELLED when the thread's token becomes true; and with ERR_TIMEOUT, which names the oldest work in flight, when
+// nothing finished for params.timeout. After that the device counts as lost.
+
+/// Sets the calling thread's token, NULL for none, and returns the one before. Whoever sets one puts the old one back.
+const atomic_bool *weft_gpu_token(const atomic_bool *token);
+
+/// A function to be called once submit `serial` is finished or the device is lost (status OK or LOST).
+typedef void (*weft_gpu_done_fn)(void *user, uint64_t serial, weft_status status);
+/// Registers one; `owner` is what weft_gpu_forget goes by. Errors: INVALID (no such submit yet), NOMEM.
+weft_status weft_gpu_on_done(weft_gpu *gpu, uint64_t serial, weft_gpu_done_fn fn, void *user, const void *owner);
+/// Polls, then calls what is due from this thread, outside locks, lower serials first. What a function registers is
+/// called by a later call. Errors as weft_gpu_poll; the functions are called all the same.
+weft_status weft_gpu_fire(weft_gpu *gpu);
+/// Drops the functions of an owner that have not been called.
+void weft_gpu_forget(weft_gpu *gpu, const void *owner);
 
 // ---- readback ------------------------------------------------------------------------------------------------------
 

@@ -43,11 +43,12 @@ enum weft_trait {
     WEFT_OP_CONTRACT = 1 << 3,    ///< may take a row-program prologue and an epilogue
     WEFT_OP_STATE = 1 << 4,       ///< in 0 is a state, out 0 the same state after the write (same memory)
     WEFT_OP_RANDOM = 1 << 5,
-    WEFT_OP_MOVE = 1 << 6,   ///< copies elements, computes nothing
-    WEFT_OP_STATES = 1 << 7, ///< like STATE for several: out i is the next version of in i
-    WEFT_OP_SINK = 1 << 9,   ///< writes in 1 to state in 0, rows from position in 2 on: a region may end in it
-    WEFT_OP_RANGE = 1 << 10, ///< SINK too: writes all of in 1 to the elements of the state from attribute `start` on
-    WEFT_OP_ROWMAP = 1 << 8, ///< reads other columns of the same row (rope): the region compiler knows it
+    WEFT_OP_MOVE = 1 << 6,        ///< copies elements, computes nothing
+    WEFT_OP_STATES = 1 << 7,      ///< like STATE for several: out i is the next version of in i
+    WEFT_OP_SINK = 1 << 9,        ///< writes in 1 to state in 0, rows from position in 2 on: a region may end in it
+    WEFT_OP_RANGE = 1 << 10,      ///< SINK too: writes all of in 1 to elements of the state from attribute `start` on
+    WEFT_OP_NOTES = 1 << 12,      ///< what it writes stands for no position (counts, ids): a crop leaves it
+    WEFT_OP_ROWMAP = 1 << 8,      ///< reads other columns of the same row (rope): the region compiler knows it
 };
 
 /// Shape and type of a value as `infer` sees it.
