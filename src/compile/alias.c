@@ -96,7 +96,8 @@ bool weft_alias_clash(struct weft_lower *l, uint32_t writer, uint32_t reader, bo
         if (g->values[base].state != state) continue;
         why->read = r->in[i];
         if (base != w->in[0] || !(w->op->traits & WEFT_OP_RANGE)) return true; // the new version, or rows of a cache
-        if (half) continue; // a step behind the region makes halves of what it stored, and writes them to the range
+        if (half || l->blind)
+            continue; // a step behind the region makes halves of what it stored, and writes them to the range
         struct weft_extent a = weft_alias_written(l, w), b = weft_alias_extent(l, r->in[i]);
         enum weft_overlap how = weft_alias_compare(l, &a, &b);
         if (how == WEFT_APART) continue;
@@ -243,6 +244,11 @@ static bool settle(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w)
     if (a->inplace_of == (int8_t)w || b->inplace_of == (int8_t)r) return false;
     struct weft_extent x = operand_extent(l, a), y = operand_extent(l, b);
     enum weft_overlap how = weft_alias_compare(l, &x, &y);
+    if (l->blind && how == WEFT_MEET) {
+        a->inplace_of = (int8_t)w;
+        a->flags |= WEFT_OPERAND_INPLACE;
+        return false;
+    }
     if (how == WEFT_APART || (how == WEFT_SAME && (b->flags & WEFT_OPERAND_INPLACE) && a->dtype == b->dtype)) {
         a->inplace_of = (int8_t)w;
         a->flags |= how == WEFT_APART ? WEFT_OPERAND_APART : WEFT_OPERAND_INPLACE;

@@ -13,6 +13,9 @@ struct weft_compile_params {
     /// nothing, and records step, operand and index for weft_session_fault. Slow; steps that have no binding or
     /// parameter words left for it stay unchecked, and the report names them.
     bool checked;
+    /// Tests of the checkers: 1: overlaps with a written range are taken for one element map; 2: and no plan is
+    /// checked.
+    int blind;
     int no_fuse; ///< 1: every node its own step; 2: regions, but no prologues or epilogues (tests, checker of fusion)
 };
 
