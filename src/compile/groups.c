@@ -194,6 +194,13 @@ static bool is_var(const struct weft_fuser *f, weft_value v)
     return state != UINT32_MAX && f->l->plan->states[state].kind == WEFT_STATE_VAR;
 }
 
+static bool reads(const struct weft_graph *g, uint32_t n, weft_value v)
+{
+    for (uint32_t i = 0; i < g->nodes[n].n_in; i++)
+        if (g->nodes[n].in[i] == v) return true;
+    return false;
+}
+
 /// True if a value of node n is a tensor that the group {a, b} loads or stores.
 static bool is_operand(const struct weft_fuser *f, uint32_t n, weft_value v, bool is_input, uint32_t a, uint32_t b)
 {
@@ -205,7 +212,7 @@ static bool is_operand(const struct weft_fuser *f, uint32_t n, weft_value v, boo
     if (is_input) return info->kind != WEFT_VALUE_NODE || !inside(f, info->node, a, b);
     if (info->is_output) return true;
     for (uint32_t e = f->edge_start[n]; e < f->edge_start[n + 1]; e++)
-        if (!inside(f, f->edges[e], a, b)) return true;
+        if (!inside(f, f->edges[e], a, b) && reads(f->g, f->edges[e], v)) return true; // else the edge orders writes
     return false;
 }
 

@@ -31,7 +31,7 @@ static int check_plan(const struct alias_case *c, const struct weft_plan *p, boo
     int bad = 0;
     uint64_t copied = 0;
     if (sc->n_steps != c->n_steps)
-        bad |= say(c, quiet, "%u dispatches, the rule says %u\n%s", sc->n_steps, c->n_steps,
+        bad |= say(c, quiet, "%u dispatches, the rule says %u\n%s%s", sc->n_steps, c->n_steps, c->graph,
                    p->report.len ? weft_str_get(&p->report) : "");
     for (uint32_t i = 0; i < sc->n_steps; i++) {
         const struct weft_step *s = &sc->steps[i];
