@@ -47,7 +47,7 @@ sanitize:
 	@scripts/check_sanitizers.sh
 	cmake -DWEFT_WERROR=OFF --preset sanitize
 	cmake --build --preset sanitize -j $(JOBS)
-	ctest --preset sanitize -j $(JOBS) -LE "model|dawn|min" $(TESTS)
+	ctest --preset sanitize -j $(JOBS) -LE "model|dawn|min|validation" $(TESTS)
 	ctest --preset sanitize -j $(JOBS) -L dawn -R "gpu_device|gpu_loss|gpu_small" $(TESTS)
 
 format:

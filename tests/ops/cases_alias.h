@@ -45,6 +45,22 @@ static const struct op_case alias_cases[] = {
               "%2 = reshape %n {shape=[120]}\n%3 = slice %x {start=S, len=T}\n%4 = slice %h {start=2*S+1, len=T}\n"
               "%a = slice %n {start=0, len=2}\n%5 = assign %m %a {start=3}\n%6 = slice %5 {start=S, len=9}\n"
               "output %0 whole\noutput %1 part\noutput %2 again\noutput %3 input\noutput %4 odd\noutput %6 state\n"},
+    {.name = "rows of a cache that come from itself",
+     .runs = "T=1 S=0 pos=0 | T=0 S=3 pos=9 | T=4 S=2 pos=13 | T=3 S=1 pos=2",
+     .levels = true,
+     .rel = HALF,
+     .graph = "symbol T 0 4\nsymbol S 0 3\nvar pos u32 0 99\nstate c ring f32 [16, 6]\nstate h ring f16 [16, 4]\n"
+              "%a = slice %c {start=S, len=T}\n%y = neg %a\n%0 = cache_append %c %a %pos\n"
+              "%b = slice %h {start=S, len=T}\n%1 = cache_append %h %b %pos\noutput %y y\n"},
+    {.name = "attention over views that overlap",
+     .runs = "T=1 pos=0 | T=4 pos=3 | T=5 pos=7",
+     .abs = 1e-5,
+     .graph = "symbol T 0 5\nvar pos u32 0 7\ninput q f32 [T, 2, 8]\nstate m dense f32 [400]\nstate h dense f16 [400]\n"
+              "%a = slice %m {start=1, len=96}\n%k = reshape %a {shape=[12, 1, 8]}\n"
+              "%b = slice %m {start=4, len=96}\n%v = reshape %b {shape=[12, 1, 8]}\n%0 = attention %q %k %v %pos\n"
+              "%c = slice %h {start=3, len=96}\n%l = reshape %c {shape=[12, 1, 8]}\n"
+              "%d = slice %h {start=10, len=96}\n%w = reshape %d {shape=[12, 1, 8]}\n%1 = attention %q %l %w %pos\n"
+              "output %0 words\noutput %1 halves\n"},
     // whole numbers with 127 among them keep their values
     {.name = "quantize",
      .runs = "T=1 | T=0 | T=9",

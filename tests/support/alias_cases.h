@@ -28,8 +28,9 @@ struct alias_case {
 
 /// Calls `each` for every case; returns the sum of what it returns. `n_random`: how many random regions.
 int alias_cases(int (*each)(void *user, const struct alias_case *c), void *user, uint32_t n_random);
-/// Compiles a case and compares dispatches, bindings and copied bytes with the rule. 0, or 1 after saying what differs.
-int alias_case_plan(const struct alias_case *c, const struct weft_gpu_caps *caps);
+/// Compiles a case and compares dispatches, bindings and copied bytes with the rule. 0, or 1 after saying what differs
+/// (`quiet`: without).
+int alias_case_plan(const struct alias_case *c, const struct weft_gpu_caps *caps, bool quiet);
 /// Runs it and compares m and the outputs with the host reference; elements outside the destination must keep their
 /// bits. `blind`: as in weft_compile_params. 0, or 1 after saying what differs (`quiet`: without).
 int alias_case_run(weft_gpu *gpu, const struct alias_case *c, int blind, bool quiet);

@@ -49,14 +49,14 @@ static int check_plan(const struct alias_case *c, const struct weft_plan *p, boo
     return bad;
 }
 
-int alias_case_plan(const struct alias_case *c, const struct weft_gpu_caps *caps)
+int alias_case_plan(const struct alias_case *c, const struct weft_gpu_caps *caps, bool quiet)
 {
     struct weft_graph *g = NULL;
     struct weft_plan *p = NULL;
     weft_status status = weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &g);
     if (status == WEFT_OK) status = weft_compile(g, caps, NULL, &p); // which checks the plan
-    if (status != WEFT_OK) return say(c, false, "%s\n%s", weft_error_message(), c->graph);
-    int bad = check_plan(c, p, false);
+    if (status != WEFT_OK) return say(c, quiet, "%s\n%s", weft_error_message(), c->graph);
+    int bad = check_plan(c, p, quiet);
     weft_plan_destroy(p);
     return bad;
 }
