@@ -105,5 +105,8 @@ function(weft_tests)
             weft_add_test("${CMAKE_CURRENT_SOURCE_DIR}/tests/${source}" ${room})
         endif()
     endforeach()
+    if(TARGET examples_alias) # it says whether its results agree
+        weft_add_driver_test(examples_alias wgpu examples_alias "${WEFT_LAVAPIPE_ICD}" "WEFT_WEBGPU=wgpu")
+    endif()
     weft_add_validation()
 endfunction()

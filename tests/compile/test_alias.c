@@ -203,7 +203,7 @@ static void wrong_declarations_are_refused(void **state)
     BROKEN("in0", o->elem_offset = weft_dim_const(p->graph->dims, 65));
     BROKEN("in0", o->count = weft_dim_const(p->graph->dims, 63));
     BROKEN("in0", o->count = WEFT_DIM_BAD);
-    BROKEN("in0", o->dtype = WEFT_F16);
+    BROKEN("in0", o->dtype = WEFT_F16, o->elem_offset = weft_dim_const(p->graph->dims, 128));
     BROKEN("in1", o->count = weft_dim_const(p->graph->dims, 65));
     BROKEN("in1", o->elem_offset = weft_dim_const(p->graph->dims, 60));
     BROKEN("in1", o->elem_offset = weft_dim_const(p->graph->dims, 127));
