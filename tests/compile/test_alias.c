@@ -57,8 +57,8 @@ static uint64_t copied(const char *graph, const struct weft_compile_params *para
 }
 
 #define OVER(symbols, from, start)                                                                                     \
-    symbols "state m dense f32 [4096]\n%a = slice %m {start=" from ", len=8*T}\n%x = reshape %a {shape=[T, 8]}\n"       \
-            "%y = tanh %x\n%1 = assign %m %y {start=" start "}\n"
+    symbols "state m dense f32 [4096]\n%a = slice %m {start=" from ", len=8*T}\n"                                       \
+            "%x = reshape %a {shape=[T, 8]}\n%y = tanh %x\n%1 = assign %m %y {start=" start "}\n"
 
 /// A range counts as apart, or as the same, only where that holds for all sizes of the schedule.
 static void sizes_are_proved(void **state)
@@ -122,6 +122,38 @@ static void kernels_of_their_own_get_copies(void **state)
     weft_plan_destroy(p);
 }
 
+/// The shape of what is written does not matter: a kernel ends in the write through a reshape.
+static void writes_see_through_reshapes(void **state)
+{
+    (void)state;
+    struct weft_plan *p = fixture_plan("input x f32 [6, 4]\nstate m dense f32 [64]\n%y = tanh %x\n"
+                                       "%a = reshape %y {shape=[2, 12]}\n%b = reshape %a {shape=[24]}\n"
+                                       "%1 = assign %m %b {start=5}\n",
+                                       NULL, NULL);
+    assert_int_equal(p->schedules[0].n_steps, 1);
+    for (uint32_t i = 0; i < p->schedules[0].n_tensors; i++)
+        assert_int_not_equal(p->schedules[0].tensors[i].mem, WEFT_MEM_TRANSIENT);
+    weft_plan_destroy(p);
+}
+
+/// What every workgroup of a product computes may be stored to a state in front of it, but not over what it reads.
+static void prologues_do_not_write_over_what_they_read(void **state)
+{
+    (void)state;
+#define PROLOGUE(start)                                                                                                \
+    "weight w f32 [64, 64]\nstate m dense f32 [256]\n%a = slice %m {start=0, len=64}\n"                                \
+    "%x = reshape %a {shape=[1, 64]}\n%y = tanh %x\n%1 = assign %m %y {start=" start "}\n%p = matmul %y %w\n"          \
+    "output %p p\n"
+    static const struct { const char *graph; uint32_t steps; uint64_t copied;
+    } cases[] = {{PROLOGUE("64"), 1, 0}, {PROLOGUE("0"), 2, 0}, {PROLOGUE("1"), 2, 256}};
+    for (size_t i = 0; i < 3; i++) {
+        struct weft_plan *p = fixture_plan(cases[i].graph, NULL, NULL);
+        assert_int_equal(p->schedules[0].n_steps, cases[i].steps);
+        assert_int_equal(p->schedules[0].copied_bytes, cases[i].copied);
+        weft_plan_destroy(p);
+    }
+}
+
 static void outputs_may_be_views(void **state)
 {
     (void)state;
@@ -168,8 +200,8 @@ static void what_cannot_be_is_refused(void **state)
 
 // ---- negative controls ---------------------------------------------------------------------------------------------
 
-static const char in_place[] = "state m dense f32 [512]\n%a = slice %m {start=64, len=64}\n%x = reshape %a {shape=[8, 8]}\n"
-                               "%b = slice %m {start=0, len=8}\n%y = mul %x %b\n%1 = assign %m %y {start=64}\n";
+static const char in_place[] = "state m dense f32 [512]\n%a = slice %m {start=64, len=64}\n"
+                               "%x = reshape %a {shape=[8, 8]}\n%b = slice %m {start=0, len=8}\n%y = mul %x %b\n%1 = assign %m %y {start=64}\n";
 
 /// A plan that is right, and operand `name` of its one step.
 static struct weft_plan *right_plan(const char *name, struct weft_operand **operand)
@@ -242,6 +274,8 @@ int main(void)
         cmocka_unit_test(sizes_are_proved),
         cmocka_unit_test(readers_of_views_come_first),
         cmocka_unit_test(kernels_of_their_own_get_copies),
+        cmocka_unit_test(writes_see_through_reshapes),
+        cmocka_unit_test(prologues_do_not_write_over_what_they_read),
         cmocka_unit_test(outputs_may_be_views),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(wrong_declarations_are_refused),

@@ -37,6 +37,19 @@ static void results_do_not_depend_on_sharing(void **state)
     assert_true(s.only || s.n > (s.all ? 500 : 20));
 }
 
+/// The same, compiled as for a discrete GPU: rows are then held in registers, and workgroups are larger.
+static void results_do_not_depend_on_sharing_as_gpu(void **state)
+{
+    assert_non_null(weft_test_gpu());
+    if (slow()) skip();
+    struct weft_gpu_caps *caps =
+        (struct weft_gpu_caps *)(uintptr_t)weft_gpu_caps(weft_test_gpu()); // of an object that is not const
+    enum weft_gpu_kind kind = caps->kind;
+    caps->kind = WEFT_GPU_DISCRETE;
+    results_do_not_depend_on_sharing(state);
+    caps->kind = kind;
+}
+
 /// Negative control: with a binder that takes every overlap for in place, the plan is refused; and run without the
 /// check, it gives something else.
 static int blind_case(void *user, const struct alias_case *c)
@@ -65,6 +78,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_do_not_depend_on_sharing),
+        cmocka_unit_test(results_do_not_depend_on_sharing_as_gpu),
         cmocka_unit_test(blindness_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

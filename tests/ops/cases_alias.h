@@ -61,6 +61,17 @@ static const struct op_case alias_cases[] = {
               "%c = slice %h {start=3, len=96}\n%l = reshape %c {shape=[12, 1, 8]}\n"
               "%d = slice %h {start=10, len=96}\n%w = reshape %d {shape=[12, 1, 8]}\n%1 = attention %q %l %w %pos\n"
               "output %0 words\noutput %1 halves\n"},
+    {.name = "writes in front of products and behind them",
+     .runs = "S=64 | S=0 | S=1 | S=200",
+     .levels = true,
+     .abs = 2e-5,
+     .data = "w = -0.25..0.25; g = -0.25..0.25",
+     .graph = "symbol S 0 200\nweight w f32 [64, 64]\nweight g q8_0 [64, 64]\nstate m dense f32 [300]\n"
+              "state k dense f32 [300]\nstate h dense f16 [299]\n%a = slice %m {start=0, len=64}\n"
+              "%x = reshape %a {shape=[1, 64]}\n%y = tanh %x\n%0 = assign %m %y {start=S}\n%p = matmul %y %w\n"
+              "%q = matmul %y %g\n%t = silu %p\n%u = mul %t %q\n%b = reshape %u {shape=[64]}\n"
+              "%1 = assign %k %b {start=S+3}\n%2 = assign %h %u {start=S+2}\n%c = slice %1 {start=S, len=70}\n"
+              "%d = neg %c\noutput %d d\noutput %p p\n"},
     // whole numbers with 127 among them keep their values
     {.name = "quantize",
      .runs = "T=1 | T=0 | T=9",
