@@ -66,6 +66,20 @@ struct weft_device_counters {
     double encode_seconds, submit_seconds; ///< host time: encoding commands; inside the implementation's submit
 };
 
+/// Bytes of the buffers that are alive on a device, by what they are for. The parts add up to `total`, which is
+/// bytes_live of the counters.
+struct weft_device_memory {
+    uint64_t weights;
+    uint64_t states;    ///< of sessions: variables, page tables, dense and ring states
+    uint64_t pages;     ///< pools of pages: paged states of all sessions, pages_used + pages_free
+    uint64_t pages_used, pages_free;
+    uint64_t snapshots; ///< on the device, without the pages that they share
+    uint64_t transients, params, io;
+    uint64_t staging;   ///< for copies
+    uint64_t readback;  ///< for reads; kept for the next ones
+    uint64_t other, total;
+};
+
 /// One line of weft_device_list: an adapter, or the reason why an implementation has none.
 struct weft_device_found {
     struct weft_device_info info;
@@ -91,6 +105,9 @@ WEFT_API weft_status weft_device_list(const struct weft_device_params *params, s
 WEFT_API weft_status weft_device_info(const weft_device *device, struct weft_device_info *out);
 /// Fills *out with the counters of this moment. Errors: INVALID (a NULL argument).
 WEFT_API weft_status weft_device_counters(const weft_device *device, struct weft_device_counters *out);
+
+/// Fills *out with the memory of this moment. Errors: INVALID (a NULL argument).
+WEFT_API weft_status weft_device_memory(const weft_device *device, struct weft_device_memory *out);
 
 /// Blocks until all work submitted so far, by any thread, is finished. Errors: LOST, DEVICE, TIMEOUT (params).
 WEFT_API weft_status weft_device_wait_idle(weft_device *device);

@@ -211,6 +211,14 @@ static void stage(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w)
     weft_dim count = o.count;
     if (count == 0 || count == WEFT_DIM_BAD) count = weft_dim_const(l->graph->dims, (int64_t)(o.bytes / width));
     int64_t most = weft_lower_max(l, count);
+    const struct weft_plan *plan = l->plan;
+    if (from.mem == WEFT_MEM_STATE && plan->states[from.index & ~WEFT_STATE_PRESENT].kind == WEFT_STATE_PAGED) {
+        weft_lower_fail(l, WEFT_ERR_UNSUPPORTED,
+                        "step '%s' reads '%s' while it writes other rows of it, and its pages can't be copied; read it "
+                        "in an operator of its own, before",
+                        l->steps[n].label, from.name);
+        return;
+    }
     const char *step = l->steps[n].label, *name = l->steps[n].operands[w].name;
     const char *label = weft_arena_printf(&l->plan->arena, "copy of '%s' for %s", from.name, step);
     const char *why = weft_arena_printf(&l->plan->arena,
@@ -249,7 +257,8 @@ static bool settle(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w)
         a->flags |= WEFT_OPERAND_INPLACE;
         return false;
     }
-    if (how == WEFT_APART || (how == WEFT_SAME && (b->flags & WEFT_OPERAND_INPLACE) && a->dtype == b->dtype)) {
+    bool in_place = how == WEFT_SAME && (a->flags & b->flags & WEFT_OPERAND_INPLACE) && a->dtype == b->dtype;
+    if (how == WEFT_APART || in_place) {
         a->inplace_of = (int8_t)w;
         a->flags |= how == WEFT_APART ? WEFT_OPERAND_APART : WEFT_OPERAND_INPLACE;
         return false;

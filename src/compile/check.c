@@ -182,12 +182,17 @@ static weft_status check_transients(const struct weft_schedule *sc)
 {
     bool *written = weft_calloc(sc->n_tensors + 1, sizeof *written);
     uint32_t *last_use = weft_calloc(sc->n_tensors + 1, sizeof *last_use);
+    uint32_t *needed = weft_calloc(sc->n_tensors + 1, sizeof *needed), n_needed = 0; // written, and used again
     weft_status status =
-        written && last_use ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while checking the plan");
+        written && last_use && needed ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while checking the plan");
     for (uint32_t n = 0; status == WEFT_OK && n < sc->n_steps; n++)
         for (uint32_t q = 0; q < sc->steps[n].n_operands; q++) last_use[sc->steps[n].operands[q].tensor] = n;
     for (uint32_t n = 0; status == WEFT_OK && n < sc->n_steps; n++) {
         const struct weft_step *s = &sc->steps[n];
+        uint32_t kept = 0;
+        for (uint32_t k = 0; k < n_needed; k++)
+            if (last_use[needed[k]] >= n) needed[kept++] = needed[k];
+        n_needed = kept;
         for (uint32_t i = 0; i < s->n_operands && status == WEFT_OK; i++) {
             const struct weft_operand *o = &s->operands[i];
             const struct weft_tensor *t = &sc->tensors[o->tensor];
@@ -196,24 +201,27 @@ static weft_status check_transients(const struct weft_schedule *sc)
                 status =
                     weft_fail(WEFT_ERR_INTERNAL, "step '%s' reads '%s' before any step wrote it", s->label, t->name);
             if (!(o->access & WEFT_WRITE)) continue;
-            for (uint32_t k = 0; k < sc->n_tensors && status == WEFT_OK; k++) {
+            for (uint32_t a = 0; a < n_needed && status == WEFT_OK; a++) {
+                uint32_t k = needed[a];
                 const struct weft_tensor *v = &sc->tensors[k];
-                if (k == o->tensor || v->mem != WEFT_MEM_TRANSIENT || v->heap != t->heap ||
-                    !meet(v->offset, v->bytes, t->offset, t->bytes))
-                    continue;
-                bool used_later = written[k] && last_use[k] >= n;
+                if (k == o->tensor || v->heap != t->heap || !meet(v->offset, v->bytes, t->offset, t->bytes)) continue;
                 bool pair = false;
                 for (uint32_t q = 0; q < s->n_operands; q++)
                     pair |= s->operands[q].tensor == k &&
                             (s->operands[q].inplace_of == (int8_t)i || o->inplace_of == (int8_t)q);
-                if (used_later && !pair)
+                if (!pair)
                     status = weft_fail(WEFT_ERR_INTERNAL, "step '%s' writes '%s' over '%s', which is still needed",
                                        s->label, t->name, v->name);
             }
         }
-        for (uint32_t i = 0; i < s->n_operands; i++)
-            if (s->operands[i].access & WEFT_WRITE) written[s->operands[i].tensor] = true;
+        for (uint32_t i = 0; i < s->n_operands; i++) {
+            uint32_t k = s->operands[i].tensor;
+            if (!(s->operands[i].access & WEFT_WRITE) || written[k]) continue;
+            written[k] = true;
+            if (sc->tensors[k].mem == WEFT_MEM_TRANSIENT) needed[n_needed++] = k;
+        }
     }
+    weft_free(needed);
     weft_free(written);
     weft_free(last_use);
     return status;
@@ -251,5 +259,6 @@ weft_status weft_plan_check(const struct weft_plan *plan, const struct weft_sche
         if (sc->steps[n].cut1) WEFT_TRY(check_piece(plan, sc, n));
         WEFT_TRY(weft_plan_check_limits(plan, sc, &sc->steps[n]));
     }
+    WEFT_TRY(weft_plan_check_states(plan, sc));
     return check_transients(sc);
 }

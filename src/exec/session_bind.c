@@ -337,9 +337,9 @@ weft_status weft_session_bindings_begin(weft_session *s, struct weft_gpu_submit 
         uint64_t live = weft_plan_io_live_bytes(plan, i, symbols);
         if (b->host && !plan->ios[i].is_output && live)
             WEFT_TRY(weft_fail_in(weft_buf_write(s->gpu, s->ios[i], 0, b->host, live), "'%s'", plan->ios[i].name));
-        if (b->staged) before[ends->n_before++] = (struct weft_gpu_copy){b->buf, b->offset, s->ios[i], 0, live};
-        // What a run leaves of an output as it was must also come back as it was, hence both ways.
-        if (b->staged && plan->ios[i].is_output)
+        if (b->staged && !plan->ios[i].is_output)
+            before[ends->n_before++] = (struct weft_gpu_copy){b->buf, b->offset, s->ios[i], 0, live};
+        if (b->staged && plan->ios[i].is_output) // a run writes all that is live of an output
             after[ends->n_after++] = (struct weft_gpu_copy){s->ios[i], 0, b->buf, b->offset, live};
         if (is_back(s, s->bound, i))
             after[ends->n_after++] =

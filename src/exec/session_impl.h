@@ -15,6 +15,7 @@ struct weft_version {
     uint64_t used;
     int64_t symbols[WEFT_MAX_SYMBOLS];
     struct weft_gpu_step *steps; ///< without the skipped ones
+    struct weft_gpu_step *odd_steps; ///< with the bind groups of odd runs; `steps` itself where no state is ping-pong
     uint32_t *plan_steps;        ///< number in the schedule of each of them
 };
 
@@ -48,7 +49,12 @@ struct weft_session {
     uint32_t max_runs, n_symbols, live;
     uint64_t clock;
     weft_buf vars, arena, fault;
-    weft_buf *states, *ios;  ///< by number in the plan; an io's is none while the user's buffer serves instead
+    weft_buf *states, *ios;  ///< by number in the plan; a state's is always the buffer that holds it now, an io's is none
+                             ///< while the user's buffer serves instead
+    weft_buf *others;        ///< second buffers of states that have two
+    bool turns;              ///< some states are ping-pong
+    bool odd;                ///< so that the next run uses odd_groups; flips with every run, and the buffers with it
+    bool stuck;              ///< sabotage: it does not flip
     struct weft_io_binding *bound, *next; ///< by io; next: staging of a change
     struct weft_io_back *backs;    ///< by io
     bool *io_changed;              ///< by io: staging of a change of bindings
@@ -59,6 +65,7 @@ struct weft_session {
     uint32_t host_next;
     atomic_bool cancelled;
     weft_bindgroup **groups; ///< [schedule][step]
+    weft_bindgroup **odd_groups; ///< after an odd number of runs; `groups` itself where no state is ping-pong
     struct weft_version versions[WEFT_PARAM_VERSIONS];
     struct weft_version spare; ///< staging: a failed resize leaves the versions alone
     uint32_t *words;           ///< staging for the blocks of one version
@@ -67,6 +74,8 @@ struct weft_session {
     uint64_t staged_offset, staged_bytes; ///< where `words` went last
     uint32_t sabotage_step, sabotage_word, stale_step;
     const weft_session *stale; ///< whose bind group the stale step keeps
+    struct weft_page_table *pages; ///< by group in plan->page_groups; NULL: the plan has none
+    uint32_t generation;           ///< of the pool that the bind groups are for
     struct weft_track *tracks; ///< by number in plan->positions
     bool inexact;              ///< the device may have stopped a run: tracks[].at are upper bounds
     bool idle;                 ///< "active" is 0: runs move nothing on
@@ -79,8 +88,13 @@ static inline uint64_t weft_session_version_bytes(const weft_session *s)
     return (uint64_t)s->program->max_steps * 256;
 }
 
-/// The buffer behind a memory key of the plan (weft_mem_key), but of inputs and outputs: weft_session_bind_slot.
-weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key);
+/// The buffer behind a memory key of the plan (weft_mem_key), as runs with this oddness see it, but of inputs and
+/// outputs: weft_session_bind_slot.
+weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key, bool odd);
+/// So many runs were queued: ping-pong states have changed buffers as often.
+void weft_session_turn(weft_session *s, uint32_t runs);
+/// Error INVALID unless all pairs of past and present are shared; `what` asks for it, such as "3 runs in one submit".
+weft_status weft_session_need_shared(const weft_program *program, const char *what);
 /// Gets the bind groups of all steps that touch memory `mem_key` (UINT32_MAX: of all) anew, after its buffer has become
 /// another one, and puts them into the versions. All or nothing. Errors: those of weft_bindgroup_get.
 weft_status weft_session_rebind(weft_session *s, uint32_t mem_key);
@@ -99,6 +113,32 @@ static inline bool weft_is_position(const struct weft_plan *plan, uint32_t state
 }
 /// Makes the positions exact: reads the variables back if the device may have stopped a run. Errors: LOST, DEVICE.
 weft_status weft_session_settle(weft_session *s);
+
+// ---- pages (session_pages.c) ----
+/// Whether `runs` runs at the live sizes stay within the capacity of paged states, reading the position back where the
+/// host's bound says no. Errors: LIMIT (names state, rows, capacity, ways out), LOST.
+weft_status weft_session_check_rows(weft_session *s, uint32_t runs);
+/// Pages for the rows that `runs` runs write, none of them shared, and bind groups for the pool as it is. The caller
+/// has entered the program. Errors: those of weft_pool_take and weft_session_rebind.
+weft_status weft_session_cover(weft_session *s, uint32_t runs);
+/// Gives back pages beyond the first `rows` rows of each group. Enters the program.
+weft_status weft_session_release_rows(weft_session *s, uint64_t rows);
+/// Takes the pages of `from` in place of its own, shared. The caller has entered the program.
+weft_status weft_session_share_pages(weft_session *s, const struct weft_page_table *from);
+/// Fresh pages, all zeros, for so many rows of each group in place of its own. Enters the program. A failure changes
+/// nothing, unless it is LOST. Errors: those of weft_pool_take.
+weft_status weft_session_fresh_rows(weft_session *s, const uint64_t *rows);
+/// Pages that hold the rows before the position.
+uint64_t weft_session_page_count(const weft_session *s, uint32_t group);
+/// The paged state of this name, or NULL.
+const struct weft_plan_state *weft_session_paged(const weft_session *s, const char *name);
+/// Bytes of a paged state's rows, wherever they lie; rows without a page are zero. The range is within the state.
+weft_status weft_session_read_rows(weft_session *s, const struct weft_plan_state *state, uint64_t offset, void *data,
+                                   uint64_t bytes);
+weft_status weft_session_write_rows(weft_session *s, const struct weft_plan_state *state, uint64_t offset,
+                                    const void *data, uint64_t bytes);
+/// weft_session_rebind for callers that have entered the program.
+weft_status weft_session_rebind_locked(weft_session *s, uint32_t mem_key);
 
 // ---- snapshots (snapshot.c) ----
 /// Forgets checkpoints at `from` and beyond.
@@ -135,5 +175,7 @@ weft_status weft_session_deliver(weft_session *s, uint64_t fence);
 weft_status weft_session_null_argument(const char *call);
 /// ERR_CANCELLED after weft_session_cancel. Calls that wait begin with it.
 weft_status weft_session_go(const weft_session *s);
+/// A blocking read of one of the session's buffers that weft_session_cancel ends.
+weft_status weft_session_read_buffer(weft_session *s, weft_buf buf, uint64_t offset, void *data, uint64_t bytes);
 weft_status weft_session_no_memory(void);
 #endif

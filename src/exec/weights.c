@@ -121,7 +121,8 @@ weft_status weft_shards_create(weft_gpu *gpu, const struct weft_plan *plan, stru
     }
     weft_status status = s->bufs ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weights");
     for (uint32_t i = s->base; i < plan->n_shards && status == WEFT_OK; i++) {
-        status = weft_buf_create(gpu, plan->shard_bytes[i], WEFT_BUF_STORAGE, "weights", &s->bufs[i - s->base]);
+        status = weft_buf_make(gpu, WEFT_BUF_FOR_WEIGHTS, plan->shard_bytes[i], WEFT_BUF_STORAGE, "weights",
+                               &s->bufs[i - s->base]);
         if (status == WEFT_OK) s->n++;
     }
     for (uint32_t i = 0; i < plan->n_weights && status == WEFT_OK; i++) {

@@ -20,6 +20,7 @@ struct weft_gpu_buf_slot {
     void *obj;
     uint64_t size;
     enum weft_buf_usage usage;
+    enum weft_buf_purpose purpose;
     uint32_t gen, next_free;
     bool live, mapped;
     char label[WEFT_GPU_LABEL];

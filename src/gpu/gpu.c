@@ -92,6 +92,7 @@ weft_status weft_gpu_open(const struct weft_gpu_params *params, weft_gpu **out)
         opened.probe_subgroups = opened.probe_dot4 = false;
     }
     if (p.max_binding && p.max_binding < opened.caps.max_binding) opened.caps.max_binding = p.max_binding / 16 * 16;
+    if (p.max_groups && p.max_groups < opened.caps.max_groups) opened.caps.max_groups = p.max_groups;
     WEFT_TRY(weft_gpu_door_open(&opened, p.profile, out));
     if (p.timeout > 0) (*out)->timeout = (*out)->close_timeout = p.timeout;
     return WEFT_OK;

@@ -9,7 +9,7 @@
 // ---- memory --------------------------------------------------------------------------------------------------------
 
 static uint64_t total(const struct weft_memory_use *m) {
-    return m->weights + m->states + m->transients + m->params + m->io + m->staging;
+    return m->weights + m->states + m->pages + m->transients + m->params + m->io + m->staging;
 }
 
 /// What this engine adds: weights are there already if another engine has them.
@@ -25,8 +25,8 @@ static weft_status check_memory(const weft_lm *lm, const struct weft_lm_build *b
                      "a context of %u needs %.0f MB on the device (weights %.0f, caches %.0f, working memory %.0f) and "
                      "there are %.0f MB; "
                      "choose a smaller --ctx",
-                     b->ctx, (double)total(&use) * mb, (double)use.weights * mb, (double)use.states * mb,
-                     (double)(total(&use) - use.weights - use.states) * mb, (double)limit * mb);
+                     b->ctx, (double)total(&use) * mb, (double)use.weights * mb, (double)(use.states + use.pages) * mb,
+                     (double)(total(&use) - use.weights - use.states - use.pages) * mb, (double)limit * mb);
 }
 
 /// Compiles once only to know the memory, before anything is allocated; where no limit is known, there is nothing to
@@ -94,7 +94,7 @@ void weft_lm_engine_destroy(struct weft_lm_engine *e) {
 
 weft_status weft_lm_engine_reset(struct weft_lm_engine *e) {
     e->pos = 0;
-    return weft_session_reset(e->session);
+    return weft_session_rewind(e->session, 0);
 }
 
 weft_status weft_lm_engine_resize(struct weft_lm_engine *e, uint32_t t, uint32_t r, uint32_t runs) {

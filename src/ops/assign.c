@@ -85,7 +85,8 @@ struct weft_step *weft_emit_move(struct weft_lower *l, const char *label, weft_d
     bool half = is_half(to_type), raw = is_half(from_type);
     struct move_cfg cfg = {.count = count, .threads = l->caps->kind == WEFT_GPU_CPU ? 32 : 64, .half = half};
     struct weft_step *s = weft_emit(l, &move_kernel, label, &cfg, sizeof cfg);
-    weft_emit_place(l, s, "x", WEFT_READ, from, half ? from_type : WEFT_U32, count, raw ? WEFT_OPERAND_BITS : 0);
+    weft_emit_place(l, s, "x", WEFT_READ, from, half ? from_type : WEFT_U32, count,
+                    WEFT_OPERAND_INPLACE | (raw ? WEFT_OPERAND_BITS : 0));
     weft_emit_place(l, s, "y", WEFT_WRITE, to, half ? to_type : WEFT_U32, count,
                     WEFT_OPERAND_INPLACE | (half ? WEFT_OPERAND_BITS : 0));
     weft_emit_int(l, s, "HALF", half);

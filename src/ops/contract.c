@@ -13,6 +13,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "ops/region.h"
+#include "plan/expand.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -151,7 +152,7 @@ static void add_decoder(struct weft_lower *l, const char *w, const struct weft_w
                             {"W_BF16", y->dtype == WEFT_BF16, NULL},
                             {"W_ONCE", 1, NULL}};
     weft_status status =
-        weft_template_expand("plan/dequant.wgsl", v, sizeof v / sizeof v[0] - (first ? 1 : 0), out, NULL);
+        weft_plan_expand(l->plan, "plan/dequant.wgsl", v, sizeof v / sizeof v[0] - (first ? 1 : 0), out);
     if (status != WEFT_OK) weft_lower_fail(l, status, "%s", weft_error_message());
 }
 
@@ -386,7 +387,7 @@ static void emit_matvec(struct weft_lower *l, uint32_t group, const struct parts
         struct weft_tval v[] = {{"S", g, NULL},         {"N", (int64_t)n, NULL},  {"NA", n_anchors, NULL},
                                 {"FIRST", g, NULL},     {"TPR", shape.tpr, NULL}, {"R", shape.r, NULL},
                                 {"MT", shape.mt, NULL}, {"WG", shape.wg, NULL},   {"KB", (k + 31) / 32, NULL}};
-        weft_status status = weft_template_expand("ops/matvec_segment.wgsl", v, sizeof v / sizeof v[0], &text, NULL);
+        weft_status status = weft_plan_expand(l->plan, "ops/matvec_segment.wgsl", v, sizeof v / sizeof v[0], &text);
         if (status != WEFT_OK) weft_lower_fail(l, status, "%s", weft_error_message());
         uint32_t mine = tiles_of(shape, n);
         if (g + 1 < n_segments)

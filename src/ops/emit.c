@@ -227,7 +227,11 @@ static const char *leaf_name(struct weft_emitter *e, weft_value v)
         return "in0";
     }
     const char *name = text(e, "in%u", e->n_loads++);
-    set_row_elements(e, weft_emit_value(e->l, e->s, name, WEFT_READ, v, 0), &weft_lv(e->l, v)->type);
+    uint32_t i = weft_emit_value(e->l, e->s, name, WEFT_READ, v, 0);
+    set_row_elements(e, i, &weft_lv(e->l, v)->type);
+    // A range of a state that the program also writes is read by who writes it, before: fuse.c sees to that.
+    if (e->l->status == WEFT_OK && e->l->tensors[e->s->operands[i].tensor].mem == WEFT_MEM_STATE)
+        e->s->operands[i].flags |= WEFT_OPERAND_INPLACE;
     e->leaves[e->n_leaves].v = v;
     e->leaves[e->n_leaves++].name = name;
     return name;

@@ -54,6 +54,14 @@ int64_t weft_lower_max(const struct weft_lower *l, weft_dim d)
     return hi;
 }
 
+int64_t weft_plan_max(const struct weft_plan *plan, weft_dim d)
+{
+    int64_t lo, hi;
+    if (plan->bound) return weft_dim_eval(plan->graph->dims, d, plan->bind);
+    weft_dim_bounds(plan->graph->dims, d, &lo, &hi);
+    return hi;
+}
+
 int64_t weft_lower_const(const struct weft_lower *l, weft_dim d)
 {
     int64_t c;
@@ -272,18 +280,27 @@ static uint32_t find_tensor(const struct weft_lower *l, enum weft_mem mem, uint3
     return WEFT_NO_TENSOR;
 }
 
-static uint32_t state_tensor(struct weft_lower *l, uint32_t state)
+/// What the binder counts on for a pool. At run time the whole pool is bound, whatever its size.
+static uint64_t pool_bytes(const struct weft_lower *l, const struct weft_plan_state *s)
 {
-    uint32_t t = find_tensor(l, WEFT_MEM_STATE, state);
-    if (t != WEFT_NO_TENSOR) return t;
+    uint64_t limit = l->caps->max_binding & ~(uint64_t)255;
+    uint64_t bytes = weft_align256(s->bytes ? s->bytes : 1);
+    return bytes < limit ? bytes : limit;
+}
+
+uint32_t weft_lower_state_tensor(struct weft_lower *l, uint32_t state, bool present)
+{
     const struct weft_plan_state *s = &l->plan->states[state];
+    uint32_t index = state | (present && weft_state_buffers(s) == 2 ? WEFT_STATE_PRESENT : 0);
+    uint32_t t = find_tensor(l, WEFT_MEM_STATE, index);
+    if (t != WEFT_NO_TENSOR) return t;
     const struct weft_value_info *info = weft_lv(l, s->value);
     return add_tensor(l, (struct weft_tensor){.name = s->name,
                                               .mem = WEFT_MEM_STATE,
                                               .dtype = info->type.dtype,
-                                              .bytes = s->bytes,
-                                              .index = state,
-                                              .value = s->value,
+                                              .bytes = s->kind == WEFT_STATE_PAGED ? pool_bytes(l, s) : s->bytes,
+                                              .index = index,
+                                              .value = index == state ? s->value : WEFT_NO_VALUE,
                                               .state_capacity = s->kind == WEFT_STATE_RING ? (uint32_t)s->rows : 0});
 }
 
@@ -297,8 +314,7 @@ static uint32_t io_tensor(struct weft_lower *l, weft_value v)
         const struct weft_value_info *info = weft_lv(l, v);
         uint64_t n = 1;
         for (uint32_t a = 0; a < info->type.rank; a++) {
-            int64_t lo, hi;
-            weft_dim_bounds(l->graph->dims, info->type.dims[a], &lo, &hi);
+            int64_t hi = weft_plan_max(l->plan, info->type.dims[a]);
             n = weft_bytes_times(n, hi > 0 ? (uint64_t)hi : 0);
         }
         uint64_t bytes = weft_align256(weft_bytes_times(n ? n : 1, weft_accessor_width(info->type.dtype)));
@@ -319,7 +335,9 @@ void weft_lower_place(struct weft_lower *l, weft_value v)
     const struct weft_value_info *info = weft_lv(l, v);
     place->elem_offset = WEFT_DIM_BAD;
     if (info->state != UINT32_MAX) {
-        place->tensor = state_tensor(l, info->state);
+        place->tensor = weft_lower_state_tensor(l, info->state, v != l->plan->states[info->state].value);
+        if (place->tensor != WEFT_NO_TENSOR && l->tensors[place->tensor].value == WEFT_NO_VALUE)
+            l->tensors[place->tensor].value = v;
         return;
     }
     place->tensor = io_tensor(l, v);
@@ -327,7 +345,7 @@ void weft_lower_place(struct weft_lower *l, weft_value v)
         place->tensor = io_tensor(l, l->output_view[v]);
     if (place->tensor != WEFT_NO_TENSOR) return;
     weft_dim count = weft_lower_product(l, &info->type, 0, info->type.rank);
-    int64_t n = weft_lower_max(l, count);
+    int64_t n = l->plan->bound ? weft_plan_max(l->plan, count) : weft_lower_max(l, count);
     uint64_t bytes = weft_align256(weft_bytes_times(n > 0 ? (uint64_t)n : 1, weft_accessor_width(info->type.dtype)));
     const char *name = info->name;
     if (!name && info->kind == WEFT_VALUE_NODE) {
@@ -422,17 +440,18 @@ void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access 
         return;
     }
     if (l->status != WEFT_OK) return;
+    uint64_t bytes = l->plan->vars_bytes ? l->plan->vars_bytes : WEFT_VARS_BYTES;
     uint32_t t = find_tensor(l, WEFT_MEM_VARS, 0);
     if (t == WEFT_NO_TENSOR)
         t = add_tensor(
             l, (struct weft_tensor){
-                   .name = "vars", .mem = WEFT_MEM_VARS, .dtype = WEFT_U32, .bytes = 256, .value = WEFT_NO_VALUE});
+                   .name = "vars", .mem = WEFT_MEM_VARS, .dtype = WEFT_U32, .bytes = bytes, .value = WEFT_NO_VALUE});
     add_operand(l, s,
                 (struct weft_operand){.name = "vars",
                                       .access = access,
                                       .dtype = WEFT_U32,
                                       .tensor = t,
-                                      .bytes = 256,
+                                      .bytes = bytes,
                                       .elem_offset = WEFT_DIM_BAD,
                                       .used = (uint64_t)l->plan->n_vars * 4});
     if (access & WEFT_WRITE) s->writes_state = true;
