@@ -44,10 +44,10 @@ static void linear_graph(const struct shape *s, char *text, size_t size)
                  s->v.beta == 'h' ? s->h.kv : 1);
     snprintf(names, sizeof names, "%s%s", s->v.decay ? " %decay" : "", s->v.beta ? " %beta" : "");
     snprintf(text, size,
-             "symbol T 0 %d\nstate s dense %sf32 [%s%d, %d, %d]\ninput q f32 [%sT, %d]\ninput k f32 [%sT, %d]\n"
+             "symbol T 0 %d\nstate s dense f32 [%s%d, %d, %d]%s\ninput q f32 [%sT, %d]\ninput k f32 [%sT, %d]\n"
              "input v f32 [%sT, %d]\n%s%%n %%y = linear_attention %%s %%q %%k %%v%s {rule=%s, q_heads=%d, kv_heads=%d, "
              "chunk=%d, layout=%s}\noutput %%y y\n",
-             s->most, s->policy ? s->policy : "", b, s->h.kv, s->value ? s->dv : s->dk, s->value ? s->dk : s->dv, b,
+             s->most, b, s->h.kv, s->value ? s->dv : s->dk, s->value ? s->dk : s->dv, s->policy ? s->policy : "", b,
              s->h.q * s->dk, b, s->h.k * s->dk, b, s->h.kv * s->dv, gates, names, s->v.rule, s->h.q, s->h.kv, s->chunk,
              s->value ? "value" : "key");
 }
@@ -170,7 +170,7 @@ static void a_state_in_two_buffers(void **state)
     int bad = 0;
     for (size_t v = 0; v < (thin() ? 1 : 4); v++) {
         struct shape s = {.v = variants[v], .h = {2, 2, 2}, .batch = 2, .dk = 8, .dv = 12, .chunk = 8, .most = 40,
-                          .policy = "ping_pong "};
+                          .policy = " ping_pong"};
         bad += run_linear(&s, "T=1 | T=0 | T=5 | T=40", "T");
     }
     assert_int_equal(bad, 0);
