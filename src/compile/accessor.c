@@ -206,6 +206,37 @@ static void load_half(const struct weft_step *s, const struct weft_operand *o, s
                       x, x, x, x, x);
 }
 
+/// Bits as they are, and words of which a range may own one half only.
+static void raw_halves(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
+{
+    const char *x = o->name, *when = o->flags & WEFT_OPERAND_STATE ? "if (!is_active()) { return; } " : "";
+    uint32_t b = o->slot;
+    if (o->access & WEFT_READ)
+        weft_str_addf(w,
+                      "fn bits_%s(i: u32) -> u32 { %slet e = p.off_%s + i; return (word_%s(e >> 1u) >> ((e & 1u) * "
+                      "16u)) & 0xffffu; }\n",
+                      x, guard(s, x, "i", 1, "0u").text, x, x);
+    if (!(o->access & WEFT_WRITE)) return;
+    char first[96], get[48], set[64];
+    if (o->n_segments > 1) {
+        snprintf(get, sizeof get, "segment_%s(k)", x);
+        snprintf(set, sizeof set, "set_segment_%s(k, ", x);
+    } else {
+        snprintf(get, sizeof get, s->slots[b].wide ? "b%u[k >> 2u][k & 3u]" : "b%u[k]", b);
+        snprintf(set, sizeof set, "%s = (", get);
+    }
+    snprintf(first, sizeof first, "max(t * 2u, p.off_%s & 1u) - (p.off_%s & 1u)", x, x);
+    weft_str_addf(w, "fn phase_%s() -> u32 { return p.off_%s & 1u; }\n", x, x);
+    if (o->dtype == WEFT_BF16)
+        weft_str_addf(w, "fn half_bits_%s(v: f32) -> u32 { return pack_%s(vec2<f32>(v, 0.0)) & 0xffffu; }\n", x, x);
+    else
+        weft_str_addf(w, "fn half_bits_%s(v: f32) -> u32 { return pack2x16float(vec2<f32>(v, 0.0)) & 0xffffu; }\n", x);
+    weft_str_addf(w,
+                  "fn put_word_%s(t: u32, bits: u32, mask: u32) { %s%slet k = (p.off_%s >> 1u) + t; %s(%s & ~mask) | "
+                  "bits); }\n",
+                  x, when, guard(s, x, first, 1, "").text, x, set, get);
+}
+
 static void load_word(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
 {
     const char *x = o->name, *t = scalar_type(o->dtype);
@@ -416,9 +447,10 @@ static void accessors(const struct weft_plan *plan, const struct weft_schedule *
             else load_word(s, o, w);
         }
         if (o->access & WEFT_WRITE) store(sc, s, o, w);
+        if (o->flags & WEFT_OPERAND_BITS) raw_halves(s, o, w);
         const struct weft_plan_state *paged = paged_state(plan, sc, o);
         if (paged) paged_row(plan, s, o, paged, w);
-        else if (t->mem == WEFT_MEM_STATE && t->state_capacity)
+        else if (t->state_capacity) // a ring state, or a copy of one
             weft_str_addf(w, "fn row_%s(i: u32) -> u32 { return i %% %uu; }\n", o->name, t->state_capacity);
         else weft_str_addf(w, "fn row_%s(i: u32) -> u32 { return i; }\n", o->name);
     }

@@ -13,6 +13,9 @@ struct weft_compile_params {
     /// nothing, and records step, operand and index for weft_session_fault. Slow; steps that have no binding or
     /// parameter words left for it stay unchecked, and the report names them.
     bool checked;
+    /// Tests of the checkers: 1: overlaps with a written range are taken for one element map; 2: and no plan is
+    /// checked.
+    int blind;
     uint32_t page_rows; ///< rows of a page of paged states: a power of two from 4 to 4096; 0: chosen
     enum weft_state_policy state_policy; ///< as in weft_program_compile_params
     uint32_t beams;                      ///< likewise

@@ -390,6 +390,8 @@ void weft_lower_place(struct weft_lower *l, weft_value v)
         return;
     }
     place->tensor = io_tensor(l, v);
+    if (place->tensor == WEFT_NO_TENSOR && l->output_view && l->output_view[v] != WEFT_NO_VALUE)
+        place->tensor = io_tensor(l, l->output_view[v]);
     if (place->tensor != WEFT_NO_TENSOR) return;
     weft_dim count = weft_lower_product(l, &info->type, 0, info->type.rank);
     int64_t n = l->plan->bound ? weft_plan_max(l->plan, count) : weft_lower_max(l, count);
@@ -544,10 +546,37 @@ uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *
                                                    .dtype = info->type.dtype,
                                                    .tensor = place.tensor,
                                                    .bytes = t->bytes,
-                                                   .elem_offset = place.elem_offset});
+                                                   .elem_offset = place.elem_offset,
+                                                   .count = weft_lower_product(l, &info->type, 0, info->type.rank)});
     if (l->plan->checked && l->status == WEFT_OK) set_length(l, &s->operands[i], info);
     if ((flags & WEFT_OPERAND_STATE) || t->mem == WEFT_MEM_STATE) weft_emit_vars(l, s, WEFT_READ);
     return i;
+}
+
+uint32_t weft_emit_place(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access,
+                         struct weft_place place, weft_dtype dtype, weft_dim count, uint8_t flags) {
+    if (l->status != WEFT_OK) return 0;
+    const struct weft_tensor *t = &l->tensors[place.tensor];
+    bool state = t->mem == WEFT_MEM_STATE;
+    if (state && (access & WEFT_WRITE)) {
+        flags |= WEFT_OPERAND_STATE;
+        s->writes_state = true;
+    }
+    struct weft_operand o = {.name = name, .access = access, .flags = flags, .dtype = dtype, .tensor = place.tensor,
+                             .bytes = t->bytes, .elem_offset = place.elem_offset, .count = count};
+    uint32_t i = add_operand(l, s, o);
+    if (l->plan->checked && l->status == WEFT_OK) s->operands[i].live = count;
+    if (state) weft_emit_vars(l, s, WEFT_READ);
+    return i;
+}
+
+struct weft_place weft_lower_range(struct weft_lower *l, const struct weft_node *n)
+{
+    weft_lower_place(l, n->out[0]);
+    struct weft_place place = l->places[n->out[0]];
+    weft_dim start = weft_node_attr(n, "start")->d;
+    place.elem_offset = start == 0 ? WEFT_DIM_BAD : start; // handle 0 is the constant 0
+    return place;
 }
 
 /// A tensor that stands for one part of a weight in this schedule.

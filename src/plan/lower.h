@@ -57,6 +57,9 @@ struct weft_lower {
     const uint8_t
         *node_budget; ///< by node: most bindings of a group that holds it, 0: the device's; NULL: all the device's
     struct weft_deferred *deferred;
+    weft_value *output_view; ///< by value: the output that is a view of all of it and gives it its memory, or NO_VALUE
+    bool blind;                  ///< tests: overlaps count as in place (weft_compile_params.blind)
+    const char **copy_why;       ///< by node: why a state write that could have ended a kernel stands alone, or NULL
     weft_status status;          ///< sticky: emit calls may be chained and checked once with weft_lower_status
 };
 
@@ -93,6 +96,11 @@ struct weft_step *weft_emit(struct weft_lower *l, const struct weft_kernel *kern
 /// Adds an operand for a graph value (transient, input, output, state, variable or plain weight). Returns its index.
 uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access,
                          weft_value v, uint8_t flags);
+/// Adds an operand for `count` elements at a place: a value's own, or a range of a state. Returns its index.
+uint32_t weft_emit_place(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access,
+                         struct weft_place place, weft_dtype dtype, weft_dim count, uint8_t flags);
+/// The range of a state that a node with WEFT_OP_RANGE writes.
+struct weft_place weft_lower_range(struct weft_lower *l, const struct weft_node *n);
 /// Adds the planes of one part of a packed weight as operands NAME_q, NAME_h, NAME_s, NAME_d (u32, wide for q), and the
 /// template values W_BITS, W_HIGH, W_GROUP, W_ZERO, W_MIN, W_SCALE (0 none, 1 f16, 2 k, 3 i8), W_BF16.
 void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
