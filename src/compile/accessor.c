@@ -36,8 +36,8 @@ static void declarations(const struct weft_step *s, struct weft_str *w)
                                    : "u32");
     }
     if (s->cut1)
-        weft_str_add(w, "fn group_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 { let g = wid.x + nwg.x * (wid.y + nwg.y "
-                        "* wid.z); return select(p.cut_total, p.cut_first + g, g < p.cut_count); }\n");
+        weft_str_add(w, "fn group_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 {\n    let g = wid.x + nwg.x * (wid.y + "
+                        "nwg.y * wid.z);\n    return select(p.cut_total, p.cut_first + g, g < p.cut_count); }\n");
     else weft_str_add(
         w,
         "fn group_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 { return wid.x + nwg.x * (wid.y + nwg.y * wid.z); }\n");

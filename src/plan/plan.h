@@ -98,6 +98,12 @@ static inline uint64_t weft_bytes_times(uint64_t a, uint64_t b)
     return b && a > UINT64_MAX / 4 / b ? UINT64_MAX / 4 : a * b;
 }
 
+/// Bytes of a state that hold elements, in whole words; the rest of its buffer is padding, which nobody reads.
+static inline uint64_t weft_plan_state_live_bytes(const struct weft_plan_state *s)
+{
+    return (weft_bytes_times(s->rows, s->row_bytes) + 3) & ~(uint64_t)3;
+}
+
 /// Index of the tensor that stands for part `part` of weight `weight`.
 static inline uint32_t weft_part_key(uint32_t weight, uint32_t part) { return weight << 12 | part; }
 
