@@ -277,8 +277,9 @@ static uint64_t keep_if_less(struct placer *p, uint64_t least)
 /// Ways to place, in the order in which they are tried until one keeps within the caps: first those that use the room
 /// for colours, which count growth in units of a 64th of the bound.
 static const struct { enum order order; uint32_t heaps; bool colours; } ways[] = {
-    {BY_SIZE, WEFT_HEAPS, true},  {BY_SIZE, WEFT_HEAPS, false},  {BY_AREA, WEFT_HEAPS, true}, {BY_AREA, WEFT_HEAPS, false},
-    {BY_START, WEFT_HEAPS, false}, {BY_SIZE, 1, false},          {BY_AREA, 1, false},         {BY_START, 1, false},
+    {BY_SIZE, WEFT_HEAPS, true},  {BY_SIZE, WEFT_HEAPS, false},  {BY_AREA, WEFT_HEAPS, true},
+    {BY_AREA, WEFT_HEAPS, false}, {BY_START, WEFT_HEAPS, false}, {BY_SIZE, 1, false},
+    {BY_AREA, 1, false},          {BY_START, 1, false},
 };
 #define N_WAYS (sizeof ways / sizeof ways[0])
 #define REPAIR_WORK 400000 ///< placements tried at most by one search: a few milliseconds

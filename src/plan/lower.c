@@ -22,6 +22,17 @@ weft_status weft_lower_fail(struct weft_lower *l, weft_status status, const char
     return l->status = weft_fail(status, "%s", text);
 }
 
+void weft_lower_crowded(struct weft_lower *l, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    l->crowded |= l->status == WEFT_OK;
+    weft_lower_fail(l, WEFT_ERR_LIMIT, "%s", text);
+}
+
 static void no_memory(struct weft_lower *l)
 {
     weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while compiling the graph");
@@ -466,7 +477,7 @@ static uint32_t add_operand(struct weft_lower *l, struct weft_step *s, struct we
 {
     if (l->status != WEFT_OK) return 0;
     if (s->n_operands == WEFT_MAX_OPERANDS) {
-        weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s' names more than %d operands", s->label, WEFT_MAX_OPERANDS);
+        weft_lower_crowded(l, "step '%s' names more than %d operands", s->label, WEFT_MAX_OPERANDS);
         return 0;
     }
     o.name = weft_arena_strdup(&l->plan->arena, o.name);
@@ -680,7 +691,7 @@ static void add_tval(struct weft_lower *l, struct weft_step *s, struct weft_tval
         }
     }
     if (s->n_tvals == WEFT_MAX_TVALS) {
-        weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s' has more than %d template values", s->label, WEFT_MAX_TVALS);
+        weft_lower_crowded(l, "step '%s' has more than %d template values", s->label, WEFT_MAX_TVALS);
         return;
     }
     s->tvals[s->n_tvals++] = v;

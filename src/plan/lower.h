@@ -57,9 +57,13 @@ struct weft_lower {
     const uint8_t
         *node_budget; ///< by node: most bindings of a group that holds it, 0: the device's; NULL: all the device's
     struct weft_deferred *deferred;
+<<<<<<< HEAD
     weft_value *output_view; ///< by value: the output that is a view of all of it and gives it its memory, or NO_VALUE
     bool blind;                  ///< tests: overlaps count as in place (weft_compile_params.blind)
     const char **copy_why;       ///< by node: why a state write that could have ended a kernel stands alone, or NULL
+=======
+    bool crowded;                ///< `status` is LIMIT because of the size of the group at hand
+>>>>>>> big
     weft_status status;          ///< sticky: emit calls may be chained and checked once with weft_lower_status
 };
 
@@ -131,6 +135,9 @@ void weft_emit_reach(struct weft_step *s, const char *name, uint64_t every, uint
 /// Memory of a value that the step writes: makes its tensor (output, state or transient) if it has none yet.
 void weft_lower_place(struct weft_lower *l, weft_value v);
 
+/// LIMIT, because the group being lowered needs more of something than a kernel has room for: it is lowered again,
+/// smaller.
+void weft_lower_crowded(struct weft_lower *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
 weft_status weft_lower_fail(struct weft_lower *l, weft_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 #endif
