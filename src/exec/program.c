@@ -11,12 +11,16 @@ static void compile_progress(void *user, size_t done, size_t total)
     if (params->progress) params->progress(params->progress_user, WEFT_PROGRESS_COMPILE, done, total);
 }
 
-static const struct weft_step *step_of_pipeline(const struct weft_plan *plan, uint32_t pipeline)
+static void describe(const struct weft_step *s, struct weft_pipeline_desc *desc)
 {
-    for (uint32_t k = 0; k < plan->n_schedules; k++)
-        for (uint32_t i = 0; i < plan->schedules[k].n_steps; i++)
-            if (plan->schedules[k].steps[i].pipeline == pipeline) return &plan->schedules[k].steps[i];
-    return NULL;
+    if (desc->wgsl) return; // by an earlier step
+    *desc = (struct weft_pipeline_desc){.label = s->label,
+                                        .wgsl = s->wgsl,
+                                        .n_bindings = s->n_slots,
+                                        .uniform_size = 256,
+                                        .workgroup = {s->workgroup[0], s->workgroup[1], s->workgroup[2]},
+                                        .workgroup_memory = s->workgroup_memory};
+    for (uint32_t k = 0; k < s->n_slots; k++) desc->kinds[k] = s->slots[k].kind;
 }
 
 static weft_status build_pipelines(struct weft_program *p, const struct weft_program_params *params)
@@ -26,16 +30,9 @@ static weft_status build_pipelines(struct weft_program *p, const struct weft_pro
     p->pipelines = weft_calloc(n + 1, sizeof *p->pipelines);
     weft_status status =
         descs && p->pipelines ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while making pipelines");
-    for (uint32_t i = 0; i < n && status == WEFT_OK; i++) {
-        const struct weft_step *s = step_of_pipeline(p->plan, i);
-        descs[i] = (struct weft_pipeline_desc){.label = s->label,
-                                               .wgsl = s->wgsl,
-                                               .n_bindings = s->n_slots,
-                                               .uniform_size = 256,
-                                               .workgroup = {s->workgroup[0], s->workgroup[1], s->workgroup[2]},
-                                               .workgroup_memory = s->workgroup_memory};
-        for (uint32_t k = 0; k < s->n_slots; k++) descs[i].kinds[k] = s->slots[k].kind;
-    }
+    for (uint32_t k = 0; k < p->plan->n_schedules && status == WEFT_OK; k++)
+        for (uint32_t i = 0; i < p->plan->schedules[k].n_steps; i++)
+            describe(&p->plan->schedules[k].steps[i], &descs[p->plan->schedules[k].steps[i].pipeline]);
     if (status == WEFT_OK)
         status = weft_pipeline_get_many(p->gpu, descs, n, p->pipelines, compile_progress, (void *)params);
     weft_free(descs);
@@ -59,6 +56,7 @@ weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const s
     struct weft_compile_params compile = params->compile;
     if (params->share_weights) compile.weights_of = params->share_weights->plan;
     WEFT_GOTO(weft_compile(graph, weft_gpu_caps(gpu), &compile, &p->plan));
+    if (params->accept) WEFT_GOTO(params->accept(params->accept_user, p->plan));
     for (uint32_t i = 0; i < p->plan->n_schedules; i++)
         if (p->plan->schedules[i].n_steps > p->max_steps) p->max_steps = p->plan->schedules[i].n_steps;
     WEFT_GOTO(weft_shards_create(gpu, p->plan, params->share_weights ? params->share_weights->shards : NULL, params,
@@ -133,7 +131,8 @@ struct weft_memory_use weft_plan_memory(const struct weft_plan *plan)
     for (uint32_t i = plan->shared_shards; i < plan->n_shards; i++) m.weights += plan->shard_bytes[i];
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) m.transients += plan->heap_bytes[h];
     for (uint32_t i = 0; i < plan->n_states; i++)
-        if (plan->states[i].kind != WEFT_STATE_PAGED) m.states += plan->states[i].bytes * weft_state_buffers(&plan->states[i]);
+        if (plan->states[i].kind != WEFT_STATE_PAGED)
+            m.states += plan->states[i].bytes * weft_state_buffers(&plan->states[i]);
     m.states += plan->vars_bytes + (plan->checked ? 256 : 0); // variables and page tables, and faults
     for (uint32_t g = 0; g < plan->n_page_groups; g++)
         m.pages += ((uint64_t)plan->page_groups[g].n + 1) * plan->page_groups[g].page_bytes;

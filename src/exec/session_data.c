@@ -32,7 +32,7 @@ weft_status weft_session_find_buffer(const weft_session *s, const char *name, we
         if (plan->states[i].kind == WEFT_STATE_VAR || strcmp(plan->states[i].name, name) != 0) continue;
         bool paged = plan->states[i].kind == WEFT_STATE_PAGED;
         *out = paged ? (weft_buf){0} : s->states[i];
-        *live = paged ? plan->states[i].bytes : weft_buf_size(s->gpu, s->states[i]);
+        *live = weft_plan_state_live_bytes(&plan->states[i]);
         return WEFT_OK;
     }
     for (uint32_t i = 0; i < plan->n_ios; i++) {
@@ -70,19 +70,25 @@ weft_status weft_session_write(weft_session *s, const char *name, uint64_t offse
     return weft_session_settle(s);
 }
 
+weft_status weft_session_read_buffer(weft_session *s, weft_buf buf, uint64_t offset, void *data, uint64_t bytes)
+{
+    WEFT_TRY(weft_session_go(s));
+    const atomic_bool *token = weft_gpu_token(&s->cancelled);
+    weft_status status = weft_buf_read(s->gpu, buf, offset, data, bytes);
+    weft_gpu_token(token);
+    return status;
+}
+
 weft_status weft_session_read(weft_session *s, const char *name, uint64_t offset, void *data, uint64_t bytes)
 {
     weft_buf buf;
     uint64_t at;
     WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
     if (bytes && !data) return weft_session_null_argument("weft_session_read");
-    WEFT_TRY(weft_session_go(s));
     const struct weft_plan_state *paged = weft_session_paged(s, name);
-    const atomic_bool *token = weft_gpu_token(&s->cancelled);
     weft_status status = !bytes  ? WEFT_OK
                          : paged ? weft_session_read_rows(s, paged, offset, data, bytes)
-                                 : weft_buf_read(s->gpu, buf, at, data, bytes);
-    weft_gpu_token(token);
+                                 : weft_session_read_buffer(s, buf, at, data, bytes);
     return weft_fail_in(status, "'%s'", name);
 }
 
@@ -128,11 +134,7 @@ weft_status weft_session_get_var(weft_session *s, const char *name, uint32_t *bi
     uint64_t offset;
     WEFT_TRY(weft_session_var_offset(s, name, &offset));
     if (!bits) return weft_session_null_argument("weft_session_get_var");
-    WEFT_TRY(weft_session_go(s));
-    const atomic_bool *token = weft_gpu_token(&s->cancelled);
-    weft_status status = weft_buf_read(s->gpu, s->vars, offset, bits, 4);
-    weft_gpu_token(token);
-    return status;
+    return weft_session_read_buffer(s, s->vars, offset, bits, 4);
 }
 
 weft_status weft_session_reset(weft_session *s)

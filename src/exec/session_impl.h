@@ -49,8 +49,8 @@ struct weft_session {
     uint32_t max_runs, n_symbols, live;
     uint64_t clock;
     weft_buf vars, arena, fault;
-    weft_buf *states, *ios;  ///< by number in the plan; a state's is always the buffer that holds it now, an io's is none
-                             ///< while the user's buffer serves instead
+    weft_buf *states, *ios; ///< by number in the plan; a state's is always the buffer that holds it now, an io's is
+                            ///< none while the user's buffer serves instead
     weft_buf *others;        ///< second buffers of states that have two
     bool turns;              ///< some states are ping-pong
     bool odd;                ///< so that the next run uses odd_groups; flips with every run, and the buffers with it
@@ -175,5 +175,7 @@ weft_status weft_session_deliver(weft_session *s, uint64_t fence);
 weft_status weft_session_null_argument(const char *call);
 /// ERR_CANCELLED after weft_session_cancel. Calls that wait begin with it.
 weft_status weft_session_go(const weft_session *s);
+/// A blocking read of one of the session's buffers that weft_session_cancel ends.
+weft_status weft_session_read_buffer(weft_session *s, weft_buf buf, uint64_t offset, void *data, uint64_t bytes);
 weft_status weft_session_no_memory(void);
 #endif

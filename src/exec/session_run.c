@@ -118,7 +118,7 @@ weft_status weft_session_fault(weft_session *s, struct weft_fault *fault)
     *fault = (struct weft_fault){0};
     if (!plan->checked)
         return weft_fail(WEFT_ERR_INVALID, "the program was compiled without the checked accessors that record faults");
-    WEFT_TRY(weft_buf_read(s->gpu, s->fault, 0, words, sizeof words));
+    WEFT_TRY(weft_session_read_buffer(s, s->fault, 0, words, sizeof words));
     if (!words[WEFT_FAULT_SET]) return WEFT_OK;
     WEFT_TRY(weft_buf_fill(s->gpu, s->fault, 0, sizeof words, 0));
     uint32_t k = words[WEFT_FAULT_STEP] >> 16, i = words[WEFT_FAULT_STEP] & 0xffff, o = words[WEFT_FAULT_OPERAND];

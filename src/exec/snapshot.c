@@ -69,7 +69,7 @@ static weft_status take_host(weft_session *s, struct weft_snapshot *x)
         if (!part->data) return no_memory();
         WEFT_TRY(weft_session_read(s, part->name, 0, part->data, part->bytes));
     }
-    return weft_buf_read(s->gpu, s->vars, 0, x->words, sizeof x->words);
+    return weft_session_read_buffer(s, s->vars, 0, x->words, sizeof x->words);
 }
 
 /// A share in the pages of the rows before the position.
