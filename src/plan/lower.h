@@ -57,6 +57,8 @@ struct weft_lower {
     const uint8_t
         *node_budget; ///< by node: most bindings of a group that holds it, 0: the device's; NULL: all the device's
     struct weft_deferred *deferred;
+    weft_value unpack[16];       ///< packed weights that the group at hand is the first to read element by element: their
+    uint32_t n_unpack;           ///< places are scratch tensors, which steps in front of the group are to fill
     bool crowded;                ///< `status` is LIMIT because of the size of the group at hand
     weft_status status;          ///< sticky: emit calls may be chained and checked once with weft_lower_status
 };

@@ -120,6 +120,10 @@ static const struct op_case big_cases[] = {
               "%4 %5 = split %x {sizes=[992, 8], axis=1}\n%6 = select %h {index=-1, axis=1}\noutput %0 swap\n"
               "output %1 halves\noutput %2 columns\noutput %3 padded\noutput %4 wide\noutput %5 rest\n"
               "%7 = slice_copy %x {start=0, len=T}\noutput %6 last\noutput %7 copy\n"},
+    {.name = "packed weights, element by element", .runs = "T=400 | T=1", .rel = 1e-6, .abs = 1e-4,
+     .graph = "symbol T 0 400\ninput x f32 [T, 1000]\nweight w f32 [400, 1000]\nweight h f16 [700, 1001]\n"
+              "weight q q8_0 [10, 32000]\n%0 = sum %w\n%1 = slice %0 {start=0, len=T}\n%2 = add %x %1\n"
+              "%3 = neg %h\n%4 = cast %q {to=f32}\noutput %2 y\noutput %3 z\noutput %4 q\n"},
     {.name = "causal convolution", .runs = "T=300 | T=1 | T=2 | T=299", .rel = 1e-6, .abs = 1e-6,
      .graph = BIG_HEAD "state s dense f32 [3, 1000]\nweight w f32 [1000, 1, 4]\nweight b f32 [1000]\n"
               "state r dense f32 [700, 500]\ninput z f32 [T, 500]\nweight v f16 [500, 1, 8]\n"
