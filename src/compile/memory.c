@@ -13,7 +13,7 @@ static bool borrow_parts(struct weft_plan_weight *w, const struct weft_plan *fro
     for (uint32_t i = 0; i < from->n_weights; i++) {
         const struct weft_plan_weight *o = &from->weights[i];
         if (o->value == WEFT_NO_VALUE || w->value == WEFT_NO_VALUE || strcmp(o->name, w->name) != 0 ||
-            o->dtype != w->dtype || o->layout != w->layout || o->rows != w->rows || o->k != w->k ||
+            o->dtype != w->dtype || o->layout != w->layout || o->raw != w->raw || o->rows != w->rows || o->k != w->k ||
             o->n_parts != w->n_parts || strcmp(w->name, "constant") == 0)
             continue;
         for (uint32_t k = 0; k < w->n_parts; k++) {

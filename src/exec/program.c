@@ -131,7 +131,8 @@ struct weft_memory_use weft_plan_memory(const struct weft_plan *plan)
     for (uint32_t i = plan->shared_shards; i < plan->n_shards; i++) m.weights += plan->shard_bytes[i];
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) m.transients += plan->heap_bytes[h];
     for (uint32_t i = 0; i < plan->n_states; i++)
-        if (plan->states[i].kind != WEFT_STATE_PAGED) m.states += plan->states[i].bytes * weft_state_buffers(&plan->states[i]);
+        if (plan->states[i].kind != WEFT_STATE_PAGED)
+            m.states += plan->states[i].bytes * weft_state_buffers(&plan->states[i]);
     m.states += plan->vars_bytes + (plan->checked ? 256 : 0); // variables and page tables, and faults
     for (uint32_t g = 0; g < plan->n_page_groups; g++)
         m.pages += ((uint64_t)plan->page_groups[g].n + 1) * plan->page_groups[g].page_bytes;
