@@ -187,7 +187,7 @@ static void add_plain_decoder(const char *w, bool wide, struct weft_str *out)
 static void add_epilogue(struct weft_emitter *e, const struct parts *p, const uint32_t *anchors, uint32_t n_anchors,
                          uint32_t segment, bool with_nodes, const char *width, struct weft_str *out) {
     struct weft_lower *l = e->l;
-    struct weft_str body = {0};
+    struct weft_str body = {0}, stores = {0}; // stores last: one may write over what another value is made from
     weft_emit_next(e, weft_lv(l, node_of(l, anchors[0])->out[0])->type);
     if (width) e->n_text = width;
     e->row_out = e->col_out = &body;
@@ -199,11 +199,19 @@ static void add_epilogue(struct weft_emitter *e, const struct parts *p, const ui
         weft_emit_give(e, node_of(l, anchors[i])->out[0], weft_arena_strdup(&l->plan->arena, acc));
     }
     for (uint32_t i = 0; i < n_anchors + (with_nodes ? p->n_epilogue : 0); i++) {
-        weft_value v = node_of(l, i < n_anchors ? anchors[i] : p->epilogue[i - n_anchors])->out[0];
-        if (weft_lower_escapes(l, e->group, v)) weft_emit_store(e, v, weft_emit_output(e, v), 0, &body, "true");
+        const struct weft_node *n = node_of(l, i < n_anchors ? anchors[i] : p->epilogue[i - n_anchors]);
+        weft_value v = n->out[0];
+        if (n->op->traits & WEFT_OP_SINK) {
+            weft_emit_at(e, n->in[1], 0); // operands that are read come first
+            weft_emit_sink(e, n, weft_emit_output(e, v), 0, &stores);
+        } else if (weft_lower_escapes(l, e->group, v)) {
+            weft_emit_at(e, v, 0);
+            weft_emit_store(e, v, weft_emit_output(e, v), 0, &stores, "true");
+        }
     }
-    weft_str_addf(out, ") {\n%s}\n", weft_str_get(&body));
+    weft_str_addf(out, ") {\n%s%s}\n", weft_str_get(&body), weft_str_get(&stores));
     weft_str_free(&body);
+    weft_str_free(&stores);
 }
 
 /// Plain loads of a row into slot m of xs.
