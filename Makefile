@@ -53,8 +53,8 @@ sanitize:
 
 # The suites in which threads meet, on the null device: the implementations are not instrumented, and would drown what is
 # ours. Only what these need is built.
-TSAN_TESTS = core_test_thread core_test_alloc core_test_error core_test_log gpu_test_null compile_test_null_run \
-	exec_test_api exec_test_bind exec_test_cancel exec_test_threads exec_test_soak
+TSAN_TESTS = core_test_thread core_test_alloc core_test_error core_test_log gpu_test_null exec_test_cancel \
+	exec_test_threads
 tsan:
 	@scripts/check_sanitizers.sh thread
 	cmake -DWEFT_WERROR=OFF --preset tsan

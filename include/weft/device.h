@@ -91,8 +91,8 @@ struct weft_device_found {
 /// On failure *out is NULL. Errors: NOT_FOUND with everything that was tried and what to install; DEVICE.
 WEFT_API weft_status weft_device_open(const struct weft_device_params *params, weft_device **out);
 
-/// Waits for the work in flight, frees everything and sets *device to NULL. Programs, models and buffers on it must have
-/// been destroyed before. Work that hangs does not hang this call: after timeout_seconds (60 if that is 0) without
+/// Waits for the work in flight, frees everything and sets *device to NULL. Programs, models and buffers on it must
+/// have been destroyed before. Work that hangs does not hang this call: after timeout_seconds (60 if that is 0) without
 /// anything finishing it gives up, and leaves to the driver what it can't free. NULL, or a pointer to NULL, is fine.
 WEFT_API void weft_device_close(weft_device **device);
 

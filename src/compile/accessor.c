@@ -36,8 +36,8 @@ static void declarations(const struct weft_step *s, struct weft_str *w)
                                    : "u32");
     }
     if (s->cut1)
-        weft_str_add(w, "fn group_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 { let g = wid.x + nwg.x * (wid.y + nwg.y "
-                        "* wid.z); return select(p.cut_total, p.cut_first + g, g < p.cut_count); }\n");
+        weft_str_add(w, "fn group_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 {\n    let g = wid.x + nwg.x * (wid.y + "
+                        "nwg.y * wid.z);\n    return select(p.cut_total, p.cut_first + g, g < p.cut_count); }\n");
     else weft_str_add(
         w,
         "fn group_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 { return wid.x + nwg.x * (wid.y + nwg.y * wid.z); }\n");
@@ -415,8 +415,8 @@ static void paged_row(const struct weft_plan *plan, const struct weft_step *s, c
     const struct weft_plan_pages *g = &plan->page_groups[state->pages];
     uint32_t vars = 0;
     while (vars < s->n_operands && strcmp(s->operands[vars].name, "vars") != 0) vars++;
-    weft_str_addf(w, "fn row_%s(i: u32) -> u32 {\n    let page = b%u[p.off_vars + %uu + min(i >> %uu, %uu)];\n", o->name,
-                  s->operands[vars].slot, g->table, g->shift, g->n);
+    weft_str_addf(w, "fn row_%s(i: u32) -> u32 {\n    let page = b%u[p.off_vars + %uu + min(i >> %uu, %uu)];\n",
+                  o->name, s->operands[vars].slot, g->table, g->shift, g->n);
     if (s->checked) { // an element of the state as a whole, of as many as it has; none without a page
         uint32_t row = (uint32_t)(state->row_bytes / weft_accessor_width(o->dtype));
         weft_str_addf(w, "    let there = select(0u, %uu, page != 0u);\n", (uint32_t)state->rows);
@@ -426,8 +426,8 @@ static void paged_row(const struct weft_plan *plan, const struct weft_step *s, c
     weft_str_addf(w, "    return (page << %uu) | (i & %uu);\n}\n", g->shift, (1u << g->shift) - 1);
 }
 
-static void accessors(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s, struct weft_str *w)
-{
+static void accessors(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s,
+                      struct weft_str *w) {
     if (s->checked) fault(s, w);
     for (uint32_t i = 0; s->checked && i < s->n_operands; i++)
         outside(s, &s->operands[i], paged_state(plan, sc, &s->operands[i]) != NULL, w);

@@ -56,8 +56,9 @@ static weft_status check_segments(const struct weft_schedule *sc, const struct w
                slot->size >= (left < cut ? left : cut) && (k + 1 == o->n_segments || slot->size == cut);
     }
     if (!good)
-        return weft_fail(WEFT_ERR_INTERNAL, "step '%s': the segments of operand '%s' (%s) do not hold its bytes in order",
-                         s->label, o->name, sc->tensors[o->tensor].name);
+        return weft_fail(WEFT_ERR_INTERNAL,
+                         "step '%s': the segments of operand '%s' (%s) do not hold its bytes in order", s->label,
+                         o->name, sc->tensors[o->tensor].name);
     return WEFT_OK;
 }
 

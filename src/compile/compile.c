@@ -261,6 +261,8 @@ static weft_status index_uses(struct weft_lower *l)
     return WEFT_OK;
 }
 
+static bool tighten_group(struct attempt *a, const struct weft_group *g, bool now);
+
 static weft_status lower_schedule(struct attempt *a)
 {
     struct weft_plan *p = a->plan;
@@ -292,6 +294,7 @@ static weft_status lower_schedule(struct attempt *a)
             if (p->states[i].policy == WEFT_STATE_DOUBLE) sc->copied_bytes += p->states[i].bytes;
     }
     a->groups = l.groups;
+    if (l.crowded) tighten_group(a, &l.groups[l.group], true);
     weft_free(l.use_start);
     weft_free(l.uses);
     weft_free(l.node_group);
@@ -301,18 +304,23 @@ static weft_status lower_schedule(struct attempt *a)
     return status;
 }
 
+/// Lets the nodes of a group count on one binding fewer than it has now, from the next attempt on.
+static bool tighten_group(struct attempt *a, const struct weft_group *g, bool now)
+{
+    if (g->n_nodes < 2 || g->n_bindings < 2) return false;
+    uint32_t budget = g->n_bindings - 1 < 255 ? g->n_bindings - 1 : 255;
+    if (a->n_tightened++ == 0)
+        weft_str_addf(&a->plan->report, "schedule %s: fused less: %s\n", a->sc->name, weft_error_message());
+    for (uint32_t i = 0; i < g->n_nodes && now; i++) a->node_budget[g->nodes[i]] = (uint8_t)budget;
+    return true;
+}
+
 /// A step that does not fit. A second attempt knows the shards of its weights; from then on its group may count on one
 /// binding fewer each time. False if it is a single node.
 static bool tighten(void *user, const struct weft_step *s)
 {
     struct attempt *a = user;
-    const struct weft_group *g = &a->groups[s->group];
-    if (g->n_nodes < 2 || g->n_bindings < 2) return false;
-    uint32_t budget = g->n_bindings - 1 < 255 ? g->n_bindings - 1 : 255;
-    if (a->n_tightened++ == 0)
-        weft_str_addf(&a->plan->report, "schedule %s: fused less: %s\n", a->sc->name, weft_error_message());
-    for (uint32_t i = 0; i < g->n_nodes && a->n; i++) a->node_budget[g->nodes[i]] = (uint8_t)budget;
-    return true;
+    return tighten_group(a, &a->groups[s->group], a->n > 0);
 }
 
 static weft_status finish_schedule(struct attempt *a)

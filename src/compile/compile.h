@@ -19,9 +19,9 @@ struct weft_compile_params {
     uint32_t page_rows; ///< rows of a page of paged states: a power of two from 4 to 4096; 0: chosen
     enum weft_state_policy state_policy; ///< as in weft_program_compile_params
     uint32_t beams;                      ///< likewise
-    /// Specialises for one size: values of all symbols in the graph's order, or NULL. Of the schedules only the one that
-    /// covers them is made, with the kernels that it has without this; values, inputs and outputs get memory for that
-    /// size alone, and sessions of the program take no other (INVALID).
+    /// Specialises for one size: values of all symbols in the graph's order, or NULL. Of the schedules only the one
+    /// that covers them is made, with the kernels that it has without this; values, inputs and outputs get memory for
+    /// that size alone, and sessions of the program take no other (INVALID).
     const int64_t *bind;
     int no_fuse; ///< 1: every node its own step; 2: regions, but no prologues or epilogues (tests, checker of fusion)
 };

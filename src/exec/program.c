@@ -56,6 +56,7 @@ weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const s
     struct weft_compile_params compile = params->compile;
     if (params->share_weights) compile.weights_of = params->share_weights->plan;
     WEFT_GOTO(weft_compile(graph, weft_gpu_caps(gpu), &compile, &p->plan));
+    if (params->accept) WEFT_GOTO(params->accept(params->accept_user, p->plan));
     for (uint32_t i = 0; i < p->plan->n_schedules; i++)
         if (p->plan->schedules[i].n_steps > p->max_steps) p->max_steps = p->plan->schedules[i].n_steps;
     WEFT_GOTO(weft_shards_create(gpu, p->plan, params->share_weights ? params->share_weights->shards : NULL, params,
@@ -130,7 +131,8 @@ struct weft_memory_use weft_plan_memory(const struct weft_plan *plan)
     for (uint32_t i = plan->shared_shards; i < plan->n_shards; i++) m.weights += plan->shard_bytes[i];
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) m.transients += plan->heap_bytes[h];
     for (uint32_t i = 0; i < plan->n_states; i++)
-        if (plan->states[i].kind != WEFT_STATE_PAGED) m.states += plan->states[i].bytes * weft_state_buffers(&plan->states[i]);
+        if (plan->states[i].kind != WEFT_STATE_PAGED)
+            m.states += plan->states[i].bytes * weft_state_buffers(&plan->states[i]);
     m.states += plan->vars_bytes + (plan->checked ? 256 : 0); // variables and page tables, and faults
     for (uint32_t g = 0; g < plan->n_page_groups; g++)
         m.pages += ((uint64_t)plan->page_groups[g].n + 1) * plan->page_groups[g].page_bytes;

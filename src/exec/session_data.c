@@ -32,7 +32,7 @@ weft_status weft_session_find_buffer(const weft_session *s, const char *name, we
         if (plan->states[i].kind == WEFT_STATE_VAR || strcmp(plan->states[i].name, name) != 0) continue;
         bool paged = plan->states[i].kind == WEFT_STATE_PAGED;
         *out = paged ? (weft_buf){0} : s->states[i];
-        *live = paged ? plan->states[i].bytes : weft_buf_size(s->gpu, s->states[i]);
+        *live = weft_plan_state_live_bytes(&plan->states[i]);
         return WEFT_OK;
     }
     for (uint32_t i = 0; i < plan->n_ios; i++) {

@@ -49,8 +49,8 @@ struct weft_session {
     uint32_t max_runs, n_symbols, live;
     uint64_t clock;
     weft_buf vars, arena, fault;
-    weft_buf *states, *ios;  ///< by number in the plan; a state's is always the buffer that holds it now, an io's is none
-                             ///< while the user's buffer serves instead
+    weft_buf *states, *ios; ///< by number in the plan; a state's is always the buffer that holds it now, an io's is
+                            ///< none while the user's buffer serves instead
     weft_buf *others;        ///< second buffers of states that have two
     bool turns;              ///< some states are ping-pong
     bool odd;                ///< so that the next run uses odd_groups; flips with every run, and the buffers with it

@@ -215,8 +215,9 @@ weft_status weft_session_reserve(weft_session *s, uint64_t rows)
             return weft_fail(WEFT_ERR_LIMIT, "%llu rows of state '%s', whose capacity is %llu",
                              (unsigned long long)rows, name_of(s, g), (unsigned long long)most);
         if (rows < live)
-            return weft_fail(WEFT_ERR_LIMIT, "state '%s' holds %llu rows and can't be made smaller than that (%llu were "
-                                             "asked for); rewind first",
+            return weft_fail(WEFT_ERR_LIMIT,
+                             "state '%s' holds %llu rows and can't be made smaller than that (%llu were "
+                             "asked for); rewind first",
                              name_of(s, g), (unsigned long long)live, (unsigned long long)rows);
     }
     weft_status status = WEFT_OK;

@@ -81,7 +81,7 @@ uint32_t weft_emit_local(struct weft_emitter *e, weft_value v)
     for (uint32_t i = 0; i < e->n_locals; i++)
         if (e->locals[i] == v) return i;
     if (e->n_locals == sizeof e->locals / sizeof e->locals[0]) {
-        weft_lower_fail(e->l, WEFT_ERR_INTERNAL, "a fused group has too many values");
+        weft_lower_crowded(e->l, "a fused group has too many values");
         return 0;
     }
     e->locals[e->n_locals] = v;
@@ -105,7 +105,7 @@ void weft_emit_give(struct weft_emitter *e, weft_value v, const char *given)
         return;
     }
     if (e->n_given == sizeof e->given / sizeof e->given[0]) {
-        weft_lower_fail(e->l, WEFT_ERR_INTERNAL, "a fused group has too many reductions");
+        weft_lower_crowded(e->l, "a fused group has too many reductions");
         return;
     }
     e->given[e->n_given].v = v;
@@ -119,7 +119,7 @@ const char *weft_emit_dim(struct weft_emitter *e, weft_dim d)
     for (uint32_t i = 0; i < e->extra.n; i++)
         if (e->extra.dims[i] == d) return text(e, "p.e%u", i);
     if (e->extra.n == WEFT_EMIT_DIMS) {
-        weft_lower_fail(e->l, WEFT_ERR_INTERNAL, "a fused group uses more than %d live sizes", WEFT_EMIT_DIMS);
+        weft_lower_crowded(e->l, "a fused group uses more than %d live sizes", WEFT_EMIT_DIMS);
         return "0u";
     }
     e->extra.dims[e->extra.n] = d;
@@ -223,7 +223,7 @@ static const char *leaf_name(struct weft_emitter *e, weft_value v)
     for (uint32_t i = 0; i < e->n_leaves; i++)
         if (e->leaves[i].v == v) return e->leaves[i].name;
     if (e->n_leaves == sizeof e->leaves / sizeof e->leaves[0]) {
-        weft_lower_fail(e->l, WEFT_ERR_INTERNAL, "a fused group reads too many tensors");
+        weft_lower_crowded(e->l, "a fused group reads too many tensors");
         return "in0";
     }
     const char *name = text(e, "in%u", e->n_loads++);
@@ -367,7 +367,7 @@ static uint32_t new_variant(struct weft_emitter *e, const char *col)
     for (uint32_t i = 0; i < e->n_variants; i++)
         if (strcmp(e->variants[i].col, col) == 0) return i;
     if (e->n_variants == sizeof e->variants / sizeof e->variants[0]) {
-        weft_lower_fail(e->l, WEFT_ERR_INTERNAL, "a fused group has too many row maps");
+        weft_lower_crowded(e->l, "a fused group has too many row maps");
         return 0;
     }
     e->variants[e->n_variants].col = col;
@@ -475,7 +475,7 @@ const char *weft_emit_at(struct weft_emitter *e, weft_value v, uint32_t variant)
         }
     }
     if (e->n_memo == sizeof e->memo / sizeof e->memo[0]) {
-        weft_lower_fail(e->l, WEFT_ERR_INTERNAL, "a fused group has too many values");
+        weft_lower_crowded(e->l, "a fused group has too many values");
         return t;
     }
     e->memo[e->n_memo].v = v;
@@ -525,7 +525,7 @@ static void store_as_f32(struct weft_emitter *e, weft_value v, const char *name)
     const struct weft_type *t = stored_type(e->l, v);
     int64_t n = weft_lower_max(e->l, weft_lower_product(e->l, t, 0, t->rank));
     if (e->n_halves == sizeof e->halves / sizeof e->halves[0]) {
-        weft_lower_fail(e->l, WEFT_ERR_INTERNAL, "a fused group stores too many halves");
+        weft_lower_crowded(e->l, "a fused group stores too many halves");
         return;
     }
     uint32_t tensor = weft_lower_scratch(e->l, "halves as f32", WEFT_F32, n > 0 ? (uint64_t)n : 1);

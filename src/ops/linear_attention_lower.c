@@ -245,8 +245,8 @@ static bool has_large_operand(struct weft_lower *l, const struct weft_node *node
 /// nine bindings; where the device has eight, the two gates are made one operand first.
 static uint32_t emit_gates(struct weft_lower *l, const struct weft_node *node, struct linear_cfg *cfg, uint64_t tokens)
 {
-    const struct weft_value_info *state = weft_lv(l, node->out[0]);
-    bool two_buffers = state->state != UINT32_MAX && state->policy != WEFT_STATE_IN_PLACE;
+    uint32_t state = weft_lv(l, node->out[0])->state;
+    bool two_buffers = state != UINT32_MAX && weft_state_buffers(&l->plan->states[state]) == 2;
     cfg->gates = cfg->s.decay && cfg->s.beta && (two_buffers || has_large_operand(l, node)) &&
                  l->caps->max_storage_buffers < 9;
     if (!cfg->gates) return WEFT_NO_TENSOR;

@@ -330,7 +330,8 @@ weft_status weft_region_lower(struct weft_lower *l, uint32_t group)
     r.cfg.n_parts = find_parts(l, g, group, r.part);
     r.cfg.wg = choose_wg(l, g);
     if (r.cfg.n_parts > MAX_PARTS) {
-        status = weft_fail(WEFT_ERR_INTERNAL, "a region has more than %d parts", MAX_PARTS);
+        weft_lower_crowded(l, "a region has more than %d parts", MAX_PARTS);
+        status = l->status;
         goto done;
     }
     snprintf(label, sizeof label, "region %s, %u nodes, %u parts", named->name ? named->name : named->op->name,

@@ -97,8 +97,8 @@ struct weft_operand {
     weft_dim count;  ///< live elements that it may touch from elem_offset on; 0 or WEFT_DIM_BAD: to the tensor's end
     weft_dim live;           ///< checked plans: live length in elements, WEFT_DIM_BAD: `used`
     uint64_t used;           ///< checked plans: bytes that hold elements, 0: `bytes`
-    /// Of a step that may be cut (step->items): its items [i * every, (i + 1) * every) reach elements [i * unit, (i + 1)
-    /// * unit) and no others. every 0: any item may reach any element.
+    /// Of a step that may be cut (step->items): its items [i * every, (i + 1) * every) reach elements [i * unit,
+    /// (i + 1) * unit) and no others. every 0: any item may reach any element.
     uint64_t every, unit;
     uint64_t first;          ///< of a narrowed operand: elements between its own start and byte_offset
     // binder

@@ -22,6 +22,17 @@ weft_status weft_lower_fail(struct weft_lower *l, weft_status status, const char
     return l->status = weft_fail(status, "%s", text);
 }
 
+void weft_lower_crowded(struct weft_lower *l, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    l->crowded |= l->status == WEFT_OK;
+    weft_lower_fail(l, WEFT_ERR_LIMIT, "%s", text);
+}
+
 static void no_memory(struct weft_lower *l)
 {
     weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while compiling the graph");
@@ -207,7 +218,7 @@ const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_valu
 {
     if (l->status != WEFT_OK) return &no_weight;
     for (uint32_t i = 0; i < l->plan->n_weights; i++)
-        if (l->plan->weights[i].value == v) return &l->plan->weights[i];
+        if (l->plan->weights[i].value == v && !l->plan->weights[i].raw) return &l->plan->weights[i];
     const struct weft_value_info *info = weft_lv(l, v);
     struct weft_plan_weight *w = add_weight(l);
     if (!w) return &no_weight;
@@ -233,6 +244,55 @@ const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_valu
         return drop_weight(l);
     }
     return cut_parts(l, w) ? w : drop_weight(l);
+}
+
+/// Cuts the bytes of a raw weight into runs of rows, a multiple of 4, that one binding holds.
+static bool raw_parts(struct weft_lower *l, struct weft_plan_weight *w)
+{
+    uint64_t limit = l->caps->max_binding < l->caps->max_buffer ? l->caps->max_binding : l->caps->max_buffer;
+    uint64_t row = weft_dtype_bytes(w->dtype, w->k), fit = (limit & ~(uint64_t)255) / (row ? row : 1) / 4 * 4;
+    if (fit >= w->rows) fit = w->rows ? w->rows : 1;
+    uint64_t n = w->rows && fit ? (w->rows + fit - 1) / fit : 1;
+    if (fit == 0 || n > 4095) {
+        weft_lower_fail(l, WEFT_ERR_LIMIT, "weight '%s': four rows need %llu bytes, the device binds %llu", w->name,
+                        (unsigned long long)row * 4, (unsigned long long)limit);
+        return false;
+    }
+    w->n_parts = (uint32_t)n;
+    w->parts = weft_arena_alloc(&l->plan->arena, n * sizeof *w->parts);
+    if (!w->parts) {
+        no_memory(l);
+        return false;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t rows = w->rows - i * fit < fit ? w->rows - i * fit : fit;
+        w->parts[i] = (struct weft_weight_part){.row0 = i * fit, .rows = rows, .shard = UINT32_MAX,
+                                                .bytes = weft_align256(rows * row + (rows * row == 0))};
+    }
+    return true;
+}
+
+const struct weft_plan_weight *weft_lower_raw(struct weft_lower *l, weft_value v)
+{
+    if (l->status != WEFT_OK) return &no_weight;
+    for (uint32_t i = 0; i < l->plan->n_weights; i++)
+        if (l->plan->weights[i].value == v && l->plan->weights[i].raw) return &l->plan->weights[i];
+    const struct weft_value_info *info = weft_lv(l, v);
+    if ((info->kind != WEFT_VALUE_WEIGHT && info->kind != WEFT_VALUE_CONST) || info->type.rank == 0) {
+        weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "'%s' must be a weight or a constant: its bytes are read as they are",
+                        info->name ? info->name : "a value");
+        return &no_weight;
+    }
+    struct weft_plan_weight *w = add_weight(l);
+    if (!w) return &no_weight;
+    w->name = info->name ? info->name : "constant";
+    w->value = v;
+    w->dtype = info->type.dtype;
+    w->raw = true;
+    w->k = (uint64_t)weft_lower_const(l, info->type.dims[info->type.rank - 1]);
+    w->rows = 1;
+    for (uint32_t i = 0; i + 1 < info->type.rank; i++) w->rows *= (uint64_t)weft_lower_const(l, info->type.dims[i]);
+    return raw_parts(l, w) ? w : drop_weight(l);
 }
 
 const struct weft_plan_weight *weft_lower_table(struct weft_lower *l, const char *name, const void *data,
@@ -417,7 +477,7 @@ static uint32_t add_operand(struct weft_lower *l, struct weft_step *s, struct we
 {
     if (l->status != WEFT_OK) return 0;
     if (s->n_operands == WEFT_MAX_OPERANDS) {
-        weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s' names more than %d operands", s->label, WEFT_MAX_OPERANDS);
+        weft_lower_crowded(l, "step '%s' names more than %d operands", s->label, WEFT_MAX_OPERANDS);
         return 0;
     }
     o.name = weft_arena_strdup(&l->plan->arena, o.name);
@@ -554,6 +614,21 @@ uint32_t weft_emit_table(struct weft_lower *l, struct weft_step *s, const char *
     return add_operand(l, s, o);
 }
 
+void weft_emit_raw(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
+                   uint32_t part, uint8_t flags) {
+    if (l->status != WEFT_OK) return;
+    uint64_t bytes = w->parts[part].rows * weft_dtype_bytes(w->dtype, w->k);
+    add_operand(l, s,
+                (struct weft_operand){.name = name,
+                                      .access = WEFT_READ,
+                                      .flags = flags,
+                                      .dtype = w->dtype == WEFT_F32 || w->dtype == WEFT_I32 ? w->dtype : WEFT_U32,
+                                      .tensor = part_tensor(l, w, part),
+                                      .bytes = w->parts[part].bytes,
+                                      .used = (bytes + 3) & ~(uint64_t)3,
+                                      .elem_offset = WEFT_DIM_BAD});
+}
+
 void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
                       uint32_t part) {
     if (l->status != WEFT_OK) return;
@@ -616,7 +691,7 @@ static void add_tval(struct weft_lower *l, struct weft_step *s, struct weft_tval
         }
     }
     if (s->n_tvals == WEFT_MAX_TVALS) {
-        weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s' has more than %d template values", s->label, WEFT_MAX_TVALS);
+        weft_lower_crowded(l, "step '%s' has more than %d template values", s->label, WEFT_MAX_TVALS);
         return;
     }
     s->tvals[s->n_tvals++] = v;

@@ -21,7 +21,8 @@ struct weft_plan_weight {
     const char *name;
     weft_value value;           ///< graph leaf, or WEFT_NO_VALUE for a table made by lowering
     weft_dtype dtype;           ///< of the file
-    const struct weft_wlayout *layout; ///< NULL: plain words (vectors in f32/i32/u32, tables)
+    const struct weft_wlayout *layout; ///< NULL: plain words (vectors in f32/i32/u32, tables), or raw
+    bool raw;                   ///< the file's bytes as they are, row behind row; may have parts
     uint64_t rows, k;           ///< [rows, k]; plain: rows = 1
     const void *data;           ///< plain tables made by lowering (arena)
     uint64_t data_bytes;
@@ -98,6 +99,12 @@ static inline uint64_t weft_bytes_times(uint64_t a, uint64_t b)
     return b && a > UINT64_MAX / 4 / b ? UINT64_MAX / 4 : a * b;
 }
 
+/// Bytes of a state that hold elements, in whole words; the rest of its buffer is padding, which nobody reads.
+static inline uint64_t weft_plan_state_live_bytes(const struct weft_plan_state *s)
+{
+    return (weft_bytes_times(s->rows, s->row_bytes) + 3) & ~(uint64_t)3;
+}
+
 /// Index of the tensor that stands for part `part` of weight `weight`.
 static inline uint32_t weft_part_key(uint32_t weight, uint32_t part) { return weight << 12 | part; }
 
@@ -152,7 +159,7 @@ struct weft_plan {
     bool bound;                  ///< for one size only: weft_compile_params.bind
     int64_t bind[WEFT_MAX_SYMBOLS]; ///< if bound
     bool checked;                ///< checked build of the accessors (weft_compile_params.checked)
-    struct weft_map texts;       ///< while it is compiled: expanded templates and whole kernels, by what they are made of
+    struct weft_map texts; ///< while it is compiled: expanded templates and whole kernels, by what they are made of
     struct weft_str report;      ///< what was fused, copied and why, a line each
 };
 #endif

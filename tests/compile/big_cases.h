@@ -128,7 +128,7 @@ static const struct op_case big_cases[] = {
               "output %1 rows\noutput %2 halves\n"},
     {.name = "copies by strides", .runs = "T=300 | T=1 | T=299",
      .graph = BIG_HEAD "input h f16 [1001, T, 2]\n%0 = transpose %x\n%1 = transpose %h\n"
-              "%2 = slice %x {start=-999, len=999, axis=1}\n%3 = pad %x {before=[1, 2], after=[T, 3], value=-1}\n"
+              "%2 = slice_copy %x {start=-999, len=999, axis=1}\n%3 = pad %x {before=[1, 2], after=[T, 3], value=-1}\n"
               "%4 %5 = split %x {sizes=[992, 8], axis=1}\n%6 = select %h {index=-1, axis=1}\noutput %0 swap\n"
               "output %1 halves\noutput %2 columns\noutput %3 padded\noutput %4 wide\noutput %5 rest\n"
               "%7 = slice_copy %x {start=0, len=T}\noutput %6 last\noutput %7 copy\n"},
@@ -156,6 +156,11 @@ static const struct op_case big_cases[] = {
      .graph = "symbol T 0 300\nsymbol S 0 1200\nrelate S+T <= 1200\ninput q f32 [T, 4, 250]\ninput k f32 [T, 1, 500]\n"
               "input c f32 [1200, 120]\ninput s f32 [1200, 120]\n%0 %1 = rope_table %q %k %c %s {start=S}\n"
               "output %0 y\noutput %1 z\n"},
+    {.name = "q4gsw", .runs = "T=30 | T=1 | T=9", .rel = 1e-5, .abs = 1e-4, .split = "T",
+     .data = "w = int 0..255; ids = int -20002..20002",
+     .graph = "symbol T 0 30\ninput ids i32 [T]\nweight w u8 [20002, 61]\nweight s f32 [20002, 4]\n"
+              "weight t f32 [4, 20004]\n%0 = embedding_q4gsw %w %s %ids {group=32, linear_order=1}\n"
+              "%1 = linear_q4gsw %0 %w %t {group=32}\noutput %0 rows\noutput %1 logits\n"},
 };
 #define N_BIG (sizeof big_cases / sizeof *big_cases)
 

@@ -57,7 +57,7 @@ static uint64_t copied(const char *graph, const struct weft_compile_params *para
 }
 
 #define OVER(symbols, from, start)                                                                                     \
-    symbols "state m dense f32 [4096]\n%a = slice %m {start=" from ", len=8*T}\n"                                       \
+    symbols "state m dense f32 [4096]\n%a = slice %m {start=" from ", len=8*T}\n"                                      \
             "%x = reshape %a {shape=[T, 8]}\n%y = tanh %x\n%1 = assign %m %y {start=" start "}\n"
 
 /// A range counts as apart, or as the same, only where that holds for all sizes of the schedule.
@@ -200,8 +200,9 @@ static void what_cannot_be_is_refused(void **state)
 
 // ---- negative controls ---------------------------------------------------------------------------------------------
 
-static const char in_place[] = "state m dense f32 [512]\n%a = slice %m {start=64, len=64}\n"
-                               "%x = reshape %a {shape=[8, 8]}\n%b = slice %m {start=0, len=8}\n%y = mul %x %b\n%1 = assign %m %y {start=64}\n";
+static const char in_place[] =
+    "state m dense f32 [512]\n%a = slice %m {start=64, len=64}\n"
+    "%x = reshape %a {shape=[8, 8]}\n%b = slice %m {start=0, len=8}\n%y = mul %x %b\n%1 = assign %m %y {start=64}\n";
 
 /// A plan that is right, and operand `name` of its one step.
 static struct weft_plan *right_plan(const char *name, struct weft_operand **operand)

@@ -1,5 +1,5 @@
-/// A graph as it is exported, with pasts as inputs and presents as outputs: paired and shared under each policy it gives
-/// the bits that the caller gets who moves each present to its past by hand.
+/// A graph as it is exported, with pasts as inputs and presents as outputs: paired and shared under each policy it
+/// gives the bits that the caller gets who moves each present to its past by hand.
 #include "core/error.h"
 #include "exec/session.h"
 #include "ops/ops.h"

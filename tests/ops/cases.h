@@ -29,6 +29,7 @@ struct op_case {
 #include "cases_contract.h"
 #include "cases_model.h"
 #include "cases_move.h"
+#include "cases_q4.h"
 #include "cases_reduce.h"
 #include "cases_state.h"
 #include "cases_recurrent.h"
@@ -40,7 +41,7 @@ static const struct op_table op_tables[] = {
     TABLE(movement_cases),    TABLE(attention_cases), TABLE(choice_cases),
     TABLE(alias_cases),
     TABLE(state_cases),
-    TABLE(recurrent_cases),   TABLE(move_cases),
+    TABLE(recurrent_cases),   TABLE(move_cases),      TABLE(q4_cases),
 };
 #undef TABLE
 
