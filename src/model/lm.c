@@ -32,6 +32,21 @@ static weft_status check_memory(void *user, const struct weft_plan *plan) {
                      (double)(total(&use) - use.weights - use.states - use.pages) * mb, (double)limit * mb);
 }
 
+/// A pool is bound as a whole, so a context that no binding holds would end early.
+static weft_status check_pages(const struct weft_lm_build *b, const struct weft_plan *plan) {
+    for (uint32_t i = 0; i < plan->n_states; i++) {
+        const struct weft_plan_state *s = &plan->states[i];
+        if (s->kind != WEFT_STATE_PAGED) continue;
+        uint64_t bytes = ((uint64_t)plan->page_groups[s->pages].n + 1) * s->page_bytes;
+        if (bytes > plan->caps.max_binding)
+            return weft_fail(WEFT_ERR_LIMIT,
+                             "a context of %u needs %llu bytes of state '%s' and this device binds at most %llu; choose "
+                             "a smaller --ctx",
+                             b->ctx, (unsigned long long)bytes, s->name, (unsigned long long)plan->caps.max_binding);
+    }
+    return WEFT_OK;
+}
+
 // ---- engines -------------------------------------------------------------------------------------------------------
 
 static weft_status weight(void *user, const char *name, const void **data, uint64_t *bytes) {
@@ -64,6 +79,7 @@ weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build
     *e = (struct weft_lm_engine){.build = *build};
     WEFT_TRY(weft_lm_build_graph(lm->file, &lm->config, build, &graph));
     weft_status status = weft_program_create(lm->gpu, graph, &params, &e->program);
+    if (status == WEFT_OK) status = check_pages(build, weft_program_plan(e->program));
     if (status == WEFT_OK) status = weft_session_create(e->program, &session, &e->session);
     if (status != WEFT_OK) {
         weft_lm_engine_destroy(e);
