@@ -103,7 +103,7 @@ static void stray(weft_program *p, bool checked) {
     const uint32_t near = 9;
     rig_must(weft_session_rewind(other.s, 0));
     other.n = 0;
-    for (int i = 0; i < 3; i++) rig_feed(&other, 8, 5, NULL);
+    for (int i = 0; i < 2; i++) rig_feed(&other, 6, 5, NULL);
     rig_must(weft_session_rewind(other.s, 3));
     other.n = 3;
     for (int i = 0; i < 3; i++) rig_feed(&victim, 8, 6, NULL);
