@@ -99,6 +99,17 @@ static void stray(weft_program *p, bool checked) {
     rig_must(weft_buf_write(weft_test_gpu(), weft_session_view(other.s).vars, at, &far, 4));
     rig_feed(&other, 5, 3, NULL);
     assert_true(rig_agrees(&victim, &solo, 4, 4));
+    // Rows whose pages were given back, and which another session has now.
+    const uint32_t near = 13;
+    rig_must(weft_session_rewind(other.s, 0));
+    other.n = 0;
+    for (int i = 0; i < 3; i++) rig_feed(&other, 5, 5, NULL);
+    rig_must(weft_session_rewind(other.s, 3));
+    other.n = 3;
+    for (int i = 0; i < 3; i++) rig_feed(&victim, 8, 6, NULL);
+    rig_must(weft_buf_write(weft_test_gpu(), weft_session_view(other.s).vars, at, &near, 4));
+    rig_feed(&other, 1, 7, NULL);
+    assert_true(rig_agrees(&victim, &solo, 4, 8));
     if (checked) {
         rig_must(weft_session_fault(other.s, &fault));
         assert_true(fault.any);

@@ -6,6 +6,8 @@
 #include "support/lm_program.h"
 #include "weft/device.h"
 
+#include <stdio.h>
+
 enum { PAGE = 4, PAGES = RIG_ROWS / PAGE, ROW = RIG_HEAD * 4, PAGE_BYTES = 2 * PAGE * ROW };
 
 static weft_gpu *gpu;
@@ -312,6 +314,22 @@ static void test_refused_graphs(void **state) {
            0, WEFT_ERR_UNSUPPORTED, "output");
 }
 
+/// Kernels find the page of a row in the session's table, and a row beyond it behind the table's end: 0.
+static void test_rows_are_clamped(void **state) {
+    (void)state;
+    const struct weft_plan *plan = weft_program_plan(program);
+    const struct weft_plan_pages *g = &plan->page_groups[0];
+    char lookup[64];
+    uint32_t seen = 0;
+    assert_int_equal(plan->n_page_groups, 1);
+    assert_int_equal(g->n, PAGES);
+    assert_true(plan->vars_bytes >= (g->table + g->n + 1) * 4ull && g->table * 4 >= WEFT_VARS_BYTES);
+    snprintf(lookup, sizeof lookup, "p.off_vars + %uu + min(i >> 2u, %uu)]", g->table, g->n);
+    for (uint32_t i = 0; i < plan->schedules[0].n_steps; i++)
+        seen += strstr(plan->schedules[0].steps[i].wgsl, lookup) != NULL;
+    assert_true(seen >= 2); // the write and the attention
+}
+
 // ---- anything at random --------------------------------------------------------------------------------------------
 
 enum { MOST = 8, STEPS = 1500 };
@@ -432,6 +450,7 @@ int main(void) {
         cmocka_unit_test(test_snapshots_hold_pages),  cmocka_unit_test(test_growth),
         cmocka_unit_test(test_capacity),              cmocka_unit_test(test_reserve),
         cmocka_unit_test(test_device_limit),          cmocka_unit_test(test_refused_graphs),
+        cmocka_unit_test(test_rows_are_clamped),
         cmocka_unit_test(test_at_random),             cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
