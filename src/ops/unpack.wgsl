@@ -1,5 +1,5 @@
-//%% A thread writes 32 columns of a packed weight to y, element by element in f32. ITEMS pieces make a row of K columns,
-//%% p.count are made, of the rows from p.first on.
+//%% A thread writes 32 columns of a packed weight to y, element by element in f32. ITEMS pieces make a row of K
+//%% columns, p.count are made, of the rows from p.first on.
 //% include "plan/dequant.wgsl"
 
 @compute @workgroup_size(${WG})

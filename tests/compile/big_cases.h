@@ -58,9 +58,9 @@ static const struct op_case big_cases[] = {
               "%0 = assign %m %y {start=3}\n%1 = assign %0 %z {start=1000*T+5}\n%b = slice %1 {start=9, len=1000*T}\n"
               "%2 = assign %1 %b {start=13}\n%3 = assign %h %x {start=7}\n%c = slice %3 {start=1, len=1000*T}\n"
               "%4 = assign %3 %c {start=1000*T+11}\n"},
-    {.name = "large views of another type", .runs = BIG_RUNS, .rel = 3e-7,
-     .abs = 1e-20,
-     .graph = BIG_HEAD "input h f16 [T, 1800]\n%u = bitcast %x {dtype=u32}\n%0 = max %u %u\n"
+    {.name = "large views of another type", .runs = BIG_RUNS, // low halves are 0: no NaN, which the reference changes
+     .data = "x = int -64..64",
+     .graph = BIG_HEAD "%u = bitcast %x {dtype=u32}\n%0 = max %u %u\n%h = bitcast %u {dtype=bf16}\n"
               "%f = bitcast %h {dtype=f32}\n%1 = neg %f\noutput %0 u\noutput %1 f\n"},
     {.name = "bytes by block", .runs = BIG_RUNS, .data = "x = 127 1 -9 44 -127 0 3 8", .rel = 3e-7,
      .graph = BIG_HEAD "%q %s = quantize %x {block=40}\noutput %q q\noutput %s s\n"},

@@ -1,6 +1,7 @@
 // Weights of two axes and more, which lie packed, read by operators other than products. Included by cases.h.
 static const struct op_case weight_cases[] = {
-    {.name = "packed weights read element by element", .runs = "T=3 | T=0 | T=5", .levels = true, .rel = 2e-6, .abs = 2e-6,
+    {.name = "packed weights read element by element", .runs = "T=3 | T=0 | T=5", .levels = true, .rel = 2e-6,
+     .abs = 2e-6,
      .graph = "symbol T 0 5\ninput x f32 [T, 5, 40]\ninput z f32 [5, 33]\nweight a f32 [5, 40]\nweight h f16 [5, 1]\n"
               "weight b bf16 [5, 33]\nweight n f32 [40]\nconst %c f32 [5, 1] 1 2 3 4 5\n"
               "%0 = mul %x %a\n%1 = add %0 %h\n%2 = rms_norm %1 %n {eps=1e-6}\n%3 = sum %b\n%4 = add %z %3\n"
@@ -17,5 +18,6 @@ static const struct op_case weight_cases[] = {
               "%4 = cast %d {to=f32}\n%5 = square %4\noutput %0 q8\noutput %1 q4k\noutput %3 q6k\n"
               "output %5 q4\n"},
     {.name = "a weight turned by position", .runs = "pos=5", .abs = 1e-5,
-     .graph = "var pos u32 0 99\nweight a f32 [3, 2, 8]\n%0 = rope %a %pos\n%1 = argmax %0\noutput %0 y\noutput %1 i\n"},
+     .graph = "var pos u32 0 99\nweight a f32 [3, 2, 8]\n%0 = rope %a %pos\n%1 = argmax %0\noutput %0 y\n"
+              "output %1 i\n"},
 };
