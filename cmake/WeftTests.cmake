@@ -4,6 +4,8 @@
 #   <name>.wgpu  wgpu-native on Mesa's CPU driver
 #   <name>.dawn  Dawn on SwiftShader
 #   <name>.min   wgpu-native with everything optional masked (WEFT_LIMITS=min)
+# Those in weft_validated run once more under Vulkan's validation layer, where it is installed (Debian
+# vulkan-validationlayers): <name>.validation fails if the layer reports an error. No message is filtered out.
 # Labels: host or driver; driver tests also carry wgpu, dawn or min; test_*_real.c, which run a real model, model.
 
 set(weft_lavapipe "/usr/share/vulkan/icd.d/lvp_icd.${CMAKE_SYSTEM_PROCESSOR}.json")
@@ -21,7 +23,8 @@ set(WEFT_SWIFTSHADER_ICD "/usr/lib/chromium/vk_swiftshader_icd.json" CACHE FILEP
 set(weft_test_environment "WEFT_TEST_SHARED=${WEFT_SHARED_DIR}" "WEFT_TEST_SOURCE=${CMAKE_CURRENT_SOURCE_DIR}"
     "WEFT_TEST_BUILD=${CMAKE_CURRENT_BINARY_DIR}" "WEFT_PIPELINE_CACHE=off"
     "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
-    "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/scripts/sanitizers.supp:print_suppressions=0")
+    "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/scripts/sanitizers.supp:print_suppressions=0"
+    "TSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/scripts/tsan.supp:halt_on_error=1:second_deadlock_stack=1")
 set(weft_host_environment "ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1")
 set(weft_driver_environment "ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1")
 
@@ -30,7 +33,7 @@ function(weft_add_driver_test name suffix target icd environment)
     set(all ${weft_test_environment} ${weft_driver_environment} ${environment})
     list(APPEND all "VK_ICD_FILENAMES=${icd}" "VK_DRIVER_FILES=${icd}")
     set(lane_lock ${suffix})
-    if(lane_lock STREQUAL "min")
+    if(lane_lock MATCHES "^(min|validation)$")
         set(lane_lock wgpu) # both are lavapipe, which uses all processors; SwiftShader mostly compiles, on one
     endif()
     set_tests_properties(${name}.${suffix} PROPERTIES ENVIRONMENT "${all}"
@@ -63,8 +66,43 @@ function(weft_add_test source room)
     endif()
 endfunction()
 
+set(weft_validated compile_test_gpu_alias exec_test_gpu_replay)
+find_file(WEFT_VALIDATION_LAYER VkLayer_khronos_validation.json
+    PATHS /usr/share/vulkan/explicit_layer.d /usr/local/share/vulkan/explicit_layer.d /etc/vulkan/explicit_layer.d
+    NO_DEFAULT_PATH DOC "Manifest of Vulkan's validation layer, for the tests")
+
+# Validated tests, and one that shows that the layer is heard: with advice on, it must say something.
+function(weft_add_validation)
+    if(NOT WEFT_VALIDATION_LAYER)
+        message(STATUS "weft: no Vulkan validation layer (vulkan-validationlayers): its tests are left out")
+        return()
+    endif()
+    set(layer "WEFT_WEBGPU=wgpu" "VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation")
+    set(settings "${CMAKE_CURRENT_SOURCE_DIR}/tests/validation")
+    foreach(name IN LISTS weft_validated)
+        weft_add_driver_test(${name} validation ${name} "${WEFT_LAVAPIPE_ICD}"
+            "${layer};VK_LAYER_SETTINGS_PATH=${settings}")
+        set_tests_properties(${name}.validation PROPERTIES FAIL_REGULAR_EXPRESSION "Validation Error")
+    endforeach()
+    weft_add_driver_test(validation_control validation compile_test_gpu_alias "${WEFT_LAVAPIPE_ICD}"
+        "${layer};VK_LAYER_SETTINGS_PATH=${settings}/control;WEFT_TEST_CASE=chain: distinct")
+    set_tests_properties(validation_control.validation PROPERTIES PASS_REGULAR_EXPRESSION "Validation Warning")
+endfunction()
+
 # tests/support/*.c is a small library for all tests; every other folder of tests/ is a room.
+# Models of random weights, which a script writes: models/NAME.gguf in the build folder.
+function(weft_test_models)
+    find_package(Python3 COMPONENTS Interpreter REQUIRED)
+    set(hybrid "${CMAKE_CURRENT_BINARY_DIR}/models/hybrid.gguf")
+    add_custom_command(OUTPUT "${hybrid}"
+        COMMAND "${CMAKE_COMMAND}" -E make_directory "${CMAKE_CURRENT_BINARY_DIR}/models"
+        COMMAND "${Python3_EXECUTABLE}" "${CMAKE_CURRENT_SOURCE_DIR}/scripts/make_hybrid.py" "${hybrid}"
+        DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/scripts/make_hybrid.py" VERBATIM)
+    add_custom_target(weft_test_models ALL DEPENDS "${hybrid}")
+endfunction()
+
 function(weft_tests)
+    weft_test_models()
     file(GLOB support CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/tests/support/*.c")
     if(support)
         add_library(weft_test_support STATIC ${support})
@@ -80,4 +118,8 @@ function(weft_tests)
             weft_add_test("${CMAKE_CURRENT_SOURCE_DIR}/tests/${source}" ${room})
         endif()
     endforeach()
+    if(TARGET examples_alias) # it says whether its results agree
+        weft_add_driver_test(examples_alias wgpu examples_alias "${WEFT_LAVAPIPE_ICD}" "WEFT_WEBGPU=wgpu")
+    endif()
+    weft_add_validation()
 endfunction()

@@ -32,6 +32,9 @@ struct weft_device_params {
     const char *implementation; ///< "wgpu", "dawn", "null" or a library file; NULL: WEFT_WEBGPU, else the best found
     int adapter;                ///< which of the implementation's adapters; 0 is the one it prefers
     bool limits_min;            ///< use only what every WebGPU device has (also by WEFT_LIMITS=min); for tests
+    /// Seconds without any work finishing after which a wait inside the library ends with TIMEOUT, naming the work in
+    /// flight; the device then counts as lost. One submit may take as long. 0: waits have no end of their own.
+    double timeout_seconds;
 };
 
 /// What a device is and can do. Sizes are bytes. Texts end in NUL and may be empty.
@@ -63,6 +66,20 @@ struct weft_device_counters {
     double encode_seconds, submit_seconds; ///< host time: encoding commands; inside the implementation's submit
 };
 
+/// Bytes of the buffers that are alive on a device, by what they are for. The parts add up to `total`, which is
+/// bytes_live of the counters.
+struct weft_device_memory {
+    uint64_t weights;
+    uint64_t states;    ///< of sessions: variables, page tables, dense and ring states
+    uint64_t pages;     ///< pools of pages: paged states of all sessions, pages_used + pages_free
+    uint64_t pages_used, pages_free;
+    uint64_t snapshots; ///< on the device, without the pages that they share
+    uint64_t transients, params, io;
+    uint64_t staging;   ///< for copies
+    uint64_t readback;  ///< for reads; kept for the next ones
+    uint64_t other, total;
+};
+
 /// One line of weft_device_list: an adapter, or the reason why an implementation has none.
 struct weft_device_found {
     struct weft_device_info info;
@@ -74,8 +91,9 @@ struct weft_device_found {
 /// On failure *out is NULL. Errors: NOT_FOUND with everything that was tried and what to install; DEVICE.
 WEFT_API weft_status weft_device_open(const struct weft_device_params *params, weft_device **out);
 
-/// Waits for the work in flight, frees everything and sets *device to NULL. Programs and models on it must have been
-/// destroyed before. NULL, or a pointer to NULL, is fine.
+/// Waits for the work in flight, frees everything and sets *device to NULL. Programs, models and buffers on it must
+/// have been destroyed before. Work that hangs does not hang this call: after timeout_seconds (60 if that is 0) without
+/// anything finishing it gives up, and leaves to the driver what it can't free. NULL, or a pointer to NULL, is fine.
 WEFT_API void weft_device_close(weft_device **device);
 
 /// Lists implementations and their adapters without opening one: writes at most `capacity` rows (`rows` may be NULL if
@@ -88,8 +106,15 @@ WEFT_API weft_status weft_device_info(const weft_device *device, struct weft_dev
 /// Fills *out with the counters of this moment. Errors: INVALID (a NULL argument).
 WEFT_API weft_status weft_device_counters(const weft_device *device, struct weft_device_counters *out);
 
-/// Blocks until all work submitted so far, by any thread, is finished. Errors: LOST, DEVICE.
+/// Fills *out with the memory of this moment. Errors: INVALID (a NULL argument).
+WEFT_API weft_status weft_device_memory(const weft_device *device, struct weft_device_memory *out);
+
+/// Blocks until all work submitted so far, by any thread, is finished. Errors: LOST, DEVICE, TIMEOUT (params).
 WEFT_API weft_status weft_device_wait_idle(weft_device *device);
+
+/// Lets the implementation's callbacks run and calls what weft_session_on_done registered and is due, in this thread
+/// and outside locks. Nothing else calls them. Does not block. Errors: LOST, DEVICE.
+WEFT_API weft_status weft_device_poll(weft_device *device);
 
 #ifdef __cplusplus
 }

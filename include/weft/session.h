@@ -15,12 +15,16 @@ extern "C" {
 #endif
 
 /// Thread-safety: one thread at a time uses a session; sessions of one program or device may be used by different
-/// threads.
+/// threads. weft_session_cancel and _resume may be called from any thread at any time but while it is destroyed.
 typedef struct weft_session weft_session;
 
 struct weft_session_params {
     bool checker;      ///< one submit a step, intermediate memory poisoned before each run: same bits, slowly
     uint32_t max_runs; ///< most runs in one submit (0: 16)
+    /// The session's runs are to follow each other on the device alone: refused (INVALID) where the program keeps a
+    /// pair of past and present apart (weft_graph_pair_state). The message names the tensors, every setting that keeps
+    /// them apart, and the ways out.
+    bool replay;
 };
 
 /// A live size: the value of a symbol of the graph.
@@ -42,12 +46,14 @@ typedef struct weft_pending {
     uint32_t id, gen;
 } weft_pending;
 
-/// Makes a session; states are zero. All memory for the largest sizes is taken now, none later. The live sizes start at
-/// the symbols' upper bounds, if the graph's relations allow these together. `params` may be NULL. The program must
-/// outlive the session. On failure *out is NULL. Errors: LIMIT, NOMEM, DEVICE, LOST.
+/// Makes a session; states are zero. All memory for the largest sizes is taken now; only pages of paged states are
+/// taken later, as runs reach them. The live sizes start at the symbols' upper bounds, if the graph's relations allow
+/// these together. `params` may be NULL. The program must outlive the session. On failure *out is NULL. Errors: LIMIT,
+/// NOMEM, DEVICE, LOST.
 WEFT_API weft_status weft_session_create(weft_program *program, const struct weft_session_params *params,
                                          weft_session **out);
-/// Waits for the session's runs in flight, frees it and sets *session to NULL. NULL, or a pointer to NULL, is fine.
+/// Waits for the session's runs in flight, frees all that is its own and sets *session to NULL. Functions registered by
+/// weft_session_on_done and not yet called are dropped. NULL, or a pointer to NULL, is fine.
 WEFT_API void weft_session_destroy(weft_session **session);
 
 // ---- sizes ---------------------------------------------------------------------------------------------------------
@@ -76,31 +82,117 @@ WEFT_API weft_status weft_session_read_async(weft_session *session, const char *
                                              weft_pending *out);
 /// Sets *done when the data is there. Does not block. Errors: STALE (finished before), LOST.
 WEFT_API weft_status weft_session_read_done(weft_session *session, weft_pending pending, bool *done);
-/// Waits, copies the first `bytes` of what was read and ends the read. Every read that was begun must be ended so,
-/// before the device is closed.
+/// Waits, copies the first `bytes` of what was read and ends the read, also if waiting fails. Every read that was begun
+/// must be ended so, before the device is closed.
 WEFT_API weft_status weft_session_read_finish(weft_session *session, weft_pending *pending, void *data, uint64_t bytes);
 
 /// A variable's 32 bits (u32, i32 or f32); ordered like writes and reads, `get` blocks. "active", which every session
-/// has, is 1; while it is 0, runs leave no trace in states and variables. Errors: NOT_FOUND.
+/// has, is 1; while it is 0, runs leave no trace in states and variables. Setting it to 1 may wait, as calls of the
+/// past below do. Errors: NOT_FOUND.
 WEFT_API weft_status weft_session_set_var(weft_session *session, const char *name, uint32_t bits);
 WEFT_API weft_status weft_session_get_var(weft_session *session, const char *name, uint32_t *bits);
 /// All states and variables to zero, "active" to 1; ordered like writes.
 WEFT_API weft_status weft_session_reset(weft_session *session);
 
+// ---- pages -------------------------------------------------------------------------------------------------------
+// Rows of paged states are taken page by page, as positions are reached, from a pool that a program's sessions share.
+// The pool grows as it is needed: then a run makes larger buffers and copies the old ones over, in the queue.
+
+/// Takes pages for the first `rows` rows now, so that later runs up to there take none; or gives back those beyond.
+/// Less than the rows that are live is refused and loses nothing. Errors: LIMIT (below the live rows; above the
+/// capacity; no room), UNSUPPORTED (the program has no paged state), NOMEM, LOST.
+WEFT_API weft_status weft_session_reserve(weft_session *session, uint64_t rows);
+
+// ---- the past ------------------------------------------------------------------------------------------------------
+// A program's position is the variable that its operator `advance` moves on, such as "pos". The host follows it without
+// reading it back; where a run may have been ended by the device (a stop token), these calls read it and so wait for
+// the runs in flight. Of the states,
+//   - caches (paged and ring states, written at the position) hold rows by position, so they can be cropped;
+//   - dense states that an operator writes (recurrent states) are what all positions so far have made of them;
+//   - what an operator notes beside the sequence (the sampler's counts, ring of ids and variables) has no position;
+//   - what no operator writes (settings) belongs to the host, and only restoring a snapshot changes it.
+
+/// A copy of everything that a session remembers. Thread-safety: one thread at a time.
+typedef struct weft_snapshot weft_snapshot;
+
+enum weft_snapshot_flags {
+    WEFT_SNAPSHOT_DEVICE =
+        1,                  ///< on the device: quick, shares pages; lost with the device, destroyed before the program
+    WEFT_SNAPSHOT_HOST = 2, ///< in host memory: waits for the runs before it; outlives session, program and device
+};
+
+/// Makes a second session of the same program that goes on where this one stands: same live sizes, states and
+/// variables, "active" included; inputs and outputs are its own and zero. Pages are shared until one of the two writes
+/// to them; other states are copied on the device, in the order of calls, without waiting. Either may be destroyed
+/// first. Checkpoints are not taken over. On failure *out is NULL. Errors: LIMIT, NOMEM, DEVICE, LOST.
+WEFT_API weft_status weft_session_fork(weft_session *session, weft_session **out);
+/// Fork, then weft_session_rewind of the new session: a shared prefix. Errors: of both.
+WEFT_API weft_status weft_session_fork_at(weft_session *session, uint64_t position, weft_session **out);
+
+/// The position, 0 for a program that has none. May wait (see above). Errors: INVALID (several positions), LOST.
+WEFT_API weft_status weft_session_position(weft_session *session, uint64_t *position);
+
+/// Takes a snapshot of states and variables, either on the device or on the host. On failure *out is NULL and nothing
+/// changes. Errors: INVALID (flags), LIMIT, NOMEM, DEVICE, LOST.
+WEFT_API weft_status weft_session_snapshot(weft_session *session, uint32_t flags, weft_snapshot **out);
+/// Puts a snapshot's states and variables in place of the session's, as often as wanted; live sizes, inputs and outputs
+/// stay. The session may be another one of the same program; for a host snapshot, of any program whose states have
+/// equal names, kinds, types and shapes. Checkpoints are forgotten. A failure changes nothing, unless it is LOST.
+/// Errors: INVALID (names what differs), LIMIT (pages), NOMEM, LOST.
+WEFT_API weft_status weft_session_restore(weft_session *session, const weft_snapshot *snapshot);
+/// The position at which it was taken.
+WEFT_API uint64_t weft_snapshot_position(const weft_snapshot *snapshot);
+/// Bytes that it holds on the host or on the device, pages that it shares not counted.
+WEFT_API uint64_t weft_snapshot_bytes(const weft_snapshot *snapshot);
+/// Frees a snapshot and sets *snapshot to NULL. NULL, or a pointer to NULL, is fine.
+WEFT_API void weft_snapshot_destroy(weft_snapshot **snapshot);
+
+/// Remembers this position for weft_session_rewind: a device snapshot that the session keeps. The newest 8 are kept;
+/// a rewind to before one forgets it, as do reset and restore. Errors: those of weft_session_snapshot.
+WEFT_API weft_status weft_session_checkpoint(weft_session *session);
+
+/// Goes back to an earlier position; what came after it is gone. "active" becomes 1.
+/// At 0: dense states and variables that operators write become zero, caches empty; settings stay.
+/// Above 0: where there is a checkpoint at just this position, what operators write becomes as it was then. Else caches
+/// are cropped and notes stay. A ring must still hold the rows that its readers look back for (LIMIT names the state
+/// and the lowest position that is possible); recurrent states can't be cropped (UNSUPPORTED names the state; take
+/// checkpoints or snapshots, or rewind to 0 and feed again). A failure changes nothing, unless it is LOST. Errors also:
+/// INVALID (beyond the position).
+WEFT_API weft_status weft_session_rewind(weft_session *session, uint64_t position);
+
 // ---- runs ----------------------------------------------------------------------------------------------------------
 
 /// Queues `runs` runs (1 to max_runs) at the live sizes as one submit, and returns; *fence, which may be NULL, is what
 /// to wait for. Runs of sessions that share a program never mix. Blocks only when very many submits are in flight.
-/// A refused run leaves all states as they were. Errors: INVALID (runs, no sizes yet), STALE, DEVICE, LOST.
+/// Several runs need every pair of past and present shared: see weft_session_params.replay. A refused run leaves all
+/// states as they were. Errors: INVALID (runs, no sizes yet, a pair that is apart), LIMIT (rows beyond the capacity of
+/// a paged state, or no page to be had: names state, rows and ways out), STALE (a bound buffer has been destroyed;
+/// names the input or output), CANCELLED, TIMEOUT (weft_device_params), NOMEM, DEVICE, LOST.
 WEFT_API weft_status weft_session_run(weft_session *session, uint32_t runs, uint64_t *fence);
 /// Queues and waits: the blocking form of the above.
 WEFT_API weft_status weft_session_run_blocking(weft_session *session, uint32_t runs);
 
 /// Waits until the runs behind a fence are finished; `seconds` below 0: for ever. Fences of one device may be waited
-/// for through any of its sessions. Errors: TIMEOUT (the runs go on), INVALID (no such fence yet), LOST.
+/// for through any of its sessions. Fills outputs bound to host memory (weft/buffer.h). Errors: TIMEOUT (the runs go
+/// on; or the device's own timeout, see weft_device_params), INVALID (no such fence yet), CANCELLED, LOST.
 WEFT_API weft_status weft_session_wait(weft_session *session, uint64_t fence, double seconds);
-/// Sets *done when the runs behind a fence are finished. Does not block.
+/// Sets *done when the runs behind a fence are finished, and then fills outputs bound to host memory. Does not block.
 WEFT_API weft_status weft_session_done(weft_session *session, uint64_t fence, bool *done);
+
+/// Has `fn` called by the first weft_device_poll that finds the runs behind a fence finished (status OK) or the device
+/// gone (LOST); in the order of the fences, once each. `fn` may call anything but weft_device_close; what it registers
+/// is called by a later poll. Errors: INVALID (no such fence yet), NOMEM.
+typedef void (*weft_done_fn)(void *user, uint64_t fence, weft_status status);
+WEFT_API weft_status weft_session_on_done(weft_session *session, uint64_t fence, weft_done_fn fn, void *user);
+
+/// From any thread: calls on the session that wait (runs that find the device busy, waits, blocking reads) return
+/// CANCELLED at once, and so do runs and waits begun later, until weft_session_resume. Runs that were queued finish in
+/// the background, wholly, so states are exact: what they would be without the calls that returned CANCELLED. Reads,
+/// writes and destroying act as ever after resuming; writes, sizes, bindings and weft_session_reset act meanwhile too,
+/// and do not resume.
+WEFT_API void weft_session_cancel(weft_session *session);
+WEFT_API void weft_session_resume(weft_session *session);
+WEFT_API bool weft_session_cancelled(const weft_session *session);
 
 #ifdef __cplusplus
 }

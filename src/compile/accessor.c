@@ -5,6 +5,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "plan/expand.h"
 #include "plan/update.h"
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +35,10 @@ static void declarations(const struct weft_step *s, struct weft_str *w)
                       : slot->wide ? "vec4<u32>"
                                    : "u32");
     }
-    weft_str_add(
+    if (s->cut1)
+        weft_str_add(w, "fn group_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 {\n    let g = wid.x + nwg.x * (wid.y + "
+                        "nwg.y * wid.z);\n    return select(p.cut_total, p.cut_first + g, g < p.cut_count); }\n");
+    else weft_str_add(
         w,
         "fn group_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 { return wid.x + nwg.x * (wid.y + nwg.y * wid.z); }\n");
 }
@@ -64,10 +68,23 @@ static void fault(const struct weft_step *s, struct weft_str *w)
     weft_str_add(w, "}\n");
 }
 
-/// outside_x(i, n): some of the elements i .. i+n-1 are not there; the first of them is recorded.
-static void outside(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
+static const struct weft_plan_state *paged_state(const struct weft_plan *plan, const struct weft_schedule *sc,
+                                                 const struct weft_operand *o)
 {
-    weft_str_addf(w, "fn outside_%s(i: u32, n: u32) -> bool {\n    let len = p.len_%s;\n", o->name, o->name);
+    const struct weft_tensor *t = &sc->tensors[o->tensor];
+    if (t->mem != WEFT_MEM_STATE || plan->states[t->index & ~WEFT_STATE_PRESENT].kind != WEFT_STATE_PAGED)
+        return NULL;
+    return &plan->states[t->index & ~WEFT_STATE_PRESENT];
+}
+
+/// outside_x(i, n): some of the elements i .. i+n-1 are not there; the first of them is recorded. A pool has as many
+/// elements as its buffer holds.
+static void outside(const struct weft_step *s, const struct weft_operand *o, bool pool, struct weft_str *w)
+{
+    uint32_t each = (s->slots[o->slot].wide ? 16 : 4) / weft_accessor_width(o->dtype);
+    weft_str_addf(w, "fn outside_%s(i: u32, n: u32) -> bool {\n", o->name);
+    if (pool) weft_str_addf(w, "    let len = arrayLength(&b%u) * %uu;\n", o->slot, each);
+    else weft_str_addf(w, "    let len = p.len_%s;\n", o->name);
     weft_str_add(w, "    let end = max(i, len);\n    let bad = (i >= len) | (n > end - i);\n");
     weft_str_addf(w, "    if (bad) { record_fault(%uu, end, len); }\n    return bad;\n}\n",
                   (unsigned)(o - s->operands));
@@ -86,11 +103,83 @@ static struct guard guard(const struct weft_step *s, const char *name, const cha
 
 // ---- accessors -----------------------------------------------------------------------------------------------------
 
+/// One function of a segmented operand: finds the segment of word (of vec4) k and does `what` with "b3[place]".
+static void segment_function(const struct weft_operand *o, const char *head, const char *what, bool quads, bool wide,
+                             const char *tail, struct weft_str *w) {
+    weft_str_addf(w, "%s {", head);
+    uint64_t words = o->segment_bytes / (quads ? 16 : 4);
+    for (uint32_t n = 0; n < o->n_segments; n++) {
+        if (n + 1 < o->n_segments) weft_str_addf(w, " if (k < %lluu) {", (unsigned long long)(words * (n + 1)));
+        char at[40];
+        snprintf(at, sizeof at, n ? "(k - %lluu)" : "k", (unsigned long long)(words * n));
+        weft_str_addf(w, " %sb%u[%s%s]", what, o->slot + n, at, wide && !quads ? " >> 2u" : "");
+        if (wide && !quads) weft_str_addf(w, "[%s & 3u]", at);
+        weft_str_addf(w, "%s", tail);
+        if (n + 1 < o->n_segments) weft_str_add(w, " }");
+    }
+    weft_str_add(w, " }\n");
+}
+
+/// segment_x(k), segment4_x(k), set_segment_x(k, u), set_segment4_x(k, u): the words of an operand that no one binding
+/// holds. Word k lies in segment k / (words of a segment); segments hold whole vec4 and whole pairs of halves.
+static void segments(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
+{
+    bool wide = s->slots[o->slot].wide;
+    char head[128];
+    snprintf(head, sizeof head, "fn segment_%s(k: u32) -> u32", o->name);
+    segment_function(o, head, "return ", false, wide, ";", w);
+    if (wide) {
+        snprintf(head, sizeof head, "fn segment4_%s(k: u32) -> vec4<u32>", o->name);
+        segment_function(o, head, "return ", true, wide, ";", w);
+    }
+    if (!(o->access & WEFT_WRITE)) return;
+    snprintf(head, sizeof head, "fn set_segment_%s(k: u32, u: u32)", o->name);
+    segment_function(o, head, "", false, wide, " = u; return;", w);
+    if (!wide) return;
+    snprintf(head, sizeof head, "fn set_segment4_%s(k: u32, u: vec4<u32>)", o->name);
+    segment_function(o, head, "", true, wide, " = u; return;", w);
+}
+
+static void load_segmented(const struct weft_step *s, const struct weft_operand *o, const char *one, const char *four,
+                           struct weft_str *w) {
+    const char *x = o->name, *t = scalar_type(o->dtype);
+    weft_str_addf(w, "fn load_%s(i: u32) -> %s { %sreturn bitcast<%s>(segment_%s(p.off_%s + i)); }\n", x, t, one, t, x,
+                  x);
+    weft_str_addf(w, "fn load4_%s(i: u32) -> vec4<%s> { %slet e = p.off_%s + i; return bitcast<vec4<%s>>(", x, t, four,
+                  x, t);
+    if (s->slots[o->slot].wide) weft_str_addf(w, "segment4_%s(e >> 2u)); }\n", x);
+    else
+        weft_str_addf(w,
+                      "vec4<u32>(segment_%s(e), segment_%s(e + 1u), segment_%s(e + 2u), segment_%s(e + 3u))); }\n", x,
+                      x, x, x);
+}
+
+/// `one` and `four`: what a store of one element and of four begins with.
+static void store_segmented(const struct weft_step *s, const struct weft_operand *o, const char *one, const char *four,
+                            struct weft_str *w) {
+    const char *x = o->name, *t = scalar_type(o->dtype);
+    if (s->slots[o->slot].wide) {
+        weft_str_addf(w,
+                      "fn store4_%s(i: u32, v: vec4<%s>) { %sset_segment4_%s((p.off_%s + i) >> 2u, "
+                      "bitcast<vec4<u32>>(v)); }\n",
+                      x, t, four, x, x);
+        return;
+    }
+    weft_str_addf(w, "fn store_%s(i: u32, v: %s) { %sset_segment_%s(p.off_%s + i, bitcast<u32>(v)); }\n", x, t, one,
+                  x, x);
+    weft_str_addf(w, "fn store4_%s(i: u32, v: vec4<%s>) { %slet e = p.off_%s + i; let u = bitcast<vec4<u32>>(v);", x, t,
+                  four, x);
+    for (int c = 0; c < 4; c++) weft_str_addf(w, " set_segment_%s(e + %du, u[%d]);", x, c, c);
+    weft_str_add(w, " }\n");
+}
+
 static void load_half(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
 {
     const char *x = o->name;
     bool wide = s->slots[o->slot].wide;
-    if (wide)
+    if (o->n_segments > 1)
+        weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return segment_%s(k); }\n", x, x);
+    else if (wide)
         weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return b%u[k >> 2u][k & 3u]; }\n", x, o->slot);
     else
         weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return b%u[k]; }\n", x, o->slot);
@@ -117,6 +206,37 @@ static void load_half(const struct weft_step *s, const struct weft_operand *o, s
                       x, x, x, x, x);
 }
 
+/// Bits as they are, and words of which a range may own one half only.
+static void raw_halves(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
+{
+    const char *x = o->name, *when = o->flags & WEFT_OPERAND_STATE ? "if (!is_active()) { return; } " : "";
+    uint32_t b = o->slot;
+    if (o->access & WEFT_READ)
+        weft_str_addf(w,
+                      "fn bits_%s(i: u32) -> u32 { %slet e = p.off_%s + i; return (word_%s(e >> 1u) >> ((e & 1u) * "
+                      "16u)) & 0xffffu; }\n",
+                      x, guard(s, x, "i", 1, "0u").text, x, x);
+    if (!(o->access & WEFT_WRITE)) return;
+    char first[96], get[48], set[64];
+    if (o->n_segments > 1) {
+        snprintf(get, sizeof get, "segment_%s(k)", x);
+        snprintf(set, sizeof set, "set_segment_%s(k, ", x);
+    } else {
+        snprintf(get, sizeof get, s->slots[b].wide ? "b%u[k >> 2u][k & 3u]" : "b%u[k]", b);
+        snprintf(set, sizeof set, "%s = (", get);
+    }
+    snprintf(first, sizeof first, "max(t * 2u, p.off_%s & 1u) - (p.off_%s & 1u)", x, x);
+    weft_str_addf(w, "fn phase_%s() -> u32 { return p.off_%s & 1u; }\n", x, x);
+    if (o->dtype == WEFT_BF16)
+        weft_str_addf(w, "fn half_bits_%s(v: f32) -> u32 { return pack_%s(vec2<f32>(v, 0.0)) & 0xffffu; }\n", x, x);
+    else
+        weft_str_addf(w, "fn half_bits_%s(v: f32) -> u32 { return pack2x16float(vec2<f32>(v, 0.0)) & 0xffffu; }\n", x);
+    weft_str_addf(w,
+                  "fn put_word_%s(t: u32, bits: u32, mask: u32) { %s%slet k = (p.off_%s >> 1u) + t; %s(%s & ~mask) | "
+                  "bits); }\n",
+                  x, when, guard(s, x, first, 1, "").text, x, set, get);
+}
+
 static void load_word(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
 {
     const char *x = o->name, *t = scalar_type(o->dtype);
@@ -125,6 +245,10 @@ static void load_word(const struct weft_step *s, const struct weft_operand *o, s
     snprintf(zero, sizeof zero, "%s()", t);
     snprintf(zeros, sizeof zeros, "vec4<%s>()", t);
     struct guard one = guard(s, x, "i", 1, zero), four = guard(s, x, "i", 4, zeros);
+    if (o->n_segments > 1) {
+        load_segmented(s, o, one.text, four.text, w);
+        return;
+    }
     if (s->slots[b].wide) {
         weft_str_addf(
             w, "fn load_%s(i: u32) -> %s { %slet e = p.off_%s + i; return bitcast<%s>(b%u[e >> 2u][e & 3u]); }\n", x, t,
@@ -141,13 +265,76 @@ static void load_word(const struct weft_step *s, const struct weft_operand *o, s
     }
 }
 
-static void store(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
+/// The operand that reads the past of the elements which `o`, of the present of a state of two buffers, stores; NULL
+/// for all others.
+static const struct weft_operand *past_of(const struct weft_schedule *sc, const struct weft_step *s,
+                                          const struct weft_operand *o)
 {
-    const char *x = o->name, *t = scalar_type(o->dtype),
-               *when = o->flags & WEFT_OPERAND_STATE ? "if (!is_active()) { return; } " : "";
+    const struct weft_tensor *t = &sc->tensors[o->tensor];
+    if (t->mem != WEFT_MEM_STATE || !(t->index & WEFT_STATE_PRESENT)) return NULL;
+    for (uint32_t i = 0; i < s->n_operands; i++) {
+        const struct weft_operand *p = &s->operands[i];
+        const struct weft_tensor *past = &sc->tensors[p->tensor];
+        if (past->mem == WEFT_MEM_STATE && (past->index | WEFT_STATE_PRESENT) == t->index && past->index != t->index &&
+            (p->access & WEFT_READ) && p->dtype == o->dtype && p->byte_offset == o->byte_offset &&
+            p->elem_offset == o->elem_offset)
+            return p;
+    }
+    return NULL;
+}
+
+/// "b3[k >> 2u][k & 3u]": word k of an operand in one binding.
+static void one_word(const struct weft_step *s, const struct weft_operand *o, const char *k, struct weft_str *w)
+{
+    if (s->slots[o->slot].wide) weft_str_addf(w, "b%u[%s >> 2u][%s & 3u]", o->slot, k, k);
+    else weft_str_addf(w, "b%u[%s]", o->slot, k);
+}
+
+/// keep_x(i, n): n words of the past from element i on become those of the present: what a store does while the run is
+/// not active, so that the buffers may change roles all the same.
+static void keep(const struct weft_step *s, const struct weft_operand *o, const struct weft_operand *past,
+                 struct weft_str *w)
+{
+    const char *shift = weft_accessor_width(o->dtype) == 2 ? " >> 1u" : "";
+    weft_str_addf(w, "fn keep_%s(i: u32, n: u32) {\n    for (var j = 0u; j < n; j++) {\n", o->name);
+    weft_str_addf(w, "        let a = ((p.off_%s + i)%s) + j;\n        let z = ((p.off_%s + i)%s) + j;\n        ",
+                  past->name, shift, o->name, shift);
+    if (o->n_segments > 1) weft_str_addf(w, "set_segment_%s(z, ", o->name);
+    else one_word(s, o, "z", w), weft_str_add(w, " = ");
+    if (past->n_segments > 1) weft_str_addf(w, "segment_%s(a)", past->name);
+    else one_word(s, past, "a", w);
+    weft_str_add(w, o->n_segments > 1 ? ");\n    }\n}\n" : ";\n    }\n}\n");
+}
+
+/// What a store of n elements at i begins with: an end where the run is not active, or keeping the past then; and the
+/// guard of a checked build over `guarded` elements.
+struct when { char text[288]; };
+static struct when when_active(const struct weft_step *s, const struct weft_operand *o, const struct weft_operand *past,
+                               int n, int guarded)
+{
+    struct when x = {""};
+    bool half = weft_accessor_width(o->dtype) == 2;
+    struct guard g = guard(s, o->name, "i", guarded, "");
+    if (past)
+        snprintf(x.text, sizeof x.text, "%sif (!is_active()) { keep_%s(i, %du); return; } ", g.text, o->name,
+                 half ? n / 2 : n);
+    else
+        snprintf(x.text, sizeof x.text, "%s%s", o->flags & WEFT_OPERAND_STATE ? "if (!is_active()) { return; } " : "",
+                 g.text);
+    return x;
+}
+
+static void store(const struct weft_schedule *sc, const struct weft_step *s, const struct weft_operand *o,
+                  struct weft_str *w)
+{
+    const struct weft_operand *past = past_of(sc, s, o);
+    if (past) keep(s, o, past, w);
+    bool half = o->dtype == WEFT_F16 || o->dtype == WEFT_BF16;
+    const struct when one = when_active(s, o, past, half ? 2 : 1, 1), four = when_active(s, o, past, 4, half ? 3 : 4);
+    const char *x = o->name, *t = scalar_type(o->dtype);
     uint32_t b = o->slot;
     bool is_wide = s->slots[b].wide;
-    if (o->dtype == WEFT_F16 || o->dtype == WEFT_BF16) {
+    if (half) {
         const char *pack = "pack2x16float";
         if (o->dtype == WEFT_BF16) {
             weft_str_addf(w,
@@ -157,31 +344,38 @@ static void store(const struct weft_step *s, const struct weft_operand *o, struc
             pack = NULL;
         }
         weft_str_addf(w, "fn set_word_%s(k: u32, v: vec2<f32>) { ", x);
-        if (is_wide) weft_str_addf(w, "b%u[k >> 2u][k & 3u] = ", b);
+        bool segmented = o->n_segments > 1;
+        if (segmented) weft_str_addf(w, "set_segment_%s(k, ", x);
+        else if (is_wide) weft_str_addf(w, "b%u[k >> 2u][k & 3u] = ", b);
         else weft_str_addf(w, "b%u[k] = ", b);
-        if (pack) weft_str_addf(w, "%s(v); }\n", pack);
-        else weft_str_addf(w, "pack_%s(v); }\n", x);
+        const char *end = segmented ? ")" : "";
+        if (pack) weft_str_addf(w, "%s(v)%s; }\n", pack, end);
+        else weft_str_addf(w, "pack_%s(v)%s; }\n", x, end);
         // the last word of an odd number of elements belongs to whoever stores the last element
-        weft_str_addf(w, "fn store2_%s(i: u32, v: vec2<f32>) { %s%sset_word_%s((p.off_%s + i) >> 1u, v); }\n", x, when,
-                      guard(s, x, "i", 1, "").text, x, x);
+        weft_str_addf(w, "fn store2_%s(i: u32, v: vec2<f32>) { %sset_word_%s((p.off_%s + i) >> 1u, v); }\n", x,
+                      one.text, x, x);
         weft_str_addf(w,
-                      "fn store4_%s(i: u32, v: vec4<f32>) { %s%slet k = (p.off_%s + i) >> 1u; set_word_%s(k, v.xy); "
+                      "fn store4_%s(i: u32, v: vec4<f32>) { %slet k = (p.off_%s + i) >> 1u; set_word_%s(k, v.xy); "
                       "set_word_%s(k + 1u, v.zw); }\n",
-                      x, when, guard(s, x, "i", 3, "").text, x, x, x);
+                      x, four.text, x, x, x);
+        return;
+    }
+    if (o->n_segments > 1) {
+        store_segmented(s, o, one.text, four.text, w);
         return;
     }
     if (is_wide) {
         weft_str_addf(w,
-                      "fn store4_%s(i: u32, v: vec4<%s>) { %s%sb%u[(p.off_%s + i) >> 2u] = bitcast<vec4<u32>>(v); }\n",
-                      x, t, when, guard(s, x, "i", 4, "").text, b, x);
+                      "fn store4_%s(i: u32, v: vec4<%s>) { %sb%u[(p.off_%s + i) >> 2u] = bitcast<vec4<u32>>(v); }\n",
+                      x, t, four.text, b, x);
         return;
     }
-    weft_str_addf(w, "fn store_%s(i: u32, v: %s) { %s%sb%u[p.off_%s + i] = bitcast<u32>(v); }\n", x, t, when,
-                  guard(s, x, "i", 1, "").text, b, x);
+    weft_str_addf(w, "fn store_%s(i: u32, v: %s) { %sb%u[p.off_%s + i] = bitcast<u32>(v); }\n", x, t, one.text, b,
+                  x);
     weft_str_addf(w,
-                  "fn store4_%s(i: u32, v: vec4<%s>) { %s%slet e = p.off_%s + i; let u = bitcast<vec4<u32>>(v); b%u[e] "
+                  "fn store4_%s(i: u32, v: vec4<%s>) { %slet e = p.off_%s + i; let u = bitcast<vec4<u32>>(v); b%u[e] "
                   "= u.x; b%u[e + 1u] = u.y; b%u[e + 2u] = u.z; b%u[e + 3u] = u.w; }\n",
-                  x, t, when, guard(s, x, "i", 4, "").text, x, b, b, b, b);
+                  x, t, four.text, x, b, b, b, b);
 }
 
 static void atomics(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
@@ -213,10 +407,30 @@ static void variables(const struct weft_step *s, const struct weft_operand *o, s
     }
 }
 
-static void accessors(const struct weft_schedule *sc, const struct weft_step *s, struct weft_str *w)
+/// row_x of a paged state: through the session's page table. A row that has no page, or lies beyond the table, leads to
+/// page 0, which holds nobody's rows.
+static void paged_row(const struct weft_plan *plan, const struct weft_step *s, const struct weft_operand *o,
+                      const struct weft_plan_state *state, struct weft_str *w)
 {
+    const struct weft_plan_pages *g = &plan->page_groups[state->pages];
+    uint32_t vars = 0;
+    while (vars < s->n_operands && strcmp(s->operands[vars].name, "vars") != 0) vars++;
+    weft_str_addf(w, "fn row_%s(i: u32) -> u32 {\n    let page = b%u[p.off_vars + %uu + min(i >> %uu, %uu)];\n",
+                  o->name, s->operands[vars].slot, g->table, g->shift, g->n);
+    if (s->checked) { // an element of the state as a whole, of as many as it has; none without a page
+        uint32_t row = (uint32_t)(state->row_bytes / weft_accessor_width(o->dtype));
+        weft_str_addf(w, "    let there = select(0u, %uu, page != 0u);\n", (uint32_t)state->rows);
+        weft_str_addf(w, "    if (is_active() && i >= there) { record_fault(%uu, i * %uu, there * %uu); }\n",
+                      (unsigned)(o - s->operands), row, row);
+    }
+    weft_str_addf(w, "    return (page << %uu) | (i & %uu);\n}\n", g->shift, (1u << g->shift) - 1);
+}
+
+static void accessors(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s,
+                      struct weft_str *w) {
     if (s->checked) fault(s, w);
-    for (uint32_t i = 0; s->checked && i < s->n_operands; i++) outside(s, &s->operands[i], w);
+    for (uint32_t i = 0; s->checked && i < s->n_operands; i++)
+        outside(s, &s->operands[i], paged_state(plan, sc, &s->operands[i]) != NULL, w);
     for (uint32_t i = 0; i < s->n_operands; i++)
         if (strcmp(s->operands[i].name, "vars") == 0) variables(s, &s->operands[i], w);
     for (uint32_t i = 0; i < s->n_operands; i++) {
@@ -227,15 +441,29 @@ static void accessors(const struct weft_schedule *sc, const struct weft_step *s,
             atomics(s, o, w);
             continue;
         }
+        if (o->n_segments > 1) segments(s, o, w);
         if (o->access & WEFT_READ) {
             if (o->dtype == WEFT_F16 || o->dtype == WEFT_BF16) load_half(s, o, w);
             else load_word(s, o, w);
         }
-        if (o->access & WEFT_WRITE) store(s, o, w);
-        if (t->mem == WEFT_MEM_STATE && t->state_capacity)
+        if (o->access & WEFT_WRITE) store(sc, s, o, w);
+        if (o->flags & WEFT_OPERAND_BITS) raw_halves(s, o, w);
+        const struct weft_plan_state *paged = paged_state(plan, sc, o);
+        if (paged) paged_row(plan, s, o, paged, w);
+        else if (t->state_capacity) // a ring state, or a copy of one
             weft_str_addf(w, "fn row_%s(i: u32) -> u32 { return i %% %uu; }\n", o->name, t->state_capacity);
         else weft_str_addf(w, "fn row_%s(i: u32) -> u32 { return i; }\n", o->name);
     }
+}
+
+/// The text in the plan's arena, once for all steps that have it.
+static char *keep_text(struct weft_plan *plan, const struct weft_str *text)
+{
+    uint64_t known;
+    if (weft_map_get(&plan->texts, text->data, text->len, &known)) return (char *)(uintptr_t)known;
+    char *kept = weft_arena_strdup(&plan->arena, text->data);
+    if (kept) weft_map_set(&plan->texts, text->data, text->len, (uint64_t)(uintptr_t)kept);
+    return kept;
 }
 
 weft_status weft_bind_wgsl(struct weft_plan *plan, const struct weft_schedule *sc, struct weft_step *s)
@@ -259,13 +487,13 @@ weft_status weft_bind_wgsl(struct weft_plan *plan, const struct weft_schedule *s
     }
     prelude(plan, &w);
     declarations(s, &w);
-    accessors(sc, s, &w);
-    weft_status status = weft_template_expand(s->kernel->file, values, n, &w, NULL);
+    accessors(plan, sc, s, &w);
+    weft_status status = weft_plan_expand(plan, s->kernel->file, values, n, &w);
     if (status != WEFT_OK) {
         weft_str_free(&w);
         return weft_fail_in(status, "step '%s'", s->label);
     }
-    s->wgsl = w.failed ? NULL : weft_arena_strdup(&plan->arena, weft_str_get(&w));
+    s->wgsl = w.failed ? NULL : keep_text(plan, &w);
     weft_str_free(&w);
     if (!s->wgsl) return weft_fail(WEFT_ERR_NOMEM, "out of memory while writing the kernel of step '%s'", s->label);
     return WEFT_OK;

@@ -63,7 +63,11 @@ static json_t *json_states(const struct weft_plan *p, bool *ok)
         json_t *x = json_pack("{so ss sI}", "name", text(s->name), "kind", weft_print_state_kind(s->kind), "bytes",
                               (json_int_t)s->bytes);
         if (s->kind == WEFT_STATE_VAR) put(x, "word", number(s->var_slot), ok);
-        else put(x, "rows", number(s->rows), ok), put(x, "row_bytes", number(s->row_bytes), ok);
+        else {
+            put(x, "rows", number(s->rows), ok), put(x, "row_bytes", number(s->row_bytes), ok);
+            put(x, "policy", text(weft_state_policy_name(s->policy)), ok);
+            put(x, "buffers", number(weft_state_buffers(s)), ok);
+        }
         push(list, x, ok);
     }
     return list;
@@ -93,12 +97,13 @@ static json_t *json_bindings(const struct weft_plan *p, const struct weft_schedu
         json_t *operands = json_array();
         for (uint32_t i = 0; i < s->n_operands; i++) {
             const struct weft_operand *o = &s->operands[i];
-            if (o->slot == n)
+            if (weft_operand_in_slot(o, n))
                 push(operands,
-                     json_pack("{so so sI ss ss sI sI}", "name", text(o->name), "tensor",
+                     json_pack("{so so sI ss ss sI sI sI}", "name", text(o->name), "tensor",
                                text(sc->tensors[o->tensor].name), "tensor_index", (json_int_t)o->tensor, "access",
                                access_name(o->access), "type", weft_dtype_name(o->dtype), "offset",
-                               (json_int_t)o->slot_offset, "bytes", (json_int_t)o->bytes),
+                               (json_int_t)o->slot_offset, "bytes", (json_int_t)o->bytes, "segment",
+                               (json_int_t)(n - o->slot)),
                      ok);
         }
         struct weft_str buffer = {0};
@@ -170,9 +175,9 @@ static json_t *json_plan(const struct weft_plan *p, bool *ok)
     for (uint32_t k = 0; k < p->n_schedules; k++) push(schedules, json_schedule(p, &p->schedules[k], ok), ok);
     for (uint32_t i = 0; i < p->n_shards; i++) push(shards, number(p->shard_bytes[i]), ok);
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) push(heaps, number(p->heap_bytes[h]), ok);
-    json_t *memory = json_pack("{sI sI sI sI sI sI sI}", "peak",
-                               (json_int_t)(t.weights + t.states + t.transients + t.ios + t.params), "weights",
-                               (json_int_t)t.weights, "states", (json_int_t)t.states, "transients",
+    json_t *memory = json_pack("{sI sI sI sI sI sI sI sI}", "peak",
+                               (json_int_t)(t.weights + t.states + t.pages + t.transients + t.ios + t.params), "weights",
+                               (json_int_t)t.weights, "states", (json_int_t)t.states, "pages", (json_int_t)t.pages, "transients",
                                (json_int_t)t.transients, "transients_lower_bound", (json_int_t)t.bound,
                                "inputs_and_outputs", (json_int_t)t.ios, "parameters", (json_int_t)t.params);
     return json_pack("{so so so sI so so sI so so so so so}", "implementation", text(p->caps.implementation), "adapter",

@@ -11,12 +11,16 @@ static void compile_progress(void *user, size_t done, size_t total)
     if (params->progress) params->progress(params->progress_user, WEFT_PROGRESS_COMPILE, done, total);
 }
 
-static const struct weft_step *step_of_pipeline(const struct weft_plan *plan, uint32_t pipeline)
+static void describe(const struct weft_step *s, struct weft_pipeline_desc *desc)
 {
-    for (uint32_t k = 0; k < plan->n_schedules; k++)
-        for (uint32_t i = 0; i < plan->schedules[k].n_steps; i++)
-            if (plan->schedules[k].steps[i].pipeline == pipeline) return &plan->schedules[k].steps[i];
-    return NULL;
+    if (desc->wgsl) return; // by an earlier step
+    *desc = (struct weft_pipeline_desc){.label = s->label,
+                                        .wgsl = s->wgsl,
+                                        .n_bindings = s->n_slots,
+                                        .uniform_size = 256,
+                                        .workgroup = {s->workgroup[0], s->workgroup[1], s->workgroup[2]},
+                                        .workgroup_memory = s->workgroup_memory};
+    for (uint32_t k = 0; k < s->n_slots; k++) desc->kinds[k] = s->slots[k].kind;
 }
 
 static weft_status build_pipelines(struct weft_program *p, const struct weft_program_params *params)
@@ -26,16 +30,9 @@ static weft_status build_pipelines(struct weft_program *p, const struct weft_pro
     p->pipelines = weft_calloc(n + 1, sizeof *p->pipelines);
     weft_status status =
         descs && p->pipelines ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while making pipelines");
-    for (uint32_t i = 0; i < n && status == WEFT_OK; i++) {
-        const struct weft_step *s = step_of_pipeline(p->plan, i);
-        descs[i] = (struct weft_pipeline_desc){.label = s->label,
-                                               .wgsl = s->wgsl,
-                                               .n_bindings = s->n_slots,
-                                               .uniform_size = 256,
-                                               .workgroup = {s->workgroup[0], s->workgroup[1], s->workgroup[2]},
-                                               .workgroup_memory = s->workgroup_memory};
-        for (uint32_t k = 0; k < s->n_slots; k++) descs[i].kinds[k] = s->slots[k].kind;
-    }
+    for (uint32_t k = 0; k < p->plan->n_schedules && status == WEFT_OK; k++)
+        for (uint32_t i = 0; i < p->plan->schedules[k].n_steps; i++)
+            describe(&p->plan->schedules[k].steps[i], &descs[p->plan->schedules[k].steps[i].pipeline]);
     if (status == WEFT_OK)
         status = weft_pipeline_get_many(p->gpu, descs, n, p->pipelines, compile_progress, (void *)params);
     weft_free(descs);
@@ -55,16 +52,20 @@ weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const s
     weft_status status;
     p->gpu = gpu;
     pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->left, NULL);
     struct weft_compile_params compile = params->compile;
     if (params->share_weights) compile.weights_of = params->share_weights->plan;
     WEFT_GOTO(weft_compile(graph, weft_gpu_caps(gpu), &compile, &p->plan));
+    if (params->accept) WEFT_GOTO(params->accept(params->accept_user, p->plan));
     for (uint32_t i = 0; i < p->plan->n_schedules; i++)
         if (p->plan->schedules[i].n_steps > p->max_steps) p->max_steps = p->plan->schedules[i].n_steps;
     WEFT_GOTO(weft_shards_create(gpu, p->plan, params->share_weights ? params->share_weights->shards : NULL, params,
                                  &p->shards));
     for (uint32_t h = 0; h < WEFT_HEAPS; h++)
         if (p->plan->heap_bytes[h])
-            WEFT_GOTO(weft_buf_create(gpu, p->plan->heap_bytes[h], WEFT_BUF_STORAGE, "heap", &p->heaps[h]));
+            WEFT_GOTO(weft_buf_make(gpu, WEFT_BUF_FOR_TRANSIENTS, p->plan->heap_bytes[h], WEFT_BUF_STORAGE, "heap",
+                                    &p->heaps[h]));
+    if (p->plan->n_page_groups) WEFT_GOTO(weft_pool_create(gpu, p->plan, &p->pool));
     WEFT_GOTO(build_pipelines(p, params));
     *out = p;
     return WEFT_OK;
@@ -80,11 +81,44 @@ void weft_program_destroy(weft_program **program)
     *program = NULL;
     for (uint32_t h = 0; h < WEFT_HEAPS; h++)
         if (p->heaps[h].id) weft_buf_release(p->gpu, &p->heaps[h]);
+    weft_pool_destroy(p->pool);
     weft_shards_release(p->shards);
     weft_free(p->pipelines);
     weft_plan_destroy(p->plan);
+    pthread_cond_destroy(&p->left);
     pthread_mutex_destroy(&p->lock);
     weft_free(p);
+}
+
+weft_status weft_program_enter(weft_program *p, const atomic_bool *cancelled)
+{
+    pthread_mutex_lock(&p->lock);
+    while (p->busy && !atomic_load(cancelled)) pthread_cond_wait(&p->left, &p->lock);
+    bool entered = !atomic_load(cancelled);
+    if (entered) p->busy = true;
+    pthread_mutex_unlock(&p->lock);
+    return entered ? WEFT_OK : weft_fail(WEFT_ERR_CANCELLED, "cancelled while another session's run was submitted");
+}
+
+void weft_program_enter_pool(weft_program *p)
+{
+    static const atomic_bool never;
+    (void)weft_program_enter(p, &never);
+}
+
+void weft_program_leave(weft_program *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->busy = false;
+    pthread_cond_broadcast(&p->left);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void weft_program_wake(weft_program *p)
+{
+    pthread_mutex_lock(&p->lock);
+    pthread_cond_broadcast(&p->left);
+    pthread_mutex_unlock(&p->lock);
 }
 
 const struct weft_plan *weft_program_plan(const weft_program *program) { return program->plan; }
@@ -96,11 +130,15 @@ struct weft_memory_use weft_plan_memory(const struct weft_plan *plan)
     uint32_t steps = 0;
     for (uint32_t i = plan->shared_shards; i < plan->n_shards; i++) m.weights += plan->shard_bytes[i];
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) m.transients += plan->heap_bytes[h];
-    for (uint32_t i = 0; i < plan->n_states; i++) m.states += plan->states[i].bytes;
-    m.states += plan->checked ? 512 : 256; // variables, and faults
+    for (uint32_t i = 0; i < plan->n_states; i++)
+        if (plan->states[i].kind != WEFT_STATE_PAGED)
+            m.states += plan->states[i].bytes * weft_state_buffers(&plan->states[i]);
+    m.states += plan->vars_bytes + (plan->checked ? 256 : 0); // variables and page tables, and faults
+    for (uint32_t g = 0; g < plan->n_page_groups; g++)
+        m.pages += ((uint64_t)plan->page_groups[g].n + 1) * plan->page_groups[g].page_bytes;
     for (uint32_t i = 0; i < plan->n_schedules; i++)
         if (plan->schedules[i].n_steps > steps) steps = plan->schedules[i].n_steps;
-    m.params = (uint64_t)steps * 256 * WEFT_PARAM_VERSIONS;
+    m.params = (uint64_t)steps * 256 * WEFT_PARAM_VERSIONS + 256;
     for (uint32_t i = 0; i < plan->n_ios; i++) m.io += weft_plan_io_bytes(plan, i);
     return m;
 }
@@ -114,9 +152,8 @@ uint64_t weft_plan_io_live_bytes(const struct weft_plan *plan, uint32_t io, cons
     const struct weft_value_info *info = &plan->graph->values[plan->ios[io].value];
     uint64_t n = 1;
     for (uint32_t a = 0; a < info->type.rank; a++) {
-        int64_t lo, hi;
-        if (symbols) hi = weft_dim_eval(plan->graph->dims, info->type.dims[a], symbols);
-        else weft_dim_bounds(plan->graph->dims, info->type.dims[a], &lo, &hi);
+        int64_t hi = symbols ? weft_dim_eval(plan->graph->dims, info->type.dims[a], symbols)
+                             : weft_plan_max(plan, info->type.dims[a]);
         n *= hi > 0 ? (uint64_t)hi : 0;
     }
     return (n * weft_accessor_width(info->type.dtype) + 3) & ~(uint64_t)3;

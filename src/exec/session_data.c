@@ -4,28 +4,9 @@
 #include "exec/session_impl.h"
 #include <string.h>
 
-/// The buffer behind a name, and how many of its bytes are live.
-weft_status weft_session_find_buffer(const weft_session *s, const char *name, weft_buf *out, uint64_t *live)
+weft_status weft_session_no_tensor(const weft_session *s, const char *name)
 {
-    if (!s || !name) return weft_session_null_argument("a read or write of a session");
     const struct weft_plan *plan = s->program->plan;
-    if (strcmp(name, "vars") == 0) {
-        *out = s->vars;
-        *live = 256;
-        return WEFT_OK;
-    }
-    for (uint32_t i = 0; i < plan->n_states; i++) {
-        if (plan->states[i].kind == WEFT_STATE_VAR || strcmp(plan->states[i].name, name) != 0) continue;
-        *out = s->states[i];
-        *live = weft_buf_size(s->gpu, s->states[i]);
-        return WEFT_OK;
-    }
-    for (uint32_t i = 0; i < plan->n_ios; i++) {
-        if (!plan->ios[i].name || strcmp(plan->ios[i].name, name) != 0) continue;
-        *out = s->ios[i];
-        *live = weft_plan_io_live_bytes(plan, i, weft_session_symbols(s));
-        return WEFT_OK;
-    }
     struct weft_str names = {0};
     for (uint32_t i = 0; i < plan->n_ios && i < 8; i++) weft_str_addf(&names, " %s", plan->ios[i].name);
     for (uint32_t i = 0; i < plan->n_states && i < 8; i++) weft_str_addf(&names, " %s", plan->states[i].name);
@@ -35,11 +16,42 @@ weft_status weft_session_find_buffer(const weft_session *s, const char *name, we
     return status;
 }
 
-/// The buffer of a range that lies within what is live of it.
-static weft_status find_range(const weft_session *s, const char *name, uint64_t offset, uint64_t bytes, weft_buf *out)
+/// The buffer behind a name, and how many of its bytes are live.
+weft_status weft_session_find_buffer(const weft_session *s, const char *name, weft_buf *out, uint64_t *base,
+                                     uint64_t *live)
+{
+    *base = 0;
+    if (!s || !name) return weft_session_null_argument("a read or write of a session");
+    const struct weft_plan *plan = s->program->plan;
+    if (strcmp(name, "vars") == 0) {
+        *out = s->vars;
+        *live = WEFT_VARS_BYTES;
+        return WEFT_OK;
+    }
+    for (uint32_t i = 0; i < plan->n_states; i++) {
+        if (plan->states[i].kind == WEFT_STATE_VAR || strcmp(plan->states[i].name, name) != 0) continue;
+        bool paged = plan->states[i].kind == WEFT_STATE_PAGED;
+        *out = paged ? (weft_buf){0} : s->states[i];
+        *live = weft_plan_state_live_bytes(&plan->states[i]);
+        return WEFT_OK;
+    }
+    for (uint32_t i = 0; i < plan->n_ios; i++) {
+        if (!plan->ios[i].name || strcmp(plan->ios[i].name, name) != 0) continue;
+        *out = s->bound[i].buf.id ? s->bound[i].buf : s->ios[i];
+        *base = s->bound[i].buf.id ? s->bound[i].offset : 0;
+        *live = weft_plan_io_live_bytes(plan, i, weft_session_symbols(s));
+        return WEFT_OK;
+    }
+    return weft_session_no_tensor(s, name);
+}
+
+/// The buffer of a range that lies within what is live of it, and at which byte of the buffer the range begins.
+static weft_status find_range(const weft_session *s, const char *name, uint64_t offset, uint64_t bytes, weft_buf *out,
+                              uint64_t *at)
 {
     uint64_t size;
-    WEFT_TRY(weft_session_find_buffer(s, name, out, &size));
+    WEFT_TRY(weft_session_find_buffer(s, name, out, at, &size));
+    *at += offset;
     if (offset <= size && bytes <= size - offset) return WEFT_OK;
     return weft_fail(WEFT_ERR_LIMIT, "'%s' has %llu bytes at the live sizes; %llu at offset %llu lie beyond its end",
                      name, (unsigned long long)size, (unsigned long long)bytes, (unsigned long long)offset);
@@ -48,23 +60,48 @@ static weft_status find_range(const weft_session *s, const char *name, uint64_t 
 weft_status weft_session_write(weft_session *s, const char *name, uint64_t offset, const void *data, uint64_t bytes)
 {
     weft_buf buf;
-    WEFT_TRY(find_range(s, name, offset, bytes, &buf));
-    return bytes ? weft_buf_write(s->gpu, buf, offset, data, bytes) : WEFT_OK;
+    uint64_t at;
+    WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
+    const struct weft_plan_state *paged = weft_session_paged(s, name);
+    if (paged) return weft_session_write_rows(s, paged, offset, data, bytes);
+    WEFT_TRY(bytes ? weft_fail_in(weft_buf_write(s->gpu, buf, at, data, bytes), "'%s'", name) : WEFT_OK);
+    if (buf.id != s->vars.id) return WEFT_OK;
+    s->inexact = true; // variables written past weft_session_set_var
+    return weft_session_settle(s);
+}
+
+weft_status weft_session_read_buffer(weft_session *s, weft_buf buf, uint64_t offset, void *data, uint64_t bytes)
+{
+    WEFT_TRY(weft_session_go(s));
+    const atomic_bool *token = weft_gpu_token(&s->cancelled);
+    weft_status status = weft_buf_read(s->gpu, buf, offset, data, bytes);
+    weft_gpu_token(token);
+    return status;
 }
 
 weft_status weft_session_read(weft_session *s, const char *name, uint64_t offset, void *data, uint64_t bytes)
 {
     weft_buf buf;
-    WEFT_TRY(find_range(s, name, offset, bytes, &buf));
+    uint64_t at;
+    WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
     if (bytes && !data) return weft_session_null_argument("weft_session_read");
-    return bytes ? weft_buf_read(s->gpu, buf, offset, data, bytes) : WEFT_OK;
+    const struct weft_plan_state *paged = weft_session_paged(s, name);
+    weft_status status = !bytes  ? WEFT_OK
+                         : paged ? weft_session_read_rows(s, paged, offset, data, bytes)
+                                 : weft_session_read_buffer(s, buf, at, data, bytes);
+    return weft_fail_in(status, "'%s'", name);
 }
 
 weft_status weft_session_read_start(weft_session *s, const char *name, uint64_t offset, uint64_t bytes,
                                     weft_readback *out) {
     weft_buf buf;
-    WEFT_TRY(find_range(s, name, offset, bytes, &buf));
-    return weft_readback_start(s->gpu, buf, offset, bytes, out);
+    uint64_t at;
+    WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
+    if (weft_session_paged(s, name))
+        return weft_fail(WEFT_ERR_UNSUPPORTED, "state '%s' is paged, so its rows do not lie together; read it with "
+                                               "weft_session_read",
+                         name);
+    return weft_fail_in(weft_readback_start(s->gpu, buf, at, bytes, out), "'%s'", name);
 }
 
 weft_status weft_session_var_offset(const weft_session *s, const char *name, uint64_t *offset)
@@ -85,7 +122,11 @@ weft_status weft_session_set_var(weft_session *s, const char *name, uint32_t bit
 {
     uint64_t offset;
     WEFT_TRY(weft_session_var_offset(s, name, &offset));
-    return weft_buf_write(s->gpu, s->vars, offset, &bits, 4);
+    // What the device stopped goes on from where it was, not from where the host thinks that it might be.
+    if (offset == WEFT_VAR_ACTIVE && bits) WEFT_TRY(weft_session_settle(s));
+    WEFT_TRY(weft_buf_write(s->gpu, s->vars, offset, &bits, 4));
+    weft_session_track_var(s, (uint32_t)(offset / 4), bits);
+    return WEFT_OK;
 }
 
 weft_status weft_session_get_var(weft_session *s, const char *name, uint32_t *bits)
@@ -93,7 +134,7 @@ weft_status weft_session_get_var(weft_session *s, const char *name, uint32_t *bi
     uint64_t offset;
     WEFT_TRY(weft_session_var_offset(s, name, &offset));
     if (!bits) return weft_session_null_argument("weft_session_get_var");
-    return weft_buf_read(s->gpu, s->vars, offset, bits, 4);
+    return weft_session_read_buffer(s, s->vars, offset, bits, 4);
 }
 
 weft_status weft_session_reset(weft_session *s)
@@ -102,6 +143,12 @@ weft_status weft_session_reset(weft_session *s)
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; i < plan->n_states; i++)
         if (s->states[i].id) WEFT_TRY(weft_buf_fill(s->gpu, s->states[i], 0, weft_buf_size(s->gpu, s->states[i]), 0));
-    WEFT_TRY(weft_buf_fill(s->gpu, s->vars, 0, 256, 0));
-    return weft_session_set_var(s, "active", 1);
+    for (uint32_t i = 0; i < plan->n_states; i++)
+        if (s->others[i].id) WEFT_TRY(weft_buf_fill(s->gpu, s->others[i], 0, weft_buf_size(s->gpu, s->others[i]), 0));
+    WEFT_TRY(weft_session_release_rows(s, 0));
+    WEFT_TRY(weft_buf_fill(s->gpu, s->vars, 0, WEFT_VARS_BYTES, 0));
+    weft_session_track_reset(s);
+    WEFT_TRY(weft_session_set_var(s, "active", 1));
+    weft_session_forget(s, 0);
+    return WEFT_OK;
 }

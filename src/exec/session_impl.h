@@ -3,6 +3,7 @@
 #define WEFT_EXEC_SESSION_IMPL_H
 #include "exec/exec_impl.h"
 #include "exec/session.h"
+#include "weft/buffer.h"
 
 #define WEFT_NO_VERSION UINT32_MAX
 #define WEFT_POISON 0x7fc0deadu ///< a NaN with a mark, for transients in checker mode
@@ -14,7 +15,31 @@ struct weft_version {
     uint64_t used;
     int64_t symbols[WEFT_MAX_SYMBOLS];
     struct weft_gpu_step *steps; ///< without the skipped ones
+    struct weft_gpu_step *odd_steps; ///< with the bind groups of odd runs; `steps` itself where no state is ping-pong
     uint32_t *plan_steps;        ///< number in the schedule of each of them
+};
+
+/// What the host knows of one of the plan's positions.
+struct weft_track {
+    uint64_t at;  ///< its value; an upper bound while session->inexact
+    uint64_t top; ///< highest value since the caches were empty: rings hold rows from top - capacity on
+};
+
+#define WEFT_CHECKPOINTS 8
+/// What an input or output is bound to: `buf` if it has an id, else memory of the host, else the session's own buffer.
+struct weft_io_binding {
+    weft_buffer *buffer;    ///< only to be compared: it may have been destroyed
+    weft_buf buf;
+    uint64_t offset, bytes; ///< also of `host`
+    bool staged;            ///< steps use the session's own buffer, and copies at the ends of a submit this one
+    void *host;
+};
+
+/// Results on their way to host memory, of one output: a ring by run (weft_session.host_fences).
+struct weft_io_back {
+    weft_buf bufs[WEFT_HOST_RUNS]; ///< READBACK buffers
+    void *host[WEFT_HOST_RUNS];    ///< where they go; NULL: nothing is on its way
+    uint64_t bytes[WEFT_HOST_RUNS];
 };
 
 struct weft_session {
@@ -24,8 +49,23 @@ struct weft_session {
     uint32_t max_runs, n_symbols, live;
     uint64_t clock;
     weft_buf vars, arena, fault;
-    weft_buf *states, *ios;  ///< by number in the plan
+    weft_buf *states, *ios; ///< by number in the plan; a state's is always the buffer that holds it now, an io's is
+                            ///< none while the user's buffer serves instead
+    weft_buf *others;        ///< second buffers of states that have two
+    bool turns;              ///< some states are ping-pong
+    bool odd;                ///< so that the next run uses odd_groups; flips with every run, and the buffers with it
+    bool stuck;              ///< sabotage: it does not flip
+    struct weft_io_binding *bound, *next; ///< by io; next: staging of a change
+    struct weft_io_back *backs;    ///< by io
+    bool *io_changed;              ///< by io: staging of a change of bindings
+    uint32_t n_bound;              ///< that are not the session's own
+    weft_buf fillers[2];           ///< for bindings behind the end of what is bound: read, read_write; made when needed
+    struct weft_gpu_copy *copies;  ///< of the run that is being submitted
+    uint64_t host_fences[WEFT_HOST_RUNS];
+    uint32_t host_next;
+    atomic_bool cancelled;
     weft_bindgroup **groups; ///< [schedule][step]
+    weft_bindgroup **odd_groups; ///< after an odd number of runs; `groups` itself where no state is ping-pong
     struct weft_version versions[WEFT_PARAM_VERSIONS];
     struct weft_version spare; ///< staging: a failed resize leaves the versions alone
     uint32_t *words;           ///< staging for the blocks of one version
@@ -34,6 +74,13 @@ struct weft_session {
     uint64_t staged_offset, staged_bytes; ///< where `words` went last
     uint32_t sabotage_step, sabotage_word, stale_step;
     const weft_session *stale; ///< whose bind group the stale step keeps
+    struct weft_page_table *pages; ///< by group in plan->page_groups; NULL: the plan has none
+    uint32_t generation;           ///< of the pool that the bind groups are for
+    struct weft_track *tracks; ///< by number in plan->positions
+    bool inexact;              ///< the device may have stopped a run: tracks[].at are upper bounds
+    bool idle;                 ///< "active" is 0: runs move nothing on
+    struct weft_snapshot *checkpoints[WEFT_CHECKPOINTS]; ///< oldest first
+    uint32_t n_checkpoints;
 };
 
 static inline uint64_t weft_session_version_bytes(const weft_session *s)
@@ -41,13 +88,94 @@ static inline uint64_t weft_session_version_bytes(const weft_session *s)
     return (uint64_t)s->program->max_steps * 256;
 }
 
-/// The buffer behind a memory key of the plan (weft_mem_key).
-weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key);
+/// The buffer behind a memory key of the plan (weft_mem_key), as runs with this oddness see it, but of inputs and
+/// outputs: weft_session_bind_slot.
+weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key, bool odd);
+/// So many runs were queued: ping-pong states have changed buffers as often.
+void weft_session_turn(weft_session *s, uint32_t runs);
+/// Error INVALID unless all pairs of past and present are shared; `what` asks for it, such as "3 runs in one submit".
+weft_status weft_session_need_shared(const weft_program *program, const char *what);
 /// Gets the bind groups of all steps that touch memory `mem_key` (UINT32_MAX: of all) anew, after its buffer has become
 /// another one, and puts them into the versions. All or nothing. Errors: those of weft_bindgroup_get.
 weft_status weft_session_rebind(weft_session *s, uint32_t mem_key);
-/// The buffer of an input, output, state or "vars", and how many of its bytes are live. Errors: NOT_FOUND.
-weft_status weft_session_find_buffer(const weft_session *s, const char *name, weft_buf *out, uint64_t *live);
+// ---- positions (session_track.c) ----
+/// After the submit of `runs` runs: moves the host's positions on.
+void weft_session_track_runs(weft_session *s, uint32_t runs);
+/// After a write of word `word` of the variables block.
+void weft_session_track_var(weft_session *s, uint32_t word, uint32_t bits);
+/// All positions as after a reset.
+void weft_session_track_reset(weft_session *s);
+static inline bool weft_is_position(const struct weft_plan *plan, uint32_t state)
+{
+    for (uint32_t i = 0; i < plan->n_positions; i++)
+        if (plan->positions[i].state == state) return true;
+    return false;
+}
+/// Makes the positions exact: reads the variables back if the device may have stopped a run. Errors: LOST, DEVICE.
+weft_status weft_session_settle(weft_session *s);
+
+// ---- pages (session_pages.c) ----
+/// Whether `runs` runs at the live sizes stay within the capacity of paged states, reading the position back where the
+/// host's bound says no. Errors: LIMIT (names state, rows, capacity, ways out), LOST.
+weft_status weft_session_check_rows(weft_session *s, uint32_t runs);
+/// Pages for the rows that `runs` runs write, none of them shared, and bind groups for the pool as it is. The caller
+/// has entered the program. Errors: those of weft_pool_take and weft_session_rebind.
+weft_status weft_session_cover(weft_session *s, uint32_t runs);
+/// Gives back pages beyond the first `rows` rows of each group. Enters the program.
+weft_status weft_session_release_rows(weft_session *s, uint64_t rows);
+/// Takes the pages of `from` in place of its own, shared. The caller has entered the program.
+weft_status weft_session_share_pages(weft_session *s, const struct weft_page_table *from);
+/// Fresh pages, all zeros, for so many rows of each group in place of its own. Enters the program. A failure changes
+/// nothing, unless it is LOST. Errors: those of weft_pool_take.
+weft_status weft_session_fresh_rows(weft_session *s, const uint64_t *rows);
+/// Pages that hold the rows before the position.
+uint64_t weft_session_page_count(const weft_session *s, uint32_t group);
+/// The paged state of this name, or NULL.
+const struct weft_plan_state *weft_session_paged(const weft_session *s, const char *name);
+/// Bytes of a paged state's rows, wherever they lie; rows without a page are zero. The range is within the state.
+weft_status weft_session_read_rows(weft_session *s, const struct weft_plan_state *state, uint64_t offset, void *data,
+                                   uint64_t bytes);
+weft_status weft_session_write_rows(weft_session *s, const struct weft_plan_state *state, uint64_t offset,
+                                    const void *data, uint64_t bytes);
+/// weft_session_rebind for callers that have entered the program.
+weft_status weft_session_rebind_locked(weft_session *s, uint32_t mem_key);
+
+// ---- snapshots (snapshot.c) ----
+/// Forgets checkpoints at `from` and beyond.
+void weft_session_forget(weft_session *s, uint64_t from);
+/// The newest checkpoint at just this position, NULL: there is none.
+const struct weft_snapshot *weft_session_find_checkpoint(const weft_session *s, uint64_t position);
+/// Restores; `all` false leaves alone what no operator writes.
+weft_status weft_session_restore_part(weft_session *s, const struct weft_snapshot *snapshot, bool all);
+
+#define WEFT_REBIND_IOS (UINT32_MAX - 1) ///< as `mem_key`: the ios marked in io_changed
+/// The buffer of an input, output, state or "vars", at which byte it begins there, and how many are live. Errors:
+/// NOT_FOUND.
+weft_status weft_session_find_buffer(const weft_session *s, const char *name, weft_buf *out, uint64_t *base,
+                                     uint64_t *live);
+/// ERR_NOT_FOUND with the names that there are.
+weft_status weft_session_no_tensor(const weft_session *s, const char *name);
+
+// session_bind.c
+weft_status weft_session_make_bindings(weft_session *s);
+void weft_session_free_bindings(weft_session *s);
+/// True if `mem_key` is an input or output: its number.
+bool weft_session_is_io(uint32_t mem_key, uint32_t *io);
+/// What slot `slot` of a step, which is of an input or output, is bound to. False: to a buffer that was destroyed.
+bool weft_session_bind_slot(const weft_session *s, const struct weft_step *step, uint32_t slot, struct weft_bind *out);
+/// Whether all that is bound is large enough at these values of the symbols. Errors: LIMIT.
+weft_status weft_session_fits(const weft_session *s, const int64_t *symbols);
+/// Before a run: refuses what is stale, takes inputs from the host, and gives the copies around the steps. Errors:
+/// STALE, LOST.
+weft_status weft_session_bindings_begin(weft_session *s, struct weft_gpu_submit *ends);
+/// After its submits: what goes to the host is of run `fence` now.
+void weft_session_bindings_ran(weft_session *s, uint64_t fence);
+/// Fills memory of the host with the results of the newest run up to `fence`, which is finished.
+weft_status weft_session_deliver(weft_session *s, uint64_t fence);
 weft_status weft_session_null_argument(const char *call);
+/// ERR_CANCELLED after weft_session_cancel. Calls that wait begin with it.
+weft_status weft_session_go(const weft_session *s);
+/// A blocking read of one of the session's buffers that weft_session_cancel ends.
+weft_status weft_session_read_buffer(weft_session *s, weft_buf buf, uint64_t offset, void *data, uint64_t bytes);
 weft_status weft_session_no_memory(void);
 #endif

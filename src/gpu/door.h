@@ -20,6 +20,7 @@ struct weft_gpu_buf_slot {
     void *obj;
     uint64_t size;
     enum weft_buf_usage usage;
+    enum weft_buf_purpose purpose;
     uint32_t gen, next_free;
     bool live, mapped;
     char label[WEFT_GPU_LABEL];
@@ -55,6 +56,11 @@ struct weft_gpu_read_slot {
     uint64_t offset, size;
 };
 
+/// What is said of a submit that does not finish.
+struct weft_gpu_flight { uint32_t n_steps; char first[WEFT_GPU_LABEL], last[WEFT_GPU_LABEL]; };
+
+struct weft_gpu_due { uint64_t serial, number; weft_gpu_done_fn fn; void *user; const void *owner; };
+
 struct weft_gpu_row { char *label; uint64_t count; double seconds; };
 
 struct weft_gpu {
@@ -63,7 +69,9 @@ struct weft_gpu {
     const struct weft_gpu_backend *backend;
     void *dev;
     struct weft_gpu_caps caps;
-    bool profile, lost;
+    bool profile, lost, hung;        ///< hung: lost because a wait gave it up
+    double timeout, close_timeout;   ///< seconds without progress; 0: none
+    double progress;                 ///< when something was last seen to finish
     char lost_why[256];
     struct weft_gpu_counters counters;
 
@@ -78,6 +86,8 @@ struct weft_gpu {
     uint64_t serial, finished;       ///< of the caller's submits
     uint64_t tick, finished_tick;    ///< of all submits
     uint64_t tick_of[WEFT_GPU_TICKS];
+    struct weft_gpu_flight flights[WEFT_GPU_TICKS]; ///< by serial, as tick_of
+    struct weft_gpu_due *dues; size_t n_dues, cap_dues; uint64_t due_number;
     uint64_t unflushed, flush_tick;  ///< bytes written since the last submit; tick of the flush before the last
     struct weft_gpu_move *moves; size_t cap_moves;
     struct weft_gpu_dispatch *dispatches; size_t cap_dispatches;
@@ -99,6 +109,10 @@ weft_status weft_gpu_lost(weft_gpu *gpu);          ///< ERR_LOST with its reason
 void weft_gpu_advance(weft_gpu *gpu);              ///< takes over what the device says is finished; frees what waited
 weft_status weft_gpu_poll_once(weft_gpu *gpu);     ///< without the lock: lets callbacks run, then advances
 void weft_gpu_backoff(double since);               ///< without the lock: yields, then sleeps ever longer
+/// Without the lock, by a wait that began at `since` and has found its work unfinished: WEFT_OK to go on, or the error
+/// to end with (CANCELLED, TIMEOUT).
+weft_status weft_gpu_patience(weft_gpu *gpu, double since);
+void weft_gpu_note_flight(weft_gpu *gpu, uint64_t serial, const struct weft_gpu_step *steps, size_t n);
 /// Gives the lock back while it waits until `tick` is finished.
 weft_status weft_gpu_wait_tick(weft_gpu *gpu, uint64_t tick);
 weft_status weft_gpu_submit_work(weft_gpu *gpu, struct weft_gpu_work *work); ///< numbers and hands on

@@ -49,6 +49,7 @@ weft_status weft_gpu_door_open(struct weft_gpu_opened *opened, bool profile, wef
     gpu->dev = opened->dev;
     gpu->caps = opened->caps;
     gpu->profile = profile && opened->caps.timestamps;
+    gpu->close_timeout = 60;
     pthread_mutex_init(&gpu->lock, NULL);
     pthread_mutex_init(&gpu->poll_lock, NULL);
     pthread_cond_init(&gpu->built, NULL);
@@ -84,12 +85,17 @@ weft_status weft_gpu_open(const struct weft_gpu_params *params, weft_gpu **out)
     if (params) p = *params;
     p.limits_min = weft_gpu_wants_min(&p);
     struct weft_gpu_opened opened = {0};
+    if (!(p.timeout >= 0)) return weft_fail(WEFT_ERR_INVALID, "a timeout of %g s; 0 is for none", p.timeout);
     WEFT_TRY(wants_null(&p) ? weft_gpu_null_open(&p, &opened) : weft_gpu_native_open(&p, &opened));
     if (p.limits_min) {
         weft_gpu_caps_min(&opened.caps);
         opened.probe_subgroups = opened.probe_dot4 = false;
     }
-    return weft_gpu_door_open(&opened, p.profile, out);
+    if (p.max_binding && p.max_binding < opened.caps.max_binding) opened.caps.max_binding = p.max_binding / 16 * 16;
+    if (p.max_groups && p.max_groups < opened.caps.max_groups) opened.caps.max_groups = p.max_groups;
+    WEFT_TRY(weft_gpu_door_open(&opened, p.profile, out));
+    if (p.timeout > 0) (*out)->timeout = (*out)->close_timeout = p.timeout;
+    return WEFT_OK;
 }
 
 static void free_objects(weft_gpu *gpu)
@@ -119,6 +125,7 @@ static void free_tables(weft_gpu *gpu)
     weft_free(gpu->graves);
     weft_free(gpu->moves);
     weft_free(gpu->dispatches);
+    weft_free(gpu->dues);
     weft_free(gpu->rows);
     weft_free(gpu->fill_words);
 }
@@ -129,9 +136,12 @@ void weft_gpu_close(weft_gpu **gpu_at)
     weft_gpu *gpu = *gpu_at;
     *gpu_at = NULL;
     weft_gpu_lock(gpu);
+    gpu->timeout = gpu->close_timeout;
     // A device that is gone finishes nothing, so a failure here only ends the waiting.
     (void)weft_gpu_wait_tick(gpu, gpu->tick);
-    free_objects(gpu);
+    if (gpu->hung && gpu->backend->may_block)
+        weft_log(WEFT_LOG_WARN, "gpu: %s never finished its work; what it holds is left behind", gpu->caps.adapter);
+    else free_objects(gpu);
     weft_gpu_unlock(gpu);
     free_tables(gpu);
     pthread_cond_destroy(&gpu->built);
@@ -183,7 +193,9 @@ void weft_gpu_bury(weft_gpu *gpu, void *obj, void (*free_obj)(void *, void *))
 
 void weft_gpu_advance(weft_gpu *gpu)
 {
-    gpu->finished_tick = gpu->backend->finished(gpu->dev);
+    uint64_t now_finished = gpu->backend->finished(gpu->dev);
+    if (now_finished > gpu->finished_tick) gpu->progress = weft_now();
+    gpu->finished_tick = now_finished;
     while (gpu->finished < gpu->serial && gpu->tick_of[(gpu->finished + 1) % WEFT_GPU_TICKS] <= gpu->finished_tick)
         gpu->finished++;
     size_t kept = 0;
@@ -234,9 +246,10 @@ weft_status weft_gpu_wait_tick(weft_gpu *gpu, uint64_t tick)
         weft_gpu_lock(gpu);
         if (gpu->finished_tick >= tick) break;
         weft_gpu_unlock(gpu);
-        weft_gpu_backoff(since);
+        weft_status patience = status == WEFT_ERR_LOST ? status : weft_gpu_patience(gpu, since);
+        if (patience == WEFT_OK) weft_gpu_backoff(since);
         weft_gpu_lock(gpu);
-        if (status == WEFT_ERR_LOST) return status;
+        if (patience != WEFT_OK) return patience;
         if (status != WEFT_OK) result = status; // told once the wait is over
     }
     return result;

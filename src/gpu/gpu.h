@@ -11,6 +11,7 @@
 #define WEFT_GPU_GPU_H
 #include "gpu/caps.h"
 #include "weft/status.h"
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,15 +29,24 @@ struct weft_gpu_params {
     bool limits_min;            ///< also by WEFT_LIMITS=min
     bool keep_robustness;       ///< leave the implementation's bounds checks on (tests); off: trusted modules
     bool profile;               ///< timestamps wanted: one compute pass a step
+    /// Most bytes of a storage binding, where less than the device's; 0: the device's. The door holds every bind group
+    /// to it, so that tests meet tensors above the limit without gigabytes.
+    uint64_t max_binding;
+    uint32_t max_groups;        ///< likewise for the workgroups of a dimension: tests meet folded grids at small sizes
+    double timeout;             ///< seconds without any work finishing after which a wait gives the device up; 0: none
 };
 
 /// Opens a device. NULL params: defaults. Errors: NOT_FOUND with everything that was tried and what to install; DEVICE.
 weft_status weft_gpu_open(const struct weft_gpu_params *params, weft_gpu **out);
-/// Waits for work in flight, frees everything, sets *gpu to NULL. NULL is fine.
+/// Waits for work in flight, frees everything, sets *gpu to NULL. NULL is fine. Gives up waiting after params.timeout
+/// (60 s if there is none) without progress; then the objects of an implementation that could block are left to it.
 void weft_gpu_close(weft_gpu **gpu);
 const struct weft_gpu_caps *weft_gpu_caps(const weft_gpu *gpu);
 /// For tests of recovery: loses the device. Dawn is made to lose it in earnest; elsewhere the door behaves as if.
 void weft_gpu_lose(weft_gpu *gpu);
+/// For tests of timeouts and cancellation: until it is turned off, the null device finishes nothing more. False: not a
+/// null device.
+bool weft_gpu_stall(weft_gpu *gpu, bool on);
 
 /// One row of `weft devices`: an adapter of an implementation, or the reason why there is none.
 struct weft_gpu_found { struct weft_gpu_caps caps; bool usable, chosen; char why[384]; };
@@ -52,6 +62,27 @@ enum weft_buf_usage {
     WEFT_BUF_READBACK, ///< copied to, then mapped
     WEFT_BUF_INDIRECT, ///< indirect arguments; storage too
 };
+
+/// What a buffer is for, in the accounts of memory.
+enum weft_buf_purpose {
+    WEFT_BUF_FOR_OTHER,
+    WEFT_BUF_FOR_WEIGHTS,
+    WEFT_BUF_FOR_STATES,
+    WEFT_BUF_FOR_PAGES,
+    WEFT_BUF_FOR_SNAPSHOTS,
+    WEFT_BUF_FOR_TRANSIENTS,
+    WEFT_BUF_FOR_PARAMS,
+    WEFT_BUF_FOR_IO,
+    WEFT_BUF_FOR_STAGING,
+    WEFT_BUF_FOR_READBACK,
+    WEFT_BUF_PURPOSES
+};
+
+/// weft_buf_create with a purpose.
+weft_status weft_buf_make(weft_gpu *gpu, enum weft_buf_purpose purpose, uint64_t size, enum weft_buf_usage usage,
+                          const char *label, weft_buf *out);
+/// Adds to the bytes of pages that are in use, which only their owner knows (weft_gpu_counters.pages_used).
+void weft_gpu_note_pages(weft_gpu *gpu, int64_t bytes);
 
 /// Size is rounded up to 16 bytes. Errors: LIMIT (names size and limit), NOMEM.
 weft_status weft_buf_create(weft_gpu *gpu, uint64_t size, enum weft_buf_usage usage, const char *label, weft_buf *out);
@@ -108,6 +139,7 @@ struct weft_gpu_step {
     uint32_t grid[3];        ///< any zero: the step is skipped
     const char *label;       ///< for profiling; static or outlives the call
 };
+/// Where src is none, the destination is zeroed.
 struct weft_gpu_copy { weft_buf src; uint64_t src_offset; weft_buf dst; uint64_t dst_offset; uint64_t size; };
 
 /// One encoder: copies before, one compute pass with the steps, copies after. Copies are between different buffers.
@@ -127,6 +159,23 @@ weft_status weft_gpu_poll(weft_gpu *gpu, uint64_t *finished);
 weft_status weft_gpu_wait(weft_gpu *gpu, uint64_t serial, double seconds);
 weft_status weft_gpu_wait_idle(weft_gpu *gpu);
 
+// Every wait of this layer (of the two above, of back-pressure, of readbacks) ends early in two cases: with
+// ERR_CANCELLED when the thread's token becomes true; and with ERR_TIMEOUT, which names the oldest work in flight, when
+// nothing finished for params.timeout. After that the device counts as lost.
+
+/// Sets the calling thread's token, NULL for none, and returns the one before. Whoever sets one puts the old one back.
+const atomic_bool *weft_gpu_token(const atomic_bool *token);
+
+/// A function to be called once submit `serial` is finished or the device is lost (status OK or LOST).
+typedef void (*weft_gpu_done_fn)(void *user, uint64_t serial, weft_status status);
+/// Registers one; `owner` is what weft_gpu_forget goes by. Errors: INVALID (no such submit yet), NOMEM.
+weft_status weft_gpu_on_done(weft_gpu *gpu, uint64_t serial, weft_gpu_done_fn fn, void *user, const void *owner);
+/// Polls, then calls what is due from this thread, outside locks, lower serials first. What a function registers is
+/// called by a later call. Errors as weft_gpu_poll; the functions are called all the same.
+weft_status weft_gpu_fire(weft_gpu *gpu);
+/// Drops the functions of an owner that have not been called.
+void weft_gpu_forget(weft_gpu *gpu, const void *owner);
+
 // ---- readback ------------------------------------------------------------------------------------------------------
 
 typedef struct { uint32_t id, gen; } weft_readback;
@@ -144,6 +193,8 @@ weft_status weft_readback_finish(weft_gpu *gpu, weft_readback *rb, void *data, u
 struct weft_gpu_counters {
     uint64_t submits, passes, dispatches, copies, bytes_written, bytes_read;
     uint64_t buffers_made, buffers_live, buffer_bytes_live, buffer_bytes_peak;
+    uint64_t bytes_for[WEFT_BUF_PURPOSES]; ///< buffer_bytes_live by purpose
+    uint64_t pages_used;                   ///< of bytes_for[WEFT_BUF_FOR_PAGES]
     uint64_t pipelines_made, groups_made, groups_live, allocs; ///< allocs: weft_alloc calls made by this layer
     double encode_seconds, submit_seconds; ///< host time: encoding, and inside finish and queue submit
 };

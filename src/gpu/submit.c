@@ -11,6 +11,14 @@ static const char *label_of(const struct weft_gpu_step *s) { return s->label ? s
 static weft_status resolve_copy(weft_gpu *gpu, const struct weft_gpu_copy *c, struct weft_gpu_move *out)
 {
     struct weft_gpu_buf_slot *src, *dst;
+    if (c->src.id == 0) {
+        WEFT_TRY(weft_gpu_buf_need(gpu, c->dst, "zero", &dst));
+        WEFT_TRY(weft_gpu_buf_range(dst, "zero", c->dst_offset, c->size));
+        if (dst->usage == WEFT_BUF_READBACK)
+            return weft_fail(WEFT_ERR_INVALID, "zero: buffer '%s' is for reading back", dst->label);
+        *out = (struct weft_gpu_move){.dst = dst->obj, .dst_offset = c->dst_offset, .size = c->size};
+        return WEFT_OK;
+    }
     WEFT_TRY(weft_gpu_buf_need(gpu, c->src, "copy from", &src));
     WEFT_TRY(weft_gpu_buf_need(gpu, c->dst, "copy to", &dst));
     if (src == dst)
@@ -157,6 +165,7 @@ weft_status weft_gpu_submit(weft_gpu *gpu, const struct weft_gpu_submit *submit,
     if (status == WEFT_OK) status = weft_gpu_submit_work(gpu, &work);
     if (status == WEFT_OK) {
         gpu->tick_of[++gpu->serial % WEFT_GPU_TICKS] = gpu->tick;
+        weft_gpu_note_flight(gpu, gpu->serial, submit->steps, submit->n_steps);
         if (serial) *serial = gpu->serial;
         count_submit(gpu, &work);
     }
@@ -182,6 +191,7 @@ weft_status weft_gpu_wait(weft_gpu *gpu, uint64_t serial, double seconds)
         if (seconds >= 0 && weft_now() - since >= seconds)
             return weft_fail(WEFT_ERR_TIMEOUT, "submit %llu was not finished after %g s", (unsigned long long)serial,
                              seconds);
+        WEFT_TRY(weft_gpu_patience(gpu, since));
         weft_gpu_backoff(since);
     }
 }

@@ -21,6 +21,7 @@
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 static double max2(double x, double y) { return isnan(x) || x > y ? x : y; }
 static double min2(double x, double y) { return isnan(x) || x < y ? x : y; }
+static double softplus(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
 static double sign(double x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
 static int64_t quotient(int64_t x, int64_t y) { return y ? x / y : x; }
 static int64_t product(int64_t x, int64_t y) { return (int64_t)((uint64_t)x * (uint64_t)y); }
@@ -35,6 +36,7 @@ static int64_t product(int64_t x, int64_t y) { return (int64_t)((uint64_t)x * (u
     F(tanh,      tanh(x),                                                         "tanh_safe($0)",   "tanh_safe")      \
     F(sigmoid,   sigmoid(x),                                                      "sigmoid($0)",     "sigmoid")        \
     F(silu,      x * sigmoid(x),                                                  "silu($0)",        "silu")           \
+    F(softplus,  softplus(x),                                                     "softplus($0)",    "softplus")       \
     F(gelu,      0.5 * x * (1 + erf(x * SQRT_HALF)),                              "gelu_erf($0)",    "gelu_erf")       \
     F(gelu_tanh, 0.5 * x * (1 + tanh(SQRT_2_PI * (x + 0.044715 * x * x * x))),    "gelu_tanh($0)",   "gelu_tanh")      \
     F(relu,      x < 0 ? 0 : x,                                                   "max_nan($0, 0.0)", "max_nan")       \
@@ -114,9 +116,7 @@ static weft_status infer_where(struct weft_graph *g, const struct weft_type *in,
 static weft_status infer_cast(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                               const struct weft_attr *attrs, struct weft_type *out) {
     (void)g, (void)n_in;
-    if (!weft_ops_is_plain(in[0].dtype))
-        return weft_fail(WEFT_ERR_INVALID, "its operand is block-quantised; only matmul and gather read such weights");
-    *out = in[0];
+    *out = in[0]; // of quantised blocks too: that is how their elements are had
     out->dtype = (weft_dtype)attrs[0].i; // the choices stand in the order of weft_dtype
     return WEFT_OK;
 }

@@ -63,7 +63,8 @@ struct weft_tensor {
     weft_dtype dtype;        ///< storage: F32, F16, I32, U32, BOOL; U32 for packed weights
     uint64_t bytes;          ///< at the maximum of all symbols
     uint64_t used;           ///< of scratch: bytes asked for, before rounding; else 0
-    uint32_t index;          ///< weight part, state, input or output number; unused for transients
+    uint32_t index;          ///< weight part, state (with WEFT_STATE_PRESENT), input or output number; unused for
+                             ///< transients
     weft_value value;        ///< the graph value, or WEFT_NO_VALUE (scratch)
     uint32_t first, last;    ///< steps between which a transient is alive
     uint32_t heap;           ///< placement: heap (transient) or shard (weight)
@@ -77,6 +78,9 @@ enum weft_operand_flags {
     WEFT_OPERAND_INPLACE =
         4, ///< may share its range with the operand `inplace_of` (same element map, read before write)
     WEFT_OPERAND_ATOMIC = 8, ///< array<atomic<u32>>; never shared
+    WEFT_OPERAND_APART =
+        16, ///< lies in the tensor of operand `inplace_of`, and never meets it (compile/alias.c proved it)
+    WEFT_OPERAND_BITS = 32, ///< of 16-bit floats: read by bits_x, written a word at a time by put_word_x
 };
 
 struct weft_operand {
@@ -90,12 +94,25 @@ struct weft_operand {
     uint64_t bytes;          ///< range at the maximum, from byte_offset
     weft_dim
         elem_offset; ///< live offset in elements added by the accessor (views such as the last rows), WEFT_DIM_BAD: 0
+    weft_dim count;  ///< live elements that it may touch from elem_offset on; 0 or WEFT_DIM_BAD: to the tensor's end
     weft_dim live;           ///< checked plans: live length in elements, WEFT_DIM_BAD: `used`
     uint64_t used;           ///< checked plans: bytes that hold elements, 0: `bytes`
+    /// Of a step that may be cut (step->items): its items [i * every, (i + 1) * every) reach elements [i * unit,
+    /// (i + 1) * unit) and no others. every 0: any item may reach any element.
+    uint64_t every, unit;
+    uint64_t first;          ///< of a narrowed operand: elements between its own start and byte_offset
     // binder
-    uint8_t slot;            ///< binding number (0 is the uniform block)
+    uint8_t slot;            ///< binding number (0 is the uniform block); of a segmented operand the first
+    uint8_t n_segments;      ///< consecutive bindings that hold it, 1 for all that fit one
+    uint64_t segment_bytes;  ///< bytes of all but the last, a multiple of 256; 0 with one segment
     uint64_t slot_offset;    ///< bytes from the slot's start to this operand's start
 };
+
+/// True if binding `slot` holds the operand or a segment of it.
+static inline bool weft_operand_in_slot(const struct weft_operand *o, uint32_t slot)
+{
+    return slot >= o->slot && slot < (uint32_t)o->slot + (o->n_segments ? o->n_segments : 1);
+}
 
 /// Plans place everything at multiples of 256 bytes, which every implementation accepts as an offset.
 static inline uint64_t weft_align256(uint64_t bytes) { return (bytes + 255) & ~(uint64_t)255; }
@@ -104,7 +121,13 @@ static inline uint64_t weft_align256(uint64_t bytes) { return (bytes + 255) & ~(
 #define WEFT_MAX_TVALS 32
 #define WEFT_MAX_SLOTS 16
 
-struct weft_slot { uint8_t kind; bool wide, atomic; uint32_t mem_key; uint64_t offset, size; };
+struct weft_slot {
+    uint8_t kind;
+    bool wide, atomic;
+    bool segment; ///< holds a part of an operand that is larger than a binding
+    uint32_t mem_key;
+    uint64_t offset, size;
+};
 
 /// One dispatch.
 struct weft_step {
@@ -120,8 +143,14 @@ struct weft_step {
     uint32_t workgroup[3];
     uint32_t workgroup_memory;       ///< bytes
     bool writes_state;
-    bool is_copy;                    ///< made by the planner because of aliasing; reported
+    bool is_copy;                    ///< made by the planner because of aliasing, or to commit a state; reported
+    uint64_t copied_bytes;           ///< is_copy: at the upper bounds
+    const char *copy_why;            ///< is_copy: the reason, a clause (arena)
     uint32_t group;                  ///< group of nodes that it came from (weft_lower.groups)
+    /// Work items of a workgroup: workgroup g, as group_index() counts, computes items [g * items, (g + 1) * items).
+    /// 0: the step can't be cut into pieces.
+    uint32_t items;
+    uint32_t cut0, cut1;             ///< a piece has workgroups [cut0, cut1) of the whole; cut1 0: the whole
     // binder
     struct weft_slot slots[WEFT_MAX_SLOTS];
     uint32_t n_slots;

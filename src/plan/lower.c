@@ -22,6 +22,17 @@ weft_status weft_lower_fail(struct weft_lower *l, weft_status status, const char
     return l->status = weft_fail(status, "%s", text);
 }
 
+void weft_lower_crowded(struct weft_lower *l, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    l->crowded |= l->status == WEFT_OK;
+    weft_lower_fail(l, WEFT_ERR_LIMIT, "%s", text);
+}
+
 static void no_memory(struct weft_lower *l)
 {
     weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while compiling the graph");
@@ -51,6 +62,14 @@ int64_t weft_lower_max(const struct weft_lower *l, weft_dim d)
 {
     int64_t lo, hi;
     weft_dim_bounds_within(l->graph->dims, d, l->lo, l->hi, &lo, &hi);
+    return hi;
+}
+
+int64_t weft_plan_max(const struct weft_plan *plan, weft_dim d)
+{
+    int64_t lo, hi;
+    if (plan->bound) return weft_dim_eval(plan->graph->dims, d, plan->bind);
+    weft_dim_bounds(plan->graph->dims, d, &lo, &hi);
     return hi;
 }
 
@@ -140,12 +159,19 @@ static bool cut_parts(struct weft_lower *l, struct weft_plan_weight *w)
         row_bytes += weft_wlayout_bytes(w->layout, p, 256, w->k);
         all_bytes += weft_align256(weft_wlayout_bytes(w->layout, p, w->rows, w->k));
     }
-    // 256 rows at a time, so that every plane of a part starts on a whole word
+    // 256 rows at a time, so that every plane of a part starts on a whole word; fewer where so many do not fit
+    uint64_t one = (row_bytes + 255) / 256;
     uint64_t rows_fit = all_bytes <= limit ? w->rows : (limit - 4 * 256) / (row_bytes ? row_bytes : 1) * 256;
+    if (rows_fit == 0 && w->rows && limit > 4 * 256) rows_fit = (limit - 4 * 256) / (one ? one : 1);
     if (rows_fit == 0 && w->rows) {
         weft_lower_fail(l, WEFT_ERR_LIMIT,
-                        "weight '%s': 256 rows of %llu elements need %llu bytes, more than the device binds (%llu)",
-                        w->name, (unsigned long long)w->k, (unsigned long long)row_bytes, (unsigned long long)limit);
+                        "weight '%s': a row of %llu elements needs %llu bytes, more than the device binds (%llu)",
+                        w->name, (unsigned long long)w->k, (unsigned long long)one, (unsigned long long)limit);
+        return false;
+    }
+    if (w->rows / (rows_fit ? rows_fit : 1) >= 4095) {
+        weft_lower_fail(l, WEFT_ERR_LIMIT, "weight '%s' would be cut into more than 4096 parts of %llu bytes", w->name,
+                        (unsigned long long)limit);
         return false;
     }
     if (rows_fit > w->rows) rows_fit = w->rows;
@@ -180,9 +206,9 @@ static bool plain_part(struct weft_lower *l, struct weft_plan_weight *w, uint64_
     }
     w->parts[0] =
         (struct weft_weight_part){.rows = w->rows, .shard = UINT32_MAX, .bytes = weft_align256(bytes ? bytes : 1)};
-    if (w->parts[0].bytes > l->caps->max_binding) {
-        weft_lower_fail(l, WEFT_ERR_LIMIT, "constant '%s' has %llu bytes, more than the device binds (%llu)", w->name,
-                        (unsigned long long)bytes, (unsigned long long)l->caps->max_binding);
+    if (w->parts[0].bytes > l->caps->max_buffer) {
+        weft_lower_fail(l, WEFT_ERR_LIMIT, "constant '%s' has %llu bytes; a buffer of this device has at most %llu",
+                        w->name, (unsigned long long)bytes, (unsigned long long)l->caps->max_buffer);
         return false;
     }
     return true;
@@ -192,7 +218,7 @@ const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_valu
 {
     if (l->status != WEFT_OK) return &no_weight;
     for (uint32_t i = 0; i < l->plan->n_weights; i++)
-        if (l->plan->weights[i].value == v) return &l->plan->weights[i];
+        if (l->plan->weights[i].value == v && !l->plan->weights[i].raw) return &l->plan->weights[i];
     const struct weft_value_info *info = weft_lv(l, v);
     struct weft_plan_weight *w = add_weight(l);
     if (!w) return &no_weight;
@@ -218,6 +244,55 @@ const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_valu
         return drop_weight(l);
     }
     return cut_parts(l, w) ? w : drop_weight(l);
+}
+
+/// Cuts the bytes of a raw weight into runs of rows, a multiple of 4, that one binding holds.
+static bool raw_parts(struct weft_lower *l, struct weft_plan_weight *w)
+{
+    uint64_t limit = l->caps->max_binding < l->caps->max_buffer ? l->caps->max_binding : l->caps->max_buffer;
+    uint64_t row = weft_dtype_bytes(w->dtype, w->k), fit = (limit & ~(uint64_t)255) / (row ? row : 1) / 4 * 4;
+    if (fit >= w->rows) fit = w->rows ? w->rows : 1;
+    uint64_t n = w->rows && fit ? (w->rows + fit - 1) / fit : 1;
+    if (fit == 0 || n > 4095) {
+        weft_lower_fail(l, WEFT_ERR_LIMIT, "weight '%s': four rows need %llu bytes, the device binds %llu", w->name,
+                        (unsigned long long)row * 4, (unsigned long long)limit);
+        return false;
+    }
+    w->n_parts = (uint32_t)n;
+    w->parts = weft_arena_alloc(&l->plan->arena, n * sizeof *w->parts);
+    if (!w->parts) {
+        no_memory(l);
+        return false;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t rows = w->rows - i * fit < fit ? w->rows - i * fit : fit;
+        w->parts[i] = (struct weft_weight_part){.row0 = i * fit, .rows = rows, .shard = UINT32_MAX,
+                                                .bytes = weft_align256(rows * row + (rows * row == 0))};
+    }
+    return true;
+}
+
+const struct weft_plan_weight *weft_lower_raw(struct weft_lower *l, weft_value v)
+{
+    if (l->status != WEFT_OK) return &no_weight;
+    for (uint32_t i = 0; i < l->plan->n_weights; i++)
+        if (l->plan->weights[i].value == v && l->plan->weights[i].raw) return &l->plan->weights[i];
+    const struct weft_value_info *info = weft_lv(l, v);
+    if ((info->kind != WEFT_VALUE_WEIGHT && info->kind != WEFT_VALUE_CONST) || info->type.rank == 0) {
+        weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "'%s' must be a weight or a constant: its bytes are read as they are",
+                        info->name ? info->name : "a value");
+        return &no_weight;
+    }
+    struct weft_plan_weight *w = add_weight(l);
+    if (!w) return &no_weight;
+    w->name = info->name ? info->name : "constant";
+    w->value = v;
+    w->dtype = info->type.dtype;
+    w->raw = true;
+    w->k = (uint64_t)weft_lower_const(l, info->type.dims[info->type.rank - 1]);
+    w->rows = 1;
+    for (uint32_t i = 0; i + 1 < info->type.rank; i++) w->rows *= (uint64_t)weft_lower_const(l, info->type.dims[i]);
+    return raw_parts(l, w) ? w : drop_weight(l);
 }
 
 const struct weft_plan_weight *weft_lower_table(struct weft_lower *l, const char *name, const void *data,
@@ -265,18 +340,27 @@ static uint32_t find_tensor(const struct weft_lower *l, enum weft_mem mem, uint3
     return WEFT_NO_TENSOR;
 }
 
-static uint32_t state_tensor(struct weft_lower *l, uint32_t state)
+/// What the binder counts on for a pool. At run time the whole pool is bound, whatever its size.
+static uint64_t pool_bytes(const struct weft_lower *l, const struct weft_plan_state *s)
 {
-    uint32_t t = find_tensor(l, WEFT_MEM_STATE, state);
-    if (t != WEFT_NO_TENSOR) return t;
+    uint64_t limit = l->caps->max_binding & ~(uint64_t)255;
+    uint64_t bytes = weft_align256(s->bytes ? s->bytes : 1);
+    return bytes < limit ? bytes : limit;
+}
+
+uint32_t weft_lower_state_tensor(struct weft_lower *l, uint32_t state, bool present)
+{
     const struct weft_plan_state *s = &l->plan->states[state];
+    uint32_t index = state | (present && weft_state_buffers(s) == 2 ? WEFT_STATE_PRESENT : 0);
+    uint32_t t = find_tensor(l, WEFT_MEM_STATE, index);
+    if (t != WEFT_NO_TENSOR) return t;
     const struct weft_value_info *info = weft_lv(l, s->value);
     return add_tensor(l, (struct weft_tensor){.name = s->name,
                                               .mem = WEFT_MEM_STATE,
                                               .dtype = info->type.dtype,
-                                              .bytes = s->bytes,
-                                              .index = state,
-                                              .value = s->value,
+                                              .bytes = s->kind == WEFT_STATE_PAGED ? pool_bytes(l, s) : s->bytes,
+                                              .index = index,
+                                              .value = index == state ? s->value : WEFT_NO_VALUE,
                                               .state_capacity = s->kind == WEFT_STATE_RING ? (uint32_t)s->rows : 0});
 }
 
@@ -290,8 +374,7 @@ static uint32_t io_tensor(struct weft_lower *l, weft_value v)
         const struct weft_value_info *info = weft_lv(l, v);
         uint64_t n = 1;
         for (uint32_t a = 0; a < info->type.rank; a++) {
-            int64_t lo, hi;
-            weft_dim_bounds(l->graph->dims, info->type.dims[a], &lo, &hi);
+            int64_t hi = weft_plan_max(l->plan, info->type.dims[a]);
             n = weft_bytes_times(n, hi > 0 ? (uint64_t)hi : 0);
         }
         uint64_t bytes = weft_align256(weft_bytes_times(n ? n : 1, weft_accessor_width(info->type.dtype)));
@@ -312,13 +395,17 @@ void weft_lower_place(struct weft_lower *l, weft_value v)
     const struct weft_value_info *info = weft_lv(l, v);
     place->elem_offset = WEFT_DIM_BAD;
     if (info->state != UINT32_MAX) {
-        place->tensor = state_tensor(l, info->state);
+        place->tensor = weft_lower_state_tensor(l, info->state, v != l->plan->states[info->state].value);
+        if (place->tensor != WEFT_NO_TENSOR && l->tensors[place->tensor].value == WEFT_NO_VALUE)
+            l->tensors[place->tensor].value = v;
         return;
     }
     place->tensor = io_tensor(l, v);
+    if (place->tensor == WEFT_NO_TENSOR && l->output_view && l->output_view[v] != WEFT_NO_VALUE)
+        place->tensor = io_tensor(l, l->output_view[v]);
     if (place->tensor != WEFT_NO_TENSOR) return;
     weft_dim count = weft_lower_product(l, &info->type, 0, info->type.rank);
-    int64_t n = weft_lower_max(l, count);
+    int64_t n = l->plan->bound ? weft_plan_max(l->plan, count) : weft_lower_max(l, count);
     uint64_t bytes = weft_align256(weft_bytes_times(n > 0 ? (uint64_t)n : 1, weft_accessor_width(info->type.dtype)));
     const char *name = info->name;
     if (!name && info->kind == WEFT_VALUE_NODE) {
@@ -326,11 +413,11 @@ void weft_lower_place(struct weft_lower *l, weft_value v)
         name = n->name ? n->name : weft_arena_printf(&l->plan->arena, "%s.%u", n->op->name, v);
     }
     if (!name) name = "value";
-    if (bytes > l->caps->max_binding) {
-        weft_lower_fail(
-            l, WEFT_ERR_LIMIT,
-            "value '%s' may take %llu bytes, more than the device binds (%llu); lower the bounds of its symbols", name,
-            (unsigned long long)bytes, (unsigned long long)l->caps->max_binding);
+    if (bytes > l->caps->max_buffer) {
+        weft_lower_fail(l, WEFT_ERR_LIMIT,
+                        "value '%s' may take %llu bytes; a buffer of this device has at most %llu: lower the bounds "
+                        "of its symbols",
+                        name, (unsigned long long)bytes, (unsigned long long)l->caps->max_buffer);
         return;
     }
     place->tensor = add_tensor(l, (struct weft_tensor){.name = name, .mem = WEFT_MEM_TRANSIENT,
@@ -390,7 +477,7 @@ static uint32_t add_operand(struct weft_lower *l, struct weft_step *s, struct we
 {
     if (l->status != WEFT_OK) return 0;
     if (s->n_operands == WEFT_MAX_OPERANDS) {
-        weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s' names more than %d operands", s->label, WEFT_MAX_OPERANDS);
+        weft_lower_crowded(l, "step '%s' names more than %d operands", s->label, WEFT_MAX_OPERANDS);
         return 0;
     }
     o.name = weft_arena_strdup(&l->plan->arena, o.name);
@@ -413,17 +500,18 @@ void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access 
         return;
     }
     if (l->status != WEFT_OK) return;
+    uint64_t bytes = l->plan->vars_bytes ? l->plan->vars_bytes : WEFT_VARS_BYTES;
     uint32_t t = find_tensor(l, WEFT_MEM_VARS, 0);
     if (t == WEFT_NO_TENSOR)
         t = add_tensor(
             l, (struct weft_tensor){
-                   .name = "vars", .mem = WEFT_MEM_VARS, .dtype = WEFT_U32, .bytes = 256, .value = WEFT_NO_VALUE});
+                   .name = "vars", .mem = WEFT_MEM_VARS, .dtype = WEFT_U32, .bytes = bytes, .value = WEFT_NO_VALUE});
     add_operand(l, s,
                 (struct weft_operand){.name = "vars",
                                       .access = access,
                                       .dtype = WEFT_U32,
                                       .tensor = t,
-                                      .bytes = 256,
+                                      .bytes = bytes,
                                       .elem_offset = WEFT_DIM_BAD,
                                       .used = (uint64_t)l->plan->n_vars * 4});
     if (access & WEFT_WRITE) s->writes_state = true;
@@ -437,17 +525,36 @@ static void set_length(struct weft_lower *l, struct weft_operand *o, const struc
     else o->live = weft_lower_product(l, &info->type, 0, info->type.rank);
 }
 
+/// Packed weights are not read element by element: somebody who has to reads what a step of this run unpacked.
+static uint32_t emit_unpacked(struct weft_lower *l, struct weft_step *s, const char *name, weft_value v,
+                              const struct weft_plan_weight *w, uint8_t flags) {
+    if (l->places[v].tensor == WEFT_NO_TENSOR) {
+        if (l->n_unpack == sizeof l->unpack / sizeof *l->unpack) {
+            weft_lower_crowded(l, "step '%s' reads more than %u packed weights element by element", s->label,
+                               l->n_unpack);
+            return 0;
+        }
+        uint64_t bytes = weft_bytes_times(w->rows * w->k, 4);
+        if (bytes > l->caps->max_buffer) {
+            weft_lower_fail(l, WEFT_ERR_LIMIT,
+                            "weight '%s' takes %llu bytes as f32, a buffer of this device has at most %llu; only "
+                            "matmul and gather read it as it is",
+                            w->name, (unsigned long long)bytes, (unsigned long long)l->caps->max_buffer);
+            return 0;
+        }
+        l->places[v] = (struct weft_place){weft_lower_scratch(l, w->name, WEFT_F32, w->rows * w->k), WEFT_DIM_BAD};
+        l->unpack[l->n_unpack++] = v;
+    }
+    return weft_emit_scratch(l, s, name, WEFT_READ, l->places[v].tensor, flags);
+}
+
 uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access,
                          weft_value v, uint8_t flags) {
     if (l->status != WEFT_OK) return 0;
     const struct weft_value_info *info = weft_lv(l, v);
     if (info->kind == WEFT_VALUE_WEIGHT || info->kind == WEFT_VALUE_CONST) {
         const struct weft_plan_weight *w = weft_lower_weight(l, v);
-        if (w->layout) {
-            weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s' reads the packed weight '%s' element by element", s->label,
-                            w->name);
-            return 0;
-        }
+        if (w->layout) return emit_unpacked(l, s, name, v, w, flags);
         return weft_emit_table(l, s, name, w, weft_dtype_info(w->dtype)->is_float ? WEFT_F32 : w->dtype, flags);
     }
     if (info->state != UINT32_MAX && l->plan->states[info->state].kind == WEFT_STATE_VAR) {
@@ -469,10 +576,37 @@ uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *
                                                    .dtype = info->type.dtype,
                                                    .tensor = place.tensor,
                                                    .bytes = t->bytes,
-                                                   .elem_offset = place.elem_offset});
+                                                   .elem_offset = place.elem_offset,
+                                                   .count = weft_lower_product(l, &info->type, 0, info->type.rank)});
     if (l->plan->checked && l->status == WEFT_OK) set_length(l, &s->operands[i], info);
     if ((flags & WEFT_OPERAND_STATE) || t->mem == WEFT_MEM_STATE) weft_emit_vars(l, s, WEFT_READ);
     return i;
+}
+
+uint32_t weft_emit_place(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access,
+                         struct weft_place place, weft_dtype dtype, weft_dim count, uint8_t flags) {
+    if (l->status != WEFT_OK) return 0;
+    const struct weft_tensor *t = &l->tensors[place.tensor];
+    bool state = t->mem == WEFT_MEM_STATE;
+    if (state && (access & WEFT_WRITE)) {
+        flags |= WEFT_OPERAND_STATE;
+        s->writes_state = true;
+    }
+    struct weft_operand o = {.name = name, .access = access, .flags = flags, .dtype = dtype, .tensor = place.tensor,
+                             .bytes = t->bytes, .elem_offset = place.elem_offset, .count = count};
+    uint32_t i = add_operand(l, s, o);
+    if (l->plan->checked && l->status == WEFT_OK) s->operands[i].live = count;
+    if (state) weft_emit_vars(l, s, WEFT_READ);
+    return i;
+}
+
+struct weft_place weft_lower_range(struct weft_lower *l, const struct weft_node *n)
+{
+    weft_lower_place(l, n->out[0]);
+    struct weft_place place = l->places[n->out[0]];
+    weft_dim start = weft_node_attr(n, "start")->d;
+    place.elem_offset = start == 0 ? WEFT_DIM_BAD : start; // handle 0 is the constant 0
+    return place;
 }
 
 /// A tensor that stands for one part of a weight in this schedule.
@@ -497,6 +631,21 @@ uint32_t weft_emit_table(struct weft_lower *l, struct weft_step *s, const char *
                              .bytes = w->parts[0].bytes, .elem_offset = WEFT_DIM_BAD};
     o.used = w->data ? w->data_bytes : weft_bytes_times(w->rows * w->k, 4);
     return add_operand(l, s, o);
+}
+
+void weft_emit_raw(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
+                   uint32_t part, uint8_t flags) {
+    if (l->status != WEFT_OK) return;
+    uint64_t bytes = w->parts[part].rows * weft_dtype_bytes(w->dtype, w->k);
+    add_operand(l, s,
+                (struct weft_operand){.name = name,
+                                      .access = WEFT_READ,
+                                      .flags = flags,
+                                      .dtype = w->dtype == WEFT_F32 || w->dtype == WEFT_I32 ? w->dtype : WEFT_U32,
+                                      .tensor = part_tensor(l, w, part),
+                                      .bytes = w->parts[part].bytes,
+                                      .used = (bytes + 3) & ~(uint64_t)3,
+                                      .elem_offset = WEFT_DIM_BAD});
 }
 
 void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
@@ -561,7 +710,7 @@ static void add_tval(struct weft_lower *l, struct weft_step *s, struct weft_tval
         }
     }
     if (s->n_tvals == WEFT_MAX_TVALS) {
-        weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s' has more than %d template values", s->label, WEFT_MAX_TVALS);
+        weft_lower_crowded(l, "step '%s' has more than %d template values", s->label, WEFT_MAX_TVALS);
         return;
     }
     s->tvals[s->n_tvals++] = v;
@@ -584,4 +733,15 @@ void weft_emit_workgroup(struct weft_step *s, uint32_t x, uint32_t memory_bytes)
     s->workgroup[0] = x;
     s->workgroup[1] = s->workgroup[2] = 1;
     s->workgroup_memory = memory_bytes;
+}
+
+void weft_emit_items(struct weft_step *s, uint32_t items) { s->items = items; }
+
+void weft_emit_reach(struct weft_step *s, const char *name, uint64_t every, uint64_t unit)
+{
+    for (uint32_t i = 0; i < s->n_operands; i++) {
+        if (strcmp(s->operands[i].name, name) != 0) continue;
+        s->operands[i].every = every;
+        s->operands[i].unit = unit;
+    }
 }
