@@ -22,6 +22,7 @@ float *weft_test_model_floats(struct weft_test_model *m, const char *name, uint6
 struct weft_test_build {
     struct weft_decoder_params gemma;
     int no_fuse;
+    enum weft_state_policy policy; ///< of states that can have it
     bool logits;    ///< GENERATE: the logits are an output too
     bool checked;   ///< checked accessors
     bool residuals; ///< the residual behind each branch of each layer is an output of its name
