@@ -87,6 +87,12 @@ WEFT_API weft_status weft_session_get_var(weft_session *session, const char *nam
 /// All states and variables to zero, "active" to 1; ordered like writes.
 WEFT_API weft_status weft_session_reset(weft_session *session);
 
+/// The states, variables included, whose contents went with a lost device and were not set anew since
+/// (weft_device_recover): writes at most `capacity` names (`names` may be NULL if that is 0), which live as long as the
+/// program, and sets *count to how many there are.
+WEFT_API weft_status weft_session_lost_states(const weft_session *session, const char **names, size_t capacity,
+                                              size_t *count);
+
 // ---- runs ----------------------------------------------------------------------------------------------------------
 
 /// Queues `runs` runs (1 to max_runs) at the live sizes as one submit, and returns; *fence, which may be NULL, is what

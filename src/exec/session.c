@@ -77,12 +77,9 @@ weft_status weft_session_rebind(weft_session *s, uint32_t mem_key)
     return status;
 }
 
-static weft_status make_buffers(weft_session *s)
+weft_status weft_session_make_buffers(weft_session *s)
 {
     const struct weft_plan *plan = s->program->plan;
-    s->states = weft_calloc(plan->n_states + 1, sizeof *s->states);
-    s->ios = weft_calloc(plan->n_ios + 1, sizeof *s->ios);
-    if (!s->states || !s->ios) return weft_session_no_memory();
     for (uint32_t i = 0; i < plan->n_states; i++)
         if (plan->states[i].kind != WEFT_STATE_VAR)
             WEFT_TRY(
@@ -95,8 +92,23 @@ static weft_status make_buffers(weft_session *s)
                            "params", &s->arena);
 }
 
+void weft_session_drop_buffers(weft_session *s)
+{
+    const struct weft_plan *plan = s->program->plan;
+    for (uint32_t i = 0; s->states && i < plan->n_states; i++)
+        if (s->states[i].id) weft_buf_release(s->gpu, &s->states[i]);
+    for (uint32_t i = 0; s->ios && i < plan->n_ios; i++)
+        if (s->ios[i].id) weft_buf_release(s->gpu, &s->ios[i]);
+    if (s->vars.id) weft_buf_release(s->gpu, &s->vars);
+    if (s->arena.id) weft_buf_release(s->gpu, &s->arena);
+    if (s->fault.id) weft_buf_release(s->gpu, &s->fault);
+}
+
 static weft_status make_room(weft_session *s)
 {
+    s->states = weft_calloc(s->program->plan->n_states + 1, sizeof *s->states);
+    s->ios = weft_calloc(s->program->plan->n_ios + 1, sizeof *s->ios);
+    if (!s->states || !s->ios) return weft_session_no_memory();
     uint32_t steps = s->program->max_steps + 1;
     for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS; v++) {
         s->versions[v].steps = weft_calloc(steps, sizeof *s->versions[v].steps);
@@ -131,13 +143,17 @@ weft_status weft_session_create(weft_program *program, const struct weft_session
     s->n_symbols = weft_dims_symbol_count(plan->graph->dims);
     s->live = WEFT_NO_VERSION;
     s->sabotage_step = s->stale_step = UINT32_MAX;
-    WEFT_GOTO(make_buffers(s));
+    WEFT_GOTO(weft_program_there(program));
     WEFT_GOTO(make_room(s));
+    WEFT_GOTO(weft_session_make_buffers(s));
     WEFT_GOTO(weft_session_rebind(s, UINT32_MAX));
     WEFT_GOTO(weft_session_reset(s));
     int64_t symbols[WEFT_MAX_SYMBOLS] = {0}, lo;
     for (uint32_t i = 0; i < s->n_symbols; i++) weft_dims_symbol_bounds(plan->graph->dims, i, &lo, &symbols[i]);
     if (weft_dims_check(plan->graph->dims, symbols) == WEFT_OK) WEFT_GOTO(weft_session_resize(s, symbols));
+    s->dependent = (struct weft_gpu_dependent){
+        .rank = WEFT_GPU_RANK_SESSION, .remake = weft_session_remake, .self = s};
+    weft_gpu_depend(s->gpu, &s->dependent);
     *out = s;
     return WEFT_OK;
 fail:
@@ -150,15 +166,10 @@ void weft_session_destroy(weft_session **session)
     if (!session || !*session) return;
     weft_session *s = *session;
     *session = NULL;
+    weft_gpu_undepend(s->gpu, &s->dependent);
     if (s->last_serial) weft_gpu_wait(s->gpu, s->last_serial, -1);
     const struct weft_plan *plan = s->program->plan;
-    for (uint32_t i = 0; s->states && i < plan->n_states; i++)
-        if (s->states[i].id) weft_buf_release(s->gpu, &s->states[i]);
-    for (uint32_t i = 0; s->ios && i < plan->n_ios; i++)
-        if (s->ios[i].id) weft_buf_release(s->gpu, &s->ios[i]);
-    if (s->vars.id) weft_buf_release(s->gpu, &s->vars);
-    if (s->arena.id) weft_buf_release(s->gpu, &s->arena);
-    if (s->fault.id) weft_buf_release(s->gpu, &s->fault);
+    weft_session_drop_buffers(s);
     for (uint32_t k = 0; s->groups && k < plan->n_schedules; k++) weft_free(s->groups[k]);
     for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS; v++) {
         weft_free(s->versions[v].steps);

@@ -9,6 +9,7 @@ weft_status weft_session_find_buffer(const weft_session *s, const char *name, we
 {
     if (!s || !name) return weft_session_null_argument("a read or write of a session");
     const struct weft_plan *plan = s->program->plan;
+    WEFT_TRY(weft_session_there(s));
     if (strcmp(name, "vars") == 0) {
         *out = s->vars;
         *live = 256;
@@ -57,6 +58,7 @@ weft_status weft_session_read(weft_session *s, const char *name, uint64_t offset
     weft_buf buf;
     WEFT_TRY(find_range(s, name, offset, bytes, &buf));
     if (bytes && !data) return weft_session_null_argument("weft_session_read");
+    WEFT_TRY(weft_session_has(s, name));
     return bytes ? weft_buf_read(s->gpu, buf, offset, data, bytes) : WEFT_OK;
 }
 
@@ -64,6 +66,7 @@ weft_status weft_session_read_start(weft_session *s, const char *name, uint64_t 
                                     weft_readback *out) {
     weft_buf buf;
     WEFT_TRY(find_range(s, name, offset, bytes, &buf));
+    WEFT_TRY(weft_session_has(s, name));
     return weft_readback_start(s->gpu, buf, offset, bytes, out);
 }
 
@@ -71,6 +74,7 @@ weft_status weft_session_var_offset(const weft_session *s, const char *name, uin
 {
     if (!s || !name) return weft_session_null_argument("a variable of a session");
     const struct weft_plan *plan = s->program->plan;
+    WEFT_TRY(weft_session_there(s));
     *offset = 0;
     if (strcmp(name, "active") == 0) return WEFT_OK;
     for (uint32_t i = 0; i < plan->n_states; i++) {
@@ -93,6 +97,7 @@ weft_status weft_session_get_var(weft_session *s, const char *name, uint32_t *bi
     uint64_t offset;
     WEFT_TRY(weft_session_var_offset(s, name, &offset));
     if (!bits) return weft_session_null_argument("weft_session_get_var");
+    WEFT_TRY(weft_session_has(s, name));
     return weft_buf_read(s->gpu, s->vars, offset, bits, 4);
 }
 
@@ -100,8 +105,11 @@ weft_status weft_session_reset(weft_session *s)
 {
     if (!s) return weft_session_null_argument("weft_session_reset");
     const struct weft_plan *plan = s->program->plan;
+    WEFT_TRY(weft_session_there(s));
     for (uint32_t i = 0; i < plan->n_states; i++)
         if (s->states[i].id) WEFT_TRY(weft_buf_fill(s->gpu, s->states[i], 0, weft_buf_size(s->gpu, s->states[i]), 0));
     WEFT_TRY(weft_buf_fill(s->gpu, s->vars, 0, 256, 0));
-    return weft_session_set_var(s, "active", 1);
+    WEFT_TRY(weft_session_set_var(s, "active", 1));
+    s->gone = false;
+    return WEFT_OK;
 }

@@ -34,6 +34,9 @@ struct weft_session {
     uint64_t staged_offset, staged_bytes; ///< where `words` went last
     uint32_t sabotage_step, sabotage_word, stale_step;
     const weft_session *stale; ///< whose bind group the stale step keeps
+    struct weft_gpu_dependent dependent;
+    bool gone;                 ///< states went with a lost device: runs are refused until they are set anew
+    char lost_why[WEFT_LOST_WHY];
 };
 
 static inline uint64_t weft_session_version_bytes(const weft_session *s)
@@ -48,6 +51,19 @@ weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key);
 weft_status weft_session_rebind(weft_session *s, uint32_t mem_key);
 /// The buffer of an input, output, state or "vars", and how many of its bytes are live. Errors: NOT_FOUND.
 weft_status weft_session_find_buffer(const weft_session *s, const char *name, weft_buf *out, uint64_t *live);
+/// The buffers of a session, by its plan; those made before a failure are left for weft_session_drop_buffers.
+weft_status weft_session_make_buffers(weft_session *s);
+void weft_session_drop_buffers(weft_session *s);
+/// Computes the blocks of the live sizes again and forgets those of all others.
+weft_status weft_session_restage(weft_session *s);
+
+// recover.c
+/// ERR_LOST if session or program could not be recovered.
+weft_status weft_session_there(const weft_session *s);
+/// ERR_STALE while states are gone; names one.
+weft_status weft_session_whole(const weft_session *s);
+/// The same for one state, variable or "vars"; inputs and outputs are never gone.
+weft_status weft_session_has(const weft_session *s, const char *name);
 weft_status weft_session_null_argument(const char *call);
 weft_status weft_session_no_memory(void);
 #endif

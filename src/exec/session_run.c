@@ -20,6 +20,8 @@ static weft_status run_checked(weft_session *s, const struct weft_version *v)
 weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial)
 {
     if (!s) return weft_session_null_argument("weft_session_run");
+    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_whole(s));
     if (s->live == WEFT_NO_VERSION)
         return weft_fail(WEFT_ERR_INVALID, "set the session's sizes before the first run (weft_session_set_sizes)");
     if (runs == 0 || runs > s->max_runs)

@@ -21,7 +21,7 @@ struct weft_gpu_buf_slot {
     uint64_t size;
     enum weft_buf_usage usage;
     uint32_t gen, next_free;
-    bool live, mapped;
+    bool live, mapped, lost; ///< lost: it went with a device that is gone
     char label[WEFT_GPU_LABEL];
 };
 
@@ -43,7 +43,7 @@ struct weft_gpu_group_slot {
     int uniform;                  ///< binding of the uniform block, or -1
     uint64_t uniform_room;        ///< bytes of its buffer from the binding's offset on
     struct weft_bind binds[16];
-    char killer[WEFT_GPU_LABEL];  ///< label of the buffer whose release ended it
+    char killer[WEFT_GPU_LABEL];  ///< label of the buffer whose release ended it; "": it went with the device
 };
 
 struct weft_gpu_grave { void *obj; void (*free_obj)(void *dev, void *obj); uint64_t tick; };
@@ -54,6 +54,9 @@ struct weft_gpu_read_slot {
     weft_buf buf;         ///< a READBACK buffer
     uint64_t offset, size;
 };
+
+/// See gpu_test.h.
+struct weft_gpu_inject { int mishap; uint32_t sites; uint64_t at, count; };
 
 struct weft_gpu_row { char *label; uint64_t count; double seconds; };
 
@@ -66,6 +69,14 @@ struct weft_gpu {
     bool profile, lost;
     char lost_why[256];
     struct weft_gpu_counters counters;
+
+    struct weft_gpu_params params;   ///< to open the same again; `implementation` is unset
+    char library[256];               ///< of which implementation; "null" for the null device
+    uint32_t epoch;                  ///< rises when the device is opened anew; generation of the pipelines
+    uint64_t lost_first, lost_last;  ///< serials that were never finished because the device of then was lost
+    size_t building;                 ///< pipelines that are being made outside the lock
+    struct weft_gpu_dependent *dependents[WEFT_GPU_RANKS]; ///< by rank, in the order of registration
+    struct weft_gpu_inject inject;
 
     struct weft_gpu_buf_slot *bufs; size_t n_bufs, cap_bufs; uint32_t free_buf;
     struct weft_gpu_layout_slot *layouts; size_t n_layouts, cap_layouts;
@@ -112,6 +123,9 @@ void weft_gpu_buf_drop(weft_gpu *gpu, weft_buf buf);
 void weft_gpu_groups_drop(weft_gpu *gpu, weft_buf buf); ///< groups that touch a buffer
 void weft_gpu_readbacks_trim(weft_gpu *gpu); ///< gives back the ring's buffers that are not in use
 struct weft_gpu_pipe_slot *weft_gpu_pipe(weft_gpu *gpu, weft_pipeline pipeline); ///< NULL: no such pipeline
+void weft_gpu_free_objects(weft_gpu *gpu); ///< frees all objects of the device and leaves the tables without live ones
+/// To be asked before a call to the device: an error if a test wants it to fail (gpu_test.h).
+weft_status weft_gpu_inject_now(weft_gpu *gpu, uint32_t site, const char *what);
 weft_status weft_gpu_profile_row_of(weft_gpu *gpu, const char *label, uint32_t *row);
 void weft_gpu_profile_collect(weft_gpu *gpu);
 #endif
