@@ -87,6 +87,61 @@ WEFT_API weft_status weft_session_get_var(weft_session *session, const char *nam
 /// All states and variables to zero, "active" to 1; ordered like writes.
 WEFT_API weft_status weft_session_reset(weft_session *session);
 
+// ---- the past ------------------------------------------------------------------------------------------------------
+// A program's position is the variable that its operator `advance` moves on, such as "pos". The host follows it without
+// reading it back; where a run may have been ended by the device (a stop token), these calls read it and so wait for
+// the runs in flight. Of the states,
+//   - caches (paged and ring states, written at the position) hold rows by position, so they can be cropped;
+//   - dense states that an operator writes (recurrent states) are what all positions so far have made of them;
+//   - what an operator notes beside the sequence (the sampler's counts, ring of ids and variables) has no position;
+//   - what no operator writes (settings) belongs to the host, and only restoring a snapshot changes it.
+
+/// A copy of everything that a session remembers. Thread-safety: one thread at a time.
+typedef struct weft_snapshot weft_snapshot;
+
+enum weft_snapshot_flags {
+    WEFT_SNAPSHOT_DEVICE = 1, ///< stays on the device: quick, shares pages; gone with the device, ends before the program
+    WEFT_SNAPSHOT_HOST = 2,   ///< in host memory: waits for the runs before it; outlives session, program and device
+};
+
+/// Makes a second session of the same program that goes on where this one stands: same live sizes, states and
+/// variables, "active" included; inputs and outputs are its own and zero. Pages are shared until one of the two writes
+/// to them; other states are copied on the device, in the order of calls, without waiting. Either may be destroyed
+/// first. Checkpoints are not taken over. On failure *out is NULL. Errors: LIMIT, NOMEM, DEVICE, LOST.
+WEFT_API weft_status weft_session_fork(weft_session *session, weft_session **out);
+/// Fork, then weft_session_rewind of the new session: a shared prefix. Errors: of both.
+WEFT_API weft_status weft_session_fork_at(weft_session *session, uint64_t position, weft_session **out);
+
+/// The position, 0 for a program that has none. May wait (see above). Errors: INVALID (several positions), LOST.
+WEFT_API weft_status weft_session_position(weft_session *session, uint64_t *position);
+
+/// Takes a snapshot of states and variables, either on the device or on the host. On failure *out is NULL and nothing
+/// changes. Errors: INVALID (flags), LIMIT, NOMEM, DEVICE, LOST.
+WEFT_API weft_status weft_session_snapshot(weft_session *session, uint32_t flags, weft_snapshot **out);
+/// Puts a snapshot's states and variables in place of the session's, as often as wanted; live sizes, inputs and outputs
+/// stay. The session may be another one of the same program; for a host snapshot, of any program whose states have
+/// equal names, kinds, types and shapes. Checkpoints are forgotten. A failure changes nothing, unless it is LOST.
+/// Errors: INVALID (names what differs), LIMIT (pages), NOMEM, LOST.
+WEFT_API weft_status weft_session_restore(weft_session *session, const weft_snapshot *snapshot);
+/// The position at which it was taken.
+WEFT_API uint64_t weft_snapshot_position(const weft_snapshot *snapshot);
+/// Bytes that it holds on the host or on the device, pages that it shares not counted.
+WEFT_API uint64_t weft_snapshot_bytes(const weft_snapshot *snapshot);
+/// Frees a snapshot and sets *snapshot to NULL. NULL, or a pointer to NULL, is fine.
+WEFT_API void weft_snapshot_destroy(weft_snapshot **snapshot);
+
+/// Remembers this position for weft_session_rewind: a device snapshot that the session keeps. The newest 8 are kept;
+/// a rewind to before one forgets it, as do reset and restore. Errors: those of weft_session_snapshot.
+WEFT_API weft_status weft_session_checkpoint(weft_session *session);
+
+/// Goes back to an earlier position; what came after it is gone. "active" becomes 1.
+/// At 0: dense states and variables that operators write become zero, caches empty; settings stay.
+/// Above 0: where there is a checkpoint at just this position, what operators write becomes as it was then. Else caches
+/// are cropped and notes stay. A ring must still hold the rows that its readers look back for (LIMIT names the state
+/// and the lowest position that is possible); recurrent states can't be cropped (UNSUPPORTED names the state; take
+/// checkpoints or snapshots, or rewind to 0 and feed again). A failure changes nothing, unless it is LOST. Errors also:
+/// INVALID (beyond the position).
+WEFT_API weft_status weft_session_rewind(weft_session *session, uint64_t position);
 /// The states, variables included, whose contents went with a lost device and were not set anew since
 /// (weft_device_recover): writes at most `capacity` names (`names` may be NULL if that is 0), which live as long as the
 /// program, and sets *count to how many there are.

@@ -34,7 +34,10 @@ static void declarations(const struct weft_step *s, struct weft_str *w)
                       : slot->wide ? "vec4<u32>"
                                    : "u32");
     }
-    weft_str_add(
+    if (s->cut1)
+        weft_str_add(w, "fn group_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 { let g = wid.x + nwg.x * (wid.y + nwg.y "
+                        "* wid.z); return select(p.cut_total, p.cut_first + g, g < p.cut_count); }\n");
+    else weft_str_add(
         w,
         "fn group_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 { return wid.x + nwg.x * (wid.y + nwg.y * wid.z); }\n");
 }
@@ -86,11 +89,82 @@ static struct guard guard(const struct weft_step *s, const char *name, const cha
 
 // ---- accessors -----------------------------------------------------------------------------------------------------
 
+/// One function of a segmented operand: finds the segment of word (of vec4) k and does `what` with "b3[place]".
+static void segment_function(const struct weft_operand *o, const char *head, const char *what, bool quads, bool wide,
+                             const char *tail, struct weft_str *w) {
+    weft_str_addf(w, "%s {", head);
+    uint64_t words = o->segment_bytes / (quads ? 16 : 4);
+    for (uint32_t n = 0; n < o->n_segments; n++) {
+        if (n + 1 < o->n_segments) weft_str_addf(w, " if (k < %lluu) {", (unsigned long long)(words * (n + 1)));
+        char at[40];
+        snprintf(at, sizeof at, n ? "(k - %lluu)" : "k", (unsigned long long)(words * n));
+        weft_str_addf(w, " %sb%u[%s%s]", what, o->slot + n, at, wide && !quads ? " >> 2u" : "");
+        if (wide && !quads) weft_str_addf(w, "[%s & 3u]", at);
+        weft_str_addf(w, "%s", tail);
+        if (n + 1 < o->n_segments) weft_str_add(w, " }");
+    }
+    weft_str_add(w, " }\n");
+}
+
+/// segment_x(k), segment4_x(k), set_segment_x(k, u), set_segment4_x(k, u): the words of an operand that no one binding
+/// holds. Word k lies in segment k / (words of a segment); segments hold whole vec4 and whole pairs of halves.
+static void segments(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
+{
+    bool wide = s->slots[o->slot].wide;
+    char head[128];
+    snprintf(head, sizeof head, "fn segment_%s(k: u32) -> u32", o->name);
+    segment_function(o, head, "return ", false, wide, ";", w);
+    if (wide) {
+        snprintf(head, sizeof head, "fn segment4_%s(k: u32) -> vec4<u32>", o->name);
+        segment_function(o, head, "return ", true, wide, ";", w);
+    }
+    if (!(o->access & WEFT_WRITE)) return;
+    snprintf(head, sizeof head, "fn set_segment_%s(k: u32, u: u32)", o->name);
+    segment_function(o, head, "", false, wide, " = u; return;", w);
+    if (!wide) return;
+    snprintf(head, sizeof head, "fn set_segment4_%s(k: u32, u: vec4<u32>)", o->name);
+    segment_function(o, head, "", true, wide, " = u; return;", w);
+}
+
+static void load_segmented(const struct weft_step *s, const struct weft_operand *o, const char *one, const char *four,
+                           struct weft_str *w) {
+    const char *x = o->name, *t = scalar_type(o->dtype);
+    weft_str_addf(w, "fn load_%s(i: u32) -> %s { %sreturn bitcast<%s>(segment_%s(p.off_%s + i)); }\n", x, t, one, t, x,
+                  x);
+    weft_str_addf(w, "fn load4_%s(i: u32) -> vec4<%s> { %slet e = p.off_%s + i; return bitcast<vec4<%s>>(", x, t, four,
+                  x, t);
+    if (s->slots[o->slot].wide) weft_str_addf(w, "segment4_%s(e >> 2u)); }\n", x);
+    else
+        weft_str_addf(w,
+                      "vec4<u32>(segment_%s(e), segment_%s(e + 1u), segment_%s(e + 2u), segment_%s(e + 3u))); }\n", x,
+                      x, x, x);
+}
+
+static void store_segmented(const struct weft_step *s, const struct weft_operand *o, const char *when, const char *one,
+                            const char *four, struct weft_str *w) {
+    const char *x = o->name, *t = scalar_type(o->dtype);
+    if (s->slots[o->slot].wide) {
+        weft_str_addf(w,
+                      "fn store4_%s(i: u32, v: vec4<%s>) { %s%sset_segment4_%s((p.off_%s + i) >> 2u, "
+                      "bitcast<vec4<u32>>(v)); }\n",
+                      x, t, when, four, x, x);
+        return;
+    }
+    weft_str_addf(w, "fn store_%s(i: u32, v: %s) { %s%sset_segment_%s(p.off_%s + i, bitcast<u32>(v)); }\n", x, t, when,
+                  one, x, x);
+    weft_str_addf(w, "fn store4_%s(i: u32, v: vec4<%s>) { %s%slet e = p.off_%s + i; let u = bitcast<vec4<u32>>(v);", x,
+                  t, when, four, x);
+    for (int c = 0; c < 4; c++) weft_str_addf(w, " set_segment_%s(e + %du, u[%d]);", x, c, c);
+    weft_str_add(w, " }\n");
+}
+
 static void load_half(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
 {
     const char *x = o->name;
     bool wide = s->slots[o->slot].wide;
-    if (wide)
+    if (o->n_segments > 1)
+        weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return segment_%s(k); }\n", x, x);
+    else if (wide)
         weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return b%u[k >> 2u][k & 3u]; }\n", x, o->slot);
     else
         weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return b%u[k]; }\n", x, o->slot);
@@ -125,6 +199,10 @@ static void load_word(const struct weft_step *s, const struct weft_operand *o, s
     snprintf(zero, sizeof zero, "%s()", t);
     snprintf(zeros, sizeof zeros, "vec4<%s>()", t);
     struct guard one = guard(s, x, "i", 1, zero), four = guard(s, x, "i", 4, zeros);
+    if (o->n_segments > 1) {
+        load_segmented(s, o, one.text, four.text, w);
+        return;
+    }
     if (s->slots[b].wide) {
         weft_str_addf(
             w, "fn load_%s(i: u32) -> %s { %slet e = p.off_%s + i; return bitcast<%s>(b%u[e >> 2u][e & 3u]); }\n", x, t,
@@ -157,10 +235,13 @@ static void store(const struct weft_step *s, const struct weft_operand *o, struc
             pack = NULL;
         }
         weft_str_addf(w, "fn set_word_%s(k: u32, v: vec2<f32>) { ", x);
-        if (is_wide) weft_str_addf(w, "b%u[k >> 2u][k & 3u] = ", b);
+        bool segmented = o->n_segments > 1;
+        if (segmented) weft_str_addf(w, "set_segment_%s(k, ", x);
+        else if (is_wide) weft_str_addf(w, "b%u[k >> 2u][k & 3u] = ", b);
         else weft_str_addf(w, "b%u[k] = ", b);
-        if (pack) weft_str_addf(w, "%s(v); }\n", pack);
-        else weft_str_addf(w, "pack_%s(v); }\n", x);
+        const char *end = segmented ? ")" : "";
+        if (pack) weft_str_addf(w, "%s(v)%s; }\n", pack, end);
+        else weft_str_addf(w, "pack_%s(v)%s; }\n", x, end);
         // the last word of an odd number of elements belongs to whoever stores the last element
         weft_str_addf(w, "fn store2_%s(i: u32, v: vec2<f32>) { %s%sset_word_%s((p.off_%s + i) >> 1u, v); }\n", x, when,
                       guard(s, x, "i", 1, "").text, x, x);
@@ -168,6 +249,10 @@ static void store(const struct weft_step *s, const struct weft_operand *o, struc
                       "fn store4_%s(i: u32, v: vec4<f32>) { %s%slet k = (p.off_%s + i) >> 1u; set_word_%s(k, v.xy); "
                       "set_word_%s(k + 1u, v.zw); }\n",
                       x, when, guard(s, x, "i", 3, "").text, x, x, x);
+        return;
+    }
+    if (o->n_segments > 1) {
+        store_segmented(s, o, when, guard(s, x, "i", 1, "").text, guard(s, x, "i", 4, "").text, w);
         return;
     }
     if (is_wide) {
@@ -227,6 +312,7 @@ static void accessors(const struct weft_schedule *sc, const struct weft_step *s,
             atomics(s, o, w);
             continue;
         }
+        if (o->n_segments > 1) segments(s, o, w);
         if (o->access & WEFT_READ) {
             if (o->dtype == WEFT_F16 || o->dtype == WEFT_BF16) load_half(s, o, w);
             else load_word(s, o, w);

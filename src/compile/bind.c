@@ -3,6 +3,7 @@
 /// B is
 ///   bound read_write, and the bound ranges are disjoint, or one declared in-place pair that shares one binding.
 /// - In a buffer that the step only reads, operands of one access width share a binding where its span fits the limit.
+/// - An operand larger than a binding has several of its own.
 #include "compile/bind.h"
 #include "core/error.h"
 #include "plan/update.h"
@@ -42,7 +43,7 @@ static uint32_t find_slot(const struct weft_plan *plan, const struct weft_step *
                           bool key_written, uint32_t i) {
     for (uint32_t n = 1; n < s->n_slots; n++) {
         const struct weft_slot *slot = &s->slots[n];
-        if (slot->mem_key != ranges[i].key) continue;
+        if (slot->mem_key != ranges[i].key || slot->segment) continue;
         uint64_t end = slot->offset + slot->size;
         if (key_written) {
             if (ranges[i].start < end && slot->offset < ranges[i].end) return n;
@@ -53,6 +54,61 @@ static uint32_t find_slot(const struct weft_plan *plan, const struct weft_step *
         if (slot->wide == wide(&s->operands[i]) && hi - lo <= plan->caps.max_binding) return n;
     }
     return s->n_slots;
+}
+
+// ---- segments ------------------------------------------------------------------------------------------------------
+// An operand that no one binding holds has several consecutive ones of its own, each but the last of the most bytes
+// that a binding may have; its accessor picks. They are shared only with an operand of exactly the same range, which is
+// then cut at the same places.
+
+static uint64_t segment_bytes(const struct weft_plan *plan) { return plan->caps.max_binding & ~(uint64_t)255; }
+
+static weft_status too_many(const struct weft_plan *plan, const struct weft_step *s)
+{
+    return weft_fail(WEFT_ERR_LIMIT, "step '%s' needs more than the %u storage bindings of this device", s->label,
+                     plan->caps.max_storage_buffers);
+}
+
+/// First segment of an earlier operand with the very same range and use, or 0.
+static uint32_t same_segments(const struct weft_step *s, const struct range *ranges, bool key_written, uint32_t i)
+{
+    for (uint32_t j = 0; j < i; j++) {
+        const struct weft_operand *o = &s->operands[j];
+        if (o->n_segments < 2 || ranges[j].key != ranges[i].key || ranges[j].start != ranges[i].start ||
+            ranges[j].end != ranges[i].end)
+            continue;
+        if (key_written || s->slots[o->slot].wide == wide(&s->operands[i])) return o->slot;
+    }
+    return 0;
+}
+
+static weft_status bind_segments(const struct weft_plan *plan, const struct weft_schedule *sc, struct weft_step *s,
+                                 const struct range *ranges, bool key_written, uint32_t i) {
+    struct weft_operand *o = &s->operands[i];
+    uint64_t bytes = segment_bytes(plan), total = ranges[i].end - ranges[i].start, n = (total + bytes - 1) / bytes;
+    if (o->flags & WEFT_OPERAND_ATOMIC)
+        return weft_fail(WEFT_ERR_LIMIT, "step '%s': atomic operand '%s' of %llu bytes (%s) needs one binding, of at "
+                         "most %llu bytes", s->label, o->name, (unsigned long long)total, sc->tensors[o->tensor].name,
+                         (unsigned long long)plan->caps.max_binding);
+    uint32_t at = same_segments(s, ranges, key_written, i);
+    if (at == 0) {
+        at = s->n_slots;
+        if (n > WEFT_MAX_SLOTS - at || n > plan->caps.max_storage_buffers - (at - 1)) return too_many(plan, s);
+        for (uint64_t k = 0; k < n; k++)
+            s->slots[s->n_slots++] = (struct weft_slot){
+                .kind = key_written ? WEFT_BIND_READ_WRITE : WEFT_BIND_READ,
+                .wide = wide(o),
+                .segment = true,
+                .mem_key = ranges[i].key,
+                .offset = ranges[i].start + k * bytes,
+                .size = total - k * bytes < bytes ? total - k * bytes : bytes,
+            };
+    }
+    for (uint64_t k = 0; k < n; k++) s->slots[at + k].wide = s->slots[at + k].wide && wide(o);
+    o->slot = (uint8_t)at;
+    o->n_segments = (uint8_t)n;
+    o->segment_bytes = bytes;
+    return WEFT_OK;
 }
 
 static weft_status check_shared(const struct weft_schedule *sc, const struct weft_step *s, const struct range *ranges,
@@ -92,11 +148,15 @@ weft_status weft_bind_step(const struct weft_plan *plan, const struct weft_sched
         bool key_written = false;
         for (uint32_t j = 0; j < s->n_operands; j++) key_written |= ranges[j].key == ranges[i].key && ranges[j].written;
         WEFT_TRY(check_shared(sc, s, ranges, i));
+        o->n_segments = 1;
+        o->segment_bytes = 0;
+        if (ranges[i].end - ranges[i].start > plan->caps.max_binding) {
+            WEFT_TRY(bind_segments(plan, sc, s, ranges, key_written, i));
+            continue;
+        }
         uint32_t n = find_slot(plan, s, ranges, key_written, i);
         if (n == s->n_slots) {
-            if (n == WEFT_MAX_SLOTS || n - 1 >= plan->caps.max_storage_buffers)
-                return weft_fail(WEFT_ERR_LIMIT, "step '%s' needs more than the %u storage bindings of this device",
-                                 s->label, plan->caps.max_storage_buffers);
+            if (n == WEFT_MAX_SLOTS || n - 1 >= plan->caps.max_storage_buffers) return too_many(plan, s);
             s->slots[n] = (struct weft_slot){.kind = key_written ? WEFT_BIND_READ_WRITE : WEFT_BIND_READ,
                                              .wide = wide(o),
                                              .atomic = (o->flags & WEFT_OPERAND_ATOMIC) != 0,

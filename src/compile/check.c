@@ -33,6 +33,34 @@ static weft_status check_slots(const struct weft_plan *plan, const struct weft_s
     return WEFT_OK;
 }
 
+/// True if two operands have a binding in common.
+static bool segments_meet(const struct weft_operand *a, const struct weft_operand *b)
+{
+    uint32_t a_n = a->n_segments ? a->n_segments : 1, b_n = b->n_segments ? b->n_segments : 1;
+    return a->slot < b->slot + b_n && b->slot < a->slot + a_n;
+}
+
+/// Byte k of a segmented operand, counted from its first binding, is taken from segment k / segment_bytes at the rest:
+/// that must be where the byte lies, and no segment may miss a byte.
+static weft_status check_segments(const struct weft_schedule *sc, const struct weft_step *s,
+                                  const struct weft_operand *o) {
+    const struct weft_slot *first = &s->slots[o->slot];
+    uint64_t end = o->slot_offset + o->bytes, cut = o->segment_bytes;
+    bool good = cut != 0 && cut % 256 == 0 && (uint32_t)o->slot + o->n_segments <= s->n_slots &&
+                !(o->flags & WEFT_OPERAND_ATOMIC) && (end + cut - 1) / cut == o->n_segments;
+    for (uint32_t k = 0; good && k < o->n_segments; k++) {
+        const struct weft_slot *slot = &s->slots[o->slot + k];
+        uint64_t left = end - k * cut;
+        good = slot->segment && slot->mem_key == first->mem_key && slot->kind == first->kind &&
+               slot->wide == first->wide && !slot->atomic && slot->offset == first->offset + k * cut &&
+               slot->size >= (left < cut ? left : cut) && (k + 1 == o->n_segments || slot->size == cut);
+    }
+    if (!good)
+        return weft_fail(WEFT_ERR_INTERNAL, "step '%s': the segments of operand '%s' (%s) do not hold its bytes in order",
+                         s->label, o->name, sc->tensors[o->tensor].name);
+    return WEFT_OK;
+}
+
 static weft_status check_operands(const struct weft_schedule *sc, const struct weft_step *s)
 {
     for (uint32_t i = 0; i < s->n_operands; i++) {
@@ -41,9 +69,14 @@ static weft_status check_operands(const struct weft_schedule *sc, const struct w
         const struct weft_slot *slot = &s->slots[o->slot];
         uint64_t start = t->offset + o->byte_offset;
         if (o->slot == 0 || o->slot >= s->n_slots || slot->mem_key != weft_mem_key(t) ||
-            start != slot->offset + o->slot_offset || o->slot_offset + o->bytes > slot->size ||
+            start != slot->offset + o->slot_offset ||
+            (o->n_segments < 2 && o->slot_offset + o->bytes > slot->size) ||
             o->byte_offset + o->bytes > weft_align256(t->bytes))
             return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operand '%s' lies outside its binding", s->label, o->name);
+        if (o->n_segments > 1) WEFT_TRY(check_segments(sc, s, o));
+        if (o->n_segments < 2 && slot->segment)
+            return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operand '%s' is bound to a segment of another", s->label,
+                             o->name);
         if (o->slot_offset % (slot->wide ? 16 : 4) != 0)
             return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operand '%s' does not start at a %s of its binding",
                              s->label, o->name, slot->wide ? "vec4" : "word");
@@ -55,13 +88,50 @@ static weft_status check_operands(const struct weft_schedule *sc, const struct w
                              o->name, t->name);
         for (uint32_t j = 0; j < i; j++) { // two operands of one range must be one element map
             const struct weft_operand *p = &s->operands[j];
-            if (p->slot != o->slot || !((p->access | o->access) & WEFT_WRITE)) continue;
+            if (!segments_meet(p, o) || !((p->access | o->access) & WEFT_WRITE)) continue;
             if (meet(p->slot_offset, p->bytes, o->slot_offset, o->bytes) &&
-                (p->slot_offset != o->slot_offset || p->dtype != o->dtype))
+                (p->slot_offset != o->slot_offset || p->dtype != o->dtype || p->slot != o->slot ||
+                 p->n_segments != o->n_segments || p->segment_bytes != o->segment_bytes))
                 return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operands '%s' and '%s' overlap partly", s->label,
                                  p->name, o->name);
         }
     }
+    return WEFT_OK;
+}
+
+/// A piece of a cut step: its neighbours go on where it ends, and each operand still has what its items reach.
+static weft_status check_piece(const struct weft_plan *plan, const struct weft_schedule *sc, uint32_t n)
+{
+    const struct weft_step *s = &sc->steps[n], *next = n + 1 < sc->n_steps ? s + 1 : NULL;
+    uint32_t words[WEFT_MAX_WORDS], grid[3];
+    struct weft_step whole = *s;
+    whole.cut1 = 0;
+    struct weft_update u = {.dims = plan->graph->dims, .symbols = sc->hi, .caps = &plan->caps, .step = &whole};
+    weft_step_update(&u, words, grid);
+    uint64_t total = (uint64_t)grid[0] * grid[1] * grid[2];
+    bool first = s->cut0 == 0, more = s->cut1 < total;
+    bool good = s->items && s->cut0 < s->cut1 && s->n_fields >= 3 &&
+                (first || (n && s[-1].cfg == s->cfg && s[-1].cut1 == s->cut0)) &&
+                (!more || (next && next->cfg == s->cfg && next->cut0 == s->cut1));
+    for (uint32_t i = 0; i < s->n_operands && good; i++) {
+        const struct weft_operand *o = &s->operands[i];
+        const struct weft_tensor *t = &sc->tensors[o->tensor];
+        if (o->first == 0 && o->byte_offset + o->bytes == weft_align256(t->bytes)) continue; // all of it
+        int64_t view = 0;
+        if (o->elem_offset != WEFT_DIM_BAD) good &= weft_dim_is_const(plan->graph->dims, o->elem_offset, &view);
+        uint64_t width = weft_accessor_width(o->dtype), start = o->byte_offset - o->first * width;
+        if (o->every == 0) {
+            good &= o->first == 0;
+            continue;
+        }
+        uint64_t lo = (uint64_t)s->cut0 * s->items / o->every * o->unit + (uint64_t)view;
+        uint64_t last = ((uint64_t)s->cut1 * s->items - 1) / o->every, hi = (last + 1) * o->unit + (uint64_t)view;
+        uint64_t end = start + hi * width, most = weft_align256(t->bytes);
+        good &= o->byte_offset >= o->first * width && (start + lo * width >= o->byte_offset || lo * width >= most) &&
+                o->byte_offset + o->bytes >= (end < most ? end : most);
+    }
+    if (!good)
+        return weft_fail(WEFT_ERR_INTERNAL, "step '%s' does not do its part of the step that was cut", s->label);
     return WEFT_OK;
 }
 
@@ -136,6 +206,7 @@ weft_status weft_plan_check(const struct weft_plan *plan, const struct weft_sche
     for (uint32_t n = 0; n < sc->n_steps; n++) {
         WEFT_TRY(check_slots(plan, &sc->steps[n]));
         WEFT_TRY(check_operands(sc, &sc->steps[n]));
+        if (sc->steps[n].cut1) WEFT_TRY(check_piece(plan, sc, n));
         WEFT_TRY(weft_plan_check_limits(plan, sc, &sc->steps[n]));
     }
     return check_transients(sc);

@@ -3,6 +3,7 @@
 /// smaller groups in just these places.
 #include "compile/compile.h"
 #include "compile/bind.h"
+#include "compile/cut.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/map.h"
@@ -56,11 +57,11 @@ static weft_status plan_states(struct weft_plan *p)
             weft_bytes_times(max_count(g, &info->type, info->type.rank ? 1 : 0), weft_accessor_width(info->type.dtype));
         s->bytes = weft_align256(weft_bytes_times(s->rows, s->row_bytes));
         if (s->bytes == 0) s->bytes = 256;
-        if (s->bytes > p->caps.max_binding)
+        if (s->bytes > p->caps.max_buffer)
             return weft_fail(WEFT_ERR_LIMIT,
-                             "state '%s' needs %" PRIu64 " bytes, the device binds at most %" PRIu64
+                             "state '%s' needs %" PRIu64 " bytes, a buffer of this device has at most %" PRIu64
                              "; choose a smaller context",
-                             s->name, s->bytes, p->caps.max_binding);
+                             s->name, s->bytes, p->caps.max_buffer);
     }
     return WEFT_OK;
 }
@@ -79,6 +80,14 @@ static weft_status plan_ios(struct weft_plan *p)
                                                        .value = v,
                                                        .dtype = info->type.dtype,
                                                        .is_output = true};
+        else continue;
+        uint64_t bytes = weft_bytes_times(max_count(g, &info->type, 0), weft_accessor_width(info->type.dtype));
+        if (bytes > p->caps.max_buffer)
+            return weft_fail(WEFT_ERR_LIMIT,
+                             "%s '%s' may take %" PRIu64 " bytes, a buffer of this device has at most %" PRIu64
+                             "; lower the bounds of its symbols",
+                             info->kind == WEFT_VALUE_INPUT ? "input" : "output", p->ios[p->n_ios - 1].name, bytes,
+                             p->caps.max_buffer);
     }
     return WEFT_OK;
 }
@@ -230,8 +239,9 @@ static weft_status lower_schedule(struct attempt *a)
 
 /// A step that does not fit. A second attempt knows the shards of its weights; from then on its group may count on one
 /// binding fewer each time. False if it is a single node.
-static bool tighten(struct attempt *a, const struct weft_step *s)
+static bool tighten(void *user, const struct weft_step *s)
 {
+    struct attempt *a = user;
     const struct weft_group *g = &a->groups[s->group];
     if (g->n_nodes < 2 || g->n_bindings < 2) return false;
     uint32_t budget = g->n_bindings - 1 < 255 ? g->n_bindings - 1 : 255;
@@ -246,14 +256,7 @@ static weft_status finish_schedule(struct attempt *a)
     struct weft_plan *p = a->plan;
     struct weft_schedule *sc = a->sc;
     WEFT_TRY(weft_pass_memory(p, sc));
-    weft_status worst = WEFT_OK;
-    for (uint32_t i = 0; i < sc->n_steps; i++) {
-        weft_status status = weft_bind_step(p, sc, &sc->steps[i]);
-        if (status == WEFT_OK) status = weft_plan_check_limits(p, sc, &sc->steps[i]);
-        if (status == WEFT_ERR_LIMIT && tighten(a, &sc->steps[i])) worst = status;
-        else if (status != WEFT_OK) return status;
-    }
-    if (worst != WEFT_OK) return worst;
+    WEFT_TRY(weft_cut_schedule(p, sc, tighten, a));
     for (uint32_t i = 0; p->checked && i < sc->n_steps; i++) {
         sc->steps[i].number = (uint32_t)(sc - p->schedules) << 16 | i;
         if (!sc->steps[i].checked)
@@ -321,6 +324,7 @@ static weft_status compile(struct weft_plan *p, const struct weft_compile_params
     WEFT_TRY(weft_pass_decompose(p->graph));
     WEFT_TRY(weft_graph_verify(p->graph));
     WEFT_TRY(plan_states(p));
+    WEFT_TRY(weft_pass_positions(p));
     WEFT_TRY(plan_ios(p));
     WEFT_TRY(plan_schedules(p, params));
     for (uint32_t k = 0; k < p->n_schedules; k++) {
@@ -332,6 +336,7 @@ static weft_status compile(struct weft_plan *p, const struct weft_compile_params
         weft_str_addf(&p->report, "schedule %s: %u steps, %" PRIu64 " bytes copied because of aliasing\n", sc->name,
                       sc->n_steps, sc->copied_bytes);
     }
+    p->may_stop = weft_plan_may_stop(p);
     return number_pipelines(p);
 }
 

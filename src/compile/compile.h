@@ -27,6 +27,11 @@ weft_status weft_pass_decompose(struct weft_graph *g);
 /// Partitions the nodes into groups (l->groups, l->node_group) in an order that respects data and state dependences.
 /// level 0: none, 1: regions, 2: also prologues and epilogues of contractions.
 weft_status weft_pass_fuse(struct weft_lower *l, int level);
+/// Which variables are positions, which states are written at them, and how far back readers look
+/// (plan->positions, the second half of weft_plan_state). After the graph passes. Errors: UNSUPPORTED, NOMEM.
+weft_status weft_pass_positions(struct weft_plan *plan);
+/// True if some step may clear `active`.
+bool weft_plan_may_stop(const struct weft_plan *plan);
 /// Emits the steps of all groups in order.
 weft_status weft_pass_lower(struct weft_lower *l);
 /// Places weight parts in shards (idempotent for parts that have one).

@@ -275,9 +275,10 @@ static void text_slot(const struct weft_plan *p, const struct weft_schedule *sc,
     uint32_t before = WEFT_NO_TENSOR;
     for (uint32_t i = 0; i < s->n_operands; i++) {
         const struct weft_operand *o = &s->operands[i];
-        if (o->slot != n) continue;
+        if (!weft_operand_in_slot(o, n)) continue;
         if (before != WEFT_NO_TENSOR && before != o->tensor) weft_str_addf(out, "=%s", sc->tensors[before].name);
         weft_str_addf(out, "%s%s%s", before == o->tensor ? "," : " ", o->access & WEFT_WRITE ? "!" : "", o->name);
+        if (slot->segment) weft_str_addf(out, "[%u/%u]", n - o->slot + 1, o->n_segments);
         before = o->tensor;
     }
     if (before != WEFT_NO_TENSOR) weft_str_addf(out, "=%s", sc->tensors[before].name);

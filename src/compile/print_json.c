@@ -93,12 +93,13 @@ static json_t *json_bindings(const struct weft_plan *p, const struct weft_schedu
         json_t *operands = json_array();
         for (uint32_t i = 0; i < s->n_operands; i++) {
             const struct weft_operand *o = &s->operands[i];
-            if (o->slot == n)
+            if (weft_operand_in_slot(o, n))
                 push(operands,
-                     json_pack("{so so sI ss ss sI sI}", "name", text(o->name), "tensor",
+                     json_pack("{so so sI ss ss sI sI sI}", "name", text(o->name), "tensor",
                                text(sc->tensors[o->tensor].name), "tensor_index", (json_int_t)o->tensor, "access",
                                access_name(o->access), "type", weft_dtype_name(o->dtype), "offset",
-                               (json_int_t)o->slot_offset, "bytes", (json_int_t)o->bytes),
+                               (json_int_t)o->slot_offset, "bytes", (json_int_t)o->bytes, "segment",
+                               (json_int_t)(n - o->slot)),
                      ok);
         }
         struct weft_str buffer = {0};

@@ -73,11 +73,15 @@ weft_status weft_program_there(const weft_program *p)
 static weft_status bring_back(weft_session *s)
 {
     WEFT_TRY(weft_program_there(s->program));
-    s->last_serial = 0; // nothing of before is waited for
+    const struct weft_plan *plan = s->program->plan;
+    const weft_snapshot *snapshot = s->host_snapshot; // a reset forgets it
+    s->last_serial = 0;                               // nothing of before is waited for
     weft_status status = weft_session_make_buffers(s);
     if (status == WEFT_OK) status = weft_session_rebind(s, UINT32_MAX);
     if (status == WEFT_OK) status = weft_session_reset(s);
     if (status == WEFT_OK) status = weft_session_restage(s);
+    s->gone = plan->n_states > 0;
+    if (status == WEFT_OK && snapshot) status = weft_session_restore(s, snapshot);
     if (status != WEFT_OK) weft_session_drop_buffers(s);
     return weft_fail_in(status, "a session of the program of '%s'", weft_plan_title(s->program->plan));
 }
@@ -93,8 +97,8 @@ weft_status weft_session_remake(void *session, void *report)
         return status;
     }
     r->sessions++;
-    s->gone = s->program->plan->n_states > 0;
     r->gone += s->gone;
+    r->restored += s->host_snapshot != NULL;
     return WEFT_OK;
 }
 
@@ -107,12 +111,13 @@ weft_status weft_session_there(const weft_session *s)
 
 weft_status weft_session_whole(const weft_session *s)
 {
-    if (!s->gone) return WEFT_OK;
     const struct weft_plan *plan = s->program->plan;
+    if (!s->gone || !plan->n_states) return WEFT_OK;
     char more[40] = "";
     if (plan->n_states > 1) snprintf(more, sizeof more, " and %u more", plan->n_states - 1);
     return weft_fail(WEFT_ERR_STALE,
-                     "state '%s'%s was lost with the device; restore a snapshot, rewind to 0 or reset the session",
+                     "what state '%s'%s held is gone (with a lost device, or in a reset or restore that failed midway); "
+                     "restore a snapshot, rewind to 0 or reset the session",
                      plan->states[0].name, more);
 }
 

@@ -108,7 +108,8 @@ static weft_status make_room(weft_session *s)
 {
     s->states = weft_calloc(s->program->plan->n_states + 1, sizeof *s->states);
     s->ios = weft_calloc(s->program->plan->n_ios + 1, sizeof *s->ios);
-    if (!s->states || !s->ios) return weft_session_no_memory();
+    s->tracks = weft_calloc(s->program->plan->n_positions + 1, sizeof *s->tracks);
+    if (!s->states || !s->ios || !s->tracks) return weft_session_no_memory();
     uint32_t steps = s->program->max_steps + 1;
     for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS; v++) {
         s->versions[v].steps = weft_calloc(steps, sizeof *s->versions[v].steps);
@@ -169,6 +170,7 @@ void weft_session_destroy(weft_session **session)
     weft_gpu_undepend(s->gpu, &s->dependent);
     if (s->last_serial) weft_gpu_wait(s->gpu, s->last_serial, -1);
     const struct weft_plan *plan = s->program->plan;
+    weft_session_forget(s, 0);
     weft_session_drop_buffers(s);
     for (uint32_t k = 0; s->groups && k < plan->n_schedules; k++) weft_free(s->groups[k]);
     for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS; v++) {
@@ -179,6 +181,7 @@ void weft_session_destroy(weft_session **session)
     weft_free(s->spare.plan_steps);
     weft_free(s->groups);
     weft_free(s->states);
+    weft_free(s->tracks);
     weft_free(s->ios);
     weft_free(s->words);
     weft_free(s->run_steps);

@@ -50,7 +50,10 @@ weft_status weft_session_write(weft_session *s, const char *name, uint64_t offse
 {
     weft_buf buf;
     WEFT_TRY(find_range(s, name, offset, bytes, &buf));
-    return bytes ? weft_buf_write(s->gpu, buf, offset, data, bytes) : WEFT_OK;
+    WEFT_TRY(bytes ? weft_buf_write(s->gpu, buf, offset, data, bytes) : WEFT_OK);
+    if (buf.id != s->vars.id) return WEFT_OK;
+    s->inexact = true; // variables written past weft_session_set_var
+    return weft_session_settle(s);
 }
 
 weft_status weft_session_read(weft_session *s, const char *name, uint64_t offset, void *data, uint64_t bytes)
@@ -89,7 +92,9 @@ weft_status weft_session_set_var(weft_session *s, const char *name, uint32_t bit
 {
     uint64_t offset;
     WEFT_TRY(weft_session_var_offset(s, name, &offset));
-    return weft_buf_write(s->gpu, s->vars, offset, &bits, 4);
+    WEFT_TRY(weft_buf_write(s->gpu, s->vars, offset, &bits, 4));
+    weft_session_track_var(s, (uint32_t)(offset / 4), bits);
+    return WEFT_OK;
 }
 
 weft_status weft_session_get_var(weft_session *s, const char *name, uint32_t *bits)
@@ -106,10 +111,13 @@ weft_status weft_session_reset(weft_session *s)
     if (!s) return weft_session_null_argument("weft_session_reset");
     const struct weft_plan *plan = s->program->plan;
     WEFT_TRY(weft_session_there(s));
+    s->gone = true; // until all of it is done
     for (uint32_t i = 0; i < plan->n_states; i++)
         if (s->states[i].id) WEFT_TRY(weft_buf_fill(s->gpu, s->states[i], 0, weft_buf_size(s->gpu, s->states[i]), 0));
     WEFT_TRY(weft_buf_fill(s->gpu, s->vars, 0, 256, 0));
     WEFT_TRY(weft_session_set_var(s, "active", 1));
+    weft_session_track_reset(s);
+    weft_session_forget(s, 0);
     s->gone = false;
     return WEFT_OK;
 }

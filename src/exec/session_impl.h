@@ -17,6 +17,14 @@ struct weft_version {
     uint32_t *plan_steps;        ///< number in the schedule of each of them
 };
 
+/// What the host knows of one of the plan's positions.
+struct weft_track {
+    uint64_t at;  ///< its value; an upper bound while session->inexact
+    uint64_t top; ///< highest value since the caches were empty: rings hold rows from top - capacity on
+};
+
+#define WEFT_CHECKPOINTS 8
+
 struct weft_session {
     weft_program *program;
     weft_gpu *gpu;
@@ -34,8 +42,15 @@ struct weft_session {
     uint64_t staged_offset, staged_bytes; ///< where `words` went last
     uint32_t sabotage_step, sabotage_word, stale_step;
     const weft_session *stale; ///< whose bind group the stale step keeps
+    struct weft_track *tracks; ///< by number in plan->positions
+    bool inexact;              ///< the device may have stopped a run: tracks[].at are upper bounds
+    bool idle;                 ///< "active" is 0: runs move nothing on
+    struct weft_snapshot *checkpoints[WEFT_CHECKPOINTS]; ///< oldest first
+    uint32_t n_checkpoints;
     struct weft_gpu_dependent dependent;
-    bool gone;                 ///< states went with a lost device: runs are refused until they are set anew
+    bool gone;                 ///< states went with a lost device, or in the middle of being set: see whole()
+    struct weft_snapshot *host_snapshot; ///< newest on the host, taken or restored and not undone since; the caller's
+    weft_session *next_follower;         ///< of that snapshot
     char lost_why[WEFT_LOST_WHY];
 };
 
@@ -51,6 +66,30 @@ weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key);
 weft_status weft_session_rebind(weft_session *s, uint32_t mem_key);
 /// The buffer of an input, output, state or "vars", and how many of its bytes are live. Errors: NOT_FOUND.
 weft_status weft_session_find_buffer(const weft_session *s, const char *name, weft_buf *out, uint64_t *live);
+// ---- positions (session_track.c) ----
+/// After the submit of `runs` runs: moves the host's positions on.
+void weft_session_track_runs(weft_session *s, uint32_t runs);
+/// After a write of word `word` of the variables block.
+void weft_session_track_var(weft_session *s, uint32_t word, uint32_t bits);
+/// All positions as after a reset.
+void weft_session_track_reset(weft_session *s);
+static inline bool weft_is_position(const struct weft_plan *plan, uint32_t state)
+{
+    for (uint32_t i = 0; i < plan->n_positions; i++)
+        if (plan->positions[i].state == state) return true;
+    return false;
+}
+/// Makes the positions exact: reads the variables back if the device may have stopped a run. Errors: LOST, DEVICE.
+weft_status weft_session_settle(weft_session *s);
+
+// ---- snapshots (snapshot.c) ----
+/// Forgets checkpoints at `from` and beyond.
+void weft_session_forget(weft_session *s, uint64_t from);
+/// The newest checkpoint at just this position, NULL: there is none.
+const struct weft_snapshot *weft_session_find_checkpoint(const weft_session *s, uint64_t position);
+/// Restores; `all` false leaves alone what no operator writes.
+weft_status weft_session_restore_part(weft_session *s, const struct weft_snapshot *snapshot, bool all);
+
 /// The buffers of a session, by its plan; those made before a failure are left for weft_session_drop_buffers.
 weft_status weft_session_make_buffers(weft_session *s);
 void weft_session_drop_buffers(weft_session *s);

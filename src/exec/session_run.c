@@ -42,6 +42,7 @@ weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial)
         struct weft_gpu_submit submit = {.steps = steps, .n_steps = (size_t)v->n_steps * runs};
         status = weft_gpu_submit(s->gpu, &submit, &s->last_serial);
     }
+    if (status == WEFT_OK) weft_session_track_runs(s, runs);
     pthread_mutex_unlock(&s->program->lock);
     if (serial) *serial = s->last_serial;
     return status;

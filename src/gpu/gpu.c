@@ -101,6 +101,8 @@ weft_status weft_gpu_find(const struct weft_gpu_params *params, struct weft_gpu_
         weft_gpu_caps_min(&out->caps);
         out->probe_subgroups = out->probe_dot4 = false;
     }
+    if (params->max_binding && params->max_binding < out->caps.max_binding)
+        out->caps.max_binding = params->max_binding / 16 * 16;
     return WEFT_OK;
 }
 

@@ -28,6 +28,9 @@ struct weft_gpu_params {
     bool limits_min;            ///< also by WEFT_LIMITS=min
     bool keep_robustness;       ///< leave the implementation's bounds checks on (tests); off: trusted modules
     bool profile;               ///< timestamps wanted: one compute pass a step
+    /// Most bytes of a storage binding, where less than the device's; 0: the device's. The door holds every bind group to
+    /// it, so that tests meet tensors above the limit without gigabytes.
+    uint64_t max_binding;
 };
 
 /// Opens a device. NULL params: defaults. Errors: NOT_FOUND with everything that was tried and what to install; DEVICE.

@@ -46,6 +46,7 @@ enum weft_trait {
     WEFT_OP_MOVE = 1 << 6,        ///< copies elements, computes nothing
     WEFT_OP_STATES = 1 << 7,      ///< like STATE for several: out i is the next version of in i
     WEFT_OP_SINK = 1 << 9,        ///< writes rows of in 1 to state in 0 from position in 2 on: a region may end in it
+    WEFT_OP_NOTES = 1 << 12,      ///< what it writes stands for no position (counts, ids): a crop leaves it
     WEFT_OP_ROWMAP = 1 << 8,      ///< reads other columns of the same row (rope): the region compiler knows it
 };
 

@@ -35,13 +35,16 @@ static weft_status add_weight(struct weft_model_build *m, const char *name, uint
     return weft_graph_weight(m->b.g, name, type, out);
 }
 
-weft_value weft_block_weight(struct weft_model_build *m, const char *name, uint64_t rows, uint64_t k) {
+weft_value weft_block_tensor(struct weft_model_build *m, const char *name, uint64_t rows, uint64_t k) {
     weft_value v = WEFT_NO_VALUE;
-    if (m->b.status != WEFT_OK) return v;
-    const char *full = weft_arena_printf(&m->b.g->arena, "%s.weight", name);
-    if (!full) m->b.status = weft_fail(WEFT_ERR_NOMEM, "no memory for the model's graph");
-    else m->b.status = add_weight(m, full, rows, k, &v);
+    if (m->b.status == WEFT_OK) m->b.status = add_weight(m, name, rows, k, &v);
     return m->b.status == WEFT_OK ? v : WEFT_NO_VALUE;
+}
+
+weft_value weft_block_weight(struct weft_model_build *m, const char *name, uint64_t rows, uint64_t k) {
+    const char *full = weft_arena_printf(&m->b.g->arena, "%s.weight", name);
+    if (!full && m->b.status == WEFT_OK) m->b.status = weft_fail(WEFT_ERR_NOMEM, "no memory for the model's graph");
+    return weft_block_tensor(m, full, rows, k);
 }
 
 weft_value weft_block_norm(struct weft_model_build *m, const char *name, weft_value x, uint64_t width) {
@@ -54,24 +57,35 @@ weft_value weft_block_linear(struct weft_model_build *m, const char *name, weft_
     return weft_bn(&m->b, "matmul", name, in, 2, NULL, 0);
 }
 
+weft_value weft_block_add(struct weft_model_build *m, const char *name, weft_value x, weft_value y) {
+    return weft_bn(&m->b, "add", name, (weft_value[]){x, y}, 2, NULL, 0);
+}
+
 // ---- attention ----
 
 static weft_value reshape(struct weft_model_build *m, weft_value x, const weft_dim *dims, uint32_t n) {
     return weft_bn(&m->b, "reshape", NULL, &x, 1, (struct weft_arg[]){{.name = "shape", .dims = dims, .n = n}}, 1);
 }
 
-/// [T, heads * size] to [T, heads, size].
-static weft_value split_heads(struct weft_model_build *m, weft_value x, uint32_t heads) {
-    weft_dim dims[] = {m->tokens, constant(m, heads), constant(m, m->config->head_dim)};
-    return reshape(m, x, dims, 3);
+weft_value weft_block_heads(struct weft_model_build *m, weft_value x, uint32_t heads, uint64_t size) {
+    return reshape(m, x, (weft_dim[]){m->tokens, constant(m, heads), constant(m, size)}, 3);
 }
 
-/// Projection, norm over each head, rotation: what queries and keys have in common. [T, heads, size]
-static weft_value project(struct weft_model_build *m, const struct weft_block_attention *a, const char *name,
-                          weft_value h, uint32_t heads) {
+weft_value weft_block_flat(struct weft_model_build *m, weft_value x, uint64_t n) {
+    return reshape(m, x, (weft_dim[]){m->tokens, constant(m, n)}, 2);
+}
+
+weft_value weft_block_columns(struct weft_model_build *m, weft_value x, uint64_t start, uint64_t len) {
+    const struct weft_arg args[] = {
+        {.name = "axis", .x = -1}, {.name = "start", .d = constant(m, start)}, {.name = "len", .d = constant(m, len)}};
+    return weft_bn(&m->b, "slice", NULL, &x, 1, args, 3);
+}
+
+/// Norm over each head and rotation of x [T, heads, size]: what queries and keys have in common.
+static weft_value turn(struct weft_model_build *m, const struct weft_block_attention *a, const char *name,
+                       weft_value x) {
     const struct weft_model_config *c = m->config;
     const char *full = weft_block_name(m, a->layer, name), *norm = weft_arena_printf(&m->b.g->arena, "%s_norm", full);
-    weft_value x = split_heads(m, weft_block_linear(m, full, h, (uint64_t)heads * c->head_dim, c->n_embd), heads);
     const char *tensor = norm ? weft_arena_printf(&m->b.g->arena, "%s.weight", norm) : NULL;
     if (tensor && weft_gguf_find(m->file, tensor)) x = weft_block_norm(m, norm, x, c->head_dim);
     const struct weft_arg args[] = {
@@ -80,6 +94,13 @@ static weft_value project(struct weft_model_build *m, const struct weft_block_at
         {.name = "freq_scale", .x = 1 / a->rope_factor},
     };
     return weft_bn(&m->b, "rope", full, (weft_value[]){x, m->pos}, 2, args, 3);
+}
+
+/// A projection of h as heads of `size`.
+static weft_value project(struct weft_model_build *m, const struct weft_block_attention *a, const char *name,
+                          weft_value h, uint32_t heads, uint64_t size) {
+    const char *full = weft_block_name(m, a->layer, name);
+    return weft_block_heads(m, weft_block_linear(m, full, h, heads * size, m->config->n_embd), heads, size);
 }
 
 /// Rows a ring needs. A local layer keeps what the window of the run's first query still sees beside the run's own
@@ -106,15 +127,23 @@ static weft_value cache(struct weft_model_build *m, const struct weft_block_atte
 
 weft_value weft_block_attention(struct weft_model_build *m, const struct weft_block_attention *a, weft_value h) {
     const struct weft_model_config *c = m->config;
-    uint64_t kv = (uint64_t)c->n_head_kv * c->head_dim, width = (uint64_t)c->n_head * c->head_dim;
-    weft_value q = project(m, a, "attn_q", h, c->n_head);
-    weft_value k = project(m, a, "attn_k", h, c->n_head_kv);
-    weft_value v =
-        split_heads(m, weft_block_linear(m, weft_block_name(m, a->layer, "attn_v"), h, kv, c->n_embd), c->n_head_kv);
+    uint64_t width = (uint64_t)c->n_head * c->head_dim, size = c->head_dim;
+    weft_value q = project(m, a, "attn_q", h, c->n_head, a->gated ? 2 * size : size), gate = q;
+    if (a->gated) {
+        gate = weft_block_columns(m, q, size, size);
+        q = weft_block_columns(m, q, 0, size);
+    }
+    q = turn(m, a, "attn_q", q);
+    weft_value k = turn(m, a, "attn_k", project(m, a, "attn_k", h, c->n_head_kv, size));
+    weft_value v = project(m, a, "attn_v", h, c->n_head_kv, size);
     weft_value in[] = {q, cache(m, a, "k", k), cache(m, a, "v", v), m->pos};
     const struct weft_arg args[] = {{.name = "scale", .x = a->scale}, {.name = "window", .x = a->window}};
     weft_value o = weft_bn(&m->b, "attention", weft_block_name(m, a->layer, "attn"), in, 4, args, 2);
-    o = reshape(m, o, (weft_dim[]){m->tokens, constant(m, width)}, 2);
+    if (a->gated) {
+        gate = weft_bn(&m->b, "sigmoid", weft_block_name(m, a->layer, "attn_gate"), &gate, 1, NULL, 0);
+        o = weft_bn(&m->b, "mul", weft_block_name(m, a->layer, "attn_gated"), (weft_value[]){o, gate}, 2, NULL, 0);
+    }
+    o = weft_block_flat(m, o, width);
     return weft_block_linear(m, weft_block_name(m, a->layer, "attn_output"), o, c->n_embd, width);
 }
 

@@ -21,11 +21,24 @@ struct weft_model_build {
 /// Errors: NOT_FOUND, FORMAT (another shape; both are named), UNSUPPORTED (type).
 weft_value weft_block_weight(struct weft_model_build *m, const char *name, uint64_t rows, uint64_t k);
 
+/// The same by the tensor's whole name.
+weft_value weft_block_tensor(struct weft_model_build *m, const char *name, uint64_t rows, uint64_t k);
+
 /// rms_norm over the last axis, of `width` elements, with the file's weight.
 weft_value weft_block_norm(struct weft_model_build *m, const char *name, weft_value x, uint64_t width);
 
 /// x [..., k] times a weight of n rows: [..., n].
 weft_value weft_block_linear(struct weft_model_build *m, const char *name, weft_value x, uint64_t n, uint64_t k);
+
+/// x [T, n] as [T, heads, n / heads], and back.
+weft_value weft_block_heads(struct weft_model_build *m, weft_value x, uint32_t heads, uint64_t size);
+weft_value weft_block_flat(struct weft_model_build *m, weft_value x, uint64_t n);
+
+/// Columns start .. start + len - 1 of the last axis, as a copy.
+weft_value weft_block_columns(struct weft_model_build *m, weft_value x, uint64_t start, uint64_t len);
+
+/// x + y, both [T, n].
+weft_value weft_block_add(struct weft_model_build *m, const char *name, weft_value x, weft_value y);
 
 /// Self-attention of one layer from its normed input h [T, n_embd] to the output projection [T, n_embd]: heads are
 /// normed (if the file has attn_q_norm), rotated, and keys and values go to the ring states "cache.N.k" and "cache.N.v"
@@ -34,6 +47,7 @@ struct weft_block_attention {
     uint32_t layer;
     uint32_t window;   ///< keys a query sees, its own included; 0: all
     double rope_base, rope_factor, scale;
+    bool gated;        ///< attn_q gives each head a query and a gate behind it: sigmoid(gate) multiplies what it reads
 };
 weft_value weft_block_attention(struct weft_model_build *m, const struct weft_block_attention *a, weft_value h);
 

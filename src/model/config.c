@@ -97,6 +97,24 @@ static void read_scaling(struct reader *r, struct weft_model_config *c) {
     c->rope_factor = number(r, "rope.scaling.factor", 1);
 }
 
+/// Keys "ssm.*" and the layers that are recurrent: a flag a layer, or every layer but each interval-th.
+static void read_recurrent(struct reader *r, struct weft_model_config *c) {
+    if (r->status != WEFT_OK || !weft_gguf_has(r->file, key(r, "ssm.state_size"))) return;
+    c->ssm.key_dim = count(r, "ssm.state_size", -1, 1u << 16);
+    c->ssm.n_key = count(r, "ssm.group_count", -1, 1u << 16);
+    c->ssm.n_value = count(r, "ssm.time_step_rank", -1, 1u << 16);
+    c->ssm.taps = count(r, "ssm.conv_kernel", -1, 64);
+    uint32_t inner = count(r, "ssm.inner_size", -1, 1u << 24), interval = count(r, "full_attention_interval", 4, 1024);
+    if (r->status != WEFT_OK) return;
+    c->ssm.value_dim = inner / c->ssm.n_value;
+    if (inner % c->ssm.n_value || c->ssm.n_value % c->ssm.n_key || c->ssm.taps < 2)
+        r->status = weft_fail(WEFT_ERR_FORMAT,
+                              "%s: recurrent layers of %u elements, %u value heads, %u key heads and %u taps do not "
+                              "fit each other",
+                              weft_gguf_path(r->file), inner, c->ssm.n_value, c->ssm.n_key, c->ssm.taps);
+    for (uint32_t i = 0; i < c->n_layer; i++) c->recurrent[i] = (i + 1) % interval != 0;
+}
+
 static weft_status read_vocabulary(const struct weft_gguf *file, struct weft_model_config *c) {
     const struct weft_gguf_tensor *table = weft_gguf_find(file, "token_embd.weight");
     if (!table) return weft_fail(WEFT_ERR_NOT_FOUND, "%s: tensor token_embd.weight is missing", weft_gguf_path(file));
@@ -151,6 +169,7 @@ weft_status weft_model_config_read(const struct weft_gguf *file, struct weft_mod
     c->rope_base = number(&r, "rope.freq_base", 10000);
     c->rope_base_local = number(&r, "rope.freq_base_swa", 10000);
     read_scaling(&r, c);
+    read_recurrent(&r, c);
     c->softcap = number(&r, "final_logit_softcapping", 0);
     WEFT_TRY(r.status);
     WEFT_TRY(check_heads(file, c, value_dim));

@@ -7,7 +7,7 @@
 #define WEFT_MODEL_MAX_LAYERS 512
 
 struct weft_model_config {
-    char arch[32];                       ///< general.architecture: "gemma3"
+    char arch[32];                       ///< general.architecture: "gemma3", "qwen35"
     uint32_t ctx_train, n_embd, n_layer, n_ff;
     uint32_t n_head, n_head_kv, head_dim; ///< head_dim counts for keys and values alike
     uint32_t n_vocab;                    ///< rows of token_embd
@@ -19,6 +19,10 @@ struct weft_model_config {
     double rope_factor;                  ///< linear scaling: positions of global layers are divided by it; 1: none
     double attn_scale;                   ///< factor of q.k
     double softcap;                      ///< of the logits: c tanh(x / c); 0: none
+    bool recurrent[WEFT_MODEL_MAX_LAYERS]; ///< layer has a recurrent state in place of keys and values
+    /// Of recurrent layers, all 0 where there are none: heads of keys (and queries) and of values, elements of a head
+    /// of each, taps of the convolution in front of them.
+    struct { uint32_t n_key, n_value, key_dim, value_dim, taps; } ssm;
 };
 
 /// Errors: NOT_FOUND (a required key or token_embd is missing), FORMAT (wrong type, zero or absurd values, counts that

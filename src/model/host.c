@@ -3,7 +3,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "ir/graph.h"
-#include "model/gemma3.h"
+#include "model/decoder.h"
 
 #include <string.h>
 
@@ -57,9 +57,9 @@ weft_status weft_host_lm_create(const struct weft_gguf *file, const struct weft_
     lm->ctx = params->ctx ? params->ctx : lm->config.ctx_train;
     lm->chunk = params->chunk ? params->chunk : 128;
     if (lm->chunk > lm->ctx) lm->chunk = lm->ctx;
-    struct weft_gemma3_params build = {
+    struct weft_decoder_params build = {
         .ctx = lm->ctx, .chunk = lm->chunk, .cache_f16 = params->cache_f16, .head = WEFT_LM_LOGITS};
-    WEFT_GOTO(weft_gemma3_build(file, &lm->config, &build, &lm->graph));
+    WEFT_GOTO(weft_decoder_build(file, &lm->config, &build, &lm->graph));
     set_symbol(lm, "T", lm->chunk);
     set_symbol(lm, "P", lm->ctx);
     WEFT_GOTO(make_states(lm));

@@ -14,7 +14,7 @@ struct weft_host_lm_params {
     bool cache_f16; ///< keys and values are rounded to f16 as they are stored
 };
 
-/// `file` must stay open. Errors: as weft_gemma3_build.
+/// `file` must stay open. Errors: as weft_decoder_build.
 weft_status weft_host_lm_create(const struct weft_gguf *file, const struct weft_host_lm_params *params,
                                 struct weft_host_lm **out);
 void weft_host_lm_destroy(struct weft_host_lm *lm); ///< NULL is fine

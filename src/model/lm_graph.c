@@ -5,37 +5,11 @@
 
 #include <string.h>
 
-struct family {
-    const char *architecture;
-    weft_status (*build)(const struct weft_gguf *file, const struct weft_model_config *config,
-                         const struct weft_gemma3_params *params, struct weft_graph **out);
-};
-
-static const struct family families[] = {
-    {"gemma3", weft_gemma3_build},
-};
-
-static weft_status find_family(const struct weft_gguf *file, const struct family **out) {
-    struct weft_gguf_str name;
-    WEFT_TRY(weft_gguf_get_string(file, "general.architecture", &name));
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
-        *out = &families[i];
-        if (strlen(families[i].architecture) == name.len && !memcmp(families[i].architecture, name.data, name.len))
-            return WEFT_OK;
-    }
-    struct weft_str known = {0};
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
-        weft_str_addf(&known, "%s%s", i ? ", " : "", families[i].architecture);
-    weft_status status =
-        weft_fail(WEFT_ERR_UNSUPPORTED, "%s: Weft has no builder for the architecture '%.*s'; known: %s",
-                  weft_gguf_path(file), (int)(name.len < 64 ? name.len : 64), name.data, weft_str_get(&known));
-    weft_str_free(&known);
-    return status;
-}
-
 weft_status weft_lm_check_family(const struct weft_gguf *file) {
-    const struct family *family;
-    return find_family(file, &family);
+    struct weft_gguf_str name;
+    const struct weft_decoder_family *family;
+    WEFT_TRY(weft_gguf_get_string(file, "general.architecture", &name));
+    return weft_decoder_find(file, name.data, name.len, &family);
 }
 
 /// Scoring holds `chunk` rows of logits, which are long.
@@ -59,12 +33,9 @@ weft_status weft_lm_build_defaults(const struct weft_model_config *config, const
 
 weft_status weft_lm_build_graph(const struct weft_gguf *file, const struct weft_model_config *config,
                                 const struct weft_lm_build *b, struct weft_graph **out) {
-    const struct family *family;
-    *out = NULL;
-    WEFT_TRY(find_family(file, &family));
-    struct weft_gemma3_params params = {
+    struct weft_decoder_params params = {
         .ctx = b->ctx, .chunk = b->chunk, .cache_f16 = b->cache_f16, .head = b->head, .sampling = b->sampling};
-    return family->build(file, config, &params, out);
+    return weft_decoder_build(file, config, &params, out);
 }
 
 struct weft_compile_params weft_lm_compile_params(const struct weft_gpu_caps *caps, uint32_t chunk) {

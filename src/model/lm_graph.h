@@ -4,7 +4,7 @@
 #define WEFT_MODEL_LM_GRAPH_H
 #include "compile/compile.h"
 #include "model/config.h"
-#include "model/gemma3.h"
+#include "model/decoder.h"
 
 struct weft_lm_build {
     uint32_t ctx;        ///< 0: min(the file's, WEFT_LM_CTX)

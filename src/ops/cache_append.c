@@ -98,6 +98,8 @@ static weft_status cache_append_lower(struct weft_lower *l, uint32_t group) {
     weft_emit_int(l, s, "ITEMS", cfg.row_items);
     weft_emit_int(l, s, "POS", weft_lower_var_slot(l, node->in[2]));
     weft_emit_workgroup(s, cfg.threads, 0);
+    weft_emit_items(s, cfg.threads);
+    weft_emit_reach(s, "x", 1, unit);
     return l->status;
 }
 

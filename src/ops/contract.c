@@ -415,6 +415,22 @@ static void emit_matvec(struct weft_lower *l, uint32_t group, const struct parts
 
 // ---- many rows -----------------------------------------------------------------------------------------------------
 
+/// Rows of tiles are what the step may be cut into: a row of tiles reaches row_tile rows of x and of what the epilogue
+/// reads and stores in the output's space.
+static void cut_matmul(struct weft_lower *l, struct weft_step *s, const struct contract_cfg *cfg) {
+    int64_t n = cfg->part_n ? cfg->part_n : weft_lower_const(l, cfg->n), width = weft_lower_const(l, cfg->n);
+    uint64_t across = n > 0 ? (uint64_t)(n + cfg->col_tile - 1) / cfg->col_tile : 0;
+    if (l->status != WEFT_OK || across == 0 || width <= 0) return;
+    for (uint32_t i = 0; i < s->n_operands; i++) {
+        struct weft_operand *o = &s->operands[i];
+        if (o->every == 0) continue;
+        o->every = o->unit ? across : 0;
+        o->unit *= cfg->row_tile;
+    }
+    weft_emit_reach(s, "x", across, (uint64_t)cfg->k * cfg->row_tile);
+    weft_emit_items(s, 1);
+}
+
 static void emit_matmul(struct weft_lower *l, uint32_t group, const struct parts *p, const struct weft_plan_weight *w,
                         uint32_t part, struct weft_emitter *e) {
     const struct weft_node *n = node_of(l, p->anchors[0]);
@@ -458,6 +474,7 @@ static void emit_matmul(struct weft_lower *l, uint32_t group, const struct parts
     weft_emit_int(l, s, "SINCOS", 0);
     weft_emit_text(l, s, "FUNCTIONS", weft_str_get(&text));
     weft_emit_workgroup(s, 128, (cfg.row_tile + cfg.col_tile) * 9 * 16);
+    cut_matmul(l, s, &cfg);
     weft_emit_finish(e, contract_params_fields);
     weft_str_free(&text);
 }

@@ -180,6 +180,43 @@ static const char *leaf_index(struct weft_emitter *e, const struct weft_type *t,
     return index;
 }
 
+/// Remembers how many elements of operand i belong to a row of the space, for weft_emit_cut; 0 where a row may reach
+/// any.
+static void set_row_elements(struct weft_emitter *e, uint32_t i, const struct weft_type *t)
+{
+    uint32_t r = e->space.rank;
+    int64_t n = const_dim(e->l, e->n);
+    if (e->l->status != WEFT_OK || i >= e->s->n_operands) return;
+    e->s->operands[i].every = 0;
+    e->s->operands[i].unit = 0;
+    if (r == 0 || t->rank != r || !same_space(e, t, r - 1)) return;
+    if (t->dims[r - 1] == e->space.dims[r - 1]) {
+        e->s->operands[i].every = 1; // of elements; weft_emit_cut knows better
+        e->s->operands[i].unit = n > 0 ? (uint64_t)n : 0;
+    } else if (const_dim(e->l, t->dims[r - 1]) == 1) {
+        e->s->operands[i].every = 1;
+        e->s->operands[i].unit = 1;
+    }
+}
+
+void weft_emit_cut(struct weft_emitter *e, bool by_row, uint32_t items)
+{
+    struct weft_step *s = e->s;
+    int64_t n = const_dim(e->l, e->n);
+    bool whole_rows = e->uses_sincos; // a rotary map looks at the partner column
+    if (e->l->status != WEFT_OK) return;
+    for (uint32_t i = 0; i < s->n_operands; i++) {
+        struct weft_operand *o = &s->operands[i];
+        bool row = o->every && o->unit == 1 && n != 1;
+        if (o->every == 0) continue;
+        if (by_row) o->every = o->unit ? 1 : 0; // rows of a live size lie where they lie
+        else if (row) o->every = n > 0 ? (uint64_t)n : 0;
+        else if (whole_rows) o->every = o->unit = n > 0 ? (uint64_t)n : 0;
+        else o->every = o->unit = 1;
+    }
+    weft_emit_items(s, items);
+}
+
 static const char *leaf_name(struct weft_emitter *e, weft_value v)
 {
     for (uint32_t i = 0; i < e->n_leaves; i++)
@@ -189,7 +226,7 @@ static const char *leaf_name(struct weft_emitter *e, weft_value v)
         return "in0";
     }
     const char *name = text(e, "in%u", e->n_loads++);
-    weft_emit_value(e->l, e->s, name, WEFT_READ, v, 0);
+    set_row_elements(e, weft_emit_value(e->l, e->s, name, WEFT_READ, v, 0), &weft_lv(e->l, v)->type);
     e->leaves[e->n_leaves].v = v;
     e->leaves[e->n_leaves++].name = name;
     return name;
@@ -472,7 +509,7 @@ static void store_as_f32(struct weft_emitter *e, weft_value v, const char *name)
         return;
     }
     uint32_t tensor = weft_lower_scratch(e->l, "halves as f32", WEFT_F32, n > 0 ? (uint64_t)n : 1);
-    weft_emit_scratch(e->l, e->s, name, WEFT_WRITE, tensor, 0);
+    set_row_elements(e, weft_emit_scratch(e->l, e->s, name, WEFT_WRITE, tensor, 0), t);
     e->halves[e->n_halves].v = v;
     e->halves[e->n_halves++].tensor = tensor;
 }
@@ -488,6 +525,9 @@ void weft_emit_narrow(struct weft_emitter *e)
         weft_emit_scratch(l, s, "x", WEFT_READ, e->halves[i].tensor, 0);
         weft_emit_value(l, s, "y", WEFT_WRITE, e->halves[i].v, 0);
         weft_emit_workgroup(s, NARROW_THREADS, 0);
+        weft_emit_items(s, 2 * NARROW_THREADS);
+        weft_emit_reach(s, "x", 2, 2);
+        weft_emit_reach(s, "y", 2, 2);
     }
     e->n_halves = 0;
 }
@@ -500,7 +540,10 @@ const char *weft_emit_output(struct weft_emitter *e, weft_value v)
     const char *name = text(e, "out%u", e->n_stores++);
     bool half = dtype == WEFT_F16 || dtype == WEFT_BF16;
     if (half && weft_lv(e->l, v)->state == UINT32_MAX) store_as_f32(e, v, name);
-    else weft_emit_value(e->l, e->s, name, WEFT_WRITE, v, 0);
+    else {
+        uint32_t i = weft_emit_value(e->l, e->s, name, WEFT_WRITE, v, 0);
+        if (weft_lv(e->l, v)->state == UINT32_MAX) set_row_elements(e, i, &weft_lv(e->l, v)->type);
+    }
     return name;
 }
 

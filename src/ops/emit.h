@@ -61,6 +61,8 @@ void weft_emit_begin(struct weft_emitter *e, struct weft_lower *l, struct weft_s
 void weft_emit_next(struct weft_emitter *e, struct weft_type space);
 /// Forgets what was computed in the column scope (before a new loop) or in both scopes.
 void weft_emit_forget(struct weft_emitter *e, bool rows_too);
+/// Lets the step be cut (weft_emit_items): its workgroups do `items` rows each (`by_row`) or elements of the one space.
+void weft_emit_cut(struct weft_emitter *e, bool by_row, uint32_t items);
 /// Number of a value within this text.
 uint32_t weft_emit_local(struct weft_emitter *e, weft_value v);
 /// Declares the text of a value: an accumulator, a finished reduction.

@@ -89,6 +89,12 @@ static struct weft_step *gather_step(struct weft_lower *l, const struct weft_nod
     weft_emit_int(l, s, "K", weft_lower_const(l, y->dims[y->rank - 1]));
     weft_emit_int(l, s, "ITEMS", cfg->items);
     weft_emit_workgroup(s, cfg->threads, 0);
+    int64_t k = weft_lower_const(l, y->dims[y->rank - 1]);
+    if (k > 0) {
+        weft_emit_items(s, cfg->threads);
+        weft_emit_reach(s, "ids", cfg->items, 1);
+        weft_emit_reach(s, "y", cfg->items, (uint64_t)k);
+    }
     return s;
 }
 

@@ -339,6 +339,7 @@ weft_status weft_region_lower(struct weft_lower *l, uint32_t group)
     weft_emit_text(l, r.s, "BODY", weft_str_get(&r.body));
     weft_emit_workgroup(r.s, r.cfg.wg, r.any_rows ? r.cfg.wg * 28 : 0);
     if (l->status == WEFT_OK) memcpy((void *)r.s->cfg, &r.cfg, sizeof r.cfg);
+    if (r.cfg.n_parts == 1) weft_emit_cut(r.e, r.any_rows, r.any_rows ? 1 : PER_THREAD * r.cfg.wg);
     weft_emit_finish(r.e, region_params_fields);
     weft_emit_narrow(r.e);
     status = r.body.failed ? weft_fail(WEFT_ERR_NOMEM, "out of memory while writing a kernel") : l->status;

@@ -275,7 +275,7 @@ const struct weft_op weft_op_sample = {
     .n_in_min = INPUTS,
     .n_in_max = INPUTS,
     .n_out = RNG + 1,
-    .traits = WEFT_OP_STATES | WEFT_OP_RANDOM,
+    .traits = WEFT_OP_STATES | WEFT_OP_RANDOM | WEFT_OP_NOTES,
     .attrs = {{.name = "greedy", .type = WEFT_ATTR_INT, .lo = 0, .hi = 1}},
     .infer = sample_infer,
     .eval = sample_eval,

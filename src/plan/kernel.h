@@ -92,10 +92,22 @@ struct weft_operand {
         elem_offset; ///< live offset in elements added by the accessor (views such as the last rows), WEFT_DIM_BAD: 0
     weft_dim live;           ///< checked plans: live length in elements, WEFT_DIM_BAD: `used`
     uint64_t used;           ///< checked plans: bytes that hold elements, 0: `bytes`
+    /// Of a step that may be cut (step->items): its items [i * every, (i + 1) * every) reach elements [i * unit, (i + 1)
+    /// * unit) and no others. every 0: any item may reach any element.
+    uint64_t every, unit;
+    uint64_t first;          ///< of a narrowed operand: elements between its own start and byte_offset
     // binder
-    uint8_t slot;            ///< binding number (0 is the uniform block)
+    uint8_t slot;            ///< binding number (0 is the uniform block); of a segmented operand the first
+    uint8_t n_segments;      ///< consecutive bindings that hold it, 1 for all that fit one
+    uint64_t segment_bytes;  ///< bytes of all but the last, a multiple of 256; 0 with one segment
     uint64_t slot_offset;    ///< bytes from the slot's start to this operand's start
 };
+
+/// True if binding `slot` holds the operand or a segment of it.
+static inline bool weft_operand_in_slot(const struct weft_operand *o, uint32_t slot)
+{
+    return slot >= o->slot && slot < (uint32_t)o->slot + (o->n_segments ? o->n_segments : 1);
+}
 
 /// Plans place everything at multiples of 256 bytes, which every implementation accepts as an offset.
 static inline uint64_t weft_align256(uint64_t bytes) { return (bytes + 255) & ~(uint64_t)255; }
@@ -104,7 +116,13 @@ static inline uint64_t weft_align256(uint64_t bytes) { return (bytes + 255) & ~(
 #define WEFT_MAX_TVALS 32
 #define WEFT_MAX_SLOTS 16
 
-struct weft_slot { uint8_t kind; bool wide, atomic; uint32_t mem_key; uint64_t offset, size; };
+struct weft_slot {
+    uint8_t kind;
+    bool wide, atomic;
+    bool segment; ///< holds a part of an operand that is larger than a binding
+    uint32_t mem_key;
+    uint64_t offset, size;
+};
 
 /// One dispatch.
 struct weft_step {
@@ -122,6 +140,10 @@ struct weft_step {
     bool writes_state;
     bool is_copy;                    ///< made by the planner because of aliasing; reported
     uint32_t group;                  ///< group of nodes that it came from (weft_lower.groups)
+    /// Work items of a workgroup: workgroup g, as group_index() counts, computes items [g * items, (g + 1) * items).
+    /// 0: the step can't be cut into pieces.
+    uint32_t items;
+    uint32_t cut0, cut1;             ///< a piece has workgroups [cut0, cut1) of the whole; cut1 0: the whole
     // binder
     struct weft_slot slots[WEFT_MAX_SLOTS];
     uint32_t n_slots;

@@ -140,12 +140,19 @@ static bool cut_parts(struct weft_lower *l, struct weft_plan_weight *w)
         row_bytes += weft_wlayout_bytes(w->layout, p, 256, w->k);
         all_bytes += weft_align256(weft_wlayout_bytes(w->layout, p, w->rows, w->k));
     }
-    // 256 rows at a time, so that every plane of a part starts on a whole word
+    // 256 rows at a time, so that every plane of a part starts on a whole word; fewer where so many do not fit
+    uint64_t one = (row_bytes + 255) / 256;
     uint64_t rows_fit = all_bytes <= limit ? w->rows : (limit - 4 * 256) / (row_bytes ? row_bytes : 1) * 256;
+    if (rows_fit == 0 && w->rows && limit > 4 * 256) rows_fit = (limit - 4 * 256) / (one ? one : 1);
     if (rows_fit == 0 && w->rows) {
         weft_lower_fail(l, WEFT_ERR_LIMIT,
-                        "weight '%s': 256 rows of %llu elements need %llu bytes, more than the device binds (%llu)",
-                        w->name, (unsigned long long)w->k, (unsigned long long)row_bytes, (unsigned long long)limit);
+                        "weight '%s': a row of %llu elements needs %llu bytes, more than the device binds (%llu)",
+                        w->name, (unsigned long long)w->k, (unsigned long long)one, (unsigned long long)limit);
+        return false;
+    }
+    if (w->rows / (rows_fit ? rows_fit : 1) >= 4095) {
+        weft_lower_fail(l, WEFT_ERR_LIMIT, "weight '%s' would be cut into more than 4096 parts of %llu bytes", w->name,
+                        (unsigned long long)limit);
         return false;
     }
     if (rows_fit > w->rows) rows_fit = w->rows;
@@ -180,9 +187,9 @@ static bool plain_part(struct weft_lower *l, struct weft_plan_weight *w, uint64_
     }
     w->parts[0] =
         (struct weft_weight_part){.rows = w->rows, .shard = UINT32_MAX, .bytes = weft_align256(bytes ? bytes : 1)};
-    if (w->parts[0].bytes > l->caps->max_binding) {
-        weft_lower_fail(l, WEFT_ERR_LIMIT, "constant '%s' has %llu bytes, more than the device binds (%llu)", w->name,
-                        (unsigned long long)bytes, (unsigned long long)l->caps->max_binding);
+    if (w->parts[0].bytes > l->caps->max_buffer) {
+        weft_lower_fail(l, WEFT_ERR_LIMIT, "constant '%s' has %llu bytes; a buffer of this device has at most %llu",
+                        w->name, (unsigned long long)bytes, (unsigned long long)l->caps->max_buffer);
         return false;
     }
     return true;
@@ -326,11 +333,11 @@ void weft_lower_place(struct weft_lower *l, weft_value v)
         name = n->name ? n->name : weft_arena_printf(&l->plan->arena, "%s.%u", n->op->name, v);
     }
     if (!name) name = "value";
-    if (bytes > l->caps->max_binding) {
-        weft_lower_fail(
-            l, WEFT_ERR_LIMIT,
-            "value '%s' may take %llu bytes, more than the device binds (%llu); lower the bounds of its symbols", name,
-            (unsigned long long)bytes, (unsigned long long)l->caps->max_binding);
+    if (bytes > l->caps->max_buffer) {
+        weft_lower_fail(l, WEFT_ERR_LIMIT,
+                        "value '%s' may take %llu bytes; a buffer of this device has at most %llu: lower the bounds "
+                        "of its symbols",
+                        name, (unsigned long long)bytes, (unsigned long long)l->caps->max_buffer);
         return;
     }
     place->tensor = add_tensor(l, (struct weft_tensor){.name = name, .mem = WEFT_MEM_TRANSIENT,
@@ -584,4 +591,15 @@ void weft_emit_workgroup(struct weft_step *s, uint32_t x, uint32_t memory_bytes)
     s->workgroup[0] = x;
     s->workgroup[1] = s->workgroup[2] = 1;
     s->workgroup_memory = memory_bytes;
+}
+
+void weft_emit_items(struct weft_step *s, uint32_t items) { s->items = items; }
+
+void weft_emit_reach(struct weft_step *s, const char *name, uint64_t every, uint64_t unit)
+{
+    for (uint32_t i = 0; i < s->n_operands; i++) {
+        if (strcmp(s->operands[i].name, name) != 0) continue;
+        s->operands[i].every = every;
+        s->operands[i].unit = unit;
+    }
 }

@@ -107,6 +107,10 @@ uint32_t weft_lower_var_slot(const struct weft_lower *l, weft_value var);
 void weft_emit_int(struct weft_lower *l, struct weft_step *s, const char *tval, int64_t x);
 void weft_emit_text(struct weft_lower *l, struct weft_step *s, const char *tval, const char *text); ///< text is copied
 void weft_emit_workgroup(struct weft_step *s, uint32_t x, uint32_t memory_bytes);
+/// Says that the step may be cut between workgroups, numbered by group_index() over a folded grid, each of which has
+/// `items` work items; weft_emit_reach says which elements these reach (struct weft_operand).
+void weft_emit_items(struct weft_step *s, uint32_t items);
+void weft_emit_reach(struct weft_step *s, const char *name, uint64_t every, uint64_t unit);
 /// Memory of a value that the step writes: makes its tensor (output, state or transient) if it has none yet.
 void weft_lower_place(struct weft_lower *l, weft_value v);
 

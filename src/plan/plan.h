@@ -36,6 +36,19 @@ struct weft_plan_state {
     uint32_t tensor;
     uint32_t var_slot;          ///< VAR: word in the variables block
     uint64_t row_bytes, rows;
+    // what a run does to it (compile/positions.c)
+    bool written;               ///< by an operator; else it is the host's
+    bool notes;                 ///< written by operators whose states stand for no position (WEFT_OP_NOTES)
+    uint32_t position;          ///< rows are written from this position on (in plan->positions); WEFT_NO_POSITION
+    uint64_t window;            ///< rows before a position that its readers need; UINT64_MAX: all
+};
+
+#define WEFT_NO_POSITION UINT32_MAX
+/// A variable that says where in a sequence a run stands: the host follows it without reading it back.
+struct weft_plan_position {
+    uint32_t state;             ///< the variable
+    weft_dim by;                ///< a run moves it on by this much
+    bool untracked;             ///< other operators than `advance` write it: only the device knows it
 };
 
 struct weft_plan_io { const char *name; weft_value value; uint32_t tensor; weft_dtype dtype; bool is_output; };
@@ -85,6 +98,8 @@ struct weft_plan {
     uint32_t shared_shards;      ///< the first so many belong to another plan (weft_compile_params.weights_of)
     struct weft_plan_state *states; uint32_t n_states;
     struct weft_plan_io *ios; uint32_t n_ios;
+    struct weft_plan_position *positions; uint32_t n_positions;
+    bool may_stop;               ///< a step may clear `active`: the host's positions are then upper bounds
     uint32_t n_vars;             ///< words in the variables block
     uint64_t heap_bytes[WEFT_HEAPS];
     uint32_t n_pipelines;        ///< distinct (wgsl, kinds)

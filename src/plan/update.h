@@ -5,6 +5,10 @@
 
 #define WEFT_MAX_WORDS 64 ///< a block is one 256-byte slot
 
+/// Fields that a piece of a cut step has behind its kernel's: the first workgroup, how many, and how many the whole has.
+/// Workgroups beyond the piece are given the number cut_total, which kernels ignore as they ignore a folded grid's rest.
+#define WEFT_CUT_FIELDS 3
+
 /// Where the binder's words of an operand and of a step start: off_* of each operand, then, in checked steps, len_* of
 /// each and the step's number.
 static inline uint32_t weft_off_word(const struct weft_step *s, uint32_t operand) { return s->n_fields + operand; }

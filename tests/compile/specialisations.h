@@ -92,12 +92,12 @@ static inline void specials_heads(struct specials *all, const char *profile, con
         {"nll", WEFT_LM_NLL, false}};
     for (size_t h = 0; h < sizeof heads / sizeof *heads; h++) {
         for (int f16 = 0; f16 < 2; f16++) {
-            struct weft_gemma3_params gemma = {.ctx = SPECIAL_CTX, .chunk = SPECIAL_CHUNK, .cache_f16 = f16,
+            struct weft_decoder_params gemma = {.ctx = SPECIAL_CTX, .chunk = SPECIAL_CHUNK, .cache_f16 = f16,
                                                .head = heads[h].head, .sampling = heads[h].sampling};
             struct weft_graph *g;
             char origin[128];
             snprintf(origin, sizeof origin, "%s: %s, %s, %s cache", profile, name, heads[h].name, f16 ? "f16" : "f32");
-            if (weft_gemma3_build(m->file, &m->config, &gemma, &g) != WEFT_OK)
+            if (weft_decoder_build(m->file, &m->config, &gemma, &g) != WEFT_OK)
                 fail_msg("%s: %s", origin, weft_error_message());
             struct weft_compile_params params = weft_lm_compile_params(caps, SPECIAL_CHUNK);
             params.checked = checked;

@@ -203,8 +203,11 @@ static void limits(void **state)
     w = begin();
     w->plan.caps.max_binding = 1024;
     add(w, "large", HEAP0, 0, 1280, WEFT_READ, 0);
-    REFUSED(weft_bind_step(&w->plan, &w->sc, &w->step), WEFT_ERR_LIMIT,
-            "operand 'large' needs a binding of 1280 bytes, the device allows 1024");
+    bind(w); // two segments
+    assert_int_equal(w->step.n_slots, 3);
+    assert_int_equal(w->step.operands[0].n_segments, 2);
+    w->step.operands[0].flags = WEFT_OPERAND_ATOMIC;
+    REFUSED(weft_bind_step(&w->plan, &w->sc, &w->step), WEFT_ERR_LIMIT, "atomic operand 'large' of 1280 bytes");
     weft_free(w);
 
     w = begin();

@@ -345,12 +345,12 @@ static void absurd_sizes_are_refused(void **state)
     static const struct { const char *graph, *words;
     } cases[] = {
         {"weight w f32 [4294967296]\ninput x f32 [4294967296]\n%0 = add %x %w\noutput %0 z\n",
-         "'w' has 17179869184 bytes"},
+         "17179869184 bytes"},
         {"symbol T 0 1152921504606846976\ninput x f32 [T, 64]\n%0 = tanh %x\n%1 = sum %0\noutput %1 z\n",
-         "more than the device binds"},
+         "a buffer of this device has at most"},
         {"symbol T 0 4611686018427387904\ninput x f32 [T, 4]\nweight w q8_0 [4, 64]\n%0 = tanh %x\n%1 = softmax %0\n%2 "
          "= argmax %1\noutput %2 z\n",
-         "more than the device binds"},
+         "a buffer of this device has at most"},
         {"input x f32 [1]\nstate s dense f32 [1152921504606846976, 64]\n%0 = add %x %x\noutput %0 z\n",
          "state 's' needs"},
     };

@@ -1,6 +1,6 @@
 /// The graph of Gemma 3 and the hyper-parameters it is made from, on tiny files: structure, names, and what is refused.
 #include "core/alloc.h"
-#include "model/gemma3.h"
+#include "model/decoder.h"
 #include "ops/ops.h"
 #include "support/tiny_gemma3.h"
 
@@ -47,8 +47,8 @@ static void close_it(struct opened *o) {
     weft_free(o->data);
 }
 
-static weft_status build(struct opened *o, const struct weft_gemma3_params *params, struct weft_graph **g) {
-    return weft_gemma3_build(o->file, &o->config, params, g);
+static weft_status build(struct opened *o, const struct weft_decoder_params *params, struct weft_graph **g) {
+    return weft_decoder_build(o->file, &o->config, params, g);
 }
 
 // ---- hyper-parameters ----
@@ -145,7 +145,7 @@ static void test_graph(void **state) {
     struct weft_graph *g;
     make(&o, &(struct weft_tiny_gemma3){.window = 20, .ctx = 200});
     assert_int_equal(open_it(&o), WEFT_OK);
-    struct weft_gemma3_params params = {.ctx = 200, .chunk = 64, .cache_f16 = true};
+    struct weft_decoder_params params = {.ctx = 200, .chunk = 64, .cache_f16 = true};
     assert_int_equal(build(&o, &params, &g), WEFT_OK);
     assert_int_equal(rows_of(g, "cache.0.k"), 128); // 19 + 64 = 83
     assert_int_equal(rows_of(g, "cache.2.v"), 256);
@@ -157,7 +157,7 @@ static void test_graph(void **state) {
     for (size_t i = 0; i < g->n_nodes; i++) named |= g->nodes[i].name && strcmp(g->nodes[i].name, "blk.3.attn_q") == 0;
     assert_true(named);
     weft_graph_destroy(g);
-    params = (struct weft_gemma3_params){.ctx = 70, .chunk = 1, .head = WEFT_LM_GENERATE};
+    params = (struct weft_decoder_params){.ctx = 70, .chunk = 1, .head = WEFT_LM_GENERATE};
     assert_int_equal(build(&o, &params, &g), WEFT_OK);
     assert_int_equal(rows_of(g, "cache.0.k"), 64);
     assert_int_equal(rows_of(g, "cache.2.k"), 128);
@@ -177,7 +177,7 @@ static void test_variants(void **state) {
     for (int i = 0; i < 6; i++) {
         struct weft_graph *g, *back;
         struct weft_str text = {0}, again = {0};
-        struct weft_gemma3_params params = {.ctx = 64, .chunk = 16, .head = heads[i / 2], .sampling = i % 2 == 1};
+        struct weft_decoder_params params = {.ctx = 64, .chunk = 16, .head = heads[i / 2], .sampling = i % 2 == 1};
         if (build(&o, &params, &g) != WEFT_OK) fail_msg("%s", weft_error_message());
         assert_int_equal(weft_graph_print(g, &text), WEFT_OK);
         if (weft_graph_parse(weft_ops(), weft_str_get(&text), text.len, &back) != WEFT_OK)
@@ -193,7 +193,7 @@ static void test_variants(void **state) {
     close_it(&o);
 }
 
-static void refuse_graph(const char *from, size_t past, const void *to, size_t n, struct weft_gemma3_params params,
+static void refuse_graph(const char *from, size_t past, const void *to, size_t n, struct weft_decoder_params params,
                          weft_status want, const char *said) {
     struct opened o;
     struct weft_graph *g;
@@ -209,10 +209,10 @@ static void refuse_graph(const char *from, size_t past, const void *to, size_t n
 
 static void test_graph_refusals(void **state) {
     (void)state;
-    struct weft_gemma3_params p = {.ctx = 64, .chunk = 16};
-    refuse_graph(NULL, 0, NULL, 0, (struct weft_gemma3_params){.ctx = 65, .chunk = 1}, WEFT_ERR_INVALID, "65");
-    refuse_graph(NULL, 0, NULL, 0, (struct weft_gemma3_params){.ctx = 0, .chunk = 1}, WEFT_ERR_INVALID, "context");
-    refuse_graph(NULL, 0, NULL, 0, (struct weft_gemma3_params){.ctx = 8, .chunk = 9}, WEFT_ERR_INVALID, "9");
+    struct weft_decoder_params p = {.ctx = 64, .chunk = 16};
+    refuse_graph(NULL, 0, NULL, 0, (struct weft_decoder_params){.ctx = 65, .chunk = 1}, WEFT_ERR_INVALID, "65");
+    refuse_graph(NULL, 0, NULL, 0, (struct weft_decoder_params){.ctx = 0, .chunk = 1}, WEFT_ERR_INVALID, "context");
+    refuse_graph(NULL, 0, NULL, 0, (struct weft_decoder_params){.ctx = 8, .chunk = 9}, WEFT_ERR_INVALID, "9");
     refuse_graph("blk.4.ffn_up.", 0, "blk.4.ffn_pu.", 13, p, WEFT_ERR_NOT_FOUND, "blk.4.ffn_up.weight");
     refuse_graph("gemma3.feed_forward_length", 5, &(uint32_t){64}, 4, p, WEFT_ERR_FORMAT, "blk.0.ffn_gate.weight");
     struct opened o;
@@ -220,7 +220,7 @@ static void test_graph_refusals(void **state) {
     make(&o, &(struct weft_tiny_gemma3){0});
     assert_int_equal(open_it(&o), WEFT_OK);
     o.config.arch[5] = '2';
-    assert_int_equal(build(&o, &p, &g), WEFT_ERR_INVALID);
+    assert_int_equal(build(&o, &p, &g), WEFT_ERR_UNSUPPORTED);
     assert_non_null(strstr(weft_error_message(), "gemma2"));
     close_it(&o);
 }

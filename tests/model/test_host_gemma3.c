@@ -1,6 +1,6 @@
 /// The host reference on random Gemma 3 models of a few layers: what must not change a result, and what must.
 #include "core/alloc.h"
-#include "model/gemma3.h"
+#include "model/decoder.h"
 #include "model/host.h"
 #include "support/tiny_gemma3.h"
 
@@ -240,8 +240,8 @@ static void with_graph(enum weft_lm_head head, void (*body)(struct by_hand *h)) 
     void *data = weft_tiny_gemma3_make(&(struct weft_tiny_gemma3){0}, &size);
     assert_int_equal(weft_gguf_open_memory(data, size, "tiny", &file), WEFT_OK);
     assert_int_equal(weft_model_config_read(file, &config), WEFT_OK);
-    struct weft_gemma3_params params = {.ctx = 64, .chunk = TOKENS, .head = head};
-    if (weft_gemma3_build(file, &config, &params, &h.g) != WEFT_OK) fail_msg("%s", weft_error_message());
+    struct weft_decoder_params params = {.ctx = 64, .chunk = TOKENS, .head = head};
+    if (weft_decoder_build(file, &config, &params, &h.g) != WEFT_OK) fail_msg("%s", weft_error_message());
     h.file = file;
     body(&h);
     for (int i = 0; i < 64; i++) weft_free(h.states[i]);

@@ -72,7 +72,7 @@ static void add_outputs(struct weft_graph *g, const struct weft_test_build *buil
 weft_program *weft_test_program(weft_gpu *gpu, struct weft_test_model *m, const struct weft_test_build *build) {
     struct weft_graph *g;
     weft_program *program;
-    TRY(weft_gemma3_build(m->file, &m->config, &build->gemma, &g));
+    TRY(weft_decoder_build(m->file, &m->config, &build->gemma, &g));
     add_outputs(g, build);
     struct weft_program_params params = {.compile = weft_lm_compile_params(weft_gpu_caps(gpu), build->gemma.chunk),
                                          .source = {.get = weight, .user = m}};

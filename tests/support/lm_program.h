@@ -3,7 +3,7 @@
 #ifndef WEFT_TEST_LM_PROGRAM_H
 #define WEFT_TEST_LM_PROGRAM_H
 #include "exec/session.h"
-#include "model/gemma3.h"
+#include "model/decoder.h"
 #include "support/tiny_gemma3.h"
 
 struct weft_test_model {
@@ -18,7 +18,7 @@ void weft_test_model_free(struct weft_test_model *m);
 float *weft_test_model_floats(struct weft_test_model *m, const char *name, uint64_t *n);
 
 struct weft_test_build {
-    struct weft_gemma3_params gemma;
+    struct weft_decoder_params gemma;
     int no_fuse;
     bool logits;    ///< GENERATE: the logits are an output too
     bool checked;   ///< checked accessors

@@ -1,0 +1,199 @@
+/// Cutting a step whose operands are larger than a binding: pieces of the same kernel, each over a run of workgroups,
+/// with the operands narrowed to what these reach. Elements keep their numbers (the accessor's offset makes up for the
+/// bytes that are left out), so pieces share a pipeline and compute what the whole would.
+///
+/// A step is cut where that makes every operand fit a binding, or where the segments of its operands (bind.c) need more
+/// bindings than there are. What any workgroup may reach (a table, a cache of keys) is not narrowed and has segments.
+#include "compile/cut.h"
+#include "compile/bind.h"
+#include "compile/compile.h"
+#include "core/alloc.h"
+#include "core/error.h"
+#include "plan/update.h"
+
+#define MOST_PIECES 4096
+
+static uint64_t live_groups(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s)
+{
+    uint32_t words[WEFT_MAX_WORDS], grid[3];
+    struct weft_update u = {.dims = plan->graph->dims, .symbols = sc->hi, .caps = &plan->caps, .step = s};
+    weft_step_update(&u, words, grid);
+    return (uint64_t)grid[0] * grid[1] * grid[2];
+}
+
+/// Elements in front of an operand that a live view adds; false if they vary.
+static bool view_start(const struct weft_plan *plan, const struct weft_operand *o, uint64_t *elements)
+{
+    int64_t start = 0;
+    if (o->elem_offset != WEFT_DIM_BAD && !weft_dim_is_const(plan->graph->dims, o->elem_offset, &start)) return false;
+    *elements = start > 0 ? (uint64_t)start : 0;
+    return start >= 0;
+}
+
+static bool same_reach(const struct weft_operand *a, const struct weft_operand *b)
+{
+    return a->every == b->every && a->unit == b->unit;
+}
+
+/// An operand that no one binding holds and of which a piece needs a part. Halves of a pair are narrowed alike or not at
+/// all.
+static bool narrows(const struct weft_plan *plan, const struct weft_step *s, uint32_t i)
+{
+    const struct weft_operand *o = &s->operands[i];
+    uint64_t start;
+    if (s->items == 0 || o->every == 0 || o->bytes + 256 <= plan->caps.max_binding || !view_start(plan, o, &start)) return false;
+    for (uint32_t k = 0; k < s->n_operands; k++)
+        if ((s->operands[k].inplace_of == (int8_t)i || o->inplace_of == (int8_t)k) && !same_reach(o, &s->operands[k]))
+            return false;
+    return true;
+}
+
+/// Bytes of operand i that `groups` workgroups reach at most.
+static uint64_t piece_bytes(const struct weft_step *s, const struct weft_operand *o, uint64_t groups)
+{
+    return (groups * s->items / o->every + 2) * o->unit * weft_accessor_width(o->dtype) + 512;
+}
+
+static void narrow(const struct weft_plan *plan, const struct weft_step *s, struct weft_operand *o)
+{
+    uint64_t width = weft_accessor_width(o->dtype), start = 0;
+    view_start(plan, o, &start);
+    uint64_t lo = (uint64_t)s->cut0 * s->items / o->every * o->unit + start;
+    uint64_t hi = ((uint64_t)s->cut1 * s->items + o->every - 1) / o->every * o->unit + start;
+    uint64_t from = lo * width & ~(uint64_t)15, to = (hi * width + 15) & ~(uint64_t)15;
+    if (from > o->bytes - 16) from = o->bytes - 16; // a piece of rounding: nothing of it is there
+    if (to > o->bytes) to = o->bytes;
+    if (to < from + 16) to = from + 16;
+    o->first = from / width;
+    o->byte_offset += from;
+    o->bytes = to - from;
+}
+
+static weft_status add_fields(struct weft_plan *plan, struct weft_step *s)
+{
+    struct weft_field *fields = weft_arena_alloc(&plan->arena, (s->n_fields + WEFT_CUT_FIELDS + 1) * sizeof *fields);
+    if (!fields) return weft_fail(WEFT_ERR_NOMEM, "out of memory while cutting step '%s'", s->label);
+    for (uint32_t i = 0; i < s->n_fields; i++) fields[i] = s->fields[i];
+    fields[s->n_fields++] = (struct weft_field){"cut_first", "u32"};
+    fields[s->n_fields++] = (struct weft_field){"cut_count", "u32"};
+    fields[s->n_fields++] = (struct weft_field){"cut_total", "u32"};
+    fields[s->n_fields] = (struct weft_field){NULL, NULL};
+    s->fields = fields;
+    return WEFT_OK;
+}
+
+/// `n` pieces of equally many workgroups, bound. *pieces is the caller's to free.
+static weft_status cut(struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *whole,
+                       uint64_t groups, uint64_t each, struct weft_step **pieces, uint32_t *n_pieces) {
+    uint32_t n = (uint32_t)((groups + each - 1) / each);
+    struct weft_step model = *whole;
+    weft_status status = add_fields(plan, &model);
+    *pieces = weft_alloc(n * sizeof **pieces);
+    *n_pieces = n;
+    if (!*pieces) status = weft_fail(WEFT_ERR_NOMEM, "out of memory while cutting step '%s'", whole->label);
+    for (uint32_t i = 0; i < n && status == WEFT_OK; i++) {
+        struct weft_step *s = &(*pieces)[i];
+        *s = model;
+        s->cut0 = (uint32_t)(i * each);
+        s->cut1 = (uint32_t)(groups - s->cut0 < each ? groups : s->cut0 + each);
+        s->label = weft_arena_printf(&plan->arena, "%s, piece %u of %u", whole->label, i + 1, n);
+        if (!s->label) status = weft_fail(WEFT_ERR_NOMEM, "out of memory while cutting step '%s'", whole->label);
+        for (uint32_t k = 0; k < s->n_operands && status == WEFT_OK; k++)
+            if (narrows(plan, whole, k)) narrow(plan, s, &s->operands[k]);
+        if (status == WEFT_OK) status = weft_bind_step(plan, sc, s);
+    }
+    if (status == WEFT_OK) return WEFT_OK;
+    weft_free(*pieces);
+    *pieces = NULL;
+    return status;
+}
+
+weft_status weft_cut_step(struct weft_plan *plan, const struct weft_schedule *sc, struct weft_step *step,
+                          struct weft_step **pieces, uint32_t *n_pieces) {
+    *pieces = NULL;
+    *n_pieces = 1;
+    bool any = false, all = true; // operands above a binding that can be narrowed: some, all
+    for (uint32_t i = 0; i < step->n_operands; i++) {
+        bool large = step->operands[i].bytes + 256 > plan->caps.max_binding, can = narrows(plan, step, i);
+        any |= large && can;
+        all &= !large || can;
+    }
+    weft_status status = WEFT_ERR_LIMIT;
+    if (!any || !all) status = weft_bind_step(plan, sc, step);
+    if (status != WEFT_ERR_LIMIT || !any) return status;
+    uint64_t groups = live_groups(plan, sc, step), each = groups;
+    for (uint32_t i = 0; i < step->n_operands; i++)
+        while (each > 1 && narrows(plan, step, i) &&
+               piece_bytes(step, &step->operands[i], each) > (plan->caps.max_binding & ~(uint64_t)255))
+            each = (each + 1) / 2;
+    if (groups > UINT32_MAX || groups < 2 || each == groups) return weft_bind_step(plan, sc, step);
+    for (;; each = (each + 1) / 2) {
+        if ((groups + each - 1) / each > MOST_PIECES) break;
+        status = cut(plan, sc, step, groups, each, pieces, n_pieces);
+        if (status != WEFT_ERR_LIMIT || each == 1) break;
+    }
+    return status == WEFT_ERR_LIMIT ? weft_bind_step(plan, sc, step) : status;
+}
+
+/// Puts steps[place[i]] .. in the stead of step i, and counts lifetimes by the new numbers.
+static weft_status install(struct weft_plan *plan, struct weft_schedule *sc, const struct weft_step *steps,
+                           uint32_t n_steps, const uint32_t *place) {
+    for (uint32_t i = 0; i < sc->n_tensors; i++) {
+        struct weft_tensor *t = &sc->tensors[i];
+        if (t->first >= sc->n_steps || t->last >= sc->n_steps) continue; // no step uses it
+        t->first = place[t->first];
+        t->last = place[t->last + 1] - 1;
+    }
+    sc->steps = weft_arena_dup(&plan->arena, steps, n_steps * sizeof *steps);
+    sc->n_steps = n_steps;
+    return sc->steps ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while cutting steps");
+}
+
+/// The schedule's steps with pieces in place of some of them, as far as it has come.
+struct cutter { struct weft_step *steps; size_t cap; uint32_t n, *place; };
+
+static bool append(struct cutter *c, const struct weft_step *steps, uint32_t n)
+{
+    if (!weft_grow((void **)&c->steps, &c->cap, c->n + n, sizeof *c->steps)) return false;
+    for (uint32_t k = 0; k < n; k++) c->steps[c->n++] = steps[k];
+    return true;
+}
+
+static weft_status bind_one(struct weft_plan *plan, struct weft_schedule *sc, uint32_t i, struct cutter *c)
+{
+    struct weft_step *pieces = NULL;
+    uint32_t n = 1;
+    weft_status status = weft_plan_check_limits(plan, sc, &sc->steps[i]);
+    if (status == WEFT_OK) status = weft_cut_step(plan, sc, &sc->steps[i], &pieces, &n);
+    if (status != WEFT_OK || (!pieces && c->steps == NULL)) return status;
+    if (pieces && c->steps == NULL && !append(c, sc->steps, i)) status = WEFT_ERR_NOMEM;
+    c->place[i] = c->n;
+    if (status == WEFT_OK && !append(c, pieces ? pieces : &sc->steps[i], n)) status = WEFT_ERR_NOMEM;
+    if (pieces && status == WEFT_OK)
+        weft_str_addf(&plan->report, "schedule %s: step '%s' is cut into %u pieces, because of tensors above the "
+                      "binding limit\n", sc->name, sc->steps[i].label, n);
+    weft_free(pieces);
+    return status == WEFT_ERR_NOMEM ? weft_fail(status, "out of memory while cutting steps") : status;
+}
+
+weft_status weft_cut_schedule(struct weft_plan *plan, struct weft_schedule *sc,
+                              bool (*refused)(void *user, const struct weft_step *step), void *user) {
+    struct cutter c = {.place = weft_alloc((sc->n_steps + 1) * sizeof *c.place)};
+    weft_status status = c.place ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while cutting steps");
+    weft_status worst = WEFT_OK;
+    for (uint32_t i = 0; i < sc->n_steps && status == WEFT_OK; i++) {
+        c.place[i] = i;
+        status = bind_one(plan, sc, i, &c);
+        if (status != WEFT_ERR_LIMIT || !refused || !refused(user, &sc->steps[i])) continue;
+        worst = status;
+        status = WEFT_OK;
+    }
+    if (status == WEFT_OK) status = worst;
+    if (status == WEFT_OK && c.steps) {
+        c.place[sc->n_steps] = c.n;
+        status = install(plan, sc, c.steps, c.n, c.place);
+    }
+    weft_free(c.steps);
+    weft_free(c.place);
+    return status;
+}

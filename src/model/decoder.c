@@ -1,0 +1,153 @@
+#include "model/decoder.h"
+
+#include "core/error.h"
+#include "core/str.h"
+#include "ops/ops.h"
+#include "ops/sample.h"
+
+#include <math.h>
+#include <string.h>
+
+static const struct weft_decoder_family *const families[] = {&weft_gemma3_family, &weft_qwen35_family};
+
+weft_status weft_decoder_find(const struct weft_gguf *file, const char *name, size_t length,
+                              const struct weft_decoder_family **out) {
+    struct weft_str known = {0};
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        const char *arch = families[i]->architecture;
+        *out = families[i];
+        if (strlen(arch) == length && memcmp(arch, name, length) == 0) {
+            weft_str_free(&known);
+            return WEFT_OK;
+        }
+        weft_str_addf(&known, "%s%s", i ? ", " : "", arch);
+    }
+    *out = NULL;
+    weft_status status =
+        weft_fail(WEFT_ERR_UNSUPPORTED, "%s: Weft has no builder for the architecture '%.*s'; known: %s",
+                  weft_gguf_path(file), (int)(length < 64 ? length : 64), name, weft_str_get(&known));
+    weft_str_free(&known);
+    return status;
+}
+
+static weft_value slice(struct weft_model_build *m, const char *name, weft_value x, weft_dim start, weft_dim len) {
+    const struct weft_arg args[] = {{.name = "start", .d = start}, {.name = "len", .d = len}};
+    return weft_bn(&m->b, "slice", name, &x, 1, args, 2);
+}
+
+static weft_value times(struct weft_model_build *m, const char *name, weft_value x, double factor) {
+    return weft_bn(&m->b, "mul", name, (weft_value[]){x, weft_bf(&m->b, (float)factor)}, 2, NULL, 0);
+}
+
+/// Logits [R, vocab] of the last R of x [T, n_embd].
+static weft_value logits(struct weft_model_build *m, weft_value x, weft_dim rows) {
+    const struct weft_model_config *c = m->config;
+    x = slice(m, "last", x, weft_dim_sub(m->b.g->dims, m->tokens, rows), rows);
+    x = weft_block_norm(m, "output_norm", x, c->n_embd);
+    const char *table = weft_gguf_find(m->file, "output.weight") ? "output" : "token_embd";
+    weft_value in[] = {x, weft_block_weight(m, table, c->n_vocab, c->n_embd)};
+    x = weft_bn(&m->b, "matmul", "output", in, 2, NULL, 0);
+    if (c->softcap == 0) return x;
+    x = times(m, "softcap", x, 1 / c->softcap);
+    x = weft_bn(&m->b, "tanh", "softcap", &x, 1, NULL, 0);
+    return times(m, "softcap", x, c->softcap);
+}
+
+static weft_value state(struct weft_model_build *m, const char *name, weft_dtype dtype, uint32_t n) {
+    weft_value v = WEFT_NO_VALUE;
+    struct weft_type type = {.dtype = dtype, .rank = 1, .dims = {weft_dim_const(m->b.g->dims, n)}};
+    if (m->b.status == WEFT_OK) m->b.status = weft_graph_state(m->b.g, name, type, WEFT_STATE_DENSE, &v);
+    return v;
+}
+
+static weft_value variable(struct weft_model_build *m, const char *name, int64_t most) {
+    weft_value v = WEFT_NO_VALUE;
+    if (m->b.status == WEFT_OK) m->b.status = weft_graph_var(m->b.g, name, WEFT_U32, 0, most, &v);
+    return v;
+}
+
+static void output(struct weft_model_build *m, weft_value v, const char *name) {
+    if (m->b.status == WEFT_OK) m->b.status = weft_graph_output(m->b.g, v, name);
+}
+
+/// Picks the next token from logits [R, vocab] (R is 0 or 1) and moves everything on that the next run needs.
+static void choose(struct weft_model_build *m, weft_value scores, weft_value tokens, weft_value pos, bool sampling) {
+    static const struct { const char *name; uint32_t length; } states[] = {
+        {"counts", 0}, {"ring", WEFT_LM_RING}, {"token", 1}, {"n_out", 1}, {"rng", 1}, {"sampling", WEFT_SAMPLE_WORDS},
+        {"stops", WEFT_LM_STOPS}, {"n_max", 1}, {"pos_max", 1},
+    };
+    weft_value v[sizeof states / sizeof *states];
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+        uint32_t n = states[i].length ? states[i].length : m->config->n_vocab;
+        if (n == 1) v[i] = variable(m, states[i].name, UINT32_MAX);
+        else v[i] = state(m, states[i].name, WEFT_U32, n);
+    }
+    weft_value in[] = {v[0], v[1], tokens, v[2], v[3], v[4], scores, v[5], v[6], pos, v[7], v[8]};
+    weft_bn(&m->b, "sample", "sample", in, 12, (struct weft_arg[]){{.name = "greedy", .x = !sampling}}, 1);
+}
+
+static weft_status check(const struct weft_model_config *c, const struct weft_decoder_params *p) {
+    if (p->ctx == 0 || p->ctx > c->ctx_train)
+        return weft_fail(WEFT_ERR_INVALID, "a context of %u tokens; the model takes 1 to %u", p->ctx, c->ctx_train);
+    if (p->chunk == 0 || p->chunk > p->ctx)
+        return weft_fail(WEFT_ERR_INVALID, "chunks of %u tokens; they hold 1 to the context's %u", p->chunk, p->ctx);
+    return WEFT_OK;
+}
+
+static void build(struct weft_model_build *m, const struct weft_decoder_family *family,
+                  const struct weft_decoder_params *p) {
+    const struct weft_model_config *c = m->config;
+    struct weft_dims *dims = m->b.g->dims;
+    weft_dim_symbol(dims, "P", 1, p->ctx); // operators that walk over the cache look it up by its name
+    weft_dim rows = weft_dim_symbol(dims, "R", 0, p->head == WEFT_LM_GENERATE ? 1 : p->chunk),
+             zero = weft_dim_const(dims, 0);
+    m->b.status = weft_dim_relate(dims, weft_dim_sub(dims, rows, m->tokens), 0);
+    m->pos = variable(m, "pos", p->ctx);
+    weft_value tokens = state(m, "tokens", WEFT_I32, p->chunk);
+    weft_value ids = slice(m, "ids", tokens, zero, m->tokens);
+    weft_value in[] = {weft_block_weight(m, "token_embd", c->n_vocab, c->n_embd), ids};
+    double factor = family->embedding_scale ? family->embedding_scale(c) : 1;
+    const struct weft_arg scale = {.name = "scale", .x = (float)factor};
+    weft_value x = weft_bn(&m->b, "gather", "token_embd", in, 2, &scale, 1);
+    for (uint32_t i = 0; i < c->n_layer; i++) x = family->layer(m, i, x);
+    x = logits(m, x, rows);
+    weft_value pos =
+        weft_bn(&m->b, "advance", "pos", &m->pos, 1, (struct weft_arg[]){{.name = "by", .d = m->tokens}}, 1);
+    switch (p->head) {
+    case WEFT_LM_LOGITS: output(m, x, "logits"); break;
+    case WEFT_LM_NLL: {
+        weft_value targets = state(m, "targets", WEFT_I32, p->chunk);
+        targets = slice(m, "targets", targets, weft_dim_sub(dims, m->tokens, rows), rows);
+        output(m, weft_bn(&m->b, "nll", "nll", (weft_value[]){x, targets}, 2, NULL, 0), "nll");
+        break;
+    }
+    case WEFT_LM_GENERATE: choose(m, x, tokens, pos, p->sampling); break;
+    }
+}
+
+weft_status weft_decoder_build(const struct weft_gguf *file, const struct weft_model_config *config,
+                              const struct weft_decoder_params *params, struct weft_graph **out) {
+    const struct weft_decoder_family *family;
+    *out = NULL;
+    WEFT_TRY(weft_decoder_find(file, config->arch, strlen(config->arch), &family));
+    WEFT_TRY(check(config, params));
+    struct weft_graph *g;
+    WEFT_TRY(weft_graph_create(weft_ops(), &g));
+    struct weft_model_build m = {
+        .b = {.g = g},
+        .file = file,
+        .config = config,
+        .tokens = weft_dim_symbol(g->dims, "T", 1, params->chunk),
+        .ctx = params->ctx,
+        .chunk = params->chunk,
+        .cache = params->cache_f16 ? WEFT_F16 : WEFT_F32,
+    };
+    build(&m, family, params);
+    if (m.b.status == WEFT_OK) m.b.status = weft_graph_verify(g);
+    if (m.b.status != WEFT_OK) {
+        weft_graph_destroy(g);
+        return weft_fail_in(m.b.status, "%s", weft_gguf_path(file));
+    }
+    *out = g;
+    return WEFT_OK;
+}

@@ -1,0 +1,114 @@
+/// One case an operator, or for a few of a kind, with operands of 1.1 to 2.5 MiB: run with bindings of at most 1 MiB,
+/// which cuts the dispatch or gives operands segments. big_listed names every operator, so that one without a case is
+/// noticed.
+#ifndef WEFT_TEST_BIG_CASES_H
+#define WEFT_TEST_BIG_CASES_H
+#include "../ops/cases.h"
+
+#define BIG_LIMIT ((uint64_t)1 << 20)
+
+/// Operators whose operands are never large, and why.
+static const struct { const char *op, *reason;
+} big_exempt[] = {{"advance", "its operand is one variable"}};
+
+#define BIG_HEAD "symbol T 0 300\ninput x f32 [T, 1000]\n"
+#define BIG_TWO BIG_HEAD "input y f32 [T, 1000]\n"
+#define BIG_RUNS "T=300 | T=1 | T=0 | T=263"
+
+static const struct op_case big_cases[] = {
+    {.name = "exact functions", .runs = BIG_RUNS, .data = "x = -9..9",
+     .graph = BIG_HEAD "%0 = abs %x\n%1 = sign %x\n%2 = relu %x\n%3 = floor %x\n%4 = ceil %x\n%5 = round %x\n"
+              "%6 = neg %x\noutput %0 abs\noutput %1 sign\noutput %2 relu\noutput %3 floor\noutput %4 ceil\n"
+              "output %5 round\noutput %6 neg\n"},
+    {.name = "functions of a live width", .runs = "N=7 T=300 | N=1000 T=300 | N=999 T=299 | N=0 T=9",
+     .data = "x = 0.001..8", .rel = 2.4e-6, .abs = 5e-7,
+     .graph = "symbol T 0 300\nsymbol N 0 1000\ninput x f32 [T, N]\n%0 = log %x\n%1 = sqrt %x\n%2 = rsqrt %x\n"
+              "%3 = recip %x\n%4 = square %x\n%5 = exp %x\noutput %0 log\noutput %1 sqrt\noutput %2 rsqrt\n"
+              "output %3 recip\noutput %4 square\noutput %5 exp\n"},
+    {.name = "activations", .runs = BIG_RUNS, .data = "x = -12..12", .rel = 2e-5, .abs = 1e-7,
+     .graph = BIG_HEAD "%0 = tanh %x\n%1 = sigmoid %x\n%2 = silu %x\n%3 = gelu %x\n%4 = gelu_tanh %x\n"
+              "output %0 tanh\noutput %1 sigmoid\noutput %2 silu\noutput %3 gelu\noutput %4 gelu_tanh\n"},
+    {.name = "angles", .runs = BIG_RUNS, .data = "x = -3.14..3.14", .abs = 4.9e-4,
+     .graph = BIG_HEAD "%0 = sin %x\n%1 = cos %x\noutput %0 sin\noutput %1 cos\n"},
+    {.name = "two operands", .runs = BIG_RUNS, .data = "x = -4..4; y = int 1..9", .rel = 3e-7,
+     .graph = BIG_TWO "%0 = add %x %y\n%1 = sub %x %y\n%2 = mul %x %y\n%3 = div %x %y\n%4 = max %x %y\n"
+              "%5 = min %x %y\noutput %0 add\noutput %1 sub\noutput %2 mul\noutput %3 div\noutput %4 max\n"
+              "output %5 min\n"},
+    {.name = "one operation of 2.3 MiB operands", .runs = "T=600 | T=599 | T=17", .rel = 3e-7,
+     .graph = "symbol T 0 600\ninput x f32 [T, 1000]\ninput y f32 [T, 1000]\n%0 = add %x %y\noutput %0 z\n"},
+    {.name = "broadcast", .runs = "T=600 | T=1", .rel = 3e-7, .abs = 1e-7, .levels = true,
+     .graph = "symbol T 0 600\ninput x f32 [T, 1000]\ninput r f32 [T, 1]\ninput v f32 [1000]\n"
+              "%0 = mul %x %r\n%1 = add %0 %v\n%2 = sub %1 %r\noutput %2 z\n"},
+    {.name = "a large vector for all rows", .runs = "T=2 | T=1", .rel = 3e-7, .abs = 1e-7,
+     .graph = "symbol T 0 2\ninput x f32 [T, 300000]\ninput v f32 [300000]\nweight w f32 [300000]\n"
+              "%0 = mul %x %v\n%1 = add %0 %w\noutput %1 z\n"},
+    {.name = "pow", .runs = "T=300", .data = "x = 0.5..8; y = -2..2", .rel = 1e-5,
+     .graph = BIG_TWO "%0 = pow %x %y\noutput %0 pow\n"},
+    {.name = "compares, where, cast", .runs = BIG_RUNS, .data = "x = int -2..2; y = int -2..2",
+     .graph = BIG_TWO "%0 = eq %x %y\n%1 = ne %x %y\n%2 = lt %x %y\n%3 = le %x %y\n%4 = gt %x %y\n%5 = ge %x %y\n"
+              "%6 = where %2 %x %y\n%7 = cast %6 {to=i32}\noutput %0 eq\noutput %1 ne\noutput %3 le\noutput %4 gt\n"
+              "output %5 ge\noutput %6 where\noutput %7 cast\n"},
+    {.name = "halves", .runs = "T=601 | T=2 | T=1", .rel = HALF, .abs = 6.2e-5, .levels = true,
+     .graph = "symbol T 0 601\ninput x f16 [T, 1001]\ninput b bf16 [1001]\n%0 = mul %x %b\n%1 = cast %0 {to=f16}\n"
+              "%2 = abs %x\noutput %1 f16\noutput %2 abs\n"},
+    {.name = "reductions", .runs = BIG_RUNS, .rel = 1e-5, .abs = 1e-4,
+     .graph = BIG_HEAD "%0 = sum %x\n%1 = mean %x\n%2 = amax %x\n%3 = amin %x\n%4 = sub %x %2\n"
+              "output %0 sum\noutput %1 mean\noutput %2 max\noutput %3 min\noutput %4 sub\n"},
+    {.name = "rows of a live width, reduced", .runs = "T=300 N=1000 | T=299 N=1 | T=3 N=0", .rel = 1e-5, .abs = 1e-4,
+     .graph = "symbol T 0 300\nsymbol N 0 1000\ninput x f32 [T, N]\n%0 = amax %x\n%1 = sub %x %0\noutput %1 y\n"},
+    {.name = "norms", .runs = BIG_RUNS, .rel = 1e-4, .abs = 1e-4,
+     .graph = BIG_HEAD "weight w f32 [1000]\nweight b f32 [1000]\n%0 = rms_norm %x %w {eps=1e-6}\n"
+              "%1 = layer_norm %x %w %b {eps=1e-6}\n%2 = softmax %x\noutput %0 rms\noutput %1 layer\n"
+              "output %2 softmax\n"},
+    {.name = "matmul of a weight, all sides large", .runs = "T=300 | T=1 | T=33", .rel = 1e-4, .abs = 1e-3,
+     .graph = BIG_HEAD "weight w f32 [1000, 1000]\ninput r f32 [T, 1000]\n%0 = matmul %x %w\n%1 = add %0 %r\n"
+              "output %1 y\n"},
+    {.name = "matmul of a value", .runs = "T=300 | T=1", .rel = 1e-4, .abs = 1e-3, .levels = true,
+     .graph = BIG_HEAD "input w f32 [1001, 1000]\n%0 = matmul %x %w\n%1 = silu %0\noutput %1 y\n"},
+    {.name = "matmul of few rows", .runs = "T=2 | T=1", .rel = 1e-4, .abs = 1e-3,
+     .graph = "symbol T 0 2\ninput x f32 [T, 64]\nweight w q8_0 [160000, 64]\n%0 = matmul %x %w\noutput %0 y\n"},
+    {.name = "rope", .runs = "T=300 pos=3 | T=1 pos=0", .abs = 6e-6,
+     .graph = "symbol T 0 300\nvar pos u32 0 5000\ninput x f32 [T, 4, 250]\n%0 = rope %x %pos\noutput %0 y\n"},
+    {.name = "views", .runs = "T=250 S=37 | T=1 S=300", .rel = 3e-7,
+     .graph = "symbol T 0 300\nsymbol S 0 300\ninput x f32 [600, 1000]\n%a = slice %x {start=S, len=T}\n"
+              "%b = reshape %a {shape=[T, 4, 250]}\n%c = slice %x {start=299, len=300}\n%0 = neg %b\n%1 = neg %c\n"
+              "output %0 live\noutput %1 fixed\n"},
+    {.name = "cache_append", .runs = "T=300 pos=0 | T=300 pos=200 | T=1 pos=399 | T=7 pos=398", .levels = true,
+     .abs = 5e-4,
+     .graph = "symbol T 0 300\nvar pos u32 0 5000\ninput x f32 [T, 1000]\nstate s ring f32 [400, 1000]\n"
+              "state h ring f16 [1200, 1000]\n%n = neg %x\n%0 = cache_append %s %n %pos\n%1 = cache_append %h %x %pos\n"
+              "%2 = advance %pos {by=T}\n"},
+    {.name = "attention to large states", .runs = "T=1 pos=699 | T=9 pos=690 | T=1 pos=3 | T=5 pos=900",
+     .data = "q = -4..4", .abs = 1e-5,
+     .graph = "symbol T 0 9\nvar pos u32 0 5000\ninput q f32 [T, 4, 256]\nstate k ring f32 [700, 2, 256]\n"
+              "state v ring f16 [1200, 2, 256]\nstate w ring f16 [700, 2, 256]\nstate j ring f16 [1200, 2, 256]\n"
+              "%0 = attention %q %k %w %pos\n%1 = attention %q %j %v %pos {window=600}\noutput %0 y\noutput %1 z\n"},
+    {.name = "attention of many queries", .runs = "T=300 pos=0 | T=299 pos=1", .data = "q = -4..4", .abs = 1e-5,
+     .graph = "symbol T 0 300\nvar pos u32 0 20\ninput q f32 [T, 4, 250]\nstate k dense f32 [320, 1, 250]\n"
+              "state v dense f32 [320, 1, 250]\n%0 = attention %q %k %v %pos\noutput %0 y\n"},
+    {.name = "gather", .runs = "I=400 | I=1 | I=0 | I=399", .data = "i = int 0..399; j = int -1200..1199",
+     .rel = 1e-6, .abs = 1e-6,
+     .graph = "symbol I 0 400\ninput t f32 [400, 1001]\nweight w q8_0 [1200, 1024]\ninput i u32 [I]\ninput j i32 [I]\n"
+              "const %c f32 [2, 3] 1 2 3 4 5 6\n"
+              "%0 = gather %t %i {scale=2}\n%1 = gather %w %j\noutput %0 plain\noutput %1 packed\n"},
+    {.name = "gather by many ids", .runs = "I=300000 | I=299999", .data = "i = int 0..3",
+     .graph = "symbol I 0 300000\ninput t f32 [4, 2]\ninput i u32 [I]\n%0 = gather %t %i\noutput %0 y\n"},
+    {.name = "argmax and nll", .runs = BIG_RUNS, .data = "x = -9..9; t = int 0..999", .rel = 1e-5, .abs = 1e-5,
+     .graph = BIG_HEAD "input t i32 [T]\n%0 = argmax %x\n%1 = nll %x %t\noutput %0 top\noutput %1 nll\n"},
+    {.name = "sample", .runs = "R=1 n=0 n_max=9 pos_max=9 pos=1",
+     .data = "sampling = sampling temperature=0; stops = 1 3; ring = 0; counts = 0; x = -9..9",
+     .graph = SAMPLER("300000", "f32 [R, 300000]") SAMPLE "%x %sampling %stops %pos %n_max %pos_max {greedy=1}\n"},
+    {.name = "sample at random", .runs = "R=1 n=0 rng=1 n_max=99 pos_max=99 pos=1",
+     .data = "sampling = sampling temperature=0.9 top_k=40 top_p=0.9 min_p=0.02 seed=12345; stops = 0; ring = 0; "
+             "counts = 0; x = -6..6",
+     .graph = SAMPLER("300000", "f32 [R, 300000]") SAMPLE "%x %sampling %stops %pos %n_max %pos_max\n"},
+};
+#define N_BIG (sizeof big_cases / sizeof *big_cases)
+
+#define X(name) #name,
+static const char *const big_listed[] = {
+#include "ops/ops.def"
+};
+#undef X
+#define N_BIG_LISTED (sizeof big_listed / sizeof *big_listed)
+#endif

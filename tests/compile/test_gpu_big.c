@@ -1,0 +1,105 @@
+/// Operands larger than a binding, in every operator, against the host reference; and all cases of tests/ops with
+/// bindings of a few KiB.
+#include "../ops/cases_run.h"
+#include "big_cases.h"
+#include "compile/compile.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+
+/// A device whose storage bindings have at most `limit` bytes.
+static weft_gpu *open_limited(uint64_t limit)
+{
+    const char *name = getenv("WEFT_WEBGPU");
+    struct weft_gpu_params params = {.keep_robustness = !name || strcmp(name, "dawn") != 0, .max_binding = limit};
+    weft_gpu *gpu = NULL;
+    if (weft_gpu_open(&params, &gpu) != WEFT_OK) fail_msg("no device: %s", weft_error_message());
+    assert_int_equal(weft_gpu_caps(gpu)->max_binding, limit);
+    return gpu;
+}
+
+static bool on_dawn(void)
+{
+    const char *name = getenv("WEFT_WEBGPU");
+    return name && strcmp(name, "dawn") == 0 && !getenv("WEFT_TEST_LONG");
+}
+
+static bool wanted(const char *name)
+{
+    const char *only = getenv("WEFT_TEST_CASE");
+    return !only || strstr(name, only);
+}
+
+static void every_operator_with_large_operands(void **state)
+{
+    (void)state;
+    weft_gpu *gpu = open_limited(BIG_LIMIT);
+    int bad = 0;
+    for (size_t i = 0; i < N_BIG; i++) {
+        const char *name = big_cases[i].name;
+        // SwiftShader takes a second for a pipeline: one case for each way to reach large operands
+        if (on_dawn() && strcmp(name, "one operation of 2.3 MiB operands") != 0 && strcmp(name, "halves") != 0) continue;
+        if (wanted(name)) bad += op_case_run(gpu, &big_cases[i], NULL);
+    }
+    weft_gpu_close(&gpu);
+    assert_int_equal(bad, 0);
+}
+
+/// Whether the case compiles for these limits at all its levels of fusion; a refusal must name a limit.
+static bool compiles(const weft_gpu *gpu, const struct op_case *c)
+{
+    bool all = true;
+    for (int level = 0; level < (c->levels ? 3 : 1); level++) {
+        struct weft_graph *g = NULL;
+        struct weft_plan *p = NULL;
+        struct weft_compile_params params = {
+            .no_fuse = level, .split_symbol = c->split, .split_at = {1, 8}, .n_splits = 2};
+        assert_int_equal(weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &g), WEFT_OK);
+        weft_status status = weft_compile(g, weft_gpu_caps(gpu), &params, &p);
+        if (status != WEFT_OK) {
+            all = false;
+            assert_int_equal(status, WEFT_ERR_LIMIT);
+            if (!strstr(weft_error_message(), "storage bindings of this device") &&
+                !strstr(weft_error_message(), "more than the device binds"))
+                fail_msg("'%s': %s", c->name, weft_error_message());
+        }
+        weft_plan_destroy(p);
+    }
+    return all;
+}
+
+/// The cases of tests/ops with bindings so small that most operands have segments or are cut. A few need more bindings
+/// than there are, and say so.
+static void every_case_with_tiny_bindings(void **state)
+{
+    (void)state;
+    if (on_dawn()) skip();
+    weft_gpu *gpu = open_limited(8192);
+    int bad = 0;
+    uint32_t run = 0, refused = 0;
+    for (size_t t = 0; t < sizeof op_tables / sizeof *op_tables; t++) {
+        for (size_t i = 0; i < op_tables[t].n; i++) {
+            const struct op_case *c = &op_tables[t].cases[i];
+            if (!wanted(c->name)) continue;
+            bool fits = compiles(gpu, c);
+            if (fits) bad += op_case_run(gpu, c, NULL);
+            fits ? run++ : refused++;
+        }
+    }
+    weft_gpu_close(&gpu);
+    print_message("%u cases run, %u need more bindings than there are\n", run, refused);
+    assert_int_equal(bad, 0);
+    assert_true(getenv("WEFT_TEST_CASE") || run > 3 * refused);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_operator_with_large_operands),
+        cmocka_unit_test(every_case_with_tiny_bindings),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,303 @@
+/// Going back: rewind, snapshot, restore, checkpoint and fork. After each, a session goes on as one does that was fed
+/// the same rows from the start, bit for bit; and what is refused changes nothing.
+#include "cache_rig.h"
+
+static weft_program *program;
+static struct rig twin;
+
+#define agrees(r, t, stream) assert_true(rig_agrees(r, &twin, t, stream))
+
+static uint64_t position(const struct rig *r) {
+    uint64_t p;
+    rig_must(weft_session_position(r->s, &p));
+    return p;
+}
+
+static void rewind_to(struct rig *r, uint32_t p) {
+    rig_must(weft_session_rewind(r->s, p));
+    r->n = p;
+    assert_int_equal(position(r), p);
+}
+
+// ---- rewind --------------------------------------------------------------------------------------------------------
+
+static void test_rewind(void **state) {
+    (void)state;
+    struct rig r = rig_begin(program, false);
+    rig_feed(&r, 8, 1, NULL);
+    agrees(&r, 1, 1);
+    rewind_to(&r, 0);
+    agrees(&r, 7, 2);
+    agrees(&r, 6, 3); // 13: the ring of 16 has not gone round
+    rewind_to(&r, 5); // an odd position, in the middle of a run
+    agrees(&r, 3, 4);
+    agrees(&r, 8, 5);
+    rewind_to(&r, 16); // where it stands
+    agrees(&r, 8, 6);  // 24: the ring has gone round
+    agrees(&r, 8, 6);  // 32: rows 16 to 31
+    rewind_to(&r, 25);
+    agrees(&r, 1, 7);
+    agrees(&r, 8, 8);
+    weft_session_destroy(&r.s);
+}
+
+/// Crops inside the window are exact at the lowest position that is possible, and refused one below it, by name. That
+/// the session went further before a first crop is not forgotten by it.
+static void test_crop_at_the_window(void **state) {
+    (void)state;
+    struct rig r = rig_begin(program, false);
+    for (int i = 0; i < 4; i++) rig_feed(&r, 8, 1, NULL);
+    uint32_t low = 32 - RIG_RING + RIG_WINDOW - 1; // its window reaches back to the oldest row that is there
+    rig_fails(weft_session_rewind(r.s, low - 1), WEFT_ERR_LIMIT, "lowest position it can be cropped to is 20");
+    assert_non_null(strstr(weft_error_message(), "'kw'"));
+    assert_int_equal(position(&r), 32);
+    agrees(&r, 1, 2); // nothing was lost: position 33 next
+    rewind_to(&r, low + 1);
+    rig_fails(weft_session_rewind(r.s, low), WEFT_ERR_LIMIT, "is 21");
+    agrees(&r, 1, 3);
+    rig_fails(weft_session_rewind(r.s, low), WEFT_ERR_LIMIT, "is 21");
+    rig_fails(weft_session_rewind(r.s, 23), WEFT_ERR_INVALID, "position 22");
+    agrees(&r, 8, 3);
+    rewind_to(&r, 0);
+    agrees(&r, 8, 4);
+    weft_session_destroy(&r.s);
+}
+
+/// Control: the comparison sees a wrong row in a place that the next position looks at.
+static void test_comparison_notices(void **state) {
+    (void)state;
+    static const float wrong[RIG_HEAD] = {3, 3, 3, 3, 3, 3, 3, 3};
+    static const char *const caches[] = {"kw", "vw", "kf", "vf"};
+    for (int i = 0; i < 4; i++) {
+        struct rig r = rig_begin(program, false);
+        rig_feed(&r, 8, 1, NULL);
+        rig_must(weft_session_write(r.s, caches[i], 5 * sizeof wrong, wrong, sizeof wrong));
+        assert_false(rig_agrees(&r, &twin, 1, 1));
+        weft_session_destroy(&r.s);
+    }
+}
+
+// ---- snapshots -----------------------------------------------------------------------------------------------------
+
+static void snapshot_and_restore(uint32_t flags) {
+    struct rig r = rig_begin(program, false), other = rig_begin(program, false);
+    weft_snapshot *x = NULL;
+    rig_feed(&r, 8, 1, NULL);
+    rig_feed(&r, 3, 2, NULL);
+    rig_must(weft_session_snapshot(r.s, flags, &x));
+    assert_int_equal(weft_snapshot_position(x), 11);
+    assert_true(weft_snapshot_bytes(x) >= 2 * RIG_RING * RIG_HEAD * 4);
+    struct rig then = r;
+    for (int i = 0; i < 2; i++) { // as often as wanted, with another future each time
+        agrees(&r, 5, 3 + (uint32_t)i);
+        agrees(&r, 8, 5);
+        rig_must(weft_session_restore(r.s, x));
+        r = then;
+        assert_int_equal(position(&r), 11);
+    }
+    agrees(&r, 4, 6);
+    rig_feed(&other, 8, 9, NULL);
+    rig_must(weft_session_restore(other.s, x)); // into a session with a past of its own
+    weft_session_destroy(&r.s);                 // and without the one that it was taken from
+    weft_session *mine = other.s;
+    other = then;
+    other.s = mine;
+    agrees(&other, 7, 7);
+    weft_snapshot_destroy(&x);
+    agrees(&other, 7, 7);
+    weft_session_destroy(&other.s);
+}
+
+static void test_snapshot_device(void **state) {
+    (void)state;
+    snapshot_and_restore(WEFT_SNAPSHOT_DEVICE);
+}
+
+static void test_snapshot_host(void **state) {
+    (void)state;
+    snapshot_and_restore(WEFT_SNAPSHOT_HOST);
+}
+
+// ---- forks ---------------------------------------------------------------------------------------------------------
+
+/// Either goes on by itself, also when the other is gone.
+static void test_fork(void **state) {
+    (void)state;
+    for (int first = 0; first < 2; first++) {
+        struct rig r = rig_begin(program, false), f;
+        rig_feed(&r, 8, 1, NULL);
+        rig_feed(&r, 5, 2, NULL);
+        f = r;
+        rig_must(weft_session_fork(r.s, &f.s));
+        agrees(&f, 2, 3);
+        agrees(&r, 2, 4);
+        agrees(&f, 8, 3);
+        weft_session_destroy(first ? &r.s : &f.s);
+        struct rig *left = first ? &f : &r;
+        agrees(left, 8, 5);
+        weft_session_destroy(&left->s);
+    }
+}
+
+static void test_fork_at(void **state) {
+    (void)state;
+    struct rig r = rig_begin(program, false), f;
+    for (int i = 0; i < 4; i++) rig_feed(&r, 8, (uint32_t)i, NULL);
+    f = r;
+    rig_must(weft_session_fork_at(r.s, 27, &f.s));
+    f.n = 27;
+    agrees(&f, 6, 7);
+    agrees(&r, 1, 8);
+    rig_fails(weft_session_fork_at(r.s, 3, &f.s), WEFT_ERR_LIMIT, "lowest position");
+    assert_true(f.s == NULL || f.n); // a fork that failed left none behind
+    agrees(&r, 1, 8);
+    weft_session_destroy(&r.s);
+}
+
+// ---- recurrent states ----------------------------------------------------------------------------------------------
+
+static const char sums[] = "symbol T 1 8\ninput x f32 [1, 4]\nstate sum dense f32 [1, 4]\nstate bias dense f32 [1, 4]\n"
+                           "var zero u32 0 0\nvar pos u32 0 1000\n%0 = add %sum %x\n%1 = add %0 %bias\n"
+                           "%2 = cache_append %sum %1 %zero\n%3 = advance %pos {by=T}\n";
+
+static float sum_of(weft_session *s) {
+    float x[4];
+    rig_must(weft_session_read(s, "sum", 0, x, sizeof x));
+    assert_true(x[0] == x[1] && x[1] == x[3]);
+    return x[0];
+}
+
+static void add(weft_session *s, float x, uint32_t runs) {
+    float row[4] = {x, x, x, x};
+    rig_must(weft_session_set_sizes(s, &(struct weft_size){"T", 1}, 1));
+    rig_must(weft_session_write(s, "x", 0, row, sizeof row));
+    rig_must(weft_session_run(s, runs, NULL));
+}
+
+/// What all positions made of a state is not cropped, unless there is a checkpoint at just that position.
+static void test_recurrent(void **state) {
+    (void)state;
+    static const float bias[4] = {1000, 1000, 1000, 1000};
+    weft_program *p = rig_program(weft_test_gpu(), sums, NULL);
+    weft_session *s = NULL, *f = NULL;
+    rig_must(weft_session_create(p, NULL, &s));
+    rig_must(weft_session_write(s, "bias", 0, bias, sizeof bias));
+    add(s, 1, 3);
+    assert_true(sum_of(s) == 3003);
+    rig_fails(weft_session_rewind(s, 2), WEFT_ERR_UNSUPPORTED, "'sum'");
+    assert_true(sum_of(s) == 3003);
+    rig_must(weft_session_checkpoint(s));
+    add(s, 10, 2);
+    rig_must(weft_session_fork(s, &f));
+    rig_must(weft_session_checkpoint(s));
+    add(s, 100, 1);
+    add(f, 5, 1);
+    assert_true(sum_of(s) == 6123 && sum_of(f) == 6028);
+    rig_must(weft_session_rewind(s, 5));
+    assert_true(sum_of(s) == 5023);
+    rig_must(weft_session_rewind(s, 3));
+    assert_true(sum_of(s) == 3003);
+    add(s, 2, 2);
+    assert_true(sum_of(s) == 5007);
+    rig_fails(weft_session_rewind(s, 4), WEFT_ERR_UNSUPPORTED, "checkpoint"); // nor is 5 from before remembered
+    rig_must(weft_session_rewind(s, 3));
+    rig_must(weft_session_rewind(s, 0));
+    assert_true(sum_of(s) == 0);
+    add(s, 1, 1);
+    assert_true(sum_of(s) == 1001); // the host's own state is kept
+    rig_must(weft_session_reset(s));
+    add(s, 1, 1);
+    assert_true(sum_of(s) == 1);
+    weft_session_destroy(&f);
+    weft_session_destroy(&s);
+    weft_program_destroy(&p);
+}
+
+/// More than eight checkpoints: the oldest goes.
+static void test_checkpoints_are_bounded(void **state) {
+    (void)state;
+    weft_program *p = rig_program(weft_test_gpu(), sums, NULL);
+    weft_session *s = NULL;
+    struct weft_gpu_counters before, after;
+    rig_must(weft_session_create(p, NULL, &s));
+    for (int i = 0; i < 9; i++) {
+        if (i == 8) weft_gpu_counters(weft_test_gpu(), &before);
+        add(s, 1, 1);
+        rig_must(weft_session_checkpoint(s));
+    }
+    weft_gpu_counters(weft_test_gpu(), &after);
+    assert_int_equal(after.buffer_bytes_live, before.buffer_bytes_live);
+    rig_must(weft_session_rewind(s, 2));
+    assert_true(sum_of(s) == 2);
+    rig_fails(weft_session_rewind(s, 1), WEFT_ERR_UNSUPPORTED, "'sum'");
+    weft_session_destroy(&s);
+    weft_program_destroy(&p);
+}
+
+// ---- refusals ------------------------------------------------------------------------------------------------------
+
+static void test_refusals(void **state) {
+    (void)state;
+    weft_program *p = rig_program(weft_test_gpu(), sums, NULL);
+    weft_session *s = NULL;
+    weft_snapshot *device = NULL, *host = NULL, *none = NULL;
+    struct rig r = rig_begin(program, false);
+    rig_must(weft_session_create(p, NULL, &s));
+    rig_must(weft_session_snapshot(s, WEFT_SNAPSHOT_DEVICE, &device));
+    rig_must(weft_session_snapshot(s, WEFT_SNAPSHOT_HOST, &host));
+    rig_feed(&r, 8, 1, NULL);
+    rig_fails(weft_session_restore(r.s, device), WEFT_ERR_INVALID, "another program");
+    rig_fails(weft_session_restore(r.s, host), WEFT_ERR_INVALID, "states");
+    rig_fails(weft_session_snapshot(r.s, 0, &none), WEFT_ERR_INVALID, "flags 0");
+    rig_fails(weft_session_snapshot(r.s, 3, &none), WEFT_ERR_INVALID, "flags 3");
+    rig_fails(weft_session_rewind(r.s, 9), WEFT_ERR_INVALID, "position 8");
+    rig_fails(weft_session_rewind(NULL, 0), WEFT_ERR_INVALID, "NULL");
+    assert_null(none);
+    agrees(&r, 3, 1);
+    weft_snapshot_destroy(&device);
+    weft_snapshot_destroy(&host);
+    weft_snapshot_destroy(NULL);
+    weft_session_destroy(&s);
+    weft_session_destroy(&r.s);
+    weft_program_destroy(&p);
+}
+
+/// All that the tests made is given back.
+static void test_nothing_leaks(void **state) {
+    (void)state;
+    struct weft_gpu_counters before, after;
+    weft_gpu_counters(weft_test_gpu(), &before);
+    test_fork(state);
+    test_snapshot_device(state);
+    weft_gpu_counters(weft_test_gpu(), &after);
+    assert_int_equal(after.buffer_bytes_live, before.buffer_bytes_live);
+    assert_int_equal(after.buffers_live, before.buffers_live);
+    assert_int_equal(after.groups_live, before.groups_live);
+}
+
+static int setup(void **state) {
+    (void)state;
+    if (!weft_test_gpu()) return -1;
+    program = rig_program(weft_test_gpu(), RIG_GRAPH("ring"), NULL);
+    twin = rig_begin(program, false);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    weft_session_destroy(&twin.s);
+    weft_program_destroy(&program);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rewind),          cmocka_unit_test(test_crop_at_the_window),
+        cmocka_unit_test(test_comparison_notices),
+        cmocka_unit_test(test_snapshot_device), cmocka_unit_test(test_snapshot_host),
+        cmocka_unit_test(test_fork),            cmocka_unit_test(test_fork_at),
+        cmocka_unit_test(test_recurrent),       cmocka_unit_test(test_checkpoints_are_bounded),
+        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_nothing_leaks),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
