@@ -113,6 +113,7 @@ weft_status weft_session_whole(const weft_session *s)
 {
     const struct weft_plan *plan = s->program->plan;
     if (!s->gone || !plan->n_states) return WEFT_OK;
+    WEFT_TRY(weft_gpu_check(s->gpu)); // while the device itself is gone, that is what to say
     char more[40] = "";
     if (plan->n_states > 1) snprintf(more, sizeof more, " and %u more", plan->n_states - 1);
     return weft_fail(WEFT_ERR_STALE,

@@ -209,6 +209,14 @@ weft_status weft_gpu_lost(weft_gpu *gpu)
                      gpu->caps.adapter, gpu->lost_why);
 }
 
+weft_status weft_gpu_check(weft_gpu *gpu)
+{
+    weft_gpu_lock(gpu);
+    weft_status status = weft_gpu_lost(gpu);
+    weft_gpu_unlock(gpu);
+    return status;
+}
+
 void weft_gpu_lose(weft_gpu *gpu)
 {
     weft_gpu_lock(gpu);

@@ -38,6 +38,7 @@ weft_status weft_gpu_open(const struct weft_gpu_params *params, weft_gpu **out);
 /// Waits for work in flight, frees everything, sets *gpu to NULL. NULL is fine.
 void weft_gpu_close(weft_gpu **gpu);
 const struct weft_gpu_caps *weft_gpu_caps(const weft_gpu *gpu);
+weft_status weft_gpu_check(weft_gpu *gpu); ///< ERR_LOST, with why, if the device is gone
 /// Opens the same adapter of the same implementation again, underneath the same handle; for a device that was lost, but
 /// one that is not does as well. All buffers, bind groups, pipelines and readbacks of before are gone (ERR_STALE), and
 /// so are results of submits that were not finished (to wait for one is ERR_LOST). Counters go on; what they say is
