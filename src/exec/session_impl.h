@@ -83,8 +83,10 @@ static inline bool weft_is_position(const struct weft_plan *plan, uint32_t state
 weft_status weft_session_settle(weft_session *s);
 
 // ---- snapshots (snapshot.c) ----
-/// Forgets checkpoints at `from` and beyond.
+/// Forgets checkpoints at `from` and beyond, and the newest host snapshot if it was taken there.
 void weft_session_forget(weft_session *s, uint64_t from);
+/// Makes a host snapshot the session's newest: what a recovery restores, as long as the caller keeps it.
+void weft_session_follow(weft_session *s, struct weft_snapshot *snapshot);
 /// The newest checkpoint at just this position, NULL: there is none.
 const struct weft_snapshot *weft_session_find_checkpoint(const weft_session *s, uint64_t position);
 /// Restores; `all` false leaves alone what no operator writes.

@@ -44,7 +44,7 @@ static void unfollow(weft_session *s)
     pthread_mutex_unlock(&followers_lock);
 }
 
-static void follow(weft_session *s, struct weft_snapshot *x)
+void weft_session_follow(weft_session *s, struct weft_snapshot *x)
 {
     unfollow(s);
     pthread_mutex_lock(&followers_lock);
@@ -142,7 +142,7 @@ weft_status weft_session_snapshot(weft_session *s, uint32_t flags, weft_snapshot
         weft_snapshot_destroy(&x);
         return status;
     }
-    if (x->host) follow(s, x);
+    if (x->host) weft_session_follow(s, x);
     *out = x;
     return WEFT_OK;
 }
@@ -256,7 +256,7 @@ weft_status weft_session_restore(weft_session *s, const weft_snapshot *x)
     WEFT_TRY(suits(s, x));
     WEFT_TRY(weft_session_restore_part(s, x, true));
     weft_session_forget(s, 0);
-    if (x->host) follow(s, (struct weft_snapshot *)(uintptr_t)x);
+    if (x->host) weft_session_follow(s, (struct weft_snapshot *)(uintptr_t)x);
     return WEFT_OK;
 }
 

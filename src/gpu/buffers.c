@@ -104,6 +104,11 @@ weft_status weft_buf_create(weft_gpu *gpu, uint64_t size, enum weft_buf_usage us
     *out = (weft_buf){0};
     weft_gpu_lock(gpu);
     weft_status status = weft_gpu_buf_new(gpu, size, usage, label, out);
+    if (status == WEFT_ERR_NOMEM && gpu->n_graves) {
+        // What was released may still be waiting for work in flight: its memory is as good as free.
+        status = weft_gpu_wait_tick(gpu, gpu->tick);
+        if (status == WEFT_OK) status = weft_gpu_buf_new(gpu, size, usage, label, out);
+    }
     weft_gpu_unlock(gpu);
     return status;
 }

@@ -107,6 +107,7 @@ static void empty(weft_gpu *gpu)
     if (weft_gpu_lost(gpu) == WEFT_OK) (void)weft_gpu_wait_tick(gpu, gpu->tick);
     shut(gpu, "it is being opened again");
     while (gpu->building) pthread_cond_wait(&gpu->built, &gpu->lock);
+    weft_gpu_advance(gpu); // what was finished in time has been
     weft_gpu_unlock(gpu);
     pthread_mutex_lock(&gpu->poll_lock);
     weft_gpu_lock(gpu);

@@ -1,4 +1,4 @@
-/// A small program with weights, a cache and a position, for tests of faults; public calls only, so that whatever a user
+/// A small program with weights, a cache and a position, for tests of faults; public calls only, so that what a user
 /// may do is what goes wrong. Its weights come through a function that counts how often it is asked.
 #ifndef WEFT_TEST_FAULT_RIG_H
 #define WEFT_TEST_FAULT_RIG_H
@@ -14,7 +14,7 @@ enum { FAULT_WIDTH = 32, FAULT_ROWS = 8, FAULT_T = 2 };
 
 /// `out` names the output, and so the program.
 #define FAULT_GRAPH(out)                                                                                               \
-    "symbol T 1 4\ninput x f32 [T, 32]\nweight w q8_0 [32, 32]\nvar pos u32 0 1000\nstate c ring f32 [8, 32]\n"         \
+    "symbol T 1 4\ninput x f32 [T, 32]\nweight w q8_0 [32, 32]\nvar pos u32 0 1000\nstate c ring f32 [8, 32]\n"        \
     "%0 = matmul %x %w\n%1 = cache_append %c %0 %pos\n%2 = advance %pos {by=T}\noutput %0 " out "\n"
 
 struct fault_weights {

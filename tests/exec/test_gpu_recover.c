@@ -1,5 +1,5 @@
-/// Recovery from a lost device, on a driver: what was computed before is computed again, bit for bit, by the same
-/// handles. Dawn is made to lose its device in earnest; wgpu-native, which ends the process on a real loss, is only said
+/// Recovery from a lost device, on a driver: what was computed before is computed again, bit for bit, by the
+/// same handles. Dawn is made to lose its device in earnest; wgpu-native, which ends the process on a real loss, is only said
 /// to have lost it, and then opened again in earnest.
 #include "fault_rig.h"
 
@@ -327,7 +327,8 @@ static void test_model(void **state) {
     assert_true(file >= 0);
     close(file);
     assert_true(weft_tiny_gemma3_write(&tiny, path));
-    fault_must(weft_model_open(device, path, &(struct weft_model_params){.ctx = 32, .greedy = true, .runs = 1}, &model));
+    struct weft_model_params params = {.ctx = 32, .greedy = true, .runs = 1};
+    fault_must(weft_model_open(device, path, &params, &model));
     unlink(path); // it is mapped
     struct ids before = generate(model);
     weft_gpu_lose(device);
