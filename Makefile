@@ -10,8 +10,9 @@ WERROR ?= OFF
 PREFIX ?= /usr/local
 DESTDIR ?=
 
+space := $(subst ,, )
 CONFIGURE = cmake -DWEFT_WERROR=$(WERROR) -DCMAKE_INSTALL_PREFIX="$(PREFIX)" --preset
-.PHONY: all deps configure build run test bench debug sanitize format lint docs clean distclean install
+.PHONY: all deps configure build run test bench debug sanitize tsan format lint docs clean distclean install
 
 all: build
 
@@ -49,6 +50,16 @@ sanitize:
 	cmake --build --preset sanitize -j $(JOBS)
 	ctest --preset sanitize -j $(JOBS) -LE "model|dawn|min" $(TESTS)
 	ctest --preset sanitize -j $(JOBS) -L dawn -R "gpu_device|gpu_loss|gpu_small" $(TESTS)
+
+# The suites in which threads meet, on the null device: the implementations are not instrumented, and would drown what is
+# ours. Only what these need is built.
+TSAN_TESTS = core_test_thread core_test_alloc core_test_error core_test_log gpu_test_null compile_test_null_run \
+	exec_test_api exec_test_bind exec_test_cancel exec_test_threads exec_test_soak
+tsan:
+	@scripts/check_sanitizers.sh thread
+	cmake -DWEFT_WERROR=OFF --preset tsan
+	cmake --build --preset tsan -j $(JOBS) --target $(TSAN_TESTS)
+	ctest --preset tsan -j $(JOBS) --no-tests=error -R "^($(subst $(space),|,$(strip $(TSAN_TESTS))))$$"
 
 format:
 	@scripts/format.sh

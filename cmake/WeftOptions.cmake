@@ -3,6 +3,10 @@
 option(WEFT_WERROR "Warnings are errors (on in CI)" OFF)
 option(WEFT_TESTS "Build the tests" ON)
 option(WEFT_SANITIZE "Build with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+option(WEFT_SANITIZE_THREAD "Build with ThreadSanitizer instead" OFF)
+if(WEFT_SANITIZE AND WEFT_SANITIZE_THREAD)
+    message(FATAL_ERROR "WEFT_SANITIZE and WEFT_SANITIZE_THREAD cannot be on together")
+endif()
 set(WEFT_WEBGPU_DIR "${CMAKE_CURRENT_SOURCE_DIR}/build/webgpu" CACHE PATH
     "Where scripts/deps.sh unpacked the WebGPU implementations and their headers")
 # Where `install` puts the WebGPU implementations, and where an installed Weft looks for them.
@@ -51,6 +55,10 @@ function(weft_compile_options target)
             -fno-omit-frame-pointer)
         target_link_options(${target} PUBLIC -fsanitize=address,undefined)
     endif()
+    if(WEFT_SANITIZE_THREAD)
+        target_compile_options(${target} PRIVATE -fsanitize=thread -fno-omit-frame-pointer)
+        target_link_options(${target} PUBLIC -fsanitize=thread)
+    endif()
 endfunction()
 
 # The libraries from outside: public for the static library, whose users must link them too.
@@ -66,6 +74,9 @@ function(weft_libraries target)
     target_link_libraries(${target} ${scope} Threads::Threads m ${CMAKE_DL_LIBS})
     if(WEFT_SANITIZE)
         target_link_options(${target} PUBLIC -fsanitize=address,undefined)
+    endif()
+    if(WEFT_SANITIZE_THREAD)
+        target_link_options(${target} PUBLIC -fsanitize=thread)
     endif()
 endfunction()
 

@@ -21,7 +21,8 @@ set(WEFT_SWIFTSHADER_ICD "/usr/lib/chromium/vk_swiftshader_icd.json" CACHE FILEP
 set(weft_test_environment "WEFT_TEST_SHARED=${WEFT_SHARED_DIR}" "WEFT_TEST_SOURCE=${CMAKE_CURRENT_SOURCE_DIR}"
     "WEFT_TEST_BUILD=${CMAKE_CURRENT_BINARY_DIR}" "WEFT_PIPELINE_CACHE=off"
     "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
-    "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/scripts/sanitizers.supp:print_suppressions=0")
+    "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/scripts/sanitizers.supp:print_suppressions=0"
+    "TSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/scripts/tsan.supp:halt_on_error=1:second_deadlock_stack=1")
 set(weft_host_environment "ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1")
 set(weft_driver_environment "ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1")
 
@@ -64,7 +65,19 @@ function(weft_add_test source room)
 endfunction()
 
 # tests/support/*.c is a small library for all tests; every other folder of tests/ is a room.
+# Models of random weights, which a script writes: models/NAME.gguf in the build folder.
+function(weft_test_models)
+    find_package(Python3 COMPONENTS Interpreter REQUIRED)
+    set(hybrid "${CMAKE_CURRENT_BINARY_DIR}/models/hybrid.gguf")
+    add_custom_command(OUTPUT "${hybrid}"
+        COMMAND "${CMAKE_COMMAND}" -E make_directory "${CMAKE_CURRENT_BINARY_DIR}/models"
+        COMMAND "${Python3_EXECUTABLE}" "${CMAKE_CURRENT_SOURCE_DIR}/scripts/make_hybrid.py" "${hybrid}"
+        DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/scripts/make_hybrid.py" VERBATIM)
+    add_custom_target(weft_test_models ALL DEPENDS "${hybrid}")
+endfunction()
+
 function(weft_tests)
+    weft_test_models()
     file(GLOB support CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/tests/support/*.c")
     if(support)
         add_library(weft_test_support STATIC ${support})

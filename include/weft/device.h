@@ -32,6 +32,9 @@ struct weft_device_params {
     const char *implementation; ///< "wgpu", "dawn", "null" or a library file; NULL: WEFT_WEBGPU, else the best found
     int adapter;                ///< which of the implementation's adapters; 0 is the one it prefers
     bool limits_min;            ///< use only what every WebGPU device has (also by WEFT_LIMITS=min); for tests
+    /// Seconds without any work finishing after which a wait inside the library ends with TIMEOUT, naming the work in
+    /// flight; the device then counts as lost. One submit may take as long. 0: waits have no end of their own.
+    double timeout_seconds;
 };
 
 /// What a device is and can do. Sizes are bytes. Texts end in NUL and may be empty.
@@ -74,8 +77,9 @@ struct weft_device_found {
 /// On failure *out is NULL. Errors: NOT_FOUND with everything that was tried and what to install; DEVICE.
 WEFT_API weft_status weft_device_open(const struct weft_device_params *params, weft_device **out);
 
-/// Waits for the work in flight, frees everything and sets *device to NULL. Programs and models on it must have been
-/// destroyed before. NULL, or a pointer to NULL, is fine.
+/// Waits for the work in flight, frees everything and sets *device to NULL. Programs, models and buffers on it must have
+/// been destroyed before. Work that hangs does not hang this call: after timeout_seconds (60 if that is 0) without
+/// anything finishing it gives up, and leaves to the driver what it can't free. NULL, or a pointer to NULL, is fine.
 WEFT_API void weft_device_close(weft_device **device);
 
 /// Lists implementations and their adapters without opening one: writes at most `capacity` rows (`rows` may be NULL if
@@ -88,8 +92,12 @@ WEFT_API weft_status weft_device_info(const weft_device *device, struct weft_dev
 /// Fills *out with the counters of this moment. Errors: INVALID (a NULL argument).
 WEFT_API weft_status weft_device_counters(const weft_device *device, struct weft_device_counters *out);
 
-/// Blocks until all work submitted so far, by any thread, is finished. Errors: LOST, DEVICE.
+/// Blocks until all work submitted so far, by any thread, is finished. Errors: LOST, DEVICE, TIMEOUT (params).
 WEFT_API weft_status weft_device_wait_idle(weft_device *device);
+
+/// Lets the implementation's callbacks run and calls what weft_session_on_done registered and is due, in this thread
+/// and outside locks. Nothing else calls them. Does not block. Errors: LOST, DEVICE.
+WEFT_API weft_status weft_device_poll(weft_device *device);
 
 /// What a recovery made again. What failed returns LOST from every call, with the reason, until it is destroyed.
 struct weft_recovery {

@@ -10,7 +10,8 @@
 ///
 /// A state is a tensor that lives from run to run, such as a cache. An operator that writes one takes its present
 /// version as input 0 and gives the next version as output 0, in the same memory. What reads the old version must be
-/// added before.
+/// added before. Given something else than a state, such an operator is a function: its output is a new value and its
+/// input stays as it is.
 ///
 /// A graph is only a description: it holds no weights and needs no device. weft/program.h compiles it.
 /// Thread-safety: one thread at a time uses a graph.
@@ -34,6 +35,17 @@ enum weft_state_kind {
     WEFT_STATE_VAR,   ///< a scalar on the device; made by weft_graph_add_variable
 };
 
+/// How the version of a state that a run reads (the past) and the one that it leaves (the present) share memory. All
+/// policies give the same bits. PING_PONG and DOUBLE need a state of fixed shape that one operator writes, once and as
+/// a whole: state_write does, cache_append, which writes rows, does not.
+enum weft_state_policy {
+    WEFT_STATE_AS_DECLARED, ///< of a program only: each state as its graph says
+    WEFT_STATE_IN_PLACE,    ///< one buffer: the present is written over the past. What a state has if nothing is said
+    WEFT_STATE_PING_PONG,   ///< two buffers that change roles with every run
+    WEFT_STATE_DOUBLE,      ///< two buffers in fixed roles; a step at the end of the run copies the present to the past
+    WEFT_STATE_SEPARATE,    ///< of pairs (below) only: not shared, the caller moves the present to the past
+};
+
 // ---- life ----------------------------------------------------------------------------------------------------------
 
 /// An empty graph. Errors: NOMEM.
@@ -45,6 +57,7 @@ WEFT_API void weft_graph_free(weft_graph **graph);
 ///
 ///     symbol T 1 512
 ///     input x f32 [T, 640]
+///     state s dense f32 [16, 64] ping_pong
 ///     weight w q4_0 [1024, 640]
 ///     %y = matmul %x %w
 ///     %z = silu %y
@@ -80,6 +93,10 @@ WEFT_API weft_status weft_graph_add_weight(weft_graph *graph, const char *name, 
 /// (PAGED).
 WEFT_API weft_status weft_graph_add_state(weft_graph *graph, const char *name, enum weft_state_kind kind,
                                           weft_dtype dtype, const char *shape, weft_value *out);
+/// Sets the policy of a state (IN_PLACE, PING_PONG or DOUBLE), in any order with the operators that use it. What a
+/// policy asks of the operators is checked by weft_graph_verify and when the graph is compiled. Errors: INVALID (no
+/// state, a variable, or another policy).
+WEFT_API weft_status weft_graph_state_policy(weft_graph *graph, weft_value state, enum weft_state_policy policy);
 /// A scalar state (u32, i32 or f32) on the device, such as a position, whose value never leaves lo..hi.
 WEFT_API weft_status weft_graph_add_variable(weft_graph *graph, const char *name, weft_dtype dtype, int64_t lo,
                                              int64_t hi, weft_value *out);
@@ -104,6 +121,25 @@ WEFT_API weft_status weft_graph_add_op(weft_graph *graph, const char *op, const 
                                        const char *attributes, weft_value *outputs);
 /// Makes a value an output under a name of its own.
 WEFT_API weft_status weft_graph_add_output(weft_graph *graph, weft_value value, const char *name);
+
+// ---- past and present ----------------------------------------------------------------------------------------------
+
+/// Declares that output `present` is what input `past` is to be in the next run, as models exported step by step have
+/// it. Compiling then makes one state named `past` of the two: a state operator that takes the past and gives the
+/// present (such as cache_append) writes it in place of its own accord, anything else is followed by a state_write; the
+/// input and the output are gone, and weft_session_read and write reach the state by the name of the past. `kind` is
+/// DENSE or RING. With policy SEPARATE, and in programs compiled for beam search (weft_program_compile_params.beams),
+/// the two stay an input and an output, which the caller moves after each run; such programs refuse several runs in one
+/// submit. Both must exist. Errors: NOT_FOUND (no such input or output), INVALID (types that differ, one of them paired
+/// already; names both).
+WEFT_API weft_status weft_graph_pair_state(weft_graph *graph, const char *past, const char *present,
+                                           enum weft_state_kind kind, enum weft_state_policy policy);
+/// The same for many: in both templates one %d stands for a number, such as "past_key_values.%d.key" and
+/// "present.%d.key". Every input whose name fits the first is paired with the output of the same number; numbers may
+/// have gaps. All or nothing. *count, which may be NULL, is how many were paired. Errors: INVALID (a template without
+/// %d), NOT_FOUND (no input fits, or one lacks its output), and those above.
+WEFT_API weft_status weft_graph_pair_states(weft_graph *graph, const char *past, const char *present,
+                                            enum weft_state_kind kind, enum weft_state_policy policy, size_t *count);
 
 /// Checks the whole graph: order, arity, shapes, the rule of states, names. A graph built by the calls above passes;
 /// compiling checks again. Errors: INVALID names the operator.

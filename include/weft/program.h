@@ -49,6 +49,12 @@ struct weft_program_compile_params {
     /// Takes weights of equal name, type and shape from this program of the same device instead of loading them again.
     /// Either program may be destroyed first. NULL: none.
     weft_program *share_weights;
+    /// Policy of all states that can have it; the plan's report names those that stay in place. Pairs of past and
+    /// present are shared by it, or with SEPARATE kept apart. 0: each as the graph says.
+    enum weft_state_policy state_policy;
+    /// Above 1: beam search over so many candidates, in which the caller moves states between them. Pairs of past and
+    /// present stay inputs and outputs then. (Forked sessions need no such thing: see weft_session_fork.)
+    uint32_t beams;
     /// May be NULL. Called from the calling thread or a worker, outside locks.
     void (*progress)(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total);
     void *progress_user;

@@ -15,12 +15,16 @@ extern "C" {
 #endif
 
 /// Thread-safety: one thread at a time uses a session; sessions of one program or device may be used by different
-/// threads.
+/// threads. weft_session_cancel and _resume may be called from any thread at any time but while it is destroyed.
 typedef struct weft_session weft_session;
 
 struct weft_session_params {
     bool checker;      ///< one submit a step, intermediate memory poisoned before each run: same bits, slowly
     uint32_t max_runs; ///< most runs in one submit (0: 16)
+    /// The session's runs are to follow each other on the device alone: refused (INVALID) where the program keeps a
+    /// pair of past and present apart (weft_graph_pair_state). The message names the tensors, every setting that keeps
+    /// them apart, and the ways out.
+    bool replay;
 };
 
 /// A live size: the value of a symbol of the graph.
@@ -47,7 +51,8 @@ typedef struct weft_pending {
 /// outlive the session. On failure *out is NULL. Errors: LIMIT, NOMEM, DEVICE, LOST.
 WEFT_API weft_status weft_session_create(weft_program *program, const struct weft_session_params *params,
                                          weft_session **out);
-/// Waits for the session's runs in flight, frees it and sets *session to NULL. NULL, or a pointer to NULL, is fine.
+/// Waits for the session's runs in flight, frees all that is its own and sets *session to NULL. Functions registered by
+/// weft_session_on_done and not yet called are dropped. NULL, or a pointer to NULL, is fine.
 WEFT_API void weft_session_destroy(weft_session **session);
 
 // ---- sizes ---------------------------------------------------------------------------------------------------------
@@ -76,8 +81,8 @@ WEFT_API weft_status weft_session_read_async(weft_session *session, const char *
                                              weft_pending *out);
 /// Sets *done when the data is there. Does not block. Errors: STALE (finished before), LOST.
 WEFT_API weft_status weft_session_read_done(weft_session *session, weft_pending pending, bool *done);
-/// Waits, copies the first `bytes` of what was read and ends the read. Every read that was begun must be ended so,
-/// before the device is closed.
+/// Waits, copies the first `bytes` of what was read and ends the read, also if waiting fails. Every read that was begun
+/// must be ended so, before the device is closed.
 WEFT_API weft_status weft_session_read_finish(weft_session *session, weft_pending *pending, void *data, uint64_t bytes);
 
 /// A variable's 32 bits (u32, i32 or f32); ordered like writes and reads, `get` blocks. "active", which every session
@@ -154,16 +159,34 @@ WEFT_API weft_status weft_session_lost_states(const weft_session *session, const
 
 /// Queues `runs` runs (1 to max_runs) at the live sizes as one submit, and returns; *fence, which may be NULL, is what
 /// to wait for. Runs of sessions that share a program never mix. Blocks only when very many submits are in flight.
-/// A refused run leaves all states as they were. Errors: INVALID (runs, no sizes yet), STALE, DEVICE, LOST.
+/// Several runs need every pair of past and present shared: see weft_session_params.replay. A refused run leaves all
+/// states as they were. Errors: INVALID (runs, no sizes yet, a pair that is apart), STALE (a bound buffer has been
+/// destroyed; names the input or output), CANCELLED, TIMEOUT (weft_device_params), DEVICE, LOST.
 WEFT_API weft_status weft_session_run(weft_session *session, uint32_t runs, uint64_t *fence);
 /// Queues and waits: the blocking form of the above.
 WEFT_API weft_status weft_session_run_blocking(weft_session *session, uint32_t runs);
 
 /// Waits until the runs behind a fence are finished; `seconds` below 0: for ever. Fences of one device may be waited
-/// for through any of its sessions. Errors: TIMEOUT (the runs go on), INVALID (no such fence yet), LOST.
+/// for through any of its sessions. Fills outputs bound to host memory (weft/buffer.h). Errors: TIMEOUT (the runs go
+/// on; or the device's own timeout, see weft_device_params), INVALID (no such fence yet), CANCELLED, LOST.
 WEFT_API weft_status weft_session_wait(weft_session *session, uint64_t fence, double seconds);
-/// Sets *done when the runs behind a fence are finished. Does not block.
+/// Sets *done when the runs behind a fence are finished, and then fills outputs bound to host memory. Does not block.
 WEFT_API weft_status weft_session_done(weft_session *session, uint64_t fence, bool *done);
+
+/// Has `fn` called by the first weft_device_poll that finds the runs behind a fence finished (status OK) or the device
+/// gone (LOST); in the order of the fences, once each. `fn` may call anything but weft_device_close; what it registers
+/// is called by a later poll. Errors: INVALID (no such fence yet), NOMEM.
+typedef void (*weft_done_fn)(void *user, uint64_t fence, weft_status status);
+WEFT_API weft_status weft_session_on_done(weft_session *session, uint64_t fence, weft_done_fn fn, void *user);
+
+/// From any thread: calls on the session that wait (runs that find the device busy, waits, blocking reads) return
+/// CANCELLED at once, and so do runs and waits begun later, until weft_session_resume. Runs that were queued finish in
+/// the background, wholly, so states are exact: what they would be without the calls that returned CANCELLED. Reads,
+/// writes and destroying act as ever after resuming; writes, sizes, bindings and weft_session_reset act meanwhile too,
+/// and do not resume.
+WEFT_API void weft_session_cancel(weft_session *session);
+WEFT_API void weft_session_resume(weft_session *session);
+WEFT_API bool weft_session_cancelled(const weft_session *session);
 
 #ifdef __cplusplus
 }

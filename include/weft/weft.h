@@ -6,6 +6,7 @@
 /// NULL or nothing in its outputs, and weft_error_message() has the sentence. What is not in include/weft/ is not API.
 #ifndef WEFT_WEFT_H
 #define WEFT_WEFT_H
+#include "weft/buffer.h"
 #include "weft/device.h"
 #include "weft/graph.h"
 #include "weft/model.h"

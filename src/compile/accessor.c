@@ -140,20 +140,21 @@ static void load_segmented(const struct weft_step *s, const struct weft_operand 
                       x, x, x);
 }
 
-static void store_segmented(const struct weft_step *s, const struct weft_operand *o, const char *when, const char *one,
-                            const char *four, struct weft_str *w) {
+/// `one` and `four`: what a store of one element and of four begins with.
+static void store_segmented(const struct weft_step *s, const struct weft_operand *o, const char *one, const char *four,
+                            struct weft_str *w) {
     const char *x = o->name, *t = scalar_type(o->dtype);
     if (s->slots[o->slot].wide) {
         weft_str_addf(w,
-                      "fn store4_%s(i: u32, v: vec4<%s>) { %s%sset_segment4_%s((p.off_%s + i) >> 2u, "
+                      "fn store4_%s(i: u32, v: vec4<%s>) { %sset_segment4_%s((p.off_%s + i) >> 2u, "
                       "bitcast<vec4<u32>>(v)); }\n",
-                      x, t, when, four, x, x);
+                      x, t, four, x, x);
         return;
     }
-    weft_str_addf(w, "fn store_%s(i: u32, v: %s) { %s%sset_segment_%s(p.off_%s + i, bitcast<u32>(v)); }\n", x, t, when,
-                  one, x, x);
-    weft_str_addf(w, "fn store4_%s(i: u32, v: vec4<%s>) { %s%slet e = p.off_%s + i; let u = bitcast<vec4<u32>>(v);", x,
-                  t, when, four, x);
+    weft_str_addf(w, "fn store_%s(i: u32, v: %s) { %sset_segment_%s(p.off_%s + i, bitcast<u32>(v)); }\n", x, t, one,
+                  x, x);
+    weft_str_addf(w, "fn store4_%s(i: u32, v: vec4<%s>) { %slet e = p.off_%s + i; let u = bitcast<vec4<u32>>(v);", x, t,
+                  four, x);
     for (int c = 0; c < 4; c++) weft_str_addf(w, " set_segment_%s(e + %du, u[%d]);", x, c, c);
     weft_str_add(w, " }\n");
 }
@@ -219,13 +220,76 @@ static void load_word(const struct weft_step *s, const struct weft_operand *o, s
     }
 }
 
-static void store(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
+/// The operand that reads the past of the elements which `o`, of the present of a state of two buffers, stores; NULL
+/// for all others.
+static const struct weft_operand *past_of(const struct weft_schedule *sc, const struct weft_step *s,
+                                          const struct weft_operand *o)
 {
-    const char *x = o->name, *t = scalar_type(o->dtype),
-               *when = o->flags & WEFT_OPERAND_STATE ? "if (!is_active()) { return; } " : "";
+    const struct weft_tensor *t = &sc->tensors[o->tensor];
+    if (t->mem != WEFT_MEM_STATE || !(t->index & WEFT_STATE_PRESENT)) return NULL;
+    for (uint32_t i = 0; i < s->n_operands; i++) {
+        const struct weft_operand *p = &s->operands[i];
+        const struct weft_tensor *past = &sc->tensors[p->tensor];
+        if (past->mem == WEFT_MEM_STATE && (past->index | WEFT_STATE_PRESENT) == t->index && past->index != t->index &&
+            (p->access & WEFT_READ) && p->dtype == o->dtype && p->byte_offset == o->byte_offset &&
+            p->elem_offset == o->elem_offset)
+            return p;
+    }
+    return NULL;
+}
+
+/// "b3[k >> 2u][k & 3u]": word k of an operand in one binding.
+static void one_word(const struct weft_step *s, const struct weft_operand *o, const char *k, struct weft_str *w)
+{
+    if (s->slots[o->slot].wide) weft_str_addf(w, "b%u[%s >> 2u][%s & 3u]", o->slot, k, k);
+    else weft_str_addf(w, "b%u[%s]", o->slot, k);
+}
+
+/// keep_x(i, n): n words of the past from element i on become those of the present: what a store does while the run is
+/// not active, so that the buffers may change roles all the same.
+static void keep(const struct weft_step *s, const struct weft_operand *o, const struct weft_operand *past,
+                 struct weft_str *w)
+{
+    const char *shift = weft_accessor_width(o->dtype) == 2 ? " >> 1u" : "";
+    weft_str_addf(w, "fn keep_%s(i: u32, n: u32) {\n    for (var j = 0u; j < n; j++) {\n", o->name);
+    weft_str_addf(w, "        let a = ((p.off_%s + i)%s) + j;\n        let z = ((p.off_%s + i)%s) + j;\n        ",
+                  past->name, shift, o->name, shift);
+    if (o->n_segments > 1) weft_str_addf(w, "set_segment_%s(z, ", o->name);
+    else one_word(s, o, "z", w), weft_str_add(w, " = ");
+    if (past->n_segments > 1) weft_str_addf(w, "segment_%s(a)", past->name);
+    else one_word(s, past, "a", w);
+    weft_str_add(w, o->n_segments > 1 ? ");\n    }\n}\n" : ";\n    }\n}\n");
+}
+
+/// What a store of n elements at i begins with: an end where the run is not active, or keeping the past then; and the
+/// guard of a checked build over `guarded` elements.
+struct when { char text[288]; };
+static struct when when_active(const struct weft_step *s, const struct weft_operand *o, const struct weft_operand *past,
+                               int n, int guarded)
+{
+    struct when x = {""};
+    bool half = weft_accessor_width(o->dtype) == 2;
+    struct guard g = guard(s, o->name, "i", guarded, "");
+    if (past)
+        snprintf(x.text, sizeof x.text, "%sif (!is_active()) { keep_%s(i, %du); return; } ", g.text, o->name,
+                 half ? n / 2 : n);
+    else
+        snprintf(x.text, sizeof x.text, "%s%s", o->flags & WEFT_OPERAND_STATE ? "if (!is_active()) { return; } " : "",
+                 g.text);
+    return x;
+}
+
+static void store(const struct weft_schedule *sc, const struct weft_step *s, const struct weft_operand *o,
+                  struct weft_str *w)
+{
+    const struct weft_operand *past = past_of(sc, s, o);
+    if (past) keep(s, o, past, w);
+    bool half = o->dtype == WEFT_F16 || o->dtype == WEFT_BF16;
+    const struct when one = when_active(s, o, past, half ? 2 : 1, 1), four = when_active(s, o, past, 4, half ? 3 : 4);
+    const char *x = o->name, *t = scalar_type(o->dtype);
     uint32_t b = o->slot;
     bool is_wide = s->slots[b].wide;
-    if (o->dtype == WEFT_F16 || o->dtype == WEFT_BF16) {
+    if (half) {
         const char *pack = "pack2x16float";
         if (o->dtype == WEFT_BF16) {
             weft_str_addf(w,
@@ -243,30 +307,30 @@ static void store(const struct weft_step *s, const struct weft_operand *o, struc
         if (pack) weft_str_addf(w, "%s(v)%s; }\n", pack, end);
         else weft_str_addf(w, "pack_%s(v)%s; }\n", x, end);
         // the last word of an odd number of elements belongs to whoever stores the last element
-        weft_str_addf(w, "fn store2_%s(i: u32, v: vec2<f32>) { %s%sset_word_%s((p.off_%s + i) >> 1u, v); }\n", x, when,
-                      guard(s, x, "i", 1, "").text, x, x);
+        weft_str_addf(w, "fn store2_%s(i: u32, v: vec2<f32>) { %sset_word_%s((p.off_%s + i) >> 1u, v); }\n", x,
+                      one.text, x, x);
         weft_str_addf(w,
-                      "fn store4_%s(i: u32, v: vec4<f32>) { %s%slet k = (p.off_%s + i) >> 1u; set_word_%s(k, v.xy); "
+                      "fn store4_%s(i: u32, v: vec4<f32>) { %slet k = (p.off_%s + i) >> 1u; set_word_%s(k, v.xy); "
                       "set_word_%s(k + 1u, v.zw); }\n",
-                      x, when, guard(s, x, "i", 3, "").text, x, x, x);
+                      x, four.text, x, x, x);
         return;
     }
     if (o->n_segments > 1) {
-        store_segmented(s, o, when, guard(s, x, "i", 1, "").text, guard(s, x, "i", 4, "").text, w);
+        store_segmented(s, o, one.text, four.text, w);
         return;
     }
     if (is_wide) {
         weft_str_addf(w,
-                      "fn store4_%s(i: u32, v: vec4<%s>) { %s%sb%u[(p.off_%s + i) >> 2u] = bitcast<vec4<u32>>(v); }\n",
-                      x, t, when, guard(s, x, "i", 4, "").text, b, x);
+                      "fn store4_%s(i: u32, v: vec4<%s>) { %sb%u[(p.off_%s + i) >> 2u] = bitcast<vec4<u32>>(v); }\n",
+                      x, t, four.text, b, x);
         return;
     }
-    weft_str_addf(w, "fn store_%s(i: u32, v: %s) { %s%sb%u[p.off_%s + i] = bitcast<u32>(v); }\n", x, t, when,
-                  guard(s, x, "i", 1, "").text, b, x);
+    weft_str_addf(w, "fn store_%s(i: u32, v: %s) { %sb%u[p.off_%s + i] = bitcast<u32>(v); }\n", x, t, one.text, b,
+                  x);
     weft_str_addf(w,
-                  "fn store4_%s(i: u32, v: vec4<%s>) { %s%slet e = p.off_%s + i; let u = bitcast<vec4<u32>>(v); b%u[e] "
+                  "fn store4_%s(i: u32, v: vec4<%s>) { %slet e = p.off_%s + i; let u = bitcast<vec4<u32>>(v); b%u[e] "
                   "= u.x; b%u[e + 1u] = u.y; b%u[e + 2u] = u.z; b%u[e + 3u] = u.w; }\n",
-                  x, t, when, guard(s, x, "i", 4, "").text, x, b, b, b, b);
+                  x, t, four.text, x, b, b, b, b);
 }
 
 static void atomics(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
@@ -317,7 +381,7 @@ static void accessors(const struct weft_schedule *sc, const struct weft_step *s,
             if (o->dtype == WEFT_F16 || o->dtype == WEFT_BF16) load_half(s, o, w);
             else load_word(s, o, w);
         }
-        if (o->access & WEFT_WRITE) store(s, o, w);
+        if (o->access & WEFT_WRITE) store(sc, s, o, w);
         if (t->mem == WEFT_MEM_STATE && t->state_capacity)
             weft_str_addf(w, "fn row_%s(i: u32) -> u32 { return i %% %uu; }\n", o->name, t->state_capacity);
         else weft_str_addf(w, "fn row_%s(i: u32) -> u32 { return i; }\n", o->name);

@@ -209,5 +209,6 @@ weft_status weft_plan_check(const struct weft_plan *plan, const struct weft_sche
         if (sc->steps[n].cut1) WEFT_TRY(check_piece(plan, sc, n));
         WEFT_TRY(weft_plan_check_limits(plan, sc, &sc->steps[n]));
     }
+    WEFT_TRY(weft_plan_check_states(plan, sc));
     return check_transients(sc);
 }

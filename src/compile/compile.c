@@ -37,7 +37,7 @@ static uint64_t max_count(const struct weft_graph *g, const struct weft_type *t,
     return n;
 }
 
-static weft_status plan_states(struct weft_plan *p)
+static weft_status plan_states(struct weft_plan *p, const struct weft_compile_params *params)
 {
     struct weft_graph *g = p->graph;
     p->states = weft_arena_alloc(&p->arena, (g->n_states + 1) * sizeof *p->states);
@@ -46,7 +46,8 @@ static weft_status plan_states(struct weft_plan *p)
     for (size_t i = 0; i < g->n_states; i++) {
         const struct weft_value_info *info = &g->values[g->states[i]];
         struct weft_plan_state *s = &p->states[p->n_states++];
-        *s = (struct weft_plan_state){.value = g->states[i], .name = info->name, .kind = info->state_kind};
+        *s = (struct weft_plan_state){.value = g->states[i], .name = info->name, .kind = info->state_kind,
+                                      .policy = info->policy};
         if (s->kind == WEFT_STATE_VAR) {
             s->var_slot = strcmp(s->name, "active") == 0 ? WEFT_VAR_ACTIVE : p->n_vars++;
             if (p->n_vars > 64) return weft_fail(WEFT_ERR_LIMIT, "the graph has more than 63 variables");
@@ -57,6 +58,7 @@ static weft_status plan_states(struct weft_plan *p)
             weft_bytes_times(max_count(g, &info->type, info->type.rank ? 1 : 0), weft_accessor_width(info->type.dtype));
         s->bytes = weft_align256(weft_bytes_times(s->rows, s->row_bytes));
         if (s->bytes == 0) s->bytes = 256;
+        WEFT_TRY(weft_state_choose(p, params, (uint32_t)i));
         if (s->bytes > p->caps.max_buffer)
             return weft_fail(WEFT_ERR_LIMIT,
                              "state '%s' needs %" PRIu64 " bytes, a buffer of this device has at most %" PRIu64
@@ -105,10 +107,19 @@ static weft_status plan_schedules(struct weft_plan *p, const struct weft_compile
     int64_t lo = 0, hi = 0, from;
     if (symbol >= 0) weft_dims_symbol_bounds(dims, (uint32_t)symbol, &lo, &hi);
     from = lo;
+    if (params && params->bind) {
+        WEFT_TRY(weft_graph_sizes_check(p->graph, params->bind));
+        memcpy(p->bind, params->bind, n * sizeof *p->bind);
+        p->bound = true;
+    }
     for (uint32_t k = 0; k < pieces; k++) {
         int64_t to = k + 1 < pieces ? params->split_at[k] : hi;
         if (to > hi) to = hi;
         if (symbol >= 0 && to < from) continue;
+        if (symbol >= 0 && p->bound && (p->bind[symbol] < from || p->bind[symbol] > to)) {
+            from = to + 1;
+            continue;
+        }
         struct weft_schedule *sc = &p->schedules[p->n_schedules++];
         for (uint32_t i = 0; i < n; i++) weft_dims_symbol_bounds(dims, i, &sc->lo[i], &sc->hi[i]);
         if (symbol >= 0) {
@@ -173,7 +184,7 @@ weft_status weft_pass_lower(struct weft_lower *l)
         if (status != WEFT_OK)
             return weft_fail_in(status, "node '%s' (%s)", n->name ? n->name : "unnamed", n->op->name);
     }
-    return WEFT_OK;
+    return weft_pass_states(l);
 }
 
 /// One way to lower a schedule: how much fusion, and where less.
@@ -226,6 +237,9 @@ static weft_status lower_schedule(struct attempt *a)
         sc->n_steps = l.n_steps;
         sc->n_tensors = l.n_tensors;
         if (!sc->steps || !sc->tensors) status = out_of_memory();
+        sc->copied_bytes = 0;
+        for (uint32_t i = 0; i < p->n_states; i++)
+            if (p->states[i].policy == WEFT_STATE_DOUBLE) sc->copied_bytes += p->states[i].bytes;
     }
     a->groups = l.groups;
     weft_free(l.use_start);
@@ -321,19 +335,20 @@ static weft_status number_pipelines(struct weft_plan *p)
 static weft_status compile(struct weft_plan *p, const struct weft_compile_params *params)
 {
     WEFT_TRY(weft_graph_verify(p->graph));
+    WEFT_TRY(weft_pass_pairs(p, params));
     WEFT_TRY(weft_pass_decompose(p->graph));
     WEFT_TRY(weft_graph_verify(p->graph));
-    WEFT_TRY(plan_states(p));
+    WEFT_TRY(plan_states(p, params));
     WEFT_TRY(weft_pass_positions(p));
     WEFT_TRY(plan_ios(p));
     WEFT_TRY(plan_schedules(p, params));
-    for (uint32_t k = 0; k < p->n_schedules; k++) {
+    for (uint32_t k = p->n_schedules; k-- > 0;) { // the largest first: the others' heaps lie in its heaps
         struct weft_schedule *sc = &p->schedules[k];
         weft_status status = plan_schedule(p, sc, params);
         if (status != WEFT_OK) return weft_fail_in(status, "schedule %s", sc->name);
         for (uint32_t h = 0; h < WEFT_HEAPS; h++)
             if (sc->heap_bytes[h] > p->heap_bytes[h]) p->heap_bytes[h] = sc->heap_bytes[h];
-        weft_str_addf(&p->report, "schedule %s: %u steps, %" PRIu64 " bytes copied because of aliasing\n", sc->name,
+        weft_str_addf(&p->report, "schedule %s: %u steps, %" PRIu64 " bytes copied\n", sc->name,
                       sc->n_steps, sc->copied_bytes);
     }
     p->may_stop = weft_plan_may_stop(p);

@@ -13,6 +13,12 @@ struct weft_compile_params {
     /// nothing, and records step, operand and index for weft_session_fault. Slow; steps that have no binding or
     /// parameter words left for it stay unchecked, and the report names them.
     bool checked;
+    enum weft_state_policy state_policy; ///< as in weft_program_compile_params
+    uint32_t beams;                      ///< likewise
+    /// Specialises for one size: values of all symbols in the graph's order, or NULL. Of the schedules only the one that
+    /// covers them is made, with the kernels that it has without this; values, inputs and outputs get memory for that
+    /// size alone, and sessions of the program take no other (INVALID).
+    const int64_t *bind;
     int no_fuse; ///< 1: every node its own step; 2: regions, but no prologues or epilogues (tests, checker of fusion)
 };
 
@@ -27,6 +33,13 @@ weft_status weft_pass_decompose(struct weft_graph *g);
 /// Partitions the nodes into groups (l->groups, l->node_group) in an order that respects data and state dependences.
 /// level 0: none, 1: regions, 2: also prologues and epilogues of contractions.
 weft_status weft_pass_fuse(struct weft_lower *l, int level);
+/// Turns the graph's pairs of past and present into states, or lists them as apart (plan->pairs).
+weft_status weft_pass_pairs(struct weft_plan *plan, const struct weft_compile_params *params);
+/// Decides a state's policy and says in the report where it is not in place, or stays in place against `params`.
+weft_status weft_state_choose(struct weft_plan *plan, const struct weft_compile_params *params, uint32_t state);
+/// After all groups: gives the writers of states of two buffers their past, which they store while the run is not
+/// active, and adds the commits of double-buffered states.
+weft_status weft_pass_states(struct weft_lower *l);
 /// Which variables are positions, which states are written at them, and how far back readers look
 /// (plan->positions, the second half of weft_plan_state). After the graph passes. Errors: UNSUPPORTED, NOMEM.
 weft_status weft_pass_positions(struct weft_plan *plan);
@@ -44,8 +57,14 @@ weft_status weft_pass_memory(const struct weft_plan *plan, struct weft_schedule 
 weft_status weft_plan_check_limits(const struct weft_plan *plan, const struct weft_schedule *schedule,
                                    const struct weft_step *step);
 /// Checks a whole schedule as WebGPU would, independently of the binder: usage by buffer, overlaps by range, limits,
-/// every read of a transient preceded by a write in the run, no transient's range reused while it is alive.
+/// every read of a transient preceded by a write in the run, no transient's range reused while it is alive, and what
+/// the policies of states ask (weft_plan_check_states).
 weft_status weft_plan_check(const struct weft_plan *plan, const struct weft_schedule *schedule);
+
+/// Of states of two buffers: the past is written by nobody but the commit of a double-buffered one, which comes last,
+/// whole and always; the present is written before it is read; whoever writes it has the past at hand; no step of a
+/// state in place names a present.
+weft_status weft_plan_check_states(const struct weft_plan *plan, const struct weft_schedule *schedule);
 
 /// Text or JSON for `weft inspect`.
 void weft_plan_print(const struct weft_plan *plan, bool json, struct weft_str *out);

@@ -57,9 +57,10 @@ static weft_status once(struct weft_graph *g, bool *changed)
                 weft_fail_in(status, "decomposing node '%s'", node.name ? node.name : node.op->name);
                 goto done;
             }
-            for (uint32_t k = 0; k < node.n_out; k++) replace_uses(g, node.out[k], outs[k]);
-            g->nodes[i].dead = true;
-            *changed = true;
+            bool simple = outs[0] == node.out[0];
+            for (uint32_t k = 0; k < node.n_out && !simple; k++) replace_uses(g, node.out[k], outs[k]);
+            g->nodes[i].dead = !simple;
+            *changed |= !simple;
         }
         size_t added = g->n_nodes - first;
         if (!weft_grow((void **)&order, &cap, n_order + added + 1, sizeof *order)) {

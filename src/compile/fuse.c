@@ -17,7 +17,8 @@
 
 static bool regionable(const struct weft_graph *g, const struct weft_node *n)
 {
-    if (n->op->traits & WEFT_OP_SINK) return g->values[n->in[0]].type.dtype == WEFT_F32; // a word has one owner
+    if (n->op->traits & WEFT_OP_SINK) // of a state; a word has one owner
+        return g->values[n->in[0]].state != UINT32_MAX && g->values[n->in[0]].type.dtype == WEFT_F32;
     return (n->op->traits & (WEFT_OP_ELEMENTWISE | WEFT_OP_REDUCE | WEFT_OP_ROWMAP)) != 0;
 }
 

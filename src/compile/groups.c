@@ -216,8 +216,9 @@ static void need_members(const struct weft_fuser *f, struct need *c, uint32_t me
             weft_value v = i < node->n_in ? node->in[i] : node->out[i - node->n_in];
             bool fresh = is_operand(f, n, v, i < node->n_in, a, b);
             c->vars |= f->g->values[v].state != UINT32_MAX; // variables themselves, and `active` for states
-            if (f->g->values[v].state != UINT32_MAX)
-                v = f->g->states[f->g->values[v].state]; // all versions are one tensor
+            uint32_t state = f->g->values[v].state;
+            if (state != UINT32_MAX && weft_state_buffers(&f->l->plan->states[state]) == 1)
+                v = f->g->states[state]; // all versions are one tensor
             for (uint32_t k = 0; k < c->n_seen && fresh; k++) fresh = c->seen[k] != v;
             if (!fresh) continue;
             c->seen[c->n_seen++] = v;

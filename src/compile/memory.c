@@ -58,7 +58,7 @@ weft_status weft_pass_shards(struct weft_plan *plan, const struct weft_plan *fro
 // ---- transients ----------------------------------------------------------------------------------------------------
 
 struct use { uint32_t step; uint8_t access; };
-struct item { uint32_t tensor, first; uint64_t bytes; };
+struct item { uint32_t tensor, first; uint64_t bytes, weight; };
 
 struct placer {
     const struct weft_plan *plan;
@@ -69,6 +69,7 @@ struct placer {
     struct use *uses;
     uint32_t *in_heap[WEFT_HEAPS], n_in_heap[WEFT_HEAPS]; ///< placed tensors by offset
     uint64_t bytes[WEFT_HEAPS], best_bytes[WEFT_HEAPS];
+    uint64_t cap, program_cap;        ///< most bytes of all heaps: of this schedule; of it and those planned before
     bool *placed;
     struct spot { uint32_t heap; uint64_t offset; } *spots, *best; ///< by tensor: of this try, of the best so far
 };
@@ -99,7 +100,8 @@ static void find_uses(struct placer *p)
     }
     for (uint32_t i = 0; i < sc->n_tensors; i++)
         if (sc->tensors[i].mem == WEFT_MEM_TRANSIENT && sc->tensors[i].first != UINT32_MAX)
-            p->order[p->n_order++] = (struct item){i, sc->tensors[i].first, sc->tensors[i].bytes};
+            p->order[p->n_order++] =
+                (struct item){i, sc->tensors[i].first, sc->tensors[i].bytes, sc->tensors[i].bytes};
 }
 
 /// Most bytes alive at one step: what no placement can go below.
@@ -190,6 +192,18 @@ static void put(struct placer *p, uint32_t t, uint32_t h, uint64_t offset, uint3
     if (end > p->bytes[h]) p->bytes[h] = end;
 }
 
+/// Whether heap h may grow by so much.
+static bool may_grow(const struct placer *p, uint32_t h, uint64_t growth)
+{
+    uint64_t own = growth, all = 0;
+    for (uint32_t i = 0; i < WEFT_HEAPS; i++) {
+        uint64_t bytes = p->bytes[i] + (i == h ? growth : 0), before = p->plan->heap_bytes[i];
+        own += p->bytes[i];
+        all += bytes > before ? bytes : before;
+    }
+    return own <= p->cap && all <= p->program_cap;
+}
+
 /// Places all tensors in `heaps` heaps: where the heap grows least in units of 2^coarse bytes, then where fewest steps
 /// conflict. False if one fits nowhere: p->misfit.
 static bool place_all(struct placer *p, uint32_t heaps, unsigned coarse)
@@ -200,13 +214,15 @@ static bool place_all(struct placer *p, uint32_t heaps, unsigned coarse)
     for (uint32_t k = 0; k < p->n_order; k++) {
         uint32_t t = p->order[k].tensor, cost[WEFT_HEAPS] = {0}, best = heaps, best_at = 0;
         uint64_t best_growth = 0, best_offset = 0, bytes = p->sc->tensors[t].bytes;
-        count_conflicts(p, t, cost);
-        count_neighbours(p, t, cost);
+        if (heaps > 1) {
+            count_conflicts(p, t, cost);
+            count_neighbours(p, t, cost);
+        }
         for (uint32_t h = 0; h < heaps; h++) {
             uint32_t at;
             uint64_t offset = first_fit(p, t, h, &at),
                      growth = offset + bytes > p->bytes[h] ? offset + bytes - p->bytes[h] : 0;
-            if (offset + bytes > p->plan->caps.max_buffer) continue;
+            if (offset + bytes > p->plan->caps.max_buffer || (growth && !may_grow(p, h, growth))) continue;
             if (best != heaps) {
                 uint64_t a = growth >> coarse, b = best_growth >> coarse;
                 if (!(a != b ? a < b : cost[h] != cost[best] ? cost[h] < cost[best] : growth < best_growth)) continue;
@@ -217,7 +233,7 @@ static bool place_all(struct placer *p, uint32_t heaps, unsigned coarse)
             best_at = at;
         }
         if (best == heaps) {
-            p->misfit = t;
+            p->misfit = k;
             return false;
         }
         put(p, t, best, best_offset, best_at);
@@ -225,54 +241,105 @@ static bool place_all(struct placer *p, uint32_t heaps, unsigned coarse)
     return true;
 }
 
-static int by_size(const void *a, const void *b)
+static int by_weight(const void *a, const void *b)
 {
     const struct item *x = a, *y = b;
+    if (x->weight != y->weight) return x->weight < y->weight ? 1 : -1;
     if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
     if (x->first != y->first) return x->first < y->first ? -1 : 1;
     return x->tensor < y->tensor ? -1 : x->tensor > y->tensor;
 }
 
-static int by_start(const void *a, const void *b)
+enum order { BY_SIZE, BY_START, BY_AREA };
+
+static void sort(struct placer *p, enum order order)
 {
-    const struct item *x = a, *y = b;
-    return x->first != y->first ? (x->first < y->first ? -1 : 1) : by_size(a, b);
+    for (uint32_t k = 0; k < p->n_order; k++) {
+        struct item *i = &p->order[k];
+        const struct weft_tensor *t = &p->sc->tensors[i->tensor];
+        i->weight = order == BY_SIZE ? i->bytes
+                    : order == BY_START ? UINT32_MAX - i->first
+                                        : weft_bytes_times(i->bytes, t->last - t->first + 1);
+    }
+    qsort(p->order, p->n_order, sizeof *p->order, by_weight);
 }
 
-/// Ways to place, tried in order until one is near the lower bound. Colours first: small transients are the rule when
-/// one token is computed, and there a few heaps more cost nothing.
-static const struct { int (*order)(const void *, const void *); uint32_t heaps; unsigned coarse; } ways[] = {
-    {by_size, WEFT_HEAPS, 16}, {by_size, WEFT_HEAPS, 0}, {by_size, 1, 0}, {by_start, WEFT_HEAPS, 0}, {by_start, 1, 0},
-};
-#define NEAR_BYTES ((uint64_t)1 << 20)
+static uint64_t keep_if_less(struct placer *p, uint64_t least)
+{
+    uint64_t total = 0;
+    for (uint32_t h = 0; h < WEFT_HEAPS; h++) total += p->bytes[h];
+    if (total >= least) return least;
+    memcpy(p->best, p->spots, p->sc->n_tensors * sizeof *p->best);
+    memcpy(p->best_bytes, p->bytes, sizeof p->bytes);
+    return total;
+}
 
+/// Ways to place, in the order in which they are tried until one keeps within the caps: first those that use the room
+/// for colours, which count growth in units of a 64th of the bound.
+static const struct { enum order order; uint32_t heaps; bool colours; } ways[] = {
+    {BY_SIZE, WEFT_HEAPS, true},  {BY_SIZE, WEFT_HEAPS, false},  {BY_AREA, WEFT_HEAPS, true}, {BY_AREA, WEFT_HEAPS, false},
+    {BY_START, WEFT_HEAPS, false}, {BY_SIZE, 1, false},          {BY_AREA, 1, false},         {BY_START, 1, false},
+};
+#define N_WAYS (sizeof ways / sizeof ways[0])
+#define REPAIR_WORK 400000 ///< placements tried at most by one search: a few milliseconds
+
+static bool place_by(struct placer *p, size_t way)
+{
+    unsigned coarse = 0;
+    while (ways[way].colours && (p->sc->lower_bound / 64) >> coarse > 1) coarse++;
+    return place_all(p, ways[way].heaps, coarse);
+}
+
+/// Tries again and again, each time with the tensor that found no place further in front. True once all have one.
+static bool repair(struct placer *p, size_t way)
+{
+    uint32_t rounds = p->n_order ? REPAIR_WORK / p->n_order : 0;
+    if (rounds > 300) rounds = 300;
+    sort(p, ways[way].order);
+    for (uint32_t i = 0; i < rounds; i++) {
+        if (place_by(p, way)) return true;
+        uint32_t k = p->misfit, to = i % 3 == 2 ? 0 : k / 2;
+        struct item late = p->order[k];
+        memmove(&p->order[to + 1], &p->order[to], (k - to) * sizeof late);
+        p->order[to] = late;
+    }
+    return false;
+}
+
+/// Bytes of the best placement found: within 10 % of the bounds if any search comes so far, else the smallest.
 static uint64_t try_ways(struct placer *p)
 {
-    uint64_t bound = p->sc->lower_bound, least = UINT64_MAX;
-    for (size_t w = 0; w < sizeof ways / sizeof ways[0]; w++) {
-        qsort(p->order, p->n_order, sizeof *p->order, ways[w].order);
-        if (!place_all(p, ways[w].heaps, ways[w].coarse)) continue;
-        uint64_t total = 0;
-        for (uint32_t h = 0; h < WEFT_HEAPS; h++) total += p->bytes[h];
-        if (total < least) {
-            least = total;
-            memcpy(p->best, p->spots, p->sc->n_tensors * sizeof *p->best);
-            memcpy(p->best_bytes, p->bytes, sizeof p->bytes);
-        }
-        if (least <= bound + bound / 10 || least <= bound + NEAR_BYTES) break;
+    uint64_t bound = p->sc->lower_bound, most = bound;
+    for (uint32_t i = 0; i < p->plan->n_schedules; i++)
+        if (p->plan->schedules[i].lower_bound > most) most = p->plan->schedules[i].lower_bound;
+    p->cap = bound + bound / 10;
+    p->program_cap = most + most / 10;
+    for (size_t w = 0; w < N_WAYS; w++) {
+        sort(p, ways[w].order);
+        if (place_by(p, w)) return keep_if_less(p, UINT64_MAX);
+    }
+    for (size_t w = 0; w < N_WAYS; w++)
+        if (repair(p, w)) return keep_if_less(p, UINT64_MAX);
+    uint64_t least = UINT64_MAX;
+    p->cap = p->program_cap = UINT64_MAX;
+    for (size_t w = 0; w < N_WAYS; w++) {
+        sort(p, ways[w].order);
+        if (place_by(p, w)) least = keep_if_less(p, least);
     }
     return least;
 }
 
-/// The largest heap gets number 0 and so on: heaps are shared by the schedules of a program, so like lies on like.
+/// The largest heap gets number 0 and so on, unless other schedules have heaps already: these are shared by all.
 static void install(const struct placer *p)
 {
     struct weft_schedule *sc = p->sc;
     uint32_t rank[WEFT_HEAPS];
+    bool first = true;
+    for (uint32_t h = 0; h < WEFT_HEAPS; h++) first &= p->plan->heap_bytes[h] == 0;
     memset(sc->heap_bytes, 0, sizeof sc->heap_bytes);
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) {
-        rank[h] = 0;
-        for (uint32_t o = 0; o < WEFT_HEAPS; o++)
+        rank[h] = first ? 0 : h;
+        for (uint32_t o = 0; o < WEFT_HEAPS && first; o++)
             rank[h] += p->best_bytes[o] > p->best_bytes[h] || (p->best_bytes[o] == p->best_bytes[h] && o < h);
         sc->heap_bytes[rank[h]] = p->best_bytes[h];
     }
@@ -309,7 +376,8 @@ static weft_status place_transients(const struct weft_plan *plan, struct weft_sc
                 weft_fail(WEFT_ERR_LIMIT,
                           "transient '%s' of %llu bytes fits no heap: %llu bytes are alive at once, in %d heaps of at "
                           "most %llu bytes",
-                          sc->tensors[p.misfit].name, (unsigned long long)sc->tensors[p.misfit].bytes,
+                          sc->tensors[p.order[p.misfit].tensor].name,
+                          (unsigned long long)p.order[p.misfit].bytes,
                           (unsigned long long)sc->lower_bound, WEFT_HEAPS, (unsigned long long)plan->caps.max_buffer);
     }
     weft_arena_free(&arena);

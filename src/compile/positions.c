@@ -45,7 +45,7 @@ static weft_status note_writes(struct weft_plan *p, const struct weft_node *n)
 /// Rows that are written from a variable on. Of a dense state they are a cache only if runs move that variable on.
 static void note_rows(struct weft_plan *p, const struct weft_node *n)
 {
-    if (!(n->op->traits & WEFT_OP_SINK) || !is_variable(p, n->in[2])) return;
+    if (!(n->op->traits & WEFT_OP_SINK) || !is_variable(p, n->in[2]) || state_of(p, n->in[0]) == UINT32_MAX) return;
     struct weft_plan_state *s = &p->states[state_of(p, n->in[0])];
     bool moved = false;
     for (uint32_t i = 0; i < p->n_positions; i++) moved |= p->positions[i].state == state_of(p, n->in[2]);

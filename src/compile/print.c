@@ -16,8 +16,7 @@ uint64_t weft_print_io_bytes(const struct weft_plan *p, const struct weft_plan_i
     const struct weft_type *t = &p->graph->values[io->value].type;
     uint64_t n = weft_accessor_width(io->dtype);
     for (uint32_t a = 0; a < t->rank; a++) {
-        int64_t lo, hi;
-        weft_dim_bounds(p->graph->dims, t->dims[a], &lo, &hi);
+        int64_t hi = weft_plan_max(p, t->dims[a]);
         n = weft_bytes_times(n, hi > 0 ? (uint64_t)hi : 0);
     }
     return round256(n);
@@ -27,7 +26,7 @@ struct weft_print_totals weft_print_totals(const struct weft_plan *p)
 {
     struct weft_print_totals t = {.states = 256}; // the variables block
     for (uint32_t i = p->shared_shards; i < p->n_shards; i++) t.weights += p->shard_bytes[i];
-    for (uint32_t i = 0; i < p->n_states; i++) t.states += p->states[i].bytes;
+    for (uint32_t i = 0; i < p->n_states; i++) t.states += p->states[i].bytes * weft_state_buffers(&p->states[i]);
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) t.transients += p->heap_bytes[h];
     for (uint32_t i = 0; i < p->n_ios; i++) t.ios += weft_print_io_bytes(p, &p->ios[i]);
     for (uint32_t i = 0; i < p->n_schedules; i++) {
@@ -60,7 +59,12 @@ void weft_print_buffer(const struct weft_plan *p, uint32_t mem_key, struct weft_
     uint32_t n = mem_key & 0xffffff;
     weft_str_add(out, weft_print_mem(mem));
     if (mem == WEFT_MEM_TRANSIENT || mem == WEFT_MEM_WEIGHT) weft_str_addf(out, "%u", n);
-    else if (mem == WEFT_MEM_STATE) weft_str_addf(out, " %s", n < p->n_states ? p->states[n].name : "?");
+    else if (mem == WEFT_MEM_STATE) {
+        uint32_t number = n & ~WEFT_STATE_PRESENT;
+        weft_str_addf(out, " %s", number < p->n_states ? p->states[number].name : "?");
+        if (number < p->n_states && weft_state_buffers(&p->states[number]) == 2)
+            weft_str_add(out, n & WEFT_STATE_PRESENT ? ".present" : ".past");
+    }
     else if (mem != WEFT_MEM_VARS && mem != WEFT_MEM_FAULT)
         weft_str_addf(out, " %s", n < p->n_ios && p->ios[n].name ? p->ios[n].name : "?");
 }
@@ -236,14 +240,17 @@ static void text_weights(const struct weft_plan *p, struct weft_str *out)
 static void text_states(const struct weft_plan *p, struct weft_str *out)
 {
     if (p->n_states == 0) return;
-    weft_str_addf(out, "\nstates: %u (name, kind, rows x bytes, or the word of a variable)\n", p->n_states);
-    struct table t = {.cols = 3, .align = "lll"};
+    weft_str_addf(out, "\nstates: %u (name, kind, policy, rows x bytes, or the word of a variable)\n", p->n_states);
+    struct table t = {.cols = 4, .align = "llll"};
     for (uint32_t i = 0; i < p->n_states; i++) {
         const struct weft_plan_state *s = &p->states[i];
         cell(&t, "%s", s->name);
         cell(&t, "%s", weft_print_state_kind(s->kind));
+        cell(&t, "%s", s->kind == WEFT_STATE_VAR ? "" : weft_state_policy_name(s->policy));
         if (s->kind == WEFT_STATE_VAR) cell(&t, "word %u", s->var_slot);
-        else cell(&t, "%" PRIu64 " x %" PRIu64 " = %" PRIu64, s->rows, s->row_bytes, s->bytes);
+        else
+            cell(&t, "%" PRIu64 " x %" PRIu64 " = %" PRIu64 "%s", s->rows, s->row_bytes, s->bytes,
+                 weft_state_buffers(s) == 2 ? ", twice" : "");
     }
     end_table(&t, 2, NULL, out);
 }
@@ -352,7 +359,7 @@ static void text_steps(const struct weft_plan *p, const struct weft_schedule *sc
         struct weft_print_live live = weft_print_live(p, sc, s);
         bool seen = seen_before(p, sc, i, &live);
         cell(&t, "%u", i);
-        cell(&t, "%s%s", s->label, s->is_copy ? " (copy: aliasing)" : "");
+        cell(&t, "%s%s", s->label, !s->is_copy ? "" : s->writes_state ? " (copy: state)" : " (copy: aliasing)");
         cell(&t, "%s.%u", s->kernel->name, s->pipeline);
         if (s->workgroup[1] * s->workgroup[2] == 1) cell(&t, "%u", s->workgroup[0]);
         else cell(&t, "%ux%ux%u", s->workgroup[0], s->workgroup[1], s->workgroup[2]);

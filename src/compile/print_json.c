@@ -63,7 +63,11 @@ static json_t *json_states(const struct weft_plan *p, bool *ok)
         json_t *x = json_pack("{so ss sI}", "name", text(s->name), "kind", weft_print_state_kind(s->kind), "bytes",
                               (json_int_t)s->bytes);
         if (s->kind == WEFT_STATE_VAR) put(x, "word", number(s->var_slot), ok);
-        else put(x, "rows", number(s->rows), ok), put(x, "row_bytes", number(s->row_bytes), ok);
+        else {
+            put(x, "rows", number(s->rows), ok), put(x, "row_bytes", number(s->row_bytes), ok);
+            put(x, "policy", text(weft_state_policy_name(s->policy)), ok);
+            put(x, "buffers", number(weft_state_buffers(s)), ok);
+        }
         push(list, x, ok);
     }
     return list;

@@ -33,7 +33,8 @@ weft_status weft_api_text(struct weft_str *from, char *text, size_t capacity, si
 static struct weft_gpu_params internal(const struct weft_device_params *p) {
     if (!p) return (struct weft_gpu_params){0};
     return (struct weft_gpu_params){
-        .implementation = p->implementation, .adapter = p->adapter, .limits_min = p->limits_min};
+        .implementation = p->implementation, .adapter = p->adapter, .limits_min = p->limits_min,
+        .timeout = p->timeout_seconds};
 }
 
 weft_status weft_device_open(const struct weft_device_params *params, weft_device **out) {
@@ -127,4 +128,8 @@ weft_status weft_device_counters(const weft_device *device, struct weft_device_c
 
 weft_status weft_device_wait_idle(weft_device *device) {
     return device ? weft_gpu_wait_idle(device) : weft_api_null("weft_device_wait_idle", "device");
+}
+
+weft_status weft_device_poll(weft_device *device) {
+    return device ? weft_gpu_fire(device) : weft_api_null("weft_device_poll", "device");
 }

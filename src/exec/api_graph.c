@@ -160,7 +160,7 @@ weft_status weft_operator_describe(const char *name, char *text, size_t capacity
     WEFT_TRY(find_op(name, &op));
     weft_str_addf(&s, "%s: %u", op->name, op->n_in_min);
     if (op->n_in_max != op->n_in_min) weft_str_addf(&s, " to %u", op->n_in_max);
-    weft_str_addf(&s, " in, %u out", op->n_out);
+    weft_str_addf(&s, op->n_out_of ? " in, 1 to %u out, as many as %s has" : " in, %u out", op->n_out, op->n_out_of);
     for (int i = 0; i < WEFT_MAX_ATTRS && op->attrs[i].name; i++) describe_attr(&op->attrs[i], &s);
     return weft_api_text(&s, text, capacity, length);
 }
@@ -174,10 +174,11 @@ weft_status weft_graph_add_op(weft_graph *graph, const char *op, const weft_valu
         return weft_api_null("weft_graph_add_op", !graph ? "graph" : !op ? "op" : "outputs");
     if (n_inputs && !inputs) return weft_api_null("weft_graph_add_op", "inputs");
     WEFT_TRY(find_op(op, &row));
-    for (uint32_t k = 0; k < row->n_out; k++) outputs[k] = WEFT_NO_VALUE;
     if (n_inputs > WEFT_MAX_INS)
         return weft_fail(WEFT_ERR_INVALID, "%s: %zu inputs; no operator has more than %d", op, n_inputs, WEFT_MAX_INS);
     weft_status status = weft_fail_in(weft_attrs_parse(graph, row, attributes ? attributes : "", attrs), "%s", op);
+    for (uint32_t k = 0; k < (status == WEFT_OK || !row->n_out_of ? weft_op_outputs(row, attrs) : 0); k++)
+        outputs[k] = WEFT_NO_VALUE;
     if (status == WEFT_OK)
         status = weft_graph_add_raw(graph, row, NULL, inputs, (uint32_t)n_inputs, attrs, outputs);
     return weft_blame_memory(before, status);

@@ -2,7 +2,7 @@
 #include "core/error.h"
 #include "exec/api_impl.h"
 #include "exec/exec_impl.h"
-#include "exec/session.h"
+#include "exec/session_impl.h"
 #include <string.h>
 
 static const struct weft_plan *plan_of(const weft_session *s) { return weft_program_plan(weft_session_program(s)); }
@@ -98,7 +98,9 @@ weft_status weft_session_read_done(weft_session *session, weft_pending pending, 
 weft_status weft_session_read_finish(weft_session *session, weft_pending *pending, void *data, uint64_t bytes) {
     if (!session || !pending) return weft_api_null("weft_session_read_finish", session ? "pending" : "session");
     weft_readback rb = {pending->id, pending->gen};
+    const atomic_bool *token = weft_gpu_token(&session->cancelled);
     weft_status status = weft_readback_finish(gpu_of(session), &rb, data, bytes);
+    weft_gpu_token(token);
     *pending = (weft_pending){rb.id, rb.gen};
     return status;
 }
@@ -106,7 +108,13 @@ weft_status weft_session_read_finish(weft_session *session, weft_pending *pendin
 // ---- fences --------------------------------------------------------------------------------------------------------
 
 weft_status weft_session_wait(weft_session *session, uint64_t fence, double seconds) {
-    return session ? weft_gpu_wait(gpu_of(session), fence, seconds) : weft_api_null("weft_session_wait", "session");
+    if (!session) return weft_api_null("weft_session_wait", "session");
+    WEFT_TRY(weft_session_go(session));
+    const atomic_bool *token = weft_gpu_token(&session->cancelled);
+    weft_status status = weft_gpu_wait(gpu_of(session), fence, seconds);
+    if (status == WEFT_OK) status = weft_session_deliver(session, fence);
+    weft_gpu_token(token);
+    return status;
 }
 
 weft_status weft_session_done(weft_session *session, uint64_t fence, bool *done) {
@@ -114,9 +122,29 @@ weft_status weft_session_done(weft_session *session, uint64_t fence, bool *done)
     *done = false;
     weft_status status = weft_gpu_wait(gpu_of(session), fence, 0);
     if (status == WEFT_ERR_TIMEOUT) return WEFT_OK; // not finished is an answer, not a failure
+    if (status == WEFT_OK) status = weft_session_deliver(session, fence);
     *done = status == WEFT_OK;
     return status;
 }
+
+weft_status weft_session_on_done(weft_session *session, uint64_t fence, weft_done_fn fn, void *user) {
+    if (!session || !fn) return weft_api_null("weft_session_on_done", session ? "fn" : "session");
+    return weft_gpu_on_done(gpu_of(session), fence, fn, user, session);
+}
+
+// ---- cancelling ----------------------------------------------------------------------------------------------------
+
+void weft_session_cancel(weft_session *session) {
+    if (!session) return;
+    atomic_store(&session->cancelled, true);
+    weft_program_wake(session->program);
+}
+
+void weft_session_resume(weft_session *session) {
+    if (session) atomic_store(&session->cancelled, false);
+}
+
+bool weft_session_cancelled(const weft_session *session) { return session && atomic_load(&session->cancelled); }
 
 weft_status weft_session_run_blocking(weft_session *session, uint32_t runs) {
     uint64_t fence = 0;

@@ -42,11 +42,21 @@ struct weft_program {
     weft_pipeline *pipelines;
     struct weft_shards *shards;
     weft_buf heaps[WEFT_HEAPS];
-    pthread_mutex_t lock; ///< the submits of one run are contiguous: the heaps are common to all sessions
+    // The submits of one run are contiguous, because the heaps are common to all sessions: weft_program_enter. The lock
+    // is never held while anything is waited for, so that whoever waits for `busy` to end can be cancelled.
+    pthread_mutex_t lock;
+    pthread_cond_t left;
+    bool busy;
     uint32_t max_steps;
     struct weft_gpu_dependent dependent;
     char lost_why[WEFT_LOST_WHY];
 };
+
+/// Begins a run: waits until no other session is in the middle of one. Errors: CANCELLED, when *cancelled becomes true.
+weft_status weft_program_enter(weft_program *program, const atomic_bool *cancelled);
+void weft_program_leave(weft_program *program);
+/// Has everyone who waits in weft_program_enter look at its flag again.
+void weft_program_wake(weft_program *program);
 
 /// Heaps and pipelines of a program whose plan and weights are there.
 weft_status weft_program_build(weft_program *program, const struct weft_program_params *params);

@@ -74,6 +74,7 @@ weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const s
     weft_status status;
     p->gpu = gpu;
     pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->left, NULL);
     struct weft_compile_params compile = params->compile;
     if (params->share_weights) compile.weights_of = params->share_weights->plan;
     status = weft_compile(graph, weft_gpu_caps(gpu), &compile, &p->plan);
@@ -108,8 +109,34 @@ void weft_program_destroy(weft_program **program)
     if (p->shards) weft_shards_release(p->shards); // and with them the plan
     else weft_plan_destroy(p->plan);
     weft_free(p->pipelines);
+    pthread_cond_destroy(&p->left);
     pthread_mutex_destroy(&p->lock);
     weft_free(p);
+}
+
+weft_status weft_program_enter(weft_program *p, const atomic_bool *cancelled)
+{
+    pthread_mutex_lock(&p->lock);
+    while (p->busy && !atomic_load(cancelled)) pthread_cond_wait(&p->left, &p->lock);
+    bool entered = !atomic_load(cancelled);
+    if (entered) p->busy = true;
+    pthread_mutex_unlock(&p->lock);
+    return entered ? WEFT_OK : weft_fail(WEFT_ERR_CANCELLED, "cancelled while another session's run was submitted");
+}
+
+void weft_program_leave(weft_program *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->busy = false;
+    pthread_cond_broadcast(&p->left);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void weft_program_wake(weft_program *p)
+{
+    pthread_mutex_lock(&p->lock);
+    pthread_cond_broadcast(&p->left);
+    pthread_mutex_unlock(&p->lock);
 }
 
 const struct weft_plan *weft_program_plan(const weft_program *program) { return program->plan; }
@@ -126,7 +153,8 @@ struct weft_memory_use weft_plan_memory(const struct weft_plan *plan)
     uint32_t steps = 0;
     for (uint32_t i = plan->shared_shards; i < plan->n_shards; i++) m.weights += plan->shard_bytes[i];
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) m.transients += plan->heap_bytes[h];
-    for (uint32_t i = 0; i < plan->n_states; i++) m.states += plan->states[i].bytes;
+    for (uint32_t i = 0; i < plan->n_states; i++) 
+        m.states += plan->states[i].bytes * weft_state_buffers(&plan->states[i]);
     m.states += plan->checked ? 512 : 256; // variables, and faults
     for (uint32_t i = 0; i < plan->n_schedules; i++)
         if (plan->schedules[i].n_steps > steps) steps = plan->schedules[i].n_steps;
@@ -144,9 +172,8 @@ uint64_t weft_plan_io_live_bytes(const struct weft_plan *plan, uint32_t io, cons
     const struct weft_value_info *info = &plan->graph->values[plan->ios[io].value];
     uint64_t n = 1;
     for (uint32_t a = 0; a < info->type.rank; a++) {
-        int64_t lo, hi;
-        if (symbols) hi = weft_dim_eval(plan->graph->dims, info->type.dims[a], symbols);
-        else weft_dim_bounds(plan->graph->dims, info->type.dims[a], &lo, &hi);
+        int64_t hi = symbols ? weft_dim_eval(plan->graph->dims, info->type.dims[a], symbols)
+                             : weft_plan_max(plan, info->type.dims[a]);
         n *= hi > 0 ? (uint64_t)hi : 0;
     }
     return (n * weft_accessor_width(info->type.dtype) + 3) & ~(uint64_t)3;

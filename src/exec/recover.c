@@ -76,14 +76,19 @@ static weft_status bring_back(weft_session *s)
     const struct weft_plan *plan = s->program->plan;
     s->last_serial = 0; // nothing of before is waited for
     struct weft_snapshot *snapshot = s->host_snapshot; // which a reset forgets
+    s->odd = false;
     weft_status status = weft_session_make_buffers(s);
+    if (status == WEFT_OK) status = weft_session_renew_bindings(s);
     if (status == WEFT_OK) status = weft_session_rebind(s, UINT32_MAX);
     if (status == WEFT_OK) status = weft_session_reset(s);
     if (status == WEFT_OK) status = weft_session_restage(s);
     s->gone = plan->n_states > 0;
     if (status == WEFT_OK && snapshot) status = weft_session_restore(s, snapshot);
     if (status != WEFT_OK && snapshot) weft_session_follow(s, snapshot); // for the next recovery
-    if (status != WEFT_OK) weft_session_drop_buffers(s);
+    if (status != WEFT_OK) {
+        weft_session_drop_bindings(s);
+        weft_session_drop_buffers(s);
+    }
     return weft_fail_in(status, "a session of the program of '%s'", weft_plan_title(s->program->plan));
 }
 

@@ -15,35 +15,69 @@ weft_status weft_session_null_argument(const char *call) {
 
 // ---- making --------------------------------------------------------------------------------------------------------
 
-weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key)
+/// Past or present of a state. Ping-pong states change buffers when the session turns; groups of the other oddness are
+/// made for the time when they will have.
+static weft_buf state_buffer(const weft_session *s, uint32_t number, bool odd)
+{
+    bool present = (number & WEFT_STATE_PRESENT) != 0;
+    number &= ~WEFT_STATE_PRESENT;
+    if (s->program->plan->states[number].policy == WEFT_STATE_PING_PONG && odd != s->odd) present = !present;
+    return present ? s->others[number] : s->states[number];
+}
+
+weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key, bool odd)
 {
     uint32_t number = mem_key & 0xffffff;
     switch (mem_key >> 24) {
     case WEFT_MEM_TRANSIENT: return s->program->heaps[number];
     case WEFT_MEM_WEIGHT: return weft_shards_buf(s->program->shards, number);
-    case WEFT_MEM_STATE: return s->states[number];
+    case WEFT_MEM_STATE: return state_buffer(s, number, odd);
     case WEFT_MEM_VARS: return s->vars;
     case WEFT_MEM_FAULT: return s->fault;
     default: return s->ios[number];
     }
 }
 
-static weft_status bind_step(const weft_session *s, const struct weft_step *step, weft_bindgroup *out)
+void weft_session_turn(weft_session *s, uint32_t runs)
+{
+    if (!s->turns || s->stuck || runs % 2 == 0) return;
+    const struct weft_plan *plan = s->program->plan;
+    for (uint32_t i = 0; i < plan->n_states; i++) {
+        if (plan->states[i].policy != WEFT_STATE_PING_PONG) continue;
+        weft_buf past = s->states[i];
+        s->states[i] = s->others[i];
+        s->others[i] = past;
+    }
+    s->odd = !s->odd;
+}
+
+static weft_status bind_step(const weft_session *s, const struct weft_step *step, bool odd, weft_bindgroup *out)
 {
     struct weft_bind binds[WEFT_MAX_SLOTS];
-    for (uint32_t n = 0; n < step->n_slots; n++)
+    uint32_t io;
+    for (uint32_t n = 0; n < step->n_slots; n++) {
         binds[n] = n == 0 ? (struct weft_bind){s->arena, 0, 256}
-                          : (struct weft_bind){weft_session_buffer(s, step->slots[n].mem_key), step->slots[n].offset,
-                                               step->slots[n].size};
+                          : (struct weft_bind){weft_session_buffer(s, step->slots[n].mem_key, odd),
+                                               step->slots[n].offset, step->slots[n].size};
+        if (n && weft_session_is_io(step->slots[n].mem_key, &io) && !weft_session_bind_slot(s, step, n, &binds[n])) {
+            *out = (weft_bindgroup){0}; // refused by the run, not by a binding of something else
+            return WEFT_OK;
+        }
+    }
     weft_status status = weft_bindgroup_get(s->gpu, s->program->pipelines[step->pipeline], binds, step->n_slots, out);
     return status == WEFT_OK ? status : weft_fail_in(status, "step '%s'", step->label);
 }
 
-static bool touches(const struct weft_step *step, uint32_t mem_key)
+static bool touches(const weft_session *s, const struct weft_step *step, uint32_t mem_key)
 {
+    uint32_t io;
     if (mem_key == UINT32_MAX) return true;
-    for (uint32_t n = 1; n < step->n_slots; n++)
-        if (step->slots[n].mem_key == mem_key) return true;
+    uint32_t twin = mem_key >> 24 == WEFT_MEM_STATE ? WEFT_STATE_PRESENT : 0; // the other buffer of a state
+    for (uint32_t n = 1; n < step->n_slots; n++) {
+        if (step->slots[n].mem_key == mem_key || step->slots[n].mem_key == (mem_key ^ twin)) return true;
+        if (mem_key == WEFT_REBIND_IOS && weft_session_is_io(step->slots[n].mem_key, &io) && s->io_changed[io])
+            return true;
+    }
     return false;
 }
 
@@ -52,7 +86,9 @@ static void refresh_version(const weft_session *s, struct weft_version *v)
 {
     for (uint32_t i = 0; i < v->n_steps; i++) {
         uint32_t step = v->plan_steps[i];
-        v->steps[i].group = (step == s->stale_step ? s->stale : s)->groups[v->schedule][step];
+        const weft_session *from = step == s->stale_step ? s->stale : s;
+        v->odd_steps[i].group = from->odd_groups[v->schedule][step];
+        v->steps[i].group = from->groups[v->schedule][step];
     }
 }
 
@@ -60,17 +96,21 @@ weft_status weft_session_rebind(weft_session *s, uint32_t mem_key)
 {
     const struct weft_plan *plan = s->program->plan;
     size_t total = 0, at = 0;
+    uint32_t ways = s->turns ? 2 : 1;
     for (uint32_t k = 0; k < plan->n_schedules; k++) total += plan->schedules[k].n_steps;
-    weft_bindgroup *staged = weft_calloc(total + 1, sizeof *staged);
+    weft_bindgroup *staged = weft_calloc(total * ways + 1, sizeof *staged);
     weft_status status = staged ? WEFT_OK : weft_session_no_memory();
-    for (uint32_t k = 0; k < plan->n_schedules && status == WEFT_OK; k++)
-        for (uint32_t i = 0; i < plan->schedules[k].n_steps && status == WEFT_OK; i++, at++)
-            if (touches(&plan->schedules[k].steps[i], mem_key))
-                status = bind_step(s, &plan->schedules[k].steps[i], &staged[at]);
+    for (uint32_t w = 0; w < ways; w++)
+        for (uint32_t k = 0; k < plan->n_schedules && status == WEFT_OK; k++)
+            for (uint32_t i = 0; i < plan->schedules[k].n_steps && status == WEFT_OK; i++, at++)
+                if (touches(s, &plan->schedules[k].steps[i], mem_key))
+                    status = bind_step(s, &plan->schedules[k].steps[i], w == 1, &staged[at]);
     at = 0;
-    for (uint32_t k = 0; k < plan->n_schedules && status == WEFT_OK; k++)
-        for (uint32_t i = 0; i < plan->schedules[k].n_steps; i++, at++)
-            if (touches(&plan->schedules[k].steps[i], mem_key)) s->groups[k][i] = staged[at];
+    for (uint32_t w = 0; w < ways; w++)
+        for (uint32_t k = 0; k < plan->n_schedules && status == WEFT_OK; k++)
+            for (uint32_t i = 0; i < plan->schedules[k].n_steps; i++, at++)
+                if (touches(s, &plan->schedules[k].steps[i], mem_key))
+                    (w ? s->odd_groups : s->groups)[k][i] = staged[at];
     for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS && status == WEFT_OK; v++)
         if (s->versions[v].valid) refresh_version(s, &s->versions[v]);
     weft_free(staged);
@@ -84,6 +124,10 @@ weft_status weft_session_make_buffers(weft_session *s)
         if (plan->states[i].kind != WEFT_STATE_VAR)
             WEFT_TRY(
                 weft_buf_create(s->gpu, plan->states[i].bytes, WEFT_BUF_STORAGE, plan->states[i].name, &s->states[i]));
+    for (uint32_t i = 0; i < plan->n_states; i++)
+        if (plan->states[i].kind != WEFT_STATE_VAR && weft_state_buffers(&plan->states[i]) == 2)
+            WEFT_TRY(
+                weft_buf_create(s->gpu, plan->states[i].bytes, WEFT_BUF_STORAGE, plan->states[i].name, &s->others[i]));
     for (uint32_t i = 0; i < plan->n_ios; i++)
         WEFT_TRY(weft_buf_create(s->gpu, weft_plan_io_bytes(plan, i), WEFT_BUF_STORAGE, plan->ios[i].name, &s->ios[i]));
     WEFT_TRY(weft_buf_create(s->gpu, 256, WEFT_BUF_STORAGE, "vars", &s->vars));
@@ -97,6 +141,8 @@ void weft_session_drop_buffers(weft_session *s)
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; s->states && i < plan->n_states; i++)
         if (s->states[i].id) weft_buf_release(s->gpu, &s->states[i]);
+    for (uint32_t i = 0; s->others && i < plan->n_states; i++)
+        if (s->others[i].id) weft_buf_release(s->gpu, &s->others[i]);
     for (uint32_t i = 0; s->ios && i < plan->n_ios; i++)
         if (s->ios[i].id) weft_buf_release(s->gpu, &s->ios[i]);
     if (s->vars.id) weft_buf_release(s->gpu, &s->vars);
@@ -104,35 +150,60 @@ void weft_session_drop_buffers(weft_session *s)
     if (s->fault.id) weft_buf_release(s->gpu, &s->fault);
 }
 
+static bool make_version(const weft_session *s, uint32_t steps, struct weft_version *v)
+{
+    v->steps = weft_calloc(steps, sizeof *v->steps);
+    v->odd_steps = s->turns ? weft_calloc(steps, sizeof *v->steps) : v->steps;
+    v->plan_steps = weft_calloc(steps, sizeof *v->plan_steps);
+    return v->steps && v->odd_steps && v->plan_steps;
+}
+
+static void free_version(struct weft_version *v)
+{
+    if (v->odd_steps != v->steps) weft_free(v->odd_steps);
+    weft_free(v->steps);
+    weft_free(v->plan_steps);
+}
+
+static void free_groups(const struct weft_plan *plan, weft_bindgroup **groups)
+{
+    for (uint32_t k = 0; groups && k < plan->n_schedules; k++) weft_free(groups[k]);
+    weft_free(groups);
+}
+
+static weft_bindgroup **make_groups(const struct weft_plan *plan)
+{
+    weft_bindgroup **groups = weft_calloc(plan->n_schedules + 1, sizeof *groups);
+    bool room = groups != NULL;
+    for (uint32_t k = 0; room && k < plan->n_schedules; k++)
+        room = (groups[k] = weft_calloc(plan->schedules[k].n_steps + 1, sizeof **groups)) != NULL;
+    if (room) return groups;
+    free_groups(plan, groups);
+    return NULL;
+}
+
 static weft_status make_room(weft_session *s)
 {
     s->states = weft_calloc(s->program->plan->n_states + 1, sizeof *s->states);
     s->ios = weft_calloc(s->program->plan->n_ios + 1, sizeof *s->ios);
+    s->others = weft_calloc(s->program->plan->n_states + 1, sizeof *s->others);
     s->tracks = weft_calloc(s->program->plan->n_positions + 1, sizeof *s->tracks);
-    if (!s->states || !s->ios || !s->tracks) return weft_session_no_memory();
+    if (!s->states || !s->ios || !s->others || !s->tracks) return weft_session_no_memory();
     uint32_t steps = s->program->max_steps + 1;
-    for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS; v++) {
-        s->versions[v].steps = weft_calloc(steps, sizeof *s->versions[v].steps);
-        s->versions[v].plan_steps = weft_calloc(steps, sizeof *s->versions[v].plan_steps);
-        if (!s->versions[v].steps || !s->versions[v].plan_steps) return weft_session_no_memory();
-    }
-    s->spare.steps = weft_calloc(steps, sizeof *s->spare.steps);
-    s->spare.plan_steps = weft_calloc(steps, sizeof *s->spare.plan_steps);
+    bool room = make_version(s, steps, &s->spare);
+    for (uint32_t v = 0; room && v < WEFT_PARAM_VERSIONS; v++) room = make_version(s, steps, &s->versions[v]);
     s->words = weft_calloc(steps, 256);
     s->run_steps = weft_calloc((size_t)steps * s->max_runs, sizeof *s->run_steps);
-    s->groups = weft_calloc(s->program->plan->n_schedules + 1, sizeof *s->groups);
-    if (!s->groups) return weft_session_no_memory();
-    for (uint32_t k = 0; k < s->program->plan->n_schedules; k++) {
-        s->groups[k] = weft_calloc(s->program->plan->schedules[k].n_steps + 1, sizeof **s->groups);
-        if (!s->groups[k]) return weft_session_no_memory();
-    }
-    return s->spare.steps && s->spare.plan_steps && s->words && s->run_steps ? WEFT_OK : weft_session_no_memory();
+    s->groups = make_groups(s->program->plan);
+    s->odd_groups = s->turns ? make_groups(s->program->plan) : s->groups;
+    return room && s->words && s->run_steps && s->groups && s->odd_groups ? WEFT_OK : weft_session_no_memory();
 }
 
 weft_status weft_session_create(weft_program *program, const struct weft_session_params *params, weft_session **out)
 {
     if (out) *out = NULL;
     if (!program || !out) return weft_session_null_argument("weft_session_create");
+    if (params && params->replay) WEFT_TRY(weft_session_need_shared(program, "a session made for replay"));
     weft_session *s = weft_calloc(1, sizeof *s);
     if (!s) return weft_session_no_memory();
     weft_status status;
@@ -144,14 +215,17 @@ weft_status weft_session_create(weft_program *program, const struct weft_session
     s->n_symbols = weft_dims_symbol_count(plan->graph->dims);
     s->live = WEFT_NO_VERSION;
     s->sabotage_step = s->stale_step = UINT32_MAX;
+    for (uint32_t i = 0; i < plan->n_states; i++) s->turns |= plan->states[i].policy == WEFT_STATE_PING_PONG;
     WEFT_GOTO(weft_program_there(program));
+    WEFT_GOTO(weft_session_make_bindings(s));
     WEFT_GOTO(make_room(s));
     WEFT_GOTO(weft_session_make_buffers(s));
     WEFT_GOTO(weft_session_rebind(s, UINT32_MAX));
     WEFT_GOTO(weft_session_reset(s));
     int64_t symbols[WEFT_MAX_SYMBOLS] = {0}, lo;
     for (uint32_t i = 0; i < s->n_symbols; i++) weft_dims_symbol_bounds(plan->graph->dims, i, &lo, &symbols[i]);
-    if (weft_dims_check(plan->graph->dims, symbols) == WEFT_OK) WEFT_GOTO(weft_session_resize(s, symbols));
+    if (plan->bound) memcpy(symbols, plan->bind, sizeof symbols);
+    if (weft_graph_sizes_check(plan->graph, symbols) == WEFT_OK) WEFT_GOTO(weft_session_resize(s, symbols));
     s->dependent = (struct weft_gpu_dependent){
         .rank = WEFT_GPU_RANK_SESSION, .remake = weft_session_remake, .self = s};
     weft_gpu_depend(s->gpu, &s->dependent);
@@ -168,19 +242,18 @@ void weft_session_destroy(weft_session **session)
     weft_session *s = *session;
     *session = NULL;
     weft_gpu_undepend(s->gpu, &s->dependent);
+    weft_gpu_forget(s->gpu, s);
     if (s->last_serial) weft_gpu_wait(s->gpu, s->last_serial, -1);
+    weft_session_free_bindings(s);
     const struct weft_plan *plan = s->program->plan;
     weft_session_forget(s, 0);
     weft_session_drop_buffers(s);
-    for (uint32_t k = 0; s->groups && k < plan->n_schedules; k++) weft_free(s->groups[k]);
-    for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS; v++) {
-        weft_free(s->versions[v].steps);
-        weft_free(s->versions[v].plan_steps);
-    }
-    weft_free(s->spare.steps);
-    weft_free(s->spare.plan_steps);
-    weft_free(s->groups);
+    if (s->odd_groups != s->groups) free_groups(plan, s->odd_groups);
+    free_groups(plan, s->groups);
+    for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS; v++) free_version(&s->versions[v]);
+    free_version(&s->spare);
     weft_free(s->states);
+    weft_free(s->others);
     weft_free(s->tracks);
     weft_free(s->ios);
     weft_free(s->words);

@@ -41,6 +41,8 @@ weft_status weft_session_fault(weft_session *session, struct weft_fault *fault);
 /// UINT32_MAX turns them off.
 /// Makes an update function lie: adds 1 to word `word` of the step's block.
 void weft_session_sabotage(weft_session *session, uint32_t step, uint32_t word);
+/// Ping-pong states no longer change buffers from run to run.
+void weft_session_sabotage_turn(weft_session *session, bool stuck);
 /// Skips a refresh of bind groups: the step keeps the buffers of `other`, a session of the same program that must live
 /// until this is turned off or `session` is run no more.
 void weft_session_sabotage_bind(weft_session *session, uint32_t step, const weft_session *other);

@@ -4,9 +4,23 @@
 #include "exec/session_impl.h"
 #include <string.h>
 
-/// The buffer behind a name, and how many of its bytes are live.
-weft_status weft_session_find_buffer(const weft_session *s, const char *name, weft_buf *out, uint64_t *live)
+weft_status weft_session_no_tensor(const weft_session *s, const char *name)
 {
+    const struct weft_plan *plan = s->program->plan;
+    struct weft_str names = {0};
+    for (uint32_t i = 0; i < plan->n_ios && i < 8; i++) weft_str_addf(&names, " %s", plan->ios[i].name);
+    for (uint32_t i = 0; i < plan->n_states && i < 8; i++) weft_str_addf(&names, " %s", plan->states[i].name);
+    weft_status status = weft_fail(WEFT_ERR_NOT_FOUND, "the program has no input, output or state '%s'; it has%s", name,
+                                   weft_str_get(&names));
+    weft_str_free(&names);
+    return status;
+}
+
+/// The buffer behind a name, and how many of its bytes are live.
+weft_status weft_session_find_buffer(const weft_session *s, const char *name, weft_buf *out, uint64_t *base,
+                                     uint64_t *live)
+{
+    *base = 0;
     if (!s || !name) return weft_session_null_argument("a read or write of a session");
     const struct weft_plan *plan = s->program->plan;
     WEFT_TRY(weft_session_there(s));
@@ -23,24 +37,21 @@ weft_status weft_session_find_buffer(const weft_session *s, const char *name, we
     }
     for (uint32_t i = 0; i < plan->n_ios; i++) {
         if (!plan->ios[i].name || strcmp(plan->ios[i].name, name) != 0) continue;
-        *out = s->ios[i];
+        *out = s->bound[i].buf.id ? s->bound[i].buf : s->ios[i];
+        *base = s->bound[i].buf.id ? s->bound[i].offset : 0;
         *live = weft_plan_io_live_bytes(plan, i, weft_session_symbols(s));
         return WEFT_OK;
     }
-    struct weft_str names = {0};
-    for (uint32_t i = 0; i < plan->n_ios && i < 8; i++) weft_str_addf(&names, " %s", plan->ios[i].name);
-    for (uint32_t i = 0; i < plan->n_states && i < 8; i++) weft_str_addf(&names, " %s", plan->states[i].name);
-    weft_status status = weft_fail(WEFT_ERR_NOT_FOUND, "the program has no input, output or state '%s'; it has%s", name,
-                                   weft_str_get(&names));
-    weft_str_free(&names);
-    return status;
+    return weft_session_no_tensor(s, name);
 }
 
-/// The buffer of a range that lies within what is live of it.
-static weft_status find_range(const weft_session *s, const char *name, uint64_t offset, uint64_t bytes, weft_buf *out)
+/// The buffer of a range that lies within what is live of it, and at which byte of the buffer the range begins.
+static weft_status find_range(const weft_session *s, const char *name, uint64_t offset, uint64_t bytes, weft_buf *out,
+                              uint64_t *at)
 {
     uint64_t size;
-    WEFT_TRY(weft_session_find_buffer(s, name, out, &size));
+    WEFT_TRY(weft_session_find_buffer(s, name, out, at, &size));
+    *at += offset;
     if (offset <= size && bytes <= size - offset) return WEFT_OK;
     return weft_fail(WEFT_ERR_LIMIT, "'%s' has %llu bytes at the live sizes; %llu at offset %llu lie beyond its end",
                      name, (unsigned long long)size, (unsigned long long)bytes, (unsigned long long)offset);
@@ -49,8 +60,9 @@ static weft_status find_range(const weft_session *s, const char *name, uint64_t 
 weft_status weft_session_write(weft_session *s, const char *name, uint64_t offset, const void *data, uint64_t bytes)
 {
     weft_buf buf;
-    WEFT_TRY(find_range(s, name, offset, bytes, &buf));
-    WEFT_TRY(bytes ? weft_buf_write(s->gpu, buf, offset, data, bytes) : WEFT_OK);
+    uint64_t at;
+    WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
+    WEFT_TRY(bytes ? weft_fail_in(weft_buf_write(s->gpu, buf, at, data, bytes), "'%s'", name) : WEFT_OK);
     if (buf.id != s->vars.id) return WEFT_OK;
     s->inexact = true; // variables written past weft_session_set_var
     return weft_session_settle(s);
@@ -59,18 +71,24 @@ weft_status weft_session_write(weft_session *s, const char *name, uint64_t offse
 weft_status weft_session_read(weft_session *s, const char *name, uint64_t offset, void *data, uint64_t bytes)
 {
     weft_buf buf;
-    WEFT_TRY(find_range(s, name, offset, bytes, &buf));
+    uint64_t at;
+    WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
     if (bytes && !data) return weft_session_null_argument("weft_session_read");
     WEFT_TRY(weft_session_has(s, name));
-    return bytes ? weft_buf_read(s->gpu, buf, offset, data, bytes) : WEFT_OK;
+    WEFT_TRY(weft_session_go(s));
+    const atomic_bool *token = weft_gpu_token(&s->cancelled);
+    weft_status status = bytes ? weft_buf_read(s->gpu, buf, at, data, bytes) : WEFT_OK;
+    weft_gpu_token(token);
+    return weft_fail_in(status, "'%s'", name);
 }
 
 weft_status weft_session_read_start(weft_session *s, const char *name, uint64_t offset, uint64_t bytes,
                                     weft_readback *out) {
     weft_buf buf;
-    WEFT_TRY(find_range(s, name, offset, bytes, &buf));
+    uint64_t at;
+    WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
     WEFT_TRY(weft_session_has(s, name));
-    return weft_readback_start(s->gpu, buf, offset, bytes, out);
+    return weft_fail_in(weft_readback_start(s->gpu, buf, at, bytes, out), "'%s'", name);
 }
 
 weft_status weft_session_var_offset(const weft_session *s, const char *name, uint64_t *offset)
@@ -103,7 +121,11 @@ weft_status weft_session_get_var(weft_session *s, const char *name, uint32_t *bi
     WEFT_TRY(weft_session_var_offset(s, name, &offset));
     if (!bits) return weft_session_null_argument("weft_session_get_var");
     WEFT_TRY(weft_session_has(s, name));
-    return weft_buf_read(s->gpu, s->vars, offset, bits, 4);
+    WEFT_TRY(weft_session_go(s));
+    const atomic_bool *token = weft_gpu_token(&s->cancelled);
+    weft_status status = weft_buf_read(s->gpu, s->vars, offset, bits, 4);
+    weft_gpu_token(token);
+    return status;
 }
 
 weft_status weft_session_reset(weft_session *s)
@@ -114,6 +136,8 @@ weft_status weft_session_reset(weft_session *s)
     s->gone = true; // until all of it is done
     for (uint32_t i = 0; i < plan->n_states; i++)
         if (s->states[i].id) WEFT_TRY(weft_buf_fill(s->gpu, s->states[i], 0, weft_buf_size(s->gpu, s->states[i]), 0));
+    for (uint32_t i = 0; i < plan->n_states; i++)
+        if (s->others[i].id) WEFT_TRY(weft_buf_fill(s->gpu, s->others[i], 0, weft_buf_size(s->gpu, s->others[i]), 0));
     WEFT_TRY(weft_buf_fill(s->gpu, s->vars, 0, 256, 0));
     WEFT_TRY(weft_session_set_var(s, "active", 1));
     weft_session_track_reset(s);

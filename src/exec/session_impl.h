@@ -3,6 +3,7 @@
 #define WEFT_EXEC_SESSION_IMPL_H
 #include "exec/exec_impl.h"
 #include "exec/session.h"
+#include "weft/buffer.h"
 
 #define WEFT_NO_VERSION UINT32_MAX
 #define WEFT_POISON 0x7fc0deadu ///< a NaN with a mark, for transients in checker mode
@@ -14,6 +15,7 @@ struct weft_version {
     uint64_t used;
     int64_t symbols[WEFT_MAX_SYMBOLS];
     struct weft_gpu_step *steps; ///< without the skipped ones
+    struct weft_gpu_step *odd_steps; ///< with the bind groups of odd runs; `steps` itself where no state is ping-pong
     uint32_t *plan_steps;        ///< number in the schedule of each of them
 };
 
@@ -24,6 +26,21 @@ struct weft_track {
 };
 
 #define WEFT_CHECKPOINTS 8
+/// What an input or output is bound to: `buf` if it has an id, else memory of the host, else the session's own buffer.
+struct weft_io_binding {
+    weft_buffer *buffer;    ///< only to be compared: it may have been destroyed
+    weft_buf buf;
+    uint64_t offset, bytes; ///< also of `host`
+    bool staged;            ///< steps use the session's own buffer, and copies at the ends of a submit this one
+    void *host;
+};
+
+/// Results on their way to host memory, of one output: a ring by run (weft_session.host_fences).
+struct weft_io_back {
+    weft_buf bufs[WEFT_HOST_RUNS]; ///< READBACK buffers
+    void *host[WEFT_HOST_RUNS];    ///< where they go; NULL: nothing is on its way
+    uint64_t bytes[WEFT_HOST_RUNS];
+};
 
 struct weft_session {
     weft_program *program;
@@ -32,8 +49,23 @@ struct weft_session {
     uint32_t max_runs, n_symbols, live;
     uint64_t clock;
     weft_buf vars, arena, fault;
-    weft_buf *states, *ios;  ///< by number in the plan
+    weft_buf *states, *ios;  ///< by number in the plan; a state's is always the buffer that holds it now, an io's is none
+                             ///< while the user's buffer serves instead
+    weft_buf *others;        ///< second buffers of states that have two
+    bool turns;              ///< some states are ping-pong
+    bool odd;                ///< so that the next run uses odd_groups; flips with every run, and the buffers with it
+    bool stuck;              ///< sabotage: it does not flip
+    struct weft_io_binding *bound, *next; ///< by io; next: staging of a change
+    struct weft_io_back *backs;    ///< by io
+    bool *io_changed;              ///< by io: staging of a change of bindings
+    uint32_t n_bound;              ///< that are not the session's own
+    weft_buf fillers[2];           ///< for bindings behind the end of what is bound: read, read_write; made when needed
+    struct weft_gpu_copy *copies;  ///< of the run that is being submitted
+    uint64_t host_fences[WEFT_HOST_RUNS];
+    uint32_t host_next;
+    atomic_bool cancelled;
     weft_bindgroup **groups; ///< [schedule][step]
+    weft_bindgroup **odd_groups; ///< after an odd number of runs; `groups` itself where no state is ping-pong
     struct weft_version versions[WEFT_PARAM_VERSIONS];
     struct weft_version spare; ///< staging: a failed resize leaves the versions alone
     uint32_t *words;           ///< staging for the blocks of one version
@@ -59,13 +91,16 @@ static inline uint64_t weft_session_version_bytes(const weft_session *s)
     return (uint64_t)s->program->max_steps * 256;
 }
 
-/// The buffer behind a memory key of the plan (weft_mem_key).
-weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key);
+/// The buffer behind a memory key of the plan (weft_mem_key), as runs with this oddness see it, but of inputs and
+/// outputs: weft_session_bind_slot.
+weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key, bool odd);
+/// So many runs were queued: ping-pong states have changed buffers as often.
+void weft_session_turn(weft_session *s, uint32_t runs);
+/// Error INVALID unless all pairs of past and present are shared; `what` asks for it, such as "3 runs in one submit".
+weft_status weft_session_need_shared(const weft_program *program, const char *what);
 /// Gets the bind groups of all steps that touch memory `mem_key` (UINT32_MAX: of all) anew, after its buffer has become
 /// another one, and puts them into the versions. All or nothing. Errors: those of weft_bindgroup_get.
 weft_status weft_session_rebind(weft_session *s, uint32_t mem_key);
-/// The buffer of an input, output, state or "vars", and how many of its bytes are live. Errors: NOT_FOUND.
-weft_status weft_session_find_buffer(const weft_session *s, const char *name, weft_buf *out, uint64_t *live);
 // ---- positions (session_track.c) ----
 /// After the submit of `runs` runs: moves the host's positions on.
 void weft_session_track_runs(weft_session *s, uint32_t runs);
@@ -92,6 +127,33 @@ const struct weft_snapshot *weft_session_find_checkpoint(const weft_session *s, 
 /// Restores; `all` false leaves alone what no operator writes.
 weft_status weft_session_restore_part(weft_session *s, const struct weft_snapshot *snapshot, bool all);
 
+#define WEFT_REBIND_IOS (UINT32_MAX - 1) ///< as `mem_key`: the ios marked in io_changed
+/// The buffer of an input, output, state or "vars", at which byte it begins there, and how many are live. Errors:
+/// NOT_FOUND.
+weft_status weft_session_find_buffer(const weft_session *s, const char *name, weft_buf *out, uint64_t *base,
+                                     uint64_t *live);
+/// ERR_NOT_FOUND with the names that there are.
+weft_status weft_session_no_tensor(const weft_session *s, const char *name);
+
+// session_bind.c
+weft_status weft_session_make_bindings(weft_session *s);
+void weft_session_free_bindings(weft_session *s);
+/// Buffers that bindings need, apart from the ios'; and those made again after a recovery, when the ios' are there.
+void weft_session_drop_bindings(weft_session *s);
+weft_status weft_session_renew_bindings(weft_session *s);
+/// True if `mem_key` is an input or output: its number.
+bool weft_session_is_io(uint32_t mem_key, uint32_t *io);
+/// What slot `slot` of a step, which is of an input or output, is bound to. False: to a buffer that was destroyed.
+bool weft_session_bind_slot(const weft_session *s, const struct weft_step *step, uint32_t slot, struct weft_bind *out);
+/// Whether all that is bound is large enough at these values of the symbols. Errors: LIMIT.
+weft_status weft_session_fits(const weft_session *s, const int64_t *symbols);
+/// Before a run: refuses what is stale, takes inputs from the host, and gives the copies around the steps. Errors:
+/// STALE, LOST.
+weft_status weft_session_bindings_begin(weft_session *s, struct weft_gpu_submit *ends);
+/// After its submits: what goes to the host is of run `fence` now.
+void weft_session_bindings_ran(weft_session *s, uint64_t fence);
+/// Fills memory of the host with the results of the newest run up to `fence`, which is finished.
+weft_status weft_session_deliver(weft_session *s, uint64_t fence);
 /// The buffers of a session, by its plan; those made before a failure are left for weft_session_drop_buffers.
 weft_status weft_session_make_buffers(weft_session *s);
 void weft_session_drop_buffers(weft_session *s);
@@ -106,5 +168,7 @@ weft_status weft_session_whole(const weft_session *s);
 /// The same for one state, variable or "vars"; inputs and outputs are never gone.
 weft_status weft_session_has(const weft_session *s, const char *name);
 weft_status weft_session_null_argument(const char *call);
+/// ERR_CANCELLED after weft_session_cancel. Calls that wait begin with it.
+weft_status weft_session_go(const weft_session *s);
 weft_status weft_session_no_memory(void);
 #endif

@@ -19,6 +19,22 @@ static uint32_t find_version(const weft_session *s, const int64_t *symbols)
     return WEFT_NO_VERSION;
 }
 
+/// A step that writes the present of a state of two buffers can't be left out: the roles change after each run.
+static weft_status may_skip(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *step)
+{
+    for (uint32_t i = 0; i < step->n_operands; i++) {
+        const struct weft_tensor *t = &sc->tensors[step->operands[i].tensor];
+        if (t->mem != WEFT_MEM_STATE || !(t->index & WEFT_STATE_PRESENT) || !(step->operands[i].access & WEFT_WRITE))
+            continue;
+        const struct weft_plan_state *state = &plan->states[t->index & ~WEFT_STATE_PRESENT];
+        if (state->rows && state->row_bytes)
+            return weft_fail(WEFT_ERR_INTERNAL,
+                             "step '%s' would be skipped, but it writes all of state '%s' in each run", step->label,
+                             state->name);
+    }
+    return WEFT_OK;
+}
+
 /// Computes blocks and grids of all steps into s->words and s->spare; the version's place in the arena is `base`.
 static weft_status stage(weft_session *s, uint32_t k, const int64_t *symbols, uint64_t base)
 {
@@ -37,14 +53,21 @@ static weft_status stage(weft_session *s, uint32_t k, const int64_t *symbols, ui
             if (grid[d] > plan->caps.max_groups)
                 return weft_fail(WEFT_ERR_LIMIT, "step '%s' needs %u workgroups in a dimension, the device allows %u",
                                  step->label, grid[d], plan->caps.max_groups);
-        if (grid[0] == 0 || grid[1] == 0 || grid[2] == 0) continue; // all outputs are empty
+        if (grid[0] == 0 || grid[1] == 0 || grid[2] == 0) { // all outputs are empty
+            WEFT_TRY(may_skip(plan, sc, step));
+            continue;
+        }
+        const weft_session *from = i == s->stale_step ? s->stale : s;
         s->spare.plan_steps[s->spare.n_steps] = i;
         s->spare.steps[s->spare.n_steps++] =
             (struct weft_gpu_step){.pipeline = s->program->pipelines[step->pipeline],
-                                   .group = (i == s->stale_step ? s->stale : s)->groups[k][i],
+                                   .group = from->groups[k][i],
                                    .uniform_offset = (uint32_t)(base + (uint64_t)i * 256),
                                    .grid = {grid[0], grid[1], grid[2]},
                                    .label = step->label};
+        if (!s->turns) continue;
+        s->spare.odd_steps[s->spare.n_steps - 1] = s->spare.steps[s->spare.n_steps - 1];
+        s->spare.odd_steps[s->spare.n_steps - 1].group = from->odd_groups[k][i];
     }
     return WEFT_OK;
 }
@@ -55,11 +78,18 @@ weft_status weft_session_resize(weft_session *s, const int64_t *symbols)
     WEFT_TRY(weft_session_there(s));
     uint32_t found = find_version(s, symbols);
     if (found != WEFT_NO_VERSION) {
+        WEFT_TRY(weft_session_fits(s, symbols));
         s->versions[found].used = ++s->clock;
         s->live = found;
         return WEFT_OK;
     }
-    WEFT_TRY(weft_dims_check(plan->graph->dims, symbols));
+    WEFT_TRY(weft_graph_sizes_check(plan->graph, symbols));
+    for (uint32_t i = 0; i < s->n_symbols && plan->bound; i++)
+        if (symbols[i] != plan->bind[i])
+            return weft_fail(WEFT_ERR_INVALID, "dim %s is %lld, but the program was compiled for %lld alone",
+                             weft_dims_symbol_name(plan->graph->dims, i), (long long)symbols[i],
+                             (long long)plan->bind[i]);
+    WEFT_TRY(weft_session_fits(s, symbols));
     uint32_t k = 0;
     while (k < plan->n_schedules && !in_guard(s, &plan->schedules[k], symbols)) k++;
     if (k == plan->n_schedules) return weft_fail(WEFT_ERR_INVALID, "no schedule of the program covers these sizes");
@@ -75,6 +105,7 @@ weft_status weft_session_resize(weft_session *s, const int64_t *symbols)
     struct weft_version old = s->versions[v];
     s->versions[v] = s->spare;
     s->spare.steps = old.steps;
+    s->spare.odd_steps = old.odd_steps;
     s->spare.plan_steps = old.plan_steps;
     s->versions[v].valid = true;
     s->versions[v].used = ++s->clock;
@@ -117,6 +148,8 @@ void weft_session_sabotage(weft_session *s, uint32_t step, uint32_t word)
     s->sabotage_word = word;
     (void)weft_session_restage(s);
 }
+
+void weft_session_sabotage_turn(weft_session *s, bool stuck) { s->stuck = stuck; }
 
 void weft_session_sabotage_bind(weft_session *s, uint32_t step, const weft_session *other)
 {

@@ -4,17 +4,82 @@
 #include <stdio.h>
 #include <string.h>
 
-static weft_status run_checked(weft_session *s, const struct weft_version *v)
+/// Only the first submit of a run can be cancelled: what was begun is finished, so that states are exact.
+static weft_status submit_one(weft_session *s, const struct weft_gpu_submit *submit, bool *begun)
 {
+    const atomic_bool *token = weft_gpu_token(*begun ? NULL : &s->cancelled);
+    weft_status status = weft_gpu_submit(s->gpu, submit, &s->last_serial);
+    weft_gpu_token(token);
+    *begun |= status == WEFT_OK;
+    return status;
+}
+
+/// Poison in what a run must write before it is read: transients, and the present of states of two buffers.
+static weft_status poison(weft_session *s)
+{
+    const struct weft_plan *plan = s->program->plan;
     for (uint32_t h = 0; h < WEFT_HEAPS; h++)
         if (s->program->heaps[h].id)
             WEFT_TRY(weft_buf_fill(s->gpu, s->program->heaps[h], 0, weft_buf_size(s->gpu, s->program->heaps[h]),
                                    WEFT_POISON));
-    for (uint32_t i = 0; i < v->n_steps; i++) {
-        struct weft_gpu_submit submit = {.steps = &v->steps[i], .n_steps = 1};
-        WEFT_TRY(weft_gpu_submit(s->gpu, &submit, &s->last_serial));
-    }
+    for (uint32_t i = 0; i < plan->n_states; i++) // of their elements: what is behind the last is never written
+        if (s->others[i].id)
+            WEFT_TRY(weft_buf_fill(s->gpu, s->others[i], 0, plan->states[i].rows * plan->states[i].row_bytes & ~3ull,
+                                   WEFT_POISON));
     return WEFT_OK;
+}
+
+static weft_status run_checked(weft_session *s, const struct weft_version *v, bool *begun)
+{
+    WEFT_TRY(poison(s));
+    const struct weft_gpu_step *steps = s->odd ? v->odd_steps : v->steps;
+    for (uint32_t i = 0; i < v->n_steps; i++) {
+        struct weft_gpu_submit submit = {.steps = &steps[i], .n_steps = 1};
+        WEFT_TRY(submit_one(s, &submit, begun));
+    }
+    weft_session_turn(s, 1);
+    return WEFT_OK;
+}
+
+static weft_status runs_checked(weft_session *s, const struct weft_version *v, uint32_t runs,
+                                const struct weft_gpu_submit *ends)
+{
+    struct weft_gpu_submit first = {.before = ends->before, .n_before = ends->n_before},
+                           last = {.after = ends->after, .n_after = ends->n_after};
+    bool begun = false;
+    if (first.n_before) WEFT_TRY(submit_one(s, &first, &begun));
+    weft_status status = WEFT_OK;
+    for (uint32_t r = 0; r < runs && status == WEFT_OK; r++) status = run_checked(s, v, &begun);
+    if (status == WEFT_OK && last.n_after) status = submit_one(s, &last, &begun);
+    // Cut off between two steps, states are neither as before nor as after.
+    if (status != WEFT_OK && begun) s->gone = true;
+    return status;
+}
+
+/// Where ping-pong states take turns, so do the bind groups within the submit.
+static weft_status runs_at_once(weft_session *s, const struct weft_version *v, uint32_t runs,
+                                const struct weft_gpu_submit *ends)
+{
+    const struct weft_gpu_step *ways[2] = {v->steps, v->odd_steps};
+    struct weft_gpu_submit submit = *ends;
+    bool begun = false, flips = s->turns && !s->stuck;
+    submit.steps = ways[s->odd];
+    submit.n_steps = (size_t)v->n_steps * runs;
+    if (runs > 1) {
+        for (uint32_t r = 0; r < runs; r++)
+            memcpy(s->run_steps + (size_t)r * v->n_steps, ways[s->odd ^ (flips && r % 2)],
+                   v->n_steps * sizeof *v->steps);
+        submit.steps = s->run_steps;
+    }
+    WEFT_TRY(submit_one(s, &submit, &begun));
+    weft_session_turn(s, runs);
+    return WEFT_OK;
+}
+
+weft_status weft_session_go(const weft_session *s)
+{
+    if (!atomic_load(&s->cancelled)) return WEFT_OK;
+    return weft_fail(WEFT_ERR_CANCELLED, "the session was cancelled; weft_session_resume lets it go on");
 }
 
 weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial)
@@ -27,23 +92,20 @@ weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial)
     if (runs == 0 || runs > s->max_runs)
         return weft_fail(WEFT_ERR_INVALID, "%u runs asked for in one submit; the session was made for 1 to %u", runs,
                          s->max_runs);
-    const struct weft_version *v = &s->versions[s->live];
-    weft_status status = WEFT_OK;
-    pthread_mutex_lock(&s->program->lock);
-    if (s->checker) {
-        for (uint32_t r = 0; r < runs && status == WEFT_OK; r++) status = run_checked(s, v);
-    } else {
-        const struct weft_gpu_step *steps = v->steps;
-        if (runs > 1) {
-            for (uint32_t r = 0; r < runs; r++)
-                memcpy(s->run_steps + (size_t)r * v->n_steps, v->steps, v->n_steps * sizeof *v->steps);
-            steps = s->run_steps;
-        }
-        struct weft_gpu_submit submit = {.steps = steps, .n_steps = (size_t)v->n_steps * runs};
-        status = weft_gpu_submit(s->gpu, &submit, &s->last_serial);
+    if (runs > 1) {
+        char what[48];
+        snprintf(what, sizeof what, "%u runs in one submit", runs);
+        WEFT_TRY(weft_session_need_shared(s->program, what));
     }
+    struct weft_gpu_submit ends;
+    WEFT_TRY(weft_session_go(s));
+    WEFT_TRY(weft_session_bindings_begin(s, &ends));
+    WEFT_TRY(weft_program_enter(s->program, &s->cancelled));
+    const struct weft_version *v = &s->versions[s->live];
+    weft_status status = s->checker ? runs_checked(s, v, runs, &ends) : runs_at_once(s, v, runs, &ends);
     if (status == WEFT_OK) weft_session_track_runs(s, runs);
-    pthread_mutex_unlock(&s->program->lock);
+    weft_program_leave(s->program);
+    if (status == WEFT_OK) weft_session_bindings_ran(s, s->last_serial);
     if (serial) *serial = s->last_serial;
     return status;
 }

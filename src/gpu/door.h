@@ -55,6 +55,10 @@ struct weft_gpu_read_slot {
     uint64_t offset, size;
 };
 
+/// What is said of a submit that does not finish.
+struct weft_gpu_flight { uint32_t n_steps; char first[WEFT_GPU_LABEL], last[WEFT_GPU_LABEL]; };
+
+struct weft_gpu_due { uint64_t serial, number; weft_gpu_done_fn fn; void *user; const void *owner; };
 /// See gpu_test.h.
 struct weft_gpu_inject { int mishap; uint32_t sites; uint64_t at, count; };
 
@@ -66,7 +70,9 @@ struct weft_gpu {
     const struct weft_gpu_backend *backend;
     void *dev;
     struct weft_gpu_caps caps;
-    bool profile, lost;
+    bool profile, lost, hung;        ///< hung: lost because a wait gave it up
+    double timeout, close_timeout;   ///< seconds without progress; 0: none
+    double progress;                 ///< when something was last seen to finish
     char lost_why[256];
     struct weft_gpu_counters counters;
 
@@ -89,6 +95,8 @@ struct weft_gpu {
     uint64_t serial, finished;       ///< of the caller's submits
     uint64_t tick, finished_tick;    ///< of all submits
     uint64_t tick_of[WEFT_GPU_TICKS];
+    struct weft_gpu_flight flights[WEFT_GPU_TICKS]; ///< by serial, as tick_of
+    struct weft_gpu_due *dues; size_t n_dues, cap_dues; uint64_t due_number;
     uint64_t unflushed, flush_tick;  ///< bytes written since the last submit; tick of the flush before the last
     struct weft_gpu_move *moves; size_t cap_moves;
     struct weft_gpu_dispatch *dispatches; size_t cap_dispatches;
@@ -110,6 +118,10 @@ weft_status weft_gpu_lost(weft_gpu *gpu);          ///< ERR_LOST with its reason
 void weft_gpu_advance(weft_gpu *gpu);              ///< takes over what the device says is finished; frees what waited
 weft_status weft_gpu_poll_once(weft_gpu *gpu);     ///< without the lock: lets callbacks run, then advances
 void weft_gpu_backoff(double since);               ///< without the lock: yields, then sleeps ever longer
+/// Without the lock, by a wait that began at `since` and has found its work unfinished: WEFT_OK to go on, or the error to
+/// end with (CANCELLED, TIMEOUT).
+weft_status weft_gpu_patience(weft_gpu *gpu, double since);
+void weft_gpu_note_flight(weft_gpu *gpu, uint64_t serial, const struct weft_gpu_step *steps, size_t n);
 /// Gives the lock back while it waits until `tick` is finished.
 weft_status weft_gpu_wait_tick(weft_gpu *gpu, uint64_t tick);
 weft_status weft_gpu_submit_work(weft_gpu *gpu, struct weft_gpu_work *work); ///< numbers and hands on
@@ -123,7 +135,11 @@ void weft_gpu_buf_drop(weft_gpu *gpu, weft_buf buf);
 void weft_gpu_groups_drop(weft_gpu *gpu, weft_buf buf); ///< groups that touch a buffer
 void weft_gpu_readbacks_trim(weft_gpu *gpu); ///< gives back the ring's buffers that are not in use
 struct weft_gpu_pipe_slot *weft_gpu_pipe(weft_gpu *gpu, weft_pipeline pipeline); ///< NULL: no such pipeline
-void weft_gpu_free_objects(weft_gpu *gpu); ///< frees all objects of the device and leaves the tables without live ones
+/// Frees all objects of the device and leaves the tables without live ones. A device that hangs and could block us keeps
+/// what it has, itself included (weft_gpu_left).
+void weft_gpu_free_objects(weft_gpu *gpu);
+static inline bool weft_gpu_left(const weft_gpu *gpu) { return gpu->hung && gpu->backend->may_block; }
+bool weft_gpu_was_lost(const weft_gpu *gpu, uint64_t serial); ///< not finished when the device was lost
 /// To be asked before a call to the device: an error if a test wants it to fail (gpu_test.h).
 weft_status weft_gpu_inject_now(weft_gpu *gpu, uint32_t site, const char *what);
 weft_status weft_gpu_profile_row_of(weft_gpu *gpu, const char *label, uint32_t *row);

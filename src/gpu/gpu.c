@@ -55,6 +55,8 @@ weft_status weft_gpu_door_open(struct weft_gpu_opened *opened, const struct weft
     gpu->params.adapter = opened->adapter;
     bool null_device = opened->caps.kind == WEFT_GPU_NULL;
     snprintf(gpu->library, sizeof gpu->library, "%s", null_device ? "null" : opened->caps.library);
+    gpu->close_timeout = 60;
+    if (params->timeout > 0) gpu->timeout = gpu->close_timeout = params->timeout;
     pthread_mutex_init(&gpu->lock, NULL);
     pthread_mutex_init(&gpu->poll_lock, NULL);
     pthread_cond_init(&gpu->built, NULL);
@@ -90,6 +92,7 @@ weft_status weft_gpu_open(const struct weft_gpu_params *params, weft_gpu **out)
     if (params) p = *params;
     p.limits_min = weft_gpu_wants_min(&p);
     struct weft_gpu_opened opened = {0};
+    if (!(p.timeout >= 0)) return weft_fail(WEFT_ERR_INVALID, "a timeout of %g s; 0 is for none", p.timeout);
     WEFT_TRY(weft_gpu_find(&p, &opened));
     return weft_gpu_door_open(&opened, &p, out);
 }
@@ -103,15 +106,17 @@ weft_status weft_gpu_find(const struct weft_gpu_params *params, struct weft_gpu_
     }
     if (params->max_binding && params->max_binding < out->caps.max_binding)
         out->caps.max_binding = params->max_binding / 16 * 16;
+    if (params->max_groups && params->max_groups < out->caps.max_groups) out->caps.max_groups = params->max_groups;
     return WEFT_OK;
 }
 
-static void free_groups(weft_gpu *gpu)
+// The objects of a kind: freed unless they are left to a device that hangs.
+static void free_groups(weft_gpu *gpu, bool leave)
 {
     for (size_t i = 0; i < gpu->n_groups; i++) {
         struct weft_gpu_group_slot *g = &gpu->groups[i];
         if (!g->live) continue;
-        gpu->backend->group_free(gpu->dev, g->obj);
+        if (!leave) gpu->backend->group_free(gpu->dev, g->obj);
         g->obj = NULL;
         g->live = false;
         g->killer[0] = 0;
@@ -122,12 +127,22 @@ static void free_groups(weft_gpu *gpu)
     gpu->counters.groups_live = 0;
 }
 
-static void free_bufs(weft_gpu *gpu)
+static void free_pipelines(weft_gpu *gpu, bool leave)
+{
+    const struct weft_gpu_backend *b = gpu->backend;
+    for (size_t i = 0; !leave && i < gpu->n_pipes; i++)
+        if (gpu->pipes[i].state == WEFT_GPU_BUILD_READY) b->pipeline_free(gpu->dev, gpu->pipes[i].obj);
+    for (size_t i = 0; !leave && i < gpu->n_layouts; i++) b->layout_free(gpu->dev, gpu->layouts[i].obj);
+    gpu->n_pipes = gpu->n_layouts = 0;
+    weft_map_free(&gpu->pipe_map);
+}
+
+static void free_bufs(weft_gpu *gpu, bool leave)
 {
     for (size_t i = 0; i < gpu->n_bufs; i++) {
         struct weft_gpu_buf_slot *b = &gpu->bufs[i];
         if (!b->live) continue;
-        gpu->backend->buf_free(gpu->dev, b->obj);
+        if (!leave) gpu->backend->buf_free(gpu->dev, b->obj);
         b->obj = NULL;
         b->live = b->mapped = false;
         b->lost = true;
@@ -140,17 +155,14 @@ static void free_bufs(weft_gpu *gpu)
 
 void weft_gpu_free_objects(weft_gpu *gpu)
 {
-    const struct weft_gpu_backend *b = gpu->backend;
-    for (size_t i = 0; i < gpu->n_graves; i++) gpu->graves[i].free_obj(gpu->dev, gpu->graves[i].obj);
+    bool leave = weft_gpu_left(gpu);
+    if (leave)
+        weft_log(WEFT_LOG_WARN, "gpu: %s never finished its work; what it holds is left behind", gpu->caps.adapter);
+    for (size_t i = 0; !leave && i < gpu->n_graves; i++) gpu->graves[i].free_obj(gpu->dev, gpu->graves[i].obj);
     gpu->n_graves = 0;
-    free_groups(gpu);
-    for (size_t i = 0; i < gpu->n_pipes; i++)
-        if (gpu->pipes[i].state == WEFT_GPU_BUILD_READY) b->pipeline_free(gpu->dev, gpu->pipes[i].obj);
-    gpu->n_pipes = 0;
-    weft_map_free(&gpu->pipe_map);
-    for (size_t i = 0; i < gpu->n_layouts; i++) b->layout_free(gpu->dev, gpu->layouts[i].obj);
-    gpu->n_layouts = 0;
-    free_bufs(gpu);
+    free_groups(gpu, leave);
+    free_pipelines(gpu, leave);
+    free_bufs(gpu, leave);
 }
 
 static void free_tables(weft_gpu *gpu)
@@ -164,6 +176,7 @@ static void free_tables(weft_gpu *gpu)
     weft_free(gpu->graves);
     weft_free(gpu->moves);
     weft_free(gpu->dispatches);
+    weft_free(gpu->dues);
     weft_free(gpu->rows);
     weft_free(gpu->fill_words);
 }
@@ -174,10 +187,11 @@ void weft_gpu_close(weft_gpu **gpu_at)
     weft_gpu *gpu = *gpu_at;
     *gpu_at = NULL;
     weft_gpu_lock(gpu);
+    gpu->timeout = gpu->close_timeout;
     // A device that is gone finishes nothing, so a failure here only ends the waiting.
     (void)weft_gpu_wait_tick(gpu, gpu->tick);
     weft_gpu_free_objects(gpu);
-    gpu->backend->close(gpu->dev);
+    if (!weft_gpu_left(gpu)) gpu->backend->close(gpu->dev);
     weft_gpu_unlock(gpu);
     free_tables(gpu);
     pthread_cond_destroy(&gpu->built);
@@ -237,7 +251,9 @@ void weft_gpu_bury(weft_gpu *gpu, void *obj, void (*free_obj)(void *, void *))
 
 void weft_gpu_advance(weft_gpu *gpu)
 {
-    gpu->finished_tick = gpu->backend->finished(gpu->dev);
+    uint64_t now_finished = gpu->backend->finished(gpu->dev);
+    if (now_finished > gpu->finished_tick) gpu->progress = weft_now();
+    gpu->finished_tick = now_finished;
     while (gpu->finished < gpu->serial && gpu->tick_of[(gpu->finished + 1) % WEFT_GPU_TICKS] <= gpu->finished_tick)
         gpu->finished++;
     size_t kept = 0;
@@ -290,9 +306,10 @@ weft_status weft_gpu_wait_tick(weft_gpu *gpu, uint64_t tick)
         if (gpu->epoch != epoch) return weft_fail(WEFT_ERR_LOST, "the device was lost during the wait");
         if (gpu->finished_tick >= tick) break;
         weft_gpu_unlock(gpu);
-        weft_gpu_backoff(since);
+        weft_status patience = status == WEFT_ERR_LOST ? status : weft_gpu_patience(gpu, since);
+        if (patience == WEFT_OK) weft_gpu_backoff(since);
         weft_gpu_lock(gpu);
-        if (status == WEFT_ERR_LOST) return status;
+        if (patience != WEFT_OK) return patience;
         if (status != WEFT_OK) result = status; // told once the wait is over
     }
     return result;

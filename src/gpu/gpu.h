@@ -11,6 +11,7 @@
 #define WEFT_GPU_GPU_H
 #include "gpu/caps.h"
 #include "weft/status.h"
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,11 +32,14 @@ struct weft_gpu_params {
     /// Most bytes of a storage binding, where less than the device's; 0: the device's. The door holds every bind group to
     /// it, so that tests meet tensors above the limit without gigabytes.
     uint64_t max_binding;
+    uint32_t max_groups;        ///< likewise for the workgroups of a dimension: tests meet folded grids at small sizes
+    double timeout;             ///< seconds without any work finishing after which a wait gives the device up; 0: none
 };
 
 /// Opens a device. NULL params: defaults. Errors: NOT_FOUND with everything that was tried and what to install; DEVICE.
 weft_status weft_gpu_open(const struct weft_gpu_params *params, weft_gpu **out);
-/// Waits for work in flight, frees everything, sets *gpu to NULL. NULL is fine.
+/// Waits for work in flight, frees everything, sets *gpu to NULL. NULL is fine. Gives up waiting after params.timeout
+/// (60 s if there is none) without progress; then the objects of an implementation that could block are left to it.
 void weft_gpu_close(weft_gpu **gpu);
 const struct weft_gpu_caps *weft_gpu_caps(const weft_gpu *gpu);
 weft_status weft_gpu_check(weft_gpu *gpu); ///< ERR_LOST, with why, if the device is gone
@@ -46,9 +50,15 @@ weft_status weft_gpu_check(weft_gpu *gpu); ///< ERR_LOST, with why, if the devic
 /// lost, and this may be called again. Errors: those of weft_gpu_open; DEVICE (the adapter is no longer the same).
 weft_status weft_gpu_reopen(weft_gpu *gpu);
 
-/// Something that is to be made again on a device that was opened anew: weights before programs before sessions, of a
-/// kind in the order of registration. Memory of the registrant, so that registering can't fail.
-enum weft_gpu_rank { WEFT_GPU_RANK_WEIGHTS, WEFT_GPU_RANK_PROGRAM, WEFT_GPU_RANK_SESSION, WEFT_GPU_RANKS };
+/// Something that is to be made again on a device that was opened anew, by rank and of a rank in the order of
+/// registration. Memory of the registrant, so that registering can't fail.
+enum weft_gpu_rank {
+    WEFT_GPU_RANK_WEIGHTS,
+    WEFT_GPU_RANK_PROGRAM,
+    WEFT_GPU_RANK_BUFFER, ///< of the user
+    WEFT_GPU_RANK_SESSION,
+    WEFT_GPU_RANKS
+};
 struct weft_gpu_dependent {
     enum weft_gpu_rank rank;
     weft_status (*remake)(void *self, void *report); ///< a failure concerns this dependent only
@@ -58,12 +68,17 @@ struct weft_gpu_dependent {
 };
 void weft_gpu_depend(weft_gpu *gpu, struct weft_gpu_dependent *dependent);
 void weft_gpu_undepend(weft_gpu *gpu, struct weft_gpu_dependent *dependent); ///< fine if it was never registered
+/// True if `self` is registered, even if the pointer may be of something that is gone.
+bool weft_gpu_depends(weft_gpu *gpu, enum weft_gpu_rank rank, const void *self);
 /// Calls `remake` of all, with `report`, going on behind failures. The first failure's status and sentence; *failed
 /// counts them.
 weft_status weft_gpu_remake(weft_gpu *gpu, void *report, size_t *failed);
 
 /// For tests of recovery: loses the device. Dawn is made to lose it in earnest; elsewhere the door behaves as if.
 void weft_gpu_lose(weft_gpu *gpu);
+/// For tests of timeouts and cancellation: until it is turned off, the null device finishes nothing more. False: not a
+/// null device.
+bool weft_gpu_stall(weft_gpu *gpu, bool on);
 
 /// One row of `weft devices`: an adapter of an implementation, or the reason why there is none.
 struct weft_gpu_found { struct weft_gpu_caps caps; bool usable, chosen; char why[384]; };
@@ -153,6 +168,23 @@ weft_status weft_gpu_poll(weft_gpu *gpu, uint64_t *finished);
 /// Waits (polling with short sleeps) until `serial` is finished. seconds < 0: for ever. ERR_TIMEOUT, ERR_LOST.
 weft_status weft_gpu_wait(weft_gpu *gpu, uint64_t serial, double seconds);
 weft_status weft_gpu_wait_idle(weft_gpu *gpu);
+
+// Every wait of this layer (of the two above, of back-pressure, of readbacks) ends early in two cases: with
+// ERR_CANCELLED when the thread's token becomes true; and with ERR_TIMEOUT, which names the oldest work in flight, when
+// nothing finished for params.timeout. After that the device counts as lost.
+
+/// Sets the calling thread's token, NULL for none, and returns the one before. Whoever sets one puts the old one back.
+const atomic_bool *weft_gpu_token(const atomic_bool *token);
+
+/// A function to be called once submit `serial` is finished or the device is lost (status OK or LOST).
+typedef void (*weft_gpu_done_fn)(void *user, uint64_t serial, weft_status status);
+/// Registers one; `owner` is what weft_gpu_forget goes by. Errors: INVALID (no such submit yet), NOMEM.
+weft_status weft_gpu_on_done(weft_gpu *gpu, uint64_t serial, weft_gpu_done_fn fn, void *user, const void *owner);
+/// Polls, then calls what is due from this thread, outside locks, lower serials first. What a function registers is
+/// called by a later call. Errors as weft_gpu_poll; the functions are called all the same.
+weft_status weft_gpu_fire(weft_gpu *gpu);
+/// Drops the functions of an owner that have not been called.
+void weft_gpu_forget(weft_gpu *gpu, const void *owner);
 
 // ---- readback ------------------------------------------------------------------------------------------------------
 

@@ -54,6 +54,8 @@ struct weft_gpu_backend {
     void (*poll)(void *dev);            ///< lets callbacks run; they touch atomics only
     uint64_t (*finished)(void *dev);    ///< highest tick known to be finished
     const char *(*lost)(void *dev);     ///< NULL while the device is there, else why it is gone
+    void (*stall)(void *dev, bool on);  ///< for tests: finishes nothing more while on; NULL: cannot
+    bool may_block;                     ///< freeing objects that work in flight uses may wait for it
     void (*lose)(void *dev);            ///< for tests: loses the device, or at least says so from now on
     bool (*take_error)(void *dev, char *text, size_t size); ///< an error that no call could report; given once
     /// Mapping of a WEFT_BUF_READBACK buffer: all of it, after the work submitted so far.

@@ -226,6 +226,7 @@ static const struct weft_gpu_backend native_backend = {
     .finished = finished,
     .lost = lost,
     .lose = lose,
+    .may_block = true,
     .take_error = take_error,
     .map_start = weft_native_map_start,
     .map_state = weft_native_map_state,

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-struct device { uint64_t tick; bool lost; };
-struct object { enum weft_gpu_map map; };
+struct device { uint64_t tick, stalled_at; bool lost, stalled; };
+struct object { enum weft_gpu_map map; uint64_t map_tick; };
 
 static weft_status object_make(void **out)
 {
@@ -57,19 +57,37 @@ static weft_status submit(void *dev, struct weft_gpu_work *work)
 }
 
 static void poll(void *dev) { (void)dev; }
-static uint64_t finished(void *dev) { return ((struct device *)dev)->tick; }
+static uint64_t finished(void *dev)
+{
+    const struct device *d = dev;
+    return d->stalled ? d->stalled_at : d->tick;
+}
+
+static void stall(void *dev, bool on)
+{
+    struct device *d = dev;
+    if (on && !d->stalled) d->stalled_at = d->tick;
+    d->stalled = on;
+}
+
 static const char *lost(void *dev) { return ((struct device *)dev)->lost ? "a test asked for it" : NULL; }
 static void lose(void *dev) { ((struct device *)dev)->lost = true; }
 static bool take_error(void *dev, char *text, size_t size) { return (void)dev, (void)text, (void)size, false; }
 
 static weft_status map_start(void *dev, void *buf)
 {
-    (void)dev;
-    ((struct object *)buf)->map = WEFT_GPU_MAP_READY;
+    struct object *o = buf;
+    o->map = WEFT_GPU_MAP_READY;
+    o->map_tick = ((struct device *)dev)->tick;
     return WEFT_OK;
 }
 
-static enum weft_gpu_map map_state(void *dev, void *buf) { return (void)dev, ((struct object *)buf)->map; }
+static enum weft_gpu_map map_state(void *dev, void *buf)
+{
+    const struct object *o = buf;
+    return o->map == WEFT_GPU_MAP_READY && o->map_tick > finished(dev) ? WEFT_GPU_MAP_PENDING : o->map;
+}
+
 static void map_drop(void *dev, void *buf) { (void)dev, ((struct object *)buf)->map = WEFT_GPU_MAP_NONE; }
 
 static weft_status map_take(void *dev, void *buf, uint64_t offset, void *data, uint64_t size)
@@ -95,6 +113,7 @@ static const struct weft_gpu_backend null_backend = {
     .poll = poll,
     .finished = finished,
     .lost = lost,
+    .stall = stall,
     .lose = lose,
     .take_error = take_error,
     .map_start = map_start,

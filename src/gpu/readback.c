@@ -154,6 +154,7 @@ static weft_status wait_mapped(weft_gpu *gpu, weft_readback rb)
         bool ready;
         WEFT_TRY(weft_readback_ready(gpu, rb, &ready));
         if (ready) return WEFT_OK;
+        WEFT_TRY(weft_gpu_patience(gpu, since));
         weft_gpu_backoff(since);
     }
 }

@@ -33,6 +33,15 @@ void weft_gpu_undepend(weft_gpu *gpu, struct weft_gpu_dependent *d)
     weft_gpu_unlock(gpu);
 }
 
+bool weft_gpu_depends(weft_gpu *gpu, enum weft_gpu_rank rank, const void *self)
+{
+    bool found = false;
+    weft_gpu_lock(gpu);
+    for (const struct weft_gpu_dependent *d = gpu->dependents[rank]; d && !found; d = d->next) found = d->self == self;
+    weft_gpu_unlock(gpu);
+    return found;
+}
+
 weft_status weft_gpu_remake(weft_gpu *gpu, void *report, size_t *failed)
 {
     weft_status first = WEFT_OK;
@@ -60,6 +69,11 @@ static void shut(weft_gpu *gpu, const char *why)
     gpu->lost = true;
 }
 
+bool weft_gpu_was_lost(const weft_gpu *gpu, uint64_t serial)
+{
+    return gpu->lost_last && serial >= gpu->lost_first && serial <= gpu->lost_last;
+}
+
 // What was submitted and not finished stays so.
 static void end_serials(weft_gpu *gpu)
 {
@@ -75,11 +89,11 @@ static void end_serials(weft_gpu *gpu)
 // With the poll lock and the lock: the device of before gives way.
 static void install(weft_gpu *gpu, const struct weft_gpu_opened *opened)
 {
-    gpu->backend->close(gpu->dev);
+    if (!weft_gpu_left(gpu)) gpu->backend->close(gpu->dev);
     gpu->backend = opened->backend;
     gpu->dev = opened->dev;
     gpu->caps = opened->caps;
-    gpu->lost = false;
+    gpu->lost = gpu->hung = false;
     end_serials(gpu);
 }
 

@@ -162,6 +162,7 @@ weft_status weft_gpu_submit(weft_gpu *gpu, const struct weft_gpu_submit *submit,
     if (status == WEFT_OK) status = weft_gpu_submit_work(gpu, &work);
     if (status == WEFT_OK) {
         gpu->tick_of[++gpu->serial % WEFT_GPU_TICKS] = gpu->tick;
+        weft_gpu_note_flight(gpu, gpu->serial, submit->steps, submit->n_steps);
         if (serial) *serial = gpu->serial;
         count_submit(gpu, &work);
     }
@@ -175,7 +176,7 @@ weft_status weft_gpu_wait(weft_gpu *gpu, uint64_t serial, double seconds)
 {
     weft_gpu_lock(gpu);
     uint64_t last = gpu->serial;
-    bool lost = serial >= gpu->lost_first && serial <= gpu->lost_last && gpu->lost_last;
+    bool lost = weft_gpu_was_lost(gpu, serial);
     weft_gpu_unlock(gpu);
     if (lost)
         return weft_fail(WEFT_ERR_LOST, "submit %llu was not finished when the device was lost",
@@ -191,6 +192,7 @@ weft_status weft_gpu_wait(weft_gpu *gpu, uint64_t serial, double seconds)
         if (seconds >= 0 && weft_now() - since >= seconds)
             return weft_fail(WEFT_ERR_TIMEOUT, "submit %llu was not finished after %g s", (unsigned long long)serial,
                              seconds);
+        WEFT_TRY(weft_gpu_patience(gpu, since));
         weft_gpu_backoff(since);
     }
 }

@@ -125,7 +125,18 @@ static weft_status prepare_output(struct run *r, const struct weft_node *n, uint
     WEFT_TRY(describe(r, v));
     r->ready[v] = true;
     if (!weft_op_writes(n->op, k)) return make_data(r, v);
-    r->host[v].data = r->host[n->in[k]].data; // the same memory; its owner is whoever owns the leaf
+    if (weft_node_writes(r->g, n, k)) {
+        r->host[v].data = r->host[n->in[k]].data; // the same memory; its owner is whoever owns the leaf
+        return WEFT_OK;
+    }
+    WEFT_TRY(make_data(r, v)); // a function: starts as a copy
+    const struct weft_host *past = &r->host[n->in[k]];
+    int64_t count = weft_host_count(past), columns = past->rank ? past->shape[past->rank - 1] : 1;
+    for (int64_t i = 0; columns > 0 && i < count / columns; i++) {
+        double *to = r->host[v].data + i * columns;
+        const double *from = weft_host_row(past, i, to);
+        if (from != to) memcpy(to, from, (size_t)columns * sizeof *to);
+    }
     return WEFT_OK;
 }
 

@@ -30,6 +30,8 @@ void weft_graph_destroy(struct weft_graph *g) {
     weft_free(g->values);
     weft_free(g->nodes);
     weft_free(g->states);
+    weft_free(g->pairs);
+    weft_free(g->guards);
     weft_dims_destroy(g->dims);
     weft_arena_free(&g->arena);
     weft_free(g);
@@ -39,6 +41,12 @@ const struct weft_op *weft_op_find(const struct weft_op_set *set, const char *na
     for (size_t i = 0; set && set->ops[i]; i++)
         if (strcmp(set->ops[i]->name, name) == 0) return set->ops[i];
     return NULL;
+}
+
+uint32_t weft_op_outputs(const struct weft_op *op, const struct weft_attr *attrs) {
+    for (uint32_t i = 0; op->n_out_of && i < WEFT_MAX_ATTRS && op->attrs[i].name; i++)
+        if (strcmp(op->attrs[i].name, op->n_out_of) == 0) return attrs[i].n <= op->n_out ? attrs[i].n : 0;
+    return op->n_out;
 }
 
 // ---- types
@@ -150,6 +158,7 @@ static weft_status add_state(struct weft_graph *g, const char *name, struct weft
     if (!weft_grow(&items, &g->cap_states, g->n_states + 1, sizeof *g->states)) return no_memory();
     g->states = items;
     info.kind = WEFT_VALUE_STATE;
+    info.policy = WEFT_STATE_IN_PLACE;
     info.state = (uint32_t)g->n_states;
     WEFT_TRY(add_leaf(g, name ? name : "", info, out));
     g->states[g->n_states++] = *out;
@@ -337,14 +346,18 @@ static weft_status infer_node(struct weft_graph *g, const struct weft_op *op, co
     WEFT_TRY(weft_attrs_check(g->dims, op, attrs));
     if (!op->infer || op->n_out > WEFT_MAX_OUTS)
         return weft_fail(WEFT_ERR_INTERNAL, "the operator's row is not complete");
+    uint32_t n_out = weft_op_outputs(op, attrs);
+    if (n_out == 0 && op->n_out)
+        return weft_fail(WEFT_ERR_INVALID, "attribute %s must list 1 to %d outputs", op->n_out_of, op->n_out);
     memset(out, 0, op->n_out * sizeof *out);
     WEFT_TRY(op->infer(g, types, n_in, attrs, out));
-    for (uint32_t k = 0; k < op->n_out; k++) {
+    for (uint32_t k = 0; k < n_out; k++) {
         char what[32] = "output 0";
         what[7] = (char)('0' + k);
         WEFT_TRY(weft_type_check(g->dims, &out[k], what));
         if (!weft_op_writes(op, k)) continue;
-        if (k >= n_in || g->values[in[k]].state == UINT32_MAX)
+        bool functional = (op->traits & WEFT_OP_STATES) == 0;
+        if (k >= n_in || (!functional && g->values[in[k]].state == UINT32_MAX))
             return weft_fail(WEFT_ERR_INVALID, "input %u must be a state, since the operator writes it", k);
         bool same = out[k].dtype == types[k].dtype && out[k].rank == types[k].rank;
         for (uint32_t i = 0; same && i < out[k].rank; i++) same = out[k].dims[i] == types[k].dims[i];
@@ -358,22 +371,28 @@ weft_status weft_graph_add_raw(struct weft_graph *g, const struct weft_op *op, c
     struct weft_type types[WEFT_MAX_OUTS];
     struct weft_attr defaults[WEFT_MAX_ATTRS] = {0};
     weft_status status = attrs ? WEFT_OK : resolve_args(g, op, NULL, 0, defaults);
+    size_t guards = g->n_guards;
     if (!attrs) attrs = defaults;
     if (status == WEFT_OK) status = infer_node(g, op, in, n_in, attrs, types);
-    if (status != WEFT_OK) return weft_node_blame(g, op, name, in, n_in, status);
-    WEFT_TRY(reserve_values(g, op->n_out));
+    if (status == WEFT_OK) status = weft_guards_name(g, guards, op, name, in, n_in);
+    if (status != WEFT_OK) {
+        g->n_guards = guards;
+        return weft_node_blame(g, op, name, in, n_in, status);
+    }
+    uint32_t n_out = weft_op_outputs(op, attrs);
+    WEFT_TRY(reserve_values(g, n_out));
     void *items = g->nodes;
     if (!weft_grow(&items, &g->cap_nodes, g->n_nodes + 1, sizeof *g->nodes)) return no_memory();
     g->nodes = items;
     struct weft_node *node = &g->nodes[g->n_nodes];
-    *node = (struct weft_node){.op = op, .n_in = n_in, .n_out = op->n_out};
+    *node = (struct weft_node){.op = op, .n_in = n_in, .n_out = n_out};
     if (name && *name && !(node->name = weft_arena_strdup(&g->arena, name))) return no_memory();
     for (uint32_t i = 0; i < n_in; i++) node->in[i] = in[i];
     uint32_t n_attrs = weft_op_attr_count(op);
     for (uint32_t i = 0; i < n_attrs; i++) node->attrs[i] = attrs[i];
-    for (uint32_t k = 0; k < op->n_out; k++) {
+    for (uint32_t k = 0; k < n_out; k++) {
         struct weft_value_info info = {.kind = WEFT_VALUE_NODE, .type = types[k], .state = UINT32_MAX};
-        if (weft_op_writes(op, k)) { // a version is described like the state it is of
+        if (weft_node_writes(g, node, k)) { // a version is described like the state it is of
             const struct weft_value_info *before = &g->values[in[k]];
             info.name = before->name;
             info.state = before->state;
@@ -388,7 +407,7 @@ weft_status weft_graph_add_raw(struct weft_graph *g, const struct weft_op *op, c
         g->values[g->n_values++] = info;
     }
     g->n_nodes++;
-    for (uint32_t k = 0; outs && k < op->n_out; k++) outs[k] = node->out[k];
+    for (uint32_t k = 0; outs && k < n_out; k++) outs[k] = node->out[k];
     return WEFT_OK;
 }
 
@@ -437,13 +456,17 @@ weft_value weft_graph_find(const struct weft_graph *g, const char *name) {
     return weft_map_get(&g->names, name, strlen(name), &v) ? (weft_value)v : WEFT_NO_VALUE;
 }
 
+bool weft_node_writes(const struct weft_graph *g, const struct weft_node *n, uint32_t k) {
+    return weft_op_writes(n->op, k) && k < n->n_in && n->in[k] < g->n_values && g->values[n->in[k]].state != UINT32_MAX;
+}
+
 weft_value weft_graph_state_latest(const struct weft_graph *g, weft_value v) {
     if (v >= g->n_values || g->values[v].state == UINT32_MAX) return WEFT_NO_VALUE;
     uint32_t state = g->values[v].state;
     for (size_t i = g->n_nodes; i-- > 0;) {
         const struct weft_node *n = &g->nodes[i];
         for (uint32_t k = 0; !n->dead && k < n->n_out; k++)
-            if (weft_op_writes(n->op, k) && g->values[n->out[k]].state == state) return n->out[k];
+            if (weft_node_writes(g, n, k) && g->values[n->out[k]].state == state) return n->out[k];
     }
     return g->states[state];
 }

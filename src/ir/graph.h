@@ -3,7 +3,11 @@
 ///
 /// State: a state value is a tensor that lives across runs. A node whose op has WEFT_OP_STATE takes the current version
 /// as input 0 and gives the next one as output 0: the same memory. Readers of the old version must stand before the
-/// writer (the verifier checks it), so SSA order is enough for exactness.
+/// writer (the verifier checks it), so SSA order is enough for exactness. Where input 0 is no state, the node is
+/// functional: output 0 is a fresh value, which starts as a copy of input 0.
+///
+/// Policy: whether both versions lie in one buffer or in two (weft/graph.h). It concerns planning alone; order and
+/// meaning are those of one buffer.
 ///
 /// Thread-safety: none; one thread builds a graph, then it is read-only and may be shared.
 #ifndef WEFT_IR_GRAPH_H
@@ -16,8 +20,6 @@
 #define WEFT_NO_NODE UINT32_MAX
 
 enum weft_value_kind { WEFT_VALUE_INPUT, WEFT_VALUE_WEIGHT, WEFT_VALUE_STATE, WEFT_VALUE_CONST, WEFT_VALUE_NODE };
-
-enum weft_state_policy { WEFT_STATE_IN_PLACE, WEFT_STATE_PING_PONG };
 
 struct weft_value_info {
     enum weft_value_kind kind;
@@ -43,6 +45,16 @@ struct weft_node {
     bool dead;                              ///< removed by a pass; printers and walkers skip it
 };
 
+/// An input and an output that are one state's past and present; resolved when the graph is compiled.
+struct weft_pair {
+    const char *past, *present;
+    enum weft_state_kind kind;
+    enum weft_state_policy policy; ///< never AS_DECLARED
+};
+/// An inequality low <= high that infer could not prove for all sizes: checked whenever sizes are set, before anything
+/// changes. The texts (static, but for `who`) make the sentence "WHO: LOW_IS 40 (P+T), but HIGH_IS 32".
+struct weft_guard { weft_dim low, high; uint32_t input; const char *who, *low_is, *high_is; };
+
 struct weft_graph {
     const struct weft_op_set *ops;
     struct weft_dims *dims;
@@ -53,8 +65,12 @@ struct weft_graph {
     size_t n_nodes, cap_nodes;
     weft_value *states; ///< initial version of each state
     size_t n_states, cap_states;
+    struct weft_pair *pairs;
+    size_t n_pairs, cap_pairs;
     struct weft_map names; ///< name -> value, for inputs, weights, states
     const char *scope;     ///< prefix put before node names, set by builders
+    struct weft_guard *guards; ///< of all nodes, each inequality once; never printed: infer finds them again
+    size_t n_guards, cap_guards;
 };
 
 weft_status weft_graph_create(const struct weft_op_set *ops, struct weft_graph **out);
@@ -83,12 +99,35 @@ weft_status weft_graph_add(struct weft_graph *g, const struct weft_op *op, const
 weft_status weft_graph_add_raw(struct weft_graph *g, const struct weft_op *op, const char *name, const weft_value *in,
                                uint32_t n_in, const struct weft_attr *attrs, weft_value *outs);
 weft_status weft_graph_output(struct weft_graph *g, weft_value v, const char *name);
+/// For infer: demands low <= high. Nothing happens where that is proven; where it never holds it is refused (INVALID);
+/// otherwise it becomes a guard. `input` is the operand that it is about: its name goes into the message.
+weft_status weft_graph_guard(struct weft_graph *g, weft_dim low, weft_dim high, uint32_t input, const char *low_is,
+                             const char *high_is);
+/// low == high, as two guards.
+weft_status weft_graph_guard_equal(struct weft_graph *g, weft_dim a, weft_dim b, uint32_t input, const char *a_is,
+                                   const char *b_is);
+/// Sizes against bounds and relations of the symbols, then against all guards. Errors: INVALID, naming the operator, its
+/// operand, both sides and their values.
+weft_status weft_graph_sizes_check(const struct weft_graph *g, const int64_t *symbols);
 /// The input, weight or state of this name (a state's initial version); WEFT_NO_VALUE if there is none.
 weft_value weft_graph_find(const struct weft_graph *g, const char *name);
 /// Text such as "f32 [T, 640]".
 void weft_type_print(const struct weft_dims *dims, const struct weft_type *type, struct weft_str *out);
 /// The current (last) version of the state of which `v` is a version.
 weft_value weft_graph_state_latest(const struct weft_graph *g, weft_value v);
+
+/// True if node n writes a state: output k is the next version of input k.
+bool weft_node_writes(const struct weft_graph *g, const struct weft_node *n, uint32_t k);
+/// True if the state may have two buffers: its shape is fixed, and one node writes it, as a whole. Otherwise `why`
+/// (which may be NULL) receives the end of a sentence that begins with the state, such as "is written in part only, by
+/// 'kv' (cache_append)".
+bool weft_graph_state_whole(const struct weft_graph *g, uint32_t state, struct weft_str *why);
+/// "in_place", "ping_pong", "double", "separate".
+const char *weft_state_policy_name(enum weft_state_policy policy);
+/// Makes one state of an input and an output (weft_graph_pair_state), with a policy other than SEPARATE. *by_itself
+/// says whether their own operator writes it, without a state_write. The pair stays listed. Errors: INVALID, NOMEM.
+weft_status weft_graph_share_pair(struct weft_graph *g, const struct weft_pair *pair, enum weft_state_policy policy,
+                                  bool *by_itself);
 
 /// Convenience for builders: a sticky status, so that a model reads as formulas.
 struct weft_build { struct weft_graph *g; weft_status status; };

@@ -15,9 +15,15 @@ int64_t weft_type_const_count(const struct weft_dims *dims, const struct weft_ty
 /// Puts "matmul 'name' (f32 [T, 640], ...): " in front of the sentence stored.
 weft_status weft_node_blame(const struct weft_graph *g, const struct weft_op *op, const char *name,
                             const weft_value *in, uint32_t n_in, weft_status status);
+/// The values of a pair. Errors: NOT_FOUND (no such input or output), INVALID (their types differ; names both).
+weft_status weft_pair_find(const struct weft_graph *g, const struct weft_pair *pair, weft_value *past,
+                           weft_value *present);
+/// Gives the guards from number `first` on, which infer has just made for this node, the text that says whose they are.
+weft_status weft_guards_name(struct weft_graph *g, size_t first, const struct weft_op *op, const char *name,
+                             const weft_value *in, uint32_t n_in);
 /// The verifier; without `infer` it leaves out what may intern dims, so that a shared graph is only read.
 weft_status weft_graph_check(const struct weft_graph *g, bool infer);
-/// True when output k of this operator is the next version of its input k.
+/// True when output k of this operator is the next version of its input k, if that is a state.
 static inline bool weft_op_writes(const struct weft_op *op, uint32_t k) {
     return (op->traits & WEFT_OP_STATES) || (k == 0 && (op->traits & WEFT_OP_STATE));
 }

@@ -248,6 +248,17 @@ static weft_status parse_weight(struct parser *s) {
     return in_line(s, weft_graph_weight(s->g, name, type, &v));
 }
 
+static weft_status read_policy(struct parser *s, enum weft_state_policy last, const char *what,
+                               enum weft_state_policy *out) {
+    skip_blank(s);
+    const char *start = s->p;
+    WEFT_TRY(read_word(s, what));
+    for (*out = WEFT_STATE_IN_PLACE; *out <= last; ++*out)
+        if (strcmp(weft_state_policy_name(*out), s->word) == 0) return WEFT_OK;
+    s->p = start;
+    return refuse(s, what);
+}
+
 static weft_status parse_state(struct parser *s) {
     static const char *const kinds[] = {"dense", "ring", "paged"};
     char name[MAX_WORD];
@@ -263,13 +274,31 @@ static weft_status parse_state(struct parser *s) {
         s->p = start;
         return refuse(s, "expected dense, ring or paged");
     }
-    skip_blank(s);
-    bool ping_pong = s->end - s->p >= 10 && memcmp(s->p, "ping_pong ", 10) == 0;
-    if (ping_pong) s->p += 10;
+    enum weft_state_policy policy = WEFT_STATE_IN_PLACE;
     WEFT_TRY(read_type(s, &type));
+    if (!at_end(s)) WEFT_TRY(read_policy(s, WEFT_STATE_DOUBLE, "expected in_place, ping_pong or double", &policy));
     TRY_LINE(weft_graph_state(s->g, name, type, (enum weft_state_kind)kind, &v));
-    if (ping_pong) s->g->values[v].policy = WEFT_STATE_PING_PONG;
-    return WEFT_OK;
+    return in_line(s, weft_graph_state_policy(s->g, v, policy));
+}
+
+static weft_status parse_pair(struct parser *s) {
+    char past[MAX_WORD], present[MAX_WORD];
+    enum weft_state_policy policy = WEFT_STATE_IN_PLACE;
+    WEFT_TRY(read_word(s, "expected the name of an input"));
+    memcpy(past, s->word, sizeof past);
+    WEFT_TRY(read_word(s, "expected the name of an output"));
+    memcpy(present, s->word, sizeof present);
+    skip_blank(s);
+    const char *start = s->p;
+    WEFT_TRY(read_word(s, "expected dense or ring"));
+    bool ring = strcmp(s->word, "ring") == 0;
+    if (!ring && strcmp(s->word, "dense") != 0) {
+        s->p = start;
+        return refuse(s, "expected dense or ring");
+    }
+    if (!at_end(s))
+        WEFT_TRY(read_policy(s, WEFT_STATE_SEPARATE, "expected in_place, ping_pong, double or separate", &policy));
+    return in_line(s, weft_graph_pair_state(s->g, past, present, ring ? WEFT_STATE_RING : WEFT_STATE_DENSE, policy));
 }
 
 static weft_status parse_var(struct parser *s) {
@@ -418,15 +447,20 @@ static weft_status parse_node(struct parser *s) {
     const char *start = s->p;
     WEFT_TRY(read_word(s, "expected an operator"));
     const struct weft_op *op = weft_op_find(s->g->ops, s->word);
-    if (!op || op->n_out != n_out) {
+    static const char other_count[] = "the operator has another number of results than stand";
+    if (!op || (!op->n_out_of && op->n_out != n_out)) {
         s->p = start;
-        return refuse(s, op ? "the operator has another number of results than stand" : "unknown operator");
+        return refuse(s, op ? other_count : "unknown operator");
     }
     while (!at_end(s) && *s->p == '%') {
         if (n_in == WEFT_MAX_INS) return refuse(s, "too many inputs");
         WEFT_TRY(read_value(s, &in[n_in++]));
     }
     WEFT_TRY(read_attrs(s, op, attrs));
+    if (op->n_out_of && weft_op_outputs(op, attrs) != n_out) {
+        s->p = start;
+        return refuse(s, other_count);
+    }
     bool named = !at_end(s);
     if (named && *s->p != '"') return refuse(s, "expected the node's name in quotes");
     if (named) WEFT_TRY(read_string(s));
@@ -446,6 +480,7 @@ static weft_status parse_line(struct parser *s) {
     static const struct { const char *word; weft_status (*parse)(struct parser *s); } statements[] = {
         {"symbol", parse_symbol}, {"relate", parse_relation}, {"input", parse_input}, {"weight", parse_weight},
         {"state", parse_state},   {"var", parse_var},         {"const", parse_const}, {"output", parse_output},
+        {"pair", parse_pair},
     };
     if (at_end(s)) return WEFT_OK;
     const char *start = s->p;
@@ -455,7 +490,7 @@ static weft_status parse_line(struct parser *s) {
         if (strcmp(statements[i].word, s->word) == 0) parse = statements[i].parse;
     if (!parse) {
         s->p = start;
-        return refuse(s, "expected symbol, relate, input, weight, state, var, const, output or %result = ...");
+        return refuse(s, "expected symbol, relate, input, weight, state, var, const, output, pair or %result = ...");
     }
     WEFT_TRY(parse(s));
     return at_end(s) ? WEFT_OK : refuse(s, "unexpected text");

@@ -4,11 +4,12 @@
 //   relate B*T <= 512
 //   input x f32 [T, 640]
 //   weight w q4_0 [1024, 640]
-//   state kc ring f32 [576, 256]            dense, ring or paged; then ping_pong if that is the policy
+//   state kc ring f32 [576, 256]            dense, ring or paged; ping_pong or double at the end if that is the policy
 //   var pos u32 0 32767                     bounds of the value
 //   const %0 f32 [] 0x3f800000              one element: its bits; several: hex: and the bytes in file order
 //   %1 = matmul %x %w {trans=1} "blk.0.q"   attributes that have their default are left out
 //   output %1 logits
+//   pair past present dense separate        an input and an output: kind and policy of the state that they make
 //
 // Numbers count constants and results in the order of the text, so the text does not depend on how a graph was edited.
 // Dead nodes and constants that nothing uses are not printed.
@@ -74,9 +75,10 @@ static void print_leaf(struct printer *p, weft_value v) {
                                                         : "state ");
     print_name(out, info->name);
     weft_str_add(out, " ");
-    if (info->kind == WEFT_VALUE_STATE)
-        weft_str_addf(out, "%s %s", kinds[info->state_kind], info->policy == WEFT_STATE_PING_PONG ? "ping_pong " : "");
+    if (info->kind == WEFT_VALUE_STATE) weft_str_addf(out, "%s ", kinds[info->state_kind]);
     weft_type_print(p->g->dims, &info->type, out);
+    if (info->kind == WEFT_VALUE_STATE && info->policy != WEFT_STATE_IN_PLACE)
+        weft_str_addf(out, " %s", weft_state_policy_name(info->policy));
     weft_str_add(out, "\n");
 }
 
@@ -194,6 +196,18 @@ static void print_outputs(struct printer *p) {
     }
 }
 
+static void print_pairs(struct printer *p) {
+    for (size_t i = 0; i < p->g->n_pairs; i++) {
+        const struct weft_pair *x = &p->g->pairs[i];
+        weft_str_add(p->out, "pair ");
+        print_name(p->out, x->past);
+        weft_str_add(p->out, " ");
+        print_name(p->out, x->present);
+        weft_str_addf(p->out, " %s %s\n", x->kind == WEFT_STATE_RING ? "ring" : "dense",
+                      weft_state_policy_name(x->policy));
+    }
+}
+
 static void print_symbols(struct printer *p) {
     const struct weft_dims *dims = p->g->dims;
     int64_t lo, hi;
@@ -244,6 +258,7 @@ weft_status weft_graph_print(const struct weft_graph *g, struct weft_str *out) {
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i].dead) print_node(&p, &g->nodes[i]);
     print_outputs(&p);
+    print_pairs(&p);
     if (out->failed) status = weft_fail(WEFT_ERR_NOMEM, "out of memory while printing a graph");
 done:
     weft_free(p.labels);

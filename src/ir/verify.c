@@ -51,9 +51,9 @@ static weft_status rule_arity(struct verify *v) {
         if (n->n_in < n->op->n_in_min || n->n_in > n->op->n_in_max || n->n_in > WEFT_MAX_INS)
             return broken(v, "node '%s' has %u inputs; %s takes %d to %d", node_name(n), n->n_in, n->op->name,
                           n->op->n_in_min, n->op->n_in_max);
-        if (n->n_out != n->op->n_out || n->n_out > WEFT_MAX_OUTS)
-            return broken(v, "node '%s' has %u outputs; %s gives %d", node_name(n), n->n_out, n->op->name,
-                          n->op->n_out);
+        if (n->n_out != weft_op_outputs(n->op, n->attrs) || n->n_out > WEFT_MAX_OUTS)
+            return broken(v, "node '%s' has %u outputs; %s gives %u", node_name(n), n->n_out, n->op->name,
+                          weft_op_outputs(n->op, n->attrs));
     }
     return WEFT_OK;
 }
@@ -213,7 +213,9 @@ static weft_status rule_state_write(struct verify *v) {
                                   node_name(n), n->op->name);
                 continue;
             }
-            if (k >= n->n_in || g->values[n->in[k]].state == UINT32_MAX)
+            bool state = k < n->n_in && g->values[n->in[k]].state != UINT32_MAX;
+            if (!state && !(n->op->traits & WEFT_OP_STATES) && after->state == UINT32_MAX) continue; // a function
+            if (!state)
                 return broken(v, "node '%s' writes its input %u, which is not a state", node_name(n), k);
             if (after->state != g->values[n->in[k]].state)
                 return broken(v, "node '%s': output %u is not marked as a version of state '%s'", node_name(n), k,
@@ -241,7 +243,7 @@ static weft_status rule_state_order(struct verify *v) {
                           node_name(&g->nodes[g->values[v->current[state]].node]));
         }
         for (uint32_t k = 0; k < n->n_out; k++) {
-            if (weft_op_writes(n->op, k)) {
+            if (weft_node_writes(g, n, k)) {
                 v->current[g->values[n->out[k]].state] = n->out[k];
             } else if ((n->op->traits & WEFT_OP_VIEW) && n->n_in > 0) {
                 v->root[n->out[k]] = v->root[n->in[0]];
@@ -271,6 +273,41 @@ static weft_status rule_variable(struct verify *v) {
     return WEFT_OK;
 }
 
+static weft_status rule_policy(struct verify *v) {
+    const struct weft_graph *g = v->g;
+    for (size_t i = 0; i < g->n_values; i++) {
+        const struct weft_value_info *info = &g->values[i];
+        if (info->state == UINT32_MAX || !weft_is_live(g, info)) continue;
+        const struct weft_value_info *first = &g->values[g->states[info->state]];
+        if (info->policy < WEFT_STATE_IN_PLACE || info->policy > WEFT_STATE_DOUBLE || info->policy != first->policy)
+            return broken(v, "value %zu, a version of state '%s', has policy %d; the state has %d", i, first->name,
+                          (int)info->policy, (int)first->policy);
+        if (info != first || info->policy == WEFT_STATE_IN_PLACE) continue;
+        struct weft_str why = {0};
+        weft_status status = WEFT_OK;
+        if (!weft_graph_state_whole(g, info->state, &why))
+            status = broken(v, "state '%s' has policy %s, but %s; give it policy in_place", info->name,
+                            weft_state_policy_name(info->policy), weft_str_get(&why));
+        weft_str_free(&why);
+        WEFT_TRY(status);
+    }
+    return WEFT_OK;
+}
+
+static weft_status rule_pair(struct verify *v) {
+    const struct weft_graph *g = v->g;
+    for (size_t i = 0; i < g->n_pairs; i++) {
+        const struct weft_pair *p = &g->pairs[i];
+        weft_value past, present;
+        weft_status status = weft_pair_find(g, p, &past, &present);
+        if (status != WEFT_OK) return broken(v, "%s", weft_error_message());
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(g->pairs[k].past, p->past) == 0 || strcmp(g->pairs[k].present, p->present) == 0)
+                return broken(v, "'%s' or '%s' is paired twice", p->past, p->present);
+    }
+    return WEFT_OK;
+}
+
 // In this order: a rule may rely on those before it.
 static const struct { const char *name; weft_status (*check)(struct verify *v); } rules[] = {
     {"arity", rule_arity},
@@ -285,6 +322,8 @@ static const struct { const char *name; weft_status (*check)(struct verify *v); 
     {"state-write", rule_state_write},
     {"state-order", rule_state_order},
     {"variable", rule_variable},
+    {"policy", rule_policy},
+    {"pair", rule_pair},
 };
 
 weft_status weft_graph_verify(const struct weft_graph *g) {

@@ -28,7 +28,7 @@ static weft_status advance_infer(struct weft_graph *g, const struct weft_type *i
 
 static weft_status advance_eval(const struct weft_eval *e) {
     uint32_t by = (uint32_t)weft_dim_eval(e->dims, e->attrs[0].d, e->symbols);
-    e->out[0].data[0] = e->in[0].data[0] = (uint32_t)((uint32_t)e->in[0].data[0] + by);
+    e->out[0].data[0] = (uint32_t)((uint32_t)e->out[0].data[0] + by);
     return WEFT_OK;
 }
 

@@ -2,22 +2,24 @@
 ///
 /// state[capacity, row...] (f32 or f16), x[T, row...] (f32 or f16), pos (u32, a scalar): position pos + t takes row
 /// x[t], for t = 0 .. T-1. Where a position lies is the state's affair: a ring keeps position p in row p mod capacity,
-/// so that new rows replace the oldest. The output is the state after the write: the same memory.
+/// so that new rows replace the oldest. The output is the state after the write: the same memory. Where the first
+/// operand is no state the output is a copy of it with the rows written over it, position p in row p mod capacity.
 ///
 /// A run may not bring more rows than the ring has, else two of them would meet in one row; infer refuses it. In f16
 /// rows have an even number of elements, so that a word belongs to one row.
 #include "core/alloc.h"
 #include "core/error.h"
 #include "ops/shape.h"
+#include "ops/state_write.h"
 #include "plan/lower.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define CACHE_APPEND_PARAMS(F) F(u32, count)
+#define CACHE_APPEND_PARAMS(F) F(u32, count) F(u32, capacity)
 WEFT_PARAMS(cache_append_params, CACHE_APPEND_PARAMS)
 
-struct cache_append_cfg { weft_dim tokens; uint32_t row_items, threads; };
+struct cache_append_cfg { weft_dim tokens, capacity; uint32_t row_items, threads; };
 
 static weft_status cache_append_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                       const struct weft_attr *attrs, struct weft_type *out) {
@@ -69,7 +71,7 @@ static weft_status cache_append_eval(const struct weft_eval *e) {
 static void cache_append_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
     const struct cache_append_cfg *cfg = u->step->cfg;
     uint64_t items = (uint64_t)weft_live(u, cfg->tokens) * cfg->row_items;
-    struct cache_append_params p = {.count = (uint32_t)items};
+    struct cache_append_params p = {.count = (uint32_t)items, .capacity = (uint32_t)weft_live(u, cfg->capacity)};
     memcpy(words, &p, sizeof p);
     weft_grid_fold((items + cfg->threads - 1) / cfg->threads, u->caps->max_groups, grid);
 }
@@ -85,10 +87,15 @@ static weft_status cache_append_lower(struct weft_lower *l, uint32_t group) {
                                         weft_lv(l, node->in[0])->name ? weft_lv(l, node->in[0])->name : "?");
     int64_t last = state->rank > 1 ? weft_lower_const(l, state->dims[state->rank - 1]) : 1;
     uint32_t unit = row % 4 == 0 ? 4 : state->dtype == WEFT_F16 ? 2 : 1; // elements a thread stores
-    struct cache_append_cfg cfg = {.tokens = x->dims[0], .row_items = (uint32_t)row / unit,
+    bool functional = weft_lv(l, node->in[0])->state == UINT32_MAX;
+    struct cache_append_cfg cfg = {.tokens = x->dims[0], .capacity = state->dims[0], .row_items = (uint32_t)row / unit,
                                    .threads = l->caps->kind == WEFT_GPU_CPU ? 32 : 64};
     char label[128];
     snprintf(label, sizeof label, "cache_append%s%s", node->name ? " " : "", node->name ? node->name : "");
+    const struct weft_value_info *pos = weft_lv(l, node->in[2]);
+    if (pos->state == UINT32_MAX || pos->state_kind != WEFT_STATE_VAR)
+        return weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "cache_append: pos must be a variable of the graph");
+    if (functional) WEFT_TRY(weft_state_copy_lower(l, label, node->in[0], node->out[0]));
     struct weft_step *s = weft_emit(l, &cache_append_kernel, label, &cfg, sizeof cfg);
     bool wide = unit == 4 && last % 4 == 0;
     weft_emit_value(l, s, "x", WEFT_READ, node->in[1], wide && weft_lower_wide(l, node->in[1]) ? WEFT_OPERAND_WIDE : 0);
@@ -96,6 +103,7 @@ static weft_status cache_append_lower(struct weft_lower *l, uint32_t group) {
     weft_emit_vars(l, s, WEFT_READ);
     weft_emit_int(l, s, "UNIT", unit);
     weft_emit_int(l, s, "ITEMS", cfg.row_items);
+    weft_emit_int(l, s, "FUNCTIONAL", functional);
     weft_emit_int(l, s, "POS", weft_lower_var_slot(l, node->in[2]));
     weft_emit_workgroup(s, cfg.threads, 0);
     weft_emit_items(s, cfg.threads);

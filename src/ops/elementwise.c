@@ -21,6 +21,7 @@
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 static double max2(double x, double y) { return isnan(x) || x > y ? x : y; }
 static double min2(double x, double y) { return isnan(x) || x < y ? x : y; }
+static double softplus(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
 static double sign(double x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
 static int64_t quotient(int64_t x, int64_t y) { return y ? x / y : x; }
 static int64_t product(int64_t x, int64_t y) { return (int64_t)((uint64_t)x * (uint64_t)y); }
@@ -35,6 +36,7 @@ static int64_t product(int64_t x, int64_t y) { return (int64_t)((uint64_t)x * (u
     F(tanh,      tanh(x),                                                         "tanh_safe($0)",   "tanh_safe")      \
     F(sigmoid,   sigmoid(x),                                                      "sigmoid($0)",     "sigmoid")        \
     F(silu,      x * sigmoid(x),                                                  "silu($0)",        "silu")           \
+    F(softplus,  softplus(x),                                                     "softplus($0)",    "softplus")       \
     F(gelu,      0.5 * x * (1 + erf(x * SQRT_HALF)),                              "gelu_erf($0)",    "gelu_erf")       \
     F(gelu_tanh, 0.5 * x * (1 + tanh(SQRT_2_PI * (x + 0.044715 * x * x * x))),    "gelu_tanh($0)",   "gelu_tanh")      \
     F(relu,      x < 0 ? 0 : x,                                                   "max_nan($0, 0.0)", "max_nan")       \

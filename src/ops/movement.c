@@ -1,10 +1,16 @@
 /// Views: the input's memory under another shape or from another row on. No kernel; the place of the output is the
 /// input's, at an offset.
 ///
-///   reshape(x; shape)      the same elements in the same order; the element counts must be the same expression
-///   slice(x; start, len)   rows start .. start+len of axis 0
+///   reshape(x; shape)            the same elements in the same order; the element counts must be the same expression
+///   slice(x; start, len, axis)   rows start .. start+len of an axis
+///   select(x; index, axis)       one row of an axis, which goes away: slice and reshape
+///   split(x; sizes, axis)        pieces one behind the other: a slice each
+///
+/// A constant start or index below 0 counts from the end. A slice is a view where its rows lie side by side (only axes
+/// of one row in front of the axis); elsewhere it becomes a copy, slice_copy.
 #include "core/error.h"
-#include "ops/shape.h"
+#include "ops/move.h"
+#include "ops/ops.h"
 
 #include <string.h>
 
@@ -34,30 +40,21 @@ static weft_status infer_reshape(struct weft_graph *g, const struct weft_type *i
     return WEFT_OK;
 }
 
-/// Only what is wrong for every size is refused here; a slice that is out of range for some sizes fails when it is run
-/// so.
+enum { START, LEN, AXIS };
+
+/// Only what is wrong for every size is refused here; the rest is guarded, and refused when such sizes are set.
 static weft_status infer_slice(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                const struct weft_attr *attrs, struct weft_type *out) {
     (void)n_in;
+    uint32_t axis;
     if (in[0].rank == 0) return weft_fail(WEFT_ERR_INVALID, "its operand is a scalar and has no axis 0");
-    weft_dim start = attrs[0].d, len = attrs[1].d;
-    weft_dim rest = weft_dim_sub(g->dims, weft_dim_sub(g->dims, in[0].dims[0], start), len);
-    weft_dim parts[3] = {start, len, rest};
-    for (int i = 0; i < 3; i++) {
-        int64_t lo, hi = -1;
-        if (parts[i] != WEFT_DIM_BAD) weft_dim_bounds(g->dims, parts[i], &lo, &hi);
-        if (hi >= 0) continue;
-        struct weft_str s = {0};
-        weft_dim_print(g->dims, start, &s);
-        weft_str_add(&s, ", length ");
-        weft_dim_print(g->dims, len, &s);
-        weft_status status = weft_fail(WEFT_ERR_INVALID, "start %s is never inside axis 0 of %s", weft_str_get(&s),
-                                       weft_ops_type_text(g, &in[0]));
-        weft_str_free(&s);
-        return status;
-    }
+    WEFT_TRY(weft_move_axis(g, &in[0], attrs[AXIS].i, &axis));
+    if (axis && !weft_ops_is_plain(in[0].dtype))
+        return weft_fail(WEFT_ERR_INVALID, "axis %u of %s cuts blocks", axis, weft_ops_type_text(g, &in[0]));
+    weft_dim start = weft_move_start(g, attrs[START].d, in[0].dims[axis]);
+    WEFT_TRY(weft_move_guard(g, &in[0], axis, start, attrs[LEN].d));
     *out = in[0];
-    out->dims[0] = len;
+    out->dims[axis] = attrs[LEN].d;
     return WEFT_OK;
 }
 
@@ -76,22 +73,145 @@ static weft_status eval_reshape(const struct weft_eval *e) {
     return copy_rows(e, 0, rows, last);
 }
 
-static weft_status eval_slice(const struct weft_eval *e) {
-    int64_t rows, last, per = 1, start = weft_dim_eval(e->dims, e->attrs[0].d, e->symbols);
+/// Rows start .. start + len of an axis of x. Rows of axis 0 may be encoded ones of a weight.
+static weft_status host_slice(const struct weft_eval *e, uint32_t out, int64_t axis, int64_t start, int64_t len) {
     const struct weft_host *x = &e->in[0];
-    int64_t len = e->out[0].shape[0];
-    if (start < 0 || len < 0 || start > x->shape[0] - len)
-        return weft_fail(WEFT_ERR_INVALID, "slice: rows %lld to %lld of %lld", (long long)start,
-                         (long long)(start + len), (long long)x->shape[0]);
-    weft_ops_rows(x, &rows, &last);
-    if (x->rank == 1) {
-        const double *row = x->data;
-        if (!row) return weft_fail(WEFT_ERR_UNSUPPORTED, "slice of a one-dimensional weight");
-        memcpy(e->out[0].data, row + start, (size_t)len * sizeof *row);
+    int64_t outer = 1, inner = 1, last = x->shape[x->rank - 1];
+    if (axis < 0) axis += x->rank;
+    if (start < 0 || len < 0 || start > x->shape[axis] - len)
+        return weft_fail(WEFT_ERR_INVALID, "%s: rows %lld to %lld of %lld", e->node->op->name, (long long)start,
+                         (long long)(start + len), (long long)x->shape[axis]);
+    for (int64_t i = 0; i < axis; i++) outer *= x->shape[i];
+    for (int64_t i = axis + 1; i < x->rank; i++) inner *= x->shape[i];
+    if (x->data) {
+        weft_move_host(x->data, e->out[out].data, outer, x->shape[axis], start, len, inner);
         return WEFT_OK;
     }
-    for (uint32_t i = 1; i + 1 < x->rank; i++) per *= x->shape[i];
-    return copy_rows(e, start * per, len * per, last);
+    if (axis || x->rank == 1) return weft_fail(WEFT_ERR_UNSUPPORTED, "%s of a weight's columns", e->node->op->name);
+    return copy_rows(e, start * (inner / last), len * (inner / last), last);
+}
+
+/// A start or index: constants below 0 count from the end.
+static int64_t host_start(const struct weft_eval *e, weft_dim start, int64_t axis) {
+    int64_t c;
+    const struct weft_host *x = &e->in[0];
+    if (weft_dim_is_const(e->dims, start, &c) && c < 0) return c + x->shape[axis < 0 ? axis + x->rank : axis];
+    return weft_dim_eval(e->dims, start, e->symbols);
+}
+
+static weft_status eval_slice(const struct weft_eval *e) {
+    int64_t axis = e->attrs[AXIS].i;
+    return host_slice(e, 0, axis, host_start(e, e->attrs[START].d, axis),
+                      weft_dim_eval(e->dims, e->attrs[LEN].d, e->symbols));
+}
+
+// ---- simpler forms -------------------------------------------------------------------------------------------------
+
+static weft_status add_reshape(struct weft_graph *g, weft_value x, const weft_dim *dims, uint32_t rank,
+                               weft_value *out) {
+    struct weft_attr shape[WEFT_MAX_ATTRS] = {{.n = rank}};
+    if (rank) memcpy(shape[0].dims, dims, rank * sizeof *dims);
+    return weft_graph_add_raw(g, &weft_op_reshape, NULL, &x, 1, shape, out);
+}
+
+static weft_status add_slice(struct weft_graph *g, const struct weft_op *op, const char *name, weft_value x,
+                             weft_dim start, weft_dim len, int64_t axis, weft_value *out) {
+    struct weft_attr attrs[WEFT_MAX_ATTRS] = {[START] = {.d = start}, [LEN] = {.d = len}, [AXIS] = {.i = axis}};
+    return weft_graph_add_raw(g, op, name, &x, 1, attrs, out);
+}
+
+/// Rows of axis 0 from a row that is no constant below 0 on are as simple as it gets: a view.
+static weft_status decompose_slice(struct weft_graph *g, const struct weft_node *n, uint32_t *outs) {
+    const struct weft_type x = g->values[n->in[0]].type, y = g->values[n->out[0]].type;
+    uint32_t axis;
+    weft_value v = n->in[0];
+    WEFT_TRY(weft_move_axis(g, &x, n->attrs[AXIS].i, &axis));
+    weft_dim start = weft_move_start(g, n->attrs[START].d, x.dims[axis]), len = n->attrs[LEN].d;
+    outs[0] = n->out[0];
+    if (axis == 0 && n->attrs[AXIS].i == 0 && start == n->attrs[START].d) return WEFT_OK;
+    if (weft_move_product(g, x.dims, 0, axis) != weft_dim_const(g->dims, 1))
+        return add_slice(g, &weft_op_slice_copy, n->name, v, start, len, axis, outs);
+    if (axis) WEFT_TRY(add_reshape(g, v, x.dims + axis, x.rank - axis, &v));
+    WEFT_TRY(add_slice(g, &weft_op_slice, n->name, v, start, len, 0, outs));
+    return axis ? add_reshape(g, outs[0], y.dims, y.rank, outs) : WEFT_OK;
+}
+
+enum { INDEX, SELECT_AXIS };
+
+static weft_status infer_select(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
+                                const struct weft_attr *attrs, struct weft_type *out) {
+    (void)n_in;
+    uint32_t axis;
+    WEFT_TRY(weft_move_axis(g, &in[0], attrs[SELECT_AXIS].i, &axis));
+    if (!weft_ops_is_plain(in[0].dtype))
+        return weft_fail(WEFT_ERR_INVALID, "%s holds blocks; gather picks its rows", weft_ops_type_text(g, &in[0]));
+    weft_dim start = weft_move_start(g, attrs[INDEX].d, in[0].dims[axis]);
+    WEFT_TRY(weft_move_guard(g, &in[0], axis, start, weft_dim_const(g->dims, 1)));
+    *out = in[0];
+    out->rank--;
+    memmove(out->dims + axis, out->dims + axis + 1, (out->rank - axis) * sizeof *out->dims);
+    return WEFT_OK;
+}
+
+static weft_status eval_select(const struct weft_eval *e) {
+    int64_t axis = e->attrs[SELECT_AXIS].i;
+    return host_slice(e, 0, axis, host_start(e, e->attrs[INDEX].d, axis), 1);
+}
+
+static weft_status decompose_select(struct weft_graph *g, const struct weft_node *n, uint32_t *outs) {
+    const struct weft_type x = g->values[n->in[0]].type, y = g->values[n->out[0]].type;
+    uint32_t axis;
+    WEFT_TRY(weft_move_axis(g, &x, n->attrs[SELECT_AXIS].i, &axis));
+    if (weft_move_product(g, x.dims, 0, axis) != weft_dim_const(g->dims, 1)) {
+        struct weft_attr attrs[WEFT_MAX_ATTRS] = {[START] = {.d = n->attrs[INDEX].d},
+                                                  [LEN] = {.d = weft_dim_const(g->dims, 1)},
+                                                  [AXIS] = {.i = axis},
+                                                  [AXIS + 1] = {.i = 1}};
+        return weft_graph_add_raw(g, &weft_op_slice_copy, n->name, n->in, 1, attrs, outs);
+    }
+    WEFT_TRY(add_slice(g, &weft_op_slice, n->name, n->in[0], n->attrs[INDEX].d, weft_dim_const(g->dims, 1),
+                       n->attrs[SELECT_AXIS].i, outs));
+    return add_reshape(g, outs[0], y.dims, y.rank, outs);
+}
+
+enum { SIZES, SPLIT_AXIS };
+
+static weft_status infer_split(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
+                               const struct weft_attr *attrs, struct weft_type *out) {
+    (void)n_in;
+    uint32_t axis;
+    weft_dim sum = weft_dim_const(g->dims, 0), zero = sum;
+    WEFT_TRY(weft_move_axis(g, &in[0], attrs[SPLIT_AXIS].i, &axis));
+    if (!weft_ops_is_plain(in[0].dtype))
+        return weft_fail(WEFT_ERR_INVALID, "%s holds blocks, which can't be split", weft_ops_type_text(g, &in[0]));
+    for (uint32_t k = 0; k < attrs[SIZES].n; k++) {
+        weft_dim size = attrs[SIZES].dims[k];
+        WEFT_TRY(weft_graph_guard(g, zero, size, 0, "the least size is", "one of its sizes is"));
+        sum = weft_dim_add(g->dims, sum, size);
+        out[k] = in[0];
+        out[k].dims[axis] = size;
+    }
+    return weft_graph_guard_equal(g, sum, in[0].dims[axis], 0, "its sizes add up to", "the axis has");
+}
+
+static weft_status eval_split(const struct weft_eval *e) {
+    int64_t start = 0;
+    for (uint32_t k = 0; k < e->n_out; k++) {
+        int64_t len = weft_dim_eval(e->dims, e->attrs[SIZES].dims[k], e->symbols);
+        WEFT_TRY(host_slice(e, k, e->attrs[SPLIT_AXIS].i, start, len));
+        start += len;
+    }
+    return WEFT_OK;
+}
+
+static weft_status decompose_split(struct weft_graph *g, const struct weft_node *n, uint32_t *outs) {
+    weft_dim start = weft_dim_const(g->dims, 0);
+    for (uint32_t k = 0; k < n->n_out; k++) {
+        weft_dim size = n->attrs[SIZES].dims[k];
+        WEFT_TRY(add_slice(g, &weft_op_slice, n->name, n->in[0], start, size, n->attrs[SPLIT_AXIS].i, &outs[k]));
+        start = weft_dim_add(g->dims, start, size);
+    }
+    return WEFT_OK;
 }
 
 const struct weft_op weft_op_reshape = {
@@ -111,7 +231,34 @@ const struct weft_op weft_op_slice = {
     .n_out = 1,
     .traits = WEFT_OP_VIEW,
     .attrs = {{.name = "start", .type = WEFT_ATTR_DIM, .required = true},
-              {.name = "len", .type = WEFT_ATTR_DIM, .required = true}},
+              {.name = "len", .type = WEFT_ATTR_DIM, .required = true},
+              {.name = "axis", .type = WEFT_ATTR_INT, .lo = -WEFT_MAX_RANK, .hi = WEFT_MAX_RANK - 1}},
     .infer = infer_slice,
     .eval = eval_slice,
+    .decompose = decompose_slice,
+};
+const struct weft_op weft_op_select = {
+    .name = "select",
+    .n_in_min = 1,
+    .n_in_max = 1,
+    .n_out = 1,
+    .traits = WEFT_OP_MOVE,
+    .attrs = {{.name = "index", .type = WEFT_ATTR_DIM, .required = true},
+              {.name = "axis", .type = WEFT_ATTR_INT, .lo = -WEFT_MAX_RANK, .hi = WEFT_MAX_RANK - 1}},
+    .infer = infer_select,
+    .eval = eval_select,
+    .decompose = decompose_select,
+};
+const struct weft_op weft_op_split = {
+    .name = "split",
+    .n_in_min = 1,
+    .n_in_max = 1,
+    .n_out = WEFT_MAX_OUTS,
+    .traits = WEFT_OP_MOVE,
+    .attrs = {{.name = "sizes", .type = WEFT_ATTR_DIMS, .required = true},
+              {.name = "axis", .type = WEFT_ATTR_INT, .lo = -WEFT_MAX_RANK, .hi = WEFT_MAX_RANK - 1}},
+    .n_out_of = "sizes",
+    .infer = infer_split,
+    .eval = eval_split,
+    .decompose = decompose_split,
 };

@@ -189,6 +189,10 @@ static void emit_prepare(struct sampler *m) {
     weft_emit_value(m->l, s, "counts", WEFT_READ, m->node->in[COUNTS], 0);
     if (!m->greedy) weft_emit_scratch(m->l, s, "keys", WEFT_WRITE, m->keys, 0);
     weft_emit_scratch(m->l, s, "part", WEFT_WRITE, m->part, 0);
+    weft_emit_items(s, 1); // a segment a workgroup
+    weft_emit_reach(s, "counts", 1, m->segment);
+    weft_emit_reach(s, "keys", 1, m->segment);
+    weft_emit_reach(s, "part", 1, 2);
 }
 
 static void emit_select(struct sampler *m) {
@@ -196,6 +200,9 @@ static void emit_select(struct sampler *m) {
     weft_emit_scratch(m->l, s, "keys", WEFT_READ, m->keys, 0);
     weft_emit_scratch(m->l, s, "part", WEFT_READ, m->part, 0);
     weft_emit_scratch(m->l, s, "hist", WEFT_WRITE, m->hist, 0);
+    weft_emit_items(s, 1);
+    weft_emit_reach(s, "keys", 1, m->segment);
+    weft_emit_reach(s, "hist", 1, 5 * bins);
     s = begin(m, &narrow_kernel, m->segments, 6 * bins * 4 + 32);
     weft_emit_int(m->l, s, "VAR_RNG", weft_lower_var_slot(m->l, m->node->in[RNG]));
     weft_emit_scratch(m->l, s, "keys", WEFT_READ, m->keys, 0);
@@ -203,6 +210,9 @@ static void emit_select(struct sampler *m) {
     weft_emit_scratch(m->l, s, "hist", WEFT_READ, m->hist, 0);
     weft_emit_scratch(m->l, s, "narrow", WEFT_WRITE, m->narrow, 0);
     weft_emit_scratch(m->l, s, "cand", WEFT_WRITE, m->cand, 0);
+    weft_emit_items(s, 1);
+    weft_emit_reach(s, "keys", 1, m->segment);
+    weft_emit_reach(s, "cand", 1, 2 * (uint64_t)m->segment);
 }
 
 static void emit_finish(struct sampler *m) {

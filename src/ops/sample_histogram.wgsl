@@ -19,7 +19,8 @@ fn add_mass(i: u32, m: vec2<u32>) {
 @compute @workgroup_size(${WG})
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
         @builtin(local_invocation_index) lid: u32) {
-    if (!is_active() || !flag(DRAW)) { return; }
+    let segment = group_index(wid, nwg);
+    if (segment >= ${SEGMENTS}u || !is_active() || !flag(DRAW)) { return; }
     var top = 0u;
     for (var s = 0u; s < ${SEGMENTS}u; s++) { top = max(top, load_part(2u * s)); }
     fill_masses(lid);
@@ -29,7 +30,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
         atomicStore(&high[b], 0u);
     }
     workgroupBarrier(); // masses and zeros are there
-    let start = wid.x * ${SEGMENT}u;
+    let start = segment * ${SEGMENT}u;
     for (var i = start + lid; i < min(start + ${SEGMENT}u, ${V}u); i += ${WG}u) {
         let key = load_keys(i);
         if (key == 0u) { continue; }
@@ -41,7 +42,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
     }
     workgroupBarrier(); // the segment is counted
     for (var b = lid; b < 256u; b += ${WG}u) {
-        let at = wid.x * 1280u + b;
+        let at = segment * 1280u + b;
         store_hist(at, atomicLoad(&count[b]));
         store_hist(at + 256u, atomicLoad(&low[b]));
         store_hist(at + 512u, atomicLoad(&high[b]));

@@ -131,7 +131,8 @@ fn store_running(by: u32, b: u32, total: vec2<u32>) {
 @compute @workgroup_size(${WG})
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
         @builtin(local_invocation_index) lid: u32) {
-    if (!is_active()) { return; }
+    let segment = group_index(wid, nwg);
+    if (segment >= ${SEGMENTS}u || !is_active()) { return; }
     var top = 0u;
     var place = 0u;
     for (var s = 0u; s < ${SEGMENTS}u; s++) { // segments are in order: the lowest index stays
@@ -142,7 +143,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
         }
     }
     let r = random(var_u32(${VAR_RNG}u));
-    if (wid.x == 0u && lid == 0u) {
+    if (segment == 0u && lid == 0u) {
         store_narrow(N_TOP, top);
         store_narrow(N_GREEDY, place);
         store_narrow(N_RANDOM, r.x);
@@ -152,12 +153,12 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
     sum_segments(lid); // WG is 256, a thread a bin
     scan(lid);
     choose_bins(lid, r);
-    if (wid.x == 0u) {
+    if (segment == 0u) {
         store_running(BY_COUNT, lid, vec2<u32>(count[lid], 0u));
         store_running(BY_MASS, lid, mass[lid]);
         store_running(BY_MASS_T, lid, mass_t[lid]);
     }
-    let start = wid.x * ${SEGMENT}u;
+    let start = segment * ${SEGMENT}u;
     for (var i = start + lid; i < min(start + ${SEGMENT}u, ${V}u); i += ${WG}u) {
         let key = load_keys(i);
         if (key == 0u || wanted[bin_of(half_gap(top, key))] == 0u) { continue; }
@@ -167,5 +168,5 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
         store_cand(2u * at + 1u, i);
     }
     workgroupBarrier(); // all are counted
-    if (lid == 0u) { store_narrow(N_SEGMENT + wid.x, atomicLoad(&kept)); }
+    if (lid == 0u) { store_narrow(N_SEGMENT + segment, atomicLoad(&kept)); }
 }

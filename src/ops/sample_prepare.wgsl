@@ -16,8 +16,9 @@ fn penalised(logit: f32, count: u32) -> f32 {
 @compute @workgroup_size(${WG})
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
         @builtin(local_invocation_index) lid: u32) {
-    if (!is_active()) { return; }
-    let start = wid.x * ${SEGMENT}u;
+    let segment = group_index(wid, nwg);
+    if (!is_active() || segment >= ${SEGMENTS}u) { return; }
+    let start = segment * ${SEGMENT}u;
     let penalise = flag(PENALISE);
     var best = 0u;
     var place = 0u;
@@ -35,7 +36,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
     }
     keep_greatest(best, place, lid);
     if (lid == 0u) {
-        store_part(2u * wid.x, keys[0]);
-        store_part(2u * wid.x + 1u, select(places[0], 0u, keys[0] == 0u));
+        store_part(2u * segment, keys[0]);
+        store_part(2u * segment + 1u, select(places[0], 0u, keys[0] == 0u));
     }
 }

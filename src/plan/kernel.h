@@ -63,7 +63,8 @@ struct weft_tensor {
     weft_dtype dtype;        ///< storage: F32, F16, I32, U32, BOOL; U32 for packed weights
     uint64_t bytes;          ///< at the maximum of all symbols
     uint64_t used;           ///< of scratch: bytes asked for, before rounding; else 0
-    uint32_t index;          ///< weight part, state, input or output number; unused for transients
+    uint32_t index;          ///< weight part, state (with WEFT_STATE_PRESENT), input or output number; unused for
+                             ///< transients
     weft_value value;        ///< the graph value, or WEFT_NO_VALUE (scratch)
     uint32_t first, last;    ///< steps between which a transient is alive
     uint32_t heap;           ///< placement: heap (transient) or shard (weight)
@@ -138,7 +139,7 @@ struct weft_step {
     uint32_t workgroup[3];
     uint32_t workgroup_memory;       ///< bytes
     bool writes_state;
-    bool is_copy;                    ///< made by the planner because of aliasing; reported
+    bool is_copy;                    ///< made by the planner because of aliasing, or to commit a state; reported
     uint32_t group;                  ///< group of nodes that it came from (weft_lower.groups)
     /// Work items of a workgroup: workgroup g, as group_index() counts, computes items [g * items, (g + 1) * items).
     /// 0: the step can't be cut into pieces.

@@ -54,6 +54,14 @@ int64_t weft_lower_max(const struct weft_lower *l, weft_dim d)
     return hi;
 }
 
+int64_t weft_plan_max(const struct weft_plan *plan, weft_dim d)
+{
+    int64_t lo, hi;
+    if (plan->bound) return weft_dim_eval(plan->graph->dims, d, plan->bind);
+    weft_dim_bounds(plan->graph->dims, d, &lo, &hi);
+    return hi;
+}
+
 int64_t weft_lower_const(const struct weft_lower *l, weft_dim d)
 {
     int64_t c;
@@ -272,18 +280,19 @@ static uint32_t find_tensor(const struct weft_lower *l, enum weft_mem mem, uint3
     return WEFT_NO_TENSOR;
 }
 
-static uint32_t state_tensor(struct weft_lower *l, uint32_t state)
+uint32_t weft_lower_state_tensor(struct weft_lower *l, uint32_t state, bool present)
 {
-    uint32_t t = find_tensor(l, WEFT_MEM_STATE, state);
-    if (t != WEFT_NO_TENSOR) return t;
     const struct weft_plan_state *s = &l->plan->states[state];
+    uint32_t index = state | (present && weft_state_buffers(s) == 2 ? WEFT_STATE_PRESENT : 0);
+    uint32_t t = find_tensor(l, WEFT_MEM_STATE, index);
+    if (t != WEFT_NO_TENSOR) return t;
     const struct weft_value_info *info = weft_lv(l, s->value);
     return add_tensor(l, (struct weft_tensor){.name = s->name,
                                               .mem = WEFT_MEM_STATE,
                                               .dtype = info->type.dtype,
                                               .bytes = s->bytes,
-                                              .index = state,
-                                              .value = s->value,
+                                              .index = index,
+                                              .value = index == state ? s->value : WEFT_NO_VALUE,
                                               .state_capacity = s->kind == WEFT_STATE_RING ? (uint32_t)s->rows : 0});
 }
 
@@ -297,8 +306,7 @@ static uint32_t io_tensor(struct weft_lower *l, weft_value v)
         const struct weft_value_info *info = weft_lv(l, v);
         uint64_t n = 1;
         for (uint32_t a = 0; a < info->type.rank; a++) {
-            int64_t lo, hi;
-            weft_dim_bounds(l->graph->dims, info->type.dims[a], &lo, &hi);
+            int64_t hi = weft_plan_max(l->plan, info->type.dims[a]);
             n = weft_bytes_times(n, hi > 0 ? (uint64_t)hi : 0);
         }
         uint64_t bytes = weft_align256(weft_bytes_times(n ? n : 1, weft_accessor_width(info->type.dtype)));
@@ -319,13 +327,15 @@ void weft_lower_place(struct weft_lower *l, weft_value v)
     const struct weft_value_info *info = weft_lv(l, v);
     place->elem_offset = WEFT_DIM_BAD;
     if (info->state != UINT32_MAX) {
-        place->tensor = state_tensor(l, info->state);
+        place->tensor = weft_lower_state_tensor(l, info->state, v != l->plan->states[info->state].value);
+        if (place->tensor != WEFT_NO_TENSOR && l->tensors[place->tensor].value == WEFT_NO_VALUE)
+            l->tensors[place->tensor].value = v;
         return;
     }
     place->tensor = io_tensor(l, v);
     if (place->tensor != WEFT_NO_TENSOR) return;
     weft_dim count = weft_lower_product(l, &info->type, 0, info->type.rank);
-    int64_t n = weft_lower_max(l, count);
+    int64_t n = l->plan->bound ? weft_plan_max(l->plan, count) : weft_lower_max(l, count);
     uint64_t bytes = weft_align256(weft_bytes_times(n > 0 ? (uint64_t)n : 1, weft_accessor_width(info->type.dtype)));
     const char *name = info->name;
     if (!name && info->kind == WEFT_VALUE_NODE) {

@@ -14,6 +14,16 @@ fn silu(x: f32) -> f32 {
     return c / (1.0 + exp(-c));
 }
 
+// log(1 + e^x) = max(x, 0) + log(1 + t), t = e^-|x|; log(1 + t) as 2 atanh(t / (2 + t)), by a series up to 1/3, which
+// keeps the relative accuracy of small t.
+fn softplus(x: f32) -> f32 {
+    let t = exp(-min(abs(x), 87.0));
+    let s = t / (2.0 + t);
+    let z = s * s;
+    let series = 0.33333333 + z * (0.2 + z * (0.14285714 + z * (0.11111111 + z * (0.090909091 + z * 0.076923077))));
+    return max(x, 0.0) + 2.0 * s * (1.0 + z * series);
+}
+
 // tanh: a series near 0, where the quotient would cancel; else by e^-2|x|, which never overflows. Beyond 15 it is 1.
 fn tanh_safe(x: f32) -> f32 {
     let q = x * x;

@@ -32,7 +32,8 @@ struct weft_plan_state {
     weft_value value;           ///< initial version in the graph
     const char *name;
     enum weft_state_kind kind;
-    uint64_t bytes;             ///< one session's
+    enum weft_state_policy policy; ///< IN_PLACE, PING_PONG or DOUBLE
+    uint64_t bytes;             ///< one session's, of each buffer
     uint32_t tensor;
     uint32_t var_slot;          ///< VAR: word in the variables block
     uint64_t row_bytes, rows;
@@ -51,6 +52,24 @@ struct weft_plan_position {
     bool untracked;             ///< other operators than `advance` write it: only the device knows it
 };
 
+/// Buffers of a state in each session: the version that a run reads and the one that it leaves lie in one or in two.
+static inline uint32_t weft_state_buffers(const struct weft_plan_state *s)
+{
+    return s->policy == WEFT_STATE_PING_PONG || s->policy == WEFT_STATE_DOUBLE ? 2 : 1;
+}
+
+/// In the number of a state's tensor and in its memory key: the present of a state of two buffers. Without it: its
+/// past, or the only buffer.
+#define WEFT_STATE_PRESENT (1u << 23)
+
+/// Why a pair of past and present is no state in this plan.
+enum weft_apart {
+    WEFT_APART_PAIR = 1,    ///< its own policy
+    WEFT_APART_PROGRAM = 2, ///< the program's policy
+    WEFT_APART_BEAMS = 4    ///< beam search
+};
+struct weft_plan_pair { const char *past, *present; uint8_t apart; /* enum weft_apart, or-ed */ };
+
 struct weft_plan_io { const char *name; weft_value value; uint32_t tensor; weft_dtype dtype; bool is_output; };
 
 /// Steps for a range of host dims.
@@ -63,8 +82,12 @@ struct weft_schedule {
     uint32_t n_tensors;
     uint64_t heap_bytes[8];      ///< what this schedule needs of each heap
     uint64_t lower_bound;        ///< bytes of the largest set of transients alive at once
-    uint64_t copied_bytes;       ///< by is_copy steps
+    uint64_t copied_bytes;       ///< by is_copy steps: because of aliasing, and commits of double-buffered states
 };
+
+struct weft_plan;
+/// The largest value of a dim that inputs and outputs need room for: its upper bound, or the one value of a bound plan.
+int64_t weft_plan_max(const struct weft_plan *plan, weft_dim d);
 
 /// a * b, or a bound that no device has when that overflows; adding 255 to it does not.
 static inline uint64_t weft_bytes_times(uint64_t a, uint64_t b)
@@ -98,11 +121,15 @@ struct weft_plan {
     uint32_t shared_shards;      ///< the first so many belong to another plan (weft_compile_params.weights_of)
     struct weft_plan_state *states; uint32_t n_states;
     struct weft_plan_io *ios; uint32_t n_ios;
+    struct weft_plan_pair *pairs; uint32_t n_pairs; ///< those that are kept apart
+    uint32_t beams;              ///< for which it was compiled; 0 and 1: no beam search
     struct weft_plan_position *positions; uint32_t n_positions;
     bool may_stop;               ///< a step may clear `active`: the host's positions are then upper bounds
     uint32_t n_vars;             ///< words in the variables block
     uint64_t heap_bytes[WEFT_HEAPS];
     uint32_t n_pipelines;        ///< distinct (wgsl, kinds)
+    bool bound;                  ///< for one size only: weft_compile_params.bind
+    int64_t bind[WEFT_MAX_SYMBOLS]; ///< if bound
     bool checked;                ///< checked build of the accessors (weft_compile_params.checked)
     struct weft_str report;      ///< what was fused, copied and why, a line each
 };

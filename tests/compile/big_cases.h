@@ -78,6 +78,13 @@ static const struct op_case big_cases[] = {
      .graph = "symbol T 0 300\nvar pos u32 0 5000\ninput x f32 [T, 1000]\nstate s ring f32 [400, 1000]\n"
               "state h ring f16 [1200, 1000]\n%n = neg %x\n%0 = cache_append %s %n %pos\n%1 = cache_append %h %x %pos\n"
               "%2 = advance %pos {by=T}\n"},
+    {.name = "states written whole", .runs = "S=0 | S=2",
+     .graph = "symbol S 0 2\ninput x f32 [300, 1000]\ninput h f16 [602, 1001]\ninput g f16 [700, 1000]\n"
+              "state a dense f32 [300, 1000]\nstate b dense f32 [300, 1000] ping_pong\n"
+              "state c dense f16 [600, 1001] ping_pong\nstate d dense f16 [700, 1000] double\n"
+              "state e dense f32 [300, 1000] double\n%n = neg %x\n%v = slice %h {start=S, len=600}\n"
+              "%0 = state_write %a %n\n%1 = state_write %b %x\n%2 = state_write %c %v\n%3 = state_write %d %g\n"
+              "%m = max %e %x\n%4 = state_write %e %m\n%5 = abs %2\noutput %5 y\n"},
     {.name = "attention to large states", .runs = "T=1 pos=699 | T=9 pos=690 | T=1 pos=3 | T=5 pos=900",
      .data = "q = -4..4", .abs = 1e-5,
      .graph = "symbol T 0 9\nvar pos u32 0 5000\ninput q f32 [T, 4, 256]\nstate k ring f32 [700, 2, 256]\n"
@@ -97,11 +104,25 @@ static const struct op_case big_cases[] = {
      .graph = BIG_HEAD "input t i32 [T]\n%0 = argmax %x\n%1 = nll %x %t\noutput %0 top\noutput %1 nll\n"},
     {.name = "sample", .runs = "R=1 n=0 n_max=9 pos_max=9 pos=1",
      .data = "sampling = sampling temperature=0; stops = 1 3; ring = 0; counts = 0; x = -9..9",
-     .graph = SAMPLER("300000", "f32 [R, 300000]") SAMPLE "%x %sampling %stops %pos %n_max %pos_max {greedy=1}\n"},
-    {.name = "sample at random", .runs = "R=1 n=0 rng=1 n_max=99 pos_max=99 pos=1",
+     .graph = SAMPLER("300000", "f32 [300000]") SAMPLE "%x %sampling %stops %pos %n_max %pos_max {greedy=1}\n"},
+    {.name = "sample at random", .runs = "R=3 n=0 rng=1 n_max=99 pos_max=99 pos=1 | R=1 rng=2",
      .data = "sampling = sampling temperature=0.9 top_k=40 top_p=0.9 min_p=0.02 seed=12345; stops = 0; ring = 0; "
              "counts = 0; x = -6..6",
-     .graph = SAMPLER("300000", "f32 [R, 300000]") SAMPLE "%x %sampling %stops %pos %n_max %pos_max\n"},
+     .graph = SAMPLER("100000", "f32 [R, 100000]") SAMPLE "%x %sampling %stops %pos %n_max %pos_max\n"},
+    {.name = "concat", .runs = "T=300 | T=1 | T=299",
+     .graph = BIG_TWO "input h f16 [T, 2001]\ninput g f16 [T, 1]\n%0 = concat %x %y {axis=1}\n%1 = concat %x %y %x\n"
+              "%2 = concat %h %g %h {axis=1}\noutput %0 columns\n"
+              "output %1 rows\noutput %2 halves\n"},
+    {.name = "copies by strides", .runs = "T=300 | T=1 | T=299",
+     .graph = BIG_HEAD "input h f16 [1001, T, 2]\n%0 = transpose %x\n%1 = transpose %h\n"
+              "%2 = slice %x {start=-999, len=999, axis=1}\n%3 = pad %x {before=[1, 2], after=[T, 3], value=-1}\n"
+              "%4 %5 = split %x {sizes=[992, 8], axis=1}\n%6 = select %h {index=-1, axis=1}\noutput %0 swap\n"
+              "output %1 halves\noutput %2 columns\noutput %3 padded\noutput %4 wide\noutput %5 rest\n"
+              "output %6 last\n"},
+    {.name = "rope by tables", .runs = "T=300 S=0 | T=1 S=1199", .abs = 1e-6,
+     .graph = "symbol T 0 300\nsymbol S 0 1200\nrelate S+T <= 1200\ninput q f32 [T, 4, 250]\ninput k f32 [T, 1, 500]\n"
+              "input c f32 [1200, 120]\ninput s f32 [1200, 120]\n%0 %1 = rope_table %q %k %c %s {start=S}\n"
+              "output %0 y\noutput %1 z\n"},
 };
 #define N_BIG (sizeof big_cases / sizeof *big_cases)
 

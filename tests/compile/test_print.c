@@ -43,7 +43,7 @@ static void text_names_everything(void **state)
                                         "!out0=",
                                         "state kv",
                                         "vars",
-                                        "copied because of aliasing",
+                                        " bytes copied",
                                         "first and last step"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (!strstr(weft_str_get(&s), words[i]))

@@ -1,5 +1,5 @@
-/// Recovery from a lost device, on a driver: what was computed before is computed again, bit for bit, by the
-/// same handles. Dawn is made to lose its device in earnest; wgpu-native, which ends the process on a real loss, is only said
+/// Recovery from a lost device, on a driver: what was computed before is computed again, bit for bit, by the same
+/// handles. Dawn is made to lose its device in earnest; wgpu-native, which ends the process on a real loss, is
 /// to have lost it, and then opened again in earnest.
 #include "fault_rig.h"
 

@@ -118,7 +118,7 @@ static void test_attributes(void **state) {
 
 static void test_states_have_versions(void **state) {
     (void)state;
-    weft_value rows, first, second, moved, both[2], other;
+    weft_value rows, first, second, moved, both[2], pair[2], other;
     assert_int_equal(weft_graph_add(g, &tiny_matmul, "k", (weft_value[]){x, w}, 2, NULL, 0, &rows), WEFT_OK);
     assert_int_equal(weft_graph_state_latest(g, kc), kc);
     assert_int_equal(weft_graph_state_latest(g, x), WEFT_NO_VALUE);
@@ -137,8 +137,13 @@ static void test_states_have_versions(void **state) {
     assert_int_equal(weft_graph_state_latest(g, kc), both[0]);
     assert_int_equal(weft_graph_state_latest(g, other), both[1]);
     assert_int_equal(weft_graph_verify(g), WEFT_OK);
-    refused(weft_graph_add(g, &tiny_append, NULL, (weft_value[]){rows, rows, pos}, 3, NULL, 0, &other),
-            WEFT_ERR_INVALID, "must be a state");
+    refused(weft_graph_add(g, &tiny_swap, NULL, (weft_value[]){rows, both[1]}, 2, NULL, 0, pair), WEFT_ERR_INVALID,
+            "must be a state");
+    // Of a value that is no state, one state's operator is a function.
+    assert_int_equal(weft_graph_add(g, &tiny_append, NULL, (weft_value[]){rows, rows, moved}, 3, NULL, 0, &other),
+                     WEFT_OK);
+    assert_int_equal(g->values[other].state, UINT32_MAX);
+    assert_int_equal(weft_graph_verify(g), WEFT_OK);
 }
 
 static void test_leaves_are_checked(void **state) {

@@ -42,7 +42,7 @@ static const char whole[] =
     "input \"odd name\\\"\\\\\\x0a#\" i32 [ceildiv(T,64), 1]\n"
     "weight blk.0.w q4_0 [1024, 64]\n"
     "state kc ring f16 [576, 1024]\n"
-    "state h dense ping_pong f32 [T-1]\n"
+    "state h dense f32 [15] ping_pong\n"
     "var pos u32 0 32767\n"
     "const %0 f32 [] 0x3f800000 # 1\n"
     "const %1 f16 [2, 1] hex:003c00c0\n"
@@ -58,9 +58,11 @@ static const char whole[] =
     "%12 = add %11 %\"3\"\n"
     "%13 = add %1 %2\n"
     "%14 = sum %3\n"
+    "%15 = state_write %h %h\n"
     "output %x through\n"
     "output %12 logits\n"
-    "output %14 \"a sum\"\n";
+    "output %14 \"a sum\"\n"
+    "pair x through dense separate\n";
 
 static void test_text_is_as_described(void **state) {
     (void)state;

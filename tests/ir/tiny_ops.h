@@ -178,6 +178,12 @@ static inline weft_status tiny_swap_eval(const struct weft_eval *e) {
     return WEFT_OK;
 }
 
+// state_write(state, value): all of it
+static inline weft_status tiny_write_eval(const struct weft_eval *e) {
+    memcpy(e->out[0].data, e->in[1].data, (size_t)weft_host_count(e->out) * sizeof(double));
+    return WEFT_OK;
+}
+
 static inline weft_status tiny_fail_eval(const struct weft_eval *e) {
     (void)e;
     return weft_fail(WEFT_ERR_INVALID, "this operator always fails");
@@ -250,11 +256,19 @@ static const struct weft_op tiny_swap = {.name = "swap",
                                          .traits = WEFT_OP_STATES,
                                          .infer = tiny_swap_infer,
                                          .eval = tiny_swap_eval};
+static const struct weft_op tiny_write = {.name = "state_write",
+                                          .n_in_min = 2,
+                                          .n_in_max = 2,
+                                          .n_out = 1,
+                                          .traits = WEFT_OP_STATE | WEFT_OP_STATE_WHOLE,
+                                          .infer = tiny_state_infer,
+                                          .eval = tiny_write_eval};
 static const struct weft_op tiny_fail = {
     .name = "fail", .n_in_min = 1, .n_in_max = 1, .n_out = 1, .infer = tiny_state_infer, .eval = tiny_fail_eval};
 
 static const struct weft_op *const tiny_list[] = {&tiny_add,    &tiny_mul,     &tiny_cast,    &tiny_sum,
                                                   &tiny_matmul, &tiny_split,   &tiny_reshape, &tiny_append,
-                                                  &tiny_advance, &tiny_swap,   &tiny_fail,    NULL};
+                                                  &tiny_advance, &tiny_swap,   &tiny_write,   &tiny_fail,
+                                                  NULL};
 static const struct weft_op_set tiny_ops = {tiny_list};
 #endif

@@ -27,13 +27,18 @@ struct op_case {
 #include "cases_elementwise.h"
 #include "cases_contract.h"
 #include "cases_model.h"
+#include "cases_move.h"
 #include "cases_reduce.h"
+#include "cases_state.h"
+#include "cases_recurrent.h"
 
 struct op_table { const char *name; const struct op_case *cases; size_t n; };
 #define TABLE(rows) {#rows, rows, sizeof rows / sizeof *rows}
 static const struct op_table op_tables[] = {
     TABLE(elementwise_cases), TABLE(reduce_cases),    TABLE(contract_cases),
     TABLE(movement_cases),    TABLE(attention_cases), TABLE(choice_cases),
+    TABLE(state_cases),
+    TABLE(recurrent_cases),   TABLE(move_cases),
 };
 #undef TABLE
 

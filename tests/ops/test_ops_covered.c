@@ -25,15 +25,20 @@ static const char *const kind_names[KINDS] = {"an empty", "a one-element", "an a
 /// Kinds that an operator cannot meet, and why.
 static const struct { const char *ops; enum kind kind; const char *reason;
 } exempt[] = {
-    {"abs cast ceil cos exp floor gelu gelu_tanh log neg recip relu round rsqrt sigmoid sign silu sin sqrt square tanh",
+    {"abs cast ceil cos exp floor gelu gelu_tanh log neg recip relu round rsqrt sigmoid sign silu sin softplus sqrt "
+     "square tanh",
      BROADCAST, "one operand"},
     {"amax amin mean sum softmax argmax", BROADCAST, "one operand, reduced or kept in shape"},
-    {"reshape slice", BROADCAST, "one operand, whose elements are the result's"},
+    {"reshape slice slice_copy select split transpose", BROADCAST, "one operand, whose elements are the result's"},
+    {"rope_table", ONE, "it turns pairs: a head has two channels or more"},
     {"advance", BROADCAST, "its operand is one variable"},
     {"advance", EMPTY, "its operand is one variable; by = 0 is among the cases"},
     {"rope", ONE, "it turns pairs: a head has two channels or more"},
     {"nll", BROADCAST, "a target and a result a row: no operand is spread over another"},
     {"sample", BROADCAST, "its operands have the shapes of one kind of state each"},
+    {"state_write", BROADCAST, "its operands have equal types"},
+    {"causal_conv gated_delta_net linear_attention", BROADCAST,
+     "a state has a place for each of its elements; one beta for all heads is among test_gpu_recurrent.c"},
     {"cache_append", BROADCAST, "rows of the state and of the operand are equal; the position is a scalar for all"},
 };
 #define N_EXEMPT (sizeof exempt / sizeof *exempt)

@@ -5,6 +5,7 @@
 #include "exec/session_test.h"
 #include "model/lm_graph.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,15 @@ void weft_test_model_make(struct weft_test_model *m, const struct weft_tiny_gemm
     m->data = weft_tiny_gemma3_make(tiny, &m->size);
     assert_non_null(m->data);
     TRY(weft_gguf_open_memory(m->data, m->size, "tiny", &m->file));
+    TRY(weft_model_config_read(m->file, &m->config));
+}
+
+void weft_test_model_open(struct weft_test_model *m, const char *name) {
+    const char *build = getenv("WEFT_TEST_BUILD");
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", build ? build : ".", name);
+    *m = (struct weft_test_model){0};
+    TRY(weft_gguf_open(path, &m->file));
     TRY(weft_model_config_read(m->file, &m->config));
 }
 

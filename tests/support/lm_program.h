@@ -13,6 +13,8 @@ struct weft_test_model {
     struct weft_model_config config;
 };
 void weft_test_model_make(struct weft_test_model *m, const struct weft_tiny_gemma3 *tiny);
+/// A file of the build folder, such as "models/hybrid.gguf".
+void weft_test_model_open(struct weft_test_model *m, const char *name);
 void weft_test_model_free(struct weft_test_model *m);
 /// An F32 tensor of the file, to be changed in place (files made in memory only).
 float *weft_test_model_floats(struct weft_test_model *m, const char *name, uint64_t *n);

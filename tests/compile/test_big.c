@@ -1,0 +1,247 @@
+/// Plans with operands larger than a binding: every operator has a case (big_cases.h), at the usual and at minimum
+/// limits; what the checker must notice; which step is cut and which has segments; clear refusals.
+#include "big_cases.h"
+#include "compile/cut.h"
+#include "plan_fixture.h"
+
+static struct weft_gpu_caps limited(bool min)
+{
+    struct weft_gpu_caps caps = fixture_caps();
+    if (min) weft_gpu_caps_min(&caps);
+    caps.max_binding = BIG_LIMIT;
+    return caps;
+}
+
+static uint64_t most_bytes(const struct weft_graph *g, weft_value v)
+{
+    uint64_t n = weft_accessor_width(g->values[v].type.dtype);
+    for (uint32_t i = 0; i < g->values[v].type.rank; i++) {
+        int64_t lo, hi;
+        weft_dim_bounds(g->dims, g->values[v].type.dims[i], &lo, &hi);
+        n *= (uint64_t)hi;
+    }
+    return n;
+}
+
+static bool has_large_node(const struct weft_graph *g, const char *op)
+{
+    for (uint32_t n = 0; n < g->n_nodes; n++) {
+        const struct weft_node *node = &g->nodes[n];
+        if (strcmp(node->op->name, op) != 0) continue;
+        for (uint32_t i = 0; i < node->n_in; i++)
+            if (most_bytes(g, node->in[i]) > BIG_LIMIT) return true;
+        for (uint32_t i = 0; i < node->n_out; i++)
+            if (most_bytes(g, node->out[i]) > BIG_LIMIT) return true;
+    }
+    return false;
+}
+
+static bool has_case(const char *op)
+{
+    for (size_t i = 0; i < sizeof big_exempt / sizeof *big_exempt; i++)
+        if (strcmp(big_exempt[i].op, op) == 0) return true;
+    bool found = false;
+    for (size_t i = 0; i < N_BIG && !found; i++) {
+        struct weft_graph *g = fixture_graph(big_cases[i].graph);
+        found = has_large_node(g, op);
+        weft_graph_destroy(g);
+    }
+    return found;
+}
+
+/// Every operator of ops.def has a case with an operand or a result above the limit.
+static void every_operator_has_a_case(void **state)
+{
+    (void)state;
+    uint32_t missing = 0;
+    for (size_t i = 0; i < N_BIG_LISTED; i++) {
+        if (has_case(big_listed[i])) continue;
+        print_message("no case with large operands: %s\n", big_listed[i]);
+        missing++;
+    }
+    assert_int_equal(missing, 0);
+    assert_false(has_case("no such operator"));
+}
+
+/// Segments and pieces of a plan. Every binding is within the limit, which the checker has seen to as well.
+static void count(const struct weft_plan *p, uint32_t *segmented, uint32_t *pieces)
+{
+    *segmented = *pieces = 0;
+    for (uint32_t k = 0; k < p->n_schedules; k++) {
+        for (uint32_t i = 0; i < p->schedules[k].n_steps; i++) {
+            const struct weft_step *s = &p->schedules[k].steps[i];
+            *pieces += s->cut1 != 0;
+            for (uint32_t o = 0; o < s->n_operands; o++) *segmented += s->operands[o].n_segments > 1;
+            for (uint32_t n = 1; n < s->n_slots; n++) assert_true(s->slots[n].size <= BIG_LIMIT);
+        }
+    }
+}
+
+static void all_cases_compile(void **state)
+{
+    (void)state;
+    for (int min = 0; min < 2; min++) {
+        struct weft_gpu_caps caps = limited(min);
+        for (size_t i = 0; i < N_BIG; i++) {
+            for (int level = 0; level < 3; level++) {
+                struct weft_compile_params params = {.no_fuse = level};
+                struct weft_plan *p = fixture_plan(big_cases[i].graph, &caps, &params);
+                uint32_t segmented, pieces;
+                count(p, &segmented, &pieces);
+                if (segmented + pieces == 0 && !strstr(big_cases[i].graph, "q8_0"))
+                    fail_msg("'%s' has no operand above the limit", big_cases[i].name);
+                weft_plan_destroy(p);
+            }
+        }
+    }
+}
+
+static const char add_large[] = "symbol T 0 600\ninput x f32 [T, 1000]\ninput y f32 [T, 1000]\n%0 = add %x %y\n"
+                                "output %0 z\n";
+static const char by_random_access[] = "symbol I 0 9\ninput t f32 [400, 1001]\ninput i u32 [I]\n%0 = gather %t %i\n"
+                                       "output %0 y\n";
+
+/// Pieces cover the rows, share one pipeline, and are empty where the live rows end before them.
+static void elementwise_is_cut(void **state)
+{
+    (void)state;
+    struct weft_gpu_caps caps = limited(true);
+    struct weft_plan *p = fixture_plan(add_large, &caps, NULL);
+    const struct weft_schedule *sc = &p->schedules[0];
+    assert_true(sc->n_steps >= 3);
+    assert_int_equal(p->n_pipelines, 1);
+    for (int64_t t = 0; t <= 600; t += 75) {
+        uint64_t groups = 0, whole = ((uint64_t)t * 1000 + 255) / 256;
+        for (uint32_t i = 0; i < sc->n_steps; i++) {
+            uint32_t words[WEFT_MAX_WORDS], grid[3];
+            int64_t symbols[WEFT_MAX_SYMBOLS] = {t};
+            struct weft_update u = {
+                .dims = p->graph->dims, .symbols = symbols, .caps = &p->caps, .step = &sc->steps[i]};
+            weft_step_update(&u, words, grid);
+            uint64_t n = (uint64_t)grid[0] * grid[1] * grid[2];
+            if (whole <= sc->steps[i].cut0) assert_int_equal(n, 0);
+            groups += n;
+        }
+        assert_int_equal(groups, whole);
+    }
+    weft_plan_destroy(p);
+}
+
+static void random_access_has_segments(void **state)
+{
+    (void)state;
+    struct weft_gpu_caps caps = limited(true);
+    struct weft_plan *p = fixture_plan(by_random_access, &caps, NULL);
+    uint32_t segmented, pieces;
+    count(p, &segmented, &pieces);
+    assert_int_equal(segmented, 1);
+    assert_int_equal(pieces, 0);
+    struct weft_str text = {0};
+    weft_plan_print(p, false, &text);
+    assert_non_null(strstr(weft_str_get(&text), "w[1/2]"));
+    weft_str_free(&text);
+    weft_plan_destroy(p);
+}
+
+/// Each of these faults in a plan is noticed.
+static void checker_notices(void **state)
+{
+    (void)state;
+    struct weft_gpu_caps caps = limited(true);
+    struct weft_plan *p = fixture_plan(by_random_access, &caps, NULL);
+    struct weft_schedule *sc = &p->schedules[0];
+    struct weft_step *s = &sc->steps[0], keep = *s;
+    uint32_t o = 0;
+    while (s->operands[o].n_segments < 2) o++;
+    uint32_t slot = s->operands[o].slot;
+    assert_int_equal(weft_plan_check(p, sc), WEFT_OK);
+    const char *words = "do not hold its bytes";
+    s->operands[o].segment_bytes -= 256;
+    REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, words);
+    *s = keep;
+    s->operands[o].n_segments = 1;
+    REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, "outside its binding");
+    *s = keep;
+    s->slots[slot + 1].offset += 256; // a hole
+    REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, words);
+    *s = keep;
+    s->slots[slot + 1].size -= 256; // the end is missing
+    REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, words);
+    *s = keep;
+    s->slots[slot].size -= 256;
+    REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, words);
+    *s = keep;
+    struct weft_slot other = s->slots[slot];
+    s->slots[slot] = s->slots[slot + 1]; // out of order
+    s->slots[slot + 1] = other;
+    REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, "step '");
+    *s = keep;
+    s->slots[slot + 1].wide = !s->slots[slot + 1].wide;
+    REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, words);
+    *s = keep;
+    s->operands[o].flags |= WEFT_OPERAND_ATOMIC;
+    REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, words);
+    *s = keep;
+    assert_int_equal(weft_plan_check(p, sc), WEFT_OK);
+    weft_plan_destroy(p);
+
+    p = fixture_plan(add_large, &caps, NULL);
+    sc = &p->schedules[0];
+    s = &sc->steps[1];
+    keep = *s;
+    words = "does not do its part";
+    s->cut0++; // a group that nobody computes
+    REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, words);
+    *s = keep;
+    s->cut1--;
+    REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, words);
+    *s = keep;
+    s->operands[0].first += 256; // elements are taken from elsewhere
+    REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, words);
+    *s = keep;
+    s->operands[0].bytes -= 4096;
+    REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, words);
+    *s = keep;
+    sc->n_steps--; // the last piece is gone
+    REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, words);
+    sc->n_steps++;
+    assert_int_equal(weft_plan_check(p, sc), WEFT_OK);
+    weft_plan_destroy(p);
+}
+
+/// What no buffer can hold is refused by name, with bytes and limit.
+static void buffers_have_an_end(void **state)
+{
+    (void)state;
+    static const struct { const char *graph, *words;
+    } cases[] = {
+        {"input x f32 [600, 1000]\n%0 = neg %x\noutput %0 y\n", "input 'x' may take 2400000 bytes"},
+        {"input x f32 [600, 1]\ninput v f32 [1000]\n%0 = add %x %v\noutput %0 y\n", "output 'y' may take 2400000"},
+        {"input x f32 [2]\nstate s dense f32 [600, 1000]\nvar pos u32 0 9\ninput r f32 [1, 1000]\n"
+         "%0 = cache_append %s %r %pos\n",
+         "state 's' needs 2400000"},
+        {"input x f32 [600, 1]\nweight v f32 [1000]\n%0 = add %x %v\n%1 = argmax %0\noutput %1 y\n",
+         "value 'add"},
+        {"input x f32 [1]\nweight v f32 [600000]\n%0 = mul %x %v\n%1 = sum %0\noutput %1 y\n", "constant 'v' has 2400000"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct weft_gpu_caps caps = limited(true);
+        caps.max_buffer = 2 * BIG_LIMIT;
+        struct weft_plan *p = NULL;
+        weft_error_clear();
+        weft_status status = weft_compile(fixture_graph(cases[i].graph), &caps, NULL, &p);
+        if (status == WEFT_OK || !strstr(weft_error_message(), cases[i].words) ||
+            !strstr(weft_error_message(), "2097152"))
+            fail_msg("case %zu: %d, %s", i, status, weft_error_message());
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_operator_has_a_case), cmocka_unit_test(all_cases_compile),
+        cmocka_unit_test(elementwise_is_cut),        cmocka_unit_test(random_access_has_segments),
+        cmocka_unit_test(checker_notices),           cmocka_unit_test(buffers_have_an_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

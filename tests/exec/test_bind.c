@@ -1,0 +1,212 @@
+/// Binding on the null device, where counters are exact: what bound buffers take and give back, that known ranges cost
+/// nothing, and that running out of memory at any allocation changes nothing.
+#include "bind_graph.h"
+#include "core/alloc.h"
+
+static weft_device *device;
+static weft_program *program;
+
+static int setup(void **state) {
+    (void)state;
+    api_must(weft_device_open(&(struct weft_device_params){.implementation = "null"}, &device));
+    program = bind_program(device, 1);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    weft_program_destroy(&program);
+    weft_device_close(&device);
+    return 0;
+}
+
+static void same_life(const struct weft_device_counters *a, const struct weft_device_counters *b) {
+    assert_int_equal(a->buffers_live, b->buffers_live);
+    assert_int_equal(a->bytes_live, b->bytes_live);
+    assert_int_equal(a->groups_live, b->groups_live);
+}
+
+// ---- buffers -------------------------------------------------------------------------------------------------------
+
+static void buffers(void **state) {
+    (void)state;
+    struct weft_device_counters before = bind_counters(device), during;
+    weft_buffer *b = NULL;
+    weft_pending pending;
+    uint32_t words[4] = {0};
+    bool done;
+    api_fails(weft_buffer_create(device, 0, &b), WEFT_ERR_INVALID, "0 bytes");
+    assert_null(b);
+    api_fails(weft_buffer_create(device, UINT64_MAX, &b), WEFT_ERR_LIMIT, "larger than");
+    api_fails(weft_buffer_create(NULL, 4, &b), WEFT_ERR_INVALID, "device");
+    api_fails(weft_buffer_create(device, 4, NULL), WEFT_ERR_INVALID, "out");
+    api_must(weft_buffer_create(device, 300, &b));
+    during = bind_counters(device);
+    assert_int_equal(during.bytes_live - before.bytes_live, 512);
+    assert_int_equal(weft_buffer_size(b), 300);
+    assert_int_equal(weft_buffer_size(NULL), 0);
+    api_must(weft_buffer_write(b, 284, words, 16));
+    api_fails(weft_buffer_write(b, 288, words, 16), WEFT_ERR_LIMIT, "300 bytes");
+    api_fails(weft_buffer_write(b, UINT64_MAX - 3, words, 16), WEFT_ERR_LIMIT, "300 bytes");
+    api_fails(weft_buffer_write(b, 2, words, 4), WEFT_ERR_INVALID, "multiples of 4");
+    api_fails(weft_buffer_write(b, 0, words, 3), WEFT_ERR_INVALID, "multiples of 4");
+    api_fails(weft_buffer_write(b, 0, NULL, 4), WEFT_ERR_INVALID, "data");
+    api_must(weft_buffer_write(b, 300, NULL, 0));
+    api_fails(weft_buffer_read(b, 300, words, 4), WEFT_ERR_LIMIT, "beyond its end");
+    api_must(weft_buffer_read(b, 296, words, 4));
+    api_must(weft_buffer_read_async(b, 0, 16, &pending));
+    api_must(weft_buffer_read_done(b, pending, &done));
+    assert_true(done);
+    api_must(weft_buffer_read_finish(b, &pending, words, 16));
+    assert_int_equal(pending.id, 0);
+    api_fails(weft_buffer_read_finish(b, &pending, words, 16), WEFT_ERR_STALE, "not outstanding");
+    weft_buffer_destroy(&b);
+    assert_null(b);
+    weft_buffer_destroy(&b);
+    weft_buffer_destroy(NULL);
+    assert_int_equal(bind_counters(device).bytes_live - before.bytes_live, 4096); // the ring of readbacks
+    api_fails(weft_session_bind(NULL, "a", NULL, 0, 0), WEFT_ERR_INVALID, "NULL");
+    api_fails(weft_session_binding(NULL, "a", NULL), WEFT_ERR_INVALID, "NULL");
+    weft_session *s = bind_session(program, false);
+    api_fails(weft_session_bind(s, NULL, NULL, 0, 0), WEFT_ERR_INVALID, "NULL");
+    api_fails(weft_session_bind_all(s, NULL, 1), WEFT_ERR_INVALID, "NULL");
+    api_must(weft_session_bind_all(s, NULL, 0));
+    api_fails(weft_session_bind_all(s, &(struct weft_binding){.name = "nothing"}, 1), WEFT_ERR_NOT_FOUND, "'nothing'");
+    weft_session_destroy(&s);
+}
+
+// ---- memory --------------------------------------------------------------------------------------------------------
+
+/// A session's own buffers go while others are bound, and come back; groups of known ranges are not made again.
+static void own_buffers(void **state) {
+    (void)state;
+    struct weft_device_counters start = bind_counters(device), made, bound, again;
+    weft_session *s = bind_session(program, false);
+    weft_buffer *y;
+    api_must(weft_buffer_create(device, 1024, &y));
+    made = bind_counters(device);
+    api_must(weft_session_bind(s, "y", y, 0, 0)); // 64 rows of 16 bytes: the whole range
+    bound = bind_counters(device);
+    assert_int_equal(made.bytes_live - bound.bytes_live, 1024);
+    assert_int_equal(made.buffers_live - bound.buffers_live, 1);
+    assert_int_equal(made.groups_live, bound.groups_live);
+    api_must(weft_session_bind(s, "y", y, 0, 1024)); // the same again: nothing
+    again = bind_counters(device);
+    same_life(&bound, &again);
+    assert_int_equal(bound.groups_made, again.groups_made);
+    api_must(weft_session_bind(s, "y", NULL, 0, 0));
+    again = bind_counters(device);
+    assert_int_equal(again.pipelines_made, made.pipelines_made);
+    assert_int_equal(again.bytes_live, made.bytes_live);
+    weft_buffer_destroy(&y);
+    weft_session_destroy(&s);
+    again = bind_counters(device);
+    same_life(&start, &again);
+}
+
+/// Ranges below the largest size take two small buffers for what begins behind them, and host outputs a ring.
+static void what_more_it_takes(void **state) {
+    (void)state;
+    float out[3 * 4];
+    struct weft_device_counters start = bind_counters(device), a, b;
+    weft_session *s = bind_session(program, false);
+    weft_buffer *y;
+    api_must(weft_buffer_create(device, 256, &y));
+    api_must(api_set_rows(s, 3));
+    a = bind_counters(device);
+    api_must(weft_session_bind(s, "y", y, 0, 48));
+    b = bind_counters(device);
+    assert_int_equal(a.bytes_live - 1024 + 2 * 4096, b.bytes_live);
+    a = b;
+    api_must(weft_session_bind_host(s, "p", out, sizeof out));
+    b = bind_counters(device);
+    assert_int_equal(b.bytes_live - a.bytes_live, WEFT_HOST_RUNS * 256);
+    api_must(weft_session_run_blocking(s, 2));
+    uint64_t calls = weft_alloc_stats().calls;
+    a = bind_counters(device);
+    for (int i = 0; i < 50; i++) api_must(weft_session_run_blocking(s, 2));
+    b = bind_counters(device);
+    assert_int_equal(weft_alloc_stats().calls, calls); // steady
+    assert_int_equal(a.buffers_made, b.buffers_made);
+    assert_int_equal(a.groups_made, b.groups_made);
+    assert_int_equal(b.copies - a.copies, 50);
+    weft_buffer_destroy(&y);
+    weft_session_destroy(&s); // with all of it bound
+    b = bind_counters(device);
+    same_life(&start, &b);
+}
+
+/// Fails allocation by allocation: each time nothing has changed, and the session runs.
+static void out_of_memory(void **state) {
+    (void)state;
+    float out[64 * 4];
+    weft_session *s = bind_session(program, false);
+    weft_buffer *all, *old;
+    api_must(weft_buffer_create(device, 8192, &all));
+    api_must(weft_buffer_create(device, 1024, &old));
+    api_must(weft_session_bind(s, "z", old, 0, 0));
+    const struct weft_binding wanted[] = {{.name = "a", .buffer = all, .bytes = 768},
+                                          {.name = "next", .buffer = all, .offset = 768, .bytes = 768},
+                                          {.name = "y", .buffer = all, .offset = 2048},
+                                          {.name = "p", .host = out, .bytes = sizeof out},
+                                          {.name = "z"}};
+    struct weft_device_counters before = bind_counters(device), after;
+    weft_status status = WEFT_ERR_NOMEM;
+    uint64_t n = 1;
+    for (; status != WEFT_OK && n < 500; n++) {
+        int64_t live = weft_alloc_stats().live;
+        weft_alloc_fail_at(n, 0);
+        status = weft_session_bind_all(s, wanted, 5);
+        weft_alloc_fail_at(0, 0);
+        if (status == WEFT_OK) break;
+        assert_int_equal(status, WEFT_ERR_NOMEM);
+        struct weft_binding is;
+        api_must(weft_session_binding(s, "z", &is));
+        assert_ptr_equal(is.buffer, old);
+        api_must(weft_session_binding(s, "a", &is));
+        assert_null(is.buffer);
+        api_must(weft_session_run_blocking(s, 1));
+        // Groups of ranges that were got before the failure stay in the cache, for the next attempt.
+        after = bind_counters(device);
+        assert_int_equal(before.bytes_live, after.bytes_live);
+        assert_int_equal(before.buffers_live, after.buffers_live);
+        assert_true(weft_alloc_stats().live - live <= (int64_t)(after.groups_live - before.groups_live) * 3 + 8);
+    }
+    assert_true(status == WEFT_OK && n > 8);
+    api_must(weft_session_run_blocking(s, 1));
+    weft_session_destroy(&s);
+    weft_buffer_destroy(&all);
+    weft_buffer_destroy(&old);
+}
+
+/// Sessions destroyed with runs in flight leave nothing behind, in whatever order they go.
+static void destroyed_mid_flight(void **state) {
+    (void)state;
+    struct weft_device_counters start = bind_counters(device), end;
+    int64_t live = weft_alloc_stats().live;
+    for (int round = 0; round < 20; round++) {
+        weft_session *s[4];
+        weft_buffer *b;
+        api_must(weft_buffer_create(device, 4096, &b));
+        for (int i = 0; i < 4; i++) {
+            s[i] = bind_session(program, i == 3);
+            api_must(weft_session_bind(s[i], "y", b, (uint64_t)(i % 4) * 1024, 1024));
+            api_must(weft_session_run(s[i], 1 + (uint32_t)i, NULL));
+        }
+        if (round % 2) weft_buffer_destroy(&b);
+        for (int i = 0; i < 4; i++) weft_session_destroy(&s[(i + round) % 4]);
+        weft_buffer_destroy(&b);
+        end = bind_counters(device);
+        same_life(&start, &end);
+        if (round == 0) live = weft_alloc_stats().live; // tables of the device have grown
+        else assert_int_equal(weft_alloc_stats().live, live);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(buffers),       cmocka_unit_test(own_buffers),          cmocka_unit_test(what_more_it_takes),
+        cmocka_unit_test(out_of_memory), cmocka_unit_test(destroyed_mid_flight),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
