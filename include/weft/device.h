@@ -108,11 +108,11 @@ struct weft_recovery {
 };
 
 /// After a call returned LOST: opens the same adapter again underneath the same handle and makes again what is on it,
-/// in place, so that programs, sessions and models stay valid. Weights are read again from where they came
-/// (`weights_stay` in weft/program.h; models keep their file). Sessions keep their live sizes; what inputs and outputs
-/// hold is undefined. States are as in the session's last host snapshot if it has one, else gone: until they are set
+/// in place, so that programs, sessions, models and buffers stay valid. Weights are read again from where they came
+/// (`weights_stay` in weft/program.h; models keep their file). Sessions keep their live sizes and bindings; what inputs
+/// and outputs hold is undefined; buffers (weft/buffer.h) are all zero. States are as in the session's last host snapshot if it has one, else gone: until they are set
 /// anew (weft_session_reset, _restore, or _rewind to 0), runs and reads of them return STALE and name one. Snapshots on
-/// the host survive, those on the device do not. Reads and fences that were not finished return STALE and LOST.
+/// the host survive, those on the device and checkpoints do not. Reads that were not finished return STALE, fences LOST.
 ///
 /// A device that was not lost is waited for, and then treated alike. While it runs, no other thread may be in a call on
 /// anything that is on the device. What fails concerns only itself: the rest is recovered, and the first failure is

@@ -123,8 +123,8 @@ weft_status weft_session_whole(const weft_session *s)
     char more[40] = "";
     if (plan->n_states > 1) snprintf(more, sizeof more, " and %u more", plan->n_states - 1);
     return weft_fail(WEFT_ERR_STALE,
-                     "what state '%s'%s held is gone (with a lost device, or in a reset or restore that failed midway); "
-                     "restore a snapshot, rewind to 0 or reset the session",
+                     "what state '%s'%s held is gone (with a lost device, or in a reset or restore that failed "
+                     "midway); restore a snapshot, rewind to 0 or reset the session",
                      plan->states[0].name, more);
 }
 

@@ -345,6 +345,118 @@ static void test_faults_in_recovery(void **state) {
     assert_true(failures >= 10);
 }
 
+struct told { int calls; weft_status status; };
+
+static void tell(void *user, uint64_t fence, weft_status status) {
+    struct told *t = user;
+    (void)fence;
+    t->calls++;
+    t->status = status;
+}
+
+/// A run that was under way when the device was lost: its fence and its callback say LOST, also after recovery.
+static void test_run_under_way(void **state) {
+    (void)state;
+    uint64_t done, cut, fresh;
+    struct told before = {0}, after = {0};
+    fault_must(weft_session_run(bystander.s, 1, &done));
+    fault_must(weft_session_wait(bystander.s, done, -1));
+    assert_true(weft_gpu_stall(device, true)); // nothing finishes any more
+    fault_must(weft_session_run(bystander.s, 1, &cut));
+    fault_must(weft_session_on_done(bystander.s, done, tell, &before));
+    fault_must(weft_session_on_done(bystander.s, cut, tell, &after));
+    weft_gpu_lose(device);
+    fault_must(weft_device_recover(device, NULL));
+    fault_must(weft_session_wait(bystander.s, done, -1));
+    fault_is(weft_session_wait(bystander.s, cut, -1), WEFT_ERR_LOST, "was not finished when the device was lost");
+    fault_must(weft_device_poll(device));
+    assert_int_equal(before.calls + after.calls, 2);
+    assert_int_equal(before.status, WEFT_OK);
+    assert_int_equal(after.status, WEFT_ERR_LOST);
+    fault_must(weft_session_run(bystander.s, 1, &fresh));
+    assert_true(fresh > cut);
+    fault_must(weft_session_wait(bystander.s, fresh, -1));
+}
+
+/// A device that was given up because it hung is recovered like one that was lost.
+static void test_hung_device(void **state) {
+    (void)state;
+    weft_device *hung, *world = device;
+    weft_program *p;
+    weft_session *s;
+    struct weft_device_params params = {.implementation = "null", .timeout_seconds = 0.02};
+    fault_must(weft_device_open(&params, &hung));
+    fault_must(fault_compile(hung, FAULT_GRAPH("y"), &weights, true, NULL, &p));
+    fault_must(weft_session_create(p, NULL, &s));
+    assert_true(weft_gpu_stall(hung, true));
+    assert_int_equal(weft_session_run_blocking(s, 1), WEFT_ERR_TIMEOUT);
+    assert_int_equal(weft_session_run(s, 1, NULL), WEFT_ERR_LOST);
+    fault_must(weft_device_recover(hung, NULL));
+    fault_must(weft_session_reset(s));
+    fault_must(weft_session_run_blocking(s, 1));
+    weft_session_destroy(&s);
+    weft_program_destroy(&p);
+    weft_device_close(&hung);
+    assert_ptr_equal(device, world);
+}
+
+/// A checked session's run is many submits: cut off between two, it says that its states are no whole any more.
+static void test_checked_run_cut_off(void **state) {
+    (void)state;
+    weft_session *s;
+    fault_must(weft_session_create(bystander.program, &(struct weft_session_params){.checker = true}, &s));
+    fault_must(fault_feed(s, "other", 1, NULL));
+    weft_gpu_inject(device, WEFT_GPU_NO_MEMORY, WEFT_GPU_AT_SUBMIT, 2);
+    assert_int_equal(weft_session_run(s, 1, NULL), WEFT_ERR_NOMEM);
+    weft_gpu_inject(device, WEFT_GPU_NO_MEMORY, 0, 0);
+    fault_is(weft_session_run(s, 1, NULL), WEFT_ERR_STALE, "'pos'");
+    fault_must(weft_session_reset(s));
+    // At its first submit it is refused as a whole, and nothing is lost.
+    weft_gpu_inject(device, WEFT_GPU_NO_MEMORY, WEFT_GPU_AT_SUBMIT, 1);
+    assert_int_equal(weft_session_run(s, 1, NULL), WEFT_ERR_NOMEM);
+    weft_gpu_inject(device, WEFT_GPU_NO_MEMORY, 0, 0);
+    fault_must(weft_session_run(s, 1, NULL));
+    weft_session_destroy(&s);
+}
+
+/// A reset or restore that fails midway leaves no half-set states to run on.
+static void test_restore_cut_off(void **state) {
+    (void)state;
+    weft_gpu_inject(device, WEFT_GPU_NO_MEMORY, WEFT_GPU_AT_WRITE, 2);
+    assert_int_equal(weft_session_restore(bystander.s, bystander.snapshot), WEFT_ERR_NOMEM);
+    weft_gpu_inject(device, WEFT_GPU_NO_MEMORY, 0, 0);
+    fault_is(weft_session_run(bystander.s, 1, NULL), WEFT_ERR_STALE, "midway");
+    fault_must(weft_session_restore(bystander.s, bystander.snapshot));
+    fault_must(weft_session_run(bystander.s, 1, NULL));
+    weft_gpu_inject(device, WEFT_GPU_NO_MEMORY, WEFT_GPU_AT_SUBMIT | WEFT_GPU_AT_WRITE, 2);
+    assert_int_equal(weft_session_reset(bystander.s), WEFT_ERR_NOMEM);
+    weft_gpu_inject(device, WEFT_GPU_NO_MEMORY, 0, 0);
+    fault_is(weft_session_run(bystander.s, 1, NULL), WEFT_ERR_STALE, "midway");
+    fault_must(weft_session_rewind(bystander.s, 0));
+    fault_must(weft_session_run(bystander.s, 1, NULL));
+}
+
+/// A loss after a reset does not bring back what was before the reset.
+static void test_reset_forgets_the_snapshot(void **state) {
+    (void)state;
+    struct weft_recovery r;
+    size_t n;
+    fault_must(weft_session_reset(bystander.s));
+    weft_gpu_lose(device);
+    fault_must(weft_device_recover(device, &r));
+    assert_int_equal(r.restored, 0);
+    fault_must(weft_session_lost_states(bystander.s, NULL, 0, &n));
+    assert_int_equal(n, 2);
+    fault_must(weft_session_restore(bystander.s, bystander.snapshot)); // it survived, and is followed again
+    weft_gpu_lose(device);
+    fault_must(weft_device_recover(device, &r));
+    assert_int_equal(r.restored, 1);
+    weft_snapshot_destroy(&bystander.snapshot); // not followed behind its end
+    weft_gpu_lose(device);
+    fault_must(weft_device_recover(device, &r));
+    assert_int_equal(r.restored, 0);
+}
+
 // ---- a model -------------------------------------------------------------------------------------------------------
 
 static char path[] = "/tmp/weft-faults-XXXXXX";
@@ -454,6 +566,11 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_loss_before_each_call, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_loss_in_each_call, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_faults_in_recovery, open_world, close_world),
+        cmocka_unit_test_setup_teardown(test_run_under_way, open_world, close_world),
+        cmocka_unit_test_setup_teardown(test_hung_device, open_world, close_world),
+        cmocka_unit_test_setup_teardown(test_checked_run_cut_off, open_world, close_world),
+        cmocka_unit_test_setup_teardown(test_restore_cut_off, open_world, close_world),
+        cmocka_unit_test_setup_teardown(test_reset_forgets_the_snapshot, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_model_memory, open_world, close_world),
         cmocka_unit_test_setup_teardown(test_model_loss, open_world, close_world),
     };

@@ -1,5 +1,5 @@
 /// Recovery from a lost device, on a driver: what was computed before is computed again, bit for bit, by the same
-/// handles. Dawn is made to lose its device in earnest; wgpu-native, which ends the process on a real loss, is
+/// handles. Dawn is made to lose its device in earnest; wgpu-native, which ends the process on a real loss, is only said
 /// to have lost it, and then opened again in earnest.
 #include "fault_rig.h"
 
@@ -245,6 +245,51 @@ static void test_fences_and_reads(void **state) {
     weft_program_destroy(&p);
 }
 
+/// A user's buffer is there again, zero, and bound as it was; one that was destroyed stays stale; outputs go to the same
+/// memory of the host.
+static void test_bound_buffers(void **state) {
+    (void)state;
+    weft_program *p;
+    weft_session *s, *orphan;
+    weft_buffer *x, *dead;
+    float in[Y], y[Y], want[Y], zero[Y] = {0};
+    fault_must(fault_compile(device, FAULT_GRAPH("y"), &weights, true, NULL, &p));
+    fault_must(weft_session_create(p, NULL, &s));
+    fault_must(weft_session_create(p, NULL, &orphan));
+    fault_must(fault_feed(s, "y", 3, want));
+    fault_must(weft_session_reset(s));
+    fault_must(weft_session_set_sizes(orphan, &(struct weft_size){"T", FAULT_T}, 1));
+    fault_must(weft_buffer_create(device, sizeof in, &x));
+    fault_must(weft_buffer_create(device, sizeof in, &dead));
+    fault_must(weft_session_bind(s, "x", x, 0, 0));
+    fault_must(weft_session_bind_host(s, "y", y, sizeof y));
+    fault_must(weft_session_bind(orphan, "x", dead, 0, 0));
+    weft_buffer_destroy(&dead);
+    fault_rows(in, 3);
+    fault_must(weft_buffer_write(x, 0, in, sizeof in));
+    fault_must(weft_session_run_blocking(s, 1));
+    assert_true(same(y, want, Y));
+    for (int round = 0; round < 2; round++) {
+        weft_gpu_lose(device);
+        fault_must(weft_device_recover(device, NULL));
+        fault_must(weft_session_reset(s));
+        fault_must(weft_session_reset(orphan));
+        fault_must(weft_buffer_read(x, 0, in, sizeof in));
+        assert_true(same(in, zero, Y));
+        fault_rows(in, 3);
+        fault_must(weft_buffer_write(x, 0, in, sizeof in));
+        memset(y, 0, sizeof y);
+        fault_must(weft_session_run_blocking(s, 1));
+        assert_true(same(y, want, Y));
+        fault_is(weft_session_run(orphan, 1, NULL), WEFT_ERR_STALE, "'x' is bound to a buffer that has been destroyed");
+    }
+    weft_session_destroy(&s);
+    weft_session_destroy(&orphan);
+    weft_buffer_destroy(&x);
+    weft_program_destroy(&p);
+    assert_true(only_readbacks());
+}
+
 // ---- memory --------------------------------------------------------------------------------------------------------
 
 /// What a user does with a second session of a program, until something fails.
@@ -351,6 +396,7 @@ int main(void) {
         cmocka_unit_test(test_recover),
         cmocka_unit_test(test_shared_weights_of_a_destroyed_program),
         cmocka_unit_test(test_fences_and_reads),
+        cmocka_unit_test(test_bound_buffers),
         cmocka_unit_test(test_no_memory_harms_no_other),
         cmocka_unit_test(test_model),
     };

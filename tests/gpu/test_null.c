@@ -2,6 +2,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "gpu/gpu.h"
+#include "gpu/gpu_test.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -527,6 +528,26 @@ static void test_list(void **state)
     weft_free(rows);
 }
 
+// ---- memory --------------------------------------------------------------------------------------------------------
+
+// What was released and waits for work in flight is waited for before a buffer is refused; a second refusal counts.
+static void test_waiting_memory(void **state)
+{
+    (void)state;
+    struct world w = open_world();
+    uint64_t serial;
+    weft_buf fresh;
+    OK(run(&w, step_of(&w), &serial)); // in flight as far as the door knows
+    weft_buf_release(w.gpu, &w.b);
+    weft_gpu_inject(w.gpu, WEFT_GPU_NO_MEMORY, WEFT_GPU_AT_BUFFER, 1);
+    OK(weft_buf_create(w.gpu, 4096, WEFT_BUF_STORAGE, "fresh", &fresh));
+    assert_int_equal(weft_gpu_injected(w.gpu), 2);
+    weft_gpu_inject(w.gpu, WEFT_GPU_NO_MEMORY, WEFT_GPU_AT_BUFFER, 1);
+    REFUSED(weft_buf_create(w.gpu, 4096, WEFT_BUF_STORAGE, "more", &fresh), WEFT_ERR_NOMEM, "'more'");
+    assert_int_equal(weft_gpu_injected(w.gpu), 1); // nothing was waiting any more
+    weft_gpu_close(&w.gpu);
+}
+
 // ---- a device opened anew ------------------------------------------------------------------------------------------
 
 static void test_reopen(void **state)
@@ -622,6 +643,7 @@ int main(void)
         cmocka_unit_test(test_counters),  cmocka_unit_test(test_steady),        cmocka_unit_test(test_limits_min),
         cmocka_unit_test(test_many),      cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_loss),
         cmocka_unit_test(test_list),      cmocka_unit_test(test_reopen),        cmocka_unit_test(test_dependents),
+        cmocka_unit_test(test_waiting_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
