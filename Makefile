@@ -48,13 +48,13 @@ sanitize:
 	@scripts/check_sanitizers.sh
 	cmake -DWEFT_WERROR=OFF --preset sanitize
 	cmake --build --preset sanitize -j $(JOBS)
-	ctest --preset sanitize -j $(JOBS) -LE "model|dawn|min" $(TESTS)
+	ctest --preset sanitize -j $(JOBS) -LE "model|dawn|min|validation" $(TESTS)
 	ctest --preset sanitize -j $(JOBS) -L dawn -R "gpu_device|gpu_loss|gpu_small" $(TESTS)
 
 # The suites in which threads meet, on the null device: the implementations are not instrumented, and would drown what is
 # ours. Only what these need is built.
-TSAN_TESTS = core_test_thread core_test_alloc core_test_error core_test_log gpu_test_null compile_test_null_run \
-	exec_test_api exec_test_bind exec_test_cancel exec_test_threads exec_test_soak
+TSAN_TESTS = core_test_thread core_test_alloc core_test_error core_test_log gpu_test_null exec_test_cancel \
+	exec_test_threads
 tsan:
 	@scripts/check_sanitizers.sh thread
 	cmake -DWEFT_WERROR=OFF --preset tsan

@@ -4,6 +4,8 @@
 #   <name>.wgpu  wgpu-native on Mesa's CPU driver
 #   <name>.dawn  Dawn on SwiftShader
 #   <name>.min   wgpu-native with everything optional masked (WEFT_LIMITS=min)
+# Those in weft_validated run once more under Vulkan's validation layer, where it is installed (Debian
+# vulkan-validationlayers): <name>.validation fails if the layer reports an error. No message is filtered out.
 # Labels: host or driver; driver tests also carry wgpu, dawn or min; test_*_real.c, which run a real model, model.
 
 set(weft_lavapipe "/usr/share/vulkan/icd.d/lvp_icd.${CMAKE_SYSTEM_PROCESSOR}.json")
@@ -31,14 +33,14 @@ function(weft_add_driver_test name suffix target icd environment)
     set(all ${weft_test_environment} ${weft_driver_environment} ${environment})
     list(APPEND all "VK_ICD_FILENAMES=${icd}" "VK_DRIVER_FILES=${icd}")
     set(lane_lock ${suffix})
-    if(lane_lock STREQUAL "min")
+    if(lane_lock MATCHES "^(min|validation)$")
         set(lane_lock wgpu) # both are lavapipe, which uses all processors; SwiftShader mostly compiles, on one
     endif()
     set_tests_properties(${name}.${suffix} PROPERTIES ENVIRONMENT "${all}"
         SKIP_RETURN_CODE 77 LABELS "driver;${suffix};${ARGN}" RESOURCE_LOCK "driver-${lane_lock}" TIMEOUT 900)
 endfunction()
 
-# The Vulkan layer that lets calls fail, and its manifest. Without Vulkan's headers its tests report that they are skipped.
+# The Vulkan layer that lets calls fail, and its manifest. Without Vulkan's headers its tests are skipped.
 function(weft_fault_layer)
     set(folder "${CMAKE_CURRENT_BINARY_DIR}/vulkan")
     find_path(WEFT_VULKAN_INCLUDE vulkan/vk_layer.h)
@@ -85,6 +87,29 @@ function(weft_add_test source room)
     endif()
 endfunction()
 
+set(weft_validated compile_test_gpu_alias exec_test_gpu_replay)
+find_file(WEFT_VALIDATION_LAYER VkLayer_khronos_validation.json
+    PATHS /usr/share/vulkan/explicit_layer.d /usr/local/share/vulkan/explicit_layer.d /etc/vulkan/explicit_layer.d
+    NO_DEFAULT_PATH DOC "Manifest of Vulkan's validation layer, for the tests")
+
+# Validated tests, and one that shows that the layer is heard: with advice on, it must say something.
+function(weft_add_validation)
+    if(NOT WEFT_VALIDATION_LAYER)
+        message(STATUS "weft: no Vulkan validation layer (vulkan-validationlayers): its tests are left out")
+        return()
+    endif()
+    set(layer "WEFT_WEBGPU=wgpu" "VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation")
+    set(settings "${CMAKE_CURRENT_SOURCE_DIR}/tests/validation")
+    foreach(name IN LISTS weft_validated)
+        weft_add_driver_test(${name} validation ${name} "${WEFT_LAVAPIPE_ICD}"
+            "${layer};VK_LAYER_SETTINGS_PATH=${settings}")
+        set_tests_properties(${name}.validation PROPERTIES FAIL_REGULAR_EXPRESSION "Validation Error")
+    endforeach()
+    weft_add_driver_test(validation_control validation compile_test_gpu_alias "${WEFT_LAVAPIPE_ICD}"
+        "${layer};VK_LAYER_SETTINGS_PATH=${settings}/control;WEFT_TEST_CASE=chain: distinct")
+    set_tests_properties(validation_control.validation PROPERTIES PASS_REGULAR_EXPRESSION "Validation Warning")
+endfunction()
+
 # tests/support/*.c is a small library for all tests; every other folder of tests/ is a room.
 # Models of random weights, which a script writes: models/NAME.gguf in the build folder.
 function(weft_test_models)
@@ -115,4 +140,8 @@ function(weft_tests)
             weft_add_test("${CMAKE_CURRENT_SOURCE_DIR}/tests/${source}" ${room})
         endif()
     endforeach()
+    if(TARGET examples_alias) # it says whether its results agree
+        weft_add_driver_test(examples_alias wgpu examples_alias "${WEFT_LAVAPIPE_ICD}" "WEFT_WEBGPU=wgpu")
+    endif()
+    weft_add_validation()
 endfunction()

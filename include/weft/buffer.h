@@ -24,8 +24,8 @@ typedef struct weft_buffer weft_buffer;
 /// Makes a buffer of at least one byte, all zero. The device must outlive it. On failure *out is NULL.
 /// Errors: INVALID (0 bytes), LIMIT (names the device's limit), NOMEM, LOST.
 WEFT_API weft_status weft_buffer_create(weft_device *device, uint64_t bytes, weft_buffer **out);
-/// Frees a buffer, after the work in flight that uses it, and sets *buffer to NULL. Sessions that are bound to it refuse
-/// to run (STALE) until they are bound to something else. NULL, or a pointer to NULL, is fine.
+/// Frees a buffer, after the work in flight that uses it, and sets *buffer to NULL. Sessions that are bound to it
+/// refuse to run (STALE) until they are bound to something else. NULL, or a pointer to NULL, is fine.
 WEFT_API void weft_buffer_destroy(weft_buffer **buffer);
 /// Bytes that it was made with; 0 for NULL.
 WEFT_API uint64_t weft_buffer_size(const weft_buffer *buffer);

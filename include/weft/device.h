@@ -66,6 +66,20 @@ struct weft_device_counters {
     double encode_seconds, submit_seconds; ///< host time: encoding commands; inside the implementation's submit
 };
 
+/// Bytes of the buffers that are alive on a device, by what they are for. The parts add up to `total`, which is
+/// bytes_live of the counters.
+struct weft_device_memory {
+    uint64_t weights;
+    uint64_t states;    ///< of sessions: variables, page tables, dense and ring states
+    uint64_t pages;     ///< pools of pages: paged states of all sessions, pages_used + pages_free
+    uint64_t pages_used, pages_free;
+    uint64_t snapshots; ///< on the device, without the pages that they share
+    uint64_t transients, params, io;
+    uint64_t staging;   ///< for copies
+    uint64_t readback;  ///< for reads; kept for the next ones
+    uint64_t other, total;
+};
+
 /// One line of weft_device_list: an adapter, or the reason why an implementation has none.
 struct weft_device_found {
     struct weft_device_info info;
@@ -77,8 +91,8 @@ struct weft_device_found {
 /// On failure *out is NULL. Errors: NOT_FOUND with everything that was tried and what to install; DEVICE.
 WEFT_API weft_status weft_device_open(const struct weft_device_params *params, weft_device **out);
 
-/// Waits for the work in flight, frees everything and sets *device to NULL. Programs, models and buffers on it must have
-/// been destroyed before. Work that hangs does not hang this call: after timeout_seconds (60 if that is 0) without
+/// Waits for the work in flight, frees everything and sets *device to NULL. Programs, models and buffers on it must
+/// have been destroyed before. Work that hangs does not hang this call: after timeout_seconds (60 if that is 0) without
 /// anything finishing it gives up, and leaves to the driver what it can't free. NULL, or a pointer to NULL, is fine.
 WEFT_API void weft_device_close(weft_device **device);
 
@@ -91,6 +105,9 @@ WEFT_API weft_status weft_device_list(const struct weft_device_params *params, s
 WEFT_API weft_status weft_device_info(const weft_device *device, struct weft_device_info *out);
 /// Fills *out with the counters of this moment. Errors: INVALID (a NULL argument).
 WEFT_API weft_status weft_device_counters(const weft_device *device, struct weft_device_counters *out);
+
+/// Fills *out with the memory of this moment. Errors: INVALID (a NULL argument).
+WEFT_API weft_status weft_device_memory(const weft_device *device, struct weft_device_memory *out);
 
 /// Blocks until all work submitted so far, by any thread, is finished. Errors: LOST, DEVICE, TIMEOUT (params).
 WEFT_API weft_status weft_device_wait_idle(weft_device *device);
@@ -110,9 +127,10 @@ struct weft_recovery {
 /// After a call returned LOST: opens the same adapter again underneath the same handle and makes again what is on it,
 /// in place, so that programs, sessions, models and buffers stay valid. Weights are read again from where they came
 /// (`weights_stay` in weft/program.h; models keep their file). Sessions keep their live sizes and bindings; what inputs
-/// and outputs hold is undefined; buffers (weft/buffer.h) are all zero. States are as in the session's last host snapshot if it has one, else gone: until they are set
-/// anew (weft_session_reset, _restore, or _rewind to 0), runs and reads of them return STALE and name one. Snapshots on
-/// the host survive, those on the device and checkpoints do not. Reads that were not finished return STALE, fences LOST.
+/// and outputs hold is undefined; buffers (weft/buffer.h) are all zero. States are as in the session's last host
+/// snapshot if it has one, else gone: until they are set anew (weft_session_reset, _restore, or _rewind to 0), runs and
+/// reads of them return STALE and name one. Snapshots on the host survive, those on the device and checkpoints do not.
+/// Reads that were not finished return STALE, fences LOST.
 ///
 /// A device that was not lost is waited for, and then treated alike. While it runs, no other thread may be in a call on
 /// anything that is on the device. What fails concerns only itself: the rest is recovered, and the first failure is

@@ -31,7 +31,7 @@ typedef uint32_t weft_value;      ///< a value of one graph
 enum weft_state_kind {
     WEFT_STATE_DENSE, ///< [n, ...] as it stands
     WEFT_STATE_RING,  ///< dim 0 is a capacity: the row of position p is p mod capacity
-    WEFT_STATE_PAGED, ///< dim 0 is a capacity in rows, reached through a page table (not executed by this version)
+    WEFT_STATE_PAGED, ///< dim 0 is a capacity in rows; pages of rows are taken as positions are reached, and shared
     WEFT_STATE_VAR,   ///< a scalar on the device; made by weft_graph_add_variable
 };
 
@@ -89,8 +89,8 @@ WEFT_API weft_status weft_graph_add_input(weft_graph *graph, const char *name, w
 /// Given once, when the graph is compiled. Quantised types need a last axis that is a multiple of their block.
 WEFT_API weft_status weft_graph_add_weight(weft_graph *graph, const char *name, weft_dtype dtype, const char *shape,
                                            weft_value *out);
-/// Lives from run to run, zero at first; each session has its own. Kinds: DENSE and RING. Errors also: UNSUPPORTED
-/// (PAGED).
+/// Lives from run to run, zero at first; each session has its own. A PAGED state is written by `cache_append` at a
+/// variable that only `advance` and the host move, and read by `attention`; compiling refuses other uses.
 WEFT_API weft_status weft_graph_add_state(weft_graph *graph, const char *name, enum weft_state_kind kind,
                                           weft_dtype dtype, const char *shape, weft_value *out);
 /// Sets the policy of a state (IN_PLACE, PING_PONG or DOUBLE), in any order with the operators that use it. What a

@@ -49,6 +49,8 @@ struct weft_program_compile_params {
     /// Takes weights of equal name, type and shape from this program of the same device instead of loading them again.
     /// Either program may be destroyed first. NULL: none.
     weft_program *share_weights;
+    /// Rows of a page of paged states: a power of two from 4 to 4096. 0: chosen.
+    uint32_t page_rows;
     /// Policy of all states that can have it; the plan's report names those that stay in place. Pairs of past and
     /// present are shared by it, or with SEPARATE kept apart. 0: each as the graph says.
     enum weft_state_policy state_policy;
@@ -62,7 +64,9 @@ struct weft_program_compile_params {
 
 /// Bytes on the device: weights and transients are one program's, the rest one session's.
 struct weft_memory_use {
-    uint64_t weights, states;
+    uint64_t weights;
+    uint64_t states;     ///< variables, page tables, dense and ring states
+    uint64_t pages;      ///< the pool, when one session has filled its whole context; taken page by page
     uint64_t transients; ///< intermediate values, packed by lifetime
     uint64_t params;     ///< parameter blocks of the kernels
     uint64_t io;         ///< inputs and outputs at their largest

@@ -46,9 +46,10 @@ typedef struct weft_pending {
     uint32_t id, gen;
 } weft_pending;
 
-/// Makes a session; states are zero. All memory for the largest sizes is taken now, none later. The live sizes start at
-/// the symbols' upper bounds, if the graph's relations allow these together. `params` may be NULL. The program must
-/// outlive the session. On failure *out is NULL. Errors: LIMIT, NOMEM, DEVICE, LOST.
+/// Makes a session; states are zero. All memory for the largest sizes is taken now; only pages of paged states are
+/// taken later, as runs reach them. The live sizes start at the symbols' upper bounds, if the graph's relations allow
+/// these together. `params` may be NULL. The program must outlive the session. On failure *out is NULL. Errors: LIMIT,
+/// NOMEM, DEVICE, LOST.
 WEFT_API weft_status weft_session_create(weft_program *program, const struct weft_session_params *params,
                                          weft_session **out);
 /// Waits for the session's runs in flight, frees all that is its own and sets *session to NULL. Functions registered by
@@ -86,12 +87,22 @@ WEFT_API weft_status weft_session_read_done(weft_session *session, weft_pending 
 WEFT_API weft_status weft_session_read_finish(weft_session *session, weft_pending *pending, void *data, uint64_t bytes);
 
 /// A variable's 32 bits (u32, i32 or f32); ordered like writes and reads, `get` blocks. "active", which every session
-/// has, is 1; while it is 0, runs leave no trace in states and variables. Errors: NOT_FOUND.
+/// has, is 1; while it is 0, runs leave no trace in states and variables. Setting it to 1 may wait, as calls of the
+/// past below do. Errors: NOT_FOUND.
 WEFT_API weft_status weft_session_set_var(weft_session *session, const char *name, uint32_t bits);
 WEFT_API weft_status weft_session_get_var(weft_session *session, const char *name, uint32_t *bits);
 /// All states and variables to zero, "active" to 1; ordered like writes. Should it fail midway (NOMEM, LOST), runs
 /// return STALE until it, or weft_session_restore, succeeds.
 WEFT_API weft_status weft_session_reset(weft_session *session);
+
+// ---- pages -------------------------------------------------------------------------------------------------------
+// Rows of paged states are taken page by page, as positions are reached, from a pool that a program's sessions share.
+// The pool grows as it is needed: then a run makes larger buffers and copies the old ones over, in the queue.
+
+/// Takes pages for the first `rows` rows now, so that later runs up to there take none; or gives back those beyond.
+/// Less than the rows that are live is refused and loses nothing. Errors: LIMIT (below the live rows; above the
+/// capacity; no room), UNSUPPORTED (the program has no paged state), NOMEM, LOST.
+WEFT_API weft_status weft_session_reserve(weft_session *session, uint64_t rows);
 
 // ---- the past ------------------------------------------------------------------------------------------------------
 // A program's position is the variable that its operator `advance` moves on, such as "pos". The host follows it without
@@ -106,8 +117,9 @@ WEFT_API weft_status weft_session_reset(weft_session *session);
 typedef struct weft_snapshot weft_snapshot;
 
 enum weft_snapshot_flags {
-    WEFT_SNAPSHOT_DEVICE = 1, ///< stays on the device: quick, shares pages; gone with the device, ends before the program
-    WEFT_SNAPSHOT_HOST = 2,   ///< in host memory: waits for the runs before it; outlives session, program and device
+    WEFT_SNAPSHOT_DEVICE =
+        1,                  ///< on the device: quick, shares pages; lost with the device, destroyed before the program
+    WEFT_SNAPSHOT_HOST = 2, ///< in host memory: waits for the runs before it; outlives session, program and device
 };
 
 /// Makes a second session of the same program that goes on where this one stands: same live sizes, states and
@@ -160,8 +172,9 @@ WEFT_API weft_status weft_session_lost_states(const weft_session *session, const
 /// Queues `runs` runs (1 to max_runs) at the live sizes as one submit, and returns; *fence, which may be NULL, is what
 /// to wait for. Runs of sessions that share a program never mix. Blocks only when very many submits are in flight.
 /// Several runs need every pair of past and present shared: see weft_session_params.replay. A refused run leaves all
-/// states as they were. Errors: INVALID (runs, no sizes yet, a pair that is apart), STALE (a bound buffer has been
-/// destroyed; names the input or output), CANCELLED, TIMEOUT (weft_device_params), DEVICE, LOST.
+/// states as they were. Errors: INVALID (runs, no sizes yet, a pair that is apart), LIMIT (rows beyond the capacity of
+/// a paged state, or no page to be had: names state, rows and ways out), STALE (a bound buffer has been destroyed;
+/// names the input or output), CANCELLED, TIMEOUT (weft_device_params), NOMEM, DEVICE, LOST.
 WEFT_API weft_status weft_session_run(weft_session *session, uint32_t runs, uint64_t *fence);
 /// Queues and waits: the blocking form of the above.
 WEFT_API weft_status weft_session_run_blocking(weft_session *session, uint32_t runs);

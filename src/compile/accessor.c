@@ -5,6 +5,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "plan/expand.h"
 #include "plan/update.h"
 #include <stdio.h>
 #include <string.h>
@@ -35,8 +36,8 @@ static void declarations(const struct weft_step *s, struct weft_str *w)
                                    : "u32");
     }
     if (s->cut1)
-        weft_str_add(w, "fn group_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 { let g = wid.x + nwg.x * (wid.y + nwg.y "
-                        "* wid.z); return select(p.cut_total, p.cut_first + g, g < p.cut_count); }\n");
+        weft_str_add(w, "fn group_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 {\n    let g = wid.x + nwg.x * (wid.y + "
+                        "nwg.y * wid.z);\n    return select(p.cut_total, p.cut_first + g, g < p.cut_count); }\n");
     else weft_str_add(
         w,
         "fn group_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 { return wid.x + nwg.x * (wid.y + nwg.y * wid.z); }\n");
@@ -67,10 +68,23 @@ static void fault(const struct weft_step *s, struct weft_str *w)
     weft_str_add(w, "}\n");
 }
 
-/// outside_x(i, n): some of the elements i .. i+n-1 are not there; the first of them is recorded.
-static void outside(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
+static const struct weft_plan_state *paged_state(const struct weft_plan *plan, const struct weft_schedule *sc,
+                                                 const struct weft_operand *o)
 {
-    weft_str_addf(w, "fn outside_%s(i: u32, n: u32) -> bool {\n    let len = p.len_%s;\n", o->name, o->name);
+    const struct weft_tensor *t = &sc->tensors[o->tensor];
+    if (t->mem != WEFT_MEM_STATE || plan->states[t->index & ~WEFT_STATE_PRESENT].kind != WEFT_STATE_PAGED)
+        return NULL;
+    return &plan->states[t->index & ~WEFT_STATE_PRESENT];
+}
+
+/// outside_x(i, n): some of the elements i .. i+n-1 are not there; the first of them is recorded. A pool has as many
+/// elements as its buffer holds.
+static void outside(const struct weft_step *s, const struct weft_operand *o, bool pool, struct weft_str *w)
+{
+    uint32_t each = (s->slots[o->slot].wide ? 16 : 4) / weft_accessor_width(o->dtype);
+    weft_str_addf(w, "fn outside_%s(i: u32, n: u32) -> bool {\n", o->name);
+    if (pool) weft_str_addf(w, "    let len = arrayLength(&b%u) * %uu;\n", o->slot, each);
+    else weft_str_addf(w, "    let len = p.len_%s;\n", o->name);
     weft_str_add(w, "    let end = max(i, len);\n    let bad = (i >= len) | (n > end - i);\n");
     weft_str_addf(w, "    if (bad) { record_fault(%uu, end, len); }\n    return bad;\n}\n",
                   (unsigned)(o - s->operands));
@@ -190,6 +204,37 @@ static void load_half(const struct weft_step *s, const struct weft_operand *o, s
                       "fn load4_%s(i: u32) -> vec4<f32> { return vec4<f32>(load_%s(i), load_%s(i + 1u), load_%s(i + "
                       "2u), load_%s(i + 3u)); }\n",
                       x, x, x, x, x);
+}
+
+/// Bits as they are, and words of which a range may own one half only.
+static void raw_halves(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
+{
+    const char *x = o->name, *when = o->flags & WEFT_OPERAND_STATE ? "if (!is_active()) { return; } " : "";
+    uint32_t b = o->slot;
+    if (o->access & WEFT_READ)
+        weft_str_addf(w,
+                      "fn bits_%s(i: u32) -> u32 { %slet e = p.off_%s + i; return (word_%s(e >> 1u) >> ((e & 1u) * "
+                      "16u)) & 0xffffu; }\n",
+                      x, guard(s, x, "i", 1, "0u").text, x, x);
+    if (!(o->access & WEFT_WRITE)) return;
+    char first[96], get[48], set[64];
+    if (o->n_segments > 1) {
+        snprintf(get, sizeof get, "segment_%s(k)", x);
+        snprintf(set, sizeof set, "set_segment_%s(k, ", x);
+    } else {
+        snprintf(get, sizeof get, s->slots[b].wide ? "b%u[k >> 2u][k & 3u]" : "b%u[k]", b);
+        snprintf(set, sizeof set, "%s = (", get);
+    }
+    snprintf(first, sizeof first, "max(t * 2u, p.off_%s & 1u) - (p.off_%s & 1u)", x, x);
+    weft_str_addf(w, "fn phase_%s() -> u32 { return p.off_%s & 1u; }\n", x, x);
+    if (o->dtype == WEFT_BF16)
+        weft_str_addf(w, "fn half_bits_%s(v: f32) -> u32 { return pack_%s(vec2<f32>(v, 0.0)) & 0xffffu; }\n", x, x);
+    else
+        weft_str_addf(w, "fn half_bits_%s(v: f32) -> u32 { return pack2x16float(vec2<f32>(v, 0.0)) & 0xffffu; }\n", x);
+    weft_str_addf(w,
+                  "fn put_word_%s(t: u32, bits: u32, mask: u32) { %s%slet k = (p.off_%s >> 1u) + t; %s(%s & ~mask) | "
+                  "bits); }\n",
+                  x, when, guard(s, x, first, 1, "").text, x, set, get);
 }
 
 static void load_word(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
@@ -362,10 +407,30 @@ static void variables(const struct weft_step *s, const struct weft_operand *o, s
     }
 }
 
-static void accessors(const struct weft_schedule *sc, const struct weft_step *s, struct weft_str *w)
+/// row_x of a paged state: through the session's page table. A row that has no page, or lies beyond the table, leads to
+/// page 0, which holds nobody's rows.
+static void paged_row(const struct weft_plan *plan, const struct weft_step *s, const struct weft_operand *o,
+                      const struct weft_plan_state *state, struct weft_str *w)
 {
+    const struct weft_plan_pages *g = &plan->page_groups[state->pages];
+    uint32_t vars = 0;
+    while (vars < s->n_operands && strcmp(s->operands[vars].name, "vars") != 0) vars++;
+    weft_str_addf(w, "fn row_%s(i: u32) -> u32 {\n    let page = b%u[p.off_vars + %uu + min(i >> %uu, %uu)];\n",
+                  o->name, s->operands[vars].slot, g->table, g->shift, g->n);
+    if (s->checked) { // an element of the state as a whole, of as many as it has; none without a page
+        uint32_t row = (uint32_t)(state->row_bytes / weft_accessor_width(o->dtype));
+        weft_str_addf(w, "    let there = select(0u, %uu, page != 0u);\n", (uint32_t)state->rows);
+        weft_str_addf(w, "    if (is_active() && i >= there) { record_fault(%uu, i * %uu, there * %uu); }\n",
+                      (unsigned)(o - s->operands), row, row);
+    }
+    weft_str_addf(w, "    return (page << %uu) | (i & %uu);\n}\n", g->shift, (1u << g->shift) - 1);
+}
+
+static void accessors(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s,
+                      struct weft_str *w) {
     if (s->checked) fault(s, w);
-    for (uint32_t i = 0; s->checked && i < s->n_operands; i++) outside(s, &s->operands[i], w);
+    for (uint32_t i = 0; s->checked && i < s->n_operands; i++)
+        outside(s, &s->operands[i], paged_state(plan, sc, &s->operands[i]) != NULL, w);
     for (uint32_t i = 0; i < s->n_operands; i++)
         if (strcmp(s->operands[i].name, "vars") == 0) variables(s, &s->operands[i], w);
     for (uint32_t i = 0; i < s->n_operands; i++) {
@@ -382,10 +447,23 @@ static void accessors(const struct weft_schedule *sc, const struct weft_step *s,
             else load_word(s, o, w);
         }
         if (o->access & WEFT_WRITE) store(sc, s, o, w);
-        if (t->mem == WEFT_MEM_STATE && t->state_capacity)
+        if (o->flags & WEFT_OPERAND_BITS) raw_halves(s, o, w);
+        const struct weft_plan_state *paged = paged_state(plan, sc, o);
+        if (paged) paged_row(plan, s, o, paged, w);
+        else if (t->state_capacity) // a ring state, or a copy of one
             weft_str_addf(w, "fn row_%s(i: u32) -> u32 { return i %% %uu; }\n", o->name, t->state_capacity);
         else weft_str_addf(w, "fn row_%s(i: u32) -> u32 { return i; }\n", o->name);
     }
+}
+
+/// The text in the plan's arena, once for all steps that have it.
+static char *keep_text(struct weft_plan *plan, const struct weft_str *text)
+{
+    uint64_t known;
+    if (weft_map_get(&plan->texts, text->data, text->len, &known)) return (char *)(uintptr_t)known;
+    char *kept = weft_arena_strdup(&plan->arena, text->data);
+    if (kept) weft_map_set(&plan->texts, text->data, text->len, (uint64_t)(uintptr_t)kept);
+    return kept;
 }
 
 weft_status weft_bind_wgsl(struct weft_plan *plan, const struct weft_schedule *sc, struct weft_step *s)
@@ -409,13 +487,13 @@ weft_status weft_bind_wgsl(struct weft_plan *plan, const struct weft_schedule *s
     }
     prelude(plan, &w);
     declarations(s, &w);
-    accessors(sc, s, &w);
-    weft_status status = weft_template_expand(s->kernel->file, values, n, &w, NULL);
+    accessors(plan, sc, s, &w);
+    weft_status status = weft_plan_expand(plan, s->kernel->file, values, n, &w);
     if (status != WEFT_OK) {
         weft_str_free(&w);
         return weft_fail_in(status, "step '%s'", s->label);
     }
-    s->wgsl = w.failed ? NULL : weft_arena_strdup(&plan->arena, weft_str_get(&w));
+    s->wgsl = w.failed ? NULL : keep_text(plan, &w);
     weft_str_free(&w);
     if (!s->wgsl) return weft_fail(WEFT_ERR_NOMEM, "out of memory while writing the kernel of step '%s'", s->label);
     return WEFT_OK;

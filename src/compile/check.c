@@ -56,13 +56,58 @@ static weft_status check_segments(const struct weft_schedule *sc, const struct w
                slot->size >= (left < cut ? left : cut) && (k + 1 == o->n_segments || slot->size == cut);
     }
     if (!good)
-        return weft_fail(WEFT_ERR_INTERNAL, "step '%s': the segments of operand '%s' (%s) do not hold its bytes in order",
-                         s->label, o->name, sc->tensors[o->tensor].name);
+        return weft_fail(WEFT_ERR_INTERNAL,
+                         "step '%s': the segments of operand '%s' (%s) do not hold its bytes in order", s->label,
+                         o->name, sc->tensors[o->tensor].name);
     return WEFT_OK;
 }
 
-static weft_status check_operands(const struct weft_schedule *sc, const struct weft_step *s)
+/// Live element offset of an operand, and the element behind its last, as dims of its type.
+static void live_range(struct weft_dims *dims, const struct weft_operand *o, weft_dim *start, weft_dim *end)
 {
+    int64_t width = weft_accessor_width(o->dtype);
+    *start = o->elem_offset == WEFT_DIM_BAD ? weft_dim_const(dims, 0) : o->elem_offset;
+    if (o->count == 0 || o->count == WEFT_DIM_BAD) *end = weft_dim_const(dims, (int64_t)o->bytes / width);
+    else *end = weft_dim_add(dims, *start, o->count);
+}
+
+/// True if operand p ends before q begins, for all sizes of the schedule; halves that share a word count as meeting.
+static bool ends_before(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_operand *p,
+                        const struct weft_operand *q) {
+    struct weft_dims *dims = plan->graph->dims;
+    int64_t pw = weft_accessor_width(p->dtype), qw = weft_accessor_width(q->dtype), lo, hi, rest = 1;
+    weft_dim from, p_end, q_start;
+    live_range(dims, p, &from, &p_end);
+    live_range(dims, q, &q_start, &from);
+    p_end = weft_dim_add(dims, weft_dim_mul(dims, p_end, weft_dim_const(dims, pw)),
+                         weft_dim_const(dims, (int64_t)p->slot_offset));
+    q_start = weft_dim_add(dims, weft_dim_mul(dims, q_start, weft_dim_const(dims, qw)),
+                           weft_dim_const(dims, (int64_t)q->slot_offset));
+    weft_dim gap = weft_dim_sub(dims, q_start, p_end);
+    if (gap == WEFT_DIM_BAD) return false;
+    weft_dim_bounds_within(dims, gap, sc->lo, sc->hi, &lo, &hi);
+    bool whole = pw == 4 && qw == 4;
+    if (!whole) whole = weft_dim_is_const(dims, weft_dim_mod(dims, p_end, 4), &rest) && rest == 0;
+    return lo >= (whole ? 0 : 2);
+}
+
+/// Two operands of one binding, one of them written: apart for all sizes, or one range and declared one element map.
+static bool may_stand(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s,
+                      uint32_t i, uint32_t j) {
+    const struct weft_operand *a = &s->operands[i], *b = &s->operands[j];
+    if (!meet(a->slot_offset, a->bytes, b->slot_offset, b->bytes)) return true;
+    bool whole = a->first == 0 && b->first == 0; // else the bytes of a piece say it all
+    if (whole && a->tensor == b->tensor && (ends_before(plan, sc, a, b) || ends_before(plan, sc, b, a))) return true;
+    bool declared = (a->inplace_of == (int8_t)j && !(a->flags & WEFT_OPERAND_APART)) ||
+                    (b->inplace_of == (int8_t)i && !(b->flags & WEFT_OPERAND_APART)) ||
+                    (a->flags & b->flags & WEFT_OPERAND_INPLACE);
+    return declared && a->slot_offset == b->slot_offset && a->elem_offset == b->elem_offset && a->count == b->count &&
+           a->dtype == b->dtype && a->first == b->first && a->slot == b->slot && a->n_segments == b->n_segments &&
+           a->segment_bytes == b->segment_bytes;
+}
+
+static weft_status check_operands(const struct weft_plan *plan, const struct weft_schedule *sc,
+                                  const struct weft_step *s) {
     for (uint32_t i = 0; i < s->n_operands; i++) {
         const struct weft_operand *o = &s->operands[i];
         const struct weft_tensor *t = &sc->tensors[o->tensor];
@@ -89,9 +134,7 @@ static weft_status check_operands(const struct weft_schedule *sc, const struct w
         for (uint32_t j = 0; j < i; j++) { // two operands of one range must be one element map
             const struct weft_operand *p = &s->operands[j];
             if (!segments_meet(p, o) || !((p->access | o->access) & WEFT_WRITE)) continue;
-            if (meet(p->slot_offset, p->bytes, o->slot_offset, o->bytes) &&
-                (p->slot_offset != o->slot_offset || p->dtype != o->dtype || p->slot != o->slot ||
-                 p->n_segments != o->n_segments || p->segment_bytes != o->segment_bytes))
+            if (!may_stand(plan, sc, s, i, j))
                 return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operands '%s' and '%s' overlap partly", s->label,
                                  p->name, o->name);
         }
@@ -140,12 +183,17 @@ static weft_status check_transients(const struct weft_schedule *sc)
 {
     bool *written = weft_calloc(sc->n_tensors + 1, sizeof *written);
     uint32_t *last_use = weft_calloc(sc->n_tensors + 1, sizeof *last_use);
+    uint32_t *needed = weft_calloc(sc->n_tensors + 1, sizeof *needed), n_needed = 0; // written, and used again
     weft_status status =
-        written && last_use ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while checking the plan");
+        written && last_use && needed ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while checking the plan");
     for (uint32_t n = 0; status == WEFT_OK && n < sc->n_steps; n++)
         for (uint32_t q = 0; q < sc->steps[n].n_operands; q++) last_use[sc->steps[n].operands[q].tensor] = n;
     for (uint32_t n = 0; status == WEFT_OK && n < sc->n_steps; n++) {
         const struct weft_step *s = &sc->steps[n];
+        uint32_t kept = 0;
+        for (uint32_t k = 0; k < n_needed; k++)
+            if (last_use[needed[k]] >= n) needed[kept++] = needed[k];
+        n_needed = kept;
         for (uint32_t i = 0; i < s->n_operands && status == WEFT_OK; i++) {
             const struct weft_operand *o = &s->operands[i];
             const struct weft_tensor *t = &sc->tensors[o->tensor];
@@ -154,24 +202,27 @@ static weft_status check_transients(const struct weft_schedule *sc)
                 status =
                     weft_fail(WEFT_ERR_INTERNAL, "step '%s' reads '%s' before any step wrote it", s->label, t->name);
             if (!(o->access & WEFT_WRITE)) continue;
-            for (uint32_t k = 0; k < sc->n_tensors && status == WEFT_OK; k++) {
+            for (uint32_t a = 0; a < n_needed && status == WEFT_OK; a++) {
+                uint32_t k = needed[a];
                 const struct weft_tensor *v = &sc->tensors[k];
-                if (k == o->tensor || v->mem != WEFT_MEM_TRANSIENT || v->heap != t->heap ||
-                    !meet(v->offset, v->bytes, t->offset, t->bytes))
-                    continue;
-                bool used_later = written[k] && last_use[k] >= n;
+                if (k == o->tensor || v->heap != t->heap || !meet(v->offset, v->bytes, t->offset, t->bytes)) continue;
                 bool pair = false;
                 for (uint32_t q = 0; q < s->n_operands; q++)
                     pair |= s->operands[q].tensor == k &&
                             (s->operands[q].inplace_of == (int8_t)i || o->inplace_of == (int8_t)q);
-                if (used_later && !pair)
+                if (!pair)
                     status = weft_fail(WEFT_ERR_INTERNAL, "step '%s' writes '%s' over '%s', which is still needed",
                                        s->label, t->name, v->name);
             }
         }
-        for (uint32_t i = 0; i < s->n_operands; i++)
-            if (s->operands[i].access & WEFT_WRITE) written[s->operands[i].tensor] = true;
+        for (uint32_t i = 0; i < s->n_operands; i++) {
+            uint32_t k = s->operands[i].tensor;
+            if (!(s->operands[i].access & WEFT_WRITE) || written[k]) continue;
+            written[k] = true;
+            if (sc->tensors[k].mem == WEFT_MEM_TRANSIENT) needed[n_needed++] = k;
+        }
     }
+    weft_free(needed);
     weft_free(written);
     weft_free(last_use);
     return status;
@@ -205,7 +256,7 @@ weft_status weft_plan_check(const struct weft_plan *plan, const struct weft_sche
 {
     for (uint32_t n = 0; n < sc->n_steps; n++) {
         WEFT_TRY(check_slots(plan, &sc->steps[n]));
-        WEFT_TRY(check_operands(sc, &sc->steps[n]));
+        WEFT_TRY(check_operands(plan, sc, &sc->steps[n]));
         if (sc->steps[n].cut1) WEFT_TRY(check_piece(plan, sc, n));
         WEFT_TRY(weft_plan_check_limits(plan, sc, &sc->steps[n]));
     }

@@ -2,6 +2,7 @@
 /// memory, bind, write WGSL, check. Where steps do not fit the device's bindings, the schedule is lowered again with
 /// smaller groups in just these places.
 #include "compile/compile.h"
+#include "compile/alias.h"
 #include "compile/bind.h"
 #include "compile/cut.h"
 #include "core/alloc.h"
@@ -20,6 +21,7 @@ void weft_plan_destroy(struct weft_plan *plan)
     if (!plan) return;
     weft_graph_destroy(plan->graph);
     weft_arena_free(&plan->arena);
+    weft_map_free(&plan->texts);
     weft_str_free(&plan->report);
     weft_free(plan);
 }
@@ -59,6 +61,10 @@ static weft_status plan_states(struct weft_plan *p, const struct weft_compile_pa
         s->bytes = weft_align256(weft_bytes_times(s->rows, s->row_bytes));
         if (s->bytes == 0) s->bytes = 256;
         WEFT_TRY(weft_state_choose(p, params, (uint32_t)i));
+        if (s->kind == WEFT_STATE_PAGED) { // its pool has as many pages as there is room for
+            s->bytes = weft_bytes_times(s->rows, s->row_bytes);
+            continue;
+        }
         if (s->bytes > p->caps.max_buffer)
             return weft_fail(WEFT_ERR_LIMIT,
                              "state '%s' needs %" PRIu64 " bytes, a buffer of this device has at most %" PRIu64
@@ -135,32 +141,69 @@ static weft_status plan_schedules(struct weft_plan *p, const struct weft_compile
     return WEFT_OK;
 }
 
+/// Offset of a view in its own elements, from that of what it views in that one's.
+static weft_dim view_offset(struct weft_lower *l, const struct weft_node *n, weft_dim offset)
+{
+    struct weft_dims *dims = l->graph->dims;
+    const struct weft_type *from = &weft_lv(l, n->in[0])->type, *to = &weft_lv(l, n->out[0])->type;
+    uint32_t wide = weft_accessor_width(from->dtype), narrow = weft_accessor_width(to->dtype);
+    int64_t rest = 0;
+    if (offset == WEFT_DIM_BAD) offset = weft_dim_const(dims, 0);
+    const struct weft_attr *start = weft_node_attr(n, "start");
+    if (start)
+        offset = weft_dim_add(dims, offset, weft_dim_mul(dims, start->d, weft_lower_product(l, from, 1, from->rank)));
+    if (wide > narrow) offset = weft_dim_mul(dims, offset, weft_dim_const(dims, wide / narrow));
+    if (wide < narrow) {
+        if (!weft_dim_is_const(dims, weft_dim_mod(dims, offset, narrow / wide), &rest) || rest)
+            weft_lower_fail(l, WEFT_ERR_UNSUPPORTED,
+                            "what it views starts inside a word of %s for some sizes; start it at an even element",
+                            weft_dtype_name(to->dtype));
+        offset = weft_dim_floordiv(dims, offset, narrow / wide);
+    }
+    if (offset == WEFT_DIM_BAD) weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while compiling the graph");
+    return offset == 0 ? WEFT_DIM_BAD : offset; // handle 0 is the constant 0
+}
+
 static weft_status lower_views(struct weft_lower *l, const struct weft_group *group)
 {
     for (uint32_t i = 0; i < group->n_nodes; i++) {
         const struct weft_node *n = &l->graph->nodes[group->nodes[i]];
         weft_value in = n->in[0], out = n->out[0];
-        const struct weft_value_info *src = weft_lv(l, in), *dst = weft_lv(l, out);
-        if (dst->is_output)
-            return weft_fail(WEFT_ERR_UNSUPPORTED, "output '%s' is a view of another value; copy it first",
-                             dst->output_name);
+        const struct weft_value_info *src = weft_lv(l, in);
         if (src->kind == WEFT_VALUE_WEIGHT || src->kind == WEFT_VALUE_CONST)
             return weft_fail(WEFT_ERR_UNSUPPORTED, "node '%s' views a weight; give the weight that shape instead",
                              n->name ? n->name : n->op->name);
         if (weft_lower_deferred(l, in)) continue; // has no memory
         weft_lower_place(l, in);
         if (l->status != WEFT_OK) return l->status;
-        l->places[out] = l->places[in];
-        const struct weft_attr *start = weft_node_attr(n, "start");
-        if (!start) continue;
-        weft_dim row = weft_lower_product(l, &src->type, 1, src->type.rank);
-        weft_dim offset = weft_dim_mul(l->graph->dims, start->d, row);
-        weft_dim old = l->places[in].elem_offset;
-        l->places[out].elem_offset = old == WEFT_DIM_BAD ? offset : weft_dim_add(l->graph->dims, old, offset);
-        if (l->places[out].elem_offset == WEFT_DIM_BAD) return out_of_memory();
-        int64_t zero;
-        if (weft_dim_is_const(l->graph->dims, l->places[out].elem_offset, &zero) && zero == 0)
-            l->places[out].elem_offset = WEFT_DIM_BAD;
+        struct weft_place place = {l->places[in].tensor, view_offset(l, n, l->places[in].elem_offset)};
+        if (l->status != WEFT_OK) return l->status;
+        if (weft_lv(l, out)->is_output && l->output_view[weft_alias_base(l->graph, out)] != out)
+            WEFT_TRY(weft_alias_copy_output(l, out, place));
+        else l->places[out] = place;
+    }
+    return WEFT_OK;
+}
+
+/// A write of a range that ends no kernel is a move, unless its value has no memory: constants and variables.
+static bool is_move(const struct weft_lower *l, const struct weft_group *group)
+{
+    const struct weft_node *n = &l->graph->nodes[group->nodes[0]];
+    if (group->n_nodes != 1 || !(n->op->traits & WEFT_OP_RANGE)) return false;
+    const struct weft_value_info *x = weft_lv(l, n->in[1]);
+    return x->kind != WEFT_VALUE_CONST && x->kind != WEFT_VALUE_WEIGHT &&
+           (x->state == UINT32_MAX || x->state_kind != WEFT_STATE_VAR);
+}
+
+static weft_status check_ranges(const struct weft_lower *l, const struct weft_group *group)
+{
+    for (uint32_t i = 0; i < group->n_nodes; i++) {
+        const struct weft_node *n = &l->graph->nodes[group->nodes[i]];
+        if (!(n->op->traits & WEFT_OP_RANGE)) continue;
+        const struct weft_value_info *s = weft_lv(l, n->in[0]);
+        if (s->state_kind != WEFT_STATE_DENSE)
+            return weft_fail(WEFT_ERR_UNSUPPORTED, "'%s' is a %s; ranges are written to dense states", s->name,
+                             s->state_kind == WEFT_STATE_VAR ? "variable" : "state that maps its rows");
     }
     return WEFT_OK;
 }
@@ -170,17 +213,19 @@ weft_status weft_pass_lower(struct weft_lower *l)
     for (uint32_t k = 0; k < l->n_groups; k++) {
         const struct weft_group *group = &l->groups[k];
         const struct weft_node *n = &l->graph->nodes[group->nodes[0]];
-        weft_status status;
+        uint32_t first = l->n_steps;
+        weft_status status = check_ranges(l, group);
         l->group = k;
-        switch (group->kind) {
+        if (status == WEFT_OK) switch (group->kind) {
         case WEFT_GROUP_VIEW: status = lower_views(l, group); break;
-        case WEFT_GROUP_REGION: status = weft_region_lower(l, k); break;
+        case WEFT_GROUP_REGION: status = is_move(l, group) ? n->op->lower(l, k) : weft_region_lower(l, k); break;
         case WEFT_GROUP_CONTRACT: status = weft_contract_lower(l, k); break;
         default:
             status = n->op->lower ? n->op->lower(l, k)
                                   : weft_fail(WEFT_ERR_UNSUPPORTED, "operator '%s' has no kernel", n->op->name);
         }
         if (status == WEFT_OK) status = l->status;
+        if (status == WEFT_OK) status = weft_alias_steps(l, first);
         if (status != WEFT_OK)
             return weft_fail_in(status, "node '%s' (%s)", n->name ? n->name : "unnamed", n->op->name);
     }
@@ -191,7 +236,7 @@ weft_status weft_pass_lower(struct weft_lower *l)
 struct attempt {
     struct weft_plan *plan;
     struct weft_schedule *sc;
-    int level;
+    int level, blind;
     uint8_t *node_budget; ///< by node: weft_lower.node_budget
     const struct weft_group *groups;
     uint32_t n, n_tightened; ///< attempts so far; groups that have to be smaller
@@ -216,17 +261,23 @@ static weft_status index_uses(struct weft_lower *l)
     return WEFT_OK;
 }
 
+static bool tighten_group(struct attempt *a, const struct weft_group *g, bool now);
+
 static weft_status lower_schedule(struct attempt *a)
 {
     struct weft_plan *p = a->plan;
     struct weft_schedule *sc = a->sc;
-    struct weft_lower l = {.plan = p, .graph = p->graph, .caps = &p->caps, .node_budget = a->node_budget};
+    struct weft_lower l = {.plan = p, .graph = p->graph, .caps = &p->caps, .node_budget = a->node_budget,
+                           .blind = a->blind != 0};
     size_t n_values = p->graph->n_values;
     memcpy(l.lo, sc->lo, sizeof l.lo);
     memcpy(l.hi, sc->hi, sizeof l.hi);
     l.node_group = weft_calloc(p->graph->n_nodes + 1, sizeof *l.node_group);
     l.places = weft_alloc((n_values + 1) * sizeof *l.places);
     weft_status status = l.node_group && l.places ? index_uses(&l) : out_of_memory();
+    if (status == WEFT_OK) status = weft_alias_outputs(&l);
+    l.copy_why = weft_arena_alloc(&p->arena, (p->graph->n_nodes + 1) * sizeof *l.copy_why);
+    if (status == WEFT_OK && !l.copy_why) status = out_of_memory();
     for (size_t i = 0; status == WEFT_OK && i < n_values; i++)
         l.places[i] = (struct weft_place){WEFT_NO_TENSOR, WEFT_DIM_BAD};
     if (status == WEFT_OK) status = weft_pass_fuse(&l, a->level);
@@ -238,10 +289,12 @@ static weft_status lower_schedule(struct attempt *a)
         sc->n_tensors = l.n_tensors;
         if (!sc->steps || !sc->tensors) status = out_of_memory();
         sc->copied_bytes = 0;
+        for (uint32_t i = 0; i < l.n_steps; i++) sc->copied_bytes += l.steps[i].copied_bytes;
         for (uint32_t i = 0; i < p->n_states; i++)
             if (p->states[i].policy == WEFT_STATE_DOUBLE) sc->copied_bytes += p->states[i].bytes;
     }
     a->groups = l.groups;
+    if (l.crowded) tighten_group(a, &l.groups[l.group], true);
     weft_free(l.use_start);
     weft_free(l.uses);
     weft_free(l.node_group);
@@ -251,18 +304,23 @@ static weft_status lower_schedule(struct attempt *a)
     return status;
 }
 
+/// Lets the nodes of a group count on one binding fewer than it has now, from the next attempt on.
+static bool tighten_group(struct attempt *a, const struct weft_group *g, bool now)
+{
+    if (g->n_nodes < 2 || g->n_bindings < 2) return false;
+    uint32_t budget = g->n_bindings - 1 < 255 ? g->n_bindings - 1 : 255;
+    if (a->n_tightened++ == 0)
+        weft_str_addf(&a->plan->report, "schedule %s: fused less: %s\n", a->sc->name, weft_error_message());
+    for (uint32_t i = 0; i < g->n_nodes && now; i++) a->node_budget[g->nodes[i]] = (uint8_t)budget;
+    return true;
+}
+
 /// A step that does not fit. A second attempt knows the shards of its weights; from then on its group may count on one
 /// binding fewer each time. False if it is a single node.
 static bool tighten(void *user, const struct weft_step *s)
 {
     struct attempt *a = user;
-    const struct weft_group *g = &a->groups[s->group];
-    if (g->n_nodes < 2 || g->n_bindings < 2) return false;
-    uint32_t budget = g->n_bindings - 1 < 255 ? g->n_bindings - 1 : 255;
-    if (a->n_tightened++ == 0)
-        weft_str_addf(&a->plan->report, "schedule %s: fused less: %s\n", a->sc->name, weft_error_message());
-    for (uint32_t i = 0; i < g->n_nodes && a->n; i++) a->node_budget[g->nodes[i]] = (uint8_t)budget;
-    return true;
+    return tighten_group(a, &a->groups[s->group], a->n > 0);
 }
 
 static weft_status finish_schedule(struct attempt *a)
@@ -279,7 +337,7 @@ static weft_status finish_schedule(struct attempt *a)
                           sc->name, sc->steps[i].label, sc->steps[i].n_slots - 1, sc->steps[i].n_words);
     }
     for (uint32_t i = 0; i < sc->n_steps; i++) WEFT_TRY(weft_bind_wgsl(p, sc, &sc->steps[i]));
-    return weft_plan_check(p, sc);
+    return a->blind == 2 ? WEFT_OK : weft_plan_check(p, sc);
 }
 
 #define MAX_ATTEMPTS 24
@@ -289,6 +347,7 @@ static weft_status plan_schedule(struct weft_plan *p, struct weft_schedule *sc,
                                  const struct weft_compile_params *params) {
     struct attempt a = {.plan = p,
                         .sc = sc,
+                        .blind = params ? params->blind : 0,
                         .level = params && params->no_fuse == 1   ? 0
                                  : params && params->no_fuse == 2 ? 1
                                                                   : 2};
@@ -319,11 +378,10 @@ static weft_status number_pipelines(struct weft_plan *p)
     for (uint32_t k = 0; k < p->n_schedules; k++) {
         for (uint32_t i = 0; i < p->schedules[k].n_steps; i++) {
             struct weft_step *s = &p->schedules[k].steps[i];
-            uint64_t number;
-            size_t len = strlen(s->wgsl);
-            if (!weft_map_get(&seen, s->wgsl, len, &number)) {
+            uint64_t number; // equal texts are one string (weft_bind_wgsl)
+            if (!weft_map_get(&seen, &s->wgsl, sizeof s->wgsl, &number)) {
                 number = p->n_pipelines++;
-                if (!weft_map_set(&seen, s->wgsl, len, number)) status = out_of_memory();
+                if (!weft_map_set(&seen, &s->wgsl, sizeof s->wgsl, number)) status = out_of_memory();
             }
             s->pipeline = (uint32_t)number;
         }
@@ -339,7 +397,7 @@ static weft_status compile(struct weft_plan *p, const struct weft_compile_params
     WEFT_TRY(weft_pass_decompose(p->graph));
     WEFT_TRY(weft_graph_verify(p->graph));
     WEFT_TRY(plan_states(p, params));
-    WEFT_TRY(weft_pass_positions(p));
+    WEFT_TRY(weft_pass_positions(p, params));
     WEFT_TRY(plan_ios(p));
     WEFT_TRY(plan_schedules(p, params));
     for (uint32_t k = p->n_schedules; k-- > 0;) { // the largest first: the others' heaps lie in its heaps
@@ -348,6 +406,10 @@ static weft_status compile(struct weft_plan *p, const struct weft_compile_params
         if (status != WEFT_OK) return weft_fail_in(status, "schedule %s", sc->name);
         for (uint32_t h = 0; h < WEFT_HEAPS; h++)
             if (sc->heap_bytes[h] > p->heap_bytes[h]) p->heap_bytes[h] = sc->heap_bytes[h];
+        for (uint32_t i = 0; i < sc->n_steps; i++)
+            if (sc->steps[i].is_copy)
+                weft_str_addf(&p->report, "schedule %s: step %u '%s' copies %" PRIu64 " bytes: %s\n", sc->name, i,
+                              sc->steps[i].label, sc->steps[i].copied_bytes, sc->steps[i].copy_why);
         weft_str_addf(&p->report, "schedule %s: %u steps, %" PRIu64 " bytes copied\n", sc->name,
                       sc->n_steps, sc->copied_bytes);
     }
@@ -369,6 +431,7 @@ weft_status weft_compile(struct weft_graph *graph, const struct weft_gpu_caps *c
     // Kernels are written by many small appends; one that found no memory anywhere spoils the plan.
     uint64_t failures = weft_alloc_failures();
     weft_status status = compile(p, params);
+    weft_map_free(&p->texts);
     if (status != WEFT_ERR_NOMEM && weft_alloc_failures() != failures) status = out_of_memory();
     if (status != WEFT_OK) {
         weft_plan_destroy(p);

@@ -13,11 +13,15 @@ struct weft_compile_params {
     /// nothing, and records step, operand and index for weft_session_fault. Slow; steps that have no binding or
     /// parameter words left for it stay unchecked, and the report names them.
     bool checked;
+    /// Tests of the checkers: 1: overlaps with a written range are taken for one element map; 2: and no plan is
+    /// checked.
+    int blind;
+    uint32_t page_rows; ///< rows of a page of paged states: a power of two from 4 to 4096; 0: chosen
     enum weft_state_policy state_policy; ///< as in weft_program_compile_params
     uint32_t beams;                      ///< likewise
-    /// Specialises for one size: values of all symbols in the graph's order, or NULL. Of the schedules only the one that
-    /// covers them is made, with the kernels that it has without this; values, inputs and outputs get memory for that
-    /// size alone, and sessions of the program take no other (INVALID).
+    /// Specialises for one size: values of all symbols in the graph's order, or NULL. Of the schedules only the one
+    /// that covers them is made, with the kernels that it has without this; values, inputs and outputs get memory for
+    /// that size alone, and sessions of the program take no other (INVALID).
     const int64_t *bind;
     int no_fuse; ///< 1: every node its own step; 2: regions, but no prologues or epilogues (tests, checker of fusion)
 };
@@ -42,7 +46,7 @@ weft_status weft_state_choose(struct weft_plan *plan, const struct weft_compile_
 weft_status weft_pass_states(struct weft_lower *l);
 /// Which variables are positions, which states are written at them, and how far back readers look
 /// (plan->positions, the second half of weft_plan_state). After the graph passes. Errors: UNSUPPORTED, NOMEM.
-weft_status weft_pass_positions(struct weft_plan *plan);
+weft_status weft_pass_positions(struct weft_plan *plan, const struct weft_compile_params *params);
 /// True if some step may clear `active`.
 bool weft_plan_may_stop(const struct weft_plan *plan);
 /// Emits the steps of all groups in order.

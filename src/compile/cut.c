@@ -35,13 +35,14 @@ static bool same_reach(const struct weft_operand *a, const struct weft_operand *
     return a->every == b->every && a->unit == b->unit;
 }
 
-/// An operand that no one binding holds and of which a piece needs a part. Halves of a pair are narrowed alike or not at
-/// all.
+/// An operand that no one binding holds and of which a piece needs a part. Halves of a pair are narrowed alike or not
+/// at all.
 static bool narrows(const struct weft_plan *plan, const struct weft_step *s, uint32_t i)
 {
     const struct weft_operand *o = &s->operands[i];
     uint64_t start;
-    if (s->items == 0 || o->every == 0 || o->bytes + 256 <= plan->caps.max_binding || !view_start(plan, o, &start)) return false;
+    if (s->items == 0 || o->every == 0 || o->bytes + 256 <= plan->caps.max_binding) return false;
+    if (!view_start(plan, o, &start)) return false;
     for (uint32_t k = 0; k < s->n_operands; k++)
         if ((s->operands[k].inplace_of == (int8_t)i || o->inplace_of == (int8_t)k) && !same_reach(o, &s->operands[k]))
             return false;

@@ -78,6 +78,31 @@ done:
     return status;
 }
 
+static bool is_used(const struct weft_graph *g, weft_value v)
+{
+    if (g->values[v].is_output) return true;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (uint32_t k = 0; k < g->nodes[i].n_in && !g->nodes[i].dead; k++)
+            if (g->nodes[i].in[k] == v) return true;
+    return false;
+}
+
+/// A write of a range takes elements in order, so a reshape in front of it changes nothing: without it the kernel that
+/// makes the value can end in the write.
+static void skip_reshapes(struct weft_graph *g)
+{
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        struct weft_node *n = &g->nodes[i];
+        if (n->dead || !(n->op->traits & WEFT_OP_RANGE)) continue;
+        for (weft_value v = n->in[1]; g->values[v].kind == WEFT_VALUE_NODE; v = n->in[1]) {
+            struct weft_node *view = &g->nodes[g->values[v].node];
+            if (strcmp(view->op->name, "reshape") != 0) break;
+            n->in[1] = view->in[0];
+            view->dead = !is_used(g, v);
+        }
+    }
+}
+
 weft_status weft_pass_decompose(struct weft_graph *g)
 {
     bool changed = true;
@@ -85,5 +110,6 @@ weft_status weft_pass_decompose(struct weft_graph *g)
         if (depth == 16) return weft_fail(WEFT_ERR_INTERNAL, "an operator decomposes into itself");
         WEFT_TRY(once(g, &changed));
     }
+    skip_reshapes(g);
     return WEFT_OK;
 }

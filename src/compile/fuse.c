@@ -17,6 +17,7 @@
 
 static bool regionable(const struct weft_graph *g, const struct weft_node *n)
 {
+    if (n->op->traits & WEFT_OP_RANGE) return true;
     if (n->op->traits & WEFT_OP_SINK) // of a state; a word has one owner
         return g->values[n->in[0]].state != UINT32_MAX && g->values[n->in[0]].type.dtype == WEFT_F32;
     return (n->op->traits & (WEFT_OP_ELEMENTWISE | WEFT_OP_REDUCE | WEFT_OP_ROWMAP)) != 0;
@@ -43,6 +44,25 @@ static bool fits_space(const struct weft_fuser *f, const struct weft_space *s, c
     return same_dims(&s->type, t) || row_of(f, &s->type, t);
 }
 
+/// Remembers why a write of a range does not end the kernel that makes its value.
+static void stands_alone(struct weft_fuser *f, uint32_t n, const struct weft_clash *why)
+{
+    if (!(f->g->nodes[n].op->traits & WEFT_OP_RANGE) || why->writer == WEFT_NO_GROUP) return;
+    f->l->copy_why[n] = weft_alias_reason(f->l, why);
+}
+
+/// The write would have to stand before a reader of the old version that waits for the value itself.
+static void waits_for_reader(struct weft_fuser *f, uint32_t n)
+{
+    const struct weft_graph *g = f->g;
+    for (uint32_t m = 0; m < n; m++) {
+        if (g->nodes[m].dead || (g->nodes[m].op->traits & WEFT_OP_VIEW)) continue;
+        for (uint32_t i = 0; i < g->nodes[m].n_in; i++)
+            if (weft_alias_base(g, g->nodes[m].in[i]) == g->nodes[n].in[0] && f->group[m] != f->group[n])
+                stands_alone(f, n, &(struct weft_clash){n, m, g->nodes[m].in[i]});
+    }
+}
+
 // ---- the three steps -----------------------------------------------------------------------------------------------
 
 static void grow_regions(struct weft_fuser *f)
@@ -61,8 +81,16 @@ static void grow_regions(struct weft_fuser *f)
             bool fits = m->n_nodes == 1 ? fits_space(f, s, node)
                                         : same_dims(&s->type, &m->type) || (!m->fixed && row_of(f, &s->type, &m->type));
             bool widens = !fits && !s->fixed && row_of(f, &m->type, &s->type);
-            if (!(fits || widens) || !weft_groups_joinable(f, other, mine) || !weft_groups_may_merge(f, other, mine))
+            struct weft_clash why;
+            if (!(fits || widens)) continue;
+            if (!weft_groups_joinable(f, other, mine, &why)) {
+                if (i) stands_alone(f, n, &why);
                 continue;
+            }
+            if (!weft_groups_may_merge(f, other, mine)) {
+                if (i) waits_for_reader(f, n);
+                continue;
+            }
             if (widens) s->type = m->type;
             weft_groups_merge(f, other, mine);
         }
@@ -109,16 +137,17 @@ static void join_contractions(struct weft_fuser *f)
     }
 }
 
-/// A purely elementwise region that reads the outputs of one contraction group and stands in their space.
+/// A purely elementwise region, or a write of a range, that reads the outputs of one contraction group and stands in
+/// their space.
 static void join_epilogues(struct weft_fuser *f)
 {
     struct weft_graph *g = f->g;
     for (uint32_t n = 0; n < g->n_nodes; n++) {
         struct weft_node *node = &g->nodes[n];
-        if (node->dead || !(node->op->traits & WEFT_OP_ELEMENTWISE)) continue;
+        if (node->dead || !(node->op->traits & (WEFT_OP_ELEMENTWISE | WEFT_OP_RANGE))) continue;
         uint32_t mine = f->group[n];
         if (f->spaces[mine].kind != WEFT_GROUP_REGION || f->spaces[mine].has_row) continue;
-        for (uint32_t i = 0; i < node->n_in; i++) {
+        for (uint32_t i = node->op->traits & WEFT_OP_RANGE ? 1 : 0; i < node->n_in; i++) {
             const struct weft_value_info *v = &g->values[node->in[i]];
             if (v->kind != WEFT_VALUE_NODE || !is_contraction(&g->nodes[v->node]) ||
                 !same_dims(&v->type, &f->spaces[mine].type))
@@ -130,7 +159,13 @@ static void join_epilogues(struct weft_fuser *f)
                 equal &= same_dims(&g->values[g->nodes[m].out[0]].type, &v->type) &&
                          g->values[g->nodes[m].in[1]].kind == WEFT_VALUE_WEIGHT && one_part(f, &g->nodes[m]);
             }
-            if (!equal || !weft_groups_joinable(f, c, mine) || !weft_groups_may_merge(f, c, mine)) continue;
+            struct weft_clash why;
+            if (!equal) continue;
+            if (!weft_groups_joinable(f, c, mine, &why)) {
+                if (i) stands_alone(f, n, &why);
+                continue;
+            }
+            if (!weft_groups_may_merge(f, c, mine)) continue;
             for (uint32_t m = f->spaces[mine].head; m != WEFT_NO_GROUP; m = f->next[m]) f->role[m] = WEFT_ROLE_EPILOGUE;
             weft_groups_merge(f, c, mine);
             break;
@@ -163,12 +198,20 @@ static void join_prologues(struct weft_fuser *f)
         uint32_t r = f->group[x->node], c = f->group[n];
         if (r == c || f->spaces[r].kind != WEFT_GROUP_REGION || !same_dims(&f->spaces[r].type, &x->type)) continue;
         if (!weft_contract_takes_prologue(f->l->caps, weft_lower_const(f->l, x->type.dims[x->type.rank - 1]))) continue;
-        if (!one_part(f, &g->nodes[n]) || epilogue_reads(f, c, r) || !weft_groups_joinable(f, r, c) ||
-            !weft_groups_may_merge(f, r, c))
+        struct weft_clash why;
+        if (!one_part(f, &g->nodes[n]) || epilogue_reads(f, c, r) || !weft_groups_joinable(f, r, c, &why) ||
+            weft_groups_clash(f, r, c, r, &why) || !weft_groups_may_merge(f, r, c))
             continue;
         for (uint32_t m = f->spaces[r].head; m != WEFT_NO_GROUP; m = f->next[m]) f->role[m] = WEFT_ROLE_PROLOGUE;
         weft_groups_merge(f, c, r);
     }
+}
+
+/// A write of a range that stands alone: a move of its own does it, which also owns the words of 16-bit elements.
+static bool is_move(const struct weft_fuser *f, uint32_t group)
+{
+    const struct weft_space *s = &f->spaces[group];
+    return s->n_nodes == 1 && (f->g->nodes[s->head].op->traits & WEFT_OP_RANGE);
 }
 
 /// Independent regions that are ready together become parts of one step: a decode step is many short dispatches.
@@ -178,7 +221,8 @@ static void join_parts(struct weft_fuser *f)
     uint32_t recent[4] = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX}, at = 0;
     for (uint32_t n = 0; n < g->n_nodes; n++) {
         uint32_t mine = f->group[n];
-        if (g->nodes[n].dead || f->spaces[mine].dead || f->spaces[mine].kind != WEFT_GROUP_REGION) continue;
+        if (g->nodes[n].dead || f->spaces[mine].dead || f->spaces[mine].kind != WEFT_GROUP_REGION || is_move(f, mine))
+            continue;
         bool joined = false;
         for (uint32_t k = 0; k < 4 && !joined; k++) {
             uint32_t other = recent[k];

@@ -2,6 +2,7 @@
 /// search for a cycle only looks at groups between the two that are to merge: graphs of thousands of nodes take
 /// milliseconds.
 #include "compile/groups.h"
+#include "compile/alias.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include <string.h>
@@ -21,8 +22,8 @@ static void visit_edges(struct weft_fuser *f, const uint32_t *writer,
         for (uint32_t i = 0; i < g->nodes[n].n_in; i++) {
             const struct weft_value_info *v = &g->values[g->nodes[n].in[i]];
             if (v->kind == WEFT_VALUE_NODE) fn(f, v->node, n);
-            // Readers of a version come before the node that replaces it.
-            uint32_t w = writer[g->nodes[n].in[i]];
+            // Readers of a version, or of a view of it, come before the node that replaces it.
+            uint32_t w = writer[weft_alias_base(g, g->nodes[n].in[i])];
             if (w != WEFT_NO_GROUP && w != n) fn(f, n, w);
         }
     }
@@ -151,8 +152,8 @@ void weft_groups_merge(struct weft_fuser *f, uint32_t into, uint32_t from)
 /// What a group loads and stores. Weights of one shard and width share a binding; those without a place yet are taken
 /// to share one.
 struct need {
-    weft_value seen[64];
-    uint32_t n_seen, operands, n_weights;
+    weft_value seen[64], roots[64]; ///< operands; the memory that they are views of, where a binding serves all of it
+    uint32_t n_seen, n_roots, operands, n_weights;
     struct { uint32_t shard; bool wide; } shards[16];
     uint32_t n_shards;
     bool vars;
@@ -193,6 +194,13 @@ static bool is_var(const struct weft_fuser *f, weft_value v)
     return state != UINT32_MAX && f->l->plan->states[state].kind == WEFT_STATE_VAR;
 }
 
+static bool reads(const struct weft_graph *g, uint32_t n, weft_value v)
+{
+    for (uint32_t i = 0; i < g->nodes[n].n_in; i++)
+        if (g->nodes[n].in[i] == v) return true;
+    return false;
+}
+
 /// True if a value of node n is a tensor that the group {a, b} loads or stores.
 static bool is_operand(const struct weft_fuser *f, uint32_t n, weft_value v, bool is_input, uint32_t a, uint32_t b)
 {
@@ -204,7 +212,7 @@ static bool is_operand(const struct weft_fuser *f, uint32_t n, weft_value v, boo
     if (is_input) return info->kind != WEFT_VALUE_NODE || !inside(f, info->node, a, b);
     if (info->is_output) return true;
     for (uint32_t e = f->edge_start[n]; e < f->edge_start[n + 1]; e++)
-        if (!inside(f, f->edges[e], a, b)) return true;
+        if (!inside(f, f->edges[e], a, b) && reads(f->g, f->edges[e], v)) return true; // else the edge orders writes
     return false;
 }
 
@@ -222,6 +230,11 @@ static void need_members(const struct weft_fuser *f, struct need *c, uint32_t me
             for (uint32_t k = 0; k < c->n_seen && fresh; k++) fresh = c->seen[k] != v;
             if (!fresh) continue;
             c->seen[c->n_seen++] = v;
+            weft_value root = weft_alias_base(f->g, v);
+            if (f->g->values[root].state != UINT32_MAX) root = f->g->states[f->g->values[root].state];
+            bool known = false;
+            for (uint32_t k = 0; k < c->n_roots && !known; k++) known = c->roots[k] == root;
+            if (!known) c->roots[c->n_roots++] = root;
             enum weft_value_kind kind = f->g->values[v].kind;
             if (kind == WEFT_VALUE_WEIGHT || kind == WEFT_VALUE_CONST) need_weight(f, c, v);
             else c->operands++;
@@ -238,37 +251,55 @@ static uint32_t count_bindings(const struct weft_fuser *f, uint32_t a, uint32_t 
     uint32_t tables = f->spaces[a].n_rowmaps + (a != b ? f->spaces[b].n_rowmaps : 0);
     if (tables) need_shard(&c, UINT32_MAX, false);
     *operands = c.n_seen == 64 ? 64 : c.operands + tables + c.vars;
-    return c.n_seen - c.n_weights + c.n_shards + c.vars;
+    return c.n_roots - c.n_weights + c.n_shards + c.vars;
 }
 
-/// True if a sink of group a writes a state that group b reads or writes: their rows would race within one dispatch.
-static bool races(const struct weft_fuser *f, uint32_t a, uint32_t b)
+/// True if a sink in group a and a node of group b clash. `strict`: whether reading what is written is in place or not.
+static bool sinks_clash(const struct weft_fuser *f, uint32_t a, uint32_t b, uint32_t strict, struct weft_clash *why)
 {
+    const struct weft_graph *g = f->g;
     for (uint32_t n = f->spaces[a].n_sinks ? f->spaces[a].head : WEFT_NO_GROUP; n != WEFT_NO_GROUP; n = f->next[n]) {
-        if (!(f->g->nodes[n].op->traits & WEFT_OP_SINK)) continue;
-        uint32_t state = f->g->values[f->g->nodes[n].out[0]].state;
-        for (uint32_t m = f->spaces[b].head; m != WEFT_NO_GROUP; m = f->next[m])
-            for (uint32_t i = 0; i < f->g->nodes[m].n_in; i++)
-                if (f->g->values[f->g->nodes[m].in[i]].state == state) return true;
+        if (!(g->nodes[n].op->traits & WEFT_OP_SINK)) continue;
+        for (uint32_t m = f->spaces[b].head; m != WEFT_NO_GROUP; m = f->next[m]) {
+            bool apart = strict == WEFT_ALL_GROUPS || strict == a || strict == b || f->role[n] == WEFT_ROLE_PROLOGUE ||
+                         f->role[m] == WEFT_ROLE_PROLOGUE;
+            if (weft_alias_clash(f->l, n, m, apart, why)) return true;
+        }
     }
     return false;
 }
 
-bool weft_groups_affordable(const struct weft_fuser *f, uint32_t a, uint32_t b)
+bool weft_groups_clash(const struct weft_fuser *f, uint32_t a, uint32_t b, uint32_t strict, struct weft_clash *why)
+{
+    return sinks_clash(f, a, b, strict, why) || sinks_clash(f, b, a, strict, why) ||
+           sinks_clash(f, a, a, strict, why) || sinks_clash(f, b, b, strict, why);
+}
+
+static bool fits(const struct weft_fuser *f, uint32_t a, uint32_t b)
 {
     const struct weft_space *x = &f->spaces[a], *y = &f->spaces[b];
-    if (races(f, a, b) || races(f, b, a)) return false;
     uint32_t operands, bindings = count_bindings(f, a, b, &operands);
     return bindings <= x->budget && bindings <= y->budget && operands <= WEFT_MAX_OPERANDS;
 }
 
-bool weft_groups_joinable(const struct weft_fuser *f, uint32_t a, uint32_t b)
+bool weft_groups_affordable(const struct weft_fuser *f, uint32_t a, uint32_t b)
+{
+    struct weft_clash why;
+    return !weft_groups_clash(f, a, b, WEFT_ALL_GROUPS, &why) && fits(f, a, b);
+}
+
+bool weft_groups_joinable(const struct weft_fuser *f, uint32_t a, uint32_t b, struct weft_clash *why)
 {
     const struct weft_space *x = &f->spaces[a], *y = &f->spaces[b];
     uint32_t rowmaps = x->n_rowmaps + y->n_rowmaps;
+    *why = (struct weft_clash){WEFT_NO_GROUP, WEFT_NO_GROUP, WEFT_NO_VALUE};
     if (x->n_reductions + y->n_reductions > MAX_REDUCTIONS || rowmaps > 3) return false;
     if ((x->n_nodes + y->n_nodes + WEFT_MAX_OPERANDS / 2) << rowmaps > MAX_WORK) return false;
-    return weft_groups_affordable(f, a, b);
+    if (!fits(f, a, b)) return false;
+    // A row map looks at columns that another thread may have stored already.
+    if (weft_groups_clash(f, a, b, rowmaps ? WEFT_ALL_GROUPS : WEFT_NO_GROUP, why)) return false;
+    why->writer = WEFT_NO_GROUP;
+    return true;
 }
 
 // ---- order ---------------------------------------------------------------------------------------------------------

@@ -2,9 +2,11 @@
 /// this.
 #ifndef WEFT_COMPILE_GROUPS_H
 #define WEFT_COMPILE_GROUPS_H
+#include "compile/alias.h"
 #include "compile/compile.h"
 
 #define WEFT_NO_GROUP UINT32_MAX
+#define WEFT_ALL_GROUPS (UINT32_MAX - 1)
 
 struct weft_space {
     enum weft_group_kind kind;
@@ -43,11 +45,16 @@ bool weft_groups_reach(struct weft_fuser *f, uint32_t a, uint32_t b);
 bool weft_groups_may_merge(struct weft_fuser *f, uint32_t a, uint32_t b);
 /// Moves all members of `from` to `into`, and keeps the order topological.
 void weft_groups_merge(struct weft_fuser *f, uint32_t into, uint32_t from);
-/// True if the two as one group stay within their budgets of bindings and operands, and no state is read and written in
-/// it.
+/// True if a state write and a read, or another write, of the same memory would meet in the two as one dispatch.
+/// Reading the very range that is written clashes where `strict` (a group, or WEFT_ALL_GROUPS) takes part, and in
+/// prologues, which every workgroup computes.
+bool weft_groups_clash(const struct weft_fuser *f, uint32_t a, uint32_t b, uint32_t strict, struct weft_clash *why);
+/// True if the two may stand side by side in one step: they stay within their budgets of bindings and operands, and
+/// nothing clashes.
 bool weft_groups_affordable(const struct weft_fuser *f, uint32_t a, uint32_t b);
-/// The same for groups that become one row program: its text has bounded room.
-bool weft_groups_joinable(const struct weft_fuser *f, uint32_t a, uint32_t b);
+/// True if the two may become one row program, whose text has bounded room. If not because of a clash, *why has it;
+/// otherwise why->writer is WEFT_NO_GROUP.
+bool weft_groups_joinable(const struct weft_fuser *f, uint32_t a, uint32_t b, struct weft_clash *why);
 /// Writes l->groups and l->node_group, in an order that runs.
 weft_status weft_groups_order(struct weft_fuser *f);
 #endif

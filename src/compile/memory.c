@@ -13,7 +13,7 @@ static bool borrow_parts(struct weft_plan_weight *w, const struct weft_plan *fro
     for (uint32_t i = 0; i < from->n_weights; i++) {
         const struct weft_plan_weight *o = &from->weights[i];
         if (o->value == WEFT_NO_VALUE || w->value == WEFT_NO_VALUE || strcmp(o->name, w->name) != 0 ||
-            o->dtype != w->dtype || o->layout != w->layout || o->rows != w->rows || o->k != w->k ||
+            o->dtype != w->dtype || o->layout != w->layout || o->raw != w->raw || o->rows != w->rows || o->k != w->k ||
             o->n_parts != w->n_parts || strcmp(w->name, "constant") == 0)
             continue;
         for (uint32_t k = 0; k < w->n_parts; k++) {
@@ -277,8 +277,9 @@ static uint64_t keep_if_less(struct placer *p, uint64_t least)
 /// Ways to place, in the order in which they are tried until one keeps within the caps: first those that use the room
 /// for colours, which count growth in units of a 64th of the bound.
 static const struct { enum order order; uint32_t heaps; bool colours; } ways[] = {
-    {BY_SIZE, WEFT_HEAPS, true},  {BY_SIZE, WEFT_HEAPS, false},  {BY_AREA, WEFT_HEAPS, true}, {BY_AREA, WEFT_HEAPS, false},
-    {BY_START, WEFT_HEAPS, false}, {BY_SIZE, 1, false},          {BY_AREA, 1, false},         {BY_START, 1, false},
+    {BY_SIZE, WEFT_HEAPS, true},  {BY_SIZE, WEFT_HEAPS, false},  {BY_AREA, WEFT_HEAPS, true},
+    {BY_AREA, WEFT_HEAPS, false}, {BY_START, WEFT_HEAPS, false}, {BY_SIZE, 1, false},
+    {BY_AREA, 1, false},          {BY_START, 1, false},
 };
 #define N_WAYS (sizeof ways / sizeof ways[0])
 #define REPAIR_WORK 400000 ///< placements tried at most by one search: a few milliseconds

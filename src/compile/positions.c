@@ -1,5 +1,6 @@
 /// What a run does to states, by position: which variables move on by how much, which states get rows at them, and how
 /// far back their readers look. Sessions use it to rewind, and to know how many rows a run needs before it starts.
+/// Paged states that are written at one position form a group with a page table of its own.
 #include "compile/compile.h"
 #include "core/error.h"
 #include <string.h>
@@ -45,7 +46,8 @@ static weft_status note_writes(struct weft_plan *p, const struct weft_node *n)
 /// Rows that are written from a variable on. Of a dense state they are a cache only if runs move that variable on.
 static void note_rows(struct weft_plan *p, const struct weft_node *n)
 {
-    if (!(n->op->traits & WEFT_OP_SINK) || !is_variable(p, n->in[2]) || state_of(p, n->in[0]) == UINT32_MAX) return;
+    if (!(n->op->traits & WEFT_OP_SINK) || (n->op->traits & WEFT_OP_RANGE)) return;
+    if (!is_variable(p, n->in[2]) || state_of(p, n->in[0]) == UINT32_MAX) return;
     struct weft_plan_state *s = &p->states[state_of(p, n->in[0])];
     bool moved = false;
     for (uint32_t i = 0; i < p->n_positions; i++) moved |= p->positions[i].state == state_of(p, n->in[2]);
@@ -71,7 +73,117 @@ static void note_others(struct weft_plan *p, const struct weft_node *n)
             if (state_of(p, n->out[k]) == p->positions[i].state) p->positions[i].untracked = true;
 }
 
-weft_status weft_pass_positions(struct weft_plan *p)
+// ---- pages ---------------------------------------------------------------------------------------------------------
+
+enum { PAGE_ROWS = 64, LEAST_PAGE_ROWS = 4, MOST_PAGE_ROWS = 4096, LARGE_PAGE = 256 << 10 };
+
+static weft_status misused(const struct weft_plan_state *s, const char *why)
+{
+    return weft_fail(WEFT_ERR_UNSUPPORTED, "paged state '%s' %s; make it a ring or dense state instead", s->name, why);
+}
+
+/// Rows lie wherever a page is, so only operators that ask for them by row may use a paged state.
+static weft_status check_uses(const struct weft_plan *p, const struct weft_node *n)
+{
+    for (uint32_t k = 0; k < n->n_in; k++) {
+        uint32_t state = state_of(p, n->in[k]);
+        if (state == UINT32_MAX || p->states[state].kind != WEFT_STATE_PAGED) continue;
+        bool by_row = is(n, "attention") ? k == 1 || k == 2 : k == 0 && (n->op->traits & WEFT_OP_SINK);
+        if (by_row) continue;
+        return weft_fail(WEFT_ERR_UNSUPPORTED,
+                         "operator '%s' reads paged state '%s' as a whole; only attention finds its rows through pages",
+                         n->op->name, p->states[state].name);
+    }
+    return WEFT_OK;
+}
+
+static weft_status check_paged(const struct weft_plan *p, const struct weft_plan_state *s)
+{
+    if (s->position == WEFT_NO_POSITION) return misused(s, "is not written by cache_append at a variable");
+    if (p->positions[s->position].untracked)
+        return misused(s, "is written at a variable that other operators than advance write");
+    for (size_t v = 0; v < p->graph->n_values; v++)
+        if (p->graph->values[v].is_output && p->graph->values[v].state != UINT32_MAX &&
+            &p->states[p->graph->values[v].state] == s)
+            return misused(s, "is an output of the graph");
+    return WEFT_OK;
+}
+
+static struct weft_plan_pages *group_of(struct weft_plan *p, struct weft_plan_state *s)
+{
+    for (s->pages = 0; s->pages < p->n_page_groups; s->pages++)
+        if (p->page_groups[s->pages].position == s->position) return &p->page_groups[s->pages];
+    p->page_groups[p->n_page_groups] = (struct weft_plan_pages){.position = s->position, .rows = s->rows};
+    return &p->page_groups[p->n_page_groups++];
+}
+
+static weft_status add_span(struct weft_plan_pages *g, weft_dim span)
+{
+    for (uint32_t i = 0; i < g->n_spans; i++)
+        if (g->spans[i] == span) return WEFT_OK;
+    if (g->n_spans == WEFT_MAX_SPANS)
+        return weft_fail(WEFT_ERR_UNSUPPORTED, "paged states get rows in more than %d different numbers a run",
+                         WEFT_MAX_SPANS);
+    g->spans[g->n_spans++] = span;
+    return WEFT_OK;
+}
+
+/// 64 rows a page, fewer where rows are long.
+static void choose_shift(const struct weft_plan *p, struct weft_plan_pages *g, uint32_t rows)
+{
+    uint64_t longest = 1;
+    for (uint32_t i = 0; i < p->n_states; i++)
+        if (p->states[i].kind == WEFT_STATE_PAGED && &p->page_groups[p->states[i].pages] == g &&
+            p->states[i].row_bytes > longest)
+            longest = p->states[i].row_bytes;
+    uint64_t wanted = rows ? rows : PAGE_ROWS;
+    while (!rows && wanted > LEAST_PAGE_ROWS * 4 && weft_bytes_times(wanted, longest) > LARGE_PAGE) wanted /= 2;
+    while ((uint64_t)2 << g->shift <= wanted) g->shift++;
+}
+
+static weft_status plan_pages(struct weft_plan *p, uint32_t page_rows)
+{
+    p->page_groups = weft_arena_alloc(&p->arena, (p->n_states + 1) * sizeof *p->page_groups);
+    if (!p->page_groups) return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph");
+    if (page_rows && (page_rows < LEAST_PAGE_ROWS || page_rows > MOST_PAGE_ROWS || (page_rows & (page_rows - 1))))
+        return weft_fail(WEFT_ERR_INVALID, "pages of %u rows; a power of two from %d to %d is needed", page_rows,
+                         LEAST_PAGE_ROWS, MOST_PAGE_ROWS);
+    for (size_t i = 0; i < p->graph->n_nodes; i++)
+        if (!p->graph->nodes[i].dead) WEFT_TRY(check_uses(p, &p->graph->nodes[i]));
+    for (uint32_t i = 0; i < p->n_states; i++) {
+        struct weft_plan_state *s = &p->states[i];
+        if (s->kind != WEFT_STATE_PAGED) continue;
+        WEFT_TRY(check_paged(p, s));
+        struct weft_plan_pages *g = group_of(p, s);
+        if (s->rows < g->rows) g->rows = s->rows;
+    }
+    for (size_t i = 0; i < p->graph->n_nodes; i++) {
+        const struct weft_node *n = &p->graph->nodes[i];
+        uint32_t state = n->dead || !(n->op->traits & WEFT_OP_SINK) ? UINT32_MAX : state_of(p, n->in[0]);
+        if (state == UINT32_MAX || p->states[state].kind != WEFT_STATE_PAGED) continue;
+        WEFT_TRY(add_span(&p->page_groups[p->states[state].pages], p->graph->values[n->in[1]].type.dims[0]));
+    }
+    uint64_t words = WEFT_VARS_BYTES / 4;
+    for (uint32_t k = 0; k < p->n_page_groups; k++) {
+        struct weft_plan_pages *g = &p->page_groups[k];
+        choose_shift(p, g, page_rows);
+        g->n = (uint32_t)((g->rows + ((uint64_t)1 << g->shift) - 1) >> g->shift);
+        g->table = (uint32_t)words;
+        words += (uint64_t)g->n + 1;
+        for (uint32_t i = 0; i < p->n_states; i++) {
+            struct weft_plan_state *s = &p->states[i];
+            if (s->kind != WEFT_STATE_PAGED || s->pages != k) continue;
+            s->page_bytes = weft_bytes_times(s->row_bytes, (uint64_t)1 << g->shift);
+            g->page_bytes += s->page_bytes;
+        }
+    }
+    p->vars_bytes = weft_align256(words * 4);
+    return WEFT_OK;
+}
+
+// ---- the pass ------------------------------------------------------------------------------------------------------
+
+weft_status weft_pass_positions(struct weft_plan *p, const struct weft_compile_params *params)
 {
     p->positions = weft_arena_alloc(&p->arena, (p->n_states + 1) * sizeof *p->positions);
     if (!p->positions) return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph");
@@ -86,7 +198,7 @@ weft_status weft_pass_positions(struct weft_plan *p)
         if (!p->graph->nodes[i].dead) note_rows(p, &p->graph->nodes[i]);
     for (size_t i = 0; i < p->graph->n_nodes; i++)
         if (!p->graph->nodes[i].dead) note_others(p, &p->graph->nodes[i]);
-    return WEFT_OK;
+    return plan_pages(p, params ? params->page_rows : 0);
 }
 
 bool weft_plan_may_stop(const struct weft_plan *p)

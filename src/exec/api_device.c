@@ -126,6 +126,28 @@ weft_status weft_device_counters(const weft_device *device, struct weft_device_c
     return WEFT_OK;
 }
 
+weft_status weft_device_memory(const weft_device *device, struct weft_device_memory *out) {
+    struct weft_gpu_counters c;
+    if (!device || !out) return weft_api_null("weft_device_memory", device ? "out" : "device");
+    weft_gpu_counters(device, &c);
+    *out = (struct weft_device_memory){
+        .weights = c.bytes_for[WEFT_BUF_FOR_WEIGHTS],
+        .states = c.bytes_for[WEFT_BUF_FOR_STATES],
+        .pages = c.bytes_for[WEFT_BUF_FOR_PAGES],
+        .pages_used = c.pages_used,
+        .pages_free = c.bytes_for[WEFT_BUF_FOR_PAGES] - c.pages_used,
+        .snapshots = c.bytes_for[WEFT_BUF_FOR_SNAPSHOTS],
+        .transients = c.bytes_for[WEFT_BUF_FOR_TRANSIENTS],
+        .params = c.bytes_for[WEFT_BUF_FOR_PARAMS],
+        .io = c.bytes_for[WEFT_BUF_FOR_IO],
+        .staging = c.bytes_for[WEFT_BUF_FOR_STAGING],
+        .readback = c.bytes_for[WEFT_BUF_FOR_READBACK],
+        .other = c.bytes_for[WEFT_BUF_FOR_OTHER],
+        .total = c.buffer_bytes_live,
+    };
+    return WEFT_OK;
+}
+
 weft_status weft_device_wait_idle(weft_device *device) {
     return device ? weft_gpu_wait_idle(device) : weft_api_null("weft_device_wait_idle", "device");
 }

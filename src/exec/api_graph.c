@@ -100,8 +100,8 @@ weft_status weft_graph_add_state(weft_graph *graph, const char *name, enum weft_
     WEFT_TRY(leaf_type(graph, name, dtype, shape, out, &type));
     if (kind == WEFT_STATE_VAR)
         return weft_fail(WEFT_ERR_INVALID, "state '%s': variables are made by weft_graph_add_variable", name);
-    if (kind != WEFT_STATE_DENSE && kind != WEFT_STATE_RING)
-        return weft_fail(WEFT_ERR_UNSUPPORTED, "state '%s': this version has dense and ring states only", name);
+    if (kind != WEFT_STATE_DENSE && kind != WEFT_STATE_RING && kind != WEFT_STATE_PAGED)
+        return weft_fail(WEFT_ERR_INVALID, "state '%s' has an unknown kind %d", name, (int)kind);
     return weft_graph_state(graph, name, type, kind, out);
 }
 

@@ -36,7 +36,9 @@ static weft_status translate(const struct weft_program_compile_params *p, const 
     const size_t most = sizeof out->compile.split_at / sizeof out->compile.split_at[0];
     *out = (struct weft_program_params){.source = {.get = find_weight, .user = (void *)(uintptr_t)p},
                                         .share_weights = p->share_weights,
-                                        .compile = {.state_policy = p->state_policy, .beams = p->beams},
+                                        .compile = {.state_policy = p->state_policy,
+                                                    .beams = p->beams,
+                                                    .page_rows = p->page_rows},
                                         .progress = p->progress,
                                         .progress_user = p->progress_user};
     if (p->n_weights && !p->weights) return weft_api_null("weft_program_compile", "weights");

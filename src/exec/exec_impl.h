@@ -1,6 +1,7 @@
 /// Shared by the files of exec only.
 #ifndef WEFT_EXEC_EXEC_IMPL_H
 #define WEFT_EXEC_EXEC_IMPL_H
+#include "exec/pages.h"
 #include "exec/program.h"
 #include "plan/update.h"
 #include <pthread.h>
@@ -42,6 +43,7 @@ struct weft_program {
     weft_pipeline *pipelines;
     struct weft_shards *shards;
     weft_buf heaps[WEFT_HEAPS];
+    struct weft_pool *pool; ///< of paged states; NULL: the plan has none
     // The submits of one run are contiguous, because the heaps are common to all sessions: weft_program_enter. The lock
     // is never held while anything is waited for, so that whoever waits for `busy` to end can be cancelled.
     pthread_mutex_t lock;
@@ -55,6 +57,8 @@ struct weft_program {
 /// Begins a run: waits until no other session is in the middle of one. Errors: CANCELLED, when *cancelled becomes true.
 weft_status weft_program_enter(weft_program *program, const atomic_bool *cancelled);
 void weft_program_leave(weft_program *program);
+/// The same for work on the pool's pages, which can't be cancelled. Ends with weft_program_leave.
+void weft_program_enter_pool(weft_program *program);
 /// Has everyone who waits in weft_program_enter look at its flag again.
 void weft_program_wake(weft_program *program);
 

@@ -11,12 +11,16 @@ static void compile_progress(void *user, size_t done, size_t total)
     if (params->progress) params->progress(params->progress_user, WEFT_PROGRESS_COMPILE, done, total);
 }
 
-static const struct weft_step *step_of_pipeline(const struct weft_plan *plan, uint32_t pipeline)
+static void describe(const struct weft_step *s, struct weft_pipeline_desc *desc)
 {
-    for (uint32_t k = 0; k < plan->n_schedules; k++)
-        for (uint32_t i = 0; i < plan->schedules[k].n_steps; i++)
-            if (plan->schedules[k].steps[i].pipeline == pipeline) return &plan->schedules[k].steps[i];
-    return NULL;
+    if (desc->wgsl) return; // by an earlier step
+    *desc = (struct weft_pipeline_desc){.label = s->label,
+                                        .wgsl = s->wgsl,
+                                        .n_bindings = s->n_slots,
+                                        .uniform_size = 256,
+                                        .workgroup = {s->workgroup[0], s->workgroup[1], s->workgroup[2]},
+                                        .workgroup_memory = s->workgroup_memory};
+    for (uint32_t k = 0; k < s->n_slots; k++) desc->kinds[k] = s->slots[k].kind;
 }
 
 static weft_status build_pipelines(struct weft_program *p, const struct weft_program_params *params)
@@ -26,16 +30,9 @@ static weft_status build_pipelines(struct weft_program *p, const struct weft_pro
     if (!p->pipelines) p->pipelines = weft_calloc(n + 1, sizeof *p->pipelines);
     weft_status status =
         descs && p->pipelines ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while making pipelines");
-    for (uint32_t i = 0; i < n && status == WEFT_OK; i++) {
-        const struct weft_step *s = step_of_pipeline(p->plan, i);
-        descs[i] = (struct weft_pipeline_desc){.label = s->label,
-                                               .wgsl = s->wgsl,
-                                               .n_bindings = s->n_slots,
-                                               .uniform_size = 256,
-                                               .workgroup = {s->workgroup[0], s->workgroup[1], s->workgroup[2]},
-                                               .workgroup_memory = s->workgroup_memory};
-        for (uint32_t k = 0; k < s->n_slots; k++) descs[i].kinds[k] = s->slots[k].kind;
-    }
+    for (uint32_t k = 0; k < p->plan->n_schedules && status == WEFT_OK; k++)
+        for (uint32_t i = 0; i < p->plan->schedules[k].n_steps; i++)
+            describe(&p->plan->schedules[k].steps[i], &descs[p->plan->schedules[k].steps[i].pipeline]);
     if (status == WEFT_OK)
         status = weft_pipeline_get_many(p->gpu, descs, n, p->pipelines, compile_progress, (void *)params);
     weft_free(descs);
@@ -53,7 +50,8 @@ weft_status weft_program_build(weft_program *p, const struct weft_program_params
     weft_status status = WEFT_OK;
     for (uint32_t h = 0; h < WEFT_HEAPS && status == WEFT_OK; h++)
         if (p->plan->heap_bytes[h])
-            status = weft_buf_create(p->gpu, p->plan->heap_bytes[h], WEFT_BUF_STORAGE, "heap", &p->heaps[h]);
+            status = weft_buf_make(p->gpu, WEFT_BUF_FOR_TRANSIENTS, p->plan->heap_bytes[h], WEFT_BUF_STORAGE, "heap",
+                                   &p->heaps[h]);
     if (status == WEFT_OK) status = build_pipelines(p, params);
     if (status != WEFT_OK) drop_heaps(p);
     return status;
@@ -78,6 +76,7 @@ weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const s
     struct weft_compile_params compile = params->compile;
     if (params->share_weights) compile.weights_of = params->share_weights->plan;
     status = weft_compile(graph, weft_gpu_caps(gpu), &compile, &p->plan);
+    if (status == WEFT_OK && params->accept) status = params->accept(params->accept_user, p->plan);
     if (status == WEFT_OK && params->share_weights) status = weft_program_there(params->share_weights);
     if (status != WEFT_OK) {
         weft_weight_source_end(&source);
@@ -88,6 +87,7 @@ weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const s
     WEFT_GOTO(weft_shards_create(gpu, p->plan, params->share_weights ? params->share_weights->shards : NULL, params,
                                  &p->shards));
     p->shards->owns_plan = true;
+    if (p->plan->n_page_groups) WEFT_GOTO(weft_pool_create(gpu, p->plan, &p->pool));
     WEFT_GOTO(weft_program_build(p, params));
     p->dependent = (struct weft_gpu_dependent){
         .rank = WEFT_GPU_RANK_PROGRAM, .remake = weft_program_remake, .self = p};
@@ -106,6 +106,7 @@ void weft_program_destroy(weft_program **program)
     *program = NULL;
     weft_gpu_undepend(p->gpu, &p->dependent);
     drop_heaps(p);
+    weft_pool_destroy(p->pool);
     if (p->shards) weft_shards_release(p->shards); // and with them the plan
     else weft_plan_destroy(p->plan);
     weft_free(p->pipelines);
@@ -122,6 +123,12 @@ weft_status weft_program_enter(weft_program *p, const atomic_bool *cancelled)
     if (entered) p->busy = true;
     pthread_mutex_unlock(&p->lock);
     return entered ? WEFT_OK : weft_fail(WEFT_ERR_CANCELLED, "cancelled while another session's run was submitted");
+}
+
+void weft_program_enter_pool(weft_program *p)
+{
+    static const atomic_bool never;
+    (void)weft_program_enter(p, &never);
 }
 
 void weft_program_leave(weft_program *p)
@@ -153,12 +160,15 @@ struct weft_memory_use weft_plan_memory(const struct weft_plan *plan)
     uint32_t steps = 0;
     for (uint32_t i = plan->shared_shards; i < plan->n_shards; i++) m.weights += plan->shard_bytes[i];
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) m.transients += plan->heap_bytes[h];
-    for (uint32_t i = 0; i < plan->n_states; i++) 
-        m.states += plan->states[i].bytes * weft_state_buffers(&plan->states[i]);
-    m.states += plan->checked ? 512 : 256; // variables, and faults
+    for (uint32_t i = 0; i < plan->n_states; i++)
+        if (plan->states[i].kind != WEFT_STATE_PAGED)
+            m.states += plan->states[i].bytes * weft_state_buffers(&plan->states[i]);
+    m.states += plan->vars_bytes + (plan->checked ? 256 : 0); // variables and page tables, and faults
+    for (uint32_t g = 0; g < plan->n_page_groups; g++)
+        m.pages += ((uint64_t)plan->page_groups[g].n + 1) * plan->page_groups[g].page_bytes;
     for (uint32_t i = 0; i < plan->n_schedules; i++)
         if (plan->schedules[i].n_steps > steps) steps = plan->schedules[i].n_steps;
-    m.params = (uint64_t)steps * 256 * WEFT_PARAM_VERSIONS;
+    m.params = (uint64_t)steps * 256 * WEFT_PARAM_VERSIONS + 256;
     for (uint32_t i = 0; i < plan->n_ios; i++) m.io += weft_plan_io_bytes(plan, i);
     return m;
 }

@@ -20,6 +20,9 @@ struct weft_program_params {
     weft_program *share_weights; ///< take weights of equal name and layout from this program (both keep them alive)
     void (*progress)(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total); ///< may be NULL
     void *progress_user;
+    /// Asked about the plan before anything is allocated; anything but OK ends the creation with it. May be NULL.
+    weft_status (*accept)(void *user, const struct weft_plan *plan);
+    void *accept_user;
 };
 
 /// Compiles `graph` (consumed in every case), makes pipelines, uploads weights. `gpu` must outlive the program.

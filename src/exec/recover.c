@@ -55,6 +55,7 @@ weft_status weft_program_remake(void *program, void *report)
 {
     weft_program *p = program;
     struct weft_recovery *r = report;
+    weft_pool_lose(p->pool);
     weft_status status = stay_lost(p->lost_why, build_again(p));
     if (status == WEFT_OK) r->programs++;
     else r->programs_failed++;
@@ -78,6 +79,7 @@ static weft_status bring_back(weft_session *s)
     struct weft_snapshot *snapshot = s->host_snapshot; // which a reset forgets
     s->odd = false;
     weft_status status = weft_session_make_buffers(s);
+    if (status == WEFT_OK && s->pages) status = weft_pool_join_again(s->program->pool, s->pages);
     if (status == WEFT_OK) status = weft_session_renew_bindings(s);
     if (status == WEFT_OK) status = weft_session_rebind(s, UINT32_MAX);
     if (status == WEFT_OK) status = weft_session_reset(s);

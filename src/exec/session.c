@@ -25,13 +25,19 @@ static weft_buf state_buffer(const weft_session *s, uint32_t number, bool odd)
     return present ? s->others[number] : s->states[number];
 }
 
+static bool is_pool(const weft_session *s, uint32_t mem_key)
+{
+    uint32_t state = mem_key & 0xffffff & ~WEFT_STATE_PRESENT;
+    return mem_key >> 24 == WEFT_MEM_STATE && s->program->plan->states[state].kind == WEFT_STATE_PAGED;
+}
+
 weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key, bool odd)
 {
     uint32_t number = mem_key & 0xffffff;
     switch (mem_key >> 24) {
     case WEFT_MEM_TRANSIENT: return s->program->heaps[number];
     case WEFT_MEM_WEIGHT: return weft_shards_buf(s->program->shards, number);
-    case WEFT_MEM_STATE: return state_buffer(s, number, odd);
+    case WEFT_MEM_STATE: return is_pool(s, mem_key) ? s->program->pool->bufs[number] : state_buffer(s, number, odd);
     case WEFT_MEM_VARS: return s->vars;
     case WEFT_MEM_FAULT: return s->fault;
     default: return s->ios[number];
@@ -56,10 +62,11 @@ static weft_status bind_step(const weft_session *s, const struct weft_step *step
     struct weft_bind binds[WEFT_MAX_SLOTS];
     uint32_t io;
     for (uint32_t n = 0; n < step->n_slots; n++) {
+        const struct weft_slot *slot = &step->slots[n];
         binds[n] = n == 0 ? (struct weft_bind){s->arena, 0, 256}
-                          : (struct weft_bind){weft_session_buffer(s, step->slots[n].mem_key, odd),
-                                               step->slots[n].offset, step->slots[n].size};
-        if (n && weft_session_is_io(step->slots[n].mem_key, &io) && !weft_session_bind_slot(s, step, n, &binds[n])) {
+                          : (struct weft_bind){weft_session_buffer(s, slot->mem_key, odd), slot->offset, slot->size};
+        if (n && is_pool(s, slot->mem_key)) binds[n].size = weft_buf_size(s->gpu, binds[n].buf); // as far as it goes
+        if (n && weft_session_is_io(slot->mem_key, &io) && !weft_session_bind_slot(s, step, n, &binds[n])) {
             *out = (weft_bindgroup){0}; // refused by the run, not by a binding of something else
             return WEFT_OK;
         }
@@ -94,6 +101,14 @@ static void refresh_version(const weft_session *s, struct weft_version *v)
 
 weft_status weft_session_rebind(weft_session *s, uint32_t mem_key)
 {
+    weft_program_enter_pool(s->program); // the pool may not grow meanwhile
+    weft_status status = weft_session_rebind_locked(s, mem_key);
+    weft_program_leave(s->program);
+    return status;
+}
+
+weft_status weft_session_rebind_locked(weft_session *s, uint32_t mem_key)
+{
     const struct weft_plan *plan = s->program->plan;
     size_t total = 0, at = 0;
     uint32_t ways = s->turns ? 2 : 1;
@@ -114,6 +129,7 @@ weft_status weft_session_rebind(weft_session *s, uint32_t mem_key)
     for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS && status == WEFT_OK; v++)
         if (s->versions[v].valid) refresh_version(s, &s->versions[v]);
     weft_free(staged);
+    if (status == WEFT_OK && mem_key == UINT32_MAX && s->pages) s->generation = s->program->pool->generation;
     return status;
 }
 
@@ -121,19 +137,31 @@ weft_status weft_session_make_buffers(weft_session *s)
 {
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; i < plan->n_states; i++)
-        if (plan->states[i].kind != WEFT_STATE_VAR)
-            WEFT_TRY(
-                weft_buf_create(s->gpu, plan->states[i].bytes, WEFT_BUF_STORAGE, plan->states[i].name, &s->states[i]));
+        if (plan->states[i].kind != WEFT_STATE_VAR && plan->states[i].kind != WEFT_STATE_PAGED)
+            WEFT_TRY(weft_buf_make(s->gpu, WEFT_BUF_FOR_STATES, plan->states[i].bytes, WEFT_BUF_STORAGE,
+                                   plan->states[i].name, &s->states[i]));
     for (uint32_t i = 0; i < plan->n_states; i++)
-        if (plan->states[i].kind != WEFT_STATE_VAR && weft_state_buffers(&plan->states[i]) == 2)
-            WEFT_TRY(
-                weft_buf_create(s->gpu, plan->states[i].bytes, WEFT_BUF_STORAGE, plan->states[i].name, &s->others[i]));
+        if (s->states[i].id && weft_state_buffers(&plan->states[i]) == 2)
+            WEFT_TRY(weft_buf_make(s->gpu, WEFT_BUF_FOR_STATES, plan->states[i].bytes, WEFT_BUF_STORAGE,
+                                   plan->states[i].name, &s->others[i]));
     for (uint32_t i = 0; i < plan->n_ios; i++)
-        WEFT_TRY(weft_buf_create(s->gpu, weft_plan_io_bytes(plan, i), WEFT_BUF_STORAGE, plan->ios[i].name, &s->ios[i]));
-    WEFT_TRY(weft_buf_create(s->gpu, 256, WEFT_BUF_STORAGE, "vars", &s->vars));
-    if (plan->checked) WEFT_TRY(weft_buf_create(s->gpu, 256, WEFT_BUF_STORAGE, "fault", &s->fault));
-    return weft_buf_create(s->gpu, weft_session_version_bytes(s) * WEFT_PARAM_VERSIONS + 256, WEFT_BUF_UNIFORM,
-                           "params", &s->arena);
+        WEFT_TRY(weft_buf_make(s->gpu, WEFT_BUF_FOR_IO, weft_plan_io_bytes(plan, i), WEFT_BUF_STORAGE,
+                               plan->ios[i].name, &s->ios[i]));
+    WEFT_TRY(weft_buf_make(s->gpu, WEFT_BUF_FOR_STATES, plan->vars_bytes, WEFT_BUF_STORAGE, "vars", &s->vars));
+    if (plan->checked)
+        WEFT_TRY(weft_buf_make(s->gpu, WEFT_BUF_FOR_STATES, 256, WEFT_BUF_STORAGE, "fault", &s->fault));
+    return weft_buf_make(s->gpu, WEFT_BUF_FOR_PARAMS, weft_session_version_bytes(s) * WEFT_PARAM_VERSIONS + 256,
+                         WEFT_BUF_UNIFORM, "params", &s->arena);
+}
+
+/// A share in the program's pages.
+static weft_status join_pool(weft_session *s)
+{
+    if (!s->program->pool) return WEFT_OK;
+    weft_program_enter_pool(s->program);
+    weft_status status = weft_pool_join(s->program->pool, NULL, &s->pages);
+    weft_program_leave(s->program);
+    return status;
 }
 
 void weft_session_drop_buffers(weft_session *s)
@@ -220,6 +248,7 @@ weft_status weft_session_create(weft_program *program, const struct weft_session
     WEFT_GOTO(weft_session_make_bindings(s));
     WEFT_GOTO(make_room(s));
     WEFT_GOTO(weft_session_make_buffers(s));
+    WEFT_GOTO(join_pool(s));
     WEFT_GOTO(weft_session_rebind(s, UINT32_MAX));
     WEFT_GOTO(weft_session_reset(s));
     int64_t symbols[WEFT_MAX_SYMBOLS] = {0}, lo;
@@ -247,6 +276,11 @@ void weft_session_destroy(weft_session **session)
     weft_session_free_bindings(s);
     const struct weft_plan *plan = s->program->plan;
     weft_session_forget(s, 0);
+    if (s->pages) {
+        weft_program_enter_pool(s->program);
+        weft_pool_leave(s->program->pool, &s->pages);
+        weft_program_leave(s->program);
+    }
     weft_session_drop_buffers(s);
     if (s->odd_groups != s->groups) free_groups(plan, s->odd_groups);
     free_groups(plan, s->groups);

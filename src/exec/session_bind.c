@@ -227,7 +227,8 @@ static weft_status find_io(const weft_session *s, const char *name, uint32_t *ou
 static weft_status bind_buffer(const weft_session *s, const struct weft_binding *b, struct weft_io_binding *out)
 {
     uint64_t size = weft_buffer_size(b->buffer);
-    if (b->host) return weft_fail(WEFT_ERR_INVALID, "'%s' can be bound to a buffer or to the host, not to both", b->name);
+    if (b->host)
+        return weft_fail(WEFT_ERR_INVALID, "'%s' can be bound to a buffer or to the host, not to both", b->name);
     if (b->buffer->gpu != s->gpu)
         return weft_fail(WEFT_ERR_INVALID, "'%s': the buffer is of another device than the session", b->name);
     if (!weft_buf_alive(s->gpu, b->buffer->buf))

@@ -26,13 +26,14 @@ weft_status weft_session_find_buffer(const weft_session *s, const char *name, we
     WEFT_TRY(weft_session_there(s));
     if (strcmp(name, "vars") == 0) {
         *out = s->vars;
-        *live = 256;
+        *live = WEFT_VARS_BYTES;
         return WEFT_OK;
     }
     for (uint32_t i = 0; i < plan->n_states; i++) {
         if (plan->states[i].kind == WEFT_STATE_VAR || strcmp(plan->states[i].name, name) != 0) continue;
-        *out = s->states[i];
-        *live = weft_buf_size(s->gpu, s->states[i]);
+        bool paged = plan->states[i].kind == WEFT_STATE_PAGED;
+        *out = paged ? (weft_buf){0} : s->states[i];
+        *live = weft_plan_state_live_bytes(&plan->states[i]);
         return WEFT_OK;
     }
     for (uint32_t i = 0; i < plan->n_ios; i++) {
@@ -62,10 +63,21 @@ weft_status weft_session_write(weft_session *s, const char *name, uint64_t offse
     weft_buf buf;
     uint64_t at;
     WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
+    const struct weft_plan_state *paged = weft_session_paged(s, name);
+    if (paged) return weft_session_write_rows(s, paged, offset, data, bytes);
     WEFT_TRY(bytes ? weft_fail_in(weft_buf_write(s->gpu, buf, at, data, bytes), "'%s'", name) : WEFT_OK);
     if (buf.id != s->vars.id) return WEFT_OK;
     s->inexact = true; // variables written past weft_session_set_var
     return weft_session_settle(s);
+}
+
+weft_status weft_session_read_buffer(weft_session *s, weft_buf buf, uint64_t offset, void *data, uint64_t bytes)
+{
+    WEFT_TRY(weft_session_go(s));
+    const atomic_bool *token = weft_gpu_token(&s->cancelled);
+    weft_status status = weft_buf_read(s->gpu, buf, offset, data, bytes);
+    weft_gpu_token(token);
+    return status;
 }
 
 weft_status weft_session_read(weft_session *s, const char *name, uint64_t offset, void *data, uint64_t bytes)
@@ -75,10 +87,10 @@ weft_status weft_session_read(weft_session *s, const char *name, uint64_t offset
     WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
     if (bytes && !data) return weft_session_null_argument("weft_session_read");
     WEFT_TRY(weft_session_has(s, name));
-    WEFT_TRY(weft_session_go(s));
-    const atomic_bool *token = weft_gpu_token(&s->cancelled);
-    weft_status status = bytes ? weft_buf_read(s->gpu, buf, at, data, bytes) : WEFT_OK;
-    weft_gpu_token(token);
+    const struct weft_plan_state *paged = weft_session_paged(s, name);
+    weft_status status = !bytes  ? WEFT_OK
+                         : paged ? weft_session_read_rows(s, paged, offset, data, bytes)
+                                 : weft_session_read_buffer(s, buf, at, data, bytes);
     return weft_fail_in(status, "'%s'", name);
 }
 
@@ -88,6 +100,10 @@ weft_status weft_session_read_start(weft_session *s, const char *name, uint64_t 
     uint64_t at;
     WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
     WEFT_TRY(weft_session_has(s, name));
+    if (weft_session_paged(s, name))
+        return weft_fail(WEFT_ERR_UNSUPPORTED, "state '%s' is paged, so its rows do not lie together; read it with "
+                                               "weft_session_read",
+                         name);
     return weft_fail_in(weft_readback_start(s->gpu, buf, at, bytes, out), "'%s'", name);
 }
 
@@ -110,6 +126,8 @@ weft_status weft_session_set_var(weft_session *s, const char *name, uint32_t bit
 {
     uint64_t offset;
     WEFT_TRY(weft_session_var_offset(s, name, &offset));
+    // What the device stopped goes on from where it was, not from where the host thinks that it might be.
+    if (offset == WEFT_VAR_ACTIVE && bits) WEFT_TRY(weft_session_settle(s));
     WEFT_TRY(weft_buf_write(s->gpu, s->vars, offset, &bits, 4));
     weft_session_track_var(s, (uint32_t)(offset / 4), bits);
     return WEFT_OK;
@@ -121,11 +139,7 @@ weft_status weft_session_get_var(weft_session *s, const char *name, uint32_t *bi
     WEFT_TRY(weft_session_var_offset(s, name, &offset));
     if (!bits) return weft_session_null_argument("weft_session_get_var");
     WEFT_TRY(weft_session_has(s, name));
-    WEFT_TRY(weft_session_go(s));
-    const atomic_bool *token = weft_gpu_token(&s->cancelled);
-    weft_status status = weft_buf_read(s->gpu, s->vars, offset, bits, 4);
-    weft_gpu_token(token);
-    return status;
+    return weft_session_read_buffer(s, s->vars, offset, bits, 4);
 }
 
 weft_status weft_session_reset(weft_session *s)
@@ -138,9 +152,10 @@ weft_status weft_session_reset(weft_session *s)
         if (s->states[i].id) WEFT_TRY(weft_buf_fill(s->gpu, s->states[i], 0, weft_buf_size(s->gpu, s->states[i]), 0));
     for (uint32_t i = 0; i < plan->n_states; i++)
         if (s->others[i].id) WEFT_TRY(weft_buf_fill(s->gpu, s->others[i], 0, weft_buf_size(s->gpu, s->others[i]), 0));
-    WEFT_TRY(weft_buf_fill(s->gpu, s->vars, 0, 256, 0));
-    WEFT_TRY(weft_session_set_var(s, "active", 1));
+    WEFT_TRY(weft_session_release_rows(s, 0));
+    WEFT_TRY(weft_buf_fill(s->gpu, s->vars, 0, WEFT_VARS_BYTES, 0));
     weft_session_track_reset(s);
+    WEFT_TRY(weft_session_set_var(s, "active", 1));
     weft_session_forget(s, 0);
     s->gone = false;
     return WEFT_OK;

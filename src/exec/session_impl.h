@@ -49,8 +49,8 @@ struct weft_session {
     uint32_t max_runs, n_symbols, live;
     uint64_t clock;
     weft_buf vars, arena, fault;
-    weft_buf *states, *ios;  ///< by number in the plan; a state's is always the buffer that holds it now, an io's is none
-                             ///< while the user's buffer serves instead
+    weft_buf *states, *ios; ///< by number in the plan; a state's is always the buffer that holds it now, an io's is
+                            ///< none while the user's buffer serves instead
     weft_buf *others;        ///< second buffers of states that have two
     bool turns;              ///< some states are ping-pong
     bool odd;                ///< so that the next run uses odd_groups; flips with every run, and the buffers with it
@@ -74,6 +74,8 @@ struct weft_session {
     uint64_t staged_offset, staged_bytes; ///< where `words` went last
     uint32_t sabotage_step, sabotage_word, stale_step;
     const weft_session *stale; ///< whose bind group the stale step keeps
+    struct weft_page_table *pages; ///< by group in plan->page_groups; NULL: the plan has none
+    uint32_t generation;           ///< of the pool that the bind groups are for
     struct weft_track *tracks; ///< by number in plan->positions
     bool inexact;              ///< the device may have stopped a run: tracks[].at are upper bounds
     bool idle;                 ///< "active" is 0: runs move nothing on
@@ -116,6 +118,32 @@ static inline bool weft_is_position(const struct weft_plan *plan, uint32_t state
 }
 /// Makes the positions exact: reads the variables back if the device may have stopped a run. Errors: LOST, DEVICE.
 weft_status weft_session_settle(weft_session *s);
+
+// ---- pages (session_pages.c) ----
+/// Whether `runs` runs at the live sizes stay within the capacity of paged states, reading the position back where the
+/// host's bound says no. Errors: LIMIT (names state, rows, capacity, ways out), LOST.
+weft_status weft_session_check_rows(weft_session *s, uint32_t runs);
+/// Pages for the rows that `runs` runs write, none of them shared, and bind groups for the pool as it is. The caller
+/// has entered the program. Errors: those of weft_pool_take and weft_session_rebind.
+weft_status weft_session_cover(weft_session *s, uint32_t runs);
+/// Gives back pages beyond the first `rows` rows of each group. Enters the program.
+weft_status weft_session_release_rows(weft_session *s, uint64_t rows);
+/// Takes the pages of `from` in place of its own, shared. The caller has entered the program.
+weft_status weft_session_share_pages(weft_session *s, const struct weft_page_table *from);
+/// Fresh pages, all zeros, for so many rows of each group in place of its own. Enters the program. A failure changes
+/// nothing, unless it is LOST. Errors: those of weft_pool_take.
+weft_status weft_session_fresh_rows(weft_session *s, const uint64_t *rows);
+/// Pages that hold the rows before the position.
+uint64_t weft_session_page_count(const weft_session *s, uint32_t group);
+/// The paged state of this name, or NULL.
+const struct weft_plan_state *weft_session_paged(const weft_session *s, const char *name);
+/// Bytes of a paged state's rows, wherever they lie; rows without a page are zero. The range is within the state.
+weft_status weft_session_read_rows(weft_session *s, const struct weft_plan_state *state, uint64_t offset, void *data,
+                                   uint64_t bytes);
+weft_status weft_session_write_rows(weft_session *s, const struct weft_plan_state *state, uint64_t offset,
+                                    const void *data, uint64_t bytes);
+/// weft_session_rebind for callers that have entered the program.
+weft_status weft_session_rebind_locked(weft_session *s, uint32_t mem_key);
 
 // ---- snapshots (snapshot.c) ----
 /// Forgets checkpoints at `from` and beyond, and the newest host snapshot if it was taken there.
@@ -170,5 +198,7 @@ weft_status weft_session_has(const weft_session *s, const char *name);
 weft_status weft_session_null_argument(const char *call);
 /// ERR_CANCELLED after weft_session_cancel. Calls that wait begin with it.
 weft_status weft_session_go(const weft_session *s);
+/// A blocking read of one of the session's buffers that weft_session_cancel ends.
+weft_status weft_session_read_buffer(weft_session *s, weft_buf buf, uint64_t offset, void *data, uint64_t bytes);
 weft_status weft_session_no_memory(void);
 #endif

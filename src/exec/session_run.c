@@ -99,10 +99,12 @@ weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial)
     }
     struct weft_gpu_submit ends;
     WEFT_TRY(weft_session_go(s));
+    WEFT_TRY(weft_session_check_rows(s, runs));
     WEFT_TRY(weft_session_bindings_begin(s, &ends));
     WEFT_TRY(weft_program_enter(s->program, &s->cancelled));
     const struct weft_version *v = &s->versions[s->live];
-    weft_status status = s->checker ? runs_checked(s, v, runs, &ends) : runs_at_once(s, v, runs, &ends);
+    weft_status status = weft_session_cover(s, runs);
+    if (status == WEFT_OK) status = s->checker ? runs_checked(s, v, runs, &ends) : runs_at_once(s, v, runs, &ends);
     if (status == WEFT_OK) weft_session_track_runs(s, runs);
     weft_program_leave(s->program);
     if (status == WEFT_OK) weft_session_bindings_ran(s, s->last_serial);
@@ -122,7 +124,7 @@ weft_status weft_session_fault(weft_session *s, struct weft_fault *fault)
     *fault = (struct weft_fault){0};
     if (!plan->checked)
         return weft_fail(WEFT_ERR_INVALID, "the program was compiled without the checked accessors that record faults");
-    WEFT_TRY(weft_buf_read(s->gpu, s->fault, 0, words, sizeof words));
+    WEFT_TRY(weft_session_read_buffer(s, s->fault, 0, words, sizeof words));
     if (!words[WEFT_FAULT_SET]) return WEFT_OK;
     WEFT_TRY(weft_buf_fill(s->gpu, s->fault, 0, sizeof words, 0));
     uint32_t k = words[WEFT_FAULT_STEP] >> 16, i = words[WEFT_FAULT_STEP] & 0xffff, o = words[WEFT_FAULT_OPERAND];

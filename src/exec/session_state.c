@@ -16,7 +16,7 @@ static weft_status copy_states(weft_session *from, weft_session *to)
         if (from->states[i].id)
             copies[n++] = (struct weft_gpu_copy){
                 .src = from->states[i], .dst = to->states[i], .size = weft_buf_size(from->gpu, from->states[i])};
-    copies[n++] = (struct weft_gpu_copy){.src = from->vars, .dst = to->vars, .size = 256};
+    copies[n++] = (struct weft_gpu_copy){.src = from->vars, .dst = to->vars, .size = WEFT_VARS_BYTES};
     struct weft_gpu_submit submit = {.before = copies, .n_before = n};
     weft_status status = weft_gpu_submit(from->gpu, &submit, &from->last_serial);
     to->last_serial = from->last_serial;
@@ -36,6 +36,11 @@ weft_status weft_session_fork(weft_session *s, weft_session **out)
     if (status == WEFT_OK && s->live != WEFT_NO_VERSION)
         status = weft_session_resize(fork, s->versions[s->live].symbols);
     if (status == WEFT_OK) status = copy_states(s, fork);
+    if (status == WEFT_OK && s->pages) {
+        weft_program_enter_pool(s->program);
+        status = weft_session_share_pages(fork, s->pages);
+        weft_program_leave(s->program);
+    }
     if (status != WEFT_OK) {
         weft_session_destroy(&fork);
         return status;
@@ -120,7 +125,7 @@ static weft_status clear_written(weft_session *s)
         s->tracks[i] = (struct weft_track){0, 0};
     }
     s->inexact = false;
-    return WEFT_OK;
+    return weft_session_release_rows(s, 0);
 }
 
 static weft_status crop(weft_session *s, uint64_t position)
@@ -129,7 +134,8 @@ static weft_status crop(weft_session *s, uint64_t position)
     const struct weft_snapshot *x = weft_session_find_checkpoint(s, position);
     if (x) return weft_session_restore_part(s, x, false);
     WEFT_TRY(check_crop(s, position));
-    return weft_session_set_var(s, plan->states[plan->positions[0].state].name, (uint32_t)position);
+    WEFT_TRY(weft_session_set_var(s, plan->states[plan->positions[0].state].name, (uint32_t)position));
+    return weft_session_release_rows(s, position);
 }
 
 weft_status weft_session_rewind(weft_session *s, uint64_t position)

@@ -56,7 +56,7 @@ weft_status weft_session_settle(weft_session *s)
     const struct weft_plan *plan = s->program->plan;
     uint32_t words[64];
     if (!s->inexact || !computes(s)) return WEFT_OK;
-    WEFT_TRY(weft_buf_read(s->gpu, s->vars, 0, words, sizeof words));
+    WEFT_TRY(weft_session_read_buffer(s, s->vars, 0, words, sizeof words));
     for (uint32_t i = 0; i < plan->n_positions; i++) {
         s->tracks[i].at = words[plan->states[plan->positions[i].state].var_slot];
         raise_top(&s->tracks[i]);

@@ -27,6 +27,7 @@ struct weft_snapshot {
     struct weft_track *tracks;
     weft_buf vars;
     uint32_t words[VARS_WORDS]; ///< variables, host form
+    struct weft_page_table *pages; ///< device form: shared with the session that it was taken from
     weft_session *followers;    ///< host form: sessions whose newest snapshot this is
 };
 
@@ -87,6 +88,8 @@ static weft_status describe(const weft_session *s, struct weft_snapshot *x)
                                     .row_bytes = from->row_bytes,
                                     .bytes = has_buffer(s, i) ? weft_buf_size(s->gpu, s->states[i]) : 0};
         if (!x->parts[i].name) return no_memory();
+        if (x->host && from->kind == WEFT_STATE_PAGED)
+            x->parts[i].bytes = s->tracks[from->position].at * from->row_bytes;
     }
     return WEFT_OK;
 }
@@ -98,9 +101,32 @@ static weft_status take_host(weft_session *s, struct weft_snapshot *x)
         if (!part->bytes) continue;
         part->data = weft_alloc(part->bytes);
         if (!part->data) return no_memory();
-        WEFT_TRY(weft_buf_read(s->gpu, s->states[i], 0, part->data, part->bytes));
+        WEFT_TRY(weft_session_read(s, part->name, 0, part->data, part->bytes));
     }
-    return weft_buf_read(s->gpu, s->vars, 0, x->words, sizeof x->words);
+    return weft_session_read_buffer(s, s->vars, 0, x->words, sizeof x->words);
+}
+
+/// A share in the pages of the rows before the position.
+static weft_status share_pages(weft_session *s, struct weft_snapshot *x)
+{
+    const struct weft_plan *plan = s->program->plan;
+    struct weft_pool *pool = s->program->pool;
+    uint32_t *room = weft_calloc(plan->n_page_groups + 1, sizeof *room);
+    if (!room) return no_memory();
+    for (uint32_t g = 0; g < plan->n_page_groups; g++) room[g] = (uint32_t)weft_session_page_count(s, g);
+    weft_program_enter_pool(s->program);
+    weft_status status = weft_pool_join(pool, room, &x->pages);
+    if (status == WEFT_OK) status = weft_pool_ready_bounce(pool);
+    for (uint32_t g = 0; g < plan->n_page_groups && status == WEFT_OK; g++) {
+        for (uint32_t i = 0; i < room[g]; i++) {
+            x->pages[g].pages[i] = s->pages[g].pages[i];
+            weft_pool_share(pool, g, x->pages[g].pages[i]);
+        }
+        x->pages[g].n = room[g];
+    }
+    weft_program_leave(s->program);
+    weft_free(room);
+    return status;
 }
 
 static weft_status take_device(weft_session *s, struct weft_snapshot *x)
@@ -111,12 +137,14 @@ static weft_status take_device(weft_session *s, struct weft_snapshot *x)
     for (uint32_t i = 0; i < x->n_parts && status == WEFT_OK; i++) {
         struct part *part = &x->parts[i];
         if (!part->bytes) continue;
-        status = weft_buf_create(s->gpu, part->bytes, WEFT_BUF_STORAGE, "snapshot", &part->buf);
+        status = weft_buf_make(s->gpu, WEFT_BUF_FOR_SNAPSHOTS, part->bytes, WEFT_BUF_STORAGE, "snapshot", &part->buf);
         copies[n++] = (struct weft_gpu_copy){.src = s->states[i], .dst = part->buf, .size = part->bytes};
     }
-    if (status == WEFT_OK) status = weft_buf_create(s->gpu, VARS_BYTES, WEFT_BUF_STORAGE, "snapshot", &x->vars);
+    if (status == WEFT_OK)
+        status = weft_buf_make(s->gpu, WEFT_BUF_FOR_SNAPSHOTS, VARS_BYTES, WEFT_BUF_STORAGE, "snapshot", &x->vars);
     if (status == WEFT_OK) copies[n++] = (struct weft_gpu_copy){.src = s->vars, .dst = x->vars, .size = VARS_BYTES};
     struct weft_gpu_submit submit = {.before = copies, .n_before = n};
+    if (status == WEFT_OK && s->pages) status = share_pages(s, x);
     if (status == WEFT_OK) status = weft_gpu_submit(s->gpu, &submit, &s->last_serial);
     weft_free(copies);
     return status;
@@ -168,6 +196,11 @@ void weft_snapshot_destroy(weft_snapshot **snapshot)
         weft_free(x->parts[i].name);
     }
     if (x->vars.id) weft_buf_release(x->gpu, &x->vars);
+    if (x->pages) {
+        weft_program_enter_pool(x->program);
+        weft_pool_leave(x->program->pool, &x->pages);
+        weft_program_leave(x->program);
+    }
     weft_free(x->parts);
     weft_free(x->tracks);
     weft_free(x);
@@ -181,6 +214,8 @@ static weft_status suits(const weft_session *s, const struct weft_snapshot *x)
     if (!x->host && x->program != s->program)
         return weft_fail(WEFT_ERR_INVALID,
                          "the snapshot lies on the device with another program; take one on the host instead");
+    if (!x->host && !weft_buf_alive(s->gpu, x->vars))
+        return weft_fail(WEFT_ERR_STALE, "the snapshot lay on the device that was lost; only host snapshots survive");
     if (x->n_parts != plan->n_states || x->n_tracks != plan->n_positions)
         return weft_fail(WEFT_ERR_INVALID, "the snapshot holds %u states, the program has %u", x->n_parts,
                          plan->n_states);
@@ -203,9 +238,22 @@ static bool wanted(const struct weft_plan *plan, uint32_t i, bool all)
     return all || plan->states[i].written || weft_is_position(plan, i);
 }
 
+/// Pages for what a host snapshot holds: the one thing that may not be there.
+static weft_status make_rows(weft_session *s, const struct weft_snapshot *x)
+{
+    const struct weft_plan *plan = s->program->plan;
+    uint64_t *rows = weft_calloc(plan->n_page_groups + 1, sizeof *rows);
+    if (!rows) return no_memory();
+    for (uint32_t g = 0; g < plan->n_page_groups; g++) rows[g] = x->tracks[plan->page_groups[g].position].at;
+    weft_status status = weft_session_fresh_rows(s, rows);
+    weft_free(rows);
+    return status;
+}
+
 static weft_status put_host(weft_session *s, const struct weft_snapshot *x, bool all)
 {
     const struct weft_plan *plan = s->program->plan;
+    if (s->pages) WEFT_TRY(make_rows(s, x));
     s->gone = true; // until all of it is there
     for (uint32_t i = 0; i < x->n_parts; i++) {
         if (!wanted(plan, i, all)) continue;
@@ -213,7 +261,7 @@ static weft_status put_host(weft_session *s, const struct weft_snapshot *x, bool
         if (plan->states[i].kind == WEFT_STATE_VAR)
             WEFT_TRY(weft_buf_write(s->gpu, s->vars, word * 4ull, &x->words[word], 4));
         else if (x->parts[i].bytes)
-            WEFT_TRY(weft_buf_write(s->gpu, s->states[i], 0, x->parts[i].data, x->parts[i].bytes));
+            WEFT_TRY(weft_session_write(s, x->parts[i].name, 0, x->parts[i].data, x->parts[i].bytes));
     }
     return all ? weft_buf_write(s->gpu, s->vars, 0, x->words, VARS_BYTES) : WEFT_OK;
 }
@@ -235,6 +283,11 @@ static weft_status put_device(weft_session *s, const struct weft_snapshot *x, bo
     if (all) copies[n++] = (struct weft_gpu_copy){x->vars, 0, s->vars, 0, 4}; // "active"
     struct weft_gpu_submit submit = {.before = copies, .n_before = n};
     weft_status status = weft_gpu_submit(s->gpu, &submit, &s->last_serial);
+    if (status == WEFT_OK && s->pages) {
+        weft_program_enter_pool(s->program);
+        status = weft_session_share_pages(s, x->pages);
+        weft_program_leave(s->program);
+    }
     weft_free(copies);
     return status;
 }

@@ -113,11 +113,32 @@ static weft_status upload_part(weft_gpu *gpu, const struct weft_shards *s, const
     return WEFT_OK;
 }
 
+/// The bytes as they are; a last word that the part does not fill gets zeros.
+static weft_status upload_raw(weft_gpu *gpu, const struct weft_shards *s, const struct weft_plan_weight *w,
+                              const uint8_t *data) {
+    for (uint32_t i = 0; i < w->n_parts; i++) {
+        const struct weft_weight_part *part = &w->parts[i];
+        uint64_t row = weft_dtype_bytes(w->dtype, w->k), bytes = part->rows * row, whole = bytes & ~(uint64_t)3;
+        const uint8_t *from = data + part->row0 * row;
+        weft_buf buf = weft_shards_buf(s, part->shard);
+        for (uint64_t at = 0; at < whole; at += CHUNK_BYTES) {
+            uint64_t n = whole - at < CHUNK_BYTES ? whole - at : CHUNK_BYTES;
+            WEFT_TRY(weft_buf_write(gpu, buf, part->offset + at, from + at, n));
+        }
+        uint8_t last[4] = {0};
+        if (bytes == whole) continue;
+        memcpy(last, from + whole, bytes - whole);
+        WEFT_TRY(weft_buf_write(gpu, buf, part->offset + whole, last, 4));
+    }
+    return WEFT_OK;
+}
+
 static weft_status upload(weft_gpu *gpu, const struct weft_plan *plan, const struct weft_shards *s,
                           const struct weft_plan_weight *w, const struct weft_weight_source *source) {
     const void *data;
     uint64_t bytes;
     WEFT_TRY(find_data(plan, w, source, &data, &bytes));
+    if (w->raw) return upload_raw(gpu, s, w, data);
     if (!w->layout) return upload_plain(gpu, s, w, data, bytes);
     // Runs of 256 rows: every plane of a run starts on a whole word.
     uint64_t per_256 = 64;
@@ -148,7 +169,8 @@ weft_status weft_shards_load(struct weft_shards *s, const struct weft_program_pa
     const struct weft_plan *plan = s->plan;
     weft_status status = WEFT_OK;
     for (uint32_t i = 0; i < s->n && status == WEFT_OK; i++)
-        status = weft_buf_create(s->gpu, plan->shard_bytes[s->base + i], WEFT_BUF_STORAGE, "weights", &s->bufs[i]);
+        status = weft_buf_make(s->gpu, WEFT_BUF_FOR_WEIGHTS, plan->shard_bytes[s->base + i], WEFT_BUF_STORAGE,
+                               "weights", &s->bufs[i]);
     for (uint32_t i = 0; i < plan->n_weights && status == WEFT_OK; i++) {
         const struct weft_plan_weight *w = &plan->weights[i];
         if (w->n_parts && w->parts[0].shard < s->base) continue;

@@ -59,9 +59,10 @@ static void slot_give(weft_gpu *gpu, uint32_t id)
     gpu->free_buf = id;
 }
 
-static void count_buf(weft_gpu *gpu, uint64_t size)
+static void count_buf(weft_gpu *gpu, uint64_t size, enum weft_buf_purpose purpose)
 {
     struct weft_gpu_counters *c = &gpu->counters;
+    c->bytes_for[purpose] += size;
     c->buffers_made++;
     c->buffers_live++;
     c->buffer_bytes_live += size;
@@ -94,12 +95,14 @@ weft_status weft_gpu_buf_new(weft_gpu *gpu, uint64_t size, enum weft_buf_usage u
     b->gen++;
     b->live = true;
     b->mapped = b->lost = false;
-    count_buf(gpu, size);
+    b->purpose = usage == WEFT_BUF_READBACK ? WEFT_BUF_FOR_READBACK : WEFT_BUF_FOR_OTHER;
+    count_buf(gpu, size, b->purpose);
     *out = (weft_buf){id, b->gen};
     return WEFT_OK;
 }
 
-weft_status weft_buf_create(weft_gpu *gpu, uint64_t size, enum weft_buf_usage usage, const char *label, weft_buf *out)
+weft_status weft_buf_make(weft_gpu *gpu, enum weft_buf_purpose purpose, uint64_t size, enum weft_buf_usage usage,
+                          const char *label, weft_buf *out)
 {
     *out = (weft_buf){0};
     weft_gpu_lock(gpu);
@@ -109,8 +112,27 @@ weft_status weft_buf_create(weft_gpu *gpu, uint64_t size, enum weft_buf_usage us
         status = weft_gpu_wait_tick(gpu, gpu->tick);
         if (status == WEFT_OK) status = weft_gpu_buf_new(gpu, size, usage, label, out);
     }
+    if (status == WEFT_OK) {
+        struct weft_gpu_buf_slot *b = weft_gpu_buf(gpu, *out);
+        gpu->counters.bytes_for[b->purpose] -= b->size;
+        gpu->counters.bytes_for[purpose] += b->size;
+        b->purpose = purpose;
+    }
     weft_gpu_unlock(gpu);
     return status;
+}
+
+weft_status weft_buf_create(weft_gpu *gpu, uint64_t size, enum weft_buf_usage usage, const char *label, weft_buf *out)
+{
+    return weft_buf_make(gpu, usage == WEFT_BUF_READBACK ? WEFT_BUF_FOR_READBACK : WEFT_BUF_FOR_OTHER, size, usage,
+                         label, out);
+}
+
+void weft_gpu_note_pages(weft_gpu *gpu, int64_t bytes)
+{
+    weft_gpu_lock(gpu);
+    gpu->counters.pages_used += (uint64_t)bytes;
+    weft_gpu_unlock(gpu);
 }
 
 void weft_gpu_buf_drop(weft_gpu *gpu, weft_buf buf)
@@ -121,6 +143,7 @@ void weft_gpu_buf_drop(weft_gpu *gpu, weft_buf buf)
     weft_gpu_bury(gpu, b->obj, gpu->backend->buf_free);
     gpu->counters.buffers_live--;
     gpu->counters.buffer_bytes_live -= b->size;
+    gpu->counters.bytes_for[b->purpose] -= b->size;
     b->obj = NULL;
     slot_give(gpu, buf.id);
 }

@@ -20,6 +20,7 @@ struct weft_gpu_buf_slot {
     void *obj;
     uint64_t size;
     enum weft_buf_usage usage;
+    enum weft_buf_purpose purpose;
     uint32_t gen, next_free;
     bool live, mapped, lost; ///< lost: it went with a device that is gone
     char label[WEFT_GPU_LABEL];
@@ -118,8 +119,8 @@ weft_status weft_gpu_lost(weft_gpu *gpu);          ///< ERR_LOST with its reason
 void weft_gpu_advance(weft_gpu *gpu);              ///< takes over what the device says is finished; frees what waited
 weft_status weft_gpu_poll_once(weft_gpu *gpu);     ///< without the lock: lets callbacks run, then advances
 void weft_gpu_backoff(double since);               ///< without the lock: yields, then sleeps ever longer
-/// Without the lock, by a wait that began at `since` and has found its work unfinished: WEFT_OK to go on, or the error to
-/// end with (CANCELLED, TIMEOUT).
+/// Without the lock, by a wait that began at `since` and has found its work unfinished: WEFT_OK to go on, or the error
+/// to end with (CANCELLED, TIMEOUT).
 weft_status weft_gpu_patience(weft_gpu *gpu, double since);
 void weft_gpu_note_flight(weft_gpu *gpu, uint64_t serial, const struct weft_gpu_step *steps, size_t n);
 /// Gives the lock back while it waits until `tick` is finished.

@@ -151,6 +151,7 @@ static void free_bufs(weft_gpu *gpu, bool leave)
     }
     for (size_t i = 0; i < WEFT_GPU_READBACKS; i++) gpu->reads[i].used = gpu->reads[i].own = false;
     gpu->counters.buffers_live = gpu->counters.buffer_bytes_live = 0;
+    memset(gpu->counters.bytes_for, 0, sizeof gpu->counters.bytes_for);
 }
 
 void weft_gpu_free_objects(weft_gpu *gpu)

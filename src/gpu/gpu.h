@@ -29,8 +29,8 @@ struct weft_gpu_params {
     bool limits_min;            ///< also by WEFT_LIMITS=min
     bool keep_robustness;       ///< leave the implementation's bounds checks on (tests); off: trusted modules
     bool profile;               ///< timestamps wanted: one compute pass a step
-    /// Most bytes of a storage binding, where less than the device's; 0: the device's. The door holds every bind group to
-    /// it, so that tests meet tensors above the limit without gigabytes.
+    /// Most bytes of a storage binding, where less than the device's; 0: the device's. The door holds every bind group
+    /// to it, so that tests meet tensors above the limit without gigabytes.
     uint64_t max_binding;
     uint32_t max_groups;        ///< likewise for the workgroups of a dimension: tests meet folded grids at small sizes
     double timeout;             ///< seconds without any work finishing after which a wait gives the device up; 0: none
@@ -95,6 +95,27 @@ enum weft_buf_usage {
     WEFT_BUF_INDIRECT, ///< indirect arguments; storage too
 };
 
+/// What a buffer is for, in the accounts of memory.
+enum weft_buf_purpose {
+    WEFT_BUF_FOR_OTHER,
+    WEFT_BUF_FOR_WEIGHTS,
+    WEFT_BUF_FOR_STATES,
+    WEFT_BUF_FOR_PAGES,
+    WEFT_BUF_FOR_SNAPSHOTS,
+    WEFT_BUF_FOR_TRANSIENTS,
+    WEFT_BUF_FOR_PARAMS,
+    WEFT_BUF_FOR_IO,
+    WEFT_BUF_FOR_STAGING,
+    WEFT_BUF_FOR_READBACK,
+    WEFT_BUF_PURPOSES
+};
+
+/// weft_buf_create with a purpose.
+weft_status weft_buf_make(weft_gpu *gpu, enum weft_buf_purpose purpose, uint64_t size, enum weft_buf_usage usage,
+                          const char *label, weft_buf *out);
+/// Adds to the bytes of pages that are in use, which only their owner knows (weft_gpu_counters.pages_used).
+void weft_gpu_note_pages(weft_gpu *gpu, int64_t bytes);
+
 /// Size is rounded up to 16 bytes. Errors: LIMIT (names size and limit), NOMEM.
 weft_status weft_buf_create(weft_gpu *gpu, uint64_t size, enum weft_buf_usage usage, const char *label, weft_buf *out);
 /// Releases a buffer after the work in flight that uses it; sets *buf to none. Later use of its handle is ERR_STALE.
@@ -150,6 +171,7 @@ struct weft_gpu_step {
     uint32_t grid[3];        ///< any zero: the step is skipped
     const char *label;       ///< for profiling; static or outlives the call
 };
+/// Where src is none, the destination is zeroed.
 struct weft_gpu_copy { weft_buf src; uint64_t src_offset; weft_buf dst; uint64_t dst_offset; uint64_t size; };
 
 /// One encoder: copies before, one compute pass with the steps, copies after. Copies are between different buffers.
@@ -203,6 +225,8 @@ weft_status weft_readback_finish(weft_gpu *gpu, weft_readback *rb, void *data, u
 struct weft_gpu_counters {
     uint64_t submits, passes, dispatches, copies, bytes_written, bytes_read;
     uint64_t buffers_made, buffers_live, buffer_bytes_live, buffer_bytes_peak;
+    uint64_t bytes_for[WEFT_BUF_PURPOSES]; ///< buffer_bytes_live by purpose
+    uint64_t pages_used;                   ///< of bytes_for[WEFT_BUF_FOR_PAGES]
     uint64_t pipelines_made, groups_made, groups_live, allocs; ///< allocs: weft_alloc calls made by this layer
     double encode_seconds, submit_seconds; ///< host time: encoding, and inside finish and queue submit
 };

@@ -12,6 +12,14 @@ static const char *label_of(const struct weft_gpu_step *s) { return s->label ? s
 static weft_status resolve_copy(weft_gpu *gpu, const struct weft_gpu_copy *c, struct weft_gpu_move *out)
 {
     struct weft_gpu_buf_slot *src, *dst;
+    if (c->src.id == 0) {
+        WEFT_TRY(weft_gpu_buf_need(gpu, c->dst, "zero", &dst));
+        WEFT_TRY(weft_gpu_buf_range(dst, "zero", c->dst_offset, c->size));
+        if (dst->usage == WEFT_BUF_READBACK)
+            return weft_fail(WEFT_ERR_INVALID, "zero: buffer '%s' is for reading back", dst->label);
+        *out = (struct weft_gpu_move){.dst = dst->obj, .dst_offset = c->dst_offset, .size = c->size};
+        return WEFT_OK;
+    }
     WEFT_TRY(weft_gpu_buf_need(gpu, c->src, "copy from", &src));
     WEFT_TRY(weft_gpu_buf_need(gpu, c->dst, "copy to", &dst));
     if (src == dst)

@@ -106,8 +106,8 @@ weft_status weft_graph_guard(struct weft_graph *g, weft_dim low, weft_dim high, 
 /// low == high, as two guards.
 weft_status weft_graph_guard_equal(struct weft_graph *g, weft_dim a, weft_dim b, uint32_t input, const char *a_is,
                                    const char *b_is);
-/// Sizes against bounds and relations of the symbols, then against all guards. Errors: INVALID, naming the operator, its
-/// operand, both sides and their values.
+/// Sizes against bounds and relations of the symbols, then against all guards. Errors: INVALID, naming the operator,
+/// its operand, both sides and their values.
 weft_status weft_graph_sizes_check(const struct weft_graph *g, const int64_t *symbols);
 /// The input, weight or state of this name (a state's initial version); WEFT_NO_VALUE if there is none.
 weft_value weft_graph_find(const struct weft_graph *g, const char *name);

@@ -46,7 +46,8 @@ enum weft_trait {
     WEFT_OP_RANDOM = 1 << 5,
     WEFT_OP_MOVE = 1 << 6,        ///< copies elements, computes nothing
     WEFT_OP_STATES = 1 << 7,      ///< like STATE for several: out i is the next version of in i
-    WEFT_OP_SINK = 1 << 9,        ///< writes rows of in 1 to state in 0 from position in 2 on: a region may end in it
+    WEFT_OP_SINK = 1 << 9,        ///< writes in 1 to state in 0, rows from position in 2 on: a region may end in it
+    WEFT_OP_RANGE = 1 << 13,      ///< SINK too: writes all of in 1 to elements of the state from attribute `start` on
     /// Of a state operator: it writes every element of out 0 exactly once and is never skipped while the state has
     /// elements (not even when a run brings no tokens), so that the two versions may lie in two buffers. Its kernels
     /// read the past through an operand emitted from in[0], if they read it, and write through one emitted from out[0];

@@ -232,6 +232,38 @@ static uint32_t own_writer(const struct weft_graph *g, weft_value past, weft_val
     return info->node;
 }
 
+// Puts the last node in front of all others.
+static void move_to_front(struct weft_graph *g) {
+    struct weft_node last = g->nodes[g->n_nodes - 1];
+    memmove(g->nodes + 1, g->nodes, (g->n_nodes - 1) * sizeof *g->nodes);
+    g->nodes[0] = last;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (uint32_t k = 0; !g->nodes[i].dead && k < g->nodes[i].n_out; k++)
+            g->values[g->nodes[i].out[k]].node = (uint32_t)i;
+}
+
+// State operators that take the past, but are not its writer, are to stay functions when it becomes a state: they read
+// it through a view.
+static weft_status keep_functions(struct weft_graph *g, weft_value past, uint32_t writer) {
+    weft_value view = WEFT_NO_VALUE;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const struct weft_node *n = &g->nodes[i];
+        if (n->dead || !(n->op->traits & WEFT_OP_STATE) || n->in[0] != past || i == writer) continue;
+        const struct weft_type type = g->values[past].type; // the array may move
+        struct weft_arg shape = {.name = "shape", .dims = type.dims, .n = type.rank};
+        const struct weft_op *op = weft_op_find(g->ops, "reshape");
+        if (view == WEFT_NO_VALUE) {
+            if (!op) return weft_fail(WEFT_ERR_INTERNAL, "the operator set has no reshape");
+            WEFT_TRY(weft_graph_add(g, op, NULL, &past, 1, &shape, 1, &view));
+            move_to_front(g);
+            i++; // this node has moved on
+            if (writer != WEFT_NO_NODE) writer++;
+        }
+        g->nodes[i].in[0] = view;
+    }
+    return WEFT_OK;
+}
+
 static weft_status become_state(struct weft_graph *g, weft_value past, const struct weft_pair *p,
                                 enum weft_state_policy policy) {
     void *items = g->states;
@@ -265,6 +297,7 @@ weft_status weft_graph_share_pair(struct weft_graph *g, const struct weft_pair *
     const struct weft_op *op = weft_op_find(g->ops, "state_write");
     if (!op) return weft_fail(WEFT_ERR_INTERNAL, "the operator set has no state_write");
     g->values[present].is_output = false;
+    WEFT_TRY(keep_functions(g, past, writer));
     WEFT_TRY(become_state(g, past, p, policy));
     if (present == past) return WEFT_OK; // never written: the state is what the host wrote
     if (writer == WEFT_NO_NODE)

@@ -103,11 +103,13 @@ static weft_value project(struct weft_model_build *m, const struct weft_block_at
     return weft_block_heads(m, weft_block_linear(m, full, h, heads * size, m->config->n_embd), heads, size);
 }
 
-/// Rows a ring needs. A local layer keeps what the window of the run's first query still sees beside the run's own
-/// rows, which are written before anything is read.
-static uint64_t cache_rows(const struct weft_model_build *m, uint32_t window) {
+/// A local layer keeps a ring of what the window of the run's first query still sees beside the run's own rows, which
+/// are written before anything is read. A global one takes pages as the text grows, up to the context.
+static uint64_t cache_rows(const struct weft_model_build *m, uint32_t window, enum weft_state_kind *kind) {
     uint64_t rows = m->ctx;
-    if (window && window - 1 + (uint64_t)m->chunk < rows) rows = window - 1 + (uint64_t)m->chunk;
+    *kind = window ? WEFT_STATE_RING : WEFT_STATE_PAGED;
+    if (!window) return rows;
+    if (window - 1 + (uint64_t)m->chunk < rows) rows = window - 1 + (uint64_t)m->chunk;
     return (rows + 63) / 64 * 64;
 }
 
@@ -116,12 +118,13 @@ static weft_value cache(struct weft_model_build *m, const struct weft_block_atte
                         weft_value rows) {
     struct weft_graph *g = m->b.g;
     struct weft_type type = {.dtype = m->cache, .rank = 3};
-    type.dims[0] = constant(m, cache_rows(m, a->window));
+    enum weft_state_kind kind;
+    type.dims[0] = constant(m, cache_rows(m, a->window, &kind));
     type.dims[1] = constant(m, m->config->n_head_kv);
     type.dims[2] = constant(m, m->config->head_dim);
     weft_value state = WEFT_NO_VALUE;
     const char *name = weft_arena_printf(&g->arena, "cache.%u.%s", a->layer, part);
-    if (m->b.status == WEFT_OK) m->b.status = weft_graph_state(g, name, type, WEFT_STATE_RING, &state);
+    if (m->b.status == WEFT_OK) m->b.status = weft_graph_state(g, name, type, kind, &state);
     return weft_bn(&m->b, "cache_append", name, (weft_value[]){state, rows, m->pos}, 3, NULL, 0);
 }
 

@@ -9,15 +9,17 @@
 // ---- memory --------------------------------------------------------------------------------------------------------
 
 static uint64_t total(const struct weft_memory_use *m) {
-    return m->weights + m->states + m->transients + m->params + m->io + m->staging;
+    return m->weights + m->states + m->pages + m->transients + m->params + m->io + m->staging;
 }
 
-/// What this engine adds: weights are there already if another engine has them.
-static weft_status check_memory(const weft_lm *lm, const struct weft_lm_build *b, const struct weft_plan *plan,
-                                bool shares) {
+struct wish { const weft_lm *lm; const struct weft_lm_build *build; };
+
+/// Whether there is room for what an engine adds, before anything is allocated; weights that another engine has are not
+/// in its plan. Where no limit is known, there is nothing to compare.
+static weft_status check_memory(void *user, const struct weft_plan *plan) {
+    const struct wish *wish = user;
     struct weft_memory_use use = weft_plan_memory(plan);
-    uint64_t limit = lm->params.memory_limit, device = weft_gpu_caps(lm->gpu)->memory;
-    if (shares) use.weights = 0;
+    uint64_t limit = wish->lm->params.memory_limit, device = weft_gpu_caps(wish->lm->gpu)->memory;
     if (!limit || (device && device < limit)) limit = device;
     if (!limit || total(&use) <= limit) return WEFT_OK;
     const double mb = 1e-6;
@@ -25,23 +27,9 @@ static weft_status check_memory(const weft_lm *lm, const struct weft_lm_build *b
                      "a context of %u needs %.0f MB on the device (weights %.0f, caches %.0f, working memory %.0f) and "
                      "there are %.0f MB; "
                      "choose a smaller --ctx",
-                     b->ctx, (double)total(&use) * mb, (double)use.weights * mb, (double)use.states * mb,
-                     (double)(total(&use) - use.weights - use.states) * mb, (double)limit * mb);
-}
-
-/// Compiles once only to know the memory, before anything is allocated; where no limit is known, there is nothing to
-/// compare.
-static weft_status plan_memory(const weft_lm *lm, const struct weft_lm_build *b, bool shares) {
-    const struct weft_gpu_caps *caps = weft_gpu_caps(lm->gpu);
-    struct weft_graph *graph;
-    struct weft_plan *plan = NULL;
-    if (!lm->params.memory_limit && !caps->memory) return WEFT_OK;
-    WEFT_TRY(weft_lm_build_graph(lm->file, &lm->config, b, &graph));
-    struct weft_compile_params compile = weft_lm_compile_params(caps, b->chunk);
-    WEFT_TRY(weft_compile(graph, caps, &compile, &plan));
-    weft_status status = check_memory(lm, b, plan, shares);
-    weft_plan_destroy(plan);
-    return status;
+                     wish->build->ctx, (double)total(&use) * mb, (double)use.weights * mb,
+                     (double)(use.states + use.pages) * mb,
+                     (double)(total(&use) - use.weights - use.states - use.pages) * mb, (double)limit * mb);
 }
 
 // ---- engines -------------------------------------------------------------------------------------------------------
@@ -62,16 +50,18 @@ static weft_program *any_program(const weft_lm *lm) {
 
 weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build, struct weft_lm_engine *e) {
     struct weft_graph *graph;
+    struct wish wish = {lm, build};
     struct weft_program_params params = {
         .compile = weft_lm_compile_params(weft_gpu_caps(lm->gpu), build->chunk),
         .source = {.get = weight, .user = lm, .stays = true}, // the file stays mapped
         .share_weights = any_program(lm),
         .progress = lm->params.progress,
         .progress_user = lm->params.progress_user,
+        .accept = check_memory,
+        .accept_user = &wish,
     };
     struct weft_session_params session = {.max_runs = build->head == WEFT_LM_GENERATE ? lm->max_runs : 1};
     *e = (struct weft_lm_engine){.build = *build};
-    WEFT_TRY(plan_memory(lm, build, params.share_weights != NULL));
     WEFT_TRY(weft_lm_build_graph(lm->file, &lm->config, build, &graph));
     weft_status status = weft_program_create(lm->gpu, graph, &params, &e->program);
     if (status == WEFT_OK) status = weft_session_create(e->program, &session, &e->session);
@@ -94,7 +84,7 @@ void weft_lm_engine_destroy(struct weft_lm_engine *e) {
 
 weft_status weft_lm_engine_reset(struct weft_lm_engine *e) {
     e->pos = 0;
-    return weft_session_reset(e->session);
+    return weft_session_rewind(e->session, 0);
 }
 
 weft_status weft_lm_engine_resize(struct weft_lm_engine *e, uint32_t t, uint32_t r, uint32_t runs) {
@@ -123,7 +113,7 @@ weft_status weft_lm_engine_feed(struct weft_lm_engine *e, const int32_t *ids, ui
 uint64_t weft_lm_state_bytes(const struct weft_lm_engine *e, const char *name) {
     const struct weft_plan *plan = weft_program_plan(e->program);
     for (uint32_t i = 0; i < plan->n_states; i++)
-        if (!strcmp(plan->states[i].name, name)) return plan->states[i].bytes;
+        if (!strcmp(plan->states[i].name, name)) return weft_plan_state_live_bytes(&plan->states[i]);
     return 0;
 }
 

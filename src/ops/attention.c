@@ -369,8 +369,8 @@ static weft_status attention_lower(struct weft_lower *l, uint32_t group) {
     snprintf(label, sizeof label, "attention%s%s", node->name ? " " : "", node->name ? node->name : "");
     struct weft_step *s = weft_emit(l, &attention_kernel, label, &cfg, sizeof cfg);
     weft_emit_value(l, s, "q", WEFT_READ, node->in[Q], wide_if(weft_lower_wide(l, node->in[Q])));
-    weft_emit_value(l, s, "k", WEFT_READ, node->in[K], wide_if(cfg.d % 4 == 0));
-    weft_emit_value(l, s, "v", WEFT_READ, node->in[V], wide_if(cfg.dv % 4 == 0));
+    weft_emit_value(l, s, "k", WEFT_READ, node->in[K], wide_if(cfg.d % 4 == 0 && weft_lower_wide(l, node->in[K])));
+    weft_emit_value(l, s, "v", WEFT_READ, node->in[V], wide_if(cfg.dv % 4 == 0 && weft_lower_wide(l, node->in[V])));
     emit_common(l, s, node, &cfg);
     emit_tile(l, s, &cfg, &t);
     if (!cfg.split) {

@@ -11,11 +11,11 @@
 #include <string.h>
 
 #define CONCAT_PARAMS(F)                                                                                               \
-    F(u32, n) F(u32, row) F(u32, first) F(u32, own)                                                                            \
+    F(u32, n) F(u32, row) F(u32, first) F(u32, own)                                                                    \
     F(u32, l0) F(u32, l1) F(u32, l2) F(u32, l3) F(u32, l4) F(u32, l5) F(u32, l6) F(u32, l7)                            \
     F(u32, l8) F(u32, l9) F(u32, l10) F(u32, l11) F(u32, l12) F(u32, l13) F(u32, l14) F(u32, l15)
 WEFT_PARAMS(concat_params, CONCAT_PARAMS)
-enum { CONCAT_N, CONCAT_ROW, CONCAT_FIRST, CONCAT_OWN, CONCAT_LENGTHS };
+enum { CONCAT_N, CONCAT_ROW, CONCAT_FIRST, CONCAT_OWN, CONCAT_LENGTHS }; ///< a step has those of its operands only
 
 struct concat_cfg {
     weft_dim outer, row, first, lengths[WEFT_MAX_INS]; ///< elements; row is the sum of all operands' lengths
@@ -36,8 +36,8 @@ static weft_status concat_infer(struct weft_graph *g, const struct weft_type *in
                              "reshape one of them", weft_ops_type_text(g, &in[0]), weft_ops_type_text(g, &in[i]));
         for (uint32_t k = 0; k < in[0].rank; k++) {
             if (k == axis) continue;
-            weft_status status = weft_graph_guard_equal(g, in[i].dims[k], in[0].dims[k], i, "its size beside the axis is",
-                                                        "that of the first operand is");
+            weft_status status = weft_graph_guard_equal(g, in[i].dims[k], in[0].dims[k], i,
+                                                        "its size beside the axis is", "that of the first operand is");
             if (status != WEFT_OK)
                 return weft_fail(status, "concat: %s and %s differ in axis %u, which is not the one joined",
                                  weft_ops_type_text(g, &in[0]), weft_ops_type_text(g, &in[i]), k);
@@ -89,6 +89,7 @@ static void emit_piece(struct weft_lower *l, const struct weft_node *node, struc
     weft_dtype dtype = weft_lv(l, node->out[0])->type.dtype;
     uint8_t flags = wide ? WEFT_OPERAND_WIDE : 0;
     struct weft_step *s = weft_emit(l, &concat_kernel, weft_move_label(l, node), cfg, sizeof *cfg);
+    s->n_fields = CONCAT_LENGTHS + cfg->n;
     weft_lower_place(l, node->out[0]);
     for (uint32_t k = 0; k < cfg->n; k++) {
         char name[8];
@@ -116,7 +117,8 @@ static weft_status concat_lower(struct weft_lower *l, uint32_t group) {
     uint32_t axis, most = l->caps->max_storage_buffers > 4 ? l->caps->max_storage_buffers - 2 : 2;
     WEFT_TRY(weft_move_axis(l->graph, y, node->attrs[0].i, &axis));
     weft_dim inner = weft_lower_product(l, y, axis + 1, y->rank), first = weft_dim_const(dims, 0);
-    struct concat_cfg cfg = {.outer = weft_lower_product(l, y, 0, axis), .row = weft_dim_mul(dims, y->dims[axis], inner),
+    struct concat_cfg cfg = {.outer = weft_lower_product(l, y, 0, axis),
+                             .row = weft_dim_mul(dims, y->dims[axis], inner),
                              .threads = weft_move_threads(l)};
     bool wide = true; // whole vec4: every operand starts at a multiple of 4 in itself and in y
     for (uint32_t i = 0; i < node->n_in; i++) {

@@ -13,6 +13,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "ops/region.h"
+#include "plan/expand.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -151,7 +152,7 @@ static void add_decoder(struct weft_lower *l, const char *w, const struct weft_w
                             {"W_BF16", y->dtype == WEFT_BF16, NULL},
                             {"W_ONCE", 1, NULL}};
     weft_status status =
-        weft_template_expand("plan/dequant.wgsl", v, sizeof v / sizeof v[0] - (first ? 1 : 0), out, NULL);
+        weft_plan_expand(l->plan, "plan/dequant.wgsl", v, sizeof v / sizeof v[0] - (first ? 1 : 0), out);
     if (status != WEFT_OK) weft_lower_fail(l, status, "%s", weft_error_message());
 }
 
@@ -186,7 +187,7 @@ static void add_plain_decoder(const char *w, bool wide, struct weft_str *out)
 static void add_epilogue(struct weft_emitter *e, const struct parts *p, const uint32_t *anchors, uint32_t n_anchors,
                          uint32_t segment, bool with_nodes, const char *width, struct weft_str *out) {
     struct weft_lower *l = e->l;
-    struct weft_str body = {0};
+    struct weft_str body = {0}, stores = {0}; // stores last: one may write over what another value is made from
     weft_emit_next(e, weft_lv(l, node_of(l, anchors[0])->out[0])->type);
     if (width) e->n_text = width;
     e->row_out = e->col_out = &body;
@@ -198,11 +199,19 @@ static void add_epilogue(struct weft_emitter *e, const struct parts *p, const ui
         weft_emit_give(e, node_of(l, anchors[i])->out[0], weft_arena_strdup(&l->plan->arena, acc));
     }
     for (uint32_t i = 0; i < n_anchors + (with_nodes ? p->n_epilogue : 0); i++) {
-        weft_value v = node_of(l, i < n_anchors ? anchors[i] : p->epilogue[i - n_anchors])->out[0];
-        if (weft_lower_escapes(l, e->group, v)) weft_emit_store(e, v, weft_emit_output(e, v), 0, &body, "true");
+        const struct weft_node *n = node_of(l, i < n_anchors ? anchors[i] : p->epilogue[i - n_anchors]);
+        weft_value v = n->out[0];
+        if (n->op->traits & WEFT_OP_SINK) {
+            weft_emit_at(e, n->in[1], 0); // operands that are read come first
+            weft_emit_sink(e, n, weft_emit_output(e, v), 0, &stores);
+        } else if (weft_lower_escapes(l, e->group, v)) {
+            weft_emit_at(e, v, 0);
+            weft_emit_store(e, v, weft_emit_output(e, v), 0, &stores, "true");
+        }
     }
-    weft_str_addf(out, ") {\n%s}\n", weft_str_get(&body));
+    weft_str_addf(out, ") {\n%s%s}\n", weft_str_get(&body), weft_str_get(&stores));
     weft_str_free(&body);
+    weft_str_free(&stores);
 }
 
 /// Plain loads of a row into slot m of xs.
@@ -378,7 +387,7 @@ static void emit_matvec(struct weft_lower *l, uint32_t group, const struct parts
         struct weft_tval v[] = {{"S", g, NULL},         {"N", (int64_t)n, NULL},  {"NA", n_anchors, NULL},
                                 {"FIRST", g, NULL},     {"TPR", shape.tpr, NULL}, {"R", shape.r, NULL},
                                 {"MT", shape.mt, NULL}, {"WG", shape.wg, NULL},   {"KB", (k + 31) / 32, NULL}};
-        weft_status status = weft_template_expand("ops/matvec_segment.wgsl", v, sizeof v / sizeof v[0], &text, NULL);
+        weft_status status = weft_plan_expand(l->plan, "ops/matvec_segment.wgsl", v, sizeof v / sizeof v[0], &text);
         if (status != WEFT_OK) weft_lower_fail(l, status, "%s", weft_error_message());
         uint32_t mine = tiles_of(shape, n);
         if (g + 1 < n_segments)

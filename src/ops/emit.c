@@ -1,5 +1,6 @@
 #include "ops/emit.h"
 #include "core/error.h"
+#include "ops/assign.h"
 #include "ops/rope.h"
 #include <math.h>
 #include <stdio.h>
@@ -80,7 +81,7 @@ uint32_t weft_emit_local(struct weft_emitter *e, weft_value v)
     for (uint32_t i = 0; i < e->n_locals; i++)
         if (e->locals[i] == v) return i;
     if (e->n_locals == sizeof e->locals / sizeof e->locals[0]) {
-        weft_lower_fail(e->l, WEFT_ERR_INTERNAL, "a fused group has too many values");
+        weft_lower_crowded(e->l, "a fused group has too many values");
         return 0;
     }
     e->locals[e->n_locals] = v;
@@ -104,7 +105,7 @@ void weft_emit_give(struct weft_emitter *e, weft_value v, const char *given)
         return;
     }
     if (e->n_given == sizeof e->given / sizeof e->given[0]) {
-        weft_lower_fail(e->l, WEFT_ERR_INTERNAL, "a fused group has too many reductions");
+        weft_lower_crowded(e->l, "a fused group has too many reductions");
         return;
     }
     e->given[e->n_given].v = v;
@@ -118,7 +119,7 @@ const char *weft_emit_dim(struct weft_emitter *e, weft_dim d)
     for (uint32_t i = 0; i < e->extra.n; i++)
         if (e->extra.dims[i] == d) return text(e, "p.e%u", i);
     if (e->extra.n == WEFT_EMIT_DIMS) {
-        weft_lower_fail(e->l, WEFT_ERR_INTERNAL, "a fused group uses more than %d live sizes", WEFT_EMIT_DIMS);
+        weft_lower_crowded(e->l, "a fused group uses more than %d live sizes", WEFT_EMIT_DIMS);
         return "0u";
     }
     e->extra.dims[e->extra.n] = d;
@@ -222,11 +223,15 @@ static const char *leaf_name(struct weft_emitter *e, weft_value v)
     for (uint32_t i = 0; i < e->n_leaves; i++)
         if (e->leaves[i].v == v) return e->leaves[i].name;
     if (e->n_leaves == sizeof e->leaves / sizeof e->leaves[0]) {
-        weft_lower_fail(e->l, WEFT_ERR_INTERNAL, "a fused group reads too many tensors");
+        weft_lower_crowded(e->l, "a fused group reads too many tensors");
         return "in0";
     }
     const char *name = text(e, "in%u", e->n_loads++);
-    set_row_elements(e, weft_emit_value(e->l, e->s, name, WEFT_READ, v, 0), &weft_lv(e->l, v)->type);
+    uint32_t i = weft_emit_value(e->l, e->s, name, WEFT_READ, v, 0);
+    set_row_elements(e, i, &weft_lv(e->l, v)->type);
+    // A range of a state that the program also writes is read by who writes it, before: fuse.c sees to that.
+    if (e->l->status == WEFT_OK && e->l->tensors[e->s->operands[i].tensor].mem == WEFT_MEM_STATE)
+        e->s->operands[i].flags |= WEFT_OPERAND_INPLACE;
     e->leaves[e->n_leaves].v = v;
     e->leaves[e->n_leaves++].name = name;
     return name;
@@ -362,7 +367,7 @@ static uint32_t new_variant(struct weft_emitter *e, const char *col)
     for (uint32_t i = 0; i < e->n_variants; i++)
         if (strcmp(e->variants[i].col, col) == 0) return i;
     if (e->n_variants == sizeof e->variants / sizeof e->variants[0]) {
-        weft_lower_fail(e->l, WEFT_ERR_INTERNAL, "a fused group has too many row maps");
+        weft_lower_crowded(e->l, "a fused group has too many row maps");
         return 0;
     }
     e->variants[e->n_variants].col = col;
@@ -470,7 +475,7 @@ const char *weft_emit_at(struct weft_emitter *e, weft_value v, uint32_t variant)
         }
     }
     if (e->n_memo == sizeof e->memo / sizeof e->memo[0]) {
-        weft_lower_fail(e->l, WEFT_ERR_INTERNAL, "a fused group has too many values");
+        weft_lower_crowded(e->l, "a fused group has too many values");
         return t;
     }
     e->memo[e->n_memo].v = v;
@@ -498,14 +503,29 @@ static void narrow_update(const struct weft_update *u, uint32_t *words, uint32_t
 
 static const struct weft_kernel narrow_kernel = {"narrow", "ops/narrow.wgsl", narrow_params_fields, narrow_update};
 
+/// The node that makes v, if it is one that writes a range of a state.
+static const struct weft_node *range_writer(const struct weft_lower *l, weft_value v)
+{
+    const struct weft_value_info *info = weft_lv(l, v);
+    const struct weft_node *n = info->kind == WEFT_VALUE_NODE ? &l->graph->nodes[info->node] : NULL;
+    return n && (n->op->traits & WEFT_OP_RANGE) ? n : NULL;
+}
+
+/// Type of what is stored under the name of v: of a range of a state, not all of the state.
+static const struct weft_type *stored_type(const struct weft_lower *l, weft_value v)
+{
+    const struct weft_node *n = range_writer(l, v);
+    return &weft_lv(l, n ? n->in[1] : v)->type;
+}
+
 /// Two halves share a word, whose owner the program at hand can't know: it stores 32 bits, and weft_emit_narrow makes
 /// halves of them.
 static void store_as_f32(struct weft_emitter *e, weft_value v, const char *name)
 {
-    const struct weft_type *t = &weft_lv(e->l, v)->type;
+    const struct weft_type *t = stored_type(e->l, v);
     int64_t n = weft_lower_max(e->l, weft_lower_product(e->l, t, 0, t->rank));
     if (e->n_halves == sizeof e->halves / sizeof e->halves[0]) {
-        weft_lower_fail(e->l, WEFT_ERR_INTERNAL, "a fused group stores too many halves");
+        weft_lower_crowded(e->l, "a fused group stores too many halves");
         return;
     }
     uint32_t tensor = weft_lower_scratch(e->l, "halves as f32", WEFT_F32, n > 0 ? (uint64_t)n : 1);
@@ -518,7 +538,15 @@ void weft_emit_narrow(struct weft_emitter *e)
 {
     struct weft_lower *l = e->l;
     for (uint32_t i = 0; i < e->n_halves && l->status == WEFT_OK; i++) {
-        const struct weft_type *t = &weft_lv(l, e->halves[i].v)->type;
+        const struct weft_type *t = stored_type(l, e->halves[i].v);
+        const struct weft_node *range = range_writer(l, e->halves[i].v);
+        if (range) {
+            weft_dtype state = weft_lv(l, range->out[0])->type.dtype;
+            struct weft_place from = {e->halves[i].tensor, WEFT_DIM_BAD}, to = weft_lower_range(l, range);
+            weft_emit_move(l, text(e, "narrow to %s", weft_dtype_name(state)),
+                           weft_lower_product(l, t, 0, t->rank), from, WEFT_F32, to, state);
+            continue;
+        }
         struct narrow_cfg cfg = {weft_lower_product(l, t, 0, t->rank)};
         struct weft_step *s =
             weft_emit(l, &narrow_kernel, text(e, "narrow to %s", weft_dtype_name(t->dtype)), &cfg, sizeof cfg);
@@ -539,8 +567,14 @@ const char *weft_emit_output(struct weft_emitter *e, weft_value v)
     weft_dtype dtype = weft_lv(e->l, v)->type.dtype;
     const char *name = text(e, "out%u", e->n_stores++);
     bool half = dtype == WEFT_F16 || dtype == WEFT_BF16;
-    if (half && weft_lv(e->l, v)->state == UINT32_MAX) store_as_f32(e, v, name);
-    else {
+    const struct weft_node *range = range_writer(e->l, v);
+    if (half && (range || weft_lv(e->l, v)->state == UINT32_MAX)) {
+        store_as_f32(e, v, name);
+    } else if (range) {
+        const struct weft_type *t = stored_type(e->l, v);
+        weft_emit_place(e->l, e->s, name, WEFT_WRITE, weft_lower_range(e->l, range), dtype,
+                        weft_lower_product(e->l, t, 0, t->rank), WEFT_OPERAND_INPLACE);
+    } else {
         uint32_t i = weft_emit_value(e->l, e->s, name, WEFT_WRITE, v, 0);
         if (weft_lv(e->l, v)->state == UINT32_MAX) set_row_elements(e, i, &weft_lv(e->l, v)->type);
     }
@@ -560,6 +594,11 @@ void weft_emit_sink(struct weft_emitter *e, const struct weft_node *n, const cha
                     struct weft_str *out) {
     const char *x = weft_emit_at(e, n->in[1], variant);
     const struct weft_type *t = &weft_lv(e->l, n->in[1])->type;
+    if (n->op->traits & WEFT_OP_RANGE) {
+        if (t->dtype == WEFT_BOOL) x = text(e, "u32(%s != 0.0)", x);
+        weft_str_addf(out, "store_%s(%s, %s);\n", name, leaf_index(e, t, e->variants[variant].col), x);
+        return;
+    }
     const char *heads = divisor(e, weft_lower_product(e->l, t, 1, t->rank - 1));
     weft_emit_vars(e->l, e->s, WEFT_READ);
     weft_str_addf(out, "store_%s((row_%s(var_u32(%uu) + %s / %s) * %s + %s %% %s) * %s + %s, %s);\n", name, name,

@@ -3,6 +3,7 @@
 #include "ops/linear_attention.h"
 #include "core/error.h"
 #include "plan/lower.h"
+#include "plan/update.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -227,13 +228,27 @@ static const char *label_of(const struct weft_node *node, const char *what, char
     return text;
 }
 
+/// True if an operand takes more than one binding.
+static bool has_large_operand(struct weft_lower *l, const struct weft_node *node)
+{
+    for (uint32_t i = 0; i < node->n_in + node->n_out; i++) {
+        weft_value v = i < node->n_in ? node->in[i] : node->out[i - node->n_in];
+        const struct weft_type *t = &weft_lv(l, v)->type;
+        int64_t n = weft_lower_max(l, weft_lower_product(l, t, 0, t->rank));
+        if (n > 0 && weft_bytes_times((uint64_t)n, weft_accessor_width(t->dtype)) + 256 > l->caps->max_binding)
+            return true;
+    }
+    return false;
+}
+
 /// A step that reads decay and beta, past and next in two buffers and everything else from buffers of its own needs
 /// nine bindings; where the device has eight, the two gates are made one operand first.
 static uint32_t emit_gates(struct weft_lower *l, const struct weft_node *node, struct linear_cfg *cfg, uint64_t tokens)
 {
-    const struct weft_value_info *state = weft_lv(l, node->out[0]);
-    bool two_buffers = state->state != UINT32_MAX && state->policy != WEFT_STATE_IN_PLACE;
-    cfg->gates = cfg->s.decay && cfg->s.beta && two_buffers && l->caps->max_storage_buffers < 9;
+    uint32_t state = weft_lv(l, node->out[0])->state;
+    bool two_buffers = state != UINT32_MAX && weft_state_buffers(&l->plan->states[state]) == 2;
+    cfg->gates = cfg->s.decay && cfg->s.beta && (two_buffers || has_large_operand(l, node)) &&
+                 l->caps->max_storage_buffers < 9;
     if (!cfg->gates) return WEFT_NO_TENSOR;
     uint64_t rows = tokens * (uint64_t)(cfg->s.batch * cfg->s.kv_heads);
     uint64_t count = rows * (uint64_t)(cfg->s.decay == LINEAR_DECAY_CHANNEL ? cfg->s.dk + 1 : 2);

@@ -1,8 +1,8 @@
 /// Copies by strides, and the operators that are nothing else.
 ///
 ///   transpose(x; perm)                    axis k of y is axis perm[k] of x; without perm the axes are reversed
-///   slice_copy(x; start, len, axis, drop) rows start .. start+len of an axis, as a copy (slice says when it is a view);
-///                                         with drop the axis, of one row, goes away
+///   slice_copy(x; start, len, axis, drop) rows start .. start+len of an axis, as a copy (slice says when it is a
+///                                         view); with drop the axis, of one row, goes away
 ///   pad(x; before, after, value)          `value` around x: before[k] rows in front of axis k, after[k] behind it
 ///
 /// All plain types. Elements are copied as they are; `value` is rounded to the type of x.
@@ -105,10 +105,10 @@ static uint32_t live(const struct weft_update *u, weft_dim d) {
 
 #define MOVE_PARAMS(F)                                                                                                 \
     F(u32, n) F(u32, base)                                                                                             \
-    F(u32, d0) F(u32, d1) F(u32, d2) F(u32, d3) F(u32, d4) F(u32, d5) F(u32, d6) F(u32, d7)                            \
-    F(u32, s0) F(u32, s1) F(u32, s2) F(u32, s3) F(u32, s4) F(u32, s5) F(u32, s6) F(u32, s7)
+    F(u32, d0) F(u32, s0) F(u32, d1) F(u32, s1) F(u32, d2) F(u32, s2) F(u32, d3) F(u32, s3)                            \
+    F(u32, d4) F(u32, s4) F(u32, d5) F(u32, s5) F(u32, d6) F(u32, s6) F(u32, d7) F(u32, s7)
 WEFT_PARAMS(move_params, MOVE_PARAMS)
-enum { MOVE_N, MOVE_BASE, MOVE_DIMS, MOVE_STRIDES = MOVE_DIMS + WEFT_MAX_RANK };
+enum { MOVE_N, MOVE_BASE, MOVE_AXES }; ///< then a size and a stride for each axis; a step has those of its axes only
 
 struct move_cfg {
     struct weft_move m;
@@ -124,8 +124,8 @@ static void move_update(const struct weft_update *u, uint32_t *words, uint32_t g
     for (uint32_t k = 0; k < cfg->m.rank; k++) {
         uint32_t d = live(u, cfg->m.dims[k]), s = live(u, cfg->m.strides[k]);
         n *= d;
-        words[MOVE_DIMS + k] = k == last ? d / cfg->unit : d;
-        words[MOVE_STRIDES + k] = k == last ? s : s / cfg->unit;
+        words[MOVE_AXES + 2 * k] = k == last ? d / cfg->unit : d;
+        words[MOVE_AXES + 2 * k + 1] = k == last ? s : s / cfg->unit;
     }
     words[MOVE_N] = (uint32_t)(n / cfg->unit);
     words[MOVE_BASE] = live(u, cfg->m.base) / cfg->unit;
@@ -151,6 +151,7 @@ weft_status weft_move_emit(struct weft_lower *l, const struct weft_node *node, c
     struct move_cfg cfg = {.m = *m, .unit = quads(l, node, m) ? 4 : 1, .threads = weft_move_threads(l)};
     cfg.per = cfg.unit == 4 ? 4 : half(dtype) ? 2 : 1;
     struct weft_step *s = weft_emit(l, &move_kernel, weft_move_label(l, node), &cfg, sizeof cfg);
+    s->n_fields = MOVE_AXES + 2 * m->rank;
     weft_lower_place(l, node->out[0]);
     uint8_t flags = cfg.unit == 4 ? WEFT_OPERAND_WIDE : 0;
     weft_emit_value(l, s, "x", WEFT_READ, node->in[0], flags);
@@ -326,11 +327,11 @@ const struct weft_op weft_op_slice_copy = {
 
 #define PAD_PARAMS(F)                                                                                                  \
     F(u32, n) F(u32, value)                                                                                            \
-    F(u32, d0) F(u32, d1) F(u32, d2) F(u32, d3) F(u32, d4) F(u32, d5) F(u32, d6) F(u32, d7)                            \
-    F(u32, x0) F(u32, x1) F(u32, x2) F(u32, x3) F(u32, x4) F(u32, x5) F(u32, x6) F(u32, x7)                            \
-    F(u32, b0) F(u32, b1) F(u32, b2) F(u32, b3) F(u32, b4) F(u32, b5) F(u32, b6) F(u32, b7)
+    F(u32, d0) F(u32, x0) F(u32, b0) F(u32, d1) F(u32, x1) F(u32, b1) F(u32, d2) F(u32, x2) F(u32, b2)                 \
+    F(u32, d3) F(u32, x3) F(u32, b3) F(u32, d4) F(u32, x4) F(u32, b4) F(u32, d5) F(u32, x5) F(u32, b5)                 \
+    F(u32, d6) F(u32, x6) F(u32, b6) F(u32, d7) F(u32, x7) F(u32, b7)
 WEFT_PARAMS(pad_params, PAD_PARAMS)
-enum { PAD_N, PAD_VALUE, PAD_DIMS, PAD_FROM = PAD_DIMS + WEFT_MAX_RANK, PAD_BEFORE = PAD_FROM + WEFT_MAX_RANK };
+enum { PAD_N, PAD_VALUE, PAD_AXES }; ///< then sizes of y and of x, and the padding in front, for each axis
 enum { BEFORE, AFTER, VALUE };
 
 struct pad_cfg {
@@ -383,9 +384,9 @@ static void pad_update(const struct weft_update *u, uint32_t *words, uint32_t gr
     const struct pad_cfg *cfg = u->step->cfg;
     uint64_t n = 1;
     for (uint32_t k = 0; k < cfg->rank; k++) {
-        n *= words[PAD_DIMS + k] = live(u, cfg->dims[k]);
-        words[PAD_FROM + k] = live(u, cfg->from[k]);
-        words[PAD_BEFORE + k] = live(u, cfg->before[k]);
+        n *= words[PAD_AXES + 3 * k] = live(u, cfg->dims[k]);
+        words[PAD_AXES + 3 * k + 1] = live(u, cfg->from[k]);
+        words[PAD_AXES + 3 * k + 2] = live(u, cfg->before[k]);
     }
     words[PAD_N] = (uint32_t)n;
     words[PAD_VALUE] = cfg->value;
@@ -409,6 +410,7 @@ static weft_status pad_lower(struct weft_lower *l, uint32_t group) {
         cfg.before[k] = node->attrs[BEFORE].dims[k];
     }
     struct weft_step *s = weft_emit(l, &pad_kernel, weft_move_label(l, node), &cfg, sizeof cfg);
+    s->n_fields = PAD_AXES + 3 * x->rank;
     weft_lower_place(l, node->out[0]);
     weft_emit_value(l, s, "x", WEFT_READ, node->in[0], 0);
     weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], 0);

@@ -17,15 +17,15 @@ weft_dim weft_move_product(struct weft_graph *g, const weft_dim *dims, uint32_t 
 /// Host: y[o, r, i] = x[o, start + r, i] with `inner` elements behind and `outer` in front of the axis.
 void weft_move_host(const double *x, double *y, int64_t outer, int64_t size, int64_t start, int64_t len, int64_t inner);
 
-/// Emits a copy of values: element (i0, i1, ...) of node->out[0], seen with `dims`, is element base + sum i_k strides[k]
-/// of node->in[0].
+/// Emits a copy of values: element (i0, i1, ...) of node->out[0], seen with `dims`, is element base + sum i_k
+/// strides[k] of node->in[0].
 struct weft_move { uint32_t rank; weft_dim dims[WEFT_MAX_RANK], strides[WEFT_MAX_RANK], base; };
 weft_status weft_move_emit(struct weft_lower *l, const struct weft_node *node, const struct weft_move *m);
 
 /// Refuses weight matrices, which are packed for products (UNSUPPORTED).
 weft_status weft_move_operand(struct weft_lower *l, const struct weft_node *node, weft_value v);
-/// Reads and stores the 32-bit types as words, so that every bit pattern arrives as it was. True: 16-bit elements, which
-/// a thread moves in pairs.
+/// Reads and stores the 32-bit types as words, so that every bit pattern arrives as it was. True: 16-bit elements,
+/// which a thread moves in pairs.
 bool weft_move_words(struct weft_lower *l, struct weft_step *s, weft_dtype dtype);
 /// True if `d` is a multiple of 4 for all sizes.
 bool weft_move_quads(struct weft_lower *l, weft_dim d);

@@ -5,10 +5,18 @@
 ///   slice(x; start, len, axis)   rows start .. start+len of an axis
 ///   select(x; index, axis)       one row of an axis, which goes away: slice and reshape
 ///   split(x; sizes, axis)        pieces one behind the other: a slice each
+///   bitcast(x; dtype)            the same bits as another type. Types of one width keep the shape; from f32, i32 or
+///   u32
+///                                to f16 or bf16 the last axis doubles (a word's low half comes first), and back it
+///                                halves. Back, the view must start at an even element for all sizes, which is checked
+///                                when it is compiled. Bits of a NaN may change when they are computed with, never when
+///                                they are moved.
 ///
 /// A constant start or index below 0 counts from the end. A slice is a view where its rows lie side by side (only axes
 /// of one row in front of the axis); elsewhere it becomes a copy, slice_copy.
+#include "core/alloc.h"
 #include "core/error.h"
+#include "ir/dtype.h"
 #include "ops/move.h"
 #include "ops/ops.h"
 
@@ -214,6 +222,64 @@ static weft_status decompose_split(struct weft_graph *g, const struct weft_node 
     return WEFT_OK;
 }
 
+/// Bytes of an element on the device and in files: of the types that bitcast takes they are the same.
+static int64_t bits_width(weft_dtype dtype) {
+    switch (dtype) {
+    case WEFT_F32: case WEFT_I32: case WEFT_U32: return 4;
+    case WEFT_F16: case WEFT_BF16: return 2;
+    default: return 0;
+    }
+}
+
+static weft_status infer_bitcast(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
+                                 const struct weft_attr *attrs, struct weft_type *out) {
+    (void)n_in;
+    *out = in[0];
+    out->dtype = (weft_dtype)attrs[0].i; // the choices stand in the order of weft_dtype
+    int64_t from = bits_width(in[0].dtype), to = bits_width(out->dtype), zero;
+    if (!from)
+        return weft_fail(WEFT_ERR_INVALID, "its operand is %s; it takes f32, i32, u32, f16 and bf16",
+                         weft_ops_type_text(g, &in[0]));
+    if (from == to) return WEFT_OK;
+    if (in[0].rank == 0)
+        return weft_fail(WEFT_ERR_INVALID, "a scalar has no axis that could change its length; reshape it to [1]");
+    weft_dim *last = &out->dims[out->rank - 1];
+    if (from > to) {
+        *last = weft_dim_mul(g->dims, *last, weft_dim_const(g->dims, 2));
+        return WEFT_OK;
+    }
+    if (!weft_dim_is_const(g->dims, weft_dim_mod(g->dims, *last, 2), &zero) || zero)
+        return weft_fail(WEFT_ERR_INVALID, "the last axis of %s is not even for all sizes",
+                         weft_ops_type_text(g, &in[0]));
+    *last = weft_dim_floordiv(g->dims, *last, 2);
+    return WEFT_OK;
+}
+
+static weft_status eval_bitcast(const struct weft_eval *e) {
+    int64_t n = weft_host_count(&e->in[0]), out = weft_host_count(&e->out[0]);
+    double *owned;
+    const double *x = weft_ops_dense(&e->in[0], &owned);
+    void *bits = weft_alloc((size_t)n * 4 + 4);
+    weft_status status = x && bits ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "bitcast: out of memory");
+    if (status == WEFT_OK) {
+        weft_dtype_encode(e->in[0].dtype, x, n, bits);
+        weft_dtype_info(e->out[0].dtype)->decode(bits, out, e->out[0].data);
+    }
+    weft_free(bits);
+    weft_free(owned);
+    return status;
+}
+
+const struct weft_op weft_op_bitcast = {
+    .name = "bitcast",
+    .n_in_min = 1,
+    .n_in_max = 1,
+    .n_out = 1,
+    .traits = WEFT_OP_VIEW,
+    .attrs = {{.name = "dtype", .type = WEFT_ATTR_ENUM, .required = true, .choices = "f32|f16|bf16|i32|u32"}},
+    .infer = infer_bitcast,
+    .eval = eval_bitcast,
+};
 const struct weft_op weft_op_reshape = {
     .name = "reshape",
     .n_in_min = 1,

@@ -103,7 +103,11 @@ static weft_status decompose_norm(struct weft_graph *g, struct weft_node n, bool
     weft_value shifted = make(&b, n.name, "add", square, weft_bf(&b, (float)n.attrs[0].f));
     weft_value y = make(&b, n.name, "mul", x, make(&b, n.name, "rsqrt", shifted, WEFT_NO_VALUE));
     y = make(&b, n.name, "mul", y, n.in[1]);
-    outs[0] = n.n_in > 2 ? make(&b, n.name, "add", y, n.in[2]) : y;
+    y = n.n_in > 2 ? make(&b, n.name, "add", y, n.in[2]) : y;
+    weft_dtype dtype = g->values[n.out[0]].type.dtype; // eps is f32, and with it all of this
+    if (b.status == WEFT_OK && g->values[y].type.dtype != dtype)
+        y = weft_bn(&b, "cast", n.name, &y, 1, &(struct weft_arg){.name = "to", .x = dtype}, 1);
+    outs[0] = y;
     return b.status;
 }
 

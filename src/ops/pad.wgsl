@@ -1,5 +1,5 @@
-//%% y = x with p.value around it. R axes; HALF: 16-bit elements, which a thread stores in pairs, for a word of y has one
-//%% owner; else words as they are.
+//%% y = x with p.value around it. R axes; HALF: 16-bit elements, which a thread stores in pairs, for a word of y has
+//%% one owner; else words as they are.
 //% if HALF
 //% set T = "f32"
 //% else

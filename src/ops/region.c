@@ -165,7 +165,7 @@ void weft_region_reductions(struct weft_emitter *e, const uint32_t *nodes, uint3
 
 /// The stores of one node's outputs at all held columns, or at the column of the loop.
 static void store_node(struct weft_emitter *e, const struct weft_node *n, const char *first, struct weft_str *rows_out,
-                       struct weft_str *col) {
+                       struct weft_str *col, struct weft_str *last) {
     uint32_t columns = e->n_held ? e->n_held : 1;
     for (uint32_t k = 0; k < n->n_out; k++) {
         bool sink = (n->op->traits & WEFT_OP_SINK) != 0;
@@ -178,22 +178,27 @@ static void store_node(struct weft_emitter *e, const struct weft_node *n, const 
             if (sink) weft_emit_sink(e, n, name, u, &text);
             else weft_emit_store(e, n->out[k], name, u, &text, first);
             const char *ok = e->n_held && !row ? e->held_ok[u] : NULL;
-            if (ok) weft_str_addf(col, "if (%s) { %s}\n", ok, weft_str_get(&text));
-            else weft_str_add(row ? rows_out : col, weft_str_get(&text));
+            struct weft_str *to = sink ? last : row ? rows_out : col;
+            if (ok) weft_str_addf(to, "if (%s) { %s}\n", ok, weft_str_get(&text));
+            else weft_str_add(to, weft_str_get(&text));
             weft_str_free(&text);
         }
     }
 }
 
-/// The last loop: every value that somebody outside reads.
+/// The last loop: every value that somebody outside reads. Stores to states come last of all, since what they write
+/// over may be what the others read.
 void weft_region_stores(struct weft_emitter *e, const uint32_t *nodes, uint32_t n_nodes, const char *loop,
                         const char *first, struct weft_str *out) {
     struct phase p = {0};
+    struct weft_str sinks = {0};
     e->row_out = e->n_held ? out : &p.row;
     e->col_out = e->n_held ? out : &p.col;
     if (!e->n_held) weft_emit_forget(e, false);
     for (uint32_t i = 0; i < n_nodes; i++)
-        store_node(e, &e->l->graph->nodes[nodes[i]], first, &p.heads, e->n_held ? &p.tails : &p.col);
+        store_node(e, &e->l->graph->nodes[nodes[i]], first, &p.heads, e->n_held ? &p.tails : &p.col, &sinks);
+    weft_str_add(e->n_held ? &p.tails : &p.col, weft_str_get(&sinks));
+    weft_str_free(&sinks);
     weft_str_addf(out, "%s%s%s", weft_str_get(&p.row), weft_str_get(&p.heads), weft_str_get(&p.tails));
     if (p.col.len) weft_str_addf(out, "%s {\n%s}\n", loop, weft_str_get(&p.col));
     end_phase(&p);
@@ -325,7 +330,8 @@ weft_status weft_region_lower(struct weft_lower *l, uint32_t group)
     r.cfg.n_parts = find_parts(l, g, group, r.part);
     r.cfg.wg = choose_wg(l, g);
     if (r.cfg.n_parts > MAX_PARTS) {
-        status = weft_fail(WEFT_ERR_INTERNAL, "a region has more than %d parts", MAX_PARTS);
+        weft_lower_crowded(l, "a region has more than %d parts", MAX_PARTS);
+        status = l->status;
         goto done;
     }
     snprintf(label, sizeof label, "region %s, %u nodes, %u parts", named->name ? named->name : named->op->name,

@@ -45,8 +45,8 @@ static weft_status rope_table_infer(struct weft_graph *g, const struct weft_type
         if ((in[i].dtype != WEFT_F32 && in[i].dtype != WEFT_F16) || in[i].rank != 2 ||
             !weft_dim_is_const(g->dims, in[i].dims[1], &half) || 2 * half > d || 2 * half > e)
             return weft_fail(WEFT_ERR_INVALID,
-                             "rope_table: the table %s is %s; it takes f32 or f16 [positions, channels / 2], of at most "
-                             "half a head of %lld and %lld channels", i == COS ? "cos" : "sin",
+                             "rope_table: the table %s is %s; it takes f32 or f16 [positions, channels / 2], of at "
+                             "most half a head of %lld and %lld channels", i == COS ? "cos" : "sin",
                              weft_ops_type_text(g, &in[i]), (long long)d, (long long)e);
     if (in[COS].dims[1] != in[SIN].dims[1])
         return weft_fail(WEFT_ERR_INVALID, "rope_table: the tables cos, %s, and sin, %s, differ in their columns",
@@ -72,9 +72,10 @@ static weft_status turn(const struct weft_eval *e, uint32_t which) {
     int64_t start = weft_dim_eval(e->dims, e->attrs[START].d, e->symbols);
     bool neox = e->attrs[PAIRING].i == NEOX;
     weft_status status = data && cos && sin ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "rope_table: out of memory");
-    if (status == WEFT_OK && (start < 0 || start + tokens > e->in[COS].shape[0] || start + tokens > e->in[SIN].shape[0]))
+    int64_t end = start + tokens;
+    if (status == WEFT_OK && (start < 0 || end > e->in[COS].shape[0] || end > e->in[SIN].shape[0]))
         status = weft_fail(WEFT_ERR_INVALID, "rope_table: positions up to %lld of tables with %lld and %lld rows",
-                           (long long)(start + tokens), (long long)e->in[COS].shape[0], (long long)e->in[SIN].shape[0]);
+                           (long long)end, (long long)e->in[COS].shape[0], (long long)e->in[SIN].shape[0]);
     for (int64_t r = 0; status == WEFT_OK && r < tokens * n_heads; r++) {
         const double *from = data + r * d, *c = cos + (start + r / n_heads) * half,
                      *s = sin + (start + r / n_heads) * half;
@@ -120,8 +121,9 @@ static void emit_table(struct weft_lower *l, struct weft_step *s, const char *na
         const struct weft_plan_weight *w = weft_lower_weight(l, v);
         if (l->status != WEFT_OK) return;
         if (w->n_parts != 1) {
-            weft_lower_fail(l, WEFT_ERR_LIMIT, "rope_table: the table '%s' is larger than the device binds (%llu bytes)",
-                            w->name, (unsigned long long)l->caps->max_binding);
+            weft_lower_fail(l, WEFT_ERR_LIMIT,
+                            "rope_table: the table '%s' is larger than the device binds (%llu bytes)", w->name,
+                            (unsigned long long)l->caps->max_binding);
             return;
         }
         weft_emit_weight(l, s, name, w, 0);

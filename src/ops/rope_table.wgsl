@@ -1,6 +1,6 @@
 //%% Turns q and k by tables. A thread makes two neighbouring channels of a head of q (the first p.n_q threads) or of k.
-//%% HALF is half the number of channels that turn. C_BITS, S_BITS: 0 for a table that is a value; 16 or 32 for a weight,
-//%% whose rows of C_ROW, S_ROW elements are read by words.
+//%% HALF is half the number of channels that turn. C_BITS, S_BITS: 0 for a table that is a value; 16 or 32 for a
+//%% weight, whose rows of C_ROW, S_ROW elements are read by words.
 
 fn cos_at(row: u32, i: u32) -> f32 {
 //% if C_BITS == 32

@@ -78,6 +78,9 @@ enum weft_operand_flags {
     WEFT_OPERAND_INPLACE =
         4, ///< may share its range with the operand `inplace_of` (same element map, read before write)
     WEFT_OPERAND_ATOMIC = 8, ///< array<atomic<u32>>; never shared
+    WEFT_OPERAND_APART =
+        16, ///< lies in the tensor of operand `inplace_of`, and never meets it (compile/alias.c proved it)
+    WEFT_OPERAND_BITS = 32, ///< of 16-bit floats: read by bits_x, written a word at a time by put_word_x
 };
 
 struct weft_operand {
@@ -91,10 +94,11 @@ struct weft_operand {
     uint64_t bytes;          ///< range at the maximum, from byte_offset
     weft_dim
         elem_offset; ///< live offset in elements added by the accessor (views such as the last rows), WEFT_DIM_BAD: 0
+    weft_dim count;  ///< live elements that it may touch from elem_offset on; 0 or WEFT_DIM_BAD: to the tensor's end
     weft_dim live;           ///< checked plans: live length in elements, WEFT_DIM_BAD: `used`
     uint64_t used;           ///< checked plans: bytes that hold elements, 0: `bytes`
-    /// Of a step that may be cut (step->items): its items [i * every, (i + 1) * every) reach elements [i * unit, (i + 1)
-    /// * unit) and no others. every 0: any item may reach any element.
+    /// Of a step that may be cut (step->items): its items [i * every, (i + 1) * every) reach elements [i * unit,
+    /// (i + 1) * unit) and no others. every 0: any item may reach any element.
     uint64_t every, unit;
     uint64_t first;          ///< of a narrowed operand: elements between its own start and byte_offset
     // binder
@@ -140,6 +144,8 @@ struct weft_step {
     uint32_t workgroup_memory;       ///< bytes
     bool writes_state;
     bool is_copy;                    ///< made by the planner because of aliasing, or to commit a state; reported
+    uint64_t copied_bytes;           ///< is_copy: at the upper bounds
+    const char *copy_why;            ///< is_copy: the reason, a clause (arena)
     uint32_t group;                  ///< group of nodes that it came from (weft_lower.groups)
     /// Work items of a workgroup: workgroup g, as group_index() counts, computes items [g * items, (g + 1) * items).
     /// 0: the step can't be cut into pieces.

@@ -22,6 +22,17 @@ weft_status weft_lower_fail(struct weft_lower *l, weft_status status, const char
     return l->status = weft_fail(status, "%s", text);
 }
 
+void weft_lower_crowded(struct weft_lower *l, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    l->crowded |= l->status == WEFT_OK;
+    weft_lower_fail(l, WEFT_ERR_LIMIT, "%s", text);
+}
+
 static void no_memory(struct weft_lower *l)
 {
     weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while compiling the graph");
@@ -207,7 +218,7 @@ const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_valu
 {
     if (l->status != WEFT_OK) return &no_weight;
     for (uint32_t i = 0; i < l->plan->n_weights; i++)
-        if (l->plan->weights[i].value == v) return &l->plan->weights[i];
+        if (l->plan->weights[i].value == v && !l->plan->weights[i].raw) return &l->plan->weights[i];
     const struct weft_value_info *info = weft_lv(l, v);
     struct weft_plan_weight *w = add_weight(l);
     if (!w) return &no_weight;
@@ -233,6 +244,55 @@ const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_valu
         return drop_weight(l);
     }
     return cut_parts(l, w) ? w : drop_weight(l);
+}
+
+/// Cuts the bytes of a raw weight into runs of rows, a multiple of 4, that one binding holds.
+static bool raw_parts(struct weft_lower *l, struct weft_plan_weight *w)
+{
+    uint64_t limit = l->caps->max_binding < l->caps->max_buffer ? l->caps->max_binding : l->caps->max_buffer;
+    uint64_t row = weft_dtype_bytes(w->dtype, w->k), fit = (limit & ~(uint64_t)255) / (row ? row : 1) / 4 * 4;
+    if (fit >= w->rows) fit = w->rows ? w->rows : 1;
+    uint64_t n = w->rows && fit ? (w->rows + fit - 1) / fit : 1;
+    if (fit == 0 || n > 4095) {
+        weft_lower_fail(l, WEFT_ERR_LIMIT, "weight '%s': four rows need %llu bytes, the device binds %llu", w->name,
+                        (unsigned long long)row * 4, (unsigned long long)limit);
+        return false;
+    }
+    w->n_parts = (uint32_t)n;
+    w->parts = weft_arena_alloc(&l->plan->arena, n * sizeof *w->parts);
+    if (!w->parts) {
+        no_memory(l);
+        return false;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t rows = w->rows - i * fit < fit ? w->rows - i * fit : fit;
+        w->parts[i] = (struct weft_weight_part){.row0 = i * fit, .rows = rows, .shard = UINT32_MAX,
+                                                .bytes = weft_align256(rows * row + (rows * row == 0))};
+    }
+    return true;
+}
+
+const struct weft_plan_weight *weft_lower_raw(struct weft_lower *l, weft_value v)
+{
+    if (l->status != WEFT_OK) return &no_weight;
+    for (uint32_t i = 0; i < l->plan->n_weights; i++)
+        if (l->plan->weights[i].value == v && l->plan->weights[i].raw) return &l->plan->weights[i];
+    const struct weft_value_info *info = weft_lv(l, v);
+    if ((info->kind != WEFT_VALUE_WEIGHT && info->kind != WEFT_VALUE_CONST) || info->type.rank == 0) {
+        weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "'%s' must be a weight or a constant: its bytes are read as they are",
+                        info->name ? info->name : "a value");
+        return &no_weight;
+    }
+    struct weft_plan_weight *w = add_weight(l);
+    if (!w) return &no_weight;
+    w->name = info->name ? info->name : "constant";
+    w->value = v;
+    w->dtype = info->type.dtype;
+    w->raw = true;
+    w->k = (uint64_t)weft_lower_const(l, info->type.dims[info->type.rank - 1]);
+    w->rows = 1;
+    for (uint32_t i = 0; i + 1 < info->type.rank; i++) w->rows *= (uint64_t)weft_lower_const(l, info->type.dims[i]);
+    return raw_parts(l, w) ? w : drop_weight(l);
 }
 
 const struct weft_plan_weight *weft_lower_table(struct weft_lower *l, const char *name, const void *data,
@@ -280,6 +340,14 @@ static uint32_t find_tensor(const struct weft_lower *l, enum weft_mem mem, uint3
     return WEFT_NO_TENSOR;
 }
 
+/// What the binder counts on for a pool. At run time the whole pool is bound, whatever its size.
+static uint64_t pool_bytes(const struct weft_lower *l, const struct weft_plan_state *s)
+{
+    uint64_t limit = l->caps->max_binding & ~(uint64_t)255;
+    uint64_t bytes = weft_align256(s->bytes ? s->bytes : 1);
+    return bytes < limit ? bytes : limit;
+}
+
 uint32_t weft_lower_state_tensor(struct weft_lower *l, uint32_t state, bool present)
 {
     const struct weft_plan_state *s = &l->plan->states[state];
@@ -290,7 +358,7 @@ uint32_t weft_lower_state_tensor(struct weft_lower *l, uint32_t state, bool pres
     return add_tensor(l, (struct weft_tensor){.name = s->name,
                                               .mem = WEFT_MEM_STATE,
                                               .dtype = info->type.dtype,
-                                              .bytes = s->bytes,
+                                              .bytes = s->kind == WEFT_STATE_PAGED ? pool_bytes(l, s) : s->bytes,
                                               .index = index,
                                               .value = index == state ? s->value : WEFT_NO_VALUE,
                                               .state_capacity = s->kind == WEFT_STATE_RING ? (uint32_t)s->rows : 0});
@@ -333,6 +401,8 @@ void weft_lower_place(struct weft_lower *l, weft_value v)
         return;
     }
     place->tensor = io_tensor(l, v);
+    if (place->tensor == WEFT_NO_TENSOR && l->output_view && l->output_view[v] != WEFT_NO_VALUE)
+        place->tensor = io_tensor(l, l->output_view[v]);
     if (place->tensor != WEFT_NO_TENSOR) return;
     weft_dim count = weft_lower_product(l, &info->type, 0, info->type.rank);
     int64_t n = l->plan->bound ? weft_plan_max(l->plan, count) : weft_lower_max(l, count);
@@ -407,7 +477,7 @@ static uint32_t add_operand(struct weft_lower *l, struct weft_step *s, struct we
 {
     if (l->status != WEFT_OK) return 0;
     if (s->n_operands == WEFT_MAX_OPERANDS) {
-        weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s' names more than %d operands", s->label, WEFT_MAX_OPERANDS);
+        weft_lower_crowded(l, "step '%s' names more than %d operands", s->label, WEFT_MAX_OPERANDS);
         return 0;
     }
     o.name = weft_arena_strdup(&l->plan->arena, o.name);
@@ -430,17 +500,18 @@ void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access 
         return;
     }
     if (l->status != WEFT_OK) return;
+    uint64_t bytes = l->plan->vars_bytes ? l->plan->vars_bytes : WEFT_VARS_BYTES;
     uint32_t t = find_tensor(l, WEFT_MEM_VARS, 0);
     if (t == WEFT_NO_TENSOR)
         t = add_tensor(
             l, (struct weft_tensor){
-                   .name = "vars", .mem = WEFT_MEM_VARS, .dtype = WEFT_U32, .bytes = 256, .value = WEFT_NO_VALUE});
+                   .name = "vars", .mem = WEFT_MEM_VARS, .dtype = WEFT_U32, .bytes = bytes, .value = WEFT_NO_VALUE});
     add_operand(l, s,
                 (struct weft_operand){.name = "vars",
                                       .access = access,
                                       .dtype = WEFT_U32,
                                       .tensor = t,
-                                      .bytes = 256,
+                                      .bytes = bytes,
                                       .elem_offset = WEFT_DIM_BAD,
                                       .used = (uint64_t)l->plan->n_vars * 4});
     if (access & WEFT_WRITE) s->writes_state = true;
@@ -486,10 +557,37 @@ uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *
                                                    .dtype = info->type.dtype,
                                                    .tensor = place.tensor,
                                                    .bytes = t->bytes,
-                                                   .elem_offset = place.elem_offset});
+                                                   .elem_offset = place.elem_offset,
+                                                   .count = weft_lower_product(l, &info->type, 0, info->type.rank)});
     if (l->plan->checked && l->status == WEFT_OK) set_length(l, &s->operands[i], info);
     if ((flags & WEFT_OPERAND_STATE) || t->mem == WEFT_MEM_STATE) weft_emit_vars(l, s, WEFT_READ);
     return i;
+}
+
+uint32_t weft_emit_place(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access,
+                         struct weft_place place, weft_dtype dtype, weft_dim count, uint8_t flags) {
+    if (l->status != WEFT_OK) return 0;
+    const struct weft_tensor *t = &l->tensors[place.tensor];
+    bool state = t->mem == WEFT_MEM_STATE;
+    if (state && (access & WEFT_WRITE)) {
+        flags |= WEFT_OPERAND_STATE;
+        s->writes_state = true;
+    }
+    struct weft_operand o = {.name = name, .access = access, .flags = flags, .dtype = dtype, .tensor = place.tensor,
+                             .bytes = t->bytes, .elem_offset = place.elem_offset, .count = count};
+    uint32_t i = add_operand(l, s, o);
+    if (l->plan->checked && l->status == WEFT_OK) s->operands[i].live = count;
+    if (state) weft_emit_vars(l, s, WEFT_READ);
+    return i;
+}
+
+struct weft_place weft_lower_range(struct weft_lower *l, const struct weft_node *n)
+{
+    weft_lower_place(l, n->out[0]);
+    struct weft_place place = l->places[n->out[0]];
+    weft_dim start = weft_node_attr(n, "start")->d;
+    place.elem_offset = start == 0 ? WEFT_DIM_BAD : start; // handle 0 is the constant 0
+    return place;
 }
 
 /// A tensor that stands for one part of a weight in this schedule.
@@ -514,6 +612,21 @@ uint32_t weft_emit_table(struct weft_lower *l, struct weft_step *s, const char *
                              .bytes = w->parts[0].bytes, .elem_offset = WEFT_DIM_BAD};
     o.used = w->data ? w->data_bytes : weft_bytes_times(w->rows * w->k, 4);
     return add_operand(l, s, o);
+}
+
+void weft_emit_raw(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
+                   uint32_t part, uint8_t flags) {
+    if (l->status != WEFT_OK) return;
+    uint64_t bytes = w->parts[part].rows * weft_dtype_bytes(w->dtype, w->k);
+    add_operand(l, s,
+                (struct weft_operand){.name = name,
+                                      .access = WEFT_READ,
+                                      .flags = flags,
+                                      .dtype = w->dtype == WEFT_F32 || w->dtype == WEFT_I32 ? w->dtype : WEFT_U32,
+                                      .tensor = part_tensor(l, w, part),
+                                      .bytes = w->parts[part].bytes,
+                                      .used = (bytes + 3) & ~(uint64_t)3,
+                                      .elem_offset = WEFT_DIM_BAD});
 }
 
 void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
@@ -578,7 +691,7 @@ static void add_tval(struct weft_lower *l, struct weft_step *s, struct weft_tval
         }
     }
     if (s->n_tvals == WEFT_MAX_TVALS) {
-        weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s' has more than %d template values", s->label, WEFT_MAX_TVALS);
+        weft_lower_crowded(l, "step '%s' has more than %d template values", s->label, WEFT_MAX_TVALS);
         return;
     }
     s->tvals[s->n_tvals++] = v;

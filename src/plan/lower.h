@@ -57,6 +57,10 @@ struct weft_lower {
     const uint8_t
         *node_budget; ///< by node: most bindings of a group that holds it, 0: the device's; NULL: all the device's
     struct weft_deferred *deferred;
+    weft_value *output_view; ///< by value: the output that is a view of all of it and gives it its memory, or NO_VALUE
+    bool blind;                  ///< tests: overlaps count as in place (weft_compile_params.blind)
+    const char **copy_why;       ///< by node: why a state write that could have ended a kernel stands alone, or NULL
+    bool crowded;                ///< `status` is LIMIT because of the size of the group at hand
     weft_status status;          ///< sticky: emit calls may be chained and checked once with weft_lower_status
 };
 
@@ -76,6 +80,10 @@ bool weft_lower_escapes(const struct weft_lower *l, uint32_t group, weft_value v
 const struct weft_deferred *weft_lower_deferred(const struct weft_lower *l, weft_value v);
 /// Device weight of a graph weight (or constant) value; made on first use. NULL once failed.
 const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_value v);
+/// A weight (or constant) whose bytes go to the device as they are, for operators that know their format; made on first
+/// use, common to all such operators. The last word of a part is filled up with zeros. Parts are runs of rows, all but
+/// the last of a multiple of 4. Errors: UNSUPPORTED (`v` is neither), LIMIT.
+const struct weft_plan_weight *weft_lower_raw(struct weft_lower *l, weft_value v);
 /// A constant table made by a lowering; equal name and bytes are shared. Returns the weight, plain words.
 const struct weft_plan_weight *weft_lower_table(struct weft_lower *l, const char *name, const void *data,
                                                 uint64_t bytes);
@@ -89,10 +97,18 @@ struct weft_step *weft_emit(struct weft_lower *l, const struct weft_kernel *kern
 /// Adds an operand for a graph value (transient, input, output, state, variable or plain weight). Returns its index.
 uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access,
                          weft_value v, uint8_t flags);
+/// Adds an operand for `count` elements at a place: a value's own, or a range of a state. Returns its index.
+uint32_t weft_emit_place(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access,
+                         struct weft_place place, weft_dtype dtype, weft_dim count, uint8_t flags);
+/// The range of a state that a node with WEFT_OP_RANGE writes.
+struct weft_place weft_lower_range(struct weft_lower *l, const struct weft_node *n);
 /// Adds the planes of one part of a packed weight as operands NAME_q, NAME_h, NAME_s, NAME_d (u32, wide for q), and the
 /// template values W_BITS, W_HIGH, W_GROUP, W_ZERO, W_MIN, W_SCALE (0 none, 1 f16, 2 k, 3 i8), W_BF16.
 void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
                       uint32_t part);
+/// Adds one part of a raw weight: 32-bit words, of f32 and i32 weights with their type.
+void weft_emit_raw(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
+                   uint32_t part, uint8_t flags);
 /// Adds a plain table.
 uint32_t weft_emit_table(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
                          weft_dtype dtype, uint8_t flags);
@@ -116,6 +132,9 @@ void weft_emit_reach(struct weft_step *s, const char *name, uint64_t every, uint
 /// Memory of a value that the step writes: makes its tensor (output, state or transient) if it has none yet.
 void weft_lower_place(struct weft_lower *l, weft_value v);
 
+/// LIMIT, because the group being lowered needs more of something than a kernel has room for: it is lowered again,
+/// smaller.
+void weft_lower_crowded(struct weft_lower *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
 weft_status weft_lower_fail(struct weft_lower *l, weft_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 #endif

@@ -1,6 +1,7 @@
 /// The compiled form of a graph: schedules of steps over a common set of tensors. Made by compile/, replayed by exec/.
 #ifndef WEFT_PLAN_PLAN_H
 #define WEFT_PLAN_PLAN_H
+#include "core/map.h"
 #include "plan/kernel.h"
 #include "plan/wlayout.h"
 
@@ -20,7 +21,8 @@ struct weft_plan_weight {
     const char *name;
     weft_value value;           ///< graph leaf, or WEFT_NO_VALUE for a table made by lowering
     weft_dtype dtype;           ///< of the file
-    const struct weft_wlayout *layout; ///< NULL: plain words (vectors in f32/i32/u32, tables)
+    const struct weft_wlayout *layout; ///< NULL: plain words (vectors in f32/i32/u32, tables), or raw
+    bool raw;                   ///< the file's bytes as they are, row behind row; may have parts
     uint64_t rows, k;           ///< [rows, k]; plain: rows = 1
     const void *data;           ///< plain tables made by lowering (arena)
     uint64_t data_bytes;
@@ -42,6 +44,8 @@ struct weft_plan_state {
     bool notes;                 ///< written by operators whose states stand for no position (WEFT_OP_NOTES)
     uint32_t position;          ///< rows are written from this position on (in plan->positions); WEFT_NO_POSITION
     uint64_t window;            ///< rows before a position that its readers need; UINT64_MAX: all
+    uint32_t pages;             ///< PAGED: its group in plan->page_groups
+    uint64_t page_bytes;        ///< PAGED: of one page of this state
 };
 
 #define WEFT_NO_POSITION UINT32_MAX
@@ -95,6 +99,12 @@ static inline uint64_t weft_bytes_times(uint64_t a, uint64_t b)
     return b && a > UINT64_MAX / 4 / b ? UINT64_MAX / 4 : a * b;
 }
 
+/// Bytes of a state that hold elements, in whole words; the rest of its buffer is padding, which nobody reads.
+static inline uint64_t weft_plan_state_live_bytes(const struct weft_plan_state *s)
+{
+    return (weft_bytes_times(s->rows, s->row_bytes) + 3) & ~(uint64_t)3;
+}
+
 /// Index of the tensor that stands for part `part` of weight `weight`.
 static inline uint32_t weft_part_key(uint32_t weight, uint32_t part) { return weight << 12 | part; }
 
@@ -110,6 +120,22 @@ enum weft_fault_word {
 };
 #define WEFT_VAR_ACTIVE 0 ///< word 0 of the variables block
 
+#define WEFT_VARS_BYTES 256       ///< the variables themselves; page tables stand behind them
+#define WEFT_MAX_SPANS 4
+
+/// Paged states whose rows are written from one position on. They share their pages: page n is the same slot of the
+/// pool of each of them. Page 0 belongs to nobody: table entries without a page lead there.
+struct weft_plan_pages {
+    uint32_t position;          ///< in plan->positions
+    uint32_t shift;             ///< a page has 1 << shift rows
+    uint32_t n;                 ///< pages of a whole context
+    uint32_t table;             ///< first word of its table in the variables block: n entries and one that stays 0
+    uint64_t rows;              ///< least capacity of its states
+    uint64_t page_bytes;        ///< of one page of all its states
+    weft_dim spans[WEFT_MAX_SPANS]; ///< rows that a run writes: the largest of these
+    uint32_t n_spans;
+};
+
 struct weft_plan {
     struct weft_arena arena;
     struct weft_graph *graph;    ///< after the graph passes; owns dims
@@ -124,6 +150,8 @@ struct weft_plan {
     struct weft_plan_pair *pairs; uint32_t n_pairs; ///< those that are kept apart
     uint32_t beams;              ///< for which it was compiled; 0 and 1: no beam search
     struct weft_plan_position *positions; uint32_t n_positions;
+    struct weft_plan_pages *page_groups; uint32_t n_page_groups;
+    uint64_t vars_bytes;         ///< of a session's variables block with its page tables
     bool may_stop;               ///< a step may clear `active`: the host's positions are then upper bounds
     uint32_t n_vars;             ///< words in the variables block
     uint64_t heap_bytes[WEFT_HEAPS];
@@ -131,6 +159,7 @@ struct weft_plan {
     bool bound;                  ///< for one size only: weft_compile_params.bind
     int64_t bind[WEFT_MAX_SYMBOLS]; ///< if bound
     bool checked;                ///< checked build of the accessors (weft_compile_params.checked)
+    struct weft_map texts; ///< while it is compiled: expanded templates and whole kernels, by what they are made of
     struct weft_str report;      ///< what was fused, copied and why, a line each
 };
 #endif

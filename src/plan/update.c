@@ -36,7 +36,8 @@ void weft_step_update(const struct weft_update *u, uint32_t words[WEFT_MAX_WORDS
     for (uint32_t i = 0; i < s->n_operands; i++) {
         const struct weft_operand *o = &s->operands[i];
         int64_t live = o->elem_offset == WEFT_DIM_BAD ? 0 : weft_live(u, o->elem_offset);
-        words[weft_off_word(s, i)] = (uint32_t)(o->slot_offset / weft_accessor_width(o->dtype) + (uint64_t)live - o->first);
+        words[weft_off_word(s, i)] = (uint32_t)(o->slot_offset / weft_accessor_width(o->dtype) + (uint64_t)live -
+                                                    o->first);
         if (s->checked) words[weft_len_word(s, i)] = weft_operand_length(u, o);
     }
     if (s->checked) words[s->n_words - 1] = s->number;

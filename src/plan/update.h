@@ -5,8 +5,9 @@
 
 #define WEFT_MAX_WORDS 64 ///< a block is one 256-byte slot
 
-/// Fields that a piece of a cut step has behind its kernel's: the first workgroup, how many, and how many the whole has.
-/// Workgroups beyond the piece are given the number cut_total, which kernels ignore as they ignore a folded grid's rest.
+/// Fields that a piece of a cut step has behind its kernel's: the first workgroup, how many, and how many the whole
+/// has. Workgroups beyond the piece are given the number cut_total, which kernels ignore as they ignore the rest of a
+/// folded grid.
 #define WEFT_CUT_FIELDS 3
 
 /// Where the binder's words of an operand and of a step start: off_* of each operand, then, in checked steps, len_* of

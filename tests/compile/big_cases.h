@@ -27,7 +27,8 @@ static const struct op_case big_cases[] = {
               "output %3 recip\noutput %4 square\noutput %5 exp\n"},
     {.name = "activations", .runs = BIG_RUNS, .data = "x = -12..12", .rel = 2e-5, .abs = 1e-7,
      .graph = BIG_HEAD "%0 = tanh %x\n%1 = sigmoid %x\n%2 = silu %x\n%3 = gelu %x\n%4 = gelu_tanh %x\n"
-              "output %0 tanh\noutput %1 sigmoid\noutput %2 silu\noutput %3 gelu\noutput %4 gelu_tanh\n"},
+              "%5 = softplus %x\noutput %0 tanh\noutput %1 sigmoid\noutput %2 silu\noutput %3 gelu\n"
+              "output %4 gelu_tanh\noutput %5 softplus\n"},
     {.name = "angles", .runs = BIG_RUNS, .data = "x = -3.14..3.14", .abs = 4.9e-4,
      .graph = BIG_HEAD "%0 = sin %x\n%1 = cos %x\noutput %0 sin\noutput %1 cos\n"},
     {.name = "two operands", .runs = BIG_RUNS, .data = "x = -4..4; y = int 1..9", .rel = 3e-7,
@@ -51,6 +52,17 @@ static const struct op_case big_cases[] = {
     {.name = "halves", .runs = "T=601 | T=2 | T=1", .rel = HALF, .abs = 6.2e-5, .levels = true,
      .graph = "symbol T 0 601\ninput x f16 [T, 1001]\ninput b bf16 [1001]\n%0 = mul %x %b\n%1 = cast %0 {to=f16}\n"
               "%2 = abs %x\noutput %1 f16\noutput %2 abs\n"},
+    {.name = "ranges of large states, read and written", .runs = BIG_RUNS, .rel = HALF, .abs = 6.2e-5,
+     .graph = BIG_HEAD "state m dense f32 [700001]\nstate h dense f16 [700001]\n%a = slice %m {start=3, len=1000*T}\n"
+              "%v = reshape %a {shape=[T, 1000]}\n%y = mul %x %v\n%0 = assign %m %y {start=3}\n"
+              "%z = sub %x %v\n%1 = assign %0 %z {start=1000*T+5}\n%b = slice %1 {start=9, len=1000*T}\n"
+              "%2 = assign %1 %b {start=13}\n%3 = assign %h %x {start=7}\n%c = slice %3 {start=1, len=1000*T}\n"
+              "%4 = assign %3 %c {start=1000*T+11}\n"},
+    {.name = "large views of another type", .runs = BIG_RUNS, .rel = 3e-7,
+     .graph = BIG_HEAD "%u = bitcast %x {dtype=u32}\n%0 = max %u %u\n%h = bitcast %u {dtype=bf16}\n"
+              "%f = bitcast %h {dtype=f32}\n%1 = neg %f\noutput %0 u\noutput %1 f\n"},
+    {.name = "bytes by block", .runs = BIG_RUNS, .data = "x = 127 1 -9 44 -127 0 3 8", .rel = 3e-7,
+     .graph = BIG_HEAD "%q %s = quantize %x {block=40}\noutput %q q\noutput %s s\n"},
     {.name = "reductions", .runs = BIG_RUNS, .rel = 1e-5, .abs = 1e-4,
      .graph = BIG_HEAD "%0 = sum %x\n%1 = mean %x\n%2 = amax %x\n%3 = amin %x\n%4 = sub %x %2\n"
               "output %0 sum\noutput %1 mean\noutput %2 max\noutput %3 min\noutput %4 sub\n"},
@@ -115,14 +127,39 @@ static const struct op_case big_cases[] = {
               "output %1 rows\noutput %2 halves\n"},
     {.name = "copies by strides", .runs = "T=300 | T=1 | T=299",
      .graph = BIG_HEAD "input h f16 [1001, T, 2]\n%0 = transpose %x\n%1 = transpose %h\n"
-              "%2 = slice %x {start=-999, len=999, axis=1}\n%3 = pad %x {before=[1, 2], after=[T, 3], value=-1}\n"
+              "%2 = slice_copy %x {start=-999, len=999, axis=1}\n%3 = pad %x {before=[1, 2], after=[T, 3], value=-1}\n"
               "%4 %5 = split %x {sizes=[992, 8], axis=1}\n%6 = select %h {index=-1, axis=1}\noutput %0 swap\n"
               "output %1 halves\noutput %2 columns\noutput %3 padded\noutput %4 wide\noutput %5 rest\n"
-              "output %6 last\n"},
+              "%7 = slice_copy %x {start=0, len=T}\noutput %6 last\noutput %7 copy\n"},
+    {.name = "causal convolution", .runs = "T=300 | T=1 | T=2 | T=299", .rel = 1e-6, .abs = 1e-6,
+     .graph = BIG_HEAD "state s dense f32 [3, 1000]\nweight w f32 [1000, 1, 4]\nweight b f32 [1000]\n"
+              "state r dense f32 [700, 500]\ninput z f32 [T, 500]\nweight v f16 [500, 1, 8]\n"
+              "%n %y = causal_conv %s %x %w %b {layout=last, activation=silu}\n"
+              "%m %q = causal_conv %r %z %v {layout=last, dilation=100}\noutput %y y\noutput %q q\n"},
+    {.name = "linear attention", .runs = "T=300 | T=1 | T=40", .split = "T", .rel = 1e-4, .abs = 1e-4,
+     .data = "k = -0.1..0.1; v = -0.1..0.1",
+     .graph = "symbol T 0 300\nstate s dense f32 [1, 8, 64, 16]\ninput q f32 [T, 1024]\ninput k f32 [T, 512]\n"
+              "input v f32 [T, 128]\n"
+              "%n %y = linear_attention %s %q %k %v {rule=linear, q_heads=16, kv_heads=8, chunk=16}\noutput %y y\n"},
+    {.name = "linear attention with a large state", .runs = "T=1 | T=3", .rel = 1e-4, .abs = 1e-4,
+     .graph = "symbol T 0 3\nstate s dense f32 [1, 20, 128, 128]\ninput q f32 [T, 2560]\ninput v f32 [T, 2560]\n"
+              "%n %y = linear_attention %s %q %q %v {rule=linear, q_heads=20, kv_heads=20}\noutput %y y\n"},
+    {.name = "gated delta net with a large state", .runs = "T=40 | T=3 | T=1", .split = "T",
+     .data = "A_log = -2..1; k = -1..1", .rel = 1e-4, .abs = 1e-4,
+     .graph = "symbol T 0 40\nstate s dense f32 [1, 20, 120, 128]\ninput q f32 [T, 2560]\ninput k f32 [T, 2560]\n"
+              "input v f32 [T, 2400]\ninput a f32 [T, 20]\ninput b f32 [T, 20]\nweight A_log f32 [20]\n"
+              "weight dt f32 [20]\n"
+              "%n %y = gated_delta_net %s %q %k %v %a %b %A_log %dt {gate_activation=qwen, beta_activation=sigmoid, "
+              "qk_l2_norm=1, q_heads=20, kv_heads=20, chunk=16}\noutput %y y\n"},
     {.name = "rope by tables", .runs = "T=300 S=0 | T=1 S=1199", .abs = 1e-6,
      .graph = "symbol T 0 300\nsymbol S 0 1200\nrelate S+T <= 1200\ninput q f32 [T, 4, 250]\ninput k f32 [T, 1, 500]\n"
               "input c f32 [1200, 120]\ninput s f32 [1200, 120]\n%0 %1 = rope_table %q %k %c %s {start=S}\n"
               "output %0 y\noutput %1 z\n"},
+    {.name = "q4gsw", .runs = "T=30 | T=1 | T=9", .rel = 1e-5, .abs = 1e-4, .split = "T",
+     .data = "w = int 0..255; ids = int -20002..20002",
+     .graph = "symbol T 0 30\ninput ids i32 [T]\nweight w u8 [20002, 61]\nweight s f32 [20002, 4]\n"
+              "weight t f32 [4, 20004]\n%0 = embedding_q4gsw %w %s %ids {group=32, linear_order=1}\n"
+              "%1 = linear_q4gsw %0 %w %t {group=32}\noutput %0 rows\noutput %1 logits\n"},
 };
 #define N_BIG (sizeof big_cases / sizeof *big_cases)
 

@@ -5,7 +5,7 @@
 #include "support/graph_run.h"
 
 /// As in test_specialisations.c, for one kind of device and both builds.
-enum { MOST_TEXTS = 1300 };
+enum { MOST_TEXTS = 1700 };
 
 /// The device as if it were a discrete GPU, so that kernels, tiles and workgroups are those of one.
 static struct weft_gpu_caps as_gpu(const weft_gpu *gpu) {

@@ -1,6 +1,6 @@
-/// The promise on memory: heaps of a schedule are at most 10 % above what lifetimes allow, those of a program at most 10
-/// % above its largest schedule's bound, for models, chains and random graphs; and the peak that a plan tells is what a
-/// program allocates.
+/// The promise on memory: heaps of a schedule are at most 10 % above what lifetimes allow, those of a program at most
+/// 10 % above its largest schedule's bound, for models, chains and random graphs; and the peak that a plan tells is
+/// what a program allocates.
 #include "../model/real_model.h"
 #include "exec/program.h"
 #include "exec/exec_impl.h"
@@ -9,7 +9,7 @@
 #include "support/lm_program.h"
 #include <stdlib.h>
 
-/// Steps that read one buffer and write it, or write one twice, beside the pairs that share a range: what colours avoid.
+/// Operands of a step that lie in one buffer, one of them written: what colours avoid.
 static uint32_t conflicts(const struct weft_schedule *sc)
 {
     uint32_t n = 0;
@@ -152,7 +152,8 @@ static void random_graph(uint32_t seed, uint32_t n, struct weft_str *out)
     weft_str_add(out, "%0 = matmul %x %w64_64\n");
     width[0] = 64;
     for (uint32_t i = 1; i < n; i++) {
-        uint32_t from = i - 1 - fixture_random(&s) / 8 % (i < far ? i : far), other = from, kind = fixture_random(&s) / 8 % 4;
+        uint32_t from = i - 1 - fixture_random(&s) / 8 % (i < far ? i : far), other = from;
+        uint32_t kind = fixture_random(&s) / 8 % 4;
         for (uint32_t k = i; k-- > 0;)
             if (width[k] == width[from] && k != from && fixture_random(&s) / 8 % 2) {
                 other = k;

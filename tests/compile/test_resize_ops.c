@@ -1,6 +1,6 @@
-/// Every operator under changing sizes: blocks and grids of one program compiled for the largest sizes, resized back and
-/// forth, against programs bound to each size; and proof that no word of any step can be wrong unnoticed. On the null
-/// device.
+/// Every operator under changing sizes: blocks and grids of one program compiled for the largest sizes, resized back
+/// and forth, against programs bound to each size; and proof that no word of any step can be wrong unnoticed. On the
+/// null device.
 #include "support/resize_rig.h"
 #include "../ops/cases.h"
 
@@ -175,7 +175,8 @@ static const struct op_case many = {
     .split = "T",
     .graph = "symbol T 0 16\nsymbol S 0 40\nsymbol B 1 4\nsymbol P 0 32\nrelate T+P <= 40\n"
              "input x f32 [B, T, 8]\ninput y f32 [B, S, 8]\ninput h f16 [T, 3]\ninput q f32 [T, 2, 8]\n"
-             "input k f32 [T, 1, 8]\ninput c f32 [40, 4]\ninput s f32 [40, 4]\nweight n f32 [8]\nweight w q8_0 [32, 32]\n"
+             "input k f32 [T, 1, 8]\ninput c f32 [40, 4]\ninput s f32 [40, 4]\nweight n f32 [8]\n"
+             "weight w q8_0 [32, 32]\n"
              "%0 = rms_norm %x %n\n%1 = concat %0 %y {axis=1}\n%2 = transpose %1 {perm=[0, 2, 1]}\n"
              "%3 %4 = split %1 {sizes=[T, S], axis=1}\n%5 = softmax %2\n%6 = pad %h {before=[S, 0], after=[P, 1]}\n"
              "%7 %8 = rope_table %q %k %c %s {start=P}\n%9 = slice %c {start=P, len=T}\n%10 = neg %9\n"
@@ -279,11 +280,14 @@ static void short_tables_are_named(void **state)
         {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\ninput table f32 [40, 4]\n"
          "%0 = slice %table {start=P, len=T}\n%1 = add %x %0\noutput %1 y\n",
          {30, 10}, {30, 11}, {"slice of 'table'", "T+P", "41", "40"}},
-        {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\n%0 = slice %x {start=-3, len=3}\n%1 = neg %0\noutput %1 y\n",
+        {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\n"
+         "%0 = slice %x {start=-3, len=3}\n%1 = neg %0\noutput %1 y\n",
          {3, 0}, {2, 0}, {"slice of 'x'", "T-3", "-1", "starts"}},
-        {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\n%0 %1 = split %x {sizes=[P, 2]}\n%2 = neg %0\noutput %2 y\n",
+        {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\n"
+         "%0 %1 = split %x {sizes=[P, 2]}\n%2 = neg %0\noutput %2 y\n",
          {5, 3}, {5, 4}, {"split of 'x'", "P+2", "6", "5"}},
-        {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\ninput z f32 [P, 4]\n%0 = concat %x %z {axis=1}\noutput %0 y\n",
+        {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\ninput z f32 [P, 4]\n"
+         "%0 = concat %x %z {axis=1}\noutput %0 y\n",
          {5, 5}, {5, 4}, {"concat of 'z'", "(T)", "5", "4"}},
     };
     weft_gpu *gpu = open_null(0);
@@ -366,6 +370,56 @@ static void bound_programs_take_one_size(void **state)
     weft_gpu_close(&gpu);
 }
 
+/// A table and the head that is tied to it: one weight, its bytes as they are in the file, and their own scales.
+static void tied_bytes_are_one_weight(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "symbol T 1 8\ninput ids u32 [T]\nweight w u8 [1001, 33]\nweight s f32 [1001, 3]\nweight t f32 [3, 1004]\n"
+        "%0 = embedding_q4gsw %w %s %ids {group=32, linear_order=1}\n%1 = linear_q4gsw %0 %w %t {group=32}\n"
+        "output %1 y\n";
+    weft_gpu *gpu = open_null(0);
+    const struct op_case c = {.graph = text, .split = "T"};
+    struct weft_graph *g = rig_graph(text);
+    struct weft_program_params params = params_of(&c, 0, g, NULL);
+    struct rig r;
+    uint64_t before = rig_written(gpu);
+    if (rig_begin(&r, gpu, text, &params) != WEFT_OK) fail_msg("%s", weft_error_message());
+    const struct weft_plan *plan = weft_program_plan(r.program);
+    assert_int_equal(plan->n_weights, 3);
+    uint64_t file = 1001 * 33 + 1001 * 3 * 4 + 3 * 1004 * 4, blocks = weft_session_view(r.session).staged_bytes;
+    assert_true(weft_program_memory(r.program).weights <= file + 3 * 256);
+    assert_in_range(rig_written(gpu) - before, file + blocks, file + blocks + 1024); // variables; the last word
+    rig_end(&r);
+    weft_graph_destroy(g);
+    weft_gpu_close(&gpu);
+}
+
+/// Layouts that do not fit are refused with the shape that would.
+static void q4gsw_shapes_are_checked(void **state)
+{
+    (void)state;
+    static const struct { const char *graph, *words; } cases[] = {
+        {"input i u32 [2]\nweight w u8 [9, 16]\nweight s f32 [1, 9]\n%0 = embedding_q4gsw %w %s %i {group=32}\n",
+         "f32[9, 1]"},
+        {"input i u32 [2]\nweight w i32 [9, 16]\nweight s f32 [9, 1]\n%0 = embedding_q4gsw %w %s %i {group=32}\n",
+         "must be u8"},
+        {"input x f32 [2, 31]\nweight w u8 [9, 16]\nweight s f32 [1, 9]\n%0 = linear_q4gsw %x %w %s {group=32}\n",
+         "f32[1, 12]"},
+        {"input x f32 [2, 33]\nweight w u8 [9, 16]\nweight s f32 [1, 12]\n%0 = linear_q4gsw %x %w %s {group=32}\n",
+         "[..., 31] or [..., 32]"},
+        {"input x f32 [2, 32]\nweight w u8 [9, 16]\nweight s f32 [1, 12]\ninput b f32 [10]\n"
+         "%0 = linear_q4gsw %x %w %s %b {group=32}\n", "f32 [9] or [12]"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct weft_graph *g = NULL;
+        assert_int_equal(weft_graph_parse(weft_ops(), cases[i].graph, strlen(cases[i].graph), &g), WEFT_ERR_INVALID);
+        if (!strstr(weft_error_message(), cases[i].words))
+            fail_msg("'%s' lacks '%s'", weft_error_message(), cases[i].words);
+        weft_graph_destroy(g);
+    }
+}
+
 /// A graph without symbols writes its blocks once, when the session is made.
 static void static_graphs_write_once(void **state)
 {
@@ -403,7 +457,8 @@ int main(void)
         cmocka_unit_test(every_word_counts),               cmocka_unit_test(several_symbols_at_random),
         cmocka_unit_test(empty_and_folded_are_two_things), cmocka_unit_test(short_tables_are_named),
         cmocka_unit_test(never_is_refused_at_once),        cmocka_unit_test(bound_programs_take_one_size),
-        cmocka_unit_test(static_graphs_write_once),
+        cmocka_unit_test(static_graphs_write_once),        cmocka_unit_test(tied_bytes_are_one_weight),
+        cmocka_unit_test(q4gsw_shapes_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /// The graph that the tests of bindings, cancelling, threads and the soak share, through public calls: two inputs, six
-/// outputs of which one is read again, a ring state, a counter that shows how often runs took place.
+/// outputs of which one is read again, a ring, a sum over all runs, a counter that shows how often runs took place.
 #ifndef WEFT_TEST_BIND_GRAPH_H
 #define WEFT_TEST_BIND_GRAPH_H
 #include "api_graph.h"
@@ -7,33 +7,40 @@
 
 enum { BIND_ROWS = 64, BIND_RING = 96 };
 
-/// next: f32 [T, 3], a + b; y, p: f32 [T, 4]; z: f32 [T, 4], reads next; half: f16 [T, 3], of odd length at odd T; total: f32
-/// [96], from the state.
+/// next: f32 [T, 3], a + b; y, p: f32 [T, 4]; z: f32 [T, 4], reads next; half: f16 [T, 3], of odd length at odd T;
+/// total: f32 [96], the sum over all runs of what the ring's rows amount to.
 static const char bind_text[] =
     "symbol T 0 64\ninput a f32 [T, 3]\ninput b f32 [T, 3]\nweight w f32 [4, 3]\nweight v f32 [4, 3]\n"
-    "state kept ring f32 [96, 4]\nvar pos u32 0 1000000\nvar runs u32 0 1000000\n"
-    "%0 = add %a %b\n%1 = matmul %0 %w\n%2 = silu %1\n%3 = cache_append %kept %2 %pos\n%4 = advance %pos {by=T}\n"
+    "state kept ring f32 [96, 4]\nstate sums dense f32 [96, 1]\nvar pos u32 0 1000000\nvar runs u32 0 1000000\n"
+    "%0 = add %a %b\n%1 = matmul %0 %w\n%2 = silu %1\n%3 = cache_append %kept %2 %pos\n"
+    "%4 = advance %pos {by=T}\n"
     "%5 = advance %runs {by=1}\n%6 = softmax %2\n%7 = cast %0 {to=f16}\n%8 = amax %3\n%9 = matmul %0 %v\n"
-    "output %0 next\noutput %2 y\noutput %6 p\noutput %7 half\noutput %8 total\noutput %9 z\n";
+    "%10 = add %sums %8\n%11 = state_write %sums %10\n"
+    "output %0 next\noutput %2 y\noutput %6 p\noutput %7 half\noutput %10 total\noutput %9 z\n";
 
 static const char *const bind_outputs[] = {"next", "y", "z", "p", "half", "total"};
 static const char *const bind_ios[] = {"a", "b", "next", "y", "z", "p", "half", "total"};
 #define BIND_OUTPUTS (sizeof bind_outputs / sizeof *bind_outputs)
 #define BIND_IOS (sizeof bind_ios / sizeof *bind_ios)
 
-/// `seed` gives the weight, so that programs can differ.
-static inline weft_program *bind_program(weft_device *device, float seed) {
+/// `seed` gives the weight, so that programs can differ; with a policy of the states that asks for it.
+static inline weft_program *bind_program_with(weft_device *device, float seed, enum weft_state_policy policy) {
     static const int64_t splits[] = {1};
     float w[12];
     for (int i = 0; i < 12; i++) w[i] = seed * (float)(i % 5 - 2);
     struct weft_weight weights[] = {{"w", w, sizeof w}, {"v", w, sizeof w}};
     struct weft_program_compile_params params = {
-        .weights = weights, .n_weights = 2, .split_symbol = "T", .split_at = splits, .n_splits = 1};
+        .weights = weights, .n_weights = 2, .split_symbol = "T", .split_at = splits, .n_splits = 1,
+        .state_policy = policy};
     weft_graph *g;
     weft_program *program;
     api_must(weft_graph_parse_text(bind_text, strlen(bind_text), &g));
     api_must(weft_program_compile(device, &g, &params, &program));
     return program;
+}
+
+static inline weft_program *bind_program(weft_device *device, float seed) {
+    return bind_program_with(device, seed, WEFT_STATE_AS_DECLARED);
 }
 
 static inline weft_session *bind_session(weft_program *program, bool checker) {
@@ -61,7 +68,7 @@ static inline void bind_fill(float *x, size_t n, uint64_t seed) {
 struct bind_image {
     uint8_t bytes[BIND_OUTPUTS][BIND_ROWS * 16];
     uint64_t n[BIND_OUTPUTS];
-    float kept[BIND_RING * 4];
+    float kept[BIND_RING * 4], sums[BIND_RING];
     uint32_t pos, runs, active;
 };
 
@@ -75,6 +82,7 @@ static inline void bind_image(weft_session *s, struct bind_image *out) {
             memset(out->bytes[i] + out->n[i] - 2, 0, 2);
     }
     api_must(weft_session_read(s, "kept", 0, out->kept, sizeof out->kept));
+    api_must(weft_session_read(s, "sums", 0, out->sums, sizeof out->sums));
     api_must(weft_session_get_var(s, "pos", &out->pos));
     api_must(weft_session_get_var(s, "runs", &out->runs));
     api_must(weft_session_get_var(s, "active", &out->active));
@@ -85,6 +93,7 @@ static inline const char *bind_differs(const struct bind_image *a, const struct 
     for (size_t i = 0; i < BIND_OUTPUTS; i++)
         if (a->n[i] != b->n[i] || memcmp(a->bytes[i], b->bytes[i], a->n[i]) != 0) return bind_outputs[i];
     if (memcmp(a->kept, b->kept, sizeof a->kept) != 0) return "kept";
+    if (memcmp(a->sums, b->sums, sizeof a->sums) != 0) return "sums";
     return a->pos != b->pos ? "pos" : a->runs != b->runs ? "runs" : a->active != b->active ? "active" : NULL;
 }
 

@@ -14,8 +14,9 @@ enum { FAULT_WIDTH = 32, FAULT_ROWS = 8, FAULT_T = 2 };
 
 /// `out` names the output, and so the program.
 #define FAULT_GRAPH(out)                                                                                               \
-    "symbol T 1 4\ninput x f32 [T, 32]\nweight w q8_0 [32, 32]\nvar pos u32 0 1000\nstate c ring f32 [8, 32]\n"        \
-    "%0 = matmul %x %w\n%1 = cache_append %c %0 %pos\n%2 = advance %pos {by=T}\noutput %0 " out "\n"
+    "symbol T 1 4\ninput x f32 [T, 32]\nweight w q8_0 [32, 32]\nvar pos u32 0 4000\nstate c ring f32 [8, 32]\n"        \
+    "state p paged f32 [4096, 32]\n%0 = matmul %x %w\n%1 = cache_append %c %0 %pos\n%2 = cache_append %p %x %pos\n"    \
+    "%3 = advance %pos {by=T}\noutput %0 " out "\n"
 
 struct fault_weights {
     uint8_t w[32 * 34]; ///< a scale of f16 and 32 numbers a row

@@ -132,7 +132,7 @@ static void graph_refusals(void **state) {
     assert_int_not_equal(weft_graph_add_input(g, "y", WEFT_F32, "4] [", &v), WEFT_OK);
     assert_int_not_equal(weft_graph_add_input(g, "y", WEFT_F32, "1,1,1,1,1,1,1,1,1", &v), WEFT_OK);
     api_fails(weft_graph_add_input(g, "y", (weft_dtype)99, "4", &v), WEFT_ERR_INVALID, "99");
-    api_fails(weft_graph_add_state(g, "s", WEFT_STATE_PAGED, WEFT_F32, "4", &v), WEFT_ERR_UNSUPPORTED, "'s'");
+    api_fails(weft_graph_add_state(g, "s", (enum weft_state_kind)9, WEFT_F32, "4", &v), WEFT_ERR_INVALID, "'s'");
     api_fails(weft_graph_add_state(g, "s", WEFT_STATE_VAR, WEFT_F32, "", &v), WEFT_ERR_INVALID, "variable");
     api_fails(weft_graph_add_const(g, WEFT_F32, "2", &one, sizeof one, &v), WEFT_ERR_INVALID, "8 bytes");
     api_fails(weft_graph_add_op(g, "silly", &x, 1, NULL, &v), WEFT_ERR_NOT_FOUND, "'silly'");

@@ -345,7 +345,8 @@ static void idle_is_no_timeout(void **state) {
     }
     api_must(weft_device_wait_idle(w.device));
     end(&w);
-    api_fails(weft_device_open(&(struct weft_device_params){.implementation = "null", .timeout_seconds = -1}, &w.device),
+    struct weft_device_params never = {.implementation = "null", .timeout_seconds = -1};
+    api_fails(weft_device_open(&never, &w.device),
               WEFT_ERR_INVALID, "timeout");
 }
 

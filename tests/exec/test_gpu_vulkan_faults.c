@@ -1,7 +1,7 @@
 /// Faults of the driver below a WebGPU implementation, by the Vulkan layer of tests/vulkan: memory that runs out in any
-/// call, and devices that are lost in earnest. Whatever the implementation makes of it, the library reports NOMEM or LOST,
-/// recovers, and then computes the same bits. What wgpu-native answers with the end of the process is shown to do so, in
-/// a process of its own: should that change, docs/faults.md has to.
+/// call, and devices that are lost in earnest. Whatever the implementation makes of it, the library reports NOMEM or
+/// LOST, recovers, and then computes the same bits. What wgpu-native answers with the end of the process is shown to do
+/// so, in a process of its own: should that change, docs/faults.md has to.
 #include "fault_rig.h"
 
 #include "gpu/gpu.h"

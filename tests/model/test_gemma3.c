@@ -148,9 +148,10 @@ static void test_graph(void **state) {
     struct weft_decoder_params params = {.ctx = 200, .chunk = 64, .cache_f16 = true};
     assert_int_equal(build(&o, &params, &g), WEFT_OK);
     assert_int_equal(rows_of(g, "cache.0.k"), 128); // 19 + 64 = 83
-    assert_int_equal(rows_of(g, "cache.2.v"), 256);
+    assert_int_equal(rows_of(g, "cache.2.v"), 200); // the context, in pages
     assert_int_equal(find(g, "cache.0.k")->type.dtype, WEFT_F16);
     assert_int_equal(find(g, "cache.0.k")->state_kind, WEFT_STATE_RING);
+    assert_int_equal(find(g, "cache.2.k")->state_kind, WEFT_STATE_PAGED);
     assert_int_equal(rows_of(g, "tokens"), 64);
     assert_null(find(g, "counts"));
     bool named = false;
@@ -160,7 +161,7 @@ static void test_graph(void **state) {
     params = (struct weft_decoder_params){.ctx = 70, .chunk = 1, .head = WEFT_LM_GENERATE};
     assert_int_equal(build(&o, &params, &g), WEFT_OK);
     assert_int_equal(rows_of(g, "cache.0.k"), 64);
-    assert_int_equal(rows_of(g, "cache.2.k"), 128);
+    assert_int_equal(rows_of(g, "cache.2.k"), 70);
     assert_int_equal(rows_of(g, "counts"), 300);
     assert_int_equal(rows_of(g, "ring"), WEFT_LM_RING);
     weft_graph_destroy(g);

@@ -1,5 +1,5 @@
-/// A hybrid model of random weights (three recurrent layers to one of attention; scripts/make_hybrid.py), loaded from its
-/// file like any model: logits against the host reference, and everything that its three kinds of state - keys and
+/// A hybrid model of random weights (three recurrent layers to one of attention; scripts/make_hybrid.py), loaded from
+/// its file like any model: logits against the host reference, and everything that its three kinds of state - keys and
 /// values, convolution, recurrent - promise: policies, replay, several generators, rewinding, snapshots, forks.
 #include "core/alloc.h"
 #include "core/error.h"
@@ -74,7 +74,8 @@ static double worst(weft_session *s, uint32_t n, uint32_t chunk, const double *w
     return most;
 }
 
-/// Chunks of one token take the recurrence, longer ones the chunked form; the host takes all tokens one after the other.
+/// Chunks of one token take the recurrence, longer ones the chunked form; the host takes all tokens one after the
+/// other.
 static void test_hybrid_logits(void **state) {
     (void)state;
     static const uint32_t chunks[] = {1, 7, 16, 64};

@@ -28,7 +28,8 @@ static void must(weft_status status) {
 }
 
 static void refused(weft_status status, weft_status want, const char *said) {
-    if (status != want) fail_msg("%s, not %s: %s", weft_status_name(status), weft_status_name(want), weft_error_message());
+    if (status != want)
+        fail_msg("%s, not %s: %s", weft_status_name(status), weft_status_name(want), weft_error_message());
     if (!strstr(weft_error_message(), said)) fail_msg("'%s' does not say '%s'", weft_error_message(), said);
 }
 
@@ -216,7 +217,8 @@ static void test_rewind_to_zero(void **state) {
     weft_session_destroy(&s);
 }
 
-/// A recurrent state can't be cropped: without a checkpoint the call says so and changes nothing, with one it goes back.
+/// A recurrent state can't be cropped: without a checkpoint the call says so and changes nothing, with one it goes
+/// back.
 static void test_rewind_to_an_odd_position(void **state) {
     (void)state;
     weft_session *s = open_session(false);

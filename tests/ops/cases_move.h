@@ -80,7 +80,8 @@ static const struct op_case move_cases[] = {
      .runs = "T=3 S=2 | T=1 S=1 | T=0 S=0 | T=9 S=7 | T=0 S=3",
      .graph = "symbol T 0 9\nsymbol S 0 7\ninput x f32 [T, 3]\ninput h f16 [T, 3]\ninput i i32 [T]\ninput e f32 [1]\n"
               "input s f32 []\n"
-              "%0 = pad %x {before=[S, 1], after=[1, S], value=-2.5}\n%1 = pad %h {before=[0, S], after=[1, 0], value=3}\n"
+              "%0 = pad %x {before=[S, 1], after=[1, S], value=-2.5}\n"
+              "%1 = pad %h {before=[0, S], after=[1, 0], value=3}\n"
               "%2 = pad %i {before=[S], after=[2], value=-7}\n%3 = pad %e {before=[0], after=[0]}\n%n = neg %x\n"
               "%4 = pad %n {before=[0, 0], after=[S, 0]}\n%5 = pad %s {before=[], after=[]}\n"
               "output %0 f32\noutput %1 f16\noutput %2 i32\noutput %3 one\noutput %4 rows\noutput %n n\n"

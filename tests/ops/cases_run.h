@@ -147,8 +147,8 @@ static inline void op_make_leaf(struct op_runner *r, uint32_t v)
     if (info->kind == WEFT_VALUE_CONST) {
         memcpy(l->file, info->data, l->file_bytes);
     } else {
-        op_fill(op_rule(r->c, info->name), d->is_float || d->quantised, 0x9e3779b9u ^ (v * 40503u + 77u) ^ r->seed, l->values,
-                l->n);
+        uint32_t seed = 0x9e3779b9u ^ (v * 40503u + 77u) ^ r->seed;
+        op_fill(op_rule(r->c, info->name), d->is_float || d->quantised, seed, l->values, l->n);
         for (uint32_t k = 0; k < r->run.n_set; k++)
             for (int64_t i = 0; strcmp(r->run.set[k].name, info->name) == 0 && i < l->n; i++)
                 l->values[i] = r->run.set[k].x;

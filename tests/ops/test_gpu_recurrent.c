@@ -18,7 +18,13 @@ static const struct variant { const char *rule; char decay, beta; } variants[] =
     {"delta", 0, '1'},
 };
 static const struct heads { int q, kv, k; } all_heads[] = {{2, 2, 2}, {4, 2, 1}, {2, 4, 2}};
-struct shape { struct variant v; struct heads h; int batch, dk, dv, chunk, most; bool value; const char *policy; };
+struct shape {
+    struct variant v;
+    struct heads h;
+    int batch, dk, dv, chunk, most;
+    bool value, functional; ///< past as an input, present as an output
+    const char *policy;     ///< " ping_pong", " double"; NULL: in place
+};
 
 static bool thin(void)
 {
@@ -44,19 +50,21 @@ static void linear_graph(const struct shape *s, char *text, size_t size)
                  s->v.beta == 'h' ? s->h.kv : 1);
     snprintf(names, sizeof names, "%s%s", s->v.decay ? " %decay" : "", s->v.beta ? " %beta" : "");
     snprintf(text, size,
-             "symbol T 0 %d\nstate s dense %sf32 [%s%d, %d, %d]\ninput q f32 [%sT, %d]\ninput k f32 [%sT, %d]\n"
+             "symbol T 0 %d\n%s f32 [%s%d, %d, %d]%s\ninput q f32 [%sT, %d]\ninput k f32 [%sT, %d]\n"
              "input v f32 [%sT, %d]\n%s%%n %%y = linear_attention %%s %%q %%k %%v%s {rule=%s, q_heads=%d, kv_heads=%d, "
-             "chunk=%d, layout=%s}\noutput %%y y\n",
-             s->most, s->policy ? s->policy : "", b, s->h.kv, s->value ? s->dv : s->dk, s->value ? s->dk : s->dv, b,
-             s->h.q * s->dk, b, s->h.k * s->dk, b, s->h.kv * s->dv, gates, names, s->v.rule, s->h.q, s->h.kv, s->chunk,
-             s->value ? "value" : "key");
+             "chunk=%d, layout=%s}\noutput %%y y\n%s",
+             s->most, s->functional ? "input s" : "state s dense", b, s->h.kv, s->value ? s->dv : s->dk,
+             s->value ? s->dk : s->dv, s->policy ? s->policy : "", b, s->h.q * s->dk, b, s->h.k * s->dk, b,
+             s->h.kv * s->dv, gates, names, s->v.rule, s->h.q, s->h.kv, s->chunk, s->value ? "value" : "key",
+             s->functional ? "output %n next\n" : "");
 }
 
 static const char *shape_name(const struct shape *s, char *text, size_t size)
 {
     snprintf(text, size, "%s%s, decay %c, beta %c, heads %d/%d/%d, batch %d, sizes %d/%d, T to %d, %s", s->v.rule,
-             s->policy ? " ping_pong" : "", s->v.decay ? s->v.decay : '-', s->v.beta ? s->v.beta : '-', s->h.q, s->h.kv,
-             s->h.k, s->batch, s->dk, s->dv, s->most, s->value ? "value-major" : "key-major");
+             s->policy ? s->policy : s->functional ? " functional" : "", s->v.decay ? s->v.decay : '-',
+             s->v.beta ? s->v.beta : '-', s->h.q, s->h.kv, s->h.k, s->batch, s->dk, s->dv, s->most,
+             s->value ? "value-major" : "key-major");
     return text;
 }
 
@@ -162,17 +170,26 @@ static void very_long_runs(void **state)
     assert_int_equal(bad, 0);
 }
 
-/// A state in two buffers, beside five operands in buffers of their own, within eight bindings.
-static void a_state_in_two_buffers(void **state)
+/// A state in two buffers, or a past and a present that are values of their own, beside five operands in buffers of
+/// their own, within eight bindings.
+static void past_and_next_apart(void **state)
 {
     (void)state;
     caps();
+    static const char *const policies[] = {" ping_pong", " double", NULL};
     int bad = 0;
-    for (size_t v = 0; v < (thin() ? 1 : 4); v++) {
-        struct shape s = {.v = variants[v], .h = {2, 2, 2}, .batch = 2, .dk = 8, .dv = 12, .chunk = 8, .most = 40,
-                          .policy = "ping_pong "};
-        bad += run_linear(&s, "T=1 | T=0 | T=5 | T=40", "T");
+    for (size_t n = 0; n < 3; n++) {
+        for (size_t v = 0; v < (thin() ? 1 : 4); v++) {
+            struct shape s = {.v = variants[v], .h = {2, 2, 2}, .batch = 2, .dk = 8, .dv = 12, .chunk = 8, .most = 40,
+                              .policy = policies[n], .functional = !policies[n], .value = v % 2};
+            bad += run_linear(&s, "T=1 | T=0 | T=5 | T=40", "T");
+        }
     }
+    struct op_case conv = {.name = "past and next of a convolution", .runs = "T=1 | T=0 | T=2 | T=40", .split = "T",
+                           .graph = "symbol T 0 40\ninput s f32 [3, 6]\ninput x f32 [T, 6]\nweight w f32 [6, 1, 4]\n"
+                                    "%n %y = causal_conv %s %x %w {layout=last}\noutput %y y\noutput %n next\n",
+                           .rel = 1e-6, .abs = 1e-6};
+    bad += op_case_run(weft_test_gpu(), &conv, NULL);
     assert_int_equal(bad, 0);
 }
 
@@ -304,8 +321,9 @@ static void states_go_on_from_run_to_run(void **state)
     struct op_case net = {.name = "net and convolution", .graph = NET_GRAPH, .data = "A_log = -2..1", .split = "T",
                           .rel = 1e-5, .abs = 1e-5};
     int bad = run_chain(&net, 0);
-    for (int v = 0; v < (thin() ? 0 : 4); v++) {
-        struct shape s = {.v = variants[v], .h = {4, 2, 2}, .dk = 16, .dv = 20, .chunk = 8, .most = 40, .value = v % 2};
+    for (int v = 0; v < (thin() ? 0 : 6); v++) {
+        struct shape s = {.v = variants[v % 4], .h = {4, 2, 2}, .dk = 16, .dv = 20, .chunk = 8, .most = 40,
+                          .value = v % 2, .policy = v < 4 ? NULL : v == 4 ? " ping_pong" : " double"};
         linear_graph(&s, graph, sizeof graph);
         struct op_case c = {.name = "linear attention", .graph = graph, .data = GATED, .split = "T", .rel = 1e-5,
                             .abs = 1e-5};
@@ -436,7 +454,7 @@ int main(void)
         cmocka_unit_test(head_sizes),
         cmocka_unit_test(head_sizes_as_on_a_gpu),
         cmocka_unit_test(very_long_runs),
-        cmocka_unit_test(a_state_in_two_buffers),
+        cmocka_unit_test(past_and_next_apart),
         cmocka_unit_test(states_go_on_from_run_to_run),
         cmocka_unit_test(halves_equal_the_whole),
         cmocka_unit_test(convolutions),

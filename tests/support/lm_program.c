@@ -141,7 +141,7 @@ static bool part(const struct weft_plan *plan, uint32_t i, bool outputs, const c
     }
     if (--i < plan->n_states) {
         *name = plan->states[i].name;
-        *bytes = plan->states[i].kind == WEFT_STATE_VAR ? 0 : plan->states[i].bytes;
+        *bytes = plan->states[i].kind == WEFT_STATE_VAR ? 0 : weft_plan_state_live_bytes(&plan->states[i]);
         return true;
     }
     i -= plan->n_states;

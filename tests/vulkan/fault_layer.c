@@ -1,6 +1,6 @@
-/// A Vulkan layer that lets calls fail: below the WebGPU implementation, where no test could reach otherwise. A test that
-/// finds it loaded (dlopen with RTLD_NOLOAD) arms it; unarmed it only counts. Several instances and devices may live at
-/// once. tests/exec/test_gpu_vulkan_faults.c says what each implementation makes of it.
+/// A Vulkan layer that lets calls fail: below the WebGPU implementation, where no test could reach otherwise. A test
+/// that finds it loaded (dlopen with RTLD_NOLOAD) arms it; unarmed it only passes on. Several instances and devices may
+/// live at once. tests/exec/test_gpu_vulkan_faults.c says what each implementation makes of it.
 #define VK_NO_PROTOTYPES
 #include <pthread.h>
 #include <stdbool.h>
@@ -13,30 +13,30 @@
 
 /// The calls that can be made to fail: name, the object whose device is meant, parameters, arguments.
 #define CALLS(X)                                                                                                       \
-    X(AllocateMemory, d, (VkDevice d, const VkMemoryAllocateInfo *i, const VkAllocationCallbacks *a, VkDeviceMemory *o), \
-      (d, i, a, o))                                                                                                    \
-    X(CreateBuffer, d, (VkDevice d, const VkBufferCreateInfo *i, const VkAllocationCallbacks *a, VkBuffer *o),           \
+    X(AllocateMemory, d,                                                                                               \
+      (VkDevice d, const VkMemoryAllocateInfo *i, const VkAllocationCallbacks *a, VkDeviceMemory *o), (d, i, a, o))    \
+    X(CreateBuffer, d, (VkDevice d, const VkBufferCreateInfo *i, const VkAllocationCallbacks *a, VkBuffer *o),         \
       (d, i, a, o))                                                                                                    \
     X(CreateShaderModule, d,                                                                                           \
-      (VkDevice d, const VkShaderModuleCreateInfo *i, const VkAllocationCallbacks *a, VkShaderModule *o), (d, i, a, o)) \
+      (VkDevice d, const VkShaderModuleCreateInfo *i, const VkAllocationCallbacks *a, VkShaderModule *o), (d, i, a, o))\
     X(CreateComputePipelines, d,                                                                                       \
       (VkDevice d, VkPipelineCache c, uint32_t n, const VkComputePipelineCreateInfo *i,                                \
        const VkAllocationCallbacks *a, VkPipeline *o), (d, c, n, i, a, o))                                             \
     X(CreateDescriptorPool, d,                                                                                         \
       (VkDevice d, const VkDescriptorPoolCreateInfo *i, const VkAllocationCallbacks *a, VkDescriptorPool *o),          \
       (d, i, a, o))                                                                                                    \
-    X(AllocateDescriptorSets, d, (VkDevice d, const VkDescriptorSetAllocateInfo *i, VkDescriptorSet *o), (d, i, o))      \
-    X(AllocateCommandBuffers, d, (VkDevice d, const VkCommandBufferAllocateInfo *i, VkCommandBuffer *o), (d, i, o))      \
+    X(AllocateDescriptorSets, d, (VkDevice d, const VkDescriptorSetAllocateInfo *i, VkDescriptorSet *o), (d, i, o))    \
+    X(AllocateCommandBuffers, d, (VkDevice d, const VkCommandBufferAllocateInfo *i, VkCommandBuffer *o), (d, i, o))    \
     X(MapMemory, d,                                                                                                    \
       (VkDevice d, VkDeviceMemory m, VkDeviceSize x, VkDeviceSize n, VkMemoryMapFlags f, void **o),                    \
       (d, m, x, n, f, o))                                                                                              \
     X(BeginCommandBuffer, c, (VkCommandBuffer c, const VkCommandBufferBeginInfo *i), (c, i))                           \
     X(EndCommandBuffer, c, (VkCommandBuffer c), (c))                                                                   \
-    X(QueueSubmit, q, (VkQueue q, uint32_t n, const VkSubmitInfo *s, VkFence f), (q, n, s, f))                           \
-    X(QueueSubmit2, q, (VkQueue q, uint32_t n, const VkSubmitInfo2 *s, VkFence f), (q, n, s, f))                         \
-    X(WaitForFences, d, (VkDevice d, uint32_t n, const VkFence *f, VkBool32 all, uint64_t t), (d, n, f, all, t))         \
+    X(QueueSubmit, q, (VkQueue q, uint32_t n, const VkSubmitInfo *s, VkFence f), (q, n, s, f))                         \
+    X(QueueSubmit2, q, (VkQueue q, uint32_t n, const VkSubmitInfo2 *s, VkFence f), (q, n, s, f))                       \
+    X(WaitForFences, d, (VkDevice d, uint32_t n, const VkFence *f, VkBool32 all, uint64_t t), (d, n, f, all, t))       \
     X(GetFenceStatus, d, (VkDevice d, VkFence f), (d, f))                                                              \
-    X(WaitSemaphores, d, (VkDevice d, const VkSemaphoreWaitInfo *i, uint64_t t), (d, i, t))                             \
+    X(WaitSemaphores, d, (VkDevice d, const VkSemaphoreWaitInfo *i, uint64_t t), (d, i, t))                            \
     X(GetSemaphoreCounterValue, d, (VkDevice d, VkSemaphore s, uint64_t *v), (d, s, v))
 
 enum call {

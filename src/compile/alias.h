@@ -1,0 +1,41 @@
+/// Which elements of which memory values show, and what follows for a step that writes a range others read.
+///
+/// Ranges are symbolic: two of them are apart, or the same, only if that holds for all sizes of the schedule. The rules
+/// (docs/aliasing.md states them for users):
+/// - reads that are apart from what a step writes share the binding of the tensor with it;
+/// - a step may read the very range that it writes if each element is read, by the invocation that writes it, before it
+///   writes: an elementwise or row program without row maps, whose operand has the shape of what is written;
+/// - all else is made right by a copy: the write stands alone behind (fuse.c), or what is read is copied before.
+#ifndef WEFT_COMPILE_ALIAS_H
+#define WEFT_COMPILE_ALIAS_H
+#include "plan/lower.h"
+
+/// Bytes [start, end) of a root: the initial version of a state, or the value that no view stands before. `halves`:
+/// elements of 16 bits, so that neighbours may share a word.
+struct weft_extent { weft_value root; weft_dim start, end; bool halves; };
+
+enum weft_overlap { WEFT_APART, WEFT_SAME, WEFT_MEET }; ///< MEET: they overlap in part, or may for some sizes
+
+/// The version of a state, or other value, that v is or is a view of.
+weft_value weft_alias_base(const struct weft_graph *g, weft_value v);
+struct weft_extent weft_alias_extent(struct weft_lower *l, weft_value v);
+/// The range that a node with WEFT_OP_RANGE writes.
+struct weft_extent weft_alias_written(struct weft_lower *l, const struct weft_node *n);
+enum weft_overlap weft_alias_compare(struct weft_lower *l, const struct weft_extent *a, const struct weft_extent *b);
+
+/// A write (node `writer`, with WEFT_OP_SINK) and a read of its state that one dispatch must not hold both.
+struct weft_clash { uint32_t writer, reader; weft_value read; };
+/// True if the two nodes clash within one dispatch. `strict`: they do not run in the same invocations, element by
+/// element, so that reading the very range that is written is not in place.
+bool weft_alias_clash(struct weft_lower *l, uint32_t writer, uint32_t reader, bool strict, struct weft_clash *why);
+/// "elements 3 .. 67 of state 'm' are written, 'norm' reads 0 .. 64" (arena; NULL: no memory).
+const char *weft_alias_reason(struct weft_lower *l, const struct weft_clash *c);
+
+/// Finds the outputs that are views of all of a value: the value is made in the output's memory (l->output_view).
+weft_status weft_alias_outputs(struct weft_lower *l);
+/// Emits the copy of an output that is another view; its place is set.
+weft_status weft_alias_copy_output(struct weft_lower *l, weft_value v, struct weft_place from);
+/// Looks at the steps from `first` on: declares what shares a binding with a written operand, and copies what meets
+/// one.
+weft_status weft_alias_steps(struct weft_lower *l, uint32_t first);
+#endif

@@ -1,0 +1,324 @@
+#include "exec/pages.h"
+#include "core/alloc.h"
+#include "core/error.h"
+#include <string.h>
+
+enum { FIRST_PAGES = 4, BATCH = 64 };
+
+static weft_status no_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory for a pool of pages"); }
+
+static bool in_group(const struct weft_pool *pool, uint32_t state, uint32_t group)
+{
+    return pool->plan->states[state].kind == WEFT_STATE_PAGED && pool->plan->states[state].pages == group;
+}
+
+static void note_used(struct weft_pool *pool, uint32_t group, int64_t pages)
+{
+    weft_gpu_note_pages(pool->gpu, pages * (int64_t)pool->plan->page_groups[group].page_bytes);
+}
+
+// ---- life ----------------------------------------------------------------------------------------------------------
+
+weft_status weft_pool_create(weft_gpu *gpu, const struct weft_plan *plan, struct weft_pool **out)
+{
+    struct weft_pool *p = weft_calloc(1, sizeof *p);
+    *out = NULL;
+    if (!p) return no_memory();
+    p->gpu = gpu;
+    p->plan = plan;
+    p->bufs = weft_calloc(plan->n_states + 1, sizeof *p->bufs);
+    p->groups = weft_calloc(plan->n_page_groups + 1, sizeof *p->groups);
+    if (!p->bufs || !p->groups) {
+        weft_pool_destroy(p);
+        return no_memory();
+    }
+    *out = p;
+    return WEFT_OK;
+}
+
+/// Back to nothing: no buffer, no page.
+static void empty(struct weft_pool *p)
+{
+    for (uint32_t i = 0; i < p->plan->n_states; i++)
+        if (p->bufs[i].id) weft_buf_release(p->gpu, &p->bufs[i]);
+    if (p->bounce.id) weft_buf_release(p->gpu, &p->bounce);
+    for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
+        if (p->groups[g].total) note_used(p, g, -1); // page 0
+        weft_free(p->groups[g].free);
+        weft_free(p->groups[g].refs);
+        p->groups[g] = (struct weft_pool_group){0};
+    }
+    p->generation++;
+}
+
+void weft_pool_lose(struct weft_pool *p)
+{
+    if (!p) return;
+    for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
+        struct weft_pool_group *group = &p->groups[g];
+        note_used(p, g, -((int64_t)group->total - group->n_free));
+        weft_free(group->free);
+        weft_free(group->refs);
+        *group = (struct weft_pool_group){.wanted = group->wanted};
+    }
+    for (uint32_t i = 0; i < p->plan->n_states; i++) p->bufs[i] = (weft_buf){0};
+    p->bounce = (weft_buf){0};
+    p->generation++;
+    p->era++;
+}
+
+void weft_pool_destroy(struct weft_pool *p)
+{
+    if (!p) return;
+    if (p->bufs && p->groups) empty(p);
+    weft_free(p->bufs);
+    weft_free(p->groups);
+    weft_free(p);
+}
+
+// ---- growth --------------------------------------------------------------------------------------------------------
+
+/// Pages that the device's limits allow a group.
+static uint64_t most_pages(const struct weft_pool *p, uint32_t group)
+{
+    const struct weft_gpu_caps *c = &p->plan->caps;
+    uint64_t limit = c->max_binding < c->max_buffer ? c->max_binding : c->max_buffer, most = UINT32_MAX;
+    for (uint32_t i = 0; i < p->plan->n_states; i++)
+        if (in_group(p, i, group) && limit / p->plan->states[i].page_bytes < most)
+            most = limit / p->plan->states[i].page_bytes;
+    return most;
+}
+
+/// Buffers of `total` pages for all states of a group, into `bufs` by state: all or none.
+static weft_status make_buffers(struct weft_pool *p, uint32_t group, uint64_t total, weft_buf *bufs)
+{
+    weft_status status = WEFT_OK;
+    for (uint32_t i = 0; i < p->plan->n_states && status == WEFT_OK; i++)
+        if (in_group(p, i, group))
+            status = weft_buf_make(p->gpu, WEFT_BUF_FOR_PAGES, total * p->plan->states[i].page_bytes, WEFT_BUF_STORAGE,
+                                   p->plan->states[i].name, &bufs[i]);
+    for (uint32_t i = 0; i < p->plan->n_states && status != WEFT_OK; i++)
+        if (bufs[i].id) weft_buf_release(p->gpu, &bufs[i]);
+    return status;
+}
+
+static weft_status copy_over(struct weft_pool *p, uint32_t group, const weft_buf *bufs)
+{
+    struct weft_gpu_copy copies[BATCH];
+    size_t n = 0;
+    uint64_t serial;
+    for (uint32_t i = 0; i < p->plan->n_states; i++) {
+        if (in_group(p, i, group) && p->bufs[i].id)
+            copies[n++] = (struct weft_gpu_copy){
+                .src = p->bufs[i], .dst = bufs[i], .size = weft_buf_size(p->gpu, p->bufs[i])};
+        if (n == BATCH || (n && i + 1 == p->plan->n_states)) {
+            WEFT_TRY(weft_gpu_submit(p->gpu, &(struct weft_gpu_submit){.before = copies, .n_before = n}, &serial));
+            n = 0;
+        }
+    }
+    return WEFT_OK;
+}
+
+/// The lists of pages get room for `total` pages; what they hold stays.
+static bool make_room(struct weft_pool_group *g, uint64_t total)
+{
+    uint32_t *refs = weft_realloc(g->refs, total * sizeof *refs);
+    if (refs) g->refs = refs;
+    uint32_t *list = refs ? weft_realloc(g->free, total * sizeof *list) : NULL;
+    if (list) g->free = list;
+    return list != NULL;
+}
+
+static weft_status grow_to(struct weft_pool *p, uint32_t group, uint64_t total)
+{
+    struct weft_pool_group *g = &p->groups[group];
+    weft_buf *bufs = weft_calloc(p->plan->n_states + 1, sizeof *bufs);
+    if (!bufs || !make_room(g, total)) {
+        weft_free(bufs);
+        return no_memory();
+    }
+    weft_status status = make_buffers(p, group, total, bufs);
+    if (status == WEFT_OK) status = copy_over(p, group, bufs);
+    for (uint32_t i = 0; i < p->plan->n_states; i++) {
+        if (!bufs[i].id) continue;
+        weft_buf *gone = status == WEFT_OK ? &p->bufs[i] : &bufs[i];
+        if (gone->id) weft_buf_release(p->gpu, gone);
+        if (status == WEFT_OK) p->bufs[i] = bufs[i];
+    }
+    weft_free(bufs);
+    if (status != WEFT_OK) return status;
+    for (uint64_t page = total; page-- > (g->total ? g->total : 1);) { // so that the lowest is taken first
+        g->refs[page] = 0;
+        g->free[g->n_free++] = (uint32_t)page;
+    }
+    if (g->total == 0) {
+        g->refs[0] = 1;
+        note_used(p, group, 1);
+    }
+    g->total = (uint32_t)total;
+    p->generation++;
+    return WEFT_OK;
+}
+
+/// Makes `count` pages free: twice as many pages as there are, as far as holders can need them; if there is no room for
+/// so many, just enough.
+weft_status weft_pool_make_free(struct weft_pool *p, uint32_t group, uint32_t count)
+{
+    struct weft_pool_group *g = &p->groups[group];
+    const struct weft_plan_pages *plan = &p->plan->page_groups[group];
+    if (g->n_free >= count) return WEFT_OK;
+    uint64_t need = (uint64_t)(g->total ? g->total : 1) + count - g->n_free, most = most_pages(p, group);
+    uint64_t total = (uint64_t)g->total * 2 < need ? need : (uint64_t)g->total * 2;
+    if (total > g->wanted + 1) total = g->wanted + 1 < need ? need : g->wanted + 1;
+    if (total > most) total = most;
+    weft_status status = WEFT_ERR_LIMIT;
+    if (total >= need) status = grow_to(p, group, total);
+    if (status != WEFT_OK && status != WEFT_ERR_LOST && total > need) status = grow_to(p, group, need);
+    if (status != WEFT_ERR_LIMIT || total >= need) return status;
+    return weft_fail(WEFT_ERR_LIMIT,
+                     "%u more pages of %llu bytes are needed, %u of %u are free and a binding of this device holds "
+                     "%llu: destroy or rewind sessions and snapshots of the program, or choose a smaller context",
+                     count, (unsigned long long)plan->page_bytes, g->n_free, g->total, (unsigned long long)most);
+}
+
+// ---- pages ---------------------------------------------------------------------------------------------------------
+
+weft_status weft_pool_take(struct weft_pool *p, uint32_t group, uint32_t count, uint32_t *pages)
+{
+    struct weft_pool_group *g = &p->groups[group];
+    if (count == 0) return WEFT_OK;
+    WEFT_TRY(weft_pool_make_free(p, group, count));
+    for (uint32_t i = 0; i < count; i++) {
+        pages[i] = g->free[--g->n_free];
+        g->refs[pages[i]] = 1;
+    }
+    note_used(p, group, count);
+    return WEFT_OK;
+}
+
+void weft_pool_drop(struct weft_pool *p, uint32_t group, uint32_t page)
+{
+    struct weft_pool_group *g = &p->groups[group];
+    if (page == 0 || --g->refs[page]) return;
+    g->free[g->n_free++] = page;
+    note_used(p, group, -1);
+}
+
+void weft_pool_share(struct weft_pool *p, uint32_t group, uint32_t page)
+{
+    if (page) p->groups[group].refs[page]++;
+}
+
+weft_status weft_pool_zero(struct weft_pool *p, uint32_t group, const uint32_t *pages, uint32_t n)
+{
+    struct weft_gpu_copy moves[BATCH];
+    size_t k = 0;
+    uint64_t serial;
+    for (uint32_t i = 0, run; i < n; i += run) {
+        for (run = 1; i + run < n && pages[i + run] == pages[i] + run;) run++;
+        for (uint32_t s = 0; s < p->plan->n_states; s++) {
+            uint64_t bytes = p->plan->states[s].page_bytes;
+            if (!in_group(p, s, group)) continue;
+            moves[k++] = (struct weft_gpu_copy){
+                .dst = p->bufs[s], .dst_offset = pages[i] * bytes, .size = run * bytes};
+            if (k < BATCH) continue;
+            WEFT_TRY(weft_gpu_submit(p->gpu, &(struct weft_gpu_submit){.before = moves, .n_before = k}, &serial));
+            k = 0;
+        }
+    }
+    return k ? weft_gpu_submit(p->gpu, &(struct weft_gpu_submit){.before = moves, .n_before = k}, &serial) : WEFT_OK;
+}
+
+weft_status weft_pool_ready_bounce(struct weft_pool *p)
+{
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < p->plan->n_states; i++)
+        if (p->plan->states[i].kind == WEFT_STATE_PAGED && p->plan->states[i].page_bytes > most)
+            most = p->plan->states[i].page_bytes;
+    if (p->bounce.id) return WEFT_OK;
+    return weft_buf_make(p->gpu, WEFT_BUF_FOR_STAGING, most, WEFT_BUF_STORAGE, "page copy", &p->bounce);
+}
+
+weft_status weft_pool_copy(struct weft_pool *p, uint32_t group, uint32_t from, uint32_t to)
+{
+    struct weft_gpu_copy moves[BATCH];
+    size_t k = 0;
+    uint64_t serial;
+    WEFT_TRY(weft_pool_ready_bounce(p));
+    for (uint32_t s = 0; s < p->plan->n_states; s++) {
+        uint64_t bytes = p->plan->states[s].page_bytes;
+        if (!in_group(p, s, group)) continue;
+        moves[k++] = (struct weft_gpu_copy){p->bufs[s], from * bytes, p->bounce, 0, bytes};
+        moves[k++] = (struct weft_gpu_copy){p->bounce, 0, p->bufs[s], to * bytes, bytes};
+        if (k < BATCH) continue;
+        WEFT_TRY(weft_gpu_submit(p->gpu, &(struct weft_gpu_submit){.before = moves, .n_before = k}, &serial));
+        k = 0;
+    }
+    return k ? weft_gpu_submit(p->gpu, &(struct weft_gpu_submit){.before = moves, .n_before = k}, &serial) : WEFT_OK;
+}
+
+// ---- holders -------------------------------------------------------------------------------------------------------
+
+static void free_tables(const struct weft_pool *p, struct weft_page_table *t)
+{
+    for (uint32_t g = 0; t && g < p->plan->n_page_groups; g++) weft_free(t[g].pages);
+    weft_free(t);
+}
+
+/// Buffers of the groups that have none, for holders of these tables.
+static weft_status make_first(struct weft_pool *p, const struct weft_page_table *t)
+{
+    for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
+        uint32_t first = t[g].room < FIRST_PAGES ? t[g].room : FIRST_PAGES;
+        if (!p->groups[g].total) WEFT_TRY(weft_pool_make_free(p, g, first ? first : 1));
+    }
+    return WEFT_OK;
+}
+
+weft_status weft_pool_join_again(struct weft_pool *p, struct weft_page_table *t)
+{
+    for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
+        if (t[g].era != p->era) t[g].n = 0;
+        t[g].era = p->era;
+    }
+    return make_first(p, t);
+}
+
+weft_status weft_pool_join(struct weft_pool *p, const uint32_t *room, struct weft_page_table **out)
+{
+    uint32_t n = p->plan->n_page_groups;
+    struct weft_page_table *t = weft_calloc(n + 1, sizeof *t);
+    weft_status status = t ? WEFT_OK : no_memory();
+    *out = NULL;
+    for (uint32_t g = 0; g < n && status == WEFT_OK; g++) {
+        t[g].room = room ? room[g] : p->plan->page_groups[g].n;
+        t[g].era = p->era;
+        t[g].pages = weft_calloc((size_t)t[g].room + 1, sizeof *t[g].pages);
+        if (!t[g].pages) status = no_memory();
+    }
+    for (uint32_t g = 0; g < n && status == WEFT_OK; g++) p->groups[g].wanted += t[g].room;
+    bool wants = status == WEFT_OK;
+    if (wants) status = make_first(p, t);
+    for (uint32_t g = 0; g < n && wants && status != WEFT_OK; g++) p->groups[g].wanted -= t[g].room;
+    if (status != WEFT_OK) {
+        free_tables(p, t);
+        if (p->holders == 0) empty(p);
+        return status;
+    }
+    p->holders++;
+    *out = t;
+    return WEFT_OK;
+}
+
+void weft_pool_leave(struct weft_pool *p, struct weft_page_table **tables)
+{
+    struct weft_page_table *t = *tables;
+    if (!t) return;
+    *tables = NULL;
+    for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
+        for (uint32_t i = 0; i < t[g].n && t[g].era == p->era; i++) weft_pool_drop(p, g, t[g].pages[i]);
+        p->groups[g].wanted -= t[g].room;
+    }
+    free_tables(p, t);
+    if (--p->holders == 0) empty(p);
+}

@@ -1,0 +1,13 @@
+/// Moves of whole ranges: the kernel behind `assign`, and behind every copy that the planner makes.
+#ifndef WEFT_OPS_ASSIGN_H
+#define WEFT_OPS_ASSIGN_H
+#include "plan/lower.h"
+
+/// Emits a step that moves `count` elements from one place to another. Types of one width move as bits; f32 is rounded
+/// where `to_type` is f16 or bf16. A range of 16-bit elements may start and end inside a word: who owns the word keeps
+/// its other half. Each invocation reads what it writes before it writes, so that a move of a range to itself is whole.
+struct weft_step *weft_emit_move(struct weft_lower *l, const char *label, weft_dim count, struct weft_place from,
+                                 weft_dtype from_type, struct weft_place to, weft_dtype to_type);
+/// Marks a move as a copy because of aliasing; `why` is a clause such as "it is a view of 'm'".
+void weft_move_is_copy(struct weft_lower *l, struct weft_step *s, weft_dim count, weft_dtype to_type, const char *why);
+#endif

@@ -1,0 +1,86 @@
+/// Kernels whose operands share memory, on a device: the destination is near the host reference, everything around it
+/// keeps its bits. Slow drivers run a handful; WEFT_TEST_LONG=1 runs all, and more random regions.
+#include "core/error.h"
+#include "support/alias_cases.h"
+#include "support/graph_run.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct sweep { weft_gpu *gpu; bool all; uint32_t n, caught, checked; const char *only; };
+
+static int run_case(void *user, const struct alias_case *c)
+{
+    struct sweep *s = user;
+    if (s->only ? !strstr(c->name, s->only) : !s->all && !c->few) return 0;
+    s->n++;
+    return alias_case_run(s->gpu, c, 0, false);
+}
+
+static bool slow(void)
+{
+    const char *name = getenv("WEFT_WEBGPU"), *wish = getenv("WEFT_TEST_LONG");
+    return name && strcmp(name, "dawn") == 0 && !(wish && *wish && strcmp(wish, "0") != 0);
+}
+
+static void results_do_not_depend_on_sharing(void **state)
+{
+    (void)state;
+    // a checked build compiles each kernel for long, and its kernels are those of the few
+    struct sweep s = {.gpu = weft_test_gpu(), .all = !slow() && !weft_test_checked(), .only = getenv("WEFT_TEST_CASE")};
+    assert_non_null(s.gpu);
+    assert_int_equal(alias_cases(run_case, &s, getenv("WEFT_TEST_LONG") ? 600 : slow() ? 4 : 80), 0);
+    assert_true(s.only || s.n > (s.all ? 500 : 20));
+}
+
+/// The same, compiled as for a discrete GPU: rows are then held in registers, and workgroups are larger.
+static void results_do_not_depend_on_sharing_as_gpu(void **state)
+{
+    assert_non_null(weft_test_gpu());
+    if (slow()) skip();
+    struct weft_gpu_caps *caps =
+        (struct weft_gpu_caps *)(uintptr_t)weft_gpu_caps(weft_test_gpu()); // of an object that is not const
+    enum weft_gpu_kind kind = caps->kind;
+    caps->kind = WEFT_GPU_DISCRETE;
+    results_do_not_depend_on_sharing(state);
+    caps->kind = kind;
+}
+
+/// Negative control: with a binder that takes every overlap for in place, the plan is refused; and run without the
+/// check, it gives something else.
+static int blind_case(void *user, const struct alias_case *c)
+{
+    struct sweep *s = user;
+    if (c->copied == 0 || c->type != WEFT_F32 || c->random || strncmp(c->name, "norm: destination", 17) != 0) return 0;
+    s->n++;
+    s->checked += alias_case_run(s->gpu, c, 1, true) != 0 && strstr(weft_error_message(), "overlap partly");
+    s->caught += alias_case_run(s->gpu, c, 2, true) != 0;
+    return 0;
+}
+
+static void blindness_is_noticed(void **state)
+{
+    (void)state;
+    if (slow()) skip();
+    struct sweep s = {.gpu = weft_test_gpu()};
+    assert_non_null(s.gpu);
+    alias_cases(blind_case, &s, 0);
+    assert_true(s.n > 10);
+    assert_int_equal(s.checked, s.n); // every one is refused
+    assert_true(s.caught > 0);        // a race need not show every time, but it does show
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(results_do_not_depend_on_sharing),
+        cmocka_unit_test(results_do_not_depend_on_sharing_as_gpu),
+        cmocka_unit_test(blindness_is_noticed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
