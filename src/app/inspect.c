@@ -1,5 +1,6 @@
 /// weft inspect: what is in a model file, and what Weft makes of it: graph, plan, memory. Needs no driver.
 #include "app/catalogue.h"
+#include "app/inspect.h"
 #include "app/json.h"
 #include "app/model.h"
 
@@ -121,30 +122,6 @@ static int print_graph(struct weft_graph *graph, const struct request *r) {
     return weft_json_print(root);
 }
 
-static int print_memory(const struct weft_plan *plan, const struct request *r) {
-    struct weft_memory_use m = weft_plan_memory(plan);
-    struct { const char *name; uint64_t bytes;
-    } rows[] = {
-        {"weights", m.weights},
-        {"states", m.states},
-        {"transients", m.transients},
-        {"params", m.params},
-        {"io", m.io},
-        {"staging", m.staging},
-        {"total", m.weights + m.states + m.transients + m.params + m.io + m.staging},
-    };
-    json_t *root = json_object();
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        json_object_set_new(root, rows[i].name, json_integer((json_int_t)rows[i].bytes));
-        if (!r->json)
-            weft_outf("%-11s %14" PRIu64 " bytes %10.1f MB\n", rows[i].name, rows[i].bytes,
-                      (double)rows[i].bytes / 1e6);
-    }
-    if (r->json) return weft_json_print(root);
-    json_decref(root);
-    return WEFT_EXIT_OK;
-}
-
 static int print_plan(struct weft_graph *graph, const struct weft_gpu_caps *caps, const struct request *r) {
     struct weft_compile_params compile = weft_lm_compile_params(caps, r->build.chunk);
     struct weft_plan *plan = NULL;
@@ -153,7 +130,7 @@ static int print_plan(struct weft_graph *graph, const struct weft_gpu_caps *caps
     if (status != WEFT_OK) return weft_app_failed(status);
     int code;
     if (r->what == WHAT_MEMORY) {
-        code = print_memory(plan, r);
+        code = weft_inspect_memory(plan, r->json);
     } else {
         weft_plan_print(plan, r->json, &text);
         code = print_text(WEFT_OK, &text);
@@ -287,7 +264,7 @@ const struct weft_command weft_command_inspect = {
         "      --graph           the graph in Weft's text format\n"
         "      --plan            the compiled plan: schedules, steps, bindings, heaps, what was fused or copied, and "
         "why\n"
-        "      --memory          device memory that the plan needs\n"
+        "      --memory          device memory that the plan needs, and what each position of the context adds\n"
         "      --head NAME       of which program: generate (default), logits, nll\n"
         "      --sampling        with the full sampler\n"
         "      --ctx N, --chunk N, --cache f32|f16   as for `weft run`\n"

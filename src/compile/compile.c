@@ -10,6 +10,7 @@
 #include "core/map.h"
 #include "ops/contract.h"
 #include "ops/region.h"
+#include "ops/unpack.h"
 #include "plan/update.h"
 #include <inttypes.h>
 #include <string.h>
@@ -208,6 +209,33 @@ static weft_status check_ranges(const struct weft_lower *l, const struct weft_gr
     return WEFT_OK;
 }
 
+static void reverse(struct weft_step *steps, uint32_t from, uint32_t to)
+{
+    for (; from + 1 < to; from++, to--) {
+        struct weft_step swap = steps[from];
+        steps[from] = steps[to - 1];
+        steps[to - 1] = swap;
+    }
+}
+
+/// Unpacks the weights that the group whose steps begin at `first` reads element by element, in front of it.
+static weft_status lower_unpack(struct weft_lower *l, uint32_t first)
+{
+    uint32_t end = l->n_steps;
+    for (uint32_t i = 0; i < l->n_unpack && l->status == WEFT_OK; i++) {
+        weft_unpack_lower(l, l->unpack[i]);
+        const struct weft_value_info *info = weft_lv(l, l->unpack[i]);
+        weft_str_addf(&l->plan->report, "weight '%s' is unpacked once a run: an operator reads it element by element\n",
+                      info->name ? info->name : "constant");
+    }
+    l->n_unpack = 0;
+    if (l->status != WEFT_OK || end == l->n_steps) return l->status;
+    reverse(l->steps, first, end); // steps first .. end and end .. n_steps change places
+    reverse(l->steps, end, l->n_steps);
+    reverse(l->steps, first, l->n_steps);
+    return WEFT_OK;
+}
+
 weft_status weft_pass_lower(struct weft_lower *l)
 {
     for (uint32_t k = 0; k < l->n_groups; k++) {
@@ -225,6 +253,7 @@ weft_status weft_pass_lower(struct weft_lower *l)
                                   : weft_fail(WEFT_ERR_UNSUPPORTED, "operator '%s' has no kernel", n->op->name);
         }
         if (status == WEFT_OK) status = l->status;
+        if (status == WEFT_OK && l->n_unpack) status = lower_unpack(l, first);
         if (status == WEFT_OK) status = weft_alias_steps(l, first);
         if (status != WEFT_OK)
             return weft_fail_in(status, "node '%s' (%s)", n->name ? n->name : "unnamed", n->op->name);

@@ -24,9 +24,12 @@ uint64_t weft_print_io_bytes(const struct weft_plan *p, const struct weft_plan_i
 
 struct weft_print_totals weft_print_totals(const struct weft_plan *p)
 {
-    struct weft_print_totals t = {.states = 256}; // the variables block
+    struct weft_print_totals t = {.states = p->vars_bytes}; // variables and page tables
     for (uint32_t i = p->shared_shards; i < p->n_shards; i++) t.weights += p->shard_bytes[i];
-    for (uint32_t i = 0; i < p->n_states; i++) t.states += p->states[i].bytes * weft_state_buffers(&p->states[i]);
+    for (uint32_t i = 0; i < p->n_states; i++)
+        if (p->states[i].kind != WEFT_STATE_PAGED) t.states += p->states[i].bytes * weft_state_buffers(&p->states[i]);
+    for (uint32_t i = 0; i < p->n_page_groups; i++)
+        t.pages += ((uint64_t)p->page_groups[i].n + 1) * p->page_groups[i].page_bytes;
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) t.transients += p->heap_bytes[h];
     for (uint32_t i = 0; i < p->n_ios; i++) t.ios += weft_print_io_bytes(p, &p->ios[i]);
     for (uint32_t i = 0; i < p->n_schedules; i++) {
@@ -194,6 +197,7 @@ static void text_head(const struct weft_plan *p, struct weft_str *out)
         uint64_t bytes;
     } rows[] = {{"weights", t.weights},
                 {"states", t.states},
+                {"pages", t.pages},
                 {"transients", t.transients},
                 {"inputs and outputs", t.ios},
                 {"parameters", t.params}};
@@ -204,7 +208,7 @@ static void text_head(const struct weft_plan *p, struct weft_str *out)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         weft_str_addf(out, "%s %s ", i ? "," : ":", rows[i].name);
         add_bytes(out, rows[i].bytes);
-        if (i != 2) continue;
+        if (strcmp(rows[i].name, "transients") != 0) continue;
         weft_str_add(out, " (at least ");
         add_bytes(out, t.bound);
         weft_str_add(out, " by lifetimes)");

@@ -5,7 +5,7 @@
 #include "plan/update.h"
 
 /// Bytes on the device; `params` are the blocks of one binding of the symbols.
-struct weft_print_totals { uint64_t weights, states, transients, bound, ios, params; };
+struct weft_print_totals { uint64_t weights, states, pages, transients, bound, ios, params; };
 struct weft_print_totals weft_print_totals(const struct weft_plan *plan);
 uint64_t weft_print_io_bytes(const struct weft_plan *plan, const struct weft_plan_io *io);
 

@@ -101,7 +101,9 @@ static weft_status take_host(weft_session *s, struct weft_snapshot *x)
         if (!part->bytes) continue;
         part->data = weft_alloc(part->bytes);
         if (!part->data) return no_memory();
-        WEFT_TRY(weft_session_read(s, part->name, 0, part->data, part->bytes));
+        WEFT_TRY(part->kind == WEFT_STATE_PAGED
+                     ? weft_session_read(s, part->name, 0, part->data, part->bytes)
+                     : weft_session_read_buffer(s, s->states[i], 0, part->data, part->bytes));
     }
     return weft_session_read_buffer(s, s->vars, 0, x->words, sizeof x->words);
 }
@@ -260,8 +262,10 @@ static weft_status put_host(weft_session *s, const struct weft_snapshot *x, bool
         uint32_t word = plan->states[i].var_slot;
         if (plan->states[i].kind == WEFT_STATE_VAR)
             WEFT_TRY(weft_buf_write(s->gpu, s->vars, word * 4ull, &x->words[word], 4));
-        else if (x->parts[i].bytes)
+        else if (x->parts[i].bytes && x->parts[i].kind == WEFT_STATE_PAGED)
             WEFT_TRY(weft_session_write(s, x->parts[i].name, 0, x->parts[i].data, x->parts[i].bytes));
+        else if (x->parts[i].bytes)
+            WEFT_TRY(weft_buf_write(s->gpu, s->states[i], 0, x->parts[i].data, x->parts[i].bytes));
     }
     return all ? weft_buf_write(s->gpu, s->vars, 0, x->words, VARS_BYTES) : WEFT_OK;
 }

@@ -12,12 +12,28 @@ static uint64_t total(const struct weft_memory_use *m) {
     return m->weights + m->states + m->pages + m->transients + m->params + m->io + m->staging;
 }
 
+/// A pool is bound as a whole, so a context that no binding holds would end early.
+static weft_status check_pages(const struct weft_lm_build *b, const struct weft_plan *plan) {
+    for (uint32_t i = 0; i < plan->n_states; i++) {
+        const struct weft_plan_state *s = &plan->states[i];
+        if (s->kind != WEFT_STATE_PAGED) continue;
+        uint64_t bytes = ((uint64_t)plan->page_groups[s->pages].n + 1) * s->page_bytes;
+        if (bytes > plan->caps.max_binding)
+            return weft_fail(WEFT_ERR_LIMIT,
+                             "a context of %u needs %llu bytes of state '%s' and this device binds at most %llu; "
+                             "choose a smaller --ctx",
+                             b->ctx, (unsigned long long)bytes, s->name, (unsigned long long)plan->caps.max_binding);
+    }
+    return WEFT_OK;
+}
+
 struct wish { const weft_lm *lm; const struct weft_lm_build *build; };
 
 /// Whether there is room for what an engine adds, before anything is allocated; weights that another engine has are not
 /// in its plan. Where no limit is known, there is nothing to compare.
 static weft_status check_memory(void *user, const struct weft_plan *plan) {
     const struct wish *wish = user;
+    WEFT_TRY(check_pages(wish->build, plan));
     struct weft_memory_use use = weft_plan_memory(plan);
     uint64_t limit = wish->lm->params.memory_limit, device = weft_gpu_caps(wish->lm->gpu)->memory;
     if (!limit || (device && device < limit)) limit = device;

@@ -122,7 +122,6 @@ static weft_status concat_lower(struct weft_lower *l, uint32_t group) {
                              .threads = weft_move_threads(l)};
     bool wide = true; // whole vec4: every operand starts at a multiple of 4 in itself and in y
     for (uint32_t i = 0; i < node->n_in; i++) {
-        WEFT_TRY(weft_move_operand(l, node, node->in[i]));
         weft_dim size = weft_lv(l, node->in[i])->type.dims[axis];
         wide &= weft_lower_wide(l, node->in[i]) && weft_move_quads(l, weft_dim_mul(dims, size, inner));
     }

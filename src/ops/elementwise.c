@@ -116,9 +116,7 @@ static weft_status infer_where(struct weft_graph *g, const struct weft_type *in,
 static weft_status infer_cast(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                               const struct weft_attr *attrs, struct weft_type *out) {
     (void)g, (void)n_in;
-    if (!weft_ops_is_plain(in[0].dtype))
-        return weft_fail(WEFT_ERR_INVALID, "its operand is block-quantised; only matmul and gather read such weights");
-    *out = in[0];
+    *out = in[0]; // of quantised blocks too: that is how their elements are had
     out->dtype = (weft_dtype)attrs[0].i; // the choices stand in the order of weft_dtype
     return WEFT_OK;
 }

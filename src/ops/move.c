@@ -67,15 +67,6 @@ void weft_move_host(const double *x, double *y, int64_t outer, int64_t size, int
         memcpy(y + o * len * inner, x + (o * size + start) * inner, (size_t)(len * inner) * sizeof *y);
 }
 
-weft_status weft_move_operand(struct weft_lower *l, const struct weft_node *node, weft_value v) {
-    const struct weft_value_info *info = weft_lv(l, v);
-    if (info->kind != WEFT_VALUE_WEIGHT || info->type.rank < 2) return WEFT_OK;
-    return weft_lower_fail(l, WEFT_ERR_UNSUPPORTED,
-                           "%s: '%s' is a weight matrix, which lies packed on the device; give the weight the shape "
-                           "that is wanted",
-                           node->op->name, info->name);
-}
-
 static bool half(weft_dtype d) { return d == WEFT_F16 || d == WEFT_BF16; }
 
 bool weft_move_words(struct weft_lower *l, struct weft_step *s, weft_dtype dtype) {
@@ -146,7 +137,6 @@ static bool quads(struct weft_lower *l, const struct weft_node *node, const stru
 }
 
 weft_status weft_move_emit(struct weft_lower *l, const struct weft_node *node, const struct weft_move *m) {
-    WEFT_TRY(weft_move_operand(l, node, node->in[0]));
     weft_dtype dtype = weft_lv(l, node->out[0])->type.dtype;
     struct move_cfg cfg = {.m = *m, .unit = quads(l, node, m) ? 4 : 1, .threads = weft_move_threads(l)};
     cfg.per = cfg.unit == 4 ? 4 : half(dtype) ? 2 : 1;
@@ -399,7 +389,6 @@ static const struct weft_kernel pad_kernel = {"pad", "ops/pad.wgsl", pad_params_
 static weft_status pad_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_node *node = &l->graph->nodes[l->groups[group].nodes[0]];
     const struct weft_type *x = &weft_lv(l, node->in[0])->type, *y = &weft_lv(l, node->out[0])->type;
-    WEFT_TRY(weft_move_operand(l, node, node->in[0]));
     struct pad_cfg cfg = {.rank = x->rank, .per = half(x->dtype) ? 2 : 1, .threads = weft_move_threads(l)};
     float value = (float)node->attrs[VALUE].f;
     if (weft_ops_is_float(x->dtype)) memcpy(&cfg.value, &value, 4);

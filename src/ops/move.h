@@ -22,8 +22,6 @@ void weft_move_host(const double *x, double *y, int64_t outer, int64_t size, int
 struct weft_move { uint32_t rank; weft_dim dims[WEFT_MAX_RANK], strides[WEFT_MAX_RANK], base; };
 weft_status weft_move_emit(struct weft_lower *l, const struct weft_node *node, const struct weft_move *m);
 
-/// Refuses weight matrices, which are packed for products (UNSUPPORTED).
-weft_status weft_move_operand(struct weft_lower *l, const struct weft_node *node, weft_value v);
 /// Reads and stores the 32-bit types as words, so that every bit pattern arrives as it was. True: 16-bit elements,
 /// which a thread moves in pairs.
 bool weft_move_words(struct weft_lower *l, struct weft_step *s, weft_dtype dtype);

@@ -260,7 +260,6 @@ static void linear_part(struct weft_lower *l, const struct weft_node *node, cons
 static weft_status linear_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_node *node = &l->graph->nodes[l->groups[group].nodes[0]];
     const struct weft_type *x = &weft_lv(l, node->in[X])->type;
-    WEFT_TRY(weft_move_operand(l, node, node->in[X]));
     const struct weft_plan_weight *w = weft_lower_raw(l, node->in[WEIGHT]);
     if (l->status != WEFT_OK) return l->status;
     struct linear_cfg cfg = {.m = weft_lower_product(l, x, 0, x->rank - 1), .n = (uint32_t)w->rows,

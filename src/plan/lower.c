@@ -525,17 +525,36 @@ static void set_length(struct weft_lower *l, struct weft_operand *o, const struc
     else o->live = weft_lower_product(l, &info->type, 0, info->type.rank);
 }
 
+/// Packed weights are not read element by element: somebody who has to reads what a step of this run unpacked.
+static uint32_t emit_unpacked(struct weft_lower *l, struct weft_step *s, const char *name, weft_value v,
+                              const struct weft_plan_weight *w, uint8_t flags) {
+    if (l->places[v].tensor == WEFT_NO_TENSOR) {
+        if (l->n_unpack == sizeof l->unpack / sizeof *l->unpack) {
+            weft_lower_crowded(l, "step '%s' reads more than %u packed weights element by element", s->label,
+                               l->n_unpack);
+            return 0;
+        }
+        uint64_t bytes = weft_bytes_times(w->rows * w->k, 4);
+        if (bytes > l->caps->max_buffer) {
+            weft_lower_fail(l, WEFT_ERR_LIMIT,
+                            "weight '%s' takes %llu bytes as f32, a buffer of this device has at most %llu; only "
+                            "matmul and gather read it as it is",
+                            w->name, (unsigned long long)bytes, (unsigned long long)l->caps->max_buffer);
+            return 0;
+        }
+        l->places[v] = (struct weft_place){weft_lower_scratch(l, w->name, WEFT_F32, w->rows * w->k), WEFT_DIM_BAD};
+        l->unpack[l->n_unpack++] = v;
+    }
+    return weft_emit_scratch(l, s, name, WEFT_READ, l->places[v].tensor, flags);
+}
+
 uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access,
                          weft_value v, uint8_t flags) {
     if (l->status != WEFT_OK) return 0;
     const struct weft_value_info *info = weft_lv(l, v);
     if (info->kind == WEFT_VALUE_WEIGHT || info->kind == WEFT_VALUE_CONST) {
         const struct weft_plan_weight *w = weft_lower_weight(l, v);
-        if (w->layout) {
-            weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s' reads the packed weight '%s' element by element", s->label,
-                            w->name);
-            return 0;
-        }
+        if (w->layout) return emit_unpacked(l, s, name, v, w, flags);
         return weft_emit_table(l, s, name, w, weft_dtype_info(w->dtype)->is_float ? WEFT_F32 : w->dtype, flags);
     }
     if (info->state != UINT32_MAX && l->plan->states[info->state].kind == WEFT_STATE_VAR) {

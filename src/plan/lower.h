@@ -60,6 +60,10 @@ struct weft_lower {
     weft_value *output_view; ///< by value: the output that is a view of all of it and gives it its memory, or NO_VALUE
     bool blind;                  ///< tests: overlaps count as in place (weft_compile_params.blind)
     const char **copy_why;       ///< by node: why a state write that could have ended a kernel stands alone, or NULL
+    /// Packed weights that the group at hand is the first to read element by element: their places are scratch tensors,
+    /// which steps in front of the group are to fill.
+    weft_value unpack[16];
+    uint32_t n_unpack;
     bool crowded;                ///< `status` is LIMIT because of the size of the group at hand
     weft_status status;          ///< sticky: emit calls may be chained and checked once with weft_lower_status
 };

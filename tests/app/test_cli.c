@@ -200,10 +200,16 @@ static void test_inspect(void **state) {
     cli_expect(memory, 0);
     root = parse(memory);
     json_int_t sum = 0;
-    const char *parts[] = {"weights", "states", "transients", "params", "io", "staging"};
-    for (size_t i = 0; i < 6; i++) sum += json_integer_value(json_object_get(root, parts[i]));
+    const char *parts[] = {"weights", "states", "pages", "transients", "params", "io", "staging"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) sum += json_integer_value(json_object_get(root, parts[i]));
     assert_true(sum > 0);
     assert_int_equal(sum, json_integer_value(json_object_get(root, "total")));
+    const json_t *context = json_array_get(json_object_get(root, "contexts"), 0);
+    json_int_t pages = json_integer_value(json_object_get(context, "pages"));
+    assert_int_equal(json_integer_value(json_object_get(context, "positions")), 64); // a context of the file's length
+    assert_int_equal((pages + 1) * json_integer_value(json_object_get(context, "page_bytes")),
+                     json_integer_value(json_object_get(root, "pages")));
+    assert_int_equal(json_array_size(json_object_get(root, "session_states")) > 2, 1);
     json_decref(root);
     cli_free(text), cli_free(json), cli_free(graph), cli_free(plan), cli_free(memory), cli_free(keys);
 }

@@ -3,6 +3,7 @@
 #include "big_cases.h"
 #include "compile/cut.h"
 #include "plan_fixture.h"
+#include "support/wgsl_check.h"
 
 static struct weft_gpu_caps limited(bool min)
 {
@@ -94,6 +95,28 @@ static void all_cases_compile(void **state)
             }
         }
     }
+}
+
+/// Kernels with segments and pieces, as Tint takes them.
+static void tint_takes_them(void **state)
+{
+    (void)state;
+    struct weft_wgsl_texts texts = {0};
+    struct weft_gpu_caps caps = limited(true);
+    for (size_t i = 0; i < N_BIG; i++) {
+        struct weft_plan *p = fixture_plan(big_cases[i].graph, &caps, NULL);
+        for (uint32_t k = 0, seen = 0; k < p->schedules[0].n_steps; k++) {
+            const struct weft_step *s = &p->schedules[0].steps[k];
+            bool large = s->cut1 != 0;
+            for (uint32_t o = 0; o < s->n_operands; o++) large |= s->operands[o].n_segments > 1;
+            if (!large || s->pipeline < seen) continue;
+            seen = s->pipeline + 1;
+            weft_wgsl_texts_add(&texts, s->label, s->wgsl, NULL);
+        }
+        weft_plan_destroy(p);
+    }
+    assert_true(texts.n > 30);
+    weft_wgsl_assert_tint(&texts);
 }
 
 static const char add_large[] = "symbol T 0 600\ninput x f32 [T, 1000]\ninput y f32 [T, 1000]\n%0 = add %x %y\n"
@@ -241,6 +264,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operator_has_a_case), cmocka_unit_test(all_cases_compile),
+        cmocka_unit_test(tint_takes_them),
         cmocka_unit_test(elementwise_is_cut),        cmocka_unit_test(random_access_has_segments),
         cmocka_unit_test(checker_notices),           cmocka_unit_test(buffers_have_an_end),
     };

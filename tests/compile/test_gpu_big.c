@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdlib.h>
+#include "support/lm_program.h"
 
 /// A device whose storage bindings have at most `limit` bytes.
 static weft_gpu *open_limited(uint64_t limit)
@@ -96,11 +97,71 @@ static void every_case_with_tiny_bindings(void **state)
     assert_true(getenv("WEFT_TEST_CASE") || run > 3 * refused);
 }
 
+// ---- a model -------------------------------------------------------------------------------------------------------
+
+enum { CTX = 64, CHUNK = 16, PROMPT = 41, VOCAB = 300 };
+
+/// Logits of all positions of a prompt, fed in chunks and then one by one, with bindings of at most `limit` bytes.
+static float *model_logits(struct weft_test_model *m, uint64_t limit, uint32_t *pieces)
+{
+    float *logits = weft_calloc(PROMPT * VOCAB, sizeof *logits);
+    weft_gpu *gpu = open_limited(limit);
+    struct weft_test_build build = {
+        .gemma = {.ctx = CTX, .chunk = CHUNK, .cache_f16 = true, .head = WEFT_LM_LOGITS}};
+    weft_program *program = weft_test_program(gpu, m, &build);
+    weft_session *s = weft_test_session(program, false, 1);
+    const struct weft_plan *plan = weft_program_plan(program);
+    *pieces = 0;
+    for (uint32_t k = 0; k < plan->n_schedules; k++)
+        for (uint32_t i = 0; i < plan->schedules[k].n_steps; i++) {
+            const struct weft_step *step = &plan->schedules[k].steps[i];
+            *pieces += step->cut1 != 0;
+            for (uint32_t o = 0; o < step->n_operands; o++) *pieces += step->operands[o].n_segments > 1;
+        }
+    int32_t ids[PROMPT];
+    uint64_t seed = 7;
+    for (uint32_t i = 0; i < PROMPT; i++) ids[i] = (int32_t)weft_test_random(&seed, VOCAB);
+    for (uint32_t at = 0, t; at < PROMPT; at += t) {
+        t = PROMPT - at > CHUNK ? CHUNK : PROMPT - at > 4 ? PROMPT - at - 4 : 1;
+        assert_int_equal(weft_test_sizes(s, t, t, at + t), WEFT_OK);
+        assert_int_equal(weft_session_write(s, "tokens", 0, ids + at, t * sizeof *ids), WEFT_OK);
+        assert_int_equal(weft_session_run(s, 1, NULL), WEFT_OK);
+        assert_int_equal(weft_session_read(s, "logits", 0, logits + at * VOCAB, (uint64_t)t * VOCAB * sizeof *logits),
+                         WEFT_OK);
+    }
+    weft_session_destroy(&s);
+    weft_program_destroy(&program);
+    weft_gpu_close(&gpu);
+    return logits;
+}
+
+/// A model whose weights, caches and logits exceed a binding says what it says without that limit.
+static void model_with_small_bindings(void **state)
+{
+    (void)state;
+    if (on_dawn()) skip();
+    struct weft_test_model m;
+    weft_test_model_make(&m, &(struct weft_tiny_gemma3){.seed = 9, .n_layer = 3, .ctx = CTX});
+    uint32_t none, some, differ = 0;
+    float *whole = model_logits(&m, (uint64_t)64 << 20, &none), *small = model_logits(&m, 12288, &some);
+    assert_int_equal(none, 0);
+    assert_true(some > 0);
+    for (uint32_t i = 0; i < PROMPT * VOCAB; i++) {
+        differ += memcmp(&whole[i], &small[i], sizeof *whole) != 0;
+        if (!(fabsf(whole[i] - small[i]) <= 1e-3f)) fail_msg("logit %u is %g, %g whole", i, small[i], whole[i]);
+    }
+    print_message("%u segments and pieces; %u of %d logits differ in bits\n", some, differ, PROMPT * VOCAB);
+    weft_free(whole);
+    weft_free(small);
+    weft_test_model_free(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operator_with_large_operands),
         cmocka_unit_test(every_case_with_tiny_bindings),
+        cmocka_unit_test(model_with_small_bindings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -157,6 +157,56 @@ static void test_fork_at(void **state) {
     weft_session_destroy(&f.s);
 }
 
+// ---- pages ---------------------------------------------------------------------------------------------------------
+
+/// Rows of a paged state are read and written by the host as if they lay together; those without a page are zero.
+static void test_host_rows(void **state) {
+    (void)state;
+    struct rig r = rig_begin(program, false), f;
+    float rows[RIG_ROWS][RIG_HEAD], one[RIG_HEAD] = {1, 2, 3, 4, 5, 6, 7, 8};
+    rig_feed(&r, 8, 1, NULL);
+    rig_feed(&r, 5, 2, NULL);
+    rig_must(weft_session_read(r.s, "kf", 0, rows, sizeof rows));
+    for (uint32_t i = 0; i < RIG_ROWS; i++)
+        for (uint32_t c = 0; c < RIG_HEAD; c++)
+            assert_true(rows[i][c] == (i < r.n ? rig_number(r.stream[i], i, c + 100) : 0));
+    f = r;
+    rig_must(weft_session_fork(r.s, &f.s));
+    rig_must(weft_session_write(f.s, "kf", 7 * sizeof one, one, sizeof one)); // copied first: not the other's
+    rig_must(weft_session_write(f.s, "kf", 30 * sizeof one, one, sizeof one));
+    agrees(&r, 1, 3);
+    rig_must(weft_session_read(f.s, "kf", 0, rows, sizeof rows));
+    assert_memory_equal(rows[7], one, sizeof one);
+    assert_memory_equal(rows[30], one, sizeof one);
+    assert_true(rows[8][0] == rig_number(2, 8, 100) && rows[29][0] == 0);
+    assert_false(rig_agrees(&f, &twin, 1, 3)); // control: what the host wrote is seen
+    rig_fails(weft_session_read(r.s, "kf", sizeof rows - 4, rows, 8), WEFT_ERR_LIMIT, "'kf'");
+    weft_session_destroy(&f.s);
+    weft_session_destroy(&r.s);
+}
+
+/// Several runs in one submit, the checker's runs, and a pool that grows under sessions that are in the middle of
+/// things: all the same bits.
+static void test_growth_and_checker(void **state) {
+    (void)state;
+    struct rig r[4];
+    for (int i = 0; i < 4; i++) r[i] = rig_begin(program, i == 1);
+    for (uint32_t step = 0; step < 6; step++)
+        for (uint32_t i = 0; i < 4; i++) agrees(&r[i], 1 + (step * 3 + i) % 7, i * 8 + step);
+    for (int i = 0; i < 4; i++) {
+        float a[RIG_Y], b[RIG_Y];
+        rig_follow(&twin, &r[i]);
+        rig_prepare(&r[i], 1, 50);
+        rig_prepare(&twin, 1, 50);
+        rig_must(weft_session_run(r[i].s, 9, NULL)); // the same row nine times
+        for (int k = 0; k < 9; k++) rig_must(weft_session_run(twin.s, 1, NULL));
+        rig_must(weft_session_read(r[i].s, "y", 0, a, 2 * RIG_HEAD * 4));
+        rig_must(weft_session_read(twin.s, "y", 0, b, 2 * RIG_HEAD * 4));
+        assert_memory_equal(a, b, 2 * RIG_HEAD * 4);
+        weft_session_destroy(&r[i].s);
+    }
+}
+
 // ---- recurrent states ----------------------------------------------------------------------------------------------
 
 static const char sums[] = "symbol T 1 8\ninput x f32 [1, 4]\nstate sum dense f32 [1, 4]\nstate bias dense f32 [1, 4]\n"
@@ -319,7 +369,9 @@ int main(void) {
         cmocka_unit_test(test_comparison_notices),
         cmocka_unit_test(test_snapshot_device), cmocka_unit_test(test_snapshot_host),
         cmocka_unit_test(test_fork),            cmocka_unit_test(test_fork_at),
-        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_nothing_leaks),
+        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_host_rows),
+        cmocka_unit_test(test_growth_and_checker),
+        cmocka_unit_test(test_nothing_leaks),
     };
     const struct CMUnitTest recurrent[] = {
         cmocka_unit_test(test_recurrent),

@@ -3,6 +3,7 @@
 /// once, and that nothing is left; the thread sanitizer (`make tsan`) judges the rest.
 #include "bind_graph.h"
 #include "core/thread.h"
+#include "gpu/door.h"
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -159,11 +160,12 @@ static void shared_program(void **state) {
 }
 
 static uint64_t steps_a_run;
+static int checker_runs;
 
 /// The fence of a checker run is the number of its last step's submit.
 static void *checker_thread(void *arg) {
     weft_session *s = arg;
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; i < checker_runs; i++) {
         uint64_t fence;
         if (!good(weft_session_run(s, 1, &fence))) break;
         if (fence % steps_a_run) atomic_fetch_add(&failures, 1);
@@ -185,8 +187,26 @@ static void runs_never_mix(void **state) {
     }
     api_must(weft_session_run(s[0], 1, &steps_a_run));
     assert_true(steps_a_run > 3 && steps_a_run == bind_counters(device).submits);
+    checker_runs = ROUNDS;
     run_threads(fns, users, THREADS);
     assert_int_equal(bind_counters(device).submits, steps_a_run * (THREADS * ROUNDS + 1));
+    // The queue is full in the middle of a run when others come; then it goes on.
+    assert_true(WEFT_GPU_IN_FLIGHT % steps_a_run != 0);
+    checker_runs = 1 + WEFT_GPU_IN_FLIGHT / (int)steps_a_run;
+    for (int round = 0; round < 20; round++) {
+        pthread_t t[THREADS];
+        api_must(weft_device_wait_idle(device));
+        uint64_t full = bind_counters(device).submits + WEFT_GPU_IN_FLIGHT;
+        assert_true(weft_gpu_stall(device, true));
+        for (int i = 0; i < THREADS; i++) {
+            assert_int_equal(pthread_create(&t[i], NULL, checker_thread, s[i]), 0);
+            while (bind_counters(device).submits < full) weft_sleep(1e-4);
+        }
+        weft_sleep(1e-3);
+        assert_true(weft_gpu_stall(device, false));
+        for (int i = 0; i < THREADS; i++) pthread_join(t[i], NULL);
+        assert_int_equal(atomic_load(&failures), 0);
+    }
     for (int i = 0; i < THREADS; i++) weft_session_destroy(&s[i]);
 }
 

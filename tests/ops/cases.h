@@ -31,6 +31,7 @@ struct op_case {
 #include "cases_move.h"
 #include "cases_q4.h"
 #include "cases_reduce.h"
+#include "cases_weights.h"
 #include "cases_state.h"
 #include "cases_recurrent.h"
 
@@ -39,7 +40,7 @@ struct op_table { const char *name; const struct op_case *cases; size_t n; };
 static const struct op_table op_tables[] = {
     TABLE(elementwise_cases), TABLE(reduce_cases),    TABLE(contract_cases),
     TABLE(movement_cases),    TABLE(attention_cases), TABLE(choice_cases),
-    TABLE(alias_cases),
+    TABLE(alias_cases),       TABLE(weight_cases),
     TABLE(state_cases),
     TABLE(recurrent_cases),   TABLE(move_cases),      TABLE(q4_cases),
 };

@@ -174,7 +174,7 @@ static void give(struct walk *w, const struct layout *l, bool few, const char *f
     va_end(args);
     c = (struct alias_case){.type = l->type, .count = 4801, .dst = l->dst, .dst_count = f->dst_count,
                             .quantised = f->quantised, .tolerance = f->tolerance,
-                            .seed = ++w->seed, .few = few, .random = l->body != f->body};
+                            .seed = ++w->seed, .few = few && (l->type == WEFT_F32 || f == families), .random = l->body != f->body};
     snprintf(c.name, sizeof c.name, "%s%s: %s", f->name, l->type == WEFT_F16 ? " in f16" : "", how);
     weft_str_addf(&s, "state m dense %s [%lld]\n%s", weft_dtype_name(l->type), (long long)c.count,
                   f->leaves ? f->leaves : "");
@@ -271,7 +271,7 @@ static void layouts(struct walk *w, const struct family *f, weft_dtype type)
     for (uint32_t i = 0; i < f->n_ops && f->ops[i].reach != STAGED; i++) {
         spread(&l, f, type, 0); // even, so that views of f32 in f16 start at a word
         l.other[i] = true;
-        give(w, &l, i == 0, "'%s' of the other float type", f->ops[i].name);
+        give(w, &l, i == 0 && f == families, "'%s' of the other float type", f->ops[i].name);
         l.dst = l.at[i];
         give(w, &l, false, "'%s' of the other float type, and the destination over it", f->ops[i].name);
         l.dst = l.at[i] + (type == WEFT_F16 ? 2 : 1) * f->ops[i].count / (type == WEFT_F16 ? 1 : 2);

@@ -1,0 +1,170 @@
+/// Sessions of one program with paged and ring states, 2, 4 and 16 of them, fed in turns, forked, rewound, put back to
+/// snapshots, ended and begun again at random: what comes out of each is what a session gives that was alone and was
+/// fed the same rows.
+#include "cache_rig.h"
+#include "exec/session_test.h"
+#include "support/lm_program.h"
+
+enum { MOST = 16 };
+
+static weft_program *program;
+static struct rig twin;
+
+static void feed_checked(struct rig *r, uint32_t t, uint32_t stream) {
+    if (!rig_agrees(r, &twin, t, stream)) fail_msg("a session of %u rows differs from its solo run", r->n);
+}
+
+/// One move of session i; `check` compares what comes out with the solo run.
+static void move(struct rig *r, uint32_t n, uint32_t i, uint64_t *seed, bool check) {
+    uint32_t k = weft_test_random(seed, n), p = weft_test_random(seed, RIG_ROWS), stream = weft_test_random(seed, 200);
+    uint32_t room = RIG_ROWS - r[i].n, t = 1 + weft_test_random(seed, RIG_MOST);
+    switch (weft_test_random(seed, 12)) {
+    case 0:
+        if (r[i].n < RIG_ROWS / 3) break;
+        weft_session_destroy(&r[i].s); // runs may be in flight
+        r[i] = rig_begin(program, stream % 8 == 0);
+        break;
+    case 1:
+        if (k == i) break;
+        weft_session_destroy(&r[k].s);
+        r[k] = r[i];
+        rig_must(weft_session_fork(r[i].s, &r[k].s));
+        break;
+    case 2:
+        if (p > r[i].n || weft_session_rewind(r[i].s, p) != WEFT_OK) break; // refused: nothing has changed
+        r[i].n = p;
+        break;
+    case 3:
+        rig_must(weft_session_rewind(r[i].s, 0));
+        r[i].n = 0;
+        break;
+    default:
+        if (t > room) break;
+        if (check) feed_checked(&r[i], t, stream);
+        else rig_feed(&r[i], t, stream, NULL);
+    }
+}
+
+static void interleaved(uint32_t n, uint32_t moves, uint64_t seed) {
+    struct rig r[MOST];
+    struct rig then = {0};
+    weft_snapshot *x = NULL;
+    for (uint32_t i = 0; i < n; i++) r[i] = rig_begin(program, i == 1);
+    for (uint32_t step = 0; step < moves; step++) {
+        uint32_t i = weft_test_random(&seed, n);
+        move(r, n, i, &seed, weft_test_random(&seed, 4) == 0);
+        if (step % 50 == 20) {
+            weft_snapshot_destroy(&x);
+            rig_must(weft_session_snapshot(r[i].s, step % 100 == 20 ? WEFT_SNAPSHOT_DEVICE : WEFT_SNAPSHOT_HOST, &x));
+            then = r[i];
+        } else if (x && step % 50 == 49) {
+            weft_session *mine = r[i].s;
+            rig_must(weft_session_restore(mine, x));
+            r[i] = then;
+            r[i].s = mine;
+        }
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (r[i].n < RIG_ROWS) feed_checked(&r[i], 1, 77);
+        weft_session_destroy(&r[i].s);
+    }
+    weft_snapshot_destroy(&x);
+}
+
+static void test_2(void **state) { (void)state, interleaved(2, 250, 2); }
+static void test_4(void **state) { (void)state, interleaved(4, 350, 4); }
+static void test_16(void **state) { (void)state, interleaved(16, weft_test_long() ? 20000 : 700, 16); }
+
+/// Control: a session whose page another one writes to is noticed. The second stands where the first does, without
+/// having forked.
+static void test_comparison_notices(void **state) {
+    (void)state;
+    struct rig r = rig_begin(program, false);
+    rig_feed(&r, 8, 1, NULL);
+    r.stream[3] = 2; // as if its row 3 came from another stream
+    assert_false(rig_agrees(&r, &twin, 1, 1));
+    weft_session_destroy(&r.s);
+}
+
+/// A position that the host does not know of, far beyond the pages that were taken: the rows end in the page that is
+/// nobody's, other sessions keep theirs, and checked accessors say so.
+static void stray(weft_program *p, bool checked) {
+    struct rig victim = rig_begin(p, false), other = rig_begin(p, false), solo = rig_begin(p, false);
+    const uint32_t far = 37;
+    struct weft_fault fault;
+    uint64_t at;
+    rig_feed(&victim, 8, 1, NULL);
+    rig_feed(&other, 3, 2, NULL);
+    rig_must(weft_session_var_offset(other.s, "pos", &at));
+    rig_must(weft_buf_write(weft_test_gpu(), weft_session_view(other.s).vars, at, &far, 4));
+    rig_feed(&other, 5, 3, NULL);
+    assert_true(rig_agrees(&victim, &solo, 4, 4));
+    // Rows whose pages were given back, and which another session has now.
+    const uint32_t near = 13;
+    rig_must(weft_session_rewind(other.s, 0));
+    other.n = 0;
+    for (int i = 0; i < 3; i++) rig_feed(&other, 5, 5, NULL);
+    rig_must(weft_session_rewind(other.s, 3));
+    other.n = 3;
+    for (int i = 0; i < 3; i++) rig_feed(&victim, 8, 6, NULL);
+    rig_must(weft_buf_write(weft_test_gpu(), weft_session_view(other.s).vars, at, &near, 4));
+    rig_feed(&other, 1, 7, NULL);
+    assert_true(rig_agrees(&victim, &solo, 4, 8));
+    if (checked) {
+        rig_must(weft_session_fault(other.s, &fault));
+        assert_true(fault.any);
+        assert_true(strstr(fault.text, "kf") || strstr(fault.text, "vf"));
+        assert_int_equal(fault.length, 0);
+        rig_must(weft_session_fault(victim.s, &fault));
+        assert_false(fault.any);
+    }
+    weft_session_destroy(&victim.s);
+    weft_session_destroy(&other.s);
+    weft_session_destroy(&solo.s);
+}
+
+static void test_stray_rows(void **state) {
+    (void)state;
+    weft_program *p = rig_program(weft_test_gpu(), RIG_GRAPH("paged"),
+                                  &(struct weft_compile_params){.page_rows = 4, .checked = true});
+    stray(program, weft_test_checked());
+    stray(p, true);
+    weft_program_destroy(&p);
+}
+
+/// With the last session everything is given back, to the byte.
+static void test_nothing_is_left(void **state) {
+    (void)state;
+    struct weft_gpu_counters c;
+    weft_session_destroy(&twin.s);
+    weft_gpu_counters(weft_test_gpu(), &c);
+    assert_int_equal(c.bytes_for[WEFT_BUF_FOR_STATES] + c.bytes_for[WEFT_BUF_FOR_PAGES] + c.pages_used, 0);
+    assert_int_equal(c.bytes_for[WEFT_BUF_FOR_SNAPSHOTS] + c.bytes_for[WEFT_BUF_FOR_STAGING], 0);
+    assert_int_equal(c.bytes_for[WEFT_BUF_FOR_IO] + c.bytes_for[WEFT_BUF_FOR_PARAMS] + c.groups_live, 0);
+    twin = rig_begin(program, false);
+}
+
+static int setup(void **state) {
+    (void)state;
+    if (!weft_test_gpu()) return -1;
+    program = rig_program(weft_test_gpu(), RIG_GRAPH("paged"),
+                          &(struct weft_compile_params){.page_rows = 4, .checked = weft_test_checked()});
+    twin = rig_begin(program, false);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    weft_session_destroy(&twin.s);
+    weft_program_destroy(&program);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_2),  cmocka_unit_test(test_4),
+        cmocka_unit_test(test_16), cmocka_unit_test(test_comparison_notices),
+        cmocka_unit_test(test_stray_rows), cmocka_unit_test(test_nothing_is_left),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,457 @@
+/// Pages on the null device, where every byte is counted: accounts that add up, references, growth, limits, what is
+/// refused, and running out of memory at every single allocation.
+#include "cache_rig.h"
+#include "core/alloc.h"
+#include "exec/exec_impl.h"
+#include "support/lm_program.h"
+#include "weft/device.h"
+
+#include <stdio.h>
+
+enum { PAGE = 4, PAGES = RIG_ROWS / PAGE, ROW = RIG_HEAD * 4, PAGE_BYTES = 2 * PAGE * ROW };
+
+static weft_gpu *gpu;
+static weft_program *program;
+
+static struct weft_device_memory memory(void) {
+    struct weft_device_memory m;
+    struct weft_device_counters c;
+    rig_must(weft_device_memory(gpu, &m));
+    rig_must(weft_device_counters(gpu, &c));
+    assert_int_equal(m.total, c.bytes_live);
+    assert_int_equal(m.weights + m.states + m.pages + m.snapshots + m.transients + m.params + m.io + m.staging +
+                         m.readback + m.other,
+                     m.total);
+    assert_int_equal(m.pages_used + m.pages_free, m.pages);
+    return m;
+}
+
+static uint64_t pages_used(void) { return memory().pages_used / PAGE_BYTES; } // page 0 is one of them
+
+static weft_session *session(void) {
+    weft_session *s = NULL;
+    rig_must(weft_session_create(program, NULL, &s));
+    return s;
+}
+
+/// Runs of `rows` rows in all.
+static weft_status feed(weft_session *s, uint32_t rows) {
+    for (uint32_t t; rows; rows -= t) {
+        t = rows < RIG_MOST ? rows : RIG_MOST;
+        WEFT_TRY(weft_session_set_sizes(s, &(struct weft_size){"T", t}, 1));
+        WEFT_TRY(weft_session_run(s, 1, NULL));
+    }
+    return WEFT_OK;
+}
+
+static uint64_t position(weft_session *s) {
+    uint64_t p;
+    rig_must(weft_session_position(s, &p));
+    return p;
+}
+
+// ---- accounts ------------------------------------------------------------------------------------------------------
+
+/// A plan tells before the first allocation what a program, a session and a full context take.
+static void test_plan_and_device_agree(void **state) {
+    (void)state;
+    struct weft_device_memory before = memory();
+    weft_program *p = rig_program(gpu, RIG_GRAPH("paged"), &(struct weft_compile_params){.page_rows = PAGE});
+    struct weft_memory_use use = weft_program_memory(p);
+    struct weft_device_memory m = memory();
+    assert_int_equal(m.weights - before.weights, use.weights);
+    assert_int_equal(m.transients - before.transients, use.transients);
+    assert_int_equal(m.total - before.total, use.weights + use.transients);
+    weft_session *s = NULL;
+    rig_must(weft_session_create(p, NULL, &s));
+    m = memory();
+    assert_int_equal(m.states - before.states, use.states);
+    assert_int_equal(m.params - before.params, use.params);
+    assert_int_equal(m.io - before.io, use.io);
+    assert_true(m.pages < use.pages); // pages are taken as they are needed
+    rig_must(feed(s, RIG_ROWS));
+    m = memory();
+    assert_int_equal(m.pages, use.pages);
+    assert_int_equal(m.pages_free, 0);
+    assert_int_equal(use.pages, (PAGES + 1) * PAGE_BYTES);
+    assert_int_equal(m.total - before.total,
+                     use.weights + use.transients + use.states + use.params + use.io + use.pages);
+    weft_session_destroy(&s);
+    weft_program_destroy(&p);
+    assert_int_equal(memory().total, before.total);
+}
+
+/// Pages come as positions are reached, one for four rows, and go with a rewind.
+static void test_pages_follow_positions(void **state) {
+    (void)state;
+    weft_session *s = session();
+    assert_int_equal(pages_used(), 1);
+    for (uint32_t rows = 1; rows <= RIG_ROWS; rows++) {
+        rig_must(feed(s, 1));
+        assert_int_equal(pages_used(), 1 + (rows + PAGE - 1) / PAGE);
+    }
+    static const uint32_t to[] = {47, 41, 40, 37};
+    for (size_t i = 0; i < sizeof to / sizeof *to; i++) {
+        rig_must(weft_session_rewind(s, to[i]));
+        assert_int_equal(pages_used(), 1 + (to[i] + PAGE - 1) / PAGE);
+    }
+    rig_must(weft_session_rewind(s, 0));
+    assert_int_equal(pages_used(), 1);
+    rig_must(feed(s, 9));
+    rig_must(weft_session_reset(s));
+    assert_int_equal(pages_used(), 1);
+    weft_session_destroy(&s);
+    assert_int_equal(memory().pages, 0); // nobody holds the pool any more
+}
+
+/// Several runs in one submit take the pages of all of them first; a host that holds "active" at 0 takes none.
+static void test_several_runs(void **state) {
+    (void)state;
+    weft_session *s = session();
+    rig_must(weft_session_set_sizes(s, &(struct weft_size){"T", 3}, 1));
+    rig_must(weft_session_run(s, 5, NULL));
+    assert_int_equal(position(s), 15);
+    assert_int_equal(pages_used(), 1 + 4);
+    rig_must(weft_session_set_var(s, "active", 0));
+    rig_must(weft_session_run(s, 16, NULL)); // 48 more rows would not fit, but nothing is written
+    assert_int_equal(position(s), 15);
+    assert_int_equal(pages_used(), 1 + 4);
+    rig_must(weft_session_set_var(s, "active", 1));
+    rig_must(weft_session_run(s, 11, NULL));
+    assert_int_equal(position(s), 48);
+    weft_session_destroy(&s);
+}
+
+// ---- sharing -------------------------------------------------------------------------------------------------------
+
+static void test_forks_share(void **state) {
+    (void)state;
+    weft_session *a = session(), *b = NULL, *c = NULL;
+    rig_must(feed(a, 10)); // pages 0, 1 and half of 2
+    assert_int_equal(pages_used(), 1 + 3);
+    rig_must(weft_session_fork(a, &b));
+    rig_must(weft_session_fork(b, &c));
+    assert_int_equal(pages_used(), 1 + 3);
+    struct weft_gpu_counters before, after;
+    weft_gpu_counters(gpu, &before);
+    rig_must(feed(b, 1)); // one page of its own, of two states, through the bounce buffer
+    weft_gpu_counters(gpu, &after);
+    assert_int_equal(after.copies - before.copies, 4);
+    assert_int_equal(pages_used(), 1 + 4);
+    rig_must(feed(b, 1)); // the page is its own now
+    rig_must(feed(a, 1));
+    assert_int_equal(pages_used(), 1 + 5);
+    weft_gpu_counters(gpu, &before);
+    rig_must(feed(c, 1)); // the last one finds nobody else there
+    weft_gpu_counters(gpu, &after);
+    assert_int_equal(after.copies, before.copies);
+    assert_int_equal(pages_used(), 1 + 5);
+    weft_session_destroy(&a);
+    assert_int_equal(pages_used(), 1 + 4);
+    rig_must(weft_session_rewind(c, 0));
+    assert_int_equal(pages_used(), 1 + 3);
+    weft_session_destroy(&b);
+    assert_int_equal(pages_used(), 1);
+    weft_session_destroy(&c);
+    assert_int_equal(memory().pages + memory().staging, 0);
+}
+
+/// A device snapshot holds pages, also when its session is gone; a host snapshot holds none.
+static void test_snapshots_hold_pages(void **state) {
+    (void)state;
+    weft_session *s = session();
+    weft_snapshot *device = NULL, *host = NULL;
+    rig_must(feed(s, 10));
+    rig_must(weft_session_snapshot(s, WEFT_SNAPSHOT_DEVICE, &device));
+    rig_must(weft_session_snapshot(s, WEFT_SNAPSHOT_HOST, &host));
+    assert_int_equal(weft_snapshot_bytes(host) - weft_snapshot_bytes(device), 10 * 2 * ROW);
+    assert_int_equal(pages_used(), 1 + 3);
+    rig_must(weft_session_rewind(s, 0));
+    assert_int_equal(pages_used(), 1 + 3);
+    rig_must(weft_session_restore(s, device));
+    assert_int_equal(pages_used(), 1 + 3);
+    rig_must(weft_session_restore(s, host)); // into pages of its own
+    assert_int_equal(pages_used(), 1 + 6);
+    assert_int_equal(position(s), 10);
+    weft_session_destroy(&s);
+    assert_int_equal(pages_used(), 1 + 3);
+    assert_true(memory().snapshots > 0);
+    weft_snapshot_destroy(&device);
+    assert_int_equal(memory().pages + memory().snapshots, 0);
+    s = session();
+    rig_must(weft_session_restore(s, host));
+    assert_int_equal(position(s), 10);
+    weft_snapshot_destroy(&host);
+    weft_session_destroy(&s);
+}
+
+// ---- growth --------------------------------------------------------------------------------------------------------
+
+/// The pool doubles, as far as its holders can need it; between growths nothing is made.
+static void test_growth(void **state) {
+    (void)state;
+    weft_session *s[3] = {session(), session(), session()};
+    uint64_t total = memory().pages / PAGE_BYTES, grown = 0;
+    assert_int_equal(total, 1 + 4);
+    for (uint32_t rows = 0; rows < RIG_ROWS; rows++) {
+        for (int i = 0; i < 3; i++) {
+            struct weft_gpu_counters before, after;
+            rig_must(weft_session_set_sizes(s[i], &(struct weft_size){"T", 1}, 1));
+            weft_gpu_counters(gpu, &before);
+            uint64_t calls = weft_alloc_stats().calls;
+            rig_must(weft_session_run(s[i], 1, NULL));
+            weft_gpu_counters(gpu, &after);
+            uint64_t now = memory().pages / PAGE_BYTES;
+            if (now == total) {
+                assert_int_equal(after.buffers_made, before.buffers_made);
+                if (rows > PAGE && after.groups_made == before.groups_made)
+                    assert_int_equal(weft_alloc_stats().calls, calls);
+            } else {
+                assert_true(now == 2 * total || now == 1 + 3 * PAGES);
+                total = now;
+                grown++;
+            }
+        }
+    }
+    assert_int_equal(total, 1 + 3 * PAGES); // what three full contexts take, and not a page more
+    assert_true(grown >= 3 && grown <= 5);
+    for (int i = 0; i < 3; i++) weft_session_destroy(&s[i]);
+}
+
+// ---- what is refused -----------------------------------------------------------------------------------------------
+
+static void test_capacity(void **state) {
+    (void)state;
+    weft_session *s = session();
+    rig_must(feed(s, 45));
+    struct weft_device_memory before = memory();
+    rig_fails(feed(s, 4), WEFT_ERR_LIMIT, "rows up to 49 of state 'kf', whose capacity is 48");
+    rig_must(weft_session_set_sizes(s, &(struct weft_size){"T", 1}, 1));
+    rig_fails(weft_session_run(s, 4, NULL), WEFT_ERR_LIMIT, "4 runs from position 45");
+    struct weft_device_memory after = memory();
+    assert_memory_equal(&after, &before, sizeof after);
+    assert_int_equal(position(s), 45);
+    rig_must(weft_session_run(s, 3, NULL));
+    rig_fails(weft_session_run(s, 1, NULL), WEFT_ERR_LIMIT, "'kf'");
+    rig_must(weft_session_rewind(s, 40));
+    rig_must(weft_session_run(s, 1, NULL));
+    weft_session_destroy(&s);
+}
+
+static void test_reserve(void **state) {
+    (void)state;
+    weft_session *s = session(), *f = NULL;
+    weft_program *rings = rig_program(gpu, RIG_GRAPH("ring"), NULL);
+    weft_session *ring = NULL;
+    rig_must(feed(s, 10));
+    rig_must(weft_session_reserve(s, 33));
+    assert_int_equal(pages_used(), 1 + 9);
+    struct weft_gpu_counters before, after;
+    rig_must(feed(s, 1));
+    weft_gpu_counters(gpu, &before);
+    rig_must(feed(s, 22 - 1));
+    weft_gpu_counters(gpu, &after);
+    assert_int_equal(after.copies, before.copies); // no page was taken
+    rig_fails(weft_session_reserve(s, 31), WEFT_ERR_LIMIT, "holds 32 rows");
+    rig_fails(weft_session_reserve(s, 49), WEFT_ERR_LIMIT, "capacity is 48");
+    assert_int_equal(pages_used(), 1 + 9);
+    rig_must(weft_session_reserve(s, 32));
+    assert_int_equal(pages_used(), 1 + 8);
+    rig_must(weft_session_fork(s, &f));
+    rig_must(weft_session_reserve(f, 47)); // takes none of what is shared
+    assert_int_equal(pages_used(), 1 + 8 + 4);
+    rig_must(weft_session_create(rings, NULL, &ring));
+    rig_fails(weft_session_reserve(ring, 8), WEFT_ERR_UNSUPPORTED, "no paged state");
+    weft_session_destroy(&ring);
+    weft_session_destroy(&s);
+    weft_session_destroy(&f);
+    weft_program_destroy(&rings);
+}
+
+/// A binding of 128 MiB holds 8 pages of 16 MiB: one is nobody's, so 448 rows can be had.
+static void test_device_limit(void **state) {
+    (void)state;
+    static const char wide[] = "symbol T 1 64\ninput k f32 [T, 1, 65536]\nvar pos u32 0 1024\n"
+                               "state big paged f32 [1024, 1, 65536]\n%0 = cache_append %big %k %pos\n"
+                               "%1 = advance %pos {by=T}\n";
+    weft_gpu *small = NULL;
+    weft_session *a = NULL, *b = NULL;
+    rig_must(weft_gpu_open(&(struct weft_gpu_params){.implementation = "null", .limits_min = true}, &small));
+    weft_program *p = rig_program(small, wide, &(struct weft_compile_params){.page_rows = 64});
+    rig_must(weft_session_create(p, NULL, &a));
+    rig_must(weft_session_create(p, NULL, &b));
+    rig_must(weft_session_reserve(a, 4 * 64));
+    rig_fails(weft_session_reserve(b, 4 * 64), WEFT_ERR_LIMIT, "state 'big' (capacity 1024)");
+    assert_non_null(strstr(weft_error_message(), "destroy or rewind sessions"));
+    rig_must(weft_session_reserve(b, 3 * 64));
+    rig_fails(weft_session_run(b, 4, NULL), WEFT_ERR_LIMIT, "1 more page of 16777216 bytes is needed"); // 3 are there
+    rig_must(weft_session_run(b, 3, NULL));
+    rig_must(weft_session_rewind(a, 0));
+    rig_must(weft_session_run(b, 1, NULL));
+    weft_session_destroy(&a);
+    weft_session_destroy(&b);
+    weft_program_destroy(&p);
+    weft_gpu_close(&small);
+}
+
+static void refuse(const char *text, uint32_t page_rows, weft_status expected, const char *part) {
+    weft_program *p = NULL;
+    struct weft_program_params params = {.compile = {.page_rows = page_rows}};
+    rig_fails(weft_program_create(gpu, rig_graph(text), &params, &p), expected, part);
+    assert_null(p);
+}
+
+static void test_refused_graphs(void **state) {
+    (void)state;
+    refuse(RIG_GRAPH("paged"), 3, WEFT_ERR_INVALID, "power of two");
+    refuse(RIG_GRAPH("paged"), 8192, WEFT_ERR_INVALID, "8192");
+    refuse("symbol T 1 4\ninput x f32 [T, 8]\nvar pos u32 0 8\nstate s paged f32 [8, 8]\n%0 = cache_append %s %x %pos\n"
+           "%1 = silu %0\noutput %1 y\n",
+           0, WEFT_ERR_UNSUPPORTED, "'silu' reads paged state 's'");
+    refuse("input x f32 [2, 8]\nstate s paged f32 [8, 8]\noutput %x y\n", 0, WEFT_ERR_UNSUPPORTED, "'s' is not written");
+    refuse("input x f32 [2, 8]\nvar pos u32 0 8\nstate s paged f32 [8, 8]\n%0 = cache_append %s %x %pos\n"
+           "output %0 y\n",
+           0, WEFT_ERR_UNSUPPORTED, "output");
+}
+
+/// Kernels find the page of a row in the session's table, and a row beyond it behind the table's end: 0.
+static void test_rows_are_clamped(void **state) {
+    (void)state;
+    const struct weft_plan *plan = weft_program_plan(program);
+    const struct weft_plan_pages *g = &plan->page_groups[0];
+    char lookup[64];
+    uint32_t seen = 0;
+    assert_int_equal(plan->n_page_groups, 1);
+    assert_int_equal(g->n, PAGES);
+    assert_true(plan->vars_bytes >= (g->table + g->n + 1) * 4ull && g->table * 4 >= WEFT_VARS_BYTES);
+    snprintf(lookup, sizeof lookup, "p.off_vars + %uu + min(i >> 2u, %uu)]", g->table, g->n);
+    for (uint32_t i = 0; i < plan->schedules[0].n_steps; i++)
+        seen += strstr(plan->schedules[0].steps[i].wgsl, lookup) != NULL;
+    assert_true(seen >= 2); // the write and the attention
+}
+
+// ---- anything at random --------------------------------------------------------------------------------------------
+
+enum { MOST = 8, STEPS = 1500 };
+
+/// Every page stands in as many tables as it is counted for, and those that stand in none are free.
+static void check_references(weft_session *const *s) {
+    const struct weft_pool *pool = program->pool;
+    uint32_t counted = 0, refs = 0;
+    for (uint32_t i = 1; i < pool->groups[0].total; i++) {
+        counted += pool->groups[0].refs[i] > 0;
+        refs += pool->groups[0].refs[i];
+    }
+    assert_int_equal(pages_used(), pool->groups[0].total ? counted + 1 : 0);
+    assert_int_equal(pool->groups[0].n_free, pool->groups[0].total ? pool->groups[0].total - 1 - counted : 0);
+    uint64_t rows = 0; // pages of sessions alone are at least what their positions take
+    for (int i = 0; i < MOST; i++)
+        if (s[i]) rows += (position(s[i]) + PAGE - 1) / PAGE;
+    assert_true(refs >= rows);
+}
+
+static void test_at_random(void **state) {
+    (void)state;
+    weft_session *s[MOST] = {NULL};
+    weft_snapshot *x[2] = {NULL};
+    uint64_t seed = 7, before = memory().total - memory().readback;
+    for (int step = 0; step < STEPS; step++) {
+        uint32_t i = weft_test_random(&seed, MOST), k = weft_test_random(&seed, MOST), n = weft_test_random(&seed, 49);
+        uint32_t flags = 1 + weft_test_random(&seed, 2);
+        weft_status status = WEFT_OK;
+        switch (weft_test_random(&seed, s[i] ? 10 : 1)) {
+        case 0:
+            if (s[i]) weft_session_destroy(&s[i]);
+            else s[i] = session();
+            break;
+        case 1:
+            if (s[k]) break;
+            status = n % 2 ? weft_session_fork(s[i], &s[k]) : weft_session_fork_at(s[i], n, &s[k]);
+            break;
+        case 2: status = weft_session_rewind(s[i], n); break;
+        case 3: status = weft_session_reserve(s[i], n); break;
+        case 4: status = weft_session_checkpoint(s[i]); break;
+        case 5:
+            weft_snapshot_destroy(&x[n % 2]);
+            rig_must(weft_session_snapshot(s[i], flags, &x[n % 2]));
+            break;
+        case 6: status = x[n % 2] ? weft_session_restore(s[i], x[n % 2]) : WEFT_OK; break;
+        default: status = feed(s[i], n % 12); break;
+        }
+        if (status != WEFT_OK && status != WEFT_ERR_LIMIT && status != WEFT_ERR_INVALID) rig_must(status);
+        check_references(s);
+    }
+    for (int i = 0; i < MOST; i++) weft_session_destroy(&s[i]);
+    for (int i = 0; i < 2; i++) weft_snapshot_destroy(&x[i]);
+    assert_int_equal(memory().total - memory().readback, before);
+}
+
+// ---- no memory -----------------------------------------------------------------------------------------------------
+
+/// A small story in which everything that pages have happens.
+static weft_status story(weft_session **s, weft_snapshot **x) {
+    WEFT_TRY(weft_session_create(program, NULL, &s[0]));
+    WEFT_TRY(feed(s[0], 21)); // the pool grows
+    WEFT_TRY(weft_session_fork(s[0], &s[1]));
+    WEFT_TRY(feed(s[1], 2)); // a copy on write
+    WEFT_TRY(weft_session_snapshot(s[1], WEFT_SNAPSHOT_DEVICE, &x[0]));
+    WEFT_TRY(weft_session_snapshot(s[1], WEFT_SNAPSHOT_HOST, &x[1]));
+    WEFT_TRY(weft_session_checkpoint(s[1]));
+    WEFT_TRY(feed(s[1], 9));
+    WEFT_TRY(weft_session_rewind(s[1], 23));
+    WEFT_TRY(weft_session_restore(s[0], x[1]));
+    WEFT_TRY(weft_session_restore(s[1], x[0]));
+    return weft_session_reserve(s[0], 40);
+}
+
+static void test_no_memory(void **state) {
+    (void)state;
+    struct weft_device_memory before = memory();
+    int64_t live = weft_alloc_stats().live;
+    uint32_t refused = 0;
+    for (uint64_t n = 1;; n++) {
+        weft_session *s[2] = {NULL};
+        weft_snapshot *x[2] = {NULL};
+        weft_alloc_fail_at(n, 0);
+        uint64_t failures = weft_alloc_failures();
+        weft_status status = story(s, x);
+        bool over = weft_alloc_failures() == failures;
+        weft_alloc_fail_at(0, 0);
+        if (status != WEFT_OK) assert_int_equal(status, WEFT_ERR_NOMEM);
+        refused += status != WEFT_OK;
+        for (int i = 0; i < 2; i++) weft_session_destroy(&s[i]);
+        for (int i = 0; i < 2; i++) weft_snapshot_destroy(&x[i]);
+        struct weft_device_memory after = memory();
+        assert_int_equal(after.total - after.readback, before.total - before.readback);
+        if (over) break;
+    }
+    assert_true(refused > 50);
+    assert_true(weft_alloc_stats().live - live < 16); // tables of the device may have grown
+}
+
+static int setup(void **state) {
+    (void)state;
+    rig_must(weft_gpu_open(&(struct weft_gpu_params){.implementation = "null"}, &gpu));
+    program = rig_program(gpu, RIG_GRAPH("paged"), &(struct weft_compile_params){.page_rows = PAGE});
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    weft_program_destroy(&program);
+    weft_gpu_close(&gpu);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plan_and_device_agree), cmocka_unit_test(test_pages_follow_positions),
+        cmocka_unit_test(test_several_runs),          cmocka_unit_test(test_forks_share),
+        cmocka_unit_test(test_snapshots_hold_pages),  cmocka_unit_test(test_growth),
+        cmocka_unit_test(test_capacity),              cmocka_unit_test(test_reserve),
+        cmocka_unit_test(test_device_limit),          cmocka_unit_test(test_refused_graphs),
+        cmocka_unit_test(test_rows_are_clamped),
+        cmocka_unit_test(test_at_random),             cmocka_unit_test(test_no_memory),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
