@@ -1,68 +1,5 @@
 // The door's checks and counters, on the null device: every rule with a case that must be refused.
-#include "core/alloc.h"
-#include "core/error.h"
-#include "gpu/gpu.h"
-#include "gpu/gpu_test.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define OK(e) assert_int_equal((e), WEFT_OK)
-
-// A refusal: the status, and a word that the sentence must have.
-#define REFUSED(e, status, word)                                                                                       \
-    do {                                                                                                               \
-        assert_int_equal((e), (status));                                                                               \
-        if (!strstr(weft_error_message(), (word))) fail_msg("'%s' lacks '%s'", weft_error_message(), (word));          \
-    } while (0)
-
-struct world {
-    weft_gpu *gpu;
-    weft_buf uniform, a, b;
-    weft_pipeline add; // uniform, read, read_write
-    weft_bindgroup group;
-};
-
-static struct weft_pipeline_desc add_desc(void)
-{
-    return (struct weft_pipeline_desc){.label = "add", .wgsl = "// add", .n_bindings = 3,
-                                       .kinds = {WEFT_BIND_UNIFORM, WEFT_BIND_READ, WEFT_BIND_READ_WRITE},
-                                       .uniform_size = 64, .workgroup = {64, 1, 1}};
-}
-
-static weft_gpu *open_null(bool min)
-{
-    weft_gpu *gpu = NULL;
-    struct weft_gpu_params params = {.implementation = "null", .limits_min = min};
-    OK(weft_gpu_open(&params, &gpu));
-    return gpu;
-}
-
-static struct world open_world(void)
-{
-    struct world w = {.gpu = open_null(false)};
-    OK(weft_buf_create(w.gpu, 4 * 256, WEFT_BUF_UNIFORM, "arena", &w.uniform));
-    OK(weft_buf_create(w.gpu, 4096, WEFT_BUF_STORAGE, "a", &w.a));
-    OK(weft_buf_create(w.gpu, 4096, WEFT_BUF_STORAGE, "b", &w.b));
-    struct weft_pipeline_desc desc = add_desc();
-    OK(weft_pipeline_get(w.gpu, &desc, &w.add));
-    struct weft_bind binds[] = {{w.uniform, 0, 64}, {w.a, 0, 4096}, {w.b, 0, 4096}};
-    OK(weft_bindgroup_get(w.gpu, w.add, binds, 3, &w.group));
-    return w;
-}
-
-static weft_status run(const struct world *w, struct weft_gpu_step step, uint64_t *serial)
-{
-    return weft_gpu_submit(w->gpu, &(struct weft_gpu_submit){.steps = &step, .n_steps = 1}, serial);
-}
-
-static struct weft_gpu_step step_of(const struct world *w)
-{
-    return (struct weft_gpu_step){.pipeline = w->add, .group = w->group, .grid = {1, 1, 1}, .label = "sum"};
-}
+#include "null_world.h"
 
 static void test_open(void **state)
 {
@@ -528,108 +465,6 @@ static void test_list(void **state)
     weft_free(rows);
 }
 
-// ---- memory --------------------------------------------------------------------------------------------------------
-
-// What was released and waits for work in flight is waited for before a buffer is refused; a second refusal counts.
-static void test_waiting_memory(void **state)
-{
-    (void)state;
-    struct world w = open_world();
-    uint64_t serial;
-    weft_buf fresh;
-    OK(run(&w, step_of(&w), &serial)); // in flight as far as the door knows
-    weft_buf_release(w.gpu, &w.b);
-    weft_gpu_inject(w.gpu, WEFT_GPU_NO_MEMORY, WEFT_GPU_AT_BUFFER, 1);
-    OK(weft_buf_create(w.gpu, 4096, WEFT_BUF_STORAGE, "fresh", &fresh));
-    assert_int_equal(weft_gpu_injected(w.gpu), 2);
-    weft_gpu_inject(w.gpu, WEFT_GPU_NO_MEMORY, WEFT_GPU_AT_BUFFER, 1);
-    REFUSED(weft_buf_create(w.gpu, 4096, WEFT_BUF_STORAGE, "more", &fresh), WEFT_ERR_NOMEM, "'more'");
-    assert_int_equal(weft_gpu_injected(w.gpu), 1); // nothing was waiting any more
-    weft_gpu_close(&w.gpu);
-}
-
-// ---- a device opened anew ------------------------------------------------------------------------------------------
-
-static void test_reopen(void **state)
-{
-    (void)state;
-    struct world w = open_world();
-    struct weft_gpu_counters before, after;
-    uint64_t serial, again;
-    weft_readback rb;
-    uint32_t words[4];
-    OK(run(&w, step_of(&w), &serial));
-    OK(weft_readback_start(w.gpu, w.a, 0, 16, &rb));
-    weft_gpu_counters(w.gpu, &before);
-    weft_gpu_lose(w.gpu);
-    REFUSED(weft_gpu_check(w.gpu), WEFT_ERR_LOST, "recover it");
-    OK(weft_gpu_reopen(w.gpu));
-    OK(weft_gpu_check(w.gpu));
-    weft_gpu_counters(w.gpu, &after);
-    assert_int_equal(after.buffers_made, before.buffers_made);
-    assert_int_equal(after.submits, before.submits);
-    assert_int_equal(after.buffers_live + after.buffer_bytes_live + after.groups_live, 0);
-    // Every handle of before is stale, and says why.
-    REFUSED(weft_buf_write(w.gpu, w.a, 0, words, 16), WEFT_ERR_STALE, "'a' went with the device");
-    REFUSED(weft_readback_finish(w.gpu, &rb, words, 16), WEFT_ERR_STALE, "not outstanding");
-    REFUSED(run(&w, step_of(&w), &again), WEFT_ERR_STALE, "no pipeline");
-    weft_pipeline old = w.add;
-    struct weft_pipeline_desc desc = add_desc();
-    OK(weft_pipeline_get(w.gpu, &desc, &w.add));
-    assert_int_equal(w.add.id, old.id);
-    assert_int_not_equal(w.add.gen, old.gen);
-    REFUSED(run(&w, step_of(&w), &again), WEFT_ERR_STALE, "its bind group went with the device");
-    weft_buf stale = w.a;
-    weft_buf_release(w.gpu, &w.a); // nothing to release any more
-    OK(weft_buf_create(w.gpu, 4096, WEFT_BUF_STORAGE, "new", &w.a));
-    assert_false(weft_buf_alive(w.gpu, stale));
-    OK(weft_gpu_wait(w.gpu, serial, 0));
-    weft_gpu_close(&w.gpu);
-}
-
-struct counted { struct weft_gpu_dependent dependent; int calls; weft_status answer; struct counted *before; };
-
-static weft_status remake(void *self, void *report)
-{
-    struct counted *c = self;
-    assert_true(!c->before || c->before->calls == c->calls + 1);
-    c->calls++;
-    ++*(int *)report;
-    return c->answer == WEFT_OK ? WEFT_OK : weft_fail(c->answer, "dependent of rank %d", (int)c->dependent.rank);
-}
-
-// In the order of ranks, then of registration; behind a failure the others have their turn.
-static void test_dependents(void **state)
-{
-    (void)state;
-    weft_gpu *gpu = open_null(false);
-    struct counted c[4] = {{.dependent.rank = WEFT_GPU_RANK_SESSION}, {.dependent.rank = WEFT_GPU_RANK_WEIGHTS},
-                           {.dependent.rank = WEFT_GPU_RANK_PROGRAM}, {.dependent.rank = WEFT_GPU_RANK_SESSION}};
-    c[2].before = &c[1], c[0].before = &c[2], c[3].before = &c[0];
-    for (int i = 0; i < 4; i++) {
-        c[i].dependent.remake = remake;
-        c[i].dependent.self = &c[i];
-        weft_gpu_depend(gpu, &c[i].dependent);
-    }
-    size_t failed;
-    int turns = 0;
-    OK(weft_gpu_remake(gpu, &turns, &failed));
-    assert_int_equal(turns, 4);
-    c[1].answer = WEFT_ERR_NOMEM;
-    c[0].answer = WEFT_ERR_LIMIT;
-    REFUSED(weft_gpu_remake(gpu, &turns, &failed), WEFT_ERR_NOMEM, "rank 0");
-    assert_int_equal(failed, 2);
-    assert_int_equal(turns, 8);
-    weft_gpu_undepend(gpu, &c[0].dependent);
-    weft_gpu_undepend(gpu, &c[0].dependent); // twice is fine
-    c[3].before = &c[2];
-    c[1].answer = WEFT_OK;
-    OK(weft_gpu_remake(gpu, &turns, &failed));
-    assert_int_equal(c[0].calls, 2);
-    assert_int_equal(c[3].calls, 3);
-    weft_gpu_close(&gpu);
-}
-
 int main(void)
 {
     unsetenv("WEFT_LIMITS");
@@ -642,8 +477,7 @@ int main(void)
         cmocka_unit_test(test_steps),     cmocka_unit_test(test_copies),        cmocka_unit_test(test_readbacks),
         cmocka_unit_test(test_counters),  cmocka_unit_test(test_steady),        cmocka_unit_test(test_limits_min),
         cmocka_unit_test(test_many),      cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_list),      cmocka_unit_test(test_reopen),        cmocka_unit_test(test_dependents),
-        cmocka_unit_test(test_waiting_memory),
+        cmocka_unit_test(test_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
