@@ -23,7 +23,7 @@ needed=(build-essential cmake ninja-build pkg-config ca-certificates
         libcmocka-dev libpcre2-dev libutf8proc-dev libjansson-dev libcurl4-openssl-dev libzip-dev libssl-dev
         libvulkan1 mesa-vulkan-drivers python3 python3-pip)
 # Not in every release of every distribution; without them a part of the tests has nothing to run on.
-wanted=(chromium-common vulkan-validationlayers)
+wanted=(chromium-common vulkan-validationlayers libvulkan-dev)
 
 # What each package is for, where it may be present in a form that dpkg does not know (a compiler built by
 # hand, nodejs from elsewhere): such a thing counts as installed.

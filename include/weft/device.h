@@ -116,6 +116,32 @@ WEFT_API weft_status weft_device_wait_idle(weft_device *device);
 /// and outside locks. Nothing else calls them. Does not block. Errors: LOST, DEVICE.
 WEFT_API weft_status weft_device_poll(weft_device *device);
 
+/// What a recovery made again. What failed returns LOST from every call, with the reason, until it is destroyed.
+struct weft_recovery {
+    uint32_t programs, programs_failed;
+    uint32_t sessions, sessions_failed;
+    uint32_t restored; ///< of the sessions, those that stand where their last host snapshot was taken
+    uint32_t gone;     ///< of the sessions, those that have states to be set anew: weft_session_lost_states
+};
+
+/// After a call returned LOST: opens the same adapter again underneath the same handle and makes again what is on it,
+/// in place, so that programs, sessions, models and buffers stay valid. Weights are read again from where they came
+/// (`weights_stay` in weft/program.h; models keep their file). Sessions keep their live sizes and bindings; what inputs
+/// and outputs hold is undefined; buffers (weft/buffer.h) are all zero. States are as in the session's last host
+/// snapshot if it has one, else gone: until they are set anew (weft_session_reset, _restore, or _rewind to 0), runs and
+/// reads of them return STALE and name one. Snapshots on the host survive, those on the device and checkpoints do not.
+/// Reads that were not finished return STALE, fences LOST.
+///
+/// A device that was not lost is waited for, and then treated alike. While it runs, no other thread may be in a call on
+/// anything that is on the device. What fails concerns only itself: the rest is recovered, and the first failure is
+/// returned. `report` may be NULL. On failure to open the device stays lost, and this may be called again.
+/// Errors: NOT_FOUND, DEVICE (the adapter is gone or another); UNSUPPORTED (weights that can't be read again: names the
+/// program); NOMEM; LOST (lost once more).
+///
+/// wgpu-native ends the process when the driver reports a loss in a submit or while waiting; only losses that it
+/// reports as errors come this far. See docs/faults.md.
+WEFT_API weft_status weft_device_recover(weft_device *device, struct weft_recovery *report);
+
 #ifdef __cplusplus
 }
 #endif

@@ -91,7 +91,8 @@ WEFT_API weft_status weft_session_read_finish(weft_session *session, weft_pendin
 /// past below do. Errors: NOT_FOUND.
 WEFT_API weft_status weft_session_set_var(weft_session *session, const char *name, uint32_t bits);
 WEFT_API weft_status weft_session_get_var(weft_session *session, const char *name, uint32_t *bits);
-/// All states and variables to zero, "active" to 1; ordered like writes.
+/// All states and variables to zero, "active" to 1; ordered like writes. Should it fail midway (NOMEM, LOST), runs
+/// return STALE until it, or weft_session_restore, succeeds.
 WEFT_API weft_status weft_session_reset(weft_session *session);
 
 // ---- pages -------------------------------------------------------------------------------------------------------
@@ -137,7 +138,8 @@ WEFT_API weft_status weft_session_position(weft_session *session, uint64_t *posi
 WEFT_API weft_status weft_session_snapshot(weft_session *session, uint32_t flags, weft_snapshot **out);
 /// Puts a snapshot's states and variables in place of the session's, as often as wanted; live sizes, inputs and outputs
 /// stay. The session may be another one of the same program; for a host snapshot, of any program whose states have
-/// equal names, kinds, types and shapes. Checkpoints are forgotten. A failure changes nothing, unless it is LOST.
+/// equal names, kinds, types and shapes. Checkpoints are forgotten. A failure changes nothing; but NOMEM or LOST midway
+/// leave the states gone, so that runs return STALE until they are set anew (as after weft_device_recover).
 /// Errors: INVALID (names what differs), LIMIT (pages), NOMEM, LOST.
 WEFT_API weft_status weft_session_restore(weft_session *session, const weft_snapshot *snapshot);
 /// The position at which it was taken.
@@ -156,9 +158,14 @@ WEFT_API weft_status weft_session_checkpoint(weft_session *session);
 /// Above 0: where there is a checkpoint at just this position, what operators write becomes as it was then. Else caches
 /// are cropped and notes stay. A ring must still hold the rows that its readers look back for (LIMIT names the state
 /// and the lowest position that is possible); recurrent states can't be cropped (UNSUPPORTED names the state; take
-/// checkpoints or snapshots, or rewind to 0 and feed again). A failure changes nothing, unless it is LOST. Errors also:
-/// INVALID (beyond the position).
+/// checkpoints or snapshots, or rewind to 0 and feed again). A failure changes nothing, unless it is NOMEM or LOST midway
+/// in going back to 0: as for weft_session_restore. Errors also: INVALID (beyond the position).
 WEFT_API weft_status weft_session_rewind(weft_session *session, uint64_t position);
+/// The states, variables included, whose contents went with a lost device and were not set anew since
+/// (weft_device_recover): writes at most `capacity` names (`names` may be NULL if that is 0), which live as long as the
+/// program, and sets *count to how many there are.
+WEFT_API weft_status weft_session_lost_states(const weft_session *session, const char **names, size_t capacity,
+                                              size_t *count);
 
 // ---- runs ----------------------------------------------------------------------------------------------------------
 

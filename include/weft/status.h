@@ -27,7 +27,7 @@ typedef enum weft_status {
     WEFT_ERR_UNSUPPORTED, ///< well formed, but there is no kernel, type or model family for it
     WEFT_ERR_LIMIT,       ///< larger than the device or the caller's bound allows
     WEFT_ERR_STALE,       ///< a buffer that was bound has been released or made anew
-    WEFT_ERR_LOST,        ///< the device is gone: close what is on it, then it, and open again
+    WEFT_ERR_LOST,        ///< the device is gone: weft_device_recover it, or close it
     WEFT_ERR_DEVICE,      ///< the WebGPU implementation reported an error
     WEFT_ERR_NOT_FOUND,   ///< no such file, implementation, adapter, model or name
     WEFT_ERR_CANCELLED,   ///< the caller asked to stop

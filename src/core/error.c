@@ -1,6 +1,7 @@
 /// The sentence of the last failure, one buffer a thread. Fixed storage, so that reporting "out of memory"
 /// never needs memory; a longer sentence is cut at a character boundary and marked with "...".
 #include "core/error.h"
+#include "core/alloc.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -64,6 +65,11 @@ weft_status weft_fail_in(weft_status status, const char *format, ...) {
     if (n >= (int)sizeof fresh) mark_cut(fresh);
     memcpy(sentence, fresh, sizeof fresh);
     return status;
+}
+
+weft_status weft_blame_memory(uint64_t before, weft_status status) {
+    if (status == WEFT_OK || status == WEFT_ERR_NOMEM || weft_alloc_failures() == before) return status;
+    return weft_fail(WEFT_ERR_NOMEM, "out of memory (%s)", weft_error_message());
 }
 
 void weft_error_clear(void) { sentence[0] = 0; }

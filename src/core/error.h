@@ -3,6 +3,7 @@
 #define WEFT_CORE_ERROR_H
 #include "weft/status.h"
 #include <stddef.h>
+#include <stdint.h>
 
 /// Stores the formatted sentence for this thread and returns `status`, so that a failure is one line:
 /// `return weft_fail(WEFT_ERR_FORMAT, "%s: tensor '%s' ends past the file", path, name);`
@@ -11,6 +12,10 @@ weft_status weft_fail(weft_status status, const char *format, ...) __attribute__
 /// Puts "prefix: " in front of the sentence already stored and returns `status` unchanged (also WEFT_OK,
 /// which it leaves alone). For callers that know the file or the step in which a lower room failed.
 weft_status weft_fail_in(weft_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/// For work that reports some lack of memory as another failure: one that follows a refused allocation of this thread
+/// since `before` (weft_alloc_failures) becomes NOMEM.
+weft_status weft_blame_memory(uint64_t before, weft_status status);
 
 /// Empties the sentence. Tests use it.
 void weft_error_clear(void);

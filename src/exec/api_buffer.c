@@ -5,6 +5,20 @@
 #include "exec/buffer.h"
 #include "plan/kernel.h"
 
+// After a recovery: of the same size, all zero. A session remembers the handle of before until it is made again too.
+static weft_status renew(void *self, void *report) {
+    weft_buffer *b = self;
+    (void)report;
+    if (b->buf.id) b->before = b->buf; // of a recovery that failed here, sessions know the one before
+    return weft_fail_in(weft_buf_create(b->gpu, weft_align256(b->bytes), WEFT_BUF_STORAGE, "user buffer", &b->buf),
+                        "a buffer of the user");
+}
+
+weft_buf weft_buffer_renewed(weft_gpu *gpu, const weft_buffer *b, weft_buf buf) {
+    if (!weft_gpu_depends(gpu, WEFT_GPU_RANK_BUFFER, b)) return buf;
+    return b->before.id == buf.id && b->before.gen == buf.gen && b->buf.id ? b->buf : buf;
+}
+
 weft_status weft_buffer_create(weft_device *device, uint64_t bytes, weft_buffer **out) {
     if (out) *out = NULL;
     if (!device || !out) return weft_api_null("weft_buffer_create", device ? "out" : "device");
@@ -22,6 +36,8 @@ weft_status weft_buffer_create(weft_device *device, uint64_t bytes, weft_buffer 
     }
     b->gpu = device;
     b->bytes = bytes;
+    b->dependent = (struct weft_gpu_dependent){.rank = WEFT_GPU_RANK_BUFFER, .remake = renew, .self = b};
+    weft_gpu_depend(device, &b->dependent);
     *out = b;
     return WEFT_OK;
 }
@@ -30,6 +46,7 @@ void weft_buffer_destroy(weft_buffer **buffer) {
     if (!buffer || !*buffer) return;
     weft_buffer *b = *buffer;
     *buffer = NULL;
+    weft_gpu_undepend(b->gpu, &b->dependent);
     weft_buf_release(b->gpu, &b->buf);
     weft_free(b);
 }

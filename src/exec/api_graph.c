@@ -7,13 +7,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-/// A dim's handle does not tell a lack of memory from an illegal dim, so failures are counted: one since `before` makes
-/// it NOMEM.
-static weft_status blame_memory(uint64_t before, weft_status status) {
-    if (status == WEFT_OK || weft_alloc_failures() == before) return status;
-    return weft_fail(WEFT_ERR_NOMEM, "out of memory while building a graph");
-}
-
 // ---- life ----------------------------------------------------------------------------------------------------------
 
 weft_status weft_graph_new(weft_graph **out) {
@@ -50,7 +43,7 @@ weft_status weft_graph_symbol(weft_graph *graph, const char *name, int64_t lo, i
     if (weft_dims_symbol_find(graph->dims, name) >= 0)
         return weft_fail(WEFT_ERR_INVALID, "symbol %s is declared twice", name);
     if (lo >= 0 && weft_dim_symbol(graph->dims, name, lo, hi) != WEFT_DIM_BAD) return WEFT_OK;
-    return blame_memory(before, weft_fail(WEFT_ERR_INVALID,
+    return weft_blame_memory(before, weft_fail(WEFT_ERR_INVALID,
                                           "'%s' can't be a symbol from %" PRId64 " to %" PRId64
                                           " (a plain word, bounds from 0 in order, at most %d symbols)",
                                           name, lo, hi, WEFT_MAX_SYMBOLS));
@@ -60,8 +53,9 @@ weft_status weft_graph_relation(weft_graph *graph, const char *expression, int64
     weft_dim d;
     uint64_t before = weft_alloc_failures();
     if (!graph || !expression) return weft_api_null("weft_graph_relation", graph ? "expression" : "graph");
-    WEFT_TRY(blame_memory(before, weft_dim_parse(graph->dims, expression, strlen(expression), &d)));
-    return weft_dim_relate(graph->dims, d, max);
+    weft_status status = weft_dim_parse(graph->dims, expression, strlen(expression), &d);
+    if (status == WEFT_OK) status = weft_dim_relate(graph->dims, d, max);
+    return weft_blame_memory(before, status);
 }
 
 // ---- leaves --------------------------------------------------------------------------------------------------------
@@ -80,7 +74,7 @@ static weft_status leaf_type(weft_graph *g, const char *name, weft_dtype dtype, 
     weft_status status = text.failed ? weft_fail(WEFT_ERR_NOMEM, "out of memory while building a graph")
                                      : weft_type_parse(g, text.data, type);
     weft_str_free(&text);
-    return weft_fail_in(blame_memory(before, status), "'%s' of shape [%s]", name, shape);
+    return weft_fail_in(weft_blame_memory(before, status), "'%s' of shape [%s]", name, shape);
 }
 
 weft_status weft_graph_add_input(weft_graph *graph, const char *name, weft_dtype dtype, const char *shape,
@@ -187,7 +181,7 @@ weft_status weft_graph_add_op(weft_graph *graph, const char *op, const weft_valu
         outputs[k] = WEFT_NO_VALUE;
     if (status == WEFT_OK)
         status = weft_graph_add_raw(graph, row, NULL, inputs, (uint32_t)n_inputs, attrs, outputs);
-    return blame_memory(before, status);
+    return weft_blame_memory(before, status);
 }
 
 weft_status weft_graph_add_output(weft_graph *graph, weft_value value, const char *name) {

@@ -1,4 +1,5 @@
 /// weft/program.h: compiling as users do, on weft_program_create.
+#include "core/alloc.h"
 #include "core/error.h"
 #include "exec/api_impl.h"
 #include "exec/program.h"
@@ -19,10 +20,21 @@ static weft_status find_weight(void *user, const char *name, const void **data, 
     return weft_fail(WEFT_ERR_NOT_FOUND, "weight '%s' is not among the %zu that were given", name, p->n_weights);
 }
 
+static void free_kept(void *kept) { weft_free(kept); }
+
+/// A copy of what is asked for weights, which outlives the call.
+static weft_status keep_source(const struct weft_program_compile_params *p, struct weft_weight_source *out) {
+    struct weft_program_compile_params *kept = weft_alloc(sizeof *kept);
+    if (!kept) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a program");
+    *kept = *p;
+    *out = (struct weft_weight_source){.get = find_weight, .user = kept, .stays = true, .release = free_kept};
+    return WEFT_OK;
+}
+
 static weft_status translate(const struct weft_program_compile_params *p, const weft_device *device,
                              struct weft_program_params *out) {
     const size_t most = sizeof out->compile.split_at / sizeof out->compile.split_at[0];
-    *out = (struct weft_program_params){.source = {find_weight, (void *)(uintptr_t)p},
+    *out = (struct weft_program_params){.source = {.get = find_weight, .user = (void *)(uintptr_t)p},
                                         .share_weights = p->share_weights,
                                         .compile = {.state_policy = p->state_policy,
                                                     .beams = p->beams,
@@ -59,6 +71,7 @@ weft_status weft_program_compile(weft_device *device, weft_graph **graph,
     if (status == WEFT_OK) status = translate(params ? params : &none, device, &p);
     if (status == WEFT_OK && p.compile.split_symbol && weft_dims_symbol_find(g->dims, p.compile.split_symbol) < 0)
         status = weft_fail(WEFT_ERR_NOT_FOUND, "the graph has no symbol %s to split", p.compile.split_symbol);
+    if (status == WEFT_OK && params && params->weights_stay) status = keep_source(params, &p.source);
     if (status == WEFT_OK) return weft_program_create(device, g, &p, out);
     weft_graph_destroy(g);
     return status;

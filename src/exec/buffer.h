@@ -8,5 +8,11 @@ struct weft_buffer {
     weft_gpu *gpu;
     weft_buf buf;   ///< of `bytes` rounded up to WEFT_BUFFER_ALIGN
     uint64_t bytes;
+    weft_buf before; ///< `buf` before the last recovery: what sessions that were bound to it remember
+    struct weft_gpu_dependent dependent;
 };
+
+/// What the buffer that a session was bound to as `buf` is after a recovery; `buffer` may have been destroyed, and then
+/// it is `buf` still, which is stale.
+weft_buf weft_buffer_renewed(weft_gpu *gpu, const weft_buffer *buffer, weft_buf buf);
 #endif

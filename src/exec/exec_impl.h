@@ -7,20 +7,35 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/// Weight buffers, reference-counted: programs that use the same weights keep them alive together.
+#define WEFT_LOST_WHY 512 ///< room for why something was not recovered; "" if it was
+
+/// Weight buffers, reference-counted: programs that use the same weights keep them alive together, and with them the
+/// plan that says what lies where and the source, so that they can be loaded again.
 struct weft_shards {
     atomic_uint refs;
     weft_gpu *gpu;
     struct weft_shards *parent; ///< owner of the first `base` shards, or NULL
     uint32_t base, n;           ///< bufs[i] is shard base + i
     weft_buf *bufs;
+    struct weft_plan *plan;     ///< of the program that made them; owned from when that program was made
+    bool owns_plan;
+    struct weft_weight_source source;
+    struct weft_gpu_dependent dependent;
+    char lost_why[WEFT_LOST_WHY];
 };
 
 weft_buf weft_shards_buf(const struct weft_shards *s, uint32_t shard);
 void weft_shards_release(struct weft_shards *s);
 /// Makes the buffers of a plan's own shards and uploads weights from the source, a few MiB at a time.
-weft_status weft_shards_create(weft_gpu *gpu, const struct weft_plan *plan, struct weft_shards *parent,
+/// Takes params->source over, also on failure. The plan stays the caller's until weft_shards_keep_plan.
+weft_status weft_shards_create(weft_gpu *gpu, struct weft_plan *plan, struct weft_shards *parent,
                                const struct weft_program_params *params, struct weft_shards **out);
+/// The source gives nothing any more: shards that live on can't be loaded again.
+void weft_shards_forget_source(struct weft_shards *s, void *user);
+/// Ends a source that is taken over by nobody.
+void weft_weight_source_end(struct weft_weight_source *source);
+/// Why a shard of these could not be recovered, or NULL.
+const char *weft_shards_lost(const struct weft_shards *s);
 
 struct weft_program {
     weft_gpu *gpu;
@@ -35,6 +50,8 @@ struct weft_program {
     pthread_cond_t left;
     bool busy;
     uint32_t max_steps;
+    struct weft_gpu_dependent dependent;
+    char lost_why[WEFT_LOST_WHY];
 };
 
 /// Begins a run: waits until no other session is in the middle of one. Errors: CANCELLED, when *cancelled becomes true.
@@ -44,6 +61,22 @@ void weft_program_leave(weft_program *program);
 void weft_program_enter_pool(weft_program *program);
 /// Has everyone who waits in weft_program_enter look at its flag again.
 void weft_program_wake(weft_program *program);
+
+/// Heaps and pipelines of a program whose plan and weights are there.
+weft_status weft_program_build(weft_program *program, const struct weft_program_params *params);
+/// ERR_LOST if the program could not be recovered.
+weft_status weft_program_there(const weft_program *program);
+/// What a program is called in messages: "the program of 'logits'".
+const char *weft_plan_title(const struct weft_plan *plan);
+
+// What a recovery does to each (recover.c); `report` is a struct weft_recovery.
+weft_status weft_shards_remake(void *shards, void *report);
+weft_status weft_program_remake(void *program, void *report);
+weft_status weft_session_remake(void *session, void *report);
+/// Makes the buffers of shards and uploads their weights. On failure there are none.
+weft_status weft_shards_load(struct weft_shards *s, const struct weft_program_params *params);
+/// True if a weight has to come from the source.
+bool weft_shards_need_source(const struct weft_shards *s);
 
 #define WEFT_PARAM_VERSIONS 8 ///< parameter blocks of so many recent sizes are kept
 

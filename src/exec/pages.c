@@ -51,6 +51,22 @@ static void empty(struct weft_pool *p)
     p->generation++;
 }
 
+void weft_pool_lose(struct weft_pool *p)
+{
+    if (!p) return;
+    for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
+        struct weft_pool_group *group = &p->groups[g];
+        note_used(p, g, -((int64_t)group->total - group->n_free));
+        weft_free(group->free);
+        weft_free(group->refs);
+        *group = (struct weft_pool_group){.wanted = group->wanted};
+    }
+    for (uint32_t i = 0; i < p->plan->n_states; i++) p->bufs[i] = (weft_buf){0};
+    p->bounce = (weft_buf){0};
+    p->generation++;
+    p->era++;
+}
+
 void weft_pool_destroy(struct weft_pool *p)
 {
     if (!p) return;
@@ -249,6 +265,25 @@ static void free_tables(const struct weft_pool *p, struct weft_page_table *t)
     weft_free(t);
 }
 
+/// Buffers of the groups that have none, for holders of these tables.
+static weft_status make_first(struct weft_pool *p, const struct weft_page_table *t)
+{
+    for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
+        uint32_t first = t[g].room < FIRST_PAGES ? t[g].room : FIRST_PAGES;
+        if (!p->groups[g].total) WEFT_TRY(weft_pool_make_free(p, g, first ? first : 1));
+    }
+    return WEFT_OK;
+}
+
+weft_status weft_pool_join_again(struct weft_pool *p, struct weft_page_table *t)
+{
+    for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
+        if (t[g].era != p->era) t[g].n = 0;
+        t[g].era = p->era;
+    }
+    return make_first(p, t);
+}
+
 weft_status weft_pool_join(struct weft_pool *p, const uint32_t *room, struct weft_page_table **out)
 {
     uint32_t n = p->plan->n_page_groups;
@@ -257,16 +292,14 @@ weft_status weft_pool_join(struct weft_pool *p, const uint32_t *room, struct wef
     *out = NULL;
     for (uint32_t g = 0; g < n && status == WEFT_OK; g++) {
         t[g].room = room ? room[g] : p->plan->page_groups[g].n;
+        t[g].era = p->era;
         t[g].pages = weft_calloc((size_t)t[g].room + 1, sizeof *t[g].pages);
         if (!t[g].pages) status = no_memory();
     }
     for (uint32_t g = 0; g < n && status == WEFT_OK; g++) p->groups[g].wanted += t[g].room;
-    for (uint32_t g = 0; g < n && status == WEFT_OK; g++) {
-        uint32_t first = t[g].room < FIRST_PAGES ? t[g].room : FIRST_PAGES;
-        if (p->groups[g].total) continue;
-        status = weft_pool_make_free(p, g, first ? first : 1);
-        for (uint32_t k = 0; k < n && status != WEFT_OK; k++) p->groups[k].wanted -= t[k].room;
-    }
+    bool wants = status == WEFT_OK;
+    if (wants) status = make_first(p, t);
+    for (uint32_t g = 0; g < n && wants && status != WEFT_OK; g++) p->groups[g].wanted -= t[g].room;
     if (status != WEFT_OK) {
         free_tables(p, t);
         if (p->holders == 0) empty(p);
@@ -283,7 +316,7 @@ void weft_pool_leave(struct weft_pool *p, struct weft_page_table **tables)
     if (!t) return;
     *tables = NULL;
     for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
-        for (uint32_t i = 0; i < t[g].n; i++) weft_pool_drop(p, g, t[g].pages[i]);
+        for (uint32_t i = 0; i < t[g].n && t[g].era == p->era; i++) weft_pool_drop(p, g, t[g].pages[i]);
         p->groups[g].wanted -= t[g].room;
     }
     free_tables(p, t);

@@ -25,13 +25,14 @@ struct weft_pool {
     weft_buf *bufs;     ///< by number in plan->states
     struct weft_pool_group *groups;
     uint32_t generation, holders;
+    uint32_t era;       ///< rises when the pool is lost: pages of tables of an earlier one are no more
     weft_buf bounce;    ///< for copies within a buffer, which WebGPU does not have
 };
 
 /// A session's or snapshot's pages of one group, from row 0 on without gaps.
 struct weft_page_table {
     uint32_t *pages;
-    uint32_t n, room;
+    uint32_t n, room, era;
 };
 
 weft_status weft_pool_create(weft_gpu *gpu, const struct weft_plan *plan, struct weft_pool **out);
@@ -42,6 +43,11 @@ void weft_pool_destroy(struct weft_pool *pool); ///< NULL is fine
 weft_status weft_pool_join(struct weft_pool *pool, const uint32_t *room, struct weft_page_table **out);
 /// Gives all pages of the tables back, and the tables. *tables becomes NULL.
 void weft_pool_leave(struct weft_pool *pool, struct weft_page_table **tables);
+
+/// After the device was lost: no buffers, no pages. Holders stay holders; their tables are of an earlier era, hold
+/// nothing, and can be left or joined again, which makes buffers if there are none. Errors: as joining.
+void weft_pool_lose(struct weft_pool *pool);
+weft_status weft_pool_join_again(struct weft_pool *pool, struct weft_page_table *tables);
 
 /// Sees to it that the next `count` pages can be taken. Errors: those of taking them.
 weft_status weft_pool_make_free(struct weft_pool *pool, uint32_t group, uint32_t count);

@@ -27,7 +27,7 @@ static weft_status build_pipelines(struct weft_program *p, const struct weft_pro
 {
     uint32_t n = p->plan->n_pipelines;
     struct weft_pipeline_desc *descs = weft_calloc(n + 1, sizeof *descs);
-    p->pipelines = weft_calloc(n + 1, sizeof *p->pipelines);
+    if (!p->pipelines) p->pipelines = weft_calloc(n + 1, sizeof *p->pipelines);
     weft_status status =
         descs && p->pipelines ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while making pipelines");
     for (uint32_t k = 0; k < p->plan->n_schedules && status == WEFT_OK; k++)
@@ -39,14 +39,34 @@ static weft_status build_pipelines(struct weft_program *p, const struct weft_pro
     return status;
 }
 
+static void drop_heaps(struct weft_program *p)
+{
+    for (uint32_t h = 0; h < WEFT_HEAPS; h++)
+        if (p->heaps[h].id) weft_buf_release(p->gpu, &p->heaps[h]);
+}
+
+weft_status weft_program_build(weft_program *p, const struct weft_program_params *params)
+{
+    weft_status status = WEFT_OK;
+    for (uint32_t h = 0; h < WEFT_HEAPS && status == WEFT_OK; h++)
+        if (p->plan->heap_bytes[h])
+            status = weft_buf_make(p->gpu, WEFT_BUF_FOR_TRANSIENTS, p->plan->heap_bytes[h], WEFT_BUF_STORAGE, "heap",
+                                   &p->heaps[h]);
+    if (status == WEFT_OK) status = build_pipelines(p, params);
+    if (status != WEFT_OK) drop_heaps(p);
+    return status;
+}
+
 weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const struct weft_program_params *params,
                                 weft_program **out) {
     static const struct weft_program_params none;
     if (!params) params = &none;
     *out = NULL;
     struct weft_program *p = weft_calloc(1, sizeof *p);
+    struct weft_weight_source source = params->source; // until the weights have it
     if (!p) {
         weft_graph_destroy(graph);
+        weft_weight_source_end(&source);
         return weft_fail(WEFT_ERR_NOMEM, "out of memory for a program");
     }
     weft_status status;
@@ -55,18 +75,23 @@ weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const s
     pthread_cond_init(&p->left, NULL);
     struct weft_compile_params compile = params->compile;
     if (params->share_weights) compile.weights_of = params->share_weights->plan;
-    WEFT_GOTO(weft_compile(graph, weft_gpu_caps(gpu), &compile, &p->plan));
-    if (params->accept) WEFT_GOTO(params->accept(params->accept_user, p->plan));
+    status = weft_compile(graph, weft_gpu_caps(gpu), &compile, &p->plan);
+    if (status == WEFT_OK && params->accept) status = params->accept(params->accept_user, p->plan);
+    if (status == WEFT_OK && params->share_weights) status = weft_program_there(params->share_weights);
+    if (status != WEFT_OK) {
+        weft_weight_source_end(&source);
+        goto fail;
+    }
     for (uint32_t i = 0; i < p->plan->n_schedules; i++)
         if (p->plan->schedules[i].n_steps > p->max_steps) p->max_steps = p->plan->schedules[i].n_steps;
     WEFT_GOTO(weft_shards_create(gpu, p->plan, params->share_weights ? params->share_weights->shards : NULL, params,
                                  &p->shards));
-    for (uint32_t h = 0; h < WEFT_HEAPS; h++)
-        if (p->plan->heap_bytes[h])
-            WEFT_GOTO(weft_buf_make(gpu, WEFT_BUF_FOR_TRANSIENTS, p->plan->heap_bytes[h], WEFT_BUF_STORAGE, "heap",
-                                    &p->heaps[h]));
+    p->shards->owns_plan = true;
     if (p->plan->n_page_groups) WEFT_GOTO(weft_pool_create(gpu, p->plan, &p->pool));
-    WEFT_GOTO(build_pipelines(p, params));
+    WEFT_GOTO(weft_program_build(p, params));
+    p->dependent = (struct weft_gpu_dependent){
+        .rank = WEFT_GPU_RANK_PROGRAM, .remake = weft_program_remake, .self = p};
+    weft_gpu_depend(gpu, &p->dependent);
     *out = p;
     return WEFT_OK;
 fail:
@@ -79,12 +104,12 @@ void weft_program_destroy(weft_program **program)
     if (!program || !*program) return;
     struct weft_program *p = *program;
     *program = NULL;
-    for (uint32_t h = 0; h < WEFT_HEAPS; h++)
-        if (p->heaps[h].id) weft_buf_release(p->gpu, &p->heaps[h]);
+    weft_gpu_undepend(p->gpu, &p->dependent);
+    drop_heaps(p);
     weft_pool_destroy(p->pool);
-    weft_shards_release(p->shards);
+    if (p->shards) weft_shards_release(p->shards); // and with them the plan
+    else weft_plan_destroy(p->plan);
     weft_free(p->pipelines);
-    weft_plan_destroy(p->plan);
     pthread_cond_destroy(&p->left);
     pthread_mutex_destroy(&p->lock);
     weft_free(p);
@@ -123,6 +148,11 @@ void weft_program_wake(weft_program *p)
 
 const struct weft_plan *weft_program_plan(const weft_program *program) { return program->plan; }
 weft_gpu *weft_program_gpu(const weft_program *program) { return program->gpu; }
+
+void weft_program_forget_source(weft_program *program, void *user)
+{
+    if (program) weft_shards_forget_source(program->shards, user);
+}
 
 struct weft_memory_use weft_plan_memory(const struct weft_plan *plan)
 {

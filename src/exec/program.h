@@ -10,6 +10,8 @@
 struct weft_weight_source {
     weft_status (*get)(void *user, const char *name, const void **data, uint64_t *bytes);
     void *user;
+    bool stays;                  ///< can be asked as long as the weights live, so that a lost device can be recovered
+    void (*release)(void *user); ///< called once, when it will not be asked again; may be NULL
 };
 
 struct weft_program_params {
@@ -28,6 +30,8 @@ weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const s
                                 weft_program **out);
 const struct weft_plan *weft_program_plan(const weft_program *program);
 weft_gpu *weft_program_gpu(const weft_program *program);
+/// For owners of a source who end before weights that others share: what `user` gave can't be loaded again.
+void weft_program_forget_source(weft_program *program, void *user);
 
 /// weft_program_memory from a plan, before anything is allocated.
 struct weft_memory_use weft_plan_memory(const struct weft_plan *plan);

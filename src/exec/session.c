@@ -133,14 +133,9 @@ weft_status weft_session_rebind_locked(weft_session *s, uint32_t mem_key)
     return status;
 }
 
-static weft_status make_buffers(weft_session *s)
+weft_status weft_session_make_buffers(weft_session *s)
 {
     const struct weft_plan *plan = s->program->plan;
-    s->states = weft_calloc(plan->n_states + 1, sizeof *s->states);
-    s->ios = weft_calloc(plan->n_ios + 1, sizeof *s->ios);
-    s->others = weft_calloc(plan->n_states + 1, sizeof *s->others);
-    s->tracks = weft_calloc(plan->n_positions + 1, sizeof *s->tracks);
-    if (!s->states || !s->ios || !s->others || !s->tracks) return weft_session_no_memory();
     for (uint32_t i = 0; i < plan->n_states; i++)
         if (plan->states[i].kind != WEFT_STATE_VAR && plan->states[i].kind != WEFT_STATE_PAGED)
             WEFT_TRY(weft_buf_make(s->gpu, WEFT_BUF_FOR_STATES, plan->states[i].bytes, WEFT_BUF_STORAGE,
@@ -167,6 +162,20 @@ static weft_status join_pool(weft_session *s)
     weft_status status = weft_pool_join(s->program->pool, NULL, &s->pages);
     weft_program_leave(s->program);
     return status;
+}
+
+void weft_session_drop_buffers(weft_session *s)
+{
+    const struct weft_plan *plan = s->program->plan;
+    for (uint32_t i = 0; s->states && i < plan->n_states; i++)
+        if (s->states[i].id) weft_buf_release(s->gpu, &s->states[i]);
+    for (uint32_t i = 0; s->others && i < plan->n_states; i++)
+        if (s->others[i].id) weft_buf_release(s->gpu, &s->others[i]);
+    for (uint32_t i = 0; s->ios && i < plan->n_ios; i++)
+        if (s->ios[i].id) weft_buf_release(s->gpu, &s->ios[i]);
+    if (s->vars.id) weft_buf_release(s->gpu, &s->vars);
+    if (s->arena.id) weft_buf_release(s->gpu, &s->arena);
+    if (s->fault.id) weft_buf_release(s->gpu, &s->fault);
 }
 
 static bool make_version(const weft_session *s, uint32_t steps, struct weft_version *v)
@@ -203,6 +212,11 @@ static weft_bindgroup **make_groups(const struct weft_plan *plan)
 
 static weft_status make_room(weft_session *s)
 {
+    s->states = weft_calloc(s->program->plan->n_states + 1, sizeof *s->states);
+    s->ios = weft_calloc(s->program->plan->n_ios + 1, sizeof *s->ios);
+    s->others = weft_calloc(s->program->plan->n_states + 1, sizeof *s->others);
+    s->tracks = weft_calloc(s->program->plan->n_positions + 1, sizeof *s->tracks);
+    if (!s->states || !s->ios || !s->others || !s->tracks) return weft_session_no_memory();
     uint32_t steps = s->program->max_steps + 1;
     bool room = make_version(s, steps, &s->spare);
     for (uint32_t v = 0; room && v < WEFT_PARAM_VERSIONS; v++) room = make_version(s, steps, &s->versions[v]);
@@ -230,16 +244,20 @@ weft_status weft_session_create(weft_program *program, const struct weft_session
     s->live = WEFT_NO_VERSION;
     s->sabotage_step = s->stale_step = UINT32_MAX;
     for (uint32_t i = 0; i < plan->n_states; i++) s->turns |= plan->states[i].policy == WEFT_STATE_PING_PONG;
+    WEFT_GOTO(weft_program_there(program));
     WEFT_GOTO(weft_session_make_bindings(s));
-    WEFT_GOTO(make_buffers(s));
-    WEFT_GOTO(join_pool(s));
     WEFT_GOTO(make_room(s));
+    WEFT_GOTO(weft_session_make_buffers(s));
+    WEFT_GOTO(join_pool(s));
     WEFT_GOTO(weft_session_rebind(s, UINT32_MAX));
     WEFT_GOTO(weft_session_reset(s));
     int64_t symbols[WEFT_MAX_SYMBOLS] = {0}, lo;
     for (uint32_t i = 0; i < s->n_symbols; i++) weft_dims_symbol_bounds(plan->graph->dims, i, &lo, &symbols[i]);
     if (plan->bound) memcpy(symbols, plan->bind, sizeof symbols);
     if (weft_graph_sizes_check(plan->graph, symbols) == WEFT_OK) WEFT_GOTO(weft_session_resize(s, symbols));
+    s->dependent = (struct weft_gpu_dependent){
+        .rank = WEFT_GPU_RANK_SESSION, .remake = weft_session_remake, .self = s};
+    weft_gpu_depend(s->gpu, &s->dependent);
     *out = s;
     return WEFT_OK;
 fail:
@@ -252,6 +270,7 @@ void weft_session_destroy(weft_session **session)
     if (!session || !*session) return;
     weft_session *s = *session;
     *session = NULL;
+    weft_gpu_undepend(s->gpu, &s->dependent);
     weft_gpu_forget(s->gpu, s);
     if (s->last_serial) weft_gpu_wait(s->gpu, s->last_serial, -1);
     weft_session_free_bindings(s);
@@ -262,15 +281,7 @@ void weft_session_destroy(weft_session **session)
         weft_pool_leave(s->program->pool, &s->pages);
         weft_program_leave(s->program);
     }
-    for (uint32_t i = 0; s->states && i < plan->n_states; i++)
-        if (s->states[i].id) weft_buf_release(s->gpu, &s->states[i]);
-    for (uint32_t i = 0; s->others && i < plan->n_states; i++)
-        if (s->others[i].id) weft_buf_release(s->gpu, &s->others[i]);
-    for (uint32_t i = 0; s->ios && i < plan->n_ios; i++)
-        if (s->ios[i].id) weft_buf_release(s->gpu, &s->ios[i]);
-    if (s->vars.id) weft_buf_release(s->gpu, &s->vars);
-    if (s->arena.id) weft_buf_release(s->gpu, &s->arena);
-    if (s->fault.id) weft_buf_release(s->gpu, &s->fault);
+    weft_session_drop_buffers(s);
     if (s->odd_groups != s->groups) free_groups(plan, s->odd_groups);
     free_groups(plan, s->groups);
     for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS; v++) free_version(&s->versions[v]);

@@ -302,11 +302,31 @@ weft_status weft_session_make_bindings(weft_session *s)
     return s->bound && s->next && s->backs && s->io_changed && s->copies ? WEFT_OK : weft_session_no_memory();
 }
 
-void weft_session_free_bindings(weft_session *s)
+void weft_session_drop_bindings(weft_session *s)
 {
     for (uint32_t i = 0; s->backs && i < s->program->plan->n_ios; i++) drop_backs(s, i);
     for (int f = 0; f < 2; f++)
         if (s->fillers[f].id) weft_buf_release(s->gpu, &s->fillers[f]);
+}
+
+weft_status weft_session_renew_bindings(weft_session *s)
+{
+    const struct weft_plan *plan = s->program->plan;
+    bool made[1];
+    weft_session_drop_bindings(s); // of the device that was lost
+    memset(s->host_fences, 0, sizeof s->host_fences);
+    for (uint32_t i = 0; i < plan->n_ios; i++) {
+        struct weft_io_binding *b = &s->bound[i];
+        if (b->buf.id) b->buf = weft_buffer_renewed(s->gpu, b->buffer, b->buf);
+        if (direct(b)) weft_buf_release(s->gpu, &s->ios[i]);
+    }
+    memcpy(s->next, s->bound, plan->n_ios * sizeof *s->next);
+    return make_needed(s, made, s->backs); // own buffers are there where they are needed: `made` is not touched
+}
+
+void weft_session_free_bindings(weft_session *s)
+{
+    weft_session_drop_bindings(s);
     weft_free(s->bound);
     weft_free(s->next);
     weft_free(s->backs);

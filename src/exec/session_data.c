@@ -23,6 +23,7 @@ weft_status weft_session_find_buffer(const weft_session *s, const char *name, we
     *base = 0;
     if (!s || !name) return weft_session_null_argument("a read or write of a session");
     const struct weft_plan *plan = s->program->plan;
+    WEFT_TRY(weft_session_there(s));
     if (strcmp(name, "vars") == 0) {
         *out = s->vars;
         *live = WEFT_VARS_BYTES;
@@ -85,6 +86,7 @@ weft_status weft_session_read(weft_session *s, const char *name, uint64_t offset
     uint64_t at;
     WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
     if (bytes && !data) return weft_session_null_argument("weft_session_read");
+    WEFT_TRY(weft_session_has(s, name));
     const struct weft_plan_state *paged = weft_session_paged(s, name);
     weft_status status = !bytes  ? WEFT_OK
                          : paged ? weft_session_read_rows(s, paged, offset, data, bytes)
@@ -97,6 +99,7 @@ weft_status weft_session_read_start(weft_session *s, const char *name, uint64_t 
     weft_buf buf;
     uint64_t at;
     WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
+    WEFT_TRY(weft_session_has(s, name));
     if (weft_session_paged(s, name))
         return weft_fail(WEFT_ERR_UNSUPPORTED, "state '%s' is paged, so its rows do not lie together; read it with "
                                                "weft_session_read",
@@ -108,6 +111,7 @@ weft_status weft_session_var_offset(const weft_session *s, const char *name, uin
 {
     if (!s || !name) return weft_session_null_argument("a variable of a session");
     const struct weft_plan *plan = s->program->plan;
+    WEFT_TRY(weft_session_there(s));
     *offset = 0;
     if (strcmp(name, "active") == 0) return WEFT_OK;
     for (uint32_t i = 0; i < plan->n_states; i++) {
@@ -134,6 +138,7 @@ weft_status weft_session_get_var(weft_session *s, const char *name, uint32_t *bi
     uint64_t offset;
     WEFT_TRY(weft_session_var_offset(s, name, &offset));
     if (!bits) return weft_session_null_argument("weft_session_get_var");
+    WEFT_TRY(weft_session_has(s, name));
     return weft_session_read_buffer(s, s->vars, offset, bits, 4);
 }
 
@@ -141,6 +146,8 @@ weft_status weft_session_reset(weft_session *s)
 {
     if (!s) return weft_session_null_argument("weft_session_reset");
     const struct weft_plan *plan = s->program->plan;
+    WEFT_TRY(weft_session_there(s));
+    s->gone = true; // until all of it is done
     for (uint32_t i = 0; i < plan->n_states; i++)
         if (s->states[i].id) WEFT_TRY(weft_buf_fill(s->gpu, s->states[i], 0, weft_buf_size(s->gpu, s->states[i]), 0));
     for (uint32_t i = 0; i < plan->n_states; i++)
@@ -150,5 +157,6 @@ weft_status weft_session_reset(weft_session *s)
     weft_session_track_reset(s);
     WEFT_TRY(weft_session_set_var(s, "active", 1));
     weft_session_forget(s, 0);
+    s->gone = false;
     return WEFT_OK;
 }

@@ -81,6 +81,11 @@ struct weft_session {
     bool idle;                 ///< "active" is 0: runs move nothing on
     struct weft_snapshot *checkpoints[WEFT_CHECKPOINTS]; ///< oldest first
     uint32_t n_checkpoints;
+    struct weft_gpu_dependent dependent;
+    bool gone;                 ///< states went with a lost device, or in the middle of being set: see whole()
+    struct weft_snapshot *host_snapshot; ///< newest on the host, taken or restored and not undone since; the caller's
+    weft_session *next_follower;         ///< of that snapshot
+    char lost_why[WEFT_LOST_WHY];
 };
 
 static inline uint64_t weft_session_version_bytes(const weft_session *s)
@@ -141,8 +146,10 @@ weft_status weft_session_write_rows(weft_session *s, const struct weft_plan_stat
 weft_status weft_session_rebind_locked(weft_session *s, uint32_t mem_key);
 
 // ---- snapshots (snapshot.c) ----
-/// Forgets checkpoints at `from` and beyond.
+/// Forgets checkpoints at `from` and beyond, and the newest host snapshot if it was taken there.
 void weft_session_forget(weft_session *s, uint64_t from);
+/// Makes a host snapshot the session's newest: what a recovery restores, as long as the caller keeps it.
+void weft_session_follow(weft_session *s, struct weft_snapshot *snapshot);
 /// The newest checkpoint at just this position, NULL: there is none.
 const struct weft_snapshot *weft_session_find_checkpoint(const weft_session *s, uint64_t position);
 /// Restores; `all` false leaves alone what no operator writes.
@@ -159,6 +166,9 @@ weft_status weft_session_no_tensor(const weft_session *s, const char *name);
 // session_bind.c
 weft_status weft_session_make_bindings(weft_session *s);
 void weft_session_free_bindings(weft_session *s);
+/// Buffers that bindings need, apart from the ios'; and those made again after a recovery, when the ios' are there.
+void weft_session_drop_bindings(weft_session *s);
+weft_status weft_session_renew_bindings(weft_session *s);
 /// True if `mem_key` is an input or output: its number.
 bool weft_session_is_io(uint32_t mem_key, uint32_t *io);
 /// What slot `slot` of a step, which is of an input or output, is bound to. False: to a buffer that was destroyed.
@@ -172,6 +182,19 @@ weft_status weft_session_bindings_begin(weft_session *s, struct weft_gpu_submit 
 void weft_session_bindings_ran(weft_session *s, uint64_t fence);
 /// Fills memory of the host with the results of the newest run up to `fence`, which is finished.
 weft_status weft_session_deliver(weft_session *s, uint64_t fence);
+/// The buffers of a session, by its plan; those made before a failure are left for weft_session_drop_buffers.
+weft_status weft_session_make_buffers(weft_session *s);
+void weft_session_drop_buffers(weft_session *s);
+/// Computes the blocks of the live sizes again and forgets those of all others.
+weft_status weft_session_restage(weft_session *s);
+
+// recover.c
+/// ERR_LOST if session or program could not be recovered.
+weft_status weft_session_there(const weft_session *s);
+/// ERR_STALE while states are gone; names one.
+weft_status weft_session_whole(const weft_session *s);
+/// The same for one state, variable or "vars"; inputs and outputs are never gone.
+weft_status weft_session_has(const weft_session *s, const char *name);
 weft_status weft_session_null_argument(const char *call);
 /// ERR_CANCELLED after weft_session_cancel. Calls that wait begin with it.
 weft_status weft_session_go(const weft_session *s);

@@ -75,6 +75,7 @@ static weft_status stage(weft_session *s, uint32_t k, const int64_t *symbols, ui
 weft_status weft_session_resize(weft_session *s, const int64_t *symbols)
 {
     const struct weft_plan *plan = s->program->plan;
+    WEFT_TRY(weft_session_there(s));
     uint32_t found = find_version(s, symbols);
     if (found != WEFT_NO_VERSION) {
         WEFT_TRY(weft_session_fits(s, symbols));
@@ -132,21 +133,20 @@ struct weft_session_view weft_session_view(const weft_session *s)
     return v;
 }
 
-/// Computes the live blocks again, and forgets all others.
-static void restage(weft_session *s)
+weft_status weft_session_restage(weft_session *s)
 {
     for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS; v++) s->versions[v].valid = false;
-    if (s->live == WEFT_NO_VERSION) return;
+    if (s->live == WEFT_NO_VERSION) return WEFT_OK;
     int64_t symbols[WEFT_MAX_SYMBOLS];
     memcpy(symbols, s->versions[s->live].symbols, sizeof symbols);
-    weft_session_resize(s, symbols);
+    return weft_session_resize(s, symbols);
 }
 
 void weft_session_sabotage(weft_session *s, uint32_t step, uint32_t word)
 {
     s->sabotage_step = step;
     s->sabotage_word = word;
-    restage(s);
+    (void)weft_session_restage(s);
 }
 
 void weft_session_sabotage_turn(weft_session *s, bool stuck) { s->stuck = stuck; }
@@ -155,5 +155,5 @@ void weft_session_sabotage_bind(weft_session *s, uint32_t step, const weft_sessi
 {
     s->stale_step = step;
     s->stale = other;
-    restage(s);
+    (void)weft_session_restage(s);
 }

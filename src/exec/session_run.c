@@ -48,8 +48,12 @@ static weft_status runs_checked(weft_session *s, const struct weft_version *v, u
                            last = {.after = ends->after, .n_after = ends->n_after};
     bool begun = false;
     if (first.n_before) WEFT_TRY(submit_one(s, &first, &begun));
-    for (uint32_t r = 0; r < runs; r++) WEFT_TRY(run_checked(s, v, &begun));
-    return last.n_after ? submit_one(s, &last, &begun) : WEFT_OK;
+    weft_status status = WEFT_OK;
+    for (uint32_t r = 0; r < runs && status == WEFT_OK; r++) status = run_checked(s, v, &begun);
+    if (status == WEFT_OK && last.n_after) status = submit_one(s, &last, &begun);
+    // Cut off between two steps, states are neither as before nor as after.
+    if (status != WEFT_OK && begun) s->gone = true;
+    return status;
 }
 
 /// Where ping-pong states take turns, so do the bind groups within the submit.
@@ -81,6 +85,8 @@ weft_status weft_session_go(const weft_session *s)
 weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial)
 {
     if (!s) return weft_session_null_argument("weft_session_run");
+    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_whole(s));
     if (s->live == WEFT_NO_VERSION)
         return weft_fail(WEFT_ERR_INVALID, "set the session's sizes before the first run (weft_session_set_sizes)");
     if (runs == 0 || runs > s->max_runs)

@@ -28,6 +28,8 @@ weft_status weft_session_fork(weft_session *s, weft_session **out)
 {
     if (out) *out = NULL;
     if (!s || !out) return weft_session_null_argument("weft_session_fork");
+    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_whole(s));
     struct weft_session_params params = {.checker = s->checker, .max_runs = s->max_runs};
     weft_session *fork = NULL;
     weft_status status = weft_session_create(s->program, &params, &fork);
@@ -140,7 +142,9 @@ weft_status weft_session_rewind(weft_session *s, uint64_t position)
 {
     if (!s) return weft_session_null_argument("weft_session_rewind");
     const struct weft_plan *plan = s->program->plan;
+    WEFT_TRY(weft_session_there(s));
     if (position) {
+        WEFT_TRY(weft_session_whole(s));
         if (plan->n_positions != 1)
             return weft_fail(WEFT_ERR_UNSUPPORTED, "the program has %u positions, so it can be rewound to 0 only",
                              plan->n_positions);
@@ -150,8 +154,10 @@ weft_status weft_session_rewind(weft_session *s, uint64_t position)
                              (unsigned long long)s->tracks[0].at, (unsigned long long)position);
         WEFT_TRY(crop(s, position));
     } else {
+        s->gone = true; // until all of it is done
         WEFT_TRY(clear_written(s));
+        s->gone = false;
     }
-    weft_session_forget(s, position + 1);
+    weft_session_forget(s, plan->n_positions ? position + 1 : position);
     return weft_session_set_var(s, "active", 1);
 }

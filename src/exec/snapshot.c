@@ -3,6 +3,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "exec/session_impl.h"
+#include <pthread.h>
 #include <string.h>
 
 enum { VARS_WORDS = 64, VARS_BYTES = VARS_WORDS * 4 };
@@ -27,7 +28,40 @@ struct weft_snapshot {
     weft_buf vars;
     uint32_t words[VARS_WORDS]; ///< variables, host form
     struct weft_page_table *pages; ///< device form: shared with the session that it was taken from
+    weft_session *followers;    ///< host form: sessions whose newest snapshot this is
 };
+
+// A host snapshot is the caller's, so sessions only follow it: its end, or another one, ends that. Snapshots and
+// sessions may be used by different threads, hence the lock.
+static pthread_mutex_t followers_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void unfollow(weft_session *s)
+{
+    pthread_mutex_lock(&followers_lock);
+    for (weft_session **at = s->host_snapshot ? &s->host_snapshot->followers : NULL; at && *at;)
+        if (*at == s) *at = s->next_follower;
+        else at = &(*at)->next_follower;
+    s->host_snapshot = NULL;
+    pthread_mutex_unlock(&followers_lock);
+}
+
+void weft_session_follow(weft_session *s, struct weft_snapshot *x)
+{
+    unfollow(s);
+    pthread_mutex_lock(&followers_lock);
+    s->host_snapshot = x;
+    s->next_follower = x->followers;
+    x->followers = s;
+    pthread_mutex_unlock(&followers_lock);
+}
+
+static void release_followers(struct weft_snapshot *x)
+{
+    pthread_mutex_lock(&followers_lock);
+    for (weft_session *s = x->followers; s; s = s->next_follower) s->host_snapshot = NULL;
+    x->followers = NULL;
+    pthread_mutex_unlock(&followers_lock);
+}
 
 static weft_status no_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory for a snapshot"); }
 
@@ -124,6 +158,8 @@ weft_status weft_session_snapshot(weft_session *s, uint32_t flags, weft_snapshot
     if (!s || !out) return weft_session_null_argument("weft_session_snapshot");
     if (flags != WEFT_SNAPSHOT_DEVICE && flags != WEFT_SNAPSHOT_HOST)
         return weft_fail(WEFT_ERR_INVALID, "a snapshot is taken either on the device or on the host (flags %u)", flags);
+    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_whole(s));
     WEFT_TRY(weft_session_settle(s));
     struct weft_snapshot *x = weft_calloc(1, sizeof *x);
     if (!x) return no_memory();
@@ -132,9 +168,13 @@ weft_status weft_session_snapshot(weft_session *s, uint32_t flags, weft_snapshot
     if (!x->host) x->gpu = s->gpu, x->program = s->program;
     weft_status status = describe(s, x);
     if (status == WEFT_OK) status = x->host ? take_host(s, x) : take_device(s, x);
-    if (status == WEFT_OK) *out = x;
-    else weft_snapshot_destroy(&x);
-    return status;
+    if (status != WEFT_OK) {
+        weft_snapshot_destroy(&x);
+        return status;
+    }
+    if (x->host) weft_session_follow(s, x);
+    *out = x;
+    return WEFT_OK;
 }
 
 uint64_t weft_snapshot_position(const weft_snapshot *x) { return x && x->n_tracks ? x->tracks[0].at : 0; }
@@ -151,6 +191,7 @@ void weft_snapshot_destroy(weft_snapshot **snapshot)
     if (!snapshot || !*snapshot) return;
     struct weft_snapshot *x = *snapshot;
     *snapshot = NULL;
+    release_followers(x);
     for (uint32_t i = 0; i < x->n_parts; i++) {
         if (x->parts[i].buf.id) weft_buf_release(x->gpu, &x->parts[i].buf);
         weft_free(x->parts[i].data);
@@ -175,6 +216,8 @@ static weft_status suits(const weft_session *s, const struct weft_snapshot *x)
     if (!x->host && x->program != s->program)
         return weft_fail(WEFT_ERR_INVALID,
                          "the snapshot lies on the device with another program; take one on the host instead");
+    if (!x->host && !weft_buf_alive(s->gpu, x->vars))
+        return weft_fail(WEFT_ERR_STALE, "the snapshot lay on the device that was lost; only host snapshots survive");
     if (x->n_parts != plan->n_states || x->n_tracks != plan->n_positions)
         return weft_fail(WEFT_ERR_INVALID, "the snapshot holds %u states, the program has %u", x->n_parts,
                          plan->n_states);
@@ -213,6 +256,7 @@ static weft_status put_host(weft_session *s, const struct weft_snapshot *x, bool
 {
     const struct weft_plan *plan = s->program->plan;
     if (s->pages) WEFT_TRY(make_rows(s, x));
+    s->gone = true; // until all of it is there
     for (uint32_t i = 0; i < x->n_parts; i++) {
         if (!wanted(plan, i, all)) continue;
         uint32_t word = plan->states[i].var_slot;
@@ -258,15 +302,18 @@ weft_status weft_session_restore_part(weft_session *s, const struct weft_snapsho
     memcpy(s->tracks, x->tracks, x->n_tracks * sizeof *s->tracks);
     s->inexact = false;
     s->idle = all ? x->idle : s->idle;
+    if (all) s->gone = false;
     return WEFT_OK;
 }
 
 weft_status weft_session_restore(weft_session *s, const weft_snapshot *x)
 {
     if (!s || !x) return weft_session_null_argument("weft_session_restore");
+    WEFT_TRY(weft_session_there(s));
     WEFT_TRY(suits(s, x));
     WEFT_TRY(weft_session_restore_part(s, x, true));
     weft_session_forget(s, 0);
+    if (x->host) weft_session_follow(s, (struct weft_snapshot *)(uintptr_t)x);
     return WEFT_OK;
 }
 
@@ -280,6 +327,7 @@ void weft_session_forget(weft_session *s, uint64_t from)
         else s->checkpoints[kept++] = s->checkpoints[i];
     }
     s->n_checkpoints = kept;
+    if (s->host_snapshot && weft_snapshot_position(s->host_snapshot) >= from) unfollow(s);
 }
 
 const struct weft_snapshot *weft_session_find_checkpoint(const weft_session *s, uint64_t position)

@@ -12,11 +12,38 @@ weft_buf weft_shards_buf(const struct weft_shards *s, uint32_t shard)
     return s && shard - s->base < s->n ? s->bufs[shard - s->base] : (weft_buf){0, 0};
 }
 
+void weft_weight_source_end(struct weft_weight_source *source)
+{
+    if (source->release) source->release(source->user);
+    *source = (struct weft_weight_source){0};
+}
+
+void weft_shards_forget_source(struct weft_shards *s, void *user)
+{
+    for (; s; s = s->parent)
+        if (s->source.user == user) weft_weight_source_end(&s->source);
+}
+
+const char *weft_shards_lost(const struct weft_shards *s)
+{
+    for (; s; s = s->parent)
+        if (s->lost_why[0]) return s->lost_why;
+    return NULL;
+}
+
+static void drop_bufs(struct weft_shards *s)
+{
+    for (uint32_t i = 0; s->bufs && i < s->n; i++) weft_buf_release(s->gpu, &s->bufs[i]);
+}
+
 void weft_shards_release(struct weft_shards *s)
 {
     while (s && atomic_fetch_sub(&s->refs, 1) == 1) {
         struct weft_shards *parent = s->parent;
-        for (uint32_t i = 0; s->bufs && i < s->n; i++) weft_buf_release(s->gpu, &s->bufs[i]);
+        weft_gpu_undepend(s->gpu, &s->dependent);
+        drop_bufs(s);
+        weft_weight_source_end(&s->source);
+        if (s->owns_plan) weft_plan_destroy(s->plan);
         weft_free(s->bufs);
         weft_free(s);
         s = parent;
@@ -127,35 +154,65 @@ static weft_status upload(weft_gpu *gpu, const struct weft_plan *plan, const str
     return status;
 }
 
-weft_status weft_shards_create(weft_gpu *gpu, const struct weft_plan *plan, struct weft_shards *parent,
+bool weft_shards_need_source(const struct weft_shards *s)
+{
+    for (uint32_t i = 0; i < s->plan->n_weights; i++) {
+        const struct weft_plan_weight *w = &s->plan->weights[i];
+        if (w->n_parts && w->parts[0].shard < s->base) continue;
+        if (!w->data && !s->plan->graph->values[w->value].data) return true;
+    }
+    return false;
+}
+
+weft_status weft_shards_load(struct weft_shards *s, const struct weft_program_params *params)
+{
+    const struct weft_plan *plan = s->plan;
+    weft_status status = WEFT_OK;
+    for (uint32_t i = 0; i < s->n && status == WEFT_OK; i++)
+        status = weft_buf_make(s->gpu, WEFT_BUF_FOR_WEIGHTS, plan->shard_bytes[s->base + i], WEFT_BUF_STORAGE,
+                               "weights", &s->bufs[i]);
+    for (uint32_t i = 0; i < plan->n_weights && status == WEFT_OK; i++) {
+        const struct weft_plan_weight *w = &plan->weights[i];
+        if (w->n_parts && w->parts[0].shard < s->base) continue;
+        status = upload(s->gpu, plan, s, w, &s->source);
+        if (params && params->progress)
+            params->progress(params->progress_user, WEFT_PROGRESS_WEIGHTS, i + 1, plan->n_weights);
+    }
+    if (status != WEFT_OK) drop_bufs(s);
+    return status;
+}
+
+weft_status weft_shards_create(weft_gpu *gpu, struct weft_plan *plan, struct weft_shards *parent,
                                const struct weft_program_params *params, struct weft_shards **out) {
     struct weft_shards *s = weft_calloc(1, sizeof *s);
+    struct weft_weight_source source = params->source;
     *out = NULL;
-    if (!s) return weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weights");
+    if (!s) {
+        weft_weight_source_end(&source);
+        return weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weights");
+    }
     atomic_init(&s->refs, 1);
     s->gpu = gpu;
+    s->plan = plan;
+    s->source = source;
     s->base = plan->shared_shards;
-    s->bufs = weft_calloc(plan->n_shards - s->base + 1, sizeof *s->bufs);
+    s->n = plan->n_shards - s->base;
+    s->bufs = weft_calloc(s->n + 1, sizeof *s->bufs);
     if (parent) {
         atomic_fetch_add(&parent->refs, 1);
         s->parent = parent;
     }
     weft_status status = s->bufs ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weights");
-    for (uint32_t i = s->base; i < plan->n_shards && status == WEFT_OK; i++) {
-        status = weft_buf_make(gpu, WEFT_BUF_FOR_WEIGHTS, plan->shard_bytes[i], WEFT_BUF_STORAGE, "weights",
-                               &s->bufs[i - s->base]);
-        if (status == WEFT_OK) s->n++;
-    }
-    for (uint32_t i = 0; i < plan->n_weights && status == WEFT_OK; i++) {
-        const struct weft_plan_weight *w = &plan->weights[i];
-        if (w->n_parts && w->parts[0].shard < s->base) continue;
-        status = upload(gpu, plan, s, w, &params->source);
-        if (params->progress) params->progress(params->progress_user, WEFT_PROGRESS_WEIGHTS, i + 1, plan->n_weights);
-    }
+    if (status == WEFT_OK) status = weft_shards_load(s, params);
+    // What need only live during the call is used no more; the device may be lost, and then it is missed.
+    if (!s->source.stays) weft_weight_source_end(&s->source);
     if (status != WEFT_OK) {
         weft_shards_release(s);
         return status;
     }
+    s->dependent = (struct weft_gpu_dependent){
+        .rank = WEFT_GPU_RANK_WEIGHTS, .remake = weft_shards_remake, .self = s};
+    weft_gpu_depend(gpu, &s->dependent);
     *out = s;
     return WEFT_OK;
 }

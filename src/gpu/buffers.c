@@ -2,6 +2,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "gpu/door.h"
+#include "gpu/gpu_test.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ weft_status weft_gpu_buf_need(weft_gpu *gpu, weft_buf buf, const char *what, str
     if (buf.id == 0 || buf.id > gpu->n_bufs)
         return weft_fail(WEFT_ERR_STALE, "%s: there is no buffer %u", what, buf.id);
     struct weft_gpu_buf_slot *b = &gpu->bufs[buf.id - 1];
+    if (b->lost) return weft_fail(WEFT_ERR_STALE, "%s: buffer '%s' went with the device that was lost", what, b->label);
     if (!b->live) return weft_fail(WEFT_ERR_STALE, "%s: buffer '%s' has been released", what, b->label);
     return weft_fail(WEFT_ERR_STALE, "%s: the buffer has been released; its place now holds '%s'", what, b->label);
 }
@@ -78,7 +80,8 @@ weft_status weft_gpu_buf_new(weft_gpu *gpu, uint64_t size, enum weft_buf_usage u
     uint32_t id = slot_take(gpu);
     if (!id) return weft_fail(WEFT_ERR_NOMEM, "out of memory for buffer '%s'", label);
     void *obj = NULL;
-    weft_status status = gpu->backend->buf_make(gpu->dev, size, usage, label, &obj);
+    weft_status status = weft_gpu_inject_now(gpu, WEFT_GPU_AT_BUFFER, "no buffer");
+    if (status == WEFT_OK) status = gpu->backend->buf_make(gpu->dev, size, usage, label, &obj);
     gpu->counters.allocs++;
     struct weft_gpu_buf_slot *b = &gpu->bufs[id - 1];
     snprintf(b->label, sizeof b->label, "%s", label);
@@ -91,7 +94,7 @@ weft_status weft_gpu_buf_new(weft_gpu *gpu, uint64_t size, enum weft_buf_usage u
     b->usage = usage;
     b->gen++;
     b->live = true;
-    b->mapped = false;
+    b->mapped = b->lost = false;
     b->purpose = usage == WEFT_BUF_READBACK ? WEFT_BUF_FOR_READBACK : WEFT_BUF_FOR_OTHER;
     count_buf(gpu, size, b->purpose);
     *out = (weft_buf){id, b->gen};
@@ -104,6 +107,11 @@ weft_status weft_buf_make(weft_gpu *gpu, enum weft_buf_purpose purpose, uint64_t
     *out = (weft_buf){0};
     weft_gpu_lock(gpu);
     weft_status status = weft_gpu_buf_new(gpu, size, usage, label, out);
+    if (status == WEFT_ERR_NOMEM && gpu->n_graves) {
+        // What was released may still be waiting for work in flight: its memory is as good as free.
+        status = weft_gpu_wait_tick(gpu, gpu->tick);
+        if (status == WEFT_OK) status = weft_gpu_buf_new(gpu, size, usage, label, out);
+    }
     if (status == WEFT_OK) {
         struct weft_gpu_buf_slot *b = weft_gpu_buf(gpu, *out);
         gpu->counters.bytes_for[b->purpose] -= b->size;
@@ -190,6 +198,7 @@ static weft_status write_piece(weft_gpu *gpu, weft_buf buf, const char *what, ui
 {
     struct weft_gpu_buf_slot *b;
     WEFT_TRY(writable(gpu, buf, what, offset, size, &b));
+    WEFT_TRY(weft_gpu_inject_now(gpu, WEFT_GPU_AT_WRITE, what));
     WEFT_TRY(gpu->backend->buf_write(gpu->dev, b->obj, offset, data, size));
     gpu->unflushed += size;
     return gpu->unflushed >= WEFT_GPU_WRITE_FLUSH ? flush_writes(gpu) : WEFT_OK;

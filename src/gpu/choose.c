@@ -93,6 +93,7 @@ weft_status weft_gpu_native_open(const struct weft_gpu_params *params, struct we
         if (c->rows[row].score < 0) break;
         status = weft_native_device_open(&c->rows[row], params, out);
     }
+    while (status == WEFT_OK && row > 0 && c->rows[row - 1].lib == c->rows[row].lib) row--, out->adapter++;
     candidates_free(c);
     return status;
 }

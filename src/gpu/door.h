@@ -22,7 +22,7 @@ struct weft_gpu_buf_slot {
     enum weft_buf_usage usage;
     enum weft_buf_purpose purpose;
     uint32_t gen, next_free;
-    bool live, mapped;
+    bool live, mapped, lost; ///< lost: it went with a device that is gone
     char label[WEFT_GPU_LABEL];
 };
 
@@ -44,7 +44,7 @@ struct weft_gpu_group_slot {
     int uniform;                  ///< binding of the uniform block, or -1
     uint64_t uniform_room;        ///< bytes of its buffer from the binding's offset on
     struct weft_bind binds[16];
-    char killer[WEFT_GPU_LABEL];  ///< label of the buffer whose release ended it
+    char killer[WEFT_GPU_LABEL];  ///< label of the buffer whose release ended it; "": it went with the device
 };
 
 struct weft_gpu_grave { void *obj; void (*free_obj)(void *dev, void *obj); uint64_t tick; };
@@ -60,6 +60,8 @@ struct weft_gpu_read_slot {
 struct weft_gpu_flight { uint32_t n_steps; char first[WEFT_GPU_LABEL], last[WEFT_GPU_LABEL]; };
 
 struct weft_gpu_due { uint64_t serial, number; weft_gpu_done_fn fn; void *user; const void *owner; };
+/// See gpu_test.h.
+struct weft_gpu_inject { int mishap; uint32_t sites; uint64_t at, count; };
 
 struct weft_gpu_row { char *label; uint64_t count; double seconds; };
 
@@ -74,6 +76,14 @@ struct weft_gpu {
     double progress;                 ///< when something was last seen to finish
     char lost_why[256];
     struct weft_gpu_counters counters;
+
+    struct weft_gpu_params params;   ///< to open the same again; `implementation` is unset
+    char library[256];               ///< of which implementation; "null" for the null device
+    uint32_t epoch;                  ///< rises when the device is opened anew; generation of the pipelines
+    uint64_t lost_first, lost_last;  ///< serials that were never finished because the device of then was lost
+    size_t building;                 ///< pipelines that are being made outside the lock
+    struct weft_gpu_dependent *dependents[WEFT_GPU_RANKS]; ///< by rank, in the order of registration
+    struct weft_gpu_inject inject;
 
     struct weft_gpu_buf_slot *bufs; size_t n_bufs, cap_bufs; uint32_t free_buf;
     struct weft_gpu_layout_slot *layouts; size_t n_layouts, cap_layouts;
@@ -126,6 +136,13 @@ void weft_gpu_buf_drop(weft_gpu *gpu, weft_buf buf);
 void weft_gpu_groups_drop(weft_gpu *gpu, weft_buf buf); ///< groups that touch a buffer
 void weft_gpu_readbacks_trim(weft_gpu *gpu); ///< gives back the ring's buffers that are not in use
 struct weft_gpu_pipe_slot *weft_gpu_pipe(weft_gpu *gpu, weft_pipeline pipeline); ///< NULL: no such pipeline
+/// Frees all objects of the device and leaves the tables without live ones. A device that hangs and could block us keeps
+/// what it has, itself included (weft_gpu_left).
+void weft_gpu_free_objects(weft_gpu *gpu);
+static inline bool weft_gpu_left(const weft_gpu *gpu) { return gpu->hung && gpu->backend->may_block; }
+bool weft_gpu_was_lost(const weft_gpu *gpu, uint64_t serial); ///< not finished when the device was lost
+/// To be asked before a call to the device: an error if a test wants it to fail (gpu_test.h).
+weft_status weft_gpu_inject_now(weft_gpu *gpu, uint32_t site, const char *what);
 weft_status weft_gpu_profile_row_of(weft_gpu *gpu, const char *label, uint32_t *row);
 void weft_gpu_profile_collect(weft_gpu *gpu);
 #endif

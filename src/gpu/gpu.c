@@ -38,7 +38,7 @@ void weft_gpu_caps_min(struct weft_gpu_caps *caps)
     caps->workgroup_memory = 16 << 10;
 }
 
-weft_status weft_gpu_door_open(struct weft_gpu_opened *opened, bool profile, weft_gpu **out)
+weft_status weft_gpu_door_open(struct weft_gpu_opened *opened, const struct weft_gpu_params *params, weft_gpu **out)
 {
     weft_gpu *gpu = weft_calloc(1, sizeof *gpu);
     if (!gpu) {
@@ -48,8 +48,15 @@ weft_status weft_gpu_door_open(struct weft_gpu_opened *opened, bool profile, wef
     gpu->backend = opened->backend;
     gpu->dev = opened->dev;
     gpu->caps = opened->caps;
-    gpu->profile = profile && opened->caps.timestamps;
+    gpu->profile = params->profile && opened->caps.timestamps;
+    gpu->epoch = 1;
+    gpu->params = *params;
+    gpu->params.implementation = NULL;
+    gpu->params.adapter = opened->adapter;
+    bool null_device = opened->caps.kind == WEFT_GPU_NULL;
+    snprintf(gpu->library, sizeof gpu->library, "%s", null_device ? "null" : opened->caps.library);
     gpu->close_timeout = 60;
+    if (params->timeout > 0) gpu->timeout = gpu->close_timeout = params->timeout;
     pthread_mutex_init(&gpu->lock, NULL);
     pthread_mutex_init(&gpu->poll_lock, NULL);
     pthread_cond_init(&gpu->built, NULL);
@@ -86,37 +93,82 @@ weft_status weft_gpu_open(const struct weft_gpu_params *params, weft_gpu **out)
     p.limits_min = weft_gpu_wants_min(&p);
     struct weft_gpu_opened opened = {0};
     if (!(p.timeout >= 0)) return weft_fail(WEFT_ERR_INVALID, "a timeout of %g s; 0 is for none", p.timeout);
-    WEFT_TRY(wants_null(&p) ? weft_gpu_null_open(&p, &opened) : weft_gpu_native_open(&p, &opened));
-    if (p.limits_min) {
-        weft_gpu_caps_min(&opened.caps);
-        opened.probe_subgroups = opened.probe_dot4 = false;
+    WEFT_TRY(weft_gpu_find(&p, &opened));
+    return weft_gpu_door_open(&opened, &p, out);
+}
+
+weft_status weft_gpu_find(const struct weft_gpu_params *params, struct weft_gpu_opened *out)
+{
+    WEFT_TRY(wants_null(params) ? weft_gpu_null_open(params, out) : weft_gpu_native_open(params, out));
+    if (params->limits_min) {
+        weft_gpu_caps_min(&out->caps);
+        out->probe_subgroups = out->probe_dot4 = false;
     }
-    if (p.max_binding && p.max_binding < opened.caps.max_binding) opened.caps.max_binding = p.max_binding / 16 * 16;
-    if (p.max_groups && p.max_groups < opened.caps.max_groups) opened.caps.max_groups = p.max_groups;
-    WEFT_TRY(weft_gpu_door_open(&opened, p.profile, out));
-    if (p.timeout > 0) (*out)->timeout = (*out)->close_timeout = p.timeout;
+    if (params->max_binding && params->max_binding < out->caps.max_binding)
+        out->caps.max_binding = params->max_binding / 16 * 16;
+    if (params->max_groups && params->max_groups < out->caps.max_groups) out->caps.max_groups = params->max_groups;
     return WEFT_OK;
 }
 
-static void free_objects(weft_gpu *gpu)
+// The objects of a kind: freed unless they are left to a device that hangs.
+static void free_groups(weft_gpu *gpu, bool leave)
+{
+    for (size_t i = 0; i < gpu->n_groups; i++) {
+        struct weft_gpu_group_slot *g = &gpu->groups[i];
+        if (!g->live) continue;
+        if (!leave) gpu->backend->group_free(gpu->dev, g->obj);
+        g->obj = NULL;
+        g->live = false;
+        g->killer[0] = 0;
+        g->next_free = gpu->free_group;
+        gpu->free_group = (uint32_t)i + 1;
+    }
+    weft_map_free(&gpu->group_map);
+    gpu->counters.groups_live = 0;
+}
+
+static void free_pipelines(weft_gpu *gpu, bool leave)
 {
     const struct weft_gpu_backend *b = gpu->backend;
-    for (size_t i = 0; i < gpu->n_graves; i++) gpu->graves[i].free_obj(gpu->dev, gpu->graves[i].obj);
-    for (size_t i = 0; i < gpu->n_groups; i++)
-        if (gpu->groups[i].live) b->group_free(gpu->dev, gpu->groups[i].obj);
-    for (size_t i = 0; i < gpu->n_pipes; i++)
+    for (size_t i = 0; !leave && i < gpu->n_pipes; i++)
         if (gpu->pipes[i].state == WEFT_GPU_BUILD_READY) b->pipeline_free(gpu->dev, gpu->pipes[i].obj);
-    for (size_t i = 0; i < gpu->n_layouts; i++) b->layout_free(gpu->dev, gpu->layouts[i].obj);
-    for (size_t i = 0; i < gpu->n_bufs; i++)
-        if (gpu->bufs[i].live) b->buf_free(gpu->dev, gpu->bufs[i].obj);
-    b->close(gpu->dev);
+    for (size_t i = 0; !leave && i < gpu->n_layouts; i++) b->layout_free(gpu->dev, gpu->layouts[i].obj);
+    gpu->n_pipes = gpu->n_layouts = 0;
+    weft_map_free(&gpu->pipe_map);
+}
+
+static void free_bufs(weft_gpu *gpu, bool leave)
+{
+    for (size_t i = 0; i < gpu->n_bufs; i++) {
+        struct weft_gpu_buf_slot *b = &gpu->bufs[i];
+        if (!b->live) continue;
+        if (!leave) gpu->backend->buf_free(gpu->dev, b->obj);
+        b->obj = NULL;
+        b->live = b->mapped = false;
+        b->lost = true;
+        b->next_free = gpu->free_buf;
+        gpu->free_buf = (uint32_t)i + 1;
+    }
+    for (size_t i = 0; i < WEFT_GPU_READBACKS; i++) gpu->reads[i].used = gpu->reads[i].own = false;
+    gpu->counters.buffers_live = gpu->counters.buffer_bytes_live = 0;
+    memset(gpu->counters.bytes_for, 0, sizeof gpu->counters.bytes_for);
+}
+
+void weft_gpu_free_objects(weft_gpu *gpu)
+{
+    bool leave = weft_gpu_left(gpu);
+    if (leave)
+        weft_log(WEFT_LOG_WARN, "gpu: %s never finished its work; what it holds is left behind", gpu->caps.adapter);
+    for (size_t i = 0; !leave && i < gpu->n_graves; i++) gpu->graves[i].free_obj(gpu->dev, gpu->graves[i].obj);
+    gpu->n_graves = 0;
+    free_groups(gpu, leave);
+    free_pipelines(gpu, leave);
+    free_bufs(gpu, leave);
 }
 
 static void free_tables(weft_gpu *gpu)
 {
     for (size_t i = 0; i < gpu->n_rows; i++) weft_free(gpu->rows[i].label);
-    weft_map_free(&gpu->pipe_map);
-    weft_map_free(&gpu->group_map);
     weft_map_free(&gpu->row_map);
     weft_free(gpu->bufs);
     weft_free(gpu->layouts);
@@ -139,9 +191,8 @@ void weft_gpu_close(weft_gpu **gpu_at)
     gpu->timeout = gpu->close_timeout;
     // A device that is gone finishes nothing, so a failure here only ends the waiting.
     (void)weft_gpu_wait_tick(gpu, gpu->tick);
-    if (gpu->hung && gpu->backend->may_block)
-        weft_log(WEFT_LOG_WARN, "gpu: %s never finished its work; what it holds is left behind", gpu->caps.adapter);
-    else free_objects(gpu);
+    weft_gpu_free_objects(gpu);
+    if (!weft_gpu_left(gpu)) gpu->backend->close(gpu->dev);
     weft_gpu_unlock(gpu);
     free_tables(gpu);
     pthread_cond_destroy(&gpu->built);
@@ -169,8 +220,16 @@ weft_status weft_gpu_lost(weft_gpu *gpu)
         gpu->lost = true;
         snprintf(gpu->lost_why, sizeof gpu->lost_why, "%s", why);
     }
-    return weft_fail(WEFT_ERR_LOST, "the device %s is gone (%s); open it again and load the weights anew",
+    return weft_fail(WEFT_ERR_LOST, "the device %s is gone (%s); recover it (weft_device_recover) or close it",
                      gpu->caps.adapter, gpu->lost_why);
+}
+
+weft_status weft_gpu_check(weft_gpu *gpu)
+{
+    weft_gpu_lock(gpu);
+    weft_status status = weft_gpu_lost(gpu);
+    weft_gpu_unlock(gpu);
+    return status;
 }
 
 void weft_gpu_lose(weft_gpu *gpu)
@@ -240,10 +299,12 @@ weft_status weft_gpu_wait_tick(weft_gpu *gpu, uint64_t tick)
 {
     weft_status result = WEFT_OK;
     double since = weft_now();
+    const uint32_t epoch = gpu->epoch;
     while (gpu->finished_tick < tick) {
         weft_gpu_unlock(gpu);
         weft_status status = weft_gpu_poll_once(gpu);
         weft_gpu_lock(gpu);
+        if (gpu->epoch != epoch) return weft_fail(WEFT_ERR_LOST, "the device was lost during the wait");
         if (gpu->finished_tick >= tick) break;
         weft_gpu_unlock(gpu);
         weft_status patience = status == WEFT_ERR_LOST ? status : weft_gpu_patience(gpu, since);

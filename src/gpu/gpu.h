@@ -42,6 +42,38 @@ weft_status weft_gpu_open(const struct weft_gpu_params *params, weft_gpu **out);
 /// (60 s if there is none) without progress; then the objects of an implementation that could block are left to it.
 void weft_gpu_close(weft_gpu **gpu);
 const struct weft_gpu_caps *weft_gpu_caps(const weft_gpu *gpu);
+weft_status weft_gpu_check(weft_gpu *gpu); ///< ERR_LOST, with why, if the device is gone
+/// Opens the same adapter of the same implementation again, underneath the same handle; for a device that was lost, but
+/// one that is not does as well. All buffers, bind groups, pipelines and readbacks of before are gone (ERR_STALE), and
+/// so are results of submits that were not finished (to wait for one is ERR_LOST). Counters go on; what they say is
+/// live becomes 0. No other thread may be inside a call on what depends on the device. On failure the device stays
+/// lost, and this may be called again. Errors: those of weft_gpu_open; DEVICE (the adapter is no longer the same).
+weft_status weft_gpu_reopen(weft_gpu *gpu);
+
+/// Something that is to be made again on a device that was opened anew, by rank and of a rank in the order of
+/// registration. Memory of the registrant, so that registering can't fail.
+enum weft_gpu_rank {
+    WEFT_GPU_RANK_WEIGHTS,
+    WEFT_GPU_RANK_PROGRAM,
+    WEFT_GPU_RANK_BUFFER, ///< of the user
+    WEFT_GPU_RANK_SESSION,
+    WEFT_GPU_RANKS
+};
+struct weft_gpu_dependent {
+    enum weft_gpu_rank rank;
+    weft_status (*remake)(void *self, void *report); ///< a failure concerns this dependent only
+    void *self;
+    struct weft_gpu_dependent *prev, *next;
+    bool listed;
+};
+void weft_gpu_depend(weft_gpu *gpu, struct weft_gpu_dependent *dependent);
+void weft_gpu_undepend(weft_gpu *gpu, struct weft_gpu_dependent *dependent); ///< fine if it was never registered
+/// True if `self` is registered, even if the pointer may be of something that is gone.
+bool weft_gpu_depends(weft_gpu *gpu, enum weft_gpu_rank rank, const void *self);
+/// Calls `remake` of all, with `report`, going on behind failures. The first failure's status and sentence; *failed
+/// counts them.
+weft_status weft_gpu_remake(weft_gpu *gpu, void *report, size_t *failed);
+
 /// For tests of recovery: loses the device. Dawn is made to lose it in earnest; elsewhere the door behaves as if.
 void weft_gpu_lose(weft_gpu *gpu);
 /// For tests of timeouts and cancellation: until it is turned off, the null device finishes nothing more. False: not a

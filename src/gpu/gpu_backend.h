@@ -73,6 +73,7 @@ struct weft_gpu_opened {
     void *dev;
     struct weft_gpu_caps caps;
     bool probe_subgroups, probe_dot4; ///< the adapter does not say: ask a shader
+    int adapter;                      ///< its place among its implementation's adapters
 };
 
 weft_status weft_gpu_null_open(const struct weft_gpu_params *params, struct weft_gpu_opened *out);
@@ -83,7 +84,9 @@ bool weft_gpu_wants_min(const struct weft_gpu_params *params); ///< by parameter
 /// Masks capabilities to what every WebGPU device guarantees.
 void weft_gpu_caps_min(struct weft_gpu_caps *caps);
 /// Puts the door in front of an opened device; takes it over, also when it fails.
-weft_status weft_gpu_door_open(struct weft_gpu_opened *opened, bool profile, weft_gpu **out);
+weft_status weft_gpu_door_open(struct weft_gpu_opened *opened, const struct weft_gpu_params *params, weft_gpu **out);
+/// Finds and opens what the parameters ask for, without a door. Errors as weft_gpu_open.
+weft_status weft_gpu_find(const struct weft_gpu_params *params, struct weft_gpu_opened *out);
 /// Asks shaders what the adapter did not say and corrects the capabilities.
 weft_status weft_gpu_probe(weft_gpu *gpu, bool subgroups, bool dot4);
 #endif

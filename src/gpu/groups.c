@@ -3,6 +3,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "gpu/door.h"
+#include "gpu/gpu_test.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -130,7 +131,8 @@ static weft_status group_new(weft_gpu *gpu, uint32_t layout, const struct weft_b
     if (!*id) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a bind group");
     void *obj = NULL;
     const struct weft_gpu_layout_slot *l = &gpu->layouts[layout];
-    weft_status status = gpu->backend->group_make(gpu->dev, l->obj, &l->pattern, ranges, &obj);
+    weft_status status = weft_gpu_inject_now(gpu, WEFT_GPU_AT_GROUP, "bind group");
+    if (status == WEFT_OK) status = gpu->backend->group_make(gpu->dev, l->obj, &l->pattern, ranges, &obj);
     if (status != WEFT_OK) {
         slot_give(gpu, *id);
         return status;

@@ -7,12 +7,13 @@
 #include "core/str.h"
 #include "core/thread.h"
 #include "gpu/door.h"
+#include "gpu/gpu_test.h"
 #include <stdio.h>
 #include <string.h>
 
 struct weft_gpu_pipe_slot *weft_gpu_pipe(weft_gpu *gpu, weft_pipeline pipeline)
 {
-    if (pipeline.gen != 1 || pipeline.id == 0 || pipeline.id > gpu->n_pipes) return NULL;
+    if (pipeline.gen != gpu->epoch || pipeline.id == 0 || pipeline.id > gpu->n_pipes) return NULL;
     struct weft_gpu_pipe_slot *p = &gpu->pipes[pipeline.id - 1];
     return p->state == WEFT_GPU_BUILD_READY ? p : NULL;
 }
@@ -95,6 +96,7 @@ static weft_status layout_get(weft_gpu *gpu, const struct weft_pipeline_desc *d,
         return weft_fail(WEFT_ERR_NOMEM, "out of memory for a bind group layout");
     struct weft_gpu_layout_slot *slot = &gpu->layouts[gpu->n_layouts];
     slot->pattern = pattern;
+    WEFT_TRY(weft_gpu_inject_now(gpu, WEFT_GPU_AT_LAYOUT, "layout"));
     WEFT_TRY(gpu->backend->layout_make(gpu->dev, &pattern, &slot->obj));
     *index = (uint32_t)gpu->n_layouts++;
     return WEFT_OK;
@@ -140,21 +142,35 @@ static weft_status claim(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft
         gpu->pipes[index].state = WEFT_GPU_BUILD_PENDING;
         *mine = true;
     }
-    *out = (weft_pipeline){(uint32_t)index + 1, 1};
+    *out = (weft_pipeline){(uint32_t)index + 1, gpu->epoch};
     return WEFT_OK;
 }
 
 // ---- building ------------------------------------------------------------------------------------------------------
 
-// Without the lock.
+// True if the device was opened anew since the entry was claimed: then there is no entry any more.
+static bool outlived(const weft_gpu *gpu, weft_pipeline pipeline) { return pipeline.gen != gpu->epoch; }
+
+static weft_status lost_meanwhile(void) {
+    return weft_fail(WEFT_ERR_LOST, "the device was lost while pipelines were made");
+}
+
+// Without the lock. While `building` is above 0 the device is not opened anew.
 static weft_status build(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft_pipeline pipeline)
 {
     weft_gpu_lock(gpu);
+    if (outlived(gpu, pipeline)) {
+        weft_gpu_unlock(gpu);
+        return weft_fail_in(lost_meanwhile(), "pipeline '%s'", label_of(d));
+    }
     void *layout = gpu->layouts[gpu->pipes[pipeline.id - 1].layout].obj;
+    weft_status status = weft_gpu_inject_now(gpu, WEFT_GPU_AT_PIPELINE, "no pipeline");
+    gpu->building++;
     weft_gpu_unlock(gpu);
     void *obj = NULL;
-    weft_status status = gpu->backend->pipeline_make(gpu->dev, layout, d, &obj);
+    if (status == WEFT_OK) status = gpu->backend->pipeline_make(gpu->dev, layout, d, &obj);
     weft_gpu_lock(gpu);
+    gpu->building--;
     struct weft_gpu_pipe_slot *p = &gpu->pipes[pipeline.id - 1];
     p->obj = obj;
     p->state = status == WEFT_OK ? WEFT_GPU_BUILD_READY : WEFT_GPU_BUILD_FAILED;
@@ -170,7 +186,12 @@ static weft_status build(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft
 static weft_status settle(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft_pipeline pipeline)
 {
     weft_gpu_lock(gpu);
-    while (gpu->pipes[pipeline.id - 1].state == WEFT_GPU_BUILD_PENDING) pthread_cond_wait(&gpu->built, &gpu->lock);
+    while (!outlived(gpu, pipeline) && gpu->pipes[pipeline.id - 1].state == WEFT_GPU_BUILD_PENDING)
+        pthread_cond_wait(&gpu->built, &gpu->lock);
+    if (outlived(gpu, pipeline)) {
+        weft_gpu_unlock(gpu);
+        return weft_fail_in(lost_meanwhile(), "pipeline '%s'", label_of(d));
+    }
     struct weft_gpu_pipe_slot *p = &gpu->pipes[pipeline.id - 1];
     bool mine = p->state == WEFT_GPU_BUILD_FAILED;
     if (mine) p->state = WEFT_GPU_BUILD_PENDING;
@@ -210,7 +231,8 @@ static void unclaim(struct many *m, size_t n_todo)
 {
     weft_gpu_lock(m->gpu);
     for (size_t i = 0; i < n_todo; i++)
-        if (!m->tried[i]) m->gpu->pipes[m->out[m->todo[i]].id - 1].state = WEFT_GPU_BUILD_FAILED;
+        if (!m->tried[i] && !outlived(m->gpu, m->out[m->todo[i]]))
+            m->gpu->pipes[m->out[m->todo[i]].id - 1].state = WEFT_GPU_BUILD_FAILED;
     pthread_cond_broadcast(&m->gpu->built);
     weft_gpu_unlock(m->gpu);
 }

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "gpu/door.h"
+#include "gpu/gpu_test.h"
 #include <string.h>
 
 // A slot of the ring that is free, preferring one whose own buffer is large enough. NULL: all are outstanding.
@@ -72,6 +73,7 @@ static weft_status start(weft_gpu *gpu, weft_buf buf, uint64_t offset, uint64_t 
         if (size) WEFT_TRY(copy_out(gpu, b, offset, size, weft_gpu_buf(gpu, s->buf)));
     }
     struct weft_gpu_buf_slot *m = weft_gpu_buf(gpu, s->buf);
+    WEFT_TRY(weft_gpu_inject_now(gpu, WEFT_GPU_AT_MAP, "readback"));
     WEFT_TRY(gpu->backend->map_start(gpu->dev, m->obj));
     m->mapped = true;
     s->used = true;

@@ -2,6 +2,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "gpu/door.h"
+#include "gpu/gpu_test.h"
 #include <string.h>
 
 static const char *label_of(const struct weft_gpu_step *s) { return s->label ? s->label : "step"; }
@@ -65,6 +66,9 @@ static weft_status find_group(weft_gpu *gpu, const struct weft_gpu_step *s, stru
     if (s->group.id == 0 || s->group.id > gpu->n_groups)
         return weft_fail(WEFT_ERR_STALE, "step '%s': there is no bind group %u", label_of(s), s->group.id);
     struct weft_gpu_group_slot *g = &gpu->groups[s->group.id - 1];
+    if (!g->live && !g->killer[0])
+        return weft_fail(WEFT_ERR_STALE, "step '%s': its bind group went with the device that was lost; bind again",
+                         label_of(s));
     if (!g->live || g->gen != s->group.gen)
         return weft_fail(WEFT_ERR_STALE, "step '%s': its bind group ended when buffer '%s' was released; bind again",
                          label_of(s), g->killer);
@@ -124,7 +128,8 @@ weft_status weft_gpu_submit_work(weft_gpu *gpu, struct weft_gpu_work *work)
 {
     WEFT_TRY(weft_gpu_lost(gpu));
     work->tick = gpu->tick + 1;
-    weft_status status = gpu->backend->submit(gpu->dev, work);
+    weft_status status = weft_gpu_inject_now(gpu, WEFT_GPU_AT_SUBMIT, "submit");
+    if (status == WEFT_OK) status = gpu->backend->submit(gpu->dev, work);
     if (status == WEFT_ERR_DEVICE) {
         weft_status lost = weft_gpu_lost(gpu);
         if (lost != WEFT_OK) status = lost;
@@ -179,7 +184,11 @@ weft_status weft_gpu_wait(weft_gpu *gpu, uint64_t serial, double seconds)
 {
     weft_gpu_lock(gpu);
     uint64_t last = gpu->serial;
+    bool lost = weft_gpu_was_lost(gpu, serial);
     weft_gpu_unlock(gpu);
+    if (lost)
+        return weft_fail(WEFT_ERR_LOST, "submit %llu was not finished when the device was lost",
+                         (unsigned long long)serial);
     if (serial > last)
         return weft_fail(WEFT_ERR_INVALID, "wait for submit %llu, but only %llu were made", (unsigned long long)serial,
                          (unsigned long long)last);

@@ -120,9 +120,9 @@ weft_status weft_gpu_fire(weft_gpu *gpu)
     uint64_t newest = gpu->due_number;
     struct weft_gpu_due due;
     while (take_due(gpu, newest, status == WEFT_ERR_LOST, &due)) {
-        bool done = due.serial <= gpu->finished;
+        bool lost = weft_gpu_was_lost(gpu, due.serial), done = due.serial <= gpu->finished;
         weft_gpu_unlock(gpu);
-        due.fn(due.user, due.serial, done ? WEFT_OK : status);
+        due.fn(due.user, due.serial, lost ? WEFT_ERR_LOST : done ? WEFT_OK : status);
         weft_gpu_lock(gpu);
     }
     weft_gpu_unlock(gpu);

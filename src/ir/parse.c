@@ -499,6 +499,8 @@ static weft_status parse_line(struct parser *s) {
 weft_status weft_graph_parse(const struct weft_op_set *ops, const char *text, size_t len, struct weft_graph **out) {
     struct parser s = {0};
     *out = NULL;
+    // A dim's handle does not tell a lack of memory from an illegal dim.
+    uint64_t failures = weft_alloc_failures();
     WEFT_TRY(weft_graph_create(ops, &s.g));
     weft_status status = WEFT_OK;
     const char *end = text + len;
@@ -509,6 +511,7 @@ weft_status weft_graph_parse(const struct weft_op_set *ops, const char *text, si
         status = parse_line(&s);
     }
     weft_map_free(&s.labels);
+    status = weft_blame_memory(failures, status);
     if (status == WEFT_OK) *out = s.g;
     else weft_graph_destroy(s.g);
     return status;

@@ -69,7 +69,7 @@ weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build
     struct wish wish = {lm, build};
     struct weft_program_params params = {
         .compile = weft_lm_compile_params(weft_gpu_caps(lm->gpu), build->chunk),
-        .source = {weight, lm},
+        .source = {.get = weight, .user = lm, .stays = true}, // the file stays mapped
         .share_weights = any_program(lm),
         .progress = lm->params.progress,
         .progress_user = lm->params.progress_user,
@@ -185,6 +185,7 @@ fail:
 void weft_lm_close(weft_lm **handle) {
     weft_lm *lm = *handle;
     if (!lm) return;
+    weft_program_forget_source(any_program(lm), lm); // others may share the weights and live on
     weft_lm_engine_destroy(&lm->logits);
     weft_lm_engine_destroy(&lm->score);
     weft_lm_engine_destroy(&lm->generate);

@@ -1,5 +1,6 @@
 #include "model/lm_graph.h"
 
+#include "core/alloc.h"
 #include "core/error.h"
 #include "core/str.h"
 
@@ -35,7 +36,8 @@ weft_status weft_lm_build_graph(const struct weft_gguf *file, const struct weft_
                                 const struct weft_lm_build *b, struct weft_graph **out) {
     struct weft_decoder_params params = {
         .ctx = b->ctx, .chunk = b->chunk, .cache_f16 = b->cache_f16, .head = b->head, .sampling = b->sampling};
-    return weft_decoder_build(file, config, &params, out);
+    uint64_t failures = weft_alloc_failures();
+    return weft_blame_memory(failures, weft_decoder_build(file, config, &params, out));
 }
 
 struct weft_compile_params weft_lm_compile_params(const struct weft_gpu_caps *caps, uint32_t chunk) {

@@ -21,7 +21,7 @@ static weft_status zeros(void *user, const char *name, const void **data, uint64
 }
 
 static const struct weft_program_params usual = {.compile = {.split_symbol = "T", .split_at = {1}, .n_splits = 1},
-                                                 .source = {zeros, NULL}};
+                                                 .source = {.get = zeros, .user = NULL}};
 
 struct world { weft_gpu *gpu; weft_program *program; weft_session *session; };
 

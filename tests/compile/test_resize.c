@@ -35,7 +35,7 @@ static struct world begin(weft_gpu *gpu, const char *graph, const char *split)
     struct world w = {.gpu = gpu};
     struct weft_program_params params = {
         .compile = {.split_symbol = split, .split_at = {1, 8}, .n_splits = split ? 2 : 0},
-        .source = {no_weights, NULL}};
+        .source = {.get = no_weights, .user = NULL}};
     if (weft_program_create(gpu, fixture_graph(graph), &params, &w.program) != WEFT_OK)
         fail_msg("%s", weft_error_message());
     if (weft_session_create(w.program, NULL, &w.session) != WEFT_OK) fail_msg("%s", weft_error_message());

@@ -123,7 +123,7 @@ static weft_session *open_graph(const char *text, bool checked) {
     weft_program *p;
     must(weft_graph_parse(weft_ops(), text, strlen(text), &g));
     must(weft_program_create(weft_test_gpu(), g,
-                             &(struct weft_program_params){.compile = {.checked = checked}, .source = {weight, NULL}},
+                             &(struct weft_program_params){.compile = {.checked = checked}, .source = {.get = weight}},
                              &p));
     return weft_test_session(p, false, 1);
 }

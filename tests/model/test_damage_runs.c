@@ -108,7 +108,7 @@ static void load_exactly(weft_gpu *gpu, const uint8_t *data, size_t len) {
     must(weft_lm_build_defaults(&config, weft_gpu_caps(gpu), &build));
     must(weft_lm_build_graph(g, &config, &build, &graph));
     struct weft_program_params params = {.compile = weft_lm_compile_params(weft_gpu_caps(gpu), build.chunk),
-                                         .source = {weight, g}};
+                                         .source = {.get = weight, .user = g}};
     must(weft_program_create(gpu, graph, &params, &program));
     must(weft_session_create(program, NULL, &session));
     must(weft_test_sizes(session, 1, 1, build.ctx));

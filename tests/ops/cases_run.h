@@ -339,7 +339,7 @@ static inline int op_run_level(struct op_runner *r)
     struct weft_program_params params = {
         .compile = {.no_fuse = r->level, .split_symbol = r->c->split, .split_at = {1, 8}, .n_splits = 2,
                     .checked = weft_test_checked()},
-        .source = {op_weight, r}};
+        .source = {.get = op_weight, .user = r}};
     struct weft_session_params checked = {.checker = true, .max_runs = 1};
     op_run_begin(r->g, &r->run);
     for (uint32_t v = 0; v < r->g->n_values; v++) // weights do not depend on sizes

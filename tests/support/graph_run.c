@@ -243,7 +243,7 @@ int weft_case_run(weft_gpu *gpu, const struct weft_case *c, double *worst)
                                                      .split_at = {1, 8},
                                                      .n_splits = 2,
                                                      .checked = c->checked || weft_test_checked()},
-                                         .source = {weight_source, &r}};
+                                         .source = {.get = weight_source, .user = &r}};
     weft_status status = weft_program_create(gpu, consumed, &params, &p);
     consumed = NULL;
     if (status == WEFT_OK) status = weft_session_create(p, NULL, &s);

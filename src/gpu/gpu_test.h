@@ -1,0 +1,29 @@
+/// Faults on demand, for tests only: the n-th call that the door makes to the device fails, or the device is lost there.
+#ifndef WEFT_GPU_GPU_TEST_H
+#define WEFT_GPU_GPU_TEST_H
+#include "gpu/gpu.h"
+
+/// Calls to the device that can go wrong.
+enum weft_gpu_site {
+    WEFT_GPU_AT_BUFFER = 1,
+    WEFT_GPU_AT_WRITE = 2,
+    WEFT_GPU_AT_LAYOUT = 4,
+    WEFT_GPU_AT_PIPELINE = 8,
+    WEFT_GPU_AT_GROUP = 16,
+    WEFT_GPU_AT_SUBMIT = 32, ///< copies, fills and flushes too
+    WEFT_GPU_AT_MAP = 64,
+    WEFT_GPU_AT_ANY = 127,
+};
+
+enum weft_gpu_mishap {
+    WEFT_GPU_NO_MEMORY, ///< the call is not made and answers NOMEM
+    WEFT_GPU_LOSS,      ///< the device is lost before the call, which answers LOST
+    WEFT_GPU_LOSS_IN,   ///< the device is lost, then the call is made as if nobody knew yet
+};
+
+/// Makes the n-th of the calls that are named by `sites` (a set of enum weft_gpu_site) go wrong, once; 0 turns it off.
+/// Stays armed while the device is opened anew. Counting starts with this call.
+void weft_gpu_inject(weft_gpu *gpu, enum weft_gpu_mishap mishap, uint32_t sites, uint64_t n);
+/// Calls counted so far.
+uint64_t weft_gpu_injected(const weft_gpu *gpu);
+#endif

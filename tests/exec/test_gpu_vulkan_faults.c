@@ -1,0 +1,221 @@
+/// Faults of the driver below a WebGPU implementation, by the Vulkan layer of tests/vulkan: memory that runs out in any
+/// call, and devices that are lost in earnest. Whatever the implementation makes of it, the library reports NOMEM or
+/// LOST, recovers, and then computes the same bits. What wgpu-native answers with the end of the process is shown to do
+/// so, in a process of its own: should that change, docs/faults.md has to.
+#include "fault_rig.h"
+
+#include "gpu/gpu.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { Y = FAULT_T * FAULT_WIDTH, NO_DEVICE_MEMORY = -2, NO_HOST_MEMORY = -1, DEVICE_LOST = -4 };
+#define BIG ((uint64_t)96 << 20) ///< more than implementations allocate at once for small buffers
+
+static weft_device *device;
+static struct fault_weights weights;
+static bool dawn;
+static bool (*arm)(const char *name, uint64_t at, uint64_t count, int result);
+static uint64_t (*seen)(void);
+
+static weft_program *program;
+static weft_session *bystander;
+static float want[Y];
+
+static void goes_on(void) {
+    float y[Y];
+    fault_must(fault_feed(bystander, "y", 5, y));
+    assert_memory_equal(y, want, sizeof y);
+}
+
+/// After a fault: recovers what was lost, and all is as it was. True if something was. wgpu-native tells of a loss only
+/// when it is asked for something.
+static bool mended(void) {
+    struct weft_recovery r;
+    weft_status status = weft_gpu_wait_idle(device);
+    if (status == WEFT_OK) status = fault_feed(bystander, "y", 5, NULL);
+    bool lost = status != WEFT_OK;
+    if (lost) {
+        fault_is(status, WEFT_ERR_LOST, "");
+        fault_must(weft_device_recover(device, &r));
+        assert_int_equal(r.programs, 1);
+        fault_must(weft_session_reset(bystander));
+    }
+    goes_on();
+    return lost;
+}
+
+// ---- memory --------------------------------------------------------------------------------------------------------
+
+/// A buffer that the driver has no memory for is refused, and nothing else happens.
+static void test_device_memory(void **state) {
+    (void)state;
+    weft_buf big;
+    static const char *const calls[] = {"AllocateMemory", "CreateBuffer"};
+    for (size_t i = 0; i < 2; i++) {
+        arm(calls[i], 1, 0, NO_DEVICE_MEMORY);
+        weft_status status = weft_buf_create(device, BIG, WEFT_BUF_STORAGE, "big", &big);
+        assert_true(seen() > 0);
+        arm(NULL, 0, 0, 0);
+        fault_is(status, WEFT_ERR_NOMEM, "big");
+        assert_int_equal(big.id, 0);
+        assert_false(mended());
+        fault_must(weft_buf_create(device, BIG, WEFT_BUF_STORAGE, "big", &big));
+        weft_buf_release(device, &big);
+    }
+}
+
+/// A session's whole life.
+static weft_status life(void) {
+    weft_session *s;
+    float y[Y];
+    weft_status status = weft_session_create(program, NULL, &s);
+    if (status == WEFT_OK) status = fault_feed(s, "y", 5, y);
+    if (status == WEFT_OK) assert_memory_equal(y, want, sizeof y);
+    weft_session_destroy(&s);
+    return status;
+}
+
+/// The n-th of a kind of call fails in a session's life, for the first few n; the life's end says NOMEM or LOST.
+static int fail_each(const char *call, int result, int most) {
+    int failures = 0;
+    for (int n = 1; n <= most; n++) {
+        arm(call, (uint64_t)n, 1, result);
+        weft_status status = life();
+        bool hit = seen() >= (uint64_t)n;
+        arm(NULL, 0, 0, 0);
+        if (status != WEFT_OK && status != WEFT_ERR_NOMEM && status != WEFT_ERR_LOST)
+            fail_msg("%s %d: %s: %s", call, n, weft_status_name(status), weft_error_message());
+        bool lost = mended();
+        print_message("%-22s %d -> %2d: %s%s\n", call, n, result, hit ? weft_status_name(status) : "not called",
+                      lost ? ", device lost and recovered" : "");
+        failures += status != WEFT_OK || lost;
+        if (!hit) break;
+    }
+    return failures;
+}
+
+static void test_memory_in_a_session(void **state) {
+    (void)state;
+    static const char *const calls[] = {"AllocateMemory", "CreateBuffer", "CreateDescriptorPool",
+                                        "AllocateDescriptorSets", "AllocateCommandBuffers"};
+    int failures = 0;
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) failures += fail_each(calls[i], NO_DEVICE_MEMORY, 4);
+    assert_true(failures > 0);
+    failures = fail_each("CreateBuffer", NO_HOST_MEMORY, 2);
+    assert_true(failures > 0);
+}
+
+/// A pipeline that there is no memory for: compiling fails, the device lives or comes back.
+static void test_memory_in_a_pipeline(void **state) {
+    (void)state;
+    static const char *const calls[] = {"CreateShaderModule", "CreateComputePipelines"};
+    for (size_t i = 0; i < 2; i++) {
+        struct weft_pipeline_desc d = {.label = calls[i], .n_bindings = 1, .kinds = {WEFT_BIND_READ_WRITE},
+                                       .workgroup = {1, 1, 1}};
+        char wgsl[200];
+        weft_pipeline p;
+        snprintf(wgsl, sizeof wgsl,
+                 "@group(0) @binding(0) var<storage, read_write> y: array<u32>;\n"
+                 "@compute @workgroup_size(1) fn main() { y[0] += %uu; }\n", (unsigned)i + 77);
+        d.wgsl = wgsl;
+        arm(calls[i], 1, 0, NO_DEVICE_MEMORY);
+        weft_status status = weft_pipeline_get(device, &d, &p);
+        bool hit = seen() > 0;
+        arm(NULL, 0, 0, 0);
+        if (hit && status != WEFT_ERR_NOMEM) fault_is(status, WEFT_ERR_LOST, calls[i]);
+        bool lost = mended();
+        print_message("%s: %s%s\n", calls[i], hit ? weft_status_name(status) : "not called", lost ? ", lost" : "");
+        fault_must(weft_pipeline_get(device, &d, &p)); // tried again
+    }
+}
+
+// ---- loss ----------------------------------------------------------------------------------------------------------
+
+/// Submits and waits that lose the device: LOST from the library, then recovery.
+static void test_loss(void **state) {
+    (void)state;
+    static const char *const calls[] = {"QueueSubmit", "WaitForFences", "GetFenceStatus"};
+    int losses = 0;
+    if (!dawn) {
+        print_message("wgpu-native ends the process on these: see test_wgpu_ends_the_process\n");
+        return;
+    }
+    for (size_t i = 0; i < 3; i++) losses += fail_each(calls[i], DEVICE_LOST, 2);
+    assert_true(losses >= 2);
+}
+
+/// In a process of its own: a submit that loses the device.
+static int doomed(void) {
+    struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    fprintf(stderr, "(what follows is wgpu-native's)\n");
+    arm("QueueSubmit", 1, 0, DEVICE_LOST);
+    weft_status status = life();
+    fprintf(stderr, "%s\n", weft_status_name(status));
+    return 0;
+}
+
+static void test_wgpu_ends_the_process(void **state) {
+    (void)state;
+    if (dawn) return;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        setenv("WEFT_TEST_DOOMED", "1", 1);
+        execl("/proc/self/exe", "doomed", (char *)NULL);
+        _exit(2);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+}
+
+// ---- the layer -----------------------------------------------------------------------------------------------------
+
+/// Finds the layer that the driver's loader has loaded. False: there is none.
+static bool find_layer(void) {
+    const char *path = getenv("WEFT_TEST_FAULT_LAYER");
+    void *layer = path ? dlopen(path, RTLD_NOW | RTLD_NOLOAD) : NULL;
+    if (!layer) return false;
+    void *symbols[2] = {dlsym(layer, "weft_fault_arm"), dlsym(layer, "weft_fault_seen")};
+    memcpy(&arm, &symbols[0], sizeof arm);
+    memcpy(&seen, &symbols[1], sizeof seen);
+    return arm && seen;
+}
+
+static void make_world(void) {
+    fault_weights_fill(&weights);
+    dawn = strcmp(weft_gpu_caps(device)->implementation, "dawn") == 0;
+    fault_must(fault_compile(device, FAULT_GRAPH("y"), &weights, true, NULL, &program));
+    fault_must(weft_session_create(program, NULL, &bystander));
+    fault_must(fault_feed(bystander, "y", 5, want));
+}
+
+int main(void) {
+    if (weft_device_open(NULL, &device) != WEFT_OK) {
+        fprintf(stderr, "%s\n", weft_error_message());
+        return getenv("WEFT_TEST_ALLOW_NO_GPU") ? 0 : 1;
+    }
+    if (!find_layer()) {
+        fprintf(stderr, "skipped: the Vulkan fault layer is not loaded (WEFT_TEST_FAULT_LAYER, VK_INSTANCE_LAYERS)\n");
+        weft_device_close(&device);
+        return 77;
+    }
+    make_world();
+    if (getenv("WEFT_TEST_DOOMED")) return doomed();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_device_memory), cmocka_unit_test(test_memory_in_a_session),
+        cmocka_unit_test(test_memory_in_a_pipeline), cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_wgpu_ends_the_process),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    weft_session_destroy(&bystander);
+    weft_program_destroy(&program);
+    weft_device_close(&device);
+    return failed;
+}
