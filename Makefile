@@ -51,8 +51,8 @@ sanitize:
 	ctest --preset sanitize -j $(JOBS) -LE "model|dawn|min|validation" $(TESTS)
 	ctest --preset sanitize -j $(JOBS) -L dawn -R "gpu_device|gpu_loss|gpu_small" $(TESTS)
 
-# The suites in which threads meet, on the null device: the implementations are not instrumented, and would drown what is
-# ours. Only what these need is built.
+# The suites in which threads meet, on the null device: the implementations are not instrumented, and would drown what
+# is ours. Only what these need is built.
 TSAN_TESTS = core_test_thread core_test_alloc core_test_error core_test_log gpu_test_null exec_test_cancel \
 	exec_test_threads
 tsan:

@@ -36,10 +36,10 @@ struct weft_program_compile_params {
     /// data must stay until compiling returns. NULL: there are no others.
     weft_status (*weight)(void *user, const char *name, const void **data, uint64_t *bytes);
     void *weight_user;
-    /// Promises that `weights` with all that it points to, and `weight` with its user, stay valid until this program and
-    /// all that share its weights have been destroyed. Then weft_device_recover can read them again after a loss, from
-    /// the thread that calls it; what `weight` gives must stay until its next call or the end of that. Without it such a
-    /// program is lost with its device, unless it has no weights.
+    /// Promises that `weights` with all that it points to, and `weight` with its user, stay valid until this program
+    /// and all that share its weights have been destroyed. Then weft_device_recover can read them again after a loss,
+    /// from the thread that calls it; what `weight` gives must stay until its next call or the end of that. Without it
+    /// such a program is lost with its device, unless it has no weights.
     bool weights_stay;
     /// Cuts the range of one symbol, so that each part gets kernels of its own: "T" at {1, 16} makes [lo, 1], [2, 16]
     /// and [17, hi]. Rising values, at most 8. NULL: one part.

@@ -52,8 +52,8 @@ static void text_pages(const struct weft_plan *plan) {
         uint64_t row = p->page_bytes >> p->shift;
         weft_outf("\na context of up to %" PRIu64 " positions takes pages of %u, %" PRIu64 " bytes each, as it grows\n",
                   p->rows, 1u << p->shift, p->page_bytes);
-        weft_outf("%" PRIu64 " bytes a position; %u pages when it is full, and one that is nobody's: %.1f MB\n", row, p->n,
-                  (double)((uint64_t)p->n + 1) * (double)p->page_bytes / 1e6);
+        weft_outf("%" PRIu64 " bytes a position; %u pages when it is full, and one that is nobody's: %.1f MB\n", row,
+                  p->n, (double)((uint64_t)p->n + 1) * (double)p->page_bytes / 1e6);
     }
 }
 

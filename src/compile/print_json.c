@@ -175,11 +175,12 @@ static json_t *json_plan(const struct weft_plan *p, bool *ok)
     for (uint32_t k = 0; k < p->n_schedules; k++) push(schedules, json_schedule(p, &p->schedules[k], ok), ok);
     for (uint32_t i = 0; i < p->n_shards; i++) push(shards, number(p->shard_bytes[i]), ok);
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) push(heaps, number(p->heap_bytes[h]), ok);
-    json_t *memory = json_pack("{sI sI sI sI sI sI sI sI}", "peak",
-                               (json_int_t)(t.weights + t.states + t.pages + t.transients + t.ios + t.params), "weights",
-                               (json_int_t)t.weights, "states", (json_int_t)t.states, "pages", (json_int_t)t.pages, "transients",
-                               (json_int_t)t.transients, "transients_lower_bound", (json_int_t)t.bound,
-                               "inputs_and_outputs", (json_int_t)t.ios, "parameters", (json_int_t)t.params);
+    json_t *memory =
+        json_pack("{sI sI sI sI sI sI sI sI}", "peak",
+                  (json_int_t)(t.weights + t.states + t.pages + t.transients + t.ios + t.params), "weights",
+                  (json_int_t)t.weights, "states", (json_int_t)t.states, "pages", (json_int_t)t.pages, "transients",
+                  (json_int_t)t.transients, "transients_lower_bound", (json_int_t)t.bound, "inputs_and_outputs",
+                  (json_int_t)t.ios, "parameters", (json_int_t)t.params);
     return json_pack("{so so so sI so so sI so so so so so}", "implementation", text(p->caps.implementation), "adapter",
                      text(p->caps.adapter), "memory", memory, "pipelines", (json_int_t)p->n_pipelines, "shards", shards,
                      "heaps", heaps, "shared_shards", (json_int_t)p->shared_shards, "weights", json_weights(p, ok),

@@ -178,7 +178,8 @@ weft_status weft_pool_make_free(struct weft_pool *p, uint32_t group, uint32_t co
     return weft_fail(WEFT_ERR_LIMIT,
                      "%u more page%s of %llu bytes %s needed, %u of %u are free and a binding of this device holds "
                      "%llu: destroy or rewind sessions and snapshots of the program, or choose a smaller context",
-                     count, count == 1 ? "" : "s", (unsigned long long)plan->page_bytes, count == 1 ? "is" : "are", g->n_free, g->total, (unsigned long long)most);
+                     count, count == 1 ? "" : "s", (unsigned long long)plan->page_bytes, count == 1 ? "is" : "are",
+                     g->n_free, g->total, (unsigned long long)most);
 }
 
 // ---- pages ---------------------------------------------------------------------------------------------------------

@@ -136,8 +136,8 @@ void weft_gpu_buf_drop(weft_gpu *gpu, weft_buf buf);
 void weft_gpu_groups_drop(weft_gpu *gpu, weft_buf buf); ///< groups that touch a buffer
 void weft_gpu_readbacks_trim(weft_gpu *gpu); ///< gives back the ring's buffers that are not in use
 struct weft_gpu_pipe_slot *weft_gpu_pipe(weft_gpu *gpu, weft_pipeline pipeline); ///< NULL: no such pipeline
-/// Frees all objects of the device and leaves the tables without live ones. A device that hangs and could block us keeps
-/// what it has, itself included (weft_gpu_left).
+/// Frees all objects of the device and leaves the tables without live ones. A device that hangs and could block us
+/// keeps what it has, itself included (weft_gpu_left).
 void weft_gpu_free_objects(weft_gpu *gpu);
 static inline bool weft_gpu_left(const weft_gpu *gpu) { return gpu->hung && gpu->backend->may_block; }
 bool weft_gpu_was_lost(const weft_gpu *gpu, uint64_t serial); ///< not finished when the device was lost

@@ -1,4 +1,5 @@
-/// Faults on demand, for tests only: the n-th call that the door makes to the device fails, or the device is lost there.
+/// Faults on demand, for tests only: the n-th call that the door makes to the device fails, or the device is lost
+/// there.
 #ifndef WEFT_GPU_GPU_TEST_H
 #define WEFT_GPU_GPU_TEST_H
 #include "gpu/gpu.h"

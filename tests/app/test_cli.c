@@ -201,7 +201,8 @@ static void test_inspect(void **state) {
     root = parse(memory);
     json_int_t sum = 0;
     const char *parts[] = {"weights", "states", "pages", "transients", "params", "io", "staging"};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) sum += json_integer_value(json_object_get(root, parts[i]));
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        sum += json_integer_value(json_object_get(root, parts[i]));
     assert_true(sum > 0);
     assert_int_equal(sum, json_integer_value(json_object_get(root, "total")));
     const json_t *context = json_array_get(json_object_get(root, "contexts"), 0);

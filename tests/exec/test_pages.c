@@ -308,7 +308,8 @@ static void test_refused_graphs(void **state) {
     refuse("symbol T 1 4\ninput x f32 [T, 8]\nvar pos u32 0 8\nstate s paged f32 [8, 8]\n%0 = cache_append %s %x %pos\n"
            "%1 = silu %0\noutput %1 y\n",
            0, WEFT_ERR_UNSUPPORTED, "'silu' reads paged state 's'");
-    refuse("input x f32 [2, 8]\nstate s paged f32 [8, 8]\noutput %x y\n", 0, WEFT_ERR_UNSUPPORTED, "'s' is not written");
+    refuse("input x f32 [2, 8]\nstate s paged f32 [8, 8]\noutput %x y\n", 0, WEFT_ERR_UNSUPPORTED,
+           "'s' is not written");
     refuse("input x f32 [2, 8]\nvar pos u32 0 8\nstate s paged f32 [8, 8]\n%0 = cache_append %s %x %pos\n"
            "output %0 y\n",
            0, WEFT_ERR_UNSUPPORTED, "output");

@@ -84,8 +84,8 @@ static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 // ---- replay and checker --------------------------------------------------------------------------------------------
 
-/// Random prefills and self-feeding runs, the same in all sessions; those of odd number submit run by run. All must agree
-/// in every state and output after each move.
+/// Random prefills and self-feeding runs, the same in all sessions; those of odd number submit run by run. All must
+/// agree in every state and output after each move.
 static void replay_together(weft_session *const *sessions, uint32_t n, uint32_t runs) {
     uint64_t seed = 3;
     uint32_t pos = 0;

@@ -172,9 +172,15 @@ static void give(struct walk *w, const struct layout *l, bool few, const char *f
     va_start(args, format);
     vsnprintf(how, sizeof how, format, args);
     va_end(args);
-    c = (struct alias_case){.type = l->type, .count = 4801, .dst = l->dst, .dst_count = f->dst_count,
-                            .quantised = f->quantised, .tolerance = f->tolerance,
-                            .seed = ++w->seed, .few = few && (l->type == WEFT_F32 || f == families), .random = l->body != f->body};
+    c = (struct alias_case){.type = l->type,
+                            .count = 4801,
+                            .dst = l->dst,
+                            .dst_count = f->dst_count,
+                            .quantised = f->quantised,
+                            .tolerance = f->tolerance,
+                            .seed = ++w->seed,
+                            .few = few && (l->type == WEFT_F32 || f == families),
+                            .random = l->body != f->body};
     snprintf(c.name, sizeof c.name, "%s%s: %s", f->name, l->type == WEFT_F16 ? " in f16" : "", how);
     weft_str_addf(&s, "state m dense %s [%lld]\n%s", weft_dtype_name(l->type), (long long)c.count,
                   f->leaves ? f->leaves : "");
