@@ -103,7 +103,6 @@ static void emit_piece(struct weft_lower *l, const struct weft_node *node, struc
     weft_emit_int(l, s, "N", cfg->n);
     weft_emit_int(l, s, "PER", cfg->per);
     weft_emit_int(l, s, "WIDE", wide);
-    weft_emit_int(l, s, "KEEPS", keeps);
     weft_emit_int(l, s, "ALL", cfg->n == node->n_in);
     weft_emit_workgroup(s, cfg->threads, 0);
     weft_emit_items(s, cfg->threads);

@@ -9,6 +9,7 @@
 #include "ops/move.h"
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/half.h"
 
 #include <math.h>
 #include <string.h>
@@ -70,10 +71,11 @@ void weft_move_host(const double *x, double *y, int64_t outer, int64_t size, int
 static bool half(weft_dtype d) { return d == WEFT_F16 || d == WEFT_BF16; }
 
 bool weft_move_words(struct weft_lower *l, struct weft_step *s, weft_dtype dtype) {
-    if (half(dtype)) return true;
-    for (uint32_t i = 0; i < s->n_operands && l->status == WEFT_OK; i++)
-        if (!half(s->operands[i].dtype)) s->operands[i].dtype = WEFT_U32;
-    return false;
+    for (uint32_t i = 0; i < s->n_operands && l->status == WEFT_OK; i++) {
+        if (half(s->operands[i].dtype)) s->operands[i].flags |= WEFT_OPERAND_BITS;
+        else s->operands[i].dtype = WEFT_U32;
+    }
+    return half(dtype);
 }
 
 bool weft_move_quads(struct weft_lower *l, weft_dim d) {
@@ -146,7 +148,7 @@ weft_status weft_move_emit(struct weft_lower *l, const struct weft_node *node, c
     uint8_t flags = cfg.unit == 4 ? WEFT_OPERAND_WIDE : 0;
     weft_emit_value(l, s, "x", WEFT_READ, node->in[0], flags);
     weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], flags);
-    weft_move_words(l, s, dtype);
+    weft_emit_int(l, s, "HALF", weft_move_words(l, s, dtype));
     weft_emit_int(l, s, "R", m->rank);
     weft_emit_int(l, s, "PER", cfg.per);
     weft_emit_int(l, s, "WIDE", cfg.unit == 4);
@@ -391,7 +393,9 @@ static weft_status pad_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_type *x = &weft_lv(l, node->in[0])->type, *y = &weft_lv(l, node->out[0])->type;
     struct pad_cfg cfg = {.rank = x->rank, .per = half(x->dtype) ? 2 : 1, .threads = weft_move_threads(l)};
     float value = (float)node->attrs[VALUE].f;
-    if (weft_ops_is_float(x->dtype)) memcpy(&cfg.value, &value, 4);
+    if (x->dtype == WEFT_F16) cfg.value = weft_f32_to_f16(value);
+    else if (x->dtype == WEFT_BF16) cfg.value = weft_f32_to_bf16(value);
+    else if (x->dtype == WEFT_F32) memcpy(&cfg.value, &value, 4);
     else cfg.value = (uint32_t)(int64_t)node->attrs[VALUE].f;
     for (uint32_t k = 0; k < x->rank; k++) {
         cfg.dims[k] = y->dims[k];
