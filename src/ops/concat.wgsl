@@ -1,7 +1,7 @@
 //%% y [outer, p.row] made of N operands, whose rows of p.l0, p.l1, ... elements begin at p.first and are p.own in all.
 //%% PER elements a thread: 4 (WIDE: parameters count vec4), 2 (16-bit elements: a word of y has one owner) or 1. ALL:
 //%% these are all the operands; else elements of others stay as they are. HALF: 16-bit elements, moved as bits, for
-//%% floats would change some.
+//%% floats would change some; operand k has them where bit k of HALVES is set, else f32.
 //% if WIDE && HALF
 //% set T = "vec2<u32>"
 //% elif WIDE
@@ -9,17 +9,29 @@
 //% else
 //% set T = "u32"
 //% end
+//% set BIT = 1
 //% for k in 0..N
+//% if HALF
+
+fn half${k}(e: u32) -> u32 {
+//% if HALVES / BIT % 2
+    return bits_x${k}(e);
+//% else
+    return half_bits_y(load_x${k}(e));
+//% end
+}
+//% end
+//% set BIT = BIT * 2
 
 // Element `e` of operand ${k}, or four of them.
 fn get${k}(e: u32) -> ${T} {
 //% if WIDE && HALF
     let at = e * 4u;
-    return vec2<u32>(bits_x${k}(at) | (bits_x${k}(at + 1u) << 16u), bits_x${k}(at + 2u) | (bits_x${k}(at + 3u) << 16u));
+    return vec2<u32>(half${k}(at) | (half${k}(at + 1u) << 16u), half${k}(at + 2u) | (half${k}(at + 3u) << 16u));
 //% elif WIDE
     return load4_x${k}(e * 4u);
 //% elif HALF
-    return bits_x${k}(e);
+    return half${k}(e);
 //% else
     return load_x${k}(e);
 //% end

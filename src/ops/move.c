@@ -70,12 +70,16 @@ void weft_move_host(const double *x, double *y, int64_t outer, int64_t size, int
 
 static bool half(weft_dtype d) { return d == WEFT_F16 || d == WEFT_BF16; }
 
-bool weft_move_words(struct weft_lower *l, struct weft_step *s, weft_dtype dtype) {
+void weft_move_words(struct weft_lower *l, struct weft_step *s, weft_dtype dtype) {
+    uint32_t halves = 0;
     for (uint32_t i = 0; i < s->n_operands && l->status == WEFT_OK; i++) {
-        if (half(s->operands[i].dtype)) s->operands[i].flags |= WEFT_OPERAND_BITS;
-        else s->operands[i].dtype = WEFT_U32;
+        struct weft_operand *o = &s->operands[i];
+        if (half(o->dtype)) o->flags |= WEFT_OPERAND_BITS;
+        else if (!half(dtype)) o->dtype = WEFT_U32;
+        halves |= (uint32_t)half(o->dtype) << i;
     }
-    return half(dtype);
+    weft_emit_int(l, s, "HALF", half(dtype));
+    weft_emit_int(l, s, "HALVES", halves);
 }
 
 bool weft_move_quads(struct weft_lower *l, weft_dim d) {
@@ -148,7 +152,7 @@ weft_status weft_move_emit(struct weft_lower *l, const struct weft_node *node, c
     uint8_t flags = cfg.unit == 4 ? WEFT_OPERAND_WIDE : 0;
     weft_emit_value(l, s, "x", WEFT_READ, node->in[0], flags);
     weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], flags);
-    weft_emit_int(l, s, "HALF", weft_move_words(l, s, dtype));
+    weft_move_words(l, s, dtype);
     weft_emit_int(l, s, "R", m->rank);
     weft_emit_int(l, s, "PER", cfg.per);
     weft_emit_int(l, s, "WIDE", cfg.unit == 4);
@@ -407,7 +411,7 @@ static weft_status pad_lower(struct weft_lower *l, uint32_t group) {
     weft_lower_place(l, node->out[0]);
     weft_emit_value(l, s, "x", WEFT_READ, node->in[0], 0);
     weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], 0);
-    weft_emit_int(l, s, "HALF", weft_move_words(l, s, x->dtype));
+    weft_move_words(l, s, x->dtype);
     weft_emit_int(l, s, "R", x->rank);
     weft_emit_workgroup(s, cfg.threads, 0);
     weft_emit_items(s, cfg.threads);

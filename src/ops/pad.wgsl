@@ -15,8 +15,10 @@ fn padded(e: u32) -> u32 {
     step *= p.x${R - 1 - k};
 //% end
     if (!inside) { return p.value; }
-//% if HALF
+//% if HALF && HALVES % 2
     return bits_x(at);
+//% elif HALF
+    return half_bits_y(load_x(at));
 //% else
     return load_x(at);
 //% end
