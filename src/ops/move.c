@@ -335,6 +335,18 @@ struct pad_cfg {
     weft_dim dims[WEFT_MAX_RANK], from[WEFT_MAX_RANK], before[WEFT_MAX_RANK];
 };
 
+/// True if a value of this type can be `value`; floats round it.
+static bool holds(weft_dtype dtype, double value) {
+    switch (dtype) {
+    case WEFT_I32: return value == floor(value) && value >= INT32_MIN && value <= INT32_MAX;
+    case WEFT_U32: return value == floor(value) && value >= 0 && value <= UINT32_MAX;
+    case WEFT_I8: return value == floor(value) && value >= INT8_MIN && value <= INT8_MAX;
+    case WEFT_U8: return value == floor(value) && value >= 0 && value <= UINT8_MAX;
+    case WEFT_BOOL: return value == 0 || value == 1;
+    default: return true;
+    }
+}
+
 static weft_status pad_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                              const struct weft_attr *attrs, struct weft_type *out) {
     (void)n_in;
@@ -344,7 +356,7 @@ static weft_status pad_infer(struct weft_graph *g, const struct weft_type *in, u
         return weft_fail(WEFT_ERR_INVALID, "before and after list %u and %u sizes for the %u axes of %s",
                          attrs[BEFORE].n, attrs[AFTER].n, in[0].rank, weft_ops_type_text(g, &in[0]));
     double value = attrs[VALUE].f;
-    if (!weft_ops_is_float(in[0].dtype) && (value != floor(value) || fabs(value) > UINT32_MAX))
+    if (!holds(in[0].dtype, value))
         return weft_fail(WEFT_ERR_INVALID, "value %g is no %s", value, weft_dtype_name(in[0].dtype));
     *out = in[0];
     for (uint32_t k = 0; k < in[0].rank; k++) {

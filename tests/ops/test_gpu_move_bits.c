@@ -126,6 +126,25 @@ static void test_pad(void **state) {
     }
 }
 
+/// NaNs of any payload stay NaNs where f32 becomes bf16, whose rounding adds to their bits.
+static void test_nan_to_bf16(void **state) {
+    (void)state;
+    static const uint32_t x[] = {0x7fffffff, 0xffffffff, 0x7fc00000, 0xff800001, 0x7f800000, 0x7f7fffff, 0x3f808000, 0};
+    static const uint16_t want[] = {0, 0, 0, 0, 0x7f80, 0x7f80, 0x3f80, 0}; // of those that are no NaN
+    uint16_t got[8];
+    weft_session *s = open_graph("state m dense bf16 [8]\ninput x f32 [8]\n%0 = assign %m %x\n");
+    weft_program *p = weft_session_program(s);
+    must(weft_session_write(s, "x", 0, x, sizeof x));
+    must(weft_session_run(s, 1, NULL));
+    must(weft_session_read(s, "m", 0, got, sizeof got));
+    for (int i = 0; i < 8; i++) {
+        if (i < 4 ? (got[i] & 0x7fff) > 0x7f80 : got[i] == want[i]) continue;
+        fail_msg("%08x became %04x", x[i], got[i]);
+    }
+    weft_session_destroy(&s);
+    weft_program_destroy(&p);
+}
+
 /// Control: arithmetic on these patterns changes some of them, so that the comparison can fail.
 static void test_arithmetic_changes_some(void **state) {
     (void)state;
@@ -141,7 +160,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_transpose), cmocka_unit_test(test_slice_copy),
         cmocka_unit_test(test_concat),    cmocka_unit_test(test_pad),
-        cmocka_unit_test(test_arithmetic_changes_some),
+        cmocka_unit_test(test_nan_to_bf16), cmocka_unit_test(test_arithmetic_changes_some),
     };
     return cmocka_run_group_tests_name("moved bits", tests, NULL, NULL);
 }

@@ -49,7 +49,7 @@ static void run_table_as_gpu(void **state)
     struct weft_gpu_caps *caps =
         (struct weft_gpu_caps *)(uintptr_t)weft_gpu_caps(weft_test_gpu()); // of an object that is not const
     enum weft_gpu_kind kind = caps->kind;
-    if (kind != WEFT_GPU_CPU || (strcmp(caps->implementation, "wgpu") != 0 && !getenv("WEFT_TEST_ALL"))) skip();
+    if (kind != WEFT_GPU_CPU || (strcmp(caps->implementation, "wgpu") != 0 && !getenv("WEFT_TEST_LONG"))) skip();
     caps->kind = WEFT_GPU_DISCRETE;
     const struct op_table *table = *state;
     int bad = 0;
