@@ -202,7 +202,7 @@ static weft_status check_ranges(const struct weft_lower *l, const struct weft_gr
         const struct weft_node *n = &l->graph->nodes[group->nodes[i]];
         if (!(n->op->traits & WEFT_OP_RANGE)) continue;
         const struct weft_value_info *s = weft_lv(l, n->in[0]);
-        if (s->state_kind != WEFT_STATE_DENSE)
+        if (s->state != UINT32_MAX && s->state_kind != WEFT_STATE_DENSE)
             return weft_fail(WEFT_ERR_UNSUPPORTED, "'%s' is a %s; ranges are written to dense states", s->name,
                              s->state_kind == WEFT_STATE_VAR ? "variable" : "state that maps its rows");
     }
@@ -319,8 +319,6 @@ static weft_status lower_schedule(struct attempt *a)
         if (!sc->steps || !sc->tensors) status = out_of_memory();
         sc->copied_bytes = 0;
         for (uint32_t i = 0; i < l.n_steps; i++) sc->copied_bytes += l.steps[i].copied_bytes;
-        for (uint32_t i = 0; i < p->n_states; i++)
-            if (p->states[i].policy == WEFT_STATE_DOUBLE) sc->copied_bytes += p->states[i].bytes;
     }
     a->groups = l.groups;
     if (l.crowded) tighten_group(a, &l.groups[l.group], true);

@@ -124,6 +124,31 @@ static const char add_large[] = "symbol T 0 600\ninput x f32 [T, 1000]\ninput y 
 static const char by_random_access[] = "symbol I 0 9\ninput t f32 [400, 1001]\ninput i u32 [I]\n%0 = gather %t %i\n"
                                        "output %0 y\n";
 
+/// A size that falls as a symbol grows: the pieces cover what the smallest symbol needs, and the checker knows.
+static void pieces_cover_sizes_that_fall(void **state)
+{
+    (void)state;
+    struct weft_gpu_caps caps = limited(true);
+    struct weft_plan *p = fixture_plan("symbol S 1 300\ninput x f32 [900-S, 1000]\n%0 = tanh %x\noutput %0 y\n", &caps,
+                                       NULL);
+    struct weft_schedule *sc = &p->schedules[0];
+    assert_true(sc->steps[0].cut1 != 0);
+    for (int64_t t = 1; t <= 300; t += 13) {
+        uint64_t groups = 0, whole = ((uint64_t)(900 - t) * 1000 + 255) / 256;
+        for (uint32_t i = 0; i < sc->n_steps; i++) {
+            uint32_t words[WEFT_MAX_WORDS], grid[3];
+            int64_t symbols[WEFT_MAX_SYMBOLS] = {t};
+            struct weft_update u = {p->graph->dims, symbols, &caps, &sc->steps[i]};
+            weft_step_update(&u, words, grid);
+            groups += words[sc->steps[i].n_fields - 2];
+        }
+        assert_int_equal(groups, whole);
+    }
+    sc->n_steps--;
+    REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, "does not do its part");
+    weft_plan_destroy(p);
+}
+
 /// Pieces cover the rows, share one pipeline, and are empty where the live rows end before them.
 static void elementwise_is_cut(void **state)
 {
@@ -265,7 +290,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operator_has_a_case), cmocka_unit_test(all_cases_compile),
         cmocka_unit_test(tint_takes_them),
-        cmocka_unit_test(elementwise_is_cut),        cmocka_unit_test(random_access_has_segments),
+        cmocka_unit_test(elementwise_is_cut),        cmocka_unit_test(pieces_cover_sizes_that_fall),
+        cmocka_unit_test(random_access_has_segments),
         cmocka_unit_test(checker_notices),           cmocka_unit_test(buffers_have_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
