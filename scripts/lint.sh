@@ -94,6 +94,8 @@ check_symbols() {
     echo "lint: symbols: libweft.so exports $count names, all weft_*"
 }
 
+check_contracts() { scripts/check_contracts.sh || fail "contracts: see above"; }
+
 check_readme() { scripts/check_readme.sh || fail "readme: see above"; }
 
 check_tidy() {
@@ -105,11 +107,11 @@ check_tidy() {
     files | grep '^src/.*\.c$' | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p "$build" 2>/dev/null
 }
 
-[ $# -gt 0 ] || set -- text includes headers symbols readme tidy
+[ $# -gt 0 ] || set -- text includes headers symbols readme contracts tidy
 for check in "$@"; do
     case $check in
-    text | includes | headers | symbols | readme | tidy) "check_$check" ;;
-    *) fail "no check named '$check'; known are text includes headers symbols readme tidy" ;;
+    text | includes | headers | symbols | readme | contracts | tidy) "check_$check" ;;
+    *) fail "no check named '$check'; known are text includes headers symbols readme contracts tidy" ;;
     esac
 done
 [ $failed -eq 0 ] && echo "lint: passed"
