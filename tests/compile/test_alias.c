@@ -77,6 +77,25 @@ static void sizes_are_proved(void **state)
     assert_int_equal(copied(OVER("symbol T 1 64\n", "0", "64"), &split, 2), 64 * 8 * 4);
 }
 
+#define HALVES(len, start)                                                                                             \
+    "symbol T 1 64\nstate m dense f16 [4096]\n%a = slice %m {start=0, len=" len "}\n%1 = assign %m %a {start=" start "}\n"
+
+/// Ranges of halves that have a word in common are not apart, neither for the planner nor for the checker.
+static void halves_share_words(void **state)
+{
+    (void)state;
+    assert_int_equal(copied(HALVES("2*T", "2*T"), NULL, 0), 0);
+    assert_int_equal(copied(HALVES("T", "T+1"), NULL, 0), 0);
+    assert_int_equal(copied(HALVES("T", "T"), NULL, 0), 64 * 2);
+    struct weft_plan *p = fixture_plan(HALVES("T", "T+1"), NULL, NULL);
+    struct weft_step *s = &p->schedules[0].steps[0];
+    assert_int_equal(weft_plan_check(p, &p->schedules[0]), WEFT_OK);
+    for (uint32_t i = 0; i < s->n_operands; i++) // written from where the other ends
+        if (s->operands[i].access & WEFT_WRITE) s->operands[i].elem_offset = s->operands[i].count;
+    REFUSED(weft_plan_check(p, &p->schedules[0]), WEFT_ERR_INTERNAL, "overlap partly");
+    weft_plan_destroy(p);
+}
+
 // ---- order, outputs, operators with kernels of their own -----------------------------------------------------------
 
 static void report_says(const struct weft_plan *p, const char *words)
@@ -273,6 +292,7 @@ int main(void)
         cmocka_unit_test(plans_follow_from_ranges),
         cmocka_unit_test(the_rule_is_compared),
         cmocka_unit_test(sizes_are_proved),
+        cmocka_unit_test(halves_share_words),
         cmocka_unit_test(readers_of_views_come_first),
         cmocka_unit_test(kernels_of_their_own_get_copies),
         cmocka_unit_test(writes_see_through_reshapes),
