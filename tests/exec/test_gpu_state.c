@@ -266,15 +266,19 @@ static void test_recurrent(void **state) {
     weft_program_destroy(&p);
 }
 
-/// A range of halves that begins and ends within a word leaves its neighbours alone; while "active" is 0 a run writes
-/// nothing at all.
+/// A range of halves that begins and ends within a word is written to its end and leaves its neighbours alone; while
+/// "active" is 0 a run writes nothing at all.
 static void test_ranges_of_halves(void **state) {
     (void)state;
-    static const char graph[] = "input x f32 [4]\nstate h dense f16 [8]\n%0 = assign %h %x {start=1}\n";
-    static const float x[] = {1, 2, -1, -2};
-    static const uint16_t before[] = {5, 6, 7, 8, 9, 10, 11, 12};
-    static const uint16_t after[] = {5, 0x3c00, 0x4000, 0xbc00, 0xc000, 10, 11, 12};
-    uint16_t h[8];
+    enum { LEN = 128, ALL = LEN + 2 }; // words at both ends of which one half is written, and 63 between them
+    static const char graph[] = "input x f32 [128]\nstate h dense f16 [130]\n%0 = assign %h %x {start=1}\n";
+    float x[LEN];
+    uint16_t before[ALL], after[ALL], h[ALL];
+    for (int i = 0; i < ALL; i++) before[i] = after[i] = (uint16_t)(i + 5);
+    for (int i = 0; i < LEN; i++) {
+        x[i] = i % 2 ? 2 : -1;
+        after[1 + i] = i % 2 ? 0x4000 : 0xbc00;
+    }
     weft_program *p = rig_program(weft_test_gpu(), graph, NULL);
     weft_session *s = NULL;
     rig_must(weft_session_create(p, NULL, &s));
@@ -339,20 +343,21 @@ static void test_what_is_put_back(void **state) {
     }
 }
 
-/// Pages that others have filled and given back are zeros for whoever takes them next.
+/// Pages that others have filled and given back are zeros for whoever takes them next, one or many at once.
 static void test_pages_come_empty(void **state) {
     (void)state;
-    float rows[RIG_ROWS][RIG_HEAD];
-    weft_program *p = rig_program(weft_test_gpu(), RIG_GRAPH("paged"), &(struct weft_compile_params){.page_rows = 8});
-    weft_session *s[2];
-    for (int i = 0; i < 2; i++) rig_must(weft_session_create(p, NULL, &s[i]));
-    for (uint32_t i = 0; i < RIG_ROWS * RIG_HEAD; i++) rows[i / RIG_HEAD][i % RIG_HEAD] = (float)(i + 1);
-    rig_must(weft_session_write(s[0], "kf", 0, rows, sizeof rows));
-    rig_must(weft_session_reset(s[0]));
-    rig_must(weft_session_reserve(s[1], RIG_ROWS));
-    rig_must(weft_session_read(s[1], "kf", 0, rows, sizeof rows));
-    for (uint32_t i = 0; i < RIG_ROWS * RIG_HEAD; i++) assert_true(rows[i / RIG_HEAD][i % RIG_HEAD] == 0);
-    for (int i = 0; i < 2; i++) weft_session_destroy(&s[i]);
+    enum { PAGE = 8, PAGES = RIG_ROWS / PAGE, N = RIG_ROWS * RIG_HEAD };
+    float rows[N];
+    weft_program *p = rig_program(weft_test_gpu(), RIG_GRAPH("paged"), &(struct weft_compile_params){.page_rows = PAGE});
+    weft_session *s[PAGES + 1];
+    for (int i = 0; i < N; i++) rows[i] = (float)(i + 1);
+    for (int i = 0; i <= PAGES; i++) rig_must(weft_session_create(p, NULL, &s[i]));
+    for (int i = 0; i < PAGES; i++) rig_must(weft_session_write(s[i], "kf", 0, rows, sizeof rows / PAGES));
+    for (int i = PAGES; i-- > 0;) rig_must(weft_session_reset(s[i])); // so that they lie together when they are taken
+    rig_must(weft_session_reserve(s[PAGES], RIG_ROWS));
+    rig_must(weft_session_read(s[PAGES], "kf", 0, rows, sizeof rows));
+    for (int i = 0; i < N; i++) assert_true(rows[i] == 0);
+    for (int i = 0; i <= PAGES; i++) weft_session_destroy(&s[i]);
     weft_program_destroy(&p);
 }
 

@@ -3,6 +3,7 @@
 #include "support/graph_run.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <setjmp.h>
@@ -170,5 +171,6 @@ int main(void) {
         cmocka_unit_test(faults_are_noticed),
     };
     if (!weft_test_gpu()) return 1;
+    cmocka_set_test_filter(getenv("WEFT_TEST_CASE")); // NULL: all
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
