@@ -140,8 +140,10 @@ function(weft_tests)
             weft_add_test("${CMAKE_CURRENT_SOURCE_DIR}/tests/${source}" ${room})
         endif()
     endforeach()
-    if(TARGET examples_alias) # it says whether its results agree
-        weft_add_driver_test(examples_alias wgpu examples_alias "${WEFT_LAVAPIPE_ICD}" "WEFT_WEBGPU=wgpu")
-    endif()
+    foreach(example alias replay resize state) # they say whether their results agree
+        if(TARGET examples_${example})
+            weft_add_driver_test(examples_${example} wgpu examples_${example} "${WEFT_LAVAPIPE_ICD}" "WEFT_WEBGPU=wgpu")
+        endif()
+    endforeach()
     weft_add_validation()
 endfunction()

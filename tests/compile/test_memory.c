@@ -395,6 +395,23 @@ static void sizes_hold_inside_the_guard(void **state)
     weft_plan_destroy(p);
 }
 
+/// One set of heaps serves all schedules, also where the one of the largest sizes needs less than another.
+static void heaps_hold_every_schedule(void **state)
+{
+    (void)state;
+    struct weft_compile_params params = {.split_symbol = "T", .split_at = {4}, .n_splits = 1, .no_fuse = 1};
+    struct weft_plan *p = fixture_plan(
+        "symbol T 0 6\ninput x f32 [mod(T,4), 1024]\n%0 = tanh %x\n%1 = abs %0\noutput %1 z\n", NULL, &params);
+    uint32_t shrunk = 0;
+    for (uint32_t k = 0; k < p->n_schedules; k++)
+        for (uint32_t h = 0; h < WEFT_HEAPS; h++) {
+            assert_true(p->schedules[k].heap_bytes[h] <= p->heap_bytes[h]);
+            shrunk += k > 0 && p->schedules[k].heap_bytes[h] < p->schedules[k - 1].heap_bytes[h];
+        }
+    assert_true(shrunk > 0);
+    weft_plan_destroy(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +427,7 @@ int main(void)
         cmocka_unit_test(weights_are_shared),
         cmocka_unit_test(absurd_sizes_are_refused),
         cmocka_unit_test(sizes_hold_inside_the_guard),
+        cmocka_unit_test(heaps_hold_every_schedule),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

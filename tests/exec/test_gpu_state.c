@@ -266,6 +266,30 @@ static void test_recurrent(void **state) {
     weft_program_destroy(&p);
 }
 
+/// A range of halves that begins and ends within a word leaves its neighbours alone; while "active" is 0 a run writes
+/// nothing at all.
+static void test_ranges_of_halves(void **state) {
+    (void)state;
+    static const char graph[] = "input x f32 [4]\nstate h dense f16 [8]\n%0 = assign %h %x {start=1}\n";
+    static const float x[] = {1, 2, -1, -2};
+    static const uint16_t before[] = {5, 6, 7, 8, 9, 10, 11, 12};
+    static const uint16_t after[] = {5, 0x3c00, 0x4000, 0xbc00, 0xc000, 10, 11, 12};
+    uint16_t h[8];
+    weft_program *p = rig_program(weft_test_gpu(), graph, NULL);
+    weft_session *s = NULL;
+    rig_must(weft_session_create(p, NULL, &s));
+    rig_must(weft_session_write(s, "x", 0, x, sizeof x));
+    rig_must(weft_session_write(s, "h", 0, before, sizeof before));
+    for (uint32_t active = 0; active < 2; active++) {
+        rig_must(weft_session_set_var(s, "active", active));
+        rig_must(weft_session_run(s, 1, NULL));
+        rig_must(weft_session_read(s, "h", 0, h, sizeof h));
+        assert_memory_equal(h, active ? after : before, sizeof h);
+    }
+    weft_session_destroy(&s);
+    weft_program_destroy(&p);
+}
+
 /// More than eight checkpoints: the oldest goes.
 static void test_checkpoints_are_bounded(void **state) {
     (void)state;
@@ -375,6 +399,7 @@ int main(void) {
     };
     const struct CMUnitTest recurrent[] = {
         cmocka_unit_test(test_recurrent),
+        cmocka_unit_test(test_ranges_of_halves),
         cmocka_unit_test(test_checkpoints_are_bounded),
     };
     int failed = cmocka_run_group_tests_name("ring", tests, setup_ring, teardown);
