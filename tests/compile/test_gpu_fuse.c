@@ -108,9 +108,10 @@ static void random_graphs(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(independent_part_of_an_epilogue),
-                                       cmocka_unit_test(functions_of_ranges),
-        cmocka_unit_test(side_branch_of_a_prologue),
-                                       cmocka_unit_test(reductions_of_narrow_rows), cmocka_unit_test(random_graphs)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(independent_part_of_an_epilogue), cmocka_unit_test(functions_of_ranges),
+        cmocka_unit_test(side_branch_of_a_prologue),       cmocka_unit_test(reductions_of_narrow_rows),
+        cmocka_unit_test(random_graphs),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
