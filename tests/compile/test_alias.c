@@ -1,4 +1,5 @@
 /// Plans of kernels whose operands share memory: dispatches, bindings and copied bytes follow from the ranges.
+#include "compile/alias.h"
 #include "plan_fixture.h"
 #include "support/alias_cases.h"
 
@@ -75,6 +76,23 @@ static void sizes_are_proved(void **state)
     assert_int_equal(copied(OVER("symbol T 1 64\n", "0", "64"), &split, 0), 0);
     assert_int_equal(copied(OVER("symbol T 1 64\n", "0", "64"), &split, 1), 0);
     assert_int_equal(copied(OVER("symbol T 1 64\n", "0", "64"), &split, 2), 64 * 8 * 4);
+}
+
+/// A range whose bytes could not be counted is not apart from anything.
+static void unknown_ranges_may_meet(void **state)
+{
+    (void)state;
+    struct weft_graph *g = fixture_graph("symbol T 1 9\ninput x f32 [T]\n");
+    struct weft_lower l = {.graph = g};
+    const weft_dim one = weft_dim_const(g->dims, 1), two = weft_dim_const(g->dims, 2);
+    const struct weft_extent known = {0, one, two, false}, behind = {0, two, weft_dim_const(g->dims, 3), false};
+    const struct weft_extent unknown[] = {{0, WEFT_DIM_BAD, WEFT_DIM_BAD, false}, {0, two, WEFT_DIM_BAD, false}};
+    assert_int_equal(weft_alias_compare(&l, &known, &behind), WEFT_APART);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(weft_alias_compare(&l, &known, &unknown[i]), WEFT_MEET);
+        assert_int_equal(weft_alias_compare(&l, &unknown[i], &unknown[i]), WEFT_MEET);
+    }
+    weft_graph_destroy(g);
 }
 
 // ---- order, outputs, operators with kernels of their own -----------------------------------------------------------
@@ -338,6 +356,7 @@ int main(void)
         cmocka_unit_test(plans_follow_from_ranges),
         cmocka_unit_test(the_rule_is_compared),
         cmocka_unit_test(sizes_are_proved),
+        cmocka_unit_test(unknown_ranges_may_meet),
         cmocka_unit_test(readers_of_views_come_first),
         cmocka_unit_test(kernels_of_their_own_get_copies),
         cmocka_unit_test(writes_see_through_reshapes),
