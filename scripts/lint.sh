@@ -95,6 +95,8 @@ check_symbols() {
     echo "lint: symbols: libweft.so exports $count names, all weft_*"
 }
 
+check_contracts() { scripts/check_contracts.sh || fail "contracts: see above"; }
+
 check_readme() { scripts/check_readme.sh || fail "readme: see above"; }
 
 check_mutants() { scripts/mutate.py --check || fail "mutants: see above"; }
@@ -108,11 +110,11 @@ check_tidy() {
     files | grep '^src/.*\.c$' | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p "$build" 2>/dev/null
 }
 
-[ $# -gt 0 ] || set -- text includes headers symbols readme mutants tidy
+[ $# -gt 0 ] || set -- text includes headers symbols readme contracts mutants tidy
 for check in "$@"; do
     case $check in
-    text | includes | headers | symbols | readme | mutants | tidy) "check_$check" ;;
-    *) fail "no check named '$check'; known are text includes headers symbols readme mutants tidy" ;;
+    text | includes | headers | symbols | readme | contracts | mutants | tidy) "check_$check" ;;
+    *) fail "no check named '$check'; known are text includes headers symbols readme contracts mutants tidy" ;;
     esac
 done
 [ $failed -eq 0 ] && echo "lint: passed"

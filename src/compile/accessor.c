@@ -339,7 +339,9 @@ static void store(const struct weft_schedule *sc, const struct weft_step *s, con
         if (o->dtype == WEFT_BF16) {
             weft_str_addf(w,
                           "fn pack_%s(v: vec2<f32>) -> u32 { let u = bitcast<vec2<u32>>(v); let r = (u + 0x7fffu + ((u "
-                          ">> vec2<u32>(16u)) & vec2<u32>(1u))) >> vec2<u32>(16u); return r.x | (r.y << 16u); }\n",
+                          ">> vec2<u32>(16u)) & vec2<u32>(1u))) >> vec2<u32>(16u); let h = select(r, (u >> "
+                          "vec2<u32>(16u)) | vec2<u32>(0x40u), (u & vec2<u32>(0x7fffffffu)) > vec2<u32>(0x7f800000u)); "
+                          "return h.x | (h.y << 16u); }\n", // NaNs as they are, but quiet
                           x);
             pack = NULL;
         }

@@ -69,10 +69,13 @@ static bool before(struct weft_lower *l, const struct weft_extent *a, const stru
 
 enum weft_overlap weft_alias_compare(struct weft_lower *l, const struct weft_extent *a, const struct weft_extent *b)
 {
-    if (a->root != b->root || a->start == a->end || b->start == b->end) return WEFT_APART;
+    if (a->root != b->root) return WEFT_APART;
+    if (a->start == WEFT_DIM_BAD || a->end == WEFT_DIM_BAD || b->start == WEFT_DIM_BAD || b->end == WEFT_DIM_BAD)
+        return WEFT_MEET; // unknown
+    if (a->start == a->end || b->start == b->end) return WEFT_APART;
     if (before(l, a, b) || before(l, b, a)) return WEFT_APART;
-    bool same = a->start == b->start && a->end == b->end && a->halves == b->halves && a->start != WEFT_DIM_BAD;
-    return same && a->end != WEFT_DIM_BAD ? WEFT_SAME : WEFT_MEET;
+    bool same = a->start == b->start && a->end == b->end && a->halves == b->halves;
+    return same ? WEFT_SAME : WEFT_MEET;
 }
 
 // ---- nodes of one dispatch -----------------------------------------------------------------------------------------

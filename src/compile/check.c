@@ -142,16 +142,30 @@ static weft_status check_operands(const struct weft_plan *plan, const struct wef
     return WEFT_OK;
 }
 
+/// Most workgroups of a step, as a whole, at the ends of its symbols' ranges: all combinations of few symbols.
+static uint64_t corner_groups(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s)
+{
+    uint32_t n = weft_dims_symbol_count(plan->graph->dims), words[WEFT_MAX_WORDS], grid[3];
+    uint64_t most = 0;
+    int64_t symbols[WEFT_MAX_SYMBOLS] = {0};
+    struct weft_update u = {.dims = plan->graph->dims, .symbols = symbols, .caps = &plan->caps, .step = s};
+    for (uint32_t corner = 0; corner < 1u << (n < 6 ? n : 6); corner++) {
+        for (uint32_t i = 0; i < n; i++) symbols[i] = corner >> i & 1 ? sc->lo[i] : sc->hi[i];
+        if (corner && weft_graph_sizes_check(plan->graph, symbols) != WEFT_OK) continue; // no run has these sizes
+        weft_step_update(&u, words, grid);
+        uint64_t total = (uint64_t)grid[0] * grid[1] * grid[2];
+        if (total > most) most = total;
+    }
+    return most;
+}
+
 /// A piece of a cut step: its neighbours go on where it ends, and each operand still has what its items reach.
 static weft_status check_piece(const struct weft_plan *plan, const struct weft_schedule *sc, uint32_t n)
 {
     const struct weft_step *s = &sc->steps[n], *next = n + 1 < sc->n_steps ? s + 1 : NULL;
-    uint32_t words[WEFT_MAX_WORDS], grid[3];
     struct weft_step whole = *s;
     whole.cut1 = 0;
-    struct weft_update u = {.dims = plan->graph->dims, .symbols = sc->hi, .caps = &plan->caps, .step = &whole};
-    weft_step_update(&u, words, grid);
-    uint64_t total = (uint64_t)grid[0] * grid[1] * grid[2];
+    uint64_t total = corner_groups(plan, sc, &whole);
     bool first = s->cut0 == 0, more = s->cut1 < total;
     bool good = s->items && s->cut0 < s->cut1 && s->n_fields >= 3 &&
                 (first || (n && s[-1].cfg == s->cfg && s[-1].cut1 == s->cut0)) &&

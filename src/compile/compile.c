@@ -75,6 +75,15 @@ static weft_status plan_states(struct weft_plan *p, const struct weft_compile_pa
     return WEFT_OK;
 }
 
+static weft_status plan_bind(struct weft_plan *p, const struct weft_compile_params *params)
+{
+    if (!params || !params->bind) return WEFT_OK;
+    WEFT_TRY(weft_graph_sizes_check(p->graph, params->bind));
+    memcpy(p->bind, params->bind, weft_dims_symbol_count(p->graph->dims) * sizeof *p->bind);
+    p->bound = true;
+    return WEFT_OK;
+}
+
 static weft_status plan_ios(struct weft_plan *p)
 {
     struct weft_graph *g = p->graph;
@@ -90,7 +99,11 @@ static weft_status plan_ios(struct weft_plan *p)
                                                        .dtype = info->type.dtype,
                                                        .is_output = true};
         else continue;
-        uint64_t bytes = weft_bytes_times(max_count(g, &info->type, 0), weft_accessor_width(info->type.dtype));
+        uint64_t bytes = weft_accessor_width(info->type.dtype);
+        for (uint32_t a = 0; a < info->type.rank; a++) {
+            int64_t most = weft_plan_max(p, info->type.dims[a]);
+            bytes = weft_bytes_times(bytes, most > 0 ? (uint64_t)most : 0);
+        }
         if (bytes > p->caps.max_buffer)
             return weft_fail(WEFT_ERR_LIMIT,
                              "%s '%s' may take %" PRIu64 " bytes, a buffer of this device has at most %" PRIu64
@@ -114,11 +127,6 @@ static weft_status plan_schedules(struct weft_plan *p, const struct weft_compile
     int64_t lo = 0, hi = 0, from;
     if (symbol >= 0) weft_dims_symbol_bounds(dims, (uint32_t)symbol, &lo, &hi);
     from = lo;
-    if (params && params->bind) {
-        WEFT_TRY(weft_graph_sizes_check(p->graph, params->bind));
-        memcpy(p->bind, params->bind, n * sizeof *p->bind);
-        p->bound = true;
-    }
     for (uint32_t k = 0; k < pieces; k++) {
         int64_t to = k + 1 < pieces ? params->split_at[k] : hi;
         if (to > hi) to = hi;
@@ -202,7 +210,7 @@ static weft_status check_ranges(const struct weft_lower *l, const struct weft_gr
         const struct weft_node *n = &l->graph->nodes[group->nodes[i]];
         if (!(n->op->traits & WEFT_OP_RANGE)) continue;
         const struct weft_value_info *s = weft_lv(l, n->in[0]);
-        if (s->state_kind != WEFT_STATE_DENSE)
+        if (s->state != UINT32_MAX && s->state_kind != WEFT_STATE_DENSE)
             return weft_fail(WEFT_ERR_UNSUPPORTED, "'%s' is a %s; ranges are written to dense states", s->name,
                              s->state_kind == WEFT_STATE_VAR ? "variable" : "state that maps its rows");
     }
@@ -319,8 +327,6 @@ static weft_status lower_schedule(struct attempt *a)
         if (!sc->steps || !sc->tensors) status = out_of_memory();
         sc->copied_bytes = 0;
         for (uint32_t i = 0; i < l.n_steps; i++) sc->copied_bytes += l.steps[i].copied_bytes;
-        for (uint32_t i = 0; i < p->n_states; i++)
-            if (p->states[i].policy == WEFT_STATE_DOUBLE) sc->copied_bytes += p->states[i].bytes;
     }
     a->groups = l.groups;
     if (l.crowded) tighten_group(a, &l.groups[l.group], true);
@@ -427,6 +433,7 @@ static weft_status compile(struct weft_plan *p, const struct weft_compile_params
     WEFT_TRY(weft_graph_verify(p->graph));
     WEFT_TRY(plan_states(p, params));
     WEFT_TRY(weft_pass_positions(p, params));
+    WEFT_TRY(plan_bind(p, params));
     WEFT_TRY(plan_ios(p));
     WEFT_TRY(plan_schedules(p, params));
     for (uint32_t k = p->n_schedules; k-- > 0;) { // the largest first: the others' heaps lie in its heaps

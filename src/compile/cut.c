@@ -13,12 +13,24 @@
 
 #define MOST_PIECES 4096
 
-static uint64_t live_groups(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s)
+/// Workgroups that no size of the schedule needs more of. The upper ends of all symbols need not be the largest size
+/// (an axis of N - T elements), so the operands' bounds count as well: no item reaches beyond them.
+static uint64_t most_groups(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s)
 {
     uint32_t words[WEFT_MAX_WORDS], grid[3];
     struct weft_update u = {.dims = plan->graph->dims, .symbols = sc->hi, .caps = &plan->caps, .step = s};
     weft_step_update(&u, words, grid);
-    return (uint64_t)grid[0] * grid[1] * grid[2];
+    uint64_t groups = (uint64_t)grid[0] * grid[1] * grid[2], least = UINT64_MAX;
+    for (uint32_t i = 0; i < s->n_operands && s->items; i++) {
+        const struct weft_operand *o = &s->operands[i];
+        if (o->every == 0 || o->unit == 0) continue;
+        int64_t lo, hi = (int64_t)(o->bytes / weft_accessor_width(o->dtype));
+        if (o->count != 0 && o->count != WEFT_DIM_BAD)
+            weft_dim_bounds_within(plan->graph->dims, o->count, sc->lo, sc->hi, &lo, &hi);
+        uint64_t items = weft_bytes_times(((hi > 0 ? (uint64_t)hi : 0) + o->unit - 1) / o->unit, o->every);
+        if ((items + s->items - 1) / s->items < least) least = (items + s->items - 1) / s->items;
+    }
+    return least != UINT64_MAX && least > groups ? least : groups;
 }
 
 /// Elements in front of an operand that a live view adds; false if they vary.
@@ -44,7 +56,8 @@ static bool narrows(const struct weft_plan *plan, const struct weft_step *s, uin
     if (s->items == 0 || o->every == 0 || o->bytes + 256 <= plan->caps.max_binding) return false;
     if (!view_start(plan, o, &start)) return false;
     for (uint32_t k = 0; k < s->n_operands; k++)
-        if ((s->operands[k].inplace_of == (int8_t)i || o->inplace_of == (int8_t)k) && !same_reach(o, &s->operands[k]))
+        if ((s->operands[k].inplace_of == (int8_t)i || o->inplace_of == (int8_t)k) &&
+            (!same_reach(o, &s->operands[k]) || !view_start(plan, &s->operands[k], &start)))
             return false;
     return true;
 }
@@ -101,6 +114,8 @@ static weft_status cut(struct weft_plan *plan, const struct weft_schedule *sc, c
         if (!s->label) status = weft_fail(WEFT_ERR_NOMEM, "out of memory while cutting step '%s'", whole->label);
         for (uint32_t k = 0; k < s->n_operands && status == WEFT_OK; k++)
             if (narrows(plan, whole, k)) narrow(plan, s, &s->operands[k]);
+        for (uint32_t k = 0; k < s->n_operands && s->is_copy; k++)
+            if (s->operands[k].access & WEFT_WRITE) s->copied_bytes = s->operands[k].bytes;
         if (status == WEFT_OK) status = weft_bind_step(plan, sc, s);
     }
     if (status == WEFT_OK) return WEFT_OK;
@@ -122,7 +137,7 @@ weft_status weft_cut_step(struct weft_plan *plan, const struct weft_schedule *sc
     weft_status status = WEFT_ERR_LIMIT;
     if (!any || !all) status = weft_bind_step(plan, sc, step);
     if (status != WEFT_ERR_LIMIT || !any) return status;
-    uint64_t groups = live_groups(plan, sc, step), each = groups;
+    uint64_t groups = most_groups(plan, sc, step), each = groups;
     for (uint32_t i = 0; i < step->n_operands; i++)
         while (each > 1 && narrows(plan, step, i) &&
                piece_bytes(step, &step->operands[i], each) > (plan->caps.max_binding & ~(uint64_t)255))

@@ -17,9 +17,10 @@
 
 static bool regionable(const struct weft_graph *g, const struct weft_node *n)
 {
-    if (n->op->traits & WEFT_OP_RANGE) return true;
-    if (n->op->traits & WEFT_OP_SINK) // of a state; a word has one owner
-        return g->values[n->in[0]].state != UINT32_MAX && g->values[n->in[0]].type.dtype == WEFT_F32;
+    if (n->op->traits & WEFT_OP_SINK) { // of a state, else it is a function; but for ranges a word has one owner
+        const struct weft_value_info *state = &g->values[n->in[0]];
+        return state->state != UINT32_MAX && ((n->op->traits & WEFT_OP_RANGE) || state->type.dtype == WEFT_F32);
+    }
     return (n->op->traits & (WEFT_OP_ELEMENTWISE | WEFT_OP_REDUCE | WEFT_OP_ROWMAP)) != 0;
 }
 
@@ -55,6 +56,7 @@ static void stands_alone(struct weft_fuser *f, uint32_t n, const struct weft_cla
 static void waits_for_reader(struct weft_fuser *f, uint32_t n)
 {
     const struct weft_graph *g = f->g;
+    if (!(g->nodes[n].op->traits & WEFT_OP_RANGE)) return;
     for (uint32_t m = 0; m < n; m++) {
         if (g->nodes[m].dead || (g->nodes[m].op->traits & WEFT_OP_VIEW)) continue;
         for (uint32_t i = 0; i < g->nodes[m].n_in; i++)

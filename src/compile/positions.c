@@ -3,6 +3,7 @@
 /// Paged states that are written at one position form a group with a page table of its own.
 #include "compile/compile.h"
 #include "core/error.h"
+#include <inttypes.h>
 #include <string.h>
 
 static bool is(const struct weft_node *n, const char *op) { return strcmp(n->op->name, op) == 0; }
@@ -167,6 +168,12 @@ static weft_status plan_pages(struct weft_plan *p, uint32_t page_rows)
     for (uint32_t k = 0; k < p->n_page_groups; k++) {
         struct weft_plan_pages *g = &p->page_groups[k];
         choose_shift(p, g, page_rows);
+        uint64_t most = p->caps.max_binding / 4; // entries that one binding can hold, and less than 2^32
+        if (words > most || most - words < (g->rows >> g->shift) + 66 || g->rows >= UINT32_MAX)
+            return weft_fail(WEFT_ERR_LIMIT,
+                             "the page table of %" PRIu64 " rows in pages of %u rows is larger than a binding of this "
+                             "device (%" PRIu64 " bytes); choose larger pages or a smaller context",
+                             g->rows, 1u << g->shift, p->caps.max_binding);
         g->n = (uint32_t)((g->rows + ((uint64_t)1 << g->shift) - 1) >> g->shift);
         g->table = (uint32_t)words;
         words += (uint64_t)g->n + 1;

@@ -363,7 +363,8 @@ static void text_steps(const struct weft_plan *p, const struct weft_schedule *sc
         struct weft_print_live live = weft_print_live(p, sc, s);
         bool seen = seen_before(p, sc, i, &live);
         cell(&t, "%u", i);
-        cell(&t, "%s%s", s->label, !s->is_copy ? "" : s->writes_state ? " (copy: state)" : " (copy: aliasing)");
+        bool commit = strcmp(s->kernel->name, "state_write") == 0; // a write of a range may be a copy as well
+        cell(&t, "%s%s", s->label, !s->is_copy ? "" : commit ? " (copy: state)" : " (copy: aliasing)");
         cell(&t, "%s.%u", s->kernel->name, s->pipeline);
         if (s->workgroup[1] * s->workgroup[2] == 1) cell(&t, "%u", s->workgroup[0]);
         else cell(&t, "%ux%ux%u", s->workgroup[0], s->workgroup[1], s->workgroup[2]);

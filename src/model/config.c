@@ -97,7 +97,7 @@ static void read_scaling(struct reader *r, struct weft_model_config *c) {
     c->rope_factor = number(r, "rope.scaling.factor", 1);
 }
 
-/// Keys "ssm.*" and the layers that are recurrent: a flag a layer, or every layer but each interval-th.
+/// Keys "ssm.*" and the layers that are recurrent: all but each interval-th.
 static void read_recurrent(struct reader *r, struct weft_model_config *c) {
     if (r->status != WEFT_OK || !weft_gguf_has(r->file, key(r, "ssm.state_size"))) return;
     c->ssm.key_dim = count(r, "ssm.state_size", -1, 1u << 16);

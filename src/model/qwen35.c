@@ -11,6 +11,7 @@
 ///
 /// Yang et al., "Gated Delta Networks: Improving Mamba2 with Delta Rule", 2024.
 #include "model/decoder.h"
+#include "core/error.h"
 
 static weft_value op(struct weft_model_build *m, const char *name, uint32_t layer, const char *node, weft_value x) {
     return weft_bn(&m->b, name, weft_block_name(m, layer, node), &x, 1, NULL, 0);
@@ -58,7 +59,10 @@ static weft_value spread(struct weft_model_build *m, weft_value x) {
     uint32_t times_over = c->ssm.n_value / c->ssm.n_key;
     weft_value in[WEFT_MAX_INS];
     if (times_over == 1) return x;
-    if (times_over > WEFT_MAX_INS) return WEFT_NO_VALUE;
+    if (times_over > WEFT_MAX_INS && m->b.status == WEFT_OK)
+        m->b.status = weft_fail(WEFT_ERR_UNSUPPORTED, "%u value heads share a key head; %d is the most", times_over,
+                                WEFT_MAX_INS);
+    if (m->b.status != WEFT_OK) return WEFT_NO_VALUE;
     for (uint32_t i = 0; i < times_over; i++) in[i] = x;
     return weft_bn(&m->b, "concat", NULL, in, times_over, (struct weft_arg[]){{.name = "axis", .x = -1}}, 1);
 }

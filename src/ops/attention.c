@@ -311,10 +311,28 @@ static void stage_pieces(struct weft_lower *l, struct weft_step *s, const struct
     weft_str_add(out, "xs[m * KQ + q] = o * select(0.0, 1.0 / total, total > 0.0);\n}\n");
 }
 
+/// True if a contraction that reads v, or a view of it, comes behind the group that writes the next version of variable
+/// `var`: it would find that one in the variables block.
+static bool late_readers(const struct weft_lower *l, weft_value v, weft_value var) {
+    const struct weft_graph *g = l->graph;
+    uint32_t state = weft_lv(l, var)->state;
+    for (uint32_t i = l->use_start[v]; i < l->use_start[v + 1]; i++) {
+        const struct weft_node *reader = &g->nodes[l->uses[i]];
+        if ((reader->op->traits & WEFT_OP_VIEW) && late_readers(l, reader->out[0], var)) return true;
+        for (uint32_t w = 0; w < g->n_nodes; w++)
+            for (uint32_t k = 0; !g->nodes[w].dead && k < g->nodes[w].n_out; k++)
+                if (weft_node_writes(g, &g->nodes[w], k) && g->nodes[w].in[k] == var &&
+                    g->values[g->nodes[w].out[k]].state == state && l->node_group[w] < l->node_group[l->uses[i]])
+                    return true;
+    }
+    return false;
+}
+
 /// Leaves the pieces to the contraction that reads the output, if that is all that happens to it.
 static bool defer_merge(struct weft_lower *l, const struct weft_node *node, const struct attention_cfg *cfg,
                         uint64_t tokens, uint32_t partial, uint32_t sums) {
-    if (cfg->dv % 4 || pieces_bound(cfg, tokens, l->hi) > DEFER_PIECES || !weft_contract_stages(l, node->out[0]))
+    if (cfg->dv % 4 || pieces_bound(cfg, tokens, l->hi) > DEFER_PIECES || !weft_contract_stages(l, node->out[0]) ||
+        late_readers(l, node->out[0], node->in[POS]))
         return false;
     struct weft_deferred *d = weft_arena_alloc(&l->plan->arena, sizeof *d);
     const void *kept = weft_arena_dup(&l->plan->arena, cfg, sizeof *cfg);

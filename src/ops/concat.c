@@ -99,11 +99,10 @@ static void emit_piece(struct weft_lower *l, const struct weft_node *node, struc
     // two operands may meet within a word of 16-bit elements: a later step keeps what an earlier one stored there
     bool keeps = cfg->per == 2 && from > 0;
     weft_emit_value(l, s, "y", keeps ? WEFT_READ_WRITE : WEFT_WRITE, node->out[0], flags);
-    weft_emit_int(l, s, "HALF", weft_move_words(l, s, dtype));
+    weft_move_words(l, s, dtype);
     weft_emit_int(l, s, "N", cfg->n);
     weft_emit_int(l, s, "PER", cfg->per);
     weft_emit_int(l, s, "WIDE", wide);
-    weft_emit_int(l, s, "KEEPS", keeps);
     weft_emit_int(l, s, "ALL", cfg->n == node->n_in);
     weft_emit_workgroup(s, cfg->threads, 0);
     weft_emit_items(s, cfg->threads);

@@ -9,6 +9,7 @@
 #include "ops/move.h"
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/half.h"
 
 #include <math.h>
 #include <string.h>
@@ -69,11 +70,16 @@ void weft_move_host(const double *x, double *y, int64_t outer, int64_t size, int
 
 static bool half(weft_dtype d) { return d == WEFT_F16 || d == WEFT_BF16; }
 
-bool weft_move_words(struct weft_lower *l, struct weft_step *s, weft_dtype dtype) {
-    if (half(dtype)) return true;
-    for (uint32_t i = 0; i < s->n_operands && l->status == WEFT_OK; i++)
-        if (!half(s->operands[i].dtype)) s->operands[i].dtype = WEFT_U32;
-    return false;
+void weft_move_words(struct weft_lower *l, struct weft_step *s, weft_dtype dtype) {
+    uint32_t halves = 0;
+    for (uint32_t i = 0; i < s->n_operands && l->status == WEFT_OK; i++) {
+        struct weft_operand *o = &s->operands[i];
+        if (half(o->dtype)) o->flags |= WEFT_OPERAND_BITS;
+        else if (!half(dtype)) o->dtype = WEFT_U32;
+        halves |= (uint32_t)half(o->dtype) << i;
+    }
+    weft_emit_int(l, s, "HALF", half(dtype));
+    weft_emit_int(l, s, "HALVES", halves);
 }
 
 bool weft_move_quads(struct weft_lower *l, weft_dim d) {
@@ -329,6 +335,18 @@ struct pad_cfg {
     weft_dim dims[WEFT_MAX_RANK], from[WEFT_MAX_RANK], before[WEFT_MAX_RANK];
 };
 
+/// True if a value of this type can be `value`; floats round it.
+static bool holds(weft_dtype dtype, double value) {
+    switch (dtype) {
+    case WEFT_I32: return value == floor(value) && value >= INT32_MIN && value <= INT32_MAX;
+    case WEFT_U32: return value == floor(value) && value >= 0 && value <= UINT32_MAX;
+    case WEFT_I8: return value == floor(value) && value >= INT8_MIN && value <= INT8_MAX;
+    case WEFT_U8: return value == floor(value) && value >= 0 && value <= UINT8_MAX;
+    case WEFT_BOOL: return value == 0 || value == 1;
+    default: return true;
+    }
+}
+
 static weft_status pad_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                              const struct weft_attr *attrs, struct weft_type *out) {
     (void)n_in;
@@ -338,7 +356,7 @@ static weft_status pad_infer(struct weft_graph *g, const struct weft_type *in, u
         return weft_fail(WEFT_ERR_INVALID, "before and after list %u and %u sizes for the %u axes of %s",
                          attrs[BEFORE].n, attrs[AFTER].n, in[0].rank, weft_ops_type_text(g, &in[0]));
     double value = attrs[VALUE].f;
-    if (!weft_ops_is_float(in[0].dtype) && (value != floor(value) || fabs(value) > UINT32_MAX))
+    if (!holds(in[0].dtype, value))
         return weft_fail(WEFT_ERR_INVALID, "value %g is no %s", value, weft_dtype_name(in[0].dtype));
     *out = in[0];
     for (uint32_t k = 0; k < in[0].rank; k++) {
@@ -391,7 +409,9 @@ static weft_status pad_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_type *x = &weft_lv(l, node->in[0])->type, *y = &weft_lv(l, node->out[0])->type;
     struct pad_cfg cfg = {.rank = x->rank, .per = half(x->dtype) ? 2 : 1, .threads = weft_move_threads(l)};
     float value = (float)node->attrs[VALUE].f;
-    if (weft_ops_is_float(x->dtype)) memcpy(&cfg.value, &value, 4);
+    if (x->dtype == WEFT_F16) cfg.value = weft_f32_to_f16(value);
+    else if (x->dtype == WEFT_BF16) cfg.value = weft_f32_to_bf16(value);
+    else if (x->dtype == WEFT_F32) memcpy(&cfg.value, &value, 4);
     else cfg.value = (uint32_t)(int64_t)node->attrs[VALUE].f;
     for (uint32_t k = 0; k < x->rank; k++) {
         cfg.dims[k] = y->dims[k];
@@ -403,7 +423,7 @@ static weft_status pad_lower(struct weft_lower *l, uint32_t group) {
     weft_lower_place(l, node->out[0]);
     weft_emit_value(l, s, "x", WEFT_READ, node->in[0], 0);
     weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], 0);
-    weft_emit_int(l, s, "HALF", weft_move_words(l, s, x->dtype));
+    weft_move_words(l, s, x->dtype);
     weft_emit_int(l, s, "R", x->rank);
     weft_emit_workgroup(s, cfg.threads, 0);
     weft_emit_items(s, cfg.threads);

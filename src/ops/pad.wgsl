@@ -1,13 +1,8 @@
-//%% y = x with p.value around it. R axes; HALF: 16-bit elements, which a thread stores in pairs, for a word of y has
-//%% one owner; else words as they are.
-//% if HALF
-//% set T = "f32"
-//% else
-//% set T = "u32"
-//% end
+//%% y = x with p.value around it, bits as they are. R axes; HALF: 16-bit elements, which a thread stores in pairs, for
+//%% a word of y has one owner.
 
 // Element `e` of y.
-fn padded(e: u32) -> ${T} {
+fn padded(e: u32) -> u32 {
     var left = e;
     var at = 0u;
     var step = 1u;
@@ -19,8 +14,14 @@ fn padded(e: u32) -> ${T} {
     at += i${k} * step;
     step *= p.x${R - 1 - k};
 //% end
-    if (!inside) { return bitcast<${T}>(p.value); }
+    if (!inside) { return p.value; }
+//% if HALF && HALVES % 2
+    return bits_x(at);
+//% elif HALF
+    return half_bits_y(load_x(at));
+//% else
     return load_x(at);
+//% end
 }
 
 @compute @workgroup_size(${WG})
@@ -30,9 +31,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 //% if HALF
     let e = i * 2u;
     if (e >= p.n) { return; }
-    var v = vec2<f32>(padded(e), 0.0);
-    if (e + 1u < p.n) { v.y = padded(e + 1u); }
-    store2_y(e, v);
+    var bits = padded(e);
+    if (e + 1u < p.n) { bits |= padded(e + 1u) << 16u; }
+    put_word_y(i, bits, 0xffffffffu);
 //% else
     if (i >= p.n) { return; }
     store_y(i, padded(i));

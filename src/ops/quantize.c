@@ -64,7 +64,11 @@ static weft_status decompose(struct weft_graph *g, const struct weft_node *at, u
     weft_value top = weft_b1(&b, "amax", weft_b1(&b, "abs", x));
     weft_value choice[3] = {weft_b2(&b, "eq", top, zero), one, top};
     weft_value divisor = weft_bn(&b, "where", n.name, choice, 3, NULL, 0);
-    weft_value y = weft_b1(&b, "round", weft_b2(&b, "div", weft_b2(&b, "mul", x, steps), divisor));
+    // x * 127 would be infinite near the end of f32: large blocks are made smaller first, by a power of two
+    weft_value large[3] = {weft_b2(&b, "gt", top, weft_bf(&b, 0x1p64f)), weft_bf(&b, 0x1p-64f), one};
+    weft_value less = weft_bn(&b, "where", n.name, large, 3, NULL, 0);
+    weft_value y = weft_b2(&b, "mul", x, weft_b2(&b, "mul", less, steps));
+    y = weft_b1(&b, "round", weft_b2(&b, "div", y, weft_b2(&b, "mul", divisor, less)));
     y = weft_bn(&b, "cast", n.name, &y, 1, &(struct weft_arg){.name = "to", .x = WEFT_I8}, 1);
     weft_value scale = weft_b2(&b, "div", top, steps);
     outs[0] =

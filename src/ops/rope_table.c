@@ -26,11 +26,11 @@ struct rope_table_cfg { weft_dim q, k, heads_q, heads_k, start; uint32_t threads
 static weft_status heads(struct weft_graph *g, const struct weft_type *t, const char *name) {
     int64_t d;
     if ((t->dtype == WEFT_F32 || t->dtype == WEFT_F16) && t->rank == 3 && weft_dim_is_const(g->dims, t->dims[2], &d) &&
-        d % 2 == 0)
+        d % 2 == 0 && d > 0)
         return WEFT_OK;
     return weft_fail(WEFT_ERR_INVALID,
                      "rope_table: %s is %s; it takes f32 or f16 [tokens, heads, head size] with a constant, even head "
-                     "size", name, weft_ops_type_text(g, t));
+                     "size above 0", name, weft_ops_type_text(g, t));
 }
 
 static weft_status rope_table_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,

@@ -132,6 +132,8 @@ weft_status weft_state_commit_lower(struct weft_lower *l, uint32_t state) {
     as_words(l, s, p->bytes);
     finish(l, s, &cfg);
     s->writes_state = s->is_copy = true;
+    s->copied_bytes = p->bytes;
+    s->copy_why = "the state is double-buffered: its present becomes its past";
     return l->status;
 }
 

@@ -13,18 +13,19 @@
 #include "core/alloc.h"
 #include "model/host.h"
 #include "model/lm.h"
+#include "support/graph_run.h"
 #include "support/tiny_gemma3.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { VOCAB = 300, CTX = 192, N = 40, MOST = 256 };
-#define BOUND 1e-3 // f32 sums over at most 96 terms and 6 layers, against doubles; logits are of size 1 to 10
+enum { VOCAB = 300, CTX = 192, N = 40, LONG = 150, LAYERS = 3, MOST = 256 };
+#define BOUND 1e-3 // f32 sums over at most 96 terms and 3 layers, against doubles; logits are of size 1 to 10
 
 static weft_gpu *gpu;
 static char path[] = "/tmp/weft-lm-XXXXXX";
 static weft_lm *lms[2]; // one run a submit, eight
-static int32_t text[N];
+static int32_t text[LONG];
 static double *truth;   // logits of the text by the host reference
 
 static weft_lm *open_lm(struct weft_lm_params params) {
@@ -84,7 +85,7 @@ static void test_logits(void **state) {
     int fd = mkstemp(other);
     close(fd);
     double *wrong = weft_alloc((size_t)N * VOCAB * sizeof *wrong);
-    assert_true(weft_tiny_gemma3_write(&(struct weft_tiny_gemma3){.seed = 5, .ctx = CTX, .window = 9}, other));
+    assert_true(weft_tiny_gemma3_write(&(struct weft_tiny_gemma3){.seed = 5, .ctx = CTX, .n_layer = LAYERS}, other));
     host_logits(other, text, N, wrong);
     assert_true(worst_difference(8, wrong) > BOUND);
     unlink(other);
@@ -181,7 +182,7 @@ static const struct weft_sampling warm = {.temp = 1.5f, .top_k = 100, .top_p = 0
 /// Sampling: the seed decides, the number of runs a submit does not; penalties matter.
 static void test_sampling(void **state) {
     (void)state;
-    struct weft_generate_params params = {.sampling = warm, .max_tokens = 60, .ignore_stops = true}, cold = params,
+    struct weft_generate_params params = {.sampling = warm, .max_tokens = 30, .ignore_stops = true}, cold = params,
                                 other = params;
     struct taken one = {0}, eight = {0}, seeded = {0}, greedy = {0}, penalised = {0};
     cold.sampling = (struct weft_sampling){0};
@@ -203,7 +204,7 @@ static void test_sampling(void **state) {
 /// been.
 static void test_stop(void **state) {
     (void)state;
-    struct weft_generate_params params = {.sampling = warm, .max_tokens = 60, .ignore_stops = true};
+    struct weft_generate_params params = {.sampling = warm, .max_tokens = 24, .ignore_stops = true};
     struct taken whole = {0};
     generate(lms[0], 5, params, &whole);
     for (uint32_t at = 0; at < 20; at += 6) {
@@ -230,11 +231,11 @@ static void test_ends(void **state) {
         struct weft_generate_params params = {.ignore_stops = true};
         struct taken full = {0}, exact = {0}, caller = {0}, cancel = {.cancel_after_first = true},
                      before = {.cancel = 1}, one = {0};
-        generate(lms[i], N, params, &full);
-        assert_int_equal(full.n, CTX - N + 1);
+        generate(lms[i], LONG, params, &full);
+        assert_int_equal(full.n, CTX - LONG + 1);
         assert_int_equal(full.stats.reason, WEFT_STOP_CONTEXT);
-        params.max_tokens = CTX - N + 1; // the length asked for counts first
-        generate(lms[i], N, params, &exact);
+        params.max_tokens = CTX - LONG + 1; // the length asked for counts first
+        generate(lms[i], LONG, params, &exact);
         assert_int_equal(exact.n, full.n);
         assert_int_equal(exact.stats.reason, WEFT_STOP_LENGTH);
         caller.stop_after = 5;
@@ -306,14 +307,12 @@ static int setup(void **state) {
     (void)state;
     uint32_t x = 7;
     int fd = mkstemp(path);
-    if (fd < 0 || close(fd) || !weft_tiny_gemma3_write(&(struct weft_tiny_gemma3){.seed = 3, .ctx = CTX}, path))
+    if (fd < 0 || close(fd) || !weft_tiny_gemma3_write(&(struct weft_tiny_gemma3){.seed = 3, .ctx = CTX, .n_layer = LAYERS}, path))
         return -1;
-    if (weft_gpu_open(NULL, &gpu) != WEFT_OK) {
-        fprintf(stderr, "%s\n", weft_error_message());
-        return -1;
-    }
+    gpu = weft_test_gpu();
+    if (!gpu) return -1;
     text[0] = 2;
-    for (uint32_t i = 1; i < N; i++) text[i] = (int32_t)(4 + ((x = x * 1664525 + 1013904223) >> 16) % (VOCAB - 4));
+    for (uint32_t i = 1; i < LONG; i++) text[i] = (int32_t)(4 + ((x = x * 1664525 + 1013904223) >> 16) % (VOCAB - 4));
     truth = weft_alloc((size_t)N * VOCAB * sizeof *truth);
     host_logits(path, text, N, truth);
     lms[0] = open_lm((struct weft_lm_params){.sampling = true, .runs = 1, .chunk = 16});
@@ -325,7 +324,6 @@ static int teardown(void **state) {
     (void)state;
     weft_lm_close(&lms[0]);
     weft_lm_close(&lms[1]);
-    weft_gpu_close(&gpu);
     weft_free(truth);
     unlink(path);
     return 0;

@@ -1,4 +1,5 @@
 /// Plans of kernels whose operands share memory: dispatches, bindings and copied bytes follow from the ranges.
+#include "compile/alias.h"
 #include "plan_fixture.h"
 #include "support/alias_cases.h"
 
@@ -96,6 +97,23 @@ static void halves_share_words(void **state)
     weft_plan_destroy(p);
 }
 
+/// A range whose bytes could not be counted is not apart from anything.
+static void unknown_ranges_may_meet(void **state)
+{
+    (void)state;
+    struct weft_graph *g = fixture_graph("symbol T 1 9\ninput x f32 [T]\n");
+    struct weft_lower l = {.graph = g};
+    const weft_dim one = weft_dim_const(g->dims, 1), two = weft_dim_const(g->dims, 2);
+    const struct weft_extent known = {0, one, two, false}, behind = {0, two, weft_dim_const(g->dims, 3), false};
+    const struct weft_extent unknown[] = {{0, WEFT_DIM_BAD, WEFT_DIM_BAD, false}, {0, two, WEFT_DIM_BAD, false}};
+    assert_int_equal(weft_alias_compare(&l, &known, &behind), WEFT_APART);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(weft_alias_compare(&l, &known, &unknown[i]), WEFT_MEET);
+        assert_int_equal(weft_alias_compare(&l, &unknown[i], &unknown[i]), WEFT_MEET);
+    }
+    weft_graph_destroy(g);
+}
+
 // ---- order, outputs, operators with kernels of their own -----------------------------------------------------------
 
 static void report_says(const struct weft_plan *p, const char *words)
@@ -173,6 +191,70 @@ static void prologues_do_not_write_over_what_they_read(void **state)
     }
 }
 
+/// What is no state is not written over: a copy of it is, in no fused kernel. Its like with a state stays fused.
+static void writes_may_be_functions(void **state)
+{
+    (void)state;
+    static const char text[] = "symbol T 1 8\nweight w f32 [32, 64]\ninput x f32 [T, 64]\ninput past f32 [16, 32]\n"
+                               "%0 = matmul %x %w\n%1 = assign %past %0 {start=32}\n%2 = tanh %past\n"
+                               "%3 = assign %2 %0\n%4 = add %1 %3\noutput %4 y\n";
+    struct weft_plan *p = fixture_plan(text, NULL, NULL);
+    assert_int_equal(p->schedules[0].n_steps, 7); // product, tanh, sum; two copies and two moves
+    assert_int_equal(p->schedules[0].copied_bytes, 0);
+    weft_plan_destroy(p);
+    struct weft_gpu_caps caps = fixture_caps();
+    struct weft_graph *g = fixture_graph("input past f32 [16]\ninput x f32 [4]\n%0 = tanh %x\n"
+                                         "%1 = assign %past %0 {start=4}\noutput %1 present\n");
+    assert_int_equal(weft_graph_pair_state(g, "past", "present", WEFT_STATE_DENSE, WEFT_STATE_PING_PONG), WEFT_OK);
+    assert_int_equal(weft_compile(g, &caps, NULL, &p), WEFT_OK);
+    assert_int_equal(p->states[0].policy, WEFT_STATE_PING_PONG); // the function's value is written as a whole
+    weft_plan_destroy(p);
+}
+
+/// A value that comes from a product, is written to a cache, and is read from the new version of the cache: the kernel
+/// may end in the write, but what reads the new version stands behind it.
+static void products_end_in_caches(void **state)
+{
+    (void)state;
+    static const char *const readers[] = {
+        "%3 = tanh %1\noutput %3 y\n",
+        "%2 = slice %1 {start=3, len=8}\n%3 = tanh %2\noutput %3 y\n",
+        "%2 = slice %1 {start=0, len=T}\n%3 = add %2 %0\noutput %3 y\n",
+        "%3 = matmul %1 %u\noutput %3 y\n",
+        "%2 = cache_append %1 %0 %p\n%3 = tanh %2\noutput %3 y\n",
+        "%2 = reshape %1 {shape=[64, 2, 16]}\n%3 = attention %q %2 %2 %p\noutput %3 y\n",
+    };
+    static const char *const kinds[] = {"dense f32", "ring f32", "dense f16"};
+    struct weft_gpu_caps min = fixture_caps(), cpu = min;
+    weft_gpu_caps_min(&min);
+    cpu.kind = WEFT_GPU_CPU;
+    const struct weft_gpu_caps *caps[] = {NULL, &min, &cpu};
+    for (size_t i = 0; i < 6 * 3 * 3 * 3; i++) {
+        char text[800];
+        snprintf(text, sizeof text,
+                 "symbol T 1 %d\ninput x f32 [T, 64]\ninput q f32 [T, 4, 16]\nweight w f32 [32, 64]\n"
+                 "weight u f32 [16, 32]\nstate k %s [64, 32]\nvar p u32 0 63\n%%0 = matmul %%x %%w\n"
+                 "%%1 = cache_append %%k %%0 %%p\n%s",
+                 (const int[]){1, 8, 64}[i / 6 % 3], kinds[i / 18 % 3], readers[i % 6]);
+        if (i / 18 % 3 == 2 && (i % 6 == 2 || i % 6 == 3)) continue; // halves and singles are not mixed
+        struct weft_plan *p = fixture_plan(text, caps[i / 54], NULL);
+        const struct weft_schedule *sc = &p->schedules[0];
+        uint32_t writes = 0, wrote = 0;
+        for (uint32_t n = 0; n < sc->n_steps; n++) {
+            bool reads = false;
+            for (uint32_t o = 0; o < sc->steps[n].n_operands; o++) {
+                const struct weft_operand *x = &sc->steps[n].operands[o];
+                if (sc->tensors[x->tensor].mem != WEFT_MEM_STATE) continue;
+                reads |= x->access == WEFT_READ;
+                if (x->access & WEFT_WRITE) writes++, wrote = n;
+            }
+            if (reads) assert_true(writes && wrote < n);
+        }
+        assert_int_equal(writes, i % 6 == 4 ? 2 : 1);
+        weft_plan_destroy(p);
+    }
+}
+
 static void outputs_may_be_views(void **state)
 {
     (void)state;
@@ -203,6 +285,7 @@ static void what_cannot_be_is_refused(void **state)
          "%c = bitcast %b {dtype=f32}\n%d = neg %c\noutput %d d\n", "start it at an even element"},
         {"input x f16 [3, 3]\n%c = bitcast %x {dtype=f32}\n", "is not even for all sizes"},
         {"input x i8 [4]\n%c = bitcast %x {dtype=f32}\n", "it takes f32, i32, u32, f16 and bf16"},
+        {"input m f32 [4]\nweight w f32 [2]\n%1 = assign %m %w\noutput %1 y\n", "takes no constant, weight"},
         {"input x f32 [48]\n%q %s = quantize %x\n", "a constant multiple of the block, 32"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -293,10 +376,13 @@ int main(void)
         cmocka_unit_test(the_rule_is_compared),
         cmocka_unit_test(sizes_are_proved),
         cmocka_unit_test(halves_share_words),
+        cmocka_unit_test(unknown_ranges_may_meet),
         cmocka_unit_test(readers_of_views_come_first),
         cmocka_unit_test(kernels_of_their_own_get_copies),
         cmocka_unit_test(writes_see_through_reshapes),
         cmocka_unit_test(prologues_do_not_write_over_what_they_read),
+        cmocka_unit_test(writes_may_be_functions),
+        cmocka_unit_test(products_end_in_caches),
         cmocka_unit_test(outputs_may_be_views),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(wrong_declarations_are_refused),

@@ -124,6 +124,80 @@ static const char add_large[] = "symbol T 0 600\ninput x f32 [T, 1000]\ninput y 
 static const char by_random_access[] = "symbol I 0 9\ninput t f32 [400, 1001]\ninput i u32 [I]\n%0 = gather %t %i\n"
                                        "output %0 y\n";
 
+/// A size that falls as a symbol grows: the pieces cover what the smallest symbol needs, and the checker knows.
+static void pieces_cover_sizes_that_fall(void **state)
+{
+    (void)state;
+    struct weft_gpu_caps caps = limited(true);
+    struct weft_plan *p = fixture_plan("symbol S 1 300\ninput x f32 [900-S, 1000]\n%0 = tanh %x\noutput %0 y\n", &caps,
+                                       NULL);
+    struct weft_schedule *sc = &p->schedules[0];
+    assert_true(sc->steps[0].cut1 != 0);
+    for (int64_t t = 1; t <= 300; t += 13) {
+        uint64_t groups = 0, whole = ((uint64_t)(900 - t) * 1000 + 255) / 256;
+        for (uint32_t i = 0; i < sc->n_steps; i++) {
+            uint32_t words[WEFT_MAX_WORDS], grid[3];
+            int64_t symbols[WEFT_MAX_SYMBOLS] = {t};
+            struct weft_update u = {p->graph->dims, symbols, &caps, &sc->steps[i]};
+            weft_step_update(&u, words, grid);
+            groups += words[sc->steps[i].n_fields - 2];
+        }
+        assert_int_equal(groups, whole);
+    }
+    sc->n_steps--;
+    REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, "does not do its part");
+    weft_plan_destroy(p);
+}
+
+/// Of two ranges of one state that a step reads and writes, one may be narrowed to a piece, one may not: then neither
+/// is, and what else is large makes room for their segments.
+static void ranges_of_one_state_are_narrowed_alike(void **state)
+{
+    (void)state;
+    struct weft_gpu_caps caps = limited(true);
+    struct weft_plan *p = fixture_plan(
+        "symbol S 0 100\nstate m dense f32 [1000000]\ninput x f32 [400000]\ninput z f32 [400000]\n"
+        "%a = slice %m {start=S, len=400000}\n%b = add %a %x\n%c = mul %b %z\n%1 = assign %m %c {start=500000}\n",
+        &caps, NULL);
+    const struct weft_step *s = &p->schedules[0].steps[0];
+    assert_true(s->cut1 != 0);
+    for (uint32_t i = 0; i < s->n_operands; i++) {
+        bool of_state = p->schedules[0].tensors[s->operands[i].tensor].mem == WEFT_MEM_STATE;
+        assert_int_equal(s->operands[i].n_segments, of_state ? 4 : 1);
+    }
+    weft_plan_destroy(p);
+}
+
+/// Tables of pages are looked up through one binding; contexts whose table is larger are refused by name.
+static void page_tables_have_an_end(void **state)
+{
+    (void)state;
+    static const char text[] = "symbol T 1 8\ninput q f32 [T, 1, 4]\ninput x f32 [T, 1, 4]\nvar p u32 0 1048576\n"
+                               "state k paged f32 [1048576, 1, 4]\n%0 = cache_append %k %x %p\n"
+                               "%1 = attention %q %0 %0 %p\noutput %1 y\n%2 = advance %p {by=T}\n";
+    struct weft_gpu_caps caps = limited(true);
+    struct weft_compile_params params = {.page_rows = 4};
+    struct weft_plan *p = NULL;
+    REFUSED(weft_compile(fixture_graph(text), &caps, &params, &p), WEFT_ERR_LIMIT, "choose larger pages");
+    params.page_rows = 8;
+    p = fixture_plan(text, &caps, &params);
+    assert_true(p->vars_bytes <= caps.max_binding);
+    weft_plan_destroy(p);
+}
+
+/// A program for one size is not judged by the memory that others would take.
+static void one_size_is_judged_by_itself(void **state)
+{
+    (void)state;
+    static const char text[] = "symbol T 1 1000000\ninput x f32 [T, 1000]\n%0 = tanh %x\noutput %0 y\n";
+    struct weft_gpu_caps caps = limited(true);
+    struct weft_compile_params params = {.bind = (int64_t[WEFT_MAX_SYMBOLS]){3}};
+    struct weft_plan *p = NULL;
+    REFUSED(weft_compile(fixture_graph(text), &caps, NULL, &p), WEFT_ERR_LIMIT, "lower the bounds of its symbols");
+    p = fixture_plan(text, &caps, &params);
+    weft_plan_destroy(p);
+}
+
 /// Pieces cover the rows, share one pipeline, and are empty where the live rows end before them.
 static void elementwise_is_cut(void **state)
 {
@@ -265,7 +339,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operator_has_a_case), cmocka_unit_test(all_cases_compile),
         cmocka_unit_test(tint_takes_them),
-        cmocka_unit_test(elementwise_is_cut),        cmocka_unit_test(random_access_has_segments),
+        cmocka_unit_test(elementwise_is_cut),        cmocka_unit_test(pieces_cover_sizes_that_fall),
+        cmocka_unit_test(ranges_of_one_state_are_narrowed_alike),
+        cmocka_unit_test(page_tables_have_an_end),   cmocka_unit_test(one_size_is_judged_by_itself),
+        cmocka_unit_test(random_access_has_segments),
         cmocka_unit_test(checker_notices),           cmocka_unit_test(buffers_have_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -186,6 +186,32 @@ static void state_readers_come_first(void **state)
            "R(cast) N(advance) R(cast add)");
 }
 
+/// A product that joins the pieces of attention itself looks at the position: where that has moved on before it runs, a
+/// step behind attention joins them.
+static void products_behind_an_advance_join_nothing(void **state)
+{
+    (void)state;
+    static const char advance[] = "%3 = advance %p {by=T}\n";
+    for (int late = 0; late < 2; late++) {
+        char text[800];
+        snprintf(text, sizeof text,
+                 "symbol T 1 1\ninput q f32 [T, 4, 32]\ninput x f32 [T, 2, 32]\nweight w f32 [32, 128]\n"
+                 "state k dense f32 [512, 2, 32]\nvar p u32 0 500\n%%0 = cache_append %%k %%x %%p\n"
+                 "%%2 = attention %%q %%0 %%0 %%p\n%s%%4 = reshape %%2 {shape=[T, 128]}\n%%5 = matmul %%4 %%w\n"
+                 "%soutput %%5 y\n",
+                 late ? "" : advance, late ? advance : "");
+        struct weft_plan *p = fixture_plan(text, NULL, NULL);
+        const struct weft_schedule *sc = &p->schedules[0];
+        const struct weft_step *product = &sc->steps[fixture_step(sc, "matvec", 0)];
+        bool joins = false, merged = false;
+        for (uint32_t i = 0; i < product->n_operands; i++) joins |= strcmp(product->operands[i].name, "vars") == 0;
+        for (uint32_t i = 0; i < sc->n_steps; i++) merged |= strcmp(sc->steps[i].kernel->name, "attention_merge") == 0;
+        assert_int_equal(joins, late);
+        assert_int_equal(merged, !late);
+        weft_plan_destroy(p);
+    }
+}
+
 static void nothing_to_do(void **state)
 {
     (void)state;
@@ -386,6 +412,7 @@ int main(void)
         cmocka_unit_test(long_rows_are_not_joined),
         cmocka_unit_test(cycles_are_not_made),
         cmocka_unit_test(state_readers_come_first),
+        cmocka_unit_test(products_behind_an_advance_join_nothing),
         cmocka_unit_test(nothing_to_do),
         cmocka_unit_test(budgets_hold),
         cmocka_unit_test(many_vectors),

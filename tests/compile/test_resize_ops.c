@@ -336,6 +336,12 @@ static void never_is_refused_at_once(void **state)
         {"input x f32 [4, 4]\n%0 = split %x {sizes=[4], axis=0} \"s\"\n%1 %2 = split %x {sizes=[4]}\noutput %0 a\n",
          "another number of results"},
         {"input x i32 [4]\n%0 = pad %x {before=[1], after=[0], value=0.5}\noutput %0 a\n", "0.5 is no i32"},
+        {"input x i32 [4]\n%0 = pad %x {before=[1], after=[0], value=3000000000.0}\noutput %0 a\n", "is no i32"},
+        {"input x u32 [4]\n%0 = pad %x {before=[1], after=[0], value=-1.0}\noutput %0 a\n", "-1 is no u32"},
+        {"input x i8 [4]\n%0 = pad %x {before=[1], after=[0], value=128.0}\noutput %0 a\n", "128 is no i8"},
+        {"input x u8 [4]\n%0 = pad %x {before=[1], after=[0], value=256.0}\noutput %0 a\n", "256 is no u8"},
+        {"input x bool [4]\n%0 = pad %x {before=[1], after=[0], value=2.0}\noutput %0 a\n", "2 is no bool"},
+        {"input q f32 [2, 2, 0]\ninput c f32 [32, 0]\n%0 %1 = rope_table %q %q %c %c\noutput %0 a\n", "head size"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct weft_graph *g = NULL;

@@ -66,12 +66,14 @@ static void double_states_are_committed_last(void **state)
         if (commits) assert_true(s->is_copy); // nothing but commits behind the first
         commits += s->is_copy;
         if (s->is_copy) assert_non_null(strstr(s->label, "commit "));
+        if (s->is_copy) assert_true(s->copied_bytes >= 256 && s->copy_why);
     }
     for (uint32_t i = 0; i < p->n_states; i++)
         if (p->states[i].policy == WEFT_STATE_DOUBLE) copied += p->states[i].bytes;
     assert_int_equal(commits, 6);
     assert_int_equal(sc->copied_bytes, copied);
     assert_non_null(strstr(weft_str_get(&p->report), "state 's' has two buffers; 256 bytes are copied at the end"));
+    assert_non_null(strstr(weft_str_get(&p->report), "'commit s' copies 256 bytes: the state is double-buffered"));
     weft_plan_destroy(p);
     p = plan_of(policy_graph, WEFT_STATE_PING_PONG);
     assert_int_equal(p->schedules[0].copied_bytes, 0);

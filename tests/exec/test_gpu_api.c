@@ -287,7 +287,7 @@ static void model(void **state) {
     (void)state;
     const char *implementation = getenv("WEFT_WEBGPU");
     // SwiftShader compiles the model's kernels for two minutes; tests/app/test_gpu_lm.c has it do so once.
-    if (implementation && strcmp(implementation, "dawn") == 0 && !getenv("WEFT_TEST_ALL")) skip();
+    if (implementation && strcmp(implementation, "dawn") == 0 && !getenv("WEFT_TEST_LONG")) skip();
     static const char text[] = "The quick brown fox jumps over the lazy dog, and the dog does not mind at all.";
     char path[] = "/tmp/weft-gpu-api-XXXXXX";
     int fd = mkstemp(path);

@@ -87,18 +87,22 @@ static void expect_equal_build(const struct weft_tiny_gemma3 *tiny, struct weft_
     assert_memory_equal(ids[0], ids[1], sizeof ids[0]);
 }
 
+/// SwiftShader takes minutes to compile the kernels twice over; there the controls below do.
+static void skip_where_dear(void) {
+    const struct weft_gpu_caps *caps = weft_gpu_caps(weft_test_gpu());
+    if (caps->kind == WEFT_GPU_CPU && strcmp(caps->implementation, "dawn") == 0 && !weft_test_long()) skip();
+}
+
 static void test_generates_as_ever(void **state) {
     (void)state;
+    skip_where_dear();
     expect_equal_build(&(struct weft_tiny_gemma3){.seed = 5, .n_layer = 2, .period = 2, .ctx = CTX},
                        (struct weft_test_build){.gemma = {.ctx = CTX, .chunk = CHUNK, .head = WEFT_LM_GENERATE}});
 }
 
 static void test_samples_as_ever(void **state) {
     (void)state;
-    // SwiftShader takes two minutes to compile the sampler's kernels twice over; it runs the greedy ones.
-    const struct weft_gpu_caps *caps = weft_gpu_caps(weft_test_gpu());
-    bool dear = caps->kind == WEFT_GPU_CPU && strcmp(caps->implementation, "dawn") == 0;
-    if (dear && !getenv("WEFT_TEST_ALL")) skip();
+    skip_where_dear();
     expect_equal_build(
         &(struct weft_tiny_gemma3){
             .seed = 6, .n_layer = 2, .period = 2, .ctx = CTX, .softcap = 20, .separate_head = true},

@@ -82,4 +82,9 @@ static const struct op_case alias_cases[] = {
          "%q %s = quantize %x {block=12}\n%a %b = quantize %one {block=1}\n%c %d = quantize %z\n"
          "%f = neg %x\n%g %e = quantize %f {block=3}\n%k %l = quantize %h {block=3}\noutput %q q\noutput %s s\n"
          "output %a a\noutput %b b\noutput %c c\noutput %d d\noutput %f f\noutput %e e\noutput %l l\noutput %k k\n"},
+    {.name = "quantize near the end of f32",
+     .runs = "T=2",
+     .rel = ROUND,
+     .data = "x = 3e38 -1e38 5e37 0 -3e38 2.9e36 1e18 -2.5e38",
+     .graph = "symbol T 0 2\ninput x f32 [T, 8]\n%q %s = quantize %x {block=8}\noutput %q q\noutput %s s\n"},
 };

@@ -15,6 +15,11 @@ static const struct op_case recurrent_cases[] = {
     {.name = "linear attention, one number", .runs = "T=1 | T=0 | T=3", RECUR,
      .graph = "symbol T 0 3\nstate s dense f32 [1, 1, 1]\ninput q f32 [T, 1]\n"
               "%n %y = linear_attention %s %q %q %q {rule=linear, q_heads=1, kv_heads=1}\noutput %y y\n"},
+    {.name = "recurrences of no sequences", .runs = "T=1 | T=40", .split = "T", RECUR,
+     .graph = "symbol T 0 40\nstate s dense f32 [0, 2, 4, 4]\nstate c dense f32 [0, 8, 3]\ninput q f32 [0, T, 8]\n"
+              "input g f32 [0, T, 2]\ninput x f32 [0, 8, T]\nweight w f32 [8, 4]\n"
+              "%n %y = linear_attention %s %q %q %q %g %g {q_heads=2, kv_heads=2}\n%m %z = causal_conv %c %x %w\n"
+              "output %y y\noutput %z z\n"},
     {.name = "linear attention in steps and chunks", .runs = "T=1 | T=0 | T=7 | T=8 | T=33 | T=48", .split = "T",
      .data = DECAYS, RECUR,
      .graph = "symbol T 0 48\nstate s dense f32 [1, 2, 8, 12]\ninput q f32 [T, 32]\ninput k f32 [T, 16]\n"

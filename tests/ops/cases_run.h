@@ -372,6 +372,10 @@ static inline int op_case_run(weft_gpu *gpu, const struct op_case *c, double *wo
 {
     struct op_runner r = {.gpu = gpu, .c = c};
     int bad = 0;
+    if (!c->runs || !*c->runs) {
+        printf("'%s': no runs, so nothing would be compared\n", c->name);
+        return 1;
+    }
     if (weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &r.g) != WEFT_OK) {
         printf("'%s': %s\n", c->name, weft_error_message());
         return 1;

@@ -329,7 +329,7 @@ static void run_rows(const struct weft_op *op, int64_t r, int64_t n, bool with_t
     for (int kind = 0; kind < (r > 1000 ? 1 : 8); kind++) {
         fill_logits(x, (uint32_t)(r * n), kind);
         for (int64_t k = 0; k < r; k++) target[k] = (int32_t)(next() % (uint32_t)(n + 4)) - 2;
-        for (int64_t live = r; live > 0; live /= 2) {
+        for (int64_t live = r; live > 0; live /= r > 1000 ? 40 : 2) {
             OK(weft_session_resize(session, (int64_t[]){live}));
             double error = error_of(session, g, live, n, with_target);
             if (error > (with_target ? 1e-6 : 0))

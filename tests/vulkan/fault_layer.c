@@ -75,6 +75,16 @@ PUBLIC bool weft_fault_arm(const char *name, uint64_t at, uint64_t count, int re
     return !name || found >= 0;
 }
 
+/// While stalled, work that was handed to a queue never seems to finish: fences stay unsignalled, counters of semaphores
+/// at 0, waits time out at once.
+static bool stalled;
+PUBLIC void weft_fault_stall(bool on)
+{
+    pthread_mutex_lock(&lock);
+    stalled = on;
+    pthread_mutex_unlock(&lock);
+}
+
 /// How often the armed call was made since.
 PUBLIC uint64_t weft_fault_seen(void)
 {
@@ -87,6 +97,11 @@ PUBLIC uint64_t weft_fault_seen(void)
 static bool fails(enum call call, VkResult *result)
 {
     pthread_mutex_lock(&lock);
+    if (stalled && (call == CALL_WaitForFences || call == CALL_WaitSemaphores || call == CALL_GetFenceStatus)) {
+        pthread_mutex_unlock(&lock);
+        *result = call == CALL_GetFenceStatus ? VK_NOT_READY : VK_TIMEOUT;
+        return true;
+    }
     bool hit = armed == (int)call && ++seen >= first && (times == 0 || seen < first + times);
     *result = (VkResult)answer;
     pthread_mutex_unlock(&lock);
@@ -148,6 +163,15 @@ static int device_at(const void *object)
     }
 CALLS(X)
 #undef X
+
+static VKAPI_ATTR VkResult VKAPI_CALL count_semaphore(VkDevice device, VkSemaphore semaphore, uint64_t *value)
+{
+    VkResult result = on_GetSemaphoreCounterValue(device, semaphore, value);
+    pthread_mutex_lock(&lock);
+    if (stalled) *value = 0;
+    pthread_mutex_unlock(&lock);
+    return result;
+}
 
 // ---- making them ---------------------------------------------------------------------------------------------------
 
@@ -254,6 +278,7 @@ PUBLIC VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL vkGetDeviceProcAddr(VkDevice dev
     if (at < 0) return NULL;
     PFN_vkVoidFunction theirs = devices[at].next(device, name);
     if (!theirs) return NULL; // what the driver has not, the layer has not
+    if (named(name, "GetSemaphoreCounterValue")) return (PFN_vkVoidFunction)count_semaphore;
 #define X(ours, object, parameters, arguments)                                                                         \
     if (named(name, #ours)) return (PFN_vkVoidFunction)on_##ours;
     CALLS(X)

@@ -1,0 +1,208 @@
+/// The part of plan/lower.h about weights: what lowering asks for becomes plan weights, cut into parts that a binding
+/// holds.
+#include "core/alloc.h"
+#include "core/error.h"
+#include "plan/lower.h"
+#include <string.h>
+
+static const struct weft_plan_weight no_weight;
+
+static void no_memory(struct weft_lower *l)
+{
+    weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while compiling the graph");
+}
+
+static struct weft_plan_weight *add_weight(struct weft_lower *l)
+{
+    struct weft_plan *p = l->plan;
+    if (p->n_weights % 64 == 0) {
+        struct weft_plan_weight *grown = weft_arena_alloc(&p->arena, (p->n_weights + 64) * sizeof *grown);
+        if (!grown) {
+            no_memory(l);
+            return NULL;
+        }
+        if (p->n_weights) memcpy(grown, p->weights, p->n_weights * sizeof *grown);
+        p->weights = grown;
+    }
+    struct weft_plan_weight *w = &p->weights[p->n_weights++];
+    memset(w, 0, sizeof *w);
+    w->index = p->n_weights - 1;
+    return w;
+}
+
+/// Takes the weight just added off the list again: a later attempt must not find it half made.
+static const struct weft_plan_weight *drop_weight(struct weft_lower *l)
+{
+    l->plan->n_weights--;
+    return &no_weight;
+}
+
+/// Cuts a weight into runs of rows that one binding holds, planes one after the other at multiples of 256.
+static bool cut_parts(struct weft_lower *l, struct weft_plan_weight *w)
+{
+    uint64_t limit = l->caps->max_binding < l->caps->max_buffer ? l->caps->max_binding : l->caps->max_buffer;
+    limit &= ~(uint64_t)255;
+    uint64_t row_bytes = 0, all_bytes = 0;
+    for (int p = 0; p < WEFT_PLANE_COUNT; p++) {
+        row_bytes += weft_wlayout_bytes(w->layout, p, 256, w->k);
+        all_bytes += weft_align256(weft_wlayout_bytes(w->layout, p, w->rows, w->k));
+    }
+    // 256 rows at a time, so that every plane of a part starts on a whole word; fewer where so many do not fit
+    uint64_t one = (row_bytes + 255) / 256;
+    uint64_t rows_fit = all_bytes <= limit ? w->rows : (limit - 4 * 256) / (row_bytes ? row_bytes : 1) * 256;
+    if (rows_fit == 0 && w->rows && limit > 4 * 256) rows_fit = (limit - 4 * 256) / (one ? one : 1);
+    if (rows_fit == 0 && w->rows) {
+        weft_lower_fail(l, WEFT_ERR_LIMIT,
+                        "weight '%s': a row of %llu elements needs %llu bytes, more than the device binds (%llu)",
+                        w->name, (unsigned long long)w->k, (unsigned long long)one, (unsigned long long)limit);
+        return false;
+    }
+    if (w->rows / (rows_fit ? rows_fit : 1) >= 4095) {
+        weft_lower_fail(l, WEFT_ERR_LIMIT, "weight '%s' would be cut into more than 4096 parts of %llu bytes", w->name,
+                        (unsigned long long)limit);
+        return false;
+    }
+    if (rows_fit > w->rows) rows_fit = w->rows;
+    w->n_parts = w->rows ? (uint32_t)((w->rows + rows_fit - 1) / rows_fit) : 1;
+    w->parts = weft_arena_alloc(&l->plan->arena, w->n_parts * sizeof *w->parts);
+    if (!w->parts) {
+        no_memory(l);
+        return false;
+    }
+    for (uint32_t i = 0; i < w->n_parts; i++) {
+        struct weft_weight_part *part = &w->parts[i];
+        part->row0 = i * rows_fit;
+        part->rows = w->rows - part->row0 < rows_fit ? w->rows - part->row0 : rows_fit;
+        part->shard = UINT32_MAX;
+        uint64_t at = 0;
+        for (int p = 0; p < WEFT_PLANE_COUNT; p++) {
+            part->plane[p] = at;
+            at += weft_align256(weft_wlayout_bytes(w->layout, p, part->rows, w->k));
+        }
+        part->bytes = at ? at : 256;
+    }
+    return true;
+}
+
+static bool plain_part(struct weft_lower *l, struct weft_plan_weight *w, uint64_t bytes)
+{
+    w->n_parts = 1;
+    w->parts = weft_arena_alloc(&l->plan->arena, sizeof *w->parts);
+    if (!w->parts) {
+        no_memory(l);
+        return false;
+    }
+    w->parts[0] =
+        (struct weft_weight_part){.rows = w->rows, .shard = UINT32_MAX, .bytes = weft_align256(bytes ? bytes : 1)};
+    if (w->parts[0].bytes > l->caps->max_buffer) {
+        weft_lower_fail(l, WEFT_ERR_LIMIT, "constant '%s' has %llu bytes; a buffer of this device has at most %llu",
+                        w->name, (unsigned long long)bytes, (unsigned long long)l->caps->max_buffer);
+        return false;
+    }
+    return true;
+}
+
+const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_value v)
+{
+    if (l->status != WEFT_OK) return &no_weight;
+    for (uint32_t i = 0; i < l->plan->n_weights; i++)
+        if (l->plan->weights[i].value == v && !l->plan->weights[i].raw) return &l->plan->weights[i];
+    const struct weft_value_info *info = weft_lv(l, v);
+    struct weft_plan_weight *w = add_weight(l);
+    if (!w) return &no_weight;
+    w->name = info->name ? info->name : "constant";
+    w->value = v;
+    w->dtype = info->type.dtype;
+    w->k = info->type.rank ? (uint64_t)weft_lower_const(l, info->type.dims[info->type.rank - 1]) : 1;
+    w->rows = 1;
+    for (uint32_t i = 0; i + 1 < info->type.rank; i++) w->rows *= (uint64_t)weft_lower_const(l, info->type.dims[i]);
+    // Vectors and constants are read element by element as 32-bit words; matrices are packed.
+    bool word = w->dtype == WEFT_F32 || w->dtype == WEFT_I32 || w->dtype == WEFT_U32;
+    bool plain = info->kind == WEFT_VALUE_CONST || info->type.rank < 2;
+    if (plain && !word && !weft_dtype_info(w->dtype)->is_float) {
+        weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "weight '%s' has type %s, which is not read element by element",
+                        w->name, weft_dtype_name(w->dtype));
+        return drop_weight(l);
+    }
+    if (plain) return plain_part(l, w, weft_bytes_times(w->rows * w->k, 4)) ? w : drop_weight(l);
+    w->layout = weft_wlayout(w->dtype);
+    if (!w->layout) {
+        weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "weight '%s' has type %s, for which there is no device layout",
+                        w->name, weft_dtype_name(w->dtype));
+        return drop_weight(l);
+    }
+    return cut_parts(l, w) ? w : drop_weight(l);
+}
+
+/// Cuts the bytes of a raw weight into runs of rows, a multiple of 4, that one binding holds.
+static bool raw_parts(struct weft_lower *l, struct weft_plan_weight *w)
+{
+    uint64_t limit = l->caps->max_binding < l->caps->max_buffer ? l->caps->max_binding : l->caps->max_buffer;
+    uint64_t row = weft_dtype_bytes(w->dtype, w->k), fit = (limit & ~(uint64_t)255) / (row ? row : 1) / 4 * 4;
+    if (fit >= w->rows) fit = w->rows ? w->rows : 1;
+    uint64_t n = w->rows && fit ? (w->rows + fit - 1) / fit : 1;
+    if (fit == 0 || n > 4095) {
+        weft_lower_fail(l, WEFT_ERR_LIMIT, "weight '%s': four rows need %llu bytes, the device binds %llu", w->name,
+                        (unsigned long long)row * 4, (unsigned long long)limit);
+        return false;
+    }
+    w->n_parts = (uint32_t)n;
+    w->parts = weft_arena_alloc(&l->plan->arena, n * sizeof *w->parts);
+    if (!w->parts) {
+        no_memory(l);
+        return false;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t rows = w->rows - i * fit < fit ? w->rows - i * fit : fit;
+        w->parts[i] = (struct weft_weight_part){.row0 = i * fit, .rows = rows, .shard = UINT32_MAX,
+                                                .bytes = weft_align256(rows * row + (rows * row == 0))};
+    }
+    return true;
+}
+
+const struct weft_plan_weight *weft_lower_raw(struct weft_lower *l, weft_value v)
+{
+    if (l->status != WEFT_OK) return &no_weight;
+    for (uint32_t i = 0; i < l->plan->n_weights; i++)
+        if (l->plan->weights[i].value == v && l->plan->weights[i].raw) return &l->plan->weights[i];
+    const struct weft_value_info *info = weft_lv(l, v);
+    if ((info->kind != WEFT_VALUE_WEIGHT && info->kind != WEFT_VALUE_CONST) || info->type.rank == 0) {
+        weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "'%s' must be a weight or a constant: its bytes are read as they are",
+                        info->name ? info->name : "a value");
+        return &no_weight;
+    }
+    struct weft_plan_weight *w = add_weight(l);
+    if (!w) return &no_weight;
+    w->name = info->name ? info->name : "constant";
+    w->value = v;
+    w->dtype = info->type.dtype;
+    w->raw = true;
+    w->k = (uint64_t)weft_lower_const(l, info->type.dims[info->type.rank - 1]);
+    w->rows = 1;
+    for (uint32_t i = 0; i + 1 < info->type.rank; i++) w->rows *= (uint64_t)weft_lower_const(l, info->type.dims[i]);
+    return raw_parts(l, w) ? w : drop_weight(l);
+}
+
+const struct weft_plan_weight *weft_lower_table(struct weft_lower *l, const char *name, const void *data,
+                                                uint64_t bytes) {
+    if (l->status != WEFT_OK) return &no_weight;
+    for (uint32_t i = 0; i < l->plan->n_weights; i++) {
+        struct weft_plan_weight *w = &l->plan->weights[i];
+        if (w->data && w->data_bytes == bytes && strcmp(w->name, name) == 0 && memcmp(w->data, data, bytes) == 0)
+            return w;
+    }
+    struct weft_plan_weight *w = add_weight(l);
+    if (!w) return &no_weight;
+    w->name = weft_arena_strdup(&l->plan->arena, name);
+    w->value = WEFT_NO_VALUE;
+    w->dtype = WEFT_U32;
+    w->rows = 1;
+    w->k = bytes / 4;
+    w->data = weft_arena_dup(&l->plan->arena, data, bytes);
+    w->data_bytes = bytes;
+    if (!w->data || !w->name) {
+        no_memory(l);
+        return drop_weight(l);
+    }
+    return plain_part(l, w, bytes) ? w : drop_weight(l);
+}
