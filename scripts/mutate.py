@@ -36,7 +36,7 @@ MORE = ("case",)
 SECONDS = 300  # a mutant may hang: that counts as noticed
 
 
-# ---- the list ---------------------------------------------------------------------------------------------------------
+# ---- the list --------------------------------------------------------------------------------------------------------
 
 def read_list():
     """Blocks of lines that begin with a key and a colon, parted by empty lines; # begins a comment line."""
@@ -109,7 +109,7 @@ def check(mutants):
     return mistakes
 
 
-# ---- the copy ---------------------------------------------------------------------------------------------------------
+# ---- the copy --------------------------------------------------------------------------------------------------------
 
 def run(command, timeout=None, case=""):
     """Exit status and output; 124 after `timeout` seconds, when all that was started is ended."""
@@ -177,7 +177,7 @@ def result(test, case):
     return "failed" if code else "skipped" if "Skipped" in out else "passed"
 
 
-# ---- mutants ----------------------------------------------------------------------------------------------------------
+# ---- mutants ---------------------------------------------------------------------------------------------------------
 
 def unbroken(mutants):
     """What is wrong before anything is broken; None if nothing is."""

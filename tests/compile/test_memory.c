@@ -403,8 +403,8 @@ static void heaps_hold_every_schedule(void **state)
     for (int i = 0; i < 2; i++) {
         char text[200];
         struct weft_compile_params params = {.split_symbol = "T", .split_at = {4}, .n_splits = 1, .no_fuse = 1};
-        snprintf(text, sizeof text, "symbol T 0 6\ninput x f32 [%s, 1024]\n%%0 = tanh %%x\n%%1 = abs %%0\noutput %%1 z\n",
-                 rows[i]);
+        snprintf(text, sizeof text,
+                 "symbol T 0 6\ninput x f32 [%s, 1024]\n%%0 = tanh %%x\n%%1 = abs %%0\noutput %%1 z\n", rows[i]);
         struct weft_plan *p = fixture_plan(text, NULL, &params);
         uint64_t total[2] = {0};
         assert_int_equal(p->n_schedules, 2);

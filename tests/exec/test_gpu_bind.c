@@ -451,7 +451,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(islands), cmocka_unit_test(shores_notice),          cmocka_unit_test(one_buffer),
         cmocka_unit_test(swapped), cmocka_unit_test(staged_rows_only),       cmocka_unit_test(chained),
-        cmocka_unit_test(turns_go_on), cmocka_unit_test(refusals), cmocka_unit_test(host_memory),           cmocka_unit_test(parts_behind_the_end),
+        cmocka_unit_test(turns_go_on),
+        cmocka_unit_test(refusals), cmocka_unit_test(host_memory),           cmocka_unit_test(parts_behind_the_end),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
