@@ -22,9 +22,9 @@ void weft_move_host(const double *x, double *y, int64_t outer, int64_t size, int
 struct weft_move { uint32_t rank; weft_dim dims[WEFT_MAX_RANK], strides[WEFT_MAX_RANK], base; };
 weft_status weft_move_emit(struct weft_lower *l, const struct weft_node *node, const struct weft_move *m);
 
-/// Every bit pattern arrives as it was: 32-bit types are read and stored as words, 16-bit ones by bits_x and put_word_y,
-/// two a thread or four. Called when the operands are there, those that are read first. Sets HALF: 16-bit elements;
-/// HALVES: bit i of an operand that has them. Others are f32 then: unpacked weights.
+/// Every bit pattern arrives as it was: 32-bit types are read and stored as words, 16-bit ones by bits_x and
+/// put_word_y, two a thread or four. Called when the operands are there, those that are read first. Sets HALF: 16-bit
+/// elements; HALVES: bit i of an operand that has them. Others are f32 then: unpacked weights.
 void weft_move_words(struct weft_lower *l, struct weft_step *s, weft_dtype dtype);
 /// True if `d` is a multiple of 4 for all sizes.
 bool weft_move_quads(struct weft_lower *l, weft_dim d);

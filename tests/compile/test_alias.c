@@ -79,8 +79,8 @@ static void sizes_are_proved(void **state)
 }
 
 #define HALVES(len, start)                                                                                             \
-    "symbol T 1 64\nstate m dense f16 [4096]\n%a = slice %m {start=0, len=" len "}\n"                                  \
-    "%1 = assign %m %a {start=" start "}\n"
+    "symbol T 1 64\nstate m dense f16 [4096]\n%a = slice %m {start=0, len=" len "}\n%1 = assign %m %a {start=" start   \
+    "}\n"
 
 /// Ranges of halves that have a word in common are not apart, neither for the planner nor for the checker.
 static void halves_share_words(void **state)

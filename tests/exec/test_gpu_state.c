@@ -348,8 +348,8 @@ static void test_pages_come_empty(void **state) {
     (void)state;
     enum { PAGE = 8, PAGES = RIG_ROWS / PAGE, N = RIG_ROWS * RIG_HEAD };
     float rows[N];
-    struct weft_compile_params params = {.page_rows = PAGE};
-    weft_program *p = rig_program(weft_test_gpu(), RIG_GRAPH("paged"), &params);
+    weft_program *p =
+        rig_program(weft_test_gpu(), RIG_GRAPH("paged"), &(struct weft_compile_params){.page_rows = PAGE});
     weft_session *s[PAGES + 1];
     for (int i = 0; i < N; i++) rows[i] = (float)(i + 1);
     for (int i = 0; i <= PAGES; i++) rig_must(weft_session_create(p, NULL, &s[i]));

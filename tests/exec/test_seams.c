@@ -336,7 +336,8 @@ static void test_restore_into_own_pages(void **state) {
 static void test_snapshot_of_another_position(void **state) {
     (void)state;
     struct weft_compile_params compile = {.page_rows = PAGE};
-    weft_program *p[2] = {rig_program(gpu, TWO_POSITIONS("a"), &compile), rig_program(gpu, TWO_POSITIONS("b"), &compile)};
+    weft_program *p[2] = {rig_program(gpu, TWO_POSITIONS("a"), &compile),
+                          rig_program(gpu, TWO_POSITIONS("b"), &compile)};
     weft_session *s[2] = {NULL};
     weft_snapshot *x = NULL;
     for (int i = 0; i < 2; i++) rig_must(weft_session_create(p[i], NULL, &s[i]));

@@ -110,10 +110,17 @@ static void replay_together(weft_session *const *sessions, uint32_t n, uint32_t 
     }
 }
 
+/// Runs that are compared: 200, fewer where a run is dear or another lane has the same kernels.
+static uint32_t replayed(void) {
+    const char *limits = getenv("WEFT_LIMITS");
+    if (weft_test_long()) return 200;
+    return dear ? 40 : limits && *limits ? 80 : 200;
+}
+
 static void test_hybrid_replay_equals_checker(void **state) {
     (void)state;
     weft_session *s[] = {open_session(false), open_session(true)};
-    replay_together(s, 2, dear ? 40 : 120);
+    replay_together(s, 2, replayed());
     for (int i = 0; i < 2; i++) weft_session_destroy(&s[i]);
 }
 
@@ -135,7 +142,7 @@ static void test_hybrid_policies_agree(void **state) {
     weft_session *s[5];
     for (int i = 0; i < 4; i++) s[i] = open_in(twofold[i / 2], i % 2);
     s[4] = open_session(false);
-    replay_together(s, 5, 100);
+    replay_together(s, 5, replayed());
     for (int i = 0; i < 5; i++) weft_session_destroy(&s[i]);
 }
 

@@ -205,26 +205,38 @@ static void run_vocabulary(uint32_t v, int greedy, bool checker, int cases) {
     assert_int_equal(bad, 0);
 }
 
+/// SwiftShader takes most of a minute to compile the kernels of one vocabulary: one there, with everything else left to
+/// the other lanes.
+static bool thin(void) {
+    return strcmp(weft_gpu_caps(weft_test_gpu())->implementation, "dawn") == 0 && !getenv("WEFT_TEST_LONG");
+}
+
 static void samples_as_the_host(void **state) {
     (void)state;
     static const uint32_t sizes[] = {1, 2, 257, 1000, 32000};
+    if (thin()) {
+        run_vocabulary(32000, 0, false, 18);
+        return;
+    }
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) run_vocabulary(sizes[i], 0, false, 18);
     run_vocabulary(262144, 0, false, 6);
 }
 
 static void greedy_program_samples_as_the_host(void **state) {
     (void)state;
-    static const uint32_t sizes[] = {1, 8193};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) run_vocabulary(sizes[i], 1, false, 16);
+    static const uint32_t sizes[] = {8193, 1};
+    for (size_t i = 0; i < (thin() ? 1 : sizeof sizes / sizeof *sizes); i++) run_vocabulary(sizes[i], 1, false, 16);
 }
 
 static void checker_samples_as_the_host(void **state) {
     (void)state;
+    if (thin()) skip();
     run_vocabulary(1000, 0, true, 10);
 }
 
 static void rows_of_logits(void **state) {
     (void)state;
+    if (thin()) skip();
     weft_program *program;
     weft_session *session = sampler(300, 0, false, &program);
     float x[600];
@@ -352,6 +364,7 @@ static void argmax_and_nll(void **state) {
     (void)state;
     static const int64_t shapes[][2] = {{1, 1}, {5, 255}, {70000, 3}, {4, 8192}, {2, 20001}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        if (thin() && i % 2) continue;
         run_rows(&weft_op_argmax, shapes[i][0], shapes[i][1], false);
         run_rows(&weft_op_nll, shapes[i][0], shapes[i][1], true);
     }
