@@ -1,6 +1,7 @@
 # Thin: each target calls CMake, ctest or a script, so that all of it also works without make.
 #   make run     install what is missing, build, fetch Gemma 3 270M and let it continue a sentence
 #   make test    install what is missing, build, run the whole test suite
+#   make mutants break the sources one line at a time (tests/mutants.txt); the suite must notice each; ONLY=words
 #   make install PREFIX=$HOME/.local
 MODEL  ?= gemma3-270m
 PROMPT ?= Once upon a time
@@ -12,7 +13,7 @@ DESTDIR ?=
 
 space := $(subst ,, )
 CONFIGURE = cmake -DWEFT_WERROR=$(WERROR) -DCMAKE_INSTALL_PREFIX="$(PREFIX)" --preset
-.PHONY: all deps configure build run test bench debug sanitize tsan format lint docs clean distclean install
+.PHONY: all deps configure build run test bench debug sanitize tsan mutants format lint docs clean distclean install
 
 all: build
 
@@ -60,6 +61,10 @@ tsan:
 	cmake -DWEFT_WERROR=OFF --preset tsan
 	cmake --build --preset tsan -j $(JOBS) --target $(TSAN_TESTS)
 	ctest --preset tsan -j $(JOBS) --no-tests=error -R "^($(subst $(space),|,$(strip $(TSAN_TESTS))))$$"
+
+# A tree and a build of its own, in build/mutants.
+mutants: deps
+	@scripts/mutate.py --only "$(ONLY)"
 
 format:
 	@scripts/format.sh

@@ -61,8 +61,10 @@ WEFT_API weft_status weft_session_bind(weft_session *session, const char *name, 
 /// it. An input is copied by each weft_session_run before it returns, so the data may change afterwards. An output is
 /// filled, in the thread that calls, when weft_session_wait, weft_session_run_blocking or a weft_session_done that says
 /// true covers the run's fence: with the results of the newest run covered. Of runs not waited for, results of the last
-/// WEFT_HOST_RUNS are kept. The memory is yours; it must live until it is unbound (which forgets results not yet
-/// filled in) or the session is destroyed, and no other thread may touch it during those calls. `data` NULL unbinds.
+/// WEFT_HOST_RUNS are kept. The memory is yours, and no other thread may touch it during those calls. It must live
+/// until the output is bound to a buffer or unbound (`data` NULL), which forgets results not yet filled in, or the
+/// session is destroyed. Binding other memory of the host forgets nothing: what runs before it gave still goes to the
+/// memory of then, so outputs can take turns; that must live until those runs were waited for.
 /// Errors as above.
 WEFT_API weft_status weft_session_bind_host(weft_session *session, const char *name, void *data, uint64_t bytes);
 #define WEFT_HOST_RUNS 4

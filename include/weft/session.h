@@ -154,12 +154,14 @@ WEFT_API void weft_snapshot_destroy(weft_snapshot **snapshot);
 WEFT_API weft_status weft_session_checkpoint(weft_session *session);
 
 /// Goes back to an earlier position; what came after it is gone. "active" becomes 1.
-/// At 0: dense states and variables that operators write become zero, caches empty; settings stay.
+/// At 0: dense states and variables that operators write become zero, caches empty; settings stay. Where states are
+/// gone (weft_session_lost_states), settings went with them, and this is weft_session_reset.
 /// Above 0: where there is a checkpoint at just this position, what operators write becomes as it was then. Else caches
 /// are cropped and notes stay. A ring must still hold the rows that its readers look back for (LIMIT names the state
 /// and the lowest position that is possible); recurrent states can't be cropped (UNSUPPORTED names the state; take
 /// checkpoints or snapshots, or rewind to 0 and feed again). A failure changes nothing, unless it is NOMEM or LOST
-/// midway in going back to 0: as for weft_session_restore. Errors also: INVALID (beyond the position).
+/// midway in going back to 0 or to a checkpoint: as for weft_session_restore. Errors also: INVALID (beyond the
+/// position).
 WEFT_API weft_status weft_session_rewind(weft_session *session, uint64_t position);
 /// The states, variables included, whose contents went with a lost device and were not set anew since
 /// (weft_device_recover): writes at most `capacity` names (`names` may be NULL if that is 0), which live as long as the

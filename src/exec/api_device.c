@@ -130,12 +130,14 @@ weft_status weft_device_memory(const weft_device *device, struct weft_device_mem
     struct weft_gpu_counters c;
     if (!device || !out) return weft_api_null("weft_device_memory", device ? "out" : "device");
     weft_gpu_counters(device, &c);
+    // Of a device that is gone nothing is in use, though sessions have yet to give their pages back.
+    uint64_t pages = c.bytes_for[WEFT_BUF_FOR_PAGES], used = c.pages_used < pages ? c.pages_used : pages;
     *out = (struct weft_device_memory){
         .weights = c.bytes_for[WEFT_BUF_FOR_WEIGHTS],
         .states = c.bytes_for[WEFT_BUF_FOR_STATES],
-        .pages = c.bytes_for[WEFT_BUF_FOR_PAGES],
-        .pages_used = c.pages_used,
-        .pages_free = c.bytes_for[WEFT_BUF_FOR_PAGES] - c.pages_used,
+        .pages = pages,
+        .pages_used = used,
+        .pages_free = pages - used,
         .snapshots = c.bytes_for[WEFT_BUF_FOR_SNAPSHOTS],
         .transients = c.bytes_for[WEFT_BUF_FOR_TRANSIENTS],
         .params = c.bytes_for[WEFT_BUF_FOR_PARAMS],

@@ -120,16 +120,29 @@ static bool is_back(const weft_session *s, const struct weft_io_binding *table, 
 
 static void drop_backs(weft_session *s, uint32_t io)
 {
-    for (uint32_t r = 0; r < WEFT_HOST_RUNS; r++)
-        if (s->backs[io].bufs[r].id) weft_buf_release(s->gpu, &s->backs[io].bufs[r]);
+    for (uint32_t r = 0; r < WEFT_HOST_RUNS; r++) {
+        weft_buf_release(s->gpu, &s->backs[io].bufs[r]);
+        weft_buf_release(s->gpu, &s->backs[io].old[r]);
+    }
     s->backs[io] = (struct weft_io_back){0};
 }
 
-/// Buffers through which an output goes to the host. Those of a smaller binding before are replaced.
+/// Larger buffers take the place of those that an output has; what is on its way stays where it is.
+static void replace_backs(weft_session *s, uint32_t io, const struct weft_io_back *larger)
+{
+    struct weft_io_back *b = &s->backs[io];
+    for (uint32_t r = 0; r < WEFT_HOST_RUNS; r++) {
+        if (s->host_fences[r] && b->host[r] && !b->old[r].id) b->old[r] = b->bufs[r];
+        else weft_buf_release(s->gpu, &b->bufs[r]);
+        b->bufs[r] = larger->bufs[r];
+    }
+}
+
+/// Buffers through which an output goes to the host, where those that there are do not suffice.
 static weft_status make_backs(weft_session *s, uint32_t io, struct weft_io_back *out)
 {
-    uint64_t bytes = weft_align256(s->next[io].bytes), most = weft_plan_io_bytes(s->program->plan, io);
-    if (bytes > most) bytes = most;
+    uint64_t bytes = s->next[io].bytes, most = weft_plan_io_bytes(s->program->plan, io);
+    bytes = bytes < most ? weft_align256(bytes) : most;
     if (s->backs[io].bufs[0].id && weft_buf_size(s->gpu, s->backs[io].bufs[0]) >= bytes) return WEFT_OK;
     for (uint32_t r = 0; r < WEFT_HOST_RUNS; r++) {
         weft_status status = weft_buf_create(s->gpu, bytes, WEFT_BUF_READBACK, name_of(s, io), &out->bufs[r]);
@@ -150,7 +163,8 @@ static weft_status make_needed(weft_session *s, bool *made, struct weft_io_back 
         if (is_back(s, s->next, i)) WEFT_TRY(make_backs(s, i, &backs[i]));
         fillers |= direct(&s->next[i]) && weft_align256(s->next[i].bytes) < weft_plan_io_bytes(plan, i);
         if (direct(&s->next[i]) || s->ios[i].id) continue;
-        WEFT_TRY(weft_buf_create(s->gpu, weft_plan_io_bytes(plan, i), WEFT_BUF_STORAGE, name_of(s, i), &s->ios[i]));
+        WEFT_TRY(weft_buf_make(s->gpu, WEFT_BUF_FOR_IO, weft_plan_io_bytes(plan, i), WEFT_BUF_STORAGE, name_of(s, i),
+                               &s->ios[i]));
         made[i] = true;
     }
     for (int f = 0; f < 2 && fillers; f++)
@@ -181,8 +195,8 @@ static void settle(weft_session *s, const struct weft_io_back *backs)
     for (uint32_t i = 0; i < s->program->plan->n_ios; i++) {
         s->n_bound += is_bound(&s->bound[i]);
         if (direct(&s->bound[i]) && s->ios[i].id) weft_buf_release(s->gpu, &s->ios[i]);
-        if (!is_back(s, s->bound, i) || backs[i].bufs[0].id) drop_backs(s, i);
-        if (backs[i].bufs[0].id) s->backs[i] = backs[i];
+        if (!is_back(s, s->bound, i)) drop_backs(s, i);
+        else if (backs[i].bufs[0].id) replace_backs(s, i, &backs[i]);
     }
 }
 
@@ -248,6 +262,7 @@ static weft_status bind_buffer(const weft_session *s, const struct weft_binding 
 weft_status weft_session_bind_all(weft_session *s, const struct weft_binding *bindings, size_t count)
 {
     if (!s || (count && !bindings)) return weft_session_null_argument("weft_session_bind_all");
+    WEFT_TRY(weft_session_there(s));
     memcpy(s->next, s->bound, s->program->plan->n_ios * sizeof *s->next);
     for (size_t i = 0; i < count; i++) {
         const struct weft_binding *b = &bindings[i];
@@ -376,6 +391,7 @@ void weft_session_bindings_ran(weft_session *s, uint64_t fence)
     for (uint32_t i = 0; s->n_bound && i < plan->n_ios; i++) {
         bool back = is_back(s, s->bound, i);
         any |= back;
+        weft_buf_release(s->gpu, &s->backs[i].old[s->host_next]);
         s->backs[i].host[s->host_next] = back ? s->bound[i].host : NULL;
         s->backs[i].bytes[s->host_next] = weft_plan_io_live_bytes(plan, i, weft_session_symbols(s));
     }
@@ -389,7 +405,7 @@ static weft_status take_back(weft_session *s, uint32_t io, uint32_t r)
     struct weft_io_back *b = &s->backs[io];
     weft_readback rb;
     if (!b->host[r] || !b->bytes[r]) return WEFT_OK;
-    WEFT_TRY(weft_readback_start(s->gpu, b->bufs[r], 0, b->bytes[r], &rb));
+    WEFT_TRY(weft_readback_start(s->gpu, b->old[r].id ? b->old[r] : b->bufs[r], 0, b->bytes[r], &rb));
     return weft_readback_finish(s->gpu, &rb, b->host[r], b->bytes[r]);
 }
 
@@ -403,7 +419,10 @@ weft_status weft_session_deliver(weft_session *s, uint64_t fence)
     if (newest == WEFT_HOST_RUNS) return WEFT_OK;
     for (uint32_t i = 0; i < s->program->plan->n_ios; i++)
         WEFT_TRY(weft_fail_in(take_back(s, i, newest), "output '%s'", name_of(s, i)));
-    for (uint32_t r = 0; r < WEFT_HOST_RUNS; r++)
-        if (s->host_fences[r] <= fence) s->host_fences[r] = 0;
+    for (uint32_t r = 0; r < WEFT_HOST_RUNS; r++) {
+        if (s->host_fences[r] > fence) continue;
+        s->host_fences[r] = 0;
+        for (uint32_t i = 0; i < s->program->plan->n_ios; i++) weft_buf_release(s->gpu, &s->backs[i].old[r]);
+    }
     return WEFT_OK;
 }

@@ -52,6 +52,9 @@ static weft_status find_range(const weft_session *s, const char *name, uint64_t 
 {
     uint64_t size;
     WEFT_TRY(weft_session_find_buffer(s, name, out, at, &size));
+    if (offset % 4 || bytes % 4)
+        return weft_fail(WEFT_ERR_INVALID, "'%s': offset %llu and %llu bytes must be multiples of 4", name,
+                         (unsigned long long)offset, (unsigned long long)bytes);
     *at += offset;
     if (offset <= size && bytes <= size - offset) return WEFT_OK;
     return weft_fail(WEFT_ERR_LIMIT, "'%s' has %llu bytes at the live sizes; %llu at offset %llu lie beyond its end",

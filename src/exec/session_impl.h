@@ -38,6 +38,7 @@ struct weft_io_binding {
 /// Results on their way to host memory, of one output: a ring by run (weft_session.host_fences).
 struct weft_io_back {
     weft_buf bufs[WEFT_HOST_RUNS]; ///< READBACK buffers
+    weft_buf old[WEFT_HOST_RUNS];  ///< smaller ones of before, of those on their way when larger memory was bound
     void *host[WEFT_HOST_RUNS];    ///< where they go; NULL: nothing is on its way
     uint64_t bytes[WEFT_HOST_RUNS];
 };

@@ -26,11 +26,15 @@ static const char *name_of(const weft_session *s, uint32_t group)
 
 // ---- the table -----------------------------------------------------------------------------------------------------
 
+/// Is not cancelled: a write that was cut off may have been queued, and then the tables would differ.
 static weft_status write_table(weft_session *s, uint32_t group, uint32_t first, uint32_t end)
 {
     if (first >= end) return WEFT_OK;
-    return weft_buf_write(s->gpu, s->vars, (group_of(s, group)->table + (uint64_t)first) * 4,
-                          s->pages[group].pages + first, (uint64_t)(end - first) * 4);
+    const atomic_bool *token = weft_gpu_token(NULL);
+    weft_status status = weft_buf_write(s->gpu, s->vars, (group_of(s, group)->table + (uint64_t)first) * 4,
+                                        s->pages[group].pages + first, (uint64_t)(end - first) * 4);
+    weft_gpu_token(token);
+    return status;
 }
 
 /// Pages from number `keep` on are given back.
@@ -139,14 +143,23 @@ weft_status weft_session_check_rows(weft_session *s, uint32_t runs)
                      (unsigned long long)group_of(s, group)->rows);
 }
 
-weft_status weft_session_cover(weft_session *s, uint32_t runs)
+static weft_status cover_groups(weft_session *s, uint32_t runs)
 {
-    if (!s->pages) return WEFT_OK;
     for (uint32_t g = 0; g < s->program->plan->n_page_groups && !s->idle; g++) {
         uint64_t first, end;
         rows_of(s, g, runs, &first, &end);
         if (end > first) WEFT_TRY(own_rows(s, g, first, end));
     }
+    return WEFT_OK;
+}
+
+weft_status weft_session_cover(weft_session *s, uint32_t runs)
+{
+    if (!s->pages) return WEFT_OK;
+    const atomic_bool *token = weft_gpu_token(&s->cancelled); // nothing of the run itself is queued yet
+    weft_status status = cover_groups(s, runs);
+    weft_gpu_token(token);
+    WEFT_TRY(status);
     if (s->generation == s->program->pool->generation) return WEFT_OK;
     return weft_session_rebind_locked(s, UINT32_MAX);
 }
@@ -181,13 +194,24 @@ weft_status weft_session_share_pages(weft_session *s, const struct weft_page_tab
     return status;
 }
 
+/// Pages of a group that are free once the session has given up its own.
+static uint32_t own_pages(const weft_session *s, uint32_t group)
+{
+    const struct weft_page_table *t = &s->pages[group];
+    uint32_t own = 0;
+    for (uint32_t i = 0; i < t->n; i++) own += s->program->pool->groups[group].refs[t->pages[i]] == 1;
+    return own;
+}
+
 weft_status weft_session_fresh_rows(weft_session *s, const uint64_t *rows)
 {
     struct weft_pool *pool = s->program->pool;
     weft_status status = WEFT_OK;
     weft_program_enter_pool(s->program);
-    for (uint32_t g = 0; g < s->program->plan->n_page_groups && status == WEFT_OK; g++)
-        status = weft_pool_make_free(pool, g, pages_for(group_of(s, g), rows[g]));
+    for (uint32_t g = 0; g < s->program->plan->n_page_groups && status == WEFT_OK; g++) {
+        uint32_t need = pages_for(group_of(s, g), rows[g]), own = own_pages(s, g);
+        if (need > own) status = weft_pool_make_free(pool, g, need - own);
+    }
     for (uint32_t g = 0; g < s->program->plan->n_page_groups && status == WEFT_OK; g++) {
         status = shorten(s, g, 0);
         if (status == WEFT_OK) status = extend(s, g, pages_for(group_of(s, g), rows[g]));
@@ -208,6 +232,7 @@ weft_status weft_session_reserve(weft_session *s, uint64_t rows)
     if (!s->pages)
         return weft_fail(WEFT_ERR_UNSUPPORTED,
                          "the program has no paged state; its sessions took all their memory when they were made");
+    WEFT_TRY(weft_session_there(s));
     WEFT_TRY(weft_session_settle(s));
     for (uint32_t g = 0; g < s->program->plan->n_page_groups; g++) {
         uint64_t live = s->tracks[group_of(s, g)->position].at, most = group_of(s, g)->rows;
@@ -263,11 +288,14 @@ static weft_status read_piece(weft_session *s, uint32_t state, uint64_t at, uint
     for (uint64_t done = 0, n; done < bytes; done += n) {
         weft_readback rb = {0};
         n = bytes - done < most ? bytes - done : most;
-        weft_program_enter_pool(s->program);
+        WEFT_TRY(weft_session_go(s));
+        WEFT_TRY(weft_program_enter(s->program, &s->cancelled));
         weft_status status = weft_readback_start(s->gpu, s->program->pool->bufs[state], at + done, n, &rb);
         weft_program_leave(s->program);
+        const atomic_bool *token = weft_gpu_token(&s->cancelled);
         if (status == WEFT_OK) status = weft_readback_finish(s->gpu, &rb, data + done, n);
-        if (status != WEFT_OK) return status;
+        weft_gpu_token(token);
+        WEFT_TRY(status);
     }
     return WEFT_OK;
 }

@@ -154,6 +154,7 @@ weft_status weft_session_rewind(weft_session *s, uint64_t position)
                              (unsigned long long)s->tracks[0].at, (unsigned long long)position);
         WEFT_TRY(crop(s, position));
     } else {
+        if (s->gone) return weft_session_reset(s); // settings went with the rest
         s->gone = true; // until all of it is done
         WEFT_TRY(clear_written(s));
         s->gone = false;

@@ -54,7 +54,7 @@ void weft_session_track_reset(weft_session *s)
 weft_status weft_session_settle(weft_session *s)
 {
     const struct weft_plan *plan = s->program->plan;
-    uint32_t words[64];
+    uint32_t words[WEFT_VARS_BYTES / 4];
     if (!s->inexact || !computes(s)) return WEFT_OK;
     WEFT_TRY(weft_session_read_buffer(s, s->vars, 0, words, sizeof words));
     for (uint32_t i = 0; i < plan->n_positions; i++) {
@@ -71,6 +71,7 @@ weft_status weft_session_position(weft_session *s, uint64_t *position)
     if (!s || !position) return weft_session_null_argument("weft_session_position");
     const struct weft_plan *plan = s->program->plan;
     *position = 0;
+    WEFT_TRY(weft_session_there(s));
     if (plan->n_positions > 1)
         return weft_fail(WEFT_ERR_INVALID, "the program has %u positions ('%s', '%s'); read them as variables",
                          plan->n_positions, plan->states[plan->positions[0].state].name,

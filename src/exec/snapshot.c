@@ -6,13 +6,12 @@
 #include <pthread.h>
 #include <string.h>
 
-enum { VARS_WORDS = 64, VARS_BYTES = VARS_WORDS * 4 };
-
 /// One state: what it is, and its contents.
 struct part {
     char *name;
     enum weft_state_kind kind;
     weft_dtype dtype;
+    uint32_t position, var_slot; ///< whose rows these are; which variable this is
     uint64_t rows, row_bytes, bytes;
     weft_buf buf;  ///< device form
     uint8_t *data; ///< host form
@@ -26,7 +25,7 @@ struct weft_snapshot {
     uint32_t n_parts, n_tracks;
     struct weft_track *tracks;
     weft_buf vars;
-    uint32_t words[VARS_WORDS]; ///< variables, host form
+    uint32_t words[WEFT_VARS_BYTES / 4]; ///< variables, host form
     struct weft_page_table *pages; ///< device form: shared with the session that it was taken from
     weft_session *followers;    ///< host form: sessions whose newest snapshot this is
 };
@@ -35,19 +34,22 @@ struct weft_snapshot {
 // sessions may be used by different threads, hence the lock.
 static pthread_mutex_t followers_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void unfollow(weft_session *s)
+/// If it was taken at `from` or beyond.
+static void unfollow(weft_session *s, uint64_t from)
 {
     pthread_mutex_lock(&followers_lock);
-    for (weft_session **at = s->host_snapshot ? &s->host_snapshot->followers : NULL; at && *at;)
-        if (*at == s) *at = s->next_follower;
-        else at = &(*at)->next_follower;
-    s->host_snapshot = NULL;
+    if (s->host_snapshot && weft_snapshot_position(s->host_snapshot) >= from) {
+        weft_session **at = &s->host_snapshot->followers;
+        while (*at != s) at = &(*at)->next_follower;
+        *at = s->next_follower;
+        s->host_snapshot = NULL;
+    }
     pthread_mutex_unlock(&followers_lock);
 }
 
 void weft_session_follow(weft_session *s, struct weft_snapshot *x)
 {
-    unfollow(s);
+    unfollow(s, 0);
     pthread_mutex_lock(&followers_lock);
     s->host_snapshot = x;
     s->next_follower = x->followers;
@@ -85,6 +87,8 @@ static weft_status describe(const weft_session *s, struct weft_snapshot *x)
                                     .kind = from->kind,
                                     .dtype = plan->graph->values[from->value].type.dtype,
                                     .rows = from->rows,
+                                    .position = from->position,
+                                    .var_slot = from->var_slot,
                                     .row_bytes = from->row_bytes,
                                     .bytes = has_buffer(s, i) ? weft_buf_size(s->gpu, s->states[i]) : 0};
         if (!x->parts[i].name) return no_memory();
@@ -143,8 +147,10 @@ static weft_status take_device(weft_session *s, struct weft_snapshot *x)
         copies[n++] = (struct weft_gpu_copy){.src = s->states[i], .dst = part->buf, .size = part->bytes};
     }
     if (status == WEFT_OK)
-        status = weft_buf_make(s->gpu, WEFT_BUF_FOR_SNAPSHOTS, VARS_BYTES, WEFT_BUF_STORAGE, "snapshot", &x->vars);
-    if (status == WEFT_OK) copies[n++] = (struct weft_gpu_copy){.src = s->vars, .dst = x->vars, .size = VARS_BYTES};
+        status =
+            weft_buf_make(s->gpu, WEFT_BUF_FOR_SNAPSHOTS, WEFT_VARS_BYTES, WEFT_BUF_STORAGE, "snapshot", &x->vars);
+    if (status == WEFT_OK)
+        copies[n++] = (struct weft_gpu_copy){.src = s->vars, .dst = x->vars, .size = WEFT_VARS_BYTES};
     struct weft_gpu_submit submit = {.before = copies, .n_before = n};
     if (status == WEFT_OK && s->pages) status = share_pages(s, x);
     if (status == WEFT_OK) status = weft_gpu_submit(s->gpu, &submit, &s->last_serial);
@@ -181,7 +187,7 @@ uint64_t weft_snapshot_position(const weft_snapshot *x) { return x && x->n_track
 
 uint64_t weft_snapshot_bytes(const weft_snapshot *x)
 {
-    uint64_t bytes = x ? VARS_BYTES : 0;
+    uint64_t bytes = x ? WEFT_VARS_BYTES : 0;
     for (uint32_t i = 0; x && i < x->n_parts; i++) bytes += x->parts[i].bytes;
     return bytes;
 }
@@ -231,6 +237,9 @@ static weft_status suits(const weft_session *s, const struct weft_snapshot *x)
                              "rows of %llu bytes",
                              b->name, (unsigned long long)b->rows, (unsigned long long)b->row_bytes, a->name,
                              (unsigned long long)a->rows, (unsigned long long)a->row_bytes);
+        if (a->position != b->position || a->var_slot != b->var_slot)
+            return weft_fail(WEFT_ERR_INVALID,
+                             "the snapshot's state '%s' goes by another variable than the program's", a->name);
     }
     return WEFT_OK;
 }
@@ -267,7 +276,7 @@ static weft_status put_host(weft_session *s, const struct weft_snapshot *x, bool
         else if (x->parts[i].bytes)
             WEFT_TRY(weft_buf_write(s->gpu, s->states[i], 0, x->parts[i].data, x->parts[i].bytes));
     }
-    return all ? weft_buf_write(s->gpu, s->vars, 0, x->words, VARS_BYTES) : WEFT_OK;
+    return all ? weft_buf_write(s->gpu, s->vars, 0, x->words, WEFT_VARS_BYTES) : WEFT_OK;
 }
 
 static weft_status put_device(weft_session *s, const struct weft_snapshot *x, bool all)
@@ -288,6 +297,7 @@ static weft_status put_device(weft_session *s, const struct weft_snapshot *x, bo
     struct weft_gpu_submit submit = {.before = copies, .n_before = n};
     weft_status status = weft_gpu_submit(s->gpu, &submit, &s->last_serial);
     if (status == WEFT_OK && s->pages) {
+        s->gone = true; // until the pages are there as well
         weft_program_enter_pool(s->program);
         status = weft_session_share_pages(s, x->pages);
         weft_program_leave(s->program);
@@ -302,7 +312,7 @@ weft_status weft_session_restore_part(weft_session *s, const struct weft_snapsho
     memcpy(s->tracks, x->tracks, x->n_tracks * sizeof *s->tracks);
     s->inexact = false;
     s->idle = all ? x->idle : s->idle;
-    if (all) s->gone = false;
+    s->gone = false; // nothing was, unless all is restored
     return WEFT_OK;
 }
 
@@ -327,7 +337,7 @@ void weft_session_forget(weft_session *s, uint64_t from)
         else s->checkpoints[kept++] = s->checkpoints[i];
     }
     s->n_checkpoints = kept;
-    if (s->host_snapshot && weft_snapshot_position(s->host_snapshot) >= from) unfollow(s);
+    unfollow(s, from);
 }
 
 const struct weft_snapshot *weft_session_find_checkpoint(const weft_session *s, uint64_t position)

@@ -1,4 +1,5 @@
-/// The door's own state, shared by gpu.c, buffers.c, pipelines.c, groups.c, submit.c, readback.c and profile.c only.
+/// The door's own state, shared by its files only: gpu.c, buffers.c, pipelines.c, groups.c, submit.c, wait.c,
+/// readback.c, reopen.c, probe.c, profile.c and inject.c.
 #ifndef WEFT_GPU_DOOR_H
 #define WEFT_GPU_DOOR_H
 #include "core/map.h"
@@ -9,6 +10,7 @@ enum {
     WEFT_GPU_IN_FLIGHT = 16,   ///< submits the host may run ahead
     WEFT_GPU_TICKS = 64,       ///< serials whose tick is remembered; above IN_FLIGHT
     WEFT_GPU_READBACKS = 64,   ///< readbacks that may be outstanding
+    WEFT_GPU_LOSSES = 16,      ///< losses in the middle of work that are told apart
     WEFT_GPU_LABEL = 48,
     WEFT_GPU_ALIGN = 256,      ///< of binding and dynamic offsets, on every device
 };
@@ -80,7 +82,9 @@ struct weft_gpu {
     struct weft_gpu_params params;   ///< to open the same again; `implementation` is unset
     char library[256];               ///< of which implementation; "null" for the null device
     uint32_t epoch;                  ///< rises when the device is opened anew; generation of the pipelines
-    uint64_t lost_first, lost_last;  ///< serials that were never finished because the device of then was lost
+    /// Serials that were never finished because the device of then was lost; the newest last.
+    struct weft_gpu_serials { uint64_t first, last; } cut[WEFT_GPU_LOSSES];
+    size_t n_cut;
     size_t building;                 ///< pipelines that are being made outside the lock
     struct weft_gpu_dependent *dependents[WEFT_GPU_RANKS]; ///< by rank, in the order of registration
     struct weft_gpu_inject inject;

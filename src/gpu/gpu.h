@@ -131,7 +131,6 @@ weft_status weft_buf_read(weft_gpu *gpu, weft_buf buf, uint64_t offset, void *da
 
 // ---- pipelines -----------------------------------------------------------------------------------------------------
 
-
 /// Group 0 only; binding i is kinds[i]. A uniform binding has a dynamic offset and `uniform_size` bytes.
 struct weft_pipeline_desc {
     const char *label, *wgsl, *entry; ///< entry NULL: "main"
@@ -160,7 +159,6 @@ struct weft_bind { weft_buf buf; uint64_t offset, size; };
 /// naming binding and label.
 weft_status weft_bindgroup_get(weft_gpu *gpu, weft_pipeline pipeline, const struct weft_bind *binds, uint32_t count,
                                weft_bindgroup *out);
-/// Forgets cached groups that touch a released buffer (called by weft_buf_release itself).
 
 // ---- submit --------------------------------------------------------------------------------------------------------
 

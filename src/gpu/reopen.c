@@ -71,16 +71,26 @@ static void shut(weft_gpu *gpu, const char *why)
 
 bool weft_gpu_was_lost(const weft_gpu *gpu, uint64_t serial)
 {
-    return gpu->lost_last && serial >= gpu->lost_first && serial <= gpu->lost_last;
+    for (size_t i = 0; i < gpu->n_cut; i++)
+        if (serial >= gpu->cut[i].first && serial <= gpu->cut[i].last) return true;
+    return false;
+}
+
+// The two oldest become one where there is no room: what lies between them was finished, but nobody waits so long.
+static void note_cut(weft_gpu *gpu, uint64_t first, uint64_t last)
+{
+    if (gpu->n_cut == WEFT_GPU_LOSSES) {
+        gpu->cut[0].last = gpu->cut[1].last;
+        memmove(&gpu->cut[1], &gpu->cut[2], (WEFT_GPU_LOSSES - 2) * sizeof *gpu->cut);
+        gpu->n_cut--;
+    }
+    gpu->cut[gpu->n_cut++] = (struct weft_gpu_serials){first, last};
 }
 
 // What was submitted and not finished stays so.
 static void end_serials(weft_gpu *gpu)
 {
-    if (gpu->finished < gpu->serial) {
-        gpu->lost_first = gpu->finished + 1;
-        gpu->lost_last = gpu->serial;
-    }
+    if (gpu->finished < gpu->serial) note_cut(gpu, gpu->finished + 1, gpu->serial);
     gpu->finished = gpu->serial;
     gpu->tick = gpu->finished_tick = gpu->flush_tick = gpu->unflushed = 0;
     memset(gpu->tick_of, 0, sizeof gpu->tick_of);

@@ -1,4 +1,5 @@
 /// Plans of kernels whose operands share memory: dispatches, bindings and copied bytes follow from the ranges.
+#include "compile/alias.h"
 #include "plan_fixture.h"
 #include "support/alias_cases.h"
 
@@ -75,6 +76,43 @@ static void sizes_are_proved(void **state)
     assert_int_equal(copied(OVER("symbol T 1 64\n", "0", "64"), &split, 0), 0);
     assert_int_equal(copied(OVER("symbol T 1 64\n", "0", "64"), &split, 1), 0);
     assert_int_equal(copied(OVER("symbol T 1 64\n", "0", "64"), &split, 2), 64 * 8 * 4);
+}
+
+#define HALVES(len, start)                                                                                             \
+    "symbol T 1 64\nstate m dense f16 [4096]\n%a = slice %m {start=0, len=" len "}\n%1 = assign %m %a {start=" start   \
+    "}\n"
+
+/// Ranges of halves that have a word in common are not apart, neither for the planner nor for the checker.
+static void halves_share_words(void **state)
+{
+    (void)state;
+    assert_int_equal(copied(HALVES("2*T", "2*T"), NULL, 0), 0);
+    assert_int_equal(copied(HALVES("T", "T+1"), NULL, 0), 0);
+    assert_int_equal(copied(HALVES("T", "T"), NULL, 0), 64 * 2);
+    struct weft_plan *p = fixture_plan(HALVES("T", "T+1"), NULL, NULL);
+    struct weft_step *s = &p->schedules[0].steps[0];
+    assert_int_equal(weft_plan_check(p, &p->schedules[0]), WEFT_OK);
+    for (uint32_t i = 0; i < s->n_operands; i++) // written from where the other ends
+        if (s->operands[i].access & WEFT_WRITE) s->operands[i].elem_offset = s->operands[i].count;
+    REFUSED(weft_plan_check(p, &p->schedules[0]), WEFT_ERR_INTERNAL, "overlap partly");
+    weft_plan_destroy(p);
+}
+
+/// A range whose bytes could not be counted is not apart from anything.
+static void unknown_ranges_may_meet(void **state)
+{
+    (void)state;
+    struct weft_graph *g = fixture_graph("symbol T 1 9\ninput x f32 [T]\n");
+    struct weft_lower l = {.graph = g};
+    const weft_dim one = weft_dim_const(g->dims, 1), two = weft_dim_const(g->dims, 2);
+    const struct weft_extent known = {0, one, two, false}, behind = {0, two, weft_dim_const(g->dims, 3), false};
+    const struct weft_extent unknown[] = {{0, WEFT_DIM_BAD, WEFT_DIM_BAD, false}, {0, two, WEFT_DIM_BAD, false}};
+    assert_int_equal(weft_alias_compare(&l, &known, &behind), WEFT_APART);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(weft_alias_compare(&l, &known, &unknown[i]), WEFT_MEET);
+        assert_int_equal(weft_alias_compare(&l, &unknown[i], &unknown[i]), WEFT_MEET);
+    }
+    weft_graph_destroy(g);
 }
 
 // ---- order, outputs, operators with kernels of their own -----------------------------------------------------------
@@ -338,6 +376,8 @@ int main(void)
         cmocka_unit_test(plans_follow_from_ranges),
         cmocka_unit_test(the_rule_is_compared),
         cmocka_unit_test(sizes_are_proved),
+        cmocka_unit_test(halves_share_words),
+        cmocka_unit_test(unknown_ranges_may_meet),
         cmocka_unit_test(readers_of_views_come_first),
         cmocka_unit_test(kernels_of_their_own_get_copies),
         cmocka_unit_test(writes_see_through_reshapes),

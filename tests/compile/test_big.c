@@ -149,7 +149,7 @@ static void pieces_cover_sizes_that_fall(void **state)
     weft_plan_destroy(p);
 }
 
-/// Of two ranges of one state that a step reads and writes, one may be narrowed to a piece and one may not: then neither
+/// Of two ranges of one state that a step reads and writes, one may be narrowed to a piece, one may not: then neither
 /// is, and what else is large makes room for their segments.
 static void ranges_of_one_state_are_narrowed_alike(void **state)
 {

@@ -238,6 +238,26 @@ static void offsets_are_parameters(void **state)
     weft_free(w);
 }
 
+/// Operands above the limit share their segments only if they are one range: another start is cut at other places.
+static void segments_of_one_range_are_shared(void **state)
+{
+    (void)state;
+    struct world *w = begin();
+    w->plan.caps.max_binding = 1024;
+    uint32_t a = add(w, "a", SHARD, 0, 4096, WEFT_READ, 0), b = add(w, "b", SHARD, 512, 4096 - 512, WEFT_READ, 0),
+             c = add(w, "c", SHARD, 0, 4096, WEFT_READ, 0), d = add(w, "d", SHARD, 0, 4096 - 512, WEFT_READ, 0);
+    w->plan.caps.max_storage_buffers = 16;
+    bind(w);
+    const struct weft_operand *o = w->step.operands;
+    assert_int_equal(w->step.n_slots, 1 + 4 + 4 + 4);
+    assert_int_equal(o[a].slot, o[c].slot);
+    assert_int_not_equal(o[a].slot, o[b].slot);
+    assert_int_not_equal(o[a].slot, o[d].slot);
+    assert_int_equal(w->step.slots[o[b].slot].offset, 512);
+    assert_int_equal(w->step.slots[o[d].slot + 3].size, 512);
+    weft_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +265,7 @@ int main(void)
         cmocka_unit_test(written_buffer_is_read_write), cmocka_unit_test(in_place_pair_shares),
         cmocka_unit_test(same_range_read_twice),        cmocka_unit_test(binding_starts_are_aligned),
         cmocka_unit_test(atomics_never_share),          cmocka_unit_test(limits),
+        cmocka_unit_test(segments_of_one_range_are_shared),
         cmocka_unit_test(offsets_are_parameters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -181,13 +181,32 @@ static void overwritten_while_alive(void **state)
     weft_plan_destroy(w.plan);
 }
 
+static void as_many_groups(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
+    (void)words;
+    grid[0] = u->caps->max_groups;
+    grid[1] = grid[2] = 1;
+}
+
+static void one_group_more(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
+    as_many_groups(u, words, grid);
+    grid[0]++;
+}
+
 static void grid_above_the_limit(void **state)
 {
     (void)state;
     struct world w = begin();
     w.plan->caps.max_groups = 1;
     OVER(w, "needs a grid of");
-    w.plan->caps.max_groups = 65535;
+    static const struct weft_kernel enough = {"enough", "none", NULL, as_many_groups},
+                                    more = {"more", "none", NULL, one_group_more};
+    w.plan->caps.max_groups = 9;
+    for (uint32_t i = 0; i < w.sc->n_steps; i++) w.sc->steps[i].kernel = &enough;
+    assert_int_equal(weft_plan_check(w.plan, w.sc), WEFT_OK);
+    w.sc->steps[0].kernel = &more;
+    OVER(w, "10 x 1 x 1 workgroups, the limit is 9");
+    weft_plan_destroy(w.plan);
+    w = begin();
     assert_int_equal(weft_plan_check(w.plan, w.sc), WEFT_OK);
     weft_plan_destroy(w.plan);
 }

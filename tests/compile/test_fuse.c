@@ -186,8 +186,8 @@ static void state_readers_come_first(void **state)
            "R(cast) N(advance) R(cast add)");
 }
 
-/// A product that joins the pieces of attention itself looks at the position: where that has moved on before the product
-/// runs, a step behind attention joins them.
+/// A product that joins the pieces of attention itself looks at the position: where that has moved on before it runs, a
+/// step behind attention joins them.
 static void products_behind_an_advance_join_nothing(void **state)
 {
     (void)state;

@@ -41,6 +41,16 @@ static void independent_part_of_an_epilogue(void **state)
     assert_int_equal(run("side epilogue, many rows", text, many, 3, 1e-5), 0);
 }
 
+/// Writes of ranges and rows to what is no state: copies with something written over them.
+static void functions_of_ranges(void **state)
+{
+    (void)state;
+    static const char text[] = "symbol T 0 4\ninput x f32 [T, 64]\ninput m f32 [8, 32]\nweight w f32 [32, 64]\n"
+                               "var p u32 0 8\n%0 = matmul %x %w\n%1 = assign %m %0 {start=37}\n%2 = tanh %m\n"
+                               "%3 = assign %2 %0\n%4 = add %1 %3\n%5 = cache_append %4 %0 %p\noutput %5 y\n";
+    assert_int_equal(run("functions of ranges", text, few, 3, 1e-5), 0);
+}
+
 /// Part of the prologue does not lead to the contraction and is read elsewhere, by way of a reduction.
 static void side_branch_of_a_prologue(void **state)
 {
@@ -103,8 +113,10 @@ static void random_graphs(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(independent_part_of_an_epilogue),
-                                       cmocka_unit_test(side_branch_of_a_prologue),
-                                       cmocka_unit_test(reductions_of_narrow_rows), cmocka_unit_test(random_graphs)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(independent_part_of_an_epilogue), cmocka_unit_test(functions_of_ranges),
+        cmocka_unit_test(side_branch_of_a_prologue),       cmocka_unit_test(reductions_of_narrow_rows),
+        cmocka_unit_test(random_graphs),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -395,6 +395,29 @@ static void sizes_hold_inside_the_guard(void **state)
     weft_plan_destroy(p);
 }
 
+/// One set of heaps serves all schedules, whichever of them needs the most.
+static void heaps_hold_every_schedule(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {"T", "mod(T,4)"}; // more with the sizes; fewer for the largest
+    for (int i = 0; i < 2; i++) {
+        char text[200];
+        struct weft_compile_params params = {.split_symbol = "T", .split_at = {4}, .n_splits = 1, .no_fuse = 1};
+        snprintf(text, sizeof text,
+                 "symbol T 0 6\ninput x f32 [%s, 1024]\n%%0 = tanh %%x\n%%1 = abs %%0\noutput %%1 z\n", rows[i]);
+        struct weft_plan *p = fixture_plan(text, NULL, &params);
+        uint64_t total[2] = {0};
+        assert_int_equal(p->n_schedules, 2);
+        for (uint32_t k = 0; k < 2; k++)
+            for (uint32_t h = 0; h < WEFT_HEAPS; h++) {
+                total[k] += p->schedules[k].heap_bytes[h];
+                assert_true(p->schedules[k].heap_bytes[h] <= p->heap_bytes[h]);
+            }
+        assert_true(i ? total[0] > total[1] : total[0] < total[1]);
+        weft_plan_destroy(p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +433,7 @@ int main(void)
         cmocka_unit_test(weights_are_shared),
         cmocka_unit_test(absurd_sizes_are_refused),
         cmocka_unit_test(sizes_hold_inside_the_guard),
+        cmocka_unit_test(heaps_hold_every_schedule),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -307,6 +307,43 @@ static void checker_is_whole(void **state) {
     end(&w);
 }
 
+struct held { weft_session *session; atomic_int status; };
+
+static void *run_one(void *user) {
+    struct held *h = user;
+    atomic_store(&h->status, (int)weft_session_run(h->session, 1, NULL));
+    return NULL;
+}
+
+/// The same where its second submit has to wait for room while it is cancelled.
+static void begun_is_finished(void **state) {
+    (void)state;
+    struct world w = begin(0);
+    struct held h = {.session = bind_session(w.program, true)};
+    pthread_t thread;
+    atomic_init(&h.status, -1);
+    api_must(api_set_rows(h.session, 2));
+    uint64_t before = bind_counters(w.device).dispatches, steps;
+    api_must(weft_session_run(h.session, 1, NULL));
+    steps = bind_counters(w.device).dispatches - before;
+    assert_true(steps > 1);
+    api_must(weft_device_wait_idle(w.device));
+    stall(&w, true);
+    for (int i = 1; i < WEFT_GPU_IN_FLIGHT; i++) api_must(weft_session_run(w.session, 1, NULL));
+    before = bind_counters(w.device).dispatches;
+    assert_int_equal(pthread_create(&thread, NULL, run_one, &h), 0);
+    while (bind_counters(w.device).dispatches == before) weft_sleep(1e-4);
+    weft_session_cancel(h.session);
+    weft_sleep(0.01);
+    assert_int_equal(atomic_load(&h.status), -1);
+    stall(&w, false);
+    pthread_join(thread, NULL);
+    assert_int_equal(atomic_load(&h.status), WEFT_OK);
+    assert_int_equal(bind_counters(w.device).dispatches - before, steps);
+    weft_session_destroy(&h.session);
+    end(&w);
+}
+
 // ---- timeouts ------------------------------------------------------------------------------------------------------
 
 static weft_status idle(struct blocked *b) { return weft_device_wait_idle(b->world->device); }
@@ -373,6 +410,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fences),       cmocka_unit_test(several_wait),     cmocka_unit_test(callbacks),
         cmocka_unit_test(cancelled),    cmocka_unit_test(others_go_on),     cmocka_unit_test(checker_is_whole),
+        cmocka_unit_test(begun_is_finished),
         cmocka_unit_test(timeouts),     cmocka_unit_test(idle_is_no_timeout),
         cmocka_unit_test(hung_destroy_and_close),
     };

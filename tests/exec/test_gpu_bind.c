@@ -353,9 +353,63 @@ static void host_memory(void **state) {
     weft_session_destroy(&other);
 }
 
+/// What is on its way to small memory gets there, though larger memory was bound and filled since.
+static void host_memory_grows(void **state) {
+    (void)state;
+    static float a[BIND_ROWS * 3], b[BIND_ROWS * 3], large[BIND_ROWS * 3];
+    float small[2][3];
+    uint64_t fences[3];
+    weft_session *s = bind_session(program, false);
+    for (int r = 0; r < 3; r++) {
+        int64_t rows = r < 2 ? 1 : BIND_ROWS;
+        if (r == 0) api_must(api_set_rows(s, rows));
+        api_must(weft_session_bind_host(s, "next", r < 2 ? small[r] : large, r < 2 ? sizeof *small : sizeof large));
+        if (r == 2) api_must(api_set_rows(s, rows));
+        bind_fill(a, BIND_ROWS * 3, (uint64_t)r);
+        bind_fill(b, BIND_ROWS * 3, 70 + (uint64_t)r);
+        bind_write(s, a, b, rows);
+        api_must(weft_session_run(s, 1, &fences[r]));
+    }
+    for (int r = 0; r < 3; r++) {
+        api_must(weft_session_wait(s, fences[r], -1));
+        bind_fill(a, BIND_ROWS * 3, (uint64_t)r);
+        bind_fill(b, BIND_ROWS * 3, 70 + (uint64_t)r);
+        const float *got = r < 2 ? small[r] : large;
+        for (int i = 0; i < (r < 2 ? 3 : BIND_ROWS * 3); i++) assert_true(got[i] == a[i] + b[i]);
+    }
+    weft_session_destroy(&s);
+}
+
 // ---- refusals ------------------------------------------------------------------------------------------------------
 
 /// What is refused changes no bit of results and states, nor what is bound, and the session goes on.
+/// Two buffers of a state go on taking turns when something is bound between runs.
+static void turns_go_on(void **state) {
+    (void)state;
+    static const char text[] = "input x f32 [4]\nstate s dense f32 [4] ping_pong\n%0 = add %s %x\n"
+                               "%1 = state_write %s %0\noutput %0 y\n";
+    static const float x[4] = {1, 2, 3, 4};
+    weft_graph *g;
+    weft_program *p;
+    weft_session *s;
+    weft_buffer *to[2];
+    api_must(weft_graph_parse_text(text, strlen(text), &g));
+    api_must(weft_program_compile(device, &g, NULL, &p));
+    api_must(weft_session_create(p, NULL, &s));
+    api_must(weft_session_write(s, "x", 0, x, sizeof x));
+    for (int i = 0; i < 2; i++) api_must(weft_buffer_create(device, 256, &to[i]));
+    for (int run = 1; run <= 6; run++) {
+        float y[4];
+        if (run % 3 != 0) api_must(weft_session_bind(s, "y", to[run % 2], 0, 0));
+        api_must(weft_session_run(s, 1, NULL));
+        api_must(weft_session_read(s, "y", 0, y, sizeof y));
+        for (int i = 0; i < 4; i++) assert_true(y[i] == (float)run * x[i]);
+    }
+    weft_session_destroy(&s);
+    weft_program_destroy(&p);
+    for (int i = 0; i < 2; i++) weft_buffer_destroy(&to[i]);
+}
+
 static void refusals(void **state) {
     (void)state;
     enum { ROWS = 20 }; // a and b: 240 bytes; y: 320
@@ -422,9 +476,13 @@ static void refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(islands), cmocka_unit_test(shores_notice),          cmocka_unit_test(one_buffer),
-        cmocka_unit_test(swapped), cmocka_unit_test(staged_rows_only),       cmocka_unit_test(chained),
-        cmocka_unit_test(refusals), cmocka_unit_test(host_memory),           cmocka_unit_test(parts_behind_the_end),
+        cmocka_unit_test(islands),          cmocka_unit_test(shores_notice),
+        cmocka_unit_test(one_buffer),       cmocka_unit_test(swapped),
+        cmocka_unit_test(staged_rows_only), cmocka_unit_test(chained),
+        cmocka_unit_test(turns_go_on),      cmocka_unit_test(refusals),
+        cmocka_unit_test(host_memory),
+        cmocka_unit_test(parts_behind_the_end),
+        cmocka_unit_test(host_memory_grows),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -266,6 +266,102 @@ static void test_recurrent(void **state) {
     weft_program_destroy(&p);
 }
 
+/// A range of halves that begins and ends within a word is written to its end and leaves its neighbours alone; while
+/// "active" is 0 a run writes nothing at all.
+static void test_ranges_of_halves(void **state) {
+    (void)state;
+    enum { LEN = 128, ALL = LEN + 2 }; // words at both ends of which one half is written, and 63 between them
+    static const char graph[] = "input x f32 [128]\nstate h dense f16 [130]\n%0 = assign %h %x {start=1}\n";
+    float x[LEN];
+    uint16_t before[ALL], after[ALL], h[ALL];
+    for (int i = 0; i < ALL; i++) before[i] = after[i] = (uint16_t)(i + 5);
+    for (int i = 0; i < LEN; i++) {
+        x[i] = i % 2 ? 2 : -1;
+        after[1 + i] = i % 2 ? 0x4000 : 0xbc00;
+    }
+    weft_program *p = rig_program(weft_test_gpu(), graph, NULL);
+    weft_session *s = NULL;
+    rig_must(weft_session_create(p, NULL, &s));
+    rig_must(weft_session_write(s, "x", 0, x, sizeof x));
+    rig_must(weft_session_write(s, "h", 0, before, sizeof before));
+    for (uint32_t active = 0; active < 2; active++) {
+        rig_must(weft_session_set_var(s, "active", active));
+        rig_must(weft_session_run(s, 1, NULL));
+        rig_must(weft_session_read(s, "h", 0, h, sizeof h));
+        assert_memory_equal(h, active ? after : before, sizeof h);
+    }
+    weft_session_destroy(&s);
+    weft_program_destroy(&p);
+}
+
+/// Rows of a ring that a step moves within it are copied from where they lie.
+static void test_rows_within_a_ring(void **state) {
+    (void)state;
+    static const char graph[] = "var pos u32 0 9\nstate c ring f32 [16, 4]\n%x = slice %c {start=3, len=2}\n"
+                                "%0 = cache_append %c %x %pos\n";
+    float rows[16][4], after[16][4];
+    weft_program *p = rig_program(weft_test_gpu(), graph, NULL);
+    weft_session *s = NULL;
+    for (int i = 0; i < 64; i++) rows[i / 4][i % 4] = (float)i;
+    rig_must(weft_session_create(p, NULL, &s));
+    rig_must(weft_session_write(s, "c", 0, rows, sizeof rows));
+    rig_must(weft_session_set_var(s, "pos", 4));
+    rig_must(weft_session_run(s, 1, NULL));
+    rig_must(weft_session_read(s, "c", 0, after, sizeof after));
+    memmove(rows[4], rows[3], 2 * sizeof rows[3]);
+    assert_memory_equal(after, rows, sizeof rows);
+    weft_session_destroy(&s);
+    weft_program_destroy(&p);
+}
+
+/// A snapshot knows whether the session was active; a checkpoint leaves alone what only the host writes.
+static void test_what_is_put_back(void **state) {
+    (void)state;
+    static const float one[4] = {1, 1, 1, 1}, bias[4] = {1000, 1000, 1000, 1000};
+    for (uint32_t flags = WEFT_SNAPSHOT_DEVICE; flags <= WEFT_SNAPSHOT_HOST; flags++) {
+        weft_program *p = rig_program(weft_test_gpu(), sums, NULL);
+        weft_session *s = NULL;
+        weft_snapshot *x = NULL;
+        rig_must(weft_session_create(p, NULL, &s));
+        rig_must(weft_session_write(s, "bias", 0, one, sizeof one));
+        add(s, 1, 1);
+        rig_must(weft_session_snapshot(s, flags, &x));
+        rig_must(weft_session_checkpoint(s));
+        rig_must(weft_session_write(s, "bias", 0, bias, sizeof bias));
+        rig_must(weft_session_rewind(s, 1));
+        add(s, 1, 1);
+        assert_true(sum_of(s) == 1003);
+        rig_must(weft_session_set_var(s, "active", 0));
+        add(s, 1, 1);
+        assert_true(sum_of(s) == 1003);
+        rig_must(weft_session_restore(s, x));
+        add(s, 1, 1);
+        assert_true(sum_of(s) == 4);
+        weft_snapshot_destroy(&x);
+        weft_session_destroy(&s);
+        weft_program_destroy(&p);
+    }
+}
+
+/// Pages that others have filled and given back are zeros for whoever takes them next, one or many at once.
+static void test_pages_come_empty(void **state) {
+    (void)state;
+    enum { PAGE = 8, PAGES = RIG_ROWS / PAGE, N = RIG_ROWS * RIG_HEAD };
+    float rows[N];
+    weft_program *p =
+        rig_program(weft_test_gpu(), RIG_GRAPH("paged"), &(struct weft_compile_params){.page_rows = PAGE});
+    weft_session *s[PAGES + 1];
+    for (int i = 0; i < N; i++) rows[i] = (float)(i + 1);
+    for (int i = 0; i <= PAGES; i++) rig_must(weft_session_create(p, NULL, &s[i]));
+    for (int i = 0; i < PAGES; i++) rig_must(weft_session_write(s[i], "kf", 0, rows, sizeof rows / PAGES));
+    for (int i = PAGES; i-- > 0;) rig_must(weft_session_reset(s[i])); // so that they lie together when they are taken
+    rig_must(weft_session_reserve(s[PAGES], RIG_ROWS));
+    rig_must(weft_session_read(s[PAGES], "kf", 0, rows, sizeof rows));
+    for (int i = 0; i < N; i++) assert_true(rows[i] == 0);
+    for (int i = 0; i <= PAGES; i++) weft_session_destroy(&s[i]);
+    weft_program_destroy(&p);
+}
+
 /// More than eight checkpoints: the oldest goes.
 static void test_checkpoints_are_bounded(void **state) {
     (void)state;
@@ -375,6 +471,10 @@ int main(void) {
     };
     const struct CMUnitTest recurrent[] = {
         cmocka_unit_test(test_recurrent),
+        cmocka_unit_test(test_ranges_of_halves),
+        cmocka_unit_test(test_rows_within_a_ring),
+        cmocka_unit_test(test_what_is_put_back),
+        cmocka_unit_test(test_pages_come_empty),
         cmocka_unit_test(test_checkpoints_are_bounded),
     };
     int failed = cmocka_run_group_tests_name("ring", tests, setup_ring, teardown);

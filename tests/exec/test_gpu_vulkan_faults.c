@@ -208,8 +208,8 @@ static void test_wgpu_ends_the_process(void **state) {
 
 // ---- hangs ---------------------------------------------------------------------------------------------------------
 
-/// A dispatch that never finishes, on a device of its own: the wait gives up after the device's timeout, later calls say
-/// that it is lost, and recovery gives the same bits by the same handles. Closing a device that hangs ends too.
+/// A dispatch that never finishes, on a device of its own: the wait gives up after the device's timeout, later calls
+/// say that it is lost, and recovery gives the same bits by the same handles. Closing a device that hangs ends too.
 static void test_hang(void **state) {
     (void)state;
     weft_device *hung;
@@ -248,7 +248,8 @@ static bool find_layer(void) {
     const char *path = getenv("WEFT_TEST_FAULT_LAYER");
     void *layer = path ? dlopen(path, RTLD_NOW | RTLD_NOLOAD) : NULL;
     if (!layer) return false;
-    void *symbols[3] = {dlsym(layer, "weft_fault_arm"), dlsym(layer, "weft_fault_seen"), dlsym(layer, "weft_fault_stall")};
+    void *symbols[3] = {dlsym(layer, "weft_fault_arm"), dlsym(layer, "weft_fault_seen"),
+                        dlsym(layer, "weft_fault_stall")};
     memcpy(&arm, &symbols[0], sizeof arm);
     memcpy(&seen, &symbols[1], sizeof seen);
     memcpy(&stall, &symbols[2], sizeof stall);

@@ -2,7 +2,7 @@
 /// refused, and running out of memory at every single allocation.
 #include "cache_rig.h"
 #include "core/alloc.h"
-#include "exec/exec_impl.h"
+#include "exec/session_impl.h"
 #include "support/lm_program.h"
 #include "weft/device.h"
 
@@ -119,6 +119,75 @@ static void test_several_runs(void **state) {
     rig_must(weft_session_set_var(s, "active", 1));
     rig_must(weft_session_run(s, 11, NULL));
     assert_int_equal(position(s), 48);
+    weft_session_destroy(&s);
+}
+
+/// Forks and snapshots of a session that is stopped are stopped: their runs take no pages and move no position.
+static void test_stopped_copies(void **state) {
+    (void)state;
+    weft_session *s = session(), *f = NULL;
+    weft_snapshot *x = NULL;
+    rig_must(feed(s, 6));
+    rig_must(weft_session_set_var(s, "active", 0));
+    rig_must(weft_session_snapshot(s, WEFT_SNAPSHOT_DEVICE, &x));
+    rig_must(weft_session_fork(s, &f));
+    rig_must(feed(f, 12));
+    assert_int_equal(position(f), 6);
+    rig_must(weft_session_set_var(s, "active", 1));
+    rig_must(weft_session_restore(s, x));
+    rig_must(feed(s, 12));
+    assert_int_equal(position(s), 6);
+    assert_int_equal(pages_used(), 1 + 2);
+    rig_must(weft_session_set_var(f, "active", 1)); // control
+    rig_must(feed(f, 12));
+    assert_int_equal(position(f), 18);
+    weft_snapshot_destroy(&x);
+    weft_session_destroy(&f);
+    weft_session_destroy(&s);
+}
+
+/// States of one position have one table: of as many rows as the shortest of them, the last page begun, and of the
+/// pages of whoever writes the most. A run moves on by all of its advances.
+static void test_uneven_states(void **state) {
+    (void)state;
+    static const char text[] =
+        "symbol T 1 8\ninput k f32 [T, 1, 8]\ninput one f32 [1, 1, 8]\nvar pos u32 0 1000\n"
+        "state a paged f32 [30, 1, 8]\nstate b paged f32 [22, 1, 8]\n%0 = cache_append %a %k %pos\n"
+        "%1 = cache_append %b %one %pos\n%2 = advance %pos {by=T}\n%3 = advance %2 {by=1}\n";
+    weft_program *p = rig_program(gpu, text, &(struct weft_compile_params){.page_rows = PAGE});
+    weft_session *s = NULL;
+    const struct weft_plan_pages *g = weft_program_plan(p)->page_groups;
+    assert_int_equal(weft_program_plan(p)->n_page_groups, 1);
+    assert_int_equal(g->rows, 22);
+    assert_int_equal(g->n, 6);
+    rig_must(weft_session_create(p, NULL, &s));
+    rig_must(feed(s, 8));
+    assert_int_equal(position(s), 9);
+    assert_int_equal(s->pages[0].n, 2);
+    rig_must(feed(s, 8));
+    assert_int_equal(s->pages[0].n, 5);
+    assert_int_equal(position(s), 18);
+    rig_fails(feed(s, 5), WEFT_ERR_LIMIT, "capacity is 22");
+    rig_must(feed(s, 4));
+    assert_int_equal(s->pages[0].n, 6);
+    weft_session_destroy(&s);
+    weft_program_destroy(&p);
+}
+
+/// What a snapshot held of a device that was lost is not given back to the pool that came after.
+static void test_lost_shares(void **state) {
+    (void)state;
+    weft_session *s = session();
+    weft_snapshot *x = NULL;
+    rig_must(feed(s, 10));
+    rig_must(weft_session_snapshot(s, WEFT_SNAPSHOT_DEVICE, &x));
+    weft_gpu_lose(gpu);
+    rig_must(weft_device_recover(gpu, NULL));
+    rig_must(weft_session_reset(s));
+    rig_must(feed(s, 10));
+    assert_int_equal(pages_used(), 1 + 3);
+    weft_snapshot_destroy(&x);
+    assert_int_equal(pages_used(), 1 + 3);
     weft_session_destroy(&s);
 }
 
@@ -451,7 +520,8 @@ int main(void) {
         cmocka_unit_test(test_snapshots_hold_pages),  cmocka_unit_test(test_growth),
         cmocka_unit_test(test_capacity),              cmocka_unit_test(test_reserve),
         cmocka_unit_test(test_device_limit),          cmocka_unit_test(test_refused_graphs),
-        cmocka_unit_test(test_rows_are_clamped),
+        cmocka_unit_test(test_rows_are_clamped),      cmocka_unit_test(test_stopped_copies),
+        cmocka_unit_test(test_uneven_states),         cmocka_unit_test(test_lost_shares),
         cmocka_unit_test(test_at_random),             cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -293,6 +293,29 @@ static void many_pairs_are_summed_up(void **state)
     weft_device_close(&device);
 }
 
+/// One pair apart, and two beams, are enough to be refused.
+static void one_pair_of_two_beams_is_refused(void **state)
+{
+    (void)state;
+    static const char text[] = "input past f32 [4]\n%0 = neg %past\noutput %0 present\n";
+    weft_device *device = open_device();
+    for (uint32_t beams = 1; beams <= 2; beams++) {
+        weft_graph *g;
+        weft_program *p;
+        weft_session *s;
+        struct weft_program_compile_params params = {.beams = beams};
+        api_must(weft_graph_parse_text(text, strlen(text), &g));
+        api_must(weft_graph_pair_state(g, "past", "present", WEFT_STATE_DENSE,
+                                       beams == 1 ? WEFT_STATE_SEPARATE : WEFT_STATE_IN_PLACE));
+        api_must(weft_program_compile(device, &g, &params, &p));
+        api_must(weft_session_create(p, NULL, &s));
+        api_fails(weft_session_run(s, 2, NULL), WEFT_ERR_INVALID, "past 'past' with present 'present' because of ");
+        weft_session_destroy(&s);
+        weft_program_destroy(&p);
+    }
+    weft_device_close(&device);
+}
+
 // ---- memory --------------------------------------------------------------------------------------------------------
 
 static void running_out_of_memory(void **state)
@@ -345,6 +368,7 @@ int main(void)
         cmocka_unit_test(states_are_written_once_a_run),     cmocka_unit_test(a_skipped_writer_is_refused),
         cmocka_unit_test(replay_apart_names_all_causes),     cmocka_unit_test(shared_pairs_replay),
         cmocka_unit_test(many_pairs_are_summed_up),          cmocka_unit_test(running_out_of_memory),
+        cmocka_unit_test(one_pair_of_two_beams_is_refused),
         cmocka_unit_test(public_calls_refuse_what_is_wrong),
     };
     return cmocka_run_group_tests_name("exec/policy", tests, NULL, NULL);

@@ -173,5 +173,6 @@ int main(void) {
         cmocka_unit_test(faults_are_noticed),
     };
     if (!weft_test_gpu()) return 1;
+    cmocka_set_test_filter(getenv("WEFT_TEST_CASE")); // NULL: all
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

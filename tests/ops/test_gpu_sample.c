@@ -373,5 +373,6 @@ int main(void) {
                                        cmocka_unit_test(greedy_program_samples_as_the_host),
                                        cmocka_unit_test(checker_samples_as_the_host), cmocka_unit_test(rows_of_logits),
                                        cmocka_unit_test(argmax_and_nll)};
+    cmocka_set_test_filter(getenv("WEFT_TEST_CASE")); // NULL: all
     return cmocka_run_group_tests_name("sample on the device", tests, NULL, NULL);
 }

@@ -340,7 +340,7 @@ static void random_regions(struct walk *w, uint32_t n)
         if (how == 4) l.dst = l.at[k] - 1 - next(&seed) % 380;
         if (how == 5) l.at[1] = l.dst = l.at[0];
         if (how == 6) {
-            l.other[k] = l.at[k] % 2 == 0;
+            l.other[k] = l.at[k] % 2 == 0 && (k || used != 1); // f16 alone would not become f32
             l.dst = l.at[k] + next(&seed) % 400;
         }
         l.body = body;

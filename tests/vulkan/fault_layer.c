@@ -75,8 +75,8 @@ PUBLIC bool weft_fault_arm(const char *name, uint64_t at, uint64_t count, int re
     return !name || found >= 0;
 }
 
-/// While stalled, work that was handed to a queue never seems to finish: fences stay unsignalled, counters of semaphores
-/// at 0, waits time out at once.
+/// While stalled, work that was handed to a queue never seems to finish: fences stay unsignalled, counters of
+/// semaphores at 0, waits time out at once.
 static bool stalled;
 PUBLIC void weft_fault_stall(bool on)
 {
