@@ -37,7 +37,7 @@ weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key, bool odd)
     switch (mem_key >> 24) {
     case WEFT_MEM_TRANSIENT: return s->program->heaps[number];
     case WEFT_MEM_WEIGHT: return weft_shards_buf(s->program->shards, number);
-    case WEFT_MEM_STATE: return is_pool(s, mem_key) ? s->program->pool->bufs[number] : state_buffer(s, number, odd);
+    case WEFT_MEM_STATE: return state_buffer(s, number, odd);
     case WEFT_MEM_VARS: return s->vars;
     case WEFT_MEM_FAULT: return s->fault;
     default: return s->ios[number];
@@ -63,9 +63,10 @@ static weft_status bind_step(const weft_session *s, const struct weft_step *step
     uint32_t io;
     for (uint32_t n = 0; n < step->n_slots; n++) {
         const struct weft_slot *slot = &step->slots[n];
-        binds[n] = n == 0 ? (struct weft_bind){s->arena, 0, 256}
-                          : (struct weft_bind){weft_session_buffer(s, slot->mem_key, odd), slot->offset, slot->size};
-        if (n && is_pool(s, slot->mem_key)) binds[n].size = weft_buf_size(s->gpu, binds[n].buf); // as far as it goes
+        if (n == 0) binds[n] = (struct weft_bind){s->arena, 0, 256};
+        else if (is_pool(s, slot->mem_key))
+            binds[n] = weft_pool_bind(s->program->pool, slot->mem_key & 0xffffff, step->slots, n);
+        else binds[n] = (struct weft_bind){weft_session_buffer(s, slot->mem_key, odd), slot->offset, slot->size};
         if (n && weft_session_is_io(slot->mem_key, &io) && !weft_session_bind_slot(s, step, n, &binds[n])) {
             *out = (weft_bindgroup){0}; // refused by the run, not by a binding of something else
             return WEFT_OK;
