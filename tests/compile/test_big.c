@@ -89,6 +89,7 @@ static void all_cases_compile(void **state)
                 struct weft_plan *p = fixture_plan(big_cases[i].graph, &caps, &params);
                 uint32_t segmented, pieces;
                 count(p, &segmented, &pieces);
+                if (fixture_repeated(p)) fail_msg("'%s' repeats: %s", big_cases[i].name, fixture_repeated(p));
                 if (segmented + pieces == 0 && !strstr(big_cases[i].graph, "q8_0"))
                     fail_msg("'%s' has no operand above the limit", big_cases[i].name);
                 weft_plan_destroy(p);
