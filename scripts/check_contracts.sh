@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every test that docs/contracts.md names is there: `room/file: names` or, behind one in the same row, `names`; of tables
-# of cases `room/file.h: name, name`.
+# Every test that docs/contracts.md names is there: `room/file: names` or, behind one in the same row, `names`; of
+# tables of cases `room/file.h: name, name`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 missing=0 count=0 file=

@@ -74,6 +74,7 @@ static void test_sticky(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_append), cmocka_unit_test(test_cut), cmocka_unit_test(test_sticky)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_append), cmocka_unit_test(test_cut),
+                                       cmocka_unit_test(test_sticky)};
     return cmocka_run_group_tests_name("core/str", tests, NULL, NULL);
 }
