@@ -2,6 +2,7 @@
 ///
 /// The prompt is a fixed text repeated to the wanted length; generation is greedy and goes on behind stop tokens, so
 /// that every repetition does the same work.
+#include "app/bench_steps.h"
 #include "app/json.h"
 #include "app/model.h"
 
@@ -234,11 +235,13 @@ static int bench(const struct request *r) {
     if (!r->json) weft_outf("%s; load %.2f s\n", device, o.load_seconds);
     json_t *results = json_array();
     weft_app_catch_interrupts(true);
+    if (r->device.profile) status = weft_bench_forget_steps(o.gpu);
     for (uint32_t i = 0; status == WEFT_OK && i < r->n_prompts; i++) {
         struct result result;
         status = measure(r, &o, r->prompts[i], &result);
         if (status == WEFT_OK && r->json) json_array_append_new(results, result_json(&result, r->repeats));
         if (status == WEFT_OK && !r->json) print_result(&result, r->repeats);
+        if (status == WEFT_OK && r->device.profile && !r->json) status = weft_bench_print_steps(o.gpu);
         weft_out_flush();
         free_result(&result);
     }
@@ -260,7 +263,7 @@ static int bench(const struct request *r) {
 
 // ---- the command ---------------------------------------------------------------------------------------------------
 
-enum { OPT_CTX = WEFT_OPT_FIRST_OWN, OPT_CHUNK, OPT_CACHE, OPT_RUNS };
+enum { OPT_CTX = WEFT_OPT_FIRST_OWN, OPT_CHUNK, OPT_CACHE, OPT_RUNS, OPT_STEPS };
 
 static bool whole(const struct weft_command *c, const char *name, int64_t lo, int64_t hi, uint32_t *out) {
     int64_t n = 0;
@@ -272,6 +275,7 @@ static bool whole(const struct weft_command *c, const char *name, int64_t lo, in
 static bool take(const struct weft_command *c, struct request *r, int option) {
     int ignored;
     switch (option) {
+    case OPT_STEPS: r->device.profile = true; return true;
     case WEFT_OPT_JSON: r->json = true; return true;
     case 'p': return weft_app_integers(c, "-p", optarg, 1, WEFT_MAX_CTX, r->prompts, MAX_LENGTHS, &r->n_prompts);
     case 'n': return whole(c, "-n", 1, 1 << 20, &r->tokens);
@@ -291,6 +295,7 @@ static int run_bench(const struct weft_command *self, int argc, char **argv) {
         {"chunk", required_argument, NULL, OPT_CHUNK},
         {"runs", required_argument, NULL, OPT_RUNS},
         {"cache", required_argument, NULL, OPT_CACHE},
+        {"steps", no_argument, NULL, OPT_STEPS},
         {0},
     };
     struct request r = {.prompts = {16, 64}, .n_prompts = 2, .tokens = 48, .repeats = 3};
@@ -299,6 +304,7 @@ static int run_bench(const struct weft_command *self, int argc, char **argv) {
         if (option == WEFT_OPT_BAD || !take(self, &r, option)) return WEFT_EXIT_USAGE;
     }
     if (argc - optind != 1) return weft_app_usage(self, "one model is needed");
+    if (r.json && r.device.profile) return weft_app_usage(self, "--steps is printed for people, without --json");
     r.model = argv[optind];
     return bench(&r);
 }
@@ -306,11 +312,14 @@ static int run_bench(const struct weft_command *self, int argc, char **argv) {
 const struct weft_command weft_command_bench = {
     .name = "bench",
     .summary = "measure prefill and decode speed",
-    .help = "usage: weft bench MODEL [OPTION]...\n\n"
-            "  -p LIST               prompt lengths in tokens (default 16,64)\n"
-            "  -n N                  new tokens (default 48)\n"
-            "  -r N                  repetitions; medians and p95 are over these (default 3)\n"
-            "      --ctx N, --chunk N, --runs N, --cache f32|f16   as for `weft run`\n"
-            "      --json            as JSON\n" WEFT_DEVICE_HELP "  -h, --help            this text\n",
+    .help =
+        "usage: weft bench MODEL [OPTION]...\n\n"
+        "  -p LIST               prompt lengths in tokens (default 16,64)\n"
+        "  -n N                  new tokens (default 48)\n"
+        "  -r N                  repetitions; medians and p95 are over these (default 3)\n"
+        "      --ctx N, --chunk N, --runs N, --cache f32|f16   as for `weft run`\n"
+        "      --steps           also where the device's time goes; times are those of steps in passes of their own,\n"
+        "                        so the speeds above them are lower\n"
+        "      --json            as JSON\n" WEFT_DEVICE_HELP "  -h, --help            this text\n",
     .run = run_bench,
 };
