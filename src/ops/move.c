@@ -2,7 +2,8 @@
 ///
 ///   transpose(x; perm)                    axis k of y is axis perm[k] of x; without perm the axes are reversed
 ///   slice_copy(x; start, len, axis, drop) rows start .. start+len of an axis, as a copy (slice says when it is a
-///                                         view); with drop the axis, of one row, goes away
+///                                         view; schedules of one row make it one); with drop the axis, of one row,
+///                                         goes away
 ///   pad(x; before, after, value)          `value` around x: before[k] rows in front of axis k, after[k] behind it
 ///
 /// All plain types. Elements are copied as they are; `value` is rounded to the type of x.
@@ -287,6 +288,20 @@ static weft_status slice_copy_eval(const struct weft_eval *e) {
     return WEFT_OK;
 }
 
+/// Where no size of the schedule has more than one row in front of the axis, as with one token, the slice lies in one
+/// piece in what it is taken from, and is that memory at an offset. Not of states, whose next version comes into the
+/// same memory, and not as an output, which has memory of its own.
+static bool lies_in_one(struct weft_lower *l, const struct weft_node *node, const struct weft_move *m) {
+    const struct weft_value_info *out = weft_lv(l, node->out[0]);
+    weft_value in = node->in[0];
+    if (weft_lower_max(l, m->dims[0]) > 1 || out->is_output || weft_lower_deferred(l, in)) return false;
+    while (weft_lv(l, in)->kind == WEFT_VALUE_NODE &&
+           (l->graph->nodes[weft_lv(l, in)->node].op->traits & WEFT_OP_VIEW))
+        in = l->graph->nodes[weft_lv(l, in)->node].in[0];
+    return weft_lv(l, in)->state == UINT32_MAX &&
+           (weft_lv(l, in)->kind == WEFT_VALUE_NODE || weft_lv(l, in)->kind == WEFT_VALUE_INPUT);
+}
+
 static weft_status slice_copy_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_node *node = &l->graph->nodes[l->groups[group].nodes[0]];
     const struct weft_type *x = &weft_lv(l, node->in[0])->type;
@@ -301,6 +316,7 @@ static weft_status slice_copy_lower(struct weft_lower *l, uint32_t group) {
         .strides = {weft_dim_mul(dims, x->dims[axis], inner), one},
         .base = weft_dim_mul(dims, start, inner),
     };
+    if (lies_in_one(l, node, &m)) return weft_lower_view(l, node->out[0], node->in[0], m.base);
     return weft_move_emit(l, node, &m);
 }
 

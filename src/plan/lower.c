@@ -200,6 +200,18 @@ static uint32_t io_tensor(struct weft_lower *l, weft_value v)
     return WEFT_NO_TENSOR;
 }
 
+weft_status weft_lower_view(struct weft_lower *l, weft_value v, weft_value of, weft_dim start)
+{
+    struct weft_dims *dims = l->graph->dims;
+    weft_lower_place(l, of);
+    if (l->status != WEFT_OK) return l->status;
+    weft_dim offset = l->places[of].elem_offset;
+    offset = weft_dim_add(dims, offset == WEFT_DIM_BAD ? weft_dim_const(dims, 0) : offset, start);
+    if (offset == WEFT_DIM_BAD) return weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while compiling the graph");
+    l->places[v] = (struct weft_place){l->places[of].tensor, offset == 0 ? WEFT_DIM_BAD : offset};
+    return WEFT_OK;
+}
+
 void weft_lower_place(struct weft_lower *l, weft_value v)
 {
     struct weft_place *place = &l->places[v];

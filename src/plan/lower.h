@@ -133,6 +133,8 @@ uint32_t weft_lower_state_tensor(struct weft_lower *l, uint32_t state, bool pres
 /// `items` work items; weft_emit_reach says which elements these reach (struct weft_operand).
 void weft_emit_items(struct weft_step *s, uint32_t items);
 void weft_emit_reach(struct weft_step *s, const char *name, uint64_t every, uint64_t unit);
+/// Lets `v` be the memory of `of` from element `start` on, which nothing writes while `v` is read: no kernel.
+weft_status weft_lower_view(struct weft_lower *l, weft_value v, weft_value of, weft_dim start);
 /// Memory of a value that the step writes: makes its tensor (output, state or transient) if it has none yet.
 void weft_lower_place(struct weft_lower *l, weft_value v);
 
