@@ -6,8 +6,8 @@
 ///   decay = ssm_a * softplus(ssm_alpha h + ssm_dt), beta = sigmoid(ssm_beta h)       [T, Hv]
 ///   o = the gated delta rule over unit q and k, read with q / sqrt(dk)               [T, Hv, dv]
 ///   out = ssm_out (rms_norm(o) * silu(attn_gate h))
-/// In files the value heads that share key head j are j, j + Hk, j + 2 Hk and so on, so q and k are laid out Hv / Hk
-/// times one after the other. ssm_a holds -exp(A_log).
+/// In files the value heads that share key head j are j, j + Hk, j + 2 Hk and so on: they share in turns. ssm_a holds
+/// -exp(A_log).
 ///
 /// Yang et al., "Gated Delta Networks: Improving Mamba2 with Delta Rule", 2024.
 #include "model/decoder.h"
@@ -53,25 +53,11 @@ static weft_value mixed(struct weft_model_build *m, uint32_t layer, weft_value h
                     2);
 }
 
-/// Keys or queries for every value head.
-static weft_value spread(struct weft_model_build *m, weft_value x) {
-    const struct weft_model_config *c = m->config;
-    uint32_t times_over = c->ssm.n_value / c->ssm.n_key;
-    weft_value in[WEFT_MAX_INS];
-    if (times_over == 1) return x;
-    if (times_over > WEFT_MAX_INS && m->b.status == WEFT_OK)
-        m->b.status = weft_fail(WEFT_ERR_UNSUPPORTED, "%u value heads share a key head; %d is the most", times_over,
-                                WEFT_MAX_INS);
-    if (m->b.status != WEFT_OK) return WEFT_NO_VALUE;
-    for (uint32_t i = 0; i < times_over; i++) in[i] = x;
-    return weft_bn(&m->b, "concat", NULL, in, times_over, (struct weft_arg[]){{.name = "axis", .x = -1}}, 1);
-}
-
 static weft_value recurrent(struct weft_model_build *m, uint32_t layer, weft_value h) {
     const struct weft_model_config *c = m->config;
     uint64_t keys = (uint64_t)c->ssm.n_key * c->ssm.key_dim, values = (uint64_t)c->ssm.n_value * c->ssm.value_dim;
     weft_value x = mixed(m, layer, h, 2 * keys + values);
-    weft_value q = spread(m, weft_block_columns(m, x, 0, keys)), k = spread(m, weft_block_columns(m, x, keys, keys));
+    weft_value q = weft_block_columns(m, x, 0, keys), k = weft_block_columns(m, x, keys, keys);
     weft_value v = weft_block_columns(m, x, 2 * keys, values);
     weft_value z = weft_block_linear(m, weft_block_name(m, layer, "attn_gate"), h, values, c->n_embd);
     weft_value beta = weft_block_linear(m, weft_block_name(m, layer, "ssm_beta"), h, c->ssm.n_value, c->n_embd);
@@ -82,10 +68,11 @@ static weft_value recurrent(struct weft_model_build *m, uint32_t layer, weft_val
     decay = times(m, layer, "ssm_a", op(m, "softplus", layer, "ssm_dt", decay), rate);
     weft_value past =
         state(m, layer, "recurrent", (uint64_t[]){c->ssm.n_value, c->ssm.value_dim, c->ssm.key_dim}, 3);
-    const struct weft_arg args[] = {{.name = "q_heads", .x = c->ssm.n_value}, {.name = "kv_heads", .x = c->ssm.n_value},
-                                    {.name = "qk_l2_norm", .x = 1}, {.name = "beta_activation", .x = 1}};
+    const struct weft_arg args[] = {{.name = "q_heads", .x = c->ssm.n_key}, {.name = "kv_heads", .x = c->ssm.n_value},
+                                    {.name = "qk_l2_norm", .x = 1}, {.name = "beta_activation", .x = 1},
+                                    {.name = "sharing", .x = 1}};
     weft_value o = stateful(m, "gated_delta_net", weft_block_name(m, layer, "delta"),
-                            (weft_value[]){past, q, k, v, decay, beta}, 6, args, 4);
+                            (weft_value[]){past, q, k, v, decay, beta}, 6, args, 5);
     o = weft_block_norm(m, weft_block_name(m, layer, "ssm_norm"),
                         weft_block_heads(m, o, c->ssm.n_value, c->ssm.value_dim), c->ssm.value_dim);
     z = op(m, "silu", layer, "gate", weft_block_heads(m, z, c->ssm.n_value, c->ssm.value_dim));

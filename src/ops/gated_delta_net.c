@@ -1,7 +1,7 @@
 /// The core of a gated delta layer as hybrid models have it: gates, the norm of queries and keys, and the recurrence.
 ///
 ///   next, y = gated_delta_net(state, q, k, v, a, b [, A_log, dt_bias]; gate_activation, beta_activation, qk_l2_norm,
-///                             q_heads, kv_heads, scale, layout, chunk)
+///                             q_heads, kv_heads, scale, layout, chunk, sharing)
 ///
 ///   g    = a                                            gate_activation none (a log decay, at most 0)
 ///        = -exp(A_log) softplus(a + dt_bias)            qwen
@@ -26,7 +26,7 @@
 #include <string.h>
 
 enum { STATE, Q, K, V, A, B, A_LOG, DT_BIAS };
-enum { GATE, BETA, NORM, Q_HEADS, KV_HEADS, SCALE, LAYOUT, CHUNK };
+enum { GATE, BETA, NORM, Q_HEADS, KV_HEADS, SCALE, LAYOUT, CHUNK, SHARING };
 #define NORM_EPS 1e-12
 
 /// Attributes of the linear_attention inside.
@@ -38,6 +38,7 @@ static void linear_attrs(const struct weft_attr *attrs, struct weft_attr out[WEF
     out[LINEAR_KV_HEADS] = attrs[KV_HEADS];
     out[LINEAR_SCALE] = attrs[SCALE];
     out[LINEAR_CHUNK] = attrs[CHUNK];
+    out[LINEAR_SHARING] = attrs[SHARING];
     out[LINEAR_LAYOUT].i = attrs[LAYOUT].i == 0; // value-major comes first here
 }
 
@@ -91,7 +92,7 @@ static void net_token(const struct weft_eval *e, const struct linear_shape *s, c
     double *k = work, *q = work + s->dk, keep = keep_of(e, in, row, h), b = in[B][row * s->kv_heads + h];
     double beta = e->attrs[BETA].i ? 1 / (1 + exp(-b)) : b;
     int64_t down = s->value_major ? 1 : s->dv, right = s->value_major ? s->dk : 1;
-    read_head(e, in[K] + (row * s->key_heads + h * s->key_heads / s->kv_heads) * s->dk, s->dk, k);
+    read_head(e, in[K] + (row * s->key_heads + weft_linear_head(s, h, s->key_heads, s->kv_heads)) * s->dk, s->dk, k);
     for (int64_t j = 0; j < s->dv; j++) {
         double *column = state + j * right, found = 0;
         for (int64_t i = 0; i < s->dk; i++) found += (column[i * down] *= keep) * k[i];
@@ -103,7 +104,7 @@ static void net_token(const struct weft_eval *e, const struct linear_shape *s, c
         for (int64_t j = 0; j < s->dv; j++) {
             double sum = 0;
             for (int64_t i = 0; i < s->dk; i++) sum += state[j * right + i * down] * q[i];
-            e->out[1].data[(row * s->out_heads + h * s->group + g) * s->dv + j] = s->scale * sum;
+            e->out[1].data[(row * s->out_heads + weft_linear_out_head(s, h, g)) * s->dv + j] = s->scale * sum;
         }
     }
 }
@@ -210,7 +211,8 @@ const struct weft_op weft_op_gated_delta_net = {
               {.name = "kv_heads", .type = WEFT_ATTR_INT, .required = true, .lo = 1, .hi = 65536},
               {.name = "scale", .type = WEFT_ATTR_FLOAT},
               {.name = "layout", .type = WEFT_ATTR_ENUM, .choices = "value|key"},
-              {.name = "chunk", .type = WEFT_ATTR_INT, .dflt = 64, .lo = 1, .hi = 1 << 20}},
+              {.name = "chunk", .type = WEFT_ATTR_INT, .dflt = 64, .lo = 1, .hi = 1 << 20},
+              {.name = "sharing", .type = WEFT_ATTR_ENUM, .choices = "blocks|turns"}},
     .infer = net_infer,
     .eval = net_eval,
     .decompose = net_decompose,

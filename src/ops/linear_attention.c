@@ -1,7 +1,8 @@
 /// Linear attention with a matrix as memory: each token decays the state, writes a key and a value to it, and reads it
 /// with its queries.
 ///
-///   next, y = linear_attention(state, q, k, v [, decay] [, beta]; rule, q_heads, kv_heads, scale, chunk, layout)
+///   next, y = linear_attention(state, q, k, v [, decay] [, beta]; rule, q_heads, kv_heads, scale, chunk, layout,
+///                              sharing)
 ///
 /// For each state head, S in R^{dk x dv}, and for each token in order:
 ///   linear        S <- S + k v^T
@@ -23,7 +24,9 @@
 /// where kv_heads = 1 beta as one of heads: both readings give the same. One of q_heads and kv_heads is a multiple of
 /// the other: query head h reads state head floor(h kv_heads / q_heads); where there are fewer query heads than state
 /// heads, each is read with several states, and y has kv_heads heads. Key head floor(h key_heads / kv_heads) writes to
-/// state head h. A decay below -100 counts as -100, which leaves nothing of an f32.
+/// state head h. That is sharing = blocks, where heads that share one are neighbours; with sharing = turns query head h
+/// reads state head h mod kv_heads (or state head h is read with query head h mod q_heads), and key head h mod
+/// key_heads writes to state head h. A decay below -100 counts as -100, which leaves nothing of an f32.
 ///
 /// Kernels. Runs of few tokens take linear_attention.wgsl, which keeps the state in registers and goes token by token,
 /// and so does what does not fit the other form: dk of more than LINEAR_MAX_DK is refused. Runs of more (by the upper
@@ -46,7 +49,7 @@ struct linear_shape weft_linear_shape(const struct weft_attr *attrs, const int64
 {
     int64_t rule = attrs[LINEAR_RULE].i;
     struct linear_shape s = {.batch = batch, .q_heads = attrs[LINEAR_Q_HEADS].i, .kv_heads = attrs[LINEAR_KV_HEADS].i,
-                             .value_major = attrs[LINEAR_LAYOUT].i == 1};
+                             .value_major = attrs[LINEAR_LAYOUT].i == 1, .turns = attrs[LINEAR_SHARING].i == 1};
     s.dk = columns[LINEAR_Q] / s.q_heads;
     s.dv = columns[LINEAR_V] / s.kv_heads;
     s.key_heads = columns[LINEAR_K] / (s.dk ? s.dk : 1);
@@ -178,7 +181,7 @@ static double *at(const struct linear_eval *e, double *state, int64_t i, int64_t
 static void eval_token(const struct linear_eval *e, double *state, int64_t row, int64_t h)
 {
     const struct linear_shape *s = &e->s;
-    const double *k = e->k + (row * s->key_heads + h * s->key_heads / s->kv_heads) * s->dk;
+    const double *k = e->k + (row * s->key_heads + weft_linear_head(s, h, s->key_heads, s->kv_heads)) * s->dk;
     const double *v = e->v + (row * s->kv_heads + h) * s->dv;
     for (int64_t i = 0; s->decay && i < s->dk; i++) {
         int64_t head = row * s->kv_heads + h;
@@ -195,7 +198,7 @@ static void eval_token(const struct linear_eval *e, double *state, int64_t row, 
         for (int64_t j = 0; j < s->dv; j++) *at(e, state, i, j) += k[i] * e->error[j];
     for (int64_t g = 0; g < s->group; g++) {
         const double *q = e->q + (row * s->q_heads + weft_linear_q_head(s, h, g)) * s->dk;
-        double *y = e->y + (row * s->out_heads + h * s->group + g) * s->dv;
+        double *y = e->y + (row * s->out_heads + weft_linear_out_head(s, h, g)) * s->dv;
         for (int64_t j = 0; j < s->dv; j++) {
             double sum = 0;
             for (int64_t i = 0; i < s->dk; i++) sum += *at(e, state, i, j) * q[i];
@@ -244,7 +247,8 @@ const struct weft_op weft_op_linear_attention = {
               {.name = "kv_heads", .type = WEFT_ATTR_INT, .required = true, .lo = 1, .hi = 65536},
               {.name = "scale", .type = WEFT_ATTR_FLOAT},
               {.name = "chunk", .type = WEFT_ATTR_INT, .dflt = 64, .lo = 1, .hi = 1 << 20},
-              {.name = "layout", .type = WEFT_ATTR_ENUM, .choices = "key|value"}},
+              {.name = "layout", .type = WEFT_ATTR_ENUM, .choices = "key|value"},
+              {.name = "sharing", .type = WEFT_ATTR_ENUM, .choices = "blocks|turns"}},
     .infer = linear_infer,
     .eval = linear_eval,
     .lower = weft_linear_attention_lower,

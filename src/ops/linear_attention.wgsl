@@ -1,6 +1,7 @@
 //%% The recurrence, token by token. LANES threads share four columns of the state of a head: lane n keeps rows
 //%% n, n + LANES, ... in the registers s_0 .. s_{R-1}, a vec4 of the columns each. TILES workgroups make a head.
-//%% LANES, R, TILES; DK, DV, HQ, HKV, HK, G (queries a state head); VALUE (value-major state); DELTA; DECAY 0 none,
+//%% LANES, R, TILES; DK, DV, HQ, HKV, HK, G (queries a state head); state head h has key head h % KM / KD, outputs
+//%% h OH + g OG, and where HQ < HKV query head h % QM / QD; VALUE (value-major state); DELTA; DECAY 0 none,
 //%% 1 a head, 2 a channel; BETA 1 a head, 2 one; GATES: decay and beta are packed in one operand, beta from p.beta_at.
 //%% p.groups workgroups; p.count tokens from p.first on, of p.tokens a sequence.
 //%%
@@ -104,7 +105,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
     if (wg >= p.groups) { return; }
     let head = wg / ${TILES}u; // of all sequences
     let h = head % ${HKV}u;
-    let kh = h / ${HKV / HK}u;
+    let kh = h % ${KM}u / ${KD}u;
     let col = (wg % ${TILES}u * ${WG / LANES}u + lid / ${LANES}u) * 4u;
     let lane = lid % ${LANES}u;
     let base = head * ${DK * DV}u;
@@ -150,9 +151,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 //% end
         for (var g = 0u; g < ${G}u; g++) {
 //% if HQ >= HKV
-            let q_at = (row * ${HQ}u + h * ${G}u + g) * ${DK}u + lane;
+            let q_at = (row * ${HQ}u + h * ${OH}u + g * ${OG}u) * ${DK}u + lane;
 //% else
-            let q_at = (row * ${HQ}u + h / ${HKV / HQ}u) * ${DK}u + lane;
+            let q_at = (row * ${HQ}u + h % ${QM}u / ${QD}u) * ${DK}u + lane;
 //% end
             var o = vec4<f32>(0.0);
 //% for r in 0..R
@@ -163,7 +164,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 //% end
 //% end
             o = group_sum4(o, lid) * p.scale;
-            if (lane == 0u) { give(row * ${HKV * G}u + h * ${G}u + g, col, o); }
+            if (lane == 0u) { give(row * ${HKV * G}u + h * ${OH}u + g * ${OG}u, col, o); }
         }
     }
 //% for r in 0..R

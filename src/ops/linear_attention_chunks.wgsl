@@ -85,7 +85,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
     if (wg >= p.groups) { return; }
     let head = wg / ${TILES}u; // of all sequences
     let h = head % ${HKV}u;
-    let kh = h / ${HKV / HK}u;
+    let kh = h % ${KM}u / ${KD}u;
     let c = lid % ${CT}u;
     let b = lid / ${CT}u;
     let col = wg % ${TILES}u * ${CT}u + c;
@@ -160,9 +160,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 
         for (var g = 0u; g < ${G}u; g++) {
 //% if HQ >= HKV
-            let qh = h * ${G}u + g;
+            let qh = h * ${OH}u + g * ${OG}u;
 //% else
-            let qh = h / ${HKV / HQ}u;
+            let qh = h % ${QM}u / ${QD}u;
 //% end
             var y = vec4<f32>(0.0);
             for (var i0 = 0u; i0 < ${DK}u; i0 += ${KS}u) {
@@ -197,7 +197,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
             if (inside) {
 //% for e in 0..4
                 if (b * 4u + ${e}u < n) {
-                    store_y(((row0 + b * 4u + ${e}u) * ${HKV * G}u + h * ${G}u + g) * ${DV}u + col, y[${e}] * p.scale);
+                    let at = (row0 + b * 4u + ${e}u) * ${HKV * G}u + h * ${OH}u + g * ${OG}u;
+                    store_y(at * ${DV}u + col, y[${e}] * p.scale);
                 }
 //% end
             }

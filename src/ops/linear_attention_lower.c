@@ -197,7 +197,11 @@ static uint8_t wide_if(bool wide) { return wide ? WEFT_OPERAND_WIDE : 0; }
 static void emit_shape(struct weft_lower *l, struct weft_step *s, const struct linear_cfg *cfg)
 {
     const struct linear_shape *h = &cfg->s;
+    int64_t q_ratio = h->q_heads < h->kv_heads ? h->kv_heads / h->q_heads : 1;
     const struct { const char *name; int64_t x; } values[] = {
+        {"KM", h->turns ? h->key_heads : h->kv_heads}, {"KD", h->turns ? 1 : h->kv_heads / h->key_heads},
+        {"QM", h->turns ? h->q_heads : h->kv_heads}, {"QD", h->turns ? 1 : q_ratio},
+        {"OH", h->turns ? 1 : h->group}, {"OG", h->turns ? h->kv_heads : 1},
         {"DK", h->dk}, {"DV", h->dv}, {"HQ", h->q_heads}, {"HKV", h->kv_heads}, {"HK", h->key_heads}, {"G", h->group},
         {"VALUE", h->value_major}, {"DELTA", h->beta != 0}, {"DECAY", h->decay}, {"BETA", h->beta},
     };

@@ -67,13 +67,13 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
     let first = wg / ${M * HKV}u / p.chunks * p.tokens + chunk * ${L}u;
     let n = min(${L}u, p.tokens - chunk * ${L}u);
     let pairs = wg / ${M}u * ${SIZE}u;
-    let kh = h / ${HKV / HK}u;
+    let kh = h % ${KM}u / ${KD}u;
     let c = lid % ${L}u;
     let rt = lid / ${L}u;
 //% if HQ >= HKV
-    let qh = h * ${G}u + m - ${DELTA}u;
+    let qh = h * ${OH}u + (m - ${DELTA}u) * ${OG}u;
 //% else
-    let qh = h / ${HKV / HQ}u;
+    let qh = h % ${QM}u / ${QD}u;
 //% end
 
 //% if DECAY == 1

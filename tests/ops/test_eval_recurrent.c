@@ -134,6 +134,50 @@ static void heads_and_sequences(void **state)
 }
 
 /// The gates and the norm of gated_delta_net, one token of one head; the state is value-major.
+/// Heads that share one in turns are those of which there is a copy for each, laid out one after the other; neighbours
+/// that share one are something else. With more queries than states the heads of queries change places.
+static void sharing_in_turns(void **state)
+{
+    (void)state;
+#define IN(Q, K) "symbol T 0 3\nstate s dense f32 [1, 4, 2, 2]\ninput q f32 [T, " Q "]\ninput k f32 [T, " K "]\n"    \
+                 "input v f32 [T, 8]\ninput g f32 [T, 4]\ninput b f32 [T, 4]\n"
+#define RULE(OP, Q, MORE) "%n %y = " OP " %s " Q " %v %g %b {q_heads=" MORE "}\noutput %y y\n"
+    static const char turns[] = IN("4", "4") RULE("linear_attention", "%q %k", "2, kv_heads=4, sharing=turns");
+    static const char net[] = IN("4", "4") RULE("gated_delta_net", "%q %k", "2, kv_heads=4, layout=key, sharing=turns");
+    static const char blocks[] = IN("4", "4") RULE("linear_attention", "%q %k", "2, kv_heads=4");
+    static const char copies[] = IN("4", "4") "%0 = concat %q %q {axis=-1}\n%1 = concat %k %k {axis=-1}\n"
+                                              RULE("linear_attention", "%0 %1", "4, kv_heads=4");
+    static const char more[] = IN("16", "8") RULE("linear_attention", "%q %k", "8, kv_heads=4, sharing=turns");
+    static const char moved[] = IN("16", "8") RULE("linear_attention", "%q %k", "8, kv_heads=4");
+    double q[48], p[48], k[24], v[24], g[12], b[12], s[16];
+    for (int i = 0; i < 48; i++) q[i] = sin(i * 1.7 + 1);
+    for (int i = 0; i < 24; i++) k[i] = cos(i * 2.3), v[i] = sin(i * 0.9);
+    for (int i = 0; i < 12; i++) g[i] = -0.1 * (i % 5), b[i] = 0.2 + 0.05 * i;
+    for (int i = 0; i < 48; i++) p[i] = q[i / 16 * 16 + (i / 2 % 2 * 4 + i / 4 % 4) * 2 + i % 2]; // 2h + g from 4g + h
+    const struct leaf leaves[] = {{"s", s}, {"q", q}, {"k", k}, {"v", v}, {"g", g}, {"b", b}, {0}};
+    const struct leaf changed[] = {{"s", s}, {"q", p}, {"k", k}, {"v", v}, {"g", g}, {"b", b}, {0}};
+    struct run a = {.leaves = leaves}, c = {.leaves = leaves}, d = {.leaves = changed};
+    memset(s, 0, sizeof s);
+    run(turns, &a, 3);
+    memset(s, 0, sizeof s);
+    run(copies, &c, 3);
+    expect(a.out, c.out, 24);
+    memset(s, 0, sizeof s);
+    run(net, &c, 3);
+    expect(a.out, c.out, 24);
+    memset(s, 0, sizeof s);
+    run(blocks, &c, 3);
+    assert_true(distance(a.out, c.out, 24) > 0.01);
+    memset(s, 0, sizeof s);
+    run(more, &a, 3);
+    memset(s, 0, sizeof s);
+    run(moved, &d, 3);
+    for (int i = 0; i < 48; i++) c.out[i] = d.out[i / 16 * 16 + (i / 2 % 4 * 2 + i / 8 % 2) * 2 + i % 2]; // and back
+    expect(a.out, c.out, 48);
+#undef RULE
+#undef IN
+}
+
 static void gates_of_the_net(void **state)
 {
     (void)state;
@@ -341,6 +385,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_token_of_each_rule),     cmocka_unit_test(heads_and_sequences),
+        cmocka_unit_test(sharing_in_turns),
         cmocka_unit_test(gates_of_the_net),           cmocka_unit_test(convolution_by_hand),
         cmocka_unit_test(refusals),                   cmocka_unit_test(two_halves_equal_the_whole),
         cmocka_unit_test(chunks_equal_the_recurrence),

@@ -23,6 +23,7 @@ struct shape {
     struct heads h;
     int batch, dk, dv, chunk, most;
     bool value, functional; ///< past as an input, present as an output
+    bool turns;             ///< heads that share one are not neighbours
     const char *policy;     ///< " ping_pong", " double"; NULL: in place
 };
 
@@ -52,19 +53,21 @@ static void linear_graph(const struct shape *s, char *text, size_t size)
     snprintf(text, size,
              "symbol T 0 %d\n%s f32 [%s%d, %d, %d]%s\ninput q f32 [%sT, %d]\ninput k f32 [%sT, %d]\n"
              "input v f32 [%sT, %d]\n%s%%n %%y = linear_attention %%s %%q %%k %%v%s {rule=%s, q_heads=%d, kv_heads=%d, "
-             "chunk=%d, layout=%s}\noutput %%y y\n%s",
+             "chunk=%d, layout=%s%s}\noutput %%y y\n%s",
              s->most, s->functional ? "input s" : "state s dense", b, s->h.kv, s->value ? s->dv : s->dk,
              s->value ? s->dk : s->dv, s->policy ? s->policy : "", b, s->h.q * s->dk, b, s->h.k * s->dk, b,
              s->h.kv * s->dv, gates, names, s->v.rule, s->h.q, s->h.kv, s->chunk, s->value ? "value" : "key",
-             s->functional ? "output %n next\n" : "");
+             s->turns ? ", sharing=turns" : "", s->functional ? "output %n next\n" : "");
 }
 
 static const char *shape_name(const struct shape *s, char *text, size_t size)
 {
-    snprintf(text, size, "%s%s, decay %c, beta %c, heads %d/%d/%d, batch %d, sizes %d/%d, T to %d, %s", s->v.rule,
-             s->policy ? s->policy : s->functional ? " functional" : "", s->v.decay ? s->v.decay : '-',
-             s->v.beta ? s->v.beta : '-', s->h.q, s->h.kv, s->h.k, s->batch, s->dk, s->dv, s->most,
-             s->value ? "value-major" : "key-major");
+    snprintf(text, size, "%s%s, decay %c, beta %c, heads %d/%d/%d%s, batch %d, sizes %d/%d, T to %d, %s", s->v.rule,
+             s->policy       ? s->policy
+             : s->functional ? " functional"
+                             : "",
+             s->v.decay ? s->v.decay : '-', s->v.beta ? s->v.beta : '-', s->h.q, s->h.kv, s->h.k,
+             s->turns ? " in turns" : "", s->batch, s->dk, s->dv, s->most, s->value ? "value-major" : "key-major");
     return text;
 }
 
@@ -93,6 +96,7 @@ static int run_product(void)
             for (int value = 0; value < (thin() ? 1 : 2); value++) {
                 bool odd = (v + h + (size_t)value) % 2;
                 struct shape s = {.v = variants[v], .h = all_heads[thin() ? 1 + v % 2 : h], .batch = h == 1 ? 2 : 0,
+                                  .turns = thin() ? v == 1 : (v + (size_t)value) % 2,
                                   .dk = odd ? 7 : 8, .dv = odd ? 5 : 12, .chunk = 8, .most = 40,
                                   .value = thin() ? v == 1 : value};
                 bad += run_linear(&s, "T=1 | T=0 | T=5 | T=8 | T=9 | T=16 | T=21 | T=40", "T");
