@@ -72,17 +72,24 @@ static void mixed_runs_are_noticed(void **state) {
     for (int i = 0; i < 2; i++) weft_session_destroy(&s[i]);
 }
 
+/// A test that failed may have left the driver stalled.
+static int unstalled(void **state) {
+    (void)state;
+    if (thread_layer.stall) thread_layer.stall(false);
+    return 0;
+}
+
 int main(void) {
     rounds = 24;
     crowds = 3;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(other_stories_are_noticed),
-        cmocka_unit_test(wrong_counts_are_noticed),
-        cmocka_unit_test(mixed_runs_are_noticed),
-        cmocka_unit_test(shared_program),
-        cmocka_unit_test(runs_never_mix),
-        cmocka_unit_test(cancelled_at_random),
-        cmocka_unit_test(nothing_is_left),
+        cmocka_unit_test_setup(other_stories_are_noticed, unstalled),
+        cmocka_unit_test_setup(wrong_counts_are_noticed, unstalled),
+        cmocka_unit_test_setup(mixed_runs_are_noticed, unstalled),
+        cmocka_unit_test_setup(shared_program, unstalled),
+        cmocka_unit_test_setup(runs_never_mix, unstalled),
+        cmocka_unit_test_setup(cancelled_at_random, unstalled),
+        cmocka_unit_test_setup(nothing_is_left, unstalled),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
