@@ -1,11 +1,20 @@
 #!/usr/bin/env bash
-# Every test that docs/contracts.md names is there: `room/file: names` or, behind one in the same row, `names`.
+# Every test that docs/contracts.md names is there: `room/file: names` or, behind one in the same row, `names`; of
+# tables of cases `room/file.h: name, name`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 missing=0 count=0 file=
 while IFS= read -r token; do
     names=$token
     case $token in
+    *.h:*)
+        file=tests/${token%%:*}
+        while IFS= read -r name; do
+            count=$((count + 1))
+            grep -qF ".name = \"$name\"" "$file" || { echo "contracts: $file has no case '$name'"; missing=1; }
+        done < <(sed 's/^[^:]*: //; s/, /\n/g' <<<"$token")
+        continue
+        ;;
     *:*) file=tests/${token%%:*}.c names=${token#*:} ;;
     esac
     [ -f "$file" ] || { echo "contracts: there is no $file"; missing=1; continue; }
@@ -14,6 +23,6 @@ while IFS= read -r token; do
         grep -q "cmocka_unit_test[a-z_]*($name[,)]" "$file" || { echo "contracts: $file has no test $name"; missing=1; }
     done
 done < <(grep '^|' docs/contracts.md | grep -o '`[^`]*`' | tr -d '`' |
-    grep -E '^[a-z]+/test_[a-z_0-9]+:|^[a-z_0-9]+( [a-z_0-9]+)*$' | grep -vx validation)
+    grep -E '^[a-z]+/(test|cases)_[a-z_0-9.]+:|^[a-z_0-9]+( [a-z_0-9]+)*$' | grep -vx validation)
 [ $missing -eq 0 ] && echo "lint: contracts: $count tests, all there"
 exit $missing

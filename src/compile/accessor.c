@@ -78,13 +78,16 @@ static const struct weft_plan_state *paged_state(const struct weft_plan *plan, c
 }
 
 /// outside_x(i, n): some of the elements i .. i+n-1 are not there; the first of them is recorded. A pool has as many
-/// elements as its buffer holds.
+/// elements as its buffers hold (and the few of what is bound in place of banks that are not there yet).
 static void outside(const struct weft_step *s, const struct weft_operand *o, bool pool, struct weft_str *w)
 {
     uint32_t each = (s->slots[o->slot].wide ? 16 : 4) / weft_accessor_width(o->dtype);
     weft_str_addf(w, "fn outside_%s(i: u32, n: u32) -> bool {\n", o->name);
-    if (pool) weft_str_addf(w, "    let len = arrayLength(&b%u) * %uu;\n", o->slot, each);
-    else weft_str_addf(w, "    let len = p.len_%s;\n", o->name);
+    if (pool) {
+        weft_str_addf(w, "    let len = (arrayLength(&b%u)", o->slot);
+        for (uint32_t n = 1; n < o->n_segments; n++) weft_str_addf(w, " + arrayLength(&b%u)", o->slot + n);
+        weft_str_addf(w, ") * %uu;\n", each);
+    } else weft_str_addf(w, "    let len = p.len_%s;\n", o->name);
     weft_str_add(w, "    let end = max(i, len);\n    let bad = (i >= len) | (n > end - i);\n");
     weft_str_addf(w, "    if (bad) { record_fault(%uu, end, len); }\n    return bad;\n}\n",
                   (unsigned)(o - s->operands));

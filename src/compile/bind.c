@@ -3,7 +3,7 @@
 /// B is
 ///   bound read_write, and the bound ranges are disjoint, or one declared in-place pair that shares one binding.
 /// - In a buffer that the step only reads, operands of one access width share a binding where its span fits the limit.
-/// - An operand larger than a binding has several of its own.
+/// - An operand larger than a binding has several of its own, and so has a pool of several banks.
 #include "compile/bind.h"
 #include "core/error.h"
 #include "plan/update.h"
@@ -59,7 +59,7 @@ static uint32_t find_slot(const struct weft_plan *plan, const struct weft_step *
 // ---- segments ------------------------------------------------------------------------------------------------------
 // An operand that no one binding holds has several consecutive ones of its own, each but the last of the most bytes
 // that a binding may have; its accessor picks. They are shared only with an operand of exactly the same range, which is
-// then cut at the same places.
+// then cut at the same places. The banks of a pool are bound alike, but they are buffers of their own.
 
 static uint64_t segment_bytes(const struct weft_plan *plan) { return plan->caps.max_binding & ~(uint64_t)255; }
 
@@ -85,7 +85,9 @@ static uint32_t same_segments(const struct weft_step *s, const struct range *ran
 static weft_status bind_segments(const struct weft_plan *plan, const struct weft_schedule *sc, struct weft_step *s,
                                  const struct range *ranges, bool key_written, uint32_t i) {
     struct weft_operand *o = &s->operands[i];
-    uint64_t bytes = segment_bytes(plan), total = ranges[i].end - ranges[i].start, n = (total + bytes - 1) / bytes;
+    uint64_t bank = sc->tensors[o->tensor].bank_bytes, bytes = bank ? bank : segment_bytes(plan);
+    uint64_t total = bank ? sc->tensors[o->tensor].bytes : ranges[i].end - ranges[i].start;
+    uint64_t n = (total + bytes - 1) / bytes;
     if (o->flags & WEFT_OPERAND_ATOMIC)
         return weft_fail(WEFT_ERR_LIMIT, "step '%s': atomic operand '%s' of %llu bytes (%s) needs one binding, of at "
                          "most %llu bytes", s->label, o->name, (unsigned long long)total, sc->tensors[o->tensor].name,
@@ -99,8 +101,9 @@ static weft_status bind_segments(const struct weft_plan *plan, const struct weft
                 .kind = key_written ? WEFT_BIND_READ_WRITE : WEFT_BIND_READ,
                 .wide = wide(o),
                 .segment = true,
+                .bank = bank ? (uint8_t)k : 0,
                 .mem_key = ranges[i].key,
-                .offset = ranges[i].start + k * bytes,
+                .offset = bank ? 0 : ranges[i].start + k * bytes,
                 .size = total - k * bytes < bytes ? total - k * bytes : bytes,
             };
     }
@@ -150,7 +153,7 @@ weft_status weft_bind_step(const struct weft_plan *plan, const struct weft_sched
         WEFT_TRY(check_shared(sc, s, ranges, i));
         o->n_segments = 1;
         o->segment_bytes = 0;
-        if (ranges[i].end - ranges[i].start > plan->caps.max_binding) {
+        if (ranges[i].end - ranges[i].start > plan->caps.max_binding || sc->tensors[o->tensor].bank_bytes) {
             WEFT_TRY(bind_segments(plan, sc, s, ranges, key_written, i));
             continue;
         }

@@ -22,7 +22,7 @@ static weft_status check_slots(const struct weft_plan *plan, const struct weft_s
                              (unsigned long long)a->offset, (unsigned long long)a->size);
         for (uint32_t j = 1; j < i; j++) {
             const struct weft_slot *b = &s->slots[j];
-            if (a->mem_key != b->mem_key) continue;
+            if (a->mem_key != b->mem_key || a->bank != b->bank) continue; // banks are buffers of their own
             if (a->kind != b->kind)
                 return weft_fail(WEFT_ERR_INTERNAL, "step '%s': bindings %u and %u use one buffer read and read_write",
                                  s->label, j, i);
@@ -45,14 +45,16 @@ static bool segments_meet(const struct weft_operand *a, const struct weft_operan
 static weft_status check_segments(const struct weft_schedule *sc, const struct weft_step *s,
                                   const struct weft_operand *o) {
     const struct weft_slot *first = &s->slots[o->slot];
-    uint64_t end = o->slot_offset + o->bytes, cut = o->segment_bytes;
-    bool good = cut != 0 && cut % 256 == 0 && (uint32_t)o->slot + o->n_segments <= s->n_slots &&
-                !(o->flags & WEFT_OPERAND_ATOMIC) && (end + cut - 1) / cut == o->n_segments;
+    uint64_t end = o->slot_offset + o->bytes, cut = o->segment_bytes, banks = sc->tensors[o->tensor].bank_bytes;
+    bool good = cut != 0 && cut % (banks ? 16 : 256) == 0 && (!banks || (cut == banks && o->slot_offset == 0)) &&
+                (uint32_t)o->slot + o->n_segments <= s->n_slots && !(o->flags & WEFT_OPERAND_ATOMIC) &&
+                (end + cut - 1) / cut == o->n_segments;
     for (uint32_t k = 0; good && k < o->n_segments; k++) {
         const struct weft_slot *slot = &s->slots[o->slot + k];
         uint64_t left = end - k * cut;
         good = slot->segment && slot->mem_key == first->mem_key && slot->kind == first->kind &&
-               slot->wide == first->wide && !slot->atomic && slot->offset == first->offset + k * cut &&
+               slot->wide == first->wide && !slot->atomic && slot->offset == (banks ? 0 : first->offset + k * cut) &&
+               slot->bank == (banks ? k : 0) &&
                slot->size >= (left < cut ? left : cut) && (k + 1 == o->n_segments || slot->size == cut);
     }
     if (!good)

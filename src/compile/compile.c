@@ -13,6 +13,7 @@
 #include "ops/unpack.h"
 #include "plan/update.h"
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static weft_status out_of_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph"); }
@@ -233,8 +234,10 @@ static weft_status lower_unpack(struct weft_lower *l, uint32_t first)
     for (uint32_t i = 0; i < l->n_unpack && l->status == WEFT_OK; i++) {
         weft_unpack_lower(l, l->unpack[i]);
         const struct weft_value_info *info = weft_lv(l, l->unpack[i]);
-        weft_str_addf(&l->plan->report, "weight '%s' is unpacked once a run: an operator reads it element by element\n",
-                      info->name ? info->name : "constant");
+        char line[256]; // the same for all schedules
+        snprintf(line, sizeof line, "weight '%.160s' is unpacked once a run: an operator reads it element by element\n",
+                 info->name ? info->name : "constant");
+        if (!strstr(weft_str_get(&l->plan->report), line)) weft_str_add(&l->plan->report, line);
     }
     l->n_unpack = 0;
     if (l->status != WEFT_OK || end == l->n_steps) return l->status;
@@ -277,6 +280,9 @@ struct attempt {
     uint8_t *node_budget; ///< by node: weft_lower.node_budget
     const struct weft_group *groups;
     uint32_t n, n_tightened; ///< attempts so far; groups that have to be smaller
+    size_t mark;             ///< where the report of this attempt begins
+    bool told;               ///< that the schedule is fused less
+    char why[256];           ///< the first group has to be smaller
 };
 
 /// Lists the nodes that read each value. Counts stand two places on, so that placing leaves each list's start at its
@@ -344,8 +350,7 @@ static bool tighten_group(struct attempt *a, const struct weft_group *g, bool no
 {
     if (g->n_nodes < 2 || g->n_bindings < 2) return false;
     uint32_t budget = g->n_bindings - 1 < 255 ? g->n_bindings - 1 : 255;
-    if (a->n_tightened++ == 0)
-        weft_str_addf(&a->plan->report, "schedule %s: fused less: %s\n", a->sc->name, weft_error_message());
+    if (a->n_tightened++ == 0) snprintf(a->why, sizeof a->why, "%s", weft_error_message());
     for (uint32_t i = 0; i < g->n_nodes && now; i++) a->node_budget[g->nodes[i]] = (uint8_t)budget;
     return true;
 }
@@ -391,12 +396,16 @@ static weft_status plan_schedule(struct weft_plan *p, struct weft_schedule *sc,
     weft_status status;
     for (;; a.n++) {
         a.n_tightened = 0;
+        a.mark = p->report.len;
         status = lower_schedule(&a);
         if (status == WEFT_OK) status = weft_pass_shards(p, params ? params->weights_of : NULL);
         if (status == WEFT_OK) status = finish_schedule(&a);
         if (status != WEFT_ERR_LIMIT || a.level == 0) break;
-        if (a.n_tightened && a.n < MAX_ATTEMPTS) continue;
         if (!a.n_tightened) break; // fusion is not the cause
+        weft_str_cut(&p->report, a.mark);
+        if (!a.told) weft_str_addf(&p->report, "schedule %s: fused less: %s\n", sc->name, a.why);
+        a.told = true;
+        if (a.n < MAX_ATTEMPTS) continue;
         weft_str_addf(&p->report, "schedule %s: fusion level %d does not fit this device: %s\n", sc->name, a.level,
                       weft_error_message());
         a.level--;

@@ -186,8 +186,8 @@ static weft_status bind_one(struct weft_plan *plan, struct weft_schedule *sc, ui
     c->place[i] = c->n;
     if (status == WEFT_OK && !append(c, pieces ? pieces : &sc->steps[i], n)) status = WEFT_ERR_NOMEM;
     if (pieces && status == WEFT_OK)
-        weft_str_addf(&plan->report, "schedule %s: step '%s' is cut into %u pieces, because of tensors above the "
-                      "binding limit\n", sc->name, sc->steps[i].label, n);
+        weft_str_addf(&plan->report, "schedule %s: step %u '%s' is cut into %u pieces, because of tensors above "
+                      "the binding limit\n", sc->name, c->place[i], sc->steps[i].label, n);
     weft_free(pieces);
     return status == WEFT_ERR_NOMEM ? weft_fail(status, "out of memory while cutting steps") : status;
 }

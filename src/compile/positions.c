@@ -3,6 +3,7 @@
 /// Paged states that are written at one position form a group with a page table of its own.
 #include "compile/compile.h"
 #include "core/error.h"
+#include "plan/update.h"
 #include <inttypes.h>
 #include <string.h>
 
@@ -129,6 +130,12 @@ static weft_status add_span(struct weft_plan_pages *g, weft_dim span)
     return WEFT_OK;
 }
 
+/// Most bytes of a bank: a buffer that one binding shows.
+static uint64_t bank_limit(const struct weft_plan *p)
+{
+    return p->caps.max_binding < p->caps.max_buffer ? p->caps.max_binding : p->caps.max_buffer;
+}
+
 /// 64 rows a page, fewer where rows are long.
 static void choose_shift(const struct weft_plan *p, struct weft_plan_pages *g, uint32_t rows)
 {
@@ -139,7 +146,37 @@ static void choose_shift(const struct weft_plan *p, struct weft_plan_pages *g, u
             longest = p->states[i].row_bytes;
     uint64_t wanted = rows ? rows : PAGE_ROWS;
     while (!rows && wanted > LEAST_PAGE_ROWS * 4 && weft_bytes_times(wanted, longest) > LARGE_PAGE) wanted /= 2;
+    while (!rows && wanted > LEAST_PAGE_ROWS && weft_bytes_times(wanted, longest) > bank_limit(p)) wanted /= 2;
     while ((uint64_t)2 << g->shift <= wanted) g->shift++;
+}
+
+/// Attention binds the banks of keys and of values beside four operands, and numbers their elements by 32 bits.
+static weft_status choose_banks(const struct weft_plan *p, struct weft_plan_pages *g)
+{
+    uint32_t slots = p->caps.max_storage_buffers < WEFT_MAX_SLOTS - 1 ? p->caps.max_storage_buffers
+                                                                      : WEFT_MAX_SLOTS - 1;
+    uint32_t most = slots > 6 ? (slots - 4) / 2 : 1;
+    uint64_t pages = UINT32_MAX, elements = 1;
+    for (uint32_t i = 0; i < p->n_states; i++) {
+        const struct weft_plan_state *s = &p->states[i];
+        if (s->kind != WEFT_STATE_PAGED || &p->page_groups[s->pages] != g) continue;
+        uint64_t n = s->page_bytes / weft_accessor_width(p->graph->values[s->value].type.dtype);
+        if (bank_limit(p) / s->page_bytes < pages) pages = bank_limit(p) / s->page_bytes;
+        if (n > elements) elements = n;
+        if (pages == 0)
+            return weft_fail(WEFT_ERR_LIMIT,
+                             "a page of %u rows of state '%s' has %" PRIu64
+                             " bytes, more than a binding of this device "
+                             "(%" PRIu64 "); choose fewer rows a page",
+                             1u << g->shift, s->name, s->page_bytes, bank_limit(p));
+    }
+    if (weft_bytes_times(pages, elements) > UINT32_MAX) pages = UINT32_MAX / elements;
+    uint64_t needed = ((uint64_t)g->n + pages) / pages; // for one page more than n
+    while (most > 1 && weft_bytes_times(pages * most, elements) > UINT32_MAX) most--;
+    g->bank_pages = (uint32_t)pages;
+    if (needed > 1) needed *= 2; // two full contexts, where there are bindings for them
+    g->n_banks = needed < most ? (uint32_t)needed : most;
+    return WEFT_OK;
 }
 
 static weft_status plan_pages(struct weft_plan *p, uint32_t page_rows)
@@ -183,6 +220,7 @@ static weft_status plan_pages(struct weft_plan *p, uint32_t page_rows)
             s->page_bytes = weft_bytes_times(s->row_bytes, (uint64_t)1 << g->shift);
             g->page_bytes += s->page_bytes;
         }
+        WEFT_TRY(choose_banks(p, g));
     }
     p->vars_bytes = weft_align256(words * 4);
     return WEFT_OK;

@@ -45,6 +45,12 @@ void weft_str_addf(struct weft_str *s, const char *format, ...) {
     va_end(args);
 }
 
+void weft_str_cut(struct weft_str *s, size_t len) {
+    if (len >= s->len) return;
+    s->len = len;
+    s->data[len] = 0;
+}
+
 const char *weft_str_get(const struct weft_str *s) { return s->data ? s->data : ""; }
 
 char *weft_str_take(struct weft_str *s) {

@@ -10,8 +10,19 @@ static weft_status renew(void *self, void *report) {
     weft_buffer *b = self;
     (void)report;
     if (b->buf.id) b->before = b->buf; // of a recovery that failed here, sessions know the one before
-    return weft_fail_in(weft_buf_create(b->gpu, weft_align256(b->bytes), WEFT_BUF_STORAGE, "user buffer", &b->buf),
-                        "a buffer of the user");
+    return weft_stay_lost(
+        b->lost_why,
+        weft_fail_in(weft_buf_create(b->gpu, weft_align256(b->bytes), WEFT_BUF_STORAGE, "user buffer", &b->buf),
+                     "a buffer of the user"));
+}
+
+weft_status weft_buffer_there(const weft_buffer *b) {
+    if (!b->lost_why[0]) return WEFT_OK;
+    return weft_fail(WEFT_ERR_LOST, "the buffer was lost with the device and not recovered: %s", b->lost_why);
+}
+
+weft_status weft_buffer_why_gone(weft_gpu *gpu, const weft_buffer *b) {
+    return weft_gpu_depends(gpu, WEFT_GPU_RANK_BUFFER, b) ? weft_buffer_there(b) : WEFT_OK;
 }
 
 weft_buf weft_buffer_renewed(weft_gpu *gpu, const weft_buffer *b, weft_buf buf) {
@@ -55,6 +66,7 @@ uint64_t weft_buffer_size(const weft_buffer *buffer) { return buffer ? buffer->b
 
 static weft_status check(const weft_buffer *b, const char *call, uint64_t offset, const void *data, uint64_t bytes) {
     if (!b || (bytes && !data)) return weft_api_null(call, b ? "data" : "buffer");
+    WEFT_TRY(weft_buffer_there(b));
     if (offset % 4 || bytes % 4)
         return weft_fail(WEFT_ERR_INVALID, "%s: offset %llu and %llu bytes must be multiples of 4", call,
                          (unsigned long long)offset, (unsigned long long)bytes);

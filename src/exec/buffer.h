@@ -1,6 +1,7 @@
 /// Behind weft/buffer.h: what a user's buffer is.
 #ifndef WEFT_EXEC_BUFFER_H
 #define WEFT_EXEC_BUFFER_H
+#include "exec/exec_impl.h"
 #include "gpu/gpu.h"
 #include "weft/buffer.h"
 
@@ -10,7 +11,13 @@ struct weft_buffer {
     uint64_t bytes;
     weft_buf before; ///< `buf` before the last recovery: what sessions that were bound to it remember
     struct weft_gpu_dependent dependent;
+    char lost_why[WEFT_LOST_WHY];
 };
+
+/// LOST, and why, if the last recovery could not make it again.
+weft_status weft_buffer_there(const weft_buffer *buffer);
+/// The same of one that may have been destroyed meanwhile, which is OK here.
+weft_status weft_buffer_why_gone(weft_gpu *gpu, const weft_buffer *buffer);
 
 /// What the buffer that a session was bound to as `buf` is after a recovery; `buffer` may have been destroyed, and then
 /// it is `buf` still, which is stale.

@@ -9,6 +9,9 @@
 
 #define WEFT_LOST_WHY 512 ///< room for why something was not recovered; "" if it was
 
+/// Remembers the sentence of a failure in `why`, or "", so that later calls can tell it. Returns `status`.
+weft_status weft_stay_lost(char why[WEFT_LOST_WHY], weft_status status);
+
 /// Weight buffers, reference-counted: programs that use the same weights keep them alive together, and with them the
 /// plan that says what lies where and the source, so that they can be loaded again.
 struct weft_shards {

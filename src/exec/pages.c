@@ -17,6 +17,30 @@ static void note_used(struct weft_pool *pool, uint32_t group, int64_t pages)
     weft_gpu_note_pages(pool->gpu, pages * (int64_t)pool->plan->page_groups[group].page_bytes);
 }
 
+static weft_buf *banks_of(const struct weft_pool *pool, uint32_t state) { return pool->bufs + state * pool->n_banks; }
+
+/// Pages in bank `bank` of a pool of `total`.
+static uint64_t pages_in(const struct weft_plan_pages *plan, uint64_t total, uint32_t bank)
+{
+    uint64_t before = (uint64_t)bank * plan->bank_pages;
+    return total <= before ? 0 : total - before < plan->bank_pages ? total - before : plan->bank_pages;
+}
+
+weft_buf weft_pool_place(const struct weft_pool *pool, uint32_t state, uint32_t page, uint64_t *offset)
+{
+    const struct weft_plan_state *s = &pool->plan->states[state];
+    uint32_t each = pool->plan->page_groups[s->pages].bank_pages;
+    *offset = page % each * s->page_bytes;
+    return banks_of(pool, state)[page / each];
+}
+
+struct weft_bind weft_pool_bind(const struct weft_pool *pool, uint32_t state, const struct weft_slot *slots, uint32_t n)
+{
+    weft_buf buf = banks_of(pool, state)[slots[n].bank];
+    if (buf.id) return (struct weft_bind){buf, 0, weft_buf_size(pool->gpu, buf)};
+    return (struct weft_bind){pool->fillers[slots[n].kind == WEFT_BIND_READ ? 0 : 1], n * 256, 256};
+}
+
 // ---- life ----------------------------------------------------------------------------------------------------------
 
 weft_status weft_pool_create(weft_gpu *gpu, const struct weft_plan *plan, struct weft_pool **out)
@@ -26,7 +50,10 @@ weft_status weft_pool_create(weft_gpu *gpu, const struct weft_plan *plan, struct
     if (!p) return no_memory();
     p->gpu = gpu;
     p->plan = plan;
-    p->bufs = weft_calloc(plan->n_states + 1, sizeof *p->bufs);
+    p->n_banks = 1;
+    for (uint32_t g = 0; g < plan->n_page_groups; g++)
+        if (plan->page_groups[g].n_banks > p->n_banks) p->n_banks = plan->page_groups[g].n_banks;
+    p->bufs = weft_calloc((size_t)plan->n_states * p->n_banks + 1, sizeof *p->bufs);
     p->groups = weft_calloc(plan->n_page_groups + 1, sizeof *p->groups);
     if (!p->bufs || !p->groups) {
         weft_pool_destroy(p);
@@ -39,8 +66,10 @@ weft_status weft_pool_create(weft_gpu *gpu, const struct weft_plan *plan, struct
 /// Back to nothing: no buffer, no page.
 static void empty(struct weft_pool *p)
 {
-    for (uint32_t i = 0; i < p->plan->n_states; i++)
+    for (uint32_t i = 0; i < p->plan->n_states * p->n_banks; i++)
         if (p->bufs[i].id) weft_buf_release(p->gpu, &p->bufs[i]);
+    for (int f = 0; f < 2; f++)
+        if (p->fillers[f].id) weft_buf_release(p->gpu, &p->fillers[f]);
     if (p->bounce.id) weft_buf_release(p->gpu, &p->bounce);
     for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
         if (p->groups[g].total) note_used(p, g, -1); // page 0
@@ -61,7 +90,8 @@ void weft_pool_lose(struct weft_pool *p)
         weft_free(group->refs);
         *group = (struct weft_pool_group){.wanted = group->wanted};
     }
-    for (uint32_t i = 0; i < p->plan->n_states; i++) p->bufs[i] = (weft_buf){0};
+    for (uint32_t i = 0; i < p->plan->n_states * p->n_banks; i++) p->bufs[i] = (weft_buf){0};
+    p->fillers[0] = p->fillers[1] = (weft_buf){0};
     p->bounce = (weft_buf){0};
     p->generation++;
     p->era++;
@@ -78,40 +108,46 @@ void weft_pool_destroy(struct weft_pool *p)
 
 // ---- growth --------------------------------------------------------------------------------------------------------
 
-/// Pages that the device's limits allow a group.
-static uint64_t most_pages(const struct weft_pool *p, uint32_t group)
+/// Pages that the plan's bindings show of a group.
+static uint64_t most_pages(const struct weft_plan_pages *plan) { return (uint64_t)plan->n_banks * plan->bank_pages; }
+
+static void drop_new(struct weft_pool *p, weft_buf *bufs)
 {
-    const struct weft_gpu_caps *c = &p->plan->caps;
-    uint64_t limit = c->max_binding < c->max_buffer ? c->max_binding : c->max_buffer, most = UINT32_MAX;
-    for (uint32_t i = 0; i < p->plan->n_states; i++)
-        if (in_group(p, i, group) && limit / p->plan->states[i].page_bytes < most)
-            most = limit / p->plan->states[i].page_bytes;
-    return most;
+    for (uint32_t i = 0; i < p->plan->n_states * p->n_banks; i++)
+        if (bufs[i].id) weft_buf_release(p->gpu, &bufs[i]);
 }
 
-/// Buffers of `total` pages for all states of a group, into `bufs` by state: all or none.
+/// Buffers for all banks of a group that are not as they will be with `total` pages, into `bufs`: all or none.
 static weft_status make_buffers(struct weft_pool *p, uint32_t group, uint64_t total, weft_buf *bufs)
 {
+    const struct weft_plan_pages *g = &p->plan->page_groups[group];
     weft_status status = WEFT_OK;
     for (uint32_t i = 0; i < p->plan->n_states && status == WEFT_OK; i++)
-        if (in_group(p, i, group))
-            status = weft_buf_make(p->gpu, WEFT_BUF_FOR_PAGES, total * p->plan->states[i].page_bytes, WEFT_BUF_STORAGE,
-                                   p->plan->states[i].name, &bufs[i]);
-    for (uint32_t i = 0; i < p->plan->n_states && status != WEFT_OK; i++)
-        if (bufs[i].id) weft_buf_release(p->gpu, &bufs[i]);
+        for (uint32_t b = 0; b < g->n_banks && in_group(p, i, group) && status == WEFT_OK; b++) {
+            uint64_t pages = pages_in(g, total, b);
+            if (pages == 0 || pages == pages_in(g, p->groups[group].total, b)) continue;
+            status = weft_buf_make(p->gpu, WEFT_BUF_FOR_PAGES, pages * p->plan->states[i].page_bytes, WEFT_BUF_STORAGE,
+                                   p->plan->states[i].name, &bufs[i * p->n_banks + b]);
+        }
+    for (int f = 0; f < 2 && g->n_banks > 1 && status == WEFT_OK; f++)
+        if (!p->fillers[f].id)
+            status = weft_buf_make(p->gpu, WEFT_BUF_FOR_STAGING, 256 * WEFT_MAX_SLOTS, WEFT_BUF_STORAGE,
+                                   "no pages yet", &p->fillers[f]);
+    if (status != WEFT_OK) drop_new(p, bufs);
     return status;
 }
 
-static weft_status copy_over(struct weft_pool *p, uint32_t group, const weft_buf *bufs)
+static weft_status copy_over(struct weft_pool *p, const weft_buf *bufs)
 {
     struct weft_gpu_copy copies[BATCH];
+    uint32_t n_bufs = p->plan->n_states * p->n_banks;
     size_t n = 0;
     uint64_t serial;
-    for (uint32_t i = 0; i < p->plan->n_states; i++) {
-        if (in_group(p, i, group) && p->bufs[i].id)
+    for (uint32_t i = 0; i < n_bufs; i++) {
+        if (bufs[i].id && p->bufs[i].id)
             copies[n++] = (struct weft_gpu_copy){
                 .src = p->bufs[i], .dst = bufs[i], .size = weft_buf_size(p->gpu, p->bufs[i])};
-        if (n == BATCH || (n && i + 1 == p->plan->n_states)) {
+        if (n == BATCH || (n && i + 1 == n_bufs)) {
             WEFT_TRY(weft_gpu_submit(p->gpu, &(struct weft_gpu_submit){.before = copies, .n_before = n}, &serial));
             n = 0;
         }
@@ -132,18 +168,18 @@ static bool make_room(struct weft_pool_group *g, uint64_t total)
 static weft_status grow_to(struct weft_pool *p, uint32_t group, uint64_t total)
 {
     struct weft_pool_group *g = &p->groups[group];
-    weft_buf *bufs = weft_calloc(p->plan->n_states + 1, sizeof *bufs);
+    weft_buf *bufs = weft_calloc((size_t)p->plan->n_states * p->n_banks + 1, sizeof *bufs);
     if (!bufs || !make_room(g, total)) {
         weft_free(bufs);
         return no_memory();
     }
     weft_status status = make_buffers(p, group, total, bufs);
-    if (status == WEFT_OK) status = copy_over(p, group, bufs);
-    for (uint32_t i = 0; i < p->plan->n_states; i++) {
+    if (status == WEFT_OK) status = copy_over(p, bufs);
+    if (status != WEFT_OK) drop_new(p, bufs);
+    for (uint32_t i = 0; i < p->plan->n_states * p->n_banks; i++) {
         if (!bufs[i].id) continue;
-        weft_buf *gone = status == WEFT_OK ? &p->bufs[i] : &bufs[i];
-        if (gone->id) weft_buf_release(p->gpu, gone);
-        if (status == WEFT_OK) p->bufs[i] = bufs[i];
+        if (p->bufs[i].id) weft_buf_release(p->gpu, &p->bufs[i]);
+        p->bufs[i] = bufs[i];
     }
     weft_free(bufs);
     if (status != WEFT_OK) return status;
@@ -167,7 +203,7 @@ weft_status weft_pool_make_free(struct weft_pool *p, uint32_t group, uint32_t co
     struct weft_pool_group *g = &p->groups[group];
     const struct weft_plan_pages *plan = &p->plan->page_groups[group];
     if (g->n_free >= count) return WEFT_OK;
-    uint64_t need = (uint64_t)(g->total ? g->total : 1) + count - g->n_free, most = most_pages(p, group);
+    uint64_t need = (uint64_t)(g->total ? g->total : 1) + count - g->n_free, most = most_pages(plan);
     uint64_t total = (uint64_t)g->total * 2 < need ? need : (uint64_t)g->total * 2;
     if (total > g->wanted + 1) total = g->wanted + 1 < need ? need : g->wanted + 1;
     if (total > most) total = most;
@@ -176,8 +212,8 @@ weft_status weft_pool_make_free(struct weft_pool *p, uint32_t group, uint32_t co
     if (status != WEFT_OK && status != WEFT_ERR_LOST && total > need) status = grow_to(p, group, need);
     if (status != WEFT_ERR_LIMIT || total >= need) return status;
     return weft_fail(WEFT_ERR_LIMIT,
-                     "%u more page%s of %llu bytes %s needed, %u of %u are free and a binding of this device holds "
-                     "%llu: destroy or rewind sessions and snapshots of the program, or choose a smaller context",
+                     "%u more page%s of %llu bytes %s needed, %u of %u are free and the bindings of this device "
+                     "hold %llu: destroy or rewind sessions and snapshots of the program, or choose a smaller context",
                      count, count == 1 ? "" : "s", (unsigned long long)plan->page_bytes, count == 1 ? "is" : "are",
                      g->n_free, g->total, (unsigned long long)most);
 }
@@ -216,12 +252,14 @@ weft_status weft_pool_zero(struct weft_pool *p, uint32_t group, const uint32_t *
     size_t k = 0;
     uint64_t serial;
     for (uint32_t i = 0, run; i < n; i += run) {
-        for (run = 1; i + run < n && pages[i + run] == pages[i] + run;) run++;
+        uint32_t each = p->plan->page_groups[group].bank_pages;
+        for (run = 1; i + run < n && pages[i + run] == pages[i] + run && pages[i + run] % each;) run++;
         for (uint32_t s = 0; s < p->plan->n_states; s++) {
             uint64_t bytes = p->plan->states[s].page_bytes;
             if (!in_group(p, s, group)) continue;
-            moves[k++] = (struct weft_gpu_copy){
-                .dst = p->bufs[s], .dst_offset = pages[i] * bytes, .size = run * bytes};
+            moves[k] = (struct weft_gpu_copy){.size = run * bytes}; // from nowhere: zeros
+            moves[k].dst = weft_pool_place(p, s, pages[i], &moves[k].dst_offset);
+            k++;
             if (k < BATCH) continue;
             WEFT_TRY(weft_gpu_submit(p->gpu, &(struct weft_gpu_submit){.before = moves, .n_before = k}, &serial));
             k = 0;
@@ -249,8 +287,10 @@ weft_status weft_pool_copy(struct weft_pool *p, uint32_t group, uint32_t from, u
     for (uint32_t s = 0; s < p->plan->n_states; s++) {
         uint64_t bytes = p->plan->states[s].page_bytes;
         if (!in_group(p, s, group)) continue;
-        moves[k++] = (struct weft_gpu_copy){p->bufs[s], from * bytes, p->bounce, 0, bytes};
-        moves[k++] = (struct weft_gpu_copy){p->bounce, 0, p->bufs[s], to * bytes, bytes};
+        uint64_t at, dst;
+        weft_buf source = weft_pool_place(p, s, from, &at), target = weft_pool_place(p, s, to, &dst);
+        moves[k++] = (struct weft_gpu_copy){source, at, p->bounce, 0, bytes};
+        moves[k++] = (struct weft_gpu_copy){p->bounce, 0, target, dst, bytes};
         if (k < BATCH) continue;
         WEFT_TRY(weft_gpu_submit(p->gpu, &(struct weft_gpu_submit){.before = moves, .n_before = k}, &serial));
         k = 0;

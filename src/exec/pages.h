@@ -1,9 +1,10 @@
 /// The pool of pages of a program's paged states, shared by its sessions and device snapshots.
 ///
-/// Page n of a group is slot n of the pool buffer of each state of the group. Pages are counted by how many tables
-/// they stand in; whoever writes to a page that stands in several takes a copy first. The pool grows when no page is
-/// free: larger buffers, the old contents copied over in the queue, a new generation, by which sessions notice that
-/// their bind groups are old. With its last holder the pool's buffers go.
+/// Page n of a group is slot n of the pool of each state of the group: of its bank n / bank_pages, a buffer of at most
+/// one binding (struct weft_plan_pages). Pages are counted by how many tables they stand in; whoever writes to a page
+/// that stands in several takes a copy first. The pool grows when no page is free: a larger buffer for its last bank,
+/// the old contents copied over in the queue, more banks behind it where the plan binds several, and a new generation,
+/// by which sessions notice that their bind groups are old. With its last holder the pool's buffers go.
 ///
 /// Threads: the caller has entered the program (weft_program_enter) in all calls.
 #ifndef WEFT_EXEC_PAGES_H
@@ -22,7 +23,9 @@ struct weft_pool_group {
 struct weft_pool {
     weft_gpu *gpu;
     const struct weft_plan *plan;
-    weft_buf *bufs;     ///< by number in plan->states
+    weft_buf *bufs;     ///< by number in plan->states, n_banks of each
+    uint32_t n_banks;   ///< most of any group
+    weft_buf fillers[2]; ///< in place of banks that are not there yet: for reading, for writing
     struct weft_pool_group *groups;
     uint32_t generation, holders;
     uint32_t era;       ///< rises when the pool is lost: pages of tables of an earlier one are no more
@@ -38,6 +41,11 @@ struct weft_page_table {
 weft_status weft_pool_create(weft_gpu *gpu, const struct weft_plan *plan, struct weft_pool **out);
 void weft_pool_destroy(struct weft_pool *pool); ///< NULL is fine
 
+/// What a step binds for bank `bank` of a state at its slot `slot`: all that is there.
+struct weft_bind weft_pool_bind(const struct weft_pool *pool, uint32_t state, const struct weft_slot *slots,
+                                uint32_t slot);
+/// The buffer in which a page of a state lies, and from which byte on.
+weft_buf weft_pool_place(const struct weft_pool *pool, uint32_t state, uint32_t page, uint64_t *offset);
 /// Makes tables for a holder, room for `room[g]` pages in each group (NULL: a whole context), and the pool's buffers if
 /// it is the first. Errors: LIMIT, NOMEM, DEVICE.
 weft_status weft_pool_join(struct weft_pool *pool, const uint32_t *room, struct weft_page_table **out);

@@ -7,8 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/// Remembers the sentence of a failure, so that later calls can tell it.
-static weft_status stay_lost(char why[WEFT_LOST_WHY], weft_status status)
+weft_status weft_stay_lost(char why[WEFT_LOST_WHY], weft_status status)
 {
     if (status == WEFT_OK) why[0] = 0;
     else snprintf(why, WEFT_LOST_WHY, "%s", weft_error_message());
@@ -40,7 +39,7 @@ weft_status weft_shards_remake(void *shards, void *report)
 {
     struct weft_shards *s = shards;
     (void)report; // their programs are counted
-    return stay_lost(s->lost_why, load_again(s));
+    return weft_stay_lost(s->lost_why, load_again(s));
 }
 
 static weft_status build_again(weft_program *p)
@@ -56,7 +55,7 @@ weft_status weft_program_remake(void *program, void *report)
     weft_program *p = program;
     struct weft_recovery *r = report;
     weft_pool_lose(p->pool);
-    weft_status status = stay_lost(p->lost_why, build_again(p));
+    weft_status status = weft_stay_lost(p->lost_why, build_again(p));
     if (status == WEFT_OK) r->programs++;
     else r->programs_failed++;
     return status;
@@ -99,7 +98,7 @@ weft_status weft_session_remake(void *session, void *report)
     weft_session *s = session;
     struct weft_recovery *r = report;
     s->lost_why[0] = 0;
-    weft_status status = stay_lost(s->lost_why, bring_back(s));
+    weft_status status = weft_stay_lost(s->lost_why, bring_back(s));
     if (status != WEFT_OK) {
         r->sessions_failed++;
         return status;

@@ -1,7 +1,6 @@
 /// A session replays schedules. All that a run needs is made at creation (bind groups of every schedule, room for
 /// parameter blocks of WEFT_PARAM_VERSIONS recent sizes); in steady state a run creates and allocates nothing.
-/// Here: making and ending one, and which buffers its steps are bound to. session_resize.c, session_run.c and
-/// session_data.c hold the rest.
+/// Here: making and ending one. session_groups.c, session_resize.c, session_run.c and session_data.c hold the rest.
 #include "core/alloc.h"
 #include "core/error.h"
 #include "exec/session_impl.h"
@@ -25,19 +24,13 @@ static weft_buf state_buffer(const weft_session *s, uint32_t number, bool odd)
     return present ? s->others[number] : s->states[number];
 }
 
-static bool is_pool(const weft_session *s, uint32_t mem_key)
-{
-    uint32_t state = mem_key & 0xffffff & ~WEFT_STATE_PRESENT;
-    return mem_key >> 24 == WEFT_MEM_STATE && s->program->plan->states[state].kind == WEFT_STATE_PAGED;
-}
-
 weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key, bool odd)
 {
     uint32_t number = mem_key & 0xffffff;
     switch (mem_key >> 24) {
     case WEFT_MEM_TRANSIENT: return s->program->heaps[number];
     case WEFT_MEM_WEIGHT: return weft_shards_buf(s->program->shards, number);
-    case WEFT_MEM_STATE: return is_pool(s, mem_key) ? s->program->pool->bufs[number] : state_buffer(s, number, odd);
+    case WEFT_MEM_STATE: return state_buffer(s, number, odd);
     case WEFT_MEM_VARS: return s->vars;
     case WEFT_MEM_FAULT: return s->fault;
     default: return s->ios[number];
@@ -55,82 +48,6 @@ void weft_session_turn(weft_session *s, uint32_t runs)
         s->others[i] = past;
     }
     s->odd = !s->odd;
-}
-
-static weft_status bind_step(const weft_session *s, const struct weft_step *step, bool odd, weft_bindgroup *out)
-{
-    struct weft_bind binds[WEFT_MAX_SLOTS];
-    uint32_t io;
-    for (uint32_t n = 0; n < step->n_slots; n++) {
-        const struct weft_slot *slot = &step->slots[n];
-        binds[n] = n == 0 ? (struct weft_bind){s->arena, 0, 256}
-                          : (struct weft_bind){weft_session_buffer(s, slot->mem_key, odd), slot->offset, slot->size};
-        if (n && is_pool(s, slot->mem_key)) binds[n].size = weft_buf_size(s->gpu, binds[n].buf); // as far as it goes
-        if (n && weft_session_is_io(slot->mem_key, &io) && !weft_session_bind_slot(s, step, n, &binds[n])) {
-            *out = (weft_bindgroup){0}; // refused by the run, not by a binding of something else
-            return WEFT_OK;
-        }
-    }
-    weft_status status = weft_bindgroup_get(s->gpu, s->program->pipelines[step->pipeline], binds, step->n_slots, out);
-    return status == WEFT_OK ? status : weft_fail_in(status, "step '%s'", step->label);
-}
-
-static bool touches(const weft_session *s, const struct weft_step *step, uint32_t mem_key)
-{
-    uint32_t io;
-    if (mem_key == UINT32_MAX) return true;
-    uint32_t twin = mem_key >> 24 == WEFT_MEM_STATE ? WEFT_STATE_PRESENT : 0; // the other buffer of a state
-    for (uint32_t n = 1; n < step->n_slots; n++) {
-        if (step->slots[n].mem_key == mem_key || step->slots[n].mem_key == (mem_key ^ twin)) return true;
-        if (mem_key == WEFT_REBIND_IOS && weft_session_is_io(step->slots[n].mem_key, &io) && s->io_changed[io])
-            return true;
-    }
-    return false;
-}
-
-/// Puts the groups where the versions have copies of them.
-static void refresh_version(const weft_session *s, struct weft_version *v)
-{
-    for (uint32_t i = 0; i < v->n_steps; i++) {
-        uint32_t step = v->plan_steps[i];
-        const weft_session *from = step == s->stale_step ? s->stale : s;
-        v->odd_steps[i].group = from->odd_groups[v->schedule][step];
-        v->steps[i].group = from->groups[v->schedule][step];
-    }
-}
-
-weft_status weft_session_rebind(weft_session *s, uint32_t mem_key)
-{
-    weft_program_enter_pool(s->program); // the pool may not grow meanwhile
-    weft_status status = weft_session_rebind_locked(s, mem_key);
-    weft_program_leave(s->program);
-    return status;
-}
-
-weft_status weft_session_rebind_locked(weft_session *s, uint32_t mem_key)
-{
-    const struct weft_plan *plan = s->program->plan;
-    size_t total = 0, at = 0;
-    uint32_t ways = s->turns ? 2 : 1;
-    for (uint32_t k = 0; k < plan->n_schedules; k++) total += plan->schedules[k].n_steps;
-    weft_bindgroup *staged = weft_calloc(total * ways + 1, sizeof *staged);
-    weft_status status = staged ? WEFT_OK : weft_session_no_memory();
-    for (uint32_t w = 0; w < ways; w++)
-        for (uint32_t k = 0; k < plan->n_schedules && status == WEFT_OK; k++)
-            for (uint32_t i = 0; i < plan->schedules[k].n_steps && status == WEFT_OK; i++, at++)
-                if (touches(s, &plan->schedules[k].steps[i], mem_key))
-                    status = bind_step(s, &plan->schedules[k].steps[i], w == 1, &staged[at]);
-    at = 0;
-    for (uint32_t w = 0; w < ways; w++)
-        for (uint32_t k = 0; k < plan->n_schedules && status == WEFT_OK; k++)
-            for (uint32_t i = 0; i < plan->schedules[k].n_steps; i++, at++)
-                if (touches(s, &plan->schedules[k].steps[i], mem_key))
-                    (w ? s->odd_groups : s->groups)[k][i] = staged[at];
-    for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS && status == WEFT_OK; v++)
-        if (s->versions[v].valid) refresh_version(s, &s->versions[v]);
-    weft_free(staged);
-    if (status == WEFT_OK && mem_key == UINT32_MAX && s->pages) s->generation = s->program->pool->generation;
-    return status;
 }
 
 weft_status weft_session_make_buffers(weft_session *s)
@@ -193,23 +110,6 @@ static void free_version(struct weft_version *v)
     weft_free(v->plan_steps);
 }
 
-static void free_groups(const struct weft_plan *plan, weft_bindgroup **groups)
-{
-    for (uint32_t k = 0; groups && k < plan->n_schedules; k++) weft_free(groups[k]);
-    weft_free(groups);
-}
-
-static weft_bindgroup **make_groups(const struct weft_plan *plan)
-{
-    weft_bindgroup **groups = weft_calloc(plan->n_schedules + 1, sizeof *groups);
-    bool room = groups != NULL;
-    for (uint32_t k = 0; room && k < plan->n_schedules; k++)
-        room = (groups[k] = weft_calloc(plan->schedules[k].n_steps + 1, sizeof **groups)) != NULL;
-    if (room) return groups;
-    free_groups(plan, groups);
-    return NULL;
-}
-
 static weft_status make_room(weft_session *s)
 {
     s->states = weft_calloc(s->program->plan->n_states + 1, sizeof *s->states);
@@ -222,9 +122,8 @@ static weft_status make_room(weft_session *s)
     for (uint32_t v = 0; room && v < WEFT_PARAM_VERSIONS; v++) room = make_version(s, steps, &s->versions[v]);
     s->words = weft_calloc(steps, 256);
     s->run_steps = weft_calloc((size_t)steps * s->max_runs, sizeof *s->run_steps);
-    s->groups = make_groups(s->program->plan);
-    s->odd_groups = s->turns ? make_groups(s->program->plan) : s->groups;
-    return room && s->words && s->run_steps && s->groups && s->odd_groups ? WEFT_OK : weft_session_no_memory();
+    room &= weft_session_make_groups(s);
+    return room && s->words && s->run_steps ? WEFT_OK : weft_session_no_memory();
 }
 
 weft_status weft_session_create(weft_program *program, const struct weft_session_params *params, weft_session **out)
@@ -274,7 +173,6 @@ void weft_session_destroy(weft_session **session)
     weft_gpu_forget(s->gpu, s);
     if (s->last_serial) weft_gpu_wait(s->gpu, s->last_serial, -1);
     weft_session_free_bindings(s);
-    const struct weft_plan *plan = s->program->plan;
     weft_session_forget(s, 0);
     if (s->pages) {
         weft_program_enter_pool(s->program);
@@ -282,8 +180,7 @@ void weft_session_destroy(weft_session **session)
         weft_program_leave(s->program);
     }
     weft_session_drop_buffers(s);
-    if (s->odd_groups != s->groups) free_groups(plan, s->odd_groups);
-    free_groups(plan, s->groups);
+    weft_session_free_groups(s);
     for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS; v++) free_version(&s->versions[v]);
     free_version(&s->spare);
     weft_free(s->states);

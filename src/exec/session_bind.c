@@ -245,6 +245,7 @@ static weft_status bind_buffer(const weft_session *s, const struct weft_binding 
         return weft_fail(WEFT_ERR_INVALID, "'%s' can be bound to a buffer or to the host, not to both", b->name);
     if (b->buffer->gpu != s->gpu)
         return weft_fail(WEFT_ERR_INVALID, "'%s': the buffer is of another device than the session", b->name);
+    WEFT_TRY(weft_fail_in(weft_buffer_there(b->buffer), "'%s'", b->name));
     if (!weft_buf_alive(s->gpu, b->buffer->buf))
         return weft_fail(WEFT_ERR_STALE, "'%s': the buffer's memory is gone; make a new one", b->name);
     if (b->offset % WEFT_BUFFER_ALIGN)
@@ -353,10 +354,13 @@ void weft_session_free_bindings(weft_session *s)
 
 static weft_status check_alive(const weft_session *s)
 {
-    for (uint32_t i = 0; i < s->program->plan->n_ios; i++)
-        if (s->bound[i].buf.id && !weft_buf_alive(s->gpu, s->bound[i].buf))
-            return weft_fail(WEFT_ERR_STALE, "%s '%s' is bound to a buffer that has been destroyed; bind another, or "
-                             "NULL for the session's own (weft_session_bind)", kind_of(s, i), name_of(s, i));
+    for (uint32_t i = 0; i < s->program->plan->n_ios; i++) {
+        if (!s->bound[i].buf.id || weft_buf_alive(s->gpu, s->bound[i].buf)) continue;
+        WEFT_TRY(weft_fail_in(weft_buffer_why_gone(s->gpu, s->bound[i].buffer), "%s '%s'", kind_of(s, i),
+                              name_of(s, i)));
+        return weft_fail(WEFT_ERR_STALE, "%s '%s' is bound to a buffer that has been destroyed; bind another, or "
+                         "NULL for the session's own (weft_session_bind)", kind_of(s, i), name_of(s, i));
+    }
     return WEFT_OK;
 }
 

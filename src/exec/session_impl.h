@@ -67,6 +67,8 @@ struct weft_session {
     atomic_bool cancelled;
     weft_bindgroup **groups; ///< [schedule][step]
     weft_bindgroup **odd_groups; ///< after an odd number of runs; `groups` itself where no state is ping-pong
+    weft_bindgroup *left;        ///< that stood in the tables and may again, oldest first; at most most_left
+    uint32_t n_left, most_left;
     struct weft_version versions[WEFT_PARAM_VERSIONS];
     struct weft_version spare; ///< staging: a failed resize leaves the versions alone
     uint32_t *words;           ///< staging for the blocks of one version
@@ -101,6 +103,9 @@ weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key, bool odd);
 void weft_session_turn(weft_session *s, uint32_t runs);
 /// Error INVALID unless all pairs of past and present are shared; `what` asks for it, such as "3 runs in one submit".
 weft_status weft_session_need_shared(const weft_program *program, const char *what);
+// ---- bind groups (session_groups.c) ----
+bool weft_session_make_groups(weft_session *s); ///< the tables; false: no memory
+void weft_session_free_groups(weft_session *s); ///< the tables; the groups go with the session's buffers
 /// Gets the bind groups of all steps that touch memory `mem_key` (UINT32_MAX: of all) anew, after its buffer has become
 /// another one, and puts them into the versions. All or nothing. Errors: those of weft_bindgroup_get.
 weft_status weft_session_rebind(weft_session *s, uint32_t mem_key);

@@ -266,31 +266,43 @@ const struct weft_plan_state *weft_session_paged(const weft_session *s, const ch
     return NULL;
 }
 
-/// A run of bytes of a state within neighbouring pages: where in the pool, and how many of `bytes`. *at is UINT64_MAX
-/// where there is no page.
-static uint64_t piece(const weft_session *s, const struct weft_plan_state *state, uint64_t offset, uint64_t bytes,
-                      uint64_t *at)
-{
+/// A run of bytes of a state within neighbouring pages of a bank.
+struct piece {
+    bool there;      ///< else it has no page
+    uint32_t page;   ///< the first
+    uint64_t within; ///< byte in the first page
+    uint64_t bytes;
+};
+
+/// Byte `offset` and those behind it, at most `bytes`.
+static struct piece piece_at(const weft_session *s, const struct weft_plan_state *state, uint64_t offset,
+                             uint64_t bytes) {
     const struct weft_page_table *t = &s->pages[state->pages];
-    uint64_t number = offset / state->page_bytes, rest = state->page_bytes - offset % state->page_bytes;
-    *at = number < t->n ? t->pages[number] * state->page_bytes + offset % state->page_bytes : UINT64_MAX;
-    while (rest < bytes && (number < t->n ? number + 1 < t->n && t->pages[number + 1] == t->pages[number] + 1 : true)) {
-        rest += state->page_bytes;
-        number++;
+    uint32_t each = s->program->plan->page_groups[state->pages].bank_pages;
+    uint64_t number = offset / state->page_bytes;
+    struct piece p = {.there = number < t->n, .within = offset % state->page_bytes};
+    p.bytes = state->page_bytes - p.within;
+    if (p.there) p.page = t->pages[number];
+    for (; p.bytes < bytes; p.bytes += state->page_bytes, number++) {
+        if (!p.there) continue;
+        if (number + 1 >= t->n || t->pages[number + 1] != t->pages[number] + 1 || t->pages[number + 1] % each == 0)
+            break;
     }
-    return rest < bytes ? rest : bytes;
+    if (p.bytes > bytes) p.bytes = bytes;
+    return p;
 }
 
 /// The pool's buffer must be there when the read is queued; it need not stay until the data arrives.
-static weft_status read_piece(weft_session *s, uint32_t state, uint64_t at, uint8_t *data, uint64_t bytes)
+static weft_status read_piece(weft_session *s, uint32_t state, const struct piece *p, uint8_t *data)
 {
     const uint64_t most = (uint64_t)16 << 20;
-    for (uint64_t done = 0, n; done < bytes; done += n) {
+    for (uint64_t done = 0, n, at; done < p->bytes; done += n) {
         weft_readback rb = {0};
-        n = bytes - done < most ? bytes - done : most;
+        n = p->bytes - done < most ? p->bytes - done : most;
         WEFT_TRY(weft_session_go(s));
         WEFT_TRY(weft_program_enter(s->program, &s->cancelled));
-        weft_status status = weft_readback_start(s->gpu, s->program->pool->bufs[state], at + done, n, &rb);
+        weft_buf bank = weft_pool_place(s->program->pool, state, p->page, &at);
+        weft_status status = weft_readback_start(s->gpu, bank, at + p->within + done, n, &rb);
         weft_program_leave(s->program);
         const atomic_bool *token = weft_gpu_token(&s->cancelled);
         if (status == WEFT_OK) status = weft_readback_finish(s->gpu, &rb, data + done, n);
@@ -303,10 +315,12 @@ static weft_status read_piece(weft_session *s, uint32_t state, uint64_t at, uint
 weft_status weft_session_read_rows(weft_session *s, const struct weft_plan_state *state, uint64_t offset, void *data,
                                    uint64_t bytes) {
     uint8_t *to = data;
-    for (uint64_t done = 0, n, at; done < bytes; done += n) {
-        n = piece(s, state, offset + done, bytes - done, &at);
-        if (at == UINT64_MAX) memset(to + done, 0, n);
-        else WEFT_TRY(read_piece(s, (uint32_t)(state - s->program->plan->states), at, to + done, n));
+    uint32_t number = (uint32_t)(state - s->program->plan->states);
+    for (uint64_t done = 0; done < bytes;) {
+        struct piece p = piece_at(s, state, offset + done, bytes - done);
+        if (!p.there) memset(to + done, 0, p.bytes);
+        else WEFT_TRY(read_piece(s, number, &p, to + done));
+        done += p.bytes;
     }
     return WEFT_OK;
 }
@@ -319,9 +333,12 @@ weft_status weft_session_write_rows(weft_session *s, const struct weft_plan_stat
     weft_program_enter_pool(s->program);
     weft_status status = own_rows(s, state->pages, offset / state->row_bytes,
                                   (offset + bytes + state->row_bytes - 1) / state->row_bytes);
-    for (uint64_t done = 0, n, at; done < bytes && status == WEFT_OK; done += n) {
-        n = piece(s, state, offset + done, bytes - done, &at);
-        status = weft_buf_write(s->gpu, s->program->pool->bufs[state - s->program->plan->states], at, from + done, n);
+    uint32_t number = (uint32_t)(state - s->program->plan->states);
+    for (uint64_t done = 0, at; done < bytes && status == WEFT_OK;) {
+        struct piece p = piece_at(s, state, offset + done, bytes - done);
+        weft_buf bank = weft_pool_place(s->program->pool, number, p.page, &at);
+        status = weft_buf_write(s->gpu, bank, at + p.within, from + done, p.bytes);
+        done += p.bytes;
     }
     weft_program_leave(s->program);
     return status;

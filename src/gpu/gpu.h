@@ -159,6 +159,8 @@ struct weft_bind { weft_buf buf; uint64_t offset, size; };
 /// naming binding and label.
 weft_status weft_bindgroup_get(weft_gpu *gpu, weft_pipeline pipeline, const struct weft_bind *binds, uint32_t count,
                                weft_bindgroup *out);
+/// Takes a group out of the cache; the device keeps it until submitted work is done. One that is gone is ignored.
+void weft_bindgroup_forget(weft_gpu *gpu, weft_bindgroup group);
 
 // ---- submit --------------------------------------------------------------------------------------------------------
 

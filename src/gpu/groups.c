@@ -188,18 +188,31 @@ static bool touches(const struct weft_gpu_group_slot *g, weft_buf buf)
     return false;
 }
 
+/// `killer` is the buffer that it went with, for whoever still uses it; NULL: nobody does.
+static void group_drop(weft_gpu *gpu, uint32_t id, const char *killer)
+{
+    struct weft_gpu_group_slot *g = &gpu->groups[id - 1];
+    struct key key;
+    size_t len = key_of(&key, g->layout, g->binds, g->count);
+    weft_map_remove(&gpu->group_map, &key, len);
+    weft_gpu_bury(gpu, g->obj, gpu->backend->group_free);
+    g->obj = NULL;
+    if (killer) snprintf(g->killer, sizeof g->killer, "%s", killer);
+    gpu->counters.groups_live--;
+    slot_give(gpu, id);
+}
+
+void weft_bindgroup_forget(weft_gpu *gpu, weft_bindgroup group)
+{
+    weft_gpu_lock(gpu);
+    struct weft_gpu_group_slot *g = group.id && group.id <= gpu->n_groups ? &gpu->groups[group.id - 1] : NULL;
+    if (g && g->live && g->gen == group.gen) group_drop(gpu, group.id, NULL);
+    weft_gpu_unlock(gpu);
+}
+
 void weft_gpu_groups_drop(weft_gpu *gpu, weft_buf buf)
 {
-    for (size_t i = 0; i < gpu->n_groups; i++) {
-        struct weft_gpu_group_slot *g = &gpu->groups[i];
-        if (!g->live || !touches(g, buf)) continue;
-        struct key key;
-        size_t len = key_of(&key, g->layout, g->binds, g->count);
-        weft_map_remove(&gpu->group_map, &key, len);
-        weft_gpu_bury(gpu, g->obj, gpu->backend->group_free);
-        g->obj = NULL;
-        snprintf(g->killer, sizeof g->killer, "%s", weft_gpu_buf(gpu, buf)->label);
-        gpu->counters.groups_live--;
-        slot_give(gpu, (uint32_t)i + 1);
-    }
+    for (size_t i = 0; i < gpu->n_groups; i++)
+        if (gpu->groups[i].live && touches(&gpu->groups[i], buf))
+            group_drop(gpu, (uint32_t)i + 1, weft_gpu_buf(gpu, buf)->label);
 }

@@ -12,17 +12,16 @@ static uint64_t total(const struct weft_memory_use *m) {
     return m->weights + m->states + m->pages + m->transients + m->params + m->io + m->staging;
 }
 
-/// A pool is bound as a whole, so a context that no binding holds would end early.
+/// A context that the bindings of a pool do not show would end early.
 static weft_status check_pages(const struct weft_lm_build *b, const struct weft_plan *plan) {
-    for (uint32_t i = 0; i < plan->n_states; i++) {
-        const struct weft_plan_state *s = &plan->states[i];
-        if (s->kind != WEFT_STATE_PAGED) continue;
-        uint64_t bytes = ((uint64_t)plan->page_groups[s->pages].n + 1) * s->page_bytes;
-        if (bytes > plan->caps.max_binding)
+    for (uint32_t i = 0; i < plan->n_page_groups; i++) {
+        const struct weft_plan_pages *g = &plan->page_groups[i];
+        uint64_t most = (uint64_t)g->n_banks * g->bank_pages;
+        if (g->n >= most) // and the page that is nobody's
             return weft_fail(WEFT_ERR_LIMIT,
-                             "a context of %u needs %llu bytes of state '%s' and this device binds at most %llu; "
+                             "caches of this device hold a context of at most %llu and %u is asked for; "
                              "choose a smaller --ctx",
-                             b->ctx, (unsigned long long)bytes, s->name, (unsigned long long)plan->caps.max_binding);
+                             (unsigned long long)((most - 1) << g->shift), b->ctx);
     }
     return WEFT_OK;
 }

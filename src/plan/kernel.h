@@ -70,6 +70,7 @@ struct weft_tensor {
     uint32_t heap;           ///< placement: heap (transient) or shard (weight)
     uint64_t offset;
     uint32_t state_capacity; ///< rows of a ring state, 0 otherwise
+    uint64_t bank_bytes;     ///< of a paged state whose pool has several banks (struct weft_plan_pages): of each
 };
 
 enum weft_operand_flags {
@@ -125,6 +126,7 @@ struct weft_slot {
     uint8_t kind;
     bool wide, atomic;
     bool segment; ///< holds a part of an operand that is larger than a binding
+    uint8_t bank; ///< of a pool: which of its buffers; the session binds as much of it as there is
     uint32_t mem_key;
     uint64_t offset, size;
 };

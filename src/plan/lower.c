@@ -142,12 +142,19 @@ static uint32_t find_tensor(const struct weft_lower *l, enum weft_mem mem, uint3
     return WEFT_NO_TENSOR;
 }
 
-/// What the binder counts on for a pool. At run time the whole pool is bound, whatever its size.
+/// What the binder counts on for a pool. At run time all of it is bound, whatever its size.
 static uint64_t pool_bytes(const struct weft_lower *l, const struct weft_plan_state *s)
 {
     uint64_t limit = l->caps->max_binding & ~(uint64_t)255;
     uint64_t bytes = weft_align256(s->bytes ? s->bytes : 1);
     return bytes < limit ? bytes : limit;
+}
+
+/// Of a paged state whose pool has several banks: the bytes of a full one; else 0.
+static uint64_t bank_bytes(const struct weft_lower *l, const struct weft_plan_state *s)
+{
+    const struct weft_plan_pages *g = s->kind == WEFT_STATE_PAGED ? &l->plan->page_groups[s->pages] : NULL;
+    return g && g->n_banks > 1 ? g->bank_pages * s->page_bytes : 0;
 }
 
 uint32_t weft_lower_state_tensor(struct weft_lower *l, uint32_t state, bool present)
@@ -157,10 +164,13 @@ uint32_t weft_lower_state_tensor(struct weft_lower *l, uint32_t state, bool pres
     uint32_t t = find_tensor(l, WEFT_MEM_STATE, index);
     if (t != WEFT_NO_TENSOR) return t;
     const struct weft_value_info *info = weft_lv(l, s->value);
+    uint64_t bank = bank_bytes(l, s), bytes = s->kind == WEFT_STATE_PAGED ? pool_bytes(l, s) : s->bytes;
+    if (bank) bytes = l->plan->page_groups[s->pages].n_banks * bank;
     return add_tensor(l, (struct weft_tensor){.name = s->name,
                                               .mem = WEFT_MEM_STATE,
                                               .dtype = info->type.dtype,
-                                              .bytes = s->kind == WEFT_STATE_PAGED ? pool_bytes(l, s) : s->bytes,
+                                              .bytes = bytes,
+                                              .bank_bytes = bank,
                                               .index = index,
                                               .value = index == state ? s->value : WEFT_NO_VALUE,
                                               .state_capacity = s->kind == WEFT_STATE_RING ? (uint32_t)s->rows : 0});

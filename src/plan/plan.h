@@ -124,7 +124,8 @@ enum weft_fault_word {
 #define WEFT_MAX_SPANS 4
 
 /// Paged states whose rows are written from one position on. They share their pages: page n is the same slot of the
-/// pool of each of them. Page 0 belongs to nobody: table entries without a page lead there.
+/// pool of each of them. Page 0 belongs to nobody: table entries without a page lead there. A pool lies in banks,
+/// buffers of at most one binding: bank b has pages b * bank_pages .. (b + 1) * bank_pages - 1.
 struct weft_plan_pages {
     uint32_t position;          ///< in plan->positions
     uint32_t shift;             ///< a page has 1 << shift rows
@@ -132,6 +133,9 @@ struct weft_plan_pages {
     uint32_t table;             ///< first word of its table in the variables block: n entries and one that stays 0
     uint64_t rows;              ///< least capacity of its states
     uint64_t page_bytes;        ///< of one page of all its states
+    uint32_t bank_pages;        ///< most that a binding holds of each of its states
+    uint32_t n_banks; ///< that kernels bind: 1 where a context fits it, else those of two, or as many as there are
+                      ///< bindings for
     weft_dim spans[WEFT_MAX_SPANS]; ///< rows that a run writes: the largest of these
     uint32_t n_spans;
 };

@@ -65,6 +65,18 @@ static inline void fixture_bind(struct weft_plan *plan, struct weft_schedule *sc
         if (weft_bind_step(plan, sc, &sc->steps[i]) != WEFT_OK) fail_msg("%s", weft_error_message());
 }
 
+/// A report says nothing twice, however many attempts a schedule took: the line that it repeats, or NULL.
+static inline const char *fixture_repeated(const struct weft_plan *plan)
+{
+    const char *all = weft_str_get(&plan->report);
+    for (const char *line = all, *end; (end = strchr(line, '\n')); line = end + 1) {
+        size_t n = (size_t)(end + 1 - line);
+        for (const char *next = end + 1, *stop; (stop = strchr(next, '\n')); next = stop + 1)
+            if ((size_t)(stop + 1 - next) == n && memcmp(line, next, n) == 0) return line;
+    }
+    return NULL;
+}
+
 static inline uint32_t fixture_random(uint32_t *s)
 {
     *s ^= *s << 13;

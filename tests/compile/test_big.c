@@ -89,6 +89,7 @@ static void all_cases_compile(void **state)
                 struct weft_plan *p = fixture_plan(big_cases[i].graph, &caps, &params);
                 uint32_t segmented, pieces;
                 count(p, &segmented, &pieces);
+                if (fixture_repeated(p)) fail_msg("'%s' repeats: %s", big_cases[i].name, fixture_repeated(p));
                 if (segmented + pieces == 0 && !strstr(big_cases[i].graph, "q8_0"))
                     fail_msg("'%s' has no operand above the limit", big_cases[i].name);
                 weft_plan_destroy(p);
@@ -182,6 +183,86 @@ static void page_tables_have_an_end(void **state)
     params.page_rows = 8;
     p = fixture_plan(text, &caps, &params);
     assert_true(p->vars_bytes <= caps.max_binding);
+    weft_plan_destroy(p);
+}
+
+static const char pools[] = "symbol T 1 8\ninput q f32 [T, 2, 128]\ninput x f32 [T, 1, 128]\nvar p u32 0 4096\n"
+                            "state k paged f32 [4096, 1, 128]\nstate v paged f16 [4096, 1, 128]\n"
+                            "%0 = cache_append %k %x %p\n%1 = cache_append %v %x %p\n"
+                            "%2 = attention %q %0 %1 %p\noutput %2 y\n%3 = advance %p {by=T}\n";
+
+/// Pools of contexts that one binding does not hold have banks; as many as attention can bind.
+static void pools_have_banks(void **state)
+{
+    (void)state;
+    for (uint32_t limit = 8; limit <= 16; limit += 8) {
+        struct weft_gpu_caps caps = limited(true);
+        caps.max_storage_buffers = limit;
+        struct weft_plan *p = fixture_plan(pools, &caps, NULL);
+        const struct weft_plan_pages *g = &p->page_groups[0];
+        uint32_t seen = 0, reader = 0;
+        assert_int_equal(g->bank_pages, BIG_LIMIT / (64 * 512)); // rows of 512 bytes, 64 a page
+        assert_int_equal(g->n_banks, limit == 8 ? 2 : 5);
+        for (uint32_t i = 0; i < p->schedules[0].n_steps; i++) {
+            const struct weft_step *s = &p->schedules[0].steps[i];
+            for (uint32_t o = 0; o < s->n_operands; o++) {
+                const struct weft_operand *at = &s->operands[o];
+                const struct weft_tensor *t = &p->schedules[0].tensors[at->tensor];
+                if (!t->bank_bytes) continue;
+                seen++;
+                if (strncmp(s->label, "attention", 9) == 0) reader = i;
+                assert_int_equal(at->n_segments, g->n_banks);
+                assert_int_equal(at->segment_bytes, g->bank_pages * p->states[t->index].page_bytes);
+                for (uint32_t b = 0; b < g->n_banks; b++) assert_int_equal(s->slots[at->slot + b].bank, b);
+            }
+        }
+        assert_int_equal(seen, 4); // two are written, two are read
+        struct weft_step *s = &p->schedules[0].steps[reader], keep = *s; // and the checker looks at them
+        uint32_t o = 0;
+        while (s->operands[o].n_segments < 2) o++;
+        s->slots[s->operands[o].slot + 1].bank = 0;
+        REFUSED(weft_plan_check(p, &p->schedules[0]), WEFT_ERR_INTERNAL, "do not hold its bytes");
+        *s = keep;
+        s->operands[o].segment_bytes -= 256;
+        REFUSED(weft_plan_check(p, &p->schedules[0]), WEFT_ERR_INTERNAL, "do not hold its bytes");
+        *s = keep;
+        assert_int_equal(weft_plan_check(p, &p->schedules[0]), WEFT_OK);
+        weft_plan_destroy(p);
+    }
+}
+
+/// A page fits a binding: pages get fewer rows, and whoever asks for more is told.
+static void pages_fit_a_binding(void **state)
+{
+    (void)state;
+    static const char text[] = "symbol T 1 2\ninput x f32 [T, 1, 50000]\nvar p u32 0 64\n"
+                               "state k paged f32 [64, 1, 50000]\n%0 = cache_append %k %x %p\n%1 = advance %p {by=T}\n";
+    struct weft_gpu_caps caps = limited(true);
+    struct weft_compile_params params = {.page_rows = 8};
+    struct weft_plan *p = NULL;
+    REFUSED(weft_compile(fixture_graph(text), &caps, &params, &p), WEFT_ERR_LIMIT, "choose fewer rows a page");
+    p = fixture_plan(text, &caps, NULL);
+    assert_int_equal(p->page_groups[0].shift, 2);
+    assert_int_equal(p->page_groups[0].bank_pages, 1);
+    weft_plan_destroy(p);
+
+    // One bank that a context fills to the last row has no room for the page that is nobody's.
+    static const char full[] = "symbol T 1 8\ninput x f32 [T, 1, 128]\nvar p u32 0 4096\n"
+                               "state k paged f32 [2048, 1, 128]\n%0 = cache_append %k %x %p\n%1 = advance %p {by=T}\n";
+    p = fixture_plan(full, &caps, NULL);
+    assert_int_equal(p->page_groups[0].bank_pages, p->page_groups[0].n);
+    assert_int_equal(p->page_groups[0].n_banks, 2);
+    weft_plan_destroy(p);
+
+    // Elements have numbers of 32 bits, in all banks together.
+    caps.max_binding = caps.max_buffer = (uint64_t)4 << 30;
+    caps.max_storage_buffers = 16;
+    static const char huge[] =
+        "symbol T 1 8\ninput x f16 [T, 1, 4096]\nvar p u32 0 4096\n"
+        "state k paged f16 [1000000, 1, 4096]\n%0 = cache_append %k %x %p\n%1 = advance %p {by=T}\n";
+    p = fixture_plan(huge, &caps, NULL);
+    assert_int_equal(p->page_groups[0].n_banks, 1);
+    assert_true((uint64_t)p->page_groups[0].bank_pages * p->states[0].page_bytes / 2 <= UINT32_MAX);
     weft_plan_destroy(p);
 }
 
@@ -341,7 +422,8 @@ int main(void)
         cmocka_unit_test(tint_takes_them),
         cmocka_unit_test(elementwise_is_cut),        cmocka_unit_test(pieces_cover_sizes_that_fall),
         cmocka_unit_test(ranges_of_one_state_are_narrowed_alike),
-        cmocka_unit_test(page_tables_have_an_end),   cmocka_unit_test(one_size_is_judged_by_itself),
+        cmocka_unit_test(page_tables_have_an_end), cmocka_unit_test(pools_have_banks),
+        cmocka_unit_test(pages_fit_a_binding),   cmocka_unit_test(one_size_is_judged_by_itself),
         cmocka_unit_test(random_access_has_segments),
         cmocka_unit_test(checker_notices),           cmocka_unit_test(buffers_have_an_end),
     };

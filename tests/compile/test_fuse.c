@@ -284,6 +284,11 @@ static void only_what_does_not_fit_is_unfused(void **state)
     const struct weft_schedule *sc = &p->schedules[0];
     assert_non_null(strstr(weft_str_get(&p->report), "fused less"));
     assert_null(strstr(weft_str_get(&p->report), "level"));
+    assert_null(fixture_repeated(p));
+    char *twice = weft_strdup(weft_str_get(&p->report));
+    weft_str_add(&p->report, twice); // would be noticed
+    assert_non_null(fixture_repeated(p));
+    weft_free(twice);
     const char *label = sc->steps[fixture_step(sc, "four", 0)].label;
     assert_non_null(strstr(label, "epilogue")); // untouched
     assert_non_null(strstr(sc->steps[fixture_step(sc, "one", 0)].label, "epilogue of 3")); // still as large as fits

@@ -37,6 +37,19 @@ static void test_append(void **state) {
     weft_free(text);
 }
 
+static void test_cut(void **state) {
+    (void)state;
+    struct weft_str s = {0};
+    weft_str_cut(&s, 0);
+    weft_str_add(&s, "one two");
+    weft_str_cut(&s, 8);
+    assert_string_equal(weft_str_get(&s), "one two");
+    weft_str_cut(&s, 4);
+    weft_str_add(&s, "three");
+    assert_string_equal(weft_str_get(&s), "one three");
+    weft_str_free(&s);
+}
+
 static void test_sticky(void **state) {
     (void)state;
     int64_t live = weft_alloc_stats().live;
@@ -61,6 +74,7 @@ static void test_sticky(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_append), cmocka_unit_test(test_sticky)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_append), cmocka_unit_test(test_cut),
+                                       cmocka_unit_test(test_sticky)};
     return cmocka_run_group_tests_name("core/str", tests, NULL, NULL);
 }

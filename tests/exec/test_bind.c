@@ -136,6 +136,38 @@ static void what_more_it_takes(void **state) {
     same_life(&start, &b);
 }
 
+/// Ever new ranges of one buffer: bind groups of long ago go, those of the last few stay.
+static void ever_new_ranges(void **state) {
+    (void)state;
+    struct weft_device_counters start = bind_counters(device), a, b;
+    weft_session *s = bind_session(program, false);
+    weft_buffer *large;
+    uint64_t most = 0;
+    api_must(weft_buffer_create(device, 1000 * 256, &large));
+    api_must(api_set_rows(s, 3));
+    for (uint64_t i = 0; i < 1000; i++) {
+        api_must(weft_session_bind(s, "y", large, i * 256, 48));
+        if (i % 100 == 0) api_must(weft_session_run(s, 1, NULL));
+        a = bind_counters(device);
+        if (i == 500) most = a.groups_live;
+        if (i > 500) assert_int_equal(a.groups_live, most);
+    }
+    a = bind_counters(device);
+    for (uint64_t i = 0; i < 20; i++) api_must(weft_session_bind(s, "y", large, (996 + i % 4) * 256, 48));
+    b = bind_counters(device);
+    assert_int_equal(a.groups_made, b.groups_made); // the last four are still there
+    api_must(weft_session_bind(s, "y", large, 0, 48));
+    b = bind_counters(device);
+    assert_true(b.groups_made > a.groups_made);
+    api_must(weft_session_bind(s, "y", large, 999 * 256, 48)); // left once, and taken again:
+    for (uint64_t i = 0; i < 900; i++) api_must(weft_session_bind(s, "z", large, i * 256, 48)); // that counts as new
+    api_must(weft_session_run_blocking(s, 1));
+    weft_session_destroy(&s);
+    weft_buffer_destroy(&large);
+    b = bind_counters(device);
+    same_life(&start, &b);
+}
+
 /// Fails allocation by allocation: each time nothing has changed, and the session runs.
 static void out_of_memory(void **state) {
     (void)state;
@@ -206,6 +238,7 @@ static void destroyed_mid_flight(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(buffers),       cmocka_unit_test(own_buffers),          cmocka_unit_test(what_more_it_takes),
+        cmocka_unit_test(ever_new_ranges),
         cmocka_unit_test(out_of_memory), cmocka_unit_test(destroyed_mid_flight),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -5,6 +5,8 @@
 #include "exec/session_test.h"
 #include "support/lm_program.h"
 
+#include <stdlib.h>
+
 enum { MOST = 16 };
 
 static weft_program *program;
@@ -132,6 +134,71 @@ static void test_stray_rows(void **state) {
     weft_program_destroy(&p);
 }
 
+// ---- pools of several bindings -------------------------------------------------------------------------------------
+
+/// Bindings of 1280 bytes: ten pages. A context and the page that is nobody's are thirteen.
+static weft_gpu *open_narrow(void) {
+    const char *name = getenv("WEFT_WEBGPU");
+    weft_gpu *gpu = NULL;
+    rig_must(weft_gpu_open(&(struct weft_gpu_params){.max_binding = 1280,
+                                                     .keep_robustness = !name || strcmp(name, "dawn") != 0}, &gpu));
+    return gpu;
+}
+
+static void check_rows(weft_session *s, uint32_t rows, uint32_t stream) {
+    float kf[RIG_ROWS * RIG_HEAD];
+    rig_must(weft_session_read(s, "kf", 0, kf, rows * RIG_HEAD * 4));
+    for (uint32_t i = 0; i < rows * RIG_HEAD; i++)
+        if (kf[i] != rig_number(stream, i / RIG_HEAD, 100 + i % RIG_HEAD)) fail_msg("row %u of keys", i / RIG_HEAD);
+}
+
+/// A context that takes two banks of each pool says what one says that lies in one: straight, rewound over the border,
+/// forked there, put back from the device and the host, written and read by rows.
+static void test_two_banks(void **state) {
+    (void)state;
+    weft_gpu *narrow = open_narrow();
+    weft_program *p = rig_program(narrow, RIG_GRAPH("paged"),
+                                  &(struct weft_compile_params){.page_rows = 4, .checked = weft_test_checked()});
+    const struct weft_plan_pages *g = &weft_program_plan(p)->page_groups[0];
+    assert_int_equal(g->bank_pages, 10);
+    assert_true(g->n_banks >= 2);
+    struct rig r = rig_begin(p, false), fork;
+    weft_snapshot *x[2] = {NULL, NULL};
+    while (r.n < 32) assert_true(rig_agrees(&r, &twin, 8, 1));
+    assert_true(rig_agrees(&r, &twin, 5, 1)); // the second bank begins at row 36: page 0 is in the first
+    for (int i = 0; i < 2; i++)
+        rig_must(weft_session_snapshot(r.s, i ? WEFT_SNAPSHOT_HOST : WEFT_SNAPSHOT_DEVICE, &x[i]));
+    fork = r;
+    rig_must(weft_session_fork(r.s, &fork.s));
+    assert_true(rig_agrees(&fork, &twin, 6, 2)); // copies the page that is shared, of the second bank
+    assert_true(rig_agrees(&r, &twin, 3, 1));
+    check_rows(r.s, r.n, 1);
+    rig_must(weft_session_rewind(fork.s, 34));
+    fork.n = 34;
+    assert_true(rig_agrees(&fork, &twin, 4, 3)); // copies one of the first bank
+    check_rows(r.s, r.n, 1);
+    rig_must(weft_session_rewind(r.s, 0)); // two banks have twenty pages
+    r.n = 0;
+    for (int i = 0; i < 2; i++) {
+        rig_must(weft_session_restore(fork.s, x[i]));
+        fork.n = 37;
+        memset(fork.stream, 1, 37);
+        check_rows(fork.s, 37, 1);
+        assert_true(rig_agrees(&fork, &twin, 4, 4));
+        weft_snapshot_destroy(&x[i]);
+    }
+    float rows[6 * RIG_HEAD], back[6 * RIG_HEAD];
+    for (uint32_t i = 0; i < 6 * RIG_HEAD; i++) rows[i] = (float)i;
+    rig_must(weft_session_write(fork.s, "kf", 33 * RIG_HEAD * 4, rows, sizeof rows));
+    rig_must(weft_session_read(fork.s, "kf", 33 * RIG_HEAD * 4, back, sizeof back));
+    assert_memory_equal(rows, back, sizeof rows);
+    weft_session_destroy(&fork.s);
+    while (r.n < RIG_ROWS) assert_true(rig_agrees(&r, &twin, 8, 5));
+    weft_session_destroy(&r.s);
+    weft_program_destroy(&p);
+    weft_gpu_close(&narrow);
+}
+
 /// With the last session everything is given back, to the byte.
 static void test_nothing_is_left(void **state) {
     (void)state;
@@ -164,7 +231,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_2),  cmocka_unit_test(test_4),
         cmocka_unit_test(test_16), cmocka_unit_test(test_comparison_notices),
-        cmocka_unit_test(test_stray_rows), cmocka_unit_test(test_nothing_is_left),
+        cmocka_unit_test(test_stray_rows), cmocka_unit_test(test_two_banks),
+        cmocka_unit_test(test_nothing_is_left),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

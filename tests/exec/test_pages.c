@@ -337,7 +337,7 @@ static void test_reserve(void **state) {
     weft_program_destroy(&rings);
 }
 
-/// A binding of 128 MiB holds 8 pages of 16 MiB: one is nobody's, so 448 rows can be had.
+/// A binding of 128 MiB holds 8 pages of 16 MiB, and two of them show 16: one is nobody's, so 960 rows can be had.
 static void test_device_limit(void **state) {
     (void)state;
     static const char wide[] = "symbol T 1 64\ninput k f32 [T, 1, 65536]\nvar pos u32 0 1024\n"
@@ -349,7 +349,7 @@ static void test_device_limit(void **state) {
     weft_program *p = rig_program(small, wide, &(struct weft_compile_params){.page_rows = 64});
     rig_must(weft_session_create(p, NULL, &a));
     rig_must(weft_session_create(p, NULL, &b));
-    rig_must(weft_session_reserve(a, 4 * 64));
+    rig_must(weft_session_reserve(a, 12 * 64));
     rig_fails(weft_session_reserve(b, 4 * 64), WEFT_ERR_LIMIT, "state 'big' (capacity 1024)");
     assert_non_null(strstr(weft_error_message(), "destroy or rewind sessions"));
     rig_must(weft_session_reserve(b, 3 * 64));
@@ -361,6 +361,54 @@ static void test_device_limit(void **state) {
     weft_session_destroy(&b);
     weft_program_destroy(&p);
     weft_gpu_close(&small);
+}
+
+static uint64_t copies(weft_gpu *device) {
+    struct weft_gpu_counters c;
+    weft_gpu_counters(device, &c);
+    return c.copies;
+}
+
+static uint64_t pool_bytes(weft_gpu *device) {
+    struct weft_gpu_counters c;
+    weft_gpu_counters(device, &c);
+    return c.bytes_for[WEFT_BUF_FOR_PAGES];
+}
+
+/// A pool of several banks grows by its last: full ones stay where they are. With the last session all are gone.
+static void test_banks(void **state) {
+    (void)state;
+    weft_gpu *narrow = NULL;
+    weft_session *s = NULL, *other = NULL;
+    rig_must(weft_gpu_open(&(struct weft_gpu_params){.implementation = "null", .max_binding = 1280}, &narrow));
+    weft_program *p = rig_program(narrow, RIG_GRAPH("paged"), &(struct weft_compile_params){.page_rows = PAGE});
+    const struct weft_plan_pages *g = &weft_program_plan(p)->page_groups[0];
+    uint64_t before;
+    assert_int_equal(g->bank_pages, 10);
+    assert_true(g->n_banks >= 2);
+    rig_must(weft_session_create(p, NULL, &s));
+    rig_must(feed(s, 16));
+    before = copies(narrow);
+    assert_int_equal(pool_bytes(narrow), 5 * PAGE_BYTES);
+    rig_must(feed(s, 4)); // ten pages now: the first bank is full
+    assert_int_equal(pool_bytes(narrow), 10 * PAGE_BYTES);
+    assert_int_equal(copies(narrow) - before, 2 + 2); // keys and values, and zeros for a page of each
+    rig_must(feed(s, 16));
+    before = copies(narrow);
+    rig_must(feed(s, 4)); // three pages of the second
+    assert_int_equal(pool_bytes(narrow), 13 * PAGE_BYTES);
+    assert_int_equal(copies(narrow) - before, 2); // zeros: no page has moved
+    rig_must(weft_session_create(p, NULL, &other));
+    rig_must(feed(s, 8));
+    before = copies(narrow);
+    rig_must(weft_session_reserve(other, 4 * PAGE));
+    assert_int_equal(pool_bytes(narrow), (1 + 2 * PAGES) * PAGE_BYTES); // as far as two contexts go: three banks
+    assert_int_equal(copies(narrow) - before, 2 + 2); // the second bank has moved
+    weft_session_destroy(&s);
+    weft_session_destroy(&other);
+    assert_int_equal(pool_bytes(narrow), 0);
+    weft_program_destroy(&p);
+    weft_gpu_close(&narrow);
 }
 
 static void refuse(const char *text, uint32_t page_rows, weft_status expected, const char *part) {
@@ -515,14 +563,23 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plan_and_device_agree), cmocka_unit_test(test_pages_follow_positions),
-        cmocka_unit_test(test_several_runs),          cmocka_unit_test(test_forks_share),
-        cmocka_unit_test(test_snapshots_hold_pages),  cmocka_unit_test(test_growth),
-        cmocka_unit_test(test_capacity),              cmocka_unit_test(test_reserve),
-        cmocka_unit_test(test_device_limit),          cmocka_unit_test(test_refused_graphs),
-        cmocka_unit_test(test_rows_are_clamped),      cmocka_unit_test(test_stopped_copies),
-        cmocka_unit_test(test_uneven_states),         cmocka_unit_test(test_lost_shares),
-        cmocka_unit_test(test_at_random),             cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_plan_and_device_agree),
+        cmocka_unit_test(test_pages_follow_positions),
+        cmocka_unit_test(test_several_runs),
+        cmocka_unit_test(test_forks_share),
+        cmocka_unit_test(test_snapshots_hold_pages),
+        cmocka_unit_test(test_growth),
+        cmocka_unit_test(test_capacity),
+        cmocka_unit_test(test_reserve),
+        cmocka_unit_test(test_device_limit),
+        cmocka_unit_test(test_banks),
+        cmocka_unit_test(test_refused_graphs),
+        cmocka_unit_test(test_rows_are_clamped),
+        cmocka_unit_test(test_stopped_copies),
+        cmocka_unit_test(test_uneven_states),
+        cmocka_unit_test(test_lost_shares),
+        cmocka_unit_test(test_at_random),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -232,6 +232,52 @@ static void test_lost_says_so(void **state) {
     weft_session_destroy(&s);
 }
 
+/// A recovery in which one allocation fails after the other, until only the user's buffer can't be made again.
+static bool lose_buffer(weft_buffer *b) {
+    struct weft_recovery r;
+    float x[4];
+    for (uint64_t n = 1; n < 100; n++) {
+        weft_gpu_lose(gpu);
+        weft_gpu_inject(gpu, WEFT_GPU_NO_MEMORY, WEFT_GPU_AT_BUFFER, n);
+        weft_status status = weft_device_recover(gpu, &r);
+        weft_gpu_inject(gpu, WEFT_GPU_NO_MEMORY, 0, 0);
+        if (status != WEFT_OK && weft_buffer_read(b, 0, x, sizeof x) == WEFT_ERR_LOST) return true;
+    }
+    return false;
+}
+
+/// A buffer of the user that was not recovered says so, in its own calls and in those of sessions that it is bound to;
+/// what does not use it goes on, and the next recovery brings it back.
+static void test_lost_buffer_says_so(void **state) {
+    (void)state;
+    weft_session *s = session(), *other = session();
+    weft_buffer *b;
+    float x[4] = {0};
+    weft_pending pending;
+    rig_must(weft_buffer_create(gpu, RIG_Y * 4, &b));
+    rig_must(weft_session_bind(s, "y", b, 0, 0));
+    rig_must(feed(s, 20));
+    assert_true(lose_buffer(b));
+    rig_fails(weft_buffer_write(b, 0, x, sizeof x), WEFT_ERR_LOST, "not recovered");
+    rig_fails(weft_buffer_read_async(b, 0, 16, &pending), WEFT_ERR_LOST, "not recovered");
+    rig_fails(weft_session_bind(other, "y", b, 0, 0), WEFT_ERR_LOST, "'y': the buffer was lost");
+    rig_must(weft_session_reset(other));
+    rig_must(feed(other, 20));
+    rig_must(weft_session_reset(s));
+    rig_fails(feed(s, 1), WEFT_ERR_LOST, "output 'y': the buffer was lost");
+    rig_must(weft_session_bind(s, "y", NULL, 0, 0));
+    rig_must(feed(s, 8));
+    weft_gpu_lose(gpu);
+    rig_must(weft_device_recover(gpu, NULL));
+    rig_must(weft_buffer_write(b, 0, x, sizeof x));
+    rig_must(weft_session_bind(s, "y", b, 0, 0));
+    rig_must(weft_session_reset(s));
+    rig_must(feed(s, 1));
+    weft_session_destroy(&s);
+    weft_session_destroy(&other);
+    weft_buffer_destroy(&b);
+}
+
 /// While a device is gone, nothing on it is in use.
 static void test_accounts_of_a_lost_device(void **state) {
     (void)state;
@@ -432,6 +478,7 @@ int main(void) {
         cmocka_unit_test(test_cancelled_while_taking_pages), cmocka_unit_test(test_cancelled_read_of_rows),
         cmocka_unit_test(test_host_memory_grows),            cmocka_unit_test(test_host_memory_without_end),
         cmocka_unit_test(test_accounts_of_bindings),         cmocka_unit_test(test_lost_says_so),
+        cmocka_unit_test(test_lost_buffer_says_so),
         cmocka_unit_test(test_accounts_of_a_lost_device),    cmocka_unit_test(test_fences_of_many_losses),
         cmocka_unit_test(test_half_a_restore),               cmocka_unit_test(test_restore_into_own_pages),
         cmocka_unit_test(test_snapshot_of_another_position), cmocka_unit_test(test_refused_write_of_rows),
