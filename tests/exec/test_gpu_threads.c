@@ -81,7 +81,7 @@ static int unstalled(void **state) {
 
 int main(void) {
     rounds = 24;
-    crowds = 3;
+    crowds = 2;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(other_stories_are_noticed, unstalled),
         cmocka_unit_test_setup(wrong_counts_are_noticed, unstalled),
