@@ -70,7 +70,7 @@ function(weft_add_test source room)
     if(module MATCHES "_real$")
         set(labels model)
     endif()
-    if(module MATCHES "^test_gpu_vulkan_" AND TARGET weft_fault_layer)
+    if(module MATCHES "^test_gpu_(vulkan_.*|cancel|threads)$" AND TARGET weft_fault_layer)
         set(folder "${CMAKE_CURRENT_BINARY_DIR}/vulkan")
         list(APPEND weft_test_environment "VK_LAYER_PATH=${folder}" "VK_INSTANCE_LAYERS=VK_LAYER_WEFT_fault"
             "WEFT_TEST_FAULT_LAYER=${folder}/libweft_fault_layer.so")

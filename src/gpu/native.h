@@ -76,7 +76,7 @@ weft_status weft_native_device_open(struct weft_native_adapter *a, const struct 
 struct weft_native_buf {
     WGPUBuffer buffer;
     uint64_t size;
-    _Atomic int map;              ///< enum weft_gpu_map
+    _Atomic uint64_t map;         ///< enum weft_gpu_map, and the number of the latest map above it (MAP_BITS)
     _Atomic int calls;            ///< map callbacks that are still to come, also for maps given up meanwhile
     struct weft_native_buf *next; ///< among the orphans
 };

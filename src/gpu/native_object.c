@@ -17,6 +17,16 @@ static WGPUBufferUsage usage_of(enum weft_buf_usage usage)
     }
 }
 
+// The state of a buffer's mapping, with the number of the map that it is the state of above it: the callback of a map
+// that was given up may come when the buffer is being mapped anew, and says nothing of that.
+enum { MAP_BITS = 2, MAP_MASK = (1 << MAP_BITS) - 1 };
+
+static bool is_mapped(uint64_t map)
+{
+    uint64_t state = map & MAP_MASK;
+    return state == WEFT_GPU_MAP_PENDING || state == WEFT_GPU_MAP_READY;
+}
+
 weft_status weft_native_buf_make(void *dev, uint64_t size, enum weft_buf_usage usage, const char *label, void **out)
 {
     struct weft_native_device *d = dev;
@@ -42,8 +52,7 @@ void weft_native_buf_free(void *dev, void *buf)
 {
     struct weft_native_device *d = dev;
     struct weft_native_buf *b = buf;
-    int map = atomic_load(&b->map);
-    if (map == WEFT_GPU_MAP_PENDING || map == WEFT_GPU_MAP_READY) d->lib->BufferUnmap(b->buffer);
+    if (is_mapped(atomic_load(&b->map))) d->lib->BufferUnmap(b->buffer);
     d->lib->BufferRelease(b->buffer);
     b->buffer = NULL;
     if (atomic_load(&b->calls) > 0) {
@@ -65,13 +74,14 @@ weft_status weft_native_buf_write(void *dev, void *buf, uint64_t offset, const v
 
 // ---- mapping -------------------------------------------------------------------------------------------------------
 
-static void on_mapped(WGPUMapAsyncStatus status, WGPUStringView message, void *buf, void *unused)
+static void on_mapped(WGPUMapAsyncStatus status, WGPUStringView message, void *buf, void *number)
 {
-    (void)message, (void)unused;
+    (void)message;
     struct weft_native_buf *b = buf;
-    int pending = WEFT_GPU_MAP_PENDING; // a readback given up meanwhile stays given up
-    atomic_compare_exchange_strong(&b->map, &pending,
-                                   status == WGPUMapAsyncStatus_Success ? WEFT_GPU_MAP_READY : WEFT_GPU_MAP_FAILED);
+    uint64_t above = (uint64_t)(uintptr_t)number << MAP_BITS;
+    uint64_t pending = above | WEFT_GPU_MAP_PENDING; // one given up meanwhile stays given up
+    atomic_compare_exchange_strong(
+        &b->map, &pending, above | (status == WGPUMapAsyncStatus_Success ? WEFT_GPU_MAP_READY : WEFT_GPU_MAP_FAILED));
     atomic_fetch_sub(&b->calls, 1);
 }
 
@@ -81,30 +91,31 @@ weft_status weft_native_map_start(void *dev, void *buf)
     struct weft_native_buf *b = buf;
     struct weft_native_capture capture;
     weft_native_capture_begin(&capture);
-    atomic_store(&b->map, WEFT_GPU_MAP_PENDING);
+    uint64_t number = (uint32_t)((atomic_load(&b->map) >> MAP_BITS) + 1), above = number << MAP_BITS;
+    atomic_store(&b->map, above | WEFT_GPU_MAP_PENDING);
     atomic_fetch_add(&b->calls, 1);
-    WGPUBufferMapCallbackInfo info = {
-        .mode = WGPUCallbackMode_AllowProcessEvents, .callback = on_mapped, .userdata1 = b};
+    WGPUBufferMapCallbackInfo info = {.mode = WGPUCallbackMode_AllowProcessEvents, .callback = on_mapped,
+                                      .userdata1 = b, .userdata2 = (void *)(uintptr_t)number};
     d->lib->BufferMapAsync(b->buffer, WGPUMapMode_Read, 0, (size_t)b->size, info);
     weft_status status = weft_native_capture_end(d, &capture, "mapping");
-    if (status != WEFT_OK) atomic_store(&b->map, WEFT_GPU_MAP_FAILED);
+    if (status != WEFT_OK) atomic_store(&b->map, above | WEFT_GPU_MAP_FAILED);
     return status;
 }
 
 enum weft_gpu_map weft_native_map_state(void *dev, void *buf)
 {
     (void)dev;
-    return (enum weft_gpu_map)atomic_load(&((struct weft_native_buf *)buf)->map);
+    return (enum weft_gpu_map)(atomic_load(&((struct weft_native_buf *)buf)->map) & MAP_MASK);
 }
 
 void weft_native_map_drop(void *dev, void *buf)
 {
     struct weft_native_device *d = dev;
     struct weft_native_buf *b = buf;
-    int map = atomic_exchange(&b->map, WEFT_GPU_MAP_NONE);
+    uint64_t map = atomic_fetch_and(&b->map, ~(uint64_t)MAP_MASK); // WEFT_GPU_MAP_NONE, of the same number
     struct weft_native_capture capture;
     weft_native_capture_begin(&capture);
-    if (map == WEFT_GPU_MAP_PENDING || map == WEFT_GPU_MAP_READY) d->lib->BufferUnmap(b->buffer);
+    if (is_mapped(map)) d->lib->BufferUnmap(b->buffer);
     (void)weft_native_capture_end(d, &capture, "unmapping");
 }
 

@@ -72,21 +72,28 @@ struct bind_image {
     uint32_t pos, runs, active;
 };
 
-static inline void bind_image(weft_session *s, struct bind_image *out) {
+/// For any thread: asserts nothing.
+static inline weft_status bind_try_image(weft_session *s, struct bind_image *out) {
+    weft_status status = WEFT_OK;
     memset(out, 0, sizeof *out);
-    for (size_t i = 0; i < BIND_OUTPUTS; i++) {
-        out->n[i] = bind_bytes(s, bind_outputs[i]);
-        assert_true(out->n[i] <= sizeof out->bytes[i]);
-        api_must(weft_session_read(s, bind_outputs[i], 0, out->bytes[i], out->n[i]));
+    for (size_t i = 0; i < BIND_OUTPUTS && status == WEFT_OK; i++) {
+        struct weft_tensor_info info;
+        status = weft_session_tensor(s, bind_outputs[i], &info);
+        if (status != WEFT_OK || info.bytes > sizeof out->bytes[i]) return status ? status : WEFT_ERR_INTERNAL;
+        out->n[i] = info.bytes;
+        status = weft_session_read(s, bind_outputs[i], 0, out->bytes[i], out->n[i]);
         if (strcmp(bind_outputs[i], "half") == 0 && out->n[i] % 12 == 8) // the other half of the last word is nobody's
             memset(out->bytes[i] + out->n[i] - 2, 0, 2);
     }
-    api_must(weft_session_read(s, "kept", 0, out->kept, sizeof out->kept));
-    api_must(weft_session_read(s, "sums", 0, out->sums, sizeof out->sums));
-    api_must(weft_session_get_var(s, "pos", &out->pos));
-    api_must(weft_session_get_var(s, "runs", &out->runs));
-    api_must(weft_session_get_var(s, "active", &out->active));
+    if (status == WEFT_OK) status = weft_session_read(s, "kept", 0, out->kept, sizeof out->kept);
+    if (status == WEFT_OK) status = weft_session_read(s, "sums", 0, out->sums, sizeof out->sums);
+    if (status == WEFT_OK) status = weft_session_get_var(s, "pos", &out->pos);
+    if (status == WEFT_OK) status = weft_session_get_var(s, "runs", &out->runs);
+    if (status == WEFT_OK) status = weft_session_get_var(s, "active", &out->active);
+    return status;
 }
+
+static inline void bind_image(weft_session *s, struct bind_image *out) { api_must(bind_try_image(s, out)); }
 
 /// What differs first, NULL if all is equal.
 static inline const char *bind_differs(const struct bind_image *a, const struct bind_image *b) {
@@ -105,6 +112,32 @@ static inline void bind_equal(weft_session *a, weft_session *b, const char *when
     const char *name = bind_differs(&x[0], &x[1]);
     free(x);
     if (name) fail_msg("%s: '%s' differs", when, name);
+}
+
+/// Binds a random choice of inputs and outputs to ranges just large enough, of one of two buffers or of both, of the
+/// first from `base` on; the rest is the session's own. For any thread.
+static inline weft_status bind_somehow(weft_session *s, weft_buffer *const *bufs, uint64_t base, uint64_t seed) {
+    struct weft_binding all[BIND_IOS] = {{0}};
+    uint64_t at[2] = {base, 0};
+    for (size_t k = 0; k < BIND_IOS; k++) {
+        uint32_t which = bind_random(&seed, 3);
+        struct weft_tensor_info info;
+        weft_status status = weft_session_tensor(s, bind_ios[k], &info);
+        if (status != WEFT_OK) return status;
+        all[k].name = bind_ios[k];
+        if (which == 2) continue;
+        all[k].buffer = bufs[which];
+        all[k].bytes = info.bytes ? info.bytes : 4;
+        all[k].offset = at[which];
+        at[which] += (all[k].bytes + 255) / 256 * 256;
+    }
+    return weft_session_bind_all(s, all, BIND_IOS);
+}
+
+static inline weft_status bind_own(weft_session *s) {
+    struct weft_binding all[BIND_IOS] = {{0}};
+    for (size_t k = 0; k < BIND_IOS; k++) all[k].name = bind_ios[k];
+    return weft_session_bind_all(s, all, BIND_IOS);
 }
 
 static inline void bind_write(weft_session *s, const float *a, const float *b, int64_t rows) {

@@ -3,12 +3,8 @@
 /// LOST, recovers, and then computes the same bits. What wgpu-native answers with the end of the process is shown to do
 /// so, in a process of its own: should that change, docs/faults.md has to.
 #include "fault_rig.h"
+#include "layer_rig.h"
 
-#include "gpu/gpu.h"
-
-#include <dlfcn.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,9 +15,7 @@ enum { Y = FAULT_T * FAULT_WIDTH, NO_DEVICE_MEMORY = -2, NO_HOST_MEMORY = -1, DE
 static weft_device *device;
 static struct fault_weights weights;
 static bool dawn;
-static bool (*arm)(const char *name, uint64_t at, uint64_t count, int result);
-static uint64_t (*seen)(void);
-static void (*stall)(bool on);
+static struct layer layer;
 
 static weft_program *program;
 static weft_session *bystander;
@@ -58,10 +52,10 @@ static void test_device_memory(void **state) {
     weft_buf big;
     static const char *const calls[] = {"AllocateMemory", "CreateBuffer"};
     for (size_t i = 0; i < 2; i++) {
-        arm(calls[i], 1, 0, NO_DEVICE_MEMORY);
+        layer.arm(calls[i], 1, 0, NO_DEVICE_MEMORY);
         weft_status status = weft_buf_create(device, BIG, WEFT_BUF_STORAGE, "big", &big);
-        assert_true(seen() > 0);
-        arm(NULL, 0, 0, 0);
+        assert_true(layer.seen() > 0);
+        layer.arm(NULL, 0, 0, 0);
         fault_is(status, WEFT_ERR_NOMEM, "big");
         assert_int_equal(big.id, 0);
         assert_false(mended());
@@ -85,10 +79,10 @@ static weft_status life(void) {
 static int fail_each(const char *call, int result, int most) {
     int failures = 0;
     for (int n = 1; n <= most; n++) {
-        arm(call, (uint64_t)n, 1, result);
+        layer.arm(call, (uint64_t)n, 1, result);
         weft_status status = life();
-        bool hit = seen() >= (uint64_t)n;
-        arm(NULL, 0, 0, 0);
+        bool hit = layer.seen() >= (uint64_t)n;
+        layer.arm(NULL, 0, 0, 0);
         if (status != WEFT_OK && status != WEFT_ERR_NOMEM && status != WEFT_ERR_LOST)
             fail_msg("%s %d: %s: %s", call, n, weft_status_name(status), weft_error_message());
         bool lost = mended();
@@ -162,10 +156,10 @@ static void test_memory_in_a_pipeline(void **state) {
                  "@group(0) @binding(0) var<storage, read_write> y: array<u32>;\n"
                  "@compute @workgroup_size(1) fn main() { y[0] += %uu; }\n", (unsigned)i + 77);
         d.wgsl = wgsl;
-        arm(calls[i], 1, 0, NO_DEVICE_MEMORY);
+        layer.arm(calls[i], 1, 0, NO_DEVICE_MEMORY);
         weft_status status = weft_pipeline_get(device, &d, &p);
-        bool hit = seen() > 0;
-        arm(NULL, 0, 0, 0);
+        bool hit = layer.seen() > 0;
+        layer.arm(NULL, 0, 0, 0);
         if (hit && status != WEFT_ERR_NOMEM) fault_is(status, WEFT_ERR_LOST, calls[i]);
         bool lost = mended();
         print_message("%s: %s%s\n", calls[i], hit ? weft_status_name(status) : "not called", lost ? ", lost" : "");
@@ -193,7 +187,7 @@ static int doomed(void) {
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
     fprintf(stderr, "(what follows is wgpu-native's)\n");
-    arm("QueueSubmit", 1, 0, DEVICE_LOST);
+    layer.arm("QueueSubmit", 1, 0, DEVICE_LOST);
     weft_status status = life();
     fprintf(stderr, "%s\n", weft_status_name(status));
     return 0;
@@ -222,12 +216,12 @@ static void test_hang(void **state) {
         fault_must(weft_session_create(p, NULL, &s));
         fault_must(fault_feed(s, "y", 5, y));
         fault_must(weft_session_reset(s));
-        stall(true);
+        layer.stall(true);
         weft_status status = fault_feed(s, "y", 5, y);
         fault_is(status, WEFT_ERR_TIMEOUT, "");
         fault_is(weft_session_run_blocking(s, 1), WEFT_ERR_LOST, "");
         if (recovers) {
-            stall(false);
+            layer.stall(false);
             fault_must(weft_device_recover(hung, NULL));
             fault_must(weft_session_reset(s));
             fault_must(fault_feed(s, "y", 5, y));
@@ -236,25 +230,12 @@ static void test_hang(void **state) {
         weft_session_destroy(&s);
         weft_program_destroy(&p);
         weft_device_close(&hung);
-        stall(false);
+        layer.stall(false);
     }
     goes_on(); // another device of the process
 }
 
-// ---- the layer -----------------------------------------------------------------------------------------------------
-
-/// Finds the layer that the driver's loader has loaded. False: there is none.
-static bool find_layer(void) {
-    const char *path = getenv("WEFT_TEST_FAULT_LAYER");
-    void *layer = path ? dlopen(path, RTLD_NOW | RTLD_NOLOAD) : NULL;
-    if (!layer) return false;
-    void *symbols[3] = {dlsym(layer, "weft_fault_arm"), dlsym(layer, "weft_fault_seen"),
-                        dlsym(layer, "weft_fault_stall")};
-    memcpy(&arm, &symbols[0], sizeof arm);
-    memcpy(&seen, &symbols[1], sizeof seen);
-    memcpy(&stall, &symbols[2], sizeof stall);
-    return arm && seen && stall;
-}
+// ---- running them --------------------------------------------------------------------------------------------------
 
 static void make_world(void) {
     fault_weights_fill(&weights);
@@ -269,10 +250,9 @@ int main(void) {
         fprintf(stderr, "%s\n", weft_error_message());
         return getenv("WEFT_TEST_ALLOW_NO_GPU") ? 0 : 1;
     }
-    if (!find_layer()) {
-        fprintf(stderr, "skipped: the Vulkan fault layer is not loaded (WEFT_TEST_FAULT_LAYER, VK_INSTANCE_LAYERS)\n");
+    if (!layer_find(&layer)) {
         weft_device_close(&device);
-        return 77;
+        return LAYER_NONE;
     }
     make_world();
     const char *part = getenv("WEFT_TEST_PART");
