@@ -1,7 +1,7 @@
 // Operands that share memory. One state `m` holds rows of activations, a weight and a bias; a fused kernel (RMS norm
 // times weight, residual, bias, quantised output) reads all of them from it and writes back to it: to rows of their
 // own, over the rows that it reads, and over a part of them. The first two copy nothing; the third says what it copies
-// and why. All three give the same numbers.
+// and why. All three give the same numbers. `alias --plan` prints the whole plans.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,8 +39,8 @@ static weft_status build(weft_graph *g, int to)
     return status == WEFT_OK ? weft_graph_add_output(g, q[1], "s") : status;
 }
 
-// The report of the plan: what each schedule copies, and why.
-static weft_status print_report(const weft_program *program)
+// The report of the plan, what each schedule copies and why, or all of it.
+static weft_status print_plan(const weft_program *program, bool whole)
 {
     size_t length;
     weft_status status = weft_program_print(program, false, NULL, 0, &length);
@@ -50,13 +50,14 @@ static weft_status print_report(const weft_program *program)
     status = weft_program_print(program, false, text, length + 1, &length);
     const char *report = status == WEFT_OK ? strstr(text, "\nreport\n") : NULL;
     const char *end = report ? strstr(report + 8, "\n\n") : NULL;
-    if (report) printf("%.*s\n", end ? (int)(end - report - 8) : (int)strlen(report + 8), report + 8);
+    if (whole && status == WEFT_OK) fputs(text, stdout);
+    else if (report) printf("%.*s\n", end ? (int)(end - report - 8) : (int)strlen(report + 8), report + 8);
     free(text);
     return status;
 }
 
 // Compiles and runs it with y at `to`, and reads y.
-static weft_status run(weft_device *device, int to, float y[N])
+static weft_status run(weft_device *device, int to, bool plan, float y[N])
 {
     static float m[ALL];
     weft_graph *graph = NULL;
@@ -66,7 +67,7 @@ static weft_status run(weft_device *device, int to, float y[N])
     weft_status status = weft_graph_new(&graph);
     if (status == WEFT_OK) status = build(graph, to);
     if (status == WEFT_OK) status = weft_program_compile(device, &graph, NULL, &program);
-    if (status == WEFT_OK) status = print_report(program);
+    if (status == WEFT_OK) status = print_plan(program, plan);
     if (status == WEFT_OK) status = weft_session_create(program, NULL, &session);
     if (status == WEFT_OK) status = weft_session_write(session, "m", 0, m, sizeof m);
     if (status == WEFT_OK) status = weft_session_run(session, 1, NULL);
@@ -77,7 +78,7 @@ static weft_status run(weft_device *device, int to, float y[N])
     return status;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct { const char *what; int to; } ways[] = {
         {"rows of their own", 4 * N}, {"the rows that it reads", 0}, {"a part of them", N / 2}};
@@ -86,7 +87,7 @@ int main(void)
     weft_status status = weft_device_open(NULL, &device);
     for (int i = 0; i < 3 && status == WEFT_OK; i++) {
         printf("written over %s:\n", ways[i].what);
-        status = run(device, ways[i].to, y);
+        status = run(device, ways[i].to, argc > 1 && strcmp(argv[1], "--plan") == 0, y);
         if (status != WEFT_OK) break;
         if (i == 0) memcpy(first, y, sizeof y);
         float worst = 0;

@@ -6,6 +6,7 @@
 #   headers   every public header compiles alone, as C17 and as C++17, pedantically
 #   symbols   the shared library exports nothing but weft_*, the static one defines nothing else
 #   readme    the C example of the README is the file that it says
+#   plans     the plans in docs/ are those that `weft inspect` prints
 #   mutants   each entry of tests/mutants.txt still suits the sources and names tests that there are
 #   tidy      clang-tidy, if it is installed and WEFT_TIDY is set (slow; findings are printed, not failed on)
 # scripts/lint.sh NAME... runs only those.
@@ -101,6 +102,14 @@ check_readme() { scripts/check_readme.sh || fail "readme: see above"; }
 
 check_mutants() { scripts/mutate.py --check || fail "mutants: see above"; }
 
+check_plans() {
+    if [ ! -x "$build/weft" ] || [ ! -x "$build/examples/alias" ]; then
+        fail "plans: $build/weft or the examples are missing; build first"
+        return
+    fi
+    scripts/check_plans.py || fail "plans: see above"
+}
+
 check_tidy() {
     [ -n "${WEFT_TIDY:-}" ] || return 0
     if ! command -v clang-tidy >/dev/null || [ ! -f "$build/compile_commands.json" ]; then
@@ -110,11 +119,11 @@ check_tidy() {
     files | grep '^src/.*\.c$' | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p "$build" 2>/dev/null
 }
 
-[ $# -gt 0 ] || set -- text includes headers symbols readme contracts mutants tidy
+[ $# -gt 0 ] || set -- text includes headers symbols readme contracts plans mutants tidy
 for check in "$@"; do
     case $check in
-    text | includes | headers | symbols | readme | contracts | mutants | tidy) "check_$check" ;;
-    *) fail "no check named '$check'; known are text includes headers symbols readme contracts mutants tidy" ;;
+    text | includes | headers | symbols | readme | contracts | plans | mutants | tidy) "check_$check" ;;
+    *) fail "no check named '$check'; known are text includes headers symbols readme contracts plans mutants tidy" ;;
     esac
 done
 [ $failed -eq 0 ] && echo "lint: passed"

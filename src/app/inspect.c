@@ -1,4 +1,5 @@
-/// weft inspect: what is in a model file, and what Weft makes of it: graph, plan, memory. Needs no driver.
+/// weft inspect: what is in a model file, and what Weft makes of it, or of a graph in text: graph, plan, memory. Needs
+/// no driver.
 #include "app/catalogue.h"
 #include "app/inspect.h"
 #include "app/json.h"
@@ -6,7 +7,9 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "model/lm_graph.h"
+#include "ops/ops.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -20,6 +23,7 @@ struct request {
     bool json, all, keys, tensors;
     struct weft_gpu_params device;
     struct weft_lm_build build;
+    enum weft_state_policy policy; ///< of graphs in text
 };
 
 // ---- the file ------------------------------------------------------------------------------------------------------
@@ -104,6 +108,8 @@ static int json_file(const struct weft_gguf *g, const struct request *r) {
 
 // ---- graph and plan ------------------------------------------------------------------------------------------------
 
+enum { MOST_TEXT = 64 << 20 };
+
 static int print_text(weft_status status, struct weft_str *text) {
     if (status == WEFT_OK && text->failed) status = weft_fail(WEFT_ERR_NOMEM, "out of memory for the output");
     if (status == WEFT_OK) weft_out(weft_str_get(text), text->len);
@@ -122,11 +128,11 @@ static int print_graph(struct weft_graph *graph, const struct request *r) {
     return weft_json_print(root);
 }
 
-static int print_plan(struct weft_graph *graph, const struct weft_gpu_caps *caps, const struct request *r) {
-    struct weft_compile_params compile = weft_lm_compile_params(caps, r->build.chunk);
+static int print_plan(struct weft_graph *graph, const struct weft_gpu_caps *caps,
+                      const struct weft_compile_params *compile, const struct request *r) {
     struct weft_plan *plan = NULL;
     struct weft_str text = {0};
-    weft_status status = weft_compile(graph, caps, &compile, &plan);
+    weft_status status = weft_compile(graph, caps, compile, &plan);
     if (status != WEFT_OK) return weft_app_failed(status);
     int code;
     if (r->what == WHAT_MEMORY) {
@@ -139,7 +145,8 @@ static int print_plan(struct weft_graph *graph, const struct weft_gpu_caps *caps
     return code;
 }
 
-static int inspect_graph(const struct weft_gguf *file, struct request *r) {
+/// The program that a model file stands for.
+static int inspect_model(const struct weft_gguf *file, struct request *r) {
     struct weft_model_config config;
     struct weft_graph *graph = NULL;
     weft_gpu *gpu = NULL;
@@ -153,8 +160,31 @@ static int inspect_graph(const struct weft_gguf *file, struct request *r) {
         code = weft_app_failed(status);
     else if (r->what == WHAT_GRAPH)
         code = print_graph(graph, r);
-    else
-        code = print_plan(graph, weft_gpu_caps(gpu), r);
+    else {
+        struct weft_compile_params compile = weft_lm_compile_params(weft_gpu_caps(gpu), r->build.chunk);
+        code = print_plan(graph, weft_gpu_caps(gpu), &compile, r);
+    }
+    weft_gpu_close(&gpu);
+    return code;
+}
+
+/// A graph in text.
+static int inspect_text(const char *path, const struct request *r) {
+    struct weft_compile_params compile = {.state_policy = r->policy};
+    struct weft_graph *graph = NULL;
+    weft_gpu *gpu = NULL;
+    char *text = NULL;
+    size_t length;
+    weft_status status = weft_file_read(path, MOST_TEXT, &text, &length);
+    if (status == WEFT_OK) status = weft_fail_in(weft_graph_parse(weft_ops(), text, length, &graph), "%s", path);
+    weft_free(text);
+    if (status == WEFT_OK && r->what <= WHAT_GRAPH) return print_graph(graph, r);
+    if (status == WEFT_OK) status = weft_gpu_open(&r->device, &gpu);
+    if (status != WEFT_OK) {
+        weft_graph_destroy(graph);
+        return weft_app_failed(status);
+    }
+    int code = print_plan(graph, weft_gpu_caps(gpu), &compile, r);
     weft_gpu_close(&gpu);
     return code;
 }
@@ -173,7 +203,20 @@ enum {
     OPT_CACHE,
     OPT_HEAD,
     OPT_SAMPLING,
+    OPT_POLICY,
 };
+
+static bool take_policy(const struct weft_command *c, enum weft_state_policy *out) {
+    static const struct { const char *name; enum weft_state_policy policy; } all[] = {
+        {"in_place", WEFT_STATE_IN_PLACE}, {"ping_pong", WEFT_STATE_PING_PONG}, {"double", WEFT_STATE_DOUBLE}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (!strcmp(all[i].name, optarg)) {
+            *out = all[i].policy;
+            return true;
+        }
+    weft_app_usage(c, "--policy takes in_place, ping_pong or double, not '%s'", optarg);
+    return false;
+}
 
 static bool take_head(const struct weft_command *c, struct weft_lm_build *b) {
     static const struct { const char *name; enum weft_lm_head head; } heads[] = {
@@ -201,6 +244,7 @@ static bool take(const struct weft_command *c, struct request *r, int option) {
     case OPT_ALL: r->all = true; return true;
     case OPT_SAMPLING: r->build.sampling = true; return true;
     case OPT_HEAD: return take_head(c, &r->build);
+    case OPT_POLICY: return take_policy(c, &r->policy);
     case OPT_CACHE: return weft_cache_option(c, optarg, &r->build.cache_f16);
     case OPT_CTX:
         ok = weft_app_integer(c, "--ctx", optarg, 1, WEFT_MAX_CTX, &n);
@@ -228,6 +272,7 @@ static int run_inspect(const struct weft_command *self, int argc, char **argv) {
         {"cache", required_argument, NULL, OPT_CACHE},
         {"head", required_argument, NULL, OPT_HEAD},
         {"sampling", no_argument, NULL, OPT_SAMPLING},
+        {"policy", required_argument, NULL, OPT_POLICY},
         {0},
     };
     struct request r = {.device = {.implementation = "null"}, .build = {.head = WEFT_LM_GENERATE}};
@@ -236,6 +281,8 @@ static int run_inspect(const struct weft_command *self, int argc, char **argv) {
         if (option == WEFT_OPT_BAD || !take(self, &r, option)) return WEFT_EXIT_USAGE;
     }
     if (argc - optind != 1) return weft_app_usage(self, "one model is needed");
+    const char *suffix = strrchr(argv[optind], '.');
+    if (suffix && strcmp(suffix, ".weft") == 0) return inspect_text(argv[optind], &r);
     char *path = NULL;
     struct weft_gguf *file = NULL;
     weft_status status = weft_model_path(argv[optind], &path);
@@ -246,7 +293,7 @@ static int run_inspect(const struct weft_command *self, int argc, char **argv) {
     else if (r.what == WHAT_FILE)
         code = r.json ? json_file(file, &r) : print_file(file, &r);
     else
-        code = inspect_graph(file, &r);
+        code = inspect_model(file, &r);
     weft_gguf_close(file);
     weft_free(path);
     return code;
@@ -254,10 +301,11 @@ static int run_inspect(const struct weft_command *self, int argc, char **argv) {
 
 const struct weft_command weft_command_inspect = {
     .name = "inspect",
-    .summary = "show a model's metadata and tensors, its graph, plan or memory",
+    .summary = "show a model's metadata and tensors, or the plan and memory of a model or graph",
     .help =
         "usage: weft inspect MODEL [--keys] [--tensors] [--all] [--json]\n"
-        "       weft inspect MODEL --graph | --plan | --memory [OPTION]... [--json]\n\n"
+        "       weft inspect MODEL --graph | --plan | --memory [OPTION]... [--json]\n"
+        "       weft inspect GRAPH.weft [--plan | --memory] [--policy NAME] [--json]\n\n"
         "      --keys            metadata only\n"
         "      --tensors         tensors only\n"
         "      --all             long values in full\n"
@@ -268,6 +316,8 @@ const struct weft_command weft_command_inspect = {
         "      --head NAME       of which program: generate (default), logits, nll\n"
         "      --sampling        with the full sampler\n"
         "      --ctx N, --chunk N, --cache f32|f16   as for `weft run`\n"
+        "      --policy NAME     of the states of a graph in text: in_place, ping_pong or double (default: as they "
+        "say)\n"
         "      --json            as JSON\n" WEFT_DEVICE_HELP "  -h, --help            this text\n\n"
         "Graph, plan and memory are those for the null device, which needs no driver, unless --webgpu names another.\n",
     .run = run_inspect,

@@ -53,6 +53,8 @@ static void test_usage(void **state) {
         {{"tokenize", "m", "a", "--decode", "1"}, "exclude each other"},
         {{"inspect"}, "one model"},
         {{"inspect", "m", "--head", "tail"}, "--head takes"},
+        {{"inspect", "m", "--policy", "none"}, "--policy takes"},
+        {{"bench", "m", "--steps", "--json"}, "without --json"},
         {{"devices", "x"}, "takes no arguments"},
         {{"devices", "--limits", "max"}, "--limits takes only 'min'"},
         {{"devices", "--adapter", "x"}, "--adapter takes"},
@@ -176,6 +178,41 @@ static void test_tokenize(void **state) {
     cli_free(ids), cli_free(bare), cli_free(&stdin_ids), cli_free(back), cli_free(json), cli_free(&piped);
 }
 
+/// A graph in text is checked and shown as it was read, and compiled; what is wrong with it is said with its line.
+static void test_inspect_text(void **state) {
+    (void)state;
+    static const char good[] = "symbol T 1 8\ninput x f32 [T, 4]\nstate s dense f32 [8, 4]\n%0 = neg %x\n"
+                               "%1 = add %s %s\n%2 = state_write %s %1\noutput %0 y\n";
+    static const char bad[] = "input x f32 [2]\n%0 = nag %x\n";
+    char path[2][200];
+    snprintf(path[0], sizeof path[0], "%s", cli_path("good.weft"));
+    snprintf(path[1], sizeof path[1], "%s", cli_path("bad.weft"));
+    cli_write(path[0], good, strlen(good));
+    cli_write(path[1], bad, strlen(bad));
+    struct cli *graph = CLI("inspect", path[0]), *plan = CLI("inspect", path[0], "--plan"),
+               *twice = CLI("inspect", path[0], "--plan", "--policy", "double"),
+               *memory = CLI("inspect", path[0], "--memory", "--json"), *wrong = CLI("inspect", path[1]),
+               *nowhere = CLI("inspect", "/nowhere.weft", "--plan");
+    cli_expect(graph, 0);
+    assert_non_null(strstr(graph->out, "symbol T 1 8\n"));
+    assert_non_null(strstr(graph->out, "state_write"));
+    cli_expect(plan, 0);
+    assert_non_null(strstr(plan->out, "s  dense  in_place"));
+    cli_expect(twice, 0);
+    assert_non_null(strstr(twice->out, "s  dense  double"));
+    cli_expect(memory, 0);
+    json_t *root = parse(memory);
+    assert_int_equal(json_integer_value(json_object_get(root, "states")), 256 + 256); // s, variables
+    json_decref(root);
+    cli_expect(wrong, WEFT_EXIT_FAILURE);
+    assert_non_null(strstr(wrong->err, "bad.weft"));
+    assert_non_null(strstr(wrong->err, "line 2"));
+    assert_non_null(strstr(wrong->err, "nag"));
+    cli_expect(nowhere, WEFT_EXIT_FAILURE);
+    assert_non_null(strstr(nowhere->err, "/nowhere.weft"));
+    cli_free(graph), cli_free(plan), cli_free(twice), cli_free(memory), cli_free(wrong), cli_free(nowhere);
+}
+
 static void test_inspect(void **state) {
     (void)state;
     struct cli *text = CLI("inspect", tiny()), *json = CLI("inspect", tiny(), "--json"),
@@ -286,6 +323,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_usage),       cmocka_unit_test(test_help),     cmocka_unit_test(test_failures),
         cmocka_unit_test(test_closed_pipe), cmocka_unit_test(test_tokenize), cmocka_unit_test(test_inspect),
+        cmocka_unit_test(test_inspect_text),
         cmocka_unit_test(test_run),         cmocka_unit_test(test_bench),
     };
     return cmocka_run_group_tests_name("cli", tests, NULL, teardown);
