@@ -15,6 +15,28 @@ static const char *tiny(void) {
     return path;
 }
 
+/// SwiftShader compiles these kernels for most of a minute a process: one process there, and where limits are masked.
+static void skip_where_dear(void) {
+    const char *name = getenv("WEFT_WEBGPU"), *limits = getenv("WEFT_LIMITS");
+    if ((name && !strcmp(name, "dawn")) || (limits && *limits)) skip();
+}
+
+/// Where the device's time goes: layers together, and shares that end below a hundred.
+static void test_bench_steps(void **state) {
+    (void)state;
+    skip_where_dear();
+    struct cli *c = CLI("bench", tiny(), "-p", "4", "-n", "6", "-r", "1", "--steps");
+    cli_expect(c, 0);
+    assert_non_null(strstr(c->out, "of device time"));
+    assert_non_null(strstr(c->out, "attention blk.#.attn"));
+    assert_null(strstr(c->out, "blk.0"));
+    double sum = 0, share;
+    for (const char *line = strstr(c->out, "the longest:"); line && (line = strchr(line + 1, '\n'));)
+        if (sscanf(line, " %lf %%", &share) == 1) sum += share;
+    assert_true(sum > 50 && sum < 101);
+    cli_free(c);
+}
+
 /// Every implementation is listed, the one that WEFT_WEBGPU names is the chosen one, and the null device is always
 /// there.
 static void test_devices(void **state) {
@@ -40,12 +62,6 @@ static void test_devices(void **state) {
     cli_expect(text, 0);
     assert_true(text->out[0] == '*' || strstr(text->out, "\n* "));
     cli_free(json), cli_free(text);
-}
-
-/// SwiftShader compiles these kernels for most of a minute a process: one process there, and where limits are masked.
-static void skip_where_dear(void) {
-    const char *name = getenv("WEFT_WEBGPU"), *limits = getenv("WEFT_LIMITS");
-    if ((name && !strcmp(name, "dawn")) || (limits && *limits)) skip();
 }
 
 /// At this temperature about every token is as likely as another. The prompt from stdin; text and statistics; --stop
@@ -138,7 +154,7 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_devices),
+        cmocka_unit_test(test_devices), cmocka_unit_test(test_bench_steps),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_reader_leaves),
