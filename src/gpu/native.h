@@ -43,6 +43,7 @@ struct weft_native_lib {
     WGPUProcInstanceHasWGSLLanguageFeature HasWGSLLanguageFeature;
     void (*ForceLoss)(WGPUDevice, WGPUDeviceLostReason, WGPUStringView);
     bool disk_cache; ///< the cache descriptor has the layout that dawn.h knows
+    WGPUInstance anchor; ///< weft_native_anchor
 };
 
 /// Loads a file or the first library of an implementation that is found. `tried` gets a line for each attempt; NULL
@@ -50,6 +51,10 @@ struct weft_native_lib {
 const struct weft_native_lib *weft_native_load_file(const char *path, struct weft_str *tried);
 const struct weft_native_lib *weft_native_load(enum weft_native_kind kind, struct weft_str *tried);
 const char *weft_native_kind_name(enum weft_native_kind kind);
+/// Keeps the first such instance, in which adapters were found, to the end of the process, and with it the driver:
+/// otherwise closing the last device unloads it, and NVIDIA's can be loaded some ten times only, since its thread-local
+/// storage takes room of the process that it does not get back.
+void weft_native_anchor(const struct weft_native_lib *lib, WGPUInstance instance);
 
 /// One adapter with what it can do. The holder releases instance and adapter (weft_native_adapter_free).
 struct weft_native_adapter {

@@ -246,6 +246,7 @@ size_t weft_native_adapters(const struct weft_native_lib *lib, struct weft_nativ
         memset(&out[i].caps, 0, sizeof out[i].caps);
         describe(&out[i]);
     }
+    if (n) weft_native_anchor(lib, instance);
     if (instance) lib->InstanceRelease(instance);
     if (n == 0) weft_str_addf(tried, "  %s: %s\n", lib->path, why);
     // Few rows: order them by insertion, keeping the implementation's order among equals.

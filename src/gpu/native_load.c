@@ -83,6 +83,17 @@ static const struct weft_native_lib *load_locked(const char *path, struct weft_s
     return lib;
 }
 
+void weft_native_anchor(const struct weft_native_lib *lib, WGPUInstance instance)
+{
+    pthread_mutex_lock(&libs_lock);
+    for (size_t i = 0; i < n_libs; i++) {
+        if (libs[i] != lib || libs[i]->anchor) continue;
+        lib->InstanceAddRef(instance);
+        libs[i]->anchor = instance;
+    }
+    pthread_mutex_unlock(&libs_lock);
+}
+
 const struct weft_native_lib *weft_native_load_file(const char *path, struct weft_str *tried)
 {
     pthread_mutex_lock(&libs_lock);
