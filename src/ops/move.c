@@ -290,11 +290,12 @@ static weft_status slice_copy_eval(const struct weft_eval *e) {
 
 /// Where no size of the schedule has more than one row in front of the axis, as with one token, the slice lies in one
 /// piece in what it is taken from, and is that memory at an offset. Not of states, whose next version comes into the
-/// same memory, and not as an output, which has memory of its own.
+/// same memory, and not as an output, or what an output shows whole: that has memory of its own.
 static bool lies_in_one(struct weft_lower *l, const struct weft_node *node, const struct weft_move *m) {
     const struct weft_value_info *out = weft_lv(l, node->out[0]);
     weft_value in = node->in[0];
     if (weft_lower_max(l, m->dims[0]) > 1 || out->is_output || weft_lower_deferred(l, in)) return false;
+    if (l->output_view && l->output_view[node->out[0]] != WEFT_NO_VALUE) return false;
     while (weft_lv(l, in)->kind == WEFT_VALUE_NODE &&
            (l->graph->nodes[weft_lv(l, in)->node].op->traits & WEFT_OP_VIEW))
         in = l->graph->nodes[weft_lv(l, in)->node].in[0];

@@ -1,0 +1,167 @@
+/// Slices of any axis where schedules have one row, so that they are memory at an offset, and where they have more:
+/// random graphs of slices of slices, views of them, several in one kernel, as outputs and in states, in f32 and f16,
+/// against the host reference.
+#include "core/alloc.h"
+#include "core/error.h"
+#include "core/str.h"
+#include "support/graph_run.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST = 24, WIDTH = 24 };
+
+/// Value `n` is [T, a, b], or [T, a] with b = 0.
+struct value { uint32_t a, b; bool half; };
+struct maker { struct weft_str text; struct value all[MOST]; uint32_t n, seed; };
+
+static uint32_t any(struct maker *m, uint32_t below) {
+    m->seed = m->seed * 1664525u + 1013904223u;
+    return (m->seed >> 8) % below;
+}
+
+static uint32_t columns(const struct value *v) { return v->a * (v->b ? v->b : 1); }
+
+static void add(struct maker *m, struct value v) { m->all[m->n++] = v; }
+
+/// A slice of the last axis, or the one before it.
+static void slice(struct maker *m, uint32_t of) {
+    struct value v = m->all[of];
+    uint32_t axis = v.b && any(m, 2) ? 2 : 1, *size = axis == 2 ? &v.b : &v.a;
+    uint32_t start = any(m, *size), len = 1 + any(m, *size - start);
+    if (any(m, 3) == 0 && *size % 4 == 0 && *size > 4) start = *size - 4, len = 4; // vec4 where it may be
+    *size = len;
+    weft_str_addf(&m->text, "%%%u = %s %%%u {start=%u, len=%u, axis=%u}\n", m->n, any(m, 2) ? "slice" : "slice_copy",
+                  of, start, len, axis);
+    add(m, v);
+}
+
+static void reshape(struct maker *m, uint32_t of) {
+    struct value v = m->all[of];
+    uint32_t all = columns(&v), a = 1 + any(m, 4);
+    if (v.b || all % a) v.a = all, v.b = 0;
+    else v.b = all / a, v.a = a;
+    weft_str_addf(&m->text, "%%%u = reshape %%%u {shape=[T, %u", m->n, of, v.a);
+    if (v.b) weft_str_addf(&m->text, ", %u", v.b);
+    weft_str_add(&m->text, "]}\n");
+    add(m, v);
+}
+
+/// The sum of two values of one shape, of one value and itself if there is no other.
+static void sum(struct maker *m, uint32_t of) {
+    uint32_t with = of;
+    for (uint32_t i = any(m, m->n), k = 0; k < m->n && with == of; k++, i = (i + 1) % m->n)
+        if (memcmp(&m->all[i], &m->all[of], sizeof *m->all) == 0) with = i;
+    weft_str_addf(&m->text, "%%%u = %s %%%u %%%u\n", m->n, any(m, 2) ? "add" : "max", of, with);
+    add(m, m->all[of]);
+}
+
+static void join(struct maker *m, uint32_t of) {
+    struct value v = m->all[of];
+    uint32_t with = of;
+    for (uint32_t i = 0; i < m->n; i++)
+        if (m->all[i].half == v.half && (v.b ? m->all[i].a == v.a && m->all[i].b : !m->all[i].b) && any(m, 2)) with = i;
+    weft_str_addf(&m->text, "%%%u = concat %%%u %%%u {axis=-1}\n", m->n, of, with);
+    if (v.b) v.b += m->all[with].b;
+    else v.a += m->all[with].a;
+    add(m, v);
+}
+
+static void step(struct maker *m, uint32_t of) {
+    struct value v = m->all[of];
+    static const char *const one[] = {"tanh", "softmax", "neg", "transpose"};
+    switch (any(m, 12)) {
+    case 0: case 1: case 2: case 3: case 4: slice(m, of); return;
+    case 5: case 6: reshape(m, of); return;
+    case 7: case 8: sum(m, of); return;
+    case 9:
+        if (columns(&v) <= 2 * WIDTH) join(m, of);
+        return;
+    case 10:
+        weft_str_addf(&m->text, "%%%u = cast %%%u {to=%s}\n", m->n, of, v.half ? "f32" : "f16");
+        v.half = !v.half;
+        add(m, v);
+        return;
+    default: {
+        uint32_t which = any(m, v.b ? 4 : 3);
+        weft_str_addf(&m->text, "%%%u = %s %%%u%s\n", m->n, one[which], of, which == 3 ? " {perm=[0, 2, 1]}" : "");
+        if (which == 3) v = (struct value){v.b, v.a, v.half};
+        add(m, v);
+    }
+    }
+}
+
+/// Inputs, then values of which many are outputs; a product with a weight and a state that keeps what it was given.
+static void make(struct maker *m) {
+    m->n = 0;
+    m->text = (struct weft_str){0};
+    weft_str_addf(&m->text, "symbol T 1 3\ninput x f32 [T, %d]\ninput h f16 [T, %d]\nweight w f32 [8, 8]\n"
+                  "state kept dense f32 [1, 24]\n%%0 = tanh %%x\n%%1 = tanh %%h\n%%2 = reshape %%x {shape=[T, 6, 4]}\n"
+                  "%%3 = slice_copy %%h {start=3, len=13, axis=1}\n", WIDTH, WIDTH);
+    add(m, (struct value){WIDTH, 0, false});
+    add(m, (struct value){WIDTH, 0, true});
+    add(m, (struct value){WIDTH / 4, 4, false});
+    add(m, (struct value){13, 0, true});
+    while (m->n < MOST) step(m, any(m, 3) ? m->n - 1 - any(m, m->n < 5 ? m->n : 5) : any(m, m->n));
+    uint32_t start = any(m, WIDTH - 8 + 1);
+    weft_str_addf(&m->text, "%%s = slice_copy %%0 {start=%u, len=8, axis=1}\n%%p = matmul %%s %%w\n"
+                  "%%r = slice_copy %%p {start=%u, len=4, axis=1}\n%%q = tanh %%r\noutput %%q product\n", start,
+                  any(m, 5));
+    weft_str_addf(&m->text, "%%g = slice_copy %%kept {start=%u, len=8, axis=1}\n%%k = tanh %%kept\n"
+                  "%%l = slice_copy %%k {start=%u, len=8, axis=1}\n%%v = add %%kept %%k\n%%z = state_write %%kept %%v\n"
+                  "%%a = slice_copy %%z {start=%u, len=8, axis=1}\n%%b = sub %%g %%a\n%%c = mul %%b %%l\n"
+                  "output %%c kept_of\n", any(m, 17), any(m, 17), any(m, 17));
+    for (uint32_t i = 4; i < m->n; i++)
+        if (i + 4 > m->n || any(m, 4) == 0) weft_str_addf(&m->text, "output %%%u z%u\n", i, i);
+}
+
+static bool slow(void) {
+    const char *name = getenv("WEFT_WEBGPU"), *wish = getenv("WEFT_TEST_LONG");
+    return name && strcmp(name, "dawn") == 0 && !(wish && *wish && strcmp(wish, "0") != 0);
+}
+
+static int run(const char *name, const char *graph, int64_t t, int no_fuse, uint32_t seed) {
+    struct weft_case c = {.name = name, .graph = graph, .symbols = {t}, .tolerance = 2e-3, .no_fuse = no_fuse,
+                          .split = "T", .seed = seed};
+    return weft_case_run(weft_test_gpu(), &c, NULL);
+}
+
+static void random_graphs(void **state) {
+    (void)state;
+    struct maker m = {.seed = 77};
+    const char *wish = getenv("WEFT_TEST_LONG");
+    int rounds = slow() ? 1 : wish && *wish && strcmp(wish, "0") != 0 ? 400 : 25, bad = 0;
+    assert_non_null(weft_test_gpu());
+    for (int i = 0; i < rounds; i++) {
+        make(&m);
+        int now = 0;
+        for (int64_t t = 1; t <= (slow() ? 1 : 3); t += 2)
+            now += run("slices", weft_str_get(&m.text), t, i % 3, (uint32_t)i);
+        if (now) print_message("%s", weft_str_get(&m.text));
+        bad += now;
+        weft_str_free(&m.text);
+    }
+    assert_int_equal(bad, 0);
+}
+
+/// What an output shows through views is written to it, though it is a slice of one row.
+static void views_of_slices_are_outputs(void **state) {
+    (void)state;
+    static const char text[] =
+        "symbol T 1 3\ninput x f32 [T, 24]\ninput h f16 [T, 24]\n%0 = tanh %x\n"
+        "%1 = slice_copy %0 {start=4, len=8, axis=1}\n%2 = reshape %1 {shape=[T, 2, 4]}\n"
+        "%3 = slice_copy %1 {start=1, len=6, axis=1}\n%4 = reshape %3 {shape=[T, 3, 2]}\n"
+        "%5 = reshape %4 {shape=[T, 6]}\n%6 = slice_copy %h {start=5, len=3, axis=1}\n"
+        "%7 = reshape %6 {shape=[T, 3, 1]}\n%8 = neg %5\noutput %2 y\noutput %4 z\noutput %7 half\noutput %8 n\n";
+    assert_non_null(weft_test_gpu());
+    for (int64_t t = 1; t <= 3; t += 2) assert_int_equal(run("views of slices", text, t, 0, 3), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(random_graphs), cmocka_unit_test(views_of_slices_are_outputs)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
