@@ -82,11 +82,23 @@ static void put_group(weft_session *s, weft_bindgroup *at, weft_bindgroup group)
     s->left[s->n_left++] = old;
 }
 
-/// None of them is in use: steps that share a group touch the same memory, so they leave it together.
+/// A step may have left a group that another has, or takes in the same change: inputs and outputs that are bound to the
+/// same ranges, or trade them.
+static bool in_use(const weft_session *s, weft_bindgroup group)
+{
+    const struct weft_plan *plan = s->program->plan;
+    for (uint32_t k = 0; k < plan->n_schedules; k++)
+        for (uint32_t i = 0; i < plan->schedules[k].n_steps; i++)
+            if (same(s->groups[k][i], group) || same(s->odd_groups[k][i], group)) return true;
+    return false;
+}
+
+/// One that is in use drops out of the list; whoever leaves it last puts it there again.
 static void forget_oldest(weft_session *s)
 {
     uint32_t n = s->n_left > s->most_left ? s->n_left - s->most_left : 0;
-    for (uint32_t i = 0; i < n; i++) weft_bindgroup_forget(s->gpu, s->left[i]);
+    for (uint32_t i = 0; i < n; i++)
+        if (!in_use(s, s->left[i])) weft_bindgroup_forget(s->gpu, s->left[i]);
     memmove(s->left, s->left + n, (s->n_left - n) * sizeof *s->left);
     s->n_left -= n;
 }

@@ -197,7 +197,7 @@ static void group_drop(weft_gpu *gpu, uint32_t id, const char *killer)
     weft_map_remove(&gpu->group_map, &key, len);
     weft_gpu_bury(gpu, g->obj, gpu->backend->group_free);
     g->obj = NULL;
-    if (killer) snprintf(g->killer, sizeof g->killer, "%s", killer);
+    snprintf(g->killer, sizeof g->killer, "%s", killer ? killer : "");
     gpu->counters.groups_live--;
     slot_give(gpu, id);
 }

@@ -168,6 +168,44 @@ static void ever_new_ranges(void **state) {
     same_life(&start, &b);
 }
 
+/// Two steps of one kernel trade what they are bound to: the group that one leaves is the one that the other takes. It
+/// stays, however many groups of a third step are left and forgotten behind it.
+static void steps_that_trade_places(void **state) {
+    (void)state;
+    static const char text[] = "symbol T 0 64\ninput a f32 [T, 4]\ninput b f32 [T, 4]\ninput c f32 [T, 4]\n"
+                               "%0 = transpose %a\n%1 = transpose %b\n%2 = transpose %c\noutput %0 x\noutput %1 y\noutput %2 z\n";
+    struct weft_device_counters start = bind_counters(device), end;
+    weft_graph *g;
+    weft_program *p;
+    weft_buffer *in, *out, *large;
+    float rows[2][4] = {{0, 0, 0, 0}, {1, 1, 1, 1}};
+    api_must(weft_graph_parse_text(text, strlen(text), &g));
+    api_must(weft_program_compile(device, &g, NULL, &p));
+    api_must(weft_buffer_create(device, 512, &in));
+    api_must(weft_buffer_create(device, 512, &out));
+    api_must(weft_buffer_create(device, 1000 * 256, &large));
+    for (uint64_t i = 0; i < 2; i++) api_must(weft_buffer_write(in, i * 256, rows[i], sizeof rows[i]));
+    weft_session *s = bind_session(p, false);
+    api_must(weft_session_set_sizes(s, &(struct weft_size){"T", 1}, 1));
+    for (uint64_t turn = 0; turn < 4; turn++) {
+        uint64_t here = turn % 2 * 256, there = 256 - here;
+        api_must(weft_session_bind_all(s, (struct weft_binding[]){{.name = "a", .buffer = in, .offset = here, .bytes = 16},
+                                                                  {.name = "x", .buffer = out, .offset = here, .bytes = 16},
+                                                                  {.name = "b", .buffer = in, .offset = there, .bytes = 16},
+                                                                  {.name = "y", .buffer = out, .offset = there, .bytes = 16}},
+                                       4));
+        for (uint64_t i = 0; i < 200; i++) api_must(weft_session_bind(s, "z", large, i * 256, 16));
+        api_must(weft_session_run_blocking(s, 1));
+    }
+    weft_session_destroy(&s);
+    weft_buffer_destroy(&in);
+    weft_buffer_destroy(&out);
+    weft_buffer_destroy(&large);
+    weft_program_destroy(&p);
+    end = bind_counters(device);
+    same_life(&start, &end);
+}
+
 /// Fails allocation by allocation: each time nothing has changed, and the session runs.
 static void out_of_memory(void **state) {
     (void)state;
@@ -238,7 +276,7 @@ static void destroyed_mid_flight(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(buffers),       cmocka_unit_test(own_buffers),          cmocka_unit_test(what_more_it_takes),
-        cmocka_unit_test(ever_new_ranges),
+        cmocka_unit_test(ever_new_ranges), cmocka_unit_test(steps_that_trade_places),
         cmocka_unit_test(out_of_memory), cmocka_unit_test(destroyed_mid_flight),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
