@@ -1,6 +1,7 @@
 /// Sessions of one program with paged and ring states, 2, 4 and 16 of them, fed in turns, forked, rewound, put back to
 /// snapshots, ended and begun again at random: what comes out of each is what a session gives that was alone and was
 /// fed the same rows.
+#include "bank_graph.h"
 #include "cache_rig.h"
 #include "exec/session_test.h"
 #include "support/lm_program.h"
@@ -136,11 +137,10 @@ static void test_stray_rows(void **state) {
 
 // ---- pools of several bindings -------------------------------------------------------------------------------------
 
-/// Bindings of 1280 bytes: ten pages. A context and the page that is nobody's are thirteen.
-static weft_gpu *open_narrow(void) {
+static weft_gpu *open_narrow(uint64_t limit) {
     const char *name = getenv("WEFT_WEBGPU");
     weft_gpu *gpu = NULL;
-    rig_must(weft_gpu_open(&(struct weft_gpu_params){.max_binding = 1280,
+    rig_must(weft_gpu_open(&(struct weft_gpu_params){.max_binding = limit,
                                                      .keep_robustness = !name || strcmp(name, "dawn") != 0}, &gpu));
     return gpu;
 }
@@ -153,10 +153,11 @@ static void check_rows(weft_session *s, uint32_t rows, uint32_t stream) {
 }
 
 /// A context that takes two banks of each pool says what one says that lies in one: straight, rewound over the border,
-/// forked there, put back from the device and the host, written and read by rows.
+/// forked there, put back from the device and the host, written and read by rows. Bindings of 1280 bytes: ten pages; a
+/// context and the page that is nobody's are thirteen.
 static void test_two_banks(void **state) {
     (void)state;
-    weft_gpu *narrow = open_narrow();
+    weft_gpu *narrow = open_narrow(1280);
     weft_program *p = rig_program(narrow, RIG_GRAPH("paged"),
                                   &(struct weft_compile_params){.page_rows = 4, .checked = weft_test_checked()});
     const struct weft_plan_pages *g = &weft_program_plan(p)->page_groups[0];
@@ -199,6 +200,86 @@ static void test_two_banks(void **state) {
     weft_gpu_close(&narrow);
 }
 
+/// Feeds t rows and compares what comes out with the twin's. Where pages have run out nothing has happened.
+static bool feed_while_there_are_pages(struct rig *r, struct rig *other, uint32_t t, uint32_t stream) {
+    float a[RIG_Y], b[RIG_Y];
+    rig_prepare(r, t, stream);
+    weft_status status = weft_session_run(r->s, 1, NULL);
+    if (status == WEFT_ERR_LIMIT) return false;
+    rig_must(status);
+    r->n += t;
+    rig_must(weft_session_read(r->s, "y", 0, a, (uint64_t)t * 2 * RIG_HEAD * 4));
+    struct rig before = *r;
+    before.n -= t;
+    rig_follow(other, &before);
+    rig_feed(other, t, stream, b);
+    if (memcmp(a, b, (size_t)t * 2 * RIG_HEAD * 4) != 0) fail_msg("%u rows from %u on differ", t, before.n);
+    return true;
+}
+
+/// Sessions and a snapshot share pools of three groups of pages, of which two have banks of different sizes and numbers,
+/// until there are no pages; what comes out of each is what comes out of one alone in pools of one bank.
+static void test_uneven_banks(void **state) {
+    (void)state;
+    weft_gpu *narrow = open_narrow(BANK_LIMIT);
+    struct weft_compile_params params = {.page_rows = 4, .checked = weft_test_checked()};
+    weft_program *p = rig_program(narrow, BANK_GRAPH("paged"), &params);
+    weft_program *one = rig_program(weft_test_gpu(), BANK_GRAPH("paged"), &params);
+    const struct weft_plan_pages *g = weft_program_plan(p)->page_groups;
+    assert_int_equal(weft_program_plan(p)->n_page_groups, 3);
+    for (int i = 0; i < 3; i++) assert_int_equal(weft_program_plan(one)->page_groups[i].n_banks, 1);
+    assert_int_equal(g[0].bank_pages, 8);
+    assert_int_equal(g[1].bank_pages, 10);
+    assert_int_equal(g[2].n_banks, 1);
+    assert_true(g[0].n_banks > 1 && g[1].n_banks > 1);
+    struct rig r[3] = {rig_begin(p, false), rig_begin(p, true), rig_begin(p, false)}, alone = rig_begin(one, false), then;
+    weft_snapshot *x = NULL;
+    uint64_t seed = 12;
+    uint32_t fed = 0, out = 0;
+    for (int step = 0; step < (weft_test_long() ? 3000 : 160); step++) {
+        uint32_t i = weft_test_random(&seed, 3), k = weft_test_random(&seed, 3), n = weft_test_random(&seed, RIG_ROWS);
+        uint32_t t = 1 + n % RIG_MOST;
+        weft_session *mine = r[i].s;
+        switch (weft_test_random(&seed, 12)) {
+        case 0:
+            if (i == k) break;
+            weft_session_destroy(&r[k].s);
+            r[k] = r[i];
+            rig_must(weft_session_fork(mine, &r[k].s));
+            break;
+        case 1:
+            if (n <= r[i].n && weft_session_rewind(mine, n) == WEFT_OK) r[i].n = n;
+            break;
+        case 2:
+            weft_snapshot_destroy(&x);
+            rig_must(weft_session_snapshot(mine, n % 2 ? WEFT_SNAPSHOT_DEVICE : WEFT_SNAPSHOT_HOST, &x));
+            then = r[i];
+            break;
+        case 3:
+            if (!x || weft_session_restore(mine, x) != WEFT_OK) break;
+            r[i] = then;
+            r[i].s = mine;
+            break;
+        case 4: (void)weft_session_reserve(mine, n); break;
+        case 5:
+            rig_must(weft_session_rewind(mine, 0));
+            r[i].n = 0;
+            break;
+        default:
+            if (r[i].n + t > RIG_ROWS) break;
+            if (feed_while_there_are_pages(&r[i], &alone, t, step % 200)) fed++;
+            else out++;
+        }
+    }
+    assert_true(fed > 40 && (out > 0 || g[0].n_banks > 2));
+    for (int i = 0; i < 3; i++) weft_session_destroy(&r[i].s);
+    weft_session_destroy(&alone.s);
+    weft_snapshot_destroy(&x);
+    weft_program_destroy(&p);
+    weft_program_destroy(&one);
+    weft_gpu_close(&narrow);
+}
+
 /// With the last session everything is given back, to the byte.
 static void test_nothing_is_left(void **state) {
     (void)state;
@@ -232,6 +313,7 @@ int main(void) {
         cmocka_unit_test(test_2),  cmocka_unit_test(test_4),
         cmocka_unit_test(test_16), cmocka_unit_test(test_comparison_notices),
         cmocka_unit_test(test_stray_rows), cmocka_unit_test(test_two_banks),
+        cmocka_unit_test(test_uneven_banks),
         cmocka_unit_test(test_nothing_is_left),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

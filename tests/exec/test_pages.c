@@ -1,8 +1,10 @@
 /// Pages on the null device, where every byte is counted: accounts that add up, references, growth, limits, what is
 /// refused, and running out of memory at every single allocation.
+#include "bank_graph.h"
 #include "cache_rig.h"
 #include "core/alloc.h"
 #include "exec/session_impl.h"
+#include "gpu/gpu_test.h"
 #include "support/lm_program.h"
 #include "weft/device.h"
 
@@ -46,6 +48,7 @@ static weft_status feed(weft_session *s, uint32_t rows) {
 
 static uint64_t position(weft_session *s) {
     uint64_t p;
+    if (weft_program_plan(s->program)->n_positions > 1) return s->tracks[0].at; // all move alike
     rig_must(weft_session_position(s, &p));
     return p;
 }
@@ -452,16 +455,39 @@ static void test_rows_are_clamped(void **state) {
 
 enum { MOST = 8, STEPS = 1500 };
 
+/// Each state has the banks that its pages take, of just their size, and no others.
+static void check_buffers(const struct weft_pool *pool, uint32_t group) {
+    const struct weft_plan_pages *g = &pool->plan->page_groups[group];
+    for (uint32_t i = 0; i < pool->plan->n_states; i++) {
+        const struct weft_plan_state *s = &pool->plan->states[i];
+        uint64_t left = pool->groups[group].total;
+        if (s->kind != WEFT_STATE_PAGED || s->pages != group) continue;
+        for (uint32_t b = 0; b < pool->n_banks; b++) {
+            uint64_t here = left < g->bank_pages ? left : g->bank_pages;
+            assert_int_equal(weft_buf_size(gpu, pool->bufs[i * pool->n_banks + b]), (here * s->page_bytes + 15) / 16 * 16);
+            left -= here;
+        }
+        assert_int_equal(left, 0);
+    }
+}
+
 /// Every page stands in as many tables as it is counted for, and those that stand in none are free.
 static void check_references(weft_session *const *s) {
     const struct weft_pool *pool = program->pool;
-    uint32_t counted = 0, refs = 0;
-    for (uint32_t i = 1; i < pool->groups[0].total; i++) {
-        counted += pool->groups[0].refs[i] > 0;
-        refs += pool->groups[0].refs[i];
+    uint32_t refs = 0;
+    uint64_t used = 0;
+    for (uint32_t g = 0; g < pool->plan->n_page_groups; g++) {
+        const struct weft_pool_group *group = &pool->groups[g];
+        uint32_t counted = 0;
+        for (uint32_t i = 1; i < group->total; i++) {
+            counted += group->refs[i] > 0;
+            if (g == 0) refs += group->refs[i];
+        }
+        used += group->total ? (counted + 1) * pool->plan->page_groups[g].page_bytes : 0;
+        assert_int_equal(group->n_free, group->total ? group->total - 1 - counted : 0);
+        check_buffers(pool, g);
     }
-    assert_int_equal(pages_used(), pool->groups[0].total ? counted + 1 : 0);
-    assert_int_equal(pool->groups[0].n_free, pool->groups[0].total ? pool->groups[0].total - 1 - counted : 0);
+    assert_int_equal(memory().pages_used, used);
     uint64_t rows = 0; // pages of sessions alone are at least what their positions take
     for (int i = 0; i < MOST; i++)
         if (s[i]) rows += (position(s[i]) + PAGE - 1) / PAGE;
@@ -496,6 +522,7 @@ static void test_at_random(void **state) {
         case 6: status = x[n % 2] ? weft_session_restore(s[i], x[n % 2]) : WEFT_OK; break;
         default: status = feed(s[i], n % 12); break;
         }
+        if (status == WEFT_ERR_UNSUPPORTED && program->plan->n_positions > 1) status = weft_session_rewind(s[i], 0);
         if (status != WEFT_OK && status != WEFT_ERR_LIMIT && status != WEFT_ERR_INVALID) rig_must(status);
         check_references(s);
     }
@@ -516,7 +543,7 @@ static weft_status story(weft_session **s, weft_snapshot **x) {
     WEFT_TRY(weft_session_snapshot(s[1], WEFT_SNAPSHOT_HOST, &x[1]));
     WEFT_TRY(weft_session_checkpoint(s[1]));
     WEFT_TRY(feed(s[1], 9));
-    WEFT_TRY(weft_session_rewind(s[1], 23));
+    WEFT_TRY(weft_session_rewind(s[1], program->plan->n_positions > 1 ? 0 : 23));
     WEFT_TRY(weft_session_restore(s[0], x[1]));
     WEFT_TRY(weft_session_restore(s[1], x[0]));
     return weft_session_reserve(s[0], 40);
@@ -535,7 +562,7 @@ static void test_no_memory(void **state) {
         weft_status status = story(s, x);
         bool over = weft_alloc_failures() == failures;
         weft_alloc_fail_at(0, 0);
-        if (status != WEFT_OK) assert_int_equal(status, WEFT_ERR_NOMEM);
+        if (status != WEFT_OK) rig_fails(status, WEFT_ERR_NOMEM, "");
         refused += status != WEFT_OK;
         for (int i = 0; i < 2; i++) weft_session_destroy(&s[i]);
         for (int i = 0; i < 2; i++) weft_snapshot_destroy(&x[i]);
@@ -546,6 +573,58 @@ static void test_no_memory(void **state) {
     assert_true(refused > 50);
     assert_true(weft_alloc_stats().live - live < 16); // tables of the device may have grown
 }
+
+/// The same where a device call runs out of memory instead: buffers of the banks that a pool grows by, bind groups.
+static void test_no_device_memory(void **state) {
+    (void)state;
+    struct weft_device_memory before = memory();
+    static const uint32_t sites[] = {WEFT_GPU_AT_BUFFER, WEFT_GPU_AT_GROUP, WEFT_GPU_AT_SUBMIT, WEFT_GPU_AT_WRITE};
+    for (int k = 0; k < 4; k++) {
+        for (uint64_t n = 1;; n++) {
+            weft_session *s[MOST] = {NULL};
+            weft_snapshot *x[2] = {NULL};
+            weft_gpu_inject(gpu, WEFT_GPU_NO_MEMORY, sites[k], n);
+            weft_status status = story(s, x);
+            bool over = weft_gpu_injected(gpu) < n;
+            weft_gpu_inject(gpu, WEFT_GPU_NO_MEMORY, sites[k], 0);
+            if (status != WEFT_OK) rig_fails(status, WEFT_ERR_NOMEM, "");
+            if (over) rig_must(status);
+            if (!x[0] && !x[1]) check_references(s);
+            weft_status next = s[0] ? feed(s[0], 4) : WEFT_OK;
+            if (next != WEFT_OK) { // a restore failed midway
+                rig_must(weft_session_reset(s[0]));
+                rig_must(feed(s[0], 24));
+            }
+            for (int i = 0; i < 2; i++) weft_session_destroy(&s[i]);
+            for (int i = 0; i < 2; i++) weft_snapshot_destroy(&x[i]);
+            struct weft_device_memory after = memory();
+            assert_int_equal(after.total - after.readback, before.total - before.readback);
+            if (over) break;
+        }
+    }
+}
+
+/// Runs a test with a program whose pools have several banks, each group other ones; up to two banks and three.
+static void in_banks(void (*test)(void **), int least) {
+    weft_gpu *wide = gpu;
+    weft_program *one = program;
+    for (int min = 0; min < 4 - least; min++) {
+        gpu = NULL;
+        rig_must(weft_gpu_open(&(struct weft_gpu_params){.implementation = "null", .limits_min = min,
+                                                         .max_binding = BANK_LIMIT}, &gpu));
+        program = rig_program(gpu, BANK_GRAPH("paged"), &(struct weft_compile_params){.page_rows = PAGE});
+        assert_int_equal(weft_program_plan(program)->page_groups[0].n_banks, min ? 2 : 3);
+        test(NULL);
+        weft_program_destroy(&program);
+        weft_gpu_close(&gpu);
+    }
+    gpu = wide;
+    program = one;
+}
+
+static void test_banks_at_random(void **state) { (void)state, in_banks(test_at_random, 2); }
+static void test_banks_without_memory(void **state) { (void)state, in_banks(test_no_memory, 3); }
+static void test_banks_without_device_memory(void **state) { (void)state, in_banks(test_no_device_memory, 3); }
 
 static int setup(void **state) {
     (void)state;
@@ -580,6 +659,10 @@ int main(void) {
         cmocka_unit_test(test_lost_shares),
         cmocka_unit_test(test_at_random),
         cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_no_device_memory),
+        cmocka_unit_test(test_banks_at_random),
+        cmocka_unit_test(test_banks_without_memory),
+        cmocka_unit_test(test_banks_without_device_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
