@@ -604,6 +604,33 @@ static void test_no_device_memory(void **state) {
     }
 }
 
+/// The device is lost at every call in turn: pools are empty then, sessions go on from nothing.
+static void test_loss(void **state) {
+    (void)state;
+    struct weft_device_memory before = memory();
+    for (uint64_t n = 1;; n++) {
+        weft_session *s[MOST] = {NULL};
+        weft_snapshot *x[2] = {NULL};
+        weft_gpu_inject(gpu, WEFT_GPU_LOSS, WEFT_GPU_AT_ANY, n);
+        weft_status status = story(s, x);
+        bool over = weft_gpu_injected(gpu) < n;
+        weft_gpu_inject(gpu, WEFT_GPU_NO_MEMORY, WEFT_GPU_AT_ANY, 0);
+        if (over) rig_must(status);
+        else rig_must(weft_device_recover(gpu, NULL));
+        for (int i = 0; i < 2; i++) {
+            weft_snapshot_destroy(&x[i]);
+            if (!s[i]) continue;
+            if (weft_session_reset(s[i]) != WEFT_OK) fail_msg("call %d: %s", (int)n, weft_error_message());
+            rig_must(feed(s[i], i ? 40 : 13)); // in more than one bank
+        }
+        check_references(s);
+        for (int i = 0; i < 2; i++) weft_session_destroy(&s[i]);
+        struct weft_device_memory after = memory();
+        assert_int_equal(after.total - after.readback, before.total - before.readback);
+        if (over) break;
+    }
+}
+
 /// Runs a test with a program whose pools have several banks, each group other ones; up to two banks and three.
 static void in_banks(void (*test)(void **), int least) {
     weft_gpu *wide = gpu;
@@ -624,6 +651,7 @@ static void in_banks(void (*test)(void **), int least) {
 
 static void test_banks_at_random(void **state) { (void)state, in_banks(test_at_random, 2); }
 static void test_banks_without_memory(void **state) { (void)state, in_banks(test_no_memory, 3); }
+static void test_banks_after_loss(void **state) { (void)state, in_banks(test_loss, 3); }
 static void test_banks_without_device_memory(void **state) { (void)state, in_banks(test_no_device_memory, 3); }
 
 static int setup(void **state) {
@@ -660,6 +688,8 @@ int main(void) {
         cmocka_unit_test(test_at_random),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_no_device_memory),
+        cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_banks_after_loss),
         cmocka_unit_test(test_banks_at_random),
         cmocka_unit_test(test_banks_without_memory),
         cmocka_unit_test(test_banks_without_device_memory),
