@@ -268,6 +268,26 @@ weft_status weft_plan_check_limits(const struct weft_plan *plan, const struct we
     return WEFT_OK;
 }
 
+/// Each output is written: a value may lie in the memory of another, an output's may not.
+static weft_status check_outputs(const struct weft_plan *plan, const struct weft_schedule *sc)
+{
+    bool *written = weft_calloc(plan->n_ios + 1, sizeof *written);
+    weft_status status = written ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while checking the plan");
+    for (uint32_t n = 0; written && n < sc->n_steps; n++)
+        for (uint32_t i = 0; i < sc->steps[n].n_operands; i++) {
+            const struct weft_operand *o = &sc->steps[n].operands[i];
+            const struct weft_tensor *t = &sc->tensors[o->tensor];
+            if (t->mem == WEFT_MEM_OUTPUT && (o->access & WEFT_WRITE) && t->index < plan->n_ios)
+                written[t->index] = true;
+        }
+    for (uint32_t i = 0; i < plan->n_ios && status == WEFT_OK; i++)
+        if (plan->ios[i].is_output && !written[i])
+            status = weft_fail(WEFT_ERR_INTERNAL, "schedule %s: no step writes output '%s'", sc->name,
+                               plan->ios[i].name);
+    weft_free(written);
+    return status;
+}
+
 weft_status weft_plan_check(const struct weft_plan *plan, const struct weft_schedule *sc)
 {
     for (uint32_t n = 0; n < sc->n_steps; n++) {
@@ -277,5 +297,6 @@ weft_status weft_plan_check(const struct weft_plan *plan, const struct weft_sche
         WEFT_TRY(weft_plan_check_limits(plan, sc, &sc->steps[n]));
     }
     WEFT_TRY(weft_plan_check_states(plan, sc));
+    WEFT_TRY(check_outputs(plan, sc));
     return check_transients(sc);
 }

@@ -11,6 +11,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/half.h"
+#include "plan/update.h"
 
 #include <math.h>
 #include <string.h>
@@ -288,9 +289,21 @@ static weft_status slice_copy_eval(const struct weft_eval *e) {
     return WEFT_OK;
 }
 
+/// A view of `v` has wider elements, so that it can't start at any of v's.
+static bool seen_wider(const struct weft_lower *l, weft_value v) {
+    for (uint32_t i = l->use_start[v]; i < l->use_start[v + 1]; i++) {
+        const struct weft_node *n = &l->graph->nodes[l->uses[i]];
+        if (n->dead || !(n->op->traits & WEFT_OP_VIEW)) continue;
+        uint32_t width = weft_accessor_width(weft_lv(l, n->out[0])->type.dtype);
+        if (width > weft_accessor_width(weft_lv(l, v)->type.dtype) || seen_wider(l, n->out[0])) return true;
+    }
+    return false;
+}
+
 /// Where no size of the schedule has more than one row in front of the axis, as with one token, the slice lies in one
 /// piece in what it is taken from, and is that memory at an offset. Not of states, whose next version comes into the
-/// same memory, and not as an output, or what an output shows whole: that has memory of its own.
+/// same memory, and not as an output, or what an output shows whole: that has memory of its own. What no binding holds
+/// is cut by a copy better than by all who read a slice of it.
 static bool lies_in_one(struct weft_lower *l, const struct weft_node *node, const struct weft_move *m) {
     const struct weft_value_info *out = weft_lv(l, node->out[0]);
     weft_value in = node->in[0];
@@ -299,8 +312,12 @@ static bool lies_in_one(struct weft_lower *l, const struct weft_node *node, cons
     while (weft_lv(l, in)->kind == WEFT_VALUE_NODE &&
            (l->graph->nodes[weft_lv(l, in)->node].op->traits & WEFT_OP_VIEW))
         in = l->graph->nodes[weft_lv(l, in)->node].in[0];
-    return weft_lv(l, in)->state == UINT32_MAX &&
-           (weft_lv(l, in)->kind == WEFT_VALUE_NODE || weft_lv(l, in)->kind == WEFT_VALUE_INPUT);
+    if (weft_lv(l, in)->state != UINT32_MAX ||
+        (weft_lv(l, in)->kind != WEFT_VALUE_NODE && weft_lv(l, in)->kind != WEFT_VALUE_INPUT))
+        return false;
+    weft_lower_place(l, node->in[0]);
+    if (l->status != WEFT_OK || l->tensors[l->places[node->in[0]].tensor].bytes > l->caps->max_binding) return false;
+    return !seen_wider(l, node->out[0]);
 }
 
 static weft_status slice_copy_lower(struct weft_lower *l, uint32_t group) {

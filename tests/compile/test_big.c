@@ -231,6 +231,23 @@ static void pools_have_banks(void **state)
     }
 }
 
+/// A slice of one row that no binding holds is a copy: those who read it have bindings for a few of its segments only.
+static void slices_of_large_rows_are_copied(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "symbol T 0 1\ninput x f32 [T, 1835008]\ninput z f32 [T, 4096]\nweight w f32 [8, 64]\n%0 = neg %x\n"
+        "%1 = slice_copy %0 {start=5, len=64, axis=1}\n%2 = matmul %1 %w\noutput %2 y\n"
+        "%3 = neg %z\n%4 = slice_copy %3 {start=5, len=64, axis=1}\n%5 = matmul %4 %w\noutput %5 small\n";
+    struct weft_gpu_caps caps = limited(true);
+    struct weft_plan *p = fixture_plan(text, &caps, NULL);
+    uint32_t copies = 0;
+    for (uint32_t i = 0; i < p->schedules[0].n_steps; i++)
+        copies += strncmp(p->schedules[0].steps[i].label, "slice_copy", 10) == 0;
+    assert_int_equal(copies, 1);
+    weft_plan_destroy(p);
+}
+
 /// A page fits a binding: pages get fewer rows, and whoever asks for more is told.
 static void pages_fit_a_binding(void **state)
 {
@@ -423,7 +440,7 @@ int main(void)
         cmocka_unit_test(elementwise_is_cut),        cmocka_unit_test(pieces_cover_sizes_that_fall),
         cmocka_unit_test(ranges_of_one_state_are_narrowed_alike),
         cmocka_unit_test(page_tables_have_an_end), cmocka_unit_test(pools_have_banks),
-        cmocka_unit_test(pages_fit_a_binding),   cmocka_unit_test(one_size_is_judged_by_itself),
+        cmocka_unit_test(pages_fit_a_binding), cmocka_unit_test(slices_of_large_rows_are_copied),   cmocka_unit_test(one_size_is_judged_by_itself),
         cmocka_unit_test(random_access_has_segments),
         cmocka_unit_test(checker_notices),           cmocka_unit_test(buffers_have_an_end),
     };

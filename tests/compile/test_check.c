@@ -168,6 +168,16 @@ static void read_before_written(void **state)
     weft_plan_destroy(w.plan);
 }
 
+/// A value may lie in the memory of another; an output that does is written by no step.
+static void outputs_without_a_writer(void **state)
+{
+    (void)state;
+    struct world w = begin();
+    w.sc->n_steps--;
+    BAD(w, "no step writes output 'z'");
+    weft_plan_destroy(w.plan);
+}
+
 static void overwritten_while_alive(void **state)
 {
     (void)state;
@@ -267,6 +277,7 @@ int main(void)
         cmocka_unit_test(workgroup_above_the_limit),
         cmocka_unit_test(binding_too_large),
         cmocka_unit_test(bindings_too_many_or_crooked),
+        cmocka_unit_test(outputs_without_a_writer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -161,7 +161,51 @@ static void views_of_slices_are_outputs(void **state) {
     for (int64_t t = 1; t <= 3; t += 2) assert_int_equal(run("views of slices", text, t, 0, 3), 0);
 }
 
+/// A slice of halves that is seen as words starts at a word: one that does not lie there is copied.
+static void slices_are_seen_as_words(void **state) {
+    (void)state;
+    static const char text[] =
+        "symbol T 1 3\ninput h f16 [T, 24]\n%0 = neg %h\n%1 = slice_copy %0 {start=3, len=8, axis=1}\n"
+        "%2 = bitcast %1 {dtype=u32}\n%3 = bitcast %2 {dtype=f16}\n%4 = neg %3\n"
+        "%5 = slice_copy %h {start=5, len=10, axis=1}\n%6 = slice_copy %5 {start=4, len=4, axis=1}\n"
+        "%7 = reshape %6 {shape=[T, 2, 2]}\n%8 = bitcast %7 {dtype=u32}\n%9 = bitcast %8 {dtype=f16}\n%10 = neg %9\n"
+        "output %4 y\noutput %10 z\n";
+    assert_non_null(weft_test_gpu());
+    for (int64_t t = 1; t <= 3; t += 2) assert_int_equal(run("slices seen as words", text, t, 0, 3), 0);
+}
+
+/// The readers of rows whose operands may start anywhere, each with slices that start at an odd element.
+static void readers_of_slices(void **state) {
+    (void)state;
+    if (slow()) skip();
+    static const char text[] =
+        "symbol T 1 3\ninput x f32 [T, 401]\ninput h f16 [T, 401]\nweight w q8_0 [32, 64]\nweight u q4_0 [32, 64]\n"
+        "weight f f16 [32, 64]\nweight n f32 [64]\nvar pos u32 0 8\n"
+        "state k paged f16 [16, 2, 32]\nstate v ring f32 [16, 2, 32]\nstate m dense f32 [1, 2, 32, 32]\n"
+        "%0 = tanh %x\n%1 = tanh %h\n"
+        "%a = slice_copy %0 {start=3, len=64, axis=1}\n%b = slice_copy %1 {start=5, len=64, axis=1}\n"
+        "%d = slice_copy %x {start=101, len=64, axis=1}\n%e = slice_copy %h {start=107, len=64, axis=1}\n"
+        "%i = slice_copy %0 {start=171, len=2, axis=1}\n%j = slice_copy %0 {start=175, len=2, axis=1}\n"
+        "%2 = matmul %a %w\n%3 = matmul %b %w\n%4 = matmul %d %u\n%5 = matmul %e %f\n%6 = matmul %a %f\n"
+        "%7 = rms_norm %d %n\n%8 = softmax %e\n%9 = sum %b\n%10 = argmax %a\n"
+        "%q = reshape %a {shape=[T, 2, 32]}\n%r = rope %q %pos\n%s = reshape %d {shape=[T, 2, 32]}\n"
+        "%t = reshape %e {shape=[T, 2, 32]}\n%11 = cache_append %k %t %pos\n%12 = cache_append %v %s %pos\n"
+        "%13 = attention %q %11 %12 %pos\n%14 = reshape %13 {shape=[T, 64]}\n"
+        "%15 = slice_copy %14 {start=1, len=32, axis=1}\n%16 = add %15 %2\n%17 = matmul %14 %w\n"
+        "%mm %18 = linear_attention %m %a %d %a %i %j {rule=gated_delta, q_heads=2, kv_heads=2}\n"
+        "%19 = layer_norm %e %n\n%20 = slice_copy %18 {start=31, len=32, axis=1}\n"
+        "%21 = slice_copy %19 {start=7, len=32, axis=1}\n%22 = add %20 %21\n%23 = pad %b {before=[0, 1], after=[0, 2]}\n"
+        "%24 = transpose %t {perm=[0, 2, 1]}\n%25 = advance %pos {by=T}\n"
+        "output %3 y3\noutput %4 y4\noutput %5 y5\noutput %6 y6\noutput %7 y7\noutput %8 y8\noutput %9 y9\n"
+        "output %10 y10\noutput %r r\noutput %16 y16\noutput %17 y17\noutput %22 y22\noutput %23 y23\n"
+        "output %24 y24\n";
+    assert_non_null(weft_test_gpu());
+    for (int64_t t = 1; t <= 3; t += 2) assert_int_equal(run("readers of slices", text, t, 0, 3), 0);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(random_graphs), cmocka_unit_test(views_of_slices_are_outputs)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(random_graphs), cmocka_unit_test(views_of_slices_are_outputs),
+                                       cmocka_unit_test(slices_are_seen_as_words),
+                                       cmocka_unit_test(readers_of_slices)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
