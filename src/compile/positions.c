@@ -171,6 +171,9 @@ static weft_status choose_banks(const struct weft_plan *p, struct weft_plan_page
                              1u << g->shift, s->name, s->page_bytes, bank_limit(p));
     }
     if (weft_bytes_times(pages, elements) > UINT32_MAX) pages = UINT32_MAX / elements;
+    if (pages == 0)
+        return weft_fail(WEFT_ERR_LIMIT, "a page of %u rows has %" PRIu64 " elements, more than have numbers; choose "
+                         "fewer rows a page", 1u << g->shift, elements);
     uint64_t needed = ((uint64_t)g->n + pages) / pages; // for one page more than n
     while (most > 1 && weft_bytes_times(pages * most, elements) > UINT32_MAX) most--;
     g->bank_pages = (uint32_t)pages;

@@ -281,6 +281,13 @@ static void pages_fit_a_binding(void **state)
     assert_int_equal(p->page_groups[0].n_banks, 1);
     assert_true((uint64_t)p->page_groups[0].bank_pages * p->states[0].page_bytes / 2 <= UINT32_MAX);
     weft_plan_destroy(p);
+
+    caps.max_binding = caps.max_buffer = (uint64_t)64 << 30; // a page of which has too many
+    static const char larger[] =
+        "symbol T 1 2\ninput x f16 [T, 1, 2097152]\nvar p u32 0 4096\n"
+        "state k paged f16 [8192, 1, 2097152]\n%0 = cache_append %k %x %p\n%1 = advance %p {by=T}\n";
+    params.page_rows = 4096;
+    REFUSED(weft_compile(fixture_graph(larger), &caps, &params, &p), WEFT_ERR_LIMIT, "more than have numbers");
 }
 
 /// A program for one size is not judged by the memory that others would take.
