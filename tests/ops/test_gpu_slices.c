@@ -124,6 +124,12 @@ static bool slow(void) {
     return name && strcmp(name, "dawn") == 0 && !(wish && *wish && strcmp(wish, "0") != 0);
 }
 
+/// Sizes T, then S.
+static int run_sizes(const char *name, const char *graph, int64_t t, int64_t s) {
+    struct weft_case c = {.name = name, .graph = graph, .symbols = {t, s}, .tolerance = 2e-3, .split = "T", .seed = 5};
+    return weft_case_run(weft_test_gpu(), &c, NULL);
+}
+
 static int run(const char *name, const char *graph, int64_t t, int no_fuse, uint32_t seed) {
     struct weft_case c = {.name = name, .graph = graph, .symbols = {t}, .tolerance = 2e-3, .no_fuse = no_fuse,
                           .split = "T", .seed = seed};
@@ -203,9 +209,31 @@ static void readers_of_slices(void **state) {
     for (int64_t t = 1; t <= 3; t += 2) assert_int_equal(run("readers of slices", text, t, 0, 3), 0);
 }
 
+/// Where a slice starts, and how long it is, follows a size: at times at a vec4, at others not.
+static void starts_that_follow_sizes(void **state) {
+    (void)state;
+    if (slow()) skip();
+    static const char text[] =
+        "symbol T 1 3\nsymbol S 0 9\ninput x f32 [T, 160]\ninput h f16 [T, 160]\nweight w q8_0 [8, 64]\n"
+        "weight f f16 [8, 64]\nweight n f32 [64]\nstate m dense f32 [200]\n%0 = tanh %x\n%1 = tanh %h\n"
+        "%2 = slice_copy %0 {start=S, len=64, axis=1}\n%3 = slice_copy %1 {start=2*S+1, len=64, axis=1}\n"
+        "%4 = slice_copy %x {start=4*S, len=64, axis=1}\n%5 = matmul %2 %w\n%6 = matmul %3 %f\n%7 = matmul %4 %w\n"
+        "%8 = rms_norm %3 %n\n%9 = softmax %2\n%10 = add %8 %9\n%11 = slice_copy %2 {start=S, len=S+1, axis=1}\n"
+        "%12 = concat %11 %11 {axis=1}\n%13 = slice_copy %3 {start=50-S, len=S+1, axis=1}\n%14 = cast %13 {to=f32}\n"
+        "%15 = add %14 %11\n%16 = reshape %4 {shape=[T, 2, 32]}\n%17 = slice_copy %16 {start=1, len=1, axis=1}\n"
+        "%18 = amax %17\n%19 = slice_copy %h {start=S, len=10-S, axis=1}\n%20 = neg %19\n"
+        "%21 = slice_copy %20 {start=0, len=1, axis=1}\n%22 = reshape %21 {shape=[T]}\n"
+        "output %5 a\noutput %6 b\noutput %7 c\noutput %10 d\noutput %12 e\noutput %15 f\noutput %18 g\n"
+        "output %22 h\n";
+    assert_non_null(weft_test_gpu());
+    for (int64_t s = 0; s < 10; s += 3)
+        for (int64_t t = 1; t <= 3; t += 2) assert_int_equal(run_sizes("starts by sizes", text, t, s), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(random_graphs), cmocka_unit_test(views_of_slices_are_outputs),
                                        cmocka_unit_test(slices_are_seen_as_words),
-                                       cmocka_unit_test(readers_of_slices)};
+                                       cmocka_unit_test(readers_of_slices),
+                                       cmocka_unit_test(starts_that_follow_sizes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
