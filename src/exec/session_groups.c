@@ -103,6 +103,16 @@ static void forget_oldest(weft_session *s)
     s->n_left -= n;
 }
 
+/// Those that a change had got when it failed, except what stood in the tables or may again.
+static void forget_staged(weft_session *s, const weft_bindgroup *staged, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool kept = !staged[i].id || in_use(s, staged[i]);
+        for (uint32_t k = 0; k < s->n_left && !kept; k++) kept = same(s->left[k], staged[i]);
+        if (!kept) weft_bindgroup_forget(s->gpu, staged[i]);
+    }
+}
+
 // ---- making
 // ----------------------------------------------------------------------------------------------------------
 
@@ -127,6 +137,7 @@ weft_status weft_session_rebind_locked(weft_session *s, uint32_t mem_key)
             for (uint32_t i = 0; i < plan->schedules[k].n_steps && status == WEFT_OK; i++, at++)
                 if (touches(s, &plan->schedules[k].steps[i], mem_key))
                     status = bind_step(s, &plan->schedules[k].steps[i], w == 1, &staged[at]);
+    if (status != WEFT_OK && staged) forget_staged(s, staged, at);
     at = 0;
     for (uint32_t w = 0; w < ways; w++)
         for (uint32_t k = 0; k < plan->n_schedules && status == WEFT_OK; k++)

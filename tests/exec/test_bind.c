@@ -2,6 +2,7 @@
 /// nothing, and that running out of memory at any allocation changes nothing.
 #include "bind_graph.h"
 #include "core/alloc.h"
+#include "gpu/gpu_test.h"
 
 static weft_device *device;
 static weft_program *program;
@@ -168,6 +169,29 @@ static void ever_new_ranges(void **state) {
     same_life(&start, &b);
 }
 
+/// Changes that fail midway, each to new ranges, leave no groups behind, and none that is in use goes.
+static void ever_new_failures(void **state) {
+    (void)state;
+    weft_session *s = bind_session(program, false);
+    weft_buffer *large;
+    uint64_t before, refused = 0;
+    api_must(weft_buffer_create(device, 400 * 256, &large));
+    api_must(api_set_rows(s, 3));
+    api_must(weft_session_bind(s, "next", large, 0, 36));
+    before = bind_counters(device).groups_live;
+    for (uint64_t i = 1; i < 400; i++) {
+        weft_gpu_inject(device, WEFT_GPU_NO_MEMORY, WEFT_GPU_AT_GROUP, 2 + i % 2);
+        refused += weft_session_bind(s, "next", large, i * 256, 36) != WEFT_OK;
+        weft_gpu_inject(device, WEFT_GPU_NO_MEMORY, WEFT_GPU_AT_GROUP, 0);
+        if (refused == 300) break;
+    }
+    assert_int_equal(refused, 300);
+    assert_int_equal(bind_counters(device).groups_live, before);
+    api_must(weft_session_run_blocking(s, 1));
+    weft_session_destroy(&s);
+    weft_buffer_destroy(&large);
+}
+
 /// Two steps of one kernel trade what they are bound to: the group that one leaves is the one that the other takes. It
 /// stays, however many groups of a third step are left and forgotten behind it.
 static void steps_that_trade_places(void **state) {
@@ -277,6 +301,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(buffers),       cmocka_unit_test(own_buffers),          cmocka_unit_test(what_more_it_takes),
         cmocka_unit_test(ever_new_ranges), cmocka_unit_test(steps_that_trade_places),
+        cmocka_unit_test(ever_new_failures),
         cmocka_unit_test(out_of_memory), cmocka_unit_test(destroyed_mid_flight),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

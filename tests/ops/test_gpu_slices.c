@@ -28,10 +28,15 @@ static uint32_t columns(const struct value *v) { return v->a * (v->b ? v->b : 1)
 
 static void add(struct maker *m, struct value v) { m->all[m->n++] = v; }
 
-/// A slice of the last axis, or the one before it.
+/// A slice of the last axis, or the one before it, or one row of that.
 static void slice(struct maker *m, uint32_t of) {
     struct value v = m->all[of];
     uint32_t axis = v.b && any(m, 2) ? 2 : 1, *size = axis == 2 ? &v.b : &v.a;
+    if (v.b && any(m, 5) == 0) { // without the axis
+        weft_str_addf(&m->text, "%%%u = select %%%u {index=%u, axis=%u}\n", m->n, of, any(m, *size), axis);
+        add(m, (struct value){axis == 2 ? v.a : v.b, 0, v.half});
+        return;
+    }
     uint32_t start = any(m, *size), len = 1 + any(m, *size - start);
     if (any(m, 3) == 0 && *size % 4 == 0 && *size > 4) start = *size - 4, len = 4; // vec4 where it may be
     *size = len;
