@@ -50,7 +50,7 @@ sanitize:
 	cmake -DWEFT_WERROR=OFF --preset sanitize
 	cmake --build --preset sanitize -j $(JOBS)
 	ctest --preset sanitize -j $(JOBS) -LE "model|dawn|min|validation" $(TESTS)
-	ctest --preset sanitize -j $(JOBS) -L dawn -R "gpu_device|gpu_loss|gpu_small" $(TESTS)
+	ctest --preset sanitize -j $(JOBS) -L dawn -R "gpu_device|gpu_loss|gpu_cancel|gpu_small" $(TESTS)
 
 # The suites in which threads meet, on the null device: the implementations are not instrumented, and would drown what
 # is ours. Only what these need is built.

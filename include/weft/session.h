@@ -53,7 +53,8 @@ typedef struct weft_pending {
 WEFT_API weft_status weft_session_create(weft_program *program, const struct weft_session_params *params,
                                          weft_session **out);
 /// Waits for the session's runs in flight, frees all that is its own and sets *session to NULL. Functions registered by
-/// weft_session_on_done and not yet called are dropped. NULL, or a pointer to NULL, is fine.
+/// weft_session_on_done and not yet called are dropped; one that another thread is in is waited for, so that none runs
+/// once this returns. NULL, or a pointer to NULL, is fine.
 WEFT_API void weft_session_destroy(weft_session **session);
 
 // ---- sizes ---------------------------------------------------------------------------------------------------------

@@ -62,6 +62,8 @@ struct weft_gpu_read_slot {
 struct weft_gpu_flight { uint32_t n_steps; char first[WEFT_GPU_LABEL], last[WEFT_GPU_LABEL]; };
 
 struct weft_gpu_due { uint64_t serial, number; weft_gpu_done_fn fn; void *user; const void *owner; };
+/// A function that a thread is in at the moment; on that thread's stack.
+struct weft_gpu_call { const void *owner; pthread_t thread; struct weft_gpu_call *next; };
 /// See gpu_test.h.
 struct weft_gpu_inject { int mishap; uint32_t sites; uint64_t at, count; };
 
@@ -69,7 +71,7 @@ struct weft_gpu_row { char *label; uint64_t count; double seconds; };
 
 struct weft_gpu {
     pthread_mutex_t lock, poll_lock;
-    pthread_cond_t built;
+    pthread_cond_t built, called;
     const struct weft_gpu_backend *backend;
     void *dev;
     struct weft_gpu_caps caps;
@@ -102,6 +104,7 @@ struct weft_gpu {
     uint64_t tick_of[WEFT_GPU_TICKS];
     struct weft_gpu_flight flights[WEFT_GPU_TICKS]; ///< by serial, as tick_of
     struct weft_gpu_due *dues; size_t n_dues, cap_dues; uint64_t due_number;
+    struct weft_gpu_call *calls;
     uint64_t unflushed, flush_tick;  ///< bytes written since the last submit; tick of the flush before the last
     struct weft_gpu_move *moves; size_t cap_moves;
     struct weft_gpu_dispatch *dispatches; size_t cap_dispatches;

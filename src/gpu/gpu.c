@@ -60,6 +60,7 @@ weft_status weft_gpu_door_open(struct weft_gpu_opened *opened, const struct weft
     pthread_mutex_init(&gpu->lock, NULL);
     pthread_mutex_init(&gpu->poll_lock, NULL);
     pthread_cond_init(&gpu->built, NULL);
+    pthread_cond_init(&gpu->called, NULL);
     weft_status status = weft_gpu_probe(gpu, opened->probe_subgroups, opened->probe_dot4);
     if (status != WEFT_OK) {
         weft_gpu_close(&gpu);
@@ -196,6 +197,7 @@ void weft_gpu_close(weft_gpu **gpu_at)
     weft_gpu_unlock(gpu);
     free_tables(gpu);
     pthread_cond_destroy(&gpu->built);
+    pthread_cond_destroy(&gpu->called);
     pthread_mutex_destroy(&gpu->poll_lock);
     pthread_mutex_destroy(&gpu->lock);
     weft_free(gpu);

@@ -205,7 +205,7 @@ weft_status weft_gpu_on_done(weft_gpu *gpu, uint64_t serial, weft_gpu_done_fn fn
 /// Polls, then calls what is due from this thread, outside locks, lower serials first. What a function registers is
 /// called by a later call. Errors as weft_gpu_poll; the functions are called all the same.
 weft_status weft_gpu_fire(weft_gpu *gpu);
-/// Drops the functions of an owner that have not been called.
+/// Drops the functions of an owner that have not been called, and waits for one that another thread is in.
 void weft_gpu_forget(weft_gpu *gpu, const void *owner);
 
 // ---- readback ------------------------------------------------------------------------------------------------------

@@ -121,12 +121,25 @@ weft_status weft_gpu_fire(weft_gpu *gpu)
     struct weft_gpu_due due;
     while (take_due(gpu, newest, status == WEFT_ERR_LOST, &due)) {
         bool lost = weft_gpu_was_lost(gpu, due.serial), done = due.serial <= gpu->finished;
+        struct weft_gpu_call call = {due.owner, pthread_self(), gpu->calls}, **link = &gpu->calls;
+        gpu->calls = &call;
         weft_gpu_unlock(gpu);
         due.fn(due.user, due.serial, lost ? WEFT_ERR_LOST : done ? WEFT_OK : status);
         weft_gpu_lock(gpu);
+        while (*link != &call) link = &(*link)->next;
+        *link = call.next;
+        pthread_cond_broadcast(&gpu->called);
     }
     weft_gpu_unlock(gpu);
     return status == WEFT_OK ? status : weft_fail(status, "%s", sentence); // the functions may have failed too
+}
+
+/// Another thread is in a function of this owner. A function may end its own owner.
+static bool is_called(const weft_gpu *gpu, const void *owner)
+{
+    for (const struct weft_gpu_call *c = gpu->calls; c; c = c->next)
+        if (c->owner == owner && !pthread_equal(c->thread, pthread_self())) return true;
+    return false;
 }
 
 void weft_gpu_forget(weft_gpu *gpu, const void *owner)
@@ -136,5 +149,6 @@ void weft_gpu_forget(weft_gpu *gpu, const void *owner)
     for (size_t i = 0; i < gpu->n_dues; i++)
         if (gpu->dues[i].owner != owner) gpu->dues[kept++] = gpu->dues[i];
     gpu->n_dues = kept;
+    while (is_called(gpu, owner)) pthread_cond_wait(&gpu->called, &gpu->lock);
     weft_gpu_unlock(gpu);
 }

@@ -205,6 +205,66 @@ static void callbacks_of_ends(void **state) {
     end(&w);
 }
 
+struct lingering {
+    atomic_bool in, go, out;
+    weft_session **self; ///< destroyed by its own function
+};
+
+static void linger(void *user, uint64_t fence, weft_status status) {
+    struct lingering *l = user;
+    (void)fence, (void)status;
+    atomic_store(&l->in, true);
+    if (l->self) weft_session_destroy(l->self);
+    while (!l->self && !atomic_load(&l->go)) weft_sleep(1e-4);
+    weft_sleep(0.005); // that whoever does not wait is seen to have gone on
+    atomic_store(&l->out, true);
+}
+
+static void *poll_once(void *device) {
+    (void)weft_device_poll(device);
+    return NULL;
+}
+
+static void *go_soon(void *user) {
+    weft_sleep(0.005);
+    atomic_store(&((struct lingering *)user)->go, true);
+    return NULL;
+}
+
+/// Destroying a session waits for a function of it that another thread is in; a function may destroy its own session,
+/// and those of others are not waited for.
+static void destroyed_while_called(void **state) {
+    (void)state;
+    struct world w = begin(0);
+    weft_session *goes = cancel_session(w.program, false);
+    struct lingering l = {0}, own = {.self = &goes};
+    pthread_t poller, helper;
+    uint64_t fence;
+    api_must(weft_session_run(goes, 1, &fence));
+    api_must(weft_session_on_done(goes, fence, linger, &l));
+    api_must(weft_session_wait(goes, fence, -1));
+    assert_int_equal(pthread_create(&poller, NULL, poll_once, w.device), 0);
+    while (!atomic_load(&l.in)) weft_sleep(1e-4);
+    weft_session *other = cancel_session(w.program, false);
+    weft_session_destroy(&other); // at once: it would wait for ever
+    assert_false(atomic_load(&l.out));
+    assert_int_equal(pthread_create(&helper, NULL, go_soon, &l), 0);
+    weft_session_destroy(&goes);
+    assert_true(atomic_load(&l.out));
+    pthread_join(poller, NULL);
+    pthread_join(helper, NULL);
+
+    goes = cancel_session(w.program, false);
+    api_must(weft_session_run_blocking(goes, 1));
+    api_must(weft_session_run(goes, 1, &fence));
+    api_must(weft_session_on_done(goes, fence, linger, &own));
+    api_must(weft_session_wait(goes, fence, -1));
+    api_must(weft_device_poll(w.device));
+    assert_true(atomic_load(&own.out));
+    assert_null(goes);
+    end(&w);
+}
+
 /// A device that is lost calls all, but those of sessions that are gone.
 static void callbacks_of_a_loss(void **state) {
     (void)state;

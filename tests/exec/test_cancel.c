@@ -24,6 +24,7 @@ int main(void) {
         cmocka_unit_test(several_wait),
         cmocka_unit_test(callbacks),
         cmocka_unit_test(callbacks_of_ends),
+        cmocka_unit_test(destroyed_while_called),
         cmocka_unit_test(callbacks_of_a_loss),
         cmocka_unit_test(cancelled),
         cmocka_unit_test(reads_after_given_up_ones),

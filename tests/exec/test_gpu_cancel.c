@@ -79,6 +79,7 @@ int main(void) {
         cmocka_unit_test_setup(several_wait, unstalled),
         cmocka_unit_test_setup(callbacks, unstalled),
         cmocka_unit_test_setup(callbacks_of_ends, unstalled),
+        cmocka_unit_test_setup(destroyed_while_called, unstalled),
         cmocka_unit_test_setup(callbacks_of_a_loss, unstalled),
         cmocka_unit_test_setup(cancelled, unstalled),
         cmocka_unit_test_setup(reads_after_given_up_ones, unstalled),

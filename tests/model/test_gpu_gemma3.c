@@ -8,6 +8,8 @@
 #include "support/graph_run.h"
 #include "support/lm_program.h"
 
+#include "logits.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,49 +29,6 @@ static weft_gpu *gpu;
 
 static void must(weft_status status) {
     if (status != WEFT_OK) fail_msg("%s", weft_error_message());
-}
-
-// ---- both sides ----------------------------------------------------------------------------------------------------
-
-static void make_ids(int32_t *ids, uint32_t n) {
-    uint64_t seed = 7;
-    for (uint32_t i = 0; i < n; i++) ids[i] = i ? (int32_t)weft_test_random(&seed, VOCAB) : 2;
-}
-
-/// Logits of n positions by the host, all tokens at once.
-static double *host_logits(struct weft_test_model *m, uint32_t n, bool cache_f16) {
-    struct weft_host_lm *lm;
-    int32_t ids[LONG_CTX];
-    double *logits = weft_alloc((size_t)n * VOCAB * sizeof *logits);
-    assert_non_null(logits);
-    make_ids(ids, n);
-    must(weft_host_lm_create(m->file, &(struct weft_host_lm_params){.chunk = n, .cache_f16 = cache_f16}, &lm));
-    must(weft_host_lm_feed(lm, ids, n, n, logits));
-    weft_host_lm_destroy(lm);
-    return logits;
-}
-
-/// Largest difference of the device's logits from `want`, tokens in pieces of `chunk`.
-static double worst(weft_session *s, uint32_t n, uint32_t chunk, const double *want) {
-    int32_t ids[LONG_CTX];
-    float *rows = weft_alloc((size_t)chunk * VOCAB * sizeof *rows);
-    double most = 0;
-    assert_non_null(rows);
-    make_ids(ids, n);
-    must(weft_session_reset(s));
-    for (uint32_t at = 0, t; at < n; at += t) {
-        t = n - at < chunk ? n - at : chunk;
-        must(weft_test_sizes(s, t, t, at + t));
-        must(weft_session_write(s, "tokens", 0, ids + at, t * sizeof *ids));
-        must(weft_session_run(s, 1, NULL));
-        must(weft_session_read(s, "logits", 0, rows, (uint64_t)t * VOCAB * sizeof *rows));
-        for (uint32_t i = 0; i < t * VOCAB; i++) {
-            double d = fabs((double)rows[i] - want[(size_t)at * VOCAB + i]);
-            if (!(d <= most)) most = d; // a NaN stays
-        }
-    }
-    weft_free(rows);
-    return most;
 }
 
 // ---- logits --------------------------------------------------------------------------------------------------------
@@ -116,9 +75,9 @@ static void check(const struct variant *v) {
     if ((dear() || masked()) && !v->quick) return;
     double start = weft_now(), most = 0, bound = v->cache_f16 ? BOUND_F16 : BOUND_F32;
     weft_session *s = open_variant(&m, v, &program);
-    double *want = host_logits(&m, v->n, v->cache_f16);
+    double *want = logits_by_host(&m, VOCAB, v->n, v->n, v->cache_f16);
     for (uint32_t i = 0; i < sizeof chunks / sizeof *chunks && chunks[i] <= v->chunk; i++) {
-        double d = worst(s, v->n, chunks[i], want);
+        double d = logits_apart(s, VOCAB, v->n, chunks[i], want);
         if (!(d <= bound)) fail_msg("%s, chunks of %u: logits differ by %g", v->name, chunks[i], d);
         most = fmax(most, d);
     }
@@ -170,9 +129,9 @@ static void test_controls(void **state) {
     weft_session *s = open_variant(&m, &v, &program);
     for (uint32_t window = 7; window <= 9; window++) {
         weft_test_model_make(&other, &(struct weft_tiny_gemma3){.plain = true, .window = window});
-        double *want = host_logits(&other, CTX, false);
+        double *want = logits_by_host(&other, VOCAB, CTX, CTX, false);
         for (uint32_t chunk = 1; chunk <= 8; chunk += 7) {
-            double d = worst(s, CTX, chunk, want);
+            double d = logits_apart(s, VOCAB, CTX, chunk, want);
             if ((d <= BOUND_F32) != (window == 8)) fail_msg("window %u on the host: logits differ by %g", window, d);
             if (window != 8) assert_true(d > BOUND_F16);
         }
@@ -184,7 +143,7 @@ static void test_controls(void **state) {
     weft_test_model_free(&m);
     f16.cache_f16 = true;
     s = open_variant(&m, &f16, &program);
-    double *want = host_logits(&m, CTX, false), d = worst(s, CTX, 9, want);
+    double *want = logits_by_host(&m, VOCAB, CTX, CTX, false), d = logits_apart(s, VOCAB, CTX, 9, want);
     if (!(d > BOUND_F32 && d < 0.1)) fail_msg("an f16 cache differs from f32 by %g", d);
     weft_free(want);
     weft_session_destroy(&s);
@@ -221,9 +180,9 @@ static void test_range(void **state) {
         struct weft_test_build build = {.gemma = {.ctx = CTX, .chunk = CTX, .cache_f16 = cache_f16}, .residuals = true};
         weft_program *program = weft_test_program(gpu, &m, &build);
         weft_session *s = weft_test_session(program, false, 1);
-        double *want = host_logits(&m, CTX, cache_f16), top = 0, last = 0;
+        double *want = logits_by_host(&m, VOCAB, CTX, CTX, cache_f16), top = 0, last = 0;
         for (uint32_t chunk = 1; chunk <= CTX; chunk += CTX - 1) {
-            double d = worst(s, CTX, chunk, want); // leaves the last chunk's residuals
+            double d = logits_apart(s, VOCAB, CTX, chunk, want); // leaves the last chunk's residuals
             if (!(d <= (cache_f16 ? BOUND_F16 : BOUND_F32))) fail_msg("chunks of %u: logits differ by %g", chunk, d);
             for (uint32_t layer = 0; layer < LAYERS; layer++) {
                 char name[48];
@@ -261,7 +220,7 @@ static void generate(weft_lm *lm, struct weft_sampling sampling, struct taken *t
     struct weft_generate_stats stats;
     struct weft_generate_params params = {.sampling = sampling, .ignore_stops = true, .token = take, .user = t};
     int32_t ids[PROMPT];
-    make_ids(ids, PROMPT);
+    logits_ids(VOCAB, ids, PROMPT);
     t->n = 0;
     must(weft_lm_generate(lm, ids, PROMPT, &params, &stats));
     assert_int_equal(stats.reason, WEFT_STOP_CONTEXT);
@@ -272,7 +231,7 @@ static void host_greedy(struct weft_test_model *m, int32_t *out) {
     struct weft_host_lm *lm;
     int32_t ids[PROMPT];
     double row[VOCAB];
-    make_ids(ids, PROMPT);
+    logits_ids(VOCAB, ids, PROMPT);
     must(weft_host_lm_create(m->file, &(struct weft_host_lm_params){0}, &lm));
     must(weft_host_lm_feed(lm, ids, PROMPT, 1, row));
     for (uint32_t i = 0; i < MOST; i++) {
