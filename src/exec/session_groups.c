@@ -76,7 +76,6 @@ static void put_group(weft_session *s, weft_bindgroup *at, weft_bindgroup group)
     weft_bindgroup old = *at;
     *at = group;
     if (same(old, group)) return;
-    if (group.id) take_out(s, group);
     if (!old.id) return;
     take_out(s, old);
     s->left[s->n_left++] = old;
@@ -93,7 +92,7 @@ static bool in_use(const weft_session *s, weft_bindgroup group)
     return false;
 }
 
-/// One that is in use drops out of the list; whoever leaves it last puts it there again.
+/// One that is in use, for it was taken again, drops out of the list; whoever leaves it puts it there again.
 static void forget_oldest(weft_session *s)
 {
     uint32_t n = s->n_left > s->most_left ? s->n_left - s->most_left : 0;

@@ -447,7 +447,8 @@ int main(void)
         cmocka_unit_test(elementwise_is_cut),        cmocka_unit_test(pieces_cover_sizes_that_fall),
         cmocka_unit_test(ranges_of_one_state_are_narrowed_alike),
         cmocka_unit_test(page_tables_have_an_end), cmocka_unit_test(pools_have_banks),
-        cmocka_unit_test(pages_fit_a_binding), cmocka_unit_test(slices_of_large_rows_are_copied),   cmocka_unit_test(one_size_is_judged_by_itself),
+        cmocka_unit_test(pages_fit_a_binding), cmocka_unit_test(slices_of_large_rows_are_copied),
+        cmocka_unit_test(one_size_is_judged_by_itself),
         cmocka_unit_test(random_access_has_segments),
         cmocka_unit_test(checker_notices),           cmocka_unit_test(buffers_have_an_end),
     };

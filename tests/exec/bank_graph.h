@@ -14,7 +14,7 @@ enum { BANK_LIMIT = 1040 };
     "%3 = cast %k {to=f16}\n%4 = slice %3 {start=1, len=6, axis=2}\n%5 = cache_append %kh %4 %at\n"                    \
     "%6 = cast %v {to=f16}\n%7 = slice %6 {start=0, len=4, axis=2}\n%8 = concat %6 %7 {axis=2}\n"                      \
     "%9 = cache_append %vh %8 %at\n%10 = slice %q {start=2, len=6, axis=2}\n%11 = attention %10 %5 %9 %at\n"           \
-    "%12 = slice %3 {start=3, len=2, axis=2}\n%13 = cache_append %ks %12 %there\n%14 = cache_append %vs %7 %there\n"    \
+    "%12 = slice %3 {start=3, len=2, axis=2}\n%13 = cache_append %ks %12 %there\n%14 = cache_append %vs %7 %there\n"   \
     "%15 = slice %q {start=0, len=2, axis=2}\n%16 = attention %15 %13 %14 %there\n"                                    \
     "%17 = advance %pos {by=T}\n%18 = advance %at {by=T}\n%19 = advance %there {by=T}\n"                               \
     "%20 = slice %11 {start=0, len=8, axis=2}\n%21 = add %2 %20\n%22 = slice %11 {start=8, len=4, axis=2}\n"           \

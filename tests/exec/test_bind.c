@@ -197,7 +197,8 @@ static void ever_new_failures(void **state) {
 static void steps_that_trade_places(void **state) {
     (void)state;
     static const char text[] = "symbol T 0 64\ninput a f32 [T, 4]\ninput b f32 [T, 4]\ninput c f32 [T, 4]\n"
-                               "%0 = transpose %a\n%1 = transpose %b\n%2 = transpose %c\noutput %0 x\noutput %1 y\noutput %2 z\n";
+                               "%0 = transpose %a\n%1 = transpose %b\n%2 = transpose %c\n"
+                               "output %0 x\noutput %1 y\noutput %2 z\n";
     struct weft_device_counters start = bind_counters(device), end;
     weft_graph *g;
     weft_program *p;
@@ -213,11 +214,11 @@ static void steps_that_trade_places(void **state) {
     api_must(weft_session_set_sizes(s, &(struct weft_size){"T", 1}, 1));
     for (uint64_t turn = 0; turn < 4; turn++) {
         uint64_t here = turn % 2 * 256, there = 256 - here;
-        api_must(weft_session_bind_all(s, (struct weft_binding[]){{.name = "a", .buffer = in, .offset = here, .bytes = 16},
-                                                                  {.name = "x", .buffer = out, .offset = here, .bytes = 16},
-                                                                  {.name = "b", .buffer = in, .offset = there, .bytes = 16},
-                                                                  {.name = "y", .buffer = out, .offset = there, .bytes = 16}},
-                                       4));
+        const struct weft_binding all[] = {{.name = "a", .buffer = in, .offset = here, .bytes = 16},
+                                           {.name = "x", .buffer = out, .offset = here, .bytes = 16},
+                                           {.name = "b", .buffer = in, .offset = there, .bytes = 16},
+                                           {.name = "y", .buffer = out, .offset = there, .bytes = 16}};
+        api_must(weft_session_bind_all(s, all, 4));
         for (uint64_t i = 0; i < 200; i++) api_must(weft_session_bind(s, "z", large, i * 256, 16));
         api_must(weft_session_run_blocking(s, 1));
     }

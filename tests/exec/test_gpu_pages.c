@@ -217,7 +217,7 @@ static bool feed_while_there_are_pages(struct rig *r, struct rig *other, uint32_
     return true;
 }
 
-/// Sessions and a snapshot share pools of three groups of pages, of which two have banks of different sizes and numbers,
+/// Sessions and a snapshot share pools of three groups of pages, of which two have banks of unlike sizes and numbers,
 /// until there are no pages; what comes out of each is what comes out of one alone in pools of one bank.
 static void test_uneven_banks(void **state) {
     (void)state;
@@ -232,7 +232,8 @@ static void test_uneven_banks(void **state) {
     assert_int_equal(g[1].bank_pages, 10);
     assert_int_equal(g[2].n_banks, 1);
     assert_true(g[0].n_banks > 1 && g[1].n_banks > 1);
-    struct rig r[3] = {rig_begin(p, false), rig_begin(p, true), rig_begin(p, false)}, alone = rig_begin(one, false), then;
+    struct rig r[3] = {rig_begin(p, false), rig_begin(p, true), rig_begin(p, false)};
+    struct rig alone = rig_begin(one, false), then;
     weft_snapshot *x = NULL;
     uint64_t seed = 12;
     uint32_t fed = 0, out = 0;

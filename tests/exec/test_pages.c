@@ -464,7 +464,8 @@ static void check_buffers(const struct weft_pool *pool, uint32_t group) {
         if (s->kind != WEFT_STATE_PAGED || s->pages != group) continue;
         for (uint32_t b = 0; b < pool->n_banks; b++) {
             uint64_t here = left < g->bank_pages ? left : g->bank_pages;
-            assert_int_equal(weft_buf_size(gpu, pool->bufs[i * pool->n_banks + b]), (here * s->page_bytes + 15) / 16 * 16);
+            assert_int_equal(weft_buf_size(gpu, pool->bufs[i * pool->n_banks + b]),
+                             (here * s->page_bytes + 15) / 16 * 16);
             left -= here;
         }
         assert_int_equal(left, 0);
