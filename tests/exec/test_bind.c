@@ -169,6 +169,38 @@ static void ever_new_ranges(void **state) {
     same_life(&start, &b);
 }
 
+/// Anything is bound anywhere, for long, by sessions of which states take turns too: no run misses a group.
+static void anything_anywhere(void **state) {
+    (void)state;
+    struct weft_device_counters start = bind_counters(device), end;
+    static const enum weft_state_policy policies[] = {WEFT_STATE_AS_DECLARED, WEFT_STATE_PING_PONG, WEFT_STATE_DOUBLE};
+    weft_buffer *bufs[2];
+    uint64_t seed = 3;
+    for (int i = 0; i < 2; i++) api_must(weft_buffer_create(device, 64 << 10, &bufs[i]));
+    for (int k = 0; k < 3; k++) {
+        weft_program *p = bind_program_with(device, 1, policies[k]);
+        weft_session *s = bind_session(p, false);
+        for (int step = 0; step < 3000; step++) {
+            if (bind_random(&seed, 6) == 0) {
+                api_must(bind_own(s)); // at other sizes
+                api_must(api_set_rows(s, 1 + bind_random(&seed, 4)));
+            } else if (bind_random(&seed, 9) == 0) {
+                weft_alloc_fail_at(1 + bind_random(&seed, 40), 0);
+                (void)bind_somehow(s, bufs, bind_random(&seed, 24) * 256, seed);
+                weft_alloc_fail_at(0, 0);
+            } else {
+                api_must(bind_somehow(s, bufs, bind_random(&seed, 24) * 256, step / 8 * 977 + bind_random(&seed, 3)));
+            }
+            if (bind_random(&seed, 3) == 0) api_must(weft_session_run(s, 1, NULL));
+        }
+        weft_session_destroy(&s);
+        weft_program_destroy(&p);
+    }
+    for (int i = 0; i < 2; i++) weft_buffer_destroy(&bufs[i]);
+    end = bind_counters(device);
+    same_life(&start, &end);
+}
+
 /// Changes that fail midway, each to new ranges, leave no groups behind, and none that is in use goes.
 static void ever_new_failures(void **state) {
     (void)state;
@@ -303,6 +335,7 @@ int main(void) {
         cmocka_unit_test(buffers),       cmocka_unit_test(own_buffers),          cmocka_unit_test(what_more_it_takes),
         cmocka_unit_test(ever_new_ranges), cmocka_unit_test(steps_that_trade_places),
         cmocka_unit_test(ever_new_failures),
+        cmocka_unit_test(anything_anywhere),
         cmocka_unit_test(out_of_memory), cmocka_unit_test(destroyed_mid_flight),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
