@@ -57,8 +57,7 @@ static void refresh_version(const weft_session *s, struct weft_version *v)
     }
 }
 
-// ---- groups that were left
-// -------------------------------------------------------------------------------------------
+// ---- groups that were left ------------------------------------------------------------------------------------------
 
 static bool same(weft_bindgroup a, weft_bindgroup b) { return a.id == b.id && a.gen == b.gen; }
 
@@ -112,8 +111,7 @@ static void forget_staged(weft_session *s, const weft_bindgroup *staged, size_t 
     }
 }
 
-// ---- making
-// ----------------------------------------------------------------------------------------------------------
+// ---- making ---------------------------------------------------------------------------------------------------------
 
 weft_status weft_session_rebind(weft_session *s, uint32_t mem_key)
 {
