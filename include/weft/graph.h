@@ -119,7 +119,8 @@ WEFT_API weft_status weft_operator_describe(const char *name, char *text, size_t
 /// Errors: NOT_FOUND (no such operator); INVALID and FORMAT name the operator, the shapes and what does not fit.
 WEFT_API weft_status weft_graph_add_op(weft_graph *graph, const char *op, const weft_value *inputs, size_t n_inputs,
                                        const char *attributes, weft_value *outputs);
-/// Makes a value an output under a name of its own.
+/// Makes a value an output under a name of its own. Errors: INVALID (an output, input or state has that name, unless it
+/// is that input, or a version of that state).
 WEFT_API weft_status weft_graph_add_output(weft_graph *graph, weft_value value, const char *name);
 
 // ---- past and present ----------------------------------------------------------------------------------------------

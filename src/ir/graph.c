@@ -431,6 +431,21 @@ weft_status weft_graph_add(struct weft_graph *g, const struct weft_op *op, const
     return weft_graph_add_raw(g, op, full, in, n_in, attrs, outs);
 }
 
+bool weft_graph_ambiguous(const struct weft_graph *g, weft_value leaf, weft_value output) {
+    if (leaf == WEFT_NO_VALUE || leaf == output) return false;
+    const struct weft_value_info *a = &g->values[leaf], *b = &g->values[output];
+    if (a->kind == WEFT_VALUE_STATE) return a->state != b->state; // a later version of the state is the state
+    return a->kind == WEFT_VALUE_INPUT;
+}
+
+/// A session finds inputs, outputs and states by name.
+static weft_status check_leaf_and_output(const struct weft_graph *g, weft_value leaf, weft_value output,
+                                         const char *name) {
+    if (!weft_graph_ambiguous(g, leaf, output)) return WEFT_OK;
+    return weft_fail(WEFT_ERR_INVALID, "output '%s': %s has that name, and a session could not tell them apart; choose "
+                     "another", name, g->values[leaf].kind == WEFT_VALUE_STATE ? "a state" : "an input");
+}
+
 weft_status weft_graph_output(struct weft_graph *g, weft_value v, const char *name) {
     if (v >= g->n_values)
         return weft_fail(WEFT_ERR_INVALID, "output '%s' is not a value of the graph", name ? name : "?");
@@ -444,6 +459,7 @@ weft_status weft_graph_output(struct weft_graph *g, weft_value v, const char *na
             return weft_fail(WEFT_ERR_INVALID, "output '%s' is already an output, named '%s'", name, info->output_name);
         if (same_name) return weft_fail(WEFT_ERR_INVALID, "the graph has two outputs named '%s'", name);
     }
+    WEFT_TRY(check_leaf_and_output(g, weft_graph_find(g, name), v, name));
     const char *copy = weft_arena_strdup(&g->arena, name);
     if (!copy) return no_memory();
     g->values[v].is_output = true;

@@ -195,6 +195,11 @@ static weft_status rule_output(struct verify *v) {
         else if (!v->defined[i]) status = broken(v, "output '%s' is made by a dead node", info->output_name);
         else if (weft_map_get(&seen, info->output_name, strlen(info->output_name), &other))
             status = broken(v, "two outputs are named '%s'", info->output_name);
+        else if (weft_graph_ambiguous(g, weft_graph_find(g, info->output_name), (weft_value)i))
+            status = weft_fail(WEFT_ERR_INVALID,
+                               "output '%s' has the name of an input or state, and a session could not "
+                               "tell them apart; choose another",
+                               info->output_name);
         else if (!weft_map_set(&seen, info->output_name, strlen(info->output_name), i))
             status = weft_fail(WEFT_ERR_NOMEM, "out of memory while checking a graph");
     }

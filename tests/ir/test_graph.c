@@ -62,6 +62,24 @@ static void test_types_are_inferred(void **state) {
     assert_int_equal(weft_graph_find(g, "nope"), WEFT_NO_VALUE);
 }
 
+/// A session finds inputs, outputs and states by name: no two of them share one, in whatever order they come.
+static void test_names_are_told_apart(void **state) {
+    (void)state;
+    weft_value y, s, late;
+    struct weft_type four = {.dtype = WEFT_F32, .rank = 1, .dims = {k(4)}};
+    assert_int_equal(weft_graph_add(g, &tiny_matmul, "q", (weft_value[]){x, w}, 2, NULL, 0, &y), WEFT_OK);
+    assert_int_equal(weft_graph_state(g, "kept", four, WEFT_STATE_DENSE, &s), WEFT_OK);
+    refused(weft_graph_output(g, y, "x"), WEFT_ERR_INVALID, "an input has that name");
+    refused(weft_graph_output(g, y, "kept"), WEFT_ERR_INVALID, "a state has that name");
+    assert_int_equal(weft_graph_output(g, x, "x"), WEFT_OK); // is what the name says, and so is a state
+    assert_int_equal(weft_graph_output(g, s, "kept"), WEFT_OK);
+    assert_int_equal(weft_graph_output(g, y, "w"), WEFT_OK); // no session knows weights
+    assert_int_equal(weft_graph_verify(g), WEFT_OK);
+    g->values[y].output_name = "late";
+    assert_int_equal(weft_graph_input(g, "late", four, &late), WEFT_OK);
+    refused(weft_graph_verify(g), WEFT_ERR_INVALID, "output 'late' has the name of an input");
+}
+
 static void test_failed_nodes_leave_no_trace(void **state) {
     (void)state;
     size_t nodes = g->n_nodes, values = g->n_values;
@@ -217,6 +235,7 @@ static void test_out_of_memory(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_types_are_inferred, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_names_are_told_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failed_nodes_leave_no_trace, setup, teardown),
         cmocka_unit_test_setup_teardown(test_attributes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_states_have_versions, setup, teardown),
