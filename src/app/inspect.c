@@ -282,7 +282,11 @@ static int run_inspect(const struct weft_command *self, int argc, char **argv) {
     }
     if (argc - optind != 1) return weft_app_usage(self, "one model is needed");
     const char *suffix = strrchr(argv[optind], '.');
-    if (suffix && strcmp(suffix, ".weft") == 0) return inspect_text(argv[optind], &r);
+    bool text = suffix && strcmp(suffix, ".weft") == 0;
+    if (text && (r.keys || r.tensors || r.build.ctx || r.build.chunk || r.build.sampling || r.build.cache_f16))
+        return weft_app_usage(self, "a graph in text has no model's keys, tensors or context");
+    if (!text && r.policy) return weft_app_usage(self, "--policy is for graphs in text (.weft)");
+    if (text) return inspect_text(argv[optind], &r);
     char *path = NULL;
     struct weft_gguf *file = NULL;
     weft_status status = weft_model_path(argv[optind], &path);

@@ -54,6 +54,8 @@ static void test_usage(void **state) {
         {{"inspect"}, "one model"},
         {{"inspect", "m", "--head", "tail"}, "--head takes"},
         {{"inspect", "m", "--policy", "none"}, "--policy takes"},
+        {{"inspect", "m", "--policy", "double"}, "for graphs in text"},
+        {{"inspect", "g.weft", "--keys"}, "no model's keys"},
         {{"bench", "m", "--steps", "--json"}, "without --json"},
         {{"devices", "x"}, "takes no arguments"},
         {{"devices", "--limits", "max"}, "--limits takes only 'min'"},

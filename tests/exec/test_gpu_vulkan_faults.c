@@ -52,10 +52,17 @@ static void test_device_memory(void **state) {
     weft_buf big;
     static const char *const calls[] = {"AllocateMemory", "CreateBuffer"};
     for (size_t i = 0; i < 2; i++) {
-        layer.arm(calls[i], 1, 0, NO_DEVICE_MEMORY);
-        weft_status status = weft_buf_create(device, BIG, WEFT_BUF_STORAGE, "big", &big);
-        assert_true(layer.seen() > 0);
-        layer.arm(NULL, 0, 0, 0);
+        uint64_t size = BIG, most = weft_gpu_caps(device)->max_buffer;
+        bool seen = false;
+        weft_status status = WEFT_OK;
+        for (; !seen && size <= most && size <= BIG * 16; size *= 2) { // a small one may come from a larger block
+            layer.arm(calls[i], 1, 0, NO_DEVICE_MEMORY);
+            status = weft_buf_create(device, size, WEFT_BUF_STORAGE, "big", &big);
+            seen = layer.seen() > 0;
+            layer.arm(NULL, 0, 0, 0);
+            if (status == WEFT_OK) weft_buf_release(device, &big);
+        }
+        assert_true(seen);
         fault_is(status, WEFT_ERR_NOMEM, "big");
         assert_int_equal(big.id, 0);
         assert_false(mended());
