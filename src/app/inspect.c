@@ -207,13 +207,8 @@ enum {
 };
 
 static bool take_policy(const struct weft_command *c, enum weft_state_policy *out) {
-    static const struct { const char *name; enum weft_state_policy policy; } all[] = {
-        {"in_place", WEFT_STATE_IN_PLACE}, {"ping_pong", WEFT_STATE_PING_PONG}, {"double", WEFT_STATE_DOUBLE}};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (!strcmp(all[i].name, optarg)) {
-            *out = all[i].policy;
-            return true;
-        }
+    for (*out = WEFT_STATE_IN_PLACE; *out <= WEFT_STATE_DOUBLE; ++*out)
+        if (!strcmp(weft_state_policy_name(*out), optarg)) return true;
     weft_app_usage(c, "--policy takes in_place, ping_pong or double, not '%s'", optarg);
     return false;
 }

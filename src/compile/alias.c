@@ -12,12 +12,6 @@ static bool is_view(const struct weft_graph *g, weft_value v)
     return info->kind == WEFT_VALUE_NODE && (g->nodes[info->node].op->traits & WEFT_OP_VIEW);
 }
 
-weft_value weft_alias_base(const struct weft_graph *g, weft_value v)
-{
-    while (is_view(g, v)) v = g->nodes[g->values[v].node].in[0];
-    return v;
-}
-
 static weft_dim times(struct weft_lower *l, weft_dim d, uint32_t n)
 {
     return weft_dim_mul(l->graph->dims, d, weft_dim_const(l->graph->dims, n));
@@ -95,7 +89,7 @@ bool weft_alias_clash(struct weft_lower *l, uint32_t writer, uint32_t reader, bo
         if (r != w && g->values[r->out[k]].state == state) return true;
     bool half = weft_accessor_width(g->values[w->out[0]].type.dtype) == 2;
     for (uint32_t i = r == w ? 1 : 0; i < r->n_in; i++) {
-        weft_value base = weft_alias_base(g, r->in[i]);
+        weft_value base = weft_graph_base(g, r->in[i]);
         if (g->values[base].state != state) continue;
         why->read = r->in[i];
         if (base != w->in[0] || !(w->op->traits & WEFT_OP_RANGE)) return true; // the new version, or rows of a cache
@@ -158,7 +152,7 @@ weft_status weft_alias_outputs(struct weft_lower *l)
     for (weft_value v = 0; v < g->n_values; v++) {
         const struct weft_value_info *info = &g->values[v];
         if (!info->is_output || !is_view(g, v) || g->nodes[info->node].dead) continue;
-        weft_value base = weft_alias_base(g, v);
+        weft_value base = weft_graph_base(g, v);
         const struct weft_value_info *root = &g->values[base];
         if (root->kind != WEFT_VALUE_NODE || root->state != UINT32_MAX || root->is_output) continue;
         struct weft_extent part = weft_alias_extent(l, v), all = weft_alias_extent(l, base);
@@ -171,7 +165,7 @@ weft_status weft_alias_outputs(struct weft_lower *l)
 weft_status weft_alias_copy_output(struct weft_lower *l, weft_value v, struct weft_place from)
 {
     const struct weft_value_info *info = weft_lv(l, v);
-    const struct weft_value_info *base = weft_lv(l, weft_alias_base(l->graph, v));
+    const struct weft_value_info *base = weft_lv(l, weft_graph_base(l->graph, v));
     struct weft_arena *arena = &l->plan->arena;
     weft_dim count = weft_lower_product(l, &info->type, 0, info->type.rank);
     weft_lower_place(l, v);

@@ -16,8 +16,6 @@ struct weft_extent { weft_value root; weft_dim start, end; bool halves; };
 
 enum weft_overlap { WEFT_APART, WEFT_SAME, WEFT_MEET }; ///< MEET: they overlap in part, or may for some sizes
 
-/// The version of a state, or other value, that v is or is a view of.
-weft_value weft_alias_base(const struct weft_graph *g, weft_value v);
 struct weft_extent weft_alias_extent(struct weft_lower *l, weft_value v);
 /// The range that a node with WEFT_OP_RANGE writes.
 struct weft_extent weft_alias_written(struct weft_lower *l, const struct weft_node *n);

@@ -188,7 +188,7 @@ static weft_status lower_views(struct weft_lower *l, const struct weft_group *gr
         if (l->status != WEFT_OK) return l->status;
         struct weft_place place = {l->places[in].tensor, view_offset(l, n, l->places[in].elem_offset)};
         if (l->status != WEFT_OK) return l->status;
-        if (weft_lv(l, out)->is_output && l->output_view[weft_alias_base(l->graph, out)] != out)
+        if (weft_lv(l, out)->is_output && l->output_view[weft_graph_base(l->graph, out)] != out)
             WEFT_TRY(weft_alias_copy_output(l, out, place));
         else l->places[out] = place;
     }

@@ -60,7 +60,7 @@ static void waits_for_reader(struct weft_fuser *f, uint32_t n)
     for (uint32_t m = 0; m < n; m++) {
         if (g->nodes[m].dead || (g->nodes[m].op->traits & WEFT_OP_VIEW)) continue;
         for (uint32_t i = 0; i < g->nodes[m].n_in; i++)
-            if (weft_alias_base(g, g->nodes[m].in[i]) == g->nodes[n].in[0] && f->group[m] != f->group[n])
+            if (weft_graph_base(g, g->nodes[m].in[i]) == g->nodes[n].in[0] && f->group[m] != f->group[n])
                 stands_alone(f, n, &(struct weft_clash){n, m, g->nodes[m].in[i]});
     }
 }

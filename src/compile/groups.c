@@ -23,7 +23,7 @@ static void visit_edges(struct weft_fuser *f, const uint32_t *writer,
             const struct weft_value_info *v = &g->values[g->nodes[n].in[i]];
             if (v->kind == WEFT_VALUE_NODE) fn(f, v->node, n);
             // Readers of a version, or of a view of it, come before the node that replaces it.
-            uint32_t w = writer[weft_alias_base(g, g->nodes[n].in[i])];
+            uint32_t w = writer[weft_graph_base(g, g->nodes[n].in[i])];
             if (w != WEFT_NO_GROUP && w != n) fn(f, n, w);
         }
     }
@@ -230,7 +230,7 @@ static void need_members(const struct weft_fuser *f, struct need *c, uint32_t me
             for (uint32_t k = 0; k < c->n_seen && fresh; k++) fresh = c->seen[k] != v;
             if (!fresh) continue;
             c->seen[c->n_seen++] = v;
-            weft_value root = weft_alias_base(f->g, v);
+            weft_value root = weft_graph_base(f->g, v);
             if (f->g->values[root].state != UINT32_MAX) root = f->g->states[f->g->values[root].state];
             bool known = false;
             for (uint32_t k = 0; k < c->n_roots && !known; k++) known = c->roots[k] == root;

@@ -32,8 +32,7 @@ weft_status weft_pass_shards(struct weft_plan *plan, const struct weft_plan *fro
         if (!plan->shard_bytes) return weft_fail(WEFT_ERR_NOMEM, "out of memory while placing weights");
         plan->n_shards = plan->shared_shards = from->n_shards;
     }
-    uint64_t limit = plan->caps.max_binding < plan->caps.max_buffer ? plan->caps.max_binding : plan->caps.max_buffer;
-    limit &= ~(uint64_t)255;
+    uint64_t limit = weft_caps_bindable(&plan->caps) & ~(uint64_t)255;
     for (uint32_t i = 0; i < plan->n_weights; i++) {
         struct weft_plan_weight *w = &plan->weights[i];
         if (from && w->parts[0].shard == UINT32_MAX && borrow_parts(w, from)) continue;

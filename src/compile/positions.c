@@ -130,12 +130,6 @@ static weft_status add_span(struct weft_plan_pages *g, weft_dim span)
     return WEFT_OK;
 }
 
-/// Most bytes of a bank: a buffer that one binding shows.
-static uint64_t bank_limit(const struct weft_plan *p)
-{
-    return p->caps.max_binding < p->caps.max_buffer ? p->caps.max_binding : p->caps.max_buffer;
-}
-
 /// 64 rows a page, fewer where rows are long.
 static void choose_shift(const struct weft_plan *p, struct weft_plan_pages *g, uint32_t rows)
 {
@@ -146,7 +140,8 @@ static void choose_shift(const struct weft_plan *p, struct weft_plan_pages *g, u
             longest = p->states[i].row_bytes;
     uint64_t wanted = rows ? rows : PAGE_ROWS;
     while (!rows && wanted > LEAST_PAGE_ROWS * 4 && weft_bytes_times(wanted, longest) > LARGE_PAGE) wanted /= 2;
-    while (!rows && wanted > LEAST_PAGE_ROWS && weft_bytes_times(wanted, longest) > bank_limit(p)) wanted /= 2;
+    while (!rows && wanted > LEAST_PAGE_ROWS && weft_bytes_times(wanted, longest) > weft_caps_bindable(&p->caps))
+        wanted /= 2;
     while ((uint64_t)2 << g->shift <= wanted) g->shift++;
 }
 
@@ -161,14 +156,14 @@ static weft_status choose_banks(const struct weft_plan *p, struct weft_plan_page
         const struct weft_plan_state *s = &p->states[i];
         if (s->kind != WEFT_STATE_PAGED || &p->page_groups[s->pages] != g) continue;
         uint64_t n = s->page_bytes / weft_accessor_width(p->graph->values[s->value].type.dtype);
-        if (bank_limit(p) / s->page_bytes < pages) pages = bank_limit(p) / s->page_bytes;
+        if (weft_caps_bindable(&p->caps) / s->page_bytes < pages) pages = weft_caps_bindable(&p->caps) / s->page_bytes;
         if (n > elements) elements = n;
         if (pages == 0)
             return weft_fail(WEFT_ERR_LIMIT,
                              "a page of %u rows of state '%s' has %" PRIu64
                              " bytes, more than a binding of this device "
                              "(%" PRIu64 "); choose fewer rows a page",
-                             1u << g->shift, s->name, s->page_bytes, bank_limit(p));
+                             1u << g->shift, s->name, s->page_bytes, weft_caps_bindable(&p->caps));
     }
     if (weft_bytes_times(pages, elements) > UINT32_MAX) pages = UINT32_MAX / elements;
     if (pages == 0)

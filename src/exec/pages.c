@@ -38,7 +38,7 @@ struct weft_bind weft_pool_bind(const struct weft_pool *pool, uint32_t state, co
 {
     weft_buf buf = banks_of(pool, state)[slots[n].bank];
     if (buf.id) return (struct weft_bind){buf, 0, weft_buf_size(pool->gpu, buf)};
-    return (struct weft_bind){pool->fillers[slots[n].kind == WEFT_BIND_READ ? 0 : 1], n * 256, 256};
+    return weft_fillers_bind(&pool->fillers, &slots[n], n);
 }
 
 // ---- life ----------------------------------------------------------------------------------------------------------
@@ -68,8 +68,7 @@ static void empty(struct weft_pool *p)
 {
     for (uint32_t i = 0; i < p->plan->n_states * p->n_banks; i++)
         if (p->bufs[i].id) weft_buf_release(p->gpu, &p->bufs[i]);
-    for (int f = 0; f < 2; f++)
-        if (p->fillers[f].id) weft_buf_release(p->gpu, &p->fillers[f]);
+    weft_fillers_drop(p->gpu, &p->fillers);
     if (p->bounce.id) weft_buf_release(p->gpu, &p->bounce);
     for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
         if (p->groups[g].total) note_used(p, g, -1); // page 0
@@ -91,7 +90,7 @@ void weft_pool_lose(struct weft_pool *p)
         *group = (struct weft_pool_group){.wanted = group->wanted};
     }
     for (uint32_t i = 0; i < p->plan->n_states * p->n_banks; i++) p->bufs[i] = (weft_buf){0};
-    p->fillers[0] = p->fillers[1] = (weft_buf){0};
+    p->fillers = (struct weft_fillers){0};
     p->bounce = (weft_buf){0};
     p->generation++;
     p->era++;
@@ -129,10 +128,8 @@ static weft_status make_buffers(struct weft_pool *p, uint32_t group, uint64_t to
             status = weft_buf_make(p->gpu, WEFT_BUF_FOR_PAGES, pages * p->plan->states[i].page_bytes, WEFT_BUF_STORAGE,
                                    p->plan->states[i].name, &bufs[i * p->n_banks + b]);
         }
-    for (int f = 0; f < 2 && g->n_banks > 1 && status == WEFT_OK; f++)
-        if (!p->fillers[f].id)
-            status = weft_buf_make(p->gpu, WEFT_BUF_FOR_STAGING, 256 * WEFT_MAX_SLOTS, WEFT_BUF_STORAGE,
-                                   "no pages yet", &p->fillers[f]);
+    if (status == WEFT_OK && g->n_banks > 1)
+        status = weft_fillers_make(p->gpu, WEFT_BUF_FOR_STAGING, "no pages yet", &p->fillers);
     if (status != WEFT_OK) drop_new(p, bufs);
     return status;
 }

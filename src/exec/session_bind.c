@@ -32,7 +32,7 @@ bool weft_session_bind_slot(const weft_session *s, const struct weft_step *step,
     uint64_t room = weft_align256(b->bytes);
     // Live elements end before the bytes that are bound do, so what begins behind them is not reached.
     if (at->offset >= room)
-        *out = (struct weft_bind){s->fillers[at->kind == WEFT_BIND_READ ? 0 : 1], slot * 256, 256};
+        *out = weft_fillers_bind(&s->fillers, at, slot);
     else
         *out = (struct weft_bind){b->buf, b->offset + at->offset,
                                   at->size < room - at->offset ? at->size : room - at->offset};
@@ -167,10 +167,7 @@ static weft_status make_needed(weft_session *s, bool *made, struct weft_io_back 
                                &s->ios[i]));
         made[i] = true;
     }
-    for (int f = 0; f < 2 && fillers; f++)
-        if (!s->fillers[f].id)
-            WEFT_TRY(weft_buf_create(s->gpu, 256 * WEFT_MAX_SLOTS, WEFT_BUF_STORAGE, "nothing bound", &s->fillers[f]));
-    return WEFT_OK;
+    return fillers ? weft_fillers_make(s->gpu, WEFT_BUF_FOR_OTHER, "nothing bound", &s->fillers) : WEFT_OK;
 }
 
 static bool changes(const weft_session *s, uint32_t io, bool made)
@@ -321,8 +318,7 @@ weft_status weft_session_make_bindings(weft_session *s)
 void weft_session_drop_bindings(weft_session *s)
 {
     for (uint32_t i = 0; s->backs && i < s->program->plan->n_ios; i++) drop_backs(s, i);
-    for (int f = 0; f < 2; f++)
-        if (s->fillers[f].id) weft_buf_release(s->gpu, &s->fillers[f]);
+    weft_fillers_drop(s->gpu, &s->fillers);
 }
 
 weft_status weft_session_renew_bindings(weft_session *s)

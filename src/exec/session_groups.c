@@ -74,8 +74,7 @@ static void put_group(weft_session *s, weft_bindgroup *at, weft_bindgroup group)
 {
     weft_bindgroup old = *at;
     *at = group;
-    if (same(old, group)) return;
-    if (!old.id) return;
+    if (!old.id || same(old, group)) return;
     take_out(s, old);
     s->left[s->n_left++] = old;
 }

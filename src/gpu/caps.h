@@ -34,4 +34,10 @@ struct weft_gpu_caps {
 
 /// How a kernel's binding is declared.
 enum weft_bind_kind { WEFT_BIND_UNIFORM, WEFT_BIND_READ, WEFT_BIND_READ_WRITE };
+
+/// Most bytes of a buffer that one storage binding shows whole.
+static inline uint64_t weft_caps_bindable(const struct weft_gpu_caps *c)
+{
+    return c->max_binding < c->max_buffer ? c->max_binding : c->max_buffer;
+}
 #endif

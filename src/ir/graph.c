@@ -472,6 +472,12 @@ weft_value weft_graph_find(const struct weft_graph *g, const char *name) {
     return weft_map_get(&g->names, name, strlen(name), &v) ? (weft_value)v : WEFT_NO_VALUE;
 }
 
+weft_value weft_graph_base(const struct weft_graph *g, weft_value v) {
+    while (g->values[v].kind == WEFT_VALUE_NODE && (g->nodes[g->values[v].node].op->traits & WEFT_OP_VIEW))
+        v = g->nodes[g->values[v].node].in[0];
+    return v;
+}
+
 bool weft_node_writes(const struct weft_graph *g, const struct weft_node *n, uint32_t k) {
     return weft_op_writes(n->op, k) && k < n->n_in && n->in[k] < g->n_values && g->values[n->in[k]].state != UINT32_MAX;
 }

@@ -111,6 +111,8 @@ weft_status weft_graph_guard_equal(struct weft_graph *g, weft_dim a, weft_dim b,
 weft_status weft_graph_sizes_check(const struct weft_graph *g, const int64_t *symbols);
 /// The input, weight or state of this name (a state's initial version); WEFT_NO_VALUE if there is none.
 weft_value weft_graph_find(const struct weft_graph *g, const char *name);
+/// The version of a state, or other value, that v is or is a view of.
+weft_value weft_graph_base(const struct weft_graph *g, weft_value v);
 /// An output of the same name as this input or state would be something else: a session finds both by name.
 bool weft_graph_ambiguous(const struct weft_graph *g, weft_value leaf, weft_value output);
 /// Text such as "f32 [T, 640]".

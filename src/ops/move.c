@@ -305,16 +305,11 @@ static bool seen_wider(const struct weft_lower *l, weft_value v) {
 /// same memory, and not as an output, or what an output shows whole: that has memory of its own. What no binding holds
 /// is cut by a copy better than by all who read a slice of it.
 static bool lies_in_one(struct weft_lower *l, const struct weft_node *node, const struct weft_move *m) {
-    const struct weft_value_info *out = weft_lv(l, node->out[0]);
-    weft_value in = node->in[0];
-    if (weft_lower_max(l, m->dims[0]) > 1 || out->is_output || weft_lower_deferred(l, in)) return false;
+    const struct weft_value_info *out = weft_lv(l, node->out[0]),
+                                 *base = weft_lv(l, weft_graph_base(l->graph, node->in[0]));
+    if (weft_lower_max(l, m->dims[0]) > 1 || out->is_output || weft_lower_deferred(l, node->in[0])) return false;
     if (l->output_view && l->output_view[node->out[0]] != WEFT_NO_VALUE) return false;
-    while (weft_lv(l, in)->kind == WEFT_VALUE_NODE &&
-           (l->graph->nodes[weft_lv(l, in)->node].op->traits & WEFT_OP_VIEW))
-        in = l->graph->nodes[weft_lv(l, in)->node].in[0];
-    if (weft_lv(l, in)->state != UINT32_MAX ||
-        (weft_lv(l, in)->kind != WEFT_VALUE_NODE && weft_lv(l, in)->kind != WEFT_VALUE_INPUT))
-        return false;
+    if (base->state != UINT32_MAX || (base->kind != WEFT_VALUE_NODE && base->kind != WEFT_VALUE_INPUT)) return false;
     weft_lower_place(l, node->in[0]);
     if (l->status != WEFT_OK || l->tensors[l->places[node->in[0]].tensor].bytes > l->caps->max_binding) return false;
     return !seen_wider(l, node->out[0]);

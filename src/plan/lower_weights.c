@@ -40,8 +40,7 @@ static const struct weft_plan_weight *drop_weight(struct weft_lower *l)
 /// Cuts a weight into runs of rows that one binding holds, planes one after the other at multiples of 256.
 static bool cut_parts(struct weft_lower *l, struct weft_plan_weight *w)
 {
-    uint64_t limit = l->caps->max_binding < l->caps->max_buffer ? l->caps->max_binding : l->caps->max_buffer;
-    limit &= ~(uint64_t)255;
+    uint64_t limit = weft_caps_bindable(l->caps) & ~(uint64_t)255;
     uint64_t row_bytes = 0, all_bytes = 0;
     for (int p = 0; p < WEFT_PLANE_COUNT; p++) {
         row_bytes += weft_wlayout_bytes(w->layout, p, 256, w->k);
@@ -137,7 +136,7 @@ const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_valu
 /// Cuts the bytes of a raw weight into runs of rows, a multiple of 4, that one binding holds.
 static bool raw_parts(struct weft_lower *l, struct weft_plan_weight *w)
 {
-    uint64_t limit = l->caps->max_binding < l->caps->max_buffer ? l->caps->max_binding : l->caps->max_buffer;
+    uint64_t limit = weft_caps_bindable(l->caps);
     uint64_t row = weft_dtype_bytes(w->dtype, w->k), fit = (limit & ~(uint64_t)255) / (row ? row : 1) / 4 * 4;
     if (fit >= w->rows) fit = w->rows ? w->rows : 1;
     uint64_t n = w->rows && fit ? (w->rows + fit - 1) / fit : 1;
