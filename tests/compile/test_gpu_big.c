@@ -14,10 +14,9 @@
 /// A device whose storage bindings have at most `limit` bytes.
 static weft_gpu *open_limited(uint64_t limit)
 {
-    const char *name = getenv("WEFT_WEBGPU");
-    struct weft_gpu_params params = {.keep_robustness = !name || strcmp(name, "dawn") != 0, .max_binding = limit};
     weft_gpu *gpu = NULL;
-    if (weft_gpu_open(&params, &gpu) != WEFT_OK) fail_msg("no device: %s", weft_error_message());
+    if (weft_test_open((struct weft_gpu_params){.max_binding = limit}, &gpu) != WEFT_OK)
+        fail_msg("no device: %s", weft_error_message());
     assert_int_equal(weft_gpu_caps(gpu)->max_binding, limit);
     return gpu;
 }

@@ -138,10 +138,8 @@ static void test_stray_rows(void **state) {
 // ---- pools of several bindings -------------------------------------------------------------------------------------
 
 static weft_gpu *open_narrow(uint64_t limit) {
-    const char *name = getenv("WEFT_WEBGPU");
     weft_gpu *gpu = NULL;
-    rig_must(weft_gpu_open(&(struct weft_gpu_params){.max_binding = limit,
-                                                     .keep_robustness = !name || strcmp(name, "dawn") != 0}, &gpu));
+    rig_must(weft_test_open((struct weft_gpu_params){.max_binding = limit}, &gpu));
     return gpu;
 }
 

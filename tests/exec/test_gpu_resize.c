@@ -368,10 +368,9 @@ static const struct op_case folded = {
 static void a_low_limit_folds(void **state)
 {
     (void)state;
-    const char *name = getenv("WEFT_WEBGPU");
-    struct weft_gpu_params params = {.keep_robustness = !name || strcmp(name, "dawn") != 0, .max_groups = 7};
     weft_gpu *gpu = NULL;
-    if (weft_gpu_open(&params, &gpu) != WEFT_OK) fail_msg("%s", weft_error_message());
+    if (weft_test_open((struct weft_gpu_params){.max_groups = 7}, &gpu) != WEFT_OK)
+        fail_msg("%s", weft_error_message());
     struct world wide, narrow;
     begin(&wide, weft_test_gpu(), &folded, NULL, NULL);
     begin(&narrow, gpu, &folded, NULL, NULL);

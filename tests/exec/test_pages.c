@@ -1,57 +1,12 @@
 /// Pages on the null device, where every byte is counted: accounts that add up, references, growth, limits, what is
 /// refused, and running out of memory at every single allocation.
 #include "bank_graph.h"
-#include "cache_rig.h"
 #include "core/alloc.h"
-#include "exec/session_impl.h"
 #include "gpu/gpu_test.h"
+#include "page_rig.h"
 #include "support/lm_program.h"
-#include "weft/device.h"
 
 #include <stdio.h>
-
-enum { PAGE = 4, PAGES = RIG_ROWS / PAGE, ROW = RIG_HEAD * 4, PAGE_BYTES = 2 * PAGE * ROW };
-
-static weft_gpu *gpu;
-static weft_program *program;
-
-static struct weft_device_memory memory(void) {
-    struct weft_device_memory m;
-    struct weft_device_counters c;
-    rig_must(weft_device_memory(gpu, &m));
-    rig_must(weft_device_counters(gpu, &c));
-    assert_int_equal(m.total, c.bytes_live);
-    assert_int_equal(m.weights + m.states + m.pages + m.snapshots + m.transients + m.params + m.io + m.staging +
-                         m.readback + m.other,
-                     m.total);
-    assert_int_equal(m.pages_used + m.pages_free, m.pages);
-    return m;
-}
-
-static uint64_t pages_used(void) { return memory().pages_used / PAGE_BYTES; } // page 0 is one of them
-
-static weft_session *session(void) {
-    weft_session *s = NULL;
-    rig_must(weft_session_create(program, NULL, &s));
-    return s;
-}
-
-/// Runs of `rows` rows in all.
-static weft_status feed(weft_session *s, uint32_t rows) {
-    for (uint32_t t; rows; rows -= t) {
-        t = rows < RIG_MOST ? rows : RIG_MOST;
-        WEFT_TRY(weft_session_set_sizes(s, &(struct weft_size){"T", t}, 1));
-        WEFT_TRY(weft_session_run(s, 1, NULL));
-    }
-    return WEFT_OK;
-}
-
-static uint64_t position(weft_session *s) {
-    uint64_t p;
-    if (weft_program_plan(s->program)->n_positions > 1) return s->tracks[0].at; // all move alike
-    rig_must(weft_session_position(s, &p));
-    return p;
-}
 
 // ---- accounts ------------------------------------------------------------------------------------------------------
 
@@ -298,7 +253,7 @@ static void test_capacity(void **state) {
     rig_must(feed(s, 45));
     struct weft_device_memory before = memory();
     rig_fails(feed(s, 4), WEFT_ERR_LIMIT, "rows up to 49 of state 'kf', whose capacity is 48");
-    rig_must(weft_session_set_sizes(s, &(struct weft_size){"T", 1}, 1));
+    rig_must(resize(s, 1));
     rig_fails(weft_session_run(s, 4, NULL), WEFT_ERR_LIMIT, "4 runs from position 45");
     struct weft_device_memory after = memory();
     assert_memory_equal(&after, &before, sizeof after);
@@ -654,20 +609,6 @@ static void test_banks_at_random(void **state) { (void)state, in_banks(test_at_r
 static void test_banks_without_memory(void **state) { (void)state, in_banks(test_no_memory, 3); }
 static void test_banks_after_loss(void **state) { (void)state, in_banks(test_loss, 3); }
 static void test_banks_without_device_memory(void **state) { (void)state, in_banks(test_no_device_memory, 3); }
-
-static int setup(void **state) {
-    (void)state;
-    rig_must(weft_gpu_open(&(struct weft_gpu_params){.implementation = "null"}, &gpu));
-    program = rig_program(gpu, RIG_GRAPH("paged"), &(struct weft_compile_params){.page_rows = PAGE});
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    weft_program_destroy(&program);
-    weft_gpu_close(&gpu);
-    return 0;
-}
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -1,52 +1,12 @@
 /// Where two features of sessions meet, on the null device: cancelling and pages, host memory and resizing, loss and
 /// every other call, snapshots and pools that are full.
-#include "cache_rig.h"
 #include "core/alloc.h"
 #include "core/thread.h"
 #include "gpu/gpu_test.h"
+#include "page_rig.h"
 #include "weft/weft.h"
 #include <pthread.h>
 #include <stdatomic.h>
-
-enum { PAGE = 4, PAGES = RIG_ROWS / PAGE, ROW = RIG_HEAD * 4, PAGE_BYTES = 2 * PAGE * ROW };
-
-static weft_gpu *gpu;
-static weft_program *program;
-
-static weft_session *session(void) {
-    weft_session *s = NULL;
-    rig_must(weft_session_create(program, NULL, &s));
-    return s;
-}
-
-static weft_status resize(weft_session *s, int64_t t) {
-    return weft_session_set_sizes(s, &(struct weft_size){"T", t}, 1);
-}
-
-static weft_status feed(weft_session *s, uint32_t rows) {
-    for (uint32_t t; rows; rows -= t) {
-        t = rows < RIG_MOST ? rows : RIG_MOST;
-        WEFT_TRY(resize(s, t));
-        WEFT_TRY(weft_session_run(s, 1, NULL));
-    }
-    return WEFT_OK;
-}
-
-static struct weft_device_memory memory(void) {
-    struct weft_device_memory m;
-    rig_must(weft_device_memory(gpu, &m));
-    assert_int_equal(m.pages_used + m.pages_free, m.pages);
-    assert_true(m.pages_used <= m.pages);
-    return m;
-}
-
-static uint64_t pages_used(void) { return memory().pages_used / PAGE_BYTES; }
-
-static uint64_t position(weft_session *s) {
-    uint64_t p;
-    rig_must(weft_session_position(s, &p));
-    return p;
-}
 
 // ---- cancelling and pages ------------------------------------------------------------------------------------------
 
@@ -457,20 +417,6 @@ static void test_snapshots_of_another_thread(void **state) {
     weft_snapshot_destroy(&x);
     assert_true(weft_alloc_stats().live - live < 16); // tables of the device may have grown
     weft_session_destroy(&s);
-}
-
-static int setup(void **state) {
-    (void)state;
-    rig_must(weft_gpu_open(&(struct weft_gpu_params){.implementation = "null"}, &gpu));
-    program = rig_program(gpu, RIG_GRAPH("paged"), &(struct weft_compile_params){.page_rows = PAGE});
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    weft_program_destroy(&program);
-    weft_gpu_close(&gpu);
-    return 0;
 }
 
 int main(void) {

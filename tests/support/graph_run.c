@@ -8,14 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-weft_gpu *weft_test_gpu(void)
+weft_status weft_test_open(struct weft_gpu_params params, weft_gpu **out)
 {
-    static weft_gpu *gpu;
     // The implementation's own bounds checks stay on, but not on Dawn: they make SwiftShader compile four times as
     // long.
     const char *name = getenv("WEFT_WEBGPU");
-    struct weft_gpu_params params = {.keep_robustness = !name || strcmp(name, "dawn") != 0};
-    if (!gpu && weft_gpu_open(&params, &gpu) != WEFT_OK) printf("no device: %s\n", weft_error_message());
+    params.keep_robustness = !name || strcmp(name, "dawn") != 0;
+    return weft_gpu_open(&params, out);
+}
+
+weft_gpu *weft_test_gpu(void)
+{
+    static weft_gpu *gpu;
+    if (!gpu && weft_test_open((struct weft_gpu_params){0}, &gpu) != WEFT_OK)
+        printf("no device: %s\n", weft_error_message());
     return gpu;
 }
 

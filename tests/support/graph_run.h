@@ -17,7 +17,9 @@ struct weft_case {
     bool checked;            ///< with the checked accessors: a fault fails the case
 };
 
-/// The device of the environment (WEFT_WEBGPU, WEFT_LIMITS), opened once a process. NULL: prints why.
+/// A device of the environment (WEFT_WEBGPU, WEFT_LIMITS) of the caller's own, with its lane's bounds checks.
+weft_status weft_test_open(struct weft_gpu_params params, weft_gpu **out);
+/// The device of the environment, opened once a process. NULL: prints why.
 weft_gpu *weft_test_gpu(void);
 /// True if WEFT_TEST_CHECKED=1 asks for the checked accessors everywhere (weft_case_run heeds it).
 bool weft_test_checked(void);
