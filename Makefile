@@ -1,6 +1,7 @@
 # Thin: each target calls CMake, ctest or a script, so that all of it also works without make.
 #   make run     install what is missing, build, fetch Gemma 3 270M and let it continue a sentence
 #   make test    install what is missing, build, run the whole test suite
+#   make golden  compare the plans of tests/golden with what this build makes; REWRITE=1 writes them anew
 #   make mutants break the sources one line at a time (tests/mutants.txt); the suite must notice each; ONLY=words
 #   make install PREFIX=$HOME/.local
 MODEL  ?= gemma3-270m
@@ -13,7 +14,8 @@ DESTDIR ?=
 
 space := $(subst ,, )
 CONFIGURE = cmake -DWEFT_WERROR=$(WERROR) -DCMAKE_INSTALL_PREFIX="$(PREFIX)" --preset
-.PHONY: all deps configure build run test bench debug sanitize tsan mutants format lint docs clean distclean install
+.PHONY: all deps configure build run test golden bench debug sanitize tsan mutants format lint docs clean \
+	distclean install
 
 all: build
 
@@ -34,6 +36,12 @@ test: deps
 	@$(MAKE) --no-print-directory build
 	build/weft pull $(MODEL)
 	ctest --preset release -j $(JOBS) $(TESTS)
+
+# Also leaves every WGSL text of these plans in build/golden, by the hash that a plan has for it.
+golden:
+	$(CONFIGURE) release
+	cmake --build --preset release -j $(JOBS) --target compile_test_golden weft_test_models
+	@WEFT_TEST_BUILD=build WEFT_GOLDEN=$(if $(REWRITE),rewrite,all) build/tests/compile_test_golden
 
 bench: build
 	@scripts/bench.sh $(BENCH)

@@ -114,12 +114,14 @@ endfunction()
 # Models of random weights, which a script writes: models/NAME.gguf in the build folder.
 function(weft_test_models)
     find_package(Python3 COMPONENTS Interpreter REQUIRED)
-    set(hybrid "${CMAKE_CURRENT_BINARY_DIR}/models/hybrid.gguf")
-    add_custom_command(OUTPUT "${hybrid}"
-        COMMAND "${CMAKE_COMMAND}" -E make_directory "${CMAKE_CURRENT_BINARY_DIR}/models"
-        COMMAND "${Python3_EXECUTABLE}" "${CMAKE_CURRENT_SOURCE_DIR}/scripts/make_hybrid.py" "${hybrid}"
-        DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/scripts/make_hybrid.py" VERBATIM)
-    add_custom_target(weft_test_models ALL DEPENDS "${hybrid}")
+    set(script "${CMAKE_CURRENT_SOURCE_DIR}/scripts/make_hybrid.py")
+    set(folder "${CMAKE_CURRENT_BINARY_DIR}/models")
+    add_custom_command(OUTPUT "${folder}/hybrid.gguf" "${folder}/hybrid-golden.gguf"
+        COMMAND "${CMAKE_COMMAND}" -E make_directory "${folder}"
+        COMMAND "${Python3_EXECUTABLE}" "${script}" "${folder}/hybrid.gguf"
+        COMMAND "${Python3_EXECUTABLE}" "${script}" "${folder}/hybrid-golden.gguf" --layers 4
+        DEPENDS "${script}" VERBATIM)
+    add_custom_target(weft_test_models ALL DEPENDS "${folder}/hybrid.gguf" "${folder}/hybrid-golden.gguf")
 endfunction()
 
 function(weft_tests)

@@ -7,7 +7,8 @@
 #   symbols   the shared library exports nothing but weft_*, the static one defines nothing else
 #   readme    the C example of the README is the file that it says
 #   plans     the plans in docs/ are those that `weft inspect` prints
-#   mutants   each entry of tests/mutants.txt still suits the sources and names tests that there are
+#   mutants   each entry of tests/mutants.txt still suits the sources and names tests that there are (only when named:
+#             the nightly run has it)
 #   tidy      clang-tidy, if it is installed and WEFT_TIDY is set (slow; findings are printed, not failed on)
 # scripts/lint.sh NAME... runs only those.
 set -uo pipefail
@@ -119,7 +120,7 @@ check_tidy() {
     files | grep '^src/.*\.c$' | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p "$build" 2>/dev/null
 }
 
-[ $# -gt 0 ] || set -- text includes headers symbols readme contracts plans mutants tidy
+[ $# -gt 0 ] || set -- text includes headers symbols readme contracts plans tidy
 for check in "$@"; do
     case $check in
     text | includes | headers | symbols | readme | contracts | plans | mutants | tidy) "check_$check" ;;

@@ -1,4 +1,5 @@
-/// What the two forms of a printed plan share (print.c: text, print_json.c: JSON). Only these two files include this.
+/// What the two forms of a printed plan share (print.c: text, print_json.c: JSON). Only these two files
+/// include this, and the dump of the golden plans (tests/support/plan_dump.c).
 #ifndef WEFT_COMPILE_PRINT_IMPL_H
 #define WEFT_COMPILE_PRINT_IMPL_H
 #include "compile/compile.h"
