@@ -3,6 +3,7 @@
 #   text      lines of at most 120 columns, no tabs outside Makefiles, no blanks at line ends, a newline at the end,
 #             sources of at most 800 lines
 #   includes  only along the arrows of the house (scripts/check_includes.sh)
+#   names     compile, plan, exec and kernels compare no name of the library's (scripts/check_names.sh)
 #   headers   every public header compiles alone, as C17 and as C++17, pedantically
 #   symbols   the shared library exports nothing but weft_*, the static one defines nothing else
 #   readme    the C example of the README is the file that it says
@@ -54,6 +55,8 @@ check_text() {
 }
 
 check_includes() { scripts/check_includes.sh || fail "includes: see above"; }
+
+check_names() { scripts/check_names.sh || fail "names: see above"; }
 
 compiles() { # compiles LANGUAGE STANDARD FLAGS... HEADER
     local language=$1 standard=$2 header=$3 compiler=${CC:-cc}
@@ -120,11 +123,13 @@ check_tidy() {
     files | grep '^src/.*\.c$' | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p "$build" 2>/dev/null
 }
 
-[ $# -gt 0 ] || set -- text includes headers symbols readme contracts plans tidy
+[ $# -gt 0 ] || set -- text includes names headers symbols readme contracts plans tidy
 for check in "$@"; do
     case $check in
-    text | includes | headers | symbols | readme | contracts | plans | mutants | tidy) "check_$check" ;;
-    *) fail "no check named '$check'; known are text includes headers symbols readme contracts plans mutants tidy" ;;
+    text | includes | names | headers | symbols | readme | contracts | plans | mutants | tidy) "check_$check" ;;
+    *)
+        fail "no check named '$check'; known: text includes names headers symbols readme contracts plans mutants tidy"
+        ;;
     esac
 done
 [ $failed -eq 0 ] && echo "lint: passed"

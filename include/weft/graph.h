@@ -100,6 +100,11 @@ WEFT_API weft_status weft_graph_state_policy(weft_graph *graph, weft_value state
 /// A scalar state (u32, i32 or f32) on the device, such as a position, whose value never leaves lo..hi.
 WEFT_API weft_status weft_graph_add_variable(weft_graph *graph, const char *name, weft_dtype dtype, int64_t lo,
                                              int64_t hi, weft_value *out);
+/// Makes a variable the session's activity, under whatever name it has: it is 1 in a new session, and while it is 0,
+/// runs leave no trace in states and variables (weft_session_set_active). Every session has an activity; a graph
+/// declares it only to read or write it by operators of its own. Errors: INVALID (no u32 variable of 0..1; the graph
+/// has one).
+WEFT_API weft_status weft_graph_activity(weft_graph *graph, weft_value variable);
 /// A constant of fixed shape; `data` (row-major, `bytes` in all) is copied.
 WEFT_API weft_status weft_graph_add_const(weft_graph *graph, weft_dtype dtype, const char *shape, const void *data,
                                           uint64_t bytes, weft_value *out);

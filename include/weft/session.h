@@ -87,12 +87,15 @@ WEFT_API weft_status weft_session_read_done(weft_session *session, weft_pending 
 /// must be ended so, before the device is closed.
 WEFT_API weft_status weft_session_read_finish(weft_session *session, weft_pending *pending, void *data, uint64_t bytes);
 
-/// A variable's 32 bits (u32, i32 or f32); ordered like writes and reads, `get` blocks. "active", which every session
-/// has, is 1; while it is 0, runs leave no trace in states and variables. Setting it to 1 may wait, as calls of the
-/// past below do. Errors: NOT_FOUND.
+/// A variable's 32 bits (u32, i32 or f32); ordered like writes and reads, `get` blocks. Errors: NOT_FOUND.
 WEFT_API weft_status weft_session_set_var(weft_session *session, const char *name, uint32_t bits);
 WEFT_API weft_status weft_session_get_var(weft_session *session, const char *name, uint32_t *bits);
-/// All states and variables to zero, "active" to 1; ordered like writes. Should it fail midway (NOMEM, LOST), runs
+/// Whether runs do anything: while a session is not active, they leave no trace in states and variables. It is active
+/// at first; the device may end that itself (a sampler at a stop token, a variable of weft_graph_activity). Ordered
+/// like writes and reads; `get` blocks, and setting it to true may wait, as calls of the past below do.
+WEFT_API weft_status weft_session_set_active(weft_session *session, bool active);
+WEFT_API weft_status weft_session_get_active(weft_session *session, bool *active);
+/// All states and variables to zero, the session active; ordered like writes. Should it fail midway (NOMEM, LOST), runs
 /// return STALE until it, or weft_session_restore, succeeds.
 WEFT_API weft_status weft_session_reset(weft_session *session);
 
@@ -124,9 +127,9 @@ enum weft_snapshot_flags {
 };
 
 /// Makes a second session of the same program that goes on where this one stands: same live sizes, states and
-/// variables, "active" included; inputs and outputs are its own and zero. Pages are shared until one of the two writes
-/// to them; other states are copied on the device, in the order of calls, without waiting. Either may be destroyed
-/// first. Checkpoints are not taken over. On failure *out is NULL. Errors: LIMIT, NOMEM, DEVICE, LOST.
+/// variables, active if this one is; inputs and outputs are its own and zero. Pages are shared until one of the two
+/// writes to them; other states are copied on the device, in the order of calls, without waiting. Either may be
+/// destroyed first. Checkpoints are not taken over. On failure *out is NULL. Errors: LIMIT, NOMEM, DEVICE, LOST.
 WEFT_API weft_status weft_session_fork(weft_session *session, weft_session **out);
 /// Fork, then weft_session_rewind of the new session: a shared prefix. Errors: of both.
 WEFT_API weft_status weft_session_fork_at(weft_session *session, uint64_t position, weft_session **out);
@@ -154,7 +157,7 @@ WEFT_API void weft_snapshot_destroy(weft_snapshot **snapshot);
 /// a rewind to before one forgets it, as do reset and restore. Errors: those of weft_session_snapshot.
 WEFT_API weft_status weft_session_checkpoint(weft_session *session);
 
-/// Goes back to an earlier position; what came after it is gone. "active" becomes 1.
+/// Goes back to an earlier position; what came after it is gone. The session is active.
 /// At 0: dense states and variables that operators write become zero, caches empty; settings stay. Where states are
 /// gone (weft_session_lost_states), settings went with them, and this is weft_session_reset.
 /// Above 0: where there is a checkpoint at just this position, what operators write becomes as it was then. Else caches

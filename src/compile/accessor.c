@@ -21,7 +21,8 @@ static void prelude(const struct weft_plan *plan, struct weft_str *w)
 static void declarations(const struct weft_step *s, struct weft_str *w)
 {
     weft_str_add(w, "struct P {\n");
-    for (uint32_t i = 0; i < s->n_fields; i++) weft_str_addf(w, "    %s: %s,\n", s->fields[i].name, s->fields[i].type);
+    for (uint32_t i = 0; i < s->n_fields; i++)
+        weft_str_addf(w, "    %s: %s,\n", s->fields[i].name, weft_dtype_name(s->fields[i].type));
     for (uint32_t i = 0; i < s->n_operands; i++) weft_str_addf(w, "    off_%s: u32,\n", s->operands[i].name);
     for (uint32_t i = 0; s->checked && i < s->n_operands; i++)
         weft_str_addf(w, "    len_%s: u32,\n", s->operands[i].name);
@@ -75,6 +76,11 @@ static const struct weft_plan_state *paged_state(const struct weft_plan *plan, c
     if (t->mem != WEFT_MEM_STATE || plan->states[t->index & ~WEFT_STATE_PRESENT].kind != WEFT_STATE_PAGED)
         return NULL;
     return &plan->states[t->index & ~WEFT_STATE_PRESENT];
+}
+
+static bool is_vars(const struct weft_schedule *sc, const struct weft_operand *o)
+{
+    return sc->tensors[o->tensor].mem == WEFT_MEM_VARS;
 }
 
 /// outside_x(i, n): some of the elements i .. i+n-1 are not there; the first of them is recorded. A pool has as many
@@ -414,12 +420,12 @@ static void variables(const struct weft_step *s, const struct weft_operand *o, s
 
 /// row_x of a paged state: through the session's page table. A row that has no page, or lies beyond the table, leads to
 /// page 0, which holds nobody's rows.
-static void paged_row(const struct weft_plan *plan, const struct weft_step *s, const struct weft_operand *o,
-                      const struct weft_plan_state *state, struct weft_str *w)
+static void paged_row(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s,
+                      const struct weft_operand *o, const struct weft_plan_state *state, struct weft_str *w)
 {
     const struct weft_plan_pages *g = &plan->page_groups[state->pages];
     uint32_t vars = 0;
-    while (vars < s->n_operands && strcmp(s->operands[vars].name, "vars") != 0) vars++;
+    while (vars < s->n_operands && !is_vars(sc, &s->operands[vars])) vars++;
     weft_str_addf(w, "fn row_%s(i: u32) -> u32 {\n    let page = b%u[p.off_vars + %uu + min(i >> %uu, %uu)];\n",
                   o->name, s->operands[vars].slot, g->table, g->shift, g->n);
     if (s->checked) { // an element of the state as a whole, of as many as it has; none without a page
@@ -437,11 +443,11 @@ static void accessors(const struct weft_plan *plan, const struct weft_schedule *
     for (uint32_t i = 0; s->checked && i < s->n_operands; i++)
         outside(s, &s->operands[i], paged_state(plan, sc, &s->operands[i]) != NULL, w);
     for (uint32_t i = 0; i < s->n_operands; i++)
-        if (strcmp(s->operands[i].name, "vars") == 0) variables(s, &s->operands[i], w);
+        if (is_vars(sc, &s->operands[i])) variables(s, &s->operands[i], w);
     for (uint32_t i = 0; i < s->n_operands; i++) {
         const struct weft_operand *o = &s->operands[i];
         const struct weft_tensor *t = &sc->tensors[o->tensor];
-        if (strcmp(o->name, "vars") == 0) continue;
+        if (t->mem == WEFT_MEM_VARS) continue;
         if (o->flags & WEFT_OPERAND_ATOMIC) {
             atomics(s, o, w);
             continue;
@@ -454,7 +460,7 @@ static void accessors(const struct weft_plan *plan, const struct weft_schedule *
         if (o->access & WEFT_WRITE) store(sc, s, o, w);
         if (o->flags & WEFT_OPERAND_BITS) raw_halves(s, o, w);
         const struct weft_plan_state *paged = paged_state(plan, sc, o);
-        if (paged) paged_row(plan, s, o, paged, w);
+        if (paged) paged_row(plan, sc, s, o, paged, w);
         else if (t->state_capacity) // a ring state, or a copy of one
             weft_str_addf(w, "fn row_%s(i: u32) -> u32 { return i %% %uu; }\n", o->name, t->state_capacity);
         else weft_str_addf(w, "fn row_%s(i: u32) -> u32 { return i; }\n", o->name);

@@ -9,7 +9,7 @@
 static bool is_view(const struct weft_graph *g, weft_value v)
 {
     const struct weft_value_info *info = &g->values[v];
-    return info->kind == WEFT_VALUE_NODE && (g->nodes[info->node].op->traits & WEFT_OP_VIEW);
+    return info->kind == WEFT_VALUE_NODE && g->nodes[info->node].op->view;
 }
 
 static weft_dim times(struct weft_lower *l, weft_dim d, uint32_t n)
@@ -27,10 +27,9 @@ struct weft_extent weft_alias_extent(struct weft_lower *l, weft_value v)
     for (; is_view(g, v); v = g->nodes[g->values[v].node].in[0]) {
         const struct weft_node *n = &g->nodes[g->values[v].node];
         const struct weft_type *from = &g->values[n->in[0]].type;
-        const struct weft_attr *start = weft_node_attr(n, "start");
-        if (!start) continue;
+        if (n->op->view != WEFT_VIEW_ROWS) continue;
         weft_dim row = times(l, weft_lower_product(l, from, 1, from->rank), weft_accessor_width(from->dtype));
-        x.start = weft_dim_add(g->dims, x.start, weft_dim_mul(g->dims, start->d, row));
+        x.start = weft_dim_add(g->dims, x.start, weft_dim_mul(g->dims, n->attrs[n->op->view_start].d, row));
     }
     x.root = g->values[v].state != UINT32_MAX ? g->states[g->values[v].state] : v;
     x.end = weft_dim_add(g->dims, x.start, bytes);
@@ -44,7 +43,7 @@ struct weft_extent weft_alias_written(struct weft_lower *l, const struct weft_no
     const struct weft_type *t = &g->values[n->in[1]].type;
     uint32_t width = weft_accessor_width(state->type.dtype);
     struct weft_extent x = {.root = g->states[state->state], .halves = width == 2};
-    x.start = times(l, weft_node_attr(n, "start")->d, width);
+    x.start = times(l, n->attrs[weft_op_range(n->op)->attr].d, width);
     x.end = weft_dim_add(g->dims, x.start, times(l, weft_lower_product(l, t, 0, t->rank), width));
     return x;
 }
@@ -92,7 +91,7 @@ bool weft_alias_clash(struct weft_lower *l, uint32_t writer, uint32_t reader, bo
         weft_value base = weft_graph_base(g, r->in[i]);
         if (g->values[base].state != state) continue;
         why->read = r->in[i];
-        if (base != w->in[0] || !(w->op->traits & WEFT_OP_RANGE)) return true; // the new version, or rows of a cache
+        if (base != w->in[0] || !weft_op_range(w->op)) return true; // the new version, or rows of a cache
         if (half || l->blind)
             continue; // a step behind the region makes halves of what it stored, and writes them to the range
         struct weft_extent a = weft_alias_written(l, w), b = weft_alias_extent(l, r->in[i]);

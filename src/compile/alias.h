@@ -17,11 +17,11 @@ struct weft_extent { weft_value root; weft_dim start, end; bool halves; };
 enum weft_overlap { WEFT_APART, WEFT_SAME, WEFT_MEET }; ///< MEET: they overlap in part, or may for some sizes
 
 struct weft_extent weft_alias_extent(struct weft_lower *l, weft_value v);
-/// The range that a node with WEFT_OP_RANGE writes.
+/// The range that a node that writes one (weft_op_range) writes.
 struct weft_extent weft_alias_written(struct weft_lower *l, const struct weft_node *n);
 enum weft_overlap weft_alias_compare(struct weft_lower *l, const struct weft_extent *a, const struct weft_extent *b);
 
-/// A write (node `writer`, with WEFT_OP_SINK) and a read of its state that one dispatch must not hold both.
+/// A write (node `writer`, see weft_op_sink) and a read of its state that one dispatch must not hold both.
 struct weft_clash { uint32_t writer, reader; weft_value read; };
 /// True if the two nodes clash within one dispatch. `strict`: they do not run in the same invocations, element by
 /// element, so that reading the very range that is written is not in place.

@@ -46,14 +46,14 @@ static weft_status plan_states(struct weft_plan *p, const struct weft_compile_pa
     struct weft_graph *g = p->graph;
     p->states = weft_arena_alloc(&p->arena, (g->n_states + 1) * sizeof *p->states);
     if (!p->states) return out_of_memory();
-    p->n_vars = 1; // word 0 is `active`
+    p->n_vars = 1; // word 0 is the activity, which every session has
     for (size_t i = 0; i < g->n_states; i++) {
         const struct weft_value_info *info = &g->values[g->states[i]];
         struct weft_plan_state *s = &p->states[p->n_states++];
         *s = (struct weft_plan_state){.value = g->states[i], .name = info->name, .kind = info->state_kind,
                                       .policy = info->policy};
         if (s->kind == WEFT_STATE_VAR) {
-            s->var_slot = strcmp(s->name, "active") == 0 ? WEFT_VAR_ACTIVE : p->n_vars++;
+            s->var_slot = info->is_activity ? WEFT_VAR_ACTIVE : p->n_vars++;
             if (p->n_vars > 64) return weft_fail(WEFT_ERR_LIMIT, "the graph has more than 63 variables");
             continue;
         }
@@ -159,9 +159,10 @@ static weft_dim view_offset(struct weft_lower *l, const struct weft_node *n, wef
     uint32_t wide = weft_accessor_width(from->dtype), narrow = weft_accessor_width(to->dtype);
     int64_t rest = 0;
     if (offset == WEFT_DIM_BAD) offset = weft_dim_const(dims, 0);
-    const struct weft_attr *start = weft_node_attr(n, "start");
-    if (start)
-        offset = weft_dim_add(dims, offset, weft_dim_mul(dims, start->d, weft_lower_product(l, from, 1, from->rank)));
+    if (n->op->view == WEFT_VIEW_ROWS)
+        offset = weft_dim_add(
+            dims, offset,
+            weft_dim_mul(dims, n->attrs[n->op->view_start].d, weft_lower_product(l, from, 1, from->rank)));
     if (wide > narrow) offset = weft_dim_mul(dims, offset, weft_dim_const(dims, wide / narrow));
     if (wide < narrow) {
         if (!weft_dim_is_const(dims, weft_dim_mod(dims, offset, narrow / wide), &rest) || rest)
@@ -199,7 +200,7 @@ static weft_status lower_views(struct weft_lower *l, const struct weft_group *gr
 static bool is_move(const struct weft_lower *l, const struct weft_group *group)
 {
     const struct weft_node *n = &l->graph->nodes[group->nodes[0]];
-    if (group->n_nodes != 1 || !(n->op->traits & WEFT_OP_RANGE)) return false;
+    if (group->n_nodes != 1 || !weft_op_range(n->op)) return false;
     const struct weft_value_info *x = weft_lv(l, n->in[1]);
     return x->kind != WEFT_VALUE_CONST && x->kind != WEFT_VALUE_WEIGHT &&
            (x->state == UINT32_MAX || x->state_kind != WEFT_STATE_VAR);
@@ -209,7 +210,7 @@ static weft_status check_ranges(const struct weft_lower *l, const struct weft_gr
 {
     for (uint32_t i = 0; i < group->n_nodes; i++) {
         const struct weft_node *n = &l->graph->nodes[group->nodes[i]];
-        if (!(n->op->traits & WEFT_OP_RANGE)) continue;
+        if (!weft_op_range(n->op)) continue;
         const struct weft_value_info *s = weft_lv(l, n->in[0]);
         if (s->state != UINT32_MAX && s->state_kind != WEFT_STATE_DENSE)
             return weft_fail(WEFT_ERR_UNSUPPORTED, "'%s' is a %s; ranges are written to dense states", s->name,
@@ -441,7 +442,8 @@ static weft_status compile(struct weft_plan *p, const struct weft_compile_params
     WEFT_TRY(weft_pass_decompose(p->graph));
     WEFT_TRY(weft_graph_verify(p->graph));
     WEFT_TRY(plan_states(p, params));
-    WEFT_TRY(weft_pass_positions(p, params));
+    WEFT_TRY(weft_pass_positions(p));
+    WEFT_TRY(weft_pass_pages(p, params ? params->page_rows : 0));
     WEFT_TRY(plan_bind(p, params));
     WEFT_TRY(plan_ios(p));
     WEFT_TRY(plan_schedules(p, params));

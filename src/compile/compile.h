@@ -45,8 +45,11 @@ weft_status weft_state_choose(struct weft_plan *plan, const struct weft_compile_
 /// active, and adds the commits of double-buffered states.
 weft_status weft_pass_states(struct weft_lower *l);
 /// Which variables are positions, which states are written at them, and how far back readers look
-/// (plan->positions, the second half of weft_plan_state). After the graph passes. Errors: UNSUPPORTED, NOMEM.
-weft_status weft_pass_positions(struct weft_plan *plan, const struct weft_compile_params *params);
+/// (plan->positions, the second half of weft_plan_state). After the graph passes. Errors: NOMEM.
+weft_status weft_pass_positions(struct weft_plan *plan);
+/// Groups of paged states, their pages, banks and tables (plan->page_groups, plan->vars_bytes). `page_rows` as in
+/// struct weft_compile_params. Errors: INVALID, UNSUPPORTED (a use that can't find rows through pages), LIMIT, NOMEM.
+weft_status weft_pass_pages(struct weft_plan *plan, uint32_t page_rows);
 /// True if some step may clear `active`.
 bool weft_plan_may_stop(const struct weft_plan *plan);
 /// Emits the steps of all groups in order.

@@ -88,10 +88,10 @@ static weft_status add_fields(struct weft_plan *plan, struct weft_step *s)
     struct weft_field *fields = weft_arena_alloc(&plan->arena, (s->n_fields + WEFT_CUT_FIELDS + 1) * sizeof *fields);
     if (!fields) return weft_fail(WEFT_ERR_NOMEM, "out of memory while cutting step '%s'", s->label);
     for (uint32_t i = 0; i < s->n_fields; i++) fields[i] = s->fields[i];
-    fields[s->n_fields++] = (struct weft_field){"cut_first", "u32"};
-    fields[s->n_fields++] = (struct weft_field){"cut_count", "u32"};
-    fields[s->n_fields++] = (struct weft_field){"cut_total", "u32"};
-    fields[s->n_fields] = (struct weft_field){NULL, NULL};
+    fields[s->n_fields++] = (struct weft_field){"cut_first", WEFT_U32};
+    fields[s->n_fields++] = (struct weft_field){"cut_count", WEFT_U32};
+    fields[s->n_fields++] = (struct weft_field){"cut_total", WEFT_U32};
+    fields[s->n_fields] = (struct weft_field){NULL, WEFT_U32};
     s->fields = fields;
     return WEFT_OK;
 }

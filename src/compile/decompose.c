@@ -93,10 +93,10 @@ static void skip_reshapes(struct weft_graph *g)
 {
     for (size_t i = 0; i < g->n_nodes; i++) {
         struct weft_node *n = &g->nodes[i];
-        if (n->dead || !(n->op->traits & WEFT_OP_RANGE)) continue;
+        if (n->dead || !weft_op_range(n->op)) continue;
         for (weft_value v = n->in[1]; g->values[v].kind == WEFT_VALUE_NODE; v = n->in[1]) {
             struct weft_node *view = &g->nodes[g->values[v].node];
-            if (strcmp(view->op->name, "reshape") != 0) break;
+            if (view->op->view != WEFT_VIEW_SAME) break;
             n->in[1] = view->in[0];
             view->dead = !is_used(g, v);
         }

@@ -17,11 +17,11 @@
 
 static bool regionable(const struct weft_graph *g, const struct weft_node *n)
 {
-    if (n->op->traits & WEFT_OP_SINK) { // of a state, else it is a function; but for ranges a word has one owner
+    if (weft_op_sink(n->op)) { // of a state, else it is a function; but for ranges a word has one owner
         const struct weft_value_info *state = &g->values[n->in[0]];
-        return state->state != UINT32_MAX && ((n->op->traits & WEFT_OP_RANGE) || state->type.dtype == WEFT_F32);
+        return state->state != UINT32_MAX && (weft_op_range(n->op) || state->type.dtype == WEFT_F32);
     }
-    return (n->op->traits & (WEFT_OP_ELEMENTWISE | WEFT_OP_REDUCE | WEFT_OP_ROWMAP)) != 0;
+    return n->op->reduce || (n->op->traits & (WEFT_OP_ELEMENTWISE | WEFT_OP_ROWMAP));
 }
 
 static bool same_dims(const struct weft_type *a, const struct weft_type *b)
@@ -39,8 +39,8 @@ static bool row_of(const struct weft_fuser *f, const struct weft_type *a, const 
 static bool fits_space(const struct weft_fuser *f, const struct weft_space *s, const struct weft_node *n)
 {
     const struct weft_type *t = &f->g->values[n->out[0]].type;
-    if (n->op->traits & WEFT_OP_SINK) return same_dims(&s->type, weft_emit_node_space(f->g, n));
-    if (n->op->traits & WEFT_OP_REDUCE)
+    if (weft_op_sink(n->op)) return same_dims(&s->type, weft_emit_node_space(f->g, n));
+    if (n->op->reduce)
         return same_dims(&s->type, &f->g->values[n->in[0]].type) && row_of(f, &s->type, t);
     return same_dims(&s->type, t) || row_of(f, &s->type, t);
 }
@@ -48,7 +48,7 @@ static bool fits_space(const struct weft_fuser *f, const struct weft_space *s, c
 /// Remembers why a write of a range does not end the kernel that makes its value.
 static void stands_alone(struct weft_fuser *f, uint32_t n, const struct weft_clash *why)
 {
-    if (!(f->g->nodes[n].op->traits & WEFT_OP_RANGE) || why->writer == WEFT_NO_GROUP) return;
+    if (!weft_op_range(f->g->nodes[n].op) || why->writer == WEFT_NO_GROUP) return;
     f->l->copy_why[n] = weft_alias_reason(f->l, why);
 }
 
@@ -56,9 +56,9 @@ static void stands_alone(struct weft_fuser *f, uint32_t n, const struct weft_cla
 static void waits_for_reader(struct weft_fuser *f, uint32_t n)
 {
     const struct weft_graph *g = f->g;
-    if (!(g->nodes[n].op->traits & WEFT_OP_RANGE)) return;
+    if (!weft_op_range(g->nodes[n].op)) return;
     for (uint32_t m = 0; m < n; m++) {
-        if (g->nodes[m].dead || (g->nodes[m].op->traits & WEFT_OP_VIEW)) continue;
+        if (g->nodes[m].dead || g->nodes[m].op->view) continue;
         for (uint32_t i = 0; i < g->nodes[m].n_in; i++)
             if (weft_graph_base(g, g->nodes[m].in[i]) == g->nodes[n].in[0] && f->group[m] != f->group[n])
                 stands_alone(f, n, &(struct weft_clash){n, m, g->nodes[m].in[i]});
@@ -146,10 +146,10 @@ static void join_epilogues(struct weft_fuser *f)
     struct weft_graph *g = f->g;
     for (uint32_t n = 0; n < g->n_nodes; n++) {
         struct weft_node *node = &g->nodes[n];
-        if (node->dead || !(node->op->traits & (WEFT_OP_ELEMENTWISE | WEFT_OP_RANGE))) continue;
+        if (node->dead || !((node->op->traits & WEFT_OP_ELEMENTWISE) || weft_op_range(node->op))) continue;
         uint32_t mine = f->group[n];
         if (f->spaces[mine].kind != WEFT_GROUP_REGION || f->spaces[mine].has_row) continue;
-        for (uint32_t i = node->op->traits & WEFT_OP_RANGE ? 1 : 0; i < node->n_in; i++) {
+        for (uint32_t i = weft_op_range(node->op) ? 1 : 0; i < node->n_in; i++) {
             const struct weft_value_info *v = &g->values[node->in[i]];
             if (v->kind != WEFT_VALUE_NODE || !is_contraction(&g->nodes[v->node]) ||
                 !same_dims(&v->type, &f->spaces[mine].type))
@@ -213,7 +213,7 @@ static void join_prologues(struct weft_fuser *f)
 static bool is_move(const struct weft_fuser *f, uint32_t group)
 {
     const struct weft_space *s = &f->spaces[group];
-    return s->n_nodes == 1 && (f->g->nodes[s->head].op->traits & WEFT_OP_RANGE);
+    return s->n_nodes == 1 && weft_op_range(f->g->nodes[s->head].op);
 }
 
 /// Independent regions that are ready together become parts of one step: a decode step is many short dispatches.
@@ -253,16 +253,16 @@ static void start_groups(struct weft_fuser *f)
         if (n->dead) continue;
         s->head = s->tail = i;
         s->n_nodes = s->n_parts = 1;
-        s->kind = n->op->traits & WEFT_OP_VIEW       ? WEFT_GROUP_VIEW
+        s->kind = n->op->view                        ? WEFT_GROUP_VIEW
                   : n->op->traits & WEFT_OP_CONTRACT ? WEFT_GROUP_CONTRACT
                   : regionable(f->g, n)              ? WEFT_GROUP_REGION
                                                      : WEFT_GROUP_NODE;
         s->n_anchors = s->kind == WEFT_GROUP_CONTRACT;
-        s->n_reductions = (n->op->traits & WEFT_OP_REDUCE) != 0;
+        s->n_reductions = n->op->reduce != WEFT_REDUCE_NONE;
         s->n_rowmaps = (n->op->traits & WEFT_OP_ROWMAP) != 0;
-        s->n_sinks = s->kind == WEFT_GROUP_REGION && (n->op->traits & WEFT_OP_SINK);
+        s->n_sinks = s->kind == WEFT_GROUP_REGION && weft_op_sink(n->op);
         s->has_row = s->n_reductions || s->n_rowmaps;
-        s->fixed = s->has_row || (n->op->traits & WEFT_OP_SINK);
+        s->fixed = s->has_row || weft_op_sink(n->op);
         s->budget = f->l->caps->max_storage_buffers;
         if (f->l->node_budget && f->l->node_budget[i] && f->l->node_budget[i] < s->budget)
             s->budget = f->l->node_budget[i];

@@ -35,10 +35,10 @@ static void find_writers(const struct weft_graph *g, uint32_t *writer)
     memset(writer, 0xff, (g->n_values + 1) * sizeof *writer);
     for (uint32_t w = 0; w < g->n_nodes; w++) {
         const struct weft_node *n = &g->nodes[w];
-        if (n->dead || !(n->op->traits & (WEFT_OP_STATE | WEFT_OP_STATES))) continue;
+        if (n->dead) continue;
         for (uint32_t k = 0; k < n->n_out && k < n->n_in; k++) {
             uint32_t state = g->values[n->in[k]].state;
-            if (state != UINT32_MAX && g->values[n->out[k]].state == state) writer[n->in[k]] = w;
+            if (weft_node_writes(g, n, k) && g->values[n->out[k]].state == state) writer[n->in[k]] = w;
         }
     }
 }
@@ -259,7 +259,7 @@ static bool sinks_clash(const struct weft_fuser *f, uint32_t a, uint32_t b, uint
 {
     const struct weft_graph *g = f->g;
     for (uint32_t n = f->spaces[a].n_sinks ? f->spaces[a].head : WEFT_NO_GROUP; n != WEFT_NO_GROUP; n = f->next[n]) {
-        if (!(g->nodes[n].op->traits & WEFT_OP_SINK)) continue;
+        if (!weft_op_sink(g->nodes[n].op)) continue;
         for (uint32_t m = f->spaces[b].head; m != WEFT_NO_GROUP; m = f->next[m]) {
             bool apart = strict == WEFT_ALL_GROUPS || strict == a || strict == b || f->role[n] == WEFT_ROLE_PROLOGUE ||
                          f->role[m] == WEFT_ROLE_PROLOGUE;

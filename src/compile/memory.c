@@ -7,18 +7,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/// Where another plan keeps the same weight: its parts are taken as they are.
-static bool borrow_parts(struct weft_plan_weight *w, const struct weft_plan *from)
+/// Weights that are given by name; constants and tables belong to the plan that made them.
+static bool is_named(const struct weft_plan *plan, const struct weft_plan_weight *w)
 {
+    return w->value != WEFT_NO_VALUE && plan->graph->values[w->value].kind == WEFT_VALUE_WEIGHT;
+}
+
+/// Where another plan keeps the same weight: its parts are taken as they are.
+static bool borrow_parts(const struct weft_plan *plan, struct weft_plan_weight *w, const struct weft_plan *from)
+{
+    if (!is_named(plan, w)) return false;
     for (uint32_t i = 0; i < from->n_weights; i++) {
-        const struct weft_plan_weight *o = &from->weights[i];
-        if (o->value == WEFT_NO_VALUE || w->value == WEFT_NO_VALUE || strcmp(o->name, w->name) != 0 ||
-            o->dtype != w->dtype || o->layout != w->layout || o->raw != w->raw || o->rows != w->rows || o->k != w->k ||
-            o->n_parts != w->n_parts || strcmp(w->name, "constant") == 0)
+        const struct weft_plan_weight *other = &from->weights[i];
+        if (!is_named(from, other) || strcmp(other->name, w->name) != 0 || other->dtype != w->dtype ||
+            other->layout != w->layout || other->raw != w->raw || other->rows != w->rows || other->k != w->k ||
+            other->n_parts != w->n_parts)
             continue;
         for (uint32_t k = 0; k < w->n_parts; k++) {
-            w->parts[k].shard = o->parts[k].shard;
-            w->parts[k].offset = o->parts[k].offset;
+            w->parts[k].shard = other->parts[k].shard;
+            w->parts[k].offset = other->parts[k].offset;
         }
         return true;
     }
@@ -35,7 +42,7 @@ weft_status weft_pass_shards(struct weft_plan *plan, const struct weft_plan *fro
     uint64_t limit = weft_caps_bindable(&plan->caps) & ~(uint64_t)255;
     for (uint32_t i = 0; i < plan->n_weights; i++) {
         struct weft_plan_weight *w = &plan->weights[i];
-        if (from && w->parts[0].shard == UINT32_MAX && borrow_parts(w, from)) continue;
+        if (from && w->parts[0].shard == UINT32_MAX && borrow_parts(plan, w, from)) continue;
         for (uint32_t k = 0; k < w->n_parts; k++) {
             struct weft_weight_part *part = &w->parts[k];
             if (part->shard != UINT32_MAX) continue;

@@ -1,13 +1,8 @@
 /// What a run does to states, by position: which variables move on by how much, which states get rows at them, and how
-/// far back their readers look. Sessions use it to rewind, and to know how many rows a run needs before it starts.
-/// Paged states that are written at one position form a group with a page table of its own.
+/// far back their readers look. Sessions use it to rewind, and to know how many rows a run needs before it starts. All
+/// of it stands in the operators' rows (struct weft_state_access).
 #include "compile/compile.h"
 #include "core/error.h"
-#include "plan/update.h"
-#include <inttypes.h>
-#include <string.h>
-
-static bool is(const struct weft_node *n, const char *op) { return strcmp(n->op->name, op) == 0; }
 
 static uint32_t state_of(const struct weft_plan *p, weft_value v) { return p->graph->values[v].state; }
 
@@ -32,14 +27,14 @@ static weft_status note_writes(struct weft_plan *p, const struct weft_node *n)
 {
     for (uint32_t k = 0; k < n->n_out; k++) {
         uint32_t state = state_of(p, n->out[k]);
-        if (state == UINT32_MAX) continue;
+        const struct weft_state_access *a = state == UINT32_MAX ? NULL : weft_op_writes(n->op, k);
+        if (!a) continue;
         struct weft_plan_state *s = &p->states[state];
-        s->notes = (n->op->traits & WEFT_OP_NOTES) && (s->notes || !s->written);
+        s->notes = a->beside && (s->notes || !s->written);
         s->written = true;
-    }
-    if (is(n, "advance") && is_variable(p, n->in[0])) {
-        struct weft_plan_position *at = &p->positions[position_of(p, n->in[0])];
-        at->by = weft_dim_add(p->graph->dims, at->by, n->attrs[0].d);
+        if (a->touch != WEFT_TOUCH_ADVANCE || s->kind != WEFT_STATE_VAR || s->var_slot == WEFT_VAR_ACTIVE) continue;
+        struct weft_plan_position *at = &p->positions[position_of(p, n->in[k])];
+        at->by = weft_dim_add(p->graph->dims, at->by, n->attrs[a->attr].d);
         if (at->by == WEFT_DIM_BAD) return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph");
     }
     return WEFT_OK;
@@ -48,210 +43,72 @@ static weft_status note_writes(struct weft_plan *p, const struct weft_node *n)
 /// Rows that are written from a variable on. Of a dense state they are a cache only if runs move that variable on.
 static void note_rows(struct weft_plan *p, const struct weft_node *n)
 {
-    if (!(n->op->traits & WEFT_OP_SINK) || (n->op->traits & WEFT_OP_RANGE)) return;
-    if (!is_variable(p, n->in[2]) || state_of(p, n->in[0]) == UINT32_MAX) return;
-    struct weft_plan_state *s = &p->states[state_of(p, n->in[0])];
+    const struct weft_state_access *a = weft_op_sink(n->op);
+    if (!a || a->touch != WEFT_TOUCH_ROWS) return;
+    weft_value at = n->in[a->at];
+    if (!is_variable(p, at) || state_of(p, n->in[a->operand]) == UINT32_MAX) return;
+    struct weft_plan_state *s = &p->states[state_of(p, n->in[a->operand])];
     bool moved = false;
-    for (uint32_t i = 0; i < p->n_positions; i++) moved |= p->positions[i].state == state_of(p, n->in[2]);
-    if (moved || s->kind != WEFT_STATE_DENSE) s->position = position_of(p, n->in[2]);
+    for (uint32_t i = 0; i < p->n_positions; i++) moved |= p->positions[i].state == state_of(p, at);
+    if (moved || s->kind != WEFT_STATE_DENSE) s->position = position_of(p, at);
 }
 
-/// Readers that look back through a window of keys; every other reader may look at all rows.
+/// How far operand k of a node looks back from its position: rows before it, UINT64_MAX for all.
+static uint64_t looks_back(const struct weft_node *n, const struct weft_state_access *a)
+{
+    int64_t window = a && a->touch == WEFT_TOUCH_BACK ? n->attrs[a->attr].i : 0;
+    return window > 0 ? (uint64_t)window - 1 : UINT64_MAX;
+}
+
 static void note_reads(struct weft_plan *p, const struct weft_node *n)
 {
-    const struct weft_attr *window = is(n, "attention") ? weft_node_attr(n, "window") : NULL;
     for (uint32_t k = 0; k < n->n_in; k++) {
         uint32_t state = state_of(p, n->in[k]);
-        if (state == UINT32_MAX || (k == 0 && (n->op->traits & WEFT_OP_SINK))) continue;
-        uint64_t back = window && window->i > 0 ? (uint64_t)window->i - 1 : UINT64_MAX;
+        const struct weft_state_access *a = weft_op_access(n->op, k);
+        if (state == UINT32_MAX || (a && a == weft_op_sink(n->op))) continue; // a sink reads nothing of its state
+        uint64_t back = looks_back(n, a);
         if (back > p->states[state].window) p->states[state].window = back;
     }
 }
 
+/// A position that something else writes as well is known to the device alone.
 static void note_others(struct weft_plan *p, const struct weft_node *n)
 {
-    for (uint32_t k = 0; k < n->n_out && !is(n, "advance"); k++)
+    for (uint32_t k = 0; k < n->n_out; k++) {
+        const struct weft_state_access *a = weft_op_writes(n->op, k);
         for (uint32_t i = 0; i < p->n_positions; i++)
-            if (state_of(p, n->out[k]) == p->positions[i].state) p->positions[i].untracked = true;
-}
-
-// ---- pages ---------------------------------------------------------------------------------------------------------
-
-enum { PAGE_ROWS = 64, LEAST_PAGE_ROWS = 4, MOST_PAGE_ROWS = 4096, LARGE_PAGE = 256 << 10 };
-
-static weft_status misused(const struct weft_plan_state *s, const char *why)
-{
-    return weft_fail(WEFT_ERR_UNSUPPORTED, "paged state '%s' %s; make it a ring or dense state instead", s->name, why);
-}
-
-/// Rows lie wherever a page is, so only operators that ask for them by row may use a paged state.
-static weft_status check_uses(const struct weft_plan *p, const struct weft_node *n)
-{
-    for (uint32_t k = 0; k < n->n_in; k++) {
-        uint32_t state = state_of(p, n->in[k]);
-        if (state == UINT32_MAX || p->states[state].kind != WEFT_STATE_PAGED) continue;
-        bool by_row = is(n, "attention") ? k == 1 || k == 2 : k == 0 && (n->op->traits & WEFT_OP_SINK);
-        if (by_row) continue;
-        return weft_fail(WEFT_ERR_UNSUPPORTED,
-                         "operator '%s' reads paged state '%s' as a whole; only attention finds its rows through pages",
-                         n->op->name, p->states[state].name);
+            if (state_of(p, n->out[k]) == p->positions[i].state && !(a && a->touch == WEFT_TOUCH_ADVANCE))
+                p->positions[i].untracked = true;
     }
-    return WEFT_OK;
 }
 
-static weft_status check_paged(const struct weft_plan *p, const struct weft_plan_state *s)
+weft_status weft_pass_positions(struct weft_plan *p)
 {
-    if (s->position == WEFT_NO_POSITION) return misused(s, "is not written by cache_append at a variable");
-    if (p->positions[s->position].untracked)
-        return misused(s, "is written at a variable that other operators than advance write");
-    for (size_t v = 0; v < p->graph->n_values; v++)
-        if (p->graph->values[v].is_output && p->graph->values[v].state != UINT32_MAX &&
-            &p->states[p->graph->values[v].state] == s)
-            return misused(s, "is an output of the graph");
-    return WEFT_OK;
-}
-
-static struct weft_plan_pages *group_of(struct weft_plan *p, struct weft_plan_state *s)
-{
-    for (s->pages = 0; s->pages < p->n_page_groups; s->pages++)
-        if (p->page_groups[s->pages].position == s->position) return &p->page_groups[s->pages];
-    p->page_groups[p->n_page_groups] = (struct weft_plan_pages){.position = s->position, .rows = s->rows};
-    return &p->page_groups[p->n_page_groups++];
-}
-
-static weft_status add_span(struct weft_plan_pages *g, weft_dim span)
-{
-    for (uint32_t i = 0; i < g->n_spans; i++)
-        if (g->spans[i] == span) return WEFT_OK;
-    if (g->n_spans == WEFT_MAX_SPANS)
-        return weft_fail(WEFT_ERR_UNSUPPORTED, "paged states get rows in more than %d different numbers a run",
-                         WEFT_MAX_SPANS);
-    g->spans[g->n_spans++] = span;
-    return WEFT_OK;
-}
-
-/// 64 rows a page, fewer where rows are long.
-static void choose_shift(const struct weft_plan *p, struct weft_plan_pages *g, uint32_t rows)
-{
-    uint64_t longest = 1;
-    for (uint32_t i = 0; i < p->n_states; i++)
-        if (p->states[i].kind == WEFT_STATE_PAGED && &p->page_groups[p->states[i].pages] == g &&
-            p->states[i].row_bytes > longest)
-            longest = p->states[i].row_bytes;
-    uint64_t wanted = rows ? rows : PAGE_ROWS;
-    while (!rows && wanted > LEAST_PAGE_ROWS * 4 && weft_bytes_times(wanted, longest) > LARGE_PAGE) wanted /= 2;
-    while (!rows && wanted > LEAST_PAGE_ROWS && weft_bytes_times(wanted, longest) > weft_caps_bindable(&p->caps))
-        wanted /= 2;
-    while ((uint64_t)2 << g->shift <= wanted) g->shift++;
-}
-
-/// Attention binds the banks of keys and of values beside four operands, and numbers their elements by 32 bits.
-static weft_status choose_banks(const struct weft_plan *p, struct weft_plan_pages *g)
-{
-    uint32_t slots = p->caps.max_storage_buffers < WEFT_MAX_SLOTS - 1 ? p->caps.max_storage_buffers
-                                                                      : WEFT_MAX_SLOTS - 1;
-    uint32_t most = slots > 6 ? (slots - 4) / 2 : 1;
-    uint64_t pages = UINT32_MAX, elements = 1;
-    for (uint32_t i = 0; i < p->n_states; i++) {
-        const struct weft_plan_state *s = &p->states[i];
-        if (s->kind != WEFT_STATE_PAGED || &p->page_groups[s->pages] != g) continue;
-        uint64_t n = s->page_bytes / weft_accessor_width(p->graph->values[s->value].type.dtype);
-        if (weft_caps_bindable(&p->caps) / s->page_bytes < pages) pages = weft_caps_bindable(&p->caps) / s->page_bytes;
-        if (n > elements) elements = n;
-        if (pages == 0)
-            return weft_fail(WEFT_ERR_LIMIT,
-                             "a page of %u rows of state '%s' has %" PRIu64
-                             " bytes, more than a binding of this device "
-                             "(%" PRIu64 "); choose fewer rows a page",
-                             1u << g->shift, s->name, s->page_bytes, weft_caps_bindable(&p->caps));
-    }
-    if (weft_bytes_times(pages, elements) > UINT32_MAX) pages = UINT32_MAX / elements;
-    if (pages == 0)
-        return weft_fail(WEFT_ERR_LIMIT, "a page of %u rows has %" PRIu64 " elements, more than have numbers; choose "
-                         "fewer rows a page", 1u << g->shift, elements);
-    uint64_t needed = ((uint64_t)g->n + pages) / pages; // for one page more than n
-    while (most > 1 && weft_bytes_times(pages * most, elements) > UINT32_MAX) most--;
-    g->bank_pages = (uint32_t)pages;
-    if (needed > 1) needed *= 2; // two full contexts, where there are bindings for them
-    g->n_banks = needed < most ? (uint32_t)needed : most;
-    return WEFT_OK;
-}
-
-static weft_status plan_pages(struct weft_plan *p, uint32_t page_rows)
-{
-    p->page_groups = weft_arena_alloc(&p->arena, (p->n_states + 1) * sizeof *p->page_groups);
-    if (!p->page_groups) return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph");
-    if (page_rows && (page_rows < LEAST_PAGE_ROWS || page_rows > MOST_PAGE_ROWS || (page_rows & (page_rows - 1))))
-        return weft_fail(WEFT_ERR_INVALID, "pages of %u rows; a power of two from %d to %d is needed", page_rows,
-                         LEAST_PAGE_ROWS, MOST_PAGE_ROWS);
-    for (size_t i = 0; i < p->graph->n_nodes; i++)
-        if (!p->graph->nodes[i].dead) WEFT_TRY(check_uses(p, &p->graph->nodes[i]));
-    for (uint32_t i = 0; i < p->n_states; i++) {
-        struct weft_plan_state *s = &p->states[i];
-        if (s->kind != WEFT_STATE_PAGED) continue;
-        WEFT_TRY(check_paged(p, s));
-        struct weft_plan_pages *g = group_of(p, s);
-        if (s->rows < g->rows) g->rows = s->rows;
-    }
-    for (size_t i = 0; i < p->graph->n_nodes; i++) {
-        const struct weft_node *n = &p->graph->nodes[i];
-        uint32_t state = n->dead || !(n->op->traits & WEFT_OP_SINK) ? UINT32_MAX : state_of(p, n->in[0]);
-        if (state == UINT32_MAX || p->states[state].kind != WEFT_STATE_PAGED) continue;
-        WEFT_TRY(add_span(&p->page_groups[p->states[state].pages], p->graph->values[n->in[1]].type.dims[0]));
-    }
-    uint64_t words = WEFT_VARS_BYTES / 4;
-    for (uint32_t k = 0; k < p->n_page_groups; k++) {
-        struct weft_plan_pages *g = &p->page_groups[k];
-        choose_shift(p, g, page_rows);
-        uint64_t most = p->caps.max_binding / 4; // entries that one binding can hold, and less than 2^32
-        if (words > most || most - words < (g->rows >> g->shift) + 66 || g->rows >= UINT32_MAX)
-            return weft_fail(WEFT_ERR_LIMIT,
-                             "the page table of %" PRIu64 " rows in pages of %u rows is larger than a binding of this "
-                             "device (%" PRIu64 " bytes); choose larger pages or a smaller context",
-                             g->rows, 1u << g->shift, p->caps.max_binding);
-        g->n = (uint32_t)((g->rows + ((uint64_t)1 << g->shift) - 1) >> g->shift);
-        g->table = (uint32_t)words;
-        words += (uint64_t)g->n + 1;
-        for (uint32_t i = 0; i < p->n_states; i++) {
-            struct weft_plan_state *s = &p->states[i];
-            if (s->kind != WEFT_STATE_PAGED || s->pages != k) continue;
-            s->page_bytes = weft_bytes_times(s->row_bytes, (uint64_t)1 << g->shift);
-            g->page_bytes += s->page_bytes;
-        }
-        WEFT_TRY(choose_banks(p, g));
-    }
-    p->vars_bytes = weft_align256(words * 4);
-    return WEFT_OK;
-}
-
-// ---- the pass ------------------------------------------------------------------------------------------------------
-
-weft_status weft_pass_positions(struct weft_plan *p, const struct weft_compile_params *params)
-{
+    const struct weft_graph *g = p->graph;
     p->positions = weft_arena_alloc(&p->arena, (p->n_states + 1) * sizeof *p->positions);
     if (!p->positions) return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph");
     for (uint32_t i = 0; i < p->n_states; i++) p->states[i].position = WEFT_NO_POSITION;
-    for (size_t i = 0; i < p->graph->n_nodes; i++) {
-        const struct weft_node *n = &p->graph->nodes[i];
-        if (n->dead) continue;
-        WEFT_TRY(note_writes(p, n));
-        note_reads(p, n);
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        if (g->nodes[i].dead) continue;
+        WEFT_TRY(note_writes(p, &g->nodes[i]));
+        note_reads(p, &g->nodes[i]);
     }
-    for (size_t i = 0; i < p->graph->n_nodes; i++)
-        if (!p->graph->nodes[i].dead) note_rows(p, &p->graph->nodes[i]);
-    for (size_t i = 0; i < p->graph->n_nodes; i++)
-        if (!p->graph->nodes[i].dead) note_others(p, &p->graph->nodes[i]);
-    return plan_pages(p, params ? params->page_rows : 0);
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (!g->nodes[i].dead) note_rows(p, &g->nodes[i]);
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (!g->nodes[i].dead) note_others(p, &g->nodes[i]);
+    return WEFT_OK;
 }
 
 bool weft_plan_may_stop(const struct weft_plan *p)
 {
     for (uint32_t k = 0; k < p->n_schedules; k++) {
-        for (uint32_t i = 0; i < p->schedules[k].n_steps; i++) {
-            const struct weft_step *s = &p->schedules[k].steps[i];
-            if (strcmp(s->kernel->name, "advance") == 0) continue;
-            for (uint32_t o = 0; o < s->n_operands; o++)
-                if (strcmp(s->operands[o].name, "vars") == 0 && (s->operands[o].access & WEFT_WRITE)) return true;
+        const struct weft_schedule *sc = &p->schedules[k];
+        for (uint32_t i = 0; i < sc->n_steps; i++) {
+            const struct weft_step *s = &sc->steps[i];
+            for (uint32_t o = 0; o < s->n_operands && !s->only_advances; o++)
+                if (sc->tensors[s->operands[o].tensor].mem == WEFT_MEM_VARS && (s->operands[o].access & WEFT_WRITE))
+                    return true;
         }
     }
     return false;

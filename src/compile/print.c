@@ -208,7 +208,7 @@ static void text_head(const struct weft_plan *p, struct weft_str *out)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         weft_str_addf(out, "%s %s ", i ? "," : ":", rows[i].name);
         add_bytes(out, rows[i].bytes);
-        if (strcmp(rows[i].name, "transients") != 0) continue;
+        if (i != 3) continue; // transients
         weft_str_add(out, " (at least ");
         add_bytes(out, t.bound);
         weft_str_add(out, " by lifetimes)");
@@ -302,9 +302,9 @@ static char *text_details(const struct weft_plan *p, const struct weft_schedule 
     struct weft_str t = {0};
     weft_str_add(&t, "       ");
     for (uint32_t i = 0; i < s->n_fields; i++) {
-        if (strcmp(s->fields[i].type, "f32") == 0)
+        if (s->fields[i].type == WEFT_F32)
             weft_str_addf(&t, " %s=%g", s->fields[i].name, (double)weft_print_float(live->words[i]));
-        else if (strcmp(s->fields[i].type, "i32") == 0)
+        else if (s->fields[i].type == WEFT_I32)
             weft_str_addf(&t, " %s=%" PRId32, s->fields[i].name, (int32_t)live->words[i]);
         else weft_str_addf(&t, " %s=%" PRIu32, s->fields[i].name, live->words[i]);
     }
@@ -363,8 +363,7 @@ static void text_steps(const struct weft_plan *p, const struct weft_schedule *sc
         struct weft_print_live live = weft_print_live(p, sc, s);
         bool seen = seen_before(p, sc, i, &live);
         cell(&t, "%u", i);
-        bool commit = strcmp(s->kernel->name, "state_write") == 0; // a write of a range may be a copy as well
-        cell(&t, "%s%s", s->label, !s->is_copy ? "" : commit ? " (copy: state)" : " (copy: aliasing)");
+        cell(&t, "%s%s", s->label, !s->is_copy ? "" : s->is_commit ? " (copy: state)" : " (copy: aliasing)");
         cell(&t, "%s.%u", s->kernel->name, s->pipeline);
         if (s->workgroup[1] * s->workgroup[2] == 1) cell(&t, "%u", s->workgroup[0]);
         else cell(&t, "%ux%ux%u", s->workgroup[0], s->workgroup[1], s->workgroup[2]);

@@ -124,14 +124,14 @@ static json_t *json_step(const struct weft_plan *p, const struct weft_schedule *
     struct weft_print_live live = weft_print_live(p, sc, s);
     json_t *params = json_object();
     for (uint32_t i = 0; i < s->n_fields; i++) {
-        const char *type = s->fields[i].type;
+        weft_dtype type = s->fields[i].type;
         float f = weft_print_float(live.words[i]);
-        bool real = strcmp(type, "f32") == 0;
+        bool real = type == WEFT_F32;
         if (real && (f != f || f - f != 0)) put(params, s->fields[i].name, json_null(), ok); // JSON has no infinities
         else if (real) put(params, s->fields[i].name, json_real(f), ok);
         else
             put(params, s->fields[i].name,
-                json_integer(strcmp(type, "i32") == 0 ? (json_int_t)(int32_t)live.words[i] : (json_int_t)live.words[i]),
+                json_integer(type == WEFT_I32 ? (json_int_t)(int32_t)live.words[i] : (json_int_t)live.words[i]),
                 ok);
     }
     return json_pack("{so ss sI so sI so so sb sb so}", "label", text(s->label), "kernel", s->kernel->name, "pipeline",

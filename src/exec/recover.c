@@ -132,7 +132,7 @@ weft_status weft_session_whole(const weft_session *s)
 weft_status weft_session_has(const weft_session *s, const char *name)
 {
     const struct weft_plan *plan = s->program->plan;
-    bool state = strcmp(name, "vars") == 0;
+    bool state = false;
     for (uint32_t i = 0; i < plan->n_states && !state; i++) state = strcmp(plan->states[i].name, name) == 0;
     return state ? weft_session_whole(s) : WEFT_OK;
 }

@@ -17,7 +17,11 @@ uint64_t weft_plan_io_live_bytes(const struct weft_plan *plan, uint32_t io, cons
 /// Reads that do not block: see weft_readback_*. "vars" is the block of variables.
 weft_status weft_session_read_start(weft_session *session, const char *name, uint64_t offset, uint64_t bytes,
                                     weft_readback *out);
-/// Byte offset of a variable in the block that weft_session_read(..., "vars", ...) reads; ERR_NOT_FOUND.
+/// The variables in one piece of WEFT_VARS_BYTES: word WEFT_VAR_ACTIVE is the activity, the others stand where
+/// weft_session_var_offset says. Errors: LIMIT (outside, not of 4), STALE, LOST.
+weft_status weft_session_vars_read(weft_session *session, uint64_t offset, void *data, uint64_t bytes);
+weft_status weft_session_vars_start(weft_session *session, uint64_t offset, uint64_t bytes, weft_readback *out);
+/// Byte offset of a variable among them; ERR_NOT_FOUND.
 weft_status weft_session_var_offset(const weft_session *session, const char *name, uint64_t *offset);
 
 /// Dispatches a run makes at the current dims.

@@ -24,11 +24,6 @@ weft_status weft_session_find_buffer(const weft_session *s, const char *name, we
     if (!s || !name) return weft_session_null_argument("a read or write of a session");
     const struct weft_plan *plan = s->program->plan;
     WEFT_TRY(weft_session_there(s));
-    if (strcmp(name, "vars") == 0) {
-        *out = s->vars;
-        *live = WEFT_VARS_BYTES;
-        return WEFT_OK;
-    }
     for (uint32_t i = 0; i < plan->n_states; i++) {
         if (plan->states[i].kind == WEFT_STATE_VAR || strcmp(plan->states[i].name, name) != 0) continue;
         bool paged = plan->states[i].kind == WEFT_STATE_PAGED;
@@ -68,10 +63,7 @@ weft_status weft_session_write(weft_session *s, const char *name, uint64_t offse
     WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
     const struct weft_plan_state *paged = weft_session_paged(s, name);
     if (paged) return weft_session_write_rows(s, paged, offset, data, bytes);
-    WEFT_TRY(bytes ? weft_fail_in(weft_buf_write(s->gpu, buf, at, data, bytes), "'%s'", name) : WEFT_OK);
-    if (buf.id != s->vars.id) return WEFT_OK;
-    s->inexact = true; // variables written past weft_session_set_var
-    return weft_session_settle(s);
+    return bytes ? weft_fail_in(weft_buf_write(s->gpu, buf, at, data, bytes), "'%s'", name) : WEFT_OK;
 }
 
 weft_status weft_session_read_buffer(weft_session *s, weft_buf buf, uint64_t offset, void *data, uint64_t bytes)
@@ -116,24 +108,37 @@ weft_status weft_session_var_offset(const weft_session *s, const char *name, uin
     const struct weft_plan *plan = s->program->plan;
     WEFT_TRY(weft_session_there(s));
     *offset = 0;
-    if (strcmp(name, "active") == 0) return WEFT_OK;
     for (uint32_t i = 0; i < plan->n_states; i++) {
         if (plan->states[i].kind != WEFT_STATE_VAR || strcmp(plan->states[i].name, name) != 0) continue;
         *offset = (uint64_t)plan->states[i].var_slot * 4;
         return WEFT_OK;
     }
-    return weft_fail(WEFT_ERR_NOT_FOUND, "the program has no variable '%s'", name);
+    return weft_fail(WEFT_ERR_NOT_FOUND,
+                     "the program has no variable '%s' (weft_session_set_active stops and starts a session's runs)",
+                     name);
+}
+
+static weft_status set_word(weft_session *s, uint64_t offset, uint32_t bits)
+{
+    // What the device stopped goes on from where it was, not from where the host thinks that it might be.
+    if (offset == WEFT_VAR_ACTIVE && bits) WEFT_TRY(weft_session_settle(s));
+    WEFT_TRY(weft_buf_write(s->gpu, s->vars, offset, &bits, 4));
+    weft_session_track_var(s, (uint32_t)(offset / 4), bits);
+    return WEFT_OK;
 }
 
 weft_status weft_session_set_var(weft_session *s, const char *name, uint32_t bits)
 {
     uint64_t offset;
     WEFT_TRY(weft_session_var_offset(s, name, &offset));
-    // What the device stopped goes on from where it was, not from where the host thinks that it might be.
-    if (offset == WEFT_VAR_ACTIVE && bits) WEFT_TRY(weft_session_settle(s));
-    WEFT_TRY(weft_buf_write(s->gpu, s->vars, offset, &bits, 4));
-    weft_session_track_var(s, (uint32_t)(offset / 4), bits);
-    return WEFT_OK;
+    return set_word(s, offset, bits);
+}
+
+weft_status weft_session_set_active(weft_session *s, bool active)
+{
+    if (!s) return weft_session_null_argument("weft_session_set_active");
+    WEFT_TRY(weft_session_there(s));
+    return set_word(s, WEFT_VAR_ACTIVE * 4, active);
 }
 
 weft_status weft_session_get_var(weft_session *s, const char *name, uint32_t *bits)
@@ -143,6 +148,37 @@ weft_status weft_session_get_var(weft_session *s, const char *name, uint32_t *bi
     if (!bits) return weft_session_null_argument("weft_session_get_var");
     WEFT_TRY(weft_session_has(s, name));
     return weft_session_read_buffer(s, s->vars, offset, bits, 4);
+}
+
+weft_status weft_session_get_active(weft_session *s, bool *active)
+{
+    uint32_t word;
+    if (!s || !active) return weft_session_null_argument("weft_session_get_active");
+    WEFT_TRY(weft_session_vars_read(s, WEFT_VAR_ACTIVE * 4, &word, sizeof word));
+    *active = word != 0;
+    return WEFT_OK;
+}
+
+/// The variables themselves; page tables, which stand behind them, are no one's to read.
+static weft_status check_vars(weft_session *s, uint64_t offset, uint64_t bytes)
+{
+    WEFT_TRY(weft_session_there(s));
+    if (offset % 4 || bytes % 4 || offset > WEFT_VARS_BYTES || bytes > WEFT_VARS_BYTES - offset)
+        return weft_fail(WEFT_ERR_LIMIT, "the variables have %d bytes; %llu at offset %llu are no words of theirs",
+                         WEFT_VARS_BYTES, (unsigned long long)bytes, (unsigned long long)offset);
+    return weft_session_whole(s);
+}
+
+weft_status weft_session_vars_read(weft_session *s, uint64_t offset, void *data, uint64_t bytes)
+{
+    WEFT_TRY(check_vars(s, offset, bytes));
+    return weft_session_read_buffer(s, s->vars, offset, data, bytes);
+}
+
+weft_status weft_session_vars_start(weft_session *s, uint64_t offset, uint64_t bytes, weft_readback *out)
+{
+    WEFT_TRY(check_vars(s, offset, bytes));
+    return weft_readback_start(s->gpu, s->vars, offset, bytes, out);
 }
 
 weft_status weft_session_reset(weft_session *s)
@@ -158,7 +194,7 @@ weft_status weft_session_reset(weft_session *s)
     WEFT_TRY(weft_session_release_rows(s, 0));
     WEFT_TRY(weft_buf_fill(s->gpu, s->vars, 0, WEFT_VARS_BYTES, 0));
     weft_session_track_reset(s);
-    WEFT_TRY(weft_session_set_var(s, "active", 1));
+    WEFT_TRY(weft_session_set_active(s, true));
     weft_session_forget(s, 0);
     s->gone = false;
     return WEFT_OK;

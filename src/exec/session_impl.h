@@ -81,7 +81,7 @@ struct weft_session {
     uint32_t generation;           ///< of the pool that the bind groups are for
     struct weft_track *tracks; ///< by number in plan->positions
     bool inexact;              ///< the device may have stopped a run: tracks[].at are upper bounds
-    bool idle;                 ///< "active" is 0: runs move nothing on
+    bool idle;                 ///< the activity is 0: runs move nothing on
     struct weft_snapshot *checkpoints[WEFT_CHECKPOINTS]; ///< oldest first
     uint32_t n_checkpoints;
     struct weft_gpu_dependent dependent;
@@ -162,7 +162,7 @@ const struct weft_snapshot *weft_session_find_checkpoint(const weft_session *s, 
 weft_status weft_session_restore_part(weft_session *s, const struct weft_snapshot *snapshot, bool all);
 
 #define WEFT_REBIND_IOS (UINT32_MAX - 1) ///< as `mem_key`: the ios marked in io_changed
-/// The buffer of an input, output, state or "vars", at which byte it begins there, and how many are live. Errors:
+/// The buffer of an input, output or state, at which byte it begins there, and how many are live. Errors:
 /// NOT_FOUND.
 weft_status weft_session_find_buffer(const weft_session *s, const char *name, weft_buf *out, uint64_t *base,
                                      uint64_t *live);
@@ -199,7 +199,7 @@ weft_status weft_session_restage(weft_session *s);
 weft_status weft_session_there(const weft_session *s);
 /// ERR_STALE while states are gone; names one.
 weft_status weft_session_whole(const weft_session *s);
-/// The same for one state, variable or "vars"; inputs and outputs are never gone.
+/// The same for one state or variable; inputs and outputs are never gone.
 weft_status weft_session_has(const weft_session *s, const char *name);
 weft_status weft_session_null_argument(const char *call);
 /// ERR_CANCELLED after weft_session_cancel. Calls that wait begin with it.

@@ -160,5 +160,5 @@ weft_status weft_session_rewind(weft_session *s, uint64_t position)
         s->gone = false;
     }
     weft_session_forget(s, plan->n_positions ? position + 1 : position);
-    return weft_session_set_var(s, "active", 1);
+    return weft_session_set_active(s, true);
 }

@@ -1,6 +1,6 @@
 /// Positions as the host knows them: set by weft_session_set_var, moved on by runs. While no step of the program can
-/// clear "active" they are exact; else runs after a stop leave no trace on the device and the host's count is an upper
-/// bound, until the variables are read back.
+/// clear the activity they are exact; else runs after a stop leave no trace on the device and the host's count is an
+/// upper bound, until the variables are read back.
 #include "core/error.h"
 #include "exec/session_impl.h"
 

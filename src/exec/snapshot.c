@@ -293,7 +293,7 @@ static weft_status put_device(weft_session *s, const struct weft_snapshot *x, bo
         else if (x->parts[i].bytes)
             copies[n++] = (struct weft_gpu_copy){x->parts[i].buf, 0, s->states[i], 0, x->parts[i].bytes};
     }
-    if (all) copies[n++] = (struct weft_gpu_copy){x->vars, 0, s->vars, 0, 4}; // "active"
+    if (all) copies[n++] = (struct weft_gpu_copy){x->vars, 0, s->vars, 0, 4}; // the activity
     struct weft_gpu_submit submit = {.before = copies, .n_before = n};
     weft_status status = weft_gpu_submit(s->gpu, &submit, &s->last_serial);
     if (status == WEFT_OK && s->pages) {

@@ -59,7 +59,7 @@ static weft_status find_data(const struct weft_plan *plan, const struct weft_pla
         return WEFT_OK;
     }
     const struct weft_value_info *info = &plan->graph->values[w->value];
-    if (info->data) {
+    if (info->data || info->kind == WEFT_VALUE_CONST) { // an empty constant has no bytes
         *data = info->data;
         *bytes = info->data_size;
     } else if (source->get) {

@@ -103,7 +103,7 @@ static weft_status fetch_leaf(struct run *r, weft_value v) {
 // Vectors and operands of elementwise nodes are handed over as doubles; only tables of rows stay encoded.
 static weft_status expand_raw(struct run *r, const struct weft_node *n, weft_value v) {
     struct weft_host *t = &r->host[v];
-    if (t->data || !t->raw || (t->rank > 1 && !(n->op->traits & (WEFT_OP_ELEMENTWISE | WEFT_OP_REDUCE))))
+    if (t->data || !t->raw || (t->rank > 1 && !((n->op->traits & WEFT_OP_ELEMENTWISE) || n->op->reduce)))
         return WEFT_OK;
     WEFT_TRY(make_data(r, v));
     weft_dtype_info(t->dtype)->decode(t->raw, weft_host_count(t), t->data);

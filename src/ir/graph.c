@@ -193,6 +193,21 @@ weft_status weft_graph_var(struct weft_graph *g, const char *name, weft_dtype dt
     return add_state(g, name, info, out);
 }
 
+weft_status weft_graph_activity(struct weft_graph *g, weft_value v) {
+    if (!g || v >= g->n_values || g->values[v].kind != WEFT_VALUE_STATE || g->values[v].state_kind != WEFT_STATE_VAR)
+        return weft_fail(WEFT_ERR_INVALID, "a session's activity must be a variable of the graph");
+    struct weft_value_info *info = &g->values[v];
+    if (info->type.dtype != WEFT_U32 || info->var_lo != 0 || info->var_hi != 1)
+        return weft_fail(WEFT_ERR_INVALID,
+                         "variable '%s' can't be the session's activity: it must be u32 within 0 and 1", info->name);
+    for (size_t i = 0; i < g->n_states; i++)
+        if (g->values[g->states[i]].is_activity && g->states[i] != v)
+            return weft_fail(WEFT_ERR_INVALID, "variable '%s' can't be the session's activity: '%s' is already",
+                             info->name, g->values[g->states[i]].name);
+    info->is_activity = true;
+    return WEFT_OK;
+}
+
 // ---- attributes
 
 uint32_t weft_op_attr_count(const struct weft_op *op) {
@@ -355,9 +370,9 @@ static weft_status infer_node(struct weft_graph *g, const struct weft_op *op, co
         char what[32] = "output 0";
         what[7] = (char)('0' + k);
         WEFT_TRY(weft_type_check(g->dims, &out[k], what));
-        if (!weft_op_writes(op, k)) continue;
-        bool functional = (op->traits & WEFT_OP_STATES) == 0;
-        if (k >= n_in || (!functional && g->values[in[k]].state == UINT32_MAX))
+        const struct weft_state_access *writes = weft_op_writes(op, k);
+        if (!writes) continue;
+        if (k >= n_in || (writes->must_be_state && g->values[in[k]].state == UINT32_MAX))
             return weft_fail(WEFT_ERR_INVALID, "input %u must be a state, since the operator writes it", k);
         bool same = out[k].dtype == types[k].dtype && out[k].rank == types[k].rank;
         for (uint32_t i = 0; same && i < out[k].rank; i++) same = out[k].dims[i] == types[k].dims[i];
@@ -473,7 +488,7 @@ weft_value weft_graph_find(const struct weft_graph *g, const char *name) {
 }
 
 weft_value weft_graph_base(const struct weft_graph *g, weft_value v) {
-    while (g->values[v].kind == WEFT_VALUE_NODE && (g->nodes[g->values[v].node].op->traits & WEFT_OP_VIEW))
+    while (g->values[v].kind == WEFT_VALUE_NODE && g->nodes[g->values[v].node].op->view)
         v = g->nodes[g->values[v].node].in[0];
     return v;
 }

@@ -1,10 +1,10 @@
 /// The graph: values and nodes in SSA order. Passes make new graphs or edit in place; order of nodes is execution
 /// order.
 ///
-/// State: a state value is a tensor that lives across runs. A node whose op has WEFT_OP_STATE takes the current version
-/// as input 0 and gives the next one as output 0: the same memory. Readers of the old version must stand before the
-/// writer (the verifier checks it), so SSA order is enough for exactness. Where input 0 is no state, the node is
-/// functional: output 0 is a fresh value, which starts as a copy of input 0.
+/// State: a state value is a tensor that lives across runs. A node whose op writes operand k (weft_op_writes) takes the
+/// current version as input k and gives the next one as output k: the same memory. Readers of the old version must
+/// stand before the writer (the verifier checks it), so SSA order is enough for exactness. Where input k is no state,
+/// the node is functional: output k is a fresh value, which starts as a copy of input k.
 ///
 /// Policy: whether both versions lie in one buffer or in two (weft/graph.h). It concerns planning alone; order and
 /// meaning are those of one buffer.
@@ -32,6 +32,7 @@ struct weft_value_info {
     const void *data;          ///< CONST: bytes in file layout, owned by the graph. WEIGHT: may be NULL until bound
     uint64_t data_size;
     int64_t var_lo, var_hi;    ///< VAR: host-side bounds of the value
+    bool is_activity;          ///< VAR: the session's activity (weft_graph_activity)
     bool is_output;
     const char *output_name;
 };

@@ -23,10 +23,6 @@ weft_status weft_guards_name(struct weft_graph *g, size_t first, const struct we
                              const weft_value *in, uint32_t n_in);
 /// The verifier; without `infer` it leaves out what may intern dims, so that a shared graph is only read.
 weft_status weft_graph_check(const struct weft_graph *g, bool infer);
-/// True when output k of this operator is the next version of its input k, if that is a state.
-static inline bool weft_op_writes(const struct weft_op *op, uint32_t k) {
-    return (op->traits & WEFT_OP_STATES) || (k == 0 && (op->traits & WEFT_OP_STATE));
-}
 static inline bool weft_is_live(const struct weft_graph *g, const struct weft_value_info *info) {
     return info->kind != WEFT_VALUE_NODE || (info->node < g->n_nodes && !g->nodes[info->node].dead);
 }

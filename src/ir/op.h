@@ -38,23 +38,48 @@ struct weft_attr_desc {
 
 enum weft_trait {
     WEFT_OP_ELEMENTWISE = 1 << 0, ///< out[i] depends on in[..][i] under NumPy broadcasting only
-    WEFT_OP_REDUCE = 1 << 1,      ///< reduces the last axis, keeping it as 1
-    WEFT_OP_VIEW = 1 << 2,        ///< output is the input's memory at an offset (contiguous); no step where possible
-    WEFT_OP_CONTRACT = 1 << 3,    ///< may take a row-program prologue and an epilogue
-    WEFT_OP_STATE = 1 << 4,       ///< in 0 is a state, out 0 the same state after the write (same memory). With
-                                  ///< another value as in 0: a function of it, out 0 is a value of its own
-    WEFT_OP_RANDOM = 1 << 5,
-    WEFT_OP_MOVE = 1 << 6,        ///< copies elements, computes nothing
-    WEFT_OP_STATES = 1 << 7,      ///< like STATE for several: out i is the next version of in i
-    WEFT_OP_SINK = 1 << 9,        ///< writes in 1 to state in 0, rows from position in 2 on: a region may end in it
-    WEFT_OP_RANGE = 1 << 13,      ///< SINK too: writes all of in 1 to elements of the state from attribute `start` on
-    /// Of a state operator: it writes every element of out 0 exactly once and is never skipped while the state has
-    /// elements (not even when a run brings no tokens), so that the two versions may lie in two buffers. Its kernels
-    /// read the past through an operand emitted from in[0], if they read it, and write through one emitted from out[0];
-    /// both have WEFT_OPERAND_INPLACE, since in one buffer they are one range.
-    WEFT_OP_STATE_WHOLE = 1 << 10,
-    WEFT_OP_NOTES = 1 << 12,      ///< what it writes stands for no position (counts, ids): a crop leaves it
-    WEFT_OP_ROWMAP = 1 << 8,      ///< reads other columns of the same row (rope): the region compiler knows it
+    WEFT_OP_CONTRACT = 1 << 1,    ///< may take a row-program prologue and an epilogue
+    WEFT_OP_ROWMAP = 1 << 2,      ///< reads other columns of the same row (rope): the region compiler knows it
+};
+
+/// What becomes of the last axis, which stays as 1.
+enum weft_reduction { WEFT_REDUCE_NONE, WEFT_REDUCE_SUM, WEFT_REDUCE_MEAN, WEFT_REDUCE_MAX, WEFT_REDUCE_MIN };
+
+/// How output 0 shows the memory of input 0: contiguous, and without a step where that is possible.
+enum weft_view {
+    WEFT_VIEW_NONE, ///< output 0 has memory of its own
+    WEFT_VIEW_SAME, ///< the same elements in the same order, in another shape
+    WEFT_VIEW_ROWS, ///< a run of rows of axis 0, which begins at row `view_start`, a DIM attribute
+    WEFT_VIEW_BITS, ///< the same bytes as elements of another type
+};
+
+/// Elementwise operators that no pattern can say, since their text depends on two types.
+enum weft_element { WEFT_ELEMENT_PATTERN, WEFT_ELEMENT_CAST, WEFT_ELEMENT_SELECT };
+
+/// How an operator touches an operand that may be a state. All but BACK write: output k is the next version of operand
+/// k, in the same memory.
+enum weft_touch {
+    WEFT_TOUCH_NONE,    ///< ends the table
+    WEFT_TOUCH_PART,    ///< writes some elements
+    /// Writes every element exactly once, and is never skipped while the state has elements (not even when a run brings
+    /// no tokens), so that the two versions may lie in two buffers. Its kernels read the past through an operand
+    /// emitted from the input, if they read it, and write through one emitted from the output; both have
+    /// WEFT_OPERAND_INPLACE, since in one buffer they are one range.
+    WEFT_TOUCH_WHOLE,
+    WEFT_TOUCH_ROWS,    ///< writes operand `value` to the rows from position `at` on; a region may end in it
+    WEFT_TOUCH_RANGE,   ///< writes operand `value` to the elements from DIM attribute `attr` on; likewise
+    WEFT_TOUCH_ADVANCE, ///< moves a position on by DIM attribute `attr`
+    WEFT_TOUCH_BACK,    ///< reads rows from position `at` back, as far as INT attribute `attr` says (0: all)
+};
+struct weft_state_access {
+    enum weft_touch touch;
+    uint8_t operand;
+    uint8_t value, at; ///< operands: what is written, and the variable that has the position
+    uint8_t attr;      ///< number of an attribute
+    /// Written operands only. An operator without it is a function where the operand is no state: its output is then a
+    /// value of its own, which starts as a copy.
+    bool must_be_state;
+    bool beside; ///< what is written stands for no position (counts, ids): a crop leaves it
 };
 
 /// Shape and type of a value as `infer` sees it.
@@ -80,13 +105,16 @@ struct weft_eval {
     uint32_t n_in, n_out;
     struct weft_host *in, *out; ///< out[i].data is allocated (zeroed), but of a state op out[0].data is in[0].data,
                                 ///< or, where in[0] is no state, a copy of it
-    bool round_f16;                    ///< unused by most: outputs declared f16 are rounded by the caller
 };
 
 struct weft_op {
     const char *name;
     uint8_t n_in_min, n_in_max, n_out;
-    uint32_t traits;
+    uint32_t traits; ///< enum weft_trait, or-ed
+    enum weft_reduction reduce;
+    enum weft_view view;
+    uint8_t view_start;                         ///< number of an attribute
+    struct weft_state_access states[WEFT_MAX_OUTS]; ///< one entry an operand that may be a state; ends at touch NONE
     struct weft_attr_desc attrs[WEFT_MAX_ATTRS]; ///< ends at name NULL
     /// NULL, or the name of a required list attribute with an entry for each output; n_out is then the most there are.
     const char *n_out_of;
@@ -99,11 +127,38 @@ struct weft_op {
     weft_status (*decompose)(struct weft_graph *g, const struct weft_node *node, uint32_t *outs);
     /// Chooses a kernel and emits steps. NULL only for views and for what the region compiler or decompose handles.
     weft_status (*lower)(struct weft_lower *l, uint32_t group);
+    enum weft_element element;
     /// Elementwise: WGSL of the result as a printf-like pattern with $0, $1, $2 for the operands and $a0.. for FLOAT
-    /// attributes.
-    const char *wgsl;
-    const char *wgsl_helper; ///< a function that `wgsl` calls, by the name under which plan/wgsl_helpers lists it
+    /// attributes. Operands are f32 in `wgsl`, i32 in `wgsl_i32`, u32 in `wgsl_u32`; NULL in one of the latter two: the
+    /// one before it serves.
+    const char *wgsl, *wgsl_i32, *wgsl_u32;
 };
+
+/// The entry of an operand, NULL if the operator does not treat it as a state.
+static inline const struct weft_state_access *weft_op_access(const struct weft_op *op, uint32_t operand)
+{
+    for (uint32_t i = 0; i < WEFT_MAX_OUTS && op->states[i].touch != WEFT_TOUCH_NONE; i++)
+        if (op->states[i].operand == operand) return &op->states[i];
+    return NULL;
+}
+/// The entry of operand k if the operator writes it, and so gives its next version as output k; else NULL.
+static inline const struct weft_state_access *weft_op_writes(const struct weft_op *op, uint32_t k)
+{
+    const struct weft_state_access *a = weft_op_access(op, k);
+    return a && a->touch != WEFT_TOUCH_BACK ? a : NULL;
+}
+/// The entry of an operator that stores a value to a range of elements or to rows of a state, and in which a region may
+/// end. The state is operand and output 0. NULL for all others.
+static inline const struct weft_state_access *weft_op_sink(const struct weft_op *op)
+{
+    const struct weft_state_access *a = &op->states[0];
+    return a->touch == WEFT_TOUCH_ROWS || a->touch == WEFT_TOUCH_RANGE ? a : NULL;
+}
+/// The same for a range of elements only.
+static inline const struct weft_state_access *weft_op_range(const struct weft_op *op)
+{
+    return op->states[0].touch == WEFT_TOUCH_RANGE ? &op->states[0] : NULL;
+}
 
 /// All operators, ended by NULL. Defined in ops/; the IR receives it when a graph is made.
 struct weft_op_set { const struct weft_op *const *ops; };

@@ -34,9 +34,15 @@ weft_status weft_graph_state_policy(weft_graph *graph, weft_value state, enum we
     return WEFT_OK;
 }
 
+static bool writes_whole(const struct weft_op *op, uint32_t operand) {
+    const struct weft_state_access *a = weft_op_writes(op, operand);
+    return a && a->touch == WEFT_TOUCH_WHOLE;
+}
+
 bool weft_graph_state_whole(const struct weft_graph *g, uint32_t state, struct weft_str *why) {
     struct weft_str ignored = {0}, *out = why ? why : &ignored;
     const struct weft_node *writer = NULL;
+    uint32_t operand = 0;
     const struct weft_value_info *info = &g->values[g->states[state]];
     bool once = true, fixed = weft_type_const_count(g->dims, &info->type) >= 0;
     if (info->state_kind == WEFT_STATE_VAR || info->state_kind == WEFT_STATE_PAGED || !fixed) {
@@ -55,10 +61,11 @@ bool weft_graph_state_whole(const struct weft_graph *g, uint32_t state, struct w
                               n->op->name);
             once &= !writer;
             writer = n;
+            operand = k;
         }
     }
     if (!writer) weft_str_add(out, "is written by no operator");
-    bool whole = once && writer && (writer->op->traits & WEFT_OP_STATE_WHOLE);
+    bool whole = once && writer && writes_whole(writer->op, operand);
     if (once && writer && !whole)
         weft_str_addf(out, "is written in part only, by '%s' (%s)", writer->name ? writer->name : "unnamed",
                       writer->op->name);
@@ -213,7 +220,7 @@ static bool *mark_views(const struct weft_graph *g, weft_value past) {
     shows[past] = true;
     for (size_t i = 0; i < g->n_nodes; i++) {
         const struct weft_node *n = &g->nodes[i];
-        if (!n->dead && (n->op->traits & WEFT_OP_VIEW) && n->n_in && shows[n->in[0]]) shows[n->out[0]] = true;
+        if (!n->dead && n->op->view && n->n_in && shows[n->in[0]]) shows[n->out[0]] = true;
     }
     return shows;
 }
@@ -224,8 +231,8 @@ static uint32_t own_writer(const struct weft_graph *g, weft_value past, weft_val
     const struct weft_value_info *info = &g->values[present];
     if (info->kind != WEFT_VALUE_NODE || info->out != 0 || info->state != UINT32_MAX) return WEFT_NO_NODE;
     const struct weft_node *writer = &g->nodes[info->node];
-    if (!(writer->op->traits & WEFT_OP_STATE) || writer->in[0] != past) return WEFT_NO_NODE;
-    if (policy != WEFT_STATE_IN_PLACE && !(writer->op->traits & WEFT_OP_STATE_WHOLE)) return WEFT_NO_NODE;
+    if (!weft_op_writes(writer->op, 0) || writer->in[0] != past) return WEFT_NO_NODE;
+    if (policy != WEFT_STATE_IN_PLACE && !writes_whole(writer->op, 0)) return WEFT_NO_NODE;
     for (size_t i = info->node; i < g->n_nodes; i++)
         for (uint32_t k = i == info->node; !g->nodes[i].dead && k < g->nodes[i].n_in; k++)
             if (shows[g->nodes[i].in[k]]) return WEFT_NO_NODE;
@@ -248,7 +255,7 @@ static weft_status keep_functions(struct weft_graph *g, weft_value past, uint32_
     weft_value view = WEFT_NO_VALUE;
     for (size_t i = 0; i < g->n_nodes; i++) {
         const struct weft_node *n = &g->nodes[i];
-        if (n->dead || !(n->op->traits & WEFT_OP_STATE) || n->in[0] != past || i == writer) continue;
+        if (n->dead || !weft_op_writes(n->op, 0) || n->in[0] != past || i == writer) continue;
         const struct weft_type type = g->values[past].type; // the array may move
         struct weft_arg shape = {.name = "shape", .dims = type.dims, .n = type.rank};
         const struct weft_op *op = weft_op_find(g->ops, "reshape");

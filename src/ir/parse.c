@@ -310,7 +310,18 @@ static weft_status parse_var(struct parser *s) {
     weft_dtype dtype = weft_dtype_find(s->word);
     WEFT_TRY(read_integer(s, &lo));
     WEFT_TRY(read_integer(s, &hi));
-    return in_line(s, weft_graph_var(s->g, name, dtype, lo, hi, &v));
+    bool activity = !at_end(s);
+    if (activity) {
+        skip_blank(s);
+        const char *start = s->p;
+        WEFT_TRY(read_word(s, "expected the end of the line, or activity"));
+        if (strcmp(s->word, "activity") != 0) {
+            s->p = start;
+            return refuse(s, "expected the end of the line, or activity");
+        }
+    }
+    TRY_LINE(weft_graph_var(s->g, name, dtype, lo, hi, &v));
+    return activity ? in_line(s, weft_graph_activity(s->g, v)) : WEFT_OK;
 }
 
 // The elements: 0x (bits of the only one), hex: (bytes in file order) or numbers.

@@ -5,7 +5,7 @@
 //   input x f32 [T, 640]
 //   weight w q4_0 [1024, 640]
 //   state kc ring f32 [576, 256]            dense, ring or paged; ping_pong or double at the end if that is the policy
-//   var pos u32 0 32767                     bounds of the value
+//   var pos u32 0 32767                     bounds of the value; activity at the end of 0 1 if it is the session's
 //   const %0 f32 [] 0x3f800000              one element: its bits; several: hex: and the bytes in file order
 //   %1 = matmul %x %w {trans=1} "blk.0.q"   attributes that have their default are left out
 //   output %1 logits
@@ -66,8 +66,8 @@ static void print_leaf(struct printer *p, weft_value v) {
     if (info->kind == WEFT_VALUE_STATE && info->state_kind == WEFT_STATE_VAR) {
         weft_str_add(out, "var ");
         print_name(out, info->name);
-        weft_str_addf(out, " %s %" PRId64 " %" PRId64 "\n", weft_dtype_name(info->type.dtype), info->var_lo,
-                      info->var_hi);
+        weft_str_addf(out, " %s %" PRId64 " %" PRId64 "%s\n", weft_dtype_name(info->type.dtype), info->var_lo,
+                      info->var_hi, info->is_activity ? " activity" : "");
         return;
     }
     weft_str_add(out, info->kind == WEFT_VALUE_INPUT    ? "input "

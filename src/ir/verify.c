@@ -212,14 +212,15 @@ static weft_status rule_state_write(struct verify *v) {
     EACH_NODE(g, i, n) {
         for (uint32_t k = 0; k < n->n_out; k++) {
             const struct weft_value_info *after = &g->values[n->out[k]];
-            if (!weft_op_writes(n->op, k)) {
+            const struct weft_state_access *writes = weft_op_writes(n->op, k);
+            if (!writes) {
                 if (after->state != UINT32_MAX)
                     return broken(v, "output %u of node '%s' is marked as a state, but %s does not write one", k,
                                   node_name(n), n->op->name);
                 continue;
             }
             bool state = k < n->n_in && g->values[n->in[k]].state != UINT32_MAX;
-            if (!state && !(n->op->traits & WEFT_OP_STATES) && after->state == UINT32_MAX) continue; // a function
+            if (!state && !writes->must_be_state && after->state == UINT32_MAX) continue; // a function
             if (!state)
                 return broken(v, "node '%s' writes its input %u, which is not a state", node_name(n), k);
             if (after->state != g->values[n->in[k]].state)
@@ -250,7 +251,7 @@ static weft_status rule_state_order(struct verify *v) {
         for (uint32_t k = 0; k < n->n_out; k++) {
             if (weft_node_writes(g, n, k)) {
                 v->current[g->values[n->out[k]].state] = n->out[k];
-            } else if ((n->op->traits & WEFT_OP_VIEW) && n->n_in > 0) {
+            } else if (n->op->view && n->n_in > 0) {
                 v->root[n->out[k]] = v->root[n->in[0]];
                 v->version[n->out[k]] = v->version[n->in[0]];
             }

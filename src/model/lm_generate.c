@@ -102,7 +102,7 @@ static weft_status begin(struct loop *g, uint32_t n) {
     g->ahead =
         g->cpu_driver ? 1 : AHEAD; // CPU drivers compute inside the submit: running ahead would only delay each id
     WEFT_TRY(collect_stops(g));
-    WEFT_TRY(weft_session_var_offset(g->e->session, "active", &g->at_active));
+    g->at_active = WEFT_VAR_ACTIVE * 4;
     WEFT_TRY(weft_session_var_offset(g->e->session, "n_out", &g->at_n_out));
     if (g->at_active + 4 > BLOCK_WORDS * 4 || g->at_n_out + 4 > BLOCK_WORDS * 4)
         return weft_fail(WEFT_ERR_INTERNAL, "the model has more variables than generation reads");
@@ -123,7 +123,7 @@ static weft_status start_reads(struct loop *g, uint32_t runs, bool prefill) {
         f->ring_n = g->ring_slots;
     }
     if (!g->null_device) {
-        WEFT_TRY(weft_session_read_start(g->e->session, "vars", 0, vars, &f->vars));
+        WEFT_TRY(weft_session_vars_start(g->e->session, 0, vars, &f->vars));
         weft_status status =
             weft_session_read_start(g->e->session, "ring", f->ring_at * 4ull, f->ring_n * 4ull, &f->ring);
         if (status != WEFT_OK) {

@@ -51,6 +51,7 @@ static weft_status advance_lower(struct weft_lower *l, uint32_t group) {
     weft_emit_vars(l, s, WEFT_READ_WRITE);
     weft_emit_int(l, s, "SLOT", weft_lower_var_slot(l, node->in[0]));
     weft_emit_workgroup(s, 1, 0);
+    s->only_advances = weft_lower_var_slot(l, node->in[0]) != WEFT_VAR_ACTIVE; // which it may clear
     return l->status;
 }
 
@@ -59,7 +60,7 @@ const struct weft_op weft_op_advance = {
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,
-    .traits = WEFT_OP_STATE,
+    .states = {{WEFT_TOUCH_ADVANCE, .operand = 0, .attr = 0}},
     .attrs = {{.name = "by", .type = WEFT_ATTR_DIM, .required = true}},
     .infer = advance_infer,
     .eval = advance_eval,

@@ -65,10 +65,10 @@ static void argmax_update(const struct weft_update *u, uint32_t *words, uint32_t
 
 static const struct weft_kernel argmax_kernel = {"argmax", "ops/argmax.wgsl", argmax_params_fields, argmax_update};
 
-/// Lets the step be cut: of its workgroups, `every` share a row of n elements of `name`. n < 0: of a live width.
-static void argmax_reach(struct weft_step *s, const char *name, uint64_t every, int64_t n) {
+/// Lets the step be cut: of its workgroups, `every` share a row of n elements of an operand. n < 0: of a live width.
+static void argmax_reach(struct weft_step *s, uint32_t operand, uint64_t every, int64_t n) {
     weft_emit_items(s, 1);
-    if (n > 0) weft_emit_reach(s, name, every, (uint64_t)n);
+    if (n > 0) weft_emit_reach(s, operand, every, (uint64_t)n);
 }
 
 static struct weft_step *argmax_step(struct weft_lower *l, const char *label, const struct argmax_cfg *cfg, int mode) {
@@ -87,26 +87,26 @@ static weft_status argmax_lower(struct weft_lower *l, uint32_t group) {
     const char *label = node->name ? node->name : "argmax";
     if (n <= short_row) {
         struct weft_step *s = argmax_step(l, label, &cfg, 0);
-        weft_emit_value(l, s, "x", WEFT_READ, node->in[0], 0);
-        weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], 0);
-        argmax_reach(s, "x", 1, weft_lower_const(l, cfg.n));
-        argmax_reach(s, "y", 1, 1);
+        uint32_t x = weft_emit_value(l, s, "x", WEFT_READ, node->in[0], 0);
+        uint32_t y = weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], 0);
+        argmax_reach(s, x, 1, weft_lower_const(l, cfg.n));
+        argmax_reach(s, y, 1, 1);
         return l->status;
     }
     cfg.chunked = true;
     uint64_t chunks = ((uint64_t)n + chunk - 1) / chunk;
     uint32_t part = weft_lower_scratch(l, "argmax partials", WEFT_U32, 2 * chunks * (uint64_t)(rows > 0 ? rows : 1));
     struct weft_step *s = argmax_step(l, label, &cfg, 1);
-    weft_emit_value(l, s, "x", WEFT_READ, node->in[0], 0);
-    weft_emit_scratch(l, s, "part", WEFT_WRITE, part, 0);
-    argmax_reach(s, "x", chunks, weft_lower_const(l, cfg.n));
-    argmax_reach(s, "part", 1, 2);
+    uint32_t x = weft_emit_value(l, s, "x", WEFT_READ, node->in[0], 0);
+    uint32_t partials = weft_emit_scratch(l, s, "part", WEFT_WRITE, part, 0);
+    argmax_reach(s, x, chunks, weft_lower_const(l, cfg.n));
+    argmax_reach(s, partials, 1, 2);
     cfg.finish = true;
     s = argmax_step(l, label, &cfg, 2);
-    weft_emit_scratch(l, s, "part", WEFT_READ, part, 0);
-    weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], 0);
-    argmax_reach(s, "y", 1, 1);
-    if (weft_lower_const(l, cfg.n) > 0) argmax_reach(s, "part", 1, 2 * (int64_t)chunks);
+    partials = weft_emit_scratch(l, s, "part", WEFT_READ, part, 0);
+    uint32_t y = weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], 0);
+    argmax_reach(s, y, 1, 1);
+    if (weft_lower_const(l, cfg.n) > 0) argmax_reach(s, partials, 1, 2 * (int64_t)chunks);
     return l->status;
 }
 

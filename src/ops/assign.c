@@ -132,7 +132,7 @@ const struct weft_op weft_op_assign = {
     .n_in_min = 2,
     .n_in_max = 2,
     .n_out = 1,
-    .traits = WEFT_OP_STATE | WEFT_OP_SINK | WEFT_OP_RANGE,
+    .states = {{WEFT_TOUCH_RANGE, .operand = 0, .value = 1, .attr = 0}},
     .attrs = {{.name = "start", .type = WEFT_ATTR_DIM}},
     .infer = infer,
     .eval = eval,

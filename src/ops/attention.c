@@ -318,7 +318,7 @@ static bool late_readers(const struct weft_lower *l, weft_value v, weft_value va
     uint32_t state = weft_lv(l, var)->state;
     for (uint32_t i = l->use_start[v]; i < l->use_start[v + 1]; i++) {
         const struct weft_node *reader = &g->nodes[l->uses[i]];
-        if ((reader->op->traits & WEFT_OP_VIEW) && late_readers(l, reader->out[0], var)) return true;
+        if (reader->op->view && late_readers(l, reader->out[0], var)) return true;
         for (uint32_t w = 0; w < g->n_nodes; w++)
             for (uint32_t k = 0; !g->nodes[w].dead && k < g->nodes[w].n_out; k++)
                 if (weft_node_writes(g, &g->nodes[w], k) && g->nodes[w].in[k] == var &&
@@ -413,6 +413,8 @@ const struct weft_op weft_op_attention = {
     .n_in_min = 4,
     .n_in_max = 4,
     .n_out = 1,
+    .states = {{WEFT_TOUCH_BACK, .operand = K, .at = POS, .attr = WINDOW},
+               {WEFT_TOUCH_BACK, .operand = V, .at = POS, .attr = WINDOW}},
     .attrs = {{.name = "scale", .type = WEFT_ATTR_FLOAT},
               {.name = "window", .type = WEFT_ATTR_INT, .lo = 0, .hi = 1 << 30},
               {.name = "softcap", .type = WEFT_ATTR_FLOAT, .lo = 0, .hi = 1e9}},

@@ -98,7 +98,8 @@ static weft_status cache_append_lower(struct weft_lower *l, uint32_t group) {
     if (functional) WEFT_TRY(weft_state_copy_lower(l, label, node->in[0], node->out[0]));
     struct weft_step *s = weft_emit(l, &cache_append_kernel, label, &cfg, sizeof cfg);
     bool wide = unit == 4 && last % 4 == 0;
-    weft_emit_value(l, s, "x", WEFT_READ, node->in[1], wide && weft_lower_wide(l, node->in[1]) ? WEFT_OPERAND_WIDE : 0);
+    uint8_t x_flags = wide && weft_lower_wide(l, node->in[1]) ? WEFT_OPERAND_WIDE : 0;
+    uint32_t x_operand = weft_emit_value(l, s, "x", WEFT_READ, node->in[1], x_flags);
     weft_emit_value(l, s, "s", WEFT_WRITE, node->out[0], wide ? WEFT_OPERAND_WIDE : 0);
     weft_emit_vars(l, s, WEFT_READ);
     weft_emit_int(l, s, "UNIT", unit);
@@ -107,7 +108,7 @@ static weft_status cache_append_lower(struct weft_lower *l, uint32_t group) {
     weft_emit_int(l, s, "POS", weft_lower_var_slot(l, node->in[2]));
     weft_emit_workgroup(s, cfg.threads, 0);
     weft_emit_items(s, cfg.threads);
-    weft_emit_reach(s, "x", 1, unit);
+    weft_emit_reach(s, x_operand, 1, unit);
     return l->status;
 }
 
@@ -116,7 +117,7 @@ const struct weft_op weft_op_cache_append = {
     .n_in_min = 3,
     .n_in_max = 3,
     .n_out = 1,
-    .traits = WEFT_OP_STATE | WEFT_OP_SINK,
+    .states = {{WEFT_TOUCH_ROWS, .operand = 0, .value = 1, .at = 2}},
     .infer = cache_append_infer,
     .eval = cache_append_eval,
     .lower = cache_append_lower,

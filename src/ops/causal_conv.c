@@ -219,7 +219,7 @@ const struct weft_op weft_op_causal_conv = {
     .n_in_min = 3,
     .n_in_max = 4,
     .n_out = 2,
-    .traits = WEFT_OP_STATE | WEFT_OP_STATE_WHOLE,
+    .states = {{WEFT_TOUCH_WHOLE, .operand = 0}},
     .attrs = {{.name = "activation", .type = WEFT_ATTR_ENUM, .choices = "none|silu"},
               {.name = "dilation", .type = WEFT_ATTR_INT, .dflt = 1, .lo = 1, .hi = 1 << 12},
               {.name = "layout", .type = WEFT_ATTR_ENUM, .choices = "first|last"}},

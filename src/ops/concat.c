@@ -98,7 +98,7 @@ static void emit_piece(struct weft_lower *l, const struct weft_node *node, struc
     }
     // two operands may meet within a word of 16-bit elements: a later step keeps what an earlier one stored there
     bool keeps = cfg->per == 2 && from > 0;
-    weft_emit_value(l, s, "y", keeps ? WEFT_READ_WRITE : WEFT_WRITE, node->out[0], flags);
+    uint32_t y = weft_emit_value(l, s, "y", keeps ? WEFT_READ_WRITE : WEFT_WRITE, node->out[0], flags);
     weft_move_words(l, s, dtype);
     weft_emit_int(l, s, "N", cfg->n);
     weft_emit_int(l, s, "PER", cfg->per);
@@ -106,7 +106,7 @@ static void emit_piece(struct weft_lower *l, const struct weft_node *node, struc
     weft_emit_int(l, s, "ALL", cfg->n == node->n_in);
     weft_emit_workgroup(s, cfg->threads, 0);
     weft_emit_items(s, cfg->threads);
-    weft_emit_reach(s, "y", 1, cfg->per);
+    weft_emit_reach(s, y, 1, cfg->per);
 }
 
 static weft_status concat_lower(struct weft_lower *l, uint32_t group) {
@@ -144,7 +144,6 @@ const struct weft_op weft_op_concat = {
     .n_in_min = 1,
     .n_in_max = WEFT_MAX_INS,
     .n_out = 1,
-    .traits = WEFT_OP_MOVE,
     .attrs = {{.name = "axis", .type = WEFT_ATTR_INT, .lo = -WEFT_MAX_RANK, .hi = WEFT_MAX_RANK - 1}},
     .infer = concat_infer,
     .eval = concat_eval,

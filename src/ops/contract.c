@@ -77,7 +77,7 @@ bool weft_contract_stages(const struct weft_lower *l, weft_value v)
         for (uint32_t i = 0; !node->dead && i < node->n_in; i++) {
             if (node->in[i] != v) continue;
             readers++;
-            if (strcmp(node->op->name, "reshape") == 0) {
+            if (node->op->view == WEFT_VIEW_SAME) {
                 if (!weft_contract_stages(l, node->out[0])) return false;
                 continue;
             }
@@ -201,7 +201,7 @@ static void add_epilogue(struct weft_emitter *e, const struct parts *p, const ui
     for (uint32_t i = 0; i < n_anchors + (with_nodes ? p->n_epilogue : 0); i++) {
         const struct weft_node *n = node_of(l, i < n_anchors ? anchors[i] : p->epilogue[i - n_anchors]);
         weft_value v = n->out[0];
-        if (n->op->traits & WEFT_OP_SINK) {
+        if (weft_op_sink(n->op)) {
             weft_emit_at(e, n->in[1], 0); // operands that are read come first
             weft_emit_sink(e, n, weft_emit_output(e, v), 0, &stores);
         } else if (weft_lower_escapes(l, e->group, v)) {
@@ -426,7 +426,7 @@ static void emit_matvec(struct weft_lower *l, uint32_t group, const struct parts
 
 /// Rows of tiles are what the step may be cut into: a row of tiles reaches row_tile rows of x and of what the epilogue
 /// reads and stores in the output's space.
-static void cut_matmul(struct weft_lower *l, struct weft_step *s, const struct contract_cfg *cfg) {
+static void cut_matmul(struct weft_lower *l, struct weft_step *s, uint32_t x, const struct contract_cfg *cfg) {
     int64_t n = cfg->part_n ? cfg->part_n : weft_lower_const(l, cfg->n), width = weft_lower_const(l, cfg->n);
     uint64_t across = n > 0 ? (uint64_t)(n + cfg->col_tile - 1) / cfg->col_tile : 0;
     if (l->status != WEFT_OK || across == 0 || width <= 0) return;
@@ -436,7 +436,7 @@ static void cut_matmul(struct weft_lower *l, struct weft_step *s, const struct c
         o->every = o->unit ? across : 0;
         o->unit *= cfg->row_tile;
     }
-    weft_emit_reach(s, "x", across, (uint64_t)cfg->k * cfg->row_tile);
+    weft_emit_reach(s, x, across, (uint64_t)cfg->k * cfg->row_tile);
     weft_emit_items(s, 1);
 }
 
@@ -460,7 +460,7 @@ static void emit_matmul(struct weft_lower *l, uint32_t group, const struct parts
     weft_emit_begin(e, l, s, group, *yt);
     struct weft_str text = {0};
     bool wide = weft_lower_wide(l, n->in[0]);
-    weft_emit_value(l, s, "x", WEFT_READ, n->in[0], wide ? WEFT_OPERAND_WIDE : 0);
+    uint32_t x = weft_emit_value(l, s, "x", WEFT_READ, n->in[0], wide ? WEFT_OPERAND_WIDE : 0);
     bool empty = k == 0 || (w && w->rows == 0);
     if (empty) {
         add_empty_decoder("w0", &text);
@@ -483,7 +483,7 @@ static void emit_matmul(struct weft_lower *l, uint32_t group, const struct parts
     weft_emit_int(l, s, "SINCOS", 0);
     weft_emit_text(l, s, "FUNCTIONS", weft_str_get(&text));
     weft_emit_workgroup(s, 128, (cfg.row_tile + cfg.col_tile) * 9 * 16);
-    cut_matmul(l, s, &cfg);
+    cut_matmul(l, s, x, &cfg);
     weft_emit_finish(e, contract_params_fields);
     weft_str_free(&text);
 }

@@ -26,51 +26,52 @@ static double sign(double x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
 static int64_t quotient(int64_t x, int64_t y) { return y ? x / y : x; }
 static int64_t product(int64_t x, int64_t y) { return (int64_t)((uint64_t)x * (uint64_t)y); }
 
-//           name       host                                                      WGSL of $0         helper
+//           name       host                                                      WGSL of $0
 #define FLOAT_UNARY(F)                                                                                                 \
-    F(exp,       exp(x),                                                          "exp($0)",         NULL)             \
-    F(log,       log(x),                                                          "log($0)",         NULL)             \
-    F(sqrt,      sqrt(x),                                                         "sqrt($0)",        NULL)             \
-    F(rsqrt,     1 / sqrt(x),                                                     "inverseSqrt($0)", NULL)             \
-    F(recip,     1 / x,                                                           "(1.0 / $0)",      NULL)             \
-    F(tanh,      tanh(x),                                                         "tanh_safe($0)",   "tanh_safe")      \
-    F(sigmoid,   sigmoid(x),                                                      "sigmoid($0)",     "sigmoid")        \
-    F(silu,      x * sigmoid(x),                                                  "silu($0)",        "silu")           \
-    F(softplus,  softplus(x),                                                     "softplus($0)",    "softplus")       \
-    F(gelu,      0.5 * x * (1 + erf(x * SQRT_HALF)),                              "gelu_erf($0)",    "gelu_erf")       \
-    F(gelu_tanh, 0.5 * x * (1 + tanh(SQRT_2_PI * (x + 0.044715 * x * x * x))),    "gelu_tanh($0)",   "gelu_tanh")      \
-    F(relu,      x < 0 ? 0 : x,                                                   "max_nan($0, 0.0)", "max_nan")       \
-    F(sin,       sin(x),                                                          "sin($0)",         NULL)             \
-    F(cos,       cos(x),                                                          "cos($0)",         NULL)             \
-    F(floor,     floor(x),                                                        "floor($0)",       NULL)             \
-    F(ceil,      ceil(x),                                                         "ceil($0)",        NULL)             \
-    F(round,     rint(x),                                                         "round($0)",       NULL)
+    F(exp,       exp(x),                                                          "exp($0)")                           \
+    F(log,       log(x),                                                          "log($0)")                           \
+    F(sqrt,      sqrt(x),                                                         "sqrt($0)")                          \
+    F(rsqrt,     1 / sqrt(x),                                                     "inverseSqrt($0)")                   \
+    F(recip,     1 / x,                                                           "(1.0 / $0)")                        \
+    F(tanh,      tanh(x),                                                         "tanh_safe($0)")                     \
+    F(sigmoid,   sigmoid(x),                                                      "sigmoid($0)")                       \
+    F(silu,      x * sigmoid(x),                                                  "silu($0)")                          \
+    F(softplus,  softplus(x),                                                     "softplus($0)")                      \
+    F(gelu,      0.5 * x * (1 + erf(x * SQRT_HALF)),                              "gelu_erf($0)")                      \
+    F(gelu_tanh, 0.5 * x * (1 + tanh(SQRT_2_PI * (x + 0.044715 * x * x * x))),    "gelu_tanh($0)")                     \
+    F(relu,      x < 0 ? 0 : x,                                                   "max_nan($0, 0.0)")                  \
+    F(sin,       sin(x),                                                          "sin($0)")                           \
+    F(cos,       cos(x),                                                          "cos($0)")                           \
+    F(floor,     floor(x),                                                        "floor($0)")                         \
+    F(ceil,      ceil(x),                                                         "ceil($0)")                          \
+    F(round,     rint(x),                                                         "round($0)")
 
-//           name    host         integers                     WGSL           helper
+//           name    host         integers                     WGSL of f32, i32 and u32; NULL: the one before it
 #define NUMBER_UNARY(F)                                                                                                \
-    F(neg,    -x,          -x,                         "(-$0)",       NULL)                                           \
-    F(abs,    fabs(x),     x < 0 ? -x : x,              "abs($0)",     NULL)                                           \
-    F(sign,   sign(x),     (x > 0) - (x < 0),           "sign($0)",    NULL)                                           \
-    F(square, x * x,       product(x, x),               "($0 * $0)",   NULL)
+    F(neg,    -x,          -x,                         "(-$0)",       "(-$0)",     "(0u - $0)")                        \
+    F(abs,    fabs(x),     x < 0 ? -x : x,             "abs($0)",     "abs($0)",   "$0")                               \
+    F(sign,   sign(x),     (x > 0) - (x < 0),          "sign($0)",    "sign($0)",  "min($0, 1u)")                      \
+    F(square, x * x,       product(x, x),              "($0 * $0)",   NULL,        NULL)
 
-//           name   host           integers          WGSL                 helper
+//           name   host           integers          WGSL of f32, i32 and u32
 #define NUMBER_BINARY(F)                                                                                               \
-    F(add,   x + y,         x + y,            "($0 + $1)",         NULL)                                               \
-    F(sub,   x - y,         x - y,            "($0 - $1)",         NULL)                                               \
-    F(mul,   x * y,         product(x, y),    "($0 * $1)",         NULL)                                               \
-    F(div,   x / y,         quotient(x, y),   "($0 / $1)",         NULL)                                               \
-    F(max,   max2(x, y),    x > y ? x : y,    "max_nan($0, $1)",   "max_nan")                                          \
-    F(min,   min2(x, y),    x < y ? x : y,    "min_nan($0, $1)",   "min_nan")
+    F(add,   x + y,         x + y,            "($0 + $1)",         NULL,           NULL)                               \
+    F(sub,   x - y,         x - y,            "($0 - $1)",         NULL,           NULL)                               \
+    F(mul,   x * y,         product(x, y),    "($0 * $1)",         NULL,           NULL)                               \
+    F(div,   x / y,         quotient(x, y),   "($0 / $1)",         NULL,           NULL)                               \
+    F(max,   max2(x, y),    x > y ? x : y,    "max_nan($0, $1)",   "max($0, $1)",  NULL)                               \
+    F(min,   min2(x, y),    x < y ? x : y,    "min_nan($0, $1)",   "min($0, $1)",  NULL)
 
-#define FLOAT_BINARY(F) F(pow, pow(x, y), "pow_c($0, $1)", "pow_c")
+#define FLOAT_BINARY(F) F(pow, pow(x, y), "pow_c($0, $1)")
 
+//           name  host   WGSL of f32, of integers
 #define COMPARE(F)                                                                                                     \
-    F(eq, x == y, "ordered($0, $1, $0 == $1)")                                                                         \
-    F(ne, x != y, "differs($0, $1)")                                                                                   \
-    F(lt, x < y, "ordered($0, $1, $0 < $1)")                                                                           \
-    F(le, x <= y, "ordered($0, $1, $0 <= $1)")                                                                         \
-    F(gt, x > y, "ordered($0, $1, $0 > $1)")                                                                           \
-    F(ge, x >= y, "ordered($0, $1, $0 >= $1)")
+    F(eq, x == y, "ordered($0, $1, $0 == $1)", "select(0.0, 1.0, $0 == $1)")                                           \
+    F(ne, x != y, "differs($0, $1)",           "select(0.0, 1.0, $0 != $1)")                                           \
+    F(lt, x < y,  "ordered($0, $1, $0 < $1)",  "select(0.0, 1.0, $0 < $1)")                                            \
+    F(le, x <= y, "ordered($0, $1, $0 <= $1)", "select(0.0, 1.0, $0 <= $1)")                                           \
+    F(gt, x > y,  "ordered($0, $1, $0 > $1)",  "select(0.0, 1.0, $0 > $1)")                                            \
+    F(ge, x >= y, "ordered($0, $1, $0 >= $1)", "select(0.0, 1.0, $0 >= $1)")
 
 // ---- types ----
 
@@ -229,7 +230,7 @@ static weft_status eval_cast(const struct weft_eval *e) {
     static double real_##name(double x, double y, double z) { return (void)x, (void)y, (void)z, (formula); }
 #define WHOLE(name, formula)                                                                                           \
     static int64_t whole_##name(int64_t x, int64_t y) { return (void)x, (void)y, (formula); }
-#define ROW(op, arity, types, pattern, helper)                                                                         \
+#define ROW(op, arity, types, ...)                                                                                     \
     const struct weft_op weft_op_##op = {.name = #op,                                                                  \
                                          .n_in_min = arity,                                                            \
                                          .n_in_max = arity,                                                            \
@@ -237,25 +238,27 @@ static weft_status eval_cast(const struct weft_eval *e) {
                                          .traits = WEFT_OP_ELEMENTWISE,                                                \
                                          .infer = infer_##types,                                                       \
                                          .eval = eval_##op,                                                            \
-                                         .wgsl = pattern,                                                              \
-                                         .wgsl_helper = helper};
+                                         __VA_ARGS__};
 #define EVAL(name, whole)                                                                                              \
     static weft_status eval_##name(const struct weft_eval *e) { return map(e, real_##name, whole); }
 
-#define FLOAT_UNARY_ROW(name, host, wgsl, helper) REAL(name, host) EVAL(name, NULL) ROW(name, 1, float, wgsl, helper)
-#define FLOAT_BINARY_ROW(name, host, wgsl, helper) REAL(name, host) EVAL(name, NULL) ROW(name, 2, float, wgsl, helper)
-#define NUMBER_UNARY_ROW(name, host, integers, wgsl, helper)                                                           \
-    REAL(name, host) WHOLE(name, integers) EVAL(name, whole_##name) ROW(name, 1, number, wgsl, helper)
-#define NUMBER_BINARY_ROW(name, host, integers, wgsl, helper)                                                          \
-    REAL(name, host) WHOLE(name, integers) EVAL(name, whole_##name) ROW(name, 2, number, wgsl, helper)
-#define COMPARE_ROW(name, host, wgsl) REAL(name, host) EVAL(name, NULL) ROW(name, 2, compare, wgsl, NULL)
+#define FLOAT_UNARY_ROW(name, host, f) REAL(name, host) EVAL(name, NULL) ROW(name, 1, float, .wgsl = f)
+#define FLOAT_BINARY_ROW(name, host, f) REAL(name, host) EVAL(name, NULL) ROW(name, 2, float, .wgsl = f)
+#define NUMBER_UNARY_ROW(name, host, integers, f, i, u)                                                                \
+    REAL(name, host) WHOLE(name, integers) EVAL(name, whole_##name)                                                    \
+    ROW(name, 1, number, .wgsl = f, .wgsl_i32 = i, .wgsl_u32 = u)
+#define NUMBER_BINARY_ROW(name, host, integers, f, i, u)                                                               \
+    REAL(name, host) WHOLE(name, integers) EVAL(name, whole_##name)                                                    \
+    ROW(name, 2, number, .wgsl = f, .wgsl_i32 = i, .wgsl_u32 = u)
+#define COMPARE_ROW(name, host, f, i)                                                                                  \
+    REAL(name, host) EVAL(name, NULL) ROW(name, 2, compare, .wgsl = f, .wgsl_i32 = i)
 
 FLOAT_UNARY(FLOAT_UNARY_ROW)
 FLOAT_BINARY(FLOAT_BINARY_ROW)
 NUMBER_UNARY(NUMBER_UNARY_ROW)
 NUMBER_BINARY(NUMBER_BINARY_ROW)
 COMPARE(COMPARE_ROW)
-ROW(where, 3, where, "select($2, $1, is_true($0))", NULL)
+ROW(where, 3, where, .element = WEFT_ELEMENT_SELECT, .wgsl = "select($2, $1, is_true($0))")
 
 const struct weft_op weft_op_cast = {
     .name = "cast",
@@ -266,6 +269,6 @@ const struct weft_op weft_op_cast = {
     .attrs = {{.name = "to", .type = WEFT_ATTR_ENUM, .required = true, .choices = "f32|f16|bf16|i32|u32|i8|u8|bool"}},
     .infer = infer_cast,
     .eval = eval_cast,
+    .element = WEFT_ELEMENT_CAST,
     .wgsl = "cast_to($0, u32($a0))",
-    .wgsl_helper = "cast_to",
 };

@@ -26,9 +26,9 @@ static int64_t const_dim(const struct weft_lower *l, weft_dim d) { return weft_l
 
 const struct weft_type *weft_emit_node_space(const struct weft_graph *g, const struct weft_node *n)
 {
-    return &g->values[n->op->traits & WEFT_OP_REDUCE ? n->in[0]
-                      : n->op->traits & WEFT_OP_SINK ? n->in[1]
-                                                     : n->out[0]]
+    return &g->values[n->op->reduce             ? n->in[0]
+                      : weft_op_sink(n->op) ? n->in[1]
+                                            : n->out[0]]
                 .type;
 }
 
@@ -297,28 +297,11 @@ static char class_of(weft_dtype d)
     return d == WEFT_I32 || d == WEFT_I8 ? 'i' : d == WEFT_U32 || d == WEFT_U8 ? 'u' : 'f';
 }
 
-/// Patterns for integers, where they differ from an operator's own (second column: u32; NULL: the same).
-static const struct { const char *op, *i32, *u32;
-} integer_patterns[] = {
-    {"neg", "(-$0)", "(0u - $0)"},
-    {"abs", "abs($0)", "$0"},
-    {"sign", "sign($0)", "min($0, 1u)"},
-    {"max", "max($0, $1)", NULL},
-    {"min", "min($0, $1)", NULL},
-    {"eq", "select(0.0, 1.0, $0 == $1)", NULL},
-    {"ne", "select(0.0, 1.0, $0 != $1)", NULL},
-    {"lt", "select(0.0, 1.0, $0 < $1)", NULL},
-    {"le", "select(0.0, 1.0, $0 <= $1)", NULL},
-    {"gt", "select(0.0, 1.0, $0 > $1)", NULL},
-    {"ge", "select(0.0, 1.0, $0 >= $1)", NULL},
-};
-
 static const char *pattern_for(const struct weft_node *n, char class)
 {
-    for (size_t i = 0; class != 'f' && i < sizeof integer_patterns / sizeof integer_patterns[0]; i++)
-        if (strcmp(n->op->name, integer_patterns[i].op) == 0)
-            return class == 'u' && integer_patterns[i].u32 ? integer_patterns[i].u32 : integer_patterns[i].i32;
-    return n->op->wgsl;
+    const struct weft_op *op = n->op;
+    if (class == 'u' && op->wgsl_u32) return op->wgsl_u32;
+    return class != 'f' && op->wgsl_i32 ? op->wgsl_i32 : op->wgsl;
 }
 
 /// A cast: toward zero, to the type's range, NaN to 0.
@@ -354,8 +337,8 @@ static const char *cast_text(struct weft_emitter *e, weft_dtype from, weft_dtype
 static const char *element_text(struct weft_emitter *e, const struct weft_node *n, const char *args[])
 {
     weft_dtype first = weft_lv(e->l, n->in[0])->type.dtype, result = weft_lv(e->l, n->out[0])->type.dtype;
-    if (strcmp(n->op->name, "cast") == 0) return cast_text(e, first, result, args[0]);
-    bool where = strcmp(n->op->name, "where") == 0;
+    if (n->op->element == WEFT_ELEMENT_CAST) return cast_text(e, first, result, args[0]);
+    bool where = n->op->element == WEFT_ELEMENT_SELECT;
     if (where && class_of(first) != 'f') args[0] = text(e, "f32(%s)", args[0]); // only whether it is 0 counts
     const char *t = fill_pattern(e, n, where ? n->op->wgsl : pattern_for(n, class_of(first)), args);
     if (result == WEFT_I8 && !where) return text(e, "((%s) << 24u) >> 24u", t); // bytes wrap to their width
@@ -463,7 +446,7 @@ const char *weft_emit_at(struct weft_emitter *e, weft_value v, uint32_t variant)
         const struct weft_node *n = &e->l->graph->nodes[info->node];
         if (n->op->traits & WEFT_OP_ROWMAP) {
             t = rotate(e, n, variant, weft_emit_local(e, v));
-        } else if ((n->op->traits & WEFT_OP_REDUCE) || !n->op->wgsl) {
+        } else if (n->op->reduce || !n->op->wgsl) {
             weft_lower_fail(e->l, WEFT_ERR_INTERNAL, "operator '%s' has no pattern in a fused group", n->op->name);
             return "0.0";
         } else {
@@ -508,7 +491,7 @@ static const struct weft_node *range_writer(const struct weft_lower *l, weft_val
 {
     const struct weft_value_info *info = weft_lv(l, v);
     const struct weft_node *n = info->kind == WEFT_VALUE_NODE ? &l->graph->nodes[info->node] : NULL;
-    return n && (n->op->traits & WEFT_OP_RANGE) ? n : NULL;
+    return n && weft_op_range(n->op) ? n : NULL;
 }
 
 /// Type of what is stored under the name of v: of a range of a state, not all of the state.
@@ -550,12 +533,12 @@ void weft_emit_narrow(struct weft_emitter *e)
         struct narrow_cfg cfg = {weft_lower_product(l, t, 0, t->rank)};
         struct weft_step *s =
             weft_emit(l, &narrow_kernel, text(e, "narrow to %s", weft_dtype_name(t->dtype)), &cfg, sizeof cfg);
-        weft_emit_scratch(l, s, "x", WEFT_READ, e->halves[i].tensor, 0);
-        weft_emit_value(l, s, "y", WEFT_WRITE, e->halves[i].v, 0);
+        uint32_t x = weft_emit_scratch(l, s, "x", WEFT_READ, e->halves[i].tensor, 0);
+        uint32_t y = weft_emit_value(l, s, "y", WEFT_WRITE, e->halves[i].v, 0);
         weft_emit_workgroup(s, NARROW_THREADS, 0);
         weft_emit_items(s, 2 * NARROW_THREADS);
-        weft_emit_reach(s, "x", 2, 2);
-        weft_emit_reach(s, "y", 2, 2);
+        weft_emit_reach(s, x, 2, 2);
+        weft_emit_reach(s, y, 2, 2);
     }
     e->n_halves = 0;
 }
@@ -594,7 +577,7 @@ void weft_emit_sink(struct weft_emitter *e, const struct weft_node *n, const cha
                     struct weft_str *out) {
     const char *x = weft_emit_at(e, n->in[1], variant);
     const struct weft_type *t = &weft_lv(e->l, n->in[1])->type;
-    if (n->op->traits & WEFT_OP_RANGE) {
+    if (weft_op_range(n->op)) {
         if (t->dtype == WEFT_BOOL) x = text(e, "u32(%s != 0.0)", x);
         weft_str_addf(out, "store_%s(%s, %s);\n", name, leaf_index(e, t, e->variants[variant].col), x);
         return;
@@ -617,7 +600,7 @@ void weft_emit_finish(struct weft_emitter *e, const struct weft_field *own)
         return;
     }
     memcpy(fields, own, n_own * sizeof *own);
-    for (uint32_t i = 0; i < e->extra.n; i++) fields[n_own + i] = (struct weft_field){text(e, "e%u", i), "u32"};
+    for (uint32_t i = 0; i < e->extra.n; i++) fields[n_own + i] = (struct weft_field){text(e, "e%u", i), WEFT_U32};
     e->s->fields = fields;
     e->s->n_fields = n_own + e->extra.n;
     *cfg = e->extra;

@@ -203,7 +203,7 @@ const struct weft_op weft_op_gated_delta_net = {
     .n_in_min = 6,
     .n_in_max = 8,
     .n_out = 2,
-    .traits = WEFT_OP_STATE | WEFT_OP_STATE_WHOLE,
+    .states = {{WEFT_TOUCH_WHOLE, .operand = 0}},
     .attrs = {{.name = "gate_activation", .type = WEFT_ATTR_ENUM, .choices = "none|qwen"},
               {.name = "beta_activation", .type = WEFT_ATTR_ENUM, .choices = "none|sigmoid"},
               {.name = "qk_l2_norm", .type = WEFT_ATTR_INT, .lo = 0, .hi = 1},

@@ -80,8 +80,9 @@ static struct weft_step *gather_step(struct weft_lower *l, const struct weft_nod
     struct weft_step *s = weft_emit(l, &gather_kernel, label, cfg, sizeof *cfg);
     weft_lower_place(l, node->out[0]);
     const struct weft_type *y = &weft_lv(l, node->out[0])->type;
-    weft_emit_value(l, s, "ids", WEFT_READ, node->in[1], 0);
-    weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], weft_lower_wide(l, node->out[0]) ? WEFT_OPERAND_WIDE : 0);
+    uint32_t at_ids = weft_emit_value(l, s, "ids", WEFT_READ, node->in[1], 0);
+    uint8_t y_flags = weft_lower_wide(l, node->out[0]) ? WEFT_OPERAND_WIDE : 0;
+    uint32_t at_y = weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], y_flags);
     bool variable =
         weft_lv(l, node->in[1])->state_kind == WEFT_STATE_VAR && weft_lv(l, node->in[1])->state != UINT32_MAX;
     weft_emit_int(l, s, "VAR", variable ? (int64_t)weft_lower_var_slot(l, node->in[1]) : -1);
@@ -92,8 +93,8 @@ static struct weft_step *gather_step(struct weft_lower *l, const struct weft_nod
     int64_t k = weft_lower_const(l, y->dims[y->rank - 1]);
     if (k > 0) {
         weft_emit_items(s, cfg->threads);
-        weft_emit_reach(s, "ids", cfg->items, 1);
-        weft_emit_reach(s, "y", cfg->items, (uint64_t)k);
+        weft_emit_reach(s, at_ids, cfg->items, 1);
+        weft_emit_reach(s, at_y, cfg->items, (uint64_t)k);
     }
     return s;
 }
@@ -137,7 +138,6 @@ const struct weft_op weft_op_gather = {
     .n_in_min = 2,
     .n_in_max = 2,
     .n_out = 1,
-    .traits = WEFT_OP_MOVE,
     .attrs = {{.name = "scale", .type = WEFT_ATTR_FLOAT, .dflt = 1}},
     .infer = gather_infer,
     .eval = gather_eval,

@@ -241,7 +241,7 @@ const struct weft_op weft_op_linear_attention = {
     .n_in_min = 4,
     .n_in_max = 6,
     .n_out = 2,
-    .traits = WEFT_OP_STATE | WEFT_OP_STATE_WHOLE,
+    .states = {{WEFT_TOUCH_WHOLE, .operand = 0}},
     .attrs = {{.name = "rule", .type = WEFT_ATTR_ENUM, .choices = "linear|gated|delta|gated_delta", .dflt = 3},
               {.name = "q_heads", .type = WEFT_ATTR_INT, .required = true, .lo = 1, .hi = 65536},
               {.name = "kv_heads", .type = WEFT_ATTR_INT, .required = true, .lo = 1, .hi = 65536},

@@ -153,14 +153,14 @@ weft_status weft_move_emit(struct weft_lower *l, const struct weft_node *node, c
     weft_lower_place(l, node->out[0]);
     uint8_t flags = cfg.unit == 4 ? WEFT_OPERAND_WIDE : 0;
     weft_emit_value(l, s, "x", WEFT_READ, node->in[0], flags);
-    weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], flags);
+    uint32_t y = weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], flags);
     weft_move_words(l, s, dtype);
     weft_emit_int(l, s, "R", m->rank);
     weft_emit_int(l, s, "PER", cfg.per);
     weft_emit_int(l, s, "WIDE", cfg.unit == 4);
     weft_emit_workgroup(s, cfg.threads, 0);
     weft_emit_items(s, cfg.threads);
-    weft_emit_reach(s, "y", 1, cfg.per);
+    weft_emit_reach(s, y, 1, cfg.per);
     return l->status;
 }
 
@@ -241,7 +241,6 @@ const struct weft_op weft_op_transpose = {
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,
-    .traits = WEFT_OP_MOVE,
     .attrs = {{.name = "perm", .type = WEFT_ATTR_INTS}},
     .infer = transpose_infer,
     .eval = transpose_eval,
@@ -293,7 +292,7 @@ static weft_status slice_copy_eval(const struct weft_eval *e) {
 static bool seen_wider(const struct weft_lower *l, weft_value v) {
     for (uint32_t i = l->use_start[v]; i < l->use_start[v + 1]; i++) {
         const struct weft_node *n = &l->graph->nodes[l->uses[i]];
-        if (n->dead || !(n->op->traits & WEFT_OP_VIEW)) continue;
+        if (n->dead || !n->op->view) continue;
         uint32_t width = weft_accessor_width(weft_lv(l, n->out[0])->type.dtype);
         if (width > weft_accessor_width(weft_lv(l, v)->type.dtype) || seen_wider(l, n->out[0])) return true;
     }
@@ -338,7 +337,6 @@ const struct weft_op weft_op_slice_copy = {
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,
-    .traits = WEFT_OP_MOVE,
     .attrs = {{.name = "start", .type = WEFT_ATTR_DIM, .required = true},
               {.name = "len", .type = WEFT_ATTR_DIM, .required = true},
               {.name = "axis", .type = WEFT_ATTR_INT, .lo = -WEFT_MAX_RANK, .hi = WEFT_MAX_RANK - 1},
@@ -451,12 +449,12 @@ static weft_status pad_lower(struct weft_lower *l, uint32_t group) {
     s->n_fields = PAD_AXES + 3 * x->rank;
     weft_lower_place(l, node->out[0]);
     weft_emit_value(l, s, "x", WEFT_READ, node->in[0], 0);
-    weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], 0);
+    uint32_t to = weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], 0);
     weft_move_words(l, s, x->dtype);
     weft_emit_int(l, s, "R", x->rank);
     weft_emit_workgroup(s, cfg.threads, 0);
     weft_emit_items(s, cfg.threads);
-    weft_emit_reach(s, "y", 1, cfg.per);
+    weft_emit_reach(s, to, 1, cfg.per);
     return l->status;
 }
 
@@ -465,7 +463,6 @@ const struct weft_op weft_op_pad = {
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,
-    .traits = WEFT_OP_MOVE,
     .attrs = {{.name = "before", .type = WEFT_ATTR_DIMS, .required = true},
               {.name = "after", .type = WEFT_ATTR_DIMS, .required = true},
               {.name = "value", .type = WEFT_ATTR_FLOAT}},

@@ -85,16 +85,16 @@ static weft_status nll_lower(struct weft_lower *l, uint32_t group) {
     weft_lower_place(l, node->in[0]);
     bool wide = weft_lower_wide(l, node->in[0]);
     struct weft_step *s = weft_emit(l, &nll_kernel, node->name ? node->name : "nll", &cfg, sizeof cfg);
-    weft_emit_value(l, s, "x", WEFT_READ, node->in[0], wide ? WEFT_OPERAND_WIDE : 0);
-    weft_emit_value(l, s, "target", WEFT_READ, node->in[1], 0);
-    weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], 0);
+    uint32_t x = weft_emit_value(l, s, "x", WEFT_READ, node->in[0], wide ? WEFT_OPERAND_WIDE : 0);
+    uint32_t target = weft_emit_value(l, s, "target", WEFT_READ, node->in[1], 0);
+    uint32_t y = weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], 0);
     weft_emit_int(l, s, "WIDE", wide);
     weft_emit_int(l, s, "SIGNED", weft_lv(l, node->in[1])->type.dtype == WEFT_I32);
     weft_emit_workgroup(s, threads, 2 * threads * 4);
     weft_emit_items(s, 1); // a row a workgroup
-    if (weft_lower_const(l, cfg.n) > 0) weft_emit_reach(s, "x", 1, (uint64_t)weft_lower_const(l, cfg.n));
-    weft_emit_reach(s, "target", 1, 1);
-    weft_emit_reach(s, "y", 1, 1);
+    if (weft_lower_const(l, cfg.n) > 0) weft_emit_reach(s, x, 1, (uint64_t)weft_lower_const(l, cfg.n));
+    weft_emit_reach(s, target, 1, 1);
+    weft_emit_reach(s, y, 1, 1);
     return l->status;
 }
 

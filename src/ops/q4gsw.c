@@ -136,8 +136,8 @@ static weft_status embed_lower(struct weft_lower *l, uint32_t group) {
         weft_lower_place(l, node->out[0]);
         weft_emit_raw(l, s, "w", w, part, 0);
         if (!emit_scales(l, s, scales, 0)) return l->status;
-        weft_emit_value(l, s, "ids", WEFT_READ, node->in[2], 0);
-        weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], e % 4 == 0 ? WEFT_OPERAND_WIDE : 0);
+        uint32_t at_ids = weft_emit_value(l, s, "ids", WEFT_READ, node->in[2], 0);
+        uint32_t at_y = weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], e % 4 == 0 ? WEFT_OPERAND_WIDE : 0);
         weft_emit_int(l, s, "VAR", variable ? (int64_t)weft_lower_var_slot(l, node->in[2]) : -1);
         weft_emit_int(l, s, "SIGNED", ids->type.dtype == WEFT_I32);
         weft_emit_int(l, s, "E", e);
@@ -147,8 +147,8 @@ static weft_status embed_lower(struct weft_lower *l, uint32_t group) {
         weft_emit_workgroup(s, cfg.threads, 0);
         if (variable) continue;
         weft_emit_items(s, cfg.threads);
-        weft_emit_reach(s, "ids", cfg.items, 1);
-        weft_emit_reach(s, "y", cfg.items, (uint64_t)e);
+        weft_emit_reach(s, at_ids, cfg.items, 1);
+        weft_emit_reach(s, at_y, cfg.items, (uint64_t)e);
     }
     return l->status;
 }
@@ -160,7 +160,6 @@ const struct weft_op weft_op_embedding_q4gsw = {
     .n_in_min = 3,
     .n_in_max = 3,
     .n_out = 1,
-    .traits = WEFT_OP_MOVE,
     .attrs = {GROUP_ATTR, {.name = "linear_order", .type = WEFT_ATTR_INT, .lo = 0, .hi = 1}},
     .infer = embed_infer,
     .eval = embed_eval,

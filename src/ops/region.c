@@ -59,7 +59,7 @@ uint32_t weft_region_levels(const struct weft_lower *l, uint32_t group, uint32_t
             uint32_t below = level_of(l, group, n->in[k], levels);
             if (below > level) level = below;
         }
-        if (n->op->traits & WEFT_OP_REDUCE) level++;
+        if (n->op->reduce) level++;
         levels[g->nodes[i]] = level;
         if (level > top) top = level;
     }
@@ -69,14 +69,14 @@ uint32_t weft_region_levels(const struct weft_lower *l, uint32_t group, uint32_t
 /// What stands before, in and behind the loop of one reduction. Extremes go through wg_max2 with a mark for a NaN
 /// beside them, since the device's max may drop one. Over no columns they are infinite, which no constant of WGSL can
 /// be.
-static void add_reduction(struct weft_emitter *e, const char *op, uint32_t id, const char *x, struct weft_str *head,
-                          struct weft_str *col, struct weft_str *tail) {
-    bool top = strcmp(op, "amax") == 0;
-    if (!top && strcmp(op, "amin") != 0) {
+static void add_reduction(struct weft_emitter *e, enum weft_reduction how, uint32_t id, const char *x,
+                          struct weft_str *head, struct weft_str *col, struct weft_str *tail) {
+    bool top = how == WEFT_REDUCE_MAX;
+    if (!top && how != WEFT_REDUCE_MIN) {
         weft_str_addf(head, "var acc%u = 0.0;\n", id);
         weft_str_addf(col, "acc%u += %s;\n", id, x);
         weft_str_addf(tail, "let red%u = wg_sum(acc%u, lid)", id, id);
-        if (strcmp(op, "mean") == 0) weft_str_addf(tail, " / f32(%s)", e->n_text);
+        if (how == WEFT_REDUCE_MEAN) weft_str_addf(tail, " / f32(%s)", e->n_text);
         weft_str_add(tail, ";\n");
         return;
     }
@@ -120,9 +120,9 @@ static void looped_level(struct weft_emitter *e, const uint32_t *nodes, uint32_t
     weft_emit_forget(e, false);
     for (uint32_t i = 0; i < n_nodes; i++) {
         const struct weft_node *n = &e->l->graph->nodes[nodes[i]];
-        if (!(n->op->traits & WEFT_OP_REDUCE) || levels[nodes[i]] != level) continue;
+        if (!n->op->reduce || levels[nodes[i]] != level) continue;
         uint32_t id = weft_emit_local(e, n->out[0]);
-        add_reduction(e, n->op->name, id, weft_emit_at(e, n->in[0], 0), &p.heads, &p.col, &p.tails);
+        add_reduction(e, n->op->reduce, id, weft_emit_at(e, n->in[0], 0), &p.heads, &p.col, &p.tails);
         give_reduction(e, n->out[0], id);
     }
     weft_str_addf(out, "%s%s%s {\n%s}\n%s", weft_str_get(&p.row), weft_str_get(&p.heads), loop, weft_str_get(&p.col),
@@ -137,12 +137,12 @@ static void held_level(struct weft_emitter *e, const uint32_t *nodes, uint32_t n
     e->row_out = e->col_out = out;
     for (uint32_t i = 0; i < n_nodes; i++) {
         const struct weft_node *n = &e->l->graph->nodes[nodes[i]];
-        if (!(n->op->traits & WEFT_OP_REDUCE) || levels[nodes[i]] != level) continue;
+        if (!n->op->reduce || levels[nodes[i]] != level) continue;
         uint32_t id = weft_emit_local(e, n->out[0]);
         for (uint32_t u = 0; u < e->n_held; u++) {
             struct phase p = {0};
             const char *x = weft_emit_at(e, n->in[0], u), *ok = e->held_ok[u];
-            add_reduction(e, n->op->name, id, x, &p.heads, &p.col, &p.tails);
+            add_reduction(e, n->op->reduce, id, x, &p.heads, &p.col, &p.tails);
             if (u == 0) weft_str_add(out, weft_str_get(&p.heads));
             if (ok) weft_str_addf(out, "if (%s) { %s}\n", ok, weft_str_get(&p.col));
             else weft_str_add(out, weft_str_get(&p.col));
@@ -168,7 +168,7 @@ static void store_node(struct weft_emitter *e, const struct weft_node *n, const 
                        struct weft_str *col, struct weft_str *last) {
     uint32_t columns = e->n_held ? e->n_held : 1;
     for (uint32_t k = 0; k < n->n_out; k++) {
-        bool sink = (n->op->traits & WEFT_OP_SINK) != 0;
+        bool sink = weft_op_sink(n->op) != NULL;
         if (!sink && !weft_lower_escapes(e->l, e->group, n->out[k])) continue;
         bool row = !sink && weft_emit_is_row(e, n->out[k]);
         weft_emit_at(e, sink ? n->in[1] : n->out[k], 0); // operands that are read come first
@@ -304,7 +304,7 @@ static uint32_t choose_wg(const struct weft_lower *l, const struct weft_group *g
     int64_t width = 0;
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         const struct weft_node *n = &l->graph->nodes[g->nodes[i]];
-        if (!(n->op->traits & WEFT_OP_REDUCE)) continue;
+        if (!n->op->reduce) continue;
         const struct weft_type *t = weft_emit_node_space(l->graph, n);
         int64_t w = weft_lower_max(l, t->dims[t->rank - 1]);
         if (w > width) width = w;

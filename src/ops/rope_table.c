@@ -170,7 +170,6 @@ const struct weft_op weft_op_rope_table = {
     .n_in_min = INPUTS,
     .n_in_max = INPUTS,
     .n_out = 2,
-    .traits = WEFT_OP_MOVE,
     .attrs = {{.name = "start", .type = WEFT_ATTR_DIM},
               {.name = "pairing", .type = WEFT_ATTR_ENUM, .choices = "neox|normal"}},
     .infer = rope_table_infer,

@@ -186,33 +186,33 @@ static struct weft_step *begin(struct sampler *m, const struct weft_kernel *kern
 static void emit_prepare(struct sampler *m) {
     struct weft_step *s = begin(m, &prepare_kernel, m->segments, 2 * threads * 4);
     weft_emit_value(m->l, s, "logits", WEFT_READ, m->node->in[LOGITS], 0);
-    weft_emit_value(m->l, s, "counts", WEFT_READ, m->node->in[COUNTS], 0);
-    if (!m->greedy) weft_emit_scratch(m->l, s, "keys", WEFT_WRITE, m->keys, 0);
-    weft_emit_scratch(m->l, s, "part", WEFT_WRITE, m->part, 0);
+    uint32_t counts = weft_emit_value(m->l, s, "counts", WEFT_READ, m->node->in[COUNTS], 0);
+    uint32_t keys = m->greedy ? WEFT_NO_OPERAND : weft_emit_scratch(m->l, s, "keys", WEFT_WRITE, m->keys, 0);
+    uint32_t part = weft_emit_scratch(m->l, s, "part", WEFT_WRITE, m->part, 0);
     weft_emit_items(s, 1); // a segment a workgroup
-    weft_emit_reach(s, "counts", 1, m->segment);
-    weft_emit_reach(s, "keys", 1, m->segment);
-    weft_emit_reach(s, "part", 1, 2);
+    weft_emit_reach(s, counts, 1, m->segment);
+    weft_emit_reach(s, keys, 1, m->segment);
+    weft_emit_reach(s, part, 1, 2);
 }
 
 static void emit_select(struct sampler *m) {
     struct weft_step *s = begin(m, &histogram_kernel, m->segments, 6 * bins * 4);
-    weft_emit_scratch(m->l, s, "keys", WEFT_READ, m->keys, 0);
+    uint32_t keys = weft_emit_scratch(m->l, s, "keys", WEFT_READ, m->keys, 0);
     weft_emit_scratch(m->l, s, "part", WEFT_READ, m->part, 0);
-    weft_emit_scratch(m->l, s, "hist", WEFT_WRITE, m->hist, 0);
+    uint32_t hist = weft_emit_scratch(m->l, s, "hist", WEFT_WRITE, m->hist, 0);
     weft_emit_items(s, 1);
-    weft_emit_reach(s, "keys", 1, m->segment);
-    weft_emit_reach(s, "hist", 1, 5 * bins);
+    weft_emit_reach(s, keys, 1, m->segment);
+    weft_emit_reach(s, hist, 1, 5 * bins);
     s = begin(m, &narrow_kernel, m->segments, 6 * bins * 4 + 32);
     weft_emit_int(m->l, s, "VAR_RNG", weft_lower_var_slot(m->l, m->node->in[RNG]));
-    weft_emit_scratch(m->l, s, "keys", WEFT_READ, m->keys, 0);
+    keys = weft_emit_scratch(m->l, s, "keys", WEFT_READ, m->keys, 0);
     weft_emit_scratch(m->l, s, "part", WEFT_READ, m->part, 0);
     weft_emit_scratch(m->l, s, "hist", WEFT_READ, m->hist, 0);
     weft_emit_scratch(m->l, s, "narrow", WEFT_WRITE, m->narrow, 0);
-    weft_emit_scratch(m->l, s, "cand", WEFT_WRITE, m->cand, 0);
+    uint32_t cand = weft_emit_scratch(m->l, s, "cand", WEFT_WRITE, m->cand, 0);
     weft_emit_items(s, 1);
-    weft_emit_reach(s, "keys", 1, m->segment);
-    weft_emit_reach(s, "cand", 1, 2 * (uint64_t)m->segment);
+    weft_emit_reach(s, keys, 1, m->segment);
+    weft_emit_reach(s, cand, 1, 2 * (uint64_t)m->segment);
 }
 
 static void emit_finish(struct sampler *m) {
@@ -280,12 +280,13 @@ static weft_status sample_lower(struct weft_lower *l, uint32_t group) {
     return l->status;
 }
 
+#define NOTED(i) {WEFT_TOUCH_PART, .operand = i, .must_be_state = true, .beside = true}
 const struct weft_op weft_op_sample = {
     .name = "sample",
     .n_in_min = INPUTS,
     .n_in_max = INPUTS,
     .n_out = RNG + 1,
-    .traits = WEFT_OP_STATES | WEFT_OP_RANDOM | WEFT_OP_NOTES,
+    .states = {NOTED(COUNTS), NOTED(RING), NOTED(TOKENS), NOTED(TOKEN), NOTED(N_OUT), NOTED(RNG)},
     .attrs = {{.name = "greedy", .type = WEFT_ATTR_INT, .lo = 0, .hi = 1}},
     .infer = sample_infer,
     .eval = sample_eval,

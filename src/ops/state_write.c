@@ -63,7 +63,7 @@ static uint32_t threads_for(const struct weft_lower *l) { return l->caps->kind =
 static void as_words(struct weft_lower *l, struct weft_step *s, uint64_t bytes) {
     for (uint32_t i = 0; l->status == WEFT_OK && i < s->n_operands; i++) {
         struct weft_operand *o = &s->operands[i];
-        if (strcmp(o->name, "vars") == 0) continue;
+        if (l->tensors[o->tensor].mem == WEFT_MEM_VARS) continue;
         o->dtype = WEFT_U32;
         o->live = WEFT_DIM_BAD;
         o->used = bytes;
@@ -71,12 +71,13 @@ static void as_words(struct weft_lower *l, struct weft_step *s, uint64_t bytes) 
 }
 
 /// A state may be larger than a binding: the step can be cut anywhere.
-static void finish(struct weft_lower *l, struct weft_step *s, const struct state_write_cfg *cfg) {
+static void finish(struct weft_lower *l, struct weft_step *s, uint32_t x, uint32_t to,
+                   const struct state_write_cfg *cfg) {
     weft_emit_int(l, s, "UNIT", cfg->unit);
     weft_emit_workgroup(s, cfg->threads, 0);
     weft_emit_items(s, cfg->threads);
-    weft_emit_reach(s, "x", 1, cfg->unit);
-    weft_emit_reach(s, "s", 1, cfg->unit);
+    weft_emit_reach(s, x, 1, cfg->unit);
+    weft_emit_reach(s, to, 1, cfg->unit);
 }
 
 weft_status weft_state_copy_lower(struct weft_lower *l, const char *label, weft_value from, weft_value to) {
@@ -97,10 +98,10 @@ weft_status weft_state_copy_lower(struct weft_lower *l, const char *label, weft_
     cfg.unit = wide ? 4 : width == 2 && !cfg.halves ? 2 : 1;
     struct weft_step *s = weft_emit(l, &state_write_kernel, label, &cfg, sizeof cfg);
     uint8_t flags = (uint8_t)(WEFT_OPERAND_INPLACE | (wide ? WEFT_OPERAND_WIDE : 0));
-    weft_emit_value(l, s, "x", WEFT_READ, from, flags);
-    weft_emit_value(l, s, "s", WEFT_WRITE, to, flags);
+    uint32_t x = weft_emit_value(l, s, "x", WEFT_READ, from, flags);
+    uint32_t y = weft_emit_value(l, s, "s", WEFT_WRITE, to, flags);
     if (cfg.halves) as_words(l, s, (uint64_t)n * 2);
-    finish(l, s, &cfg);
+    finish(l, s, x, y, &cfg);
     return l->status;
 }
 
@@ -127,11 +128,11 @@ weft_status weft_state_commit_lower(struct weft_lower *l, uint32_t state) {
     char label[128];
     snprintf(label, sizeof label, "commit %s", p->name);
     struct weft_step *s = weft_emit(l, &state_write_kernel, label, &cfg, sizeof cfg);
-    weft_emit_scratch(l, s, "x", WEFT_READ, present, WEFT_OPERAND_WIDE);
-    weft_emit_scratch(l, s, "s", WEFT_WRITE, past, WEFT_OPERAND_WIDE);
+    uint32_t x = weft_emit_scratch(l, s, "x", WEFT_READ, present, WEFT_OPERAND_WIDE);
+    uint32_t y = weft_emit_scratch(l, s, "s", WEFT_WRITE, past, WEFT_OPERAND_WIDE);
     as_words(l, s, p->bytes);
-    finish(l, s, &cfg);
-    s->writes_state = s->is_copy = true;
+    finish(l, s, x, y, &cfg);
+    s->writes_state = s->is_copy = s->is_commit = true;
     s->copied_bytes = p->bytes;
     s->copy_why = "the state is double-buffered: its present becomes its past";
     return l->status;
@@ -142,7 +143,7 @@ const struct weft_op weft_op_state_write = {
     .n_in_min = 2,
     .n_in_max = 2,
     .n_out = 1,
-    .traits = WEFT_OP_STATE | WEFT_OP_STATE_WHOLE | WEFT_OP_MOVE,
+    .states = {{WEFT_TOUCH_WHOLE, .operand = 0}},
     .infer = state_write_infer,
     .eval = state_write_eval,
     .lower = state_write_lower,

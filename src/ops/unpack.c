@@ -28,7 +28,8 @@ weft_status weft_unpack_lower(struct weft_lower *l, weft_value v)
         struct unpack_cfg cfg = {.count = w->parts[part].rows * items, .first = (uint32_t)w->parts[part].row0,
                                  .threads = l->caps->kind == WEFT_GPU_CPU ? 16 : 64};
         struct weft_step *s = weft_emit(l, &unpack_kernel, label, &cfg, sizeof cfg);
-        weft_emit_scratch(l, s, "y", WEFT_WRITE, l->places[v].tensor, w->k % 4 == 0 ? WEFT_OPERAND_WIDE : 0);
+        uint8_t flags = w->k % 4 == 0 ? WEFT_OPERAND_WIDE : 0;
+        uint32_t y = weft_emit_scratch(l, s, "y", WEFT_WRITE, l->places[v].tensor, flags);
         weft_emit_weight(l, s, "w", w, part);
         weft_emit_text(l, s, "W", "w");
         weft_emit_int(l, s, "W_KB", items);
@@ -37,7 +38,7 @@ weft_status weft_unpack_lower(struct weft_lower *l, weft_value v)
         weft_emit_workgroup(s, cfg.threads, 0);
         if (w->n_parts > 1) continue; // a part's items reach rows of its own
         weft_emit_items(s, cfg.threads);
-        weft_emit_reach(s, "y", items, w->k);
+        weft_emit_reach(s, y, items, w->k);
     }
     return l->status;
 }

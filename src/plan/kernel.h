@@ -12,8 +12,8 @@
 
 enum weft_access { WEFT_READ = 1, WEFT_WRITE = 2, WEFT_READ_WRITE = 3 };
 
-/// A field of a parameter block: one 32-bit word. `type` is "u32", "i32" or "f32".
-struct weft_field { const char *name; const char *type; };
+/// A field of a parameter block: one 32-bit word of type WEFT_U32, WEFT_I32 or WEFT_F32.
+struct weft_field { const char *name; weft_dtype type; };
 
 struct weft_step;
 
@@ -42,10 +42,13 @@ struct weft_kernel {
 #define WEFT_C_i32 int32_t
 #define WEFT_C_f32 float
 #define WEFT_FIELD_MEMBER_(type, name) WEFT_C_##type name;
-#define WEFT_FIELD_ROW_(type, name) {#name, #type},
+#define WEFT_DTYPE_u32 WEFT_U32
+#define WEFT_DTYPE_i32 WEFT_I32
+#define WEFT_DTYPE_f32 WEFT_F32
+#define WEFT_FIELD_ROW_(type, name) {#name, WEFT_DTYPE_##type},
 #define WEFT_PARAMS(NAME, LIST)                                                                                        \
     struct NAME { LIST(WEFT_FIELD_MEMBER_) };                                                                          \
-    static const struct weft_field NAME##_fields[] = {LIST(WEFT_FIELD_ROW_){NULL, NULL}};                              \
+    static const struct weft_field NAME##_fields[] = {LIST(WEFT_FIELD_ROW_){NULL, WEFT_U32}};                          \
     _Static_assert(sizeof(struct NAME) / 4 + 1 == sizeof NAME##_fields / sizeof NAME##_fields[0], "32-bit fields only");
 
 /// Where a tensor of the plan lives.
@@ -145,7 +148,9 @@ struct weft_step {
     uint32_t workgroup[3];
     uint32_t workgroup_memory;       ///< bytes
     bool writes_state;
+    bool only_advances;              ///< all that it writes of the variables are positions, which it moves on
     bool is_copy;                    ///< made by the planner because of aliasing, or to commit a state; reported
+    bool is_commit;                  ///< is_copy: to commit a state
     uint64_t copied_bytes;           ///< is_copy: at the upper bounds
     const char *copy_why;            ///< is_copy: the reason, a clause (arena)
     uint32_t group;                  ///< group of nodes that it came from (weft_lower.groups)

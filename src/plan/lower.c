@@ -116,7 +116,7 @@ const struct weft_deferred *weft_lower_deferred(const struct weft_lower *l, weft
         for (const struct weft_deferred *d = l->deferred; d; d = d->next)
             if (d->value == v) return d;
         const struct weft_value_info *info = weft_lv(l, v);
-        if (info->kind != WEFT_VALUE_NODE || !(l->graph->nodes[info->node].op->traits & WEFT_OP_VIEW)) return NULL;
+        if (info->kind != WEFT_VALUE_NODE || !l->graph->nodes[info->node].op->view) return NULL;
         v = l->graph->nodes[info->node].in[0];
     }
 }
@@ -317,8 +317,8 @@ static uint32_t add_operand(struct weft_lower *l, struct weft_step *s, struct we
 
 void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access access)
 {
-    for (uint32_t i = 0; i < s->n_operands; i++) {
-        if (strcmp(s->operands[i].name, "vars") != 0) continue;
+    for (uint32_t i = 0; i < s->n_operands && l->status == WEFT_OK; i++) {
+        if (l->tensors[s->operands[i].tensor].mem != WEFT_MEM_VARS) continue;
         s->operands[i].access |= access;
         if (access & WEFT_WRITE) s->writes_state = true;
         return;
@@ -383,7 +383,7 @@ uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *
     }
     if (info->state != UINT32_MAX && l->plan->states[info->state].kind == WEFT_STATE_VAR) {
         weft_emit_vars(l, s, access);
-        return 0;
+        return WEFT_NO_OPERAND;
     }
     weft_lower_place(l, v);
     if (l->status != WEFT_OK) return 0;
@@ -428,7 +428,7 @@ struct weft_place weft_lower_range(struct weft_lower *l, const struct weft_node 
 {
     weft_lower_place(l, n->out[0]);
     struct weft_place place = l->places[n->out[0]];
-    weft_dim start = weft_node_attr(n, "start")->d;
+    weft_dim start = n->attrs[weft_op_range(n->op)->attr].d;
     place.elem_offset = start == 0 ? WEFT_DIM_BAD : start; // handle 0 is the constant 0
     return place;
 }
@@ -561,11 +561,9 @@ void weft_emit_workgroup(struct weft_step *s, uint32_t x, uint32_t memory_bytes)
 
 void weft_emit_items(struct weft_step *s, uint32_t items) { s->items = items; }
 
-void weft_emit_reach(struct weft_step *s, const char *name, uint64_t every, uint64_t unit)
+void weft_emit_reach(struct weft_step *s, uint32_t operand, uint64_t every, uint64_t unit)
 {
-    for (uint32_t i = 0; i < s->n_operands; i++) {
-        if (strcmp(s->operands[i].name, name) != 0) continue;
-        s->operands[i].every = every;
-        s->operands[i].unit = unit;
-    }
+    if (operand >= s->n_operands) return;
+    s->operands[operand].every = every;
+    s->operands[operand].unit = unit;
 }

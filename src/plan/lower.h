@@ -95,16 +95,18 @@ const struct weft_plan_weight *weft_lower_table(struct weft_lower *l, const char
 weft_dim weft_lower_product(struct weft_lower *l, const struct weft_type *t, uint32_t first, uint32_t last);
 
 // ---- emitting ----
+#define WEFT_NO_OPERAND UINT32_MAX
 /// Starts a step; `cfg` is copied (size may be 0). Returns a scratch step even when failed, never NULL.
 struct weft_step *weft_emit(struct weft_lower *l, const struct weft_kernel *kernel, const char *label, const void *cfg,
                             size_t cfg_size);
-/// Adds an operand for a graph value (transient, input, output, state, variable or plain weight). Returns its index.
+/// Adds an operand for a graph value (transient, input, output, state or plain weight), and returns its index; the
+/// variables block for a variable, and returns WEFT_NO_OPERAND.
 uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access,
                          weft_value v, uint8_t flags);
 /// Adds an operand for `count` elements at a place: a value's own, or a range of a state. Returns its index.
 uint32_t weft_emit_place(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access,
                          struct weft_place place, weft_dtype dtype, weft_dim count, uint8_t flags);
-/// The range of a state that a node with WEFT_OP_RANGE writes.
+/// The range of a state that a node that writes one (weft_op_range) writes.
 struct weft_place weft_lower_range(struct weft_lower *l, const struct weft_node *n);
 /// Adds the planes of one part of a packed weight as operands NAME_q, NAME_h, NAME_s, NAME_d (u32, wide for q), and the
 /// template values W_BITS, W_HIGH, W_GROUP, W_ZERO, W_MIN, W_SCALE (0 none, 1 f16, 2 k, 3 i8), W_BF16.
@@ -132,7 +134,8 @@ uint32_t weft_lower_state_tensor(struct weft_lower *l, uint32_t state, bool pres
 /// Says that the step may be cut between workgroups, numbered by group_index() over a folded grid, each of which has
 /// `items` work items; weft_emit_reach says which elements these reach (struct weft_operand).
 void weft_emit_items(struct weft_step *s, uint32_t items);
-void weft_emit_reach(struct weft_step *s, const char *name, uint64_t every, uint64_t unit);
+/// Of WEFT_NO_OPERAND there is nothing to say.
+void weft_emit_reach(struct weft_step *s, uint32_t operand, uint64_t every, uint64_t unit);
 /// Lets `v` be the memory of `of` from element `start` on, which nothing writes while `v` is read: no kernel.
 weft_status weft_lower_view(struct weft_lower *l, weft_value v, weft_value of, weft_dim start);
 /// Memory of a value that the step writes: makes its tensor (output, state or transient) if it has none yet.

@@ -5,6 +5,8 @@
 #include "plan/kernel.h"
 #include "plan/wlayout.h"
 
+#define WEFT_HEAPS 4
+
 /// A run of rows of a weight in one shard: what one dispatch can bind. A weight above the binding limit has several.
 struct weft_weight_part {
     uint64_t row0, rows;
@@ -41,7 +43,7 @@ struct weft_plan_state {
     uint64_t row_bytes, rows;
     // what a run does to it (compile/positions.c)
     bool written;               ///< by an operator; else it is the host's
-    bool notes;                 ///< written by operators whose states stand for no position (WEFT_OP_NOTES)
+    bool notes;                 ///< written by operators beside the sequence (weft_state_access.beside)
     uint32_t position;          ///< rows are written from this position on (in plan->positions); WEFT_NO_POSITION
     uint64_t window;            ///< rows before a position that its readers need; UINT64_MAX: all
     uint32_t pages;             ///< PAGED: its group in plan->page_groups
@@ -84,7 +86,7 @@ struct weft_schedule {
     uint32_t n_steps;
     struct weft_tensor *tensors; ///< all tensors of this schedule; shared kinds have equal indices and offsets in each
     uint32_t n_tensors;
-    uint64_t heap_bytes[8];      ///< what this schedule needs of each heap
+    uint64_t heap_bytes[WEFT_HEAPS]; ///< what this schedule needs of each heap
     uint64_t lower_bound;        ///< bytes of the largest set of transients alive at once
     uint64_t copied_bytes;       ///< by is_copy steps: because of aliasing, and commits of double-buffered states
 };
@@ -108,7 +110,6 @@ static inline uint64_t weft_plan_state_live_bytes(const struct weft_plan_state *
 /// Index of the tensor that stands for part `part` of weight `weight`.
 static inline uint32_t weft_part_key(uint32_t weight, uint32_t part) { return weight << 12 | part; }
 
-#define WEFT_HEAPS 4
 /// Words of a session's fault buffer, which the accessors of a checked plan write. The first fault wins.
 enum weft_fault_word {
     WEFT_FAULT_SET,

@@ -69,7 +69,8 @@ struct bind_image {
     uint8_t bytes[BIND_OUTPUTS][BIND_ROWS * 16];
     uint64_t n[BIND_OUTPUTS];
     float kept[BIND_RING * 4], sums[BIND_RING];
-    uint32_t pos, runs, active;
+    uint32_t pos, runs;
+    bool active;
 };
 
 /// For any thread: asserts nothing.
@@ -89,7 +90,7 @@ static inline weft_status bind_try_image(weft_session *s, struct bind_image *out
     if (status == WEFT_OK) status = weft_session_read(s, "sums", 0, out->sums, sizeof out->sums);
     if (status == WEFT_OK) status = weft_session_get_var(s, "pos", &out->pos);
     if (status == WEFT_OK) status = weft_session_get_var(s, "runs", &out->runs);
-    if (status == WEFT_OK) status = weft_session_get_var(s, "active", &out->active);
+    if (status == WEFT_OK) status = weft_session_get_active(s, &out->active);
     return status;
 }
 

@@ -303,6 +303,7 @@ static void session_nulls(void **state) {
     bool done;
     struct weft_tensor_info info;
     weft_pending pending;
+    bool flag;
     weft_session *s;
     api_fails(weft_session_create(NULL, NULL, &s), WEFT_ERR_INVALID, "NULL");
     assert_null(s);
@@ -313,8 +314,9 @@ static void session_nulls(void **state) {
     api_fails(weft_session_read_async(NULL, "x", 0, 4, &pending), WEFT_ERR_INVALID, "NULL");
     api_fails(weft_session_read_done(NULL, pending, &done), WEFT_ERR_INVALID, "session");
     api_fails(weft_session_read_finish(NULL, &pending, &word, 4), WEFT_ERR_INVALID, "session");
-    api_fails(weft_session_set_var(NULL, "active", 0), WEFT_ERR_INVALID, "NULL");
-    api_fails(weft_session_get_var(NULL, "active", &word), WEFT_ERR_INVALID, "NULL");
+    api_fails(weft_session_set_active(NULL, 0), WEFT_ERR_INVALID, "NULL");
+    api_fails(weft_session_get_active(NULL, &flag), WEFT_ERR_INVALID, "NULL");
+    api_fails(weft_session_get_var(NULL, "n", &word), WEFT_ERR_INVALID, "NULL");
     api_fails(weft_session_reset(NULL), WEFT_ERR_INVALID, "NULL");
     api_fails(weft_session_run(NULL, 1, NULL), WEFT_ERR_INVALID, "NULL");
     api_fails(weft_session_run_blocking(NULL, 1), WEFT_ERR_INVALID, "NULL");

@@ -157,6 +157,7 @@ static void states(void **state) {
     (void)state;
     float x[4] = {1, 2, 3, 4}, kept[32];
     uint32_t word = 9;
+    bool active;
     weft_graph *g;
     weft_program *program;
     weft_session *s;
@@ -170,13 +171,13 @@ static void states(void **state) {
     assert_int_equal(word, 3);
     api_must(weft_session_read(s, "kept", 0, kept, sizeof kept));
     for (int i = 0; i < 32; i++) assert_true(kept[i] == (i < 12 ? x[i % 4] : 0.0f));
-    api_must(weft_session_set_var(s, "active", 0)); // runs leave no trace
+    api_must(weft_session_set_active(s, 0)); // runs leave no trace
     api_must(weft_session_run(s, 2, NULL));
     api_must(weft_session_get_var(s, "pos", &word));
     assert_int_equal(word, 3);
     api_must(weft_session_reset(s));
-    api_must(weft_session_get_var(s, "active", &word));
-    assert_int_equal(word, 1);
+    api_must(weft_session_get_active(s, &active));
+    assert_true(active);
     api_must(weft_session_get_var(s, "pos", &word));
     assert_int_equal(word, 0);
     api_must(weft_session_read(s, "kept", 0, kept, sizeof kept));

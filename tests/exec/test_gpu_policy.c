@@ -74,8 +74,8 @@ static void apply(weft_session *s, const struct move *m)
 {
     uint64_t t = (uint64_t)m->symbols[POLICY_T];
     if (m->reset) must(weft_session_reset(s));
-    if (m->wake) must(weft_session_set_var(s, "active", 1));
-    if (m->sleep) must(weft_session_set_var(s, "active", 0));
+    if (m->wake) must(weft_session_set_active(s, 1));
+    if (m->sleep) must(weft_session_set_active(s, 0));
     if (m->poke) must(weft_session_write(s, "s", 0, m->poked, sizeof m->poked));
     must(weft_session_resize(s, m->symbols));
     must(weft_session_write(s, "x", 0, m->x, t * 32));
@@ -92,9 +92,9 @@ static uint32_t mixed(weft_session **sessions, int n, uint32_t runs, uint64_t se
 {
     for (uint32_t done = 0; done < runs;) {
         struct move m = draw(&seed);
-        uint32_t active;
+        bool active;
         for (int i = 0; i < n; i++) apply(sessions[i], &m);
-        must(weft_session_get_var(sessions[0], "active", &active));
+        must(weft_session_get_active(sessions[0], &active));
         *idle += active ? 0 : m.runs;
         done += m.runs;
         for (int i = 1; i < n; i++) {
@@ -188,7 +188,7 @@ static void every_run_happens_once(void **state)
         assert_int_equal(counter(s), n + 1);
         must(weft_session_run(s, 3, NULL));
         assert_int_equal(counter(s), n + 1);
-        must(weft_session_set_var(s, "active", 1));
+        must(weft_session_set_active(s, 1));
         must(weft_session_run(s, 1, NULL));
         assert_int_equal(counter(s), n + 2);
         must(weft_session_reset(s));
@@ -303,7 +303,7 @@ static void states_follow_the_reference(void **state)
                 r.n[v] *= hi;
             }
         }
-        r.data[weft_graph_find(g, "active")][0] = 1;
+        r.data[weft_graph_find(g, "gate")][0] = 1;
         for (int i = 0; i < 12; i++) {
             struct move m = draw(&seed);
             m.reset = m.sleep = m.poke = false;

@@ -290,11 +290,17 @@ static uint32_t variable(weft_session *s, const char *name) {
     return bits;
 }
 
+static bool active(weft_session *s) {
+    bool active;
+    must(weft_session_get_active(s, &active));
+    return active;
+}
+
 /// The output ends with run `last` of the eight: those behind it leave no trace.
 static void check_end(weft_session *a, weft_session *b, uint64_t seed, int32_t stop, uint32_t n_max, uint32_t pos_max,
                       uint32_t last) {
     both(a, b, seed, stop, n_max, pos_max, RUNS, last);
-    assert_int_equal(variable(a, "active"), 0);
+    assert_false(active(a));
     assert_int_equal(variable(a, "n_out"), last + 1);
     assert_int_equal(variable(a, "pos"), 5 + last);
     for (int more = 0; more < 2; more++) { // and so do more runs, in either session
@@ -304,7 +310,7 @@ static void check_end(weft_session *a, weft_session *b, uint64_t seed, int32_t s
         must(weft_session_run(b, 1, NULL));
     }
     // Control: it is the variable that holds them back.
-    must(weft_session_set_var(a, "active", 1));
+    must(weft_session_set_active(a, 1));
     must(weft_session_run(a, 1, NULL));
     assert_non_null(weft_test_differ(a, b, false));
 }
@@ -316,7 +322,7 @@ static void test_runs_a_submit(void **state) {
     for (uint64_t seed = 1; tried < 3; seed++) {
         both(a, b, seed, -1, NO_LIMIT, CTX, RUNS, RUNS);
         assert_null(weft_test_differ(a, b, true));
-        assert_int_equal(variable(a, "active"), 1);
+        assert_true(active(a));
         must(weft_session_read(a, "ring", 0, ids, sizeof ids));
         for (uint32_t at = 3; at < 7; at++) {
             uint32_t first = 0;
@@ -350,7 +356,7 @@ static void decode_and_read(weft_session *s, uint32_t pos, uint32_t tokens, uint
         weft_readback next;
         struct move m = decode_of(pos + i, runs);
         apply(s, &m, false);
-        must(weft_session_read_start(s, "vars", 0, sizeof block, &next));
+        must(weft_session_vars_start(s, 0, sizeof block, &next));
         if (i) must(weft_readback_finish(gpu, &behind, block, sizeof block));
         behind = next;
     }

@@ -267,7 +267,7 @@ static void test_recurrent(void **state) {
 }
 
 /// A range of halves that begins and ends within a word is written to its end and leaves its neighbours alone; while
-/// "active" is 0 a run writes nothing at all.
+/// the session is not active a run writes nothing at all.
 static void test_ranges_of_halves(void **state) {
     (void)state;
     enum { LEN = 128, ALL = LEN + 2 }; // words at both ends of which one half is written, and 63 between them
@@ -285,7 +285,7 @@ static void test_ranges_of_halves(void **state) {
     rig_must(weft_session_write(s, "x", 0, x, sizeof x));
     rig_must(weft_session_write(s, "h", 0, before, sizeof before));
     for (uint32_t active = 0; active < 2; active++) {
-        rig_must(weft_session_set_var(s, "active", active));
+        rig_must(weft_session_set_active(s, active));
         rig_must(weft_session_run(s, 1, NULL));
         rig_must(weft_session_read(s, "h", 0, h, sizeof h));
         assert_memory_equal(h, active ? after : before, sizeof h);
@@ -331,7 +331,7 @@ static void test_what_is_put_back(void **state) {
         rig_must(weft_session_rewind(s, 1));
         add(s, 1, 1);
         assert_true(sum_of(s) == 1003);
-        rig_must(weft_session_set_var(s, "active", 0));
+        rig_must(weft_session_set_active(s, 0));
         add(s, 1, 1);
         assert_true(sum_of(s) == 1003);
         rig_must(weft_session_restore(s, x));

@@ -62,7 +62,7 @@ static void test_pages_follow_positions(void **state) {
     assert_int_equal(memory().pages, 0); // nobody holds the pool any more
 }
 
-/// Several runs in one submit take the pages of all of them first; a host that holds "active" at 0 takes none.
+/// Several runs in one submit take the pages of all of them first; a host that holds the session inactive takes none.
 static void test_several_runs(void **state) {
     (void)state;
     weft_session *s = session();
@@ -70,11 +70,11 @@ static void test_several_runs(void **state) {
     rig_must(weft_session_run(s, 5, NULL));
     assert_int_equal(position(s), 15);
     assert_int_equal(pages_used(), 1 + 4);
-    rig_must(weft_session_set_var(s, "active", 0));
+    rig_must(weft_session_set_active(s, 0));
     rig_must(weft_session_run(s, 16, NULL)); // 48 more rows would not fit, but nothing is written
     assert_int_equal(position(s), 15);
     assert_int_equal(pages_used(), 1 + 4);
-    rig_must(weft_session_set_var(s, "active", 1));
+    rig_must(weft_session_set_active(s, 1));
     rig_must(weft_session_run(s, 11, NULL));
     assert_int_equal(position(s), 48);
     weft_session_destroy(&s);
@@ -86,17 +86,17 @@ static void test_stopped_copies(void **state) {
     weft_session *s = session(), *f = NULL;
     weft_snapshot *x = NULL;
     rig_must(feed(s, 6));
-    rig_must(weft_session_set_var(s, "active", 0));
+    rig_must(weft_session_set_active(s, 0));
     rig_must(weft_session_snapshot(s, WEFT_SNAPSHOT_DEVICE, &x));
     rig_must(weft_session_fork(s, &f));
     rig_must(feed(f, 12));
     assert_int_equal(position(f), 6);
-    rig_must(weft_session_set_var(s, "active", 1));
+    rig_must(weft_session_set_active(s, 1));
     rig_must(weft_session_restore(s, x));
     rig_must(feed(s, 12));
     assert_int_equal(position(s), 6);
     assert_int_equal(pages_used(), 1 + 2);
-    rig_must(weft_session_set_var(f, "active", 1)); // control
+    rig_must(weft_session_set_active(f, 1)); // control
     rig_must(feed(f, 12));
     assert_int_equal(position(f), 18);
     weft_snapshot_destroy(&x);

@@ -187,6 +187,26 @@ static void test_leaves_are_checked(void **state) {
     assert_int_equal(weft_graph_verify(g), WEFT_OK);
 }
 
+/// One variable of a graph may be the session's activity, whatever it is called.
+static void test_activity(void **state) {
+    (void)state;
+    weft_value pos = weft_graph_find(g, "pos"), wide, signed_one, gate, other;
+    refused(weft_graph_activity(g, x), WEFT_ERR_INVALID, "must be a variable");
+    refused(weft_graph_activity(g, WEFT_NO_VALUE), WEFT_ERR_INVALID, "must be a variable");
+    refused(weft_graph_activity(g, pos), WEFT_ERR_INVALID, "'pos'");
+    assert_int_equal(weft_graph_var(g, "active", WEFT_U32, 0, 2, &wide), WEFT_OK);
+    assert_int_equal(weft_graph_var(g, "i", WEFT_I32, 0, 1, &signed_one), WEFT_OK);
+    assert_int_equal(weft_graph_var(g, "gate", WEFT_U32, 0, 1, &gate), WEFT_OK);
+    assert_int_equal(weft_graph_var(g, "other", WEFT_U32, 0, 1, &other), WEFT_OK);
+    refused(weft_graph_activity(g, wide), WEFT_ERR_INVALID, "'active'");
+    refused(weft_graph_activity(g, signed_one), WEFT_ERR_INVALID, "within 0 and 1");
+    assert_int_equal(weft_graph_activity(g, gate), WEFT_OK);
+    assert_int_equal(weft_graph_activity(g, gate), WEFT_OK); // again
+    refused(weft_graph_activity(g, other), WEFT_ERR_INVALID, "'gate' is already");
+    assert_true(g->values[gate].is_activity && !g->values[other].is_activity);
+    assert_int_equal(weft_graph_verify(g), WEFT_OK);
+}
+
 static void test_builders_stick_to_the_first_error(void **state) {
     (void)state;
     struct weft_build b = {.g = g};
@@ -240,6 +260,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_attributes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_states_have_versions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_leaves_are_checked, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_activity, setup, teardown),
         cmocka_unit_test_setup_teardown(test_builders_stick_to_the_first_error, setup, teardown),
         cmocka_unit_test(test_out_of_memory),
     };

@@ -44,6 +44,8 @@ static const char whole[] =
     "state kc ring f16 [576, 1024]\n"
     "state h dense f32 [15] ping_pong\n"
     "var pos u32 0 32767\n"
+    "var active u32 0 1\n"
+    "var gate u32 0 1 activity\n"
     "const %0 f32 [] 0x3f800000 # 1\n"
     "const %1 f16 [2, 1] hex:003c00c0\n"
     "const %2 u32 [1, 1] 0x00000010 # 16\n"
@@ -71,7 +73,9 @@ static void test_text_is_as_described(void **state) {
     assert_string_equal(text, whole);
     weft_free(text);
     assert_int_equal(weft_graph_verify(g), WEFT_OK);
-    assert_int_equal(g->n_states, 3);
+    assert_int_equal(g->n_states, 5);
+    assert_true(g->values[weft_graph_find(g, "gate")].is_activity);
+    assert_false(g->values[weft_graph_find(g, "active")].is_activity);
     assert_int_equal(g->values[weft_graph_find(g, "h")].policy, WEFT_STATE_PING_PONG);
     assert_int_equal(g->values[weft_graph_find(g, "pos")].var_hi, 32767);
     round_trip(g);
@@ -132,6 +136,10 @@ static void test_refusals_name_line_and_token(void **state) {
         {"symbol T 1 2\nrelate T <= 0", "line 2: relation T <= 0 never holds"},
         {"weight w q4_0 [2, 31]", "line 1: weight 'w'"},
         {"state s heap f32 [1]", "line 1: expected dense, ring or paged at 'heap"},
+        {"var v u32 0 1 active", "line 1: expected the end of the line, or activity at 'active'"},
+        {"var v u32 0 3 activity", "line 1: variable 'v' can't be the session's activity"},
+        {"var v u32 0 1 activity x", "line 1: unexpected text at 'x'"},
+        {"var v u32 0 1 activity\nvar w u32 0 1 activity", "line 2: variable 'w'"},
         {"var v u32 5", "line 1: expected an integer, but the line ends"},
         {"var v f16 0 5", "line 1: variable 'v' must be"},
         {"const %c f32 [] zz", "line 1: expected a number at 'zz'"},

@@ -106,15 +106,20 @@ static void write_model(weft_session *s, const struct model *m) {
     OK(weft_session_set_var(s, "pos", m->pos));
     OK(weft_session_set_var(s, "n_max", m->n_max));
     OK(weft_session_set_var(s, "pos_max", m->pos_max));
-    OK(weft_session_set_var(s, "active", m->active));
+    OK(weft_session_set_active(s, m->active));
 }
 
 static bool agrees(weft_session *s, const struct model *m, const char *what) {
     const struct {
         const char *name;
         uint32_t want;
-    } vars[] = {{"token", m->token}, {"n_out", m->n_out}, {"rng", m->rng}, {"pos", m->pos}, {"active", m->active}};
-    bool ok = true;
+    } vars[] = {{"token", m->token}, {"n_out", m->n_out}, {"rng", m->rng}, {"pos", m->pos}};
+    bool ok = true, active;
+    OK(weft_session_get_active(s, &active));
+    if (active != m->active) {
+        print_message("%s: active is %d, not %u\n", what, active, m->active);
+        ok = false;
+    }
     for (size_t i = 0; i < sizeof vars / sizeof *vars; i++) {
         uint32_t got;
         OK(weft_session_get_var(s, vars[i].name, &got));

@@ -88,7 +88,8 @@ static uint32_t uses(const struct weft_graph *g, weft_value v)
 static uint32_t kinds_of(const struct weft_graph *g, const struct weft_node *n, const int64_t *symbols)
 {
     uint32_t kinds = 1u << LIMITS;
-    bool state = (n->op->traits & WEFT_OP_STATE) != 0;
+    const struct weft_state_access *writes = weft_op_writes(n->op, 0);
+    bool state = writes && !writes->must_be_state;
     int64_t out = elements(g, n->out[0], symbols), in = elements(g, n->in[state && n->n_in > 1 ? 1 : 0], symbols);
     if (out == 0) kinds |= 1u << EMPTY;
     if (in == 1 && (out == 1 || state)) kinds |= 1u << ONE;
@@ -96,7 +97,7 @@ static uint32_t kinds_of(const struct weft_graph *g, const struct weft_node *n, 
         const struct weft_value_info *info = &g->values[n->in[i]];
         int64_t count = elements(g, n->in[i], symbols);
         if (count == 0) kinds |= 1u << EMPTY;
-        if (count > 0 && count < out && !(n->op->traits & (WEFT_OP_STATE | WEFT_OP_STATES))) kinds |= 1u << BROADCAST;
+        if (count > 0 && count < out && !writes) kinds |= 1u << BROADCAST;
         if ((info->kind == WEFT_VALUE_NODE || info->kind == WEFT_VALUE_STATE) && uses(g, n->in[i]) > 1)
             kinds |= 1u << ALIAS;
         for (uint32_t k = 0; k < i; k++)

@@ -136,7 +136,7 @@ static uint64_t io_bytes(const struct weft_plan *plan, const struct weft_plan_io
 /// Part i of an image: its name and size; false behind the last.
 static bool part(const struct weft_plan *plan, uint32_t i, bool outputs, const char **name, uint64_t *bytes) {
     if (i == 0) {
-        *name = "vars";
+        *name = "the variables";
         *bytes = VARS;
         return true;
     }
@@ -155,6 +155,7 @@ static bool part(const struct weft_plan *plan, uint32_t i, bool outputs, const c
 /// Outputs are read past the session, which gives their live part only: what lies behind it must not change either.
 static weft_status read_part(weft_session *s, uint32_t i, const char *name, void *data, uint64_t bytes) {
     const struct weft_plan *plan = weft_program_plan(weft_session_program(s));
+    if (i == 0) return weft_session_vars_read(s, 0, data, bytes);
     if (i < 1 + plan->n_states) return weft_session_read(s, name, 0, data, bytes);
     weft_buf buf = weft_session_view(s).ios[i - 1 - plan->n_states];
     return weft_buf_read(weft_program_gpu(weft_session_program(s)), buf, 0, data, bytes);

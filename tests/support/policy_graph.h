@@ -18,7 +18,7 @@ static const char policy_graph[] =
     "weight w f32 [8, 1, 4]\n"
     "state s dense f32 [4, 6]\nstate h dense f16 [5, 3]\nstate g dense f16 [4, 6]\nstate n dense u32 [1]\n"
     "state r dense f32 [1, 2, 4, 4]\nstate c dense f32 [3, 8]\nstate kc ring f32 [16, 8]\n"
-    "var pos u32 0 1000000\nvar active u32 0 1\nconst %one u32 [1] 1\nconst %most f32 [] 0.9\n"
+    "var pos u32 0 1000000\nvar gate u32 0 1 activity\nconst %one u32 [1] 1\nconst %most f32 [] 0.9\n"
     "%before = neg %s\n%a = mul %s %most\n%b = add %a %u\n%t = tanh %b\n%s1 = state_write %s %t \"recur\"\n"
     "%after = sub %s1 %u\n"
     "%d = add %h %uh\n%e = mul %d %most\n%e2 = tanh %e\n%f = cast %e2 {to=f16}\n%h1 = state_write %h %f \"half\"\n"
@@ -27,7 +27,7 @@ static const char policy_graph[] =
     "%r1 %y = linear_attention %r %x %x %x %decay %beta {q_heads=2, kv_heads=2} \"linear\"\n"
     "%c1 %z = causal_conv %c %x %w {layout=last, activation=silu} \"conv\"\n"
     "%kc1 = cache_append %kc %z %pos \"rows\"\n%sum = sum %kc1\n"
-    "%p1 = advance %pos {by=T}\n%q1 = advance %active {by=S} \"stop\"\n"
+    "%p1 = advance %pos {by=T}\n%q1 = advance %gate {by=S} \"stop\"\n"
     "output %before before\noutput %after after\noutput %y y\noutput %z z\noutput %sum sums\n";
 
 /// The weight, small so that the convolution does not grow.
