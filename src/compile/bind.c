@@ -135,7 +135,7 @@ static void bind_fault(const struct weft_plan *plan, struct weft_step *s)
     s->checked = plan->checked && s->n_slots < WEFT_MAX_SLOTS && s->n_slots - 1 < plan->caps.max_storage_buffers &&
                  words <= WEFT_MAX_WORDS;
     if (!s->checked) return;
-    s->slots[s->n_slots++] = (struct weft_slot){.kind = WEFT_BIND_READ_WRITE, .atomic = true, .size = 256,
+    s->slots[s->n_slots++] = (struct weft_slot){.kind = WEFT_BIND_READ_WRITE, .atomic = true, .size = WEFT_FAULT_BYTES,
                                                 .mem_key = (uint32_t)WEFT_MEM_FAULT << 24};
     s->n_words = words;
 }
@@ -145,7 +145,7 @@ weft_status weft_bind_step(const struct weft_plan *plan, const struct weft_sched
     struct range ranges[WEFT_MAX_OPERANDS];
     for (uint32_t i = 0; i < s->n_operands; i++) ranges[i] = operand_range(sc, &s->operands[i]);
     s->n_slots = 1;
-    s->slots[0] = (struct weft_slot){.kind = WEFT_BIND_UNIFORM, .size = 256};
+    s->slots[0] = (struct weft_slot){.kind = WEFT_BIND_UNIFORM, .size = WEFT_PARAM_SLOT};
     for (uint32_t i = 0; i < s->n_operands; i++) {
         struct weft_operand *o = &s->operands[i];
         bool key_written = false;

@@ -11,6 +11,7 @@
 #include "ops/contract.h"
 #include "ops/region.h"
 #include "ops/unpack.h"
+#include "plan/memory.h"
 #include "plan/update.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -100,11 +101,7 @@ static weft_status plan_ios(struct weft_plan *p)
                                                        .dtype = info->type.dtype,
                                                        .is_output = true};
         else continue;
-        uint64_t bytes = weft_accessor_width(info->type.dtype);
-        for (uint32_t a = 0; a < info->type.rank; a++) {
-            int64_t most = weft_plan_max(p, info->type.dims[a]);
-            bytes = weft_bytes_times(bytes, most > 0 ? (uint64_t)most : 0);
-        }
+        uint64_t bytes = weft_plan_io_live_bytes(p, p->n_ios - 1, NULL);
         if (bytes > p->caps.max_buffer)
             return weft_fail(WEFT_ERR_LIMIT,
                              "%s '%s' may take %" PRIu64 " bytes, a buffer of this device has at most %" PRIu64

@@ -9,37 +9,6 @@
 
 // ---- what both forms say -------------------------------------------------------------------------------------------
 
-static uint64_t round256(uint64_t x) { return x ? weft_align256(x) : 256; }
-
-uint64_t weft_print_io_bytes(const struct weft_plan *p, const struct weft_plan_io *io)
-{
-    const struct weft_type *t = &p->graph->values[io->value].type;
-    uint64_t n = weft_accessor_width(io->dtype);
-    for (uint32_t a = 0; a < t->rank; a++) {
-        int64_t hi = weft_plan_max(p, t->dims[a]);
-        n = weft_bytes_times(n, hi > 0 ? (uint64_t)hi : 0);
-    }
-    return round256(n);
-}
-
-struct weft_print_totals weft_print_totals(const struct weft_plan *p)
-{
-    struct weft_print_totals t = {.states = p->vars_bytes}; // variables and page tables
-    for (uint32_t i = p->shared_shards; i < p->n_shards; i++) t.weights += p->shard_bytes[i];
-    for (uint32_t i = 0; i < p->n_states; i++)
-        if (p->states[i].kind != WEFT_STATE_PAGED) t.states += p->states[i].bytes * weft_state_buffers(&p->states[i]);
-    for (uint32_t i = 0; i < p->n_page_groups; i++)
-        t.pages += ((uint64_t)p->page_groups[i].n + 1) * p->page_groups[i].page_bytes;
-    for (uint32_t h = 0; h < WEFT_HEAPS; h++) t.transients += p->heap_bytes[h];
-    for (uint32_t i = 0; i < p->n_ios; i++) t.ios += weft_print_io_bytes(p, &p->ios[i]);
-    for (uint32_t i = 0; i < p->n_schedules; i++) {
-        const struct weft_schedule *sc = &p->schedules[i];
-        if (sc->lower_bound > t.bound) t.bound = sc->lower_bound;
-        if ((uint64_t)sc->n_steps * 256 > t.params) t.params = (uint64_t)sc->n_steps * 256;
-    }
-    return t;
-}
-
 /// Text of a guard: the symbols that the schedule narrows, or all of them.
 static void add_guard(const struct weft_plan *p, const struct weft_schedule *sc, struct weft_str *out)
 {
@@ -187,20 +156,15 @@ static void add_bytes(struct weft_str *out, uint64_t bytes)
 
 static void text_head(const struct weft_plan *p, struct weft_str *out)
 {
-    struct weft_print_totals t = weft_print_totals(p);
+    struct weft_memory_use m = weft_plan_memory(p);
     uint32_t steps = 0;
     for (uint32_t k = 0; k < p->n_schedules; k++) steps += p->schedules[k].n_steps;
     weft_str_addf(out, "plan for %s (%s): %u schedule%s, %u steps, %u pipelines\n", p->caps.implementation,
                   p->caps.adapter, p->n_schedules, p->n_schedules == 1 ? "" : "s", steps, p->n_pipelines);
-    struct {
-        const char *name;
-        uint64_t bytes;
-    } rows[] = {{"weights", t.weights},
-                {"states", t.states},
-                {"pages", t.pages},
-                {"transients", t.transients},
-                {"inputs and outputs", t.ios},
-                {"parameters", t.params}};
+    enum { TRANSIENTS = 3 };
+    const struct { const char *name; uint64_t bytes;
+    } rows[] = {{"weights", m.weights},       {"states", m.states},         {"pages", m.pages},
+                {"transients", m.transients}, {"inputs and outputs", m.io}, {"parameters", m.params}};
     uint64_t peak = 0;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) peak += rows[i].bytes;
     weft_str_add(out, "peak memory ");
@@ -208,9 +172,9 @@ static void text_head(const struct weft_plan *p, struct weft_str *out)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         weft_str_addf(out, "%s %s ", i ? "," : ":", rows[i].name);
         add_bytes(out, rows[i].bytes);
-        if (i != 3) continue; // transients
+        if (i != TRANSIENTS) continue;
         weft_str_add(out, " (at least ");
-        add_bytes(out, t.bound);
+        add_bytes(out, weft_plan_lower_bound(p));
         weft_str_add(out, " by lifetimes)");
     }
     weft_str_add(out, "\n");
@@ -269,7 +233,7 @@ static void text_ios(const struct weft_plan *p, struct weft_str *out)
         weft_type_print(p->graph->dims, &p->graph->values[p->ios[i].value].type, &type);
         cell(&t, "%s %s", p->ios[i].is_output ? "out" : "in", p->ios[i].name ? p->ios[i].name : "?");
         cell(&t, "%s", weft_str_get(&type));
-        cell(&t, "%" PRIu64, weft_print_io_bytes(p, &p->ios[i]));
+        cell(&t, "%" PRIu64, weft_plan_io_bytes(p, i));
         weft_str_free(&type);
     }
     end_table(&t, 2, NULL, out);

@@ -3,12 +3,8 @@
 #ifndef WEFT_COMPILE_PRINT_IMPL_H
 #define WEFT_COMPILE_PRINT_IMPL_H
 #include "compile/compile.h"
+#include "plan/memory.h"
 #include "plan/update.h"
-
-/// Bytes on the device; `params` are the blocks of one binding of the symbols.
-struct weft_print_totals { uint64_t weights, states, pages, transients, bound, ios, params; };
-struct weft_print_totals weft_print_totals(const struct weft_plan *plan);
-uint64_t weft_print_io_bytes(const struct weft_plan *plan, const struct weft_plan_io *io);
 
 /// Name of a buffer: heap2, shard0, state kv.k, input tokens, vars.
 void weft_print_buffer(const struct weft_plan *plan, uint32_t mem_key, struct weft_str *out);

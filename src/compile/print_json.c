@@ -82,7 +82,7 @@ static json_t *json_ios(const struct weft_plan *p, bool *ok)
         push(list,
              json_pack("{so ss so sI}", "name", text(p->ios[i].name), "direction",
                        p->ios[i].is_output ? "output" : "input", "type", text(weft_str_get(&type)), "bytes",
-                       (json_int_t)weft_print_io_bytes(p, &p->ios[i])),
+                       (json_int_t)weft_plan_io_bytes(p, i)),
              ok);
         weft_str_free(&type);
     }
@@ -170,17 +170,17 @@ static json_t *json_schedule(const struct weft_plan *p, const struct weft_schedu
 
 static json_t *json_plan(const struct weft_plan *p, bool *ok)
 {
-    struct weft_print_totals t = weft_print_totals(p);
+    struct weft_memory_use m = weft_plan_memory(p);
     json_t *schedules = json_array(), *shards = json_array(), *heaps = json_array();
     for (uint32_t k = 0; k < p->n_schedules; k++) push(schedules, json_schedule(p, &p->schedules[k], ok), ok);
     for (uint32_t i = 0; i < p->n_shards; i++) push(shards, number(p->shard_bytes[i]), ok);
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) push(heaps, number(p->heap_bytes[h]), ok);
     json_t *memory =
         json_pack("{sI sI sI sI sI sI sI sI}", "peak",
-                  (json_int_t)(t.weights + t.states + t.pages + t.transients + t.ios + t.params), "weights",
-                  (json_int_t)t.weights, "states", (json_int_t)t.states, "pages", (json_int_t)t.pages, "transients",
-                  (json_int_t)t.transients, "transients_lower_bound", (json_int_t)t.bound, "inputs_and_outputs",
-                  (json_int_t)t.ios, "parameters", (json_int_t)t.params);
+                  (json_int_t)(m.weights + m.states + m.pages + m.transients + m.io + m.params), "weights",
+                  (json_int_t)m.weights, "states", (json_int_t)m.states, "pages", (json_int_t)m.pages, "transients",
+                  (json_int_t)m.transients, "transients_lower_bound", (json_int_t)weft_plan_lower_bound(p),
+                  "inputs_and_outputs", (json_int_t)m.io, "parameters", (json_int_t)m.params);
     return json_pack("{so so so sI so so sI so so so so so}", "implementation", text(p->caps.implementation), "adapter",
                      text(p->caps.adapter), "memory", memory, "pipelines", (json_int_t)p->n_pipelines, "shards", shards,
                      "heaps", heaps, "shared_shards", (json_int_t)p->shared_shards, "weights", json_weights(p, ok),

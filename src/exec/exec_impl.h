@@ -81,8 +81,4 @@ weft_status weft_shards_load(struct weft_shards *s, const struct weft_program_pa
 /// True if a weight has to come from the source.
 bool weft_shards_need_source(const struct weft_shards *s);
 
-#define WEFT_PARAM_VERSIONS 8 ///< parameter blocks of so many recent sizes are kept
-
-/// Bytes of an input's or output's buffer.
-uint64_t weft_plan_io_bytes(const struct weft_plan *plan, uint32_t io);
 #endif

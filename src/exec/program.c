@@ -17,7 +17,7 @@ static void describe(const struct weft_step *s, struct weft_pipeline_desc *desc)
     *desc = (struct weft_pipeline_desc){.label = s->label,
                                         .wgsl = s->wgsl,
                                         .n_bindings = s->n_slots,
-                                        .uniform_size = 256,
+                                        .uniform_size = WEFT_PARAM_SLOT,
                                         .workgroup = {s->workgroup[0], s->workgroup[1], s->workgroup[2]},
                                         .workgroup_memory = s->workgroup_memory};
     for (uint32_t k = 0; k < s->n_slots; k++) desc->kinds[k] = s->slots[k].kind;
@@ -82,8 +82,7 @@ weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const s
         weft_weight_source_end(&source);
         goto fail;
     }
-    for (uint32_t i = 0; i < p->plan->n_schedules; i++)
-        if (p->plan->schedules[i].n_steps > p->max_steps) p->max_steps = p->plan->schedules[i].n_steps;
+    p->max_steps = weft_plan_most_steps(p->plan);
     WEFT_GOTO(weft_shards_create(gpu, p->plan, params->share_weights ? params->share_weights->shards : NULL, params,
                                  &p->shards));
     p->shards->owns_plan = true;
@@ -154,43 +153,6 @@ void weft_program_forget_source(weft_program *program, void *user)
     if (program) weft_shards_forget_source(program->shards, user);
 }
 
-struct weft_memory_use weft_plan_memory(const struct weft_plan *plan)
-{
-    struct weft_memory_use m = {0};
-    uint32_t steps = 0;
-    for (uint32_t i = plan->shared_shards; i < plan->n_shards; i++) m.weights += plan->shard_bytes[i];
-    for (uint32_t h = 0; h < WEFT_HEAPS; h++) m.transients += plan->heap_bytes[h];
-    for (uint32_t i = 0; i < plan->n_states; i++)
-        if (plan->states[i].kind != WEFT_STATE_PAGED)
-            m.states += plan->states[i].bytes * weft_state_buffers(&plan->states[i]);
-    m.states += plan->vars_bytes + (plan->checked ? 256 : 0); // variables and page tables, and faults
-    for (uint32_t g = 0; g < plan->n_page_groups; g++)
-        m.pages += ((uint64_t)plan->page_groups[g].n + 1) * plan->page_groups[g].page_bytes;
-    for (uint32_t i = 0; i < plan->n_schedules; i++)
-        if (plan->schedules[i].n_steps > steps) steps = plan->schedules[i].n_steps;
-    m.params = (uint64_t)steps * 256 * WEFT_PARAM_VERSIONS + 256;
-    for (uint32_t i = 0; i < plan->n_ios; i++) m.io += weft_plan_io_bytes(plan, i);
-    return m;
-}
-
 struct weft_memory_use weft_program_memory(const weft_program *program) {
     return program ? weft_plan_memory(program->plan) : (struct weft_memory_use){0};
-}
-
-uint64_t weft_plan_io_live_bytes(const struct weft_plan *plan, uint32_t io, const int64_t *symbols)
-{
-    const struct weft_value_info *info = &plan->graph->values[plan->ios[io].value];
-    uint64_t n = 1;
-    for (uint32_t a = 0; a < info->type.rank; a++) {
-        int64_t hi = symbols ? weft_dim_eval(plan->graph->dims, info->type.dims[a], symbols)
-                             : weft_plan_max(plan, info->type.dims[a]);
-        n *= hi > 0 ? (uint64_t)hi : 0;
-    }
-    return (n * weft_accessor_width(info->type.dtype) + 3) & ~(uint64_t)3;
-}
-
-uint64_t weft_plan_io_bytes(const struct weft_plan *plan, uint32_t io)
-{
-    uint64_t bytes = weft_align256(weft_plan_io_live_bytes(plan, io, NULL));
-    return bytes ? bytes : 256;
 }

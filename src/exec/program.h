@@ -4,6 +4,7 @@
 #define WEFT_EXEC_PROGRAM_H
 #include "compile/compile.h"
 #include "gpu/gpu.h"
+#include "plan/memory.h"
 #include "weft/program.h" // weft_program, weft_memory_use, weft_program_memory, weft_program_destroy
 
 /// Where weights come from: file-layout bytes of a graph weight, valid until the source is closed.
@@ -32,7 +33,4 @@ const struct weft_plan *weft_program_plan(const weft_program *program);
 weft_gpu *weft_program_gpu(const weft_program *program);
 /// For owners of a source who end before weights that others share: what `user` gave can't be loaded again.
 void weft_program_forget_source(weft_program *program, void *user);
-
-/// weft_program_memory from a plan, before anything is allocated.
-struct weft_memory_use weft_plan_memory(const struct weft_plan *plan);
 #endif

@@ -66,8 +66,8 @@ weft_status weft_session_make_buffers(weft_session *s)
                                plan->ios[i].name, &s->ios[i]));
     WEFT_TRY(weft_buf_make(s->gpu, WEFT_BUF_FOR_STATES, plan->vars_bytes, WEFT_BUF_STORAGE, "vars", &s->vars));
     if (plan->checked)
-        WEFT_TRY(weft_buf_make(s->gpu, WEFT_BUF_FOR_STATES, 256, WEFT_BUF_STORAGE, "fault", &s->fault));
-    return weft_buf_make(s->gpu, WEFT_BUF_FOR_PARAMS, weft_session_version_bytes(s) * WEFT_PARAM_VERSIONS + 256,
+        WEFT_TRY(weft_buf_make(s->gpu, WEFT_BUF_FOR_STATES, WEFT_FAULT_BYTES, WEFT_BUF_STORAGE, "fault", &s->fault));
+    return weft_buf_make(s->gpu, WEFT_BUF_FOR_PARAMS, weft_plan_param_bytes(plan),
                          WEFT_BUF_UNIFORM, "params", &s->arena);
 }
 
@@ -120,7 +120,7 @@ static weft_status make_room(weft_session *s)
     uint32_t steps = s->program->max_steps + 1;
     bool room = make_version(s, steps, &s->spare);
     for (uint32_t v = 0; room && v < WEFT_PARAM_VERSIONS; v++) room = make_version(s, steps, &s->versions[v]);
-    s->words = weft_calloc(steps, 256);
+    s->words = weft_calloc(steps, WEFT_PARAM_SLOT);
     s->run_steps = weft_calloc((size_t)steps * s->max_runs, sizeof *s->run_steps);
     room &= weft_session_make_groups(s);
     return room && s->words && s->run_steps ? WEFT_OK : weft_session_no_memory();

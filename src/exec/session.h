@@ -11,10 +11,7 @@ weft_status weft_session_resize(weft_session *session, const int64_t *symbols);
 /// The live values, NULL before the first resize. Valid until the next one.
 const int64_t *weft_session_symbols(const weft_session *session);
 
-/// Bytes of an input or output at these values of the symbols (NULL: the largest), rounded up to 4.
-uint64_t weft_plan_io_live_bytes(const struct weft_plan *plan, uint32_t io, const int64_t *symbols);
-
-/// Reads that do not block: see weft_readback_*. "vars" is the block of variables.
+/// Reads that do not block: see weft_readback_*.
 weft_status weft_session_read_start(weft_session *session, const char *name, uint64_t offset, uint64_t bytes,
                                     weft_readback *out);
 /// The variables in one piece of WEFT_VARS_BYTES: word WEFT_VAR_ACTIVE is the activity, the others stand where

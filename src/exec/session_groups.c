@@ -20,7 +20,7 @@ static weft_status bind_step(const weft_session *s, const struct weft_step *step
     uint32_t io;
     for (uint32_t n = 0; n < step->n_slots; n++) {
         const struct weft_slot *slot = &step->slots[n];
-        if (n == 0) binds[n] = (struct weft_bind){s->arena, 0, 256};
+        if (n == 0) binds[n] = (struct weft_bind){s->arena, 0, WEFT_PARAM_SLOT};
         else if (is_pool(s, slot->mem_key))
             binds[n] = weft_pool_bind(s->program->pool, slot->mem_key & 0xffffff, step->slots, n);
         else binds[n] = (struct weft_bind){weft_session_buffer(s, slot->mem_key, odd), slot->offset, slot->size};

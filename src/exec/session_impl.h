@@ -93,7 +93,7 @@ struct weft_session {
 
 static inline uint64_t weft_session_version_bytes(const weft_session *s)
 {
-    return (uint64_t)s->program->max_steps * 256;
+    return (uint64_t)s->program->max_steps * WEFT_PARAM_SLOT;
 }
 
 /// The buffer behind a memory key of the plan (weft_mem_key), as runs with this oddness see it, but of inputs and

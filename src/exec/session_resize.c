@@ -62,7 +62,7 @@ static weft_status stage(weft_session *s, uint32_t k, const int64_t *symbols, ui
         s->spare.steps[s->spare.n_steps++] =
             (struct weft_gpu_step){.pipeline = s->program->pipelines[step->pipeline],
                                    .group = from->groups[k][i],
-                                   .uniform_offset = (uint32_t)(base + (uint64_t)i * 256),
+                                   .uniform_offset = (uint32_t)(base + (uint64_t)i * WEFT_PARAM_SLOT),
                                    .grid = {grid[0], grid[1], grid[2]},
                                    .label = step->label};
         if (!s->turns) continue;
@@ -98,7 +98,7 @@ weft_status weft_session_resize(weft_session *s, const int64_t *symbols)
         if (s->versions[i].used < s->versions[v].used) v = i;
     uint64_t base = weft_session_version_bytes(s) * v;
     WEFT_TRY(stage(s, k, symbols, base));
-    uint64_t bytes = (uint64_t)plan->schedules[k].n_steps * 256;
+    uint64_t bytes = (uint64_t)plan->schedules[k].n_steps * WEFT_PARAM_SLOT;
     if (bytes) WEFT_TRY(weft_buf_write(s->gpu, s->arena, base, s->words, bytes));
     s->staged_offset = base;
     s->staged_bytes = bytes;

@@ -3,6 +3,7 @@
 #include "plan/lower.h"
 #include "core/alloc.h"
 #include "core/error.h"
+#include "plan/memory.h"
 #include "plan/update.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -184,16 +185,10 @@ static uint32_t io_tensor(struct weft_lower *l, weft_value v)
         uint32_t t = find_tensor(l, mem, i);
         if (t != WEFT_NO_TENSOR) return t;
         const struct weft_value_info *info = weft_lv(l, v);
-        uint64_t n = 1;
-        for (uint32_t a = 0; a < info->type.rank; a++) {
-            int64_t hi = weft_plan_max(l->plan, info->type.dims[a]);
-            n = weft_bytes_times(n, hi > 0 ? (uint64_t)hi : 0);
-        }
-        uint64_t bytes = weft_align256(weft_bytes_times(n ? n : 1, weft_accessor_width(info->type.dtype)));
         return add_tensor(l, (struct weft_tensor){.name = l->plan->ios[i].name,
                                                   .mem = mem,
                                                   .dtype = info->type.dtype,
-                                                  .bytes = bytes,
+                                                  .bytes = weft_plan_io_bytes(l->plan, i),
                                                   .index = i,
                                                   .value = v});
     }

@@ -119,6 +119,7 @@ enum weft_fault_word {
     WEFT_FAULT_LENGTH,
     WEFT_FAULT_WORDS
 };
+#define WEFT_FAULT_BYTES 256
 #define WEFT_VAR_ACTIVE 0 ///< word 0 of the variables block
 
 #define WEFT_VARS_BYTES 256       ///< the variables themselves; page tables stand behind them

@@ -3,7 +3,8 @@
 #define WEFT_PLAN_UPDATE_H
 #include "plan/plan.h"
 
-#define WEFT_MAX_WORDS 64 ///< a block is one 256-byte slot
+#define WEFT_PARAM_SLOT 256 ///< bytes between the parameter blocks of a session
+#define WEFT_MAX_WORDS (WEFT_PARAM_SLOT / 4)
 
 /// Fields that a piece of a cut step has behind its kernel's: the first workgroup, how many, and how many the whole
 /// has. Workgroups beyond the piece are given the number cut_total, which kernels ignore as they ignore the rest of a

@@ -1,5 +1,6 @@
 /// The printed plan: text that names everything a person looks for, JSON that says the same numbers as the plan.
 #include "plan_fixture.h"
+#include "plan/memory.h"
 #include <jansson.h>
 
 static const char graph[] = "symbol T 0 32\ninput x f32 [T, 64]\nweight n f32 [64]\nweight blk.0.q q8_0 [96, "
@@ -68,6 +69,12 @@ static void json_says_the_same(void **state)
     json_t *root = json_loadb(weft_str_get(&s), s.len, JSON_REJECT_DUPLICATES, &error);
     if (!root) fail_msg("line %d: %s", error.line, error.text);
     assert_int_equal(json_array_size(json_object_get(root, "schedules")), p->n_schedules);
+    const json_t *memory = json_object_get(root, "memory");
+    struct weft_memory_use use = weft_plan_memory(p);
+    assert_int_equal(number(memory, "parameters"), use.params);
+    assert_int_equal(number(memory, "states"), use.states);
+    assert_int_equal(number(memory, "peak"),
+                     use.weights + use.states + use.pages + use.transients + use.params + use.io);
     assert_int_equal(number(root, "pipelines"), p->n_pipelines);
     assert_int_equal(json_array_size(json_object_get(root, "weights")), p->n_weights);
     for (uint32_t k = 0; k < p->n_schedules; k++) {
