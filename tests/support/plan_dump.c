@@ -83,7 +83,7 @@ static void dump_ios(const struct weft_plan *p, struct weft_str *out) {
         add_name(p->ios[i].name, out);
         weft_str_add(out, " ");
         weft_type_print(p->graph->dims, &p->graph->values[p->ios[i].value].type, out);
-        weft_str_addf(out, " %" PRIu64 "\n", weft_print_io_bytes(p, &p->ios[i]));
+        weft_str_addf(out, " %" PRIu64 "\n", weft_plan_io_bytes(p, i));
     }
 }
 
@@ -105,10 +105,10 @@ static void dump_tensors(const struct weft_schedule *sc, struct weft_str *out) {
 static void dump_words(const struct weft_step *s, const uint32_t *words, struct weft_str *out) {
     weft_str_add(out, "    ");
     for (uint32_t i = 0; i < s->n_fields; i++) {
-        const char *type = s->fields[i].type;
+        weft_dtype type = s->fields[i].type;
         weft_str_addf(out, " %s=", s->fields[i].name);
-        if (strcmp(type, "f32") == 0) weft_str_addf(out, "%.9g", (double)weft_print_float(words[i]));
-        else if (strcmp(type, "i32") == 0) weft_str_addf(out, "%" PRId32, (int32_t)words[i]);
+        if (type == WEFT_F32) weft_str_addf(out, "%.9g", (double)weft_print_float(words[i]));
+        else if (type == WEFT_I32) weft_str_addf(out, "%" PRId32, (int32_t)words[i]);
         else weft_str_addf(out, "%" PRIu32, words[i]);
     }
     weft_str_add(out, " |");
@@ -171,9 +171,9 @@ static void dump_schedule(const struct weft_plan *p, const struct weft_schedule 
 }
 
 void weft_test_plan_dump(const struct weft_plan *p, struct weft_str *out) {
-    struct weft_print_totals t = weft_print_totals(p);
+    struct weft_memory_use m = weft_plan_memory(p);
     weft_str_addf(out, "bytes weights %" PRIu64 " states %" PRIu64 " pages %" PRIu64 " transients %" PRIu64
-                  " io %" PRIu64 "\n", t.weights, t.states, t.pages, t.transients, t.ios);
+                  " io %" PRIu64 "\n", m.weights, m.states, m.pages, m.transients, m.io);
     weft_str_addf(out, "pipelines %u variables %u in %" PRIu64 " bytes%s\n", p->n_pipelines, p->n_vars, p->vars_bytes,
                   p->may_stop ? ", may stop" : "");
     dump_weights(p, out);
