@@ -1,4 +1,5 @@
-# Tests: every tests/<room>/test_<module>.c is a program <room>_test_<module> and a ctest case of that name.
+# Tests: every test_<module>.c in tests/<room>/ or beneath is a program <room>_test_<module> and a ctest case of that
+# name, so modules of a room have different names.
 #
 # test_gpu_*.c need a WebGPU driver and are registered three times, one at a time because drivers share the machine:
 #   <name>.wgpu  wgpu-native on Mesa's CPU driver
@@ -134,10 +135,10 @@ function(weft_tests)
         target_include_directories(weft_test_support PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/tests")
         target_link_libraries(weft_test_support PUBLIC weft_app PkgConfig::cmocka)
     endif()
-    file(GLOB sources CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}/tests"
-        "${CMAKE_CURRENT_SOURCE_DIR}/tests/*/test_*.c")
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}/tests"
+        "${CMAKE_CURRENT_SOURCE_DIR}/tests/test_*.c")
     foreach(source IN LISTS sources)
-        get_filename_component(room "${source}" DIRECTORY)
+        string(REGEX REPLACE "/.*" "" room "${source}")
         if(NOT room STREQUAL "support")
             weft_add_test("${CMAKE_CURRENT_SOURCE_DIR}/tests/${source}" ${room})
         endif()

@@ -20,7 +20,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # ---- system packages ------------------------------------------------------------------------------------
 
 needed=(build-essential cmake ninja-build pkg-config ca-certificates
-        libcmocka-dev libpcre2-dev libutf8proc-dev libjansson-dev libcurl4-openssl-dev libzip-dev libssl-dev
+        libcmocka-dev libjansson-dev libcurl4-openssl-dev libzip-dev
         libvulkan1 mesa-vulkan-drivers python3 python3-pip)
 # Not in every release of every distribution; without them a part of the tests has nothing to run on.
 wanted=(chromium-common vulkan-validationlayers libvulkan-dev)
@@ -37,12 +37,9 @@ present() {
     python3) have python3 ;;
     python3-pip) python3 -m pip --version >/dev/null 2>&1 ;;
     libcmocka-dev) has_module cmocka ;;
-    libpcre2-dev) has_module libpcre2-8 ;;
-    libutf8proc-dev) has_module libutf8proc ;;
     libjansson-dev) has_module jansson ;;
     libcurl4-openssl-dev) has_module libcurl ;;
     libzip-dev) has_module libzip ;;
-    libssl-dev) has_module libcrypto ;;
     npm) have npm ;;
     nodejs) have node ;;
     *) return 1 ;;
@@ -55,7 +52,7 @@ has_module() { have pkg-config && pkg-config --exists "$1"; }
 check_without_apt() {
     local missing=() tool module
     for tool in cc c++ make cmake ninja pkg-config python3; do have "$tool" || missing+=("$tool"); done
-    for module in cmocka libpcre2-8 libutf8proc jansson libcurl libzip libcrypto; do
+    for module in cmocka jansson libcurl libzip; do
         has_module "$module" || missing+=("$module (pkg-config)")
     done
     [ ${#missing[@]} -eq 0 ] ||

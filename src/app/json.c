@@ -1,34 +1,55 @@
 #include "app/json.h"
 
 #include "app/app.h"
+#include "core/json.h"
 #include "core/str.h"
-
-#include <stdlib.h>
-#include <utf8proc.h>
+#include "core/utf8.h"
 
 json_t *weft_json_text(const char *bytes, size_t length) {
     struct weft_str text = {0};
     weft_str_addn(&text, "", 0);
     for (size_t i = 0; i < length;) {
-        utf8proc_int32_t code;
-        utf8proc_ssize_t n =
-            utf8proc_iterate((const utf8proc_uint8_t *)bytes + i, (utf8proc_ssize_t)(length - i), &code);
-        if (n > 0)
-            weft_str_addn(&text, bytes + i, (size_t)n);
-        else
-            weft_str_addn(&text, "\xef\xbf\xbd", 3);
-        i += n > 0 ? (size_t)n : 1;
+        size_t n = weft_utf8_next(bytes + i, length - i, NULL);
+        weft_str_addn(&text, n ? bytes + i : "\xef\xbf\xbd", n ? n : 3);
+        i += n ? n : 1;
     }
     json_t *value = text.failed ? NULL : json_stringn(weft_str_get(&text), text.len);
     weft_str_free(&text);
     return value;
 }
 
+static void write_tree(struct weft_json *j, const char *key, json_t *value) {
+    const char *name;
+    json_t *member;
+    size_t i;
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        weft_json_object(j, key);
+        json_object_foreach(value, name, member) write_tree(j, name, member);
+        weft_json_end(j);
+        break;
+    case JSON_ARRAY:
+        weft_json_array(j, key);
+        json_array_foreach(value, i, member) write_tree(j, NULL, member);
+        weft_json_end(j);
+        break;
+    case JSON_STRING: weft_json_strn(j, key, json_string_value(value), json_string_length(value)); break;
+    case JSON_INTEGER: weft_json_i64(j, key, json_integer_value(value)); break;
+    case JSON_REAL: weft_json_real(j, key, json_real_value(value)); break;
+    case JSON_NULL: weft_json_null(j, key); break;
+    default: weft_json_bool(j, key, json_is_true(value));
+    }
+}
+
 int weft_json_print(json_t *root) {
-    char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
+    struct weft_str text = {0};
+    struct weft_json j;
+    weft_json_begin(&j, &text, 2);
+    j.digits = 9;
+    if (root) write_tree(&j, NULL, root);
     json_decref(root);
-    if (!text) return weft_app_error("out of memory for the JSON output");
-    weft_outf("%s\n", text);
-    free(text);
-    return WEFT_EXIT_OK;
+    bool done = weft_json_done(&j);
+    if (done) weft_outf("%s\n", weft_str_get(&text));
+    weft_str_free(&text);
+    return done ? WEFT_EXIT_OK : weft_app_error("out of memory for the JSON output");
 }

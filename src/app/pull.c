@@ -3,6 +3,7 @@
 /// What stands under a model's own name is always complete and has the right hash: it is written as NAME.part and
 /// renamed. A stamp beside it (NAME.ok: hash, size and time of change) saves hashing it again.
 #include "app/fetch.h"
+#include "app/json.h"
 
 #include "core/alloc.h"
 #include "core/error.h"
@@ -176,12 +177,7 @@ static int list_json(const struct weft_catalogue *c) {
                               json_pack("{ss ss ss sI ss ss}", "name", m->name, "title", m->title, "file", m->file,
                                         "size", (json_int_t)m->size, "sha256", m->sha256, "licence", m->licence));
     }
-    char *text = json_dumps(list, JSON_INDENT(2));
-    json_decref(list);
-    if (!text) return weft_app_error("out of memory");
-    weft_outf("%s\n", text);
-    free(text);
-    return WEFT_EXIT_OK;
+    return weft_json_print(list);
 }
 
 static int pull(const struct weft_catalogue *c, const char *name, bool quiet, bool show_path) {

@@ -14,13 +14,6 @@ static weft_status io_error(const struct weft_sink *s, const char *what) {
     return weft_fail(WEFT_ERR_IO, "cannot %s '%s': %s", what, s->part, strerror(errno));
 }
 
-static weft_status start_digest(struct weft_sink *s) {
-    if (!s->digest) s->digest = EVP_MD_CTX_new();
-    if (!s->digest || EVP_DigestInit_ex(s->digest, EVP_sha256(), NULL) != 1)
-        return weft_fail(WEFT_ERR_NOMEM, "out of memory for a SHA-256 context");
-    return WEFT_OK;
-}
-
 /// Hashes what an earlier attempt left behind.
 static weft_status take_over(struct weft_sink *s) {
     enum { PIECE = 1 << 18 };
@@ -28,7 +21,7 @@ static weft_status take_over(struct weft_sink *s) {
     if (!piece) return weft_fail(WEFT_ERR_NOMEM, "out of memory for %d bytes", PIECE);
     ssize_t n;
     while ((n = read(s->fd, piece, PIECE)) > 0) {
-        EVP_DigestUpdate(s->digest, piece, (size_t)n);
+        weft_sha256_add(&s->digest, piece, (size_t)n);
         s->written += (uint64_t)n;
     }
     weft_free(piece);
@@ -45,7 +38,7 @@ weft_status weft_sink_open(struct weft_sink *s, const char *path, bool resume) {
     if (!s->path || !s->part) WEFT_GOTO(weft_fail(WEFT_ERR_NOMEM, "out of memory for a path"));
     s->fd = open(s->part, O_RDWR | O_CREAT | O_CLOEXEC | (resume ? 0 : O_TRUNC), 0644);
     if (s->fd < 0) WEFT_GOTO(io_error(s, "create"));
-    WEFT_GOTO(start_digest(s));
+    weft_sha256_begin(&s->digest);
     if (resume) WEFT_GOTO(take_over(s));
     return WEFT_OK;
 fail:
@@ -62,7 +55,7 @@ weft_status weft_sink_write(struct weft_sink *s, const void *data, size_t size) 
         p += n;
         left -= (size_t)n;
     }
-    EVP_DigestUpdate(s->digest, data, size);
+    weft_sha256_add(&s->digest, data, size);
     s->written += size;
     return WEFT_OK;
 }
@@ -70,15 +63,13 @@ weft_status weft_sink_write(struct weft_sink *s, const void *data, size_t size) 
 weft_status weft_sink_restart(struct weft_sink *s) {
     if (ftruncate(s->fd, 0) || lseek(s->fd, 0, SEEK_SET)) return io_error(s, "empty");
     s->written = 0;
-    return start_digest(s);
+    weft_sha256_begin(&s->digest);
+    return WEFT_OK;
 }
 
 static weft_status check_hash(struct weft_sink *s, const char *sha256) {
-    unsigned char sum[EVP_MAX_MD_SIZE];
-    unsigned length = 0;
-    char text[2 * EVP_MAX_MD_SIZE + 1] = "";
-    EVP_DigestFinal_ex(s->digest, sum, &length);
-    for (unsigned i = 0; i < length; i++) snprintf(text + 2 * i, 3, "%02x", sum[i]);
+    char text[65];
+    weft_sha256_end(&s->digest, text);
     if (!sha256 || !strcmp(text, sha256)) return WEFT_OK;
     return weft_fail(WEFT_ERR_FORMAT, "%s: what was fetched has sha256 %s, expected %s; it was removed, try again",
                      s->path, text, sha256);
@@ -103,7 +94,6 @@ fail:
 void weft_sink_abandon(struct weft_sink *s, bool remove) {
     if (s->fd >= 0) close(s->fd);
     if (remove && s->part) unlink(s->part);
-    EVP_MD_CTX_free(s->digest);
     weft_free(s->path);
     weft_free(s->part);
     *s = (struct weft_sink){.fd = -1};

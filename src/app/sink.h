@@ -1,8 +1,8 @@
 /// A file that is being fetched: written to NAME.part, hashed on the way, renamed only when size and hash are right.
 #ifndef WEFT_APP_SINK_H
 #define WEFT_APP_SINK_H
+#include "core/sha256.h"
 #include "weft/status.h"
-#include <openssl/evp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@ struct weft_sink {
     char *path, *part;
     int fd;
     uint64_t written; ///< bytes in the part file
-    EVP_MD_CTX *digest;
+    struct weft_sha256 digest;
 };
 
 /// Opens PATH.part. With `resume` what is in it already is kept and hashed, else it is emptied.

@@ -1,204 +1,247 @@
-/// A plan as JSON: everything that a program may want to know of it.
+/// A plan as JSON: everything that a program may want to know of it. Names come from files and graphs and may hold any
+/// bytes; core/json.h says what becomes of them.
 #include "compile/print_impl.h"
-#include "core/alloc.h"
-#include <jansson.h>
-#include <string.h>
+#include "core/json.h"
 
 static const char *access_name(uint8_t access)
 {
     return access == WEFT_READ ? "read" : access == WEFT_WRITE ? "write" : "read_write";
 }
 
-/// Names come from files: bytes that are no UTF-8 become question marks.
-static json_t *text(const char *s)
+static void triple(struct weft_json *j, const char *key, const uint32_t x[3])
 {
-    json_t *j = json_string(s ? s : "");
-    if (j) return j;
-    char *copy = weft_strdup(s);
-    for (char *c = copy; c && *c; c++)
-        if ((unsigned char)*c >= 0x80) *c = '?';
-    j = copy ? json_string(copy) : NULL;
-    weft_free(copy);
-    return j;
+    weft_json_array(j, key);
+    for (int i = 0; i < 3; i++) weft_json_u64(j, NULL, x[i]);
+    weft_json_end(j);
 }
 
-static json_t *number(uint64_t x) { return json_integer((json_int_t)x); }
-
-static json_t *triple(const uint32_t x[3]) {
-    return json_pack("[III]", (json_int_t)x[0], (json_int_t)x[1], (json_int_t)x[2]);
-}
-
-/// Appends; a failure anywhere shows in *ok.
-static void push(json_t *array, json_t *x, bool *ok) { *ok &= json_array_append_new(array, x) == 0; }
-static void put(json_t *object, const char *key, json_t *x, bool *ok) {
-    *ok &= json_object_set_new(object, key, x) == 0;
-}
-
-static json_t *json_weights(const struct weft_plan *p, bool *ok)
+static void put_weights(struct weft_json *j, const struct weft_plan *p)
 {
-    json_t *list = json_array();
+    weft_json_array(j, "weights");
     for (uint32_t i = 0; i < p->n_weights; i++) {
         const struct weft_plan_weight *w = &p->weights[i];
-        json_t *parts = json_array();
+        weft_json_object(j, NULL);
+        weft_json_str(j, "name", w->name);
+        weft_json_str(j, "type", weft_dtype_name(w->dtype));
+        weft_json_u64(j, "rows", w->rows);
+        weft_json_u64(j, "k", w->k);
+        weft_json_bool(j, "table", w->value == WEFT_NO_VALUE);
+        weft_json_array(j, "parts");
         for (uint32_t k = 0; k < w->n_parts; k++) {
             const struct weft_weight_part *x = &w->parts[k];
-            push(parts,
-                 json_pack("{sI sI sI sI sI}", "shard", (json_int_t)x->shard, "offset", (json_int_t)x->offset, "bytes",
-                           (json_int_t)x->bytes, "row0", (json_int_t)x->row0, "rows", (json_int_t)x->rows),
-                 ok);
+            weft_json_object(j, NULL);
+            weft_json_u64(j, "shard", x->shard);
+            weft_json_u64(j, "offset", x->offset);
+            weft_json_u64(j, "bytes", x->bytes);
+            weft_json_u64(j, "row0", x->row0);
+            weft_json_u64(j, "rows", x->rows);
+            weft_json_end(j);
         }
-        push(list,
-             json_pack("{so ss sI sI sb so}", "name", text(w->name), "type", weft_dtype_name(w->dtype), "rows",
-                       (json_int_t)w->rows, "k", (json_int_t)w->k, "table", w->value == WEFT_NO_VALUE, "parts", parts),
-             ok);
+        weft_json_end(j);
+        weft_json_end(j);
     }
-    return list;
+    weft_json_end(j);
 }
 
-static json_t *json_states(const struct weft_plan *p, bool *ok)
+static void put_states(struct weft_json *j, const struct weft_plan *p)
 {
-    json_t *list = json_array();
+    weft_json_array(j, "states");
     for (uint32_t i = 0; i < p->n_states; i++) {
         const struct weft_plan_state *s = &p->states[i];
-        json_t *x = json_pack("{so ss sI}", "name", text(s->name), "kind", weft_print_state_kind(s->kind), "bytes",
-                              (json_int_t)s->bytes);
-        if (s->kind == WEFT_STATE_VAR) put(x, "word", number(s->var_slot), ok);
+        weft_json_object(j, NULL);
+        weft_json_str(j, "name", s->name);
+        weft_json_str(j, "kind", weft_print_state_kind(s->kind));
+        weft_json_u64(j, "bytes", s->bytes);
+        if (s->kind == WEFT_STATE_VAR) weft_json_u64(j, "word", s->var_slot);
         else {
-            put(x, "rows", number(s->rows), ok), put(x, "row_bytes", number(s->row_bytes), ok);
-            put(x, "policy", text(weft_state_policy_name(s->policy)), ok);
-            put(x, "buffers", number(weft_state_buffers(s)), ok);
+            weft_json_u64(j, "rows", s->rows);
+            weft_json_u64(j, "row_bytes", s->row_bytes);
+            weft_json_str(j, "policy", weft_state_policy_name(s->policy));
+            weft_json_u64(j, "buffers", weft_state_buffers(s));
         }
-        push(list, x, ok);
+        weft_json_end(j);
     }
-    return list;
+    weft_json_end(j);
 }
 
-static json_t *json_ios(const struct weft_plan *p, bool *ok)
+static void put_ios(struct weft_json *j, const struct weft_plan *p)
 {
-    json_t *list = json_array();
+    weft_json_array(j, "inputs_and_outputs");
     for (uint32_t i = 0; i < p->n_ios; i++) {
         struct weft_str type = {0};
         weft_type_print(p->graph->dims, &p->graph->values[p->ios[i].value].type, &type);
-        push(list,
-             json_pack("{so ss so sI}", "name", text(p->ios[i].name), "direction",
-                       p->ios[i].is_output ? "output" : "input", "type", text(weft_str_get(&type)), "bytes",
-                       (json_int_t)weft_plan_io_bytes(p, i)),
-             ok);
+        weft_json_object(j, NULL);
+        weft_json_str(j, "name", p->ios[i].name);
+        weft_json_str(j, "direction", p->ios[i].is_output ? "output" : "input");
+        weft_json_str(j, "type", weft_str_get(&type));
+        weft_json_u64(j, "bytes", weft_plan_io_bytes(p, i));
+        weft_json_end(j);
+        j->out->failed |= type.failed;
         weft_str_free(&type);
     }
-    return list;
+    weft_json_end(j);
 }
 
-static json_t *json_bindings(const struct weft_plan *p, const struct weft_schedule *sc, const struct weft_step *s,
-                             bool *ok) {
-    json_t *list = json_array();
+static void put_operand(struct weft_json *j, const struct weft_schedule *sc, const struct weft_operand *o,
+                        uint32_t slot)
+{
+    weft_json_object(j, NULL);
+    weft_json_str(j, "name", o->name);
+    weft_json_str(j, "tensor", sc->tensors[o->tensor].name);
+    weft_json_u64(j, "tensor_index", o->tensor);
+    weft_json_str(j, "access", access_name(o->access));
+    weft_json_str(j, "type", weft_dtype_name(o->dtype));
+    weft_json_u64(j, "offset", o->slot_offset);
+    weft_json_u64(j, "bytes", o->bytes);
+    weft_json_u64(j, "segment", slot - o->slot);
+    weft_json_end(j);
+}
+
+static void put_bindings(struct weft_json *j, const struct weft_plan *p, const struct weft_schedule *sc,
+                         const struct weft_step *s)
+{
+    weft_json_array(j, "bindings");
     for (uint32_t n = 1; n < s->n_slots; n++) {
         const struct weft_slot *slot = &s->slots[n];
-        json_t *operands = json_array();
-        for (uint32_t i = 0; i < s->n_operands; i++) {
-            const struct weft_operand *o = &s->operands[i];
-            if (weft_operand_in_slot(o, n))
-                push(operands,
-                     json_pack("{so so sI ss ss sI sI sI}", "name", text(o->name), "tensor",
-                               text(sc->tensors[o->tensor].name), "tensor_index", (json_int_t)o->tensor, "access",
-                               access_name(o->access), "type", weft_dtype_name(o->dtype), "offset",
-                               (json_int_t)o->slot_offset, "bytes", (json_int_t)o->bytes, "segment",
-                               (json_int_t)(n - o->slot)),
-                     ok);
-        }
         struct weft_str buffer = {0};
         weft_print_buffer(p, slot->mem_key, &buffer);
-        push(list,
-             json_pack("{sI so sI sI ss sb sb so}", "binding", (json_int_t)n, "buffer", text(weft_str_get(&buffer)),
-                       "offset", (json_int_t)slot->offset, "size", (json_int_t)slot->size, "access",
-                       slot->kind == WEFT_BIND_READ ? "read" : "read_write", "vec4", slot->wide, "atomic", slot->atomic,
-                       "operands", operands),
-             ok);
+        weft_json_object(j, NULL);
+        weft_json_u64(j, "binding", n);
+        weft_json_str(j, "buffer", weft_str_get(&buffer));
+        weft_json_u64(j, "offset", slot->offset);
+        weft_json_u64(j, "size", slot->size);
+        weft_json_str(j, "access", slot->kind == WEFT_BIND_READ ? "read" : "read_write");
+        weft_json_bool(j, "vec4", slot->wide);
+        weft_json_bool(j, "atomic", slot->atomic);
+        weft_json_array(j, "operands");
+        for (uint32_t i = 0; i < s->n_operands; i++)
+            if (weft_operand_in_slot(&s->operands[i], n)) put_operand(j, sc, &s->operands[i], n);
+        weft_json_end(j);
+        weft_json_end(j);
+        j->out->failed |= buffer.failed;
         weft_str_free(&buffer);
     }
-    return list;
+    weft_json_end(j);
 }
 
-static json_t *json_step(const struct weft_plan *p, const struct weft_schedule *sc, const struct weft_step *s, bool *ok)
+static void put_params(struct weft_json *j, const struct weft_step *s, const uint32_t *words)
+{
+    weft_json_object(j, "params");
+    for (uint32_t i = 0; i < s->n_fields; i++) {
+        const struct weft_field *f = &s->fields[i];
+        if (f->type == WEFT_F32) weft_json_real(j, f->name, (double)weft_print_float(words[i]));
+        else if (f->type == WEFT_I32) weft_json_i64(j, f->name, (int32_t)words[i]);
+        else weft_json_u64(j, f->name, words[i]);
+    }
+    weft_json_end(j);
+}
+
+static void put_step(struct weft_json *j, const struct weft_plan *p, const struct weft_schedule *sc,
+                     const struct weft_step *s)
 {
     struct weft_print_live live = weft_print_live(p, sc, s);
-    json_t *params = json_object();
-    for (uint32_t i = 0; i < s->n_fields; i++) {
-        weft_dtype type = s->fields[i].type;
-        float f = weft_print_float(live.words[i]);
-        bool real = type == WEFT_F32;
-        if (real && (f != f || f - f != 0)) put(params, s->fields[i].name, json_null(), ok); // JSON has no infinities
-        else if (real) put(params, s->fields[i].name, json_real(f), ok);
-        else
-            put(params, s->fields[i].name,
-                json_integer(type == WEFT_I32 ? (json_int_t)(int32_t)live.words[i] : (json_int_t)live.words[i]),
-                ok);
-    }
-    return json_pack("{so ss sI so sI so so sb sb so}", "label", text(s->label), "kernel", s->kernel->name, "pipeline",
-                     (json_int_t)s->pipeline, "workgroup", triple(s->workgroup), "workgroup_memory",
-                     (json_int_t)s->workgroup_memory, "grid", triple(live.grid), "params", params, "writes_state",
-                     s->writes_state, "copy", s->is_copy, "bindings", json_bindings(p, sc, s, ok));
+    weft_json_object(j, NULL);
+    weft_json_str(j, "label", s->label);
+    weft_json_str(j, "kernel", s->kernel->name);
+    weft_json_u64(j, "pipeline", s->pipeline);
+    triple(j, "workgroup", s->workgroup);
+    weft_json_u64(j, "workgroup_memory", s->workgroup_memory);
+    triple(j, "grid", live.grid);
+    put_params(j, s, live.words);
+    weft_json_bool(j, "writes_state", s->writes_state);
+    weft_json_bool(j, "copy", s->is_copy);
+    put_bindings(j, p, sc, s);
+    weft_json_end(j);
 }
 
-static json_t *json_tensors(const struct weft_schedule *sc, bool *ok)
+static void put_tensors(struct weft_json *j, const struct weft_schedule *sc)
 {
-    json_t *list = json_array();
+    weft_json_array(j, "tensors");
     for (uint32_t i = 0; i < sc->n_tensors; i++) {
         const struct weft_tensor *t = &sc->tensors[i];
-        json_t *x =
-            json_pack("{so ss ss sI sI}", "name", text(t->name), "memory", weft_print_mem(t->mem), "type",
-                      weft_dtype_name(t->dtype), "bytes", (json_int_t)t->bytes, "offset", (json_int_t)t->offset);
-        if (t->mem == WEFT_MEM_TRANSIENT || t->mem == WEFT_MEM_WEIGHT) put(x, "buffer", number(t->heap), ok);
-        if (t->first != UINT32_MAX) put(x, "first", number(t->first), ok), put(x, "last", number(t->last), ok);
-        push(list, x, ok);
+        weft_json_object(j, NULL);
+        weft_json_str(j, "name", t->name);
+        weft_json_str(j, "memory", weft_print_mem(t->mem));
+        weft_json_str(j, "type", weft_dtype_name(t->dtype));
+        weft_json_u64(j, "bytes", t->bytes);
+        weft_json_u64(j, "offset", t->offset);
+        if (t->mem == WEFT_MEM_TRANSIENT || t->mem == WEFT_MEM_WEIGHT) weft_json_u64(j, "buffer", t->heap);
+        if (t->first != UINT32_MAX) {
+            weft_json_u64(j, "first", t->first);
+            weft_json_u64(j, "last", t->last);
+        }
+        weft_json_end(j);
     }
-    return list;
+    weft_json_end(j);
 }
 
-static json_t *json_schedule(const struct weft_plan *p, const struct weft_schedule *sc, bool *ok)
+static void put_schedule(struct weft_json *j, const struct weft_plan *p, const struct weft_schedule *sc)
 {
-    json_t *steps = json_array(), *heaps = json_array(), *guard = json_object();
-    for (uint32_t i = 0; i < sc->n_steps; i++) push(steps, json_step(p, sc, &sc->steps[i], ok), ok);
-    for (uint32_t h = 0; h < WEFT_HEAPS; h++) push(heaps, number(sc->heap_bytes[h]), ok);
-    for (uint32_t i = 0; i < weft_dims_symbol_count(p->graph->dims); i++)
-        put(guard, weft_dims_symbol_name(p->graph->dims, i),
-            json_pack("[II]", (json_int_t)sc->lo[i], (json_int_t)sc->hi[i]), ok);
-    return json_pack("{so so so so sI sI so}", "name", text(sc->name), "guard", guard, "steps", steps, "heap_bytes",
-                     heaps, "lower_bound", (json_int_t)sc->lower_bound, "copied_bytes", (json_int_t)sc->copied_bytes,
-                     "tensors", json_tensors(sc, ok));
+    weft_json_object(j, NULL);
+    weft_json_str(j, "name", sc->name);
+    weft_json_object(j, "guard");
+    for (uint32_t i = 0; i < weft_dims_symbol_count(p->graph->dims); i++) {
+        weft_json_array(j, weft_dims_symbol_name(p->graph->dims, i));
+        weft_json_i64(j, NULL, sc->lo[i]);
+        weft_json_i64(j, NULL, sc->hi[i]);
+        weft_json_end(j);
+    }
+    weft_json_end(j);
+    weft_json_array(j, "steps");
+    for (uint32_t i = 0; i < sc->n_steps; i++) put_step(j, p, sc, &sc->steps[i]);
+    weft_json_end(j);
+    weft_json_array(j, "heap_bytes");
+    for (uint32_t h = 0; h < WEFT_HEAPS; h++) weft_json_u64(j, NULL, sc->heap_bytes[h]);
+    weft_json_end(j);
+    weft_json_u64(j, "lower_bound", sc->lower_bound);
+    weft_json_u64(j, "copied_bytes", sc->copied_bytes);
+    put_tensors(j, sc);
+    weft_json_end(j);
 }
 
-static json_t *json_plan(const struct weft_plan *p, bool *ok)
+static void put_memory(struct weft_json *j, const struct weft_plan *p)
 {
     struct weft_memory_use m = weft_plan_memory(p);
-    json_t *schedules = json_array(), *shards = json_array(), *heaps = json_array();
-    for (uint32_t k = 0; k < p->n_schedules; k++) push(schedules, json_schedule(p, &p->schedules[k], ok), ok);
-    for (uint32_t i = 0; i < p->n_shards; i++) push(shards, number(p->shard_bytes[i]), ok);
-    for (uint32_t h = 0; h < WEFT_HEAPS; h++) push(heaps, number(p->heap_bytes[h]), ok);
-    json_t *memory =
-        json_pack("{sI sI sI sI sI sI sI sI}", "peak",
-                  (json_int_t)(m.weights + m.states + m.pages + m.transients + m.io + m.params), "weights",
-                  (json_int_t)m.weights, "states", (json_int_t)m.states, "pages", (json_int_t)m.pages, "transients",
-                  (json_int_t)m.transients, "transients_lower_bound", (json_int_t)weft_plan_lower_bound(p),
-                  "inputs_and_outputs", (json_int_t)m.io, "parameters", (json_int_t)m.params);
-    return json_pack("{so so so sI so so sI so so so so so}", "implementation", text(p->caps.implementation), "adapter",
-                     text(p->caps.adapter), "memory", memory, "pipelines", (json_int_t)p->n_pipelines, "shards", shards,
-                     "heaps", heaps, "shared_shards", (json_int_t)p->shared_shards, "weights", json_weights(p, ok),
-                     "states", json_states(p, ok), "inputs_and_outputs", json_ios(p, ok), "schedules", schedules,
-                     "report", text(weft_str_get(&p->report)));
+    weft_json_object(j, "memory");
+    weft_json_u64(j, "peak", m.weights + m.states + m.pages + m.transients + m.io + m.params);
+    weft_json_u64(j, "weights", m.weights);
+    weft_json_u64(j, "states", m.states);
+    weft_json_u64(j, "pages", m.pages);
+    weft_json_u64(j, "transients", m.transients);
+    weft_json_u64(j, "transients_lower_bound", weft_plan_lower_bound(p));
+    weft_json_u64(j, "inputs_and_outputs", m.io);
+    weft_json_u64(j, "parameters", m.params);
+    weft_json_end(j);
 }
 
-static int take_json(const char *buffer, size_t size, void *out)
+static void put_plan(struct weft_json *j, const struct weft_plan *p)
 {
-    weft_str_addn(out, buffer, size);
-    return 0;
+    weft_json_object(j, NULL);
+    weft_json_str(j, "implementation", p->caps.implementation);
+    weft_json_str(j, "adapter", p->caps.adapter);
+    put_memory(j, p);
+    weft_json_u64(j, "pipelines", p->n_pipelines);
+    weft_json_array(j, "shards");
+    for (uint32_t i = 0; i < p->n_shards; i++) weft_json_u64(j, NULL, p->shard_bytes[i]);
+    weft_json_end(j);
+    weft_json_array(j, "heaps");
+    for (uint32_t h = 0; h < WEFT_HEAPS; h++) weft_json_u64(j, NULL, p->heap_bytes[h]);
+    weft_json_end(j);
+    weft_json_u64(j, "shared_shards", p->shared_shards);
+    put_weights(j, p);
+    put_states(j, p);
+    put_ios(j, p);
+    weft_json_array(j, "schedules");
+    for (uint32_t k = 0; k < p->n_schedules; k++) put_schedule(j, p, &p->schedules[k]);
+    weft_json_end(j);
+    weft_json_str(j, "report", weft_str_get(&p->report));
+    weft_json_end(j);
 }
 
 void weft_print_json(const struct weft_plan *p, struct weft_str *out)
 {
-    bool ok = true;
-    json_t *root = json_plan(p, &ok);
-    if (!ok || !root || json_dump_callback(root, take_json, out, JSON_INDENT(1)) != 0) out->failed = true;
-    json_decref(root);
+    struct weft_json j;
+    weft_json_begin(&j, out, 1);
+    put_plan(&j, p);
     weft_str_add(out, "\n");
 }
