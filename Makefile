@@ -62,7 +62,7 @@ sanitize:
 
 # The suites in which threads meet, on the null device: the implementations are not instrumented, and would drown what
 # is ours. Only what these need is built.
-TSAN_TESTS = core_test_thread core_test_alloc core_test_error core_test_log gpu_test_null exec_test_cancel \
+TSAN_TESTS = core_test_thread core_test_alloc core_test_error core_test_log gpu_test_front exec_test_cancel \
 	exec_test_threads
 tsan:
 	@scripts/check_sanitizers.sh thread

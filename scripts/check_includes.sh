@@ -1,27 +1,30 @@
 #!/usr/bin/env bash
 # Fails when an #include under src/ goes against the arrows:
 #
-#     core <- ir <- plan <- ops <- compile <- exec <- model <- app
-#     core <- gpu <------------------------- exec
+#     core <- ir <- plan <- kernels <- ops <- compile <- exec <- api <- model <- app
+#     core <- gpu <------------------------------------ exec
 #
-# A room includes itself and the rooms to its left; gpu is open to exec and everything right of it; only gpu sees
-# webgpu.h; public headers (weft/...) are open to all and include only each other. One exception: gpu/caps.h holds
-# what a device can do as plain numbers, without a call, so that plan, ops and compile may read it. Before the tree,
-# the check runs on planted faults and on legal lines, and fails if it misjudges one of them.
+# A folder includes itself and the folders to its left; gpu is open to exec and everything right of it. Only gpu/webgpu
+# sees webgpu.h. Within gpu, front, webgpu and null include no headers of each other or of what stands above them.
+# Public headers (weft/...) are open to all and include only each other. One exception: gpu/caps.h holds what a device
+# can do as plain numbers, without a call, so that plan, kernels, ops and compile may read it. Before the tree, the
+# check runs on planted faults and on legal lines, and fails if it misjudges one of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 judge='
-# allowed[room] lists the rooms that a room may include.
+# allowed[room] lists the folders that a folder may include.
 BEGIN {
     allowed["core"] = "core"
     allowed["gpu"] = "core gpu"
     allowed["ir"] = "core ir"
     allowed["plan"] = "core ir plan"
-    allowed["ops"] = "core ir plan ops"
-    allowed["compile"] = "core ir plan ops compile"
-    allowed["exec"] = "core gpu ir plan ops compile exec"
-    allowed["model"] = allowed["exec"] " model"
+    allowed["kernels"] = allowed["plan"] " kernels"
+    allowed["ops"] = allowed["kernels"] " ops"
+    allowed["compile"] = allowed["ops"] " compile"
+    allowed["exec"] = allowed["compile"] " gpu exec"
+    allowed["api"] = allowed["exec"] " api"
+    allowed["model"] = allowed["api"] " model"
     allowed["app"] = allowed["model"] " app"
     allowed["web"] = allowed["model"] " web"
     allowed["include"] = ""
@@ -39,11 +42,11 @@ BEGIN {
     quoted = substr(name, 1, 1) == "\""
     name = substr(name, 2, length(name) - 2)
     if (name ~ /(^|\/)(webgpu|wgpu)\.h$/) {
-        if (room != "gpu") report("only src/gpu may include it")
+        if (file !~ /^src\/gpu\/webgpu\//) report("only src/gpu/webgpu may include it")
         next
     }
     if (name ~ /^weft\//) next
-    if (!(room in allowed)) { report("src/" room " is no room of the house"); next }
+    if (!(room in allowed)) { report("src/" room " is no folder of the list"); next }
     if (split(name, to, "/") < 2) {
         if (quoted) report("write the path from src/, such as \"" room "/" name "\"")
         next
@@ -54,8 +57,14 @@ BEGIN {
         if (quoted || (target in allowed)) report("a public header includes only weft/ and the C library")
         next
     }
-    if (!(target in allowed)) { if (quoted) report("src/" target " is no room of the house"); next }
-    if (name == "gpu/caps.h" && room ~ /^(plan|ops|compile)$/) next
+    if (!(target in allowed)) { if (quoted) report("src/" target " is no folder of the list"); next }
+    if (name == "gpu/caps.h" && room ~ /^(plan|kernels|ops|compile)$/) next
+    if (room == "gpu" && target == "gpu" && depth > 3) {
+        inner = "gpu/" part[3] "/"
+        if (index(name, inner) != 1 && name !~ /^gpu\/(gpu|gpu_backend|gpu_test|caps)\.h$/)
+            report("src/" inner " may include only its own headers, gpu.h, gpu_backend.h, gpu_test.h and caps.h of gpu")
+        next
+    }
     # sys/, pthread and the like are foreign folders; names of rooms are ours in either quotes.
     if (index(" " allowed[room] " ", " " target " ") == 0) report("src/" room " may include only: " allowed[room])
 }
@@ -80,6 +89,14 @@ control 1 'src/ops/a.c:1:#include "gpu/gpu.h"'
 control 1 'src/plan/a.c:1:  #  include <gpu/gpu.h>'
 control 1 'src/compile/a.c:1:#include "webgpu/webgpu.h"'
 control 1 'src/exec/a.c:1:#include <webgpu.h>'
+control 1 'src/gpu/front/a.c:1:#include <webgpu/webgpu.h>'
+control 1 'src/gpu/front/a.c:1:#include "gpu/webgpu/impl.h"'
+control 1 'src/gpu/front/a.c:1:#include "gpu/open.h"'
+control 1 'src/gpu/null/a.c:1:#include "gpu/front/front.h"'
+control 1 'src/gpu/webgpu/a.c:1:#include "exec/program.h"'
+control 1 'src/kernels/map/a.c:1:#include "ops/ops.h"'
+control 1 'src/plan/a.c:1:#include "kernels/map.h"'
+control 1 'src/exec/a.c:1:#include "api/device.h"'
 control 1 'src/exec/a.c:1:#include "model/gguf.h"'
 control 1 'src/model/a.c:1:#include "app/app.h"'
 control 1 'src/core/a.c:1:#include "arena.h"'
@@ -89,7 +106,13 @@ control 1 'include/weft/a.h:1:#include "core/str.h"'
 control 1 'src/ir/a.c:1:#include "gpu/caps.h"'
 control 0 'src/exec/a.c:1:#include "gpu/gpu.h"'
 control 0 'src/plan/a.c:1:#include "gpu/caps.h"'
-control 0 'src/gpu/a.c:1:#include "webgpu/wgpu.h"'
+control 0 'src/gpu/webgpu/a.c:1:#include "webgpu/wgpu.h"'
+control 0 'src/gpu/webgpu/a.c:1:#include "gpu/gpu_backend.h"'
+control 0 'src/gpu/front/a.c:1:#include "gpu/front/front.h"'
+control 0 'src/gpu/a.c:1:#include "gpu/front/front.h"'
+control 0 'src/ops/a.c:1:#include "kernels/map/map.h"'
+control 0 'src/kernels/map/a.c:1:#include "gpu/caps.h"'
+control 0 'src/model/a.c:1:#include "api/device.h"'
 control 0 'src/app/a.c:1:#include "model/gguf.h"'
 control 0 'src/ops/a.c:1:#include "core/str.h"'
 control 0 'src/core/a.c:1:#include <sys/mman.h>'

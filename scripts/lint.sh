@@ -4,6 +4,7 @@
 #             sources of at most 800 lines
 #   includes  only along the arrows of the house (scripts/check_includes.sh)
 #   names     compile, plan, exec and kernels compare no name of the library's (scripts/check_names.sh)
+#   circles   files of a folder call each other in no circle above its limit (scripts/check_circles.py)
 #   headers   every public header compiles alone, as C17 and as C++17, pedantically
 #   symbols   the shared library exports nothing but weft_*, the static one defines nothing else
 #   readme    the C example of the README is the file that it says
@@ -57,6 +58,8 @@ check_text() {
 check_includes() { scripts/check_includes.sh || fail "includes: see above"; }
 
 check_names() { scripts/check_names.sh || fail "names: see above"; }
+
+check_circles() { scripts/check_circles.py || fail "circles: see above"; }
 
 compiles() { # compiles LANGUAGE STANDARD FLAGS... HEADER
     local language=$1 standard=$2 header=$3 compiler=${CC:-cc}
@@ -123,13 +126,13 @@ check_tidy() {
     files | grep '^src/.*\.c$' | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p "$build" 2>/dev/null
 }
 
-[ $# -gt 0 ] || set -- text includes names headers symbols readme contracts plans tidy
+# mutants runs only where it is named.
+checks=(text includes names circles headers symbols readme contracts plans tidy)
+[ $# -gt 0 ] || set -- "${checks[@]}"
 for check in "$@"; do
-    case $check in
-    text | includes | names | headers | symbols | readme | contracts | plans | mutants | tidy) "check_$check" ;;
-    *)
-        fail "no check named '$check'; known: text includes names headers symbols readme contracts plans mutants tidy"
-        ;;
+    case " ${checks[*]} mutants " in
+    *" $check "*) "check_$check" ;;
+    *) fail "no check named '$check'; known: ${checks[*]} mutants" ;;
     esac
 done
 [ $failed -eq 0 ] && echo "lint: passed"

@@ -73,8 +73,9 @@ def read_list():
 def known_tests():
     """Programs of the suite, as cmake/WeftTests.cmake names them."""
     names = set()
-    for path in glob.glob(os.path.join(ROOT, "tests", "*", "test_*.c")):
-        room, module = os.path.basename(os.path.dirname(path)), os.path.splitext(os.path.basename(path))[0]
+    for path in glob.glob(os.path.join(ROOT, "tests", "*", "**", "test_*.c"), recursive=True):
+        room = os.path.relpath(path, os.path.join(ROOT, "tests")).split(os.sep)[0]
+        module = os.path.splitext(os.path.basename(path))[0]
         name = f"{room}_{module}"
         names |= {f"{name}.{lane}" for lane in LANES} if module.startswith("test_gpu_") else {name}
     return names

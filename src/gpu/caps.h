@@ -1,5 +1,5 @@
-/// What a device can do, as far as choosing kernels and planning memory goes. The only header of this room that the
-/// rooms above may see, apart from exec.
+/// What a device can do, as far as choosing kernels and planning memory goes. Folders left of exec may include this
+/// header of src/gpu only.
 #ifndef WEFT_GPU_CAPS_H
 #define WEFT_GPU_CAPS_H
 #include <stdbool.h>
@@ -8,14 +8,14 @@
 enum weft_gpu_kind { WEFT_GPU_NULL, WEFT_GPU_CPU, WEFT_GPU_INTEGRATED, WEFT_GPU_DISCRETE, WEFT_GPU_OTHER };
 
 /// What kernels may use. With `limits_min` all features are off and limits are WebGPU's guaranteed minimums, and the
-/// door enforces them (workgroup memory included, which wgpu-native does not check).
+/// validation layer enforces them (workgroup memory included, which wgpu-native does not check).
 struct weft_gpu_caps {
     char implementation[32]; ///< "wgpu", "dawn", "null"
     char library[256];       ///< file that was loaded
     char adapter[128], driver[128];
     enum weft_gpu_kind kind;
     bool f16, subgroups, dot4, timestamps, immediates;
-    uint32_t subgroup_min, subgroup_max; ///< by asking a shader where the adapter does not say; 0 without subgroups
+    uint32_t subgroup_min, subgroup_max; ///< a shader is asked where the adapter is silent; 0 without
     bool wgsl_enable_subgroups;          ///< dialect: Tint requires `enable subgroups;`, naga refuses it
     bool wgsl_naga;                      ///< dialect of naga (restrictions of webgpu/facts)
     uint32_t n_matrix_configs;           ///< subgroup matrix configurations (Dawn)

@@ -1,9 +1,10 @@
 /// The GPU layer: finds a WebGPU implementation, opens one adapter, and gives buffers, pipelines, bind groups,
 /// submits, readbacks and timestamps. It knows nothing of graphs or operators, and nothing above it sees webgpu.h.
 ///
-/// One door: these functions check their arguments, handles, ranges and WebGPU's rules for every device alike, keep the
-/// counters, and then call the device's table (gpu_backend.h): a native implementation, or the null device, which
-/// checks the same and runs nothing. So no call that an implementation answers with an abort is reachable.
+/// These functions are one validation layer (front/). They check their arguments, handles, ranges and WebGPU's rules
+/// for every device alike, keep the counters, and then call the device's table (gpu_backend.h): that of an
+/// implementation of webgpu.h (webgpu/), or of the null device (null/), which runs nothing. So no call that an
+/// implementation answers with an abort is reachable.
 ///
 /// Thread-safety: all functions may be called from any thread; one lock a device. Nothing here calls back while the
 /// lock is held.
@@ -29,8 +30,8 @@ struct weft_gpu_params {
     bool limits_min;            ///< also by WEFT_LIMITS=min
     bool keep_robustness;       ///< leave the implementation's bounds checks on (tests); off: trusted modules
     bool profile;               ///< timestamps wanted: one compute pass a step
-    /// Most bytes of a storage binding, where less than the device's; 0: the device's. The door holds every bind group
-    /// to it, so that tests meet tensors above the limit without gigabytes.
+    /// Most bytes of a storage binding, where less than the device's; 0: the device's. The validation layer holds every
+    /// bind group to it, so that tests meet tensors above the limit without gigabytes.
     uint64_t max_binding;
     uint32_t max_groups;        ///< likewise for the workgroups of a dimension: tests meet folded grids at small sizes
     double timeout;             ///< seconds without any work finishing after which a wait gives the device up; 0: none
@@ -45,13 +46,13 @@ const struct weft_gpu_caps *weft_gpu_caps(const weft_gpu *gpu);
 weft_status weft_gpu_check(weft_gpu *gpu); ///< ERR_LOST, with why, if the device is gone
 /// Opens the same adapter of the same implementation again, underneath the same handle; for a device that was lost, but
 /// one that is not does as well. All buffers, bind groups, pipelines and readbacks of before are gone (ERR_STALE), and
-/// so are results of submits that were not finished (to wait for one is ERR_LOST). Counters go on; what they say is
-/// live becomes 0. No other thread may be inside a call on what depends on the device. On failure the device stays
+/// so are results of submits that were not finished (to wait for one is ERR_LOST). Counters go on; those of what is
+/// live become 0. No other thread may be inside a call on what depends on the device. On failure the device stays
 /// lost, and this may be called again. Errors: those of weft_gpu_open; DEVICE (the adapter is no longer the same).
 weft_status weft_gpu_reopen(weft_gpu *gpu);
 
-/// Something that is to be made again on a device that was opened anew, by rank and of a rank in the order of
-/// registration. Memory of the registrant, so that registering can't fail.
+/// An object to make again after its device was reopened, in the order of rank, then of registration. The caller owns
+/// the node, so registering cannot fail.
 enum weft_gpu_rank {
     WEFT_GPU_RANK_WEIGHTS,
     WEFT_GPU_RANK_PROGRAM,
@@ -74,7 +75,7 @@ bool weft_gpu_depends(weft_gpu *gpu, enum weft_gpu_rank rank, const void *self);
 /// counts them.
 weft_status weft_gpu_remake(weft_gpu *gpu, void *report, size_t *failed);
 
-/// For tests of recovery: loses the device. Dawn is made to lose it in earnest; elsewhere the door behaves as if.
+/// For tests of recovery: loses the device. Dawn is made to lose it in earnest; elsewhere the layer behaves as if.
 void weft_gpu_lose(weft_gpu *gpu);
 /// For tests of timeouts and cancellation: until it is turned off, the null device finishes nothing more. False: not a
 /// null device.
@@ -86,7 +87,7 @@ struct weft_gpu_found { struct weft_gpu_caps caps; bool usable, chosen; char why
 /// shader can tell (subgroup sizes and packed dot products of wgpu-native) is left at 0.
 weft_status weft_gpu_list(const struct weft_gpu_params *params, struct weft_gpu_found **rows, size_t *count);
 
-// ---- buffers -------------------------------------------------------------------------------------------------------
+// ---- buffers --------------------------------------------------------------------------------------------------------
 
 enum weft_buf_usage {
     WEFT_BUF_STORAGE,  ///< storage; also copied from and to; zeroed when made
@@ -129,7 +130,7 @@ weft_status weft_buf_fill(weft_gpu *gpu, weft_buf buf, uint64_t offset, uint64_t
 /// Blocking read of any storage buffer, through the readback ring. The null device reads zeros.
 weft_status weft_buf_read(weft_gpu *gpu, weft_buf buf, uint64_t offset, void *data, uint64_t size);
 
-// ---- pipelines -----------------------------------------------------------------------------------------------------
+// ---- pipelines ------------------------------------------------------------------------------------------------------
 
 /// Group 0 only; binding i is kinds[i]. A uniform binding has a dynamic offset and `uniform_size` bytes.
 struct weft_pipeline_desc {
@@ -137,7 +138,7 @@ struct weft_pipeline_desc {
     uint32_t n_bindings;
     uint8_t kinds[16];                ///< enum weft_bind_kind
     uint32_t uniform_size;
-    uint32_t workgroup[3];            ///< for the door's limit checks
+    uint32_t workgroup[3];            ///< for the validation layer's limit checks
     uint32_t workgroup_memory;        ///< bytes declared by the kernel, likewise
 };
 
@@ -149,7 +150,7 @@ weft_status weft_pipeline_get_many(weft_gpu *gpu, const struct weft_pipeline_des
                                    weft_pipeline *out, void (*progress)(void *user, size_t done, size_t total),
                                    void *user);
 
-// ---- bind groups ---------------------------------------------------------------------------------------------------
+// ---- bind groups ----------------------------------------------------------------------------------------------------
 
 struct weft_bind { weft_buf buf; uint64_t offset, size; };
 
@@ -162,7 +163,7 @@ weft_status weft_bindgroup_get(weft_gpu *gpu, weft_pipeline pipeline, const stru
 /// Takes a group out of the cache; the device keeps it until submitted work is done. One that is gone is ignored.
 void weft_bindgroup_forget(weft_gpu *gpu, weft_bindgroup group);
 
-// ---- submit --------------------------------------------------------------------------------------------------------
+// ---- submit ---------------------------------------------------------------------------------------------------------
 
 struct weft_gpu_step {
     weft_pipeline pipeline;
@@ -208,7 +209,7 @@ weft_status weft_gpu_fire(weft_gpu *gpu);
 /// Drops the functions of an owner that have not been called, and waits for one that another thread is in.
 void weft_gpu_forget(weft_gpu *gpu, const void *owner);
 
-// ---- readback ------------------------------------------------------------------------------------------------------
+// ---- readback -------------------------------------------------------------------------------------------------------
 
 typedef struct { uint32_t id, gen; } weft_readback;
 /// Copies a range to the readback ring after all submits so far and starts to map it. Never blocks. A WEFT_BUF_READBACK
@@ -220,7 +221,7 @@ weft_status weft_readback_ready(weft_gpu *gpu, weft_readback rb, bool *ready);
 /// Waits, copies out `size` bytes and frees the slot. The null device gives zeros.
 weft_status weft_readback_finish(weft_gpu *gpu, weft_readback *rb, void *data, uint64_t size);
 
-// ---- counters and profiling ----------------------------------------------------------------------------------------
+// ---- counters and profiling -----------------------------------------------------------------------------------------
 
 struct weft_gpu_counters {
     uint64_t submits, passes, dispatches, copies, bytes_written, bytes_read;

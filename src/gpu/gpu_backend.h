@@ -1,8 +1,8 @@
-/// What a device implements. The door (gpu.c and its neighbours) has checked every argument before it calls one of
-/// these functions, so an implementation holds no rules of its own; it only reports what went wrong beneath it.
+/// What a device implements. The validation layer (front/) has checked every argument before it calls one of these
+/// functions, so an implementation holds no rules of its own; it only reports what went wrong beneath it.
 ///
-/// Included by src/gpu only. Objects of a device are opaque pointers. Threads: the door holds the device's lock around
-/// every call but `pipeline_make` and `poll`, which may run at any time, `poll` on one thread at a time.
+/// Included by src/gpu only. Objects of a device are opaque pointers. The validation layer holds the device's lock
+/// around every call but `pipeline_make` and `poll`, which may run at any time, `poll` on one thread at a time.
 #ifndef WEFT_GPU_BACKEND_H
 #define WEFT_GPU_BACKEND_H
 #include "gpu/gpu.h"
@@ -56,7 +56,7 @@ struct weft_gpu_backend {
     const char *(*lost)(void *dev);     ///< NULL while the device is there, else why it is gone
     void (*stall)(void *dev, bool on);  ///< for tests: finishes nothing more while on; NULL: cannot
     bool may_block;                     ///< freeing objects that work in flight uses may wait for it
-    void (*lose)(void *dev);            ///< for tests: loses the device, or at least says so from now on
+    void (*lose)(void *dev);            ///< for tests: loses the device, or at least reports so from now on
     bool (*take_error)(void *dev, char *text, size_t size); ///< an error that no call could report; given once
     /// Mapping of a WEFT_BUF_READBACK buffer: all of it, after the work submitted so far.
     weft_status (*map_start)(void *dev, void *buf);
@@ -67,26 +67,20 @@ struct weft_gpu_backend {
     void (*profile_take)(void *dev, void (*add)(void *user, uint32_t row, double seconds), void *user);
 };
 
-/// A device that a room of src/gpu opened, before the door is put in front of it.
+/// A device that webgpu/ or null/ opened, before the validation layer is put in front of it.
 struct weft_gpu_opened {
     const struct weft_gpu_backend *backend;
     void *dev;
     struct weft_gpu_caps caps;
-    bool probe_subgroups, probe_dot4; ///< the adapter does not say: ask a shader
+    bool probe_subgroups, probe_dot4; ///< the adapter does not report it: a shader is asked
     int adapter;                      ///< its place among its implementation's adapters
 };
 
 weft_status weft_gpu_null_open(const struct weft_gpu_params *params, struct weft_gpu_opened *out);
 void weft_gpu_null_caps(struct weft_gpu_caps *caps);
 /// The best adapter of an implementation that is asked for, or of all that are found. Errors as weft_gpu_open.
-weft_status weft_gpu_native_open(const struct weft_gpu_params *params, struct weft_gpu_opened *out);
+weft_status weft_webgpu_open(const struct weft_gpu_params *params, struct weft_gpu_opened *out);
 bool weft_gpu_wants_min(const struct weft_gpu_params *params); ///< by parameter or WEFT_LIMITS
 /// Masks capabilities to what every WebGPU device guarantees.
 void weft_gpu_caps_min(struct weft_gpu_caps *caps);
-/// Puts the door in front of an opened device; takes it over, also when it fails.
-weft_status weft_gpu_door_open(struct weft_gpu_opened *opened, const struct weft_gpu_params *params, weft_gpu **out);
-/// Finds and opens what the parameters ask for, without a door. Errors as weft_gpu_open.
-weft_status weft_gpu_find(const struct weft_gpu_params *params, struct weft_gpu_opened *out);
-/// Asks shaders what the adapter did not say and corrects the capabilities.
-weft_status weft_gpu_probe(weft_gpu *gpu, bool subgroups, bool dot4);
 #endif

@@ -1,5 +1,5 @@
-/// Faults on demand, for tests only: the n-th call that the door makes to the device fails, or the device is lost
-/// there.
+/// Injected faults, for tests only: the n-th call that the validation layer makes to the device fails, or the device is
+/// lost there.
 #ifndef WEFT_GPU_GPU_TEST_H
 #define WEFT_GPU_GPU_TEST_H
 #include "gpu/gpu.h"
@@ -16,15 +16,15 @@ enum weft_gpu_site {
     WEFT_GPU_AT_ANY = 127,
 };
 
-enum weft_gpu_mishap {
+enum weft_gpu_fault {
     WEFT_GPU_NO_MEMORY, ///< the call is not made and answers NOMEM
     WEFT_GPU_LOSS,      ///< the device is lost before the call, which answers LOST
     WEFT_GPU_LOSS_IN,   ///< the device is lost, then the call is made as if nobody knew yet
 };
 
 /// Makes the n-th of the calls that are named by `sites` (a set of enum weft_gpu_site) go wrong, once; 0 turns it off.
-/// Stays armed while the device is opened anew. Counting starts with this call.
-void weft_gpu_inject(weft_gpu *gpu, enum weft_gpu_mishap mishap, uint32_t sites, uint64_t n);
+/// Stays armed while the device is opened again. Counting starts with this call.
+void weft_gpu_inject(weft_gpu *gpu, enum weft_gpu_fault fault, uint32_t sites, uint64_t n);
 /// Calls counted so far.
 uint64_t weft_gpu_injected(const weft_gpu *gpu);
 #endif

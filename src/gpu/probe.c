@@ -1,6 +1,7 @@
-// Questions to the device that its adapter does not answer: the subgroup size, and whether packed dot products compile.
+// Questions to the device that its adapter does not answer: the subgroup size, and whether packed dot products
+// compile. The probe runs above the validation layer, as any other user of it.
+#include "gpu/open.h"
 #include "core/error.h"
-#include "gpu/door.h"
 #include <string.h>
 
 static const char dot4_wgsl[] =
@@ -55,7 +56,7 @@ static weft_status probe_dot4(weft_gpu *gpu)
 
 weft_status weft_gpu_probe(weft_gpu *gpu, bool subgroups, bool dot4)
 {
-    // An answer of a timed pass would be a row of the profile that nobody asked for.
+    // The probe must not appear in the user's profile.
     bool profile = gpu->profile;
     gpu->profile = false;
     weft_status status = dot4 ? probe_dot4(gpu) : WEFT_OK;

@@ -1,10 +1,10 @@
-// The door, after a loss: the same adapter opened again underneath the same handle, and what depends on it made again.
+// After a loss: the same adapter is opened again underneath the same handle, and what depends on it is made again.
+#include "gpu/open.h"
 #include "core/error.h"
-#include "gpu/door.h"
 #include <stdio.h>
 #include <string.h>
 
-// ---- dependents ----------------------------------------------------------------------------------------------------
+// ---- dependents -----------------------------------------------------------------------------------------------------
 
 void weft_gpu_depend(weft_gpu *gpu, struct weft_gpu_dependent *d)
 {
@@ -60,37 +60,19 @@ weft_status weft_gpu_remake(weft_gpu *gpu, void *report, size_t *failed)
     return first == WEFT_OK ? WEFT_OK : weft_fail(first, "%s", sentence);
 }
 
-// ---- opening again -------------------------------------------------------------------------------------------------
+// ---- opening again --------------------------------------------------------------------------------------------------
 
 // From here on every call is refused until a device is there again.
-static void shut(weft_gpu *gpu, const char *why)
+static void refuse_calls(weft_gpu *gpu, const char *why)
 {
     if (!gpu->lost) snprintf(gpu->lost_why, sizeof gpu->lost_why, "%s", why);
     gpu->lost = true;
 }
 
-bool weft_gpu_was_lost(const weft_gpu *gpu, uint64_t serial)
-{
-    for (size_t i = 0; i < gpu->n_cut; i++)
-        if (serial >= gpu->cut[i].first && serial <= gpu->cut[i].last) return true;
-    return false;
-}
-
-// The two oldest become one where there is no room: what lies between them was finished, but nobody waits so long.
-static void note_cut(weft_gpu *gpu, uint64_t first, uint64_t last)
-{
-    if (gpu->n_cut == WEFT_GPU_LOSSES) {
-        gpu->cut[0].last = gpu->cut[1].last;
-        memmove(&gpu->cut[1], &gpu->cut[2], (WEFT_GPU_LOSSES - 2) * sizeof *gpu->cut);
-        gpu->n_cut--;
-    }
-    gpu->cut[gpu->n_cut++] = (struct weft_gpu_serials){first, last};
-}
-
 // What was submitted and not finished stays so.
 static void end_serials(weft_gpu *gpu)
 {
-    if (gpu->finished < gpu->serial) note_cut(gpu, gpu->finished + 1, gpu->serial);
+    if (gpu->finished < gpu->serial) weft_gpu_note_lost(gpu, gpu->finished + 1, gpu->serial);
     gpu->finished = gpu->serial;
     gpu->tick = gpu->finished_tick = gpu->flush_tick = gpu->unflushed = 0;
     memset(gpu->tick_of, 0, sizeof gpu->tick_of);
@@ -124,26 +106,26 @@ static bool same_caps(const struct weft_gpu_caps *a, const struct weft_gpu_caps 
 }
 
 // Frees what was on the device. The poll lock is held until the new one is there: nobody polls the old one.
-static void empty(weft_gpu *gpu)
+static void free_device(weft_gpu *gpu)
 {
     weft_gpu_lock(gpu);
     // An answer of a device that is gone changes nothing here.
     if (weft_gpu_lost(gpu) == WEFT_OK) (void)weft_gpu_wait_tick(gpu, gpu->tick);
-    shut(gpu, "it is being opened again");
+    refuse_calls(gpu, "it is being opened again");
     while (gpu->building) pthread_cond_wait(&gpu->built, &gpu->lock);
     weft_gpu_advance(gpu); // what was finished in time has been
     weft_gpu_unlock(gpu);
     pthread_mutex_lock(&gpu->poll_lock);
     weft_gpu_lock(gpu);
     weft_gpu_free_objects(gpu);
-    gpu->epoch++;
+    gpu->generation++;
     pthread_cond_broadcast(&gpu->built);
     weft_gpu_unlock(gpu);
 }
 
 // Asks the new device what the old one was asked; what that takes is not the caller's and is not counted.
-static weft_status get_acquainted(weft_gpu *gpu, const struct weft_gpu_opened *opened,
-                                  const struct weft_gpu_caps *before)
+static weft_status probe_again(weft_gpu *gpu, const struct weft_gpu_opened *opened,
+                               const struct weft_gpu_caps *before)
 {
     struct weft_gpu_counters counters = gpu->counters;
     struct weft_gpu_inject inject = gpu->inject;
@@ -160,7 +142,7 @@ static weft_status get_acquainted(weft_gpu *gpu, const struct weft_gpu_opened *o
                            "the adapter that was found again, %s, can do other things than %s could before; close the "
                            "device and compile anew",
                            gpu->caps.adapter, before->adapter);
-    if (status != WEFT_OK) shut(gpu, "it was not the same when it was opened again");
+    if (status != WEFT_OK) refuse_calls(gpu, "it was not the same when it was opened again");
     weft_gpu_unlock(gpu);
     return status;
 }
@@ -171,12 +153,12 @@ weft_status weft_gpu_reopen(weft_gpu *gpu)
     struct weft_gpu_params params = gpu->params;
     struct weft_gpu_opened opened = {0};
     params.implementation = gpu->library;
-    empty(gpu);
+    free_device(gpu);
     weft_status status = weft_gpu_find(&params, &opened);
     weft_gpu_lock(gpu);
     if (status == WEFT_OK) install(gpu, &opened);
     weft_gpu_unlock(gpu);
     pthread_mutex_unlock(&gpu->poll_lock);
-    if (status == WEFT_OK) status = get_acquainted(gpu, &opened, &before);
+    if (status == WEFT_OK) status = probe_again(gpu, &opened, &before);
     return weft_fail_in(status, "%s could not be opened again", before.adapter);
 }

@@ -2,7 +2,7 @@
 /// tests), and devices that are made to finish nothing: the null device by itself, drivers by the layer.
 #ifndef WEFT_TEST_LAYER_RIG_H
 #define WEFT_TEST_LAYER_RIG_H
-#include "gpu/door.h"
+#include "gpu/front/front.h"
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -265,15 +265,15 @@ static void lost_as(weft_status status, uint64_t n) {
     if (status != WEFT_ERR_STALE) failed_as(status, WEFT_ERR_LOST, n);
 }
 
-static void loss_at_every_call(enum weft_gpu_mishap mishap) {
+static void loss_at_every_call(enum weft_gpu_fault fault) {
     const int64_t blocks = weft_alloc_stats().live;
     uint64_t n = 0, losses = 0;
     for (bool hit = true; hit;) {
         struct life l;
-        weft_gpu_inject(device, mishap, WEFT_GPU_AT_ANY, ++n);
+        weft_gpu_inject(device, fault, WEFT_GPU_AT_ANY, ++n);
         weft_status status = live(&l);
         hit = weft_gpu_injected(device) >= n;
-        weft_gpu_inject(device, mishap, 0, 0);
+        weft_gpu_inject(device, fault, 0, 0);
         if (status != WEFT_OK) lost_as(status, n);
         losses += hit;
         if (hit) {

@@ -1,4 +1,4 @@
-/// A null device with three buffers, a pipeline and a bind group, for tests of the door's rules.
+/// A null device with three buffers, a pipeline and a bind group, for tests of the validation layer's rules.
 #ifndef WEFT_TEST_NULL_WORLD_H
 #define WEFT_TEST_NULL_WORLD_H
 #include "core/alloc.h"

@@ -1,5 +1,5 @@
-// The door when a device is opened anew underneath it, and when memory is short: on the null device.
-#include "null_world.h"
+// The validation layer when a device is opened again underneath it, and when memory is short, on the null device.
+#include "gpu/null_world.h"
 
 // ---- memory --------------------------------------------------------------------------------------------------------
 
@@ -10,7 +10,7 @@ static void test_waiting_memory(void **state)
     struct world w = open_world();
     uint64_t serial;
     weft_buf fresh;
-    OK(run(&w, step_of(&w), &serial)); // in flight as far as the door knows
+    OK(run(&w, step_of(&w), &serial)); // in flight as far as the layer knows
     weft_buf_release(w.gpu, &w.b);
     weft_gpu_inject(w.gpu, WEFT_GPU_NO_MEMORY, WEFT_GPU_AT_BUFFER, 1);
     OK(weft_buf_create(w.gpu, 4096, WEFT_BUF_STORAGE, "fresh", &fresh));
@@ -21,7 +21,7 @@ static void test_waiting_memory(void **state)
     weft_gpu_close(&w.gpu);
 }
 
-// ---- a device opened anew ------------------------------------------------------------------------------------------
+// ---- a device opened again -----------------------------------------------------------------------------------------
 
 static void test_reopen(void **state)
 {
@@ -42,7 +42,7 @@ static void test_reopen(void **state)
     assert_int_equal(after.buffers_made, before.buffers_made);
     assert_int_equal(after.submits, before.submits);
     assert_int_equal(after.buffers_live + after.buffer_bytes_live + after.groups_live, 0);
-    // Every handle of before is stale, and says why.
+    // Every handle of before is stale, and the sentence has the reason.
     REFUSED(weft_buf_write(w.gpu, w.a, 0, words, 16), WEFT_ERR_STALE, "'a' went with the device");
     REFUSED(weft_readback_finish(w.gpu, &rb, words, 16), WEFT_ERR_STALE, "not outstanding");
     REFUSED(run(&w, step_of(&w), &again), WEFT_ERR_STALE, "no pipeline");

@@ -3,17 +3,17 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/map.h"
-#include "gpu/native.h"
+#include "gpu/webgpu/impl.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct weft_native_cache { char dir[3800]; };
+struct weft_webgpu_cache { char dir[3800]; };
 
-struct weft_native_cache *weft_native_cache_open(void)
+struct weft_webgpu_cache *weft_webgpu_cache_open(void)
 {
     char *base = NULL;
-    struct weft_native_cache *cache = NULL;
+    struct weft_webgpu_cache *cache = NULL;
     const char *chosen = getenv("WEFT_PIPELINE_CACHE"); // "off", or a folder
     if (chosen && strcmp(chosen, "off") == 0) return NULL;
     if ((chosen && *chosen) || weft_cache_dir(&base) == WEFT_OK) cache = weft_calloc(1, sizeof *cache);
@@ -29,9 +29,9 @@ struct weft_native_cache *weft_native_cache_open(void)
     return cache;
 }
 
-void weft_native_cache_close(struct weft_native_cache *cache) { weft_free(cache); }
+void weft_webgpu_cache_close(struct weft_webgpu_cache *cache) { weft_free(cache); }
 
-static void path_of(const struct weft_native_cache *cache, const void *key, size_t size, char *out, size_t out_size)
+static void path_of(const struct weft_webgpu_cache *cache, const void *key, size_t size, char *out, size_t out_size)
 {
     snprintf(out, out_size, "%s/%016llx%016llx", cache->dir, (unsigned long long)weft_hash(key, size, 1),
              (unsigned long long)weft_hash(key, size, 2));
@@ -49,7 +49,7 @@ static const uint8_t *value_in(const struct weft_mapping *m, const void *key, si
     return m->data + sizeof stored + key_size;
 }
 
-size_t weft_native_cache_load(size_t key_size, const uint8_t *key, size_t value_size, uint8_t *value, void *user,
+size_t weft_webgpu_cache_load(size_t key_size, const uint8_t *key, size_t value_size, uint8_t *value, void *user,
                               void *unused)
 {
     (void)unused;
@@ -65,7 +65,7 @@ size_t weft_native_cache_load(size_t key_size, const uint8_t *key, size_t value_
     return have;
 }
 
-void weft_native_cache_store(size_t key_size, const uint8_t *key, size_t value_size, const uint8_t *value, void *user,
+void weft_webgpu_cache_store(size_t key_size, const uint8_t *key, size_t value_size, const uint8_t *value, void *user,
                              void *unused)
 {
     (void)unused;

@@ -1,5 +1,5 @@
-// The null device: nothing runs and buffers remember nothing, so reads give zeros. All checks and counters are the
-// door's, hence the same as on a real device.
+// The null device: nothing runs and buffers remember nothing, so reads give zeros. All checks and counters are those of
+// the validation layer, hence the same as on a real device.
 #include "core/alloc.h"
 #include "core/error.h"
 #include "gpu/gpu_backend.h"

@@ -1,43 +1,12 @@
-// The door's buffers: a table of slots with generations; writes and fills in bounded pieces.
+// Buffers: a table of slots with generations; writes and fills in bounded chunks.
 #include "core/alloc.h"
 #include "core/error.h"
-#include "gpu/door.h"
+#include "gpu/front/front.h"
 #include "gpu/gpu_test.h"
 #include <stdio.h>
 #include <string.h>
 
 enum { FILL_WORDS = 1 << 16 };
-
-struct weft_gpu_buf_slot *weft_gpu_buf(weft_gpu *gpu, weft_buf buf)
-{
-    if (buf.id == 0 || buf.id > gpu->n_bufs) return NULL;
-    struct weft_gpu_buf_slot *b = &gpu->bufs[buf.id - 1];
-    return b->live && b->gen == buf.gen ? b : NULL;
-}
-
-weft_status weft_gpu_buf_need(weft_gpu *gpu, weft_buf buf, const char *what, struct weft_gpu_buf_slot **out)
-{
-    *out = weft_gpu_buf(gpu, buf);
-    if (*out) return WEFT_OK;
-    if (buf.id == 0 || buf.id > gpu->n_bufs)
-        return weft_fail(WEFT_ERR_STALE, "%s: there is no buffer %u", what, buf.id);
-    struct weft_gpu_buf_slot *b = &gpu->bufs[buf.id - 1];
-    if (b->lost) return weft_fail(WEFT_ERR_STALE, "%s: buffer '%s' went with the device that was lost", what, b->label);
-    if (!b->live) return weft_fail(WEFT_ERR_STALE, "%s: buffer '%s' has been released", what, b->label);
-    return weft_fail(WEFT_ERR_STALE, "%s: the buffer has been released; its place now holds '%s'", what, b->label);
-}
-
-weft_status weft_gpu_buf_range(const struct weft_gpu_buf_slot *b, const char *what, uint64_t offset, uint64_t size)
-{
-    if (offset % 4 || size % 4)
-        return weft_fail(WEFT_ERR_INVALID, "%s: offset %llu and size %llu in buffer '%s' must be multiples of 4", what,
-                         (unsigned long long)offset, (unsigned long long)size, b->label);
-    if (offset > b->size || size > b->size - offset)
-        return weft_fail(WEFT_ERR_INVALID, "%s: bytes %llu to %llu are outside buffer '%s' of %llu bytes", what,
-                         (unsigned long long)offset, (unsigned long long)(offset + size), b->label,
-                         (unsigned long long)b->size);
-    return WEFT_OK;
-}
 
 // A free slot of the table, or a new one; 0 when out of memory.
 static uint32_t slot_take(weft_gpu *gpu)
@@ -107,7 +76,7 @@ weft_status weft_buf_make(weft_gpu *gpu, enum weft_buf_purpose purpose, uint64_t
     *out = (weft_buf){0};
     weft_gpu_lock(gpu);
     weft_status status = weft_gpu_buf_new(gpu, size, usage, label, out);
-    if (status == WEFT_ERR_NOMEM && gpu->n_graves) {
+    if (status == WEFT_ERR_NOMEM && gpu->n_deferred) {
         // What was released may still be waiting for work in flight: its memory is as good as free.
         status = weft_gpu_wait_tick(gpu, gpu->tick);
         if (status == WEFT_OK) status = weft_gpu_buf_new(gpu, size, usage, label, out);
@@ -140,7 +109,7 @@ void weft_gpu_buf_drop(weft_gpu *gpu, weft_buf buf)
     struct weft_gpu_buf_slot *b = weft_gpu_buf(gpu, buf);
     if (!b) return;
     weft_gpu_groups_drop(gpu, buf);
-    weft_gpu_bury(gpu, b->obj, gpu->backend->buf_free);
+    weft_gpu_free_later(gpu, b->obj, gpu->backend->buf_free);
     gpu->counters.buffers_live--;
     gpu->counters.buffer_bytes_live -= b->size;
     gpu->counters.bytes_for[b->purpose] -= b->size;
@@ -168,7 +137,7 @@ uint64_t weft_buf_size(const weft_gpu *gpu, weft_buf buf)
     return size;
 }
 
-// ---- writing -------------------------------------------------------------------------------------------------------
+// ---- writing --------------------------------------------------------------------------------------------------------
 
 static weft_status writable(weft_gpu *gpu, weft_buf buf, const char *what, uint64_t offset, uint64_t size,
                             struct weft_gpu_buf_slot **out)
@@ -193,7 +162,7 @@ static weft_status flush_writes(weft_gpu *gpu)
     return weft_gpu_wait_tick(gpu, before);
 }
 
-static weft_status write_piece(weft_gpu *gpu, weft_buf buf, const char *what, uint64_t offset, const void *data,
+static weft_status write_chunk(weft_gpu *gpu, weft_buf buf, const char *what, uint64_t offset, const void *data,
                                uint64_t size)
 {
     struct weft_gpu_buf_slot *b;
@@ -214,8 +183,8 @@ weft_status weft_buf_write(weft_gpu *gpu, weft_buf buf, uint64_t offset, const v
                            b->label);
     for (uint64_t at = 0; status == WEFT_OK && at < size; at += WEFT_GPU_WRITE_CHUNK) {
         uint64_t n = size - at < WEFT_GPU_WRITE_CHUNK ? size - at : WEFT_GPU_WRITE_CHUNK;
-        // The lock is given up while a flush is waited for, so each piece looks the buffer up again.
-        status = write_piece(gpu, buf, "write", offset + at, (const char *)data + at, n);
+        // The lock is given up while a flush is waited for, so each chunk looks the buffer up again.
+        status = write_chunk(gpu, buf, "write", offset + at, (const char *)data + at, n);
         if (status == WEFT_OK) gpu->counters.bytes_written += n;
     }
     weft_gpu_unlock(gpu);
@@ -248,12 +217,12 @@ weft_status weft_buf_fill(weft_gpu *gpu, weft_buf buf, uint64_t offset, uint64_t
     if (status == WEFT_OK && size && word == 0) {
         status = fill_zero(gpu, b, offset, size);
     } else if (status == WEFT_OK && size) {
-        // The pattern is shared, and a flush gives the lock up, so it is written anew for each piece.
-        const uint64_t piece = FILL_WORDS * sizeof(uint32_t);
-        for (uint64_t at = 0; status == WEFT_OK && at < size; at += piece) {
-            uint64_t n = size - at < piece ? size - at : piece;
+        // The pattern is shared, and a flush gives the lock up, so it is written again for each chunk.
+        const uint64_t chunk = FILL_WORDS * sizeof(uint32_t);
+        for (uint64_t at = 0; status == WEFT_OK && at < size; at += chunk) {
+            uint64_t n = size - at < chunk ? size - at : chunk;
             status = fill_words(gpu, word);
-            if (status == WEFT_OK) status = write_piece(gpu, buf, "fill", offset + at, gpu->fill_words, n);
+            if (status == WEFT_OK) status = write_chunk(gpu, buf, "fill", offset + at, gpu->fill_words, n);
         }
     }
     weft_gpu_unlock(gpu);

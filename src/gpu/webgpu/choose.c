@@ -1,13 +1,13 @@
 // Which implementation and adapter: what is asked for, else the best that is found.
 #include "core/alloc.h"
 #include "core/error.h"
-#include "gpu/native.h"
+#include "gpu/webgpu/impl.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct candidates {
-    struct weft_native_adapter rows[3 * WEFT_NATIVE_ADAPTERS];
+    struct weft_webgpu_adapter rows[3 * WEFT_WEBGPU_ADAPTERS];
     size_t n;
     struct weft_str tried;
 };
@@ -18,9 +18,9 @@ static const char *asked_for(const struct weft_gpu_params *params)
     return name && *name ? name : NULL;
 }
 
-static void add_lib(struct candidates *c, const struct weft_native_lib *lib)
+static void add_lib(struct candidates *c, const struct weft_webgpu_lib *lib)
 {
-    if (lib) c->n += weft_native_adapters(lib, c->rows + c->n, &c->tried);
+    if (lib) c->n += weft_webgpu_adapters(lib, c->rows + c->n, &c->tried);
 }
 
 static bool only_cpu(const struct candidates *c)
@@ -32,17 +32,17 @@ static bool only_cpu(const struct candidates *c)
 
 static void gather(struct candidates *c, const char *name)
 {
-    if (!name || strcmp(name, "wgpu") == 0) add_lib(c, weft_native_load(WEFT_NATIVE_WGPU, &c->tried));
+    if (!name || strcmp(name, "wgpu") == 0) add_lib(c, weft_webgpu_load(WEFT_WEBGPU_WGPU, &c->tried));
     // Both see the same drivers, and wgpu-native is preferred for CPU drivers.
     if (!name && only_cpu(c)) return;
-    if (!name || strcmp(name, "dawn") == 0) add_lib(c, weft_native_load(WEFT_NATIVE_DAWN, &c->tried));
+    if (!name || strcmp(name, "dawn") == 0) add_lib(c, weft_webgpu_load(WEFT_WEBGPU_DAWN, &c->tried));
     if (name && strcmp(name, "wgpu") != 0 && strcmp(name, "dawn") != 0)
-        add_lib(c, weft_native_load_file(name, &c->tried));
+        add_lib(c, weft_webgpu_load_file(name, &c->tried));
 }
 
 static void candidates_free(struct candidates *c)
 {
-    for (size_t i = 0; i < c->n; i++) weft_native_adapter_free(&c->rows[i]);
+    for (size_t i = 0; i < c->n; i++) weft_webgpu_adapter_free(&c->rows[i]);
     weft_str_free(&c->tried);
     weft_free(c);
 }
@@ -77,7 +77,7 @@ static weft_status nothing(const struct candidates *c, const char *name)
         name ? " for '" : "", name ? name : "", name ? "'" : "", weft_str_get(&c->tried));
 }
 
-weft_status weft_gpu_native_open(const struct weft_gpu_params *params, struct weft_gpu_opened *out)
+weft_status weft_webgpu_open(const struct weft_gpu_params *params, struct weft_gpu_opened *out)
 {
     const char *name = asked_for(params);
     struct candidates *c = weft_calloc(1, sizeof *c);
@@ -85,20 +85,20 @@ weft_status weft_gpu_native_open(const struct weft_gpu_params *params, struct we
     gather(c, name);
     size_t row = 0;
     weft_status status = c->n ? pick(c, params->adapter, &row) : nothing(c, name);
-    if (status == WEFT_OK) status = weft_native_device_open(&c->rows[row], params, out);
+    if (status == WEFT_OK) status = weft_webgpu_device_open(&c->rows[row], params, out);
     // An adapter that gives no device makes way for the next best, unless it was asked for.
     while (status == WEFT_ERR_DEVICE && !name && params->adapter == 0) {
         c->rows[row].score = -1;
         row = best_row(c);
         if (c->rows[row].score < 0) break;
-        status = weft_native_device_open(&c->rows[row], params, out);
+        status = weft_webgpu_device_open(&c->rows[row], params, out);
     }
     while (status == WEFT_OK && row > 0 && c->rows[row - 1].lib == c->rows[row].lib) row--, out->adapter++;
     candidates_free(c);
     return status;
 }
 
-// ---- listing -------------------------------------------------------------------------------------------------------
+// ---- listing --------------------------------------------------------------------------------------------------------
 
 static void list_row(struct weft_gpu_found *row, const struct weft_gpu_caps *caps, bool limits_min)
 {
@@ -107,21 +107,21 @@ static void list_row(struct weft_gpu_found *row, const struct weft_gpu_caps *cap
     if (limits_min) weft_gpu_caps_min(&row->caps);
 }
 
-// A row that says why an implementation has no adapter: the lines gathered while it was looked for.
-static void list_missing(struct weft_gpu_found *row, enum weft_native_kind kind, const char *why)
+// A row with the reason why an implementation has no adapter, which is the lines gathered while it was looked for.
+static void list_missing(struct weft_gpu_found *row, enum weft_webgpu_kind kind, const char *why)
 {
-    snprintf(row->caps.implementation, sizeof row->caps.implementation, "%s", weft_native_kind_name(kind));
+    snprintf(row->caps.implementation, sizeof row->caps.implementation, "%s", weft_webgpu_kind_name(kind));
     snprintf(row->why, sizeof row->why, "%s", why);
     for (char *c = row->why; *c; c++)
         if (*c == '\n') *c = c[1] ? ';' : 0;
 }
 
-static size_t list_kind(struct candidates *c, enum weft_native_kind kind, const struct weft_gpu_params *params,
+static size_t list_kind(struct candidates *c, enum weft_webgpu_kind kind, const struct weft_gpu_params *params,
                         struct weft_gpu_found *rows, int *best, size_t *best_at, size_t at)
 {
     size_t first = c->n;
     weft_str_free(&c->tried);
-    add_lib(c, weft_native_load(kind, &c->tried));
+    add_lib(c, weft_webgpu_load(kind, &c->tried));
     for (size_t i = first; i < c->n; i++) {
         list_row(&rows[at + i - first], &c->rows[i].caps, params->limits_min);
         if (c->rows[i].score > *best) *best = c->rows[i].score, *best_at = at + i - first;
@@ -145,7 +145,7 @@ weft_status weft_gpu_list(const struct weft_gpu_params *params, struct weft_gpu_
     own.limits_min = weft_gpu_wants_min(&own);
     params = &own;
     struct candidates *c = weft_calloc(1, sizeof *c);
-    struct weft_gpu_found *out = weft_calloc(2 * WEFT_NATIVE_ADAPTERS + 3, sizeof *out);
+    struct weft_gpu_found *out = weft_calloc(2 * WEFT_WEBGPU_ADAPTERS + 3, sizeof *out);
     if (!c || !out) {
         weft_free(c);
         weft_free(out);
@@ -153,8 +153,8 @@ weft_status weft_gpu_list(const struct weft_gpu_params *params, struct weft_gpu_
     }
     int best = -1;
     size_t best_at = 0, n = 0;
-    n += list_kind(c, WEFT_NATIVE_WGPU, params, out, &best, &best_at, n);
-    n += list_kind(c, WEFT_NATIVE_DAWN, params, out, &best, &best_at, n);
+    n += list_kind(c, WEFT_WEBGPU_WGPU, params, out, &best, &best_at, n);
+    n += list_kind(c, WEFT_WEBGPU_DAWN, params, out, &best, &best_at, n);
     struct weft_gpu_caps null_caps;
     weft_gpu_null_caps(&null_caps);
     list_row(&out[n++], &null_caps, params->limits_min);

@@ -1,7 +1,10 @@
-/// The door's own state, shared by its files only: gpu.c, buffers.c, pipelines.c, groups.c, submit.c, wait.c,
-/// readback.c, reopen.c, probe.c, profile.c and inject.c.
-#ifndef WEFT_GPU_DOOR_H
-#define WEFT_GPU_DOOR_H
+/// The state of the validation layer, shared by the files of front/ and by what stands above them in src/gpu (open.c,
+/// reopen.c, probe.c).
+///
+/// The files of front/ call downwards only, in this order: submit.c, readback.c; buffer.c; group.c, pipeline.c; done.c,
+/// profile.c; time.c; fault.c; loss.c, table.c.
+#ifndef WEFT_GPU_FRONT_FRONT_H
+#define WEFT_GPU_FRONT_FRONT_H
 #include "core/map.h"
 #include "gpu/gpu_backend.h"
 #include <pthread.h>
@@ -10,7 +13,7 @@ enum {
     WEFT_GPU_IN_FLIGHT = 16,   ///< submits the host may run ahead
     WEFT_GPU_TICKS = 64,       ///< serials whose tick is remembered; above IN_FLIGHT
     WEFT_GPU_READBACKS = 64,   ///< readbacks that may be outstanding
-    WEFT_GPU_LOSSES = 16,      ///< losses in the middle of work that are told apart
+    WEFT_GPU_LOSSES = 16,      ///< losses in the middle of work that are kept apart
     WEFT_GPU_LABEL = 48,
     WEFT_GPU_ALIGN = 256,      ///< of binding and dynamic offsets, on every device
 };
@@ -44,12 +47,13 @@ struct weft_gpu_group_slot {
     uint32_t layout, gen, next_free, count;
     bool live;
     int uniform;                  ///< binding of the uniform block, or -1
-    uint64_t uniform_room;        ///< bytes of its buffer from the binding's offset on
+    uint64_t uniform_space;        ///< bytes of its buffer from the binding's offset on
     struct weft_bind binds[16];
-    char killer[WEFT_GPU_LABEL];  ///< label of the buffer whose release ended it; "": it went with the device
+    char ended_by[WEFT_GPU_LABEL];  ///< label of the buffer whose release ended it; "": it went with the device
 };
 
-struct weft_gpu_grave { void *obj; void (*free_obj)(void *dev, void *obj); uint64_t tick; };
+/// An object that is freed once `tick` is finished.
+struct weft_gpu_deferred { void *obj; void (*free_obj)(void *dev, void *obj); uint64_t tick; };
 
 struct weft_gpu_read_slot {
     uint32_t gen;
@@ -58,14 +62,15 @@ struct weft_gpu_read_slot {
     uint64_t offset, size;
 };
 
-/// What is said of a submit that does not finish.
+/// What a timeout reports of a submit that does not finish.
 struct weft_gpu_flight { uint32_t n_steps; char first[WEFT_GPU_LABEL], last[WEFT_GPU_LABEL]; };
 
-struct weft_gpu_due { uint64_t serial, number; weft_gpu_done_fn fn; void *user; const void *owner; };
+/// A function to be called once submit `serial` is finished; `number` counts registrations.
+struct weft_gpu_callback { uint64_t serial, number; weft_gpu_done_fn fn; void *user; const void *owner; };
 /// A function that a thread is in at the moment; on that thread's stack.
 struct weft_gpu_call { const void *owner; pthread_t thread; struct weft_gpu_call *next; };
 /// See gpu_test.h.
-struct weft_gpu_inject { int mishap; uint32_t sites; uint64_t at, count; };
+struct weft_gpu_inject { int fault; uint32_t sites; uint64_t at, count; };
 
 struct weft_gpu_row { char *label; uint64_t count; double seconds; };
 
@@ -83,10 +88,10 @@ struct weft_gpu {
 
     struct weft_gpu_params params;   ///< to open the same again; `implementation` is unset
     char library[256];               ///< of which implementation; "null" for the null device
-    uint32_t epoch;                  ///< rises when the device is opened anew; generation of the pipelines
+    uint32_t generation;                  ///< rises when the device is opened again; pipelines carry it
     /// Serials that were never finished because the device of then was lost; the newest last.
-    struct weft_gpu_serials { uint64_t first, last; } cut[WEFT_GPU_LOSSES];
-    size_t n_cut;
+    struct weft_gpu_serials { uint64_t first, last; } lost_serials[WEFT_GPU_LOSSES];
+    size_t n_lost_serials;
     size_t building;                 ///< pipelines that are being made outside the lock
     struct weft_gpu_dependent *dependents[WEFT_GPU_RANKS]; ///< by rank, in the order of registration
     struct weft_gpu_inject inject;
@@ -97,13 +102,13 @@ struct weft_gpu {
     struct weft_map pipe_map;
     struct weft_gpu_group_slot *groups; size_t n_groups, cap_groups; uint32_t free_group;
     struct weft_map group_map;
-    struct weft_gpu_grave *graves; size_t n_graves, cap_graves;
+    struct weft_gpu_deferred *deferred; size_t n_deferred, cap_deferred;
 
     uint64_t serial, finished;       ///< of the caller's submits
     uint64_t tick, finished_tick;    ///< of all submits
     uint64_t tick_of[WEFT_GPU_TICKS];
     struct weft_gpu_flight flights[WEFT_GPU_TICKS]; ///< by serial, as tick_of
-    struct weft_gpu_due *dues; size_t n_dues, cap_dues; uint64_t due_number;
+    struct weft_gpu_callback *callbacks; size_t n_callbacks, cap_callbacks; uint64_t callback_number;
     struct weft_gpu_call *calls;
     uint64_t unflushed, flush_tick;  ///< bytes written since the last submit; tick of the flush before the last
     struct weft_gpu_move *moves; size_t cap_moves;
@@ -123,17 +128,18 @@ static inline void weft_gpu_unlock(const weft_gpu *gpu) { pthread_mutex_unlock(&
 
 bool weft_gpu_grow(weft_gpu *gpu, void **items, size_t *cap, size_t need, size_t size); ///< counted weft_grow
 weft_status weft_gpu_lost(weft_gpu *gpu);          ///< ERR_LOST with its reason if the device is gone, else WEFT_OK
-void weft_gpu_advance(weft_gpu *gpu);              ///< takes over what the device says is finished; frees what waited
+void weft_gpu_advance(weft_gpu *gpu);              ///< takes over what the device has finished; frees what waited
 weft_status weft_gpu_poll_once(weft_gpu *gpu);     ///< without the lock: lets callbacks run, then advances
 void weft_gpu_backoff(double since);               ///< without the lock: yields, then sleeps ever longer
-/// Without the lock, by a wait that began at `since` and has found its work unfinished: WEFT_OK to go on, or the error
-/// to end with (CANCELLED, TIMEOUT).
-weft_status weft_gpu_patience(weft_gpu *gpu, double since);
+/// To be called without the lock by a wait that began at `since` and has found its work unfinished. Returns WEFT_OK to
+/// go on, or the error to end with (CANCELLED, TIMEOUT).
+weft_status weft_gpu_check_timeout(weft_gpu *gpu, double since);
 void weft_gpu_note_flight(weft_gpu *gpu, uint64_t serial, const struct weft_gpu_step *steps, size_t n);
 /// Gives the lock back while it waits until `tick` is finished.
 weft_status weft_gpu_wait_tick(weft_gpu *gpu, uint64_t tick);
 weft_status weft_gpu_submit_work(weft_gpu *gpu, struct weft_gpu_work *work); ///< numbers and hands on
-void weft_gpu_bury(weft_gpu *gpu, void *obj, void (*free_obj)(void *, void *)); ///< frees after the work in flight
+/// Frees an object after the work in flight.
+void weft_gpu_free_later(weft_gpu *gpu, void *obj, void (*free_obj)(void *, void *));
 
 struct weft_gpu_buf_slot *weft_gpu_buf(weft_gpu *gpu, weft_buf buf); ///< NULL: dead
 weft_status weft_gpu_buf_need(weft_gpu *gpu, weft_buf buf, const char *what, struct weft_gpu_buf_slot **out);
@@ -146,10 +152,11 @@ struct weft_gpu_pipe_slot *weft_gpu_pipe(weft_gpu *gpu, weft_pipeline pipeline);
 /// Frees all objects of the device and leaves the tables without live ones. A device that hangs and could block us
 /// keeps what it has, itself included (weft_gpu_left).
 void weft_gpu_free_objects(weft_gpu *gpu);
+void weft_gpu_free_tables(weft_gpu *gpu); ///< the tables themselves, when the device is closed
 static inline bool weft_gpu_left(const weft_gpu *gpu) { return gpu->hung && gpu->backend->may_block; }
 bool weft_gpu_was_lost(const weft_gpu *gpu, uint64_t serial); ///< not finished when the device was lost
+void weft_gpu_note_lost(weft_gpu *gpu, uint64_t first, uint64_t last); ///< serials that will never be finished
 /// To be asked before a call to the device: an error if a test wants it to fail (gpu_test.h).
 weft_status weft_gpu_inject_now(weft_gpu *gpu, uint32_t site, const char *what);
 weft_status weft_gpu_profile_row_of(weft_gpu *gpu, const char *label, uint32_t *row);
-void weft_gpu_profile_collect(weft_gpu *gpu);
 #endif

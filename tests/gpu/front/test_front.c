@@ -1,5 +1,5 @@
-// The door's checks and counters, on the null device: every rule with a case that must be refused.
-#include "null_world.h"
+// The validation layer's checks and counters, on the null device: every rule with a case that must be refused.
+#include "gpu/null_world.h"
 
 static void test_open(void **state)
 {
@@ -145,7 +145,7 @@ static void test_groups(void **state)
     weft_gpu_close(&w.gpu);
 }
 
-// Two written ranges of a buffer: apart is fine, one byte in common is not; two read ranges may be the same.
+// Two written ranges of a buffer: disjoint is fine, one byte in common is not; two read ranges may be the same.
 static void test_overlap(void **state)
 {
     (void)state;
@@ -157,9 +157,9 @@ static void test_overlap(void **state)
     OK(weft_pipeline_get(w.gpu, &d, &write2));
     d.kinds[0] = d.kinds[1] = WEFT_BIND_READ;
     OK(weft_pipeline_get(w.gpu, &d, &read2));
-    struct weft_bind apart[] = {{w.a, 0, 256}, {w.a, 256, 256}}, over[] = {{w.a, 0, 260}, {w.a, 256, 256}};
+    struct weft_bind disjoint[] = {{w.a, 0, 256}, {w.a, 256, 256}}, over[] = {{w.a, 0, 260}, {w.a, 256, 256}};
     struct weft_bind within[] = {{w.a, 0, 4096}, {w.a, 1024, 4}};
-    OK(weft_bindgroup_get(w.gpu, write2, apart, 2, &group));
+    OK(weft_bindgroup_get(w.gpu, write2, disjoint, 2, &group));
     REFUSED(weft_bindgroup_get(w.gpu, write2, over, 2, &group), WEFT_ERR_INVALID, "write overlapping ranges");
     REFUSED(weft_bindgroup_get(w.gpu, write2, within, 2, &group), WEFT_ERR_INVALID, "write overlapping ranges");
     OK(weft_bindgroup_get(w.gpu, read2, over, 2, &group));

@@ -1,4 +1,4 @@
-// Loss of a device: Dawn is made to lose it; elsewhere the door behaves as if (wgpu-native ends the process on a real
+// Loss of a device: Dawn is made to lose it; elsewhere the layer behaves as if (wgpu-native ends the process on a real
 // one).
 #include "gpu/gpu.h"
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /// The parts of Dawn's own header that Weft uses: values and structs that the standard webgpu.h does not have.
 /// Layouts belong to the Dawn of 2026 that Weft is tested with.
-#ifndef WEFT_GPU_DAWN_H
-#define WEFT_GPU_DAWN_H
+#ifndef WEFT_GPU_WEBGPU_DAWN_H
+#define WEFT_GPU_WEBGPU_DAWN_H
 #include <webgpu/webgpu.h>
 
 enum {

@@ -2,36 +2,27 @@
 #include "core/alloc.h"
 #include "core/file.h"
 #include "core/thread.h"
-#include "gpu/dawn.h"
-#include "gpu/native.h"
+#include "gpu/webgpu/dawn.h"
+#include "gpu/webgpu/impl.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-void weft_native_text(WGPUStringView view, char *out, size_t size)
-{
-    size_t n = !view.data ? 0 : view.length == WGPU_STRLEN ? strlen(view.data) : view.length;
-    while (n > 0 && (view.data[n - 1] == '\n' || view.data[n - 1] == ' ')) n--;
-    if (n >= size) n = size - 1;
-    if (n) memcpy(out, view.data, n);
-    out[n] = 0;
-}
-
-// ---- asking --------------------------------------------------------------------------------------------------------
+// ---- asking ---------------------------------------------------------------------------------------------------------
 
 // Features that are experimental or behind a driver check need these when the adapter is asked for already.
 static const char *const adapter_toggles[] = {"allow_unsafe_apis", "use_vulkan_memory_model",
                                               "vulkan_enable_f16_on_nvidia"};
 
-static WGPUInstance make_instance(const struct weft_native_lib *lib)
+static WGPUInstance make_instance(const struct weft_webgpu_lib *lib)
 {
     WGPUInstanceExtras extras = {.chain = {.sType = (WGPUSType)WGPUSType_InstanceExtras},
                                  .backends = WGPUInstanceBackend_Primary, .flags = WGPUInstanceFlag_Empty};
     struct dawn_toggles toggles = {.chain = {.sType = (WGPUSType)DAWN_STYPE_TOGGLES}, .n_enabled = 1,
                                    .enabled = adapter_toggles};
     WGPUInstanceDescriptor desc = {0};
-    if (lib->kind == WEFT_NATIVE_WGPU) desc.nextInChain = &extras.chain;
-    if (lib->kind == WEFT_NATIVE_DAWN) desc.nextInChain = &toggles.chain;
+    if (lib->kind == WEFT_WEBGPU_WGPU) desc.nextInChain = &extras.chain;
+    if (lib->kind == WEFT_WEBGPU_DAWN) desc.nextInChain = &toggles.chain;
     return lib->CreateInstance(&desc);
 }
 
@@ -43,11 +34,11 @@ static void on_adapter(WGPURequestAdapterStatus status, WGPUAdapter adapter, WGP
     (void)unused;
     struct asked *a = user;
     a->adapter = status == WGPURequestAdapterStatus_Success ? adapter : NULL;
-    weft_native_text(message, a->why, sizeof a->why);
+    weft_webgpu_text(message, a->why, sizeof a->why);
     atomic_store(&a->done, true);
 }
 
-static WGPUAdapter request_adapter(const struct weft_native_lib *lib, WGPUInstance instance, WGPUPowerPreference power,
+static WGPUAdapter request_adapter(const struct weft_webgpu_lib *lib, WGPUInstance instance, WGPUPowerPreference power,
                                    bool fallback, char *why, size_t why_size)
 {
     struct dawn_toggles toggles = {.chain = {.sType = (WGPUSType)DAWN_STYPE_TOGGLES},
@@ -55,7 +46,7 @@ static WGPUAdapter request_adapter(const struct weft_native_lib *lib, WGPUInstan
                                    .enabled = adapter_toggles};
     WGPURequestAdapterOptions options = {.featureLevel = WGPUFeatureLevel_Core, .powerPreference = power,
                                          .forceFallbackAdapter = fallback};
-    if (lib->kind == WEFT_NATIVE_DAWN) options.nextInChain = &toggles.chain;
+    if (lib->kind == WEFT_WEBGPU_DAWN) options.nextInChain = &toggles.chain;
     struct asked asked = {0};
     WGPURequestAdapterCallbackInfo info = {.mode = WGPUCallbackMode_AllowProcessEvents, .callback = on_adapter,
                                            .userdata1 = &asked};
@@ -68,7 +59,7 @@ static WGPUAdapter request_adapter(const struct weft_native_lib *lib, WGPUInstan
     return asked.adapter;
 }
 
-// ---- what an adapter can do ----------------------------------------------------------------------------------------
+// ---- what an adapter can do -----------------------------------------------------------------------------------------
 
 static const char *component_name(uint32_t type)
 {
@@ -90,20 +81,20 @@ static void take_matrix_configs(struct weft_gpu_caps *caps, const struct dawn_ma
     }
 }
 
-static bool has(const struct weft_native_adapter *a, int feature)
+static bool has(const struct weft_webgpu_adapter *a, int feature)
 {
     return a->lib->AdapterHasFeature(a->adapter, (WGPUFeatureName)feature) & 0xff;
 }
 
-static void read_info(struct weft_native_adapter *a)
+static void read_info(struct weft_webgpu_adapter *a)
 {
     struct weft_gpu_caps *caps = &a->caps;
-    bool matrices = a->lib->kind == WEFT_NATIVE_DAWN && has(a, DAWN_FEATURE_SUBGROUP_MATRIX);
+    bool matrices = a->lib->kind == WEFT_WEBGPU_DAWN && has(a, DAWN_FEATURE_SUBGROUP_MATRIX);
     struct dawn_matrix_configs configs = {.chain = {.sType = (WGPUSType)DAWN_STYPE_MATRIX_CONFIGS}};
     WGPUAdapterInfo info = {.nextInChain = matrices ? &configs.chain : NULL};
     if (a->lib->AdapterGetInfo(a->adapter, &info) != WGPUStatus_Success) return;
-    weft_native_text(info.device, caps->adapter, sizeof caps->adapter);
-    weft_native_text(info.description, caps->driver, sizeof caps->driver);
+    weft_webgpu_text(info.device, caps->adapter, sizeof caps->adapter);
+    weft_webgpu_text(info.description, caps->driver, sizeof caps->driver);
     caps->kind = info.adapterType == WGPUAdapterType_DiscreteGPU     ? WEFT_GPU_DISCRETE
                  : info.adapterType == WGPUAdapterType_IntegratedGPU ? WEFT_GPU_INTEGRATED
                  : info.adapterType == WGPUAdapterType_CPU           ? WEFT_GPU_CPU
@@ -114,7 +105,7 @@ static void read_info(struct weft_native_adapter *a)
     a->lib->AdapterInfoFreeMembers(info);
 }
 
-static void read_limits(struct weft_native_adapter *a)
+static void read_limits(struct weft_webgpu_adapter *a)
 {
     struct weft_gpu_caps *caps = &a->caps;
     memset(&a->limits, 0, sizeof a->limits);
@@ -139,10 +130,10 @@ static void read_limits(struct weft_native_adapter *a)
     caps->immediates = l->maxImmediateSize > 0;
 }
 
-static void read_features(struct weft_native_adapter *a)
+static void read_features(struct weft_webgpu_adapter *a)
 {
     struct weft_gpu_caps *caps = &a->caps;
-    bool wgpu = a->lib->kind == WEFT_NATIVE_WGPU;
+    bool wgpu = a->lib->kind == WEFT_WEBGPU_WGPU;
     caps->f16 = has(a, WGPUFeatureName_ShaderF16);
     caps->timestamps = has(a, WGPUFeatureName_TimestampQuery);
     caps->subgroups = has(a, wgpu ? (int)WGPUNativeFeature_Subgroup : (int)WGPUFeatureName_Subgroups);
@@ -159,17 +150,17 @@ static void read_features(struct weft_native_adapter *a)
 }
 
 // GPUs before CPU drivers; then Dawn with matrix units, wgpu-native, Dawn without.
-static int score_of(const struct weft_native_adapter *a)
+static int score_of(const struct weft_webgpu_adapter *a)
 {
     static const int kinds[] = {[WEFT_GPU_NULL] = 0, [WEFT_GPU_CPU] = 1, [WEFT_GPU_OTHER] = 2,
                                 [WEFT_GPU_INTEGRATED] = 3, [WEFT_GPU_DISCRETE] = 4};
-    int library = a->lib->kind == WEFT_NATIVE_WGPU ? 2 : a->caps.n_matrix_configs ? 3 : 1;
+    int library = a->lib->kind == WEFT_WEBGPU_WGPU ? 2 : a->caps.n_matrix_configs ? 3 : 1;
     return kinds[a->caps.kind] * 10 + library;
 }
 
-static void describe(struct weft_native_adapter *a)
+static void describe(struct weft_webgpu_adapter *a)
 {
-    snprintf(a->caps.implementation, sizeof a->caps.implementation, "%s", weft_native_kind_name(a->lib->kind));
+    snprintf(a->caps.implementation, sizeof a->caps.implementation, "%s", weft_webgpu_kind_name(a->lib->kind));
     snprintf(a->caps.library, sizeof a->caps.library, "%s", a->lib->path);
     read_info(a);
     read_limits(a);
@@ -179,9 +170,9 @@ static void describe(struct weft_native_adapter *a)
     a->score = score_of(a);
 }
 
-// ---- listing -------------------------------------------------------------------------------------------------------
+// ---- listing --------------------------------------------------------------------------------------------------------
 
-void weft_native_adapter_free(struct weft_native_adapter *a)
+void weft_webgpu_adapter_free(struct weft_webgpu_adapter *a)
 {
     if (a->adapter) a->lib->AdapterRelease(a->adapter);
     if (a->instance) a->lib->InstanceRelease(a->instance);
@@ -190,14 +181,14 @@ void weft_native_adapter_free(struct weft_native_adapter *a)
 }
 
 // wgpu-native lists its adapters.
-static size_t enumerate(const struct weft_native_lib *lib, WGPUInstance instance, struct weft_native_adapter *out)
+static size_t enumerate(const struct weft_webgpu_lib *lib, WGPUInstance instance, struct weft_webgpu_adapter *out)
 {
     WGPUInstanceEnumerateAdapterOptions options = {.backends = WGPUInstanceBackend_Primary};
     size_t found = lib->EnumerateAdapters(instance, &options, NULL), n = 0;
     WGPUAdapter *all = weft_calloc(found ? found : 1, sizeof(WGPUAdapter));
     if (all && found) lib->EnumerateAdapters(instance, &options, all);
     for (size_t i = 0; all && i < found; i++) {
-        if (n < WEFT_NATIVE_ADAPTERS) out[n++] = (struct weft_native_adapter){.lib = lib, .adapter = all[i]};
+        if (n < WEFT_WEBGPU_ADAPTERS) out[n++] = (struct weft_webgpu_adapter){.lib = lib, .adapter = all[i]};
         else lib->AdapterRelease(all[i]);
     }
     weft_free(all);
@@ -209,21 +200,21 @@ static bool same(const struct weft_gpu_caps *a, const struct weft_gpu_caps *b)
     return a->kind == b->kind && strcmp(a->adapter, b->adapter) == 0 && strcmp(a->driver, b->driver) == 0;
 }
 
-// The standard header only lets one ask for the best adapter under a wish, so others ask for each wish in turn.
-static size_t ask_each(const struct weft_native_lib *lib, WGPUInstance instance, struct weft_native_adapter *out,
+// The standard header only lets one ask for the best adapter under a preference, so others ask for each in turn.
+static size_t ask_each(const struct weft_webgpu_lib *lib, WGPUInstance instance, struct weft_webgpu_adapter *out,
                        char *why, size_t why_size)
 {
-    static const struct { WGPUPowerPreference power; bool fallback; } wishes[] = {
+    static const struct { WGPUPowerPreference power; bool fallback; } requests[] = {
         {WGPUPowerPreference_HighPerformance, false}, {WGPUPowerPreference_LowPower, false},
         {WGPUPowerPreference_Undefined, true}};
     size_t n = 0;
-    for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) {
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
         char reason[256];
         WGPUAdapter adapter =
-            request_adapter(lib, instance, wishes[i].power, wishes[i].fallback, reason, sizeof reason);
+            request_adapter(lib, instance, requests[i].power, requests[i].fallback, reason, sizeof reason);
         if (i == 0) snprintf(why, why_size, "%s", reason);
         if (!adapter) continue;
-        out[n] = (struct weft_native_adapter){.lib = lib, .instance = instance, .adapter = adapter};
+        out[n] = (struct weft_webgpu_adapter){.lib = lib, .instance = instance, .adapter = adapter};
         read_info(&out[n]);
         size_t j = 0;
         while (j < n && !same(&out[j].caps, &out[n].caps)) j++;
@@ -233,7 +224,7 @@ static size_t ask_each(const struct weft_native_lib *lib, WGPUInstance instance,
     return n;
 }
 
-size_t weft_native_adapters(const struct weft_native_lib *lib, struct weft_native_adapter *out, struct weft_str *tried)
+size_t weft_webgpu_adapters(const struct weft_webgpu_lib *lib, struct weft_webgpu_adapter *out, struct weft_str *tried)
 {
     char why[256] = "no adapter: no GPU driver for Vulkan was found";
     WGPUInstance instance = make_instance(lib);
@@ -246,13 +237,13 @@ size_t weft_native_adapters(const struct weft_native_lib *lib, struct weft_nativ
         memset(&out[i].caps, 0, sizeof out[i].caps);
         describe(&out[i]);
     }
-    if (n) weft_native_anchor(lib, instance);
+    if (n) weft_webgpu_keep_alive(lib, instance);
     if (instance) lib->InstanceRelease(instance);
     if (n == 0) weft_str_addf(tried, "  %s: %s\n", lib->path, why);
     // Few rows: order them by insertion, keeping the implementation's order among equals.
     for (size_t i = 1; i < n; i++)
         for (size_t j = i; j > 0 && out[j].score > out[j - 1].score; j--) {
-            struct weft_native_adapter t = out[j];
+            struct weft_webgpu_adapter t = out[j];
             out[j] = out[j - 1];
             out[j - 1] = t;
         }

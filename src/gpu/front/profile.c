@@ -1,7 +1,7 @@
 // Seconds of GPU time by step label. Labels become row numbers at submit, so that they need not outlive it.
 #include "core/alloc.h"
 #include "core/error.h"
-#include "gpu/door.h"
+#include "gpu/front/front.h"
 #include <string.h>
 
 weft_status weft_gpu_profile_row_of(weft_gpu *gpu, const char *label, uint32_t *row)
@@ -22,18 +22,6 @@ weft_status weft_gpu_profile_row_of(weft_gpu *gpu, const char *label, uint32_t *
     gpu->rows[gpu->n_rows] = (struct weft_gpu_row){.label = copy};
     *row = (uint32_t)gpu->n_rows++;
     return WEFT_OK;
-}
-
-static void add(void *user, uint32_t row, double seconds)
-{
-    weft_gpu *gpu = user;
-    gpu->rows[row].count++;
-    gpu->rows[row].seconds += seconds;
-}
-
-void weft_gpu_profile_collect(weft_gpu *gpu)
-{
-    if (gpu->backend->profile_take) gpu->backend->profile_take(gpu->dev, add, gpu);
 }
 
 weft_status weft_gpu_profile(weft_gpu *gpu, struct weft_gpu_profile_row **rows, size_t *count, bool reset)

@@ -1,5 +1,5 @@
 /// A process that opens and closes devices over and over, one at a time: the last finds what the first found. With some
-/// drivers that takes a library that stays loaded in between (weft_native_anchor).
+/// drivers that takes a library that stays loaded in between (weft_webgpu_keep_alive).
 #include "gpu/gpu.h"
 #include "core/error.h"
 

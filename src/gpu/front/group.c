@@ -1,8 +1,8 @@
-// The door's bind groups: WebGPU's rules on usage, overlap, alignment and size, and a cache that forgets a group when
+// Bind groups: WebGPU's rules on usage, overlap, alignment and size, and a cache that forgets a group when
 // a buffer of it is released.
 #include "core/alloc.h"
 #include "core/error.h"
-#include "gpu/door.h"
+#include "gpu/front/front.h"
 #include "gpu/gpu_test.h"
 #include <stdio.h>
 #include <string.h>
@@ -45,7 +45,7 @@ static weft_status check_bind(weft_gpu *gpu, const char *label, const struct wef
     return weft_gpu_buf_range(b, what, bind->offset, bind->size);
 }
 
-// Usage is judged by whole buffer (a buffer that is written has no other use in the dispatch), overlap by range.
+// Usage is checked by whole buffer (a buffer that is written has no other use in the dispatch), overlap by range.
 static weft_status check_pair(weft_gpu *gpu, const char *label, const struct weft_gpu_layout *l, uint32_t i, uint32_t j,
                               const struct weft_bind *binds)
 {
@@ -74,7 +74,7 @@ static weft_status check_binds(weft_gpu *gpu, const char *label, const struct we
     return WEFT_OK;
 }
 
-// ---- the cache -----------------------------------------------------------------------------------------------------
+// ---- the cache ------------------------------------------------------------------------------------------------------
 
 struct key { uint32_t layout, count; struct weft_bind binds[16]; };
 
@@ -113,12 +113,12 @@ static void fill_slot(weft_gpu *gpu, struct weft_gpu_group_slot *g, uint32_t lay
     g->layout = layout;
     g->count = count;
     g->uniform = -1;
-    g->uniform_room = 0;
+    g->uniform_space = 0;
     for (uint32_t i = 0; i < count; i++) {
         g->binds[i] = binds[i];
         if (l->kinds[i] != WEFT_BIND_UNIFORM) continue;
         g->uniform = (int)i;
-        g->uniform_room = weft_gpu_buf(gpu, binds[i].buf)->size - binds[i].offset;
+        g->uniform_space = weft_gpu_buf(gpu, binds[i].buf)->size - binds[i].offset;
     }
 }
 
@@ -165,7 +165,7 @@ static weft_status group_get(weft_gpu *gpu, weft_pipeline pipeline, const struct
     weft_status status = group_new(gpu, p->layout, binds, count, &id);
     if (status != WEFT_OK) return weft_fail_in(status, "pipeline '%s'", p->label);
     gpu->counters.allocs++;
-    // A group that the map has no room for would be lost to the cache but still counts as live until a buffer goes.
+    // A group that does not fit into the map is lost to the cache but still counts as live until a buffer goes.
     (void)weft_map_set(&gpu->group_map, &key, len, id);
     *out = (weft_bindgroup){id, gpu->groups[id - 1].gen};
     return WEFT_OK;
@@ -188,16 +188,16 @@ static bool touches(const struct weft_gpu_group_slot *g, weft_buf buf)
     return false;
 }
 
-/// `killer` is the buffer that it went with, for whoever still uses it; NULL: nobody does.
-static void group_drop(weft_gpu *gpu, uint32_t id, const char *killer)
+/// `ended_by` is the buffer that it went with, for whoever still uses it; NULL: nobody does.
+static void group_drop(weft_gpu *gpu, uint32_t id, const char *ended_by)
 {
     struct weft_gpu_group_slot *g = &gpu->groups[id - 1];
     struct key key;
     size_t len = key_of(&key, g->layout, g->binds, g->count);
     weft_map_remove(&gpu->group_map, &key, len);
-    weft_gpu_bury(gpu, g->obj, gpu->backend->group_free);
+    weft_gpu_free_later(gpu, g->obj, gpu->backend->group_free);
     g->obj = NULL;
-    snprintf(g->killer, sizeof g->killer, "%s", killer ? killer : "");
+    snprintf(g->ended_by, sizeof g->ended_by, "%s", ended_by ? ended_by : "");
     gpu->counters.groups_live--;
     slot_give(gpu, id);
 }

@@ -1,8 +1,8 @@
-// The door's readbacks: a ring of mappable buffers. A WEFT_BUF_READBACK buffer of the caller is mapped as it is; a
+// Readbacks: a ring of mappable buffers. A WEFT_BUF_READBACK buffer of the caller is mapped as it is; a
 // range of any other buffer is copied to a buffer of the ring first.
 #include "core/error.h"
 #include "core/file.h"
-#include "gpu/door.h"
+#include "gpu/front/front.h"
 #include "gpu/gpu_test.h"
 #include <string.h>
 
@@ -35,10 +35,10 @@ static weft_status ready_own_buffer(weft_gpu *gpu, struct weft_gpu_read_slot *s,
     if (b && b->size >= size) return WEFT_OK;
     if (s->own) weft_gpu_buf_drop(gpu, s->buf);
     s->own = false;
-    uint64_t room = 4096;
-    while (room < size) room *= 2;
-    if (room > gpu->caps.max_buffer) room = size;
-    WEFT_TRY(weft_gpu_buf_new(gpu, room, WEFT_BUF_READBACK, "readback", &s->buf));
+    uint64_t capacity = 4096;
+    while (capacity < size) capacity *= 2;
+    if (capacity > gpu->caps.max_buffer) capacity = size;
+    WEFT_TRY(weft_gpu_buf_new(gpu, capacity, WEFT_BUF_READBACK, "readback", &s->buf));
     s->own = true;
     return WEFT_OK;
 }
@@ -123,7 +123,7 @@ weft_status weft_readback_ready(weft_gpu *gpu, weft_readback rb, bool *ready)
     weft_status status = state(gpu, rb, &map);
     weft_gpu_unlock(gpu);
     if (status != WEFT_OK) return status;
-    *ready = map != WEFT_GPU_MAP_PENDING; // a failed one is ready to be told
+    *ready = map != WEFT_GPU_MAP_PENDING; // a failed one is ready: finishing reports it
     return polled == WEFT_ERR_LOST ? polled : WEFT_OK;
 }
 
@@ -154,7 +154,7 @@ static weft_status wait_mapped(weft_gpu *gpu, weft_readback rb)
         bool ready;
         WEFT_TRY(weft_readback_ready(gpu, rb, &ready));
         if (ready) return WEFT_OK;
-        WEFT_TRY(weft_gpu_patience(gpu, since));
+        WEFT_TRY(weft_gpu_check_timeout(gpu, since));
         weft_gpu_backoff(since);
     }
 }

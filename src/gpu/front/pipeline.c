@@ -1,4 +1,4 @@
-// The door's pipelines: checked against the capabilities, shared by description, built outside the lock.
+// Pipelines: checked against the capabilities, shared by description, built outside the lock.
 //
 // An entry is claimed under the lock (state PENDING), built without it, then finished under it. Whoever finds a pending
 // entry waits for its builder, and only after building all that it claimed itself, so nobody waits in a circle.
@@ -6,17 +6,10 @@
 #include "core/error.h"
 #include "core/str.h"
 #include "core/thread.h"
-#include "gpu/door.h"
+#include "gpu/front/front.h"
 #include "gpu/gpu_test.h"
 #include <stdio.h>
 #include <string.h>
-
-struct weft_gpu_pipe_slot *weft_gpu_pipe(weft_gpu *gpu, weft_pipeline pipeline)
-{
-    if (pipeline.gen != gpu->epoch || pipeline.id == 0 || pipeline.id > gpu->n_pipes) return NULL;
-    struct weft_gpu_pipe_slot *p = &gpu->pipes[pipeline.id - 1];
-    return p->state == WEFT_GPU_BUILD_READY ? p : NULL;
-}
 
 static const char *label_of(const struct weft_pipeline_desc *d) { return d->label ? d->label : "pipeline"; }
 
@@ -71,7 +64,7 @@ static weft_status check_desc(const struct weft_gpu_caps *caps, const struct wef
     return check_workgroup(caps, d);
 }
 
-// ---- layouts and keys ----------------------------------------------------------------------------------------------
+// ---- layouts and keys -----------------------------------------------------------------------------------------------
 
 static struct weft_gpu_layout pattern_of(const struct weft_pipeline_desc *d)
 {
@@ -102,14 +95,14 @@ static weft_status layout_get(weft_gpu *gpu, const struct weft_pipeline_desc *d,
     return WEFT_OK;
 }
 
-// What tells one pipeline from another: layout, entry point and text.
+// The key of a pipeline is its layout, entry point and text.
 static void key_of(struct weft_str *key, uint32_t layout, const struct weft_pipeline_desc *d)
 {
     weft_str_addf(key, "%u %s\n", layout, d->entry ? d->entry : "main");
     weft_str_add(key, d->wgsl);
 }
 
-// Finds the entry of a description or claims a new one; *mine says that the caller must build it.
+// Finds the entry of a description or claims a new one; *mine is true if the caller must build it.
 static weft_status claim(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft_pipeline *out, bool *mine)
 {
     *mine = false;
@@ -142,24 +135,24 @@ static weft_status claim(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft
         gpu->pipes[index].state = WEFT_GPU_BUILD_PENDING;
         *mine = true;
     }
-    *out = (weft_pipeline){(uint32_t)index + 1, gpu->epoch};
+    *out = (weft_pipeline){(uint32_t)index + 1, gpu->generation};
     return WEFT_OK;
 }
 
-// ---- building ------------------------------------------------------------------------------------------------------
+// ---- building -------------------------------------------------------------------------------------------------------
 
-// True if the device was opened anew since the entry was claimed: then there is no entry any more.
-static bool outlived(const weft_gpu *gpu, weft_pipeline pipeline) { return pipeline.gen != gpu->epoch; }
+// True if the device was opened again since the entry was claimed; then the entry is no more.
+static bool is_stale(const weft_gpu *gpu, weft_pipeline pipeline) { return pipeline.gen != gpu->generation; }
 
 static weft_status lost_meanwhile(void) {
     return weft_fail(WEFT_ERR_LOST, "the device was lost while pipelines were made");
 }
 
-// Without the lock. While `building` is above 0 the device is not opened anew.
+// Without the lock. While `building` is above 0 the device is not opened again.
 static weft_status build(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft_pipeline pipeline)
 {
     weft_gpu_lock(gpu);
-    if (outlived(gpu, pipeline)) {
+    if (is_stale(gpu, pipeline)) {
         weft_gpu_unlock(gpu);
         return weft_fail_in(lost_meanwhile(), "pipeline '%s'", label_of(d));
     }
@@ -183,12 +176,12 @@ static weft_status build(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft
 }
 
 // Waits for another thread's build; if that failed, builds here to have the reason.
-static weft_status settle(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft_pipeline pipeline)
+static weft_status await_build(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft_pipeline pipeline)
 {
     weft_gpu_lock(gpu);
-    while (!outlived(gpu, pipeline) && gpu->pipes[pipeline.id - 1].state == WEFT_GPU_BUILD_PENDING)
+    while (!is_stale(gpu, pipeline) && gpu->pipes[pipeline.id - 1].state == WEFT_GPU_BUILD_PENDING)
         pthread_cond_wait(&gpu->built, &gpu->lock);
-    if (outlived(gpu, pipeline)) {
+    if (is_stale(gpu, pipeline)) {
         weft_gpu_unlock(gpu);
         return weft_fail_in(lost_meanwhile(), "pipeline '%s'", label_of(d));
     }
@@ -231,7 +224,7 @@ static void unclaim(struct many *m, size_t n_todo)
 {
     weft_gpu_lock(m->gpu);
     for (size_t i = 0; i < n_todo; i++)
-        if (!m->tried[i] && !outlived(m->gpu, m->out[m->todo[i]]))
+        if (!m->tried[i] && !is_stale(m->gpu, m->out[m->todo[i]]))
             m->gpu->pipes[m->out[m->todo[i]].id - 1].state = WEFT_GPU_BUILD_FAILED;
     pthread_cond_broadcast(&m->gpu->built);
     weft_gpu_unlock(m->gpu);
@@ -259,7 +252,7 @@ weft_status weft_pipeline_get_many(weft_gpu *gpu, const struct weft_pipeline_des
     if (status == WEFT_OK && n_todo == 1) status = build_one(&m, 0);
     else if (status == WEFT_OK && n_todo) status = weft_parallel_for(n_todo, 0, build_one, &m);
     if (n_todo) unclaim(&m, n_todo);
-    for (size_t i = 0; status == WEFT_OK && i < count; i++) status = settle(gpu, &descs[i], out[i]);
+    for (size_t i = 0; status == WEFT_OK && i < count; i++) status = await_build(gpu, &descs[i], out[i]);
     if (status != WEFT_OK) memset(out, 0, count * sizeof *out);
     if (count > 1) {
         weft_free(todo);

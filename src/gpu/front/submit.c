@@ -1,13 +1,13 @@
-// The door's submits: everything is checked and resolved before anything is encoded.
+// Submits: everything is checked and resolved before anything is encoded.
 #include "core/error.h"
 #include "core/file.h"
-#include "gpu/door.h"
+#include "gpu/front/front.h"
 #include "gpu/gpu_test.h"
 #include <string.h>
 
 static const char *label_of(const struct weft_gpu_step *s) { return s->label ? s->label : "step"; }
 
-// ---- checks --------------------------------------------------------------------------------------------------------
+// ---- checks ---------------------------------------------------------------------------------------------------------
 
 static weft_status resolve_copy(weft_gpu *gpu, const struct weft_gpu_copy *c, struct weft_gpu_move *out)
 {
@@ -55,7 +55,7 @@ static weft_status check_uniform(const struct weft_gpu_step *s, const struct wef
     if (s->uniform_offset % WEFT_GPU_ALIGN)
         return weft_fail(WEFT_ERR_INVALID, "step '%s': uniform offset %u is not a multiple of %d", label_of(s),
                          s->uniform_offset, WEFT_GPU_ALIGN);
-    if (s->uniform_offset + g->binds[g->uniform].size > g->uniform_room)
+    if (s->uniform_offset + g->binds[g->uniform].size > g->uniform_space)
         return weft_fail(WEFT_ERR_INVALID, "step '%s': uniform offset %u leaves no room for a block of %llu bytes",
                          label_of(s), s->uniform_offset, (unsigned long long)g->binds[g->uniform].size);
     return WEFT_OK;
@@ -66,12 +66,12 @@ static weft_status find_group(weft_gpu *gpu, const struct weft_gpu_step *s, stru
     if (s->group.id == 0 || s->group.id > gpu->n_groups)
         return weft_fail(WEFT_ERR_STALE, "step '%s': there is no bind group %u", label_of(s), s->group.id);
     struct weft_gpu_group_slot *g = &gpu->groups[s->group.id - 1];
-    if (!g->live && !g->killer[0])
+    if (!g->live && !g->ended_by[0])
         return weft_fail(WEFT_ERR_STALE, "step '%s': its bind group went with the device that was lost; bind again",
                          label_of(s));
     if (!g->live || g->gen != s->group.gen)
         return weft_fail(WEFT_ERR_STALE, "step '%s': its bind group ended when buffer '%s' was released; bind again",
-                         label_of(s), g->killer);
+                         label_of(s), g->ended_by);
     *out = g;
     return WEFT_OK;
 }
@@ -122,23 +122,7 @@ static weft_status resolve(weft_gpu *gpu, const struct weft_gpu_submit *s, struc
     return WEFT_OK;
 }
 
-// ---- submitting ----------------------------------------------------------------------------------------------------
-
-weft_status weft_gpu_submit_work(weft_gpu *gpu, struct weft_gpu_work *work)
-{
-    WEFT_TRY(weft_gpu_lost(gpu));
-    work->tick = gpu->tick + 1;
-    weft_status status = weft_gpu_inject_now(gpu, WEFT_GPU_AT_SUBMIT, "submit");
-    if (status == WEFT_OK) status = gpu->backend->submit(gpu->dev, work);
-    if (status == WEFT_ERR_DEVICE) {
-        weft_status lost = weft_gpu_lost(gpu);
-        if (lost != WEFT_OK) status = lost;
-    }
-    if (status != WEFT_OK) return status;
-    gpu->tick = work->tick;
-    gpu->unflushed = 0;
-    return WEFT_OK;
-}
+// ---- submitting -----------------------------------------------------------------------------------------------------
 
 static void count_submit(weft_gpu *gpu, const struct weft_gpu_work *work)
 {
@@ -152,7 +136,7 @@ static void count_submit(weft_gpu *gpu, const struct weft_gpu_work *work)
 }
 
 // Bounds how far the host runs ahead. The lock is given up while it waits.
-static weft_status wait_for_room(weft_gpu *gpu)
+static weft_status wait_for_slot(weft_gpu *gpu)
 {
     weft_gpu_advance(gpu);
     while (gpu->serial - gpu->finished >= WEFT_GPU_IN_FLIGHT)
@@ -165,7 +149,7 @@ weft_status weft_gpu_submit(weft_gpu *gpu, const struct weft_gpu_submit *submit,
     struct weft_gpu_work work = {0};
     weft_gpu_lock(gpu);
     weft_status status = weft_gpu_lost(gpu);
-    if (status == WEFT_OK) status = wait_for_room(gpu);
+    if (status == WEFT_OK) status = wait_for_slot(gpu);
     if (status == WEFT_OK) status = resolve(gpu, submit, &work);
     if (status == WEFT_OK) status = weft_gpu_submit_work(gpu, &work);
     if (status == WEFT_OK) {
@@ -178,38 +162,4 @@ weft_status weft_gpu_submit(weft_gpu *gpu, const struct weft_gpu_submit *submit,
     return status;
 }
 
-// ---- waiting -------------------------------------------------------------------------------------------------------
-
-weft_status weft_gpu_wait(weft_gpu *gpu, uint64_t serial, double seconds)
-{
-    weft_gpu_lock(gpu);
-    uint64_t last = gpu->serial;
-    bool lost = weft_gpu_was_lost(gpu, serial);
-    weft_gpu_unlock(gpu);
-    if (lost)
-        return weft_fail(WEFT_ERR_LOST, "submit %llu was not finished when the device was lost",
-                         (unsigned long long)serial);
-    if (serial > last)
-        return weft_fail(WEFT_ERR_INVALID, "wait for submit %llu, but only %llu were made", (unsigned long long)serial,
-                         (unsigned long long)last);
-    double since = weft_now();
-    for (;;) {
-        uint64_t finished;
-        WEFT_TRY(weft_gpu_poll(gpu, &finished));
-        if (finished >= serial) return WEFT_OK;
-        if (seconds >= 0 && weft_now() - since >= seconds)
-            return weft_fail(WEFT_ERR_TIMEOUT, "submit %llu was not finished after %g s", (unsigned long long)serial,
-                             seconds);
-        WEFT_TRY(weft_gpu_patience(gpu, since));
-        weft_gpu_backoff(since);
-    }
-}
-
-weft_status weft_gpu_wait_idle(weft_gpu *gpu)
-{
-    weft_gpu_lock(gpu);
-    weft_status status = weft_gpu_lost(gpu);
-    if (status == WEFT_OK) status = weft_gpu_wait_tick(gpu, gpu->tick);
-    weft_gpu_unlock(gpu);
-    return status;
-}
+// ---- waiting --------------------------------------------------------------------------------------------------------

@@ -1,14 +1,14 @@
-// Encoding and submitting. What the door let through should never fail here; if it does, nothing is submitted, because
-// wgpu-native aborts the process on a command buffer in error.
+// Encoding and submitting. What the validation layer let through should never fail here; if it does, nothing is
+// submitted, because wgpu-native aborts the process on a command buffer in error.
 #include "core/error.h"
 #include "core/file.h"
-#include "gpu/native.h"
+#include "gpu/webgpu/impl.h"
 
-static void encode_moves(const struct weft_native_lib *lib, WGPUCommandEncoder encoder,
+static void encode_moves(const struct weft_webgpu_lib *lib, WGPUCommandEncoder encoder,
                          const struct weft_gpu_move *moves, size_t n) {
     for (size_t i = 0; i < n; i++) {
         const struct weft_gpu_move *m = &moves[i];
-        struct weft_native_buf *src = m->src, *dst = m->dst;
+        struct weft_webgpu_buf *src = m->src, *dst = m->dst;
         if (src)
             lib->CommandEncoderCopyBufferToBuffer(encoder, src->buffer, m->src_offset, dst->buffer, m->dst_offset,
                                                   m->size);
@@ -17,7 +17,7 @@ static void encode_moves(const struct weft_native_lib *lib, WGPUCommandEncoder e
 }
 
 // Sets only what changes from one dispatch to the next.
-static void encode_dispatch(const struct weft_native_lib *lib, WGPUComputePassEncoder pass,
+static void encode_dispatch(const struct weft_webgpu_lib *lib, WGPUComputePassEncoder pass,
                             const struct weft_gpu_dispatch *s, const struct weft_gpu_dispatch *before)
 {
     if (!before || before->pipeline != s->pipeline) lib->ComputePassEncoderSetPipeline(pass, s->pipeline);
@@ -26,7 +26,7 @@ static void encode_dispatch(const struct weft_native_lib *lib, WGPUComputePassEn
     lib->ComputePassEncoderDispatchWorkgroups(pass, s->grid[0], s->grid[1], s->grid[2]);
 }
 
-static void encode_pass(const struct weft_native_lib *lib, WGPUCommandEncoder encoder,
+static void encode_pass(const struct weft_webgpu_lib *lib, WGPUCommandEncoder encoder,
                         const struct weft_gpu_dispatch *steps, size_t n, const WGPUPassTimestampWrites *times) {
     WGPUComputePassDescriptor desc = {.timestampWrites = times};
     WGPUComputePassEncoder pass = lib->CommandEncoderBeginComputePass(encoder, &desc);
@@ -35,16 +35,16 @@ static void encode_pass(const struct weft_native_lib *lib, WGPUCommandEncoder en
     lib->ComputePassEncoderRelease(pass);
 }
 
-static void encode(struct weft_native_device *d, const struct weft_gpu_work *work, struct weft_native_frame *frame,
+static void encode(struct weft_webgpu_device *d, const struct weft_gpu_work *work, struct weft_webgpu_frame *frame,
                    WGPUCommandEncoder encoder)
 {
     encode_moves(d->lib, encoder, work->before, work->n_before);
     if (frame) {
         for (size_t i = 0; i < work->n_steps; i++) {
-            WGPUPassTimestampWrites times = weft_native_frame_pass(frame, i, work->steps[i].row);
+            WGPUPassTimestampWrites times = weft_webgpu_frame_pass(frame, i, work->steps[i].row);
             encode_pass(d->lib, encoder, &work->steps[i], 1, &times);
         }
-        weft_native_frame_resolve(d, frame, encoder);
+        weft_webgpu_frame_resolve(d, frame, encoder);
     } else if (work->n_steps) {
         encode_pass(d->lib, encoder, work->steps, work->n_steps, NULL);
     }
@@ -53,14 +53,14 @@ static void encode(struct weft_native_device *d, const struct weft_gpu_work *wor
 
 static void on_done(WGPUQueueWorkDoneStatus status, WGPUStringView message, void *dev, void *tick)
 {
-    (void)status, (void)message; // after a loss the statuses differ by implementation; `lost` tells
-    struct weft_native_device *d = dev;
+    (void)status, (void)message; // after a loss the statuses differ by implementation; `lost` is asked instead
+    struct weft_webgpu_device *d = dev;
     uint64_t now = (uint64_t)(uintptr_t)tick, seen = atomic_load(&d->finished);
     while (seen < now && !atomic_compare_exchange_weak(&d->finished, &seen, now)) {}
 }
 
-static WGPUCommandBuffer finish(struct weft_native_device *d, const struct weft_gpu_work *work,
-                                struct weft_native_frame *frame)
+static WGPUCommandBuffer finish(struct weft_webgpu_device *d, const struct weft_gpu_work *work,
+                                struct weft_webgpu_frame *frame)
 {
     WGPUCommandEncoderDescriptor edesc = {0};
     WGPUCommandEncoder encoder = d->lib->DeviceCreateCommandEncoder(d->device, &edesc);
@@ -72,34 +72,34 @@ static WGPUCommandBuffer finish(struct weft_native_device *d, const struct weft_
     return commands;
 }
 
-// Hands the commands to the queue and asks to be told when they are done.
-static weft_status send(struct weft_native_device *d, struct weft_gpu_work *work, WGPUCommandBuffer commands)
+// Hands the commands to the queue and asks for a callback when they are done.
+static weft_status send(struct weft_webgpu_device *d, struct weft_gpu_work *work, WGPUCommandBuffer commands)
 {
-    struct weft_native_capture capture;
-    weft_native_capture_begin(&capture);
+    struct weft_webgpu_capture capture;
+    weft_webgpu_capture_begin(&capture);
     d->lib->QueueSubmit(d->queue, 1, &commands);
     WGPUQueueWorkDoneCallbackInfo info = {.mode = WGPUCallbackMode_AllowProcessEvents, .callback = on_done,
                                           .userdata1 = d, .userdata2 = (void *)(uintptr_t)work->tick};
     d->lib->QueueOnSubmittedWorkDone(d->queue, info);
-    return weft_native_capture_end(d, &capture, "submit");
+    return weft_webgpu_capture_end(d, &capture, "submit");
 }
 
-weft_status weft_native_submit(void *dev, struct weft_gpu_work *work)
+weft_status weft_webgpu_submit(void *dev, struct weft_gpu_work *work)
 {
-    struct weft_native_device *d = dev;
-    struct weft_native_frame *frame = NULL;
+    struct weft_webgpu_device *d = dev;
+    struct weft_webgpu_frame *frame = NULL;
     if (work->profile && d->profile && work->n_steps)
-        WEFT_TRY(weft_native_frame_begin(d, work->n_steps, &frame));
+        WEFT_TRY(weft_webgpu_frame_begin(d, work->n_steps, &frame));
     double start = weft_now();
-    struct weft_native_capture capture;
-    weft_native_capture_begin(&capture);
+    struct weft_webgpu_capture capture;
+    weft_webgpu_capture_begin(&capture);
     WGPUCommandBuffer commands = finish(d, work, frame);
-    weft_status status = weft_native_capture_end(d, &capture, "encoding");
+    weft_status status = weft_webgpu_capture_end(d, &capture, "encoding");
     if (status == WEFT_OK && !commands) status = weft_fail(WEFT_ERR_DEVICE, "encoding gave no command buffer");
     double middle = weft_now();
     if (status == WEFT_OK) status = send(d, work, commands);
     if (commands) d->lib->CommandBufferRelease(commands);
-    if (frame) weft_native_frame_end(d, frame, status == WEFT_OK);
+    if (frame) weft_webgpu_frame_end(d, frame, status == WEFT_OK);
     work->encode_seconds = middle - start;
     work->submit_seconds = weft_now() - middle;
     return status;
