@@ -22,8 +22,9 @@ have() { command -v "$1" >/dev/null 2>&1; }
 needed=(build-essential cmake ninja-build pkg-config ca-certificates
         libcmocka-dev libjansson-dev libcurl4-openssl-dev libzip-dev
         libvulkan1 mesa-vulkan-drivers python3 python3-pip)
-# Not in every release of every distribution; without them a part of the tests has nothing to run on.
-wanted=(chromium-common vulkan-validationlayers libvulkan-dev)
+# Not in every release of every distribution. Without them a part of the tests has nothing to run on, and `make format`
+# does nothing.
+wanted=(chromium-common vulkan-validationlayers libvulkan-dev clang-format)
 
 # What each package is for, where it may be present in a form that dpkg does not know (a compiler built by
 # hand, nodejs from elsewhere): such a thing counts as installed.
@@ -40,6 +41,7 @@ present() {
     libjansson-dev) has_module jansson ;;
     libcurl4-openssl-dev) has_module libcurl ;;
     libzip-dev) has_module libzip ;;
+    clang-format) have clang-format ;;
     npm) have npm ;;
     nodejs) have node ;;
     *) return 1 ;;
@@ -104,7 +106,7 @@ install_packages() {
         if apt-cache show "$p" >/dev/null 2>&1; then
             missing+=("$p")
         else
-            say "notice: this release has no package $p; the tests that need it will say so"
+            say "notice: this release has no package $p; what needs it will say so"
         fi
     done
     [ ${#missing[@]} -eq 0 ] && return

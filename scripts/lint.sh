@@ -2,6 +2,7 @@
 # Checks of form, and of the house's structure. Each names file and line; the exit status is 0 only if all hold.
 #   text      lines of at most 120 columns, no tabs outside Makefiles, no blanks at line ends, a newline at the end,
 #             sources of at most 800 lines
+#   format    folders that are kept in the layout of .clang-format are (scripts/format.sh --check)
 #   includes  only along the arrows of the house (scripts/check_includes.sh)
 #   names     compile, plan, exec and kernels compare no name of the library's (scripts/check_names.sh)
 #   circles   files of a folder call each other in no circle above its limit (scripts/check_circles.py)
@@ -54,6 +55,8 @@ check_text() {
     done)
     if [ -n "$found" ]; then fail "text: (make format wraps long lines of C files)"; printf '%s\n' "$found" >&2; fi
 }
+
+check_format() { scripts/format.sh --check || fail "format: see above"; }
 
 check_includes() { scripts/check_includes.sh || fail "includes: see above"; }
 
@@ -127,7 +130,7 @@ check_tidy() {
 }
 
 # mutants runs only where it is named.
-checks=(text includes names circles headers symbols readme contracts plans tidy)
+checks=(text format includes names circles headers symbols readme contracts plans tidy)
 [ $# -gt 0 ] || set -- "${checks[@]}"
 for check in "$@"; do
     case " ${checks[*]} mutants " in

@@ -3,8 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void weft_gpu_caps_min(struct weft_gpu_caps *caps)
-{
+void weft_gpu_caps_min(struct weft_gpu_caps *caps) {
     caps->f16 = caps->subgroups = caps->dot4 = caps->timestamps = caps->immediates = false;
     caps->subgroup_min = caps->subgroup_max = 0;
     caps->n_matrix_configs = 0;
@@ -21,8 +20,7 @@ void weft_gpu_caps_min(struct weft_gpu_caps *caps)
     caps->workgroup_memory = 16 << 10;
 }
 
-bool weft_gpu_wants_min(const struct weft_gpu_params *params)
-{
+bool weft_gpu_wants_min(const struct weft_gpu_params *params) {
     const char *limits = getenv("WEFT_LIMITS");
     return params->limits_min || (limits && strcmp(limits, "min") == 0);
 }

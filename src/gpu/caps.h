@@ -19,25 +19,27 @@ struct weft_gpu_caps {
     bool wgsl_enable_subgroups;          ///< dialect: Tint requires `enable subgroups;`, naga refuses it
     bool wgsl_naga;                      ///< dialect of naga (restrictions of webgpu/facts)
     uint32_t n_matrix_configs;           ///< subgroup matrix configurations (Dawn)
-    struct { uint32_t m, n, k; char in[8], out[8]; } matrix_configs[16];
-    uint64_t max_binding;                ///< bytes of one storage binding
-    uint64_t max_buffer;                 ///< bytes of one buffer
-    uint32_t max_storage_buffers;        ///< storage bindings a stage
+    struct {
+        uint32_t m, n, k;
+        char in[8], out[8];
+    } matrix_configs[16];
+    uint64_t max_binding;         ///< bytes of one storage binding
+    uint64_t max_buffer;          ///< bytes of one buffer
+    uint32_t max_storage_buffers; ///< storage bindings a stage
     uint32_t max_dynamic_uniforms;
     uint32_t max_uniform_binding;
-    uint32_t offset_align;               ///< of storage and uniform offsets; plans use 256 everywhere
+    uint32_t offset_align; ///< of storage and uniform offsets; plans use 256 everywhere
     uint32_t max_invocations, max_workgroup_x, max_workgroup_y, max_workgroup_z;
-    uint32_t max_groups;                 ///< workgroups a dimension
-    uint32_t workgroup_memory;           ///< bytes
-    uint64_t memory;                     ///< device memory if known, else 0
+    uint32_t max_groups;       ///< workgroups a dimension
+    uint32_t workgroup_memory; ///< bytes
+    uint64_t memory;           ///< device memory if known, else 0
 };
 
 /// How a kernel's binding is declared.
 enum weft_bind_kind { WEFT_BIND_UNIFORM, WEFT_BIND_READ, WEFT_BIND_READ_WRITE };
 
 /// Most bytes of a buffer that one storage binding shows whole.
-static inline uint64_t weft_caps_bindable(const struct weft_gpu_caps *c)
-{
+static inline uint64_t weft_caps_bindable(const struct weft_gpu_caps *c) {
     return c->max_binding < c->max_buffer ? c->max_binding : c->max_buffer;
 }
 #endif

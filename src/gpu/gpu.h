@@ -20,9 +20,15 @@
 typedef struct weft_gpu weft_gpu; ///< an open device
 
 /// Handles: an index and a generation, so that a released object is noticed. All zero is "none".
-typedef struct { uint32_t id, gen; } weft_buf;
-typedef struct { uint32_t id, gen; } weft_pipeline;
-typedef struct { uint32_t id, gen; } weft_bindgroup;
+typedef struct {
+    uint32_t id, gen;
+} weft_buf;
+typedef struct {
+    uint32_t id, gen;
+} weft_pipeline;
+typedef struct {
+    uint32_t id, gen;
+} weft_bindgroup;
 
 struct weft_gpu_params {
     const char *implementation; ///< "wgpu", "dawn", "null" or a library file; NULL: WEFT_WEBGPU, else the best found
@@ -33,8 +39,8 @@ struct weft_gpu_params {
     /// Most bytes of a storage binding, where less than the device's; 0: the device's. The validation layer holds every
     /// bind group to it, so that tests meet tensors above the limit without gigabytes.
     uint64_t max_binding;
-    uint32_t max_groups;        ///< likewise for the workgroups of a dimension: tests meet folded grids at small sizes
-    double timeout;             ///< seconds without any work finishing after which a wait gives the device up; 0: none
+    uint32_t max_groups; ///< likewise for the workgroups of a dimension: tests meet folded grids at small sizes
+    double timeout;      ///< seconds without any work finishing after which a wait gives the device up; 0: none
 };
 
 /// Opens a device. NULL params: defaults. Errors: NOT_FOUND with everything that was tried and what to install; DEVICE.
@@ -82,7 +88,11 @@ void weft_gpu_lose(weft_gpu *gpu);
 bool weft_gpu_stall(weft_gpu *gpu, bool on);
 
 /// One row of `weft devices`: an adapter of an implementation, or the reason why there is none.
-struct weft_gpu_found { struct weft_gpu_caps caps; bool usable, chosen; char why[384]; };
+struct weft_gpu_found {
+    struct weft_gpu_caps caps;
+    bool usable, chosen;
+    char why[384];
+};
 /// Lists every implementation and adapter; the caller frees *rows with weft_free. No device is opened, so what only a
 /// shader can tell (subgroup sizes and packed dot products of wgpu-native) is left at 0.
 weft_status weft_gpu_list(const struct weft_gpu_params *params, struct weft_gpu_found **rows, size_t *count);
@@ -136,10 +146,10 @@ weft_status weft_buf_read(weft_gpu *gpu, weft_buf buf, uint64_t offset, void *da
 struct weft_pipeline_desc {
     const char *label, *wgsl, *entry; ///< entry NULL: "main"
     uint32_t n_bindings;
-    uint8_t kinds[16];                ///< enum weft_bind_kind
+    uint8_t kinds[16]; ///< enum weft_bind_kind
     uint32_t uniform_size;
-    uint32_t workgroup[3];            ///< for the validation layer's limit checks
-    uint32_t workgroup_memory;        ///< bytes declared by the kernel, likewise
+    uint32_t workgroup[3];     ///< for the validation layer's limit checks
+    uint32_t workgroup_memory; ///< bytes declared by the kernel, likewise
 };
 
 /// Gets or makes a pipeline; equal descriptions give the same handle. Errors: DEVICE with label and compiler message.
@@ -152,7 +162,10 @@ weft_status weft_pipeline_get_many(weft_gpu *gpu, const struct weft_pipeline_des
 
 // ---- bind groups ----------------------------------------------------------------------------------------------------
 
-struct weft_bind { weft_buf buf; uint64_t offset, size; };
+struct weft_bind {
+    weft_buf buf;
+    uint64_t offset, size;
+};
 
 /// Gets or makes the bind group of a pipeline over ranges; cached by pipeline layout, buffer ids, generations and
 /// ranges. Checks what WebGPU checks and what wgpu-native does not: a buffer bound read and read_write in one group,
@@ -173,13 +186,22 @@ struct weft_gpu_step {
     const char *label;       ///< for profiling; static or outlives the call
 };
 /// Where src is none, the destination is zeroed.
-struct weft_gpu_copy { weft_buf src; uint64_t src_offset; weft_buf dst; uint64_t dst_offset; uint64_t size; };
+struct weft_gpu_copy {
+    weft_buf src;
+    uint64_t src_offset;
+    weft_buf dst;
+    uint64_t dst_offset;
+    uint64_t size;
+};
 
 /// One encoder: copies before, one compute pass with the steps, copies after. Copies are between different buffers.
 struct weft_gpu_submit {
-    const struct weft_gpu_copy *before; size_t n_before;
-    const struct weft_gpu_step *steps;  size_t n_steps;
-    const struct weft_gpu_copy *after;  size_t n_after;
+    const struct weft_gpu_copy *before;
+    size_t n_before;
+    const struct weft_gpu_step *steps;
+    size_t n_steps;
+    const struct weft_gpu_copy *after;
+    size_t n_after;
 };
 
 /// Checks every handle, grid limit and range first; nothing is encoded if one is wrong (ERR_STALE, ERR_LIMIT,
@@ -211,7 +233,9 @@ void weft_gpu_forget(weft_gpu *gpu, const void *owner);
 
 // ---- readback -------------------------------------------------------------------------------------------------------
 
-typedef struct { uint32_t id, gen; } weft_readback;
+typedef struct {
+    uint32_t id, gen;
+} weft_readback;
 /// Copies a range to the readback ring after all submits so far and starts to map it. Never blocks. A WEFT_BUF_READBACK
 /// buffer is mapped as it is, without a copy; until it is finished it can't be copied to. Errors: LIMIT with 64
 /// outstanding.
@@ -226,14 +250,18 @@ weft_status weft_readback_finish(weft_gpu *gpu, weft_readback *rb, void *data, u
 struct weft_gpu_counters {
     uint64_t submits, passes, dispatches, copies, bytes_written, bytes_read;
     uint64_t buffers_made, buffers_live, buffer_bytes_live, buffer_bytes_peak;
-    uint64_t bytes_for[WEFT_BUF_PURPOSES]; ///< buffer_bytes_live by purpose
-    uint64_t pages_used;                   ///< of bytes_for[WEFT_BUF_FOR_PAGES]
+    uint64_t bytes_for[WEFT_BUF_PURPOSES];                     ///< buffer_bytes_live by purpose
+    uint64_t pages_used;                                       ///< of bytes_for[WEFT_BUF_FOR_PAGES]
     uint64_t pipelines_made, groups_made, groups_live, allocs; ///< allocs: weft_alloc calls made by this layer
     double encode_seconds, submit_seconds; ///< host time: encoding, and inside finish and queue submit
 };
 void weft_gpu_counters(const weft_gpu *gpu, struct weft_gpu_counters *out);
 
 /// With params.profile: GPU time of each step of the last finished submits, summed by label. The caller frees *rows.
-struct weft_gpu_profile_row { const char *label; uint64_t count; double seconds; };
+struct weft_gpu_profile_row {
+    const char *label;
+    uint64_t count;
+    double seconds;
+};
 weft_status weft_gpu_profile(weft_gpu *gpu, struct weft_gpu_profile_row **rows, size_t *count, bool reset);
 #endif

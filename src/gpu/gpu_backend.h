@@ -14,10 +14,16 @@ struct weft_gpu_layout {
     uint8_t kinds[16];
 };
 
-struct weft_gpu_range { void *buf; uint64_t offset, size; };
+struct weft_gpu_range {
+    void *buf;
+    uint64_t offset, size;
+};
 
 /// A copy between two buffers, or zeroing of `dst` where `src` is NULL.
-struct weft_gpu_move { void *src, *dst; uint64_t src_offset, dst_offset, size; };
+struct weft_gpu_move {
+    void *src, *dst;
+    uint64_t src_offset, dst_offset, size;
+};
 
 struct weft_gpu_dispatch {
     void *pipeline, *group;
@@ -29,10 +35,13 @@ struct weft_gpu_dispatch {
 /// A submit whose handles are resolved.
 struct weft_gpu_work {
     uint64_t tick; ///< rises by one with each call of `submit`
-    const struct weft_gpu_move *before; size_t n_before;
-    const struct weft_gpu_dispatch *steps; size_t n_steps;
-    const struct weft_gpu_move *after; size_t n_after;
-    bool profile; ///< one timed pass a step
+    const struct weft_gpu_move *before;
+    size_t n_before;
+    const struct weft_gpu_dispatch *steps;
+    size_t n_steps;
+    const struct weft_gpu_move *after;
+    size_t n_after;
+    bool profile;                          ///< one timed pass a step
     double encode_seconds, submit_seconds; ///< filled in
 };
 
@@ -51,12 +60,12 @@ struct weft_gpu_backend {
                               const struct weft_gpu_range *ranges, void **out);
     void (*group_free)(void *dev, void *group);
     weft_status (*submit)(void *dev, struct weft_gpu_work *work);
-    void (*poll)(void *dev);            ///< lets callbacks run; they touch atomics only
-    uint64_t (*finished)(void *dev);    ///< highest tick known to be finished
-    const char *(*lost)(void *dev);     ///< NULL while the device is there, else why it is gone
-    void (*stall)(void *dev, bool on);  ///< for tests: finishes nothing more while on; NULL: cannot
-    bool may_block;                     ///< freeing objects that work in flight uses may wait for it
-    void (*lose)(void *dev);            ///< for tests: loses the device, or at least reports so from now on
+    void (*poll)(void *dev);           ///< lets callbacks run; they touch atomics only
+    uint64_t (*finished)(void *dev);   ///< highest tick known to be finished
+    const char *(*lost)(void *dev);    ///< NULL while the device is there, else why it is gone
+    void (*stall)(void *dev, bool on); ///< for tests: finishes nothing more while on; NULL: cannot
+    bool may_block;                    ///< freeing objects that work in flight uses may wait for it
+    void (*lose)(void *dev);           ///< for tests: loses the device, or at least reports so from now on
     bool (*take_error)(void *dev, char *text, size_t size); ///< an error that no call could report; given once
     /// Mapping of a WEFT_BUF_READBACK buffer: all of it, after the work submitted so far.
     weft_status (*map_start)(void *dev, void *buf);

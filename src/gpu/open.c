@@ -7,14 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool wants_null(const struct weft_gpu_params *params)
-{
+static bool wants_null(const struct weft_gpu_params *params) {
     const char *name = params->implementation ? params->implementation : getenv("WEFT_WEBGPU");
     return name && strcmp(name, "null") == 0;
 }
 
-weft_status weft_gpu_find(const struct weft_gpu_params *params, struct weft_gpu_opened *out)
-{
+weft_status weft_gpu_find(const struct weft_gpu_params *params, struct weft_gpu_opened *out) {
     WEFT_TRY(wants_null(params) ? weft_gpu_null_open(params, out) : weft_webgpu_open(params, out));
     if (params->limits_min) {
         weft_gpu_caps_min(&out->caps);
@@ -27,8 +25,8 @@ weft_status weft_gpu_find(const struct weft_gpu_params *params, struct weft_gpu_
 }
 
 // Takes the opened device over, also when it fails.
-static weft_status put_front(const struct weft_gpu_opened *opened, const struct weft_gpu_params *params, weft_gpu **out)
-{
+static weft_status put_front(const struct weft_gpu_opened *opened, const struct weft_gpu_params *params,
+                             weft_gpu **out) {
     weft_gpu *gpu = weft_calloc(1, sizeof *gpu);
     if (!gpu) {
         opened->backend->close(opened->dev);
@@ -62,8 +60,7 @@ static weft_status put_front(const struct weft_gpu_opened *opened, const struct 
     return WEFT_OK;
 }
 
-weft_status weft_gpu_open(const struct weft_gpu_params *params, weft_gpu **out)
-{
+weft_status weft_gpu_open(const struct weft_gpu_params *params, weft_gpu **out) {
     if (!out) return weft_fail(WEFT_ERR_INVALID, "weft_gpu_open: out is NULL");
     *out = NULL;
     struct weft_gpu_params p = {0};
@@ -75,8 +72,7 @@ weft_status weft_gpu_open(const struct weft_gpu_params *params, weft_gpu **out)
     return put_front(&opened, &p, out);
 }
 
-void weft_gpu_close(weft_gpu **gpu_at)
-{
+void weft_gpu_close(weft_gpu **gpu_at) {
     if (!gpu_at || !*gpu_at) return;
     weft_gpu *gpu = *gpu_at;
     *gpu_at = NULL;
@@ -97,8 +93,7 @@ void weft_gpu_close(weft_gpu **gpu_at)
 
 const struct weft_gpu_caps *weft_gpu_caps(const weft_gpu *gpu) { return &gpu->caps; }
 
-void weft_gpu_counters(const weft_gpu *gpu, struct weft_gpu_counters *out)
-{
+void weft_gpu_counters(const weft_gpu *gpu, struct weft_gpu_counters *out) {
     weft_gpu_lock(gpu);
     *out = gpu->counters;
     weft_gpu_unlock(gpu);

@@ -14,8 +14,7 @@ static const char size_wgsl[] =
     "  if (i == 0u) { y[0] = n; }\n"
     "}\n";
 
-static weft_status run_one(weft_gpu *gpu, weft_pipeline pipeline, weft_buf y, uint32_t *answer)
-{
+static weft_status run_one(weft_gpu *gpu, weft_pipeline pipeline, weft_buf y, uint32_t *answer) {
     struct weft_bind bind = {y, 0, 16};
     weft_bindgroup group;
     WEFT_TRY(weft_bindgroup_get(gpu, pipeline, &bind, 1, &group));
@@ -25,10 +24,12 @@ static weft_status run_one(weft_gpu *gpu, weft_pipeline pipeline, weft_buf y, ui
 }
 
 // A device that can't answer is used without subgroups.
-static weft_status probe_subgroups(weft_gpu *gpu)
-{
-    struct weft_pipeline_desc desc = {.label = "subgroup size", .wgsl = size_wgsl, .n_bindings = 1,
-                                      .kinds = {WEFT_BIND_READ_WRITE}, .workgroup = {64, 1, 1}};
+static weft_status probe_subgroups(weft_gpu *gpu) {
+    struct weft_pipeline_desc desc = {.label = "subgroup size",
+                                      .wgsl = size_wgsl,
+                                      .n_bindings = 1,
+                                      .kinds = {WEFT_BIND_READ_WRITE},
+                                      .workgroup = {64, 1, 1}};
     weft_pipeline pipeline;
     weft_buf y;
     uint32_t size = 0;
@@ -44,18 +45,16 @@ static weft_status probe_subgroups(weft_gpu *gpu)
     return WEFT_OK;
 }
 
-static weft_status probe_dot4(weft_gpu *gpu)
-{
-    struct weft_pipeline_desc desc = {.label = "dot4", .wgsl = dot4_wgsl, .n_bindings = 1,
-                                      .kinds = {WEFT_BIND_READ_WRITE}, .workgroup = {1, 1, 1}};
+static weft_status probe_dot4(weft_gpu *gpu) {
+    struct weft_pipeline_desc desc = {
+        .label = "dot4", .wgsl = dot4_wgsl, .n_bindings = 1, .kinds = {WEFT_BIND_READ_WRITE}, .workgroup = {1, 1, 1}};
     weft_pipeline pipeline;
     weft_status status = weft_pipeline_get(gpu, &desc, &pipeline);
     gpu->caps.dot4 = status == WEFT_OK;
     return status == WEFT_ERR_DEVICE ? WEFT_OK : status;
 }
 
-weft_status weft_gpu_probe(weft_gpu *gpu, bool subgroups, bool dot4)
-{
+weft_status weft_gpu_probe(weft_gpu *gpu, bool subgroups, bool dot4) {
     // The probe must not appear in the user's profile.
     bool profile = gpu->profile;
     gpu->profile = false;

@@ -6,8 +6,7 @@
 
 // ---- dependents -----------------------------------------------------------------------------------------------------
 
-void weft_gpu_depend(weft_gpu *gpu, struct weft_gpu_dependent *d)
-{
+void weft_gpu_depend(weft_gpu *gpu, struct weft_gpu_dependent *d) {
     weft_gpu_lock(gpu);
     struct weft_gpu_dependent **at = &gpu->dependents[d->rank];
     d->prev = NULL;
@@ -21,8 +20,7 @@ void weft_gpu_depend(weft_gpu *gpu, struct weft_gpu_dependent *d)
     weft_gpu_unlock(gpu);
 }
 
-void weft_gpu_undepend(weft_gpu *gpu, struct weft_gpu_dependent *d)
-{
+void weft_gpu_undepend(weft_gpu *gpu, struct weft_gpu_dependent *d) {
     weft_gpu_lock(gpu);
     if (d->listed) {
         if (d->prev) d->prev->next = d->next;
@@ -33,8 +31,7 @@ void weft_gpu_undepend(weft_gpu *gpu, struct weft_gpu_dependent *d)
     weft_gpu_unlock(gpu);
 }
 
-bool weft_gpu_depends(weft_gpu *gpu, enum weft_gpu_rank rank, const void *self)
-{
+bool weft_gpu_depends(weft_gpu *gpu, enum weft_gpu_rank rank, const void *self) {
     bool found = false;
     weft_gpu_lock(gpu);
     for (const struct weft_gpu_dependent *d = gpu->dependents[rank]; d && !found; d = d->next) found = d->self == self;
@@ -42,8 +39,7 @@ bool weft_gpu_depends(weft_gpu *gpu, enum weft_gpu_rank rank, const void *self)
     return found;
 }
 
-weft_status weft_gpu_remake(weft_gpu *gpu, void *report, size_t *failed)
-{
+weft_status weft_gpu_remake(weft_gpu *gpu, void *report, size_t *failed) {
     weft_status first = WEFT_OK;
     char sentence[1024] = "";
     *failed = 0;
@@ -63,15 +59,13 @@ weft_status weft_gpu_remake(weft_gpu *gpu, void *report, size_t *failed)
 // ---- opening again --------------------------------------------------------------------------------------------------
 
 // From here on every call is refused until a device is there again.
-static void refuse_calls(weft_gpu *gpu, const char *why)
-{
+static void refuse_calls(weft_gpu *gpu, const char *why) {
     if (!gpu->lost) snprintf(gpu->lost_why, sizeof gpu->lost_why, "%s", why);
     gpu->lost = true;
 }
 
 // What was submitted and not finished stays so.
-static void end_serials(weft_gpu *gpu)
-{
+static void end_serials(weft_gpu *gpu) {
     if (gpu->finished < gpu->serial) weft_gpu_note_lost(gpu, gpu->finished + 1, gpu->serial);
     gpu->finished = gpu->serial;
     gpu->tick = gpu->finished_tick = gpu->flush_tick = gpu->unflushed = 0;
@@ -79,8 +73,7 @@ static void end_serials(weft_gpu *gpu)
 }
 
 // With the poll lock and the lock: the device of before gives way.
-static void install(weft_gpu *gpu, const struct weft_gpu_opened *opened)
-{
+static void install(weft_gpu *gpu, const struct weft_gpu_opened *opened) {
     if (!weft_gpu_left(gpu)) gpu->backend->close(gpu->dev);
     gpu->backend = opened->backend;
     gpu->dev = opened->dev;
@@ -90,24 +83,21 @@ static void install(weft_gpu *gpu, const struct weft_gpu_opened *opened)
 }
 
 // Plans were made for the capabilities of before. Memory may differ: it is only a figure to compare with.
-static bool same_caps(const struct weft_gpu_caps *a, const struct weft_gpu_caps *b)
-{
+static bool same_caps(const struct weft_gpu_caps *a, const struct weft_gpu_caps *b) {
     return strcmp(a->implementation, b->implementation) == 0 && strcmp(a->adapter, b->adapter) == 0 &&
            strcmp(a->driver, b->driver) == 0 && a->kind == b->kind && a->f16 == b->f16 &&
            a->subgroups == b->subgroups && a->dot4 == b->dot4 && a->timestamps == b->timestamps &&
-           a->immediates == b->immediates && a->subgroup_min == b->subgroup_min &&
-           a->subgroup_max == b->subgroup_max && a->n_matrix_configs == b->n_matrix_configs &&
-           a->max_binding == b->max_binding && a->max_buffer == b->max_buffer &&
-           a->max_storage_buffers == b->max_storage_buffers && a->max_dynamic_uniforms == b->max_dynamic_uniforms &&
-           a->max_uniform_binding == b->max_uniform_binding && a->max_invocations == b->max_invocations &&
-           a->max_workgroup_x == b->max_workgroup_x && a->max_workgroup_y == b->max_workgroup_y &&
-           a->max_workgroup_z == b->max_workgroup_z && a->max_groups == b->max_groups &&
-           a->workgroup_memory == b->workgroup_memory;
+           a->immediates == b->immediates && a->subgroup_min == b->subgroup_min && a->subgroup_max == b->subgroup_max &&
+           a->n_matrix_configs == b->n_matrix_configs && a->max_binding == b->max_binding &&
+           a->max_buffer == b->max_buffer && a->max_storage_buffers == b->max_storage_buffers &&
+           a->max_dynamic_uniforms == b->max_dynamic_uniforms && a->max_uniform_binding == b->max_uniform_binding &&
+           a->max_invocations == b->max_invocations && a->max_workgroup_x == b->max_workgroup_x &&
+           a->max_workgroup_y == b->max_workgroup_y && a->max_workgroup_z == b->max_workgroup_z &&
+           a->max_groups == b->max_groups && a->workgroup_memory == b->workgroup_memory;
 }
 
 // Frees what was on the device. The poll lock is held until the new one is there: nobody polls the old one.
-static void free_device(weft_gpu *gpu)
-{
+static void free_device(weft_gpu *gpu) {
     weft_gpu_lock(gpu);
     // An answer of a device that is gone changes nothing here.
     if (weft_gpu_lost(gpu) == WEFT_OK) (void)weft_gpu_wait_tick(gpu, gpu->tick);
@@ -125,8 +115,7 @@ static void free_device(weft_gpu *gpu)
 
 // Asks the new device what the old one was asked; what that takes is not the caller's and is not counted.
 static weft_status probe_again(weft_gpu *gpu, const struct weft_gpu_opened *opened,
-                               const struct weft_gpu_caps *before)
-{
+                               const struct weft_gpu_caps *before) {
     struct weft_gpu_counters counters = gpu->counters;
     struct weft_gpu_inject inject = gpu->inject;
     uint64_t serial = gpu->serial;
@@ -147,8 +136,7 @@ static weft_status probe_again(weft_gpu *gpu, const struct weft_gpu_opened *open
     return status;
 }
 
-weft_status weft_gpu_reopen(weft_gpu *gpu)
-{
+weft_status weft_gpu_reopen(weft_gpu *gpu) {
     const struct weft_gpu_caps before = gpu->caps;
     struct weft_gpu_params params = gpu->params;
     struct weft_gpu_opened opened = {0};

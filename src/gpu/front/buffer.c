@@ -9,8 +9,7 @@
 enum { FILL_WORDS = 1 << 16 };
 
 // A free slot of the table, or a new one; 0 when out of memory.
-static uint32_t slot_take(weft_gpu *gpu)
-{
+static uint32_t slot_take(weft_gpu *gpu) {
     if (gpu->free_buf) {
         uint32_t id = gpu->free_buf;
         gpu->free_buf = gpu->bufs[id - 1].next_free;
@@ -21,15 +20,13 @@ static uint32_t slot_take(weft_gpu *gpu)
     return (uint32_t)++gpu->n_bufs;
 }
 
-static void slot_give(weft_gpu *gpu, uint32_t id)
-{
+static void slot_give(weft_gpu *gpu, uint32_t id) {
     gpu->bufs[id - 1].live = false;
     gpu->bufs[id - 1].next_free = gpu->free_buf;
     gpu->free_buf = id;
 }
 
-static void count_buf(weft_gpu *gpu, uint64_t size, enum weft_buf_purpose purpose)
-{
+static void count_buf(weft_gpu *gpu, uint64_t size, enum weft_buf_purpose purpose) {
     struct weft_gpu_counters *c = &gpu->counters;
     c->bytes_for[purpose] += size;
     c->buffers_made++;
@@ -38,8 +35,8 @@ static void count_buf(weft_gpu *gpu, uint64_t size, enum weft_buf_purpose purpos
     if (c->buffer_bytes_live > c->buffer_bytes_peak) c->buffer_bytes_peak = c->buffer_bytes_live;
 }
 
-weft_status weft_gpu_buf_new(weft_gpu *gpu, uint64_t size, enum weft_buf_usage usage, const char *label, weft_buf *out)
-{
+weft_status weft_gpu_buf_new(weft_gpu *gpu, uint64_t size, enum weft_buf_usage usage, const char *label,
+                             weft_buf *out) {
     if (!label) label = "buffer";
     if (size > gpu->caps.max_buffer)
         return weft_fail(WEFT_ERR_LIMIT, "buffer '%s' of %llu bytes is larger than the device's %llu", label,
@@ -71,8 +68,7 @@ weft_status weft_gpu_buf_new(weft_gpu *gpu, uint64_t size, enum weft_buf_usage u
 }
 
 weft_status weft_buf_make(weft_gpu *gpu, enum weft_buf_purpose purpose, uint64_t size, enum weft_buf_usage usage,
-                          const char *label, weft_buf *out)
-{
+                          const char *label, weft_buf *out) {
     *out = (weft_buf){0};
     weft_gpu_lock(gpu);
     weft_status status = weft_gpu_buf_new(gpu, size, usage, label, out);
@@ -91,21 +87,18 @@ weft_status weft_buf_make(weft_gpu *gpu, enum weft_buf_purpose purpose, uint64_t
     return status;
 }
 
-weft_status weft_buf_create(weft_gpu *gpu, uint64_t size, enum weft_buf_usage usage, const char *label, weft_buf *out)
-{
+weft_status weft_buf_create(weft_gpu *gpu, uint64_t size, enum weft_buf_usage usage, const char *label, weft_buf *out) {
     return weft_buf_make(gpu, usage == WEFT_BUF_READBACK ? WEFT_BUF_FOR_READBACK : WEFT_BUF_FOR_OTHER, size, usage,
                          label, out);
 }
 
-void weft_gpu_note_pages(weft_gpu *gpu, int64_t bytes)
-{
+void weft_gpu_note_pages(weft_gpu *gpu, int64_t bytes) {
     weft_gpu_lock(gpu);
     gpu->counters.pages_used += (uint64_t)bytes;
     weft_gpu_unlock(gpu);
 }
 
-void weft_gpu_buf_drop(weft_gpu *gpu, weft_buf buf)
-{
+void weft_gpu_buf_drop(weft_gpu *gpu, weft_buf buf) {
     struct weft_gpu_buf_slot *b = weft_gpu_buf(gpu, buf);
     if (!b) return;
     weft_gpu_groups_drop(gpu, buf);
@@ -117,8 +110,7 @@ void weft_gpu_buf_drop(weft_gpu *gpu, weft_buf buf)
     slot_give(gpu, buf.id);
 }
 
-void weft_buf_release(weft_gpu *gpu, weft_buf *buf)
-{
+void weft_buf_release(weft_gpu *gpu, weft_buf *buf) {
     if (!gpu || !buf || buf->id == 0) return;
     weft_gpu_lock(gpu);
     weft_gpu_buf_drop(gpu, *buf);
@@ -128,8 +120,7 @@ void weft_buf_release(weft_gpu *gpu, weft_buf *buf)
 
 bool weft_buf_alive(const weft_gpu *gpu, weft_buf buf) { return weft_buf_size(gpu, buf) != 0; }
 
-uint64_t weft_buf_size(const weft_gpu *gpu, weft_buf buf)
-{
+uint64_t weft_buf_size(const weft_gpu *gpu, weft_buf buf) {
     weft_gpu_lock(gpu);
     const struct weft_gpu_buf_slot *b = weft_gpu_buf((weft_gpu *)(uintptr_t)gpu, buf);
     uint64_t size = b ? b->size : 0;
@@ -140,8 +131,7 @@ uint64_t weft_buf_size(const weft_gpu *gpu, weft_buf buf)
 // ---- writing --------------------------------------------------------------------------------------------------------
 
 static weft_status writable(weft_gpu *gpu, weft_buf buf, const char *what, uint64_t offset, uint64_t size,
-                            struct weft_gpu_buf_slot **out)
-{
+                            struct weft_gpu_buf_slot **out) {
     WEFT_TRY(weft_gpu_lost(gpu));
     WEFT_TRY(weft_gpu_buf_need(gpu, buf, what, out));
     WEFT_TRY(weft_gpu_buf_range(*out, what, offset, size));
@@ -153,8 +143,7 @@ static weft_status writable(weft_gpu *gpu, weft_buf buf, const char *what, uint6
 
 // Queued writes hold host memory until they are submitted, so a long upload is flushed and throttled: at most two
 // flushes are in flight.
-static weft_status flush_writes(weft_gpu *gpu)
-{
+static weft_status flush_writes(weft_gpu *gpu) {
     struct weft_gpu_work work = {0};
     uint64_t before = gpu->flush_tick;
     WEFT_TRY(weft_gpu_submit_work(gpu, &work));
@@ -163,8 +152,7 @@ static weft_status flush_writes(weft_gpu *gpu)
 }
 
 static weft_status write_chunk(weft_gpu *gpu, weft_buf buf, const char *what, uint64_t offset, const void *data,
-                               uint64_t size)
-{
+                               uint64_t size) {
     struct weft_gpu_buf_slot *b;
     WEFT_TRY(writable(gpu, buf, what, offset, size, &b));
     WEFT_TRY(weft_gpu_inject_now(gpu, WEFT_GPU_AT_WRITE, what));
@@ -173,8 +161,7 @@ static weft_status write_chunk(weft_gpu *gpu, weft_buf buf, const char *what, ui
     return gpu->unflushed >= WEFT_GPU_WRITE_FLUSH ? flush_writes(gpu) : WEFT_OK;
 }
 
-weft_status weft_buf_write(weft_gpu *gpu, weft_buf buf, uint64_t offset, const void *data, uint64_t size)
-{
+weft_status weft_buf_write(weft_gpu *gpu, weft_buf buf, uint64_t offset, const void *data, uint64_t size) {
     weft_gpu_lock(gpu);
     struct weft_gpu_buf_slot *b;
     weft_status status = writable(gpu, buf, "write", offset, size, &b);
@@ -191,8 +178,7 @@ weft_status weft_buf_write(weft_gpu *gpu, weft_buf buf, uint64_t offset, const v
     return status;
 }
 
-static weft_status fill_words(weft_gpu *gpu, uint32_t word)
-{
+static weft_status fill_words(weft_gpu *gpu, uint32_t word) {
     if (!gpu->fill_words) {
         gpu->counters.allocs++;
         gpu->fill_words = weft_alloc(FILL_WORDS * sizeof *gpu->fill_words);
@@ -202,15 +188,13 @@ static weft_status fill_words(weft_gpu *gpu, uint32_t word)
     return WEFT_OK;
 }
 
-static weft_status fill_zero(weft_gpu *gpu, const struct weft_gpu_buf_slot *b, uint64_t offset, uint64_t size)
-{
+static weft_status fill_zero(weft_gpu *gpu, const struct weft_gpu_buf_slot *b, uint64_t offset, uint64_t size) {
     struct weft_gpu_move zero = {.dst = b->obj, .dst_offset = offset, .size = size};
     struct weft_gpu_work work = {.before = &zero, .n_before = 1};
     return weft_gpu_submit_work(gpu, &work);
 }
 
-weft_status weft_buf_fill(weft_gpu *gpu, weft_buf buf, uint64_t offset, uint64_t size, uint32_t word)
-{
+weft_status weft_buf_fill(weft_gpu *gpu, weft_buf buf, uint64_t offset, uint64_t size, uint32_t word) {
     weft_gpu_lock(gpu);
     struct weft_gpu_buf_slot *b;
     weft_status status = writable(gpu, buf, "fill", offset, size, &b);

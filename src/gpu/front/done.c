@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-weft_status weft_gpu_on_done(weft_gpu *gpu, uint64_t serial, weft_gpu_done_fn fn, void *user, const void *owner)
-{
+weft_status weft_gpu_on_done(weft_gpu *gpu, uint64_t serial, weft_gpu_done_fn fn, void *user, const void *owner) {
     weft_gpu_lock(gpu);
     weft_status status = WEFT_OK;
     if (serial > gpu->serial)
@@ -23,8 +22,7 @@ weft_status weft_gpu_on_done(weft_gpu *gpu, uint64_t serial, weft_gpu_done_fn fn
 }
 
 // Takes the first one out that is due and was registered before `newest`; order of serial, then of registration.
-static bool take_callback(weft_gpu *gpu, uint64_t newest, bool all, struct weft_gpu_callback *out)
-{
+static bool take_callback(weft_gpu *gpu, uint64_t newest, bool all, struct weft_gpu_callback *out) {
     size_t best = gpu->n_callbacks;
     for (size_t i = 0; i < gpu->n_callbacks; i++) {
         const struct weft_gpu_callback *d = &gpu->callbacks[i];
@@ -38,8 +36,7 @@ static bool take_callback(weft_gpu *gpu, uint64_t newest, bool all, struct weft_
     return true;
 }
 
-weft_status weft_gpu_fire(weft_gpu *gpu)
-{
+weft_status weft_gpu_fire(weft_gpu *gpu) {
     weft_status status = weft_gpu_poll(gpu, NULL);
     char sentence[512] = "";
     if (status != WEFT_OK) snprintf(sentence, sizeof sentence, "%s", weft_error_message());
@@ -62,15 +59,13 @@ weft_status weft_gpu_fire(weft_gpu *gpu)
 }
 
 /// Another thread is in a function of this owner. A function may end its own owner.
-static bool is_called(const weft_gpu *gpu, const void *owner)
-{
+static bool is_called(const weft_gpu *gpu, const void *owner) {
     for (const struct weft_gpu_call *c = gpu->calls; c; c = c->next)
         if (c->owner == owner && !pthread_equal(c->thread, pthread_self())) return true;
     return false;
 }
 
-void weft_gpu_forget(weft_gpu *gpu, const void *owner)
-{
+void weft_gpu_forget(weft_gpu *gpu, const void *owner) {
     weft_gpu_lock(gpu);
     size_t kept = 0;
     for (size_t i = 0; i < gpu->n_callbacks; i++)

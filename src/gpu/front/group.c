@@ -7,14 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool overlap(const struct weft_bind *a, const struct weft_bind *b)
-{
+static bool overlap(const struct weft_bind *a, const struct weft_bind *b) {
     return a->offset < b->offset + b->size && b->offset < a->offset + a->size;
 }
 
 static weft_status check_size(const weft_gpu *gpu, const char *what, const struct weft_gpu_layout *l, uint32_t i,
-                              const struct weft_bind *bind)
-{
+                              const struct weft_bind *bind) {
     bool uniform = l->kinds[i] == WEFT_BIND_UNIFORM;
     uint64_t max = uniform ? gpu->caps.max_uniform_binding : gpu->caps.max_binding;
     if (bind->size > max)
@@ -30,8 +28,7 @@ static weft_status check_size(const weft_gpu *gpu, const char *what, const struc
 }
 
 static weft_status check_bind(weft_gpu *gpu, const char *label, const struct weft_gpu_layout *l, uint32_t i,
-                              const struct weft_bind *bind)
-{
+                              const struct weft_bind *bind) {
     char what[WEFT_GPU_LABEL + 40];
     snprintf(what, sizeof what, "pipeline '%s', binding %u", label, i);
     struct weft_gpu_buf_slot *b;
@@ -47,8 +44,7 @@ static weft_status check_bind(weft_gpu *gpu, const char *label, const struct wef
 
 // Usage is checked by whole buffer (a buffer that is written has no other use in the dispatch), overlap by range.
 static weft_status check_pair(weft_gpu *gpu, const char *label, const struct weft_gpu_layout *l, uint32_t i, uint32_t j,
-                              const struct weft_bind *binds)
-{
+                              const struct weft_bind *binds) {
     if (binds[i].buf.id != binds[j].buf.id) return WEFT_OK;
     bool wi = l->kinds[i] == WEFT_BIND_READ_WRITE, wj = l->kinds[j] == WEFT_BIND_READ_WRITE;
     const char *name = weft_gpu_buf(gpu, binds[i].buf)->label;
@@ -64,8 +60,7 @@ static weft_status check_pair(weft_gpu *gpu, const char *label, const struct wef
 }
 
 static weft_status check_binds(weft_gpu *gpu, const char *label, const struct weft_gpu_layout *l,
-                               const struct weft_bind *binds, uint32_t count)
-{
+                               const struct weft_bind *binds, uint32_t count) {
     if (count != l->n_bindings)
         return weft_fail(WEFT_ERR_INVALID, "pipeline '%s' has %u bindings, %u were given", label, l->n_bindings, count);
     for (uint32_t i = 0; i < count; i++) WEFT_TRY(check_bind(gpu, label, l, i, &binds[i]));
@@ -76,10 +71,12 @@ static weft_status check_binds(weft_gpu *gpu, const char *label, const struct we
 
 // ---- the cache ------------------------------------------------------------------------------------------------------
 
-struct key { uint32_t layout, count; struct weft_bind binds[16]; };
+struct key {
+    uint32_t layout, count;
+    struct weft_bind binds[16];
+};
 
-static size_t key_of(struct key *k, uint32_t layout, const struct weft_bind *binds, uint32_t count)
-{
+static size_t key_of(struct key *k, uint32_t layout, const struct weft_bind *binds, uint32_t count) {
     memset(k, 0, sizeof *k);
     k->layout = layout;
     k->count = count;
@@ -87,8 +84,7 @@ static size_t key_of(struct key *k, uint32_t layout, const struct weft_bind *bin
     return offsetof(struct key, binds) + count * sizeof *binds;
 }
 
-static uint32_t slot_take(weft_gpu *gpu)
-{
+static uint32_t slot_take(weft_gpu *gpu) {
     if (gpu->free_group) {
         uint32_t id = gpu->free_group;
         gpu->free_group = gpu->groups[id - 1].next_free;
@@ -99,16 +95,14 @@ static uint32_t slot_take(weft_gpu *gpu)
     return (uint32_t)++gpu->n_groups;
 }
 
-static void slot_give(weft_gpu *gpu, uint32_t id)
-{
+static void slot_give(weft_gpu *gpu, uint32_t id) {
     gpu->groups[id - 1].live = false;
     gpu->groups[id - 1].next_free = gpu->free_group;
     gpu->free_group = id;
 }
 
 static void fill_slot(weft_gpu *gpu, struct weft_gpu_group_slot *g, uint32_t layout, const struct weft_bind *binds,
-                      uint32_t count)
-{
+                      uint32_t count) {
     const struct weft_gpu_layout *l = &gpu->layouts[layout].pattern;
     g->layout = layout;
     g->count = count;
@@ -148,8 +142,7 @@ static weft_status group_new(weft_gpu *gpu, uint32_t layout, const struct weft_b
 }
 
 static weft_status group_get(weft_gpu *gpu, weft_pipeline pipeline, const struct weft_bind *binds, uint32_t count,
-                             weft_bindgroup *out)
-{
+                             weft_bindgroup *out) {
     const struct weft_gpu_pipe_slot *p = weft_gpu_pipe(gpu, pipeline);
     if (!p) return weft_fail(WEFT_ERR_INVALID, "bind group: there is no pipeline %u", pipeline.id);
     WEFT_TRY(check_binds(gpu, p->label, &gpu->layouts[p->layout].pattern, binds, count));
@@ -172,8 +165,7 @@ static weft_status group_get(weft_gpu *gpu, weft_pipeline pipeline, const struct
 }
 
 weft_status weft_bindgroup_get(weft_gpu *gpu, weft_pipeline pipeline, const struct weft_bind *binds, uint32_t count,
-                               weft_bindgroup *out)
-{
+                               weft_bindgroup *out) {
     *out = (weft_bindgroup){0};
     weft_gpu_lock(gpu);
     weft_status status = group_get(gpu, pipeline, binds, count, out);
@@ -181,16 +173,14 @@ weft_status weft_bindgroup_get(weft_gpu *gpu, weft_pipeline pipeline, const stru
     return status;
 }
 
-static bool touches(const struct weft_gpu_group_slot *g, weft_buf buf)
-{
+static bool touches(const struct weft_gpu_group_slot *g, weft_buf buf) {
     for (uint32_t i = 0; i < g->count; i++)
         if (g->binds[i].buf.id == buf.id) return true;
     return false;
 }
 
 /// `ended_by` is the buffer that it went with, for whoever still uses it; NULL: nobody does.
-static void group_drop(weft_gpu *gpu, uint32_t id, const char *ended_by)
-{
+static void group_drop(weft_gpu *gpu, uint32_t id, const char *ended_by) {
     struct weft_gpu_group_slot *g = &gpu->groups[id - 1];
     struct key key;
     size_t len = key_of(&key, g->layout, g->binds, g->count);
@@ -202,16 +192,14 @@ static void group_drop(weft_gpu *gpu, uint32_t id, const char *ended_by)
     slot_give(gpu, id);
 }
 
-void weft_bindgroup_forget(weft_gpu *gpu, weft_bindgroup group)
-{
+void weft_bindgroup_forget(weft_gpu *gpu, weft_bindgroup group) {
     weft_gpu_lock(gpu);
     struct weft_gpu_group_slot *g = group.id && group.id <= gpu->n_groups ? &gpu->groups[group.id - 1] : NULL;
     if (g && g->live && g->gen == group.gen) group_drop(gpu, group.id, NULL);
     weft_gpu_unlock(gpu);
 }
 
-void weft_gpu_groups_drop(weft_gpu *gpu, weft_buf buf)
-{
+void weft_gpu_groups_drop(weft_gpu *gpu, weft_buf buf) {
     for (size_t i = 0; i < gpu->n_groups; i++)
         if (gpu->groups[i].live && touches(&gpu->groups[i], buf))
             group_drop(gpu, (uint32_t)i + 1, weft_gpu_buf(gpu, buf)->label);

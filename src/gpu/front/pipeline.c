@@ -13,8 +13,7 @@
 
 static const char *label_of(const struct weft_pipeline_desc *d) { return d->label ? d->label : "pipeline"; }
 
-static weft_status check_bindings(const struct weft_gpu_caps *caps, const struct weft_pipeline_desc *d)
-{
+static weft_status check_bindings(const struct weft_gpu_caps *caps, const struct weft_pipeline_desc *d) {
     uint32_t storage = 0, uniforms = 0;
     if (d->n_bindings > 16)
         return weft_fail(WEFT_ERR_INVALID, "pipeline '%s': %u bindings, at most 16", label_of(d), d->n_bindings);
@@ -36,8 +35,7 @@ static weft_status check_bindings(const struct weft_gpu_caps *caps, const struct
     return WEFT_OK;
 }
 
-static weft_status check_workgroup(const struct weft_gpu_caps *caps, const struct weft_pipeline_desc *d)
-{
+static weft_status check_workgroup(const struct weft_gpu_caps *caps, const struct weft_pipeline_desc *d) {
     const uint32_t *w = d->workgroup;
     const uint32_t max[3] = {caps->max_workgroup_x, caps->max_workgroup_y, caps->max_workgroup_z};
     for (int i = 0; i < 3; i++) {
@@ -57,8 +55,7 @@ static weft_status check_workgroup(const struct weft_gpu_caps *caps, const struc
     return WEFT_OK;
 }
 
-static weft_status check_desc(const struct weft_gpu_caps *caps, const struct weft_pipeline_desc *d)
-{
+static weft_status check_desc(const struct weft_gpu_caps *caps, const struct weft_pipeline_desc *d) {
     if (!d->wgsl) return weft_fail(WEFT_ERR_INVALID, "pipeline '%s': no WGSL", label_of(d));
     WEFT_TRY(check_bindings(caps, d));
     return check_workgroup(caps, d);
@@ -66,8 +63,7 @@ static weft_status check_desc(const struct weft_gpu_caps *caps, const struct wef
 
 // ---- layouts and keys -----------------------------------------------------------------------------------------------
 
-static struct weft_gpu_layout pattern_of(const struct weft_pipeline_desc *d)
-{
+static struct weft_gpu_layout pattern_of(const struct weft_pipeline_desc *d) {
     struct weft_gpu_layout l = {.n_bindings = d->n_bindings};
     for (uint32_t i = 0; i < d->n_bindings; i++) {
         l.kinds[i] = d->kinds[i];
@@ -77,8 +73,7 @@ static struct weft_gpu_layout pattern_of(const struct weft_pipeline_desc *d)
 }
 
 // Layouts are few, so a search in order is enough.
-static weft_status layout_get(weft_gpu *gpu, const struct weft_pipeline_desc *d, uint32_t *index)
-{
+static weft_status layout_get(weft_gpu *gpu, const struct weft_pipeline_desc *d, uint32_t *index) {
     struct weft_gpu_layout pattern = pattern_of(d);
     for (size_t i = 0; i < gpu->n_layouts; i++)
         if (memcmp(&gpu->layouts[i].pattern, &pattern, sizeof pattern) == 0) {
@@ -96,15 +91,13 @@ static weft_status layout_get(weft_gpu *gpu, const struct weft_pipeline_desc *d,
 }
 
 // The key of a pipeline is its layout, entry point and text.
-static void key_of(struct weft_str *key, uint32_t layout, const struct weft_pipeline_desc *d)
-{
+static void key_of(struct weft_str *key, uint32_t layout, const struct weft_pipeline_desc *d) {
     weft_str_addf(key, "%u %s\n", layout, d->entry ? d->entry : "main");
     weft_str_add(key, d->wgsl);
 }
 
 // Finds the entry of a description or claims a new one; *mine is true if the caller must build it.
-static weft_status claim(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft_pipeline *out, bool *mine)
-{
+static weft_status claim(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft_pipeline *out, bool *mine) {
     *mine = false;
     WEFT_TRY(check_desc(&gpu->caps, d));
     WEFT_TRY(weft_gpu_lost(gpu));
@@ -149,8 +142,7 @@ static weft_status lost_meanwhile(void) {
 }
 
 // Without the lock. While `building` is above 0 the device is not opened again.
-static weft_status build(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft_pipeline pipeline)
-{
+static weft_status build(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft_pipeline pipeline) {
     weft_gpu_lock(gpu);
     if (is_stale(gpu, pipeline)) {
         weft_gpu_unlock(gpu);
@@ -176,8 +168,7 @@ static weft_status build(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft
 }
 
 // Waits for another thread's build; if that failed, builds here to have the reason.
-static weft_status await_build(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft_pipeline pipeline)
-{
+static weft_status await_build(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft_pipeline pipeline) {
     weft_gpu_lock(gpu);
     while (!is_stale(gpu, pipeline) && gpu->pipes[pipeline.id - 1].state == WEFT_GPU_BUILD_PENDING)
         pthread_cond_wait(&gpu->built, &gpu->lock);
@@ -192,8 +183,7 @@ static weft_status await_build(weft_gpu *gpu, const struct weft_pipeline_desc *d
     return mine ? build(gpu, d, pipeline) : WEFT_OK;
 }
 
-weft_status weft_pipeline_get(weft_gpu *gpu, const struct weft_pipeline_desc *desc, weft_pipeline *out)
-{
+weft_status weft_pipeline_get(weft_gpu *gpu, const struct weft_pipeline_desc *desc, weft_pipeline *out) {
     return weft_pipeline_get_many(gpu, desc, 1, out, NULL, NULL);
 }
 
@@ -209,8 +199,7 @@ struct many {
     _Atomic bool *tried;
 };
 
-static weft_status build_one(void *user, size_t i)
-{
+static weft_status build_one(void *user, size_t i) {
     struct many *m = user;
     size_t at = m->todo[i];
     m->tried[i] = true;
@@ -220,8 +209,7 @@ static weft_status build_one(void *user, size_t i)
 }
 
 // Entries that were claimed and not tried, because another one failed first, are given back.
-static void unclaim(struct many *m, size_t n_todo)
-{
+static void unclaim(struct many *m, size_t n_todo) {
     weft_gpu_lock(m->gpu);
     for (size_t i = 0; i < n_todo; i++)
         if (!m->tried[i] && !is_stale(m->gpu, m->out[m->todo[i]]))
@@ -246,8 +234,15 @@ weft_status weft_pipeline_get_many(weft_gpu *gpu, const struct weft_pipeline_des
         if (mine) todo[n_todo++] = i;
     }
     weft_gpu_unlock(gpu);
-    struct many m = {.gpu = gpu, .descs = descs, .out = out, .todo = todo, .tried = tried,
-                     .done = count - n_todo, .total = count, .progress = progress, .user = user};
+    struct many m = {.gpu = gpu,
+                     .descs = descs,
+                     .out = out,
+                     .todo = todo,
+                     .tried = tried,
+                     .done = count - n_todo,
+                     .total = count,
+                     .progress = progress,
+                     .user = user};
     if (status == WEFT_OK && progress && m.done) progress(user, m.done, count);
     if (status == WEFT_OK && n_todo == 1) status = build_one(&m, 0);
     else if (status == WEFT_OK && n_todo) status = weft_parallel_for(n_todo, 0, build_one, &m);

@@ -4,8 +4,7 @@
 #include "gpu/front/front.h"
 #include <string.h>
 
-weft_status weft_gpu_profile_row_of(weft_gpu *gpu, const char *label, uint32_t *row)
-{
+weft_status weft_gpu_profile_row_of(weft_gpu *gpu, const char *label, uint32_t *row) {
     uint64_t found;
     size_t len = strlen(label);
     if (weft_map_get(&gpu->row_map, label, len, &found)) {
@@ -24,8 +23,7 @@ weft_status weft_gpu_profile_row_of(weft_gpu *gpu, const char *label, uint32_t *
     return WEFT_OK;
 }
 
-weft_status weft_gpu_profile(weft_gpu *gpu, struct weft_gpu_profile_row **rows, size_t *count, bool reset)
-{
+weft_status weft_gpu_profile(weft_gpu *gpu, struct weft_gpu_profile_row **rows, size_t *count, bool reset) {
     *rows = NULL;
     *count = 0;
     if (!gpu->profile)

@@ -7,8 +7,7 @@
 #include <string.h>
 
 // A slot of the ring that is free, preferring one whose own buffer is large enough. NULL: all are outstanding.
-static struct weft_gpu_read_slot *take_slot(weft_gpu *gpu, uint64_t size, bool own)
-{
+static struct weft_gpu_read_slot *take_slot(weft_gpu *gpu, uint64_t size, bool own) {
     struct weft_gpu_read_slot *best = NULL;
     for (size_t i = 0; i < WEFT_GPU_READBACKS; i++) {
         struct weft_gpu_read_slot *s = &gpu->reads[i];
@@ -21,16 +20,14 @@ static struct weft_gpu_read_slot *take_slot(weft_gpu *gpu, uint64_t size, bool o
     return best;
 }
 
-void weft_gpu_readbacks_trim(weft_gpu *gpu)
-{
+void weft_gpu_readbacks_trim(weft_gpu *gpu) {
     for (size_t i = 0; i < WEFT_GPU_READBACKS; i++) {
         struct weft_gpu_read_slot *s = &gpu->reads[i];
         if (s->own && !s->used) weft_gpu_buf_drop(gpu, s->buf), s->own = false;
     }
 }
 
-static weft_status ready_own_buffer(weft_gpu *gpu, struct weft_gpu_read_slot *s, uint64_t size)
-{
+static weft_status ready_own_buffer(weft_gpu *gpu, struct weft_gpu_read_slot *s, uint64_t size) {
     const struct weft_gpu_buf_slot *b = s->own ? weft_gpu_buf(gpu, s->buf) : NULL;
     if (b && b->size >= size) return WEFT_OK;
     if (s->own) weft_gpu_buf_drop(gpu, s->buf);
@@ -44,15 +41,13 @@ static weft_status ready_own_buffer(weft_gpu *gpu, struct weft_gpu_read_slot *s,
 }
 
 static weft_status copy_out(weft_gpu *gpu, const struct weft_gpu_buf_slot *src, uint64_t offset, uint64_t size,
-                            const struct weft_gpu_buf_slot *dst)
-{
+                            const struct weft_gpu_buf_slot *dst) {
     struct weft_gpu_move move = {.src = src->obj, .dst = dst->obj, .src_offset = offset, .size = size};
     struct weft_gpu_work work = {.before = &move, .n_before = 1};
     return weft_gpu_submit_work(gpu, &work);
 }
 
-static weft_status start(weft_gpu *gpu, weft_buf buf, uint64_t offset, uint64_t size, weft_readback *out)
-{
+static weft_status start(weft_gpu *gpu, weft_buf buf, uint64_t offset, uint64_t size, weft_readback *out) {
     struct weft_gpu_buf_slot *b;
     WEFT_TRY(weft_gpu_lost(gpu));
     WEFT_TRY(weft_gpu_buf_need(gpu, buf, "readback", &b));
@@ -84,8 +79,7 @@ static weft_status start(weft_gpu *gpu, weft_buf buf, uint64_t offset, uint64_t 
     return WEFT_OK;
 }
 
-weft_status weft_readback_start(weft_gpu *gpu, weft_buf buf, uint64_t offset, uint64_t size, weft_readback *out)
-{
+weft_status weft_readback_start(weft_gpu *gpu, weft_buf buf, uint64_t offset, uint64_t size, weft_readback *out) {
     *out = (weft_readback){0};
     weft_gpu_lock(gpu);
     weft_status status = start(gpu, buf, offset, size, out);
@@ -93,16 +87,14 @@ weft_status weft_readback_start(weft_gpu *gpu, weft_buf buf, uint64_t offset, ui
     return status;
 }
 
-static struct weft_gpu_read_slot *find(weft_gpu *gpu, weft_readback rb)
-{
+static struct weft_gpu_read_slot *find(weft_gpu *gpu, weft_readback rb) {
     if (rb.id == 0 || rb.id > WEFT_GPU_READBACKS) return NULL;
     struct weft_gpu_read_slot *s = &gpu->reads[rb.id - 1];
     return s->used && s->gen == rb.gen ? s : NULL;
 }
 
 // Where a readback stands. Its buffer may have been released by the caller since.
-static weft_status state(weft_gpu *gpu, weft_readback rb, enum weft_gpu_map *out)
-{
+static weft_status state(weft_gpu *gpu, weft_readback rb, enum weft_gpu_map *out) {
     struct weft_gpu_read_slot *s = find(gpu, rb);
     if (!s) return weft_fail(WEFT_ERR_STALE, "readback %u is not outstanding", rb.id);
     const struct weft_gpu_buf_slot *b = weft_gpu_buf(gpu, s->buf);
@@ -114,8 +106,7 @@ static weft_status state(weft_gpu *gpu, weft_readback rb, enum weft_gpu_map *out
     return WEFT_OK;
 }
 
-weft_status weft_readback_ready(weft_gpu *gpu, weft_readback rb, bool *ready)
-{
+weft_status weft_readback_ready(weft_gpu *gpu, weft_readback rb, bool *ready) {
     *ready = false;
     weft_status polled = weft_gpu_poll_once(gpu);
     enum weft_gpu_map map = WEFT_GPU_MAP_PENDING;
@@ -128,8 +119,7 @@ weft_status weft_readback_ready(weft_gpu *gpu, weft_readback rb, bool *ready)
 }
 
 // Copies out and frees the slot; without `data` only frees it.
-static weft_status take(weft_gpu *gpu, weft_readback rb, void *data, uint64_t size)
-{
+static weft_status take(weft_gpu *gpu, weft_readback rb, void *data, uint64_t size) {
     struct weft_gpu_read_slot *s = find(gpu, rb);
     if (!s) return weft_fail(WEFT_ERR_STALE, "readback %u is not outstanding", rb.id);
     struct weft_gpu_buf_slot *b = weft_gpu_buf(gpu, s->buf);
@@ -147,8 +137,7 @@ static weft_status take(weft_gpu *gpu, weft_readback rb, void *data, uint64_t si
     return status;
 }
 
-static weft_status wait_mapped(weft_gpu *gpu, weft_readback rb)
-{
+static weft_status wait_mapped(weft_gpu *gpu, weft_readback rb) {
     double since = weft_now();
     for (;;) {
         bool ready;
@@ -159,8 +148,7 @@ static weft_status wait_mapped(weft_gpu *gpu, weft_readback rb)
     }
 }
 
-weft_status weft_readback_finish(weft_gpu *gpu, weft_readback *rb, void *data, uint64_t size)
-{
+weft_status weft_readback_finish(weft_gpu *gpu, weft_readback *rb, void *data, uint64_t size) {
     weft_gpu_lock(gpu);
     const struct weft_gpu_read_slot *s = find(gpu, *rb);
     uint64_t have = s ? s->size : 0;
@@ -178,8 +166,7 @@ weft_status weft_readback_finish(weft_gpu *gpu, weft_readback *rb, void *data, u
     return status != WEFT_OK ? status : taken;
 }
 
-weft_status weft_buf_read(weft_gpu *gpu, weft_buf buf, uint64_t offset, void *data, uint64_t size)
-{
+weft_status weft_buf_read(weft_gpu *gpu, weft_buf buf, uint64_t offset, void *data, uint64_t size) {
     uint64_t at = 0;
     do {
         uint64_t n = size - at < WEFT_GPU_READ_CHUNK ? size - at : WEFT_GPU_READ_CHUNK;

@@ -9,8 +9,7 @@ static const char *label_of(const struct weft_gpu_step *s) { return s->label ? s
 
 // ---- checks ---------------------------------------------------------------------------------------------------------
 
-static weft_status resolve_copy(weft_gpu *gpu, const struct weft_gpu_copy *c, struct weft_gpu_move *out)
-{
+static weft_status resolve_copy(weft_gpu *gpu, const struct weft_gpu_copy *c, struct weft_gpu_move *out) {
     struct weft_gpu_buf_slot *src, *dst;
     if (c->src.id == 0) {
         WEFT_TRY(weft_gpu_buf_need(gpu, c->dst, "zero", &dst));
@@ -27,8 +26,7 @@ static weft_status resolve_copy(weft_gpu *gpu, const struct weft_gpu_copy *c, st
                          src->label);
     if (src->usage == WEFT_BUF_READBACK)
         return weft_fail(WEFT_ERR_INVALID, "copy from buffer '%s', which is for reading back", src->label);
-    if (dst->mapped)
-        return weft_fail(WEFT_ERR_INVALID, "copy to buffer '%s' while it is being read back", dst->label);
+    if (dst->mapped) return weft_fail(WEFT_ERR_INVALID, "copy to buffer '%s' while it is being read back", dst->label);
     WEFT_TRY(weft_gpu_buf_range(src, "copy from", c->src_offset, c->size));
     WEFT_TRY(weft_gpu_buf_range(dst, "copy to", c->dst_offset, c->size));
     *out = (struct weft_gpu_move){src->obj, dst->obj, c->src_offset, c->dst_offset, c->size};
@@ -45,8 +43,7 @@ static weft_status resolve_copies(weft_gpu *gpu, const struct weft_gpu_copy *cop
     return WEFT_OK;
 }
 
-static weft_status check_uniform(const struct weft_gpu_step *s, const struct weft_gpu_group_slot *g)
-{
+static weft_status check_uniform(const struct weft_gpu_step *s, const struct weft_gpu_group_slot *g) {
     if (g->uniform < 0) {
         if (s->uniform_offset == 0) return WEFT_OK;
         return weft_fail(WEFT_ERR_INVALID, "step '%s': uniform offset %u, but the kernel has no uniform block",
@@ -61,8 +58,7 @@ static weft_status check_uniform(const struct weft_gpu_step *s, const struct wef
     return WEFT_OK;
 }
 
-static weft_status find_group(weft_gpu *gpu, const struct weft_gpu_step *s, struct weft_gpu_group_slot **out)
-{
+static weft_status find_group(weft_gpu *gpu, const struct weft_gpu_step *s, struct weft_gpu_group_slot **out) {
     if (s->group.id == 0 || s->group.id > gpu->n_groups)
         return weft_fail(WEFT_ERR_STALE, "step '%s': there is no bind group %u", label_of(s), s->group.id);
     struct weft_gpu_group_slot *g = &gpu->groups[s->group.id - 1];
@@ -76,8 +72,7 @@ static weft_status find_group(weft_gpu *gpu, const struct weft_gpu_step *s, stru
     return WEFT_OK;
 }
 
-static weft_status resolve_step(weft_gpu *gpu, const struct weft_gpu_step *s, struct weft_gpu_dispatch *out)
-{
+static weft_status resolve_step(weft_gpu *gpu, const struct weft_gpu_step *s, struct weft_gpu_dispatch *out) {
     const struct weft_gpu_pipe_slot *p = weft_gpu_pipe(gpu, s->pipeline);
     if (!p) return weft_fail(WEFT_ERR_STALE, "step '%s': there is no pipeline %u", label_of(s), s->pipeline.id);
     struct weft_gpu_group_slot *g = NULL;
@@ -90,14 +85,15 @@ static weft_status resolve_step(weft_gpu *gpu, const struct weft_gpu_step *s, st
         if (s->grid[i] > gpu->caps.max_groups)
             return weft_fail(WEFT_ERR_LIMIT, "step '%s': grid %u x %u x %u, the device allows %u a dimension",
                              label_of(s), s->grid[0], s->grid[1], s->grid[2], gpu->caps.max_groups);
-    *out = (struct weft_gpu_dispatch){.pipeline = p->obj, .group = g->obj, .has_uniform = g->uniform >= 0,
+    *out = (struct weft_gpu_dispatch){.pipeline = p->obj,
+                                      .group = g->obj,
+                                      .has_uniform = g->uniform >= 0,
                                       .uniform_offset = s->uniform_offset,
                                       .grid = {s->grid[0], s->grid[1], s->grid[2]}};
     return gpu->profile ? weft_gpu_profile_row_of(gpu, label_of(s), &out->row) : WEFT_OK;
 }
 
-static weft_status resolve_steps(weft_gpu *gpu, const struct weft_gpu_step *steps, size_t n, size_t *n_out)
-{
+static weft_status resolve_steps(weft_gpu *gpu, const struct weft_gpu_step *steps, size_t n, size_t *n_out) {
     *n_out = 0;
     for (size_t i = 0; i < n; i++) {
         WEFT_TRY(resolve_step(gpu, &steps[i], &gpu->dispatches[*n_out]));
@@ -106,8 +102,7 @@ static weft_status resolve_steps(weft_gpu *gpu, const struct weft_gpu_step *step
     return WEFT_OK;
 }
 
-static weft_status resolve(weft_gpu *gpu, const struct weft_gpu_submit *s, struct weft_gpu_work *work)
-{
+static weft_status resolve(weft_gpu *gpu, const struct weft_gpu_submit *s, struct weft_gpu_work *work) {
     size_t n_moves = s->n_before + s->n_after;
     if (!weft_gpu_grow(gpu, (void **)&gpu->moves, &gpu->cap_moves, n_moves, sizeof *gpu->moves) ||
         !weft_gpu_grow(gpu, (void **)&gpu->dispatches, &gpu->cap_dispatches, s->n_steps, sizeof *gpu->dispatches))
@@ -124,8 +119,7 @@ static weft_status resolve(weft_gpu *gpu, const struct weft_gpu_submit *s, struc
 
 // ---- submitting -----------------------------------------------------------------------------------------------------
 
-static void count_submit(weft_gpu *gpu, const struct weft_gpu_work *work)
-{
+static void count_submit(weft_gpu *gpu, const struct weft_gpu_work *work) {
     struct weft_gpu_counters *c = &gpu->counters;
     c->submits++;
     c->passes += work->profile ? work->n_steps : work->n_steps > 0;
@@ -136,16 +130,14 @@ static void count_submit(weft_gpu *gpu, const struct weft_gpu_work *work)
 }
 
 // Bounds how far the host runs ahead. The lock is given up while it waits.
-static weft_status wait_for_slot(weft_gpu *gpu)
-{
+static weft_status wait_for_slot(weft_gpu *gpu) {
     weft_gpu_advance(gpu);
     while (gpu->serial - gpu->finished >= WEFT_GPU_IN_FLIGHT)
         WEFT_TRY(weft_gpu_wait_tick(gpu, gpu->tick_of[(gpu->finished + 1) % WEFT_GPU_TICKS]));
     return WEFT_OK;
 }
 
-weft_status weft_gpu_submit(weft_gpu *gpu, const struct weft_gpu_submit *submit, uint64_t *serial)
-{
+weft_status weft_gpu_submit(weft_gpu *gpu, const struct weft_gpu_submit *submit, uint64_t *serial) {
     struct weft_gpu_work work = {0};
     weft_gpu_lock(gpu);
     weft_status status = weft_gpu_lost(gpu);

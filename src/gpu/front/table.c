@@ -5,22 +5,19 @@
 #include "gpu/front/front.h"
 #include <string.h>
 
-bool weft_gpu_grow(weft_gpu *gpu, void **items, size_t *cap, size_t need, size_t size)
-{
+bool weft_gpu_grow(weft_gpu *gpu, void **items, size_t *cap, size_t need, size_t size) {
     if (need <= *cap) return true;
     gpu->counters.allocs++;
     return weft_grow(items, cap, need, size) != 0;
 }
 
-struct weft_gpu_buf_slot *weft_gpu_buf(weft_gpu *gpu, weft_buf buf)
-{
+struct weft_gpu_buf_slot *weft_gpu_buf(weft_gpu *gpu, weft_buf buf) {
     if (buf.id == 0 || buf.id > gpu->n_bufs) return NULL;
     struct weft_gpu_buf_slot *b = &gpu->bufs[buf.id - 1];
     return b->live && b->gen == buf.gen ? b : NULL;
 }
 
-weft_status weft_gpu_buf_need(weft_gpu *gpu, weft_buf buf, const char *what, struct weft_gpu_buf_slot **out)
-{
+weft_status weft_gpu_buf_need(weft_gpu *gpu, weft_buf buf, const char *what, struct weft_gpu_buf_slot **out) {
     *out = weft_gpu_buf(gpu, buf);
     if (*out) return WEFT_OK;
     if (buf.id == 0 || buf.id > gpu->n_bufs)
@@ -31,8 +28,7 @@ weft_status weft_gpu_buf_need(weft_gpu *gpu, weft_buf buf, const char *what, str
     return weft_fail(WEFT_ERR_STALE, "%s: the buffer has been released; its place now holds '%s'", what, b->label);
 }
 
-weft_status weft_gpu_buf_range(const struct weft_gpu_buf_slot *b, const char *what, uint64_t offset, uint64_t size)
-{
+weft_status weft_gpu_buf_range(const struct weft_gpu_buf_slot *b, const char *what, uint64_t offset, uint64_t size) {
     if (offset % 4 || size % 4)
         return weft_fail(WEFT_ERR_INVALID, "%s: offset %llu and size %llu in buffer '%s' must be multiples of 4", what,
                          (unsigned long long)offset, (unsigned long long)size, b->label);
@@ -43,8 +39,7 @@ weft_status weft_gpu_buf_range(const struct weft_gpu_buf_slot *b, const char *wh
     return WEFT_OK;
 }
 
-struct weft_gpu_pipe_slot *weft_gpu_pipe(weft_gpu *gpu, weft_pipeline pipeline)
-{
+struct weft_gpu_pipe_slot *weft_gpu_pipe(weft_gpu *gpu, weft_pipeline pipeline) {
     if (pipeline.gen != gpu->generation || pipeline.id == 0 || pipeline.id > gpu->n_pipes) return NULL;
     struct weft_gpu_pipe_slot *p = &gpu->pipes[pipeline.id - 1];
     return p->state == WEFT_GPU_BUILD_READY ? p : NULL;
@@ -53,8 +48,7 @@ struct weft_gpu_pipe_slot *weft_gpu_pipe(weft_gpu *gpu, weft_pipeline pipeline)
 // ---- freeing --------------------------------------------------------------------------------------------------------
 
 // The objects of a kind: freed unless they are left to a device that hangs.
-static void free_groups(weft_gpu *gpu, bool leave)
-{
+static void free_groups(weft_gpu *gpu, bool leave) {
     for (size_t i = 0; i < gpu->n_groups; i++) {
         struct weft_gpu_group_slot *g = &gpu->groups[i];
         if (!g->live) continue;
@@ -69,8 +63,7 @@ static void free_groups(weft_gpu *gpu, bool leave)
     gpu->counters.groups_live = 0;
 }
 
-static void free_pipelines(weft_gpu *gpu, bool leave)
-{
+static void free_pipelines(weft_gpu *gpu, bool leave) {
     const struct weft_gpu_backend *b = gpu->backend;
     for (size_t i = 0; !leave && i < gpu->n_pipes; i++)
         if (gpu->pipes[i].state == WEFT_GPU_BUILD_READY) b->pipeline_free(gpu->dev, gpu->pipes[i].obj);
@@ -79,8 +72,7 @@ static void free_pipelines(weft_gpu *gpu, bool leave)
     weft_map_free(&gpu->pipe_map);
 }
 
-static void free_bufs(weft_gpu *gpu, bool leave)
-{
+static void free_bufs(weft_gpu *gpu, bool leave) {
     for (size_t i = 0; i < gpu->n_bufs; i++) {
         struct weft_gpu_buf_slot *b = &gpu->bufs[i];
         if (!b->live) continue;
@@ -96,8 +88,7 @@ static void free_bufs(weft_gpu *gpu, bool leave)
     memset(gpu->counters.bytes_for, 0, sizeof gpu->counters.bytes_for);
 }
 
-void weft_gpu_free_objects(weft_gpu *gpu)
-{
+void weft_gpu_free_objects(weft_gpu *gpu) {
     bool leave = weft_gpu_left(gpu);
     if (leave)
         weft_log(WEFT_LOG_WARN, "gpu: %s never finished its work; what it holds is left behind", gpu->caps.adapter);
@@ -108,8 +99,7 @@ void weft_gpu_free_objects(weft_gpu *gpu)
     free_bufs(gpu, leave);
 }
 
-void weft_gpu_free_tables(weft_gpu *gpu)
-{
+void weft_gpu_free_tables(weft_gpu *gpu) {
     for (size_t i = 0; i < gpu->n_rows; i++) weft_free(gpu->rows[i].label);
     weft_map_free(&gpu->row_map);
     weft_free(gpu->bufs);

@@ -14,8 +14,7 @@
 
 // ---- ticks ----------------------------------------------------------------------------------------------------------
 
-weft_status weft_gpu_submit_work(weft_gpu *gpu, struct weft_gpu_work *work)
-{
+weft_status weft_gpu_submit_work(weft_gpu *gpu, struct weft_gpu_work *work) {
     WEFT_TRY(weft_gpu_lost(gpu));
     work->tick = gpu->tick + 1;
     weft_status status = weft_gpu_inject_now(gpu, WEFT_GPU_AT_SUBMIT, "submit");
@@ -30,8 +29,7 @@ weft_status weft_gpu_submit_work(weft_gpu *gpu, struct weft_gpu_work *work)
     return WEFT_OK;
 }
 
-void weft_gpu_free_later(weft_gpu *gpu, void *obj, void (*free_obj)(void *, void *))
-{
+void weft_gpu_free_later(weft_gpu *gpu, void *obj, void (*free_obj)(void *, void *)) {
     bool idle = gpu->finished_tick >= gpu->tick;
     // Without memory for the list the object is freed now: implementations keep what work in flight uses.
     if (idle ||
@@ -42,20 +40,17 @@ void weft_gpu_free_later(weft_gpu *gpu, void *obj, void (*free_obj)(void *, void
     gpu->deferred[gpu->n_deferred++] = (struct weft_gpu_deferred){obj, free_obj, gpu->tick};
 }
 
-static void add_time(void *user, uint32_t row, double seconds)
-{
+static void add_time(void *user, uint32_t row, double seconds) {
     weft_gpu *gpu = user;
     gpu->rows[row].count++;
     gpu->rows[row].seconds += seconds;
 }
 
-static void collect_times(weft_gpu *gpu)
-{
+static void collect_times(weft_gpu *gpu) {
     if (gpu->backend->profile_take) gpu->backend->profile_take(gpu->dev, add_time, gpu);
 }
 
-void weft_gpu_advance(weft_gpu *gpu)
-{
+void weft_gpu_advance(weft_gpu *gpu) {
     uint64_t now_finished = gpu->backend->finished(gpu->dev);
     if (now_finished > gpu->finished_tick) gpu->progress = weft_now();
     gpu->finished_tick = now_finished;
@@ -71,8 +66,7 @@ void weft_gpu_advance(weft_gpu *gpu)
     if (gpu->profile) collect_times(gpu);
 }
 
-weft_status weft_gpu_poll_once(weft_gpu *gpu)
-{
+weft_status weft_gpu_poll_once(weft_gpu *gpu) {
     // If another thread polls already, its poll will do.
     if (pthread_mutex_trylock(&gpu->poll_lock) == 0) {
         gpu->backend->poll(gpu->dev);
@@ -90,8 +84,7 @@ weft_status weft_gpu_poll_once(weft_gpu *gpu)
     return status;
 }
 
-weft_status weft_gpu_poll(weft_gpu *gpu, uint64_t *finished)
-{
+weft_status weft_gpu_poll(weft_gpu *gpu, uint64_t *finished) {
     weft_status status = weft_gpu_poll_once(gpu);
     weft_gpu_lock(gpu);
     if (finished) *finished = gpu->finished;
@@ -103,31 +96,27 @@ weft_status weft_gpu_poll(weft_gpu *gpu, uint64_t *finished)
 
 static _Thread_local const atomic_bool *thread_token;
 
-const atomic_bool *weft_gpu_token(const atomic_bool *token)
-{
+const atomic_bool *weft_gpu_token(const atomic_bool *token) {
     const atomic_bool *before = thread_token;
     thread_token = token;
     return before;
 }
 
-static void copy_label(char *out, const char *label)
-{
+static void copy_label(char *out, const char *label) {
     size_t n = label ? strnlen(label, WEFT_GPU_LABEL - 1) : 0;
     if (n) memcpy(out, label, n);
     out[n] = 0;
 }
 
 // Labels are copied: a program may be destroyed while its work is in flight.
-void weft_gpu_note_flight(weft_gpu *gpu, uint64_t serial, const struct weft_gpu_step *steps, size_t n)
-{
+void weft_gpu_note_flight(weft_gpu *gpu, uint64_t serial, const struct weft_gpu_step *steps, size_t n) {
     struct weft_gpu_flight *f = &gpu->flights[serial % WEFT_GPU_TICKS];
     f->n_steps = (uint32_t)n;
     copy_label(f->first, n ? steps[0].label : NULL);
     copy_label(f->last, n ? steps[n - 1].label : NULL);
 }
 
-static void describe_flight(const weft_gpu *gpu, char *text, size_t size)
-{
+static void describe_flight(const weft_gpu *gpu, char *text, size_t size) {
     uint64_t n = gpu->serial - gpu->finished;
     if (n == 0) {
         snprintf(text, size, "copies, writes and readbacks are in flight, but no steps");
@@ -138,8 +127,7 @@ static void describe_flight(const weft_gpu *gpu, char *text, size_t size)
              (unsigned long long)n, (unsigned long long)gpu->finished + 1, f->n_steps, f->first, f->last);
 }
 
-weft_status weft_gpu_check_timeout(weft_gpu *gpu, double since)
-{
+weft_status weft_gpu_check_timeout(weft_gpu *gpu, double since) {
     if (thread_token && atomic_load(thread_token)) return weft_fail(WEFT_ERR_CANCELLED, "cancelled while waiting");
     weft_gpu_lock(gpu);
     double quiet = weft_now() - (gpu->progress > since ? gpu->progress : since), most = gpu->timeout;
@@ -153,15 +141,14 @@ weft_status weft_gpu_check_timeout(weft_gpu *gpu, double since)
                      (int)(sizeof gpu->lost_why - 64), flight);
             weft_log(WEFT_LOG_ERROR, "gpu: %s: %s", gpu->caps.adapter, gpu->lost_why);
         }
-        status = weft_fail(WEFT_ERR_TIMEOUT, "nothing finished for %g s; %s; the device counts as lost now", most,
-                           flight);
+        status =
+            weft_fail(WEFT_ERR_TIMEOUT, "nothing finished for %g s; %s; the device counts as lost now", most, flight);
     }
     weft_gpu_unlock(gpu);
     return status;
 }
 
-bool weft_gpu_stall(weft_gpu *gpu, bool on)
-{
+bool weft_gpu_stall(weft_gpu *gpu, bool on) {
     if (!gpu->backend->stall) return false;
     weft_gpu_lock(gpu);
     gpu->backend->stall(gpu->dev, on);
@@ -173,15 +160,13 @@ bool weft_gpu_stall(weft_gpu *gpu, bool on)
 
 // A blocking wait of the implementation would block other threads' submits, so all waiting is polling. Sleeps are a
 // quarter of the time waited so far: short work is noticed soon, long work costs little.
-void weft_gpu_backoff(double since)
-{
+void weft_gpu_backoff(double since) {
     double waited = weft_now() - since;
     if (waited < 20e-6) sched_yield();
     else weft_sleep(waited < 80e-6 ? 20e-6 : waited < 800e-6 ? waited / 4 : 200e-6);
 }
 
-weft_status weft_gpu_wait_tick(weft_gpu *gpu, uint64_t tick)
-{
+weft_status weft_gpu_wait_tick(weft_gpu *gpu, uint64_t tick) {
     weft_status result = WEFT_OK;
     double since = weft_now();
     const uint32_t generation = gpu->generation;
@@ -201,8 +186,7 @@ weft_status weft_gpu_wait_tick(weft_gpu *gpu, uint64_t tick)
     return result;
 }
 
-weft_status weft_gpu_wait(weft_gpu *gpu, uint64_t serial, double seconds)
-{
+weft_status weft_gpu_wait(weft_gpu *gpu, uint64_t serial, double seconds) {
     weft_gpu_lock(gpu);
     uint64_t last = gpu->serial;
     bool lost = weft_gpu_was_lost(gpu, serial);
@@ -226,8 +210,7 @@ weft_status weft_gpu_wait(weft_gpu *gpu, uint64_t serial, double seconds)
     }
 }
 
-weft_status weft_gpu_wait_idle(weft_gpu *gpu)
-{
+weft_status weft_gpu_wait_idle(weft_gpu *gpu) {
     weft_gpu_lock(gpu);
     weft_status status = weft_gpu_lost(gpu);
     if (status == WEFT_OK) status = weft_gpu_wait_tick(gpu, gpu->tick);

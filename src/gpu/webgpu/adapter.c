@@ -14,23 +14,26 @@
 static const char *const adapter_toggles[] = {"allow_unsafe_apis", "use_vulkan_memory_model",
                                               "vulkan_enable_f16_on_nvidia"};
 
-static WGPUInstance make_instance(const struct weft_webgpu_lib *lib)
-{
+static WGPUInstance make_instance(const struct weft_webgpu_lib *lib) {
     WGPUInstanceExtras extras = {.chain = {.sType = (WGPUSType)WGPUSType_InstanceExtras},
-                                 .backends = WGPUInstanceBackend_Primary, .flags = WGPUInstanceFlag_Empty};
-    struct dawn_toggles toggles = {.chain = {.sType = (WGPUSType)DAWN_STYPE_TOGGLES}, .n_enabled = 1,
-                                   .enabled = adapter_toggles};
+                                 .backends = WGPUInstanceBackend_Primary,
+                                 .flags = WGPUInstanceFlag_Empty};
+    struct dawn_toggles toggles = {
+        .chain = {.sType = (WGPUSType)DAWN_STYPE_TOGGLES}, .n_enabled = 1, .enabled = adapter_toggles};
     WGPUInstanceDescriptor desc = {0};
     if (lib->kind == WEFT_WEBGPU_WGPU) desc.nextInChain = &extras.chain;
     if (lib->kind == WEFT_WEBGPU_DAWN) desc.nextInChain = &toggles.chain;
     return lib->CreateInstance(&desc);
 }
 
-struct asked { _Atomic bool done; WGPUAdapter adapter; char why[256]; };
+struct asked {
+    _Atomic bool done;
+    WGPUAdapter adapter;
+    char why[256];
+};
 
 static void on_adapter(WGPURequestAdapterStatus status, WGPUAdapter adapter, WGPUStringView message, void *user,
-                       void *unused)
-{
+                       void *unused) {
     (void)unused;
     struct asked *a = user;
     a->adapter = status == WGPURequestAdapterStatus_Success ? adapter : NULL;
@@ -39,17 +42,16 @@ static void on_adapter(WGPURequestAdapterStatus status, WGPUAdapter adapter, WGP
 }
 
 static WGPUAdapter request_adapter(const struct weft_webgpu_lib *lib, WGPUInstance instance, WGPUPowerPreference power,
-                                   bool fallback, char *why, size_t why_size)
-{
+                                   bool fallback, char *why, size_t why_size) {
     struct dawn_toggles toggles = {.chain = {.sType = (WGPUSType)DAWN_STYPE_TOGGLES},
                                    .n_enabled = sizeof adapter_toggles / sizeof *adapter_toggles,
                                    .enabled = adapter_toggles};
-    WGPURequestAdapterOptions options = {.featureLevel = WGPUFeatureLevel_Core, .powerPreference = power,
-                                         .forceFallbackAdapter = fallback};
+    WGPURequestAdapterOptions options = {
+        .featureLevel = WGPUFeatureLevel_Core, .powerPreference = power, .forceFallbackAdapter = fallback};
     if (lib->kind == WEFT_WEBGPU_DAWN) options.nextInChain = &toggles.chain;
     struct asked asked = {0};
-    WGPURequestAdapterCallbackInfo info = {.mode = WGPUCallbackMode_AllowProcessEvents, .callback = on_adapter,
-                                           .userdata1 = &asked};
+    WGPURequestAdapterCallbackInfo info = {
+        .mode = WGPUCallbackMode_AllowProcessEvents, .callback = on_adapter, .userdata1 = &asked};
     lib->InstanceRequestAdapter(instance, &options, info);
     for (double end = weft_now() + 30; !atomic_load(&asked.done) && weft_now() < end;) {
         lib->InstanceProcessEvents(instance);
@@ -61,14 +63,12 @@ static WGPUAdapter request_adapter(const struct weft_webgpu_lib *lib, WGPUInstan
 
 // ---- what an adapter can do -----------------------------------------------------------------------------------------
 
-static const char *component_name(uint32_t type)
-{
+static const char *component_name(uint32_t type) {
     static const char *const names[] = {"", "f32", "f16", "u32", "i32", "u8", "i8"};
     return type < sizeof names / sizeof *names ? names[type] : "";
 }
 
-static void take_matrix_configs(struct weft_gpu_caps *caps, const struct dawn_matrix_configs *found)
-{
+static void take_matrix_configs(struct weft_gpu_caps *caps, const struct dawn_matrix_configs *found) {
     for (size_t i = 0; i < found->count && caps->n_matrix_configs < 16; i++) {
         const struct dawn_matrix_config *c = &found->configs[i];
         if (!component_name(c->in)[0] || !component_name(c->out)[0]) continue;
@@ -81,13 +81,11 @@ static void take_matrix_configs(struct weft_gpu_caps *caps, const struct dawn_ma
     }
 }
 
-static bool has(const struct weft_webgpu_adapter *a, int feature)
-{
+static bool has(const struct weft_webgpu_adapter *a, int feature) {
     return a->lib->AdapterHasFeature(a->adapter, (WGPUFeatureName)feature) & 0xff;
 }
 
-static void read_info(struct weft_webgpu_adapter *a)
-{
+static void read_info(struct weft_webgpu_adapter *a) {
     struct weft_gpu_caps *caps = &a->caps;
     bool matrices = a->lib->kind == WEFT_WEBGPU_DAWN && has(a, DAWN_FEATURE_SUBGROUP_MATRIX);
     struct dawn_matrix_configs configs = {.chain = {.sType = (WGPUSType)DAWN_STYPE_MATRIX_CONFIGS}};
@@ -105,8 +103,7 @@ static void read_info(struct weft_webgpu_adapter *a)
     a->lib->AdapterInfoFreeMembers(info);
 }
 
-static void read_limits(struct weft_webgpu_adapter *a)
-{
+static void read_limits(struct weft_webgpu_adapter *a) {
     struct weft_gpu_caps *caps = &a->caps;
     memset(&a->limits, 0, sizeof a->limits);
     a->lib->AdapterGetLimits(a->adapter, &a->limits);
@@ -117,10 +114,11 @@ static void read_limits(struct weft_webgpu_adapter *a)
     // A pipeline of Weft has at most 16 bindings, one of them the parameter block.
     caps->max_storage_buffers = l->maxStorageBuffersPerShaderStage < 15 ? l->maxStorageBuffersPerShaderStage : 15;
     caps->max_dynamic_uniforms = l->maxDynamicUniformBuffersPerPipelineLayout;
-    caps->max_uniform_binding = l->maxUniformBufferBindingSize > UINT32_MAX ? UINT32_MAX
-                                                                            : (uint32_t)l->maxUniformBufferBindingSize;
+    caps->max_uniform_binding =
+        l->maxUniformBufferBindingSize > UINT32_MAX ? UINT32_MAX : (uint32_t)l->maxUniformBufferBindingSize;
     caps->offset_align = l->minStorageBufferOffsetAlignment > l->minUniformBufferOffsetAlignment
-                             ? l->minStorageBufferOffsetAlignment : l->minUniformBufferOffsetAlignment;
+                             ? l->minStorageBufferOffsetAlignment
+                             : l->minUniformBufferOffsetAlignment;
     caps->max_invocations = l->maxComputeInvocationsPerWorkgroup;
     caps->max_workgroup_x = l->maxComputeWorkgroupSizeX;
     caps->max_workgroup_y = l->maxComputeWorkgroupSizeY;
@@ -130,8 +128,7 @@ static void read_limits(struct weft_webgpu_adapter *a)
     caps->immediates = l->maxImmediateSize > 0;
 }
 
-static void read_features(struct weft_webgpu_adapter *a)
-{
+static void read_features(struct weft_webgpu_adapter *a) {
     struct weft_gpu_caps *caps = &a->caps;
     bool wgpu = a->lib->kind == WEFT_WEBGPU_WGPU;
     caps->f16 = has(a, WGPUFeatureName_ShaderF16);
@@ -150,16 +147,17 @@ static void read_features(struct weft_webgpu_adapter *a)
 }
 
 // GPUs before CPU drivers; then Dawn with matrix units, wgpu-native, Dawn without.
-static int score_of(const struct weft_webgpu_adapter *a)
-{
-    static const int kinds[] = {[WEFT_GPU_NULL] = 0, [WEFT_GPU_CPU] = 1, [WEFT_GPU_OTHER] = 2,
-                                [WEFT_GPU_INTEGRATED] = 3, [WEFT_GPU_DISCRETE] = 4};
+static int score_of(const struct weft_webgpu_adapter *a) {
+    static const int kinds[] = {[WEFT_GPU_NULL] = 0,
+                                [WEFT_GPU_CPU] = 1,
+                                [WEFT_GPU_OTHER] = 2,
+                                [WEFT_GPU_INTEGRATED] = 3,
+                                [WEFT_GPU_DISCRETE] = 4};
     int library = a->lib->kind == WEFT_WEBGPU_WGPU ? 2 : a->caps.n_matrix_configs ? 3 : 1;
     return kinds[a->caps.kind] * 10 + library;
 }
 
-static void describe(struct weft_webgpu_adapter *a)
-{
+static void describe(struct weft_webgpu_adapter *a) {
     snprintf(a->caps.implementation, sizeof a->caps.implementation, "%s", weft_webgpu_kind_name(a->lib->kind));
     snprintf(a->caps.library, sizeof a->caps.library, "%s", a->lib->path);
     read_info(a);
@@ -172,8 +170,7 @@ static void describe(struct weft_webgpu_adapter *a)
 
 // ---- listing --------------------------------------------------------------------------------------------------------
 
-void weft_webgpu_adapter_free(struct weft_webgpu_adapter *a)
-{
+void weft_webgpu_adapter_free(struct weft_webgpu_adapter *a) {
     if (a->adapter) a->lib->AdapterRelease(a->adapter);
     if (a->instance) a->lib->InstanceRelease(a->instance);
     a->adapter = NULL;
@@ -181,8 +178,7 @@ void weft_webgpu_adapter_free(struct weft_webgpu_adapter *a)
 }
 
 // wgpu-native lists its adapters.
-static size_t enumerate(const struct weft_webgpu_lib *lib, WGPUInstance instance, struct weft_webgpu_adapter *out)
-{
+static size_t enumerate(const struct weft_webgpu_lib *lib, WGPUInstance instance, struct weft_webgpu_adapter *out) {
     WGPUInstanceEnumerateAdapterOptions options = {.backends = WGPUInstanceBackend_Primary};
     size_t found = lib->EnumerateAdapters(instance, &options, NULL), n = 0;
     WGPUAdapter *all = weft_calloc(found ? found : 1, sizeof(WGPUAdapter));
@@ -195,18 +191,19 @@ static size_t enumerate(const struct weft_webgpu_lib *lib, WGPUInstance instance
     return n;
 }
 
-static bool same(const struct weft_gpu_caps *a, const struct weft_gpu_caps *b)
-{
+static bool same(const struct weft_gpu_caps *a, const struct weft_gpu_caps *b) {
     return a->kind == b->kind && strcmp(a->adapter, b->adapter) == 0 && strcmp(a->driver, b->driver) == 0;
 }
 
 // The standard header only lets one ask for the best adapter under a preference, so others ask for each in turn.
 static size_t ask_each(const struct weft_webgpu_lib *lib, WGPUInstance instance, struct weft_webgpu_adapter *out,
-                       char *why, size_t why_size)
-{
-    static const struct { WGPUPowerPreference power; bool fallback; } requests[] = {
-        {WGPUPowerPreference_HighPerformance, false}, {WGPUPowerPreference_LowPower, false},
-        {WGPUPowerPreference_Undefined, true}};
+                       char *why, size_t why_size) {
+    static const struct {
+        WGPUPowerPreference power;
+        bool fallback;
+    } requests[] = {{WGPUPowerPreference_HighPerformance, false},
+                    {WGPUPowerPreference_LowPower, false},
+                    {WGPUPowerPreference_Undefined, true}};
     size_t n = 0;
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
         char reason[256];
@@ -224,8 +221,8 @@ static size_t ask_each(const struct weft_webgpu_lib *lib, WGPUInstance instance,
     return n;
 }
 
-size_t weft_webgpu_adapters(const struct weft_webgpu_lib *lib, struct weft_webgpu_adapter *out, struct weft_str *tried)
-{
+size_t weft_webgpu_adapters(const struct weft_webgpu_lib *lib, struct weft_webgpu_adapter *out,
+                            struct weft_str *tried) {
     char why[256] = "no adapter: no GPU driver for Vulkan was found";
     WGPUInstance instance = make_instance(lib);
     size_t n = 0;

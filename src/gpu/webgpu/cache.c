@@ -8,10 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct weft_webgpu_cache { char dir[3800]; };
+struct weft_webgpu_cache {
+    char dir[3800];
+};
 
-struct weft_webgpu_cache *weft_webgpu_cache_open(void)
-{
+struct weft_webgpu_cache *weft_webgpu_cache_open(void) {
     char *base = NULL;
     struct weft_webgpu_cache *cache = NULL;
     const char *chosen = getenv("WEFT_PIPELINE_CACHE"); // "off", or a folder
@@ -31,15 +32,13 @@ struct weft_webgpu_cache *weft_webgpu_cache_open(void)
 
 void weft_webgpu_cache_close(struct weft_webgpu_cache *cache) { weft_free(cache); }
 
-static void path_of(const struct weft_webgpu_cache *cache, const void *key, size_t size, char *out, size_t out_size)
-{
+static void path_of(const struct weft_webgpu_cache *cache, const void *key, size_t size, char *out, size_t out_size) {
     snprintf(out, out_size, "%s/%016llx%016llx", cache->dir, (unsigned long long)weft_hash(key, size, 1),
              (unsigned long long)weft_hash(key, size, 2));
 }
 
 // Finds the value of a key in its mapped file; NULL if the file is of another key or cut short.
-static const uint8_t *value_in(const struct weft_mapping *m, const void *key, size_t key_size, size_t *value_size)
-{
+static const uint8_t *value_in(const struct weft_mapping *m, const void *key, size_t key_size, size_t *value_size) {
     uint64_t stored;
     if (m->size < sizeof stored) return NULL;
     memcpy(&stored, m->data, sizeof stored);
@@ -50,8 +49,7 @@ static const uint8_t *value_in(const struct weft_mapping *m, const void *key, si
 }
 
 size_t weft_webgpu_cache_load(size_t key_size, const uint8_t *key, size_t value_size, uint8_t *value, void *user,
-                              void *unused)
-{
+                              void *unused) {
     (void)unused;
     char path[4096];
     struct weft_mapping m;
@@ -66,8 +64,7 @@ size_t weft_webgpu_cache_load(size_t key_size, const uint8_t *key, size_t value_
 }
 
 void weft_webgpu_cache_store(size_t key_size, const uint8_t *key, size_t value_size, const uint8_t *value, void *user,
-                             void *unused)
-{
+                             void *unused) {
     (void)unused;
     char path[4096];
     path_of(user, key, key_size, path, sizeof path);

@@ -12,26 +12,22 @@ struct candidates {
     struct weft_str tried;
 };
 
-static const char *asked_for(const struct weft_gpu_params *params)
-{
+static const char *asked_for(const struct weft_gpu_params *params) {
     const char *name = params->implementation ? params->implementation : getenv("WEFT_WEBGPU");
     return name && *name ? name : NULL;
 }
 
-static void add_lib(struct candidates *c, const struct weft_webgpu_lib *lib)
-{
+static void add_lib(struct candidates *c, const struct weft_webgpu_lib *lib) {
     if (lib) c->n += weft_webgpu_adapters(lib, c->rows + c->n, &c->tried);
 }
 
-static bool only_cpu(const struct candidates *c)
-{
+static bool only_cpu(const struct candidates *c) {
     for (size_t i = 0; i < c->n; i++)
         if (c->rows[i].caps.kind != WEFT_GPU_CPU) return false;
     return c->n > 0;
 }
 
-static void gather(struct candidates *c, const char *name)
-{
+static void gather(struct candidates *c, const char *name) {
     if (!name || strcmp(name, "wgpu") == 0) add_lib(c, weft_webgpu_load(WEFT_WEBGPU_WGPU, &c->tried));
     // Both see the same drivers, and wgpu-native is preferred for CPU drivers.
     if (!name && only_cpu(c)) return;
@@ -40,24 +36,21 @@ static void gather(struct candidates *c, const char *name)
         add_lib(c, weft_webgpu_load_file(name, &c->tried));
 }
 
-static void candidates_free(struct candidates *c)
-{
+static void candidates_free(struct candidates *c) {
     for (size_t i = 0; i < c->n; i++) weft_webgpu_adapter_free(&c->rows[i]);
     weft_str_free(&c->tried);
     weft_free(c);
 }
 
 // The first row of the library that wins; its adapters stand together, best first.
-static size_t best_row(const struct candidates *c)
-{
+static size_t best_row(const struct candidates *c) {
     size_t best = 0;
     for (size_t i = 1; i < c->n; i++)
         if (c->rows[i].score > c->rows[best].score) best = i;
     return best;
 }
 
-static weft_status pick(const struct candidates *c, int adapter, size_t *out)
-{
+static weft_status pick(const struct candidates *c, int adapter, size_t *out) {
     size_t best = best_row(c), count = 0;
     while (best + count < c->n && c->rows[best + count].lib == c->rows[best].lib) count++;
     if (adapter < 0 || (size_t)adapter >= count)
@@ -67,8 +60,7 @@ static weft_status pick(const struct candidates *c, int adapter, size_t *out)
     return WEFT_OK;
 }
 
-static weft_status nothing(const struct candidates *c, const char *name)
-{
+static weft_status nothing(const struct candidates *c, const char *name) {
     return weft_fail(
         WEFT_ERR_NOT_FOUND,
         "no WebGPU device was found%s%s%s. Tried:\n%sInstall a GPU driver with Vulkan, or "
@@ -77,8 +69,7 @@ static weft_status nothing(const struct candidates *c, const char *name)
         name ? " for '" : "", name ? name : "", name ? "'" : "", weft_str_get(&c->tried));
 }
 
-weft_status weft_webgpu_open(const struct weft_gpu_params *params, struct weft_gpu_opened *out)
-{
+weft_status weft_webgpu_open(const struct weft_gpu_params *params, struct weft_gpu_opened *out) {
     const char *name = asked_for(params);
     struct candidates *c = weft_calloc(1, sizeof *c);
     if (!c) return weft_fail(WEFT_ERR_NOMEM, "out of memory looking for devices");
@@ -100,16 +91,14 @@ weft_status weft_webgpu_open(const struct weft_gpu_params *params, struct weft_g
 
 // ---- listing --------------------------------------------------------------------------------------------------------
 
-static void list_row(struct weft_gpu_found *row, const struct weft_gpu_caps *caps, bool limits_min)
-{
+static void list_row(struct weft_gpu_found *row, const struct weft_gpu_caps *caps, bool limits_min) {
     row->caps = *caps;
     row->usable = true;
     if (limits_min) weft_gpu_caps_min(&row->caps);
 }
 
 // A row with the reason why an implementation has no adapter, which is the lines gathered while it was looked for.
-static void list_missing(struct weft_gpu_found *row, enum weft_webgpu_kind kind, const char *why)
-{
+static void list_missing(struct weft_gpu_found *row, enum weft_webgpu_kind kind, const char *why) {
     snprintf(row->caps.implementation, sizeof row->caps.implementation, "%s", weft_webgpu_kind_name(kind));
     snprintf(row->why, sizeof row->why, "%s", why);
     for (char *c = row->why; *c; c++)
@@ -117,8 +106,7 @@ static void list_missing(struct weft_gpu_found *row, enum weft_webgpu_kind kind,
 }
 
 static size_t list_kind(struct candidates *c, enum weft_webgpu_kind kind, const struct weft_gpu_params *params,
-                        struct weft_gpu_found *rows, int *best, size_t *best_at, size_t at)
-{
+                        struct weft_gpu_found *rows, int *best, size_t *best_at, size_t at) {
     size_t first = c->n;
     weft_str_free(&c->tried);
     add_lib(c, weft_webgpu_load(kind, &c->tried));
@@ -131,13 +119,11 @@ static size_t list_kind(struct candidates *c, enum weft_webgpu_kind kind, const 
     return 1;
 }
 
-static bool matches(const char *name, const struct weft_gpu_caps *caps)
-{
+static bool matches(const char *name, const struct weft_gpu_caps *caps) {
     return !name || strcmp(name, caps->implementation) == 0 || strcmp(name, caps->library) == 0;
 }
 
-weft_status weft_gpu_list(const struct weft_gpu_params *params, struct weft_gpu_found **rows, size_t *count)
-{
+weft_status weft_gpu_list(const struct weft_gpu_params *params, struct weft_gpu_found **rows, size_t *count) {
     *rows = NULL;
     *count = 0;
     struct weft_gpu_params own = {0};

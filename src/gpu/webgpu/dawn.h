@@ -14,8 +14,10 @@ enum {
 
 struct dawn_toggles {
     WGPUChainedStruct chain;
-    size_t n_enabled; const char *const *enabled;
-    size_t n_disabled; const char *const *disabled;
+    size_t n_enabled;
+    const char *const *enabled;
+    size_t n_disabled;
+    const char *const *disabled;
 };
 
 struct dawn_cache_load {
@@ -41,7 +43,13 @@ struct dawn_cache {
 #define DAWN_CACHE_FINGERPRINT                                                                                         \
     "_ZN4dawn6native9BlobCache5StoreERKNS0_8CacheKeyESt4spanIKSt4byteLm18446744073709551615EE"
 
-struct dawn_matrix_config { uint32_t in, out, m, n, k; };
-struct dawn_matrix_configs { WGPUChainedStruct chain; size_t count; const struct dawn_matrix_config *configs; };
+struct dawn_matrix_config {
+    uint32_t in, out, m, n, k;
+};
+struct dawn_matrix_configs {
+    WGPUChainedStruct chain;
+    size_t count;
+    const struct dawn_matrix_config *configs;
+};
 
 #endif

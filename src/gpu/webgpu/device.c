@@ -10,8 +10,7 @@
 
 // ---- polling --------------------------------------------------------------------------------------------------------
 
-static void poll(void *dev)
-{
+static void poll(void *dev) {
     struct weft_webgpu_device *d = dev;
     if (atomic_load(&d->lost)) return; // to poll a lost device ends the process with wgpu-native
     // DevicePoll sets only the low byte of its answer; nothing here depends on it.
@@ -19,15 +18,18 @@ static void poll(void *dev)
     else d->lib->InstanceProcessEvents(d->instance);
 }
 
-static uint64_t finished(void *dev)
-{
+static uint64_t finished(void *dev) {
     struct weft_webgpu_device *d = dev;
     return atomic_load(&d->finished);
 }
 
 // ---- opening --------------------------------------------------------------------------------------------------------
 
-struct asked { _Atomic bool done; WGPUDevice device; char why[512]; };
+struct asked {
+    _Atomic bool done;
+    WGPUDevice device;
+    char why[512];
+};
 
 static void on_device(WGPURequestDeviceStatus status, WGPUDevice device, WGPUStringView message, void *user,
                       void *unused) {
@@ -38,8 +40,7 @@ static void on_device(WGPURequestDeviceStatus status, WGPUDevice device, WGPUStr
     atomic_store(&a->done, true);
 }
 
-static size_t wanted_features(const struct weft_webgpu_adapter *a, bool min, bool profile, WGPUFeatureName *out)
-{
+static size_t wanted_features(const struct weft_webgpu_adapter *a, bool min, bool profile, WGPUFeatureName *out) {
     static const int wgpu[] = {WGPUNativeFeature_Subgroup, WGPUNativeFeature_SubgroupBarrier,
                                WGPUNativeFeature_Immediates};
     static const int dawn[] = {WGPUFeatureName_Subgroups, DAWN_FEATURE_SUBGROUP_MATRIX};
@@ -62,13 +63,14 @@ static const char *const dawn_enabled[] = {"allow_unsafe_apis", "use_vulkan_memo
 static const char *const dawn_disabled[] = {"timestamp_quantization"};
 
 static void request_device(struct weft_webgpu_device *d, struct weft_webgpu_adapter *a,
-                           const struct weft_gpu_params *params, struct asked *asked)
-{
+                           const struct weft_gpu_params *params, struct asked *asked) {
     WGPUFeatureName features[8];
     WGPULimits defaults = WGPU_LIMITS_INIT;
     struct dawn_toggles toggles = {.chain = {.sType = (WGPUSType)DAWN_STYPE_TOGGLES},
-                                   .n_enabled = params->keep_robustness ? 3 : 4, .enabled = dawn_enabled,
-                                   .n_disabled = params->profile ? 1 : 0, .disabled = dawn_disabled};
+                                   .n_enabled = params->keep_robustness ? 3 : 4,
+                                   .enabled = dawn_enabled,
+                                   .n_disabled = params->profile ? 1 : 0,
+                                   .disabled = dawn_disabled};
     WGPUDeviceDescriptor desc = {
         .label = weft_webgpu_view("weft"),
         .requiredFeatureCount = wanted_features(a, params->limits_min, params->profile, features),
@@ -85,8 +87,8 @@ static void request_device(struct weft_webgpu_device *d, struct weft_webgpu_adap
                                .store = {.call = weft_webgpu_cache_store, .user1 = d->cache}};
     if (d->lib->kind == WEFT_WEBGPU_DAWN) desc.nextInChain = &toggles.chain;
     if (d->cache) toggles.chain.next = &cache.chain;
-    WGPURequestDeviceCallbackInfo info = {.mode = WGPUCallbackMode_AllowProcessEvents, .callback = on_device,
-                                          .userdata1 = asked};
+    WGPURequestDeviceCallbackInfo info = {
+        .mode = WGPUCallbackMode_AllowProcessEvents, .callback = on_device, .userdata1 = asked};
     d->lib->AdapterRequestDevice(d->adapter, &desc, info);
     for (double end = weft_now() + 60; !atomic_load(&asked->done) && weft_now() < end;) {
         d->lib->InstanceProcessEvents(d->instance);
@@ -95,8 +97,7 @@ static void request_device(struct weft_webgpu_device *d, struct weft_webgpu_adap
     d->device = asked->device;
 }
 
-static void close_device(void *dev)
-{
+static void close_device(void *dev) {
     struct weft_webgpu_device *d = dev;
     if (d->profile) weft_webgpu_profile_close(d);
     if (d->queue) d->lib->QueueRelease(d->queue);
@@ -142,8 +143,7 @@ static const struct weft_gpu_backend webgpu_backend = {
 };
 
 weft_status weft_webgpu_device_open(struct weft_webgpu_adapter *a, const struct weft_gpu_params *params,
-                                    struct weft_gpu_opened *out)
-{
+                                    struct weft_gpu_opened *out) {
     struct weft_webgpu_device *d = weft_calloc(1, sizeof *d);
     if (!d) {
         weft_webgpu_adapter_free(a);
@@ -168,8 +168,11 @@ weft_status weft_webgpu_device_open(struct weft_webgpu_adapter *a, const struct 
         return status;
     }
     d->queue = d->lib->DeviceGetQueue(d->device);
-    *out = (struct weft_gpu_opened){.backend = &webgpu_backend, .dev = d, .caps = a->caps,
-                                    .probe_subgroups = a->probe_subgroups, .probe_dot4 = a->probe_dot4};
+    *out = (struct weft_gpu_opened){.backend = &webgpu_backend,
+                                    .dev = d,
+                                    .caps = a->caps,
+                                    .probe_subgroups = a->probe_subgroups,
+                                    .probe_dot4 = a->probe_dot4};
     if (!params->profile || params->limits_min || !a->caps.timestamps) return WEFT_OK;
     weft_status status = weft_webgpu_profile_open(d);
     if (status != WEFT_OK) close_device(d);

@@ -8,6 +8,7 @@
 #include <webgpu/webgpu.h>
 #include <webgpu/wgpu.h>
 
+// clang-format off
 /// Procedures of the standard header that Weft calls; a library without one of them is refused.
 #define WEFT_WEBGPU_PROCS(X)                                                                                           \
     X(CreateInstance) X(InstanceAddRef) X(InstanceProcessEvents) X(InstanceRequestAdapter) X(InstanceRelease)          \
@@ -23,6 +24,7 @@
     X(DeviceCreateQuerySet) X(DeviceCreateShaderModule) X(DeviceDestroy) X(DeviceGetLimits) X(DeviceGetQueue)          \
     X(DeviceRelease) X(PipelineLayoutRelease) X(QuerySetRelease) X(QueueOnSubmittedWorkDone) X(QueueRelease)           \
     X(QueueSubmit) X(QueueWriteBuffer) X(ShaderModuleRelease)
+// clang-format on
 
 enum weft_webgpu_kind { WEFT_WEBGPU_WGPU, WEFT_WEBGPU_DAWN, WEFT_WEBGPU_OTHER };
 
@@ -42,7 +44,7 @@ struct weft_webgpu_lib {
     // Dawn only (wgpu-native aborts in it)
     WGPUProcInstanceHasWGSLLanguageFeature HasWGSLLanguageFeature;
     void (*ForceLoss)(WGPUDevice, WGPUDeviceLostReason, WGPUStringView);
-    bool disk_cache; ///< the cache descriptor has the layout that dawn.h knows
+    bool disk_cache;   ///< the cache descriptor has the layout that dawn.h knows
     WGPUInstance kept; ///< by weft_webgpu_keep_alive
 };
 
@@ -87,7 +89,10 @@ struct weft_webgpu_buf {
     struct weft_webgpu_buf *next; ///< among the orphans
 };
 
-struct weft_webgpu_layout { WGPUBindGroupLayout group; WGPUPipelineLayout pipeline; };
+struct weft_webgpu_layout {
+    WGPUBindGroupLayout group;
+    WGPUPipelineLayout pipeline;
+};
 
 struct weft_webgpu_device {
     const struct weft_webgpu_lib *lib;
@@ -99,16 +104,20 @@ struct weft_webgpu_device {
     double tick_seconds; ///< of a timestamp
     _Atomic uint64_t finished;
     _Atomic int lost;
-    char lost_why[256];           ///< written before `lost` is set
+    char lost_why[256]; ///< written before `lost` is set
     pthread_mutex_t error_lock;
-    char error[512];              ///< an error that came outside any call of ours
+    char error[512];                 ///< an error that came outside any call of ours
     struct weft_webgpu_buf *orphans; ///< freed while a map was pending: the callback may still come
     struct weft_webgpu_profile *profile;
     struct weft_webgpu_cache *cache;
 };
 
 /// Errors that implementations report by callback during a call of this thread.
-struct weft_webgpu_capture { struct weft_webgpu_capture *outer; WGPUErrorType type; char text[4096]; };
+struct weft_webgpu_capture {
+    struct weft_webgpu_capture *outer;
+    WGPUErrorType type;
+    char text[4096];
+};
 void weft_webgpu_capture_begin(struct weft_webgpu_capture *c);
 /// Ends the capture: WEFT_OK, or the error as a status (NOMEM, LOST, DEVICE) with the implementation's text.
 weft_status weft_webgpu_capture_end(struct weft_webgpu_device *d, struct weft_webgpu_capture *c, const char *what);
@@ -117,8 +126,7 @@ void weft_webgpu_on_error(WGPUDevice const *device, WGPUErrorType type, WGPUStri
 void weft_webgpu_on_lost(WGPUDevice const *device, WGPUDeviceLostReason reason, WGPUStringView message, void *dev,
                          void *unused);
 
-static inline WGPUStringView weft_webgpu_view(const char *s)
-{
+static inline WGPUStringView weft_webgpu_view(const char *s) {
     return s ? (WGPUStringView){s, __builtin_strlen(s)} : (WGPUStringView){NULL, WGPU_STRLEN};
 }
 void weft_webgpu_text(WGPUStringView view, char *out, size_t size); ///< copies, trims, terminates, cuts

@@ -15,22 +15,19 @@ static pthread_mutex_t libs_lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct weft_webgpu_loader *const loaders[] = {&weft_webgpu_load_wgpu, &weft_webgpu_load_dawn};
 enum { LOADERS = sizeof loaders / sizeof *loaders };
 
-static const struct weft_webgpu_loader *loader_of(enum weft_webgpu_kind kind)
-{
+static const struct weft_webgpu_loader *loader_of(enum weft_webgpu_kind kind) {
     for (size_t i = 0; i < LOADERS; i++)
         if (loaders[i]->kind == kind) return loaders[i];
     return NULL;
 }
 
-const char *weft_webgpu_kind_name(enum weft_webgpu_kind kind)
-{
+const char *weft_webgpu_kind_name(enum weft_webgpu_kind kind) {
     const struct weft_webgpu_loader *loader = loader_of(kind);
     return loader ? loader->name : "webgpu";
 }
 
 // Fills the table; the name of a procedure that is missing, or NULL.
-static const char *fill_procs(void *handle, struct weft_webgpu_lib *lib)
-{
+static const char *fill_procs(void *handle, struct weft_webgpu_lib *lib) {
 #define LOAD(name)                                                                                                     \
     if (!weft_webgpu_symbol(handle, "wgpu" #name, &lib->name)) return "wgpu" #name;
     WEFT_WEBGPU_PROCS(LOAD)
@@ -44,8 +41,7 @@ static const char *fill_procs(void *handle, struct weft_webgpu_lib *lib)
     return NULL;
 }
 
-static const struct weft_webgpu_lib *load_locked(const char *path, struct weft_str *tried)
-{
+static const struct weft_webgpu_lib *load_locked(const char *path, struct weft_str *tried) {
     for (size_t i = 0; i < n_libs; i++)
         if (strcmp(libs[i]->path, path) == 0) return libs[i];
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -68,8 +64,7 @@ static const struct weft_webgpu_lib *load_locked(const char *path, struct weft_s
     return lib;
 }
 
-void weft_webgpu_keep_alive(const struct weft_webgpu_lib *lib, WGPUInstance instance)
-{
+void weft_webgpu_keep_alive(const struct weft_webgpu_lib *lib, WGPUInstance instance) {
     pthread_mutex_lock(&libs_lock);
     for (size_t i = 0; i < n_libs; i++) {
         if (libs[i] != lib || libs[i]->kept) continue;
@@ -79,8 +74,7 @@ void weft_webgpu_keep_alive(const struct weft_webgpu_lib *lib, WGPUInstance inst
     pthread_mutex_unlock(&libs_lock);
 }
 
-const struct weft_webgpu_lib *weft_webgpu_load_file(const char *path, struct weft_str *tried)
-{
+const struct weft_webgpu_lib *weft_webgpu_load_file(const char *path, struct weft_str *tried) {
     pthread_mutex_lock(&libs_lock);
     const struct weft_webgpu_lib *lib = load_locked(path, tried);
     pthread_mutex_unlock(&libs_lock);
@@ -88,16 +82,14 @@ const struct weft_webgpu_lib *weft_webgpu_load_file(const char *path, struct wef
 }
 
 // The folder of the executable, without a slash at its end; "" if unknown.
-static void executable_dir(char *out, size_t size)
-{
+static void executable_dir(char *out, size_t size) {
     ssize_t n = readlink("/proc/self/exe", out, size - 1);
     out[n > 0 ? n : 0] = 0;
     char *slash = strrchr(out, '/');
     if (slash) *slash = 0;
 }
 
-static const struct weft_webgpu_lib *load_from(const char *dir, const char *const *names, struct weft_str *tried)
-{
+static const struct weft_webgpu_lib *load_from(const char *dir, const char *const *names, struct weft_str *tried) {
     const struct weft_webgpu_lib *lib = NULL;
     for (; !lib && *names; names++) {
         char path[4096];
@@ -111,20 +103,21 @@ static const struct weft_webgpu_lib *load_from(const char *dir, const char *cons
     return lib;
 }
 
-const struct weft_webgpu_lib *weft_webgpu_load(enum weft_webgpu_kind kind, struct weft_str *tried)
-{
+const struct weft_webgpu_lib *weft_webgpu_load(enum weft_webgpu_kind kind, struct weft_str *tried) {
     const char *const *names = loader_of(kind)->files;
     char exe[3072], beside[3200];
     executable_dir(exe, sizeof exe);
     snprintf(beside, sizeof beside, "%s/../lib/weft", exe);
     const char *asked = getenv("WEFT_WEBGPU_DIR");
-    const char *dirs[] = {asked ? asked : "",
+    const char *dirs[] = {
+        asked ? asked : "",
 #ifdef WEFT_WEBGPU_DIR
-                          WEFT_WEBGPU_DIR,
+        WEFT_WEBGPU_DIR,
 #endif
-                          exe, *exe ? beside : "",
+        exe,
+        *exe ? beside : "",
 #ifdef WEFT_WEBGPU_INSTALL_DIR
-                          WEFT_WEBGPU_INSTALL_DIR,
+        WEFT_WEBGPU_INSTALL_DIR,
 #endif
     };
     for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {

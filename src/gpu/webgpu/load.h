@@ -17,8 +17,7 @@ struct weft_webgpu_loader {
 extern const struct weft_webgpu_loader weft_webgpu_load_wgpu, weft_webgpu_load_dawn;
 
 /// Looks a procedure up. POSIX lets a data pointer be turned into a function's; ISO C does not say so, hence the copy.
-static inline bool weft_webgpu_symbol(void *handle, const char *name, void *proc)
-{
+static inline bool weft_webgpu_symbol(void *handle, const char *name, void *proc) {
     void *p = dlsym(handle, name);
     memcpy(proc, &p, sizeof p);
     return p != NULL;

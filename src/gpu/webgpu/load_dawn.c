@@ -6,8 +6,7 @@ static const char *const files[] = {"libwebgpu_dawn.so", NULL};
 
 static bool is_dawn(void *handle) { return dlsym(handle, "wgpuDeviceForceLoss") != NULL; }
 
-static const char *fill(void *handle, struct weft_webgpu_lib *lib)
-{
+static const char *fill(void *handle, struct weft_webgpu_lib *lib) {
     weft_webgpu_symbol(handle, "wgpuInstanceHasWGSLLanguageFeature", &lib->HasWGSLLanguageFeature);
     weft_webgpu_symbol(handle, "wgpuDeviceForceLoss", &lib->ForceLoss);
     lib->disk_cache = dlsym(handle, DAWN_CACHE_FINGERPRINT) != NULL;

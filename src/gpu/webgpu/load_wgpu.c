@@ -5,8 +5,7 @@ static const char *const files[] = {"libwgpu_native-release.so", "libwgpu_native
 
 static bool is_wgpu(void *handle) { return dlsym(handle, "wgpuDevicePoll") && dlsym(handle, "wgpuGenerateReport"); }
 
-static const char *fill(void *handle, struct weft_webgpu_lib *lib)
-{
+static const char *fill(void *handle, struct weft_webgpu_lib *lib) {
     if (!weft_webgpu_symbol(handle, "wgpuInstanceEnumerateAdapters", &lib->EnumerateAdapters))
         return "wgpuInstanceEnumerateAdapters";
     if (!weft_webgpu_symbol(handle, "wgpuDevicePoll", &lib->DevicePoll)) return "wgpuDevicePoll";

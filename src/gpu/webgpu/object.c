@@ -6,8 +6,7 @@
 
 // ---- buffers --------------------------------------------------------------------------------------------------------
 
-static WGPUBufferUsage usage_of(enum weft_buf_usage usage)
-{
+static WGPUBufferUsage usage_of(enum weft_buf_usage usage) {
     const WGPUBufferUsage copies = WGPUBufferUsage_CopySrc | WGPUBufferUsage_CopyDst;
     switch (usage) {
     case WEFT_BUF_UNIFORM: return WGPUBufferUsage_Uniform | copies;
@@ -21,14 +20,12 @@ static WGPUBufferUsage usage_of(enum weft_buf_usage usage)
 // that was given up may come when the buffer is being mapped again, and reports nothing of that.
 enum { MAP_BITS = 2, MAP_MASK = (1 << MAP_BITS) - 1 };
 
-static bool is_mapped(uint64_t map)
-{
+static bool is_mapped(uint64_t map) {
     uint64_t state = map & MAP_MASK;
     return state == WEFT_GPU_MAP_PENDING || state == WEFT_GPU_MAP_READY;
 }
 
-weft_status weft_webgpu_buf_make(void *dev, uint64_t size, enum weft_buf_usage usage, const char *label, void **out)
-{
+weft_status weft_webgpu_buf_make(void *dev, uint64_t size, enum weft_buf_usage usage, const char *label, void **out) {
     struct weft_webgpu_device *d = dev;
     struct weft_webgpu_buf *b = weft_calloc(1, sizeof *b);
     if (!b) return weft_fail(WEFT_ERR_NOMEM, "out of memory");
@@ -48,8 +45,7 @@ weft_status weft_webgpu_buf_make(void *dev, uint64_t size, enum weft_buf_usage u
     return WEFT_OK;
 }
 
-void weft_webgpu_buf_free(void *dev, void *buf)
-{
+void weft_webgpu_buf_free(void *dev, void *buf) {
     struct weft_webgpu_device *d = dev;
     struct weft_webgpu_buf *b = buf;
     if (is_mapped(atomic_load(&b->map))) d->lib->BufferUnmap(b->buffer);
@@ -63,8 +59,7 @@ void weft_webgpu_buf_free(void *dev, void *buf)
     }
 }
 
-weft_status weft_webgpu_buf_write(void *dev, void *buf, uint64_t offset, const void *data, uint64_t size)
-{
+weft_status weft_webgpu_buf_write(void *dev, void *buf, uint64_t offset, const void *data, uint64_t size) {
     struct weft_webgpu_device *d = dev;
     struct weft_webgpu_capture capture;
     weft_webgpu_capture_begin(&capture);
@@ -74,8 +69,7 @@ weft_status weft_webgpu_buf_write(void *dev, void *buf, uint64_t offset, const v
 
 // ---- mapping --------------------------------------------------------------------------------------------------------
 
-static void on_mapped(WGPUMapAsyncStatus status, WGPUStringView message, void *buf, void *number)
-{
+static void on_mapped(WGPUMapAsyncStatus status, WGPUStringView message, void *buf, void *number) {
     (void)message;
     struct weft_webgpu_buf *b = buf;
     uint64_t above = (uint64_t)(uintptr_t)number << MAP_BITS;
@@ -85,8 +79,7 @@ static void on_mapped(WGPUMapAsyncStatus status, WGPUStringView message, void *b
     atomic_fetch_sub(&b->calls, 1);
 }
 
-weft_status weft_webgpu_map_start(void *dev, void *buf)
-{
+weft_status weft_webgpu_map_start(void *dev, void *buf) {
     struct weft_webgpu_device *d = dev;
     struct weft_webgpu_buf *b = buf;
     struct weft_webgpu_capture capture;
@@ -94,22 +87,22 @@ weft_status weft_webgpu_map_start(void *dev, void *buf)
     uint64_t number = (uint32_t)((atomic_load(&b->map) >> MAP_BITS) + 1), above = number << MAP_BITS;
     atomic_store(&b->map, above | WEFT_GPU_MAP_PENDING);
     atomic_fetch_add(&b->calls, 1);
-    WGPUBufferMapCallbackInfo info = {.mode = WGPUCallbackMode_AllowProcessEvents, .callback = on_mapped,
-                                      .userdata1 = b, .userdata2 = (void *)(uintptr_t)number};
+    WGPUBufferMapCallbackInfo info = {.mode = WGPUCallbackMode_AllowProcessEvents,
+                                      .callback = on_mapped,
+                                      .userdata1 = b,
+                                      .userdata2 = (void *)(uintptr_t)number};
     d->lib->BufferMapAsync(b->buffer, WGPUMapMode_Read, 0, (size_t)b->size, info);
     weft_status status = weft_webgpu_capture_end(d, &capture, "mapping");
     if (status != WEFT_OK) atomic_store(&b->map, above | WEFT_GPU_MAP_FAILED);
     return status;
 }
 
-enum weft_gpu_map weft_webgpu_map_state(void *dev, void *buf)
-{
+enum weft_gpu_map weft_webgpu_map_state(void *dev, void *buf) {
     (void)dev;
     return (enum weft_gpu_map)(atomic_load(&((struct weft_webgpu_buf *)buf)->map) & MAP_MASK);
 }
 
-void weft_webgpu_map_drop(void *dev, void *buf)
-{
+void weft_webgpu_map_drop(void *dev, void *buf) {
     struct weft_webgpu_device *d = dev;
     struct weft_webgpu_buf *b = buf;
     uint64_t map = atomic_fetch_and(&b->map, ~(uint64_t)MAP_MASK); // WEFT_GPU_MAP_NONE, of the same number
@@ -119,8 +112,7 @@ void weft_webgpu_map_drop(void *dev, void *buf)
     (void)weft_webgpu_capture_end(d, &capture, "unmapping");
 }
 
-weft_status weft_webgpu_map_take(void *dev, void *buf, uint64_t offset, void *data, uint64_t size)
-{
+weft_status weft_webgpu_map_take(void *dev, void *buf, uint64_t offset, void *data, uint64_t size) {
     struct weft_webgpu_device *d = dev;
     struct weft_webgpu_buf *b = buf;
     // The whole range: its ends are aligned, which wgpu-native would answer with an abort otherwise.
@@ -132,15 +124,13 @@ weft_status weft_webgpu_map_take(void *dev, void *buf, uint64_t offset, void *da
 
 // ---- layouts --------------------------------------------------------------------------------------------------------
 
-static WGPUBufferBindingType type_of(uint8_t kind)
-{
+static WGPUBufferBindingType type_of(uint8_t kind) {
     return kind == WEFT_BIND_UNIFORM ? WGPUBufferBindingType_Uniform
            : kind == WEFT_BIND_READ  ? WGPUBufferBindingType_ReadOnlyStorage
                                      : WGPUBufferBindingType_Storage;
 }
 
-weft_status weft_webgpu_layout_make(void *dev, const struct weft_gpu_layout *layout, void **out)
-{
+weft_status weft_webgpu_layout_make(void *dev, const struct weft_gpu_layout *layout, void **out) {
     struct weft_webgpu_device *d = dev;
     struct weft_webgpu_layout *l = weft_calloc(1, sizeof *l);
     if (!l) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a layout");
@@ -169,8 +159,7 @@ weft_status weft_webgpu_layout_make(void *dev, const struct weft_gpu_layout *lay
     return WEFT_OK;
 }
 
-void weft_webgpu_layout_free(void *dev, void *layout)
-{
+void weft_webgpu_layout_free(void *dev, void *layout) {
     struct weft_webgpu_device *d = dev;
     struct weft_webgpu_layout *l = layout;
     if (l->pipeline) d->lib->PipelineLayoutRelease(l->pipeline);
@@ -180,22 +169,22 @@ void weft_webgpu_layout_free(void *dev, void *layout)
 
 // ---- pipelines and groups -------------------------------------------------------------------------------------------
 
-weft_status weft_webgpu_pipeline_make(void *dev, void *layout, const struct weft_pipeline_desc *desc, void **out)
-{
+weft_status weft_webgpu_pipeline_make(void *dev, void *layout, const struct weft_pipeline_desc *desc, void **out) {
     struct weft_webgpu_device *d = dev;
     struct weft_webgpu_capture capture;
     weft_webgpu_capture_begin(&capture);
     WGPUShaderSourceWGSL source = {.chain = {.sType = WGPUSType_ShaderSourceWGSL},
                                    .code = weft_webgpu_view(desc->wgsl)};
     WGPUShaderModuleDescriptor mdesc = {.nextInChain = &source.chain, .label = weft_webgpu_view(desc->label)};
-    WGPUShaderModule module =
-        d->trusted ? d->lib->CreateShaderModuleTrusted(d->device, &mdesc, WGPUShaderRuntimeChecks_None)
-                   : d->lib->DeviceCreateShaderModule(d->device, &mdesc);
+    WGPUShaderModule module = d->trusted
+                                  ? d->lib->CreateShaderModuleTrusted(d->device, &mdesc, WGPUShaderRuntimeChecks_None)
+                                  : d->lib->DeviceCreateShaderModule(d->device, &mdesc);
     WGPUComputePipeline pipeline = NULL;
     // A module that is in error has reported why already.
     if (module && capture.type == WGPUErrorType_NoError) {
         WGPUComputePipelineDescriptor pdesc = {
-            .label = weft_webgpu_view(desc->label), .layout = ((struct weft_webgpu_layout *)layout)->pipeline,
+            .label = weft_webgpu_view(desc->label),
+            .layout = ((struct weft_webgpu_layout *)layout)->pipeline,
             .compute = {.module = module, .entryPoint = weft_webgpu_view(desc->entry ? desc->entry : "main")}};
         pipeline = d->lib->DeviceCreateComputePipeline(d->device, &pdesc);
     }
@@ -210,14 +199,12 @@ weft_status weft_webgpu_pipeline_make(void *dev, void *layout, const struct weft
     return WEFT_OK;
 }
 
-void weft_webgpu_pipeline_free(void *dev, void *pipeline)
-{
+void weft_webgpu_pipeline_free(void *dev, void *pipeline) {
     ((struct weft_webgpu_device *)dev)->lib->ComputePipelineRelease(pipeline);
 }
 
 weft_status weft_webgpu_group_make(void *dev, void *layout, const struct weft_gpu_layout *pattern,
-                                   const struct weft_gpu_range *ranges, void **out)
-{
+                                   const struct weft_gpu_range *ranges, void **out) {
     struct weft_webgpu_device *d = dev;
     WGPUBindGroupEntry entries[16];
     memset(entries, 0, sizeof entries);
@@ -229,8 +216,8 @@ weft_status weft_webgpu_group_make(void *dev, void *layout, const struct weft_gp
     }
     struct weft_webgpu_capture capture;
     weft_webgpu_capture_begin(&capture);
-    WGPUBindGroupDescriptor desc = {.layout = ((struct weft_webgpu_layout *)layout)->group,
-                                    .entryCount = pattern->n_bindings, .entries = entries};
+    WGPUBindGroupDescriptor desc = {
+        .layout = ((struct weft_webgpu_layout *)layout)->group, .entryCount = pattern->n_bindings, .entries = entries};
     WGPUBindGroup group = d->lib->DeviceCreateBindGroup(d->device, &desc);
     weft_status status = weft_webgpu_capture_end(d, &capture, "bind group");
     if (status == WEFT_OK && !group) status = weft_fail(WEFT_ERR_DEVICE, "the implementation gave no bind group");

@@ -19,18 +19,18 @@ struct weft_webgpu_frame {
     struct weft_webgpu_frame *next;
 };
 
-struct weft_webgpu_profile { struct weft_webgpu_frame *frames; };
+struct weft_webgpu_profile {
+    struct weft_webgpu_frame *frames;
+};
 
-weft_status weft_webgpu_profile_open(struct weft_webgpu_device *d)
-{
+weft_status weft_webgpu_profile_open(struct weft_webgpu_device *d) {
     d->profile = weft_calloc(1, sizeof *d->profile);
     if (!d->profile) return weft_fail(WEFT_ERR_NOMEM, "out of memory for the profile");
     d->tick_seconds = d->lib->GetTimestampPeriod ? d->lib->GetTimestampPeriod(d->queue) * 1e-9 : 1e-9;
     return WEFT_OK;
 }
 
-static void frame_free(struct weft_webgpu_device *d, struct weft_webgpu_frame *f)
-{
+static void frame_free(struct weft_webgpu_device *d, struct weft_webgpu_frame *f) {
     for (size_t i = 0; i < f->n_sets; i++)
         if (f->sets[i]) d->lib->QuerySetRelease(f->sets[i]);
     if (f->resolved) d->lib->BufferRelease(f->resolved);
@@ -39,8 +39,7 @@ static void frame_free(struct weft_webgpu_device *d, struct weft_webgpu_frame *f
     weft_free(f);
 }
 
-void weft_webgpu_profile_close(struct weft_webgpu_device *d)
-{
+void weft_webgpu_profile_close(struct weft_webgpu_device *d) {
     while (d->profile->frames) {
         struct weft_webgpu_frame *next = d->profile->frames->next;
         frame_free(d, d->profile->frames);
@@ -50,20 +49,19 @@ void weft_webgpu_profile_close(struct weft_webgpu_device *d)
     d->profile = NULL;
 }
 
-static void frame_objects(struct weft_webgpu_device *d, struct weft_webgpu_frame *f)
-{
+static void frame_objects(struct weft_webgpu_device *d, struct weft_webgpu_frame *f) {
     for (size_t i = 0; i < f->n_sets; i++) {
         size_t passes = f->capacity - i * SET_PASSES < SET_PASSES ? f->capacity - i * SET_PASSES : SET_PASSES;
         WGPUQuerySetDescriptor desc = {.type = WGPUQueryType_Timestamp, .count = (uint32_t)(2 * passes)};
         f->sets[i] = d->lib->DeviceCreateQuerySet(d->device, &desc);
     }
-    WGPUBufferDescriptor desc = {.label = weft_webgpu_view("timestamps"), .size = f->capacity * 2 * STAMP,
+    WGPUBufferDescriptor desc = {.label = weft_webgpu_view("timestamps"),
+                                 .size = f->capacity * 2 * STAMP,
                                  .usage = WGPUBufferUsage_QueryResolve | WGPUBufferUsage_CopySrc};
     f->resolved = d->lib->DeviceCreateBuffer(d->device, &desc);
 }
 
-static weft_status frame_make(struct weft_webgpu_device *d, size_t steps, struct weft_webgpu_frame **out)
-{
+static weft_status frame_make(struct weft_webgpu_device *d, size_t steps, struct weft_webgpu_frame **out) {
     size_t capacity = 64;
     while (capacity < steps && capacity < SET_PASSES) capacity *= 2;
     if (capacity < steps) capacity = (steps + SET_PASSES - 1) / SET_PASSES * SET_PASSES;
@@ -97,8 +95,7 @@ static weft_status frame_make(struct weft_webgpu_device *d, size_t steps, struct
     return WEFT_OK;
 }
 
-weft_status weft_webgpu_frame_begin(struct weft_webgpu_device *d, size_t steps, struct weft_webgpu_frame **out)
-{
+weft_status weft_webgpu_frame_begin(struct weft_webgpu_device *d, size_t steps, struct weft_webgpu_frame **out) {
     struct weft_webgpu_frame *f = d->profile->frames;
     while (f && (f->state != FRAME_FREE || f->capacity < steps)) f = f->next;
     if (!f) WEFT_TRY(frame_make(d, steps, &f));
@@ -108,17 +105,15 @@ weft_status weft_webgpu_frame_begin(struct weft_webgpu_device *d, size_t steps, 
     return WEFT_OK;
 }
 
-WGPUPassTimestampWrites weft_webgpu_frame_pass(struct weft_webgpu_frame *f, size_t i, uint32_t row)
-{
+WGPUPassTimestampWrites weft_webgpu_frame_pass(struct weft_webgpu_frame *f, size_t i, uint32_t row) {
     f->rows[i] = row;
     f->n = i + 1;
     uint32_t at = (uint32_t)(2 * (i % SET_PASSES));
-    return (WGPUPassTimestampWrites){.querySet = f->sets[i / SET_PASSES], .beginningOfPassWriteIndex = at,
-                                     .endOfPassWriteIndex = at + 1};
+    return (WGPUPassTimestampWrites){
+        .querySet = f->sets[i / SET_PASSES], .beginningOfPassWriteIndex = at, .endOfPassWriteIndex = at + 1};
 }
 
-void weft_webgpu_frame_resolve(struct weft_webgpu_device *d, struct weft_webgpu_frame *f, WGPUCommandEncoder encoder)
-{
+void weft_webgpu_frame_resolve(struct weft_webgpu_device *d, struct weft_webgpu_frame *f, WGPUCommandEncoder encoder) {
     for (size_t first = 0; first < f->n; first += SET_PASSES) {
         size_t passes = f->n - first < SET_PASSES ? f->n - first : SET_PASSES;
         d->lib->CommandEncoderResolveQuerySet(encoder, f->sets[first / SET_PASSES], 0, (uint32_t)(2 * passes),
@@ -127,14 +122,12 @@ void weft_webgpu_frame_resolve(struct weft_webgpu_device *d, struct weft_webgpu_
     d->lib->CommandEncoderCopyBufferToBuffer(encoder, f->resolved, 0, f->read->buffer, 0, f->n * 2 * STAMP);
 }
 
-void weft_webgpu_frame_end(struct weft_webgpu_device *d, struct weft_webgpu_frame *f, bool submitted)
-{
+void weft_webgpu_frame_end(struct weft_webgpu_device *d, struct weft_webgpu_frame *f, bool submitted) {
     f->state = submitted && weft_webgpu_map_start(d, f->read) == WEFT_OK ? FRAME_IN_FLIGHT : FRAME_FREE;
 }
 
 static void frame_read(struct weft_webgpu_device *d, struct weft_webgpu_frame *f,
-                       void (*add)(void *user, uint32_t row, double seconds), void *user)
-{
+                       void (*add)(void *user, uint32_t row, double seconds), void *user) {
     const uint64_t *stamps = d->lib->BufferGetConstMappedRange(f->read->buffer, 0, (size_t)f->read->size);
     for (size_t i = 0; stamps && i < f->n; i++) {
         uint64_t begin = stamps[2 * i], end = stamps[2 * i + 1];
@@ -143,8 +136,7 @@ static void frame_read(struct weft_webgpu_device *d, struct weft_webgpu_frame *f
     weft_webgpu_map_drop(d, f->read);
 }
 
-void weft_webgpu_profile_take(void *dev, void (*add)(void *user, uint32_t row, double seconds), void *user)
-{
+void weft_webgpu_profile_take(void *dev, void (*add)(void *user, uint32_t row, double seconds), void *user) {
     struct weft_webgpu_device *d = dev;
     for (struct weft_webgpu_frame *f = d->profile ? d->profile->frames : NULL; f; f = f->next) {
         if (f->state != FRAME_IN_FLIGHT) continue;

@@ -18,8 +18,7 @@ static void encode_moves(const struct weft_webgpu_lib *lib, WGPUCommandEncoder e
 
 // Sets only what changes from one dispatch to the next.
 static void encode_dispatch(const struct weft_webgpu_lib *lib, WGPUComputePassEncoder pass,
-                            const struct weft_gpu_dispatch *s, const struct weft_gpu_dispatch *before)
-{
+                            const struct weft_gpu_dispatch *s, const struct weft_gpu_dispatch *before) {
     if (!before || before->pipeline != s->pipeline) lib->ComputePassEncoderSetPipeline(pass, s->pipeline);
     if (!before || before->group != s->group || before->uniform_offset != s->uniform_offset)
         lib->ComputePassEncoderSetBindGroup(pass, 0, s->group, s->has_uniform ? 1 : 0, &s->uniform_offset);
@@ -36,8 +35,7 @@ static void encode_pass(const struct weft_webgpu_lib *lib, WGPUCommandEncoder en
 }
 
 static void encode(struct weft_webgpu_device *d, const struct weft_gpu_work *work, struct weft_webgpu_frame *frame,
-                   WGPUCommandEncoder encoder)
-{
+                   WGPUCommandEncoder encoder) {
     encode_moves(d->lib, encoder, work->before, work->n_before);
     if (frame) {
         for (size_t i = 0; i < work->n_steps; i++) {
@@ -51,8 +49,7 @@ static void encode(struct weft_webgpu_device *d, const struct weft_gpu_work *wor
     encode_moves(d->lib, encoder, work->after, work->n_after);
 }
 
-static void on_done(WGPUQueueWorkDoneStatus status, WGPUStringView message, void *dev, void *tick)
-{
+static void on_done(WGPUQueueWorkDoneStatus status, WGPUStringView message, void *dev, void *tick) {
     (void)status, (void)message; // after a loss the statuses differ by implementation; `lost` is asked instead
     struct weft_webgpu_device *d = dev;
     uint64_t now = (uint64_t)(uintptr_t)tick, seen = atomic_load(&d->finished);
@@ -60,8 +57,7 @@ static void on_done(WGPUQueueWorkDoneStatus status, WGPUStringView message, void
 }
 
 static WGPUCommandBuffer finish(struct weft_webgpu_device *d, const struct weft_gpu_work *work,
-                                struct weft_webgpu_frame *frame)
-{
+                                struct weft_webgpu_frame *frame) {
     WGPUCommandEncoderDescriptor edesc = {0};
     WGPUCommandEncoder encoder = d->lib->DeviceCreateCommandEncoder(d->device, &edesc);
     if (!encoder) return NULL;
@@ -73,23 +69,22 @@ static WGPUCommandBuffer finish(struct weft_webgpu_device *d, const struct weft_
 }
 
 // Hands the commands to the queue and asks for a callback when they are done.
-static weft_status send(struct weft_webgpu_device *d, struct weft_gpu_work *work, WGPUCommandBuffer commands)
-{
+static weft_status send(struct weft_webgpu_device *d, struct weft_gpu_work *work, WGPUCommandBuffer commands) {
     struct weft_webgpu_capture capture;
     weft_webgpu_capture_begin(&capture);
     d->lib->QueueSubmit(d->queue, 1, &commands);
-    WGPUQueueWorkDoneCallbackInfo info = {.mode = WGPUCallbackMode_AllowProcessEvents, .callback = on_done,
-                                          .userdata1 = d, .userdata2 = (void *)(uintptr_t)work->tick};
+    WGPUQueueWorkDoneCallbackInfo info = {.mode = WGPUCallbackMode_AllowProcessEvents,
+                                          .callback = on_done,
+                                          .userdata1 = d,
+                                          .userdata2 = (void *)(uintptr_t)work->tick};
     d->lib->QueueOnSubmittedWorkDone(d->queue, info);
     return weft_webgpu_capture_end(d, &capture, "submit");
 }
 
-weft_status weft_webgpu_submit(void *dev, struct weft_gpu_work *work)
-{
+weft_status weft_webgpu_submit(void *dev, struct weft_gpu_work *work) {
     struct weft_webgpu_device *d = dev;
     struct weft_webgpu_frame *frame = NULL;
-    if (work->profile && d->profile && work->n_steps)
-        WEFT_TRY(weft_webgpu_frame_begin(d, work->n_steps, &frame));
+    if (work->profile && d->profile && work->n_steps) WEFT_TRY(weft_webgpu_frame_begin(d, work->n_steps, &frame));
     double start = weft_now();
     struct weft_webgpu_capture capture;
     weft_webgpu_capture_begin(&capture);
