@@ -38,38 +38,12 @@ static void no_memory(struct weft_lower *l)
     weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while compiling the graph");
 }
 
-void weft_grid_fold(uint64_t total, uint32_t max_groups, uint32_t grid[3])
-{
-    grid[0] = grid[1] = grid[2] = 0;
-    if (total == 0) return;
-    uint64_t x = total, y = 1, z = 1;
-    if (x > max_groups) {
-        y = (total + max_groups - 1) / max_groups;
-        x = (total + y - 1) / y;
-        if (y > max_groups) {
-            z = (y + max_groups - 1) / max_groups;
-            y = (y + z - 1) / z;
-        }
-    }
-    grid[0] = (uint32_t)x;
-    grid[1] = (uint32_t)y;
-    grid[2] = (uint32_t)(z > max_groups ? UINT32_MAX : z);
-}
-
 // ---- asking --------------------------------------------------------------------------------------------------------
 
 int64_t weft_lower_max(const struct weft_lower *l, weft_dim d)
 {
     int64_t lo, hi;
     weft_dim_bounds_within(l->graph->dims, d, l->lo, l->hi, &lo, &hi);
-    return hi;
-}
-
-int64_t weft_plan_max(const struct weft_plan *plan, weft_dim d)
-{
-    int64_t lo, hi;
-    if (plan->bound) return weft_dim_eval(plan->graph->dims, d, plan->bind);
-    weft_dim_bounds(plan->graph->dims, d, &lo, &hi);
     return hi;
 }
 

@@ -1,6 +1,14 @@
 #include "plan/memory.h"
 #include "plan/update.h"
 
+int64_t weft_plan_max(const struct weft_plan *plan, weft_dim d)
+{
+    int64_t lo, hi;
+    if (plan->bound) return weft_dim_eval(plan->graph->dims, d, plan->bind);
+    weft_dim_bounds(plan->graph->dims, d, &lo, &hi);
+    return hi;
+}
+
 uint64_t weft_plan_io_live_bytes(const struct weft_plan *plan, uint32_t io, const int64_t *symbols)
 {
     const struct weft_type *t = &plan->graph->values[plan->ios[io].value].type;

@@ -3,6 +3,24 @@
 
 uint32_t weft_accessor_width(weft_dtype dtype) { return dtype == WEFT_F16 || dtype == WEFT_BF16 ? 2 : 4; }
 
+void weft_grid_fold(uint64_t total, uint32_t max_groups, uint32_t grid[3])
+{
+    grid[0] = grid[1] = grid[2] = 0;
+    if (total == 0) return;
+    uint64_t x = total, y = 1, z = 1;
+    if (x > max_groups) {
+        y = (total + max_groups - 1) / max_groups;
+        x = (total + y - 1) / y;
+        if (y > max_groups) {
+            z = (y + max_groups - 1) / max_groups;
+            y = (y + z - 1) / z;
+        }
+    }
+    grid[0] = (uint32_t)x;
+    grid[1] = (uint32_t)y;
+    grid[2] = (uint32_t)(z > max_groups ? UINT32_MAX : z);
+}
+
 uint32_t weft_operand_length(const struct weft_update *u, const struct weft_operand *o)
 {
     uint32_t width = weft_accessor_width(o->dtype);
