@@ -1,6 +1,6 @@
 #include "compile/alias.h"
 #include "core/error.h"
-#include "ops/assign.h"
+#include "kernels/copy/move.h"
 #include "plan/update.h"
 #include <string.h>
 
@@ -48,29 +48,6 @@ struct weft_extent weft_alias_written(struct weft_lower *l, const struct weft_no
     return x;
 }
 
-/// True if a ends before b begins for all sizes, and no word belongs to both.
-static bool before(struct weft_lower *l, const struct weft_extent *a, const struct weft_extent *b)
-{
-    struct weft_dims *dims = l->graph->dims;
-    int64_t lo, hi, rest = 1;
-    weft_dim gap = weft_dim_sub(dims, b->start, a->end);
-    if (gap == WEFT_DIM_BAD) return false;
-    weft_dim_bounds_within(dims, gap, l->lo, l->hi, &lo, &hi);
-    if (lo >= (a->halves || b->halves ? 2 : 0)) return true;
-    return lo >= 0 && weft_dim_is_const(dims, weft_dim_mod(dims, a->end, 4), &rest) && rest == 0;
-}
-
-enum weft_overlap weft_alias_compare(struct weft_lower *l, const struct weft_extent *a, const struct weft_extent *b)
-{
-    if (a->root != b->root) return WEFT_APART;
-    if (a->start == WEFT_DIM_BAD || a->end == WEFT_DIM_BAD || b->start == WEFT_DIM_BAD || b->end == WEFT_DIM_BAD)
-        return WEFT_MEET; // unknown
-    if (a->start == a->end || b->start == b->end) return WEFT_APART;
-    if (before(l, a, b) || before(l, b, a)) return WEFT_APART;
-    bool same = a->start == b->start && a->end == b->end && a->halves == b->halves;
-    return same ? WEFT_SAME : WEFT_MEET;
-}
-
 // ---- nodes of one dispatch -----------------------------------------------------------------------------------------
 
 static bool same_shape(const struct weft_type *a, const struct weft_type *b)
@@ -92,10 +69,9 @@ bool weft_alias_clash(struct weft_lower *l, uint32_t writer, uint32_t reader, bo
         if (g->values[base].state != state) continue;
         why->read = r->in[i];
         if (base != w->in[0] || !weft_op_range(w->op)) return true; // the new version, or rows of a cache
-        if (half || l->blind)
-            continue; // a step behind the region makes halves of what it stored, and writes them to the range
+        if (half || l->blind) continue; // what others read, a step behind such a region writes (plan/expr_value.c)
         struct weft_extent a = weft_alias_written(l, w), b = weft_alias_extent(l, r->in[i]);
-        enum weft_overlap how = weft_alias_compare(l, &a, &b);
+        enum weft_overlap how = weft_extent_compare(l, &a, &b);
         if (how == WEFT_APART) continue;
         const struct weft_type *t = &g->values[r->in[i]].type, *x = &g->values[w->in[1]].type;
         if (how == WEFT_MEET || strict || (r->op->traits & WEFT_OP_CONTRACT) || t->dtype != x->dtype ||
@@ -179,17 +155,6 @@ weft_status weft_alias_copy_output(struct weft_lower *l, weft_value v, struct we
 
 // ---- steps ---------------------------------------------------------------------------------------------------------
 
-static struct weft_extent operand_extent(struct weft_lower *l, const struct weft_operand *o)
-{
-    struct weft_dims *dims = l->graph->dims;
-    uint32_t width = weft_accessor_width(o->dtype);
-    weft_dim start = weft_dim_const(dims, (int64_t)o->byte_offset),
-             end = weft_dim_const(dims, (int64_t)(o->byte_offset + o->bytes));
-    if (o->elem_offset != WEFT_DIM_BAD) start = weft_dim_add(dims, start, times(l, o->elem_offset, width));
-    if (o->count != 0 && o->count != WEFT_DIM_BAD) end = weft_dim_add(dims, start, times(l, o->count, width));
-    return (struct weft_extent){o->tensor, start, end, width == 2};
-}
-
 /// Moves the last step to place `at`.
 static void move_last(struct weft_lower *l, uint32_t at)
 {
@@ -246,8 +211,8 @@ static bool settle(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w)
 {
     struct weft_operand *a = &l->steps[n].operands[r], *b = &l->steps[n].operands[w];
     if (a->inplace_of == (int8_t)w || b->inplace_of == (int8_t)r) return false;
-    struct weft_extent x = operand_extent(l, a), y = operand_extent(l, b);
-    enum weft_overlap how = weft_alias_compare(l, &x, &y);
+    struct weft_extent x = weft_extent_of(l, a), y = weft_extent_of(l, b);
+    enum weft_overlap how = weft_extent_compare(l, &x, &y);
     if (l->blind && how == WEFT_MEET) {
         a->inplace_of = (int8_t)w;
         a->flags |= WEFT_OPERAND_INPLACE;

@@ -8,18 +8,11 @@
 /// - all else is made right by a copy: the write stands alone behind (fuse.c), or what is read is copied before.
 #ifndef WEFT_COMPILE_ALIAS_H
 #define WEFT_COMPILE_ALIAS_H
-#include "plan/lower.h"
-
-/// Bytes [start, end) of a root: the initial version of a state, or the value that no view stands before. `halves`:
-/// elements of 16 bits, so that neighbours may share a word.
-struct weft_extent { weft_value root; weft_dim start, end; bool halves; };
-
-enum weft_overlap { WEFT_APART, WEFT_SAME, WEFT_MEET }; ///< MEET: they overlap in part, or may for some sizes
+#include "plan/extent.h"
 
 struct weft_extent weft_alias_extent(struct weft_lower *l, weft_value v);
 /// The range that a node that writes one (weft_op_range) writes.
 struct weft_extent weft_alias_written(struct weft_lower *l, const struct weft_node *n);
-enum weft_overlap weft_alias_compare(struct weft_lower *l, const struct weft_extent *a, const struct weft_extent *b);
 
 /// A write (node `writer`, see weft_op_sink) and a read of its state that one dispatch must not hold both.
 struct weft_clash { uint32_t writer, reader; weft_value read; };

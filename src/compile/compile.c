@@ -9,7 +9,7 @@
 #include "core/error.h"
 #include "core/map.h"
 #include "ops/contract.h"
-#include "ops/region.h"
+#include "kernels/map/region.h"
 #include "ops/unpack.h"
 #include "plan/memory.h"
 #include "plan/update.h"

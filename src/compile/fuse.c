@@ -12,7 +12,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "ops/contract.h"
-#include "ops/region.h"
+#include "kernels/map/region.h"
 #include <string.h>
 
 static bool regionable(const struct weft_graph *g, const struct weft_node *n)
@@ -39,7 +39,7 @@ static bool row_of(const struct weft_fuser *f, const struct weft_type *a, const 
 static bool fits_space(const struct weft_fuser *f, const struct weft_space *s, const struct weft_node *n)
 {
     const struct weft_type *t = &f->g->values[n->out[0]].type;
-    if (weft_op_sink(n->op)) return same_dims(&s->type, weft_emit_node_space(f->g, n));
+    if (weft_op_sink(n->op)) return same_dims(&s->type, weft_region_node_space(f->g, n));
     if (n->op->reduce)
         return same_dims(&s->type, &f->g->values[n->in[0]].type) && row_of(f, &s->type, t);
     return same_dims(&s->type, t) || row_of(f, &s->type, t);
@@ -266,7 +266,7 @@ static void start_groups(struct weft_fuser *f)
         s->budget = f->l->caps->max_storage_buffers;
         if (f->l->node_budget && f->l->node_budget[i] && f->l->node_budget[i] < s->budget)
             s->budget = f->l->node_budget[i];
-        s->type = *weft_emit_node_space(f->g, n);
+        s->type = *weft_region_node_space(f->g, n);
     }
 }
 

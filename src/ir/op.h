@@ -7,7 +7,11 @@
 
 struct weft_graph;
 struct weft_node;
-struct weft_lower; ///< plan/lower.h
+struct weft_lower;  ///< plan/lower.h
+struct weft_expr;   ///< plan/expr.h
+struct weft_at;     ///< plan/expr.h
+struct weft_scalar; ///< plan/scalar.h
+
 
 enum weft_attr_type {
     WEFT_ATTR_INT,   ///< i
@@ -39,6 +43,7 @@ struct weft_attr_desc {
 enum weft_trait {
     WEFT_OP_ELEMENTWISE = 1 << 0, ///< out[i] depends on in[..][i] under NumPy broadcasting only
     WEFT_OP_CONTRACT = 1 << 1,    ///< may take a row-program prologue and an epilogue
+    WEFT_OP_MOVE = 1 << 3,        ///< moves elements and computes nothing: its `expr` asks for operands elsewhere
     WEFT_OP_ROWMAP = 1 << 2,      ///< reads other columns of the same row (rope): the region compiler knows it
 };
 
@@ -52,9 +57,6 @@ enum weft_view {
     WEFT_VIEW_ROWS, ///< a run of rows of axis 0, which begins at row `view_start`, a DIM attribute
     WEFT_VIEW_BITS, ///< the same bytes as elements of another type
 };
-
-/// Elementwise operators that no pattern can say, since their text depends on two types.
-enum weft_element { WEFT_ELEMENT_PATTERN, WEFT_ELEMENT_CAST, WEFT_ELEMENT_SELECT };
 
 /// How an operator touches an operand that may be a state. All but BACK write: output k is the next version of operand
 /// k, in the same memory.
@@ -127,11 +129,12 @@ struct weft_op {
     weft_status (*decompose)(struct weft_graph *g, const struct weft_node *node, uint32_t *outs);
     /// Chooses a kernel and emits steps. NULL only for views and for what the region compiler or decompose handles.
     weft_status (*lower)(struct weft_lower *l, uint32_t group);
-    enum weft_element element;
-    /// Elementwise: WGSL of the result as a printf-like pattern with $0, $1, $2 for the operands and $a0.. for FLOAT
-    /// attributes. Operands are f32 in `wgsl`, i32 in `wgsl_i32`, u32 in `wgsl_u32`; NULL in one of the latter two: the
-    /// one before it serves.
-    const char *wgsl, *wgsl_i32, *wgsl_u32;
+    /// Elementwise: the function of scalars for operands of floats (and truth values), of i32 and of u32. NULL entries
+    /// are types that infer refuses.
+    const struct weft_scalar *scalar[3];
+    /// The value of output `out` at a place, as instructions of a scalar program (plan/expr.h): of elementwise
+    /// operators that are more than one function, and of movement, which asks for its operand at other coordinates.
+    uint32_t (*expr)(struct weft_expr *e, const struct weft_node *n, uint32_t out, const struct weft_at *at);
 };
 
 /// The entry of an operand, NULL if the operator does not treat it as a state.

@@ -12,7 +12,7 @@
 #include "ops/contract.h"
 #include "core/alloc.h"
 #include "core/error.h"
-#include "ops/region.h"
+#include "kernels/map/region.h"
 #include "plan/expand.h"
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +22,7 @@ WEFT_PARAMS(contract_params, CONTRACT_PARAMS)
 #define N_CONTRACT 7
 
 struct contract_cfg {
-    struct weft_emit_dims extra;
+    struct weft_xdims dims;
     weft_dim rows, n;
     uint32_t col0, part_n;   ///< of a part; part_n 0: all n
     uint32_t k;
@@ -37,7 +37,7 @@ static void matvec_update(const struct weft_update *u, uint32_t *words, uint32_t
     p->rows = (uint32_t)weft_live(u, cfg->rows);
     p->n = cfg->part_n;
     p->col0 = cfg->col0;
-    weft_emit_update(u, N_CONTRACT, words);
+    weft_x_update(u, N_CONTRACT, words);
     if (p->rows == 0 || cfg->tiles == 0) return;
     grid[0] = cfg->tiles;
     grid[1] = (p->rows + cfg->row_tile - 1) / cfg->row_tile;
@@ -54,7 +54,7 @@ static void matmul_update(const struct weft_update *u, uint32_t *words, uint32_t
     p->k = cfg->k;
     p->kb = (cfg->k + 31) / 32;
     p->width = (uint32_t)weft_live(u, cfg->n);
-    weft_emit_update(u, N_CONTRACT, words);
+    weft_x_update(u, N_CONTRACT, words);
     uint64_t x = (p->n + cfg->col_tile - 1) / cfg->col_tile, y = (p->rows + cfg->row_tile - 1) / cfg->row_tile;
     weft_grid_fold(x * y, u->caps->max_groups, grid);
 }
@@ -184,42 +184,35 @@ static void add_plain_decoder(const char *w, bool wide, struct weft_str *out)
 }
 
 /// fn epilogue_S(row, col, acc0, acc1, ...): stores what escapes of the anchors and the epilogue's nodes.
-static void add_epilogue(struct weft_emitter *e, const struct parts *p, const uint32_t *anchors, uint32_t n_anchors,
+static void add_epilogue(struct weft_xstep *step, const struct parts *p, const uint32_t *anchors, uint32_t n_anchors,
                          uint32_t segment, bool with_nodes, const char *width, struct weft_str *out) {
-    struct weft_lower *l = e->l;
+    struct weft_lower *l = step->l;
+    struct weft_expr e;
+    struct weft_xtext t;
     struct weft_str body = {0}, stores = {0}; // stores last: one may write over what another value is made from
-    weft_emit_next(e, weft_lv(l, node_of(l, anchors[0])->out[0])->type);
-    if (width) e->n_text = width;
-    e->row_out = e->col_out = &body;
+    struct weft_type space = weft_lv(l, node_of(l, anchors[0])->out[0])->type;
+    weft_expr_begin(&e, step, space, weft_region_last_axis(&space), width);
     weft_str_addf(out, "fn epilogue_%u(row: u32, col: u32", segment);
     for (uint32_t i = 0; i < n_anchors; i++) {
-        char acc[16];
-        snprintf(acc, sizeof acc, "acc%u", i);
-        weft_str_addf(out, ", %s: f32", acc);
-        weft_emit_give(e, node_of(l, anchors[i])->out[0], weft_arena_strdup(&l->plan->arena, acc));
+        weft_str_addf(out, ", acc%u: f32", i);
+        weft_x_give(&e, node_of(l, anchors[i])->out[0], i);
     }
-    for (uint32_t i = 0; i < n_anchors + (with_nodes ? p->n_epilogue : 0); i++) {
-        const struct weft_node *n = node_of(l, i < n_anchors ? anchors[i] : p->epilogue[i - n_anchors]);
-        weft_value v = n->out[0];
-        if (weft_op_sink(n->op)) {
-            weft_emit_at(e, n->in[1], 0); // operands that are read come first
-            weft_emit_sink(e, n, weft_emit_output(e, v), 0, &stores);
-        } else if (weft_lower_escapes(l, e->group, v)) {
-            weft_emit_at(e, v, 0);
-            weft_emit_store(e, v, weft_emit_output(e, v), 0, &stores, "true");
-        }
-    }
+    weft_region_build(&e, anchors, n_anchors);
+    if (with_nodes) weft_region_build(&e, p->epilogue, p->n_epilogue);
+    if (l->status != WEFT_OK || !weft_xtext_begin(&t, &e)) return;
+    t.row_out = t.col_out = &body;
+    for (uint32_t i = 0; i < e.n_stores; i++) weft_xtext_store(&t, &e.stores[i], 0, &stores);
     weft_str_addf(out, ") {\n%s%s}\n", weft_str_get(&body), weft_str_get(&stores));
     weft_str_free(&body);
     weft_str_free(&stores);
 }
 
 /// Plain loads of a row into slot m of xs.
-static void stage_loads(struct weft_emitter *e, weft_value x, int64_t k, struct weft_str *out)
+static void stage_loads(struct weft_xstep *step, weft_value x, int64_t k, struct weft_str *out)
 {
-    struct weft_lower *l = e->l;
+    struct weft_lower *l = step->l;
     bool wide = weft_lower_wide(l, x);
-    weft_emit_value(l, e->s, "x", WEFT_READ, x, wide ? WEFT_OPERAND_WIDE : 0);
+    weft_emit_value(l, step->s, "x", WEFT_READ, x, wide ? WEFT_OPERAND_WIDE : 0);
     if (wide) {
         weft_str_addf(out, "for (var q = lid; q < %uu; q += WG) { xs[m * KQ + q] = load4_x(row * %uu + q * 4u); }\n",
                       (unsigned)(k / 4), (unsigned)k);
@@ -233,48 +226,47 @@ static void stage_loads(struct weft_emitter *e, weft_value x, int64_t k, struct 
 }
 
 /// Held regime of a prologue: a thread holds whole quads of columns, since a vector of workgroup memory has one owner.
-static bool hold_quads(struct weft_emitter *e, uint32_t n_nodes, int64_t k, uint32_t wg, struct weft_str *out)
+static bool hold_quads(struct weft_xtext *t, uint32_t n_nodes, int64_t k, uint32_t wg, struct weft_str *out)
 {
-    struct weft_arena *arena = &e->l->plan->arena;
+    struct weft_lower *l = t->e->step->l;
+    struct weft_arena *arena = &l->plan->arena;
     uint32_t quads = (uint32_t)((k / 4 + wg - 1) / wg);
-    if (e->l->caps->kind == WEFT_GPU_CPU || quads * 4 > WEFT_EMIT_HELD || (uint64_t)n_nodes * quads * 12 > 1500)
-        return false;
+    if (l->caps->kind == WEFT_GPU_CPU || quads * 4 > WEFT_X_HELD || (uint64_t)n_nodes * quads * 12 > 1500) return false;
     for (uint32_t u = 0; u < quads; u++) {
         bool whole = (int64_t)(u + 1) * wg <= k / 4;
         weft_str_addf(out, whole ? "let quad%u = lid + %uu;\n" : "let quad%u = min(lid + %uu, %uu);\n", u, u * wg,
                       (unsigned)(k / 4 - 1));
         for (uint32_t i = 0; i < 4; i++) {
             weft_str_addf(out, "let hold%u = quad%u * 4u + %uu;\n", 4 * u + i, u, i);
-            e->variants[4 * u + i].col = weft_arena_printf(arena, "hold%u", 4 * u + i);
-            e->held_ok[4 * u + i] =
-                whole ? NULL : weft_arena_printf(arena, "lid + %uu < %uu", u * wg, (unsigned)(k / 4));
+            t->col[4 * u + i] = weft_arena_printf(arena, "hold%u", 4 * u + i);
+            t->ok[4 * u + i] = whole ? NULL : weft_arena_printf(arena, "lid + %uu < %uu", u * wg, (unsigned)(k / 4));
         }
     }
-    e->n_held = e->n_variants = 4 * quads;
+    t->n_held = 4 * quads;
     return true;
 }
 
 /// Writes what the prologue gives for x, four columns at a time: the held ones, or those of a loop.
-static void stage_columns(struct weft_emitter *e, weft_value x, int64_t k, struct weft_str *out)
+static void stage_columns(struct weft_xtext *t, uint32_t x, int64_t k, struct weft_str *out)
 {
     const char *v[4];
-    if (e->n_held) {
-        e->row_out = e->col_out = out;
-        for (uint32_t u = 0; u < e->n_held / 4; u++) {
-            const char *ok = e->held_ok[4 * u] ? e->held_ok[4 * u] : "true";
-            for (uint32_t i = 0; i < 4; i++) v[i] = weft_emit_at(e, x, 4 * u + i);
+    if (t->n_held) {
+        t->row_out = t->col_out = out;
+        for (uint32_t u = 0; u < t->n_held / 4; u++) {
+            const char *ok = t->ok[4 * u] ? t->ok[4 * u] : "true";
+            for (uint32_t i = 0; i < 4; i++) v[i] = weft_xtext_at(t, x, 4 * u + i);
             weft_str_addf(out, "if (%s) { xs[m * KQ + quad%u] = vec4<f32>(%s, %s, %s, %s); }\n", ok, u, v[0], v[1],
                           v[2], v[3]);
         }
         return;
     }
+    static const char *const names[] = {"col0", "col1", "col2", "col3"};
     struct weft_str row = {0}, col = {0};
-    e->row_out = &row;
-    e->col_out = &col;
-    weft_emit_forget(e, false);
-    for (uint32_t i = 0; i < 4; i++) e->variants[i].col = weft_arena_printf(&e->l->plan->arena, "col%u", i);
-    e->n_variants = 4;
-    for (uint32_t i = 0; i < 4; i++) v[i] = weft_emit_at(e, x, i);
+    t->row_out = &row;
+    t->col_out = &col;
+    weft_xtext_forget(t, false);
+    for (uint32_t i = 0; i < 4; i++) t->col[i] = names[i];
+    for (uint32_t i = 0; i < 4; i++) v[i] = weft_xtext_at(t, x, i);
     weft_str_addf(
         out,
         "%sfor (var q = lid; q < %uu; q += WG) {\nlet col0 = q * 4u;\nlet col1 = col0 + 1u;\nlet col2 = col0 + 2u;\n"
@@ -283,35 +275,39 @@ static void stage_columns(struct weft_emitter *e, weft_value x, int64_t k, struc
     weft_str_addf(out, "xs[m * KQ + q] = vec4<f32>(%s, %s, %s, %s);\n}\n", v[0], v[1], v[2], v[3]);
     weft_str_free(&row);
     weft_str_free(&col);
-    e->variants[0].col = "col";
-    weft_emit_forget(e, true);
+    t->col[0] = "col";
+    weft_xtext_forget(t, true);
 }
 
 /// Text that fills xs with row `row` (slot m): the prologue's program, or plain loads.
-static void add_stage(struct weft_emitter *e, const struct parts *p, weft_value x, int64_t k, uint32_t wg,
-                      const uint32_t *levels, uint32_t top, struct weft_str *out) {
-    struct weft_lower *l = e->l;
+static void add_stage(struct weft_xstep *step, struct weft_expr *e, const struct parts *p, weft_value x, int64_t k,
+                      uint32_t wg, struct weft_str *out) {
+    struct weft_lower *l = step->l;
     const struct weft_deferred *deferred = weft_lower_deferred(l, x);
     // A row that ends inside a block of 32 is padded: weights beyond it are zero, and zero times garbage may be NaN.
     if (k % 32)
         weft_str_addf(out, "for (var q = lid + %uu; q < KQ; q += WG) { xs[m * KQ + q] = vec4<f32>(0.0); }\n",
                       (unsigned)((k + 3) / 4));
     if (deferred) {
-        deferred->stage(l, e->s, deferred, out);
+        deferred->stage(l, step->s, deferred, out);
         return;
     }
     if (p->n_prologue == 0) {
-        stage_loads(e, x, k, out);
+        stage_loads(step, x, k, out);
         return;
     }
-    char loop[80];
-    e->n_text = weft_arena_printf(&l->plan->arena, "%uu", (unsigned)k);
-    snprintf(loop, sizeof loop, "for (var col = lid; col < %uu; col += WG)", (unsigned)k);
-    hold_quads(e, p->n_prologue, k, wg, out);
-    weft_region_reductions(e, p->prologue, p->n_prologue, levels, top, loop, out);
-    stage_columns(e, x, k, out);
+    struct weft_xtext t;
     struct weft_str stores = {0};
-    weft_region_stores(e, p->prologue, p->n_prologue, loop, "lid == 0u", &stores);
+    char loop[80];
+    const struct weft_at at = weft_x_point(e);
+    e->roots[e->n_roots++] = weft_x_value(e, x, &at);
+    weft_region_build(e, p->prologue, p->n_prologue);
+    if (l->status != WEFT_OK || !weft_xtext_begin(&t, e)) return;
+    snprintf(loop, sizeof loop, "for (var col = lid; col < %uu; col += WG)", (unsigned)k);
+    hold_quads(&t, p->n_prologue, k, wg, out);
+    weft_xtext_reductions(&t, loop, out);
+    stage_columns(&t, e->roots[0], k, out);
+    weft_xtext_stores(&t, loop, "lid == 0u", true, &stores);
     // One column tile stores what others read; slots beyond the last row repeat it and must not.
     if (stores.len) weft_str_addf(out, "if (wid.x == 0u && m0 + m < p.rows) {\n%s}\n", weft_str_get(&stores));
     weft_str_free(&stores);
@@ -349,7 +345,7 @@ static uint32_t tiles_of(struct shape s, uint64_t n)
 
 /// One step: all anchors over part `part` (several parts only with one anchor).
 static void emit_matvec(struct weft_lower *l, uint32_t group, const struct parts *p, uint32_t part,
-                        const uint32_t *levels, uint32_t top, struct weft_emitter *e) {
+                        struct weft_xstep *step) {
     const struct weft_node *first = node_of(l, p->anchors[0]);
     const struct weft_type *xt = &weft_lv(l, first->in[0])->type;
     int64_t k = weft_lower_const(l, xt->dims[xt->rank - 1]);
@@ -360,7 +356,9 @@ static void emit_matvec(struct weft_lower *l, uint32_t group, const struct parts
     struct contract_cfg cfg = {.rows = rows};
     struct weft_step *s = weft_emit(l, &matvec_kernel, label, &cfg, sizeof cfg);
     struct weft_type space = p->n_prologue ? weft_lv(l, first->in[0])->type : *xt;
-    weft_emit_begin(e, l, s, group, space);
+    struct weft_expr prologue;
+    weft_xstep_begin(step, l, s, group);
+    weft_expr_begin(&prologue, step, space, weft_region_last_axis(&space), NULL);
     uint64_t largest = 0;
     const struct weft_plan_weight *w[MAX_ANCHORS];
     for (uint32_t i = 0; i < p->n_anchors; i++) {
@@ -372,7 +370,7 @@ static void emit_matvec(struct weft_lower *l, uint32_t group, const struct parts
     struct weft_str stage = {0}, text = {0}, pick = {0};
     char kb_text[16];
     snprintf(kb_text, sizeof kb_text, "%uu", (unsigned)((k + 31) / 32));
-    add_stage(e, p, first->in[0], k, shape.wg, levels, top, &stage);
+    add_stage(step, &prologue, p, first->in[0], k, shape.wg, &stage);
     uint32_t n_segments = combined ? 1 : p->n_anchors, tiles = 0;
     for (uint32_t i = 0; i < p->n_anchors; i++) {
         char name[8];
@@ -382,7 +380,7 @@ static void emit_matvec(struct weft_lower *l, uint32_t group, const struct parts
     }
     for (uint32_t g = 0; g < n_segments && l->status == WEFT_OK; g++) {
         uint32_t n_anchors = combined ? p->n_anchors : 1;
-        add_epilogue(e, p, &p->anchors[g], n_anchors, g, combined, NULL, &text);
+        add_epilogue(step, p, &p->anchors[g], n_anchors, g, combined, NULL, &text);
         uint64_t n = w[g]->parts[part].rows;
         struct weft_tval v[] = {{"S", g, NULL},         {"N", (int64_t)n, NULL},  {"NA", n_anchors, NULL},
                                 {"FIRST", g, NULL},     {"TPR", shape.tpr, NULL}, {"R", shape.r, NULL},
@@ -400,14 +398,14 @@ static void emit_matvec(struct weft_lower *l, uint32_t group, const struct parts
     weft_emit_int(l, s, "LANES", shape.tpr);
     weft_emit_int(l, s, "MT", shape.mt);
     weft_emit_int(l, s, "KQ", (k + 31) / 32 * 8);
-    weft_emit_int(l, s, "REDUCE", shape.tpr > 1 || top > 0);
-    weft_emit_int(l, s, "SINCOS", e->uses_sincos);
+    weft_emit_int(l, s, "REDUCE", shape.tpr > 1 || weft_x_levels(&prologue) > 0);
+    weft_emit_int(l, s, "SINCOS", step->uses_sincos);
     weft_emit_text(l, s, "SEGMENTS", weft_str_get(&text));
     weft_emit_text(l, s, "STAGE", weft_str_get(&stage));
     weft_emit_text(l, s, "PICK", weft_str_get(&pick));
     weft_emit_workgroup(s, shape.wg,
                         (uint32_t)((k + 31) / 32 * 128 * shape.mt + shape.wg * 12)); // f32 and vec2 of the reductions
-    weft_emit_finish(e, contract_params_fields);
+    weft_xstep_finish(step, contract_params_fields);
     if (l->status == WEFT_OK) {
         struct contract_cfg *kept = (struct contract_cfg *)s->cfg;
         kept->rows = rows;
@@ -441,7 +439,7 @@ static void cut_matmul(struct weft_lower *l, struct weft_step *s, uint32_t x, co
 }
 
 static void emit_matmul(struct weft_lower *l, uint32_t group, const struct parts *p, const struct weft_plan_weight *w,
-                        uint32_t part, struct weft_emitter *e) {
+                        uint32_t part, struct weft_xstep *step) {
     const struct weft_node *n = node_of(l, p->anchors[0]);
     const struct weft_type *xt = &weft_lv(l, n->in[0])->type, *yt = &weft_lv(l, n->out[0])->type;
     int64_t k = weft_lower_const(l, xt->dims[xt->rank - 1]);
@@ -457,7 +455,7 @@ static void emit_matmul(struct weft_lower *l, uint32_t group, const struct parts
         cfg.col0 = (uint32_t)w->parts[part].row0;
     }
     struct weft_step *s = weft_emit(l, &matmul_kernel, label, &cfg, sizeof cfg);
-    weft_emit_begin(e, l, s, group, *yt);
+    weft_xstep_begin(step, l, s, group);
     struct weft_str text = {0};
     bool wide = weft_lower_wide(l, n->in[0]);
     uint32_t x = weft_emit_value(l, s, "x", WEFT_READ, n->in[0], wide ? WEFT_OPERAND_WIDE : 0);
@@ -472,7 +470,7 @@ static void emit_matmul(struct weft_lower *l, uint32_t group, const struct parts
         weft_emit_value(l, s, "w0", WEFT_READ, n->in[1], w_wide ? WEFT_OPERAND_WIDE : 0);
         add_plain_decoder("w0", w_wide, &text);
     }
-    add_epilogue(e, p, p->anchors, 1, 0, true, "p.width", &text);
+    add_epilogue(step, p, p->anchors, 1, 0, true, "p.width", &text);
     // Measured: whole blocks are 25 % faster on an H200; quads compile and run faster on CPU drivers.
     weft_emit_int(l, s, "WHOLE_BLOCKS", w && !empty && l->caps->kind != WEFT_GPU_CPU);
     weft_emit_int(l, s, "X_WIDE", wide);
@@ -484,7 +482,7 @@ static void emit_matmul(struct weft_lower *l, uint32_t group, const struct parts
     weft_emit_text(l, s, "FUNCTIONS", weft_str_get(&text));
     weft_emit_workgroup(s, 128, (cfg.row_tile + cfg.col_tile) * 9 * 16);
     cut_matmul(l, s, x, &cfg);
-    weft_emit_finish(e, contract_params_fields);
+    weft_xstep_finish(step, contract_params_fields);
     weft_str_free(&text);
 }
 
@@ -501,29 +499,16 @@ weft_status weft_contract_lower(struct weft_lower *l, uint32_t group)
     bool packed = weft_lv(l, n->in[1])->kind == WEFT_VALUE_WEIGHT;
     const struct weft_plan_weight *w = packed ? weft_lower_weight(l, n->in[1]) : NULL;
     if (l->status != WEFT_OK) return l->status;
-    struct weft_emitter *e = weft_alloc(sizeof *e);
-    uint32_t *levels = weft_calloc(l->graph->n_nodes + 1, sizeof *levels);
-    if (!e || !levels) {
-        weft_free(e);
-        weft_free(levels);
-        return weft_fail(WEFT_ERR_NOMEM, "out of memory while lowering a contraction");
-    }
     int64_t max_rows = weft_lower_max(l, weft_lower_product(l, xt, 0, xt->rank - 1));
     int64_t k = weft_lower_const(l, xt->dims[xt->rank - 1]);
-    uint32_t top = 0;
-    if (p.n_prologue) { // levels of the prologue alone: anchors and epilogue hold no reductions
-        weft_region_levels(l, group, levels);
-        for (uint32_t i = 0; i < p.n_prologue; i++) top = levels[p.prologue[i]] > top ? levels[p.prologue[i]] : top;
-    }
+    struct weft_xstep step = {.l = l};
     bool few = max_rows <= WEFT_FEW_ROWS && packed && w->rows > 0 && k > 0 &&
                (uint64_t)(k + 31) / 32 * 128 + 4096 <= l->caps->workgroup_memory;
     uint32_t n_parts = w ? w->n_parts : 1;
     for (uint32_t part = 0; part < n_parts && l->status == WEFT_OK; part++) {
-        if (few) emit_matvec(l, group, &p, part, levels, top, e);
-        else emit_matmul(l, group, &p, w, part, e);
+        if (few) emit_matvec(l, group, &p, part, &step);
+        else emit_matmul(l, group, &p, w, part, &step);
+        weft_region_narrow(&step);
     }
-    weft_emit_narrow(e);
-    weft_free(e);
-    weft_free(levels);
     return l->status;
 }

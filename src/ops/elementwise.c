@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/half.h"
 #include "ops/shape.h"
+#include "plan/expr.h"
 
 #include <math.h>
 #include <string.h>
@@ -46,32 +47,31 @@ static int64_t product(int64_t x, int64_t y) { return (int64_t)((uint64_t)x * (u
     F(ceil,      ceil(x),                                                         "ceil($0)")                          \
     F(round,     rint(x),                                                         "round($0)")
 
-//           name    host         integers                     WGSL of f32, i32 and u32; NULL: the one before it
+//           name    host      integers           WGSL          of i32        of u32
 #define NUMBER_UNARY(F)                                                                                                \
-    F(neg,    -x,          -x,                         "(-$0)",       "(-$0)",     "(0u - $0)")                        \
-    F(abs,    fabs(x),     x < 0 ? -x : x,             "abs($0)",     "abs($0)",   "$0")                               \
-    F(sign,   sign(x),     (x > 0) - (x < 0),          "sign($0)",    "sign($0)",  "min($0, 1u)")                      \
-    F(square, x * x,       product(x, x),              "($0 * $0)",   NULL,        NULL)
+    F(neg,    -x,          -x,                         "(-$0)", "(-$0)", "(0u - $0)")                                  \
+    F(abs,    fabs(x),     x < 0 ? -x : x,              "abs($0)", "abs($0)", "$0")                                    \
+    F(sign,   sign(x),     (x > 0) - (x < 0),           "sign($0)", "sign($0)", "min($0, 1u)")                         \
+    F(square, x * x,       product(x, x),               "($0 * $0)", "($0 * $0)", "($0 * $0)")
 
-//           name   host           integers          WGSL of f32, i32 and u32
+//           name   host          integers          WGSL                of integers   operand 1 divides
 #define NUMBER_BINARY(F)                                                                                               \
-    F(add,   x + y,         x + y,            "($0 + $1)",         NULL,           NULL)                               \
-    F(sub,   x - y,         x - y,            "($0 - $1)",         NULL,           NULL)                               \
-    F(mul,   x * y,         product(x, y),    "($0 * $1)",         NULL,           NULL)                               \
-    F(div,   x / y,         quotient(x, y),   "($0 / $1)",         NULL,           NULL)                               \
-    F(max,   max2(x, y),    x > y ? x : y,    "max_nan($0, $1)",   "max($0, $1)",  NULL)                               \
-    F(min,   min2(x, y),    x < y ? x : y,    "min_nan($0, $1)",   "min($0, $1)",  NULL)
+    F(add,   x + y,         x + y,            "($0 + $1)", "($0 + $1)", false)                                         \
+    F(sub,   x - y,         x - y,            "($0 - $1)", "($0 - $1)", false)                                         \
+    F(mul,   x * y,         product(x, y),    "($0 * $1)", "($0 * $1)", false)                                         \
+    F(div,   x / y,         quotient(x, y),   "($0 / $1)", "($0 / $1)", true)                                          \
+    F(max,   max2(x, y),    x > y ? x : y,    "max_nan($0, $1)", "max($0, $1)", false)                                 \
+    F(min,   min2(x, y),    x < y ? x : y,    "min_nan($0, $1)", "min($0, $1)", false)
 
 #define FLOAT_BINARY(F) F(pow, pow(x, y), "pow_c($0, $1)")
 
-//           name  host   WGSL of f32, of integers
 #define COMPARE(F)                                                                                                     \
-    F(eq, x == y, "ordered($0, $1, $0 == $1)", "select(0.0, 1.0, $0 == $1)")                                           \
-    F(ne, x != y, "differs($0, $1)",           "select(0.0, 1.0, $0 != $1)")                                           \
-    F(lt, x < y,  "ordered($0, $1, $0 < $1)",  "select(0.0, 1.0, $0 < $1)")                                            \
-    F(le, x <= y, "ordered($0, $1, $0 <= $1)", "select(0.0, 1.0, $0 <= $1)")                                           \
-    F(gt, x > y,  "ordered($0, $1, $0 > $1)",  "select(0.0, 1.0, $0 > $1)")                                            \
-    F(ge, x >= y, "ordered($0, $1, $0 >= $1)", "select(0.0, 1.0, $0 >= $1)")
+    F(eq, x == y, "ordered($0, $1, $0 == $1)")                                                                         \
+    F(ne, x != y, "differs($0, $1)")                                                                                   \
+    F(lt, x < y, "ordered($0, $1, $0 < $1)")                                                                           \
+    F(le, x <= y, "ordered($0, $1, $0 <= $1)")                                                                         \
+    F(gt, x > y, "ordered($0, $1, $0 > $1)")                                                                           \
+    F(ge, x >= y, "ordered($0, $1, $0 >= $1)")
 
 // ---- types ----
 
@@ -224,12 +224,24 @@ static weft_status eval_cast(const struct weft_eval *e) {
     return status;
 }
 
-// ---- the rows ----
+// ---- functions of scalars ----
 
 #define REAL(name, formula)                                                                                            \
     static double real_##name(double x, double y, double z) { return (void)x, (void)y, (void)z, (formula); }
 #define WHOLE(name, formula)                                                                                           \
-    static int64_t whole_##name(int64_t x, int64_t y) { return (void)x, (void)y, (formula); }
+    static int64_t whole_##name(int64_t x, int64_t y) { return (void)x, (void)y, (formula); }                          \
+    static double i32_##name(double x, double y, double z) {                                                           \
+        return (void)z, wrap(WEFT_I32, whole_##name((int64_t)x, (int64_t)y));                                          \
+    }                                                                                                                  \
+    static double u32_##name(double x, double y, double z) {                                                           \
+        return (void)z, wrap(WEFT_U32, whole_##name((int64_t)x, (int64_t)y));                                          \
+    }
+#define SCALAR(prefix, op, pattern, divide)                                                                            \
+    static const struct weft_scalar scalar_##prefix##_##op = {                                                         \
+        .name = #op, .wgsl = pattern, .host = prefix##_##op, .divides = divide};
+
+// ---- the rows ----
+
 #define ROW(op, arity, types, ...)                                                                                     \
     const struct weft_op weft_op_##op = {.name = #op,                                                                  \
                                          .n_in_min = arity,                                                            \
@@ -238,27 +250,97 @@ static weft_status eval_cast(const struct weft_eval *e) {
                                          .traits = WEFT_OP_ELEMENTWISE,                                                \
                                          .infer = infer_##types,                                                       \
                                          .eval = eval_##op,                                                            \
-                                         __VA_ARGS__};
+                                         .scalar = {__VA_ARGS__}};
 #define EVAL(name, whole)                                                                                              \
     static weft_status eval_##name(const struct weft_eval *e) { return map(e, real_##name, whole); }
+#define NUMBERS(op, floats, signeds, unsigneds, divide)                                                                \
+    SCALAR(real, op, floats, divide)                                                                                   \
+    SCALAR(i32, op, signeds, divide)                                                                                   \
+    SCALAR(u32, op, unsigneds, divide)
 
-#define FLOAT_UNARY_ROW(name, host, f) REAL(name, host) EVAL(name, NULL) ROW(name, 1, float, .wgsl = f)
-#define FLOAT_BINARY_ROW(name, host, f) REAL(name, host) EVAL(name, NULL) ROW(name, 2, float, .wgsl = f)
-#define NUMBER_UNARY_ROW(name, host, integers, f, i, u)                                                                \
-    REAL(name, host) WHOLE(name, integers) EVAL(name, whole_##name)                                                    \
-    ROW(name, 1, number, .wgsl = f, .wgsl_i32 = i, .wgsl_u32 = u)
-#define NUMBER_BINARY_ROW(name, host, integers, f, i, u)                                                               \
-    REAL(name, host) WHOLE(name, integers) EVAL(name, whole_##name)                                                    \
-    ROW(name, 2, number, .wgsl = f, .wgsl_i32 = i, .wgsl_u32 = u)
-#define COMPARE_ROW(name, host, f, i)                                                                                  \
-    REAL(name, host) EVAL(name, NULL) ROW(name, 2, compare, .wgsl = f, .wgsl_i32 = i)
+#define FLOAT_UNARY_ROW(name, host, wgsl)                                                                              \
+    REAL(name, host) EVAL(name, NULL) SCALAR(real, name, wgsl, false) ROW(name, 1, float, &scalar_real_##name)
+#define FLOAT_BINARY_ROW(name, host, wgsl)                                                                             \
+    REAL(name, host) EVAL(name, NULL) SCALAR(real, name, wgsl, false) ROW(name, 2, float, &scalar_real_##name)
+#define NUMBER_UNARY_ROW(name, host, integers, wgsl, signeds, unsigneds)                                               \
+    REAL(name, host) WHOLE(name, integers) EVAL(name, whole_##name) NUMBERS(name, wgsl, signeds, unsigneds, false)     \
+    ROW(name, 1, number, &scalar_real_##name, &scalar_i32_##name, &scalar_u32_##name)
+#define NUMBER_BINARY_ROW(name, host, integers, wgsl, whole, divide)                                                   \
+    REAL(name, host) WHOLE(name, integers) EVAL(name, whole_##name) NUMBERS(name, wgsl, whole, whole, divide)          \
+    ROW(name, 2, number, &scalar_real_##name, &scalar_i32_##name, &scalar_u32_##name)
+#define COMPARE_ROW(name, host, wgsl)                                                                                  \
+    REAL(name, host) WHOLE(name, host) EVAL(name, NULL)                                                                \
+    NUMBERS(name, wgsl, "select(0.0, 1.0, " COMPARE_##name ")", "select(0.0, 1.0, " COMPARE_##name ")", false)         \
+    ROW(name, 2, compare, &scalar_real_##name, &scalar_i32_##name, &scalar_u32_##name)
+#define COMPARE_eq "$0 == $1"
+#define COMPARE_ne "$0 != $1"
+#define COMPARE_lt "$0 < $1"
+#define COMPARE_le "$0 <= $1"
+#define COMPARE_gt "$0 > $1"
+#define COMPARE_ge "$0 >= $1"
 
 FLOAT_UNARY(FLOAT_UNARY_ROW)
 FLOAT_BINARY(FLOAT_BINARY_ROW)
 NUMBER_UNARY(NUMBER_UNARY_ROW)
 NUMBER_BINARY(NUMBER_BINARY_ROW)
 COMPARE(COMPARE_ROW)
-ROW(where, 3, where, .element = WEFT_ELEMENT_SELECT, .wgsl = "select($2, $1, is_true($0))")
+
+static double to_float(double x, double y, double z) { return (void)y, (void)z, (float)x; }
+static const struct weft_scalar scalar_float = {.name = "f32", .wgsl = "f32($0)", .host = to_float};
+static const struct weft_scalar scalar_where = {.name = "where", .wgsl = "select($2, $1, is_true($0))", .host = where};
+
+static uint32_t expr_where(struct weft_expr *e, const struct weft_node *n, uint32_t out, const struct weft_at *at) {
+    uint32_t x[3];
+    (void)out;
+    for (uint32_t i = 0; i < 3; i++) x[i] = weft_x_value(e, n->in[i], at);
+    if (e->x[x[0]].type != WEFT_X_F32) x[0] = weft_x_call1(e, &scalar_float, WEFT_X_F32, x[0]); // only 0 counts
+    return weft_x_call(e, &scalar_where, (enum weft_xtype)e->x[x[1]].type, x, 3);
+}
+
+const struct weft_op weft_op_where = {.name = "where",
+                                      .n_in_min = 3,
+                                      .n_in_max = 3,
+                                      .n_out = 1,
+                                      .traits = WEFT_OP_ELEMENTWISE,
+                                      .infer = infer_where,
+                                      .eval = eval_where,
+                                      .expr = expr_where};
+
+// ---- cast ----
+
+#define CAST(type, TYPE)                                                                                               \
+    static double cast_##type(double x, double y, double z) { return (void)y, (void)z, cast_value(TYPE, x); }
+CAST(f16, WEFT_F16) CAST(bf16, WEFT_BF16) CAST(i32, WEFT_I32) CAST(u32, WEFT_U32) CAST(i8, WEFT_I8) CAST(u8, WEFT_U8)
+CAST(bool, WEFT_BOOL)
+
+/// By the type that operators compute in, and the target. An entry without text: the value stays as it is.
+static const struct weft_scalar casts[3][WEFT_BOOL + 1] = {
+    [WEFT_X_F32] = {[WEFT_F16] = {.name = "f16", .wgsl = "cast_to($0, 1u)", .host = cast_f16},
+                    [WEFT_BF16] = {.name = "bf16", .wgsl = "cast_to($0, 2u)", .host = cast_bf16},
+                    [WEFT_I32] = {.name = "i32", .wgsl = "to_i32($0)", .host = cast_i32},
+                    [WEFT_U32] = {.name = "u32", .wgsl = "to_u32($0)", .host = cast_u32},
+                    [WEFT_I8] = {.name = "i8", .wgsl = "clamp(to_i32($0), -128, 127)", .host = cast_i8},
+                    [WEFT_U8] = {.name = "u8", .wgsl = "min(to_u32($0), 255u)", .host = cast_u8},
+                    [WEFT_BOOL] = {.name = "bool", .wgsl = "cast_to($0, 7u)", .host = cast_bool}},
+    [WEFT_X_I32] = {[WEFT_U32] = {.name = "u32", .wgsl = "u32(max($0, 0))", .host = cast_u32},
+                    [WEFT_I8] = {.name = "i8", .wgsl = "clamp($0, -128, 127)", .host = cast_i8},
+                    [WEFT_U8] = {.name = "u8", .wgsl = "u32(clamp($0, 0, 255))", .host = cast_u8},
+                    [WEFT_BOOL] = {.name = "bool", .wgsl = "select(1.0, 0.0, $0 == 0)", .host = cast_bool}},
+    [WEFT_X_U32] = {[WEFT_I32] = {.name = "i32", .wgsl = "i32(min($0, 2147483647u))", .host = cast_i32},
+                    [WEFT_I8] = {.name = "i8", .wgsl = "i32(min($0, 127u))", .host = cast_i8},
+                    [WEFT_U8] = {.name = "u8", .wgsl = "min($0, 255u)", .host = cast_u8},
+                    [WEFT_BOOL] = {.name = "bool", .wgsl = "select(1.0, 0.0, $0 == 0u)", .host = cast_bool}},
+};
+
+static uint32_t expr_cast(struct weft_expr *e, const struct weft_node *n, uint32_t out, const struct weft_at *at) {
+    weft_dtype to = (weft_dtype)n->attrs[0].i; // the choices stand in the order of weft_dtype
+    uint32_t x = weft_x_value(e, n->in[0], at);
+    (void)out;
+    if (e->x[x].type != WEFT_X_F32 && (to == WEFT_F32 || to == WEFT_F16 || to == WEFT_BF16))
+        x = weft_x_call1(e, &scalar_float, WEFT_X_F32, x);
+    const struct weft_scalar *fn = &casts[e->x[x].type][to];
+    return fn->wgsl ? weft_x_call1(e, fn, weft_x_type_of(to), x) : x;
+}
 
 const struct weft_op weft_op_cast = {
     .name = "cast",
@@ -269,6 +351,5 @@ const struct weft_op weft_op_cast = {
     .attrs = {{.name = "to", .type = WEFT_ATTR_ENUM, .required = true, .choices = "f32|f16|bf16|i32|u32|i8|u8|bool"}},
     .infer = infer_cast,
     .eval = eval_cast,
-    .element = WEFT_ELEMENT_CAST,
-    .wgsl = "cast_to($0, u32($a0))",
+    .expr = expr_cast,
 };

@@ -14,8 +14,10 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "ops/shape.h"
+#include "plan/expr.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { BASE, N_ROT, PAIRING, FREQ_SCALE };
@@ -64,6 +66,10 @@ static weft_status rope_eval(const struct weft_eval *e) {
     return WEFT_OK;
 }
 
+// ---- as a scalar program -------------------------------------------------------------------------------------------
+
+enum { MOST_PAIRS = 1024 };
+
 void weft_rope_table(const struct weft_node *node, uint32_t *out, uint32_t n_pairs) {
     long double base = node->attrs[BASE].f, scale = node->attrs[FREQ_SCALE].f, turn = 2 * acosl(-1.0L);
     for (uint32_t i = 0; i < n_pairs; i++) {
@@ -71,6 +77,69 @@ void weft_rope_table(const struct weft_node *node, uint32_t *out, uint32_t n_pai
         turns -= floorl(turns);
         out[i] = (uint32_t)(uint64_t)(turns * 4294967296.0L + 0.5L); // a whole turn wraps to 0
     }
+}
+
+static double turns(double phase) { return phase * (6.28318530717958647692 / 4294967296.0); }
+static double sine(double x, double y, double z) { return (void)y, (void)z, sin(turns(x)); }
+static double cosine(double x, double y, double z) { return (void)y, (void)z, cos(turns(x)); }
+static double product(double x, double y, double z) { return (void)z, x * y; }
+static double negative(double x, double y, double z) { return (void)y, (void)z, -x; }
+static double fused(double x, double y, double z) { return x * y + z; }
+
+static const struct weft_scalar fn_sincos = {
+    .name = "sincos", .wgsl = "sincos_turns($0)", .host = sine, .second = cosine};
+static const struct weft_scalar fn_product = {.name = "product", .wgsl = "$0 * $1", .host = product};
+static const struct weft_scalar fn_negative = {.name = "negative", .wgsl = "-$0", .host = negative};
+static const struct weft_scalar fn_fused = {.name = "fused", .wgsl = "$0 * $1 + $2", .host = fused};
+
+/// The pair of column c: its number, its other column, and whether c is the second of the two (a truth value).
+struct pair { uint32_t number, mate, second; };
+
+static struct pair pair_of(struct weft_expr *e, uint32_t c, uint32_t n, bool neox) {
+    uint32_t one = weft_x_u32(e, 1), half = weft_x_u32(e, n / 2), wide = weft_x_u32(e, n);
+    uint32_t first = neox ? weft_x_less(e, weft_x_mod(e, c, wide), half)
+                          : weft_x_less(e, weft_x_mod(e, c, weft_x_u32(e, 2)), one);
+    uint32_t step = neox ? half : one;
+    struct pair p = {.mate = weft_x_select(e, first, weft_x_add(e, c, step), weft_x_sub(e, c, step))};
+    p.number = neox ? weft_x_mod(e, c, half) : weft_x_div(e, weft_x_mod(e, c, wide), weft_x_u32(e, 2));
+    p.second = weft_x_select(e, first, weft_x_f32(e, 0), weft_x_f32(e, 1));
+    return p;
+}
+
+/// x[c] cos - x[mate] sin, or + in the second half of a pair. The angle is (pos + t) * step in turns as 32-bit fixed
+/// point, exact by wrap-around.
+static uint32_t rope_expr(struct weft_expr *e, const struct weft_node *n, uint32_t out, const struct weft_at *at) {
+    struct weft_lower *l = e->step->l;
+    const struct weft_type *t = &weft_lv(l, n->in[0])->type;
+    int64_t width = weft_lower_const(l, t->dims[2]);
+    uint32_t rot = (uint32_t)(n->attrs[N_ROT].i ? n->attrs[N_ROT].i : width), steps[MOST_PAIRS];
+    (void)out;
+    if (rot > 2 * MOST_PAIRS) {
+        weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "rope rotates %u channels of a head; %d are the most", rot,
+                        2 * MOST_PAIRS);
+        return 0;
+    }
+    if (rot == 0) return weft_x_value(e, n->in[0], at);
+    uint32_t c = weft_x_coord(e, at, 3, 2), token = weft_x_coord(e, at, 3, 0);
+    struct pair p = pair_of(e, c, rot, n->attrs[PAIRING].i == NEOX);
+    uint32_t inside = rot == (uint32_t)width ? WEFT_X_NONE : weft_x_less(e, c, weft_x_u32(e, rot));
+    if (inside != WEFT_X_NONE) p.mate = weft_x_select(e, inside, p.mate, c); // the others have none: themselves
+    struct weft_at there = *at;
+    if (at->explicit_) there.c[at->rank - 1] = p.mate;
+    else there.col = weft_x_add(e, weft_x_sub(e, at->col, c), p.mate); // the last axis runs along the column
+    uint32_t a = weft_x_value(e, n->in[0], at), b = weft_x_value(e, n->in[0], &there);
+    char name[64];
+    weft_rope_table(n, steps, rot / 2);
+    snprintf(name, sizeof name, "rope.%g.%u.%g", n->attrs[BASE].f, rot, n->attrs[FREQ_SCALE].f);
+    uint32_t table = weft_x_table(e, name, steps, (uint64_t)rot / 2 * 4);
+    uint32_t step = weft_x_load(e, table, WEFT_X_U32, p.number, WEFT_X_NONE);
+    uint32_t phase = weft_x_mul(e, weft_x_add(e, weft_x_value(e, n->in[1], at), token), step);
+    uint32_t both = weft_x_call1(e, &fn_sincos, WEFT_X_PAIR, phase);
+    e->step->uses_sincos = true;
+    uint32_t signed_b = weft_x_select(e, p.second, b, weft_x_call1(e, &fn_negative, WEFT_X_F32, b));
+    uint32_t turned = weft_x_call2(e, &fn_product, WEFT_X_F32, signed_b, weft_x_part(e, both, 0));
+    uint32_t y = weft_x_call3(e, &fn_fused, WEFT_X_F32, a, weft_x_part(e, both, 1), turned);
+    return inside == WEFT_X_NONE ? y : weft_x_select(e, inside, y, a);
 }
 
 const struct weft_op weft_op_rope = {
@@ -85,4 +154,5 @@ const struct weft_op weft_op_rope = {
               {.name = "freq_scale", .type = WEFT_ATTR_FLOAT, .dflt = 1, .lo = -1e6, .hi = 1e6}},
     .infer = rope_infer,
     .eval = rope_eval,
+    .expr = rope_expr,
 };

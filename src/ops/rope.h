@@ -1,4 +1,4 @@
-/// What the region compiler needs of the operator `rope`. Only src/ops includes this.
+/// The phases of the operator `rope`. Only src/ops and tests include this.
 #ifndef WEFT_OPS_ROPE_H
 #define WEFT_OPS_ROPE_H
 #include "ir/graph.h"

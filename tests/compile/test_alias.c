@@ -107,10 +107,10 @@ static void unknown_ranges_may_meet(void **state)
     const weft_dim one = weft_dim_const(g->dims, 1), two = weft_dim_const(g->dims, 2);
     const struct weft_extent known = {0, one, two, false}, behind = {0, two, weft_dim_const(g->dims, 3), false};
     const struct weft_extent unknown[] = {{0, WEFT_DIM_BAD, WEFT_DIM_BAD, false}, {0, two, WEFT_DIM_BAD, false}};
-    assert_int_equal(weft_alias_compare(&l, &known, &behind), WEFT_APART);
+    assert_int_equal(weft_extent_compare(&l, &known, &behind), WEFT_APART);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(weft_alias_compare(&l, &known, &unknown[i]), WEFT_MEET);
-        assert_int_equal(weft_alias_compare(&l, &unknown[i], &unknown[i]), WEFT_MEET);
+        assert_int_equal(weft_extent_compare(&l, &known, &unknown[i]), WEFT_MEET);
+        assert_int_equal(weft_extent_compare(&l, &unknown[i], &unknown[i]), WEFT_MEET);
     }
     weft_graph_destroy(g);
 }

@@ -23,11 +23,13 @@ struct family {
     uint32_t n_ops, pair[2];  ///< two sources whose ranges are laid over each other
     bool vectors;             ///< operands IN_FRONT or STAGED are read four at a time where their range allows it
     int64_t dst_count;
-    bool quantised;
+    bool quantised, flat;     ///< flat: no reductions, no product
+    uint32_t own;             ///< mask of operands with OTHER_MAP that are read at the element which is written
     double tolerance;
     uint8_t fused[ALIAS_STEPS], copied[ALIAS_STEPS], front[ALIAS_STEPS]; ///< bindings a step, in each of three outcomes
     uint8_t mixed[ALIAS_STEPS];  ///< of a quantised one: m is f16, an operand is f32
-    uint8_t halves[ALIAS_STEPS]; ///< where m is f16: halves are stored by a step of their own, which copies nothing
+    uint8_t halves[ALIAS_STEPS]; ///< where m is f16: a step of its own stores halves and copies nothing,
+                                 ///< unless threads of an elementwise kernel have whole words of what it writes
 };
 
 // Bindings: m counts once, whatever is read and written of it; beside a state stand the variables.
@@ -38,14 +40,14 @@ static const struct family families[] = {
      .body = "%n = rms_norm %x %w \"rms\"\n%a = add %n %r \"residual\"\n%y = add %a %b \"bias\"\n%q %s = quantize %y\n"
              "output %q q\noutput %s s\n",
      .fused = {3, 3}, .copied = {3, 3, 3}, .halves = {4, 2, 3, 3}, .mixed = {4, 3, 3}},
-    {.name = "chain", .n_ops = 3, .pair = {0, 1}, .dst_count = 384, .tolerance = 1e-5,
+    {.name = "chain", .flat = true, .n_ops = 3, .pair = {0, 1}, .dst_count = 384, .tolerance = 1e-5,
      .ops = {{"x", "[6, 64]", 384, SAME_MAP}, {"r", "[6, 64]", 384, SAME_MAP}, {"w", "[64]", 64, OTHER_MAP}},
      .body = "%t = silu %x\n%p = mul %t %r\n%y = add %p %w\n", .fused = {2}, .copied = {3, 3}, .halves = {3, 3}},
-    {.name = "chain, left operand broadcast", .n_ops = 3, .pair = {1, 2}, .dst_count = 384,
+    {.name = "chain, left operand broadcast", .flat = true, .n_ops = 3, .pair = {1, 2}, .dst_count = 384,
      .tolerance = 1e-5,
      .ops = {{"x", "[1, 64]", 64, OTHER_MAP}, {"r", "[6, 64]", 384, SAME_MAP}, {"v", "[6, 64]", 384, SAME_MAP}},
      .body = "%p = sub %x %r\n%y = add %p %v\n", .fused = {2}, .copied = {3, 3}, .halves = {3, 3}},
-    {.name = "chain, right operand a column", .n_ops = 3, .pair = {0, 2}, .dst_count = 384,
+    {.name = "chain, right operand a column", .flat = true, .n_ops = 3, .pair = {0, 2}, .dst_count = 384,
      .tolerance = 1e-5,
      .ops = {{"x", "[6, 64]", 384, SAME_MAP}, {"w", "[6, 1]", 6, OTHER_MAP}, {"r", "[6, 64]", 384, SAME_MAP}},
      .body = "%p = mul %x %w\n%y = max %p %r\n", .fused = {2}, .copied = {3, 3}, .halves = {3, 3}},
@@ -57,7 +59,7 @@ static const struct family families[] = {
              {"b", "[64]", 64, OTHER_MAP}},
      .body = "%n = layer_norm %x %w %b\n%y = add %r %n\n", .fused = {2}, .copied = {3, 3}, .halves = {3, 3}},
     // a rotary map reads the partner column, which another thread may have written
-    {.name = "rope", .n_ops = 2, .pair = {0, 1}, .dst_count = 384, .tolerance = 1e-5,
+    {.name = "rope", .flat = true, .own = 2, .n_ops = 2, .pair = {0, 1}, .dst_count = 384, .tolerance = 1e-5,
      .leaves = "var pos u32 0 100\n",
      .ops = {{"x", "[6, 2, 32]", 384, OTHER_MAP}, {"r", "[6, 2, 32]", 384, OTHER_MAP}},
      .body = "%n = rope %x %pos\n%y = add %n %r\n", .fused = {3}, .copied = {4, 3}, .halves = {4, 3}},
@@ -123,11 +125,27 @@ static void bytes_of(const struct layout *l, uint32_t i, int64_t *from, int64_t 
 
 enum outcome { FUSED, COPIED, FRONT, HALVES };
 
+/// m is f16: threads have whole words, which nobody reads but who writes them.
+static bool owns_words(const struct layout *l)
+{
+    static const char *const rows[] = {"softmax", "mean", "amax"};
+    bool flat = l->f->flat || l->body != l->f->body;
+    int64_t lo = l->dst * 2, hi = lo + l->f->dst_count * 2, from, to;
+    for (size_t k = 0; k < sizeof rows / sizeof *rows && l->body != l->f->body; k++) flat &= !strstr(l->body, rows[k]);
+    for (uint32_t i = 0; flat && i < l->f->n_ops; i++) {
+        if (!(l->used >> i & 1)) continue;
+        bytes_of(l, i, &from, &to);
+        if (to <= (lo & ~(int64_t)3) || from >= ((hi + 3) & ~(int64_t)3)) continue;
+        flat = (l->f->ops[i].reach == SAME_MAP || (l->f->own >> i & 1)) && from == lo && to == hi && !l->other[i];
+    }
+    return flat;
+}
+
 static enum outcome outcome(const struct layout *l)
 {
     bool copied = false, front = false;
     int64_t lo = l->dst * 4, hi = lo + l->f->dst_count * 4, from, to;
-    if (l->type == WEFT_F16) return HALVES;
+    if (l->type == WEFT_F16) return owns_words(l) ? FUSED : HALVES;
     for (uint32_t i = 0; i < l->f->n_ops; i++) {
         enum reach reach = l->f->ops[i].reach;
         bytes_of(l, i, &from, &to);

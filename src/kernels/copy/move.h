@@ -1,6 +1,6 @@
 /// Moves of whole ranges: the kernel behind `assign`, and behind every copy that the planner makes.
-#ifndef WEFT_OPS_ASSIGN_H
-#define WEFT_OPS_ASSIGN_H
+#ifndef WEFT_KERNELS_COPY_MOVE_H
+#define WEFT_KERNELS_COPY_MOVE_H
 #include "plan/lower.h"
 
 /// Emits a step that moves `count` elements from one place to another. Types of one width move as bits; f32 is rounded

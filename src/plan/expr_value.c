@@ -1,0 +1,488 @@
+/// Values of a graph in a scalar program: coordinates and indices, loads of leaves, nodes of the group, stores.
+#include "core/error.h"
+#include "core/half.h"
+#include "plan/expr.h"
+#include "plan/expr_impl.h"
+#include "plan/extent.h"
+#include "plan/update.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum weft_xtype weft_x_type_of(weft_dtype d) {
+    return d == WEFT_I32 || d == WEFT_I8 ? WEFT_X_I32 : d == WEFT_U32 || d == WEFT_U8 ? WEFT_X_U32 : WEFT_X_F32;
+}
+
+static bool is_one(const struct weft_expr *e, weft_dim d) { return weft_lower_const(e->step->l, d) == 1; }
+
+bool weft_x_is_row(const struct weft_expr *e, const struct weft_type *t) {
+    if (is_one(e, e->n)) return false; // one column: each element is a row's
+    for (uint32_t a = 0; a < e->space.rank; a++) {
+        int at = (int)t->rank - (int)(e->space.rank - a);
+        if ((e->cols >> a & 1) && at >= 0 && !is_one(e, t->dims[at])) return false;
+    }
+    return true;
+}
+
+// ---- places --------------------------------------------------------------------------------------------------------
+
+/// Part of the row or the column that axes [first, last] of the space have, all of one side, as a number in row-major
+/// order.
+static uint32_t run_of(struct weft_expr *e, const struct weft_at *at, uint32_t first, uint32_t last) {
+    struct weft_dims *dims = e->step->l->graph->dims;
+    bool col = e->cols >> first & 1, outermost = true;
+    weft_dim below = weft_dim_const(dims, 1), size = below;
+    for (uint32_t a = last + 1; a < e->space.rank; a++)
+        if ((bool)(e->cols >> a & 1) == col) below = weft_dim_mul(dims, below, e->space.dims[a]);
+    for (uint32_t a = first; a <= last; a++) size = weft_dim_mul(dims, size, e->space.dims[a]);
+    for (uint32_t a = 0; a < first; a++)
+        if ((bool)(e->cols >> a & 1) == col && !is_one(e, e->space.dims[a])) outermost = false;
+    uint32_t x = weft_x_div(e, col ? at->col : at->row, weft_x_dim(e, below));
+    return outermost ? x : weft_x_mod(e, x, weft_x_dim(e, size));
+}
+
+uint32_t weft_x_coord(struct weft_expr *e, const struct weft_at *at, uint32_t rank, uint32_t axis) {
+    if (at->explicit_) return at->c[axis + at->rank - rank];
+    uint32_t a = axis + e->space.rank - rank;
+    return a < e->space.rank ? run_of(e, at, a, a) : weft_x_u32(e, 0);
+}
+
+static uint32_t index_at(struct weft_expr *e, const struct weft_type *t, const struct weft_at *at) {
+    struct weft_dims *dims = e->step->l->graph->dims;
+    weft_dim stride = weft_dim_const(dims, 1);
+    uint32_t index = weft_x_u32(e, 0);
+    for (uint32_t k = t->rank; k-- > 0;) {
+        if (is_one(e, t->dims[k])) continue;
+        index = weft_x_add(e, weft_x_mul(e, weft_x_coord(e, at, t->rank, k), weft_x_dim(e, stride)), index);
+        stride = weft_dim_mul(dims, stride, t->dims[k]);
+    }
+    return index;
+}
+
+/// Adjacent axes of one side that the value has, too, count as one: row-major order makes them a single number.
+static uint32_t index_of_point(struct weft_expr *e, const struct weft_type *t, const struct weft_at *at) {
+    struct weft_dims *dims = e->step->l->graph->dims;
+    weft_dim stride = weft_dim_const(dims, 1);
+    uint32_t index = weft_x_u32(e, 0), r = e->space.rank;
+    for (uint32_t a = r; a-- > 0;) {
+        int k = (int)t->rank - (int)(r - a);
+        if (k < 0) break;
+        if (is_one(e, t->dims[k])) continue;
+        uint32_t last = a;
+        weft_dim size = t->dims[k];
+        for (; a > 0 && k > 0; a--, k--) { // take what stands in front along
+            bool unit = is_one(e, e->space.dims[a - 1]);
+            if (!unit && (is_one(e, t->dims[k - 1]) || (e->cols >> (a - 1) & 1) != (e->cols >> last & 1))) break;
+            if (unit) continue;
+            size = weft_dim_mul(dims, size, t->dims[k - 1]);
+        }
+        while (a < last && (e->cols >> a & 1) != (e->cols >> last & 1)) a++; // axes of one row, of the other side
+        index = weft_x_add(e, weft_x_mul(e, run_of(e, at, a, last), weft_x_dim(e, stride)), index);
+        stride = weft_dim_mul(dims, stride, size);
+    }
+    return index;
+}
+
+uint32_t weft_x_index(struct weft_expr *e, const struct weft_type *t, const struct weft_at *at) {
+    return at->explicit_ || t->rank > e->space.rank ? index_at(e, t, at) : index_of_point(e, t, at);
+}
+
+// ---- operands ------------------------------------------------------------------------------------------------------
+
+static const char *numbered(struct weft_expr *e, const char *prefix, uint32_t n) {
+    const char *t = weft_arena_printf(&e->step->l->plan->arena, "%s%u", prefix, n);
+    if (!t) weft_lower_fail(e->step->l, WEFT_ERR_NOMEM, "out of memory while writing a kernel");
+    return t ? t : "in0";
+}
+
+/// Remembers how many elements of operand i belong to a row of the space, for weft_x_cut; 0 where a row may reach any.
+static void set_row_elements(struct weft_expr *e, uint32_t i, const struct weft_type *t) {
+    struct weft_lower *l = e->step->l;
+    int64_t n = weft_lower_const(l, e->n);
+    bool whole = e->suffix && t->rank == e->space.rank, row = whole;
+    if (l->status != WEFT_OK || i >= e->step->s->n_operands) return;
+    for (uint32_t a = 0; whole && a < t->rank; a++) {
+        bool col = e->cols >> a & 1, equal = t->dims[a] == e->space.dims[a];
+        row = row && (col ? is_one(e, t->dims[a]) : equal);
+        if (!equal && !(col && is_one(e, t->dims[a]))) whole = false;
+    }
+    struct weft_operand *o = &e->step->s->operands[i];
+    o->every = o->unit = 0;
+    if (!whole) return;
+    bool full = memcmp(t->dims, e->space.dims, t->rank * sizeof *t->dims) == 0;
+    if (!full && !row) return;
+    o->every = 1; // of rows, or of elements: weft_x_cut knows
+    o->unit = !full ? 1 : n > 0 ? (uint64_t)n : 0;
+}
+
+void weft_x_cut(struct weft_expr *e, bool by_row, uint32_t items) {
+    struct weft_step *s = e->step->s;
+    int64_t n = weft_lower_const(e->step->l, e->n);
+    bool whole_rows = e->step->uses_sincos; // a rotary map looks at the partner column
+    for (uint32_t i = 0; i < s->n_operands; i++) {
+        struct weft_operand *o = &s->operands[i];
+        bool row = o->every && o->unit == 1 && n != 1;
+        if (o->every == 0) continue;
+        if (by_row) o->every = o->unit ? 1 : 0; // rows of a live size lie where they lie
+        else if (row) o->every = n > 0 ? (uint64_t)n : 0;
+        else if (whole_rows) o->every = o->unit = n > 0 ? (uint64_t)n : 0;
+        else o->every = o->unit = 1;
+    }
+    weft_emit_items(s, items);
+}
+
+static bool is_half(weft_dtype d) { return d == WEFT_F16 || d == WEFT_BF16; }
+
+/// An operand of a program that moves bits: words, or halves of them.
+static void as_bits(struct weft_operand *o) {
+    if (is_half(o->dtype)) o->flags |= WEFT_OPERAND_BITS;
+    else o->dtype = WEFT_U32;
+}
+
+/// The operand by which leaf v is read: its place in step->loads.
+static uint32_t operand_of(struct weft_expr *e, weft_value v, const struct weft_type *t) {
+    struct weft_xstep *step = e->step;
+    struct weft_lower *l = step->l;
+    for (uint32_t i = 0; i < step->n_loads; i++)
+        if (step->loads[i].v == v && step->loads[i].raw == e->raw) return i;
+    if (step->n_loads == sizeof step->loads / sizeof step->loads[0]) {
+        weft_lower_crowded(l, "a fused group reads too many tensors");
+        return 0;
+    }
+    const char *name = numbered(e, "in", step->n_loads);
+    uint32_t i = weft_emit_value(l, step->s, name, WEFT_READ, v, 0);
+    set_row_elements(e, i, t);
+    // A range of a state that the program also writes is read, before, by who writes it: fusion sees to that.
+    if (l->status == WEFT_OK && l->tensors[step->s->operands[i].tensor].mem == WEFT_MEM_STATE)
+        step->s->operands[i].flags |= WEFT_OPERAND_INPLACE;
+    if (e->raw && l->status == WEFT_OK) as_bits(&step->s->operands[i]);
+    step->loads[step->n_loads].v = v;
+    step->loads[step->n_loads].raw = e->raw;
+    step->loads[step->n_loads].operand = i;
+    step->loads[step->n_loads].dtype = l->status == WEFT_OK ? step->s->operands[i].dtype : WEFT_F32;
+    step->loads[step->n_loads].name = name;
+    return step->n_loads++;
+}
+
+uint32_t weft_x_table(struct weft_expr *e, const char *name, const void *data, uint64_t bytes) {
+    struct weft_xstep *step = e->step;
+    struct weft_lower *l = step->l;
+    const struct weft_plan_weight *w = weft_lower_table(l, name, data, bytes);
+    weft_value key = 0x80000000u | w->index; // no value of a graph
+    for (uint32_t i = 0; i < step->n_loads; i++)
+        if (step->loads[i].v == key) return i;
+    if (step->n_loads == sizeof step->loads / sizeof step->loads[0]) {
+        weft_lower_crowded(l, "a fused group reads too many tensors");
+        return 0;
+    }
+    const char *text = numbered(e, "in", step->n_loads);
+    step->loads[step->n_loads].v = key;
+    step->loads[step->n_loads].dtype = WEFT_U32;
+    step->loads[step->n_loads].name = text;
+    step->loads[step->n_loads].operand = weft_emit_table(l, step->s, text, w, WEFT_U32, 0);
+    return step->n_loads++;
+}
+
+// ---- values --------------------------------------------------------------------------------------------------------
+
+static double truth(double x, double y, double z) { return (void)y, (void)z, x; }
+static const struct weft_scalar fn_truth = {.name = "truth", .wgsl = "f32($0)", .host = truth};
+static const struct weft_scalar fn_bits = {.name = "bits", .wgsl = "u32($0 != 0.0)", .host = NULL};
+static double over(double x, double y, double z) { return (void)z, x / y; }
+static const struct weft_scalar fn_over = {.name = "over", .wgsl = "$0 / $1", .host = over, .divides = true};
+
+uint32_t weft_x_element(struct weft_expr *e, weft_dtype dtype, double x) {
+    if (!e->raw) return weft_x_const(e, weft_x_type_of(dtype), x);
+    float f = (float)x;
+    uint32_t bits;
+    memcpy(&bits, &f, 4);
+    if (dtype == WEFT_F16) bits = weft_f32_to_f16(f);
+    else if (dtype == WEFT_BF16) bits = weft_f32_to_bf16(f);
+    else if (dtype != WEFT_F32) bits = (uint32_t)(int64_t)x;
+    return weft_x_u32(e, bits);
+}
+
+static const struct weft_scalar fn_as_bits = {.name = "as_bits", .wgsl = "bitcast<u32>($0)"};
+
+/// A constant of one element is part of the program.
+static bool literal(struct weft_expr *e, const struct weft_value_info *info, uint32_t *x) {
+    const struct weft_dtype_info *d = weft_dtype_info(info->type.dtype);
+    if (info->kind != WEFT_VALUE_CONST || !info->data || !d || d->quantised) return false;
+    for (uint32_t a = 0; a < info->type.rank; a++)
+        if (!is_one(e, info->type.dims[a])) return false;
+    double value;
+    uint32_t bits = 0;
+    if (e->raw && (is_half(info->type.dtype) || info->type.dtype == WEFT_F32)) { // as they are, NaNs too
+        memcpy(&bits, info->data, is_half(info->type.dtype) ? 2 : 4);
+        *x = weft_x_u32(e, bits);
+        return true;
+    }
+    d->decode(info->data, 1, &value);
+    *x = weft_x_element(e, info->type.dtype, value);
+    return true;
+}
+
+static uint32_t leaf(struct weft_expr *e, weft_value v, const struct weft_at *at) {
+    struct weft_lower *l = e->step->l;
+    const struct weft_value_info *info = weft_lv(l, v);
+    uint32_t x;
+    if (literal(e, info, &x)) return x;
+    if (info->state != UINT32_MAX && l->plan->states[info->state].kind == WEFT_STATE_VAR) {
+        x = weft_x_var(e, v);
+        return e->raw && e->x[x].type != WEFT_X_U32 ? weft_x_call1(e, &fn_as_bits, WEFT_X_U32, x) : x;
+    }
+    uint32_t i = operand_of(e, v, &info->type);
+    weft_dtype dtype = e->step->loads[i].dtype;
+    enum weft_xtype type = e->raw || dtype == WEFT_BOOL ? WEFT_X_U32 : weft_x_type_of(dtype);
+    x = weft_x_load(e, i, type, weft_x_index(e, &info->type, at), at->when);
+    return dtype == WEFT_BOOL && !e->raw ? weft_x_call1(e, &fn_truth, WEFT_X_F32, x) : x;
+}
+
+static uint32_t reduction(struct weft_expr *e, const struct weft_node *n, const struct weft_at *at) {
+    if (at->explicit_ || at->row != e->x_row || at->when != WEFT_X_NONE) {
+        weft_lower_fail(e->step->l, WEFT_ERR_INTERNAL, "a reduction is asked for beside the row at hand");
+        return 0;
+    }
+    const struct weft_at point = weft_x_point(e);
+    uint32_t x = weft_x_value(e, n->in[0], &point);
+    if (n->op->reduce != WEFT_REDUCE_MEAN) return weft_x_reduce(e, n->op->reduce, x);
+    uint32_t sum = weft_x_reduce(e, WEFT_REDUCE_SUM, x), count = weft_x_call1(e, &fn_truth, WEFT_X_F32, e->x_n);
+    uint32_t mean = weft_x_call2(e, &fn_over, WEFT_X_F32, sum, count);
+    return weft_x_select(e, weft_x_less(e, e->x_n, weft_x_u32(e, 1)), weft_x_f32(e, NAN), mean);
+}
+
+static uint32_t function(struct weft_expr *e, const struct weft_node *n, const struct weft_at *at) {
+    uint32_t args[3] = {0, 0, 0};
+    enum weft_xtype type = weft_x_type_of(weft_lv(e->step->l, n->in[0])->type.dtype);
+    const struct weft_scalar *fn = type == WEFT_X_PAIR ? NULL : n->op->scalar[type];
+    if (!fn || n->n_in > 3) {
+        weft_lower_fail(e->step->l, WEFT_ERR_INTERNAL, "operator '%s' has no function of scalars of its types",
+                        n->op->name);
+        return 0;
+    }
+    for (uint32_t i = 0; i < n->n_in; i++) args[i] = weft_x_value(e, n->in[i], at);
+    weft_dtype result = weft_lv(e->step->l, n->out[0])->type.dtype;
+    uint32_t x = weft_x_call(e, fn, weft_x_type_of(result), args, n->n_in);
+    return weft_x_wrap(e, result, x);
+}
+
+static double wrap_i8(double x, double y, double z) { return (void)y, (void)z, (int8_t)(uint8_t)(int64_t)x; }
+static double wrap_u8(double x, double y, double z) { return (void)y, (void)z, (uint8_t)(int64_t)x; }
+static const struct weft_scalar fn_i8 = {.name = "wrap_i8", .wgsl = "($0 << 24u) >> 24u", .host = wrap_i8};
+static const struct weft_scalar fn_u8 = {.name = "wrap_u8", .wgsl = "$0 & 255u", .host = wrap_u8};
+
+uint32_t weft_x_wrap(struct weft_expr *e, weft_dtype dtype, uint32_t x) {
+    if (dtype == WEFT_I8) return weft_x_call1(e, &fn_i8, WEFT_X_I32, x);
+    return dtype == WEFT_U8 ? weft_x_call1(e, &fn_u8, WEFT_X_U32, x) : x;
+}
+
+static bool in_group(const struct weft_expr *e, const struct weft_value_info *info) {
+    return info->kind == WEFT_VALUE_NODE && e->step->l->node_group[info->node] == e->step->group;
+}
+
+static bool same_at(const struct weft_at *a, const struct weft_at *b) {
+    if (a->explicit_ != b->explicit_ || a->when != b->when) return false;
+    if (!a->explicit_) return a->row == b->row && a->col == b->col;
+    return a->rank == b->rank && memcmp(a->c, b->c, a->rank * sizeof *a->c) == 0;
+}
+
+uint32_t weft_x_value(struct weft_expr *e, weft_value v, const struct weft_at *at) {
+    struct weft_lower *l = e->step->l;
+    if (l->status != WEFT_OK) return 0;
+    for (uint32_t i = 0; i < e->n_given; i++)
+        if (e->given[i].v == v) return e->given[i].x;
+    for (uint32_t i = e->n_memo; i-- > 0;)
+        if (e->memo[i].v == v && same_at(&e->memo[i].at, at)) return e->memo[i].x;
+    const struct weft_value_info *info = weft_lv(l, v);
+    uint32_t x;
+    if (!in_group(e, info)) {
+        x = leaf(e, v, at);
+    } else {
+        const struct weft_node *n = &l->graph->nodes[info->node];
+        if (n->op->reduce) x = reduction(e, n, at);
+        else x = n->op->expr ? n->op->expr(e, n, info->out, at) : function(e, n, at);
+    }
+    weft_x_remember(e, v, at, x);
+    return x;
+}
+
+uint32_t weft_x_value_at(struct weft_expr *e, weft_value v, const uint32_t *c, uint32_t when,
+                         const struct weft_at *at) {
+    struct weft_at there = {.explicit_ = true, .rank = weft_lv(e->step->l, v)->type.rank};
+    memcpy(there.c, c, there.rank * sizeof *c);
+    there.when = weft_x_both(e, at->when, when);
+    return weft_x_value(e, v, &there);
+}
+
+void weft_x_give(struct weft_expr *e, weft_value v, uint32_t number) {
+    if (e->n_given == sizeof e->given / sizeof e->given[0]) {
+        weft_lower_crowded(e->step->l, "a fused group has too many products");
+        return;
+    }
+    e->given[e->n_given].v = v;
+    e->given[e->n_given++].x = weft_x_arg(e, number, weft_x_type_of(weft_lv(e->step->l, v)->type.dtype));
+}
+
+// ---- stores --------------------------------------------------------------------------------------------------------
+
+/// The node that makes v, if it is one that writes a range of a state.
+static const struct weft_node *range_writer(const struct weft_lower *l, weft_value v) {
+    const struct weft_value_info *info = weft_lv(l, v);
+    const struct weft_node *n = info->kind == WEFT_VALUE_NODE ? &l->graph->nodes[info->node] : NULL;
+    return n && weft_op_range(n->op) ? n : NULL;
+}
+
+const struct weft_node *weft_x_range_writer(const struct weft_lower *l, weft_value v) { return range_writer(l, v); }
+
+/// Type of what is stored under the name of v: of a range of a state, not all of the state.
+const struct weft_type *weft_x_stored_type(const struct weft_lower *l, weft_value v) {
+    const struct weft_node *n = range_writer(l, v);
+    return &weft_lv(l, n ? n->in[1] : v)->type;
+}
+
+/// Two halves share a word, whose owner the program at hand can't know: it stores 32 bits, and a step behind makes
+/// halves of them.
+static uint32_t store_as_f32(struct weft_expr *e, weft_value v, const char *name) {
+    struct weft_xstep *step = e->step;
+    const struct weft_type *t = weft_x_stored_type(step->l, v);
+    int64_t n = weft_lower_max(step->l, weft_lower_product(step->l, t, 0, t->rank));
+    if (step->n_narrow == sizeof step->narrow / sizeof step->narrow[0]) {
+        weft_lower_crowded(step->l, "a fused group stores too many halves");
+        return 0;
+    }
+    uint32_t tensor = weft_lower_scratch(step->l, "halves as f32", WEFT_F32, n > 0 ? (uint64_t)n : 1);
+    uint32_t i = weft_emit_scratch(step->l, step->s, name, WEFT_WRITE, tensor, 0);
+    set_row_elements(e, i, t);
+    step->narrow[step->n_narrow].v = v;
+    step->narrow[step->n_narrow++].tensor = tensor;
+    return i;
+}
+
+/// True if nothing that the step reads of a range's tensor is what the range covers, or only the very element that is
+/// written, by who writes it.
+static bool reads_beside(struct weft_expr *e, weft_value v, const struct weft_node *range) {
+    struct weft_lower *l = e->step->l;
+    struct weft_place place = weft_lower_range(l, range);
+    const struct weft_at point = weft_x_point(e);
+    struct weft_operand to = {
+        .tensor = place.tensor, .elem_offset = place.elem_offset, .dtype = weft_lv(l, v)->type.dtype};
+    to.count = weft_lower_product(l, weft_x_stored_type(l, v), 0, weft_x_stored_type(l, v)->rank);
+    struct weft_extent written = weft_extent_of(l, &to);
+    uint32_t own = weft_x_index(e, weft_x_stored_type(l, v), &point);
+    for (uint32_t i = 0; i < e->step->n_loads; i++) {
+        const struct weft_operand *from = &e->step->s->operands[e->step->loads[i].operand];
+        if (from->tensor != place.tensor) continue;
+        struct weft_extent read = weft_extent_of(l, from);
+        enum weft_overlap how = weft_extent_compare(l, &read, &written);
+        if (how == WEFT_APART) continue;
+        if (how == WEFT_MEET || from->dtype != to.dtype) return false;
+        for (uint32_t k = 0; k < e->n_x; k++)
+            if (e->x[k].op == WEFT_XOP_LOAD && e->x[k].u == i && e->x[k].a[0] != own) return false;
+    }
+    return true;
+}
+
+/// True if the words of v's memory may belong to threads of the schedule: it has the shape of the space, and starts at
+/// a word, or no other such store may start inside one.
+static bool may_pack(struct weft_expr *e, weft_value v, const struct weft_type *t, const char *name) {
+    struct weft_lower *l = e->step->l;
+    const struct weft_node *range = range_writer(l, v);
+    int64_t c;
+    if (!e->flat || t->rank != e->space.rank || memcmp(t->dims, e->space.dims, t->rank * sizeof *t->dims) != 0)
+        return false;
+    if (!range) return true;
+    if (!reads_beside(e, v, range)) return false;
+    weft_dim start = weft_lower_range(l, range).elem_offset;
+    if (start == WEFT_DIM_BAD) return true;
+    if (weft_dim_is_const(l->graph->dims, weft_dim_mod(l->graph->dims, start, 2), &c) && c == 0) return true;
+    if (e->phase) return false;
+    e->phase = name;
+    return true;
+}
+
+static struct weft_xstore *add_store(struct weft_expr *e, weft_value v) {
+    static _Thread_local struct weft_xstore none;
+    struct weft_lower *l = e->step->l;
+    if (e->n_stores == sizeof e->stores / sizeof e->stores[0]) {
+        weft_lower_crowded(l, "a fused group stores too many tensors");
+        return &none;
+    }
+    struct weft_xstore *s = &e->stores[e->n_stores++];
+    weft_dtype dtype = weft_lv(l, v)->type.dtype;
+    const struct weft_node *range = range_writer(l, v);
+    const struct weft_type *t = weft_x_stored_type(l, v);
+    *s = (struct weft_xstore){.name = numbered(e, "out", e->step->n_stores++), .when = WEFT_X_NONE, .dtype = dtype};
+    if (is_half(dtype) && (range || weft_lv(l, v)->state == UINT32_MAX)) {
+        s->packed = may_pack(e, v, t, s->name);
+        if (!s->packed && e->raw)
+            weft_lower_crowded(l, "a group of moves stores to two ranges that begin inside a word");
+        if (!s->packed) {
+            s->operand = store_as_f32(e, v, s->name);
+            s->dtype = WEFT_F32;
+            return s;
+        }
+    }
+    uint8_t flags = s->packed ? WEFT_OPERAND_BITS : 0;
+    if (range)
+        s->operand = weft_emit_place(l, e->step->s, s->name, WEFT_WRITE, weft_lower_range(l, range), dtype,
+                                     weft_lower_product(l, t, 0, t->rank), (uint8_t)(flags | WEFT_OPERAND_INPLACE));
+    else s->operand = weft_emit_value(l, e->step->s, s->name, WEFT_WRITE, v, flags);
+    if (weft_lv(l, v)->state == UINT32_MAX) set_row_elements(e, s->operand, t);
+    if (e->raw && l->status == WEFT_OK) as_bits(&e->step->s->operands[s->operand]);
+    return s;
+}
+
+static uint32_t stored(struct weft_expr *e, weft_dtype dtype, uint32_t x) {
+    return dtype == WEFT_BOOL && !e->raw ? weft_x_call1(e, &fn_bits, WEFT_X_U32, x) : x;
+}
+
+/// Where a value of type t is to be stored, if not everywhere: of a flat program once for all columns that share it,
+/// and only where its own axes have elements.
+static void place_store(struct weft_expr *e, const struct weft_type *t, const struct weft_at *at,
+                        struct weft_xstore *s) {
+    s->index = weft_x_index(e, t, at);
+    s->once = !e->flat && weft_x_is_row(e, t);
+    for (uint32_t a = 0; e->flat && a < e->space.rank; a++) {
+        int k = (int)t->rank - (int)(e->space.rank - a);
+        if (is_one(e, e->space.dims[a]) || (k >= 0 && t->dims[k] == e->space.dims[a])) continue;
+        bool shared = k < 0 || is_one(e, t->dims[k]);
+        uint32_t end = shared ? weft_x_u32(e, 1) : weft_x_dim(e, t->dims[k]);
+        s->when = weft_x_both(e, s->when, weft_x_less(e, weft_x_coord(e, at, e->space.rank, a), end));
+    }
+}
+
+void weft_x_store_value(struct weft_expr *e, weft_value v) {
+    const struct weft_type *t = &weft_lv(e->step->l, v)->type;
+    const struct weft_at at = weft_x_point(e);
+    uint32_t x = weft_x_value(e, v, &at); // operands that are read come first
+    struct weft_xstore *s = add_store(e, v);
+    s->x = stored(e, t->dtype, x);
+    place_store(e, t, &at, s);
+}
+
+void weft_x_store_sink(struct weft_expr *e, const struct weft_node *n) {
+    struct weft_lower *l = e->step->l;
+    const struct weft_type *t = &weft_lv(l, n->in[1])->type;
+    const struct weft_at at = weft_x_point(e);
+    uint32_t x = weft_x_value(e, n->in[1], &at);
+    bool range = weft_op_range(n->op) != NULL;
+    uint32_t position = range ? 0 : weft_x_value(e, n->in[2], &at);
+    struct weft_xstore *s = add_store(e, n->out[0]);
+    s->x = stored(e, t->dtype, x);
+    s->last = true;
+    if (range) {
+        place_store(e, t, &at, s);
+        return;
+    }
+    // Row pos + t of the state, as far as there is one.
+    const struct weft_plan_state *state = &l->plan->states[weft_lv(l, n->out[0])->state];
+    uint32_t token = weft_x_coord(e, &at, t->rank, 0);
+    struct weft_type row = *t;
+    row.dims[0] = weft_dim_const(l->graph->dims, 1);
+    uint32_t rows = weft_x_u32(e, (uint32_t)state->rows);
+    if (state->kind == WEFT_STATE_RING) position = weft_x_mod(e, position, rows); // pos + t must not wrap elsewhere
+    else s->when = weft_x_both(e, s->when, weft_x_less(e, token, weft_x_sub(e, rows, weft_x_min(e, position, rows))));
+    uint32_t place = weft_x_state_row(e, s->operand, weft_x_add(e, position, token));
+    uint32_t width = weft_x_dim(e, weft_lower_product(l, t, 1, t->rank));
+    s->index = weft_x_add(e, weft_x_mul(e, place, width), weft_x_index(e, &row, &at));
+}

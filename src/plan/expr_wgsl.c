@@ -1,0 +1,433 @@
+#include "plan/expr_wgsl.h"
+#include "plan/expr_impl.h"
+#include "core/error.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+// ---- names and literals --------------------------------------------------------------------------------------------
+
+static const char *keep(const struct weft_xtext *t, const struct weft_str *s) {
+    struct weft_lower *l = t->e->step->l;
+    const char *text = s->failed ? NULL : weft_arena_strdup(&l->plan->arena, weft_str_get(s));
+    if (text) return text;
+    weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while writing a kernel");
+    return "0.0";
+}
+
+static const char *text(const struct weft_xtext *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static const char *text(const struct weft_xtext *t, const char *format, ...) {
+    struct weft_str s = {0};
+    va_list args;
+    va_start(args, format);
+    weft_str_addv(&s, format, args);
+    va_end(args);
+    const char *kept = keep(t, &s);
+    weft_str_free(&s);
+    return kept;
+}
+
+/// A constant. What WGSL refuses as a literal, or may flush to 0, comes by way of bits.
+static const char *literal(const struct weft_xtext *t, const struct weft_x *x) {
+    float f;
+    memcpy(&f, &x->u, 4);
+    if (x->type == WEFT_X_U32) return text(t, "%uu", x->u);
+    if (x->type == WEFT_X_I32)
+        return x->u == 0x80000000u ? "(-2147483647 - 1)"
+               : (int32_t)x->u < 0 ? text(t, "(%d)", (int32_t)x->u)
+                                   : text(t, "%d", (int32_t)x->u);
+    if (!isfinite(f) || (f != 0 && fabsf(f) < 1.17549435e-38f)) return text(t, "bitcast<f32>(p.zero | %uu)", x->u);
+    const char *s = text(t, "%.9g", (double)f);
+    if (!strpbrk(s, ".e")) s = text(t, "%s.0", s);
+    return signbit(f) ? text(t, "(%s)", s) : s;
+}
+
+const char *weft_xtext_dim(struct weft_xstep *step, weft_dim d) {
+    struct weft_lower *l = step->l;
+    int64_t c = weft_lower_const(l, d);
+    uint32_t i = 0;
+    while (c < 0 && i < step->dims.n && step->dims.dims[i] != d) i++;
+    if (c < 0 && i == WEFT_X_DIMS) {
+        weft_lower_crowded(l, "a fused group uses more than %d live sizes", WEFT_X_DIMS);
+        return "0u";
+    }
+    if (c < 0 && i == step->dims.n) step->dims.dims[step->dims.n++] = d;
+    const char *s = c >= 0 ? weft_arena_printf(&l->plan->arena, "%uu", (unsigned)c)
+                           : weft_arena_printf(&l->plan->arena, "p.e%u", i);
+    if (!s) weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while writing a kernel");
+    return s ? s : "0u";
+}
+
+bool weft_xtext_begin(struct weft_xtext *t, const struct weft_expr *e) {
+    struct weft_lower *l = e->step->l;
+    memset(t, 0, sizeof *t);
+    t->e = e;
+    t->row = "row";
+    t->col[0] = "col";
+    t->text = weft_arena_alloc(&l->plan->arena, (size_t)(e->n_x + 1) * WEFT_X_HELD * sizeof *t->text);
+    if (!t->text) weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while writing a kernel");
+    return t->text != NULL;
+}
+
+void weft_xtext_forget(struct weft_xtext *t, bool rows_too) {
+    for (uint32_t x = 0; x < t->e->n_x; x++) {
+        if (t->e->x[x].op == WEFT_XOP_REDUCE || (t->e->x[x].scope != WEFT_X_COL && !rows_too)) continue;
+        memset(&t->text[(size_t)x * WEFT_X_HELD], 0, WEFT_X_HELD * sizeof *t->text);
+    }
+}
+
+void weft_xtext_give(struct weft_xtext *t, uint32_t x, const char *name) { t->text[(size_t)x * WEFT_X_HELD] = name; }
+
+// ---- instructions --------------------------------------------------------------------------------------------------
+
+/// A constant 0 by which something is divided: the shader's compiler must not see it.
+static const char *divisor(const struct weft_xtext *t, uint32_t a, const char *shown) {
+    const struct weft_x *x = &t->e->x[a];
+    if (x->op != WEFT_XOP_CONST || (x->u & (x->type == WEFT_X_F32 ? 0x7fffffffu : UINT32_MAX))) return shown;
+    return x->type == WEFT_X_U32   ? "p.zero"
+           : x->type == WEFT_X_I32 ? "bitcast<i32>(p.zero)"
+                                   : text(t, "bitcast<f32>(p.zero | %uu)", x->u);
+}
+
+static const char *call(struct weft_xtext *t, const struct weft_x *x, uint32_t column) {
+    struct weft_str s = {0};
+    const char *args[3] = {"", "", ""};
+    for (uint32_t i = 0; i < x->n; i++) args[i] = weft_xtext_at(t, x->a[i], column);
+    if (x->fn->divides) args[1] = divisor(t, x->a[1], args[1]);
+    for (const char *c = x->fn->wgsl; *c; c++) {
+        if (c[0] == '$' && c[1] >= '0' && c[1] <= '2') weft_str_add(&s, args[*++c - '0']);
+        else weft_str_addn(&s, c, 1);
+    }
+    const char *kept = keep(t, &s);
+    weft_str_free(&s);
+    return kept;
+}
+
+/// How a u32 value runs over four neighbouring columns, of which the first is a multiple of 4.
+struct run {
+    int stride;   ///< 0: all the same, 1: one by one, -1: otherwise
+    bool aligned; ///< the first is a multiple of 4
+};
+
+static struct run run_of(const struct weft_expr *e, uint32_t at) {
+    const struct weft_x *x = &e->x[at];
+    const struct run none = {-1, false};
+    if (x->op == WEFT_XOP_COL) return (struct run){1, true};
+    if (x->op == WEFT_XOP_CONST) return (struct run){0, x->u % 4 == 0};
+    if (x->op != WEFT_XOP_CALL || x->type != WEFT_X_U32 || x->n != 2)
+        return x->scope == WEFT_X_COL ? none : (struct run){0, false};
+    struct run a = run_of(e, x->a[0]), b = run_of(e, x->a[1]);
+    bool by_quads = e->x[x->a[1]].op == WEFT_XOP_CONST && e->x[x->a[1]].u && e->x[x->a[1]].u % 4 == 0;
+    enum weft_xindex fn = weft_x_index_function(x->fn);
+    if (a.stride < 0 || b.stride < 0) return none;
+    if (fn == WEFT_X_INDEX_ADD && a.stride + b.stride < 2)
+        return (struct run){a.stride + b.stride, a.aligned && b.aligned};
+    if (a.stride + b.stride == 0) return (struct run){0, fn == WEFT_X_INDEX_MUL && (a.aligned || b.aligned)};
+    if (fn == WEFT_X_INDEX_SUB && b.stride == 0) return (struct run){a.stride, a.aligned && b.aligned};
+    if (fn == WEFT_X_INDEX_DIV && a.aligned && by_quads) return (struct run){0, false};
+    if (fn == WEFT_X_INDEX_MOD && a.aligned && by_quads) return (struct run){1, true};
+    return none;
+}
+
+static bool is_quad(const struct weft_expr *e, uint32_t index) {
+    struct run r = run_of(e, index);
+    return r.stride == 1 && r.aligned;
+}
+
+/// True if a load is one vector of four columns.
+static bool loads_quad(const struct weft_xtext *t, const struct weft_x *x) {
+    const struct weft_expr *e = t->e;
+    weft_dtype dtype = e->step->loads[x->u].dtype;
+    bool half = dtype == WEFT_F16 || dtype == WEFT_BF16;
+    return t->quads && x->op == WEFT_XOP_LOAD && x->n == 1 && !(half && e->step->loads[x->u].raw) &&
+           is_quad(e, x->a[0]);
+}
+
+static bool stores_quad(const struct weft_xtext *t, const struct weft_xstore *s) {
+    return t->quads && !s->once && s->when == WEFT_X_NONE && is_quad(t->e, s->index) && !(s->packed && t->e->raw);
+}
+
+static bool starts_at_quads(const struct weft_lower *l, const struct weft_operand *o) {
+    int64_t c = 1;
+    if (o->elem_offset == WEFT_DIM_BAD) return true;
+    return weft_dim_is_const(l->graph->dims, weft_dim_mod(l->graph->dims, o->elem_offset, 4), &c) && c == 0;
+}
+
+void weft_xtext_widen(struct weft_xtext *t) {
+    const struct weft_expr *e = t->e;
+    struct weft_step *s = e->step->s;
+    uint32_t vectors = 0, others = 0; // masks of operands
+    for (uint32_t i = 0; i < e->n_x; i++) {
+        if (e->x[i].op == WEFT_XOP_STATE_ROW) others |= 1u << e->x[i].u;
+        if (e->x[i].op != WEFT_XOP_LOAD) continue;
+        *(loads_quad(t, &e->x[i]) ? &vectors : &others) |= 1u << e->step->loads[e->x[i].u].operand;
+    }
+    for (uint32_t i = 0; i < e->n_stores; i++)
+        *(stores_quad(t, &e->stores[i]) ? &vectors : &others) |= 1u << e->stores[i].operand;
+    for (uint32_t i = 0; i < s->n_operands; i++)
+        if ((s->operands[i].flags & WEFT_OPERAND_BITS) || !starts_at_quads(e->step->l, &s->operands[i]))
+            others |= 1u << i;
+    vectors &= ~others;
+    for (uint32_t i = 0; i < s->n_operands; i++) { // a buffer has one binding: all of a tensor, or none of it
+        bool all = vectors >> i & 1;
+        for (uint32_t k = 0; k < s->n_operands && all; k++)
+            all = s->operands[i].tensor != s->operands[k].tensor || (vectors >> k & 1);
+        if (all) s->operands[i].flags |= WEFT_OPERAND_WIDE;
+    }
+}
+
+/// Text of a load; what needs a statement of its own is written to the scope's lets.
+static const char *loaded(struct weft_xtext *t, uint32_t at, uint32_t column) {
+    const struct weft_x *x = &t->e->x[at];
+    const char *name = t->e->step->loads[x->u].name, *type = x->type == WEFT_X_F32   ? "f32"
+                                                             : x->type == WEFT_X_I32 ? "i32"
+                                                                                     : "u32";
+    weft_dtype dtype = t->e->step->loads[x->u].dtype;
+    const char *get = t->e->step->loads[x->u].raw && (dtype == WEFT_F16 || dtype == WEFT_BF16) ? "bits" : "load";
+    struct weft_str *out = x->scope == WEFT_X_COL ? t->col_out : t->row_out;
+    if (loads_quad(t, x)) {
+        const char **four = &t->text[(size_t)at * WEFT_X_HELD + WEFT_X_HELD - 1]; // no quad has so many columns
+        if (!*four) {
+            const char *index = weft_xtext_at(t, x->a[0], 0);
+            *four = text(t, "q%u", at);
+            weft_str_addf(out, "let %s = load4_%s(%s);\n", *four, name, index);
+        }
+        return text(t, "%s[%u]", *four, column);
+    }
+    const char *index = weft_xtext_at(t, x->a[0], column);
+    if (x->n == 1) return text(t, "%s_%s(%s)", get, name, index);
+    const char *when = weft_xtext_at(t, x->a[1], column), *var = text(t, "g%u_%u", at, column);
+    weft_str_addf(out, "var %s = %s();\nif (%s != 0.0) { %s = %s_%s(%s); }\n", var, type, when, var, get, name, index);
+    return var;
+}
+
+const char *weft_xtext_at(struct weft_xtext *t, uint32_t at, uint32_t column) {
+    const struct weft_x *x = &t->e->x[at];
+    struct weft_lower *l = t->e->step->l;
+    if (l->status != WEFT_OK) return "0.0";
+    if (x->scope != WEFT_X_COL) column = 0;
+    const char **known = &t->text[(size_t)at * WEFT_X_HELD + column];
+    if (*known) return *known;
+    const char *value = NULL;
+    switch ((enum weft_xop)x->op) {
+    case WEFT_XOP_CONST: return *known = literal(t, x);
+    case WEFT_XOP_DIM: return *known = text(t, "p.e%u", x->u);
+    case WEFT_XOP_COLUMNS: return t->e->columns_field;
+    case WEFT_XOP_ROW: return t->row;
+    case WEFT_XOP_COL: return t->col[column];
+    case WEFT_XOP_ARG: return *known = text(t, "acc%u", x->u);
+    case WEFT_XOP_VAR:
+        value = text(t, "var_%s(%uu)", x->type == WEFT_X_F32 ? "f32" : x->type == WEFT_X_I32 ? "i32" : "u32", x->u);
+        break;
+    case WEFT_XOP_LOAD: value = loaded(t, at, column); break;
+    case WEFT_XOP_STATE_ROW:
+        value = text(t, "row_%s(%s)", t->e->step->s->operands[x->u].name, weft_xtext_at(t, x->a[0], column));
+        break;
+    case WEFT_XOP_CALL: value = call(t, x, column); break;
+    case WEFT_XOP_REDUCE:
+        weft_lower_fail(l, WEFT_ERR_INTERNAL, "a kernel uses a reduction before it is computed");
+        return "0.0";
+    }
+    const char *name = x->scope == WEFT_X_COL ? text(t, "v%u_%u", at, column) : text(t, "v%u", at);
+    weft_str_addf(x->scope == WEFT_X_COL ? t->col_out : t->row_out, "let %s = %s;\n", name, value);
+    return *known = name;
+}
+
+void weft_xtext_store(struct weft_xtext *t, const struct weft_xstore *s, uint32_t column, struct weft_str *out) {
+    const char *when = s->when == WEFT_X_NONE ? NULL : weft_xtext_at(t, s->when, column);
+    const char *x = weft_xtext_at(t, s->x, column), *index = weft_xtext_at(t, s->index, column);
+    if (when) weft_str_addf(out, "if (%s != 0.0) { store_%s(%s, %s); }\n", when, s->name, index, x);
+    else weft_str_addf(out, "store_%s(%s, %s);\n", s->name, index, x);
+}
+
+/// Stores of the columns held to packed halves: whole words, of which the ends may belong to a thread in part.
+static void store_packed(struct weft_xtext *t, const struct weft_xstore *s, struct weft_str *out) {
+    for (uint32_t w = 0; w < t->n_held / 2; w++) {
+        const char *x[2], *ok[2];
+        for (uint32_t k = 0; k < 2; k++) {
+            const char *value = weft_xtext_at(t, s->x, 2 * w + k), *when = NULL;
+            x[k] = t->e->raw ? value : text(t, "half_bits_%s(%s)", s->name, value);
+            if (s->when != WEFT_X_NONE) when = text(t, "%s != 0.0", weft_xtext_at(t, s->when, 2 * w + k));
+            ok[k] = t->ok[2 * w + k] && when ? text(t, "%s && %s", t->ok[2 * w + k], when)
+                    : when                   ? when
+                                             : t->ok[2 * w + k];
+        }
+        if (!ok[0] && !ok[1]) {
+            weft_str_addf(out, "put_word_%s(%s + %uu, %s | (%s << 16u), 0xffffffffu);\n", s->name, t->word, w, x[0],
+                          x[1]);
+            continue;
+        }
+        weft_str_addf(
+            out,
+            "{\nlet low = select(0u, 0xffffu, %s);\nlet high = select(0u, 0xffff0000u, %s);\n"
+            "if ((low | high) != 0u) { put_word_%s(%s + %uu, (%s & low) | ((%s << 16u) & high), low | high); }\n}\n",
+            ok[0] ? ok[0] : "true", ok[1] ? ok[1] : "true", s->name, t->word, w, x[0], x[1]);
+    }
+}
+
+/// Stores of all columns held: a vector where they lie side by side.
+static void store_held(struct weft_xtext *t, const struct weft_xstore *s, struct weft_str *out) {
+    if (stores_quad(t, s)) {
+        const char *x[4], *index = weft_xtext_at(t, s->index, 0);
+        for (uint32_t u = 0; u < 4; u++) x[u] = weft_xtext_at(t, s->x, u);
+        weft_str_addf(out, "store4_%s(%s, vec4(%s, %s, %s, %s));\n", s->name, index, x[0], x[1], x[2], x[3]);
+        return;
+    }
+    if (s->packed) {
+        store_packed(t, s, out);
+        return;
+    }
+    for (uint32_t u = 0; u < t->n_held; u++) {
+        struct weft_str one = {0};
+        weft_xtext_store(t, s, u, &one);
+        if (t->ok[u]) weft_str_addf(out, "if (%s) { %s}\n", t->ok[u], weft_str_get(&one));
+        else weft_str_add(out, weft_str_get(&one));
+        weft_str_free(&one);
+    }
+}
+
+// ---- reductions ----------------------------------------------------------------------------------------------------
+
+uint32_t weft_x_levels(const struct weft_expr *e) {
+    uint32_t top = 0;
+    for (uint32_t i = 0; i < e->n_stores; i++) {
+        const struct weft_xstore *s = &e->stores[i];
+        if (e->x[s->x].level > top) top = e->x[s->x].level;
+        if (e->x[s->index].level > top) top = e->x[s->index].level;
+    }
+    for (uint32_t i = 0; i < e->n_roots; i++)
+        if (e->x[e->roots[i]].level > top) top = e->x[e->roots[i]].level;
+    return top;
+}
+
+/// What stands before, in and behind the loop of one reduction. Extremes go through wg_max2 with a mark for a NaN
+/// beside them, since the device's max may drop one.
+static void add_reduction(struct weft_xtext *t, uint32_t id, const char *x, struct weft_str *head, struct weft_str *col,
+                          struct weft_str *tail) {
+    enum weft_reduction kind = (enum weft_reduction)t->e->x[id].u;
+    const char *sign = kind == WEFT_REDUCE_MAX ? "" : "-";
+    if (kind == WEFT_REDUCE_SUM) {
+        weft_str_addf(head, "var acc%u = 0.0;\n", id);
+        weft_str_addf(col, "acc%u += %s;\n", id, x);
+        weft_str_addf(tail, "let red%u = wg_sum(acc%u, lid);\n", id, id);
+        return;
+    }
+    weft_str_addf(head, "var acc%u = bitcast<f32>(p.zero | %s);\n", id, *sign ? "0x7f800000u" : "0xff800000u");
+    weft_str_addf(col, "acc%u = %s(acc%u, %s);\n", id, *sign ? "min_nan" : "max_nan", id, x);
+    weft_str_addf(tail,
+                  "let ext%u = wg_max2(select(vec2<f32>(%sacc%u, 0.0), vec2<f32>(bitcast<f32>(p.zero | 0xff800000u), "
+                  "1.0), is_nan(acc%u)), lid);\n",
+                  id, sign, id, id);
+    weft_str_addf(tail, "let red%u = select(%sext%u.x, bitcast<f32>(p.zero | 0x7fc00000u), ext%u.y > 0.0);\n", id, sign,
+                  id, id);
+}
+
+/// One level of reductions: text before the loop (or before the held columns), for a column, and behind.
+struct phase {
+    struct weft_str row, col, heads, tails;
+};
+
+static void end_phase(struct phase *p) {
+    weft_str_free(&p->row);
+    weft_str_free(&p->col);
+    weft_str_free(&p->heads);
+    weft_str_free(&p->tails);
+}
+
+/// True if a store needs instruction x.
+static void mark(const struct weft_expr *e, uint32_t x, uint8_t *used) {
+    if (used[x]) return;
+    used[x] = 1;
+    for (uint32_t i = 0; i < e->x[x].n; i++) mark(e, e->x[x].a[i], used);
+}
+
+static void looped_level(struct weft_xtext *t, const uint8_t *used, uint32_t level, const char *loop,
+                         struct weft_str *out) {
+    struct phase p = {0};
+    t->row_out = &p.row;
+    t->col_out = &p.col;
+    weft_xtext_forget(t, false);
+    for (uint32_t i = 0; i < t->e->n_x; i++) {
+        const struct weft_x *x = &t->e->x[i];
+        if (x->op != WEFT_XOP_REDUCE || x->level != level || !used[i]) continue;
+        add_reduction(t, i, weft_xtext_at(t, x->a[0], 0), &p.heads, &p.col, &p.tails);
+    }
+    weft_str_addf(out, "%s%s%s {\n%s}\n%s", weft_str_get(&p.row), weft_str_get(&p.heads), loop, weft_str_get(&p.col),
+                  weft_str_get(&p.tails));
+    end_phase(&p);
+}
+
+/// Straight-line text: what one level computed of a column stays at hand for the next.
+static void held_level(struct weft_xtext *t, const uint8_t *used, uint32_t level, struct weft_str *out) {
+    struct weft_str tails = {0};
+    t->row_out = t->col_out = out;
+    for (uint32_t i = 0; i < t->e->n_x; i++) {
+        const struct weft_x *x = &t->e->x[i];
+        if (x->op != WEFT_XOP_REDUCE || x->level != level || !used[i]) continue;
+        for (uint32_t u = 0; u < t->n_held; u++) {
+            struct phase p = {0};
+            add_reduction(t, i, weft_xtext_at(t, x->a[0], u), &p.heads, &p.col, &p.tails);
+            if (u == 0) weft_str_add(out, weft_str_get(&p.heads));
+            if (t->ok[u]) weft_str_addf(out, "if (%s) { %s}\n", t->ok[u], weft_str_get(&p.col));
+            else weft_str_add(out, weft_str_get(&p.col));
+            if (u == 0) weft_str_add(&tails, weft_str_get(&p.tails));
+            end_phase(&p);
+        }
+    }
+    weft_str_add(out, weft_str_get(&tails));
+    weft_str_free(&tails);
+}
+
+void weft_xtext_reductions(struct weft_xtext *t, const char *loop, struct weft_str *out) {
+    const struct weft_expr *e = t->e;
+    uint32_t top = weft_x_levels(e);
+    uint8_t *used = weft_arena_alloc(&e->step->l->plan->arena, e->n_x + 1);
+    if (!used) {
+        weft_lower_fail(e->step->l, WEFT_ERR_NOMEM, "out of memory while writing a kernel");
+        return;
+    }
+    for (uint32_t i = 0; i < e->n_stores; i++) {
+        mark(e, e->stores[i].x, used);
+        mark(e, e->stores[i].index, used);
+        if (e->stores[i].when != WEFT_X_NONE) mark(e, e->stores[i].when, used);
+    }
+    for (uint32_t i = 0; i < e->n_roots; i++) mark(e, e->roots[i], used);
+    for (uint32_t level = 1; level <= top; level++) {
+        if (t->n_held) held_level(t, used, level, out);
+        else looped_level(t, used, level, loop, out);
+        for (uint32_t i = 0; i < e->n_x; i++)
+            if (e->x[i].op == WEFT_XOP_REDUCE && e->x[i].level == level) weft_xtext_give(t, i, text(t, "red%u", i));
+    }
+}
+
+// ---- stores --------------------------------------------------------------------------------------------------------
+
+void weft_xtext_stores(struct weft_xtext *t, const char *loop, const char *first, bool barrier, struct weft_str *out) {
+    struct phase p = {0};
+    struct weft_str last = {0}, row_last = {0};
+    t->row_out = t->n_held ? out : &p.row;
+    t->col_out = t->n_held ? out : &p.col;
+    if (!t->n_held) weft_xtext_forget(t, false);
+    for (uint32_t i = 0; i < t->e->n_stores; i++) {
+        const struct weft_xstore *s = &t->e->stores[i];
+        struct weft_str one = {0};
+        struct weft_str *to = s->last     ? (s->once ? &row_last : &last)
+                              : s->once   ? &p.heads
+                              : t->n_held ? &p.tails
+                                          : &p.col;
+        if (s->once || !t->n_held) weft_xtext_store(t, s, 0, &one);
+        else store_held(t, s, &one);
+        if (s->once) weft_str_addf(to, "if (%s) { %s}\n", first, weft_str_get(&one));
+        else weft_str_add(to, weft_str_get(&one));
+        weft_str_free(&one);
+    }
+    weft_str_add(t->n_held ? &p.tails : &p.col, weft_str_get(&last));
+    weft_str_free(&last);
+    weft_str_addf(out, "%s%s%s", weft_str_get(&p.row), weft_str_get(&p.heads), weft_str_get(&p.tails));
+    if (p.col.len) weft_str_addf(out, "%s {\n%s}\n", loop, weft_str_get(&p.col));
+    // What one thread writes over may be what the others of the row read.
+    if (row_last.len && barrier) weft_str_add(out, "workgroupBarrier();\n");
+    weft_str_add(out, weft_str_get(&row_last));
+    weft_str_free(&row_last);
+    end_phase(&p);
+}

@@ -1,0 +1,37 @@
+#include "plan/extent.h"
+#include "plan/update.h"
+
+/// True if a ends before b begins for all sizes, and no word belongs to both.
+static bool before(struct weft_lower *l, const struct weft_extent *a, const struct weft_extent *b) {
+    struct weft_dims *dims = l->graph->dims;
+    int64_t lo, hi, rest = 1;
+    weft_dim gap = weft_dim_sub(dims, b->start, a->end);
+    if (gap == WEFT_DIM_BAD) return false;
+    weft_dim_bounds_within(dims, gap, l->lo, l->hi, &lo, &hi);
+    if (lo >= (a->halves || b->halves ? 2 : 0)) return true;
+    return lo >= 0 && weft_dim_is_const(dims, weft_dim_mod(dims, a->end, 4), &rest) && rest == 0;
+}
+
+enum weft_overlap weft_extent_compare(struct weft_lower *l, const struct weft_extent *a, const struct weft_extent *b) {
+    if (a->root != b->root) return WEFT_APART;
+    if (a->start == WEFT_DIM_BAD || a->end == WEFT_DIM_BAD || b->start == WEFT_DIM_BAD || b->end == WEFT_DIM_BAD)
+        return WEFT_MEET; // unknown
+    if (a->start == a->end || b->start == b->end) return WEFT_APART;
+    if (before(l, a, b) || before(l, b, a)) return WEFT_APART;
+    bool same = a->start == b->start && a->end == b->end && a->halves == b->halves;
+    return same ? WEFT_SAME : WEFT_MEET;
+}
+
+static weft_dim times(struct weft_lower *l, weft_dim d, uint32_t n) {
+    return weft_dim_mul(l->graph->dims, d, weft_dim_const(l->graph->dims, n));
+}
+
+struct weft_extent weft_extent_of(struct weft_lower *l, const struct weft_operand *o) {
+    struct weft_dims *dims = l->graph->dims;
+    uint32_t width = weft_accessor_width(o->dtype);
+    weft_dim start = weft_dim_const(dims, (int64_t)o->byte_offset),
+             end = weft_dim_const(dims, (int64_t)(o->byte_offset + o->bytes));
+    if (o->elem_offset != WEFT_DIM_BAD) start = weft_dim_add(dims, start, times(l, o->elem_offset, width));
+    if (o->count != 0 && o->count != WEFT_DIM_BAD) end = weft_dim_add(dims, start, times(l, o->count, width));
+    return (struct weft_extent){o->tensor, start, end, width == 2};
+}
