@@ -4,7 +4,7 @@
 ///
 ///     bench/plan [nodes]
 #include "compile/bind.h"
-#include "compile/compile.h"
+#include "compile/passes.h"
 #include "core/error.h"
 #include "gpu/gpu_backend.h"
 #include "ops/ops.h"
@@ -113,7 +113,7 @@ static int measure(const char *text, const char *name, int no_fuse)
         for (uint32_t h = 0; h < WEFT_HEAPS; h++) bytes += sc->heap_bytes[h], p->heap_bytes[h] = 0;
         ratio = sc->lower_bound ? (double)bytes / (double)sc->lower_bound : 1;
         start = now();
-        weft_status status = weft_pass_memory(p, sc);
+        weft_status status = weft_pass_place(p, sc);
         t.memory = least(t.memory, now() - start);
         start = now();
         for (uint32_t i = 0; i < sc->n_steps && status == WEFT_OK; i++) {

@@ -4,7 +4,8 @@
     scripts/check_plans.py [--write]
 
 A fenced block of a page that begins with `$ weft inspect examples/...` must be what that command prints, and the plan
-must stand in what the example program of that name prints with --plan. --write puts the present plans in. The build
+must stand in what the example program of that name prints with --plan. A block that begins with
+`$ weft inspect --passes` is the list of passes. --write puts the present plans and lists in. The build
 folder is $WEFT_BUILD_DIR, else build. Exit status: 0 all agree, 1 some do not.
 """
 import glob
@@ -15,7 +16,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, os.environ.get("WEFT_BUILD_DIR", "build"))
-BLOCK = re.compile(r"^```\n\$ (weft inspect examples/(\w+)\.weft[^\n]*)\n(.*?)^```\n", re.M | re.S)
+BLOCK = re.compile(r"^```\n\$ (weft inspect (?:examples/(\w+)\.weft[^\n]*|--passes))\n(.*?)^```\n", re.M | re.S)
 ENV = dict(os.environ, WEFT_WEBGPU="null")
 
 
@@ -48,7 +49,7 @@ def main():
             if plan != shown and not write:
                 print("%s: `%s` prints another plan (scripts/check_plans.py --write)" % (path, command))
                 bad += 1
-            if plan not in output([example_of(graph), "--plan"]):
+            if graph and plan not in output([example_of(graph), "--plan"]):
                 print("examples/%s.weft: its plan is not among those of `%s --plan`" % (graph, example_of(graph)))
                 bad += 1
             return "```\n$ %s\n%s```\n" % (command, plan)

@@ -16,11 +16,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum what { WHAT_FILE, WHAT_GRAPH, WHAT_PLAN, WHAT_MEMORY };
+enum what { WHAT_FILE, WHAT_GRAPH, WHAT_PASS, WHAT_PLAN, WHAT_MEMORY };
 
 struct request {
     enum what what;
-    bool json, all, keys, tensors;
+    bool json, all, keys, tensors, list_passes;
+    const char *pass; ///< WHAT_PASS: behind which
     struct weft_gpu_params device;
     struct weft_lm_build build;
     enum weft_state_policy policy; ///< of graphs in text
@@ -131,11 +132,19 @@ static int print_graph(struct weft_graph *graph, const struct request *r) {
 static int print_plan(struct weft_graph *graph, const struct weft_gpu_caps *caps,
                       const struct weft_compile_params *compile, const struct request *r) {
     struct weft_plan *plan = NULL;
-    struct weft_str text = {0};
-    weft_status status = weft_compile(graph, caps, compile, &plan);
-    if (status != WEFT_OK) return weft_app_failed(status);
+    struct weft_str text = {0}, shown = {0};
+    struct weft_compile_params params = *compile;
+    if (r->what == WHAT_PASS) params.show = r->pass, params.show_to = &shown;
+    weft_status status = weft_compile(graph, caps, &params, &plan);
+    if (status != WEFT_OK && shown.len) weft_out(weft_str_get(&shown), shown.len); // how far it came
+    if (status != WEFT_OK) {
+        weft_str_free(&shown);
+        return weft_app_failed(status);
+    }
     int code;
-    if (r->what == WHAT_MEMORY) {
+    if (r->what == WHAT_PASS) {
+        code = print_text(WEFT_OK, &shown);
+    } else if (r->what == WHAT_MEMORY) {
         code = weft_inspect_memory(plan, r->json);
     } else {
         weft_plan_print(plan, r->json, &text);
@@ -195,6 +204,7 @@ enum {
     OPT_GRAPH = WEFT_OPT_FIRST_OWN,
     OPT_PLAN,
     OPT_MEMORY,
+    OPT_PASSES,
     OPT_KEYS,
     OPT_TENSORS,
     OPT_ALL,
@@ -222,6 +232,30 @@ static bool take_head(const struct weft_command *c, struct weft_lm_build *b) {
             return true;
         }
     weft_app_usage(c, "--head takes generate, logits or nll, not '%s'", optarg);
+    return false;
+}
+
+static bool is_pass(const char *name) {
+    const struct weft_pass_info *pass;
+    for (size_t i = 0; (pass = weft_pass_list(i)); i++)
+        if (!strcmp(pass->name, name)) return true;
+    return false;
+}
+
+static int print_passes(void) {
+    const struct weft_pass_info *pass;
+    for (size_t i = 0; (pass = weft_pass_list(i)); i++) weft_outf("%-13s %s\n", pass->name, pass->leaves);
+    return WEFT_EXIT_OK;
+}
+
+/// The name stands behind a '=', or is the next argument if that is the name of a pass; without one they are listed.
+static bool take_pass(const struct weft_command *c, struct request *r, int argc, char **argv) {
+    r->pass = optarg;
+    if (!optarg && optind < argc && is_pass(argv[optind])) r->pass = argv[optind++];
+    r->what = WHAT_PASS;
+    r->list_passes = !r->pass;
+    if (r->list_passes || is_pass(r->pass)) return true;
+    weft_app_usage(c, "there is no pass '%s'; weft inspect --passes lists them", r->pass);
     return false;
 }
 
@@ -259,6 +293,7 @@ static int run_inspect(const struct weft_command *self, int argc, char **argv) {
         {"graph", no_argument, NULL, OPT_GRAPH},
         {"plan", no_argument, NULL, OPT_PLAN},
         {"memory", no_argument, NULL, OPT_MEMORY},
+        {"passes", optional_argument, NULL, OPT_PASSES},
         {"keys", no_argument, NULL, OPT_KEYS},
         {"tensors", no_argument, NULL, OPT_TENSORS},
         {"all", no_argument, NULL, OPT_ALL},
@@ -273,8 +308,12 @@ static int run_inspect(const struct weft_command *self, int argc, char **argv) {
     struct request r = {.device = {.implementation = "null"}, .build = {.head = WEFT_LM_GENERATE}};
     for (int option; (option = weft_app_option(self, argc, argv, "h", options)) != -1;) {
         if (option == WEFT_OPT_HELP) return WEFT_EXIT_OK;
-        if (option == WEFT_OPT_BAD || !take(self, &r, option)) return WEFT_EXIT_USAGE;
+        bool ok = option == OPT_PASSES ? take_pass(self, &r, argc, argv)
+                                       : option != WEFT_OPT_BAD && take(self, &r, option);
+        if (!ok) return WEFT_EXIT_USAGE;
     }
+    if (r.list_passes) return print_passes();
+    if (r.what == WHAT_PASS && r.json) return weft_app_usage(self, "--passes prints text; --plan has JSON");
     if (argc - optind != 1) return weft_app_usage(self, "one model is needed");
     const char *suffix = strrchr(argv[optind], '.');
     bool text = suffix && strcmp(suffix, ".weft") == 0;
@@ -304,13 +343,17 @@ const struct weft_command weft_command_inspect = {
     .help =
         "usage: weft inspect MODEL [--keys] [--tensors] [--all] [--json]\n"
         "       weft inspect MODEL --graph | --plan | --memory [OPTION]... [--json]\n"
-        "       weft inspect GRAPH.weft [--plan | --memory] [--policy NAME] [--json]\n\n"
+        "       weft inspect GRAPH.weft [--plan | --memory] [--policy NAME] [--json]\n"
+        "       weft inspect --passes\n"
+        "       weft inspect MODEL|GRAPH.weft --passes NAME [OPTION]...\n\n"
         "      --keys            metadata only\n"
         "      --tensors         tensors only\n"
         "      --all             long values in full\n"
         "      --graph           the graph in Weft's text format\n"
         "      --plan            the compiled plan: schedules, steps, bindings, heaps, what was fused or copied, and "
         "why\n"
+        "      --passes          what the compiler does, pass by pass, and what each leaves\n"
+        "      --passes NAME     the graph, the groups of nodes or the steps behind that pass\n"
         "      --memory          device memory that the plan needs, and what each position of the context adds\n"
         "      --head NAME       of which program: generate (default), logits, nll\n"
         "      --sampling        with the full sampler\n"

@@ -1,6 +1,7 @@
 #include "compile/alias.h"
+#include "compile/passes.h"
 #include "core/error.h"
-#include "kernels/copy/move.h"
+#include "plan/family.h"
 #include "plan/update.h"
 #include <string.h>
 
@@ -118,8 +119,9 @@ const char *weft_alias_reason(struct weft_lower *l, const struct weft_clash *c)
 
 // ---- outputs that are views ----------------------------------------------------------------------------------------
 
-weft_status weft_alias_outputs(struct weft_lower *l)
+weft_status weft_pass_outputs(struct weft_compiling *c)
 {
+    struct weft_lower *l = &c->lower;
     const struct weft_graph *g = l->graph;
     l->output_view = weft_arena_alloc(&l->plan->arena, (g->n_values + 1) * sizeof *l->output_view);
     if (!l->output_view) return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph");
@@ -148,8 +150,7 @@ weft_status weft_alias_copy_output(struct weft_lower *l, weft_value v, struct we
     const char *label = weft_arena_printf(arena, "copy to output '%s'", info->output_name);
     const char *why = weft_arena_printf(arena, "the output is a view of '%s'", of);
     if (l->status != WEFT_OK) return l->status;
-    struct weft_step *s = weft_emit_move(l, label, count, from, info->type.dtype, l->places[v], info->type.dtype);
-    weft_move_is_copy(l, s, count, info->type.dtype, why);
+    weft_lower_families(l)->copy(l, label, count, from, l->places[v], info->type.dtype, why);
     return l->status;
 }
 
@@ -192,11 +193,10 @@ static void stage(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w)
     uint32_t t = weft_lower_scratch(l, from.name, o.dtype, most > 0 ? (uint64_t)most : 1);
     if (l->status != WEFT_OK) return;
     l->tensors[t].state_capacity = from.state_capacity;
-    struct weft_step *s = weft_emit_move(l, label, count, (struct weft_place){o.tensor, o.elem_offset}, o.dtype,
-                                         (struct weft_place){t, WEFT_DIM_BAD}, o.dtype);
-    weft_move_is_copy(l, s, count, o.dtype, why);
+    l->group = l->steps[n].group;
+    weft_lower_families(l)->copy(l, label, count, (struct weft_place){o.tensor, o.elem_offset},
+                                 (struct weft_place){t, WEFT_DIM_BAD}, o.dtype, why);
     if (l->status != WEFT_OK) return;
-    s->group = l->steps[n].group;
     move_last(l, n);
     struct weft_operand *staged = &l->steps[n + 1].operands[r];
     staged->tensor = t;
@@ -228,17 +228,28 @@ static bool settle(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w)
     return l->status == WEFT_OK;
 }
 
-weft_status weft_alias_steps(struct weft_lower *l, uint32_t first)
+/// Returns the step's number, which copies in front of it raise.
+static uint32_t settle_step(struct weft_lower *l, uint32_t n)
 {
-    for (uint32_t n = first; n < l->n_steps && l->status == WEFT_OK; n++) {
-        for (uint32_t w = 0; w < l->steps[n].n_operands; w++) {
-            if (!(l->steps[n].operands[w].access & WEFT_WRITE)) continue;
-            for (uint32_t r = 0; r < l->steps[n].n_operands && l->status == WEFT_OK; r++) {
-                const struct weft_operand *a = &l->steps[n].operands[r];
-                if (a->access != WEFT_READ || a->tensor != l->steps[n].operands[w].tensor) continue;
-                if (settle(l, n, r, w)) n++;
-            }
+    for (uint32_t w = 0; w < l->steps[n].n_operands; w++) {
+        if (!(l->steps[n].operands[w].access & WEFT_WRITE)) continue;
+        for (uint32_t r = 0; r < l->steps[n].n_operands && l->status == WEFT_OK; r++) {
+            const struct weft_operand *a = &l->steps[n].operands[r];
+            if (a->access != WEFT_READ || a->tensor != l->steps[n].operands[w].tensor) continue;
+            if (settle(l, n, r, w)) n++;
         }
     }
-    return l->status;
+    return n;
+}
+
+weft_status weft_pass_alias(struct weft_compiling *c)
+{
+    struct weft_lower *l = &c->lower;
+    for (uint32_t n = 0; n < l->n_steps; n++) {
+        const struct weft_node *node = &l->graph->nodes[l->groups[l->steps[n].group].nodes[0]];
+        n = settle_step(l, n);
+        if (l->status != WEFT_OK)
+            return weft_fail_in(l->status, "node '%s' (%s)", node->name ? node->name : "unnamed", node->op->name);
+    }
+    return WEFT_OK;
 }

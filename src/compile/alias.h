@@ -22,11 +22,6 @@ bool weft_alias_clash(struct weft_lower *l, uint32_t writer, uint32_t reader, bo
 /// "elements 3 .. 67 of state 'm' are written, 'norm' reads 0 .. 64" (arena; NULL: no memory).
 const char *weft_alias_reason(struct weft_lower *l, const struct weft_clash *c);
 
-/// Finds the outputs that are views of all of a value: the value is made in the output's memory (l->output_view).
-weft_status weft_alias_outputs(struct weft_lower *l);
 /// Emits the copy of an output that is another view; its place is set.
 weft_status weft_alias_copy_output(struct weft_lower *l, weft_value v, struct weft_place from);
-/// Looks at the steps from `first` on: declares what shares a binding with a written operand, and copies what meets
-/// one.
-weft_status weft_alias_steps(struct weft_lower *l, uint32_t first);
 #endif

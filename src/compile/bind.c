@@ -5,6 +5,7 @@
 /// - In a buffer that the step only reads, operands of one access width share a binding where its span fits the limit.
 /// - An operand larger than a binding has several of its own, and so has a pool of several banks.
 #include "compile/bind.h"
+#include "compile/passes.h"
 #include "core/error.h"
 #include "plan/update.h"
 #include <string.h>
@@ -194,5 +195,16 @@ weft_status weft_bind_step(const struct weft_plan *plan, const struct weft_sched
         return weft_fail(WEFT_ERR_LIMIT, "step '%s' has %u parameter words, more than the %d of a slot", s->label,
                          s->n_words, WEFT_MAX_WORDS);
     bind_fault(plan, s);
+    return WEFT_OK;
+}
+
+weft_status weft_pass_bind(struct weft_compiling *c)
+{
+    struct weft_schedule *sc = c->schedule;
+    for (uint32_t i = 0; i < sc->n_steps; i++) {
+        weft_status status = weft_bind_step(c->plan, sc, &sc->steps[i]);
+        if (status == WEFT_ERR_LIMIT) status = weft_too_large(c, sc->steps[i].group, false);
+        WEFT_TRY(status);
+    }
     return WEFT_OK;
 }

@@ -1,4 +1,4 @@
-/// From a graph to a plan. compile.c lists the passes in order; each has its file.
+/// From a graph to a plan. driver.c lists the passes in order, passes.h declares them; each has its file.
 #ifndef WEFT_COMPILE_COMPILE_H
 #define WEFT_COMPILE_COMPILE_H
 #include "plan/lower.h"
@@ -23,6 +23,8 @@ struct weft_compile_params {
     /// that covers them is made, with the kernels that it has without this; values, inputs and outputs get memory for
     /// that size alone, and sessions of the program take no other (INVALID).
     const int64_t *bind;
+    const char *show;        ///< name of a pass, or NULL
+    struct weft_str *show_to; ///< receives what stands behind that pass, as text (weft inspect --passes)
     int no_fuse; ///< 1: every node its own step; 2: regions, but no prologues or epilogues (tests, checker of fusion)
 };
 
@@ -32,33 +34,16 @@ weft_status weft_compile(struct weft_graph *graph, const struct weft_gpu_caps *c
                          const struct weft_compile_params *params, struct weft_plan **out);
 void weft_plan_destroy(struct weft_plan *plan);
 
-// Passes, in order of use.
-weft_status weft_pass_decompose(struct weft_graph *g);
-/// Partitions the nodes into groups (l->groups, l->node_group) in an order that respects data and state dependences.
-/// level 0: none, 1: regions, 2: also prologues and epilogues of contractions.
-weft_status weft_pass_fuse(struct weft_lower *l, int level);
-/// Turns the graph's pairs of past and present into states, or lists them as apart (plan->pairs).
-weft_status weft_pass_pairs(struct weft_plan *plan, const struct weft_compile_params *params);
-/// Decides a state's policy and says in the report where it is not in place, or stays in place against `params`.
-weft_status weft_state_choose(struct weft_plan *plan, const struct weft_compile_params *params, uint32_t state);
-/// After all groups: gives the writers of states of two buffers their past, which they store while the run is not
-/// active, and adds the commits of double-buffered states.
-weft_status weft_pass_states(struct weft_lower *l);
-/// Which variables are positions, which states are written at them, and how far back readers look
-/// (plan->positions, the second half of weft_plan_state). After the graph passes. Errors: NOMEM.
-weft_status weft_pass_positions(struct weft_plan *plan);
-/// Groups of paged states, their pages, banks and tables (plan->page_groups, plan->vars_bytes). `page_rows` as in
-/// struct weft_compile_params. Errors: INVALID, UNSUPPORTED (a use that can't find rows through pages), LIMIT, NOMEM.
-weft_status weft_pass_pages(struct weft_plan *plan, uint32_t page_rows);
-/// True if some step may clear `active`.
-bool weft_plan_may_stop(const struct weft_plan *plan);
-/// Emits the steps of all groups in order.
-weft_status weft_pass_lower(struct weft_lower *l);
-/// Places weight parts in shards (idempotent for parts that have one).
-weft_status weft_pass_shards(struct weft_plan *plan, const struct weft_plan *from);
-/// Lifetimes and heaps of a schedule's transients: first, last, heap and offset of its tensors, heap_bytes and
-/// lower_bound. Errors: LIMIT (they fit no heap), NOMEM.
-weft_status weft_pass_memory(const struct weft_plan *plan, struct weft_schedule *schedule);
+/// What a pass works on.
+enum weft_pass_scope {
+    WEFT_PASS_PLAN,  ///< the graph, and the plan as a whole
+    WEFT_PASS_LOWER, ///< a schedule that becomes groups and steps
+    WEFT_PASS_STEPS, ///< a schedule that has its steps
+    WEFT_PASS_END    ///< all schedules
+};
+struct weft_pass_info { const char *name; enum weft_pass_scope scope; const char *leaves; /* a sentence */ };
+/// Pass number `index` in the order in which they run, NULL behind the last.
+const struct weft_pass_info *weft_pass_list(size_t index);
 
 /// Grid at the guard's upper end, workgroup and workgroup memory against the device. Errors: LIMIT.
 weft_status weft_plan_check_limits(const struct weft_plan *plan, const struct weft_schedule *schedule,

@@ -1,7 +1,7 @@
 /// Replaces nodes whose operator has no kernel of its own by simpler nodes, until none is left.
 ///
 ///     y = rms_norm x w   becomes   s = square x; m = mean s; a = add m eps; r = rsqrt a; t = mul x r; y = mul t w
-#include "compile/compile.h"
+#include "compile/passes.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include <string.h>
@@ -78,31 +78,6 @@ done:
     return status;
 }
 
-static bool is_used(const struct weft_graph *g, weft_value v)
-{
-    if (g->values[v].is_output) return true;
-    for (size_t i = 0; i < g->n_nodes; i++)
-        for (uint32_t k = 0; k < g->nodes[i].n_in && !g->nodes[i].dead; k++)
-            if (g->nodes[i].in[k] == v) return true;
-    return false;
-}
-
-/// A write of a range takes elements in order, so a reshape in front of it changes nothing: without it the kernel that
-/// makes the value can end in the write.
-static void skip_reshapes(struct weft_graph *g)
-{
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        struct weft_node *n = &g->nodes[i];
-        if (n->dead || !weft_op_range(n->op)) continue;
-        for (weft_value v = n->in[1]; g->values[v].kind == WEFT_VALUE_NODE; v = n->in[1]) {
-            struct weft_node *view = &g->nodes[g->values[v].node];
-            if (view->op->view != WEFT_VIEW_SAME) break;
-            n->in[1] = view->in[0];
-            view->dead = !is_used(g, v);
-        }
-    }
-}
-
 weft_status weft_pass_decompose(struct weft_graph *g)
 {
     bool changed = true;
@@ -110,6 +85,5 @@ weft_status weft_pass_decompose(struct weft_graph *g)
         if (depth == 16) return weft_fail(WEFT_ERR_INTERNAL, "an operator decomposes into itself");
         WEFT_TRY(once(g, &changed));
     }
-    skip_reshapes(g);
     return WEFT_OK;
 }

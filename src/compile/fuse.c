@@ -9,20 +9,11 @@
 /// A merge never makes a cycle among groups. Dependences are data, and for states: a writer runs after all readers of
 /// the version that it replaces. Groups leave in a topological order that keeps the graph's own order where free.
 #include "compile/groups.h"
+#include "compile/passes.h"
 #include "core/alloc.h"
 #include "core/error.h"
-#include "ops/contract.h"
-#include "kernels/map/region.h"
+#include "plan/family.h"
 #include <string.h>
-
-static bool regionable(const struct weft_graph *g, const struct weft_node *n)
-{
-    if (weft_op_sink(n->op)) { // of a state, else it is a function; but for ranges a word has one owner
-        const struct weft_value_info *state = &g->values[n->in[0]];
-        return state->state != UINT32_MAX && (weft_op_range(n->op) || state->type.dtype == WEFT_F32);
-    }
-    return n->op->reduce || (n->op->traits & (WEFT_OP_ELEMENTWISE | WEFT_OP_ROWMAP));
-}
 
 static bool same_dims(const struct weft_type *a, const struct weft_type *b)
 {
@@ -36,10 +27,17 @@ static bool row_of(const struct weft_fuser *f, const struct weft_type *a, const 
            weft_lower_const(f->l, b->dims[b->rank - 1]) == 1;
 }
 
+/// The index space that a node computes in.
+static const struct weft_type *space_of(const struct weft_graph *g, const struct weft_node *n,
+                                        const struct weft_family *family)
+{
+    return family && family->space ? family->space(g, n) : &g->values[n->out[0]].type;
+}
+
 static bool fits_space(const struct weft_fuser *f, const struct weft_space *s, const struct weft_node *n)
 {
     const struct weft_type *t = &f->g->values[n->out[0]].type;
-    if (weft_op_sink(n->op)) return same_dims(&s->type, weft_region_node_space(f->g, n));
+    if (weft_op_sink(n->op)) return same_dims(&s->type, space_of(f->g, n, s->family));
     if (n->op->reduce)
         return same_dims(&s->type, &f->g->values[n->in[0]].type) && row_of(f, &s->type, t);
     return same_dims(&s->type, t) || row_of(f, &s->type, t);
@@ -72,7 +70,7 @@ static void grow_regions(struct weft_fuser *f)
     struct weft_graph *g = f->g;
     for (uint32_t n = 0; n < g->n_nodes; n++) {
         struct weft_node *node = &g->nodes[n];
-        if (node->dead || !regionable(g, node)) continue;
+        if (node->dead || f->spaces[n].kind != WEFT_GROUP_REGION) continue;
         for (uint32_t i = 0; i < node->n_in; i++) {
             const struct weft_value_info *v = &g->values[node->in[i]];
             if (v->kind != WEFT_VALUE_NODE) continue;
@@ -99,38 +97,23 @@ static void grow_regions(struct weft_fuser *f)
     }
 }
 
-static bool few_rows(const struct weft_fuser *f, const struct weft_node *n)
-{
-    const struct weft_type *t = &f->g->values[n->in[0]].type;
-    weft_dim rows = weft_lower_product(f->l, t, 0, t->rank - 1);
-    return weft_lower_max(f->l, rows) <= WEFT_FEW_ROWS;
-}
-
 static bool is_contraction(const struct weft_node *n) { return !n->dead && (n->op->traits & WEFT_OP_CONTRACT); }
-
-static bool one_part(struct weft_fuser *f, const struct weft_node *n)
-{
-    const struct weft_plan_weight *w = weft_lower_weight(f->l, n->in[1]);
-    return w->n_parts == 1 && w->rows && w->k; // without elements there is nothing that could read a prologue
-}
 
 static void join_contractions(struct weft_fuser *f)
 {
     struct weft_graph *g = f->g;
     for (uint32_t n = 0; n < g->n_nodes; n++) {
-        if (!is_contraction(&g->nodes[n]) || !few_rows(f, &g->nodes[n]) ||
-            g->values[g->nodes[n].in[1]].kind != WEFT_VALUE_WEIGHT)
-            continue;
-        const struct weft_type *x = &g->values[g->nodes[n].in[0]].type;
-        if (!weft_contract_takes_prologue(f->l->caps, weft_lower_const(f->l, x->dims[x->rank - 1])))
-            continue; // no matvec: no joint kernel
+        if (!is_contraction(&g->nodes[n])) continue;
+        const struct weft_family *family = f->spaces[n].family;
+        if (!family->takes_prologue(f->l, &g->nodes[n])) continue; // no joint kernel
         for (uint32_t m = 0; m < n; m++) {
             if (!is_contraction(&g->nodes[m]) || g->nodes[m].in[0] != g->nodes[n].in[0] || f->group[m] == f->group[n])
                 continue;
-            if (g->values[g->nodes[m].in[1]].kind != WEFT_VALUE_WEIGHT || !one_part(f, &g->nodes[m]) ||
-                !one_part(f, &g->nodes[n]))
+            if (f->spaces[m].family != family || !family->takes_epilogue(f->l, &g->nodes[m]) ||
+                !family->takes_epilogue(f->l, &g->nodes[n]))
                 continue;
-            if (f->spaces[f->group[m]].n_anchors >= 4 || !weft_groups_affordable(f, f->group[m], f->group[n]) ||
+            if (f->spaces[f->group[m]].n_anchors >= family->most_anchors ||
+                !weft_groups_affordable(f, f->group[m], f->group[n]) ||
                 !weft_groups_may_merge(f, f->group[m], f->group[n]))
                 continue;
             weft_groups_merge(f, f->group[m], f->group[n]);
@@ -159,7 +142,7 @@ static void join_epilogues(struct weft_fuser *f)
             for (uint32_t m = f->spaces[c].head; m != WEFT_NO_GROUP; m = f->next[m]) {
                 if (!is_contraction(&g->nodes[m])) continue;
                 equal &= same_dims(&g->values[g->nodes[m].out[0]].type, &v->type) &&
-                         g->values[g->nodes[m].in[1]].kind == WEFT_VALUE_WEIGHT && one_part(f, &g->nodes[m]);
+                         f->spaces[m].family->takes_epilogue(f->l, &g->nodes[m]);
             }
             struct weft_clash why;
             if (!equal) continue;
@@ -194,15 +177,16 @@ static void join_prologues(struct weft_fuser *f)
 {
     struct weft_graph *g = f->g;
     for (uint32_t n = 0; n < g->n_nodes; n++) {
-        if (!is_contraction(&g->nodes[n]) || !few_rows(f, &g->nodes[n])) continue;
+        if (!is_contraction(&g->nodes[n])) continue;
+        const struct weft_family *family = f->spaces[n].family;
         const struct weft_value_info *x = &g->values[g->nodes[n].in[0]];
-        if (x->kind != WEFT_VALUE_NODE || g->values[g->nodes[n].in[1]].kind != WEFT_VALUE_WEIGHT) continue;
+        if (x->kind != WEFT_VALUE_NODE || !family->takes_prologue(f->l, &g->nodes[n])) continue;
         uint32_t r = f->group[x->node], c = f->group[n];
         if (r == c || f->spaces[r].kind != WEFT_GROUP_REGION || !same_dims(&f->spaces[r].type, &x->type)) continue;
-        if (!weft_contract_takes_prologue(f->l->caps, weft_lower_const(f->l, x->type.dims[x->type.rank - 1]))) continue;
         struct weft_clash why;
-        if (!one_part(f, &g->nodes[n]) || epilogue_reads(f, c, r) || !weft_groups_joinable(f, r, c, &why) ||
-            weft_groups_clash(f, r, c, r, &why) || !weft_groups_may_merge(f, r, c))
+        if (!family->takes_epilogue(f->l, &g->nodes[n]) || epilogue_reads(f, c, r) ||
+            !weft_groups_joinable(f, r, c, &why) || weft_groups_clash(f, r, c, r, &why) ||
+            !weft_groups_may_merge(f, r, c))
             continue;
         for (uint32_t m = f->spaces[r].head; m != WEFT_NO_GROUP; m = f->next[m]) f->role[m] = WEFT_ROLE_PROLOGUE;
         weft_groups_merge(f, c, r);
@@ -230,7 +214,7 @@ static void join_parts(struct weft_fuser *f)
             uint32_t other = recent[k];
             if (other == mine) joined = true;
             if (other == UINT32_MAX || other == mine || f->spaces[other].dead) continue;
-            if (f->spaces[other].n_parts + f->spaces[mine].n_parts > WEFT_REGION_PARTS) continue;
+            if (f->spaces[other].n_parts + f->spaces[mine].n_parts > f->spaces[mine].family->most_parts) continue;
             if (!weft_groups_affordable(f, other, mine) || weft_groups_reach(f, other, mine) ||
                 weft_groups_reach(f, mine, other))
                 continue;
@@ -243,6 +227,13 @@ static void join_parts(struct weft_fuser *f)
     }
 }
 
+static const struct weft_family *family_of(const struct weft_fuser *f, const struct weft_node *n)
+{
+    const struct weft_family *const *family = f->g->ops->families->families;
+    while (family[1] && !(*family)->takes(f->g, n)) family++; // the last takes all
+    return *family;
+}
+
 static void start_groups(struct weft_fuser *f)
 {
     for (uint32_t i = 0; i < f->g->n_nodes; i++) {
@@ -253,10 +244,8 @@ static void start_groups(struct weft_fuser *f)
         if (n->dead) continue;
         s->head = s->tail = i;
         s->n_nodes = s->n_parts = 1;
-        s->kind = n->op->view                        ? WEFT_GROUP_VIEW
-                  : n->op->traits & WEFT_OP_CONTRACT ? WEFT_GROUP_CONTRACT
-                  : regionable(f->g, n)              ? WEFT_GROUP_REGION
-                                                     : WEFT_GROUP_NODE;
+        s->family = n->op->view ? NULL : family_of(f, n);
+        s->kind = s->family ? s->family->kind : WEFT_GROUP_VIEW;
         s->n_anchors = s->kind == WEFT_GROUP_CONTRACT;
         s->n_reductions = n->op->reduce != WEFT_REDUCE_NONE;
         s->n_rowmaps = (n->op->traits & WEFT_OP_ROWMAP) != 0;
@@ -266,7 +255,7 @@ static void start_groups(struct weft_fuser *f)
         s->budget = f->l->caps->max_storage_buffers;
         if (f->l->node_budget && f->l->node_budget[i] && f->l->node_budget[i] < s->budget)
             s->budget = f->l->node_budget[i];
-        s->type = *weft_region_node_space(f->g, n);
+        s->type = *space_of(f->g, n, s->family);
     }
 }
 

@@ -5,12 +5,8 @@
 #include "compile/alias.h"
 #include "core/alloc.h"
 #include "core/error.h"
+#include "plan/family.h"
 #include <string.h>
-
-/// What the emitter (ops/emit.h) has room for in one index space: at most four variants of each value, two more for
-/// each rotary map.
-#define MAX_WORK 120
-#define MAX_REDUCTIONS 24
 
 // ---- dependences ---------------------------------------------------------------------------------------------------
 
@@ -293,8 +289,9 @@ bool weft_groups_joinable(const struct weft_fuser *f, uint32_t a, uint32_t b, st
     const struct weft_space *x = &f->spaces[a], *y = &f->spaces[b];
     uint32_t rowmaps = x->n_rowmaps + y->n_rowmaps;
     *why = (struct weft_clash){WEFT_NO_GROUP, WEFT_NO_GROUP, WEFT_NO_VALUE};
-    if (x->n_reductions + y->n_reductions > MAX_REDUCTIONS || rowmaps > 3) return false;
-    if ((x->n_nodes + y->n_nodes + WEFT_MAX_OPERANDS / 2) << rowmaps > MAX_WORK) return false;
+    const struct weft_family *family = x->kind == WEFT_GROUP_REGION ? x->family : y->family;
+    if (!family->holds(&(struct weft_family_load){x->n_nodes + y->n_nodes, x->n_reductions + y->n_reductions, rowmaps}))
+        return false;
     if (!fits(f, a, b)) return false;
     // A row map looks at columns that another thread may have stored already.
     if (weft_groups_clash(f, a, b, rowmaps ? WEFT_ALL_GROUPS : WEFT_NO_GROUP, why)) return false;
@@ -360,6 +357,7 @@ weft_status weft_groups_order(struct weft_fuser *f)
         struct weft_group *out = &l->groups[l->n_groups];
         *out = made[k];
         out->kind = f->spaces[k].kind;
+        out->family = f->spaces[k].family;
         out->n_anchors = f->spaces[k].n_anchors;
         out->n_bindings = count_bindings(f, k, k, &operands);
         for (uint32_t m = 0; m < out->n_nodes; m++) {

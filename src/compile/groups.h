@@ -10,6 +10,7 @@
 
 struct weft_space {
     enum weft_group_kind kind;
+    const struct weft_family *family; ///< NULL: a view
     struct weft_type type;
     bool has_row;  ///< holds reductions or row maps
     bool fixed;    ///< its row length has a meaning for some node: the space must not widen

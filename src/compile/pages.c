@@ -1,6 +1,6 @@
 /// Pages of paged states: those that are written at one position form a group with a page table of its own, behind the
 /// variables. Which rows a page has, how many pages a binding holds, and where the tables lie.
-#include "compile/compile.h"
+#include "compile/passes.h"
 #include "core/error.h"
 #include "plan/update.h"
 #include <inttypes.h>
@@ -107,8 +107,10 @@ static weft_status choose_banks(const struct weft_plan *p, struct weft_plan_page
     return WEFT_OK;
 }
 
-weft_status weft_pass_pages(struct weft_plan *p, uint32_t page_rows)
+weft_status weft_pass_pages(struct weft_compiling *c)
 {
+    struct weft_plan *p = c->plan;
+    uint32_t page_rows = c->params->page_rows;
     p->page_groups = weft_arena_alloc(&p->arena, (p->n_states + 1) * sizeof *p->page_groups);
     if (!p->page_groups) return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph");
     if (page_rows && (page_rows < LEAST_PAGE_ROWS || page_rows > MOST_PAGE_ROWS || (page_rows & (page_rows - 1))))

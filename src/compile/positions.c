@@ -1,7 +1,7 @@
 /// What a run does to states, by position: which variables move on by how much, which states get rows at them, and how
 /// far back their readers look. Sessions use it to rewind, and to know how many rows a run needs before it starts. All
 /// of it stands in the operators' rows (struct weft_state_access).
-#include "compile/compile.h"
+#include "compile/passes.h"
 #include "core/error.h"
 
 static uint32_t state_of(const struct weft_plan *p, weft_value v) { return p->graph->values[v].state; }
@@ -82,8 +82,9 @@ static void note_others(struct weft_plan *p, const struct weft_node *n)
     }
 }
 
-weft_status weft_pass_positions(struct weft_plan *p)
+weft_status weft_pass_positions(struct weft_compiling *c)
 {
+    struct weft_plan *p = c->plan;
     const struct weft_graph *g = p->graph;
     p->positions = weft_arena_alloc(&p->arena, (p->n_states + 1) * sizeof *p->positions);
     if (!p->positions) return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph");
@@ -98,18 +99,4 @@ weft_status weft_pass_positions(struct weft_plan *p)
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i].dead) note_others(p, &g->nodes[i]);
     return WEFT_OK;
-}
-
-bool weft_plan_may_stop(const struct weft_plan *p)
-{
-    for (uint32_t k = 0; k < p->n_schedules; k++) {
-        const struct weft_schedule *sc = &p->schedules[k];
-        for (uint32_t i = 0; i < sc->n_steps; i++) {
-            const struct weft_step *s = &sc->steps[i];
-            for (uint32_t o = 0; o < s->n_operands && !s->only_advances; o++)
-                if (sc->tensors[s->operands[o].tensor].mem == WEFT_MEM_VARS && (s->operands[o].access & WEFT_WRITE))
-                    return true;
-        }
-    }
-    return false;
 }

@@ -11,6 +11,7 @@ struct weft_lower;  ///< plan/lower.h
 struct weft_expr;   ///< plan/expr.h
 struct weft_at;     ///< plan/expr.h
 struct weft_scalar; ///< plan/scalar.h
+struct weft_family_set; ///< plan/family.h
 
 
 enum weft_attr_type {
@@ -164,7 +165,10 @@ static inline const struct weft_state_access *weft_op_range(const struct weft_op
 }
 
 /// All operators, ended by NULL. Defined in ops/; the IR receives it when a graph is made.
-struct weft_op_set { const struct weft_op *const *ops; };
+struct weft_op_set {
+    const struct weft_op *const *ops;
+    const struct weft_family_set *families; ///< plan/family.h; NULL: nobody compiles graphs of these operators
+};
 /// Number of outputs of a node with these attributes; n_out where they do not decide it. 0: the list is empty or longer
 /// than n_out.
 uint32_t weft_op_outputs(const struct weft_op *op, const struct weft_attr *attrs);

@@ -10,6 +10,6 @@ static const struct weft_op *const rows[] = {
 #undef X
 
 const struct weft_op_set *weft_ops(void) {
-    static const struct weft_op_set set = {rows};
+    static const struct weft_op_set set = {rows, &weft_op_families};
     return &set;
 }

@@ -29,7 +29,7 @@ void weft_lower_crowded(struct weft_lower *l, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    l->crowded |= l->status == WEFT_OK;
+    if (l->status == WEFT_OK) l->fit = WEFT_TOO_LARGE;
     weft_lower_fail(l, WEFT_ERR_LIMIT, "%s", text);
 }
 

@@ -18,8 +18,10 @@ enum weft_role {
     WEFT_ROLE_PROLOGUE,
     WEFT_ROLE_EPILOGUE
 }; ///< of a region's node in a contraction group
+struct weft_family; ///< plan/family.h
 struct weft_group {
     enum weft_group_kind kind;
+    const struct weft_family *family; ///< NULL: a view
     uint32_t *nodes; ///< graph node indices in order
     uint8_t *roles;  ///< enum weft_role of each
     uint32_t n_nodes;
@@ -27,6 +29,9 @@ struct weft_group {
     uint32_t n_bindings; ///< that the fuser counted on
     bool dead;
 };
+
+/// Whether what a group becomes fits a kernel and the device. Of several nodes that do not fit, less is made at once.
+enum weft_fit { WEFT_FITS, WEFT_TOO_LARGE };
 
 /// Where a value is: a tensor and a live element offset (views are resolved).
 struct weft_place { uint32_t tensor; weft_dim elem_offset; };
@@ -64,7 +69,7 @@ struct weft_lower {
     /// which steps in front of the group are to fill.
     weft_value unpack[16];
     uint32_t n_unpack;
-    bool crowded;                ///< `status` is LIMIT because of the size of the group at hand
+    enum weft_fit fit;           ///< TOO_LARGE: `status` is LIMIT because of the size of the group at hand
     weft_status status;          ///< sticky: emit calls may be chained and checked once with weft_lower_status
 };
 

@@ -2,7 +2,7 @@
 #ifndef WEFT_TEST_PLAN_FIXTURE_H
 #define WEFT_TEST_PLAN_FIXTURE_H
 #include "compile/bind.h"
-#include "compile/compile.h"
+#include "compile/passes.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include "gpu/gpu_backend.h"

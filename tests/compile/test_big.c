@@ -1,7 +1,6 @@
 /// Plans with operands larger than a binding: every operator has a case (big_cases.h), at the usual and at minimum
 /// limits; what the checker must notice; which step is cut and which has segments; clear refusals.
 #include "big_cases.h"
-#include "compile/cut.h"
 #include "plan_fixture.h"
 #include "support/wgsl_check.h"
 

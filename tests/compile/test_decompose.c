@@ -126,7 +126,7 @@ const struct weft_op loop_op = OP("loop", again_decompose), outer_op = OP("outer
                      inner_op = OP("inner", inner_decompose), leaf_op = OP("leaf", NULL),
                      faulty_op = OP("faulty", faulty_decompose);
 static const struct weft_op *const test_ops[] = {&loop_op, &outer_op, &inner_op, &leaf_op, &faulty_op, NULL};
-static const struct weft_op_set test_set = {test_ops};
+static const struct weft_op_set test_set = {.ops = test_ops};
 
 static struct weft_graph *parse(const char *text)
 {

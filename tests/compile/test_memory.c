@@ -95,7 +95,7 @@ static uint64_t peak(const struct world *w)
 
 static void plan(struct world *w)
 {
-    if (weft_pass_memory(&w->plan, &w->sc) != WEFT_OK) fail_msg("%s", weft_error_message());
+    if (weft_pass_place(&w->plan, &w->sc) != WEFT_OK) fail_msg("%s", weft_error_message());
 }
 
 static void expect_near_bound(const struct world *w, const char *what)
@@ -212,13 +212,13 @@ static void too_large_is_refused(void **state)
     make(w, MIB, NO, NO, NO);
     uint32_t big = make(w, 9 * MIB, 0, NO, NO);
     w->sc.tensors[big].name = "giant";
-    REFUSED(weft_pass_memory(&w->plan, &w->sc), WEFT_ERR_LIMIT, "transient 'giant' of 9437184 bytes fits no heap");
+    REFUSED(weft_pass_place(&w->plan, &w->sc), WEFT_ERR_LIMIT, "transient 'giant' of 9437184 bytes fits no heap");
     end(w);
     w = begin(12, 12); // each fits, all together do not
     w->plan.caps.max_buffer = 8 * MIB;
     for (uint32_t i = 0; i < 11; i++) make(w, 3 * MIB, NO, NO, NO);
     for (uint32_t i = 0; i < 11; i++) use(w, 11, i, WEFT_READ);
-    REFUSED(weft_pass_memory(&w->plan, &w->sc), WEFT_ERR_LIMIT, "fits no heap");
+    REFUSED(weft_pass_place(&w->plan, &w->sc), WEFT_ERR_LIMIT, "fits no heap");
     end(w);
     w = begin(9, 9); // with eight there are just enough heaps
     w->plan.caps.max_buffer = 8 * MIB;

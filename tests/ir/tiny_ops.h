@@ -270,5 +270,5 @@ static const struct weft_op *const tiny_list[] = {&tiny_add,    &tiny_mul,     &
                                                   &tiny_matmul, &tiny_split,   &tiny_reshape, &tiny_append,
                                                   &tiny_advance, &tiny_swap,   &tiny_write,   &tiny_fail,
                                                   NULL};
-static const struct weft_op_set tiny_ops = {tiny_list};
+static const struct weft_op_set tiny_ops = {.ops = tiny_list};
 #endif

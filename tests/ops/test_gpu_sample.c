@@ -18,7 +18,7 @@
 
 extern const struct weft_op weft_op_advance, weft_op_argmax, weft_op_nll, weft_op_sample;
 static const struct weft_op *const rows[] = {&weft_op_advance, &weft_op_argmax, &weft_op_nll, &weft_op_sample, NULL};
-static const struct weft_op_set ops = {rows};
+static const struct weft_op_set ops = {.ops = rows};
 
 static uint64_t seed;
 static uint32_t next(void) { // a small generator of its own: splitmix

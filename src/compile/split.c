@@ -1,12 +1,12 @@
-/// Cutting a step whose operands are larger than a binding: pieces of the same kernel, each over a run of workgroups,
-/// with the operands narrowed to what these reach. Elements keep their numbers (the accessor's offset makes up for the
-/// bytes that are left out), so pieces share a pipeline and compute what the whole would.
+/// Splits steps whose operands are larger than a binding. Pieces are steps of the same kernel, each over a run of
+/// workgroups, with the operands narrowed to what these reach. Elements keep their numbers (the accessor's offset makes
+/// up for the bytes that are left out), so pieces share a pipeline and compute what the whole would.
 ///
-/// A step is cut where that makes every operand fit a binding, or where the segments of its operands (bind.c) need more
-/// bindings than there are. What any workgroup may reach (a table, a cache of keys) is not narrowed and has segments.
-#include "compile/cut.h"
+/// A step is split where that makes every operand fit a binding, or where the segments of its operands (bind.c) need
+/// more bindings than there are. What any workgroup may reach (a table, a cache of keys) is not narrowed and has
+/// segments.
 #include "compile/bind.h"
-#include "compile/compile.h"
+#include "compile/passes.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include "plan/update.h"
@@ -96,7 +96,14 @@ static weft_status add_fields(struct weft_plan *plan, struct weft_step *s)
     return WEFT_OK;
 }
 
-/// `n` pieces of equally many workgroups, bound. *pieces is the caller's to free.
+/// Whether the binder has bindings for a step: OK or LIMIT. The step itself stays as it is.
+static weft_status fits(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s)
+{
+    struct weft_step trial = *s;
+    return weft_bind_step(plan, sc, &trial);
+}
+
+/// Pieces of `each` workgroups, all of which have to fit (LIMIT). *pieces is the caller's to free.
 static weft_status cut(struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *whole,
                        uint64_t groups, uint64_t each, struct weft_step **pieces, uint32_t *n_pieces) {
     uint32_t n = (uint32_t)((groups + each - 1) / each);
@@ -116,7 +123,7 @@ static weft_status cut(struct weft_plan *plan, const struct weft_schedule *sc, c
             if (narrows(plan, whole, k)) narrow(plan, s, &s->operands[k]);
         for (uint32_t k = 0; k < s->n_operands && s->is_copy; k++)
             if (s->operands[k].access & WEFT_WRITE) s->copied_bytes = s->operands[k].bytes;
-        if (status == WEFT_OK) status = weft_bind_step(plan, sc, s);
+        if (status == WEFT_OK) status = fits(plan, sc, s);
     }
     if (status == WEFT_OK) return WEFT_OK;
     weft_free(*pieces);
@@ -124,8 +131,9 @@ static weft_status cut(struct weft_plan *plan, const struct weft_schedule *sc, c
     return status;
 }
 
-weft_status weft_cut_step(struct weft_plan *plan, const struct weft_schedule *sc, struct weft_step *step,
-                          struct weft_step **pieces, uint32_t *n_pieces) {
+/// Pieces in place of a step, or *pieces NULL: it stays whole, whether the binder can do with it or not.
+static weft_status split_step(struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *step,
+                              struct weft_step **pieces, uint32_t *n_pieces) {
     *pieces = NULL;
     *n_pieces = 1;
     bool any = false, all = true; // operands above a binding that can be narrowed: some, all
@@ -134,21 +142,20 @@ weft_status weft_cut_step(struct weft_plan *plan, const struct weft_schedule *sc
         any |= large && can;
         all &= !large || can;
     }
-    weft_status status = WEFT_ERR_LIMIT;
-    if (!any || !all) status = weft_bind_step(plan, sc, step);
-    if (status != WEFT_ERR_LIMIT || !any) return status;
+    if (!any) return WEFT_OK;
+    weft_status status = all ? WEFT_ERR_LIMIT : fits(plan, sc, step);
+    if (status != WEFT_ERR_LIMIT) return status;
     uint64_t groups = most_groups(plan, sc, step), each = groups;
     for (uint32_t i = 0; i < step->n_operands; i++)
         while (each > 1 && narrows(plan, step, i) &&
                piece_bytes(step, &step->operands[i], each) > (plan->caps.max_binding & ~(uint64_t)255))
             each = (each + 1) / 2;
-    if (groups > UINT32_MAX || groups < 2 || each == groups) return weft_bind_step(plan, sc, step);
-    for (;; each = (each + 1) / 2) {
-        if ((groups + each - 1) / each > MOST_PIECES) break;
+    if (groups > UINT32_MAX || groups < 2 || each == groups) return WEFT_OK;
+    for (; (groups + each - 1) / each <= MOST_PIECES; each = (each + 1) / 2) {
         status = cut(plan, sc, step, groups, each, pieces, n_pieces);
         if (status != WEFT_ERR_LIMIT || each == 1) break;
     }
-    return status == WEFT_ERR_LIMIT ? weft_bind_step(plan, sc, step) : status;
+    return status == WEFT_ERR_LIMIT ? WEFT_OK : status;
 }
 
 /// Puts steps[place[i]] .. in the stead of step i, and counts lifetimes by the new numbers.
@@ -175,12 +182,11 @@ static bool append(struct cutter *c, const struct weft_step *steps, uint32_t n)
     return true;
 }
 
-static weft_status bind_one(struct weft_plan *plan, struct weft_schedule *sc, uint32_t i, struct cutter *c)
+static weft_status split_one(struct weft_plan *plan, struct weft_schedule *sc, uint32_t i, struct cutter *c)
 {
     struct weft_step *pieces = NULL;
     uint32_t n = 1;
-    weft_status status = weft_plan_check_limits(plan, sc, &sc->steps[i]);
-    if (status == WEFT_OK) status = weft_cut_step(plan, sc, &sc->steps[i], &pieces, &n);
+    weft_status status = split_step(plan, sc, &sc->steps[i], &pieces, &n);
     if (status != WEFT_OK || (!pieces && c->steps == NULL)) return status;
     if (pieces && c->steps == NULL && !append(c, sc->steps, i)) status = WEFT_ERR_NOMEM;
     c->place[i] = c->n;
@@ -192,19 +198,16 @@ static weft_status bind_one(struct weft_plan *plan, struct weft_schedule *sc, ui
     return status == WEFT_ERR_NOMEM ? weft_fail(status, "out of memory while cutting steps") : status;
 }
 
-weft_status weft_cut_schedule(struct weft_plan *plan, struct weft_schedule *sc,
-                              bool (*refused)(void *user, const struct weft_step *step), void *user) {
+weft_status weft_pass_split(struct weft_compiling *compiling)
+{
+    struct weft_plan *plan = compiling->plan;
+    struct weft_schedule *sc = compiling->schedule;
     struct cutter c = {.place = weft_alloc((sc->n_steps + 1) * sizeof *c.place)};
     weft_status status = c.place ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while cutting steps");
-    weft_status worst = WEFT_OK;
     for (uint32_t i = 0; i < sc->n_steps && status == WEFT_OK; i++) {
         c.place[i] = i;
-        status = bind_one(plan, sc, i, &c);
-        if (status != WEFT_ERR_LIMIT || !refused || !refused(user, &sc->steps[i])) continue;
-        worst = status;
-        status = WEFT_OK;
+        status = split_one(plan, sc, i, &c);
     }
-    if (status == WEFT_OK) status = worst;
     if (status == WEFT_OK && c.steps) {
         c.place[sc->n_steps] = c.n;
         status = install(plan, sc, c.steps, c.n, c.place);

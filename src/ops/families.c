@@ -1,0 +1,117 @@
+/// The families of kernels, handed to the compiler with the operators.
+#include "core/error.h"
+#include "kernels/copy/move.h"
+#include "kernels/map/region.h"
+#include "ops/contract.h"
+#include "ops/state_write.h"
+#include "ops/unpack.h"
+#include "plan/family.h"
+
+// ---- regions -------------------------------------------------------------------------------------------------------
+
+/// What one kernel's text should hold: a rotary map computes its operand at two columns.
+enum { MOST_WORK = 120, MOST_REDUCTIONS = 24, MOST_ROWMAPS = 3 };
+
+static bool region_takes(const struct weft_graph *g, const struct weft_node *n)
+{
+    if (weft_op_sink(n->op)) { // of a state, else it is a function; but for ranges a word has one owner
+        const struct weft_value_info *state = &g->values[n->in[0]];
+        return state->state != UINT32_MAX && (weft_op_range(n->op) || state->type.dtype == WEFT_F32);
+    }
+    return n->op->reduce || (n->op->traits & (WEFT_OP_ELEMENTWISE | WEFT_OP_ROWMAP));
+}
+
+static bool region_holds(const struct weft_family_load *x)
+{
+    return x->reductions <= MOST_REDUCTIONS && x->rowmaps <= MOST_ROWMAPS &&
+           (x->nodes + WEFT_MAX_OPERANDS / 2) << x->rowmaps <= MOST_WORK;
+}
+
+/// A write of a range that stands alone is a move, unless its value has no memory: constants and variables.
+static bool is_move(const struct weft_lower *l, const struct weft_group *group)
+{
+    const struct weft_node *n = &l->graph->nodes[group->nodes[0]];
+    if (group->n_nodes != 1 || !weft_op_range(n->op)) return false;
+    const struct weft_value_info *x = weft_lv(l, n->in[1]);
+    return x->kind != WEFT_VALUE_CONST && x->kind != WEFT_VALUE_WEIGHT &&
+           (x->state == UINT32_MAX || x->state_kind != WEFT_STATE_VAR);
+}
+
+static weft_status region_lower(struct weft_lower *l, uint32_t group)
+{
+    const struct weft_group *g = &l->groups[group];
+    return is_move(l, g) ? l->graph->nodes[g->nodes[0]].op->lower(l, group) : weft_region_lower(l, group);
+}
+
+static const struct weft_family region = {
+    .name = "region",
+    .kind = WEFT_GROUP_REGION,
+    .takes = region_takes,
+    .space = weft_region_node_space,
+    .lower = region_lower,
+    .most_parts = WEFT_REGION_PARTS,
+    .holds = region_holds,
+};
+
+// ---- contractions --------------------------------------------------------------------------------------------------
+
+static bool contract_takes(const struct weft_graph *g, const struct weft_node *n)
+{
+    (void)g;
+    return (n->op->traits & WEFT_OP_CONTRACT) != 0;
+}
+
+/// Few rows, of a constant length that fits workgroup memory, by a weight.
+static bool contract_takes_prologue(struct weft_lower *l, const struct weft_node *n)
+{
+    const struct weft_type *t = &weft_lv(l, n->in[0])->type;
+    return weft_lower_max(l, weft_lower_product(l, t, 0, t->rank - 1)) <= WEFT_FEW_ROWS &&
+           weft_lv(l, n->in[1])->kind == WEFT_VALUE_WEIGHT &&
+           weft_contract_takes_prologue(l->caps, weft_lower_const(l, t->dims[t->rank - 1]));
+}
+
+/// A weight in one part; without elements there is nothing that could read a prologue.
+static bool contract_takes_epilogue(struct weft_lower *l, const struct weft_node *n)
+{
+    if (weft_lv(l, n->in[1])->kind != WEFT_VALUE_WEIGHT) return false;
+    const struct weft_plan_weight *w = weft_lower_weight(l, n->in[1]);
+    return w->n_parts == 1 && w->rows && w->k;
+}
+
+static const struct weft_family contraction = {
+    .name = "contraction",
+    .kind = WEFT_GROUP_CONTRACT,
+    .takes = contract_takes,
+    .lower = weft_contract_lower,
+    .most_anchors = 4,
+    .takes_prologue = contract_takes_prologue,
+    .takes_epilogue = contract_takes_epilogue,
+};
+
+// ---- all others ----------------------------------------------------------------------------------------------------
+
+static bool takes_all(const struct weft_graph *g, const struct weft_node *n)
+{
+    (void)g, (void)n;
+    return true;
+}
+
+static weft_status own_lower(struct weft_lower *l, uint32_t group)
+{
+    const struct weft_op *op = l->graph->nodes[l->groups[group].nodes[0]].op;
+    return op->lower ? op->lower(l, group)
+                     : weft_fail(WEFT_ERR_UNSUPPORTED, "operator '%s' has no kernel", op->name);
+}
+
+static const struct weft_family own_kernel = {
+    .name = "own kernel", .kind = WEFT_GROUP_NODE, .takes = takes_all, .lower = own_lower};
+
+static void copy(struct weft_lower *l, const char *label, weft_dim count, struct weft_place from, struct weft_place to,
+                 weft_dtype dtype, const char *why)
+{
+    struct weft_step *s = weft_emit_move(l, label, count, from, dtype, to, dtype);
+    weft_move_is_copy(l, s, count, dtype, why);
+}
+
+static const struct weft_family *const families[] = {&contraction, &region, &own_kernel, NULL};
+const struct weft_family_set weft_op_families = {families, copy, weft_state_commit_lower, weft_unpack_lower};
