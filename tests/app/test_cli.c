@@ -53,6 +53,8 @@ static void test_usage(void **state) {
         {{"tokenize", "m", "a", "--decode", "1"}, "exclude each other"},
         {{"inspect"}, "one model"},
         {{"inspect", "m", "--head", "tail"}, "--head takes"},
+        {{"inspect", "m", "--passes=nought"}, "no pass 'nought'"},
+        {{"inspect", "m", "--passes", "fuse", "--json"}, "prints text"},
         {{"inspect", "m", "--policy", "none"}, "--policy takes"},
         {{"inspect", "m", "--policy", "double"}, "for graphs in text"},
         {{"inspect", "g.weft", "--keys"}, "no model's keys"},
@@ -215,6 +217,39 @@ static void test_inspect_text(void **state) {
     cli_free(graph), cli_free(plan), cli_free(twice), cli_free(memory), cli_free(wrong), cli_free(nowhere);
 }
 
+/// The list of passes, and what stands behind one; the name is the next argument or stands behind a '='.
+static void test_inspect_passes(void **state) {
+    (void)state;
+    static const char good[] = "symbol T 1 8\ninput x f32 [T, 4]\n%0 = softmax %x\noutput %0 y\n",
+                      bad[] = "input x f32 [2]\ninput i i32 [2]\nstate k paged f32 [8, 4]\n%0 = sum %k\noutput %0 y\n";
+    char path[2][200];
+    snprintf(path[0], sizeof path[0], "%s", cli_path("passes.weft"));
+    snprintf(path[1], sizeof path[1], "%s", cli_path("refused.weft"));
+    cli_write(path[0], good, strlen(good));
+    cli_write(path[1], bad, strlen(bad));
+    struct cli *list = CLI("inspect", "--passes"), *behind = CLI("inspect", path[0], "--passes", "decompose"),
+               *before = CLI("inspect", "--passes=pairs", path[0]),
+               *steps = CLI("inspect", "--passes", "bind", path[0]),
+               *model = CLI("inspect", tiny(), "--passes", "fuse"),
+               *refused = CLI("inspect", path[1], "--passes", "decompose");
+    cli_expect(list, 0);
+    assert_non_null(strstr(list->out, "decompose  "));
+    assert_true(strstr(list->out, "fuse  ") < strstr(list->out, "bind  "));
+    cli_expect(behind, 0);
+    assert_non_null(strstr(behind->out, "= amax"));
+    assert_null(strstr(behind->out, "softmax"));
+    cli_expect(before, 0);
+    assert_non_null(strstr(before->out, "= softmax"));
+    cli_expect(steps, 0);
+    assert_non_null(strstr(steps->out, "binding 1 "));
+    cli_expect(model, 0);
+    assert_non_null(strstr(model->out, "contraction"));
+    cli_expect(refused, WEFT_EXIT_FAILURE); // but the graph is shown as far as it came
+    assert_non_null(strstr(refused->out, "state k paged"));
+    assert_non_null(strstr(refused->err, "'k'"));
+    cli_free(list), cli_free(behind), cli_free(before), cli_free(steps), cli_free(model), cli_free(refused);
+}
+
 static void test_inspect(void **state) {
     (void)state;
     struct cli *text = CLI("inspect", tiny()), *json = CLI("inspect", tiny(), "--json"),
@@ -325,7 +360,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_usage),       cmocka_unit_test(test_help),     cmocka_unit_test(test_failures),
         cmocka_unit_test(test_closed_pipe), cmocka_unit_test(test_tokenize), cmocka_unit_test(test_inspect),
-        cmocka_unit_test(test_inspect_text),
+        cmocka_unit_test(test_inspect_text), cmocka_unit_test(test_inspect_passes),
         cmocka_unit_test(test_run),         cmocka_unit_test(test_bench),
     };
     return cmocka_run_group_tests_name("cli", tests, NULL, teardown);
