@@ -5,11 +5,11 @@
 #     core <- gpu <------------------------------------ exec
 #
 # A folder includes itself and the folders to its left, but compile neither ops nor kernels, since operators and
-# families of kernels come with the graph. gpu is open to exec and everything right of it. Only gpu/webgpu sees webgpu.h. Within
-# gpu, front, webgpu and null include no headers of each other or of what stands above them. Public headers (weft/...)
-# are open to all and include only each other. One exception: gpu/caps.h holds what a device can do as plain numbers,
-# without a call, so that plan, kernels, ops and compile may read it. Before the tree, the check runs on planted faults
-# and on legal lines, and fails if it misjudges one of them.
+# families of kernels come with the graph. gpu is open to exec and everything right of it. Only gpu/webgpu sees
+# webgpu.h. Within gpu, front, webgpu and null include no headers of each other or of what stands above them. Public
+# headers (weft/...) are open to all and include only each other. One exception: gpu/caps.h holds what a device can do
+# as plain numbers, without a call, so that plan, kernels, ops and compile may read it. Before the tree, the check runs
+# on planted faults and on legal lines, and fails if it misjudges one of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
