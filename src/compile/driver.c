@@ -8,7 +8,6 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 static weft_status out_of_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph"); }
@@ -92,17 +91,6 @@ static weft_status run(struct weft_compiling *c, enum weft_pass_scope scope)
 }
 
 // ---- one schedule --------------------------------------------------------------------------------------------------
-
-weft_status weft_too_large(struct weft_compiling *c, uint32_t k, bool now)
-{
-    const struct weft_group *g = &c->lower.groups[k];
-    if (g->n_nodes < 2 || g->n_bindings < 2 || c->level == 0) return WEFT_ERR_LIMIT; // fusion is not the cause
-    uint32_t budget = g->n_bindings - 1 < 255 ? g->n_bindings - 1 : 255;
-    if (c->n_smaller++ == 0) snprintf(c->why, sizeof c->why, "%s", weft_error_message());
-    for (uint32_t i = 0; i < g->n_nodes && (now || c->attempt > 0); i++) c->node_budget[g->nodes[i]] = (uint8_t)budget;
-    c->fit = WEFT_TOO_LARGE;
-    return WEFT_OK;
-}
 
 static weft_status attempt(struct weft_compiling *c)
 {
