@@ -124,8 +124,11 @@ WEFT_API weft_status weft_operator_describe(const char *name, char *text, size_t
 /// Errors: NOT_FOUND (no such operator); INVALID and FORMAT name the operator, the shapes and what does not fit.
 WEFT_API weft_status weft_graph_add_op(weft_graph *graph, const char *op, const weft_value *inputs, size_t n_inputs,
                                        const char *attributes, weft_value *outputs);
-/// Makes a value an output under a name of its own. Errors: INVALID (an output, input or state has that name, unless it
-/// is that input, or a version of that state).
+/// Makes a value an output under a name of its own. Any value may be one, under several names: an input, a weight, a
+/// constant, a state or variable (its newest version at the end of a run), a result, a view. Where its elements lie
+/// elsewhere, the compiler copies them. Errors: INVALID (an output, input or state has that name, unless it is that
+/// input, or a version of that state). Compiling refuses outputs of quantised types, of paged states, and of versions
+/// of a state that a later operator writes over.
 WEFT_API weft_status weft_graph_add_output(weft_graph *graph, weft_value value, const char *name);
 
 // ---- past and present ----------------------------------------------------------------------------------------------

@@ -78,10 +78,7 @@ static const struct weft_plan_state *paged_state(const struct weft_plan *plan, c
     return &plan->states[t->index & ~WEFT_STATE_PRESENT];
 }
 
-static bool is_vars(const struct weft_schedule *sc, const struct weft_operand *o)
-{
-    return sc->tensors[o->tensor].mem == WEFT_MEM_VARS;
-}
+static bool is_vars(const struct weft_operand *o) { return (o->flags & WEFT_OPERAND_VARS) != 0; }
 
 /// outside_x(i, n): some of the elements i .. i+n-1 are not there; the first of them is recorded. A pool has as many
 /// elements as its buffers hold (and the few of what is bound in place of banks that are not there yet).
@@ -420,12 +417,12 @@ static void variables(const struct weft_step *s, const struct weft_operand *o, s
 
 /// row_x of a paged state: through the session's page table. A row that has no page, or lies beyond the table, leads to
 /// page 0, which holds nobody's rows.
-static void paged_row(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s,
-                      const struct weft_operand *o, const struct weft_plan_state *state, struct weft_str *w)
+static void paged_row(const struct weft_plan *plan, const struct weft_step *s, const struct weft_operand *o,
+                      const struct weft_plan_state *state, struct weft_str *w)
 {
     const struct weft_plan_pages *g = &plan->page_groups[state->pages];
     uint32_t vars = 0;
-    while (vars < s->n_operands && !is_vars(sc, &s->operands[vars])) vars++;
+    while (vars < s->n_operands && !is_vars(&s->operands[vars])) vars++;
     weft_str_addf(w, "fn row_%s(i: u32) -> u32 {\n    let page = b%u[p.off_vars + %uu + min(i >> %uu, %uu)];\n",
                   o->name, s->operands[vars].slot, g->table, g->shift, g->n);
     if (s->checked) { // an element of the state as a whole, of as many as it has; none without a page
@@ -443,11 +440,11 @@ static void accessors(const struct weft_plan *plan, const struct weft_schedule *
     for (uint32_t i = 0; s->checked && i < s->n_operands; i++)
         outside(s, &s->operands[i], paged_state(plan, sc, &s->operands[i]) != NULL, w);
     for (uint32_t i = 0; i < s->n_operands; i++)
-        if (is_vars(sc, &s->operands[i])) variables(s, &s->operands[i], w);
+        if (is_vars(&s->operands[i])) variables(s, &s->operands[i], w);
     for (uint32_t i = 0; i < s->n_operands; i++) {
         const struct weft_operand *o = &s->operands[i];
         const struct weft_tensor *t = &sc->tensors[o->tensor];
-        if (t->mem == WEFT_MEM_VARS) continue;
+        if (is_vars(o)) continue;
         if (o->flags & WEFT_OPERAND_ATOMIC) {
             atomics(s, o, w);
             continue;
@@ -460,7 +457,7 @@ static void accessors(const struct weft_plan *plan, const struct weft_schedule *
         if (o->access & WEFT_WRITE) store(sc, s, o, w);
         if (o->flags & WEFT_OPERAND_BITS) raw_halves(s, o, w);
         const struct weft_plan_state *paged = paged_state(plan, sc, o);
-        if (paged) paged_row(plan, sc, s, o, paged, w);
+        if (paged) paged_row(plan, s, o, paged, w);
         else if (t->state_capacity) // a ring state, or a copy of one
             weft_str_addf(w, "fn row_%s(i: u32) -> u32 { return i %% %uu; }\n", o->name, t->state_capacity);
         else weft_str_addf(w, "fn row_%s(i: u32) -> u32 { return i; }\n", o->name);

@@ -11,17 +11,23 @@ static bool wants(const struct weft_node *n)
     return !n->dead && n->op->decompose && !n->op->lower;
 }
 
+/// An operator may be built of nothing: what it gives is then a value that has a name, or memory, of its own. As an
+/// output it is a view of that one.
+static weft_status shown_output(struct weft_graph *g, weft_value from, weft_value *to)
+{
+    const struct weft_value_info *b = &g->values[*to];
+    if (!g->values[from].is_output || (!b->is_output && b->kind == WEFT_VALUE_NODE && b->state == UINT32_MAX))
+        return WEFT_OK;
+    return weft_graph_show(g, *to, to);
+}
+
 static void replace_uses(struct weft_graph *g, weft_value from, weft_value to)
 {
     for (size_t i = 0; i < g->n_nodes; i++)
         for (uint32_t k = 0; k < g->nodes[i].n_in; k++)
             if (g->nodes[i].in[k] == from) g->nodes[i].in[k] = to;
     struct weft_value_info *a = &g->values[from], *b = &g->values[to];
-    if (a->is_output) {
-        b->is_output = true;
-        b->output_name = a->output_name;
-        a->is_output = false;
-    }
+    if (a->is_output) weft_graph_move_output(g, from, to);
     if (!b->name) b->name = a->name;
 }
 
@@ -58,7 +64,11 @@ static weft_status once(struct weft_graph *g, bool *changed)
                 goto done;
             }
             bool simple = outs[0] == node.out[0];
-            for (uint32_t k = 0; k < node.n_out && !simple; k++) replace_uses(g, node.out[k], outs[k]);
+            for (uint32_t k = 0; k < node.n_out && !simple; k++) {
+                status = shown_output(g, node.out[k], &outs[k]);
+                if (status != WEFT_OK) goto done;
+                replace_uses(g, node.out[k], outs[k]);
+            }
             g->nodes[i].dead = !simple;
             *changed |= !simple;
         }

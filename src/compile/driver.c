@@ -13,6 +13,7 @@
 static weft_status out_of_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph"); }
 
 static weft_status verify(struct weft_compiling *c) { return weft_graph_verify(c->plan->graph); }
+static weft_status leaves(struct weft_compiling *c) { return weft_pass_leaves(c->plan->graph); }
 static weft_status decompose(struct weft_compiling *c) { return weft_pass_decompose(c->plan->graph); }
 static weft_status ranges(struct weft_compiling *c) { return weft_pass_ranges(c->plan->graph); }
 static weft_status fuse(struct weft_compiling *c) { return weft_pass_fuse(&c->lower, c->level); }
@@ -37,6 +38,8 @@ static const struct weft_pass {
     {{"verify", WEFT_PASS_PLAN, "A graph as its builder left it is one that keeps the rules of ir/graph.h."}, verify},
     {{"pairs", WEFT_PASS_PLAN, "Pairs of past and present are states, or are listed as apart in the plan."},
      weft_pass_pairs},
+    {{"leaves", WEFT_PASS_PLAN, "No output is a leaf or a version of a state: a view stands between, which is copied."},
+     leaves},
     {{"decompose", WEFT_PASS_PLAN, "No node is left whose operator is only built from others."}, decompose},
     {{"ranges", WEFT_PASS_PLAN, "No reshape stands between a value and the range of a state to which it is written."},
      ranges},
@@ -73,6 +76,7 @@ static const struct weft_pass {
     {{"check", WEFT_PASS_STEPS, "Every step is one that WebGPU accepts, judged without the binder's code."}, check},
     {{"heaps", WEFT_PASS_STEPS, "The program's heaps hold this schedule's."}, heaps},
     {{"number", WEFT_PASS_END, "Steps of equal WGSL have one pipeline."}, weft_pass_number},
+    {{"forms", WEFT_PASS_END, "The report names weights that lie on the device in several forms."}, weft_pass_forms},
 };
 enum { N_PASSES = sizeof passes / sizeof passes[0] };
 

@@ -268,17 +268,20 @@ weft_status weft_pass_fuse(struct weft_lower *l, int level)
     f.mark = weft_calloc(n + 1, sizeof *f.mark);
     f.next = weft_alloc((n + 1) * sizeof *f.next);
     f.role = weft_calloc(n + 1, sizeof *f.role);
-    f.weight_of = weft_calloc(l->graph->n_values + 1, sizeof *f.weight_of);
+    for (int k = 0; k < 2; k++) f.weight_of[k] = weft_calloc(l->graph->n_values + 1, sizeof *f.weight_of[k]);
     f.stack = weft_alloc((n + 1) * sizeof *f.stack);
     f.scratch = weft_alloc((n + 1) * sizeof *f.scratch);
     f.order = weft_alloc((n + 1) * sizeof *f.order);
     f.spaces = weft_calloc(n + 1, sizeof *f.spaces);
-    if (!f.group || !f.mark || !f.next || !f.role || !f.weight_of || !f.stack || !f.scratch || !f.order || !f.spaces) {
+    if (!f.group || !f.mark || !f.next || !f.role || !f.weight_of[0] || !f.weight_of[1] || !f.stack || !f.scratch ||
+        !f.order || !f.spaces) {
         status = weft_fail(WEFT_ERR_NOMEM, "out of memory while fusing");
         goto done;
     }
-    for (uint32_t i = 0; i < l->plan->n_weights; i++)
-        if (l->plan->weights[i].value != WEFT_NO_VALUE) f.weight_of[l->plan->weights[i].value] = i + 1;
+    for (uint32_t i = 0; i < l->plan->n_weights; i++) {
+        const struct weft_plan_weight *w = &l->plan->weights[i];
+        if (w->form == WEFT_FORM_PACKED || w->form == WEFT_FORM_ELEMENTS) f.weight_of[w->form][w->value] = i + 1;
+    }
     start_groups(&f);
     status = weft_groups_edges(&f);
     if (status != WEFT_OK) goto done;
@@ -295,7 +298,7 @@ done:
     weft_free(f.mark);
     weft_free(f.next);
     weft_free(f.role);
-    weft_free(f.weight_of);
+    for (int k = 0; k < 2; k++) weft_free(f.weight_of[k]);
     weft_free(f.stack);
     weft_free(f.scratch);
     weft_free(f.order);

@@ -164,15 +164,14 @@ static void need_shard(struct need *c, uint32_t shard, bool wide)
     c->shards[c->n_shards++].wide = wide;
 }
 
-static void need_weight(const struct weft_fuser *f, struct need *c, weft_value v)
+/// A weight that is read packed (a product's right side), or element by element.
+static void need_weight(const struct weft_fuser *f, struct need *c, weft_value v, bool packed)
 {
-    const struct weft_value_info *info = &f->g->values[v];
-    const struct weft_wlayout *y =
-        info->kind == WEFT_VALUE_WEIGHT && info->type.rank >= 2 ? weft_wlayout(info->type.dtype) : NULL;
+    const struct weft_wlayout *y = packed ? weft_wlayout(f->g->values[v].type.dtype) : NULL;
     const struct weft_plan *p = f->l->plan;
+    const uint32_t *known = &f->weight_of[packed ? WEFT_FORM_PACKED : WEFT_FORM_ELEMENTS][weft_graph_base(f->g, v)];
     uint32_t shard = UINT32_MAX;
-    if (f->weight_of[v] && p->weights[f->weight_of[v] - 1].n_parts)
-        shard = p->weights[f->weight_of[v] - 1].parts[0].shard;
+    if (*known && p->weights[*known - 1].n_parts) shard = p->weights[*known - 1].parts[0].shard;
     bool narrow = !y || y->high || y->scale != WEFT_WSCALE_NONE;
     if (y) need_shard(c, shard, true);
     if (narrow) need_shard(c, shard, false);
@@ -231,8 +230,8 @@ static void need_members(const struct weft_fuser *f, struct need *c, uint32_t me
             bool known = false;
             for (uint32_t k = 0; k < c->n_roots && !known; k++) known = c->roots[k] == root;
             if (!known) c->roots[c->n_roots++] = root;
-            enum weft_value_kind kind = f->g->values[v].kind;
-            if (kind == WEFT_VALUE_WEIGHT || kind == WEFT_VALUE_CONST) need_weight(f, c, v);
+            bool packed = i == 1 && (node->op->traits & WEFT_OP_CONTRACT) && weft_lower_packs(f->l, v);
+            if (packed || weft_lower_is_leaf(f->l, v)) need_weight(f, c, v, packed);
             else c->operands++;
         }
     }

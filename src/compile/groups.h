@@ -27,7 +27,8 @@ struct weft_fuser {
     uint32_t *group;          ///< by node
     uint32_t *next;           ///< by node: the next member of its group
     uint8_t *role;            ///< by node: enum weft_role
-    uint32_t *weight_of; ///< by value: number of its plan weight plus one, where an earlier attempt or schedule made it
+    uint32_t *weight_of[2]; ///< packed and element by element, by value: number of its plan weight plus one, where an
+                            ///< earlier attempt or schedule made it
     uint32_t *mark;           ///< by group, for searches
     uint32_t stamp;
     uint32_t *stack, *scratch;

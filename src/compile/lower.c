@@ -1,5 +1,4 @@
-/// Lowering: each group, in order, becomes steps, by its family or (views) none. Weights that a group reads element by
-/// element are unpacked in front of it.
+/// Lowering: each group, in order, becomes steps, by its family or (views) none.
 #include "compile/alias.h"
 #include "compile/passes.h"
 #include "core/alloc.h"
@@ -111,17 +110,13 @@ static weft_status lower_views(struct weft_lower *l, const struct weft_group *gr
     for (uint32_t i = 0; i < group->n_nodes; i++) {
         const struct weft_node *n = &l->graph->nodes[group->nodes[i]];
         weft_value in = n->in[0], out = n->out[0];
-        const struct weft_value_info *src = weft_lv(l, in);
-        if (src->kind == WEFT_VALUE_WEIGHT || src->kind == WEFT_VALUE_CONST)
-            return weft_fail(WEFT_ERR_UNSUPPORTED, "node '%s' views a weight; give the weight that shape instead",
-                             n->name ? n->name : n->op->name);
         if (weft_lower_deferred(l, in)) continue; // has no memory
-        weft_lower_place(l, in);
+        bool shown = weft_lv(l, out)->is_output && l->output_view[weft_graph_base(l->graph, out)] != out;
+        if (shown || !weft_lower_is_leaf(l, weft_graph_base(l->graph, in))) weft_lower_place(l, in);
         if (l->status != WEFT_OK) return l->status;
         struct weft_place place = {l->places[in].tensor, view_offset(l, n, l->places[in].elem_offset)};
         if (l->status != WEFT_OK) return l->status;
-        if (weft_lv(l, out)->is_output && l->output_view[weft_graph_base(l->graph, out)] != out)
-            WEFT_TRY(weft_alias_copy_output(l, out, place));
+        if (shown) WEFT_TRY(weft_alias_copy_output(l, out, place));
         else l->places[out] = place;
     }
     return WEFT_OK;
@@ -129,10 +124,24 @@ static weft_status lower_views(struct weft_lower *l, const struct weft_group *gr
 
 // ---- groups --------------------------------------------------------------------------------------------------------
 
-static weft_status check_ranges(const struct weft_lower *l, const struct weft_group *group)
+/// Kernels read positions as words of the variables block.
+static weft_status check_position(const struct weft_lower *l, weft_value v)
+{
+    const struct weft_value_info *pos = weft_lv(l, v);
+    if (pos->state != UINT32_MAX && pos->state_kind == WEFT_STATE_VAR) return WEFT_OK;
+    return weft_fail(WEFT_ERR_UNSUPPORTED, "pos must be a variable of the graph, so that it lies on the device");
+}
+
+static weft_status check_operands(const struct weft_lower *l, const struct weft_group *group)
 {
     for (uint32_t i = 0; i < group->n_nodes; i++) {
         const struct weft_node *n = &l->graph->nodes[group->nodes[i]];
+        for (uint32_t k = 0; k < WEFT_MAX_OUTS; k++) {
+            enum weft_touch touch = n->op->states[k].touch;
+            if (touch == WEFT_TOUCH_ROWS || touch == WEFT_TOUCH_BACK)
+                WEFT_TRY(check_position(l, n->in[n->op->states[k].at]));
+        }
+        if (n->op->traits & WEFT_OP_ROWMAP) WEFT_TRY(check_position(l, n->in[1]));
         if (!weft_op_range(n->op)) continue;
         const struct weft_value_info *s = weft_lv(l, n->in[0]);
         if (s->state != UINT32_MAX && s->state_kind != WEFT_STATE_DENSE)
@@ -142,44 +151,13 @@ static weft_status check_ranges(const struct weft_lower *l, const struct weft_gr
     return WEFT_OK;
 }
 
-static void reverse(struct weft_step *steps, uint32_t from, uint32_t to)
-{
-    for (; from + 1 < to; from++, to--) {
-        struct weft_step swap = steps[from];
-        steps[from] = steps[to - 1];
-        steps[to - 1] = swap;
-    }
-}
-
-/// Unpacks the weights that the group whose steps begin at `first` reads element by element, in front of it.
-static weft_status lower_unpack(struct weft_lower *l, uint32_t first)
-{
-    uint32_t end = l->n_steps;
-    for (uint32_t i = 0; i < l->n_unpack && l->status == WEFT_OK; i++) {
-        weft_lower_families(l)->unpack(l, l->unpack[i]);
-        const struct weft_value_info *info = weft_lv(l, l->unpack[i]);
-        char line[256]; // the same for all schedules
-        snprintf(line, sizeof line, "weight '%.160s' is unpacked once a run: an operator reads it element by element\n",
-                 info->name ? info->name : "constant");
-        if (!strstr(weft_str_get(&l->plan->report), line)) weft_str_add(&l->plan->report, line);
-    }
-    l->n_unpack = 0;
-    if (l->status != WEFT_OK || end == l->n_steps) return l->status;
-    reverse(l->steps, first, end); // steps first .. end and end .. n_steps change places
-    reverse(l->steps, end, l->n_steps);
-    reverse(l->steps, first, l->n_steps);
-    return WEFT_OK;
-}
-
 static weft_status lower_group(struct weft_lower *l, uint32_t k)
 {
     const struct weft_group *group = &l->groups[k];
-    uint32_t first = l->n_steps;
     l->group = k;
-    WEFT_TRY(check_ranges(l, group));
+    WEFT_TRY(check_operands(l, group));
     WEFT_TRY(group->kind == WEFT_GROUP_VIEW ? lower_views(l, group) : group->family->lower(l, k));
-    WEFT_TRY(l->status);
-    return l->n_unpack ? lower_unpack(l, first) : WEFT_OK;
+    return l->status;
 }
 
 weft_status weft_pass_lower(struct weft_compiling *c)

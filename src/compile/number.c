@@ -11,8 +11,7 @@ static bool may_stop(const struct weft_plan *p)
         for (uint32_t i = 0; i < sc->n_steps; i++) {
             const struct weft_step *s = &sc->steps[i];
             for (uint32_t o = 0; o < s->n_operands && !s->only_advances; o++)
-                if (sc->tensors[s->operands[o].tensor].mem == WEFT_MEM_VARS && (s->operands[o].access & WEFT_WRITE))
-                    return true;
+                if ((s->operands[o].flags & WEFT_OPERAND_VARS) && (s->operands[o].access & WEFT_WRITE)) return true;
         }
     }
     return false;

@@ -48,8 +48,10 @@ weft_status weft_pass_split(struct weft_compiling *c);
 weft_status weft_pass_bind(struct weft_compiling *c);
 weft_status weft_pass_write(struct weft_compiling *c);
 weft_status weft_pass_number(struct weft_compiling *c);
+weft_status weft_pass_forms(struct weft_compiling *c);
 
 // Those that tests also run alone.
+weft_status weft_pass_leaves(struct weft_graph *g);
 weft_status weft_pass_decompose(struct weft_graph *g);
 weft_status weft_pass_ranges(struct weft_graph *g);
 /// Partitions the nodes into groups (l->groups, l->node_group) in an order that respects data and state dependences.

@@ -192,9 +192,9 @@ static void text_weights(const struct weft_plan *p, struct weft_str *out)
         const struct weft_plan_weight *w = &p->weights[i];
         for (uint32_t k = 0; k < w->n_parts; k++) {
             if (w->n_parts > 1)
-                cell(&t, "%s rows %" PRIu64 "..%" PRIu64, w->name, w->parts[k].row0,
+                cell(&t, "%s rows %" PRIu64 "..%" PRIu64, weft_weight_name(w), w->parts[k].row0,
                      w->parts[k].row0 + w->parts[k].rows - 1);
-            else cell(&t, "%s", w->name);
+            else cell(&t, "%s", weft_weight_name(w));
             cell(&t, "%s", w->value == WEFT_NO_VALUE ? "table" : weft_dtype_name(w->dtype));
             if (w->layout) cell(&t, "%" PRIu64 "x%" PRIu64, w->rows, w->k);
             else cell(&t, "%" PRIu64, w->rows * w->k);
@@ -294,8 +294,8 @@ static void text_places(const struct weft_plan *p, const struct weft_schedule *s
     for (uint32_t i = 0; i < s->n_operands; i++) {
         const struct weft_operand *o = &s->operands[i];
         const struct weft_tensor *t = &sc->tensors[o->tensor];
-        if (t->mem == WEFT_MEM_VARS || (i && t->mem == WEFT_MEM_WEIGHT && s->operands[i - 1].tensor == o->tensor))
-            continue;
+        bool plane = i && t->mem == WEFT_MEM_WEIGHT && s->operands[i - 1].tensor == o->tensor;
+        if ((o->flags & WEFT_OPERAND_VARS) || plane) continue;
         weft_str_addf(out, "%s%s%s=", out->len ? " " : "", o->access & WEFT_WRITE ? "!" : "", o->name);
         weft_print_buffer(p, weft_mem_key(t), out);
         if (t->mem == WEFT_MEM_TRANSIENT || t->mem == WEFT_MEM_WEIGHT)

@@ -18,10 +18,12 @@ static void triple(struct weft_json *j, const char *key, const uint32_t x[3])
 static void put_weights(struct weft_json *j, const struct weft_plan *p)
 {
     weft_json_array(j, "weights");
+    static const char *const forms[WEFT_FORMS] = {"packed", "elements", "bytes", "table"};
     for (uint32_t i = 0; i < p->n_weights; i++) {
         const struct weft_plan_weight *w = &p->weights[i];
         weft_json_object(j, NULL);
-        weft_json_str(j, "name", w->name);
+        weft_json_str(j, "name", weft_weight_name(w));
+        weft_json_str(j, "form", forms[w->form]);
         weft_json_str(j, "type", weft_dtype_name(w->dtype));
         weft_json_u64(j, "rows", w->rows);
         weft_json_u64(j, "k", w->k);

@@ -17,7 +17,7 @@ static bool borrow_parts(const struct weft_plan *plan, struct weft_plan_weight *
     for (uint32_t i = 0; i < from->n_weights; i++) {
         const struct weft_plan_weight *other = &from->weights[i];
         if (!is_named(from, other) || strcmp(other->name, w->name) != 0 || other->dtype != w->dtype ||
-            other->layout != w->layout || other->raw != w->raw || other->rows != w->rows || other->k != w->k ||
+            other->form != w->form || other->first != w->first || other->rows != w->rows || other->k != w->k ||
             other->n_parts != w->n_parts)
             continue;
         for (uint32_t k = 0; k < w->n_parts; k++) {

@@ -50,41 +50,82 @@ void weft_shards_release(struct weft_shards *s)
     }
 }
 
-/// File bytes of a weight, checked against its type and shape.
+/// File bytes of a weight from its form's first element on, checked against type and shape of the whole.
 static weft_status find_data(const struct weft_plan *plan, const struct weft_plan_weight *w,
-                             const struct weft_weight_source *source, const void **data, uint64_t *bytes) {
-    if (w->data) {
+                             const struct weft_weight_source *source, const uint8_t **data) {
+    if (w->form == WEFT_FORM_TABLE) {
         *data = w->data;
-        *bytes = w->data_bytes;
         return WEFT_OK;
     }
     const struct weft_value_info *info = &plan->graph->values[w->value];
-    if (info->data || info->kind == WEFT_VALUE_CONST) { // an empty constant has no bytes
-        *data = info->data;
-        *bytes = info->data_size;
-    } else if (source->get) {
-        WEFT_TRY(source->get(source->user, w->name, data, bytes));
-    } else {
-        return weft_fail(WEFT_ERR_INVALID, "weight '%s' has no data and the program was given no source", w->name);
+    const void *all = info->data;
+    bool given = all || info->kind == WEFT_VALUE_CONST; // an empty constant has no bytes
+    uint64_t bytes = info->data_size, count = 1, skip = weft_dtype_bytes(w->dtype, w->first);
+    if (!given && !source->get)
+        return weft_fail(WEFT_ERR_INVALID, "weight '%s' has no data and the program was given no source",
+                         weft_weight_name(w));
+    if (!given) WEFT_TRY(source->get(source->user, w->name, &all, &bytes));
+    for (uint32_t i = 0; i < info->type.rank; i++) {
+        int64_t n = 0;
+        weft_dim_is_const(plan->graph->dims, info->type.dims[i], &n);
+        count = weft_bytes_times(count, (uint64_t)n);
     }
-    uint64_t want = weft_dtype_bytes(w->dtype, w->rows * w->k);
-    if (*bytes != want)
-        return weft_fail(WEFT_ERR_FORMAT, "weight '%s' (%s, %llu x %llu) has %llu bytes, expected %llu", w->name,
-                         weft_dtype_name(w->dtype), (unsigned long long)w->rows, (unsigned long long)w->k,
-                         (unsigned long long)*bytes, (unsigned long long)want);
+    uint64_t want = weft_dtype_bytes(w->dtype, count);
+    if (bytes != want) {
+        struct weft_str type = {0};
+        weft_type_print(plan->graph->dims, &info->type, &type);
+        weft_status status =
+            weft_fail(WEFT_ERR_FORMAT, "weight '%s' (%s) has %llu bytes, expected %llu", weft_weight_name(w),
+                      weft_str_get(&type), (unsigned long long)bytes, (unsigned long long)want);
+        weft_str_free(&type);
+        return status;
+    }
+    *data = skip ? (const uint8_t *)all + skip : all;
     return WEFT_OK;
 }
 
-static weft_status upload_plain(weft_gpu *gpu, const struct weft_shards *s, const struct weft_plan_weight *w,
-                                const void *data, uint64_t bytes) {
+// ---- elements ------------------------------------------------------------------------------------------------------
+
+/// n elements in file layout as the words that an accessor reads: narrow integers a word each, truth as 0 or 1,
+/// quantised types as f32.
+static void widen(weft_dtype dtype, const uint8_t *from, uint64_t n, uint32_t *words)
+{
+    for (uint64_t i = 0; i < n && (dtype == WEFT_I8 || dtype == WEFT_U8); i++)
+        words[i] = dtype == WEFT_I8 ? (uint32_t)(int32_t)(int8_t)from[i] : from[i];
+    for (uint64_t i = 0; i < n && dtype == WEFT_BOOL; i++)
+        words[i] = (from[4 * i] | from[4 * i + 1] | from[4 * i + 2] | from[4 * i + 3]) != 0;
+    if (!weft_dtype_info(dtype)->quantised) return;
+    float *floats = (float *)words;
+    weft_dtype_info(dtype)->decode_f32(from, (int64_t)n, floats);
+}
+
+/// Bytes as they are; a last word that they do not fill gets zeros.
+static weft_status upload_bytes(weft_gpu *gpu, weft_buf buf, uint64_t offset, const uint8_t *from, uint64_t bytes)
+{
+    uint64_t whole = bytes & ~(uint64_t)3;
+    uint8_t last[4] = {0};
+    for (uint64_t at = 0; at < whole; at += CHUNK_BYTES)
+        WEFT_TRY(weft_buf_write(gpu, buf, offset + at, from + at, whole - at < CHUNK_BYTES ? whole - at : CHUNK_BYTES));
+    if (bytes == whole) return WEFT_OK;
+    memcpy(last, from + whole, bytes - whole);
+    return weft_buf_write(gpu, buf, offset + whole, last, 4);
+}
+
+static weft_status upload_elements(weft_gpu *gpu, const struct weft_shards *s, const struct weft_plan_weight *w,
+                                   const uint8_t *data) {
+    const struct weft_dtype_info *type = weft_dtype_info(w->dtype);
     weft_buf buf = weft_shards_buf(s, w->parts[0].shard);
-    if (w->dtype != WEFT_F16 && w->dtype != WEFT_BF16)
-        return bytes ? weft_buf_write(gpu, buf, w->parts[0].offset, data, bytes) : WEFT_OK;
-    uint64_t n = w->rows * w->k;
-    float *words = weft_alloc(n * sizeof *words);
-    if (!words) return weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weight '%s'", w->name);
-    weft_dtype_info(w->dtype)->decode_f32(data, (int64_t)n, words);
-    weft_status status = weft_buf_write(gpu, buf, w->parts[0].offset, words, n * sizeof *words);
+    uint64_t n = w->rows * w->k, offset = w->parts[0].offset, most = CHUNK_BYTES / 4;
+    if (!type->quantised && type->block_bytes > 1 && w->dtype != WEFT_BOOL)
+        return upload_bytes(gpu, buf, offset, data, weft_dtype_bytes(w->dtype, n));
+    uint32_t *words = weft_alloc((n < most ? n : most) * sizeof *words + 1);
+    if (!words) return weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weight '%s'", weft_weight_name(w));
+    weft_status status = WEFT_OK;
+    for (uint64_t at = 0; at < n && status == WEFT_OK; at += most) {
+        uint64_t some = n - at < most ? n - at : most;
+        widen(w->dtype, data + weft_dtype_bytes(w->dtype, at), some, words);
+        status = weft_buf_write(gpu, buf, offset + at * 4, words, some * 4);
+    }
     weft_free(words);
     return status;
 }
@@ -113,40 +154,35 @@ static weft_status upload_part(weft_gpu *gpu, const struct weft_shards *s, const
     return WEFT_OK;
 }
 
-/// The bytes as they are; a last word that the part does not fill gets zeros.
 static weft_status upload_raw(weft_gpu *gpu, const struct weft_shards *s, const struct weft_plan_weight *w,
                               const uint8_t *data) {
+    uint64_t row = weft_dtype_bytes(w->dtype, w->k);
     for (uint32_t i = 0; i < w->n_parts; i++) {
         const struct weft_weight_part *part = &w->parts[i];
-        uint64_t row = weft_dtype_bytes(w->dtype, w->k), bytes = part->rows * row, whole = bytes & ~(uint64_t)3;
-        const uint8_t *from = data + part->row0 * row;
-        weft_buf buf = weft_shards_buf(s, part->shard);
-        for (uint64_t at = 0; at < whole; at += CHUNK_BYTES) {
-            uint64_t n = whole - at < CHUNK_BYTES ? whole - at : CHUNK_BYTES;
-            WEFT_TRY(weft_buf_write(gpu, buf, part->offset + at, from + at, n));
-        }
-        uint8_t last[4] = {0};
-        if (bytes == whole) continue;
-        memcpy(last, from + whole, bytes - whole);
-        WEFT_TRY(weft_buf_write(gpu, buf, part->offset + whole, last, 4));
+        WEFT_TRY(upload_bytes(gpu, weft_shards_buf(s, part->shard), part->offset, data + part->row0 * row,
+                              part->rows * row));
     }
     return WEFT_OK;
 }
 
 static weft_status upload(weft_gpu *gpu, const struct weft_plan *plan, const struct weft_shards *s,
                           const struct weft_plan_weight *w, const struct weft_weight_source *source) {
-    const void *data;
-    uint64_t bytes;
-    WEFT_TRY(find_data(plan, w, source, &data, &bytes));
-    if (w->raw) return upload_raw(gpu, s, w, data);
-    if (!w->layout) return upload_plain(gpu, s, w, data, bytes);
+    const uint8_t *data = NULL;
+    WEFT_TRY(find_data(plan, w, source, &data));
+    switch (w->form) {
+    case WEFT_FORM_BYTES: return upload_raw(gpu, s, w, data);
+    case WEFT_FORM_ELEMENTS: return upload_elements(gpu, s, w, data);
+    case WEFT_FORM_TABLE:
+        return upload_bytes(gpu, weft_shards_buf(s, w->parts[0].shard), w->parts[0].offset, data, w->data_bytes);
+    default: break;
+    }
     // Runs of 256 rows: every plane of a run starts on a whole word.
     uint64_t per_256 = 64;
     for (int p = 0; p < WEFT_PLANE_COUNT; p++) per_256 += weft_wlayout_bytes(w->layout, p, 256, w->k) + 16;
     uint64_t chunk_rows = CHUNK_BYTES / per_256 * 256;
     if (chunk_rows == 0) chunk_rows = 256;
     uint8_t *staging = weft_alloc(chunk_rows / 256 * per_256);
-    if (!staging) return weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weight '%s'", w->name);
+    if (!staging) return weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weight '%s'", weft_weight_name(w));
     weft_status status = WEFT_OK;
     for (uint32_t i = 0; i < w->n_parts && status == WEFT_OK; i++)
         status = upload_part(gpu, s, w, &w->parts[i], data, staging, chunk_rows);

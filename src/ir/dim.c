@@ -400,7 +400,8 @@ weft_dim weft_dim_mod(struct weft_dims *t, weft_dim a, int64_t c) {
     int64_t k, shift;
     if (weft_dim_range_quotient(t->polys[a].range, c, &k) && !__builtin_mul_overflow(k, c, &shift) &&
         shift != INT64_MIN)
-        return affine(t, 1, a, -shift);
+        return t->polys[a].range.lo == t->polys[a].range.hi ? weft_dim_const(t, t->polys[a].range.lo - shift)
+                                                            : affine(t, 1, a, -shift);
     weft_dim reduced = reduce_mod(t, a, c);
     if (reduced != a) return weft_dim_mod(t, reduced, c);
     int64_t g = content(t, a, c);

@@ -126,6 +126,12 @@ weft_status weft_graph_weight(struct weft_graph *g, const char *name, struct wef
         return weft_fail(WEFT_ERR_INVALID, "weight '%s': the last axis of a %s tensor must be a multiple of %u",
                          name ? name : "?", dtype->name, dtype->block);
     }
+    for (uint32_t i = 0; i < type.rank && type.rank <= WEFT_MAX_RANK; i++) {
+        if (!weft_dim_valid(g->dims, type.dims[i]) || weft_dim_is_const(g->dims, type.dims[i], &columns)) continue;
+        *out = WEFT_NO_VALUE;
+        return weft_fail(WEFT_ERR_INVALID, "weight '%s': axis %u depends on symbols; a weight has the constant shape "
+                         "of what is in the file", name ? name : "?", i);
+    }
     return add_leaf(g, name ? name : "", info, out);
 }
 
@@ -133,7 +139,12 @@ weft_status weft_graph_const(struct weft_graph *g, struct weft_type type, const 
                              weft_value *out) {
     *out = WEFT_NO_VALUE;
     WEFT_TRY(weft_type_check(g->dims, &type, "a constant"));
-    int64_t count = weft_type_const_count(g->dims, &type);
+    int64_t count = weft_type_const_count(g->dims, &type), columns = 1;
+    const struct weft_dtype_info *dtype = weft_dtype_info(type.dtype);
+    if (dtype->block > 1 && (type.rank == 0 || !weft_dim_is_const(g->dims, type.dims[type.rank - 1], &columns) ||
+                             columns % dtype->block != 0))
+        return weft_fail(WEFT_ERR_INVALID, "a constant: the last axis of a %s tensor must be a multiple of %u",
+                         dtype->name, dtype->block);
     if (count < 0) return weft_fail(WEFT_ERR_INVALID, "the shape of a constant must not depend on symbols");
     uint64_t need = weft_dtype_bytes(type.dtype, (uint64_t)count);
     if (need != size)
@@ -461,6 +472,21 @@ static weft_status check_leaf_and_output(const struct weft_graph *g, weft_value 
                      "another", name, g->values[leaf].kind == WEFT_VALUE_STATE ? "a state" : "an input");
 }
 
+weft_status weft_graph_show(struct weft_graph *g, weft_value v, weft_value *out) {
+    const struct weft_op *op = weft_op_find(g->ops, "reshape");
+    const struct weft_type *t = &g->values[v].type;
+    struct weft_attr shape[WEFT_MAX_ATTRS] = {{.n = t->rank}};
+    if (!op) return weft_fail(WEFT_ERR_UNSUPPORTED, "the operator set has no reshape, which shows a value once more");
+    memcpy(shape[0].dims, t->dims, t->rank * sizeof *t->dims);
+    return weft_graph_add_raw(g, op, NULL, &v, 1, shape, out);
+}
+
+void weft_graph_move_output(struct weft_graph *g, weft_value from, weft_value to) {
+    g->values[to].is_output = true;
+    g->values[to].output_name = g->values[from].output_name;
+    g->values[from].is_output = false;
+}
+
 weft_status weft_graph_output(struct weft_graph *g, weft_value v, const char *name) {
     if (v >= g->n_values)
         return weft_fail(WEFT_ERR_INVALID, "output '%s' is not a value of the graph", name ? name : "?");
@@ -470,13 +496,12 @@ weft_status weft_graph_output(struct weft_graph *g, weft_value v, const char *na
         if (!info->is_output || !weft_is_live(g, info)) continue;
         bool same_name = strcmp(info->output_name, name) == 0;
         if (i == v && same_name) return WEFT_OK;
-        if (i == v)
-            return weft_fail(WEFT_ERR_INVALID, "output '%s' is already an output, named '%s'", name, info->output_name);
         if (same_name) return weft_fail(WEFT_ERR_INVALID, "the graph has two outputs named '%s'", name);
     }
     WEFT_TRY(check_leaf_and_output(g, weft_graph_find(g, name), v, name));
     const char *copy = weft_arena_strdup(&g->arena, name);
     if (!copy) return no_memory();
+    if (g->values[v].is_output) WEFT_TRY(weft_graph_show(g, v, &v));
     g->values[v].is_output = true;
     g->values[v].output_name = copy;
     return WEFT_OK;

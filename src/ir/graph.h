@@ -99,7 +99,13 @@ weft_status weft_graph_add(struct weft_graph *g, const struct weft_op *op, const
 /// defaults). Does not put g->scope before the name.
 weft_status weft_graph_add_raw(struct weft_graph *g, const struct weft_op *op, const char *name, const weft_value *in,
                                uint32_t n_in, const struct weft_attr *attrs, weft_value *outs);
+/// Makes `v` an output. A value that has a name already is shown by a view, which has the other. Errors: INVALID (the
+/// name is taken).
 weft_status weft_graph_output(struct weft_graph *g, weft_value v, const char *name);
+/// Adds a view of all of `v`: another value of its type.
+weft_status weft_graph_show(struct weft_graph *g, weft_value v, weft_value *out);
+/// Lets `to` be the output that `from` was.
+void weft_graph_move_output(struct weft_graph *g, weft_value from, weft_value to);
 /// For infer: demands low <= high. Nothing happens where that is proven; where it never holds it is refused (INVALID);
 /// otherwise it becomes a guard. `input` is the operand that it is about: its name goes into the message.
 weft_status weft_graph_guard(struct weft_graph *g, weft_dim low, weft_dim high, uint32_t input, const char *low_is,

@@ -70,12 +70,6 @@ static weft_status lower(struct weft_lower *l, uint32_t group) {
     weft_dim count = weft_lower_product(l, x, 0, x->rank);
     char label[160];
     snprintf(label, sizeof label, "assign %s", node->name ? node->name : weft_lv(l, node->in[0])->name);
-    const struct weft_value_info *value = weft_lv(l, node->in[1]);
-    if (value->kind == WEFT_VALUE_CONST || value->kind == WEFT_VALUE_WEIGHT ||
-        (value->state != UINT32_MAX && value->state_kind == WEFT_STATE_VAR))
-        return weft_lower_fail(l, WEFT_ERR_UNSUPPORTED,
-                               "assign to what is no state takes no constant, weight or variable; add 0 to '%s'",
-                               value->name ? value->name : "a constant");
     weft_lower_place(l, node->in[1]);
     if (weft_lv(l, node->in[0])->state == UINT32_MAX) // a function
         WEFT_TRY(weft_state_copy_lower(l, label, node->in[0], node->out[0]));

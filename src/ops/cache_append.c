@@ -103,7 +103,7 @@ static weft_status cache_append_lower(struct weft_lower *l, uint32_t group) {
     weft_emit_value(l, s, "s", WEFT_WRITE, node->out[0], wide ? WEFT_OPERAND_WIDE : 0);
     weft_emit_vars(l, s, WEFT_READ);
     weft_emit_int(l, s, "UNIT", unit);
-    weft_emit_int(l, s, "ITEMS", cfg.row_items);
+    weft_emit_int(l, s, "ITEMS", cfg.row_items ? cfg.row_items : 1); // Tint refuses to divide by a constant 0
     weft_emit_int(l, s, "FUNCTIONAL", functional);
     weft_emit_int(l, s, "POS", weft_lower_var_slot(l, node->in[2]));
     weft_emit_workgroup(s, cfg.threads, 0);

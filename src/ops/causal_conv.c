@@ -153,23 +153,6 @@ static void conv_update(const struct weft_update *u, uint32_t *words, uint32_t g
 
 static const struct weft_kernel conv_kernel = {"causal_conv", "ops/causal_conv.wgsl", conv_params_fields, conv_update};
 
-/// A weight leaf of two axes is in the packed layout, with rows of whole blocks; all else is [C, K] as it stands.
-static void emit_weight(struct weft_lower *l, struct weft_step *s, const struct weft_node *node,
-                        const struct conv_cfg *cfg) {
-    const struct weft_value_info *info = weft_lv(l, node->in[WEIGHT]);
-    const struct weft_plan_weight *w = info->kind == WEFT_VALUE_WEIGHT ? weft_lower_weight(l, node->in[WEIGHT]) : NULL;
-    weft_emit_int(l, s, "PACKED", w && w->layout);
-    weft_emit_int(l, s, "W_KB", (cfg->s.taps + 31) / 32);
-    weft_emit_text(l, s, "W", "w");
-    if (!w || !w->layout) {
-        weft_emit_value(l, s, "w", WEFT_READ, node->in[WEIGHT], 0);
-        return;
-    }
-    if (w->n_parts > 1)
-        weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "weight '%s' does not fit one binding", w->name);
-    weft_emit_weight(l, s, "w", w, 0);
-}
-
 static void emit_conv(struct weft_lower *l, const struct weft_node *node, const struct conv_cfg *cfg)
 {
     char label[128];
@@ -179,7 +162,7 @@ static void emit_conv(struct weft_lower *l, const struct weft_node *node, const 
     weft_emit_value(l, s, "past", WEFT_READ, node->in[STATE], WEFT_OPERAND_INPLACE);
     if (cfg->makes_state) weft_emit_value(l, s, "s", WEFT_WRITE, node->out[0], WEFT_OPERAND_INPLACE);
     weft_emit_value(l, s, "x", WEFT_READ, node->in[X], 0);
-    if (cfg->makes_y) emit_weight(l, s, node, cfg);
+    if (cfg->makes_y) weft_emit_value(l, s, "w", WEFT_READ, node->in[WEIGHT], 0);
     if (cfg->makes_y && node->n_in > BIAS) weft_emit_value(l, s, "bias", WEFT_READ, node->in[BIAS], 0);
     if (cfg->makes_y) weft_emit_value(l, s, "y", WEFT_WRITE, node->out[1], 0);
     const struct { const char *name; int64_t x; } values[] = {

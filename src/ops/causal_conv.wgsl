@@ -1,23 +1,10 @@
 //%% A thread makes columns [first, end) of one channel of y (MAKES_Y), p.block of them, p.blocks threads a channel, and
 //%% then the channel's next state (MAKES_STATE), when it is the only thread of the channel. p.items threads, p.len
 //%% columns. C channels, K taps, DILATION, KEEP = (K - 1) DILATION columns of state; LAST: channels are the last axis;
-//%% SILU, BIAS; PACKED: the weight is in the layout of plan/wlayout.h.
+//%% SILU, BIAS.
 //%%
 //%% State columns move down only, and each after what reads it: past and next may be one memory.
 //% include "plan/math.wgsl"
-//% if MAKES_Y
-//% if PACKED
-//% include "plan/dequant.wgsl"
-//% end
-
-fn tap(c: u32, j: u32) -> f32 {
-//% if PACKED
-    return w_quad_w(c, j / 32u, j / 4u % 8u)[j % 4u];
-//% else
-    return load_w(c * ${K}u + j);
-//% end
-}
-//% end
 
 // Element (c, t) of sequence b in a tensor of n columns.
 fn index(b: u32, c: u32, t: u32, n: u32) -> u32 {
@@ -50,7 +37,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 //% if MAKES_Y
 //% if K <= 16
 //% for j in 0..K
-    let w_${j} = tap(c, ${j}u);
+    let w_${j} = load_w(c * ${K}u + ${j}u);
 //% end
 //% end
     let end = min((block + 1u) * p.block, p.len);
@@ -65,7 +52,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
         sum += w_${j} * column(b, c, t + ${j * DILATION}u);
 //% end
 //% else
-        for (var j = 0u; j < ${K}u; j++) { sum += tap(c, j) * column(b, c, t + j * ${DILATION}u); }
+        for (var j = 0u; j < ${K}u; j++) { sum += load_w(c * ${K}u + j) * column(b, c, t + j * ${DILATION}u); }
 //% end
 //% if SILU
         sum = silu(sum);

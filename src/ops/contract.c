@@ -24,8 +24,8 @@ WEFT_PARAMS(contract_params, CONTRACT_PARAMS)
 struct contract_cfg {
     struct weft_xdims dims;
     weft_dim rows, n;
+    weft_dim k;              ///< matmul
     uint32_t col0, part_n;   ///< of a part; part_n 0: all n
-    uint32_t k;
     uint32_t row_tile, col_tile;
     uint32_t tiles;          ///< matvec: workgroups along x
 };
@@ -51,8 +51,8 @@ static void matmul_update(const struct weft_update *u, uint32_t *words, uint32_t
     p->rows = (uint32_t)weft_live(u, cfg->rows);
     p->n = cfg->part_n ? cfg->part_n : (uint32_t)weft_live(u, cfg->n);
     p->col0 = cfg->col0;
-    p->k = cfg->k;
-    p->kb = (cfg->k + 31) / 32;
+    p->k = (uint32_t)weft_live(u, cfg->k);
+    p->kb = (p->k + 31) / 32;
     p->width = (uint32_t)weft_live(u, cfg->n);
     weft_x_update(u, N_CONTRACT, words);
     uint64_t x = (p->n + cfg->col_tile - 1) / cfg->col_tile, y = (p->rows + cfg->row_tile - 1) / cfg->row_tile;
@@ -83,7 +83,7 @@ bool weft_contract_stages(const struct weft_lower *l, weft_value v)
             }
             const struct weft_type *t = &g->values[v].type;
             weft_dim rows = weft_lower_product((struct weft_lower *)l, t, 0, t->rank - 1);
-            if (!(node->op->traits & WEFT_OP_CONTRACT) || i != 0 || g->values[node->in[1]].kind != WEFT_VALUE_WEIGHT ||
+            if (!(node->op->traits & WEFT_OP_CONTRACT) || i != 0 || !weft_lower_packs(l, node->in[1]) ||
                 weft_lower_max(l, rows) > WEFT_FEW_ROWS ||
                 !weft_contract_takes_prologue(l->caps, weft_lower_const(l, t->dims[t->rank - 1])))
                 return false;
@@ -434,7 +434,8 @@ static void cut_matmul(struct weft_lower *l, struct weft_step *s, uint32_t x, co
         o->every = o->unit ? across : 0;
         o->unit *= cfg->row_tile;
     }
-    weft_emit_reach(s, x, across, (uint64_t)cfg->k * cfg->row_tile);
+    int64_t k = weft_lower_const(l, cfg->k);
+    if (k >= 0) weft_emit_reach(s, x, across, (uint64_t)k * cfg->row_tile);
     weft_emit_items(s, 1);
 }
 
@@ -447,7 +448,7 @@ static void emit_matmul(struct weft_lower *l, uint32_t group, const struct parts
     add_label(label, sizeof label, l, "matmul", p);
     struct contract_cfg cfg = {.rows = weft_lower_product(l, xt, 0, xt->rank - 1),
                                .n = yt->dims[yt->rank - 1],
-                               .k = (uint32_t)k,
+                               .k = xt->dims[xt->rank - 1],
                                .row_tile = 32,
                                .col_tile = 64};
     if (w && w->rows) {
@@ -493,10 +494,7 @@ weft_status weft_contract_lower(struct weft_lower *l, uint32_t group)
         return weft_fail(WEFT_ERR_INTERNAL, "a contraction group could not be split");
     const struct weft_node *n = node_of(l, p.anchors[0]);
     const struct weft_type *xt = &weft_lv(l, n->in[0])->type;
-    if (weft_lower_const(l, xt->dims[xt->rank - 1]) < 0)
-        return weft_fail(WEFT_ERR_UNSUPPORTED, "node '%s': the summed axis must have a constant size",
-                         n->name ? n->name : n->op->name);
-    bool packed = weft_lv(l, n->in[1])->kind == WEFT_VALUE_WEIGHT;
+    bool packed = weft_lower_packs(l, n->in[1]);
     const struct weft_plan_weight *w = packed ? weft_lower_weight(l, n->in[1]) : NULL;
     if (l->status != WEFT_OK) return l->status;
     int64_t max_rows = weft_lower_max(l, weft_lower_product(l, xt, 0, xt->rank - 1));

@@ -4,7 +4,6 @@
 #include "kernels/map/region.h"
 #include "ops/contract.h"
 #include "ops/state_write.h"
-#include "ops/unpack.h"
 #include "plan/family.h"
 
 // ---- regions -------------------------------------------------------------------------------------------------------
@@ -27,14 +26,10 @@ static bool region_holds(const struct weft_family_load *x)
            (x->nodes + WEFT_MAX_OPERANDS / 2) << x->rowmaps <= MOST_WORK;
 }
 
-/// A write of a range that stands alone is a move, unless its value has no memory: constants and variables.
+/// A write of a range that stands alone is a move.
 static bool is_move(const struct weft_lower *l, const struct weft_group *group)
 {
-    const struct weft_node *n = &l->graph->nodes[group->nodes[0]];
-    if (group->n_nodes != 1 || !weft_op_range(n->op)) return false;
-    const struct weft_value_info *x = weft_lv(l, n->in[1]);
-    return x->kind != WEFT_VALUE_CONST && x->kind != WEFT_VALUE_WEIGHT &&
-           (x->state == UINT32_MAX || x->state_kind != WEFT_STATE_VAR);
+    return group->n_nodes == 1 && weft_op_range(l->graph->nodes[group->nodes[0]].op);
 }
 
 static weft_status region_lower(struct weft_lower *l, uint32_t group)
@@ -66,14 +61,14 @@ static bool contract_takes_prologue(struct weft_lower *l, const struct weft_node
 {
     const struct weft_type *t = &weft_lv(l, n->in[0])->type;
     return weft_lower_max(l, weft_lower_product(l, t, 0, t->rank - 1)) <= WEFT_FEW_ROWS &&
-           weft_lv(l, n->in[1])->kind == WEFT_VALUE_WEIGHT &&
+           weft_lower_packs(l, n->in[1]) &&
            weft_contract_takes_prologue(l->caps, weft_lower_const(l, t->dims[t->rank - 1]));
 }
 
 /// A weight in one part; without elements there is nothing that could read a prologue.
 static bool contract_takes_epilogue(struct weft_lower *l, const struct weft_node *n)
 {
-    if (weft_lv(l, n->in[1])->kind != WEFT_VALUE_WEIGHT) return false;
+    if (!weft_lower_packs(l, n->in[1])) return false;
     const struct weft_plan_weight *w = weft_lower_weight(l, n->in[1]);
     return w->n_parts == 1 && w->rows && w->k;
 }
@@ -114,4 +109,4 @@ static void copy(struct weft_lower *l, const char *label, weft_dim count, struct
 }
 
 static const struct weft_family *const families[] = {&contraction, &region, &own_kernel, NULL};
-const struct weft_family_set weft_op_families = {families, copy, weft_state_commit_lower, weft_unpack_lower};
+const struct weft_family_set weft_op_families = {families, copy, weft_state_commit_lower};

@@ -14,13 +14,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GATHER_PARAMS(F) F(u32, count) F(u32, rows) F(u32, first) F(u32, last) F(f32, scale)
+#define GATHER_PARAMS(F)                                                                                               \
+    F(u32, count) F(u32, rows) F(u32, first) F(u32, last) F(u32, k) F(u32, items) F(f32, scale)
 WEFT_PARAMS(gather_params, GATHER_PARAMS)
 
 enum { SCALE };
 struct gather_cfg {
-    weft_dim ids, rows;   ///< number of ids; rows of the whole table
-    uint32_t items;       ///< work items a row
+    weft_dim ids, rows, k; ///< number of ids; rows of the whole table; its columns
+    uint32_t per;         ///< columns a work item
     uint32_t first, last; ///< rows of the part, last excluded; 0, 0: all
     uint32_t threads;
     float scale;
@@ -64,9 +65,10 @@ static weft_status gather_eval(const struct weft_eval *e) {
 
 static void gather_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
     const struct gather_cfg *cfg = u->step->cfg;
-    uint64_t items = (uint64_t)weft_live(u, cfg->ids) * cfg->items;
+    uint32_t k = (uint32_t)weft_live(u, cfg->k), pieces = (k + cfg->per - 1) / cfg->per;
+    uint64_t items = (uint64_t)weft_live(u, cfg->ids) * pieces;
     struct gather_params p = {.count = (uint32_t)items, .rows = (uint32_t)weft_live(u, cfg->rows), .first = cfg->first,
-                              .last = cfg->last, .scale = cfg->scale};
+                              .last = cfg->last, .k = k, .items = pieces ? pieces : 1, .scale = cfg->scale};
     if (p.last == 0) p.last = p.rows;
     memcpy(words, &p, sizeof p);
     weft_grid_fold((items + cfg->threads - 1) / cfg->threads, u->caps->max_groups, grid);
@@ -80,22 +82,31 @@ static struct weft_step *gather_step(struct weft_lower *l, const struct weft_nod
     struct weft_step *s = weft_emit(l, &gather_kernel, label, cfg, sizeof *cfg);
     weft_lower_place(l, node->out[0]);
     const struct weft_type *y = &weft_lv(l, node->out[0])->type;
-    uint32_t at_ids = weft_emit_value(l, s, "ids", WEFT_READ, node->in[1], 0);
-    uint8_t y_flags = weft_lower_wide(l, node->out[0]) ? WEFT_OPERAND_WIDE : 0;
-    uint32_t at_y = weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], y_flags);
     bool variable =
         weft_lv(l, node->in[1])->state_kind == WEFT_STATE_VAR && weft_lv(l, node->in[1])->state != UINT32_MAX;
+    uint32_t at_ids = WEFT_NO_OPERAND;
+    if (variable) weft_emit_vars(l, s, WEFT_READ);
+    else at_ids = weft_emit_value(l, s, "ids", WEFT_READ, node->in[1], 0);
+    uint8_t y_flags = weft_lower_wide(l, node->out[0]) ? WEFT_OPERAND_WIDE : 0;
+    uint32_t at_y = weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], y_flags);
     weft_emit_int(l, s, "VAR", variable ? (int64_t)weft_lower_var_slot(l, node->in[1]) : -1);
     weft_emit_int(l, s, "SIGNED", weft_lv(l, node->in[1])->type.dtype == WEFT_I32);
-    weft_emit_int(l, s, "K", weft_lower_const(l, y->dims[y->rank - 1]));
-    weft_emit_int(l, s, "ITEMS", cfg->items);
-    weft_emit_workgroup(s, cfg->threads, 0);
     int64_t k = weft_lower_const(l, y->dims[y->rank - 1]);
-    if (k > 0) {
-        weft_emit_items(s, cfg->threads);
-        weft_emit_reach(s, at_ids, cfg->items, 1);
-        weft_emit_reach(s, at_y, cfg->items, (uint64_t)k);
+    uint64_t items = k > 0 ? ((uint64_t)k + cfg->per - 1) / cfg->per : 0;
+    char columns[16] = "p.k", pieces[16] = "p.items"; // of a live width, or of none: a constant 0 must not divide
+    if (items) {
+        snprintf(columns, sizeof columns, "%uu", (unsigned)k);
+        snprintf(pieces, sizeof pieces, "%uu", (unsigned)items);
     }
+    weft_emit_text(l, s, "K", columns);
+    weft_emit_text(l, s, "ITEMS", pieces);
+    weft_emit_int(l, s, "QUADS", items && k % 4 == 0);
+    weft_emit_int(l, s, "BLOCKS", items && k % 32 == 0);
+    weft_emit_workgroup(s, cfg->threads, 0);
+    weft_emit_items(s, cfg->threads);
+    if (!items) return s;
+    weft_emit_reach(s, at_ids, items, 1);
+    weft_emit_reach(s, at_y, items, (uint64_t)k);
     return s;
 }
 
@@ -103,24 +114,20 @@ static weft_status gather_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_node *node = &l->graph->nodes[l->groups[group].nodes[0]];
     const struct weft_value_info *table = weft_lv(l, node->in[0]);
     const struct weft_type *ids = &weft_lv(l, node->in[1])->type;
-    int64_t k = weft_lower_const(l, table->type.dims[1]);
-    if (k < 0)
-        return weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "gather: the table '%s' needs a constant number of columns",
-                               table->name ? table->name : "?");
     struct gather_cfg cfg = {.ids = weft_lower_product(l, ids, 0, ids->rank), .rows = table->type.dims[0],
-                             .threads = l->caps->kind == WEFT_GPU_CPU ? 16 : 64, .scale = (float)node->attrs[SCALE].f};
-    const struct weft_plan_weight *w = NULL;
-    if (table->kind == WEFT_VALUE_WEIGHT || table->kind == WEFT_VALUE_CONST) w = weft_lower_weight(l, node->in[0]);
-    if (l->status != WEFT_OK) return l->status;
-    if (!w || !w->layout) {
-        cfg.items = (uint32_t)(k + 3) / 4;
+                             .k = table->type.dims[1], .per = 4,
+                             .threads = l->caps->kind == WEFT_GPU_CPU ? 16 : 64,
+                             .scale = (float)node->attrs[SCALE].f};
+    if (!weft_lower_packs(l, node->in[0]) || weft_lower_const(l, cfg.k) == 0) {
         struct weft_step *s = gather_step(l, node, &cfg);
-        bool wide = (w && k % 4 == 0) || (!w && weft_lower_wide(l, node->in[0]));
-        weft_emit_value(l, s, "w", WEFT_READ, node->in[0], wide ? WEFT_OPERAND_WIDE : 0);
+        weft_lower_place(l, node->in[0]);
+        uint8_t flags = weft_lower_wide(l, node->in[0]) ? WEFT_OPERAND_WIDE : 0;
+        weft_emit_value(l, s, "w", WEFT_READ, node->in[0], flags);
         weft_emit_int(l, s, "PACKED", 0);
         return l->status;
     }
-    cfg.items = (uint32_t)(k + 31) / 32;
+    const struct weft_plan_weight *w = weft_lower_weight(l, node->in[0]);
+    cfg.per = 32;
     for (uint32_t part = 0; part < w->n_parts && l->status == WEFT_OK; part++) {
         cfg.first = (uint32_t)w->parts[part].row0;
         cfg.last = (uint32_t)(w->parts[part].row0 + w->parts[part].rows);
@@ -128,7 +135,7 @@ static weft_status gather_lower(struct weft_lower *l, uint32_t group) {
         weft_emit_weight(l, s, "w", w, part);
         weft_emit_int(l, s, "PACKED", 1);
         weft_emit_text(l, s, "W", "w");
-        weft_emit_int(l, s, "W_KB", cfg.items);
+        weft_emit_int(l, s, "W_KB", (int64_t)(w->k + 31) / 32);
     }
     return l->status;
 }

@@ -308,7 +308,7 @@ static bool lies_in_one(struct weft_lower *l, const struct weft_node *node, cons
                                  *base = weft_lv(l, weft_graph_base(l->graph, node->in[0]));
     if (weft_lower_max(l, m->dims[0]) > 1 || out->is_output || weft_lower_deferred(l, node->in[0])) return false;
     if (l->output_view && l->output_view[node->out[0]] != WEFT_NO_VALUE) return false;
-    if (base->state != UINT32_MAX || (base->kind != WEFT_VALUE_NODE && base->kind != WEFT_VALUE_INPUT)) return false;
+    if (base->state != UINT32_MAX) return false;
     weft_lower_place(l, node->in[0]);
     if (l->status != WEFT_OK || l->tensors[l->places[node->in[0]].tensor].bytes > l->caps->max_binding) return false;
     return !seen_wider(l, node->out[0]);

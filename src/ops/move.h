@@ -24,7 +24,7 @@ weft_status weft_move_emit(struct weft_lower *l, const struct weft_node *node, c
 
 /// Every bit pattern arrives as it was: 32-bit types are read and stored as words, 16-bit ones by bits_x and
 /// put_word_y, two a thread or four. Called when the operands are there, those that are read first. Sets HALF: 16-bit
-/// elements; HALVES: bit i of an operand that has them. Others are f32 then: unpacked weights.
+/// elements; HALVES: bit i of an operand that has them.
 void weft_move_words(struct weft_lower *l, struct weft_step *s, weft_dtype dtype);
 /// True if `d` is a multiple of 4 for all sizes.
 bool weft_move_quads(struct weft_lower *l, weft_dim d);

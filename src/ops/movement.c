@@ -57,8 +57,9 @@ static weft_status infer_slice(struct weft_graph *g, const struct weft_type *in,
     uint32_t axis;
     if (in[0].rank == 0) return weft_fail(WEFT_ERR_INVALID, "its operand is a scalar and has no axis 0");
     WEFT_TRY(weft_move_axis(g, &in[0], attrs[AXIS].i, &axis));
-    if (axis && !weft_ops_is_plain(in[0].dtype))
-        return weft_fail(WEFT_ERR_INVALID, "axis %u of %s cuts blocks", axis, weft_ops_type_text(g, &in[0]));
+    if ((axis || in[0].rank == 1) && !weft_ops_is_plain(in[0].dtype))
+        return weft_fail(WEFT_ERR_INVALID, "a slice of axis %u of %s would cut blocks", axis,
+                         weft_ops_type_text(g, &in[0]));
     weft_dim start = weft_move_start(g, attrs[START].d, in[0].dims[axis]);
     WEFT_TRY(weft_move_guard(g, &in[0], axis, start, attrs[LEN].d));
     *out = in[0];
@@ -151,8 +152,9 @@ static weft_status infer_select(struct weft_graph *g, const struct weft_type *in
     (void)n_in;
     uint32_t axis;
     WEFT_TRY(weft_move_axis(g, &in[0], attrs[SELECT_AXIS].i, &axis));
-    if (!weft_ops_is_plain(in[0].dtype))
-        return weft_fail(WEFT_ERR_INVALID, "%s holds blocks; gather picks its rows", weft_ops_type_text(g, &in[0]));
+    if (!weft_ops_is_plain(in[0].dtype) && (axis || in[0].rank < 3))
+        return weft_fail(WEFT_ERR_INVALID, "%s holds blocks along its last axis; gather picks its rows",
+                         weft_ops_type_text(g, &in[0]));
     weft_dim start = weft_move_start(g, attrs[INDEX].d, in[0].dims[axis]);
     WEFT_TRY(weft_move_guard(g, &in[0], axis, start, weft_dim_const(g->dims, 1)));
     *out = in[0];
@@ -190,8 +192,9 @@ static weft_status infer_split(struct weft_graph *g, const struct weft_type *in,
     uint32_t axis;
     weft_dim sum = weft_dim_const(g->dims, 0), zero = sum;
     WEFT_TRY(weft_move_axis(g, &in[0], attrs[SPLIT_AXIS].i, &axis));
-    if (!weft_ops_is_plain(in[0].dtype))
-        return weft_fail(WEFT_ERR_INVALID, "%s holds blocks, which can't be split", weft_ops_type_text(g, &in[0]));
+    if (!weft_ops_is_plain(in[0].dtype) && (axis || in[0].rank == 1))
+        return weft_fail(WEFT_ERR_INVALID, "%s holds blocks, which can't be split; rows of axis 0 can",
+                         weft_ops_type_text(g, &in[0]));
     for (uint32_t k = 0; k < attrs[SIZES].n; k++) {
         weft_dim size = attrs[SIZES].dims[k];
         WEFT_TRY(weft_graph_guard(g, zero, size, 0, "the least size is", "one of its sizes is"));

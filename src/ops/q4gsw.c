@@ -136,7 +136,9 @@ static weft_status embed_lower(struct weft_lower *l, uint32_t group) {
         weft_lower_place(l, node->out[0]);
         weft_emit_raw(l, s, "w", w, part, 0);
         if (!emit_scales(l, s, scales, 0)) return l->status;
-        uint32_t at_ids = weft_emit_value(l, s, "ids", WEFT_READ, node->in[2], 0);
+        uint32_t at_ids = WEFT_NO_OPERAND;
+        if (variable) weft_emit_vars(l, s, WEFT_READ);
+        else at_ids = weft_emit_value(l, s, "ids", WEFT_READ, node->in[2], 0);
         uint32_t at_y = weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], e % 4 == 0 ? WEFT_OPERAND_WIDE : 0);
         weft_emit_int(l, s, "VAR", variable ? (int64_t)weft_lower_var_slot(l, node->in[2]) : -1);
         weft_emit_int(l, s, "SIGNED", ids->type.dtype == WEFT_I32);

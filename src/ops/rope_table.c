@@ -112,33 +112,6 @@ static void rope_table_update(const struct weft_update *u, uint32_t *words, uint
 static const struct weft_kernel rope_table_kernel = {"rope_table", "ops/rope_table.wgsl", rope_table_params_fields,
                                                      rope_table_update};
 
-/// A table as operand `name`. A weight lies packed: a row of its plane is a multiple of 32 elements, read by words.
-static void emit_table(struct weft_lower *l, struct weft_step *s, const char *name, weft_value v, int64_t columns) {
-    const struct weft_value_info *info = weft_lv(l, v);
-    char text[16];
-    int64_t packed = 0, row = columns;
-    if (info->kind == WEFT_VALUE_WEIGHT) {
-        const struct weft_plan_weight *w = weft_lower_weight(l, v);
-        if (l->status != WEFT_OK) return;
-        if (w->n_parts != 1) {
-            weft_lower_fail(l, WEFT_ERR_LIMIT,
-                            "rope_table: the table '%s' is larger than the device binds (%llu bytes)", w->name,
-                            (unsigned long long)l->caps->max_binding);
-            return;
-        }
-        weft_emit_weight(l, s, name, w, 0);
-        packed = w->layout->bits;
-        row = (columns + 31) / 32 * 32;
-    } else {
-        weft_emit_value(l, s, name, WEFT_READ, v, 0);
-    }
-    for (int i = 0; i < 2; i++) {
-        text[0] = (char)(name[0] - 'a' + 'A');
-        memcpy(text + 1, i ? "_ROW" : "_BITS", i ? 5 : 6);
-        weft_emit_int(l, s, text, i ? row : packed);
-    }
-}
-
 static weft_status rope_table_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_node *node = &l->graph->nodes[l->groups[group].nodes[0]];
     const struct weft_type *q = &weft_lv(l, node->in[Q])->type, *k = &weft_lv(l, node->in[K])->type;
@@ -150,8 +123,8 @@ static weft_status rope_table_lower(struct weft_lower *l, uint32_t group) {
     for (int i = 0; i < 2; i++) weft_lower_place(l, node->out[i]);
     weft_emit_value(l, s, "q", WEFT_READ, node->in[Q], 0);
     weft_emit_value(l, s, "k", WEFT_READ, node->in[K], 0);
-    emit_table(l, s, "cos", node->in[COS], half);
-    emit_table(l, s, "sin", node->in[SIN], half);
+    weft_emit_value(l, s, "cos", WEFT_READ, node->in[COS], 0);
+    weft_emit_value(l, s, "sin", WEFT_READ, node->in[SIN], 0);
     weft_emit_value(l, s, "yq", WEFT_WRITE, node->out[0], 0);
     weft_emit_value(l, s, "yk", WEFT_WRITE, node->out[1], 0);
     weft_emit_int(l, s, "D_Q", weft_lower_const(l, q->dims[2]));

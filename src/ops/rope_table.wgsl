@@ -1,28 +1,5 @@
 //%% Turns q and k by tables. A thread makes two neighbouring channels of a head of q (the first p.n_q threads) or of k.
-//%% HALF is half the number of channels that turn. C_BITS, S_BITS: 0 for a table that is a value; 16 or 32 for a
-//%% weight, whose rows of C_ROW, S_ROW elements are read by words.
-
-fn cos_at(row: u32, i: u32) -> f32 {
-//% if C_BITS == 32
-    return bitcast<f32>(load_cos_q(row * ${C_ROW}u + i));
-//% elif C_BITS == 16
-    let e = row * ${C_ROW}u + i;
-    return unpack2x16float(load_cos_q(e >> 1u) >> (16u * (e & 1u))).x;
-//% else
-    return load_cos(row * ${C_ROW}u + i);
-//% end
-}
-
-fn sin_at(row: u32, i: u32) -> f32 {
-//% if S_BITS == 32
-    return bitcast<f32>(load_sin_q(row * ${S_ROW}u + i));
-//% elif S_BITS == 16
-    let e = row * ${S_ROW}u + i;
-    return unpack2x16float(load_sin_q(e >> 1u) >> (16u * (e & 1u))).x;
-//% else
-    return load_sin(row * ${S_ROW}u + i);
-//% end
-}
+//%% HALF is half the number of channels that turn, and the columns of the tables.
 
 //% for which in 0..2
 //% if which == 0
@@ -50,7 +27,8 @@ fn turned_${X}(row: u32, c: u32, at: u32) -> f32 {
     let i = c >> 1u;
     let other = load_${X}(base + (c ^ 1u));
 //% end
-    return x * cos_at(at, i) + other * select(-sin_at(at, i), sin_at(at, i), second);
+    let turn = load_sin(at * ${HALF}u + i);
+    return x * load_cos(at * ${HALF}u + i) + other * select(-turn, turn, second);
 }
 
 fn make_${X}(i: u32) {

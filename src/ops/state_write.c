@@ -63,7 +63,7 @@ static uint32_t threads_for(const struct weft_lower *l) { return l->caps->kind =
 static void as_words(struct weft_lower *l, struct weft_step *s, uint64_t bytes) {
     for (uint32_t i = 0; l->status == WEFT_OK && i < s->n_operands; i++) {
         struct weft_operand *o = &s->operands[i];
-        if (l->tensors[o->tensor].mem == WEFT_MEM_VARS) continue;
+        if (o->flags & WEFT_OPERAND_VARS) continue;
         o->dtype = WEFT_U32;
         o->live = WEFT_DIM_BAD;
         o->used = bytes;
@@ -83,13 +83,10 @@ static void finish(struct weft_lower *l, struct weft_step *s, uint32_t x, uint32
 weft_status weft_state_copy_lower(struct weft_lower *l, const char *label, weft_value from, weft_value to) {
     const struct weft_type *t = &weft_lv(l, to)->type;
     struct state_write_cfg cfg = {.count = weft_lower_product(l, t, 0, t->rank), .unit = 1, .threads = threads_for(l)};
-    if (weft_lv(l, from)->kind == WEFT_VALUE_WEIGHT && t->rank > 1)
-        return weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "state_write: a weight of several axes, '%s', can't be written",
-                               weft_lv(l, from)->name);
     weft_lower_place(l, to);
-    if (weft_lv(l, from)->kind == WEFT_VALUE_NODE) weft_lower_place(l, from);
+    weft_lower_place(l, from);
     if (l->status != WEFT_OK) return l->status;
-    bool offset = l->places[from].tensor != WEFT_NO_TENSOR && l->places[from].elem_offset != WEFT_DIM_BAD;
+    bool offset = l->places[from].elem_offset != WEFT_DIM_BAD;
     int64_t n = weft_lower_const(l, cfg.count);
     uint32_t width = weft_accessor_width(t->dtype);
     cfg.halves = width == 2 && n >= 0 && n % 2 == 0 && !offset;

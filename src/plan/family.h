@@ -40,8 +40,6 @@ struct weft_family_set {
                  weft_dtype dtype, const char *why);
     /// Emits the step that copies the present of a double-buffered state (a number in plan->states) to its past.
     weft_status (*commit)(struct weft_lower *l, uint32_t state);
-    /// Emits the steps that write weight `v` as f32 to the tensor of its place.
-    weft_status (*unpack)(struct weft_lower *l, weft_value v);
 };
 
 static inline const struct weft_family_set *weft_lower_families(const struct weft_lower *l)

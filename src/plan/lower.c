@@ -64,6 +64,15 @@ weft_dim weft_lower_product(struct weft_lower *l, const struct weft_type *t, uin
     return p;
 }
 
+const char *weft_lower_name(const struct weft_lower *l, weft_value v)
+{
+    const struct weft_value_info *info = weft_lv(l, v);
+    if (info->name) return info->name;
+    if (info->kind != WEFT_VALUE_NODE) return "a constant";
+    const struct weft_node *n = &l->graph->nodes[info->node];
+    return n->name ? n->name : n->op->name;
+}
+
 bool weft_lower_wide(const struct weft_lower *l, weft_value v)
 {
     const struct weft_value_info *info = weft_lv(l, v);
@@ -71,7 +80,7 @@ bool weft_lower_wide(const struct weft_lower *l, weft_value v)
     int64_t last = weft_lower_const(l, info->type.dims[info->type.rank - 1]);
     if (last <= 0 || last % 4 != 0) return false;
     weft_dim offset = l->places[v].elem_offset;
-    if (l->places[v].tensor == WEFT_NO_TENSOR || offset == WEFT_DIM_BAD) return true;
+    if (offset == WEFT_DIM_BAD) return true;
     weft_dim rest = weft_dim_mod(l->graph->dims, offset, 4);
     int64_t c;
     return weft_dim_is_const(l->graph->dims, rest, &c) && c == 0;
@@ -115,6 +124,30 @@ static uint32_t find_tensor(const struct weft_lower *l, enum weft_mem mem, uint3
     for (uint32_t i = 0; i < l->n_tensors; i++)
         if (l->tensors[i].mem == mem && l->tensors[i].index == index) return i;
     return WEFT_NO_TENSOR;
+}
+
+/// A tensor that stands for one part of a weight in this schedule.
+static uint32_t part_tensor(struct weft_lower *l, const struct weft_plan_weight *w, uint32_t part)
+{
+    uint32_t index = weft_part_key(w->index, part);
+    uint32_t t = find_tensor(l, WEFT_MEM_WEIGHT, index);
+    if (t != WEFT_NO_TENSOR) return t;
+    return add_tensor(l, (struct weft_tensor){.name = weft_weight_name(w),
+                                              .mem = WEFT_MEM_WEIGHT,
+                                              .dtype = WEFT_U32,
+                                              .bytes = w->parts[part].bytes,
+                                              .index = index,
+                                              .value = w->value});
+}
+
+/// The variables block, and the page tables behind it.
+static uint32_t vars_tensor(struct weft_lower *l)
+{
+    uint32_t t = find_tensor(l, WEFT_MEM_VARS, 0);
+    if (t != WEFT_NO_TENSOR) return t;
+    uint64_t bytes = l->plan->vars_bytes ? l->plan->vars_bytes : WEFT_VARS_BYTES;
+    return add_tensor(l, (struct weft_tensor){.name = "vars", .mem = WEFT_MEM_VARS, .dtype = WEFT_U32,
+                                              .bytes = bytes, .value = WEFT_NO_VALUE});
 }
 
 /// What the binder counts on for a pool. At run time all of it is bound, whatever its size.
@@ -186,7 +219,19 @@ void weft_lower_place(struct weft_lower *l, weft_value v)
     struct weft_place *place = &l->places[v];
     if (place->tensor != WEFT_NO_TENSOR || l->status != WEFT_OK) return;
     const struct weft_value_info *info = weft_lv(l, v);
+    weft_value base = weft_graph_base(l->graph, v);
+    if (weft_lower_is_leaf(l, base) && !info->is_output) { // views know where they begin (compile.c), and are read now
+        const struct weft_plan_weight *w = weft_lower_elements(l, base);
+        if (l->status == WEFT_OK) place->tensor = part_tensor(l, w, 0);
+        return;
+    }
     place->elem_offset = WEFT_DIM_BAD;
+    if (info->state != UINT32_MAX && l->plan->states[info->state].kind == WEFT_STATE_VAR) {
+        place->tensor = vars_tensor(l);
+        uint32_t slot = weft_lower_var_slot(l, v);
+        if (slot) place->elem_offset = weft_dim_const(l->graph->dims, slot);
+        return;
+    }
     if (info->state != UINT32_MAX) {
         place->tensor = weft_lower_state_tensor(l, info->state, v != l->plan->states[info->state].value);
         if (place->tensor != WEFT_NO_TENSOR && l->tensors[place->tensor].value == WEFT_NO_VALUE)
@@ -287,24 +332,21 @@ static uint32_t add_operand(struct weft_lower *l, struct weft_step *s, struct we
 void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access access)
 {
     for (uint32_t i = 0; i < s->n_operands && l->status == WEFT_OK; i++) {
-        if (l->tensors[s->operands[i].tensor].mem != WEFT_MEM_VARS) continue;
+        if (!(s->operands[i].flags & WEFT_OPERAND_VARS)) continue;
         s->operands[i].access |= access;
         if (access & WEFT_WRITE) s->writes_state = true;
         return;
     }
     if (l->status != WEFT_OK) return;
-    uint64_t bytes = l->plan->vars_bytes ? l->plan->vars_bytes : WEFT_VARS_BYTES;
-    uint32_t t = find_tensor(l, WEFT_MEM_VARS, 0);
-    if (t == WEFT_NO_TENSOR)
-        t = add_tensor(
-            l, (struct weft_tensor){
-                   .name = "vars", .mem = WEFT_MEM_VARS, .dtype = WEFT_U32, .bytes = bytes, .value = WEFT_NO_VALUE});
+    uint32_t t = vars_tensor(l);
+    if (l->status != WEFT_OK) return;
     add_operand(l, s,
                 (struct weft_operand){.name = "vars",
                                       .access = access,
+                                      .flags = WEFT_OPERAND_VARS,
                                       .dtype = WEFT_U32,
                                       .tensor = t,
-                                      .bytes = bytes,
+                                      .bytes = l->tensors[t].bytes,
                                       .elem_offset = WEFT_DIM_BAD,
                                       .used = (uint64_t)l->plan->n_vars * 4});
     if (access & WEFT_WRITE) s->writes_state = true;
@@ -314,43 +356,15 @@ void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access 
 static void set_length(struct weft_lower *l, struct weft_operand *o, const struct weft_value_info *info)
 {
     const struct weft_plan_state *s = info->state != UINT32_MAX ? &l->plan->states[info->state] : NULL;
-    if (s) o->used = weft_bytes_times(s->rows, s->row_bytes);
+    if (s && s->kind != WEFT_STATE_VAR) o->used = weft_bytes_times(s->rows, s->row_bytes);
     else o->live = weft_lower_product(l, &info->type, 0, info->type.rank);
-}
-
-/// Packed weights are not read element by element: somebody who has to reads what a step of this run unpacked.
-static uint32_t emit_unpacked(struct weft_lower *l, struct weft_step *s, const char *name, weft_value v,
-                              const struct weft_plan_weight *w, uint8_t flags) {
-    if (l->places[v].tensor == WEFT_NO_TENSOR) {
-        if (l->n_unpack == sizeof l->unpack / sizeof *l->unpack) {
-            weft_lower_crowded(l, "step '%s' reads more than %u packed weights element by element", s->label,
-                               l->n_unpack);
-            return 0;
-        }
-        uint64_t bytes = weft_bytes_times(w->rows * w->k, 4);
-        if (bytes > l->caps->max_buffer) {
-            weft_lower_fail(l, WEFT_ERR_LIMIT,
-                            "weight '%s' takes %llu bytes as f32, a buffer of this device has at most %llu; only "
-                            "matmul and gather read it as it is",
-                            w->name, (unsigned long long)bytes, (unsigned long long)l->caps->max_buffer);
-            return 0;
-        }
-        l->places[v] = (struct weft_place){weft_lower_scratch(l, w->name, WEFT_F32, w->rows * w->k), WEFT_DIM_BAD};
-        l->unpack[l->n_unpack++] = v;
-    }
-    return weft_emit_scratch(l, s, name, WEFT_READ, l->places[v].tensor, flags);
 }
 
 uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access,
                          weft_value v, uint8_t flags) {
     if (l->status != WEFT_OK) return 0;
     const struct weft_value_info *info = weft_lv(l, v);
-    if (info->kind == WEFT_VALUE_WEIGHT || info->kind == WEFT_VALUE_CONST) {
-        const struct weft_plan_weight *w = weft_lower_weight(l, v);
-        if (w->layout) return emit_unpacked(l, s, name, v, w, flags);
-        return weft_emit_table(l, s, name, w, weft_dtype_info(w->dtype)->is_float ? WEFT_F32 : w->dtype, flags);
-    }
-    if (info->state != UINT32_MAX && l->plan->states[info->state].kind == WEFT_STATE_VAR) {
+    if ((access & WEFT_WRITE) && info->state != UINT32_MAX && l->plan->states[info->state].kind == WEFT_STATE_VAR) {
         weft_emit_vars(l, s, access);
         return WEFT_NO_OPERAND;
     }
@@ -366,7 +380,7 @@ uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *
                              (struct weft_operand){.name = name,
                                                    .access = access,
                                                    .flags = flags,
-                                                   .dtype = info->type.dtype,
+                                                   .dtype = weft_lower_dtype(l, v),
                                                    .tensor = place.tensor,
                                                    .bytes = t->bytes,
                                                    .elem_offset = place.elem_offset,
@@ -402,27 +416,13 @@ struct weft_place weft_lower_range(struct weft_lower *l, const struct weft_node 
     return place;
 }
 
-/// A tensor that stands for one part of a weight in this schedule.
-static uint32_t part_tensor(struct weft_lower *l, const struct weft_plan_weight *w, uint32_t part)
-{
-    uint32_t index = weft_part_key(w->index, part);
-    uint32_t t = find_tensor(l, WEFT_MEM_WEIGHT, index);
-    if (t != WEFT_NO_TENSOR) return t;
-    return add_tensor(l, (struct weft_tensor){.name = w->name,
-                                              .mem = WEFT_MEM_WEIGHT,
-                                              .dtype = WEFT_U32,
-                                              .bytes = w->parts[part].bytes,
-                                              .index = index,
-                                              .value = w->value});
-}
-
 uint32_t weft_emit_table(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
                          weft_dtype dtype, uint8_t flags) {
     if (l->status != WEFT_OK) return 0;
     uint32_t t = part_tensor(l, w, 0);
     struct weft_operand o = {.name = name, .access = WEFT_READ, .flags = flags, .dtype = dtype, .tensor = t,
                              .bytes = w->parts[0].bytes, .elem_offset = WEFT_DIM_BAD};
-    o.used = w->data ? w->data_bytes : weft_bytes_times(w->rows * w->k, 4);
+    o.used = w->data_bytes;
     return add_operand(l, s, o);
 }
 
@@ -445,7 +445,8 @@ void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *nam
                       uint32_t part) {
     if (l->status != WEFT_OK) return;
     if (!w->layout) {
-        weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s': '%s' is not a packed weight", s->label, w->name);
+        weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s': '%s' is not a packed weight", s->label,
+                        weft_weight_name(w));
         return;
     }
     static const char suffix[WEFT_PLANE_COUNT] = {'q', 'h', 's', 'd'};

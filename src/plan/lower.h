@@ -65,10 +65,6 @@ struct weft_lower {
     weft_value *output_view; ///< by value: the output that is a view of all of it and gives it its memory, or NO_VALUE
     bool blind;                  ///< tests: overlaps count as in place (weft_compile_params.blind)
     const char **copy_why;       ///< by node: why a state write that could have ended a kernel stands alone, or NULL
-    /// Packed weights that the group at hand is the first to read element by element: their places are scratch tensors,
-    /// which steps in front of the group are to fill.
-    weft_value unpack[16];
-    uint32_t n_unpack;
     enum weft_fit fit;           ///< TOO_LARGE: `status` is LIMIT because of the size of the group at hand
     weft_status status;          ///< sticky: emit calls may be chained and checked once with weft_lower_status
 };
@@ -87,11 +83,23 @@ bool weft_lower_wide(const struct weft_lower *l, weft_value v);
 bool weft_lower_escapes(const struct weft_lower *l, uint32_t group, weft_value v);
 /// The record of a deferred value, or of the one that it is a view of; NULL for all others.
 const struct weft_deferred *weft_lower_deferred(const struct weft_lower *l, weft_value v);
-/// Device weight of a graph weight (or constant) value; made on first use. NULL once failed.
+/// True if `v` is a weight or a constant, not a view of one.
+bool weft_lower_is_leaf(const struct weft_lower *l, weft_value v);
+/// Element type of `v` on the device: that of its type, f32 for quantised types.
+weft_dtype weft_lower_dtype(const struct weft_lower *l, weft_value v);
+/// What messages call a value.
+const char *weft_lower_name(const struct weft_lower *l, weft_value v);
+/// True if `v` is a weight, or a run of one's elements seen in any shape, whose type has a packed form. Whatever reads
+/// rows of 32 elements (products, gather) asks for that form; all others read elements, through weft_emit_value.
+bool weft_lower_packs(const struct weft_lower *l, weft_value v);
+/// The packed form of `v`, for which weft_lower_packs holds; made on first use, common to all readers of the same run.
+/// Never NULL; without parts once failed.
 const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_value v);
-/// A weight (or constant) whose bytes go to the device as they are, for operators that know their format; made on first
-/// use, common to all such operators. The last word of a part is filled up with zeros. Parts are runs of rows, all but
-/// the last of a multiple of 4. Errors: UNSUPPORTED (`v` is neither), LIMIT.
+/// The form that accessors read of a weight or constant (weft_lower_is_leaf). weft_lower_place calls it.
+const struct weft_plan_weight *weft_lower_elements(struct weft_lower *l, weft_value leaf);
+/// A weight or constant, or a run of one's elements, whose bytes go to the device as they are, for operators that know
+/// their format; made on first use, common to all such operators. The last word of a part is filled up with zeros.
+/// Parts are runs of rows, all but the last of a multiple of 4. Errors: UNSUPPORTED (`v` is neither), LIMIT.
 const struct weft_plan_weight *weft_lower_raw(struct weft_lower *l, weft_value v);
 /// A constant table made by a lowering; equal name and bytes are shared. Returns the weight, plain words.
 const struct weft_plan_weight *weft_lower_table(struct weft_lower *l, const char *name, const void *data,
@@ -104,8 +112,8 @@ weft_dim weft_lower_product(struct weft_lower *l, const struct weft_type *t, uin
 /// Starts a step; `cfg` is copied (size may be 0). Returns a scratch step even when failed, never NULL.
 struct weft_step *weft_emit(struct weft_lower *l, const struct weft_kernel *kernel, const char *label, const void *cfg,
                             size_t cfg_size);
-/// Adds an operand for a graph value (transient, input, output, state or plain weight), and returns its index; the
-/// variables block for a variable, and returns WEFT_NO_OPERAND.
+/// Adds an operand for a graph value, wherever it lies (weft_lower_place), and returns its index. To write a variable
+/// is to write the variables block: then it returns WEFT_NO_OPERAND.
 uint32_t weft_emit_value(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access,
                          weft_value v, uint8_t flags);
 /// Adds an operand for `count` elements at a place: a value's own, or a range of a state. Returns its index.
@@ -143,7 +151,8 @@ void weft_emit_items(struct weft_step *s, uint32_t items);
 void weft_emit_reach(struct weft_step *s, uint32_t operand, uint64_t every, uint64_t unit);
 /// Lets `v` be the memory of `of` from element `start` on, which nothing writes while `v` is read: no kernel.
 weft_status weft_lower_view(struct weft_lower *l, weft_value v, weft_value of, weft_dim start);
-/// Memory of a value that the step writes: makes its tensor (output, state or transient) if it has none yet.
+/// Where a value lies: makes its tensor (output, state, elements of a weight, transient) if it has none yet. Variables
+/// are words of the variables block.
 void weft_lower_place(struct weft_lower *l, weft_value v);
 
 /// LIMIT, because the group being lowered needs more of something than a kernel has room for: it is lowered again,

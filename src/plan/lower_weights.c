@@ -3,6 +3,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "plan/lower.h"
+#include "plan/update.h"
 #include <string.h>
 
 static const struct weft_plan_weight no_weight;
@@ -53,11 +54,13 @@ static bool cut_parts(struct weft_lower *l, struct weft_plan_weight *w)
     if (rows_fit == 0 && w->rows) {
         weft_lower_fail(l, WEFT_ERR_LIMIT,
                         "weight '%s': a row of %llu elements needs %llu bytes, more than the device binds (%llu)",
-                        w->name, (unsigned long long)w->k, (unsigned long long)one, (unsigned long long)limit);
+                        weft_weight_name(w), (unsigned long long)w->k, (unsigned long long)one,
+                        (unsigned long long)limit);
         return false;
     }
     if (w->rows / (rows_fit ? rows_fit : 1) >= 4095) {
-        weft_lower_fail(l, WEFT_ERR_LIMIT, "weight '%s' would be cut into more than 4096 parts of %llu bytes", w->name,
+        weft_lower_fail(l, WEFT_ERR_LIMIT, "weight '%s' would be cut into more than 4096 parts of %llu bytes",
+                        weft_weight_name(w),
                         (unsigned long long)limit);
         return false;
     }
@@ -83,7 +86,7 @@ static bool cut_parts(struct weft_lower *l, struct weft_plan_weight *w)
     return true;
 }
 
-static bool plain_part(struct weft_lower *l, struct weft_plan_weight *w, uint64_t bytes)
+static bool one_part(struct weft_lower *l, struct weft_plan_weight *w, uint64_t bytes)
 {
     w->n_parts = 1;
     w->parts = weft_arena_alloc(&l->plan->arena, sizeof *w->parts);
@@ -94,43 +97,120 @@ static bool plain_part(struct weft_lower *l, struct weft_plan_weight *w, uint64_
     w->parts[0] =
         (struct weft_weight_part){.rows = w->rows, .shard = UINT32_MAX, .bytes = weft_align256(bytes ? bytes : 1)};
     if (w->parts[0].bytes > l->caps->max_buffer) {
-        weft_lower_fail(l, WEFT_ERR_LIMIT, "constant '%s' has %llu bytes; a buffer of this device has at most %llu",
-                        w->name, (unsigned long long)bytes, (unsigned long long)l->caps->max_buffer);
+        weft_lower_fail(l, WEFT_ERR_LIMIT,
+                        "weight '%s' takes %llu bytes where it is read element by element, a buffer of this device has "
+                        "at most %llu; products and gather read it in parts",
+                        weft_weight_name(w), (unsigned long long)bytes, (unsigned long long)l->caps->max_buffer);
         return false;
     }
     return true;
 }
 
+// ---- which weight a value is ---------------------------------------------------------------------------------------
+
+bool weft_lower_is_leaf(const struct weft_lower *l, weft_value v)
+{
+    enum weft_value_kind kind = weft_lv(l, v)->kind;
+    return kind == WEFT_VALUE_WEIGHT || kind == WEFT_VALUE_CONST;
+}
+
+weft_dtype weft_lower_dtype(const struct weft_lower *l, weft_value v)
+{
+    weft_dtype dtype = weft_lv(l, v)->type.dtype;
+    return weft_dtype_info(dtype)->quantised ? WEFT_F32 : dtype;
+}
+
+/// The weight (or, `constants`, the constant) that `v` is all or a run of, and where it begins there. NO_VALUE if it is
+/// none, or one seen with another type or from an element that only a run knows.
+static weft_value leaf_of(const struct weft_lower *l, weft_value v, bool constants, uint64_t *first)
+{
+    const struct weft_graph *g = l->graph;
+    weft_dtype dtype = g->values[v].type.dtype;
+    *first = 0;
+    while (g->values[v].kind == WEFT_VALUE_NODE) {
+        const struct weft_node *n = &g->nodes[g->values[v].node];
+        if (!n->op->view) return WEFT_NO_VALUE;
+        v = n->in[0];
+        const struct weft_type *t = &g->values[v].type;
+        if (t->dtype != dtype) return WEFT_NO_VALUE;
+        if (n->op->view != WEFT_VIEW_ROWS) continue;
+        int64_t at = weft_lower_const(l, n->attrs[n->op->view_start].d);
+        for (uint32_t i = 1; i < t->rank && at > 0; i++) at *= weft_lower_const(l, t->dims[i]);
+        if (at < 0) return WEFT_NO_VALUE;
+        *first += (uint64_t)at;
+    }
+    bool found = g->values[v].kind == WEFT_VALUE_WEIGHT || (constants && g->values[v].kind == WEFT_VALUE_CONST);
+    return found && *first % weft_dtype_info(dtype)->block == 0 ? v : WEFT_NO_VALUE;
+}
+
+static int64_t columns_of(const struct weft_lower *l, const struct weft_type *t)
+{
+    return t->rank ? weft_lower_const(l, t->dims[t->rank - 1]) : 1;
+}
+
+static int64_t rows_of(const struct weft_lower *l, const struct weft_type *t)
+{
+    int64_t rows = 1;
+    for (uint32_t i = 0; i + 1 < t->rank && rows >= 0; i++) {
+        int64_t n = weft_lower_const(l, t->dims[i]);
+        rows = n < 0 ? -1 : rows * n;
+    }
+    return rows;
+}
+
+bool weft_lower_packs(const struct weft_lower *l, weft_value v)
+{
+    const struct weft_type *t = &weft_lv(l, v)->type;
+    uint64_t first;
+    return weft_wlayout(t->dtype) && rows_of(l, t) >= 0 && columns_of(l, t) >= 0 &&
+           leaf_of(l, v, false, &first) != WEFT_NO_VALUE;
+}
+
+// ---- forms ---------------------------------------------------------------------------------------------------------
+
+/// The form of a leaf that was asked for before, from element `first` on, or a new one without parts.
+static struct weft_plan_weight *form_of(struct weft_lower *l, weft_value leaf, enum weft_weight_form form,
+                                        const struct weft_type *t, uint64_t first) {
+    uint64_t rows = (uint64_t)rows_of(l, t), k = (uint64_t)columns_of(l, t);
+    for (uint32_t i = 0; i < l->plan->n_weights; i++) {
+        struct weft_plan_weight *w = &l->plan->weights[i];
+        if (w->value == leaf && w->form == form && w->first == first && w->rows == rows && w->k == k) return w;
+    }
+    struct weft_plan_weight *w = add_weight(l);
+    if (!w) return NULL;
+    w->name = weft_lv(l, leaf)->kind == WEFT_VALUE_CONST ? NULL : weft_lv(l, leaf)->name;
+    w->value = leaf;
+    w->form = form;
+    w->dtype = t->dtype;
+    w->rows = rows;
+    w->k = k;
+    w->first = first;
+    return w;
+}
+
 const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_value v)
 {
     if (l->status != WEFT_OK) return &no_weight;
-    for (uint32_t i = 0; i < l->plan->n_weights; i++)
-        if (l->plan->weights[i].value == v && !l->plan->weights[i].raw) return &l->plan->weights[i];
-    const struct weft_value_info *info = weft_lv(l, v);
-    struct weft_plan_weight *w = add_weight(l);
+    uint64_t first;
+    weft_value leaf = leaf_of(l, v, false, &first);
+    if (leaf == WEFT_NO_VALUE || !weft_lower_packs(l, v)) {
+        weft_lower_fail(l, WEFT_ERR_INTERNAL, "'%s' is no weight that can be packed", weft_lower_name(l, v));
+        return &no_weight;
+    }
+    struct weft_plan_weight *w = form_of(l, leaf, WEFT_FORM_PACKED, &weft_lv(l, v)->type, first);
     if (!w) return &no_weight;
-    w->name = info->name ? info->name : "constant";
-    w->value = v;
-    w->dtype = info->type.dtype;
-    w->k = info->type.rank ? (uint64_t)weft_lower_const(l, info->type.dims[info->type.rank - 1]) : 1;
-    w->rows = 1;
-    for (uint32_t i = 0; i + 1 < info->type.rank; i++) w->rows *= (uint64_t)weft_lower_const(l, info->type.dims[i]);
-    // Vectors and constants are read element by element as 32-bit words; matrices are packed.
-    bool word = w->dtype == WEFT_F32 || w->dtype == WEFT_I32 || w->dtype == WEFT_U32;
-    bool plain = info->kind == WEFT_VALUE_CONST || info->type.rank < 2;
-    if (plain && !word && !weft_dtype_info(w->dtype)->is_float) {
-        weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "weight '%s' has type %s, which is not read element by element",
-                        w->name, weft_dtype_name(w->dtype));
-        return drop_weight(l);
-    }
-    if (plain) return plain_part(l, w, weft_bytes_times(w->rows * w->k, 4)) ? w : drop_weight(l);
+    if (w->parts) return w;
     w->layout = weft_wlayout(w->dtype);
-    if (!w->layout) {
-        weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "weight '%s' has type %s, for which there is no device layout",
-                        w->name, weft_dtype_name(w->dtype));
-        return drop_weight(l);
-    }
     return cut_parts(l, w) ? w : drop_weight(l);
+}
+
+const struct weft_plan_weight *weft_lower_elements(struct weft_lower *l, weft_value leaf)
+{
+    if (l->status != WEFT_OK) return &no_weight;
+    struct weft_plan_weight *w = form_of(l, leaf, WEFT_FORM_ELEMENTS, &weft_lv(l, leaf)->type, 0);
+    if (!w) return &no_weight;
+    uint32_t width = weft_accessor_width(weft_lower_dtype(l, leaf));
+    return w->parts || one_part(l, w, weft_bytes_times(weft_bytes_times(w->rows, w->k), width)) ? w : drop_weight(l);
 }
 
 /// Cuts the bytes of a raw weight into runs of rows, a multiple of 4, that one binding holds.
@@ -141,8 +221,8 @@ static bool raw_parts(struct weft_lower *l, struct weft_plan_weight *w)
     if (fit >= w->rows) fit = w->rows ? w->rows : 1;
     uint64_t n = w->rows && fit ? (w->rows + fit - 1) / fit : 1;
     if (fit == 0 || n > 4095) {
-        weft_lower_fail(l, WEFT_ERR_LIMIT, "weight '%s': four rows need %llu bytes, the device binds %llu", w->name,
-                        (unsigned long long)row * 4, (unsigned long long)limit);
+        weft_lower_fail(l, WEFT_ERR_LIMIT, "weight '%s': four rows need %llu bytes, the device binds %llu",
+                        weft_weight_name(w), (unsigned long long)row * 4, (unsigned long long)limit);
         return false;
     }
     w->n_parts = (uint32_t)n;
@@ -162,24 +242,17 @@ static bool raw_parts(struct weft_lower *l, struct weft_plan_weight *w)
 const struct weft_plan_weight *weft_lower_raw(struct weft_lower *l, weft_value v)
 {
     if (l->status != WEFT_OK) return &no_weight;
-    for (uint32_t i = 0; i < l->plan->n_weights; i++)
-        if (l->plan->weights[i].value == v && l->plan->weights[i].raw) return &l->plan->weights[i];
-    const struct weft_value_info *info = weft_lv(l, v);
-    if ((info->kind != WEFT_VALUE_WEIGHT && info->kind != WEFT_VALUE_CONST) || info->type.rank == 0) {
+    const struct weft_type *t = &weft_lv(l, v)->type;
+    uint64_t first;
+    weft_value leaf = leaf_of(l, v, true, &first);
+    if (leaf == WEFT_NO_VALUE || t->rank == 0 || rows_of(l, t) < 0 || columns_of(l, t) < 0) {
         weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "'%s' must be a weight or a constant: its bytes are read as they are",
-                        info->name ? info->name : "a value");
+                        weft_lower_name(l, v));
         return &no_weight;
     }
-    struct weft_plan_weight *w = add_weight(l);
+    struct weft_plan_weight *w = form_of(l, leaf, WEFT_FORM_BYTES, t, first);
     if (!w) return &no_weight;
-    w->name = info->name ? info->name : "constant";
-    w->value = v;
-    w->dtype = info->type.dtype;
-    w->raw = true;
-    w->k = (uint64_t)weft_lower_const(l, info->type.dims[info->type.rank - 1]);
-    w->rows = 1;
-    for (uint32_t i = 0; i + 1 < info->type.rank; i++) w->rows *= (uint64_t)weft_lower_const(l, info->type.dims[i]);
-    return raw_parts(l, w) ? w : drop_weight(l);
+    return w->parts || raw_parts(l, w) ? w : drop_weight(l);
 }
 
 const struct weft_plan_weight *weft_lower_table(struct weft_lower *l, const char *name, const void *data,
@@ -187,13 +260,15 @@ const struct weft_plan_weight *weft_lower_table(struct weft_lower *l, const char
     if (l->status != WEFT_OK) return &no_weight;
     for (uint32_t i = 0; i < l->plan->n_weights; i++) {
         struct weft_plan_weight *w = &l->plan->weights[i];
-        if (w->data && w->data_bytes == bytes && strcmp(w->name, name) == 0 && memcmp(w->data, data, bytes) == 0)
+        if (w->form == WEFT_FORM_TABLE && w->data_bytes == bytes && strcmp(w->name, name) == 0 &&
+            memcmp(w->data, data, bytes) == 0)
             return w;
     }
     struct weft_plan_weight *w = add_weight(l);
     if (!w) return &no_weight;
     w->name = weft_arena_strdup(&l->plan->arena, name);
     w->value = WEFT_NO_VALUE;
+    w->form = WEFT_FORM_TABLE;
     w->dtype = WEFT_U32;
     w->rows = 1;
     w->k = bytes / 4;
@@ -203,5 +278,5 @@ const struct weft_plan_weight *weft_lower_table(struct weft_lower *l, const char
         no_memory(l);
         return drop_weight(l);
     }
-    return plain_part(l, w, bytes) ? w : drop_weight(l);
+    return one_part(l, w, bytes) ? w : drop_weight(l);
 }

@@ -17,15 +17,25 @@ struct weft_weight_part {
     uint32_t tensor;
 };
 
-/// A weight (or constant table) on the device. `plane` offsets in a part are relative to the part's offset.
+/// How a weight lies on the device follows from who reads it. One weight may have several forms.
+enum weft_weight_form {
+    WEFT_FORM_PACKED,   ///< tiles of plan/wlayout.h, for products and lookups of rows; may have parts
+    WEFT_FORM_ELEMENTS, ///< what an accessor reads element by element, as any other value (weft_lower_dtype); one part
+    WEFT_FORM_BYTES,    ///< the file's bytes as they are, row behind row; may have parts
+    WEFT_FORM_TABLE,    ///< words that a lowering made; one part
+    WEFT_FORMS
+};
+
+/// One form of a weight, a constant or a table. `plane` offsets in a part are relative to the part's offset.
 struct weft_plan_weight {
     uint32_t index;             ///< in plan->weights
-    const char *name;
+    const char *name;           ///< NULL: a constant
     weft_value value;           ///< graph leaf, or WEFT_NO_VALUE for a table made by lowering
+    enum weft_weight_form form;
     weft_dtype dtype;           ///< of the file
-    const struct weft_wlayout *layout; ///< NULL: plain words (vectors in f32/i32/u32, tables), or raw
-    bool raw;                   ///< the file's bytes as they are, row behind row; may have parts
-    uint64_t rows, k;           ///< [rows, k]; plain: rows = 1
+    const struct weft_wlayout *layout; ///< PACKED
+    uint64_t rows, k;           ///< [rows, k]
+    uint64_t first;             ///< element of the leaf that is element 0 here: forms of a run of its rows
     const void *data;           ///< plain tables made by lowering (arena)
     uint64_t data_bytes;
     struct weft_weight_part *parts;
@@ -49,6 +59,9 @@ struct weft_plan_state {
     uint32_t pages;             ///< PAGED: its group in plan->page_groups
     uint64_t page_bytes;        ///< PAGED: of one page of this state
 };
+
+/// What messages and prints call it.
+static inline const char *weft_weight_name(const struct weft_plan_weight *w) { return w->name ? w->name : "constant"; }
 
 #define WEFT_NO_POSITION UINT32_MAX
 /// A variable that says where in a sequence a run stands: the host follows it without reading it back.

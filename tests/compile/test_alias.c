@@ -286,7 +286,6 @@ static void what_cannot_be_is_refused(void **state)
          "%c = bitcast %b {dtype=f32}\n%d = neg %c\noutput %d d\n", "start it at an even element"},
         {"input x f16 [3, 3]\n%c = bitcast %x {dtype=f32}\n", "is not even for all sizes"},
         {"input x i8 [4]\n%c = bitcast %x {dtype=f32}\n", "it takes f32, i32, u32, f16 and bf16"},
-        {"input m f32 [4]\nweight w f32 [2]\n%1 = assign %m %w\noutput %1 y\n", "takes no constant, weight"},
         {"input x f32 [48]\n%q %s = quantize %x\n", "a constant multiple of the block, 32"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

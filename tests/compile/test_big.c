@@ -424,7 +424,7 @@ static void buffers_have_an_end(void **state)
         {"input x f32 [600, 1]\nweight v f32 [1000]\n%0 = add %x %v\n%1 = argmax %0\noutput %1 y\n",
          "value 'add"},
         {"input x f32 [1]\nweight v f32 [600000]\n%0 = mul %x %v\n%1 = sum %0\noutput %1 y\n",
-         "constant 'v' has 2400000"},
+         "weight 'v' takes 2400000"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct weft_gpu_caps caps = limited(true);

@@ -158,11 +158,50 @@ static void endless_and_failing_ones_are_refused(void **state)
     weft_graph_destroy(g);
 }
 
+// ---- what decomposes into nothing ----------------------------------------------------------------------------------
+
+static weft_status nothing_decompose(struct weft_graph *g, const struct weft_node *n, uint32_t *outs)
+{
+    (void)g;
+    outs[0] = n->in[0];
+    return WEFT_OK;
+}
+
+static const struct weft_op same = {
+    .name = "same", .n_in_min = 1, .n_in_max = 1, .n_out = 1, .infer = same_infer,
+    .eval = no_eval, .decompose = nothing_decompose};
+
+/// An output that turns out to be another output, or a leaf, keeps its name and leaves theirs.
+static void outputs_that_turn_out_equal(void **state)
+{
+    (void)state;
+    const struct weft_op *rows[] = {&same, weft_op_find(weft_ops(), "neg"), weft_op_find(weft_ops(), "reshape"), NULL};
+    const struct weft_op_set set = {rows};
+    static const char text[] = "input x f32 [3]\n%0 = neg %x\n%1 = same %0\n%2 = same %1\n%3 = same %x\n%4 = neg %1\n"
+                               "output %0 first\noutput %1 second\noutput %2 third\noutput %3 input\noutput %4 last\n";
+    static const char *const names[] = {"first", "second", "third", "input", "last"};
+    struct weft_graph *g;
+    assert_int_equal(weft_graph_parse(&set, text, sizeof text - 1, &g), WEFT_OK);
+    assert_int_equal(weft_pass_decompose(g), WEFT_OK);
+    if (weft_graph_verify(g) != WEFT_OK) fail_msg("%s", weft_error_message());
+    weft_value base[5] = {0};
+    for (weft_value v = 0; v < g->n_values; v++)
+        for (size_t i = 0; i < 5; i++)
+            if (g->values[v].is_output && strcmp(g->values[v].output_name, names[i]) == 0)
+                base[i] = weft_graph_base(g, v) + 1;
+    for (size_t i = 0; i < 5; i++) assert_true(base[i] > 0);
+    assert_true(base[0] == base[1] && base[1] == base[2]);
+    assert_int_equal(g->values[base[3] - 1].kind, WEFT_VALUE_INPUT);
+    assert_true(base[4] != base[0]);
+    weft_graph_destroy(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(norms_become_simple_nodes),   cmocka_unit_test(others_are_left_alone),
-        cmocka_unit_test(outputs_move_along),          cmocka_unit_test(twice_is_once),
+        cmocka_unit_test(outputs_move_along),          cmocka_unit_test(outputs_that_turn_out_equal),
+        cmocka_unit_test(twice_is_once),
         cmocka_unit_test(nested_decompositions_go_on), cmocka_unit_test(endless_and_failing_ones_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

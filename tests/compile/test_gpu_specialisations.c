@@ -1,6 +1,7 @@
 /// naga, the compiler of wgpu-native, takes every specialisation that the compiler writes for a discrete GPU, as far as
 /// the features of this device go (what it lacks is masked). Pipelines are made and nothing is run. Devices with
 /// another compiler have nothing to do here: Tint is asked by test_specialisations.c.
+#include "ops/operand_forms.h"
 #include "specialisations.h"
 #include "support/graph_run.h"
 
@@ -51,6 +52,41 @@ static void test_naga_takes_all(void **state) {
     assert_int_equal(refused, 0);
 }
 
+struct kinds { struct specials all; struct weft_gpu_caps caps; struct weft_str text; };
+
+static void add_kind(void *user, const struct operand_graph *o)
+{
+    struct kinds *k = user;
+    struct weft_graph *g;
+    struct weft_plan *plan;
+    struct weft_compile_params params = {0};
+    if (!operand_text(&k->text, o)) return;
+    const char *text = weft_str_get(&k->text);
+    if (weft_graph_parse(weft_ops(), text, strlen(text), &g) != WEFT_OK) return;
+    if (weft_compile(g, &k->caps, &params, &plan) != WEFT_OK) return; // test_operands.c judges refusals
+    for (uint32_t i = 0; i < plan->schedules[0].n_steps; i++)
+        specials_add(&k->all, text, &plan->schedules[0], &plan->schedules[0].steps[i]);
+    weft_plan_destroy(plan);
+}
+
+/// Every kind of operand of every operator (test_operands.c).
+static void test_naga_takes_operands_of_all_kinds(void **state) {
+    (void)state;
+    weft_gpu *gpu = naga();
+    struct kinds k = {.caps = as_gpu(gpu)};
+    uint32_t refused = 0;
+    operand_graphs(add_kind, &k);
+    for (size_t i = 0; i < k.all.n; i++) {
+        weft_pipeline pipeline;
+        if (weft_pipeline_get(gpu, &k.all.items[i].desc, &pipeline) == WEFT_OK) continue;
+        if (refused++ < 8) print_error("%s\n", weft_error_message());
+    }
+    print_message("%zu texts\n", k.all.n);
+    weft_str_free(&k.text);
+    specials_free(&k.all);
+    assert_int_equal(refused, 0);
+}
+
 /// Negative control: what naga must refuse comes back as an error that names the step.
 static void test_broken_text_is_refused(void **state) {
     (void)state;
@@ -79,6 +115,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_broken_text_is_refused),
         cmocka_unit_test(test_naga_takes_all),
+        cmocka_unit_test(test_naga_takes_operands_of_all_kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

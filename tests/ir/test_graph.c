@@ -53,7 +53,14 @@ static void test_types_are_inferred(void **state) {
     assert_true(g->values[s].type.dims[1] == k(1));
     assert_int_equal(weft_graph_output(g, s, "out"), WEFT_OK);
     assert_int_equal(weft_graph_output(g, s, "out"), WEFT_OK);
-    refused(weft_graph_output(g, s, "other"), WEFT_ERR_INVALID, "already an output");
+    size_t values = g->n_values;
+    assert_int_equal(weft_graph_output(g, s, "other"), WEFT_OK); // a second name: a view of all of it
+    assert_string_equal(g->values[s].output_name, "out");
+    assert_int_equal(g->n_values, values + 1);
+    assert_string_equal(g->values[values].output_name, "other");
+    assert_int_equal(weft_graph_base(g, (weft_value)values), s);
+    assert_int_equal(weft_graph_output(g, (weft_value)values, "other"), WEFT_OK);
+    refused(weft_graph_output(g, s, "other"), WEFT_ERR_INVALID, "two outputs named 'other'");
     refused(weft_graph_output(g, y, "out"), WEFT_ERR_INVALID, "two outputs named 'out'");
     refused(weft_graph_output(g, 999, "far"), WEFT_ERR_INVALID, "far");
     assert_int_equal(weft_graph_verify(g), WEFT_OK);

@@ -29,9 +29,10 @@ static void dump_weights(const struct weft_plan *p, struct weft_str *out) {
     for (uint32_t i = 0; i < p->n_weights; i++) {
         const struct weft_plan_weight *w = &p->weights[i];
         weft_str_add(out, "weight");
-        add_name(w->name, out);
-        weft_str_addf(out, " %s %" PRIu64 "x%" PRIu64 " %s%s", weft_dtype_name(w->dtype), w->rows, w->k,
-                      w->layout ? "packed" : w->raw ? "raw" : "plain", w->value == WEFT_NO_VALUE ? " table" : "");
+        static const char *const forms[WEFT_FORMS] = {"packed", "plain", "raw", "plain table"};
+        add_name(weft_weight_name(w), out);
+        weft_str_addf(out, " %s %" PRIu64 "x%" PRIu64 " %s", weft_dtype_name(w->dtype), w->rows, w->k, forms[w->form]);
+        if (w->first) weft_str_addf(out, " from %" PRIu64, w->first);
         for (uint32_t k = 0; k < w->n_parts; k++) {
             const struct weft_weight_part *part = &w->parts[k];
             weft_str_addf(out, " [rows %" PRIu64 "+%" PRIu64 " shard%u+%" PRIu64 ":%" PRIu64 " planes", part->row0,
