@@ -176,7 +176,7 @@ static void outputs_that_turn_out_equal(void **state)
 {
     (void)state;
     const struct weft_op *rows[] = {&same, weft_op_find(weft_ops(), "neg"), weft_op_find(weft_ops(), "reshape"), NULL};
-    const struct weft_op_set set = {rows};
+    const struct weft_op_set set = {rows, NULL};
     static const char text[] = "input x f32 [3]\n%0 = neg %x\n%1 = same %0\n%2 = same %1\n%3 = same %x\n%4 = neg %1\n"
                                "output %0 first\noutput %1 second\noutput %2 third\noutput %3 input\noutput %4 last\n";
     static const char *const names[] = {"first", "second", "third", "input", "last"};
