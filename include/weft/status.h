@@ -38,8 +38,10 @@ typedef enum weft_status {
 /// Name of a status, such as "WEFT_ERR_LIMIT". Never NULL; static storage. Thread-safety: safe.
 WEFT_API const char *weft_status_name(weft_status status);
 
-/// The sentence of the last failure on the calling thread, "" if there was none. The pointer stays valid
-/// until the next Weft call on this thread. Thread-safety: safe, each thread sees its own.
+/// The sentence of the last failure on the calling thread, "" if there was none. It is one line of UTF-8 and safe to
+/// print: what it quotes from files and drivers has control characters and bytes that are no UTF-8 written out, as in
+/// \x1b, \u009b or \xff. The pointer stays valid until the next Weft call on this thread. Thread-safety: safe, each
+/// thread sees its own.
 WEFT_API const char *weft_error_message(void);
 
 #ifdef __cplusplus

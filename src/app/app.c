@@ -2,6 +2,7 @@
 #include "app/app.h"
 
 #include "core/log.h"
+#include "core/visible.h"
 
 #include <errno.h>
 #include <math.h>
@@ -98,15 +99,14 @@ int weft_app_main(int argc, char **argv) {
 
 // ---- errors --------------------------------------------------------------------------------------------------------
 
-/// One line, whatever the sentence holds: line breaks and runs of spaces become a space.
+/// One line that is safe to print, whatever the sentence holds: line breaks and runs of spaces become a space.
 static void print_line(const char *prefix, const char *format, va_list args, const char *suffix) {
-    char line[4096];
-    vsnprintf(line, sizeof line, format, args);
+    char raw[4096], line[2 * sizeof raw];
+    vsnprintf(raw, sizeof raw, format, args);
+    weft_visible(WEFT_VISIBLE_LINE, raw, strlen(raw), line, sizeof line);
     char *to = line;
-    for (const char *from = line; *from; from++) {
-        char c = *from == '\n' || *from == '\r' ? ' ' : *from;
-        if (c != ' ' || to == line || to[-1] != ' ') *to++ = c;
-    }
+    for (const char *from = line; *from; from++)
+        if (*from != ' ' || to == line || to[-1] != ' ') *to++ = *from;
     *to = 0;
     fprintf(stderr, "%s%s%s\n", prefix, line, suffix);
 }

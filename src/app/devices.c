@@ -24,10 +24,10 @@ static json_t *caps_json(const struct weft_gpu_caps *c) {
         json_array_append_new(matrix, json_pack("{si si si ss ss}", "m", (int)c->matrix_configs[i].m, "n",
                                                 (int)c->matrix_configs[i].n, "k", (int)c->matrix_configs[i].k, "in",
                                                 c->matrix_configs[i].in, "out", c->matrix_configs[i].out));
-    return json_pack("{ss so so so ss sb sb sb sb si si sI sI sI si si si so}", "implementation", c->implementation,
-                     "library", weft_json_text(c->library, strlen(c->library)), "adapter",
-                     weft_json_text(c->adapter, strlen(c->adapter)), "driver",
-                     weft_json_text(c->driver, strlen(c->driver)), "type", kind_name(c->kind), "f16", c->f16,
+    return json_pack("{so so so so ss sb sb sb sb si si sI sI sI si si si so}", "implementation",
+                     weft_json_string(c->implementation), "library", weft_json_string(c->library), "adapter",
+                     weft_json_string(c->adapter), "driver", weft_json_string(c->driver), "type", kind_name(c->kind),
+                     "f16", c->f16,
                      "subgroups", c->subgroups, "dot4", c->dot4, "timestamps", c->timestamps, "subgroup_min",
                      (int)c->subgroup_min, "subgroup_max", (int)c->subgroup_max, "memory", (json_int_t)c->memory,
                      "max_binding", (json_int_t)c->max_binding, "max_buffer", (json_int_t)c->max_buffer,
@@ -42,7 +42,7 @@ static int print_json(const struct weft_gpu_found *rows, size_t count) {
         if (!rows[i].usable) json_object_set_new(row, "type", json_null());
         json_object_set_new(row, "usable", json_boolean(rows[i].usable));
         json_object_set_new(row, "chosen", json_boolean(rows[i].chosen));
-        json_object_set_new(row, "why", weft_json_text(rows[i].why, strlen(rows[i].why)));
+        json_object_set_new(row, "why", weft_json_string(rows[i].why));
         json_array_append_new(list, row);
     }
     return weft_json_print(list);

@@ -32,14 +32,17 @@ static int on_progress(void *user, curl_off_t total, curl_off_t now, curl_off_t 
     return weft_interrupted;
 }
 
-/// https for people; http and file for mirrors and tests of one's own catalogue: the hash decides in any case.
-static void allow_protocols(CURL *curl) {
+/// The catalogue's kind of source says what may be opened; a redirection may not leave it, but for https.
+static void allow_protocols(CURL *curl, const char *protocol) {
+    bool file = !strcmp(protocol, "file"), http = !strcmp(protocol, "http");
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, file ? 0L : 1L);
 #if LIBCURL_VERSION_NUM >= 0x075500
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https,http,file");
-    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "https,http");
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, file ? "file" : http ? "http,https" : "https");
+    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, http ? "http,https" : "https");
 #else
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTPS | CURLPROTO_HTTP | CURLPROTO_FILE));
-    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS, (long)(CURLPROTO_HTTPS | CURLPROTO_HTTP));
+    long web = http ? (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS) : (long)CURLPROTO_HTTPS;
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS, file ? (long)CURLPROTO_FILE : web);
+    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS, web);
 #endif
 }
 
@@ -58,13 +61,12 @@ static CURLcode attempt(struct transfer *t, char *reason) {
     if (!curl) return CURLE_OUT_OF_MEMORY;
     *reason = 0;
     curl_easy_setopt(curl, CURLOPT_URL, t->model->url);
-    allow_protocols(curl);
+    allow_protocols(curl, t->model->protocol);
     set_certificates(curl);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "weft/" WEFT_VERSION);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 30L);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, 60L);

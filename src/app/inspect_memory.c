@@ -62,10 +62,10 @@ static json_t *json_states(const struct weft_plan *plan) {
     for (uint32_t i = 0; i < plan->n_states; i++) {
         struct like l = like_from(plan, i);
         if (l.n == 0) continue;
-        json_array_append_new(rows, json_pack("{ss sI sI sI sI ss}", "kind", kinds[l.state->kind], "states",
+        json_array_append_new(rows, json_pack("{ss sI sI sI sI so}", "kind", kinds[l.state->kind], "states",
                                               (json_int_t)l.n, "rows", (json_int_t)l.state->rows, "row_bytes",
                                               (json_int_t)l.state->row_bytes, "bytes", (json_int_t)l.bytes, "first",
-                                              l.state->name));
+                                              weft_json_string(l.state->name)));
     }
     return rows;
 }

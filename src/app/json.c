@@ -2,20 +2,36 @@
 
 #include "app/app.h"
 #include "core/json.h"
-#include "core/str.h"
-#include "core/utf8.h"
+#include "core/visible.h"
+
+#include <math.h>
+#include <string.h>
 
 json_t *weft_json_text(const char *bytes, size_t length) {
     struct weft_str text = {0};
     weft_str_addn(&text, "", 0);
-    for (size_t i = 0; i < length;) {
-        size_t n = weft_utf8_next(bytes + i, length - i, NULL);
-        weft_str_addn(&text, n ? bytes + i : "\xef\xbf\xbd", n ? n : 3);
-        i += n ? n : 1;
-    }
+    weft_str_add_utf8(&text, bytes, length);
     json_t *value = text.failed ? NULL : json_stringn(weft_str_get(&text), text.len);
     weft_str_free(&text);
     return value;
+}
+
+json_t *weft_json_string(const char *text) { return weft_json_text(text, strlen(text)); }
+
+json_t *weft_json_number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
+
+bool weft_json_member(json_t *object, const char *key, json_t *value) {
+    struct weft_str name = {0};
+    weft_str_add_utf8(&name, key, strlen(key));
+    size_t whole = name.len;
+    for (unsigned i = 2; !name.failed && json_object_get(object, weft_str_get(&name)); i++) {
+        weft_str_cut(&name, whole);
+        weft_str_addf(&name, " (%u)", i);
+    }
+    bool ok = !name.failed && json_object_set(object, weft_str_get(&name), value) == 0;
+    json_decref(value);
+    weft_str_free(&name);
+    return ok;
 }
 
 static void write_tree(struct weft_json *j, const char *key, json_t *value) {
@@ -49,7 +65,7 @@ int weft_json_print(json_t *root) {
     if (root) write_tree(&j, NULL, root);
     json_decref(root);
     bool done = weft_json_done(&j);
-    if (done) weft_outf("%s\n", weft_str_get(&text));
+    if (done) weft_out(weft_str_get(&text), text.len), weft_out("\n", 1);
     weft_str_free(&text);
     return done ? WEFT_EXIT_OK : weft_app_error("out of memory for the JSON output");
 }

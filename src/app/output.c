@@ -2,6 +2,7 @@
 #include "app/app.h"
 
 #include "core/file.h"
+#include "core/visible.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -25,13 +26,33 @@ bool weft_out(const void *data, size_t size) {
     return check(fwrite(data, 1, size, stdout) == size);
 }
 
+/// Writes and frees a text, made safe for a terminal.
+static bool out_visible(struct weft_str *text) {
+    struct weft_str shown = {0};
+    weft_str_add_visible(&shown, WEFT_VISIBLE_TEXT, weft_str_get(text), text->len);
+    bool failed = text->failed || shown.failed;
+    if (failed) errno = ENOMEM;
+    bool ok = failed ? check(false) : weft_out(weft_str_get(&shown), shown.len);
+    weft_str_free(text);
+    weft_str_free(&shown);
+    return ok;
+}
+
 bool weft_outf(const char *format, ...) {
     if (out_error) return false;
+    struct weft_str text = {0};
     va_list args;
     va_start(args, format);
-    int n = vprintf(format, args);
+    weft_str_addv(&text, format, args);
     va_end(args);
-    return check(n >= 0);
+    return out_visible(&text);
+}
+
+bool weft_out_content(const char *text, size_t size) {
+    if (isatty(STDOUT_FILENO) != 1) return weft_out(text, size);
+    struct weft_str copy = {0};
+    weft_str_addn(&copy, text, size);
+    return out_visible(&copy);
 }
 
 bool weft_out_flush(void) { return !out_error && check(fflush(stdout) == 0); }
@@ -69,7 +90,8 @@ void weft_app_catch_interrupts(bool on) {
 // ---- progress ------------------------------------------------------------------------------------------------------
 
 void weft_bar_begin(struct weft_bar *bar, const char *label, bool bytes) {
-    *bar = (struct weft_bar){.label = label, .bytes = bytes, .on = isatty(STDERR_FILENO) == 1, .start = weft_now()};
+    *bar = (struct weft_bar){.bytes = bytes, .on = isatty(STDERR_FILENO) == 1, .start = weft_now()};
+    weft_visible(WEFT_VISIBLE_LINE, label, strlen(label), bar->label, sizeof bar->label);
 }
 
 void weft_bar_update(struct weft_bar *bar, uint64_t done, uint64_t total) {

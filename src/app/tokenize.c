@@ -6,6 +6,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/visible.h"
 #include "model/tokenizer.h"
 
 #include <string.h>
@@ -20,17 +21,10 @@ struct request {
 static void print_piece(const struct weft_tokenizer *t, int32_t id) {
     struct weft_str bytes = {0};
     if (weft_tokenizer_decode(t, id, true, &bytes) == WEFT_OK) {
-        weft_outf("%7d  \"", id);
-        for (size_t i = 0; i < bytes.len; i++) {
-            unsigned char c = (unsigned char)bytes.data[i];
-            if (c == '"' || c == '\\')
-                weft_outf("\\%c", c);
-            else if (c < 32 || c == 127)
-                weft_outf("\\x%02x", c);
-            else
-                weft_outf("%c", c);
-        }
-        weft_outf("\"\n");
+        struct weft_str escaped = {0};
+        weft_str_add_escaped(&escaped, weft_str_get(&bytes), bytes.len);
+        weft_outf("%7d  \"%s\"\n", id, weft_str_get(&escaped));
+        weft_str_free(&escaped);
     }
     weft_str_free(&bytes);
 }
@@ -97,7 +91,7 @@ static int decode(const struct weft_tokenizer *t, const struct request *r) {
     if (!strcmp(r->decode, "-")) status = weft_file_read("-", 0, &data, &length);
     if (status == WEFT_OK) status = decode_list(t, data ? data : r->decode, r->show_control, &text);
     int code = weft_app_failed(status);
-    if (status == WEFT_OK) weft_out(weft_str_get(&text), text.len);
+    if (status == WEFT_OK) weft_out_content(weft_str_get(&text), text.len);
     weft_str_free(&text);
     weft_free(data);
     return code;

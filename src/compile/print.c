@@ -3,6 +3,7 @@
 #include "compile/bind.h"
 #include "compile/print_impl.h"
 #include "core/alloc.h"
+#include "core/visible.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -392,6 +393,13 @@ static void print_text(const struct weft_plan *p, struct weft_str *out)
 
 void weft_plan_print(const struct weft_plan *plan, bool json, struct weft_str *out)
 {
-    if (json) weft_print_json(plan, out);
-    else print_text(plan, out);
+    struct weft_str raw = {0};
+    if (json) {
+        weft_print_json(plan, out);
+        return;
+    }
+    print_text(plan, &raw);
+    weft_str_add_visible(out, WEFT_VISIBLE_TEXT, weft_str_get(&raw), raw.len); // names come from files and graphs
+    out->failed |= raw.failed;
+    weft_str_free(&raw);
 }

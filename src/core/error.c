@@ -1,7 +1,9 @@
 /// The sentence of the last failure, one buffer a thread. Fixed storage, so that reporting "out of memory"
-/// never needs memory; a longer sentence is cut at a character boundary and marked with "...".
+/// never needs memory; a longer sentence is cut at a character boundary and marked with "...". What it quotes may come
+/// from anywhere, so all of it is made safe to print here.
 #include "core/error.h"
 #include "core/alloc.h"
+#include "core/visible.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,11 +35,15 @@ const char *weft_status_name(weft_status status) {
 
 const char *weft_error_message(void) { return sentence; }
 
-/// Marks a cut sentence: steps back over a UTF-8 character that was cut in two.
-static void mark_cut(char *text) {
-    size_t n = SENTENCE_MAX - 4;
-    while (n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80) n--;
-    memcpy(text + n, "...", 4);
+/// Takes a new sentence of `n` bytes, as snprintf counts them: more than `fresh` holds if it was cut.
+static void store(char fresh[SENTENCE_MAX], int n) {
+    size_t length = n < 0 ? 0 : (size_t)n;
+    if (length >= SENTENCE_MAX) { // the end may have cut a character in two: "..." takes its place
+        for (length = SENTENCE_MAX - 4; length > 0 && ((unsigned char)fresh[length] & 0xC0) == 0x80;) length--;
+        memcpy(fresh + length, "...", 4);
+        length += 3;
+    }
+    weft_visible(WEFT_VISIBLE_LINE, fresh, length, sentence, sizeof sentence);
 }
 
 weft_status weft_fail(weft_status status, const char *format, ...) {
@@ -47,9 +53,7 @@ weft_status weft_fail(weft_status status, const char *format, ...) {
     va_start(args, format);
     int n = vsnprintf(fresh, sizeof fresh, format, args);
     va_end(args);
-    if (n < 0) fresh[0] = 0;
-    if (n >= (int)sizeof fresh) mark_cut(fresh);
-    memcpy(sentence, fresh, sizeof fresh);
+    store(fresh, n);
     return status;
 }
 
@@ -62,8 +66,7 @@ weft_status weft_fail_in(weft_status status, const char *format, ...) {
     va_end(args);
     if (n < 0) n = 0;
     if (n < (int)sizeof fresh) n += snprintf(fresh + n, sizeof fresh - (size_t)n, ": %s", sentence);
-    if (n >= (int)sizeof fresh) mark_cut(fresh);
-    memcpy(sentence, fresh, sizeof fresh);
+    store(fresh, n);
     return status;
 }
 

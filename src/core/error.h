@@ -7,6 +7,7 @@
 
 /// Stores the formatted sentence for this thread and returns `status`, so that a failure is one line:
 /// `return weft_fail(WEFT_ERR_FORMAT, "%s: tensor '%s' ends past the file", path, name);`
+/// Whatever the arguments hold, the sentence becomes one line of UTF-8 without control characters (core/visible.h).
 weft_status weft_fail(weft_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /// Puts "prefix: " in front of the sentence already stored and returns `status` unchanged (also WEFT_OK,

@@ -1,6 +1,7 @@
 #include "core/json.h"
 
 #include "core/utf8.h"
+#include "core/visible.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -28,8 +29,7 @@ static void escape(struct weft_str *out, uint32_t code) {
 }
 
 static bool is_escaped(uint32_t code) {
-    return code < 0x20 || code == '"' || code == '\\' || (code >= 0x7f && code <= 0x9f) || code == 0x2028 ||
-           code == 0x2029;
+    return code == '"' || code == '\\' || weft_is_control(code);
 }
 
 static void quote(struct weft_str *out, const char *text, size_t length) {

@@ -40,7 +40,7 @@ void weft_json_array(struct weft_json *j, const char *key);
 void weft_json_end(struct weft_json *j); ///< ends the innermost object or array
 
 /// Strings take any bytes. Each byte that belongs to no well-formed UTF-8 sequence becomes U+FFFD, in keys too. Quotes,
-/// backslashes, C0 and C1 controls, DEL, U+2028 and U+2029 are escaped, so that a terminal or a script that meets the
+/// backslashes and control characters (weft_is_control) are escaped, so that a terminal or a script that meets the
 /// text is safe; everything else stands as it is. NULL is the empty string.
 void weft_json_str(struct weft_json *j, const char *key, const char *text);
 void weft_json_strn(struct weft_json *j, const char *key, const char *text, size_t length);

@@ -1,5 +1,6 @@
 /// Diagnostics: one process-wide sink, formatted here so that sinks stay trivial.
 #include "core/log.h"
+#include "core/visible.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,10 +31,11 @@ void weft_log_set(weft_log_fn fn, void *user, enum weft_log_level level) {
 
 void weft_log(enum weft_log_level level, const char *format, ...) {
     if (!sink.fn || level > sink.level) return;
-    char text[2048];
+    char text[2048], shown[2 * sizeof text];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    sink.fn(sink.user, level, text);
+    weft_visible(WEFT_VISIBLE_LINE, text, strlen(text), shown, sizeof shown);
+    sink.fn(sink.user, level, shown);
 }

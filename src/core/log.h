@@ -9,5 +9,6 @@ typedef void (*weft_log_fn)(void *user, enum weft_log_level level, const char *m
 /// Where messages go (NULL: nowhere) and the most detailed level that is passed on. Process-wide; set it
 /// before threads start. `WEFT_LOG=debug|info|warn|error` in the environment overrides the level.
 void weft_log_set(weft_log_fn fn, void *user, enum weft_log_level level);
+/// One line, safe to print whatever the arguments hold (core/visible.h).
 void weft_log(enum weft_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 #endif

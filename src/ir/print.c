@@ -15,6 +15,7 @@
 // Dead nodes and constants that nothing uses are not printed.
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/visible.h"
 #include "ir/graph_impl.h"
 #include <ctype.h>
 #include <inttypes.h>
@@ -31,12 +32,7 @@ struct printer {
 
 static void print_quoted(struct weft_str *out, const char *s) {
     weft_str_add(out, "\"");
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\') weft_str_addf(out, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f) weft_str_addf(out, "\\x%02x", c);
-        else weft_str_addn(out, s, 1);
-    }
+    weft_str_add_escaped(out, s, strlen(s));
     weft_str_add(out, "\"");
 }
 

@@ -46,7 +46,7 @@ static weft_status get(struct reader *r, size_t bytes, const char *what, const c
     return WEFT_OK;
 }
 
-/// A name: copied and 0-terminated. Control characters are refused, so that names can be printed as they are.
+/// A name: copied and 0-terminated. ASCII's control characters are refused; what prints names makes the rest visible.
 static weft_status get_name(struct weft_gguf *g, struct reader *r, const char *what, uint64_t index, size_t longest,
                             const char **out) {
     char whose[48];

@@ -3,6 +3,7 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/visible.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -219,24 +220,18 @@ size_t weft_gguf_key_count(const struct weft_gguf *g) { return g->n_entries; }
 
 const char *weft_gguf_key_at(const struct weft_gguf *g, size_t i) { return g->entries[i].key; }
 
-/// In quotes; control characters and bytes above ASCII that could be half a character at the cut stay visible.
+/// In quotes, with what is no plain text as escapes. A cut goes to the end of a character.
 static void print_string(struct weft_gguf_str s, size_t width, struct weft_str *out) {
+    size_t end = s.len < width ? s.len : width;
+    while (end < s.len && ((unsigned char)s.data[end] & 0xC0) == 0x80) end++;
     weft_str_add(out, "\"");
-    size_t i = 0;
-    for (; i < s.len && i < width; i++) {
-        unsigned char c = (unsigned char)s.data[i];
-        if (c == '"' || c == '\\')
-            weft_str_addf(out, "\\%c", c);
-        else if (c == '\n')
-            weft_str_add(out, "\\n");
-        else if (c < 0x20 || c == 0x7F)
-            weft_str_addf(out, "\\x%02x", c);
-        else
-            weft_str_addn(out, (const char *)&c, 1);
+    for (size_t i = 0, n; i < end; i += n) {
+        const char *stop = memchr(s.data + i, '\n', end - i);
+        n = stop ? (size_t)(stop - s.data) - i : end - i;
+        weft_str_add_escaped(out, s.data + i, n);
+        if (stop) weft_str_add(out, "\\n"), n++;
     }
-    // The cut goes to the end of a character.
-    for (; i < s.len && ((unsigned char)s.data[i] & 0xC0) == 0x80; i++) weft_str_addn(out, s.data + i, 1);
-    weft_str_add(out, i < s.len ? "\"..." : "\"");
+    weft_str_add(out, end < s.len ? "\"..." : "\"");
 }
 
 /// Prints the element at `p` and returns its size.

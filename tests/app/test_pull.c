@@ -46,7 +46,7 @@ static void use_catalogue(const char *hash, const char *source) {
 
 static void use_url(const char *hash, const char *url) {
     char source[512];
-    snprintf(source, sizeof source, "{\"kind\": \"https\", \"url\": \"%s\"}", url);
+    snprintf(source, sizeof source, "{\"kind\": \"%.*s\", \"url\": \"%s\"}", (int)strcspn(url, ":"), url, url);
     use_catalogue(hash, source);
 }
 
@@ -92,6 +92,7 @@ static void test_builtin(void **state) {
     ", \"source\": " SOURCE "}]}"
 #define HASH "\"sha256\": \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\""
 #define URL "{\"kind\": \"https\", \"url\": \"https://example.org/x\"}"
+#define SOURCE(KIND, ADDRESS) "{\"kind\": \"" KIND "\", \"url\": \"" ADDRESS "\"}"
 #define PART(PACKAGE, SIZE)                                                                                            \
     "{\"package\": \"" PACKAGE "\", \"version\": \"1\", \"member\": \"a/b\", \"size\": " SIZE "}"
 
@@ -112,6 +113,18 @@ static void test_bad_catalogues(void **state) {
         {MODEL("\"file\": \"x\", \"size\": 1, " HASH, "{\"kind\": \"ftp\"}"), "'source.kind'"},
         {MODEL("\"file\": \"x\", \"size\": 1, " HASH, "7"), "'kind'"},
         {MODEL("\"file\": \"x\", \"size\": 1, " HASH, "{\"kind\": \"https\"}"), "'url'"},
+        {MODEL("\"file\": \"x\", \"size\": 1, " HASH, SOURCE("https", "file:///etc/passwd")), "'source.url'"},
+        {MODEL("\"file\": \"x\", \"size\": 1, " HASH, SOURCE("https", "FILE:///etc/passwd")), "'source.url'"},
+        {MODEL("\"file\": \"x\", \"size\": 1, " HASH, SOURCE("https", "http://example.org/x")), "'source.url'"},
+        {MODEL("\"file\": \"x\", \"size\": 1, " HASH, SOURCE("https", "/etc/passwd")), "'source.url'"},
+        {MODEL("\"file\": \"x\", \"size\": 1, " HASH, SOURCE("https", "https:file:///x")), "'source.url'"},
+        {MODEL("\"file\": \"x\", \"size\": 1, " HASH, SOURCE("http", "https://example.org/x")), "'source.url'"},
+        {MODEL("\"file\": \"x\", \"size\": 1, " HASH, SOURCE("file", "http://example.org/x")), "'source.url'"},
+        {MODEL("\"file\": \"x\", \"size\": 2, " HASH,
+               "{\"kind\": \"pypi\", \"parts\": [" PART("p @ https:x", "2") "]}"),
+         "'package'"},
+        {MODEL("\"file\": \"x\", \"size\": 2, " HASH, "{\"kind\": \"pypi\", \"parts\": [" PART("p[extra]", "2") "]}"),
+         "'package'"},
         {MODEL("\"file\": \"x\", \"size\": 1, " HASH, "{\"kind\": \"pypi\", \"parts\": []}"), "'source.parts'"},
         {MODEL("\"file\": \"x\", \"size\": 3, " HASH, "{\"kind\": \"pypi\", \"parts\": [" PART("p", "2") "]}"),
          "the sum"},
@@ -274,6 +287,44 @@ static void test_server(void **state) {
     }
 }
 
+/// A server that sends everybody elsewhere is not followed to a file, whatever the hash would say.
+static void test_redirects(void **state) {
+    (void)state;
+    static const char *const places[] = {"file://%s/source.bin", "ftp://127.0.0.1:9/%s"};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0), code;
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 4), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &length), 0);
+    file_url(); // the file is there, with the right hash
+    pid_t server = fork();
+    assert_true(server >= 0);
+    for (size_t i = 0; server == 0 && i < 2; i++) {
+        char request[4096], place[300], head[512];
+        int c = accept(listener, NULL, NULL);
+        snprintf(place, sizeof place, places[i], cli_folder());
+        snprintf(head, sizeof head,
+                 "HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", place);
+        if (read(c, request, sizeof request) < 0 || write(c, head, strlen(head)) < 0) _exit(1);
+        close(c);
+    }
+    if (server == 0) _exit(0);
+    close(listener);
+    for (size_t i = 0; i < 2; i++) {
+        char url[64];
+        remove_model();
+        snprintf(url, sizeof url, "http://127.0.0.1:%d/small", ntohs(address.sin_port));
+        use_url(sha, url);
+        struct cli *c = CLI("pull", "small");
+        cli_expect(c, 1);
+        assert_false(exists(model_file("")));
+        cli_free(c);
+    }
+    assert_int_equal(waitpid(server, &code, 0), server);
+    assert_int_equal(code, 0);
+}
+
 // ---- wheels --------------------------------------------------------------------------------------------------------
 
 static void make_wheel(const char *path, const char *member, const char *data, size_t size) {
@@ -426,6 +477,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_builtin),       cmocka_unit_test(test_bad_catalogues), cmocka_unit_test(test_file),
         cmocka_unit_test(test_stamp),         cmocka_unit_test(test_wrong_hash),     cmocka_unit_test(test_resume_file),
+        cmocka_unit_test(test_redirects),
         cmocka_unit_test(test_server),        cmocka_unit_test(test_wheels),         cmocka_unit_test(test_wheels_fail),
         cmocka_unit_test(test_damaged_wheel), cmocka_unit_test(test_interrupt),
     };
