@@ -8,6 +8,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "model/keys.h"
 #include "model/lm_graph.h"
 #include "ops/ops.h"
 
@@ -31,7 +32,16 @@ struct request {
 
 enum { NARROW = 80, WIDE = 1 << 20 };
 
+/// general.architecture, "" if there is none.
+static void architecture(const struct weft_gguf *g, char *out, size_t size) {
+    struct weft_gguf_str arch = {0};
+    if (weft_gguf_get_string(g, "general.architecture", &arch) != WEFT_OK) arch.len = 0;
+    snprintf(out, size, "%.*s", (int)(arch.len < size ? arch.len : size - 1), arch.len ? arch.data : "");
+}
+
 static void print_keys(const struct weft_gguf *g, bool all) {
+    char arch[64];
+    architecture(g, arch, sizeof arch);
     for (size_t i = 0; i < weft_gguf_key_count(g); i++) {
         const char *key = weft_gguf_key_at(g, i);
         struct weft_str value = {0};
@@ -39,7 +49,8 @@ static void print_keys(const struct weft_gguf *g, bool all) {
         uint64_t count;
         if (weft_gguf_get_type(g, key, &type, &element, &count) != WEFT_OK) continue;
         weft_gguf_print_value(g, i, all ? WIDE : NARROW, &value);
-        weft_outf("%-46s %-7s %s\n", key, weft_gguf_type_name(type), weft_str_get(&value));
+        weft_outf("%-46s %-7s %s%s\n", key, weft_gguf_type_name(type), weft_str_get(&value),
+                  weft_model_key_unknown(g, arch, key) ? "   (unknown to Weft, not used)" : "");
         weft_str_free(&value);
     }
 }
@@ -90,21 +101,31 @@ static json_t *value_json(const struct weft_gguf *g, size_t i, bool all) {
 
 static int json_file(const struct weft_gguf *g, const struct request *r) {
     json_t *keys = json_object(), *tensors = json_array();
-    for (size_t i = 0; i < weft_gguf_key_count(g); i++)
-        json_object_set_new(keys, weft_gguf_key_at(g, i), value_json(g, i, r->all));
+    json_t *unknown = json_array();
+    bool ok = true; // nothing is left out where memory ends
+    char arch[64];
+    architecture(g, arch, sizeof arch);
+    for (size_t i = 0; i < weft_gguf_key_count(g); i++) {
+        const char *key = weft_gguf_key_at(g, i);
+        ok &= weft_json_member(keys, key, value_json(g, i, r->all));
+        if (weft_model_key_unknown(g, arch, key)) ok &= json_array_append_new(unknown, weft_json_string(key)) == 0;
+    }
     for (size_t i = 0; i < weft_gguf_tensor_count(g); i++) {
         const struct weft_gguf_tensor *t = weft_gguf_tensor_at(g, i);
         json_t *dims = json_array();
         for (uint32_t d = 0; d < t->n_dims; d++) json_array_append_new(dims, json_integer((json_int_t)t->dims[d]));
-        json_array_append_new(tensors,
-                              json_pack("{so ss so sI si sI}", "name", weft_json_text(t->name, strlen(t->name)), "type",
-                                        weft_ggml_type_info(t->type)->name, "dims", dims, "bytes", (json_int_t)t->size,
-                                        "part", (int)t->part, "offset", (json_int_t)t->offset));
+        json_t *row = json_pack("{so ss so sI si sI}", "name", weft_json_string(t->name), "type",
+                                weft_ggml_type_info(t->type)->name, "dims", dims, "bytes", (json_int_t)t->size, "part",
+                                (int)t->part, "offset", (json_int_t)t->offset);
+        ok &= json_array_append_new(tensors, row) == 0;
     }
-    const char *path = weft_gguf_path(g);
-    return weft_json_print(json_pack("{so si si sI so so}", "path", weft_json_text(path, strlen(path)), "version",
-                                     (int)weft_gguf_version(g), "parts", (int)weft_gguf_part_count(g), "bytes",
-                                     (json_int_t)weft_gguf_file_size(g), "metadata", keys, "tensors", tensors));
+    json_t *root = json_pack("{so si si sI so so so}", "path", weft_json_string(weft_gguf_path(g)), "version",
+                             (int)weft_gguf_version(g), "parts", (int)weft_gguf_part_count(g), "bytes",
+                             (json_int_t)weft_gguf_file_size(g), "metadata", keys, "unknown_keys", unknown, "tensors",
+                             tensors);
+    if (ok) return weft_json_print(root);
+    json_decref(root);
+    return weft_json_print(NULL);
 }
 
 // ---- graph and plan ------------------------------------------------------------------------------------------------
@@ -113,7 +134,7 @@ enum { MOST_TEXT = 64 << 20 };
 
 static int print_text(weft_status status, struct weft_str *text) {
     if (status == WEFT_OK && text->failed) status = weft_fail(WEFT_ERR_NOMEM, "out of memory for the output");
-    if (status == WEFT_OK) weft_out(weft_str_get(text), text->len);
+    if (status == WEFT_OK) weft_outf("%s", weft_str_get(text)); // what is safe already stays as it is
     if (status == WEFT_OK && text->len && text->data[text->len - 1] != '\n') weft_out("\n", 1);
     weft_str_free(text);
     return weft_app_failed(status);

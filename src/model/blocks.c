@@ -140,8 +140,12 @@ weft_value weft_block_attention(struct weft_model_build *m, const struct weft_bl
     weft_value k = turn(m, a, "attn_k", project(m, a, "attn_k", h, c->n_head_kv, size));
     weft_value v = project(m, a, "attn_v", h, c->n_head_kv, size);
     weft_value in[] = {q, cache(m, a, "k", k), cache(m, a, "v", v), m->pos};
-    const struct weft_arg args[] = {{.name = "scale", .x = a->scale}, {.name = "window", .x = a->window}};
-    weft_value o = weft_bn(&m->b, "attention", weft_block_name(m, a->layer, "attn"), in, 4, args, 2);
+    const struct weft_arg args[] = {
+        {.name = "scale", .x = a->scale},
+        {.name = "window", .x = a->window},
+        {.name = "softcap", .x = c->attn_softcap},
+    };
+    weft_value o = weft_bn(&m->b, "attention", weft_block_name(m, a->layer, "attn"), in, 4, args, 3);
     if (a->gated) {
         gate = weft_bn(&m->b, "sigmoid", weft_block_name(m, a->layer, "attn_gate"), &gate, 1, NULL, 0);
         o = weft_bn(&m->b, "mul", weft_block_name(m, a->layer, "attn_gated"), (weft_value[]){o, gate}, 2, NULL, 0);

@@ -2,6 +2,7 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "model/keys.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -42,6 +43,16 @@ static double number(struct reader *r, const char *name, double fallback) {
     if (r->status == WEFT_OK && !(isfinite(x) && (x > 0 || (x == 0 && fallback == 0))))
         r->status = weft_fail(WEFT_ERR_FORMAT, "%s: key %s is %g; it must be a positive number",
                               weft_gguf_path(r->file), r->key, x);
+    return x;
+}
+
+/// A number that files write under one of two names. Where both are there, they must agree.
+static double either(struct reader *r, const char *name, const char *other, double fallback) {
+    if (!weft_gguf_has(r->file, key(r, other))) return number(r, name, fallback);
+    double x = number(r, other, fallback), y = number(r, name, x);
+    if (r->status == WEFT_OK && x != y)
+        r->status = weft_fail(WEFT_ERR_FORMAT, "%s: key %s.%s is %g and %s.%s is %g; they are two names of one number",
+                              weft_gguf_path(r->file), r->arch, name, y, r->arch, other, x);
     return x;
 }
 
@@ -94,7 +105,8 @@ static void read_scaling(struct reader *r, struct weft_model_config *c) {
                       weft_gguf_path(r->file), r->key, (int)(type.len < 40 ? type.len : 40), type.data);
         return;
     }
-    c->rope_factor = number(r, "rope.scaling.factor", 1);
+    double factor = either(r, "rope.scaling.factor", "rope.scale_linear", 0);
+    if (factor > 0) c->rope_factor = factor;
 }
 
 /// Keys "ssm.*" and the layers that are recurrent: all but each interval-th.
@@ -113,6 +125,21 @@ static void read_recurrent(struct reader *r, struct weft_model_config *c) {
                               "fit each other",
                               weft_gguf_path(r->file), inner, c->ssm.n_value, c->ssm.n_key, c->ssm.taps);
     for (uint32_t i = 0; i < c->n_layer; i++) c->recurrent[i] = (i + 1) % interval != 0;
+}
+
+/// Heads of local layers, which must be as those of the others.
+static void read_local_shape(struct reader *r, const struct weft_model_config *c, uint32_t value_dim) {
+    const struct { const char *name; uint32_t global; } rows[] = {{"attention.key_length_swa", c->head_dim},
+                                                                  {"attention.value_length_swa", value_dim},
+                                                                  {"rope.dimension_count_swa", c->rope_dim}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (r->status != WEFT_OK || !weft_gguf_has(r->file, key(r, rows[i].name))) continue;
+        uint32_t x = count(r, rows[i].name, -1, 1u << 16);
+        if (r->status == WEFT_OK && x != rows[i].global)
+            r->status = weft_fail(WEFT_ERR_UNSUPPORTED,
+                                  "%s: key %s is %u; Weft has local layers with heads as the others, which makes it %u",
+                                  weft_gguf_path(r->file), r->key, x, rows[i].global);
+    }
 }
 
 static weft_status read_vocabulary(const struct weft_gguf *file, struct weft_model_config *c) {
@@ -152,6 +179,7 @@ weft_status weft_model_config_read(const struct weft_gguf *file, struct weft_mod
     struct weft_model_config *c = out;
     *c = (struct weft_model_config){0};
     WEFT_TRY(read_arch(file, c->arch, sizeof c->arch));
+    WEFT_TRY(weft_model_keys_check(file, c->arch));
     struct reader r = {.file = file, .arch = c->arch};
     c->ctx_train = count(&r, "context_length", -1, 1u << 30);
     c->n_embd = count(&r, "embedding_length", -1, 1u << 20);
@@ -166,14 +194,18 @@ weft_status weft_model_config_read(const struct weft_gguf *file, struct weft_mod
     c->window = count(&r, "attention.sliding_window", 0, 1u << 30);
     read_pattern(&r, c);
     c->rope_dim = count(&r, "rope.dimension_count", c->head_dim, 1u << 16);
-    c->rope_base = number(&r, "rope.freq_base", 10000);
-    c->rope_base_local = number(&r, "rope.freq_base_swa", 10000);
+    c->rope_base = either(&r, "rope.freq_base", "rope.global.freq_base", 10000);
+    c->rope_base_local = either(&r, "rope.freq_base_swa", "rope.local.freq_base", 10000);
     read_scaling(&r, c);
     read_recurrent(&r, c);
+    c->attn_softcap = number(&r, "attn_logit_softcapping", 0);
     c->softcap = number(&r, "final_logit_softcapping", 0);
+    c->attn_scale = number(&r, "attention.scale", 0);
+    read_local_shape(&r, c, value_dim);
     WEFT_TRY(r.status);
     WEFT_TRY(check_heads(file, c, value_dim));
-    c->attn_scale = 1 / sqrt(c->head_dim);
+    c->scale_given = c->attn_scale > 0;
+    if (!c->scale_given) c->attn_scale = 1 / sqrt(c->head_dim);
     return read_vocabulary(file, c);
 }
 

@@ -18,7 +18,8 @@ struct weft_model_config {
     double rope_base, rope_base_local;   ///< of global and of local layers
     double rope_factor;                  ///< linear scaling: positions of global layers are divided by it; 1: none
     double attn_scale;                   ///< factor of q.k
-    double softcap;                      ///< of the logits: c tanh(x / c); 0: none
+    bool scale_given;                    ///< the file says it; else it follows from the head
+    double attn_softcap, softcap;        ///< of attention's scores and of the logits: c tanh(x / c); 0: none
     bool recurrent[WEFT_MODEL_MAX_LAYERS]; ///< layer has a recurrent state in place of keys and values
     /// Of recurrent layers, all 0 where there are none: heads of keys (and queries) and of values, elements of a head
     /// of each, taps of the convolution in front of them.
@@ -26,7 +27,8 @@ struct weft_model_config {
 };
 
 /// Errors: NOT_FOUND (a required key or token_embd is missing), FORMAT (wrong type, zero or absurd values, counts that
-/// do not fit each other; names key and value), UNSUPPORTED (a scaling or a head shape that Weft has no kernel for).
+/// do not fit each other; names key and value), UNSUPPORTED (a scaling or a head shape that Weft has no kernel for; a
+/// key that asks for what Weft does not compute, see model/keys.h).
 weft_status weft_model_config_read(const struct weft_gguf *file, struct weft_model_config *out);
 
 /// Element type of a tensor. UNSUPPORTED names tensor and type.

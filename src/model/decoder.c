@@ -125,6 +125,22 @@ static void build(struct weft_model_build *m, const struct weft_decoder_family *
     }
 }
 
+/// A tensor that no node reads would be a part of the model that is not computed, such as a bias. Parts for images,
+/// sounds and for guessing several tokens ahead stand beside the model and take no part in it.
+static weft_status check_used(const struct weft_gguf *file, const struct weft_graph *g) {
+    static const char *const beside[] = {"v.", "mm.", "a.", "mtp."};
+    for (size_t i = 0; i < weft_gguf_tensor_count(file); i++) {
+        const char *name = weft_gguf_tensor_at(file, i)->name;
+        bool skip = weft_map_get(&g->names, name, strlen(name), NULL);
+        for (size_t k = 0; k < sizeof beside / sizeof *beside; k++)
+            skip = skip || !strncmp(name, beside[k], strlen(beside[k]));
+        if (!skip)
+            return weft_fail(WEFT_ERR_UNSUPPORTED, "tensor %s belongs to nothing that Weft computes for this "
+                             "architecture; without it the results would be another model's", name);
+    }
+    return WEFT_OK;
+}
+
 weft_status weft_decoder_build(const struct weft_gguf *file, const struct weft_model_config *config,
                               const struct weft_decoder_params *params, struct weft_graph **out) {
     const struct weft_decoder_family *family;
@@ -143,6 +159,7 @@ weft_status weft_decoder_build(const struct weft_gguf *file, const struct weft_m
         .cache = params->cache_f16 ? WEFT_F16 : WEFT_F32,
     };
     build(&m, family, params);
+    if (m.b.status == WEFT_OK) m.b.status = check_used(file, g);
     if (m.b.status == WEFT_OK) m.b.status = weft_graph_verify(g);
     if (m.b.status != WEFT_OK) {
         weft_graph_destroy(g);

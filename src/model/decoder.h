@@ -30,6 +30,9 @@ struct weft_decoder_params {
 /// A family of models, by the name of its GGUF architecture.
 struct weft_decoder_family {
     const char *architecture;
+    /// Keys that change meaning and that this family reads beside those of all (model/keys.c), without prefix; NULL at
+    /// the end.
+    const char *const *honours;
     double (*embedding_scale)(const struct weft_model_config *config); ///< NULL: 1
     /// Layer i from the residual x [T, n_embd] to the next one.
     weft_value (*layer)(struct weft_model_build *m, uint32_t i, weft_value x);

@@ -16,7 +16,7 @@ static weft_value layer(struct weft_model_build *m, uint32_t i, weft_value x) {
         a.rope_base = c->rope_base;
         a.rope_factor = c->rope_factor;
     }
-    if (c->n_layer == LAYERS_27B) a.scale = 1 / sqrt((double)c->n_embd / c->n_head);
+    if (!c->scale_given && c->n_layer == LAYERS_27B) a.scale = 1 / sqrt((double)c->n_embd / c->n_head);
     weft_value h = weft_block_norm(m, weft_block_name(m, i, "attn_norm"), x, c->n_embd);
     h = weft_block_attention(m, &a, h);
     h = weft_block_norm(m, weft_block_name(m, i, "post_attention_norm"), h, c->n_embd);
@@ -29,5 +29,8 @@ static weft_value layer(struct weft_model_build *m, uint32_t i, weft_value x) {
 
 static double embedding_scale(const struct weft_model_config *c) { return sqrt(c->n_embd); }
 
+static const char *const honours[] = {"attention.sliding_window", "attention.sliding_window_pattern",
+                                      "rope.freq_base_swa", "rope.local.freq_base", NULL};
+
 const struct weft_decoder_family weft_gemma3_family = {
-    .architecture = "gemma3", .embedding_scale = embedding_scale, .layer = layer};
+    .architecture = "gemma3", .honours = honours, .embedding_scale = embedding_scale, .layer = layer};

@@ -3,6 +3,8 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/log.h"
+#include "model/keys.h"
 
 #include <string.h>
 
@@ -146,10 +148,21 @@ weft_status weft_lm_prepare_generate(weft_lm *lm) {
     return lm->generate.program ? WEFT_OK : weft_lm_engine_create(lm, &lm->build, &lm->generate);
 }
 
+static void report_unknown(const weft_lm *lm) {
+    enum { MOST = 8 };
+    struct weft_str names = {0};
+    size_t n = weft_model_keys_unknown(lm->file, lm->config.arch, MOST, &names);
+    if (n)
+        weft_log(WEFT_LOG_WARN, "%s: %zu key%s Weft does not know and does not use: %s%s", weft_gguf_path(lm->file), n,
+                 n == 1 ? " that" : "s that", weft_str_get(&names), n > MOST ? ", ..." : "");
+    weft_str_free(&names);
+}
+
 static weft_status read_file(weft_lm *lm, const char *path) {
     WEFT_TRY(weft_gguf_open(path, &lm->file));
     WEFT_TRY(weft_lm_check_family(lm->file));
     WEFT_TRY(weft_model_config_read(lm->file, &lm->config));
+    report_unknown(lm);
     WEFT_TRY(weft_tokenizer_create(lm->file, &lm->tokenizer));
     if ((uint32_t)weft_tokenizer_size(lm->tokenizer) != lm->config.n_vocab)
         return weft_fail(WEFT_ERR_FORMAT, "%s: the tokenizer has %d tokens and token_embd.weight %u rows", path,
@@ -161,11 +174,14 @@ weft_status weft_lm_open(weft_gpu *gpu, const char *path, const struct weft_lm_p
     const struct weft_gpu_caps *caps = weft_gpu_caps(gpu);
     weft_status status;
     *out = NULL;
+    if (params && params->runs > WEFT_LM_RUNS)
+        return weft_fail(WEFT_ERR_INVALID, "%u decode runs a submit; at most %d, and 0 lets them be chosen",
+                         params->runs, WEFT_LM_RUNS);
     weft_lm *lm = weft_calloc(1, sizeof *lm);
     if (!lm) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a model");
     lm->gpu = gpu;
     if (params) lm->params = *params;
-    lm->max_runs = lm->params.runs ? lm->params.runs : caps->kind == WEFT_GPU_CPU ? 1 : 64;
+    lm->max_runs = lm->params.runs ? lm->params.runs : caps->kind == WEFT_GPU_CPU ? 1 : WEFT_LM_RUNS;
     WEFT_GOTO(read_file(lm, path));
     lm->build = (struct weft_lm_build){.ctx = lm->params.ctx,
                                        .chunk = lm->params.chunk,

@@ -8,12 +8,16 @@
 
 typedef struct weft_lm weft_lm;
 
+#define WEFT_LM_RUNS 64 ///< decode runs a submit, at most
+
 struct weft_lm_params {
     uint32_t ctx;       ///< tokens of context; 0: min(model's, 4096)
     uint32_t chunk;     ///< most prompt tokens a run; 0: 64 on a CPU driver, 512 on a GPU
     bool cache_f16;     ///< f16 KV cache (a printed mode; default f32)
     bool sampling;      ///< compile the full sampler (else greedy only: fewer, smaller kernels)
-    uint32_t runs; ///< decode runs a submit; 0: chosen from measured time, 1 on a CPU driver and at least 8 on a GPU
+    /// Decode runs a submit, at most WEFT_LM_RUNS; 0: chosen from measured time, 1 on a CPU driver and at least 8 on a
+    /// GPU.
+    uint32_t runs;
     bool lazy;          ///< compile nothing in weft_lm_open: for callers that only score; weft_lm_program is NULL
     uint64_t memory_limit; ///< refuse before allocating if more would be needed; 0: no limit but the device's
     void (*progress)(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total);
@@ -40,7 +44,8 @@ const struct weft_tokenizer *weft_lm_tokenizer(const weft_lm *lm);
 weft_program *weft_lm_program(const weft_lm *lm); ///< of generation
 uint32_t weft_lm_ctx(const weft_lm *lm);
 
-/// Generates after `ids` (BOS included by the caller). ERR_LIMIT if the prompt does not fit the context.
+/// Generates after `ids` (BOS included by the caller). ERR_LIMIT if the prompt does not fit the context; one that fills
+/// it gets no new token (WEFT_STOP_CONTEXT). ERR_FORMAT if all logits of a row are NaN.
 weft_status weft_lm_generate(weft_lm *lm, const int32_t *ids, uint32_t n, const struct weft_generate_params *params,
                              struct weft_generate_stats *stats);
 

@@ -92,4 +92,9 @@ static weft_value layer(struct weft_model_build *m, uint32_t i, weft_value x) {
     return weft_block_add(m, weft_block_name(m, i, "ffn_residual"), x, h);
 }
 
-const struct weft_decoder_family weft_qwen35_family = {.architecture = "qwen35", .layer = layer};
+static const char *const honours[] = {"ssm.conv_kernel",    "ssm.inner_size",  "ssm.state_size",
+                                      "ssm.time_step_rank", "ssm.group_count", "full_attention_interval",
+                                      NULL};
+
+const struct weft_decoder_family weft_qwen35_family = {
+    .architecture = "qwen35", .honours = honours, .layer = layer};

@@ -186,6 +186,23 @@ static weft_status add_stop(struct weft_tokenizer *t, size_t *cap, int32_t id) {
     return WEFT_OK;
 }
 
+/// Some files list every token that ends a text.
+static weft_status load_stop_list(struct weft_tokenizer *t, const struct weft_gguf *file, size_t *cap) {
+    static const char key[] = "tokenizer.ggml.eos_token_ids";
+    int32_t *ids;
+    size_t n;
+    if (!weft_gguf_has(file, key)) return WEFT_OK;
+    WEFT_TRY(weft_gguf_get_i32s(file, key, &ids, &n));
+    weft_status status = WEFT_OK;
+    for (size_t i = 0; status == WEFT_OK && i < n; i++)
+        status = ids[i] >= 0 && ids[i] < t->size
+                     ? add_stop(t, cap, ids[i])
+                     : weft_fail(WEFT_ERR_FORMAT, "%s: %s has %d, but the vocabulary has %d tokens",
+                                 weft_gguf_path(file), key, ids[i], t->size);
+    weft_free(ids);
+    return status;
+}
+
 static weft_status load_stops(struct weft_tokenizer *t, const struct weft_gguf *file) {
     static const char *const keys[] = {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
     size_t cap = 0;
@@ -195,6 +212,7 @@ static weft_status load_stops(struct weft_tokenizer *t, const struct weft_gguf *
         WEFT_TRY(load_id(t, file, keys[i], &id));
         WEFT_TRY(add_stop(t, &cap, id));
     }
+    WEFT_TRY(load_stop_list(t, file, &cap));
     for (size_t i = 0; i < sizeof end_marks / sizeof *end_marks; i++) {
         int32_t id = weft_tokenizer_find(t, end_marks[i], strlen(end_marks[i]));
         if (id >= 0 && t->type[id] == WEFT_TOKEN_CONTROL) WEFT_TRY(add_stop(t, &cap, id));
@@ -209,13 +227,8 @@ static weft_status find_kind(const struct weft_gguf *file, const struct weft_tok
         *out = kinds[i];
         if (name.len == strlen(kinds[i]->name) && memcmp(name.data, kinds[i]->name, name.len) == 0) return WEFT_OK;
     }
-    struct weft_str shown = {0};
-    for (size_t i = 0; i < name.len && i < 40; i++)
-        weft_str_addf(&shown, "%c", name.data[i] < 0x20 ? '?' : name.data[i]);
-    weft_status status = weft_fail(WEFT_ERR_UNSUPPORTED, "%s: tokenizer.ggml.model is '%s'; Weft has 'llama'",
-                                   weft_gguf_path(file), weft_str_get(&shown));
-    weft_str_free(&shown);
-    return status;
+    return weft_fail(WEFT_ERR_UNSUPPORTED, "%s: tokenizer.ggml.model is '%.*s'; Weft has 'llama'",
+                     weft_gguf_path(file), (int)(name.len < 40 ? name.len : 40), name.data);
 }
 
 static weft_status load(struct weft_tokenizer *t, const struct weft_gguf *file) {

@@ -18,6 +18,7 @@ struct writer {
     uint32_t n_keys, n_tensors;
     struct tensor tensors[MAX_TENSORS];
     uint64_t random;
+    const struct weft_tiny_gemma3 *params;
 };
 
 // ---- bytes ----
@@ -35,7 +36,14 @@ static void pad(struct weft_str *s) {
     while (s->len % ALIGNMENT) weft_str_addn(s, "", 1);
 }
 
+/// Of a key that is given otherwise only that value is written; the model's own gets another name, which nobody reads.
 static void begin_key(struct writer *w, const char *name, uint32_t type) {
+    char away[128];
+    for (uint32_t i = 0; w->params && i < w->params->n_keys; i++)
+        if (!strcmp(w->params->keys[i].name, name)) {
+            snprintf(away, sizeof away, "away.%.100s", name);
+            name = away;
+        }
     text(&w->head, name);
     u32(&w->head, type);
     w->n_keys++;
@@ -105,6 +113,7 @@ static void tensor(struct writer *w, const char *name, weft_dtype dtype, uint64_
     char *file = weft_alloc(bytes);
     if (!x || !file) w->data.failed = true;
     for (uint64_t i = 0; x && i < n; i++) x[i] = rows ? normal(w) / sqrt((double)k) * 1.5 : 1 + 0.2 * normal(w);
+    if (x && w->params && w->params->nan && !strcmp(w->params->nan, name)) x[0] = NAN;
     if (x && file) {
         weft_dtype_encode(dtype, x, (int64_t)n, file);
         weft_str_addn(&w->data, file, bytes);
@@ -191,6 +200,22 @@ static void write_keys(struct writer *w, const struct weft_tiny_gemma3 *p) {
     write_tokenizer(w, p);
 }
 
+static void write_more_keys(struct writer *w, const struct weft_tiny_gemma3 *p) {
+    w->params = NULL; // these keep their names
+    for (uint32_t i = 0; i < p->n_keys; i++) {
+        const struct weft_tiny_key *k = &p->keys[i];
+        if (k->type == WEFT_GGUF_U32) key_u32(w, k->name, (uint32_t)k->x);
+        if (k->type == WEFT_GGUF_F32) key_f32(w, k->name, k->x);
+        if (k->type == WEFT_GGUF_BOOL) key_bool(w, k->name, k->x != 0);
+        if (k->type == WEFT_GGUF_STRING) key_text(w, k->name, k->text);
+        if (k->type != WEFT_GGUF_ARRAY) continue;
+        key_array(w, k->name, WEFT_GGUF_I32, 2);
+        u32(&w->head, (uint32_t)(int32_t)k->x);
+        u32(&w->head, (uint32_t)(int32_t)k->x + 1);
+    }
+    w->params = p;
+}
+
 /// Types go round, so that every matrix has every type in some layer.
 static weft_dtype type_of(const struct weft_tiny_gemma3 *p, uint32_t i) {
     static const weft_dtype small[] = {WEFT_Q5_0, WEFT_Q8_0, WEFT_Q4_0, WEFT_F16, WEFT_F32, WEFT_BF16};
@@ -238,11 +263,17 @@ void *weft_tiny_gemma3_make(const struct weft_tiny_gemma3 *params, size_t *size)
     struct weft_str out = {0};
     if (!w) return NULL;
     w->random = p.seed * 2654435761u + 12345;
+    w->params = &p;
     write_keys(w, &p);
+    write_more_keys(w, &p);
     tensor(w, "token_embd", p.plain ? WEFT_F32 : WEFT_Q8_0, p.n_embd, p.n_vocab);
     tensor(w, "output_norm", WEFT_F32, p.n_embd, 0);
     if (p.separate_head) tensor(w, "output", type_of(&p, 0), p.n_embd, p.n_vocab);
     for (uint32_t i = 0; i < p.n_layer; i++) write_layer(w, &p, i);
+    if (p.more) {
+        tensor(w, "more", WEFT_F32, p.n_embd, 0);
+        snprintf(w->tensors[w->n_tensors - 1].name, sizeof w->tensors->name, "%s", p.more);
+    }
     write_index(&out, w);
     weft_str_addn(&out, w->data.data, w->data.len);
     *size = out.len;

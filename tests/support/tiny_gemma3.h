@@ -2,7 +2,16 @@
 #ifndef WEFT_TEST_TINY_GEMMA3_H
 #define WEFT_TEST_TINY_GEMMA3_H
 #include "ir/dtype.h"
+#include "model/gguf.h"
 #include <stddef.h>
+
+/// A key that the model does not have otherwise, or one of its own with another value.
+struct weft_tiny_key {
+    const char *name;
+    enum weft_gguf_type type; ///< U32, F32, BOOL, STRING, or ARRAY of two i32
+    double x;
+    const char *text;
+};
 
 /// Zero in a field takes the value in brackets.
 struct weft_tiny_gemma3 {
@@ -21,6 +30,10 @@ struct weft_tiny_gemma3 {
     bool separate_head;   ///< with output.weight
     double softcap;       ///< 0: no key
     double rope_factor;   ///< linear scaling of global layers; 0: no key
+    const struct weft_tiny_key *keys;
+    uint32_t n_keys;
+    const char *more;     ///< a tensor, of n_embd elements, that the model does not have; NULL: none
+    const char *nan;      ///< a norm's tensor without ".weight": its first element is NaN; NULL: none
 };
 
 /// The file in memory (weft_free). NULL: out of memory.
