@@ -19,8 +19,8 @@ typedef struct weft_model weft_model;
 /// How to open. Zero is the default of each field.
 struct weft_model_params {
     uint32_t ctx;          ///< tokens of context, prompt and new ones together; 0: the model's own, at most 4096
-    uint32_t chunk;        ///< most prompt tokens a run; 0: 64 on a CPU driver, 512 on a GPU
-    uint32_t runs;         ///< decode runs a submit; 0: by measured time
+    uint32_t chunk;        ///< most prompt tokens a run, at most `ctx`; 0: 64 on a CPU driver, 512 on a GPU
+    uint32_t runs;         ///< decode runs a submit, at most 64; 0: by measured time
     bool cache_f16;        ///< key and value cache in f16: half the memory, slightly less exact
     bool greedy;           ///< without the sampler: fewer and smaller kernels, but temp must stay 0
     bool lazy;             ///< compile when first needed: for callers that only tokenize or score
@@ -31,7 +31,7 @@ struct weft_model_params {
 };
 
 struct weft_model_info {
-    char architecture[32], name[128]; ///< `name` as the file says, or ""
+    char architecture[32], name[128]; ///< as the file says, safe to print as weft_error_message; or ""
     uint32_t vocab;                   ///< ids are 0 to vocab - 1
     uint32_t ctx;                     ///< tokens of context it was opened with
     int32_t bos, eos;                 ///< -1: none
@@ -43,12 +43,13 @@ enum weft_tokenize_flags {
     WEFT_TOKENIZE_SPECIAL = 2, ///< control tokens written out in the text become their ids; not for untrusted text
 };
 
-/// Sampling parameters; zero of each is "off". temp 0 takes the likeliest token always.
+/// Sampling parameters; zero of each is "off". A value outside its range, NaN included, is INVALID.
 struct weft_sampling {
-    float temp;
-    uint32_t top_k;
-    float top_p, min_p;
-    float repetition, frequency, presence; ///< penalties on generated tokens; repetition 0 or 1: off
+    float temp;                ///< 0 to 1e6; below 1e-4 the likeliest token is taken always
+    uint32_t top_k;            ///< of the likeliest tokens so many; more than there are: all
+    float top_p, min_p;        ///< 0 to 1; top_p 0 or 1: off
+    float repetition;          ///< above 1e-6, below 1e6; 0 or 1: off. Penalties count generated tokens
+    float frequency, presence; ///< above -1e6, below 1e6
     uint64_t seed;
 };
 
@@ -74,7 +75,7 @@ struct weft_model_generate_params {
 enum weft_stop_reason {
     WEFT_STOP_TOKEN,   ///< a stop token or a stop text
     WEFT_STOP_LENGTH,  ///< max_tokens
-    WEFT_STOP_CONTEXT, ///< the context is full
+    WEFT_STOP_CONTEXT, ///< prompt and new tokens fill the context
     WEFT_STOP_CALLER,  ///< a callback or `cancel`
 };
 
@@ -88,7 +89,8 @@ struct weft_generate_stats {
 
 /// Opens a GGUF file (the first, if it is split) on a device, which must outlive the model. `params` may be NULL. The
 /// file must not change while it is open. On failure *out is NULL. Errors: NOT_FOUND, IO, FORMAT (names key or tensor),
-/// UNSUPPORTED (architecture, tokenizer or type), LIMIT (memory or context), NOMEM, DEVICE, LOST.
+/// UNSUPPORTED (architecture, tokenizer or type; a key or tensor of the file asks for what Weft does not compute: names
+/// it), INVALID (params), LIMIT (memory or context), NOMEM, DEVICE, LOST.
 WEFT_API weft_status weft_model_open(weft_device *device, const char *path, const struct weft_model_params *params,
                                      weft_model **out);
 /// Frees a model and sets *model to NULL. NULL, or a pointer to NULL, is fine.
@@ -109,8 +111,11 @@ WEFT_API weft_status weft_model_detokenize(const weft_model *model, const int32_
                                            size_t capacity, size_t *length);
 
 /// Continues a prompt (`length` bytes of text) from an empty cache. `params` and `stats` may be NULL. Blocks; text and
-/// tokens come through the callbacks, which must not use the model. Errors: LIMIT (the prompt does not fit the
-/// context), INVALID (an empty prompt without BOS, a temperature on a model opened as greedy), NOMEM, DEVICE, LOST.
+/// tokens come through the callbacks, which must not use the model. Prompt and new tokens are at most the context
+/// together: a prompt that fills it gets no new one. Errors: LIMIT (the prompt does not fit the context; more than 63
+/// stop tokens, with the model's own), INVALID (an empty prompt without BOS, a sampling parameter outside its range, a
+/// temperature on a model opened as greedy), FORMAT (all logits are NaN, so that there is no next token: the file is
+/// damaged, or values overflow), NOMEM, DEVICE, LOST. After an error text and tokens so far were passed on.
 WEFT_API weft_status weft_model_generate(weft_model *model, const char *prompt, size_t length,
                                          const struct weft_model_generate_params *params,
                                          struct weft_generate_stats *stats);
@@ -121,9 +126,9 @@ WEFT_API weft_status weft_model_generate_ids(weft_model *model, const int32_t *i
 
 /// How well the model predicts a text: the text is tokenized once (control tokens as plain text), cut into chunks of
 /// `ctx` tokens (0: 512), BOS takes the place of each chunk's first, and the second half of each is scored from an
-/// empty cache. At most `chunks` of them (0: all). *figure is exp of the mean negative log-likelihood. `each` may be
-/// NULL; it gets the figure so far after every chunk. Errors: INVALID or LIMIT (a text of fewer than two chunks, a
-/// context beyond the model's).
+/// empty cache. At most `chunks` of them (0: all). *figure is exp of the mean negative log-likelihood; it is NaN or
+/// infinite where the model's logits are, and the status is OK. `each` may be NULL; it gets the figure so far after
+/// every chunk. Errors: INVALID or LIMIT (a text of fewer than two chunks, a context beyond the model's).
 WEFT_API weft_status weft_model_perplexity(weft_model *model, const char *text, size_t length, uint32_t ctx,
                                            uint32_t chunks,
                                            void (*each)(void *user, uint32_t chunk, uint32_t chunks, double figure),

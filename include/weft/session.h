@@ -20,7 +20,7 @@ typedef struct weft_session weft_session;
 
 struct weft_session_params {
     bool checker;      ///< one submit a step, intermediate memory poisoned before each run: same bits, slowly
-    uint32_t max_runs; ///< most runs in one submit (0: 16)
+    uint32_t max_runs; ///< most runs in one submit, at most 65536 (0: 16)
     /// The session's runs are to follow each other on the device alone: refused (INVALID) where the program keeps a
     /// pair of past and present apart (weft_graph_pair_state). The message names the tensors, every setting that keeps
     /// them apart, and the ways out.
@@ -48,8 +48,8 @@ typedef struct weft_pending {
 
 /// Makes a session; states are zero. All memory for the largest sizes is taken now; only pages of paged states are
 /// taken later, as runs reach them. The live sizes start at the symbols' upper bounds, if the graph's relations allow
-/// these together. `params` may be NULL. The program must outlive the session. On failure *out is NULL. Errors: LIMIT,
-/// NOMEM, DEVICE, LOST.
+/// these together. `params` may be NULL. The program must outlive the session. On failure *out is NULL. Errors:
+/// INVALID (params), LIMIT, NOMEM, DEVICE, LOST.
 WEFT_API weft_status weft_session_create(weft_program *program, const struct weft_session_params *params,
                                          weft_session **out);
 /// Waits for the session's runs in flight, frees all that is its own and sets *session to NULL. Functions registered by

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/file.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +42,9 @@ struct watch {
 /// Summary of one prompt length.
 struct result {
     uint32_t prompt, new_tokens;
-    double *prefill, *first, *decode, *host; // one a repetition; decode and host: seconds a token
+    double *prefill, *first;                 // one a repetition
+    double *decode, *host;                   // seconds a token, of repetitions that had a decode step
+    uint32_t n_decode;
     double *gaps;                            // between ids of the last repetition
     uint32_t n_gaps;
     struct weft_generate_stats last;
@@ -78,9 +81,9 @@ static int by_value(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/// Nearest rank; sorts in place.
+/// Nearest rank; sorts in place. NAN of nothing.
 static double quantile(double *values, uint32_t n, double q) {
-    if (!n) return 0;
+    if (!n) return NAN;
     qsort(values, n, sizeof *values, by_value);
     double rank = q * n;
     uint32_t i = (uint32_t)rank;
@@ -111,11 +114,16 @@ static weft_status repeat_once(const struct request *r, const struct weft_opened
     if (!w.times) return weft_fail(WEFT_ERR_NOMEM, "out of memory for the times of %u tokens", r->tokens);
     weft_status status = weft_lm_generate(o->lm, prompt->data, (uint32_t)prompt->count, &params, s);
     if (status == WEFT_OK && weft_interrupted) status = weft_fail(WEFT_ERR_CANCELLED, "interrupted");
-    double tokens = s->new_tokens > 1 ? s->new_tokens - 1 : 1;
+    if (status == WEFT_OK && s->new_tokens == 0)
+        status = weft_fail(WEFT_ERR_LIMIT, "a prompt of %zu tokens leaves the context of %u no room for a new one; "
+                           "choose a shorter -p or a larger --ctx", prompt->count, weft_lm_ctx(o->lm));
     result->prefill[i] = s->prefill_seconds;
     result->first[i] = s->first_token_seconds;
-    result->decode[i] = s->decode_seconds / tokens;
-    result->host[i] = s->decode_host_seconds / tokens;
+    if (s->new_tokens > 1) { // the first token comes from the prompt's run
+        double tokens = s->new_tokens - 1;
+        result->decode[result->n_decode] = s->decode_seconds / tokens;
+        result->host[result->n_decode++] = s->decode_host_seconds / tokens;
+    }
     result->new_tokens = s->new_tokens;
     result->steady = w.steady;
     result->n_gaps = w.seen ? w.seen - 1 : 0;
@@ -152,17 +160,18 @@ static void free_result(struct result *r) {
 
 // ---- output --------------------------------------------------------------------------------------------------------
 
+/// NAN, null in JSON: nothing was measured.
 static json_t *spread(double *values, uint32_t n) {
     double median = quantile(values, n, 0.5), p95 = quantile(values, n, 0.95);
-    return json_pack("{sf sf}", "median", median, "p95", p95);
+    return json_pack("{so so}", "median", weft_json_number(median), "p95", weft_json_number(p95));
 }
 
-static double per(double x, double y) { return y > 0 ? x / y : 0; }
+static double per(double x, double y) { return y > 0 ? x / y : NAN; }
 
 static json_t *result_json(struct result *r, uint32_t repeats) {
     double cold = r->first[0]; // before sorting: the first repetition, where drivers compile
-    double prefill = quantile(r->prefill, repeats, 0.5), decode = quantile(r->decode, repeats, 0.5),
-           host = quantile(r->host, repeats, 0.5);
+    double prefill = quantile(r->prefill, repeats, 0.5), decode = quantile(r->decode, r->n_decode, 0.5),
+           host = quantile(r->host, r->n_decode, 0.5);
     json_t *steady =
         json_pack("{sI sI sI sI sI sI sI sI}", "tokens", (json_int_t)r->steady.tokens, "buffers_made",
                   (json_int_t)r->steady.buffers, "pipelines_made", (json_int_t)r->steady.pipelines, "groups_made",
@@ -172,28 +181,32 @@ static json_t *result_json(struct result *r, uint32_t repeats) {
     json_t *root =
         json_pack("{si si so so so so so sf}", "prompt", (int)r->prompt, "new_tokens", (int)r->new_tokens,
                   "prefill_seconds", spread(r->prefill, repeats), "first_token_seconds", spread(r->first, repeats),
-                  "decode_seconds_per_token", spread(r->decode, repeats), "token_gap_seconds",
+                  "decode_seconds_per_token", spread(r->decode, r->n_decode), "token_gap_seconds",
                   spread(r->gaps, r->n_gaps), "steady", steady, "first_token_first_time_seconds", cold);
     if (!root) return NULL;
-    json_object_set_new(root, "prefill_tokens_per_second", json_real(per(r->prompt, prefill)));
-    json_object_set_new(root, "decode_tokens_per_second", json_real(per(1, decode)));
+    json_object_set_new(root, "prefill_tokens_per_second", weft_json_number(per(r->prompt, prefill)));
+    json_object_set_new(root, "decode_tokens_per_second", weft_json_number(per(1, decode)));
     json_object_set_new(root, "dispatches_per_token", json_integer(r->last.dispatches_per_token));
     json_object_set_new(root, "runs_per_submit", json_integer(r->last.runs_per_submit));
-    json_object_set_new(root, "host_us_per_token", json_real(host * 1e6));
-    json_object_set_new(root, "host_us_per_dispatch", json_real(per(host * 1e6, r->last.dispatches_per_token)));
+    json_object_set_new(root, "host_us_per_token", weft_json_number(host * 1e6));
+    json_object_set_new(root, "host_us_per_dispatch", weft_json_number(per(host * 1e6, r->last.dispatches_per_token)));
     return root;
 }
 
 static void print_result(struct result *r, uint32_t repeats) {
-    double cold = r->first[0], prefill = quantile(r->prefill, repeats, 0.5), decode = quantile(r->decode, repeats, 0.5);
-    double host = quantile(r->host, repeats, 0.5) * 1e6;
+    double cold = r->first[0], prefill = quantile(r->prefill, repeats, 0.5);
+    double decode = quantile(r->decode, r->n_decode, 0.5), host = quantile(r->host, r->n_decode, 0.5) * 1e6;
     weft_outf("prompt %u, %u new tokens, %u repetitions:\n", r->prompt, r->new_tokens, repeats);
     weft_outf("  prefill      %10.2f t/s   median %.4f s, p95 %.4f s\n", per(r->prompt, prefill), prefill,
               quantile(r->prefill, repeats, 0.95));
     weft_outf("  first token  %10.4f s     p95 %.4f s, first time %.4f s\n", quantile(r->first, repeats, 0.5),
               quantile(r->first, repeats, 0.95), cold);
+    if (!r->n_decode) {
+        weft_outf("  decode                -       no decode step: the first new token comes from the prompt's run\n");
+        return;
+    }
     weft_outf("  decode       %10.2f t/s   median %.3f ms a token, p95 %.3f ms; gaps between tokens p95 %.3f ms\n",
-              per(1, decode), decode * 1e3, quantile(r->decode, repeats, 0.95) * 1e3,
+              per(1, decode), decode * 1e3, quantile(r->decode, r->n_decode, 0.95) * 1e3,
               quantile(r->gaps, r->n_gaps, 0.95) * 1e3);
     weft_outf("  host         %10.1f us    a token, %.3f us a dispatch beside the submit call; %u dispatches a token, "
               "%u runs a submit\n",
@@ -217,10 +230,10 @@ static json_t *summary_json(const struct request *r, const struct weft_opened *o
     struct weft_gpu_counters counters;
     weft_gpu_counters(o->gpu, &counters);
     path = path ? path + 1 : weft_gguf_path(file);
-    return json_pack("{ss ss so so sb so sI si ss sf sI sI so}", "weft", WEFT_VERSION, "implementation",
-                     c->implementation, "adapter", weft_json_text(c->adapter, strlen(c->adapter)), "driver",
-                     weft_json_text(c->driver, strlen(c->driver)), "cpu_driver", c->kind == WEFT_GPU_CPU, "model",
-                     weft_json_text(path, strlen(path)), "model_bytes", (json_int_t)weft_gguf_file_size(file), "ctx",
+    return json_pack("{ss so so so sb so sI si ss sf sI sI so}", "weft", WEFT_VERSION, "implementation",
+                     weft_json_string(c->implementation), "adapter", weft_json_string(c->adapter), "driver",
+                     weft_json_string(c->driver), "cpu_driver", c->kind == WEFT_GPU_CPU, "model",
+                     weft_json_string(path), "model_bytes", (json_int_t)weft_gguf_file_size(file), "ctx",
                      (int)weft_lm_ctx(o->lm), "cache", r->lm.cache_f16 ? "f16" : "f32", "load_seconds", o->load_seconds,
                      "peak_device_bytes", (json_int_t)counters.buffer_bytes_peak, "peak_host_bytes",
                      (json_int_t)peak_host_bytes(), "results", results);

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/file.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -58,10 +59,14 @@ static int perplexity(struct request *r) {
     start = weft_now();
     status = score(r, &o, &figure);
     int code = weft_app_failed(status);
+    if (status == WEFT_OK && !isfinite(figure))
+        weft_app_note("the figure is %g: the model gives NaN or infinity for this text; check the file, or take an f32 "
+                      "cache",
+                      figure);
     if (status == WEFT_OK && r->json)
-        code =
-            weft_json_print(json_pack("{sf si ss ss sf}", "perplexity", figure, "ctx", (int)r->lm.ctx, "device", device,
-                                      "cache", r->lm.cache_f16 ? "f16" : "f32", "seconds", weft_now() - start));
+        code = weft_json_print(json_pack("{so si so ss sf}", "perplexity", weft_json_number(figure), "ctx",
+                                         (int)r->lm.ctx, "device", weft_json_string(device), "cache",
+                                         r->lm.cache_f16 ? "f16" : "f32", "seconds", weft_now() - start));
     else if (status == WEFT_OK)
         weft_outf("%.4f\n", figure);
     weft_close_model(&o);

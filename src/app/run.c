@@ -39,7 +39,7 @@ static void show(struct run *r) {
     if (r->json) {
         weft_str_addn(&r->text, r->pending.data, r->pending.len);
     } else {
-        weft_out(r->pending.data, r->pending.len);
+        weft_out_content(r->pending.data, r->pending.len);
         weft_out_flush();
     }
     r->pending.len = 0;
@@ -118,8 +118,8 @@ static int print_json(const struct run *r, const struct weft_opened *o, const st
                              (json_int_t)(r->sampling.seed & INT64_MAX));
     if (!root) return weft_json_print(NULL);
     json_object_set_new(root, "device",
-                        json_pack("{ss so sb}", "implementation", caps->implementation, "adapter",
-                                  weft_json_text(caps->adapter, strlen(caps->adapter)), "cpu",
+                        json_pack("{so so sb}", "implementation", weft_json_string(caps->implementation), "adapter",
+                                  weft_json_string(caps->adapter), "cpu",
                                   caps->kind == WEFT_GPU_CPU));
     json_object_set_new(root, "stats",
                         json_pack("{si si sf sf sf sf sf sf si si sI}", "prompt_tokens", (int)s->prompt_tokens,
@@ -168,11 +168,13 @@ static int with_model(struct run *r, const char *prompt, size_t length) {
     status = weft_tokenizer_encode(weft_lm_tokenizer(o.lm), prompt, length, flags, &ids);
     if (status == WEFT_OK && ids.count > UINT32_MAX)
         status = weft_fail(WEFT_ERR_LIMIT, "the prompt has %zu tokens", ids.count);
-    if (status == WEFT_OK && r->echo && !r->json) weft_out(prompt, length), weft_out_flush();
+    if (status == WEFT_OK && r->echo && !r->json) weft_out_content(prompt, length), weft_out_flush();
     if (status == WEFT_OK) status = generate(r, &o, &ids, &stats);
     int code = weft_app_failed(status);
     if (status == WEFT_OK && weft_interrupted) code = WEFT_EXIT_INTERRUPTED;
     if (status == WEFT_OK && r->json) print_json(r, &o, &ids, &stats);
+    if (status == WEFT_OK && stats.reason == WEFT_STOP_CONTEXT && stats.new_tokens == 0)
+        weft_app_note("the prompt fills the context of %u tokens; raise --ctx for new ones", weft_lm_ctx(o.lm));
     if (status == WEFT_OK && weft_out_alive() && (talkative(r) || weft_interrupted)) print_stats(r, &o, &stats);
     weft_app_catch_interrupts(false);
     weft_ids_free(&ids);

@@ -41,6 +41,8 @@ static weft_status translate(const struct weft_program_compile_params *p, const 
                                                     .page_rows = p->page_rows},
                                         .progress = p->progress,
                                         .progress_user = p->progress_user};
+    if ((unsigned)p->state_policy > WEFT_STATE_SEPARATE)
+        return weft_fail(WEFT_ERR_INVALID, "state_policy %d is none of enum weft_state_policy", (int)p->state_policy);
     if (p->n_weights && !p->weights) return weft_api_null("weft_program_compile", "weights");
     if (p->share_weights && weft_program_gpu(p->share_weights) != device)
         return weft_fail(WEFT_ERR_INVALID, "weights can be shared among programs of one device only");

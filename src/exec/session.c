@@ -6,6 +6,8 @@
 #include "exec/session_impl.h"
 #include <string.h>
 
+enum { MOST_RUNS = 65536 }; // of a submit; room is made for all
+
 weft_status weft_session_no_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory for a session"); }
 
 weft_status weft_session_null_argument(const char *call) {
@@ -130,6 +132,9 @@ weft_status weft_session_create(weft_program *program, const struct weft_session
 {
     if (out) *out = NULL;
     if (!program || !out) return weft_session_null_argument("weft_session_create");
+    if (params && params->max_runs > MOST_RUNS)
+        return weft_fail(WEFT_ERR_INVALID, "sessions of up to %u runs in one submit; at most %d", params->max_runs,
+                         MOST_RUNS);
     if (params && params->replay) WEFT_TRY(weft_session_need_shared(program, "a session made for replay"));
     weft_session *s = weft_calloc(1, sizeof *s);
     if (!s) return weft_session_no_memory();

@@ -1,10 +1,10 @@
 /// weft/model.h: language models as users see them, on weft_lm_*.
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/visible.h"
 #include "exec/api_impl.h"
 #include "model/lm.h"
 #include "model/lm_stop.h"
-#include <stdio.h>
 #include <string.h>
 
 struct weft_model {
@@ -51,8 +51,7 @@ void weft_model_close(weft_model **model) {
 static void copy_text(const struct weft_gguf *file, const char *key, char *out, size_t size) {
     struct weft_gguf_str s = {0};
     *out = 0; // a file without the key, or with one of another type, has an empty text
-    if (weft_gguf_get_string(file, key, &s) == WEFT_OK)
-        snprintf(out, size, "%.*s", (int)(s.len < size ? s.len : size), s.data);
+    if (weft_gguf_get_string(file, key, &s) == WEFT_OK) weft_visible(WEFT_VISIBLE_LINE, s.data, s.len, out, size);
 }
 
 weft_status weft_model_info(const weft_model *model, struct weft_model_info *out) {

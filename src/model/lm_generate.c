@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { AHEAD = 2, BLOCK_WORDS = 64, MOST_RUNS = 64 };
+enum { AHEAD = 2, BLOCK_WORDS = 64 };
 #define SUBMIT_SECONDS 0.03 ///< runs a submit double while one takes less than half of this
 
 /// A submit whose results are still to come.
@@ -41,6 +41,7 @@ struct loop {
     double host;
     int32_t stops[WEFT_LM_STOPS];
     uint32_t n_stops;
+    uint32_t words[WEFT_SAMPLE_WORDS];
 };
 
 static bool cancelled(const struct loop *g) { return g->params->cancel && *g->params->cancel; }
@@ -65,43 +66,53 @@ static struct weft_sample_settings settings(const struct weft_sampling *s) {
     return (struct weft_sample_settings){
         .temperature = s->temp,
         .top_k = s->top_k,
-        .top_p = s->top_p > 0 ? s->top_p : 1,
+        .top_p = s->top_p == 0 ? 1 : s->top_p,
         .min_p = s->min_p,
-        .repetition = s->repetition > 0 ? s->repetition : 1,
+        .repetition = s->repetition == 0 ? 1 : s->repetition,
         .frequency = s->frequency,
         .presence = s->presence,
         .seed = s->seed,
     };
 }
 
-static weft_status write_states(struct loop *g) {
-    weft_session *session = g->e->session;
+/// All that a caller may have set wrong, before anything is compiled.
+static weft_status check(struct loop *g, const int32_t *ids, uint32_t n) {
+    const struct weft_lm_build *build = &g->lm->build;
     struct weft_sample_settings set = settings(&g->params->sampling);
-    uint32_t words[WEFT_SAMPLE_WORDS], stops[WEFT_LM_STOPS] = {g->n_stops};
-    WEFT_TRY(weft_sample_pack(&set, words));
-    if ((words[WEFT_SAMPLE_FLAGS] & WEFT_SAMPLE_DRAW) && !g->e->build.sampling)
+    if (n == 0) return weft_fail(WEFT_ERR_INVALID, "an empty prompt: at least one token is needed, such as BOS");
+    if (n > build->ctx)
+        return weft_fail(WEFT_ERR_LIMIT, "the prompt has %u tokens and the context %u; shorten it or raise --ctx", n,
+                         build->ctx);
+    WEFT_TRY(weft_lm_check_ids(g->lm, ids, n));
+    WEFT_TRY(weft_sample_pack(&set, g->words));
+    if ((g->words[WEFT_SAMPLE_FLAGS] & WEFT_SAMPLE_DRAW) && !build->sampling)
         return weft_fail(
             WEFT_ERR_INVALID,
             "this model was opened for greedy generation; open it with `sampling` for a temperature above 0");
+    return collect_stops(g);
+}
+
+static weft_status write_states(struct loop *g) {
+    weft_session *session = g->e->session;
+    uint32_t stops[WEFT_LM_STOPS] = {g->n_stops};
     for (uint32_t i = 0; i < g->n_stops; i++) stops[i + 1] = (uint32_t)g->stops[i];
-    WEFT_TRY(weft_session_write(session, "sampling", 0, words, sizeof words));
+    WEFT_TRY(weft_session_write(session, "sampling", 0, g->words, sizeof g->words));
     WEFT_TRY(weft_session_write(session, "stops", 0, stops, sizeof stops));
     WEFT_TRY(weft_session_set_var(session, "n_max", g->limit));
-    return weft_session_set_var(session, "pos_max", g->e->build.ctx);
+    return weft_session_set_var(session, "pos_max", g->e->build.ctx - 1); // the last token is not fed
 }
 
 static weft_status begin(struct loop *g, uint32_t n) {
-    uint32_t room = g->e->build.ctx - n + 1; // the last id is picked from a full cache, and not fed
+    uint32_t room = g->e->build.ctx - n;
     g->limit = g->params->max_tokens && g->params->max_tokens < room ? g->params->max_tokens : room;
     g->ring_slots = (uint32_t)(weft_lm_state_bytes(g->e, "ring") / sizeof(uint32_t));
-    g->max_runs = g->lm->max_runs < MOST_RUNS ? g->lm->max_runs : MOST_RUNS;
+    g->max_runs = g->lm->max_runs;
     if (g->max_runs > g->ring_slots / (AHEAD + 1)) g->max_runs = g->ring_slots / (AHEAD + 1);
     g->runs = g->lm->params.runs ? g->max_runs : g->max_runs < 8 ? g->max_runs : 8;
     g->null_device = weft_gpu_caps(g->lm->gpu)->kind == WEFT_GPU_NULL;
     g->cpu_driver = weft_gpu_caps(g->lm->gpu)->kind == WEFT_GPU_CPU;
     g->ahead =
         g->cpu_driver ? 1 : AHEAD; // CPU drivers compute inside the submit: running ahead would only delay each id
-    WEFT_TRY(collect_stops(g));
     g->at_active = WEFT_VAR_ACTIVE * 4;
     WEFT_TRY(weft_session_var_offset(g->e->session, "n_out", &g->at_n_out));
     if (g->at_active + 4 > BLOCK_WORDS * 4 || g->at_n_out + 4 > BLOCK_WORDS * 4)
@@ -240,6 +251,12 @@ static weft_status collect(struct loop *g) {
         bool last = !active && g->read + 1 == n_out;
         if (slot >= f.ring_n)
             return weft_fail(WEFT_ERR_INTERNAL, "token %u is not among those that were read back", g->read);
+        if (ring[slot] == WEFT_SAMPLE_NONE)
+            return weft_fail(WEFT_ERR_FORMAT,
+                             "%s: after %u tokens all logits are NaN, so there is no next one; the weights hold NaN or "
+                             "infinity, or values became too large for their type: check the file, and take an f32 "
+                             "cache",
+                             weft_gguf_path(g->lm->file), g->stats->prompt_tokens + g->read);
         pass_on(g, (int32_t)ring[slot], last);
     }
     if (!g->done && !active)
@@ -271,11 +288,11 @@ weft_status weft_lm_generate(weft_lm *lm, const int32_t *ids, uint32_t n, const 
     struct loop g = {
         .lm = lm, .e = &lm->generate, .params = params, .stats = stats ? stats : &scratch, .reason = WEFT_STOP_CALLER};
     *g.stats = (struct weft_generate_stats){.prompt_tokens = n};
-    if (n == 0) return weft_fail(WEFT_ERR_INVALID, "an empty prompt: at least one token is needed, such as BOS");
-    if (n > lm->build.ctx)
-        return weft_fail(WEFT_ERR_LIMIT, "the prompt has %u tokens and the context %u; shorten it or raise --ctx", n,
-                         lm->build.ctx);
-    WEFT_TRY(weft_lm_check_ids(lm, ids, n));
+    WEFT_TRY(check(&g, ids, n));
+    if (n == lm->build.ctx) { // no room for a new one
+        g.stats->reason = WEFT_STOP_CONTEXT;
+        return WEFT_OK;
+    }
     WEFT_TRY(weft_lm_prepare_generate(lm));
     g.start = g.last = weft_now();
     WEFT_TRY(begin(&g, n));

@@ -13,7 +13,8 @@
 ///
 /// Attribute greedy = 1 compiles the argmax of the penalised logits alone (2 steps); else 4 steps serve every setting,
 /// and temperature 0 leaves the middle two at once. Clears `active` at a stop token, at n_out >= n_max and at pos >=
-/// pos_max; the token that ends the output is in the ring like any other. Every store is predicated by `active`.
+/// pos_max; the token that ends the output is in the ring like any other. A row of nothing but NaN has no token: the
+/// ring gets WEFT_SAMPLE_NONE, and `active` is cleared. Every store is predicated by `active`.
 ///
 /// The survivors of top-k and top-p are a prefix of one order: descending logit, then ascending index. So each filter
 /// is a position in that order, and the draw is one as well. Positions are found by histograms of counts and masses:
@@ -96,12 +97,12 @@ static void commit(const struct weft_eval *e, const uint32_t *words, uint32_t to
     uint32_t ring = (uint32_t)e->in[RING].shape[0];
     double *counts = e->in[COUNTS].data;
     if (window > 0 && window <= ring && n >= window) {
-        double *old = &counts[(size_t)e->in[RING].data[(n - window) % ring]];
-        if (*old > 0) *old -= 1;
+        double old = e->in[RING].data[(n - window) % ring];
+        if (old < (double)e->in[COUNTS].shape[0] && counts[(size_t)old] > 0) counts[(size_t)old] -= 1;
     }
-    counts[token] += 1;
+    if (token != WEFT_SAMPLE_NONE) counts[token] += 1;
     e->in[RING].data[n % ring] = token;
-    if (e->in[TOKENS].shape[0] > 0) e->in[TOKENS].data[0] = token;
+    if (e->in[TOKENS].shape[0] > 0) e->in[TOKENS].data[0] = token == WEFT_SAMPLE_NONE ? 0 : token;
     e->in[TOKEN].data[0] = token;
     e->in[N_OUT].data[0] = n + 1;
     e->in[RNG].data[0] = (uint32_t)((uint32_t)e->in[RNG].data[0] + 1);

@@ -13,7 +13,7 @@
 struct weft_sample_settings {
     float temperature;         ///< below 1e-4: greedy. At most 1e6
     uint32_t top_k;            ///< 0: off
-    float top_p;               ///< 1 or more: off; 0: the likeliest token only
+    float top_p;               ///< 1: off; 0: the likeliest token only
     float min_p;               ///< 0: off
     float repetition;          ///< 1: off; > 0
     float frequency, presence; ///< 0: off
@@ -52,7 +52,12 @@ weft_status weft_sample_pack(const struct weft_sample_settings *s, uint32_t word
 /// One draw of the counter-based generator: 64 bits for (seed, step).
 uint64_t weft_sample_random(uint64_t seed, uint32_t step);
 
-/// The token that the kernels pick: logits[v] (f32), counts[v], and the draw (seed in the words, step).
+/// In place of a token where the row is nothing but NaN: in `ring` and `token`, while `tokens` gets 0, `counts` stay,
+/// and `active` falls.
+#define WEFT_SAMPLE_NONE UINT32_MAX
+
+/// The token that the kernels pick, or WEFT_SAMPLE_NONE: logits[v] (f32), counts[v], and the draw (seed in the words,
+/// step).
 /// Errors: NOMEM.
 weft_status weft_sample_pick(const uint32_t words[WEFT_SAMPLE_WORDS], const float *logits, const uint32_t *counts,
                              uint32_t v, uint32_t step, uint32_t *token);

@@ -198,6 +198,9 @@ fn load_candidates(lid: u32) {
 }
 //% end
 
+// In place of a token: the row is nothing but NaN (ops/sample.h).
+const NONE = 0xffffffffu;
+
 fn is_stop(token: u32) -> bool {
     let n = min(load_stops(0u), ${STOPS - 1}u);
     for (var i = 1u; i <= n; i++) {
@@ -211,17 +214,19 @@ fn commit(token: u32) {
     let n = var_u32(${VAR_N_OUT}u);
     let window = load_sampling(WINDOW);
     if (window > 0u && window <= ${RING}u && n >= window) { // before its slot may be written anew
-        let old = min(load_ring((n - window) % ${RING}u), ${V - 1}u);
+        let left = load_ring((n - window) % ${RING}u);
+        let old = min(left, ${V - 1}u);
         let count = load_counts(old);
-        if (count > 0u) { store_counts(old, count - 1u); }
+        if (left == old && count > 0u) { store_counts(old, count - 1u); }
     }
-    store_counts(token, load_counts(token) + 1u);
+    if (token != NONE) { store_counts(token, load_counts(token) + 1u); }
     store_ring(n % ${RING}u, token);
-    store_tokens(0u, i32(token));
+    store_tokens(0u, i32(select(token, 0u, token == NONE)));
     set_var_u32(${VAR_TOKEN}u, token);
     set_var_u32(${VAR_N_OUT}u, n + 1u);
     set_var_u32(${VAR_RNG}u, var_u32(${VAR_RNG}u) + 1u);
-    if (is_stop(token) || n + 1u >= var_u32(${VAR_N_MAX}u) || var_u32(${VAR_POS}u) >= var_u32(${VAR_POS_MAX}u)) {
+    let full = n + 1u >= var_u32(${VAR_N_MAX}u) || var_u32(${VAR_POS}u) >= var_u32(${VAR_POS_MAX}u);
+    if (token == NONE || is_stop(token) || full) {
         set_var_u32(0u, 0u);
     }
 }
@@ -240,16 +245,17 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
             place = load_part(2u * s + 1u);
         }
     }
-    commit(place);
+    commit(select(place, NONE, top == 0u));
     //% else
     if (lid == 0u) { running = select(0u, 1u, is_active()); }
     if (workgroupUniformLoad(&running) == 0u) { return; }
+    let none = load_narrow(N_TOP) == 0u;
     var token = load_narrow(N_GREEDY);
-    if (flag(DRAW) && load_narrow(N_TOP) != 0u) {
+    if (flag(DRAW) && !none) {
         fill_masses(lid);
         load_candidates(lid); // its barriers also separate the masses from their use
         token = draw_token(lid);
     }
-    if (lid == 0u) { commit(min(token, ${V - 1}u)); }
+    if (lid == 0u) { commit(select(min(token, ${V - 1}u), NONE, none)); }
     //% end
 }

@@ -30,8 +30,8 @@ static float word_float(uint32_t w) {
 static weft_status check(const struct weft_sample_settings *s) {
     if (!(s->temperature >= 0 && s->temperature <= 1e6f))
         return weft_fail(WEFT_ERR_INVALID, "temperature %g is not in [0, 1e6]; 0 is greedy", (double)s->temperature);
-    if (!(s->top_p >= 0))
-        return weft_fail(WEFT_ERR_INVALID, "top_p %g is not at least 0; 1 turns it off", (double)s->top_p);
+    if (!(s->top_p >= 0 && s->top_p <= 1))
+        return weft_fail(WEFT_ERR_INVALID, "top_p %g is not in [0, 1]; 1 turns it off", (double)s->top_p);
     if (!(s->min_p >= 0 && s->min_p <= 1))
         return weft_fail(WEFT_ERR_INVALID, "min_p %g is not in [0, 1]", (double)s->min_p);
     if (!(s->repetition > 1e-6f && s->repetition < 1e6f))
@@ -192,7 +192,7 @@ weft_status weft_sample_pick(const uint32_t words[WEFT_SAMPLE_WORDS], const floa
         uint32_t key = order_key(penalised(words, logits[i], counts[i]));
         if (key) c[n++] = (struct candidate){key, i};
     }
-    *token = 0; // nothing but NaN
+    *token = WEFT_SAMPLE_NONE;
     if (n) {
         qsort(c, n, sizeof *c, by_order);
         uint64_t seed = (uint64_t)words[WEFT_SAMPLE_SEED_HI] << 32 | words[WEFT_SAMPLE_SEED_LO];

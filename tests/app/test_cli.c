@@ -312,7 +312,7 @@ static void test_run(void **state) {
     root = run_json(full);
     assert_string_equal(json_string_value(json_object_get(root, "stop")), "context full");
     assert_int_equal(
-        json_array_size(json_object_get(root, "ids")) + json_array_size(json_object_get(root, "prompt_ids")), 64 + 1);
+        json_array_size(json_object_get(root, "ids")) + json_array_size(json_object_get(root, "prompt_ids")), 64);
     assert_int_equal(json_integer_value(json_object_get(root, "seed")), 7);
     json_decref(root);
     cli_expect(quiet, 0);
@@ -348,6 +348,61 @@ static void test_bench(void **state) {
     cli_free(json), cli_free(text);
 }
 
+/// One new token is no decode step: there is no speed of any, and none is made up.
+static void test_bench_of_one_token(void **state) {
+    (void)state;
+    static const char *const measured[] = {"decode_tokens_per_second", "host_us_per_token", "host_us_per_dispatch"},
+                      *const spreads[] = {"decode_seconds_per_token", "token_gap_seconds"};
+    for (int n = 1; n <= 2; n++) {
+        struct cli *json = CLI("bench", tiny(), "-p", "5,11", "-n", n == 1 ? "1" : "2", "-r", "3", "--json"),
+                   *text = CLI("bench", tiny(), "-p", "7", "-n", n == 1 ? "1" : "2", "-r", "2");
+        cli_expect(json, 0);
+        json_t *root = parse(json);
+        for (size_t i = 0; i < 2; i++) {
+            const json_t *row = json_array_get(json_object_get(root, "results"), i);
+            assert_int_equal(json_integer_value(json_object_get(row, "new_tokens")), n);
+            assert_true(json_is_real(json_object_get(row, "prefill_tokens_per_second")));
+            for (size_t k = 0; k < 3; k++) assert_int_equal(json_is_null(json_object_get(row, measured[k])), n == 1);
+            for (size_t k = 0; k < 2; k++)
+                assert_int_equal(json_is_null(json_object_get(json_object_get(row, spreads[k]), "median")), n == 1);
+        }
+        json_decref(root);
+        cli_expect(text, 0);
+        assert_int_equal(strstr(text->out, "no decode step") != NULL, n == 1);
+        assert_null(strstr(text->out, "nan"));
+        cli_free(json), cli_free(text);
+    }
+    struct cli *full = CLI("bench", tiny(), "-p", "9", "--ctx", "9", "-r", "1");
+    cli_expect(full, WEFT_EXIT_FAILURE);
+    assert_non_null(strstr(full->err, "--ctx"));
+    cli_free(full);
+}
+
+/// Prompt and new tokens are as many as the context holds, never more.
+static void test_context(void **state) {
+    (void)state;
+    for (int ctx = 4; ctx < 20; ctx++) {
+        char number[8];
+        snprintf(number, sizeof number, "%d", ctx);
+        struct cli *c = CLI("run", tiny(), "abc", "-n", "0", "--ctx", number, "--json", "--ignore-eos", "--temp", "0");
+        cli_run(c);
+        if (c->code == WEFT_EXIT_FAILURE) { // not even the prompt
+            assert_non_null(strstr(c->err, "--ctx"));
+            cli_free(c);
+            continue;
+        }
+        assert_int_equal(c->code, 0);
+        json_t *root = parse(c);
+        size_t prompt = json_array_size(json_object_get(root, "prompt_ids")),
+               made = json_array_size(json_object_get(root, "ids"));
+        assert_int_equal(prompt + made, ctx);
+        assert_string_equal(json_string_value(json_object_get(root, "stop")), "context full");
+        assert_int_equal(strstr(c->err, "raise --ctx") != NULL, made == 0);
+        json_decref(root);
+        cli_free(c);
+    }
+}
+
 static int teardown(void **state) {
     (void)state;
     cli_remove_all();
@@ -362,6 +417,7 @@ int main(void) {
         cmocka_unit_test(test_closed_pipe), cmocka_unit_test(test_tokenize), cmocka_unit_test(test_inspect),
         cmocka_unit_test(test_inspect_text), cmocka_unit_test(test_inspect_passes),
         cmocka_unit_test(test_run),         cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_bench_of_one_token), cmocka_unit_test(test_context),
     };
     return cmocka_run_group_tests_name("cli", tests, NULL, teardown);
 }

@@ -238,9 +238,9 @@ static void test_ends(void **state) {
         struct taken full = {0}, exact = {0}, caller = {0}, cancel = {.cancel_after_first = true},
                      before = {.cancel = 1}, one = {0};
         generate(lms[i], LONG, params, &full);
-        assert_int_equal(full.n, CTX - LONG + 1);
+        assert_int_equal(full.n, CTX - LONG);
         assert_int_equal(full.stats.reason, WEFT_STOP_CONTEXT);
-        params.max_tokens = CTX - LONG + 1; // the length asked for counts first
+        params.max_tokens = CTX - LONG; // the length asked for counts first
         generate(lms[i], LONG, params, &exact);
         assert_int_equal(exact.n, full.n);
         assert_int_equal(exact.stats.reason, WEFT_STOP_LENGTH);
@@ -310,6 +310,34 @@ static void test_refusals(void **state) {
     assert_int_equal(weft_lm_open(gpu, "/nowhere", NULL, &none), WEFT_ERR_NOT_FOUND);
 }
 
+/// A model whose logits are all NaN ends with an error that says so, however it samples; scoring gives NaN.
+static void test_nan(void **state) {
+    (void)state;
+    if (dear()) skip();
+    char nan[] = "/tmp/weft-nan-XXXXXX";
+    int fd = mkstemp(nan);
+    const struct weft_tiny_gemma3 tiny = {.seed = 8, .ctx = 64, .n_layer = 1, .nan = "output_norm"};
+    assert_true(fd >= 0 && close(fd) == 0 && weft_tiny_gemma3_write(&tiny, nan));
+    for (int sampling = 0; sampling < 2; sampling++) {
+        weft_lm *lm;
+        struct weft_generate_stats stats;
+        double figure = 0;
+        struct weft_generate_params params = {.max_tokens = 20, .ignore_stops = true,
+                                              .sampling = {.temp = sampling ? 1 : 0, .repetition = 1.5f}};
+        const struct weft_lm_params open = {.sampling = sampling, .chunk = 8};
+        assert_int_equal(weft_lm_open(gpu, nan, &open, &lm), WEFT_OK);
+        assert_int_equal(weft_lm_generate(lm, text, 11, &params, &stats), WEFT_ERR_FORMAT);
+        assert_non_null(strstr(weft_error_message(), "after 11 tokens all logits are NaN"));
+        assert_int_equal(stats.new_tokens, 0);
+        if (!sampling) {
+            assert_int_equal(weft_lm_perplexity(lm, text, 32, 16, 1, NULL, NULL, &figure), WEFT_OK);
+            assert_true(isnan(figure));
+        }
+        weft_lm_close(&lm);
+    }
+    unlink(nan);
+}
+
 static int setup(void **state) {
     (void)state;
     uint32_t x = 7;
@@ -340,7 +368,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_logits),   cmocka_unit_test(test_perplexity), cmocka_unit_test(test_greedy),
         cmocka_unit_test(test_sampling), cmocka_unit_test(test_stop),       cmocka_unit_test(test_ends),
-        cmocka_unit_test(test_steady),   cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_steady),   cmocka_unit_test(test_refusals),   cmocka_unit_test(test_nan),
     };
     return cmocka_run_group_tests_name("lm", tests, setup, teardown);
 }

@@ -2,6 +2,7 @@
 #include "api_graph.h"
 #include "core/alloc.h"
 #include "support/tiny_gemma3.h"
+#include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -227,6 +228,7 @@ static void program_refusals(void **state) {
         {{.split_symbol = "T", .split_at = falling, .n_splits = 2}, WEFT_ERR_INVALID, "rise"},
         {{.split_symbol = "T", .split_at = falling, .n_splits = 9}, WEFT_ERR_INVALID, "at most"},
         {{.split_symbol = "U", .split_at = falling, .n_splits = 1}, WEFT_ERR_NOT_FOUND, "U"},
+        {{.state_policy = (enum weft_state_policy)77}, WEFT_ERR_INVALID, "state_policy 77"},
     };
     weft_device *device = open_null();
     weft_program *p;
@@ -433,6 +435,69 @@ static void models(void **state) {
     unlink(path);
 }
 
+/// Every field of the sampling parameters, below and above its range and NaN; the edges are taken.
+static void sampling_ranges(void **state) {
+    (void)state;
+    enum { LEAST, MOST, N_EDGES };
+    static const struct { const char *name; size_t at; float edges[N_EDGES], bad[3]; } fields[] = {
+        {"temp", offsetof(struct weft_sampling, temp), {0, 1e6f}, {-0.001f, 2e6f, INFINITY}},
+        {"top_p", offsetof(struct weft_sampling, top_p), {0, 1}, {-0.5f, 1.01f, INFINITY}},
+        {"min_p", offsetof(struct weft_sampling, min_p), {0, 1}, {-0.5f, 1.01f, INFINITY}},
+        {"repetition", offsetof(struct weft_sampling, repetition), {0, 1e5f}, {-1, 1e6f, INFINITY}},
+        {"frequency", offsetof(struct weft_sampling, frequency), {-1e5f, 1e5f}, {-1e6f, 1e6f, -INFINITY}},
+        {"presence", offsetof(struct weft_sampling, presence), {-1e5f, 1e5f}, {-1e6f, 1e6f, INFINITY}},
+    };
+    char path[64];
+    weft_device *device = open_null();
+    weft_model *m;
+    tiny_path(path);
+    api_must(weft_model_open(device, path, &(struct weft_model_params){.lazy = true}, &m));
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        for (int k = 0; k < 4 + N_EDGES; k++) {
+            struct weft_model_generate_params params = {.max_tokens = 1, .sampling = {.temp = 1}};
+            float x = k < 3 ? fields[i].bad[k] : k == 3 ? NAN : fields[i].edges[k - 4];
+            memcpy((char *)&params.sampling + fields[i].at, &x, sizeof x);
+            if (k > 3) api_must(weft_model_generate(m, "a", 1, &params, NULL));
+            else api_fails(weft_model_generate(m, "a", 1, &params, NULL), WEFT_ERR_INVALID, fields[i].name);
+            if (k == 3 && i == 0) assert_null(weft_model_program(m)); // refused before anything is compiled
+        }
+    }
+    weft_model_close(&m);
+    weft_device_close(&device);
+    unlink(path);
+}
+
+/// Fields of the other params structs that have a range.
+static void params_are_checked(void **state) {
+    (void)state;
+    char path[64];
+    weft_device *device = open_null(), *none;
+    weft_model *m;
+    weft_session *s;
+    tiny_path(path);
+    const struct weft_model_params runs = {.runs = 65, .lazy = true},
+                                   most = {.runs = 64, .lazy = true, .chunk = 1u << 30};
+    api_fails(weft_model_open(device, path, &runs, &m), WEFT_ERR_INVALID, "65 decode runs");
+    assert_null(m);
+    api_must(weft_model_open(device, path, &most, &m));
+    api_must(weft_model_generate(m, "a", 1, &(struct weft_model_generate_params){.max_tokens = 1}, NULL));
+    const struct weft_session_params many = {.max_runs = 65537};
+    api_fails(weft_session_create(weft_model_program(m), &many, &s), WEFT_ERR_INVALID, "65537");
+    assert_null(s);
+    weft_model_close(&m);
+    for (int i = 0; i < 3; i++) {
+        struct weft_device_params p = {.implementation = "null", .adapter = i == 0 ? -1 : i == 1 ? 7 : 0,
+                                       .timeout_seconds = i == 2 ? NAN : 0};
+        weft_status want = i == 2 ? WEFT_ERR_INVALID : WEFT_ERR_NOT_FOUND;
+        api_fails(weft_device_open(&p, &none), want, i == 2 ? "timeout" : "adapter");
+        p.timeout_seconds = -1;
+        p.adapter = 0;
+        api_fails(weft_device_open(&p, &none), WEFT_ERR_INVALID, "timeout");
+    }
+    weft_device_close(&device);
+    unlink(path);
+}
+
 static void model_refusals(void **state) {
     (void)state;
     static const char *const empty[] = {""};
@@ -477,6 +542,7 @@ int main(void) {
         cmocka_unit_test(programs),         cmocka_unit_test(program_refusals), cmocka_unit_test(session_refusals),
         cmocka_unit_test(session_nulls),    cmocka_unit_test(steady_state),  cmocka_unit_test(out_of_memory),
         cmocka_unit_test(models),           cmocka_unit_test(model_refusals),
+        cmocka_unit_test(sampling_ranges), cmocka_unit_test(params_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -202,7 +202,7 @@ static void test_range(void **state) {
 
 // ---- generation ----------------------------------------------------------------------------------------------------
 
-enum { PROMPT = 40, MOST = CTX - PROMPT + 1 };
+enum { PROMPT = 40, MOST = CTX - PROMPT };
 
 struct taken {
     int32_t ids[MOST];

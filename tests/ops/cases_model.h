@@ -230,6 +230,13 @@ static const struct op_case choice_cases[] = {
      "R=1 rng=2 | R=1 rng=3", .data = "sampling = sampling temperature=1 top_k=0 top_p=1 min_p=0 seed=7; stops = 0; "
      "ring = 0; counts = 0; x = 1 1 nan 1 -inf 1 1 0 nan -0",
      .graph = SAMPLER("1031", "f32 [1031]") SAMPLE "%x %sampling %stops %pos %n_max %pos_max\n"},
+    {.name = "sampling of nothing but NaN: a mark in place of a token", .runs = "R=1 n=0 rng=0 n_max=9 pos_max=9 pos=1",
+     .data = "sampling = sampling temperature=1 top_k=3 top_p=0.9 seed=5; stops = 0; ring = 0; counts = 2; x = nan",
+     .graph = SAMPLER("517", "f32 [R, 517]") SAMPLE "%x %sampling %stops %pos %n_max %pos_max\n"},
+    {.name = "greedy sampling of nothing but NaN", .runs = "R=1 n=3 n_max=9 pos_max=9 pos=1",
+     .data = "sampling = sampling temperature=0 window=2; stops = 0; ring = 4294967295 1 4294967295 2; counts = 1; "
+     "x = nan",
+     .graph = SAMPLER("300", "f32 [R, 300]") SAMPLE "%x %sampling %stops %pos %n_max %pos_max {greedy=1}\n"},
     {.name = "sampling from a view", .runs = "R=1 n=0 rng=0 n_max=99 pos_max=99 pos=1 | R=3 rng=1 | R=2 rng=3",
      .data = "sampling = sampling temperature=0.9 top_k=40 top_p=0.9 seed=3; stops = 0; ring = 0; counts = 0; "
      "x = -6..6",

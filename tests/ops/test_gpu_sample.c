@@ -85,9 +85,10 @@ static void model_run(struct model *m) {
     uint32_t window = m->words[WEFT_SAMPLE_WINDOW];
     if (window && m->n_out >= window) {
         uint32_t old = m->ring[(m->n_out - window) % RING];
-        if (m->counts[old]) m->counts[old]--;
+        if (old < m->v && m->counts[old]) m->counts[old]--;
     }
-    m->counts[m->token]++;
+    if (m->token == WEFT_SAMPLE_NONE) m->active = 0;
+    else m->counts[m->token]++;
     m->ring[m->n_out % RING] = m->token;
     m->n_out++;
     m->rng++;
@@ -135,7 +136,8 @@ static bool agrees(weft_session *s, const struct model *m, const char *what) {
     for (uint32_t i = 0; i < RING && i < m->n_out; i++)
         if (ring[i] != m->ring[i])
             ok = false, printf("%s, vocabulary %u: ring[%u] is %u, should be %u\n", what, m->v, i, ring[i], m->ring[i]);
-    if (tokens[0] != m->token || tokens[1] || tokens[2]) ok = false, printf("%s: tokens\n", what);
+    uint32_t fed = m->token == WEFT_SAMPLE_NONE ? 0 : m->token;
+    if (tokens[0] != fed || tokens[1] || tokens[2]) ok = false, printf("%s: tokens\n", what);
     weft_free(counts);
     return ok;
 }
