@@ -415,6 +415,24 @@ static void variables(const struct weft_step *s, const struct weft_operand *o, s
     }
 }
 
+/// row_x of a dense state: the position itself. A checked build records one behind the last row, which kernels that know
+/// positions ask for before they leave it alone.
+static void dense_row(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s,
+                      const struct weft_operand *o, struct weft_str *w)
+{
+    const struct weft_tensor *t = &sc->tensors[o->tensor];
+    bool variables = false;
+    for (uint32_t i = 0; i < s->n_operands; i++) variables |= sc->tensors[s->operands[i].tensor].mem == WEFT_MEM_VARS;
+    weft_str_addf(w, "fn row_%s(i: u32) -> u32 {", o->name);
+    if (s->checked && variables && t->mem == WEFT_MEM_STATE && o->access & WEFT_WRITE) {
+        const struct weft_plan_state *state = &plan->states[t->index & ~WEFT_STATE_PRESENT];
+        uint32_t row = (uint32_t)(state->row_bytes / weft_accessor_width(o->dtype));
+        weft_str_addf(w, " if (is_active() && i >= %uu) { record_fault(%uu, i * %uu, %uu); }", (uint32_t)state->rows,
+                      (unsigned)(o - s->operands), row, (uint32_t)state->rows * row);
+    }
+    weft_str_add(w, " return i; }\n");
+}
+
 /// row_x of a paged state: through the session's page table. A row that has no page, or lies beyond the table, leads to
 /// page 0, which holds nobody's rows.
 static void paged_row(const struct weft_plan *plan, const struct weft_step *s, const struct weft_operand *o,
@@ -460,7 +478,7 @@ static void accessors(const struct weft_plan *plan, const struct weft_schedule *
         if (paged) paged_row(plan, s, o, paged, w);
         else if (t->state_capacity) // a ring state, or a copy of one
             weft_str_addf(w, "fn row_%s(i: u32) -> u32 { return i %% %uu; }\n", o->name, t->state_capacity);
-        else weft_str_addf(w, "fn row_%s(i: u32) -> u32 { return i; }\n", o->name);
+        else dense_row(plan, sc, s, o, w);
     }
 }
 

@@ -35,6 +35,7 @@ void weft_lower_end(struct weft_compiling *c);         ///< frees; twice is fine
 weft_status weft_pass_pairs(struct weft_compiling *c);
 weft_status weft_pass_states(struct weft_compiling *c);
 weft_status weft_pass_positions(struct weft_compiling *c);
+weft_status weft_pass_variables(struct weft_compiling *c);
 weft_status weft_pass_pages(struct weft_compiling *c);
 weft_status weft_pass_size(struct weft_compiling *c);
 weft_status weft_pass_io(struct weft_compiling *c);
@@ -61,6 +62,10 @@ weft_status weft_pass_shards(struct weft_plan *plan, const struct weft_plan *fro
 /// Lifetimes and heaps of a schedule's transients: first, last, heap and offset of its tensors, heap_bytes and
 /// lower_bound. Errors: LIMIT (they fit no heap), NOMEM.
 weft_status weft_pass_place(const struct weft_plan *plan, struct weft_schedule *schedule);
+
+/// By how much the run has moved a variable on where version `var` of it is read. WEFT_DIM_BAD: out of memory, or
+/// something else than `advance` wrote it.
+weft_dim weft_plan_ahead(struct weft_plan *plan, weft_value var);
 
 /// What stands behind a pass, as text: the graph, the groups, or the steps (show.c).
 void weft_pass_show(const struct weft_compiling *c, enum weft_pass_scope scope, struct weft_str *out);

@@ -131,6 +131,7 @@ weft_status weft_session_set_var(weft_session *s, const char *name, uint32_t bit
 {
     uint64_t offset;
     WEFT_TRY(weft_session_var_offset(s, name, &offset));
+    WEFT_TRY(weft_session_check_vars(s, offset, &bits, 4));
     return set_word(s, offset, bits);
 }
 
@@ -194,6 +195,10 @@ weft_status weft_session_reset(weft_session *s)
     WEFT_TRY(weft_session_release_rows(s, 0));
     WEFT_TRY(weft_buf_fill(s->gpu, s->vars, 0, WEFT_VARS_BYTES, 0));
     weft_session_track_reset(s);
+    for (uint32_t i = 0; i < plan->n_states; i++) {
+        uint32_t start = plan->states[i].kind == WEFT_STATE_VAR ? weft_session_var_start(plan, i) : 0;
+        if (start) WEFT_TRY(weft_buf_write(s->gpu, s->vars, plan->states[i].var_slot * 4ull, &start, 4));
+    }
     WEFT_TRY(weft_session_set_active(s, true));
     weft_session_forget(s, 0);
     s->gone = false;

@@ -80,6 +80,7 @@ struct weft_session {
     struct weft_page_table *pages; ///< by group in plan->page_groups; NULL: the plan has none
     uint32_t generation;           ///< of the pool that the bind groups are for
     struct weft_track *tracks; ///< by number in plan->positions
+    uint32_t known[WEFT_VARS_BYTES / 4]; ///< variables that no operator writes, by word: what they hold
     bool inexact;              ///< the device may have stopped a run: tracks[].at are upper bounds
     bool idle;                 ///< the activity is 0: runs move nothing on
     struct weft_snapshot *checkpoints[WEFT_CHECKPOINTS]; ///< oldest first
@@ -114,8 +115,17 @@ weft_status weft_session_rebind(weft_session *s, uint32_t mem_key);
 void weft_session_track_runs(weft_session *s, uint32_t runs);
 /// After a write of word `word` of the variables block.
 void weft_session_track_var(weft_session *s, uint32_t word, uint32_t bits);
-/// All positions as after a reset.
+/// All positions and variables as after a reset.
 void weft_session_track_reset(weft_session *s);
+/// What a variable starts with: 0, or what of its bounds is nearest to it.
+uint32_t weft_session_var_start(const struct weft_plan *plan, uint32_t state);
+/// Error INVALID unless a variable may hold these bits.
+weft_status weft_session_check_var(const struct weft_plan *plan, uint32_t state, uint32_t bits);
+/// The same for words of the variables block, from byte `offset` on.
+weft_status weft_session_check_vars(const weft_session *s, uint64_t offset, const void *data, uint64_t bytes);
+/// Whether `runs` runs at the live sizes keep to the plan's limits, reading variables back where the host's bound says
+/// no. Errors: LIMIT (names the variable, what it would lead to, ways out), LOST.
+weft_status weft_session_check_limits(weft_session *s, uint32_t runs);
 static inline bool weft_is_position(const struct weft_plan *plan, uint32_t state)
 {
     for (uint32_t i = 0; i < plan->n_positions; i++)

@@ -100,6 +100,7 @@ weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial)
     struct weft_gpu_submit ends;
     WEFT_TRY(weft_session_go(s));
     WEFT_TRY(weft_session_check_rows(s, runs));
+    WEFT_TRY(weft_session_check_limits(s, runs));
     WEFT_TRY(weft_session_bindings_begin(s, &ends));
     WEFT_TRY(weft_program_enter(s->program, &s->cancelled));
     const struct weft_version *v = &s->versions[s->live];

@@ -46,6 +46,7 @@ weft_status weft_session_fork(weft_session *s, weft_session **out)
         return status;
     }
     memcpy(fork->tracks, s->tracks, s->program->plan->n_positions * sizeof *fork->tracks);
+    memcpy(fork->known, s->known, sizeof fork->known);
     fork->inexact = s->inexact;
     fork->idle = s->idle;
     *out = fork;
@@ -106,23 +107,29 @@ static weft_status check_crop(const weft_session *s, uint64_t position)
     return WEFT_OK;
 }
 
-/// What operators write and what is not a cache becomes zero.
+static weft_status start_again(weft_session *s, uint32_t variable)
+{
+    const struct weft_plan *plan = s->program->plan;
+    uint32_t start = weft_session_var_start(plan, variable), word = plan->states[variable].var_slot;
+    s->known[word] = start;
+    return weft_buf_write(s->gpu, s->vars, word * 4ull, &start, 4);
+}
+
+/// What operators write and what is not a cache becomes zero; of variables, what they start with.
 static weft_status clear_written(weft_session *s)
 {
-    static const uint32_t zero;
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; i < plan->n_states; i++) {
         const struct weft_plan_state *p = &plan->states[i];
         if (!p->written || is_cache(p)) continue;
-        if (p->kind == WEFT_STATE_VAR)
-            WEFT_TRY(weft_buf_write(s->gpu, s->vars, p->var_slot * 4ull, &zero, 4));
+        if (p->kind == WEFT_STATE_VAR) WEFT_TRY(start_again(s, i));
         else
             WEFT_TRY(weft_buf_fill(s->gpu, s->states[i], 0, weft_buf_size(s->gpu, s->states[i]), 0));
     }
     for (uint32_t i = 0; i < plan->n_positions; i++) {
-        uint32_t word = plan->states[plan->positions[i].state].var_slot;
-        WEFT_TRY(weft_buf_write(s->gpu, s->vars, word * 4ull, &zero, 4));
-        s->tracks[i] = (struct weft_track){0, 0};
+        uint64_t at = weft_session_var_start(plan, plan->positions[i].state);
+        WEFT_TRY(start_again(s, plan->positions[i].state));
+        s->tracks[i] = (struct weft_track){at, at};
     }
     s->inexact = false;
     return weft_session_release_rows(s, 0);

@@ -25,7 +25,7 @@ struct weft_snapshot {
     uint32_t n_parts, n_tracks;
     struct weft_track *tracks;
     weft_buf vars;
-    uint32_t words[WEFT_VARS_BYTES / 4]; ///< variables, host form
+    uint32_t words[WEFT_VARS_BYTES / 4]; ///< variables: all, or in device form those that no operator writes
     struct weft_page_table *pages; ///< device form: shared with the session that it was taken from
     weft_session *followers;    ///< host form: sessions whose newest snapshot this is
 };
@@ -81,6 +81,7 @@ static weft_status describe(const weft_session *s, struct weft_snapshot *x)
     x->n_parts = plan->n_states;
     x->n_tracks = plan->n_positions;
     memcpy(x->tracks, s->tracks, plan->n_positions * sizeof *x->tracks);
+    memcpy(x->words, s->known, sizeof x->words);
     for (uint32_t i = 0; i < plan->n_states; i++) {
         const struct weft_plan_state *from = &plan->states[i];
         x->parts[i] = (struct part){.name = weft_strdup(from->name),
@@ -240,6 +241,8 @@ static weft_status suits(const weft_session *s, const struct weft_snapshot *x)
         if (a->position != b->position || a->var_slot != b->var_slot)
             return weft_fail(WEFT_ERR_INVALID,
                              "the snapshot's state '%s' goes by another variable than the program's", a->name);
+        if (a->kind == WEFT_STATE_VAR && x->host)
+            WEFT_TRY(weft_session_check_var(plan, i, x->words[a->var_slot]));
     }
     return WEFT_OK;
 }
@@ -310,6 +313,7 @@ weft_status weft_session_restore_part(weft_session *s, const struct weft_snapsho
 {
     WEFT_TRY(x->host ? put_host(s, x, all) : put_device(s, x, all));
     memcpy(s->tracks, x->tracks, x->n_tracks * sizeof *s->tracks);
+    if (all) memcpy(s->known, x->words, sizeof s->known);
     s->inexact = false;
     s->idle = all ? x->idle : s->idle;
     s->gone = false; // nothing was, unless all is restored

@@ -73,6 +73,15 @@ static void drop(struct run *r, weft_value v) {
     r->host[v].data = NULL;
 }
 
+/// What the declaration of a state says of the tensor, whoever gave it.
+static void describe_state(struct run *r, weft_value v) {
+    const struct weft_value_info *info = &r->g->values[v];
+    if (info->state == UINT32_MAX) return;
+    r->host[v].ends = info->state_kind == WEFT_STATE_DENSE || info->state_kind == WEFT_STATE_PAGED;
+    r->host[v].lo = info->var_lo;
+    r->host[v].hi = info->var_hi;
+}
+
 // ---- leaves
 
 static weft_status fetch_leaf(struct run *r, weft_value v) {
@@ -96,6 +105,7 @@ static weft_status fetch_leaf(struct run *r, weft_value v) {
         if (!t->data && (!t->raw || info->kind == WEFT_VALUE_STATE) && weft_host_count(t) > 0)
             return weft_fail(WEFT_ERR_INVALID, "no %s given for '%s'", t->raw ? "doubles are" : "data is", info->name);
     }
+    describe_state(r, v);
     r->ready[v] = true;
     return WEFT_OK;
 }
@@ -123,6 +133,7 @@ static void round_values(struct weft_host *t) {
 static weft_status prepare_output(struct run *r, const struct weft_node *n, uint32_t k) {
     weft_value v = n->out[k];
     WEFT_TRY(describe(r, v));
+    describe_state(r, v);
     r->ready[v] = true;
     if (!weft_op_writes(n->op, k)) return make_data(r, v);
     if (weft_node_writes(r->g, n, k)) {

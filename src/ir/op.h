@@ -88,6 +88,23 @@ struct weft_state_access {
 /// Shape and type of a value as `infer` sees it.
 struct weft_type { weft_dtype dtype; uint32_t rank; weft_dim dims[WEFT_MAX_RANK]; };
 
+/// What a run must keep to, by a variable: its value then plus `span` is at most `most`. Sessions refuse what would not.
+enum weft_limit_kind {
+    WEFT_LIMIT_WRITE, ///< rows from the variable on are written to operand `of`, which may be a state
+    WEFT_LIMIT_READ,  ///< rows before the variable plus `span` are read from operand `of`
+    WEFT_LIMIT_REACH, ///< the caller's promise `most`
+    WEFT_LIMIT_BOUND, ///< the variable moves on by `span`, within its declared bounds
+};
+struct weft_op_limit {
+    enum weft_limit_kind kind;
+    uint8_t at, of;      ///< operands: the variable; the rows
+    weft_dim span, most; ///< live sizes; `most` of REACH only
+};
+#define WEFT_MAX_LIMITS 4
+/// Positions are at most this: kernels take a variable above it for this one, so that a position and a run's tokens add
+/// up without going round.
+#define WEFT_MOST_POSITION 0x7fffffffu
+
 /// A host tensor for `eval`: contiguous doubles, or (data NULL) encoded rows of a weight that weft_host_row decodes.
 struct weft_host {
     weft_dtype dtype;
@@ -95,6 +112,8 @@ struct weft_host {
     int64_t shape[WEFT_MAX_RANK];
     double *data;
     const void *raw; ///< file layout, for weights
+    bool ends;       ///< of a dense or paged state: position p lies in row p; else in row p modulo their number
+    int64_t lo, hi;  ///< of a variable: its bounds
 };
 int64_t weft_host_count(const struct weft_host *t);
 /// Row r of a tensor seen as [count/last, last]: a pointer into `data`, or `buffer` (last doubles) filled from `raw`.
@@ -128,6 +147,8 @@ struct weft_op {
     /// Optional: the same in simpler operators; writes the values that replace the outputs. A node that is as simple as
     /// it gets is left alone: outs[k] = node->out[k] for all k, and nothing added.
     weft_status (*decompose)(struct weft_graph *g, const struct weft_node *node, uint32_t *outs);
+    /// Optional: fills at most WEFT_MAX_LIMITS limits and returns how many.
+    uint32_t (*limits)(const struct weft_graph *g, const struct weft_node *n, struct weft_op_limit *out);
     /// Chooses a kernel and emits steps. NULL only for views and for what the region compiler or decompose handles.
     weft_status (*lower)(struct weft_lower *l, uint32_t group);
     /// Elementwise: the function of scalars for operands of floats (and truth values), of i32 and of u32. NULL entries

@@ -144,8 +144,9 @@ weft_value weft_block_attention(struct weft_model_build *m, const struct weft_bl
         {.name = "scale", .x = a->scale},
         {.name = "window", .x = a->window},
         {.name = "softcap", .x = c->attn_softcap},
+        {.name = "reach", .d = m->reach},
     };
-    weft_value o = weft_bn(&m->b, "attention", weft_block_name(m, a->layer, "attn"), in, 4, args, 3);
+    weft_value o = weft_bn(&m->b, "attention", weft_block_name(m, a->layer, "attn"), in, 4, args, 4);
     if (a->gated) {
         gate = weft_bn(&m->b, "sigmoid", weft_block_name(m, a->layer, "attn_gate"), &gate, 1, NULL, 0);
         o = weft_bn(&m->b, "mul", weft_block_name(m, a->layer, "attn_gated"), (weft_value[]){o, gate}, 2, NULL, 0);

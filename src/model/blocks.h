@@ -12,6 +12,7 @@ struct weft_model_build {
     const struct weft_gguf *file;
     const struct weft_model_config *config;
     weft_dim tokens;         ///< T: tokens of this run
+    weft_dim reach;          ///< P: no token of this run stands at it or behind
     weft_value pos;          ///< variable: position of the run's first token
     uint32_t ctx, chunk;     ///< most positions, most tokens a run
     weft_dtype cache;        ///< of keys and values: WEFT_F32 or WEFT_F16

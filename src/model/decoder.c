@@ -98,7 +98,7 @@ static void build(struct weft_model_build *m, const struct weft_decoder_family *
                   const struct weft_decoder_params *p) {
     const struct weft_model_config *c = m->config;
     struct weft_dims *dims = m->b.g->dims;
-    weft_dim_symbol(dims, "P", 1, p->ctx); // operators that walk over the cache look it up by its name
+    m->reach = weft_dim_symbol(dims, "P", 1, p->ctx);
     weft_dim rows = weft_dim_symbol(dims, "R", 0, p->head == WEFT_LM_GENERATE ? 1 : p->chunk),
              zero = weft_dim_const(dims, 0);
     m->b.status = weft_dim_relate(dims, weft_dim_sub(dims, rows, m->tokens), 0);

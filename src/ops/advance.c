@@ -1,14 +1,14 @@
 /// pos' = pos + by, a u32 variable and a host dim: how a run moves the position on after its tokens are in the caches.
 ///
-/// Predicated by `active`, like every store that outlives a run. The variable's bounds are the graph's business: the
-/// sampler clears `active` once the position has reached its limit.
+/// Predicated by `active`, like every store that outlives a run. The variable stays within its bounds: what would leave
+/// them ends at the bound. A session refuses such a run; the sampler clears `active` before it comes to that.
 #include "core/error.h"
 #include "ops/shape.h"
 #include "plan/lower.h"
 
 #include <string.h>
 
-#define ADVANCE_PARAMS(F) F(u32, by)
+#define ADVANCE_PARAMS(F) F(i32, by)
 WEFT_PARAMS(advance_params, ADVANCE_PARAMS)
 
 struct advance_cfg {
@@ -27,14 +27,21 @@ static weft_status advance_infer(struct weft_graph *g, const struct weft_type *i
 }
 
 static weft_status advance_eval(const struct weft_eval *e) {
-    uint32_t by = (uint32_t)weft_dim_eval(e->dims, e->attrs[0].d, e->symbols);
-    e->out[0].data[0] = (uint32_t)((uint32_t)e->out[0].data[0] + by);
+    double to = e->out[0].data[0] + (double)weft_dim_eval(e->dims, e->attrs[0].d, e->symbols);
+    e->out[0].data[0] = to < (double)e->in[0].lo ? (double)e->in[0].lo : to > (double)e->in[0].hi ? (double)e->in[0].hi : to;
     return WEFT_OK;
+}
+
+static uint32_t advance_limits(const struct weft_graph *g, const struct weft_node *n, struct weft_op_limit *out) {
+    (void)g;
+    *out = (struct weft_op_limit){.kind = WEFT_LIMIT_BOUND, .span = n->attrs[0].d};
+    return 1;
 }
 
 static void advance_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
     const struct advance_cfg *cfg = u->step->cfg;
-    struct advance_params p = {.by = (uint32_t)weft_live(u, cfg->by)};
+    int64_t by = weft_live(u, cfg->by);
+    struct advance_params p = {.by = by > INT32_MAX ? INT32_MAX : by < -INT32_MAX ? -INT32_MAX : (int32_t)by};
     memcpy(words, &p, sizeof p);
     grid[0] = grid[1] = grid[2] = 1;
 }
@@ -50,6 +57,8 @@ static weft_status advance_lower(struct weft_lower *l, uint32_t group) {
     struct weft_step *s = weft_emit(l, &advance_kernel, node->name ? node->name : "advance", &cfg, sizeof cfg);
     weft_emit_vars(l, s, WEFT_READ_WRITE);
     weft_emit_int(l, s, "SLOT", weft_lower_var_slot(l, node->in[0]));
+    weft_emit_int(l, s, "LO", info->var_lo);
+    weft_emit_int(l, s, "HI", info->var_hi);
     weft_emit_workgroup(s, 1, 0);
     s->only_advances = weft_lower_var_slot(l, node->in[0]) != WEFT_VAR_ACTIVE; // which it may clear
     return l->status;
@@ -62,6 +71,7 @@ const struct weft_op weft_op_advance = {
     .n_out = 1,
     .states = {{WEFT_TOUCH_ADVANCE, .operand = 0, .attr = 0}},
     .attrs = {{.name = "by", .type = WEFT_ATTR_DIM, .required = true}},
+    .limits = advance_limits,
     .infer = advance_infer,
     .eval = advance_eval,
     .lower = advance_lower,

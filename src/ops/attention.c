@@ -4,14 +4,22 @@
 /// (u32, a scalar); y[T, H, Dv] f32. Query t stands at position i = pos + t; head h reads key head floor(h * Hkv / H).
 /// Key j is seen iff
 ///   j <= i,  window = 0 or i - j < window (the query itself counts),  j >= pos + T - capacity (the states still hold
-///   it).
+///   it), and, unless both k and v keep position p in row p mod capacity (a ring, or a value that is no state),
+///   j < capacity.
 /// s_j = scale * (q . k_j), scale 0 stands for 1 / sqrt(D); with softcap c > 0, s_j = c tanh(s_j / c);
-/// y = sum_j softmax(s)_j v_j. A query that sees no key (the mask above never leaves one) gives 0.
+/// y = sum_j softmax(s)_j v_j. A query that sees no key gives 0: only one whose keys all lie beyond a state's end does.
+///
+/// `reach`, a live size, promises pos + T <= reach, so that runs of few tokens start no more workgroups than the keys
+/// so far need; 0, the default, promises nothing. Sessions refuse a run that breaks the promise. Where the device alone
+/// knows the position, such a run gives NaN.
+///
+/// NaN and infinities are those of softmax in C. A NaN in a query, in a key or in a value makes NaN of what sees it, and
+/// so does a score of +inf, or nothing but scores of -inf; what a query does not see stays hidden, NaN or not.
 ///
 /// Scores, sums and output accumulate in f32. One kernel (attention.wgsl) serves all sizes: a workgroup takes a tile of
 /// rows and walks over the keys. Runs of few tokens split the keys over workgroups, and attention_merge.wgsl joins the
 /// pieces in order: pieces are counted from the first key that the run sees and have a size fixed at compile time, so
-/// no sum depends on the grid.
+/// no sum depends on the grid. A piece hands on its maximum and its sum, which is NaN for a row that is to become NaN.
 ///
 /// Dao et al., "FlashAttention: Fast and Memory-Efficient Exact Attention with IO-Awareness", 2022.
 #include "core/alloc.h"
@@ -25,7 +33,7 @@
 #include <string.h>
 
 enum { Q, K, V, POS };
-enum { SCALE, WINDOW, SOFTCAP };
+enum { SCALE, WINDOW, SOFTCAP, REACH };
 enum {
     TILE_KEYS = 32,
     SPLIT_TOKENS = 16,           // runs of at most so many tokens split the keys
@@ -34,10 +42,12 @@ enum {
 
 // ---- what it means -------------------------------------------------------------------------------------------------
 
+/// Handle 0 is the constant 0, which promises nothing.
+static bool has_reach(const struct weft_attr *attrs) { return attrs[REACH].d != 0; }
+
 static weft_status attention_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                    const struct weft_attr *attrs, struct weft_type *out) {
     (void)n_in;
-    (void)attrs;
     static const char *const names[] = {"q", "k", "v"};
     int64_t x[3][3], lo, tokens;
     for (int i = Q; i <= V; i++) {
@@ -64,10 +74,20 @@ static weft_status attention_infer(struct weft_graph *g, const struct weft_type 
     if (tokens > x[K][0])
         return weft_fail(WEFT_ERR_INVALID, "attention: q %s may have %lld tokens, k %s holds only %lld", q,
                          (long long)tokens, k, (long long)x[K][0]);
+    if (has_reach(attrs))
+        WEFT_TRY(weft_graph_guard(g, in[Q].dims[0], attrs[REACH].d, Q, "its tokens are", "the reach is"));
     out[0] = in[Q];
     out[0].dtype = WEFT_F32;
     out[0].dims[2] = in[V].dims[2];
     return WEFT_OK;
+}
+
+static uint32_t attention_limits(const struct weft_graph *g, const struct weft_node *n, struct weft_op_limit *out) {
+    weft_dim tokens = g->values[n->in[Q]].type.dims[0];
+    out[0] = (struct weft_op_limit){.kind = WEFT_LIMIT_READ, .at = POS, .of = K, .span = tokens};
+    out[1] = (struct weft_op_limit){.kind = WEFT_LIMIT_READ, .at = POS, .of = V, .span = tokens};
+    out[2] = (struct weft_op_limit){.kind = WEFT_LIMIT_REACH, .at = POS, .span = tokens, .most = n->attrs[REACH].d};
+    return has_reach(n->attrs) ? 3 : 2;
 }
 
 static double attention_scale(const struct weft_attr *attrs, int64_t d) {
@@ -97,12 +117,18 @@ static void eval_row(const struct weft_eval *e, const double *q, int64_t head, i
 static weft_status attention_eval(const struct weft_eval *e) {
     int64_t tokens = e->in[Q].shape[0], heads = e->in[Q].shape[1], d = e->in[Q].shape[2], dv = e->in[V].shape[2];
     int64_t capacity = e->in[K].shape[0], kv_heads = e->in[K].shape[1], window = e->attrs[WINDOW].i;
-    int64_t pos = (int64_t)e->in[POS].data[0];
+    int64_t pos = weft_ops_position(&e->in[POS]), reach = INT64_MAX;
+    bool ends = e->in[K].ends || e->in[V].ends;
+    if (has_reach(e->attrs)) reach = weft_dim_eval(e->dims, e->attrs[REACH].d, e->symbols);
+    if (pos + tokens > reach)
+        return weft_fail(WEFT_ERR_LIMIT, "attention: queries up to position %lld, whose reach is %lld",
+                         (long long)(pos + tokens), (long long)reach);
     double *owned, *score = weft_alloc((size_t)capacity * sizeof *score);
     const double *q = weft_ops_dense(&e->in[Q], &owned);
     for (int64_t row = 0; score && q && row < tokens * heads; row++) {
         int64_t last = pos + row / heads, first = pos + tokens > capacity ? pos + tokens - capacity : 0;
         if (window > 0 && last - window + 1 > first) first = last - window + 1;
+        if (ends && last >= capacity) last = capacity - 1;
         eval_row(e, q + row * d, row % heads * kv_heads / heads, first, last, score, e->out[0].data + row * dv);
     }
     bool failed = !score || !q;
@@ -127,8 +153,10 @@ struct attention_tile {
 struct attention_cfg {
     weft_dim tokens;
     uint32_t heads, group, kv_heads, d, dv, capacity, window;
+    bool ends;           ///< there is no row behind row capacity - 1
     uint32_t split;      ///< keys a piece; 0: not split
-    int reach;           ///< symbol that bounds pos + T on the host, or -1
+    weft_dim reach;      ///< what pos + T does not exceed; WEFT_DIM_BAD: not known
+    uint32_t most_pieces;///< at the upper bounds
     uint32_t tile_rows;
     float scale, softcap;
 };
@@ -182,22 +210,22 @@ static struct attention_tile choose_tile(const struct weft_gpu_caps *caps, uint3
 }
 
 /// Keys that a run may see at most, by what the host knows.
-static uint64_t keys_bound(const struct attention_cfg *cfg, uint64_t tokens, const int64_t *symbols) {
+static uint64_t keys_bound(const struct attention_cfg *cfg, uint64_t tokens, int64_t reach) {
     uint64_t keys = cfg->capacity;
-    if (cfg->reach >= 0 && symbols[cfg->reach] >= 0 && (uint64_t)symbols[cfg->reach] < keys)
-        keys = (uint64_t)symbols[cfg->reach];
+    if (cfg->reach != WEFT_DIM_BAD && reach < (int64_t)keys) keys = reach > (int64_t)tokens ? (uint64_t)reach : tokens;
     if (cfg->window && cfg->window + tokens - 1 < keys) keys = cfg->window + tokens - 1;
     return keys;
 }
 
-static uint64_t pieces_bound(const struct attention_cfg *cfg, uint64_t tokens, const int64_t *symbols) {
-    return cfg->split ? (keys_bound(cfg, tokens, symbols) + cfg->split - 1) / cfg->split : 1;
+static uint64_t pieces_bound(const struct attention_cfg *cfg, uint64_t tokens, int64_t reach) {
+    return cfg->split ? (keys_bound(cfg, tokens, reach) + cfg->split - 1) / cfg->split : 1;
 }
 
 static void attention_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
     const struct attention_cfg *cfg = u->step->cfg;
     uint64_t tokens = (uint64_t)weft_live(u, cfg->tokens), rows = tokens * cfg->group;
-    uint64_t pieces = tokens ? pieces_bound(cfg, tokens, u->symbols) : 0;
+    int64_t reach = cfg->reach == WEFT_DIM_BAD ? INT64_MAX : weft_live(u, cfg->reach);
+    uint64_t pieces = tokens ? pieces_bound(cfg, tokens, reach) : 0;
     uint64_t groups = (rows + cfg->tile_rows - 1) / cfg->tile_rows * cfg->kv_heads * pieces;
     struct attention_params p = {.groups = (uint32_t)groups, .rows = (uint32_t)rows, .tokens = (uint32_t)tokens,
                                  .splits = (uint32_t)pieces, .scale = cfg->scale, .softcap = cfg->softcap};
@@ -219,14 +247,20 @@ static const struct weft_kernel attention_kernel = {"attention", "ops/attention.
 static const struct weft_kernel merge_kernel = {"attention_merge", "ops/attention_merge.wgsl", attention_params_fields,
                                                 merge_update};
 
+static int64_t most_reach(const struct weft_lower *l, const struct attention_cfg *cfg) {
+    return cfg->reach == WEFT_DIM_BAD ? INT64_MAX : weft_lower_max(l, cfg->reach);
+}
+
 /// Keys a piece, so that a device has enough workgroups and the partial outputs stay small; 0 where one piece would
 /// hold all.
 static uint32_t choose_split(const struct weft_lower *l, struct attention_cfg *cfg, uint64_t max_tokens) {
     if (max_tokens > SPLIT_TOKENS) return 0;
     cfg->split = l->caps->kind == WEFT_GPU_CPU ? 128 : 64;
-    while (pieces_bound(cfg, max_tokens, l->hi) * max_tokens * cfg->heads * cfg->dv * 4 > MAX_PIECES_BYTES)
+    int64_t reach = most_reach(l, cfg);
+    while (pieces_bound(cfg, max_tokens, reach) * max_tokens * cfg->heads * cfg->dv * 4 > MAX_PIECES_BYTES)
         cfg->split *= 2;
-    return pieces_bound(cfg, max_tokens, l->hi) > 1 ? cfg->split : 0;
+    cfg->most_pieces = (uint32_t)pieces_bound(cfg, max_tokens, reach);
+    return cfg->most_pieces > 1 ? cfg->split : 0;
 }
 
 static void emit_common(struct weft_lower *l, struct weft_step *s, const struct weft_node *node,
@@ -236,6 +270,8 @@ static void emit_common(struct weft_lower *l, struct weft_step *s, const struct 
     weft_emit_int(l, s, "G", cfg->group);
     weft_emit_int(l, s, "HKV", cfg->kv_heads);
     weft_emit_int(l, s, "CAP", cfg->capacity);
+    weft_emit_int(l, s, "ENDS", cfg->ends);
+    weft_emit_int(l, s, "MOST_POS", WEFT_MOST_POSITION);
     weft_emit_int(l, s, "WINDOW", cfg->window);
     weft_emit_int(l, s, "SPLIT", cfg->split);
     weft_emit_int(l, s, "POS", weft_lower_var_slot(l, node->in[POS]));
@@ -273,6 +309,7 @@ static void emit_merge(struct weft_lower *l, const struct weft_node *node, const
     weft_emit_scratch(l, s, "ml", WEFT_READ, sums, 0);
     weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], wide_if(weft_lower_wide(l, node->out[0])));
     emit_common(l, s, node, cfg);
+    weft_emit_int(l, s, "MOST", cfg->most_pieces);
     weft_emit_int(l, s, "CL", columns);
     weft_emit_int(l, s, "SL", threads / columns);
     weft_emit_workgroup(s, threads, threads * (3 * 4 + 16));
@@ -281,34 +318,46 @@ static void emit_merge(struct weft_lower *l, const struct weft_node *node, const
 #define DEFER_PIECES                                                                                                   \
     64 ///< beyond so many pieces every reader would spend more on joining them than a step of its own costs
 
-/// Text by which a contraction joins the pieces itself: the sums of attention_merge.wgsl, four columns a thread.
+/// Text by which a contraction joins the pieces itself: the sums of attention_merge.wgsl, four columns a thread. Row
+/// `row` is a token, p.rows are there.
 static void stage_pieces(struct weft_lower *l, struct weft_step *s, const struct weft_deferred *d,
                          struct weft_str *out) {
     const struct attention_cfg *cfg = d->cfg;
     const struct weft_node *node = &l->graph->nodes[weft_lv(l, d->value)->node];
+    uint32_t back = cfg->window ? cfg->window - 1 : 0;
     weft_emit_scratch(l, s, "pieces", WEFT_READ, d->scratch[0], WEFT_OPERAND_WIDE);
     weft_emit_scratch(l, s, "sums", WEFT_READ, d->scratch[1], 0);
     weft_emit_vars(l, s, WEFT_READ);
-    weft_str_addf(out, "let at = var_u32(%uu);\nlet end = at + p.rows;\n", weft_lower_var_slot(l, node->in[POS]));
-    weft_str_addf(out, "var first = select(0u, end - %uu, end > %uu);\n", cfg->capacity, cfg->capacity);
+    weft_str_addf(out, "let at = min(var_u32(%uu), %uu);\nlet end = at + p.rows;\n",
+                  weft_lower_var_slot(l, node->in[POS]), WEFT_MOST_POSITION);
+    weft_str_addf(out, "let dropped = select(0u, end - %uu, end > %uu);\n", cfg->capacity, cfg->capacity);
     if (cfg->window)
-        weft_str_addf(out, "first = max(first, select(0u, at - %uu, at >= %uu));\n", cfg->window - 1, cfg->window - 1);
-    weft_str_addf(out, "let n_pieces = (end - first + %uu) / %uu;\nlet stride = p.rows * %uu;\n", cfg->split - 1,
-                  cfg->split, cfg->heads);
-    weft_str_addf(out, "for (var q = lid; q < %uu; q += WG) {\nlet head = q / %uu;\n", cfg->heads * cfg->dv / 4,
-                  cfg->dv / 4);
+        weft_str_addf(out, "let first = max(dropped, select(0u, at - %uu, at >= %uu));\n", back, back);
+    else weft_str_add(out, "let first = dropped;\n");
+    weft_str_addf(out, "let n_pieces = min((end - first + %uu) / %uu, %uu);\nlet stride = p.rows * %uu;\n",
+                  cfg->split - 1, cfg->split, cfg->most_pieces, cfg->heads);
+    weft_str_add(out, cfg->ends ? "let seen_to = min(at + row, " : "let seen_to = at + row;\n");
+    if (cfg->ends) weft_str_addf(out, "%uu);\n", cfg->capacity - 1);
+    if (cfg->window)
+        weft_str_addf(out, "let sees = max(dropped, select(0u, at + row - %uu, at + row >= %uu)) <= seen_to;\n", back,
+                      back);
+    else weft_str_add(out, "let sees = dropped <= seen_to;\n");
+    weft_str_addf(out, "let no_number = 0x7fc00000u;\nfor (var q = lid; q < %uu; q += WG) {\nlet head = q / %uu;\n",
+                  cfg->heads * cfg->dv / 4, cfg->dv / 4);
     weft_str_addf(out, "let part_row = head / %uu * (p.rows * %uu) + row * %uu + head %% %uu;\n", cfg->group,
                   cfg->group, cfg->group, cfg->group);
     weft_str_add(out,
-                 "var top = -3.0e38;\nfor (var i = 0u; i < n_pieces; i++) { top = max(top, load_sums((i * stride + "
-                 "part_row) * 2u)); }\n"
-                 "var total = 0.0;\nvar o = vec4<f32>(0.0);\nfor (var i = 0u; i < n_pieces; i++) {\nlet k = (i * "
-                 "stride + part_row) * 2u;\n"
-                 "let high = load_sums(k);\nlet share = select(0.0, exp(max(high - top, -80.0)), high > -3.0e38);\n"
-                 "total += share * load_sums(k + 1u);\n");
+                 "var top = -3.4028234e38;\nfor (var i = 0u; i < n_pieces; i++) { top = max(top, load_sums((i * stride "
+                 "+ part_row) * 2u)); }\n"
+                 "var total = 0.0;\nvar lost = false;\nvar o = vec4<f32>(0.0);\nfor (var i = 0u; i < n_pieces; i++) {\n"
+                 "let k = (i * stride + part_row) * 2u;\n"
+                 "let sum = load_sums(k + 1u);\nlost |= (bitcast<u32>(sum) & 0x7fffffffu) > 0x7f800000u;\n"
+                 "let share = select(0.0, exp(max(load_sums(k) - top, -80.0)), sum > 0.0);\ntotal += share * sum;\n");
     weft_str_addf(out, "o += share * load4_pieces((i * stride + part_row) * %uu + (q %% %uu) * 4u);\n}\n", cfg->dv,
                   cfg->dv / 4);
-    weft_str_add(out, "xs[m * KQ + q] = o * select(0.0, 1.0 / total, total > 0.0);\n}\n");
+    weft_str_add(out, "lost |= total == 0.0 && sees;\n"
+                      "xs[m * KQ + q] = select(o * select(0.0, 1.0 / total, total > 0.0), "
+                      "vec4<f32>(bitcast<f32>(no_number)), lost);\n}\n");
 }
 
 /// True if a contraction that reads v, or a view of it, comes behind the group that writes the next version of variable
@@ -330,8 +379,8 @@ static bool late_readers(const struct weft_lower *l, weft_value v, weft_value va
 
 /// Leaves the pieces to the contraction that reads the output, if that is all that happens to it.
 static bool defer_merge(struct weft_lower *l, const struct weft_node *node, const struct attention_cfg *cfg,
-                        uint64_t tokens, uint32_t partial, uint32_t sums) {
-    if (cfg->dv % 4 || pieces_bound(cfg, tokens, l->hi) > DEFER_PIECES || !weft_contract_stages(l, node->out[0]) ||
+                        uint32_t partial, uint32_t sums) {
+    if (cfg->dv % 4 || cfg->most_pieces > DEFER_PIECES || !weft_contract_stages(l, node->out[0]) ||
         late_readers(l, node->out[0], node->in[POS]))
         return false;
     struct weft_deferred *d = weft_arena_alloc(&l->plan->arena, sizeof *d);
@@ -349,7 +398,8 @@ static weft_status check_ring(struct weft_lower *l, const struct weft_node *node
     if (pos->state == UINT32_MAX || weft_lv(l, l->graph->states[pos->state])->state_kind != WEFT_STATE_VAR)
         return weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "pos must be a variable, so that it lies on the device");
     int64_t reach = weft_lv(l, l->graph->states[pos->state])->var_hi;
-    if (cfg->reach >= 0 && l->hi[cfg->reach] < reach + (int64_t)tokens) reach = l->hi[cfg->reach] - (int64_t)tokens;
+    int64_t promised = most_reach(l, cfg);
+    if (promised < reach + (int64_t)tokens) reach = promised - (int64_t)tokens;
     uint64_t need = (uint64_t)cfg->window + tokens - 1;
     if (cfg->window == 0 || cfg->capacity >= need || reach + (int64_t)tokens <= (int64_t)cfg->capacity) return WEFT_OK;
     if (k->state != UINT32_MAX) k = weft_lv(l, l->graph->states[k->state]);
@@ -359,9 +409,15 @@ static weft_status check_ring(struct weft_lower *l, const struct weft_node *node
                            (unsigned long long)need);
 }
 
+static bool ends(const struct weft_lower *l, weft_value v) {
+    const struct weft_value_info *info = weft_lv(l, v);
+    return info->state != UINT32_MAX && info->state_kind != WEFT_STATE_RING;
+}
+
 static struct attention_cfg config(const struct weft_lower *l, const struct weft_node *node) {
     const struct weft_type *q = &weft_lv(l, node->in[Q])->type, *k = &weft_lv(l, node->in[K])->type;
-    struct attention_cfg cfg = {.tokens = q->dims[0], .reach = weft_dims_symbol_find(l->graph->dims, "P")};
+    struct attention_cfg cfg = {.tokens = q->dims[0], .reach = WEFT_DIM_BAD};
+    if (has_reach(node->attrs)) cfg.reach = node->attrs[REACH].d;
     cfg.heads = (uint32_t)weft_lower_const(l, q->dims[1]);
     cfg.kv_heads = (uint32_t)weft_lower_const(l, k->dims[1]);
     cfg.group = cfg.heads / cfg.kv_heads;
@@ -371,6 +427,7 @@ static struct attention_cfg config(const struct weft_lower *l, const struct weft
     cfg.window = (uint32_t)node->attrs[WINDOW].i;
     cfg.scale = (float)attention_scale(node->attrs, cfg.d);
     cfg.softcap = (float)node->attrs[SOFTCAP].f;
+    cfg.ends = ends(l, node->in[K]) || ends(l, node->in[V]);
     return cfg;
 }
 
@@ -391,17 +448,19 @@ static weft_status attention_lower(struct weft_lower *l, uint32_t group) {
     weft_emit_value(l, s, "v", WEFT_READ, node->in[V], wide_if(cfg.dv % 4 == 0 && weft_lower_wide(l, node->in[V])));
     emit_common(l, s, node, &cfg);
     emit_tile(l, s, &cfg, &t);
+    weft_emit_int(l, s, "WRAP_K", weft_lv(l, node->in[K])->state == UINT32_MAX);
+    weft_emit_int(l, s, "WRAP_V", weft_lv(l, node->in[V])->state == UINT32_MAX);
     if (!cfg.split) {
         weft_lower_place(l, node->out[0]);
         weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], wide_if(weft_lower_wide(l, node->out[0])));
         return l->status;
     }
-    uint64_t rows = pieces_bound(&cfg, tokens, l->hi) * tokens * cfg.heads;
+    uint64_t rows = cfg.most_pieces * tokens * cfg.heads;
     uint32_t partial = weft_lower_scratch(l, "attention pieces", WEFT_F32, rows * cfg.dv);
     uint32_t sums = weft_lower_scratch(l, "attention sums", WEFT_F32, rows * 2);
     weft_emit_scratch(l, s, "y", WEFT_WRITE, partial, wide_if(cfg.dv % 4 == 0));
     weft_emit_scratch(l, s, "ml", WEFT_WRITE, sums, 0);
-    if (defer_merge(l, node, &cfg, tokens, partial, sums)) return l->status;
+    if (defer_merge(l, node, &cfg, partial, sums)) return l->status;
     weft_lower_place(l, node->out[0]);
     snprintf(label, sizeof label, "attention_merge%s%s", node->name ? " " : "", node->name ? node->name : "");
     emit_merge(l, node, &cfg, label, partial, sums);
@@ -417,7 +476,9 @@ const struct weft_op weft_op_attention = {
                {WEFT_TOUCH_BACK, .operand = V, .at = POS, .attr = WINDOW}},
     .attrs = {{.name = "scale", .type = WEFT_ATTR_FLOAT},
               {.name = "window", .type = WEFT_ATTR_INT, .lo = 0, .hi = 1 << 30},
-              {.name = "softcap", .type = WEFT_ATTR_FLOAT, .lo = 0, .hi = 1e9}},
+              {.name = "softcap", .type = WEFT_ATTR_FLOAT, .lo = 0, .hi = 1e9},
+              {.name = "reach", .type = WEFT_ATTR_DIM}},
+    .limits = attention_limits,
     .infer = attention_infer,
     .eval = attention_eval,
     .lower = attention_lower,

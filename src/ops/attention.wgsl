@@ -11,16 +11,23 @@
 //%% sees, and writes what it has with its maximum and sum; attention_merge.wgsl joins the pieces in order.
 //%%
 //%% Values: WG, QT, KT, DL, KPT, CU (vec4s a lane takes at once), CPT, CL, RV, RG, CB (columns at once), JU (groups of
-//%% four keys at once), RL (threads a row), D, DV, G, HKV, CAP (positions that the states hold), WINDOW (0: none),
-//%% SOFTCAP (0, 1), SPLIT (a multiple of KT), QSHARED (0: q is read again from its operand), POS (word of the
-//%% position). KT = WG / DL * KPT = 4 * RL * JPT, QT = RV * RG, WG >= CL * RG, WG >= QT * RL.
+//%% four keys at once), RL (threads a row), D, DV, G, HKV, CAP (positions that the states hold), ENDS (there is no row
+//%% behind row CAP - 1), WRAP_K, WRAP_V (no states: position p lies in row p % CAP), WINDOW (0: none), SOFTCAP (0, 1),
+//%% SPLIT (a multiple of KT), QSHARED (0: q is read again from its operand), POS (word of the position), MOST_POS (that
+//%% a larger one counts as). KT = WG / DL * KPT = 4 * RL * JPT, QT = RV * RG, WG >= CL * RG, WG >= QT * RL.
+//%%
+//%% Infinite scores and NaN are told by their bits, since neither comparisons nor maxima nor exp can be trusted with
+//%% them. A row becomes NaN by its sum. Values of keys that a row does not see are not multiplied with a weight of 0,
+//%% which would make NaN of an infinity: tiles that some row sees in part take a loop that leaves them out.
 //% set D4 = (D + 3) / 4
 //% set V4 = (DV + 3) / 4
 //% set KS = WG / DL
 //% set PART = QT * KT + 32 / DL
 //% set JPT = KT / 4 / RL
 
-const LOW = -3.0e38; // stands for minus infinity
+//% include "ops/nan.wgsl"
+
+const LOW = -3.4028234e38; // the maximum of no score, or of scores of minus infinity
 
 //% if QSHARED
 var<workgroup> tile_q: array<vec4<f32>, ${QT * D4}>;
@@ -62,15 +69,30 @@ fn load_query(row: u32, head: u32, d4: u32) -> vec4<f32> {
     return load_q_vec(((row / ${G}u) * ${G * HKV}u + head * ${G}u + row % ${G}u) * ${D}u, d4);
 }
 
-// Where four keys begin; past the last key the last one again, whose weight is then 0.
+// Where four keys begin; past the last key the last one again, which counts for nothing there.
 fn keys_at(key: u32, last: u32, head: u32) -> vec4<u32> {
-    let key4 = min(vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(last));
+    var key4 = min(vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(last));
+//% if WRAP_K
+    key4 %= vec4<u32>(${CAP}u);
+//% end
     return vec4<u32>(row_k(key4.x), row_k(key4.y), row_k(key4.z), row_k(key4.w)) * ${HKV * D}u + head * ${D}u;
 }
 
 fn values_at(key: u32, last: u32, head: u32) -> vec4<u32> {
-    let key4 = min(vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(last));
+    var key4 = min(vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(last));
+//% if WRAP_V
+    key4 %= vec4<u32>(${CAP}u);
+//% end
     return vec4<u32>(row_v(key4.x), row_v(key4.y), row_v(key4.z), row_v(key4.w)) * ${HKV * DV}u + head * ${DV}u;
+}
+
+// Newest key that position `i` sees.
+fn seen_to(i: u32) -> u32 {
+//% if ENDS
+    return min(i, ${CAP - 1}u);
+//% else
+    return i;
+//% end
 }
 
 // Left to right, so that each term is one fused multiply-add onto the sum.
@@ -92,11 +114,15 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
     let head = group % ${HKV}u;
     let row0 = (p.groups / ${HKV}u - 1u - group / ${HKV}u) * ${QT}u;
 //% end
-    let pos = var_u32(${POS}u);
+    let pos = min(var_u32(${POS}u), ${MOST_POS}u);
     let end = pos + p.tokens;
     let dropped = select(0u, end - ${CAP}u, end > ${CAP}u); // keys before it are no longer in the states
     let last_row = p.rows - 1u;
-    let last = pos + min(row0 + ${QT - 1}u, last_row) / ${G}u; // newest key that a row of this workgroup sees
+    let newest = pos + min(row0 + ${QT - 1}u, last_row) / ${G}u; // position of this workgroup's last row
+    let last = seen_to(newest); // newest key that a row of this workgroup sees
+    // keys whole_from .. whole_to are seen by all of its rows
+    let whole_from = max(dropped, seen_from(newest));
+    let whole_to = seen_to(pos + row0 / ${G}u);
 //% if SPLIT
     let first = max(dropped, seen_from(pos)) + split * ${SPLIT}u;
     if (first >= end) { return; }
@@ -122,8 +148,15 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
     let my_part = lid % ${RL}u;
     let my_pos = pos + min(row0 + my_row, last_row) / ${G}u;
     let my_first = max(dropped, seen_from(my_pos));
+    let my_last = seen_to(my_pos);
     var top = LOW;
     var sum = 0.0;
+//% if SPLIT
+    // the last workgroup finds keys that it was promised there are none of
+    var lost = split + 1u == p.splits && end - first > ${SPLIT}u;
+//% else
+    var lost = false;
+//% end
     // the value phase: rows [out_row, out_row + RV), columns out_col + CL * c
     let out_row = lid / ${CL}u * ${RV}u;
     let out_col = lid % ${CL}u;
@@ -173,6 +206,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
         // ---- maximum ----
 //% for i in 0..JPT
         var s${i} = vec4<f32>(LOW);
+        var live${i} = vec4<bool>(false); // seen, and not minus infinity
 //% end
         if (my_row < ${QT}u) {
             var high = LOW;
@@ -186,11 +220,18 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
                                part[at + ${PART * l + 3}u]);
 //% end
                 s *= p.scale;
-//% if SOFTCAP
-                s = tanh(clamp(s / p.softcap, vec4<f32>(-15.0), vec4<f32>(15.0))) * p.softcap;
-//% end
                 let at_key = vec4<u32>(key + j) + vec4<u32>(0u, 1u, 2u, 3u);
-                s${i} = select(vec4<f32>(LOW), s, (at_key >= vec4<u32>(my_first)) & (at_key <= vec4<u32>(my_pos)));
+                live${i} = (at_key >= vec4<u32>(my_first)) & (at_key <= vec4<u32>(my_last));
+                let bits = bitcast<vec4<u32>>(s);
+//% if SOFTCAP
+                let bad = live${i} & is_nan4(s);
+                s = tanh(clamp(s / p.softcap, vec4<f32>(-15.0), vec4<f32>(15.0))) * p.softcap;
+//% else
+                live${i} &= bits != vec4<u32>(0xff800000u);
+                let bad = live${i} & ((bits & vec4<u32>(0x7fffffffu)) >= vec4<u32>(0x7f800000u));
+//% end
+                lost |= any(bad);
+                s${i} = select(vec4<f32>(LOW), s, live${i} & !bad);
                 high = max(high, max(max(s${i}.x, s${i}.y), max(s${i}.z, s${i}.w)));
             }
 //% end
@@ -210,7 +251,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 //% for i in 0..JPT
             {
                 let e = exp(max(s${i} - vec4<f32>(now), vec4<f32>(-80.0)));
-                let w = select(vec4<f32>(0.0), e, s${i} > vec4<f32>(LOW));
+                let w = select(vec4<f32>(0.0), e, live${i});
                 sum += fold(w);
                 weight[my_row * ${KT / 4}u + my_part + ${RL * i}u] = w;
             }
@@ -233,47 +274,69 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 //% end
             }
 //% end
+            if (key >= whole_from && key + ${KT - 1}u <= whole_to) {
 //% for b in 0..(CPT + CB - 1) / CB
 //% set C_END = b * CB + CB
 //% if C_END > CPT
 //% set C_END = CPT
 //% end
-            for (var j = 0u; j < ${KT / 4}u; j += ${JU}u) {
+                for (var j = 0u; j < ${KT / 4}u; j += ${JU}u) {
 //% for u in 0..JU
-                let at${u} = value_at[j + ${u}u];
+                    let at${u} = value_at[j + ${u}u];
 //% for c in b * CB..C_END
 //% if V4 % CL == 0 || c < CPT - 1
-                let v${u}_${c}_x = load_v_vec(at${u}.x, out_col + ${CL * c}u);
-                let v${u}_${c}_y = load_v_vec(at${u}.y, out_col + ${CL * c}u);
-                let v${u}_${c}_z = load_v_vec(at${u}.z, out_col + ${CL * c}u);
-                let v${u}_${c}_w = load_v_vec(at${u}.w, out_col + ${CL * c}u);
+                    let v${u}_${c}_x = load_v_vec(at${u}.x, out_col + ${CL * c}u);
+                    let v${u}_${c}_y = load_v_vec(at${u}.y, out_col + ${CL * c}u);
+                    let v${u}_${c}_z = load_v_vec(at${u}.z, out_col + ${CL * c}u);
+                    let v${u}_${c}_w = load_v_vec(at${u}.w, out_col + ${CL * c}u);
 //% else
-                // columns past the end are computed and not stored
-                let col${u}_${c} = min(out_col + ${CL * c}u, ${V4 - 1}u);
-                let v${u}_${c}_x = load_v_vec(at${u}.x, col${u}_${c});
-                let v${u}_${c}_y = load_v_vec(at${u}.y, col${u}_${c});
-                let v${u}_${c}_z = load_v_vec(at${u}.z, col${u}_${c});
-                let v${u}_${c}_w = load_v_vec(at${u}.w, col${u}_${c});
+                    // columns past the end are computed and not stored
+                    let col${u}_${c} = min(out_col + ${CL * c}u, ${V4 - 1}u);
+                    let v${u}_${c}_x = load_v_vec(at${u}.x, col${u}_${c});
+                    let v${u}_${c}_y = load_v_vec(at${u}.y, col${u}_${c});
+                    let v${u}_${c}_z = load_v_vec(at${u}.z, col${u}_${c});
+                    let v${u}_${c}_w = load_v_vec(at${u}.w, col${u}_${c});
 //% end
 //% end
 //% end
 //% for u in 0..JU
 //% for r in 0..RV
-                {
-                    let w = weight[(out_row + ${r}u) * ${KT / 4}u + j + ${u}u];
+                    {
+                        let w = weight[(out_row + ${r}u) * ${KT / 4}u + j + ${u}u];
 //% for c in b * CB..C_END
-                    o${r}_${c} = o${r}_${c} + w.x * v${u}_${c}_x + w.y * v${u}_${c}_y + w.z * v${u}_${c}_z +
-                             w.w * v${u}_${c}_w;
+                        o${r}_${c} = o${r}_${c} + w.x * v${u}_${c}_x + w.y * v${u}_${c}_y + w.z * v${u}_${c}_z +
+                                 w.w * v${u}_${c}_w;
+//% end
+                    }
+//% end
 //% end
                 }
 //% end
+            } else {
+//% for r in 0..RV
+                let pos${r} = pos + min(row0 + out_row + ${r}u, last_row) / ${G}u;
+                let from${r} = max(dropped, seen_from(pos${r}));
+                let to${r} = seen_to(pos${r});
 //% end
+                for (var j = 0u; j < min(${KT}u, stop - key); j++) {
+                    let at = value_at[j >> 2u][j & 3u];
+//% for c in 0..CPT
+                    let v_${c} = load_v_vec(at, min(out_col + ${CL * c}u, ${V4 - 1}u));
+//% end
+//% for r in 0..RV
+                    if (key + j >= from${r} && key + j <= to${r}) {
+                        let w = weight[(out_row + ${r}u) * ${KT / 4}u + (j >> 2u)][j & 3u];
+//% for c in 0..CPT
+                        o${r}_${c} = o${r}_${c} + w * v_${c};
+//% end
+                    }
+//% end
+                }
             }
-//% end
         }
     }
 
-    if (my_row < ${QT}u) { row_max[lid] = sum; } // last read before the last barrier of the loop
+    if (my_row < ${QT}u) { row_max[lid] = select(sum, a_nan(), lost); } // last read before the last barrier of the loop
     workgroupBarrier();
 //% if SPLIT
     let piece = (split * ${HKV}u + head) * p.rows;
@@ -292,7 +355,6 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
             let row = row0 + out_row + ${r}u;
 //% if SPLIT
             let at = (piece + row) * ${DV}u;
-            let share = 1.0;
 //% else
             let at = ((row / ${G}u) * ${G * HKV}u + head * ${G}u + row % ${G}u) * ${DV}u;
             var total = 0.0;
@@ -300,12 +362,19 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
             total += row_max[(out_row + ${r}u) * ${RL}u + ${l}u];
 //% end
             let share = select(0.0, 1.0 / total, total > 0.0); // a row that sees no key is 0
+            let at_pos = pos + row / ${G}u;
+            let spoiled = is_nan(total) || (total == 0.0 && max(dropped, seen_from(at_pos)) <= seen_to(at_pos));
 //% end
 //% for c in 0..CPT
-//% if V4 % CL == 0 || c < CPT - 1
-            store_y_vec(at, out_col + ${CL * c}u, o${r}_${c} * share);
+//% if SPLIT
+            let y_${c} = o${r}_${c};
 //% else
-            if (out_col + ${CL * c}u < ${V4}u) { store_y_vec(at, out_col + ${CL * c}u, o${r}_${c} * share); }
+            let y_${c} = select(o${r}_${c} * share, vec4<f32>(a_nan()), spoiled);
+//% end
+//% if V4 % CL == 0 || c < CPT - 1
+            store_y_vec(at, out_col + ${CL * c}u, y_${c});
+//% else
+            if (out_col + ${CL * c}u < ${V4}u) { store_y_vec(at, out_col + ${CL * c}u, y_${c}); }
 //% end
 //% end
         }

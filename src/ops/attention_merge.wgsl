@@ -5,10 +5,16 @@
 //%% the pieces that are added in order at the end. The number of pieces comes from the position on the device, as it
 //%% did for the workgroups that wrote them.
 //%%
-//%% Values: WG, CL, SL (WG >= CL * SL, a power of two), DV, G, HKV, CAP, WINDOW, SPLIT, POS.
+//%% A piece whose sum is NaN makes the row NaN, and so do pieces without a sum of a row that sees keys: all of its scores
+//%% are minus infinity then. A piece without a sum still counts, since 0 times its NaN is NaN.
+//%%
+//%% Values: WG, CL, SL (WG >= CL * SL, a power of two), MOST (pieces that there is memory for); DV, G, HKV, CAP, ENDS,
+//%% WINDOW, SPLIT, POS, MOST_POS as in attention.wgsl.
 //% set V4 = (DV + 3) / 4
 
-const LOW = -3.0e38;
+//% include "ops/nan.wgsl"
+
+const LOW = -3.4028234e38;
 
 var<workgroup> high: array<f32, ${WG}>;
 var<workgroup> share: array<f32, ${WG}>;    // exp(m - M) of a run of WG pieces
@@ -29,15 +35,23 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
         @builtin(local_invocation_index) lid: u32) {
     let group = group_index(wid, nwg); // token * heads + head
     if (group >= p.groups) { return; }
-    let pos = var_u32(${POS}u);
+    let pos = min(var_u32(${POS}u), ${MOST_POS}u);
+    let at_pos = pos + group / ${G * HKV}u; // of this row
     let end = pos + p.tokens;
     let dropped = select(0u, end - ${CAP}u, end > ${CAP}u);
 //% if WINDOW > 0
     let first = max(dropped, select(0u, pos - ${WINDOW - 1}u, pos >= ${WINDOW - 1}u));
+    let my_first = max(dropped, select(0u, at_pos - ${WINDOW - 1}u, at_pos >= ${WINDOW - 1}u));
 //% else
     let first = dropped;
+    let my_first = dropped;
 //% end
-    let pieces = (end - first + ${SPLIT - 1}u) / ${SPLIT}u;
+//% if ENDS
+    let sees = my_first <= min(at_pos, ${CAP - 1}u);
+//% else
+    let sees = my_first <= at_pos;
+//% end
+    let pieces = min((end - first + ${SPLIT - 1}u) / ${SPLIT}u, ${MOST}u);
     let head = group % ${G * HKV}u;
     let row = head / ${G}u * p.rows + group / ${G * HKV}u * ${G}u + head % ${G}u;
     let stride = p.rows * ${HKV}u; // rows of a piece
@@ -58,10 +72,10 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
             workgroupBarrier(); // share and share_l of the run before have been read
             let s = s0 + lid;
             if (s < pieces) {
-                let m = load_ml((s * stride + row) * 2u);
-                let e = select(0.0, exp(max(m - top, -80.0)), m > LOW);
+                let sum = load_ml((s * stride + row) * 2u + 1u);
+                let e = select(0.0, exp(max(load_ml((s * stride + row) * 2u) - top, -80.0)), sum > 0.0);
                 share[lid] = e;
-                share_l[lid] = e * load_ml((s * stride + row) * 2u + 1u);
+                share_l[lid] = select(e * sum, a_nan(), is_nan(sum));
             }
             workgroupBarrier(); // share and share_l are written
             let n = min(pieces - s0, ${WG}u);
@@ -82,7 +96,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
         }
 //% end
         if (slice == 0u && c0 + lane < ${V4}u) {
-            store_y_vec(group * ${DV}u, col, o * select(0.0, 1.0 / total, total > 0.0));
+            let lost = is_nan(total) || (total == 0.0 && sees);
+            store_y_vec(group * ${DV}u, col,
+                        select(o * select(0.0, 1.0 / total, total > 0.0), vec4<f32>(a_nan()), lost));
         }
     }
 }

@@ -2,8 +2,10 @@
 ///
 /// state[capacity, row...] (f32 or f16), x[T, row...] (f32 or f16), pos (u32, a scalar): position pos + t takes row
 /// x[t], for t = 0 .. T-1. Where a position lies is the state's affair: a ring keeps position p in row p mod capacity,
-/// so that new rows replace the oldest. The output is the state after the write: the same memory. Where the first
-/// operand is no state the output is a copy of it with the rows written over it, position p in row p mod capacity.
+/// so that new rows replace the oldest; a dense or paged state keeps it in row p, and there is none behind its last: a
+/// session refuses a run that would go beyond, and where the device alone knows the position such rows are dropped. The
+/// output is the state after the write: the same memory. Where the first operand is no state the output is a copy of it
+/// with the rows written over it, position p in row p mod capacity.
 ///
 /// A run may not bring more rows than the ring has, else two of them would meet in one row; infer refuses it. In f16
 /// rows have an even number of elements, so that a word belongs to one row.
@@ -60,12 +62,18 @@ static weft_status cache_append_eval(const struct weft_eval *e) {
     double *owned;
     const double *x = weft_ops_dense(&e->in[1], &owned);
     if (!x) return weft_fail(WEFT_ERR_NOMEM, "cache_append: out of memory");
-    int64_t capacity = e->in[0].shape[0], tokens = e->in[1].shape[0], pos = (int64_t)e->in[2].data[0];
+    int64_t capacity = e->in[0].shape[0], tokens = e->in[1].shape[0], pos = weft_ops_position(&e->in[2]);
     int64_t row = tokens ? weft_host_count(&e->in[1]) / tokens : 0;
-    for (int64_t t = 0; t < tokens; t++)
+    for (int64_t t = 0; t < tokens && !(e->in[0].ends && pos + t >= capacity); t++)
         memcpy(e->out[0].data + (pos + t) % capacity * row, x + t * row, (size_t)row * sizeof *x);
     weft_free(owned);
     return WEFT_OK;
+}
+
+static uint32_t cache_append_limits(const struct weft_graph *g, const struct weft_node *n, struct weft_op_limit *out) {
+    weft_dim rows = g->values[n->in[1]].type.dims[0];
+    *out = (struct weft_op_limit){.kind = WEFT_LIMIT_WRITE, .at = 2, .of = 0, .span = rows};
+    return 1;
 }
 
 static void cache_append_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
@@ -88,6 +96,7 @@ static weft_status cache_append_lower(struct weft_lower *l, uint32_t group) {
     int64_t last = state->rank > 1 ? weft_lower_const(l, state->dims[state->rank - 1]) : 1;
     uint32_t unit = row % 4 == 0 ? 4 : state->dtype == WEFT_F16 ? 2 : 1; // elements a thread stores
     bool functional = weft_lv(l, node->in[0])->state == UINT32_MAX;
+    bool ends = !functional && weft_lv(l, node->in[0])->state_kind != WEFT_STATE_RING;
     struct cache_append_cfg cfg = {.tokens = x->dims[0], .capacity = state->dims[0], .row_items = (uint32_t)row / unit,
                                    .threads = l->caps->kind == WEFT_GPU_CPU ? 32 : 64};
     char label[128];
@@ -105,6 +114,8 @@ static weft_status cache_append_lower(struct weft_lower *l, uint32_t group) {
     weft_emit_int(l, s, "UNIT", unit);
     weft_emit_int(l, s, "ITEMS", cfg.row_items ? cfg.row_items : 1); // Tint refuses to divide by a constant 0
     weft_emit_int(l, s, "FUNCTIONAL", functional);
+    weft_emit_int(l, s, "ENDS", ends);
+    weft_emit_int(l, s, "MOST_POS", WEFT_MOST_POSITION);
     weft_emit_int(l, s, "POS", weft_lower_var_slot(l, node->in[2]));
     weft_emit_workgroup(s, cfg.threads, 0);
     weft_emit_items(s, cfg.threads);
@@ -118,6 +129,7 @@ const struct weft_op weft_op_cache_append = {
     .n_in_max = 3,
     .n_out = 1,
     .states = {{WEFT_TOUCH_ROWS, .operand = 0, .value = 1, .at = 2}},
+    .limits = cache_append_limits,
     .infer = cache_append_infer,
     .eval = cache_append_eval,
     .lower = cache_append_lower,

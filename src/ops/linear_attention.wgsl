@@ -7,6 +7,7 @@
 //%%
 //%% A thread writes only elements of the state that it alone has read before: past and next may be one memory.
 //% include "plan/reduce.wgsl"
+//% include "ops/nan.wgsl"
 
 // Elements (i, col .. col + 3) of a head's state that starts at `base`; zeros outside.
 fn fetch(base: u32, i: u32, col: u32) -> vec4<f32> {
@@ -76,10 +77,11 @@ fn give(row: u32, col: u32, x: vec4<f32>) {
 //% if DECAY
 fn keep(i: u32) -> f32 {
 //% if GATES
-    return exp(max(load_gates(i), -100.0));
+    let g = load_gates(i);
 //% else
-    return exp(max(load_decay(i), -100.0));
+    let g = load_decay(i);
 //% end
+    return select(exp(max(g, -100.0)), g, is_nan(g));
 }
 //% end
 

@@ -7,6 +7,7 @@
 //%% p.groups workgroups; p.count chunks from p.first on, of p.chunks in a sequence of p.tokens.
 //%%
 //%% A thread writes only elements of the state that it alone has read before: past and next may be one memory.
+//% include "ops/nan.wgsl"
 //% set KS4 = KS / 4
 //% set L4 = L / 4
 //% set M = G + DELTA
@@ -67,11 +68,20 @@ fn times_state(b: u32, c: u32, from_quad: u32) -> vec4<f32> {
     return sum;
 }
 
+// What is staged has zeros above the diagonal; the deltas there are of later tokens, and not looked at.
 fn times_delta(b: u32, c: u32, from_quad: u32) -> vec4<f32> {
     var sum = vec4<f32>(0.0);
-    for (var x = 0u; x < ${KS4}u; x++) {
+    for (var x = 0u; x < ${KS4}u && from_quad + x <= b; x++) {
         let s = delta[(from_quad + x) * ${CT}u + c];
         let at = b * ${4 * KS4}u + x;
+        if (from_quad + x == b) {
+            let zero = vec4<f32>(0.0);
+            sum += vec4<f32>(dot(stage[at], select(zero, s, vec4<bool>(true, false, false, false))),
+                             dot(stage[at + ${KS4}u], select(zero, s, vec4<bool>(true, true, false, false))),
+                             dot(stage[at + ${2 * KS4}u], select(zero, s, vec4<bool>(true, true, true, false))),
+                             dot(stage[at + ${3 * KS4}u], s));
+            continue;
+        }
         sum += vec4<f32>(dot(stage[at], s), dot(stage[at + ${KS4}u], s), dot(stage[at + ${2 * KS4}u], s),
                          dot(stage[at + ${3 * KS4}u], s));
     }
@@ -132,7 +142,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
                 if (r < n && i < ${DK}u) {
                     a = quad_k(((row0 + r) * ${HK}u + kh) * ${DK}u + i, ${DK}u - i);
 //% if DECAY == 2
-                    a *= exp(load4_pairs(g_at + r * ${DKP}u + i));
+                    a *= exp_kept(load4_pairs(g_at + r * ${DKP}u + i));
 //% end
                 }
                 stage[x] = a;
@@ -142,7 +152,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
             workgroupBarrier();
         }
 //% if DECAY == 1
-        found *= exp(sums);
+        found *= exp_kept(sums);
 //% end
         delta[b * ${CT}u + c] = d - found;
         d = vec4<f32>(0.0);
@@ -173,7 +183,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
                     if (r < n && i < ${DK}u) {
                         a = quad_q(((row0 + r) * ${HQ}u + qh) * ${DK}u + i, ${DK}u - i);
 //% if DECAY == 2
-                        a *= exp(load4_pairs(g_at + r * ${DKP}u + i));
+                        a *= exp_kept(load4_pairs(g_at + r * ${DKP}u + i));
 //% end
                     }
                     stage[x] = a;
@@ -183,7 +193,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
                 workgroupBarrier();
             }
 //% if DECAY == 1
-            y *= exp(sums);
+            y *= exp_kept(sums);
 //% end
             for (var i0 = 0u; i0 < ${L}u; i0 += ${KS}u) {
                 for (var x = lid; x < ${L * KS4}u; x += ${WG}u) {
@@ -206,8 +216,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 
 //% if DECAY == 1
         let last = load_pairs(g_at + ${L - 1}u);
-        delta[b * ${CT}u + c] = d * exp(min(vec4<f32>(last) - sums, vec4<f32>(0.0)));
-        let kept = vec4<f32>(exp(last));
+        delta[b * ${CT}u + c] = d * exp_kept(at_most_0(vec4<f32>(last) - sums));
+        let kept = exp_kept(vec4<f32>(last));
 //% end
         for (var i0 = 0u; i0 < ${DK}u; i0 += ${KS}u) {
             for (var x = lid; x < ${L * KS4}u; x += ${WG}u) {
@@ -218,7 +228,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
                     a = quad_k(((row0 + r) * ${HK}u + kh) * ${DK}u + i, ${DK}u - i);
 //% if DECAY == 2
                     let g_last = load4_pairs(g_at + ${(L - 1) * DKP}u + i);
-                    a *= exp(min(g_last - load4_pairs(g_at + r * ${DKP}u + i), vec4<f32>(0.0)));
+                    a *= exp_kept(at_most_0(g_last - load4_pairs(g_at + r * ${DKP}u + i)));
 //% end
                 }
                 stage[x] = a;
@@ -230,7 +240,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 //% if DECAY == 1
                 s *= kept;
 //% elif DECAY == 2
-                if (i0 + x * 4u < ${DK}u) { s *= exp(load4_pairs(g_at + ${(L - 1) * DKP}u + i0 + x * 4u)); }
+                if (i0 + x * 4u < ${DK}u) { s *= exp_kept(load4_pairs(g_at + ${(L - 1) * DKP}u + i0 + x * 4u)); }
 //% end
                 for (var r = 0u; r < ${L4}u; r++) {
                     let e = delta[r * ${CT}u + c];

@@ -8,6 +8,9 @@
 //%% L, KS (channels at a time, 4 and L multiples), PB (blocks of four rows a thread), SIZE (elements a chunk and head);
 //%% DK, HQ, HKV, HK, G, DELTA, DECAY, BETA as in linear_attention.wgsl. WG is a multiple of L.
 //%% p.groups workgroups; p.chunks a sequence of p.tokens.
+//%%
+//%% A NaN of a token concerns that token and later ones: an entry above the diagonal is 0, whatever stands in its column.
+//% include "ops/nan.wgsl"
 //% set KS4 = KS / 4
 //% set M = G + DELTA
 //% set DKP = (DK + 3) / 4 * 4
@@ -79,7 +82,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 //% if DECAY == 1
     for (var r = lid; r < ${L}u; r += ${WG}u) {
         var x = 0.0;
-        if (r < n) { x = max(load_decay((first + r) * ${HKV}u + h), -100.0); }
+        if (r < n) { x = at_least(vec4<f32>(load_decay((first + r) * ${HKV}u + h)), -100.0).x; }
         decays[r] = x;
     }
     workgroupBarrier();
@@ -116,7 +119,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
                 a = quad_q(((first + r) * ${HQ}u + qh) * ${DK}u, i);
 //% end
 //% if DECAY == 2
-                g = max(quad_decay(((first + r) * ${HKV}u + h) * ${DK}u, i), vec4<f32>(-100.0));
+                g = at_least(quad_decay(((first + r) * ${HKV}u + h) * ${DK}u, i), -100.0);
 //% end
             }
             left[x] = a;
@@ -150,12 +153,11 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
             {
                 let r = (rt * ${PB}u + ${j}u) * ${4 * KS4}u + x;
 //% if DECAY == 2
-                let zero = vec4<f32>(0.0);
                 sum_${j} += vec4<f32>(
-                    dot(left[r] * exp(min(decays[r] - g, zero)), b),
-                    dot(left[r + ${KS4}u] * exp(min(decays[r + ${KS4}u] - g, zero)), b),
-                    dot(left[r + ${2 * KS4}u] * exp(min(decays[r + ${2 * KS4}u] - g, zero)), b),
-                    dot(left[r + ${3 * KS4}u] * exp(min(decays[r + ${3 * KS4}u] - g, zero)), b));
+                    dot(left[r] * exp_kept(at_most_0(decays[r] - g)), b),
+                    dot(left[r + ${KS4}u] * exp_kept(at_most_0(decays[r + ${KS4}u] - g)), b),
+                    dot(left[r + ${2 * KS4}u] * exp_kept(at_most_0(decays[r + ${2 * KS4}u] - g)), b),
+                    dot(left[r + ${3 * KS4}u] * exp_kept(at_most_0(decays[r + ${3 * KS4}u] - g)), b));
 //% else
                 sum_${j} += vec4<f32>(dot(left[r], b), dot(left[r + ${KS4}u], b), dot(left[r + ${2 * KS4}u], b),
                                       dot(left[r + ${3 * KS4}u], b));
@@ -176,7 +178,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
             if (c < r && r < n) {
                 x = sum_${j}[${e}] * strength(first + r, h);
 //% if DECAY == 1
-                x *= exp(min(decays[r] - decays[c], 0.0));
+                x *= exp_kept(at_most_0(vec4<f32>(decays[r] - decays[c]))).x;
 //% end
             }
             inverse[r * ${L}u + c] = x;
@@ -200,7 +202,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
         for (var r = rt; r < ${L}u; r += ${RT}u) {
             var x = select(0.0, 1.0, r == c);
             if (c < r) { x = inverse[r * ${L}u + c]; }
-            store_pairs(pairs + r * ${L}u + c, x * beta);
+            store_pairs(pairs + r * ${L}u + c, select(x * beta, 0.0, c > r));
         }
         return;
     }
@@ -213,7 +215,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
         if (c <= r) {
             x = sum_${j}[${e}];
 //% if DECAY == 1
-            x *= exp(min(decays[r] - decays[c], 0.0));
+            x *= exp_kept(at_most_0(vec4<f32>(decays[r] - decays[c]))).x;
 //% end
         }
         store_pairs(pairs + (m * ${L}u + r) * ${L}u + c, x);

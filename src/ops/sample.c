@@ -11,6 +11,9 @@
 ///   9 pos, 10 n_max, 11 pos_max   u32 variables: position of the next token (already advanced), limits of n_out and
 ///   pos
 ///
+/// Variables stay within their bounds: token's must hold the vocabulary, n_out ends at its upper one, which ends the
+/// output as n_max does, and rng goes round.
+///
 /// Attribute greedy = 1 compiles the argmax of the penalised logits alone (2 steps); else 4 steps serve every setting,
 /// and temperature 0 leaves the middle two at once. Clears `active` at a stop token, at n_out >= n_max and at pos >=
 /// pos_max; the token that ends the output is in the ring like any other. A row of nothing but NaN has no token: the
@@ -75,6 +78,7 @@ static weft_status sample_infer(struct weft_graph *g, const struct weft_type *in
     for (size_t i = 0; i < sizeof variables; i++) WEFT_TRY(check_type(g, in, variables[i], WEFT_U32, 0));
     WEFT_TRY(check_length(g, in, COUNTS, 1));
     WEFT_TRY(check_length(g, in, RING, 1));
+    WEFT_TRY(check_length(g, in, TOKENS, 0));
     WEFT_TRY(check_length(g, in, SAMPLING, WEFT_SAMPLE_WORDS));
     WEFT_TRY(check_length(g, in, STOPS, 1));
     int64_t v = 0;
@@ -103,9 +107,10 @@ static void commit(const struct weft_eval *e, const uint32_t *words, uint32_t to
     if (token != WEFT_SAMPLE_NONE) counts[token] += 1;
     e->in[RING].data[n % ring] = token;
     if (e->in[TOKENS].shape[0] > 0) e->in[TOKENS].data[0] = token == WEFT_SAMPLE_NONE ? 0 : token;
-    e->in[TOKEN].data[0] = token;
-    e->in[N_OUT].data[0] = n + 1;
-    e->in[RNG].data[0] = (uint32_t)((uint32_t)e->in[RNG].data[0] + 1);
+    const struct weft_host *rng = &e->in[RNG];
+    e->in[TOKEN].data[0] = token < e->in[TOKEN].hi ? token : (double)e->in[TOKEN].hi;
+    e->in[N_OUT].data[0] = n < e->in[N_OUT].hi ? n + 1.0 : (double)e->in[N_OUT].hi;
+    rng->data[0] = rng->data[0] < (double)rng->hi ? rng->data[0] + 1 : (double)rng->lo;
 }
 
 static weft_status sample_eval(const struct weft_eval *e) {
@@ -223,6 +228,11 @@ static void emit_finish(struct sampler *m) {
     if (m->greedy) s->workgroup[0] = 32;
     weft_emit_int(l, s, "RING", weft_lower_const(l, weft_lv(l, in[RING])->type.dims[0]));
     weft_emit_int(l, s, "STOPS", weft_lower_const(l, weft_lv(l, in[STOPS])->type.dims[0]));
+    weft_emit_int(l, s, "TOKENS", weft_lower_const(l, weft_lv(l, in[TOKENS])->type.dims[0]));
+    weft_emit_int(l, s, "TOKEN_HI", weft_lv(l, in[TOKEN])->var_hi);
+    weft_emit_int(l, s, "N_OUT_HI", weft_lv(l, in[N_OUT])->var_hi);
+    weft_emit_int(l, s, "RNG_LO", weft_lv(l, in[RNG])->var_lo);
+    weft_emit_int(l, s, "RNG_HI", weft_lv(l, in[RNG])->var_hi);
     static const struct {
         const char *name;
         uint8_t input;
@@ -263,6 +273,15 @@ static weft_status sample_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_type *t = &weft_lv(l, m.node->in[LOGITS])->type;
     m.greedy = m.node->attrs[0].i != 0;
     m.cfg.v = (uint32_t)weft_lower_const(l, t->dims[t->rank - 1]);
+    const struct weft_value_info *token = weft_lv(l, m.node->in[TOKEN]);
+    const struct weft_value_info *n_out = weft_lv(l, m.node->in[N_OUT]);
+    if (n_out->var_hi < 1)
+        return weft_lower_fail(l, WEFT_ERR_INVALID, "sample: variable '%s', which counts tokens, may not leave %lld",
+                               n_out->name, (long long)n_out->var_hi);
+    if (token->var_lo > 0 || token->var_hi < (int64_t)m.cfg.v - 1)
+        return weft_lower_fail(l, WEFT_ERR_INVALID,
+                               "sample: variable '%s' goes from %lld to %lld; it must hold the tokens 0 to %u",
+                               token->name, (long long)token->var_lo, (long long)token->var_hi, m.cfg.v - 1);
     m.cfg.rows = t->rank == 2 ? t->dims[0] : WEFT_DIM_BAD;
     m.segment = ((m.cfg.v + max_segments - 1) / max_segments + threads - 1) / threads * threads;
     m.segments = (m.cfg.v + m.segment - 1) / m.segment;

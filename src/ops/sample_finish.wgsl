@@ -221,14 +221,16 @@ fn commit(token: u32) {
     }
     if (token != NONE) { store_counts(token, load_counts(token) + 1u); }
     store_ring(n % ${RING}u, token);
+    //% if TOKENS > 0
     store_tokens(0u, i32(select(token, 0u, token == NONE)));
-    set_var_u32(${VAR_TOKEN}u, token);
-    set_var_u32(${VAR_N_OUT}u, n + 1u);
-    set_var_u32(${VAR_RNG}u, var_u32(${VAR_RNG}u) + 1u);
-    let full = n + 1u >= var_u32(${VAR_N_MAX}u) || var_u32(${VAR_POS}u) >= var_u32(${VAR_POS_MAX}u);
-    if (token == NONE || is_stop(token) || full) {
-        set_var_u32(0u, 0u);
-    }
+    //% end
+    set_var_u32(${VAR_TOKEN}u, min(token, ${TOKEN_HI}u));
+    let more = min(n, ${N_OUT_HI - 1}u) + 1u;
+    let step = var_u32(${VAR_RNG}u);
+    set_var_u32(${VAR_N_OUT}u, more);
+    set_var_u32(${VAR_RNG}u, select(${RNG_LO}u, step + 1u, step < ${RNG_HI}u)); // goes round within its bounds
+    let full = more >= min(var_u32(${VAR_N_MAX}u), ${N_OUT_HI}u) || var_u32(${VAR_POS}u) >= var_u32(${VAR_POS_MAX}u);
+    if (token == NONE || full || is_stop(token)) { set_var_u32(0u, 0u); }
 }
 
 @compute @workgroup_size(${WG})

@@ -25,6 +25,9 @@ weft_status weft_ops_broadcast(struct weft_graph *g, const struct weft_type *in,
 /// it with weft_free, NULL is fine). NULL: out of memory.
 const double *weft_ops_dense(const struct weft_host *t, double **owned);
 
+/// The position that a u32 variable stands for.
+int64_t weft_ops_position(const struct weft_host *var);
+
 /// Rows of the tensor seen as [rows, last]; a scalar is [1, 1].
 void weft_ops_rows(const struct weft_host *t, int64_t *rows, int64_t *last);
 #endif

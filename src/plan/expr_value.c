@@ -480,8 +480,9 @@ void weft_x_store_sink(struct weft_expr *e, const struct weft_node *n) {
     struct weft_type row = *t;
     row.dims[0] = weft_dim_const(l->graph->dims, 1);
     uint32_t rows = weft_x_u32(e, (uint32_t)state->rows);
-    if (state->kind == WEFT_STATE_RING) position = weft_x_mod(e, position, rows); // pos + t must not wrap elsewhere
-    else s->when = weft_x_both(e, s->when, weft_x_less(e, token, weft_x_sub(e, rows, weft_x_min(e, position, rows))));
+    position = weft_x_min(e, position, weft_x_u32(e, WEFT_MOST_POSITION)); // pos + t must not go round
+    if (state->kind != WEFT_STATE_RING)
+        s->when = weft_x_both(e, s->when, weft_x_less(e, token, weft_x_sub(e, rows, weft_x_min(e, position, rows))));
     uint32_t place = weft_x_state_row(e, s->operand, weft_x_add(e, position, token));
     uint32_t width = weft_x_dim(e, weft_lower_product(l, t, 1, t->rank));
     s->index = weft_x_add(e, weft_x_mul(e, place, width), weft_x_index(e, &row, &at));

@@ -71,6 +71,19 @@ struct weft_plan_position {
     bool untracked;             ///< other operators than `advance` write it: only the device knows it
 };
 
+/// What runs must keep to, as the host can tell: the value of a variable, moved on by `span`, is at most `most` (and, of
+/// BOUND, at least `least`).
+struct weft_plan_limit {
+    enum weft_limit_kind kind;
+    uint32_t variable;          ///< in plan->states
+    uint32_t position;          ///< in plan->positions; WEFT_NO_POSITION: no operator writes it
+    const char *name;           ///< of the state whose rows it is about; of REACH, of the operator
+    weft_dim span;              ///< live: rows or steps from the value at the start of a run on; 0 or less: none
+    weft_dim by;                ///< a run moves the variable on by this much
+    weft_dim most;
+    int64_t least;
+};
+
 /// Buffers of a state in each session: the version that a run reads and the one that it leaves lie in one or in two.
 static inline uint32_t weft_state_buffers(const struct weft_plan_state *s)
 {
@@ -169,6 +182,7 @@ struct weft_plan {
     struct weft_plan_pair *pairs; uint32_t n_pairs; ///< those that are kept apart
     uint32_t beams;              ///< for which it was compiled; 0 and 1: no beam search
     struct weft_plan_position *positions; uint32_t n_positions;
+    struct weft_plan_limit *limits; uint32_t n_limits; ///< by kind
     struct weft_plan_pages *page_groups; uint32_t n_page_groups;
     uint64_t vars_bytes;         ///< of a session's variables block with its page tables
     bool may_stop;               ///< a step may clear `active`: the host's positions are then upper bounds

@@ -6,7 +6,7 @@
 
 static const char model[] = "symbol T 0 32\ninput x f32 [T, 64]\nweight n f32 [64]\nweight q q8_0 [64, 64]\nweight k "
                             "q8_0 [64, 64]\nweight d f16 [64, 64]\n"
-                            "state s dense f32 [32, 64]\nvar p u32 0 31\n%0 = rms_norm %x %n\n%1 = matmul %0 %q "
+                            "state s ring f32 [32, 64]\nvar p u32 0 4096\n%0 = rms_norm %x %n\n%1 = matmul %0 %q "
                             "\"left\"\n%2 = matmul %0 %k \"right\"\n%3 = mul %1 %2\n"
                             "%4 = matmul %3 %d \"down\"\n%5 = add %4 %x\n%6 = cache_append %s %5 %p\n%7 = advance %p "
                             "{by=T}\n%8 = softmax %5\noutput %8 z\n";

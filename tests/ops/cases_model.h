@@ -109,7 +109,7 @@ static const struct op_case movement_cases[] = {
               "%w = slice %h {start=S, len=T+1}\n%e = reshape %w {shape=[3*T+3]}\n%f = slice %e {start=1, len=2*T}\n"
               "%g = reshape %f {shape=[T, 2]}\n%2 = cache_append %c %g %pos\n%3 = mul %0 %0\noutput %3 square\n"},
     {.name = "advance",
-     .runs = "T=1 pos=0 | T=0 pos=9 | T=5 pos=4294967295",
+     .runs = "T=1 pos=0 | T=0 pos=9 | T=5 pos=2147483643",
      .abs = ROUND,
      .graph = "symbol T 0 5\nvar pos u32 0 4294967295\ninput x f32 [T]\nstate a ring f32 [5]\n"
               "%0 = cache_append %a %x %pos\n%1 = advance %pos {by=T}\n%2 = advance %1 {by=2*T+1}\n"},

@@ -1,0 +1,105 @@
+/// What runs must keep to by the value of a variable (plan->limits): rows of states, promises of the caller, bounds of
+/// the variable itself. Operators say what they ask for (weft_op.limits); what no value of the variable within its
+/// bounds can break is left out. Kernels keep to all of this by themselves, so that nothing is written where it does not
+/// belong; the limits are there for sessions to refuse a run instead of running it half.
+#include "compile/passes.h"
+#include "core/error.h"
+
+static weft_status no_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph"); }
+
+weft_dim weft_plan_ahead(struct weft_plan *p, weft_value var)
+{
+    const struct weft_graph *g = p->graph;
+    weft_dim ahead = weft_dim_const(g->dims, 0);
+    while (g->values[var].kind == WEFT_VALUE_NODE) {
+        const struct weft_node *n = &g->nodes[g->values[var].node];
+        struct weft_op_limit limits[WEFT_MAX_LIMITS];
+        uint32_t count = n->op->limits ? n->op->limits(g, n, limits) : 0;
+        if (count != 1 || limits[0].kind != WEFT_LIMIT_BOUND) return WEFT_DIM_BAD;
+        ahead = weft_dim_add(g->dims, ahead, limits[0].span);
+        var = n->in[limits[0].at];
+    }
+    return ahead;
+}
+
+/// Rows that operand v of a node has room for, by position.
+static weft_dim rows_of(struct weft_plan *p, weft_value v)
+{
+    const struct weft_value_info *info = &p->graph->values[v];
+    bool ends = info->state != UINT32_MAX && p->states[info->state].kind != WEFT_STATE_RING;
+    return weft_dim_const(p->graph->dims, ends ? (int64_t)p->states[info->state].rows : (int64_t)WEFT_MOST_POSITION + 1);
+}
+
+static const char *name_of(const struct weft_plan *p, const struct weft_node *n, weft_value v)
+{
+    uint32_t state = p->graph->values[v].state;
+    if (state != UINT32_MAX) return p->states[state].name;
+    return p->graph->values[v].name ? p->graph->values[v].name : n->name ? n->name : n->op->name;
+}
+
+/// True if no value within the variable's bounds breaks it.
+static bool never_broken(const struct weft_plan *p, const struct weft_plan_limit *x)
+{
+    const struct weft_dims *dims = p->graph->dims;
+    const struct weft_value_info *var = &p->graph->values[p->states[x->variable].value];
+    int64_t lo, span, least, most;
+    weft_dim_bounds(dims, x->span, &lo, &span);
+    weft_dim_bounds(dims, x->most, &least, &most);
+    if (x->kind == WEFT_LIMIT_BOUND) return lo == 0 && span == 0;
+    return span <= 0 || (span < INT64_MAX / 2 && var->var_hi + span <= least);
+}
+
+/// The value of the variable is known to the host: nothing else than advancing moves it.
+static bool is_known(const struct weft_plan *p, uint32_t variable, uint32_t *position)
+{
+    for (*position = 0; *position < p->n_positions; ++*position)
+        if (p->positions[*position].state == variable) return !p->positions[*position].untracked;
+    *position = WEFT_NO_POSITION;
+    return !p->states[variable].written;
+}
+
+static weft_status add(struct weft_plan *p, const struct weft_node *n, const struct weft_op_limit *from)
+{
+    struct weft_dims *dims = p->graph->dims;
+    weft_value var = n->in[from->at];
+    struct weft_plan_limit x = {.kind = from->kind, .variable = p->graph->values[var].state, .most = from->most};
+    if (x.variable == UINT32_MAX || p->states[x.variable].kind != WEFT_STATE_VAR) return WEFT_OK;
+    if (!is_known(p, x.variable, &x.position)) return WEFT_OK;
+    const struct weft_value_info *info = &p->graph->values[p->states[x.variable].value];
+    weft_dim ahead = weft_plan_ahead(p, var);
+    x.by = x.position == WEFT_NO_POSITION ? weft_dim_const(dims, 0) : p->positions[x.position].by;
+    x.span = ahead == WEFT_DIM_BAD ? WEFT_DIM_BAD : weft_dim_add(dims, from->span, ahead);
+    x.name = n->name ? n->name : n->op->name;
+    x.least = info->var_lo;
+    if (x.kind == WEFT_LIMIT_BOUND) x.most = weft_dim_const(dims, info->var_hi);
+    if (x.kind == WEFT_LIMIT_BOUND) x.name = info->name;
+    if (x.kind == WEFT_LIMIT_WRITE || x.kind == WEFT_LIMIT_READ) {
+        x.most = rows_of(p, n->in[from->of]);
+        x.name = name_of(p, n, n->in[from->of]);
+    }
+    if (x.by == WEFT_DIM_BAD || x.span == WEFT_DIM_BAD || x.most == WEFT_DIM_BAD) return no_memory();
+    if (never_broken(p, &x)) return WEFT_OK;
+    p->limits[p->n_limits++] = x;
+    return WEFT_OK;
+}
+
+weft_status weft_pass_variables(struct weft_compiling *c)
+{
+    struct weft_plan *p = c->plan;
+    const struct weft_graph *g = p->graph;
+    struct weft_op_limit limits[WEFT_MAX_LIMITS];
+    size_t most = 1;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (!g->nodes[i].dead && g->nodes[i].op->limits) most += g->nodes[i].op->limits(g, &g->nodes[i], limits);
+    p->limits = weft_arena_alloc(&p->arena, most * sizeof *p->limits);
+    if (!p->limits) return no_memory();
+    for (int kind = WEFT_LIMIT_WRITE; kind <= WEFT_LIMIT_BOUND; kind++) {
+        for (size_t i = 0; i < g->n_nodes; i++) {
+            const struct weft_node *n = &g->nodes[i];
+            uint32_t count = n->dead || !n->op->limits ? 0 : n->op->limits(g, n, limits);
+            for (uint32_t k = 0; k < count; k++)
+                if ((int)limits[k].kind == kind) WEFT_TRY(add(p, n, &limits[k]));
+        }
+    }
+    return WEFT_OK;
+}
