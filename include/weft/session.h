@@ -87,7 +87,8 @@ WEFT_API weft_status weft_session_read_done(weft_session *session, weft_pending 
 /// must be ended so, before the device is closed.
 WEFT_API weft_status weft_session_read_finish(weft_session *session, weft_pending *pending, void *data, uint64_t bytes);
 
-/// A variable's 32 bits (u32, i32 or f32); ordered like writes and reads, `get` blocks. Errors: NOT_FOUND.
+/// A variable's 32 bits (u32, i32 or f32); ordered like writes and reads, `get` blocks. Errors: NOT_FOUND, INVALID
+/// (beyond the bounds that the graph declares).
 WEFT_API weft_status weft_session_set_var(weft_session *session, const char *name, uint32_t bits);
 WEFT_API weft_status weft_session_get_var(weft_session *session, const char *name, uint32_t *bits);
 /// Whether runs do anything: while a session is not active, they leave no trace in states and variables. It is active
@@ -95,8 +96,8 @@ WEFT_API weft_status weft_session_get_var(weft_session *session, const char *nam
 /// like writes and reads; `get` blocks, and setting it to true may wait, as calls of the past below do.
 WEFT_API weft_status weft_session_set_active(weft_session *session, bool active);
 WEFT_API weft_status weft_session_get_active(weft_session *session, bool *active);
-/// All states and variables to zero, the session active; ordered like writes. Should it fail midway (NOMEM, LOST), runs
-/// return STALE until it, or weft_session_restore, succeeds.
+/// All states to zero, variables to what of their bounds is nearest to zero, the session active; ordered like writes.
+/// Should it fail midway (NOMEM, LOST), runs return STALE until it, or weft_session_restore, succeeds.
 WEFT_API weft_status weft_session_reset(weft_session *session);
 
 // ---- pages -------------------------------------------------------------------------------------------------------
@@ -158,7 +159,8 @@ WEFT_API void weft_snapshot_destroy(weft_snapshot **snapshot);
 WEFT_API weft_status weft_session_checkpoint(weft_session *session);
 
 /// Goes back to an earlier position; what came after it is gone. The session is active.
-/// At 0: dense states and variables that operators write become zero, caches empty; settings stay. Where states are
+/// At 0: dense states that operators write become zero and such variables what they start with, caches empty; settings
+/// stay. Where states are
 /// gone (weft_session_lost_states), settings went with them, and this is weft_session_reset.
 /// Above 0: where there is a checkpoint at just this position, what operators write becomes as it was then. Else caches
 /// are cropped and notes stay. A ring must still hold the rows that its readers look back for (LIMIT names the state
@@ -178,8 +180,10 @@ WEFT_API weft_status weft_session_lost_states(const weft_session *session, const
 /// Queues `runs` runs (1 to max_runs) at the live sizes as one submit, and returns; *fence, which may be NULL, is what
 /// to wait for. Runs of sessions that share a program never mix. Blocks only when very many submits are in flight.
 /// Several runs need every pair of past and present shared: see weft_session_params.replay. A refused run leaves all
-/// states as they were. Errors: INVALID (runs, no sizes yet, a pair that is apart), LIMIT (rows beyond the capacity of
-/// a paged state, or no page to be had: names state, rows and ways out), STALE (a bound buffer has been destroyed;
+/// states as they were. Errors: INVALID (runs, no sizes yet, a pair that is apart), LIMIT (from where
+/// variables stand, the runs would write or read rows beyond the capacity of a dense or paged state, see more keys than
+/// an attention's reach, or move a variable beyond its bounds; or there is no page to be had: names what, how far and
+/// ways out; where the device alone knows a variable, kernels keep to the same bounds and drop such rows), STALE (a bound buffer has been destroyed;
 /// names the input or output), CANCELLED, TIMEOUT (weft_device_params), NOMEM, DEVICE, LOST.
 WEFT_API weft_status weft_session_run(weft_session *session, uint32_t runs, uint64_t *fence);
 /// Queues and waits: the blocking form of the above.

@@ -415,8 +415,8 @@ static void variables(const struct weft_step *s, const struct weft_operand *o, s
     }
 }
 
-/// row_x of a dense state: the position itself. A checked build records one behind the last row, which kernels that know
-/// positions ask for before they leave it alone.
+/// row_x of a dense state: the position itself. A checked build records one behind the last row: kernels ask for it
+/// before they leave it alone.
 static void dense_row(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s,
                       const struct weft_operand *o, struct weft_str *w)
 {

@@ -48,8 +48,8 @@ static const struct weft_pass {
     {{"states", WEFT_PASS_PLAN, "Each state has its bytes and its policy, each variable its word."}, weft_pass_states},
     {{"positions", WEFT_PASS_PLAN, "It is known which variables are positions, which states get rows at them, and how "
                                    "far back readers look."}, weft_pass_positions},
-    {{"variables", WEFT_PASS_PLAN, "It is known what the values of variables must keep to, for sessions to refuse a run."},
-     weft_pass_variables},
+    {{"variables", WEFT_PASS_PLAN, "It is known what the values of variables must keep to, for sessions to refuse a "
+                                   "run."}, weft_pass_variables},
     {{"pages", WEFT_PASS_PLAN, "Each paged state has a page size, a table and banks; no operator reads one but by "
                                "rows."}, weft_pass_pages},
     {{"size", WEFT_PASS_PLAN, "A plan for one size has it, and it keeps the graph's relations and guards."},

@@ -1,7 +1,7 @@
 /// What runs must keep to by the value of a variable (plan->limits): rows of states, promises of the caller, bounds of
 /// the variable itself. Operators say what they ask for (weft_op.limits); what no value of the variable within its
-/// bounds can break is left out. Kernels keep to all of this by themselves, so that nothing is written where it does not
-/// belong; the limits are there for sessions to refuse a run instead of running it half.
+/// bounds can break is left out. Kernels keep to all of this by themselves, so that nothing is written where it does
+/// not belong; the limits are there for sessions to refuse a run instead of running it half.
 #include "compile/passes.h"
 #include "core/error.h"
 
@@ -27,7 +27,8 @@ static weft_dim rows_of(struct weft_plan *p, weft_value v)
 {
     const struct weft_value_info *info = &p->graph->values[v];
     bool ends = info->state != UINT32_MAX && p->states[info->state].kind != WEFT_STATE_RING;
-    return weft_dim_const(p->graph->dims, ends ? (int64_t)p->states[info->state].rows : (int64_t)WEFT_MOST_POSITION + 1);
+    int64_t rows = ends ? (int64_t)p->states[info->state].rows : (int64_t)WEFT_MOST_POSITION + 1;
+    return weft_dim_const(p->graph->dims, rows);
 }
 
 static const char *name_of(const struct weft_plan *p, const struct weft_node *n, weft_value v)
@@ -65,6 +66,7 @@ static weft_status add(struct weft_plan *p, const struct weft_node *n, const str
     struct weft_plan_limit x = {.kind = from->kind, .variable = p->graph->values[var].state, .most = from->most};
     if (x.variable == UINT32_MAX || p->states[x.variable].kind != WEFT_STATE_VAR) return WEFT_OK;
     if (!is_known(p, x.variable, &x.position)) return WEFT_OK;
+    if (p->states[x.variable].var_slot == WEFT_VAR_ACTIVE) return WEFT_OK; // runs behind its end leave no trace
     const struct weft_value_info *info = &p->graph->values[p->states[x.variable].value];
     weft_dim ahead = weft_plan_ahead(p, var);
     x.by = x.position == WEFT_NO_POSITION ? weft_dim_const(dims, 0) : p->positions[x.position].by;

@@ -115,6 +115,8 @@ weft_status weft_session_rebind(weft_session *s, uint32_t mem_key);
 void weft_session_track_runs(weft_session *s, uint32_t runs);
 /// After a write of word `word` of the variables block.
 void weft_session_track_var(weft_session *s, uint32_t word, uint32_t bits);
+/// False on the null device: what it would read back says nothing.
+bool weft_session_computes(const weft_session *s);
 /// All positions and variables as after a reset.
 void weft_session_track_reset(weft_session *s);
 /// What a variable starts with: 0, or what of its bounds is nearest to it.

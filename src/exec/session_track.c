@@ -8,7 +8,7 @@
 #include <string.h>
 
 /// The null device computes nothing, so what it would read back says nothing.
-static bool computes(const weft_session *s) { return weft_gpu_caps(s->gpu)->kind != WEFT_GPU_NULL; }
+bool weft_session_computes(const weft_session *s) { return weft_gpu_caps(s->gpu)->kind != WEFT_GPU_NULL; }
 
 static const struct weft_value_info *variable(const struct weft_plan *plan, uint32_t state)
 {
@@ -37,7 +37,7 @@ void weft_session_track_runs(weft_session *s, uint32_t runs)
     const struct weft_plan *plan = s->program->plan;
     const int64_t *symbols = weft_session_symbols(s);
     if (s->idle) return;
-    if ((plan->may_stop || untracked(plan)) && computes(s)) s->inexact = true;
+    if ((plan->may_stop || untracked(plan)) && weft_session_computes(s)) s->inexact = true;
     for (uint32_t i = 0; i < plan->n_positions; i++) {
         const struct weft_value_info *info = variable(plan, plan->positions[i].state);
         int64_t by = weft_dim_eval(plan->graph->dims, plan->positions[i].by, symbols);
@@ -78,7 +78,7 @@ weft_status weft_session_settle(weft_session *s)
 {
     const struct weft_plan *plan = s->program->plan;
     uint32_t words[WEFT_VARS_BYTES / 4];
-    if (!s->inexact || !computes(s)) return WEFT_OK;
+    if (!s->inexact || !weft_session_computes(s)) return WEFT_OK;
     WEFT_TRY(weft_session_read_buffer(s, s->vars, 0, words, sizeof words));
     for (uint32_t i = 0; i < plan->n_positions; i++) {
         s->tracks[i].at = words[plan->states[plan->positions[i].state].var_slot];

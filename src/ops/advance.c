@@ -26,9 +26,13 @@ static weft_status advance_infer(struct weft_graph *g, const struct weft_type *i
     return WEFT_OK;
 }
 
+static double within(const struct weft_host *var, double x) {
+    return x < (double)var->lo ? (double)var->lo : x > (double)var->hi ? (double)var->hi : x;
+}
+
 static weft_status advance_eval(const struct weft_eval *e) {
-    double to = e->out[0].data[0] + (double)weft_dim_eval(e->dims, e->attrs[0].d, e->symbols);
-    e->out[0].data[0] = to < (double)e->in[0].lo ? (double)e->in[0].lo : to > (double)e->in[0].hi ? (double)e->in[0].hi : to;
+    double *at = e->out[0].data, by = (double)weft_dim_eval(e->dims, e->attrs[0].d, e->symbols);
+    *at = within(&e->in[0], within(&e->in[0], *at) + by);
     return WEFT_OK;
 }
 

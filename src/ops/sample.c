@@ -110,7 +110,8 @@ static void commit(const struct weft_eval *e, const uint32_t *words, uint32_t to
     const struct weft_host *rng = &e->in[RNG];
     e->in[TOKEN].data[0] = token < e->in[TOKEN].hi ? token : (double)e->in[TOKEN].hi;
     e->in[N_OUT].data[0] = n < e->in[N_OUT].hi ? n + 1.0 : (double)e->in[N_OUT].hi;
-    rng->data[0] = rng->data[0] < (double)rng->hi ? rng->data[0] + 1 : (double)rng->lo;
+    double step = rng->data[0] < (double)rng->lo ? (double)rng->lo : rng->data[0];
+    rng->data[0] = step < (double)rng->hi ? step + 1 : (double)rng->lo;
 }
 
 static weft_status sample_eval(const struct weft_eval *e) {

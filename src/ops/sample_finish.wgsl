@@ -226,7 +226,7 @@ fn commit(token: u32) {
     //% end
     set_var_u32(${VAR_TOKEN}u, min(token, ${TOKEN_HI}u));
     let more = min(n, ${N_OUT_HI - 1}u) + 1u;
-    let step = var_u32(${VAR_RNG}u);
+    let step = max(var_u32(${VAR_RNG}u), ${RNG_LO}u);
     set_var_u32(${VAR_N_OUT}u, more);
     set_var_u32(${VAR_RNG}u, select(${RNG_LO}u, step + 1u, step < ${RNG_HI}u)); // goes round within its bounds
     let full = more >= min(var_u32(${VAR_N_MAX}u), ${N_OUT_HI}u) || var_u32(${VAR_POS}u) >= var_u32(${VAR_POS_MAX}u);

@@ -171,6 +171,17 @@ static const struct op_case attention_cases[] = {
               "%0 = rope %a %pos\n%1 = cache_append %k %0 %pos\n%n = neg %a\n%2 = cache_append %v %n %pos\n"
               "%b = slice %q {start=S+1, len=T}\n%3 = attention %b %1 %2 %pos {window=16}\n%4 = neg %3\n"
               "%5 = advance %pos {by=T}\noutput %4 y\n"},
+    // which symbols a graph has, and what they are called, is the user's business
+    {.name = "attention beside symbols P and reach", .runs = "T=1 P=3 reach=7 pos=333 | T=3 P=700 reach=0 pos=697 | "
+     "T=2 P=1 reach=9 pos=40", .split = "T", SOFT,
+     .graph = "symbol T 0 3\nsymbol P 1 700\nsymbol reach 0 9\nvar pos u32 0 1000\ninput o f32 [P]\n"
+              "input r f32 [reach]\n" QKV("T", "3", "1", "8", "700", "f32")
+              "%0 = attention %q %k %v %pos\n%1 = neg %o\n%2 = neg %r\noutput %0 y\noutput %1 p\noutput %2 r\n"},
+    {.name = "attention within its reach", .runs = "T=1 N=1 pos=0 | T=3 N=130 pos=127 | T=1 N=640 pos=639 | T=17 N=400 "
+     "pos=383 | T=2 N=260 pos=200", .split = "T", SOFT,
+     .graph = "symbol T 0 17\nsymbol N 1 640\nvar pos u32 0 1000\n" QKV("T", "2", "1", "8", "700", "f32")
+              "%0 = attention %q %k %v %pos {reach=N}\n%1 = attention %q %k %v %pos {reach=N+5, window=150}\n"
+              "output %0 y\noutput %1 w\n"},
     // scores near 1e6 differ by 0.06 a unit: the largest wins, near ties move
     {.name = "attention with huge scores", .runs = "T=2 pos=5 | T=1 pos=0", .data = "q = -1e4..1e4; k = -100..100",
      .abs = 2e-2,

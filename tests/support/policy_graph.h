@@ -1,5 +1,5 @@
 /// A graph with a state of every kind that policies concern: whole writes of 32- and 16-bit elements, an odd number of
-/// them, a counter, the two recurrences, and a ring of rows that stays in place. S = 4294967295 clears `active` at the
+/// them, a counter, the two recurrences, and a ring of rows that stays in place. S = 1 clears `active` at the
 /// end of a run, as a sampler at a stop does.
 #ifndef WEFT_TEST_POLICY_GRAPH_H
 #define WEFT_TEST_POLICY_GRAPH_H
@@ -9,11 +9,11 @@
 
 #include <string.h>
 
-#define POLICY_STOP 4294967295
+#define POLICY_STOP 1
 enum { POLICY_T, POLICY_S, POLICY_SYMBOLS };
 
 static const char policy_graph[] =
-    "symbol T 0 3\nsymbol S 0 4294967295\n"
+    "symbol T 0 3\nsymbol S 0 1\n"
     "input x f32 [T, 8]\ninput decay f32 [T, 2]\ninput beta f32 [T, 2]\ninput u f32 [4, 6]\ninput uh f16 [5, 3]\n"
     "weight w f32 [8, 1, 4]\n"
     "state s dense f32 [4, 6]\nstate h dense f16 [5, 3]\nstate g dense f16 [4, 6]\nstate n dense u32 [1]\n"
@@ -27,7 +27,7 @@ static const char policy_graph[] =
     "%r1 %y = linear_attention %r %x %x %x %decay %beta {q_heads=2, kv_heads=2} \"linear\"\n"
     "%c1 %z = causal_conv %c %x %w {layout=last, activation=silu} \"conv\"\n"
     "%kc1 = cache_append %kc %z %pos \"rows\"\n%sum = sum %kc1\n"
-    "%p1 = advance %pos {by=T}\n%q1 = advance %gate {by=S} \"stop\"\n"
+    "%p1 = advance %pos {by=T}\n%q1 = advance %gate {by=-S} \"stop\"\n"
     "output %before before\noutput %after after\noutput %y y\noutput %z z\noutput %sum sums\n";
 
 /// The weight, small so that the convolution does not grow.

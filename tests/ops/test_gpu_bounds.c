@@ -1,0 +1,251 @@
+/// Indices that come from data or from a variable, and lead nowhere: every operator that takes one keeps to its memory
+/// and gives what its host reference gives. Tensors with a pattern lie beside what is written. Each graph runs as it is
+/// and with the checked accessors, which record what robustness would hide; a row behind a dense state's end is the one
+/// thing that they may record, since the kernel asks for it before it drops it.
+#include "ops/hostile_rig.h"
+
+#define BESIDE "state before dense f32 [64]\nstate after dense f32 [64]\n"
+#define POSITION "symbol T 1 3\nvar at u32 0 4294967295\n" BESIDE
+
+struct taker {
+    const char *op, *text; ///< the index is leaf "at"
+    bool drops;      ///< rows behind an end: the checked build says so
+    bool from_end;   ///< the host knows of no page below the capacity, so only values from it on are tried
+    bool neighbours; ///< what it computes of nonsense is nobody's business
+    double tolerance;
+    uint64_t told;
+};
+
+static const struct taker takers[] = {
+    {.op = "cache_append", .drops = true,
+     .text = POSITION "state s dense f32 [8, 2, 4]\ninput x f32 [T, 2, 4]\n%n = cache_append %s %x %at\n"},
+    {.op = "cache_append", .drops = true,
+     .text = POSITION "state s dense f32 [8, 3]\ninput x f32 [T, 3]\n%m = neg %x\n%n = cache_append %s %m %at\n"},
+    {.op = "cache_append", .drops = true, .tolerance = 1e-3,
+     .text = POSITION "state s dense f16 [8, 2, 4]\ninput x f32 [T, 2, 4]\n%n = cache_append %s %x %at\n"},
+    {.op = "cache_append",
+     .text = POSITION "state s ring f32 [7, 6]\nstate r ring f16 [5, 2]\ninput x f32 [T, 6]\ninput y f16 [T, 2]\n"
+             "%m = neg %x\n%n = cache_append %s %m %at\n%o = cache_append %r %y %at\n"},
+    {.op = "cache_append", .drops = true, .from_end = true,
+     .text = POSITION "state s paged f32 [9, 4]\ninput x f32 [T, 4]\n%m = neg %x\n%n = cache_append %s %m %at\n"},
+    {.op = "cache_append",
+     .text = POSITION "input s f32 [9, 4]\ninput x f32 [T, 4]\n%n = cache_append %s %x %at\noutput %n y\n"},
+    {.op = "attention", .tolerance = 1e-5,
+     .text = POSITION "state k dense f32 [8, 1, 4]\nstate v dense f32 [8, 1, 4]\ninput q f32 [T, 2, 4]\n"
+             "%y = attention %q %k %v %at\n%w = attention %q %k %v %at {window=3}\noutput %y y\noutput %w w\n"},
+    {.op = "attention", .tolerance = 1e-5,
+     .text = POSITION "state k ring f16 [300, 1, 8]\nstate v ring f32 [300, 1, 5]\ninput q f32 [T, 2, 8]\n"
+             "%y = attention %q %k %v %at\noutput %y y\n"},
+    {.op = "attention", .tolerance = 1e-4,
+     .text = POSITION "state k dense f32 [300, 2, 4]\nstate v ring f32 [300, 2, 4]\ninput q f32 [T, 2, 4]\n"
+             "weight o f32 [6, 8]\n%y = attention %q %k %v %at {window=200}\n%z = reshape %y {shape=[T, 8]}\n"
+             "%p = matmul %z %o\noutput %p y\n"},
+    {.op = "attention", .tolerance = 1e-5,
+     .text = POSITION "input k f32 [300, 1, 4]\ninput v f32 [300, 1, 4]\ninput q f32 [T, 2, 4]\n"
+             "%y = attention %q %k %v %at\noutput %y y\n"},
+    {.op = "gather", .tolerance = 1e-6,
+     .text = BESIDE "symbol T 1 3\ninput at u32 [T]\ninput w f32 [5, 4]\nweight p q8_0 [5, 64]\n%y = gather %w %at\n"
+             "%z = gather %p %at\noutput %y y\noutput %z z\n"},
+    {.op = "gather", .tolerance = 1e-6,
+     .text = BESIDE "symbol T 1 3\ninput at i32 [T]\ninput w f16 [5, 3]\nweight p f32 [5, 6]\n%y = gather %w %at\n"
+             "%z = gather %p %at\noutput %y y\noutput %z z\n"},
+    {.op = "gather",
+     .text = BESIDE "var at u32 0 4294967295\ninput w f32 [5, 4]\n%y = gather %w %at\noutput %y y\n"},
+    {.op = "embedding_q4gsw", .tolerance = 1e-6,
+     .text = BESIDE "symbol T 1 3\ninput at i32 [T]\nvar id u32 0 4294967295\nweight w u8 [5, 16]\n"
+             "weight s f32 [5, 2]\n%y = embedding_q4gsw %w %s %at {group=16}\noutput %y y\n"},
+    {.op = "embedding_q4gsw", .tolerance = 1e-6,
+     .text = BESIDE "var at u32 0 4294967295\nweight w u8 [5, 6]\nweight s f32 [5, 1]\n"
+             "%y = embedding_q4gsw %w %s %at {group=16}\noutput %y y\n"},
+    {.op = "nll", .tolerance = 1e-5,
+     .text = BESIDE "symbol T 1 3\ninput x f32 [T, 9]\ninput at u32 [T]\n%y = nll %x %at\noutput %y y\n"},
+    {.op = "nll", .tolerance = 1e-5,
+     .text = BESIDE "symbol T 1 3\ninput x f32 [T, 12]\ninput at i32 [T]\n%y = nll %x %at\noutput %y y\n"},
+    {.op = "advance",
+     .text = BESIDE "symbol T 1 3\nvar at u32 3 40\nvar to u32 0 4294967295\n%a = advance %at {by=T}\n"
+             "%b = advance %a {by=2*T-3}\n%c = advance %to {by=T}\n"},
+    {.op = "advance", .told = 1000,
+     .text = BESIDE "symbol T 1 3\nvar a u32 0 4294967295\nvar at u32 0 4294967295\n%b = advance %at {by=2*T-9}\n"
+             "%c = advance %b {by=5-T}\n"},
+    {.op = "rope", .neighbours = true,
+     .text = BESIDE "symbol T 1 3\nvar at u32 0 4294967295\ninput x f32 [T, 2, 8]\n%y = rope %x %at\noutput %y y\n"},
+};
+
+static const double values[] = {0, 1, 4, 5, 7, 8, 9, 10, 299, 300, 301, 65535, 65536, 1e6, 2147483640.0, 2147483646.0,
+                                2147483647.0, 2147483648.0, 2147483649.0, 4294967040.0, 4294967293.0, 4294967294.0,
+                                4294967295.0};
+
+static bool is_signed(const struct hostile_rig *r, const char *leaf) {
+    return r->g->values[weft_graph_find(r->g, leaf)].type.dtype == WEFT_I32;
+}
+
+static int try_all(const struct taker *t, bool checked) {
+    struct hostile_rig r = {.name = t->op, .text = t->text, .tolerance = t->tolerance, .neighbours = t->neighbours,
+                            .told = t->told};
+    int bad = 0, dropped = 0;
+    hostile_begin(&r, checked);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        struct hostile h = {"at", HOSTILE_EVERY, values[i]};
+        if (is_signed(&r, "at") && h.value >= 2147483648.0) h.value -= 4294967296.0;
+        for (int64_t tokens = 3; tokens >= 1; tokens -= 2) {
+            r.symbols[0] = tokens;
+            if (t->from_end && h.value < 9) continue;
+            int before = r.faults, differ = hostile_run(&r, &h, 1);
+            if (differ) printf("  with %s = %.0f, T = %d%s\n", "at", h.value, (int)tokens, checked ? ", checked" : "");
+            bad += differ;
+            dropped += r.faults > before;
+            if (!t->drops && r.faults > before) {
+                printf("%s: a fault with %s = %.0f, T = %d\n", t->op, "at", h.value, (int)tokens);
+                bad++;
+            }
+        }
+    }
+    if (checked && t->drops && !dropped) printf("%s: no dropped row was recorded\n", t->op), bad++;
+    hostile_end(&r);
+    return bad;
+}
+
+static void indices_stay_in_bounds(void **state) {
+    (void)state;
+    int bad = 0;
+    for (size_t i = 0; i < sizeof takers / sizeof *takers; i++) bad += try_all(&takers[i], false);
+    assert_int_equal(bad, 0);
+}
+
+static void and_under_the_checked_build(void **state) {
+    (void)state;
+    int bad = 0;
+    for (size_t i = 0; i < sizeof takers / sizeof *takers; i++) bad += try_all(&takers[i], true);
+    assert_int_equal(bad, 0);
+}
+
+// ---- the sampler, whose states are indices and settings ------------------------------------------------------------
+
+#define SAMPLER(TOKENS)                                                                                                \
+    "symbol R 1 1\nstate before0 dense u32 [32]\nstate counts dense u32 [37]\nstate before1 dense u32 [32]\n"          \
+    "state ring dense u32 [8]\nstate after0 dense i32 [32]\nstate tokens dense i32 [" TOKENS "]\n"                     \
+    "state after1 dense i32 [32]\nvar token u32 0 36\nvar n u32 0 4000000000\nvar rng u32 5 9\n"                       \
+    "var pos u32 0 4294967295\nvar n_max u32 0 4294967295\nvar pos_max u32 0 4294967295\ninput sampling u32 [16]\n"    \
+    "input stops u32 [3]\ninput x f32 [R, 37]\n"                                                                       \
+    "%a %b %c %d %e %f = sample %counts %ring %tokens %token %n %rng %x %sampling %stops %pos %n_max %pos_max "
+
+static int try_sampler(const char *text, bool checked) {
+    static const char *const leaves[] = {"counts", "ring", "tokens", "token", "n",     "rng",
+                                         "pos",    "n_max", "pos_max", "sampling", "stops", "x"};
+    static const uint32_t bits[] = {0, 8, 37, 38, 0x7fc00000u, 0x7fffffffu, 0x80000000u, 0xff800000u, 0xffffffffu};
+    struct hostile_rig r = {.name = "sample", .text = text, .neighbours = true};
+    int bad = 0;
+    hostile_begin(&r, checked);
+    for (size_t i = 0; i < sizeof leaves / sizeof *leaves; i++)
+        for (size_t k = 0; k < sizeof bits / sizeof *bits; k++) {
+            struct hostile h[] = {{leaves[i], HOSTILE_BITS, bits[k]}, {"n_max", HOSTILE_EVERY, 50}};
+            bad += hostile_run(&r, h, strcmp(leaves[i], "n_max") == 0 ? 1 : 2);
+            uint32_t token, n, rng;
+            hostile_must(weft_session_get_var(r.session, "token", &token));
+            hostile_must(weft_session_get_var(r.session, "n", &n));
+            hostile_must(weft_session_get_var(r.session, "rng", &rng));
+            if (token > 36 || n > 4000000000u || rng < 5 || rng > 9) {
+                printf("with %s = %x: token %u, n %u, rng %u\n", leaves[i], bits[k], token, n, rng);
+                bad++;
+            }
+        }
+    bad += r.faults;
+    hostile_end(&r);
+    return bad;
+}
+
+static void the_sampler_keeps_to_its_states(void **state) {
+    (void)state;
+    int bad = 0;
+    for (int checked = 0; checked < 2; checked++)
+        bad += try_sampler(SAMPLER("0") "{greedy=1}\n", checked) + try_sampler(SAMPLER("4") "\n", checked);
+    assert_int_equal(bad, 0);
+}
+
+// ---- a promise that is broken --------------------------------------------------------------------------------------
+
+/// Where the device alone knows the position, more keys than were promised make NaN of the queries, in every way of
+/// joining pieces; within the promise nothing changes.
+static void more_keys_than_promised_give_nan(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        "symbol T 1 3\nsymbol N 8 2000\nvar at u32 0 4294967295\nstate k ring f32 [2000, 1, 4]\n"
+        "state v ring f32 [2000, 1, 4]\ninput q f32 [T, 2, 4]\n%y = attention %q %k %v %at {reach=N}\noutput %y y\n",
+        "symbol T 1 3\nsymbol N 8 2000\nvar at u32 0 4294967295\nstate k ring f32 [2000, 1, 4]\n"
+        "state v ring f32 [2000, 1, 4]\ninput q f32 [T, 2, 4]\nweight o f32 [3, 8]\n"
+        "%y = attention %q %k %v %at {reach=N}\n%z = reshape %y {shape=[T, 8]}\n%p = matmul %z %o\noutput %p y\n"};
+    for (int i = 0; i < 2; i++) {
+        struct hostile_rig r = {.name = "reach", .text = texts[i], .tolerance = 1e-4, .neighbours = true};
+        hostile_begin(&r, false);
+        for (int64_t reach = 140; reach < 2000; reach += 700) {
+            struct hostile within = {"at", HOSTILE_EVERY, (double)reach - 3}, beyond = {"at", HOSTILE_EVERY, 1990};
+            float y[24];
+            uint64_t n = i ? 9 : 24;
+            r.symbols[0] = 3;
+            r.symbols[1] = reach;
+            r.neighbours = false;
+            assert_int_equal(hostile_run(&r, &within, 1), 0);
+            r.neighbours = true;
+            assert_int_equal(hostile_run(&r, &beyond, 1), 0);
+            hostile_must(weft_session_read(r.session, "y", 0, y, n * sizeof *y));
+            for (uint64_t k = 0; k < n; k++) assert_true(isnan(y[k]));
+        }
+        hostile_end(&r);
+    }
+}
+
+// ---- which operators these are -------------------------------------------------------------------------------------
+
+/// All others find their places by live sizes alone, which the host sets and checks.
+static void every_operator_was_looked_at(void **state) {
+    (void)state;
+    static const char *const sizes_only[] = {
+        "abs", "add", "amax", "amin", "argmax", "assign", "bitcast", "cast", "causal_conv", "ceil", "concat", "cos",
+        "div", "eq", "exp", "floor", "gated_delta_net", "ge", "gelu", "gelu_tanh", "gt", "layer_norm", "le",
+        "linear_attention", "linear_q4gsw", "log", "lt", "matmul", "max", "mean", "min", "mul", "ne", "neg", "pad",
+        "pow", "quantize", "recip", "relu", "reshape", "rms_norm", "rope_table", "round", "rsqrt", "select",
+        "sigmoid", "sign", "silu", "sin", "slice", "slice_copy", "softmax", "softplus", "split", "sqrt", "square",
+        "state_write", "sub", "sum", "tanh", "transpose", "where"};
+    int missing = 0;
+    for (size_t i = 0; weft_ops()->ops[i]; i++) {
+        const char *name = weft_ops()->ops[i]->name;
+        bool known = strcmp(name, "sample") == 0;
+        for (size_t k = 0; k < sizeof sizes_only / sizeof *sizes_only; k++) known |= strcmp(name, sizes_only[k]) == 0;
+        for (size_t k = 0; k < sizeof takers / sizeof *takers; k++) known |= strcmp(name, takers[k].op) == 0;
+        if (!known) printf("operator %s: give it a row here, or say that it takes no index\n", name), missing++;
+    }
+    assert_int_equal(missing, 0);
+}
+
+/// Negative controls: a neighbour that changed is seen, and so is a row that was not dropped.
+static void differences_are_noticed(void **state) {
+    (void)state;
+    struct hostile_rig r = {.name = "control (differences are expected)", .text = takers[0].text};
+    struct hostile h = {"at", HOSTILE_EVERY, 6};
+    hostile_begin(&r, false);
+    assert_int_equal(hostile_run(&r, &h, 1), 0);
+    weft_value after = weft_graph_find(r.g, "after"), s = weft_graph_find(r.g, "s");
+    uint8_t *got;
+    uint64_t bytes;
+    got = hostile_storage(&r.leaves[after], &bytes);
+    assert_int_equal(hostile_compare(&r, "after", &r.leaves[after], got), 0);
+    ((float *)(void *)got)[63] = 8;
+    assert_int_equal(hostile_compare(&r, "after", &r.leaves[after], got), 1);
+    weft_free(got);
+    got = hostile_storage(&r.leaves[s], &bytes);
+    r.leaves[s].values[7 * 8] += 1;
+    assert_int_equal(hostile_compare(&r, "s", &r.leaves[s], got), 1);
+    weft_free(got);
+    hostile_end(&r);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(indices_stay_in_bounds),       cmocka_unit_test(and_under_the_checked_build),
+        cmocka_unit_test(the_sampler_keeps_to_its_states), cmocka_unit_test(more_keys_than_promised_give_nan),
+        cmocka_unit_test(every_operator_was_looked_at), cmocka_unit_test(differences_are_noticed),
+    };
+    if (!weft_test_gpu()) return 1;
+    cmocka_set_test_filter(getenv("WEFT_TEST_CASE"));
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
