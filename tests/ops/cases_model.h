@@ -176,7 +176,7 @@ static const struct op_case attention_cases[] = {
      "T=2 P=1 reach=9 pos=40", .split = "T", SOFT,
      .graph = "symbol T 0 3\nsymbol P 1 700\nsymbol reach 0 9\nvar pos u32 0 1000\ninput o f32 [P]\n"
               "input r f32 [reach]\n" QKV("T", "3", "1", "8", "700", "f32")
-              "%0 = attention %q %k %v %pos\n%1 = neg %o\n%2 = neg %r\noutput %0 y\noutput %1 p\noutput %2 r\n"},
+              "%0 = attention %q %k %v %pos\n%1 = neg %o\n%2 = neg %r\noutput %0 y\noutput %1 p\noutput %2 s\n"},
     {.name = "attention within its reach", .runs = "T=1 N=1 pos=0 | T=3 N=130 pos=127 | T=1 N=640 pos=639 | T=17 N=400 "
      "pos=383 | T=2 N=260 pos=200", .split = "T", SOFT,
      .graph = "symbol T 0 17\nsymbol N 1 640\nvar pos u32 0 1000\n" QKV("T", "2", "1", "8", "700", "f32")
