@@ -97,9 +97,9 @@ WEFT_API weft_status weft_graph_add_state(weft_graph *graph, const char *name, e
 /// policy asks of the operators is checked by weft_graph_verify and when the graph is compiled. Errors: INVALID (no
 /// state, a variable, or another policy).
 WEFT_API weft_status weft_graph_state_policy(weft_graph *graph, weft_value state, enum weft_state_policy policy);
-/// A scalar state (u32, i32 or f32) on the device, such as a position, whose value never leaves lo..hi: it starts at what
-/// of them is nearest to 0, `advance` ends at them, and sessions refuse to set or to move it beyond. As a position it is
-/// at most 2147483647.
+/// A scalar state (u32, i32 or f32) on the device, such as a position, whose value never leaves lo..hi: it starts at
+/// what of them is nearest to 0, `advance` ends at them, and sessions refuse to set or to move it beyond. As a position
+/// it is at most 2147483647.
 WEFT_API weft_status weft_graph_add_variable(weft_graph *graph, const char *name, weft_dtype dtype, int64_t lo,
                                              int64_t hi, weft_value *out);
 /// Makes a variable the session's activity, under whatever name it has: it is 1 in a new session, and while it is 0,

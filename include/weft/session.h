@@ -183,8 +183,9 @@ WEFT_API weft_status weft_session_lost_states(const weft_session *session, const
 /// states as they were. Errors: INVALID (runs, no sizes yet, a pair that is apart), LIMIT (from where
 /// variables stand, the runs would write or read rows beyond the capacity of a dense or paged state, see more keys than
 /// an attention's reach, or move a variable beyond its bounds; or there is no page to be had: names what, how far and
-/// ways out; where the device alone knows a variable, kernels keep to the same bounds and drop such rows), STALE (a bound buffer has been destroyed;
-/// names the input or output), CANCELLED, TIMEOUT (weft_device_params), NOMEM, DEVICE, LOST.
+/// ways out; where the device alone knows a variable, kernels keep to the same bounds and drop such rows), STALE (a
+/// bound buffer has been destroyed; names the input or output), CANCELLED, TIMEOUT (weft_device_params), NOMEM, DEVICE,
+/// LOST.
 WEFT_API weft_status weft_session_run(weft_session *session, uint32_t runs, uint64_t *fence);
 /// Queues and waits: the blocking form of the above.
 WEFT_API weft_status weft_session_run_blocking(weft_session *session, uint32_t runs);

@@ -110,8 +110,8 @@ weft_status weft_session_check_var(const struct weft_plan *plan, uint32_t state,
     double x = info->type.dtype == WEFT_F32 ? (double)f : info->type.dtype == WEFT_I32 ? (double)(int32_t)bits : bits;
     if (x >= (double)info->var_lo && x <= (double)info->var_hi) return WEFT_OK;
     return weft_fail(WEFT_ERR_INVALID,
-                     "variable '%s' goes from %" PRId64 " to %" PRId64 " and can't be set to %.9g; declare it with other "
-                     "bounds",
+                     "variable '%s' goes from %" PRId64 " to %" PRId64 " and can't be set to %.9g; declare it with "
+                     "other bounds",
                      plan->states[state].name, info->var_lo, info->var_hi, x);
 }
 

@@ -88,7 +88,8 @@ struct weft_state_access {
 /// Shape and type of a value as `infer` sees it.
 struct weft_type { weft_dtype dtype; uint32_t rank; weft_dim dims[WEFT_MAX_RANK]; };
 
-/// What a run must keep to, by a variable: its value then plus `span` is at most `most`. Sessions refuse what would not.
+/// What a run must keep to, by a variable: its value then plus `span` is at most `most`. Sessions refuse what would
+/// not.
 enum weft_limit_kind {
     WEFT_LIMIT_WRITE, ///< rows from the variable on are written to operand `of`, which may be a state
     WEFT_LIMIT_READ,  ///< rows before the variable plus `span` are read from operand `of`

@@ -13,8 +13,8 @@
 /// so far need; 0, the default, promises nothing. Sessions refuse a run that breaks the promise. Where the device alone
 /// knows the position, such a run gives NaN.
 ///
-/// NaN and infinities are those of softmax in C. A NaN in a query, in a key or in a value makes NaN of what sees it, and
-/// so does a score of +inf, or nothing but scores of -inf; what a query does not see stays hidden, NaN or not.
+/// NaN and infinities are those of softmax in C. A NaN in a query, in a key or in a value makes NaN of what sees it,
+/// and so does a score of +inf, or nothing but scores of -inf; what a query does not see stays hidden, NaN or not.
 ///
 /// Scores, sums and output accumulate in f32. One kernel (attention.wgsl) serves all sizes: a workgroup takes a tile of
 /// rows and walks over the keys. Runs of few tokens split the keys over workgroups, and attention_merge.wgsl joins the

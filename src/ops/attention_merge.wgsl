@@ -5,8 +5,8 @@
 //%% the pieces that are added in order at the end. The number of pieces comes from the position on the device, as it
 //%% did for the workgroups that wrote them.
 //%%
-//%% A piece whose sum is NaN makes the row NaN, and so do pieces without a sum of a row that sees keys: all of its scores
-//%% are minus infinity then. A piece without a sum still counts, since 0 times its NaN is NaN.
+//%% A piece whose sum is NaN makes the row NaN, and so do pieces without a sum of a row that sees keys: all of its
+//%% scores are minus infinity then. A piece without a sum still counts, since 0 times its NaN is NaN.
 //%%
 //%% Values: WG, CL, SL (WG >= CL * SL, a power of two), MOST (pieces that there is memory for); DV, G, HKV, CAP, ENDS,
 //%% WINDOW, SPLIT, POS, MOST_POS as in attention.wgsl.

@@ -1,7 +1,7 @@
 //%% A thread moves UNIT elements of x to the row that the state gives to their position. ITEMS units make a row;
-//%% p.count are moved. POS is the word of the position of row 0, MOST_POS what a larger one counts as. Rows are distinct:
-//%% a run has no more of them than the state. FUNCTIONAL: s is no state but a value of p.capacity rows. ENDS: there is no
-//%% row behind row p.capacity - 1, and what would go there is dropped.
+//%% p.count are moved. POS is the word of the position of row 0, MOST_POS what a larger one counts as. Rows are
+//%% distinct: a run has no more of them than the state. FUNCTIONAL: s is no state but a value of p.capacity rows. ENDS:
+//%% there is no row behind row p.capacity - 1, and what would go there is dropped.
 @compute @workgroup_size(${WG})
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
         @builtin(local_invocation_index) lid: u32) {

@@ -9,7 +9,8 @@
 //%% DK, HQ, HKV, HK, G, DELTA, DECAY, BETA as in linear_attention.wgsl. WG is a multiple of L.
 //%% p.groups workgroups; p.chunks a sequence of p.tokens.
 //%%
-//%% A NaN of a token concerns that token and later ones: an entry above the diagonal is 0, whatever stands in its column.
+//%% A NaN of a token concerns that token and later ones: an entry above the diagonal is 0, whatever stands in its
+//%% column.
 //% include "ops/nan.wgsl"
 //% set KS4 = KS / 4
 //% set M = G + DELTA

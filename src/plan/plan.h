@@ -71,8 +71,8 @@ struct weft_plan_position {
     bool untracked;             ///< other operators than `advance` write it: only the device knows it
 };
 
-/// What runs must keep to, as the host can tell: the value of a variable, moved on by `span`, is at most `most` (and, of
-/// BOUND, at least `least`).
+/// What runs must keep to, as the host can tell: the value of a variable, moved on by `span`, is at most `most` (and,
+/// of BOUND, at least `least`).
 struct weft_plan_limit {
     enum weft_limit_kind kind;
     uint32_t variable;          ///< in plan->states

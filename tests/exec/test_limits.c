@@ -37,7 +37,7 @@ static void rows_behind_a_dense_state(void **state) {
     weft_session *s = session_of("symbol T 0 4\nvar pos u32 0 1000\ninput x f32 [T, 3]\nstate rows dense f32 [19, 3]\n"
                                  "%n = cache_append %rows %x %pos\n%p = advance %pos {by=T}\n");
     runs(s, 4, 1);
-    api_fails(weft_session_run(s, 1, NULL), WEFT_ERR_LIMIT, "would write rows up to 20 of 'rows', whose capacity is 19");
+    api_fails(weft_session_run(s, 1, NULL), WEFT_ERR_LIMIT, "write rows up to 20 of 'rows', whose capacity is 19");
     at(s, 16);
     api_must(weft_session_set_sizes(s, &(struct weft_size){"T", 1}, 1));
     api_fails(weft_session_run(s, 4, NULL), WEFT_ERR_LIMIT, "4 runs from 16 of variable 'pos'");
@@ -99,8 +99,9 @@ static void positions_of_all_kinds(void **state) {
 
 static void rows_that_are_not_there_to_read(void **state) {
     (void)state;
-    weft_session *s = session_of("symbol T 1 3\nvar pos u32 0 99\ninput q f32 [T, 2, 4]\nstate keys dense f32 [9, 1, 4]\n"
-                                 "state values ring f32 [9, 1, 4]\n%y = attention %q %keys %values %pos\noutput %y y\n");
+    weft_session *s = session_of("symbol T 1 3\nvar pos u32 0 99\ninput q f32 [T, 2, 4]\n"
+                                 "state keys dense f32 [9, 1, 4]\nstate values ring f32 [9, 1, 4]\n"
+                                 "%y = attention %q %keys %values %pos\noutput %y y\n");
     api_must(weft_session_set_var(s, "pos", 6));
     runs(s, 1, 1);
     api_must(weft_session_set_var(s, "pos", 7));

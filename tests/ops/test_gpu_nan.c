@@ -1,5 +1,6 @@
-/// NaN and infinity in attention and in linear attention: what sees them becomes what C makes of them, and what does not
-/// see them stays as it is. The host reference is C; each graph runs with each tensor spoiled at each of some places.
+/// NaN and infinity in attention and in linear attention: what sees them becomes what C makes of them, and what does
+/// not see them stays as it is. The host reference is C; each graph runs with each tensor spoiled at each of some
+/// places.
 #include "ops/hostile_rig.h"
 
 /// What a spoiled graph must show at least once, so that a test can't pass by comparing nothing.
@@ -47,12 +48,12 @@ static const char *const qkv[] = {"q", "k", "v", NULL};
 static void attention_in_one_piece(void **state) {
     (void)state;
     static const double few[] = {0, 3, 9, 40, -1};
-    int bad = spoil("whole", ATTENTION("5", "12", "4", "3", "f32") "%y = attention %q %k %v %pos\noutput %y y\n", qkv, few,
-                    1e-5);
-    bad += spoil("window", ATTENTION("4", "12", "3", "8", "f16") "%y = attention %q %k %v %pos {window=6}\noutput %y y\n",
-                 qkv, few, 1e-4);
-    bad += spoil("softcap", ATTENTION("3", "10", "4", "4", "f32") "%y = attention %q %k %v %pos {softcap=3}\noutput %y y\n",
-                 qkv, few, 1e-5);
+    int bad = spoil("whole", ATTENTION("5", "12", "4", "3", "f32") "%y = attention %q %k %v %pos\noutput %y y\n", qkv,
+                    few, 1e-5);
+    bad += spoil("window", ATTENTION("4", "12", "3", "8", "f16")
+                 "%y = attention %q %k %v %pos {window=6}\noutput %y y\n", qkv, few, 1e-4);
+    bad += spoil("softcap", ATTENTION("3", "10", "4", "4", "f32")
+                 "%y = attention %q %k %v %pos {softcap=3}\noutput %y y\n", qkv, few, 1e-5);
     static const double many[] = {0, 20, 75, -1};
     bad += spoil("many rows", ATTENTION("40", "90", "4", "4", "f32") "%y = attention %q %k %v %pos\noutput %y y\n", qkv,
                  many, 1e-5);
@@ -116,7 +117,8 @@ static void linear_attention_by_token_and_in_chunks(void **state) {
         snprintf(text, sizeof text,
                  "symbol T 1 %s\nstate s dense f32 [2, 3, 4]\ninput q f32 [T, 6]\ninput k f32 [T, 6]\n"
                  "input v f32 [T, 8]\n%s%%n %%y = linear_attention %%s %%q %%k %%v %s {rule=%s, q_heads=2, kv_heads=2, "
-                 "scale=0.1}\noutput %%y y\n", tokens[i % 2], rules[i / 2].inputs, rules[i / 2].gates, rules[i / 2].rule);
+                 "scale=0.1}\noutput %%y y\n",
+                 tokens[i % 2], rules[i / 2].inputs, rules[i / 2].gates, rules[i / 2].rule);
         struct hostile_rig r = {.name = rules[i / 2].rule, .text = text, .tolerance = 2e-3};
         struct seen seen = {0};
         hostile_begin(&r, false);
