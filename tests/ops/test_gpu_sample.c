@@ -1,6 +1,7 @@
 /// The sampler's kernels against its host reference: the same token, bit for bit, over vocabularies and settings;
 /// several runs in one submit; what stops them. argmax and nll against theirs.
 #include "core/alloc.h"
+#include "ops/ops.h"
 #include "ops/sample.h"
 #include "support/graph_run.h"
 
@@ -18,7 +19,7 @@
 
 extern const struct weft_op weft_op_advance, weft_op_argmax, weft_op_nll, weft_op_sample;
 static const struct weft_op *const rows[] = {&weft_op_advance, &weft_op_argmax, &weft_op_nll, &weft_op_sample, NULL};
-static const struct weft_op_set ops = {.ops = rows};
+static const struct weft_op_set ops = {.ops = rows, .families = &weft_op_families};
 
 static uint64_t seed;
 static uint32_t next(void) { // a small generator of its own: splitmix
