@@ -65,6 +65,31 @@ static void waits_for_reader(struct weft_fuser *f, uint32_t n)
 
 // ---- the three steps -----------------------------------------------------------------------------------------------
 
+/// True if all of group `other` may be computed where the move in group `mine` asks for it, and nobody else reads it.
+static bool only_moved(const struct weft_fuser *f, uint32_t other, uint32_t mine)
+{
+    const struct weft_graph *g = f->g;
+    if (f->spaces[other].n_nodes > 8 || f->spaces[other].n_reductions || f->spaces[other].n_sinks) return false;
+    for (uint32_t n = f->spaces[other].head; n != WEFT_NO_GROUP; n = f->next[n]) {
+        for (uint32_t k = 0; k < g->nodes[n].n_out; k++)
+            if (g->values[g->nodes[n].out[k]].is_output) return false;
+        for (uint32_t e = f->edge_start[n]; e < f->edge_start[n + 1]; e++)
+            if (f->group[f->edges[e]] != other && f->group[f->edges[e]] != mine) return false;
+    }
+    return true;
+}
+
+/// What a move alone reads is computed by its kernel.
+static void take_in_front(struct weft_fuser *f, uint32_t n, uint32_t other)
+{
+    struct weft_clash why;
+    uint32_t mine = f->group[n];
+    bool move = (f->g->nodes[n].op->traits & WEFT_OP_MOVE) != 0;
+    if (!move || f->spaces[mine].n_nodes > 8 || !only_moved(f, other, mine)) return;
+    if (weft_groups_joinable(f, mine, other, &why) && weft_groups_may_merge(f, mine, other))
+        weft_groups_merge(f, mine, other);
+}
+
 static void grow_regions(struct weft_fuser *f)
 {
     struct weft_graph *g = f->g;
@@ -82,7 +107,10 @@ static void grow_regions(struct weft_fuser *f)
                                         : same_dims(&s->type, &m->type) || (!m->fixed && row_of(f, &s->type, &m->type));
             bool widens = !fits && !s->fixed && row_of(f, &m->type, &s->type);
             struct weft_clash why;
-            if (!(fits || widens)) continue;
+            if (!(fits || widens)) {
+                take_in_front(f, n, other);
+                continue;
+            }
             if (!weft_groups_joinable(f, other, mine, &why)) {
                 if (i) stands_alone(f, n, &why);
                 continue;
@@ -230,7 +258,8 @@ static void join_parts(struct weft_fuser *f)
 static const struct weft_family *family_of(const struct weft_fuser *f, const struct weft_node *n)
 {
     const struct weft_family *const *family = f->g->ops->families->families;
-    while (family[1] && !(*family)->takes(f->g, n)) family++; // the last takes all
+    bool rests = n->op->rests && n->op->rests(f->l, n);
+    while (family[1] && (rests || !(*family)->takes(f->g, n))) family++; // the last takes all
     return *family;
 }
 
@@ -249,6 +278,7 @@ static void start_groups(struct weft_fuser *f)
         s->n_anchors = s->kind == WEFT_GROUP_CONTRACT;
         s->n_reductions = n->op->reduce != WEFT_REDUCE_NONE;
         s->n_rowmaps = (n->op->traits & WEFT_OP_ROWMAP) != 0;
+        s->n_moves = (n->op->traits & WEFT_OP_MOVE) != 0;
         s->n_sinks = s->kind == WEFT_GROUP_REGION && weft_op_sink(n->op);
         s->has_row = s->n_reductions || s->n_rowmaps;
         s->fixed = s->has_row || weft_op_sink(n->op);

@@ -135,6 +135,7 @@ void weft_groups_merge(struct weft_fuser *f, uint32_t into, uint32_t from)
     a->n_anchors += b->n_anchors;
     a->n_reductions += b->n_reductions;
     a->n_rowmaps += b->n_rowmaps;
+    a->n_moves += b->n_moves;
     a->n_sinks += b->n_sinks;
     a->has_row |= b->has_row;
     a->fixed |= b->fixed;
@@ -283,6 +284,34 @@ bool weft_groups_affordable(const struct weft_fuser *f, uint32_t a, uint32_t b)
     return !weft_groups_clash(f, a, b, WEFT_ALL_GROUPS, &why) && fits(f, a, b);
 }
 
+/// True if the value can be computed at any place, not only at the one at hand: of what the two groups hold, no
+/// reduction, product or state stands before it. `room` bounds the nodes that are looked at.
+static bool anywhere(const struct weft_fuser *f, uint32_t a, uint32_t b, weft_value v, uint32_t *room)
+{
+    const struct weft_value_info *info = &f->g->values[v];
+    if (info->kind != WEFT_VALUE_NODE || !inside(f, info->node, a, b)) return true;
+    const struct weft_node *n = &f->g->nodes[info->node];
+    if (!(n->op->traits & (WEFT_OP_ELEMENTWISE | WEFT_OP_MOVE | WEFT_OP_ROWMAP)) || (*room)-- == 0) return false;
+    for (uint32_t i = 0; i < n->n_in; i++)
+        if (!anywhere(f, a, b, n->in[i], room)) return false;
+    return true;
+}
+
+/// Moves ask for their operands at other places.
+static bool moves_reach(const struct weft_fuser *f, uint32_t a, uint32_t b)
+{
+    const uint32_t both[] = {a, b};
+    uint32_t room = 64;
+    for (int k = 0; k < 2; k++) {
+        for (uint32_t n = f->spaces[both[k]].head; n != WEFT_NO_GROUP; n = f->next[n]) {
+            const struct weft_node *node = &f->g->nodes[n];
+            for (uint32_t i = 0; i < node->n_in && (node->op->traits & WEFT_OP_MOVE); i++)
+                if (!anywhere(f, a, b, node->in[i], &room)) return false;
+        }
+    }
+    return true;
+}
+
 bool weft_groups_joinable(const struct weft_fuser *f, uint32_t a, uint32_t b, struct weft_clash *why)
 {
     const struct weft_space *x = &f->spaces[a], *y = &f->spaces[b];
@@ -291,9 +320,10 @@ bool weft_groups_joinable(const struct weft_fuser *f, uint32_t a, uint32_t b, st
     const struct weft_family *family = x->kind == WEFT_GROUP_REGION ? x->family : y->family;
     if (!family->holds(&(struct weft_family_load){x->n_nodes + y->n_nodes, x->n_reductions + y->n_reductions, rowmaps}))
         return false;
-    if (!fits(f, a, b)) return false;
-    // A row map looks at columns that another thread may have stored already.
-    if (weft_groups_clash(f, a, b, rowmaps ? WEFT_ALL_GROUPS : WEFT_NO_GROUP, why)) return false;
+    bool moves = x->n_moves + y->n_moves > 0;
+    if (!fits(f, a, b) || (moves && !moves_reach(f, a, b))) return false;
+    // A row map or a move looks at elements that another thread may have stored already.
+    if (weft_groups_clash(f, a, b, rowmaps || moves ? WEFT_ALL_GROUPS : WEFT_NO_GROUP, why)) return false;
     why->writer = WEFT_NO_GROUP;
     return true;
 }

@@ -15,7 +15,7 @@ struct weft_space {
     bool has_row;  ///< holds reductions or row maps
     bool fixed;    ///< its row length has a meaning for some node: the space must not widen
     bool dead;
-    uint32_t n_nodes, n_anchors, n_parts, n_reductions, n_rowmaps, n_sinks;
+    uint32_t n_nodes, n_anchors, n_parts, n_reductions, n_rowmaps, n_moves, n_sinks;
     uint32_t budget; ///< most bindings that it may need
     uint32_t head, tail; ///< members, by f->next
     uint32_t at;   ///< place in f->order

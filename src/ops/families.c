@@ -17,7 +17,7 @@ static bool region_takes(const struct weft_graph *g, const struct weft_node *n)
         const struct weft_value_info *state = &g->values[n->in[0]];
         return state->state != UINT32_MAX && (weft_op_range(n->op) || state->type.dtype == WEFT_F32);
     }
-    return n->op->reduce || (n->op->traits & (WEFT_OP_ELEMENTWISE | WEFT_OP_ROWMAP));
+    return n->op->reduce || (n->op->traits & (WEFT_OP_ELEMENTWISE | WEFT_OP_ROWMAP | WEFT_OP_MOVE));
 }
 
 static bool region_holds(const struct weft_family_load *x)

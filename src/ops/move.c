@@ -1,4 +1,5 @@
-/// Copies by strides, and the operators that are nothing else.
+/// Operators that only move elements: each is another place at which its operand is asked for, so that kernels which
+/// read the result take it from there. Where nobody can, a region of the move alone copies.
 ///
 ///   transpose(x; perm)                    axis k of y is axis perm[k] of x; without perm the axes are reversed
 ///   slice_copy(x; start, len, axis, drop) rows start .. start+len of an axis, as a copy (slice says when it is a
@@ -10,7 +11,8 @@
 #include "ops/move.h"
 #include "core/alloc.h"
 #include "core/error.h"
-#include "core/half.h"
+#include "kernels/map/region.h"
+#include "plan/expr.h"
 #include "plan/update.h"
 
 #include <math.h>
@@ -70,98 +72,10 @@ void weft_move_host(const double *x, double *y, int64_t outer, int64_t size, int
         memcpy(y + o * len * inner, x + (o * size + start) * inner, (size_t)(len * inner) * sizeof *y);
 }
 
-static bool half(weft_dtype d) { return d == WEFT_F16 || d == WEFT_BF16; }
-
-void weft_move_words(struct weft_lower *l, struct weft_step *s, weft_dtype dtype) {
-    uint32_t halves = 0;
-    for (uint32_t i = 0; i < s->n_operands && l->status == WEFT_OK; i++) {
-        struct weft_operand *o = &s->operands[i];
-        if (half(o->dtype)) o->flags |= WEFT_OPERAND_BITS;
-        else if (!half(dtype)) o->dtype = WEFT_U32;
-        halves |= (uint32_t)half(o->dtype) << i;
-    }
-    weft_emit_int(l, s, "HALF", half(dtype));
-    weft_emit_int(l, s, "HALVES", halves);
-}
-
-bool weft_move_quads(struct weft_lower *l, weft_dim d) {
-    int64_t c;
-    return weft_dim_is_const(l->graph->dims, weft_dim_mod(l->graph->dims, d, 4), &c) && c == 0;
-}
-
 const char *weft_move_label(struct weft_lower *l, const struct weft_node *node) {
     const char *text = weft_arena_printf(&l->plan->arena, "%s%s%s", node->op->name, node->name ? " " : "",
                                          node->name ? node->name : "");
     return text ? text : node->op->name;
-}
-
-static uint32_t live(const struct weft_update *u, weft_dim d) {
-    int64_t x = weft_live(u, d);
-    return x > 0 ? (uint32_t)x : 0;
-}
-
-// ---- the copy ------------------------------------------------------------------------------------------------------
-
-#define MOVE_PARAMS(F)                                                                                                 \
-    F(u32, n) F(u32, base)                                                                                             \
-    F(u32, d0) F(u32, s0) F(u32, d1) F(u32, s1) F(u32, d2) F(u32, s2) F(u32, d3) F(u32, s3)                            \
-    F(u32, d4) F(u32, s4) F(u32, d5) F(u32, s5) F(u32, d6) F(u32, s6) F(u32, d7) F(u32, s7)
-WEFT_PARAMS(move_params, MOVE_PARAMS)
-enum { MOVE_N, MOVE_BASE, MOVE_AXES }; ///< then a size and a stride for each axis; a step has those of its axes only
-
-struct move_cfg {
-    struct weft_move m;
-    uint32_t unit; ///< elements that one word of the parameters counts: 1 or 4
-    uint32_t per;  ///< elements that a thread moves: 1, 2 or 4
-    uint32_t threads;
-};
-
-static void move_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
-    const struct move_cfg *cfg = u->step->cfg;
-    uint32_t last = cfg->m.rank - 1;
-    uint64_t n = 1;
-    for (uint32_t k = 0; k < cfg->m.rank; k++) {
-        uint32_t d = live(u, cfg->m.dims[k]), s = live(u, cfg->m.strides[k]);
-        n *= d;
-        words[MOVE_AXES + 2 * k] = k == last ? d / cfg->unit : d;
-        words[MOVE_AXES + 2 * k + 1] = k == last ? s : s / cfg->unit;
-    }
-    words[MOVE_N] = (uint32_t)(n / cfg->unit);
-    words[MOVE_BASE] = live(u, cfg->m.base) / cfg->unit;
-    uint64_t items = (n + cfg->per - 1) / cfg->per;
-    weft_grid_fold((items + cfg->threads - 1) / cfg->threads, u->caps->max_groups, grid);
-}
-
-static const struct weft_kernel move_kernel = {"move", "ops/move.wgsl", move_params_fields, move_update};
-
-/// True if whole vec4 may be moved: the last axis stays together, and everything starts at a multiple of 4.
-static bool quads(struct weft_lower *l, const struct weft_node *node, const struct weft_move *m) {
-    int64_t step;
-    bool wide = weft_dim_is_const(l->graph->dims, m->strides[m->rank - 1], &step) && step == 1 &&
-                weft_lower_wide(l, node->in[0]) && weft_move_quads(l, m->dims[m->rank - 1]) &&
-                weft_move_quads(l, m->base);
-    for (uint32_t k = 0; k + 1 < m->rank; k++) wide &= weft_move_quads(l, m->strides[k]);
-    return wide;
-}
-
-weft_status weft_move_emit(struct weft_lower *l, const struct weft_node *node, const struct weft_move *m) {
-    weft_dtype dtype = weft_lv(l, node->out[0])->type.dtype;
-    struct move_cfg cfg = {.m = *m, .unit = quads(l, node, m) ? 4 : 1, .threads = weft_move_threads(l)};
-    cfg.per = cfg.unit == 4 ? 4 : half(dtype) ? 2 : 1;
-    struct weft_step *s = weft_emit(l, &move_kernel, weft_move_label(l, node), &cfg, sizeof cfg);
-    s->n_fields = MOVE_AXES + 2 * m->rank;
-    weft_lower_place(l, node->out[0]);
-    uint8_t flags = cfg.unit == 4 ? WEFT_OPERAND_WIDE : 0;
-    weft_emit_value(l, s, "x", WEFT_READ, node->in[0], flags);
-    uint32_t y = weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], flags);
-    weft_move_words(l, s, dtype);
-    weft_emit_int(l, s, "R", m->rank);
-    weft_emit_int(l, s, "PER", cfg.per);
-    weft_emit_int(l, s, "WIDE", cfg.unit == 4);
-    weft_emit_workgroup(s, cfg.threads, 0);
-    weft_emit_items(s, cfg.threads);
-    weft_emit_reach(s, y, 1, cfg.per);
-    return l->status;
 }
 
 // ---- transpose -----------------------------------------------------------------------------------------------------
@@ -216,24 +130,12 @@ static weft_status transpose_eval(const struct weft_eval *e) {
     return WEFT_OK;
 }
 
-/// Axes that stay side by side count as one.
-static weft_status transpose_lower(struct weft_lower *l, uint32_t group) {
-    const struct weft_node *node = &l->graph->nodes[l->groups[group].nodes[0]];
-    const struct weft_type *x = &weft_lv(l, node->in[0])->type;
-    uint32_t perm[WEFT_MAX_RANK];
-    struct weft_move m = {.base = weft_dim_const(l->graph->dims, 0)};
-    WEFT_TRY(permutation(l->graph, x, &node->attrs[0], perm));
-    for (uint32_t k = 0; k < x->rank; k++) {
-        weft_dim size = x->dims[perm[k]];
-        if (k && perm[k] == perm[k - 1] + 1) size = weft_dim_mul(l->graph->dims, m.dims[--m.rank], size);
-        m.dims[m.rank] = size;
-        m.strides[m.rank++] = weft_lower_product(l, x, perm[k] + 1, x->rank);
-    }
-    if (m.rank == 0) {
-        m.dims[0] = m.strides[0] = weft_dim_const(l->graph->dims, 1);
-        m.rank = 1;
-    }
-    return weft_move_emit(l, node, &m);
+static uint32_t transpose_expr(struct weft_expr *e, const struct weft_node *n, uint32_t out, const struct weft_at *at) {
+    const struct weft_type *x = &weft_lv(e->step->l, n->in[0])->type, *y = &weft_lv(e->step->l, n->out[out])->type;
+    uint32_t perm[WEFT_MAX_RANK], c[WEFT_MAX_RANK];
+    permutation(e->step->l->graph, x, &n->attrs[0], perm);
+    for (uint32_t k = 0; k < x->rank; k++) c[perm[k]] = weft_x_coord_of(e, at, y, k);
+    return weft_x_value_at(e, n->in[0], c, WEFT_X_NONE, at);
 }
 
 const struct weft_op weft_op_transpose = {
@@ -241,10 +143,11 @@ const struct weft_op weft_op_transpose = {
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,
+    .traits = WEFT_OP_MOVE,
     .attrs = {{.name = "perm", .type = WEFT_ATTR_INTS}},
     .infer = transpose_infer,
     .eval = transpose_eval,
-    .lower = transpose_lower,
+    .expr = transpose_expr,
 };
 
 // ---- slice_copy ----------------------------------------------------------------------------------------------------
@@ -301,35 +204,41 @@ static bool seen_wider(const struct weft_lower *l, weft_value v) {
 
 /// Where no size of the schedule has more than one row in front of the axis, as with one token, the slice lies in one
 /// piece in what it is taken from, and is that memory at an offset. Not of states, whose next version comes into the
-/// same memory, and not as an output, or what an output shows whole: that has memory of its own. What no binding holds
-/// is cut by a copy better than by all who read a slice of it.
-static bool lies_in_one(struct weft_lower *l, const struct weft_node *node, const struct weft_move *m) {
-    const struct weft_value_info *out = weft_lv(l, node->out[0]),
-                                 *base = weft_lv(l, weft_graph_base(l->graph, node->in[0]));
-    if (weft_lower_max(l, m->dims[0]) > 1 || out->is_output || weft_lower_deferred(l, node->in[0])) return false;
+/// same memory, and not as an output, or what an output shows whole: that has memory of its own.
+static bool slice_copy_rests(struct weft_lower *l, const struct weft_node *node) {
+    const struct weft_type *x = &weft_lv(l, node->in[0])->type;
+    uint32_t axis;
+    if (weft_move_axis(l->graph, x, node->attrs[AXIS].i, &axis) != WEFT_OK) return false;
+    if (weft_lower_max(l, weft_lower_product(l, x, 0, axis)) > 1 || weft_lv(l, node->out[0])->is_output) return false;
     if (l->output_view && l->output_view[node->out[0]] != WEFT_NO_VALUE) return false;
-    if (base->state != UINT32_MAX) return false;
-    weft_lower_place(l, node->in[0]);
-    if (l->status != WEFT_OK || l->tensors[l->places[node->in[0]].tensor].bytes > l->caps->max_binding) return false;
-    return !seen_wider(l, node->out[0]);
+    return weft_lv(l, weft_graph_base(l->graph, node->in[0]))->state == UINT32_MAX && !seen_wider(l, node->out[0]);
 }
 
+/// What no binding holds is cut by a copy better than by all who read a slice of it.
 static weft_status slice_copy_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_node *node = &l->graph->nodes[l->groups[group].nodes[0]];
     const struct weft_type *x = &weft_lv(l, node->in[0])->type;
-    struct weft_dims *dims = l->graph->dims;
     uint32_t axis;
     WEFT_TRY(weft_move_axis(l->graph, x, node->attrs[AXIS].i, &axis));
-    weft_dim inner = weft_lower_product(l, x, axis + 1, x->rank), one = weft_dim_const(dims, 1);
     weft_dim start = weft_move_start(l->graph, node->attrs[START].d, x->dims[axis]);
-    struct weft_move m = {
-        .rank = 2,
-        .dims = {weft_lower_product(l, x, 0, axis), weft_dim_mul(dims, node->attrs[LEN].d, inner)},
-        .strides = {weft_dim_mul(dims, x->dims[axis], inner), one},
-        .base = weft_dim_mul(dims, start, inner),
-    };
-    if (lies_in_one(l, node, &m)) return weft_lower_view(l, node->out[0], node->in[0], m.base);
-    return weft_move_emit(l, node, &m);
+    if (!slice_copy_rests(l, node) || weft_lower_deferred(l, node->in[0])) return weft_region_lower(l, group);
+    weft_lower_place(l, node->in[0]);
+    if (l->status != WEFT_OK) return l->status;
+    if (l->tensors[l->places[node->in[0]].tensor].bytes > l->caps->max_binding) return weft_region_lower(l, group);
+    return weft_lower_view(l, node->out[0], node->in[0],
+                           weft_dim_mul(l->graph->dims, start, weft_lower_product(l, x, axis + 1, x->rank)));
+}
+
+static uint32_t slice_copy_expr(struct weft_expr *e, const struct weft_node *n, uint32_t out,
+                                const struct weft_at *at) {
+    struct weft_graph *g = e->step->l->graph;
+    const struct weft_type *x = &weft_lv(e->step->l, n->in[0])->type, *y = &weft_lv(e->step->l, n->out[out])->type;
+    uint32_t axis, c[WEFT_MAX_RANK] = {0};
+    weft_move_axis(g, x, n->attrs[AXIS].i, &axis);
+    for (uint32_t k = 0, from = 0; k < x->rank; k++)
+        c[k] = k == axis && n->attrs[DROP].i ? weft_x_u32(e, 0) : weft_x_coord_of(e, at, y, from++);
+    c[axis] = weft_x_add(e, c[axis], weft_x_dim(e, weft_move_start(g, n->attrs[START].d, x->dims[axis])));
+    return weft_x_value_at(e, n->in[0], c, WEFT_X_NONE, at);
 }
 
 const struct weft_op weft_op_slice_copy = {
@@ -337,30 +246,21 @@ const struct weft_op weft_op_slice_copy = {
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,
+    .traits = WEFT_OP_MOVE,
     .attrs = {{.name = "start", .type = WEFT_ATTR_DIM, .required = true},
               {.name = "len", .type = WEFT_ATTR_DIM, .required = true},
               {.name = "axis", .type = WEFT_ATTR_INT, .lo = -WEFT_MAX_RANK, .hi = WEFT_MAX_RANK - 1},
               {.name = "drop", .type = WEFT_ATTR_INT, .lo = 0, .hi = 1}},
     .infer = slice_copy_infer,
     .eval = slice_copy_eval,
+    .expr = slice_copy_expr,
+    .rests = slice_copy_rests,
     .lower = slice_copy_lower,
 };
 
 // ---- pad -----------------------------------------------------------------------------------------------------------
 
-#define PAD_PARAMS(F)                                                                                                  \
-    F(u32, n) F(u32, value)                                                                                            \
-    F(u32, d0) F(u32, x0) F(u32, b0) F(u32, d1) F(u32, x1) F(u32, b1) F(u32, d2) F(u32, x2) F(u32, b2)                 \
-    F(u32, d3) F(u32, x3) F(u32, b3) F(u32, d4) F(u32, x4) F(u32, b4) F(u32, d5) F(u32, x5) F(u32, b5)                 \
-    F(u32, d6) F(u32, x6) F(u32, b6) F(u32, d7) F(u32, x7) F(u32, b7)
-WEFT_PARAMS(pad_params, PAD_PARAMS)
-enum { PAD_N, PAD_VALUE, PAD_AXES }; ///< then sizes of y and of x, and the padding in front, for each axis
 enum { BEFORE, AFTER, VALUE };
-
-struct pad_cfg {
-    uint32_t rank, value, per, threads;
-    weft_dim dims[WEFT_MAX_RANK], from[WEFT_MAX_RANK], before[WEFT_MAX_RANK];
-};
 
 /// True if a value of this type can be `value`; floats round it.
 static bool holds(weft_dtype dtype, double value) {
@@ -415,47 +315,18 @@ static weft_status pad_eval(const struct weft_eval *e) {
     return WEFT_OK;
 }
 
-static void pad_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
-    const struct pad_cfg *cfg = u->step->cfg;
-    uint64_t n = 1;
-    for (uint32_t k = 0; k < cfg->rank; k++) {
-        n *= words[PAD_AXES + 3 * k] = live(u, cfg->dims[k]);
-        words[PAD_AXES + 3 * k + 1] = live(u, cfg->from[k]);
-        words[PAD_AXES + 3 * k + 2] = live(u, cfg->before[k]);
+static uint32_t pad_expr(struct weft_expr *e, const struct weft_node *n, uint32_t out, const struct weft_at *at) {
+    const struct weft_type *x = &weft_lv(e->step->l, n->in[0])->type, *y = &weft_lv(e->step->l, n->out[out])->type;
+    uint32_t c[WEFT_MAX_RANK] = {0}, inside = WEFT_X_NONE;
+    for (uint32_t k = 0; k < x->rank; k++) { // what stands in front wraps, and is not below the size then
+        c[k] = weft_x_sub(e, weft_x_coord_of(e, at, y, k), weft_x_dim(e, n->attrs[BEFORE].dims[k]));
+        if (weft_lower_const(e->step->l, n->attrs[BEFORE].dims[k]) != 0 ||
+            weft_lower_const(e->step->l, n->attrs[AFTER].dims[k]) != 0)
+            inside = weft_x_both(e, inside, weft_x_less(e, c[k], weft_x_dim(e, x->dims[k])));
     }
-    words[PAD_N] = (uint32_t)n;
-    words[PAD_VALUE] = cfg->value;
-    uint64_t items = (n + cfg->per - 1) / cfg->per;
-    weft_grid_fold((items + cfg->threads - 1) / cfg->threads, u->caps->max_groups, grid);
-}
-
-static const struct weft_kernel pad_kernel = {"pad", "ops/pad.wgsl", pad_params_fields, pad_update};
-
-static weft_status pad_lower(struct weft_lower *l, uint32_t group) {
-    const struct weft_node *node = &l->graph->nodes[l->groups[group].nodes[0]];
-    const struct weft_type *x = &weft_lv(l, node->in[0])->type, *y = &weft_lv(l, node->out[0])->type;
-    struct pad_cfg cfg = {.rank = x->rank, .per = half(x->dtype) ? 2 : 1, .threads = weft_move_threads(l)};
-    float value = (float)node->attrs[VALUE].f;
-    if (x->dtype == WEFT_F16) cfg.value = weft_f32_to_f16(value);
-    else if (x->dtype == WEFT_BF16) cfg.value = weft_f32_to_bf16(value);
-    else if (x->dtype == WEFT_F32) memcpy(&cfg.value, &value, 4);
-    else cfg.value = (uint32_t)(int64_t)node->attrs[VALUE].f;
-    for (uint32_t k = 0; k < x->rank; k++) {
-        cfg.dims[k] = y->dims[k];
-        cfg.from[k] = x->dims[k];
-        cfg.before[k] = node->attrs[BEFORE].dims[k];
-    }
-    struct weft_step *s = weft_emit(l, &pad_kernel, weft_move_label(l, node), &cfg, sizeof cfg);
-    s->n_fields = PAD_AXES + 3 * x->rank;
-    weft_lower_place(l, node->out[0]);
-    weft_emit_value(l, s, "x", WEFT_READ, node->in[0], 0);
-    uint32_t to = weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], 0);
-    weft_move_words(l, s, x->dtype);
-    weft_emit_int(l, s, "R", x->rank);
-    weft_emit_workgroup(s, cfg.threads, 0);
-    weft_emit_items(s, cfg.threads);
-    weft_emit_reach(s, to, 1, cfg.per);
-    return l->status;
+    uint32_t value = weft_x_value_at(e, n->in[0], c, inside, at);
+    return inside == WEFT_X_NONE ? value
+                                 : weft_x_select(e, inside, value, weft_x_element(e, x->dtype, n->attrs[VALUE].f));
 }
 
 const struct weft_op weft_op_pad = {
@@ -463,10 +334,11 @@ const struct weft_op weft_op_pad = {
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,
+    .traits = WEFT_OP_MOVE,
     .attrs = {{.name = "before", .type = WEFT_ATTR_DIMS, .required = true},
               {.name = "after", .type = WEFT_ATTR_DIMS, .required = true},
               {.name = "value", .type = WEFT_ATTR_FLOAT}},
     .infer = pad_infer,
     .eval = pad_eval,
-    .lower = pad_lower,
+    .expr = pad_expr,
 };

@@ -178,6 +178,8 @@ uint32_t weft_x_select(struct weft_expr *e, uint32_t when, uint32_t yes, uint32_
 enum weft_xtype weft_x_type_of(weft_dtype dtype);
 /// Coordinate of axis `axis` of a value of rank `rank` at `at`.
 uint32_t weft_x_coord(struct weft_expr *e, const struct weft_at *at, uint32_t rank, uint32_t axis);
+/// The same of a value of type t: 0 along an axis of one element, which may be broadcast there.
+uint32_t weft_x_coord_of(struct weft_expr *e, const struct weft_at *at, const struct weft_type *t, uint32_t axis);
 /// Row-major index of an element of type t at `at`, with axes of size 1 broadcast.
 uint32_t weft_x_index(struct weft_expr *e, const struct weft_type *t, const struct weft_at *at);
 /// A graph value: computed if a node of the group makes it, else loaded.

@@ -47,6 +47,10 @@ uint32_t weft_x_coord(struct weft_expr *e, const struct weft_at *at, uint32_t ra
     return a < e->space.rank ? run_of(e, at, a, a) : weft_x_u32(e, 0);
 }
 
+uint32_t weft_x_coord_of(struct weft_expr *e, const struct weft_at *at, const struct weft_type *t, uint32_t axis) {
+    return is_one(e, t->dims[axis]) ? weft_x_u32(e, 0) : weft_x_coord(e, at, t->rank, axis);
+}
+
 static uint32_t index_at(struct weft_expr *e, const struct weft_type *t, const struct weft_at *at) {
     struct weft_dims *dims = e->step->l->graph->dims;
     weft_dim stride = weft_dim_const(dims, 1);
@@ -232,6 +236,10 @@ static uint32_t leaf(struct weft_expr *e, weft_value v, const struct weft_at *at
         return e->raw && e->x[x].type != WEFT_X_U32 ? weft_x_call1(e, &fn_as_bits, WEFT_X_U32, x) : x;
     }
     uint32_t i = operand_of(e, v, &info->type);
+    if (at->explicit_ && l->status == WEFT_OK) { // any row may reach any of it
+        struct weft_operand *o = &e->step->s->operands[e->step->loads[i].operand];
+        o->every = o->unit = 0;
+    }
     weft_dtype dtype = e->step->loads[i].dtype;
     enum weft_xtype type = e->raw || dtype == WEFT_BOOL ? WEFT_X_U32 : weft_x_type_of(dtype);
     x = weft_x_load(e, i, type, weft_x_index(e, &info->type, at), at->when);

@@ -246,7 +246,7 @@ static void empty_and_folded_are_two_things(void **state)
         assert_int_equal(rig_resize(&a, z), WEFT_OK);
         assert_int_equal(rig_resize(&b, z), WEFT_OK);
         struct weft_session_view x = weft_session_view(a.session), y = weft_session_view(b.session);
-        assert_int_equal(x.n_steps, sizes[i] ? 3 : 0);
+        assert_int_equal(x.n_steps, sizes[i] ? 2 : 0); // the norm; both moves side by side
         assert_int_equal(y.n_steps, x.n_steps);
         for (uint32_t k = 0; k < x.n_steps; k++) {
             const uint32_t *one = x.steps[k].grid, *fold = y.steps[k].grid;
@@ -443,7 +443,7 @@ static void static_graphs_write_once(void **state)
     if (rig_begin(&r, gpu, text, &params) != WEFT_OK) fail_msg("%s", weft_error_message());
     uint64_t written = rig_written(gpu);
     struct weft_session_view first = weft_session_view(r.session);
-    assert_true(first.n_steps >= 5);
+    assert_true(first.n_steps >= 3);
     for (int64_t i = 0; i < 20; i++) {
         assert_int_equal(rig_resize(&r, &i), WEFT_OK); // there is no symbol that this could set
         assert_int_equal(weft_session_run(r.session, 1, NULL), WEFT_OK);

@@ -157,7 +157,7 @@ static inline bool operand_leaf(struct weft_str *out, enum operand_kind kind, co
     case OPERAND_INPUT: weft_str_addf(out, "input %s %s [%s]\n", name, type, shape); return true;
     case OPERAND_WEIGHT: weft_str_addf(out, "weight %s %s [%s]\n", name, type, shape); return true;
     case OPERAND_STATE: weft_str_addf(out, "state %s dense %s [%s]\n", name, type, shape); return true;
-    case OPERAND_VAR: weft_str_addf(out, "var %s %s 0 3\n", name, type); return word && !*shape;
+    case OPERAND_VAR: weft_str_addf(out, "var %s %s 0 9\n", name, type); return word && !*shape;
     default:
         weft_str_addf(out, "const %%%s %s [%s]", name, type, shape);
         operand_const(out, dtype, n);

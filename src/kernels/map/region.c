@@ -138,12 +138,35 @@ static uint32_t find_parts(const struct weft_lower *l, const struct weft_group *
     return n_parts;
 }
 
+/// Of the nodes of a part, those whose values are asked for at the point: what only a move reads is asked for
+/// elsewhere. Keeps their order in `out`; returns how many there are.
+static uint32_t at_point(const struct weft_lower *l, uint32_t group, const uint32_t *nodes, uint32_t n, uint32_t *out) {
+    uint32_t kept = 0;
+    for (uint32_t i = n; i-- > 0;) { // readers stand behind
+        const struct weft_node *node = &l->graph->nodes[nodes[i]];
+        bool asked = weft_op_sink(node->op) != NULL;
+        for (uint32_t k = 0; k < node->n_out && !asked; k++) asked = weft_lower_escapes(l, group, node->out[k]);
+        for (uint32_t r = 0; r < kept && !asked; r++) {
+            const struct weft_node *reader = &l->graph->nodes[out[r]];
+            for (uint32_t k = 0; k < reader->n_in && !asked && !(reader->op->traits & WEFT_OP_MOVE); k++)
+                for (uint32_t o = 0; o < node->n_out; o++) asked |= reader->in[k] == node->out[o];
+        }
+        if (asked) out[kept++] = nodes[i];
+    }
+    for (uint32_t i = 0; i < kept / 2; i++) {
+        uint32_t swap = out[i];
+        out[i] = out[kept - 1 - i];
+        out[kept - 1 - i] = swap;
+    }
+    return kept;
+}
+
 struct region {
     struct weft_lower *l;
     struct weft_step *s;
     struct weft_xstep step;
     struct weft_expr *programs; ///< one a part
-    uint32_t *part, *nodes;
+    uint32_t *part, *nodes, *points;
     struct region_cfg cfg;
     struct weft_str body;
     bool any_rows;
@@ -251,8 +274,9 @@ static void lower_part(struct region *r, const struct weft_group *g, uint32_t p)
         r->nodes[n++] = g->nodes[i];
         reduces |= l->graph->nodes[g->nodes[i]].op->reduce != WEFT_REDUCE_NONE;
     }
-    struct weft_type space = weft_region_space(l, r->nodes, n);
-    if (!reduces) space = flat_space(l, space, r->nodes, n);
+    uint32_t n_points = at_point(l, r->step.group, r->nodes, n, r->points);
+    struct weft_type space = weft_region_space(l, r->points, n_points);
+    if (!reduces) space = flat_space(l, space, r->points, n_points);
     weft_expr_begin(e, &r->step, space, reduces ? weft_region_last_axis(&space) : (1u << space.rank) - 1, NULL);
     e->flat = !reduces;
     e->raw = !reduces && moves_only(l, r->nodes, n);
@@ -294,8 +318,9 @@ weft_status weft_region_lower(struct weft_lower *l, uint32_t group) {
     struct region r = {.l = l};
     r.part = weft_calloc(g->n_nodes + 1, sizeof *r.part);
     r.nodes = weft_calloc(g->n_nodes + 1, sizeof *r.nodes);
+    r.points = weft_calloc(g->n_nodes + 1, sizeof *r.points);
     weft_status status =
-        r.part && r.nodes ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while writing a kernel");
+        r.part && r.nodes && r.points ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while writing a kernel");
     if (status != WEFT_OK) goto done;
     r.cfg.n_parts = find_parts(l, g, group, r.part);
     r.cfg.wg = choose_wg(l, g);
@@ -328,5 +353,6 @@ done:
     weft_str_free(&r.body);
     weft_free(r.part);
     weft_free(r.nodes);
+    weft_free(r.points);
     return status;
 }
