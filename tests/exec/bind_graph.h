@@ -15,7 +15,7 @@ static const char bind_text[] =
     "%0 = add %a %b\n%1 = matmul %0 %w\n%2 = silu %1\n%3 = cache_append %kept %2 %pos\n"
     "%4 = advance %pos {by=T}\n"
     "%5 = advance %runs {by=1}\n%6 = softmax %2\n%7 = cast %0 {to=f16}\n%8 = amax %3\n"
-    "%t = transpose %0 {perm=[1, 0]}\n%u = transpose %t {perm=[1, 0]}\n%9 = matmul %u %v\n"
+    "const %eye f32 [3, 3] 1 0 0 0 1 0 0 0 1\n%u = matmul %0 %eye\n%9 = matmul %u %v\n"
     "%10 = add %sums %8\n%11 = state_write %sums %10\n"
     "output %0 next\noutput %2 y\noutput %6 p\noutput %7 half\noutput %10 total\noutput %9 z\n";
 
