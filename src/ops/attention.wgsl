@@ -18,7 +18,8 @@
 //%%
 //%% Infinite scores and NaN are told by their bits, since neither comparisons nor maxima nor exp can be trusted with
 //%% them. A row becomes NaN by its sum. Values of keys that a row does not see are not multiplied with a weight of 0,
-//%% which would make NaN of an infinity: tiles that some row sees in part take a loop that leaves them out.
+//%% which would make NaN of an infinity: tiles that some row sees in part are computed again without them if they become
+//%% NaN.
 //% set D4 = (D + 3) / 4
 //% set V4 = (DV + 3) / 4
 //% set KS = WG / DL
@@ -275,62 +276,46 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
             }
 //% end
             if (key >= whole_from && key + ${KT - 1}u <= whole_to) {
-//% for b in 0..(CPT + CB - 1) / CB
-//% set C_END = b * CB + CB
-//% if C_END > CPT
-//% set C_END = CPT
-//% end
-                for (var j = 0u; j < ${KT / 4}u; j += ${JU}u) {
-//% for u in 0..JU
-                    let at${u} = value_at[j + ${u}u];
-//% for c in b * CB..C_END
-//% if V4 % CL == 0 || c < CPT - 1
-                    let v${u}_${c}_x = load_v_vec(at${u}.x, out_col + ${CL * c}u);
-                    let v${u}_${c}_y = load_v_vec(at${u}.y, out_col + ${CL * c}u);
-                    let v${u}_${c}_z = load_v_vec(at${u}.z, out_col + ${CL * c}u);
-                    let v${u}_${c}_w = load_v_vec(at${u}.w, out_col + ${CL * c}u);
-//% else
-                    // columns past the end are computed and not stored
-                    let col${u}_${c} = min(out_col + ${CL * c}u, ${V4 - 1}u);
-                    let v${u}_${c}_x = load_v_vec(at${u}.x, col${u}_${c});
-                    let v${u}_${c}_y = load_v_vec(at${u}.y, col${u}_${c});
-                    let v${u}_${c}_z = load_v_vec(at${u}.z, col${u}_${c});
-                    let v${u}_${c}_w = load_v_vec(at${u}.w, col${u}_${c});
-//% end
-//% end
-//% end
-//% for u in 0..JU
-//% for r in 0..RV
-                    {
-                        let w = weight[(out_row + ${r}u) * ${KT / 4}u + j + ${u}u];
-//% for c in b * CB..C_END
-                        o${r}_${c} = o${r}_${c} + w.x * v${u}_${c}_x + w.y * v${u}_${c}_y + w.z * v${u}_${c}_z +
-                                 w.w * v${u}_${c}_w;
-//% end
-                    }
-//% end
-//% end
-                }
-//% end
+//% include again "ops/attention_values.wgsl"
             } else {
+                // Values that a row does not see have the weight 0, which makes NaN of infinite ones alone.
 //% for r in 0..RV
-                let pos${r} = pos + min(row0 + out_row + ${r}u, last_row) / ${G}u;
-                let from${r} = max(dropped, seen_from(pos${r}));
-                let to${r} = seen_to(pos${r});
-//% end
-                for (var j = 0u; j < min(${KT}u, stop - key); j++) {
-                    let at = value_at[j >> 2u][j & 3u];
 //% for c in 0..CPT
-                    let v_${c} = load_v_vec(at, min(out_col + ${CL * c}u, ${V4 - 1}u));
+                let before${r}_${c} = o${r}_${c};
+//% end
+//% end
+//% include again "ops/attention_values.wgsl"
+                var spoiled = false;
+//% for r in 0..RV
+//% for c in 0..CPT
+                spoiled |= any(is_nan4(o${r}_${c}));
+//% end
+//% end
+                if (spoiled) {
+//% for r in 0..RV
+//% for c in 0..CPT
+                    o${r}_${c} = before${r}_${c};
+//% end
 //% end
 //% for r in 0..RV
-                    if (key + j >= from${r} && key + j <= to${r}) {
-                        let w = weight[(out_row + ${r}u) * ${KT / 4}u + (j >> 2u)][j & 3u];
+                    let pos${r} = pos + min(row0 + out_row + ${r}u, last_row) / ${G}u;
+                    let from${r} = max(dropped, seen_from(pos${r}));
+                    let to${r} = seen_to(pos${r});
+//% end
+                    for (var j = 0u; j < min(${KT}u, stop - key); j++) {
+                        let at = value_at[j >> 2u][j & 3u];
 //% for c in 0..CPT
-                        o${r}_${c} = o${r}_${c} + w * v_${c};
+                        let v_${c} = load_v_vec(at, min(out_col + ${CL * c}u, ${V4 - 1}u));
+//% end
+//% for r in 0..RV
+                        if (key + j >= from${r} && key + j <= to${r}) {
+                            let w = weight[(out_row + ${r}u) * ${KT / 4}u + (j >> 2u)][j & 3u];
+//% for c in 0..CPT
+                            o${r}_${c} = o${r}_${c} + w * v_${c};
+//% end
+                        }
 //% end
                     }
-//% end
                 }
             }
         }
