@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "plan/expand.h"
+#include "plan/link.h"
 #include "plan/update.h"
 #include <stdio.h>
 #include <string.h>
@@ -233,10 +234,8 @@ static void raw_halves(const struct weft_step *s, const struct weft_operand *o, 
     }
     snprintf(first, sizeof first, "max(t * 2u, p.off_%s & 1u) - (p.off_%s & 1u)", x, x);
     weft_str_addf(w, "fn phase_%s() -> u32 { return p.off_%s & 1u; }\n", x, x);
-    if (o->dtype == WEFT_BF16)
-        weft_str_addf(w, "fn half_bits_%s(v: f32) -> u32 { return pack_%s(vec2<f32>(v, 0.0)) & 0xffffu; }\n", x, x);
-    else
-        weft_str_addf(w, "fn half_bits_%s(v: f32) -> u32 { return pack2x16float(vec2<f32>(v, 0.0)) & 0xffffu; }\n", x);
+    weft_str_addf(w, "fn half_bits_%s(v: f32) -> u32 { return %s_bits(v); }\n", x,
+                  o->dtype == WEFT_BF16 ? "bf16" : "f16");
     weft_str_addf(w,
                   "fn put_word_%s(t: u32, bits: u32, mask: u32) { %s%slet k = (p.off_%s >> 1u) + t; %s(%s & ~mask) | "
                   "bits); }\n",
@@ -341,24 +340,12 @@ static void store(const struct weft_schedule *sc, const struct weft_step *s, con
     uint32_t b = o->slot;
     bool is_wide = s->slots[b].wide;
     if (half) {
-        const char *pack = "pack2x16float";
-        if (o->dtype == WEFT_BF16) {
-            weft_str_addf(w,
-                          "fn pack_%s(v: vec2<f32>) -> u32 { let u = bitcast<vec2<u32>>(v); let r = (u + 0x7fffu + ((u "
-                          ">> vec2<u32>(16u)) & vec2<u32>(1u))) >> vec2<u32>(16u); let h = select(r, (u >> "
-                          "vec2<u32>(16u)) | vec2<u32>(0x40u), (u & vec2<u32>(0x7fffffffu)) > vec2<u32>(0x7f800000u)); "
-                          "return h.x | (h.y << 16u); }\n", // NaNs as they are, but quiet
-                          x);
-            pack = NULL;
-        }
         weft_str_addf(w, "fn set_word_%s(k: u32, v: vec2<f32>) { ", x);
         bool segmented = o->n_segments > 1;
         if (segmented) weft_str_addf(w, "set_segment_%s(k, ", x);
         else if (is_wide) weft_str_addf(w, "b%u[k >> 2u][k & 3u] = ", b);
         else weft_str_addf(w, "b%u[k] = ", b);
-        const char *end = segmented ? ")" : "";
-        if (pack) weft_str_addf(w, "%s(v)%s; }\n", pack, end);
-        else weft_str_addf(w, "pack_%s(v)%s; }\n", x, end);
+        weft_str_addf(w, "pack_%s(v)%s; }\n", o->dtype == WEFT_BF16 ? "bf16" : "f16", segmented ? ")" : "");
         // the last word of an odd number of elements belongs to whoever stores the last element
         weft_str_addf(w, "fn store2_%s(i: u32, v: vec2<f32>) { %sset_word_%s((p.off_%s + i) >> 1u, v); }\n", x,
                       one.text, x, x);
@@ -519,6 +506,7 @@ weft_status weft_bind_wgsl(struct weft_plan *plan, const struct weft_schedule *s
         weft_str_free(&w);
         return weft_fail_in(status, "step '%s'", s->label);
     }
+    weft_link_scalars(&w);
     s->wgsl = w.failed ? NULL : keep_text(plan, &w);
     weft_str_free(&w);
     if (!s->wgsl) return weft_fail(WEFT_ERR_NOMEM, "out of memory while writing the kernel of step '%s'", s->label);

@@ -6,6 +6,7 @@
 #include "ir/graph_impl.h"
 #include "ir/quant.h"
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 int64_t weft_host_count(const struct weft_host *t) {
@@ -122,8 +123,12 @@ static weft_status expand_raw(struct run *r, const struct weft_node *n, weft_val
 
 // ---- nodes
 
+/// Halves are rounded. Of f32 only the range is kept: what would round beyond it is infinite.
 static void round_values(struct weft_host *t) {
     int64_t n = weft_host_count(t);
+    if (t->dtype == WEFT_F32)
+        for (int64_t i = 0; i < n; i++)
+            if (fabs(t->data[i]) >= 0x1.ffffffp127) t->data[i] = copysign(INFINITY, t->data[i]);
     if (t->dtype == WEFT_F16)
         for (int64_t i = 0; i < n; i++) t->data[i] = weft_f16_to_f32(weft_quant_f16(t->data[i]));
     if (t->dtype == WEFT_BF16)

@@ -26,7 +26,6 @@
 //% set PART = QT * KT + 32 / DL
 //% set JPT = KT / 4 / RL
 
-//% include "ops/nan.wgsl"
 
 const LOW = -3.4028234e38; // the maximum of no score, or of scores of minus infinity
 
@@ -321,7 +320,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
         }
     }
 
-    if (my_row < ${QT}u) { row_max[lid] = select(sum, a_nan(), lost); } // last read before the last barrier of the loop
+    // The maximum was last read before the last barrier of the loop.
+    if (my_row < ${QT}u) { row_max[lid] = select(sum, quiet_nan(), lost); }
     workgroupBarrier();
 //% if SPLIT
     let piece = (split * ${HKV}u + head) * p.rows;
@@ -354,7 +354,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 //% if SPLIT
             let y_${c} = o${r}_${c};
 //% else
-            let y_${c} = select(o${r}_${c} * share, vec4<f32>(a_nan()), spoiled);
+            let y_${c} = select(o${r}_${c} * share, vec4<f32>(quiet_nan()), spoiled);
 //% end
 //% if V4 % CL == 0 || c < CPT - 1
             store_y_vec(at, out_col + ${CL * c}u, y_${c});

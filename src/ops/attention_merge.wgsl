@@ -12,7 +12,6 @@
 //%% WINDOW, SPLIT, POS, MOST_POS as in attention.wgsl.
 //% set V4 = (DV + 3) / 4
 
-//% include "ops/nan.wgsl"
 
 const LOW = -3.4028234e38;
 
@@ -75,7 +74,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
                 let sum = load_ml((s * stride + row) * 2u + 1u);
                 let e = select(0.0, exp(max(load_ml((s * stride + row) * 2u) - top, -80.0)), sum > 0.0);
                 share[lid] = e;
-                share_l[lid] = select(e * sum, a_nan(), is_nan(sum));
+                share_l[lid] = select(e * sum, quiet_nan(), is_nan(sum));
             }
             workgroupBarrier(); // share and share_l are written
             let n = min(pieces - s0, ${WG}u);
@@ -98,7 +97,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
         if (slice == 0u && c0 + lane < ${V4}u) {
             let lost = is_nan(total) || (total == 0.0 && sees);
             store_y_vec(group * ${DV}u, col,
-                        select(o * select(0.0, 1.0 / total, total > 0.0), vec4<f32>(a_nan()), lost));
+                        select(o * select(0.0, 1.0 / total, total > 0.0), vec4<f32>(quiet_nan()), lost));
         }
     }
 }

@@ -4,7 +4,6 @@
 //%% SILU, BIAS.
 //%%
 //%% State columns move down only, and each after what reads it: past and next may be one memory.
-//% include "plan/math.wgsl"
 
 // Element (c, t) of sequence b in a tensor of n columns.
 fn index(b: u32, c: u32, t: u32, n: u32) -> u32 {

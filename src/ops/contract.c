@@ -399,7 +399,6 @@ static void emit_matvec(struct weft_lower *l, uint32_t group, const struct parts
     weft_emit_int(l, s, "MT", shape.mt);
     weft_emit_int(l, s, "KQ", (k + 31) / 32 * 8);
     weft_emit_int(l, s, "REDUCE", shape.tpr > 1 || weft_x_levels(&prologue) > 0);
-    weft_emit_int(l, s, "SINCOS", step->uses_sincos);
     weft_emit_text(l, s, "SEGMENTS", weft_str_get(&text));
     weft_emit_text(l, s, "STAGE", weft_str_get(&stage));
     weft_emit_text(l, s, "PICK", weft_str_get(&pick));
@@ -479,7 +478,6 @@ static void emit_matmul(struct weft_lower *l, uint32_t group, const struct parts
     weft_emit_int(l, s, "BN", cfg.col_tile);
     weft_emit_int(l, s, "TX", 16);
     weft_emit_int(l, s, "TY", 8);
-    weft_emit_int(l, s, "SINCOS", 0);
     weft_emit_text(l, s, "FUNCTIONS", weft_str_get(&text));
     weft_emit_workgroup(s, 128, (cfg.row_tile + cfg.col_tile) * 9 * 16);
     cut_matmul(l, s, x, &cfg);

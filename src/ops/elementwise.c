@@ -2,11 +2,14 @@
 ///
 /// One line of a table below is an operator: its name, what the host computes (in double; integers in 64 bits, then
 /// wrapped to their type), and the WGSL that the region compiler makes kernels from, where all operands are f32 values.
-/// Functions that WGSL leaves undefined somewhere (a NaN in max, a negative base in pow, tanh of large values) go
-/// through a helper of plan/math.wgsl or ops/elementwise.wgsl.
+/// What WGSL or a driver leaves open (a NaN in max, a negative base in pow, tanh of large values) goes through a
+/// function of plan/scalar/.
 ///
-/// NaN: max, min and relu give NaN if an operand is NaN; compares with NaN are false, but `ne` is true; a NaN condition
-/// counts as true; cast of NaN to an integer gives 0. Integer division truncates; x / 0 = x, as WGSL has it.
+/// Special values are C's. A NaN gives NaN in every operator of floats but pow, where x^0 = 1^y = 1; compares with NaN
+/// are false, but `ne` is true; a NaN condition counts as true; a cast of NaN to an integer gives 0. Infinities go
+/// through the formulas: silu and both gelu of -infinity are NaN, as -inf * 0 is. max and min choose either of two
+/// zeros. A device may take subnormals of f32 for zeros, as operands and as results. Integers wrap; division
+/// truncates, x / 0 = x, and the least integer divided by -1 is itself.
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/half.h"
@@ -29,8 +32,8 @@ static int64_t product(int64_t x, int64_t y) { return (int64_t)((uint64_t)x * (u
 
 //           name       host                                                      WGSL of $0
 #define FLOAT_UNARY(F)                                                                                                 \
-    F(exp,       exp(x),                                                          "exp($0)")                           \
-    F(log,       log(x),                                                          "log($0)")                           \
+    F(exp,       exp(x),                                                          "exp_c($0)")                         \
+    F(log,       log(x),                                                          "log_c($0)")                         \
     F(sqrt,      sqrt(x),                                                         "sqrt($0)")                          \
     F(rsqrt,     1 / sqrt(x),                                                     "inverseSqrt($0)")                   \
     F(recip,     1 / x,                                                           "(1.0 / $0)")                        \
@@ -38,11 +41,11 @@ static int64_t product(int64_t x, int64_t y) { return (int64_t)((uint64_t)x * (u
     F(sigmoid,   sigmoid(x),                                                      "sigmoid($0)")                       \
     F(silu,      x * sigmoid(x),                                                  "silu($0)")                          \
     F(softplus,  softplus(x),                                                     "softplus($0)")                      \
-    F(gelu,      0.5 * x * (1 + erf(x * SQRT_HALF)),                              "gelu_erf($0)")                      \
-    F(gelu_tanh, 0.5 * x * (1 + tanh(SQRT_2_PI * (x + 0.044715 * x * x * x))),    "gelu_tanh($0)")                     \
-    F(relu,      x < 0 ? 0 : x,                                                   "max_nan($0, 0.0)")                  \
-    F(sin,       sin(x),                                                          "sin($0)")                           \
-    F(cos,       cos(x),                                                          "cos($0)")                           \
+    F(gelu,      0.5 * x * erfc(-x * SQRT_HALF),                                  "gelu_erf($0)")                      \
+    F(gelu_tanh, x * sigmoid(2 * SQRT_2_PI * (x + 0.044715 * x * x * x)),         "gelu_tanh($0)")                     \
+    F(relu,      x < 0 ? 0 : x,                                                   "relu($0)")                          \
+    F(sin,       sin(x),                                                          "sin_c($0)")                         \
+    F(cos,       cos(x),                                                          "cos_c($0)")                         \
     F(floor,     floor(x),                                                        "floor($0)")                         \
     F(ceil,      ceil(x),                                                         "ceil($0)")                          \
     F(round,     rint(x),                                                         "round($0)")
@@ -51,7 +54,7 @@ static int64_t product(int64_t x, int64_t y) { return (int64_t)((uint64_t)x * (u
 #define NUMBER_UNARY(F)                                                                                                \
     F(neg,    -x,          -x,                         "(-$0)", "(-$0)", "(0u - $0)")                                  \
     F(abs,    fabs(x),     x < 0 ? -x : x,              "abs($0)", "abs($0)", "$0")                                    \
-    F(sign,   sign(x),     (x > 0) - (x < 0),           "sign($0)", "sign($0)", "min($0, 1u)")                         \
+    F(sign,   sign(x),     (x > 0) - (x < 0),           "sign_c($0)", "sign($0)", "min($0, 1u)")                       \
     F(square, x * x,       product(x, x),               "($0 * $0)", "($0 * $0)", "($0 * $0)")
 
 //           name   host          integers          WGSL                of integers   operand 1 divides
@@ -315,13 +318,13 @@ CAST(bool, WEFT_BOOL)
 
 /// By the type that operators compute in, and the target. An entry without text: the value stays as it is.
 static const struct weft_scalar casts[3][WEFT_BOOL + 1] = {
-    [WEFT_X_F32] = {[WEFT_F16] = {.name = "f16", .wgsl = "cast_to($0, 1u)", .host = cast_f16},
-                    [WEFT_BF16] = {.name = "bf16", .wgsl = "cast_to($0, 2u)", .host = cast_bf16},
+    [WEFT_X_F32] = {[WEFT_F16] = {.name = "f16", .wgsl = "round_f16($0)", .host = cast_f16},
+                    [WEFT_BF16] = {.name = "bf16", .wgsl = "round_bf16($0)", .host = cast_bf16},
                     [WEFT_I32] = {.name = "i32", .wgsl = "to_i32($0)", .host = cast_i32},
                     [WEFT_U32] = {.name = "u32", .wgsl = "to_u32($0)", .host = cast_u32},
                     [WEFT_I8] = {.name = "i8", .wgsl = "clamp(to_i32($0), -128, 127)", .host = cast_i8},
                     [WEFT_U8] = {.name = "u8", .wgsl = "min(to_u32($0), 255u)", .host = cast_u8},
-                    [WEFT_BOOL] = {.name = "bool", .wgsl = "cast_to($0, 7u)", .host = cast_bool}},
+                    [WEFT_BOOL] = {.name = "bool", .wgsl = "to_bool($0)", .host = cast_bool}},
     [WEFT_X_I32] = {[WEFT_U32] = {.name = "u32", .wgsl = "u32(max($0, 0))", .host = cast_u32},
                     [WEFT_I8] = {.name = "i8", .wgsl = "clamp($0, -128, 127)", .host = cast_i8},
                     [WEFT_U8] = {.name = "u8", .wgsl = "u32(clamp($0, 0, 255))", .host = cast_u8},

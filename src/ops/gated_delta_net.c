@@ -163,7 +163,7 @@ static weft_value normalise(struct weft_build *b, const char *name, weft_value x
     heads.rank = flat.rank + 1;
     heads.dims[flat.rank - 1] = weft_dim_const(b->g->dims, columns / dk);
     heads.dims[flat.rank] = weft_dim_const(b->g->dims, dk);
-    x = reshape(b, name, x, &heads);
+    x = weft_ops_as(b, name, reshape(b, name, x, &heads), WEFT_F32);
     weft_value sum = one(b, name, "sum", one(b, name, "square", x));
     sum = two(b, name, "add", sum, weft_bf(b, (float)NORM_EPS));
     return reshape(b, name, two(b, name, "mul", x, one(b, name, "rsqrt", sum)), &flat);
@@ -175,10 +175,11 @@ static weft_status decompose_net(struct weft_graph *g, struct weft_node n, uint3
     struct weft_build b = {.g = g};
     weft_value decay = n.in[A], beta = n.in[B], q = n.in[Q], k = n.in[K];
     if (n.attrs[GATE].i) {
-        decay = one(&b, n.name, "softplus", two(&b, n.name, "add", decay, n.in[DT_BIAS]));
-        decay = two(&b, n.name, "mul", decay, one(&b, n.name, "neg", one(&b, n.name, "exp", n.in[A_LOG])));
+        weft_value a = weft_ops_as(&b, n.name, decay, WEFT_F32), log = weft_ops_as(&b, n.name, n.in[A_LOG], WEFT_F32);
+        decay = one(&b, n.name, "softplus", two(&b, n.name, "add", a, n.in[DT_BIAS]));
+        decay = two(&b, n.name, "mul", decay, one(&b, n.name, "neg", one(&b, n.name, "exp", log)));
     }
-    if (n.attrs[BETA].i) beta = one(&b, n.name, "sigmoid", beta);
+    if (n.attrs[BETA].i) beta = one(&b, n.name, "sigmoid", weft_ops_as(&b, n.name, beta, WEFT_F32));
     if (n.attrs[NORM].i) {
         const struct weft_type *type = &g->values[q].type;
         int64_t columns = n.attrs[Q_HEADS].i;

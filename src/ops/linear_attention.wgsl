@@ -7,7 +7,6 @@
 //%%
 //%% A thread writes only elements of the state that it alone has read before: past and next may be one memory.
 //% include "plan/reduce.wgsl"
-//% include "ops/nan.wgsl"
 
 // Elements (i, col .. col + 3) of a head's state that starts at `base`; zeros outside.
 fn fetch(base: u32, i: u32, col: u32) -> vec4<f32> {

@@ -7,7 +7,6 @@
 //%% p.groups workgroups; p.count chunks from p.first on, of p.chunks in a sequence of p.tokens.
 //%%
 //%% A thread writes only elements of the state that it alone has read before: past and next may be one memory.
-//% include "ops/nan.wgsl"
 //% set KS4 = KS / 4
 //% set L4 = L / 4
 //% set M = G + DELTA
@@ -142,7 +141,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
                 if (r < n && i < ${DK}u) {
                     a = quad_k(((row0 + r) * ${HK}u + kh) * ${DK}u + i, ${DK}u - i);
 //% if DECAY == 2
-                    a *= exp_kept(load4_pairs(g_at + r * ${DKP}u + i));
+                    a *= exp4_c(load4_pairs(g_at + r * ${DKP}u + i));
 //% end
                 }
                 stage[x] = a;
@@ -152,7 +151,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
             workgroupBarrier();
         }
 //% if DECAY == 1
-        found *= exp_kept(sums);
+        found *= exp4_c(sums);
 //% end
         delta[b * ${CT}u + c] = d - found;
         d = vec4<f32>(0.0);
@@ -183,7 +182,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
                     if (r < n && i < ${DK}u) {
                         a = quad_q(((row0 + r) * ${HQ}u + qh) * ${DK}u + i, ${DK}u - i);
 //% if DECAY == 2
-                        a *= exp_kept(load4_pairs(g_at + r * ${DKP}u + i));
+                        a *= exp4_c(load4_pairs(g_at + r * ${DKP}u + i));
 //% end
                     }
                     stage[x] = a;
@@ -193,7 +192,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
                 workgroupBarrier();
             }
 //% if DECAY == 1
-            y *= exp_kept(sums);
+            y *= exp4_c(sums);
 //% end
             for (var i0 = 0u; i0 < ${L}u; i0 += ${KS}u) {
                 for (var x = lid; x < ${L * KS4}u; x += ${WG}u) {
@@ -216,8 +215,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 
 //% if DECAY == 1
         let last = load_pairs(g_at + ${L - 1}u);
-        delta[b * ${CT}u + c] = d * exp_kept(at_most_0(vec4<f32>(last) - sums));
-        let kept = exp_kept(vec4<f32>(last));
+        delta[b * ${CT}u + c] = d * exp4_c(at_most_0(vec4<f32>(last) - sums));
+        let kept = exp4_c(vec4<f32>(last));
 //% end
         for (var i0 = 0u; i0 < ${DK}u; i0 += ${KS}u) {
             for (var x = lid; x < ${L * KS4}u; x += ${WG}u) {
@@ -228,7 +227,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
                     a = quad_k(((row0 + r) * ${HK}u + kh) * ${DK}u + i, ${DK}u - i);
 //% if DECAY == 2
                     let g_last = load4_pairs(g_at + ${(L - 1) * DKP}u + i);
-                    a *= exp_kept(at_most_0(g_last - load4_pairs(g_at + r * ${DKP}u + i)));
+                    a *= exp4_c(at_most_0(g_last - load4_pairs(g_at + r * ${DKP}u + i)));
 //% end
                 }
                 stage[x] = a;
@@ -240,7 +239,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 //% if DECAY == 1
                 s *= kept;
 //% elif DECAY == 2
-                if (i0 + x * 4u < ${DK}u) { s *= exp_kept(load4_pairs(g_at + ${(L - 1) * DKP}u + i0 + x * 4u)); }
+                if (i0 + x * 4u < ${DK}u) { s *= exp4_c(load4_pairs(g_at + ${(L - 1) * DKP}u + i0 + x * 4u)); }
 //% end
                 for (var r = 0u; r < ${L4}u; r++) {
                     let e = delta[r * ${CT}u + c];

@@ -11,7 +11,6 @@
 //%%
 //%% A NaN of a token concerns that token and later ones: an entry above the diagonal is 0, whatever stands in its
 //%% column.
-//% include "ops/nan.wgsl"
 //% set KS4 = KS / 4
 //% set M = G + DELTA
 //% set DKP = (DK + 3) / 4 * 4
@@ -155,10 +154,10 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
                 let r = (rt * ${PB}u + ${j}u) * ${4 * KS4}u + x;
 //% if DECAY == 2
                 sum_${j} += vec4<f32>(
-                    dot(left[r] * exp_kept(at_most_0(decays[r] - g)), b),
-                    dot(left[r + ${KS4}u] * exp_kept(at_most_0(decays[r + ${KS4}u] - g)), b),
-                    dot(left[r + ${2 * KS4}u] * exp_kept(at_most_0(decays[r + ${2 * KS4}u] - g)), b),
-                    dot(left[r + ${3 * KS4}u] * exp_kept(at_most_0(decays[r + ${3 * KS4}u] - g)), b));
+                    dot(left[r] * exp4_c(at_most_0(decays[r] - g)), b),
+                    dot(left[r + ${KS4}u] * exp4_c(at_most_0(decays[r + ${KS4}u] - g)), b),
+                    dot(left[r + ${2 * KS4}u] * exp4_c(at_most_0(decays[r + ${2 * KS4}u] - g)), b),
+                    dot(left[r + ${3 * KS4}u] * exp4_c(at_most_0(decays[r + ${3 * KS4}u] - g)), b));
 //% else
                 sum_${j} += vec4<f32>(dot(left[r], b), dot(left[r + ${KS4}u], b), dot(left[r + ${2 * KS4}u], b),
                                       dot(left[r + ${3 * KS4}u], b));
@@ -179,7 +178,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
             if (c < r && r < n) {
                 x = sum_${j}[${e}] * strength(first + r, h);
 //% if DECAY == 1
-                x *= exp_kept(at_most_0(vec4<f32>(decays[r] - decays[c]))).x;
+                x *= exp4_c(at_most_0(vec4<f32>(decays[r] - decays[c]))).x;
 //% end
             }
             inverse[r * ${L}u + c] = x;
@@ -216,7 +215,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
         if (c <= r) {
             x = sum_${j}[${e}];
 //% if DECAY == 1
-            x *= exp_kept(at_most_0(vec4<f32>(decays[r] - decays[c]))).x;
+            x *= exp4_c(at_most_0(vec4<f32>(decays[r] - decays[c]))).x;
 //% end
         }
         store_pairs(pairs + (m * ${L}u + r) * ${L}u + c, x);

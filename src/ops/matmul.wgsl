@@ -3,8 +3,6 @@
 // in steps of 32 along k. A thread decodes a whole block (WHOLE_BLOCKS: scales are read once) or a quad of one (less
 // text).
 // Rows of both tiles are 8 vec4 with one of padding, so that neighbouring threads touch different banks.
-//% include "plan/math.wgsl"
-//% include "ops/elementwise.wgsl"
 //% set TM = BM / TY
 //% set TN = BN / TX
 const WG = ${WG}u;

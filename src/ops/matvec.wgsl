@@ -1,11 +1,6 @@
 // Matrix-vector products of few rows (contract.c). A workgroup stages MT rows of x in workgroup memory, then computes
 // the outputs of
 // its tile: wid.x counts tiles over all segments, wid.y groups of MT rows. STAGE, SEGMENTS and PICK are generated.
-//% include "plan/math.wgsl"
-//% include "ops/elementwise.wgsl"
-//% if SINCOS
-//% include "plan/sincos.wgsl"
-//% end
 //% if REDUCE
 //% include "plan/reduce.wgsl"
 //% end

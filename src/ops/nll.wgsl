@@ -48,7 +48,7 @@ fn row4(base: u32, i: u32) -> vec4<f32> {
     //% if WIDE
     return load4_x(base + i);
     //% else
-    var v = vec4<f32>(-3.0e38);
+    var v = vec4<f32>(-infinity());
     v.x = load_x(base + i);
     if (i + 1u < p.n) { v.y = load_x(base + i + 1u); }
     if (i + 2u < p.n) { v.z = load_x(base + i + 2u); }
@@ -118,8 +118,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
         let n = f32(top[0]);
         var y = (m - t) + ln(n) + ln1p(sums[0] / n);
         if (order_key(t) == 0x007fffffu) { y = 3.4028234e38; }                      // the target has no probability
-        let nan = 0x7fc00000u;
-        if (largest >= 0xff800000u || largest <= 0x007fffffu) { y = bitcast<f32>(nan); } // NaN or +inf; all -inf
+        if (largest >= 0xff800000u || largest <= 0x007fffffu) { y = quiet_nan(); } // NaN or +inf; all -inf
         store_y(row, y);
     }
 }

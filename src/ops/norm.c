@@ -6,7 +6,8 @@
 ///   softmax(x)            = exp(x - max(x)) / sum(exp(x - max(x)))
 ///
 /// x is [..., N], w and b are [N]; the result has the shape of x. The variance is that of the differences, never
-/// mean(x^2) - mean(x)^2, which cancels. A softmax row of nothing but -inf is NaN; masks use large finite values.
+/// mean(x^2) - mean(x)^2, which cancels. All of it is f32, whatever the types of operands and result. A softmax row
+/// with a NaN or +inf, or of nothing but -inf, is NaN.
 #include "core/alloc.h"
 #include "core/error.h"
 #include "ops/shape.h"
@@ -97,17 +98,14 @@ static weft_value make(struct weft_build *b, const char *name, const char *op, w
 /// The node by value: adding nodes moves the graph's array.
 static weft_status decompose_norm(struct weft_graph *g, struct weft_node n, bool centred, uint32_t *outs) {
     struct weft_build b = {.g = g};
-    weft_value x = n.in[0];
+    weft_value x = weft_ops_as(&b, n.name, n.in[0], WEFT_F32);
     if (centred) x = make(&b, n.name, "sub", x, make(&b, n.name, "mean", x, WEFT_NO_VALUE));
     weft_value square = make(&b, n.name, "mean", make(&b, n.name, "square", x, WEFT_NO_VALUE), WEFT_NO_VALUE);
     weft_value shifted = make(&b, n.name, "add", square, weft_bf(&b, (float)n.attrs[0].f));
     weft_value y = make(&b, n.name, "mul", x, make(&b, n.name, "rsqrt", shifted, WEFT_NO_VALUE));
     y = make(&b, n.name, "mul", y, n.in[1]);
     y = n.n_in > 2 ? make(&b, n.name, "add", y, n.in[2]) : y;
-    weft_dtype dtype = g->values[n.out[0]].type.dtype; // eps is f32, and with it all of this
-    if (b.status == WEFT_OK && g->values[y].type.dtype != dtype)
-        y = weft_bn(&b, "cast", n.name, &y, 1, &(struct weft_arg){.name = "to", .x = dtype}, 1);
-    outs[0] = y;
+    outs[0] = weft_ops_as(&b, n.name, y, g->values[n.out[0]].type.dtype);
     return b.status;
 }
 
@@ -122,10 +120,12 @@ static weft_status decompose_layer_norm(struct weft_graph *g, const struct weft_
 static weft_status decompose_softmax(struct weft_graph *g, const struct weft_node *node, uint32_t *outs) {
     struct weft_build b = {.g = g};
     const char *name = node->name;
-    weft_value x = node->in[0];
+    weft_dtype dtype = g->values[node->out[0]].type.dtype;
+    weft_value x = weft_ops_as(&b, name, node->in[0], WEFT_F32);
     x = make(&b, name, "sub", x, make(&b, name, "amax", x, WEFT_NO_VALUE));
     x = make(&b, name, "exp", x, WEFT_NO_VALUE);
-    outs[0] = make(&b, name, "div", x, make(&b, name, "sum", x, WEFT_NO_VALUE));
+    x = make(&b, name, "div", x, make(&b, name, "sum", x, WEFT_NO_VALUE));
+    outs[0] = weft_ops_as(&b, name, x, dtype);
     return b.status;
 }
 

@@ -60,6 +60,7 @@ static weft_status decompose(struct weft_graph *g, const struct weft_node *at, u
     shape[2] = weft_dim_const(g->dims, n.attrs[0].i);
     weft_value x =
         weft_bn(&b, "reshape", n.name, &n.in[0], 1, &(struct weft_arg){.name = "shape", .dims = shape, .n = 3}, 1);
+    x = weft_ops_as(&b, n.name, x, WEFT_F32);
     weft_value one = weft_bf(&b, 1), zero = weft_bf(&b, 0), steps = weft_bf(&b, 127);
     weft_value top = weft_b1(&b, "amax", weft_b1(&b, "abs", x));
     weft_value choice[3] = {weft_b2(&b, "eq", top, zero), one, top};

@@ -7,7 +7,7 @@
 /// a and b are channels i and i + n/2 ("neox") or 2i and 2i + 1 ("normal"); channels from n on are copied.
 ///
 /// It has no kernel of its own: the region compiler folds it into what makes or takes its operand. The angle reaches
-/// the device as a phase of 32 bits, exact under wrap-around (weft_rope_table, plan/sincos.wgsl).
+/// the device as a phase of 32 bits, exact under wrap-around (weft_rope_table, plan/scalar/sincos_turns.wgsl).
 ///
 /// Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021.
 #include "ops/rope.h"

@@ -28,6 +28,10 @@ const double *weft_ops_dense(const struct weft_host *t, double **owned);
 /// The position that a u32 variable stands for.
 int64_t weft_ops_position(const struct weft_host *var);
 
+/// x as a value of type `dtype`: itself, or a node `cast` named `name`. What a decomposition computes in between is
+/// f32: casts stand at its ends.
+weft_value weft_ops_as(struct weft_build *b, const char *name, weft_value x, weft_dtype dtype);
+
 /// Rows of the tensor seen as [rows, last]; a scalar is [1, 1].
 void weft_ops_rows(const struct weft_host *t, int64_t *rows, int64_t *last);
 #endif

@@ -27,7 +27,8 @@ static const char *text(const struct weft_xtext *t, const char *format, ...) {
     return kept;
 }
 
-/// A constant. What WGSL refuses as a literal, or may flush to 0, comes by way of bits.
+/// A constant. What WGSL refuses as a literal, or may flush to 0, comes by way of bits, and so does 0 itself: drivers
+/// take 0 * NaN for 0 where they see the 0.
 static const char *literal(const struct weft_xtext *t, const struct weft_x *x) {
     float f;
     memcpy(&f, &x->u, 4);
@@ -36,7 +37,7 @@ static const char *literal(const struct weft_xtext *t, const struct weft_x *x) {
         return x->u == 0x80000000u ? "(-2147483647 - 1)"
                : (int32_t)x->u < 0 ? text(t, "(%d)", (int32_t)x->u)
                                    : text(t, "%d", (int32_t)x->u);
-    if (!isfinite(f) || (f != 0 && fabsf(f) < 1.17549435e-38f)) return text(t, "bitcast<f32>(p.zero | %uu)", x->u);
+    if (!isfinite(f) || fabsf(f) < 1.17549435e-38f) return text(t, "bitcast<f32>(p.zero | %uu)", x->u);
     const char *s = text(t, "%.9g", (double)f);
     if (!strpbrk(s, ".e")) s = text(t, "%s.0", s);
     return signbit(f) ? text(t, "(%s)", s) : s;
@@ -94,6 +95,9 @@ static const char *call(struct weft_xtext *t, const struct weft_x *x, uint32_t c
     const char *args[3] = {"", "", ""};
     for (uint32_t i = 0; i < x->n; i++) args[i] = weft_xtext_at(t, x->a[i], column);
     if (x->fn->divides) args[1] = divisor(t, x->a[1], args[1]);
+    // Drivers take x - x for 0, infinite or not, where they see that it is x twice.
+    if (x->n == 2 && x->a[0] == x->a[1] && t->e->x[x->a[0]].type == WEFT_X_F32)
+        args[1] = text(t, "bitcast<f32>(bitcast<u32>(%s) | p.zero)", args[1]);
     for (const char *c = x->fn->wgsl; *c; c++) {
         if (c[0] == '$' && c[1] >= '0' && c[1] <= '2') weft_str_add(&s, args[*++c - '0']);
         else weft_str_addn(&s, c, 1);
@@ -300,8 +304,7 @@ uint32_t weft_x_levels(const struct weft_expr *e) {
     return top;
 }
 
-/// What stands before, in and behind the loop of one reduction. Extremes go through wg_max2 with a mark for a NaN
-/// beside them, since the device's max may drop one.
+/// What stands before, in and behind the loop of one reduction.
 static void add_reduction(struct weft_xtext *t, uint32_t id, const char *x, struct weft_str *head, struct weft_str *col,
                           struct weft_str *tail) {
     enum weft_reduction kind = (enum weft_reduction)t->e->x[id].u;
@@ -312,14 +315,9 @@ static void add_reduction(struct weft_xtext *t, uint32_t id, const char *x, stru
         weft_str_addf(tail, "let red%u = wg_sum(acc%u, lid);\n", id, id);
         return;
     }
-    weft_str_addf(head, "var acc%u = bitcast<f32>(p.zero | %s);\n", id, *sign ? "0x7f800000u" : "0xff800000u");
+    weft_str_addf(head, "var acc%u = %sinfinity();\n", id, *sign ? "" : "-");
     weft_str_addf(col, "acc%u = %s(acc%u, %s);\n", id, *sign ? "min_nan" : "max_nan", id, x);
-    weft_str_addf(tail,
-                  "let ext%u = wg_max2(select(vec2<f32>(%sacc%u, 0.0), vec2<f32>(bitcast<f32>(p.zero | 0xff800000u), "
-                  "1.0), is_nan(acc%u)), lid);\n",
-                  id, sign, id, id);
-    weft_str_addf(tail, "let red%u = select(%sext%u.x, bitcast<f32>(p.zero | 0x7fc00000u), ext%u.y > 0.0);\n", id, sign,
-                  id, id);
+    weft_str_addf(tail, "let red%u = %swg_max(%sacc%u, lid);\n", id, sign, sign, id);
 }
 
 /// One level of reductions: text before the loop (or before the held columns), for a column, and behind.

@@ -9,6 +9,8 @@
 //%%   wg_sum4, wg_max4    (x: vec4<f32>, lid: u32) -> vec4<f32>
 //%%   group_sum, group_sum2, group_sum4, group_max, ...              over threads k LANES .. k LANES + LANES - 1
 //%%
+//%% A maximum is NaN if an x is, and -infinity only if all are.
+//%%
 //%% lid is local_invocation_index. Every thread gets the result. Call them in uniform control flow: they may hold
 //%% barriers. They need not (a workgroup that is one subgroup has none), so they do not order the caller's own memory
 //%% of the workgroup. Tint counts the result as non-uniform: pass it through workgroupUniformLoad before a barrier
@@ -37,11 +39,17 @@ const_assert ${LANES} > 0 && ${LANES} <= ${WG} && (${LANES} & (${LANES} - 1)) ==
 //% end
 
 //% set REDUCE_TYPE = "f32"
+//% set REDUCE_WORD = "u32"
 //% set REDUCE_SUFFIX = ""
+//% set REDUCE_HELD = "reduce_slots"
 //% include again "plan/reduce_type.wgsl"
 //% set REDUCE_TYPE = "vec2<f32>"
+//% set REDUCE_WORD = "vec2<u32>"
 //% set REDUCE_SUFFIX = "2"
+//% set REDUCE_HELD = "reduce_slots2"
 //% include again "plan/reduce_type.wgsl"
 //% set REDUCE_TYPE = "vec4<f32>"
+//% set REDUCE_WORD = "vec4<u32>"
 //% set REDUCE_SUFFIX = "4"
+//% set REDUCE_HELD = "reduce_slots4"
 //% include again "plan/reduce_type.wgsl"

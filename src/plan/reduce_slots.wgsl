@@ -9,18 +9,18 @@
     // ${REDUCE_M} threads fold ${REDUCE_N} slots; each writes only a slot that it alone reads.
     if (${REDUCE_LOCAL} < ${REDUCE_M}u) {
         let at = ${REDUCE_BASE} + ${REDUCE_LOCAL};
-        var part = reduce_slots${REDUCE_SUFFIX}[at];
+        var part = bitcast<${REDUCE_ITEM}>(${REDUCE_HELD}[at]);
 //% for REDUCE_K in 1..REDUCE_N / REDUCE_M
-        part = ${REDUCE_CALL}(part${REDUCE_OP}reduce_slots${REDUCE_SUFFIX}[at + ${REDUCE_K * REDUCE_M}u]);
+        part = ${REDUCE_CALL}(part${REDUCE_OP}bitcast<${REDUCE_ITEM}>(${REDUCE_HELD}[at + ${REDUCE_K * REDUCE_M}u]));
 //% end
-        reduce_slots${REDUCE_SUFFIX}[at] = part;
+        ${REDUCE_HELD}[at] = bitcast<${REDUCE_WORD}>(part);
     }
     workgroupBarrier(); // folded slots are written
 //% set REDUCE_N = REDUCE_M
 //% end
-    var total = reduce_slots${REDUCE_SUFFIX}[${REDUCE_BASE}];
+    var total = bitcast<${REDUCE_ITEM}>(${REDUCE_HELD}[${REDUCE_BASE}]);
 //% for REDUCE_K in 1..REDUCE_N
-    total = ${REDUCE_CALL}(total${REDUCE_OP}reduce_slots${REDUCE_SUFFIX}[${REDUCE_BASE} + ${REDUCE_K}u]);
+    total = ${REDUCE_CALL}(total${REDUCE_OP}bitcast<${REDUCE_ITEM}>(${REDUCE_HELD}[${REDUCE_BASE} + ${REDUCE_K}u]));
 //% end
     workgroupBarrier(); // slots are read, the next call may write
     return total;

@@ -1,22 +1,37 @@
 //%% The reductions of plan/reduce.wgsl for one type: REDUCE_TYPE, with names ending in REDUCE_SUFFIX.
-//%% Slots of reduce_slots hold what threads or subgroups found; where more than 16 remain, the first threads fold them.
-var<workgroup> reduce_slots${REDUCE_SUFFIX}: array<${REDUCE_TYPE}, ${REDUCE_SLOTS}>;
+//%% Slots of REDUCE_HELD hold what threads or subgroups found; where more than 16 remain, the first threads fold them.
+var<workgroup> ${REDUCE_HELD}: array<${REDUCE_WORD}, ${REDUCE_SLOTS}>;
+
+// Integers of the order of floats with NaN above all, so that a maximum of them knows infinities and loses no NaN.
+fn reduce_key${REDUCE_SUFFIX}(x: ${REDUCE_TYPE}) -> ${REDUCE_WORD} {
+    let bits = bitcast<${REDUCE_WORD}>(x);
+    let below = bits >= ${REDUCE_WORD}(0x80000000u);
+    let nan = (bits & ${REDUCE_WORD}(0x7fffffffu)) > ${REDUCE_WORD}(0x7f800000u);
+    return select(select(bits | ${REDUCE_WORD}(0x80000000u), ~bits, below), ${REDUCE_WORD}(0xffffffffu), nan);
+}
+
+fn reduce_value${REDUCE_SUFFIX}(key: ${REDUCE_WORD}) -> ${REDUCE_TYPE} {
+    let above = key >= ${REDUCE_WORD}(0x80000000u);
+    return bitcast<${REDUCE_TYPE}>(select(~key, key & ${REDUCE_WORD}(0x7fffffffu), above));
+}
 //% for REDUCE_MAX in 0..2
 //% if REDUCE_MAX
-//% set REDUCE_NAME = "max"
+//% set REDUCE_NAME = "max_key"
+//% set REDUCE_ITEM = REDUCE_WORD
 //% set REDUCE_OP = ", "
 //% set REDUCE_CALL = "max"
 //% set REDUCE_WAVE = "subgroupMax"
-//% set REDUCE_NEUTRAL = "-3.4028234e38"
+//% set REDUCE_NEUTRAL = "0u"
 //% else
 //% set REDUCE_NAME = "sum"
+//% set REDUCE_ITEM = REDUCE_TYPE
 //% set REDUCE_OP = " + "
 //% set REDUCE_CALL = ""
 //% set REDUCE_WAVE = "subgroupAdd"
 //% set REDUCE_NEUTRAL = "0.0"
 //% end
 
-fn wg_${REDUCE_NAME}${REDUCE_SUFFIX}(x: ${REDUCE_TYPE}, lid: u32) -> ${REDUCE_TYPE} {
+fn wg_${REDUCE_NAME}${REDUCE_SUFFIX}(x: ${REDUCE_ITEM}, lid: u32) -> ${REDUCE_ITEM} {
 //% if SUBGROUPS && WG <= REDUCE_SG
     return ${REDUCE_WAVE}(x);
 //% else
@@ -25,12 +40,12 @@ fn wg_${REDUCE_NAME}${REDUCE_SUFFIX}(x: ${REDUCE_TYPE}, lid: u32) -> ${REDUCE_TY
     let first = subgroupBroadcastFirst(lid);
     // A subgroup larger than SG has several slots: its result goes to the first, the neutral value to the others.
     if (first == lid) {
-        reduce_slots${REDUCE_SUFFIX}[lid / ${REDUCE_SG}u] = wave;
+        ${REDUCE_HELD}[lid / ${REDUCE_SG}u] = bitcast<${REDUCE_WORD}>(wave);
     } else if (lid % ${REDUCE_SG}u == 0u) {
-        reduce_slots${REDUCE_SUFFIX}[lid / ${REDUCE_SG}u] = ${REDUCE_TYPE}(${REDUCE_NEUTRAL});
+        ${REDUCE_HELD}[lid / ${REDUCE_SG}u] = bitcast<${REDUCE_WORD}>(${REDUCE_ITEM}(${REDUCE_NEUTRAL}));
     }
 //% else
-    reduce_slots${REDUCE_SUFFIX}[lid] = x;
+    ${REDUCE_HELD}[lid] = bitcast<${REDUCE_WORD}>(x);
 //% end
 //% set REDUCE_N = WG / REDUCE_SG
 //% set REDUCE_BASE = "0u"
@@ -40,7 +55,7 @@ fn wg_${REDUCE_NAME}${REDUCE_SUFFIX}(x: ${REDUCE_TYPE}, lid: u32) -> ${REDUCE_TY
 }
 //% if defined(LANES)
 
-fn group_${REDUCE_NAME}${REDUCE_SUFFIX}(x: ${REDUCE_TYPE}, lid: u32) -> ${REDUCE_TYPE} {
+fn group_${REDUCE_NAME}${REDUCE_SUFFIX}(x: ${REDUCE_ITEM}, lid: u32) -> ${REDUCE_ITEM} {
 //% set REDUCE_WIDTH = REDUCE_SG
 //% if LANES < REDUCE_SG
 //% set REDUCE_WIDTH = LANES
@@ -58,10 +73,10 @@ fn group_${REDUCE_NAME}${REDUCE_SUFFIX}(x: ${REDUCE_TYPE}, lid: u32) -> ${REDUCE
     return v;
 //% else
 //% if REDUCE_WIDTH == 1
-    reduce_slots${REDUCE_SUFFIX}[lid] = v;
+    ${REDUCE_HELD}[lid] = bitcast<${REDUCE_WORD}>(v);
 //% else
     if (lid % ${REDUCE_WIDTH}u == 0u) {
-        reduce_slots${REDUCE_SUFFIX}[lid / ${REDUCE_WIDTH}u] = v;
+        ${REDUCE_HELD}[lid / ${REDUCE_WIDTH}u] = bitcast<${REDUCE_WORD}>(v);
     }
 //% end
     let base = lid / ${LANES}u * ${REDUCE_N}u;
@@ -72,4 +87,14 @@ fn group_${REDUCE_NAME}${REDUCE_SUFFIX}(x: ${REDUCE_TYPE}, lid: u32) -> ${REDUCE
 //% end
 }
 //% end
+//% end
+
+fn wg_max${REDUCE_SUFFIX}(x: ${REDUCE_TYPE}, lid: u32) -> ${REDUCE_TYPE} {
+    return reduce_value${REDUCE_SUFFIX}(wg_max_key${REDUCE_SUFFIX}(reduce_key${REDUCE_SUFFIX}(x), lid));
+}
+//% if defined(LANES)
+
+fn group_max${REDUCE_SUFFIX}(x: ${REDUCE_TYPE}, lid: u32) -> ${REDUCE_TYPE} {
+    return reduce_value${REDUCE_SUFFIX}(group_max_key${REDUCE_SUFFIX}(reduce_key${REDUCE_SUFFIX}(x), lid));
+}
 //% end

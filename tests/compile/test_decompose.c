@@ -31,6 +31,37 @@ static void norms_become_simple_nodes(void **state)
            "tanh amax sub exp sum div abs amax sub exp sum div");
 }
 
+/// Whatever a decomposition computes in between is f32: of the values that it makes, only those that replace an output
+/// of type f16 are halves, and they are casts; views of the operands move what was there.
+static void nothing_in_between_is_f16(void **state)
+{
+    (void)state;
+    static const char *const graphs[] = {
+        "input x f16 [4, 8]\ninput w f16 [8]\n%0 = rms_norm %x %w\noutput %0 y\n",
+        "input x f16 [4, 8]\ninput w f32 [8]\n%0 = rms_norm %x %w %w\noutput %0 y\n",
+        "input x f16 [4, 8]\ninput w f16 [8]\n%0 = layer_norm %x %w %w\noutput %0 y\n",
+        "input x f16 [4, 8]\n%0 = softmax %x\noutput %0 y\n",
+        "input x f16 [4, 8]\n%0 %1 = quantize %x {block=4}\noutput %0 y\noutput %1 s\n",
+        "state s dense f32 [1, 2, 4, 4]\ninput q f16 [3, 8]\ninput k f16 [3, 8]\ninput v f16 [3, 8]\n"
+        "input a f16 [3, 2]\ninput b f16 [3, 2]\nweight A_log f16 [2]\nweight dt f16 [2]\n"
+        "%n %y = gated_delta_net %s %q %k %v %a %b %A_log %dt {gate_activation=qwen, beta_activation=sigmoid, "
+        "qk_l2_norm=1, q_heads=2, kv_heads=2}\noutput %y y\n",
+    };
+    for (size_t i = 0; i < sizeof graphs / sizeof *graphs; i++) {
+        struct weft_graph *g = fixture_graph(graphs[i]);
+        assert_int_equal(weft_pass_decompose(g), WEFT_OK);
+        assert_int_equal(weft_graph_verify(g), WEFT_OK);
+        for (size_t n = 0; n < g->n_nodes; n++) {
+            const struct weft_node *node = &g->nodes[n];
+            const struct weft_value_info *out = &g->values[node->out[0]];
+            bool result = out->is_output && strcmp(node->op->name, "cast") == 0;
+            if (!node->dead && out->type.dtype == WEFT_F16 && !result && node->op->view == WEFT_VIEW_NONE)
+                fail_msg("%s makes an f16 value in\n%s", node->op->name, graphs[i]);
+        }
+        weft_graph_destroy(g);
+    }
+}
+
 static void others_are_left_alone(void **state)
 {
     (void)state;
@@ -203,6 +234,7 @@ int main(void)
         cmocka_unit_test(outputs_move_along),          cmocka_unit_test(outputs_that_turn_out_equal),
         cmocka_unit_test(twice_is_once),
         cmocka_unit_test(nested_decompositions_go_on), cmocka_unit_test(endless_and_failing_ones_are_refused),
+        cmocka_unit_test(nothing_in_between_is_f16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

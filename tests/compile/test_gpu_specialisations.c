@@ -100,13 +100,13 @@ static void test_broken_text_is_refused(void **state) {
     struct weft_pipeline_desc desc = all.items[0].desc;
     weft_pipeline pipeline;
     assert_int_equal(weft_pipeline_get(gpu, &desc, &pipeline), WEFT_OK);
-    char *wgsl = weft_strdup(desc.wgsl), *at = wgsl ? strstr(wgsl, "load_in0(row") : NULL;
+    char *wgsl = weft_strdup(desc.wgsl), *at = wgsl ? strstr(wgsl, "= load4_in0(") : NULL;
     assert_non_null(at);
-    at[strlen("load_in")] = '9';
+    at[strlen("= load4_in")] = '9';
     desc.wgsl = wgsl;
     assert_int_not_equal(weft_pipeline_get(gpu, &desc, &pipeline), WEFT_OK);
     assert_non_null(strstr(weft_error_message(), "control: 'one'"));
-    assert_non_null(strstr(weft_error_message(), "load_in9"));
+    assert_non_null(strstr(weft_error_message(), "load4_in9"));
     weft_free(wgsl);
     specials_free(&all);
 }

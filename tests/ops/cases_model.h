@@ -48,7 +48,7 @@ static const struct op_case movement_cases[] = {
               "%k = slice %g {start=0, len=1}\n%h = reshape %k {shape=[1, 1]}\n%i = neg %h\n%j = abs %g\n"
               "output %d rows\noutput %i one\noutput %j abs\noutput %n n\n"},
 
-    // Angles: pos and 2^-33 turns a step, 2 pi a turn; sincos 2e-6 beside (plan/sincos.wgsl).
+    // Angles: pos and 2^-33 turns a step, 2 pi a turn; sincos 2e-6 beside (sincos_turns).
     {.name = "rope",
      .runs = "T=1 pos=0 | T=0 pos=5 | T=17 pos=3 | T=2 pos=4000",
      .levels = true,

@@ -6,6 +6,18 @@
 #define RECUR .rel = 5e-6, .abs = 5e-6
 #define DECAYS "decay = -1.5..0; beta = 0..1; k = -0.4..0.4"
 
+// 45 numbers in front of one that no number stands for.
+#define LATE "0.5 -0.25 1 0.75 -1 0.125 -0.5 0.375 0.25 -0.75 0.625 -0.375 0.9 -0.1 0.3 " \
+    "-0.7 0.2 0.6 -0.4 0.8 -0.3 0.1 0.7 -0.9 0.45 -0.55 0.65 -0.15 0.35 0.85 " \
+    "-0.05 0.95 -0.6 0.4 -0.2 0.55 0.15 -0.85 0.05 -0.35 0.75 0.33 -0.66 0.99 -0.11 "
+#define LATE_DECAY "-0.5 -0.25 -1 -0.75 -1 -0.125 -0.5 -0.375 -0.25 -0.75 -0.625 -0.375 -0.9 -0.1 -0.3 " \
+    "-0.7 -0.2 -0.6 -0.4 -0.8 -0.3 -0.1 -0.7 -0.9 -0.45 -0.55 -0.65 -0.15 -0.35 -0.85 " \
+    "-0.05 -0.95 -0.6 -0.4 -0.2 -0.55 -0.15 -0.85 -0.05 -0.35 -0.75 -0.33 -0.66 -0.99 -0.11 "
+#define LATE_GRAPH                                                                                                     \
+    "symbol T 0 48\nstate s dense f32 [1, 2, 2, 2]\ninput q f32 [T, 4]\ninput k f32 [T, 4]\ninput v f32 [T, 4]\n"      \
+    "input decay f32 [T, 4]\ninput beta f32 [T, 2]\n"                                                                 \
+    "%n %y = linear_attention %s %q %k %v %decay %beta {q_heads=2, kv_heads=2, chunk=16}\noutput %y y\n"
+
 static const struct op_case recurrent_cases[] = {
     {.name = "softplus", .runs = SIZES_2D, .data = "x = -12..12", .rel = 2e-5, .abs = 1e-9,
      .graph = UNARY_HEAD "%s = neg %x\n%0 = softplus %s\n%1 = add %0 %s\noutput %0 softplus\noutput %1 sum\n"},
@@ -32,6 +44,19 @@ static const struct op_case recurrent_cases[] = {
               "%a = slice %x {start=S, len=T}\n%b = slice %k {start=S+1, len=T}\n%c = slice %v {start=S, len=T}\n"
               "%d = slice %decay {start=S+2, len=T}\n%e = slice %beta {start=S, len=T}\n"
               "%n %y = linear_attention %s %a %b %c %d %e {q_heads=2, kv_heads=2, layout=value}\noutput %y y\n"},
+    // A NaN of a token behind eleven others, which must not know of it: by token and in one chunk.
+    {.name = "linear attention, a late NaN among values", .runs = "T=12 | T=1 | T=20", .split = "T",
+     .data = DECAYS "; v = " LATE "nan", RECUR, .graph = LATE_GRAPH},
+    {.name = "linear attention, a late NaN among keys", .runs = "T=12 | T=20", .split = "T",
+     .data = "decay = -1.5..0; beta = 0..0.5; k = " LATE "nan", RECUR, .graph = LATE_GRAPH},
+    {.name = "linear attention, a late NaN among queries", .runs = "T=12 | T=20", .split = "T",
+     .data = DECAYS "; q = " LATE "nan", RECUR, .graph = LATE_GRAPH},
+    {.name = "linear attention, a late NaN among decays", .runs = "T=12 | T=20", .split = "T",
+     .data = "beta = 0..1; k = -0.4..0.4; decay = " LATE_DECAY "nan", RECUR, .graph = LATE_GRAPH},
+    {.name = "linear attention, a late NaN among strengths", .runs = "T=12 | T=20", .split = "T",
+     .data = "decay = -1.5..0; k = -0.4..0.4; beta = 0.5 0.25 1 0.75 0.5 0.25 1 0.75 0.5 0.25 1 0.75 0.5 0.25 1 0.75 "
+     "0.5 0.25 1 0.75 0.5 0.25 nan 1 0.75 0.5 0.25 1 0.75 0.5 0.25 1 0.75 0.5 0.25 1 0.75 0.5 0.25", RECUR,
+     .graph = LATE_GRAPH},
     {.name = "gated delta net", .runs = "T=1 | T=0 | T=7 | T=48", .split = "T", .data = "A_log = -2..1; k = -1..1",
      .levels = true, RECUR,
      .graph = "symbol T 0 48\nstate s dense f32 [1, 4, 12, 8]\ninput q f32 [T, 16]\ninput k f32 [T, 16]\n"

@@ -54,6 +54,17 @@ static const struct op_case reduce_cases[] = {
      .graph = "symbol N 1 70\ninput x f32 [N]\n%s = abs %x\n%0 = rms_norm %s %s %s\n"
               "%1 = layer_norm %s %s %s {eps=0.01}\n%2 = softmax %s\noutput %s s\noutput %0 rms\noutput %1 layer\n"
               "output %2 softmax\n"},
+    // halves whose squares, sums and differences no half holds, with what stands around them fused and not; the results
+    // are halves
+    {.name = "norms of large and small halves", .runs = "T=3 | T=1", .data = "x = 600 -900 1200 30000 -60000 65504 7; "
+     "y = 1e-4 -3e-4 2e-5 6e-8 -1e-3; q = 65504 -300 12 -65504 1e-3; z = 65504 60000 -65504", .levels = true,
+     .rel = HALF, .abs = 1e-7,
+     .graph = "symbol T 0 3\ninput x f16 [T, 7]\ninput y f16 [T, 5]\ninput q f16 [T, 5]\ninput z f16 [T, 3]\n"
+              "input w f16 [7]\ninput v f32 [5]\n%t = amin %x\n%u = amax %y\n"
+              "%0 = rms_norm %x %w {eps=1e-5}\n%1 = layer_norm %x %w %w\n%2 = rms_norm %y %v {eps=1e-9}\n"
+              "%a = slice %v {start=0, len=1}\n%3 = rms_norm %t %a\n%4 = rms_norm %u %a {eps=1e-9}\n%5 = softmax %z\n"
+              "%6 %7 = quantize %q {block=5}\noutput %0 rms\noutput %1 layer\noutput %2 small\noutput %3 one\n"
+              "output %4 least\noutput %5 softmax\noutput %6 steps\noutput %7 scale\n"},
     {.name = "norms of huge and tiny rows", .runs = "T=4 N=64", .data = "x = -1e15..1e15; y = -1e-15..1e-15",
      .rel = 4e-6, .abs = 4e-6,
      .graph = "symbol T 0 4\nsymbol N 1 70\ninput x f32 [T, N]\ninput y f32 [T, N]\ninput w f32 [N]\n"

@@ -1,8 +1,9 @@
-/// plan/reduce.wgsl and plan/math.wgsl on a device: integer-valued sums and maxima are exact with and without
-/// subgroups, equal data gives equal bits in every workgroup, and the scalar functions are near those of the host.
+/// plan/reduce.wgsl on a device: integer-valued sums and maxima are exact with and without subgroups, maxima know
+/// infinities and NaN, equal data gives equal bits in every workgroup, and activations are near those of the host.
 #include "core/alloc.h"
 #include "core/error.h"
 #include "gpu/gpu.h"
+#include "plan/link.h"
 #include "plan/template.h"
 #include "support/wgsl_check.h"
 
@@ -45,6 +46,7 @@ static void run(const char *label, const char *text, const struct weft_tval *val
     bool subgroups = values[1].i != 0;
     if (subgroups && weft_gpu_caps(gpu)->wgsl_enable_subgroups) weft_str_add(&wgsl, "enable subgroups;\n");
     CHECK(weft_template_expand_text(label, text, values, n_values, &wgsl, NULL));
+    weft_link_scalars(&wgsl);
     struct weft_pipeline_desc desc = {.label = label, .wgsl = weft_str_get(&wgsl), .n_bindings = 2,
                                       .kinds = {WEFT_BIND_READ, WEFT_BIND_READ_WRITE}, .workgroup = {wg, 1, 1},
                                       .workgroup_memory = wg * 28};
@@ -151,10 +153,37 @@ static void test_reductions(void **state) {
     print_message("subgroups %s, smallest %u\n", caps->subgroups ? "tested" : "not here", caps->subgroup_min);
 }
 
+/// Maxima of a NaN in one component, of nothing but -infinity in the next, of 0 and -0 beside -infinity, and of finite
+/// numbers beside +infinity. Sums of them are NaN, -infinity, -infinity and +infinity.
+static void test_special(void **state) {
+    enum { WG = 64, LANES = 8 };
+    static float in[WG * 4], out[WG * OUTS];
+    const struct weft_gpu_caps *caps = weft_gpu_caps(gpu);
+    (void)state;
+    for (int subgroups = 0; subgroups <= (caps->subgroups ? 1 : 0); subgroups++) {
+        const struct weft_tval values[] = {
+            {"WG", WG, NULL}, {"SUBGROUPS", subgroups, NULL}, {"SG", 0, NULL}, {"LANES", LANES, NULL}};
+        for (int i = 0; i < WG; i++) {
+            float row[] = {i == 13 ? NAN : (float)i, -INFINITY, i % 3 ? -INFINITY : i & 1 ? 0.0f : -0.0f,
+                           i == 40 ? INFINITY : -3e38f / 128};
+            memcpy(in + 4 * i, row, sizeof row);
+        }
+        run("special", reductions, values, 4, WG, in, sizeof in, out, sizeof out, 1);
+        for (int i = 0; i < WG; i++) {
+            const float *sum = out + OUTS * i, *max = sum + 4, *part = sum + 16;
+            bool with_nan = i / LANES == 13 / LANES, with_infinity = i / LANES == 40 / LANES;
+            assert_true(isnan(sum[0]) && sum[1] == -INFINITY && sum[2] == -INFINITY && sum[3] == INFINITY);
+            assert_true(isnan(max[0]) && max[1] == -INFINITY && max[2] == 0 && max[3] == INFINITY);
+            assert_true(with_nan ? isnan(part[0]) : part[0] == (float)(i / LANES * LANES + LANES - 1));
+            assert_true(part[1] == -INFINITY && part[2] == 0);
+            assert_true(part[3] == (with_infinity ? INFINITY : -3e38f / 128));
+        }
+    }
+}
+
 // ---- functions ---------------------------------------------------------------------------------------------------
 
 static const char functions[] =
-    "//% include \"plan/math.wgsl\"\n"
     "@group(0) @binding(0) var<storage, read> data: array<f32>;\n"
     "@group(0) @binding(1) var<storage, read_write> res: array<f32>;\n"
     "@compute @workgroup_size(${WG}) fn main(@builtin(global_invocation_id) id: vec3<u32>) {\n"
@@ -183,7 +212,7 @@ static void test_functions(void **state) {
     (void)state;
     for (int i = 0; i < N / 2; i++) in[i] = -20.0f + 40.0f * (float)i / (N / 2);
     for (int i = 0; i < N / 2; i++) in[N / 2 + i] = (i & 1 ? -1.0f : 1.0f) * powf(10, -30 + 68.0f * (float)i / (N / 2));
-    run("math", functions, values, 2, WG, in, sizeof in, out, sizeof out, N / WG);
+    run("activations", functions, values, 2, WG, in, sizeof in, out, sizeof out, N / WG);
     for (int i = 0; i < N; i++) {
         double expected[5];
         expected_values(in[i], expected);
@@ -218,6 +247,7 @@ static void test_checker(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reductions), cmocka_unit_test(test_functions), cmocka_unit_test(test_checker)};
+        cmocka_unit_test(test_reductions), cmocka_unit_test(test_special), cmocka_unit_test(test_functions),
+        cmocka_unit_test(test_checker)};
     return cmocka_run_group_tests_name("plan/reduce on a device", tests, open_device, close_device);
 }

@@ -1,6 +1,7 @@
-/// plan/reduce.wgsl and plan/math.wgsl: every expansion parses in Tint, and what Tint must refuse is refused, at the
+/// plan/reduce.wgsl and plan/scalar: every expansion parses in Tint, and what Tint must refuse is refused, at the
 /// right line of the right file. What they compute is checked on a device by test_gpu_reduce.c.
 #include "core/error.h"
+#include "plan/link.h"
 #include "support/wgsl_check.h"
 
 #include <stdio.h>
@@ -15,7 +16,6 @@
 
 static const char entry[] =
     "//% include \"plan/reduce.wgsl\"\n"
-    "//% include \"plan/math.wgsl\"\n"
     "@group(0) @binding(0) var<storage, read_write> data: array<vec4<f32>>;\n"
     "@compute @workgroup_size(${WG}) fn main(@builtin(local_invocation_index) lid: u32) {\n"
     "    let x = data[lid];\n"
@@ -39,6 +39,7 @@ static void add(struct weft_wgsl_texts *t, const char *text, int wg, int subgrou
     if (subgroups) weft_str_add(&out, "enable subgroups;\n");
     if (weft_template_expand_text("entry.wgsl", text, values, lanes ? 4 : 3, &out, &map) != WEFT_OK)
         fail_msg("%s: %s", name, weft_error_message());
+    weft_link_scalars(&out);
     weft_wgsl_texts_add(t, name, weft_str_get(&out), &map);
     weft_str_free(&out);
 }
@@ -61,8 +62,8 @@ static void test_tint_accepts(void **state) {
 static void test_tint_refuses(void **state) {
     static const struct { const char *from, *to, *told; } faults[] = {
         {"    let two", "    if (lid < 3u) { v.x = wg_sum(v.x, lid); }\n    let two", "uniform control flow"},
-        {"wg_sum(x.x, lid)", "wg_sum(x.xy, lid)", "entry.wgsl:6: "},
-        {"data[lid] = v", "data[lid] = nothing", "entry.wgsl:13: unresolved value 'nothing'"},
+        {"wg_sum(x.x, lid)", "wg_sum(x.xy, lid)", "entry.wgsl:5: "},
+        {"data[lid] = v", "data[lid] = nothing", "entry.wgsl:12: unresolved value 'nothing'"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {

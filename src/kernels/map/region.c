@@ -340,7 +340,6 @@ weft_status weft_region_lower(struct weft_lower *l, uint32_t group) {
     weft_xstep_begin(&r.step, l, r.s, group);
     for (uint32_t p = 0; p < r.cfg.n_parts && l->status == WEFT_OK; p++) lower_part(&r, g, p);
     weft_emit_int(l, r.s, "REDUCE", r.any_rows);
-    weft_emit_int(l, r.s, "SINCOS", r.step.uses_sincos);
     weft_emit_text(l, r.s, "BODY", weft_str_get(&r.body));
     weft_emit_workgroup(r.s, r.cfg.wg, r.any_rows ? r.cfg.wg * 28 : 0);
     if (l->status == WEFT_OK) memcpy((void *)r.s->cfg, &r.cfg, sizeof r.cfg);

@@ -1,11 +1,6 @@
 // A generated group of elementwise and row kernels side by side (region.c): part i has the workgroups below end_i.
 // BODY picks the part.
 // By row: one workgroup a row, its threads walk the columns. Flat: a thread computes four elements, WG apart.
-//% include "plan/math.wgsl"
-//% include "ops/elementwise.wgsl"
-//% if SINCOS
-//% include "plan/sincos.wgsl"
-//% end
 //% if REDUCE
 //% include "plan/reduce.wgsl"
 //% end
