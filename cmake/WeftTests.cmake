@@ -125,6 +125,30 @@ function(weft_test_models)
     add_custom_target(weft_test_models ALL DEPENDS "${folder}/hybrid.gguf" "${folder}/hybrid-golden.gguf")
 endfunction()
 
+# The corpora of fuzz/corpus go through their targets; the graphs of examples and golden plans are inputs too. In the
+# nightly run changed copies of them follow (scripts/nightly.sh).
+function(weft_fuzz_tests)
+    set(corpus "${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus")
+    file(GLOB graphs CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/examples/*.weft"
+        "${CMAKE_CURRENT_SOURCE_DIR}/tests/golden/*.weft")
+    set(names "")
+    foreach(subject gguf graph template tokenizer)
+        set(more "")
+        if(subject STREQUAL "graph")
+            set(more ${graphs})
+        endif()
+        add_test(NAME fuzz_${subject} COMMAND fuzz_${subject} "${corpus}/${subject}" ${more})
+        list(APPEND names fuzz_${subject})
+    endforeach()
+    # The driver must notice a broken promise, and a run without inputs.
+    add_test(NAME fuzz_control COMMAND sh -c "printf control >fuzz/control.txt; ! \"$0\" fuzz/control.txt"
+        $<TARGET_FILE:fuzz_control>)
+    add_test(NAME fuzz_nothing COMMAND sh -c "! \"$0\" fuzz/no_such_file" $<TARGET_FILE:fuzz_control>)
+    set_tests_properties(${names} fuzz_control fuzz_nothing PROPERTIES
+        ENVIRONMENT "${weft_test_environment};${weft_host_environment}" LABELS "host;fuzz" TIMEOUT 600
+        WORKING_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
+endfunction()
+
 function(weft_tests)
     weft_fault_layer()
     weft_test_models()
@@ -149,4 +173,5 @@ function(weft_tests)
         endif()
     endforeach()
     weft_add_validation()
+    weft_fuzz_tests()
 endfunction()
