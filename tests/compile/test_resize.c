@@ -287,8 +287,12 @@ static void sizes_below_zero_are_refused(void **state)
     static const char graph[] = "symbol T 0 50\nsymbol S 0 9\ninput x f32 [30-T, 3]\ninput y f32 [S-T+4, 2, 5]\n"
                                 "%0 = softmax %x\n%1 = mean %y\noutput %0 a\noutput %1 b\n";
     static const struct { int64_t sizes[2]; const char *refusal; } rows[] = {
-        {{0, 0}, NULL},    {{4, 0}, NULL},       {{5, 0}, "'y': the smallest size is 0, but an axis has size -1 (-T+S+4)"},
-        {{13, 9}, NULL},   {{31, 9}, "'x': "},   {{50, 0}, "'x': "},
+        {{0, 0}, NULL},
+        {{4, 0}, NULL},
+        {{5, 0}, "'y': the smallest size is 0, but an axis has size -1 (-T+S+4)"},
+        {{13, 9}, NULL},
+        {{31, 9}, "'x': "},
+        {{50, 0}, "'x': "},
     };
     weft_gpu *gpu = open_null();
     struct world w = begin(gpu, graph, NULL);
