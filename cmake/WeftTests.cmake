@@ -174,4 +174,8 @@ function(weft_tests)
     endforeach()
     weft_add_validation()
     weft_fuzz_tests()
+    # Writes docs/operators.md and the list in README.md, for scripts/operators.sh.
+    add_executable(weft_operators "${CMAKE_CURRENT_SOURCE_DIR}/scripts/operators.c")
+    weft_compile_options(weft_operators)
+    target_link_libraries(weft_operators PRIVATE weft_static)
 endfunction()

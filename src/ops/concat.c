@@ -141,6 +141,7 @@ static weft_status concat_lower(struct weft_lower *l, uint32_t group) {
 
 const struct weft_op weft_op_concat = {
     .name = "concat",
+    .doc = "x... -> y: the operands one behind the other along an axis",
     .n_in_min = 1,
     .n_in_max = WEFT_MAX_INS,
     .n_out = 1,

@@ -238,6 +238,7 @@ static weft_status transpose_lower(struct weft_lower *l, uint32_t group) {
 
 const struct weft_op weft_op_transpose = {
     .name = "transpose",
+    .doc = "x -> y: axis k of y is axis perm[k] of x; without perm the axes are reversed",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,
@@ -334,6 +335,7 @@ static weft_status slice_copy_lower(struct weft_lower *l, uint32_t group) {
 
 const struct weft_op weft_op_slice_copy = {
     .name = "slice_copy",
+    .doc = "x -> y: what slice gives, as a copy; with drop the axis, of one row, goes away",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,
@@ -460,6 +462,7 @@ static weft_status pad_lower(struct weft_lower *l, uint32_t group) {
 
 const struct weft_op weft_op_pad = {
     .name = "pad",
+    .doc = "x -> y: a value around x",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,
