@@ -336,6 +336,7 @@ static uint32_t expr_where(struct weft_expr *e, const struct weft_node *n, uint3
 }
 
 const struct weft_op weft_op_where = {.name = "where",
+                                      .doc = DOC_where,
                                       .n_in_min = 3,
                                       .n_in_max = 3,
                                       .n_out = 1,
