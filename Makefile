@@ -3,6 +3,7 @@
 #   make test    install what is missing, build, run the whole test suite
 #   make golden  compare the plans of tests/golden with what this build makes; REWRITE=1 writes them anew
 #   make mutants break the sources one line at a time (tests/mutants.txt); the suite must notice each; ONLY=words
+#   make nightly what CI has no time for: everything at length, fuzzing, mutants; PARTS="long fuzz" for some of it
 #   make install PREFIX=$HOME/.local
 MODEL  ?= gemma3-270m
 PROMPT ?= Once upon a time
@@ -14,7 +15,7 @@ DESTDIR ?=
 
 space := $(subst ,, )
 CONFIGURE = cmake -DWEFT_WERROR=$(WERROR) -DCMAKE_INSTALL_PREFIX="$(PREFIX)" --preset
-.PHONY: all deps configure build run test golden bench debug sanitize tsan mutants format lint docs clean \
+.PHONY: all deps configure build run test golden bench debug sanitize tsan mutants nightly format lint docs clean \
 	distclean install
 
 all: build
@@ -31,11 +32,12 @@ run: deps
 	build/weft pull $(MODEL)
 	build/weft run $(MODEL) "$(PROMPT)" --temp 0 -n $(TOKENS)
 
-# The real model runs once a driver; it is fetched once. TESTS="-R core" and the like go to ctest.
+# The real model runs once a driver; it is fetched once. TESTS="-R core" and the like go to ctest. What is labelled
+# nightly is left to scripts/nightly.sh.
 test: deps
 	@$(MAKE) --no-print-directory build
 	build/weft pull $(MODEL)
-	ctest --preset release -j $(JOBS) $(TESTS)
+	ctest --preset release -j $(JOBS) -LE nightly $(TESTS)
 
 # Also leaves every WGSL text of these plans in build/golden, by the hash that a plan has for it.
 golden:
@@ -52,12 +54,14 @@ debug:
 
 # Leaks are looked for where no driver is loaded; see scripts/sanitizers.supp. The real model runs in `make test`. The
 # host side of a driver suite is the same on both implementations, so the slow one (SwiftShader) runs only what touches
-# Dawn itself. Warnings are not errors here: instrumented code makes GCC guess wrongly about uninitialised variables.
+# Dawn itself. Operators and the compiler are instrumented on the null device; SANITIZE_SKIP= runs them on the driver
+# too. Warnings are not errors here: instrumented code makes GCC guess wrongly about uninitialised variables.
+SANITIZE_SKIP ?= -E "^(ops|compile)_test_gpu"
 sanitize:
 	@scripts/check_sanitizers.sh
 	cmake -DWEFT_WERROR=OFF --preset sanitize
 	cmake --build --preset sanitize -j $(JOBS)
-	ctest --preset sanitize -j $(JOBS) -LE "model|dawn|min|validation" $(TESTS)
+	ctest --preset sanitize -j $(JOBS) -LE "model|dawn|min|validation|nightly" $(SANITIZE_SKIP) $(TESTS)
 	ctest --preset sanitize -j $(JOBS) -L dawn -R "gpu_device|gpu_loss|gpu_cancel|gpu_small" $(TESTS)
 
 # The suites in which threads meet, on the null device: the implementations are not instrumented, and would drown what
@@ -73,6 +77,9 @@ tsan:
 # A tree and a build of its own, in build/mutants.
 mutants: deps
 	@scripts/mutate.py --only "$(ONLY)"
+
+nightly:
+	@scripts/nightly.sh $(PARTS)
 
 format:
 	@scripts/format.sh

@@ -1,13 +1,17 @@
 # Tests: every test_<module>.c in tests/<room>/ or beneath is a program <room>_test_<module> and a ctest case of that
 # name, so modules of a room have different names.
 #
-# test_gpu_*.c need a WebGPU driver and are registered three times, one at a time because drivers share the machine:
+# test_gpu_*.c need a WebGPU driver and are registered once a lane, one at a time because drivers share the machine:
 #   <name>.wgpu  wgpu-native on Mesa's CPU driver
 #   <name>.dawn  Dawn on SwiftShader
-#   <name>.min   wgpu-native with everything optional masked (WEFT_LIMITS=min)
+#   <name>.min   wgpu-native with everything optional masked (WEFT_LIMITS=min): of the rooms ops and compile, since
+#                the layers above run whatever kernels these choose
+# CPU drivers spend a test's time on compiling, so a lane's short form runs one case for each kernel; WEFT_TEST_LONG=1
+# runs all (tests/ops/cases_pick.h, weft_test_short).
 # Those in weft_validated run once more under Vulkan's validation layer, where it is installed (Debian
 # vulkan-validationlayers): <name>.validation fails if the layer reports an error. No message is filtered out.
-# Labels: host or driver; driver tests also carry wgpu, dawn or min; test_*_real.c, which run a real model, model.
+# Labels: host or driver; driver tests also carry wgpu, dawn or min; test_*_real.c, which run a real model, model;
+# nightly, what scripts/nightly.sh runs and CI does not.
 
 set(weft_lavapipe "/usr/share/vulkan/icd.d/lvp_icd.${CMAKE_SYSTEM_PROCESSOR}.json")
 if(NOT EXISTS "${weft_lavapipe}")
@@ -19,6 +23,8 @@ endif()
 set(WEFT_LAVAPIPE_ICD "${weft_lavapipe}" CACHE FILEPATH "Vulkan driver file of Mesa's CPU driver, for the tests")
 set(WEFT_SWIFTSHADER_ICD "/usr/lib/chromium/vk_swiftshader_icd.json" CACHE FILEPATH
     "Vulkan driver file of SwiftShader, for the tests")
+
+set(WEFT_TEST_TIMEOUT 900 CACHE STRING "Seconds that a driver test may take; the nightly run gives them more")
 
 # Environment of every test; leaks are reported where no driver is loaded (drivers keep memory until they exit).
 set(weft_test_environment "WEFT_TEST_SHARED=${WEFT_SHARED_DIR}" "WEFT_TEST_SOURCE=${CMAKE_CURRENT_SOURCE_DIR}"
@@ -38,7 +44,8 @@ function(weft_add_driver_test name suffix target icd environment)
         set(lane_lock wgpu) # both are lavapipe, which uses all processors; SwiftShader mostly compiles, on one
     endif()
     set_tests_properties(${name}.${suffix} PROPERTIES ENVIRONMENT "${all}"
-        SKIP_RETURN_CODE 77 LABELS "driver;${suffix};${ARGN}" RESOURCE_LOCK "driver-${lane_lock}" TIMEOUT 900)
+        SKIP_RETURN_CODE 77 LABELS "driver;${suffix};${ARGN}" RESOURCE_LOCK "driver-${lane_lock}"
+        TIMEOUT ${WEFT_TEST_TIMEOUT})
 endfunction()
 
 # The Vulkan layer that lets calls fail, and its manifest. Without Vulkan's headers its tests are skipped.
@@ -71,6 +78,9 @@ function(weft_add_test source room)
     if(module MATCHES "_real$")
         set(labels model)
     endif()
+    if(name MATCHES "^(exec_test_gpu_soak|compile_test_peak|model_test_damage_runs)$")
+        set(labels nightly)
+    endif()
     if(module MATCHES "^test_gpu_(vulkan_.*|cancel|threads)$" AND TARGET weft_fault_layer)
         set(folder "${CMAKE_CURRENT_BINARY_DIR}/vulkan")
         list(APPEND weft_test_environment "VK_LAYER_PATH=${folder}" "VK_INSTANCE_LAYERS=VK_LAYER_WEFT_fault"
@@ -80,11 +90,14 @@ function(weft_add_test source room)
     if(module MATCHES "^test_gpu_")
         weft_add_driver_test(${name} wgpu ${name} "${WEFT_LAVAPIPE_ICD}" "WEFT_WEBGPU=wgpu" ${labels})
         weft_add_driver_test(${name} dawn ${name} "${WEFT_SWIFTSHADER_ICD}" "WEFT_WEBGPU=dawn" ${labels})
-        weft_add_driver_test(${name} min ${name} "${WEFT_LAVAPIPE_ICD}" "WEFT_WEBGPU=wgpu;WEFT_LIMITS=min" ${labels})
+        if(room MATCHES "^(ops|compile)$")
+            weft_add_driver_test(${name} min ${name} "${WEFT_LAVAPIPE_ICD}" "WEFT_WEBGPU=wgpu;WEFT_LIMITS=min"
+                ${labels})
+        endif()
     else()
         add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
         set_tests_properties(${name} PROPERTIES ENVIRONMENT "${weft_test_environment};${weft_host_environment}"
-            LABELS "host;${labels}" TIMEOUT 600)
+            LABELS "host;${labels}" TIMEOUT ${WEFT_TEST_TIMEOUT})
     endif()
 endfunction()
 
@@ -125,6 +138,30 @@ function(weft_test_models)
     add_custom_target(weft_test_models ALL DEPENDS "${folder}/hybrid.gguf" "${folder}/hybrid-golden.gguf")
 endfunction()
 
+# The corpora of fuzz/corpus go through their targets; the graphs of examples and golden plans are inputs too. In the
+# nightly run changed copies of them follow (scripts/nightly.sh).
+function(weft_fuzz_tests)
+    set(corpus "${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus")
+    file(GLOB graphs CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/examples/*.weft"
+        "${CMAKE_CURRENT_SOURCE_DIR}/tests/golden/*.weft")
+    set(names "")
+    foreach(subject gguf graph template tokenizer)
+        set(more "")
+        if(subject STREQUAL "graph")
+            set(more ${graphs})
+        endif()
+        add_test(NAME fuzz_${subject} COMMAND fuzz_${subject} "${corpus}/${subject}" ${more})
+        list(APPEND names fuzz_${subject})
+    endforeach()
+    # The driver must notice a broken promise, and a run without inputs.
+    add_test(NAME fuzz_control COMMAND sh -c "printf control >fuzz/control.txt; ! \"$0\" fuzz/control.txt"
+        $<TARGET_FILE:fuzz_control>)
+    add_test(NAME fuzz_nothing COMMAND sh -c "! \"$0\" fuzz/no_such_file" $<TARGET_FILE:fuzz_control>)
+    set_tests_properties(${names} fuzz_control fuzz_nothing PROPERTIES
+        ENVIRONMENT "${weft_test_environment};${weft_host_environment}" LABELS "host;fuzz" TIMEOUT 600
+        WORKING_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
+endfunction()
+
 function(weft_tests)
     weft_fault_layer()
     weft_test_models()
@@ -149,4 +186,9 @@ function(weft_tests)
         endif()
     endforeach()
     weft_add_validation()
+    weft_fuzz_tests()
+    # Writes docs/operators.md and the list in README.md, for scripts/operators.sh.
+    add_executable(weft_operators "${CMAKE_CURRENT_SOURCE_DIR}/scripts/operators.c")
+    weft_compile_options(weft_operators)
+    target_link_libraries(weft_operators PRIVATE weft_static)
 endfunction()

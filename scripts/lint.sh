@@ -9,6 +9,7 @@
 #   headers   every public header compiles alone, as C17 and as C++17, pedantically
 #   symbols   the shared library exports nothing but weft_*, the static one defines nothing else
 #   readme    the C example of the README is the file that it says
+#   operators docs/operators.md and the list in README.md are what the operators' rows say
 #   plans     the plans in docs/ are those that `weft inspect` prints
 #   mutants   each entry of tests/mutants.txt still suits the sources and names tests that there are (only when named:
 #             the nightly run has it)
@@ -48,6 +49,7 @@ check_text() {
     [ "$bad" -eq 6 ] || fail "text: the check itself is broken: it found $bad of 6 planted faults"
     found=$(files | while read -r f; do
         case $f in
+        fuzz/corpus/*) ;; # any bytes
         *.c | *.h | *.wgsl) text_faults "$f" no 800 ;;
         *.sh | *.cmake | *.txt | *.def | *.py | .ci/run) text_faults "$f" no 0 ;;
         Makefile) text_faults "$f" yes 0 ;;
@@ -110,6 +112,8 @@ check_contracts() { scripts/check_contracts.sh || fail "contracts: see above"; }
 
 check_readme() { scripts/check_readme.sh || fail "readme: see above"; }
 
+check_operators() { scripts/operators.sh || fail "operators: see above"; }
+
 check_mutants() { scripts/mutate.py --check || fail "mutants: see above"; }
 
 check_plans() {
@@ -130,7 +134,7 @@ check_tidy() {
 }
 
 # mutants runs only where it is named.
-checks=(text format includes names circles headers symbols readme contracts plans tidy)
+checks=(text format includes names circles headers symbols readme contracts operators plans tidy)
 [ $# -gt 0 ] || set -- "${checks[@]}"
 for check in "$@"; do
     case " ${checks[*]} mutants " in

@@ -92,6 +92,18 @@ static weft_status reserve_values(struct weft_graph *g, size_t more) {
     return WEFT_OK;
 }
 
+/// A size that may come out below zero, such as 8-T, is a matter of the sizes that are set: it becomes a guard.
+static weft_status guard_leaf(struct weft_graph *g, const char *name, const struct weft_type *type) {
+    for (uint32_t i = 0; i < type->rank; i++) {
+        size_t first = g->n_guards;
+        WEFT_TRY(weft_graph_guard(g, 0, type->dims[i], UINT32_MAX, "the smallest size is", "an axis has size"));
+        if (g->n_guards == first) continue;
+        g->guards[first].who = weft_arena_printf(&g->arena, "'%s'", name);
+        if (!g->guards[first].who) return no_memory();
+    }
+    return WEFT_OK;
+}
+
 static weft_status add_leaf(struct weft_graph *g, const char *name, struct weft_value_info info, weft_value *out) {
     *out = WEFT_NO_VALUE;
     info.node = info.out = UINT32_MAX;
@@ -102,6 +114,7 @@ static weft_status add_leaf(struct weft_graph *g, const char *name, struct weft_
             return weft_fail(WEFT_ERR_INVALID, "the graph has two inputs, weights or states named '%s'", name);
     }
     WEFT_TRY(weft_type_check(g->dims, &info.type, name ? name : "a constant"));
+    WEFT_TRY(guard_leaf(g, name ? name : "a constant", &info.type));
     WEFT_TRY(reserve_values(g, 1));
     if (name && !(info.name = weft_arena_strdup(&g->arena, name))) return no_memory();
     if (name && !weft_map_set(&g->names, name, strlen(name), g->n_values)) return no_memory();

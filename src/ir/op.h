@@ -132,6 +132,9 @@ struct weft_eval {
 
 struct weft_op {
     const char *name;
+    /// A line of docs/operators.md: operands and results, then what is computed. "x, w[, b] -> y: ..." takes two or
+    /// three operands, "x... -> y: ..." any number.
+    const char *doc;
     uint8_t n_in_min, n_in_max, n_out;
     uint32_t traits; ///< enum weft_trait, or-ed
     enum weft_reduction reduce;

@@ -70,6 +70,7 @@ static weft_status advance_lower(struct weft_lower *l, uint32_t group) {
 
 const struct weft_op weft_op_advance = {
     .name = "advance",
+    .doc = "var -> next: a variable moved on by a host dim",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,

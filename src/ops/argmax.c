@@ -112,6 +112,7 @@ static weft_status argmax_lower(struct weft_lower *l, uint32_t group) {
 
 const struct weft_op weft_op_argmax = {
     .name = "argmax",
+    .doc = "x -> y: u32, the index of the largest of each row; the first of equal ones",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,

@@ -82,6 +82,7 @@ static weft_status lower(struct weft_lower *l, uint32_t group) {
 
 const struct weft_op weft_op_assign = {
     .name = "assign",
+    .doc = "state, x -> next: the elements of x replace those of the state from start on",
     .n_in_min = 2,
     .n_in_max = 2,
     .n_out = 1,

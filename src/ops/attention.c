@@ -469,6 +469,7 @@ static weft_status attention_lower(struct weft_lower *l, uint32_t group) {
 
 const struct weft_op weft_op_attention = {
     .name = "attention",
+    .doc = "q, k, v, pos -> y: causal attention over cached keys and values; query heads may share key heads",
     .n_in_min = 4,
     .n_in_max = 4,
     .n_out = 1,

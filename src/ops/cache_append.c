@@ -125,6 +125,7 @@ static weft_status cache_append_lower(struct weft_lower *l, uint32_t group) {
 
 const struct weft_op weft_op_cache_append = {
     .name = "cache_append",
+    .doc = "state, x, pos -> next: the rows of x stand at positions pos, pos + 1 and so on of the state",
     .n_in_min = 3,
     .n_in_max = 3,
     .n_out = 1,

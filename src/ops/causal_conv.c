@@ -199,6 +199,7 @@ static weft_status conv_lower(struct weft_lower *l, uint32_t group)
 
 const struct weft_op weft_op_causal_conv = {
     .name = "causal_conv",
+    .doc = "state, x, w[, b] -> next, y: a convolution over time, a channel by itself, with columns kept in a state",
     .n_in_min = 3,
     .n_in_max = 4,
     .n_out = 2,

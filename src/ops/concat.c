@@ -94,6 +94,7 @@ static uint32_t concat_expr(struct weft_expr *e, const struct weft_node *n, uint
 
 const struct weft_op weft_op_concat = {
     .name = "concat",
+    .doc = "x... -> y: the operands one behind the other along an axis",
     .n_in_min = 1,
     .n_in_max = WEFT_MAX_INS,
     .n_out = 1,

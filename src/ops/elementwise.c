@@ -229,6 +229,43 @@ static weft_status eval_cast(const struct weft_eval *e) {
 
 // ---- functions of scalars ----
 
+// What docs/operators.md says of each.
+#define DOC_exp "x -> y: e to the power of x"
+#define DOC_log "x -> y: the natural logarithm"
+#define DOC_sqrt "x -> y: the square root"
+#define DOC_rsqrt "x -> y: 1 / sqrt(x)"
+#define DOC_recip "x -> y: 1 / x"
+#define DOC_tanh "x -> y: the hyperbolic tangent"
+#define DOC_sigmoid "x -> y: 1 / (1 + exp(-x))"
+#define DOC_silu "x -> y: x sigmoid(x)"
+#define DOC_softplus "x -> y: log(1 + exp(x))"
+#define DOC_gelu "x -> y: x times the normal distribution function of x"
+#define DOC_gelu_tanh "x -> y: gelu, approximated by tanh"
+#define DOC_relu "x -> y: x where it is above 0, else 0"
+#define DOC_sin "x -> y: the sine"
+#define DOC_cos "x -> y: the cosine"
+#define DOC_floor "x -> y: the next whole number below"
+#define DOC_ceil "x -> y: the next whole number above"
+#define DOC_round "x -> y: the nearest whole number, ties to even"
+#define DOC_neg "x -> y: -x"
+#define DOC_abs "x -> y: the magnitude"
+#define DOC_sign "x -> y: -1, 0 or 1; a NaN stays"
+#define DOC_square "x -> y: x times x"
+#define DOC_add "a, b -> y: a + b"
+#define DOC_sub "a, b -> y: a - b"
+#define DOC_mul "a, b -> y: a times b"
+#define DOC_div "a, b -> y: a / b; of integers toward zero, and a / 0 = a"
+#define DOC_max "a, b -> y: the larger one; NaN if one is"
+#define DOC_min "a, b -> y: the smaller one; NaN if one is"
+#define DOC_pow "a, b -> y: a to the power of b, as C has it"
+#define DOC_eq "a, b -> y: bool, a = b"
+#define DOC_ne "a, b -> y: bool, a differs from b"
+#define DOC_lt "a, b -> y: bool, a < b"
+#define DOC_le "a, b -> y: bool, a <= b"
+#define DOC_gt "a, b -> y: bool, a > b"
+#define DOC_ge "a, b -> y: bool, a >= b"
+#define DOC_where "c, a, b -> y: a where c is not 0, else b"
+
 #define REAL(name, formula)                                                                                            \
     static double real_##name(double x, double y, double z) { return (void)x, (void)y, (void)z, (formula); }
 #define WHOLE(name, formula)                                                                                           \
@@ -247,6 +284,7 @@ static weft_status eval_cast(const struct weft_eval *e) {
 
 #define ROW(op, arity, types, ...)                                                                                     \
     const struct weft_op weft_op_##op = {.name = #op,                                                                  \
+                                         .doc = DOC_##op,                                                              \
                                          .n_in_min = arity,                                                            \
                                          .n_in_max = arity,                                                            \
                                          .n_out = 1,                                                                   \
@@ -301,6 +339,7 @@ static uint32_t expr_where(struct weft_expr *e, const struct weft_node *n, uint3
 }
 
 const struct weft_op weft_op_where = {.name = "where",
+                                      .doc = DOC_where,
                                       .n_in_min = 3,
                                       .n_in_max = 3,
                                       .n_out = 1,
@@ -347,6 +386,7 @@ static uint32_t expr_cast(struct weft_expr *e, const struct weft_node *n, uint32
 
 const struct weft_op weft_op_cast = {
     .name = "cast",
+    .doc = "x -> y: the values as another type; floats to integers toward zero, clamped to their range, NaN to 0",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,

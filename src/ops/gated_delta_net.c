@@ -201,6 +201,8 @@ static weft_status net_decompose(struct weft_graph *g, const struct weft_node *n
 
 const struct weft_op weft_op_gated_delta_net = {
     .name = "gated_delta_net",
+    .doc = "state, q, k, v, a, b[, A_log, dt_bias] -> next, y: gates, norms and linear_attention of a gated delta "
+           "layer",
     .n_in_min = 6,
     .n_in_max = 8,
     .n_out = 2,

@@ -142,6 +142,7 @@ static weft_status gather_lower(struct weft_lower *l, uint32_t group) {
 
 const struct weft_op weft_op_gather = {
     .name = "gather",
+    .doc = "table, ids -> y: scale times rows of a table; a negative id counts from the end",
     .n_in_min = 2,
     .n_in_max = 2,
     .n_out = 1,

@@ -238,6 +238,7 @@ static weft_status linear_eval(const struct weft_eval *e)
 
 const struct weft_op weft_op_linear_attention = {
     .name = "linear_attention",
+    .doc = "state, q, k, v[, decay][, beta] -> next, y: each token decays a matrix, writes to it and reads it",
     .n_in_min = 4,
     .n_in_max = 6,
     .n_out = 2,

@@ -75,6 +75,7 @@ static weft_status eval(const struct weft_eval *e) {
 
 const struct weft_op weft_op_matmul = {
     .name = "matmul",
+    .doc = "x, w -> y: y[..., n] = sum over k of x[..., k] w[n, k]",
     .n_in_min = 2,
     .n_in_max = 2,
     .n_out = 1,

@@ -140,6 +140,7 @@ static uint32_t transpose_expr(struct weft_expr *e, const struct weft_node *n, u
 
 const struct weft_op weft_op_transpose = {
     .name = "transpose",
+    .doc = "x -> y: axis k of y is axis perm[k] of x; without perm the axes are reversed",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,
@@ -243,6 +244,7 @@ static uint32_t slice_copy_expr(struct weft_expr *e, const struct weft_node *n, 
 
 const struct weft_op weft_op_slice_copy = {
     .name = "slice_copy",
+    .doc = "x -> y: what slice gives, as a copy; with drop the axis, of one row, goes away",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,
@@ -331,6 +333,7 @@ static uint32_t pad_expr(struct weft_expr *e, const struct weft_node *n, uint32_
 
 const struct weft_op weft_op_pad = {
     .name = "pad",
+    .doc = "x -> y: a value around x",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,

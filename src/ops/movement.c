@@ -275,6 +275,7 @@ static weft_status eval_bitcast(const struct weft_eval *e) {
 
 const struct weft_op weft_op_bitcast = {
     .name = "bitcast",
+    .doc = "x -> y: the same bits as another type",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,
@@ -285,6 +286,7 @@ const struct weft_op weft_op_bitcast = {
 };
 const struct weft_op weft_op_reshape = {
     .name = "reshape",
+    .doc = "x -> y: the same elements in the same order under another shape",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,
@@ -295,6 +297,7 @@ const struct weft_op weft_op_reshape = {
 };
 const struct weft_op weft_op_slice = {
     .name = "slice",
+    .doc = "x -> y: rows start .. start + len of an axis",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,
@@ -309,6 +312,7 @@ const struct weft_op weft_op_slice = {
 };
 const struct weft_op weft_op_select = {
     .name = "select",
+    .doc = "x -> y: one row of an axis, which goes away",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,
@@ -320,6 +324,7 @@ const struct weft_op weft_op_select = {
 };
 const struct weft_op weft_op_split = {
     .name = "split",
+    .doc = "x -> y...: pieces of an axis, one behind the other",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = WEFT_MAX_OUTS,

@@ -100,6 +100,7 @@ static weft_status nll_lower(struct weft_lower *l, uint32_t group) {
 
 const struct weft_op weft_op_nll = {
     .name = "nll",
+    .doc = "x, target -> y: log(sum(exp(x))) - x[target], by rows",
     .n_in_min = 2,
     .n_in_max = 2,
     .n_out = 1,

@@ -133,6 +133,7 @@ static weft_status decompose_softmax(struct weft_graph *g, const struct weft_nod
 
 const struct weft_op weft_op_rms_norm = {
     .name = "rms_norm",
+    .doc = "x, w[, b] -> y: x / sqrt(mean(x^2) + eps) w + b, by rows",
     .n_in_min = 2,
     .n_in_max = 3,
     .n_out = 1,
@@ -143,6 +144,7 @@ const struct weft_op weft_op_rms_norm = {
 };
 const struct weft_op weft_op_layer_norm = {
     .name = "layer_norm",
+    .doc = "x, w[, b] -> y: (x - mean(x)) / sqrt(variance(x) + eps) w + b, by rows",
     .n_in_min = 2,
     .n_in_max = 3,
     .n_out = 1,
@@ -153,6 +155,7 @@ const struct weft_op weft_op_layer_norm = {
 };
 const struct weft_op weft_op_softmax = {
     .name = "softmax",
+    .doc = "x -> y: exp(x - max(x)) / sum(exp(x - max(x))), by rows",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,

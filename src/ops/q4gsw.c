@@ -159,6 +159,7 @@ static weft_status embed_lower(struct weft_lower *l, uint32_t group) {
 
 const struct weft_op weft_op_embedding_q4gsw = {
     .name = "embedding_q4gsw",
+    .doc = "w, scales, ids -> y: rows of a table in groups of 4-bit numbers",
     .n_in_min = 3,
     .n_in_max = 3,
     .n_out = 1,
@@ -281,6 +282,7 @@ static weft_status linear_lower(struct weft_lower *l, uint32_t group) {
 
 const struct weft_op weft_op_linear_q4gsw = {
     .name = "linear_q4gsw",
+    .doc = "x, w, scales[, b] -> y: matmul with a weight in groups of 4-bit numbers",
     .n_in_min = 3,
     .n_in_max = 4,
     .n_out = 1,

@@ -81,6 +81,7 @@ static weft_status decompose(struct weft_graph *g, const struct weft_node *at, u
 
 const struct weft_op weft_op_quantize = {
     .name = "quantize",
+    .doc = "x -> q, scale: i8 numbers and a scale for each block of a row",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 2,

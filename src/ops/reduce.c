@@ -64,6 +64,7 @@ static weft_status eval_max(const struct weft_eval *e) { return reduce(e, larges
 static weft_status eval_min(const struct weft_eval *e) { return reduce(e, smallest); }
 
 const struct weft_op weft_op_sum = {.name = "sum",
+                                    .doc = "x -> y: the sum of each row; 0 of an empty one",
                                     .n_in_min = 1,
                                     .n_in_max = 1,
                                     .n_out = 1,
@@ -71,6 +72,7 @@ const struct weft_op weft_op_sum = {.name = "sum",
                                     .infer = infer,
                                     .eval = eval_sum};
 const struct weft_op weft_op_mean = {.name = "mean",
+                                     .doc = "x -> y: the mean of each row; NaN of an empty one",
                                      .n_in_min = 1,
                                      .n_in_max = 1,
                                      .n_out = 1,
@@ -78,6 +80,7 @@ const struct weft_op weft_op_mean = {.name = "mean",
                                      .infer = infer,
                                      .eval = eval_mean};
 const struct weft_op weft_op_amax = {.name = "amax",
+                                     .doc = "x -> y: the largest of each row; -inf of an empty one",
                                      .n_in_min = 1,
                                      .n_in_max = 1,
                                      .n_out = 1,
@@ -85,6 +88,7 @@ const struct weft_op weft_op_amax = {.name = "amax",
                                      .infer = infer,
                                      .eval = eval_max};
 const struct weft_op weft_op_amin = {.name = "amin",
+                                     .doc = "x -> y: the smallest of each row; +inf of an empty one",
                                      .n_in_min = 1,
                                      .n_in_max = 1,
                                      .n_out = 1,

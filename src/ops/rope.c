@@ -144,6 +144,7 @@ static uint32_t rope_expr(struct weft_expr *e, const struct weft_node *n, uint32
 
 const struct weft_op weft_op_rope = {
     .name = "rope",
+    .doc = "x, pos -> y: pairs of channels turned by an angle that grows with the position",
     .n_in_min = 2,
     .n_in_max = 2,
     .n_out = 1,

@@ -140,6 +140,7 @@ static weft_status rope_table_lower(struct weft_lower *l, uint32_t group) {
 
 const struct weft_op weft_op_rope_table = {
     .name = "rope_table",
+    .doc = "q, k, cos, sin -> yq, yk: pairs of channels turned by tables of cosines and sines",
     .n_in_min = INPUTS,
     .n_in_max = INPUTS,
     .n_out = 2,

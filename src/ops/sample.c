@@ -304,6 +304,8 @@ static weft_status sample_lower(struct weft_lower *l, uint32_t group) {
 #define NOTED(i) {WEFT_TOUCH_PART, .operand = i, .must_be_state = true, .beside = true}
 const struct weft_op weft_op_sample = {
     .name = "sample",
+    .doc = "counts, ring, tokens, token, n, rng, logits, sampling, stops, pos, n_max, pos_max -> counts2, ring2, "
+           "tokens2, token2, n2, rng2: picks a token and does what follows from it, without the host",
     .n_in_min = INPUTS,
     .n_in_max = INPUTS,
     .n_out = RNG + 1,

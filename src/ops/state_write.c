@@ -137,6 +137,7 @@ weft_status weft_state_commit_lower(struct weft_lower *l, uint32_t state) {
 
 const struct weft_op weft_op_state_write = {
     .name = "state_write",
+    .doc = "state, x -> next: x replaces the whole state",
     .n_in_min = 2,
     .n_in_max = 2,
     .n_out = 1,

@@ -173,8 +173,10 @@ struct weft_step {
 /// a total that does not fit x*y*z is reported by the compiler at the maximum.
 void weft_grid_fold(uint64_t total, uint32_t max_groups, uint32_t grid[3]);
 
-/// Live value of a dim.
+/// Live value of a dim, never below 0. Sizes that are set keep every size at 0 or above (guards); the upper ends of all
+/// symbols together, for which compile asks, may break a guard.
 static inline int64_t weft_live(const struct weft_update *u, weft_dim d) {
-    return weft_dim_eval(u->dims, d, u->symbols);
+    int64_t x = weft_dim_eval(u->dims, d, u->symbols);
+    return x > 0 ? x : 0;
 }
 #endif

@@ -3,17 +3,20 @@
 
 uint32_t weft_accessor_width(weft_dtype dtype) { return dtype == WEFT_F16 || dtype == WEFT_BF16 ? 2 : 4; }
 
+/// Of any a, also where a + b - 1 does not fit.
+static uint64_t ceil_div(uint64_t a, uint64_t b) { return a / b + (a % b != 0); }
+
 void weft_grid_fold(uint64_t total, uint32_t max_groups, uint32_t grid[3])
 {
     grid[0] = grid[1] = grid[2] = 0;
     if (total == 0) return;
     uint64_t x = total, y = 1, z = 1;
     if (x > max_groups) {
-        y = (total + max_groups - 1) / max_groups;
-        x = (total + y - 1) / y;
+        y = ceil_div(total, max_groups);
+        x = ceil_div(total, y);
         if (y > max_groups) {
-            z = (y + max_groups - 1) / max_groups;
-            y = (y + z - 1) / z;
+            z = ceil_div(y, max_groups);
+            y = ceil_div(y, z);
         }
     }
     grid[0] = (uint32_t)x;
@@ -53,7 +56,7 @@ void weft_step_update(const struct weft_update *u, uint32_t words[WEFT_MAX_WORDS
     // The binder's words follow the kernel's in operand order; compile/bind.c declares them in the same order.
     for (uint32_t i = 0; i < s->n_operands; i++) {
         const struct weft_operand *o = &s->operands[i];
-        int64_t live = o->elem_offset == WEFT_DIM_BAD ? 0 : weft_live(u, o->elem_offset);
+        int64_t live = o->elem_offset == WEFT_DIM_BAD ? 0 : weft_dim_eval(u->dims, o->elem_offset, u->symbols);
         words[weft_off_word(s, i)] = (uint32_t)(o->slot_offset / weft_accessor_width(o->dtype) + (uint64_t)live -
                                                     o->first);
         if (s->checked) words[weft_len_word(s, i)] = weft_operand_length(u, o);

@@ -193,7 +193,7 @@ static size_t settle(const char *path, const char *is) {
         if (weft_file_write(path, is, strlen(is)) != WEFT_OK) fail_msg("%s", weft_error_message());
         print_message("%s: rewritten, %zu lines differ\n", path, n);
         n = 0;
-    } else if (n) print_message("%s", weft_str_get(&told));
+    } else if (n) fputs(weft_str_get(&told), stdout); // print_message cuts what is long
     weft_str_free(&told);
     return n;
 }

@@ -22,19 +22,16 @@ static int run_case(void *user, const struct alias_case *c)
     return alias_case_run(s->gpu, c, 0, false);
 }
 
-static bool slow(void)
-{
-    const char *name = getenv("WEFT_WEBGPU"), *wish = getenv("WEFT_TEST_LONG");
-    return name && strcmp(name, "dawn") == 0 && !(wish && *wish && strcmp(wish, "0") != 0);
-}
+static bool slow(void) { return weft_test_thin(); }
 
 static void results_do_not_depend_on_sharing(void **state)
 {
     (void)state;
     // a checked build compiles each kernel for long, and its kernels are those of the few
-    struct sweep s = {.gpu = weft_test_gpu(), .all = !slow() && !weft_test_checked(), .only = getenv("WEFT_TEST_CASE")};
+    struct sweep s = {.gpu = weft_test_gpu(), .all = !weft_test_short() && !weft_test_checked(),
+                      .only = getenv("WEFT_TEST_CASE")};
     assert_non_null(s.gpu);
-    assert_int_equal(alias_cases(run_case, &s, getenv("WEFT_TEST_LONG") ? 600 : slow() ? 4 : 80), 0);
+    assert_int_equal(alias_cases(run_case, &s, !weft_test_short() ? 600 : slow() ? 4 : 20), 0);
     assert_true(s.only || s.n > (s.all ? 500 : 20));
 }
 
@@ -43,12 +40,9 @@ static void results_do_not_depend_on_sharing_as_gpu(void **state)
 {
     assert_non_null(weft_test_gpu());
     if (slow()) skip();
-    struct weft_gpu_caps *caps =
-        (struct weft_gpu_caps *)(uintptr_t)weft_gpu_caps(weft_test_gpu()); // of an object that is not const
-    enum weft_gpu_kind kind = caps->kind;
-    caps->kind = WEFT_GPU_DISCRETE;
+    enum weft_gpu_kind was = weft_test_as(WEFT_GPU_DISCRETE);
     results_do_not_depend_on_sharing(state);
-    caps->kind = kind;
+    weft_test_as(was);
 }
 
 /// Negative control: with a binder that takes every overlap for in place, the plan is refused; and run without the

@@ -1,5 +1,6 @@
 /// Operands larger than a binding, in every operator, against the host reference; and all cases of tests/ops with
-/// bindings of a few KiB.
+/// bindings of a few KiB. In short, as many of them as bring every kernel once.
+#include "../ops/cases_pick.h"
 #include "../ops/cases_run.h"
 #include "big_cases.h"
 #include "compile/compile.h"
@@ -21,12 +22,6 @@ static weft_gpu *open_limited(uint64_t limit)
     return gpu;
 }
 
-static bool on_dawn(void)
-{
-    const char *name = getenv("WEFT_WEBGPU");
-    return name && strcmp(name, "dawn") == 0 && !getenv("WEFT_TEST_LONG");
-}
-
 static bool wanted(const char *name)
 {
     const char *only = getenv("WEFT_TEST_CASE");
@@ -42,7 +37,7 @@ static void every_operator_with_large_operands(void **state)
         const char *name = big_cases[i].name;
         // SwiftShader takes a second for a pipeline: one case for each way to reach large operands
         bool few = strcmp(name, "one operation of 2.3 MiB operands") == 0 || strcmp(name, "gather") == 0;
-        if (on_dawn() && !few) continue;
+        if (weft_test_thin() && !few) continue;
         if (wanted(name)) bad += op_case_run(gpu, &big_cases[i], NULL);
     }
     weft_gpu_close(&gpu);
@@ -77,23 +72,32 @@ static bool compiles(const weft_gpu *gpu, const struct op_case *c)
 static void every_case_with_tiny_bindings(void **state)
 {
     (void)state;
-    if (on_dawn()) skip();
+    if (weft_test_thin()) skip();
     weft_gpu *gpu = open_limited(8192);
+    struct op_picks picks = {.operators = false}; // other lanes have them with whole operands
     int bad = 0;
-    uint32_t run = 0, refused = 0;
-    for (size_t t = 0; t < sizeof op_tables / sizeof *op_tables; t++) {
+    uint32_t run = 0, fit = 0, refused = 0;
+    for (size_t t = 0; t < sizeof op_tables / sizeof *op_tables; t++)
         for (size_t i = 0; i < op_tables[t].n; i++) {
             const struct op_case *c = &op_tables[t].cases[i];
             if (!wanted(c->name)) continue;
             bool fits = compiles(gpu, c);
-            if (fits) bad += op_case_run(gpu, c, NULL);
-            fits ? run++ : refused++;
+            fits ? fit++ : refused++;
+            for (int level = 0; fits && level < (c->levels ? OP_LEVELS : 1); level++)
+                assert_true(op_item_add(&picks, c, level, 0, weft_gpu_caps(gpu)));
         }
+    if (weft_test_short()) op_pick(&picks);
+    for (size_t i = 0; i < picks.n; i++) {
+        if (weft_test_short() && !picks.items[i].picked) continue;
+        bad += op_case_run_at(gpu, picks.items[i].c, 1u << picks.items[i].level, NULL);
+        run++;
     }
+    print_message("%u of %zu run, of %u cases; %u more need more bindings than there are\n", run, picks.n, fit,
+                  refused);
+    op_picks_free(&picks);
     weft_gpu_close(&gpu);
-    print_message("%u cases run, %u need more bindings than there are\n", run, refused);
     assert_int_equal(bad, 0);
-    assert_true(getenv("WEFT_TEST_CASE") || run > 3 * refused);
+    assert_true(getenv("WEFT_TEST_CASE") || fit > 3 * refused);
 }
 
 // ---- a model -------------------------------------------------------------------------------------------------------
@@ -138,7 +142,7 @@ static float *model_logits(struct weft_test_model *m, uint64_t limit, uint32_t *
 static void model_with_small_bindings(void **state)
 {
     (void)state;
-    if (on_dawn()) skip();
+    if (weft_test_thin()) skip();
     struct weft_test_model m;
     weft_test_model_make(&m, &(struct weft_tiny_gemma3){.seed = 9, .n_layer = 3, .ctx = CTX});
     uint32_t none, some, differ = 0;

@@ -7,9 +7,6 @@
 
 #include <stdlib.h>
 
-/// As in test_specialisations.c, for one kind of device and both builds.
-enum { MOST_TEXTS = 1700 };
-
 /// The device as if it were a discrete GPU, so that kernels, tiles and workgroups are those of one.
 static struct weft_gpu_caps as_gpu(const weft_gpu *gpu) {
     struct weft_gpu_caps caps = *weft_gpu_caps(gpu);
@@ -44,10 +41,9 @@ static void test_naga_takes_all(void **state) {
         if (weft_pipeline_get(gpu, &all.items[i].desc, &pipeline) == WEFT_OK) continue;
         if (refused++ < 8) print_error("%s\n", weft_error_message());
     }
-    print_message(
-        "%zu texts in %u steps (%u of them too full to be checked), f16 %d, subgroups %d; at most %d texts wanted\n",
-        all.n, all.steps, all.unchecked, caps.f16, caps.subgroups, MOST_TEXTS);
-    assert_in_range(all.n, 100, MOST_TEXTS);
+    print_message("%zu texts in %u steps (%u of them too full to be checked), f16 %d, subgroups %d\n", all.n,
+                  all.steps, all.unchecked, caps.f16, caps.subgroups);
+    assert_true(all.n > 100);
     specials_free(&all);
     assert_int_equal(refused, 0);
 }

@@ -280,6 +280,49 @@ static void sabotage_is_noticed(void **state)
     weft_gpu_close(&gpu);
 }
 
+/// Sizes of leaves that some values of the symbols would make negative: refused when set, computed otherwise.
+static void sizes_below_zero_are_refused(void **state)
+{
+    (void)state;
+    static const char graph[] = "symbol T 0 50\nsymbol S 0 9\ninput x f32 [30-T, 3]\ninput y f32 [S-T+4, 2, 5]\n"
+                                "%0 = softmax %x\n%1 = mean %y\noutput %0 a\noutput %1 b\n";
+    static const struct { int64_t sizes[2]; const char *refusal; } rows[] = {
+        {{0, 0}, NULL},
+        {{4, 0}, NULL},
+        {{5, 0}, "'y': the smallest size is 0, but an axis has size -1 (-T+S+4)"},
+        {{13, 9}, NULL},
+        {{31, 9}, "'x': "},
+        {{50, 0}, "'x': "},
+    };
+    weft_gpu *gpu = open_null();
+    struct world w = begin(gpu, graph, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (rows[i].refusal) REFUSED(weft_session_resize(w.session, rows[i].sizes), WEFT_ERR_INVALID, rows[i].refusal);
+        else if (weft_session_resize(w.session, rows[i].sizes) != WEFT_OK ||
+                 weft_session_run(w.session, 1, NULL) != WEFT_OK)
+            fail_msg("%s", weft_error_message());
+    }
+    end(&w);
+    weft_gpu_close(&gpu);
+}
+
+/// No number of workgroups is lost or overflows: what fits no grid gives one that the limit check refuses.
+static void any_number_of_groups_is_folded(void **state)
+{
+    (void)state;
+    static const uint64_t totals[] = {0, 1, 65535, 65536, 1u << 31, (uint64_t)65535 * 65535, UINT64_C(1) << 47,
+                                      UINT64_MAX - 70000, UINT64_MAX};
+    for (size_t i = 0; i < sizeof totals / sizeof *totals; i++)
+        for (uint32_t limit = 1; limit <= 65535; limit = limit * 7 + 3) {
+            uint32_t grid[3];
+            weft_grid_fold(totals[i], limit, grid);
+            bool fits = grid[0] <= limit && grid[1] <= limit && grid[2] <= limit;
+            // Three numbers of at most 16 bits: the product is exact.
+            if (fits) assert_true((uint64_t)grid[0] * grid[1] * grid[2] >= totals[i]);
+            else assert_true(totals[i] > (uint64_t)limit * limit * limit);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +330,8 @@ int main(void)
         cmocka_unit_test(equals_a_plan_for_that_size), cmocka_unit_test(empty_runs),
         cmocka_unit_test(static_graphs_never_change),  cmocka_unit_test(failed_resizes_change_nothing),
         cmocka_unit_test(sabotage_is_noticed),
+        cmocka_unit_test(sizes_below_zero_are_refused),
+        cmocka_unit_test(any_number_of_groups_is_folded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

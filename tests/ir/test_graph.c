@@ -181,6 +181,10 @@ static void test_leaves_are_checked(void **state) {
     refused(weft_graph_input(g, "a", type(WEFT_F32, 9, T, 0), &v), WEFT_ERR_INVALID, "axes");
     refused(weft_graph_input(g, "a", type(WEFT_F32, 1, WEFT_DIM_BAD, 0), &v), WEFT_ERR_INVALID, "not a valid dim");
     refused(weft_graph_input(g, "a", type(WEFT_F32, 1, k(-1), 0), &v), WEFT_ERR_INVALID, "never above -1");
+    weft_dim below = weft_dim_sub(g->dims, k(7), T);
+    assert_int_equal(weft_graph_input(g, "below", type(WEFT_F32, 2, k(3), below), &v), WEFT_OK);
+    assert_int_equal(weft_graph_sizes_check(g, &(int64_t){7}), WEFT_OK);
+    refused(weft_graph_sizes_check(g, &(int64_t){9}), WEFT_ERR_INVALID, "'below': ");
     refused(weft_graph_weight(g, "a", type(WEFT_Q4_K, 2, k(256), k(128)), &v), WEFT_ERR_INVALID, "multiple of 256");
     refused(weft_graph_weight(g, "a", type(WEFT_Q4_0, 1, T, 0), &v), WEFT_ERR_INVALID, "multiple of 32");
     refused(weft_graph_state(g, "a", type(WEFT_F32, 0, 0, 0), WEFT_STATE_RING, &v), WEFT_ERR_INVALID, "capacity");

@@ -367,8 +367,8 @@ static inline int op_run_level(struct op_runner *r)
     return bad;
 }
 
-/// Number of levels at which the case failed, after printing why.
-static inline int op_case_run(weft_gpu *gpu, const struct op_case *c, double *worst)
+/// Number of levels at which the case failed, after printing why. Level k runs if bit k of `levels` is set.
+static inline int op_case_run_at(weft_gpu *gpu, const struct op_case *c, uint32_t levels, double *worst)
 {
     struct op_runner r = {.gpu = gpu, .c = c};
     int bad = 0;
@@ -382,7 +382,8 @@ static inline int op_case_run(weft_gpu *gpu, const struct op_case *c, double *wo
     }
     r.leaves = weft_calloc(r.g->n_values + 1, sizeof *r.leaves);
     r.expected = weft_calloc(r.g->n_values + 1, sizeof *r.expected);
-    for (r.level = 0; r.level < (c->levels ? 3 : 1); r.level++) bad += op_run_level(&r);
+    for (r.level = 0; levels >> r.level; r.level++)
+        if (levels >> r.level & 1) bad += op_run_level(&r);
     for (uint32_t v = 0; v < r.g->n_values; v++) {
         weft_free(r.leaves[v].values);
         weft_free(r.leaves[v].file);
@@ -393,5 +394,10 @@ static inline int op_case_run(weft_gpu *gpu, const struct op_case *c, double *wo
     weft_graph_destroy(r.g);
     if (worst) *worst = r.worst;
     return bad;
+}
+
+static inline int op_case_run(weft_gpu *gpu, const struct op_case *c, double *worst)
+{
+    return op_case_run_at(gpu, c, c->levels ? 7 : 1, worst);
 }
 #endif

@@ -1,4 +1,5 @@
 /// Every operator case on the device against the host reference, and random fused regions.
+#include "cases_pick.h"
 #include "cases_run.h"
 #include "support/graph_run.h"
 #include <setjmp.h>
@@ -24,18 +25,61 @@ static bool wanted(const char *name)
 }
 
 /// SwiftShader takes about a second for each kernel: levels of fusion and most random regions are left to the others.
-static bool thin(void)
+static bool thin(void) { return weft_test_thin(); }
+
+/// CPU drivers are given other tiles and workgroups than GPUs, but run theirs too. Tint and SwiftShader take a second
+/// or more for each of them, so there the lanes of wgpu-native must do.
+static bool as_gpu_too(void) { return weft_gpu_caps(weft_test_gpu())->kind == WEFT_GPU_CPU && !thin(); }
+
+static struct op_picks picks;
+
+static bool pick_table(const struct op_table *table)
 {
-    return strcmp(weft_gpu_caps(weft_test_gpu())->implementation, "dawn") == 0 && !getenv("WEFT_TEST_LONG");
+    bool ok = true;
+    for (size_t i = 0; i < table->n; i++)
+        for (int kind = 0; kind < (as_gpu_too() ? 2 : 1); kind++)
+            for (int level = 0; level < (table->cases[i].levels && !thin() ? OP_LEVELS : 1); level++) {
+                struct weft_gpu_caps caps = *weft_gpu_caps(weft_test_gpu());
+                if (kind) caps.kind = WEFT_GPU_DISCRETE;
+                ok &= op_item_add(&picks, &table->cases[i], level, kind, &caps);
+            }
+    return ok;
 }
 
-static int run_case(const struct op_case *c)
+static int choose(void **state)
+{
+    (void)state;
+    const char *limits = getenv("WEFT_LIMITS");
+    size_t n = 0;
+    if (!weft_test_gpu()) return 1;
+    if (!weft_test_short()) return 0;
+    // The lane without masked limits has the operators, with the same compiler.
+    picks.operators = !limits || strcmp(limits, "min") != 0;
+    for (size_t i = 0; i < sizeof op_tables / sizeof *op_tables; i++)
+        if (!pick_table(&op_tables[i])) return 1;
+    uint32_t texts = op_pick(&picks);
+    for (size_t i = 0; i < picks.n; i++) n += picks.items[i].picked;
+    print_message("%zu of %zu cases bring all kernels in %u of %zu texts; WEFT_TEST_LONG=1 runs the others too\n", n,
+                  picks.n, texts, picks.texts.count);
+    return 0;
+}
+
+static int forget(void **state)
+{
+    (void)state;
+    op_picks_free(&picks);
+    return 0;
+}
+
+static int run_case(const struct op_case *c, int kind)
 {
     double worst = 0, start = seconds();
-    struct op_case once = *c;
-    if (thin()) once.levels = false;
-    int bad = wanted(c->name) ? op_case_run(weft_test_gpu(), &once, &worst) : 0;
-    if (getenv("WEFT_TEST_TIMES") && wanted(c->name))
+    uint32_t levels = 0;
+    for (int level = 0; level < (c->levels && !thin() ? OP_LEVELS : 1); level++)
+        if (op_picked(&picks, c, level, kind)) levels |= 1u << level;
+    if (!levels || !wanted(c->name)) return 0;
+    int bad = op_case_run_at(weft_test_gpu(), c, levels, &worst);
+    if (getenv("WEFT_TEST_TIMES"))
         printf("%6.2f s, %.3f of the tolerance: %s\n", seconds() - start, worst, c->name);
     return bad;
 }
@@ -43,26 +87,19 @@ static int run_case(const struct op_case *c)
 static void run_table(void **state)
 {
     const struct op_table *table = *state;
-    assert_non_null(weft_test_gpu());
     int bad = 0;
-    for (size_t i = 0; i < table->n; i++) bad += run_case(&table->cases[i]);
+    for (size_t i = 0; i < table->n; i++) bad += run_case(&table->cases[i], 0);
     assert_int_equal(bad, 0);
 }
 
-/// The same, compiled as for a discrete GPU: CPU drivers are given other tiles and workgroups, but run these too. Tint
-/// and SwiftShader take a second or more for each of them, so there the lanes of wgpu-native must do.
 static void run_table_as_gpu(void **state)
 {
-    assert_non_null(weft_test_gpu());
-    struct weft_gpu_caps *caps =
-        (struct weft_gpu_caps *)(uintptr_t)weft_gpu_caps(weft_test_gpu()); // of an object that is not const
-    enum weft_gpu_kind kind = caps->kind;
-    if (kind != WEFT_GPU_CPU || (strcmp(caps->implementation, "wgpu") != 0 && !getenv("WEFT_TEST_LONG"))) skip();
-    caps->kind = WEFT_GPU_DISCRETE;
     const struct op_table *table = *state;
     int bad = 0;
-    for (size_t i = 0; i < table->n; i++) bad += run_case(&table->cases[i]);
-    caps->kind = kind;
+    if (!as_gpu_too()) skip();
+    enum weft_gpu_kind was = weft_test_as(WEFT_GPU_DISCRETE);
+    for (size_t i = 0; i < table->n; i++) bad += run_case(&table->cases[i], 1);
+    weft_test_as(was);
     assert_int_equal(bad, 0);
 }
 
@@ -140,8 +177,8 @@ static int run_random(uint32_t seed)
                         .runs = "T=1 | T=0 | T=9",
                         .rel = 1e-5,
                         .abs = 1e-5,
-                        .levels = seed < 3};
-    int bad = run_case(&c);
+                        .levels = seed < 3 && !thin()};
+    int bad = wanted(name) ? op_case_run(weft_test_gpu(), &c, NULL) : 0;
     if (bad) printf("%s:\n%s", name, c.graph);
     weft_str_free(&g.text);
     return bad;
@@ -152,7 +189,7 @@ static void random_regions(void **state)
     (void)state;
     assert_non_null(weft_test_gpu());
     int bad = 0;
-    for (uint32_t seed = 0; seed < (thin() ? 3 : GRAPHS); seed++) bad += run_random(seed);
+    for (uint32_t seed = 0; seed < (thin() ? 3 : picks.n ? GRAPHS / 2 : GRAPHS); seed++) bad += run_random(seed);
     assert_int_equal(bad, 0);
 }
 
@@ -197,5 +234,5 @@ int main(void)
     }
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(random_regions);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(comparison_notices);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, choose, forget);
 }

@@ -214,9 +214,7 @@ static void run_vocabulary(uint32_t v, int greedy, bool checker, int cases) {
 }
 
 /// SwiftShader takes minutes for 70,000 workgroups, and seconds to compile the kernels of one vocabulary.
-static bool thin(void) {
-    return strcmp(weft_gpu_caps(weft_test_gpu())->implementation, "dawn") == 0 && !getenv("WEFT_TEST_LONG");
-}
+static bool thin(void) { return weft_test_thin(); }
 
 static void samples_as_the_host(void **state) {
     (void)state;

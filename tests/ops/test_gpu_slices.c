@@ -124,10 +124,7 @@ static void make(struct maker *m) {
         if (i + 4 > m->n || any(m, 4) == 0) weft_str_addf(&m->text, "output %%%u z%u\n", i, i);
 }
 
-static bool slow(void) {
-    const char *name = getenv("WEFT_WEBGPU"), *wish = getenv("WEFT_TEST_LONG");
-    return name && strcmp(name, "dawn") == 0 && !(wish && *wish && strcmp(wish, "0") != 0);
-}
+static bool slow(void) { return weft_test_thin(); }
 
 /// Sizes T, then S.
 static int run_sizes(const char *name, const char *graph, int64_t t, int64_t s) {
@@ -144,8 +141,7 @@ static int run(const char *name, const char *graph, int64_t t, int no_fuse, uint
 static void random_graphs(void **state) {
     (void)state;
     struct maker m = {.seed = 77};
-    const char *wish = getenv("WEFT_TEST_LONG");
-    int rounds = slow() ? 1 : wish && *wish && strcmp(wish, "0") != 0 ? 400 : 25, bad = 0;
+    int rounds = slow() ? 1 : weft_test_short() ? 12 : 400, bad = 0;
     assert_non_null(weft_test_gpu());
     for (int i = 0; i < rounds; i++) {
         make(&m);

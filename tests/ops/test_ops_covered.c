@@ -22,27 +22,14 @@ enum kind {
 static const char *const kind_names[KINDS] = {"an empty", "a one-element", "an alias", "a broadcast",
                                               "a minimum-limits"};
 
-/// Kinds that an operator cannot meet, and why.
+/// Kinds that an operator cannot meet, and why, beyond what its row says (see exemption).
 static const struct { const char *ops; enum kind kind; const char *reason;
 } exempt[] = {
-    {"abs cast ceil cos exp floor gelu gelu_tanh log neg recip relu round rsqrt sigmoid sign silu sin softplus sqrt "
-     "square tanh",
-     BROADCAST, "one operand"},
-    {"amax amin mean sum softmax argmax", BROADCAST, "one operand, reduced or kept in shape"},
-    {"reshape slice quantize slice_copy select split transpose", BROADCAST,
-     "one operand, whose elements are the result's"},
     {"embedding_q4gsw", ONE, "a byte is two channels: a row has two elements or more"},
     {"rope_table", ONE, "it turns pairs: a head has two channels or more"},
-    {"assign", BROADCAST, "the elements of x are written as they are; the state keeps the others"},
-    {"advance", BROADCAST, "its operand is one variable"},
     {"advance", EMPTY, "its operand is one variable; by = 0 is among the cases"},
     {"rope", ONE, "it turns pairs: a head has two channels or more"},
     {"nll", BROADCAST, "a target and a result a row: no operand is spread over another"},
-    {"sample", BROADCAST, "its operands have the shapes of one kind of state each"},
-    {"state_write", BROADCAST, "its operands have equal types"},
-    {"causal_conv gated_delta_net linear_attention", BROADCAST,
-     "a state has a place for each of its elements; one beta for all heads is among test_gpu_recurrent.c"},
-    {"cache_append", BROADCAST, "rows of the state and of the operand are equal; the position is a scalar for all"},
 };
 #define N_EXEMPT (sizeof exempt / sizeof *exempt)
 
@@ -61,8 +48,15 @@ static bool in_words(const char *words, const char *word)
     return false;
 }
 
+/// One operand is spread over no other, and neither is what goes into a state: it has a place for each element.
+static bool broadcasts(const struct weft_op *op)
+{
+    return !op || (op->n_in_max > 1 && !weft_op_writes(op, 0));
+}
+
 static const char *exemption(const char *op, enum kind k)
 {
+    if (k == BROADCAST && !broadcasts(weft_op_find(weft_ops(), op))) return "its row says so";
     for (size_t i = 0; i < N_EXEMPT; i++)
         if (exempt[i].kind == k && in_words(exempt[i].ops, op)) return exempt[i].reason;
     return NULL;

@@ -17,18 +17,45 @@ weft_status weft_test_open(struct weft_gpu_params params, weft_gpu **out)
     return weft_gpu_open(&params, out);
 }
 
+static bool on_cpu; ///< as the device said it, whatever tests call it
+
 weft_gpu *weft_test_gpu(void)
 {
     static weft_gpu *gpu;
-    if (!gpu && weft_test_open((struct weft_gpu_params){0}, &gpu) != WEFT_OK)
-        printf("no device: %s\n", weft_error_message());
+    if (gpu) return gpu;
+    if (weft_test_open((struct weft_gpu_params){0}, &gpu) != WEFT_OK) printf("no device: %s\n", weft_error_message());
+    else on_cpu = weft_gpu_caps(gpu)->kind == WEFT_GPU_CPU;
     return gpu;
+}
+
+static bool asked(const char *variable)
+{
+    const char *x = getenv(variable);
+    return x && *x && strcmp(x, "0") != 0;
+}
+
+bool weft_test_short(void)
+{
+    return weft_test_gpu() && on_cpu && !asked("WEFT_TEST_LONG") && !asked("WEFT_TEST_CASE");
+}
+
+bool weft_test_thin(void)
+{
+    return weft_test_short() && strcmp(weft_gpu_caps(weft_test_gpu())->implementation, "dawn") == 0;
+}
+
+enum weft_gpu_kind weft_test_as(enum weft_gpu_kind kind)
+{
+    struct weft_gpu_caps *caps =
+        (struct weft_gpu_caps *)(uintptr_t)weft_gpu_caps(weft_test_gpu()); // of an object that is not const
+    enum weft_gpu_kind was = caps->kind;
+    caps->kind = kind;
+    return was;
 }
 
 bool weft_test_checked(void)
 {
-    const char *x = getenv("WEFT_TEST_CHECKED");
-    return x && *x && strcmp(x, "0") != 0;
+    return asked("WEFT_TEST_CHECKED");
 }
 
 int weft_test_fault(weft_session *session, const char *name)

@@ -21,6 +21,13 @@ struct weft_case {
 weft_status weft_test_open(struct weft_gpu_params params, weft_gpu **out);
 /// The device of the environment, opened once a process. NULL: prints why.
 weft_gpu *weft_test_gpu(void);
+/// True where only a part of the cases should run, one for each kernel: on a CPU driver, which spends nearly all of a
+/// test's time on compiling, unless WEFT_TEST_LONG=1 asks for everything or WEFT_TEST_CASE for something.
+bool weft_test_short(void);
+/// The same on Dawn, where Tint and SwiftShader take about a second for each kernel.
+bool weft_test_thin(void);
+/// Compiles for a device of another kind from here on, as which tests present CPU drivers; returns what it was.
+enum weft_gpu_kind weft_test_as(enum weft_gpu_kind kind);
 /// True if WEFT_TEST_CHECKED=1 asks for the checked accessors everywhere (weft_case_run heeds it).
 bool weft_test_checked(void);
 /// Prints the fault that a checked session met. 1 if there was one (or it can't be read), else 0.

@@ -1,0 +1,3 @@
+//% include "plan/no_such.wgsl"
+//% end
+${UNKNOWN}

@@ -1,0 +1,116 @@
+/// Tokenizers: a vocabulary and a text. An input is a line of flags, the lines of the vocabulary ("TYPE TEXT", the type
+/// one digit; scores fall from line to line), an empty line, and the text.
+#include "fuzz.h"
+#include "model/tokenizer.h"
+
+// ---- a file with the vocabulary ------------------------------------------------------------------------------------
+
+struct entry { const char *text; size_t len; int32_t type; };
+enum { MOST = 600, BYTES = 256 };
+
+static void number(struct weft_str *s, uint64_t x, size_t bytes) {
+    for (size_t i = 0; i < bytes; i++) weft_str_addn(s, &(char){(char)(x >> 8 * i)}, 1);
+}
+
+static void string(struct weft_str *s, const char *text, size_t len) {
+    number(s, len, 8);
+    weft_str_addn(s, text, len);
+}
+
+static void key(struct weft_str *s, const char *name, enum weft_gguf_type type) {
+    string(s, name, strlen(name));
+    number(s, type, 4);
+}
+
+static void list(struct weft_str *s, const char *name, enum weft_gguf_type element, size_t n) {
+    key(s, name, WEFT_GGUF_ARRAY);
+    number(s, element, 4);
+    number(s, n, 8);
+}
+
+static void write_file(struct weft_str *s, const struct entry *entries, size_t n, unsigned flags) {
+    number(s, 0x46554747, 4);
+    number(s, 3, 4);
+    number(s, 0, 8);
+    number(s, 6, 8);
+    key(s, "tokenizer.ggml.model", WEFT_GGUF_STRING);
+    string(s, "llama", 5);
+    list(s, "tokenizer.ggml.tokens", WEFT_GGUF_STRING, n);
+    for (size_t i = 0; i < n; i++) string(s, entries[i].text, entries[i].len);
+    list(s, "tokenizer.ggml.scores", WEFT_GGUF_F32, n);
+    for (size_t i = 0; i < n; i++) {
+        float score = -(float)(i / (1 + (flags >> 4 & 3))); // ties, if the flags ask for them
+        weft_str_addn(s, (const char *)&score, 4);
+    }
+    list(s, "tokenizer.ggml.token_type", WEFT_GGUF_I32, n);
+    for (size_t i = 0; i < n; i++) number(s, (uint32_t)entries[i].type, 4);
+    key(s, "tokenizer.ggml.bos_token_id", WEFT_GGUF_U32);
+    number(s, n - 1, 4);
+    key(s, "tokenizer.ggml.add_space_prefix", WEFT_GGUF_BOOL);
+    number(s, flags >> 2 & 1, 1);
+}
+
+/// Lines up to an empty one; returns the first byte behind it.
+static const char *read_vocabulary(const char *p, const char *end, struct entry *entries, size_t *n) {
+    while (p < end) {
+        const char *stop = memchr(p, '\n', (size_t)(end - p));
+        if (!stop) stop = end;
+        const char *line = p;
+        p = stop < end ? stop + 1 : end;
+        if (stop == line) break;
+        if (*n == MOST || stop - line < 2) continue;
+        entries[(*n)++] = (struct entry){line + 2, (size_t)(stop - line) - 2, line[0] - '0'};
+    }
+    return p;
+}
+
+// ---- the promises --------------------------------------------------------------------------------------------------
+
+/// Piece by piece a decoder gives what all tokens at once give.
+static void check(const struct weft_tokenizer *t, const char *text, size_t len, unsigned flags) {
+    struct weft_ids ids = {0};
+    struct weft_str whole = {0}, parts = {0};
+    struct weft_decoder decoder = {.tokenizer = t, .show_control = flags >> 3 & 1};
+    fuzz_require(weft_tokenizer_encode(t, text, len, flags & 3, &ids) == WEFT_OK, "any bytes can be encoded");
+    for (size_t i = 0; i < ids.count; i++) {
+        fuzz_require(ids.data[i] >= 0 && ids.data[i] < weft_tokenizer_size(t), "ids are of the vocabulary");
+        fuzz_require(weft_tokenizer_decode(t, ids.data[i], decoder.show_control, &whole) == WEFT_OK &&
+                         weft_decoder_push(&decoder, ids.data[i], &parts) == WEFT_OK, "every id can be decoded");
+        weft_tokenizer_is_stop(t, ids.data[i]);
+    }
+    fuzz_require(weft_decoder_flush(&decoder, &parts) == WEFT_OK, "a decoder can be emptied");
+    fuzz_require(whole.len == parts.len && (!whole.len || memcmp(whole.data, parts.data, whole.len) == 0),
+                 "a stream of tokens gives the text of all");
+    weft_ids_free(&ids);
+    weft_str_free(&whole);
+    weft_str_free(&parts);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static char byte_texts[BYTES][8];
+    struct entry entries[MOST];
+    size_t n = 0;
+    int64_t live = weft_alloc_stats().live;
+    struct weft_str file = {0};
+    struct weft_gguf *g = NULL;
+    struct weft_tokenizer *t = NULL;
+    if (size < 2) return 0;
+    unsigned flags = data[0];
+    for (; n < BYTES; n++) {
+        snprintf(byte_texts[n], sizeof byte_texts[n], "<0x%02X>", (unsigned)n);
+        entries[n] = (struct entry){byte_texts[n], 6, WEFT_TOKEN_BYTE};
+    }
+    if (flags >> 6 & 1) n = 0; // a vocabulary without bytes of its own
+    const char *end = (const char *)data + size, *text = read_vocabulary((const char *)data + 2, end, entries, &n);
+    if (n == 0) return 0;
+    write_file(&file, entries, n, flags);
+    weft_status status = weft_gguf_open_memory(weft_str_get(&file), file.len, "input", &g);
+    if (status == WEFT_OK) status = weft_tokenizer_create(g, &t);
+    fuzz_refused(status);
+    weft_gguf_close(g);
+    if (t) check(t, text, (size_t)(end - text), flags);
+    weft_tokenizer_destroy(t);
+    weft_str_free(&file);
+    fuzz_require(weft_alloc_stats().live == live, "all memory is given back");
+    return 0;
+}

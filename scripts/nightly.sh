@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# What CI has no time for, within 90 minutes on two processors. Exits with an error if any part failed; later parts run
+# all the same.
+#   long      every test with all its cases (WEFT_TEST_LONG=1): driver lanes, the soak, memory, damaged files, the real
+#             model at length
+#   fuzz      changed copies of the corpora through the fuzz targets, under sanitizers
+#   sanitize  operators and the compiler on a driver under sanitizers, which CI leaves to the null device
+#   mutants   each line of tests/mutants.txt broken in turn; some test must notice
+# scripts/nightly.sh NAME... runs only those. WEFT_FUZZ_COPIES says how many copies a file gets.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export CTEST_OUTPUT_ON_FAILURE=1 WEFT_SOAK_SECONDS=${WEFT_SOAK_SECONDS:-60}
+. scripts/parts.sh
+jobs=$(nproc 2>/dev/null || echo 2)
+
+# A test may take as long as it needs here; the next ordinary configuration puts the limit back.
+long() {
+    build/weft pull gemma3-270m
+    cmake --preset release -DWEFT_TEST_TIMEOUT=3600 >build/nightly.log || return 1
+    WEFT_TEST_LONG=1 ctest --preset release -j "$jobs"
+    local result=$?
+    cmake --preset release -DWEFT_TEST_TIMEOUT=900 >build/nightly.log
+    return $result
+}
+
+# In build/sanitize/fuzz, so that an input that ends a target stays there.
+fuzz() {
+    local copies=${WEFT_FUZZ_COPIES:-2000} root=$PWD name bad=0
+    cmake -DWEFT_WERROR=OFF --preset sanitize >build/nightly.log &&
+        cmake --build --preset sanitize -j "$jobs" --target fuzz_gguf fuzz_graph fuzz_template fuzz_tokenizer ||
+        return 1
+    for name in gguf graph tokenizer; do
+        (cd build/sanitize/fuzz && ./fuzz_$name --change "$copies" "$root/fuzz/corpus/$name") || bad=1
+    done
+    # Golden graphs are large, and a template may loop a million times: fewer copies take as long.
+    (cd build/sanitize/fuzz && ./fuzz_graph --change $((copies / 10)) "$root"/tests/golden/*.weft) || bad=1
+    (cd build/sanitize/fuzz && ./fuzz_template --change $((copies / 100)) "$root/fuzz/corpus/template") || bad=1
+    return $bad
+}
+
+[ $# -gt 0 ] || set -- long fuzz sanitize mutants
+part build make deps build WERROR=ON || exit 1
+for name in "$@"; do
+    case $name in
+    long | fuzz) part "$name" "$name" ;;
+    sanitize) part sanitize make sanitize SANITIZE_SKIP= TESTS='-R "^(ops|compile)_test_gpu"' ;;
+    mutants) part mutants make mutants ;;
+    *) part "$name" sh -c "echo 'no part named $name; known are long fuzz sanitize mutants' >&2; false" ;;
+    esac
+done
+finish nightly
