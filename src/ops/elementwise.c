@@ -5,7 +5,7 @@
 /// Functions that WGSL leaves undefined somewhere (a NaN in max, a negative base in pow, tanh of large values) go
 /// through a helper of plan/math.wgsl or ops/elementwise.wgsl.
 ///
-/// NaN: max, min and relu give NaN if an operand is NaN; compares with NaN are false, but `ne` is true; a NaN condition
+/// NaN: max, min, relu and hard_swish give NaN if an operand is NaN, hard_swish for -inf too; compares with NaN are false, but `ne` is true; a NaN condition
 /// counts as true; cast of NaN to an integer gives 0. Integer division truncates; x / 0 = x, as WGSL has it.
 #include "core/alloc.h"
 #include "core/error.h"
@@ -22,6 +22,7 @@
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 static double max2(double x, double y) { return isnan(x) || x > y ? x : y; }
 static double min2(double x, double y) { return isnan(x) || x < y ? x : y; }
+static double clamp(double x, double lo, double hi) { return x < lo ? lo : x > hi ? hi : x; }
 static double softplus(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
 static double sign(double x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
 static int64_t quotient(int64_t x, int64_t y) { return y ? x / y : x; }
@@ -40,6 +41,7 @@ static int64_t product(int64_t x, int64_t y) { return (int64_t)((uint64_t)x * (u
     F(softplus,  softplus(x),                                                     "softplus($0)")                      \
     F(gelu,      0.5 * x * (1 + erf(x * SQRT_HALF)),                              "gelu_erf($0)")                      \
     F(gelu_tanh, 0.5 * x * (1 + tanh(SQRT_2_PI * (x + 0.044715 * x * x * x))),    "gelu_tanh($0)")                     \
+    F(hard_swish, x * clamp(x + 3, 0, 6) / 6,                                     "hard_swish($0)")                    \
     F(relu,      x < 0 ? 0 : x,                                                   "max_nan($0, 0.0)")                  \
     F(sin,       sin(x),                                                          "sin($0)")                           \
     F(cos,       cos(x),                                                          "cos($0)")                           \

@@ -25,10 +25,10 @@ static const char *const kind_names[KINDS] = {"an empty", "a one-element", "an a
 /// Kinds that an operator cannot meet, and why.
 static const struct { const char *ops; enum kind kind; const char *reason;
 } exempt[] = {
-    {"abs cast ceil cos exp floor gelu gelu_tanh log neg recip relu round rsqrt sigmoid sign silu sin softplus sqrt "
-     "square tanh",
+    {"abs cast ceil cos exp floor gelu gelu_tanh hard_swish log neg recip relu round rsqrt sigmoid sign silu sin "
+     "softplus sqrt square tanh",
      BROADCAST, "one operand"},
-    {"amax amin mean sum softmax argmax", BROADCAST, "one operand, reduced or kept in shape"},
+    {"amax amin mean sum softmax log_softmax cumsum argmax", BROADCAST, "one operand, reduced or kept in shape"},
     {"reshape slice quantize slice_copy select split transpose", BROADCAST,
      "one operand, whose elements are the result's"},
     {"embedding_q4gsw", ONE, "a byte is two channels: a row has two elements or more"},
