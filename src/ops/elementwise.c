@@ -5,7 +5,7 @@
 /// Functions that WGSL leaves undefined somewhere (a NaN in max, a negative base in pow, tanh of large values) go
 /// through a helper of plan/math.wgsl or ops/elementwise.wgsl.
 ///
-/// NaN: max, min, relu and hard_swish give NaN if an operand is NaN, hard_swish for -inf too; compares with NaN are false, but `ne` is true; a NaN condition
+/// NaN: max, min and relu give NaN if an operand is NaN; compares with NaN are false, but `ne` is true; a NaN condition
 /// counts as true; cast of NaN to an integer gives 0. Integer division truncates; x / 0 = x, as WGSL has it.
 #include "core/alloc.h"
 #include "core/error.h"
@@ -28,6 +28,11 @@ static double sign(double x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
 static int64_t quotient(int64_t x, int64_t y) { return y ? x / y : x; }
 static int64_t product(int64_t x, int64_t y) { return (int64_t)((uint64_t)x * (uint64_t)y); }
 
+/// From 3 on the factor is 1 exactly, so that nothing overflows. NaN for a NaN and for -inf, which meets the factor 0.
+#define HARD_SWISH                                                                                                     \
+    "select($0 * (clamp($0 + 3.0, 0.0, 6.0) * 0.16666667), bitcast<f32>(bitcast<u32>($0) | 0x7FC00000u), "             \
+    "is_nan($0) || bitcast<u32>($0) == 0xFF800000u)"
+
 //           name       host                                                      WGSL of $0
 #define FLOAT_UNARY(F)                                                                                                 \
     F(exp,       exp(x),                                                          "exp($0)")                           \
@@ -41,7 +46,7 @@ static int64_t product(int64_t x, int64_t y) { return (int64_t)((uint64_t)x * (u
     F(softplus,  softplus(x),                                                     "softplus($0)")                      \
     F(gelu,      0.5 * x * (1 + erf(x * SQRT_HALF)),                              "gelu_erf($0)")                      \
     F(gelu_tanh, 0.5 * x * (1 + tanh(SQRT_2_PI * (x + 0.044715 * x * x * x))),    "gelu_tanh($0)")                     \
-    F(hard_swish, x * clamp(x + 3, 0, 6) / 6,                                     "hard_swish($0)")                    \
+    F(hard_swish, x * clamp(x + 3, 0, 6) / 6,                                     HARD_SWISH)                         \
     F(relu,      x < 0 ? 0 : x,                                                   "max_nan($0, 0.0)")                  \
     F(sin,       sin(x),                                                          "sin($0)")                           \
     F(cos,       cos(x),                                                          "cos($0)")                           \

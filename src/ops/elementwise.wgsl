@@ -14,14 +14,6 @@ fn min_nan(x: f32, y: f32) -> f32 {
     return select(select(min(x, y), y, is_nan(y)), x, is_nan(x));
 }
 
-// x clamp(x + 3, 0, 6) / 6. From 3 on the factor is 1 exactly, so that nothing overflows. NaN for a NaN and for -inf,
-// which meets the factor 0.
-fn hard_swish(x: f32) -> f32 {
-    let bits = bitcast<u32>(x);
-    let y = x * (clamp(x + 3.0, 0.0, 6.0) * 0.16666667);
-    return select(y, bitcast<f32>(bits | 0x7FC00000u), is_nan(x) || bits == 0xFF800000u);
-}
-
 // As powf of C: a negative base takes integral exponents, others give NaN; x^0 = 1; 0^y = 0 for y > 0.
 fn pow_c(x: f32, y: f32) -> f32 {
     if (y == 0.0 || x == 1.0) {
