@@ -27,7 +27,7 @@ static const struct operand_form operand_forms[] = {
     OP("neg", "", "f32 [R, C]"), OP("add", "", "f32 [R, C]", "f32 [R, C]"), OP("add", "", "f32 [R, C]", "f32 [C]"),
     OP("cast", "to=f32", "f32 [R, C]"), OP("cast", "to=f16", "f32 [R, C]"), OP("cast", "to=i8", "f32 [R, C]"),
     OP("where", "", "bool [R, C]", "f32 [R, C]", "f32 [R, C]"),
-    UNARY(abs), UNARY(ceil), UNARY(cos), UNARY(exp), UNARY(floor), UNARY(gelu), UNARY(gelu_tanh), UNARY(hard_swish), ODD_1(log),
+    UNARY(abs), UNARY(ceil), UNARY(cos), UNARY(exp), UNARY(floor), UNARY(gelu), UNARY(gelu_tanh), ODD_1(log),
     ODD_1(recip), UNARY(relu), UNARY(round), ODD_1(rsqrt), UNARY(sigmoid), UNARY(sign), UNARY(silu), UNARY(sin),
     UNARY(softplus), ODD_1(sqrt), UNARY(square), UNARY(tanh),
     ODD_2(div), BINARY(eq), BINARY(ge), BINARY(gt), BINARY(le), BINARY(lt), BINARY(max), BINARY(min), BINARY(mul),
@@ -35,10 +35,6 @@ static const struct operand_form operand_forms[] = {
     OP("sum", "", "f32 [R, C]"), UNARY(mean), OP("amax", "", "f32 [R, C]"),
     UNARY(amin), OP("softmax", "", "f32 [R, C]"),
     OP("rms_norm", "", "f32 [R, C]", "f32 [C]"), OP("layer_norm", "", "f32 [R, C]", "f32 [C]", "f32 [C]"),
-    OP("log_softmax", "", "f32 [R, C]"), OP("log_softmax", "axis=0", "f32 [R, C]"),
-    OP("group_norm", "groups=1", "f32 [R, C]", "f32 [C]", "f32 [C]"),
-    OP("group_norm", "groups=2, eps=0.5", "f32 [R, 2*C, 3]", "f32 [2*C]"),
-    OP("cumsum", "", "f32 [R, C]"), OP("cumsum", "axis=0, exclusive=1, reverse=1", "f32 [R, C]"),
     OUTS(2, "quantize", "block=1", "f32 [R, C]"),
     OP("matmul", "", "f32 [R, C]", "f32 [6, C]"), OP("matmul", "", "f32 [12, C]", "f32 [R, C]"),
     OP("linear_q4gsw", "group=4", "f32 [R, 10]", "u8 [7, 5]", "f32 [3, 8]", "f32 [7]"),
@@ -68,6 +64,11 @@ static const struct operand_form operand_forms[] = {
     {.op = "sample", .attrs = "", .n_out = 6, .odd = true,
      .in = {"!u32 [C]", "!u32 [8]", "!i32 [4]", "$u32 []", "$u32 []", "$u32 []", "f32 [R, C]", "$u32 []", "$u32 []",
             "$u32 []", "u32 [16]", "u32 [3]"}},
+    UNARY(hard_swish),
+    OP("log_softmax", "", "f32 [R, C]"), OP("log_softmax", "axis=0", "f32 [R, C]"),
+    OP("group_norm", "groups=1", "f32 [R, C]", "f32 [C]", "f32 [C]"),
+    OP("group_norm", "groups=2, eps=0.5", "f32 [R, 2*C, 3]", "f32 [2*C]"),
+    OP("cumsum", "", "f32 [R, C]"), OP("cumsum", "axis=0, exclusive=1, reverse=1", "f32 [R, C]"),
 };
 #undef OP
 #undef OUTS
