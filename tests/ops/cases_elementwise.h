@@ -49,7 +49,8 @@ static const struct op_case elementwise_cases[] = {
     {.name = "hard_swish of halves", .runs = SIZES_2D, .data = "x = -7..7", .rel = HALF, .abs = 6.2e-5,
      .graph = "symbol T 0 64\nsymbol N 0 70\ninput x f16 [T, N]\n%0 = hard_swish %x\noutput %0 y\n"},
     {.name = "hard_swish where it bends, of huge values, infinities and NaN", .runs = "T=3 N=6", .rel = 4 * ROUND,
-     .data = "x = 3 -3 2.9999998 -2.9999998 3.0000002 -3.0000002 0 -0 3e38 -3e38 1e-30 -1e-30 inf -inf nan 5 -1.5 65504",
+     .data = "x = 3 -3 2.9999998 -2.9999998 3.0000002 -3.0000002 0 -0 3e38 -3e38 1e-30 -1e-30 inf -inf nan 5 -1.5 "
+     "65504",
      .graph = UNARY_HEAD "%0 = hard_swish %x\noutput %0 y\n"},
     {.name = "angles", .runs = SIZES_2D, .data = "x = -3.14..3.14", .abs = 4.9e-4, // 2^-11
      .graph = UNARY_HEAD "%s = neg %x\n%0 = sin %s\n%1 = cos %s\noutput %0 sin\noutput %1 cos\n"},

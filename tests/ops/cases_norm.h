@@ -15,8 +15,8 @@ static const struct op_case norm_cases[] = {
      .data = "x = 0 -1e5 -2e6 -3e30 -1e38  3e38 1e38 -3e37 0 1  -inf 1 2 -inf 3  1 2 nan 3 4  "
              "-inf -inf -inf -inf -inf",
      .graph = "symbol T 0 6\nsymbol N 1 9\ninput x f32 [T, N]\n%0 = log_softmax %x\noutput %0 y\n"},
-    {.name = "log_softmax of halves, views and weights", .runs = "T=1 S=0 | T=9 S=3 | T=0 S=9 | T=8 S=1", .levels = true,
-     .rel = 2 * HALF, .abs = 6.2e-5, .data = "x = -30..30",
+    {.name = "log_softmax of halves, views and weights", .runs = "T=1 S=0 | T=9 S=3 | T=0 S=9 | T=8 S=1",
+     .levels = true, .rel = 2 * HALF, .abs = 6.2e-5, .data = "x = -30..30",
      .graph = "symbol T 0 9\nsymbol S 0 9\ninput x f16 [20, 7]\ninput y f32 [40]\nweight w bf16 [3, 33]\n"
               "%a = slice %x {start=S, len=T}\n%0 = log_softmax %a\n%1 = log_softmax %a {axis=0}\n"
               "%b = slice %y {start=S, len=30}\n%c = reshape %b {shape=[5, 3, 2]}\n%2 = log_softmax %c\n"
@@ -33,8 +33,8 @@ static const struct op_case norm_cases[] = {
      .abs = 8e-6,
      .graph = "symbol B 0 2\nsymbol H 0 20\nsymbol W 0 20\ninput x f32 [B, 8, H, W]\nweight w f32 [8]\n"
               "weight b f16 [8]\n%0 = group_norm %x %w %b {groups=4, eps=1e-2}\n%1 = silu %0\noutput %1 y\n"},
-    {.name = "group_norm of one element, of no axes behind the channels, of a channel a group", .runs = "B=1 | B=3 | B=0",
-     .rel = 4e-6, .abs = 4e-6,
+    {.name = "group_norm of one element, of no axes behind the channels, of a channel a group",
+     .runs = "B=1 | B=3 | B=0", .rel = 4e-6, .abs = 4e-6,
      .graph = "symbol B 0 3\ninput o f32 [1, 1]\ninput x f32 [B, 12]\ninput w f32 [12]\ninput z f32 [B, 3, 5]\n"
               "input v f32 [3]\ninput e f32 [B, 0, 2]\n%0 = group_norm %o {groups=1}\n"
               "%1 = group_norm %x %w %w {groups=4, eps=0.1}\n%2 = group_norm %z %v %v {groups=3, eps=0.1}\n"

@@ -1,7 +1,7 @@
 // Running totals. Included by cases.h.
 //
-// A total of n terms of random sign stays near sqrt(n), and each of the about n / 1000 + 20 roundings on the way to it errs
-// by 6e-8 of that: 1e-6 for 1,000 terms, 2e-5 for 20,000, and seldom a tenth of it.
+// A total of n terms of random sign stays near sqrt(n), and each of the about n / 1000 + 20 roundings on the way to it
+// errs by 6e-8 of that: 1e-6 for 1,000 terms, 2e-5 for 20,000, and seldom a tenth of it.
 //
 // A CPU driver takes chunks of 256 elements, all others of 2,048: lines of up to one chunk, of up to eight and of more
 // have a regime of their own.

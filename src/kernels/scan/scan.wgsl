@@ -1,10 +1,10 @@
 //%% A scan along an axis (kernels/scan/scan.h). A line has p.n elements, ${INNER} apart; LANES threads take a chunk of
-//%% LANES * PER of them, lane k the PER elements behind those of lane k - 1. A workgroup has WG / LANES lines side by side.
-//%% Where elements of a line are neighbours (INNER 1), so are lanes; else the lines of a workgroup are.
+//%% LANES * PER of them, lane k the PER elements behind those of lane k - 1. A workgroup has WG / LANES lines side by
+//%% side. Where elements of a line are neighbours (INNER 1), so are lanes; else the lines of a workgroup are.
 //%%
-//%% MODE 0 scans each line that is one chunk. With STREAM a workgroup walks the chunks of its lines in order and carries
-//%% the total on. MODE 1 stores the total of each chunk in `part`, by line and chunk. MODE 2 scans a chunk from what
-//%% `part` has for it, which is the total of all chunks in front.
+//%% MODE 0 scans each line that is one chunk. With STREAM a workgroup walks the chunks of its lines in order and
+//%% carries the total on. MODE 1 stores the total of each chunk in `part`, by line and chunk. MODE 2 scans a chunk from
+//%% what `part` has for it, which is the total of all chunks in front.
 //%%
 //%% REVERSE: chunks lie as they do otherwise, but chunks, lanes and a lane's elements count from the end. EXCLUSIVE: an
 //%% element's own value counts for those behind it only. WIDE: x and y go by four. Elements outside a line are the
