@@ -51,6 +51,9 @@ enum weft_trait {
 /// What becomes of the last axis, which stays as 1.
 enum weft_reduction { WEFT_REDUCE_NONE, WEFT_REDUCE_SUM, WEFT_REDUCE_MEAN, WEFT_REDUCE_MAX, WEFT_REDUCE_MIN };
 
+/// What an operator joins to running totals along an axis (kernels/scan).
+enum weft_scan_kind { WEFT_SCAN_NONE, WEFT_SCAN_SUM };
+
 /// How output 0 shows the memory of input 0: contiguous, and without a step where that is possible.
 enum weft_view {
     WEFT_VIEW_NONE, ///< output 0 has memory of its own
@@ -138,6 +141,7 @@ struct weft_op {
     uint8_t n_in_min, n_in_max, n_out;
     uint32_t traits; ///< enum weft_trait, or-ed
     enum weft_reduction reduce;
+    enum weft_scan_kind scan;
     enum weft_view view;
     uint8_t view_start;                         ///< number of an attribute
     struct weft_state_access states[WEFT_MAX_OUTS]; ///< one entry an operand that may be a state; ends at touch NONE

@@ -25,6 +25,7 @@
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 static double max2(double x, double y) { return isnan(x) || x > y ? x : y; }
 static double min2(double x, double y) { return isnan(x) || x < y ? x : y; }
+static double clamp(double x, double lo, double hi) { return x < lo ? lo : x > hi ? hi : x; }
 static double softplus(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
 static double sign(double x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
 static int64_t quotient(int64_t x, int64_t y) { return y ? x / y : x; }
@@ -43,6 +44,7 @@ static int64_t product(int64_t x, int64_t y) { return (int64_t)((uint64_t)x * (u
     F(softplus,  softplus(x),                                                     "softplus($0)")                      \
     F(gelu,      0.5 * x * erfc(-x * SQRT_HALF),                                  "gelu_erf($0)")                      \
     F(gelu_tanh, x * sigmoid(2 * SQRT_2_PI * (x + 0.044715 * x * x * x)),         "gelu_tanh($0)")                     \
+    F(hard_swish, x * clamp(x + 3, 0, 6) / 6,                                     "hard_swish($0)")                   \
     F(relu,      x < 0 ? 0 : x,                                                   "relu($0)")                          \
     F(sin,       sin(x),                                                          "sin_c($0)")                         \
     F(cos,       cos(x),                                                          "cos_c($0)")                         \

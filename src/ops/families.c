@@ -83,19 +83,33 @@ static const struct weft_family contraction = {
     .takes_epilogue = contract_takes_epilogue,
 };
 
-// ---- all others ----------------------------------------------------------------------------------------------------
-
-static bool takes_all(const struct weft_graph *g, const struct weft_node *n)
-{
-    (void)g, (void)n;
-    return true;
-}
+// ---- nodes alone ----------------------------------------------------------------------------------------------------
 
 static weft_status own_lower(struct weft_lower *l, uint32_t group)
 {
     const struct weft_op *op = l->graph->nodes[l->groups[group].nodes[0]].op;
     return op->lower ? op->lower(l, group)
                      : weft_fail(WEFT_ERR_UNSUPPORTED, "operator '%s' has no kernel", op->name);
+}
+
+// ---- scans ---------------------------------------------------------------------------------------------------------
+
+static bool scan_takes(const struct weft_graph *g, const struct weft_node *n)
+{
+    (void)g;
+    return n->op->scan != WEFT_SCAN_NONE;
+}
+
+/// The operator's `lower` says which axis, from which end and whether exclusive.
+static const struct weft_family scan = {
+    .name = "scan", .kind = WEFT_GROUP_NODE, .takes = scan_takes, .lower = own_lower};
+
+// ---- all others ----------------------------------------------------------------------------------------------------
+
+static bool takes_all(const struct weft_graph *g, const struct weft_node *n)
+{
+    (void)g, (void)n;
+    return true;
 }
 
 static const struct weft_family own_kernel = {
@@ -108,5 +122,5 @@ static void copy(struct weft_lower *l, const char *label, weft_dim count, struct
     weft_move_is_copy(l, s, count, dtype, why);
 }
 
-static const struct weft_family *const families[] = {&contraction, &region, &own_kernel, NULL};
+static const struct weft_family *const families[] = {&contraction, &region, &scan, &own_kernel, NULL};
 const struct weft_family_set weft_op_families = {families, copy, weft_state_commit_lower};

@@ -67,6 +67,14 @@ weft_status weft_ops_broadcast(struct weft_graph *g, const struct weft_type *in,
     return WEFT_OK;
 }
 
+weft_status weft_ops_axis(struct weft_graph *g, const struct weft_type *t, int64_t axis, uint32_t *out) {
+    int64_t a = axis < 0 ? axis + t->rank : axis;
+    if (a < 0 || a >= t->rank)
+        return weft_fail(WEFT_ERR_INVALID, "%s has no axis %lld", weft_ops_type_text(g, t), (long long)axis);
+    *out = (uint32_t)a;
+    return WEFT_OK;
+}
+
 weft_value weft_ops_as(struct weft_build *b, const char *name, weft_value x, weft_dtype dtype) {
     if (b->status != WEFT_OK || b->g->values[x].type.dtype == dtype) return x;
     return weft_bn(b, "cast", name, &x, 1, &(struct weft_arg){.name = "to", .x = dtype}, 1);

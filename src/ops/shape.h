@@ -21,6 +21,13 @@ weft_dtype weft_ops_promote(weft_dtype a, weft_dtype b);
 weft_status weft_ops_broadcast(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                struct weft_type *out);
 
+/// An axis attribute as an index: negative ones count from the end. Errors: INVALID, with the type.
+weft_status weft_ops_axis(struct weft_graph *g, const struct weft_type *t, int64_t axis, uint32_t *out);
+
+/// x as a value of type `dtype`: itself, or a node `cast` named `name`. What a decomposition computes in between is
+/// f32: casts stand at its ends.
+weft_value weft_ops_as(struct weft_build *b, const char *name, weft_value x, weft_dtype dtype);
+
 /// Values of an operand as doubles: its own data, or those of a weight decoded into a block that goes to *owned (free
 /// it with weft_free, NULL is fine). NULL: out of memory.
 const double *weft_ops_dense(const struct weft_host *t, double **owned);

@@ -29,6 +29,8 @@ static const struct op_case big_cases[] = {
      .graph = BIG_HEAD "%0 = tanh %x\n%1 = sigmoid %x\n%2 = silu %x\n%3 = gelu %x\n%4 = gelu_tanh %x\n"
               "%5 = softplus %x\noutput %0 tanh\noutput %1 sigmoid\noutput %2 silu\noutput %3 gelu\n"
               "output %4 gelu_tanh\noutput %5 softplus\n"},
+    {.name = "hard_swish", .runs = BIG_RUNS, .data = "x = -7..7", .rel = 5e-7,
+     .graph = BIG_HEAD "%0 = hard_swish %x\noutput %0 y\n"},
     {.name = "angles", .runs = BIG_RUNS, .data = "x = -3.14..3.14", .abs = 4.9e-4,
      .graph = BIG_HEAD "%0 = sin %x\n%1 = cos %x\noutput %0 sin\noutput %1 cos\n"},
     {.name = "two operands", .runs = BIG_RUNS, .data = "x = -4..4; y = int 1..9", .rel = 3e-7,
@@ -73,6 +75,16 @@ static const struct op_case big_cases[] = {
      .graph = BIG_HEAD "weight w f32 [1000]\nweight b f32 [1000]\n%0 = rms_norm %x %w {eps=1e-6}\n"
               "%1 = layer_norm %x %w %b {eps=1e-6}\n%2 = softmax %x\noutput %0 rms\noutput %1 layer\n"
               "output %2 softmax\n"},
+    {.name = "log_softmax and group_norm", .runs = BIG_RUNS, .rel = 1e-4, .abs = 1e-4, .data = "x = -9..9",
+     .graph = BIG_HEAD "weight w f32 [1000]\nweight b f32 [1000]\n%0 = log_softmax %x\n%1 = log_softmax %x {axis=0}\n"
+              "%2 = group_norm %x %w %b {groups=40, eps=0.01}\noutput %0 last\noutput %1 first\noutput %2 norm\n"},
+    {.name = "running totals", .runs = BIG_RUNS, .data = "x = int -9..9",
+     .graph = BIG_HEAD "input h f16 [T, 2001]\n%0 = cumsum %x\n%1 = cumsum %x {axis=0, reverse=1}\n"
+              "%2 = cumsum %h {exclusive=1}\noutput %0 last\noutput %1 first\noutput %2 half\n",
+              .rel = HALF, .abs = 6.2e-5},
+    {.name = "running totals of long rows", .runs = "N=300000 | N=1 | N=0 | N=299999 | N=2049", .data = "x = int 0..9",
+     .graph = "symbol N 0 300000\ninput x u32 [N]\ninput z i32 [N, 2]\n%0 = cumsum %x {reverse=1}\n"
+              "%1 = cumsum %z {axis=0, exclusive=1}\noutput %0 y\noutput %1 before\n"},
     {.name = "matmul of a weight, all sides large", .runs = "T=300 | T=1 | T=33", .rel = 1e-4, .abs = 1e-3,
      .graph = BIG_HEAD "weight w f32 [1000, 1000]\ninput r f32 [T, 1000]\n%0 = matmul %x %w\n%1 = add %0 %r\n"
               "output %1 y\n"},

@@ -29,8 +29,10 @@ struct op_case {
 #include "cases_contract.h"
 #include "cases_model.h"
 #include "cases_move.h"
+#include "cases_norm.h"
 #include "cases_q4.h"
 #include "cases_reduce.h"
+#include "cases_scan.h"
 #include "cases_weights.h"
 #include "cases_state.h"
 #include "cases_recurrent.h"
@@ -43,6 +45,7 @@ static const struct op_table op_tables[] = {
     TABLE(alias_cases),       TABLE(weight_cases),
     TABLE(state_cases),
     TABLE(recurrent_cases),   TABLE(move_cases),      TABLE(q4_cases),
+    TABLE(norm_cases),        TABLE(scan_cases),
 };
 #undef TABLE
 

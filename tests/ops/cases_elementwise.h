@@ -43,6 +43,15 @@ static const struct op_case elementwise_cases[] = {
      .rel = 2e-5, .abs = 2e-36, // e^-87 = 1.6e-38 is where sigmoid stays; silu stays at 87 times that
      .graph = UNARY_HEAD "%s = neg %x\n%0 = tanh %s\n%1 = sigmoid %s\n%2 = silu %s\n%3 = gelu %s\n%4 = gelu_tanh %s\n"
               "output %0 tanh\noutput %1 sigmoid\noutput %2 silu\noutput %3 gelu\noutput %4 gelu_tanh\n"},
+    // the sum, two products and the rounding of 1 / 6
+    {.name = "hard_swish", .runs = SIZES_2D, .data = "x = -7..7", .rel = 4 * ROUND, .levels = true,
+     .graph = UNARY_HEAD "%s = neg %x\n%0 = hard_swish %s\noutput %s s\noutput %0 y\n"},
+    {.name = "hard_swish of halves", .runs = SIZES_2D, .data = "x = -7..7", .rel = HALF, .abs = 6.2e-5,
+     .graph = "symbol T 0 64\nsymbol N 0 70\ninput x f16 [T, N]\n%0 = hard_swish %x\noutput %0 y\n"},
+    {.name = "hard_swish where it bends, of huge values, infinities and NaN", .runs = "T=3 N=6", .rel = 4 * ROUND,
+     .data = "x = 3 -3 2.9999998 -2.9999998 3.0000002 -3.0000002 0 -0 3e38 -3e38 1e-30 -1e-30 inf -inf nan 5 -1.5 "
+     "65504",
+     .graph = UNARY_HEAD "%0 = hard_swish %x\noutput %0 y\n"},
     {.name = "angles", .runs = SIZES_2D, .data = "x = -3.14..3.14", .abs = 4.9e-4, // 2^-11
      .graph = UNARY_HEAD "%s = neg %x\n%0 = sin %s\n%1 = cos %s\noutput %0 sin\noutput %1 cos\n"},
     {.name = "functions of huge and tiny floats", .runs = "T=2 N=6", .data = "x = 1e30 3e38 1e-30 1.2e-38 1e-20 1e20 "

@@ -60,10 +60,15 @@ static const struct operand_form operand_forms[] = {
     OP("slice_copy", "start=0, len=1, axis=1", "f32 [R, C]"), OP("select", "index=0, axis=1", "f32 [R, C]"),
     OUTS(2, "split", "sizes=[1, 2]", "f32 [R, C]"), OP("pad", "before=[1, 0], after=[0, 2]", "f32 [R, C]"),
     OP("concat", "axis=0", "f32 [R, C]", "f32 [2, C]"), OP("concat", "axis=1", "f32 [R, C]", "f32 [R, 3]"),
-    OP("advance", "by=2", "$u32 []"), OP("argmax", "", "f32 [R, C]"), OP("nll", "", "f32 [R, C]", "u32 [R]"),
+    OP("advance", "by=1", "$u32 []"), OP("argmax", "", "f32 [R, C]"), OP("nll", "", "f32 [R, C]", "u32 [R]"),
     {.op = "sample", .attrs = "", .n_out = 6, .odd = true,
      .in = {"!u32 [C]", "!u32 [8]", "!i32 [4]", "$u32 []", "$u32 []", "$u32 []", "f32 [R, C]", "$u32 []", "$u32 []",
             "$u32 []", "u32 [16]", "u32 [3]"}},
+    UNARY(hard_swish),
+    OP("log_softmax", "", "f32 [R, C]"), OP("log_softmax", "axis=0", "f32 [R, C]"),
+    OP("group_norm", "groups=1", "f32 [R, C]", "f32 [C]", "f32 [C]"),
+    OP("group_norm", "groups=2, eps=0.5", "f32 [R, 2*C, 3]", "f32 [2*C]"),
+    OP("cumsum", "", "f32 [R, C]"), OP("cumsum", "axis=0, exclusive=1, reverse=1", "f32 [R, C]"),
 };
 #undef OP
 #undef OUTS

@@ -68,6 +68,7 @@ UNARY(silu, x * special_sigmoid(x))
 UNARY(softplus, x > 30 ? x : log1p(exp(x)))
 UNARY(gelu, x * (x > 0 ? 1 - 0.5 * erfc(x * 0.70710678118654752440) : 0.5 * erfc(-x * 0.70710678118654752440)))
 UNARY(gelu_tanh, x * special_sigmoid(2 * 0.79788456080286535588 * (x + 0.044715 * x * x * x)))
+UNARY(hard_swish, x * fmin(fmax(x + 3, 0), 6) / 6)
 UNARY(relu, x < 0 ? 0 : x)
 UNARY(sin, sin(x))
 UNARY(cos, cos(x))
@@ -101,6 +102,7 @@ static const struct special_row special_unary[] = {
     ROW(sin, 3e-7, 3e-7, true),     ROW(cos, 3e-7, 3e-7, true),      ROW(floor, 0, 0, true),
     ROW(ceil, 0, 0, true),          ROW(round, 0, 0, true),          ROW(neg, 0, 0, true),
     ROW(abs, 0, 0, true),           ROW(sign, 0, 0, true),           ROW(square, 1.2e-7, 0, true),
+    ROW(hard_swish, 4e-7, 0, true),
 };
 static const struct special_row special_binary[] = {
     ROW(add, 1.2e-7, 0, true),  ROW(sub, 1.2e-7, 0, true), ROW(mul, 1.2e-7, 0, true), ROW(div, 3e-7, 0, true),

@@ -1,0 +1,116 @@
+/// group_norm(x[, w[, b]]; groups, eps) = (x - mean) / sqrt(mean((x - mean)^2) + eps) [* w [+ b]]
+///
+/// x is [N, C, ...], w and b are [C]; the result has the shape of x. Axis 1 is cut into `groups` runs of C / groups
+/// channels, and both means go over a run and all axes behind axis 1, for each of the N alone. All of it is f32,
+/// whatever the types of operands and result. C must be a multiple of groups for all sizes. A NaN or an infinity makes
+/// its group NaN. It is built from simpler operators, so operands may overlap in any way.
+#include "core/alloc.h"
+#include "core/error.h"
+#include "ops/shape.h"
+
+#include <math.h>
+
+enum { GROUPS, EPS };
+
+static weft_status infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in, const struct weft_attr *attrs,
+                         struct weft_type *out) {
+    int64_t rest;
+    if (in[0].rank < 2 || !weft_ops_is_float(in[0].dtype))
+        return weft_fail(WEFT_ERR_INVALID, "operand 0 is %s; it must be of a float type, [N, C, ...]",
+                         weft_ops_type_text(g, &in[0]));
+    if (!weft_dim_is_const(g->dims, weft_dim_mod(g->dims, in[0].dims[1], attrs[GROUPS].i), &rest) || rest)
+        return weft_fail(WEFT_ERR_INVALID,
+                         "axis 1 of %s is no multiple of %lld groups for all sizes; choose groups that divide it",
+                         weft_ops_type_text(g, &in[0]), (long long)attrs[GROUPS].i);
+    *out = in[0];
+    out->dtype = weft_ops_promote(in[0].dtype, in[0].dtype);
+    for (uint32_t i = 1; i < n_in; i++) {
+        if (in[i].rank != 1 || in[i].dims[0] != in[0].dims[1] || !weft_ops_is_float(in[i].dtype))
+            return weft_fail(WEFT_ERR_INVALID, "operand %u is %s; it must be a float vector as long as axis 1 of %s", i,
+                             weft_ops_type_text(g, &in[i]), weft_ops_type_text(g, &in[0]));
+        out->dtype = weft_ops_promote(out->dtype, in[i].dtype);
+    }
+    return WEFT_OK;
+}
+
+/// One group: `channels` runs of `size` elements, all side by side.
+static void normalise(const double *x, double *y, int64_t channels, int64_t size, double eps, const double *w,
+                      const double *b) {
+    int64_t n = channels * size;
+    double mean = 0, square = 0;
+    for (int64_t i = 0; i < n; i++) mean += x[i] / (double)n;
+    for (int64_t i = 0; i < n; i++) square += (x[i] - mean) * (x[i] - mean) / (double)n;
+    for (int64_t i = 0; i < n; i++)
+        y[i] = (x[i] - mean) / sqrt(square + eps) * (w ? w[i / size] : 1) + (b ? b[i / size] : 0);
+}
+
+static weft_status eval(const struct weft_eval *e) {
+    double *owned[3] = {0};
+    const double *in[3] = {0};
+    weft_status status = WEFT_OK;
+    int64_t size = 1, groups = e->attrs[GROUPS].i, channels = e->in[0].shape[1] / groups;
+    for (uint32_t i = 0; i < e->n_in; i++)
+        if (!(in[i] = weft_ops_dense(&e->in[i], &owned[i])))
+            status = weft_fail(WEFT_ERR_NOMEM, "group_norm: no memory for operand %u", i);
+    for (uint32_t i = 2; i < e->in[0].rank; i++) size *= e->in[0].shape[i];
+    for (int64_t k = 0; status == WEFT_OK && k < e->in[0].shape[0] * groups; k++) {
+        int64_t start = k * channels * size, channel = k % groups * channels;
+        normalise(in[0] + start, e->out[0].data + start, channels, size, e->attrs[EPS].f,
+                  in[1] ? in[1] + channel : NULL, in[2] ? in[2] + channel : NULL);
+    }
+    for (uint32_t i = 0; i < 3; i++) weft_free(owned[i]);
+    return status;
+}
+
+// ---- in simpler operators ------------------------------------------------------------------------------------------
+
+static weft_value make(struct weft_build *b, const char *name, const char *op, weft_value x, weft_value y) {
+    weft_value in[2] = {x, y};
+    return weft_bn(b, op, name, in, y == WEFT_NO_VALUE ? 1 : 2, NULL, 0);
+}
+
+static weft_value reshape(struct weft_build *b, const char *name, weft_value x, const weft_dim *dims, uint32_t rank) {
+    return weft_bn(b, "reshape", name, &x, 1, &(struct weft_arg){.name = "shape", .dims = dims, .n = rank}, 1);
+}
+
+/// A value for each channel, in front of the axes behind axis 1.
+static weft_value by_channel(struct weft_build *b, const struct weft_node *n, uint32_t operand,
+                             const struct weft_type *x) {
+    weft_dim dims[WEFT_MAX_RANK] = {x->dims[1]};
+    for (uint32_t i = 1; i + 1 < x->rank; i++) dims[i] = weft_dim_const(b->g->dims, 1);
+    return x->rank == 2 ? n->in[operand] : reshape(b, n->name, n->in[operand], dims, x->rank - 1);
+}
+
+/// The node by value: adding nodes moves the graph's array. The groups stand in rows, so that one step computes what is
+/// theirs; the last axes are those of x again, so that what stands behind the norm joins the step that scales.
+static weft_status decompose(struct weft_graph *g, const struct weft_node *node, uint32_t *outs) {
+    struct weft_build b = {.g = g};
+    const struct weft_node n = *node;
+    const struct weft_type t = g->values[n.in[0]].type;
+    weft_dtype dtype = g->values[n.out[0]].type.dtype;
+    weft_dim size = weft_dim_floordiv(g->dims, t.dims[1], n.attrs[GROUPS].i);
+    for (uint32_t i = 2; i < t.rank; i++) size = weft_dim_mul(g->dims, size, t.dims[i]);
+    const weft_dim rows[3] = {t.dims[0], weft_dim_const(g->dims, n.attrs[GROUPS].i), size};
+    weft_value x = weft_ops_as(&b, n.name, reshape(&b, n.name, n.in[0], rows, 3), WEFT_F32);
+    x = make(&b, n.name, "sub", x, make(&b, n.name, "mean", x, WEFT_NO_VALUE));
+    weft_value square = make(&b, n.name, "mean", make(&b, n.name, "square", x, WEFT_NO_VALUE), WEFT_NO_VALUE);
+    weft_value shifted = make(&b, n.name, "add", square, weft_bf(&b, (float)n.attrs[EPS].f));
+    x = make(&b, n.name, "mul", x, make(&b, n.name, "rsqrt", shifted, WEFT_NO_VALUE));
+    x = reshape(&b, n.name, x, t.dims, t.rank);
+    if (n.n_in > 1) x = make(&b, n.name, "mul", x, by_channel(&b, &n, 1, &t));
+    if (n.n_in > 2) x = make(&b, n.name, "add", x, by_channel(&b, &n, 2, &t));
+    outs[0] = weft_ops_as(&b, n.name, x, dtype);
+    return b.status;
+}
+
+const struct weft_op weft_op_group_norm = {
+    .name = "group_norm",
+    .n_in_min = 1,
+    .n_in_max = 3,
+    .n_out = 1,
+    .attrs = {{.name = "groups", .type = WEFT_ATTR_INT, .required = true, .lo = 1, .hi = 1 << 30},
+              {.name = "eps", .type = WEFT_ATTR_FLOAT, .dflt = 1e-5, .lo = 0, .hi = 1}},
+    .infer = infer,
+    .eval = eval,
+    .decompose = decompose,
+};
