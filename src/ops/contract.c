@@ -231,7 +231,7 @@ static bool hold_quads(struct weft_xtext *t, uint32_t n_nodes, int64_t k, uint32
     struct weft_lower *l = t->e->step->l;
     struct weft_arena *arena = &l->plan->arena;
     uint32_t quads = (uint32_t)((k / 4 + wg - 1) / wg);
-    if (l->caps->kind == WEFT_GPU_CPU || quads * 4 > WEFT_X_HELD || (uint64_t)n_nodes * quads * 12 > 1500) return false;
+    if (!l->profile->unrolls || quads * 4 > WEFT_X_HELD || (uint64_t)n_nodes * quads * 12 > 1500) return false;
     for (uint32_t u = 0; u < quads; u++) {
         bool whole = (int64_t)(u + 1) * wg <= k / 4;
         weft_str_addf(out, whole ? "let quad%u = lid + %uu;\n" : "let quad%u = min(lid + %uu, %uu);\n", u, u * wg,
@@ -320,15 +320,11 @@ struct shape { uint32_t tpr, r, wg, mt; };
 static struct shape matvec_shape(const struct weft_lower *l, int64_t k, uint64_t n, int64_t max_rows,
                                  uint32_t n_anchors) {
     uint64_t kb = (uint64_t)(k + 31) / 32;
-    struct shape s;
-    if (l->caps->kind == WEFT_GPU_CPU) {
-        s = (struct shape){.tpr = 1, .r = n_anchors > 1 ? 2 : 4, .wg = n >= 65536 ? 64 : 32};
-    } else {
-        // Measured on an H200: rows of a few hundred columns want 16 lanes, longer ones a subgroup; the long head fewer
-        // lanes and four rows each, so that more bytes are under way.
-        s = n >= 65536 ? (struct shape){.tpr = kb <= 8 ? 2 : kb <= 64 ? 4 : 16, .r = 4, .wg = 128}
-                       : (struct shape){.tpr = kb <= 8 ? 8 : kb <= 24 ? 16 : 32, .r = 1, .wg = 128};
-    }
+    enum weft_tile_use use = n >= WEFT_HEAD_ROWS ? WEFT_TILE_MATVEC_HEAD
+                             : n_anchors > 1     ? WEFT_TILE_MATVEC_PAIR
+                                                 : WEFT_TILE_MATVEC;
+    const struct weft_tile *t = weft_tile_of(l->profile, use, kb);
+    struct shape s = {.tpr = t->lanes, .r = t->rows, .wg = t->threads};
     uint64_t room = l->caps->workgroup_memory - 4096;
     uint64_t fit = room / (kb * 32 * 4);
     s.mt = max_rows < 4 ? (uint32_t)max_rows : 4;
@@ -446,11 +442,13 @@ static void emit_matmul(struct weft_lower *l, uint32_t group, const struct parts
     int64_t k = weft_lower_const(l, xt->dims[xt->rank - 1]);
     char label[200];
     add_label(label, sizeof label, l, "matmul", p);
-    struct contract_cfg cfg = {.rows = weft_lower_product(l, xt, 0, xt->rank - 1),
+    const weft_dim rows = weft_lower_product(l, xt, 0, xt->rank - 1);
+    const struct weft_tile *tile = weft_tile_of(l->profile, WEFT_TILE_MATMUL, (uint64_t)weft_lower_max(l, rows));
+    struct contract_cfg cfg = {.rows = rows,
                                .n = yt->dims[yt->rank - 1],
                                .k = xt->dims[xt->rank - 1],
-                               .row_tile = 32,
-                               .col_tile = 64};
+                               .row_tile = tile->rows,
+                               .col_tile = tile->columns};
     if (w && w->rows) {
         cfg.part_n = (uint32_t)w->parts[part].rows;
         cfg.col0 = (uint32_t)w->parts[part].row0;
@@ -472,16 +470,15 @@ static void emit_matmul(struct weft_lower *l, uint32_t group, const struct parts
         add_plain_decoder("w0", w_wide, &text);
     }
     add_epilogue(step, p, p->anchors, 1, 0, true, "p.width", &text);
-    // Measured: whole blocks are 25 % faster on an H200; quads compile and run faster on CPU drivers.
-    weft_emit_int(l, s, "WHOLE_BLOCKS", w && !empty && l->caps->kind != WEFT_GPU_CPU);
+    weft_emit_int(l, s, "WHOLE_BLOCKS", w && !empty && tile->unroll);
     weft_emit_int(l, s, "X_WIDE", wide);
     weft_emit_int(l, s, "BM", cfg.row_tile);
     weft_emit_int(l, s, "BN", cfg.col_tile);
-    weft_emit_int(l, s, "TX", 16);
-    weft_emit_int(l, s, "TY", 8);
+    weft_emit_int(l, s, "TX", tile->lanes);
+    weft_emit_int(l, s, "TY", tile->threads / tile->lanes);
     weft_emit_int(l, s, "SINCOS", 0);
     weft_emit_text(l, s, "FUNCTIONS", weft_str_get(&text));
-    weft_emit_workgroup(s, 128, (cfg.row_tile + cfg.col_tile) * 9 * 16);
+    weft_emit_workgroup(s, tile->threads, (cfg.row_tile + cfg.col_tile) * 9 * 16);
     cut_matmul(l, s, x, &cfg);
     weft_xstep_finish(step, contract_params_fields);
     weft_str_free(&text);
