@@ -24,7 +24,7 @@
 /// Dao et al., "FlashAttention: Fast and Memory-Efficient Exact Attention with IO-Awareness", 2022.
 #include "core/alloc.h"
 #include "core/error.h"
-#include "ops/contract.h"
+#include "kernels/gemm/gemm.h"
 #include "ops/shape.h"
 #include "plan/lower.h"
 
@@ -379,7 +379,7 @@ static bool late_readers(const struct weft_lower *l, weft_value v, weft_value va
 /// Leaves the pieces to the contraction that reads the output, if that is all that happens to it.
 static bool defer_merge(struct weft_lower *l, const struct weft_node *node, const struct attention_cfg *cfg,
                         uint32_t partial, uint32_t sums) {
-    if (cfg->dv % 4 || cfg->most_pieces > DEFER_PIECES || !weft_contract_stages(l, node->out[0]) ||
+    if (cfg->dv % 4 || cfg->most_pieces > DEFER_PIECES || !weft_gemm_stages(l, node->out[0]) ||
         late_readers(l, node->out[0], node->in[POS]))
         return false;
     struct weft_deferred *d = weft_arena_alloc(&l->plan->arena, sizeof *d);

@@ -2,8 +2,8 @@
 ///
 /// Rows of w are outputs, as model files store them, so neither operand is ever transposed. w is a weight of any type,
 /// decoded as it is read, or a plain value; x is a float. K = 0 gives zeros. The result is f32 and sums are f32 on the
-/// device, double here. ops/contract.h lowers it.
-#include "ops/contract.h"
+/// device, double here. kernels/gemm/gemm.h lowers it.
+#include "kernels/gemm/gemm.h"
 
 #include "core/alloc.h"
 #include "core/error.h"
@@ -81,5 +81,5 @@ const struct weft_op weft_op_matmul = {
     .traits = WEFT_OP_CONTRACT,
     .infer = infer,
     .eval = eval,
-    .lower = weft_contract_lower,
+    .lower = weft_gemm_lower,
 };

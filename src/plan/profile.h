@@ -23,7 +23,7 @@ struct weft_profile {
     double bytes_per_us; ///< from the device's memory
     double macs_per_us;  ///< multiplications with an addition, f32
     double step_us;      ///< of a dispatch
-    uint32_t slots;      ///< threads that run at once
+    uint32_t slots;      ///< threads that keep its arithmetic busy
 };
 
 struct weft_profile weft_profile_make(const struct weft_gpu_caps *caps);

@@ -42,6 +42,14 @@ static const struct op_case contract_cases[] = {
     {.name = "few rows too long to be staged", .runs = "T=1 | T=2", .split = "T", .abs = 3e-5, .rel = 1e-6,
      .graph = "symbol T 0 8\ninput x f32 [T, 7200]\nweight w q8_0 [3, 7200]\nweight n f32 [7200]\n%a = mul %x %n\n"
               "%0 = matmul %a %w\n%1 = neg %0\noutput %1 y\n"},
+    // Longer than a workgroup's memory on every device, with a last chunk and a last block that are not full, for each
+    // kind of load. Sums as above, of 375 and 1,250 blocks.
+    {.name = "few rows staged in chunks", .runs = "T=1 | T=0 | T=3 | T=8", .split = "T", .abs = 1e-4, .rel = 1e-6,
+     .graph = "symbol T 0 8\ninput x f32 [T, 12000]\ninput h f16 [T, 40001]\ninput z f32 [T, 40000]\n"
+              "weight w q8_0 [37, 12000]\nweight v q4_0 [5, 12000]\nweight a f16 [6, 40001]\n"
+              "weight b q5_0 [9, 40000]\n"
+              "%0 = matmul %x %w\n%1 = matmul %x %v\n%2 = matmul %h %a\n%3 = matmul %z %b\n%4 = silu %1\n"
+              "output %0 q8_0\noutput %2 f16\noutput %3 q5_0\noutput %4 epilogue\n"},
     {.name = "65,600 columns", .runs = "T=1 | T=3", .split = "T", DOT,
      .graph = "symbol T 0 8\ninput x f32 [T, 32]\nweight w q4_0 [65600, 32]\n%0 = matmul %x %w\noutput %0 y\n"},
     {.name = "views in front of matmul", .runs = "T=1 S=0 | T=9 S=3 | T=0 S=9 | T=8 S=1", .split = "T", DOT,
