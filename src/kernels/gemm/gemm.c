@@ -21,7 +21,14 @@ bool weft_gemm_takes_prologue(const struct weft_lower *l, int64_t k) {
     return k > 0 && k % 4 == 0 && weft_gemm_row_fits(l->profile, (uint64_t)k);
 }
 
-bool weft_gemm_stages(const struct weft_lower *l, weft_value v) {
+bool weft_gemm_packed(struct weft_lower *l, const struct weft_node *n) {
+    struct weft_gemm g;
+    if (!n->op->gemm || !weft_lower_packs(l, n->in[1])) return false;
+    n->op->gemm(l, n, &g);
+    return g.rows;
+}
+
+bool weft_gemm_stages(struct weft_lower *l, weft_value v) {
     const struct weft_graph *g = l->graph;
     uint32_t readers = 0;
     if (g->values[v].is_output) return false;
@@ -35,8 +42,8 @@ bool weft_gemm_stages(const struct weft_lower *l, weft_value v) {
                 continue;
             }
             const struct weft_type *t = &g->values[v].type;
-            weft_dim rows = weft_lower_product((struct weft_lower *)l, t, 0, t->rank - 1);
-            if (!(node->op->traits & WEFT_OP_CONTRACT) || i != 0 || !weft_lower_packs(l, node->in[1]) ||
+            weft_dim rows = weft_lower_product(l, t, 0, t->rank - 1);
+            if (!(node->op->traits & WEFT_OP_CONTRACT) || i != 0 || !weft_gemm_packed(l, node) ||
                 weft_lower_max(l, rows) > WEFT_FEW_ROWS ||
                 !weft_gemm_takes_prologue(l, weft_lower_const(l, t->dims[t->rank - 1])))
                 return false;
@@ -99,8 +106,14 @@ weft_status weft_gemm_lower(struct weft_lower *l, uint32_t group) {
     if (!split_group(l, &l->groups[group], &p))
         return weft_fail(WEFT_ERR_INTERNAL, "a contraction group could not be split");
     const struct weft_node *n = weft_gemm_node(l, p.anchors[0]);
-    const struct weft_plan_weight *w = weft_lower_packs(l, n->in[1]) ? weft_lower_weight(l, n->in[1]) : NULL;
     struct weft_xstep step = {.l = l};
+    struct weft_gemm g;
+    n->op->gemm(l, n, &g);
+    if (!g.rows) {
+        weft_gemm_emit_general(l, group, &p, &g, &step);
+        return l->status;
+    }
+    const struct weft_plan_weight *w = weft_lower_packs(l, n->in[1]) ? weft_lower_weight(l, n->in[1]) : NULL;
     uint32_t n_parts = w ? w->n_parts : 1;
     for (uint32_t part = 0; part < n_parts && l->status == WEFT_OK; part++) {
         struct weft_gemm_extents x = extents_of(l, &p, w, part);

@@ -35,6 +35,10 @@ void weft_gemm_emit_tiled(struct weft_lower *l, uint32_t group, const struct wef
                           const struct weft_plan_weight *w, uint32_t part, const struct weft_gemm_choice *choice,
                           struct weft_xstep *step);
 
+/// One step of one anchor in any form.
+void weft_gemm_emit_general(struct weft_lower *l, uint32_t group, const struct weft_gemm_group *p,
+                            const struct weft_gemm *g, struct weft_xstep *step);
+
 // ---- text ----------------------------------------------------------------------------------------------------------
 static inline const struct weft_node *weft_gemm_node(const struct weft_lower *l, uint32_t n) {
     return &l->graph->nodes[n];

@@ -48,7 +48,8 @@ void weft_gemm_add_epilogue(struct weft_xstep *step, const struct weft_gemm_grou
     weft_expr_begin(&e, step, space, weft_region_last_axis(&space), width);
     weft_str_addf(out, "fn epilogue_%u(row: u32, col: u32", segment);
     for (uint32_t i = 0; i < n_anchors; i++) {
-        weft_str_addf(out, ", acc%u: f32", i);
+        weft_dtype dtype = weft_lv(l, weft_gemm_node(l, anchors[i])->out[0])->type.dtype;
+        weft_str_addf(out, ", acc%u: %s", i, dtype == WEFT_I32 ? "i32" : dtype == WEFT_U32 ? "u32" : "f32");
         weft_x_give(&e, weft_gemm_node(l, anchors[i])->out[0], i);
     }
     weft_region_build(&e, anchors, n_anchors);
