@@ -5,6 +5,7 @@
 #   format    folders that are kept in the layout of .clang-format are (scripts/format.sh --check)
 #   includes  only along the arrows of the house (scripts/check_includes.sh)
 #   names     compile, plan, exec and kernels compare no name of the library's (scripts/check_names.sh)
+#   profile   only plan/profile.c asks for the kind of device (scripts/check_profile.sh)
 #   circles   files of a folder call each other in no circle above its limit (scripts/check_circles.py)
 #   headers   every public header compiles alone, as C17 and as C++17, pedantically
 #   symbols   the shared library exports nothing but weft_*, the static one defines nothing else
@@ -63,6 +64,8 @@ check_format() { scripts/format.sh --check || fail "format: see above"; }
 check_includes() { scripts/check_includes.sh || fail "includes: see above"; }
 
 check_names() { scripts/check_names.sh || fail "names: see above"; }
+
+check_profile() { scripts/check_profile.sh || fail "profile: see above"; }
 
 check_circles() { scripts/check_circles.py || fail "circles: see above"; }
 
@@ -134,7 +137,7 @@ check_tidy() {
 }
 
 # mutants runs only where it is named.
-checks=(text format includes names circles headers symbols readme contracts operators plans tidy)
+checks=(text format includes names profile circles headers symbols readme contracts operators plans tidy)
 [ $# -gt 0 ] || set -- "${checks[@]}"
 for check in "$@"; do
     case " ${checks[*]} mutants " in

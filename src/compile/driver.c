@@ -177,6 +177,7 @@ weft_status weft_compile(struct weft_graph *graph, const struct weft_gpu_caps *c
     }
     p->graph = graph;
     p->caps = *caps;
+    p->profile = weft_profile_make(caps);
     *c = (struct weft_compiling){.plan = p, .params = params ? params : &none};
     p->checked = c->params->checked;
     // Kernels are written by many small appends; one that found no memory anywhere spoils the plan.

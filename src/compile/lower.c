@@ -38,6 +38,7 @@ weft_status weft_lower_begin(struct weft_compiling *c)
     *l = (struct weft_lower){.plan = c->plan,
                              .graph = c->plan->graph,
                              .caps = &c->plan->caps,
+                             .profile = &c->plan->profile,
                              .node_budget = c->node_budget,
                              .blind = c->params->blind != 0};
     memcpy(l->lo, c->schedule->lo, sizeof l->lo);

@@ -12,6 +12,7 @@ struct weft_expr;   ///< plan/expr.h
 struct weft_at;     ///< plan/expr.h
 struct weft_scalar; ///< plan/scalar.h
 struct weft_family_set; ///< plan/family.h
+struct weft_gemm;       ///< kernels/gemm/gemm.h
 
 
 enum weft_attr_type {
@@ -159,6 +160,8 @@ struct weft_op {
     uint32_t (*limits)(const struct weft_graph *g, const struct weft_node *n, struct weft_op_limit *out);
     /// Chooses a kernel and emits steps. NULL only for views and for what the region compiler or decompose handles.
     weft_status (*lower)(struct weft_lower *l, uint32_t group);
+    /// Contractions: what the node computes, as a description that its family lowers.
+    void (*gemm)(struct weft_lower *l, const struct weft_node *n, struct weft_gemm *out);
     /// Elementwise: the function of scalars for operands of floats (and truth values), of i32 and of u32. NULL entries
     /// are types that infer refuses.
     const struct weft_scalar *scalar[3];

@@ -24,7 +24,7 @@
 /// Dao et al., "FlashAttention: Fast and Memory-Efficient Exact Attention with IO-Awareness", 2022.
 #include "core/alloc.h"
 #include "core/error.h"
-#include "ops/contract.h"
+#include "kernels/gemm/gemm.h"
 #include "ops/shape.h"
 #include "plan/lower.h"
 
@@ -173,16 +173,15 @@ static uint32_t pow2_down(uint32_t x) {
     return p;
 }
 
-/// The layout for a given number of rows a tile. A CPU driver runs a workgroup as one vector of lanes, each of which
-/// walks whole keys; a GPU has lanes side by side on a key, so that they read consecutive memory.
-static struct attention_tile tile_of(const struct weft_gpu_caps *caps, uint32_t d, uint32_t dv, uint32_t rows) {
-    bool cpu = caps->kind == WEFT_GPU_CPU;
+/// The layout for a given number of rows a tile.
+static struct attention_tile tile_of(const struct weft_profile *profile, uint32_t d, uint32_t dv, uint32_t rows) {
+    const struct weft_tile *shape = weft_tile_of(profile, WEFT_TILE_ATTENTION, rows);
     uint32_t d4 = (d + 3) / 4, v4 = (dv + 3) / 4;
-    struct attention_tile t = {.threads = cpu ? 8 : 128, .rows = rows, .unroll = 1, .shared_q = true};
-    while (cpu && v4 / t.threads > 16 && t.threads < 128) t.threads *= 2;
-    t.lanes = cpu ? (t.threads > TILE_KEYS ? t.threads / TILE_KEYS : 1) : rows <= 4 ? 8 : 4;
+    struct attention_tile t = {.threads = shape->threads, .rows = rows, .unroll = 1, .shared_q = true};
+    while (v4 / t.threads > 16 && t.threads < 128) t.threads *= 2;
+    t.lanes = t.threads / TILE_KEYS > shape->lanes ? t.threads / TILE_KEYS : shape->lanes;
     t.keys = TILE_KEYS * t.lanes / t.threads;
-    while (t.unroll * 2 * t.keys <= (cpu ? 4u : 8u) && d4 % (t.lanes * t.unroll * 2) == 0 && t.unroll < 4)
+    while (t.unroll * 2 * t.keys <= shape->loads && d4 % (t.lanes * t.unroll * 2) == 0 && t.unroll < 4)
         t.unroll *= 2;
     t.columns = v4 < t.threads ? v4 : t.threads;
     t.per_thread = (v4 + t.columns - 1) / t.columns;
@@ -192,7 +191,7 @@ static struct attention_tile tile_of(const struct weft_gpu_caps *caps, uint32_t 
     uint32_t part = rows * TILE_KEYS + 32 / t.lanes;
     t.memory = rows * d4 * 16 + t.lanes * part * 4 + rows * t.row_threads * 4 + rows * TILE_KEYS * 4 + rows * 4 +
                2 * TILE_KEYS * 4;
-    if (rows == 1 && t.memory > caps->workgroup_memory) {
+    if (rows == 1 && t.memory > profile->workgroup_memory) {
         t.shared_q = false;
         t.memory -= d4 * 16;
     }
@@ -200,12 +199,13 @@ static struct attention_tile tile_of(const struct weft_gpu_caps *caps, uint32_t 
 }
 
 /// As many rows a tile as there are, as fit the workgroup's memory, and as leave the accumulators in registers.
-static struct attention_tile choose_tile(const struct weft_gpu_caps *caps, uint32_t d, uint32_t dv, uint64_t max_rows) {
-    uint32_t rows = pow2_up(max_rows), most = caps->kind == WEFT_GPU_CPU ? 4 : 16;
+static struct attention_tile choose_tile(const struct weft_profile *profile, uint32_t d, uint32_t dv,
+                                         uint64_t max_rows) {
+    uint32_t rows = pow2_up(max_rows), most = weft_tile_of(profile, WEFT_TILE_ATTENTION, max_rows)->rows;
     if (rows > most) rows = most;
-    struct attention_tile t = tile_of(caps, d, dv, rows);
-    while (rows > 1 && (t.memory > caps->workgroup_memory || rows / t.groups * t.per_thread > 32))
-        t = tile_of(caps, d, dv, rows /= 2);
+    struct attention_tile t = tile_of(profile, d, dv, rows);
+    while (rows > 1 && (t.memory > profile->workgroup_memory || rows / t.groups * t.per_thread > 32))
+        t = tile_of(profile, d, dv, rows /= 2);
     return t;
 }
 
@@ -255,7 +255,7 @@ static int64_t most_reach(const struct weft_lower *l, const struct attention_cfg
 /// hold all.
 static uint32_t choose_split(const struct weft_lower *l, struct attention_cfg *cfg, uint64_t max_tokens) {
     if (max_tokens > SPLIT_TOKENS) return 0;
-    cfg->split = l->caps->kind == WEFT_GPU_CPU ? 128 : 64;
+    cfg->split = weft_tile_of(l->profile, WEFT_TILE_ATTENTION, max_tokens)->block;
     int64_t reach = most_reach(l, cfg);
     while (pieces_bound(cfg, max_tokens, reach) * max_tokens * cfg->heads * cfg->dv * 4 > MAX_PIECES_BYTES)
         cfg->split *= 2;
@@ -279,7 +279,6 @@ static void emit_common(struct weft_lower *l, struct weft_step *s, const struct 
 
 static void emit_tile(struct weft_lower *l, struct weft_step *s, const struct attention_cfg *cfg,
                       const struct attention_tile *t) {
-    bool cpu = l->caps->kind == WEFT_GPU_CPU;
     weft_emit_int(l, s, "D", cfg->d);
     weft_emit_int(l, s, "SOFTCAP", cfg->softcap > 0);
     weft_emit_int(l, s, "QT", t->rows);
@@ -292,7 +291,7 @@ static void emit_tile(struct weft_lower *l, struct weft_step *s, const struct at
     weft_emit_int(l, s, "RG", t->groups);
     weft_emit_int(l, s, "RV", t->rows / t->groups);
     weft_emit_int(l, s, "CB", t->per_thread < 2 ? 1 : 2);
-    weft_emit_int(l, s, "JU", cpu ? 1 : t->rows <= 8 ? 4 : 2);
+    weft_emit_int(l, s, "JU", weft_tile_of(l->profile, WEFT_TILE_ATTENTION, t->rows)->unroll);
     weft_emit_int(l, s, "RL", t->row_threads);
     weft_emit_int(l, s, "QSHARED", t->shared_q);
     weft_emit_workgroup(s, t->threads, t->memory);
@@ -303,7 +302,7 @@ static uint8_t wide_if(bool wide) { return wide ? WEFT_OPERAND_WIDE : 0; }
 static void emit_merge(struct weft_lower *l, const struct weft_node *node, const struct attention_cfg *cfg,
                        const char *label, uint32_t partial, uint32_t sums) {
     struct weft_step *s = weft_emit(l, &merge_kernel, label, cfg, sizeof *cfg);
-    uint32_t threads = l->caps->kind == WEFT_GPU_CPU ? 8 : 128, v4 = (cfg->dv + 3) / 4;
+    uint32_t threads = weft_tile_of(l->profile, WEFT_TILE_ATTENTION_JOIN, 0)->threads, v4 = (cfg->dv + 3) / 4;
     uint32_t columns = v4 < threads ? v4 : threads;
     weft_emit_scratch(l, s, "o", WEFT_READ, partial, wide_if(cfg->dv % 4 == 0));
     weft_emit_scratch(l, s, "ml", WEFT_READ, sums, 0);
@@ -380,7 +379,7 @@ static bool late_readers(const struct weft_lower *l, weft_value v, weft_value va
 /// Leaves the pieces to the contraction that reads the output, if that is all that happens to it.
 static bool defer_merge(struct weft_lower *l, const struct weft_node *node, const struct attention_cfg *cfg,
                         uint32_t partial, uint32_t sums) {
-    if (cfg->dv % 4 || cfg->most_pieces > DEFER_PIECES || !weft_contract_stages(l, node->out[0]) ||
+    if (cfg->dv % 4 || cfg->most_pieces > DEFER_PIECES || !weft_gemm_stages(l, node->out[0]) ||
         late_readers(l, node->out[0], node->in[POS]))
         return false;
     struct weft_deferred *d = weft_arena_alloc(&l->plan->arena, sizeof *d);
@@ -438,7 +437,7 @@ static weft_status attention_lower(struct weft_lower *l, uint32_t group) {
     uint64_t tokens = max > 0 ? (uint64_t)max : 1;
     WEFT_TRY(check_ring(l, node, &cfg, tokens));
     cfg.split = choose_split(l, &cfg, tokens);
-    struct attention_tile t = choose_tile(l->caps, cfg.d, cfg.dv, tokens * cfg.group);
+    struct attention_tile t = choose_tile(l->profile, cfg.d, cfg.dv, tokens * cfg.group);
     cfg.tile_rows = t.rows;
     char label[128];
     snprintf(label, sizeof label, "attention%s%s", node->name ? " " : "", node->name ? node->name : "");

@@ -98,7 +98,7 @@ static weft_status cache_append_lower(struct weft_lower *l, uint32_t group) {
     bool functional = weft_lv(l, node->in[0])->state == UINT32_MAX;
     bool ends = !functional && weft_lv(l, node->in[0])->state_kind != WEFT_STATE_RING;
     struct cache_append_cfg cfg = {.tokens = x->dims[0], .capacity = state->dims[0], .row_items = (uint32_t)row / unit,
-                                   .threads = l->caps->kind == WEFT_GPU_CPU ? 32 : 64};
+                                   .threads = weft_tile_of(l->profile, WEFT_TILE_COPY, 0)->threads};
     char label[128];
     snprintf(label, sizeof label, "cache_append%s%s", node->name ? " " : "", node->name ? node->name : "");
     const struct weft_value_info *pos = weft_lv(l, node->in[2]);

@@ -179,7 +179,8 @@ static weft_status conv_lower(struct weft_lower *l, uint32_t group)
     const struct weft_node *node = &l->graph->nodes[l->groups[group].nodes[0]];
     const struct weft_type *x = &weft_lv(l, node->in[X])->type, *w = &weft_lv(l, node->in[WEIGHT])->type;
     bool last = node->attrs[LAYOUT].i == 1;
-    struct conv_cfg cfg = {.len = x->dims[x->rank - (last ? 2 : 1)], .threads = l->caps->kind == WEFT_GPU_CPU ? 16 : 64,
+    struct conv_cfg cfg = {.len = x->dims[x->rank - (last ? 2 : 1)],
+                           .threads = weft_tile_of(l->profile, WEFT_TILE_ELEMENTS, 0)->threads,
                            .s = {.batch = x->rank == 3 ? weft_lower_const(l, x->dims[0]) : 1,
                                  .channels = weft_lower_const(l, x->dims[x->rank - (last ? 1 : 2)]),
                                  .taps = weft_lower_const(l, w->dims[w->rank - 1]),

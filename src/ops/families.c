@@ -2,7 +2,7 @@
 #include "core/error.h"
 #include "kernels/copy/move.h"
 #include "kernels/map/region.h"
-#include "ops/contract.h"
+#include "kernels/gemm/gemm.h"
 #include "ops/state_write.h"
 #include "plan/family.h"
 
@@ -61,14 +61,14 @@ static bool contract_takes_prologue(struct weft_lower *l, const struct weft_node
 {
     const struct weft_type *t = &weft_lv(l, n->in[0])->type;
     return weft_lower_max(l, weft_lower_product(l, t, 0, t->rank - 1)) <= WEFT_FEW_ROWS &&
-           weft_lower_packs(l, n->in[1]) &&
-           weft_contract_takes_prologue(l->caps, weft_lower_const(l, t->dims[t->rank - 1]));
+           weft_gemm_packed(l, n) &&
+           weft_gemm_takes_prologue(l, weft_lower_const(l, t->dims[t->rank - 1]));
 }
 
 /// A weight in one part; without elements there is nothing that could read a prologue.
 static bool contract_takes_epilogue(struct weft_lower *l, const struct weft_node *n)
 {
-    if (!weft_lower_packs(l, n->in[1])) return false;
+    if (!weft_gemm_packed(l, n)) return false;
     const struct weft_plan_weight *w = weft_lower_weight(l, n->in[1]);
     return w->n_parts == 1 && w->rows && w->k;
 }
@@ -77,7 +77,7 @@ static const struct weft_family contraction = {
     .name = "contraction",
     .kind = WEFT_GROUP_CONTRACT,
     .takes = contract_takes,
-    .lower = weft_contract_lower,
+    .lower = weft_gemm_lower,
     .most_anchors = 4,
     .takes_prologue = contract_takes_prologue,
     .takes_epilogue = contract_takes_epilogue,

@@ -116,7 +116,7 @@ static weft_status gather_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_type *ids = &weft_lv(l, node->in[1])->type;
     struct gather_cfg cfg = {.ids = weft_lower_product(l, ids, 0, ids->rank), .rows = table->type.dims[0],
                              .k = table->type.dims[1], .per = 4,
-                             .threads = l->caps->kind == WEFT_GPU_CPU ? 16 : 64,
+                             .threads = weft_tile_of(l->profile, WEFT_TILE_ELEMENTS, 0)->threads,
                              .scale = (float)node->attrs[SCALE].f};
     if (!weft_lower_packs(l, node->in[0]) || weft_lower_const(l, cfg.k) == 0) {
         struct weft_step *s = gather_step(l, node, &cfg);

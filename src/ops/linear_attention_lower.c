@@ -11,7 +11,6 @@
 enum {
     STEP_TOKENS = 32,    // runs of at most so many tokens go token by token
     MOST_TURNS = 50000,  // of the loops of one invocation; Mesa's CPU driver ends an invocation after 65,535
-    MOST_CHUNK = 64,
     LEAST_CHUNK = 4,
 };
 
@@ -119,9 +118,13 @@ static uint32_t pairs_memory(const struct linear_cfg *cfg)
                 (cfg->s.beta ? cfg->chunk * cfg->chunk : 0));
 }
 
+static const struct weft_tile *shape_of(const struct weft_lower *l) {
+    return weft_tile_of(l->profile, WEFT_TILE_RECURRENT, 0);
+}
+
 static uint32_t pairs_threads(const struct weft_lower *l, const struct linear_cfg *cfg)
 {
-    uint32_t blocks = l->caps->kind == WEFT_GPU_CPU ? 1 : cfg->chunk / 4 < 4 ? cfg->chunk / 4 : 4;
+    uint32_t most = shape_of(l)->rows, blocks = cfg->chunk / 4 < most ? cfg->chunk / 4 : most;
     while (blocks > 1 && blocks * cfg->chunk > l->caps->max_invocations) blocks /= 2;
     return blocks * cfg->chunk;
 }
@@ -139,7 +142,7 @@ static bool lay_out(const struct weft_lower *l, struct linear_cfg *cfg, uint64_t
     cfg->pair_columns = cfg->chunk < 16 ? cfg->chunk : 16;
     while (cfg->pair_columns > 4 && pairs_memory(cfg) > caps->workgroup_memory) cfg->pair_columns /= 2;
     if (pairs_memory(cfg) > caps->workgroup_memory) return false;
-    uint32_t most = caps->kind == WEFT_GPU_CPU ? 8 : 16, wide = pow2_up((uint64_t)s->dv);
+    uint32_t most = shape_of(l)->columns, wide = pow2_up((uint64_t)s->dv);
     for (cfg->columns = most < wide ? most : wide; cfg->columns; cfg->columns /= 2)
         for (cfg->slice = cfg->chunk < 32 ? cfg->chunk : 32; cfg->slice >= 4; cfg->slice /= 2)
             if (chunk_memory(cfg) <= caps->workgroup_memory && cfg->columns * cfg->chunk / 4 <= caps->max_invocations)
@@ -161,7 +164,7 @@ static uint32_t chunk_turns(const struct linear_cfg *cfg)
 /// Chunks as large as fit, for runs of more tokens than go one by one. False if none do.
 static bool choose_chunks(const struct weft_lower *l, struct linear_cfg *cfg, uint64_t hint, uint64_t tokens)
 {
-    uint32_t most = l->caps->kind == WEFT_GPU_CPU ? 16 : MOST_CHUNK;
+    uint32_t most = shape_of(l)->block;
     if (tokens <= STEP_TOKENS) return false;
     cfg->chunk = pow2_down(hint < LEAST_CHUNK ? LEAST_CHUNK : hint > most ? most : hint);
     while (cfg->chunk >= LEAST_CHUNK && !lay_out(l, cfg, tokens)) cfg->chunk /= 2;
@@ -179,7 +182,7 @@ static bool choose_chunks(const struct weft_lower *l, struct linear_cfg *cfg, ui
 static void choose_lanes(const struct weft_lower *l, struct linear_cfg *cfg)
 {
     const struct linear_shape *s = &cfg->s;
-    uint32_t least = l->caps->kind == WEFT_GPU_CPU ? 8 : 64, quads = ceil_div((uint64_t)s->dv, 4);
+    uint32_t least = shape_of(l)->threads, quads = ceil_div((uint64_t)s->dv, 4);
     cfg->lanes = pow2_up(ceil_div((uint64_t)s->dk, 16));
     if (cfg->lanes > 64) cfg->lanes = 64;
     cfg->rows = ceil_div((uint64_t)s->dk, cfg->lanes);
@@ -263,7 +266,7 @@ static uint32_t emit_gates(struct weft_lower *l, const struct weft_node *node, s
     emit_operand(l, s, node, "decay", cfg->s.decay_in, false);
     emit_operand(l, s, node, "beta", cfg->s.beta_in, false);
     weft_emit_scratch(l, s, "gates", WEFT_WRITE, gates, 0);
-    weft_emit_workgroup(s, l->caps->kind == WEFT_GPU_CPU ? 16 : 64, 0);
+    weft_emit_workgroup(s, weft_tile_of(l->profile, WEFT_TILE_ELEMENTS, 0)->threads, 0);
     return gates;
 }
 

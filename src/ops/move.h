@@ -19,5 +19,7 @@ void weft_move_host(const double *x, double *y, int64_t outer, int64_t size, int
 
 /// "concat name" in the plan's arena.
 const char *weft_move_label(struct weft_lower *l, const struct weft_node *node);
-static inline uint32_t weft_move_threads(const struct weft_lower *l) { return l->caps->kind == WEFT_GPU_CPU ? 16 : 64; }
+static inline uint32_t weft_move_threads(const struct weft_lower *l) {
+    return weft_tile_of(l->profile, WEFT_TILE_ELEMENTS, 0)->threads;
+}
 #endif

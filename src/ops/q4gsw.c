@@ -241,7 +241,7 @@ static void linear_part(struct weft_lower *l, const struct weft_node *node, cons
     const struct weft_type *x = &weft_lv(l, node->in[X])->type;
     int64_t k = weft_lower_const(l, x->dims[x->rank - 1]);
     bool wide = weft_lower_wide(l, node->in[X]);
-    uint32_t threads = few && l->caps->kind == WEFT_GPU_CPU ? 16 : 64;
+    uint32_t threads = few ? weft_tile_of(l->profile, WEFT_TILE_ROWS_Q4, 0)->threads : 64;
     struct weft_step *s = weft_emit(l, few ? &few_kernel : &tiled_kernel, weft_move_label(l, node), cfg, sizeof *cfg);
     weft_lower_place(l, node->out[0]);
     weft_emit_value(l, s, "x", WEFT_READ, node->in[X], wide ? WEFT_OPERAND_WIDE : 0);

@@ -57,7 +57,9 @@ static void state_write_update(const struct weft_update *u, uint32_t *words, uin
 static const struct weft_kernel state_write_kernel = {"state_write", "ops/state_write.wgsl", state_write_params_fields,
                                                       state_write_update};
 
-static uint32_t threads_for(const struct weft_lower *l) { return l->caps->kind == WEFT_GPU_CPU ? 32 : 64; }
+static uint32_t threads_for(const struct weft_lower *l) {
+    return weft_tile_of(l->profile, WEFT_TILE_COPY, 0)->threads;
+}
 
 /// The operands move words: their elements, and what a checked accessor counts, become u32.
 static void as_words(struct weft_lower *l, struct weft_step *s, uint64_t bytes) {

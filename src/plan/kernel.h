@@ -30,7 +30,7 @@ typedef void (*weft_update_fn)(const struct weft_update *u, uint32_t *words, uin
 
 struct weft_kernel {
     const char *name;
-    const char *file;                 ///< template, such as "ops/matvec.wgsl"
+    const char *file;                 ///< template, such as "ops/gather.wgsl"
     const struct weft_field *fields;  ///< ends at name NULL; may be replaced per step (step->fields)
     weft_update_fn update;
 };

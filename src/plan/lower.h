@@ -51,6 +51,7 @@ struct weft_lower {
     struct weft_plan *plan;
     struct weft_graph *graph;
     const struct weft_gpu_caps *caps;
+    const struct weft_profile *profile; ///< of the caps
     struct weft_group *groups; uint32_t n_groups;
     uint32_t *node_group;        ///< group of each node
     struct weft_place *places;   ///< by value

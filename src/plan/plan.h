@@ -3,6 +3,7 @@
 #define WEFT_PLAN_PLAN_H
 #include "core/map.h"
 #include "plan/kernel.h"
+#include "plan/profile.h"
 #include "plan/wlayout.h"
 
 #define WEFT_HEAPS 4
@@ -172,6 +173,7 @@ struct weft_plan {
     struct weft_arena arena;
     struct weft_graph *graph;    ///< after the graph passes; owns dims
     struct weft_gpu_caps caps;   ///< for which it was compiled
+    struct weft_profile profile; ///< of the caps
     struct weft_schedule *schedules;
     uint32_t n_schedules;
     struct weft_plan_weight *weights; uint32_t n_weights;

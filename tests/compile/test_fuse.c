@@ -51,10 +51,15 @@ static struct fused fuse_with(const char *text, const struct weft_gpu_caps *caps
     struct weft_graph *g = fixture_graph(text);
     f.plan->graph = g;
     f.plan->caps = *caps;
+    f.plan->profile = weft_profile_make(caps);
     if (weft_pass_decompose(g) != WEFT_OK) fail_msg("%s", weft_error_message());
     f.plan->states = weft_arena_alloc(&f.plan->arena, (g->n_states + 1) * sizeof *f.plan->states);
     for (size_t i = 0; i < g->n_states; i++) f.plan->states[i].kind = g->values[g->states[i]].state_kind;
-    f.l = (struct weft_lower){.plan = f.plan, .graph = g, .caps = &f.plan->caps, .node_budget = budget};
+    f.l = (struct weft_lower){.plan = f.plan,
+                                 .graph = g,
+                                 .caps = &f.plan->caps,
+                                 .profile = &f.plan->profile,
+                                 .node_budget = budget};
     for (uint32_t i = 0; i < weft_dims_symbol_count(g->dims); i++)
         weft_dims_symbol_bounds(g->dims, i, &f.l.lo[i], &f.l.hi[i]);
     f.l.node_group = weft_calloc(g->n_nodes + 1, sizeof *f.l.node_group);

@@ -42,6 +42,13 @@ static const struct op_case contract_cases[] = {
     {.name = "few rows too long to be staged", .runs = "T=1 | T=2", .split = "T", .abs = 3e-5, .rel = 1e-6,
      .graph = "symbol T 0 8\ninput x f32 [T, 7200]\nweight w q8_0 [3, 7200]\nweight n f32 [7200]\n%a = mul %x %n\n"
               "%0 = matmul %a %w\n%1 = neg %0\noutput %1 y\n"},
+    // Longer than a workgroup's memory on every device, with a last chunk and a last block that are not full, for each
+    // kind of load. Sums as above, of 375 and 1,250 blocks.
+    {.name = "few rows staged in chunks", .runs = "T=1 | T=3", .split = "T", .abs = 1e-4, .rel = 1e-6,
+     .graph = "symbol T 0 3\ninput x f32 [T, 12000]\ninput h f16 [T, 12001]\ninput z f32 [T, 40000]\n"
+              "weight w q8_0 [37, 12000]\nweight a f16 [6, 12001]\nweight b q5_0 [3, 40000]\n"
+              "%0 = matmul %x %w\n%1 = matmul %h %a\n%2 = matmul %z %b\n%3 = silu %0\n"
+              "output %1 f16\noutput %2 q5_0\noutput %3 epilogue\n"},
     {.name = "65,600 columns", .runs = "T=1 | T=3", .split = "T", DOT,
      .graph = "symbol T 0 8\ninput x f32 [T, 32]\nweight w q4_0 [65600, 32]\n%0 = matmul %x %w\noutput %0 y\n"},
     {.name = "views in front of matmul", .runs = "T=1 S=0 | T=9 S=3 | T=0 S=9 | T=8 S=1", .split = "T", DOT,
@@ -89,4 +96,39 @@ static const struct op_case contract_cases[] = {
      .graph = "symbol T 0 8\ninput x f32 [T, 36]\nweight n f32 [36]\nweight w f32 [9, 36]\n"
               "%0 = layer_norm %x %n {eps=0.01}\n%1 = softmax %0\n%2 = rms_norm %1 %n\n%3 = matmul %2 %w\n"
               "%4 = tanh %3\noutput %1 softmax\noutput %4 out\n"},
+    // ---- any form ----
+    {.name = "products by batch, broadcast on both sides", .runs = "T=1 N=1 | T=0 N=3 | T=3 N=0 | T=9 N=65 | T=40 N=7",
+     DOT,
+     .graph = "symbol T 0 64\nsymbol N 0 70\ninput x f32 [3, 1, T, 37]\ninput w f32 [2, N, 37]\n"
+              "input h f16 [3, 2, T, N]\ninput v f16 [1, 5, N]\nweight q q8_0 [3, 5, 32]\ninput z f32 [T, 32]\n"
+              "%0 = matmul %x %w\n%1 = matmul %h %v\n%2 = matmul %z %q\n"
+              "output %0 both\noutput %1 right\noutput %2 weight\n"},
+    {.name = "products of transposed sides",
+     .runs = "T=1 N=1 K=1 | T=0 N=3 K=4 | T=3 N=0 K=2 | T=9 N=65 K=0 | T=33 N=7 K=35", DOT,
+     .graph = "symbol T 0 64\nsymbol N 0 70\nsymbol K 0 40\ninput a f32 [K, T]\ninput b f32 [K, N]\n"
+              "input c f16 [N, K]\ninput d f32 [2, T, K]\ninput e bf16 [2, K, N]\n"
+              "%0 = matmul %a %b {transpose_a=1, transpose_b=0}\n%1 = matmul %a %c {transpose_a=1}\n"
+              "%2 = matmul %d %e {transpose_b=0}\n%3 = matmul %d %b {transpose_b=0}\n"
+              "output %0 both\noutput %1 left\noutput %2 batch\noutput %3 rows\n"},
+    {.name = "weights of transposed products", .runs = "T=1 | T=0 | T=9 | T=33", DOT,
+     .graph = "symbol T 0 40\ninput x f32 [T, 33]\ninput y f32 [32, T]\nweight a f16 [33, 32]\n"
+              "weight b q4_0 [33, 64]\nweight c q8_0 [5, 32]\n"
+              "%0 = matmul %x %a {transpose_b=0}\n%1 = matmul %x %b {transpose_b=0}\n"
+              "%2 = matmul %y %c {transpose_a=1}\noutput %0 f16\noutput %1 q4_0\noutput %2 q8_0\n"},
+    {.name = "products by vectors and of vectors", .runs = "T=1 K=1 | T=0 K=5 | T=9 K=0 | T=65 K=37", DOT,
+     .graph = "symbol T 0 70\nsymbol K 0 40\ninput x f32 [2, T, K]\ninput v f32 [K]\ninput u f32 [K]\n"
+              "input m f32 [K, T]\n"
+              "%0 = matmul %x %v\n%1 = matmul %v %u\n%2 = matmul %v %x\n%3 = matmul %v %m {transpose_b=0}\n"
+              "%4 = matmul %m %v {transpose_a=1}\n%5 = neg %1\n"
+              "output %0 columns\noutput %1 dot\noutput %2 rows\noutput %3 left\noutput %4 right\noutput %5 minus\n"},
+    {.name = "whole numbers of 32 bits, with sums that wrap", .runs = "T=1 | T=0 | T=17", .data = "x = int "
+     "-2000000..2000000; w = int -2000000..2000000; u = int 0..3000000; v = int 0..3000000",
+     .graph = "symbol T 0 40\ninput x i32 [T, 35]\ninput w i32 [66, 35]\ninput u u32 [2, T, 3]\n"
+              "input v u32 [2, 3, 5]\n"
+              "%0 = matmul %x %w\n%1 = matmul %u %v {transpose_b=0}\noutput %0 signed\noutput %1 unsigned\n"},
+    {.name = "products of views by batch", .runs = "T=1 S=0 | T=9 S=3 | T=0 S=9 | T=8 S=1", DOT,
+     .graph = "symbol T 0 9\nsymbol S 0 9\ninput x f32 [20, 6]\ninput y f32 [20, 2, 6]\n"
+              "%a = slice %x {start=S, len=T}\n%b = slice %y {start=S+1, len=T}\n%c = reshape %b {shape=[T, 2, 6]}\n"
+              "%0 = matmul %a %c\n%1 = matmul %a %a {transpose_a=1, transpose_b=0}\n%2 = neg %0\n"
+              "output %0 views\noutput %1 square\noutput %2 minus\n"},
 };

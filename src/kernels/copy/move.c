@@ -27,7 +27,8 @@ static bool is_half(weft_dtype d) { return d == WEFT_F16 || d == WEFT_BF16; }
 struct weft_step *weft_emit_move(struct weft_lower *l, const char *label, weft_dim count, struct weft_place from,
                                  weft_dtype from_type, struct weft_place to, weft_dtype to_type) {
     bool half = is_half(to_type), raw = is_half(from_type);
-    struct move_cfg cfg = {.count = count, .threads = l->caps->kind == WEFT_GPU_CPU ? 32 : 64, .half = half};
+    struct move_cfg cfg = {
+        .count = count, .threads = weft_tile_of(l->profile, WEFT_TILE_COPY, 0)->threads, .half = half};
     struct weft_step *s = weft_emit(l, &move_kernel, label, &cfg, sizeof cfg);
     weft_emit_place(l, s, "x", WEFT_READ, from, half ? from_type : WEFT_U32, count,
                     WEFT_OPERAND_INPLACE | (raw ? WEFT_OPERAND_BITS : 0));

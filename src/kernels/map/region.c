@@ -96,7 +96,7 @@ static bool hold(struct weft_xtext *t, uint32_t n_nodes, uint32_t wg, struct wef
     struct weft_lower *l = t->e->step->l;
     int64_t width = weft_lower_const(l, t->e->n);
     uint32_t columns = width > 0 ? (uint32_t)((width + wg - 1) / wg) : 0;
-    if (l->caps->kind == WEFT_GPU_CPU || columns == 0 || columns > 8 || (uint64_t)n_nodes * columns * 3 > 1500)
+    if (!l->profile->unrolls || columns == 0 || columns > 8 || (uint64_t)n_nodes * columns * 3 > 1500)
         return false;
     for (uint32_t u = 0; u < columns; u++) {
         bool whole = (int64_t)(u + 1) * wg <= width;
@@ -243,7 +243,7 @@ static void flat(struct region *r, struct weft_xtext *t, const char *start) {
     const char *total = weft_xtext_dim(&r->step, e->n);
     bool packed = false, exact = whole_quads(l, e) && !e->phase;
     for (uint32_t i = 0; i < e->n_stores; i++) packed |= e->stores[i].packed;
-    if (packed || (exact && l->caps->kind != WEFT_GPU_CPU && (uint64_t)e->n_x * 4 < 600)) {
+    if (packed || (exact && l->profile->unrolls && (uint64_t)e->n_x * 4 < 600)) {
         side_by_side(r, t, start, total, exact);
         return;
     }
@@ -308,7 +308,7 @@ static uint32_t choose_wg(const struct weft_lower *l, const struct weft_group *g
         if (w > width) width = w;
     }
     if (width == 0) return 64;
-    return width <= 64 ? 32 : width <= 512 || l->caps->kind == WEFT_GPU_CPU ? 64 : 256;
+    return weft_tile_of(l->profile, WEFT_TILE_ROWS, (uint64_t)width)->threads;
 }
 
 weft_status weft_region_lower(struct weft_lower *l, uint32_t group) {

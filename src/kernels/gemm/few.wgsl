@@ -8,15 +8,27 @@ const WG = ${WG}u;
 const KQ = ${KQ}u; // vec4 of a staged row; blocks are padded with zeros
 var<workgroup> xs: array<vec4<f32>, ${KQ * MT}>;
 
+//% if CHUNKED
+// Fills xs with the columns from block `first` on.
+fn stage_chunk(m0: u32, first: u32, lid: u32) {
+    for (var m = 0u; m < ${MT}u; m++) {
+        let row = min(m0 + m, p.rows - 1u);
+        ${STAGE}
+    }
+}
+
+//% end
 ${SEGMENTS}
 
 @compute @workgroup_size(${WG})
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
     let m0 = wid.y * ${MT}u;
+//% if !CHUNKED
     for (var m = 0u; m < ${MT}u; m++) {
         let row = min(m0 + m, p.rows - 1u);
         ${STAGE}
     }
     workgroupBarrier(); // xs is whole before any lane reads it
+//% end
     ${PICK}
 }

@@ -1,5 +1,5 @@
-//%% One segment of matvec.wgsl: outputs col0 .. col0 + N of NA contractions that share x. Lane groups of TPR threads
-//%% own R outputs each.
+//%% One segment of few.wgsl: outputs col0 .. col0 + N of NA contractions that share x. Lane groups of TPR threads
+//%% own R outputs each. CHUNK (0: all) blocks of 32 columns are staged at a time.
 fn segment_${S}(tile: u32, m0: u32, lid: u32) {
     let lane = lid % ${TPR}u;
     let n0 = (tile * ${WG / TPR}u + lid / ${TPR}u) * ${R}u;
@@ -10,10 +10,19 @@ fn segment_${S}(tile: u32, m0: u32, lid: u32) {
 //% end
 //% end
 //% end
+//% if CHUNK
+    for (var first = 0u; first < ${KB}u; first += ${CHUNK}u) {
+        workgroupBarrier(); // all have read the chunk before
+        stage_chunk(m0, first, lid);
+        workgroupBarrier(); // xs is whole before any lane reads it
+    for (var own = lane; own < min(${CHUNK}u, ${KB}u - first); own += ${TPR}u) {
+        let blk = first + own;
+//% else
     for (var blk = lane; blk < ${KB}u; blk += ${TPR}u) {
+//% end
 //% if MT == 1
 //% for j in 0..8
-        let x${j} = xs[blk * 8u + ${j}u];
+        let x${j} = xs[${XB} * 8u + ${j}u];
 //% end
         let sums = w_sums(x0, x1, x2, x3, x4, x5, x6, x7);
 //% for a in 0..NA
@@ -30,7 +39,7 @@ fn segment_${S}(tile: u32, m0: u32, lid: u32) {
             let w = w_load_w${AT}(min(n0 + ${r}u, ${N - 1}u), blk);
 //% for m in 0..MT
             {
-                let at = ${m}u * KQ + blk * 8u;
+                let at = ${m}u * KQ + ${XB} * 8u;
                 let low = (w[0] * xs[at] + w[1] * xs[at + 1u]) + (w[2] * xs[at + 2u] + w[3] * xs[at + 3u]);
                 let high = (w[4] * xs[at + 4u] + w[5] * xs[at + 5u]) + (w[6] * xs[at + 6u] + w[7] * xs[at + 7u]);
                 a${a}_${r}_${m} += w_fold(low + high);
@@ -41,6 +50,9 @@ fn segment_${S}(tile: u32, m0: u32, lid: u32) {
 //% end
 //% end
     }
+//% if CHUNK
+    }
+//% end
 //% if TPR > 1
 //% for a in 0..NA
 //% for r in 0..R

@@ -1,0 +1,49 @@
+/// The one place that picks a kernel and its tile for a contraction, by a modelled cost.
+///
+/// The model counts bytes, multiplications and waves of workgroups, with the profile's orders of magnitude. It serves
+/// to compare kernels for one shape on one device, and to show that no extent falls off its kernel
+/// (tests/kernels/test_gemm_choose.c); it predicts no times.
+#ifndef WEFT_KERNELS_GEMM_CHOOSE_H
+#define WEFT_KERNELS_GEMM_CHOOSE_H
+#include "plan/lower.h"
+#include <stdint.h>
+
+/// The model is trusted where one kernel costs more than DOUBT times the other, and DOUBT_STEPS dispatches more.
+#define WEFT_GEMM_DOUBT 2
+#define WEFT_GEMM_DOUBT_STEPS 8
+
+enum weft_gemm_kernel {
+    WEFT_GEMM_FEW,  ///< a workgroup stages rows of the left side and computes a run of outputs
+    WEFT_GEMM_TILED ///< tiles of rows times columns
+};
+
+/// Upper bounds of what is to be computed.
+struct weft_gemm_extents {
+    uint64_t batch, m, n, k;
+    bool packed;         ///< the right side is a packed weight, and k is constant
+    bool prologue;       ///< a scalar program makes the rows of the left side, each of which must be staged whole
+    uint32_t n_anchors;  ///< contractions that an epilogue combines
+    double weight_bytes; ///< of an element of the right side
+};
+
+struct weft_gemm_choice {
+    enum weft_gemm_kernel kernel;
+    uint32_t threads; ///< of a workgroup
+    uint32_t lanes;   ///< FEW: threads that share an output; TILED: threads along the columns
+    uint32_t outputs; ///< FEW: of a group of lanes
+    uint32_t rows;    ///< FEW: staged at once; TILED: of a tile
+    uint32_t columns; ///< TILED: of a tile
+    /// FEW: blocks of 32 columns that are staged at once. All of them: rows are staged whole; fewer: one run after the
+    /// other, between barriers.
+    uint32_t chunk;
+    bool whole_blocks; ///< TILED: a thread decodes a block of 32 at once
+    double us;         ///< modelled cost
+};
+
+/// True if a row of k columns can be staged whole.
+bool weft_gemm_row_fits(const struct weft_profile *p, uint64_t k);
+struct weft_gemm_choice weft_gemm_choose(const struct weft_profile *p, const struct weft_gemm_extents *x);
+/// The cost of a choice for other extents than it was made for.
+double weft_gemm_cost(const struct weft_profile *p, const struct weft_gemm_extents *x,
+                      const struct weft_gemm_choice *c);
+#endif

@@ -1,0 +1,127 @@
+/// Lowering of contractions. Two kernels:
+///
+/// matvec  few rows (a decode step): a workgroup stages the rows of x in workgroup memory (by way of the prologue's row
+/// program, if
+///         there is one) and computes a run of outputs; TPR lanes share an output, each lane group has R of them.
+///         Contractions of one x stand side by side as segments of the grid; those that an epilogue combines (gate and
+///         up) are computed by one lane.
+/// matmul  many rows: tiles of BM x BN outputs, blocks of 32 along k staged and decoded once a tile.
+///
+/// A weight cut into parts by the binding limit gives one step a part. The order of a sum depends on template values
+/// alone.
+#include "kernels/gemm/impl.h"
+#include "core/alloc.h"
+#include "core/error.h"
+#include "kernels/map/region.h"
+#include "plan/expand.h"
+#include <stdio.h>
+#include <string.h>
+
+bool weft_gemm_takes_prologue(const struct weft_lower *l, int64_t k) {
+    return k > 0 && k % 4 == 0 && weft_gemm_row_fits(l->profile, (uint64_t)k);
+}
+
+bool weft_gemm_packed(struct weft_lower *l, const struct weft_node *n) {
+    struct weft_gemm g;
+    if (!n->op->gemm || !weft_lower_packs(l, n->in[1])) return false;
+    n->op->gemm(l, n, &g);
+    return g.rows;
+}
+
+bool weft_gemm_stages(struct weft_lower *l, weft_value v) {
+    const struct weft_graph *g = l->graph;
+    uint32_t readers = 0;
+    if (g->values[v].is_output) return false;
+    for (uint32_t n = 0; n < g->n_nodes; n++) {
+        const struct weft_node *node = &g->nodes[n];
+        for (uint32_t i = 0; !node->dead && i < node->n_in; i++) {
+            if (node->in[i] != v) continue;
+            readers++;
+            if (node->op->view == WEFT_VIEW_SAME) {
+                if (!weft_gemm_stages(l, node->out[0])) return false;
+                continue;
+            }
+            const struct weft_type *t = &g->values[v].type;
+            weft_dim rows = weft_lower_product(l, t, 0, t->rank - 1);
+            if (!(node->op->traits & WEFT_OP_CONTRACT) || i != 0 || !weft_gemm_packed(l, node) ||
+                weft_lower_max(l, rows) > WEFT_FEW_ROWS ||
+                !weft_gemm_takes_prologue(l, weft_lower_const(l, t->dims[t->rank - 1])))
+                return false;
+        }
+    }
+    return readers > 0;
+}
+
+// ---- the group ---
+
+static bool split_group(struct weft_lower *l, const struct weft_group *g, struct weft_gemm_group *p) {
+    memset(p, 0, sizeof *p);
+    p->prologue = weft_arena_alloc(&l->plan->arena, (g->n_nodes + 1) * sizeof *p->prologue);
+    p->epilogue = weft_arena_alloc(&l->plan->arena, (g->n_nodes + 1) * sizeof *p->epilogue);
+    if (!p->prologue || !p->epilogue) return false;
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        uint32_t n = g->nodes[i];
+        if (l->graph->nodes[n].op->traits & WEFT_OP_CONTRACT) {
+            if (p->n_anchors == WEFT_GEMM_ANCHORS) return false;
+            p->anchors[p->n_anchors++] = n;
+        } else if (g->roles[i] ==
+                   WEFT_ROLE_EPILOGUE) { // told by the fuser: not all of it need depend on the contraction
+            p->epilogue[p->n_epilogue++] = n;
+        } else {
+            p->prologue[p->n_prologue++] = n;
+        }
+    }
+    return p->n_anchors > 0;
+}
+
+// ---- lowering ---
+
+/// What the group computes at most, of part `part` of its weights.
+static struct weft_gemm_extents extents_of(struct weft_lower *l, const struct weft_gemm_group *p,
+                                           const struct weft_plan_weight *w, uint32_t part) {
+    const struct weft_node *n = weft_gemm_node(l, p->anchors[0]);
+    const struct weft_type *xt = &weft_lv(l, n->in[0])->type, *yt = &weft_lv(l, n->out[0])->type;
+    struct weft_gemm_extents x = {.batch = 1,
+                                  .m = (uint64_t)weft_lower_max(l, weft_lower_product(l, xt, 0, xt->rank - 1)),
+                                  .k = (uint64_t)weft_lower_max(l, xt->dims[xt->rank - 1]),
+                                  .prologue = p->n_prologue > 0 || weft_lower_deferred(l, n->in[0]) != NULL,
+                                  .n_anchors = p->n_anchors,
+                                  .weight_bytes = 4};
+    if (!w) {
+        x.n = (uint64_t)weft_lower_max(l, yt->dims[yt->rank - 1]);
+        return x;
+    }
+    x.packed = true;
+    for (uint32_t i = 0; i < p->n_anchors; i++) {
+        const struct weft_plan_weight *other = weft_lower_weight(l, weft_gemm_node(l, p->anchors[i])->in[1]);
+        if (part < other->n_parts && other->parts[part].rows > x.n) x.n = other->parts[part].rows;
+    }
+    if (w->n_parts && w->rows && x.k)
+        x.weight_bytes = (double)w->parts[part].bytes / (double)w->parts[part].rows / (double)x.k;
+    return x;
+}
+
+weft_status weft_gemm_lower(struct weft_lower *l, uint32_t group) {
+    struct weft_gemm_group p;
+    if (!split_group(l, &l->groups[group], &p))
+        return weft_fail(WEFT_ERR_INTERNAL, "a contraction group could not be split");
+    const struct weft_node *n = weft_gemm_node(l, p.anchors[0]);
+    struct weft_xstep step = {.l = l};
+    struct weft_gemm g;
+    n->op->gemm(l, n, &g);
+    if (!g.rows) {
+        weft_gemm_emit_general(l, group, &p, &g, &step);
+        return l->status;
+    }
+    const struct weft_plan_weight *w = weft_lower_packs(l, n->in[1]) ? weft_lower_weight(l, n->in[1]) : NULL;
+    uint32_t n_parts = w ? w->n_parts : 1;
+    for (uint32_t part = 0; part < n_parts && l->status == WEFT_OK; part++) {
+        struct weft_gemm_extents x = extents_of(l, &p, w, part);
+        struct weft_gemm_choice choice = weft_gemm_choose(l->profile, &x);
+        if (l->status != WEFT_OK) return l->status;
+        if (choice.kernel == WEFT_GEMM_FEW) weft_gemm_emit_few(l, group, &p, part, &choice, &step);
+        else weft_gemm_emit_tiled(l, group, &p, w, part, &choice, &step);
+        weft_region_narrow(&step);
+    }
+    return l->status;
+}

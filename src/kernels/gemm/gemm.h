@@ -1,0 +1,38 @@
+/// The contraction family: y[b, m, n] = sum over k of A(b, m, k) B(b, n, k), with a scalar program in front of the left
+/// side's rows and elementwise work behind. Operators describe; the family chooses a kernel and emits steps.
+#ifndef WEFT_KERNELS_GEMM_GEMM_H
+#define WEFT_KERNELS_GEMM_GEMM_H
+#include "plan/lower.h"
+
+/// A side: element (b, r, c), c along the summed axis, lies at the sum of indices times strides.
+struct weft_gemm_side {
+    weft_value v;
+    weft_dim batch[WEFT_MAX_RANK]; ///< strides of the batch axes; WEFT_DIM_BAD: the side is broadcast along it
+    weft_dim row, col;
+};
+
+/// What a node computes. The output is dense: its elements are those of [batch..., m, n] in order.
+struct weft_gemm {
+    weft_dim batch[WEFT_MAX_RANK];
+    uint32_t n_batch;
+    weft_dim m, n, k; ///< all may be symbolic, and 0: a sum over nothing is 0
+    struct weft_gemm_side a, b;
+    weft_dtype sums; ///< type of products and sums: F32, or I32 and U32, which wrap
+    /// The left side is dense rows of its last axis and the right side a dense matrix [n, k] without batch axes, both
+    /// floats: then all of `batch` and `m` are rows, the right side may be a packed weight, and the group may have a
+    /// prologue and an epilogue.
+    bool rows;
+};
+
+weft_status weft_gemm_lower(struct weft_lower *l, uint32_t group);
+
+/// True if the node is a product of rows by a packed weight.
+bool weft_gemm_packed(struct weft_lower *l, const struct weft_node *n);
+
+/// True if every reader of `v`, seen through reshapes, is a contraction of few rows that stages v itself: then v may be
+/// deferred.
+bool weft_gemm_stages(struct weft_lower *l, weft_value v);
+
+/// True if a contraction over k elements can take a prologue: its left operand's row must fit workgroup memory.
+bool weft_gemm_takes_prologue(const struct weft_lower *l, int64_t k);
+#endif

@@ -1,0 +1,60 @@
+/// What the files of the family share; nobody else includes it.
+#ifndef WEFT_KERNELS_GEMM_IMPL_H
+#define WEFT_KERNELS_GEMM_IMPL_H
+#include "kernels/gemm/choose.h"
+#include "kernels/gemm/gemm.h"
+#include "plan/expr_wgsl.h"
+
+#define WEFT_GEMM_PARAMS(F) F(u32, rows) F(u32, n) F(u32, col0) F(u32, zero) F(u32, k) F(u32, kb) F(u32, width)
+WEFT_PARAMS(weft_gemm_params, WEFT_GEMM_PARAMS)
+enum { WEFT_GEMM_WORDS = 7 };
+
+struct weft_gemm_cfg {
+    struct weft_xdims dims;
+    weft_dim rows, n;
+    weft_dim k;            ///< tiled
+    uint32_t col0, part_n; ///< of a part; part_n 0: all n
+    uint32_t row_tile, col_tile;
+    uint32_t tiles; ///< few rows: workgroups along x
+};
+
+enum { WEFT_GEMM_ANCHORS = 4 };
+
+/// A group of nodes, taken apart.
+struct weft_gemm_group {
+    uint32_t *prologue, n_prologue;
+    uint32_t *epilogue, n_epilogue;
+    uint32_t anchors[WEFT_GEMM_ANCHORS], n_anchors;
+};
+
+/// One step of all anchors over part `part` (several parts only with one anchor), by few rows.
+void weft_gemm_emit_few(struct weft_lower *l, uint32_t group, const struct weft_gemm_group *p, uint32_t part,
+                        const struct weft_gemm_choice *choice, struct weft_xstep *step);
+/// One step of one anchor in tiles. `w`: the packed right side, or NULL.
+void weft_gemm_emit_tiled(struct weft_lower *l, uint32_t group, const struct weft_gemm_group *p,
+                          const struct weft_plan_weight *w, uint32_t part, const struct weft_gemm_choice *choice,
+                          struct weft_xstep *step);
+
+/// One step of one anchor in any form.
+void weft_gemm_emit_general(struct weft_lower *l, uint32_t group, const struct weft_gemm_group *p,
+                            const struct weft_gemm *g, struct weft_xstep *step);
+
+// ---- text ----------------------------------------------------------------------------------------------------------
+static inline const struct weft_node *weft_gemm_node(const struct weft_lower *l, uint32_t n) {
+    return &l->graph->nodes[n];
+}
+void weft_gemm_label(char *label, size_t size, const struct weft_lower *l, const char *kernel,
+                     const struct weft_gemm_group *p);
+/// Decoding functions of a weight operand, for the name `w`.
+void weft_gemm_add_decoder(struct weft_lower *l, const char *w, const struct weft_wlayout *y, const char *kb,
+                           bool first, struct weft_str *out);
+/// fn epilogue_S(row, col, acc0, acc1, ...): stores what escapes of the anchors and the epilogue's nodes.
+void weft_gemm_add_epilogue(struct weft_xstep *step, const struct weft_gemm_group *p, const uint32_t *anchors,
+                            uint32_t n_anchors, uint32_t segment, bool with_nodes, const char *width,
+                            struct weft_str *out);
+/// Text that fills xs with row `row` (slot m) of `x`: by the prologue's program, or by plain loads.
+void weft_gemm_add_stage(struct weft_xstep *step, struct weft_expr *e, const struct weft_gemm_group *p, weft_value x,
+                         int64_t k, uint32_t wg, struct weft_str *out);
+/// The same for columns from block `first` on, as many as xs holds. Plain loads only.
+void weft_gemm_add_chunk(struct weft_xstep *step, weft_value x, int64_t k, struct weft_str *out);
+#endif

@@ -1,0 +1,63 @@
+/// Text that both kernels have: labels, decoders, epilogues.
+#include "kernels/gemm/impl.h"
+#include "core/alloc.h"
+#include "core/error.h"
+#include "kernels/map/region.h"
+#include "plan/expand.h"
+#include <stdio.h>
+#include <string.h>
+
+void weft_gemm_label(char *label, size_t size, const struct weft_lower *l, const char *kernel,
+                     const struct weft_gemm_group *p) {
+    size_t at = (size_t)snprintf(label, size, "%s", kernel);
+    for (uint32_t i = 0; i < p->n_anchors && at < size; i++) {
+        const struct weft_node *n = weft_gemm_node(l, p->anchors[i]);
+        at += (size_t)snprintf(label + at, size - at, "%s%s", i ? "+" : " ", n->name ? n->name : n->op->name);
+    }
+    if (p->n_prologue && at < size) at += (size_t)snprintf(label + at, size - at, ", prologue of %u", p->n_prologue);
+    if (p->n_epilogue && at < size) snprintf(label + at, size - at, ", epilogue of %u", p->n_epilogue);
+}
+
+/// Decoding functions of a weight operand, for the name `w`.
+void weft_gemm_add_decoder(struct weft_lower *l, const char *w, const struct weft_wlayout *y, const char *kb,
+                           bool first, struct weft_str *out) {
+    struct weft_tval v[] = {{"W", 0, w},
+                            {"W_KB", 0, kb},
+                            {"W_BITS", y->bits, NULL},
+                            {"W_HIGH", y->high, NULL},
+                            {"W_GROUP", y->group, NULL},
+                            {"W_ZERO", y->zero, NULL},
+                            {"W_MIN", y->has_min, NULL},
+                            {"W_SCALE", y->scale, NULL},
+                            {"W_BF16", y->dtype == WEFT_BF16, NULL},
+                            {"W_ONCE", 1, NULL}};
+    weft_status status =
+        weft_plan_expand(l->plan, "plan/dequant.wgsl", v, sizeof v / sizeof v[0] - (first ? 1 : 0), out);
+    if (status != WEFT_OK) weft_lower_fail(l, status, "%s", weft_error_message());
+}
+
+/// fn epilogue_S(row, col, acc0, acc1, ...): stores what escapes of the anchors and the epilogue's nodes.
+void weft_gemm_add_epilogue(struct weft_xstep *step, const struct weft_gemm_group *p, const uint32_t *anchors,
+                            uint32_t n_anchors, uint32_t segment, bool with_nodes, const char *width,
+                            struct weft_str *out) {
+    struct weft_lower *l = step->l;
+    struct weft_expr e;
+    struct weft_xtext t;
+    struct weft_str body = {0}, stores = {0}; // stores last: one may write over what another value is made from
+    struct weft_type space = weft_lv(l, weft_gemm_node(l, anchors[0])->out[0])->type;
+    weft_expr_begin(&e, step, space, weft_region_last_axis(&space), width);
+    weft_str_addf(out, "fn epilogue_%u(row: u32, col: u32", segment);
+    for (uint32_t i = 0; i < n_anchors; i++) {
+        weft_dtype dtype = weft_lv(l, weft_gemm_node(l, anchors[i])->out[0])->type.dtype;
+        weft_str_addf(out, ", acc%u: %s", i, dtype == WEFT_I32 ? "i32" : dtype == WEFT_U32 ? "u32" : "f32");
+        weft_x_give(&e, weft_gemm_node(l, anchors[i])->out[0], i);
+    }
+    weft_region_build(&e, anchors, n_anchors);
+    if (with_nodes) weft_region_build(&e, p->epilogue, p->n_epilogue);
+    if (l->status != WEFT_OK || !weft_xtext_begin(&t, &e)) return;
+    t.row_out = t.col_out = &body;
+    for (uint32_t i = 0; i < e.n_stores; i++) weft_xtext_store(&t, &e.stores[i], 0, &stores);
+    weft_str_addf(out, ") {\n%s%s}\n", weft_str_get(&body), weft_str_get(&stores));
+    weft_str_free(&body);
+    weft_str_free(&stores);
+}

@@ -1,0 +1,147 @@
+/// The chooser of contractions: no number of rows or columns falls off its kernel. The cost of an element may not rise
+/// by more than a factor from one size to the next, on a large GPU, on a CPU driver and at the guaranteed limits; the
+/// control shows that the sweep notices the rule that the chooser replaced.
+#include "gpu/gpu_backend.h"
+#include "kernels/gemm/choose.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+enum { GPU, SOFTWARE, LEAST, PROFILES };
+static const char *const profile_names[] = {"gpu", "software", "least"};
+
+static struct weft_profile profile_of(int which) {
+    struct weft_gpu_caps caps;
+    weft_gpu_null_caps(&caps);
+    caps.kind = which == SOFTWARE ? WEFT_GPU_CPU : WEFT_GPU_DISCRETE;
+    caps.workgroup_memory = which == SOFTWARE ? 32 << 10 : 48 << 10;
+    if (which == LEAST) weft_gpu_caps_min(&caps);
+    return weft_profile_make(&caps);
+}
+
+/// Q4_0 takes 18 bytes for 32 elements, halves two bytes each.
+static const double weight_bytes[] = {0.5625, 2};
+
+static struct weft_gemm_extents extents(uint64_t m, uint64_t n, uint64_t k, double bytes) {
+    return (struct weft_gemm_extents){
+        .batch = 1, .m = m, .n = n, .k = k, .packed = true, .n_anchors = 1, .weight_bytes = bytes};
+}
+
+// ---- the sweep -----------------------------------------------------------------------------------------------------
+
+typedef struct weft_gemm_choice (*choose_fn)(const struct weft_profile *p, const struct weft_gemm_extents *x);
+
+/// From one size to the next the cost of an element rises by no more than FACTOR, beside what the chooser calls doubt.
+#define FACTOR 2.5
+
+static bool jumps(const struct weft_profile *p, double before, double after, double elements, double more) {
+    return after > FACTOR * before * more / elements + WEFT_GEMM_DOUBT_STEPS * p->step_us;
+}
+
+/// The k after this one: each up to 300, then 1 % apart.
+static uint64_t next(uint64_t k) { return k + (k < 300 ? 1 : k / 97); }
+
+/// Jumps among k = 1 .. 65,536 and rows 1 .. 64, from each to the next.
+static uint32_t sweep(choose_fn choose, bool print) {
+    static const uint64_t widths[] = {1, 256, 4096, 65536};
+    uint32_t found = 0;
+    for (int which = 0; which < PROFILES; which++) {
+        struct weft_profile p = profile_of(which);
+        for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
+            for (size_t b = 0; b < sizeof weight_bytes / sizeof *weight_bytes; b++)
+                for (uint64_t m = 1; m <= 64; m++)
+                    for (uint64_t k = 1; k <= 65536; k = next(k)) {
+                        struct weft_gemm_extents x = extents(m, widths[i], k, weight_bytes[b]), more = x, longer = x;
+                        more.m++, longer.k = next(k);
+                        double at = choose(&p, &x).us, down = choose(&p, &more).us, along = choose(&p, &longer).us;
+                        bool rows = m < 64 && jumps(&p, at, down, (double)m, (double)m + 1);
+                        if (!rows && !jumps(&p, at, along, (double)k, (double)next(k))) continue;
+                        if (print && found < 20)
+                            printf("%s, n %u, %u rows, k %u: %.1f us, then %.1f by %s\n", profile_names[which],
+                                   (unsigned)x.n, (unsigned)m, (unsigned)k, at, rows ? down : along,
+                                   rows ? "a row" : "a column");
+                        found++;
+                    }
+    }
+    return found;
+}
+
+static void no_size_falls_off_its_kernel(void **state) {
+    (void)state;
+    assert_int_equal(sweep(weft_gemm_choose, true), 0);
+}
+
+/// What stood before: few rows only where a whole row fits workgroup memory.
+static struct weft_gemm_choice choose_whole_rows(const struct weft_profile *p, const struct weft_gemm_extents *x) {
+    struct weft_gemm_extents plain = *x;
+    if (!weft_gemm_row_fits(p, x->k)) plain.packed = false;
+    return weft_gemm_choose(p, &plain);
+}
+
+static void the_sweep_notices_a_cliff(void **state) {
+    (void)state;
+    assert_true(sweep(choose_whole_rows, false) > 0);
+}
+
+// ---- what is chosen ------------------------------------------------------------------------------------------------
+
+/// Few rows of any length are staged, in memory that a workgroup has.
+static void few_rows_of_any_length_are_staged(void **state) {
+    (void)state;
+    for (int which = 0; which < PROFILES; which++) {
+        struct weft_profile p = profile_of(which);
+        for (uint64_t m = 0; m <= WEFT_FEW_ROWS; m++)
+            for (uint64_t k = 1; k <= 65536; k = next(k)) {
+                struct weft_gemm_extents x = extents(m, 640, k, 0.5625);
+                struct weft_gemm_choice c = weft_gemm_choose(&p, &x);
+                uint64_t kb = (k + 31) / 32;
+                assert_int_equal(c.kernel, WEFT_GEMM_FEW);
+                assert_true(c.rows >= 1 && c.chunk >= 1 && c.threads <= p.max_threads);
+                assert_true(c.chunk * 128 * c.rows + c.threads * 12 <= p.workgroup_memory);
+                // All lanes of a group have their share of a chunk.
+                if (c.chunk < kb) assert_int_equal(c.chunk % c.lanes, 0);
+                if (c.chunk >= kb) assert_int_equal(c.chunk, kb);
+            }
+    }
+}
+
+/// One row that fits is staged whole, as are the rows that a prologue makes.
+static void a_row_that_fits_is_staged_whole(void **state) {
+    (void)state;
+    for (int which = 0; which < PROFILES; which++) {
+        struct weft_profile p = profile_of(which);
+        for (uint64_t k = 32; weft_gemm_row_fits(&p, k); k += 32)
+            for (uint64_t m = 1; m <= WEFT_FEW_ROWS; m++) {
+                struct weft_gemm_extents x = extents(m, 640, k, 0.5625);
+                x.prologue = m > 1;
+                assert_int_equal(weft_gemm_choose(&p, &x).chunk, k / 32);
+            }
+    }
+}
+
+/// Without a packed right side, without outputs and without anything to sum, there are tiles.
+static void all_else_is_computed_in_tiles(void **state) {
+    (void)state;
+    struct weft_profile p = profile_of(GPU);
+    struct weft_gemm_extents plain = extents(1, 640, 640, 4), none = extents(1, 0, 640, 1),
+                             empty = extents(1, 64, 0, 1), many = extents(512, 2048, 640, 1);
+    plain.packed = false;
+    assert_int_equal(weft_gemm_choose(&p, &plain).kernel, WEFT_GEMM_TILED);
+    assert_int_equal(weft_gemm_choose(&p, &none).kernel, WEFT_GEMM_TILED);
+    assert_int_equal(weft_gemm_choose(&p, &empty).kernel, WEFT_GEMM_TILED);
+    assert_int_equal(weft_gemm_choose(&p, &many).kernel, WEFT_GEMM_TILED);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_size_falls_off_its_kernel),      cmocka_unit_test(the_sweep_notices_a_cliff),
+        cmocka_unit_test(few_rows_of_any_length_are_staged), cmocka_unit_test(a_row_that_fits_is_staged_whole),
+        cmocka_unit_test(all_else_is_computed_in_tiles),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
