@@ -249,7 +249,8 @@ weft_status weft_pass_alias(struct weft_compiling *c)
         const struct weft_node *node = &l->graph->nodes[l->groups[l->steps[n].group].nodes[0]];
         n = settle_step(l, n);
         if (l->status != WEFT_OK)
-            return weft_fail_in(l->status, "node '%s' (%s)", weft_node_called(node) ? weft_node_called(node) : "unnamed", node->op->name);
+            return weft_fail_in(l->status, "node '%s' (%s)",
+                                weft_node_called(node) ? weft_node_called(node) : "unnamed", node->op->name);
     }
     return WEFT_OK;
 }

@@ -40,7 +40,7 @@ struct weft_value_info {
 struct weft_node {
     const struct weft_op *op;
     const char *name; ///< may be NULL; for messages and profiles, such as "blk.3.attn_q"
-    /// Of a node that a pass made: name, or else operator, of the user's node that it is a part of. NULL: the user's own.
+    /// Of a node that a pass made: name, or else operator, of the user's node that it is a part of. NULL: none.
     const char *origin;
     uint32_t n_in, n_out;
     weft_value in[WEFT_MAX_INS], out[WEFT_MAX_OUTS];
@@ -77,7 +77,7 @@ struct weft_graph {
     uint64_t work; ///< what rewriting it has cost: nodes visited, added and removed, uses changed (ir/rewrite.h)
 };
 
-/// What messages and profiles call a node: its own name, or what it comes from; NULL if it is the user's and has no name.
+/// What messages and profiles call a node: its own name, or what it comes from. NULL: the user's, without a name.
 static inline const char *weft_node_called(const struct weft_node *n) { return n->name ? n->name : n->origin; }
 /// The same, or the operator.
 static inline const char *weft_node_label(const struct weft_node *n)

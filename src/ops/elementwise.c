@@ -267,7 +267,8 @@ static weft_status eval_cast(const struct weft_eval *e) {
     SCALAR(u32, op, unsigneds, divide)
 
 #define FLOAT_UNARY_ROW(name, host, wgsl, laws)                                                                        \
-    REAL(name, host) EVAL(name, NULL) SCALAR(real, name, wgsl, false) ROW(name, 1, float, laws, NULL, &scalar_real_##name)
+    REAL(name, host) EVAL(name, NULL) SCALAR(real, name, wgsl, false)                                                  \
+    ROW(name, 1, float, laws, NULL, &scalar_real_##name)
 #define FLOAT_BINARY_ROW(name, host, wgsl, unit)                                                                       \
     REAL(name, host) EVAL(name, NULL) SCALAR(real, name, wgsl, false) ROW(name, 2, float, 0, unit, &scalar_real_##name)
 #define NUMBER_UNARY_ROW(name, host, integers, wgsl, signeds, unsigneds, laws)                                         \
