@@ -51,28 +51,33 @@ static void matmul_chain(uint32_t n, struct weft_str *g)
 static void random_graph(uint32_t n, struct weft_str *g)
 {
     seed = 12345;
+    char *used = calloc(n, 1); // what nothing reads would be removed, so it is an output
     weft_str_add(g, "symbol T 1 64\ninput x f32 [T, 64]\nweight w q8_0 [64, 64]\n%0 = matmul %x %w\n");
-    for (uint32_t i = 1; i < n; i++) {
+    for (uint32_t i = 1; i < n && used; i++) {
         uint32_t a = i - 1 - pick(i < 8 ? i : 8), b = i - 1 - pick(pick(8) ? (i < 20 ? i : 20) : i);
+        used[a] = 1;
         switch (pick(4)) {
         case 0: weft_str_addf(g, "%%%u = matmul %%%u %%w\n", i, a); break;
         case 1: weft_str_addf(g, "%%%u = softmax %%%u\n", i, a); break;
         case 2: weft_str_addf(g, "%%%u = silu %%%u\n", i, a); break;
-        default: weft_str_addf(g, "%%%u = add %%%u %%%u\n", i, a, b);
+        default: weft_str_addf(g, "%%%u = add %%%u %%%u\n", i, a, b), used[b] = 1;
         }
     }
-    for (uint32_t i = n - n / 50 - 1; i < n; i++) weft_str_addf(g, "output %%%u y%u\n", i, i);
+    for (uint32_t i = 0; i < n && used; i++)
+        if (!used[i]) weft_str_addf(g, "output %%%u y%u\n", i, i);
+    free(used);
 }
 
 /// Blocks of twelve nodes, as of a decoder without its attention.
 static void layers(uint32_t n, struct weft_str *g)
 {
     weft_str_add(g, "symbol T 1 64\ninput x f32 [T, 64]\nweight n f32 [64]\nweight q q8_0 [64, 64]\n"
-                    "weight u q8_0 [192, 64]\nweight d q8_0 [64, 192]\n%r0 = neg %x\n");
+                    "weight k q8_0 [64, 64]\nweight v q8_0 [64, 64]\nweight u q8_0 [192, 64]\nweight d q8_0 [64, 192]\n"
+                    "%r0 = neg %x\n");
     for (uint32_t i = 0; i < n / 12; i++)
         weft_str_addf(g,
-                      "%%a%u = rms_norm %%r%u %%n {eps=1e-6}\n%%b%u = matmul %%a%u %%q\n%%c%u = matmul %%a%u %%q\n"
-                      "%%e%u = matmul %%a%u %%q\n%%f%u = mul %%b%u %%c%u\n%%g%u = add %%f%u %%e%u\n%%h%u = add %%g%u "
+                      "%%a%u = rms_norm %%r%u %%n {eps=1e-6}\n%%b%u = matmul %%a%u %%q\n%%c%u = matmul %%a%u %%k\n"
+                      "%%e%u = matmul %%a%u %%v\n%%f%u = mul %%b%u %%c%u\n%%g%u = add %%f%u %%e%u\n%%h%u = add %%g%u "
                       "%%r%u\n%%i%u = rms_norm %%h%u %%n {eps=1e-6}\n%%j%u = matmul %%i%u %%u\n%%k%u = silu %%j%u\n"
                       "%%l%u = matmul %%k%u %%d\n%%r%u = add %%l%u %%h%u\n",
                       i, i, i, i, i, i, i, i, i, i, i, i, i, i, i, i, i, i, i, i, i, i, i, i, i, i + 1, i, i);

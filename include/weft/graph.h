@@ -13,6 +13,9 @@
 /// added before. Given something else than a state, such an operator is a function: its output is a new value and its
 /// input stays as it is.
 ///
+/// What reaches no output, no state and no variable is not computed. Inputs, states and variables that nothing uses can
+/// be written and read all the same.
+///
 /// A graph is only a description: it holds no weights and needs no device. weft/program.h compiles it.
 /// Thread-safety: one thread at a time uses a graph.
 #ifndef WEFT_GRAPH_H

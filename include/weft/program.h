@@ -30,7 +30,9 @@ enum weft_progress_stage {
 /// How to compile. Zero is the default of each field. All that it points to need only live until the call returns,
 /// unless `weights_stay` says more.
 struct weft_program_compile_params {
-    const struct weft_weight *weights; ///< weights by name
+    /// Weights by name. Those that reach no output and no state through any operator need not be given, and are not
+    /// looked at if they are.
+    const struct weft_weight *weights;
     size_t n_weights;
     /// Asked for weights that are not in `weights`; returns a status, which ends compiling if it is not WEFT_OK. The
     /// data must stay until compiling returns. NULL: there are no others.

@@ -102,7 +102,7 @@ const char *weft_alias_reason(struct weft_lower *l, const struct weft_clash *c)
     weft_str_add(&s, "it writes elements ");
     add_range(l, &x, state->type.dtype, &s);
     weft_str_addf(&s, " of state '%s'", state->name);
-    const char *name = r->name ? r->name : r->op->name;
+    const char *name = weft_node_label(r);
     if (c->read == WEFT_NO_VALUE) {
         weft_str_addf(&s, ", and '%s' stands between them", name);
     } else {
@@ -249,7 +249,8 @@ weft_status weft_pass_alias(struct weft_compiling *c)
         const struct weft_node *node = &l->graph->nodes[l->groups[l->steps[n].group].nodes[0]];
         n = settle_step(l, n);
         if (l->status != WEFT_OK)
-            return weft_fail_in(l->status, "node '%s' (%s)", node->name ? node->name : "unnamed", node->op->name);
+            return weft_fail_in(l->status, "node '%s' (%s)",
+                                weft_node_called(node) ? weft_node_called(node) : "unnamed", node->op->name);
     }
     return WEFT_OK;
 }

@@ -25,6 +25,9 @@ struct weft_compile_params {
     const int64_t *bind;
     const char *show;        ///< name of a pass, or NULL
     struct weft_str *show_to; ///< receives what stands behind that pass, as text (weft inspect --passes)
+    /// The graph is compiled as it is written: nothing is folded, simplified, merged or removed. For tests of kernels,
+    /// which constants and equal nodes are to reach, and of these passes.
+    bool as_written;
     int no_fuse; ///< 1: every node its own step; 2: regions, but no prologues or epilogues (tests, checker of fusion)
 };
 

@@ -15,6 +15,14 @@ static weft_status out_of_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out o
 static weft_status verify(struct weft_compiling *c) { return weft_graph_verify(c->plan->graph); }
 static weft_status leaves(struct weft_compiling *c) { return weft_pass_leaves(c->plan->graph); }
 static weft_status decompose(struct weft_compiling *c) { return weft_pass_decompose(c->plan->graph); }
+static weft_status rewrite(struct weft_compiling *c, weft_status (*pass)(struct weft_graph *g))
+{
+    return c->params->as_written ? WEFT_OK : pass(c->plan->graph);
+}
+static weft_status fold(struct weft_compiling *c) { return rewrite(c, weft_pass_fold); }
+static weft_status simplify(struct weft_compiling *c) { return rewrite(c, weft_pass_simplify); }
+static weft_status common(struct weft_compiling *c) { return rewrite(c, weft_pass_common); }
+static weft_status dead(struct weft_compiling *c) { return rewrite(c, weft_pass_dead); }
 static weft_status ranges(struct weft_compiling *c) { return weft_pass_ranges(c->plan->graph); }
 static weft_status fuse(struct weft_compiling *c) { return weft_pass_fuse(&c->lower, c->level); }
 static weft_status shards(struct weft_compiling *c) { return weft_pass_shards(c->plan, c->params->weights_of); }
@@ -41,8 +49,12 @@ static const struct weft_pass {
     {{"leaves", WEFT_PASS_PLAN, "No output is a leaf or a version of a state: a view stands between, which is copied."},
      leaves},
     {{"decompose", WEFT_PASS_PLAN, "No node is left whose operator is only built from others."}, decompose},
+    {{"fold", WEFT_PASS_PLAN, "What follows from constants alone is a constant, unless it is large."}, fold},
+    {{"simplify", WEFT_PASS_PLAN, "No node is left that computes nothing by the laws of its operator."}, simplify},
+    {{"common", WEFT_PASS_PLAN, "No two nodes compute the same, unless both are outputs."}, common},
     {{"ranges", WEFT_PASS_PLAN, "No reshape stands between a value and the range of a state to which it is written."},
      ranges},
+    {{"dead", WEFT_PASS_PLAN, "Each node reaches an output or a write of a state or variable."}, dead},
     {{"verify-again", WEFT_PASS_PLAN, "The passes above broke no rule; from here on the graph does not change."},
      verify},
     {{"states", WEFT_PASS_PLAN, "Each state has its bytes and its policy, each variable its word."}, weft_pass_states},

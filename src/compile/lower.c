@@ -168,7 +168,7 @@ weft_status weft_pass_lower(struct weft_compiling *c)
         const struct weft_node *n = &l->graph->nodes[l->groups[k].nodes[0]];
         weft_status status = lower_group(l, k);
         if (status == WEFT_OK) continue;
-        weft_fail_in(status, "node '%s' (%s)", n->name ? n->name : "unnamed", n->op->name);
+        weft_fail_in(status, "node '%s' (%s)", weft_node_called(n) ? weft_node_called(n) : "unnamed", n->op->name);
         return l->fit == WEFT_TOO_LARGE ? weft_too_large(c, k, true) : status;
     }
     return WEFT_OK;

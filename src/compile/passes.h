@@ -54,7 +54,11 @@ weft_status weft_pass_forms(struct weft_compiling *c);
 // Those that tests also run alone.
 weft_status weft_pass_leaves(struct weft_graph *g);
 weft_status weft_pass_decompose(struct weft_graph *g);
+weft_status weft_pass_fold(struct weft_graph *g);
+weft_status weft_pass_simplify(struct weft_graph *g);
+weft_status weft_pass_common(struct weft_graph *g);
 weft_status weft_pass_ranges(struct weft_graph *g);
+weft_status weft_pass_dead(struct weft_graph *g);
 /// Partitions the nodes into groups (l->groups, l->node_group) in an order that respects data and state dependences.
 weft_status weft_pass_fuse(struct weft_lower *l, int level);
 /// `from`: weft_compile_params.weights_of.

@@ -1,28 +1,22 @@
 /// Takes reshapes out of the way of writes to ranges of states.
 #include "compile/passes.h"
-
-static bool is_used(const struct weft_graph *g, weft_value v)
-{
-    if (g->values[v].is_output) return true;
-    for (size_t i = 0; i < g->n_nodes; i++)
-        for (uint32_t k = 0; k < g->nodes[i].n_in && !g->nodes[i].dead; k++)
-            if (g->nodes[i].in[k] == v) return true;
-    return false;
-}
+#include "core/error.h"
+#include "ir/rewrite.h"
 
 /// A write of a range takes elements in order, so a reshape in front of it changes nothing: without it the kernel that
 /// makes the value can end in the write.
-weft_status weft_pass_ranges(struct weft_graph *g)
-{
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        struct weft_node *n = &g->nodes[i];
-        if (n->dead || !weft_op_range(n->op)) continue;
+weft_status weft_pass_ranges(struct weft_graph *g) {
+    struct weft_rewrite r;
+    WEFT_TRY(weft_rewrite_begin(g, &r));
+    for (uint32_t i; (i = weft_rewrite_next(&r)) != WEFT_NO_NODE;) {
+        const struct weft_node *n = &g->nodes[i];
+        if (!weft_op_range(n->op)) continue;
         for (weft_value v = n->in[1]; g->values[v].kind == WEFT_VALUE_NODE; v = n->in[1]) {
-            struct weft_node *view = &g->nodes[g->values[v].node];
-            if (view->op->view != WEFT_VIEW_SAME) break;
-            n->in[1] = view->in[0];
-            view->dead = !is_used(g, v);
+            uint32_t view = g->values[v].node;
+            if (g->nodes[view].op->view != WEFT_VIEW_SAME) break;
+            weft_rewrite_operand(&r, i, 1, g->nodes[view].in[0]);
+            if (!weft_rewrite_used(&r, v)) weft_rewrite_kill(&r, view);
         }
     }
-    return WEFT_OK;
+    return weft_rewrite_end(&r, WEFT_OK);
 }

@@ -5,8 +5,6 @@
 #include "plan/family.h"
 #include <inttypes.h>
 
-static const char *name_of(const struct weft_node *n) { return n->name ? n->name : n->op->name; }
-
 static void show_groups(const struct weft_lower *l, struct weft_str *out)
 {
     static const char *const roles[] = {"", " (in front)", " (behind)"};
@@ -17,7 +15,8 @@ static void show_groups(const struct weft_lower *l, struct weft_str *out)
                       g->n_bindings);
         for (uint32_t i = 0; i < g->n_nodes; i++) {
             const struct weft_node *n = &l->graph->nodes[g->nodes[i]];
-            weft_str_addf(out, "%s %s%s%s%s", i ? "," : "", n->op->name, n->name ? " " : "", n->name ? n->name : "",
+            weft_str_addf(out, "%s %s%s%s%s", i ? "," : "", n->op->name, weft_node_called(n) ? " " : "",
+                          weft_node_called(n) ? weft_node_called(n) : "",
                           roles[g->roles[i]]);
         }
         weft_str_add(out, "\n");
@@ -48,7 +47,7 @@ static void show_steps(const struct weft_compiling *c, const struct weft_step *s
         const struct weft_step *s = &steps[i];
         const struct weft_group *g = &c->lower.groups[s->group];
         weft_str_addf(out, " step %u, %s, of group %u (%s)", i, s->label, s->group,
-                      name_of(&c->plan->graph->nodes[g->nodes[0]]));
+                      weft_node_label(&c->plan->graph->nodes[g->nodes[0]]));
         weft_str_addf(out, ": kernel %s, workgroup %ux%ux%u", s->kernel->name, s->workgroup[0], s->workgroup[1],
                       s->workgroup[2]);
         if (s->cut1) weft_str_addf(out, ", workgroups %u..%u", s->cut0, s->cut1 - 1);

@@ -39,7 +39,7 @@ static const char *value_name(const struct weft_graph *g, weft_value v) {
     if (info->name) return info->name;
     if (info->kind == WEFT_VALUE_NODE) {
         const struct weft_node *n = &g->nodes[info->node];
-        return n->name ? n->name : n->op->name;
+        return weft_node_label(n);
     }
     return "a constant";
 }

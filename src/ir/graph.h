@@ -40,6 +40,8 @@ struct weft_value_info {
 struct weft_node {
     const struct weft_op *op;
     const char *name; ///< may be NULL; for messages and profiles, such as "blk.3.attn_q"
+    /// Of a node that a pass made: name, or else operator, of the user's node that it is a part of. NULL: none.
+    const char *origin;
     uint32_t n_in, n_out;
     weft_value in[WEFT_MAX_INS], out[WEFT_MAX_OUTS];
     struct weft_attr attrs[WEFT_MAX_ATTRS]; ///< by position in op->attrs
@@ -72,7 +74,16 @@ struct weft_graph {
     const char *scope;     ///< prefix put before node names, set by builders
     struct weft_guard *guards; ///< of all nodes, each inequality once; never printed: infer finds them again
     size_t n_guards, cap_guards;
+    uint64_t work; ///< what rewriting it has cost: nodes visited, added and removed, uses changed (ir/rewrite.h)
 };
+
+/// What messages and profiles call a node: its own name, or what it comes from. NULL: the user's, without a name.
+static inline const char *weft_node_called(const struct weft_node *n) { return n->name ? n->name : n->origin; }
+/// The same, or the operator.
+static inline const char *weft_node_label(const struct weft_node *n)
+{
+    return weft_node_called(n) ? weft_node_called(n) : n->op->name;
+}
 
 weft_status weft_graph_create(const struct weft_op_set *ops, struct weft_graph **out);
 void weft_graph_destroy(struct weft_graph *g);

@@ -47,6 +47,21 @@ enum weft_trait {
     WEFT_OP_CONTRACT = 1 << 1,    ///< may take a row-program prologue and an epilogue
     WEFT_OP_MOVE = 1 << 3,        ///< moves elements and computes nothing: its `expr` asks for operands elsewhere
     WEFT_OP_ROWMAP = 1 << 2,      ///< reads other columns of the same row (rope): the region compiler knows it
+    WEFT_OP_RANDOM = 1 << 4,      ///< draws random numbers: two nodes that look alike give different results
+};
+
+/// What the compiler may use to leave an operator out (compile/simplify.c). A law holds for every element, bit for bit,
+/// minus zero and infinities too; of a NaN it holds that it stays one.
+enum weft_law {
+    WEFT_LAW_TWICE_IS_NONE = 1 << 0, ///< f(f(x)) is x
+    WEFT_LAW_TWICE_IS_ONCE = 1 << 1, ///< f(f(x)) is f(x)
+    WEFT_LAW_SAME_TYPE = 1 << 2,     ///< where output 0 has the type of operand 0, it is operand 0
+};
+/// A constant that changes nothing: f(x, c) is x, and f(c, x) too if it stands on either side.
+struct weft_unit {
+    bool either;
+    double real;   ///< of floats; its sign counts
+    int64_t whole; ///< of integers
 };
 
 /// What becomes of the last axis, which stays as 1.
@@ -145,6 +160,11 @@ struct weft_op {
     enum weft_scan_kind scan;
     enum weft_view view;
     uint8_t view_start;                         ///< number of an attribute
+    uint32_t laws;                              ///< enum weft_law, or-ed
+    const struct weft_unit *unit;               ///< NULL: none
+    /// 1 + the number of the INTS attribute that says from where each axis of output 0 comes (empty: reversed); 0: the
+    /// operator permutes no axes.
+    uint8_t permutes;
     struct weft_state_access states[WEFT_MAX_OUTS]; ///< one entry an operand that may be a state; ends at touch NONE
     struct weft_attr_desc attrs[WEFT_MAX_ATTRS]; ///< ends at name NULL
     /// NULL, or the name of a required list attribute with an entry for each output; n_out is then the most there are.

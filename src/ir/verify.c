@@ -19,7 +19,7 @@ struct verify {
 };
 
 static const char *node_name(const struct weft_node *n) {
-    return n->name ? n->name : n->op && n->op->name ? n->op->name : "?";
+    return weft_node_called(n) ? weft_node_called(n) : n->op && n->op->name ? n->op->name : "?";
 }
 
 #define broken(v, ...) broken(v, __VA_ARGS__)

@@ -58,7 +58,7 @@ static weft_status advance_lower(struct weft_lower *l, uint32_t group) {
     if (info->state == UINT32_MAX || l->plan->states[info->state].kind != WEFT_STATE_VAR)
         return weft_lower_fail(l, WEFT_ERR_INVALID, "advance: pos must be a variable of the graph");
     struct advance_cfg cfg = {.by = node->attrs[0].d};
-    struct weft_step *s = weft_emit(l, &advance_kernel, node->name ? node->name : "advance", &cfg, sizeof cfg);
+    struct weft_step *s = weft_emit(l, &advance_kernel, weft_node_label(node), &cfg, sizeof cfg);
     weft_emit_vars(l, s, WEFT_READ_WRITE);
     weft_emit_int(l, s, "SLOT", weft_lower_var_slot(l, node->in[0]));
     weft_emit_int(l, s, "LO", info->var_lo);

@@ -84,7 +84,7 @@ static weft_status argmax_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_type *t = &weft_lv(l, node->in[0])->type;
     struct argmax_cfg cfg = {.rows = weft_lower_product(l, t, 0, t->rank - 1), .n = t->dims[t->rank - 1]};
     int64_t n = weft_lower_max(l, cfg.n), rows = weft_lower_max(l, cfg.rows);
-    const char *label = node->name ? node->name : "argmax";
+    const char *label = weft_node_label(node);
     if (n <= short_row) {
         struct weft_step *s = argmax_step(l, label, &cfg, 0);
         uint32_t x = weft_emit_value(l, s, "x", WEFT_READ, node->in[0], 0);

@@ -69,7 +69,8 @@ static weft_status lower(struct weft_lower *l, uint32_t group) {
     weft_dtype state = weft_lv(l, node->in[0])->type.dtype;
     weft_dim count = weft_lower_product(l, x, 0, x->rank);
     char label[160];
-    snprintf(label, sizeof label, "assign %s", node->name ? node->name : weft_lv(l, node->in[0])->name);
+    const char *called = weft_node_called(node);
+    snprintf(label, sizeof label, "assign %s", called ? called : weft_lv(l, node->in[0])->name);
     weft_lower_place(l, node->in[1]);
     if (weft_lv(l, node->in[0])->state == UINT32_MAX) // a function
         WEFT_TRY(weft_state_copy_lower(l, label, node->in[0], node->out[0]));

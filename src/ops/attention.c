@@ -440,7 +440,8 @@ static weft_status attention_lower(struct weft_lower *l, uint32_t group) {
     struct attention_tile t = choose_tile(l->profile, cfg.d, cfg.dv, tokens * cfg.group);
     cfg.tile_rows = t.rows;
     char label[128];
-    snprintf(label, sizeof label, "attention%s%s", node->name ? " " : "", node->name ? node->name : "");
+    snprintf(label, sizeof label, "attention%s%s", weft_node_called(node) ? " " : "",
+             weft_node_called(node) ? weft_node_called(node) : "");
     struct weft_step *s = weft_emit(l, &attention_kernel, label, &cfg, sizeof cfg);
     weft_emit_value(l, s, "q", WEFT_READ, node->in[Q], wide_if(weft_lower_wide(l, node->in[Q])));
     weft_emit_value(l, s, "k", WEFT_READ, node->in[K], wide_if(cfg.d % 4 == 0 && weft_lower_wide(l, node->in[K])));
@@ -461,7 +462,8 @@ static weft_status attention_lower(struct weft_lower *l, uint32_t group) {
     weft_emit_scratch(l, s, "ml", WEFT_WRITE, sums, 0);
     if (defer_merge(l, node, &cfg, partial, sums)) return l->status;
     weft_lower_place(l, node->out[0]);
-    snprintf(label, sizeof label, "attention_merge%s%s", node->name ? " " : "", node->name ? node->name : "");
+    snprintf(label, sizeof label, "attention_merge%s%s", weft_node_called(node) ? " " : "",
+             weft_node_called(node) ? weft_node_called(node) : "");
     emit_merge(l, node, &cfg, label, partial, sums);
     return l->status;
 }

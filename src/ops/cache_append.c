@@ -100,7 +100,8 @@ static weft_status cache_append_lower(struct weft_lower *l, uint32_t group) {
     struct cache_append_cfg cfg = {.tokens = x->dims[0], .capacity = state->dims[0], .row_items = (uint32_t)row / unit,
                                    .threads = weft_tile_of(l->profile, WEFT_TILE_COPY, 0)->threads};
     char label[128];
-    snprintf(label, sizeof label, "cache_append%s%s", node->name ? " " : "", node->name ? node->name : "");
+    snprintf(label, sizeof label, "cache_append%s%s", weft_node_called(node) ? " " : "",
+             weft_node_called(node) ? weft_node_called(node) : "");
     const struct weft_value_info *pos = weft_lv(l, node->in[2]);
     if (pos->state == UINT32_MAX || pos->state_kind != WEFT_STATE_VAR)
         return weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "cache_append: pos must be a variable of the graph");

@@ -156,8 +156,8 @@ static const struct weft_kernel conv_kernel = {"causal_conv", "ops/causal_conv.w
 static void emit_conv(struct weft_lower *l, const struct weft_node *node, const struct conv_cfg *cfg)
 {
     char label[128];
-    snprintf(label, sizeof label, "causal_conv%s%s%s", cfg->makes_y ? "" : "_state", node->name ? " " : "",
-             node->name ? node->name : "");
+    snprintf(label, sizeof label, "causal_conv%s%s%s", cfg->makes_y ? "" : "_state", weft_node_called(node) ? " " : "",
+             weft_node_called(node) ? weft_node_called(node) : "");
     struct weft_step *s = weft_emit(l, &conv_kernel, label, cfg, sizeof *cfg);
     weft_emit_value(l, s, "past", WEFT_READ, node->in[STATE], WEFT_OPERAND_INPLACE);
     if (cfg->makes_state) weft_emit_value(l, s, "s", WEFT_WRITE, node->out[0], WEFT_OPERAND_INPLACE);

@@ -31,44 +31,50 @@ static double sign(double x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
 static int64_t quotient(int64_t x, int64_t y) { return y ? x / y : x; }
 static int64_t product(int64_t x, int64_t y) { return (int64_t)((uint64_t)x * (uint64_t)y); }
 
-//           name       host                                                      WGSL of $0
+#define NONE WEFT_LAW_TWICE_IS_NONE
+#define ONCE WEFT_LAW_TWICE_IS_ONCE
+/// x + 0 is x of integers only: of floats -0 + 0 is 0, and -0 is what changes nothing.
+static const struct weft_unit zero = {true, -0.0, 0}, right_zero = {false, 0, 0}, one = {true, 1, 1},
+                              right_one = {false, 1, 1};
+
+//           name       host                                                      WGSL of $0   laws
 #define FLOAT_UNARY(F)                                                                                                 \
-    F(exp,       exp(x),                                                          "exp_c($0)")                         \
-    F(log,       log(x),                                                          "log_c($0)")                         \
-    F(sqrt,      sqrt(x),                                                         "sqrt($0)")                          \
-    F(rsqrt,     1 / sqrt(x),                                                     "inverseSqrt($0)")                   \
-    F(recip,     1 / x,                                                           "(1.0 / $0)")                        \
-    F(tanh,      tanh(x),                                                         "tanh_safe($0)")                     \
-    F(sigmoid,   sigmoid(x),                                                      "sigmoid($0)")                       \
-    F(silu,      x * sigmoid(x),                                                  "silu($0)")                          \
-    F(softplus,  softplus(x),                                                     "softplus($0)")                      \
-    F(gelu,      0.5 * x * erfc(-x * SQRT_HALF),                                  "gelu_erf($0)")                      \
-    F(gelu_tanh, x * sigmoid(2 * SQRT_2_PI * (x + 0.044715 * x * x * x)),         "gelu_tanh($0)")                     \
-    F(hard_swish, x * clamp(x + 3, 0, 6) / 6,                                     "hard_swish($0)")                   \
-    F(relu,      x < 0 ? 0 : x,                                                   "relu($0)")                          \
-    F(sin,       sin(x),                                                          "sin_c($0)")                         \
-    F(cos,       cos(x),                                                          "cos_c($0)")                         \
-    F(floor,     floor(x),                                                        "floor($0)")                         \
-    F(ceil,      ceil(x),                                                         "ceil($0)")                          \
-    F(round,     rint(x),                                                         "round($0)")
+    F(exp,       exp(x),                                                          "exp_c($0)", 0)                      \
+    F(log,       log(x),                                                          "log_c($0)", 0)                      \
+    F(sqrt,      sqrt(x),                                                         "sqrt($0)", 0)                       \
+    F(rsqrt,     1 / sqrt(x),                                                     "inverseSqrt($0)", 0)                \
+    F(recip,     1 / x,                                                           "(1.0 / $0)", 0)                     \
+    F(tanh,      tanh(x),                                                         "tanh_safe($0)", 0)                  \
+    F(sigmoid,   sigmoid(x),                                                      "sigmoid($0)", 0)                    \
+    F(silu,      x * sigmoid(x),                                                  "silu($0)", 0)                       \
+    F(softplus,  softplus(x),                                                     "softplus($0)", 0)                   \
+    F(gelu,      0.5 * x * erfc(-x * SQRT_HALF),                                  "gelu_erf($0)", 0)                   \
+    F(gelu_tanh, x * sigmoid(2 * SQRT_2_PI * (x + 0.044715 * x * x * x)),         "gelu_tanh($0)", 0)                  \
+    F(hard_swish, x * clamp(x + 3, 0, 6) / 6,                                     "hard_swish($0)", 0)                 \
+    F(relu,      x < 0 ? 0 : x,                                                   "relu($0)", ONCE)                    \
+    F(sin,       sin(x),                                                          "sin_c($0)", 0)                      \
+    F(cos,       cos(x),                                                          "cos_c($0)", 0)                      \
+    F(floor,     floor(x),                                                        "floor($0)", ONCE)                   \
+    F(ceil,      ceil(x),                                                         "ceil($0)", ONCE)                    \
+    F(round,     rint(x),                                                         "round($0)", ONCE)
 
-//           name    host      integers           WGSL          of i32        of u32
+//           name    host      integers           WGSL          of i32        of u32   laws
 #define NUMBER_UNARY(F)                                                                                                \
-    F(neg,    -x,          -x,                         "(-$0)", "(-$0)", "(0u - $0)")                                  \
-    F(abs,    fabs(x),     x < 0 ? -x : x,              "abs($0)", "abs($0)", "$0")                                    \
-    F(sign,   sign(x),     (x > 0) - (x < 0),           "sign_c($0)", "sign($0)", "min($0, 1u)")                       \
-    F(square, x * x,       product(x, x),               "($0 * $0)", "($0 * $0)", "($0 * $0)")
+    F(neg,    -x,          -x,                         "(-$0)", "(-$0)", "(0u - $0)", NONE)                            \
+    F(abs,    fabs(x),     x < 0 ? -x : x,              "abs($0)", "abs($0)", "$0", ONCE)                              \
+    F(sign,   sign(x),     (x > 0) - (x < 0),           "sign_c($0)", "sign($0)", "min($0, 1u)", ONCE)                 \
+    F(square, x * x,       product(x, x),               "($0 * $0)", "($0 * $0)", "($0 * $0)", 0)
 
-//           name   host          integers          WGSL                of integers   operand 1 divides
+//           name   host          integers          WGSL                of integers   operand 1 divides   unit
 #define NUMBER_BINARY(F)                                                                                               \
-    F(add,   x + y,         x + y,            "($0 + $1)", "($0 + $1)", false)                                         \
-    F(sub,   x - y,         x - y,            "($0 - $1)", "($0 - $1)", false)                                         \
-    F(mul,   x * y,         product(x, y),    "($0 * $1)", "($0 * $1)", false)                                         \
-    F(div,   x / y,         quotient(x, y),   "($0 / $1)", "($0 / $1)", true)                                          \
-    F(max,   max2(x, y),    x > y ? x : y,    "max_nan($0, $1)", "max($0, $1)", false)                                 \
-    F(min,   min2(x, y),    x < y ? x : y,    "min_nan($0, $1)", "min($0, $1)", false)
+    F(add,   x + y,         x + y,            "($0 + $1)", "($0 + $1)", false, &zero)                                  \
+    F(sub,   x - y,         x - y,            "($0 - $1)", "($0 - $1)", false, &right_zero)                            \
+    F(mul,   x * y,         product(x, y),    "($0 * $1)", "($0 * $1)", false, &one)                                   \
+    F(div,   x / y,         quotient(x, y),   "($0 / $1)", "($0 / $1)", true, &right_one)                              \
+    F(max,   max2(x, y),    x > y ? x : y,    "max_nan($0, $1)", "max($0, $1)", false, NULL)                           \
+    F(min,   min2(x, y),    x < y ? x : y,    "min_nan($0, $1)", "min($0, $1)", false, NULL)
 
-#define FLOAT_BINARY(F) F(pow, pow(x, y), "pow_c($0, $1)")
+#define FLOAT_BINARY(F) F(pow, pow(x, y), "pow_c($0, $1)", &right_one)
 
 #define COMPARE(F)                                                                                                     \
     F(eq, x == y, "ordered($0, $1, $0 == $1)")                                                                         \
@@ -284,13 +290,15 @@ static weft_status eval_cast(const struct weft_eval *e) {
 
 // ---- the rows ----
 
-#define ROW(op, arity, types, ...)                                                                                     \
+#define ROW(op, arity, types, law, neutral, ...)                                                                       \
     const struct weft_op weft_op_##op = {.name = #op,                                                                  \
                                          .doc = DOC_##op,                                                              \
                                          .n_in_min = arity,                                                            \
                                          .n_in_max = arity,                                                            \
                                          .n_out = 1,                                                                   \
                                          .traits = WEFT_OP_ELEMENTWISE,                                                \
+                                         .laws = law,                                                                  \
+                                         .unit = neutral,                                                              \
                                          .infer = infer_##types,                                                       \
                                          .eval = eval_##op,                                                            \
                                          .scalar = {__VA_ARGS__}};
@@ -301,20 +309,21 @@ static weft_status eval_cast(const struct weft_eval *e) {
     SCALAR(i32, op, signeds, divide)                                                                                   \
     SCALAR(u32, op, unsigneds, divide)
 
-#define FLOAT_UNARY_ROW(name, host, wgsl)                                                                              \
-    REAL(name, host) EVAL(name, NULL) SCALAR(real, name, wgsl, false) ROW(name, 1, float, &scalar_real_##name)
-#define FLOAT_BINARY_ROW(name, host, wgsl)                                                                             \
-    REAL(name, host) EVAL(name, NULL) SCALAR(real, name, wgsl, false) ROW(name, 2, float, &scalar_real_##name)
-#define NUMBER_UNARY_ROW(name, host, integers, wgsl, signeds, unsigneds)                                               \
+#define FLOAT_UNARY_ROW(name, host, wgsl, laws)                                                                        \
+    REAL(name, host) EVAL(name, NULL) SCALAR(real, name, wgsl, false)                                                  \
+    ROW(name, 1, float, laws, NULL, &scalar_real_##name)
+#define FLOAT_BINARY_ROW(name, host, wgsl, unit)                                                                       \
+    REAL(name, host) EVAL(name, NULL) SCALAR(real, name, wgsl, false) ROW(name, 2, float, 0, unit, &scalar_real_##name)
+#define NUMBER_UNARY_ROW(name, host, integers, wgsl, signeds, unsigneds, laws)                                         \
     REAL(name, host) WHOLE(name, integers) EVAL(name, whole_##name) NUMBERS(name, wgsl, signeds, unsigneds, false)     \
-    ROW(name, 1, number, &scalar_real_##name, &scalar_i32_##name, &scalar_u32_##name)
-#define NUMBER_BINARY_ROW(name, host, integers, wgsl, whole, divide)                                                   \
+    ROW(name, 1, number, laws, NULL, &scalar_real_##name, &scalar_i32_##name, &scalar_u32_##name)
+#define NUMBER_BINARY_ROW(name, host, integers, wgsl, whole, divide, unit)                                             \
     REAL(name, host) WHOLE(name, integers) EVAL(name, whole_##name) NUMBERS(name, wgsl, whole, whole, divide)          \
-    ROW(name, 2, number, &scalar_real_##name, &scalar_i32_##name, &scalar_u32_##name)
+    ROW(name, 2, number, 0, unit, &scalar_real_##name, &scalar_i32_##name, &scalar_u32_##name)
 #define COMPARE_ROW(name, host, wgsl)                                                                                  \
     REAL(name, host) WHOLE(name, host) EVAL(name, NULL)                                                                \
     NUMBERS(name, wgsl, "select(0.0, 1.0, " COMPARE_##name ")", "select(0.0, 1.0, " COMPARE_##name ")", false)         \
-    ROW(name, 2, compare, &scalar_real_##name, &scalar_i32_##name, &scalar_u32_##name)
+    ROW(name, 2, compare, 0, NULL, &scalar_real_##name, &scalar_i32_##name, &scalar_u32_##name)
 #define COMPARE_eq "$0 == $1"
 #define COMPARE_ne "$0 != $1"
 #define COMPARE_lt "$0 < $1"
@@ -393,6 +402,7 @@ const struct weft_op weft_op_cast = {
     .n_in_max = 1,
     .n_out = 1,
     .traits = WEFT_OP_ELEMENTWISE,
+    .laws = WEFT_LAW_SAME_TYPE,
     .attrs = {{.name = "to", .type = WEFT_ATTR_ENUM, .required = true, .choices = "f32|f16|bf16|i32|u32|i8|u8|bool"}},
     .infer = infer_cast,
     .eval = eval_cast,

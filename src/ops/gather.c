@@ -78,7 +78,8 @@ static const struct weft_kernel gather_kernel = {"gather", "ops/gather.wgsl", ga
 
 static struct weft_step *gather_step(struct weft_lower *l, const struct weft_node *node, const struct gather_cfg *cfg) {
     char label[128];
-    snprintf(label, sizeof label, "gather%s%s", node->name ? " " : "", node->name ? node->name : "");
+    snprintf(label, sizeof label, "gather%s%s", weft_node_called(node) ? " " : "",
+             weft_node_called(node) ? weft_node_called(node) : "");
     struct weft_step *s = weft_emit(l, &gather_kernel, label, cfg, sizeof *cfg);
     weft_lower_place(l, node->out[0]);
     const struct weft_type *y = &weft_lv(l, node->out[0])->type;

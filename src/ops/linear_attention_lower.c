@@ -231,7 +231,8 @@ static void emit_state(struct weft_lower *l, struct weft_step *s, const struct w
 
 static const char *label_of(const struct weft_node *node, const char *what, char *text, size_t size)
 {
-    snprintf(text, size, "%s%s%s", what, node->name ? " " : "", node->name ? node->name : "");
+    snprintf(text, size, "%s%s%s", what, weft_node_called(node) ? " " : "",
+             weft_node_called(node) ? weft_node_called(node) : "");
     return text;
 }
 

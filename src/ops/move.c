@@ -73,8 +73,9 @@ void weft_move_host(const double *x, double *y, int64_t outer, int64_t size, int
 }
 
 const char *weft_move_label(struct weft_lower *l, const struct weft_node *node) {
-    const char *text = weft_arena_printf(&l->plan->arena, "%s%s%s", node->op->name, node->name ? " " : "",
-                                         node->name ? node->name : "");
+    const char *text = weft_arena_printf(&l->plan->arena, "%s%s%s", node->op->name,
+                                         weft_node_called(node) ? " " : "",
+                                         weft_node_called(node) ? weft_node_called(node) : "");
     return text ? text : node->op->name;
 }
 
@@ -145,6 +146,7 @@ const struct weft_op weft_op_transpose = {
     .n_in_max = 1,
     .n_out = 1,
     .traits = WEFT_OP_MOVE,
+    .permutes = 1,
     .attrs = {{.name = "perm", .type = WEFT_ATTR_INTS}},
     .infer = transpose_infer,
     .eval = transpose_eval,
@@ -249,6 +251,7 @@ const struct weft_op weft_op_slice_copy = {
     .n_in_max = 1,
     .n_out = 1,
     .traits = WEFT_OP_MOVE,
+    .laws = WEFT_LAW_SAME_TYPE,
     .attrs = {{.name = "start", .type = WEFT_ATTR_DIM, .required = true},
               {.name = "len", .type = WEFT_ATTR_DIM, .required = true},
               {.name = "axis", .type = WEFT_ATTR_INT, .lo = -WEFT_MAX_RANK, .hi = WEFT_MAX_RANK - 1},

@@ -84,7 +84,7 @@ static weft_status nll_lower(struct weft_lower *l, uint32_t group) {
     struct nll_cfg cfg = {.rows = t->dims[0], .n = t->dims[1]};
     weft_lower_place(l, node->in[0]);
     bool wide = weft_lower_wide(l, node->in[0]);
-    struct weft_step *s = weft_emit(l, &nll_kernel, node->name ? node->name : "nll", &cfg, sizeof cfg);
+    struct weft_step *s = weft_emit(l, &nll_kernel, weft_node_label(node), &cfg, sizeof cfg);
     uint32_t x = weft_emit_value(l, s, "x", WEFT_READ, node->in[0], wide ? WEFT_OPERAND_WIDE : 0);
     uint32_t target = weft_emit_value(l, s, "target", WEFT_READ, node->in[1], 0);
     uint32_t y = weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], 0);

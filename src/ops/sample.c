@@ -177,7 +177,7 @@ struct sampler {
 static struct weft_step *begin(struct sampler *m, const struct weft_kernel *kernel, uint32_t groups, uint32_t memory) {
     struct weft_lower *l = m->l;
     char label[96];
-    snprintf(label, sizeof label, "%s.%s", m->node->name ? m->node->name : "sample", strchr(kernel->name, '_') + 1);
+    snprintf(label, sizeof label, "%s.%s", weft_node_label(m->node), strchr(kernel->name, '_') + 1);
     m->cfg.groups = groups;
     struct weft_step *s = weft_emit(l, kernel, label, &m->cfg, sizeof m->cfg);
     weft_emit_int(l, s, "V", m->cfg.v);

@@ -114,7 +114,8 @@ static weft_status state_write_lower(struct weft_lower *l, uint32_t group) {
                                    info->name);
     }
     char label[128];
-    snprintf(label, sizeof label, "state_write%s%s", node->name ? " " : "", node->name ? node->name : "");
+    snprintf(label, sizeof label, "state_write%s%s", weft_node_called(node) ? " " : "",
+             weft_node_called(node) ? weft_node_called(node) : "");
     return weft_state_copy_lower(l, label, node->in[1], node->out[0]);
 }
 

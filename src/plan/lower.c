@@ -70,7 +70,7 @@ const char *weft_lower_name(const struct weft_lower *l, weft_value v)
     if (info->name) return info->name;
     if (info->kind != WEFT_VALUE_NODE) return "a constant";
     const struct weft_node *n = &l->graph->nodes[info->node];
-    return n->name ? n->name : n->op->name;
+    return weft_node_label(n);
 }
 
 bool weft_lower_wide(const struct weft_lower *l, weft_value v)

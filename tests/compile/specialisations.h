@@ -132,7 +132,8 @@ static inline void specials_case(struct specials *all, const char *profile, cons
         if (weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &g) != WEFT_OK)
             fail_msg("%s: %s", origin, weft_error_message());
         struct weft_compile_params params = {
-            .no_fuse = level, .split_symbol = c->split, .split_at = {1, 8}, .n_splits = 2, .checked = checked};
+            .as_written = true, .no_fuse = level, .split_symbol = c->split, .split_at = {1, 8}, .n_splits = 2,
+            .checked = checked};
         specials_compile(all, origin, caps, g, &params);
     }
 }

@@ -30,7 +30,7 @@ static void compile_one(void *user, const struct operand_graph *o)
     struct tally *t = user;
     struct weft_graph *g;
     struct weft_plan *plan;
-    struct weft_compile_params params = {0};
+    struct weft_compile_params params = {.as_written = true}; // else operators of constants alone are folded
     if (!operand_text(&t->text, o)) return;
     const char *text = weft_str_get(&t->text);
     if (weft_graph_parse(weft_ops(), text, strlen(text), &g) != WEFT_OK) return;

@@ -337,8 +337,8 @@ static inline int op_run_level(struct op_runner *r)
     struct weft_graph *consumed = NULL;
     int bad = 0;
     struct weft_program_params params = {
-        .compile = {.no_fuse = r->level, .split_symbol = r->c->split, .split_at = {1, 8}, .n_splits = 2,
-                    .checked = weft_test_checked()},
+        .compile = {.as_written = true, .no_fuse = r->level, .split_symbol = r->c->split, .split_at = {1, 8},
+                    .n_splits = 2, .checked = weft_test_checked()},
         .source = {.get = op_weight, .user = r}};
     struct weft_session_params checked = {.checker = true, .max_runs = 1};
     op_run_begin(r->g, &r->run);

@@ -272,6 +272,7 @@ int weft_case_run(weft_gpu *gpu, const struct weft_case *c, double *worst)
         weft_dtype_info(l->dtype)->decode(g->values[v].data, l->n, l->values);
     }
     struct weft_program_params params = {.compile = {.no_fuse = c->no_fuse,
+                                                     .as_written = c->as_written,
                                                      .split_symbol = c->split,
                                                      .split_at = {1, 8},
                                                      .n_splits = 2,

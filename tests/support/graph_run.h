@@ -12,6 +12,7 @@ struct weft_case {
     double scale;            ///< leaves are uniform in +-scale (0: 1); integer leaves in [0, int_below)
     int64_t int_below;       ///< 0: 8
     int no_fuse;             ///< as in weft_compile_params
+    bool as_written;         ///< likewise
     const char *split;       ///< schedule split symbol, at 1 and 8
     uint32_t seed;
     bool checked;            ///< with the checked accessors: a fault fails the case

@@ -12,7 +12,7 @@ void weft_gemm_label(char *label, size_t size, const struct weft_lower *l, const
     size_t at = (size_t)snprintf(label, size, "%s", kernel);
     for (uint32_t i = 0; i < p->n_anchors && at < size; i++) {
         const struct weft_node *n = weft_gemm_node(l, p->anchors[i]);
-        at += (size_t)snprintf(label + at, size - at, "%s%s", i ? "+" : " ", n->name ? n->name : n->op->name);
+        at += (size_t)snprintf(label + at, size - at, "%s%s", i ? "+" : " ", weft_node_label(n));
     }
     if (p->n_prologue && at < size) at += (size_t)snprintf(label + at, size - at, ", prologue of %u", p->n_prologue);
     if (p->n_epilogue && at < size) snprintf(label + at, size - at, ", epilogue of %u", p->n_epilogue);

@@ -334,7 +334,7 @@ weft_status weft_region_lower(struct weft_lower *l, uint32_t group) {
         status = weft_fail(WEFT_ERR_NOMEM, "out of memory while writing a kernel");
         goto done;
     }
-    snprintf(label, sizeof label, "region %s, %u nodes, %u parts", named->name ? named->name : named->op->name,
+    snprintf(label, sizeof label, "region %s, %u nodes, %u parts", weft_node_label(named),
              g->n_nodes, r.cfg.n_parts);
     r.s = weft_emit(l, &region_kernel, label, &r.cfg, sizeof r.cfg);
     weft_xstep_begin(&r.step, l, r.s, group);
