@@ -74,6 +74,7 @@ static weft_status lower(struct weft_lower *l, uint32_t group) {
 
 const struct weft_op weft_op_cumsum = {
     .name = "cumsum",
+    .doc = "x -> y: sums of all elements up to each, along an axis",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,

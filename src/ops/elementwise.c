@@ -249,6 +249,7 @@ static weft_status eval_cast(const struct weft_eval *e) {
 #define DOC_softplus "x -> y: log(1 + exp(x))"
 #define DOC_gelu "x -> y: x times the normal distribution function of x"
 #define DOC_gelu_tanh "x -> y: gelu, approximated by tanh"
+#define DOC_hard_swish "x -> y: x times x + 3 held to 0 .. 6, divided by 6"
 #define DOC_relu "x -> y: x where it is above 0, else 0"
 #define DOC_sin "x -> y: the sine"
 #define DOC_cos "x -> y: the cosine"

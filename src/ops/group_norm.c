@@ -105,6 +105,7 @@ static weft_status decompose(struct weft_graph *g, const struct weft_node *node,
 
 const struct weft_op weft_op_group_norm = {
     .name = "group_norm",
+    .doc = "x[, w[, b]] -> y: groups of channels normalised by their mean and variance, times w plus b",
     .n_in_min = 1,
     .n_in_max = 3,
     .n_out = 1,

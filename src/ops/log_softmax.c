@@ -84,6 +84,7 @@ static weft_status decompose(struct weft_graph *g, const struct weft_node *node,
 
 const struct weft_op weft_op_log_softmax = {
     .name = "log_softmax",
+    .doc = "x -> y: x - log(sum(exp(x))) along an axis",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,
