@@ -1,4 +1,4 @@
-//%% The value phase of a tile (attention.wgsl): adds weight times value of all of its keys, JU groups of four at a time.
+//%% The value phase of a tile (attention.wgsl): adds weight times value of its keys, JU groups of four at a time.
 //% for b in 0..(CPT + CB - 1) / CB
 //% set C_END = b * CB + CB
 //% if C_END > CPT
