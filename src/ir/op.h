@@ -188,8 +188,8 @@ struct weft_op {
     /// The value of output `out` at a place, as instructions of a scalar program (plan/expr.h): of elementwise
     /// operators that are more than one function, and of movement, which asks for its operand at other coordinates.
     uint32_t (*expr)(struct weft_expr *e, const struct weft_node *n, uint32_t out, const struct weft_at *at);
-    /// Of movement: true if the output lies in its operand's memory for all sizes of the schedule, so that `lower` makes
-    /// no step of it and no kernel should take it in.
+    /// Of movement: true if the output lies in its operand's memory for all sizes of the schedule, so that `lower`
+    /// makes no step of it and no kernel should take it in.
     bool (*rests)(struct weft_lower *l, const struct weft_node *n);
 };
 

@@ -44,7 +44,7 @@ static uint32_t advance_limits(const struct weft_graph *g, const struct weft_nod
 
 static void advance_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
     const struct advance_cfg *cfg = u->step->cfg;
-    int64_t by = weft_live(u, cfg->by);
+    int64_t by = weft_dim_eval(u->dims, cfg->by, u->symbols); // may be below 0, as no size may
     struct advance_params p = {.by = by > INT32_MAX ? INT32_MAX : by < -INT32_MAX ? -INT32_MAX : (int32_t)by};
     memcpy(words, &p, sizeof p);
     grid[0] = grid[1] = grid[2] = 1;

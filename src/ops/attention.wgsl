@@ -18,8 +18,8 @@
 //%%
 //%% Infinite scores and NaN are told by their bits, since neither comparisons nor maxima nor exp can be trusted with
 //%% them. A row becomes NaN by its sum. Values of keys that a row does not see are not multiplied with a weight of 0,
-//%% which would make NaN of an infinity: tiles that some row sees in part are computed again without them if they become
-//%% NaN.
+//%% which would make NaN of an infinity: tiles that some row sees in part are computed again without them if they
+//%% become NaN.
 //% set D4 = (D + 3) / 4
 //% set V4 = (DV + 3) / 4
 //% set KS = WG / DL
