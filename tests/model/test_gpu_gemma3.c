@@ -45,7 +45,7 @@ struct variant {
     uint32_t ctx, chunk, n; ///< of the program; tokens fed
     bool cache_f16;
     int no_fuse;
-    bool quick; ///< also where compiling is dear, and with masked limits
+    enum { LONG, BRIEF, QUICK } most; ///< QUICK: wherever; BRIEF: not where compiling is dear; LONG: if asked for
 };
 
 /// Masked limits change few of these kernels; what splits operands has suites of its own.
@@ -72,7 +72,7 @@ static void check(const struct variant *v) {
     static const uint32_t chunks[] = {1, 7, 8, 9, 64};
     struct weft_test_model m;
     weft_program *program;
-    if ((dear() || masked()) && !v->quick) return;
+    if (v->most < (dear() || masked() ? QUICK : weft_test_short() ? BRIEF : LONG)) return;
     double start = weft_now(), most = 0, bound = v->cache_f16 ? BOUND_F16 : BOUND_F32;
     weft_session *s = open_variant(&m, v, &program);
     double *want = logits_by_host(&m, VOCAB, v->n, v->n, v->cache_f16);
@@ -91,29 +91,29 @@ static void check(const struct variant *v) {
 static void test_logits(void **state) {
     (void)state;
     static const struct variant variants[] = {
-        {"types", {.n_layer = 3}, CTX, 64, CTX, false, 0, true},
-        {"six layers", {.seed = 2}, CTX, 64, CTX, false, 0, false},
-        {"f16", {.n_layer = 3}, CTX, 64, CTX, true, 0, false},
-        {"regions", {.n_layer = 3}, CTX, 64, CTX, false, 2, false},
-        {"unfused", {.n_layer = 3}, CTX, 64, CTX, false, 1, false},
-        {"K types", {.k_types = true, .n_layer = 2, .period = 2}, CTX, 64, CTX, false, 0, true},
-        {"K f16", {.k_types = true, .n_layer = 3}, CTX, 64, CTX, true, 0, false},
-        {"K regions", {.k_types = true, .n_layer = 3}, CTX, 64, CTX, false, 2, false},
-        {"K unfused", {.k_types = true, .n_layer = 3}, CTX, 64, CTX, false, 1, false},
-        {"plain", {.plain = true}, CTX, 64, CTX, false, 0, false},
-        {"plain f16", {.plain = true}, CTX, 64, CTX, true, 1, true},
+        {"types", {.n_layer = 3}, CTX, 64, CTX, false, 0, QUICK},
+        {"six layers", {.seed = 2}, CTX, 64, CTX, false, 0, LONG},
+        {"f16", {.n_layer = 3}, CTX, 64, CTX, true, 0, BRIEF},
+        {"regions", {.n_layer = 3}, CTX, 64, CTX, false, 2, BRIEF},
+        {"unfused", {.n_layer = 3}, CTX, 64, CTX, false, 1, LONG},
+        {"K types", {.k_types = true, .n_layer = 2, .period = 2}, CTX, 64, CTX, false, 0, QUICK},
+        {"K f16", {.k_types = true, .n_layer = 3}, CTX, 64, CTX, true, 0, LONG},
+        {"K regions", {.k_types = true, .n_layer = 3}, CTX, 64, CTX, false, 2, LONG},
+        {"K unfused", {.k_types = true, .n_layer = 3}, CTX, 64, CTX, false, 1, LONG},
+        {"plain", {.plain = true}, CTX, 64, CTX, false, 0, LONG},
+        {"plain f16", {.plain = true}, CTX, 64, CTX, true, 1, QUICK},
         // A chunk of few rows has kernels of its own.
-        {"few", {.n_layer = 3}, CTX, 8, CTX, false, 0, false},
-        {"few f16", {.n_layer = 3}, CTX, 8, CTX, true, 0, false},
-        {"few plain", {.plain = true}, CTX, 8, CTX, false, 0, false},
-        {"one", {.n_layer = 3}, CTX, 1, CTX, false, 0, false},
+        {"few", {.n_layer = 3}, CTX, 8, CTX, false, 0, LONG},
+        {"few f16", {.n_layer = 3}, CTX, 8, CTX, true, 0, BRIEF},
+        {"few plain", {.plain = true}, CTX, 8, CTX, false, 0, LONG},
+        {"one", {.n_layer = 3}, CTX, 1, CTX, false, 0, BRIEF},
         {"keys",
          {.plain = true, .n_head = 4, .n_head_kv = 2, .softcap = 5, .rope_factor = 4, .flags = true,
           .separate_head = true, .period = 2},
-         CTX, 64, CTX, false, 0, false},
+         CTX, 64, CTX, false, 0, BRIEF},
         // Rings of local layers hold whole 64s of rows: only beyond that they go round.
-        {"round", {.plain = true, .ctx = LONG_CTX}, LONG_CTX, 9, 112, false, 0, false},
-        {"round f16", {.plain = true, .ctx = LONG_CTX}, LONG_CTX, 40, 112, true, 0, true},
+        {"round", {.plain = true, .ctx = LONG_CTX}, LONG_CTX, 9, 112, false, 0, LONG},
+        {"round f16", {.plain = true, .ctx = LONG_CTX}, LONG_CTX, 40, 112, true, 0, QUICK},
     };
     for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) check(&variants[i]);
 }
@@ -122,7 +122,7 @@ static void test_logits(void **state) {
 static void test_controls(void **state) {
     (void)state;
     if (dear()) skip();
-    const struct variant v = {"controls", {.plain = true}, CTX, 64, CTX, false, 0, true};
+    const struct variant v = {"controls", {.plain = true}, CTX, 64, CTX, false, 0, QUICK};
     struct variant f16 = v;
     struct weft_test_model m, other;
     weft_program *program;

@@ -46,8 +46,7 @@ static const struct parts on_gpu = {
 /// The same as far as CPU drivers hold it: logits of 512 rows are beyond a binding, and long contexts take an hour.
 static const struct parts on_cpu = {
     {64, 64, 64}, 4, {{64, POSITIONS}, {13, POSITIONS}, {1, POSITIONS}, {POSITIONS, POSITIONS}}, POSITIONS, 20, false};
-static const struct parts lavapipe = {
-    {64, 8, 8}, 4, {{64, POSITIONS}, {13, 26}, {1, 24}, {POSITIONS, POSITIONS}}, 64, 20, false};
+static const struct parts lavapipe = {{16, 4, 4}, 4, {{64, 64}, {13, 26}, {1, 8}}, 32, 8, false};
 static const struct parts swiftshader = {{8, 0, 0}, 4, {{13, 13}, {1, 4}}, 0, 5, false};
 static const struct parts *parts;
 
