@@ -12,7 +12,7 @@ enum { BIND_ROWS = 64, BIND_RING = 96 };
 static const char bind_text[] =
     "symbol T 0 64\ninput a f32 [T, 3]\ninput b f32 [T, 3]\nweight w f32 [4, 3]\nweight v f32 [4, 3]\n"
     "state kept ring f32 [96, 4]\nstate sums dense f32 [96, 1]\nvar pos u32 0 1000000\nvar runs u32 0 1000000\n"
-    "%0 = add %a %b\n%1 = matmul %0 %w\n%2 = silu %1\n%3 = cache_append %kept %2 %pos\n"
+    "%0 = add %a %b\n%e = neg %0\n%1 = matmul %e %w\n%2 = silu %1\n%3 = cache_append %kept %2 %pos\n"
     "%4 = advance %pos {by=T}\nconst %eye f32 [4, 4] 1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1\n"
     "%5 = advance %runs {by=1}\n%6 = softmax %2\n%7 = cast %0 {to=f16}\n"
     "%k = matmul %3 %eye\n%8 = amax %k\n%9 = matmul %0 %v\n"

@@ -152,7 +152,7 @@ static const struct op_case elementwise_cases[] = {
               "output %1 i32\noutput %2 u32\noutput %3 i8\noutput %4 u8\noutput %5 bool\noutput %6 f32\n"},
     {.name = "cast to halves", .runs = SIZES_2D, .levels = true, .data = "x = 0 -0 1.5 -1.5 0.1 -0.1 65504 -65504 "
      "6.1035e-5 1000.4 1.0009765625 1.00048828125 1.00146484375 6e-8 -3.1e-8 2.9e-8 5.9e-5 65519 65520 -7e4 3.39e38 "
-     "1e-40",
+     "1.2e-38",
      .graph = UNARY_HEAD "%s = neg %x\n%0 = cast %s {to=f16}\n%1 = cast %s {to=bf16}\n%2 = cast %0 {to=f32}\n"
               "%3 = cast %1 {to=f32}\n%4 = relu %0\n"
               "output %0 f16\noutput %1 bf16\noutput %2 a\noutput %3 b\noutput %4 c\n"},

@@ -205,7 +205,8 @@ static void every_operator_was_looked_at(void **state) {
         "linear_attention", "linear_q4gsw", "log", "lt", "matmul", "max", "mean", "min", "mul", "ne", "neg", "pad",
         "pow", "quantize", "recip", "relu", "reshape", "rms_norm", "rope_table", "round", "rsqrt", "select",
         "sigmoid", "sign", "silu", "sin", "slice", "slice_copy", "softmax", "softplus", "split", "sqrt", "square",
-        "state_write", "sub", "sum", "tanh", "transpose", "where"};
+        "state_write", "sub", "sum", "tanh", "transpose", "where", "cumsum",
+        "group_norm", "hard_swish", "log_softmax"};
     int missing = 0;
     for (size_t i = 0; weft_ops()->ops[i]; i++) {
         const char *name = weft_ops()->ops[i]->name;
