@@ -18,7 +18,7 @@ static weft_status concat_infer(struct weft_graph *g, const struct weft_type *in
     if (!weft_ops_is_plain(in[0].dtype))
         return weft_fail(WEFT_ERR_INVALID, "concat: %s holds blocks, whose elements can't be moved",
                          weft_ops_type_text(g, &in[0]));
-    WEFT_TRY(weft_move_axis(g, &in[0], attrs[0].i, &axis));
+    WEFT_TRY(weft_ops_axis(g, &in[0], attrs[0].i, &axis));
     for (uint32_t i = 1; i < n_in; i++) {
         if (in[i].dtype != in[0].dtype || in[i].rank != in[0].rank)
             return weft_fail(WEFT_ERR_INVALID, "concat: %s and %s differ in type or in their number of axes; cast or "
@@ -38,9 +38,7 @@ static weft_status concat_infer(struct weft_graph *g, const struct weft_type *in
 
 static weft_status concat_eval(const struct weft_eval *e) {
     const struct weft_host *y = &e->out[0];
-    int64_t axis = e->attrs[0].i < 0 ? e->attrs[0].i + y->rank : e->attrs[0].i, outer = 1, inner = 1, at = 0;
-    for (int64_t i = 0; i < axis; i++) outer *= y->shape[i];
-    for (int64_t i = axis + 1; i < y->rank; i++) inner *= y->shape[i];
+    int64_t outer, inner, axis = weft_ops_around(y, e->attrs[0].i, &outer, &inner), at = 0;
     for (uint32_t k = 0; k < e->n_in; k++) {
         double *owned;
         const double *x = weft_ops_dense(&e->in[k], &owned);
@@ -77,7 +75,7 @@ static uint32_t concat_expr(struct weft_expr *e, const struct weft_node *n, uint
     uint32_t axis, c[WEFT_MAX_RANK], x = WEFT_X_NONE;
     weft_dim first = weft_dim_const(l->graph->dims, 0);
     (void)out;
-    weft_move_axis(l->graph, y, n->attrs[0].i, &axis);
+    weft_ops_axis(l->graph, y, n->attrs[0].i, &axis);
     for (uint32_t k = 0; k < y->rank; k++) c[k] = weft_x_coord_of(e, at, y, k);
     uint32_t place = c[axis];
     for (uint32_t i = 0; i < n->n_in; i++) { // what stands in front of an operand wraps, and is not below its size then

@@ -39,15 +39,11 @@ static double add(weft_dtype dtype, double total, double x) {
 
 static weft_status eval(const struct weft_eval *e) {
     const struct weft_host *t = &e->in[0];
-    int64_t axis = e->attrs[AXIS].i < 0 ? e->attrs[AXIS].i + t->rank : e->attrs[AXIS].i, n = t->shape[axis];
-    int64_t inner = 1, lines = 1;
+    int64_t outer, inner, n = t->shape[weft_ops_around(t, e->attrs[AXIS].i, &outer, &inner)];
     double *owned, *y = e->out[0].data;
     const double *x = weft_ops_dense(t, &owned);
     if (!x) return weft_fail(WEFT_ERR_NOMEM, "cumsum: no memory for its operand");
-    for (uint32_t i = 0; i < t->rank; i++)
-        if (i != axis) lines *= t->shape[i];
-    for (uint32_t i = (uint32_t)axis + 1; i < t->rank; i++) inner *= t->shape[i];
-    for (int64_t line = 0; line < lines; line++) {
+    for (int64_t line = 0; line < outer * inner; line++) {
         double total = 0;
         for (int64_t k = 0; k < n; k++) {
             int64_t i = e->attrs[REVERSE].i ? n - 1 - k : k, at = line / inner * n * inner + i * inner + line % inner;
@@ -62,13 +58,12 @@ static weft_status eval(const struct weft_eval *e) {
 
 static weft_status lower(struct weft_lower *l, uint32_t group) {
     const struct weft_node *n = &l->graph->nodes[l->groups[group].nodes[0]];
-    int64_t axis = n->attrs[AXIS].i;
     struct weft_scan scan = {.x = n->in[0],
                              .y = n->out[0],
                              .kind = n->op->scan,
-                             .axis = (uint32_t)(axis < 0 ? axis + weft_lv(l, n->in[0])->type.rank : axis),
                              .exclusive = n->attrs[EXCLUSIVE].i != 0,
                              .reverse = n->attrs[REVERSE].i != 0};
+    WEFT_TRY(weft_ops_axis(l->graph, &weft_lv(l, n->in[0])->type, n->attrs[AXIS].i, &scan.axis));
     return weft_scan_lower(l, n->name ? n->name : "cumsum", &scan);
 }
 

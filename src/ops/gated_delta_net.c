@@ -137,22 +137,6 @@ static weft_status net_eval(const struct weft_eval *e)
 
 // ---- in simpler operators ------------------------------------------------------------------------------------------
 
-static weft_value one(struct weft_build *b, const char *name, const char *op, weft_value x)
-{
-    return weft_bn(b, op, name, &x, 1, NULL, 0);
-}
-
-static weft_value two(struct weft_build *b, const char *name, const char *op, weft_value x, weft_value y)
-{
-    return weft_bn(b, op, name, (weft_value[]){x, y}, 2, NULL, 0);
-}
-
-static weft_value reshape(struct weft_build *b, const char *name, weft_value x, const struct weft_type *to)
-{
-    const struct weft_arg shape = {.name = "shape", .dims = to->dims, .n = to->rank};
-    return weft_bn(b, "reshape", name, &x, 1, &shape, 1);
-}
-
 /// x / sqrt(sum x^2 + eps) over each head of dk columns.
 static weft_value normalise(struct weft_build *b, const char *name, weft_value x, int64_t dk)
 {
@@ -163,10 +147,11 @@ static weft_value normalise(struct weft_build *b, const char *name, weft_value x
     heads.rank = flat.rank + 1;
     heads.dims[flat.rank - 1] = weft_dim_const(b->g->dims, columns / dk);
     heads.dims[flat.rank] = weft_dim_const(b->g->dims, dk);
-    x = weft_ops_as(b, name, reshape(b, name, x, &heads), WEFT_F32);
-    weft_value sum = one(b, name, "sum", one(b, name, "square", x));
-    sum = two(b, name, "add", sum, weft_bf(b, (float)NORM_EPS));
-    return reshape(b, name, two(b, name, "mul", x, one(b, name, "rsqrt", sum)), &flat);
+    x = weft_ops_as(b, name, weft_ops_reshape(b, name, x, heads.dims, heads.rank), WEFT_F32);
+    weft_value sum = weft_ops_b1(b, name, "sum", weft_ops_b1(b, name, "square", x));
+    sum = weft_ops_b2(b, name, "add", sum, weft_bf(b, (float)NORM_EPS));
+    x = weft_ops_b2(b, name, "mul", x, weft_ops_b1(b, name, "rsqrt", sum));
+    return weft_ops_reshape(b, name, x, flat.dims, flat.rank);
 }
 
 /// The node by value: adding nodes moves the graph's array.
@@ -176,10 +161,11 @@ static weft_status decompose_net(struct weft_graph *g, struct weft_node n, uint3
     weft_value decay = n.in[A], beta = n.in[B], q = n.in[Q], k = n.in[K];
     if (n.attrs[GATE].i) {
         weft_value a = weft_ops_as(&b, n.name, decay, WEFT_F32), log = weft_ops_as(&b, n.name, n.in[A_LOG], WEFT_F32);
-        decay = one(&b, n.name, "softplus", two(&b, n.name, "add", a, n.in[DT_BIAS]));
-        decay = two(&b, n.name, "mul", decay, one(&b, n.name, "neg", one(&b, n.name, "exp", log)));
+        decay = weft_ops_b1(&b, n.name, "softplus", weft_ops_b2(&b, n.name, "add", a, n.in[DT_BIAS]));
+        log = weft_ops_b1(&b, n.name, "exp", log);
+        decay = weft_ops_b2(&b, n.name, "mul", decay, weft_ops_b1(&b, n.name, "neg", log));
     }
-    if (n.attrs[BETA].i) beta = one(&b, n.name, "sigmoid", weft_ops_as(&b, n.name, beta, WEFT_F32));
+    if (n.attrs[BETA].i) beta = weft_ops_b1(&b, n.name, "sigmoid", weft_ops_as(&b, n.name, beta, WEFT_F32));
     if (n.attrs[NORM].i) {
         const struct weft_type *type = &g->values[q].type;
         int64_t columns = n.attrs[Q_HEADS].i;

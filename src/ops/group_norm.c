@@ -64,21 +64,12 @@ static weft_status eval(const struct weft_eval *e) {
 
 // ---- in simpler operators ------------------------------------------------------------------------------------------
 
-static weft_value make(struct weft_build *b, const char *name, const char *op, weft_value x, weft_value y) {
-    weft_value in[2] = {x, y};
-    return weft_bn(b, op, name, in, y == WEFT_NO_VALUE ? 1 : 2, NULL, 0);
-}
-
-static weft_value reshape(struct weft_build *b, const char *name, weft_value x, const weft_dim *dims, uint32_t rank) {
-    return weft_bn(b, "reshape", name, &x, 1, &(struct weft_arg){.name = "shape", .dims = dims, .n = rank}, 1);
-}
-
 /// A value for each channel, in front of the axes behind axis 1.
 static weft_value by_channel(struct weft_build *b, const struct weft_node *n, uint32_t operand,
                              const struct weft_type *x) {
     weft_dim dims[WEFT_MAX_RANK] = {x->dims[1]};
     for (uint32_t i = 1; i + 1 < x->rank; i++) dims[i] = weft_dim_const(b->g->dims, 1);
-    return x->rank == 2 ? n->in[operand] : reshape(b, n->name, n->in[operand], dims, x->rank - 1);
+    return x->rank == 2 ? n->in[operand] : weft_ops_reshape(b, n->name, n->in[operand], dims, x->rank - 1);
 }
 
 /// The node by value: adding nodes moves the graph's array. The groups stand in rows, so that one step computes what is
@@ -91,14 +82,14 @@ static weft_status decompose(struct weft_graph *g, const struct weft_node *node,
     weft_dim size = weft_dim_floordiv(g->dims, t.dims[1], n.attrs[GROUPS].i);
     for (uint32_t i = 2; i < t.rank; i++) size = weft_dim_mul(g->dims, size, t.dims[i]);
     const weft_dim rows[3] = {t.dims[0], weft_dim_const(g->dims, n.attrs[GROUPS].i), size};
-    weft_value x = weft_ops_as(&b, n.name, reshape(&b, n.name, n.in[0], rows, 3), WEFT_F32);
-    x = make(&b, n.name, "sub", x, make(&b, n.name, "mean", x, WEFT_NO_VALUE));
-    weft_value square = make(&b, n.name, "mean", make(&b, n.name, "square", x, WEFT_NO_VALUE), WEFT_NO_VALUE);
-    weft_value shifted = make(&b, n.name, "add", square, weft_bf(&b, (float)n.attrs[EPS].f));
-    x = make(&b, n.name, "mul", x, make(&b, n.name, "rsqrt", shifted, WEFT_NO_VALUE));
-    x = reshape(&b, n.name, x, t.dims, t.rank);
-    if (n.n_in > 1) x = make(&b, n.name, "mul", x, by_channel(&b, &n, 1, &t));
-    if (n.n_in > 2) x = make(&b, n.name, "add", x, by_channel(&b, &n, 2, &t));
+    weft_value x = weft_ops_as(&b, n.name, weft_ops_reshape(&b, n.name, n.in[0], rows, 3), WEFT_F32);
+    x = weft_ops_b2(&b, n.name, "sub", x, weft_ops_b1(&b, n.name, "mean", x));
+    weft_value square = weft_ops_b1(&b, n.name, "mean", weft_ops_b1(&b, n.name, "square", x));
+    weft_value shifted = weft_ops_b2(&b, n.name, "add", square, weft_bf(&b, (float)n.attrs[EPS].f));
+    x = weft_ops_b2(&b, n.name, "mul", x, weft_ops_b1(&b, n.name, "rsqrt", shifted));
+    x = weft_ops_reshape(&b, n.name, x, t.dims, t.rank);
+    if (n.n_in > 1) x = weft_ops_b2(&b, n.name, "mul", x, by_channel(&b, &n, 1, &t));
+    if (n.n_in > 2) x = weft_ops_b2(&b, n.name, "add", x, by_channel(&b, &n, 2, &t));
     outs[0] = weft_ops_as(&b, n.name, x, dtype);
     return b.status;
 }

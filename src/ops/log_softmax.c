@@ -34,13 +34,10 @@ static void line(const double *x, double *y, int64_t n, int64_t stride) {
 
 static weft_status eval(const struct weft_eval *e) {
     const struct weft_host *t = &e->in[0];
-    int64_t axis = e->attrs[AXIS].i < 0 ? e->attrs[AXIS].i + t->rank : e->attrs[AXIS].i, n = t->shape[axis];
-    int64_t outer = 1, inner = 1;
+    int64_t outer, inner, n = t->shape[weft_ops_around(t, e->attrs[AXIS].i, &outer, &inner)];
     double *owned;
     const double *x = weft_ops_dense(t, &owned);
     if (!x) return weft_fail(WEFT_ERR_NOMEM, "log_softmax: no memory for its operand");
-    for (uint32_t i = 0; i < axis; i++) outer *= t->shape[i];
-    for (uint32_t i = (uint32_t)axis + 1; i < t->rank; i++) inner *= t->shape[i];
     for (int64_t o = 0; o < outer; o++)
         for (int64_t k = 0; k < inner; k++) {
             int64_t start = o * n * inner + k;
@@ -51,11 +48,6 @@ static weft_status eval(const struct weft_eval *e) {
 }
 
 // ---- in simpler operators ------------------------------------------------------------------------------------------
-
-static weft_value make(struct weft_build *b, const char *name, const char *op, weft_value x, weft_value y) {
-    weft_value in[2] = {x, y};
-    return weft_bn(b, op, name, in, y == WEFT_NO_VALUE ? 1 : 2, NULL, 0);
-}
 
 /// Axis `axis` and the last one change places.
 static weft_value swap(struct weft_build *b, const char *name, weft_value x, uint32_t axis, uint32_t rank) {
@@ -75,9 +67,9 @@ static weft_status decompose(struct weft_graph *g, const struct weft_node *node,
     uint32_t axis;
     WEFT_TRY(weft_ops_axis(g, &t, node->attrs[AXIS].i, &axis));
     weft_value x = weft_ops_as(&b, name, swap(&b, name, node->in[0], axis, t.rank), WEFT_F32);
-    x = make(&b, name, "sub", x, make(&b, name, "amax", x, WEFT_NO_VALUE));
-    weft_value sum = make(&b, name, "sum", make(&b, name, "exp", x, WEFT_NO_VALUE), WEFT_NO_VALUE);
-    x = make(&b, name, "sub", x, make(&b, name, "log", sum, WEFT_NO_VALUE));
+    x = weft_ops_b2(&b, name, "sub", x, weft_ops_b1(&b, name, "amax", x));
+    weft_value sum = weft_ops_b1(&b, name, "sum", weft_ops_b1(&b, name, "exp", x));
+    x = weft_ops_b2(&b, name, "sub", x, weft_ops_b1(&b, name, "log", sum));
     outs[0] = weft_ops_as(&b, name, swap(&b, name, x, axis, t.rank), dtype);
     return b.status;
 }

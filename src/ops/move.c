@@ -20,15 +20,6 @@
 
 // ---- shared --------------------------------------------------------------------------------------------------------
 
-weft_status weft_move_axis(struct weft_graph *g, const struct weft_type *t, int64_t axis, uint32_t *out) {
-    int64_t a = axis < 0 ? axis + t->rank : axis;
-    *out = 0;
-    if (a < 0 || a >= t->rank)
-        return weft_fail(WEFT_ERR_INVALID, "%s has no axis %lld", weft_ops_type_text(g, t), (long long)axis);
-    *out = (uint32_t)a;
-    return WEFT_OK;
-}
-
 weft_dim weft_move_start(struct weft_graph *g, weft_dim start, weft_dim size) {
     int64_t c;
     return weft_dim_is_const(g->dims, start, &c) && c < 0 ? weft_dim_add(g->dims, size, start) : start;
@@ -88,7 +79,7 @@ static weft_status permutation(struct weft_graph *g, const struct weft_type *t, 
         return weft_fail(WEFT_ERR_INVALID, "perm lists %u axes of %s", a->n, weft_ops_type_text(g, t));
     for (uint32_t k = 0; k < t->rank; k++) {
         perm[k] = t->rank - 1 - k;
-        if (a->n) WEFT_TRY(weft_move_axis(g, t, a->ints[k], &perm[k]));
+        if (a->n) WEFT_TRY(weft_ops_axis(g, t, a->ints[k], &perm[k]));
         if (seen >> perm[k] & 1)
             return weft_fail(WEFT_ERR_INVALID, "perm names axis %u of %s twice", perm[k], weft_ops_type_text(g, t));
         seen |= 1u << perm[k];
@@ -162,7 +153,7 @@ static weft_status slice_copy_infer(struct weft_graph *g, const struct weft_type
     (void)n_in;
     uint32_t axis;
     WEFT_TRY(plain(g, &in[0]));
-    WEFT_TRY(weft_move_axis(g, &in[0], attrs[AXIS].i, &axis));
+    WEFT_TRY(weft_ops_axis(g, &in[0], attrs[AXIS].i, &axis));
     weft_dim start = weft_move_start(g, attrs[START].d, in[0].dims[axis]);
     WEFT_TRY(weft_move_guard(g, &in[0], axis, start, attrs[LEN].d));
     *out = in[0];
@@ -177,15 +168,13 @@ static weft_status slice_copy_infer(struct weft_graph *g, const struct weft_type
 
 static weft_status slice_copy_eval(const struct weft_eval *e) {
     const struct weft_host *x = &e->in[0];
-    int64_t axis = e->attrs[AXIS].i < 0 ? e->attrs[AXIS].i + x->rank : e->attrs[AXIS].i, outer = 1, inner = 1;
+    int64_t outer, inner, axis = weft_ops_around(x, e->attrs[AXIS].i, &outer, &inner);
     int64_t start = weft_dim_eval(e->dims, e->attrs[START].d, e->symbols), c;
     if (weft_dim_is_const(e->dims, e->attrs[START].d, &c) && c < 0) start += x->shape[axis];
     int64_t len = weft_dim_eval(e->dims, e->attrs[LEN].d, e->symbols);
     if (start < 0 || len < 0 || start > x->shape[axis] - len)
         return weft_fail(WEFT_ERR_INVALID, "rows %lld to %lld of %lld", (long long)start, (long long)(start + len),
                          (long long)x->shape[axis]);
-    for (int64_t i = 0; i < axis; i++) outer *= x->shape[i];
-    for (int64_t i = axis + 1; i < x->rank; i++) inner *= x->shape[i];
     double *owned;
     const double *data = weft_ops_dense(x, &owned);
     if (!data) return weft_fail(WEFT_ERR_NOMEM, "out of memory");
@@ -211,7 +200,7 @@ static bool seen_wider(const struct weft_lower *l, weft_value v) {
 static bool slice_copy_rests(struct weft_lower *l, const struct weft_node *node) {
     const struct weft_type *x = &weft_lv(l, node->in[0])->type;
     uint32_t axis;
-    if (weft_move_axis(l->graph, x, node->attrs[AXIS].i, &axis) != WEFT_OK) return false;
+    if (weft_ops_axis(l->graph, x, node->attrs[AXIS].i, &axis) != WEFT_OK) return false;
     if (weft_lower_max(l, weft_lower_product(l, x, 0, axis)) > 1 || weft_lv(l, node->out[0])->is_output) return false;
     if (l->output_view && l->output_view[node->out[0]] != WEFT_NO_VALUE) return false;
     return weft_lv(l, weft_graph_base(l->graph, node->in[0]))->state == UINT32_MAX && !seen_wider(l, node->out[0]);
@@ -222,7 +211,7 @@ static weft_status slice_copy_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_node *node = &l->graph->nodes[l->groups[group].nodes[0]];
     const struct weft_type *x = &weft_lv(l, node->in[0])->type;
     uint32_t axis;
-    WEFT_TRY(weft_move_axis(l->graph, x, node->attrs[AXIS].i, &axis));
+    WEFT_TRY(weft_ops_axis(l->graph, x, node->attrs[AXIS].i, &axis));
     weft_dim start = weft_move_start(l->graph, node->attrs[START].d, x->dims[axis]);
     if (!slice_copy_rests(l, node) || weft_lower_deferred(l, node->in[0])) return weft_region_lower(l, group);
     weft_lower_place(l, node->in[0]);
@@ -237,7 +226,7 @@ static uint32_t slice_copy_expr(struct weft_expr *e, const struct weft_node *n, 
     struct weft_graph *g = e->step->l->graph;
     const struct weft_type *x = &weft_lv(e->step->l, n->in[0])->type, *y = &weft_lv(e->step->l, n->out[out])->type;
     uint32_t axis, c[WEFT_MAX_RANK] = {0};
-    weft_move_axis(g, x, n->attrs[AXIS].i, &axis);
+    weft_ops_axis(g, x, n->attrs[AXIS].i, &axis);
     for (uint32_t k = 0, from = 0; k < x->rank; k++)
         c[k] = k == axis && n->attrs[DROP].i ? weft_x_u32(e, 0) : weft_x_coord_of(e, at, y, from++);
     c[axis] = weft_x_add(e, c[axis], weft_x_dim(e, weft_move_start(g, n->attrs[START].d, x->dims[axis])));

@@ -4,8 +4,6 @@
 #include "ops/shape.h"
 #include "plan/lower.h"
 
-/// An axis attribute as an index: negative ones count from the end. Errors: INVALID.
-weft_status weft_move_axis(struct weft_graph *g, const struct weft_type *t, int64_t axis, uint32_t *out);
 /// Start of a slice: a constant below 0 counts from the end of the axis.
 weft_dim weft_move_start(struct weft_graph *g, weft_dim start, weft_dim size);
 /// start .. start+len of an axis: refused where it never lies inside, guarded where it may not.

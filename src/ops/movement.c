@@ -22,12 +22,6 @@
 
 #include <string.h>
 
-static weft_dim count_of(struct weft_graph *g, const weft_dim *dims, uint32_t n) {
-    weft_dim product = weft_dim_const(g->dims, 1);
-    for (uint32_t i = 0; i < n; i++) product = weft_dim_mul(g->dims, product, dims[i]);
-    return product;
-}
-
 static weft_status infer_reshape(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                  const struct weft_attr *attrs, struct weft_type *out) {
     (void)n_in;
@@ -35,7 +29,8 @@ static weft_status infer_reshape(struct weft_graph *g, const struct weft_type *i
         return weft_fail(WEFT_ERR_LIMIT, "its shape has %u axes; %d is the most", attrs[0].n, WEFT_MAX_RANK);
     *out = (struct weft_type){.dtype = in[0].dtype, .rank = attrs[0].n};
     memcpy(out->dims, attrs[0].dims, out->rank * sizeof *out->dims);
-    weft_dim have = count_of(g, in[0].dims, in[0].rank), want = count_of(g, out->dims, out->rank);
+    weft_dim have = weft_move_product(g, in[0].dims, 0, in[0].rank);
+    weft_dim want = weft_move_product(g, out->dims, 0, out->rank);
     if (have == WEFT_DIM_BAD || have != want)
         return weft_fail(WEFT_ERR_INVALID, "%s does not have as many elements as %s for all sizes",
                          weft_ops_type_text(g, &in[0]), weft_ops_type_text(g, out));
@@ -56,7 +51,7 @@ static weft_status infer_slice(struct weft_graph *g, const struct weft_type *in,
     (void)n_in;
     uint32_t axis;
     if (in[0].rank == 0) return weft_fail(WEFT_ERR_INVALID, "its operand is a scalar and has no axis 0");
-    WEFT_TRY(weft_move_axis(g, &in[0], attrs[AXIS].i, &axis));
+    WEFT_TRY(weft_ops_axis(g, &in[0], attrs[AXIS].i, &axis));
     if ((axis || in[0].rank == 1) && !weft_ops_is_plain(in[0].dtype))
         return weft_fail(WEFT_ERR_INVALID, "a slice of axis %u of %s would cut blocks", axis,
                          weft_ops_type_text(g, &in[0]));
@@ -85,13 +80,11 @@ static weft_status eval_reshape(const struct weft_eval *e) {
 /// Rows start .. start + len of an axis of x. Rows of axis 0 may be encoded ones of a weight.
 static weft_status host_slice(const struct weft_eval *e, uint32_t out, int64_t axis, int64_t start, int64_t len) {
     const struct weft_host *x = &e->in[0];
-    int64_t outer = 1, inner = 1, last = x->shape[x->rank - 1];
-    if (axis < 0) axis += x->rank;
+    int64_t outer, inner, last = x->shape[x->rank - 1];
+    axis = weft_ops_around(x, axis, &outer, &inner);
     if (start < 0 || len < 0 || start > x->shape[axis] - len)
         return weft_fail(WEFT_ERR_INVALID, "%s: rows %lld to %lld of %lld", e->node->op->name, (long long)start,
                          (long long)(start + len), (long long)x->shape[axis]);
-    for (int64_t i = 0; i < axis; i++) outer *= x->shape[i];
-    for (int64_t i = axis + 1; i < x->rank; i++) inner *= x->shape[i];
     if (x->data) {
         weft_move_host(x->data, e->out[out].data, outer, x->shape[axis], start, len, inner);
         return WEFT_OK;
@@ -134,7 +127,7 @@ static weft_status decompose_slice(struct weft_graph *g, const struct weft_node 
     const struct weft_type x = g->values[n->in[0]].type, y = g->values[n->out[0]].type;
     uint32_t axis;
     weft_value v = n->in[0];
-    WEFT_TRY(weft_move_axis(g, &x, n->attrs[AXIS].i, &axis));
+    WEFT_TRY(weft_ops_axis(g, &x, n->attrs[AXIS].i, &axis));
     weft_dim start = weft_move_start(g, n->attrs[START].d, x.dims[axis]), len = n->attrs[LEN].d;
     outs[0] = n->out[0];
     if (axis == 0 && n->attrs[AXIS].i == 0 && start == n->attrs[START].d) return WEFT_OK;
@@ -151,7 +144,7 @@ static weft_status infer_select(struct weft_graph *g, const struct weft_type *in
                                 const struct weft_attr *attrs, struct weft_type *out) {
     (void)n_in;
     uint32_t axis;
-    WEFT_TRY(weft_move_axis(g, &in[0], attrs[SELECT_AXIS].i, &axis));
+    WEFT_TRY(weft_ops_axis(g, &in[0], attrs[SELECT_AXIS].i, &axis));
     if (!weft_ops_is_plain(in[0].dtype) && (axis || in[0].rank < 3))
         return weft_fail(WEFT_ERR_INVALID, "%s holds blocks along its last axis; gather picks its rows",
                          weft_ops_type_text(g, &in[0]));
@@ -171,7 +164,7 @@ static weft_status eval_select(const struct weft_eval *e) {
 static weft_status decompose_select(struct weft_graph *g, const struct weft_node *n, uint32_t *outs) {
     const struct weft_type x = g->values[n->in[0]].type, y = g->values[n->out[0]].type;
     uint32_t axis;
-    WEFT_TRY(weft_move_axis(g, &x, n->attrs[SELECT_AXIS].i, &axis));
+    WEFT_TRY(weft_ops_axis(g, &x, n->attrs[SELECT_AXIS].i, &axis));
     if (weft_move_product(g, x.dims, 0, axis) != weft_dim_const(g->dims, 1)) {
         struct weft_attr attrs[WEFT_MAX_ATTRS] = {[START] = {.d = n->attrs[INDEX].d},
                                                   [LEN] = {.d = weft_dim_const(g->dims, 1)},
@@ -191,7 +184,7 @@ static weft_status infer_split(struct weft_graph *g, const struct weft_type *in,
     (void)n_in;
     uint32_t axis;
     weft_dim sum = weft_dim_const(g->dims, 0), zero = sum;
-    WEFT_TRY(weft_move_axis(g, &in[0], attrs[SPLIT_AXIS].i, &axis));
+    WEFT_TRY(weft_ops_axis(g, &in[0], attrs[SPLIT_AXIS].i, &axis));
     if (!weft_ops_is_plain(in[0].dtype) && (axis || in[0].rank == 1))
         return weft_fail(WEFT_ERR_INVALID, "%s holds blocks, which can't be split; rows of axis 0 can",
                          weft_ops_type_text(g, &in[0]));

@@ -89,22 +89,16 @@ static weft_status eval_softmax(const struct weft_eval *e) {
 
 // ---- in simpler operators ----
 
-/// A node that carries the name of the node it replaces a part of.
-static weft_value make(struct weft_build *b, const char *name, const char *op, weft_value x, weft_value y) {
-    weft_value in[2] = {x, y};
-    return weft_bn(b, op, name, in, y == WEFT_NO_VALUE ? 1 : 2, NULL, 0);
-}
-
 /// The node by value: adding nodes moves the graph's array.
 static weft_status decompose_norm(struct weft_graph *g, struct weft_node n, bool centred, uint32_t *outs) {
     struct weft_build b = {.g = g};
     weft_value x = weft_ops_as(&b, n.name, n.in[0], WEFT_F32);
-    if (centred) x = make(&b, n.name, "sub", x, make(&b, n.name, "mean", x, WEFT_NO_VALUE));
-    weft_value square = make(&b, n.name, "mean", make(&b, n.name, "square", x, WEFT_NO_VALUE), WEFT_NO_VALUE);
-    weft_value shifted = make(&b, n.name, "add", square, weft_bf(&b, (float)n.attrs[0].f));
-    weft_value y = make(&b, n.name, "mul", x, make(&b, n.name, "rsqrt", shifted, WEFT_NO_VALUE));
-    y = make(&b, n.name, "mul", y, n.in[1]);
-    y = n.n_in > 2 ? make(&b, n.name, "add", y, n.in[2]) : y;
+    if (centred) x = weft_ops_b2(&b, n.name, "sub", x, weft_ops_b1(&b, n.name, "mean", x));
+    weft_value square = weft_ops_b1(&b, n.name, "mean", weft_ops_b1(&b, n.name, "square", x));
+    weft_value shifted = weft_ops_b2(&b, n.name, "add", square, weft_bf(&b, (float)n.attrs[0].f));
+    weft_value y = weft_ops_b2(&b, n.name, "mul", x, weft_ops_b1(&b, n.name, "rsqrt", shifted));
+    y = weft_ops_b2(&b, n.name, "mul", y, n.in[1]);
+    y = n.n_in > 2 ? weft_ops_b2(&b, n.name, "add", y, n.in[2]) : y;
     outs[0] = weft_ops_as(&b, n.name, y, g->values[n.out[0]].type.dtype);
     return b.status;
 }
@@ -122,9 +116,9 @@ static weft_status decompose_softmax(struct weft_graph *g, const struct weft_nod
     const char *name = node->name;
     weft_dtype dtype = g->values[node->out[0]].type.dtype;
     weft_value x = weft_ops_as(&b, name, node->in[0], WEFT_F32);
-    x = make(&b, name, "sub", x, make(&b, name, "amax", x, WEFT_NO_VALUE));
-    x = make(&b, name, "exp", x, WEFT_NO_VALUE);
-    x = make(&b, name, "div", x, make(&b, name, "sum", x, WEFT_NO_VALUE));
+    x = weft_ops_b2(&b, name, "sub", x, weft_ops_b1(&b, name, "amax", x));
+    x = weft_ops_b1(&b, name, "exp", x);
+    x = weft_ops_b2(&b, name, "div", x, weft_ops_b1(&b, name, "sum", x));
     outs[0] = weft_ops_as(&b, name, x, dtype);
     return b.status;
 }

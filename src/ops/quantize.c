@@ -58,9 +58,7 @@ static weft_status decompose(struct weft_graph *g, const struct weft_node *at, u
     shape[0] = rows;
     shape[1] = s.dims[s.rank - 1];
     shape[2] = weft_dim_const(g->dims, n.attrs[0].i);
-    weft_value x =
-        weft_bn(&b, "reshape", n.name, &n.in[0], 1, &(struct weft_arg){.name = "shape", .dims = shape, .n = 3}, 1);
-    x = weft_ops_as(&b, n.name, x, WEFT_F32);
+    weft_value x = weft_ops_as(&b, n.name, weft_ops_reshape(&b, n.name, n.in[0], shape, 3), WEFT_F32);
     weft_value one = weft_bf(&b, 1), zero = weft_bf(&b, 0), steps = weft_bf(&b, 127);
     weft_value top = weft_b1(&b, "amax", weft_b1(&b, "abs", x));
     weft_value choice[3] = {weft_b2(&b, "eq", top, zero), one, top};
@@ -70,12 +68,10 @@ static weft_status decompose(struct weft_graph *g, const struct weft_node *at, u
     weft_value less = weft_bn(&b, "where", n.name, large, 3, NULL, 0);
     weft_value y = weft_b2(&b, "mul", x, weft_b2(&b, "mul", less, steps));
     y = weft_b1(&b, "round", weft_b2(&b, "div", y, weft_b2(&b, "mul", divisor, less)));
-    y = weft_bn(&b, "cast", n.name, &y, 1, &(struct weft_arg){.name = "to", .x = WEFT_I8}, 1);
+    y = weft_ops_as(&b, n.name, y, WEFT_I8);
     weft_value scale = weft_b2(&b, "div", top, steps);
-    outs[0] =
-        weft_bn(&b, "reshape", n.name, &y, 1, &(struct weft_arg){.name = "shape", .dims = q.dims, .n = q.rank}, 1);
-    outs[1] =
-        weft_bn(&b, "reshape", n.name, &scale, 1, &(struct weft_arg){.name = "shape", .dims = s.dims, .n = s.rank}, 1);
+    outs[0] = weft_ops_reshape(&b, n.name, y, q.dims, q.rank);
+    outs[1] = weft_ops_reshape(&b, n.name, scale, s.dims, s.rank);
     return b.status;
 }
 

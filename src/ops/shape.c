@@ -69,6 +69,7 @@ weft_status weft_ops_broadcast(struct weft_graph *g, const struct weft_type *in,
 
 weft_status weft_ops_axis(struct weft_graph *g, const struct weft_type *t, int64_t axis, uint32_t *out) {
     int64_t a = axis < 0 ? axis + t->rank : axis;
+    *out = 0;
     if (a < 0 || a >= t->rank)
         return weft_fail(WEFT_ERR_INVALID, "%s has no axis %lld", weft_ops_type_text(g, t), (long long)axis);
     *out = (uint32_t)a;
@@ -78,6 +79,26 @@ weft_status weft_ops_axis(struct weft_graph *g, const struct weft_type *t, int64
 weft_value weft_ops_as(struct weft_build *b, const char *name, weft_value x, weft_dtype dtype) {
     if (b->status != WEFT_OK || b->g->values[x].type.dtype == dtype) return x;
     return weft_bn(b, "cast", name, &x, 1, &(struct weft_arg){.name = "to", .x = dtype}, 1);
+}
+
+weft_value weft_ops_b1(struct weft_build *b, const char *name, const char *op, weft_value x) {
+    return weft_bn(b, op, name, &x, 1, NULL, 0);
+}
+
+weft_value weft_ops_b2(struct weft_build *b, const char *name, const char *op, weft_value x, weft_value y) {
+    return weft_bn(b, op, name, (weft_value[]){x, y}, 2, NULL, 0);
+}
+
+weft_value weft_ops_reshape(struct weft_build *b, const char *name, weft_value x, const weft_dim *dims, uint32_t rank) {
+    return weft_bn(b, "reshape", name, &x, 1, &(struct weft_arg){.name = "shape", .dims = dims, .n = rank}, 1);
+}
+
+int64_t weft_ops_around(const struct weft_host *t, int64_t axis, int64_t *outer, int64_t *inner) {
+    if (axis < 0) axis += t->rank;
+    *outer = *inner = 1;
+    for (int64_t i = 0; i < axis; i++) *outer *= t->shape[i];
+    for (int64_t i = axis + 1; i < t->rank; i++) *inner *= t->shape[i];
+    return axis;
 }
 
 void weft_ops_rows(const struct weft_host *t, int64_t *rows, int64_t *last) {

@@ -21,12 +21,17 @@ weft_dtype weft_ops_promote(weft_dtype a, weft_dtype b);
 weft_status weft_ops_broadcast(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                struct weft_type *out);
 
-/// An axis attribute as an index: negative ones count from the end. Errors: INVALID, with the type.
+/// An axis attribute as an index: negative ones count from the end. Errors: INVALID, with the type; *out is 0 then.
 weft_status weft_ops_axis(struct weft_graph *g, const struct weft_type *t, int64_t axis, uint32_t *out);
 
 /// x as a value of type `dtype`: itself, or a node `cast` named `name`. What a decomposition computes in between is
 /// f32: casts stand at its ends.
 weft_value weft_ops_as(struct weft_build *b, const char *name, weft_value x, weft_dtype dtype);
+
+/// weft_b1 and weft_b2 of a decomposition: nodes carry the name of the node that they replace a part of.
+weft_value weft_ops_b1(struct weft_build *b, const char *name, const char *op, weft_value x);
+weft_value weft_ops_b2(struct weft_build *b, const char *name, const char *op, weft_value x, weft_value y);
+weft_value weft_ops_reshape(struct weft_build *b, const char *name, weft_value x, const weft_dim *dims, uint32_t rank);
 
 /// Values of an operand as doubles: its own data, or those of a weight decoded into a block that goes to *owned (free
 /// it with weft_free, NULL is fine). NULL: out of memory.
@@ -35,10 +40,9 @@ const double *weft_ops_dense(const struct weft_host *t, double **owned);
 /// The position that a u32 variable stands for.
 int64_t weft_ops_position(const struct weft_host *var);
 
-/// x as a value of type `dtype`: itself, or a node `cast` named `name`. What a decomposition computes in between is
-/// f32: casts stand at its ends.
-weft_value weft_ops_as(struct weft_build *b, const char *name, weft_value x, weft_dtype dtype);
-
 /// Rows of the tensor seen as [rows, last]; a scalar is [1, 1].
 void weft_ops_rows(const struct weft_host *t, int64_t *rows, int64_t *last);
+
+/// The tensor seen as [outer, size of the axis, inner]. Returns the axis as an index: negative ones count from the end.
+int64_t weft_ops_around(const struct weft_host *t, int64_t axis, int64_t *outer, int64_t *inner);
 #endif
