@@ -334,7 +334,7 @@ static void store(const struct weft_schedule *sc, const struct weft_step *s, con
 {
     const struct weft_operand *past = past_of(sc, s, o);
     if (past) keep(s, o, past, w);
-    bool half = o->dtype == WEFT_F16 || o->dtype == WEFT_BF16;
+    bool half = weft_is_half(o->dtype);
     const struct when one = when_active(s, o, past, half ? 2 : 1, 1), four = when_active(s, o, past, 4, half ? 3 : 4);
     const char *x = o->name, *t = scalar_type(o->dtype);
     uint32_t b = o->slot;
@@ -456,7 +456,7 @@ static void accessors(const struct weft_plan *plan, const struct weft_schedule *
         }
         if (o->n_segments > 1) segments(s, o, w);
         if (o->access & WEFT_READ) {
-            if (o->dtype == WEFT_F16 || o->dtype == WEFT_BF16) load_half(s, o, w);
+            if (weft_is_half(o->dtype)) load_half(s, o, w);
             else load_word(s, o, w);
         }
         if (o->access & WEFT_WRITE) store(sc, s, o, w);

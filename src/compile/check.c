@@ -77,7 +77,7 @@ static void live_range(struct weft_dims *dims, const struct weft_operand *o, wef
 static bool ends_before(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_operand *p,
                         const struct weft_operand *q) {
     struct weft_dims *dims = plan->graph->dims;
-    int64_t pw = weft_accessor_width(p->dtype), qw = weft_accessor_width(q->dtype), lo, hi, rest = 1;
+    int64_t pw = weft_accessor_width(p->dtype), qw = weft_accessor_width(q->dtype), lo, hi;
     weft_dim from, p_end, q_start;
     live_range(dims, p, &from, &p_end);
     live_range(dims, q, &q_start, &from);
@@ -88,8 +88,7 @@ static bool ends_before(const struct weft_plan *plan, const struct weft_schedule
     weft_dim gap = weft_dim_sub(dims, q_start, p_end);
     if (gap == WEFT_DIM_BAD) return false;
     weft_dim_bounds_within(dims, gap, sc->lo, sc->hi, &lo, &hi);
-    bool whole = pw == 4 && qw == 4;
-    if (!whole) whole = weft_dim_is_const(dims, weft_dim_mod(dims, p_end, 4), &rest) && rest == 0;
+    bool whole = (pw == 4 && qw == 4) || weft_dim_is_multiple(dims, p_end, 4);
     return lo >= (whole ? 0 : 2);
 }
 

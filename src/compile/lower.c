@@ -88,7 +88,6 @@ static weft_dim view_offset(struct weft_lower *l, const struct weft_node *n, wef
     struct weft_dims *dims = l->graph->dims;
     const struct weft_type *from = &weft_lv(l, n->in[0])->type, *to = &weft_lv(l, n->out[0])->type;
     uint32_t wide = weft_accessor_width(from->dtype), narrow = weft_accessor_width(to->dtype);
-    int64_t rest = 0;
     if (offset == WEFT_DIM_BAD) offset = weft_dim_const(dims, 0);
     if (n->op->view == WEFT_VIEW_ROWS)
         offset = weft_dim_add(
@@ -96,7 +95,7 @@ static weft_dim view_offset(struct weft_lower *l, const struct weft_node *n, wef
             weft_dim_mul(dims, n->attrs[n->op->view_start].d, weft_lower_product(l, from, 1, from->rank)));
     if (wide > narrow) offset = weft_dim_mul(dims, offset, weft_dim_const(dims, wide / narrow));
     if (wide < narrow) {
-        if (!weft_dim_is_const(dims, weft_dim_mod(dims, offset, narrow / wide), &rest) || rest)
+        if (!weft_dim_is_multiple(dims, offset, narrow / wide))
             weft_lower_fail(l, WEFT_ERR_UNSUPPORTED,
                             "what it views starts inside a word of %s for some sizes; start it at an even element",
                             weft_dtype_name(to->dtype));

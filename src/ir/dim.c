@@ -447,6 +447,11 @@ bool weft_dim_is_const(const struct weft_dims *t, weft_dim d, int64_t *value) {
     return true;
 }
 
+bool weft_dim_is_multiple(struct weft_dims *t, weft_dim d, int64_t c) {
+    int64_t rest;
+    return weft_dim_is_const(t, weft_dim_mod(t, d, c), &rest) && rest == 0;
+}
+
 uint32_t weft_dims_symbol_count(const struct weft_dims *t) {
     return t->n_symbols;
 }

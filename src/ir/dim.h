@@ -34,6 +34,8 @@ weft_dim weft_dim_max(struct weft_dims *t, weft_dim a, int64_t c);
 
 bool weft_dim_valid(const struct weft_dims *t, weft_dim d); ///< a handle of this table, not WEFT_DIM_BAD
 bool weft_dim_is_const(const struct weft_dims *t, weft_dim d, int64_t *value);
+/// True if d is a multiple of c > 0 for all sizes, as far as is known.
+bool weft_dim_is_multiple(struct weft_dims *t, weft_dim d, int64_t c);
 /// Value under a binding: values[i] belongs to symbol i. Saturates at INT64_MAX on overflow.
 int64_t weft_dim_eval(const struct weft_dims *t, weft_dim d, const int64_t *values);
 /// Bounds from the symbols' bounds (interval arithmetic, relations considered for single-product upper bounds).

@@ -12,6 +12,7 @@
 #include "kernels/copy/move.h"
 #include "ops/shape.h"
 #include "ops/state_write.h"
+#include "plan/update.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +21,7 @@ static weft_status infer(struct weft_graph *g, const struct weft_type *in, uint3
                          struct weft_type *out) {
     (void)n_in;
     const char *state = weft_ops_type_text(g, &in[0]), *x = weft_ops_type_text(g, &in[1]);
-    bool half = in[0].dtype == WEFT_F16 || in[0].dtype == WEFT_BF16;
+    bool half = weft_is_half(in[0].dtype);
     if (in[0].dtype != in[1].dtype && !(half && in[1].dtype == WEFT_F32))
         return weft_fail(WEFT_ERR_INVALID, "the state is %s, x is %s; cast x to the type of the state", state, x);
     weft_dim rest = weft_dim_const(g->dims, 1), count = rest;

@@ -14,11 +14,10 @@ enum { GROUPS, EPS };
 
 static weft_status infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in, const struct weft_attr *attrs,
                          struct weft_type *out) {
-    int64_t rest;
     if (in[0].rank < 2 || !weft_ops_is_float(in[0].dtype))
         return weft_fail(WEFT_ERR_INVALID, "operand 0 is %s; it must be of a float type, [N, C, ...]",
                          weft_ops_type_text(g, &in[0]));
-    if (!weft_dim_is_const(g->dims, weft_dim_mod(g->dims, in[0].dims[1], attrs[GROUPS].i), &rest) || rest)
+    if (!weft_dim_is_multiple(g->dims, in[0].dims[1], attrs[GROUPS].i))
         return weft_fail(WEFT_ERR_INVALID,
                          "axis 1 of %s is no multiple of %lld groups for all sizes; choose groups that divide it",
                          weft_ops_type_text(g, &in[0]), (long long)attrs[GROUPS].i);

@@ -232,7 +232,7 @@ static weft_status infer_bitcast(struct weft_graph *g, const struct weft_type *i
     (void)n_in;
     *out = in[0];
     out->dtype = (weft_dtype)attrs[0].i; // the choices stand in the order of weft_dtype
-    int64_t from = bits_width(in[0].dtype), to = bits_width(out->dtype), zero;
+    int64_t from = bits_width(in[0].dtype), to = bits_width(out->dtype);
     if (!from)
         return weft_fail(WEFT_ERR_INVALID, "its operand is %s; it takes f32, i32, u32, f16 and bf16",
                          weft_ops_type_text(g, &in[0]));
@@ -244,7 +244,7 @@ static weft_status infer_bitcast(struct weft_graph *g, const struct weft_type *i
         *last = weft_dim_mul(g->dims, *last, weft_dim_const(g->dims, 2));
         return WEFT_OK;
     }
-    if (!weft_dim_is_const(g->dims, weft_dim_mod(g->dims, *last, 2), &zero) || zero)
+    if (!weft_dim_is_multiple(g->dims, *last, 2))
         return weft_fail(WEFT_ERR_INVALID, "the last axis of %s is not even for all sizes",
                          weft_ops_type_text(g, &in[0]));
     *last = weft_dim_floordiv(g->dims, *last, 2);

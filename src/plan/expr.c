@@ -112,19 +112,23 @@ static bool is_const(const struct weft_expr *e, uint32_t x, uint32_t bits) {
     return e->x[x].op == WEFT_XOP_CONST && e->x[x].u == bits;
 }
 
+uint32_t weft_xstep_dim(struct weft_xstep *t, weft_dim d) {
+    uint32_t i = 0;
+    while (i < t->dims.n && t->dims.dims[i] != d) i++;
+    if (i == WEFT_X_DIMS) {
+        weft_lower_crowded(t->l, "a fused group uses more than %d live sizes", WEFT_X_DIMS);
+        return WEFT_X_NONE;
+    }
+    if (i == t->dims.n) t->dims.dims[t->dims.n++] = d;
+    return i;
+}
+
 uint32_t weft_x_dim(struct weft_expr *e, weft_dim d) {
     int64_t c = weft_lower_const(e->step->l, d);
     if (e->columns_field && d == e->n) return put(e, (struct weft_x){.op = WEFT_XOP_COLUMNS, .type = WEFT_X_U32});
     if (c >= 0) return weft_x_u32(e, (uint32_t)c);
-    struct weft_xdims *dims = &e->step->dims;
-    uint32_t i = 0;
-    while (i < dims->n && dims->dims[i] != d) i++;
-    if (i == WEFT_X_DIMS) {
-        weft_lower_crowded(e->step->l, "a fused group uses more than %d live sizes", WEFT_X_DIMS);
-        return 0;
-    }
-    if (i == dims->n) dims->dims[dims->n++] = d;
-    return put(e, (struct weft_x){.op = WEFT_XOP_DIM, .type = WEFT_X_U32, .u = i});
+    uint32_t i = weft_xstep_dim(e->step, d);
+    return i == WEFT_X_NONE ? 0 : put(e, (struct weft_x){.op = WEFT_XOP_DIM, .type = WEFT_X_U32, .u = i});
 }
 
 uint32_t weft_x_arg(struct weft_expr *e, uint32_t number, enum weft_xtype type) {
@@ -208,51 +212,42 @@ static double less(double x, double y, double z) { return (void)z, x < y; }
 static double both(double x, double y, double z) { return (void)z, x != 0 && y != 0; }
 static double choose(double x, double y, double z) { return x != 0 ? y : z; }
 
-static const struct weft_scalar fn_add = {.name = "add", .wgsl = "$0 + $1", .host = add};
-static const struct weft_scalar fn_sub = {.name = "sub", .wgsl = "$0 - $1", .host = sub};
-static const struct weft_scalar fn_mul = {.name = "mul", .wgsl = "$0 * $1", .host = mul};
-static const struct weft_scalar fn_div = {.name = "div", .wgsl = "$0 / $1", .host = quotient, .divides = true};
-static const struct weft_scalar fn_mod = {.name = "mod", .wgsl = "$0 % $1", .host = rest, .divides = true};
+const struct weft_scalar weft_fn_add = {.name = "add", .wgsl = "$0 + $1", .host = add};
+const struct weft_scalar weft_fn_sub = {.name = "sub", .wgsl = "$0 - $1", .host = sub};
+const struct weft_scalar weft_fn_mul = {.name = "mul", .wgsl = "$0 * $1", .host = mul};
+const struct weft_scalar weft_fn_div = {.name = "div", .wgsl = "$0 / $1", .host = quotient, .divides = true};
+const struct weft_scalar weft_fn_mod = {.name = "mod", .wgsl = "$0 % $1", .host = rest, .divides = true};
 static const struct weft_scalar fn_min = {.name = "min", .wgsl = "min($0, $1)", .host = least};
 static const struct weft_scalar fn_less = {.name = "less", .wgsl = "select(0.0, 1.0, $0 < $1)", .host = less};
 static const struct weft_scalar fn_both = {.name = "both", .wgsl = "$0 * $1", .host = both};
 static const struct weft_scalar fn_select = {.name = "select", .wgsl = "select($2, $1, $0 != 0.0)", .host = choose};
 
-enum weft_xindex weft_x_index_function(const struct weft_scalar *fn) {
-    return fn == &fn_add   ? WEFT_X_INDEX_ADD
-           : fn == &fn_sub ? WEFT_X_INDEX_SUB
-           : fn == &fn_mul ? WEFT_X_INDEX_MUL
-           : fn == &fn_div ? WEFT_X_INDEX_DIV
-           : fn == &fn_mod ? WEFT_X_INDEX_MOD
-                           : WEFT_X_INDEX_OTHER;
-}
-
 uint32_t weft_x_add(struct weft_expr *e, uint32_t a, uint32_t b) {
     if (is_const(e, a, 0)) return b;
     if (is_const(e, b, 0)) return a;
-    return weft_x_call2(e, &fn_add, WEFT_X_U32, a, b);
+    return weft_x_call2(e, &weft_fn_add, WEFT_X_U32, a, b);
 }
 
 uint32_t weft_x_sub(struct weft_expr *e, uint32_t a, uint32_t b) {
     if (a == b) return weft_x_u32(e, 0);
-    return is_const(e, b, 0) ? a : weft_x_call2(e, &fn_sub, WEFT_X_U32, a, b);
+    return is_const(e, b, 0) ? a : weft_x_call2(e, &weft_fn_sub, WEFT_X_U32, a, b);
 }
 
 uint32_t weft_x_mul(struct weft_expr *e, uint32_t a, uint32_t b) {
     if (is_const(e, a, 1) || is_const(e, b, 0)) return b;
     if (is_const(e, b, 1) || is_const(e, a, 0)) return a;
-    return weft_x_call2(e, &fn_mul, WEFT_X_U32, a, b);
+    return weft_x_call2(e, &weft_fn_mul, WEFT_X_U32, a, b);
 }
 
 uint32_t weft_x_div(struct weft_expr *e, uint32_t a, uint32_t b) {
     if (is_const(e, b, 1) || is_const(e, b, 0) || is_const(e, a, 0)) return a;
-    return weft_x_call2(e, &fn_div, WEFT_X_U32, a, b);
+    return weft_x_call2(e, &weft_fn_div, WEFT_X_U32, a, b);
 }
 
 uint32_t weft_x_mod(struct weft_expr *e, uint32_t a, uint32_t b) {
     if (is_const(e, b, 1) || is_const(e, b, 0)) return weft_x_u32(e, 0);
     if (is_const(e, a, 0)) return a;
-    return weft_x_call2(e, &fn_mod, WEFT_X_U32, a, b);
+    return weft_x_call2(e, &weft_fn_mod, WEFT_X_U32, a, b);
 }
 
 uint32_t weft_x_min(struct weft_expr *e, uint32_t a, uint32_t b) { return weft_x_call2(e, &fn_min, WEFT_X_U32, a, b); }

@@ -3,8 +3,7 @@
 /// A program computes values at a point (row, column) of an index space. It is straight-line: an instruction reads
 /// instructions before it, and an instruction that exists is never made again, so that equal work is shared. The space
 /// has axes, some of which run along the column (those that are reduced; else the innermost), the others along the row.
-/// A program knows neither threads nor loops: schedules (kernels/map) render it to WGSL (plan/expr_wgsl.h), and the
-/// host interprets it (plan/expr_host.h), which is the oracle of fused kernels.
+/// A program knows neither threads nor loops: schedules (kernels/map) render it to WGSL (plan/expr_wgsl.h).
 ///
 /// Indices are u32 instructions like any others. An index map (a transpose, a slice, an expanded axis) is therefore no
 /// structure of its own: it is arithmetic on the coordinates at which a value is asked for.
@@ -69,7 +68,7 @@ struct weft_xstep {
     struct weft_step *s;
     uint32_t group; ///< of nodes
     struct weft_xdims dims;
-    struct {
+    struct weft_xload {
         weft_value v;
         weft_dtype dtype;
         uint32_t operand;
@@ -180,8 +179,6 @@ enum weft_xtype weft_x_type_of(weft_dtype dtype);
 uint32_t weft_x_coord(struct weft_expr *e, const struct weft_at *at, uint32_t rank, uint32_t axis);
 /// The same of a value of type t: 0 along an axis of one element, which may be broadcast there.
 uint32_t weft_x_coord_of(struct weft_expr *e, const struct weft_at *at, const struct weft_type *t, uint32_t axis);
-/// Row-major index of an element of type t at `at`, with axes of size 1 broadcast.
-uint32_t weft_x_index(struct weft_expr *e, const struct weft_type *t, const struct weft_at *at);
 /// A graph value: computed if a node of the group makes it, else loaded.
 uint32_t weft_x_value(struct weft_expr *e, weft_value v, const struct weft_at *at);
 /// The same at coordinates c[0 .. rank) of the value's own axes, where `when` is not 0; `at` is where it is asked from.
@@ -193,8 +190,6 @@ uint32_t weft_x_table(struct weft_expr *e, const char *name, const void *data, u
 /// Stores the value (of a sink: its operand, into the state).
 void weft_x_store_value(struct weft_expr *e, weft_value v);
 void weft_x_store_sink(struct weft_expr *e, const struct weft_node *n);
-/// True if v has one element for all columns of a row of the space.
-bool weft_x_is_row(const struct weft_expr *e, const struct weft_type *t);
 /// The node that makes v, if it is one that writes a range of a state; else NULL.
 const struct weft_node *weft_x_range_writer(const struct weft_lower *l, weft_value v);
 /// Type of what is stored under the name of v: of a range of a state, not all of the state.

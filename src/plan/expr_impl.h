@@ -7,14 +7,8 @@
 void weft_x_remember(struct weft_expr *e, weft_value v, const struct weft_at *at, uint32_t x);
 /// Integers of 8 bits wrap to their width.
 uint32_t weft_x_wrap(struct weft_expr *e, weft_dtype dtype, uint32_t x);
-/// Which arithmetic of indices a function is.
-enum weft_xindex {
-    WEFT_X_INDEX_OTHER,
-    WEFT_X_INDEX_ADD,
-    WEFT_X_INDEX_SUB,
-    WEFT_X_INDEX_MUL,
-    WEFT_X_INDEX_DIV,
-    WEFT_X_INDEX_MOD
-};
-enum weft_xindex weft_x_index_function(const struct weft_scalar *fn);
+/// Number of a live size in the step, which has it from then on; WEFT_X_NONE: it has too many (the lowering failed).
+uint32_t weft_xstep_dim(struct weft_xstep *t, weft_dim d);
+/// Arithmetic of indices, u32.
+extern const struct weft_scalar weft_fn_add, weft_fn_sub, weft_fn_mul, weft_fn_div, weft_fn_mod;
 #endif

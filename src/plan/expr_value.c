@@ -15,7 +15,8 @@ enum weft_xtype weft_x_type_of(weft_dtype d) {
 
 static bool is_one(const struct weft_expr *e, weft_dim d) { return weft_lower_const(e->step->l, d) == 1; }
 
-bool weft_x_is_row(const struct weft_expr *e, const struct weft_type *t) {
+/// True if v has one element for all columns of a row of the space.
+static bool is_row(const struct weft_expr *e, const struct weft_type *t) {
     if (is_one(e, e->n)) return false; // one column: each element is a row's
     for (uint32_t a = 0; a < e->space.rank; a++) {
         int at = (int)t->rank - (int)(e->space.rank - a);
@@ -87,7 +88,8 @@ static uint32_t index_of_point(struct weft_expr *e, const struct weft_type *t, c
     return index;
 }
 
-uint32_t weft_x_index(struct weft_expr *e, const struct weft_type *t, const struct weft_at *at) {
+/// Row-major index of an element of type t at `at`, with axes of size 1 broadcast.
+static uint32_t index_of(struct weft_expr *e, const struct weft_type *t, const struct weft_at *at) {
     return at->explicit_ || t->rank > e->space.rank ? index_at(e, t, at) : index_of_point(e, t, at);
 }
 
@@ -135,12 +137,23 @@ void weft_x_cut(struct weft_expr *e, bool by_row, uint32_t items) {
     weft_emit_items(s, items);
 }
 
-static bool is_half(weft_dtype d) { return d == WEFT_F16 || d == WEFT_BF16; }
-
 /// An operand of a program that moves bits: words, or halves of them.
 static void as_bits(struct weft_operand *o) {
-    if (is_half(o->dtype)) o->flags |= WEFT_OPERAND_BITS;
+    if (weft_is_half(o->dtype)) o->flags |= WEFT_OPERAND_BITS;
     else o->dtype = WEFT_U32;
+}
+
+/// A load more, of an operand whose number and dtype are to be filled in; NULL: there are too many.
+static struct weft_xload *add_load(struct weft_expr *e, weft_value v, bool raw) {
+    struct weft_xstep *step = e->step;
+    if (step->n_loads == sizeof step->loads / sizeof step->loads[0]) {
+        weft_lower_crowded(step->l, "a fused group reads too many tensors");
+        return NULL;
+    }
+    struct weft_xload *load = &step->loads[step->n_loads];
+    *load = (struct weft_xload){.v = v, .raw = raw, .name = numbered(e, "in", step->n_loads)};
+    step->n_loads++;
+    return load;
 }
 
 /// The operand by which leaf v is read: its place in step->loads.
@@ -149,23 +162,16 @@ static uint32_t operand_of(struct weft_expr *e, weft_value v, const struct weft_
     struct weft_lower *l = step->l;
     for (uint32_t i = 0; i < step->n_loads; i++)
         if (step->loads[i].v == v && step->loads[i].raw == e->raw) return i;
-    if (step->n_loads == sizeof step->loads / sizeof step->loads[0]) {
-        weft_lower_crowded(l, "a fused group reads too many tensors");
-        return 0;
-    }
-    const char *name = numbered(e, "in", step->n_loads);
-    uint32_t i = weft_emit_value(l, step->s, name, WEFT_READ, v, 0);
+    struct weft_xload *load = add_load(e, v, e->raw);
+    if (!load) return 0;
+    uint32_t i = load->operand = weft_emit_value(l, step->s, load->name, WEFT_READ, v, 0);
     set_row_elements(e, i, t);
     // A range of a state that the program also writes is read, before, by who writes it: fusion sees to that.
     if (l->status == WEFT_OK && l->tensors[step->s->operands[i].tensor].mem == WEFT_MEM_STATE)
         step->s->operands[i].flags |= WEFT_OPERAND_INPLACE;
     if (e->raw && l->status == WEFT_OK) as_bits(&step->s->operands[i]);
-    step->loads[step->n_loads].v = v;
-    step->loads[step->n_loads].raw = e->raw;
-    step->loads[step->n_loads].operand = i;
-    step->loads[step->n_loads].dtype = l->status == WEFT_OK ? step->s->operands[i].dtype : WEFT_F32;
-    step->loads[step->n_loads].name = name;
-    return step->n_loads++;
+    load->dtype = l->status == WEFT_OK ? step->s->operands[i].dtype : WEFT_F32;
+    return step->n_loads - 1;
 }
 
 uint32_t weft_x_table(struct weft_expr *e, const char *name, const void *data, uint64_t bytes) {
@@ -175,16 +181,11 @@ uint32_t weft_x_table(struct weft_expr *e, const char *name, const void *data, u
     weft_value key = 0x80000000u | w->index; // no value of a graph
     for (uint32_t i = 0; i < step->n_loads; i++)
         if (step->loads[i].v == key) return i;
-    if (step->n_loads == sizeof step->loads / sizeof step->loads[0]) {
-        weft_lower_crowded(l, "a fused group reads too many tensors");
-        return 0;
-    }
-    const char *text = numbered(e, "in", step->n_loads);
-    step->loads[step->n_loads].v = key;
-    step->loads[step->n_loads].dtype = WEFT_U32;
-    step->loads[step->n_loads].name = text;
-    step->loads[step->n_loads].operand = weft_emit_table(l, step->s, text, w, WEFT_U32, 0);
-    return step->n_loads++;
+    struct weft_xload *load = add_load(e, key, false);
+    if (!load) return 0;
+    load->dtype = WEFT_U32;
+    load->operand = weft_emit_table(l, step->s, load->name, w, WEFT_U32, 0);
+    return step->n_loads - 1;
 }
 
 // ---- values --------------------------------------------------------------------------------------------------------
@@ -216,8 +217,8 @@ static bool literal(struct weft_expr *e, const struct weft_value_info *info, uin
         if (!is_one(e, info->type.dims[a])) return false;
     double value;
     uint32_t bits = 0;
-    if (e->raw && (is_half(info->type.dtype) || info->type.dtype == WEFT_F32)) { // as they are, NaNs too
-        memcpy(&bits, info->data, is_half(info->type.dtype) ? 2 : 4);
+    if (e->raw && (weft_is_half(info->type.dtype) || info->type.dtype == WEFT_F32)) { // as they are, NaNs too
+        memcpy(&bits, info->data, weft_is_half(info->type.dtype) ? 2 : 4);
         *x = weft_x_u32(e, bits);
         return true;
     }
@@ -242,7 +243,7 @@ static uint32_t leaf(struct weft_expr *e, weft_value v, const struct weft_at *at
     }
     weft_dtype dtype = e->step->loads[i].dtype;
     enum weft_xtype type = e->raw || dtype == WEFT_BOOL ? WEFT_X_U32 : weft_x_type_of(dtype);
-    x = weft_x_load(e, i, type, weft_x_index(e, &info->type, at), at->when);
+    x = weft_x_load(e, i, type, index_of(e, &info->type, at), at->when);
     return dtype == WEFT_BOOL && !e->raw ? weft_x_call1(e, &fn_truth, WEFT_X_F32, x) : x;
 }
 
@@ -333,18 +334,14 @@ void weft_x_give(struct weft_expr *e, weft_value v, uint32_t number) {
 
 // ---- stores --------------------------------------------------------------------------------------------------------
 
-/// The node that makes v, if it is one that writes a range of a state.
-static const struct weft_node *range_writer(const struct weft_lower *l, weft_value v) {
+const struct weft_node *weft_x_range_writer(const struct weft_lower *l, weft_value v) {
     const struct weft_value_info *info = weft_lv(l, v);
     const struct weft_node *n = info->kind == WEFT_VALUE_NODE ? &l->graph->nodes[info->node] : NULL;
     return n && weft_op_range(n->op) ? n : NULL;
 }
 
-const struct weft_node *weft_x_range_writer(const struct weft_lower *l, weft_value v) { return range_writer(l, v); }
-
-/// Type of what is stored under the name of v: of a range of a state, not all of the state.
 const struct weft_type *weft_x_stored_type(const struct weft_lower *l, weft_value v) {
-    const struct weft_node *n = range_writer(l, v);
+    const struct weft_node *n = weft_x_range_writer(l, v);
     return &weft_lv(l, n ? n->in[1] : v)->type;
 }
 
@@ -376,7 +373,7 @@ static bool reads_beside(struct weft_expr *e, weft_value v, const struct weft_no
         .tensor = place.tensor, .elem_offset = place.elem_offset, .dtype = weft_lv(l, v)->type.dtype};
     to.count = weft_lower_product(l, weft_x_stored_type(l, v), 0, weft_x_stored_type(l, v)->rank);
     struct weft_extent written = weft_extent_of(l, &to);
-    uint32_t own = weft_x_index(e, weft_x_stored_type(l, v), &point);
+    uint32_t own = index_of(e, weft_x_stored_type(l, v), &point);
     for (uint32_t i = 0; i < e->step->n_loads; i++) {
         const struct weft_operand *from = &e->step->s->operands[e->step->loads[i].operand];
         if (from->tensor != place.tensor) continue;
@@ -394,15 +391,14 @@ static bool reads_beside(struct weft_expr *e, weft_value v, const struct weft_no
 /// a word, or no other such store may start inside one.
 static bool may_pack(struct weft_expr *e, weft_value v, const struct weft_type *t, const char *name) {
     struct weft_lower *l = e->step->l;
-    const struct weft_node *range = range_writer(l, v);
-    int64_t c;
+    const struct weft_node *range = weft_x_range_writer(l, v);
     if (!e->flat || t->rank != e->space.rank || memcmp(t->dims, e->space.dims, t->rank * sizeof *t->dims) != 0)
         return false;
     if (!range) return true;
     if (!reads_beside(e, v, range)) return false;
     weft_dim start = weft_lower_range(l, range).elem_offset;
     if (start == WEFT_DIM_BAD) return true;
-    if (weft_dim_is_const(l->graph->dims, weft_dim_mod(l->graph->dims, start, 2), &c) && c == 0) return true;
+    if (weft_dim_is_multiple(l->graph->dims, start, 2)) return true;
     if (e->phase) return false;
     e->phase = name;
     return true;
@@ -417,10 +413,10 @@ static struct weft_xstore *add_store(struct weft_expr *e, weft_value v) {
     }
     struct weft_xstore *s = &e->stores[e->n_stores++];
     weft_dtype dtype = weft_lv(l, v)->type.dtype;
-    const struct weft_node *range = range_writer(l, v);
+    const struct weft_node *range = weft_x_range_writer(l, v);
     const struct weft_type *t = weft_x_stored_type(l, v);
     *s = (struct weft_xstore){.name = numbered(e, "out", e->step->n_stores++), .when = WEFT_X_NONE, .dtype = dtype};
-    if (is_half(dtype) && (range || weft_lv(l, v)->state == UINT32_MAX)) {
+    if (weft_is_half(dtype) && (range || weft_lv(l, v)->state == UINT32_MAX)) {
         s->packed = may_pack(e, v, t, s->name);
         if (!s->packed && e->raw)
             weft_lower_crowded(l, "a group of moves stores to two ranges that begin inside a word");
@@ -448,8 +444,8 @@ static uint32_t stored(struct weft_expr *e, weft_dtype dtype, uint32_t x) {
 /// and only where its own axes have elements.
 static void place_store(struct weft_expr *e, const struct weft_type *t, const struct weft_at *at,
                         struct weft_xstore *s) {
-    s->index = weft_x_index(e, t, at);
-    s->once = !e->flat && weft_x_is_row(e, t);
+    s->index = index_of(e, t, at);
+    s->once = !e->flat && is_row(e, t);
     for (uint32_t a = 0; e->flat && a < e->space.rank; a++) {
         int k = (int)t->rank - (int)(e->space.rank - a);
         if (is_one(e, e->space.dims[a]) || (k >= 0 && t->dims[k] == e->space.dims[a])) continue;
@@ -493,5 +489,5 @@ void weft_x_store_sink(struct weft_expr *e, const struct weft_node *n) {
         s->when = weft_x_both(e, s->when, weft_x_less(e, token, weft_x_sub(e, rows, weft_x_min(e, position, rows))));
     uint32_t place = weft_x_state_row(e, s->operand, weft_x_add(e, position, token));
     uint32_t width = weft_x_dim(e, weft_lower_product(l, t, 1, t->rank));
-    s->index = weft_x_add(e, weft_x_mul(e, place, width), weft_x_index(e, &row, &at));
+    s->index = weft_x_add(e, weft_x_mul(e, place, width), index_of(e, &row, &at));
 }

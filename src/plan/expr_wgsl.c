@@ -1,6 +1,7 @@
 #include "plan/expr_wgsl.h"
 #include "plan/expr_impl.h"
 #include "core/error.h"
+#include "plan/update.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,16 +44,15 @@ static const char *literal(const struct weft_xtext *t, const struct weft_x *x) {
     return signbit(f) ? text(t, "(%s)", s) : s;
 }
 
+const char *weft_xtype_name(enum weft_xtype type) {
+    return type == WEFT_X_F32 ? "f32" : type == WEFT_X_I32 ? "i32" : "u32";
+}
+
 const char *weft_xtext_dim(struct weft_xstep *step, weft_dim d) {
     struct weft_lower *l = step->l;
     int64_t c = weft_lower_const(l, d);
-    uint32_t i = 0;
-    while (c < 0 && i < step->dims.n && step->dims.dims[i] != d) i++;
-    if (c < 0 && i == WEFT_X_DIMS) {
-        weft_lower_crowded(l, "a fused group uses more than %d live sizes", WEFT_X_DIMS);
-        return "0u";
-    }
-    if (c < 0 && i == step->dims.n) step->dims.dims[step->dims.n++] = d;
+    uint32_t i = c < 0 ? weft_xstep_dim(step, d) : 0;
+    if (i == WEFT_X_NONE) return "0u";
     const char *s = c >= 0 ? weft_arena_printf(&l->plan->arena, "%uu", (unsigned)c)
                            : weft_arena_printf(&l->plan->arena, "p.e%u", i);
     if (!s) weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while writing a kernel");
@@ -76,8 +76,6 @@ void weft_xtext_forget(struct weft_xtext *t, bool rows_too) {
         memset(&t->text[(size_t)x * WEFT_X_HELD], 0, WEFT_X_HELD * sizeof *t->text);
     }
 }
-
-void weft_xtext_give(struct weft_xtext *t, uint32_t x, const char *name) { t->text[(size_t)x * WEFT_X_HELD] = name; }
 
 // ---- instructions --------------------------------------------------------------------------------------------------
 
@@ -122,14 +120,14 @@ static struct run run_of(const struct weft_expr *e, uint32_t at) {
         return x->scope == WEFT_X_COL ? none : (struct run){0, false};
     struct run a = run_of(e, x->a[0]), b = run_of(e, x->a[1]);
     bool by_quads = e->x[x->a[1]].op == WEFT_XOP_CONST && e->x[x->a[1]].u && e->x[x->a[1]].u % 4 == 0;
-    enum weft_xindex fn = weft_x_index_function(x->fn);
+    const struct weft_scalar *fn = x->fn;
     if (a.stride < 0 || b.stride < 0) return none;
-    if (fn == WEFT_X_INDEX_ADD && a.stride + b.stride < 2)
+    if (fn == &weft_fn_add && a.stride + b.stride < 2)
         return (struct run){a.stride + b.stride, a.aligned && b.aligned};
-    if (a.stride + b.stride == 0) return (struct run){0, fn == WEFT_X_INDEX_MUL && (a.aligned || b.aligned)};
-    if (fn == WEFT_X_INDEX_SUB && b.stride == 0) return (struct run){a.stride, a.aligned && b.aligned};
-    if (fn == WEFT_X_INDEX_DIV && a.aligned && by_quads) return (struct run){0, false};
-    if (fn == WEFT_X_INDEX_MOD && a.aligned && by_quads) return (struct run){1, true};
+    if (a.stride + b.stride == 0) return (struct run){0, fn == &weft_fn_mul && (a.aligned || b.aligned)};
+    if (fn == &weft_fn_sub && b.stride == 0) return (struct run){a.stride, a.aligned && b.aligned};
+    if (fn == &weft_fn_div && a.aligned && by_quads) return (struct run){0, false};
+    if (fn == &weft_fn_mod && a.aligned && by_quads) return (struct run){1, true};
     return none;
 }
 
@@ -142,8 +140,7 @@ static bool is_quad(const struct weft_expr *e, uint32_t index) {
 static bool loads_quad(const struct weft_xtext *t, const struct weft_x *x) {
     const struct weft_expr *e = t->e;
     weft_dtype dtype = e->step->loads[x->u].dtype;
-    bool half = dtype == WEFT_F16 || dtype == WEFT_BF16;
-    return t->quads && x->op == WEFT_XOP_LOAD && x->n == 1 && !(half && e->step->loads[x->u].raw) &&
+    return t->quads && x->op == WEFT_XOP_LOAD && x->n == 1 && !(weft_is_half(dtype) && e->step->loads[x->u].raw) &&
            is_quad(e, x->a[0]);
 }
 
@@ -152,9 +149,7 @@ static bool stores_quad(const struct weft_xtext *t, const struct weft_xstore *s)
 }
 
 static bool starts_at_quads(const struct weft_lower *l, const struct weft_operand *o) {
-    int64_t c = 1;
-    if (o->elem_offset == WEFT_DIM_BAD) return true;
-    return weft_dim_is_const(l->graph->dims, weft_dim_mod(l->graph->dims, o->elem_offset, 4), &c) && c == 0;
+    return o->elem_offset == WEFT_DIM_BAD || weft_dim_is_multiple(l->graph->dims, o->elem_offset, 4);
 }
 
 void weft_xtext_widen(struct weft_xtext *t) {
@@ -183,11 +178,9 @@ void weft_xtext_widen(struct weft_xtext *t) {
 /// Text of a load; what needs a statement of its own is written to the scope's lets.
 static const char *loaded(struct weft_xtext *t, uint32_t at, uint32_t column) {
     const struct weft_x *x = &t->e->x[at];
-    const char *name = t->e->step->loads[x->u].name, *type = x->type == WEFT_X_F32   ? "f32"
-                                                             : x->type == WEFT_X_I32 ? "i32"
-                                                                                     : "u32";
+    const char *name = t->e->step->loads[x->u].name, *type = weft_xtype_name((enum weft_xtype)x->type);
     weft_dtype dtype = t->e->step->loads[x->u].dtype;
-    const char *get = t->e->step->loads[x->u].raw && (dtype == WEFT_F16 || dtype == WEFT_BF16) ? "bits" : "load";
+    const char *get = t->e->step->loads[x->u].raw && weft_is_half(dtype) ? "bits" : "load";
     struct weft_str *out = x->scope == WEFT_X_COL ? t->col_out : t->row_out;
     if (loads_quad(t, x)) {
         const char **four = &t->text[(size_t)at * WEFT_X_HELD + WEFT_X_HELD - 1]; // no quad has so many columns
@@ -221,7 +214,7 @@ const char *weft_xtext_at(struct weft_xtext *t, uint32_t at, uint32_t column) {
     case WEFT_XOP_COL: return t->col[column];
     case WEFT_XOP_ARG: return *known = text(t, "acc%u", x->u);
     case WEFT_XOP_VAR:
-        value = text(t, "var_%s(%uu)", x->type == WEFT_X_F32 ? "f32" : x->type == WEFT_X_I32 ? "i32" : "u32", x->u);
+        value = text(t, "var_%s(%uu)", weft_xtype_name((enum weft_xtype)x->type), x->u);
         break;
     case WEFT_XOP_LOAD: value = loaded(t, at, column); break;
     case WEFT_XOP_STATE_ROW:
@@ -332,7 +325,7 @@ static void end_phase(struct phase *p) {
     weft_str_free(&p->tails);
 }
 
-/// True if a store needs instruction x.
+/// Marks instruction x and all that it needs.
 static void mark(const struct weft_expr *e, uint32_t x, uint8_t *used) {
     if (used[x]) return;
     used[x] = 1;
@@ -394,7 +387,8 @@ void weft_xtext_reductions(struct weft_xtext *t, const char *loop, struct weft_s
         if (t->n_held) held_level(t, used, level, out);
         else looped_level(t, used, level, loop, out);
         for (uint32_t i = 0; i < e->n_x; i++)
-            if (e->x[i].op == WEFT_XOP_REDUCE && e->x[i].level == level) weft_xtext_give(t, i, text(t, "red%u", i));
+            if (e->x[i].op == WEFT_XOP_REDUCE && e->x[i].level == level)
+                t->text[(size_t)i * WEFT_X_HELD] = text(t, "red%u", i); // at all columns
     }
 }
 

@@ -27,8 +27,8 @@ bool weft_xtext_begin(struct weft_xtext *t, const struct weft_expr *e);
 void weft_xtext_forget(struct weft_xtext *t, bool rows_too);
 /// Name or literal of instruction x at a column; lets that are missing are appended to row_out and col_out.
 const char *weft_xtext_at(struct weft_xtext *t, uint32_t x, uint32_t column);
-/// Lets instruction x be known under a name, at all columns: a finished reduction.
-void weft_xtext_give(struct weft_xtext *t, uint32_t x, const char *name);
+/// "f32", "i32" or "u32".
+const char *weft_xtype_name(enum weft_xtype type);
 /// Text of a live size that the step knows: a literal, or a parameter word.
 const char *weft_xtext_dim(struct weft_xstep *step, weft_dim d);
 /// Marks operands of which all accesses are vectors at multiples of 4 elements (WEFT_OPERAND_WIDE). Of a program that

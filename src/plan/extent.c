@@ -4,12 +4,12 @@
 /// True if a ends before b begins for all sizes, and no word belongs to both.
 static bool before(struct weft_lower *l, const struct weft_extent *a, const struct weft_extent *b) {
     struct weft_dims *dims = l->graph->dims;
-    int64_t lo, hi, rest = 1;
+    int64_t lo, hi;
     weft_dim gap = weft_dim_sub(dims, b->start, a->end);
     if (gap == WEFT_DIM_BAD) return false;
     weft_dim_bounds_within(dims, gap, l->lo, l->hi, &lo, &hi);
     if (lo >= (a->halves || b->halves ? 2 : 0)) return true;
-    return lo >= 0 && weft_dim_is_const(dims, weft_dim_mod(dims, a->end, 4), &rest) && rest == 0;
+    return lo >= 0 && weft_dim_is_multiple(dims, a->end, 4);
 }
 
 enum weft_overlap weft_extent_compare(struct weft_lower *l, const struct weft_extent *a, const struct weft_extent *b) {

@@ -80,10 +80,7 @@ bool weft_lower_wide(const struct weft_lower *l, weft_value v)
     int64_t last = weft_lower_const(l, info->type.dims[info->type.rank - 1]);
     if (last <= 0 || last % 4 != 0) return false;
     weft_dim offset = l->places[v].elem_offset;
-    if (offset == WEFT_DIM_BAD) return true;
-    weft_dim rest = weft_dim_mod(l->graph->dims, offset, 4);
-    int64_t c;
-    return weft_dim_is_const(l->graph->dims, rest, &c) && c == 0;
+    return offset == WEFT_DIM_BAD || weft_dim_is_multiple(l->graph->dims, offset, 4);
 }
 
 bool weft_lower_escapes(const struct weft_lower *l, uint32_t group, weft_value v)

@@ -1,5 +1,5 @@
 /// Functions of scalars: what the instructions of a scalar program (plan/expr.h) call. A row says how WGSL writes the
-/// function and what it is on the host, so that one table serves kernels, the interpreter and constant folding.
+/// function and what it is on the host, so that one table serves kernels and constant folding.
 #ifndef WEFT_PLAN_SCALAR_H
 #define WEFT_PLAN_SCALAR_H
 #include <stdbool.h>

@@ -27,4 +27,6 @@ void weft_step_update(const struct weft_update *u, uint32_t words[WEFT_MAX_WORDS
 
 /// Bytes of an element as accessors count them.
 uint32_t weft_accessor_width(weft_dtype dtype);
+/// f16 and bf16: two elements share a word.
+static inline bool weft_is_half(weft_dtype dtype) { return weft_accessor_width(dtype) == 2; }
 #endif

@@ -22,11 +22,9 @@ static void move_update(const struct weft_update *u, uint32_t *words, uint32_t g
 
 static const struct weft_kernel move_kernel = {"assign", "kernels/copy/move.wgsl", move_params_fields, move_update};
 
-static bool is_half(weft_dtype d) { return d == WEFT_F16 || d == WEFT_BF16; }
-
 struct weft_step *weft_emit_move(struct weft_lower *l, const char *label, weft_dim count, struct weft_place from,
                                  weft_dtype from_type, struct weft_place to, weft_dtype to_type) {
-    bool half = is_half(to_type), raw = is_half(from_type);
+    bool half = weft_is_half(to_type), raw = weft_is_half(from_type);
     struct move_cfg cfg = {
         .count = count, .threads = weft_tile_of(l->profile, WEFT_TILE_COPY, 0)->threads, .half = half};
     struct weft_step *s = weft_emit(l, &move_kernel, label, &cfg, sizeof cfg);

@@ -43,7 +43,8 @@ static void stage_loads(struct weft_xstep *step, weft_value x, int64_t k, struct
     weft_str_add(out, "xs[m * KQ + q] = v;\n}\n");
 }
 
-void weft_gemm_add_chunk(struct weft_xstep *step, weft_value x, int64_t k, struct weft_str *out) {
+/// The same for columns from block `first` on, as many as xs holds. Plain loads only.
+static void add_chunk(struct weft_xstep *step, weft_value x, int64_t k, struct weft_str *out) {
     struct weft_lower *l = step->l;
     bool wide = weft_lower_wide(l, x);
     weft_emit_value(l, step->s, "x", WEFT_READ, x, wide ? WEFT_OPERAND_WIDE : 0);
@@ -108,8 +109,8 @@ static void stage_columns(struct weft_xtext *t, uint32_t x, int64_t k, struct we
 }
 
 /// Text that fills xs with row `row` (slot m): the prologue's program, or plain loads.
-void weft_gemm_add_stage(struct weft_xstep *step, struct weft_expr *e, const struct weft_gemm_group *p, weft_value x,
-                         int64_t k, uint32_t wg, struct weft_str *out) {
+static void add_stage(struct weft_xstep *step, struct weft_expr *e, const struct weft_gemm_group *p, weft_value x,
+                      int64_t k, uint32_t wg, struct weft_str *out) {
     struct weft_lower *l = step->l;
     const struct weft_deferred *deferred = weft_lower_deferred(l, x);
     // A row that ends inside a block of 32 is padded: weights beyond it are zero, and zero times garbage may be NaN.
@@ -159,10 +160,9 @@ void weft_gemm_emit_few(struct weft_lower *l, uint32_t group, const struct weft_
     weft_gemm_label(label, sizeof label, l, "matvec", p);
     struct weft_gemm_cfg cfg = {.rows = rows};
     struct weft_step *s = weft_emit(l, &few_kernel, label, &cfg, sizeof cfg);
-    struct weft_type space = p->n_prologue ? weft_lv(l, first->in[0])->type : *xt;
     struct weft_expr prologue;
     weft_xstep_begin(step, l, s, group);
-    weft_expr_begin(&prologue, step, space, weft_region_last_axis(&space), NULL);
+    weft_expr_begin(&prologue, step, *xt, weft_region_last_axis(xt), NULL);
     const struct weft_plan_weight *w[WEFT_GEMM_ANCHORS];
     for (uint32_t i = 0; i < p->n_anchors; i++) {
         w[i] = weft_lower_weight(l, weft_gemm_node(l, p->anchors[i])->in[1]);
@@ -173,8 +173,8 @@ void weft_gemm_emit_few(struct weft_lower *l, uint32_t group, const struct weft_
     struct weft_str stage = {0}, text = {0}, pick = {0};
     char kb_text[16];
     snprintf(kb_text, sizeof kb_text, "%uu", kb);
-    if (chunked) weft_gemm_add_chunk(step, first->in[0], k, &stage);
-    else weft_gemm_add_stage(step, &prologue, p, first->in[0], k, choice->threads, &stage);
+    if (chunked) add_chunk(step, first->in[0], k, &stage);
+    else add_stage(step, &prologue, p, first->in[0], k, choice->threads, &stage);
     uint32_t n_segments = combined ? 1 : p->n_anchors, tiles = 0;
     for (uint32_t i = 0; i < p->n_anchors; i++) {
         char name[8];
@@ -207,7 +207,6 @@ void weft_gemm_emit_few(struct weft_lower *l, uint32_t group, const struct weft_
         else weft_str_addf(&pick, "{ segment_%u(wid.x - %uu, m0, lid); }", g, tiles);
         tiles += mine;
     }
-    weft_emit_int(l, s, "TPR", choice->lanes);
     weft_emit_int(l, s, "LANES", choice->lanes);
     weft_emit_int(l, s, "MT", choice->rows);
     weft_emit_int(l, s, "KQ", choice->chunk * 8);
@@ -221,7 +220,6 @@ void weft_gemm_emit_few(struct weft_lower *l, uint32_t group, const struct weft_
     weft_xstep_finish(step, weft_gemm_params_fields);
     if (l->status == WEFT_OK) {
         struct weft_gemm_cfg *kept = (struct weft_gemm_cfg *)s->cfg;
-        kept->rows = rows;
         kept->row_tile = choice->rows;
         kept->tiles = tiles;
         kept->col0 = (uint32_t)w[0]->parts[part].row0;

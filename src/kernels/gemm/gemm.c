@@ -1,11 +1,11 @@
-/// Lowering of contractions. Two kernels:
+/// Lowering of contractions. Three kernels:
 ///
-/// matvec  few rows (a decode step): a workgroup stages the rows of x in workgroup memory (by way of the prologue's row
-/// program, if
-///         there is one) and computes a run of outputs; TPR lanes share an output, each lane group has R of them.
-///         Contractions of one x stand side by side as segments of the grid; those that an epilogue combines (gate and
-///         up) are computed by one lane.
-/// matmul  many rows: tiles of BM x BN outputs, blocks of 32 along k staged and decoded once a tile.
+/// few      few rows (a decode step) by packed weights: a workgroup stages the rows of x in workgroup memory, by way of
+///          the prologue's scalar program if there is one, and computes a run of outputs; TPR lanes share an output,
+///          each lane group has R of them. Contractions of one x stand side by side as segments of the grid; those that
+///          an epilogue combines (gate and up) are computed by one lane.
+/// tiled    many rows: tiles of BM x BN outputs, blocks of 32 along k staged and decoded once a tile.
+/// general  batches, transposed sides and vectors: the same tiles, both sides reached through strides.
 ///
 /// A weight cut into parts by the binding limit gives one step a part. The order of a sum depends on template values
 /// alone.

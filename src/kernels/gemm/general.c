@@ -75,7 +75,7 @@ void weft_gemm_emit_general(struct weft_lower *l, uint32_t group, const struct w
     weft_emit_text(l, s, "B_ROW", weft_xtext_dim(step, g->b.row));
     weft_emit_text(l, s, "B_COL", weft_xtext_dim(step, g->b.col));
     weft_gemm_add_epilogue(step, p, p->anchors, 1, 0, true, "p.width", &text);
-    weft_emit_text(l, s, "T", g->sums == WEFT_I32 ? "i32" : g->sums == WEFT_U32 ? "u32" : "f32");
+    weft_emit_text(l, s, "T", weft_xtype_name(weft_x_type_of(g->sums)));
     weft_emit_int(l, s, "BM", choice.rows);
     weft_emit_int(l, s, "BN", choice.columns);
     weft_emit_int(l, s, "TX", choice.lanes);

@@ -52,9 +52,4 @@ void weft_gemm_add_decoder(struct weft_lower *l, const char *w, const struct wef
 void weft_gemm_add_epilogue(struct weft_xstep *step, const struct weft_gemm_group *p, const uint32_t *anchors,
                             uint32_t n_anchors, uint32_t segment, bool with_nodes, const char *width,
                             struct weft_str *out);
-/// Text that fills xs with row `row` (slot m) of `x`: by the prologue's program, or by plain loads.
-void weft_gemm_add_stage(struct weft_xstep *step, struct weft_expr *e, const struct weft_gemm_group *p, weft_value x,
-                         int64_t k, uint32_t wg, struct weft_str *out);
-/// The same for columns from block `first` on, as many as xs holds. Plain loads only.
-void weft_gemm_add_chunk(struct weft_xstep *step, weft_value x, int64_t k, struct weft_str *out);
 #endif

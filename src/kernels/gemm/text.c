@@ -1,4 +1,4 @@
-/// Text that both kernels have: labels, decoders, epilogues.
+/// Text that several kernels have: labels, decoders, epilogues.
 #include "kernels/gemm/impl.h"
 #include "core/alloc.h"
 #include "core/error.h"
@@ -18,7 +18,6 @@ void weft_gemm_label(char *label, size_t size, const struct weft_lower *l, const
     if (p->n_epilogue && at < size) snprintf(label + at, size - at, ", epilogue of %u", p->n_epilogue);
 }
 
-/// Decoding functions of a weight operand, for the name `w`.
 void weft_gemm_add_decoder(struct weft_lower *l, const char *w, const struct weft_wlayout *y, const char *kb,
                            bool first, struct weft_str *out) {
     struct weft_tval v[] = {{"W", 0, w},
@@ -36,7 +35,6 @@ void weft_gemm_add_decoder(struct weft_lower *l, const char *w, const struct wef
     if (status != WEFT_OK) weft_lower_fail(l, status, "%s", weft_error_message());
 }
 
-/// fn epilogue_S(row, col, acc0, acc1, ...): stores what escapes of the anchors and the epilogue's nodes.
 void weft_gemm_add_epilogue(struct weft_xstep *step, const struct weft_gemm_group *p, const uint32_t *anchors,
                             uint32_t n_anchors, uint32_t segment, bool with_nodes, const char *width,
                             struct weft_str *out) {
@@ -49,7 +47,7 @@ void weft_gemm_add_epilogue(struct weft_xstep *step, const struct weft_gemm_grou
     weft_str_addf(out, "fn epilogue_%u(row: u32, col: u32", segment);
     for (uint32_t i = 0; i < n_anchors; i++) {
         weft_dtype dtype = weft_lv(l, weft_gemm_node(l, anchors[i])->out[0])->type.dtype;
-        weft_str_addf(out, ", acc%u: %s", i, dtype == WEFT_I32 ? "i32" : dtype == WEFT_U32 ? "u32" : "f32");
+        weft_str_addf(out, ", acc%u: %s", i, weft_xtype_name(weft_x_type_of(dtype)));
         weft_x_give(&e, weft_gemm_node(l, anchors[i])->out[0], i);
     }
     weft_region_build(&e, anchors, n_anchors);

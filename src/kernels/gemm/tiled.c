@@ -24,7 +24,7 @@ static void matmul_update(const struct weft_update *u, uint32_t *words, uint32_t
 static const struct weft_kernel tiled_kernel = {"matmul", "kernels/gemm/tiled.wgsl", weft_gemm_params_fields,
                                                 matmul_update};
 
-/// The same for a weight without elements, which has no planes to read.
+/// Decoding functions, as those of packed weights, of a weight without elements, which has no planes to read.
 static void add_empty_decoder(const char *w, struct weft_str *out) {
     weft_str_addf(out, "fn w_quad_%s(row: u32, blk: u32, j: u32) -> vec4<f32> { return vec4<f32>(0.0); }\n", w);
 }

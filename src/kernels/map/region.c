@@ -53,7 +53,8 @@ const struct weft_type *weft_region_node_space(const struct weft_graph *g, const
     return &g->values[n->op->reduce ? n->in[0] : weft_op_sink(n->op) ? n->in[1] : n->out[0]].type;
 }
 
-struct weft_type weft_region_space(const struct weft_lower *l, const uint32_t *nodes, uint32_t n) {
+/// Index space of nodes: the widest of theirs.
+static struct weft_type space_of(const struct weft_lower *l, const uint32_t *nodes, uint32_t n) {
     struct weft_type best = {0};
     bool have = false;
     for (uint32_t i = 0; i < n; i++) {
@@ -204,8 +205,8 @@ static struct weft_type flat_space(const struct weft_lower *l, struct weft_type 
 
 /// True if the number of elements is a multiple of 4 for all sizes, and a row too.
 static bool whole_quads(const struct weft_lower *l, const struct weft_expr *e) {
-    int64_t c = 1, row = e->space.rank ? weft_lower_const(l, e->space.dims[e->space.rank - 1]) : 1;
-    return weft_dim_is_const(l->graph->dims, weft_dim_mod(l->graph->dims, e->n, 4), &c) && c == 0 && row % 4 == 0;
+    int64_t row = e->space.rank ? weft_lower_const(l, e->space.dims[e->space.rank - 1]) : 1;
+    return weft_dim_is_multiple(l->graph->dims, e->n, 4) && row % 4 == 0;
 }
 
 /// Four neighbours a thread. `exact`: all or none of them are there.
@@ -275,7 +276,7 @@ static void lower_part(struct region *r, const struct weft_group *g, uint32_t p)
         reduces |= l->graph->nodes[g->nodes[i]].op->reduce != WEFT_REDUCE_NONE;
     }
     uint32_t n_points = at_point(l, r->step.group, r->nodes, n, r->points);
-    struct weft_type space = weft_region_space(l, r->points, n_points);
+    struct weft_type space = space_of(l, r->points, n_points);
     if (!reduces) space = flat_space(l, space, r->points, n_points);
     weft_expr_begin(e, &r->step, space, reduces ? weft_region_last_axis(&space) : (1u << space.rank) - 1, NULL);
     e->flat = !reduces;

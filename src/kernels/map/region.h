@@ -10,8 +10,6 @@ weft_status weft_region_lower(struct weft_lower *l, uint32_t group);
 
 /// Type of the index space that a node computes in: of a reduction its operand's, of a sink the rows that it stores.
 const struct weft_type *weft_region_node_space(const struct weft_graph *g, const struct weft_node *n);
-/// Index space of region nodes: the widest of theirs.
-struct weft_type weft_region_space(const struct weft_lower *l, const uint32_t *nodes, uint32_t n);
 /// Mask of the last axis, which is the column where nothing says otherwise.
 uint32_t weft_region_last_axis(const struct weft_type *space);
 /// Adds to the program the stores of all values of `nodes` that somebody outside the group reads.

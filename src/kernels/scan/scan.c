@@ -1,5 +1,6 @@
 #include "kernels/scan/scan.h"
 #include "kernels/copy/move.h"
+#include "plan/expr_wgsl.h"
 #include "plan/update.h"
 #include <stdio.h>
 #include <string.h>
@@ -69,10 +70,6 @@ static struct scan_shape choose(const struct weft_lower *l, uint64_t lines, uint
 
 // ---- steps ---------------------------------------------------------------------------------------------------------
 
-static const char *value_type(weft_dtype dtype) {
-    return dtype == WEFT_I32 ? "i32" : dtype == WEFT_U32 ? "u32" : "f32";
-}
-
 static struct weft_step *emit(struct weft_lower *l, const char *label, const struct weft_scan *scan, weft_dtype dtype,
                               const struct scan_cfg *cfg, const struct scan_shape *shape, enum scan_mode mode) {
     struct weft_step *s = weft_emit(l, &scan_kernel, label, cfg, sizeof *cfg);
@@ -80,7 +77,7 @@ static struct weft_step *emit(struct weft_lower *l, const char *label, const str
     char text[24] = "p.inner"; // a constant 0 must not divide
     if (inner > 0) snprintf(text, sizeof text, "%lldu", (long long)inner);
     weft_emit_text(l, s, "INNER", text);
-    weft_emit_text(l, s, "T", value_type(dtype));
+    weft_emit_text(l, s, "T", weft_xtype_name(weft_x_type_of(dtype)));
     weft_emit_int(l, s, "KIND", scan->kind);
     weft_emit_int(l, s, "MODE", mode);
     weft_emit_int(l, s, "STREAM", cfg->stream);
@@ -108,8 +105,6 @@ static void reach(struct weft_lower *l, struct weft_step *s, uint32_t operand, c
                         (uint64_t)(n * inner));
     }
 }
-
-static bool is_half(weft_dtype d) { return d == WEFT_F16 || d == WEFT_BF16; }
 
 /// What a scan is made of: its lines, where they go, and whether by four.
 struct scan_work {
@@ -190,7 +185,7 @@ weft_status weft_scan_lower(struct weft_lower *l, const char *label, const struc
     weft_lower_place(l, scan->x);
     weft_lower_place(l, scan->y);
     weft_dim count = weft_lower_product(l, t, 0, t->rank);
-    if (is_half(to->dtype)) { // two lines may share a word
+    if (weft_is_half(to->dtype)) { // two lines may share a word
         w.dtype = WEFT_F32;
         w.to = weft_lower_scratch(l, "running totals", WEFT_F32, most(l, count));
     }
