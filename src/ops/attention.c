@@ -341,7 +341,7 @@ static void stage_pieces(struct weft_lower *l, struct weft_step *s, const struct
         weft_str_addf(out, "let sees = max(dropped, select(0u, at + row - %uu, at + row >= %uu)) <= seen_to;\n", back,
                       back);
     else weft_str_add(out, "let sees = dropped <= seen_to;\n");
-    weft_str_addf(out, "let no_number = 0x7fc00000u;\nfor (var q = lid; q < %uu; q += WG) {\nlet head = q / %uu;\n",
+    weft_str_addf(out, "for (var q = lid; q < %uu; q += WG) {\nlet head = q / %uu;\n",
                   cfg->heads * cfg->dv / 4, cfg->dv / 4);
     weft_str_addf(out, "let part_row = head / %uu * (p.rows * %uu) + row * %uu + head %% %uu;\n", cfg->group,
                   cfg->group, cfg->group, cfg->group);
@@ -350,13 +350,13 @@ static void stage_pieces(struct weft_lower *l, struct weft_step *s, const struct
                  "+ part_row) * 2u)); }\n"
                  "var total = 0.0;\nvar lost = false;\nvar o = vec4<f32>(0.0);\nfor (var i = 0u; i < n_pieces; i++) {\n"
                  "let k = (i * stride + part_row) * 2u;\n"
-                 "let sum = load_sums(k + 1u);\nlost |= (bitcast<u32>(sum) & 0x7fffffffu) > 0x7f800000u;\n"
+                 "let sum = load_sums(k + 1u);\nlost |= is_nan(sum);\n"
                  "let share = select(0.0, exp(max(load_sums(k) - top, -80.0)), sum > 0.0);\ntotal += share * sum;\n");
     weft_str_addf(out, "o += share * load4_pieces((i * stride + part_row) * %uu + (q %% %uu) * 4u);\n}\n", cfg->dv,
                   cfg->dv / 4);
     weft_str_add(out, "lost |= total == 0.0 && sees;\n"
                       "xs[m * KQ + q] = select(o * select(0.0, 1.0 / total, total > 0.0), "
-                      "vec4<f32>(bitcast<f32>(no_number)), lost);\n}\n");
+                      "vec4<f32>(quiet_nan()), lost);\n}\n");
 }
 
 /// True if a contraction that reads v, or a view of it, comes behind the group that writes the next version of variable

@@ -26,7 +26,6 @@
 //% set PART = QT * KT + 32 / DL
 //% set JPT = KT / 4 / RL
 
-
 const LOW = -3.4028234e38; // the maximum of no score, or of scores of minus infinity
 
 //% if QSHARED
@@ -39,14 +38,7 @@ var<workgroup> alpha: array<f32, ${QT}>;             // what the sums so far shr
 var<workgroup> key_at: array<vec4<u32>, ${KT / 4}>;  // first element of each key of the tile
 var<workgroup> value_at: array<vec4<u32>, ${KT / 4}>;
 
-// First key that position `i` sees through the window.
-fn seen_from(i: u32) -> u32 {
-//% if WINDOW > 0
-    return select(0u, i - ${WINDOW - 1}u, i >= ${WINDOW - 1}u);
-//% else
-    return 0u;
-//% end
-}
+//% include "ops/attention_seen.wgsl"
 
 //% set X = "q"
 //% set N = D
@@ -84,15 +76,6 @@ fn values_at(key: u32, last: u32, head: u32) -> vec4<u32> {
     key4 %= vec4<u32>(${CAP}u);
 //% end
     return vec4<u32>(row_v(key4.x), row_v(key4.y), row_v(key4.z), row_v(key4.w)) * ${HKV * DV}u + head * ${DV}u;
-}
-
-// Newest key that position `i` sees.
-fn seen_to(i: u32) -> u32 {
-//% if ENDS
-    return min(i, ${CAP - 1}u);
-//% else
-    return i;
-//% end
 }
 
 // Left to right, so that each term is one fused multiply-add onto the sum.

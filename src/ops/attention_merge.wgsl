@@ -12,13 +12,14 @@
 //%% WINDOW, SPLIT, POS, MOST_POS as in attention.wgsl.
 //% set V4 = (DV + 3) / 4
 
-
 const LOW = -3.4028234e38;
 
 var<workgroup> high: array<f32, ${WG}>;
 var<workgroup> share: array<f32, ${WG}>;    // exp(m - M) of a run of WG pieces
 var<workgroup> share_l: array<f32, ${WG}>;   // the same times l
 var<workgroup> slices: array<vec4<f32>, ${WG}>;
+
+//% include "ops/attention_seen.wgsl"
 
 //% set X = "o"
 //% set N = DV
@@ -38,18 +39,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
     let at_pos = pos + group / ${G * HKV}u; // of this row
     let end = pos + p.tokens;
     let dropped = select(0u, end - ${CAP}u, end > ${CAP}u);
-//% if WINDOW > 0
-    let first = max(dropped, select(0u, pos - ${WINDOW - 1}u, pos >= ${WINDOW - 1}u));
-    let my_first = max(dropped, select(0u, at_pos - ${WINDOW - 1}u, at_pos >= ${WINDOW - 1}u));
-//% else
-    let first = dropped;
-    let my_first = dropped;
-//% end
-//% if ENDS
-    let sees = my_first <= min(at_pos, ${CAP - 1}u);
-//% else
-    let sees = my_first <= at_pos;
-//% end
+    let first = max(dropped, seen_from(pos));
+    let sees = max(dropped, seen_from(at_pos)) <= seen_to(at_pos);
     let pieces = min((end - first + ${SPLIT - 1}u) / ${SPLIT}u, ${MOST}u);
     let head = group % ${G * HKV}u;
     let row = head / ${G}u * p.rows + group / ${G * HKV}u * ${G}u + head % ${G}u;

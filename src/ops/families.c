@@ -78,7 +78,7 @@ static const struct weft_family contraction = {
     .kind = WEFT_GROUP_CONTRACT,
     .takes = contract_takes,
     .lower = weft_gemm_lower,
-    .most_anchors = 4,
+    .most_anchors = WEFT_GEMM_ANCHORS,
     .takes_prologue = contract_takes_prologue,
     .takes_epilogue = contract_takes_epilogue,
 };

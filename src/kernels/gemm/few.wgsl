@@ -1,6 +1,5 @@
-// Matrix-vector products of few rows (contract.c). A workgroup stages MT rows of x in workgroup memory, then computes
-// the outputs of
-// its tile: wid.x counts tiles over all segments, wid.y groups of MT rows. STAGE, SEGMENTS and PICK are generated.
+//%% Products of few rows (few.c). A workgroup stages MT rows of x in workgroup memory, then computes the outputs of its
+//%% tile: wid.x counts tiles over all segments, wid.y groups of MT rows. STAGE, SEGMENTS and PICK are generated.
 //% if REDUCE
 //% include "plan/reduce.wgsl"
 //% end

@@ -66,21 +66,13 @@ fn segment_${S}(tile: u32, m0: u32, lid: u32) {
 //% for r in 0..R
         if (n0 + ${r}u < ${N}u) {
 //% for m in 0..MT
-//% if NA == 1
-            if (m0 + ${m}u < p.rows) { epilogue_${S}(m0 + ${m}u, p.col0 + n0 + ${r}u, a0_${r}_${m}); }
-//% elif NA == 2
-            if (m0 + ${m}u < p.rows) { epilogue_${S}(m0 + ${m}u, p.col0 + n0 + ${r}u, a0_${r}_${m}, a1_${r}_${m}); }
-//% elif NA == 3
             if (m0 + ${m}u < p.rows) {
-                epilogue_${S}(m0 + ${m}u, p.col0 + n0 + ${r}u,
-                    a0_${r}_${m}, a1_${r}_${m}, a2_${r}_${m});
-            }
-//% else
-            if (m0 + ${m}u < p.rows) {
-                epilogue_${S}(m0 + ${m}u, p.col0 + n0 + ${r}u,
-                    a0_${r}_${m}, a1_${r}_${m}, a2_${r}_${m}, a3_${r}_${m});
-            }
+                epilogue_${S}(m0 + ${m}u, p.col0 + n0 + ${r}u
+//% for a in 0..NA
+                    , a${a}_${r}_${m}
 //% end
+                );
+            }
 //% end
         }
 //% end

@@ -4,6 +4,8 @@
 #define WEFT_KERNELS_GEMM_GEMM_H
 #include "plan/lower.h"
 
+enum { WEFT_GEMM_ANCHORS = 4 }; ///< contractions that one step holds at most
+
 /// A side: element (b, r, c), c along the summed axis, lies at the sum of indices times strides.
 struct weft_gemm_side {
     weft_value v;

@@ -4,8 +4,8 @@
 //% set TN = BN / TX
 const WG = ${WG}u;
 // Rows of both tiles are 8 vec4 with one of padding, so that neighbouring threads touch different banks.
-var<workgroup> at: array<vec4<${T}>, ${BM * 9}>;
-var<workgroup> bt: array<vec4<${T}>, ${BN * 9}>;
+var<workgroup> a_tile: array<vec4<${T}>, ${BM * 9}>;
+var<workgroup> b_tile: array<vec4<${T}>, ${BN * 9}>;
 
 ${FUNCTIONS}
 
@@ -56,26 +56,12 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 //% end
     for (var blk = 0u; blk < p.kb; blk++) {
         for (var i = lid; i < ${BM * 8}u; i += WG) {
-            at[(i / 8u) * 9u + i % 8u] = a_quad(a0, m0 + i / 8u, blk * 32u + (i % 8u) * 4u);
+            a_tile[(i / 8u) * 9u + i % 8u] = a_quad(a0, m0 + i / 8u, blk * 32u + (i % 8u) * 4u);
         }
         for (var i = lid; i < ${BN * 8}u; i += WG) {
-            bt[(i / 8u) * 9u + i % 8u] = b_quad(b0, n0 + i / 8u, blk * 32u + (i % 8u) * 4u);
+            b_tile[(i / 8u) * 9u + i % 8u] = b_quad(b0, n0 + i / 8u, blk * 32u + (i % 8u) * 4u);
         }
-        workgroupBarrier(); // tiles are whole
-        for (var q = 0u; q < 8u; q++) {
-//% for i in 0..TM
-            let x${i} = at[(ty + ${i * TY}u) * 9u + q];
-//% end
-//% for j in 0..TN
-            let w${j} = bt[(tx + ${j * TX}u) * 9u + q];
-//% end
-//% for i in 0..TM
-//% for j in 0..TN
-            s${i}_${j} += dot(x${i}, w${j});
-//% end
-//% end
-        }
-        workgroupBarrier(); // all have read before the next block is staged
+//% include "kernels/gemm/tile_sums.wgsl"
     }
 //% for i in 0..TM
     if (m0 + ty + ${i * TY}u < p.rows) {

@@ -18,8 +18,6 @@ struct weft_gemm_cfg {
     uint32_t tiles; ///< few rows: workgroups along x
 };
 
-enum { WEFT_GEMM_ANCHORS = 4 };
-
 /// A group of nodes, taken apart.
 struct weft_gemm_group {
     uint32_t *prologue, n_prologue;

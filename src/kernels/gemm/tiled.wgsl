@@ -1,13 +1,12 @@
-// Tiled matrix product (contract.c): a workgroup of TX x TY threads computes BM x BN outputs, BM / TY x BN / TX a
-// thread,
-// in steps of 32 along k. A thread decodes a whole block (WHOLE_BLOCKS: scales are read once) or a quad of one (less
-// text).
-// Rows of both tiles are 8 vec4 with one of padding, so that neighbouring threads touch different banks.
+//%% Tiles of many rows (tiled.c): a workgroup of TX x TY threads computes BM x BN outputs, BM / TY x BN / TX a thread,
+//%% in steps of 32 along k. A thread decodes a whole block (WHOLE_BLOCKS: scales are read once) or a quad of one (less
+//%% text).
 //% set TM = BM / TY
 //% set TN = BN / TX
 const WG = ${WG}u;
-var<workgroup> xt: array<vec4<f32>, ${BM * 9}>;
-var<workgroup> wt: array<vec4<f32>, ${BN * 9}>;
+// Rows of both tiles are 8 vec4 with one of padding, so that neighbouring threads touch different banks.
+var<workgroup> a_tile: array<vec4<f32>, ${BM * 9}>;
+var<workgroup> b_tile: array<vec4<f32>, ${BN * 9}>;
 
 ${FUNCTIONS}
 
@@ -45,46 +44,32 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
     let ty = lid / ${TX}u;
 //% for i in 0..TM
 //% for j in 0..TN
-    var a${i}_${j} = 0.0;
+    var s${i}_${j} = 0.0;
 //% end
 //% end
     for (var blk = 0u; blk < p.kb; blk++) {
         for (var i = lid; i < ${BM * 8}u; i += WG) {
-            xt[(i / 8u) * 9u + i % 8u] = x_quad(m0 + i / 8u, blk * 32u + (i % 8u) * 4u);
+            a_tile[(i / 8u) * 9u + i % 8u] = x_quad(m0 + i / 8u, blk * 32u + (i % 8u) * 4u);
         }
 //% if WHOLE_BLOCKS
         for (var i = lid; i < ${BN}u; i += WG) {
             let w = w_load_w0(min(n0 + i, p.n - 1u), blk);
 //% for j in 0..8
-            wt[i * 9u + ${j}u] = w[${j}];
+            b_tile[i * 9u + ${j}u] = w[${j}];
 //% end
         }
 //% else
         for (var i = lid; i < ${BN * 8}u; i += WG) {
-            wt[(i / 8u) * 9u + i % 8u] = w_quad_w0(min(n0 + i / 8u, p.n - 1u), blk, i % 8u);
+            b_tile[(i / 8u) * 9u + i % 8u] = w_quad_w0(min(n0 + i / 8u, p.n - 1u), blk, i % 8u);
         }
 //% end
-        workgroupBarrier(); // tiles are whole
-        for (var q = 0u; q < 8u; q++) {
-//% for i in 0..TM
-            let x${i} = xt[(ty + ${i * TY}u) * 9u + q];
-//% end
-//% for j in 0..TN
-            let w${j} = wt[(tx + ${j * TX}u) * 9u + q];
-//% end
-//% for i in 0..TM
-//% for j in 0..TN
-            a${i}_${j} += dot(x${i}, w${j});
-//% end
-//% end
-        }
-        workgroupBarrier(); // all have read before the next block is staged
+//% include "kernels/gemm/tile_sums.wgsl"
     }
 //% for i in 0..TM
     if (m0 + ty + ${i * TY}u < p.rows) {
 //% for j in 0..TN
         if (n0 + tx + ${j * TX}u < p.n) {
-            epilogue_0(m0 + ty + ${i * TY}u, p.col0 + n0 + tx + ${j * TX}u, a${i}_${j});
+            epilogue_0(m0 + ty + ${i * TY}u, p.col0 + n0 + tx + ${j * TX}u, s${i}_${j});
         }
 //% end
     }

@@ -1,6 +1,5 @@
-//%% Halves from the f32 values that a fused program stored (emit.c): a thread owns a word, which holds two of them.
-//%% The last of an
-//%% odd number of halves has 0 beside it.
+//%% Halves from the f32 values that a fused program stored (narrow.c): a thread owns a word, which holds two of them.
+//%% The last of an odd number of halves has 0 beside it.
 @compute @workgroup_size(${WG})
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
         @builtin(local_invocation_index) lid: u32) {
