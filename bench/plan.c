@@ -13,8 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-static double now(void)
-{
+static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
@@ -22,8 +21,7 @@ static double now(void)
 
 static uint32_t seed;
 
-static uint32_t pick(uint32_t n)
-{
+static uint32_t pick(uint32_t n) {
     seed ^= seed << 13;
     seed ^= seed >> 17;
     seed ^= seed << 5;
@@ -32,24 +30,21 @@ static uint32_t pick(uint32_t n)
 
 // ---- graphs --------------------------------------------------------------------------------------------------------
 
-static void elementwise_chain(uint32_t n, struct weft_str *g)
-{
+static void elementwise_chain(uint32_t n, struct weft_str *g) {
     static const char *const ops[] = {"neg", "abs", "tanh", "sigmoid"};
     weft_str_add(g, "symbol T 1 64\ninput x f32 [T, 64]\n%0 = neg %x\n");
     for (uint32_t i = 1; i < n; i++) weft_str_addf(g, "%%%u = %s %%%u\n", i, ops[i % 4], i - 1);
     weft_str_addf(g, "output %%%u y\n", n - 1);
 }
 
-static void matmul_chain(uint32_t n, struct weft_str *g)
-{
+static void matmul_chain(uint32_t n, struct weft_str *g) {
     weft_str_add(g, "symbol T 1 64\ninput x f32 [T, 64]\nweight w q8_0 [64, 64]\n%0 = matmul %x %w\n");
     for (uint32_t i = 1; i < n; i++) weft_str_addf(g, "%%%u = matmul %%%u %%w\n", i, i - 1);
     weft_str_addf(g, "output %%%u y\n", n - 1);
 }
 
 /// Products, sums, norms and activations of values near and far.
-static void random_graph(uint32_t n, struct weft_str *g)
-{
+static void random_graph(uint32_t n, struct weft_str *g) {
     seed = 12345;
     char *used = calloc(n, 1); // what nothing reads would be removed, so it is an output
     weft_str_add(g, "symbol T 1 64\ninput x f32 [T, 64]\nweight w q8_0 [64, 64]\n%0 = matmul %x %w\n");
@@ -69,8 +64,7 @@ static void random_graph(uint32_t n, struct weft_str *g)
 }
 
 /// Blocks of twelve nodes, as of a decoder without its attention.
-static void layers(uint32_t n, struct weft_str *g)
-{
+static void layers(uint32_t n, struct weft_str *g) {
     weft_str_add(g, "symbol T 1 64\ninput x f32 [T, 64]\nweight n f32 [64]\nweight q q8_0 [64, 64]\n"
                     "weight k q8_0 [64, 64]\nweight v q8_0 [64, 64]\nweight u q8_0 [192, 64]\nweight d q8_0 [64, 192]\n"
                     "%r0 = neg %x\n");
@@ -88,16 +82,16 @@ static void layers(uint32_t n, struct weft_str *g)
 
 static double least(double a, double b) { return a < b ? a : b; }
 
-static int fail(const char *name)
-{
+static int fail(const char *name) {
     fprintf(stderr, "%s: %s\n", name, weft_error_message());
     return 1;
 }
 
-struct times { double memory, bind, check, whole; };
+struct times {
+    double memory, bind, check, whole;
+};
 
-static int measure(const char *text, const char *name, int no_fuse)
-{
+static int measure(const char *text, const char *name, int no_fuse) {
     struct weft_gpu_caps caps;
     weft_gpu_null_caps(&caps);
     struct times t = {1e9, 1e9, 1e9, 1e9};
@@ -137,10 +131,13 @@ static int measure(const char *text, const char *name, int no_fuse)
     return 0;
 }
 
-int main(int argc, char **argv)
-{
-    static const struct { const char *name; void (*make)(uint32_t n, struct weft_str *g);
-    } graphs[] = {{"elementwise chain", elementwise_chain}, {"matmul chain", matmul_chain}, {"random", random_graph},
+int main(int argc, char **argv) {
+    static const struct {
+        const char *name;
+        void (*make)(uint32_t n, struct weft_str *g);
+    } graphs[] = {{"elementwise chain", elementwise_chain},
+                  {"matmul chain", matmul_chain},
+                  {"random", random_graph},
                   {"layers", layers}};
     uint32_t n = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 2000;
     int bad = 0;

@@ -9,8 +9,7 @@
 
 enum { ROWS = 4, K = 64, N = ROWS * K, WEIGHT = 2 * N, BIAS = WEIGHT + K, ALL = 8 * N };
 
-static weft_status view(weft_graph *g, weft_value m, int start, const char *shape, int count, weft_value *out)
-{
+static weft_status view(weft_graph *g, weft_value m, int start, const char *shape, int count, weft_value *out) {
     char text[64];
     weft_value flat;
     snprintf(text, sizeof text, "start=%d, len=%d", start, count);
@@ -20,8 +19,7 @@ static weft_status view(weft_graph *g, weft_value m, int start, const char *shap
 }
 
 // y = rms_norm(x) * w + r + b, written to m from element `to` on; q and s are y in bytes, with a scale for each 32.
-static weft_status build(weft_graph *g, int to)
-{
+static weft_status build(weft_graph *g, int to) {
     weft_value m, x, r, w, b, y, q[2], next;
     char start[32];
     snprintf(start, sizeof start, "start=%d", to);
@@ -40,8 +38,7 @@ static weft_status build(weft_graph *g, int to)
 }
 
 // The report of the plan, what each schedule copies and why, or all of it.
-static weft_status print_plan(const weft_program *program, bool whole)
-{
+static weft_status print_plan(const weft_program *program, bool whole) {
     size_t length;
     weft_status status = weft_program_print(program, false, NULL, 0, &length);
     if (status != WEFT_OK && status != WEFT_ERR_LIMIT) return status;
@@ -57,8 +54,7 @@ static weft_status print_plan(const weft_program *program, bool whole)
 }
 
 // Compiles and runs it with y at `to`, and reads y.
-static weft_status run(weft_device *device, int to, bool plan, float y[N])
-{
+static weft_status run(weft_device *device, int to, bool plan, float y[N]) {
     static float m[ALL];
     weft_graph *graph = NULL;
     weft_program *program = NULL;
@@ -78,10 +74,11 @@ static weft_status run(weft_device *device, int to, bool plan, float y[N])
     return status;
 }
 
-int main(int argc, char **argv)
-{
-    static const struct { const char *what; int to; } ways[] = {
-        {"rows of their own", 4 * N}, {"the rows that it reads", 0}, {"a part of them", N / 2}};
+int main(int argc, char **argv) {
+    static const struct {
+        const char *what;
+        int to;
+    } ways[] = {{"rows of their own", 4 * N}, {"the rows that it reads", 0}, {"a part of them", N / 2}};
     float first[N], y[N];
     weft_device *device = NULL;
     weft_status status = weft_device_open(NULL, &device);

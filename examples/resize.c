@@ -8,22 +8,20 @@
 
 enum { POSITIONS = 40, HEAD = 4 };
 
-static const char text[] =
-    "symbol T 0 16\n"  // tokens of a run
-    "symbol P 0 40\n"  // position of the first of them
-    "input q f32 [T, 2, 4]\n"
-    "input k f32 [T, 1, 4]\n"
-    "input cosines f32 [40, 2]\n"
-    "input sines f32 [40, 2]\n"
-    "%tq %tk = rope_table %q %k %cosines %sines {start=P}\n"
-    "%r = reshape %tq {shape=[T, 8]}\n"
-    "%s = reshape %tk {shape=[T, 4]}\n"
-    "%both = concat %r %s {axis=-1}\n"
-    "%by_head = transpose %both\n"
-    "output %by_head turned\n";
+static const char text[] = "symbol T 0 16\n" // tokens of a run
+                           "symbol P 0 40\n" // position of the first of them
+                           "input q f32 [T, 2, 4]\n"
+                           "input k f32 [T, 1, 4]\n"
+                           "input cosines f32 [40, 2]\n"
+                           "input sines f32 [40, 2]\n"
+                           "%tq %tk = rope_table %q %k %cosines %sines {start=P}\n"
+                           "%r = reshape %tq {shape=[T, 8]}\n"
+                           "%s = reshape %tk {shape=[T, 4]}\n"
+                           "%both = concat %r %s {axis=-1}\n"
+                           "%by_head = transpose %both\n"
+                           "output %by_head turned\n";
 
-static weft_status run(weft_session *session, int64_t tokens, int64_t position)
-{
+static weft_status run(weft_session *session, int64_t tokens, int64_t position) {
     float q[16 * 8] = {0}, k[16 * 4] = {0}, turned[12 * 16];
     for (int64_t i = 0; i < tokens * 8; i++) q[i] = (float)(i % 8);
     for (int64_t i = 0; i < tokens * 4; i++) k[i] = 1;
@@ -42,8 +40,7 @@ static weft_status run(weft_session *session, int64_t tokens, int64_t position)
 }
 
 /// Angles of 0.1 and 0.01 a position, by the recurrence of rotations.
-static weft_status write_tables(weft_session *session)
-{
+static weft_status write_tables(weft_session *session) {
     static const float step[2][2] = {{0.9950042f, 0.0998334f}, {0.99995f, 0.0099998f}};
     float c[POSITIONS][2], s[POSITIONS][2];
     for (int i = 0; i < 2; i++) {
@@ -58,8 +55,7 @@ static weft_status write_tables(weft_session *session)
     return status == WEFT_OK ? weft_session_write(session, "sines", 0, s, sizeof s) : status;
 }
 
-int main(void)
-{
+int main(void) {
     weft_device *device = NULL;
     weft_graph *graph = NULL;
     weft_program *program = NULL;

@@ -94,7 +94,9 @@ static void feed(weft_session *session, unsigned text, int first, int last) {
     }
 }
 
-struct result { float out[32]; };
+struct result {
+    float out[32];
+};
 
 // The output of the newest position.
 static struct result last(weft_session *session) {
@@ -170,7 +172,9 @@ static void apart(weft_device *device) {
 }
 
 int main(int argc, char **argv) {
-    static const struct { const char *name; enum weft_state_policy policy;
+    static const struct {
+        const char *name;
+        enum weft_state_policy policy;
     } policies[] = {
         {"in place", WEFT_STATE_IN_PLACE}, {"ping-pong", WEFT_STATE_PING_PONG}, {"double", WEFT_STATE_DOUBLE}};
     weft_device *device = NULL;

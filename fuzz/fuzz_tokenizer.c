@@ -5,7 +5,11 @@
 
 // ---- a file with the vocabulary ------------------------------------------------------------------------------------
 
-struct entry { const char *text; size_t len; int32_t type; };
+struct entry {
+    const char *text;
+    size_t len;
+    int32_t type;
+};
 enum { MOST = 600, BYTES = 256 };
 
 static void number(struct weft_str *s, uint64_t x, size_t bytes) {
@@ -75,7 +79,8 @@ static void check(const struct weft_tokenizer *t, const char *text, size_t len, 
     for (size_t i = 0; i < ids.count; i++) {
         fuzz_require(ids.data[i] >= 0 && ids.data[i] < weft_tokenizer_size(t), "ids are of the vocabulary");
         fuzz_require(weft_tokenizer_decode(t, ids.data[i], decoder.show_control, &whole) == WEFT_OK &&
-                         weft_decoder_push(&decoder, ids.data[i], &parts) == WEFT_OK, "every id can be decoded");
+                         weft_decoder_push(&decoder, ids.data[i], &parts) == WEFT_OK,
+                     "every id can be decoded");
         weft_tokenizer_is_stop(t, ids.data[i]);
     }
     fuzz_require(weft_decoder_flush(&decoder, &parts) == WEFT_OK, "a decoder can be emptied");

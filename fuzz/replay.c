@@ -40,8 +40,20 @@ static uint32_t draw(uint32_t below) {
 }
 
 /// Pieces that turn up in formats and break careless readers.
-static const char *const words[] = {"\xff\xff\xff\xff\xff\xff\xff\xff", "\x7f\xff\xff\xff", "0", "-1", "1e30", "%",
-                                    "999999999999999999999", "{", "]", "\n", " ", "\xe2\x96", "T", "f32 []"};
+static const char *const words[] = {"\xff\xff\xff\xff\xff\xff\xff\xff",
+                                    "\x7f\xff\xff\xff",
+                                    "0",
+                                    "-1",
+                                    "1e30",
+                                    "%",
+                                    "999999999999999999999",
+                                    "{",
+                                    "]",
+                                    "\n",
+                                    " ",
+                                    "\xe2\x96",
+                                    "T",
+                                    "f32 []"};
 
 static void cut(size_t at, size_t n) {
     memmove(current + at, current + at + n, current_size - at - n);

@@ -2,7 +2,7 @@
 # Checks of form, and of the house's structure. Each names file and line; the exit status is 0 only if all hold.
 #   text      lines of at most 120 columns, no tabs outside Makefiles, no blanks at line ends, a newline at the end,
 #             sources of at most 800 lines
-#   format    folders that are kept in the layout of .clang-format are (scripts/format.sh --check)
+#   format    C files have the layout of .clang-format (scripts/format.sh --check)
 #   includes  only along the arrows of the house (scripts/check_includes.sh)
 #   names     compile, plan, exec and kernels compare no name of the library's (scripts/check_names.sh)
 #   profile   only plan/profile.c asks for the kind of device (scripts/check_profile.sh)

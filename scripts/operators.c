@@ -10,7 +10,9 @@ static int faults;
 
 // ---- what a row says -----------------------------------------------------------------------------------------------
 
-static const struct { const char *title, *text; } kinds[] = {
+static const struct {
+    const char *title, *text;
+} kinds[] = {
     {"Elementwise", "Operands are broadcast as NumPy does it. The compiler makes kernels of any number of them."},
     {"Reductions", "Of the last axis, which stays with size 1."},
     {"States", "What a run writes and the next run reads. With another value in place of a state they are functions."},
@@ -92,8 +94,10 @@ static void add_attr(const struct weft_attr_desc *a, struct weft_str *s) {
 static void add_row(const struct weft_op *op, struct weft_str *s) {
     const char *arrow, *colon;
     if (!parts(op, &arrow, &colon)) {
-        fprintf(stderr, "operators: the row of '%s' needs a `doc` such as \"x, w[, b] -> y: what it computes\" with as "
-                        "many operands and results as it takes\n", op->name);
+        fprintf(stderr,
+                "operators: the row of '%s' needs a `doc` such as \"x, w[, b] -> y: what it computes\" with as "
+                "many operands and results as it takes\n",
+                op->name);
         faults++;
         return;
     }
@@ -132,7 +136,7 @@ static void list(struct weft_str *s) {
 static void control(void) {
     static const struct weft_op good = {.doc = "x, w[, b] -> y: z", .n_in_min = 2, .n_in_max = 3, .n_out = 1};
     static const struct weft_op any = {.doc = "x... -> y: z", .n_in_min = 1, .n_in_max = 16, .n_out = 1};
-    static const char *const wrong[] = {NULL, "", "x, w, b -> y: z", "x, w -> y: z", "x, w[, b] -> y, n: z",
+    static const char *const wrong[] = {NULL,       "", "x, w, b -> y: z", "x, w -> y: z", "x, w[, b] -> y, n: z",
                                         "x, w[, b]"};
     const char *arrow, *colon;
     faults += !parts(&good, &arrow, &colon) + !parts(&any, &arrow, &colon);

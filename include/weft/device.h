@@ -39,8 +39,8 @@ struct weft_device_params {
 
 /// What a device is and can do. Sizes are bytes. Texts end in NUL and may be empty.
 struct weft_device_info {
-    char implementation[32];      ///< "wgpu", "dawn", "null"
-    char library[256];            ///< file that was loaded
+    char implementation[32]; ///< "wgpu", "dawn", "null"
+    char library[256];       ///< file that was loaded
     char adapter[128], driver[128];
     enum weft_device_kind kind;
     uint64_t memory;              ///< device memory, 0 if not known
@@ -48,21 +48,21 @@ struct weft_device_info {
     uint64_t max_binding;         ///< as much of a tensor as one dispatch reaches; larger weights are split by rows
     uint32_t max_storage_buffers; ///< tensors that one dispatch reaches, at most
     uint32_t workgroup_memory;
-    bool f16, subgroups, dot4;    ///< half floats; subgroup operations; packed 8-bit dot products
+    bool f16, subgroups, dot4; ///< half floats; subgroup operations; packed 8-bit dot products
     bool timestamps;
     uint32_t subgroup_min, subgroup_max; ///< 0 without subgroups, and in a list where only a shader could tell
-    uint32_t matrix_configs;      ///< shapes of subgroup matrices, 0 without matrix units
+    uint32_t matrix_configs;             ///< shapes of subgroup matrices, 0 without matrix units
 };
 
 /// What a device has done since it was opened, and what is alive on it. Two readings are compared to show, for example,
 /// that a run in steady state makes no buffer, bind group or pipeline.
 struct weft_device_counters {
     uint64_t submits, passes, dispatches, copies;
-    uint64_t bytes_written, bytes_read;   ///< between host and device
+    uint64_t bytes_written, bytes_read; ///< between host and device
     uint64_t buffers_made, buffers_live;
-    uint64_t bytes_live, bytes_peak;      ///< of all buffers
+    uint64_t bytes_live, bytes_peak; ///< of all buffers
     uint64_t pipelines_made, groups_made, groups_live;
-    uint64_t allocations;                 ///< host allocations of the device layer
+    uint64_t allocations;                  ///< host allocations of the device layer
     double encode_seconds, submit_seconds; ///< host time: encoding commands; inside the implementation's submit
 };
 
@@ -70,13 +70,13 @@ struct weft_device_counters {
 /// bytes_live of the counters.
 struct weft_device_memory {
     uint64_t weights;
-    uint64_t states;    ///< of sessions: variables, page tables, dense and ring states
-    uint64_t pages;     ///< pools of pages: paged states of all sessions, pages_used + pages_free
+    uint64_t states; ///< of sessions: variables, page tables, dense and ring states
+    uint64_t pages;  ///< pools of pages: paged states of all sessions, pages_used + pages_free
     uint64_t pages_used, pages_free;
     uint64_t snapshots; ///< on the device, without the pages that they share
     uint64_t transients, params, io;
-    uint64_t staging;   ///< for copies
-    uint64_t readback;  ///< for reads; kept for the next ones
+    uint64_t staging;  ///< for copies
+    uint64_t readback; ///< for reads; kept for the next ones
     uint64_t other, total;
 };
 

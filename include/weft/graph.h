@@ -28,8 +28,8 @@ extern "C" {
 
 typedef struct weft_graph weft_graph;
 
-typedef uint32_t weft_value;      ///< a value of one graph
-#define WEFT_NO_VALUE UINT32_MAX  ///< what a call that failed leaves in its output
+typedef uint32_t weft_value;     ///< a value of one graph
+#define WEFT_NO_VALUE UINT32_MAX ///< what a call that failed leaves in its output
 
 enum weft_state_kind {
     WEFT_STATE_DENSE, ///< [n, ...] as it stands

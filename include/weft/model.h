@@ -56,13 +56,13 @@ struct weft_sampling {
 /// What to generate. Zero is the default of each field.
 struct weft_model_generate_params {
     struct weft_sampling sampling;
-    uint32_t max_tokens;    ///< 0: until the context is full
-    unsigned tokenize;      ///< enum weft_tokenize_flags, for the prompt
+    uint32_t max_tokens;     ///< 0: until the context is full
+    unsigned tokenize;       ///< enum weft_tokenize_flags, for the prompt
     const int32_t *stop_ids; ///< ids that end the text, beside the model's own
     uint32_t n_stop_ids;
     const char *const *stop_texts; ///< texts that end the text; they are not passed on. At most 16, none empty
     size_t n_stop_texts;
-    bool ignore_stops;      ///< go on behind the model's own stop tokens
+    bool ignore_stops; ///< go on behind the model's own stop tokens
     /// Called from the calling thread with text as it comes: whole UTF-8 characters (bytes that are none pass as they
     /// are), not ended by NUL. Returns false to stop. May be NULL.
     bool (*text)(void *user, const char *text, size_t length);

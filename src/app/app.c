@@ -29,8 +29,9 @@ static const struct weft_command command_version = {
 };
 
 static const struct weft_command *const commands[] = {
-    &weft_command_run,     &weft_command_pull,  &weft_command_perplexity, &weft_command_tokenize, &weft_command_inspect,
-    &weft_command_devices, &weft_command_bench, &command_help,            &command_version,
+    &weft_command_run,      &weft_command_pull,    &weft_command_perplexity,
+    &weft_command_tokenize, &weft_command_inspect, &weft_command_devices,
+    &weft_command_bench,    &command_help,         &command_version,
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 
@@ -163,10 +164,8 @@ int weft_app_option(const struct weft_command *command, int argc, char **argv, c
         return WEFT_OPT_BAD;
     }
     if (option == '?') {
-        if (optopt > 0 && optopt < 256)
-            weft_app_usage(command, "there is no option '-%c'", optopt);
-        else
-            weft_app_usage(command, "there is no option '%s', or it takes no value", argv[optind - 1]);
+        if (optopt > 0 && optopt < 256) weft_app_usage(command, "there is no option '-%c'", optopt);
+        else weft_app_usage(command, "there is no option '%s', or it takes no value", argv[optind - 1]);
         return WEFT_OPT_BAD;
     }
     return option;

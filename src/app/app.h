@@ -22,8 +22,8 @@ enum weft_exit {
 
 struct weft_command {
     const char *name;
-    const char *summary; ///< one line for the list
-    const char *help;    ///< printed by --help: usage first
+    const char *summary;                                                ///< one line for the list
+    const char *help;                                                   ///< printed by --help: usage first
     int (*run)(const struct weft_command *self, int argc, char **argv); ///< argv[0] is the subcommand
 };
 
@@ -54,7 +54,8 @@ enum {
     WEFT_OPT_JSON,
     WEFT_OPT_FIRST_OWN, ///< a command's own values start here
 };
-#define WEFT_COMMON_OPTIONS {"help", no_argument, NULL, 'h'}, {"json", no_argument, NULL, WEFT_OPT_JSON}
+#define WEFT_COMMON_OPTIONS                                                                                            \
+    {"help", no_argument, NULL, 'h'}, { "json", no_argument, NULL, WEFT_OPT_JSON }
 #define WEFT_DEVICE_OPTIONS                                                                                            \
     {"webgpu", required_argument, NULL, WEFT_OPT_WEBGPU}, {"adapter", required_argument, NULL, WEFT_OPT_ADAPTER}, {    \
         "limits", required_argument, NULL, WEFT_OPT_LIMITS                                                             \
@@ -114,7 +115,7 @@ void weft_app_catch_interrupts(bool on);
 /// A bar on stderr if that is a terminal, else nothing.
 struct weft_bar {
     char label[64];
-    bool bytes;     ///< amounts are bytes: shown in MB and with a rate
+    bool bytes; ///< amounts are bytes: shown in MB and with a rate
     bool on, drawn;
     double start, last;
 };

@@ -28,7 +28,9 @@ struct request {
 };
 
 /// Objects made and allocations between two moments of one generation.
-struct steady { uint64_t tokens, buffers, pipelines, groups, gpu_allocs, allocs, dispatches, submits; };
+struct steady {
+    uint64_t tokens, buffers, pipelines, groups, gpu_allocs, allocs, dispatches, submits;
+};
 
 struct watch {
     weft_gpu *gpu;
@@ -42,10 +44,10 @@ struct watch {
 /// Summary of one prompt length.
 struct result {
     uint32_t prompt, new_tokens;
-    double *prefill, *first;                 // one a repetition
-    double *decode, *host;                   // seconds a token, of repetitions that had a decode step
+    double *prefill, *first; // one a repetition
+    double *decode, *host;   // seconds a token, of repetitions that had a decode step
     uint32_t n_decode;
-    double *gaps;                            // between ids of the last repetition
+    double *gaps; // between ids of the last repetition
     uint32_t n_gaps;
     struct weft_generate_stats last;
     struct steady steady;
@@ -115,8 +117,10 @@ static weft_status repeat_once(const struct request *r, const struct weft_opened
     weft_status status = weft_lm_generate(o->lm, prompt->data, (uint32_t)prompt->count, &params, s);
     if (status == WEFT_OK && weft_interrupted) status = weft_fail(WEFT_ERR_CANCELLED, "interrupted");
     if (status == WEFT_OK && s->new_tokens == 0)
-        status = weft_fail(WEFT_ERR_LIMIT, "a prompt of %zu tokens leaves the context of %u no room for a new one; "
-                           "choose a shorter -p or a larger --ctx", prompt->count, weft_lm_ctx(o->lm));
+        status = weft_fail(WEFT_ERR_LIMIT,
+                           "a prompt of %zu tokens leaves the context of %u no room for a new one; "
+                           "choose a shorter -p or a larger --ctx",
+                           prompt->count, weft_lm_ctx(o->lm));
     result->prefill[i] = s->prefill_seconds;
     result->first[i] = s->first_token_seconds;
     if (s->new_tokens > 1) { // the first token comes from the prompt's run
@@ -303,7 +307,8 @@ static bool take(const struct weft_command *c, struct request *r, int option) {
 
 static int run_bench(const struct weft_command *self, int argc, char **argv) {
     static const struct option options[] = {
-        WEFT_COMMON_OPTIONS, WEFT_DEVICE_OPTIONS,
+        WEFT_COMMON_OPTIONS,
+        WEFT_DEVICE_OPTIONS,
         {"ctx", required_argument, NULL, OPT_CTX},
         {"chunk", required_argument, NULL, OPT_CHUNK},
         {"runs", required_argument, NULL, OPT_RUNS},

@@ -11,7 +11,11 @@
 
 enum { MOST_LINES = 24 };
 
-struct line { char *name; uint64_t count; double seconds; };
+struct line {
+    char *name;
+    uint64_t count;
+    double seconds;
+};
 
 /// `blk.12.attn_q` as `blk.#.attn_q`; names that hold no number stay.
 static char *without_numbers(const char *label) {

@@ -207,8 +207,7 @@ weft_status weft_model_path(const char *argument, char **out) {
     WEFT_TRY(weft_catalogue_load(&catalogue));
     const struct weft_catalogue_model *model = weft_catalogue_find(&catalogue, argument);
     weft_status status;
-    if (model)
-        status = cached_model(model, out);
+    if (model) status = cached_model(model, out);
     else
         status = weft_fail(
             WEFT_ERR_NOT_FOUND,

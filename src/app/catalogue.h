@@ -30,7 +30,7 @@ struct weft_catalogue_model {
     const char *url, *protocol;    ///< URL: begins with `protocol`, which is https, http or file
     struct weft_wheel_part *parts; ///< PYPI
     size_t n_parts;
-    struct weft_wheel_part terms;  ///< PYPI: a text that is kept beside the model; package NULL: none
+    struct weft_wheel_part terms; ///< PYPI: a text that is kept beside the model; package NULL: none
     const char *terms_file;
 };
 

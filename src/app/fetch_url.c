@@ -20,8 +20,7 @@ static size_t on_data(char *data, size_t size, size_t count, void *user) {
     if (t->sink->written + bytes > t->model->size)
         t->status = weft_fail(WEFT_ERR_FORMAT, "%s sends more than the %llu bytes that the catalogue says",
                               t->model->url, (unsigned long long)t->model->size);
-    else
-        t->status = weft_sink_write(t->sink, data, bytes);
+    else t->status = weft_sink_write(t->sink, data, bytes);
     return t->status == WEFT_OK ? bytes : 0;
 }
 

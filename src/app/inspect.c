@@ -119,10 +119,10 @@ static int json_file(const struct weft_gguf *g, const struct request *r) {
                                 (int)t->part, "offset", (json_int_t)t->offset);
         ok &= json_array_append_new(tensors, row) == 0;
     }
-    json_t *root = json_pack("{so si si sI so so so}", "path", weft_json_string(weft_gguf_path(g)), "version",
-                             (int)weft_gguf_version(g), "parts", (int)weft_gguf_part_count(g), "bytes",
-                             (json_int_t)weft_gguf_file_size(g), "metadata", keys, "unknown_keys", unknown, "tensors",
-                             tensors);
+    json_t *root =
+        json_pack("{so si si sI so so so}", "path", weft_json_string(weft_gguf_path(g)), "version",
+                  (int)weft_gguf_version(g), "parts", (int)weft_gguf_part_count(g), "bytes",
+                  (json_int_t)weft_gguf_file_size(g), "metadata", keys, "unknown_keys", unknown, "tensors", tensors);
     if (ok) return weft_json_print(root);
     json_decref(root);
     return weft_json_print(NULL);
@@ -186,10 +186,8 @@ static int inspect_model(const struct weft_gguf *file, struct request *r) {
     if (status == WEFT_OK) status = weft_lm_build_defaults(&config, weft_gpu_caps(gpu), &r->build);
     if (status == WEFT_OK) status = weft_lm_build_graph(file, &config, &r->build, &graph);
     int code;
-    if (status != WEFT_OK)
-        code = weft_app_failed(status);
-    else if (r->what == WHAT_GRAPH)
-        code = print_graph(graph, r);
+    if (status != WEFT_OK) code = weft_app_failed(status);
+    else if (r->what == WHAT_GRAPH) code = print_graph(graph, r);
     else {
         struct weft_compile_params compile = weft_lm_compile_params(weft_gpu_caps(gpu), r->build.chunk);
         code = print_plan(graph, weft_gpu_caps(gpu), &compile, r);
@@ -245,8 +243,10 @@ static bool take_policy(const struct weft_command *c, enum weft_state_policy *ou
 }
 
 static bool take_head(const struct weft_command *c, struct weft_lm_build *b) {
-    static const struct { const char *name; enum weft_lm_head head; } heads[] = {
-        {"generate", WEFT_LM_GENERATE}, {"logits", WEFT_LM_LOGITS}, {"nll", WEFT_LM_NLL}};
+    static const struct {
+        const char *name;
+        enum weft_lm_head head;
+    } heads[] = {{"generate", WEFT_LM_GENERATE}, {"logits", WEFT_LM_LOGITS}, {"nll", WEFT_LM_NLL}};
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
         if (!strcmp(heads[i].name, optarg)) {
             b->head = heads[i].head;
@@ -310,7 +310,8 @@ static bool take(const struct weft_command *c, struct request *r, int option) {
 
 static int run_inspect(const struct weft_command *self, int argc, char **argv) {
     static const struct option options[] = {
-        WEFT_COMMON_OPTIONS, WEFT_DEVICE_OPTIONS,
+        WEFT_COMMON_OPTIONS,
+        WEFT_DEVICE_OPTIONS,
         {"graph", no_argument, NULL, OPT_GRAPH},
         {"plan", no_argument, NULL, OPT_PLAN},
         {"memory", no_argument, NULL, OPT_MEMORY},
@@ -329,8 +330,8 @@ static int run_inspect(const struct weft_command *self, int argc, char **argv) {
     struct request r = {.device = {.implementation = "null"}, .build = {.head = WEFT_LM_GENERATE}};
     for (int option; (option = weft_app_option(self, argc, argv, "h", options)) != -1;) {
         if (option == WEFT_OPT_HELP) return WEFT_EXIT_OK;
-        bool ok = option == OPT_PASSES ? take_pass(self, &r, argc, argv)
-                                       : option != WEFT_OPT_BAD && take(self, &r, option);
+        bool ok =
+            option == OPT_PASSES ? take_pass(self, &r, argc, argv) : option != WEFT_OPT_BAD && take(self, &r, option);
         if (!ok) return WEFT_EXIT_USAGE;
     }
     if (r.list_passes) return print_passes();
@@ -347,12 +348,9 @@ static int run_inspect(const struct weft_command *self, int argc, char **argv) {
     weft_status status = weft_model_path(argv[optind], &path);
     if (status == WEFT_OK) status = weft_gguf_open(path, &file);
     int code;
-    if (status != WEFT_OK)
-        code = weft_app_failed(status);
-    else if (r.what == WHAT_FILE)
-        code = r.json ? json_file(file, &r) : print_file(file, &r);
-    else
-        code = inspect_model(file, &r);
+    if (status != WEFT_OK) code = weft_app_failed(status);
+    else if (r.what == WHAT_FILE) code = r.json ? json_file(file, &r) : print_file(file, &r);
+    else code = inspect_model(file, &r);
     weft_gguf_close(file);
     weft_free(path);
     return code;

@@ -8,14 +8,16 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char *const kinds[] = {[WEFT_STATE_DENSE] = "dense", [WEFT_STATE_RING] = "ring",
-                                    [WEFT_STATE_PAGED] = "paged", [WEFT_STATE_VAR] = "variable"};
+static const char *const kinds[] = {[WEFT_STATE_DENSE] = "dense",
+                                    [WEFT_STATE_RING] = "ring",
+                                    [WEFT_STATE_PAGED] = "paged",
+                                    [WEFT_STATE_VAR] = "variable"};
 
 /// States of one kind and shape; those of a model's layers are mostly equal.
 struct like {
     const struct weft_plan_state *state; ///< the first
     uint32_t n;
-    uint64_t bytes;                      ///< of all, pages of a full context
+    uint64_t bytes; ///< of all, pages of a full context
 };
 
 static bool alike(const struct weft_plan_state *a, const struct weft_plan_state *b) {
@@ -62,10 +64,10 @@ static json_t *json_states(const struct weft_plan *plan) {
     for (uint32_t i = 0; i < plan->n_states; i++) {
         struct like l = like_from(plan, i);
         if (l.n == 0) continue;
-        json_array_append_new(rows, json_pack("{ss sI sI sI sI so}", "kind", kinds[l.state->kind], "states",
-                                              (json_int_t)l.n, "rows", (json_int_t)l.state->rows, "row_bytes",
-                                              (json_int_t)l.state->row_bytes, "bytes", (json_int_t)l.bytes, "first",
-                                              weft_json_string(l.state->name)));
+        json_array_append_new(rows,
+                              json_pack("{ss sI sI sI sI so}", "kind", kinds[l.state->kind], "states", (json_int_t)l.n,
+                                        "rows", (json_int_t)l.state->rows, "row_bytes", (json_int_t)l.state->row_bytes,
+                                        "bytes", (json_int_t)l.bytes, "first", weft_json_string(l.state->name)));
     }
     return rows;
 }
@@ -74,31 +76,31 @@ static json_t *json_pages(const struct weft_plan *plan) {
     json_t *rows = json_array();
     for (uint32_t g = 0; g < plan->n_page_groups; g++) {
         const struct weft_plan_pages *p = &plan->page_groups[g];
-        json_array_append_new(
-            rows, json_pack("{sI sI sI sI sI}", "positions", (json_int_t)p->rows, "page_rows",
-                            (json_int_t)((uint64_t)1 << p->shift), "page_bytes", (json_int_t)p->page_bytes, "pages",
-                            (json_int_t)p->n, "position_bytes", (json_int_t)(p->page_bytes >> p->shift)));
+        json_array_append_new(rows, json_pack("{sI sI sI sI sI}", "positions", (json_int_t)p->rows, "page_rows",
+                                              (json_int_t)((uint64_t)1 << p->shift), "page_bytes",
+                                              (json_int_t)p->page_bytes, "pages", (json_int_t)p->n, "position_bytes",
+                                              (json_int_t)(p->page_bytes >> p->shift)));
     }
     return rows;
 }
 
 int weft_inspect_memory(const struct weft_plan *plan, bool json) {
     struct weft_memory_use m = weft_plan_memory(plan);
-    const struct { const char *name; uint64_t bytes; } rows[] = {
-        {"weights", m.weights},
-        {"states", m.states},
-        {"pages", m.pages},
-        {"transients", m.transients},
-        {"params", m.params},
-        {"io", m.io},
-        {"staging", m.staging},
-        {"total", m.weights + m.states + m.pages + m.transients + m.params + m.io + m.staging},
+    const struct {
+        const char *name;
+        uint64_t bytes;
+    } rows[] = {
+        {"weights", m.weights}, {"states", m.states},
+        {"pages", m.pages},     {"transients", m.transients},
+        {"params", m.params},   {"io", m.io},
+        {"staging", m.staging}, {"total", m.weights + m.states + m.pages + m.transients + m.params + m.io + m.staging},
     };
     json_t *root = json ? json_object() : NULL;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (json) json_object_set_new(root, rows[i].name, json_integer((json_int_t)rows[i].bytes));
-        else weft_outf("%-11s %14" PRIu64 " bytes %10.1f MB\n", rows[i].name, rows[i].bytes,
-                       (double)rows[i].bytes / 1e6);
+        else
+            weft_outf("%-11s %14" PRIu64 " bytes %10.1f MB\n", rows[i].name, rows[i].bytes,
+                      (double)rows[i].bytes / 1e6);
     }
     if (!json) {
         text_states(plan);

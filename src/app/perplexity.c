@@ -67,8 +67,7 @@ static int perplexity(struct request *r) {
         code = weft_json_print(json_pack("{so si so ss sf}", "perplexity", weft_json_number(figure), "ctx",
                                          (int)r->lm.ctx, "device", weft_json_string(device), "cache",
                                          r->lm.cache_f16 ? "f16" : "f32", "seconds", weft_now() - start));
-    else if (status == WEFT_OK)
-        weft_outf("%.4f\n", figure);
+    else if (status == WEFT_OK) weft_outf("%.4f\n", figure);
     weft_close_model(&o);
     return code;
 }
@@ -96,7 +95,8 @@ static bool take(const struct weft_command *c, struct request *r, int option) {
 
 static int run_perplexity(const struct weft_command *self, int argc, char **argv) {
     static const struct option options[] = {
-        WEFT_COMMON_OPTIONS, WEFT_DEVICE_OPTIONS,
+        WEFT_COMMON_OPTIONS,
+        WEFT_DEVICE_OPTIONS,
         {"ctx", required_argument, NULL, OPT_CTX},
         {"chunks", required_argument, NULL, OPT_CHUNKS},
         {"cache", required_argument, NULL, OPT_CACHE},

@@ -20,7 +20,9 @@
 #include <unistd.h>
 
 /// All the paths of a pull.
-struct places { char *file, *stamp, *lock, *wheels, *terms; };
+struct places {
+    char *file, *stamp, *lock, *wheels, *terms;
+};
 
 static weft_status beside(const char *file, const char *suffix, char **out) {
     struct weft_str path = {0};
@@ -195,9 +197,11 @@ static int pull(const struct weft_catalogue *c, const char *name, bool quiet, bo
 enum { OPT_LIST = WEFT_OPT_FIRST_OWN, OPT_PATH };
 
 static int run_pull(const struct weft_command *self, int argc, char **argv) {
-    static const struct option options[] = {
-        WEFT_COMMON_OPTIONS, {"list", no_argument, NULL, OPT_LIST}, {"path", no_argument, NULL, OPT_PATH},
-        {"quiet", no_argument, NULL, 'q'}, {0}};
+    static const struct option options[] = {WEFT_COMMON_OPTIONS,
+                                            {"list", no_argument, NULL, OPT_LIST},
+                                            {"path", no_argument, NULL, OPT_PATH},
+                                            {"quiet", no_argument, NULL, 'q'},
+                                            {0}};
     bool list = false, quiet = false, json = false, show_path = false;
     for (int option; (option = weft_app_option(self, argc, argv, "hq", options)) != -1;) {
         if (option == WEFT_OPT_HELP) return WEFT_EXIT_OK;

@@ -28,7 +28,7 @@ struct run {
     struct weft_str pending, text; // what is to be shown next; all of it (JSON)
     struct weft_ids ids;           // JSON
     weft_status status;
-    char last;                     // last byte shown
+    char last; // last byte shown
 };
 
 // ---- text ----------------------------------------------------------------------------------------------------------
@@ -119,8 +119,7 @@ static int print_json(const struct run *r, const struct weft_opened *o, const st
     if (!root) return weft_json_print(NULL);
     json_object_set_new(root, "device",
                         json_pack("{so so sb}", "implementation", weft_json_string(caps->implementation), "adapter",
-                                  weft_json_string(caps->adapter), "cpu",
-                                  caps->kind == WEFT_GPU_CPU));
+                                  weft_json_string(caps->adapter), "cpu", caps->kind == WEFT_GPU_CPU));
     json_object_set_new(root, "stats",
                         json_pack("{si si sf sf sf sf sf sf si si sI}", "prompt_tokens", (int)s->prompt_tokens,
                                   "new_tokens", (int)s->new_tokens, "load_seconds", o->load_seconds, "prefill_seconds",

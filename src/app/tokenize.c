@@ -53,10 +53,8 @@ static int encode(const struct weft_tokenizer *t, const struct request *r) {
         code = print_ids_json(t, &ids);
     } else if (status == WEFT_OK) {
         for (size_t i = 0; i < ids.count && weft_out_alive(); i++) {
-            if (r->pieces)
-                print_piece(t, ids.data[i]);
-            else
-                weft_outf("%s%d", i ? " " : "", ids.data[i]);
+            if (r->pieces) print_piece(t, ids.data[i]);
+            else weft_outf("%s%d", i ? " " : "", ids.data[i]);
         }
         if (!r->pieces) weft_outf("\n");
     }

@@ -11,16 +11,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static void prelude(const struct weft_plan *plan, struct weft_str *w)
-{
+static void prelude(const struct weft_plan *plan, struct weft_str *w) {
     const struct weft_gpu_caps *c = &plan->caps;
     if (c->f16) weft_str_add(w, "enable f16;\n");
     if (c->subgroups && c->wgsl_enable_subgroups) weft_str_add(w, "enable subgroups;\n");
     if (c->subgroups) weft_str_add(w, "diagnostic(off, subgroup_uniformity);\n");
 }
 
-static void declarations(const struct weft_step *s, struct weft_str *w)
-{
+static void declarations(const struct weft_step *s, struct weft_str *w) {
     weft_str_add(w, "struct P {\n");
     for (uint32_t i = 0; i < s->n_fields; i++)
         weft_str_addf(w, "    %s: %s,\n", s->fields[i].name, weft_dtype_name(s->fields[i].type));
@@ -40,13 +38,12 @@ static void declarations(const struct weft_step *s, struct weft_str *w)
     if (s->cut1)
         weft_str_add(w, "fn group_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 {\n    let g = wid.x + nwg.x * (wid.y + "
                         "nwg.y * wid.z);\n    return select(p.cut_total, p.cut_first + g, g < p.cut_count); }\n");
-    else weft_str_add(
-        w,
-        "fn group_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 { return wid.x + nwg.x * (wid.y + nwg.y * wid.z); }\n");
+    else
+        weft_str_add(w, "fn group_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 { return wid.x + nwg.x * (wid.y + nwg.y "
+                        "* wid.z); }\n");
 }
 
-static const char *scalar_type(weft_dtype d)
-{
+static const char *scalar_type(weft_dtype d) {
     return d == WEFT_F32 || d == WEFT_F16 || d == WEFT_BF16 ? "f32" : d == WEFT_I32 || d == WEFT_I8 ? "i32" : "u32";
 }
 
@@ -54,13 +51,14 @@ static const char *scalar_type(weft_dtype d)
 
 /// The first fault since the host last looked finds word 0 unset and fills the words of enum weft_fault_word; later
 /// ones fill others, which nobody reads. No branches: inlined into every access they make drivers compile for minutes.
-static void fault(const struct weft_step *s, struct weft_str *w)
-{
+static void fault(const struct weft_step *s, struct weft_str *w) {
     uint32_t b = s->n_slots - 1;
     weft_str_add(w, "fn record_fault(operand: u32, i: u32, len: u32) {\n");
     weft_str_addf(w, "    let at = atomicExchange(&b%u[%d], 1u) * %uu;\n", b, WEFT_FAULT_SET,
                   (unsigned)WEFT_FAULT_WORDS);
-    const struct { int word; const char *value;
+    const struct {
+        int word;
+        const char *value;
     } rows[] = {{WEFT_FAULT_STEP, "p.step_number"},
                 {WEFT_FAULT_OPERAND, "operand"},
                 {WEFT_FAULT_INDEX, "i"},
@@ -71,11 +69,9 @@ static void fault(const struct weft_step *s, struct weft_str *w)
 }
 
 static const struct weft_plan_state *paged_state(const struct weft_plan *plan, const struct weft_schedule *sc,
-                                                 const struct weft_operand *o)
-{
+                                                 const struct weft_operand *o) {
     const struct weft_tensor *t = &sc->tensors[o->tensor];
-    if (t->mem != WEFT_MEM_STATE || plan->states[t->index & ~WEFT_STATE_PRESENT].kind != WEFT_STATE_PAGED)
-        return NULL;
+    if (t->mem != WEFT_MEM_STATE || plan->states[t->index & ~WEFT_STATE_PRESENT].kind != WEFT_STATE_PAGED) return NULL;
     return &plan->states[t->index & ~WEFT_STATE_PRESENT];
 }
 
@@ -83,8 +79,7 @@ static bool is_vars(const struct weft_operand *o) { return (o->flags & WEFT_OPER
 
 /// outside_x(i, n): some of the elements i .. i+n-1 are not there; the first of them is recorded. A pool has as many
 /// elements as its buffers hold (and the few of what is bound in place of banks that are not there yet).
-static void outside(const struct weft_step *s, const struct weft_operand *o, bool pool, struct weft_str *w)
-{
+static void outside(const struct weft_step *s, const struct weft_operand *o, bool pool, struct weft_str *w) {
     uint32_t each = (s->slots[o->slot].wide ? 16 : 4) / weft_accessor_width(o->dtype);
     weft_str_addf(w, "fn outside_%s(i: u32, n: u32) -> bool {\n", o->name);
     if (pool) {
@@ -98,9 +93,10 @@ static void outside(const struct weft_step *s, const struct weft_operand *o, boo
 }
 
 /// What an accessor of n elements at `index` begins with: nothing, unless the step is checked.
-struct guard { char text[160]; };
-static struct guard guard(const struct weft_step *s, const char *name, const char *index, int n, const char *result)
-{
+struct guard {
+    char text[160];
+};
+static struct guard guard(const struct weft_step *s, const char *name, const char *index, int n, const char *result) {
     struct guard g = {""};
     if (s->checked)
         snprintf(g.text, sizeof g.text, "if (outside_%s(%s, %du)) { return%s%s; } ", name, index, n, *result ? " " : "",
@@ -129,8 +125,7 @@ static void segment_function(const struct weft_operand *o, const char *head, con
 
 /// segment_x(k), segment4_x(k), set_segment_x(k, u), set_segment4_x(k, u): the words of an operand that no one binding
 /// holds. Word k lies in segment k / (words of a segment); segments hold whole vec4 and whole pairs of halves.
-static void segments(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
-{
+static void segments(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w) {
     bool wide = s->slots[o->slot].wide;
     char head[128];
     snprintf(head, sizeof head, "fn segment_%s(k: u32) -> u32", o->name);
@@ -156,9 +151,8 @@ static void load_segmented(const struct weft_step *s, const struct weft_operand 
                   x, t);
     if (s->slots[o->slot].wide) weft_str_addf(w, "segment4_%s(e >> 2u)); }\n", x);
     else
-        weft_str_addf(w,
-                      "vec4<u32>(segment_%s(e), segment_%s(e + 1u), segment_%s(e + 2u), segment_%s(e + 3u))); }\n", x,
-                      x, x, x);
+        weft_str_addf(w, "vec4<u32>(segment_%s(e), segment_%s(e + 1u), segment_%s(e + 2u), segment_%s(e + 3u))); }\n",
+                      x, x, x, x);
 }
 
 /// `one` and `four`: what a store of one element and of four begins with.
@@ -172,31 +166,26 @@ static void store_segmented(const struct weft_step *s, const struct weft_operand
                       x, t, four, x, x);
         return;
     }
-    weft_str_addf(w, "fn store_%s(i: u32, v: %s) { %sset_segment_%s(p.off_%s + i, bitcast<u32>(v)); }\n", x, t, one,
-                  x, x);
+    weft_str_addf(w, "fn store_%s(i: u32, v: %s) { %sset_segment_%s(p.off_%s + i, bitcast<u32>(v)); }\n", x, t, one, x,
+                  x);
     weft_str_addf(w, "fn store4_%s(i: u32, v: vec4<%s>) { %slet e = p.off_%s + i; let u = bitcast<vec4<u32>>(v);", x, t,
                   four, x);
     for (int c = 0; c < 4; c++) weft_str_addf(w, " set_segment_%s(e + %du, u[%d]);", x, c, c);
     weft_str_add(w, " }\n");
 }
 
-static void load_half(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
-{
+static void load_half(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w) {
     const char *x = o->name;
     bool wide = s->slots[o->slot].wide;
-    if (o->n_segments > 1)
-        weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return segment_%s(k); }\n", x, x);
-    else if (wide)
-        weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return b%u[k >> 2u][k & 3u]; }\n", x, o->slot);
-    else
-        weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return b%u[k]; }\n", x, o->slot);
+    if (o->n_segments > 1) weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return segment_%s(k); }\n", x, x);
+    else if (wide) weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return b%u[k >> 2u][k & 3u]; }\n", x, o->slot);
+    else weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return b%u[k]; }\n", x, o->slot);
     if (o->dtype == WEFT_BF16)
         weft_str_addf(w,
                       "fn half_%s(k: u32) -> vec2<f32> { let h = word_%s(k); return vec2<f32>(bitcast<f32>(h << 16u), "
                       "bitcast<f32>(h & 0xffff0000u)); }\n",
                       x, x);
-    else
-        weft_str_addf(w, "fn half_%s(k: u32) -> vec2<f32> { return unpack2x16float(word_%s(k)); }\n", x, x);
+    else weft_str_addf(w, "fn half_%s(k: u32) -> vec2<f32> { return unpack2x16float(word_%s(k)); }\n", x, x);
     weft_str_addf(w,
                   "fn load_%s(i: u32) -> f32 { %slet e = p.off_%s + i; let h = half_%s(e >> 1u); return select(h.x, "
                   "h.y, (e & 1u) == 1u); }\n",
@@ -214,8 +203,7 @@ static void load_half(const struct weft_step *s, const struct weft_operand *o, s
 }
 
 /// Bits as they are, and words of which a range may own one half only.
-static void raw_halves(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
-{
+static void raw_halves(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w) {
     const char *x = o->name, *when = o->flags & WEFT_OPERAND_STATE ? "if (!is_active()) { return; } " : "";
     uint32_t b = o->slot;
     if (o->access & WEFT_READ)
@@ -242,8 +230,7 @@ static void raw_halves(const struct weft_step *s, const struct weft_operand *o, 
                   x, when, guard(s, x, first, 1, "").text, x, set, get);
 }
 
-static void load_word(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
-{
+static void load_word(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w) {
     const char *x = o->name, *t = scalar_type(o->dtype);
     uint32_t b = o->slot;
     char zero[16], zeros[24];
@@ -273,8 +260,7 @@ static void load_word(const struct weft_step *s, const struct weft_operand *o, s
 /// The operand that reads the past of the elements which `o`, of the present of a state of two buffers, stores; NULL
 /// for all others.
 static const struct weft_operand *past_of(const struct weft_schedule *sc, const struct weft_step *s,
-                                          const struct weft_operand *o)
-{
+                                          const struct weft_operand *o) {
     const struct weft_tensor *t = &sc->tensors[o->tensor];
     if (t->mem != WEFT_MEM_STATE || !(t->index & WEFT_STATE_PRESENT)) return NULL;
     for (uint32_t i = 0; i < s->n_operands; i++) {
@@ -289,8 +275,7 @@ static const struct weft_operand *past_of(const struct weft_schedule *sc, const 
 }
 
 /// "b3[k >> 2u][k & 3u]": word k of an operand in one binding.
-static void one_word(const struct weft_step *s, const struct weft_operand *o, const char *k, struct weft_str *w)
-{
+static void one_word(const struct weft_step *s, const struct weft_operand *o, const char *k, struct weft_str *w) {
     if (s->slots[o->slot].wide) weft_str_addf(w, "b%u[%s >> 2u][%s & 3u]", o->slot, k, k);
     else weft_str_addf(w, "b%u[%s]", o->slot, k);
 }
@@ -298,8 +283,7 @@ static void one_word(const struct weft_step *s, const struct weft_operand *o, co
 /// keep_x(i, n): n words of the past from element i on become those of the present: what a store does while the run is
 /// not active, so that the buffers may change roles all the same.
 static void keep(const struct weft_step *s, const struct weft_operand *o, const struct weft_operand *past,
-                 struct weft_str *w)
-{
+                 struct weft_str *w) {
     const char *shift = weft_accessor_width(o->dtype) == 2 ? " >> 1u" : "";
     weft_str_addf(w, "fn keep_%s(i: u32, n: u32) {\n    for (var j = 0u; j < n; j++) {\n", o->name);
     weft_str_addf(w, "        let a = ((p.off_%s + i)%s) + j;\n        let z = ((p.off_%s + i)%s) + j;\n        ",
@@ -313,10 +297,11 @@ static void keep(const struct weft_step *s, const struct weft_operand *o, const 
 
 /// What a store of n elements at i begins with: an end where the run is not active, or keeping the past then; and the
 /// guard of a checked build over `guarded` elements.
-struct when { char text[288]; };
+struct when {
+    char text[288];
+};
 static struct when when_active(const struct weft_step *s, const struct weft_operand *o, const struct weft_operand *past,
-                               int n, int guarded)
-{
+                               int n, int guarded) {
     struct when x = {""};
     bool half = weft_accessor_width(o->dtype) == 2;
     struct guard g = guard(s, o->name, "i", guarded, "");
@@ -330,8 +315,7 @@ static struct when when_active(const struct weft_step *s, const struct weft_oper
 }
 
 static void store(const struct weft_schedule *sc, const struct weft_step *s, const struct weft_operand *o,
-                  struct weft_str *w)
-{
+                  struct weft_str *w) {
     const struct weft_operand *past = past_of(sc, s, o);
     if (past) keep(s, o, past, w);
     bool half = weft_is_half(o->dtype);
@@ -360,21 +344,18 @@ static void store(const struct weft_schedule *sc, const struct weft_step *s, con
         return;
     }
     if (is_wide) {
-        weft_str_addf(w,
-                      "fn store4_%s(i: u32, v: vec4<%s>) { %sb%u[(p.off_%s + i) >> 2u] = bitcast<vec4<u32>>(v); }\n",
+        weft_str_addf(w, "fn store4_%s(i: u32, v: vec4<%s>) { %sb%u[(p.off_%s + i) >> 2u] = bitcast<vec4<u32>>(v); }\n",
                       x, t, four.text, b, x);
         return;
     }
-    weft_str_addf(w, "fn store_%s(i: u32, v: %s) { %sb%u[p.off_%s + i] = bitcast<u32>(v); }\n", x, t, one.text, b,
-                  x);
+    weft_str_addf(w, "fn store_%s(i: u32, v: %s) { %sb%u[p.off_%s + i] = bitcast<u32>(v); }\n", x, t, one.text, b, x);
     weft_str_addf(w,
                   "fn store4_%s(i: u32, v: vec4<%s>) { %slet e = p.off_%s + i; let u = bitcast<vec4<u32>>(v); b%u[e] "
                   "= u.x; b%u[e + 1u] = u.y; b%u[e + 2u] = u.z; b%u[e + 3u] = u.w; }\n",
                   x, t, four.text, x, b, b, b, b);
 }
 
-static void atomics(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
-{
+static void atomics(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w) {
     struct guard value = guard(s, o->name, "i", 1, "0u"), nothing = guard(s, o->name, "i", 1, "");
     static const char *const two[][2] = {{"add", "Add"}, {"max", "Max"}, {"min", "Min"}, {"or", "Or"}};
     for (size_t i = 0; i < sizeof two / sizeof two[0]; i++)
@@ -386,8 +367,7 @@ static void atomics(const struct weft_step *s, const struct weft_operand *o, str
                   nothing.text, o->slot, o->name);
 }
 
-static void variables(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w)
-{
+static void variables(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w) {
     uint32_t b = o->slot;
     weft_str_addf(w, "fn is_active() -> bool { return b%u[p.off_vars] != 0u; }\n", b);
     static const char *const types[] = {"u32", "i32", "f32"};
@@ -405,8 +385,7 @@ static void variables(const struct weft_step *s, const struct weft_operand *o, s
 /// row_x of a dense state: the position itself. A checked build records one behind the last row: kernels ask for it
 /// before they leave it alone.
 static void dense_row(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s,
-                      const struct weft_operand *o, struct weft_str *w)
-{
+                      const struct weft_operand *o, struct weft_str *w) {
     const struct weft_tensor *t = &sc->tensors[o->tensor];
     bool variables = false;
     for (uint32_t i = 0; i < s->n_operands; i++) variables |= sc->tensors[s->operands[i].tensor].mem == WEFT_MEM_VARS;
@@ -423,8 +402,7 @@ static void dense_row(const struct weft_plan *plan, const struct weft_schedule *
 /// row_x of a paged state: through the session's page table. A row that has no page, or lies beyond the table, leads to
 /// page 0, which holds nobody's rows.
 static void paged_row(const struct weft_plan *plan, const struct weft_step *s, const struct weft_operand *o,
-                      const struct weft_plan_state *state, struct weft_str *w)
-{
+                      const struct weft_plan_state *state, struct weft_str *w) {
     const struct weft_plan_pages *g = &plan->page_groups[state->pages];
     uint32_t vars = 0;
     while (vars < s->n_operands && !is_vars(&s->operands[vars])) vars++;
@@ -470,8 +448,7 @@ static void accessors(const struct weft_plan *plan, const struct weft_schedule *
 }
 
 /// The text in the plan's arena, once for all steps that have it.
-static char *keep_text(struct weft_plan *plan, const struct weft_str *text)
-{
+static char *keep_text(struct weft_plan *plan, const struct weft_str *text) {
     uint64_t known;
     if (weft_map_get(&plan->texts, text->data, text->len, &known)) return (char *)(uintptr_t)known;
     char *kept = weft_arena_strdup(&plan->arena, text->data);
@@ -479,8 +456,7 @@ static char *keep_text(struct weft_plan *plan, const struct weft_str *text)
     return kept;
 }
 
-weft_status weft_bind_wgsl(struct weft_plan *plan, const struct weft_schedule *sc, struct weft_step *s)
-{
+weft_status weft_bind_wgsl(struct weft_plan *plan, const struct weft_schedule *sc, struct weft_step *s) {
     struct weft_str w = {0};
     struct weft_tval values[WEFT_MAX_TVALS + 8];
     size_t n = 0;

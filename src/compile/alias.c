@@ -7,19 +7,16 @@
 
 // ---- ranges --------------------------------------------------------------------------------------------------------
 
-static bool is_view(const struct weft_graph *g, weft_value v)
-{
+static bool is_view(const struct weft_graph *g, weft_value v) {
     const struct weft_value_info *info = &g->values[v];
     return info->kind == WEFT_VALUE_NODE && g->nodes[info->node].op->view;
 }
 
-static weft_dim times(struct weft_lower *l, weft_dim d, uint32_t n)
-{
+static weft_dim times(struct weft_lower *l, weft_dim d, uint32_t n) {
     return weft_dim_mul(l->graph->dims, d, weft_dim_const(l->graph->dims, n));
 }
 
-struct weft_extent weft_alias_extent(struct weft_lower *l, weft_value v)
-{
+struct weft_extent weft_alias_extent(struct weft_lower *l, weft_value v) {
     const struct weft_graph *g = l->graph;
     const struct weft_type *t = &g->values[v].type;
     uint32_t width = weft_accessor_width(t->dtype);
@@ -37,8 +34,7 @@ struct weft_extent weft_alias_extent(struct weft_lower *l, weft_value v)
     return x;
 }
 
-struct weft_extent weft_alias_written(struct weft_lower *l, const struct weft_node *n)
-{
+struct weft_extent weft_alias_written(struct weft_lower *l, const struct weft_node *n) {
     const struct weft_graph *g = l->graph;
     const struct weft_value_info *state = &g->values[n->out[0]];
     const struct weft_type *t = &g->values[n->in[1]].type;
@@ -51,13 +47,11 @@ struct weft_extent weft_alias_written(struct weft_lower *l, const struct weft_no
 
 // ---- nodes of one dispatch -----------------------------------------------------------------------------------------
 
-static bool same_shape(const struct weft_type *a, const struct weft_type *b)
-{
+static bool same_shape(const struct weft_type *a, const struct weft_type *b) {
     return a->rank == b->rank && memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) == 0;
 }
 
-bool weft_alias_clash(struct weft_lower *l, uint32_t writer, uint32_t reader, bool strict, struct weft_clash *why)
-{
+bool weft_alias_clash(struct weft_lower *l, uint32_t writer, uint32_t reader, bool strict, struct weft_clash *why) {
     const struct weft_graph *g = l->graph;
     const struct weft_node *w = &g->nodes[writer], *r = &g->nodes[reader];
     uint32_t state = g->values[w->out[0]].state;
@@ -83,8 +77,7 @@ bool weft_alias_clash(struct weft_lower *l, uint32_t writer, uint32_t reader, bo
     return false;
 }
 
-static void add_range(struct weft_lower *l, const struct weft_extent *x, weft_dtype dtype, struct weft_str *s)
-{
+static void add_range(struct weft_lower *l, const struct weft_extent *x, weft_dtype dtype, struct weft_str *s) {
     struct weft_dims *dims = l->graph->dims;
     int64_t width = weft_accessor_width(dtype);
     weft_dim_print(dims, weft_dim_floordiv(dims, x->start, width), s);
@@ -92,8 +85,7 @@ static void add_range(struct weft_lower *l, const struct weft_extent *x, weft_dt
     weft_dim_print(dims, weft_dim_floordiv(dims, x->end, width), s);
 }
 
-const char *weft_alias_reason(struct weft_lower *l, const struct weft_clash *c)
-{
+const char *weft_alias_reason(struct weft_lower *l, const struct weft_clash *c) {
     const struct weft_graph *g = l->graph;
     const struct weft_node *w = &g->nodes[c->writer], *r = &g->nodes[c->reader];
     const struct weft_value_info *state = &g->values[w->out[0]];
@@ -119,8 +111,7 @@ const char *weft_alias_reason(struct weft_lower *l, const struct weft_clash *c)
 
 // ---- outputs that are views ----------------------------------------------------------------------------------------
 
-weft_status weft_pass_outputs(struct weft_compiling *c)
-{
+weft_status weft_pass_outputs(struct weft_compiling *c) {
     struct weft_lower *l = &c->lower;
     const struct weft_graph *g = l->graph;
     l->output_view = weft_arena_alloc(&l->plan->arena, (g->n_values + 1) * sizeof *l->output_view);
@@ -139,8 +130,7 @@ weft_status weft_pass_outputs(struct weft_compiling *c)
     return l->status;
 }
 
-weft_status weft_alias_copy_output(struct weft_lower *l, weft_value v, struct weft_place from)
-{
+weft_status weft_alias_copy_output(struct weft_lower *l, weft_value v, struct weft_place from) {
     const struct weft_value_info *info = weft_lv(l, v);
     const struct weft_value_info *base = weft_lv(l, weft_graph_base(l->graph, v));
     struct weft_arena *arena = &l->plan->arena;
@@ -157,16 +147,14 @@ weft_status weft_alias_copy_output(struct weft_lower *l, weft_value v, struct we
 // ---- steps ---------------------------------------------------------------------------------------------------------
 
 /// Moves the last step to place `at`.
-static void move_last(struct weft_lower *l, uint32_t at)
-{
+static void move_last(struct weft_lower *l, uint32_t at) {
     struct weft_step last = l->steps[l->n_steps - 1];
     memmove(&l->steps[at + 1], &l->steps[at], (l->n_steps - 1 - at) * sizeof *l->steps);
     l->steps[at] = last;
 }
 
 /// Puts a copy of what operand r of step n reads in front of the step. The step is then number n + 1.
-static void stage(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w)
-{
+static void stage(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w) {
     struct weft_operand o = l->steps[n].operands[r];
     struct weft_tensor from = l->tensors[o.tensor];
     uint32_t width = weft_accessor_width(o.dtype);
@@ -207,8 +195,7 @@ static void stage(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w)
 
 /// Settles how operand r, which reads, stands to operand w of its step, which writes its tensor. True if a copy was put
 /// in front of the step.
-static bool settle(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w)
-{
+static bool settle(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w) {
     struct weft_operand *a = &l->steps[n].operands[r], *b = &l->steps[n].operands[w];
     if (a->inplace_of == (int8_t)w || b->inplace_of == (int8_t)r) return false;
     struct weft_extent x = weft_extent_of(l, a), y = weft_extent_of(l, b);
@@ -229,8 +216,7 @@ static bool settle(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w)
 }
 
 /// Returns the step's number, which copies in front of it raise.
-static uint32_t settle_step(struct weft_lower *l, uint32_t n)
-{
+static uint32_t settle_step(struct weft_lower *l, uint32_t n) {
     for (uint32_t w = 0; w < l->steps[n].n_operands; w++) {
         if (!(l->steps[n].operands[w].access & WEFT_WRITE)) continue;
         for (uint32_t r = 0; r < l->steps[n].n_operands && l->status == WEFT_OK; r++) {
@@ -242,8 +228,7 @@ static uint32_t settle_step(struct weft_lower *l, uint32_t n)
     return n;
 }
 
-weft_status weft_pass_alias(struct weft_compiling *c)
-{
+weft_status weft_pass_alias(struct weft_compiling *c) {
     struct weft_lower *l = &c->lower;
     for (uint32_t n = 0; n < l->n_steps; n++) {
         const struct weft_node *node = &l->graph->nodes[l->groups[l->steps[n].group].nodes[0]];

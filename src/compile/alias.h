@@ -15,7 +15,10 @@ struct weft_extent weft_alias_extent(struct weft_lower *l, weft_value v);
 struct weft_extent weft_alias_written(struct weft_lower *l, const struct weft_node *n);
 
 /// A write (node `writer`, see weft_op_sink) and a read of its state that one dispatch must not hold both.
-struct weft_clash { uint32_t writer, reader; weft_value read; };
+struct weft_clash {
+    uint32_t writer, reader;
+    weft_value read;
+};
 /// True if the two nodes clash within one dispatch. `strict`: they do not run in the same invocations, element by
 /// element, so that reading the very range that is written is not in place.
 bool weft_alias_clash(struct weft_lower *l, uint32_t writer, uint32_t reader, bool strict, struct weft_clash *why);

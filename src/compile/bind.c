@@ -10,26 +10,26 @@
 #include "plan/update.h"
 #include <string.h>
 
-uint32_t weft_mem_key(const struct weft_tensor *t)
-{
+uint32_t weft_mem_key(const struct weft_tensor *t) {
     uint32_t number = t->mem == WEFT_MEM_TRANSIENT || t->mem == WEFT_MEM_WEIGHT ? t->heap
                       : t->mem == WEFT_MEM_VARS                                 ? 0
                                                                                 : t->index;
     return (uint32_t)t->mem << 24 | number;
 }
 
-struct range { uint32_t key; uint64_t start, end; bool written; };
+struct range {
+    uint32_t key;
+    uint64_t start, end;
+    bool written;
+};
 
-static struct range operand_range(const struct weft_schedule *sc, const struct weft_operand *o)
-{
+static struct range operand_range(const struct weft_schedule *sc, const struct weft_operand *o) {
     const struct weft_tensor *t = &sc->tensors[o->tensor];
     uint64_t start = t->offset + o->byte_offset, end = start + o->bytes;
-    return (struct range){weft_mem_key(t), start & ~(uint64_t)255, weft_align256(end),
-                          (o->access & WEFT_WRITE) != 0};
+    return (struct range){weft_mem_key(t), start & ~(uint64_t)255, weft_align256(end), (o->access & WEFT_WRITE) != 0};
 }
 
-static bool may_share(const struct weft_step *s, uint32_t a, uint32_t b)
-{
+static bool may_share(const struct weft_step *s, uint32_t a, uint32_t b) {
     return s->operands[a].inplace_of == (int8_t)b || s->operands[b].inplace_of == (int8_t)a ||
            (s->operands[a].tensor == s->operands[b].tensor &&
             s->operands[a].byte_offset == s->operands[b].byte_offset &&
@@ -64,15 +64,13 @@ static uint32_t find_slot(const struct weft_plan *plan, const struct weft_step *
 
 static uint64_t segment_bytes(const struct weft_plan *plan) { return plan->caps.max_binding & ~(uint64_t)255; }
 
-static weft_status too_many(const struct weft_plan *plan, const struct weft_step *s)
-{
+static weft_status too_many(const struct weft_plan *plan, const struct weft_step *s) {
     return weft_fail(WEFT_ERR_LIMIT, "step '%s' needs more than the %u storage bindings of this device", s->label,
                      plan->caps.max_storage_buffers);
 }
 
 /// First segment of an earlier operand with the very same range and use, or 0.
-static uint32_t same_segments(const struct weft_step *s, const struct range *ranges, bool key_written, uint32_t i)
-{
+static uint32_t same_segments(const struct weft_step *s, const struct range *ranges, bool key_written, uint32_t i) {
     for (uint32_t j = 0; j < i; j++) {
         const struct weft_operand *o = &s->operands[j];
         if (o->n_segments < 2 || ranges[j].key != ranges[i].key || ranges[j].start != ranges[i].start ||
@@ -90,8 +88,10 @@ static weft_status bind_segments(const struct weft_plan *plan, const struct weft
     uint64_t total = bank ? sc->tensors[o->tensor].bytes : ranges[i].end - ranges[i].start;
     uint64_t n = (total + bytes - 1) / bytes;
     if (o->flags & WEFT_OPERAND_ATOMIC)
-        return weft_fail(WEFT_ERR_LIMIT, "step '%s': atomic operand '%s' of %llu bytes (%s) needs one binding, of at "
-                         "most %llu bytes", s->label, o->name, (unsigned long long)total, sc->tensors[o->tensor].name,
+        return weft_fail(WEFT_ERR_LIMIT,
+                         "step '%s': atomic operand '%s' of %llu bytes (%s) needs one binding, of at "
+                         "most %llu bytes",
+                         s->label, o->name, (unsigned long long)total, sc->tensors[o->tensor].name,
                          (unsigned long long)plan->caps.max_binding);
     uint32_t at = same_segments(s, ranges, key_written, i);
     if (at == 0) {
@@ -130,19 +130,19 @@ static weft_status check_shared(const struct weft_schedule *sc, const struct wef
 }
 
 /// The fault buffer comes last, where a binding and words for all lengths and the step's number are left.
-static void bind_fault(const struct weft_plan *plan, struct weft_step *s)
-{
+static void bind_fault(const struct weft_plan *plan, struct weft_step *s) {
     uint32_t words = s->n_words + s->n_operands + 1;
     s->checked = plan->checked && s->n_slots < WEFT_MAX_SLOTS && s->n_slots - 1 < plan->caps.max_storage_buffers &&
                  words <= WEFT_MAX_WORDS;
     if (!s->checked) return;
-    s->slots[s->n_slots++] = (struct weft_slot){.kind = WEFT_BIND_READ_WRITE, .atomic = true, .size = WEFT_FAULT_BYTES,
+    s->slots[s->n_slots++] = (struct weft_slot){.kind = WEFT_BIND_READ_WRITE,
+                                                .atomic = true,
+                                                .size = WEFT_FAULT_BYTES,
                                                 .mem_key = (uint32_t)WEFT_MEM_FAULT << 24};
     s->n_words = words;
 }
 
-weft_status weft_bind_step(const struct weft_plan *plan, const struct weft_schedule *sc, struct weft_step *s)
-{
+weft_status weft_bind_step(const struct weft_plan *plan, const struct weft_schedule *sc, struct weft_step *s) {
     struct range ranges[WEFT_MAX_OPERANDS];
     for (uint32_t i = 0; i < s->n_operands; i++) ranges[i] = operand_range(sc, &s->operands[i]);
     s->n_slots = 1;
@@ -198,8 +198,7 @@ weft_status weft_bind_step(const struct weft_plan *plan, const struct weft_sched
     return WEFT_OK;
 }
 
-weft_status weft_pass_bind(struct weft_compiling *c)
-{
+weft_status weft_pass_bind(struct weft_compiling *c) {
     struct weft_schedule *sc = c->schedule;
     for (uint32_t i = 0; i < sc->n_steps; i++) {
         weft_status status = weft_bind_step(c->plan, sc, &sc->steps[i]);

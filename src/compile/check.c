@@ -9,8 +9,7 @@
 
 static bool meet(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) { return a < b + b_size && b < a + a_size; }
 
-static weft_status check_slots(const struct weft_plan *plan, const struct weft_step *s)
-{
+static weft_status check_slots(const struct weft_plan *plan, const struct weft_step *s) {
     const struct weft_gpu_caps *c = &plan->caps;
     if (s->n_slots - 1 > c->max_storage_buffers)
         return weft_fail(WEFT_ERR_INTERNAL, "step '%s' has %u storage bindings, the limit is %u", s->label,
@@ -34,8 +33,7 @@ static weft_status check_slots(const struct weft_plan *plan, const struct weft_s
 }
 
 /// True if two operands have a binding in common.
-static bool segments_meet(const struct weft_operand *a, const struct weft_operand *b)
-{
+static bool segments_meet(const struct weft_operand *a, const struct weft_operand *b) {
     uint32_t a_n = a->n_segments ? a->n_segments : 1, b_n = b->n_segments ? b->n_segments : 1;
     return a->slot < b->slot + b_n && b->slot < a->slot + a_n;
 }
@@ -54,8 +52,8 @@ static weft_status check_segments(const struct weft_schedule *sc, const struct w
         uint64_t left = end - k * cut;
         good = slot->segment && slot->mem_key == first->mem_key && slot->kind == first->kind &&
                slot->wide == first->wide && !slot->atomic && slot->offset == (banks ? 0 : first->offset + k * cut) &&
-               slot->bank == (banks ? k : 0) &&
-               slot->size >= (left < cut ? left : cut) && (k + 1 == o->n_segments || slot->size == cut);
+               slot->bank == (banks ? k : 0) && slot->size >= (left < cut ? left : cut) &&
+               (k + 1 == o->n_segments || slot->size == cut);
     }
     if (!good)
         return weft_fail(WEFT_ERR_INTERNAL,
@@ -65,8 +63,7 @@ static weft_status check_segments(const struct weft_schedule *sc, const struct w
 }
 
 /// Live element offset of an operand, and the element behind its last, as dims of its type.
-static void live_range(struct weft_dims *dims, const struct weft_operand *o, weft_dim *start, weft_dim *end)
-{
+static void live_range(struct weft_dims *dims, const struct weft_operand *o, weft_dim *start, weft_dim *end) {
     int64_t width = weft_accessor_width(o->dtype);
     *start = o->elem_offset == WEFT_DIM_BAD ? weft_dim_const(dims, 0) : o->elem_offset;
     if (o->count == 0 || o->count == WEFT_DIM_BAD) *end = weft_dim_const(dims, (int64_t)o->bytes / width);
@@ -115,8 +112,7 @@ static weft_status check_operands(const struct weft_plan *plan, const struct wef
         const struct weft_slot *slot = &s->slots[o->slot];
         uint64_t start = t->offset + o->byte_offset;
         if (o->slot == 0 || o->slot >= s->n_slots || slot->mem_key != weft_mem_key(t) ||
-            start != slot->offset + o->slot_offset ||
-            (o->n_segments < 2 && o->slot_offset + o->bytes > slot->size) ||
+            start != slot->offset + o->slot_offset || (o->n_segments < 2 && o->slot_offset + o->bytes > slot->size) ||
             o->byte_offset + o->bytes > weft_align256(t->bytes))
             return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operand '%s' lies outside its binding", s->label, o->name);
         if (o->n_segments > 1) WEFT_TRY(check_segments(sc, s, o));
@@ -144,8 +140,7 @@ static weft_status check_operands(const struct weft_plan *plan, const struct wef
 }
 
 /// Most workgroups of a step, as a whole, at the ends of its symbols' ranges: all combinations of few symbols.
-static uint64_t corner_groups(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s)
-{
+static uint64_t corner_groups(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s) {
     uint32_t n = weft_dims_symbol_count(plan->graph->dims), words[WEFT_MAX_WORDS], grid[3];
     uint64_t most = 0;
     int64_t symbols[WEFT_MAX_SYMBOLS] = {0};
@@ -161,8 +156,7 @@ static uint64_t corner_groups(const struct weft_plan *plan, const struct weft_sc
 }
 
 /// A piece of a cut step: its neighbours go on where it ends, and each operand still has what its items reach.
-static weft_status check_piece(const struct weft_plan *plan, const struct weft_schedule *sc, uint32_t n)
-{
+static weft_status check_piece(const struct weft_plan *plan, const struct weft_schedule *sc, uint32_t n) {
     const struct weft_step *s = &sc->steps[n], *next = n + 1 < sc->n_steps ? s + 1 : NULL;
     struct weft_step whole = *s;
     whole.cut1 = 0;
@@ -188,14 +182,12 @@ static weft_status check_piece(const struct weft_plan *plan, const struct weft_s
         good &= o->byte_offset >= o->first * width && (start + lo * width >= o->byte_offset || lo * width >= most) &&
                 o->byte_offset + o->bytes >= (end < most ? end : most);
     }
-    if (!good)
-        return weft_fail(WEFT_ERR_INTERNAL, "step '%s' does not do its part of the step that was cut", s->label);
+    if (!good) return weft_fail(WEFT_ERR_INTERNAL, "step '%s' does not do its part of the step that was cut", s->label);
     return WEFT_OK;
 }
 
 /// Every transient is written before it is read, and while it is alive nobody writes to its bytes.
-static weft_status check_transients(const struct weft_schedule *sc)
-{
+static weft_status check_transients(const struct weft_schedule *sc) {
     bool *written = weft_calloc(sc->n_tensors + 1, sizeof *written);
     uint32_t *last_use = weft_calloc(sc->n_tensors + 1, sizeof *last_use);
     uint32_t *needed = weft_calloc(sc->n_tensors + 1, sizeof *needed), n_needed = 0; // written, and used again
@@ -244,8 +236,7 @@ static weft_status check_transients(const struct weft_schedule *sc)
 }
 
 /// Each output is written: a value may lie in the memory of another, an output's may not.
-static weft_status check_outputs(const struct weft_plan *plan, const struct weft_schedule *sc)
-{
+static weft_status check_outputs(const struct weft_plan *plan, const struct weft_schedule *sc) {
     bool *written = weft_calloc(plan->n_ios + 1, sizeof *written);
     weft_status status = written ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while checking the plan");
     for (uint32_t n = 0; written && n < sc->n_steps; n++)
@@ -257,14 +248,13 @@ static weft_status check_outputs(const struct weft_plan *plan, const struct weft
         }
     for (uint32_t i = 0; i < plan->n_ios && status == WEFT_OK; i++)
         if (plan->ios[i].is_output && !written[i])
-            status = weft_fail(WEFT_ERR_INTERNAL, "schedule %s: no step writes output '%s'", sc->name,
-                               plan->ios[i].name);
+            status =
+                weft_fail(WEFT_ERR_INTERNAL, "schedule %s: no step writes output '%s'", sc->name, plan->ios[i].name);
     weft_free(written);
     return status;
 }
 
-weft_status weft_plan_check(const struct weft_plan *plan, const struct weft_schedule *sc)
-{
+weft_status weft_plan_check(const struct weft_plan *plan, const struct weft_schedule *sc) {
     for (uint32_t n = 0; n < sc->n_steps; n++) {
         WEFT_TRY(check_slots(plan, &sc->steps[n]));
         WEFT_TRY(check_operands(plan, sc, &sc->steps[n]));

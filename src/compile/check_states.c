@@ -7,13 +7,12 @@
 struct story {
     const struct weft_plan_state *state;
     uint32_t past_key, present_key;
-    uint32_t writers;                          ///< operands that wrote the present so far
-    uint32_t commits, commit, last_use;        ///< commits (a large one is cut); the first; last other user
-    uint64_t committed;                        ///< bytes of the state so far
+    uint32_t writers;                   ///< operands that wrote the present so far
+    uint32_t commits, commit, last_use; ///< commits (a large one is cut); the first; last other user
+    uint64_t committed;                 ///< bytes of the state so far
 };
 
-static weft_status fault(const struct story *y, const char *label, const char *what)
-{
+static weft_status fault(const struct story *y, const char *label, const char *what) {
     return weft_fail(WEFT_ERR_INTERNAL, "state '%s' (%s): step '%s' %s", y->state->name,
                      weft_state_policy_name(y->state->policy), label, what);
 }
@@ -31,8 +30,7 @@ static bool has_past(const struct weft_schedule *sc, const struct weft_step *s, 
 }
 
 /// A copy of the present's next bytes to the same bytes of the past, active or not.
-static bool is_commit(const struct weft_schedule *sc, const struct weft_step *s, struct story *y)
-{
+static bool is_commit(const struct weft_schedule *sc, const struct weft_step *s, struct story *y) {
     uint64_t read = 0, written = 0;
     for (uint32_t i = 0; i < s->n_operands && s->is_copy; i++) {
         const struct weft_operand *o = &s->operands[i];
@@ -68,8 +66,7 @@ static weft_status check_operand(const struct weft_schedule *sc, uint32_t n, con
 }
 
 /// A version's tensor lies in the buffer that the version has: the initial one in the past, the next in the present.
-static weft_status check_places(const struct weft_plan *plan, const struct weft_schedule *sc)
-{
+static weft_status check_places(const struct weft_plan *plan, const struct weft_schedule *sc) {
     for (uint32_t i = 0; i < sc->n_tensors; i++) {
         const struct weft_tensor *t = &sc->tensors[i];
         if (t->mem != WEFT_MEM_STATE || t->value == WEFT_NO_VALUE) continue;
@@ -86,8 +83,7 @@ static weft_status check_places(const struct weft_plan *plan, const struct weft_
     return WEFT_OK;
 }
 
-static weft_status check_state(const struct weft_schedule *sc, struct story *y)
-{
+static weft_status check_state(const struct weft_schedule *sc, struct story *y) {
     for (uint32_t n = 0; n < sc->n_steps; n++) {
         const struct weft_step *s = &sc->steps[n];
         bool commit = y->state->policy == WEFT_STATE_DOUBLE && is_commit(sc, s, y);
@@ -101,8 +97,7 @@ static weft_status check_state(const struct weft_schedule *sc, struct story *y)
     return WEFT_OK;
 }
 
-weft_status weft_plan_check_states(const struct weft_plan *plan, const struct weft_schedule *sc)
-{
+weft_status weft_plan_check_states(const struct weft_plan *plan, const struct weft_schedule *sc) {
     WEFT_TRY(check_places(plan, sc));
     for (uint32_t i = 0; i < plan->n_states; i++) {
         if (plan->states[i].kind == WEFT_STATE_VAR) continue;

@@ -5,8 +5,7 @@
 #include "plan/family.h"
 
 /// Where a run is not active the present must still become the past: a step that writes it reads the past as well.
-static void keep_past(struct weft_lower *l, uint32_t step, uint32_t operand)
-{
+static void keep_past(struct weft_lower *l, uint32_t step, uint32_t operand) {
     const struct weft_operand o = l->steps[step].operands[operand];
     const struct weft_tensor t = l->tensors[o.tensor];
     if (t.mem != WEFT_MEM_STATE || !(t.index & WEFT_STATE_PRESENT) || !(o.access & WEFT_WRITE)) return;
@@ -36,8 +35,7 @@ static void keep_past(struct weft_lower *l, uint32_t step, uint32_t operand)
     s->operands[n].unit = o.unit;
 }
 
-weft_status weft_pass_commit(struct weft_compiling *c)
-{
+weft_status weft_pass_commit(struct weft_compiling *c) {
     struct weft_lower *l = &c->lower;
     const struct weft_plan *plan = l->plan;
     bool two = false;

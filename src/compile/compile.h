@@ -16,14 +16,14 @@ struct weft_compile_params {
     /// Tests of the checkers: 1: overlaps with a written range are taken for one element map; 2: and no plan is
     /// checked.
     int blind;
-    uint32_t page_rows; ///< rows of a page of paged states: a power of two from 4 to 4096; 0: chosen
+    uint32_t page_rows;                  ///< rows of a page of paged states: a power of two from 4 to 4096; 0: chosen
     enum weft_state_policy state_policy; ///< as in weft_program_compile_params
     uint32_t beams;                      ///< likewise
     /// Specialises for one size: values of all symbols in the graph's order, or NULL. Of the schedules only the one
     /// that covers them is made, with the kernels that it has without this; values, inputs and outputs get memory for
     /// that size alone, and sessions of the program take no other (INVALID).
     const int64_t *bind;
-    const char *show;        ///< name of a pass, or NULL
+    const char *show;         ///< name of a pass, or NULL
     struct weft_str *show_to; ///< receives what stands behind that pass, as text (weft inspect --passes)
     /// The graph is compiled as it is written: nothing is folded, simplified, merged or removed. For tests of kernels,
     /// which constants and equal nodes are to reach, and of these passes.
@@ -44,7 +44,11 @@ enum weft_pass_scope {
     WEFT_PASS_STEPS, ///< a schedule that has its steps
     WEFT_PASS_END    ///< all schedules
 };
-struct weft_pass_info { const char *name; enum weft_pass_scope scope; const char *leaves; /* a sentence */ };
+struct weft_pass_info {
+    const char *name;
+    enum weft_pass_scope scope;
+    const char *leaves; /* a sentence */
+};
 /// Pass number `index` in the order in which they run, NULL behind the last.
 const struct weft_pass_info *weft_pass_list(size_t index);
 

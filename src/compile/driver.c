@@ -15,8 +15,7 @@ static weft_status out_of_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out o
 static weft_status verify(struct weft_compiling *c) { return weft_graph_verify(c->plan->graph); }
 static weft_status leaves(struct weft_compiling *c) { return weft_pass_leaves(c->plan->graph); }
 static weft_status decompose(struct weft_compiling *c) { return weft_pass_decompose(c->plan->graph); }
-static weft_status rewrite(struct weft_compiling *c, weft_status (*pass)(struct weft_graph *g))
-{
+static weft_status rewrite(struct weft_compiling *c, weft_status (*pass)(struct weft_graph *g)) {
     return c->params->as_written ? WEFT_OK : pass(c->plan->graph);
 }
 static weft_status fold(struct weft_compiling *c) { return rewrite(c, weft_pass_fold); }
@@ -27,18 +26,17 @@ static weft_status ranges(struct weft_compiling *c) { return weft_pass_ranges(c-
 static weft_status fuse(struct weft_compiling *c) { return weft_pass_fuse(&c->lower, c->level); }
 static weft_status shards(struct weft_compiling *c) { return weft_pass_shards(c->plan, c->params->weights_of); }
 static weft_status place(struct weft_compiling *c) { return weft_pass_place(c->plan, c->schedule); }
-static weft_status check(struct weft_compiling *c)
-{
+static weft_status check(struct weft_compiling *c) {
     return c->params->blind == 2 ? WEFT_OK : weft_plan_check(c->plan, c->schedule);
 }
-static weft_status heaps(struct weft_compiling *c)
-{
+static weft_status heaps(struct weft_compiling *c) {
     for (uint32_t h = 0; h < WEFT_HEAPS; h++)
         if (c->schedule->heap_bytes[h] > c->plan->heap_bytes[h]) c->plan->heap_bytes[h] = c->schedule->heap_bytes[h];
     return WEFT_OK;
 }
 
 /// What holds before a pass is what those above it leave.
+// clang-format off
 static const struct weft_pass {
     struct weft_pass_info info;
     weft_status (*run)(struct weft_compiling *c);
@@ -92,13 +90,13 @@ static const struct weft_pass {
     {{"number", WEFT_PASS_END, "Steps of equal WGSL have one pipeline."}, weft_pass_number},
     {{"forms", WEFT_PASS_END, "The report names weights that lie on the device in several forms."}, weft_pass_forms},
 };
+// clang-format on
 enum { N_PASSES = sizeof passes / sizeof passes[0] };
 
 const struct weft_pass_info *weft_pass_list(size_t index) { return index < N_PASSES ? &passes[index].info : NULL; }
 
 /// Runs the passes of a scope, up to the first that answers that something is too large.
-static weft_status run(struct weft_compiling *c, enum weft_pass_scope scope)
-{
+static weft_status run(struct weft_compiling *c, enum weft_pass_scope scope) {
     for (size_t i = 0; i < N_PASSES && c->fit == WEFT_FITS; i++) {
         if (passes[i].info.scope != scope) continue;
         WEFT_TRY(passes[i].run(c));
@@ -110,8 +108,7 @@ static weft_status run(struct weft_compiling *c, enum weft_pass_scope scope)
 
 // ---- one schedule --------------------------------------------------------------------------------------------------
 
-static weft_status attempt(struct weft_compiling *c)
-{
+static weft_status attempt(struct weft_compiling *c) {
     c->fit = WEFT_FITS;
     c->n_smaller = 0;
     weft_status status = weft_lower_begin(c);
@@ -125,8 +122,7 @@ static weft_status attempt(struct weft_compiling *c)
 #define MAX_ATTEMPTS 24
 
 /// Lowers with smaller and smaller groups where steps do not fit; should that not end, with less fusion everywhere.
-static weft_status compile_schedule(struct weft_compiling *c)
-{
+static weft_status compile_schedule(struct weft_compiling *c) {
     struct weft_str *report = &c->plan->report;
     bool told = false; // that the schedule is fused less
     memset(c->node_budget, 0, c->plan->graph->n_nodes);
@@ -147,8 +143,7 @@ static weft_status compile_schedule(struct weft_compiling *c)
     }
 }
 
-static void report_copies(struct weft_plan *p, const struct weft_schedule *sc)
-{
+static void report_copies(struct weft_plan *p, const struct weft_schedule *sc) {
     for (uint32_t i = 0; i < sc->n_steps; i++)
         if (sc->steps[i].is_copy)
             weft_str_addf(&p->report, "schedule %s: step %u '%s' copies %" PRIu64 " bytes: %s\n", sc->name, i,
@@ -159,8 +154,7 @@ static void report_copies(struct weft_plan *p, const struct weft_schedule *sc)
 
 // ---- all of it -----------------------------------------------------------------------------------------------------
 
-static weft_status compile(struct weft_compiling *c)
-{
+static weft_status compile(struct weft_compiling *c) {
     struct weft_plan *p = c->plan;
     if (!p->graph->ops->families)
         return weft_fail(WEFT_ERR_INVALID, "the graph's operators come without kernels, so it can't be compiled");
@@ -207,8 +201,7 @@ weft_status weft_compile(struct weft_graph *graph, const struct weft_gpu_caps *c
     return WEFT_OK;
 }
 
-void weft_plan_destroy(struct weft_plan *plan)
-{
+void weft_plan_destroy(struct weft_plan *plan) {
     if (!plan) return;
     weft_graph_destroy(plan->graph);
     weft_arena_free(&plan->arena);

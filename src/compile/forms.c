@@ -2,8 +2,7 @@
 #include <inttypes.h>
 
 /// Weights that lie on the device in several forms, and those that are larger there than in their file.
-weft_status weft_pass_forms(struct weft_compiling *c)
-{
+weft_status weft_pass_forms(struct weft_compiling *c) {
     struct weft_plan *p = c->plan;
     static const char *const names[WEFT_FORMS] = {"packed", "as elements", "as the file's bytes", "as a table"};
     for (uint32_t i = 0; i < p->n_weights; i++) {

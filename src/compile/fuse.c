@@ -15,44 +15,37 @@
 #include "plan/family.h"
 #include <string.h>
 
-static bool same_dims(const struct weft_type *a, const struct weft_type *b)
-{
+static bool same_dims(const struct weft_type *a, const struct weft_type *b) {
     return a->rank == b->rank && memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) == 0;
 }
 
 /// b is a with its last axis 1.
-static bool row_of(const struct weft_fuser *f, const struct weft_type *a, const struct weft_type *b)
-{
+static bool row_of(const struct weft_fuser *f, const struct weft_type *a, const struct weft_type *b) {
     return a->rank && a->rank == b->rank && memcmp(a->dims, b->dims, (a->rank - 1) * sizeof *a->dims) == 0 &&
            weft_lower_const(f->l, b->dims[b->rank - 1]) == 1;
 }
 
 /// The index space that a node computes in.
 static const struct weft_type *space_of(const struct weft_graph *g, const struct weft_node *n,
-                                        const struct weft_family *family)
-{
+                                        const struct weft_family *family) {
     return family && family->space ? family->space(g, n) : &g->values[n->out[0]].type;
 }
 
-static bool fits_space(const struct weft_fuser *f, const struct weft_space *s, const struct weft_node *n)
-{
+static bool fits_space(const struct weft_fuser *f, const struct weft_space *s, const struct weft_node *n) {
     const struct weft_type *t = &f->g->values[n->out[0]].type;
     if (weft_op_sink(n->op)) return same_dims(&s->type, space_of(f->g, n, s->family));
-    if (n->op->reduce)
-        return same_dims(&s->type, &f->g->values[n->in[0]].type) && row_of(f, &s->type, t);
+    if (n->op->reduce) return same_dims(&s->type, &f->g->values[n->in[0]].type) && row_of(f, &s->type, t);
     return same_dims(&s->type, t) || row_of(f, &s->type, t);
 }
 
 /// Remembers why a write of a range does not end the kernel that makes its value.
-static void stands_alone(struct weft_fuser *f, uint32_t n, const struct weft_clash *why)
-{
+static void stands_alone(struct weft_fuser *f, uint32_t n, const struct weft_clash *why) {
     if (!weft_op_range(f->g->nodes[n].op) || why->writer == WEFT_NO_GROUP) return;
     f->l->copy_why[n] = weft_alias_reason(f->l, why);
 }
 
 /// The write would have to stand before a reader of the old version that waits for the value itself.
-static void waits_for_reader(struct weft_fuser *f, uint32_t n)
-{
+static void waits_for_reader(struct weft_fuser *f, uint32_t n) {
     const struct weft_graph *g = f->g;
     if (!weft_op_range(g->nodes[n].op)) return;
     for (uint32_t m = 0; m < n; m++) {
@@ -66,8 +59,7 @@ static void waits_for_reader(struct weft_fuser *f, uint32_t n)
 // ---- the three steps -----------------------------------------------------------------------------------------------
 
 /// True if all of group `other` may be computed where the move in group `mine` asks for it, and nobody else reads it.
-static bool only_moved(const struct weft_fuser *f, uint32_t other, uint32_t mine)
-{
+static bool only_moved(const struct weft_fuser *f, uint32_t other, uint32_t mine) {
     const struct weft_graph *g = f->g;
     if (f->spaces[other].n_nodes > 8 || f->spaces[other].n_reductions || f->spaces[other].n_sinks) return false;
     for (uint32_t n = f->spaces[other].head; n != WEFT_NO_GROUP; n = f->next[n]) {
@@ -80,8 +72,7 @@ static bool only_moved(const struct weft_fuser *f, uint32_t other, uint32_t mine
 }
 
 /// What a move alone reads is computed by its kernel.
-static void take_in_front(struct weft_fuser *f, uint32_t n, uint32_t other)
-{
+static void take_in_front(struct weft_fuser *f, uint32_t n, uint32_t other) {
     struct weft_clash why;
     uint32_t mine = f->group[n];
     bool move = (f->g->nodes[n].op->traits & WEFT_OP_MOVE) != 0;
@@ -90,8 +81,7 @@ static void take_in_front(struct weft_fuser *f, uint32_t n, uint32_t other)
         weft_groups_merge(f, mine, other);
 }
 
-static void grow_regions(struct weft_fuser *f)
-{
+static void grow_regions(struct weft_fuser *f) {
     struct weft_graph *g = f->g;
     for (uint32_t n = 0; n < g->n_nodes; n++) {
         struct weft_node *node = &g->nodes[n];
@@ -127,8 +117,7 @@ static void grow_regions(struct weft_fuser *f)
 
 static bool is_contraction(const struct weft_node *n) { return !n->dead && (n->op->traits & WEFT_OP_CONTRACT); }
 
-static void join_contractions(struct weft_fuser *f)
-{
+static void join_contractions(struct weft_fuser *f) {
     struct weft_graph *g = f->g;
     for (uint32_t n = 0; n < g->n_nodes; n++) {
         if (!is_contraction(&g->nodes[n])) continue;
@@ -152,8 +141,7 @@ static void join_contractions(struct weft_fuser *f)
 
 /// A purely elementwise region, or a write of a range, that reads the outputs of one contraction group and stands in
 /// their space.
-static void join_epilogues(struct weft_fuser *f)
-{
+static void join_epilogues(struct weft_fuser *f) {
     struct weft_graph *g = f->g;
     for (uint32_t n = 0; n < g->n_nodes; n++) {
         struct weft_node *node = &g->nodes[n];
@@ -187,8 +175,7 @@ static void join_epilogues(struct weft_fuser *f)
 }
 
 /// True if work behind the contractions of group c reads what group r makes: it could not see it within one dispatch.
-static bool epilogue_reads(const struct weft_fuser *f, uint32_t c, uint32_t r)
-{
+static bool epilogue_reads(const struct weft_fuser *f, uint32_t c, uint32_t r) {
     const struct weft_graph *g = f->g;
     for (uint32_t n = f->spaces[c].head; n != WEFT_NO_GROUP; n = f->next[n]) {
         if (is_contraction(&g->nodes[n])) continue;
@@ -201,8 +188,7 @@ static bool epilogue_reads(const struct weft_fuser *f, uint32_t c, uint32_t r)
 }
 
 /// The region that makes the left operand of a contraction group, where few rows are computed.
-static void join_prologues(struct weft_fuser *f)
-{
+static void join_prologues(struct weft_fuser *f) {
     struct weft_graph *g = f->g;
     for (uint32_t n = 0; n < g->n_nodes; n++) {
         if (!is_contraction(&g->nodes[n])) continue;
@@ -222,15 +208,13 @@ static void join_prologues(struct weft_fuser *f)
 }
 
 /// A write of a range that stands alone: a move of its own does it, which also owns the words of 16-bit elements.
-static bool is_move(const struct weft_fuser *f, uint32_t group)
-{
+static bool is_move(const struct weft_fuser *f, uint32_t group) {
     const struct weft_space *s = &f->spaces[group];
     return s->n_nodes == 1 && weft_op_range(f->g->nodes[s->head].op);
 }
 
 /// Independent regions that are ready together become parts of one step: a decode step is many short dispatches.
-static void join_parts(struct weft_fuser *f)
-{
+static void join_parts(struct weft_fuser *f) {
     struct weft_graph *g = f->g;
     uint32_t recent[4] = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX}, at = 0;
     for (uint32_t n = 0; n < g->n_nodes; n++) {
@@ -255,16 +239,14 @@ static void join_parts(struct weft_fuser *f)
     }
 }
 
-static const struct weft_family *family_of(const struct weft_fuser *f, const struct weft_node *n)
-{
+static const struct weft_family *family_of(const struct weft_fuser *f, const struct weft_node *n) {
     const struct weft_family *const *family = f->g->ops->families->families;
     bool rests = n->op->rests && n->op->rests(f->l, n);
     while (family[1] && (rests || !(*family)->takes(f->g, n))) family++; // the last takes all
     return *family;
 }
 
-static void start_groups(struct weft_fuser *f)
-{
+static void start_groups(struct weft_fuser *f) {
     for (uint32_t i = 0; i < f->g->n_nodes; i++) {
         struct weft_node *n = &f->g->nodes[i];
         struct weft_space *s = &f->spaces[i];
@@ -289,8 +271,7 @@ static void start_groups(struct weft_fuser *f)
     }
 }
 
-weft_status weft_pass_fuse(struct weft_lower *l, int level)
-{
+weft_status weft_pass_fuse(struct weft_lower *l, int level) {
     struct weft_fuser f = {.l = l, .g = l->graph, .level = level};
     size_t n = l->graph->n_nodes;
     weft_status status = WEFT_OK;

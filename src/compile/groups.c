@@ -26,8 +26,7 @@ static void visit_edges(struct weft_fuser *f, const uint32_t *writer,
 }
 
 /// writer[v]: the node that replaces version v of a state.
-static void find_writers(const struct weft_graph *g, uint32_t *writer)
-{
+static void find_writers(const struct weft_graph *g, uint32_t *writer) {
     memset(writer, 0xff, (g->n_values + 1) * sizeof *writer);
     for (uint32_t w = 0; w < g->n_nodes; w++) {
         const struct weft_node *n = &g->nodes[w];
@@ -39,19 +38,14 @@ static void find_writers(const struct weft_graph *g, uint32_t *writer)
     }
 }
 
-static void count_edge(struct weft_fuser *f, uint32_t from, uint32_t to)
-{
+static void count_edge(struct weft_fuser *f, uint32_t from, uint32_t to) {
     (void)to;
     f->edge_start[from + 2]++;
 }
 
-static void put_edge(struct weft_fuser *f, uint32_t from, uint32_t to)
-{
-    f->edges[f->edge_start[from + 1]++] = to;
-}
+static void put_edge(struct weft_fuser *f, uint32_t from, uint32_t to) { f->edges[f->edge_start[from + 1]++] = to; }
 
-weft_status weft_groups_edges(struct weft_fuser *f)
-{
+weft_status weft_groups_edges(struct weft_fuser *f) {
     size_t n = f->g->n_nodes;
     uint32_t *writer = weft_alloc((f->g->n_values + 1) * sizeof *writer);
     f->edge_start = weft_calloc(n + 3, sizeof *f->edge_start);
@@ -68,8 +62,7 @@ weft_status weft_groups_edges(struct weft_fuser *f)
 
 /// Marks the groups that follow group a and stand before place `end`, a itself not among them. True if group b
 /// (WEFT_NO_GROUP: none) is reached from one of those, or (`direct`) from a itself.
-static bool search(struct weft_fuser *f, uint32_t a, uint32_t b, uint32_t end, bool direct)
-{
+static bool search(struct weft_fuser *f, uint32_t a, uint32_t b, uint32_t end, bool direct) {
     uint32_t top = 0;
     f->mark[a] = ++f->stamp;
     f->stack[top++] = a;
@@ -88,20 +81,17 @@ static bool search(struct weft_fuser *f, uint32_t a, uint32_t b, uint32_t end, b
     return false;
 }
 
-bool weft_groups_reach(struct weft_fuser *f, uint32_t a, uint32_t b)
-{
+bool weft_groups_reach(struct weft_fuser *f, uint32_t a, uint32_t b) {
     return f->spaces[a].at < f->spaces[b].at && search(f, a, b, f->spaces[b].at, true);
 }
 
-bool weft_groups_may_merge(struct weft_fuser *f, uint32_t a, uint32_t b)
-{
+bool weft_groups_may_merge(struct weft_fuser *f, uint32_t a, uint32_t b) {
     if (f->spaces[a].at > f->spaces[b].at) return !search(f, b, a, f->spaces[a].at, false);
     return !search(f, a, b, f->spaces[b].at, false);
 }
 
 /// Puts the merged group behind what stood between the two and does not follow the first, and before what does.
-static void reorder(struct weft_fuser *f, uint32_t into, uint32_t from)
-{
+static void reorder(struct weft_fuser *f, uint32_t into, uint32_t from) {
     uint32_t first = f->spaces[into].at < f->spaces[from].at ? into : from, start = f->spaces[first].at;
     uint32_t end = f->spaces[first == into ? from : into].at, n = start, n_late = 0;
     search(f, first, WEFT_NO_GROUP, end, false);
@@ -124,8 +114,7 @@ static void reorder(struct weft_fuser *f, uint32_t into, uint32_t from)
     for (; n <= end; n++) f->order[n] = WEFT_NO_GROUP;
 }
 
-void weft_groups_merge(struct weft_fuser *f, uint32_t into, uint32_t from)
-{
+void weft_groups_merge(struct weft_fuser *f, uint32_t into, uint32_t from) {
     struct weft_space *a = &f->spaces[into], *b = &f->spaces[from];
     reorder(f, into, from);
     for (uint32_t n = b->head; n != WEFT_NO_GROUP; n = f->next[n]) f->group[n] = into;
@@ -151,13 +140,15 @@ void weft_groups_merge(struct weft_fuser *f, uint32_t into, uint32_t from)
 struct need {
     weft_value seen[64], roots[64]; ///< operands; the memory that they are views of, where a binding serves all of it
     uint32_t n_seen, n_roots, operands, n_weights;
-    struct { uint32_t shard; bool wide; } shards[16];
+    struct {
+        uint32_t shard;
+        bool wide;
+    } shards[16];
     uint32_t n_shards;
     bool vars;
 };
 
-static void need_shard(struct need *c, uint32_t shard, bool wide)
-{
+static void need_shard(struct need *c, uint32_t shard, bool wide) {
     for (uint32_t i = 0; i < c->n_shards; i++)
         if (c->shards[i].shard == shard && c->shards[i].wide == wide) return;
     if (c->n_shards == sizeof c->shards / sizeof c->shards[0]) return;
@@ -166,8 +157,7 @@ static void need_shard(struct need *c, uint32_t shard, bool wide)
 }
 
 /// A weight that is read packed (a product's right side), or element by element.
-static void need_weight(const struct weft_fuser *f, struct need *c, weft_value v, bool packed)
-{
+static void need_weight(const struct weft_fuser *f, struct need *c, weft_value v, bool packed) {
     const struct weft_wlayout *y = packed ? weft_wlayout(f->g->values[v].type.dtype) : NULL;
     const struct weft_plan *p = f->l->plan;
     const uint32_t *known = &f->weight_of[packed ? WEFT_FORM_PACKED : WEFT_FORM_ELEMENTS][weft_graph_base(f->g, v)];
@@ -184,22 +174,19 @@ static bool inside(const struct weft_fuser *f, uint32_t node, uint32_t a, uint32
     return f->group[node] == a || f->group[node] == b;
 }
 
-static bool is_var(const struct weft_fuser *f, weft_value v)
-{
+static bool is_var(const struct weft_fuser *f, weft_value v) {
     uint32_t state = f->g->values[v].state;
     return state != UINT32_MAX && f->l->plan->states[state].kind == WEFT_STATE_VAR;
 }
 
-static bool reads(const struct weft_graph *g, uint32_t n, weft_value v)
-{
+static bool reads(const struct weft_graph *g, uint32_t n, weft_value v) {
     for (uint32_t i = 0; i < g->nodes[n].n_in; i++)
         if (g->nodes[n].in[i] == v) return true;
     return false;
 }
 
 /// True if a value of node n is a tensor that the group {a, b} loads or stores.
-static bool is_operand(const struct weft_fuser *f, uint32_t n, weft_value v, bool is_input, uint32_t a, uint32_t b)
-{
+static bool is_operand(const struct weft_fuser *f, uint32_t n, weft_value v, bool is_input, uint32_t a, uint32_t b) {
     const struct weft_value_info *info = &f->g->values[v];
     if (is_var(f, v)) return false; // in the variables block
     if (info->kind == WEFT_VALUE_CONST && info->type.rank == 0 && info->type.dtype == WEFT_F32)
@@ -212,8 +199,7 @@ static bool is_operand(const struct weft_fuser *f, uint32_t n, weft_value v, boo
     return false;
 }
 
-static void need_members(const struct weft_fuser *f, struct need *c, uint32_t members, uint32_t a, uint32_t b)
-{
+static void need_members(const struct weft_fuser *f, struct need *c, uint32_t members, uint32_t a, uint32_t b) {
     for (uint32_t n = members; n != WEFT_NO_GROUP; n = f->next[n]) {
         const struct weft_node *node = &f->g->nodes[n];
         for (uint32_t i = 0; i < node->n_in + node->n_out && c->n_seen < 64; i++) {
@@ -239,8 +225,7 @@ static void need_members(const struct weft_fuser *f, struct need *c, uint32_t me
 }
 
 /// Bindings and operands of two groups seen as one (a == b: of one): an upper bound before placement merges ranges.
-static uint32_t count_bindings(const struct weft_fuser *f, uint32_t a, uint32_t b, uint32_t *operands)
-{
+static uint32_t count_bindings(const struct weft_fuser *f, uint32_t a, uint32_t b, uint32_t *operands) {
     struct need c = {0};
     need_members(f, &c, f->spaces[a].head, a, b);
     if (a != b) need_members(f, &c, f->spaces[b].head, a, b);
@@ -251,8 +236,7 @@ static uint32_t count_bindings(const struct weft_fuser *f, uint32_t a, uint32_t 
 }
 
 /// True if a sink in group a and a node of group b clash. `strict`: whether reading what is written is in place or not.
-static bool sinks_clash(const struct weft_fuser *f, uint32_t a, uint32_t b, uint32_t strict, struct weft_clash *why)
-{
+static bool sinks_clash(const struct weft_fuser *f, uint32_t a, uint32_t b, uint32_t strict, struct weft_clash *why) {
     const struct weft_graph *g = f->g;
     for (uint32_t n = f->spaces[a].n_sinks ? f->spaces[a].head : WEFT_NO_GROUP; n != WEFT_NO_GROUP; n = f->next[n]) {
         if (!weft_op_sink(g->nodes[n].op)) continue;
@@ -265,29 +249,25 @@ static bool sinks_clash(const struct weft_fuser *f, uint32_t a, uint32_t b, uint
     return false;
 }
 
-bool weft_groups_clash(const struct weft_fuser *f, uint32_t a, uint32_t b, uint32_t strict, struct weft_clash *why)
-{
+bool weft_groups_clash(const struct weft_fuser *f, uint32_t a, uint32_t b, uint32_t strict, struct weft_clash *why) {
     return sinks_clash(f, a, b, strict, why) || sinks_clash(f, b, a, strict, why) ||
            sinks_clash(f, a, a, strict, why) || sinks_clash(f, b, b, strict, why);
 }
 
-static bool fits(const struct weft_fuser *f, uint32_t a, uint32_t b)
-{
+static bool fits(const struct weft_fuser *f, uint32_t a, uint32_t b) {
     const struct weft_space *x = &f->spaces[a], *y = &f->spaces[b];
     uint32_t operands, bindings = count_bindings(f, a, b, &operands);
     return bindings <= x->budget && bindings <= y->budget && operands <= WEFT_MAX_OPERANDS;
 }
 
-bool weft_groups_affordable(const struct weft_fuser *f, uint32_t a, uint32_t b)
-{
+bool weft_groups_affordable(const struct weft_fuser *f, uint32_t a, uint32_t b) {
     struct weft_clash why;
     return !weft_groups_clash(f, a, b, WEFT_ALL_GROUPS, &why) && fits(f, a, b);
 }
 
 /// True if the value can be computed at any place, not only at the one at hand: of what the two groups hold, no
 /// reduction, product or state stands before it. `room` bounds the nodes that are looked at.
-static bool anywhere(const struct weft_fuser *f, uint32_t a, uint32_t b, weft_value v, uint32_t *room)
-{
+static bool anywhere(const struct weft_fuser *f, uint32_t a, uint32_t b, weft_value v, uint32_t *room) {
     const struct weft_value_info *info = &f->g->values[v];
     if (info->kind != WEFT_VALUE_NODE || !inside(f, info->node, a, b)) return true;
     const struct weft_node *n = &f->g->nodes[info->node];
@@ -298,8 +278,7 @@ static bool anywhere(const struct weft_fuser *f, uint32_t a, uint32_t b, weft_va
 }
 
 /// Moves ask for their operands at other places.
-static bool moves_reach(const struct weft_fuser *f, uint32_t a, uint32_t b)
-{
+static bool moves_reach(const struct weft_fuser *f, uint32_t a, uint32_t b) {
     const uint32_t both[] = {a, b};
     uint32_t room = 64;
     for (int k = 0; k < 2; k++) {
@@ -312,8 +291,7 @@ static bool moves_reach(const struct weft_fuser *f, uint32_t a, uint32_t b)
     return true;
 }
 
-bool weft_groups_joinable(const struct weft_fuser *f, uint32_t a, uint32_t b, struct weft_clash *why)
-{
+bool weft_groups_joinable(const struct weft_fuser *f, uint32_t a, uint32_t b, struct weft_clash *why) {
     const struct weft_space *x = &f->spaces[a], *y = &f->spaces[b];
     uint32_t rowmaps = x->n_rowmaps + y->n_rowmaps;
     *why = (struct weft_clash){WEFT_NO_GROUP, WEFT_NO_GROUP, WEFT_NO_VALUE};
@@ -331,15 +309,13 @@ bool weft_groups_joinable(const struct weft_fuser *f, uint32_t a, uint32_t b, st
 // ---- order ---------------------------------------------------------------------------------------------------------
 
 /// The ready groups as a heap of their first nodes: the least comes out.
-static void heap_put(uint32_t *heap, uint32_t *n, uint32_t x)
-{
+static void heap_put(uint32_t *heap, uint32_t *n, uint32_t x) {
     uint32_t i = (*n)++;
     for (; i && heap[(i - 1) / 2] > x; i = (i - 1) / 2) heap[i] = heap[(i - 1) / 2];
     heap[i] = x;
 }
 
-static uint32_t heap_take(uint32_t *heap, uint32_t *n)
-{
+static uint32_t heap_take(uint32_t *heap, uint32_t *n) {
     uint32_t least = heap[0], x = heap[--*n], i = 0;
     for (uint32_t k = 1; k < *n; i = k, k = 2 * k + 1) {
         if (k + 1 < *n && heap[k + 1] < heap[k]) k++;
@@ -351,8 +327,7 @@ static uint32_t heap_take(uint32_t *heap, uint32_t *n)
 }
 
 /// Kahn's algorithm over groups; among ready groups the one whose first node comes first in the graph.
-weft_status weft_groups_order(struct weft_fuser *f)
-{
+weft_status weft_groups_order(struct weft_fuser *f) {
     struct weft_lower *l = f->l;
     struct weft_graph *g = f->g;
     uint32_t n = (uint32_t)g->n_nodes, n_ready = 0, n_done = 0, n_live = 0;

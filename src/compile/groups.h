@@ -12,28 +12,28 @@ struct weft_space {
     enum weft_group_kind kind;
     const struct weft_family *family; ///< NULL: a view
     struct weft_type type;
-    bool has_row;  ///< holds reductions or row maps
-    bool fixed;    ///< its row length has a meaning for some node: the space must not widen
+    bool has_row; ///< holds reductions or row maps
+    bool fixed;   ///< its row length has a meaning for some node: the space must not widen
     bool dead;
     uint32_t n_nodes, n_anchors, n_parts, n_reductions, n_rowmaps, n_moves, n_sinks;
-    uint32_t budget; ///< most bindings that it may need
+    uint32_t budget;     ///< most bindings that it may need
     uint32_t head, tail; ///< members, by f->next
-    uint32_t at;   ///< place in f->order
+    uint32_t at;         ///< place in f->order
 };
 
 struct weft_fuser {
     struct weft_lower *l;
     struct weft_graph *g;
-    uint32_t *group;          ///< by node
-    uint32_t *next;           ///< by node: the next member of its group
-    uint8_t *role;            ///< by node: enum weft_role
+    uint32_t *group;        ///< by node
+    uint32_t *next;         ///< by node: the next member of its group
+    uint8_t *role;          ///< by node: enum weft_role
     uint32_t *weight_of[2]; ///< packed and element by element, by value: number of its plan weight plus one, where an
                             ///< earlier attempt or schedule made it
-    uint32_t *mark;           ///< by group, for searches
+    uint32_t *mark;         ///< by group, for searches
     uint32_t stamp;
     uint32_t *stack, *scratch;
-    struct weft_space *spaces;     ///< by group
-    uint32_t *order;          ///< groups in a topological order, with holes (WEFT_NO_GROUP) where groups were merged
+    struct weft_space *spaces; ///< by group
+    uint32_t *order;           ///< groups in a topological order, with holes (WEFT_NO_GROUP) where groups were merged
     // adjacency: consumers of each node (data and state order)
     uint32_t *edge_start, *edges;
     int level;

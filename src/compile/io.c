@@ -6,8 +6,7 @@
 
 static weft_status out_of_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph"); }
 
-weft_status weft_pass_io(struct weft_compiling *c)
-{
+weft_status weft_pass_io(struct weft_compiling *c) {
     struct weft_plan *p = c->plan;
     struct weft_graph *g = p->graph;
     p->ios = weft_arena_alloc(&p->arena, (g->n_values + 1) * sizeof *p->ios);

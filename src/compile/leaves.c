@@ -9,15 +9,13 @@
 #include "core/error.h"
 #include <string.h>
 
-static bool lies_elsewhere(const struct weft_graph *g, const struct weft_value_info *info)
-{
+static bool lies_elsewhere(const struct weft_graph *g, const struct weft_value_info *info) {
     if (info->state == UINT32_MAX) return info->kind != WEFT_VALUE_NODE;
     if (info->state_kind == WEFT_STATE_PAGED) return false; // refused by name (positions.c)
     return strcmp(info->output_name, g->values[g->states[info->state]].name) != 0;
 }
 
-weft_status weft_pass_leaves(struct weft_graph *g)
-{
+weft_status weft_pass_leaves(struct weft_graph *g) {
     size_t n = g->n_values;
     for (weft_value v = 0; v < n; v++) {
         weft_value shown;
@@ -28,8 +26,10 @@ weft_status weft_pass_leaves(struct weft_graph *g)
                              g->values[v].name, dtype->name);
         if (!g->values[v].is_output) continue;
         if (dtype->quantised)
-            return weft_fail(WEFT_ERR_INVALID, "output '%s' would hold blocks of %s, whose elements can't be read; "
-                             "gather its rows, or multiply by it", g->values[v].output_name, dtype->name);
+            return weft_fail(WEFT_ERR_INVALID,
+                             "output '%s' would hold blocks of %s, whose elements can't be read; "
+                             "gather its rows, or multiply by it",
+                             g->values[v].output_name, dtype->name);
         if (!lies_elsewhere(g, &g->values[v])) continue;
         WEFT_TRY(weft_graph_show(g, v, &shown));
         weft_graph_move_output(g, v, shown);

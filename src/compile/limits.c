@@ -27,8 +27,7 @@ weft_status weft_plan_check_limits(const struct weft_plan *plan, const struct we
     return WEFT_OK;
 }
 
-weft_status weft_pass_limits(struct weft_compiling *c)
-{
+weft_status weft_pass_limits(struct weft_compiling *c) {
     const struct weft_schedule *sc = c->schedule;
     for (uint32_t i = 0; i < sc->n_steps; i++) {
         weft_status status = weft_plan_check_limits(c->plan, sc, &sc->steps[i]);

@@ -14,8 +14,7 @@ static weft_status out_of_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out o
 
 /// Lists the nodes that read each value. Counts stand two places on, so that placing leaves each list's start at its
 /// value.
-static weft_status index_uses(struct weft_lower *l)
-{
+static weft_status index_uses(struct weft_lower *l) {
     const struct weft_graph *g = l->graph;
     size_t total = 0;
     for (size_t n = 0; n < g->n_nodes; n++) total += g->nodes[n].n_in;
@@ -31,8 +30,7 @@ static weft_status index_uses(struct weft_lower *l)
     return WEFT_OK;
 }
 
-weft_status weft_lower_begin(struct weft_compiling *c)
-{
+weft_status weft_lower_begin(struct weft_compiling *c) {
     const struct weft_graph *g = c->plan->graph;
     struct weft_lower *l = &c->lower;
     *l = (struct weft_lower){.plan = c->plan,
@@ -51,8 +49,7 @@ weft_status weft_lower_begin(struct weft_compiling *c)
     return index_uses(l);
 }
 
-weft_status weft_lower_keep(struct weft_compiling *c)
-{
+weft_status weft_lower_keep(struct weft_compiling *c) {
     struct weft_lower *l = &c->lower;
     struct weft_schedule *sc = c->schedule;
     sc->steps = weft_arena_dup(&c->plan->arena, l->steps, l->n_steps * sizeof *l->steps);
@@ -65,8 +62,7 @@ weft_status weft_lower_keep(struct weft_compiling *c)
     return WEFT_OK;
 }
 
-void weft_lower_end(struct weft_compiling *c)
-{
+void weft_lower_end(struct weft_compiling *c) {
     struct weft_lower *l = &c->lower;
     weft_free(l->use_start);
     weft_free(l->uses);
@@ -83,16 +79,15 @@ void weft_lower_end(struct weft_compiling *c)
 // ---- views ---------------------------------------------------------------------------------------------------------
 
 /// Offset of a view in its own elements, from that of what it views in that one's.
-static weft_dim view_offset(struct weft_lower *l, const struct weft_node *n, weft_dim offset)
-{
+static weft_dim view_offset(struct weft_lower *l, const struct weft_node *n, weft_dim offset) {
     struct weft_dims *dims = l->graph->dims;
     const struct weft_type *from = &weft_lv(l, n->in[0])->type, *to = &weft_lv(l, n->out[0])->type;
     uint32_t wide = weft_accessor_width(from->dtype), narrow = weft_accessor_width(to->dtype);
     if (offset == WEFT_DIM_BAD) offset = weft_dim_const(dims, 0);
     if (n->op->view == WEFT_VIEW_ROWS)
-        offset = weft_dim_add(
-            dims, offset,
-            weft_dim_mul(dims, n->attrs[n->op->view_start].d, weft_lower_product(l, from, 1, from->rank)));
+        offset =
+            weft_dim_add(dims, offset,
+                         weft_dim_mul(dims, n->attrs[n->op->view_start].d, weft_lower_product(l, from, 1, from->rank)));
     if (wide > narrow) offset = weft_dim_mul(dims, offset, weft_dim_const(dims, wide / narrow));
     if (wide < narrow) {
         if (!weft_dim_is_multiple(dims, offset, narrow / wide))
@@ -105,8 +100,7 @@ static weft_dim view_offset(struct weft_lower *l, const struct weft_node *n, wef
     return offset == 0 ? WEFT_DIM_BAD : offset; // handle 0 is the constant 0
 }
 
-static weft_status lower_views(struct weft_lower *l, const struct weft_group *group)
-{
+static weft_status lower_views(struct weft_lower *l, const struct weft_group *group) {
     for (uint32_t i = 0; i < group->n_nodes; i++) {
         const struct weft_node *n = &l->graph->nodes[group->nodes[i]];
         weft_value in = n->in[0], out = n->out[0];
@@ -125,15 +119,13 @@ static weft_status lower_views(struct weft_lower *l, const struct weft_group *gr
 // ---- groups --------------------------------------------------------------------------------------------------------
 
 /// Kernels read positions as words of the variables block.
-static weft_status check_position(const struct weft_lower *l, weft_value v)
-{
+static weft_status check_position(const struct weft_lower *l, weft_value v) {
     const struct weft_value_info *pos = weft_lv(l, v);
     if (pos->state != UINT32_MAX && pos->state_kind == WEFT_STATE_VAR) return WEFT_OK;
     return weft_fail(WEFT_ERR_UNSUPPORTED, "pos must be a variable of the graph, so that it lies on the device");
 }
 
-static weft_status check_operands(const struct weft_lower *l, const struct weft_group *group)
-{
+static weft_status check_operands(const struct weft_lower *l, const struct weft_group *group) {
     for (uint32_t i = 0; i < group->n_nodes; i++) {
         const struct weft_node *n = &l->graph->nodes[group->nodes[i]];
         for (uint32_t k = 0; k < WEFT_MAX_OUTS; k++) {
@@ -151,8 +143,7 @@ static weft_status check_operands(const struct weft_lower *l, const struct weft_
     return WEFT_OK;
 }
 
-static weft_status lower_group(struct weft_lower *l, uint32_t k)
-{
+static weft_status lower_group(struct weft_lower *l, uint32_t k) {
     const struct weft_group *group = &l->groups[k];
     l->group = k;
     WEFT_TRY(check_operands(l, group));
@@ -160,8 +151,7 @@ static weft_status lower_group(struct weft_lower *l, uint32_t k)
     return l->status;
 }
 
-weft_status weft_pass_lower(struct weft_compiling *c)
-{
+weft_status weft_pass_lower(struct weft_compiling *c) {
     struct weft_lower *l = &c->lower;
     for (uint32_t k = 0; k < l->n_groups; k++) {
         const struct weft_node *n = &l->graph->nodes[l->groups[k].nodes[0]];

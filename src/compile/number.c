@@ -4,8 +4,7 @@
 #include "core/map.h"
 
 /// A step may clear the activity: it writes variables other than by moving positions on.
-static bool may_stop(const struct weft_plan *p)
-{
+static bool may_stop(const struct weft_plan *p) {
     for (uint32_t k = 0; k < p->n_schedules; k++) {
         const struct weft_schedule *sc = &p->schedules[k];
         for (uint32_t i = 0; i < sc->n_steps; i++) {
@@ -17,8 +16,7 @@ static bool may_stop(const struct weft_plan *p)
     return false;
 }
 
-weft_status weft_pass_number(struct weft_compiling *c)
-{
+weft_status weft_pass_number(struct weft_compiling *c) {
     struct weft_plan *p = c->plan;
     struct weft_map seen = {0};
     weft_status status = WEFT_OK;

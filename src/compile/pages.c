@@ -9,14 +9,12 @@ static uint32_t state_of(const struct weft_plan *p, weft_value v) { return p->gr
 
 enum { PAGE_ROWS = 64, LEAST_PAGE_ROWS = 4, MOST_PAGE_ROWS = 4096, LARGE_PAGE = 256 << 10 };
 
-static weft_status misused(const struct weft_plan_state *s, const char *why)
-{
+static weft_status misused(const struct weft_plan_state *s, const char *why) {
     return weft_fail(WEFT_ERR_UNSUPPORTED, "paged state '%s' %s; make it a ring or dense state instead", s->name, why);
 }
 
 /// Rows lie wherever a page is, so only operators that ask for them by row may use a paged state.
-static weft_status check_uses(const struct weft_plan *p, const struct weft_node *n)
-{
+static weft_status check_uses(const struct weft_plan *p, const struct weft_node *n) {
     for (uint32_t k = 0; k < n->n_in; k++) {
         uint32_t state = state_of(p, n->in[k]);
         if (state == UINT32_MAX || p->states[state].kind != WEFT_STATE_PAGED) continue;
@@ -29,8 +27,7 @@ static weft_status check_uses(const struct weft_plan *p, const struct weft_node 
     return WEFT_OK;
 }
 
-static weft_status check_paged(const struct weft_plan *p, const struct weft_plan_state *s)
-{
+static weft_status check_paged(const struct weft_plan *p, const struct weft_plan_state *s) {
     if (s->position == WEFT_NO_POSITION) return misused(s, "is not written by cache_append at a variable");
     if (p->positions[s->position].untracked)
         return misused(s, "is written at a variable that other operators than advance write");
@@ -41,16 +38,14 @@ static weft_status check_paged(const struct weft_plan *p, const struct weft_plan
     return WEFT_OK;
 }
 
-static struct weft_plan_pages *group_of(struct weft_plan *p, struct weft_plan_state *s)
-{
+static struct weft_plan_pages *group_of(struct weft_plan *p, struct weft_plan_state *s) {
     for (s->pages = 0; s->pages < p->n_page_groups; s->pages++)
         if (p->page_groups[s->pages].position == s->position) return &p->page_groups[s->pages];
     p->page_groups[p->n_page_groups] = (struct weft_plan_pages){.position = s->position, .rows = s->rows};
     return &p->page_groups[p->n_page_groups++];
 }
 
-static weft_status add_span(struct weft_plan_pages *g, weft_dim span)
-{
+static weft_status add_span(struct weft_plan_pages *g, weft_dim span) {
     for (uint32_t i = 0; i < g->n_spans; i++)
         if (g->spans[i] == span) return WEFT_OK;
     if (g->n_spans == WEFT_MAX_SPANS)
@@ -61,8 +56,7 @@ static weft_status add_span(struct weft_plan_pages *g, weft_dim span)
 }
 
 /// 64 rows a page, fewer where rows are long.
-static void choose_shift(const struct weft_plan *p, struct weft_plan_pages *g, uint32_t rows)
-{
+static void choose_shift(const struct weft_plan *p, struct weft_plan_pages *g, uint32_t rows) {
     uint64_t longest = 1;
     for (uint32_t i = 0; i < p->n_states; i++)
         if (p->states[i].kind == WEFT_STATE_PAGED && &p->page_groups[p->states[i].pages] == g &&
@@ -76,10 +70,9 @@ static void choose_shift(const struct weft_plan *p, struct weft_plan_pages *g, u
 }
 
 /// Attention binds the banks of keys and of values beside four operands, and numbers their elements by 32 bits.
-static weft_status choose_banks(const struct weft_plan *p, struct weft_plan_pages *g)
-{
-    uint32_t slots = p->caps.max_storage_buffers < WEFT_MAX_SLOTS - 1 ? p->caps.max_storage_buffers
-                                                                      : WEFT_MAX_SLOTS - 1;
+static weft_status choose_banks(const struct weft_plan *p, struct weft_plan_pages *g) {
+    uint32_t slots =
+        p->caps.max_storage_buffers < WEFT_MAX_SLOTS - 1 ? p->caps.max_storage_buffers : WEFT_MAX_SLOTS - 1;
     uint32_t most = slots > 6 ? (slots - 4) / 2 : 1;
     uint64_t pages = UINT32_MAX, elements = 1;
     for (uint32_t i = 0; i < p->n_states; i++) {
@@ -97,8 +90,10 @@ static weft_status choose_banks(const struct weft_plan *p, struct weft_plan_page
     }
     if (weft_bytes_times(pages, elements) > UINT32_MAX) pages = UINT32_MAX / elements;
     if (pages == 0)
-        return weft_fail(WEFT_ERR_LIMIT, "a page of %u rows has %" PRIu64 " elements, more than have numbers; choose "
-                         "fewer rows a page", 1u << g->shift, elements);
+        return weft_fail(WEFT_ERR_LIMIT,
+                         "a page of %u rows has %" PRIu64 " elements, more than have numbers; choose "
+                         "fewer rows a page",
+                         1u << g->shift, elements);
     uint64_t needed = ((uint64_t)g->n + pages) / pages; // for one page more than n
     while (most > 1 && weft_bytes_times(pages * most, elements) > UINT32_MAX) most--;
     g->bank_pages = (uint32_t)pages;
@@ -107,8 +102,7 @@ static weft_status choose_banks(const struct weft_plan *p, struct weft_plan_page
     return WEFT_OK;
 }
 
-weft_status weft_pass_pages(struct weft_compiling *c)
-{
+weft_status weft_pass_pages(struct weft_compiling *c) {
     struct weft_plan *p = c->plan;
     uint32_t page_rows = c->params->page_rows;
     p->page_groups = weft_arena_alloc(&p->arena, (p->n_states + 1) * sizeof *p->page_groups);

@@ -2,8 +2,7 @@
 #include "compile/passes.h"
 #include "core/error.h"
 
-static uint8_t causes_of(const struct weft_pair *p, const struct weft_compile_params *params)
-{
+static uint8_t causes_of(const struct weft_pair *p, const struct weft_compile_params *params) {
     enum weft_state_policy program = params->state_policy;
     uint8_t causes = 0;
     if (p->policy == WEFT_STATE_SEPARATE && (program == WEFT_STATE_AS_DECLARED || program == WEFT_STATE_SEPARATE))
@@ -13,8 +12,7 @@ static uint8_t causes_of(const struct weft_pair *p, const struct weft_compile_pa
     return causes;
 }
 
-static weft_status share(struct weft_plan *plan, const struct weft_pair *p, enum weft_state_policy policy)
-{
+static weft_status share(struct weft_plan *plan, const struct weft_pair *p, enum weft_state_policy policy) {
     bool by_itself;
     WEFT_TRY(weft_graph_share_pair(plan->graph, p, policy, &by_itself));
     weft_str_addf(&plan->report, "past '%s' and present '%s' are one state, %s\n", p->past, p->present,
@@ -22,8 +20,7 @@ static weft_status share(struct weft_plan *plan, const struct weft_pair *p, enum
     return WEFT_OK;
 }
 
-weft_status weft_pass_pairs(struct weft_compiling *c)
-{
+weft_status weft_pass_pairs(struct weft_compiling *c) {
     struct weft_plan *plan = c->plan;
     const struct weft_compile_params *params = c->params;
     struct weft_graph *g = plan->graph;

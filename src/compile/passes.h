@@ -11,10 +11,10 @@ struct weft_compiling {
     struct weft_plan *plan;
     const struct weft_compile_params *params; ///< never NULL
     struct weft_schedule *schedule;
-    struct weft_lower lower;     ///< of the schedule: groups and steps, until it has the steps itself
+    struct weft_lower lower; ///< of the schedule: groups and steps, until it has the steps itself
     // how much is fused
-    int level;                   ///< 0: nothing, 1: regions, 2: also prologues, epilogues and parts
-    uint8_t *node_budget;        ///< by node: weft_lower.node_budget
+    int level;            ///< 0: nothing, 1: regions, 2: also prologues, epilogues and parts
+    uint8_t *node_budget; ///< by node: weft_lower.node_budget
     // what does not fit
     enum weft_fit fit;           ///< of the attempt at hand
     uint32_t attempt, n_smaller; ///< attempts so far at this level; groups that are to be smaller in the next

@@ -6,21 +6,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct use { uint32_t step; uint8_t access; };
-struct item { uint32_t tensor, first; uint64_t bytes, weight; };
+struct use {
+    uint32_t step;
+    uint8_t access;
+};
+struct item {
+    uint32_t tensor, first;
+    uint64_t bytes, weight;
+};
 
 struct placer {
     const struct weft_plan *plan;
     struct weft_schedule *sc;
-    struct item *order;               ///< tensors to place
-    uint32_t n_order, misfit;         ///< misfit: the one that found no heap
-    uint32_t *use_start;              ///< uses of tensor t: uses[use_start[t]] ..
+    struct item *order;       ///< tensors to place
+    uint32_t n_order, misfit; ///< misfit: the one that found no heap
+    uint32_t *use_start;      ///< uses of tensor t: uses[use_start[t]] ..
     struct use *uses;
     uint32_t *in_heap[WEFT_HEAPS], n_in_heap[WEFT_HEAPS]; ///< placed tensors by offset
     uint64_t bytes[WEFT_HEAPS], best_bytes[WEFT_HEAPS];
-    uint64_t cap, program_cap;        ///< most bytes of all heaps: of this schedule; of it and those planned before
+    uint64_t cap, program_cap; ///< most bytes of all heaps: of this schedule; of it and those planned before
     bool *placed;
-    struct spot { uint32_t heap; uint64_t offset; } *spots, *best; ///< by tensor: of this try, of the best so far
+    struct spot {
+        uint32_t heap;
+        uint64_t offset;
+    } * spots, *best; ///< by tensor: of this try, of the best so far
 };
 
 static bool alive_together(const struct weft_tensor *a, const struct weft_tensor *b) {
@@ -28,8 +37,7 @@ static bool alive_together(const struct weft_tensor *a, const struct weft_tensor
 }
 
 /// Lifetimes, the uses of each tensor, and the list of what is to be placed.
-static void find_uses(struct placer *p)
-{
+static void find_uses(struct placer *p) {
     struct weft_schedule *sc = p->sc;
     for (uint32_t i = 0; i < sc->n_tensors; i++) {
         sc->tensors[i].first = UINT32_MAX;
@@ -49,13 +57,11 @@ static void find_uses(struct placer *p)
     }
     for (uint32_t i = 0; i < sc->n_tensors; i++)
         if (sc->tensors[i].mem == WEFT_MEM_TRANSIENT && sc->tensors[i].first != UINT32_MAX)
-            p->order[p->n_order++] =
-                (struct item){i, sc->tensors[i].first, sc->tensors[i].bytes, sc->tensors[i].bytes};
+            p->order[p->n_order++] = (struct item){i, sc->tensors[i].first, sc->tensors[i].bytes, sc->tensors[i].bytes};
 }
 
 /// Most bytes alive at one step: what no placement can go below.
-static uint64_t lower_bound(const struct weft_schedule *sc, int64_t *change)
-{
+static uint64_t lower_bound(const struct weft_schedule *sc, int64_t *change) {
     int64_t alive = 0, most = 0;
     memset(change, 0, (sc->n_steps + 2) * sizeof *change);
     for (uint32_t i = 0; i < sc->n_tensors; i++) {
@@ -73,8 +79,7 @@ static uint64_t lower_bound(const struct weft_schedule *sc, int64_t *change)
 
 /// Adds to cost[h] how often heap h would make a step read and write one buffer (2), or write it twice (1), if tensor t
 /// lay there.
-static void count_conflicts(const struct placer *p, uint32_t t, uint32_t cost[WEFT_HEAPS])
-{
+static void count_conflicts(const struct placer *p, uint32_t t, uint32_t cost[WEFT_HEAPS]) {
     for (uint32_t u = p->use_start[t]; u < p->use_start[t + 1]; u++) {
         const struct weft_step *s = &p->sc->steps[p->uses[u].step];
         for (uint32_t o = 0; o < s->n_operands; o++) {
@@ -89,8 +94,7 @@ static void count_conflicts(const struct placer *p, uint32_t t, uint32_t cost[WE
 }
 
 /// Neighbouring steps that do not depend on each other run side by side only if they write different buffers.
-static void count_neighbours(const struct placer *p, uint32_t t, uint32_t cost[WEFT_HEAPS])
-{
+static void count_neighbours(const struct placer *p, uint32_t t, uint32_t cost[WEFT_HEAPS]) {
     for (uint32_t u = p->use_start[t]; u < p->use_start[t + 1]; u++) {
         if (!(p->uses[u].access & WEFT_WRITE)) continue;
         for (int side = -1; side <= 1; side += 2) {
@@ -115,8 +119,7 @@ static void count_neighbours(const struct placer *p, uint32_t t, uint32_t cost[W
 
 /// Lowest offset in heap h at which tensor t meets none that is alive with it; *at receives its place in the heap's
 /// list.
-static uint64_t first_fit(const struct placer *p, uint32_t t, uint32_t h, uint32_t *at)
-{
+static uint64_t first_fit(const struct placer *p, uint32_t t, uint32_t h, uint32_t *at) {
     const struct weft_tensor *x = &p->sc->tensors[t];
     uint64_t offset = 0;
     for (*at = 0; *at < p->n_in_heap[h]; ++*at) {
@@ -130,8 +133,7 @@ static uint64_t first_fit(const struct placer *p, uint32_t t, uint32_t h, uint32
     return offset;
 }
 
-static void put(struct placer *p, uint32_t t, uint32_t h, uint64_t offset, uint32_t at)
-{
+static void put(struct placer *p, uint32_t t, uint32_t h, uint64_t offset, uint32_t at) {
     memmove(&p->in_heap[h][at + 1], &p->in_heap[h][at], (p->n_in_heap[h] - at) * sizeof *p->in_heap[h]);
     p->in_heap[h][at] = t;
     p->n_in_heap[h]++;
@@ -142,8 +144,7 @@ static void put(struct placer *p, uint32_t t, uint32_t h, uint64_t offset, uint3
 }
 
 /// Whether heap h may grow by so much.
-static bool may_grow(const struct placer *p, uint32_t h, uint64_t growth)
-{
+static bool may_grow(const struct placer *p, uint32_t h, uint64_t growth) {
     uint64_t own = growth, all = 0;
     for (uint32_t i = 0; i < WEFT_HEAPS; i++) {
         uint64_t bytes = p->bytes[i] + (i == h ? growth : 0), before = p->plan->heap_bytes[i];
@@ -155,8 +156,7 @@ static bool may_grow(const struct placer *p, uint32_t h, uint64_t growth)
 
 /// Places all tensors in `heaps` heaps: where the heap grows least in units of 2^coarse bytes, then where fewest steps
 /// conflict. False if one fits nowhere: p->misfit.
-static bool place_all(struct placer *p, uint32_t heaps, unsigned coarse)
-{
+static bool place_all(struct placer *p, uint32_t heaps, unsigned coarse) {
     memset(p->n_in_heap, 0, sizeof p->n_in_heap);
     memset(p->bytes, 0, sizeof p->bytes);
     memset(p->placed, 0, p->sc->n_tensors * sizeof *p->placed);
@@ -190,8 +190,7 @@ static bool place_all(struct placer *p, uint32_t heaps, unsigned coarse)
     return true;
 }
 
-static int by_weight(const void *a, const void *b)
-{
+static int by_weight(const void *a, const void *b) {
     const struct item *x = a, *y = b;
     if (x->weight != y->weight) return x->weight < y->weight ? 1 : -1;
     if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
@@ -201,20 +200,18 @@ static int by_weight(const void *a, const void *b)
 
 enum order { BY_SIZE, BY_START, BY_AREA };
 
-static void sort(struct placer *p, enum order order)
-{
+static void sort(struct placer *p, enum order order) {
     for (uint32_t k = 0; k < p->n_order; k++) {
         struct item *i = &p->order[k];
         const struct weft_tensor *t = &p->sc->tensors[i->tensor];
-        i->weight = order == BY_SIZE ? i->bytes
+        i->weight = order == BY_SIZE    ? i->bytes
                     : order == BY_START ? UINT32_MAX - i->first
                                         : weft_bytes_times(i->bytes, t->last - t->first + 1);
     }
     qsort(p->order, p->n_order, sizeof *p->order, by_weight);
 }
 
-static uint64_t keep_if_less(struct placer *p, uint64_t least)
-{
+static uint64_t keep_if_less(struct placer *p, uint64_t least) {
     uint64_t total = 0;
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) total += p->bytes[h];
     if (total >= least) return least;
@@ -225,7 +222,11 @@ static uint64_t keep_if_less(struct placer *p, uint64_t least)
 
 /// Ways to place, in the order in which they are tried until one keeps within the caps: first those that use the room
 /// for colours, which count growth in units of a 64th of the bound.
-static const struct { enum order order; uint32_t heaps; bool colours; } ways[] = {
+static const struct {
+    enum order order;
+    uint32_t heaps;
+    bool colours;
+} ways[] = {
     {BY_SIZE, WEFT_HEAPS, true},  {BY_SIZE, WEFT_HEAPS, false},  {BY_AREA, WEFT_HEAPS, true},
     {BY_AREA, WEFT_HEAPS, false}, {BY_START, WEFT_HEAPS, false}, {BY_SIZE, 1, false},
     {BY_AREA, 1, false},          {BY_START, 1, false},
@@ -233,16 +234,14 @@ static const struct { enum order order; uint32_t heaps; bool colours; } ways[] =
 #define N_WAYS (sizeof ways / sizeof ways[0])
 #define REPAIR_WORK 400000 ///< placements tried at most by one search: a few milliseconds
 
-static bool place_by(struct placer *p, size_t way)
-{
+static bool place_by(struct placer *p, size_t way) {
     unsigned coarse = 0;
     while (ways[way].colours && (p->sc->lower_bound / 64) >> coarse > 1) coarse++;
     return place_all(p, ways[way].heaps, coarse);
 }
 
 /// Tries again and again, each time with the tensor that found no place further in front. True once all have one.
-static bool repair(struct placer *p, size_t way)
-{
+static bool repair(struct placer *p, size_t way) {
     uint32_t rounds = p->n_order ? REPAIR_WORK / p->n_order : 0;
     if (rounds > 300) rounds = 300;
     sort(p, ways[way].order);
@@ -257,8 +256,7 @@ static bool repair(struct placer *p, size_t way)
 }
 
 /// Bytes of the best placement found: within 10 % of the bounds if any search comes so far, else the smallest.
-static uint64_t try_ways(struct placer *p)
-{
+static uint64_t try_ways(struct placer *p) {
     uint64_t bound = p->sc->lower_bound, most = bound;
     for (uint32_t i = 0; i < p->plan->n_schedules; i++)
         if (p->plan->schedules[i].lower_bound > most) most = p->plan->schedules[i].lower_bound;
@@ -280,8 +278,7 @@ static uint64_t try_ways(struct placer *p)
 }
 
 /// The largest heap gets number 0 and so on, unless other schedules have heaps already: these are shared by all.
-static void install(const struct placer *p)
-{
+static void install(const struct placer *p) {
     struct weft_schedule *sc = p->sc;
     uint32_t rank[WEFT_HEAPS];
     bool first = true;
@@ -300,8 +297,7 @@ static void install(const struct placer *p)
     }
 }
 
-static weft_status place_transients(const struct weft_plan *plan, struct weft_schedule *sc)
-{
+static weft_status place_transients(const struct weft_plan *plan, struct weft_schedule *sc) {
     struct placer p = {.plan = plan, .sc = sc};
     size_t n = sc->n_tensors, n_uses = 0;
     for (uint32_t s = 0; s < sc->n_steps; s++) n_uses += sc->steps[s].n_operands;
@@ -326,16 +322,14 @@ static weft_status place_transients(const struct weft_plan *plan, struct weft_sc
                 weft_fail(WEFT_ERR_LIMIT,
                           "transient '%s' of %llu bytes fits no heap: %llu bytes are alive at once, in %d heaps of at "
                           "most %llu bytes",
-                          sc->tensors[p.order[p.misfit].tensor].name,
-                          (unsigned long long)p.order[p.misfit].bytes,
+                          sc->tensors[p.order[p.misfit].tensor].name, (unsigned long long)p.order[p.misfit].bytes,
                           (unsigned long long)sc->lower_bound, WEFT_HEAPS, (unsigned long long)plan->caps.max_buffer);
     }
     weft_arena_free(&arena);
     return status;
 }
 
-weft_status weft_pass_place(const struct weft_plan *plan, struct weft_schedule *sc)
-{
+weft_status weft_pass_place(const struct weft_plan *plan, struct weft_schedule *sc) {
     for (uint32_t i = 0; i < sc->n_tensors; i++) {
         struct weft_tensor *t = &sc->tensors[i];
         t->heap = 0;

@@ -6,25 +6,21 @@
 
 static uint32_t state_of(const struct weft_plan *p, weft_value v) { return p->graph->values[v].state; }
 
-static bool is_variable(const struct weft_plan *p, weft_value v)
-{
+static bool is_variable(const struct weft_plan *p, weft_value v) {
     uint32_t state = state_of(p, v);
     return state != UINT32_MAX && p->states[state].kind == WEFT_STATE_VAR;
 }
 
 /// The position that variable `v` is, listed on first sight.
-static uint32_t position_of(struct weft_plan *p, weft_value v)
-{
+static uint32_t position_of(struct weft_plan *p, weft_value v) {
     uint32_t state = state_of(p, v);
     for (uint32_t i = 0; i < p->n_positions; i++)
         if (p->positions[i].state == state) return i;
-    p->positions[p->n_positions] =
-        (struct weft_plan_position){.state = state, .by = weft_dim_const(p->graph->dims, 0)};
+    p->positions[p->n_positions] = (struct weft_plan_position){.state = state, .by = weft_dim_const(p->graph->dims, 0)};
     return p->n_positions++;
 }
 
-static weft_status note_writes(struct weft_plan *p, const struct weft_node *n)
-{
+static weft_status note_writes(struct weft_plan *p, const struct weft_node *n) {
     for (uint32_t k = 0; k < n->n_out; k++) {
         uint32_t state = state_of(p, n->out[k]);
         const struct weft_state_access *a = state == UINT32_MAX ? NULL : weft_op_writes(n->op, k);
@@ -41,8 +37,7 @@ static weft_status note_writes(struct weft_plan *p, const struct weft_node *n)
 }
 
 /// Rows that are written from a variable on. Of a dense state they are a cache only if runs move that variable on.
-static void note_rows(struct weft_plan *p, const struct weft_node *n)
-{
+static void note_rows(struct weft_plan *p, const struct weft_node *n) {
     const struct weft_state_access *a = weft_op_sink(n->op);
     if (!a || a->touch != WEFT_TOUCH_ROWS) return;
     weft_value at = n->in[a->at];
@@ -54,14 +49,12 @@ static void note_rows(struct weft_plan *p, const struct weft_node *n)
 }
 
 /// How far operand k of a node looks back from its position: rows before it, UINT64_MAX for all.
-static uint64_t looks_back(const struct weft_node *n, const struct weft_state_access *a)
-{
+static uint64_t looks_back(const struct weft_node *n, const struct weft_state_access *a) {
     int64_t window = a && a->touch == WEFT_TOUCH_BACK ? n->attrs[a->attr].i : 0;
     return window > 0 ? (uint64_t)window - 1 : UINT64_MAX;
 }
 
-static void note_reads(struct weft_plan *p, const struct weft_node *n)
-{
+static void note_reads(struct weft_plan *p, const struct weft_node *n) {
     for (uint32_t k = 0; k < n->n_in; k++) {
         uint32_t state = state_of(p, n->in[k]);
         const struct weft_state_access *a = weft_op_access(n->op, k);
@@ -72,8 +65,7 @@ static void note_reads(struct weft_plan *p, const struct weft_node *n)
 }
 
 /// A position that something else writes as well is known to the device alone.
-static void note_others(struct weft_plan *p, const struct weft_node *n)
-{
+static void note_others(struct weft_plan *p, const struct weft_node *n) {
     for (uint32_t k = 0; k < n->n_out; k++) {
         const struct weft_state_access *a = weft_op_writes(n->op, k);
         for (uint32_t i = 0; i < p->n_positions; i++)
@@ -82,8 +74,7 @@ static void note_others(struct weft_plan *p, const struct weft_node *n)
     }
 }
 
-weft_status weft_pass_positions(struct weft_compiling *c)
-{
+weft_status weft_pass_positions(struct weft_compiling *c) {
     struct weft_plan *p = c->plan;
     const struct weft_graph *g = p->graph;
     p->positions = weft_arena_alloc(&p->arena, (p->n_states + 1) * sizeof *p->positions);

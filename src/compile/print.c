@@ -11,23 +11,20 @@
 // ---- what both forms say -------------------------------------------------------------------------------------------
 
 /// Text of a guard: the symbols that the schedule narrows, or all of them.
-static void add_guard(const struct weft_plan *p, const struct weft_schedule *sc, struct weft_str *out)
-{
+static void add_guard(const struct weft_plan *p, const struct weft_schedule *sc, struct weft_str *out) {
     const struct weft_dims *d = p->graph->dims;
     for (uint32_t i = 0; i < weft_dims_symbol_count(d); i++)
         weft_str_addf(out, "%s%s %" PRId64 "..%" PRId64, i ? ", " : "", weft_dims_symbol_name(d, i), sc->lo[i],
                       sc->hi[i]);
 }
 
-const char *weft_print_mem(enum weft_mem mem)
-{
+const char *weft_print_mem(enum weft_mem mem) {
     static const char *const names[] = {"heap", "shard", "state", "input", "output", "vars", "fault"};
     return (unsigned)mem < sizeof names / sizeof names[0] ? names[mem] : "?";
 }
 
 /// Name of a buffer: heap2, shard0, state kv.k, input tokens, vars.
-void weft_print_buffer(const struct weft_plan *p, uint32_t mem_key, struct weft_str *out)
-{
+void weft_print_buffer(const struct weft_plan *p, uint32_t mem_key, struct weft_str *out) {
     enum weft_mem mem = (enum weft_mem)(mem_key >> 24);
     uint32_t n = mem_key & 0xffffff;
     weft_str_add(out, weft_print_mem(mem));
@@ -37,13 +34,11 @@ void weft_print_buffer(const struct weft_plan *p, uint32_t mem_key, struct weft_
         weft_str_addf(out, " %s", number < p->n_states ? p->states[number].name : "?");
         if (number < p->n_states && weft_state_buffers(&p->states[number]) == 2)
             weft_str_add(out, n & WEFT_STATE_PRESENT ? ".present" : ".past");
-    }
-    else if (mem != WEFT_MEM_VARS && mem != WEFT_MEM_FAULT)
+    } else if (mem != WEFT_MEM_VARS && mem != WEFT_MEM_FAULT)
         weft_str_addf(out, " %s", n < p->n_ios && p->ios[n].name ? p->ios[n].name : "?");
 }
 
-const char *weft_print_state_kind(enum weft_state_kind k)
-{
+const char *weft_print_state_kind(enum weft_state_kind k) {
     static const char *const names[] = {"dense", "ring", "paged", "var"};
     return (unsigned)k < sizeof names / sizeof names[0] ? names[k] : "?";
 }
@@ -56,8 +51,7 @@ struct weft_print_live weft_print_live(const struct weft_plan *p, const struct w
     return l;
 }
 
-float weft_print_float(uint32_t bits)
-{
+float weft_print_float(uint32_t bits) {
     float f;
     memcpy(&f, &bits, 4);
     return f;
@@ -79,8 +73,7 @@ struct table {
 
 static void cell(struct table *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-static void cell(struct table *t, const char *format, ...)
-{
+static void cell(struct table *t, const char *format, ...) {
     struct weft_str s = {0};
     va_list args;
     va_start(args, format);
@@ -92,8 +85,7 @@ static void cell(struct table *t, const char *format, ...)
     else t->cells[t->n++] = text;
 }
 
-static void cell_bytes(struct table *t, uint64_t bytes)
-{
+static void cell_bytes(struct table *t, uint64_t bytes) {
     if (bytes < 10000) cell(t, "%" PRIu64, bytes);
     else if (bytes < 10 << 20) cell(t, "%.1fK", (double)bytes / 1024);
     else if (bytes < (uint64_t)10 << 30) cell(t, "%.1fM", (double)bytes / (1 << 20));
@@ -101,22 +93,19 @@ static void cell_bytes(struct table *t, uint64_t bytes)
 }
 
 /// Characters of UTF-8 text: bytes that begin one.
-static int width_of(const char *s)
-{
+static int width_of(const char *s) {
     int n = 0;
     for (; *s; s++) n += ((unsigned char)*s & 0xc0) != 0x80;
     return n;
 }
 
-static void add_spaces(struct weft_str *out, int n)
-{
+static void add_spaces(struct weft_str *out, int n) {
     for (; n > 0; n--) weft_str_addn(out, " ", 1);
 }
 
 /// Prints `across` rows side by side, rows running down; frees the table. `after`, one text a row or NULL, goes below
 /// its row.
-static void end_table(struct table *t, uint32_t across, char **after, struct weft_str *out)
-{
+static void end_table(struct table *t, uint32_t across, char **after, struct weft_str *out) {
     int widths[MAX_COLS] = {0};
     if (t->failed) out->failed = true;
     for (size_t i = 0; i < t->n; i++) {
@@ -146,8 +135,7 @@ static void end_table(struct table *t, uint32_t across, char **after, struct wef
     weft_arena_free(&t->arena);
 }
 
-static void add_bytes(struct weft_str *out, uint64_t bytes)
-{
+static void add_bytes(struct weft_str *out, uint64_t bytes) {
     if (bytes < 10000) weft_str_addf(out, "%" PRIu64 " B", bytes);
     else if (bytes < 10 << 20) weft_str_addf(out, "%.1f KiB", (double)bytes / 1024);
     else weft_str_addf(out, "%.1f MiB", (double)bytes / (1 << 20));
@@ -155,15 +143,16 @@ static void add_bytes(struct weft_str *out, uint64_t bytes)
 
 // ---- text ----------------------------------------------------------------------------------------------------------
 
-static void text_head(const struct weft_plan *p, struct weft_str *out)
-{
+static void text_head(const struct weft_plan *p, struct weft_str *out) {
     struct weft_memory_use m = weft_plan_memory(p);
     uint32_t steps = 0;
     for (uint32_t k = 0; k < p->n_schedules; k++) steps += p->schedules[k].n_steps;
     weft_str_addf(out, "plan for %s (%s): %u schedule%s, %u steps, %u pipelines\n", p->caps.implementation,
                   p->caps.adapter, p->n_schedules, p->n_schedules == 1 ? "" : "s", steps, p->n_pipelines);
     enum { TRANSIENTS = 3 };
-    const struct { const char *name; uint64_t bytes;
+    const struct {
+        const char *name;
+        uint64_t bytes;
     } rows[] = {{"weights", m.weights},       {"states", m.states},         {"pages", m.pages},
                 {"transients", m.transients}, {"inputs and outputs", m.io}, {"parameters", m.params}};
     uint64_t peak = 0;
@@ -183,8 +172,7 @@ static void text_head(const struct weft_plan *p, struct weft_str *out)
         weft_str_addf(out, "weights of %u shards are shared with another program\n", p->shared_shards);
 }
 
-static void text_weights(const struct weft_plan *p, struct weft_str *out)
-{
+static void text_weights(const struct weft_plan *p, struct weft_str *out) {
     if (p->n_weights == 0) return;
     weft_str_addf(out, "\nweights: %u in %u shard%s (name, type, shape, bytes, shard+offset)\n", p->n_weights,
                   p->n_shards, p->n_shards == 1 ? "" : "s");
@@ -206,8 +194,7 @@ static void text_weights(const struct weft_plan *p, struct weft_str *out)
     end_table(&t, 2, NULL, out);
 }
 
-static void text_states(const struct weft_plan *p, struct weft_str *out)
-{
+static void text_states(const struct weft_plan *p, struct weft_str *out) {
     if (p->n_states == 0) return;
     weft_str_addf(out, "\nstates: %u (name, kind, policy, rows x bytes, or the word of a variable)\n", p->n_states);
     struct table t = {.cols = 4, .align = "llll"};
@@ -224,8 +211,7 @@ static void text_states(const struct weft_plan *p, struct weft_str *out)
     end_table(&t, 2, NULL, out);
 }
 
-static void text_ios(const struct weft_plan *p, struct weft_str *out)
-{
+static void text_ios(const struct weft_plan *p, struct weft_str *out) {
     if (p->n_ios == 0) return;
     weft_str_add(out, "\ninputs and outputs (direction, name, type, bytes)\n");
     struct table t = {.cols = 3, .align = "llr"};
@@ -319,8 +305,7 @@ static bool seen_before(const struct weft_plan *p, const struct weft_schedule *s
     return false;
 }
 
-static void text_steps(const struct weft_plan *p, const struct weft_schedule *sc, struct weft_str *out)
-{
+static void text_steps(const struct weft_plan *p, const struct weft_schedule *sc, struct weft_str *out) {
     struct table t = {.cols = 6, .align = "rllrrl"};
     char **details = weft_calloc(sc->n_steps + 1, sizeof *details);
     for (uint32_t i = 0; i < sc->n_steps && details; i++) {
@@ -351,8 +336,7 @@ static void text_steps(const struct weft_plan *p, const struct weft_schedule *sc
     weft_free(details);
 }
 
-static void text_tensors(const struct weft_schedule *sc, struct weft_str *out)
-{
+static void text_tensors(const struct weft_schedule *sc, struct weft_str *out) {
     struct table t = {.cols = 4, .align = "lrll"};
     for (uint32_t i = 0; i < sc->n_tensors; i++) {
         const struct weft_tensor *x = &sc->tensors[i];
@@ -366,8 +350,7 @@ static void text_tensors(const struct weft_schedule *sc, struct weft_str *out)
     end_table(&t, 2, NULL, out);
 }
 
-static void text_schedule(const struct weft_plan *p, const struct weft_schedule *sc, struct weft_str *out)
-{
+static void text_schedule(const struct weft_plan *p, const struct weft_schedule *sc, struct weft_str *out) {
     uint64_t total = 0;
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) total += sc->heap_bytes[h];
     weft_str_addf(out, "\nschedule %s (", sc->name);
@@ -381,8 +364,7 @@ static void text_schedule(const struct weft_plan *p, const struct weft_schedule 
     text_tensors(sc, out);
 }
 
-static void print_text(const struct weft_plan *p, struct weft_str *out)
-{
+static void print_text(const struct weft_plan *p, struct weft_str *out) {
     text_head(p, out);
     weft_str_addf(out, "\nreport\n%s", weft_str_get(&p->report));
     text_ios(p, out);
@@ -391,8 +373,7 @@ static void print_text(const struct weft_plan *p, struct weft_str *out)
     text_weights(p, out); // the longest list
 }
 
-void weft_plan_print(const struct weft_plan *plan, bool json, struct weft_str *out)
-{
+void weft_plan_print(const struct weft_plan *plan, bool json, struct weft_str *out) {
     struct weft_str raw = {0};
     if (json) {
         weft_print_json(plan, out);

@@ -12,7 +12,9 @@ const char *weft_print_mem(enum weft_mem mem);
 const char *weft_print_state_kind(enum weft_state_kind kind);
 
 /// Parameter words and grid of a step at the upper end of its schedule's guard.
-struct weft_print_live { uint32_t words[WEFT_MAX_WORDS], grid[3]; };
+struct weft_print_live {
+    uint32_t words[WEFT_MAX_WORDS], grid[3];
+};
 struct weft_print_live weft_print_live(const struct weft_plan *plan, const struct weft_schedule *sc,
                                        const struct weft_step *s);
 float weft_print_float(uint32_t bits);

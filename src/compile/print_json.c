@@ -3,20 +3,17 @@
 #include "compile/print_impl.h"
 #include "core/json.h"
 
-static const char *access_name(uint8_t access)
-{
+static const char *access_name(uint8_t access) {
     return access == WEFT_READ ? "read" : access == WEFT_WRITE ? "write" : "read_write";
 }
 
-static void triple(struct weft_json *j, const char *key, const uint32_t x[3])
-{
+static void triple(struct weft_json *j, const char *key, const uint32_t x[3]) {
     weft_json_array(j, key);
     for (int i = 0; i < 3; i++) weft_json_u64(j, NULL, x[i]);
     weft_json_end(j);
 }
 
-static void put_weights(struct weft_json *j, const struct weft_plan *p)
-{
+static void put_weights(struct weft_json *j, const struct weft_plan *p) {
     weft_json_array(j, "weights");
     static const char *const forms[WEFT_FORMS] = {"packed", "elements", "bytes", "table"};
     for (uint32_t i = 0; i < p->n_weights; i++) {
@@ -45,8 +42,7 @@ static void put_weights(struct weft_json *j, const struct weft_plan *p)
     weft_json_end(j);
 }
 
-static void put_states(struct weft_json *j, const struct weft_plan *p)
-{
+static void put_states(struct weft_json *j, const struct weft_plan *p) {
     weft_json_array(j, "states");
     for (uint32_t i = 0; i < p->n_states; i++) {
         const struct weft_plan_state *s = &p->states[i];
@@ -66,8 +62,7 @@ static void put_states(struct weft_json *j, const struct weft_plan *p)
     weft_json_end(j);
 }
 
-static void put_ios(struct weft_json *j, const struct weft_plan *p)
-{
+static void put_ios(struct weft_json *j, const struct weft_plan *p) {
     weft_json_array(j, "inputs_and_outputs");
     for (uint32_t i = 0; i < p->n_ios; i++) {
         struct weft_str type = {0};
@@ -85,8 +80,7 @@ static void put_ios(struct weft_json *j, const struct weft_plan *p)
 }
 
 static void put_operand(struct weft_json *j, const struct weft_schedule *sc, const struct weft_operand *o,
-                        uint32_t slot)
-{
+                        uint32_t slot) {
     weft_json_object(j, NULL);
     weft_json_str(j, "name", o->name);
     weft_json_str(j, "tensor", sc->tensors[o->tensor].name);
@@ -100,8 +94,7 @@ static void put_operand(struct weft_json *j, const struct weft_schedule *sc, con
 }
 
 static void put_bindings(struct weft_json *j, const struct weft_plan *p, const struct weft_schedule *sc,
-                         const struct weft_step *s)
-{
+                         const struct weft_step *s) {
     weft_json_array(j, "bindings");
     for (uint32_t n = 1; n < s->n_slots; n++) {
         const struct weft_slot *slot = &s->slots[n];
@@ -126,8 +119,7 @@ static void put_bindings(struct weft_json *j, const struct weft_plan *p, const s
     weft_json_end(j);
 }
 
-static void put_params(struct weft_json *j, const struct weft_step *s, const uint32_t *words)
-{
+static void put_params(struct weft_json *j, const struct weft_step *s, const uint32_t *words) {
     weft_json_object(j, "params");
     for (uint32_t i = 0; i < s->n_fields; i++) {
         const struct weft_field *f = &s->fields[i];
@@ -139,8 +131,7 @@ static void put_params(struct weft_json *j, const struct weft_step *s, const uin
 }
 
 static void put_step(struct weft_json *j, const struct weft_plan *p, const struct weft_schedule *sc,
-                     const struct weft_step *s)
-{
+                     const struct weft_step *s) {
     struct weft_print_live live = weft_print_live(p, sc, s);
     weft_json_object(j, NULL);
     weft_json_str(j, "label", s->label);
@@ -156,8 +147,7 @@ static void put_step(struct weft_json *j, const struct weft_plan *p, const struc
     weft_json_end(j);
 }
 
-static void put_tensors(struct weft_json *j, const struct weft_schedule *sc)
-{
+static void put_tensors(struct weft_json *j, const struct weft_schedule *sc) {
     weft_json_array(j, "tensors");
     for (uint32_t i = 0; i < sc->n_tensors; i++) {
         const struct weft_tensor *t = &sc->tensors[i];
@@ -177,8 +167,7 @@ static void put_tensors(struct weft_json *j, const struct weft_schedule *sc)
     weft_json_end(j);
 }
 
-static void put_schedule(struct weft_json *j, const struct weft_plan *p, const struct weft_schedule *sc)
-{
+static void put_schedule(struct weft_json *j, const struct weft_plan *p, const struct weft_schedule *sc) {
     weft_json_object(j, NULL);
     weft_json_str(j, "name", sc->name);
     weft_json_object(j, "guard");
@@ -201,8 +190,7 @@ static void put_schedule(struct weft_json *j, const struct weft_plan *p, const s
     weft_json_end(j);
 }
 
-static void put_memory(struct weft_json *j, const struct weft_plan *p)
-{
+static void put_memory(struct weft_json *j, const struct weft_plan *p) {
     struct weft_memory_use m = weft_plan_memory(p);
     weft_json_object(j, "memory");
     weft_json_u64(j, "peak", m.weights + m.states + m.pages + m.transients + m.io + m.params);
@@ -216,8 +204,7 @@ static void put_memory(struct weft_json *j, const struct weft_plan *p)
     weft_json_end(j);
 }
 
-static void put_plan(struct weft_json *j, const struct weft_plan *p)
-{
+static void put_plan(struct weft_json *j, const struct weft_plan *p) {
     weft_json_object(j, NULL);
     weft_json_str(j, "implementation", p->caps.implementation);
     weft_json_str(j, "adapter", p->caps.adapter);
@@ -240,8 +227,7 @@ static void put_plan(struct weft_json *j, const struct weft_plan *p)
     weft_json_end(j);
 }
 
-void weft_print_json(const struct weft_plan *p, struct weft_str *out)
-{
+void weft_print_json(const struct weft_plan *p, struct weft_str *out) {
     struct weft_json j;
     weft_json_begin(&j, out, 1);
     put_plan(&j, p);

@@ -5,8 +5,7 @@
 
 static weft_status out_of_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph"); }
 
-weft_status weft_pass_schedules(struct weft_compiling *c)
-{
+weft_status weft_pass_schedules(struct weft_compiling *c) {
     struct weft_plan *p = c->plan;
     const struct weft_compile_params *params = c->params;
     const struct weft_dims *dims = p->graph->dims;

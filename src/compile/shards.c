@@ -5,14 +5,12 @@
 #include <string.h>
 
 /// Weights that are given by name; constants and tables belong to the plan that made them.
-static bool is_named(const struct weft_plan *plan, const struct weft_plan_weight *w)
-{
+static bool is_named(const struct weft_plan *plan, const struct weft_plan_weight *w) {
     return w->value != WEFT_NO_VALUE && plan->graph->values[w->value].kind == WEFT_VALUE_WEIGHT;
 }
 
 /// Where another plan keeps the same weight: its parts are taken as they are.
-static bool borrow_parts(const struct weft_plan *plan, struct weft_plan_weight *w, const struct weft_plan *from)
-{
+static bool borrow_parts(const struct weft_plan *plan, struct weft_plan_weight *w, const struct weft_plan *from) {
     if (!is_named(plan, w)) return false;
     for (uint32_t i = 0; i < from->n_weights; i++) {
         const struct weft_plan_weight *other = &from->weights[i];
@@ -29,8 +27,7 @@ static bool borrow_parts(const struct weft_plan *plan, struct weft_plan_weight *
     return false;
 }
 
-weft_status weft_pass_shards(struct weft_plan *plan, const struct weft_plan *from)
-{
+weft_status weft_pass_shards(struct weft_plan *plan, const struct weft_plan *from) {
     if (from && plan->n_shards == 0) {
         plan->shard_bytes = weft_arena_dup(&plan->arena, from->shard_bytes, from->n_shards * sizeof *plan->shard_bytes);
         if (!plan->shard_bytes) return weft_fail(WEFT_ERR_NOMEM, "out of memory while placing weights");

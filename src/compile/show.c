@@ -5,8 +5,7 @@
 #include "plan/family.h"
 #include <inttypes.h>
 
-static void show_groups(const struct weft_lower *l, struct weft_str *out)
-{
+static void show_groups(const struct weft_lower *l, struct weft_str *out) {
     static const char *const roles[] = {"", " (in front)", " (behind)"};
     if (!l->n_groups) weft_str_add(out, " no groups yet\n");
     for (uint32_t k = 0; k < l->n_groups; k++) {
@@ -16,8 +15,7 @@ static void show_groups(const struct weft_lower *l, struct weft_str *out)
         for (uint32_t i = 0; i < g->n_nodes; i++) {
             const struct weft_node *n = &l->graph->nodes[g->nodes[i]];
             weft_str_addf(out, "%s %s%s%s%s", i ? "," : "", n->op->name, weft_node_called(n) ? " " : "",
-                          weft_node_called(n) ? weft_node_called(n) : "",
-                          roles[g->roles[i]]);
+                          weft_node_called(n) ? weft_node_called(n) : "", roles[g->roles[i]]);
         }
         weft_str_add(out, "\n");
     }
@@ -63,8 +61,7 @@ static void show_steps(const struct weft_compiling *c, const struct weft_step *s
     }
 }
 
-void weft_pass_show(const struct weft_compiling *c, enum weft_pass_scope scope, struct weft_str *out)
-{
+void weft_pass_show(const struct weft_compiling *c, enum weft_pass_scope scope, struct weft_str *out) {
     const struct weft_lower *l = &c->lower;
     const struct weft_schedule *sc = c->schedule;
     if (scope == WEFT_PASS_PLAN) {

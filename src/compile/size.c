@@ -3,8 +3,7 @@
 #include "core/error.h"
 #include <string.h>
 
-weft_status weft_pass_size(struct weft_compiling *c)
-{
+weft_status weft_pass_size(struct weft_compiling *c) {
     struct weft_plan *p = c->plan;
     if (!c->params->bind) return WEFT_OK;
     WEFT_TRY(weft_graph_sizes_check(p->graph, c->params->bind));

@@ -15,8 +15,7 @@
 
 /// Workgroups that no size of the schedule needs more of. The upper ends of all symbols need not be the largest size
 /// (an axis of N - T elements), so the operands' bounds count as well: no item reaches beyond them.
-static uint64_t most_groups(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s)
-{
+static uint64_t most_groups(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s) {
     uint32_t words[WEFT_MAX_WORDS], grid[3];
     struct weft_update u = {.dims = plan->graph->dims, .symbols = sc->hi, .caps = &plan->caps, .step = s};
     weft_step_update(&u, words, grid);
@@ -34,23 +33,20 @@ static uint64_t most_groups(const struct weft_plan *plan, const struct weft_sche
 }
 
 /// Elements in front of an operand that a live view adds; false if they vary.
-static bool view_start(const struct weft_plan *plan, const struct weft_operand *o, uint64_t *elements)
-{
+static bool view_start(const struct weft_plan *plan, const struct weft_operand *o, uint64_t *elements) {
     int64_t start = 0;
     if (o->elem_offset != WEFT_DIM_BAD && !weft_dim_is_const(plan->graph->dims, o->elem_offset, &start)) return false;
     *elements = start > 0 ? (uint64_t)start : 0;
     return start >= 0;
 }
 
-static bool same_reach(const struct weft_operand *a, const struct weft_operand *b)
-{
+static bool same_reach(const struct weft_operand *a, const struct weft_operand *b) {
     return a->every == b->every && a->unit == b->unit;
 }
 
 /// An operand that no one binding holds and of which a piece needs a part. Halves of a pair are narrowed alike or not
 /// at all.
-static bool narrows(const struct weft_plan *plan, const struct weft_step *s, uint32_t i)
-{
+static bool narrows(const struct weft_plan *plan, const struct weft_step *s, uint32_t i) {
     const struct weft_operand *o = &s->operands[i];
     uint64_t start;
     if (s->items == 0 || o->every == 0 || o->bytes + 256 <= plan->caps.max_binding) return false;
@@ -63,13 +59,11 @@ static bool narrows(const struct weft_plan *plan, const struct weft_step *s, uin
 }
 
 /// Bytes of operand i that `groups` workgroups reach at most.
-static uint64_t piece_bytes(const struct weft_step *s, const struct weft_operand *o, uint64_t groups)
-{
+static uint64_t piece_bytes(const struct weft_step *s, const struct weft_operand *o, uint64_t groups) {
     return (groups * s->items / o->every + 2) * o->unit * weft_accessor_width(o->dtype) + 512;
 }
 
-static void narrow(const struct weft_plan *plan, const struct weft_step *s, struct weft_operand *o)
-{
+static void narrow(const struct weft_plan *plan, const struct weft_step *s, struct weft_operand *o) {
     uint64_t width = weft_accessor_width(o->dtype), start = 0;
     view_start(plan, o, &start);
     uint64_t lo = (uint64_t)s->cut0 * s->items / o->every * o->unit + start;
@@ -83,8 +77,7 @@ static void narrow(const struct weft_plan *plan, const struct weft_step *s, stru
     o->bytes = to - from;
 }
 
-static weft_status add_fields(struct weft_plan *plan, struct weft_step *s)
-{
+static weft_status add_fields(struct weft_plan *plan, struct weft_step *s) {
     struct weft_field *fields = weft_arena_alloc(&plan->arena, (s->n_fields + WEFT_CUT_FIELDS + 1) * sizeof *fields);
     if (!fields) return weft_fail(WEFT_ERR_NOMEM, "out of memory while cutting step '%s'", s->label);
     for (uint32_t i = 0; i < s->n_fields; i++) fields[i] = s->fields[i];
@@ -97,8 +90,7 @@ static weft_status add_fields(struct weft_plan *plan, struct weft_step *s)
 }
 
 /// Whether the binder has bindings for a step: OK or LIMIT. The step itself stays as it is.
-static weft_status fits(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s)
-{
+static weft_status fits(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s) {
     struct weft_step trial = *s;
     return weft_bind_step(plan, sc, &trial);
 }
@@ -173,17 +165,19 @@ static weft_status install(struct weft_plan *plan, struct weft_schedule *sc, con
 }
 
 /// The schedule's steps with pieces in place of some of them, as far as it has come.
-struct cutter { struct weft_step *steps; size_t cap; uint32_t n, *place; };
+struct cutter {
+    struct weft_step *steps;
+    size_t cap;
+    uint32_t n, *place;
+};
 
-static bool append(struct cutter *c, const struct weft_step *steps, uint32_t n)
-{
+static bool append(struct cutter *c, const struct weft_step *steps, uint32_t n) {
     if (!weft_grow((void **)&c->steps, &c->cap, c->n + n, sizeof *c->steps)) return false;
     for (uint32_t k = 0; k < n; k++) c->steps[c->n++] = steps[k];
     return true;
 }
 
-static weft_status split_one(struct weft_plan *plan, struct weft_schedule *sc, uint32_t i, struct cutter *c)
-{
+static weft_status split_one(struct weft_plan *plan, struct weft_schedule *sc, uint32_t i, struct cutter *c) {
     struct weft_step *pieces = NULL;
     uint32_t n = 1;
     weft_status status = split_step(plan, sc, &sc->steps[i], &pieces, &n);
@@ -192,14 +186,15 @@ static weft_status split_one(struct weft_plan *plan, struct weft_schedule *sc, u
     c->place[i] = c->n;
     if (status == WEFT_OK && !append(c, pieces ? pieces : &sc->steps[i], n)) status = WEFT_ERR_NOMEM;
     if (pieces && status == WEFT_OK)
-        weft_str_addf(&plan->report, "schedule %s: step %u '%s' is cut into %u pieces, because of tensors above "
-                      "the binding limit\n", sc->name, c->place[i], sc->steps[i].label, n);
+        weft_str_addf(&plan->report,
+                      "schedule %s: step %u '%s' is cut into %u pieces, because of tensors above "
+                      "the binding limit\n",
+                      sc->name, c->place[i], sc->steps[i].label, n);
     weft_free(pieces);
     return status == WEFT_ERR_NOMEM ? weft_fail(status, "out of memory while cutting steps") : status;
 }
 
-weft_status weft_pass_split(struct weft_compiling *compiling)
-{
+weft_status weft_pass_split(struct weft_compiling *compiling) {
     struct weft_plan *plan = compiling->plan;
     struct weft_schedule *sc = compiling->schedule;
     struct cutter c = {.place = weft_alloc((sc->n_steps + 1) * sizeof *c.place)};

@@ -7,8 +7,7 @@
 
 static weft_status out_of_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph"); }
 
-static uint64_t max_count(const struct weft_graph *g, const struct weft_type *t, uint32_t first)
-{
+static uint64_t max_count(const struct weft_graph *g, const struct weft_type *t, uint32_t first) {
     uint64_t n = 1;
     for (uint32_t i = first; i < t->rank; i++) {
         int64_t lo, hi;
@@ -19,8 +18,7 @@ static uint64_t max_count(const struct weft_graph *g, const struct weft_type *t,
 }
 
 /// Decides a state's policy.
-static weft_status choose(struct weft_plan *plan, enum weft_state_policy program, uint32_t state)
-{
+static weft_status choose(struct weft_plan *plan, enum weft_state_policy program, uint32_t state) {
     struct weft_plan_state *s = &plan->states[state];
     if (program == WEFT_STATE_IN_PLACE) s->policy = program;
     if (program == WEFT_STATE_PING_PONG || program == WEFT_STATE_DOUBLE) {
@@ -43,8 +41,7 @@ static weft_status choose(struct weft_plan *plan, enum weft_state_policy program
     return WEFT_OK;
 }
 
-weft_status weft_pass_states(struct weft_compiling *c)
-{
+weft_status weft_pass_states(struct weft_compiling *c) {
     struct weft_plan *p = c->plan;
     struct weft_graph *g = p->graph;
     p->states = weft_arena_alloc(&p->arena, (g->n_states + 1) * sizeof *p->states);
@@ -53,8 +50,8 @@ weft_status weft_pass_states(struct weft_compiling *c)
     for (size_t i = 0; i < g->n_states; i++) {
         const struct weft_value_info *info = &g->values[g->states[i]];
         struct weft_plan_state *s = &p->states[p->n_states++];
-        *s = (struct weft_plan_state){.value = g->states[i], .name = info->name, .kind = info->state_kind,
-                                      .policy = info->policy};
+        *s = (struct weft_plan_state){
+            .value = g->states[i], .name = info->name, .kind = info->state_kind, .policy = info->policy};
         if (s->kind == WEFT_STATE_VAR) {
             s->var_slot = info->is_activity ? WEFT_VAR_ACTIVE : p->n_vars++;
             if (p->n_vars > 64) return weft_fail(WEFT_ERR_LIMIT, "the graph has more than 63 variables");

@@ -3,8 +3,7 @@
 #include "core/error.h"
 #include <stdio.h>
 
-weft_status weft_too_large(struct weft_compiling *c, uint32_t k, bool now)
-{
+weft_status weft_too_large(struct weft_compiling *c, uint32_t k, bool now) {
     const struct weft_group *g = &c->lower.groups[k];
     if (g->n_nodes < 2 || g->n_bindings < 2 || c->level == 0) return WEFT_ERR_LIMIT; // fusion is not the cause
     uint32_t budget = g->n_bindings - 1 < 255 ? g->n_bindings - 1 : 255;

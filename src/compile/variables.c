@@ -7,8 +7,7 @@
 
 static weft_status no_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph"); }
 
-weft_dim weft_plan_ahead(struct weft_plan *p, weft_value var)
-{
+weft_dim weft_plan_ahead(struct weft_plan *p, weft_value var) {
     const struct weft_graph *g = p->graph;
     weft_dim ahead = weft_dim_const(g->dims, 0);
     while (g->values[var].kind == WEFT_VALUE_NODE) {
@@ -23,24 +22,21 @@ weft_dim weft_plan_ahead(struct weft_plan *p, weft_value var)
 }
 
 /// Rows that operand v of a node has room for, by position.
-static weft_dim rows_of(struct weft_plan *p, weft_value v)
-{
+static weft_dim rows_of(struct weft_plan *p, weft_value v) {
     const struct weft_value_info *info = &p->graph->values[v];
     bool ends = info->state != UINT32_MAX && p->states[info->state].kind != WEFT_STATE_RING;
     int64_t rows = ends ? (int64_t)p->states[info->state].rows : (int64_t)WEFT_MOST_POSITION + 1;
     return weft_dim_const(p->graph->dims, rows);
 }
 
-static const char *name_of(const struct weft_plan *p, const struct weft_node *n, weft_value v)
-{
+static const char *name_of(const struct weft_plan *p, const struct weft_node *n, weft_value v) {
     uint32_t state = p->graph->values[v].state;
     if (state != UINT32_MAX) return p->states[state].name;
     return p->graph->values[v].name ? p->graph->values[v].name : n->name ? n->name : n->op->name;
 }
 
 /// True if no value within the variable's bounds breaks it.
-static bool never_broken(const struct weft_plan *p, const struct weft_plan_limit *x)
-{
+static bool never_broken(const struct weft_plan *p, const struct weft_plan_limit *x) {
     const struct weft_dims *dims = p->graph->dims;
     const struct weft_value_info *var = &p->graph->values[p->states[x->variable].value];
     int64_t lo, span, least, most;
@@ -51,16 +47,14 @@ static bool never_broken(const struct weft_plan *p, const struct weft_plan_limit
 }
 
 /// The value of the variable is known to the host: nothing else than advancing moves it.
-static bool is_known(const struct weft_plan *p, uint32_t variable, uint32_t *position)
-{
+static bool is_known(const struct weft_plan *p, uint32_t variable, uint32_t *position) {
     for (*position = 0; *position < p->n_positions; ++*position)
         if (p->positions[*position].state == variable) return !p->positions[*position].untracked;
     *position = WEFT_NO_POSITION;
     return !p->states[variable].written;
 }
 
-static weft_status add(struct weft_plan *p, const struct weft_node *n, const struct weft_op_limit *from)
-{
+static weft_status add(struct weft_plan *p, const struct weft_node *n, const struct weft_op_limit *from) {
     struct weft_dims *dims = p->graph->dims;
     weft_value var = n->in[from->at];
     struct weft_plan_limit x = {.kind = from->kind, .variable = p->graph->values[var].state, .most = from->most};
@@ -85,8 +79,7 @@ static weft_status add(struct weft_plan *p, const struct weft_node *n, const str
     return WEFT_OK;
 }
 
-weft_status weft_pass_variables(struct weft_compiling *c)
-{
+weft_status weft_pass_variables(struct weft_compiling *c) {
     struct weft_plan *p = c->plan;
     const struct weft_graph *g = p->graph;
     struct weft_op_limit limits[WEFT_MAX_LIMITS];

@@ -3,8 +3,7 @@
 #include "compile/passes.h"
 #include "core/error.h"
 
-weft_status weft_pass_write(struct weft_compiling *c)
-{
+weft_status weft_pass_write(struct weft_compiling *c) {
     struct weft_plan *p = c->plan;
     struct weft_schedule *sc = c->schedule;
     for (uint32_t i = 0; i < sc->n_steps; i++) {

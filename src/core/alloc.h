@@ -4,16 +4,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *weft_alloc(size_t size); ///< uninitialised; NULL when out of memory; size 0 gives a valid pointer
-void *weft_calloc(size_t count, size_t size);     ///< zeroed; checks the product
-void *weft_realloc(void *p, size_t size);         ///< as realloc; `p` survives a failure
-void weft_free(void *p);                          ///< NULL is fine
-char *weft_strdup(const char *s);                 ///< NULL in, NULL out
+void *weft_alloc(size_t size);                ///< uninitialised; NULL when out of memory; size 0 gives a valid pointer
+void *weft_calloc(size_t count, size_t size); ///< zeroed; checks the product
+void *weft_realloc(void *p, size_t size);     ///< as realloc; `p` survives a failure
+void weft_free(void *p);                      ///< NULL is fine
+char *weft_strdup(const char *s);             ///< NULL in, NULL out
 char *weft_strndup(const char *s, size_t n);
 
 struct weft_alloc_stats {
-    uint64_t calls;  ///< alloc, calloc, realloc and strdup calls since the start
-    int64_t live;    ///< blocks not yet freed
+    uint64_t calls; ///< alloc, calloc, realloc and strdup calls since the start
+    int64_t live;   ///< blocks not yet freed
 };
 struct weft_alloc_stats weft_alloc_stats(void);
 

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ALIGNMENT     16
-#define FIRST_BLOCK   ((size_t)4096)
+#define ALIGNMENT 16
+#define FIRST_BLOCK ((size_t)4096)
 #define LARGEST_BLOCK ((size_t)1 << 20)
 
 struct weft_arena_block {

@@ -5,7 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct weft_mapping { const uint8_t *data; size_t size; void *impl; };
+struct weft_mapping {
+    const uint8_t *data;
+    size_t size;
+    void *impl;
+};
 
 /// Maps a regular file read-only. An empty file gives size 0 and non-NULL data. Errors: NOT_FOUND, IO, NOMEM.
 weft_status weft_file_map(const char *path, struct weft_mapping *out);

@@ -28,9 +28,7 @@ static void escape(struct weft_str *out, uint32_t code) {
     else weft_str_addf(out, "\\u%04x", (unsigned)code);
 }
 
-static bool is_escaped(uint32_t code) {
-    return code == '"' || code == '\\' || weft_is_control(code);
-}
+static bool is_escaped(uint32_t code) { return code == '"' || code == '\\' || weft_is_control(code); }
 
 static void quote(struct weft_str *out, const char *text, size_t length) {
     weft_str_add(out, "\"");

@@ -5,7 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct weft_map { struct weft_map_slot *slots; size_t count, cap; }; ///< zero is an empty map
+struct weft_map {
+    struct weft_map_slot *slots;
+    size_t count, cap;
+}; ///< zero is an empty map
 
 bool weft_map_set(struct weft_map *m, const void *key, size_t len,
                   uint64_t value); ///< copies the key; false: out of memory

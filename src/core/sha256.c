@@ -50,8 +50,8 @@ static void compress(uint32_t H[8], const unsigned char *block) {
 
 void weft_sha256_begin(struct weft_sha256 *s) {
     // Section 5.3.3: likewise of the square roots of the first eight primes.
-    *s = (struct weft_sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c,
-                                        0x1f83d9ab, 0x5be0cd19}};
+    *s = (struct weft_sha256){
+        .state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
 }
 
 void weft_sha256_add(struct weft_sha256 *s, const void *data, size_t size) {

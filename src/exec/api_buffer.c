@@ -10,10 +10,9 @@ static weft_status renew(void *self, void *report) {
     weft_buffer *b = self;
     (void)report;
     if (b->buf.id) b->before = b->buf; // of a recovery that failed here, sessions know the one before
-    return weft_stay_lost(
-        b->lost_why,
-        weft_fail_in(weft_buf_create(b->gpu, weft_align256(b->bytes), WEFT_BUF_STORAGE, "user buffer", &b->buf),
-                     "a buffer of the user"));
+    return weft_stay_lost(b->lost_why, weft_fail_in(weft_buf_create(b->gpu, weft_align256(b->bytes), WEFT_BUF_STORAGE,
+                                                                    "user buffer", &b->buf),
+                                                    "a buffer of the user"));
 }
 
 weft_status weft_buffer_there(const weft_buffer *b) {

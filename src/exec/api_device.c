@@ -21,8 +21,8 @@ weft_status weft_api_text(struct weft_str *from, char *text, size_t capacity, si
     if (status == WEFT_OK && length) *length = from->len;
     if (status == WEFT_OK && capacity && !text) status = weft_api_null("a call with room for a text", "the text");
     if (status == WEFT_OK && capacity && from->len >= capacity)
-        status = weft_fail(WEFT_ERR_LIMIT, "the text takes %zu bytes and there is room for %zu", from->len + 1,
-                           capacity);
+        status =
+            weft_fail(WEFT_ERR_LIMIT, "the text takes %zu bytes and there is room for %zu", from->len + 1, capacity);
     if (status == WEFT_OK && capacity) memcpy(text, weft_str_get(from), from->len + 1);
     weft_str_free(from);
     return status;
@@ -32,9 +32,10 @@ weft_status weft_api_text(struct weft_str *from, char *text, size_t capacity, si
 
 static struct weft_gpu_params internal(const struct weft_device_params *p) {
     if (!p) return (struct weft_gpu_params){0};
-    return (struct weft_gpu_params){
-        .implementation = p->implementation, .adapter = p->adapter, .limits_min = p->limits_min,
-        .timeout = p->timeout_seconds};
+    return (struct weft_gpu_params){.implementation = p->implementation,
+                                    .adapter = p->adapter,
+                                    .limits_min = p->limits_min,
+                                    .timeout = p->timeout_seconds};
 }
 
 weft_status weft_device_open(const struct weft_device_params *params, weft_device **out) {

@@ -44,9 +44,9 @@ weft_status weft_graph_symbol(weft_graph *graph, const char *name, int64_t lo, i
         return weft_fail(WEFT_ERR_INVALID, "symbol %s is declared twice", name);
     if (lo >= 0 && weft_dim_symbol(graph->dims, name, lo, hi) != WEFT_DIM_BAD) return WEFT_OK;
     return weft_blame_memory(before, weft_fail(WEFT_ERR_INVALID,
-                                          "'%s' can't be a symbol from %" PRId64 " to %" PRId64
-                                          " (a plain word, bounds from 0 in order, at most %d symbols)",
-                                          name, lo, hi, WEFT_MAX_SYMBOLS));
+                                               "'%s' can't be a symbol from %" PRId64 " to %" PRId64
+                                               " (a plain word, bounds from 0 in order, at most %d symbols)",
+                                               name, lo, hi, WEFT_MAX_SYMBOLS));
 }
 
 weft_status weft_graph_relation(weft_graph *graph, const char *expression, int64_t max) {
@@ -142,9 +142,9 @@ static weft_status find_op(const char *name, const struct weft_op **out) {
 
 /// Such as "eps: float = 1e-06, 0 to 1".
 static void describe_attr(const struct weft_attr_desc *d, struct weft_str *s) {
-    static const char *const types[] = {[WEFT_ATTR_INT] = "integer", [WEFT_ATTR_FLOAT] = "float", [WEFT_ATTR_ENUM] = "",
-                                        [WEFT_ATTR_DIM] = "dim",     [WEFT_ATTR_INTS] = "integers",
-                                        [WEFT_ATTR_DIMS] = "dims"};
+    static const char *const types[] = {
+        [WEFT_ATTR_INT] = "integer", [WEFT_ATTR_FLOAT] = "float",   [WEFT_ATTR_ENUM] = "",
+        [WEFT_ATTR_DIM] = "dim",     [WEFT_ATTR_INTS] = "integers", [WEFT_ATTR_DIMS] = "dims"};
     bool list = d->type == WEFT_ATTR_INTS || d->type == WEFT_ATTR_DIMS;
     weft_str_addf(s, "; %s: %s", d->name, d->type == WEFT_ATTR_ENUM ? d->choices : types[d->type]);
     if (d->required) weft_str_add(s, ", required");
@@ -170,8 +170,7 @@ weft_status weft_graph_add_op(weft_graph *graph, const char *op, const weft_valu
     const struct weft_op *row;
     struct weft_attr attrs[WEFT_MAX_ATTRS];
     uint64_t before = weft_alloc_failures();
-    if (!graph || !op || !outputs)
-        return weft_api_null("weft_graph_add_op", !graph ? "graph" : !op ? "op" : "outputs");
+    if (!graph || !op || !outputs) return weft_api_null("weft_graph_add_op", !graph ? "graph" : !op ? "op" : "outputs");
     if (n_inputs && !inputs) return weft_api_null("weft_graph_add_op", "inputs");
     WEFT_TRY(find_op(op, &row));
     if (n_inputs > WEFT_MAX_INS)
@@ -179,8 +178,7 @@ weft_status weft_graph_add_op(weft_graph *graph, const char *op, const weft_valu
     weft_status status = weft_fail_in(weft_attrs_parse(graph, row, attributes ? attributes : "", attrs), "%s", op);
     for (uint32_t k = 0; k < (status == WEFT_OK || !row->n_out_of ? weft_op_outputs(row, attrs) : 0); k++)
         outputs[k] = WEFT_NO_VALUE;
-    if (status == WEFT_OK)
-        status = weft_graph_add_raw(graph, row, NULL, inputs, (uint32_t)n_inputs, attrs, outputs);
+    if (status == WEFT_OK) status = weft_graph_add_raw(graph, row, NULL, inputs, (uint32_t)n_inputs, attrs, outputs);
     return weft_blame_memory(before, status);
 }
 

@@ -7,7 +7,7 @@
 
 struct weft_buffer {
     weft_gpu *gpu;
-    weft_buf buf;   ///< of `bytes` rounded up to WEFT_BUFFER_ALIGN
+    weft_buf buf; ///< of `bytes` rounded up to WEFT_BUFFER_ALIGN
     uint64_t bytes;
     weft_buf before; ///< `buf` before the last recovery: what sessions that were bound to it remember
     struct weft_gpu_dependent dependent;

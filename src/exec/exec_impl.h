@@ -20,7 +20,7 @@ struct weft_shards {
     struct weft_shards *parent; ///< owner of the first `base` shards, or NULL
     uint32_t base, n;           ///< bufs[i] is shard base + i
     weft_buf *bufs;
-    struct weft_plan *plan;     ///< of the program that made them; owned from when that program was made
+    struct weft_plan *plan; ///< of the program that made them; owned from when that program was made
     bool owns_plan;
     struct weft_weight_source source;
     struct weft_gpu_dependent dependent;

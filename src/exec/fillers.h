@@ -5,7 +5,9 @@
 #include "gpu/gpu.h"
 #include "plan/kernel.h"
 
-struct weft_fillers { weft_buf bufs[2]; }; ///< for reading, for writing
+struct weft_fillers {
+    weft_buf bufs[2];
+}; ///< for reading, for writing
 
 /// Makes those that there are not. Those made before a failure stay. Errors: those of weft_buf_make.
 weft_status weft_fillers_make(weft_gpu *gpu, enum weft_buf_purpose purpose, const char *label, struct weft_fillers *f);

@@ -7,35 +7,31 @@ enum { FIRST_PAGES = 4, BATCH = 64 };
 
 static weft_status no_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory for a pool of pages"); }
 
-static bool in_group(const struct weft_pool *pool, uint32_t state, uint32_t group)
-{
+static bool in_group(const struct weft_pool *pool, uint32_t state, uint32_t group) {
     return pool->plan->states[state].kind == WEFT_STATE_PAGED && pool->plan->states[state].pages == group;
 }
 
-static void note_used(struct weft_pool *pool, uint32_t group, int64_t pages)
-{
+static void note_used(struct weft_pool *pool, uint32_t group, int64_t pages) {
     weft_gpu_note_pages(pool->gpu, pages * (int64_t)pool->plan->page_groups[group].page_bytes);
 }
 
 static weft_buf *banks_of(const struct weft_pool *pool, uint32_t state) { return pool->bufs + state * pool->n_banks; }
 
 /// Pages in bank `bank` of a pool of `total`.
-static uint64_t pages_in(const struct weft_plan_pages *plan, uint64_t total, uint32_t bank)
-{
+static uint64_t pages_in(const struct weft_plan_pages *plan, uint64_t total, uint32_t bank) {
     uint64_t before = (uint64_t)bank * plan->bank_pages;
     return total <= before ? 0 : total - before < plan->bank_pages ? total - before : plan->bank_pages;
 }
 
-weft_buf weft_pool_place(const struct weft_pool *pool, uint32_t state, uint32_t page, uint64_t *offset)
-{
+weft_buf weft_pool_place(const struct weft_pool *pool, uint32_t state, uint32_t page, uint64_t *offset) {
     const struct weft_plan_state *s = &pool->plan->states[state];
     uint32_t each = pool->plan->page_groups[s->pages].bank_pages;
     *offset = page % each * s->page_bytes;
     return banks_of(pool, state)[page / each];
 }
 
-struct weft_bind weft_pool_bind(const struct weft_pool *pool, uint32_t state, const struct weft_slot *slots, uint32_t n)
-{
+struct weft_bind weft_pool_bind(const struct weft_pool *pool, uint32_t state, const struct weft_slot *slots,
+                                uint32_t n) {
     weft_buf buf = banks_of(pool, state)[slots[n].bank];
     if (buf.id) return (struct weft_bind){buf, 0, weft_buf_size(pool->gpu, buf)};
     return weft_fillers_bind(&pool->fillers, &slots[n], n);
@@ -43,8 +39,7 @@ struct weft_bind weft_pool_bind(const struct weft_pool *pool, uint32_t state, co
 
 // ---- life ----------------------------------------------------------------------------------------------------------
 
-weft_status weft_pool_create(weft_gpu *gpu, const struct weft_plan *plan, struct weft_pool **out)
-{
+weft_status weft_pool_create(weft_gpu *gpu, const struct weft_plan *plan, struct weft_pool **out) {
     struct weft_pool *p = weft_calloc(1, sizeof *p);
     *out = NULL;
     if (!p) return no_memory();
@@ -64,8 +59,7 @@ weft_status weft_pool_create(weft_gpu *gpu, const struct weft_plan *plan, struct
 }
 
 /// Back to nothing: no buffer, no page.
-static void empty(struct weft_pool *p)
-{
+static void empty(struct weft_pool *p) {
     for (uint32_t i = 0; i < p->plan->n_states * p->n_banks; i++)
         if (p->bufs[i].id) weft_buf_release(p->gpu, &p->bufs[i]);
     weft_fillers_drop(p->gpu, &p->fillers);
@@ -79,8 +73,7 @@ static void empty(struct weft_pool *p)
     p->generation++;
 }
 
-void weft_pool_lose(struct weft_pool *p)
-{
+void weft_pool_lose(struct weft_pool *p) {
     if (!p) return;
     for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
         struct weft_pool_group *group = &p->groups[g];
@@ -96,8 +89,7 @@ void weft_pool_lose(struct weft_pool *p)
     p->era++;
 }
 
-void weft_pool_destroy(struct weft_pool *p)
-{
+void weft_pool_destroy(struct weft_pool *p) {
     if (!p) return;
     if (p->bufs && p->groups) empty(p);
     weft_free(p->bufs);
@@ -110,15 +102,13 @@ void weft_pool_destroy(struct weft_pool *p)
 /// Pages that the plan's bindings show of a group.
 static uint64_t most_pages(const struct weft_plan_pages *plan) { return (uint64_t)plan->n_banks * plan->bank_pages; }
 
-static void drop_new(struct weft_pool *p, weft_buf *bufs)
-{
+static void drop_new(struct weft_pool *p, weft_buf *bufs) {
     for (uint32_t i = 0; i < p->plan->n_states * p->n_banks; i++)
         if (bufs[i].id) weft_buf_release(p->gpu, &bufs[i]);
 }
 
 /// Buffers for all banks of a group that are not as they will be with `total` pages, into `bufs`: all or none.
-static weft_status make_buffers(struct weft_pool *p, uint32_t group, uint64_t total, weft_buf *bufs)
-{
+static weft_status make_buffers(struct weft_pool *p, uint32_t group, uint64_t total, weft_buf *bufs) {
     const struct weft_plan_pages *g = &p->plan->page_groups[group];
     weft_status status = WEFT_OK;
     for (uint32_t i = 0; i < p->plan->n_states && status == WEFT_OK; i++)
@@ -134,16 +124,15 @@ static weft_status make_buffers(struct weft_pool *p, uint32_t group, uint64_t to
     return status;
 }
 
-static weft_status copy_over(struct weft_pool *p, const weft_buf *bufs)
-{
+static weft_status copy_over(struct weft_pool *p, const weft_buf *bufs) {
     struct weft_gpu_copy copies[BATCH];
     uint32_t n_bufs = p->plan->n_states * p->n_banks;
     size_t n = 0;
     uint64_t serial;
     for (uint32_t i = 0; i < n_bufs; i++) {
         if (bufs[i].id && p->bufs[i].id)
-            copies[n++] = (struct weft_gpu_copy){
-                .src = p->bufs[i], .dst = bufs[i], .size = weft_buf_size(p->gpu, p->bufs[i])};
+            copies[n++] =
+                (struct weft_gpu_copy){.src = p->bufs[i], .dst = bufs[i], .size = weft_buf_size(p->gpu, p->bufs[i])};
         if (n == BATCH || (n && i + 1 == n_bufs)) {
             WEFT_TRY(weft_gpu_submit(p->gpu, &(struct weft_gpu_submit){.before = copies, .n_before = n}, &serial));
             n = 0;
@@ -153,8 +142,7 @@ static weft_status copy_over(struct weft_pool *p, const weft_buf *bufs)
 }
 
 /// The lists of pages get room for `total` pages; what they hold stays.
-static bool make_room(struct weft_pool_group *g, uint64_t total)
-{
+static bool make_room(struct weft_pool_group *g, uint64_t total) {
     uint32_t *refs = weft_realloc(g->refs, total * sizeof *refs);
     if (refs) g->refs = refs;
     uint32_t *list = refs ? weft_realloc(g->free, total * sizeof *list) : NULL;
@@ -162,8 +150,7 @@ static bool make_room(struct weft_pool_group *g, uint64_t total)
     return list != NULL;
 }
 
-static weft_status grow_to(struct weft_pool *p, uint32_t group, uint64_t total)
-{
+static weft_status grow_to(struct weft_pool *p, uint32_t group, uint64_t total) {
     struct weft_pool_group *g = &p->groups[group];
     weft_buf *bufs = weft_calloc((size_t)p->plan->n_states * p->n_banks + 1, sizeof *bufs);
     if (!bufs || !make_room(g, total)) {
@@ -195,8 +182,7 @@ static weft_status grow_to(struct weft_pool *p, uint32_t group, uint64_t total)
 
 /// Makes `count` pages free: twice as many pages as there are, as far as holders can need them; if there is no room for
 /// so many, just enough.
-weft_status weft_pool_make_free(struct weft_pool *p, uint32_t group, uint32_t count)
-{
+weft_status weft_pool_make_free(struct weft_pool *p, uint32_t group, uint32_t count) {
     struct weft_pool_group *g = &p->groups[group];
     const struct weft_plan_pages *plan = &p->plan->page_groups[group];
     if (g->n_free >= count) return WEFT_OK;
@@ -217,8 +203,7 @@ weft_status weft_pool_make_free(struct weft_pool *p, uint32_t group, uint32_t co
 
 // ---- pages ---------------------------------------------------------------------------------------------------------
 
-weft_status weft_pool_take(struct weft_pool *p, uint32_t group, uint32_t count, uint32_t *pages)
-{
+weft_status weft_pool_take(struct weft_pool *p, uint32_t group, uint32_t count, uint32_t *pages) {
     struct weft_pool_group *g = &p->groups[group];
     if (count == 0) return WEFT_OK;
     WEFT_TRY(weft_pool_make_free(p, group, count));
@@ -230,21 +215,18 @@ weft_status weft_pool_take(struct weft_pool *p, uint32_t group, uint32_t count, 
     return WEFT_OK;
 }
 
-void weft_pool_drop(struct weft_pool *p, uint32_t group, uint32_t page)
-{
+void weft_pool_drop(struct weft_pool *p, uint32_t group, uint32_t page) {
     struct weft_pool_group *g = &p->groups[group];
     if (page == 0 || --g->refs[page]) return;
     g->free[g->n_free++] = page;
     note_used(p, group, -1);
 }
 
-void weft_pool_share(struct weft_pool *p, uint32_t group, uint32_t page)
-{
+void weft_pool_share(struct weft_pool *p, uint32_t group, uint32_t page) {
     if (page) p->groups[group].refs[page]++;
 }
 
-weft_status weft_pool_zero(struct weft_pool *p, uint32_t group, const uint32_t *pages, uint32_t n)
-{
+weft_status weft_pool_zero(struct weft_pool *p, uint32_t group, const uint32_t *pages, uint32_t n) {
     struct weft_gpu_copy moves[BATCH];
     size_t k = 0;
     uint64_t serial;
@@ -265,8 +247,7 @@ weft_status weft_pool_zero(struct weft_pool *p, uint32_t group, const uint32_t *
     return k ? weft_gpu_submit(p->gpu, &(struct weft_gpu_submit){.before = moves, .n_before = k}, &serial) : WEFT_OK;
 }
 
-weft_status weft_pool_ready_bounce(struct weft_pool *p)
-{
+weft_status weft_pool_ready_bounce(struct weft_pool *p) {
     uint64_t most = 0;
     for (uint32_t i = 0; i < p->plan->n_states; i++)
         if (p->plan->states[i].kind == WEFT_STATE_PAGED && p->plan->states[i].page_bytes > most)
@@ -275,8 +256,7 @@ weft_status weft_pool_ready_bounce(struct weft_pool *p)
     return weft_buf_make(p->gpu, WEFT_BUF_FOR_STAGING, most, WEFT_BUF_STORAGE, "page copy", &p->bounce);
 }
 
-weft_status weft_pool_copy(struct weft_pool *p, uint32_t group, uint32_t from, uint32_t to)
-{
+weft_status weft_pool_copy(struct weft_pool *p, uint32_t group, uint32_t from, uint32_t to) {
     struct weft_gpu_copy moves[BATCH];
     size_t k = 0;
     uint64_t serial;
@@ -297,15 +277,13 @@ weft_status weft_pool_copy(struct weft_pool *p, uint32_t group, uint32_t from, u
 
 // ---- holders -------------------------------------------------------------------------------------------------------
 
-static void free_tables(const struct weft_pool *p, struct weft_page_table *t)
-{
+static void free_tables(const struct weft_pool *p, struct weft_page_table *t) {
     for (uint32_t g = 0; t && g < p->plan->n_page_groups; g++) weft_free(t[g].pages);
     weft_free(t);
 }
 
 /// Buffers of the groups that have none, for holders of these tables.
-static weft_status make_first(struct weft_pool *p, const struct weft_page_table *t)
-{
+static weft_status make_first(struct weft_pool *p, const struct weft_page_table *t) {
     for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
         uint32_t first = t[g].room < FIRST_PAGES ? t[g].room : FIRST_PAGES;
         if (!p->groups[g].total) WEFT_TRY(weft_pool_make_free(p, g, first ? first : 1));
@@ -313,8 +291,7 @@ static weft_status make_first(struct weft_pool *p, const struct weft_page_table 
     return WEFT_OK;
 }
 
-weft_status weft_pool_join_again(struct weft_pool *p, struct weft_page_table *t)
-{
+weft_status weft_pool_join_again(struct weft_pool *p, struct weft_page_table *t) {
     for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
         if (t[g].era != p->era) t[g].n = 0;
         t[g].era = p->era;
@@ -322,8 +299,7 @@ weft_status weft_pool_join_again(struct weft_pool *p, struct weft_page_table *t)
     return make_first(p, t);
 }
 
-weft_status weft_pool_join(struct weft_pool *p, const uint32_t *room, struct weft_page_table **out)
-{
+weft_status weft_pool_join(struct weft_pool *p, const uint32_t *room, struct weft_page_table **out) {
     uint32_t n = p->plan->n_page_groups;
     struct weft_page_table *t = weft_calloc(n + 1, sizeof *t);
     weft_status status = t ? WEFT_OK : no_memory();
@@ -348,8 +324,7 @@ weft_status weft_pool_join(struct weft_pool *p, const uint32_t *room, struct wef
     return WEFT_OK;
 }
 
-void weft_pool_leave(struct weft_pool *p, struct weft_page_table **tables)
-{
+void weft_pool_leave(struct weft_pool *p, struct weft_page_table **tables) {
     struct weft_page_table *t = *tables;
     if (!t) return;
     *tables = NULL;

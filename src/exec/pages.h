@@ -14,23 +14,23 @@
 #include "plan/plan.h"
 
 struct weft_pool_group {
-    uint32_t total;     ///< pages in the buffers, page 0 included
+    uint32_t total; ///< pages in the buffers, page 0 included
     uint32_t n_free;
-    uint32_t *free;     ///< the last is taken next
-    uint32_t *refs;     ///< by page
-    uint64_t wanted;    ///< pages that all holders together can ever need
+    uint32_t *free;  ///< the last is taken next
+    uint32_t *refs;  ///< by page
+    uint64_t wanted; ///< pages that all holders together can ever need
 };
 
 struct weft_pool {
     weft_gpu *gpu;
     const struct weft_plan *plan;
-    weft_buf *bufs;     ///< by number in plan->states, n_banks of each
-    uint32_t n_banks;   ///< most of any group
+    weft_buf *bufs;              ///< by number in plan->states, n_banks of each
+    uint32_t n_banks;            ///< most of any group
     struct weft_fillers fillers; ///< in place of banks that are not there yet
     struct weft_pool_group *groups;
     uint32_t generation, holders;
-    uint32_t era;       ///< rises when the pool is lost: pages of tables of an earlier one are no more
-    weft_buf bounce;    ///< for copies within a buffer, which WebGPU does not have
+    uint32_t era;    ///< rises when the pool is lost: pages of tables of an earlier one are no more
+    weft_buf bounce; ///< for copies within a buffer, which WebGPU does not have
 };
 
 /// A session's or snapshot's pages of one group, from row 0 on without gaps.
@@ -63,7 +63,7 @@ weft_status weft_pool_make_free(struct weft_pool *pool, uint32_t group, uint32_t
 /// Takes pages, growing the pool if need be: all or none. They hold what they held. Errors: LIMIT (names the states,
 /// pages and bytes), NOMEM, DEVICE, LOST.
 weft_status weft_pool_take(struct weft_pool *pool, uint32_t group, uint32_t count, uint32_t *pages);
-void weft_pool_drop(struct weft_pool *pool, uint32_t group, uint32_t page); ///< one holder less
+void weft_pool_drop(struct weft_pool *pool, uint32_t group, uint32_t page);  ///< one holder less
 void weft_pool_share(struct weft_pool *pool, uint32_t group, uint32_t page); ///< one holder more
 
 /// Fills pages of all states of a group with zeros / copies pages to others (through the bounce buffer): queued.

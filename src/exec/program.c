@@ -5,14 +5,12 @@
 #include "exec/session.h"
 #include <string.h>
 
-static void compile_progress(void *user, size_t done, size_t total)
-{
+static void compile_progress(void *user, size_t done, size_t total) {
     const struct weft_program_params *params = user;
     if (params->progress) params->progress(params->progress_user, WEFT_PROGRESS_COMPILE, done, total);
 }
 
-static void describe(const struct weft_step *s, struct weft_pipeline_desc *desc)
-{
+static void describe(const struct weft_step *s, struct weft_pipeline_desc *desc) {
     if (desc->wgsl) return; // by an earlier step
     *desc = (struct weft_pipeline_desc){.label = s->label,
                                         .wgsl = s->wgsl,
@@ -23,8 +21,7 @@ static void describe(const struct weft_step *s, struct weft_pipeline_desc *desc)
     for (uint32_t k = 0; k < s->n_slots; k++) desc->kinds[k] = s->slots[k].kind;
 }
 
-static weft_status build_pipelines(struct weft_program *p, const struct weft_program_params *params)
-{
+static weft_status build_pipelines(struct weft_program *p, const struct weft_program_params *params) {
     uint32_t n = p->plan->n_pipelines;
     struct weft_pipeline_desc *descs = weft_calloc(n + 1, sizeof *descs);
     if (!p->pipelines) p->pipelines = weft_calloc(n + 1, sizeof *p->pipelines);
@@ -39,14 +36,12 @@ static weft_status build_pipelines(struct weft_program *p, const struct weft_pro
     return status;
 }
 
-static void drop_heaps(struct weft_program *p)
-{
+static void drop_heaps(struct weft_program *p) {
     for (uint32_t h = 0; h < WEFT_HEAPS; h++)
         if (p->heaps[h].id) weft_buf_release(p->gpu, &p->heaps[h]);
 }
 
-weft_status weft_program_build(weft_program *p, const struct weft_program_params *params)
-{
+weft_status weft_program_build(weft_program *p, const struct weft_program_params *params) {
     weft_status status = WEFT_OK;
     for (uint32_t h = 0; h < WEFT_HEAPS && status == WEFT_OK; h++)
         if (p->plan->heap_bytes[h])
@@ -88,8 +83,7 @@ weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const s
     p->shards->owns_plan = true;
     if (p->plan->n_page_groups) WEFT_GOTO(weft_pool_create(gpu, p->plan, &p->pool));
     WEFT_GOTO(weft_program_build(p, params));
-    p->dependent = (struct weft_gpu_dependent){
-        .rank = WEFT_GPU_RANK_PROGRAM, .remake = weft_program_remake, .self = p};
+    p->dependent = (struct weft_gpu_dependent){.rank = WEFT_GPU_RANK_PROGRAM, .remake = weft_program_remake, .self = p};
     weft_gpu_depend(gpu, &p->dependent);
     *out = p;
     return WEFT_OK;
@@ -98,8 +92,7 @@ fail:
     return status;
 }
 
-void weft_program_destroy(weft_program **program)
-{
+void weft_program_destroy(weft_program **program) {
     if (!program || !*program) return;
     struct weft_program *p = *program;
     *program = NULL;
@@ -114,8 +107,7 @@ void weft_program_destroy(weft_program **program)
     weft_free(p);
 }
 
-weft_status weft_program_enter(weft_program *p, const atomic_bool *cancelled)
-{
+weft_status weft_program_enter(weft_program *p, const atomic_bool *cancelled) {
     pthread_mutex_lock(&p->lock);
     while (p->busy && !atomic_load(cancelled)) pthread_cond_wait(&p->left, &p->lock);
     bool entered = !atomic_load(cancelled);
@@ -124,22 +116,19 @@ weft_status weft_program_enter(weft_program *p, const atomic_bool *cancelled)
     return entered ? WEFT_OK : weft_fail(WEFT_ERR_CANCELLED, "cancelled while another session's run was submitted");
 }
 
-void weft_program_enter_pool(weft_program *p)
-{
+void weft_program_enter_pool(weft_program *p) {
     static const atomic_bool never;
     (void)weft_program_enter(p, &never);
 }
 
-void weft_program_leave(weft_program *p)
-{
+void weft_program_leave(weft_program *p) {
     pthread_mutex_lock(&p->lock);
     p->busy = false;
     pthread_cond_broadcast(&p->left);
     pthread_mutex_unlock(&p->lock);
 }
 
-void weft_program_wake(weft_program *p)
-{
+void weft_program_wake(weft_program *p) {
     pthread_mutex_lock(&p->lock);
     pthread_cond_broadcast(&p->left);
     pthread_mutex_unlock(&p->lock);
@@ -148,8 +137,7 @@ void weft_program_wake(weft_program *p)
 const struct weft_plan *weft_program_plan(const weft_program *program) { return program->plan; }
 weft_gpu *weft_program_gpu(const weft_program *program) { return program->gpu; }
 
-void weft_program_forget_source(weft_program *program, void *user)
-{
+void weft_program_forget_source(weft_program *program, void *user) {
     if (program) weft_shards_forget_source(program->shards, user);
 }
 

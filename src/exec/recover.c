@@ -7,8 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-weft_status weft_stay_lost(char why[WEFT_LOST_WHY], weft_status status)
-{
+weft_status weft_stay_lost(char why[WEFT_LOST_WHY], weft_status status) {
     if (status == WEFT_OK) why[0] = 0;
     else snprintf(why, WEFT_LOST_WHY, "%s", weft_error_message());
     return status;
@@ -16,15 +15,13 @@ weft_status weft_stay_lost(char why[WEFT_LOST_WHY], weft_status status)
 
 // ---- weights and programs ------------------------------------------------------------------------------------------
 
-const char *weft_plan_title(const struct weft_plan *plan)
-{
+const char *weft_plan_title(const struct weft_plan *plan) {
     for (uint32_t i = 0; i < plan->n_ios; i++)
         if (plan->ios[i].is_output && plan->ios[i].name) return plan->ios[i].name;
     return plan->n_ios && plan->ios[0].name ? plan->ios[0].name : "";
 }
 
-static weft_status load_again(struct weft_shards *s)
-{
+static weft_status load_again(struct weft_shards *s) {
     if (s->parent && weft_shards_lost(s->parent))
         return weft_fail(WEFT_ERR_LOST, "it shares weights that are lost: %s", weft_shards_lost(s->parent));
     if (!s->source.stays && weft_shards_need_source(s))
@@ -35,23 +32,20 @@ static weft_status load_again(struct weft_shards *s)
     return weft_fail_in(weft_shards_load(s, NULL), "the weights of the program of '%s'", weft_plan_title(s->plan));
 }
 
-weft_status weft_shards_remake(void *shards, void *report)
-{
+weft_status weft_shards_remake(void *shards, void *report) {
     struct weft_shards *s = shards;
     (void)report; // their programs are counted
     return weft_stay_lost(s->lost_why, load_again(s));
 }
 
-static weft_status build_again(weft_program *p)
-{
+static weft_status build_again(weft_program *p) {
     static const struct weft_program_params quiet;
     const char *weights = weft_shards_lost(p->shards);
     if (weights) return weft_fail(WEFT_ERR_LOST, "%s", weights);
     return weft_fail_in(weft_program_build(p, &quiet), "the program of '%s'", weft_plan_title(p->plan));
 }
 
-weft_status weft_program_remake(void *program, void *report)
-{
+weft_status weft_program_remake(void *program, void *report) {
     weft_program *p = program;
     struct weft_recovery *r = report;
     weft_pool_lose(p->pool);
@@ -61,8 +55,7 @@ weft_status weft_program_remake(void *program, void *report)
     return status;
 }
 
-weft_status weft_program_there(const weft_program *p)
-{
+weft_status weft_program_there(const weft_program *p) {
     if (!p->lost_why[0]) return WEFT_OK;
     return weft_fail(WEFT_ERR_LOST, "the program of '%s' was lost with the device and not recovered: %s",
                      weft_plan_title(p->plan), p->lost_why);
@@ -70,11 +63,10 @@ weft_status weft_program_there(const weft_program *p)
 
 // ---- sessions ------------------------------------------------------------------------------------------------------
 
-static weft_status bring_back(weft_session *s)
-{
+static weft_status bring_back(weft_session *s) {
     WEFT_TRY(weft_program_there(s->program));
     const struct weft_plan *plan = s->program->plan;
-    s->last_serial = 0; // nothing of before is waited for
+    s->last_serial = 0;                                // nothing of before is waited for
     struct weft_snapshot *snapshot = s->host_snapshot; // which a reset forgets
     s->odd = false;
     weft_status status = weft_session_make_buffers(s);
@@ -93,8 +85,7 @@ static weft_status bring_back(weft_session *s)
     return weft_fail_in(status, "a session of the program of '%s'", weft_plan_title(s->program->plan));
 }
 
-weft_status weft_session_remake(void *session, void *report)
-{
+weft_status weft_session_remake(void *session, void *report) {
     weft_session *s = session;
     struct weft_recovery *r = report;
     s->lost_why[0] = 0;
@@ -109,15 +100,13 @@ weft_status weft_session_remake(void *session, void *report)
     return WEFT_OK;
 }
 
-weft_status weft_session_there(const weft_session *s)
-{
+weft_status weft_session_there(const weft_session *s) {
     WEFT_TRY(weft_program_there(s->program));
     if (!s->lost_why[0]) return WEFT_OK;
     return weft_fail(WEFT_ERR_LOST, "the session was lost with the device and not recovered: %s", s->lost_why);
 }
 
-weft_status weft_session_whole(const weft_session *s)
-{
+weft_status weft_session_whole(const weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     if (!s->gone || !plan->n_states) return WEFT_OK;
     WEFT_TRY(weft_gpu_check(s->gpu)); // while the device itself is gone, that is what to say
@@ -129,16 +118,14 @@ weft_status weft_session_whole(const weft_session *s)
                      plan->states[0].name, more);
 }
 
-weft_status weft_session_has(const weft_session *s, const char *name)
-{
+weft_status weft_session_has(const weft_session *s, const char *name) {
     const struct weft_plan *plan = s->program->plan;
     bool state = false;
     for (uint32_t i = 0; i < plan->n_states && !state; i++) state = strcmp(plan->states[i].name, name) == 0;
     return state ? weft_session_whole(s) : WEFT_OK;
 }
 
-weft_status weft_session_lost_states(const weft_session *session, const char **names, size_t capacity, size_t *count)
-{
+weft_status weft_session_lost_states(const weft_session *session, const char **names, size_t capacity, size_t *count) {
     if (!session || !count || (capacity && !names)) return weft_session_null_argument("weft_session_lost_states");
     const struct weft_plan *plan = session->program->plan;
     *count = session->gone ? plan->n_states : 0;
@@ -148,8 +135,7 @@ weft_status weft_session_lost_states(const weft_session *session, const char **n
 
 // ---- the device ----------------------------------------------------------------------------------------------------
 
-weft_status weft_device_recover(weft_device *device, struct weft_recovery *report)
-{
+weft_status weft_device_recover(weft_device *device, struct weft_recovery *report) {
     struct weft_recovery r = {0};
     size_t failed = 0;
     if (report) *report = r;

@@ -18,16 +18,14 @@ weft_status weft_session_null_argument(const char *call) {
 
 /// Past or present of a state. Ping-pong states change buffers when the session turns; groups of the other oddness are
 /// made for the time when they will have.
-static weft_buf state_buffer(const weft_session *s, uint32_t number, bool odd)
-{
+static weft_buf state_buffer(const weft_session *s, uint32_t number, bool odd) {
     bool present = (number & WEFT_STATE_PRESENT) != 0;
     number &= ~WEFT_STATE_PRESENT;
     if (s->program->plan->states[number].policy == WEFT_STATE_PING_PONG && odd != s->odd) present = !present;
     return present ? s->others[number] : s->states[number];
 }
 
-weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key, bool odd)
-{
+weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key, bool odd) {
     uint32_t number = mem_key & 0xffffff;
     switch (mem_key >> 24) {
     case WEFT_MEM_TRANSIENT: return s->program->heaps[number];
@@ -39,8 +37,7 @@ weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key, bool odd)
     }
 }
 
-void weft_session_turn(weft_session *s, uint32_t runs)
-{
+void weft_session_turn(weft_session *s, uint32_t runs) {
     if (!s->turns || s->stuck || runs % 2 == 0) return;
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; i < plan->n_states; i++) {
@@ -52,8 +49,7 @@ void weft_session_turn(weft_session *s, uint32_t runs)
     s->odd = !s->odd;
 }
 
-weft_status weft_session_make_buffers(weft_session *s)
-{
+weft_status weft_session_make_buffers(weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; i < plan->n_states; i++)
         if (plan->states[i].kind != WEFT_STATE_VAR && plan->states[i].kind != WEFT_STATE_PAGED)
@@ -69,13 +65,12 @@ weft_status weft_session_make_buffers(weft_session *s)
     WEFT_TRY(weft_buf_make(s->gpu, WEFT_BUF_FOR_STATES, plan->vars_bytes, WEFT_BUF_STORAGE, "vars", &s->vars));
     if (plan->checked)
         WEFT_TRY(weft_buf_make(s->gpu, WEFT_BUF_FOR_STATES, WEFT_FAULT_BYTES, WEFT_BUF_STORAGE, "fault", &s->fault));
-    return weft_buf_make(s->gpu, WEFT_BUF_FOR_PARAMS, weft_plan_param_bytes(plan),
-                         WEFT_BUF_UNIFORM, "params", &s->arena);
+    return weft_buf_make(s->gpu, WEFT_BUF_FOR_PARAMS, weft_plan_param_bytes(plan), WEFT_BUF_UNIFORM, "params",
+                         &s->arena);
 }
 
 /// A share in the program's pages.
-static weft_status join_pool(weft_session *s)
-{
+static weft_status join_pool(weft_session *s) {
     if (!s->program->pool) return WEFT_OK;
     weft_program_enter_pool(s->program);
     weft_status status = weft_pool_join(s->program->pool, NULL, &s->pages);
@@ -83,8 +78,7 @@ static weft_status join_pool(weft_session *s)
     return status;
 }
 
-void weft_session_drop_buffers(weft_session *s)
-{
+void weft_session_drop_buffers(weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; s->states && i < plan->n_states; i++)
         if (s->states[i].id) weft_buf_release(s->gpu, &s->states[i]);
@@ -97,23 +91,20 @@ void weft_session_drop_buffers(weft_session *s)
     if (s->fault.id) weft_buf_release(s->gpu, &s->fault);
 }
 
-static bool make_version(const weft_session *s, uint32_t steps, struct weft_version *v)
-{
+static bool make_version(const weft_session *s, uint32_t steps, struct weft_version *v) {
     v->steps = weft_calloc(steps, sizeof *v->steps);
     v->odd_steps = s->turns ? weft_calloc(steps, sizeof *v->steps) : v->steps;
     v->plan_steps = weft_calloc(steps, sizeof *v->plan_steps);
     return v->steps && v->odd_steps && v->plan_steps;
 }
 
-static void free_version(struct weft_version *v)
-{
+static void free_version(struct weft_version *v) {
     if (v->odd_steps != v->steps) weft_free(v->odd_steps);
     weft_free(v->steps);
     weft_free(v->plan_steps);
 }
 
-static weft_status make_room(weft_session *s)
-{
+static weft_status make_room(weft_session *s) {
     s->states = weft_calloc(s->program->plan->n_states + 1, sizeof *s->states);
     s->ios = weft_calloc(s->program->plan->n_ios + 1, sizeof *s->ios);
     s->others = weft_calloc(s->program->plan->n_states + 1, sizeof *s->others);
@@ -128,8 +119,7 @@ static weft_status make_room(weft_session *s)
     return room && s->words && s->run_steps ? WEFT_OK : weft_session_no_memory();
 }
 
-weft_status weft_session_create(weft_program *program, const struct weft_session_params *params, weft_session **out)
-{
+weft_status weft_session_create(weft_program *program, const struct weft_session_params *params, weft_session **out) {
     if (out) *out = NULL;
     if (!program || !out) return weft_session_null_argument("weft_session_create");
     if (params && params->max_runs > MOST_RUNS)
@@ -159,8 +149,7 @@ weft_status weft_session_create(weft_program *program, const struct weft_session
     for (uint32_t i = 0; i < s->n_symbols; i++) weft_dims_symbol_bounds(plan->graph->dims, i, &lo, &symbols[i]);
     if (plan->bound) memcpy(symbols, plan->bind, sizeof symbols);
     if (weft_graph_sizes_check(plan->graph, symbols) == WEFT_OK) WEFT_GOTO(weft_session_resize(s, symbols));
-    s->dependent = (struct weft_gpu_dependent){
-        .rank = WEFT_GPU_RANK_SESSION, .remake = weft_session_remake, .self = s};
+    s->dependent = (struct weft_gpu_dependent){.rank = WEFT_GPU_RANK_SESSION, .remake = weft_session_remake, .self = s};
     weft_gpu_depend(s->gpu, &s->dependent);
     *out = s;
     return WEFT_OK;
@@ -169,8 +158,7 @@ fail:
     return status;
 }
 
-void weft_session_destroy(weft_session **session)
-{
+void weft_session_destroy(weft_session **session) {
     if (!session || !*session) return;
     weft_session *s = *session;
     *session = NULL;

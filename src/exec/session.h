@@ -28,11 +28,11 @@ weft_program *weft_session_program(const weft_session *session);
 /// The first access out of range that the steps of a checked program (weft_compile_params.checked) met: see
 /// weft_session_fault.
 struct weft_fault {
-    bool any;                      ///< the rest is set only if there was one
-    uint32_t schedule, step;       ///< place in the plan
-    const char *label, *operand;   ///< of the step; lives as long as the program
+    bool any;                               ///< the rest is set only if there was one
+    uint32_t schedule, step;                ///< place in the plan
+    const char *label, *operand;            ///< of the step; lives as long as the program
     uint32_t operand_number, index, length; ///< element asked for, and how many the operand had
-    char text[256];                ///< one sentence
+    char text[256];                         ///< one sentence
 };
 /// Waits for the runs so far and reads the fault buffer; what it held is forgotten, so that the next fault is the first
 /// again. Errors: INVALID (the program was not compiled checked), LOST.

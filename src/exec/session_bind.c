@@ -11,8 +11,7 @@ static const char *kind_of(const weft_session *s, uint32_t io) {
 }
 static const char *name_of(const weft_session *s, uint32_t io) { return s->program->plan->ios[io].name; }
 
-bool weft_session_is_io(uint32_t mem_key, uint32_t *io)
-{
+bool weft_session_is_io(uint32_t mem_key, uint32_t *io) {
     *io = mem_key & 0xffffff;
     return mem_key >> 24 == WEFT_MEM_INPUT || mem_key >> 24 == WEFT_MEM_OUTPUT;
 }
@@ -20,8 +19,7 @@ bool weft_session_is_io(uint32_t mem_key, uint32_t *io)
 static bool direct(const struct weft_io_binding *b) { return b->buf.id && !b->staged; }
 static bool is_bound(const struct weft_io_binding *b) { return b->buf.id || b->host; }
 
-bool weft_session_bind_slot(const weft_session *s, const struct weft_step *step, uint32_t slot, struct weft_bind *out)
-{
+bool weft_session_bind_slot(const weft_session *s, const struct weft_step *step, uint32_t slot, struct weft_bind *out) {
     const struct weft_slot *at = &step->slots[slot];
     uint32_t io;
     weft_session_is_io(at->mem_key, &io);
@@ -31,8 +29,7 @@ bool weft_session_bind_slot(const weft_session *s, const struct weft_step *step,
     if (!weft_buf_alive(s->gpu, b->buf)) return false;
     uint64_t room = weft_align256(b->bytes);
     // Live elements end before the bytes that are bound do, so what begins behind them is not reached.
-    if (at->offset >= room)
-        *out = weft_fillers_bind(&s->fillers, at, slot);
+    if (at->offset >= room) *out = weft_fillers_bind(&s->fillers, at, slot);
     else
         *out = (struct weft_bind){b->buf, b->offset + at->offset,
                                   at->size < room - at->offset ? at->size : room - at->offset};
@@ -41,8 +38,7 @@ bool weft_session_bind_slot(const weft_session *s, const struct weft_step *step,
 
 // ---- judging a table -----------------------------------------------------------------------------------------------
 
-static weft_status fits(const weft_session *s, const struct weft_io_binding *table, const int64_t *symbols)
-{
+static weft_status fits(const weft_session *s, const struct weft_io_binding *table, const int64_t *symbols) {
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; i < plan->n_ios; i++) {
         const struct weft_io_binding *b = &table[i];
@@ -50,9 +46,10 @@ static weft_status fits(const weft_session *s, const struct weft_io_binding *tab
         uint64_t need = weft_plan_io_live_bytes(plan, i, symbols), have = b->bytes;
         if (b->buf.id) have = (have + 3) & ~(uint64_t)3;
         if (need > have)
-            return weft_fail(WEFT_ERR_LIMIT, "%s '%s' needs %llu bytes at the live sizes and %llu are bound; bind more "
-                             "of them, or NULL for the session's own buffer", kind_of(s, i), name_of(s, i),
-                             (unsigned long long)need, (unsigned long long)b->bytes);
+            return weft_fail(WEFT_ERR_LIMIT,
+                             "%s '%s' needs %llu bytes at the live sizes and %llu are bound; bind more "
+                             "of them, or NULL for the session's own buffer",
+                             kind_of(s, i), name_of(s, i), (unsigned long long)need, (unsigned long long)b->bytes);
     }
     return WEFT_OK;
 }
@@ -65,23 +62,23 @@ static bool one_buffer(const struct weft_io_binding *a, const struct weft_io_bin
     return a->buf.id && a->buf.id == b->buf.id && a->buf.gen == b->buf.gen;
 }
 
-static weft_status no_overlap(const weft_session *s, uint32_t i, uint32_t j)
-{
+static weft_status no_overlap(const weft_session *s, uint32_t i, uint32_t j) {
     const struct weft_io_binding *a = &s->next[i], *b = &s->next[j];
     const struct weft_plan_io *ios = s->program->plan->ios;
     if (!one_buffer(a, b) || !(ios[i].is_output || ios[j].is_output)) return WEFT_OK;
     uint64_t a_end = a->offset + weft_align256(a->bytes), b_end = b->offset + weft_align256(b->bytes);
     if (a->offset >= b_end || b->offset >= a_end) return WEFT_OK;
     uint64_t from = a->offset > b->offset ? a->offset : b->offset, to = a_end < b_end ? a_end : b_end;
-    return weft_fail(WEFT_ERR_INVALID, "%s '%s' and %s '%s' would share bytes %llu to %llu of one buffer (ranges take "
-                     "whole blocks of %d); bind ranges that do not overlap", kind_of(s, i), ios[i].name, kind_of(s, j),
-                     ios[j].name, (unsigned long long)from, (unsigned long long)to, WEFT_BUFFER_ALIGN);
+    return weft_fail(WEFT_ERR_INVALID,
+                     "%s '%s' and %s '%s' would share bytes %llu to %llu of one buffer (ranges take "
+                     "whole blocks of %d); bind ranges that do not overlap",
+                     kind_of(s, i), ios[i].name, kind_of(s, j), ios[j].name, (unsigned long long)from,
+                     (unsigned long long)to, WEFT_BUFFER_ALIGN);
 }
 
 /// WebGPU judges usage by whole buffer: where a step would bind one buffer read and read_write, the side that is only
 /// read, an input if there is one, goes through the session's own buffer.
-static void stage_step(weft_session *s, const struct weft_step *step)
-{
+static void stage_step(weft_session *s, const struct weft_step *step) {
     uint32_t a, b;
     for (uint32_t i = 1; i < step->n_slots; i++) {
         if (!weft_session_is_io(step->slots[i].mem_key, &a)) continue;
@@ -95,8 +92,7 @@ static void stage_step(weft_session *s, const struct weft_step *step)
 }
 
 /// Judges s->next as a whole and decides what is staged.
-static weft_status judge(weft_session *s)
-{
+static weft_status judge(weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     bool shared = false;
     if (weft_session_symbols(s)) WEFT_TRY(fits(s, s->next, weft_session_symbols(s)));
@@ -118,8 +114,7 @@ static bool is_back(const weft_session *s, const struct weft_io_binding *table, 
     return s->program->plan->ios[io].is_output && table[io].host;
 }
 
-static void drop_backs(weft_session *s, uint32_t io)
-{
+static void drop_backs(weft_session *s, uint32_t io) {
     for (uint32_t r = 0; r < WEFT_HOST_RUNS; r++) {
         weft_buf_release(s->gpu, &s->backs[io].bufs[r]);
         weft_buf_release(s->gpu, &s->backs[io].old[r]);
@@ -128,8 +123,7 @@ static void drop_backs(weft_session *s, uint32_t io)
 }
 
 /// Larger buffers take the place of those that an output has; what is on its way stays where it is.
-static void replace_backs(weft_session *s, uint32_t io, const struct weft_io_back *larger)
-{
+static void replace_backs(weft_session *s, uint32_t io, const struct weft_io_back *larger) {
     struct weft_io_back *b = &s->backs[io];
     for (uint32_t r = 0; r < WEFT_HOST_RUNS; r++) {
         if (s->host_fences[r] && b->host[r] && !b->old[r].id) b->old[r] = b->bufs[r];
@@ -139,8 +133,7 @@ static void replace_backs(weft_session *s, uint32_t io, const struct weft_io_bac
 }
 
 /// Buffers through which an output goes to the host, where those that there are do not suffice.
-static weft_status make_backs(weft_session *s, uint32_t io, struct weft_io_back *out)
-{
+static weft_status make_backs(weft_session *s, uint32_t io, struct weft_io_back *out) {
     uint64_t bytes = s->next[io].bytes, most = weft_plan_io_bytes(s->program->plan, io);
     bytes = bytes < most ? weft_align256(bytes) : most;
     if (s->backs[io].bufs[0].id && weft_buf_size(s->gpu, s->backs[io].bufs[0]) >= bytes) return WEFT_OK;
@@ -155,8 +148,7 @@ static weft_status make_backs(weft_session *s, uint32_t io, struct weft_io_back 
 }
 
 /// Whatever s->next needs and is not there yet. What was made is in `made` (own buffers) and `backs`.
-static weft_status make_needed(weft_session *s, bool *made, struct weft_io_back *backs)
-{
+static weft_status make_needed(weft_session *s, bool *made, struct weft_io_back *backs) {
     const struct weft_plan *plan = s->program->plan;
     bool fillers = false;
     for (uint32_t i = 0; i < plan->n_ios; i++) {
@@ -170,24 +162,21 @@ static weft_status make_needed(weft_session *s, bool *made, struct weft_io_back 
     return fillers ? weft_fillers_make(s->gpu, WEFT_BUF_FOR_OTHER, "nothing bound", &s->fillers) : WEFT_OK;
 }
 
-static bool changes(const weft_session *s, uint32_t io, bool made)
-{
+static bool changes(const weft_session *s, uint32_t io, bool made) {
     const struct weft_io_binding *a = &s->bound[io], *b = &s->next[io];
     if (!direct(a) && !direct(b)) return made;
     return direct(a) != direct(b) || !one_buffer(a, b) || a->offset != b->offset ||
            weft_align256(a->bytes) != weft_align256(b->bytes);
 }
 
-static void swap_tables(weft_session *s)
-{
+static void swap_tables(weft_session *s) {
     struct weft_io_binding *was = s->bound;
     s->bound = s->next;
     s->next = was;
 }
 
 /// After the groups are there: gives up what is not needed any more. s->next is the table before.
-static void settle(weft_session *s, const struct weft_io_back *backs)
-{
+static void settle(weft_session *s, const struct weft_io_back *backs) {
     s->n_bound = 0;
     for (uint32_t i = 0; i < s->program->plan->n_ios; i++) {
         s->n_bound += is_bound(&s->bound[i]);
@@ -198,8 +187,7 @@ static void settle(weft_session *s, const struct weft_io_back *backs)
 }
 
 /// Makes s->next the live table. All or nothing.
-static weft_status install(weft_session *s)
-{
+static weft_status install(weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     bool *made = weft_calloc(plan->n_ios + 1, sizeof *made), any = false;
     struct weft_io_back *backs = weft_calloc(plan->n_ios + 1, sizeof *backs);
@@ -224,8 +212,7 @@ static weft_status install(weft_session *s)
 
 // ---- asking for one ------------------------------------------------------------------------------------------------
 
-static weft_status find_io(const weft_session *s, const char *name, uint32_t *out)
-{
+static weft_status find_io(const weft_session *s, const char *name, uint32_t *out) {
     const struct weft_plan *plan = s->program->plan;
     for (*out = 0; *out < plan->n_ios; ++*out)
         if (plan->ios[*out].name && strcmp(plan->ios[*out].name, name) == 0) return WEFT_OK;
@@ -235,8 +222,7 @@ static weft_status find_io(const weft_session *s, const char *name, uint32_t *ou
     return weft_session_no_tensor(s, name);
 }
 
-static weft_status bind_buffer(const weft_session *s, const struct weft_binding *b, struct weft_io_binding *out)
-{
+static weft_status bind_buffer(const weft_session *s, const struct weft_binding *b, struct weft_io_binding *out) {
     uint64_t size = weft_buffer_size(b->buffer);
     if (b->host)
         return weft_fail(WEFT_ERR_INVALID, "'%s' can be bound to a buffer or to the host, not to both", b->name);
@@ -252,13 +238,14 @@ static weft_status bind_buffer(const weft_session *s, const struct weft_binding 
         return weft_fail(WEFT_ERR_LIMIT, "'%s': %llu bytes at offset %llu lie beyond the end of a buffer of %llu bytes",
                          b->name, (unsigned long long)b->bytes, (unsigned long long)b->offset,
                          (unsigned long long)size);
-    *out = (struct weft_io_binding){.buffer = b->buffer, .buf = b->buffer->buf, .offset = b->offset,
+    *out = (struct weft_io_binding){.buffer = b->buffer,
+                                    .buf = b->buffer->buf,
+                                    .offset = b->offset,
                                     .bytes = b->bytes ? b->bytes : size - b->offset};
     return WEFT_OK;
 }
 
-weft_status weft_session_bind_all(weft_session *s, const struct weft_binding *bindings, size_t count)
-{
+weft_status weft_session_bind_all(weft_session *s, const struct weft_binding *bindings, size_t count) {
     if (!s || (count && !bindings)) return weft_session_null_argument("weft_session_bind_all");
     WEFT_TRY(weft_session_there(s));
     memcpy(s->next, s->bound, s->program->plan->n_ios * sizeof *s->next);
@@ -273,20 +260,17 @@ weft_status weft_session_bind_all(weft_session *s, const struct weft_binding *bi
     return install(s);
 }
 
-weft_status weft_session_bind(weft_session *s, const char *name, weft_buffer *buffer, uint64_t offset, uint64_t bytes)
-{
+weft_status weft_session_bind(weft_session *s, const char *name, weft_buffer *buffer, uint64_t offset, uint64_t bytes) {
     struct weft_binding b = {.name = name, .buffer = buffer, .offset = offset, .bytes = bytes};
     return weft_session_bind_all(s, &b, 1);
 }
 
-weft_status weft_session_bind_host(weft_session *s, const char *name, void *data, uint64_t bytes)
-{
+weft_status weft_session_bind_host(weft_session *s, const char *name, void *data, uint64_t bytes) {
     struct weft_binding b = {.name = name, .host = data, .bytes = bytes};
     return weft_session_bind_all(s, &b, 1);
 }
 
-weft_status weft_session_binding(const weft_session *s, const char *name, struct weft_binding *out)
-{
+weft_status weft_session_binding(const weft_session *s, const char *name, struct weft_binding *out) {
     uint32_t io;
     if (!s || !name || !out) return weft_session_null_argument("weft_session_binding");
     *out = (struct weft_binding){0};
@@ -304,8 +288,7 @@ weft_status weft_session_binding(const weft_session *s, const char *name, struct
 
 // ---- life ----------------------------------------------------------------------------------------------------------
 
-weft_status weft_session_make_bindings(weft_session *s)
-{
+weft_status weft_session_make_bindings(weft_session *s) {
     size_t n = s->program->plan->n_ios + 1;
     s->bound = weft_calloc(n, sizeof *s->bound);
     s->next = weft_calloc(n, sizeof *s->next);
@@ -315,14 +298,12 @@ weft_status weft_session_make_bindings(weft_session *s)
     return s->bound && s->next && s->backs && s->io_changed && s->copies ? WEFT_OK : weft_session_no_memory();
 }
 
-void weft_session_drop_bindings(weft_session *s)
-{
+void weft_session_drop_bindings(weft_session *s) {
     for (uint32_t i = 0; s->backs && i < s->program->plan->n_ios; i++) drop_backs(s, i);
     weft_fillers_drop(s->gpu, &s->fillers);
 }
 
-weft_status weft_session_renew_bindings(weft_session *s)
-{
+weft_status weft_session_renew_bindings(weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     bool made[1];
     weft_session_drop_bindings(s); // of the device that was lost
@@ -336,8 +317,7 @@ weft_status weft_session_renew_bindings(weft_session *s)
     return make_needed(s, made, s->backs); // own buffers are there where they are needed: `made` is not touched
 }
 
-void weft_session_free_bindings(weft_session *s)
-{
+void weft_session_free_bindings(weft_session *s) {
     weft_session_drop_bindings(s);
     weft_free(s->bound);
     weft_free(s->next);
@@ -348,20 +328,20 @@ void weft_session_free_bindings(weft_session *s)
 
 // ---- runs ----------------------------------------------------------------------------------------------------------
 
-static weft_status check_alive(const weft_session *s)
-{
+static weft_status check_alive(const weft_session *s) {
     for (uint32_t i = 0; i < s->program->plan->n_ios; i++) {
         if (!s->bound[i].buf.id || weft_buf_alive(s->gpu, s->bound[i].buf)) continue;
-        WEFT_TRY(weft_fail_in(weft_buffer_why_gone(s->gpu, s->bound[i].buffer), "%s '%s'", kind_of(s, i),
-                              name_of(s, i)));
-        return weft_fail(WEFT_ERR_STALE, "%s '%s' is bound to a buffer that has been destroyed; bind another, or "
-                         "NULL for the session's own (weft_session_bind)", kind_of(s, i), name_of(s, i));
+        WEFT_TRY(
+            weft_fail_in(weft_buffer_why_gone(s->gpu, s->bound[i].buffer), "%s '%s'", kind_of(s, i), name_of(s, i)));
+        return weft_fail(WEFT_ERR_STALE,
+                         "%s '%s' is bound to a buffer that has been destroyed; bind another, or "
+                         "NULL for the session's own (weft_session_bind)",
+                         kind_of(s, i), name_of(s, i));
     }
     return WEFT_OK;
 }
 
-weft_status weft_session_bindings_begin(weft_session *s, struct weft_gpu_submit *ends)
-{
+weft_status weft_session_bindings_begin(weft_session *s, struct weft_gpu_submit *ends) {
     const struct weft_plan *plan = s->program->plan;
     const int64_t *symbols = weft_session_symbols(s);
     struct weft_gpu_copy *before = s->copies, *after = s->copies + plan->n_ios + 1;
@@ -378,14 +358,12 @@ weft_status weft_session_bindings_begin(weft_session *s, struct weft_gpu_submit 
         if (b->staged && plan->ios[i].is_output) // a run writes all that is live of an output
             after[ends->n_after++] = (struct weft_gpu_copy){s->ios[i], 0, b->buf, b->offset, live};
         if (is_back(s, s->bound, i))
-            after[ends->n_after++] =
-                (struct weft_gpu_copy){s->ios[i], 0, s->backs[i].bufs[s->host_next], 0, live};
+            after[ends->n_after++] = (struct weft_gpu_copy){s->ios[i], 0, s->backs[i].bufs[s->host_next], 0, live};
     }
     return WEFT_OK;
 }
 
-void weft_session_bindings_ran(weft_session *s, uint64_t fence)
-{
+void weft_session_bindings_ran(weft_session *s, uint64_t fence) {
     const struct weft_plan *plan = s->program->plan;
     bool any = false;
     for (uint32_t i = 0; s->n_bound && i < plan->n_ios; i++) {
@@ -400,8 +378,7 @@ void weft_session_bindings_ran(weft_session *s, uint64_t fence)
     s->host_next = (s->host_next + 1) % WEFT_HOST_RUNS;
 }
 
-static weft_status take_back(weft_session *s, uint32_t io, uint32_t r)
-{
+static weft_status take_back(weft_session *s, uint32_t io, uint32_t r) {
     struct weft_io_back *b = &s->backs[io];
     weft_readback rb;
     if (!b->host[r] || !b->bytes[r]) return WEFT_OK;
@@ -409,8 +386,7 @@ static weft_status take_back(weft_session *s, uint32_t io, uint32_t r)
     return weft_readback_finish(s->gpu, &rb, b->host[r], b->bytes[r]);
 }
 
-weft_status weft_session_deliver(weft_session *s, uint64_t fence)
-{
+weft_status weft_session_deliver(weft_session *s, uint64_t fence) {
     uint32_t newest = WEFT_HOST_RUNS;
     for (uint32_t r = 0; r < WEFT_HOST_RUNS; r++)
         if (s->host_fences[r] && s->host_fences[r] <= fence &&

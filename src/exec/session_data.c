@@ -4,8 +4,7 @@
 #include "exec/session_impl.h"
 #include <string.h>
 
-weft_status weft_session_no_tensor(const weft_session *s, const char *name)
-{
+weft_status weft_session_no_tensor(const weft_session *s, const char *name) {
     const struct weft_plan *plan = s->program->plan;
     struct weft_str names = {0};
     for (uint32_t i = 0; i < plan->n_ios && i < 8; i++) weft_str_addf(&names, " %s", plan->ios[i].name);
@@ -18,8 +17,7 @@ weft_status weft_session_no_tensor(const weft_session *s, const char *name)
 
 /// The buffer behind a name, and how many of its bytes are live.
 weft_status weft_session_find_buffer(const weft_session *s, const char *name, weft_buf *out, uint64_t *base,
-                                     uint64_t *live)
-{
+                                     uint64_t *live) {
     *base = 0;
     if (!s || !name) return weft_session_null_argument("a read or write of a session");
     const struct weft_plan *plan = s->program->plan;
@@ -43,8 +41,7 @@ weft_status weft_session_find_buffer(const weft_session *s, const char *name, we
 
 /// The buffer of a range that lies within what is live of it, and at which byte of the buffer the range begins.
 static weft_status find_range(const weft_session *s, const char *name, uint64_t offset, uint64_t bytes, weft_buf *out,
-                              uint64_t *at)
-{
+                              uint64_t *at) {
     uint64_t size;
     WEFT_TRY(weft_session_find_buffer(s, name, out, at, &size));
     if (offset % 4 || bytes % 4)
@@ -56,8 +53,7 @@ static weft_status find_range(const weft_session *s, const char *name, uint64_t 
                      name, (unsigned long long)size, (unsigned long long)bytes, (unsigned long long)offset);
 }
 
-weft_status weft_session_write(weft_session *s, const char *name, uint64_t offset, const void *data, uint64_t bytes)
-{
+weft_status weft_session_write(weft_session *s, const char *name, uint64_t offset, const void *data, uint64_t bytes) {
     weft_buf buf;
     uint64_t at;
     WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
@@ -66,8 +62,7 @@ weft_status weft_session_write(weft_session *s, const char *name, uint64_t offse
     return bytes ? weft_fail_in(weft_buf_write(s->gpu, buf, at, data, bytes), "'%s'", name) : WEFT_OK;
 }
 
-weft_status weft_session_read_buffer(weft_session *s, weft_buf buf, uint64_t offset, void *data, uint64_t bytes)
-{
+weft_status weft_session_read_buffer(weft_session *s, weft_buf buf, uint64_t offset, void *data, uint64_t bytes) {
     WEFT_TRY(weft_session_go(s));
     const atomic_bool *token = weft_gpu_token(&s->cancelled);
     weft_status status = weft_buf_read(s->gpu, buf, offset, data, bytes);
@@ -75,8 +70,7 @@ weft_status weft_session_read_buffer(weft_session *s, weft_buf buf, uint64_t off
     return status;
 }
 
-weft_status weft_session_read(weft_session *s, const char *name, uint64_t offset, void *data, uint64_t bytes)
-{
+weft_status weft_session_read(weft_session *s, const char *name, uint64_t offset, void *data, uint64_t bytes) {
     weft_buf buf;
     uint64_t at;
     WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
@@ -96,14 +90,14 @@ weft_status weft_session_read_start(weft_session *s, const char *name, uint64_t 
     WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
     WEFT_TRY(weft_session_has(s, name));
     if (weft_session_paged(s, name))
-        return weft_fail(WEFT_ERR_UNSUPPORTED, "state '%s' is paged, so its rows do not lie together; read it with "
-                                               "weft_session_read",
+        return weft_fail(WEFT_ERR_UNSUPPORTED,
+                         "state '%s' is paged, so its rows do not lie together; read it with "
+                         "weft_session_read",
                          name);
     return weft_fail_in(weft_readback_start(s->gpu, buf, at, bytes, out), "'%s'", name);
 }
 
-weft_status weft_session_var_offset(const weft_session *s, const char *name, uint64_t *offset)
-{
+weft_status weft_session_var_offset(const weft_session *s, const char *name, uint64_t *offset) {
     if (!s || !name) return weft_session_null_argument("a variable of a session");
     const struct weft_plan *plan = s->program->plan;
     WEFT_TRY(weft_session_there(s));
@@ -118,8 +112,7 @@ weft_status weft_session_var_offset(const weft_session *s, const char *name, uin
                      name);
 }
 
-static weft_status set_word(weft_session *s, uint64_t offset, uint32_t bits)
-{
+static weft_status set_word(weft_session *s, uint64_t offset, uint32_t bits) {
     // What the device stopped goes on from where it was, not from where the host thinks that it might be.
     if (offset == WEFT_VAR_ACTIVE && bits) WEFT_TRY(weft_session_settle(s));
     WEFT_TRY(weft_buf_write(s->gpu, s->vars, offset, &bits, 4));
@@ -127,23 +120,20 @@ static weft_status set_word(weft_session *s, uint64_t offset, uint32_t bits)
     return WEFT_OK;
 }
 
-weft_status weft_session_set_var(weft_session *s, const char *name, uint32_t bits)
-{
+weft_status weft_session_set_var(weft_session *s, const char *name, uint32_t bits) {
     uint64_t offset;
     WEFT_TRY(weft_session_var_offset(s, name, &offset));
     WEFT_TRY(weft_session_check_vars(s, offset, &bits, 4));
     return set_word(s, offset, bits);
 }
 
-weft_status weft_session_set_active(weft_session *s, bool active)
-{
+weft_status weft_session_set_active(weft_session *s, bool active) {
     if (!s) return weft_session_null_argument("weft_session_set_active");
     WEFT_TRY(weft_session_there(s));
     return set_word(s, WEFT_VAR_ACTIVE * 4, active);
 }
 
-weft_status weft_session_get_var(weft_session *s, const char *name, uint32_t *bits)
-{
+weft_status weft_session_get_var(weft_session *s, const char *name, uint32_t *bits) {
     uint64_t offset;
     WEFT_TRY(weft_session_var_offset(s, name, &offset));
     if (!bits) return weft_session_null_argument("weft_session_get_var");
@@ -151,8 +141,7 @@ weft_status weft_session_get_var(weft_session *s, const char *name, uint32_t *bi
     return weft_session_read_buffer(s, s->vars, offset, bits, 4);
 }
 
-weft_status weft_session_get_active(weft_session *s, bool *active)
-{
+weft_status weft_session_get_active(weft_session *s, bool *active) {
     uint32_t word;
     if (!s || !active) return weft_session_null_argument("weft_session_get_active");
     WEFT_TRY(weft_session_vars_read(s, WEFT_VAR_ACTIVE * 4, &word, sizeof word));
@@ -161,8 +150,7 @@ weft_status weft_session_get_active(weft_session *s, bool *active)
 }
 
 /// The variables themselves; page tables, which stand behind them, are no one's to read.
-static weft_status check_vars(weft_session *s, uint64_t offset, uint64_t bytes)
-{
+static weft_status check_vars(weft_session *s, uint64_t offset, uint64_t bytes) {
     WEFT_TRY(weft_session_there(s));
     if (offset % 4 || bytes % 4 || offset > WEFT_VARS_BYTES || bytes > WEFT_VARS_BYTES - offset)
         return weft_fail(WEFT_ERR_LIMIT, "the variables have %d bytes; %llu at offset %llu are no words of theirs",
@@ -170,20 +158,17 @@ static weft_status check_vars(weft_session *s, uint64_t offset, uint64_t bytes)
     return weft_session_whole(s);
 }
 
-weft_status weft_session_vars_read(weft_session *s, uint64_t offset, void *data, uint64_t bytes)
-{
+weft_status weft_session_vars_read(weft_session *s, uint64_t offset, void *data, uint64_t bytes) {
     WEFT_TRY(check_vars(s, offset, bytes));
     return weft_session_read_buffer(s, s->vars, offset, data, bytes);
 }
 
-weft_status weft_session_vars_start(weft_session *s, uint64_t offset, uint64_t bytes, weft_readback *out)
-{
+weft_status weft_session_vars_start(weft_session *s, uint64_t offset, uint64_t bytes, weft_readback *out) {
     WEFT_TRY(check_vars(s, offset, bytes));
     return weft_readback_start(s->gpu, s->vars, offset, bytes, out);
 }
 
-weft_status weft_session_reset(weft_session *s)
-{
+weft_status weft_session_reset(weft_session *s) {
     if (!s) return weft_session_null_argument("weft_session_reset");
     const struct weft_plan *plan = s->program->plan;
     WEFT_TRY(weft_session_there(s));

@@ -8,14 +8,12 @@
 
 enum { KEPT_CHANGES = 4 }; ///< changes of all groups after which the first ones go
 
-static bool is_pool(const weft_session *s, uint32_t mem_key)
-{
+static bool is_pool(const weft_session *s, uint32_t mem_key) {
     uint32_t state = mem_key & 0xffffff & ~WEFT_STATE_PRESENT;
     return mem_key >> 24 == WEFT_MEM_STATE && s->program->plan->states[state].kind == WEFT_STATE_PAGED;
 }
 
-static weft_status bind_step(const weft_session *s, const struct weft_step *step, bool odd, weft_bindgroup *out)
-{
+static weft_status bind_step(const weft_session *s, const struct weft_step *step, bool odd, weft_bindgroup *out) {
     struct weft_bind binds[WEFT_MAX_SLOTS];
     uint32_t io;
     for (uint32_t n = 0; n < step->n_slots; n++) {
@@ -33,8 +31,7 @@ static weft_status bind_step(const weft_session *s, const struct weft_step *step
     return status == WEFT_OK ? status : weft_fail_in(status, "step '%s'", step->label);
 }
 
-static bool touches(const weft_session *s, const struct weft_step *step, uint32_t mem_key)
-{
+static bool touches(const weft_session *s, const struct weft_step *step, uint32_t mem_key) {
     uint32_t io;
     if (mem_key == UINT32_MAX) return true;
     uint32_t twin = mem_key >> 24 == WEFT_MEM_STATE ? WEFT_STATE_PRESENT : 0; // the other buffer of a state
@@ -47,8 +44,7 @@ static bool touches(const weft_session *s, const struct weft_step *step, uint32_
 }
 
 /// Puts the groups where the versions have copies of them.
-static void refresh_version(const weft_session *s, struct weft_version *v)
-{
+static void refresh_version(const weft_session *s, struct weft_version *v) {
     for (uint32_t i = 0; i < v->n_steps; i++) {
         uint32_t step = v->plan_steps[i];
         const weft_session *from = step == s->stale_step ? s->stale : s;
@@ -61,8 +57,7 @@ static void refresh_version(const weft_session *s, struct weft_version *v)
 
 static bool same(weft_bindgroup a, weft_bindgroup b) { return a.id == b.id && a.gen == b.gen; }
 
-static void take_out(weft_session *s, weft_bindgroup group)
-{
+static void take_out(weft_session *s, weft_bindgroup group) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < s->n_left; i++)
         if (!same(s->left[i], group)) s->left[n++] = s->left[i];
@@ -70,8 +65,7 @@ static void take_out(weft_session *s, weft_bindgroup group)
 }
 
 /// Puts a group where another one was. The latter is the youngest that was left.
-static void put_group(weft_session *s, weft_bindgroup *at, weft_bindgroup group)
-{
+static void put_group(weft_session *s, weft_bindgroup *at, weft_bindgroup group) {
     weft_bindgroup old = *at;
     *at = group;
     if (!old.id || same(old, group)) return;
@@ -81,8 +75,7 @@ static void put_group(weft_session *s, weft_bindgroup *at, weft_bindgroup group)
 
 /// A step may have left a group that another has, or takes in the same change: inputs and outputs that are bound to the
 /// same ranges, or trade them.
-static bool in_use(const weft_session *s, weft_bindgroup group)
-{
+static bool in_use(const weft_session *s, weft_bindgroup group) {
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t k = 0; k < plan->n_schedules; k++)
         for (uint32_t i = 0; i < plan->schedules[k].n_steps; i++)
@@ -91,8 +84,7 @@ static bool in_use(const weft_session *s, weft_bindgroup group)
 }
 
 /// One that is in use, for it was taken again, drops out of the list; whoever leaves it puts it there again.
-static void forget_oldest(weft_session *s)
-{
+static void forget_oldest(weft_session *s) {
     uint32_t n = s->n_left > s->most_left ? s->n_left - s->most_left : 0;
     for (uint32_t i = 0; i < n; i++)
         if (!in_use(s, s->left[i])) weft_bindgroup_forget(s->gpu, s->left[i]);
@@ -101,8 +93,7 @@ static void forget_oldest(weft_session *s)
 }
 
 /// Those that a change had got when it failed, except what stood in the tables or may again.
-static void forget_staged(weft_session *s, const weft_bindgroup *staged, size_t n)
-{
+static void forget_staged(weft_session *s, const weft_bindgroup *staged, size_t n) {
     for (size_t i = 0; i < n; i++) {
         bool kept = !staged[i].id || in_use(s, staged[i]);
         for (uint32_t k = 0; k < s->n_left && !kept; k++) kept = same(s->left[k], staged[i]);
@@ -112,16 +103,14 @@ static void forget_staged(weft_session *s, const weft_bindgroup *staged, size_t 
 
 // ---- making ---------------------------------------------------------------------------------------------------------
 
-weft_status weft_session_rebind(weft_session *s, uint32_t mem_key)
-{
+weft_status weft_session_rebind(weft_session *s, uint32_t mem_key) {
     weft_program_enter_pool(s->program); // the pool may not grow meanwhile
     weft_status status = weft_session_rebind_locked(s, mem_key);
     weft_program_leave(s->program);
     return status;
 }
 
-weft_status weft_session_rebind_locked(weft_session *s, uint32_t mem_key)
-{
+weft_status weft_session_rebind_locked(weft_session *s, uint32_t mem_key) {
     const struct weft_plan *plan = s->program->plan;
     size_t total = 0, at = 0;
     uint32_t ways = s->turns ? 2 : 1;
@@ -148,14 +137,12 @@ weft_status weft_session_rebind_locked(weft_session *s, uint32_t mem_key)
     return status;
 }
 
-static void free_tables(const struct weft_plan *plan, weft_bindgroup **groups)
-{
+static void free_tables(const struct weft_plan *plan, weft_bindgroup **groups) {
     for (uint32_t k = 0; groups && k < plan->n_schedules; k++) weft_free(groups[k]);
     weft_free(groups);
 }
 
-static weft_bindgroup **make_tables(const struct weft_plan *plan)
-{
+static weft_bindgroup **make_tables(const struct weft_plan *plan) {
     weft_bindgroup **groups = weft_calloc(plan->n_schedules + 1, sizeof *groups);
     bool room = groups != NULL;
     for (uint32_t k = 0; room && k < plan->n_schedules; k++)
@@ -165,8 +152,7 @@ static weft_bindgroup **make_tables(const struct weft_plan *plan)
     return NULL;
 }
 
-bool weft_session_make_groups(weft_session *s)
-{
+bool weft_session_make_groups(weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     uint32_t total = 0, ways = s->turns ? 2 : 1;
     for (uint32_t k = 0; k < plan->n_schedules; k++) total += plan->schedules[k].n_steps * ways;
@@ -177,8 +163,7 @@ bool weft_session_make_groups(weft_session *s)
     return s->groups && s->odd_groups && s->left;
 }
 
-void weft_session_free_groups(weft_session *s)
-{
+void weft_session_free_groups(weft_session *s) {
     if (s->odd_groups != s->groups) free_tables(s->program->plan, s->odd_groups);
     free_tables(s->program->plan, s->groups);
     weft_free(s->left);

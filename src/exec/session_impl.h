@@ -14,9 +14,9 @@ struct weft_version {
     uint32_t schedule, n_steps;
     uint64_t used;
     int64_t symbols[WEFT_MAX_SYMBOLS];
-    struct weft_gpu_step *steps; ///< without the skipped ones
+    struct weft_gpu_step *steps;     ///< without the skipped ones
     struct weft_gpu_step *odd_steps; ///< with the bind groups of odd runs; `steps` itself where no state is ping-pong
-    uint32_t *plan_steps;        ///< number in the schedule of each of them
+    uint32_t *plan_steps;            ///< number in the schedule of each of them
 };
 
 /// What the host knows of one of the plan's positions.
@@ -28,7 +28,7 @@ struct weft_track {
 #define WEFT_CHECKPOINTS 8
 /// What an input or output is bound to: `buf` if it has an id, else memory of the host, else the session's own buffer.
 struct weft_io_binding {
-    weft_buffer *buffer;    ///< only to be compared: it may have been destroyed
+    weft_buffer *buffer; ///< only to be compared: it may have been destroyed
     weft_buf buf;
     uint64_t offset, bytes; ///< also of `host`
     bool staged;            ///< steps use the session's own buffer, and copies at the ends of a submit this one
@@ -52,20 +52,20 @@ struct weft_session {
     weft_buf vars, arena, fault;
     weft_buf *states, *ios; ///< by number in the plan; a state's is always the buffer that holds it now, an io's is
                             ///< none while the user's buffer serves instead
-    weft_buf *others;        ///< second buffers of states that have two
-    bool turns;              ///< some states are ping-pong
-    bool odd;                ///< so that the next run uses odd_groups; flips with every run, and the buffers with it
-    bool stuck;              ///< sabotage: it does not flip
+    weft_buf *others;       ///< second buffers of states that have two
+    bool turns;             ///< some states are ping-pong
+    bool odd;               ///< so that the next run uses odd_groups; flips with every run, and the buffers with it
+    bool stuck;             ///< sabotage: it does not flip
     struct weft_io_binding *bound, *next; ///< by io; next: staging of a change
-    struct weft_io_back *backs;    ///< by io
-    bool *io_changed;              ///< by io: staging of a change of bindings
-    uint32_t n_bound;              ///< that are not the session's own
-    struct weft_fillers fillers;   ///< for bindings behind the end of what is bound; made when needed
-    struct weft_gpu_copy *copies;  ///< of the run that is being submitted
+    struct weft_io_back *backs;           ///< by io
+    bool *io_changed;                     ///< by io: staging of a change of bindings
+    uint32_t n_bound;                     ///< that are not the session's own
+    struct weft_fillers fillers;          ///< for bindings behind the end of what is bound; made when needed
+    struct weft_gpu_copy *copies;         ///< of the run that is being submitted
     uint64_t host_fences[WEFT_HOST_RUNS];
     uint32_t host_next;
     atomic_bool cancelled;
-    weft_bindgroup **groups; ///< [schedule][step]
+    weft_bindgroup **groups;     ///< [schedule][step]
     weft_bindgroup **odd_groups; ///< after an odd number of runs; `groups` itself where no state is ping-pong
     weft_bindgroup *left;        ///< that stood in the tables and may again, oldest first; at most most_left
     uint32_t n_left, most_left;
@@ -76,24 +76,23 @@ struct weft_session {
     uint64_t last_serial;
     uint64_t staged_offset, staged_bytes; ///< where `words` went last
     uint32_t sabotage_step, sabotage_word, stale_step;
-    const weft_session *stale; ///< whose bind group the stale step keeps
-    struct weft_page_table *pages; ///< by group in plan->page_groups; NULL: the plan has none
-    uint32_t generation;           ///< of the pool that the bind groups are for
-    struct weft_track *tracks; ///< by number in plan->positions
+    const weft_session *stale;           ///< whose bind group the stale step keeps
+    struct weft_page_table *pages;       ///< by group in plan->page_groups; NULL: the plan has none
+    uint32_t generation;                 ///< of the pool that the bind groups are for
+    struct weft_track *tracks;           ///< by number in plan->positions
     uint32_t known[WEFT_VARS_BYTES / 4]; ///< variables that no operator writes, by word: what they hold
-    bool inexact;              ///< the device may have stopped a run: tracks[].at are upper bounds
-    bool idle;                 ///< the activity is 0: runs move nothing on
+    bool inexact;                        ///< the device may have stopped a run: tracks[].at are upper bounds
+    bool idle;                           ///< the activity is 0: runs move nothing on
     struct weft_snapshot *checkpoints[WEFT_CHECKPOINTS]; ///< oldest first
     uint32_t n_checkpoints;
     struct weft_gpu_dependent dependent;
-    bool gone;                 ///< states went with a lost device, or in the middle of being set: see whole()
+    bool gone;                           ///< states went with a lost device, or in the middle of being set: see whole()
     struct weft_snapshot *host_snapshot; ///< newest on the host, taken or restored and not undone since; the caller's
     weft_session *next_follower;         ///< of that snapshot
     char lost_why[WEFT_LOST_WHY];
 };
 
-static inline uint64_t weft_session_version_bytes(const weft_session *s)
-{
+static inline uint64_t weft_session_version_bytes(const weft_session *s) {
     return (uint64_t)s->program->max_steps * WEFT_PARAM_SLOT;
 }
 
@@ -128,8 +127,7 @@ weft_status weft_session_check_vars(const weft_session *s, uint64_t offset, cons
 /// Whether `runs` runs at the live sizes keep to the plan's limits, reading variables back where the host's bound says
 /// no. Errors: LIMIT (names the variable, what it would lead to, ways out), LOST.
 weft_status weft_session_check_limits(weft_session *s, uint32_t runs);
-static inline bool weft_is_position(const struct weft_plan *plan, uint32_t state)
-{
+static inline bool weft_is_position(const struct weft_plan *plan, uint32_t state) {
     for (uint32_t i = 0; i < plan->n_positions; i++)
         if (plan->positions[i].state == state) return true;
     return false;

@@ -5,19 +5,16 @@
 #include "exec/session_impl.h"
 #include <string.h>
 
-static const struct weft_plan_pages *group_of(const weft_session *s, uint32_t group)
-{
+static const struct weft_plan_pages *group_of(const weft_session *s, uint32_t group) {
     return &s->program->plan->page_groups[group];
 }
 
-static uint32_t pages_for(const struct weft_plan_pages *g, uint64_t rows)
-{
+static uint32_t pages_for(const struct weft_plan_pages *g, uint64_t rows) {
     return (uint32_t)((rows + ((uint64_t)1 << g->shift) - 1) >> g->shift);
 }
 
 /// A name for messages: of the first state of the group.
-static const char *name_of(const weft_session *s, uint32_t group)
-{
+static const char *name_of(const weft_session *s, uint32_t group) {
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; i < plan->n_states; i++)
         if (plan->states[i].kind == WEFT_STATE_PAGED && plan->states[i].pages == group) return plan->states[i].name;
@@ -27,8 +24,7 @@ static const char *name_of(const weft_session *s, uint32_t group)
 // ---- the table -----------------------------------------------------------------------------------------------------
 
 /// Is not cancelled: a write that was cut off may have been queued, and then the tables would differ.
-static weft_status write_table(weft_session *s, uint32_t group, uint32_t first, uint32_t end)
-{
+static weft_status write_table(weft_session *s, uint32_t group, uint32_t first, uint32_t end) {
     if (first >= end) return WEFT_OK;
     const atomic_bool *token = weft_gpu_token(NULL);
     weft_status status = weft_buf_write(s->gpu, s->vars, (group_of(s, group)->table + (uint64_t)first) * 4,
@@ -38,8 +34,7 @@ static weft_status write_table(weft_session *s, uint32_t group, uint32_t first, 
 }
 
 /// Pages from number `keep` on are given back.
-static weft_status shorten(weft_session *s, uint32_t group, uint32_t keep)
-{
+static weft_status shorten(weft_session *s, uint32_t group, uint32_t keep) {
     struct weft_page_table *t = &s->pages[group];
     uint32_t n = t->n;
     if (keep >= n) return WEFT_OK;
@@ -52,8 +47,7 @@ static weft_status shorten(weft_session *s, uint32_t group, uint32_t keep)
 }
 
 /// New pages, all zeros, up to number `end`.
-static weft_status extend(weft_session *s, uint32_t group, uint32_t end)
-{
+static weft_status extend(weft_session *s, uint32_t group, uint32_t end) {
     struct weft_pool *pool = s->program->pool;
     struct weft_page_table *t = &s->pages[group];
     uint32_t first = t->n;
@@ -68,8 +62,7 @@ static weft_status extend(weft_session *s, uint32_t group, uint32_t end)
 }
 
 /// A page of its own in place of a shared one, with the same contents.
-static weft_status own_page(weft_session *s, uint32_t group, uint32_t number)
-{
+static weft_status own_page(weft_session *s, uint32_t group, uint32_t number) {
     struct weft_pool *pool = s->program->pool;
     uint32_t *page = &s->pages[group].pages[number], old = *page, own;
     WEFT_TRY(weft_pool_take(pool, group, 1, &own));
@@ -82,8 +75,7 @@ static weft_status own_page(weft_session *s, uint32_t group, uint32_t number)
 }
 
 /// Pages for all rows before `end`; those that hold rows from `first` on belong to this session alone.
-static weft_status own_rows(weft_session *s, uint32_t group, uint64_t first, uint64_t end)
-{
+static weft_status own_rows(weft_session *s, uint32_t group, uint64_t first, uint64_t end) {
     const struct weft_plan_pages *g = group_of(s, group);
     struct weft_page_table *t = &s->pages[group];
     struct weft_pool *pool = s->program->pool;
@@ -104,8 +96,7 @@ static weft_status own_rows(weft_session *s, uint32_t group, uint64_t first, uin
 // ---- before a run --------------------------------------------------------------------------------------------------
 
 /// Rows [*first, *end) are what `runs` runs at the live sizes write.
-static void rows_of(const weft_session *s, uint32_t group, uint32_t runs, uint64_t *first, uint64_t *end)
-{
+static void rows_of(const weft_session *s, uint32_t group, uint32_t runs, uint64_t *first, uint64_t *end) {
     const struct weft_plan *plan = s->program->plan;
     const struct weft_plan_pages *g = &plan->page_groups[group];
     const int64_t *symbols = weft_session_symbols(s);
@@ -118,8 +109,7 @@ static void rows_of(const weft_session *s, uint32_t group, uint32_t runs, uint64
     *end = span ? *first + (by > 0 ? (uint64_t)by : 0) * (runs - 1) + (uint64_t)span : *first;
 }
 
-static bool fits(const weft_session *s, uint32_t runs, uint32_t *group)
-{
+static bool fits(const weft_session *s, uint32_t runs, uint32_t *group) {
     uint64_t first, end;
     for (*group = 0; *group < s->program->plan->n_page_groups; ++*group) {
         rows_of(s, *group, runs, &first, &end);
@@ -128,8 +118,7 @@ static bool fits(const weft_session *s, uint32_t runs, uint32_t *group)
     return true;
 }
 
-weft_status weft_session_check_rows(weft_session *s, uint32_t runs)
-{
+weft_status weft_session_check_rows(weft_session *s, uint32_t runs) {
     uint32_t group;
     if (!s->pages || s->idle || fits(s, runs, &group)) return WEFT_OK;
     WEFT_TRY(weft_session_settle(s));
@@ -143,8 +132,7 @@ weft_status weft_session_check_rows(weft_session *s, uint32_t runs)
                      (unsigned long long)group_of(s, group)->rows);
 }
 
-static weft_status cover_groups(weft_session *s, uint32_t runs)
-{
+static weft_status cover_groups(weft_session *s, uint32_t runs) {
     for (uint32_t g = 0; g < s->program->plan->n_page_groups && !s->idle; g++) {
         uint64_t first, end;
         rows_of(s, g, runs, &first, &end);
@@ -153,8 +141,7 @@ static weft_status cover_groups(weft_session *s, uint32_t runs)
     return WEFT_OK;
 }
 
-weft_status weft_session_cover(weft_session *s, uint32_t runs)
-{
+weft_status weft_session_cover(weft_session *s, uint32_t runs) {
     if (!s->pages) return WEFT_OK;
     const atomic_bool *token = weft_gpu_token(&s->cancelled); // nothing of the run itself is queued yet
     weft_status status = cover_groups(s, runs);
@@ -166,8 +153,7 @@ weft_status weft_session_cover(weft_session *s, uint32_t runs)
 
 // ---- giving back, sharing ------------------------------------------------------------------------------------------
 
-weft_status weft_session_release_rows(weft_session *s, uint64_t rows)
-{
+weft_status weft_session_release_rows(weft_session *s, uint64_t rows) {
     weft_status status = WEFT_OK;
     if (!s->pages) return WEFT_OK;
     weft_program_enter_pool(s->program);
@@ -177,8 +163,7 @@ weft_status weft_session_release_rows(weft_session *s, uint64_t rows)
     return status;
 }
 
-weft_status weft_session_share_pages(weft_session *s, const struct weft_page_table *from)
-{
+weft_status weft_session_share_pages(weft_session *s, const struct weft_page_table *from) {
     struct weft_pool *pool = s->program->pool;
     weft_status status = weft_pool_ready_bounce(pool); // what the first write to a shared page will need
     for (uint32_t g = 0; g < s->program->plan->n_page_groups && status == WEFT_OK; g++) {
@@ -195,16 +180,14 @@ weft_status weft_session_share_pages(weft_session *s, const struct weft_page_tab
 }
 
 /// Pages of a group that are free once the session has given up its own.
-static uint32_t own_pages(const weft_session *s, uint32_t group)
-{
+static uint32_t own_pages(const weft_session *s, uint32_t group) {
     const struct weft_page_table *t = &s->pages[group];
     uint32_t own = 0;
     for (uint32_t i = 0; i < t->n; i++) own += s->program->pool->groups[group].refs[t->pages[i]] == 1;
     return own;
 }
 
-weft_status weft_session_fresh_rows(weft_session *s, const uint64_t *rows)
-{
+weft_status weft_session_fresh_rows(weft_session *s, const uint64_t *rows) {
     struct weft_pool *pool = s->program->pool;
     weft_status status = WEFT_OK;
     weft_program_enter_pool(s->program);
@@ -220,14 +203,12 @@ weft_status weft_session_fresh_rows(weft_session *s, const uint64_t *rows)
     return status;
 }
 
-uint64_t weft_session_page_count(const weft_session *s, uint32_t group)
-{
+uint64_t weft_session_page_count(const weft_session *s, uint32_t group) {
     uint32_t n = pages_for(group_of(s, group), s->tracks[group_of(s, group)->position].at);
     return n < s->pages[group].n ? n : s->pages[group].n;
 }
 
-weft_status weft_session_reserve(weft_session *s, uint64_t rows)
-{
+weft_status weft_session_reserve(weft_session *s, uint64_t rows) {
     if (!s) return weft_session_null_argument("weft_session_reserve");
     if (!s->pages)
         return weft_fail(WEFT_ERR_UNSUPPORTED,
@@ -257,8 +238,7 @@ weft_status weft_session_reserve(weft_session *s, uint64_t rows)
 
 // ---- the host's view -----------------------------------------------------------------------------------------------
 
-const struct weft_plan_state *weft_session_paged(const weft_session *s, const char *name)
-{
+const struct weft_plan_state *weft_session_paged(const weft_session *s, const char *name) {
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; i < plan->n_states; i++)
         if (plan->states[i].kind == WEFT_STATE_PAGED && strcmp(plan->states[i].name, name) == 0)
@@ -293,8 +273,7 @@ static struct piece piece_at(const weft_session *s, const struct weft_plan_state
 }
 
 /// The pool's buffer must be there when the read is queued; it need not stay until the data arrives.
-static weft_status read_piece(weft_session *s, uint32_t state, const struct piece *p, uint8_t *data)
-{
+static weft_status read_piece(weft_session *s, uint32_t state, const struct piece *p, uint8_t *data) {
     const uint64_t most = (uint64_t)16 << 20;
     for (uint64_t done = 0, n, at; done < p->bytes; done += n) {
         weft_readback rb = {0};

@@ -6,8 +6,7 @@
 /// "a", "a and b", "a, b and c": what stands before item i of n.
 static const char *joint(uint32_t i, uint32_t n) { return i == 0 ? "" : i + 1 == n ? " and " : ", "; }
 
-static void add_tensors(const struct weft_plan *plan, struct weft_str *s)
-{
+static void add_tensors(const struct weft_plan *plan, struct weft_str *s) {
     uint32_t shown = plan->n_pairs < 4 ? plan->n_pairs : 4;
     for (uint32_t i = 0; i < shown; i++)
         weft_str_addf(s, "%spast '%s' with present '%s'", joint(i, plan->n_pairs > shown ? shown + 1 : shown),
@@ -15,8 +14,7 @@ static void add_tensors(const struct weft_plan *plan, struct weft_str *s)
     if (plan->n_pairs > shown) weft_str_addf(s, " and %u more", plan->n_pairs - shown);
 }
 
-static void add_causes(const struct weft_plan *plan, uint8_t causes, struct weft_str *s)
-{
+static void add_causes(const struct weft_plan *plan, uint8_t causes, struct weft_str *s) {
     uint32_t n = 0, all = (uint32_t)__builtin_popcount(causes);
     if (causes & WEFT_APART_PAIR)
         weft_str_addf(s, "%spolicy separate of the pair (weft_graph_pair_state)", joint(n++, all));
@@ -26,8 +24,7 @@ static void add_causes(const struct weft_plan *plan, uint8_t causes, struct weft
         weft_str_addf(s, "%sbeam search over %u beams (weft_program_compile_params)", joint(n++, all), plan->beams);
 }
 
-static void add_ways_out(uint8_t causes, struct weft_str *s)
-{
+static void add_ways_out(uint8_t causes, struct weft_str *s) {
     weft_str_add(s, "compile");
     if (causes & (WEFT_APART_PAIR | WEFT_APART_PROGRAM))
         weft_str_addf(s, " with %s in_place, ping_pong or double",
@@ -38,8 +35,7 @@ static void add_ways_out(uint8_t causes, struct weft_str *s)
     weft_str_add(s, ", or run once at a time and move each present to its past in between");
 }
 
-weft_status weft_session_need_shared(const weft_program *program, const char *what)
-{
+weft_status weft_session_need_shared(const weft_program *program, const char *what) {
     const struct weft_plan *plan = program->plan;
     struct weft_str s = {0};
     uint8_t causes = 0;

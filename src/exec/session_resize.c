@@ -4,15 +4,13 @@
 #include "exec/session_test.h"
 #include <string.h>
 
-static bool in_guard(const weft_session *s, const struct weft_schedule *sc, const int64_t *symbols)
-{
+static bool in_guard(const weft_session *s, const struct weft_schedule *sc, const int64_t *symbols) {
     for (uint32_t i = 0; i < s->n_symbols; i++)
         if (symbols[i] < sc->lo[i] || symbols[i] > sc->hi[i]) return false;
     return true;
 }
 
-static uint32_t find_version(const weft_session *s, const int64_t *symbols)
-{
+static uint32_t find_version(const weft_session *s, const int64_t *symbols) {
     for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS; v++)
         if (s->versions[v].valid && memcmp(s->versions[v].symbols, symbols, s->n_symbols * sizeof *symbols) == 0)
             return v;
@@ -20,8 +18,8 @@ static uint32_t find_version(const weft_session *s, const int64_t *symbols)
 }
 
 /// A step that writes the present of a state of two buffers can't be left out: the roles change after each run.
-static weft_status may_skip(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *step)
-{
+static weft_status may_skip(const struct weft_plan *plan, const struct weft_schedule *sc,
+                            const struct weft_step *step) {
     for (uint32_t i = 0; i < step->n_operands; i++) {
         const struct weft_tensor *t = &sc->tensors[step->operands[i].tensor];
         if (t->mem != WEFT_MEM_STATE || !(t->index & WEFT_STATE_PRESENT) || !(step->operands[i].access & WEFT_WRITE))
@@ -36,8 +34,7 @@ static weft_status may_skip(const struct weft_plan *plan, const struct weft_sche
 }
 
 /// Computes blocks and grids of all steps into s->words and s->spare; the version's place in the arena is `base`.
-static weft_status stage(weft_session *s, uint32_t k, const int64_t *symbols, uint64_t base)
-{
+static weft_status stage(weft_session *s, uint32_t k, const int64_t *symbols, uint64_t base) {
     const struct weft_plan *plan = s->program->plan;
     const struct weft_schedule *sc = &plan->schedules[k];
     s->spare.n_steps = 0;
@@ -72,8 +69,7 @@ static weft_status stage(weft_session *s, uint32_t k, const int64_t *symbols, ui
     return WEFT_OK;
 }
 
-weft_status weft_session_resize(weft_session *s, const int64_t *symbols)
-{
+weft_status weft_session_resize(weft_session *s, const int64_t *symbols) {
     const struct weft_plan *plan = s->program->plan;
     WEFT_TRY(weft_session_there(s));
     uint32_t found = find_version(s, symbols);
@@ -117,8 +113,7 @@ const int64_t *weft_session_symbols(const weft_session *s) {
     return s->live == WEFT_NO_VERSION ? NULL : s->versions[s->live].symbols;
 }
 
-struct weft_session_view weft_session_view(const weft_session *s)
-{
+struct weft_session_view weft_session_view(const weft_session *s) {
     struct weft_session_view v = {.staged = s->words,
                                   .staged_offset = s->staged_offset,
                                   .staged_bytes = s->staged_bytes,
@@ -133,8 +128,7 @@ struct weft_session_view weft_session_view(const weft_session *s)
     return v;
 }
 
-weft_status weft_session_restage(weft_session *s)
-{
+weft_status weft_session_restage(weft_session *s) {
     for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS; v++) s->versions[v].valid = false;
     if (s->live == WEFT_NO_VERSION) return WEFT_OK;
     int64_t symbols[WEFT_MAX_SYMBOLS];
@@ -142,8 +136,7 @@ weft_status weft_session_restage(weft_session *s)
     return weft_session_resize(s, symbols);
 }
 
-void weft_session_sabotage(weft_session *s, uint32_t step, uint32_t word)
-{
+void weft_session_sabotage(weft_session *s, uint32_t step, uint32_t word) {
     s->sabotage_step = step;
     s->sabotage_word = word;
     (void)weft_session_restage(s);
@@ -151,8 +144,7 @@ void weft_session_sabotage(weft_session *s, uint32_t step, uint32_t word)
 
 void weft_session_sabotage_turn(weft_session *s, bool stuck) { s->stuck = stuck; }
 
-void weft_session_sabotage_bind(weft_session *s, uint32_t step, const weft_session *other)
-{
+void weft_session_sabotage_bind(weft_session *s, uint32_t step, const weft_session *other) {
     s->stale_step = step;
     s->stale = other;
     (void)weft_session_restage(s);

@@ -5,8 +5,7 @@
 #include <string.h>
 
 /// Only the first submit of a run can be cancelled: what was begun is finished, so that states are exact.
-static weft_status submit_one(weft_session *s, const struct weft_gpu_submit *submit, bool *begun)
-{
+static weft_status submit_one(weft_session *s, const struct weft_gpu_submit *submit, bool *begun) {
     const atomic_bool *token = weft_gpu_token(*begun ? NULL : &s->cancelled);
     weft_status status = weft_gpu_submit(s->gpu, submit, &s->last_serial);
     weft_gpu_token(token);
@@ -15,8 +14,7 @@ static weft_status submit_one(weft_session *s, const struct weft_gpu_submit *sub
 }
 
 /// Poison in what a run must write before it is read: transients, and the present of states of two buffers.
-static weft_status poison(weft_session *s)
-{
+static weft_status poison(weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t h = 0; h < WEFT_HEAPS; h++)
         if (s->program->heaps[h].id)
@@ -29,8 +27,7 @@ static weft_status poison(weft_session *s)
     return WEFT_OK;
 }
 
-static weft_status run_checked(weft_session *s, const struct weft_version *v, bool *begun)
-{
+static weft_status run_checked(weft_session *s, const struct weft_version *v, bool *begun) {
     WEFT_TRY(poison(s));
     const struct weft_gpu_step *steps = s->odd ? v->odd_steps : v->steps;
     for (uint32_t i = 0; i < v->n_steps; i++) {
@@ -42,8 +39,7 @@ static weft_status run_checked(weft_session *s, const struct weft_version *v, bo
 }
 
 static weft_status runs_checked(weft_session *s, const struct weft_version *v, uint32_t runs,
-                                const struct weft_gpu_submit *ends)
-{
+                                const struct weft_gpu_submit *ends) {
     struct weft_gpu_submit first = {.before = ends->before, .n_before = ends->n_before},
                            last = {.after = ends->after, .n_after = ends->n_after};
     bool begun = false;
@@ -58,8 +54,7 @@ static weft_status runs_checked(weft_session *s, const struct weft_version *v, u
 
 /// Where ping-pong states take turns, so do the bind groups within the submit.
 static weft_status runs_at_once(weft_session *s, const struct weft_version *v, uint32_t runs,
-                                const struct weft_gpu_submit *ends)
-{
+                                const struct weft_gpu_submit *ends) {
     const struct weft_gpu_step *ways[2] = {v->steps, v->odd_steps};
     struct weft_gpu_submit submit = *ends;
     bool begun = false, flips = s->turns && !s->stuck;
@@ -76,14 +71,12 @@ static weft_status runs_at_once(weft_session *s, const struct weft_version *v, u
     return WEFT_OK;
 }
 
-weft_status weft_session_go(const weft_session *s)
-{
+weft_status weft_session_go(const weft_session *s) {
     if (!atomic_load(&s->cancelled)) return WEFT_OK;
     return weft_fail(WEFT_ERR_CANCELLED, "the session was cancelled; weft_session_resume lets it go on");
 }
 
-weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial)
-{
+weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial) {
     if (!s) return weft_session_null_argument("weft_session_run");
     WEFT_TRY(weft_session_there(s));
     WEFT_TRY(weft_session_whole(s));
@@ -118,8 +111,7 @@ uint32_t weft_session_dispatches(const weft_session *s) {
 }
 weft_program *weft_session_program(const weft_session *s) { return s->program; }
 
-weft_status weft_session_fault(weft_session *s, struct weft_fault *fault)
-{
+weft_status weft_session_fault(weft_session *s, struct weft_fault *fault) {
     const struct weft_plan *plan = s->program->plan;
     uint32_t words[WEFT_FAULT_WORDS];
     *fault = (struct weft_fault){0};

@@ -6,8 +6,7 @@
 
 // ---- forks ---------------------------------------------------------------------------------------------------------
 
-static weft_status copy_states(weft_session *from, weft_session *to)
-{
+static weft_status copy_states(weft_session *from, weft_session *to) {
     const struct weft_plan *plan = from->program->plan;
     struct weft_gpu_copy *copies = weft_calloc(plan->n_states + 1, sizeof *copies);
     size_t n = 0;
@@ -24,8 +23,7 @@ static weft_status copy_states(weft_session *from, weft_session *to)
     return status;
 }
 
-weft_status weft_session_fork(weft_session *s, weft_session **out)
-{
+weft_status weft_session_fork(weft_session *s, weft_session **out) {
     if (out) *out = NULL;
     if (!s || !out) return weft_session_null_argument("weft_session_fork");
     WEFT_TRY(weft_session_there(s));
@@ -53,8 +51,7 @@ weft_status weft_session_fork(weft_session *s, weft_session **out)
     return WEFT_OK;
 }
 
-weft_status weft_session_fork_at(weft_session *s, uint64_t position, weft_session **out)
-{
+weft_status weft_session_fork_at(weft_session *s, uint64_t position, weft_session **out) {
     WEFT_TRY(weft_session_fork(s, out));
     weft_status status = weft_session_rewind(*out, position);
     if (status != WEFT_OK) weft_session_destroy(out);
@@ -64,15 +61,11 @@ weft_status weft_session_fork_at(weft_session *s, uint64_t position, weft_sessio
 // ---- rewinding -----------------------------------------------------------------------------------------------------
 
 /// Rows by position; everything else is as the positions so far have made it.
-static bool is_cache(const struct weft_plan_state *p)
-{
-    return p->position != WEFT_NO_POSITION;
-}
+static bool is_cache(const struct weft_plan_state *p) { return p->position != WEFT_NO_POSITION; }
 
 /// The lowest position to which a ring can be cropped: the rows from `top - rows` on are there, and what stands at p
 /// looks back by the window.
-static uint64_t lowest(const weft_session *s, const struct weft_plan_state *p)
-{
+static uint64_t lowest(const weft_session *s, const struct weft_plan_state *p) {
     uint64_t top = s->tracks[p->position].top;
     if (p->kind != WEFT_STATE_RING || top <= p->rows) return 0;
     uint64_t first = top - p->rows;
@@ -80,8 +73,7 @@ static uint64_t lowest(const weft_session *s, const struct weft_plan_state *p)
 }
 
 /// Everything that may refuse a crop to `position`, before anything is touched.
-static weft_status check_crop(const weft_session *s, uint64_t position)
-{
+static weft_status check_crop(const weft_session *s, uint64_t position) {
     const struct weft_plan *plan = s->program->plan;
     if (position == s->tracks[0].at) return WEFT_OK;
     for (uint32_t i = 0; i < plan->n_states; i++) {
@@ -107,8 +99,7 @@ static weft_status check_crop(const weft_session *s, uint64_t position)
     return WEFT_OK;
 }
 
-static weft_status start_again(weft_session *s, uint32_t variable)
-{
+static weft_status start_again(weft_session *s, uint32_t variable) {
     const struct weft_plan *plan = s->program->plan;
     uint32_t start = weft_session_var_start(plan, variable), word = plan->states[variable].var_slot;
     s->known[word] = start;
@@ -116,15 +107,13 @@ static weft_status start_again(weft_session *s, uint32_t variable)
 }
 
 /// What operators write and what is not a cache becomes zero; of variables, what they start with.
-static weft_status clear_written(weft_session *s)
-{
+static weft_status clear_written(weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; i < plan->n_states; i++) {
         const struct weft_plan_state *p = &plan->states[i];
         if (!p->written || is_cache(p)) continue;
         if (p->kind == WEFT_STATE_VAR) WEFT_TRY(start_again(s, i));
-        else
-            WEFT_TRY(weft_buf_fill(s->gpu, s->states[i], 0, weft_buf_size(s->gpu, s->states[i]), 0));
+        else WEFT_TRY(weft_buf_fill(s->gpu, s->states[i], 0, weft_buf_size(s->gpu, s->states[i]), 0));
     }
     for (uint32_t i = 0; i < plan->n_positions; i++) {
         uint64_t at = weft_session_var_start(plan, plan->positions[i].state);
@@ -135,8 +124,7 @@ static weft_status clear_written(weft_session *s)
     return weft_session_release_rows(s, 0);
 }
 
-static weft_status crop(weft_session *s, uint64_t position)
-{
+static weft_status crop(weft_session *s, uint64_t position) {
     const struct weft_plan *plan = s->program->plan;
     const struct weft_snapshot *x = weft_session_find_checkpoint(s, position);
     if (x) return weft_session_restore_part(s, x, false);
@@ -145,8 +133,7 @@ static weft_status crop(weft_session *s, uint64_t position)
     return weft_session_release_rows(s, position);
 }
 
-weft_status weft_session_rewind(weft_session *s, uint64_t position)
-{
+weft_status weft_session_rewind(weft_session *s, uint64_t position) {
     if (!s) return weft_session_null_argument("weft_session_rewind");
     const struct weft_plan *plan = s->program->plan;
     WEFT_TRY(weft_session_there(s));
@@ -162,7 +149,7 @@ weft_status weft_session_rewind(weft_session *s, uint64_t position)
         WEFT_TRY(crop(s, position));
     } else {
         if (s->gone) return weft_session_reset(s); // settings went with the rest
-        s->gone = true; // until all of it is done
+        s->gone = true;                            // until all of it is done
         WEFT_TRY(clear_written(s));
         s->gone = false;
     }

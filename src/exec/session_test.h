@@ -7,10 +7,10 @@ struct weft_session_view {
     uint32_t schedule;
     const struct weft_gpu_step *steps; ///< of the live sizes, without the skipped ones; NULL before the first resize
     uint32_t n_steps;
-    const uint32_t *staged;            ///< blocks of all plan steps (64 words each) as the last resize wrote them
+    const uint32_t *staged;               ///< blocks of all plan steps (64 words each) as the last resize wrote them
     uint64_t staged_offset, staged_bytes; ///< where in the parameter arena they went
     weft_buf arena, vars;
-    const weft_buf *states, *ios;      ///< by number in the plan
+    const weft_buf *states, *ios; ///< by number in the plan
 };
 
 /// Pointers are valid until the next call on the session.

@@ -10,8 +10,7 @@
 /// The null device computes nothing, so what it would read back says nothing.
 bool weft_session_computes(const weft_session *s) { return weft_gpu_caps(s->gpu)->kind != WEFT_GPU_NULL; }
 
-static const struct weft_value_info *variable(const struct weft_plan *plan, uint32_t state)
-{
+static const struct weft_value_info *variable(const struct weft_plan *plan, uint32_t state) {
     return &plan->graph->values[plan->states[state].value];
 }
 
@@ -20,20 +19,17 @@ static int64_t within(int64_t x, int64_t lo, int64_t hi) { return x < lo ? lo : 
 /// A step of a variable, which has 32 bits.
 static int64_t word(int64_t x) { return within(x, -(int64_t)UINT32_MAX, UINT32_MAX); }
 
-static void raise_top(struct weft_track *t)
-{
+static void raise_top(struct weft_track *t) {
     if (t->at > t->top) t->top = t->at;
 }
 
-static bool untracked(const struct weft_plan *plan)
-{
+static bool untracked(const struct weft_plan *plan) {
     for (uint32_t i = 0; i < plan->n_positions; i++)
         if (plan->positions[i].untracked) return true;
     return false;
 }
 
-void weft_session_track_runs(weft_session *s, uint32_t runs)
-{
+void weft_session_track_runs(weft_session *s, uint32_t runs) {
     const struct weft_plan *plan = s->program->plan;
     const int64_t *symbols = weft_session_symbols(s);
     if (s->idle) return;
@@ -47,8 +43,7 @@ void weft_session_track_runs(weft_session *s, uint32_t runs)
     }
 }
 
-void weft_session_track_var(weft_session *s, uint32_t word, uint32_t bits)
-{
+void weft_session_track_var(weft_session *s, uint32_t word, uint32_t bits) {
     const struct weft_plan *plan = s->program->plan;
     if (word == WEFT_VAR_ACTIVE) s->idle = bits == 0;
     s->known[word] = bits;
@@ -61,8 +56,7 @@ void weft_session_track_var(weft_session *s, uint32_t word, uint32_t bits)
     weft_session_forget(s, plan->n_positions ? s->tracks[0].at + 1 : UINT64_MAX);
 }
 
-void weft_session_track_reset(weft_session *s)
-{
+void weft_session_track_reset(weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; i < plan->n_positions; i++) {
         uint64_t at = weft_session_var_start(plan, plan->positions[i].state);
@@ -74,8 +68,7 @@ void weft_session_track_reset(weft_session *s)
     s->inexact = s->idle = false;
 }
 
-weft_status weft_session_settle(weft_session *s)
-{
+weft_status weft_session_settle(weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     uint32_t words[WEFT_VARS_BYTES / 4];
     if (!s->inexact || !weft_session_computes(s)) return WEFT_OK;
@@ -92,8 +85,7 @@ weft_status weft_session_settle(weft_session *s)
 
 // ---- bounds and limits ---------------------------------------------------------------------------------------------
 
-uint32_t weft_session_var_start(const struct weft_plan *plan, uint32_t state)
-{
+uint32_t weft_session_var_start(const struct weft_plan *plan, uint32_t state) {
     const struct weft_value_info *info = variable(plan, state);
     int64_t start = within(0, info->var_lo, info->var_hi);
     float f = (float)start;
@@ -102,8 +94,7 @@ uint32_t weft_session_var_start(const struct weft_plan *plan, uint32_t state)
     return bits;
 }
 
-weft_status weft_session_check_var(const struct weft_plan *plan, uint32_t state, uint32_t bits)
-{
+weft_status weft_session_check_var(const struct weft_plan *plan, uint32_t state, uint32_t bits) {
     const struct weft_value_info *info = variable(plan, state);
     float f;
     memcpy(&f, &bits, sizeof f);
@@ -115,8 +106,7 @@ weft_status weft_session_check_var(const struct weft_plan *plan, uint32_t state,
                      plan->states[state].name, info->var_lo, info->var_hi, x);
 }
 
-weft_status weft_session_check_vars(const weft_session *s, uint64_t offset, const void *data, uint64_t bytes)
-{
+weft_status weft_session_check_vars(const weft_session *s, uint64_t offset, const void *data, uint64_t bytes) {
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; i < plan->n_states; i++) {
         uint64_t at = plan->states[i].var_slot * 4ull;
@@ -129,10 +119,13 @@ weft_status weft_session_check_vars(const weft_session *s, uint64_t offset, cons
 }
 
 /// Where `runs` runs would take a limit's variable, from where it stands.
-struct way { uint64_t from; int64_t to; bool below; };
+struct way {
+    uint64_t from;
+    int64_t to;
+    bool below;
+};
 
-static bool keeps_to(const weft_session *s, const struct weft_plan_limit *x, uint32_t runs, struct way *way)
-{
+static bool keeps_to(const weft_session *s, const struct weft_plan_limit *x, uint32_t runs, struct way *way) {
     const struct weft_plan *plan = s->program->plan;
     const int64_t *symbols = weft_session_symbols(s);
     const struct weft_dims *dims = plan->graph->dims;
@@ -146,17 +139,17 @@ static bool keeps_to(const weft_session *s, const struct weft_plan_limit *x, uin
     return !way->below && way->to <= weft_dim_eval(dims, x->most, symbols);
 }
 
-static const struct weft_plan_limit *broken(const weft_session *s, uint32_t runs, struct way *way)
-{
+static const struct weft_plan_limit *broken(const weft_session *s, uint32_t runs, struct way *way) {
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; i < plan->n_limits; i++)
         if (!keeps_to(s, &plan->limits[i], runs, way)) return &plan->limits[i];
     return NULL;
 }
 
-static weft_status refuse(const weft_session *s, const struct weft_plan_limit *x, uint32_t runs, const struct way *way)
-{
-    static const struct { const char *would, *whose, *unit, *with;
+static weft_status refuse(const weft_session *s, const struct weft_plan_limit *x, uint32_t runs,
+                          const struct way *way) {
+    static const struct {
+        const char *would, *whose, *unit, *with;
     } words[] = {
         [WEFT_LIMIT_WRITE] = {"write rows up to %" PRId64 " of '%s'", "capacity", " rows", "capacity"},
         [WEFT_LIMIT_READ] = {"read rows up to %" PRId64 " of '%s'", "capacity", " rows", "capacity"},
@@ -174,8 +167,7 @@ static weft_status refuse(const weft_session *s, const struct weft_plan_limit *x
                      most, words[x->kind].unit, words[x->kind].with);
 }
 
-weft_status weft_session_check_limits(weft_session *s, uint32_t runs)
-{
+weft_status weft_session_check_limits(weft_session *s, uint32_t runs) {
     struct way way;
     if (s->idle || !broken(s, runs, &way)) return WEFT_OK;
     WEFT_TRY(weft_session_settle(s));
@@ -183,8 +175,7 @@ weft_status weft_session_check_limits(weft_session *s, uint32_t runs)
     return x ? refuse(s, x, runs, &way) : WEFT_OK;
 }
 
-weft_status weft_session_position(weft_session *s, uint64_t *position)
-{
+weft_status weft_session_position(weft_session *s, uint64_t *position) {
     if (!s || !position) return weft_session_null_argument("weft_session_position");
     const struct weft_plan *plan = s->program->plan;
     *position = 0;

@@ -26,8 +26,8 @@ struct weft_snapshot {
     struct weft_track *tracks;
     weft_buf vars;
     uint32_t words[WEFT_VARS_BYTES / 4]; ///< variables: all, or in device form those that no operator writes
-    struct weft_page_table *pages; ///< device form: shared with the session that it was taken from
-    weft_session *followers;    ///< host form: sessions whose newest snapshot this is
+    struct weft_page_table *pages;       ///< device form: shared with the session that it was taken from
+    weft_session *followers;             ///< host form: sessions whose newest snapshot this is
 };
 
 // A host snapshot is the caller's, so sessions only follow it: its end, or another one, ends that. Snapshots and
@@ -35,8 +35,7 @@ struct weft_snapshot {
 static pthread_mutex_t followers_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /// If it was taken at `from` or beyond.
-static void unfollow(weft_session *s, uint64_t from)
-{
+static void unfollow(weft_session *s, uint64_t from) {
     pthread_mutex_lock(&followers_lock);
     if (s->host_snapshot && weft_snapshot_position(s->host_snapshot) >= from) {
         weft_session **at = &s->host_snapshot->followers;
@@ -47,8 +46,7 @@ static void unfollow(weft_session *s, uint64_t from)
     pthread_mutex_unlock(&followers_lock);
 }
 
-void weft_session_follow(weft_session *s, struct weft_snapshot *x)
-{
+void weft_session_follow(weft_session *s, struct weft_snapshot *x) {
     unfollow(s, 0);
     pthread_mutex_lock(&followers_lock);
     s->host_snapshot = x;
@@ -57,8 +55,7 @@ void weft_session_follow(weft_session *s, struct weft_snapshot *x)
     pthread_mutex_unlock(&followers_lock);
 }
 
-static void release_followers(struct weft_snapshot *x)
-{
+static void release_followers(struct weft_snapshot *x) {
     pthread_mutex_lock(&followers_lock);
     for (weft_session *s = x->followers; s; s = s->next_follower) s->host_snapshot = NULL;
     x->followers = NULL;
@@ -72,8 +69,7 @@ static bool has_buffer(const weft_session *s, uint32_t i) { return s->states[i].
 
 // ---- taking --------------------------------------------------------------------------------------------------------
 
-static weft_status describe(const weft_session *s, struct weft_snapshot *x)
-{
+static weft_status describe(const weft_session *s, struct weft_snapshot *x) {
     const struct weft_plan *plan = s->program->plan;
     x->parts = weft_calloc(plan->n_states + 1, sizeof *x->parts);
     x->tracks = weft_calloc(plan->n_positions + 1, sizeof *x->tracks);
@@ -99,8 +95,7 @@ static weft_status describe(const weft_session *s, struct weft_snapshot *x)
     return WEFT_OK;
 }
 
-static weft_status take_host(weft_session *s, struct weft_snapshot *x)
-{
+static weft_status take_host(weft_session *s, struct weft_snapshot *x) {
     for (uint32_t i = 0; i < x->n_parts; i++) {
         struct part *part = &x->parts[i];
         if (!part->bytes) continue;
@@ -115,8 +110,7 @@ static weft_status take_host(weft_session *s, struct weft_snapshot *x)
 }
 
 /// A share in the pages of the rows before the position.
-static weft_status share_pages(weft_session *s, struct weft_snapshot *x)
-{
+static weft_status share_pages(weft_session *s, struct weft_snapshot *x) {
     const struct weft_plan *plan = s->program->plan;
     struct weft_pool *pool = s->program->pool;
     uint32_t *room = weft_calloc(plan->n_page_groups + 1, sizeof *room);
@@ -137,8 +131,7 @@ static weft_status share_pages(weft_session *s, struct weft_snapshot *x)
     return status;
 }
 
-static weft_status take_device(weft_session *s, struct weft_snapshot *x)
-{
+static weft_status take_device(weft_session *s, struct weft_snapshot *x) {
     struct weft_gpu_copy *copies = weft_calloc(x->n_parts + 1, sizeof *copies);
     size_t n = 0;
     weft_status status = copies ? WEFT_OK : no_memory();
@@ -149,8 +142,7 @@ static weft_status take_device(weft_session *s, struct weft_snapshot *x)
         copies[n++] = (struct weft_gpu_copy){.src = s->states[i], .dst = part->buf, .size = part->bytes};
     }
     if (status == WEFT_OK)
-        status =
-            weft_buf_make(s->gpu, WEFT_BUF_FOR_SNAPSHOTS, WEFT_VARS_BYTES, WEFT_BUF_STORAGE, "snapshot", &x->vars);
+        status = weft_buf_make(s->gpu, WEFT_BUF_FOR_SNAPSHOTS, WEFT_VARS_BYTES, WEFT_BUF_STORAGE, "snapshot", &x->vars);
     if (status == WEFT_OK)
         copies[n++] = (struct weft_gpu_copy){.src = s->vars, .dst = x->vars, .size = WEFT_VARS_BYTES};
     struct weft_gpu_submit submit = {.before = copies, .n_before = n};
@@ -160,8 +152,7 @@ static weft_status take_device(weft_session *s, struct weft_snapshot *x)
     return status;
 }
 
-weft_status weft_session_snapshot(weft_session *s, uint32_t flags, weft_snapshot **out)
-{
+weft_status weft_session_snapshot(weft_session *s, uint32_t flags, weft_snapshot **out) {
     if (out) *out = NULL;
     if (!s || !out) return weft_session_null_argument("weft_session_snapshot");
     if (flags != WEFT_SNAPSHOT_DEVICE && flags != WEFT_SNAPSHOT_HOST)
@@ -187,15 +178,13 @@ weft_status weft_session_snapshot(weft_session *s, uint32_t flags, weft_snapshot
 
 uint64_t weft_snapshot_position(const weft_snapshot *x) { return x && x->n_tracks ? x->tracks[0].at : 0; }
 
-uint64_t weft_snapshot_bytes(const weft_snapshot *x)
-{
+uint64_t weft_snapshot_bytes(const weft_snapshot *x) {
     uint64_t bytes = x ? WEFT_VARS_BYTES : 0;
     for (uint32_t i = 0; x && i < x->n_parts; i++) bytes += x->parts[i].bytes;
     return bytes;
 }
 
-void weft_snapshot_destroy(weft_snapshot **snapshot)
-{
+void weft_snapshot_destroy(weft_snapshot **snapshot) {
     if (!snapshot || !*snapshot) return;
     struct weft_snapshot *x = *snapshot;
     *snapshot = NULL;
@@ -218,8 +207,7 @@ void weft_snapshot_destroy(weft_snapshot **snapshot)
 
 // ---- putting back --------------------------------------------------------------------------------------------------
 
-static weft_status suits(const weft_session *s, const struct weft_snapshot *x)
-{
+static weft_status suits(const weft_session *s, const struct weft_snapshot *x) {
     const struct weft_plan *plan = s->program->plan;
     if (!x->host && x->program != s->program)
         return weft_fail(WEFT_ERR_INVALID,
@@ -232,30 +220,27 @@ static weft_status suits(const weft_session *s, const struct weft_snapshot *x)
     for (uint32_t i = 0; i < plan->n_states; i++) {
         const struct weft_plan_state *a = &plan->states[i];
         const struct part *b = &x->parts[i];
-        if (strcmp(a->name, b->name) != 0 || a->kind != b->kind || a->rows != b->rows ||
-            a->row_bytes != b->row_bytes || plan->graph->values[a->value].type.dtype != b->dtype)
+        if (strcmp(a->name, b->name) != 0 || a->kind != b->kind || a->rows != b->rows || a->row_bytes != b->row_bytes ||
+            plan->graph->values[a->value].type.dtype != b->dtype)
             return weft_fail(WEFT_ERR_INVALID,
                              "the snapshot's state '%s' of %llu rows of %llu bytes is not the program's '%s' of %llu "
                              "rows of %llu bytes",
                              b->name, (unsigned long long)b->rows, (unsigned long long)b->row_bytes, a->name,
                              (unsigned long long)a->rows, (unsigned long long)a->row_bytes);
         if (a->position != b->position || a->var_slot != b->var_slot)
-            return weft_fail(WEFT_ERR_INVALID,
-                             "the snapshot's state '%s' goes by another variable than the program's", a->name);
-        if (a->kind == WEFT_STATE_VAR && x->host)
-            WEFT_TRY(weft_session_check_var(plan, i, x->words[a->var_slot]));
+            return weft_fail(WEFT_ERR_INVALID, "the snapshot's state '%s' goes by another variable than the program's",
+                             a->name);
+        if (a->kind == WEFT_STATE_VAR && x->host) WEFT_TRY(weft_session_check_var(plan, i, x->words[a->var_slot]));
     }
     return WEFT_OK;
 }
 
-static bool wanted(const struct weft_plan *plan, uint32_t i, bool all)
-{
+static bool wanted(const struct weft_plan *plan, uint32_t i, bool all) {
     return all || plan->states[i].written || weft_is_position(plan, i);
 }
 
 /// Pages for what a host snapshot holds: the one thing that may not be there.
-static weft_status make_rows(weft_session *s, const struct weft_snapshot *x)
-{
+static weft_status make_rows(weft_session *s, const struct weft_snapshot *x) {
     const struct weft_plan *plan = s->program->plan;
     uint64_t *rows = weft_calloc(plan->n_page_groups + 1, sizeof *rows);
     if (!rows) return no_memory();
@@ -265,8 +250,7 @@ static weft_status make_rows(weft_session *s, const struct weft_snapshot *x)
     return status;
 }
 
-static weft_status put_host(weft_session *s, const struct weft_snapshot *x, bool all)
-{
+static weft_status put_host(weft_session *s, const struct weft_snapshot *x, bool all) {
     const struct weft_plan *plan = s->program->plan;
     if (s->pages) WEFT_TRY(make_rows(s, x));
     s->gone = true; // until all of it is there
@@ -283,8 +267,7 @@ static weft_status put_host(weft_session *s, const struct weft_snapshot *x, bool
     return all ? weft_buf_write(s->gpu, s->vars, 0, x->words, WEFT_VARS_BYTES) : WEFT_OK;
 }
 
-static weft_status put_device(weft_session *s, const struct weft_snapshot *x, bool all)
-{
+static weft_status put_device(weft_session *s, const struct weft_snapshot *x, bool all) {
     const struct weft_plan *plan = s->program->plan;
     struct weft_gpu_copy *copies = weft_calloc(x->n_parts + 1, sizeof *copies);
     size_t n = 0;
@@ -292,8 +275,7 @@ static weft_status put_device(weft_session *s, const struct weft_snapshot *x, bo
     for (uint32_t i = 0; i < x->n_parts; i++) {
         uint64_t at = plan->states[i].var_slot * 4ull;
         if (!wanted(plan, i, all)) continue;
-        if (plan->states[i].kind == WEFT_STATE_VAR)
-            copies[n++] = (struct weft_gpu_copy){x->vars, at, s->vars, at, 4};
+        if (plan->states[i].kind == WEFT_STATE_VAR) copies[n++] = (struct weft_gpu_copy){x->vars, at, s->vars, at, 4};
         else if (x->parts[i].bytes)
             copies[n++] = (struct weft_gpu_copy){x->parts[i].buf, 0, s->states[i], 0, x->parts[i].bytes};
     }
@@ -310,8 +292,7 @@ static weft_status put_device(weft_session *s, const struct weft_snapshot *x, bo
     return status;
 }
 
-weft_status weft_session_restore_part(weft_session *s, const struct weft_snapshot *x, bool all)
-{
+weft_status weft_session_restore_part(weft_session *s, const struct weft_snapshot *x, bool all) {
     WEFT_TRY(x->host ? put_host(s, x, all) : put_device(s, x, all));
     memcpy(s->tracks, x->tracks, x->n_tracks * sizeof *s->tracks);
     if (all) memcpy(s->known, x->words, sizeof s->known);
@@ -321,8 +302,7 @@ weft_status weft_session_restore_part(weft_session *s, const struct weft_snapsho
     return WEFT_OK;
 }
 
-weft_status weft_session_restore(weft_session *s, const weft_snapshot *x)
-{
+weft_status weft_session_restore(weft_session *s, const weft_snapshot *x) {
     if (!s || !x) return weft_session_null_argument("weft_session_restore");
     WEFT_TRY(weft_session_there(s));
     WEFT_TRY(suits(s, x));
@@ -334,8 +314,7 @@ weft_status weft_session_restore(weft_session *s, const weft_snapshot *x)
 
 // ---- checkpoints ---------------------------------------------------------------------------------------------------
 
-void weft_session_forget(weft_session *s, uint64_t from)
-{
+void weft_session_forget(weft_session *s, uint64_t from) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < s->n_checkpoints; i++) {
         if (weft_snapshot_position(s->checkpoints[i]) >= from) weft_snapshot_destroy(&s->checkpoints[i]);
@@ -345,15 +324,13 @@ void weft_session_forget(weft_session *s, uint64_t from)
     unfollow(s, from);
 }
 
-const struct weft_snapshot *weft_session_find_checkpoint(const weft_session *s, uint64_t position)
-{
+const struct weft_snapshot *weft_session_find_checkpoint(const weft_session *s, uint64_t position) {
     for (uint32_t i = s->n_checkpoints; i-- > 0;)
         if (weft_snapshot_position(s->checkpoints[i]) == position) return s->checkpoints[i];
     return NULL;
 }
 
-weft_status weft_session_checkpoint(weft_session *s)
-{
+weft_status weft_session_checkpoint(weft_session *s) {
     weft_snapshot *x;
     if (!s) return weft_session_null_argument("weft_session_checkpoint");
     WEFT_TRY(weft_session_snapshot(s, WEFT_SNAPSHOT_DEVICE, &x));

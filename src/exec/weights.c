@@ -6,38 +6,32 @@
 
 #define CHUNK_BYTES (4u << 20)
 
-weft_buf weft_shards_buf(const struct weft_shards *s, uint32_t shard)
-{
+weft_buf weft_shards_buf(const struct weft_shards *s, uint32_t shard) {
     while (s && shard < s->base) s = s->parent;
     return s && shard - s->base < s->n ? s->bufs[shard - s->base] : (weft_buf){0, 0};
 }
 
-void weft_weight_source_end(struct weft_weight_source *source)
-{
+void weft_weight_source_end(struct weft_weight_source *source) {
     if (source->release) source->release(source->user);
     *source = (struct weft_weight_source){0};
 }
 
-void weft_shards_forget_source(struct weft_shards *s, void *user)
-{
+void weft_shards_forget_source(struct weft_shards *s, void *user) {
     for (; s; s = s->parent)
         if (s->source.user == user) weft_weight_source_end(&s->source);
 }
 
-const char *weft_shards_lost(const struct weft_shards *s)
-{
+const char *weft_shards_lost(const struct weft_shards *s) {
     for (; s; s = s->parent)
         if (s->lost_why[0]) return s->lost_why;
     return NULL;
 }
 
-static void drop_bufs(struct weft_shards *s)
-{
+static void drop_bufs(struct weft_shards *s) {
     for (uint32_t i = 0; s->bufs && i < s->n; i++) weft_buf_release(s->gpu, &s->bufs[i]);
 }
 
-void weft_shards_release(struct weft_shards *s)
-{
+void weft_shards_release(struct weft_shards *s) {
     while (s && atomic_fetch_sub(&s->refs, 1) == 1) {
         struct weft_shards *parent = s->parent;
         weft_gpu_undepend(s->gpu, &s->dependent);
@@ -88,8 +82,7 @@ static weft_status find_data(const struct weft_plan *plan, const struct weft_pla
 
 /// n elements in file layout as the words that an accessor reads: narrow integers a word each, truth as 0 or 1,
 /// quantised types as f32.
-static void widen(weft_dtype dtype, const uint8_t *from, uint64_t n, uint32_t *words)
-{
+static void widen(weft_dtype dtype, const uint8_t *from, uint64_t n, uint32_t *words) {
     for (uint64_t i = 0; i < n && (dtype == WEFT_I8 || dtype == WEFT_U8); i++)
         words[i] = dtype == WEFT_I8 ? (uint32_t)(int32_t)(int8_t)from[i] : from[i];
     for (uint64_t i = 0; i < n && dtype == WEFT_BOOL; i++)
@@ -100,8 +93,7 @@ static void widen(weft_dtype dtype, const uint8_t *from, uint64_t n, uint32_t *w
 }
 
 /// Bytes as they are; a last word that they do not fill gets zeros.
-static weft_status upload_bytes(weft_gpu *gpu, weft_buf buf, uint64_t offset, const uint8_t *from, uint64_t bytes)
-{
+static weft_status upload_bytes(weft_gpu *gpu, weft_buf buf, uint64_t offset, const uint8_t *from, uint64_t bytes) {
     uint64_t whole = bytes & ~(uint64_t)3;
     uint8_t last[4] = {0};
     for (uint64_t at = 0; at < whole; at += CHUNK_BYTES)
@@ -190,8 +182,7 @@ static weft_status upload(weft_gpu *gpu, const struct weft_plan *plan, const str
     return status;
 }
 
-bool weft_shards_need_source(const struct weft_shards *s)
-{
+bool weft_shards_need_source(const struct weft_shards *s) {
     for (uint32_t i = 0; i < s->plan->n_weights; i++) {
         const struct weft_plan_weight *w = &s->plan->weights[i];
         if (w->n_parts && w->parts[0].shard < s->base) continue;
@@ -200,8 +191,7 @@ bool weft_shards_need_source(const struct weft_shards *s)
     return false;
 }
 
-weft_status weft_shards_load(struct weft_shards *s, const struct weft_program_params *params)
-{
+weft_status weft_shards_load(struct weft_shards *s, const struct weft_program_params *params) {
     const struct weft_plan *plan = s->plan;
     weft_status status = WEFT_OK;
     for (uint32_t i = 0; i < s->n && status == WEFT_OK; i++)
@@ -246,8 +236,7 @@ weft_status weft_shards_create(weft_gpu *gpu, struct weft_plan *plan, struct wef
         weft_shards_release(s);
         return status;
     }
-    s->dependent = (struct weft_gpu_dependent){
-        .rank = WEFT_GPU_RANK_WEIGHTS, .remake = weft_shards_remake, .self = s};
+    s->dependent = (struct weft_gpu_dependent){.rank = WEFT_GPU_RANK_WEIGHTS, .remake = weft_shards_remake, .self = s};
     weft_gpu_depend(gpu, &s->dependent);
     *out = s;
     return WEFT_OK;

@@ -82,7 +82,10 @@ static bool find_key(const struct weft_dims *t, const void *key, size_t len, uin
 }
 
 static uint32_t intern_atom(struct weft_dims *t, enum weft_dim_atom_kind kind, uint32_t arg, int64_t c) {
-    struct { uint64_t tag; struct weft_dim_atom atom; } key = {KEY_ATOM, {kind, arg, c}};
+    struct {
+        uint64_t tag;
+        struct weft_dim_atom atom;
+    } key = {KEY_ATOM, {kind, arg, c}};
     uint32_t id;
     if (find_key(t, &key, sizeof key, &id)) return id;
     void *items = t->atoms;
@@ -96,7 +99,10 @@ static uint32_t intern_atom(struct weft_dims *t, enum weft_dim_atom_kind kind, u
 
 static uint32_t intern_mono(struct weft_dims *t, const struct weft_dim_mono *m) {
     if (m->n == 0) return 0;
-    struct { uint64_t tag; struct weft_dim_mono mono; } key;
+    struct {
+        uint64_t tag;
+        struct weft_dim_mono mono;
+    } key;
     memset(&key, 0, sizeof key);
     key.tag = KEY_MONO;
     key.mono.n = m->n;
@@ -135,7 +141,10 @@ static bool measure(const struct weft_dims *t, const struct weft_dim_work *w, st
 
 weft_dim weft_dim_intern(struct weft_dims *t, const struct weft_dim_work *w) {
     if (w->bad) return WEFT_DIM_BAD;
-    struct { uint64_t tag; struct weft_dim_term t[WEFT_DIM_MAX_TERMS]; } key;
+    struct {
+        uint64_t tag;
+        struct weft_dim_term t[WEFT_DIM_MAX_TERMS];
+    } key;
     key.tag = KEY_POLY;
     memcpy(key.t, w->t, w->n * sizeof w->t[0]);
     size_t len = sizeof key.tag + w->n * sizeof w->t[0];
@@ -191,9 +200,7 @@ static void work_add_dim(const struct weft_dims *t, struct weft_dim_work *w, int
     }
 }
 
-bool weft_dim_valid(const struct weft_dims *t, weft_dim d) {
-    return d < t->n_polys;
-}
+bool weft_dim_valid(const struct weft_dims *t, weft_dim d) { return d < t->n_polys; }
 
 // k * a + constant
 static weft_dim affine(struct weft_dims *t, int64_t k, weft_dim a, int64_t constant) {
@@ -431,13 +438,9 @@ static weft_dim min_max(struct weft_dims *t, weft_dim a, int64_t c, bool min) {
     return atom_dim(t, min ? WEFT_DIM_MIN : WEFT_DIM_MAX, a, c);
 }
 
-weft_dim weft_dim_min(struct weft_dims *t, weft_dim a, int64_t c) {
-    return min_max(t, a, c, true);
-}
+weft_dim weft_dim_min(struct weft_dims *t, weft_dim a, int64_t c) { return min_max(t, a, c, true); }
 
-weft_dim weft_dim_max(struct weft_dims *t, weft_dim a, int64_t c) {
-    return min_max(t, a, c, false);
-}
+weft_dim weft_dim_max(struct weft_dims *t, weft_dim a, int64_t c) { return min_max(t, a, c, false); }
 
 bool weft_dim_is_const(const struct weft_dims *t, weft_dim d, int64_t *value) {
     if (!weft_dim_valid(t, d)) return false;
@@ -452,9 +455,7 @@ bool weft_dim_is_multiple(struct weft_dims *t, weft_dim d, int64_t c) {
     return weft_dim_is_const(t, weft_dim_mod(t, d, c), &rest) && rest == 0;
 }
 
-uint32_t weft_dims_symbol_count(const struct weft_dims *t) {
-    return t->n_symbols;
-}
+uint32_t weft_dims_symbol_count(const struct weft_dims *t) { return t->n_symbols; }
 
 const char *weft_dims_symbol_name(const struct weft_dims *t, uint32_t i) {
     return i < t->n_symbols ? t->symbols[i].name : "?";

@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef uint32_t weft_dim;          ///< handle; compare with ==
-#define WEFT_DIM_BAD UINT32_MAX     ///< out of memory or overflow; every operation on it gives it again
+typedef uint32_t weft_dim;      ///< handle; compare with ==
+#define WEFT_DIM_BAD UINT32_MAX ///< out of memory or overflow; every operation on it gives it again
 #define WEFT_MAX_SYMBOLS 16
 
 struct weft_dims; ///< the table; grows, never shrinks

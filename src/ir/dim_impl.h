@@ -34,7 +34,9 @@ struct weft_dim_atom {
 
 struct weft_dim_mono {
     uint32_t n, degree;
-    struct { uint32_t atom, power; } f[WEFT_DIM_MAX_FACTORS];
+    struct {
+        uint32_t atom, power;
+    } f[WEFT_DIM_MAX_FACTORS];
 };
 
 struct weft_dim_term {
@@ -44,7 +46,9 @@ struct weft_dim_term {
 
 __extension__ typedef __int128 weft_wide;
 /// Inclusive bounds. Finite values stay within 2^63; beyond that they are infinite (dim_range.c).
-struct weft_dim_range { weft_wide lo, hi; };
+struct weft_dim_range {
+    weft_wide lo, hi;
+};
 
 struct weft_dim_poly {
     const struct weft_dim_term *terms;
@@ -53,8 +57,14 @@ struct weft_dim_poly {
     struct weft_dim_range related; ///< the same with the relations declared so far
 };
 
-struct weft_dim_symbol_info { const char *name; int64_t lo, hi; };
-struct weft_dim_relation { weft_dim d; int64_t max; };
+struct weft_dim_symbol_info {
+    const char *name;
+    int64_t lo, hi;
+};
+struct weft_dim_relation {
+    weft_dim d;
+    int64_t max;
+};
 
 struct weft_dims {
     struct weft_arena arena;

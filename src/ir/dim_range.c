@@ -8,13 +8,9 @@
 #define LIMIT ((weft_wide)1 << 63)
 #define INF ((weft_wide)1 << 64)
 
-static weft_wide low_end(weft_wide x) {
-    return x < -LIMIT ? -INF : x > LIMIT ? LIMIT : x;
-}
+static weft_wide low_end(weft_wide x) { return x < -LIMIT ? -INF : x > LIMIT ? LIMIT : x; }
 
-static weft_wide high_end(weft_wide x) {
-    return x > LIMIT ? INF : x < -LIMIT ? -LIMIT : x;
-}
+static weft_wide high_end(weft_wide x) { return x > LIMIT ? INF : x < -LIMIT ? -LIMIT : x; }
 
 static struct weft_dim_range add(struct weft_dim_range a, struct weft_dim_range b) {
     return (struct weft_dim_range){low_end(a.lo == -INF || b.lo == -INF ? -INF : a.lo + b.lo),
@@ -88,8 +84,7 @@ static struct weft_dim_range function_range(const struct weft_dim_atom *a, struc
 
 static struct weft_dim_range atom_range(const struct weft_dims *t, uint32_t id, bool related) {
     const struct weft_dim_atom *a = &t->atoms[id];
-    if (a->kind == WEFT_DIM_SYMBOL)
-        return (struct weft_dim_range){t->symbols[a->arg].lo, t->symbols[a->arg].hi};
+    if (a->kind == WEFT_DIM_SYMBOL) return (struct weft_dim_range){t->symbols[a->arg].lo, t->symbols[a->arg].hi};
     return function_range(a, related ? t->polys[a->arg].related : t->polys[a->arg].range);
 }
 
@@ -198,7 +193,10 @@ void weft_dim_bounds(const struct weft_dims *t, weft_dim d, int64_t *lo, int64_t
 
 // ---- narrower symbols
 
-struct within { const struct weft_dims *t; const int64_t *from, *to; };
+struct within {
+    const struct weft_dims *t;
+    const int64_t *from, *to;
+};
 
 static struct weft_dim_range range_within(const struct within *w, weft_dim d);
 
@@ -304,9 +302,7 @@ weft_status weft_dim_relate(struct weft_dims *t, weft_dim d, int64_t max) {
     return WEFT_OK;
 }
 
-uint32_t weft_dims_relation_count(const struct weft_dims *t) {
-    return t->n_relations;
-}
+uint32_t weft_dims_relation_count(const struct weft_dims *t) { return t->n_relations; }
 
 weft_dim weft_dims_relation(const struct weft_dims *t, uint32_t i, int64_t *max) {
     *max = i < t->n_relations ? t->relations[i].max : 0;

@@ -122,7 +122,11 @@ static weft_dim parse_call(struct parser *s, dim_function fn, bool positive) {
 }
 
 static weft_dim parse_name(struct parser *s) {
-    static const struct { const char *name; dim_function fn; bool positive; } functions[] = {
+    static const struct {
+        const char *name;
+        dim_function fn;
+        bool positive;
+    } functions[] = {
         {"floordiv", weft_dim_floordiv, true}, {"ceildiv", weft_dim_ceildiv, true}, {"mod", weft_dim_mod, true},
         {"min", weft_dim_min, false},          {"max", weft_dim_max, false},
     };

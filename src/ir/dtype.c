@@ -109,9 +109,7 @@ const struct weft_dtype_info *weft_dtype_info(weft_dtype dtype) {
     return (unsigned)dtype < WEFT_DTYPE_COUNT ? &table[dtype] : NULL;
 }
 
-const char *weft_dtype_name(weft_dtype dtype) {
-    return (unsigned)dtype < WEFT_DTYPE_COUNT ? table[dtype].name : "?";
-}
+const char *weft_dtype_name(weft_dtype dtype) { return (unsigned)dtype < WEFT_DTYPE_COUNT ? table[dtype].name : "?"; }
 
 weft_dtype weft_dtype_find(const char *name) {
     int i = 0;

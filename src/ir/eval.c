@@ -169,8 +169,14 @@ static weft_status eval_node(struct run *r, size_t index) {
         out[k] = r->host[n->out[k]];
     }
     if (!n->op->eval) return weft_fail(WEFT_ERR_UNSUPPORTED, "operator %s has no host reference", n->op->name);
-    struct weft_eval e = {.node = n, .attrs = n->attrs, .symbols = r->params->symbols, .dims = r->g->dims,
-                          .n_in = n->n_in, .n_out = n->n_out, .in = in, .out = out};
+    struct weft_eval e = {.node = n,
+                          .attrs = n->attrs,
+                          .symbols = r->params->symbols,
+                          .dims = r->g->dims,
+                          .n_in = n->n_in,
+                          .n_out = n->n_out,
+                          .in = in,
+                          .out = out};
     weft_status status = n->op->eval(&e);
     if (status != WEFT_OK) return weft_node_blame(r->g, n->op, n->name, n->in, n->n_in, status);
     for (uint32_t k = 0; k < n->n_out; k++) round_values(&out[k]);

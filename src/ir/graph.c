@@ -6,9 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-static weft_status no_memory(void) {
-    return weft_fail(WEFT_ERR_NOMEM, "out of memory while building a graph");
-}
+static weft_status no_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory while building a graph"); }
 
 weft_status weft_graph_create(const struct weft_op_set *ops, struct weft_graph **out) {
     *out = NULL;
@@ -142,8 +140,10 @@ weft_status weft_graph_weight(struct weft_graph *g, const char *name, struct wef
     for (uint32_t i = 0; i < type.rank && type.rank <= WEFT_MAX_RANK; i++) {
         if (!weft_dim_valid(g->dims, type.dims[i]) || weft_dim_is_const(g->dims, type.dims[i], &columns)) continue;
         *out = WEFT_NO_VALUE;
-        return weft_fail(WEFT_ERR_INVALID, "weight '%s': axis %u depends on symbols; a weight has the constant shape "
-                         "of what is in the file", name ? name : "?", i);
+        return weft_fail(WEFT_ERR_INVALID,
+                         "weight '%s': axis %u depends on symbols; a weight has the constant shape "
+                         "of what is in the file",
+                         name ? name : "?", i);
     }
     return add_leaf(g, name ? name : "", info, out);
 }
@@ -481,8 +481,10 @@ bool weft_graph_ambiguous(const struct weft_graph *g, weft_value leaf, weft_valu
 static weft_status check_leaf_and_output(const struct weft_graph *g, weft_value leaf, weft_value output,
                                          const char *name) {
     if (!weft_graph_ambiguous(g, leaf, output)) return WEFT_OK;
-    return weft_fail(WEFT_ERR_INVALID, "output '%s': %s has that name, and a session could not tell them apart; choose "
-                     "another", name, g->values[leaf].kind == WEFT_VALUE_STATE ? "a state" : "an input");
+    return weft_fail(WEFT_ERR_INVALID,
+                     "output '%s': %s has that name, and a session could not tell them apart; choose "
+                     "another",
+                     name, g->values[leaf].kind == WEFT_VALUE_STATE ? "a state" : "an input");
 }
 
 weft_status weft_graph_show(struct weft_graph *g, weft_value v, weft_value *out) {
@@ -558,9 +560,7 @@ weft_value weft_bn(struct weft_build *b, const char *op, const char *name, const
     return b->status == WEFT_OK ? outs[0] : WEFT_NO_VALUE;
 }
 
-weft_value weft_b1(struct weft_build *b, const char *op, weft_value x) {
-    return weft_bn(b, op, NULL, &x, 1, NULL, 0);
-}
+weft_value weft_b1(struct weft_build *b, const char *op, weft_value x) { return weft_bn(b, op, NULL, &x, 1, NULL, 0); }
 
 weft_value weft_b2(struct weft_build *b, const char *op, weft_value x, weft_value y) {
     return weft_bn(b, op, NULL, (weft_value[]){x, y}, 2, NULL, 0);

@@ -23,16 +23,16 @@ enum weft_value_kind { WEFT_VALUE_INPUT, WEFT_VALUE_WEIGHT, WEFT_VALUE_STATE, WE
 
 struct weft_value_info {
     enum weft_value_kind kind;
-    const char *name;          ///< inputs, weights and states always have one; others may
+    const char *name; ///< inputs, weights and states always have one; others may
     struct weft_type type;
-    uint32_t node, out;        ///< producer (kind NODE)
+    uint32_t node, out; ///< producer (kind NODE)
     enum weft_state_kind state_kind;
     enum weft_state_policy policy;
-    uint32_t state;            ///< index in graph->states for a state and for each of its versions, else UINT32_MAX
-    const void *data;          ///< CONST: bytes in file layout, owned by the graph. WEIGHT: may be NULL until bound
+    uint32_t state;   ///< index in graph->states for a state and for each of its versions, else UINT32_MAX
+    const void *data; ///< CONST: bytes in file layout, owned by the graph. WEIGHT: may be NULL until bound
     uint64_t data_size;
-    int64_t var_lo, var_hi;    ///< VAR: host-side bounds of the value
-    bool is_activity;          ///< VAR: the session's activity (weft_graph_activity)
+    int64_t var_lo, var_hi; ///< VAR: host-side bounds of the value
+    bool is_activity;       ///< VAR: the session's activity (weft_graph_activity)
     bool is_output;
     const char *output_name;
 };
@@ -56,7 +56,11 @@ struct weft_pair {
 };
 /// An inequality low <= high that infer could not prove for all sizes: checked whenever sizes are set, before anything
 /// changes. The texts (static, but for `who`) make the sentence "WHO: LOW_IS 40 (P+T), but HIGH_IS 32".
-struct weft_guard { weft_dim low, high; uint32_t input; const char *who, *low_is, *high_is; };
+struct weft_guard {
+    weft_dim low, high;
+    uint32_t input;
+    const char *who, *low_is, *high_is;
+};
 
 struct weft_graph {
     const struct weft_op_set *ops;
@@ -70,8 +74,8 @@ struct weft_graph {
     size_t n_states, cap_states;
     struct weft_pair *pairs;
     size_t n_pairs, cap_pairs;
-    struct weft_map names; ///< name -> value, for inputs, weights, states
-    const char *scope;     ///< prefix put before node names, set by builders
+    struct weft_map names;     ///< name -> value, for inputs, weights, states
+    const char *scope;         ///< prefix put before node names, set by builders
     struct weft_guard *guards; ///< of all nodes, each inequality once; never printed: infer finds them again
     size_t n_guards, cap_guards;
     uint64_t work; ///< what rewriting it has cost: nodes visited, added and removed, uses changed (ir/rewrite.h)
@@ -80,8 +84,7 @@ struct weft_graph {
 /// What messages and profiles call a node: its own name, or what it comes from. NULL: the user's, without a name.
 static inline const char *weft_node_called(const struct weft_node *n) { return n->name ? n->name : n->origin; }
 /// The same, or the operator.
-static inline const char *weft_node_label(const struct weft_node *n)
-{
+static inline const char *weft_node_label(const struct weft_node *n) {
     return weft_node_called(n) ? weft_node_called(n) : n->op->name;
 }
 
@@ -100,7 +103,14 @@ weft_status weft_graph_var(struct weft_graph *g, const char *name, weft_dtype dt
                            weft_value *out);
 
 /// One attribute by name when adding a node.
-struct weft_arg { const char *name; double x; weft_dim d; const int64_t *ints; const weft_dim *dims; uint32_t n; };
+struct weft_arg {
+    const char *name;
+    double x;
+    weft_dim d;
+    const int64_t *ints;
+    const weft_dim *dims;
+    uint32_t n;
+};
 
 /// Adds a node: checks arity and attributes (defaults, ranges, unknown names), runs infer, makes output values.
 /// outs receives n_out values. Errors name the op, the node's name and the shapes.
@@ -152,12 +162,15 @@ weft_status weft_graph_share_pair(struct weft_graph *g, const struct weft_pair *
                                   bool *by_itself);
 
 /// Convenience for builders: a sticky status, so that a model reads as formulas.
-struct weft_build { struct weft_graph *g; weft_status status; };
+struct weft_build {
+    struct weft_graph *g;
+    weft_status status;
+};
 weft_value weft_b1(struct weft_build *b, const char *op, weft_value x);
 weft_value weft_b2(struct weft_build *b, const char *op, weft_value x, weft_value y);
 weft_value weft_bn(struct weft_build *b, const char *op, const char *name, const weft_value *in, uint32_t n_in,
                    const struct weft_arg *args, uint32_t n_args); ///< output 0; WEFT_NO_VALUE once failed
-weft_value weft_bf(struct weft_build *b, float x);               ///< constant
+weft_value weft_bf(struct weft_build *b, float x);                ///< constant
 
 /// Attribute of a node by name (the row's order is resolved once); NULL if the op has none of that name.
 const struct weft_attr *weft_node_attr(const struct weft_node *n, const char *name);

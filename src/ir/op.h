@@ -7,13 +7,12 @@
 
 struct weft_graph;
 struct weft_node;
-struct weft_lower;  ///< plan/lower.h
-struct weft_expr;   ///< plan/expr.h
-struct weft_at;     ///< plan/expr.h
-struct weft_scalar; ///< plan/scalar.h
+struct weft_lower;      ///< plan/lower.h
+struct weft_expr;       ///< plan/expr.h
+struct weft_at;         ///< plan/expr.h
+struct weft_scalar;     ///< plan/scalar.h
 struct weft_family_set; ///< plan/family.h
 struct weft_gemm;       ///< kernels/gemm/gemm.h
-
 
 enum weft_attr_type {
     WEFT_ATTR_INT,   ///< i
@@ -35,8 +34,8 @@ struct weft_attr_desc {
     const char *name;
     enum weft_attr_type type;
     bool required;
-    double dflt, lo, hi;  ///< default (INT, FLOAT, ENUM) and legal range; lo == hi == 0: any
-    const char *choices;  ///< ENUM: "neox|normal"
+    double dflt, lo, hi; ///< default (INT, FLOAT, ENUM) and legal range; lo == hi == 0: any
+    const char *choices; ///< ENUM: "neox|normal"
 };
 #define WEFT_MAX_ATTRS 10
 #define WEFT_MAX_INS 16
@@ -81,8 +80,8 @@ enum weft_view {
 /// How an operator touches an operand that may be a state. All but BACK write: output k is the next version of operand
 /// k, in the same memory.
 enum weft_touch {
-    WEFT_TOUCH_NONE,    ///< ends the table
-    WEFT_TOUCH_PART,    ///< writes some elements
+    WEFT_TOUCH_NONE, ///< ends the table
+    WEFT_TOUCH_PART, ///< writes some elements
     /// Writes every element exactly once, and is never skipped while the state has elements (not even when a run brings
     /// no tokens), so that the two versions may lie in two buffers. Its kernels read the past through an operand
     /// emitted from the input, if they read it, and write through one emitted from the output; both have
@@ -105,7 +104,11 @@ struct weft_state_access {
 };
 
 /// Shape and type of a value as `infer` sees it.
-struct weft_type { weft_dtype dtype; uint32_t rank; weft_dim dims[WEFT_MAX_RANK]; };
+struct weft_type {
+    weft_dtype dtype;
+    uint32_t rank;
+    weft_dim dims[WEFT_MAX_RANK];
+};
 
 /// What a run must keep to, by a variable: its value then plus `span` is at most `most`. Sessions refuse what would
 /// not.
@@ -141,8 +144,8 @@ const double *weft_host_row(const struct weft_host *t, int64_t r, double *buffer
 
 struct weft_eval {
     const struct weft_node *node;
-    const struct weft_attr *attrs;     ///< in the order of the row's attribute table
-    const int64_t *symbols;            ///< binding of the graph's symbols
+    const struct weft_attr *attrs; ///< in the order of the row's attribute table
+    const int64_t *symbols;        ///< binding of the graph's symbols
     const struct weft_dims *dims;
     uint32_t n_in, n_out;
     struct weft_host *in, *out; ///< out[i].data is allocated (zeroed), but of a state op out[0].data is in[0].data,
@@ -159,14 +162,14 @@ struct weft_op {
     enum weft_reduction reduce;
     enum weft_scan_kind scan;
     enum weft_view view;
-    uint8_t view_start;                         ///< number of an attribute
-    uint32_t laws;                              ///< enum weft_law, or-ed
-    const struct weft_unit *unit;               ///< NULL: none
+    uint8_t view_start;           ///< number of an attribute
+    uint32_t laws;                ///< enum weft_law, or-ed
+    const struct weft_unit *unit; ///< NULL: none
     /// 1 + the number of the INTS attribute that says from where each axis of output 0 comes (empty: reversed); 0: the
     /// operator permutes no axes.
     uint8_t permutes;
     struct weft_state_access states[WEFT_MAX_OUTS]; ///< one entry an operand that may be a state; ends at touch NONE
-    struct weft_attr_desc attrs[WEFT_MAX_ATTRS]; ///< ends at name NULL
+    struct weft_attr_desc attrs[WEFT_MAX_ATTRS];    ///< ends at name NULL
     /// NULL, or the name of a required list attribute with an entry for each output; n_out is then the most there are.
     const char *n_out_of;
     /// Fills out[0..n_out). Refuses with a reason that names the operand.
@@ -194,28 +197,24 @@ struct weft_op {
 };
 
 /// The entry of an operand, NULL if the operator does not treat it as a state.
-static inline const struct weft_state_access *weft_op_access(const struct weft_op *op, uint32_t operand)
-{
+static inline const struct weft_state_access *weft_op_access(const struct weft_op *op, uint32_t operand) {
     for (uint32_t i = 0; i < WEFT_MAX_OUTS && op->states[i].touch != WEFT_TOUCH_NONE; i++)
         if (op->states[i].operand == operand) return &op->states[i];
     return NULL;
 }
 /// The entry of operand k if the operator writes it, and so gives its next version as output k; else NULL.
-static inline const struct weft_state_access *weft_op_writes(const struct weft_op *op, uint32_t k)
-{
+static inline const struct weft_state_access *weft_op_writes(const struct weft_op *op, uint32_t k) {
     const struct weft_state_access *a = weft_op_access(op, k);
     return a && a->touch != WEFT_TOUCH_BACK ? a : NULL;
 }
 /// The entry of an operator that stores a value to a range of elements or to rows of a state, and in which a region may
 /// end. The state is operand and output 0. NULL for all others.
-static inline const struct weft_state_access *weft_op_sink(const struct weft_op *op)
-{
+static inline const struct weft_state_access *weft_op_sink(const struct weft_op *op) {
     const struct weft_state_access *a = &op->states[0];
     return a->touch == WEFT_TOUCH_ROWS || a->touch == WEFT_TOUCH_RANGE ? a : NULL;
 }
 /// The same for a range of elements only.
-static inline const struct weft_state_access *weft_op_range(const struct weft_op *op)
-{
+static inline const struct weft_state_access *weft_op_range(const struct weft_op *op) {
     return op->states[0].touch == WEFT_TOUCH_RANGE ? &op->states[0] : NULL;
 }
 

@@ -7,9 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static weft_status no_memory(void) {
-    return weft_fail(WEFT_ERR_NOMEM, "out of memory while building a graph");
-}
+static weft_status no_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory while building a graph"); }
 
 // ---- policies
 
@@ -46,7 +44,7 @@ bool weft_graph_state_whole(const struct weft_graph *g, uint32_t state, struct w
     const struct weft_value_info *info = &g->values[g->states[state]];
     bool once = true, fixed = weft_type_const_count(g->dims, &info->type) >= 0;
     if (info->state_kind == WEFT_STATE_VAR || info->state_kind == WEFT_STATE_PAGED || !fixed) {
-        weft_str_add(out, !fixed                                ? "has a shape that varies from run to run"
+        weft_str_add(out, !fixed                               ? "has a shape that varies from run to run"
                           : info->state_kind == WEFT_STATE_VAR ? "is a variable"
                                                                : "is paged");
         return false;
@@ -138,7 +136,9 @@ weft_status weft_graph_pair_state(weft_graph *graph, const char *past, const cha
                                   enum weft_state_policy policy) {
     if (!graph || !past || !present)
         return weft_fail(WEFT_ERR_INVALID, "weft_graph_pair_state: %s must not be NULL",
-                         !graph ? "graph" : past ? "present" : "past");
+                         !graph ? "graph"
+                         : past ? "present"
+                                : "past");
     struct weft_pair p = {.past = past, .present = present, .kind = kind, .policy = policy};
     WEFT_TRY(check_pair(graph, &p));
     void *items = graph->pairs;
@@ -194,7 +194,9 @@ weft_status weft_graph_pair_states(weft_graph *graph, const char *past, const ch
     if (count) *count = 0;
     if (!graph || !past || !present)
         return weft_fail(WEFT_ERR_INVALID, "weft_graph_pair_states: %s must not be NULL",
-                         !graph ? "graph" : past ? "present" : "past");
+                         !graph ? "graph"
+                         : past ? "present"
+                                : "past");
     const char *templates[2] = {past, present};
     for (int i = 0; i < 2; i++) {
         const char *first = strchr(templates[i], '%');
@@ -294,8 +296,7 @@ weft_status weft_graph_share_pair(struct weft_graph *g, const struct weft_pair *
     if (!shows) return no_memory();
     bool shown = shows[present];
     uint32_t writer = own_writer(g, past, present, policy, shows);
-    for (size_t v = 0; v < g->n_values; v++)
-        shown |= shows[v] && g->values[v].is_output;
+    for (size_t v = 0; v < g->n_values; v++) shown |= shows[v] && g->values[v].is_output;
     weft_free(shows);
     if (shown && !(present == past && policy == WEFT_STATE_IN_PLACE))
         return weft_fail(WEFT_ERR_INVALID,

@@ -12,8 +12,8 @@
 
 struct parser {
     struct weft_graph *g;
-    const char *p, *end; ///< the rest of the present line
-    size_t line; ///< 0: a piece of text that is no line of a graph
+    const char *p, *end;    ///< the rest of the present line
+    size_t line;            ///< 0: a piece of text that is no line of a graph
     struct weft_map labels; ///< label of a constant or result -> value
     char word[MAX_WORD];    ///< the last word, name or string read
 };
@@ -165,9 +165,7 @@ static weft_status read_label(struct parser *s) {
 }
 
 // Numbers are labels only: a leaf with such a name is reached by its quoted name. Other words must not be both.
-static bool is_number(const char *word) {
-    return word[0] >= '0' && word[0] <= '9';
-}
+static bool is_number(const char *word) { return word[0] >= '0' && word[0] <= '9'; }
 
 static weft_status read_value(struct parser *s, weft_value *out) {
     uint64_t v;
@@ -207,8 +205,10 @@ static weft_status parse_symbol(struct parser *s) {
     if (weft_dims_symbol_find(s->g->dims, name) >= 0)
         return weft_fail(WEFT_ERR_FORMAT, "line %zu: symbol %s is declared twice", s->line, name);
     if (weft_dim_symbol(s->g->dims, name, lo, hi) != WEFT_DIM_BAD) return WEFT_OK;
-    return weft_fail(WEFT_ERR_FORMAT, "line %zu: '%s' can't be a symbol from %" PRId64 " to %" PRId64
-                     " (a plain word, ordered bounds, at most %d symbols)", s->line, name, lo, hi, WEFT_MAX_SYMBOLS);
+    return weft_fail(WEFT_ERR_FORMAT,
+                     "line %zu: '%s' can't be a symbol from %" PRId64 " to %" PRId64
+                     " (a plain word, ordered bounds, at most %d symbols)",
+                     s->line, name, lo, hi, WEFT_MAX_SYMBOLS);
 }
 
 static weft_status parse_relation(struct parser *s) {
@@ -488,10 +488,13 @@ static weft_status parse_output(struct parser *s) {
 }
 
 static weft_status parse_line(struct parser *s) {
-    static const struct { const char *word; weft_status (*parse)(struct parser *s); } statements[] = {
-        {"symbol", parse_symbol}, {"relate", parse_relation}, {"input", parse_input}, {"weight", parse_weight},
-        {"state", parse_state},   {"var", parse_var},         {"const", parse_const}, {"output", parse_output},
-        {"pair", parse_pair},
+    static const struct {
+        const char *word;
+        weft_status (*parse)(struct parser *s);
+    } statements[] = {
+        {"symbol", parse_symbol}, {"relate", parse_relation}, {"input", parse_input},
+        {"weight", parse_weight}, {"state", parse_state},     {"var", parse_var},
+        {"const", parse_const},   {"output", parse_output},   {"pair", parse_pair},
     };
     if (at_end(s)) return WEFT_OK;
     const char *start = s->p;

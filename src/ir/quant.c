@@ -14,9 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-static double load_f16(const uint8_t *p) {
-    return weft_f16_to_f32((uint16_t)(p[0] | p[1] << 8));
-}
+static double load_f16(const uint8_t *p) { return weft_f16_to_f32((uint16_t)(p[0] | p[1] << 8)); }
 
 static double store_f16(uint8_t *p, double x) {
     uint16_t h = weft_quant_f16(x);
@@ -42,13 +40,9 @@ static float round_to_odd(double x) {
     return nextafterf(f, x > (double)f ? INFINITY : -INFINITY);
 }
 
-uint16_t weft_quant_f16(double x) {
-    return weft_f32_to_f16(round_to_odd(x));
-}
+uint16_t weft_quant_f16(double x) { return weft_f32_to_f16(round_to_odd(x)); }
 
-uint16_t weft_quant_bf16(double x) {
-    return weft_f32_to_bf16(round_to_odd(x));
-}
+uint16_t weft_quant_bf16(double x) { return weft_f32_to_bf16(round_to_odd(x)); }
 
 // Scale that maps the value of largest magnitude to quant `q` (a negative number, so that the wider side is used).
 static double scale_for(const double *x, int n, double q) {
@@ -58,9 +52,7 @@ static double scale_for(const double *x, int n, double q) {
     return most / q;
 }
 
-static double ratio(double x, double d) {
-    return d != 0 ? x / d : 0;
-}
+static double ratio(double x, double d) { return d != 0 ? x / d : 0; }
 
 // ---- q4_0
 
@@ -193,7 +185,9 @@ void weft_quant_encode_q4_k(const double *src, int64_t n, void *dst) {
 // ---- q6_k
 
 // Where weight i sits: byte and shift of its low nibble and of its upper two bits.
-struct q6_place { int low, low_shift, high, high_shift; };
+struct q6_place {
+    int low, low_shift, high, high_shift;
+};
 
 static struct q6_place q6_place(int i) {
     int half = i / 128, quarter = i % 128 / 32, column = i % 32;

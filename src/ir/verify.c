@@ -221,8 +221,7 @@ static weft_status rule_state_write(struct verify *v) {
             }
             bool state = k < n->n_in && g->values[n->in[k]].state != UINT32_MAX;
             if (!state && !writes->must_be_state && after->state == UINT32_MAX) continue; // a function
-            if (!state)
-                return broken(v, "node '%s' writes its input %u, which is not a state", node_name(n), k);
+            if (!state) return broken(v, "node '%s' writes its input %u, which is not a state", node_name(n), k);
             if (after->state != g->values[n->in[k]].state)
                 return broken(v, "node '%s': output %u is not marked as a version of state '%s'", node_name(n), k,
                               g->values[g->states[g->values[n->in[k]].state]].name);
@@ -315,7 +314,10 @@ static weft_status rule_pair(struct verify *v) {
 }
 
 // In this order: a rule may rely on those before it.
-static const struct { const char *name; weft_status (*check)(struct verify *v); } rules[] = {
+static const struct {
+    const char *name;
+    weft_status (*check)(struct verify *v);
+} rules[] = {
     {"arity", rule_arity},
     {"index", rule_index},
     {"producer", rule_producer},
@@ -332,9 +334,7 @@ static const struct { const char *name; weft_status (*check)(struct verify *v); 
     {"pair", rule_pair},
 };
 
-weft_status weft_graph_verify(const struct weft_graph *g) {
-    return weft_graph_check(g, true);
-}
+weft_status weft_graph_verify(const struct weft_graph *g) { return weft_graph_check(g, true); }
 
 weft_status weft_graph_check(const struct weft_graph *g, bool infer) {
     struct weft_arena arena = {0};

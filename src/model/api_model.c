@@ -19,8 +19,7 @@ weft_status weft_model_open(weft_device *device, const char *path, const struct 
     static const struct weft_model_params none;
     const struct weft_model_params *p = params ? params : &none;
     if (out) *out = NULL;
-    if (!device || !path || !out)
-        return weft_api_null("weft_model_open", !device ? "device" : !path ? "path" : "out");
+    if (!device || !path || !out) return weft_api_null("weft_model_open", !device ? "device" : !path ? "path" : "out");
     struct weft_lm_params lm = {
         .ctx = p->ctx,
         .chunk = p->chunk,
@@ -226,8 +225,8 @@ weft_status weft_model_perplexity(weft_model *model, const char *text, size_t le
     if (status == WEFT_OK && ids.count > UINT32_MAX)
         status = weft_fail(WEFT_ERR_LIMIT, "the text has %zu tokens", ids.count);
     if (status == WEFT_OK)
-        status = weft_lm_perplexity(model->lm, ids.data, (uint32_t)ids.count, ctx ? ctx : 512, chunks, each, user,
-                                    figure);
+        status =
+            weft_lm_perplexity(model->lm, ids.data, (uint32_t)ids.count, ctx ? ctx : 512, chunks, each, user, figure);
     weft_ids_free(&ids);
     return status;
 }

@@ -11,11 +11,11 @@ struct weft_model_build {
     struct weft_build b;
     const struct weft_gguf *file;
     const struct weft_model_config *config;
-    weft_dim tokens;         ///< T: tokens of this run
-    weft_dim reach;          ///< P: no token of this run stands at it or behind
-    weft_value pos;          ///< variable: position of the run's first token
-    uint32_t ctx, chunk;     ///< most positions, most tokens a run
-    weft_dtype cache;        ///< of keys and values: WEFT_F32 or WEFT_F16
+    weft_dim tokens;     ///< T: tokens of this run
+    weft_dim reach;      ///< P: no token of this run stands at it or behind
+    weft_value pos;      ///< variable: position of the run's first token
+    uint32_t ctx, chunk; ///< most positions, most tokens a run
+    weft_dtype cache;    ///< of keys and values: WEFT_F32 or WEFT_F16
 };
 
 /// The tensor as a weight of the graph, [rows, k], or [k] with rows = 0; made once. `name` is without ".weight".
@@ -46,9 +46,9 @@ weft_value weft_block_add(struct weft_model_build *m, const char *name, weft_val
 /// before they are read.
 struct weft_block_attention {
     uint32_t layer;
-    uint32_t window;   ///< keys a query sees, its own included; 0: all
+    uint32_t window; ///< keys a query sees, its own included; 0: all
     double rope_base, rope_factor, scale;
-    bool gated;        ///< attn_q gives each head a query and a gate behind it: sigmoid(gate) multiplies what it reads
+    bool gated; ///< attn_q gives each head a query and a gate behind it: sigmoid(gate) multiplies what it reads
 };
 weft_value weft_block_attention(struct weft_model_build *m, const struct weft_block_attention *a, weft_value h);
 

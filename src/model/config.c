@@ -129,9 +129,12 @@ static void read_recurrent(struct reader *r, struct weft_model_config *c) {
 
 /// Heads of local layers, which must be as those of the others.
 static void read_local_shape(struct reader *r, const struct weft_model_config *c, uint32_t value_dim) {
-    const struct { const char *name; uint32_t global; } rows[] = {{"attention.key_length_swa", c->head_dim},
-                                                                  {"attention.value_length_swa", value_dim},
-                                                                  {"rope.dimension_count_swa", c->rope_dim}};
+    const struct {
+        const char *name;
+        uint32_t global;
+    } rows[] = {{"attention.key_length_swa", c->head_dim},
+                {"attention.value_length_swa", value_dim},
+                {"rope.dimension_count_swa", c->rope_dim}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (r->status != WEFT_OK || !weft_gguf_has(r->file, key(r, rows[i].name))) continue;
         uint32_t x = count(r, rows[i].name, -1, 1u << 16);
@@ -210,7 +213,9 @@ weft_status weft_model_config_read(const struct weft_gguf *file, struct weft_mod
 }
 
 weft_status weft_model_dtype(const struct weft_gguf_tensor *tensor, weft_dtype *out) {
-    static const struct { uint32_t type; weft_dtype dtype;
+    static const struct {
+        uint32_t type;
+        weft_dtype dtype;
     } known[] = {
         {WEFT_GGML_F32, WEFT_F32},   {WEFT_GGML_F16, WEFT_F16},   {WEFT_GGML_BF16, WEFT_BF16},
         {WEFT_GGML_Q4_0, WEFT_Q4_0}, {WEFT_GGML_Q5_0, WEFT_Q5_0}, {WEFT_GGML_Q8_0, WEFT_Q8_0},

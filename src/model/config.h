@@ -7,23 +7,25 @@
 #define WEFT_MODEL_MAX_LAYERS 512
 
 struct weft_model_config {
-    char arch[32];                       ///< general.architecture: "gemma3", "qwen35"
+    char arch[32]; ///< general.architecture: "gemma3", "qwen35"
     uint32_t ctx_train, n_embd, n_layer, n_ff;
     uint32_t n_head, n_head_kv, head_dim; ///< head_dim counts for keys and values alike
-    uint32_t n_vocab;                    ///< rows of token_embd
-    double eps;                          ///< of every norm
-    uint32_t window; ///< keys a local layer sees, the query's own included; 0: all layers are global
-    bool local[WEFT_MODEL_MAX_LAYERS];   ///< layer sees only the window
-    uint32_t rope_dim;                   ///< elements of a head that are rotated
-    double rope_base, rope_base_local;   ///< of global and of local layers
-    double rope_factor;                  ///< linear scaling: positions of global layers are divided by it; 1: none
-    double attn_scale;                   ///< factor of q.k
-    bool scale_given;                    ///< the file says it; else it follows from the head
-    double attn_softcap, softcap;        ///< of attention's scores and of the logits: c tanh(x / c); 0: none
+    uint32_t n_vocab;                     ///< rows of token_embd
+    double eps;                           ///< of every norm
+    uint32_t window;                   ///< keys a local layer sees, the query's own included; 0: all layers are global
+    bool local[WEFT_MODEL_MAX_LAYERS]; ///< layer sees only the window
+    uint32_t rope_dim;                 ///< elements of a head that are rotated
+    double rope_base, rope_base_local; ///< of global and of local layers
+    double rope_factor;                ///< linear scaling: positions of global layers are divided by it; 1: none
+    double attn_scale;                 ///< factor of q.k
+    bool scale_given;                  ///< the file says it; else it follows from the head
+    double attn_softcap, softcap;      ///< of attention's scores and of the logits: c tanh(x / c); 0: none
     bool recurrent[WEFT_MODEL_MAX_LAYERS]; ///< layer has a recurrent state in place of keys and values
     /// Of recurrent layers, all 0 where there are none: heads of keys (and queries) and of values, elements of a head
     /// of each, taps of the convolution in front of them.
-    struct { uint32_t n_key, n_value, key_dim, value_dim, taps; } ssm;
+    struct {
+        uint32_t n_key, n_value, key_dim, value_dim, taps;
+    } ssm;
 };
 
 /// Errors: NOT_FOUND (a required key or token_embd is missing), FORMAT (wrong type, zero or absurd values, counts that

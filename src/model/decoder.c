@@ -72,9 +72,19 @@ static void output(struct weft_model_build *m, weft_value v, const char *name) {
 
 /// Picks the next token from logits [R, vocab] (R is 0 or 1) and moves everything on that the next run needs.
 static void choose(struct weft_model_build *m, weft_value scores, weft_value tokens, weft_value pos, bool sampling) {
-    static const struct { const char *name; uint32_t length; } states[] = {
-        {"counts", 0}, {"ring", WEFT_LM_RING}, {"token", 1}, {"n_out", 1}, {"rng", 1}, {"sampling", WEFT_SAMPLE_WORDS},
-        {"stops", WEFT_LM_STOPS}, {"n_max", 1}, {"pos_max", 1},
+    static const struct {
+        const char *name;
+        uint32_t length;
+    } states[] = {
+        {"counts", 0},
+        {"ring", WEFT_LM_RING},
+        {"token", 1},
+        {"n_out", 1},
+        {"rng", 1},
+        {"sampling", WEFT_SAMPLE_WORDS},
+        {"stops", WEFT_LM_STOPS},
+        {"n_max", 1},
+        {"pos_max", 1},
     };
     weft_value v[sizeof states / sizeof *states];
     for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
@@ -135,14 +145,16 @@ static weft_status check_used(const struct weft_gguf *file, const struct weft_gr
         for (size_t k = 0; k < sizeof beside / sizeof *beside; k++)
             skip = skip || !strncmp(name, beside[k], strlen(beside[k]));
         if (!skip)
-            return weft_fail(WEFT_ERR_UNSUPPORTED, "tensor %s belongs to nothing that Weft computes for this "
-                             "architecture; without it the results would be another model's", name);
+            return weft_fail(WEFT_ERR_UNSUPPORTED,
+                             "tensor %s belongs to nothing that Weft computes for this "
+                             "architecture; without it the results would be another model's",
+                             name);
     }
     return WEFT_OK;
 }
 
 weft_status weft_decoder_build(const struct weft_gguf *file, const struct weft_model_config *config,
-                              const struct weft_decoder_params *params, struct weft_graph **out) {
+                               const struct weft_decoder_params *params, struct weft_graph **out) {
     const struct weft_decoder_family *family;
     *out = NULL;
     WEFT_TRY(weft_decoder_find(file, config->arch, strlen(config->arch), &family));

@@ -20,11 +20,11 @@ enum weft_lm_head {
 };
 
 struct weft_decoder_params {
-    uint32_t ctx;    ///< 1 to the model's
-    uint32_t chunk;  ///< 1 to ctx
+    uint32_t ctx;   ///< 1 to the model's
+    uint32_t chunk; ///< 1 to ctx
     bool cache_f16;
     enum weft_lm_head head;
-    bool sampling;   ///< GENERATE: the full sampler; else the most likely token
+    bool sampling; ///< GENERATE: the full sampler; else the most likely token
 };
 
 /// A family of models, by the name of its GGUF architecture.

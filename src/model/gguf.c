@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LONGEST_KEY        65535 // the format's bound
-#define LONGEST_NAME       255   // the format says 64; some writers go beyond
-#define DEFAULT_ALIGNMENT  32
-#define LEAST_KEY_BYTES    (8 + 1 + 4 + 1)
+#define LONGEST_KEY 65535 // the format's bound
+#define LONGEST_NAME 255  // the format says 64; some writers go beyond
+#define DEFAULT_ALIGNMENT 32
+#define LEAST_KEY_BYTES (8 + 1 + 4 + 1)
 #define LEAST_TENSOR_BYTES (8 + 1 + 4 + 4 + 8)
 
 struct reader {

@@ -243,14 +243,10 @@ static size_t print_element(enum weft_gguf_type type, const uint8_t *p, size_t w
         return 8 + s.len;
     }
     int64_t v;
-    if (type == WEFT_GGUF_BOOL)
-        weft_str_add(out, *p ? "true" : "false");
-    else if (!is_integer(type))
-        weft_str_addf(out, "%.9g", load_float(type, p));
-    else if (load_integer(type, p, &v))
-        weft_str_addf(out, "%" PRId64, v);
-    else
-        weft_str_addf(out, "%" PRIu64, weft_gguf_load(p, size));
+    if (type == WEFT_GGUF_BOOL) weft_str_add(out, *p ? "true" : "false");
+    else if (!is_integer(type)) weft_str_addf(out, "%.9g", load_float(type, p));
+    else if (load_integer(type, p, &v)) weft_str_addf(out, "%" PRId64, v);
+    else weft_str_addf(out, "%" PRIu64, weft_gguf_load(p, size));
     return size;
 }
 

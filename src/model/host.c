@@ -15,7 +15,7 @@ struct weft_host_lm {
     struct weft_host *states; // by index of the graph's states
     double *tokens;           // data of the state of that name
     int64_t symbols[WEFT_MAX_SYMBOLS];
-    double *logits;           // where the output of the run under way goes
+    double *logits; // where the output of the run under way goes
     bool seen;
 };
 

@@ -15,7 +15,7 @@ enum use {
 struct row {
     const char *name; ///< behind the prefix; one that ends in '.' stands for all that begin so
     enum use use;
-    double neutral;   ///< of NEEDS: a number, or 0 and 1 of a bool; NAN: none
+    double neutral; ///< of NEEDS: a number, or 0 and 1 of a bool; NAN: none
 };
 
 static const struct row model_rows[] = {
@@ -27,7 +27,7 @@ static const struct row model_rows[] = {
     {"attention.head_count_kv", HONOURED, 0},
     {"attention.key_length", HONOURED, 0},
     {"attention.value_length", HONOURED, 0},
-    {"attention.key_length_swa", HONOURED, 0},   // must equal the others
+    {"attention.key_length_swa", HONOURED, 0}, // must equal the others
     {"attention.value_length_swa", HONOURED, 0},
     {"attention.layer_norm_rms_epsilon", HONOURED, 0},
     {"attention.scale", HONOURED, 0},
@@ -39,7 +39,7 @@ static const struct row model_rows[] = {
     {"rope.global.freq_base", HONOURED, 0}, // another name of the same
     {"rope.scaling.type", HONOURED, 0},
     {"rope.scaling.factor", HONOURED, 0},
-    {"rope.scale_linear", HONOURED, 0},     // the older name of the factor
+    {"rope.scale_linear", HONOURED, 0}, // the older name of the factor
 
     // honoured by some families, which list them
     {"attention.sliding_window", NEEDS, 0},

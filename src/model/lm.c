@@ -28,7 +28,10 @@ static weft_status check_pages(const struct weft_lm_build *b, const struct weft_
     return WEFT_OK;
 }
 
-struct wish { const weft_lm *lm; const struct weft_lm_build *build; };
+struct wish {
+    const weft_lm *lm;
+    const struct weft_lm_build *build;
+};
 
 /// Whether there is room for what an engine adds, before anything is allocated; weights that another engine has are not
 /// in its plan. Where no limit is known, there is nothing to compare.

@@ -11,14 +11,14 @@ typedef struct weft_lm weft_lm;
 #define WEFT_LM_RUNS 64 ///< decode runs a submit, at most
 
 struct weft_lm_params {
-    uint32_t ctx;       ///< tokens of context; 0: min(model's, 4096)
-    uint32_t chunk;     ///< most prompt tokens a run; 0: 64 on a CPU driver, 512 on a GPU
-    bool cache_f16;     ///< f16 KV cache (a printed mode; default f32)
-    bool sampling;      ///< compile the full sampler (else greedy only: fewer, smaller kernels)
+    uint32_t ctx;   ///< tokens of context; 0: min(model's, 4096)
+    uint32_t chunk; ///< most prompt tokens a run; 0: 64 on a CPU driver, 512 on a GPU
+    bool cache_f16; ///< f16 KV cache (a printed mode; default f32)
+    bool sampling;  ///< compile the full sampler (else greedy only: fewer, smaller kernels)
     /// Decode runs a submit, at most WEFT_LM_RUNS; 0: chosen from measured time, 1 on a CPU driver and at least 8 on a
     /// GPU.
     uint32_t runs;
-    bool lazy;          ///< compile nothing in weft_lm_open: for callers that only score; weft_lm_program is NULL
+    bool lazy;             ///< compile nothing in weft_lm_open: for callers that only score; weft_lm_program is NULL
     uint64_t memory_limit; ///< refuse before allocating if more would be needed; 0: no limit but the device's
     void (*progress)(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total);
     void *progress_user;
@@ -26,14 +26,15 @@ struct weft_lm_params {
 
 struct weft_generate_params {
     struct weft_sampling sampling;
-    uint32_t max_tokens;                 ///< 0: until the context is full
-    const int32_t *stop_ids; uint32_t n_stop_ids; ///< in addition to the model's own
-    bool ignore_stops;                   ///< the model's own stop tokens are tokens like others (benchmarks)
+    uint32_t max_tokens; ///< 0: until the context is full
+    const int32_t *stop_ids;
+    uint32_t n_stop_ids; ///< in addition to the model's own
+    bool ignore_stops;   ///< the model's own stop tokens are tokens like others (benchmarks)
     /// Called with each new id in order, from the calling thread; return false to stop. The stop token itself is not
     /// passed on.
     bool (*token)(void *user, int32_t id);
     void *user;
-    const volatile int *cancel;          ///< when non-zero: stop soon, with the statistics so far
+    const volatile int *cancel; ///< when non-zero: stop soon, with the statistics so far
 };
 
 /// Opens a GGUF file on a device. Errors name the key, tensor or limit.

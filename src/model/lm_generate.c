@@ -30,14 +30,14 @@ struct loop {
     struct weft_generate_stats *stats;
     struct flight flights[AHEAD];
     uint32_t n_flights;
-    uint32_t ahead;                ///< submits in flight at most
+    uint32_t ahead; ///< submits in flight at most
     uint32_t runs, max_runs;
     uint32_t planned, read, limit; ///< ids submitted for, ids passed on, most ids
     uint32_t ring_slots;
-    uint64_t at_active, at_n_out;  ///< bytes into the variables block
+    uint64_t at_active, at_n_out; ///< bytes into the variables block
     bool done, null_device, cpu_driver;
     enum weft_stop_reason reason;
-    double start, first, last;     ///< clock: begin, first id, last arrival
+    double start, first, last; ///< clock: begin, first id, last arrival
     double host;
     int32_t stops[WEFT_LM_STOPS];
     uint32_t n_stops;

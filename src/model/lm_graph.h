@@ -7,8 +7,8 @@
 #include "model/decoder.h"
 
 struct weft_lm_build {
-    uint32_t ctx;        ///< 0: min(the file's, WEFT_LM_CTX)
-    uint32_t chunk;      ///< 0: by the kind of device
+    uint32_t ctx;   ///< 0: min(the file's, WEFT_LM_CTX)
+    uint32_t chunk; ///< 0: by the kind of device
     bool cache_f16;
     enum weft_lm_head head;
     bool sampling;

@@ -11,7 +11,7 @@ struct weft_lm_engine {
     struct weft_lm_build build;
     int symbol_t, symbol_r, symbol_p; ///< places of the symbols; -1: the graph has none of that name
     uint32_t n_symbols;
-    uint32_t pos;                     ///< host's count of tokens fed since the reset
+    uint32_t pos; ///< host's count of tokens fed since the reset
 };
 
 struct weft_lm {
@@ -20,7 +20,7 @@ struct weft_lm {
     struct weft_tokenizer *tokenizer;
     struct weft_model_config config;
     struct weft_lm_params params;
-    struct weft_lm_build build;        ///< of generation, defaults filled in
+    struct weft_lm_build build; ///< of generation, defaults filled in
     struct weft_lm_engine generate, score, logits;
     uint32_t max_runs;
 };

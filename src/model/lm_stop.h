@@ -13,8 +13,8 @@
 struct weft_stopper {
     const char *texts[WEFT_STOP_TEXTS]; ///< the caller's; not empty
     size_t n;
-    struct weft_str held;               ///< the start of what may become a stop text
-    bool stopped;                       ///< one was found; it and what follows is dropped
+    struct weft_str held; ///< the start of what may become a stop text
+    bool stopped;         ///< one was found; it and what follows is dropped
 };
 
 /// Appends to `out` what may be shown of the stream after these bytes. Errors: NOMEM.

@@ -37,8 +37,7 @@ static weft_value stateful(struct weft_model_build *m, const char *name, const c
                            uint32_t n_in, const struct weft_arg *args, uint32_t n_args) {
     weft_value outs[WEFT_MAX_OUTS] = {WEFT_NO_VALUE, WEFT_NO_VALUE};
     const struct weft_op *row = weft_op_find(m->b.g->ops, name);
-    if (m->b.status == WEFT_OK)
-        m->b.status = weft_graph_add(m->b.g, row, node, in, n_in, args, n_args, outs);
+    if (m->b.status == WEFT_OK) m->b.status = weft_graph_add(m->b.g, row, node, in, n_in, args, n_args, outs);
     return m->b.status == WEFT_OK ? outs[1] : WEFT_NO_VALUE;
 }
 
@@ -66,10 +65,11 @@ static weft_value recurrent(struct weft_model_build *m, uint32_t layer, weft_val
     weft_value rate = weft_block_tensor(m, weft_block_name(m, layer, "ssm_a"), 0, c->ssm.n_value);
     decay = weft_block_add(m, weft_block_name(m, layer, "ssm_dt"), decay, shift);
     decay = times(m, layer, "ssm_a", op(m, "softplus", layer, "ssm_dt", decay), rate);
-    weft_value past =
-        state(m, layer, "recurrent", (uint64_t[]){c->ssm.n_value, c->ssm.value_dim, c->ssm.key_dim}, 3);
-    const struct weft_arg args[] = {{.name = "q_heads", .x = c->ssm.n_key}, {.name = "kv_heads", .x = c->ssm.n_value},
-                                    {.name = "qk_l2_norm", .x = 1}, {.name = "beta_activation", .x = 1},
+    weft_value past = state(m, layer, "recurrent", (uint64_t[]){c->ssm.n_value, c->ssm.value_dim, c->ssm.key_dim}, 3);
+    const struct weft_arg args[] = {{.name = "q_heads", .x = c->ssm.n_key},
+                                    {.name = "kv_heads", .x = c->ssm.n_value},
+                                    {.name = "qk_l2_norm", .x = 1},
+                                    {.name = "beta_activation", .x = 1},
                                     {.name = "sharing", .x = 1}};
     weft_value o = stateful(m, "gated_delta_net", weft_block_name(m, layer, "delta"),
                             (weft_value[]){past, q, k, v, decay, beta}, 6, args, 5);
@@ -82,8 +82,8 @@ static weft_value recurrent(struct weft_model_build *m, uint32_t layer, weft_val
 
 static weft_value layer(struct weft_model_build *m, uint32_t i, weft_value x) {
     const struct weft_model_config *c = m->config;
-    const struct weft_block_attention a = {.layer = i, .scale = c->attn_scale, .rope_base = c->rope_base,
-                                           .rope_factor = c->rope_factor, .gated = true};
+    const struct weft_block_attention a = {
+        .layer = i, .scale = c->attn_scale, .rope_base = c->rope_base, .rope_factor = c->rope_factor, .gated = true};
     weft_value h = weft_block_norm(m, weft_block_name(m, i, "attn_norm"), x, c->n_embd);
     h = c->recurrent[i] ? recurrent(m, i, h) : weft_block_attention(m, &a, h);
     x = weft_block_add(m, weft_block_name(m, i, "attn_residual"), x, h);
@@ -92,9 +92,12 @@ static weft_value layer(struct weft_model_build *m, uint32_t i, weft_value x) {
     return weft_block_add(m, weft_block_name(m, i, "ffn_residual"), x, h);
 }
 
-static const char *const honours[] = {"ssm.conv_kernel",    "ssm.inner_size",  "ssm.state_size",
-                                      "ssm.time_step_rank", "ssm.group_count", "full_attention_interval",
+static const char *const honours[] = {"ssm.conv_kernel",
+                                      "ssm.inner_size",
+                                      "ssm.state_size",
+                                      "ssm.time_step_rank",
+                                      "ssm.group_count",
+                                      "full_attention_interval",
                                       NULL};
 
-const struct weft_decoder_family weft_qwen35_family = {
-    .architecture = "qwen35", .honours = honours, .layer = layer};
+const struct weft_decoder_family weft_qwen35_family = {.architecture = "qwen35", .honours = honours, .layer = layer};

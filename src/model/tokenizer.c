@@ -92,12 +92,10 @@ static weft_status load_vocabulary(struct weft_tokenizer *t, const struct weft_g
     size_t count;
     WEFT_TRY(weft_gguf_get_strings(file, key, &texts, &count));
     weft_status status;
-    if (count == 0)
-        status = weft_fail(WEFT_ERR_FORMAT, "%s: %s is empty", weft_gguf_path(file), key);
+    if (count == 0) status = weft_fail(WEFT_ERR_FORMAT, "%s: %s is empty", weft_gguf_path(file), key);
     else if (count > MOST_TOKENS)
         status = weft_fail(WEFT_ERR_LIMIT, "%s: %s has %zu elements", weft_gguf_path(file), key, count);
-    else
-        status = weft_fail_in(load_texts(t, texts, count), "%s", weft_gguf_path(file));
+    else status = weft_fail_in(load_texts(t, texts, count), "%s", weft_gguf_path(file));
     weft_free(texts);
     return status;
 }
@@ -119,8 +117,7 @@ static weft_status load_types(struct weft_tokenizer *t, const struct weft_gguf *
         if (types[i] < 0 || types[i] > WEFT_TOKEN_BYTE)
             status = weft_fail(WEFT_ERR_FORMAT, "%s: %s: token %zu has the unknown type %d", weft_gguf_path(file), key,
                                i, types[i]);
-        else if (types[i])
-            t->type[i] = (uint8_t)types[i]; // 0, undefined, counts as normal
+        else if (types[i]) t->type[i] = (uint8_t)types[i]; // 0, undefined, counts as normal
     }
     weft_free(types);
     return status;
@@ -227,8 +224,8 @@ static weft_status find_kind(const struct weft_gguf *file, const struct weft_tok
         *out = kinds[i];
         if (name.len == strlen(kinds[i]->name) && memcmp(name.data, kinds[i]->name, name.len) == 0) return WEFT_OK;
     }
-    return weft_fail(WEFT_ERR_UNSUPPORTED, "%s: tokenizer.ggml.model is '%.*s'; Weft has 'llama'",
-                     weft_gguf_path(file), (int)(name.len < 40 ? name.len : 40), name.data);
+    return weft_fail(WEFT_ERR_UNSUPPORTED, "%s: tokenizer.ggml.model is '%.*s'; Weft has 'llama'", weft_gguf_path(file),
+                     (int)(name.len < 40 ? name.len : 40), name.data);
 }
 
 static weft_status load(struct weft_tokenizer *t, const struct weft_gguf *file) {
@@ -255,10 +252,8 @@ weft_status weft_tokenizer_create(const struct weft_gguf *file, struct weft_toke
     struct weft_tokenizer *t = weft_calloc(1, sizeof *t);
     if (!t) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a tokenizer");
     weft_status status = load(t, file);
-    if (status == WEFT_OK)
-        *out = t;
-    else
-        weft_tokenizer_destroy(t);
+    if (status == WEFT_OK) *out = t;
+    else weft_tokenizer_destroy(t);
     return status;
 }
 

@@ -110,10 +110,8 @@ static size_t narrow(const struct weft_tokenizer *t, const struct weft_splitter 
         size_t middle = low + (high - low) / 2, len;
         const char *text = text_of(t, s->sorted[middle].id, &len);
         int byte = depth < len ? (unsigned char)text[depth] : -1;
-        if (byte < b)
-            low = middle + 1;
-        else
-            high = middle;
+        if (byte < b) low = middle + 1;
+        else high = middle;
     }
     return low;
 }
@@ -197,10 +195,8 @@ static weft_status claim(const struct weft_tokenizer *t, const struct weft_split
                 return weft_fail(WEFT_ERR_NOMEM, "out of memory for special tokens in %zu bytes", len);
             (*out)[(*count)++] = (struct weft_place){offer.at, special->id};
         }
-        if (again >= 0)
-            heap[0].rank = s->sorted[again].rank;
-        else
-            heap[0] = heap[--n];
+        if (again >= 0) heap[0].rank = s->sorted[again].rank;
+        else heap[0] = heap[--n];
         if (n) sift_down(heap, n, 0);
     }
     if (*count) qsort(*out, *count, sizeof **out, by_place);

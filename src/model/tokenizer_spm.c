@@ -12,8 +12,8 @@
 
 #include <string.h>
 
-#define SPACE         "\xE2\x96\x81"
-#define NONE          UINT32_MAX
+#define SPACE "\xE2\x96\x81"
+#define NONE UINT32_MAX
 #define LONGEST_PIECE ((size_t)1 << 31)
 
 struct symbol {
@@ -137,10 +137,8 @@ static weft_status put_symbols(const struct work *w, struct weft_ids *out) {
     for (uint32_t i = 0; i != NONE; i = w->symbols[i].next) {
         const struct symbol *s = &w->symbols[i];
         int32_t id = weft_tokenizer_find(w->t, w->text + s->at, s->len);
-        if (id >= 0)
-            WEFT_TRY(weft_ids_push(out, id));
-        else
-            WEFT_TRY(put_bytes(w->t, w->text + s->at, s->len, out));
+        if (id >= 0) WEFT_TRY(weft_ids_push(out, id));
+        else WEFT_TRY(put_bytes(w->t, w->text + s->at, s->len, out));
     }
     return WEFT_OK;
 }
@@ -152,10 +150,8 @@ static weft_status encode(const struct weft_tokenizer *t, const char *text, size
                          len, LONGEST_PIECE / 3);
     struct work w = {.t = t};
     weft_status status = WEFT_OK;
-    if (prepare(&w, text, len, t->add_space_prefix) && merge_all(&w))
-        status = put_symbols(&w, out);
-    else
-        status = weft_fail(WEFT_ERR_NOMEM, "out of memory while tokenizing %zu bytes", len);
+    if (prepare(&w, text, len, t->add_space_prefix) && merge_all(&w)) status = put_symbols(&w, out);
+    else status = weft_fail(WEFT_ERR_NOMEM, "out of memory while tokenizing %zu bytes", len);
     weft_free(w.heap);
     weft_free(w.symbols);
     weft_free(w.text);

@@ -144,7 +144,7 @@ WEFT_PARAMS(attention_params, ATTENTION_PARAMS)
 
 /// How a workgroup is laid out; the names are those of attention.wgsl.
 struct attention_tile {
-    uint32_t threads, rows, lanes, keys, unroll; ///< WG, QT, DL, KPT, CU
+    uint32_t threads, rows, lanes, keys, unroll;       ///< WG, QT, DL, KPT, CU
     uint32_t columns, per_thread, groups, row_threads; ///< CL, CPT, RG, RL
     uint32_t memory;
     bool shared_q;
@@ -153,10 +153,10 @@ struct attention_tile {
 struct attention_cfg {
     weft_dim tokens;
     uint32_t heads, group, kv_heads, d, dv, capacity, window;
-    bool ends;           ///< there is no row behind row capacity - 1
-    uint32_t split;      ///< keys a piece; 0: not split
-    weft_dim reach;      ///< what pos + T does not exceed; WEFT_DIM_BAD: not known
-    uint32_t most_pieces;///< at the upper bounds
+    bool ends;            ///< there is no row behind row capacity - 1
+    uint32_t split;       ///< keys a piece; 0: not split
+    weft_dim reach;       ///< what pos + T does not exceed; WEFT_DIM_BAD: not known
+    uint32_t most_pieces; ///< at the upper bounds
     uint32_t tile_rows;
     float scale, softcap;
 };
@@ -181,8 +181,7 @@ static struct attention_tile tile_of(const struct weft_profile *profile, uint32_
     while (v4 / t.threads > 16 && t.threads < 128) t.threads *= 2;
     t.lanes = t.threads / TILE_KEYS > shape->lanes ? t.threads / TILE_KEYS : shape->lanes;
     t.keys = TILE_KEYS * t.lanes / t.threads;
-    while (t.unroll * 2 * t.keys <= shape->loads && d4 % (t.lanes * t.unroll * 2) == 0 && t.unroll < 4)
-        t.unroll *= 2;
+    while (t.unroll * 2 * t.keys <= shape->loads && d4 % (t.lanes * t.unroll * 2) == 0 && t.unroll < 4) t.unroll *= 2;
     t.columns = v4 < t.threads ? v4 : t.threads;
     t.per_thread = (v4 + t.columns - 1) / t.columns;
     t.groups = pow2_down(t.threads / t.columns);
@@ -227,8 +226,12 @@ static void attention_update(const struct weft_update *u, uint32_t *words, uint3
     int64_t reach = cfg->reach == WEFT_DIM_BAD ? INT64_MAX : weft_live(u, cfg->reach);
     uint64_t pieces = tokens ? pieces_bound(cfg, tokens, reach) : 0;
     uint64_t groups = (rows + cfg->tile_rows - 1) / cfg->tile_rows * cfg->kv_heads * pieces;
-    struct attention_params p = {.groups = (uint32_t)groups, .rows = (uint32_t)rows, .tokens = (uint32_t)tokens,
-                                 .splits = (uint32_t)pieces, .scale = cfg->scale, .softcap = cfg->softcap};
+    struct attention_params p = {.groups = (uint32_t)groups,
+                                 .rows = (uint32_t)rows,
+                                 .tokens = (uint32_t)tokens,
+                                 .splits = (uint32_t)pieces,
+                                 .scale = cfg->scale,
+                                 .softcap = cfg->softcap};
     memcpy(words, &p, sizeof p);
     weft_grid_fold(groups, u->caps->max_groups, grid);
 }
@@ -330,8 +333,7 @@ static void stage_pieces(struct weft_lower *l, struct weft_step *s, const struct
     weft_str_addf(out, "let at = min(var_u32(%uu), %uu);\nlet end = at + p.rows;\n",
                   weft_lower_var_slot(l, node->in[POS]), WEFT_MOST_POSITION);
     weft_str_addf(out, "let dropped = select(0u, end - %uu, end > %uu);\n", cfg->capacity, cfg->capacity);
-    if (cfg->window)
-        weft_str_addf(out, "let first = max(dropped, select(0u, at - %uu, at >= %uu));\n", back, back);
+    if (cfg->window) weft_str_addf(out, "let first = max(dropped, select(0u, at - %uu, at >= %uu));\n", back, back);
     else weft_str_add(out, "let first = dropped;\n");
     weft_str_addf(out, "let n_pieces = min((end - first + %uu) / %uu, %uu);\nlet stride = p.rows * %uu;\n",
                   cfg->split - 1, cfg->split, cfg->most_pieces, cfg->heads);
@@ -341,8 +343,8 @@ static void stage_pieces(struct weft_lower *l, struct weft_step *s, const struct
         weft_str_addf(out, "let sees = max(dropped, select(0u, at + row - %uu, at + row >= %uu)) <= seen_to;\n", back,
                       back);
     else weft_str_add(out, "let sees = dropped <= seen_to;\n");
-    weft_str_addf(out, "for (var q = lid; q < %uu; q += WG) {\nlet head = q / %uu;\n",
-                  cfg->heads * cfg->dv / 4, cfg->dv / 4);
+    weft_str_addf(out, "for (var q = lid; q < %uu; q += WG) {\nlet head = q / %uu;\n", cfg->heads * cfg->dv / 4,
+                  cfg->dv / 4);
     weft_str_addf(out, "let part_row = head / %uu * (p.rows * %uu) + row * %uu + head %% %uu;\n", cfg->group,
                   cfg->group, cfg->group, cfg->group);
     weft_str_add(out,
@@ -402,10 +404,9 @@ static weft_status check_ring(struct weft_lower *l, const struct weft_node *node
     uint64_t need = (uint64_t)cfg->window + tokens - 1;
     if (cfg->window == 0 || cfg->capacity >= need || reach + (int64_t)tokens <= (int64_t)cfg->capacity) return WEFT_OK;
     if (k->state != UINT32_MAX) k = weft_lv(l, l->graph->states[k->state]);
-    return weft_lower_fail(l, WEFT_ERR_INVALID,
-                           "state '%s' holds %u rows; a window of %u and runs of %llu tokens need %llu",
-                           k->name ? k->name : "?", cfg->capacity, cfg->window, (unsigned long long)tokens,
-                           (unsigned long long)need);
+    return weft_lower_fail(
+        l, WEFT_ERR_INVALID, "state '%s' holds %u rows; a window of %u and runs of %llu tokens need %llu",
+        k->name ? k->name : "?", cfg->capacity, cfg->window, (unsigned long long)tokens, (unsigned long long)need);
 }
 
 static bool ends(const struct weft_lower *l, weft_value v) {

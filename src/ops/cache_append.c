@@ -21,7 +21,10 @@
 #define CACHE_APPEND_PARAMS(F) F(u32, count) F(u32, capacity)
 WEFT_PARAMS(cache_append_params, CACHE_APPEND_PARAMS)
 
-struct cache_append_cfg { weft_dim tokens, capacity; uint32_t row_items, threads; };
+struct cache_append_cfg {
+    weft_dim tokens, capacity;
+    uint32_t row_items, threads;
+};
 
 static weft_status cache_append_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                       const struct weft_attr *attrs, struct weft_type *out) {
@@ -91,13 +94,16 @@ static weft_status cache_append_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_node *node = &l->graph->nodes[l->groups[group].nodes[0]];
     const struct weft_type *state = &weft_lv(l, node->in[0])->type, *x = &weft_lv(l, node->in[1])->type;
     int64_t row = weft_lower_const(l, weft_lower_product(l, state, 1, state->rank));
-    if (row < 0) return weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "cache_append: rows of state '%s' must be constant",
-                                        weft_lv(l, node->in[0])->name ? weft_lv(l, node->in[0])->name : "?");
+    if (row < 0)
+        return weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "cache_append: rows of state '%s' must be constant",
+                               weft_lv(l, node->in[0])->name ? weft_lv(l, node->in[0])->name : "?");
     int64_t last = state->rank > 1 ? weft_lower_const(l, state->dims[state->rank - 1]) : 1;
     uint32_t unit = row % 4 == 0 ? 4 : state->dtype == WEFT_F16 ? 2 : 1; // elements a thread stores
     bool functional = weft_lv(l, node->in[0])->state == UINT32_MAX;
     bool ends = !functional && weft_lv(l, node->in[0])->state_kind != WEFT_STATE_RING;
-    struct cache_append_cfg cfg = {.tokens = x->dims[0], .capacity = state->dims[0], .row_items = (uint32_t)row / unit,
+    struct cache_append_cfg cfg = {.tokens = x->dims[0],
+                                   .capacity = state->dims[0],
+                                   .row_items = (uint32_t)row / unit,
                                    .threads = weft_tile_of(l->profile, WEFT_TILE_COPY, 0)->threads};
     char label[128];
     snprintf(label, sizeof label, "cache_append%s%s", weft_node_called(node) ? " " : "",

@@ -31,10 +31,12 @@ enum {
 };
 
 /// Element (b, c, t) of a tensor of n columns: (b C + c) n + t, or (b n + t) C + c.
-struct conv_shape { int64_t batch, channels, taps, dilation, keep; bool last, silu; };
+struct conv_shape {
+    int64_t batch, channels, taps, dilation, keep;
+    bool last, silu;
+};
 
-static int64_t conv_at(const struct conv_shape *s, int64_t b, int64_t c, int64_t t, int64_t n)
-{
+static int64_t conv_at(const struct conv_shape *s, int64_t b, int64_t c, int64_t t, int64_t n) {
     return s->last ? (b * n + t) * s->channels + c : (b * s->channels + c) * n + t;
 }
 
@@ -82,8 +84,8 @@ static weft_status conv_infer(struct weft_graph *g, const struct weft_type *in, 
                          (long long)taps, (long long)attrs[DILATION].i, (long long)((taps - 1) * attrs[DILATION].i),
                          MOST_KEPT);
     bool same = state->dtype == WEFT_F32 && state->rank == x->rank && state->dims[c_axis] == x->dims[c_axis] &&
-                (x->rank == 2 || state->dims[0] == x->dims[0]) &&
-                weft_dim_is_const(g->dims, state->dims[t_axis], &n) && n == (taps - 1) * attrs[DILATION].i;
+                (x->rank == 2 || state->dims[0] == x->dims[0]) && weft_dim_is_const(g->dims, state->dims[t_axis], &n) &&
+                n == (taps - 1) * attrs[DILATION].i;
     if (!same)
         return weft_fail(WEFT_ERR_INVALID, "the state is %s; for x %s it takes f32 of the same axes with %lld columns",
                          weft_ops_type_text(g, state), weft_ops_type_text(g, x),
@@ -113,14 +115,16 @@ static void eval_channel(const struct weft_eval *e, const struct conv_shape *s, 
             len + j < s->keep ? old[len + j] : in[X][conv_at(s, b, c, len + j - s->keep, len)];
 }
 
-static weft_status conv_eval(const struct weft_eval *e)
-{
+static weft_status conv_eval(const struct weft_eval *e) {
     double *owned[4] = {0};
     const double *in[4] = {0};
     const struct weft_host *x = &e->in[X], *w = &e->in[WEIGHT];
     bool last = e->attrs[LAYOUT].i == 1, ok = true;
-    struct conv_shape s = {.batch = x->rank == 3 ? x->shape[0] : 1, .channels = x->shape[x->rank - (last ? 1 : 2)],
-                           .taps = w->shape[w->rank - 1], .dilation = e->attrs[DILATION].i, .last = last,
+    struct conv_shape s = {.batch = x->rank == 3 ? x->shape[0] : 1,
+                           .channels = x->shape[x->rank - (last ? 1 : 2)],
+                           .taps = w->shape[w->rank - 1],
+                           .dilation = e->attrs[DILATION].i,
+                           .last = last,
                            .silu = e->attrs[ACTIVATION].i == 1};
     s.keep = (s.taps - 1) * s.dilation;
     for (uint32_t i = 0; i < e->n_in; i++) ok &= (in[i] = weft_ops_dense(&e->in[i], &owned[i])) != NULL;
@@ -138,10 +142,14 @@ static weft_status conv_eval(const struct weft_eval *e)
 #define CONV_PARAMS(F) F(u32, items) F(u32, blocks) F(u32, block) F(u32, len)
 WEFT_PARAMS(conv_params, CONV_PARAMS)
 
-struct conv_cfg { struct conv_shape s; weft_dim len; uint32_t threads; bool makes_y, makes_state; };
+struct conv_cfg {
+    struct conv_shape s;
+    weft_dim len;
+    uint32_t threads;
+    bool makes_y, makes_state;
+};
 
-static void conv_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3])
-{
+static void conv_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
     const struct conv_cfg *cfg = u->step->cfg;
     struct conv_params p = {.len = (uint32_t)weft_live(u, cfg->len), .blocks = 1};
     p.block = cfg->makes_state ? p.len : BLOCK; // whoever writes the state is alone with its channel
@@ -153,8 +161,7 @@ static void conv_update(const struct weft_update *u, uint32_t *words, uint32_t g
 
 static const struct weft_kernel conv_kernel = {"causal_conv", "ops/causal_conv.wgsl", conv_params_fields, conv_update};
 
-static void emit_conv(struct weft_lower *l, const struct weft_node *node, const struct conv_cfg *cfg)
-{
+static void emit_conv(struct weft_lower *l, const struct weft_node *node, const struct conv_cfg *cfg) {
     char label[128];
     snprintf(label, sizeof label, "causal_conv%s%s%s", cfg->makes_y ? "" : "_state", weft_node_called(node) ? " " : "",
              weft_node_called(node) ? weft_node_called(node) : "");
@@ -165,17 +172,19 @@ static void emit_conv(struct weft_lower *l, const struct weft_node *node, const 
     if (cfg->makes_y) weft_emit_value(l, s, "w", WEFT_READ, node->in[WEIGHT], 0);
     if (cfg->makes_y && node->n_in > BIAS) weft_emit_value(l, s, "bias", WEFT_READ, node->in[BIAS], 0);
     if (cfg->makes_y) weft_emit_value(l, s, "y", WEFT_WRITE, node->out[1], 0);
-    const struct { const char *name; int64_t x; } values[] = {
-        {"C", cfg->s.channels}, {"K", cfg->s.taps}, {"DILATION", cfg->s.dilation}, {"KEEP", cfg->s.keep},
-        {"LAST", cfg->s.last}, {"SILU", cfg->s.silu}, {"BIAS", node->n_in > BIAS}, {"MAKES_Y", cfg->makes_y},
-        {"MAKES_STATE", cfg->makes_state},
+    const struct {
+        const char *name;
+        int64_t x;
+    } values[] = {
+        {"C", cfg->s.channels},      {"K", cfg->s.taps},        {"DILATION", cfg->s.dilation},
+        {"KEEP", cfg->s.keep},       {"LAST", cfg->s.last},     {"SILU", cfg->s.silu},
+        {"BIAS", node->n_in > BIAS}, {"MAKES_Y", cfg->makes_y}, {"MAKES_STATE", cfg->makes_state},
     };
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) weft_emit_int(l, s, values[i].name, values[i].x);
     weft_emit_workgroup(s, cfg->threads, 0);
 }
 
-static weft_status conv_lower(struct weft_lower *l, uint32_t group)
-{
+static weft_status conv_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_node *node = &l->graph->nodes[l->groups[group].nodes[0]];
     const struct weft_type *x = &weft_lv(l, node->in[X])->type, *w = &weft_lv(l, node->in[WEIGHT])->type;
     bool last = node->attrs[LAYOUT].i == 1;
@@ -184,7 +193,8 @@ static weft_status conv_lower(struct weft_lower *l, uint32_t group)
                            .s = {.batch = x->rank == 3 ? weft_lower_const(l, x->dims[0]) : 1,
                                  .channels = weft_lower_const(l, x->dims[x->rank - (last ? 1 : 2)]),
                                  .taps = weft_lower_const(l, w->dims[w->rank - 1]),
-                                 .dilation = node->attrs[DILATION].i, .last = last,
+                                 .dilation = node->attrs[DILATION].i,
+                                 .last = last,
                                  .silu = node->attrs[ACTIVATION].i == 1}};
     cfg.s.keep = (cfg.s.taps - 1) * cfg.s.dilation;
     bool few = weft_lower_max(l, cfg.len) <= FEW_COLUMNS;

@@ -21,8 +21,10 @@ static weft_status concat_infer(struct weft_graph *g, const struct weft_type *in
     WEFT_TRY(weft_ops_axis(g, &in[0], attrs[0].i, &axis));
     for (uint32_t i = 1; i < n_in; i++) {
         if (in[i].dtype != in[0].dtype || in[i].rank != in[0].rank)
-            return weft_fail(WEFT_ERR_INVALID, "concat: %s and %s differ in type or in their number of axes; cast or "
-                             "reshape one of them", weft_ops_type_text(g, &in[0]), weft_ops_type_text(g, &in[i]));
+            return weft_fail(WEFT_ERR_INVALID,
+                             "concat: %s and %s differ in type or in their number of axes; cast or "
+                             "reshape one of them",
+                             weft_ops_type_text(g, &in[0]), weft_ops_type_text(g, &in[i]));
         for (uint32_t k = 0; k < in[0].rank; k++) {
             if (k == axis) continue;
             weft_status status = weft_graph_guard_equal(g, in[i].dims[k], in[0].dims[k], i,

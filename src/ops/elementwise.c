@@ -37,6 +37,7 @@ static int64_t product(int64_t x, int64_t y) { return (int64_t)((uint64_t)x * (u
 static const struct weft_unit zero = {true, -0.0, 0}, right_zero = {false, 0, 0}, one = {true, 1, 1},
                               right_one = {false, 1, 1};
 
+// clang-format off
 //           name       host                                                      WGSL of $0   laws
 #define FLOAT_UNARY(F)                                                                                                 \
     F(exp,       exp(x),                                                          "exp_c($0)", 0)                      \
@@ -73,6 +74,7 @@ static const struct weft_unit zero = {true, -0.0, 0}, right_zero = {false, 0, 0}
     F(div,   x / y,         quotient(x, y),   "($0 / $1)", "($0 / $1)", true, &right_one)                              \
     F(max,   max2(x, y),    x > y ? x : y,    "max_nan($0, $1)", "max($0, $1)", false, NULL)                           \
     F(min,   min2(x, y),    x < y ? x : y,    "min_nan($0, $1)", "min($0, $1)", false, NULL)
+// clang-format on
 
 #define FLOAT_BINARY(F) F(pow, pow(x, y), "pow_c($0, $1)", &right_one)
 
@@ -128,7 +130,7 @@ static weft_status infer_where(struct weft_graph *g, const struct weft_type *in,
 static weft_status infer_cast(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                               const struct weft_attr *attrs, struct weft_type *out) {
     (void)g, (void)n_in;
-    *out = in[0]; // of quantised blocks too: that is how their elements are had
+    *out = in[0];                        // of quantised blocks too: that is how their elements are had
     out->dtype = (weft_dtype)attrs[0].i; // the choices stand in the order of weft_dtype
     return WEFT_OK;
 }
@@ -310,6 +312,7 @@ static weft_status eval_cast(const struct weft_eval *e) {
     SCALAR(i32, op, signeds, divide)                                                                                   \
     SCALAR(u32, op, unsigneds, divide)
 
+// clang-format off
 #define FLOAT_UNARY_ROW(name, host, wgsl, laws)                                                                        \
     REAL(name, host) EVAL(name, NULL) SCALAR(real, name, wgsl, false)                                                  \
     ROW(name, 1, float, laws, NULL, &scalar_real_##name)
@@ -325,6 +328,7 @@ static weft_status eval_cast(const struct weft_eval *e) {
     REAL(name, host) WHOLE(name, host) EVAL(name, NULL)                                                                \
     NUMBERS(name, wgsl, "select(0.0, 1.0, " COMPARE_##name ")", "select(0.0, 1.0, " COMPARE_##name ")", false)         \
     ROW(name, 2, compare, 0, NULL, &scalar_real_##name, &scalar_i32_##name, &scalar_u32_##name)
+// clang-format on
 #define COMPARE_eq "$0 == $1"
 #define COMPARE_ne "$0 != $1"
 #define COMPARE_lt "$0 < $1"
@@ -364,26 +368,28 @@ const struct weft_op weft_op_where = {.name = "where",
 
 #define CAST(type, TYPE)                                                                                               \
     static double cast_##type(double x, double y, double z) { return (void)y, (void)z, cast_value(TYPE, x); }
+// clang-format off
 CAST(f16, WEFT_F16) CAST(bf16, WEFT_BF16) CAST(i32, WEFT_I32) CAST(u32, WEFT_U32) CAST(i8, WEFT_I8) CAST(u8, WEFT_U8)
 CAST(bool, WEFT_BOOL)
+    // clang-format on
 
-/// By the type that operators compute in, and the target. An entry without text: the value stays as it is.
-static const struct weft_scalar casts[3][WEFT_BOOL + 1] = {
-    [WEFT_X_F32] = {[WEFT_F16] = {.name = "f16", .wgsl = "round_f16($0)", .host = cast_f16},
-                    [WEFT_BF16] = {.name = "bf16", .wgsl = "round_bf16($0)", .host = cast_bf16},
-                    [WEFT_I32] = {.name = "i32", .wgsl = "to_i32($0)", .host = cast_i32},
-                    [WEFT_U32] = {.name = "u32", .wgsl = "to_u32($0)", .host = cast_u32},
-                    [WEFT_I8] = {.name = "i8", .wgsl = "clamp(to_i32($0), -128, 127)", .host = cast_i8},
-                    [WEFT_U8] = {.name = "u8", .wgsl = "min(to_u32($0), 255u)", .host = cast_u8},
-                    [WEFT_BOOL] = {.name = "bool", .wgsl = "to_bool($0)", .host = cast_bool}},
-    [WEFT_X_I32] = {[WEFT_U32] = {.name = "u32", .wgsl = "u32(max($0, 0))", .host = cast_u32},
-                    [WEFT_I8] = {.name = "i8", .wgsl = "clamp($0, -128, 127)", .host = cast_i8},
-                    [WEFT_U8] = {.name = "u8", .wgsl = "u32(clamp($0, 0, 255))", .host = cast_u8},
-                    [WEFT_BOOL] = {.name = "bool", .wgsl = "select(1.0, 0.0, $0 == 0)", .host = cast_bool}},
-    [WEFT_X_U32] = {[WEFT_I32] = {.name = "i32", .wgsl = "i32(min($0, 2147483647u))", .host = cast_i32},
-                    [WEFT_I8] = {.name = "i8", .wgsl = "i32(min($0, 127u))", .host = cast_i8},
-                    [WEFT_U8] = {.name = "u8", .wgsl = "min($0, 255u)", .host = cast_u8},
-                    [WEFT_BOOL] = {.name = "bool", .wgsl = "select(1.0, 0.0, $0 == 0u)", .host = cast_bool}},
+    /// By the type that operators compute in, and the target. An entry without text: the value stays as it is.
+    static const struct weft_scalar casts[3][WEFT_BOOL + 1] = {
+        [WEFT_X_F32] = {[WEFT_F16] = {.name = "f16", .wgsl = "round_f16($0)", .host = cast_f16},
+                        [WEFT_BF16] = {.name = "bf16", .wgsl = "round_bf16($0)", .host = cast_bf16},
+                        [WEFT_I32] = {.name = "i32", .wgsl = "to_i32($0)", .host = cast_i32},
+                        [WEFT_U32] = {.name = "u32", .wgsl = "to_u32($0)", .host = cast_u32},
+                        [WEFT_I8] = {.name = "i8", .wgsl = "clamp(to_i32($0), -128, 127)", .host = cast_i8},
+                        [WEFT_U8] = {.name = "u8", .wgsl = "min(to_u32($0), 255u)", .host = cast_u8},
+                        [WEFT_BOOL] = {.name = "bool", .wgsl = "to_bool($0)", .host = cast_bool}},
+        [WEFT_X_I32] = {[WEFT_U32] = {.name = "u32", .wgsl = "u32(max($0, 0))", .host = cast_u32},
+                        [WEFT_I8] = {.name = "i8", .wgsl = "clamp($0, -128, 127)", .host = cast_i8},
+                        [WEFT_U8] = {.name = "u8", .wgsl = "u32(clamp($0, 0, 255))", .host = cast_u8},
+                        [WEFT_BOOL] = {.name = "bool", .wgsl = "select(1.0, 0.0, $0 == 0)", .host = cast_bool}},
+        [WEFT_X_U32] = {[WEFT_I32] = {.name = "i32", .wgsl = "i32(min($0, 2147483647u))", .host = cast_i32},
+                        [WEFT_I8] = {.name = "i8", .wgsl = "i32(min($0, 127u))", .host = cast_i8},
+                        [WEFT_U8] = {.name = "u8", .wgsl = "min($0, 255u)", .host = cast_u8},
+                        [WEFT_BOOL] = {.name = "bool", .wgsl = "select(1.0, 0.0, $0 == 0u)", .host = cast_bool}},
 };
 
 static uint32_t expr_cast(struct weft_expr *e, const struct weft_node *n, uint32_t out, const struct weft_at *at) {

@@ -11,8 +11,7 @@
 /// What one kernel's text should hold: a rotary map computes its operand at two columns.
 enum { MOST_WORK = 120, MOST_REDUCTIONS = 24, MOST_ROWMAPS = 3 };
 
-static bool region_takes(const struct weft_graph *g, const struct weft_node *n)
-{
+static bool region_takes(const struct weft_graph *g, const struct weft_node *n) {
     if (weft_op_sink(n->op)) { // of a state, else it is a function; but for ranges a word has one owner
         const struct weft_value_info *state = &g->values[n->in[0]];
         return state->state != UINT32_MAX && (weft_op_range(n->op) || state->type.dtype == WEFT_F32);
@@ -20,20 +19,17 @@ static bool region_takes(const struct weft_graph *g, const struct weft_node *n)
     return n->op->reduce || (n->op->traits & (WEFT_OP_ELEMENTWISE | WEFT_OP_ROWMAP | WEFT_OP_MOVE));
 }
 
-static bool region_holds(const struct weft_family_load *x)
-{
+static bool region_holds(const struct weft_family_load *x) {
     return x->reductions <= MOST_REDUCTIONS && x->rowmaps <= MOST_ROWMAPS &&
            (x->nodes + WEFT_MAX_OPERANDS / 2) << x->rowmaps <= MOST_WORK;
 }
 
 /// A write of a range that stands alone is a move.
-static bool is_move(const struct weft_lower *l, const struct weft_group *group)
-{
+static bool is_move(const struct weft_lower *l, const struct weft_group *group) {
     return group->n_nodes == 1 && weft_op_range(l->graph->nodes[group->nodes[0]].op);
 }
 
-static weft_status region_lower(struct weft_lower *l, uint32_t group)
-{
+static weft_status region_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_group *g = &l->groups[group];
     return is_move(l, g) ? l->graph->nodes[g->nodes[0]].op->lower(l, group) : weft_region_lower(l, group);
 }
@@ -50,24 +46,20 @@ static const struct weft_family region = {
 
 // ---- contractions --------------------------------------------------------------------------------------------------
 
-static bool contract_takes(const struct weft_graph *g, const struct weft_node *n)
-{
+static bool contract_takes(const struct weft_graph *g, const struct weft_node *n) {
     (void)g;
     return (n->op->traits & WEFT_OP_CONTRACT) != 0;
 }
 
 /// Few rows, of a constant length that fits workgroup memory, by a weight.
-static bool contract_takes_prologue(struct weft_lower *l, const struct weft_node *n)
-{
+static bool contract_takes_prologue(struct weft_lower *l, const struct weft_node *n) {
     const struct weft_type *t = &weft_lv(l, n->in[0])->type;
-    return weft_lower_max(l, weft_lower_product(l, t, 0, t->rank - 1)) <= WEFT_FEW_ROWS &&
-           weft_gemm_packed(l, n) &&
+    return weft_lower_max(l, weft_lower_product(l, t, 0, t->rank - 1)) <= WEFT_FEW_ROWS && weft_gemm_packed(l, n) &&
            weft_gemm_takes_prologue(l, weft_lower_const(l, t->dims[t->rank - 1]));
 }
 
 /// A weight in one part; without elements there is nothing that could read a prologue.
-static bool contract_takes_epilogue(struct weft_lower *l, const struct weft_node *n)
-{
+static bool contract_takes_epilogue(struct weft_lower *l, const struct weft_node *n) {
     if (!weft_gemm_packed(l, n)) return false;
     const struct weft_plan_weight *w = weft_lower_weight(l, n->in[1]);
     return w->n_parts == 1 && w->rows && w->k;
@@ -85,17 +77,14 @@ static const struct weft_family contraction = {
 
 // ---- nodes alone ----------------------------------------------------------------------------------------------------
 
-static weft_status own_lower(struct weft_lower *l, uint32_t group)
-{
+static weft_status own_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_op *op = l->graph->nodes[l->groups[group].nodes[0]].op;
-    return op->lower ? op->lower(l, group)
-                     : weft_fail(WEFT_ERR_UNSUPPORTED, "operator '%s' has no kernel", op->name);
+    return op->lower ? op->lower(l, group) : weft_fail(WEFT_ERR_UNSUPPORTED, "operator '%s' has no kernel", op->name);
 }
 
 // ---- scans ---------------------------------------------------------------------------------------------------------
 
-static bool scan_takes(const struct weft_graph *g, const struct weft_node *n)
-{
+static bool scan_takes(const struct weft_graph *g, const struct weft_node *n) {
     (void)g;
     return n->op->scan != WEFT_SCAN_NONE;
 }
@@ -106,8 +95,7 @@ static const struct weft_family scan = {
 
 // ---- all others ----------------------------------------------------------------------------------------------------
 
-static bool takes_all(const struct weft_graph *g, const struct weft_node *n)
-{
+static bool takes_all(const struct weft_graph *g, const struct weft_node *n) {
     (void)g, (void)n;
     return true;
 }
@@ -116,8 +104,7 @@ static const struct weft_family own_kernel = {
     .name = "own kernel", .kind = WEFT_GROUP_NODE, .takes = takes_all, .lower = own_lower};
 
 static void copy(struct weft_lower *l, const char *label, weft_dim count, struct weft_place from, struct weft_place to,
-                 weft_dtype dtype, const char *why)
-{
+                 weft_dtype dtype, const char *why) {
     struct weft_step *s = weft_emit_move(l, label, count, from, dtype, to, dtype);
     weft_move_is_copy(l, s, count, dtype, why);
 }

@@ -30,8 +30,7 @@ enum { GATE, BETA, NORM, Q_HEADS, KV_HEADS, SCALE, LAYOUT, CHUNK, SHARING };
 #define NORM_EPS 1e-12
 
 /// Attributes of the linear_attention inside.
-static void linear_attrs(const struct weft_attr *attrs, struct weft_attr out[WEFT_MAX_ATTRS])
-{
+static void linear_attrs(const struct weft_attr *attrs, struct weft_attr out[WEFT_MAX_ATTRS]) {
     memset(out, 0, WEFT_MAX_ATTRS * sizeof *out);
     out[LINEAR_RULE].i = 3;
     out[LINEAR_Q_HEADS] = attrs[Q_HEADS];
@@ -49,9 +48,10 @@ static weft_status net_infer(struct weft_graph *g, const struct weft_type *in, u
     int64_t heads = attrs[KV_HEADS].i, n;
     uint32_t want = attrs[GATE].i ? DT_BIAS + 1 : B + 1;
     if (n_in != want)
-        return weft_fail(WEFT_ERR_INVALID, "gate_activation = %s takes %u operands: state, q, k, v, a, b%s; it was "
-                         "given %u", attrs[GATE].i ? "qwen" : "none", want, attrs[GATE].i ? ", A_log, dt_bias" : "",
-                         n_in);
+        return weft_fail(WEFT_ERR_INVALID,
+                         "gate_activation = %s takes %u operands: state, q, k, v, a, b%s; it was "
+                         "given %u",
+                         attrs[GATE].i ? "qwen" : "none", want, attrs[GATE].i ? ", A_log, dt_bias" : "", n_in);
     linear_attrs(attrs, inner);
     const struct weft_op *inside = weft_op_find(g->ops, "linear_attention");
     if (!inside) return weft_fail(WEFT_ERR_INTERNAL, "linear_attention is not among the operators");
@@ -71,8 +71,7 @@ static weft_status net_infer(struct weft_graph *g, const struct weft_type *in, u
 // ---- host reference ------------------------------------------------------------------------------------------------
 
 /// A head of q or k of one row, normalised if the node says so.
-static void read_head(const struct weft_eval *e, const double *x, int64_t dk, double *out)
-{
+static void read_head(const struct weft_eval *e, const double *x, int64_t dk, double *out) {
     double sum = NORM_EPS;
     for (int64_t i = 0; i < dk; i++) sum += x[i] * x[i];
     for (int64_t i = 0; i < dk; i++) out[i] = e->attrs[NORM].i ? x[i] / sqrt(sum) : x[i];
@@ -80,8 +79,7 @@ static void read_head(const struct weft_eval *e, const double *x, int64_t dk, do
 
 static double softplus(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
 
-static double keep_of(const struct weft_eval *e, const double *const *in, int64_t row, int64_t h)
-{
+static double keep_of(const struct weft_eval *e, const double *const *in, int64_t row, int64_t h) {
     double a = in[A][row * e->attrs[KV_HEADS].i + h];
     return exp(e->attrs[GATE].i ? -exp(in[A_LOG][h]) * softplus(a + in[DT_BIAS][h]) : a);
 }
@@ -109,8 +107,7 @@ static void net_token(const struct weft_eval *e, const struct linear_shape *s, c
     }
 }
 
-static weft_status net_eval(const struct weft_eval *e)
-{
+static weft_status net_eval(const struct weft_eval *e) {
     double *owned[DT_BIAS + 1] = {0}, *state = e->out[0].data;
     const double *in[DT_BIAS + 1] = {0};
     int64_t columns[DT_BIAS + 1] = {0};
@@ -138,8 +135,7 @@ static weft_status net_eval(const struct weft_eval *e)
 // ---- in simpler operators ------------------------------------------------------------------------------------------
 
 /// x / sqrt(sum x^2 + eps) over each head of dk columns.
-static weft_value normalise(struct weft_build *b, const char *name, weft_value x, int64_t dk)
-{
+static weft_value normalise(struct weft_build *b, const char *name, weft_value x, int64_t dk) {
     if (b->status != WEFT_OK) return WEFT_NO_VALUE;
     struct weft_type flat = b->g->values[x].type, heads = flat;
     int64_t columns = dk;
@@ -155,8 +151,7 @@ static weft_value normalise(struct weft_build *b, const char *name, weft_value x
 }
 
 /// The node by value: adding nodes moves the graph's array.
-static weft_status decompose_net(struct weft_graph *g, struct weft_node n, uint32_t *outs)
-{
+static weft_status decompose_net(struct weft_graph *g, struct weft_node n, uint32_t *outs) {
     struct weft_build b = {.g = g};
     weft_value decay = n.in[A], beta = n.in[B], q = n.in[Q], k = n.in[K];
     if (n.attrs[GATE].i) {
@@ -180,8 +175,7 @@ static weft_status decompose_net(struct weft_graph *g, struct weft_node n, uint3
     return weft_graph_add_raw(g, weft_op_find(g->ops, "linear_attention"), n.name, in, 6, inner, outs);
 }
 
-static weft_status net_decompose(struct weft_graph *g, const struct weft_node *node, uint32_t *outs)
-{
+static weft_status net_decompose(struct weft_graph *g, const struct weft_node *node, uint32_t *outs) {
     return decompose_net(g, *node, outs);
 }
 

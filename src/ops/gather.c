@@ -14,15 +14,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GATHER_PARAMS(F)                                                                                               \
-    F(u32, count) F(u32, rows) F(u32, first) F(u32, last) F(u32, k) F(u32, items) F(f32, scale)
+#define GATHER_PARAMS(F) F(u32, count) F(u32, rows) F(u32, first) F(u32, last) F(u32, k) F(u32, items) F(f32, scale)
 WEFT_PARAMS(gather_params, GATHER_PARAMS)
 
 enum { SCALE };
 struct gather_cfg {
     weft_dim ids, rows, k; ///< number of ids; rows of the whole table; its columns
-    uint32_t per;         ///< columns a work item
-    uint32_t first, last; ///< rows of the part, last excluded; 0, 0: all
+    uint32_t per;          ///< columns a work item
+    uint32_t first, last;  ///< rows of the part, last excluded; 0, 0: all
     uint32_t threads;
     float scale;
 };
@@ -67,8 +66,13 @@ static void gather_update(const struct weft_update *u, uint32_t *words, uint32_t
     const struct gather_cfg *cfg = u->step->cfg;
     uint32_t k = (uint32_t)weft_live(u, cfg->k), pieces = (k + cfg->per - 1) / cfg->per;
     uint64_t items = (uint64_t)weft_live(u, cfg->ids) * pieces;
-    struct gather_params p = {.count = (uint32_t)items, .rows = (uint32_t)weft_live(u, cfg->rows), .first = cfg->first,
-                              .last = cfg->last, .k = k, .items = pieces ? pieces : 1, .scale = cfg->scale};
+    struct gather_params p = {.count = (uint32_t)items,
+                              .rows = (uint32_t)weft_live(u, cfg->rows),
+                              .first = cfg->first,
+                              .last = cfg->last,
+                              .k = k,
+                              .items = pieces ? pieces : 1,
+                              .scale = cfg->scale};
     if (p.last == 0) p.last = p.rows;
     memcpy(words, &p, sizeof p);
     weft_grid_fold((items + cfg->threads - 1) / cfg->threads, u->caps->max_groups, grid);
@@ -115,8 +119,10 @@ static weft_status gather_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_node *node = &l->graph->nodes[l->groups[group].nodes[0]];
     const struct weft_value_info *table = weft_lv(l, node->in[0]);
     const struct weft_type *ids = &weft_lv(l, node->in[1])->type;
-    struct gather_cfg cfg = {.ids = weft_lower_product(l, ids, 0, ids->rank), .rows = table->type.dims[0],
-                             .k = table->type.dims[1], .per = 4,
+    struct gather_cfg cfg = {.ids = weft_lower_product(l, ids, 0, ids->rank),
+                             .rows = table->type.dims[0],
+                             .k = table->type.dims[1],
+                             .per = 4,
                              .threads = weft_tile_of(l->profile, WEFT_TILE_ELEMENTS, 0)->threads,
                              .scale = (float)node->attrs[SCALE].f};
     if (!weft_lower_packs(l, node->in[0]) || weft_lower_const(l, cfg.k) == 0) {

@@ -45,11 +45,13 @@
 #include <math.h>
 #include <string.h>
 
-struct linear_shape weft_linear_shape(const struct weft_attr *attrs, const int64_t *columns, int64_t batch)
-{
+struct linear_shape weft_linear_shape(const struct weft_attr *attrs, const int64_t *columns, int64_t batch) {
     int64_t rule = attrs[LINEAR_RULE].i;
-    struct linear_shape s = {.batch = batch, .q_heads = attrs[LINEAR_Q_HEADS].i, .kv_heads = attrs[LINEAR_KV_HEADS].i,
-                             .value_major = attrs[LINEAR_LAYOUT].i == 1, .turns = attrs[LINEAR_SHARING].i == 1};
+    struct linear_shape s = {.batch = batch,
+                             .q_heads = attrs[LINEAR_Q_HEADS].i,
+                             .kv_heads = attrs[LINEAR_KV_HEADS].i,
+                             .value_major = attrs[LINEAR_LAYOUT].i == 1,
+                             .turns = attrs[LINEAR_SHARING].i == 1};
     s.dk = columns[LINEAR_Q] / s.q_heads;
     s.dv = columns[LINEAR_V] / s.kv_heads;
     s.key_heads = columns[LINEAR_K] / (s.dk ? s.dk : 1);
@@ -68,13 +70,11 @@ struct linear_shape weft_linear_shape(const struct weft_attr *attrs, const int64
 static const char *const operand_names[] = {"state", "q", "k", "v", "decay", "beta"};
 
 /// Name of operand i: without decay, beta takes its place.
-static const char *name_of(const struct weft_attr *attrs, uint32_t i)
-{
+static const char *name_of(const struct weft_attr *attrs, uint32_t i) {
     return operand_names[i == LINEAR_GATES && attrs[LINEAR_RULE].i == 2 ? LINEAR_GATES + 1 : i];
 }
 
-static weft_status check_arity(const struct weft_attr *attrs, uint32_t n_in)
-{
+static weft_status check_arity(const struct weft_attr *attrs, uint32_t n_in) {
     static const char *const wants[] = {"neither decay nor beta", "decay and no beta", "beta and no decay",
                                         "decay and beta"};
     static const char *const rules[] = {"linear", "gated", "delta", "gated_delta"};
@@ -96,17 +96,16 @@ static weft_status check_rows(struct weft_graph *g, const struct weft_type *in, 
         bool same = in[i].rank == rank && weft_ops_is_float(in[i].dtype);
         for (uint32_t a = 0; same && a + 1 < rank; a++) same = in[i].dims[a] == in[LINEAR_Q].dims[a];
         if (!same)
-            return weft_fail(WEFT_ERR_INVALID, "%s is %s; it takes floats of as many tokens as q %s",
-                             name_of(attrs, i), weft_ops_type_text(g, &in[i]), weft_ops_type_text(g, &in[LINEAR_Q]));
+            return weft_fail(WEFT_ERR_INVALID, "%s is %s; it takes floats of as many tokens as q %s", name_of(attrs, i),
+                             weft_ops_type_text(g, &in[i]), weft_ops_type_text(g, &in[LINEAR_Q]));
         if (!weft_dim_is_const(g->dims, in[i].dims[rank - 1], &columns[i]) || columns[i] < 1)
-            return weft_fail(WEFT_ERR_INVALID, "%s is %s; its last axis must be a constant above 0",
-                             name_of(attrs, i), weft_ops_type_text(g, &in[i]));
+            return weft_fail(WEFT_ERR_INVALID, "%s is %s; its last axis must be a constant above 0", name_of(attrs, i),
+                             weft_ops_type_text(g, &in[i]));
     }
     return WEFT_OK;
 }
 
-static weft_status check_columns(const struct weft_attr *attrs, const int64_t *columns)
-{
+static weft_status check_columns(const struct weft_attr *attrs, const int64_t *columns) {
     int64_t hq = attrs[LINEAR_Q_HEADS].i, hkv = attrs[LINEAR_KV_HEADS].i;
     if (hq % hkv && hkv % hq)
         return weft_fail(WEFT_ERR_INVALID, "%lld query heads and %lld kv_heads: one must be a multiple of the other",
@@ -133,8 +132,7 @@ static weft_status check_columns(const struct weft_attr *attrs, const int64_t *c
     return WEFT_OK;
 }
 
-static weft_status check_state(struct weft_graph *g, const struct weft_type *in, const struct linear_shape *s)
-{
+static weft_status check_state(struct weft_graph *g, const struct weft_type *in, const struct linear_shape *s) {
     const struct weft_type *state = &in[LINEAR_STATE], *q = &in[LINEAR_Q];
     int64_t want[4] = {s->batch, s->kv_heads, s->value_major ? s->dv : s->dk, s->value_major ? s->dk : s->dv}, x;
     uint32_t rank = state->rank, skip = rank == 3 && q->rank == 2;
@@ -170,16 +168,18 @@ static weft_status linear_infer(struct weft_graph *g, const struct weft_type *in
 
 // ---- host reference ------------------------------------------------------------------------------------------------
 
-struct linear_eval { struct linear_shape s; const double *q, *k, *v, *decay, *beta; double *state, *y, *error; };
+struct linear_eval {
+    struct linear_shape s;
+    const double *q, *k, *v, *decay, *beta;
+    double *state, *y, *error;
+};
 
-static double *at(const struct linear_eval *e, double *state, int64_t i, int64_t j)
-{
+static double *at(const struct linear_eval *e, double *state, int64_t i, int64_t j) {
     return state + (e->s.value_major ? j * e->s.dk + i : i * e->s.dv + j);
 }
 
 /// One token of one state head; `row` = b T + t.
-static void eval_token(const struct linear_eval *e, double *state, int64_t row, int64_t h)
-{
+static void eval_token(const struct linear_eval *e, double *state, int64_t row, int64_t h) {
     const struct linear_shape *s = &e->s;
     const double *k = e->k + (row * s->key_heads + weft_linear_head(s, h, s->key_heads, s->kv_heads)) * s->dk;
     const double *v = e->v + (row * s->kv_heads + h) * s->dv;
@@ -207,8 +207,7 @@ static void eval_token(const struct linear_eval *e, double *state, int64_t row, 
     }
 }
 
-static weft_status linear_eval(const struct weft_eval *e)
-{
+static weft_status linear_eval(const struct weft_eval *e) {
     double *owned[LINEAR_GATES + 2] = {0};
     const double *in[LINEAR_GATES + 2] = {0};
     int64_t columns[LINEAR_GATES + 2] = {0};
@@ -219,8 +218,11 @@ static weft_status linear_eval(const struct weft_eval *e)
         ok &= (in[i] = weft_ops_dense(&e->in[i], &owned[i])) != NULL;
     }
     struct linear_eval r = {.s = weft_linear_shape(e->attrs, columns, q->rank == 3 ? q->shape[0] : 1),
-                            .q = in[LINEAR_Q], .k = in[LINEAR_K], .v = in[LINEAR_V],
-                            .state = e->out[0].data, .y = e->out[1].data};
+                            .q = in[LINEAR_Q],
+                            .k = in[LINEAR_K],
+                            .v = in[LINEAR_V],
+                            .state = e->out[0].data,
+                            .y = e->out[1].data};
     r.s.tokens = q->shape[q->rank - 2];
     if (r.s.decay) r.decay = in[r.s.decay_in];
     if (r.s.beta) r.beta = in[r.s.beta_in];

@@ -9,13 +9,13 @@
 #include <string.h>
 
 enum {
-    STEP_TOKENS = 32,    // runs of at most so many tokens go token by token
-    MOST_TURNS = 50000,  // of the loops of one invocation; Mesa's CPU driver ends an invocation after 65,535
+    STEP_TOKENS = 32,   // runs of at most so many tokens go token by token
+    MOST_TURNS = 50000, // of the loops of one invocation; Mesa's CPU driver ends an invocation after 65,535
     LEAST_CHUNK = 4,
 };
 
-#define LINEAR_PARAMS(F) F(u32, groups) F(u32, tokens) F(u32, chunks) F(u32, first) F(u32, count) F(u32, beta_at)      \
-    F(f32, scale)
+#define LINEAR_PARAMS(F)                                                                                               \
+    F(u32, groups) F(u32, tokens) F(u32, chunks) F(u32, first) F(u32, count) F(u32, beta_at) F(f32, scale)
 WEFT_PARAMS(linear_params, LINEAR_PARAMS)
 #define GATES_PARAMS(F) F(u32, decays) F(u32, betas)
 WEFT_PARAMS(gates_params, GATES_PARAMS)
@@ -24,26 +24,24 @@ WEFT_PARAMS(gates_params, GATES_PARAMS)
 struct linear_cfg {
     struct linear_shape s;
     weft_dim tokens;
-    uint32_t chunk;             ///< L; 0: token by token
-    uint32_t columns, slice;    ///< CT, KS
-    uint32_t pair_columns;      ///< KS of the pairs
-    uint32_t size;              ///< elements of the pairs of a chunk and head
-    uint32_t tiles;             ///< workgroups a state head
-    uint32_t lanes, rows;       ///< LANES, R
+    uint32_t chunk;          ///< L; 0: token by token
+    uint32_t columns, slice; ///< CT, KS
+    uint32_t pair_columns;   ///< KS of the pairs
+    uint32_t size;           ///< elements of the pairs of a chunk and head
+    uint32_t tiles;          ///< workgroups a state head
+    uint32_t lanes, rows;    ///< LANES, R
     uint32_t threads;
-    bool gates;                 ///< decay and beta are packed
-    uint32_t first, most;       ///< tokens (chunks) of a step: from `first` on, `most` at most
+    bool gates;           ///< decay and beta are packed
+    uint32_t first, most; ///< tokens (chunks) of a step: from `first` on, `most` at most
 };
 
 static uint32_t ceil_div(uint64_t x, uint64_t y) { return (uint32_t)((x + y - 1) / y); }
-static uint32_t pow2_up(uint64_t x)
-{
+static uint32_t pow2_up(uint64_t x) {
     uint32_t p = 1;
     while (p < x && p < 1u << 31) p *= 2;
     return p;
 }
-static uint32_t pow2_down(uint64_t x)
-{
+static uint32_t pow2_down(uint64_t x) {
     uint32_t p = 1;
     while ((uint64_t)p * 2 <= x && p < 1u << 30) p *= 2;
     return p;
@@ -52,14 +50,12 @@ static uint32_t pow2_down(uint64_t x)
 // ---- live sizes ----------------------------------------------------------------------------------------------------
 
 /// The step's share of `all` tokens (chunks); the state passes through a step without any.
-static void share(const struct linear_cfg *cfg, uint32_t all, struct linear_params *p)
-{
+static void share(const struct linear_cfg *cfg, uint32_t all, struct linear_params *p) {
     p->first = cfg->first < all ? cfg->first : all;
     p->count = all - p->first < cfg->most ? all - p->first : cfg->most;
 }
 
-static void state_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3])
-{
+static void state_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
     const struct linear_cfg *cfg = u->step->cfg;
     const struct linear_shape *s = &cfg->s;
     struct linear_params p = {.tokens = (uint32_t)weft_live(u, cfg->tokens), .scale = (float)s->scale};
@@ -72,8 +68,7 @@ static void state_update(const struct weft_update *u, uint32_t *words, uint32_t 
     weft_grid_fold(p.groups, u->caps->max_groups, grid);
 }
 
-static void pairs_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3])
-{
+static void pairs_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
     const struct linear_cfg *cfg = u->step->cfg;
     struct linear_params p = {.tokens = (uint32_t)weft_live(u, cfg->tokens)};
     p.chunks = ceil_div(p.tokens, cfg->chunk);
@@ -82,14 +77,12 @@ static void pairs_update(const struct weft_update *u, uint32_t *words, uint32_t 
     weft_grid_fold(p.groups, u->caps->max_groups, grid);
 }
 
-static void gates_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3])
-{
+static void gates_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
     const struct linear_cfg *cfg = u->step->cfg;
     const struct linear_shape *s = &cfg->s;
     uint32_t rows = (uint32_t)(s->batch * weft_live(u, cfg->tokens));
-    struct gates_params p = {
-        .decays = (uint32_t)(rows * s->kv_heads * (s->decay == LINEAR_DECAY_CHANNEL ? s->dk : 1)),
-        .betas = (uint32_t)(rows * (s->beta == LINEAR_BETA_HEAD ? s->kv_heads : 1))};
+    struct gates_params p = {.decays = (uint32_t)(rows * s->kv_heads * (s->decay == LINEAR_DECAY_CHANNEL ? s->dk : 1)),
+                             .betas = (uint32_t)(rows * (s->beta == LINEAR_BETA_HEAD ? s->kv_heads : 1))};
     memcpy(words, &p, sizeof p);
     weft_grid_fold(ceil_div(p.decays > p.betas ? p.decays : p.betas, u->step->workgroup[0]), u->caps->max_groups, grid);
 }
@@ -105,14 +98,12 @@ static const struct weft_kernel gates_kernel = {"linear_attention_gates", "ops/l
 
 // ---- layouts -------------------------------------------------------------------------------------------------------
 
-static uint32_t chunk_memory(const struct linear_cfg *cfg)
-{
+static uint32_t chunk_memory(const struct linear_cfg *cfg) {
     uint32_t rows = ceil_div((uint64_t)cfg->s.dk, cfg->slice) * cfg->slice;
     return 4 * (rows * cfg->columns + cfg->chunk * cfg->columns + cfg->chunk * cfg->slice);
 }
 
-static uint32_t pairs_memory(const struct linear_cfg *cfg)
-{
+static uint32_t pairs_memory(const struct linear_cfg *cfg) {
     uint32_t operands = cfg->s.decay == LINEAR_DECAY_CHANNEL ? 3 : 2;
     return 4 * (cfg->chunk * cfg->pair_columns * operands + (cfg->s.decay == LINEAR_DECAY_HEAD ? cfg->chunk : 0) +
                 (cfg->s.beta ? cfg->chunk * cfg->chunk : 0));
@@ -122,16 +113,14 @@ static const struct weft_tile *shape_of(const struct weft_lower *l) {
     return weft_tile_of(l->profile, WEFT_TILE_RECURRENT, 0);
 }
 
-static uint32_t pairs_threads(const struct weft_lower *l, const struct linear_cfg *cfg)
-{
+static uint32_t pairs_threads(const struct weft_lower *l, const struct linear_cfg *cfg) {
     uint32_t most = shape_of(l)->rows, blocks = cfg->chunk / 4 < most ? cfg->chunk / 4 : most;
     while (blocks > 1 && blocks * cfg->chunk > l->caps->max_invocations) blocks /= 2;
     return blocks * cfg->chunk;
 }
 
 /// Lays out chunks of cfg->chunk tokens. False if they do not fit.
-static bool lay_out(const struct weft_lower *l, struct linear_cfg *cfg, uint64_t tokens)
-{
+static bool lay_out(const struct weft_lower *l, struct linear_cfg *cfg, uint64_t tokens) {
     const struct linear_shape *s = &cfg->s;
     const struct weft_gpu_caps *caps = l->caps;
     uint64_t l2 = (uint64_t)cfg->chunk * cfg->chunk, size = l2 * (uint64_t)(s->group + (s->beta != 0));
@@ -151,8 +140,7 @@ static bool lay_out(const struct weft_lower *l, struct linear_cfg *cfg, uint64_t
 }
 
 /// Turns of an invocation's loops for one chunk, at most.
-static uint32_t chunk_turns(const struct linear_cfg *cfg)
-{
+static uint32_t chunk_turns(const struct linear_cfg *cfg) {
     const struct linear_shape *s = &cfg->s;
     uint32_t quads = cfg->slice / 4, m = (uint32_t)s->group + (s->beta != 0);
     uint32_t fill = 2 + ceil_div((uint64_t)cfg->chunk * quads, cfg->threads);
@@ -162,8 +150,7 @@ static uint32_t chunk_turns(const struct linear_cfg *cfg)
 }
 
 /// Chunks as large as fit, for runs of more tokens than go one by one. False if none do.
-static bool choose_chunks(const struct weft_lower *l, struct linear_cfg *cfg, uint64_t hint, uint64_t tokens)
-{
+static bool choose_chunks(const struct weft_lower *l, struct linear_cfg *cfg, uint64_t hint, uint64_t tokens) {
     uint32_t most = shape_of(l)->block;
     if (tokens <= STEP_TOKENS) return false;
     cfg->chunk = pow2_down(hint < LEAST_CHUNK ? LEAST_CHUNK : hint > most ? most : hint);
@@ -179,8 +166,7 @@ static bool choose_chunks(const struct weft_lower *l, struct linear_cfg *cfg, ui
     return true;
 }
 
-static void choose_lanes(const struct weft_lower *l, struct linear_cfg *cfg)
-{
+static void choose_lanes(const struct weft_lower *l, struct linear_cfg *cfg) {
     const struct linear_shape *s = &cfg->s;
     uint32_t least = shape_of(l)->threads, quads = ceil_div((uint64_t)s->dv, 4);
     cfg->lanes = pow2_up(ceil_div((uint64_t)s->dk, 16));
@@ -197,16 +183,29 @@ static void choose_lanes(const struct weft_lower *l, struct linear_cfg *cfg)
 
 static uint8_t wide_if(bool wide) { return wide ? WEFT_OPERAND_WIDE : 0; }
 
-static void emit_shape(struct weft_lower *l, struct weft_step *s, const struct linear_cfg *cfg)
-{
+static void emit_shape(struct weft_lower *l, struct weft_step *s, const struct linear_cfg *cfg) {
     const struct linear_shape *h = &cfg->s;
     int64_t q_ratio = h->q_heads < h->kv_heads ? h->kv_heads / h->q_heads : 1;
-    const struct { const char *name; int64_t x; } values[] = {
-        {"KM", h->turns ? h->key_heads : h->kv_heads}, {"KD", h->turns ? 1 : h->kv_heads / h->key_heads},
-        {"QM", h->turns ? h->q_heads : h->kv_heads}, {"QD", h->turns ? 1 : q_ratio},
-        {"OH", h->turns ? 1 : h->group}, {"OG", h->turns ? h->kv_heads : 1},
-        {"DK", h->dk}, {"DV", h->dv}, {"HQ", h->q_heads}, {"HKV", h->kv_heads}, {"HK", h->key_heads}, {"G", h->group},
-        {"VALUE", h->value_major}, {"DELTA", h->beta != 0}, {"DECAY", h->decay}, {"BETA", h->beta},
+    const struct {
+        const char *name;
+        int64_t x;
+    } values[] = {
+        {"KM", h->turns ? h->key_heads : h->kv_heads},
+        {"KD", h->turns ? 1 : h->kv_heads / h->key_heads},
+        {"QM", h->turns ? h->q_heads : h->kv_heads},
+        {"QD", h->turns ? 1 : q_ratio},
+        {"OH", h->turns ? 1 : h->group},
+        {"OG", h->turns ? h->kv_heads : 1},
+        {"DK", h->dk},
+        {"DV", h->dv},
+        {"HQ", h->q_heads},
+        {"HKV", h->kv_heads},
+        {"HK", h->key_heads},
+        {"G", h->group},
+        {"VALUE", h->value_major},
+        {"DELTA", h->beta != 0},
+        {"DECAY", h->decay},
+        {"BETA", h->beta},
     };
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) weft_emit_int(l, s, values[i].name, values[i].x);
 }
@@ -229,16 +228,14 @@ static void emit_state(struct weft_lower *l, struct weft_step *s, const struct w
     else weft_emit_scratch(l, s, "s", WEFT_WRITE, to, wide_if(quads));
 }
 
-static const char *label_of(const struct weft_node *node, const char *what, char *text, size_t size)
-{
+static const char *label_of(const struct weft_node *node, const char *what, char *text, size_t size) {
     snprintf(text, size, "%s%s%s", what, weft_node_called(node) ? " " : "",
              weft_node_called(node) ? weft_node_called(node) : "");
     return text;
 }
 
 /// True if an operand takes more than one binding.
-static bool has_large_operand(struct weft_lower *l, const struct weft_node *node)
-{
+static bool has_large_operand(struct weft_lower *l, const struct weft_node *node) {
     for (uint32_t i = 0; i < node->n_in + node->n_out; i++) {
         weft_value v = i < node->n_in ? node->in[i] : node->out[i - node->n_in];
         const struct weft_type *t = &weft_lv(l, v)->type;
@@ -251,19 +248,19 @@ static bool has_large_operand(struct weft_lower *l, const struct weft_node *node
 
 /// A step that reads decay and beta, past and next in two buffers and everything else from buffers of its own needs
 /// nine bindings; where the device has eight, the two gates are made one operand first.
-static uint32_t emit_gates(struct weft_lower *l, const struct weft_node *node, struct linear_cfg *cfg, uint64_t tokens)
-{
+static uint32_t emit_gates(struct weft_lower *l, const struct weft_node *node, struct linear_cfg *cfg,
+                           uint64_t tokens) {
     uint32_t state = weft_lv(l, node->out[0])->state;
     bool two_buffers = state != UINT32_MAX && weft_state_buffers(&l->plan->states[state]) == 2;
-    cfg->gates = cfg->s.decay && cfg->s.beta && (two_buffers || has_large_operand(l, node)) &&
-                 l->caps->max_storage_buffers < 9;
+    cfg->gates =
+        cfg->s.decay && cfg->s.beta && (two_buffers || has_large_operand(l, node)) && l->caps->max_storage_buffers < 9;
     if (!cfg->gates) return WEFT_NO_TENSOR;
     uint64_t rows = tokens * (uint64_t)(cfg->s.batch * cfg->s.kv_heads);
     uint64_t count = rows * (uint64_t)(cfg->s.decay == LINEAR_DECAY_CHANNEL ? cfg->s.dk + 1 : 2);
     uint32_t gates = weft_lower_scratch(l, "linear_attention gates", WEFT_F32, count);
     char label[128];
-    struct weft_step *s = weft_emit(l, &gates_kernel, label_of(node, "linear_attention_gates", label, sizeof label),
-                                    cfg, sizeof *cfg);
+    struct weft_step *s =
+        weft_emit(l, &gates_kernel, label_of(node, "linear_attention_gates", label, sizeof label), cfg, sizeof *cfg);
     emit_operand(l, s, node, "decay", cfg->s.decay_in, false);
     emit_operand(l, s, node, "beta", cfg->s.beta_in, false);
     weft_emit_scratch(l, s, "gates", WEFT_WRITE, gates, 0);
@@ -299,14 +296,13 @@ static uint32_t emit_pairs(struct weft_lower *l, const struct weft_node *node, c
     bool quads = cfg->s.dk % 4 == 0;
     uint32_t threads = pairs_threads(l, cfg);
     uint64_t chunks = (uint64_t)cfg->s.batch * ceil_div(tokens, cfg->chunk);
-    uint32_t pairs = weft_lower_scratch(l, "linear_attention pairs", WEFT_F32,
-                                        chunks * (uint64_t)cfg->s.kv_heads * cfg->size);
+    uint32_t pairs =
+        weft_lower_scratch(l, "linear_attention pairs", WEFT_F32, chunks * (uint64_t)cfg->s.kv_heads * cfg->size);
     struct weft_step *s =
         weft_emit(l, &pairs_kernel, label_of(node, "linear_attention_pairs", label, sizeof label), cfg, sizeof *cfg);
     emit_operand(l, s, node, "q", LINEAR_Q, quads);
     emit_operand(l, s, node, "k", LINEAR_K, quads);
-    if (cfg->s.decay)
-        emit_operand(l, s, node, "decay", cfg->s.decay_in, quads && cfg->s.decay == LINEAR_DECAY_CHANNEL);
+    if (cfg->s.decay) emit_operand(l, s, node, "decay", cfg->s.decay_in, quads && cfg->s.decay == LINEAR_DECAY_CHANNEL);
     if (cfg->s.beta) emit_operand(l, s, node, "beta", cfg->s.beta_in, false);
     weft_emit_scratch(l, s, "pairs", WEFT_WRITE, pairs, 0);
     emit_shape(l, s, cfg);
@@ -339,8 +335,7 @@ static void emit_chunks(struct weft_lower *l, const struct weft_node *node, cons
     weft_emit_workgroup(s, cfg->threads, chunk_memory(cfg));
 }
 
-static struct linear_cfg config(const struct weft_lower *l, const struct weft_node *node)
-{
+static struct linear_cfg config(const struct weft_lower *l, const struct weft_node *node) {
     int64_t columns[LINEAR_GATES + 2] = {0};
     const struct weft_type *q = &weft_lv(l, node->in[LINEAR_Q])->type;
     for (uint32_t i = LINEAR_Q; i < node->n_in; i++)
@@ -349,8 +344,7 @@ static struct linear_cfg config(const struct weft_lower *l, const struct weft_no
     return (struct linear_cfg){.s = weft_linear_shape(node->attrs, columns, batch), .tokens = q->dims[q->rank - 2]};
 }
 
-weft_status weft_linear_attention_lower(struct weft_lower *l, uint32_t group)
-{
+weft_status weft_linear_attention_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_node *node = &l->graph->nodes[l->groups[group].nodes[0]];
     struct linear_cfg cfg = config(l, node);
     int64_t most = weft_lower_max(l, cfg.tokens);

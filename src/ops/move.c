@@ -64,8 +64,7 @@ void weft_move_host(const double *x, double *y, int64_t outer, int64_t size, int
 }
 
 const char *weft_move_label(struct weft_lower *l, const struct weft_node *node) {
-    const char *text = weft_arena_printf(&l->plan->arena, "%s%s%s", node->op->name,
-                                         weft_node_called(node) ? " " : "",
+    const char *text = weft_arena_printf(&l->plan->arena, "%s%s%s", node->op->name, weft_node_called(node) ? " " : "",
                                          weft_node_called(node) ? weft_node_called(node) : "");
     return text ? text : node->op->name;
 }
@@ -283,8 +282,8 @@ static weft_status pad_infer(struct weft_graph *g, const struct weft_type *in, u
     for (uint32_t k = 0; k < in[0].rank; k++) {
         WEFT_TRY(weft_graph_guard(g, zero, attrs[BEFORE].dims[k], 0, "the least padding is", "before is"));
         WEFT_TRY(weft_graph_guard(g, zero, attrs[AFTER].dims[k], 0, "the least padding is", "after is"));
-        out->dims[k] = weft_dim_add(g->dims, weft_dim_add(g->dims, attrs[BEFORE].dims[k], in[0].dims[k]),
-                                    attrs[AFTER].dims[k]);
+        out->dims[k] =
+            weft_dim_add(g->dims, weft_dim_add(g->dims, attrs[BEFORE].dims[k], in[0].dims[k]), attrs[AFTER].dims[k]);
     }
     return WEFT_OK;
 }

@@ -221,8 +221,11 @@ static weft_status decompose_split(struct weft_graph *g, const struct weft_node 
 /// Bytes of an element on the device and in files: of the types that bitcast takes they are the same.
 static int64_t bits_width(weft_dtype dtype) {
     switch (dtype) {
-    case WEFT_F32: case WEFT_I32: case WEFT_U32: return 4;
-    case WEFT_F16: case WEFT_BF16: return 2;
+    case WEFT_F32:
+    case WEFT_I32:
+    case WEFT_U32: return 4;
+    case WEFT_F16:
+    case WEFT_BF16: return 2;
     default: return 0;
     }
 }

@@ -123,7 +123,8 @@ static weft_status decompose_softmax(struct weft_graph *g, const struct weft_nod
     return b.status;
 }
 
-#define EPS_ATTR {.name = "eps", .type = WEFT_ATTR_FLOAT, .dflt = 1e-5, .lo = 0, .hi = 1}
+#define EPS_ATTR                                                                                                       \
+    { .name = "eps", .type = WEFT_ATTR_FLOAT, .dflt = 1e-5, .lo = 0, .hi = 1 }
 
 const struct weft_op weft_op_rms_norm = {
     .name = "rms_norm",

@@ -69,7 +69,10 @@ static bool emit_scales(struct weft_lower *l, struct weft_step *s, const struct 
 
 // ---- embedding -----------------------------------------------------------------------------------------------------
 
-struct embed_cfg { weft_dim ids; uint32_t items, rows, first, last, end, threads; };
+struct embed_cfg {
+    weft_dim ids;
+    uint32_t items, rows, first, last, end, threads;
+};
 
 static weft_status embed_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                const struct weft_attr *attrs, struct weft_type *out) {
@@ -110,8 +113,8 @@ static void embed_update(const struct weft_update *u, uint32_t *words, uint32_t 
     const struct embed_cfg *cfg = u->step->cfg;
     int64_t ids = weft_live(u, cfg->ids);
     uint64_t items = (ids > 0 ? (uint64_t)ids : 0) * cfg->items;
-    struct embed_params p = {.count = (uint32_t)items, .rows = cfg->rows, .first = cfg->first, .last = cfg->last,
-                             .end = cfg->end};
+    struct embed_params p = {
+        .count = (uint32_t)items, .rows = cfg->rows, .first = cfg->first, .last = cfg->last, .end = cfg->end};
     memcpy(words, &p, sizeof p);
     weft_grid_fold((items + cfg->threads - 1) / cfg->threads, u->caps->max_groups, grid);
 }
@@ -127,7 +130,9 @@ static weft_status embed_lower(struct weft_lower *l, uint32_t group) {
     int64_t e = 2 * (int64_t)w->k;
     bool variable = ids->state_kind == WEFT_STATE_VAR && ids->state != UINT32_MAX;
     struct embed_cfg cfg = {.ids = weft_lower_product(l, &ids->type, 0, ids->type.rank),
-                            .items = (uint32_t)(e + 7) / 8, .rows = (uint32_t)w->rows, .threads = weft_move_threads(l)};
+                            .items = (uint32_t)(e + 7) / 8,
+                            .rows = (uint32_t)w->rows,
+                            .threads = weft_move_threads(l)};
     for (uint32_t part = 0; part < w->n_parts && l->status == WEFT_OK; part++) {
         cfg.first = (uint32_t)w->parts[part].row0;
         cfg.last = (uint32_t)(cfg.first + w->parts[part].rows);
@@ -155,7 +160,8 @@ static weft_status embed_lower(struct weft_lower *l, uint32_t group) {
     return l->status;
 }
 
-#define GROUP_ATTR {.name = "group", .type = WEFT_ATTR_INT, .required = true, .lo = 1, .hi = 1 << 20}
+#define GROUP_ATTR                                                                                                     \
+    { .name = "group", .type = WEFT_ATTR_INT, .required = true, .lo = 1, .hi = 1 << 20 }
 
 const struct weft_op weft_op_embedding_q4gsw = {
     .name = "embedding_q4gsw",
@@ -172,7 +178,10 @@ const struct weft_op weft_op_embedding_q4gsw = {
 // ---- linear --------------------------------------------------------------------------------------------------------
 
 enum { X, WEIGHT, SCALES, BIAS };
-struct linear_cfg { weft_dim m; uint32_t rows, first, n, stride, end, tile_m, tile_n; };
+struct linear_cfg {
+    weft_dim m;
+    uint32_t rows, first, n, stride, end, tile_m, tile_n;
+};
 
 static weft_status linear_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                 const struct weft_attr *attrs, struct weft_type *out) {
@@ -223,8 +232,13 @@ static void linear_update(const struct weft_update *u, uint32_t *words, uint32_t
     int64_t live = weft_live(u, cfg->m);
     uint64_t m = live > 0 ? (uint64_t)live : 0, tiles = (cfg->rows + cfg->tile_n - 1) / cfg->tile_n;
     uint64_t groups = tiles * ((m + cfg->tile_m - 1) / cfg->tile_m);
-    struct linear_params p = {.groups = (uint32_t)groups, .tiles = (uint32_t)tiles, .m = (uint32_t)m,
-                              .rows = cfg->rows, .first = cfg->first, .n = cfg->n, .stride = cfg->stride,
+    struct linear_params p = {.groups = (uint32_t)groups,
+                              .tiles = (uint32_t)tiles,
+                              .m = (uint32_t)m,
+                              .rows = cfg->rows,
+                              .first = cfg->first,
+                              .n = cfg->n,
+                              .stride = cfg->stride,
                               .end = cfg->end};
     memcpy(words, &p, sizeof p);
     weft_grid_fold(groups, u->caps->max_groups, grid);
@@ -264,7 +278,8 @@ static weft_status linear_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_type *x = &weft_lv(l, node->in[X])->type;
     const struct weft_plan_weight *w = weft_lower_raw(l, node->in[WEIGHT]);
     if (l->status != WEFT_OK) return l->status;
-    struct linear_cfg cfg = {.m = weft_lower_product(l, x, 0, x->rank - 1), .n = (uint32_t)w->rows,
+    struct linear_cfg cfg = {.m = weft_lower_product(l, x, 0, x->rank - 1),
+                             .n = (uint32_t)w->rows,
                              .stride = (uint32_t)(w->rows + 3) / 4 * 4};
     int64_t most = weft_lower_max(l, cfg.m);
     bool few = most <= WEFT_FEW_ROWS;

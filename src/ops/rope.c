@@ -93,12 +93,14 @@ static const struct weft_scalar fn_negative = {.name = "negative", .wgsl = "-$0"
 static const struct weft_scalar fn_fused = {.name = "fused", .wgsl = "$0 * $1 + $2", .host = fused};
 
 /// The pair of column c: its number, its other column, and whether c is the second of the two (a truth value).
-struct pair { uint32_t number, mate, second; };
+struct pair {
+    uint32_t number, mate, second;
+};
 
 static struct pair pair_of(struct weft_expr *e, uint32_t c, uint32_t n, bool neox) {
     uint32_t one = weft_x_u32(e, 1), half = weft_x_u32(e, n / 2), wide = weft_x_u32(e, n);
-    uint32_t first = neox ? weft_x_less(e, weft_x_mod(e, c, wide), half)
-                          : weft_x_less(e, weft_x_mod(e, c, weft_x_u32(e, 2)), one);
+    uint32_t first =
+        neox ? weft_x_less(e, weft_x_mod(e, c, wide), half) : weft_x_less(e, weft_x_mod(e, c, weft_x_u32(e, 2)), one);
     uint32_t step = neox ? half : one;
     struct pair p = {.mate = weft_x_select(e, first, weft_x_add(e, c, step), weft_x_sub(e, c, step))};
     p.number = neox ? weft_x_mod(e, c, half) : weft_x_div(e, weft_x_mod(e, c, wide), weft_x_u32(e, 2));

@@ -21,7 +21,10 @@ enum { Q, K, COS, SIN, INPUTS };
 enum { START, PAIRING };
 enum { NEOX, NORMAL };
 
-struct rope_table_cfg { weft_dim q, k, heads_q, heads_k, start; uint32_t threads; }; ///< elements of q and k
+struct rope_table_cfg {
+    weft_dim q, k, heads_q, heads_k, start;
+    uint32_t threads;
+}; ///< elements of q and k
 
 static weft_status heads(struct weft_graph *g, const struct weft_type *t, const char *name) {
     int64_t d;
@@ -30,7 +33,8 @@ static weft_status heads(struct weft_graph *g, const struct weft_type *t, const 
         return WEFT_OK;
     return weft_fail(WEFT_ERR_INVALID,
                      "rope_table: %s is %s; it takes f32 or f16 [tokens, heads, head size] with a constant, even head "
-                     "size above 0", name, weft_ops_type_text(g, t));
+                     "size above 0",
+                     name, weft_ops_type_text(g, t));
 }
 
 static weft_status rope_table_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
@@ -46,15 +50,15 @@ static weft_status rope_table_infer(struct weft_graph *g, const struct weft_type
             !weft_dim_is_const(g->dims, in[i].dims[1], &half) || 2 * half > d || 2 * half > e)
             return weft_fail(WEFT_ERR_INVALID,
                              "rope_table: the table %s is %s; it takes f32 or f16 [positions, channels / 2], of at "
-                             "most half a head of %lld and %lld channels", i == COS ? "cos" : "sin",
-                             weft_ops_type_text(g, &in[i]), (long long)d, (long long)e);
+                             "most half a head of %lld and %lld channels",
+                             i == COS ? "cos" : "sin", weft_ops_type_text(g, &in[i]), (long long)d, (long long)e);
     if (in[COS].dims[1] != in[SIN].dims[1])
         return weft_fail(WEFT_ERR_INVALID, "rope_table: the tables cos, %s, and sin, %s, differ in their columns",
                          weft_ops_type_text(g, &in[COS]), weft_ops_type_text(g, &in[SIN]));
     weft_dim end = weft_dim_add(g->dims, attrs[START].d, in[Q].dims[0]);
     WEFT_TRY(weft_graph_guard_equal(g, in[K].dims[0], in[Q].dims[0], K, "its tokens are", "the tokens of q are"));
-    WEFT_TRY(weft_graph_guard(g, weft_dim_const(g->dims, 0), attrs[START].d, COS, "the first position is",
-                              "it starts at"));
+    WEFT_TRY(
+        weft_graph_guard(g, weft_dim_const(g->dims, 0), attrs[START].d, COS, "the first position is", "it starts at"));
     for (uint32_t i = COS; i <= SIN; i++)
         WEFT_TRY(weft_graph_guard(g, end, in[i].dims[0], i, "it needs a row for each of the positions up to",
                                   "the rows of this table are"));
@@ -101,7 +105,8 @@ static void rope_table_update(const struct weft_update *u, uint32_t *words, uint
     int64_t q = weft_live(u, cfg->q), k = weft_live(u, cfg->k), start = weft_live(u, cfg->start);
     if (q < 0) q = 0;
     if (k < 0) k = 0;
-    struct rope_table_params p = {.n = (uint32_t)((q + k) / 2), .n_q = (uint32_t)(q / 2),
+    struct rope_table_params p = {.n = (uint32_t)((q + k) / 2),
+                                  .n_q = (uint32_t)(q / 2),
                                   .start = start > 0 ? (uint32_t)start : 0,
                                   .heads_q = (uint32_t)weft_live(u, cfg->heads_q),
                                   .heads_k = (uint32_t)weft_live(u, cfg->heads_k)};
@@ -115,9 +120,12 @@ static const struct weft_kernel rope_table_kernel = {"rope_table", "ops/rope_tab
 static weft_status rope_table_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_node *node = &l->graph->nodes[l->groups[group].nodes[0]];
     const struct weft_type *q = &weft_lv(l, node->in[Q])->type, *k = &weft_lv(l, node->in[K])->type;
-    struct rope_table_cfg cfg = {.q = weft_lower_product(l, q, 0, 3), .k = weft_lower_product(l, k, 0, 3),
-                                 .heads_q = q->dims[1], .heads_k = k->dims[1],
-                                 .start = node->attrs[START].d, .threads = weft_move_threads(l)};
+    struct rope_table_cfg cfg = {.q = weft_lower_product(l, q, 0, 3),
+                                 .k = weft_lower_product(l, k, 0, 3),
+                                 .heads_q = q->dims[1],
+                                 .heads_k = k->dims[1],
+                                 .start = node->attrs[START].d,
+                                 .threads = weft_move_threads(l)};
     int64_t half = weft_lower_const(l, weft_lv(l, node->in[COS])->type.dims[1]);
     struct weft_step *s = weft_emit(l, &rope_table_kernel, weft_move_label(l, node), &cfg, sizeof cfg);
     for (int i = 0; i < 2; i++) weft_lower_place(l, node->out[i]);

@@ -301,7 +301,8 @@ static weft_status sample_lower(struct weft_lower *l, uint32_t group) {
     return l->status;
 }
 
-#define NOTED(i) {WEFT_TOUCH_PART, .operand = i, .must_be_state = true, .beside = true}
+#define NOTED(i)                                                                                                       \
+    { WEFT_TOUCH_PART, .operand = i, .must_be_state = true, .beside = true }
 const struct weft_op weft_op_sample = {
     .name = "sample",
     .doc = "counts, ring, tokens, token, n, rng, logits, sampling, stops, pos, n_max, pos_max -> counts2, ring2, "

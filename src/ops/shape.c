@@ -46,8 +46,7 @@ static weft_status broadcast_fail(struct weft_graph *g, const struct weft_type *
     return status;
 }
 
-weft_status weft_ops_broadcast(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
-                               struct weft_type *out) {
+weft_status weft_ops_broadcast(struct weft_graph *g, const struct weft_type *in, uint32_t n_in, struct weft_type *out) {
     out->rank = 0;
     for (uint32_t i = 0; i < n_in; i++)
         if (in[i].rank > out->rank) out->rank = in[i].rank;
@@ -120,7 +119,6 @@ const double *weft_ops_dense(const struct weft_host *t, double **owned) {
     return data;
 }
 
-int64_t weft_ops_position(const struct weft_host *var)
-{
+int64_t weft_ops_position(const struct weft_host *var) {
     return var->data[0] < WEFT_MOST_POSITION ? (int64_t)var->data[0] : WEFT_MOST_POSITION;
 }

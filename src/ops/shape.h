@@ -18,8 +18,7 @@ weft_dtype weft_ops_promote(weft_dtype a, weft_dtype b);
 
 /// NumPy broadcasting of shapes only: axes are aligned at the last; two dims agree if they are the same handle or one
 /// is the constant 1. Anything else is refused with the shapes of all operands.
-weft_status weft_ops_broadcast(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
-                               struct weft_type *out);
+weft_status weft_ops_broadcast(struct weft_graph *g, const struct weft_type *in, uint32_t n_in, struct weft_type *out);
 
 /// An axis attribute as an index: negative ones count from the end. Errors: INVALID, with the type; *out is 0 then.
 weft_status weft_ops_axis(struct weft_graph *g, const struct weft_type *t, int64_t axis, uint32_t *out);

@@ -16,10 +16,10 @@
 WEFT_PARAMS(state_write_params, STATE_WRITE_PARAMS)
 
 struct state_write_cfg {
-    weft_dim count;       ///< elements, or WEFT_DIM_BAD
-    uint32_t words;       ///< then: words
+    weft_dim count; ///< elements, or WEFT_DIM_BAD
+    uint32_t words; ///< then: words
     uint32_t unit, threads;
-    bool halves;          ///< two elements are moved as a word
+    bool halves; ///< two elements are moved as a word
 };
 
 static weft_status state_write_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
@@ -57,9 +57,7 @@ static void state_write_update(const struct weft_update *u, uint32_t *words, uin
 static const struct weft_kernel state_write_kernel = {"state_write", "ops/state_write.wgsl", state_write_params_fields,
                                                       state_write_update};
 
-static uint32_t threads_for(const struct weft_lower *l) {
-    return weft_tile_of(l->profile, WEFT_TILE_COPY, 0)->threads;
-}
+static uint32_t threads_for(const struct weft_lower *l) { return weft_tile_of(l->profile, WEFT_TILE_COPY, 0)->threads; }
 
 /// The operands move words: their elements, and what a checked accessor counts, become u32.
 static void as_words(struct weft_lower *l, struct weft_step *s, uint64_t bytes) {
@@ -123,8 +121,8 @@ weft_status weft_state_commit_lower(struct weft_lower *l, uint32_t state) {
     const struct weft_plan_state *p = &l->plan->states[state];
     uint32_t past = weft_lower_state_tensor(l, state, false), present = weft_lower_state_tensor(l, state, true);
     if (l->status != WEFT_OK) return l->status;
-    struct state_write_cfg cfg = {.count = WEFT_DIM_BAD, .words = (uint32_t)(p->bytes / 4), .unit = 4,
-                                  .threads = threads_for(l)};
+    struct state_write_cfg cfg = {
+        .count = WEFT_DIM_BAD, .words = (uint32_t)(p->bytes / 4), .unit = 4, .threads = threads_for(l)};
     char label[128];
     snprintf(label, sizeof label, "commit %s", p->name);
     struct weft_step *s = weft_emit(l, &state_write_kernel, label, &cfg, sizeof cfg);

@@ -3,8 +3,7 @@
 #include <string.h>
 
 /// File and values as one string of bytes; texts with their lengths, so that nothing runs together.
-static void write_key(const char *file, const struct weft_tval *values, size_t n, struct weft_str *key)
-{
+static void write_key(const char *file, const struct weft_tval *values, size_t n, struct weft_str *key) {
     weft_str_add(key, file);
     for (size_t i = 0; i < n; i++) {
         const struct weft_tval *v = &values[i];

@@ -122,8 +122,7 @@ static struct run run_of(const struct weft_expr *e, uint32_t at) {
     bool by_quads = e->x[x->a[1]].op == WEFT_XOP_CONST && e->x[x->a[1]].u && e->x[x->a[1]].u % 4 == 0;
     const struct weft_scalar *fn = x->fn;
     if (a.stride < 0 || b.stride < 0) return none;
-    if (fn == &weft_fn_add && a.stride + b.stride < 2)
-        return (struct run){a.stride + b.stride, a.aligned && b.aligned};
+    if (fn == &weft_fn_add && a.stride + b.stride < 2) return (struct run){a.stride + b.stride, a.aligned && b.aligned};
     if (a.stride + b.stride == 0) return (struct run){0, fn == &weft_fn_mul && (a.aligned || b.aligned)};
     if (fn == &weft_fn_sub && b.stride == 0) return (struct run){a.stride, a.aligned && b.aligned};
     if (fn == &weft_fn_div && a.aligned && by_quads) return (struct run){0, false};
@@ -213,9 +212,7 @@ const char *weft_xtext_at(struct weft_xtext *t, uint32_t at, uint32_t column) {
     case WEFT_XOP_ROW: return t->row;
     case WEFT_XOP_COL: return t->col[column];
     case WEFT_XOP_ARG: return *known = text(t, "acc%u", x->u);
-    case WEFT_XOP_VAR:
-        value = text(t, "var_%s(%uu)", weft_xtype_name((enum weft_xtype)x->type), x->u);
-        break;
+    case WEFT_XOP_VAR: value = text(t, "var_%s(%uu)", weft_xtype_name((enum weft_xtype)x->type), x->u); break;
     case WEFT_XOP_LOAD: value = loaded(t, at, column); break;
     case WEFT_XOP_STATE_ROW:
         value = text(t, "row_%s(%s)", t->e->step->s->operands[x->u].name, weft_xtext_at(t, x->a[0], column));

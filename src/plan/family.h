@@ -5,7 +5,9 @@
 #include "plan/lower.h"
 
 /// What a kernel of a family would hold: asked before two groups become one.
-struct weft_family_load { uint32_t nodes, reductions, rowmaps; };
+struct weft_family_load {
+    uint32_t nodes, reductions, rowmaps;
+};
 
 struct weft_family {
     const char *name;
@@ -42,8 +44,7 @@ struct weft_family_set {
     weft_status (*commit)(struct weft_lower *l, uint32_t state);
 };
 
-static inline const struct weft_family_set *weft_lower_families(const struct weft_lower *l)
-{
+static inline const struct weft_family_set *weft_lower_families(const struct weft_lower *l) {
     return l->graph->ops->families;
 }
 #endif

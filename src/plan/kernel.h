@@ -13,14 +13,17 @@
 enum weft_access { WEFT_READ = 1, WEFT_WRITE = 2, WEFT_READ_WRITE = 3 };
 
 /// A field of a parameter block: one 32-bit word of type WEFT_U32, WEFT_I32 or WEFT_F32.
-struct weft_field { const char *name; weft_dtype type; };
+struct weft_field {
+    const char *name;
+    weft_dtype type;
+};
 
 struct weft_step;
 
 /// What `update` may look at: live host dims and bounds, never device values.
 struct weft_update {
     const struct weft_dims *dims;
-    const int64_t *symbols;           ///< live binding
+    const int64_t *symbols; ///< live binding
     const struct weft_gpu_caps *caps;
     const struct weft_step *step;
 };
@@ -30,8 +33,8 @@ typedef void (*weft_update_fn)(const struct weft_update *u, uint32_t *words, uin
 
 struct weft_kernel {
     const char *name;
-    const char *file;                 ///< template, such as "ops/gather.wgsl"
-    const struct weft_field *fields;  ///< ends at name NULL; may be replaced per step (step->fields)
+    const char *file;                ///< template, such as "ops/gather.wgsl"
+    const struct weft_field *fields; ///< ends at name NULL; may be replaced per step (step->fields)
     weft_update_fn update;
 };
 
@@ -47,13 +50,21 @@ struct weft_kernel {
 #define WEFT_DTYPE_f32 WEFT_F32
 #define WEFT_FIELD_ROW_(type, name) {#name, WEFT_DTYPE_##type},
 #define WEFT_PARAMS(NAME, LIST)                                                                                        \
-    struct NAME { LIST(WEFT_FIELD_MEMBER_) };                                                                          \
+    struct NAME {                                                                                                      \
+        LIST(WEFT_FIELD_MEMBER_)                                                                                       \
+    };                                                                                                                 \
     static const struct weft_field NAME##_fields[] = {LIST(WEFT_FIELD_ROW_){NULL, WEFT_U32}};                          \
-    _Static_assert(sizeof(struct NAME) / 4 + 1 == sizeof NAME##_fields / sizeof NAME##_fields[0], "32-bit fields only");
+    _Static_assert(sizeof(struct NAME) / 4 + 1 == sizeof NAME##_fields / sizeof NAME##_fields[0], "32-bit fields "     \
+                                                                                                  "only");
 
 /// Where a tensor of the plan lives.
 enum weft_mem {
-    WEFT_MEM_TRANSIENT, WEFT_MEM_WEIGHT, WEFT_MEM_STATE, WEFT_MEM_INPUT, WEFT_MEM_OUTPUT, WEFT_MEM_VARS,
+    WEFT_MEM_TRANSIENT,
+    WEFT_MEM_WEIGHT,
+    WEFT_MEM_STATE,
+    WEFT_MEM_INPUT,
+    WEFT_MEM_OUTPUT,
+    WEFT_MEM_VARS,
     WEFT_MEM_FAULT, ///< a session's fault buffer; bindings of checked steps only, never a tensor
 };
 
@@ -63,14 +74,14 @@ enum weft_mem {
 struct weft_tensor {
     const char *name;
     enum weft_mem mem;
-    weft_dtype dtype;        ///< storage: F32, F16, I32, U32, BOOL; U32 for packed weights
-    uint64_t bytes;          ///< at the maximum of all symbols
-    uint64_t used;           ///< of scratch: bytes asked for, before rounding; else 0
-    uint32_t index;          ///< weight part, state (with WEFT_STATE_PRESENT), input or output number; unused for
-                             ///< transients
-    weft_value value;        ///< the graph value, or WEFT_NO_VALUE (scratch)
-    uint32_t first, last;    ///< steps between which a transient is alive
-    uint32_t heap;           ///< placement: heap (transient) or shard (weight)
+    weft_dtype dtype;     ///< storage: F32, F16, I32, U32, BOOL; U32 for packed weights
+    uint64_t bytes;       ///< at the maximum of all symbols
+    uint64_t used;        ///< of scratch: bytes asked for, before rounding; else 0
+    uint32_t index;       ///< weight part, state (with WEFT_STATE_PRESENT), input or output number; unused for
+                          ///< transients
+    weft_value value;     ///< the graph value, or WEFT_NO_VALUE (scratch)
+    uint32_t first, last; ///< steps between which a transient is alive
+    uint32_t heap;        ///< placement: heap (transient) or shard (weight)
     uint64_t offset;
     uint32_t state_capacity; ///< rows of a ring state, 0 otherwise
     uint64_t bank_bytes;     ///< of a paged state whose pool has several banks (struct weft_plan_pages): of each
@@ -89,33 +100,32 @@ enum weft_operand_flags {
 };
 
 struct weft_operand {
-    const char *name;        ///< accessor suffix
-    uint8_t access;          ///< enum weft_access
+    const char *name; ///< accessor suffix
+    uint8_t access;   ///< enum weft_access
     uint8_t flags;
-    int8_t inplace_of;       ///< operand index or -1
-    weft_dtype dtype;        ///< element type as the accessor sees it
+    int8_t inplace_of; ///< operand index or -1
+    weft_dtype dtype;  ///< element type as the accessor sees it
     uint32_t tensor;
-    uint64_t byte_offset;    ///< static start inside the tensor (weight planes and segments), a multiple of 16
-    uint64_t bytes;          ///< range at the maximum, from byte_offset
+    uint64_t byte_offset; ///< static start inside the tensor (weight planes and segments), a multiple of 16
+    uint64_t bytes;       ///< range at the maximum, from byte_offset
     weft_dim
         elem_offset; ///< live offset in elements added by the accessor (views such as the last rows), WEFT_DIM_BAD: 0
     weft_dim count;  ///< live elements that it may touch from elem_offset on; 0 or WEFT_DIM_BAD: to the tensor's end
-    weft_dim live;           ///< checked plans: live length in elements, WEFT_DIM_BAD: `used`
-    uint64_t used;           ///< checked plans: bytes that hold elements, 0: `bytes`
+    weft_dim live;   ///< checked plans: live length in elements, WEFT_DIM_BAD: `used`
+    uint64_t used;   ///< checked plans: bytes that hold elements, 0: `bytes`
     /// Of a step that may be cut (step->items): its items [i * every, (i + 1) * every) reach elements [i * unit,
     /// (i + 1) * unit) and no others. every 0: any item may reach any element.
     uint64_t every, unit;
-    uint64_t first;          ///< of a narrowed operand: elements between its own start and byte_offset
+    uint64_t first; ///< of a narrowed operand: elements between its own start and byte_offset
     // binder
-    uint8_t slot;            ///< binding number (0 is the uniform block); of a segmented operand the first
-    uint8_t n_segments;      ///< consecutive bindings that hold it, 1 for all that fit one
-    uint64_t segment_bytes;  ///< bytes of all but the last, a multiple of 256; 0 with one segment
-    uint64_t slot_offset;    ///< bytes from the slot's start to this operand's start
+    uint8_t slot;           ///< binding number (0 is the uniform block); of a segmented operand the first
+    uint8_t n_segments;     ///< consecutive bindings that hold it, 1 for all that fit one
+    uint64_t segment_bytes; ///< bytes of all but the last, a multiple of 256; 0 with one segment
+    uint64_t slot_offset;   ///< bytes from the slot's start to this operand's start
 };
 
 /// True if binding `slot` holds the operand or a segment of it.
-static inline bool weft_operand_in_slot(const struct weft_operand *o, uint32_t slot)
-{
+static inline bool weft_operand_in_slot(const struct weft_operand *o, uint32_t slot) {
     return slot >= o->slot && slot < (uint32_t)o->slot + (o->n_segments ? o->n_segments : 1);
 }
 
@@ -145,28 +155,28 @@ struct weft_step {
     uint32_t n_operands;
     struct weft_tval tvals[WEFT_MAX_TVALS];
     uint32_t n_tvals;
-    const void *cfg;                 ///< the lowering's own constants for `update` (arena)
+    const void *cfg; ///< the lowering's own constants for `update` (arena)
     uint32_t workgroup[3];
-    uint32_t workgroup_memory;       ///< bytes
+    uint32_t workgroup_memory; ///< bytes
     bool writes_state;
-    bool only_advances;              ///< all that it writes of the variables are positions, which it moves on
-    bool is_copy;                    ///< made by the planner because of aliasing, or to commit a state; reported
-    bool is_commit;                  ///< is_copy: to commit a state
-    uint64_t copied_bytes;           ///< is_copy: at the upper bounds
-    const char *copy_why;            ///< is_copy: the reason, a clause (arena)
-    uint32_t group;                  ///< group of nodes that it came from (weft_lower.groups)
+    bool only_advances;    ///< all that it writes of the variables are positions, which it moves on
+    bool is_copy;          ///< made by the planner because of aliasing, or to commit a state; reported
+    bool is_commit;        ///< is_copy: to commit a state
+    uint64_t copied_bytes; ///< is_copy: at the upper bounds
+    const char *copy_why;  ///< is_copy: the reason, a clause (arena)
+    uint32_t group;        ///< group of nodes that it came from (weft_lower.groups)
     /// Work items of a workgroup: workgroup g, as group_index() counts, computes items [g * items, (g + 1) * items).
     /// 0: the step can't be cut into pieces.
     uint32_t items;
-    uint32_t cut0, cut1;             ///< a piece has workgroups [cut0, cut1) of the whole; cut1 0: the whole
+    uint32_t cut0, cut1; ///< a piece has workgroups [cut0, cut1) of the whole; cut1 0: the whole
     // binder
     struct weft_slot slots[WEFT_MAX_SLOTS];
     uint32_t n_slots;
-    uint32_t n_words;                ///< words of the block: fields, then the binder's
-    bool checked;                    ///< its accessors record accesses out of range; the last slot is the fault buffer
-    uint32_t number;                 ///< what a fault calls it: schedule << 16 | place in the schedule
-    char *wgsl;                      ///< complete text (arena)
-    uint32_t pipeline;               ///< index in the program's pipeline list
+    uint32_t n_words;  ///< words of the block: fields, then the binder's
+    bool checked;      ///< its accessors record accesses out of range; the last slot is the fault buffer
+    uint32_t number;   ///< what a fault calls it: schedule << 16 | place in the schedule
+    char *wgsl;        ///< complete text (arena)
+    uint32_t pipeline; ///< index in the program's pipeline list
 };
 
 /// Folds a one-dimensional number of workgroups into the device's limit; kernels use group_index(). Never drops work:

@@ -11,8 +11,7 @@
 
 static _Thread_local struct weft_step scratch_step; // written to after a failure; never read
 
-weft_status weft_lower_fail(struct weft_lower *l, weft_status status, const char *format, ...)
-{
+weft_status weft_lower_fail(struct weft_lower *l, weft_status status, const char *format, ...) {
     if (l->status != WEFT_OK) return l->status;
     char text[512];
     va_list args;
@@ -22,8 +21,7 @@ weft_status weft_lower_fail(struct weft_lower *l, weft_status status, const char
     return l->status = weft_fail(status, "%s", text);
 }
 
-void weft_lower_crowded(struct weft_lower *l, const char *format, ...)
-{
+void weft_lower_crowded(struct weft_lower *l, const char *format, ...) {
     char text[256];
     va_list args;
     va_start(args, format);
@@ -33,28 +31,24 @@ void weft_lower_crowded(struct weft_lower *l, const char *format, ...)
     weft_lower_fail(l, WEFT_ERR_LIMIT, "%s", text);
 }
 
-static void no_memory(struct weft_lower *l)
-{
+static void no_memory(struct weft_lower *l) {
     weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while compiling the graph");
 }
 
 // ---- asking --------------------------------------------------------------------------------------------------------
 
-int64_t weft_lower_max(const struct weft_lower *l, weft_dim d)
-{
+int64_t weft_lower_max(const struct weft_lower *l, weft_dim d) {
     int64_t lo, hi;
     weft_dim_bounds_within(l->graph->dims, d, l->lo, l->hi, &lo, &hi);
     return hi;
 }
 
-int64_t weft_lower_const(const struct weft_lower *l, weft_dim d)
-{
+int64_t weft_lower_const(const struct weft_lower *l, weft_dim d) {
     int64_t c;
     return weft_dim_is_const(l->graph->dims, d, &c) ? c : -1;
 }
 
-weft_dim weft_lower_product(struct weft_lower *l, const struct weft_type *t, uint32_t first, uint32_t last)
-{
+weft_dim weft_lower_product(struct weft_lower *l, const struct weft_type *t, uint32_t first, uint32_t last) {
     struct weft_dims *dims = l->graph->dims;
     weft_dim p = weft_dim_const(dims, 1);
     for (uint32_t i = first; i < last; i++) p = weft_dim_mul(dims, p, t->dims[i]);
@@ -64,8 +58,7 @@ weft_dim weft_lower_product(struct weft_lower *l, const struct weft_type *t, uin
     return p;
 }
 
-const char *weft_lower_name(const struct weft_lower *l, weft_value v)
-{
+const char *weft_lower_name(const struct weft_lower *l, weft_value v) {
     const struct weft_value_info *info = weft_lv(l, v);
     if (info->name) return info->name;
     if (info->kind != WEFT_VALUE_NODE) return "a constant";
@@ -73,8 +66,7 @@ const char *weft_lower_name(const struct weft_lower *l, weft_value v)
     return weft_node_label(n);
 }
 
-bool weft_lower_wide(const struct weft_lower *l, weft_value v)
-{
+bool weft_lower_wide(const struct weft_lower *l, weft_value v) {
     const struct weft_value_info *info = weft_lv(l, v);
     if (info->type.rank == 0) return false;
     int64_t last = weft_lower_const(l, info->type.dims[info->type.rank - 1]);
@@ -83,16 +75,14 @@ bool weft_lower_wide(const struct weft_lower *l, weft_value v)
     return offset == WEFT_DIM_BAD || weft_dim_is_multiple(l->graph->dims, offset, 4);
 }
 
-bool weft_lower_escapes(const struct weft_lower *l, uint32_t group, weft_value v)
-{
+bool weft_lower_escapes(const struct weft_lower *l, uint32_t group, weft_value v) {
     if (l->graph->values[v].is_output) return true;
     for (uint32_t i = l->use_start[v]; i < l->use_start[v + 1]; i++)
         if (l->node_group[l->uses[i]] != group) return true;
     return false;
 }
 
-const struct weft_deferred *weft_lower_deferred(const struct weft_lower *l, weft_value v)
-{
+const struct weft_deferred *weft_lower_deferred(const struct weft_lower *l, weft_value v) {
     for (;;) {
         for (const struct weft_deferred *d = l->deferred; d; d = d->next)
             if (d->value == v) return d;
@@ -104,8 +94,7 @@ const struct weft_deferred *weft_lower_deferred(const struct weft_lower *l, weft
 
 // ---- tensors -------------------------------------------------------------------------------------------------------
 
-static uint32_t add_tensor(struct weft_lower *l, struct weft_tensor t)
-{
+static uint32_t add_tensor(struct weft_lower *l, struct weft_tensor t) {
     if (!weft_grow((void **)&l->tensors, &l->cap_tensors, l->n_tensors + 1, sizeof *l->tensors)) {
         no_memory(l);
         return WEFT_NO_TENSOR;
@@ -116,16 +105,14 @@ static uint32_t add_tensor(struct weft_lower *l, struct weft_tensor t)
     return l->n_tensors++;
 }
 
-static uint32_t find_tensor(const struct weft_lower *l, enum weft_mem mem, uint32_t index)
-{
+static uint32_t find_tensor(const struct weft_lower *l, enum weft_mem mem, uint32_t index) {
     for (uint32_t i = 0; i < l->n_tensors; i++)
         if (l->tensors[i].mem == mem && l->tensors[i].index == index) return i;
     return WEFT_NO_TENSOR;
 }
 
 /// A tensor that stands for one part of a weight in this schedule.
-static uint32_t part_tensor(struct weft_lower *l, const struct weft_plan_weight *w, uint32_t part)
-{
+static uint32_t part_tensor(struct weft_lower *l, const struct weft_plan_weight *w, uint32_t part) {
     uint32_t index = weft_part_key(w->index, part);
     uint32_t t = find_tensor(l, WEFT_MEM_WEIGHT, index);
     if (t != WEFT_NO_TENSOR) return t;
@@ -138,32 +125,29 @@ static uint32_t part_tensor(struct weft_lower *l, const struct weft_plan_weight 
 }
 
 /// The variables block, and the page tables behind it.
-static uint32_t vars_tensor(struct weft_lower *l)
-{
+static uint32_t vars_tensor(struct weft_lower *l) {
     uint32_t t = find_tensor(l, WEFT_MEM_VARS, 0);
     if (t != WEFT_NO_TENSOR) return t;
     uint64_t bytes = l->plan->vars_bytes ? l->plan->vars_bytes : WEFT_VARS_BYTES;
-    return add_tensor(l, (struct weft_tensor){.name = "vars", .mem = WEFT_MEM_VARS, .dtype = WEFT_U32,
-                                              .bytes = bytes, .value = WEFT_NO_VALUE});
+    return add_tensor(
+        l, (struct weft_tensor){
+               .name = "vars", .mem = WEFT_MEM_VARS, .dtype = WEFT_U32, .bytes = bytes, .value = WEFT_NO_VALUE});
 }
 
 /// What the binder counts on for a pool. At run time all of it is bound, whatever its size.
-static uint64_t pool_bytes(const struct weft_lower *l, const struct weft_plan_state *s)
-{
+static uint64_t pool_bytes(const struct weft_lower *l, const struct weft_plan_state *s) {
     uint64_t limit = l->caps->max_binding & ~(uint64_t)255;
     uint64_t bytes = weft_align256(s->bytes ? s->bytes : 1);
     return bytes < limit ? bytes : limit;
 }
 
 /// Of a paged state whose pool has several banks: the bytes of a full one; else 0.
-static uint64_t bank_bytes(const struct weft_lower *l, const struct weft_plan_state *s)
-{
+static uint64_t bank_bytes(const struct weft_lower *l, const struct weft_plan_state *s) {
     const struct weft_plan_pages *g = s->kind == WEFT_STATE_PAGED ? &l->plan->page_groups[s->pages] : NULL;
     return g && g->n_banks > 1 ? g->bank_pages * s->page_bytes : 0;
 }
 
-uint32_t weft_lower_state_tensor(struct weft_lower *l, uint32_t state, bool present)
-{
+uint32_t weft_lower_state_tensor(struct weft_lower *l, uint32_t state, bool present) {
     const struct weft_plan_state *s = &l->plan->states[state];
     uint32_t index = state | (present && weft_state_buffers(s) == 2 ? WEFT_STATE_PRESENT : 0);
     uint32_t t = find_tensor(l, WEFT_MEM_STATE, index);
@@ -181,8 +165,7 @@ uint32_t weft_lower_state_tensor(struct weft_lower *l, uint32_t state, bool pres
                                               .state_capacity = s->kind == WEFT_STATE_RING ? (uint32_t)s->rows : 0});
 }
 
-static uint32_t io_tensor(struct weft_lower *l, weft_value v)
-{
+static uint32_t io_tensor(struct weft_lower *l, weft_value v) {
     for (uint32_t i = 0; i < l->plan->n_ios; i++) {
         if (l->plan->ios[i].value != v) continue;
         enum weft_mem mem = l->plan->ios[i].is_output ? WEFT_MEM_OUTPUT : WEFT_MEM_INPUT;
@@ -199,8 +182,7 @@ static uint32_t io_tensor(struct weft_lower *l, weft_value v)
     return WEFT_NO_TENSOR;
 }
 
-weft_status weft_lower_view(struct weft_lower *l, weft_value v, weft_value of, weft_dim start)
-{
+weft_status weft_lower_view(struct weft_lower *l, weft_value v, weft_value of, weft_dim start) {
     struct weft_dims *dims = l->graph->dims;
     weft_lower_place(l, of);
     if (l->status != WEFT_OK) return l->status;
@@ -211,8 +193,7 @@ weft_status weft_lower_view(struct weft_lower *l, weft_value v, weft_value of, w
     return WEFT_OK;
 }
 
-void weft_lower_place(struct weft_lower *l, weft_value v)
-{
+void weft_lower_place(struct weft_lower *l, weft_value v) {
     struct weft_place *place = &l->places[v];
     if (place->tensor != WEFT_NO_TENSOR || l->status != WEFT_OK) return;
     const struct weft_value_info *info = weft_lv(l, v);
@@ -255,12 +236,12 @@ void weft_lower_place(struct weft_lower *l, weft_value v)
                         name, (unsigned long long)bytes, (unsigned long long)l->caps->max_buffer);
         return;
     }
-    place->tensor = add_tensor(l, (struct weft_tensor){.name = name, .mem = WEFT_MEM_TRANSIENT,
-                                                       .dtype = info->type.dtype, .bytes = bytes, .value = v});
+    place->tensor = add_tensor(
+        l, (struct weft_tensor){
+               .name = name, .mem = WEFT_MEM_TRANSIENT, .dtype = info->type.dtype, .bytes = bytes, .value = v});
 }
 
-uint32_t weft_lower_scratch(struct weft_lower *l, const char *name, weft_dtype dtype, uint64_t max_elements)
-{
+uint32_t weft_lower_scratch(struct weft_lower *l, const char *name, weft_dtype dtype, uint64_t max_elements) {
     return add_tensor(l, (struct weft_tensor){.name = name,
                                               .mem = WEFT_MEM_TRANSIENT,
                                               .dtype = dtype,
@@ -270,8 +251,7 @@ uint32_t weft_lower_scratch(struct weft_lower *l, const char *name, weft_dtype d
                                                                                       weft_accessor_width(dtype)))});
 }
 
-uint32_t weft_lower_var_slot(const struct weft_lower *l, weft_value var)
-{
+uint32_t weft_lower_var_slot(const struct weft_lower *l, weft_value var) {
     uint32_t state = weft_lv(l, var)->state;
     return state == UINT32_MAX ? 0 : l->plan->states[state].var_slot;
 }
@@ -308,8 +288,7 @@ struct weft_step *weft_emit(struct weft_lower *l, const struct weft_kernel *kern
     return s;
 }
 
-static uint32_t add_operand(struct weft_lower *l, struct weft_step *s, struct weft_operand o)
-{
+static uint32_t add_operand(struct weft_lower *l, struct weft_step *s, struct weft_operand o) {
     if (l->status != WEFT_OK) return 0;
     if (s->n_operands == WEFT_MAX_OPERANDS) {
         weft_lower_crowded(l, "step '%s' names more than %d operands", s->label, WEFT_MAX_OPERANDS);
@@ -326,8 +305,7 @@ static uint32_t add_operand(struct weft_lower *l, struct weft_step *s, struct we
     return s->n_operands++;
 }
 
-void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access access)
-{
+void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access access) {
     for (uint32_t i = 0; i < s->n_operands && l->status == WEFT_OK; i++) {
         if (!(s->operands[i].flags & WEFT_OPERAND_VARS)) continue;
         s->operands[i].access |= access;
@@ -350,8 +328,7 @@ void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access 
 }
 
 /// What a checked accessor counts on: a state's whole memory, else the value's shape, views by their own.
-static void set_length(struct weft_lower *l, struct weft_operand *o, const struct weft_value_info *info)
-{
+static void set_length(struct weft_lower *l, struct weft_operand *o, const struct weft_value_info *info) {
     const struct weft_plan_state *s = info->state != UINT32_MAX ? &l->plan->states[info->state] : NULL;
     if (s && s->kind != WEFT_STATE_VAR) o->used = weft_bytes_times(s->rows, s->row_bytes);
     else o->live = weft_lower_product(l, &info->type, 0, info->type.rank);
@@ -396,16 +373,21 @@ uint32_t weft_emit_place(struct weft_lower *l, struct weft_step *s, const char *
         flags |= WEFT_OPERAND_STATE;
         s->writes_state = true;
     }
-    struct weft_operand o = {.name = name, .access = access, .flags = flags, .dtype = dtype, .tensor = place.tensor,
-                             .bytes = t->bytes, .elem_offset = place.elem_offset, .count = count};
+    struct weft_operand o = {.name = name,
+                             .access = access,
+                             .flags = flags,
+                             .dtype = dtype,
+                             .tensor = place.tensor,
+                             .bytes = t->bytes,
+                             .elem_offset = place.elem_offset,
+                             .count = count};
     uint32_t i = add_operand(l, s, o);
     if (l->plan->checked && l->status == WEFT_OK) s->operands[i].live = count;
     if (state) weft_emit_vars(l, s, WEFT_READ);
     return i;
 }
 
-struct weft_place weft_lower_range(struct weft_lower *l, const struct weft_node *n)
-{
+struct weft_place weft_lower_range(struct weft_lower *l, const struct weft_node *n) {
     weft_lower_place(l, n->out[0]);
     struct weft_place place = l->places[n->out[0]];
     weft_dim start = n->attrs[weft_op_range(n->op)->attr].d;
@@ -417,8 +399,13 @@ uint32_t weft_emit_table(struct weft_lower *l, struct weft_step *s, const char *
                          weft_dtype dtype, uint8_t flags) {
     if (l->status != WEFT_OK) return 0;
     uint32_t t = part_tensor(l, w, 0);
-    struct weft_operand o = {.name = name, .access = WEFT_READ, .flags = flags, .dtype = dtype, .tensor = t,
-                             .bytes = w->parts[0].bytes, .elem_offset = WEFT_DIM_BAD};
+    struct weft_operand o = {.name = name,
+                             .access = WEFT_READ,
+                             .flags = flags,
+                             .dtype = dtype,
+                             .tensor = t,
+                             .bytes = w->parts[0].bytes,
+                             .elem_offset = WEFT_DIM_BAD};
     o.used = w->data_bytes;
     return add_operand(l, s, o);
 }
@@ -442,8 +429,7 @@ void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *nam
                       uint32_t part) {
     if (l->status != WEFT_OK) return;
     if (!w->layout) {
-        weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s': '%s' is not a packed weight", s->label,
-                        weft_weight_name(w));
+        weft_lower_fail(l, WEFT_ERR_INTERNAL, "step '%s': '%s' is not a packed weight", s->label, weft_weight_name(w));
         return;
     }
     static const char suffix[WEFT_PLANE_COUNT] = {'q', 'h', 's', 'd'};
@@ -465,9 +451,17 @@ void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *nam
                                           .elem_offset = WEFT_DIM_BAD});
     }
     const struct weft_wlayout *y = w->layout;
-    struct { const char *name; int64_t x; } values[] = {
-        {"W_BITS", y->bits}, {"W_HIGH", y->high}, {"W_GROUP", y->group}, {"W_ZERO", y->zero},
-        {"W_MIN", y->has_min}, {"W_SCALE", y->scale}, {"W_BF16", y->dtype == WEFT_BF16},
+    struct {
+        const char *name;
+        int64_t x;
+    } values[] = {
+        {"W_BITS", y->bits},
+        {"W_HIGH", y->high},
+        {"W_GROUP", y->group},
+        {"W_ZERO", y->zero},
+        {"W_MIN", y->has_min},
+        {"W_SCALE", y->scale},
+        {"W_BF16", y->dtype == WEFT_BF16},
     };
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) weft_emit_int(l, s, values[i].name, values[i].x);
 }
@@ -487,8 +481,7 @@ uint32_t weft_emit_scratch(struct weft_lower *l, struct weft_step *s, const char
                                              .elem_offset = WEFT_DIM_BAD});
 }
 
-static void add_tval(struct weft_lower *l, struct weft_step *s, struct weft_tval v)
-{
+static void add_tval(struct weft_lower *l, struct weft_step *s, struct weft_tval v) {
     if (l->status != WEFT_OK) return;
     if (!v.name) {
         no_memory(l);
@@ -507,20 +500,17 @@ static void add_tval(struct weft_lower *l, struct weft_step *s, struct weft_tval
     s->tvals[s->n_tvals++] = v;
 }
 
-void weft_emit_int(struct weft_lower *l, struct weft_step *s, const char *tval, int64_t x)
-{
+void weft_emit_int(struct weft_lower *l, struct weft_step *s, const char *tval, int64_t x) {
     add_tval(l, s, (struct weft_tval){weft_arena_strdup(&l->plan->arena, tval), x, NULL});
 }
 
-void weft_emit_text(struct weft_lower *l, struct weft_step *s, const char *tval, const char *text)
-{
+void weft_emit_text(struct weft_lower *l, struct weft_step *s, const char *tval, const char *text) {
     const char *copy = weft_arena_strdup(&l->plan->arena, text);
     if (copy) add_tval(l, s, (struct weft_tval){weft_arena_strdup(&l->plan->arena, tval), 0, copy});
     else no_memory(l); // without text the value would be the integer 0
 }
 
-void weft_emit_workgroup(struct weft_step *s, uint32_t x, uint32_t memory_bytes)
-{
+void weft_emit_workgroup(struct weft_step *s, uint32_t x, uint32_t memory_bytes) {
     s->workgroup[0] = x;
     s->workgroup[1] = s->workgroup[2] = 1;
     s->workgroup_memory = memory_bytes;
@@ -528,8 +518,7 @@ void weft_emit_workgroup(struct weft_step *s, uint32_t x, uint32_t memory_bytes)
 
 void weft_emit_items(struct weft_step *s, uint32_t items) { s->items = items; }
 
-void weft_emit_reach(struct weft_step *s, uint32_t operand, uint64_t every, uint64_t unit)
-{
+void weft_emit_reach(struct weft_step *s, uint32_t operand, uint64_t every, uint64_t unit) {
     if (operand >= s->n_operands) return;
     s->operands[operand].every = every;
     s->operands[operand].unit = unit;

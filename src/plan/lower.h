@@ -17,15 +17,15 @@ enum weft_role {
     WEFT_ROLE_BODY,
     WEFT_ROLE_PROLOGUE,
     WEFT_ROLE_EPILOGUE
-}; ///< of a region's node in a contraction group
+};                  ///< of a region's node in a contraction group
 struct weft_family; ///< plan/family.h
 struct weft_group {
     enum weft_group_kind kind;
     const struct weft_family *family; ///< NULL: a view
-    uint32_t *nodes; ///< graph node indices in order
-    uint8_t *roles;  ///< enum weft_role of each
+    uint32_t *nodes;                  ///< graph node indices in order
+    uint8_t *roles;                   ///< enum weft_role of each
     uint32_t n_nodes;
-    uint32_t n_anchors; ///< CONTRACT: how many of them are contractions
+    uint32_t n_anchors;  ///< CONTRACT: how many of them are contractions
     uint32_t n_bindings; ///< that the fuser counted on
     bool dead;
 };
@@ -34,7 +34,10 @@ struct weft_group {
 enum weft_fit { WEFT_FITS, WEFT_TOO_LARGE };
 
 /// Where a value is: a tensor and a live element offset (views are resolved).
-struct weft_place { uint32_t tensor; weft_dim elem_offset; };
+struct weft_place {
+    uint32_t tensor;
+    weft_dim elem_offset;
+};
 
 /// A value that no step stores, because each of its readers computes it while it stages its operand: `stage` adds the
 /// operands to the reader's step and appends text that fills slot m of `xs` with row `row` of the value.
@@ -52,22 +55,27 @@ struct weft_lower {
     struct weft_graph *graph;
     const struct weft_gpu_caps *caps;
     const struct weft_profile *profile; ///< of the caps
-    struct weft_group *groups; uint32_t n_groups;
-    uint32_t *node_group;        ///< group of each node
-    struct weft_place *places;   ///< by value
+    struct weft_group *groups;
+    uint32_t n_groups;
+    uint32_t *node_group;                               ///< group of each node
+    struct weft_place *places;                          ///< by value
     int64_t lo[WEFT_MAX_SYMBOLS], hi[WEFT_MAX_SYMBOLS]; ///< guard of the schedule being lowered
-    struct weft_step *steps; uint32_t n_steps; size_t cap_steps;
-    struct weft_tensor *tensors; uint32_t n_tensors; size_t cap_tensors;
-    uint32_t group;              ///< being lowered; steps remember it
-    uint32_t *use_start, *uses;  ///< nodes that read value v: uses[use_start[v]] .. uses[use_start[v + 1] - 1]
+    struct weft_step *steps;
+    uint32_t n_steps;
+    size_t cap_steps;
+    struct weft_tensor *tensors;
+    uint32_t n_tensors;
+    size_t cap_tensors;
+    uint32_t group;             ///< being lowered; steps remember it
+    uint32_t *use_start, *uses; ///< nodes that read value v: uses[use_start[v]] .. uses[use_start[v + 1] - 1]
     const uint8_t
         *node_budget; ///< by node: most bindings of a group that holds it, 0: the device's; NULL: all the device's
     struct weft_deferred *deferred;
     weft_value *output_view; ///< by value: the output that is a view of all of it and gives it its memory, or NO_VALUE
-    bool blind;                  ///< tests: overlaps count as in place (weft_compile_params.blind)
-    const char **copy_why;       ///< by node: why a state write that could have ended a kernel stands alone, or NULL
-    enum weft_fit fit;           ///< TOO_LARGE: `status` is LIMIT because of the size of the group at hand
-    weft_status status;          ///< sticky: emit calls may be chained and checked once with weft_lower_status
+    bool blind;              ///< tests: overlaps count as in place (weft_compile_params.blind)
+    const char **copy_why;   ///< by node: why a state write that could have ended a kernel stands alone, or NULL
+    enum weft_fit fit;       ///< TOO_LARGE: `status` is LIMIT because of the size of the group at hand
+    weft_status status;      ///< sticky: emit calls may be chained and checked once with weft_lower_status
 };
 
 // ---- asking ----

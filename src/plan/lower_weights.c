@@ -8,13 +8,11 @@
 
 static const struct weft_plan_weight no_weight;
 
-static void no_memory(struct weft_lower *l)
-{
+static void no_memory(struct weft_lower *l) {
     weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while compiling the graph");
 }
 
-static struct weft_plan_weight *add_weight(struct weft_lower *l)
-{
+static struct weft_plan_weight *add_weight(struct weft_lower *l) {
     struct weft_plan *p = l->plan;
     if (p->n_weights % 64 == 0) {
         struct weft_plan_weight *grown = weft_arena_alloc(&p->arena, (p->n_weights + 64) * sizeof *grown);
@@ -32,15 +30,13 @@ static struct weft_plan_weight *add_weight(struct weft_lower *l)
 }
 
 /// Takes the weight just added off the list again: a later attempt must not find it half made.
-static const struct weft_plan_weight *drop_weight(struct weft_lower *l)
-{
+static const struct weft_plan_weight *drop_weight(struct weft_lower *l) {
     l->plan->n_weights--;
     return &no_weight;
 }
 
 /// Cuts a weight into runs of rows that one binding holds, planes one after the other at multiples of 256.
-static bool cut_parts(struct weft_lower *l, struct weft_plan_weight *w)
-{
+static bool cut_parts(struct weft_lower *l, struct weft_plan_weight *w) {
     uint64_t limit = weft_caps_bindable(l->caps) & ~(uint64_t)255;
     uint64_t row_bytes = 0, all_bytes = 0;
     for (int p = 0; p < WEFT_PLANE_COUNT; p++) {
@@ -60,8 +56,7 @@ static bool cut_parts(struct weft_lower *l, struct weft_plan_weight *w)
     }
     if (w->rows / (rows_fit ? rows_fit : 1) >= 4095) {
         weft_lower_fail(l, WEFT_ERR_LIMIT, "weight '%s' would be cut into more than 4096 parts of %llu bytes",
-                        weft_weight_name(w),
-                        (unsigned long long)limit);
+                        weft_weight_name(w), (unsigned long long)limit);
         return false;
     }
     if (rows_fit > w->rows) rows_fit = w->rows;
@@ -86,8 +81,7 @@ static bool cut_parts(struct weft_lower *l, struct weft_plan_weight *w)
     return true;
 }
 
-static bool one_part(struct weft_lower *l, struct weft_plan_weight *w, uint64_t bytes)
-{
+static bool one_part(struct weft_lower *l, struct weft_plan_weight *w, uint64_t bytes) {
     w->n_parts = 1;
     w->parts = weft_arena_alloc(&l->plan->arena, sizeof *w->parts);
     if (!w->parts) {
@@ -108,22 +102,19 @@ static bool one_part(struct weft_lower *l, struct weft_plan_weight *w, uint64_t 
 
 // ---- which weight a value is ---------------------------------------------------------------------------------------
 
-bool weft_lower_is_leaf(const struct weft_lower *l, weft_value v)
-{
+bool weft_lower_is_leaf(const struct weft_lower *l, weft_value v) {
     enum weft_value_kind kind = weft_lv(l, v)->kind;
     return kind == WEFT_VALUE_WEIGHT || kind == WEFT_VALUE_CONST;
 }
 
-weft_dtype weft_lower_dtype(const struct weft_lower *l, weft_value v)
-{
+weft_dtype weft_lower_dtype(const struct weft_lower *l, weft_value v) {
     weft_dtype dtype = weft_lv(l, v)->type.dtype;
     return weft_dtype_info(dtype)->quantised ? WEFT_F32 : dtype;
 }
 
 /// The weight (or, `constants`, the constant) that `v` is all or a run of, and where it begins there. NO_VALUE if it is
 /// none, or one seen with another type or from an element that only a run knows.
-static weft_value leaf_of(const struct weft_lower *l, weft_value v, bool constants, uint64_t *first)
-{
+static weft_value leaf_of(const struct weft_lower *l, weft_value v, bool constants, uint64_t *first) {
     const struct weft_graph *g = l->graph;
     weft_dtype dtype = g->values[v].type.dtype;
     *first = 0;
@@ -143,13 +134,11 @@ static weft_value leaf_of(const struct weft_lower *l, weft_value v, bool constan
     return found && *first % weft_dtype_info(dtype)->block == 0 ? v : WEFT_NO_VALUE;
 }
 
-static int64_t columns_of(const struct weft_lower *l, const struct weft_type *t)
-{
+static int64_t columns_of(const struct weft_lower *l, const struct weft_type *t) {
     return t->rank ? weft_lower_const(l, t->dims[t->rank - 1]) : 1;
 }
 
-static int64_t rows_of(const struct weft_lower *l, const struct weft_type *t)
-{
+static int64_t rows_of(const struct weft_lower *l, const struct weft_type *t) {
     int64_t rows = 1;
     for (uint32_t i = 0; i + 1 < t->rank && rows >= 0; i++) {
         int64_t n = weft_lower_const(l, t->dims[i]);
@@ -158,8 +147,7 @@ static int64_t rows_of(const struct weft_lower *l, const struct weft_type *t)
     return rows;
 }
 
-bool weft_lower_packs(const struct weft_lower *l, weft_value v)
-{
+bool weft_lower_packs(const struct weft_lower *l, weft_value v) {
     const struct weft_type *t = &weft_lv(l, v)->type;
     uint64_t first;
     return weft_wlayout(t->dtype) && rows_of(l, t) >= 0 && columns_of(l, t) >= 0 &&
@@ -188,8 +176,7 @@ static struct weft_plan_weight *form_of(struct weft_lower *l, weft_value leaf, e
     return w;
 }
 
-const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_value v)
-{
+const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_value v) {
     if (l->status != WEFT_OK) return &no_weight;
     uint64_t first;
     weft_value leaf = leaf_of(l, v, false, &first);
@@ -204,8 +191,7 @@ const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_valu
     return cut_parts(l, w) ? w : drop_weight(l);
 }
 
-const struct weft_plan_weight *weft_lower_elements(struct weft_lower *l, weft_value leaf)
-{
+const struct weft_plan_weight *weft_lower_elements(struct weft_lower *l, weft_value leaf) {
     if (l->status != WEFT_OK) return &no_weight;
     struct weft_plan_weight *w = form_of(l, leaf, WEFT_FORM_ELEMENTS, &weft_lv(l, leaf)->type, 0);
     if (!w) return &no_weight;
@@ -214,8 +200,7 @@ const struct weft_plan_weight *weft_lower_elements(struct weft_lower *l, weft_va
 }
 
 /// Cuts the bytes of a raw weight into runs of rows, a multiple of 4, that one binding holds.
-static bool raw_parts(struct weft_lower *l, struct weft_plan_weight *w)
-{
+static bool raw_parts(struct weft_lower *l, struct weft_plan_weight *w) {
     uint64_t limit = weft_caps_bindable(l->caps);
     uint64_t row = weft_dtype_bytes(w->dtype, w->k), fit = (limit & ~(uint64_t)255) / (row ? row : 1) / 4 * 4;
     if (fit >= w->rows) fit = w->rows ? w->rows : 1;
@@ -233,14 +218,13 @@ static bool raw_parts(struct weft_lower *l, struct weft_plan_weight *w)
     }
     for (uint64_t i = 0; i < n; i++) {
         uint64_t rows = w->rows - i * fit < fit ? w->rows - i * fit : fit;
-        w->parts[i] = (struct weft_weight_part){.row0 = i * fit, .rows = rows, .shard = UINT32_MAX,
-                                                .bytes = weft_align256(rows * row + (rows * row == 0))};
+        w->parts[i] = (struct weft_weight_part){
+            .row0 = i * fit, .rows = rows, .shard = UINT32_MAX, .bytes = weft_align256(rows * row + (rows * row == 0))};
     }
     return true;
 }
 
-const struct weft_plan_weight *weft_lower_raw(struct weft_lower *l, weft_value v)
-{
+const struct weft_plan_weight *weft_lower_raw(struct weft_lower *l, weft_value v) {
     if (l->status != WEFT_OK) return &no_weight;
     const struct weft_type *t = &weft_lv(l, v)->type;
     uint64_t first;

@@ -29,36 +29,36 @@ enum weft_weight_form {
 
 /// One form of a weight, a constant or a table. `plane` offsets in a part are relative to the part's offset.
 struct weft_plan_weight {
-    uint32_t index;             ///< in plan->weights
-    const char *name;           ///< NULL: a constant
-    weft_value value;           ///< graph leaf, or WEFT_NO_VALUE for a table made by lowering
+    uint32_t index;   ///< in plan->weights
+    const char *name; ///< NULL: a constant
+    weft_value value; ///< graph leaf, or WEFT_NO_VALUE for a table made by lowering
     enum weft_weight_form form;
-    weft_dtype dtype;           ///< of the file
+    weft_dtype dtype;                  ///< of the file
     const struct weft_wlayout *layout; ///< PACKED
-    uint64_t rows, k;           ///< [rows, k]
-    uint64_t first;             ///< element of the leaf that is element 0 here: forms of a run of its rows
-    const void *data;           ///< plain tables made by lowering (arena)
+    uint64_t rows, k;                  ///< [rows, k]
+    uint64_t first;                    ///< element of the leaf that is element 0 here: forms of a run of its rows
+    const void *data;                  ///< plain tables made by lowering (arena)
     uint64_t data_bytes;
     struct weft_weight_part *parts;
     uint32_t n_parts;
 };
 
 struct weft_plan_state {
-    weft_value value;           ///< initial version in the graph
+    weft_value value; ///< initial version in the graph
     const char *name;
     enum weft_state_kind kind;
     enum weft_state_policy policy; ///< IN_PLACE, PING_PONG or DOUBLE
-    uint64_t bytes;             ///< one session's, of each buffer
+    uint64_t bytes;                ///< one session's, of each buffer
     uint32_t tensor;
-    uint32_t var_slot;          ///< VAR: word in the variables block
+    uint32_t var_slot; ///< VAR: word in the variables block
     uint64_t row_bytes, rows;
     // what a run does to it (compile/positions.c)
-    bool written;               ///< by an operator; else it is the host's
-    bool notes;                 ///< written by operators beside the sequence (weft_state_access.beside)
-    uint32_t position;          ///< rows are written from this position on (in plan->positions); WEFT_NO_POSITION
-    uint64_t window;            ///< rows before a position that its readers need; UINT64_MAX: all
-    uint32_t pages;             ///< PAGED: its group in plan->page_groups
-    uint64_t page_bytes;        ///< PAGED: of one page of this state
+    bool written;        ///< by an operator; else it is the host's
+    bool notes;          ///< written by operators beside the sequence (weft_state_access.beside)
+    uint32_t position;   ///< rows are written from this position on (in plan->positions); WEFT_NO_POSITION
+    uint64_t window;     ///< rows before a position that its readers need; UINT64_MAX: all
+    uint32_t pages;      ///< PAGED: its group in plan->page_groups
+    uint64_t page_bytes; ///< PAGED: of one page of this state
 };
 
 /// What messages and prints call it.
@@ -67,27 +67,26 @@ static inline const char *weft_weight_name(const struct weft_plan_weight *w) { r
 #define WEFT_NO_POSITION UINT32_MAX
 /// A variable that says where in a sequence a run stands: the host follows it without reading it back.
 struct weft_plan_position {
-    uint32_t state;             ///< the variable
-    weft_dim by;                ///< a run moves it on by this much
-    bool untracked;             ///< other operators than `advance` write it: only the device knows it
+    uint32_t state; ///< the variable
+    weft_dim by;    ///< a run moves it on by this much
+    bool untracked; ///< other operators than `advance` write it: only the device knows it
 };
 
 /// What runs must keep to, as the host can tell: the value of a variable, moved on by `span`, is at most `most` (and,
 /// of BOUND, at least `least`).
 struct weft_plan_limit {
     enum weft_limit_kind kind;
-    uint32_t variable;          ///< in plan->states
-    uint32_t position;          ///< in plan->positions; WEFT_NO_POSITION: no operator writes it
-    const char *name;           ///< of the state whose rows it is about; of REACH, of the operator
-    weft_dim span;              ///< live: rows or steps from the value at the start of a run on; 0 or less: none
-    weft_dim by;                ///< a run moves the variable on by this much
+    uint32_t variable; ///< in plan->states
+    uint32_t position; ///< in plan->positions; WEFT_NO_POSITION: no operator writes it
+    const char *name;  ///< of the state whose rows it is about; of REACH, of the operator
+    weft_dim span;     ///< live: rows or steps from the value at the start of a run on; 0 or less: none
+    weft_dim by;       ///< a run moves the variable on by this much
     weft_dim most;
     int64_t least;
 };
 
 /// Buffers of a state in each session: the version that a run reads and the one that it leaves lie in one or in two.
-static inline uint32_t weft_state_buffers(const struct weft_plan_state *s)
-{
+static inline uint32_t weft_state_buffers(const struct weft_plan_state *s) {
     return s->policy == WEFT_STATE_PING_PONG || s->policy == WEFT_STATE_DOUBLE ? 2 : 1;
 }
 
@@ -101,9 +100,18 @@ enum weft_apart {
     WEFT_APART_PROGRAM = 2, ///< the program's policy
     WEFT_APART_BEAMS = 4    ///< beam search
 };
-struct weft_plan_pair { const char *past, *present; uint8_t apart; /* enum weft_apart, or-ed */ };
+struct weft_plan_pair {
+    const char *past, *present;
+    uint8_t apart; /* enum weft_apart, or-ed */
+};
 
-struct weft_plan_io { const char *name; weft_value value; uint32_t tensor; weft_dtype dtype; bool is_output; };
+struct weft_plan_io {
+    const char *name;
+    weft_value value;
+    uint32_t tensor;
+    weft_dtype dtype;
+    bool is_output;
+};
 
 /// Steps for a range of host dims.
 struct weft_schedule {
@@ -114,8 +122,8 @@ struct weft_schedule {
     struct weft_tensor *tensors; ///< all tensors of this schedule; shared kinds have equal indices and offsets in each
     uint32_t n_tensors;
     uint64_t heap_bytes[WEFT_HEAPS]; ///< what this schedule needs of each heap
-    uint64_t lower_bound;        ///< bytes of the largest set of transients alive at once
-    uint64_t copied_bytes;       ///< by is_copy steps: because of aliasing, and commits of double-buffered states
+    uint64_t lower_bound;            ///< bytes of the largest set of transients alive at once
+    uint64_t copied_bytes;           ///< by is_copy steps: because of aliasing, and commits of double-buffered states
 };
 
 struct weft_plan;
@@ -123,14 +131,12 @@ struct weft_plan;
 int64_t weft_plan_max(const struct weft_plan *plan, weft_dim d);
 
 /// a * b, or a bound that no device has when that overflows; adding 255 to it does not.
-static inline uint64_t weft_bytes_times(uint64_t a, uint64_t b)
-{
+static inline uint64_t weft_bytes_times(uint64_t a, uint64_t b) {
     return b && a > UINT64_MAX / 4 / b ? UINT64_MAX / 4 : a * b;
 }
 
 /// Bytes of a state that hold elements, in whole words; the rest of its buffer is padding, which nobody reads.
-static inline uint64_t weft_plan_state_live_bytes(const struct weft_plan_state *s)
-{
+static inline uint64_t weft_plan_state_live_bytes(const struct weft_plan_state *s) {
     return (weft_bytes_times(s->rows, s->row_bytes) + 3) & ~(uint64_t)3;
 }
 
@@ -149,22 +155,22 @@ enum weft_fault_word {
 #define WEFT_FAULT_BYTES 256
 #define WEFT_VAR_ACTIVE 0 ///< word 0 of the variables block
 
-#define WEFT_VARS_BYTES 256       ///< the variables themselves; page tables stand behind them
+#define WEFT_VARS_BYTES 256 ///< the variables themselves; page tables stand behind them
 #define WEFT_MAX_SPANS 4
 
 /// Paged states whose rows are written from one position on. They share their pages: page n is the same slot of the
 /// pool of each of them. Page 0 belongs to nobody: table entries without a page lead there. A pool lies in banks,
 /// buffers of at most one binding: bank b has pages b * bank_pages .. (b + 1) * bank_pages - 1.
 struct weft_plan_pages {
-    uint32_t position;          ///< in plan->positions
-    uint32_t shift;             ///< a page has 1 << shift rows
-    uint32_t n;                 ///< pages of a whole context
-    uint32_t table;             ///< first word of its table in the variables block: n entries and one that stays 0
-    uint64_t rows;              ///< least capacity of its states
-    uint64_t page_bytes;        ///< of one page of all its states
-    uint32_t bank_pages;        ///< most that a binding holds of each of its states
-    uint32_t n_banks; ///< that kernels bind: 1 where a context fits it, else those of two, or as many as there are
-                      ///< bindings for
+    uint32_t position;   ///< in plan->positions
+    uint32_t shift;      ///< a page has 1 << shift rows
+    uint32_t n;          ///< pages of a whole context
+    uint32_t table;      ///< first word of its table in the variables block: n entries and one that stays 0
+    uint64_t rows;       ///< least capacity of its states
+    uint64_t page_bytes; ///< of one page of all its states
+    uint32_t bank_pages; ///< most that a binding holds of each of its states
+    uint32_t n_banks;    ///< that kernels bind: 1 where a context fits it, else those of two, or as many as there are
+                         ///< bindings for
     weft_dim spans[WEFT_MAX_SPANS]; ///< rows that a run writes: the largest of these
     uint32_t n_spans;
 };
@@ -176,25 +182,33 @@ struct weft_plan {
     struct weft_profile profile; ///< of the caps
     struct weft_schedule *schedules;
     uint32_t n_schedules;
-    struct weft_plan_weight *weights; uint32_t n_weights;
-    uint64_t *shard_bytes; uint32_t n_shards;
-    uint32_t shared_shards;      ///< the first so many belong to another plan (weft_compile_params.weights_of)
-    struct weft_plan_state *states; uint32_t n_states;
-    struct weft_plan_io *ios; uint32_t n_ios;
-    struct weft_plan_pair *pairs; uint32_t n_pairs; ///< those that are kept apart
-    uint32_t beams;              ///< for which it was compiled; 0 and 1: no beam search
-    struct weft_plan_position *positions; uint32_t n_positions;
-    struct weft_plan_limit *limits; uint32_t n_limits; ///< by kind
-    struct weft_plan_pages *page_groups; uint32_t n_page_groups;
-    uint64_t vars_bytes;         ///< of a session's variables block with its page tables
-    bool may_stop;               ///< a step may clear `active`: the host's positions are then upper bounds
-    uint32_t n_vars;             ///< words in the variables block
+    struct weft_plan_weight *weights;
+    uint32_t n_weights;
+    uint64_t *shard_bytes;
+    uint32_t n_shards;
+    uint32_t shared_shards; ///< the first so many belong to another plan (weft_compile_params.weights_of)
+    struct weft_plan_state *states;
+    uint32_t n_states;
+    struct weft_plan_io *ios;
+    uint32_t n_ios;
+    struct weft_plan_pair *pairs;
+    uint32_t n_pairs; ///< those that are kept apart
+    uint32_t beams;   ///< for which it was compiled; 0 and 1: no beam search
+    struct weft_plan_position *positions;
+    uint32_t n_positions;
+    struct weft_plan_limit *limits;
+    uint32_t n_limits; ///< by kind
+    struct weft_plan_pages *page_groups;
+    uint32_t n_page_groups;
+    uint64_t vars_bytes; ///< of a session's variables block with its page tables
+    bool may_stop;       ///< a step may clear `active`: the host's positions are then upper bounds
+    uint32_t n_vars;     ///< words in the variables block
     uint64_t heap_bytes[WEFT_HEAPS];
-    uint32_t n_pipelines;        ///< distinct (wgsl, kinds)
-    bool bound;                  ///< for one size only: weft_compile_params.bind
+    uint32_t n_pipelines;           ///< distinct (wgsl, kinds)
+    bool bound;                     ///< for one size only: weft_compile_params.bind
     int64_t bind[WEFT_MAX_SYMBOLS]; ///< if bound
-    bool checked;                ///< checked build of the accessors (weft_compile_params.checked)
-    struct weft_map texts; ///< while it is compiled: expanded templates and whole kernels, by what they are made of
-    struct weft_str report;      ///< what was fused, copied and why, a line each
+    bool checked;                   ///< checked build of the accessors (weft_compile_params.checked)
+    struct weft_map texts;  ///< while it is compiled: expanded templates and whole kernels, by what they are made of
+    struct weft_str report; ///< what was fused, copied and why, a line each
 };
 #endif

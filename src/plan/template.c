@@ -56,8 +56,7 @@ const char *weft_line_map_at(const struct weft_line_map *m, uint32_t line) {
     static _Thread_local char text[320];
     if (m && line >= 1 && line <= m->n)
         snprintf(text, sizeof text, "%s:%" PRIu32, m->file_names[m->files[line - 1]], m->lines[line - 1]);
-    else
-        snprintf(text, sizeof text, "(no such line):%" PRIu32, line);
+    else snprintf(text, sizeof text, "(no such line):%" PRIu32, line);
     return text;
 }
 
@@ -155,8 +154,11 @@ static bool next_line(struct source *s, const char **first, const char **end) {
 
 /// Tells what a line is and leaves the cursor behind the directive's word.
 static enum directive classify(struct weft_template_expr *e) {
-    static const struct { const char *word; enum directive is; } words[] = {
-        {"if", IF}, {"elif", ELIF}, {"else", ELSE}, {"end", END}, {"for", FOR}, {"set", SET}, {"include", INCLUDE}};
+    static const struct {
+        const char *word;
+        enum directive is;
+    } words[] = {{"if", IF},   {"elif", ELIF}, {"else", ELSE},      {"end", END},
+                 {"for", FOR}, {"set", SET},   {"include", INCLUDE}};
     if (!weft_template_take(e, "//%")) return TEXT;
     if (e->p < e->end && *e->p == '%') return COMMENT;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -360,7 +362,10 @@ static weft_status run_block(struct expansion *x, struct source *s, bool live, e
         case INCLUDE: WEFT_TRY(run_include(x, s, &e, live)); break;
         case ELIF:
         case ELSE:
-        case END: *stop = is; *args = e; return WEFT_OK;
+        case END:
+            *stop = is;
+            *args = e;
+            return WEFT_OK;
         case UNKNOWN:
             return fail_at(WEFT_ERR_FORMAT, s, s->line,
                            "unknown directive '%.*s'; known are if, elif, else, end, for, set, include",

@@ -21,9 +21,19 @@
 #include <stdint.h>
 
 /// A template value: an integer, or a string when `text` is not NULL.
-struct weft_tval { const char *name; int64_t i; const char *text; };
+struct weft_tval {
+    const char *name;
+    int64_t i;
+    const char *text;
+};
 
-struct weft_line_map { uint32_t *lines; uint16_t *files; size_t n, cap; const char *file_names[64]; uint16_t n_files; };
+struct weft_line_map {
+    uint32_t *lines;
+    uint16_t *files;
+    size_t n, cap;
+    const char *file_names[64];
+    uint16_t n_files;
+};
 void weft_line_map_free(struct weft_line_map *m);
 /// "file:line" of output line `line` (1-based) in a static thread-local buffer.
 const char *weft_line_map_at(const struct weft_line_map *m, uint32_t line);

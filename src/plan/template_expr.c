@@ -55,13 +55,9 @@ bool weft_template_scope_push(struct weft_template_scope *scope, const struct we
 
 // ---- tokens ------------------------------------------------------------------------------------------------------
 
-static bool is_letter(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
+static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
-static bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static void skip_space(expr *e) {
     while (e->p < e->end && (*e->p == ' ' || *e->p == '\t')) e->p++;
@@ -97,9 +93,7 @@ bool weft_template_take(expr *e, const char *token) {
 
 static result parse_or(expr *e);
 
-static result integer(int64_t i) {
-    return (result){i, NULL, 0};
-}
+static result integer(int64_t i) { return (result){i, NULL, 0}; }
 
 /// INT64_MIN is refused everywhere, so that negation and division cannot overflow.
 static int64_t in_range(expr *e, bool overflow, int64_t value) {
@@ -258,9 +252,8 @@ static result parse_equality(expr *e) {
     for (const char *op; (op = take_operator(e, ops)) != NULL;) {
         result right = parse_order(e);
         if (e->live && !left.text != !right.text) weft_template_fault(e, "a string is compared with an integer");
-        bool equal = left.text && right.text
-                         ? left.len == right.len && memcmp(left.text, right.text, left.len) == 0
-                         : left.i == right.i;
+        bool equal = left.text && right.text ? left.len == right.len && memcmp(left.text, right.text, left.len) == 0
+                                             : left.i == right.i;
         left = integer(*op == '=' ? equal : !equal);
     }
     return left;
@@ -292,9 +285,7 @@ static result parse_or(expr *e) {
     return left;
 }
 
-result weft_template_eval(expr *e) {
-    return parse_or(e);
-}
+result weft_template_eval(expr *e) { return parse_or(e); }
 
 int64_t weft_template_eval_int(expr *e) {
     int64_t value = need_int(e, parse_or(e));

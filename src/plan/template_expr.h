@@ -7,11 +7,20 @@
 #include <stdint.h>
 
 /// What an expression gives: an integer, or a string when `text` is not NULL (not 0-terminated, `len` bytes).
-struct weft_template_result { int64_t i; const char *text; size_t len; };
+struct weft_template_result {
+    int64_t i;
+    const char *text;
+    size_t len;
+};
 
 /// A value that the template itself defined: by `set`, or the variable of a running loop. The name is a slice of the
 /// source.
-struct weft_template_var { const char *name; size_t len; struct weft_template_result value; bool loop; };
+struct weft_template_var {
+    const char *name;
+    size_t len;
+    struct weft_template_result value;
+    bool loop;
+};
 
 struct weft_template_scope {
     const struct weft_tval *values; ///< the caller's

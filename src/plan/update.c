@@ -6,8 +6,7 @@ uint32_t weft_accessor_width(weft_dtype dtype) { return dtype == WEFT_F16 || dty
 /// Of any a, also where a + b - 1 does not fit.
 static uint64_t ceil_div(uint64_t a, uint64_t b) { return a / b + (a % b != 0); }
 
-void weft_grid_fold(uint64_t total, uint32_t max_groups, uint32_t grid[3])
-{
+void weft_grid_fold(uint64_t total, uint32_t max_groups, uint32_t grid[3]) {
     grid[0] = grid[1] = grid[2] = 0;
     if (total == 0) return;
     uint64_t x = total, y = 1, z = 1;
@@ -24,8 +23,7 @@ void weft_grid_fold(uint64_t total, uint32_t max_groups, uint32_t grid[3])
     grid[2] = (uint32_t)(z > max_groups ? UINT32_MAX : z);
 }
 
-uint32_t weft_operand_length(const struct weft_update *u, const struct weft_operand *o)
-{
+uint32_t weft_operand_length(const struct weft_update *u, const struct weft_operand *o) {
     uint32_t width = weft_accessor_width(o->dtype);
     if (o->live == WEFT_DIM_BAD) return (uint32_t)(((o->used ? o->used : o->bytes) + width - 1) / width);
     int64_t live = weft_live(u, o->live);
@@ -34,8 +32,7 @@ uint32_t weft_operand_length(const struct weft_update *u, const struct weft_oper
 
 /// The piece's own three fields stand last: cut_first, cut_count, cut_total. Live groups are clipped to the piece; one
 /// wholly beyond them has nothing to do.
-static void cut_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3])
-{
+static void cut_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
     const struct weft_step *s = u->step;
     uint64_t total = (uint64_t)grid[0] * grid[1] * grid[2], end = total < s->cut1 ? total : s->cut1;
     uint64_t n = end > s->cut0 ? end - s->cut0 : 0;
@@ -46,8 +43,7 @@ static void cut_update(const struct weft_update *u, uint32_t *words, uint32_t gr
     weft_grid_fold(n, u->caps->max_groups, grid);
 }
 
-void weft_step_update(const struct weft_update *u, uint32_t words[WEFT_MAX_WORDS], uint32_t grid[3])
-{
+void weft_step_update(const struct weft_update *u, uint32_t words[WEFT_MAX_WORDS], uint32_t grid[3]) {
     const struct weft_step *s = u->step;
     memset(words, 0, WEFT_MAX_WORDS * sizeof *words);
     grid[0] = grid[1] = grid[2] = 0;
@@ -57,8 +53,8 @@ void weft_step_update(const struct weft_update *u, uint32_t words[WEFT_MAX_WORDS
     for (uint32_t i = 0; i < s->n_operands; i++) {
         const struct weft_operand *o = &s->operands[i];
         int64_t live = o->elem_offset == WEFT_DIM_BAD ? 0 : weft_dim_eval(u->dims, o->elem_offset, u->symbols);
-        words[weft_off_word(s, i)] = (uint32_t)(o->slot_offset / weft_accessor_width(o->dtype) + (uint64_t)live -
-                                                    o->first);
+        words[weft_off_word(s, i)] =
+            (uint32_t)(o->slot_offset / weft_accessor_width(o->dtype) + (uint64_t)live - o->first);
         if (s->checked) words[weft_len_word(s, i)] = weft_operand_length(u, o);
     }
     if (s->checked) words[s->n_words - 1] = s->number;

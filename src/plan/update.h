@@ -14,8 +14,7 @@
 /// Where the binder's words of an operand and of a step start: off_* of each operand, then, in checked steps, len_* of
 /// each and the step's number.
 static inline uint32_t weft_off_word(const struct weft_step *s, uint32_t operand) { return s->n_fields + operand; }
-static inline uint32_t weft_len_word(const struct weft_step *s, uint32_t operand)
-{
+static inline uint32_t weft_len_word(const struct weft_step *s, uint32_t operand) {
     return s->n_fields + s->n_operands + operand;
 }
 

@@ -23,10 +23,10 @@ enum weft_wplane { WEFT_PLANE_Q, WEFT_PLANE_H, WEFT_PLANE_S, WEFT_PLANE_D, WEFT_
 
 struct weft_wlayout {
     weft_dtype dtype;
-    uint32_t bits;   ///< of plane q: 4, 8, 16 or 32
-    uint32_t high;   ///< of plane h: 0, 1 or 2
-    uint32_t group;  ///< elements a scale: 16 or 32 (0: no scales)
-    uint32_t zero;   ///< subtracted from the unsigned quant; 8-bit quants are signed and have 0
+    uint32_t bits;  ///< of plane q: 4, 8, 16 or 32
+    uint32_t high;  ///< of plane h: 0, 1 or 2
+    uint32_t group; ///< elements a scale: 16 or 32 (0: no scales)
+    uint32_t zero;  ///< subtracted from the unsigned quant; 8-bit quants are signed and have 0
     bool has_min;
     enum weft_wscale scale;
 };

@@ -27,7 +27,7 @@ struct cli {
     const char *stdout_to;      ///< a file such as /dev/full instead of being kept
     bool closed_pipe;           ///< stdout is a pipe that nobody reads
     // results
-    int code;                   ///< exit code, or 1000 + signal
+    int code; ///< exit code, or 1000 + signal
     char *out, *err;
     size_t out_size;
 };

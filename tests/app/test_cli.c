@@ -28,7 +28,9 @@ static json_t *parse(const struct cli *c) {
 /// Wrong command lines: code 2, nothing on stdout, one line on stderr that says what and where to look.
 static void test_usage(void **state) {
     (void)state;
-    static const struct { const char *args[6], *says; } cases[] = {
+    static const struct {
+        const char *args[6], *says;
+    } cases[] = {
         {{"frobnicate"}, "no command 'frobnicate'"},
         {{"run"}, "which model"},
         {{"run", "--nonsense", "m", "p"}, "no option '--nonsense'"},
@@ -110,7 +112,9 @@ static void test_help(void **state) {
 static void test_failures(void **state) {
     (void)state;
     cli_write(cli_path("text"), "no model", 8);
-    struct { const char *args[6], *says; } cases[] = {
+    struct {
+        const char *args[6], *says;
+    } cases[] = {
         {{"run", "nowhere", "x"}, "weft pull --list"},
         {{"run", "gemma3-270m", "x"}, "weft pull gemma3-270m"},
         {{"run", cli_folder(), "x"}, "is a folder"},
@@ -352,7 +356,7 @@ static void test_bench(void **state) {
 static void test_bench_of_one_token(void **state) {
     (void)state;
     static const char *const measured[] = {"decode_tokens_per_second", "host_us_per_token", "host_us_per_dispatch"},
-                      *const spreads[] = {"decode_seconds_per_token", "token_gap_seconds"};
+                             *const spreads[] = {"decode_seconds_per_token", "token_gap_seconds"};
     for (int n = 1; n <= 2; n++) {
         struct cli *json = CLI("bench", tiny(), "-p", "5,11", "-n", n == 1 ? "1" : "2", "-r", "3", "--json"),
                    *text = CLI("bench", tiny(), "-p", "7", "-n", n == 1 ? "1" : "2", "-r", "2");
@@ -413,11 +417,18 @@ int main(void) {
     setenv("WEFT_WEBGPU", "null", 1);
     unsetenv("WEFT_CATALOGUE");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_usage),       cmocka_unit_test(test_help),     cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_closed_pipe), cmocka_unit_test(test_tokenize), cmocka_unit_test(test_inspect),
-        cmocka_unit_test(test_inspect_text), cmocka_unit_test(test_inspect_passes),
-        cmocka_unit_test(test_run),         cmocka_unit_test(test_bench),
-        cmocka_unit_test(test_bench_of_one_token), cmocka_unit_test(test_context),
+        cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_closed_pipe),
+        cmocka_unit_test(test_tokenize),
+        cmocka_unit_test(test_inspect),
+        cmocka_unit_test(test_inspect_text),
+        cmocka_unit_test(test_inspect_passes),
+        cmocka_unit_test(test_run),
+        cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_bench_of_one_token),
+        cmocka_unit_test(test_context),
     };
     return cmocka_run_group_tests_name("cli", tests, NULL, teardown);
 }

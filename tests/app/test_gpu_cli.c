@@ -154,10 +154,8 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_devices), cmocka_unit_test(test_bench_steps),
-        cmocka_unit_test(test_text),
-        cmocka_unit_test(test_interrupt),
-        cmocka_unit_test(test_reader_leaves),
+        cmocka_unit_test(test_devices),   cmocka_unit_test(test_bench_steps),   cmocka_unit_test(test_text),
+        cmocka_unit_test(test_interrupt), cmocka_unit_test(test_reader_leaves),
     };
     return cmocka_run_group_tests_name("cli on a driver", tests, NULL, teardown);
 }

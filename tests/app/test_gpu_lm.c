@@ -26,7 +26,7 @@ static weft_gpu *gpu;
 static char path[] = "/tmp/weft-lm-XXXXXX";
 static weft_lm *lms[2]; // one run a submit, eight
 static int32_t text[LONG];
-static double *truth;   // logits of the text by the host reference
+static double *truth; // logits of the text by the host reference
 
 static weft_lm *open_lm(struct weft_lm_params params) {
     weft_lm *lm = NULL;
@@ -56,9 +56,7 @@ static uint32_t argmax(const double *x) {
 }
 
 /// SwiftShader takes about a second for each kernel: no more programs there than it takes to generate and to score.
-static bool dear(void) {
-    return strcmp(weft_gpu_caps(gpu)->implementation, "dawn") == 0 && !getenv("WEFT_TEST_LONG");
-}
+static bool dear(void) { return strcmp(weft_gpu_caps(gpu)->implementation, "dawn") == 0 && !getenv("WEFT_TEST_LONG"); }
 
 // ---- scoring -------------------------------------------------------------------------------------------------------
 
@@ -322,8 +320,8 @@ static void test_nan(void **state) {
         weft_lm *lm;
         struct weft_generate_stats stats;
         double figure = 0;
-        struct weft_generate_params params = {.max_tokens = 20, .ignore_stops = true,
-                                              .sampling = {.temp = sampling ? 1 : 0, .repetition = 1.5f}};
+        struct weft_generate_params params = {
+            .max_tokens = 20, .ignore_stops = true, .sampling = {.temp = sampling ? 1 : 0, .repetition = 1.5f}};
         const struct weft_lm_params open = {.sampling = sampling, .chunk = 8};
         assert_int_equal(weft_lm_open(gpu, nan, &open, &lm), WEFT_OK);
         assert_int_equal(weft_lm_generate(lm, text, 11, &params, &stats), WEFT_ERR_FORMAT);

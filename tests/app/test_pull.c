@@ -98,7 +98,8 @@ static void test_builtin(void **state) {
 
 static void test_bad_catalogues(void **state) {
     (void)state;
-    static const struct { const char *text, *says;
+    static const struct {
+        const char *text, *says;
     } cases[] = {
         {"", "line"},
         {"[1]", "no catalogue"},
@@ -475,11 +476,10 @@ static int teardown(void **state) {
 int main(void) {
     setenv("WEFT_WEBGPU", "null", 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_builtin),       cmocka_unit_test(test_bad_catalogues), cmocka_unit_test(test_file),
-        cmocka_unit_test(test_stamp),         cmocka_unit_test(test_wrong_hash),     cmocka_unit_test(test_resume_file),
-        cmocka_unit_test(test_redirects),
-        cmocka_unit_test(test_server),        cmocka_unit_test(test_wheels),         cmocka_unit_test(test_wheels_fail),
-        cmocka_unit_test(test_damaged_wheel), cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_builtin),     cmocka_unit_test(test_bad_catalogues), cmocka_unit_test(test_file),
+        cmocka_unit_test(test_stamp),       cmocka_unit_test(test_wrong_hash),     cmocka_unit_test(test_resume_file),
+        cmocka_unit_test(test_redirects),   cmocka_unit_test(test_server),         cmocka_unit_test(test_wheels),
+        cmocka_unit_test(test_wheels_fail), cmocka_unit_test(test_damaged_wheel),  cmocka_unit_test(test_interrupt),
     };
     return cmocka_run_group_tests_name("pull", tests, setup, teardown);
 }

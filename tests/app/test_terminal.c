@@ -12,8 +12,12 @@
 
 /// ESC with the commands that clear, set the title and write the clipboard; BEL; C1 as UTF-8; bare bytes; a mark that
 /// turns the direction of writing.
-#define HOSTILE "\x1b[2J\x1b]0;t\x07\x1b]52;c;aGk=\x07\xc2\x9b" "31m\x9b\xff\xe2\x80\xae\r\b\x7f"
-#define HIGH "\xc2\x9b" "31m\x9b\xff\xe2\x80\xae" // without what names in files may not hold
+#define HOSTILE                                                                                                        \
+    "\x1b[2J\x1b]0;t\x07\x1b]52;c;aGk=\x07\xc2\x9b"                                                                    \
+    "31m\x9b\xff\xe2\x80\xae\r\b\x7f"
+#define HIGH                                                                                                           \
+    "\xc2\x9b"                                                                                                         \
+    "31m\x9b\xff\xe2\x80\xae" // without what names in files may not hold
 
 static bool safe(const char *text, size_t n) {
     for (size_t i = 0, size; i < n; i += size) {
@@ -88,8 +92,8 @@ static void files(void **state) {
 /// Keys that differ in bytes that are no UTF-8 are all there, and so is every value.
 static void json_loses_nothing(void **state) {
     (void)state;
-    static const char *const keys[] = {"k\xff", "k\xfe", "k\xef\xbf\xbd", "k", "k\xef\xbf\xbd (2)", "\xc3\xa9\xc3",
-                                       "z"};
+    static const char *const keys[] = {"k\xff",        "k\xfe", "k\xef\xbf\xbd", "k", "k\xef\xbf\xbd (2)",
+                                       "\xc3\xa9\xc3", "z"};
     enum { N = sizeof keys / sizeof *keys };
     gw_begin(&w, 3);
     gw_text(&w, "general.architecture", "other");
@@ -169,7 +173,8 @@ static void catalogues_and_arguments(void **state) {
     weft_str_free(&text);
     setenv("WEFT_CATALOGUE", cli_path("hostile.json"), 1);
     setenv("no_proxy", "*", 1);
-    static const char name[] = "a\x1b[2J\x07\xc2\x9b" "31m\xe2\x80\xae\x7f";
+    static const char name[] = "a\x1b[2J\x07\xc2\x9b"
+                               "31m\xe2\x80\xae\x7f";
     struct cli *all[] = {CLI("pull", "--list"),
                          CLI("pull", "--list", "--json"),
                          CLI("pull", name),
@@ -260,8 +265,9 @@ static int teardown(void **state) {
 int main(void) {
     setenv("WEFT_WEBGPU", "null", 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files),  cmocka_unit_test(json_loses_nothing), cmocka_unit_test(graphs),
-        cmocka_unit_test(catalogues_and_arguments), cmocka_unit_test(content), cmocka_unit_test(unknown_keys),
+        cmocka_unit_test(files),   cmocka_unit_test(json_loses_nothing),
+        cmocka_unit_test(graphs),  cmocka_unit_test(catalogues_and_arguments),
+        cmocka_unit_test(content), cmocka_unit_test(unknown_keys),
     };
     return cmocka_run_group_tests_name("terminal", tests, NULL, teardown);
 }

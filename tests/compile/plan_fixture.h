@@ -25,15 +25,13 @@
         if (!strstr(weft_error_message(), (words))) fail_msg("'%s' lacks '%s'", weft_error_message(), (words));        \
     } while (0)
 
-static inline struct weft_gpu_caps fixture_caps(void)
-{
+static inline struct weft_gpu_caps fixture_caps(void) {
     struct weft_gpu_caps caps;
     weft_gpu_null_caps(&caps);
     return caps;
 }
 
-static inline struct weft_graph *fixture_graph(const char *text)
-{
+static inline struct weft_graph *fixture_graph(const char *text) {
     struct weft_graph *g = NULL;
     if (weft_graph_parse(weft_ops(), text, strlen(text), &g) != WEFT_OK) fail_msg("%s", weft_error_message());
     return g;
@@ -50,8 +48,7 @@ static inline struct weft_plan *fixture_plan(const char *text, const struct weft
 }
 
 /// Index of the step whose label contains `words`, from step `from` on; fails the test if there is none.
-static inline uint32_t fixture_step(const struct weft_schedule *sc, const char *words, uint32_t from)
-{
+static inline uint32_t fixture_step(const struct weft_schedule *sc, const char *words, uint32_t from) {
     for (uint32_t i = from; i < sc->n_steps; i++)
         if (strstr(sc->steps[i].label, words)) return i;
     fail_msg("no step '%s'", words);
@@ -59,15 +56,13 @@ static inline uint32_t fixture_step(const struct weft_schedule *sc, const char *
 }
 
 /// Lays all steps out again after tensors were moved by hand.
-static inline void fixture_bind(struct weft_plan *plan, struct weft_schedule *sc)
-{
+static inline void fixture_bind(struct weft_plan *plan, struct weft_schedule *sc) {
     for (uint32_t i = 0; i < sc->n_steps; i++)
         if (weft_bind_step(plan, sc, &sc->steps[i]) != WEFT_OK) fail_msg("%s", weft_error_message());
 }
 
 /// A report says nothing twice, however many attempts a schedule took: the line that it repeats, or NULL.
-static inline const char *fixture_repeated(const struct weft_plan *plan)
-{
+static inline const char *fixture_repeated(const struct weft_plan *plan) {
     const char *all = weft_str_get(&plan->report);
     for (const char *line = all, *end; (end = strchr(line, '\n')); line = end + 1) {
         size_t n = (size_t)(end + 1 - line);
@@ -77,8 +72,7 @@ static inline const char *fixture_repeated(const struct weft_plan *plan)
     return NULL;
 }
 
-static inline uint32_t fixture_random(uint32_t *s)
-{
+static inline uint32_t fixture_random(uint32_t *s) {
     *s ^= *s << 13;
     *s ^= *s >> 17;
     *s ^= *s << 5;

@@ -24,7 +24,9 @@
 #include <cmocka.h>
 
 /// One text; label and wgsl of `desc` belong to it.
-struct special { struct weft_pipeline_desc desc; };
+struct special {
+    struct weft_pipeline_desc desc;
+};
 struct specials {
     struct special *items;
     size_t n, cap;
@@ -32,8 +34,7 @@ struct specials {
     uint32_t steps, unchecked;
 };
 
-static inline void specials_free(struct specials *all)
-{
+static inline void specials_free(struct specials *all) {
     for (size_t i = 0; i < all->n; i++) {
         weft_free((void *)(uintptr_t)all->items[i].desc.label);
         weft_free((void *)(uintptr_t)all->items[i].desc.wgsl);
@@ -44,8 +45,7 @@ static inline void specials_free(struct specials *all)
 }
 
 static inline void specials_add(struct specials *all, const char *origin, const struct weft_schedule *sc,
-                                const struct weft_step *s)
-{
+                                const struct weft_step *s) {
     uint64_t number;
     size_t len = strlen(s->wgsl);
     if (weft_map_get(&all->seen, s->wgsl, len, &number)) return;
@@ -64,8 +64,7 @@ static inline void specials_add(struct specials *all, const char *origin, const 
 }
 
 static inline void specials_compile(struct specials *all, const char *origin, const struct weft_gpu_caps *caps,
-                                    struct weft_graph *g, const struct weft_compile_params *params)
-{
+                                    struct weft_graph *g, const struct weft_compile_params *params) {
     struct weft_plan *plan;
     if (weft_compile(g, caps, params, &plan) != WEFT_OK) fail_msg("%s: %s", origin, weft_error_message());
     for (uint32_t k = 0; k < plan->n_schedules; k++) {
@@ -85,15 +84,22 @@ enum { SPECIAL_CTX = 512, SPECIAL_CHUNK = 64 };
 
 /// All heads, with both caches.
 static inline void specials_heads(struct specials *all, const char *profile, const struct weft_gpu_caps *caps,
-                                  bool checked, const char *name, struct weft_test_model *m)
-{
-    static const struct { const char *name; enum weft_lm_head head; bool sampling; } heads[] = {
-        {"greedy", WEFT_LM_GENERATE, false}, {"sampling", WEFT_LM_GENERATE, true}, {"logits", WEFT_LM_LOGITS, false},
-        {"nll", WEFT_LM_NLL, false}};
+                                  bool checked, const char *name, struct weft_test_model *m) {
+    static const struct {
+        const char *name;
+        enum weft_lm_head head;
+        bool sampling;
+    } heads[] = {{"greedy", WEFT_LM_GENERATE, false},
+                 {"sampling", WEFT_LM_GENERATE, true},
+                 {"logits", WEFT_LM_LOGITS, false},
+                 {"nll", WEFT_LM_NLL, false}};
     for (size_t h = 0; h < sizeof heads / sizeof *heads; h++) {
         for (int f16 = 0; f16 < 2; f16++) {
-            struct weft_decoder_params gemma = {.ctx = SPECIAL_CTX, .chunk = SPECIAL_CHUNK, .cache_f16 = f16,
-                                               .head = heads[h].head, .sampling = heads[h].sampling};
+            struct weft_decoder_params gemma = {.ctx = SPECIAL_CTX,
+                                                .chunk = SPECIAL_CHUNK,
+                                                .cache_f16 = f16,
+                                                .head = heads[h].head,
+                                                .sampling = heads[h].sampling};
             struct weft_graph *g;
             char origin[128];
             snprintf(origin, sizeof origin, "%s: %s, %s, %s cache", profile, name, heads[h].name, f16 ? "f16" : "f32");
@@ -108,7 +114,10 @@ static inline void specials_heads(struct specials *all, const char *profile, con
 
 static inline void specials_models(struct specials *all, const char *profile, const struct weft_gpu_caps *caps,
                                    bool checked) {
-    static const struct { const char *name; struct weft_tiny_gemma3 tiny; } models[] = {
+    static const struct {
+        const char *name;
+        struct weft_tiny_gemma3 tiny;
+    } models[] = {
         {"small types", {.seed = 1, .n_layer = 3, .ctx = SPECIAL_CTX, .softcap = 30, .separate_head = true}},
         {"K types", {.seed = 2, .n_layer = 3, .ctx = SPECIAL_CTX, .k_types = true, .rope_factor = 8}},
         {"heads of 256", {.seed = 3, .n_layer = 3, .ctx = SPECIAL_CTX, .n_head = 4, .head_dim = 256, .plain = true}}};
@@ -123,17 +132,19 @@ static inline void specials_models(struct specials *all, const char *profile, co
 // ---- operators -----------------------------------------------------------------------------------------------------
 
 static inline void specials_case(struct specials *all, const char *profile, const struct weft_gpu_caps *caps,
-                                 bool checked, const struct op_case *c)
-{
+                                 bool checked, const struct op_case *c) {
     for (int level = 0; level < (c->levels ? 3 : 1); level++) {
         struct weft_graph *g;
         char origin[256];
         snprintf(origin, sizeof origin, "%s: '%s', no_fuse %d", profile, c->name, level);
         if (weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &g) != WEFT_OK)
             fail_msg("%s: %s", origin, weft_error_message());
-        struct weft_compile_params params = {
-            .as_written = true, .no_fuse = level, .split_symbol = c->split, .split_at = {1, 8}, .n_splits = 2,
-            .checked = checked};
+        struct weft_compile_params params = {.as_written = true,
+                                             .no_fuse = level,
+                                             .split_symbol = c->split,
+                                             .split_at = {1, 8},
+                                             .n_splits = 2,
+                                             .checked = checked};
         specials_compile(all, origin, caps, g, &params);
     }
 }
@@ -145,8 +156,7 @@ static inline void specials_ops(struct specials *all, const char *profile, const
 }
 
 /// A discrete GPU with f16 and subgroups of 32, in Tint's dialect.
-static inline struct weft_gpu_caps specials_gpu(void)
-{
+static inline struct weft_gpu_caps specials_gpu(void) {
     struct weft_gpu_caps caps;
     weft_gpu_null_caps(&caps);
     caps.kind = WEFT_GPU_DISCRETE;

@@ -3,16 +3,14 @@
 #include "plan_fixture.h"
 #include "support/alias_cases.h"
 
-static int plan_case(void *user, const struct alias_case *c)
-{
+static int plan_case(void *user, const struct alias_case *c) {
     uint32_t *n = user;
     struct weft_gpu_caps caps = fixture_caps();
     ++*n;
     return alias_case_plan(c, &caps, false);
 }
 
-static void plans_follow_from_ranges(void **state)
-{
+static void plans_follow_from_ranges(void **state) {
     (void)state;
     uint32_t n = 0;
     assert_int_equal(alias_cases(plan_case, &n, 300), 0);
@@ -20,8 +18,7 @@ static void plans_follow_from_ranges(void **state)
 }
 
 /// The rule itself must be able to fail: a plan that fuses too much, or copies, is not the plan of another case.
-static int swap_case(void *user, const struct alias_case *c)
-{
+static int swap_case(void *user, const struct alias_case *c) {
     uint32_t *noticed = user;
     if (c->type != WEFT_F32 || strncmp(c->name, "softmax: ", 9) != 0) return 0;
     struct weft_gpu_caps caps = fixture_caps();
@@ -37,8 +34,7 @@ static int swap_case(void *user, const struct alias_case *c)
     return 3;
 }
 
-static void the_rule_is_compared(void **state)
-{
+static void the_rule_is_compared(void **state) {
     (void)state;
     uint32_t noticed = 0;
     int tried = alias_cases(swap_case, &noticed, 0);
@@ -48,8 +44,7 @@ static void the_rule_is_compared(void **state)
 
 // ---- sizes that vary -----------------------------------------------------------------------------------------------
 
-static uint64_t copied(const char *graph, const struct weft_compile_params *params, uint32_t schedule)
-{
+static uint64_t copied(const char *graph, const struct weft_compile_params *params, uint32_t schedule) {
     struct weft_plan *p = fixture_plan(graph, NULL, params);
     assert_true(schedule < p->n_schedules);
     uint64_t bytes = p->schedules[schedule].copied_bytes;
@@ -62,8 +57,7 @@ static uint64_t copied(const char *graph, const struct weft_compile_params *para
             "%x = reshape %a {shape=[T, 8]}\n%y = tanh %x\n%1 = assign %m %y {start=" start "}\n"
 
 /// A range counts as apart, or as the same, only where that holds for all sizes of the schedule.
-static void sizes_are_proved(void **state)
-{
+static void sizes_are_proved(void **state) {
     (void)state;
     assert_int_equal(copied(OVER("symbol T 1 64\n", "0", "8*T"), NULL, 0), 0);
     assert_int_equal(copied(OVER("symbol T 1 64\n", "0", "8*T-1"), NULL, 0), 64 * 8 * 4);
@@ -83,8 +77,7 @@ static void sizes_are_proved(void **state)
     "}\n"
 
 /// Ranges of halves that have a word in common are not apart, neither for the planner nor for the checker.
-static void halves_share_words(void **state)
-{
+static void halves_share_words(void **state) {
     (void)state;
     assert_int_equal(copied(HALVES("2*T", "2*T"), NULL, 0), 0);
     assert_int_equal(copied(HALVES("T", "T+1"), NULL, 0), 0);
@@ -99,8 +92,7 @@ static void halves_share_words(void **state)
 }
 
 /// A range whose bytes could not be counted is not apart from anything.
-static void unknown_ranges_may_meet(void **state)
-{
+static void unknown_ranges_may_meet(void **state) {
     (void)state;
     struct weft_graph *g = fixture_graph("symbol T 1 9\ninput x f32 [T]\n");
     struct weft_lower l = {.graph = g};
@@ -117,14 +109,12 @@ static void unknown_ranges_may_meet(void **state)
 
 // ---- order, outputs, operators with kernels of their own -----------------------------------------------------------
 
-static void report_says(const struct weft_plan *p, const char *words)
-{
+static void report_says(const struct weft_plan *p, const char *words) {
     if (!strstr(p->report.len ? p->report.data : "", words)) fail_msg("'%s' lacks '%s'", p->report.data, words);
 }
 
 /// What reads a view of the old version, at the end of a long path, stands before the write all the same.
-static void readers_of_views_come_first(void **state)
-{
+static void readers_of_views_come_first(void **state) {
     (void)state;
     struct weft_plan *p = fixture_plan("weight w f32 [8, 8]\nstate m dense f32 [64]\ninput x f32 [1, 8]\n"
                                        "%a = slice %m {start=0, len=8}\n%v = reshape %a {shape=[1, 8]}\n%y = tanh %x\n"
@@ -140,8 +130,7 @@ static void readers_of_views_come_first(void **state)
     weft_plan_destroy(p);
 }
 
-static void kernels_of_their_own_get_copies(void **state)
-{
+static void kernels_of_their_own_get_copies(void **state) {
     (void)state;
     struct weft_plan *p = fixture_plan("var pos u32 0 9\nstate c ring f32 [16, 4]\n%x = slice %c {start=3, len=2}\n"
                                        "%1 = cache_append %c %x %pos\n",
@@ -161,8 +150,7 @@ static void kernels_of_their_own_get_copies(void **state)
 }
 
 /// The shape of what is written does not matter: a kernel ends in the write through a reshape.
-static void writes_see_through_reshapes(void **state)
-{
+static void writes_see_through_reshapes(void **state) {
     (void)state;
     struct weft_plan *p = fixture_plan("input x f32 [6, 4]\nstate m dense f32 [64]\n%y = tanh %x\n"
                                        "%a = reshape %y {shape=[2, 12]}\n%b = reshape %a {shape=[24]}\n"
@@ -175,14 +163,16 @@ static void writes_see_through_reshapes(void **state)
 }
 
 /// What every workgroup of a product computes may be stored to a state in front of it, but not over what it reads.
-static void prologues_do_not_write_over_what_they_read(void **state)
-{
+static void prologues_do_not_write_over_what_they_read(void **state) {
     (void)state;
 #define PROLOGUE(start)                                                                                                \
     "weight w f32 [64, 64]\nstate m dense f32 [256]\n%a = slice %m {start=0, len=64}\n"                                \
     "%x = reshape %a {shape=[1, 64]}\n%y = tanh %x\n%1 = assign %m %y {start=" start "}\n%p = matmul %y %w\n"          \
     "output %p p\n"
-    static const struct { const char *graph; uint32_t steps; uint64_t copied;
+    static const struct {
+        const char *graph;
+        uint32_t steps;
+        uint64_t copied;
     } cases[] = {{PROLOGUE("64"), 1, 0}, {PROLOGUE("0"), 2, 0}, {PROLOGUE("1"), 2, 256}};
     for (size_t i = 0; i < 3; i++) {
         struct weft_plan *p = fixture_plan(cases[i].graph, NULL, NULL);
@@ -193,8 +183,7 @@ static void prologues_do_not_write_over_what_they_read(void **state)
 }
 
 /// What is no state is not written over: a copy of it is, in no fused kernel. Its like with a state stays fused.
-static void writes_may_be_functions(void **state)
-{
+static void writes_may_be_functions(void **state) {
     (void)state;
     static const char text[] = "symbol T 1 8\nweight w f32 [32, 64]\ninput x f32 [T, 64]\ninput past f32 [16, 32]\n"
                                "%0 = matmul %x %w\n%1 = assign %past %0 {start=32}\n%2 = tanh %past\n"
@@ -214,8 +203,7 @@ static void writes_may_be_functions(void **state)
 
 /// A value that comes from a product, is written to a cache, and is read from the new version of the cache: the kernel
 /// may end in the write, but what reads the new version stands behind it.
-static void products_end_in_caches(void **state)
-{
+static void products_end_in_caches(void **state) {
     (void)state;
     static const char *const readers[] = {
         "%3 = tanh %1\noutput %3 y\n",
@@ -256,8 +244,7 @@ static void products_end_in_caches(void **state)
     }
 }
 
-static void outputs_may_be_views(void **state)
-{
+static void outputs_may_be_views(void **state) {
     (void)state;
     struct weft_plan *p = fixture_plan("input x f32 [6, 4]\nstate m dense f32 [64]\n%y = tanh %x\n"
                                        "%a = reshape %y {shape=[24]}\noutput %a whole\n%b = slice %y {start=2, len=3}\n"
@@ -271,10 +258,10 @@ static void outputs_may_be_views(void **state)
     weft_plan_destroy(p);
 }
 
-static void what_cannot_be_is_refused(void **state)
-{
+static void what_cannot_be_is_refused(void **state) {
     (void)state;
-    static const struct { const char *graph, *words;
+    static const struct {
+        const char *graph, *words;
     } bad[] = {
         {"state m dense f32 [64]\ninput x f32 [9]\n%1 = assign %m %x {start=56}\n", "can't be shown to lie within"},
         {"symbol T 1 9\nstate m dense f32 [64]\ninput x f32 [T, 8]\n%1 = assign %m %x\n", "bound the symbols"},
@@ -283,7 +270,8 @@ static void what_cannot_be_is_refused(void **state)
         {"state m ring f32 [64]\ninput x f32 [9]\n%1 = assign %m %x\n", "ranges are written to dense states"},
         {"var v u32 0 9\ninput x u32 [1]\n%1 = assign %v %x\n", "is a variable"},
         {"input x f16 [3, 4]\n%a = reshape %x {shape=[12]}\n%b = slice %a {start=1, len=8}\n"
-         "%c = bitcast %b {dtype=f32}\n%d = neg %c\noutput %d d\n", "start it at an even element"},
+         "%c = bitcast %b {dtype=f32}\n%d = neg %c\noutput %d d\n",
+         "start it at an even element"},
         {"input x f16 [3, 3]\n%c = bitcast %x {dtype=f32}\n", "is not even for all sizes"},
         {"input x i8 [4]\n%c = bitcast %x {dtype=f32}\n", "it takes f32, i32, u32, f16 and bf16"},
         {"input x f32 [48]\n%q %s = quantize %x\n", "a constant multiple of the block, 32"},
@@ -307,8 +295,7 @@ static const char in_place[] =
     "%x = reshape %a {shape=[8, 8]}\n%b = slice %m {start=0, len=8}\n%y = mul %x %b\n%1 = assign %m %y {start=64}\n";
 
 /// A plan that is right, and operand `name` of its one step.
-static struct weft_plan *right_plan(const char *name, struct weft_operand **operand)
-{
+static struct weft_plan *right_plan(const char *name, struct weft_operand **operand) {
     struct weft_plan *p = fixture_plan(in_place, NULL, NULL);
     struct weft_step *s = &p->schedules[0].steps[0];
     assert_int_equal(p->schedules[0].n_steps, 1);
@@ -330,8 +317,7 @@ static struct weft_plan *right_plan(const char *name, struct weft_operand **oper
     } while (0)
 
 /// in0 is the operand in place, in1 the one apart from it.
-static void wrong_declarations_are_refused(void **state)
-{
+static void wrong_declarations_are_refused(void **state) {
     (void)state;
     BROKEN("in0", o->inplace_of = -1, o->flags = 0);
     BROKEN("in0", o->flags = WEFT_OPERAND_APART);
@@ -344,8 +330,7 @@ static void wrong_declarations_are_refused(void **state)
     BROKEN("in1", o->elem_offset = weft_dim_const(p->graph->dims, 127));
 }
 
-static int blind_case(void *user, const struct alias_case *c)
-{
+static int blind_case(void *user, const struct alias_case *c) {
     uint32_t *n = user;
     if (c->type != WEFT_F32 || c->copied == 0) return 0;
     struct weft_gpu_caps caps = fixture_caps();
@@ -361,16 +346,14 @@ static int blind_case(void *user, const struct alias_case *c)
     return strstr(c->name, "starts with") || strstr(c->name, "all three equal") || c->random ? 0 : 1;
 }
 
-static void a_blind_planner_is_noticed(void **state)
-{
+static void a_blind_planner_is_noticed(void **state) {
     (void)state;
     uint32_t n = 0;
     assert_int_equal(alias_cases(blind_case, &n, 100), 0);
     assert_true(n > 100);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plans_follow_from_ranges),
         cmocka_unit_test(the_rule_is_compared),

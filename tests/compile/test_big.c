@@ -4,16 +4,14 @@
 #include "plan_fixture.h"
 #include "support/wgsl_check.h"
 
-static struct weft_gpu_caps limited(bool min)
-{
+static struct weft_gpu_caps limited(bool min) {
     struct weft_gpu_caps caps = fixture_caps();
     if (min) weft_gpu_caps_min(&caps);
     caps.max_binding = BIG_LIMIT;
     return caps;
 }
 
-static uint64_t most_bytes(const struct weft_graph *g, weft_value v)
-{
+static uint64_t most_bytes(const struct weft_graph *g, weft_value v) {
     uint64_t n = weft_accessor_width(g->values[v].type.dtype);
     for (uint32_t i = 0; i < g->values[v].type.rank; i++) {
         int64_t lo, hi;
@@ -23,8 +21,7 @@ static uint64_t most_bytes(const struct weft_graph *g, weft_value v)
     return n;
 }
 
-static bool has_large_node(const struct weft_graph *g, const char *op)
-{
+static bool has_large_node(const struct weft_graph *g, const char *op) {
     for (uint32_t n = 0; n < g->n_nodes; n++) {
         const struct weft_node *node = &g->nodes[n];
         if (strcmp(node->op->name, op) != 0) continue;
@@ -36,8 +33,7 @@ static bool has_large_node(const struct weft_graph *g, const char *op)
     return false;
 }
 
-static bool has_case(const char *op)
-{
+static bool has_case(const char *op) {
     for (size_t i = 0; i < sizeof big_exempt / sizeof *big_exempt; i++)
         if (strcmp(big_exempt[i].op, op) == 0) return true;
     bool found = false;
@@ -50,8 +46,7 @@ static bool has_case(const char *op)
 }
 
 /// Every operator of ops.def has a case with an operand or a result above the limit.
-static void every_operator_has_a_case(void **state)
-{
+static void every_operator_has_a_case(void **state) {
     (void)state;
     uint32_t missing = 0;
     for (size_t i = 0; i < N_BIG_LISTED; i++) {
@@ -64,8 +59,7 @@ static void every_operator_has_a_case(void **state)
 }
 
 /// Segments and pieces of a plan. Every binding is within the limit, which the checker has seen to as well.
-static void count(const struct weft_plan *p, uint32_t *segmented, uint32_t *pieces)
-{
+static void count(const struct weft_plan *p, uint32_t *segmented, uint32_t *pieces) {
     *segmented = *pieces = 0;
     for (uint32_t k = 0; k < p->n_schedules; k++) {
         for (uint32_t i = 0; i < p->schedules[k].n_steps; i++) {
@@ -77,8 +71,7 @@ static void count(const struct weft_plan *p, uint32_t *segmented, uint32_t *piec
     }
 }
 
-static void all_cases_compile(void **state)
-{
+static void all_cases_compile(void **state) {
     (void)state;
     for (int min = 0; min < 2; min++) {
         struct weft_gpu_caps caps = limited(min);
@@ -98,8 +91,7 @@ static void all_cases_compile(void **state)
 }
 
 /// Kernels with segments and pieces, as Tint takes them.
-static void tint_takes_them(void **state)
-{
+static void tint_takes_them(void **state) {
     (void)state;
     struct weft_wgsl_texts texts = {0};
     struct weft_gpu_caps caps = limited(true);
@@ -125,12 +117,11 @@ static const char by_random_access[] = "symbol I 0 9\ninput t f32 [400, 1001]\ni
                                        "output %0 y\n";
 
 /// A size that falls as a symbol grows: the pieces cover what the smallest symbol needs, and the checker knows.
-static void pieces_cover_sizes_that_fall(void **state)
-{
+static void pieces_cover_sizes_that_fall(void **state) {
     (void)state;
     struct weft_gpu_caps caps = limited(true);
-    struct weft_plan *p = fixture_plan("symbol S 1 300\ninput x f32 [900-S, 1000]\n%0 = tanh %x\noutput %0 y\n", &caps,
-                                       NULL);
+    struct weft_plan *p =
+        fixture_plan("symbol S 1 300\ninput x f32 [900-S, 1000]\n%0 = tanh %x\noutput %0 y\n", &caps, NULL);
     struct weft_schedule *sc = &p->schedules[0];
     assert_true(sc->steps[0].cut1 != 0);
     for (int64_t t = 1; t <= 300; t += 13) {
@@ -151,8 +142,7 @@ static void pieces_cover_sizes_that_fall(void **state)
 
 /// Of two ranges of one state that a step reads and writes, one may be narrowed to a piece, one may not: then neither
 /// is, and what else is large makes room for their segments.
-static void ranges_of_one_state_are_narrowed_alike(void **state)
-{
+static void ranges_of_one_state_are_narrowed_alike(void **state) {
     (void)state;
     struct weft_gpu_caps caps = limited(true);
     struct weft_plan *p = fixture_plan(
@@ -169,8 +159,7 @@ static void ranges_of_one_state_are_narrowed_alike(void **state)
 }
 
 /// Tables of pages are looked up through one binding; contexts whose table is larger are refused by name.
-static void page_tables_have_an_end(void **state)
-{
+static void page_tables_have_an_end(void **state) {
     (void)state;
     static const char text[] = "symbol T 1 8\ninput q f32 [T, 1, 4]\ninput x f32 [T, 1, 4]\nvar p u32 0 1048576\n"
                                "state k paged f32 [1048576, 1, 4]\n%0 = cache_append %k %x %p\n"
@@ -191,8 +180,7 @@ static const char pools[] = "symbol T 1 8\ninput q f32 [T, 2, 128]\ninput x f32 
                             "%2 = attention %q %0 %1 %p\noutput %2 y\n%3 = advance %p {by=T}\n";
 
 /// Pools of contexts that one binding does not hold have banks; as many as attention can bind.
-static void pools_have_banks(void **state)
-{
+static void pools_have_banks(void **state) {
     (void)state;
     for (uint32_t limit = 8; limit <= 16; limit += 8) {
         struct weft_gpu_caps caps = limited(true);
@@ -215,7 +203,7 @@ static void pools_have_banks(void **state)
                 for (uint32_t b = 0; b < g->n_banks; b++) assert_int_equal(s->slots[at->slot + b].bank, b);
             }
         }
-        assert_int_equal(seen, 4); // two are written, two are read
+        assert_int_equal(seen, 4);                                       // two are written, two are read
         struct weft_step *s = &p->schedules[0].steps[reader], keep = *s; // and the checker looks at them
         uint32_t o = 0;
         while (s->operands[o].n_segments < 2) o++;
@@ -231,8 +219,7 @@ static void pools_have_banks(void **state)
 }
 
 /// A slice of one row that no binding holds is a copy: those who read it have bindings for a few of its segments only.
-static void slices_of_large_rows_are_copied(void **state)
-{
+static void slices_of_large_rows_are_copied(void **state) {
     (void)state;
     static const char text[] =
         "symbol T 0 1\ninput x f32 [T, 1835008]\ninput z f32 [T, 4096]\nweight w f32 [8, 64]\n%0 = neg %x\n"
@@ -248,8 +235,7 @@ static void slices_of_large_rows_are_copied(void **state)
 }
 
 /// A page fits a binding: pages get fewer rows, and whoever asks for more is told.
-static void pages_fit_a_binding(void **state)
-{
+static void pages_fit_a_binding(void **state) {
     (void)state;
     static const char text[] = "symbol T 1 2\ninput x f32 [T, 1, 50000]\nvar p u32 0 64\n"
                                "state k paged f32 [64, 1, 50000]\n%0 = cache_append %k %x %p\n%1 = advance %p {by=T}\n";
@@ -290,8 +276,7 @@ static void pages_fit_a_binding(void **state)
 }
 
 /// A program for one size is not judged by the memory that others would take.
-static void one_size_is_judged_by_itself(void **state)
-{
+static void one_size_is_judged_by_itself(void **state) {
     (void)state;
     static const char text[] = "symbol T 1 1000000\ninput x f32 [T, 1000]\n%0 = tanh %x\noutput %0 y\n";
     struct weft_gpu_caps caps = limited(true);
@@ -303,8 +288,7 @@ static void one_size_is_judged_by_itself(void **state)
 }
 
 /// Pieces cover the rows, share one pipeline, and are empty where the live rows end before them.
-static void elementwise_is_cut(void **state)
-{
+static void elementwise_is_cut(void **state) {
     (void)state;
     struct weft_gpu_caps caps = limited(true);
     struct weft_plan *p = fixture_plan(add_large, &caps, NULL);
@@ -328,8 +312,7 @@ static void elementwise_is_cut(void **state)
     weft_plan_destroy(p);
 }
 
-static void random_access_has_segments(void **state)
-{
+static void random_access_has_segments(void **state) {
     (void)state;
     struct weft_gpu_caps caps = limited(true);
     struct weft_plan *p = fixture_plan(by_random_access, &caps, NULL);
@@ -345,8 +328,7 @@ static void random_access_has_segments(void **state)
 }
 
 /// Each of these faults in a plan is noticed.
-static void checker_notices(void **state)
-{
+static void checker_notices(void **state) {
     (void)state;
     struct weft_gpu_caps caps = limited(true);
     struct weft_plan *p = fixture_plan(by_random_access, &caps, NULL);
@@ -411,18 +393,17 @@ static void checker_notices(void **state)
 }
 
 /// What no buffer can hold is refused by name, with bytes and limit.
-static void buffers_have_an_end(void **state)
-{
+static void buffers_have_an_end(void **state) {
     (void)state;
-    static const struct { const char *graph, *words;
+    static const struct {
+        const char *graph, *words;
     } cases[] = {
         {"input x f32 [600, 1000]\n%0 = neg %x\noutput %0 y\n", "input 'x' may take 2400000 bytes"},
         {"input x f32 [600, 1]\ninput v f32 [1000]\n%0 = add %x %v\noutput %0 y\n", "output 'y' may take 2400000"},
         {"input x f32 [2]\nstate s dense f32 [600, 1000]\nvar pos u32 0 9\ninput r f32 [1, 1000]\n"
          "%0 = cache_append %s %r %pos\n",
          "state 's' needs 2400000"},
-        {"input x f32 [600, 1]\nweight v f32 [1000]\n%0 = add %x %v\n%1 = argmax %0\noutput %1 y\n",
-         "value 'add"},
+        {"input x f32 [600, 1]\nweight v f32 [1000]\n%0 = add %x %v\n%1 = argmax %0\noutput %1 y\n", "value 'add"},
         {"input x f32 [1]\nweight v f32 [600000]\n%0 = mul %x %v\n%1 = sum %0\noutput %1 y\n",
          "weight 'v' takes 2400000"},
     };
@@ -438,18 +419,22 @@ static void buffers_have_an_end(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_operator_has_a_case), cmocka_unit_test(all_cases_compile),
+        cmocka_unit_test(every_operator_has_a_case),
+        cmocka_unit_test(all_cases_compile),
         cmocka_unit_test(tint_takes_them),
-        cmocka_unit_test(elementwise_is_cut),        cmocka_unit_test(pieces_cover_sizes_that_fall),
+        cmocka_unit_test(elementwise_is_cut),
+        cmocka_unit_test(pieces_cover_sizes_that_fall),
         cmocka_unit_test(ranges_of_one_state_are_narrowed_alike),
-        cmocka_unit_test(page_tables_have_an_end), cmocka_unit_test(pools_have_banks),
-        cmocka_unit_test(pages_fit_a_binding), cmocka_unit_test(slices_of_large_rows_are_copied),
+        cmocka_unit_test(page_tables_have_an_end),
+        cmocka_unit_test(pools_have_banks),
+        cmocka_unit_test(pages_fit_a_binding),
+        cmocka_unit_test(slices_of_large_rows_are_copied),
         cmocka_unit_test(one_size_is_judged_by_itself),
         cmocka_unit_test(random_access_has_segments),
-        cmocka_unit_test(checker_notices),           cmocka_unit_test(buffers_have_an_end),
+        cmocka_unit_test(checker_notices),
+        cmocka_unit_test(buffers_have_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,8 +15,7 @@ static void no_update(const struct weft_update *u, uint32_t *words, uint32_t gri
 }
 static const struct weft_kernel kernel = {"test", "none", NULL, no_update};
 
-static struct world *begin(void)
-{
+static struct world *begin(void) {
     struct world *w = weft_calloc(1, sizeof *w);
     assert_non_null(w);
     w->plan.caps = fixture_caps();
@@ -50,8 +49,7 @@ static uint32_t add(struct world *w, const char *name, int where, uint64_t offse
     return w->step.n_operands++;
 }
 
-static void bind(struct world *w)
-{
+static void bind(struct world *w) {
     if (weft_bind_step(&w->plan, &w->sc, &w->step) != WEFT_OK) fail_msg("%s", weft_error_message());
 }
 
@@ -67,8 +65,7 @@ static void expect_slot(const struct world *w, uint32_t operand, uint32_t slot, 
 }
 
 /// What is only read shares a binding, one for each access width.
-static void merges_reads_by_width(void **state)
-{
+static void merges_reads_by_width(void **state) {
     (void)state;
     struct world *w = begin();
     uint32_t q = add(w, "q", SHARD, 1024, 512, WEFT_READ, WEFT_OPERAND_WIDE),
@@ -88,8 +85,7 @@ static void merges_reads_by_width(void **state)
     weft_free(w);
 }
 
-static void keeps_distant_reads_apart(void **state)
-{
+static void keeps_distant_reads_apart(void **state) {
     (void)state;
     struct world *w = begin();
     w->plan.caps.max_binding = 4096;
@@ -103,8 +99,7 @@ static void keeps_distant_reads_apart(void **state)
 }
 
 /// One written operand makes every use of its buffer read_write, each over a range of its own.
-static void written_buffer_is_read_write(void **state)
-{
+static void written_buffer_is_read_write(void **state) {
     (void)state;
     struct world *w = begin();
     uint32_t x = add(w, "x", HEAP0, 0, 256, WEFT_READ, 0), y = add(w, "y", HEAP0, 256, 256, WEFT_WRITE, 0);
@@ -117,8 +112,7 @@ static void written_buffer_is_read_write(void **state)
     weft_free(w);
 }
 
-static void in_place_pair_shares(void **state)
-{
+static void in_place_pair_shares(void **state) {
     (void)state;
     struct world *w = begin();
     uint32_t x = add(w, "x", HEAP0, 256, 512, WEFT_READ, WEFT_OPERAND_WIDE),
@@ -136,8 +130,7 @@ static void in_place_pair_shares(void **state)
 
 /// One tensor read twice beside a write to its buffer: both reads through one binding, since bindings of it may not
 /// overlap.
-static void same_range_read_twice(void **state)
-{
+static void same_range_read_twice(void **state) {
     (void)state;
     struct world *w = begin();
     uint32_t a = add(w, "a", HEAP0, 0, 256, WEFT_READ, 0), b = add(w, "b", HEAP0, 0, 256, WEFT_READ, 0);
@@ -149,8 +142,7 @@ static void same_range_read_twice(void **state)
 }
 
 /// Offsets inside a tensor need not be multiples of 256; bindings start at one.
-static void binding_starts_are_aligned(void **state)
-{
+static void binding_starts_are_aligned(void **state) {
     (void)state;
     struct world *w = begin();
     uint32_t x = add(w, "x", HEAP0, 512, 1024, WEFT_READ, 0);
@@ -170,8 +162,7 @@ static void binding_starts_are_aligned(void **state)
     weft_free(w);
 }
 
-static void atomics_never_share(void **state)
-{
+static void atomics_never_share(void **state) {
     (void)state;
     struct world *w = begin();
     uint32_t n = add(w, "count", HEAP0, 0, 256, WEFT_READ_WRITE, WEFT_OPERAND_ATOMIC),
@@ -185,8 +176,7 @@ static void atomics_never_share(void **state)
     weft_free(w);
 }
 
-static void limits(void **state)
-{
+static void limits(void **state) {
     (void)state;
     struct world *w = begin();
     w->plan.caps.max_storage_buffers = 3;
@@ -221,8 +211,7 @@ static void limits(void **state)
 }
 
 /// The binder's words: offsets in elements from the slot's start, after the kernel's fields.
-static void offsets_are_parameters(void **state)
-{
+static void offsets_are_parameters(void **state) {
     (void)state;
     struct world *w = begin();
     uint32_t a = add(w, "a", SHARD, 0, 256, WEFT_READ, 0), b = add(w, "b", SHARD, 1024, 256, WEFT_READ, 0);
@@ -239,8 +228,7 @@ static void offsets_are_parameters(void **state)
 }
 
 /// Operands above the limit share their segments only if they are one range: another start is cut at other places.
-static void segments_of_one_range_are_shared(void **state)
-{
+static void segments_of_one_range_are_shared(void **state) {
     (void)state;
     struct world *w = begin();
     w->plan.caps.max_binding = 1024;
@@ -258,13 +246,16 @@ static void segments_of_one_range_are_shared(void **state)
     weft_free(w);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(merges_reads_by_width),        cmocka_unit_test(keeps_distant_reads_apart),
-        cmocka_unit_test(written_buffer_is_read_write), cmocka_unit_test(in_place_pair_shares),
-        cmocka_unit_test(same_range_read_twice),        cmocka_unit_test(binding_starts_are_aligned),
-        cmocka_unit_test(atomics_never_share),          cmocka_unit_test(limits),
+        cmocka_unit_test(merges_reads_by_width),
+        cmocka_unit_test(keeps_distant_reads_apart),
+        cmocka_unit_test(written_buffer_is_read_write),
+        cmocka_unit_test(in_place_pair_shares),
+        cmocka_unit_test(same_range_read_twice),
+        cmocka_unit_test(binding_starts_are_aligned),
+        cmocka_unit_test(atomics_never_share),
+        cmocka_unit_test(limits),
         cmocka_unit_test(segments_of_one_range_are_shared),
         cmocka_unit_test(offsets_are_parameters),
     };

@@ -7,10 +7,12 @@ static const char graph[] =
     "%0 = tanh %x \"first\"\n%1 = square %y \"second\"\n%2 = add %0 %1 \"both\"\n%3 = matmul %2 %w \"product\"\n"
     "%4 = add %3 %b \"biased\"\n%5 = tanh %4 \"last\"\noutput %5 z\n";
 
-struct world { struct weft_plan *plan; struct weft_schedule *sc; };
+struct world {
+    struct weft_plan *plan;
+    struct weft_schedule *sc;
+};
 
-static struct world begin(void)
-{
+static struct world begin(void) {
     struct weft_compile_params params = {.no_fuse = 1};
     struct world w = {.plan = fixture_plan(graph, NULL, &params)};
     w.sc = &w.plan->schedules[0];
@@ -23,16 +25,14 @@ static struct weft_step *step(struct world *w, const char *words) {
     return &w->sc->steps[fixture_step(w->sc, words, 0)];
 }
 
-static struct weft_operand *written(struct weft_step *s)
-{
+static struct weft_operand *written(struct weft_step *s) {
     for (uint32_t i = 0; i < s->n_operands; i++)
         if (s->operands[i].access & WEFT_WRITE) return &s->operands[i];
     fail_msg("'%s' writes nothing", s->label);
     return NULL;
 }
 
-static struct weft_operand *read_from(struct world *w, struct weft_step *s, const char *tensor)
-{
+static struct weft_operand *read_from(struct world *w, struct weft_step *s, const char *tensor) {
     for (uint32_t i = 0; i < s->n_operands; i++)
         if (strcmp(w->sc->tensors[s->operands[i].tensor].name, tensor) == 0) return &s->operands[i];
     fail_msg("'%s' has no operand '%s'", s->label, tensor);
@@ -42,8 +42,7 @@ static struct weft_operand *read_from(struct world *w, struct weft_step *s, cons
 #define BAD(w, words) REFUSED(weft_plan_check((w).plan, (w).sc), WEFT_ERR_INTERNAL, words)
 #define OVER(w, words) REFUSED(weft_plan_check((w).plan, (w).sc), WEFT_ERR_LIMIT, words)
 
-static void good_plans_pass(void **state)
-{
+static void good_plans_pass(void **state) {
     (void)state;
     for (int fuse = 0; fuse < 3; fuse++) {
         struct weft_compile_params params = {.no_fuse = fuse};
@@ -53,8 +52,7 @@ static void good_plans_pass(void **state)
     }
 }
 
-static void overlapping_slots(void **state)
-{
+static void overlapping_slots(void **state) {
     (void)state;
     struct world w = begin();
     struct weft_step *s = step(&w, "both");
@@ -64,8 +62,7 @@ static void overlapping_slots(void **state)
     weft_plan_destroy(w.plan);
 }
 
-static void read_beside_read_write(void **state)
-{
+static void read_beside_read_write(void **state) {
     (void)state;
     struct world w = begin();
     struct weft_step *s = step(&w, "first");
@@ -75,8 +72,7 @@ static void read_beside_read_write(void **state)
     weft_plan_destroy(w.plan);
 }
 
-static void operand_outside_its_binding(void **state)
-{
+static void operand_outside_its_binding(void **state) {
     (void)state;
     struct world w = begin();
     struct weft_operand *o = &step(&w, "first")->operands[0];
@@ -99,8 +95,7 @@ static void operand_outside_its_binding(void **state)
     weft_plan_destroy(w.plan);
 }
 
-static void written_through_read_only(void **state)
-{
+static void written_through_read_only(void **state) {
     (void)state;
     struct world w = begin();
     step(&w, "first")->operands[0].access = WEFT_READ_WRITE;
@@ -108,8 +103,7 @@ static void written_through_read_only(void **state)
     weft_plan_destroy(w.plan);
 }
 
-static void write_to_a_weight_or_input(void **state)
-{
+static void write_to_a_weight_or_input(void **state) {
     (void)state;
     struct world w = begin();
     struct weft_step *s = step(&w, "product");
@@ -127,8 +121,7 @@ static void write_to_a_weight_or_input(void **state)
     weft_plan_destroy(w.plan);
 }
 
-static void partly_overlapping_operands(void **state)
-{
+static void partly_overlapping_operands(void **state) {
     (void)state;
     struct world w = begin();
     struct weft_step *s = step(&w, "first");
@@ -140,8 +133,7 @@ static void partly_overlapping_operands(void **state)
     weft_plan_destroy(w.plan);
 }
 
-static void wide_binding_off_its_grain(void **state)
-{
+static void wide_binding_off_its_grain(void **state) {
     (void)state;
     struct world w = begin();
     struct weft_step *s = step(&w, "product");
@@ -157,8 +149,7 @@ static void wide_binding_off_its_grain(void **state)
     weft_plan_destroy(w.plan);
 }
 
-static void read_before_written(void **state)
-{
+static void read_before_written(void **state) {
     (void)state;
     struct world w = begin();
     struct weft_step *first = step(&w, "first"), *both = step(&w, "both"), keep = *first;
@@ -169,8 +160,7 @@ static void read_before_written(void **state)
 }
 
 /// A value may lie in the memory of another; an output that does is written by no step.
-static void outputs_without_a_writer(void **state)
-{
+static void outputs_without_a_writer(void **state) {
     (void)state;
     struct world w = begin();
     w.sc->n_steps--;
@@ -178,8 +168,7 @@ static void outputs_without_a_writer(void **state)
     weft_plan_destroy(w.plan);
 }
 
-static void overwritten_while_alive(void **state)
-{
+static void overwritten_while_alive(void **state) {
     (void)state;
     struct world w = begin();
     struct weft_tensor *a = &w.sc->tensors[written(step(&w, "first"))->tensor],
@@ -202,8 +191,7 @@ static void one_group_more(const struct weft_update *u, uint32_t *words, uint32_
     grid[0]++;
 }
 
-static void grid_above_the_limit(void **state)
-{
+static void grid_above_the_limit(void **state) {
     (void)state;
     struct world w = begin();
     w.plan->caps.max_groups = 1;
@@ -221,8 +209,7 @@ static void grid_above_the_limit(void **state)
     weft_plan_destroy(w.plan);
 }
 
-static void workgroup_above_the_limit(void **state)
-{
+static void workgroup_above_the_limit(void **state) {
     (void)state;
     struct world w = begin();
     w.plan->caps.max_invocations = 16;
@@ -236,8 +223,7 @@ static void workgroup_above_the_limit(void **state)
     weft_plan_destroy(w.plan);
 }
 
-static void binding_too_large(void **state)
-{
+static void binding_too_large(void **state) {
     (void)state;
     struct world w = begin();
     w.plan->caps.max_binding = 4096;
@@ -245,8 +231,7 @@ static void binding_too_large(void **state)
     weft_plan_destroy(w.plan);
 }
 
-static void bindings_too_many_or_crooked(void **state)
-{
+static void bindings_too_many_or_crooked(void **state) {
     (void)state;
     struct world w = begin();
     w.plan->caps.max_storage_buffers = 1;
@@ -260,8 +245,7 @@ static void bindings_too_many_or_crooked(void **state)
     weft_plan_destroy(w.plan);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_plans_pass),
         cmocka_unit_test(overlapping_slots),

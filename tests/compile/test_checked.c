@@ -5,8 +5,7 @@
 static const char add[] = "symbol T 0 64\ninput x f32 [T, 40]\ninput y f32 [T, 40]\n%0 = add %x %y\noutput %0 z\n";
 static const struct weft_compile_params checked = {.checked = true};
 
-static void ordinary_plans_have_nothing_of_it(void **state)
-{
+static void ordinary_plans_have_nothing_of_it(void **state) {
     (void)state;
     struct weft_plan *plain = fixture_plan(add, NULL, NULL), *plan = fixture_plan(add, NULL, &checked);
     const struct weft_step *s = &plain->schedules[0].steps[0], *c = &plan->schedules[0].steps[0];
@@ -23,8 +22,7 @@ static void ordinary_plans_have_nothing_of_it(void **state)
 }
 
 /// Of operand `name`, at these sizes.
-static uint32_t length(const struct weft_plan *plan, uint32_t step, const char *name, const int64_t *symbols)
-{
+static uint32_t length(const struct weft_plan *plan, uint32_t step, const char *name, const int64_t *symbols) {
     const struct weft_step *s = &plan->schedules[0].steps[step];
     struct weft_update u = {.dims = plan->graph->dims, .symbols = symbols, .caps = &plan->caps, .step = s};
     uint32_t words[WEFT_MAX_WORDS], grid[3];
@@ -36,8 +34,7 @@ static uint32_t length(const struct weft_plan *plan, uint32_t step, const char *
     return 0;
 }
 
-static void lengths_follow_live_sizes(void **state)
-{
+static void lengths_follow_live_sizes(void **state) {
     (void)state;
     struct weft_plan *plan =
         fixture_plan("symbol N 0 32\ninput x f32 [64, 3]\n%a = slice %x {start=N, len=N}\n%0 = neg %a\n"
@@ -51,8 +48,7 @@ static void lengths_follow_live_sizes(void **state)
 }
 
 /// A weight's planes end where their bytes end, not where the next 256 begin; 5 halves take 3 words.
-static void weights_end_with_their_planes(void **state)
-{
+static void weights_end_with_their_planes(void **state) {
     (void)state;
     struct weft_plan *plan = fixture_plan(
         "symbol T 0 8\ninput x f32 [T, 32]\nweight w q8_0 [5, 32]\n%0 = matmul %x %w\noutput %0 y\n", NULL, &checked);
@@ -62,8 +58,7 @@ static void weights_end_with_their_planes(void **state)
     weft_plan_destroy(plan);
 }
 
-static void no_binding_left(void **state)
-{
+static void no_binding_left(void **state) {
     (void)state;
     struct weft_gpu_caps caps = fixture_caps();
     for (int room = 0; room < 2; room++) {
@@ -85,8 +80,7 @@ static void no_update(const struct weft_update *u, uint32_t *words, uint32_t gri
 }
 
 /// With n fields, one operand, its length and the step's number.
-static void no_words_left(void **state)
-{
+static void no_words_left(void **state) {
     (void)state;
     static const struct weft_kernel kernel = {"test", "none", NULL, no_update};
     struct weft_tensor t = {
@@ -110,8 +104,7 @@ static void no_words_left(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ordinary_plans_have_nothing_of_it),
         cmocka_unit_test(lengths_follow_live_sizes),

@@ -1,8 +1,7 @@
 /// Decomposition: what is replaced, by what, in which order, and what is left alone.
 #include "plan_fixture.h"
 
-static char *ops_of(const struct weft_graph *g)
-{
+static char *ops_of(const struct weft_graph *g) {
     struct weft_str s = {0};
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i].dead) weft_str_addf(&s, "%s%s", s.len ? " " : "", g->nodes[i].op->name);
@@ -10,8 +9,7 @@ static char *ops_of(const struct weft_graph *g)
     return text ? text : weft_strdup("");
 }
 
-static void expect(const char *graph, const char *want)
-{
+static void expect(const char *graph, const char *want) {
     struct weft_graph *g = fixture_graph(graph);
     if (weft_pass_decompose(g) != WEFT_OK) fail_msg("%s", weft_error_message());
     if (weft_graph_verify(g) != WEFT_OK) fail_msg("%s", weft_error_message());
@@ -21,8 +19,7 @@ static void expect(const char *graph, const char *want)
     weft_graph_destroy(g);
 }
 
-static void norms_become_simple_nodes(void **state)
-{
+static void norms_become_simple_nodes(void **state) {
     (void)state;
     expect("input x f32 [4, 8]\nweight w f32 [8]\n%0 = rms_norm %x %w\noutput %0 z\n", "square mean add rsqrt mul mul");
     expect("input x f32 [4, 8]\n%0 = softmax %x\noutput %0 z\n", "amax sub exp sum div");
@@ -33,8 +30,7 @@ static void norms_become_simple_nodes(void **state)
 
 /// Whatever a decomposition computes in between is f32: of the values that it makes, only those that replace an output
 /// of type f16 are halves, and they are casts; views of the operands move what was there.
-static void nothing_in_between_is_f16(void **state)
-{
+static void nothing_in_between_is_f16(void **state) {
     (void)state;
     static const char *const graphs[] = {
         "input x f16 [4, 8]\ninput w f16 [8]\n%0 = rms_norm %x %w\noutput %0 y\n",
@@ -62,8 +58,7 @@ static void nothing_in_between_is_f16(void **state)
     }
 }
 
-static void others_are_left_alone(void **state)
-{
+static void others_are_left_alone(void **state) {
     (void)state;
     static const char graph[] = "symbol T 0 8\ninput x f32 [T, 64]\nweight w q8_0 [32, 64]\nvar p u32 0 9\n%0 = tanh "
                                 "%x \"t\"\n%1 = matmul %0 %w\n%2 = advance %p {by=T}\noutput %1 z\n";
@@ -80,8 +75,7 @@ static void others_are_left_alone(void **state)
 }
 
 /// Outputs stay outputs under their names, also when two readers and an output share the value.
-static void outputs_move_along(void **state)
-{
+static void outputs_move_along(void **state) {
     (void)state;
     struct weft_graph *g =
         fixture_graph("input x f32 [4, 8]\n%0 = softmax %x\n%1 = tanh %0\n%2 = mul %0 %1\noutput %0 p\noutput %2 q\n");
@@ -104,8 +98,7 @@ static void outputs_move_along(void **state)
     weft_graph_destroy(g);
 }
 
-static void twice_is_once(void **state)
-{
+static void twice_is_once(void **state) {
     (void)state;
     struct weft_graph *g =
         fixture_graph("input x f32 [4, 8]\nweight w f32 [8]\n%0 = rms_norm %x %w\n%1 = softmax %0\noutput %1 z\n");
@@ -136,8 +129,7 @@ extern const struct weft_op loop_op, outer_op, inner_op, leaf_op, faulty_op;
 static weft_status again_decompose(struct weft_graph *g, const struct weft_node *n, uint32_t *outs) {
     return weft_graph_add_raw(g, &loop_op, NULL, n->in, 1, NULL, outs);
 }
-static weft_status outer_decompose(struct weft_graph *g, const struct weft_node *n, uint32_t *outs)
-{
+static weft_status outer_decompose(struct weft_graph *g, const struct weft_node *n, uint32_t *outs) {
     weft_value v;
     WEFT_TRY(weft_graph_add_raw(g, &inner_op, NULL, n->in, 1, NULL, &v));
     return weft_graph_add_raw(g, &inner_op, NULL, &v, 1, NULL, outs);
@@ -145,8 +137,7 @@ static weft_status outer_decompose(struct weft_graph *g, const struct weft_node 
 static weft_status inner_decompose(struct weft_graph *g, const struct weft_node *n, uint32_t *outs) {
     return weft_graph_add_raw(g, &leaf_op, NULL, n->in, 1, NULL, outs);
 }
-static weft_status faulty_decompose(struct weft_graph *g, const struct weft_node *n, uint32_t *outs)
-{
+static weft_status faulty_decompose(struct weft_graph *g, const struct weft_node *n, uint32_t *outs) {
     (void)g, (void)n, (void)outs;
     return weft_fail(WEFT_ERR_UNSUPPORTED, "cannot");
 }
@@ -159,15 +150,13 @@ const struct weft_op loop_op = OP("loop", again_decompose), outer_op = OP("outer
 static const struct weft_op *const test_ops[] = {&loop_op, &outer_op, &inner_op, &leaf_op, &faulty_op, NULL};
 static const struct weft_op_set test_set = {.ops = test_ops};
 
-static struct weft_graph *parse(const char *text)
-{
+static struct weft_graph *parse(const char *text) {
     struct weft_graph *g;
     if (weft_graph_parse(&test_set, text, strlen(text), &g) != WEFT_OK) fail_msg("%s", weft_error_message());
     return g;
 }
 
-static void nested_decompositions_go_on(void **state)
-{
+static void nested_decompositions_go_on(void **state) {
     (void)state;
     struct weft_graph *g = parse("input x f32 [4]\n%0 = leaf %x\n%1 = outer %0\n%2 = leaf %1\noutput %2 z\n");
     assert_int_equal(weft_pass_decompose(g), WEFT_OK);
@@ -178,8 +167,7 @@ static void nested_decompositions_go_on(void **state)
     weft_graph_destroy(g);
 }
 
-static void endless_and_failing_ones_are_refused(void **state)
-{
+static void endless_and_failing_ones_are_refused(void **state) {
     (void)state;
     struct weft_graph *g = parse("input x f32 [4]\n%0 = loop %x\noutput %0 z\n");
     REFUSED(weft_pass_decompose(g), WEFT_ERR_INTERNAL, "decomposes into itself");
@@ -191,20 +179,22 @@ static void endless_and_failing_ones_are_refused(void **state)
 
 // ---- what decomposes into nothing ----------------------------------------------------------------------------------
 
-static weft_status nothing_decompose(struct weft_graph *g, const struct weft_node *n, uint32_t *outs)
-{
+static weft_status nothing_decompose(struct weft_graph *g, const struct weft_node *n, uint32_t *outs) {
     (void)g;
     outs[0] = n->in[0];
     return WEFT_OK;
 }
 
-static const struct weft_op same = {
-    .name = "same", .n_in_min = 1, .n_in_max = 1, .n_out = 1, .infer = same_infer,
-    .eval = no_eval, .decompose = nothing_decompose};
+static const struct weft_op same = {.name = "same",
+                                    .n_in_min = 1,
+                                    .n_in_max = 1,
+                                    .n_out = 1,
+                                    .infer = same_infer,
+                                    .eval = no_eval,
+                                    .decompose = nothing_decompose};
 
 /// An output that turns out to be another output, or a leaf, keeps its name and leaves theirs.
-static void outputs_that_turn_out_equal(void **state)
-{
+static void outputs_that_turn_out_equal(void **state) {
     (void)state;
     const struct weft_op *rows[] = {&same, weft_op_find(weft_ops(), "neg"), weft_op_find(weft_ops(), "reshape"), NULL};
     const struct weft_op_set set = {rows, NULL};
@@ -227,13 +217,15 @@ static void outputs_that_turn_out_equal(void **state)
     weft_graph_destroy(g);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(norms_become_simple_nodes),   cmocka_unit_test(others_are_left_alone),
-        cmocka_unit_test(outputs_move_along),          cmocka_unit_test(outputs_that_turn_out_equal),
+        cmocka_unit_test(norms_become_simple_nodes),
+        cmocka_unit_test(others_are_left_alone),
+        cmocka_unit_test(outputs_move_along),
+        cmocka_unit_test(outputs_that_turn_out_equal),
         cmocka_unit_test(twice_is_once),
-        cmocka_unit_test(nested_decompositions_go_on), cmocka_unit_test(endless_and_failing_ones_are_refused),
+        cmocka_unit_test(nested_decompositions_go_on),
+        cmocka_unit_test(endless_and_failing_ones_are_refused),
         cmocka_unit_test(nothing_in_between_is_f16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

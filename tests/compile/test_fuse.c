@@ -3,10 +3,13 @@
 #include "plan_fixture.h"
 #include <time.h>
 
-struct fused { struct weft_plan *plan; struct weft_lower l; struct weft_str text; };
+struct fused {
+    struct weft_plan *plan;
+    struct weft_lower l;
+    struct weft_str text;
+};
 
-static void describe(struct fused *f)
-{
+static void describe(struct fused *f) {
     static const char kinds[] = {'N', 'R', 'C', 'V'};
     for (uint32_t k = 0; k < f->l.n_groups; k++) {
         const struct weft_group *g = &f->l.groups[k];
@@ -19,8 +22,7 @@ static void describe(struct fused *f)
 
 /// Each node is in one group, and groups come in an order that runs: producers first, readers of a state before its
 /// writer.
-static void check_partition(const struct fused *f)
-{
+static void check_partition(const struct fused *f) {
     const struct weft_graph *g = f->l.graph;
     uint8_t *seen = weft_calloc(g->n_nodes + 1, 1);
     for (uint32_t k = 0; k < f->l.n_groups; k++) {
@@ -45,8 +47,7 @@ static void check_partition(const struct fused *f)
     weft_free(seen);
 }
 
-static struct fused fuse_with(const char *text, const struct weft_gpu_caps *caps, int level, const uint8_t *budget)
-{
+static struct fused fuse_with(const char *text, const struct weft_gpu_caps *caps, int level, const uint8_t *budget) {
     struct fused f = {.plan = weft_calloc(1, sizeof *f.plan)};
     struct weft_graph *g = fixture_graph(text);
     f.plan->graph = g;
@@ -55,11 +56,8 @@ static struct fused fuse_with(const char *text, const struct weft_gpu_caps *caps
     if (weft_pass_decompose(g) != WEFT_OK) fail_msg("%s", weft_error_message());
     f.plan->states = weft_arena_alloc(&f.plan->arena, (g->n_states + 1) * sizeof *f.plan->states);
     for (size_t i = 0; i < g->n_states; i++) f.plan->states[i].kind = g->values[g->states[i]].state_kind;
-    f.l = (struct weft_lower){.plan = f.plan,
-                                 .graph = g,
-                                 .caps = &f.plan->caps,
-                                 .profile = &f.plan->profile,
-                                 .node_budget = budget};
+    f.l = (struct weft_lower){
+        .plan = f.plan, .graph = g, .caps = &f.plan->caps, .profile = &f.plan->profile, .node_budget = budget};
     for (uint32_t i = 0; i < weft_dims_symbol_count(g->dims); i++)
         weft_dims_symbol_bounds(g->dims, i, &f.l.lo[i], &f.l.hi[i]);
     f.l.node_group = weft_calloc(g->n_nodes + 1, sizeof *f.l.node_group);
@@ -69,15 +67,13 @@ static struct fused fuse_with(const char *text, const struct weft_gpu_caps *caps
     return f;
 }
 
-static void end(struct fused *f)
-{
+static void end(struct fused *f) {
     weft_free(f->l.node_group);
     weft_str_free(&f->text);
     weft_plan_destroy(f->plan);
 }
 
-static void expect(int level, const char *text, const char *want)
-{
+static void expect(int level, const char *text, const char *want) {
     struct weft_gpu_caps caps = fixture_caps();
     struct fused f = fuse_with(text, &caps, level, NULL);
     assert_string_equal(weft_str_get(&f.text), want);
@@ -91,8 +87,7 @@ static void expect(int level, const char *text, const char *want)
     "symbol T 0 4\ninput x f32 [T, 64]\ninput y f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u "     \
     "q8_0 [64, 64]\nweight k q8_0 [32, 64]\n"
 
-static void regions(void **state)
-{
+static void regions(void **state) {
     (void)state;
     expect(1, XY "%0 = tanh %x\n%1 = mul %0 %y\n%2 = add %1 %v\noutput %2 z\n", "R(tanh mul add)");
     expect(1, XY "%0 = rms_norm %x %v\n%1 = add %0 %y\noutput %1 z\n", "R(square mean add rsqrt mul mul add)");
@@ -102,8 +97,7 @@ static void regions(void **state)
     expect(0, XY "%0 = tanh %x\n%1 = mul %0 %y\noutput %1 z\n", "R(tanh) R(mul)");
 }
 
-static void spaces_stay_apart(void **state)
-{
+static void spaces_stay_apart(void **state) {
     (void)state;
     // A broadcast row lives in a space of its own.
     expect(1, "input r f32 [1, 64]\ninput x f32 [8, 64]\n%0 = tanh %r\n%1 = add %x %0\noutput %1 z\n",
@@ -115,8 +109,7 @@ static void spaces_stay_apart(void **state)
            "R(sum mul) R(sum)");
 }
 
-static void contractions(void **state)
-{
+static void contractions(void **state) {
     (void)state;
     expect(2, XY "%0 = matmul %x %w\n%1 = silu %0\n%2 = add %1 %y\noutput %2 z\n", "C(matmul silu add)");
     expect(2, XY "%0 = rms_norm %x %v\n%1 = matmul %0 %w\noutput %1 z\n", "R(square mean add rsqrt mul mul) C(matmul)");
@@ -135,8 +128,7 @@ static void contractions(void **state)
 }
 
 /// Rows too long for workgroup memory have no joint kernel.
-static void long_rows_are_not_joined(void **state)
-{
+static void long_rows_are_not_joined(void **state) {
     (void)state;
     struct weft_gpu_caps caps = fixture_caps();
     weft_gpu_caps_min(&caps);
@@ -152,8 +144,7 @@ static void long_rows_are_not_joined(void **state)
 }
 
 /// tanh -> matmul -> add and tanh -> add: tanh and add together would wait for themselves.
-static void cycles_are_not_made(void **state)
-{
+static void cycles_are_not_made(void **state) {
     (void)state;
     expect(1, XY "%0 = tanh %x\n%1 = matmul %0 %w\n%2 = add %0 %1\noutput %2 z\n", "R(tanh) C(matmul) R(add)");
     expect(2, XY "%0 = tanh %x\n%1 = matmul %0 %w\n%2 = add %0 %1\noutput %2 z\n", "R(tanh) C(matmul add)");
@@ -167,8 +158,7 @@ static void cycles_are_not_made(void **state)
 
 /// A node that replaces a state waits for the readers of what it replaces, and never runs beside them or beside its own
 /// readers.
-static void state_readers_come_first(void **state)
-{
+static void state_readers_come_first(void **state) {
     (void)state;
 #define CACHE "input x f32 [8, 64]\nstate s dense f32 [8, 64]\nvar p u32 0 0\n"
     static const char *const late =
@@ -193,8 +183,7 @@ static void state_readers_come_first(void **state)
 
 /// A product that joins the pieces of attention itself looks at the position: where that has moved on before it runs, a
 /// step behind attention joins them.
-static void products_behind_an_advance_join_nothing(void **state)
-{
+static void products_behind_an_advance_join_nothing(void **state) {
     (void)state;
     static const char advance[] = "%3 = advance %p {by=T}\n";
     for (int late = 0; late < 2; late++) {
@@ -217,8 +206,7 @@ static void products_behind_an_advance_join_nothing(void **state)
     }
 }
 
-static void nothing_to_do(void **state)
-{
+static void nothing_to_do(void **state) {
     (void)state;
     expect(2, "input x f32 [4, 8]\n%0 = reshape %x {shape=[8, 4]}\n%1 = argmax %0\noutput %1 z\n",
            "V(reshape) N(argmax)");
@@ -226,8 +214,7 @@ static void nothing_to_do(void **state)
 }
 
 /// The budget is bindings of the device: a sum of many inputs is cut into groups that can be bound.
-static void budgets_hold(void **state)
-{
+static void budgets_hold(void **state) {
     (void)state;
     struct weft_str text = {0};
     for (int i = 0; i < 12; i++) weft_str_addf(&text, "input x%d f32 [8, 64]\n", i);
@@ -257,8 +244,7 @@ static void budgets_hold(void **state)
 }
 
 /// More vectors than a step has operands, though they share one binding.
-static void many_vectors(void **state)
-{
+static void many_vectors(void **state) {
     (void)state;
     struct weft_str text = {0};
     weft_str_add(&text, "input x f32 [8, 64]\n");
@@ -273,8 +259,7 @@ static void many_vectors(void **state)
 }
 
 /// Weights in different shards need more bindings than the fuser counts on: only the group in question is made smaller.
-static void only_what_does_not_fit_is_unfused(void **state)
-{
+static void only_what_does_not_fit_is_unfused(void **state) {
     (void)state;
     struct weft_gpu_caps caps = fixture_caps();
     caps.max_storage_buffers = 6;
@@ -295,14 +280,13 @@ static void only_what_does_not_fit_is_unfused(void **state)
     assert_non_null(fixture_repeated(p));
     weft_free(twice);
     const char *label = sc->steps[fixture_step(sc, "four", 0)].label;
-    assert_non_null(strstr(label, "epilogue")); // untouched
+    assert_non_null(strstr(label, "epilogue"));                                            // untouched
     assert_non_null(strstr(sc->steps[fixture_step(sc, "one", 0)].label, "epilogue of 3")); // still as large as fits
     assert_int_equal(sc->n_steps, 4);
     weft_plan_destroy(p);
 }
 
-static void chain(struct weft_str *text, int n)
-{
+static void chain(struct weft_str *text, int n) {
     weft_str_add(text, "input x f32 [8, 64]\ninput y f32 [8, 64]\n%0 = add %x %y\n");
     for (int i = 1; i < n; i++)
         weft_str_addf(text, "%%%d = %s %%%d%s\n", i, i % 2 ? "tanh" : "add", i - 1, i % 2 ? "" : " %y");
@@ -310,8 +294,7 @@ static void chain(struct weft_str *text, int n)
 }
 
 /// Groups are bounded by what a kernel's text has room for.
-static void long_chains_are_cut(void **state)
-{
+static void long_chains_are_cut(void **state) {
     (void)state;
     for (int n = 90; n < 700; n += 151) {
         struct weft_str text = {0};
@@ -323,15 +306,13 @@ static void long_chains_are_cut(void **state)
     }
 }
 
-static double now(void)
-{
+static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static void two_thousand_nodes(void **state)
-{
+static void two_thousand_nodes(void **state) {
     (void)state;
     for (int kind = 0; kind < 3; kind++) {
         struct weft_str text = {0};
@@ -369,8 +350,7 @@ static void two_thousand_nodes(void **state)
 
 /// Random graphs of elementwise, reduction and contraction nodes: every partition must be a legal order
 /// (check_partition), and the plan must pass its checker, at every level.
-static void random_graphs(void **state)
-{
+static void random_graphs(void **state) {
     (void)state;
     uint32_t seed = 77;
     for (int round = 0; round < 120; round++) {
@@ -413,8 +393,7 @@ static void random_graphs(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(regions),
         cmocka_unit_test(spaces_stay_apart),

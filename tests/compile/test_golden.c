@@ -39,7 +39,11 @@ static bool device_caps(const char *name, struct weft_gpu_caps *caps) {
     return strcmp(name, "cpu") == 0;
 }
 
-struct way { char device[16], symbol[32]; struct weft_gpu_caps caps; struct weft_compile_params params; };
+struct way {
+    char device[16], symbol[32];
+    struct weft_gpu_caps caps;
+    struct weft_compile_params params;
+};
 
 /// Reads "DEVICE KEY=VALUE ..."; keys are split (SYMBOL:AT,AT), no_fuse, page_rows, policy, checked.
 static void read_way(const char *origin, const char *text, size_t len, struct way *w) {
@@ -133,18 +137,26 @@ static void text_plans(const char *origin, const char *text, struct weft_str *ou
 enum { MODEL_CTX = 96, MODEL_CHUNK = 32 };
 struct model {
     const char *name;
-    const char *file;                ///< of the build folder; NULL: a tiny Gemma 3
+    const char *file; ///< of the build folder; NULL: a tiny Gemma 3
     struct weft_tiny_gemma3 tiny;
     enum weft_lm_head head;
     bool sampling, cache_f16;
-    const char *ways[4];             ///< without a split: models have their own
+    const char *ways[4]; ///< without a split: models have their own
 };
 static const struct model models[] = {
-    {.name = "model-gemma3", .tiny = {.seed = 1, .n_layer = 2, .period = 2, .ctx = MODEL_CTX},
-     .head = WEFT_LM_GENERATE, .cache_f16 = true, .ways = {"gpu", "cpu", "min"}},
-    {.name = "model-gemma3-sampling", .head = WEFT_LM_GENERATE, .sampling = true, .ways = {"gpu", "min"},
+    {.name = "model-gemma3",
+     .tiny = {.seed = 1, .n_layer = 2, .period = 2, .ctx = MODEL_CTX},
+     .head = WEFT_LM_GENERATE,
+     .cache_f16 = true,
+     .ways = {"gpu", "cpu", "min"}},
+    {.name = "model-gemma3-sampling",
+     .head = WEFT_LM_GENERATE,
+     .sampling = true,
+     .ways = {"gpu", "min"},
      .tiny = {.seed = 2, .n_layer = 1, .ctx = MODEL_CTX, .softcap = 30, .separate_head = true, .rope_factor = 8}},
-    {.name = "model-gemma3-score", .head = WEFT_LM_NLL, .ways = {"gpu", "gpu no_fuse=1"},
+    {.name = "model-gemma3-score",
+     .head = WEFT_LM_NLL,
+     .ways = {"gpu", "gpu no_fuse=1"},
      .tiny = {.seed = 3, .n_layer = 1, .ctx = MODEL_CTX, .k_types = true}},
     {.name = "model-hybrid", .file = "models/hybrid-golden.gguf", .head = WEFT_LM_LOGITS, .ways = {"gpu", "cpu"}},
 };
@@ -154,8 +166,11 @@ static void model_plans(const struct model *row, struct weft_str *out) {
     if (row->file) weft_test_model_open(&m, row->file);
     else weft_test_model_make(&m, &row->tiny);
     for (size_t i = 0; i < sizeof row->ways / sizeof *row->ways && row->ways[i]; i++) {
-        struct weft_decoder_params params = {.ctx = MODEL_CTX, .chunk = MODEL_CHUNK, .cache_f16 = row->cache_f16,
-                                             .head = row->head, .sampling = row->sampling};
+        struct weft_decoder_params params = {.ctx = MODEL_CTX,
+                                             .chunk = MODEL_CHUNK,
+                                             .cache_f16 = row->cache_f16,
+                                             .head = row->head,
+                                             .sampling = row->sampling};
         struct weft_graph *g = NULL;
         struct way w;
         read_way(row->name, row->ways[i], strlen(row->ways[i]), &w);
@@ -198,7 +213,10 @@ static size_t settle(const char *path, const char *is) {
     return n;
 }
 
-struct seen { char paths[MOST_GRAPHS][512]; size_t n; };
+struct seen {
+    char paths[MOST_GRAPHS][512];
+    size_t n;
+};
 
 static size_t one_more(struct seen *seen, const char *name, size_t len, const struct weft_str *plans) {
     assert_false(plans->failed);
@@ -255,7 +273,8 @@ static void plans_are_as_committed(void **state) {
     differ += stale(&seen, pattern);
     if (differ)
         fail_msg("%zu golden files differ. Texts lie in %s/golden as HASH.wgsl. If the change is meant: %s, and commit "
-                 "the files with it", differ, folder("WEFT_TEST_BUILD", "build"), rewrite);
+                 "the files with it",
+                 differ, folder("WEFT_TEST_BUILD", "build"), rewrite);
 }
 
 // ---- negative controls ---------------------------------------------------------------------------------------------
@@ -338,7 +357,11 @@ static void a_plan_without_a_graph_is_told(void **state) {
 
 static void a_difference_is_as_small_as_it_can_be(void **state) {
     (void)state;
-    static const struct { const char *was, *is; size_t most, n; const char *told; } rows[] = {
+    static const struct {
+        const char *was, *is;
+        size_t most, n;
+        const char *told;
+    } rows[] = {
         {"a\nb\n", "a\nb\n", 9, 0, ""},
         {"", "", 9, 0, ""},
         {"a\nb\nc\nd\ne\nf\ng\n", "a\nb\nc\nX\ne\nf\ng\n", 9, 2, "@@ line 4\n b\n c\n-d\n+X\n e\n f\n"},

@@ -12,10 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct sweep { weft_gpu *gpu; bool all; uint32_t n, caught, checked; const char *only; };
+struct sweep {
+    weft_gpu *gpu;
+    bool all;
+    uint32_t n, caught, checked;
+    const char *only;
+};
 
-static int run_case(void *user, const struct alias_case *c)
-{
+static int run_case(void *user, const struct alias_case *c) {
     struct sweep *s = user;
     if (s->only ? !strstr(c->name, s->only) : !s->all && !c->few) return 0;
     s->n++;
@@ -24,20 +28,18 @@ static int run_case(void *user, const struct alias_case *c)
 
 static bool slow(void) { return weft_test_thin(); }
 
-static void results_do_not_depend_on_sharing(void **state)
-{
+static void results_do_not_depend_on_sharing(void **state) {
     (void)state;
     // a checked build compiles each kernel for long, and its kernels are those of the few
-    struct sweep s = {.gpu = weft_test_gpu(), .all = !weft_test_short() && !weft_test_checked(),
-                      .only = getenv("WEFT_TEST_CASE")};
+    struct sweep s = {
+        .gpu = weft_test_gpu(), .all = !weft_test_short() && !weft_test_checked(), .only = getenv("WEFT_TEST_CASE")};
     assert_non_null(s.gpu);
     assert_int_equal(alias_cases(run_case, &s, !weft_test_short() ? 600 : slow() ? 4 : 20), 0);
     assert_true(s.only || s.n > (s.all ? 500 : 20));
 }
 
 /// The same, compiled as for a discrete GPU: rows are then held in registers, and workgroups are larger.
-static void results_do_not_depend_on_sharing_as_gpu(void **state)
-{
+static void results_do_not_depend_on_sharing_as_gpu(void **state) {
     assert_non_null(weft_test_gpu());
     if (slow()) skip();
     enum weft_gpu_kind was = weft_test_as(WEFT_GPU_DISCRETE);
@@ -47,8 +49,7 @@ static void results_do_not_depend_on_sharing_as_gpu(void **state)
 
 /// Negative control: with a binder that takes every overlap for in place, the plan is refused; and run without the
 /// check, it gives something else.
-static int blind_case(void *user, const struct alias_case *c)
-{
+static int blind_case(void *user, const struct alias_case *c) {
     struct sweep *s = user;
     if (c->copied == 0 || c->type != WEFT_F32 || c->random || strncmp(c->name, "norm: destination", 17) != 0) return 0;
     s->n++;
@@ -57,8 +58,7 @@ static int blind_case(void *user, const struct alias_case *c)
     return 0;
 }
 
-static void blindness_is_noticed(void **state)
-{
+static void blindness_is_noticed(void **state) {
     (void)state;
     if (slow()) skip();
     struct sweep s = {.gpu = weft_test_gpu()};
@@ -70,8 +70,7 @@ static void blindness_is_noticed(void **state)
     assert_true(s.caught > 0 || weft_gpu_caps(weft_test_gpu())->kind != WEFT_GPU_CPU);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_do_not_depend_on_sharing),
         cmocka_unit_test(results_do_not_depend_on_sharing_as_gpu),

@@ -13,8 +13,7 @@
 #include "support/lm_program.h"
 
 /// A device whose storage bindings have at most `limit` bytes.
-static weft_gpu *open_limited(uint64_t limit)
-{
+static weft_gpu *open_limited(uint64_t limit) {
     weft_gpu *gpu = NULL;
     if (weft_test_open((struct weft_gpu_params){.max_binding = limit}, &gpu) != WEFT_OK)
         fail_msg("no device: %s", weft_error_message());
@@ -22,14 +21,12 @@ static weft_gpu *open_limited(uint64_t limit)
     return gpu;
 }
 
-static bool wanted(const char *name)
-{
+static bool wanted(const char *name) {
     const char *only = getenv("WEFT_TEST_CASE");
     return !only || strstr(name, only);
 }
 
-static void every_operator_with_large_operands(void **state)
-{
+static void every_operator_with_large_operands(void **state) {
     (void)state;
     weft_gpu *gpu = open_limited(BIG_LIMIT);
     const char *limits = getenv("WEFT_LIMITS");
@@ -55,8 +52,7 @@ static void every_operator_with_large_operands(void **state)
 }
 
 /// Whether the case compiles for these limits at all its levels of fusion; a refusal must name a limit.
-static bool compiles(const weft_gpu *gpu, const struct op_case *c)
-{
+static bool compiles(const weft_gpu *gpu, const struct op_case *c) {
     bool all = true;
     for (int level = 0; level < (c->levels ? 3 : 1); level++) {
         struct weft_graph *g = NULL;
@@ -79,8 +75,7 @@ static bool compiles(const weft_gpu *gpu, const struct op_case *c)
 
 /// The cases of tests/ops with bindings so small that most operands have segments or are cut. A few need more bindings
 /// than there are, and say so.
-static void every_case_with_tiny_bindings(void **state)
-{
+static void every_case_with_tiny_bindings(void **state) {
     (void)state;
     if (weft_test_thin()) skip();
     weft_gpu *gpu = open_limited(8192);
@@ -115,12 +110,10 @@ static void every_case_with_tiny_bindings(void **state)
 enum { CTX = 64, CHUNK = 16, PROMPT = 41, VOCAB = 300 };
 
 /// Logits of all positions of a prompt, fed in chunks and then one by one, with bindings of at most `limit` bytes.
-static float *model_logits(struct weft_test_model *m, uint64_t limit, uint32_t *pieces)
-{
+static float *model_logits(struct weft_test_model *m, uint64_t limit, uint32_t *pieces) {
     float *logits = weft_calloc(PROMPT * VOCAB, sizeof *logits);
     weft_gpu *gpu = open_limited(limit);
-    struct weft_test_build build = {
-        .gemma = {.ctx = CTX, .chunk = CHUNK, .cache_f16 = true, .head = WEFT_LM_LOGITS}};
+    struct weft_test_build build = {.gemma = {.ctx = CTX, .chunk = CHUNK, .cache_f16 = true, .head = WEFT_LM_LOGITS}};
     weft_program *program = weft_test_program(gpu, m, &build);
     weft_session *s = weft_test_session(program, false, 1);
     const struct weft_plan *plan = weft_program_plan(program);
@@ -149,8 +142,7 @@ static float *model_logits(struct weft_test_model *m, uint64_t limit, uint32_t *
 }
 
 /// A model whose weights, caches and logits exceed a binding says what it says without that limit.
-static void model_with_small_bindings(void **state)
-{
+static void model_with_small_bindings(void **state) {
     (void)state;
     if (weft_test_thin()) skip();
     struct weft_test_model m;
@@ -169,8 +161,7 @@ static void model_with_small_bindings(void **state)
     weft_test_model_free(&m);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operator_with_large_operands),
         cmocka_unit_test(every_case_with_tiny_bindings),

@@ -5,8 +5,7 @@
 
 #include <stdlib.h>
 
-static int run(const char *name, const char *graph, const int64_t *sizes, size_t n_sizes, double tolerance)
-{
+static int run(const char *name, const char *graph, const int64_t *sizes, size_t n_sizes, double tolerance) {
     weft_gpu *gpu = weft_test_gpu();
     assert_non_null(gpu);
     int bad = 0;
@@ -29,8 +28,7 @@ static int run(const char *name, const char *graph, const int64_t *sizes, size_t
 static const int64_t few[] = {4, 1, 0}, many[] = {40, 9, 1};
 
 /// Part of the epilogue does not depend on the contraction, escapes, and is wider than the contraction's rows.
-static void independent_part_of_an_epilogue(void **state)
-{
+static void independent_part_of_an_epilogue(void **state) {
     (void)state;
     static const char rest[] = "input x f32 [T, 64]\ninput y f32 [T, 96]\nweight w q8_0 [96, 64]\n%0 = tanh %y\n%1 = "
                                "matmul %x %w\n%2 = add %0 %1\noutput %0 a\noutput %2 z\n";
@@ -42,8 +40,7 @@ static void independent_part_of_an_epilogue(void **state)
 }
 
 /// Writes of ranges and rows to what is no state: copies with something written over them.
-static void functions_of_ranges(void **state)
-{
+static void functions_of_ranges(void **state) {
     (void)state;
     static const char text[] = "symbol T 0 4\ninput x f32 [T, 64]\ninput m f32 [8, 32]\nweight w f32 [32, 64]\n"
                                "var p u32 0 8\n%0 = matmul %x %w\n%1 = assign %m %0 {start=37}\n%2 = tanh %m\n"
@@ -52,8 +49,7 @@ static void functions_of_ranges(void **state)
 }
 
 /// Part of the prologue does not lead to the contraction and is read elsewhere, by way of a reduction.
-static void side_branch_of_a_prologue(void **state)
-{
+static void side_branch_of_a_prologue(void **state) {
     (void)state;
     static const char text[] = "symbol T 0 4\ninput x f32 [T, 64]\nweight w q8_0 [64, 64]\n%0 = softmax %x\n%1 = "
                                "square %0\n%2 = amax %0\n%3 = sub %0 %2\n%4 = matmul %1 %w\n"
@@ -61,8 +57,7 @@ static void side_branch_of_a_prologue(void **state)
     assert_int_equal(run("side prologue", text, few, 3, 1e-5), 0);
 }
 
-static void reductions_of_narrow_rows(void **state)
-{
+static void reductions_of_narrow_rows(void **state) {
     (void)state;
     static const char a[] =
         "symbol T 0 40\ninput s f32 [T, 1]\ninput x f32 [T, 64]\n%0 = sum %s\n%1 = mul %x %0\noutput %1 z\n";
@@ -72,8 +67,7 @@ static void reductions_of_narrow_rows(void **state)
     assert_int_equal(run("wide, then sum of one column", b, many, 3, 1e-5), 0);
 }
 
-static void random_graphs(void **state)
-{
+static void random_graphs(void **state) {
     (void)state;
     uint32_t seed = 4711;
     // SwiftShader takes about a second for each kernel of q8_0 and q4_0: a few graphs there.
@@ -111,11 +105,12 @@ static void random_graphs(void **state)
     assert_int_equal(bad, 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(independent_part_of_an_epilogue), cmocka_unit_test(functions_of_ranges),
-        cmocka_unit_test(side_branch_of_a_prologue),       cmocka_unit_test(reductions_of_narrow_rows),
+        cmocka_unit_test(independent_part_of_an_epilogue),
+        cmocka_unit_test(functions_of_ranges),
+        cmocka_unit_test(side_branch_of_a_prologue),
+        cmocka_unit_test(reductions_of_narrow_rows),
         cmocka_unit_test(random_graphs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

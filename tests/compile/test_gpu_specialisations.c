@@ -41,17 +41,20 @@ static void test_naga_takes_all(void **state) {
         if (weft_pipeline_get(gpu, &all.items[i].desc, &pipeline) == WEFT_OK) continue;
         if (refused++ < 8) print_error("%s\n", weft_error_message());
     }
-    print_message("%zu texts in %u steps (%u of them too full to be checked), f16 %d, subgroups %d\n", all.n,
-                  all.steps, all.unchecked, caps.f16, caps.subgroups);
+    print_message("%zu texts in %u steps (%u of them too full to be checked), f16 %d, subgroups %d\n", all.n, all.steps,
+                  all.unchecked, caps.f16, caps.subgroups);
     assert_true(all.n > 100);
     specials_free(&all);
     assert_int_equal(refused, 0);
 }
 
-struct kinds { struct specials all; struct weft_gpu_caps caps; struct weft_str text; };
+struct kinds {
+    struct specials all;
+    struct weft_gpu_caps caps;
+    struct weft_str text;
+};
 
-static void add_kind(void *user, const struct operand_graph *o)
-{
+static void add_kind(void *user, const struct operand_graph *o) {
     struct kinds *k = user;
     struct weft_graph *g;
     struct weft_plan *plan;

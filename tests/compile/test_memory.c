@@ -7,10 +7,13 @@
 
 #define MIB ((uint64_t)1 << 20)
 
-struct world { struct weft_plan plan; struct weft_schedule sc; uint32_t cap_steps, cap_tensors; };
+struct world {
+    struct weft_plan plan;
+    struct weft_schedule sc;
+    uint32_t cap_steps, cap_tensors;
+};
 
-static struct world *begin(uint32_t steps, uint32_t tensors)
-{
+static struct world *begin(uint32_t steps, uint32_t tensors) {
     struct world *w = weft_calloc(1, sizeof *w);
     assert_non_null(w);
     w->plan.caps = fixture_caps();
@@ -23,23 +26,20 @@ static struct world *begin(uint32_t steps, uint32_t tensors)
     return w;
 }
 
-static void end(struct world *w)
-{
+static void end(struct world *w) {
     weft_free(w->sc.steps);
     weft_free(w->sc.tensors);
     weft_free(w);
 }
 
-static uint32_t tensor(struct world *w, uint64_t bytes)
-{
+static uint32_t tensor(struct world *w, uint64_t bytes) {
     assert_true(w->sc.n_tensors < w->cap_tensors);
     w->sc.tensors[w->sc.n_tensors] = (struct weft_tensor){
         .name = "t", .mem = WEFT_MEM_TRANSIENT, .dtype = WEFT_F32, .bytes = (bytes + 255) & ~(uint64_t)255};
     return w->sc.n_tensors++;
 }
 
-static void use(struct world *w, uint32_t step, uint32_t t, uint8_t access)
-{
+static void use(struct world *w, uint32_t step, uint32_t t, uint8_t access) {
     struct weft_step *s = &w->sc.steps[step];
     assert_true(step < w->cap_steps && s->n_operands < WEFT_MAX_OPERANDS);
     if (step >= w->sc.n_steps) w->sc.n_steps = step + 1;
@@ -49,8 +49,7 @@ static void use(struct world *w, uint32_t step, uint32_t t, uint8_t access)
 }
 
 /// A step that makes a tensor from up to three others.
-static uint32_t make(struct world *w, uint64_t bytes, uint32_t a, uint32_t b, uint32_t c)
-{
+static uint32_t make(struct world *w, uint64_t bytes, uint32_t a, uint32_t b, uint32_t c) {
     uint32_t step = w->sc.n_steps, t = tensor(w, bytes);
     uint32_t reads[] = {a, b, c};
     for (int i = 0; i < 3; i++)
@@ -62,8 +61,7 @@ static uint32_t make(struct world *w, uint64_t bytes, uint32_t a, uint32_t b, ui
 #define NO WEFT_NO_TENSOR
 
 /// Pairs that live together and overlap, found from the operands alone; also ends beyond their heap.
-static uint32_t faults(const struct world *w)
-{
+static uint32_t faults(const struct world *w) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < w->sc.n_tensors; i++) {
         const struct weft_tensor *a = &w->sc.tensors[i];
@@ -86,28 +84,24 @@ static uint32_t faults(const struct world *w)
     return n;
 }
 
-static uint64_t peak(const struct world *w)
-{
+static uint64_t peak(const struct world *w) {
     uint64_t total = 0;
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) total += w->sc.heap_bytes[h];
     return total;
 }
 
-static void plan(struct world *w)
-{
+static void plan(struct world *w) {
     if (weft_pass_place(&w->plan, &w->sc) != WEFT_OK) fail_msg("%s", weft_error_message());
 }
 
-static void expect_near_bound(const struct world *w, const char *what)
-{
+static void expect_near_bound(const struct world *w, const char *what) {
     assert_int_equal(faults(w), 0);
     if (peak(w) < w->sc.lower_bound || peak(w) > w->sc.lower_bound + w->sc.lower_bound / 10)
         fail_msg("%s: peak %llu, lower bound %llu", what, (unsigned long long)peak(w),
                  (unsigned long long)w->sc.lower_bound);
 }
 
-static void random_schedules_never_overlap(void **state)
-{
+static void random_schedules_never_overlap(void **state) {
     (void)state;
     uint32_t seed = 11;
     double worst = 0;
@@ -130,8 +124,7 @@ static void random_schedules_never_overlap(void **state)
     print_message("random schedules: worst peak %.3f of the lower bound\n", worst);
 }
 
-static void chains_are_near_the_bound(void **state)
-{
+static void chains_are_near_the_bound(void **state) {
     (void)state;
     uint32_t seed = 5;
     for (int round = 0; round < 40; round++) {
@@ -146,8 +139,7 @@ static void chains_are_near_the_bound(void **state)
 }
 
 /// Blocks of a transformer at prefill: residual stream, norms, joint projections, attention with scratch, feed-forward.
-static void add_block(struct world *w, uint32_t *x, uint64_t d, uint64_t kv, uint64_t ff)
-{
+static void add_block(struct world *w, uint32_t *x, uint64_t d, uint64_t kv, uint64_t ff) {
     uint32_t n = make(w, d, *x, NO, NO);
     uint32_t q = make(w, d, n, NO, NO), k = make(w, kv, n, NO, NO), v = make(w, kv, n, NO, NO);
     uint32_t scores = make(w, 3 * d, q, k, NO), part = make(w, d / 2, scores, v, NO), a = make(w, d, part, scores, NO);
@@ -156,8 +148,7 @@ static void add_block(struct world *w, uint32_t *x, uint64_t d, uint64_t kv, uin
     *x = make(w, d, h, r, NO);
 }
 
-static void models_are_near_the_bound(void **state)
-{
+static void models_are_near_the_bound(void **state) {
     (void)state;
     static const struct {
         uint64_t d, kv, ff;
@@ -177,8 +168,7 @@ static void models_are_near_the_bound(void **state)
 }
 
 /// Where memory is small change, a step's reader and writer lie in different heaps.
-static void small_chain_is_coloured(void **state)
-{
+static void small_chain_is_coloured(void **state) {
     (void)state;
     struct world *w = begin(50, 50);
     uint32_t before = NO;
@@ -189,8 +179,7 @@ static void small_chain_is_coloured(void **state)
     end(w);
 }
 
-static void heaps_come_largest_first(void **state)
-{
+static void heaps_come_largest_first(void **state) {
     (void)state;
     struct world *w = begin(40, 40);
     uint32_t seed = 3, before = NO, older = NO;
@@ -204,8 +193,7 @@ static void heaps_come_largest_first(void **state)
     end(w);
 }
 
-static void too_large_is_refused(void **state)
-{
+static void too_large_is_refused(void **state) {
     (void)state;
     struct world *w = begin(3, 3);
     w->plan.caps.max_buffer = 8 * MIB;
@@ -229,8 +217,7 @@ static void too_large_is_refused(void **state)
     end(w);
 }
 
-static void negative_control(void **state)
-{
+static void negative_control(void **state) {
     (void)state;
     struct world *w = begin(4, 4);
     make(w, MIB, NO, NO, NO);
@@ -243,15 +230,13 @@ static void negative_control(void **state)
     end(w);
 }
 
-static double now(void)
-{
+static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static void two_thousand_steps(void **state)
-{
+static void two_thousand_steps(void **state) {
     (void)state;
     struct world *w = begin(13 * 154 + 1, 13 * 154 + 1);
     uint32_t x = make(w, 4 * MIB, NO, NO, NO);
@@ -279,8 +264,7 @@ static const char two_layers[] =
 
 /// Weights lie in order of use, disjoint, at multiples of 256, in shards below the binding limit; those above it are
 /// cut by rows.
-static void weights_go_to_shards(void **state)
-{
+static void weights_go_to_shards(void **state) {
     (void)state;
     static const uint64_t limits[] = {(uint64_t)1 << 30, 128 << 10, 72 << 10};
     for (size_t i = 0; i < 3; i++) {
@@ -311,8 +295,7 @@ static void weights_go_to_shards(void **state)
     }
 }
 
-static void weights_are_shared(void **state)
-{
+static void weights_are_shared(void **state) {
     (void)state;
     struct weft_plan *first = fixture_plan(two_layers, NULL, NULL);
     struct weft_compile_params params = {.weights_of = first};
@@ -339,13 +322,12 @@ static void weights_are_shared(void **state)
 }
 
 /// What no device could hold is refused by name; sizes do not wrap around.
-static void absurd_sizes_are_refused(void **state)
-{
+static void absurd_sizes_are_refused(void **state) {
     (void)state;
-    static const struct { const char *graph, *words;
+    static const struct {
+        const char *graph, *words;
     } cases[] = {
-        {"weight w f32 [4294967296]\ninput x f32 [4294967296]\n%0 = add %x %w\noutput %0 z\n",
-         "17179869184 bytes"},
+        {"weight w f32 [4294967296]\ninput x f32 [4294967296]\n%0 = add %x %w\noutput %0 z\n", "17179869184 bytes"},
         {"symbol T 0 1152921504606846976\ninput x f32 [T, 64]\n%0 = tanh %x\n%1 = sum %0\noutput %1 z\n",
          "a buffer of this device has at most"},
         {"symbol T 0 4611686018427387904\ninput x f32 [T, 4]\nweight w q8_0 [4, 64]\n%0 = tanh %x\n%1 = softmax %0\n%2 "
@@ -371,8 +353,7 @@ static void absurd_sizes_are_refused(void **state)
 }
 
 /// A remainder is largest inside its guard, not at the ends; a relation keeps a product below that of its bounds.
-static void sizes_hold_inside_the_guard(void **state)
-{
+static void sizes_hold_inside_the_guard(void **state) {
     (void)state;
     struct weft_compile_params params = {.split_symbol = "T", .split_at = {4, 6}, .n_splits = 2, .no_fuse = 1};
     struct weft_plan *p = fixture_plan(
@@ -396,8 +377,7 @@ static void sizes_hold_inside_the_guard(void **state)
 }
 
 /// One set of heaps serves all schedules, whichever of them needs the most.
-static void heaps_hold_every_schedule(void **state)
-{
+static void heaps_hold_every_schedule(void **state) {
     (void)state;
     static const char *const rows[] = {"T", "mod(T,4)"}; // more with the sizes; fewer for the largest
     for (int i = 0; i < 2; i++) {
@@ -418,8 +398,7 @@ static void heaps_hold_every_schedule(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_schedules_never_overlap),
         cmocka_unit_test(chains_are_near_the_bound),

@@ -11,8 +11,7 @@ static const char model[] = "symbol T 0 32\ninput x f32 [T, 64]\nweight n f32 [6
                             "%4 = matmul %3 %d \"down\"\n%5 = add %4 %x\n%6 = cache_append %s %5 %p\n%7 = advance %p "
                             "{by=T}\n%8 = softmax %5\noutput %8 z\n";
 
-static weft_status zeros(void *user, const char *name, const void **data, uint64_t *bytes)
-{
+static weft_status zeros(void *user, const char *name, const void **data, uint64_t *bytes) {
     (void)user;
     static uint8_t block[64 * 64 * 4];
     *data = block;
@@ -23,10 +22,13 @@ static weft_status zeros(void *user, const char *name, const void **data, uint64
 static const struct weft_program_params usual = {.compile = {.split_symbol = "T", .split_at = {1}, .n_splits = 1},
                                                  .source = {.get = zeros, .user = NULL}};
 
-struct world { weft_gpu *gpu; weft_program *program; weft_session *session; };
+struct world {
+    weft_gpu *gpu;
+    weft_program *program;
+    weft_session *session;
+};
 
-static struct world begin(const struct weft_session_params *params)
-{
+static struct world begin(const struct weft_session_params *params) {
     struct world w = {0};
     struct weft_gpu_params null = {.implementation = "null"};
     if (weft_gpu_open(&null, &w.gpu) != WEFT_OK ||
@@ -36,22 +38,19 @@ static struct world begin(const struct weft_session_params *params)
     return w;
 }
 
-static void end(struct world *w)
-{
+static void end(struct world *w) {
     weft_session_destroy(&w->session);
     weft_program_destroy(&w->program);
     weft_gpu_close(&w->gpu);
 }
 
-static struct weft_gpu_counters count(const struct world *w)
-{
+static struct weft_gpu_counters count(const struct world *w) {
     struct weft_gpu_counters c;
     weft_gpu_counters(w->gpu, &c);
     return c;
 }
 
-static void dispatches_equal_steps(void **state)
-{
+static void dispatches_equal_steps(void **state) {
     (void)state;
     struct world w = begin(NULL);
     const struct weft_plan *plan = weft_program_plan(w.program);
@@ -70,8 +69,7 @@ static void dispatches_equal_steps(void **state)
     end(&w);
 }
 
-static void steady_state_makes_nothing(void **state)
-{
+static void steady_state_makes_nothing(void **state) {
     (void)state;
     struct world w = begin(NULL);
     static const int64_t sizes[] = {32, 1, 7};
@@ -103,8 +101,7 @@ static void steady_state_makes_nothing(void **state)
     end(&w);
 }
 
-static void several_runs_a_submit(void **state)
-{
+static void several_runs_a_submit(void **state) {
     (void)state;
     struct weft_session_params params = {.max_runs = 5};
     struct world w = begin(&params);
@@ -122,8 +119,7 @@ static void several_runs_a_submit(void **state)
 }
 
 /// The checker submits every step alone and poisons the transients before each run.
-static void checker_submits_each_step(void **state)
-{
+static void checker_submits_each_step(void **state) {
     (void)state;
     struct weft_session_params params = {.checker = true};
     struct world w = begin(&params);
@@ -135,8 +131,7 @@ static void checker_submits_each_step(void **state)
     end(&w);
 }
 
-static void stale_buffers_are_refused(void **state)
-{
+static void stale_buffers_are_refused(void **state) {
     (void)state;
     for (int which = 0; which < 4; which++) {
         struct world w = begin(NULL), other = begin(NULL);
@@ -161,8 +156,7 @@ static void stale_buffers_are_refused(void **state)
     }
 }
 
-static void needs_sizes_first(void **state)
-{
+static void needs_sizes_first(void **state) {
     (void)state;
     struct world w = {0};
     struct weft_gpu_params null = {.implementation = "null"};
@@ -188,8 +182,7 @@ static void needs_sizes_first(void **state)
 // ---- out of memory -------------------------------------------------------------------------------------------------
 
 /// What the compiler wrote, kernels included.
-static uint64_t fingerprint(const struct weft_plan *p)
-{
+static uint64_t fingerprint(const struct weft_plan *p) {
     struct weft_str text = {0};
     weft_plan_print(p, true, &text);
     assert_false(text.failed);
@@ -203,8 +196,7 @@ static uint64_t fingerprint(const struct weft_plan *p)
 
 /// Either all is well, or the status says out of memory; nothing stays behind in both cases, and a plan that was made
 /// is the right one.
-static void out_of_memory_while_compiling(void **state)
-{
+static void out_of_memory_while_compiling(void **state) {
     (void)state;
     struct weft_gpu_caps caps = fixture_caps();
     for (int sticky = 0; sticky < 2; sticky++) {
@@ -241,8 +233,7 @@ static void out_of_memory_while_compiling(void **state)
     }
 }
 
-static void out_of_memory_while_creating(void **state)
-{
+static void out_of_memory_while_creating(void **state) {
     (void)state;
     for (int sticky = 0; sticky < 2; sticky++) {
         int64_t live = weft_alloc_stats().live;
@@ -272,8 +263,7 @@ static void out_of_memory_while_creating(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dispatches_equal_steps),        cmocka_unit_test(steady_state_makes_nothing),
         cmocka_unit_test(several_runs_a_submit),         cmocka_unit_test(checker_submits_each_step),

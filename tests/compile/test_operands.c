@@ -6,27 +6,30 @@
 
 /// What may be refused when a graph is compiled. Anything else is a kind that somebody forgot.
 static const char *const documented[] = {
-    "pos must be a variable",                        // cache_append, attention, rope
-    "must be a weight or a constant: its bytes",     // q4gsw
-    "it moves tensors, variables have advance",      // state_write
-    "is a variable; ranges are written to dense",    // assign
-    "would hold blocks of q8_0",                     // inputs and outputs
-    "starts inside a word of f32",                   // bitcast of halves
+    "pos must be a variable",                     // cache_append, attention, rope
+    "must be a weight or a constant: its bytes",  // q4gsw
+    "it moves tensors, variables have advance",   // state_write
+    "is a variable; ranges are written to dense", // assign
+    "would hold blocks of q8_0",                  // inputs and outputs
+    "starts inside a word of f32",                // bitcast of halves
 };
 
-struct tally { struct weft_str text; char said[160]; ///< the last sentence printed
- struct specials all; struct weft_gpu_caps caps; uint32_t n, taken, refused, bad; };
+struct tally {
+    struct weft_str text;
+    char said[160]; ///< the last sentence printed
+    struct specials all;
+    struct weft_gpu_caps caps;
+    uint32_t n, taken, refused, bad;
+};
 
-static bool is_documented(weft_status status)
-{
+static bool is_documented(weft_status status) {
     if (status != WEFT_ERR_UNSUPPORTED && status != WEFT_ERR_INVALID && status != WEFT_ERR_LIMIT) return false;
     for (size_t i = 0; i < sizeof documented / sizeof *documented; i++)
         if (strstr(weft_error_message(), documented[i])) return true;
     return false;
 }
 
-static void compile_one(void *user, const struct operand_graph *o)
-{
+static void compile_one(void *user, const struct operand_graph *o) {
     struct tally *t = user;
     struct weft_graph *g;
     struct weft_plan *plan;
@@ -51,8 +54,7 @@ static void compile_one(void *user, const struct operand_graph *o)
     weft_plan_destroy(plan);
 }
 
-static void test_every_kind_compiles(void **state)
-{
+static void test_every_kind_compiles(void **state) {
     (void)state;
     struct tally t = {.caps = specials_gpu()};
     struct weft_wgsl_texts texts = {0};
@@ -67,8 +69,7 @@ static void test_every_kind_compiles(void **state)
     weft_wgsl_assert_tint(&texts);
 }
 
-static void test_every_operator_has_a_form(void **state)
-{
+static void test_every_operator_has_a_form(void **state) {
     (void)state;
     for (const struct weft_op *const *op = weft_ops()->ops; *op; op++) {
         const char *name = (*op)->name;
@@ -80,16 +81,14 @@ static void test_every_operator_has_a_form(void **state)
 }
 
 /// Negative control: a refusal that nobody documented is noticed, and so is an internal error with documented words.
-static void test_other_refusals_are_noticed(void **state)
-{
+static void test_other_refusals_are_noticed(void **state) {
     (void)state;
     assert_true(is_documented(weft_fail(WEFT_ERR_UNSUPPORTED, "attention: pos must be a variable of the graph")));
     assert_false(is_documented(weft_fail(WEFT_ERR_INTERNAL, "attention: pos must be a variable of the graph")));
     assert_false(is_documented(weft_fail(WEFT_ERR_UNSUPPORTED, "node 'x' views a weight")));
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_other_refusals_are_noticed),
         cmocka_unit_test(test_every_operator_has_a_form),

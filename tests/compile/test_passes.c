@@ -9,8 +9,7 @@ static const char graph[] = "symbol T 1 16\ninput x f32 [T, 32]\nweight n f32 [3
                             "output %4 y\n";
 
 /// What stands behind a pass; the caller frees it.
-static char *behind(const char *pass, const char *splits)
-{
+static char *behind(const char *pass, const char *splits) {
     struct weft_str text = {0};
     struct weft_compile_params params = {.show = pass, .show_to = &text};
     if (splits) params.split_symbol = splits, params.split_at[0] = 1, params.n_splits = 1;
@@ -20,15 +19,13 @@ static char *behind(const char *pass, const char *splits)
     return taken ? taken : weft_strdup("");
 }
 
-static uint32_t count(const char *text, const char *part)
-{
+static uint32_t count(const char *text, const char *part) {
     uint32_t n = 0;
     for (const char *at = text; (at = strstr(at, part)); at++) n++;
     return n;
 }
 
-static void names_and_sentences(void **state)
-{
+static void names_and_sentences(void **state) {
     (void)state;
     const struct weft_pass_info *pass, *other;
     size_t n = 0;
@@ -44,8 +41,7 @@ static void names_and_sentences(void **state)
     assert_true(n > 20);
 }
 
-static void each_pass_can_be_seen(void **state)
-{
+static void each_pass_can_be_seen(void **state) {
     (void)state;
     const struct weft_pass_info *pass;
     for (size_t i = 0; (pass = weft_pass_list(i)); i++) {
@@ -58,10 +54,10 @@ static void each_pass_can_be_seen(void **state)
     weft_free(none);
 }
 
-static void what_stands_behind(void **state)
-{
+static void what_stands_behind(void **state) {
     (void)state;
-    static const struct { const char *pass, *there, *not_there;
+    static const struct {
+        const char *pass, *there, *not_there;
     } cases[] = {
         {"verify", "= rms_norm", "= rsqrt"},       {"decompose", "= rsqrt", "rms_norm"},
         {"fuse", "group 0, contraction", "step "}, {"fuse", "(in front)", "kernel "},
@@ -79,8 +75,7 @@ static void what_stands_behind(void **state)
 
 /// Attempts that did not fit are not shown: the schedule once, however often it was lowered. Each weight has a shard of
 /// its own, which is known only once a first attempt has placed them.
-static void only_the_last_attempt(void **state)
-{
+static void only_the_last_attempt(void **state) {
     (void)state;
     static const char text[] = "input x f32 [12288]\nweight a f32 [12288]\nweight b f32 [12288]\nweight c f32 [12288]\n"
                                "weight d f32 [12288]\n%0 = mul %x %a\n%1 = add %0 %b\n%2 = mul %1 %c\n"
@@ -101,8 +96,7 @@ static void only_the_last_attempt(void **state)
 }
 
 /// Operators without a table of families are a language, nothing that runs.
-static void operators_without_kernels(void **state)
-{
+static void operators_without_kernels(void **state) {
     (void)state;
     struct weft_gpu_caps caps = fixture_caps();
     struct weft_graph *g;
@@ -112,11 +106,10 @@ static void operators_without_kernels(void **state)
     REFUSED(weft_compile(g, &caps, NULL, &p), WEFT_ERR_INVALID, "come without kernels");
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_and_sentences),   cmocka_unit_test(each_pass_can_be_seen),
-        cmocka_unit_test(what_stands_behind),    cmocka_unit_test(only_the_last_attempt),
+        cmocka_unit_test(names_and_sentences),       cmocka_unit_test(each_pass_can_be_seen),
+        cmocka_unit_test(what_stands_behind),        cmocka_unit_test(only_the_last_attempt),
         cmocka_unit_test(operators_without_kernels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

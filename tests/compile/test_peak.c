@@ -10,8 +10,7 @@
 #include <stdlib.h>
 
 /// Operands of a step that lie in one buffer, one of them written: what colours avoid.
-static uint32_t conflicts(const struct weft_schedule *sc)
-{
+static uint32_t conflicts(const struct weft_schedule *sc) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < sc->n_steps; i++) {
         const struct weft_step *s = &sc->steps[i];
@@ -26,8 +25,7 @@ static uint32_t conflicts(const struct weft_schedule *sc)
     return n;
 }
 
-static uint64_t total(const uint64_t heaps[WEFT_HEAPS])
-{
+static uint64_t total(const uint64_t heaps[WEFT_HEAPS]) {
     uint64_t n = 0;
     for (uint32_t h = 0; h < WEFT_HEAPS; h++) n += heaps[h];
     return n;
@@ -36,8 +34,7 @@ static uint64_t total(const uint64_t heaps[WEFT_HEAPS])
 static double worst_schedule, worst_program;
 
 /// Whether the plan keeps the promise.
-static bool near_bound(const struct weft_plan *p, const char *name, bool say)
-{
+static bool near_bound(const struct weft_plan *p, const char *name, bool say) {
     uint64_t bound = 0;
     bool good = true;
     for (uint32_t k = 0; k < p->n_schedules; k++) {
@@ -65,8 +62,7 @@ static bool near_bound(const struct weft_plan *p, const char *name, bool say)
 
 // ---- models --------------------------------------------------------------------------------------------------------
 
-static uint32_t check_model(struct weft_test_model *m, const char *name, const struct weft_lm_build *build)
-{
+static uint32_t check_model(struct weft_test_model *m, const char *name, const struct weft_lm_build *build) {
     uint32_t bad = 0;
     for (int device = 0; device < 3; device++) {
         struct weft_gpu_caps caps = fixture_caps();
@@ -87,27 +83,29 @@ static uint32_t check_model(struct weft_test_model *m, const char *name, const s
     return bad;
 }
 
-static uint32_t check_heads(struct weft_test_model *m, const char *name, uint32_t ctx)
-{
+static uint32_t check_heads(struct weft_test_model *m, const char *name, uint32_t ctx) {
     uint32_t bad = 0;
     static const uint32_t chunks[] = {1, 7, 16, 64};
     for (int head = 0; head < 3; head++) {
         for (size_t c = 0; c < sizeof chunks / sizeof *chunks; c++) {
-            struct weft_lm_build build = {.ctx = ctx, .chunk = chunks[c], .cache_f16 = c % 2, .head = head,
-                                               .sampling = head == WEFT_LM_GENERATE && c % 2};
+            struct weft_lm_build build = {.ctx = ctx,
+                                          .chunk = chunks[c],
+                                          .cache_f16 = c % 2,
+                                          .head = head,
+                                          .sampling = head == WEFT_LM_GENERATE && c % 2};
             bad += check_model(m, name, &build);
         }
     }
     return bad;
 }
 
-static void tiny_models(void **state)
-{
+static void tiny_models(void **state) {
     (void)state;
     uint32_t bad = 0;
-    static const struct weft_tiny_gemma3 models[] = {{.seed = 1}, {.seed = 2, .k_types = true, .n_layer = 4},
-                                                     {.seed = 3, .n_head = 4, .n_head_kv = 2, .n_ff = 992,
-                                                      .n_embd = 192}};
+    static const struct weft_tiny_gemma3 models[] = {
+        {.seed = 1},
+        {.seed = 2, .k_types = true, .n_layer = 4},
+        {.seed = 3, .n_head = 4, .n_head_kv = 2, .n_ff = 992, .n_embd = 192}};
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         struct weft_test_model m;
         weft_test_model_make(&m, &models[i]);
@@ -117,16 +115,15 @@ static void tiny_models(void **state)
     assert_int_equal(bad, 0);
 }
 
-static void real_model_plans(void **state)
-{
+static void real_model_plans(void **state) {
     (void)state;
     char *path = real_model();
     if (!path) skip();
     struct weft_test_model m = {0};
     if (weft_gguf_open(path, &m.file) != WEFT_OK || weft_model_config_read(m.file, &m.config) != WEFT_OK)
         fail_msg("%s", weft_error_message());
-    struct weft_lm_build build = {.ctx = 2048, .chunk = 512, .cache_f16 = true, .head = WEFT_LM_GENERATE,
-                                       .sampling = true};
+    struct weft_lm_build build = {
+        .ctx = 2048, .chunk = 512, .cache_f16 = true, .head = WEFT_LM_GENERATE, .sampling = true};
     uint32_t bad = check_model(&m, "gemma 3 270m", &build);
     build.head = WEFT_LM_NLL;
     build.chunk = 64;
@@ -140,8 +137,7 @@ static void real_model_plans(void **state)
 
 /// A graph of matmuls (each its own step), additions and norms over rows of several widths, with operands from near and
 /// far.
-static void random_graph(uint32_t seed, uint32_t n, struct weft_str *out)
-{
+static void random_graph(uint32_t seed, uint32_t n, struct weft_str *out) {
     static const uint32_t widths[] = {32, 64, 96, 256, 640};
     uint32_t s = seed * 2654435761u + 7, *width = weft_calloc(n + 1, sizeof *width), *uses = weft_calloc(n + 1, 4);
     uint32_t far = seed % 3 == 0 ? n : 6;
@@ -177,16 +173,15 @@ static void random_graph(uint32_t seed, uint32_t n, struct weft_str *out)
     weft_free(uses);
 }
 
-static void random_graphs(void **state)
-{
+static void random_graphs(void **state) {
     (void)state;
     uint32_t bad = 0;
     for (uint32_t seed = 0; seed < 60; seed++) {
         struct weft_str text = {0};
         random_graph(seed, seed < 50 ? 5 + seed * 2 : 400, &text);
         for (int level = 0; level < 3; level += 2) {
-            struct weft_compile_params params = {.no_fuse = level, .split_symbol = "T", .split_at = {1, 8},
-                                                 .n_splits = 2};
+            struct weft_compile_params params = {
+                .no_fuse = level, .split_symbol = "T", .split_at = {1, 8}, .n_splits = 2};
             char name[48];
             snprintf(name, sizeof name, "random graph %u, no_fuse %d", seed, level);
             struct weft_plan *p = fixture_plan(weft_str_get(&text), NULL, &params);
@@ -201,8 +196,7 @@ static void random_graphs(void **state)
 // ---- the peak ------------------------------------------------------------------------------------------------------
 
 /// What the plan says before the first run is what a program allocates, and a run allocates nothing.
-static void peak_is_known(void **state)
-{
+static void peak_is_known(void **state) {
     (void)state;
     weft_gpu *gpu = NULL;
     struct weft_gpu_params null = {.implementation = "null"};
@@ -224,8 +218,7 @@ static void peak_is_known(void **state)
 }
 
 /// The comparison must fail for a heap that is too large.
-static void negative_control(void **state)
-{
+static void negative_control(void **state) {
     (void)state;
     struct weft_str text = {0};
     random_graph(1, 20, &text);
@@ -243,15 +236,13 @@ static void negative_control(void **state)
     weft_str_free(&text);
 }
 
-static int say_worst(void **state)
-{
+static int say_worst(void **state) {
     (void)state;
     print_message("worst schedule %.3f of its bound, worst program %.3f\n", worst_schedule, worst_program);
     return 0;
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tiny_models),   cmocka_unit_test(real_model_plans), cmocka_unit_test(random_graphs),
         cmocka_unit_test(peak_is_known), cmocka_unit_test(negative_control),

@@ -8,14 +8,12 @@ static const char graph[] = "symbol T 0 32\ninput x f32 [T, 64]\nweight n f32 [6
                             "%0 = rms_norm %x %n\n%1 = matmul %0 %blk.0.q \"blk.0.q\"\n%2 = cache_append %kv %1 "
                             "%pos\n%3 = silu %1\n%4 = sum %3\n%5 = advance %pos {by=T}\noutput %4 z\n";
 
-static struct weft_plan *make(void)
-{
+static struct weft_plan *make(void) {
     struct weft_compile_params params = {.split_symbol = "T", .split_at = {1}, .n_splits = 1};
     return fixture_plan(graph, NULL, &params);
 }
 
-static void text_names_everything(void **state)
-{
+static void text_names_everything(void **state) {
     (void)state;
     struct weft_plan *p = make();
     struct weft_str s = {0};
@@ -53,14 +51,12 @@ static void text_names_everything(void **state)
     weft_plan_destroy(p);
 }
 
-static json_int_t number(const json_t *o, const char *key)
-{
+static json_int_t number(const json_t *o, const char *key) {
     assert_true(json_is_integer(json_object_get(o, key)));
     return json_integer_value(json_object_get(o, key));
 }
 
-static void json_says_the_same(void **state)
-{
+static void json_says_the_same(void **state) {
     (void)state;
     struct weft_plan *p = make();
     struct weft_str s = {0};
@@ -105,8 +101,7 @@ static void json_says_the_same(void **state)
 }
 
 /// Names of any bytes, and no room for the text.
-static void odd_cases(void **state)
-{
+static void odd_cases(void **state) {
     (void)state;
     struct weft_plan *p =
         fixture_plan("input \"\\xff\\x01\\\"\" f32 [2, 2]\n%0 = tanh %\"\\xff\\x01\\\"\"\noutput %0 z\n", NULL, NULL);
@@ -128,8 +123,7 @@ static void odd_cases(void **state)
     weft_plan_destroy(p);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(text_names_everything), cmocka_unit_test(json_says_the_same),
                                        cmocka_unit_test(odd_cases)};
     return cmocka_run_group_tests(tests, NULL, NULL);

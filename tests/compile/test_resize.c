@@ -13,8 +13,7 @@ struct world {
     uint64_t arena_bytes;
 };
 
-static weft_status no_weights(void *user, const char *name, const void **data, uint64_t *bytes)
-{
+static weft_status no_weights(void *user, const char *name, const void **data, uint64_t *bytes) {
     (void)user;
     static uint8_t zeros[1 << 16];
     *data = zeros;
@@ -22,16 +21,14 @@ static weft_status no_weights(void *user, const char *name, const void **data, u
     return WEFT_OK;
 }
 
-static weft_gpu *open_null(void)
-{
+static weft_gpu *open_null(void) {
     weft_gpu *gpu = NULL;
     struct weft_gpu_params params = {.implementation = "null"};
     if (weft_gpu_open(&params, &gpu) != WEFT_OK) fail_msg("%s", weft_error_message());
     return gpu;
 }
 
-static struct world begin(weft_gpu *gpu, const char *graph, const char *split)
-{
+static struct world begin(weft_gpu *gpu, const char *graph, const char *split) {
     struct world w = {.gpu = gpu};
     struct weft_program_params params = {
         .compile = {.split_symbol = split, .split_at = {1, 8}, .n_splits = split ? 2 : 0},
@@ -46,23 +43,20 @@ static struct world begin(weft_gpu *gpu, const char *graph, const char *split)
     return w;
 }
 
-static void end(struct world *w)
-{
+static void end(struct world *w) {
     weft_free(w->arena);
     weft_session_destroy(&w->session);
     weft_program_destroy(&w->program);
 }
 
-static uint64_t written(weft_gpu *gpu)
-{
+static uint64_t written(weft_gpu *gpu) {
     struct weft_gpu_counters c;
     weft_gpu_counters(gpu, &c);
     return c.bytes_written;
 }
 
 /// Resizes, and follows what the session wrote.
-static weft_status resize(struct world *w, int64_t t)
-{
+static weft_status resize(struct world *w, int64_t t) {
     uint64_t before = written(w->gpu);
     weft_status status = weft_session_resize(w->session, &t);
     struct weft_session_view v = weft_session_view(w->session);
@@ -73,8 +67,7 @@ static weft_status resize(struct world *w, int64_t t)
 }
 
 /// Differences between what two sessions replay: steps, grids, labels and the bytes that each dispatch sees.
-static int differences(const struct world *a, const struct world *b)
-{
+static int differences(const struct world *a, const struct world *b) {
     struct weft_session_view x = weft_session_view(a->session), y = weft_session_view(b->session);
     if (x.n_steps != y.n_steps || x.schedule != y.schedule) return 1;
     int n = 0;
@@ -95,8 +88,7 @@ static const char dynamic[] = "symbol T 0 64\ninput x f32 [T, 64]\ninput y f32 [
                               "output %4 z\noutput %5 p\noutput %6 s\n";
 static const int64_t sizes[] = {64, 1, 16, 1, 64, 0, 63};
 
-static void follows_fresh_sessions(void **state)
-{
+static void follows_fresh_sessions(void **state) {
     (void)state;
     weft_gpu *gpu = open_null();
     for (int split = 0; split < 2; split++) {
@@ -115,8 +107,7 @@ static void follows_fresh_sessions(void **state)
 }
 
 /// More sizes than versions are kept, back and forth: an evicted version must not be believed.
-static void many_sizes(void **state)
-{
+static void many_sizes(void **state) {
     (void)state;
     weft_gpu *gpu = open_null();
     struct world w = begin(gpu, dynamic, "T");
@@ -136,8 +127,7 @@ static void many_sizes(void **state)
 
 /// Words of a step by name, from a plan whose symbol can only have one value. Placement may differ, so the binder's
 /// words are not compared; generated fields (e0, e1, ...) stand for literals there.
-static int differs_from_bound_plan(const struct world *w, int64_t t)
-{
+static int differs_from_bound_plan(const struct world *w, int64_t t) {
     char text[1024];
     snprintf(text, sizeof text, "symbol T %d %d%s", (int)t, (int)t, strstr(dynamic, "\ninput"));
     struct weft_plan *p = fixture_plan(text, weft_gpu_caps(w->gpu), NULL);
@@ -168,8 +158,7 @@ static int differs_from_bound_plan(const struct world *w, int64_t t)
     return n;
 }
 
-static void equals_a_plan_for_that_size(void **state)
-{
+static void equals_a_plan_for_that_size(void **state) {
     (void)state;
     weft_gpu *gpu = open_null();
     struct world w = begin(gpu, dynamic, NULL);
@@ -185,8 +174,7 @@ static void equals_a_plan_for_that_size(void **state)
 }
 
 /// Only steps without output elements are skipped: the sum over nothing still writes its zeros.
-static void empty_runs(void **state)
-{
+static void empty_runs(void **state) {
     (void)state;
     weft_gpu *gpu = open_null();
     struct world w = begin(
@@ -210,8 +198,7 @@ static void empty_runs(void **state)
     weft_gpu_close(&gpu);
 }
 
-static void static_graphs_never_change(void **state)
-{
+static void static_graphs_never_change(void **state) {
     (void)state;
     weft_gpu *gpu = open_null();
     struct world w =
@@ -232,8 +219,7 @@ static void static_graphs_never_change(void **state)
     weft_gpu_close(&gpu);
 }
 
-static void failed_resizes_change_nothing(void **state)
-{
+static void failed_resizes_change_nothing(void **state) {
     (void)state;
     weft_gpu *gpu = open_null();
     struct world w = begin(gpu, dynamic, "T"), other = begin(gpu, dynamic, "T");
@@ -257,8 +243,7 @@ static void failed_resizes_change_nothing(void **state)
 }
 
 /// Negative control: an update function that lies is noticed, in whatever step and word.
-static void sabotage_is_noticed(void **state)
-{
+static void sabotage_is_noticed(void **state) {
     (void)state;
     weft_gpu *gpu = open_null();
     struct world w = begin(gpu, dynamic, NULL), other = begin(gpu, dynamic, NULL);
@@ -281,18 +266,16 @@ static void sabotage_is_noticed(void **state)
 }
 
 /// Sizes of leaves that some values of the symbols would make negative: refused when set, computed otherwise.
-static void sizes_below_zero_are_refused(void **state)
-{
+static void sizes_below_zero_are_refused(void **state) {
     (void)state;
     static const char graph[] = "symbol T 0 50\nsymbol S 0 9\ninput x f32 [30-T, 3]\ninput y f32 [S-T+4, 2, 5]\n"
                                 "%0 = softmax %x\n%1 = mean %y\noutput %0 a\noutput %1 b\n";
-    static const struct { int64_t sizes[2]; const char *refusal; } rows[] = {
-        {{0, 0}, NULL},
-        {{4, 0}, NULL},
-        {{5, 0}, "'y': the smallest size is 0, but an axis has size -1 (-T+S+4)"},
-        {{13, 9}, NULL},
-        {{31, 9}, "'x': "},
-        {{50, 0}, "'x': "},
+    static const struct {
+        int64_t sizes[2];
+        const char *refusal;
+    } rows[] = {
+        {{0, 0}, NULL},  {{4, 0}, NULL},     {{5, 0}, "'y': the smallest size is 0, but an axis has size -1 (-T+S+4)"},
+        {{13, 9}, NULL}, {{31, 9}, "'x': "}, {{50, 0}, "'x': "},
     };
     weft_gpu *gpu = open_null();
     struct world w = begin(gpu, graph, NULL);
@@ -307,11 +290,10 @@ static void sizes_below_zero_are_refused(void **state)
 }
 
 /// No number of workgroups is lost or overflows: what fits no grid gives one that the limit check refuses.
-static void any_number_of_groups_is_folded(void **state)
-{
+static void any_number_of_groups_is_folded(void **state) {
     (void)state;
-    static const uint64_t totals[] = {0, 1, 65535, 65536, 1u << 31, (uint64_t)65535 * 65535, UINT64_C(1) << 47,
-                                      UINT64_MAX - 70000, UINT64_MAX};
+    static const uint64_t totals[] = {
+        0, 1, 65535, 65536, 1u << 31, (uint64_t)65535 * 65535, UINT64_C(1) << 47, UINT64_MAX - 70000, UINT64_MAX};
     for (size_t i = 0; i < sizeof totals / sizeof *totals; i++)
         for (uint32_t limit = 1; limit <= 65535; limit = limit * 7 + 3) {
             uint32_t grid[3];
@@ -323,12 +305,14 @@ static void any_number_of_groups_is_folded(void **state)
         }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(follows_fresh_sessions),      cmocka_unit_test(many_sizes),
-        cmocka_unit_test(equals_a_plan_for_that_size), cmocka_unit_test(empty_runs),
-        cmocka_unit_test(static_graphs_never_change),  cmocka_unit_test(failed_resizes_change_nothing),
+        cmocka_unit_test(follows_fresh_sessions),
+        cmocka_unit_test(many_sizes),
+        cmocka_unit_test(equals_a_plan_for_that_size),
+        cmocka_unit_test(empty_runs),
+        cmocka_unit_test(static_graphs_never_change),
+        cmocka_unit_test(failed_resizes_change_nothing),
         cmocka_unit_test(sabotage_is_noticed),
         cmocka_unit_test(sizes_below_zero_are_refused),
         cmocka_unit_test(any_number_of_groups_is_folded),

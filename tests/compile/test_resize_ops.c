@@ -6,8 +6,7 @@
 
 #define MAX_SIZES 16
 
-static weft_gpu *open_null(uint32_t max_groups)
-{
+static weft_gpu *open_null(uint32_t max_groups) {
     weft_gpu *gpu = NULL;
     struct weft_gpu_params params = {.implementation = "null", .max_groups = max_groups};
     if (weft_gpu_open(&params, &gpu) != WEFT_OK) fail_msg("%s", weft_error_message());
@@ -15,8 +14,7 @@ static weft_gpu *open_null(uint32_t max_groups)
 }
 
 /// Zeros for all weights: what they hold has no part in sizes.
-static weft_status zeros(void *user, const char *name, const void **data, uint64_t *bytes)
-{
+static weft_status zeros(void *user, const char *name, const void **data, uint64_t *bytes) {
     static uint8_t nothing[8 << 20];
     const struct weft_graph *g = user;
     const struct weft_value_info *info = &g->values[weft_graph_find(g, name)];
@@ -28,10 +26,12 @@ static weft_status zeros(void *user, const char *name, const void **data, uint64
     return WEFT_OK;
 }
 
-struct sizes { int64_t values[MAX_SIZES][WEFT_MAX_SYMBOLS]; uint32_t n; };
+struct sizes {
+    int64_t values[MAX_SIZES][WEFT_MAX_SYMBOLS];
+    uint32_t n;
+};
 
-static struct sizes sizes_of(const struct weft_graph *g, const struct op_case *c)
-{
+static struct sizes sizes_of(const struct weft_graph *g, const struct op_case *c) {
     struct sizes s = {.n = 0};
     struct op_run run;
     op_run_begin(g, &run);
@@ -45,17 +45,20 @@ static struct sizes sizes_of(const struct weft_graph *g, const struct op_case *c
 
 static struct weft_program_params params_of(const struct op_case *c, int level, struct weft_graph *g,
                                             const int64_t *bind) {
-    return (struct weft_program_params){
-        .compile = {.split_symbol = c->split, .split_at = {1, 8}, .n_splits = c->split ? 2 : 0, .no_fuse = level,
-                    .bind = bind},
-        .source = {zeros, g}};
+    return (struct weft_program_params){.compile = {.split_symbol = c->split,
+                                                    .split_at = {1, 8},
+                                                    .n_splits = c->split ? 2 : 0,
+                                                    .no_fuse = level,
+                                                    .bind = bind},
+                                        .source = {zeros, g}};
 }
 
-struct total { uint32_t graphs, sizes, compared, steps, words; };
+struct total {
+    uint32_t graphs, sizes, compared, steps, words;
+};
 
 /// Steps back and forth through the sizes, each against the program that knows only it.
-static void compare_case(weft_gpu *gpu, const struct op_case *c, int level, struct total *total)
-{
+static void compare_case(weft_gpu *gpu, const struct op_case *c, int level, struct total *total) {
     struct weft_graph *g = rig_graph(c->graph);
     struct sizes s = sizes_of(g, c);
     struct rig live, bound[MAX_SIZES];
@@ -83,8 +86,7 @@ static void compare_case(weft_gpu *gpu, const struct op_case *c, int level, stru
 }
 
 /// Forgot nothing: every operator of ops.def that has a case with symbols.
-static void every_operator_at_every_size(void **state)
-{
+static void every_operator_at_every_size(void **state) {
     (void)state;
     weft_gpu *gpu = open_null(0);
     struct total total = {0};
@@ -98,8 +100,7 @@ static void every_operator_at_every_size(void **state)
 }
 
 /// Operators that no case runs with symbols would slip through the comparison.
-static void every_operator_has_symbolic_cases(void **state)
-{
+static void every_operator_has_symbolic_cases(void **state) {
     (void)state;
     static const char *const fixed[] = {"sample"}; // one row of states of constant size
 #define X(name) #name,
@@ -124,8 +125,7 @@ static void every_operator_has_symbolic_cases(void **state)
 }
 
 /// Makes each word of each step wrong, one at a time.
-static void sabotage_case(weft_gpu *gpu, const struct op_case *c, struct total *total)
-{
+static void sabotage_case(weft_gpu *gpu, const struct op_case *c, struct total *total) {
     struct weft_graph *g = rig_graph(c->graph);
     struct sizes s = sizes_of(g, c);
     struct rig live, bound;
@@ -156,8 +156,7 @@ static void sabotage_case(weft_gpu *gpu, const struct op_case *c, struct total *
     weft_graph_destroy(g);
 }
 
-static void every_word_counts(void **state)
-{
+static void every_word_counts(void **state) {
     (void)state;
     weft_gpu *gpu = open_null(0);
     struct total total = {0};
@@ -184,8 +183,7 @@ static const struct op_case many = {
              "output %2 a\noutput %3 b\noutput %4 d\noutput %5 e\noutput %6 f\noutput %7 g\noutput %8 i\n"
              "output %10 j\noutput %13 l\n"};
 
-static void several_symbols_at_random(void **state)
-{
+static void several_symbols_at_random(void **state) {
     (void)state;
     weft_gpu *gpu = open_null(0);
     struct weft_graph *g = rig_graph(many.graph);
@@ -228,8 +226,7 @@ static const char small[] = "symbol T 0 64\ninput x f32 [T, 32]\nweight n f32 [3
                             "%1 = transpose %0\n%2 = concat %0 %0 {axis=1}\noutput %1 y\noutput %2 z\n";
 
 /// No rows: the steps are skipped. More groups than a dimension has: the grid is folded, and covers all.
-static void empty_and_folded_are_two_things(void **state)
-{
+static void empty_and_folded_are_two_things(void **state) {
     (void)state;
     const struct op_case c = {.graph = small};
     weft_gpu *wide = open_null(0), *narrow = open_null(5);
@@ -270,25 +267,38 @@ static void empty_and_folded_are_two_things(void **state)
 }
 
 /// What reads rows by position refuses sizes that reach past them, by name, and stays as it was.
-static void short_tables_are_named(void **state)
-{
+static void short_tables_are_named(void **state) {
     (void)state;
-    static const struct { const char *graph; int64_t good[2], bad[2]; const char *words[4]; } cases[] = {
+    static const struct {
+        const char *graph;
+        int64_t good[2], bad[2];
+        const char *words[4];
+    } cases[] = {
         {"symbol T 0 64\nsymbol P 0 64\ninput q f32 [T, 2, 8]\ninput k f32 [T, 1, 8]\ninput freqs f32 [48, 4]\n"
          "weight sines f16 [80, 4]\n%0 %1 = rope_table %q %k %freqs %sines {start=P}\noutput %0 a\noutput %1 b\n",
-         {16, 32}, {17, 32}, {"rope_table of 'freqs'", "T+P", "49", "48"}},
+         {16, 32},
+         {17, 32},
+         {"rope_table of 'freqs'", "T+P", "49", "48"}},
         {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\ninput table f32 [40, 4]\n"
          "%0 = slice %table {start=P, len=T}\n%1 = add %x %0\noutput %1 y\n",
-         {30, 10}, {30, 11}, {"slice of 'table'", "T+P", "41", "40"}},
+         {30, 10},
+         {30, 11},
+         {"slice of 'table'", "T+P", "41", "40"}},
         {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\n"
          "%0 = slice %x {start=-3, len=3}\n%1 = neg %0\noutput %1 y\n",
-         {3, 0}, {2, 0}, {"slice of 'x'", "T-3", "-1", "starts"}},
+         {3, 0},
+         {2, 0},
+         {"slice of 'x'", "T-3", "-1", "starts"}},
         {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\n"
          "%0 %1 = split %x {sizes=[P, 2]}\n%2 = neg %0\noutput %2 y\n",
-         {5, 3}, {5, 4}, {"split of 'x'", "P+2", "6", "5"}},
+         {5, 3},
+         {5, 4},
+         {"split of 'x'", "P+2", "6", "5"}},
         {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\ninput z f32 [P, 4]\n"
          "%0 = concat %x %z {axis=1}\noutput %0 y\n",
-         {5, 5}, {5, 4}, {"concat of 'z'", "(T)", "5", "4"}},
+         {5, 5},
+         {5, 4},
+         {"concat of 'z'", "(T)", "5", "4"}},
     };
     weft_gpu *gpu = open_null(0);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -322,10 +332,11 @@ static void short_tables_are_named(void **state)
 }
 
 /// What fits for no size is refused by the call that adds the operator.
-static void never_is_refused_at_once(void **state)
-{
+static void never_is_refused_at_once(void **state) {
     (void)state;
-    static const struct { const char *graph, *words; } cases[] = {
+    static const struct {
+        const char *graph, *words;
+    } cases[] = {
         {"symbol T 33 64\ninput q f32 [T, 2, 8]\ninput c f32 [32, 4]\n%0 %1 = rope_table %q %q %c %c\noutput %0 a\n",
          "rows of this table"},
         {"input x f32 [4, 4]\n%0 = slice %x {start=-5, len=1, axis=1}\noutput %0 a\n", "never inside axis 1"},
@@ -353,8 +364,7 @@ static void never_is_refused_at_once(void **state)
 }
 
 /// A bound program takes its own size only.
-static void bound_programs_take_one_size(void **state)
-{
+static void bound_programs_take_one_size(void **state) {
     (void)state;
     weft_gpu *gpu = open_null(0);
     const struct op_case c = {.graph = small};
@@ -377,8 +387,7 @@ static void bound_programs_take_one_size(void **state)
 }
 
 /// A table and the head that is tied to it: one weight, its bytes as they are in the file, and their own scales.
-static void tied_bytes_are_one_weight(void **state)
-{
+static void tied_bytes_are_one_weight(void **state) {
     (void)state;
     static const char text[] =
         "symbol T 1 8\ninput ids u32 [T]\nweight w u8 [1001, 33]\nweight s f32 [1001, 3]\nweight t f32 [3, 1004]\n"
@@ -402,10 +411,11 @@ static void tied_bytes_are_one_weight(void **state)
 }
 
 /// Layouts that do not fit are refused with the shape that would.
-static void q4gsw_shapes_are_checked(void **state)
-{
+static void q4gsw_shapes_are_checked(void **state) {
     (void)state;
-    static const struct { const char *graph, *words; } cases[] = {
+    static const struct {
+        const char *graph, *words;
+    } cases[] = {
         {"input i u32 [2]\nweight w u8 [9, 16]\nweight s f32 [1, 9]\n%0 = embedding_q4gsw %w %s %i {group=32}\n",
          "f32[9, 1]"},
         {"input i u32 [2]\nweight w i32 [9, 16]\nweight s f32 [9, 1]\n%0 = embedding_q4gsw %w %s %i {group=32}\n",
@@ -415,7 +425,8 @@ static void q4gsw_shapes_are_checked(void **state)
         {"input x f32 [2, 33]\nweight w u8 [9, 16]\nweight s f32 [1, 12]\n%0 = linear_q4gsw %x %w %s {group=32}\n",
          "[..., 31] or [..., 32]"},
         {"input x f32 [2, 32]\nweight w u8 [9, 16]\nweight s f32 [1, 12]\ninput b f32 [10]\n"
-         "%0 = linear_q4gsw %x %w %s %b {group=32}\n", "f32 [9] or [12]"},
+         "%0 = linear_q4gsw %x %w %s %b {group=32}\n",
+         "f32 [9] or [12]"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct weft_graph *g = NULL;
@@ -427,8 +438,7 @@ static void q4gsw_shapes_are_checked(void **state)
 }
 
 /// A graph without symbols writes its blocks once, when the session is made.
-static void static_graphs_write_once(void **state)
-{
+static void static_graphs_write_once(void **state) {
     (void)state;
     static const char text[] =
         "input x f32 [8, 32]\ninput q f32 [8, 2, 8]\ninput c f32 [20, 4]\nweight n f32 [32]\n%0 = rms_norm %x %n\n"
@@ -456,14 +466,18 @@ static void static_graphs_write_once(void **state)
     weft_gpu_close(&gpu);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_operator_at_every_size),    cmocka_unit_test(every_operator_has_symbolic_cases),
-        cmocka_unit_test(every_word_counts),               cmocka_unit_test(several_symbols_at_random),
-        cmocka_unit_test(empty_and_folded_are_two_things), cmocka_unit_test(short_tables_are_named),
-        cmocka_unit_test(never_is_refused_at_once),        cmocka_unit_test(bound_programs_take_one_size),
-        cmocka_unit_test(static_graphs_write_once),        cmocka_unit_test(tied_bytes_are_one_weight),
+        cmocka_unit_test(every_operator_at_every_size),
+        cmocka_unit_test(every_operator_has_symbolic_cases),
+        cmocka_unit_test(every_word_counts),
+        cmocka_unit_test(several_symbols_at_random),
+        cmocka_unit_test(empty_and_folded_are_two_things),
+        cmocka_unit_test(short_tables_are_named),
+        cmocka_unit_test(never_is_refused_at_once),
+        cmocka_unit_test(bound_programs_take_one_size),
+        cmocka_unit_test(static_graphs_write_once),
+        cmocka_unit_test(tied_bytes_are_one_weight),
         cmocka_unit_test(q4gsw_shapes_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,7 @@ static const struct {
     struct weft_gpu_caps (*caps)(void);
     bool checked;
 } profiles[] = {
-    {"GPU", specials_gpu, false},      {"GPU without subgroups", no_subgroups, false}, {"CPU", cpu, false},
+    {"GPU", specials_gpu, false},        {"GPU without subgroups", no_subgroups, false}, {"CPU", cpu, false},
     {"minimum limits", smallest, false}, {"GPU, checked", specials_gpu, true},
 };
 
@@ -86,8 +86,8 @@ static char *changed(const char *wgsl, const char *from, const char *to) {
 
 static void test_broken_texts_are_refused(void **state) {
     (void)state;
-    static const struct op_case one = {
-        .name = "one", .graph = "symbol T 0 64\ninput x f32 [T, 39]\n%0 = neg %x\noutput %0 z\n"};
+    static const struct op_case one = {.name = "one",
+                                       .graph = "symbol T 0 64\ninput x f32 [T, 39]\n%0 = neg %x\noutput %0 z\n"};
     struct weft_gpu_caps caps = specials_gpu();
     struct specials all = {0};
     struct weft_wgsl_texts t = {0};

@@ -3,8 +3,7 @@
 #include "plan_fixture.h"
 #include "support/policy_graph.h"
 
-static struct weft_plan *plan_of(const char *text, enum weft_state_policy policy)
-{
+static struct weft_plan *plan_of(const char *text, enum weft_state_policy policy) {
     struct weft_compile_params params = {.state_policy = policy};
     return fixture_plan(text, NULL, &params);
 }
@@ -12,8 +11,7 @@ static struct weft_plan *plan_of(const char *text, enum weft_state_policy policy
 static const char small[] = "input x f32 [4, 8]\nstate s dense f32 [4, 8]\n%a = add %s %x\n%b = state_write %s %a "
                             "\"next\"\n%c = mul %b %x \"reader\"\noutput %c y\n";
 
-static const struct weft_plan_state *state_of(const struct weft_plan *p, const char *name)
-{
+static const struct weft_plan_state *state_of(const struct weft_plan *p, const char *name) {
     for (uint32_t i = 0; i < p->n_states; i++)
         if (strcmp(p->states[i].name, name) == 0) return &p->states[i];
     fail_msg("no state '%s'", name);
@@ -21,8 +19,7 @@ static const struct weft_plan_state *state_of(const struct weft_plan *p, const c
 }
 
 /// First operand of a step in this buffer; NULL: none.
-static struct weft_operand *operand_in(const struct weft_schedule *sc, struct weft_step *s, uint32_t index)
-{
+static struct weft_operand *operand_in(const struct weft_schedule *sc, struct weft_step *s, uint32_t index) {
     for (uint32_t i = 0; i < s->n_operands; i++) {
         const struct weft_tensor *t = &sc->tensors[s->operands[i].tensor];
         if (t->mem == WEFT_MEM_STATE && t->index == index) return &s->operands[i];
@@ -32,8 +29,7 @@ static struct weft_operand *operand_in(const struct weft_schedule *sc, struct we
 
 // ---- plans ---------------------------------------------------------------------------------------------------------
 
-static void versions_have_their_buffers(void **state)
-{
+static void versions_have_their_buffers(void **state) {
     (void)state;
     for (enum weft_state_policy policy = WEFT_STATE_IN_PLACE; policy <= WEFT_STATE_DOUBLE; policy++) {
         struct weft_plan *p = plan_of(small, policy);
@@ -54,8 +50,7 @@ static void versions_have_their_buffers(void **state)
     }
 }
 
-static void double_states_are_committed_last(void **state)
-{
+static void double_states_are_committed_last(void **state) {
     (void)state;
     struct weft_plan *p = plan_of(policy_graph, WEFT_STATE_DOUBLE);
     const struct weft_schedule *sc = &p->schedules[0];
@@ -81,8 +76,7 @@ static void double_states_are_committed_last(void **state)
 }
 
 /// A program's policy is for states that can have it; a graph's own is refused where it can't be had.
-static void rows_stay_in_place(void **state)
-{
+static void rows_stay_in_place(void **state) {
     (void)state;
     struct weft_plan *p = plan_of(policy_graph, WEFT_STATE_PING_PONG);
     assert_int_equal(state_of(p, "kc")->policy, WEFT_STATE_IN_PLACE);
@@ -95,12 +89,12 @@ static void rows_stay_in_place(void **state)
     REFUSED(weft_compile(fixture_graph("state kc ring f32 [4, 2] ping_pong\ninput x f32 [1, 2]\nvar p u32 0 9\n"
                                        "%1 = cache_append %kc %x %p \"kv\"\n"),
                          &caps, NULL, &p),
-            WEFT_ERR_INVALID, "state 'kc' has policy ping_pong, but is written in part only, by 'kv' (cache_append); "
-                              "give it policy in_place");
+            WEFT_ERR_INVALID,
+            "state 'kc' has policy ping_pong, but is written in part only, by 'kv' (cache_append); "
+            "give it policy in_place");
 }
 
-static void a_program_in_place_overrides_the_graph(void **state)
-{
+static void a_program_in_place_overrides_the_graph(void **state) {
     (void)state;
     static const char text[] = "input x f32 [4]\nstate s dense f32 [4] double\nstate t dense f32 [4] ping_pong\n"
                                "%1 = state_write %s %x\n%2 = state_write %t %x\n";
@@ -117,15 +111,14 @@ static void a_program_in_place_overrides_the_graph(void **state)
     REFUSED(weft_compile(fixture_graph(text), &caps, &params, &p), WEFT_ERR_INVALID, "9 is no policy");
 }
 
-static void the_printed_plan_shows_policies(void **state)
-{
+static void the_printed_plan_shows_policies(void **state) {
     (void)state;
     struct weft_plan *p = plan_of(policy_graph, WEFT_STATE_DOUBLE);
     struct weft_str text = {0}, json = {0};
     weft_plan_print(p, false, &text);
     weft_plan_print(p, true, &json);
-    static const char *const words[] = {"double", "in_place", ", twice", "state s.past", "state s.present",
-                                        "(copy: state)", "commit s"};
+    static const char *const words[] = {"double",          "in_place",      ", twice", "state s.past",
+                                        "state s.present", "(copy: state)", "commit s"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!strstr(weft_str_get(&text), words[i])) fail_msg("the text lacks '%s'", words[i]);
     static const char *const keys[] = {"\"policy\": \"double\"", "\"buffers\": 2", "\"buffers\": 1", "s.present"};
@@ -144,10 +137,12 @@ static const char paired[] = "input past_0 f32 [4, 8]\ninput past_1 f32 [16, 8]\
                              "output %b present_1\noutput %c y\npair past_0 present_0 dense separate\n"
                              "pair past_1 present_1 ring in_place\n";
 
-static void pairs_become_states_or_stay_apart(void **state)
-{
+static void pairs_become_states_or_stay_apart(void **state) {
     (void)state;
-    static const struct { enum weft_state_policy policy; uint32_t beams, apart, states, ios, causes; } cases[] = {
+    static const struct {
+        enum weft_state_policy policy;
+        uint32_t beams, apart, states, ios, causes;
+    } cases[] = {
         {WEFT_STATE_AS_DECLARED, 0, 1, 2, 4, WEFT_APART_PAIR},
         {WEFT_STATE_AS_DECLARED, 1, 1, 2, 4, WEFT_APART_PAIR},
         {WEFT_STATE_PING_PONG, 1, 0, 3, 2, 0},
@@ -179,10 +174,12 @@ static void pairs_become_states_or_stay_apart(void **state)
 
 // ---- the checker ---------------------------------------------------------------------------------------------------
 
-struct world { struct weft_plan *plan; struct weft_schedule *sc; };
+struct world {
+    struct weft_plan *plan;
+    struct weft_schedule *sc;
+};
 
-static struct world begin(enum weft_state_policy policy)
-{
+static struct world begin(enum weft_state_policy policy) {
     struct world w = {.plan = plan_of(small, policy)};
     w.sc = &w.plan->schedules[0];
     assert_int_equal(weft_plan_check_states(w.plan, w.sc), WEFT_OK);
@@ -196,16 +193,14 @@ static struct world begin(enum weft_state_policy policy)
     } while (0)
 
 /// The tensor of the past or the present.
-static struct weft_tensor *tensor(struct world *w, uint32_t index)
-{
+static struct weft_tensor *tensor(struct world *w, uint32_t index) {
     for (uint32_t i = 0; i < w->sc->n_tensors; i++)
         if (w->sc->tensors[i].mem == WEFT_MEM_STATE && w->sc->tensors[i].index == index) return &w->sc->tensors[i];
     fail_msg("no such tensor");
     return NULL;
 }
 
-static void versions_in_wrong_buffers(void **state)
-{
+static void versions_in_wrong_buffers(void **state) {
     (void)state;
     struct world w = begin(WEFT_STATE_PING_PONG);
     tensor(&w, WEFT_STATE_PRESENT)->index = 0; // both versions in one buffer
@@ -221,8 +216,7 @@ static void versions_in_wrong_buffers(void **state)
     BAD(w, "lies in the buffer of another");
 }
 
-static void writers_without_the_past(void **state)
-{
+static void writers_without_the_past(void **state) {
     (void)state;
     struct world w = begin(WEFT_STATE_PING_PONG);
     struct weft_step *s = &w.sc->steps[fixture_step(w.sc, "next", 0)];
@@ -245,8 +239,7 @@ static void writers_without_the_past(void **state)
     BAD(w, "that writes the present is missing");
 }
 
-static void order_of_readers(void **state)
-{
+static void order_of_readers(void **state) {
     (void)state;
     struct world w = begin(WEFT_STATE_PING_PONG);
     struct weft_step writer = w.sc->steps[1];
@@ -255,8 +248,7 @@ static void order_of_readers(void **state)
     BAD(w, "reads the present before it is written");
 }
 
-static void commits_that_are_wrong(void **state)
-{
+static void commits_that_are_wrong(void **state) {
     (void)state;
     struct world w = begin(WEFT_STATE_DOUBLE);
     w.sc->n_steps--;
@@ -280,14 +272,18 @@ static void commits_that_are_wrong(void **state)
     BAD(w, "step 'commit s' writes the past");
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(versions_have_their_buffers),       cmocka_unit_test(double_states_are_committed_last),
-        cmocka_unit_test(rows_stay_in_place),                cmocka_unit_test(a_program_in_place_overrides_the_graph),
-        cmocka_unit_test(the_printed_plan_shows_policies),   cmocka_unit_test(pairs_become_states_or_stay_apart),
-        cmocka_unit_test(versions_in_wrong_buffers),         cmocka_unit_test(writers_without_the_past),
-        cmocka_unit_test(order_of_readers),                  cmocka_unit_test(commits_that_are_wrong),
+        cmocka_unit_test(versions_have_their_buffers),
+        cmocka_unit_test(double_states_are_committed_last),
+        cmocka_unit_test(rows_stay_in_place),
+        cmocka_unit_test(a_program_in_place_overrides_the_graph),
+        cmocka_unit_test(the_printed_plan_shows_policies),
+        cmocka_unit_test(pairs_become_states_or_stay_apart),
+        cmocka_unit_test(versions_in_wrong_buffers),
+        cmocka_unit_test(writers_without_the_past),
+        cmocka_unit_test(order_of_readers),
+        cmocka_unit_test(commits_that_are_wrong),
     };
     return cmocka_run_group_tests_name("compile/states", tests, NULL, NULL);
 }

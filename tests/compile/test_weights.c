@@ -2,38 +2,36 @@
 /// have no memory of their own.
 #include "plan_fixture.h"
 
-static uint32_t forms(const struct weft_plan *p, const char *name, enum weft_weight_form form)
-{
+static uint32_t forms(const struct weft_plan *p, const char *name, enum weft_weight_form form) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < p->n_weights; i++)
         n += p->weights[i].name && strcmp(p->weights[i].name, name) == 0 && p->weights[i].form == form;
     return n;
 }
 
-static void assert_report(const struct weft_plan *p, const char *words, bool there)
-{
+static void assert_report(const struct weft_plan *p, const char *words, bool there) {
     if ((strstr(weft_str_get(&p->report), words) != NULL) != there)
         fail_msg("'%s' in:\n%s", words, weft_str_get(&p->report));
 }
 
-static void products_and_lookups_share_tiles(void **state)
-{
+static void products_and_lookups_share_tiles(void **state) {
     (void)state;
     struct weft_plan *p = fixture_plan("symbol T 1 9\ninput i u32 [T]\nweight w q8_0 [24, 64]\n%0 = gather %w %i\n"
-                                       "%1 = matmul %0 %w\noutput %1 y\n", NULL, NULL);
+                                       "%1 = matmul %0 %w\noutput %1 y\n",
+                                       NULL, NULL);
     assert_int_equal(forms(p, "w", WEFT_FORM_PACKED), 1);
     assert_int_equal(p->n_weights, 1);
     assert_report(p, "lies on the device", false);
     weft_plan_destroy(p);
 }
 
-static void others_read_elements(void **state)
-{
+static void others_read_elements(void **state) {
     (void)state;
     struct weft_plan *p = fixture_plan("input x f32 [2, 40]\nweight w f16 [3, 40]\nweight v f16 [40]\n"
                                        "weight u i8 [2, 7]\n%0 = matmul %x %w\n%1 = mul %x %v\n%2 = sum %w\n"
                                        "%3 = neg %u\noutput %0 y\n"
-                                       "output %1 z\noutput %2 s\noutput %3 n\n", NULL, NULL);
+                                       "output %1 z\noutput %2 s\noutput %3 n\n",
+                                       NULL, NULL);
     assert_int_equal(forms(p, "w", WEFT_FORM_PACKED), 1);
     assert_int_equal(forms(p, "w", WEFT_FORM_ELEMENTS), 1);
     assert_int_equal(forms(p, "v", WEFT_FORM_ELEMENTS), 1);
@@ -48,8 +46,7 @@ static void others_read_elements(void **state)
 }
 
 /// What only products see of a weight is packed by itself; nothing else of it lies on the device.
-static void runs_of_rows_are_packed(void **state)
-{
+static void runs_of_rows_are_packed(void **state) {
     (void)state;
     struct weft_plan *p = fixture_plan("input x f32 [2, 32]\nweight w q4_0 [10, 32]\nconst %z f32 [2, 32] hex:"
                                        "0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
@@ -61,7 +58,8 @@ static void runs_of_rows_are_packed(void **state)
                                        "0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f"
                                        "0000803f0000803f0000803f0000803f0000803f0000803f0000803f0000803f\n"
                                        "%a %b = split %w {sizes=[4, 6]}\n%0 = matmul %x %a\n%1 = matmul %x %b\n"
-                                       "%2 = matmul %x %z\noutput %0 y\noutput %1 z\noutput %2 c\n", NULL, NULL);
+                                       "%2 = matmul %x %z\noutput %0 y\noutput %1 z\noutput %2 c\n",
+                                       NULL, NULL);
     assert_int_equal(forms(p, "w", WEFT_FORM_PACKED), 2);
     assert_int_equal(forms(p, "w", WEFT_FORM_ELEMENTS), 0);
     for (uint32_t i = 0; i < p->n_weights; i++) {
@@ -72,8 +70,7 @@ static void runs_of_rows_are_packed(void **state)
     weft_plan_destroy(p);
 }
 
-static void quantised_elements_are_reported(void **state)
-{
+static void quantised_elements_are_reported(void **state) {
     (void)state;
     struct weft_plan *p = fixture_plan("weight w q8_0 [10, 32]\n%0 = cast %w {to=f32}\noutput %0 y\n", NULL, NULL);
     assert_int_equal(p->n_weights, 1);
@@ -82,12 +79,12 @@ static void quantised_elements_are_reported(void **state)
 }
 
 /// Each output that is a leaf, or has its second name, costs a copy; the state under its own name costs none.
-static void outputs_are_copied(void **state)
-{
+static void outputs_are_copied(void **state) {
     (void)state;
     struct weft_plan *p = fixture_plan("input x f32 [6]\nweight w f32 [3]\nstate s dense f32 [6]\nvar v i32 0 3\n"
                                        "%0 = state_write %s %x\n%1 = neg %x\noutput %x a\noutput %w b\noutput %0 s\n"
-                                       "output %0 now\noutput %v c\noutput %1 d\noutput %1 e\n", NULL, NULL);
+                                       "output %0 now\noutput %v c\noutput %1 d\noutput %1 e\n",
+                                       NULL, NULL);
     static const char *const copied[] = {"a", "b", "now", "c", "e"};
     uint32_t copies = 0;
     for (uint32_t i = 0; i < p->schedules[0].n_steps; i++) copies += p->schedules[0].steps[i].is_copy;
@@ -101,10 +98,10 @@ static void outputs_are_copied(void **state)
     weft_plan_destroy(p);
 }
 
-static void blocks_are_no_inputs_or_outputs(void **state)
-{
+static void blocks_are_no_inputs_or_outputs(void **state) {
     (void)state;
-    static const struct { const char *graph, *words;
+    static const struct {
+        const char *graph, *words;
     } bad[] = {
         {"weight w q8_0 [2, 32]\noutput %w y\n", "output 'y' would hold blocks of q8_0"},
         {"weight w q4_k [2, 256]\n%0 = slice %w {start=1, len=1}\noutput %0 part\n", "output 'part' would hold"},
@@ -128,12 +125,14 @@ static void blocks_are_no_inputs_or_outputs(void **state)
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(products_and_lookups_share_tiles), cmocka_unit_test(others_read_elements),
-        cmocka_unit_test(runs_of_rows_are_packed),          cmocka_unit_test(quantised_elements_are_reported),
-        cmocka_unit_test(outputs_are_copied),               cmocka_unit_test(blocks_are_no_inputs_or_outputs),
+        cmocka_unit_test(products_and_lookups_share_tiles),
+        cmocka_unit_test(others_read_elements),
+        cmocka_unit_test(runs_of_rows_are_packed),
+        cmocka_unit_test(quantised_elements_are_reported),
+        cmocka_unit_test(outputs_are_copied),
+        cmocka_unit_test(blocks_are_no_inputs_or_outputs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,7 +96,9 @@ static void any_bytes(void **state) {
     expect_text("a\xff\xc3", 3, "\"a\xef\xbf\xbd\xef\xbf\xbd\"");
     expect_text("\xed\xa0\x80z", 4, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz\"");
     expect_text("a\0b", 3, "\"a\\u0000b\"");
-    expect_text("\x1b[31m\x7f\xc2\x9b" "2J\xc2\xa0", 12, "\"\\u001b[31m\\u007f\\u009b2J\xc2\xa0\"");
+    expect_text("\x1b[31m\x7f\xc2\x9b"
+                "2J\xc2\xa0",
+                12, "\"\\u001b[31m\\u007f\\u009b2J\xc2\xa0\"");
     // Separators of lines and the marks that turn the direction of writing; their neighbours stand as they are.
     expect_text("\xe2\x80\xa7\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa", 12, "\"\xe2\x80\xa7\\u2028\\u2029\\u202a\"");
     expect_text("\xe2\x80\xae\xe2\x80\xaf\xe2\x81\xa6", 9, "\"\\u202e\xe2\x80\xaf\\u2066\"");

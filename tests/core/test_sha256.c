@@ -35,7 +35,10 @@ static void test_vectors(void **state) {
 /// pieces of every size.
 static void test_lengths(void **state) {
     (void)state;
-    static const struct { size_t length; const char *digest; } rows[] = {
+    static const struct {
+        size_t length;
+        const char *digest;
+    } rows[] = {
         {1, "ca358758f6d27e6cf45272937977a748fd88391db679ceda7dc7bf1f005ee879"},
         {54, "210923e7b61c54f30cbbbf981c957f4f8f34c1d18d1863ef3a3db48ad991cca2"},
         {55, "4cfcc2771bfe1d9569dff80565efddb245e4f480503e29f39cabd2a803df639a"},

@@ -40,10 +40,22 @@ static void every_code_point(void **state) {
 
 static void malformed(void **state) {
     (void)state;
-    static const char *const bad[] = {"\x80",         "\xbf",         "\xc0\x80",         "\xc1\xbf",
-                                      "\xe0\x80\x80", "\xe0\x9f\xbf", "\xf0\x80\x80\x80", "\xf0\x8f\xbf\xbf",
-                                      "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\xe2(\xa1", "\xe2\x82(",
-                                      "\xf0\x9f\x98(", "\xed\xa0\x80", "\xed\xbf\xbf"};
+    static const char *const bad[] = {"\x80",
+                                      "\xbf",
+                                      "\xc0\x80",
+                                      "\xc1\xbf",
+                                      "\xe0\x80\x80",
+                                      "\xe0\x9f\xbf",
+                                      "\xf0\x80\x80\x80",
+                                      "\xf0\x8f\xbf\xbf",
+                                      "\xf4\x90\x80\x80",
+                                      "\xf5\x80\x80\x80",
+                                      "\xff",
+                                      "\xe2(\xa1",
+                                      "\xe2\x82(",
+                                      "\xf0\x9f\x98(",
+                                      "\xed\xa0\x80",
+                                      "\xed\xbf\xbf"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(weft_utf8_next(bad[i], strlen(bad[i]), NULL), 0);
     assert_int_equal(weft_utf8_next("", 0, NULL), 0);

@@ -28,16 +28,28 @@ static bool safe(const char *text, bool lines) {
 
 static void what_is_written_out(void **state) {
     (void)state;
-    static const struct { enum weft_visible mode; const char *text, *want; } cases[] = {
+    static const struct {
+        enum weft_visible mode;
+        const char *text, *want;
+    } cases[] = {
         {WEFT_VISIBLE_LINE, "a \xc3\xa9 \xe4\xb8\x96 \xf0\x9f\x98\x80", "a \xc3\xa9 \xe4\xb8\x96 \xf0\x9f\x98\x80"},
         {WEFT_VISIBLE_LINE, "\x1b[31mred", "\\x1b[31mred"},
         {WEFT_VISIBLE_LINE, "\x1b]52;c;aGk=\x07", "\\x1b]52;c;aGk=\\x07"},
         {WEFT_VISIBLE_LINE, "a\nb\r\nc\td", "a b  c d"},
         {WEFT_VISIBLE_LINE, "\x08\x7f\x01", "\\x08\\x7f\\x01"},
-        {WEFT_VISIBLE_LINE, "\xc2\x9b" "31m\xc2\x85", "\\u009b31m\\u0085"},
+        {WEFT_VISIBLE_LINE,
+         "\xc2\x9b"
+         "31m\xc2\x85",
+         "\\u009b31m\\u0085"},
         {WEFT_VISIBLE_LINE, "\xc2\xa0", "\xc2\xa0"},
-        {WEFT_VISIBLE_LINE, "\xe2\x80\xae" "cod\xe2\x81\xa6\xe2\x80\xa8", "\\u202ecod\\u2066\\u2028"},
-        {WEFT_VISIBLE_LINE, "\xff\x9b" "31m \xc3", "\\xff\\x9b31m \\xc3"},
+        {WEFT_VISIBLE_LINE,
+         "\xe2\x80\xae"
+         "cod\xe2\x81\xa6\xe2\x80\xa8",
+         "\\u202ecod\\u2066\\u2028"},
+        {WEFT_VISIBLE_LINE,
+         "\xff\x9b"
+         "31m \xc3",
+         "\\xff\\x9b31m \\xc3"},
         {WEFT_VISIBLE_LINE, "\xed\xa0\x80", "\\xed\\xa0\\x80"},
         {WEFT_VISIBLE_LINE, "back\\slash", "back\\slash"},
         {WEFT_VISIBLE_TEXT, "a\nb\r\nc\td\re\x1b", "a\nb\r\nc\td\\x0de\\x1b"},

@@ -30,9 +30,12 @@ static inline weft_program *bind_program_with(weft_device *device, float seed, e
     float w[12];
     for (int i = 0; i < 12; i++) w[i] = seed * (float)(i % 5 - 2);
     struct weft_weight weights[] = {{"w", w, sizeof w}, {"v", w, sizeof w}};
-    struct weft_program_compile_params params = {
-        .weights = weights, .n_weights = 2, .split_symbol = "T", .split_at = splits, .n_splits = 1,
-        .state_policy = policy};
+    struct weft_program_compile_params params = {.weights = weights,
+                                                 .n_weights = 2,
+                                                 .split_symbol = "T",
+                                                 .split_at = splits,
+                                                 .n_splits = 1,
+                                                 .state_policy = policy};
     weft_graph *g;
     weft_program *program;
     api_must(weft_graph_parse_text(bind_text, strlen(bind_text), &g));

@@ -7,8 +7,8 @@
 #include "exec/program.h"
 #include "layer_rig.h"
 
-static const char *cancel_on;      ///< implementation; NULL: the lane's
-static struct layer cancel_layer;  ///< all NULL on the null device
+static const char *cancel_on;     ///< implementation; NULL: the lane's
+static struct layer cancel_layer; ///< all NULL on the null device
 
 enum { CANCEL_ROWS = 2, CANCEL_RING = 16 };
 

@@ -65,8 +65,8 @@ struct waiter {
 static void *wait_fence(void *user) {
     struct waiter *me = user;
     atomic_store(&me->in, true);
-    weft_status status = me->fence ? weft_session_wait(me->session, me->fence, -1)
-                                   : weft_device_wait_idle(me->world->device);
+    weft_status status =
+        me->fence ? weft_session_wait(me->session, me->fence, -1) : weft_device_wait_idle(me->world->device);
     atomic_store(&me->status, (int)status);
     return NULL;
 }
@@ -487,7 +487,10 @@ static void checker_is_whole(void **state) {
     end(&w);
 }
 
-struct held { weft_session *session; atomic_int status; };
+struct held {
+    weft_session *session;
+    atomic_int status;
+};
 
 static void *run_one(void *user) {
     struct held *h = user;
@@ -526,7 +529,10 @@ static void begun_is_finished(void **state) {
     end(&w);
 }
 
-struct destroyed { weft_session *session; atomic_bool done; };
+struct destroyed {
+    weft_session *session;
+    atomic_bool done;
+};
 
 static void *destroy(void *user) {
     struct destroyed *d = user;

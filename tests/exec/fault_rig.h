@@ -40,8 +40,8 @@ static inline weft_status fault_weight(void *user, const char *name, const void 
     return WEFT_OK;
 }
 
-static inline weft_status fault_compile(weft_device *device, const char *text, struct fault_weights *weights,
-                                        bool stay, weft_program *share, weft_program **out) {
+static inline weft_status fault_compile(weft_device *device, const char *text, struct fault_weights *weights, bool stay,
+                                        weft_program *share, weft_program **out) {
     weft_graph *g = NULL;
     *out = NULL;
     weft_status status = weft_graph_parse_text(text, strlen(text), &g);

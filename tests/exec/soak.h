@@ -11,12 +11,11 @@
 enum { SOAK_SESSIONS = 16, SOAK_MOVES = 400, SOAK_ROWS = 48, SOAK_MOST = 8 };
 
 /// A ring that goes round and a cache as long as the context.
-static const char soak_text[] =
-    "symbol T 0 8\ninput q f32 [T, 2, 8]\ninput k f32 [T, 1, 8]\nvar pos u32 0 1000\n"
-    "state kw ring f32 [16, 1, 8]\nstate kf paged f32 [48, 1, 8]\n"
-    "%0 = cache_append %kw %k %pos\n%1 = attention %q %0 %0 %pos {window=5}\n"
-    "%2 = cache_append %kf %k %pos\n%3 = attention %q %2 %2 %pos\n"
-    "%4 = add %1 %3\n%5 = advance %pos {by=T}\noutput %4 y\n";
+static const char soak_text[] = "symbol T 0 8\ninput q f32 [T, 2, 8]\ninput k f32 [T, 1, 8]\nvar pos u32 0 1000\n"
+                                "state kw ring f32 [16, 1, 8]\nstate kf paged f32 [48, 1, 8]\n"
+                                "%0 = cache_append %kw %k %pos\n%1 = attention %q %0 %0 %pos {window=5}\n"
+                                "%2 = cache_append %kf %k %pos\n%3 = attention %q %2 %2 %pos\n"
+                                "%4 = add %1 %3\n%5 = advance %pos {by=T}\noutput %4 y\n";
 
 struct soak_slot {
     weft_session *s;

@@ -218,7 +218,11 @@ static void program_refusals(void **state) {
     (void)state;
     static const int64_t falling[] = {4, 4};
     const struct weft_weight shorter = {"w", api_w, 8}, other = {"v", api_w, 8}, empty = {"w", NULL, sizeof api_w};
-    const struct { struct weft_program_compile_params params; weft_status status; const char *part; } cases[] = {
+    const struct {
+        struct weft_program_compile_params params;
+        weft_status status;
+        const char *part;
+    } cases[] = {
         {{0}, WEFT_ERR_NOT_FOUND, "'w'"},
         {{.weights = &other, .n_weights = 1}, WEFT_ERR_NOT_FOUND, "'w'"},
         {{.weights = &shorter, .n_weights = 1}, WEFT_ERR_FORMAT, "'w'"},
@@ -439,7 +443,11 @@ static void models(void **state) {
 static void sampling_ranges(void **state) {
     (void)state;
     enum { LEAST, MOST, N_EDGES };
-    static const struct { const char *name; size_t at; float edges[N_EDGES], bad[3]; } fields[] = {
+    static const struct {
+        const char *name;
+        size_t at;
+        float edges[N_EDGES], bad[3];
+    } fields[] = {
         {"temp", offsetof(struct weft_sampling, temp), {0, 1e6f}, {-0.001f, 2e6f, INFINITY}},
         {"top_p", offsetof(struct weft_sampling, top_p), {0, 1}, {-0.5f, 1.01f, INFINITY}},
         {"min_p", offsetof(struct weft_sampling, min_p), {0, 1}, {-0.5f, 1.01f, INFINITY}},
@@ -486,7 +494,10 @@ static void params_are_checked(void **state) {
     assert_null(s);
     weft_model_close(&m);
     for (int i = 0; i < 3; i++) {
-        struct weft_device_params p = {.implementation = "null", .adapter = i == 0 ? -1 : i == 1 ? 7 : 0,
+        struct weft_device_params p = {.implementation = "null",
+                                       .adapter = i == 0   ? -1
+                                                  : i == 1 ? 7
+                                                           : 0,
                                        .timeout_seconds = i == 2 ? NAN : 0};
         weft_status want = i == 2 ? WEFT_ERR_INVALID : WEFT_ERR_NOT_FOUND;
         api_fails(weft_device_open(&p, &none), want, i == 2 ? "timeout" : "adapter");
@@ -537,12 +548,14 @@ static void model_refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(devices),          cmocka_unit_test(limits_min),    cmocka_unit_test(graph_text),
-        cmocka_unit_test(graph_leaves),     cmocka_unit_test(graph_refusals), cmocka_unit_test(operators),
-        cmocka_unit_test(programs),         cmocka_unit_test(program_refusals), cmocka_unit_test(session_refusals),
-        cmocka_unit_test(session_nulls),    cmocka_unit_test(steady_state),  cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(devices),          cmocka_unit_test(limits_min),
+        cmocka_unit_test(graph_text),       cmocka_unit_test(graph_leaves),
+        cmocka_unit_test(graph_refusals),   cmocka_unit_test(operators),
+        cmocka_unit_test(programs),         cmocka_unit_test(program_refusals),
+        cmocka_unit_test(session_refusals), cmocka_unit_test(session_nulls),
+        cmocka_unit_test(steady_state),     cmocka_unit_test(out_of_memory),
         cmocka_unit_test(models),           cmocka_unit_test(model_refusals),
-        cmocka_unit_test(sampling_ranges), cmocka_unit_test(params_are_checked),
+        cmocka_unit_test(sampling_ranges),  cmocka_unit_test(params_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

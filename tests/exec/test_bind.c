@@ -332,11 +332,15 @@ static void destroyed_mid_flight(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(buffers),       cmocka_unit_test(own_buffers),          cmocka_unit_test(what_more_it_takes),
-        cmocka_unit_test(ever_new_ranges), cmocka_unit_test(steps_that_trade_places),
+        cmocka_unit_test(buffers),
+        cmocka_unit_test(own_buffers),
+        cmocka_unit_test(what_more_it_takes),
+        cmocka_unit_test(ever_new_ranges),
+        cmocka_unit_test(steps_that_trade_places),
         cmocka_unit_test(ever_new_failures),
         cmocka_unit_test(anything_anywhere),
-        cmocka_unit_test(out_of_memory), cmocka_unit_test(destroyed_mid_flight),
+        cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(destroyed_mid_flight),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -95,7 +95,10 @@ struct bystander {
     uint64_t fed;
 };
 
-struct books { int64_t blocks; uint64_t bytes, buffers, groups; };
+struct books {
+    int64_t blocks;
+    uint64_t bytes, buffers, groups;
+};
 
 /// What is alive on the host and on the device. The ring of readbacks grows to what was read at once and stays so.
 static struct books count(void) {
@@ -139,8 +142,7 @@ static int open_world(void **state) {
     (void)state;
     struct weft_device_params params = {.implementation = "null"};
     fault_must(weft_device_open(&params, &device));
-    fault_must(
-        fault_compile(device, FAULT_GRAPH("other"), &weights, true, NULL, &bystander.program));
+    fault_must(fault_compile(device, FAULT_GRAPH("other"), &weights, true, NULL, &bystander.program));
     fault_must(weft_session_create(bystander.program, NULL, &bystander.s));
     bystander.fed = 0;
     goes_on(&bystander);
@@ -349,7 +351,10 @@ static void test_faults_in_recovery(void **state) {
     assert_true(failures >= 10);
 }
 
-struct told { int calls; weft_status status; };
+struct told {
+    int calls;
+    weft_status status;
+};
 
 static void tell(void *user, uint64_t fence, weft_status status) {
     struct told *t = user;

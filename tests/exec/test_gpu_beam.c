@@ -23,29 +23,25 @@ static const char model[] = "input token i32 [1]\ninput past f32 [1, 8]\nweight 
 static float E[V * D], W[D * D], U[V * D];
 static const int32_t prefix[PREFIX] = {2, 0, 1};
 
-static void must(weft_status status)
-{
+static void must(weft_status status) {
     if (status != WEFT_OK) fail_msg("%s", weft_error_message());
 }
 
-static void fill(float *x, size_t n, float scale, uint32_t seed)
-{
+static void fill(float *x, size_t n, float scale, uint32_t seed) {
     for (size_t i = 0; i < n; i++) {
         seed = seed * 1664525u + 1013904223u;
         x[i] = ((float)(seed >> 8) / (1 << 23) - 1) * scale;
     }
 }
 
-static weft_status weight(void *user, const char *name, const void **data, uint64_t *bytes)
-{
+static weft_status weight(void *user, const char *name, const void **data, uint64_t *bytes) {
     (void)user;
     *data = *name == 'E' ? E : *name == 'W' ? W : U;
     *bytes = *name == 'W' ? sizeof W : sizeof E;
     return WEFT_OK;
 }
 
-static weft_program *compile(enum weft_state_policy policy, uint32_t beams)
-{
+static weft_program *compile(enum weft_state_policy policy, uint32_t beams) {
     struct weft_graph *g = NULL;
     weft_program *p = NULL;
     struct weft_program_params params = {.compile = {.state_policy = policy, .beams = beams}, .source = {weight, NULL}};
@@ -56,11 +52,14 @@ static weft_program *compile(enum weft_state_policy policy, uint32_t beams)
 
 // ---- the host ------------------------------------------------------------------------------------------------------
 
-struct host_beam { double h[D], score; int32_t tokens[BEAM_LENGTH]; uint32_t n; };
+struct host_beam {
+    double h[D], score;
+    int32_t tokens[BEAM_LENGTH];
+    uint32_t n;
+};
 
 /// Reads a token and gives the log probabilities of the next.
-static void host_read(double *h, int32_t token, double *logs)
-{
+static void host_read(double *h, int32_t token, double *logs) {
     double next[D];
     float logits[V];
     for (int i = 0; i < D; i++) {
@@ -77,14 +76,12 @@ static void host_read(double *h, int32_t token, double *logs)
     beam_log_softmax(logits, V, logs);
 }
 
-static int host_compare(const void *a, const void *b)
-{
+static int host_compare(const void *a, const void *b) {
     const struct host_beam *x = a, *y = b;
     return x->score < y->score ? 1 : x->score > y->score ? -1 : 0;
 }
 
-static struct host_beam host_start(void)
-{
+static struct host_beam host_start(void) {
     struct host_beam b = {.n = 1, .tokens = {prefix[PREFIX - 1]}};
     double logs[V];
     for (int i = 0; i + 1 < PREFIX; i++) host_read(b.h, prefix[i], logs);
@@ -92,8 +89,7 @@ static struct host_beam host_start(void)
 }
 
 /// The best `width` sequences of STEPS tokens, best first; returns how many. Neighbours differ by more than rounding.
-static uint32_t host_search(uint32_t width, struct host_beam *beams)
-{
+static uint32_t host_search(uint32_t width, struct host_beam *beams) {
     static struct host_beam all[BEAM_MOST * V];
     uint32_t n = 1;
     beams[0] = host_start();
@@ -118,8 +114,7 @@ static uint32_t host_search(uint32_t width, struct host_beam *beams)
 }
 
 /// The best sequence of all V^STEPS, one by one.
-static struct host_beam host_exhaustive(void)
-{
+static struct host_beam host_exhaustive(void) {
     struct host_beam best = {.score = -1e30};
     for (int code = 0; code < V * V * V; code++) {
         struct host_beam b = host_start();
@@ -138,8 +133,7 @@ static struct host_beam host_exhaustive(void)
 // ---- the device ----------------------------------------------------------------------------------------------------
 
 /// One session that has read the prefix but its last token.
-static struct beam start(weft_program *p)
-{
+static struct beam start(weft_program *p) {
     struct beam b = {.n = 1, .tokens = {prefix[PREFIX - 1]}};
     must(weft_session_create(p, NULL, &b.session));
     for (int i = 0; i + 1 < PREFIX; i++) {
@@ -149,14 +143,12 @@ static struct beam start(weft_program *p)
     return b;
 }
 
-static void compare(const struct host_beam *want, const int32_t *tokens, double score)
-{
+static void compare(const struct host_beam *want, const int32_t *tokens, double score) {
     for (uint32_t k = 0; k < want->n; k++) assert_int_equal(tokens[k], want->tokens[k]);
     assert_true(fabs(score - want->score) < 1e-5);
 }
 
-static void search(weft_program *p, uint32_t width)
-{
+static void search(weft_program *p, uint32_t width) {
     struct host_beam want[BEAM_MOST];
     uint32_t expected = host_search(width, want), n = 1;
     struct beam beams[BEAM_MOST] = {start(p)};
@@ -168,8 +160,7 @@ static void search(weft_program *p, uint32_t width)
     }
 }
 
-static void forked_beams_find_what_the_host_finds(void **state)
-{
+static void forked_beams_find_what_the_host_finds(void **state) {
     (void)state;
     for (enum weft_state_policy policy = WEFT_STATE_IN_PLACE; policy <= WEFT_STATE_DOUBLE; policy++) {
         weft_program *p = compile(policy, 1);
@@ -178,8 +169,7 @@ static void forked_beams_find_what_the_host_finds(void **state)
     }
 }
 
-static void all_beams_find_the_best(void **state)
-{
+static void all_beams_find_the_best(void **state) {
     (void)state;
     weft_program *p = compile(WEFT_STATE_PING_PONG, 1);
     struct host_beam best = host_exhaustive();
@@ -195,11 +185,13 @@ static void all_beams_find_the_best(void **state)
 }
 
 /// The other way: past and present apart, one session for all beams, whose states the caller keeps.
-static void moved_states_find_the_same(void **state)
-{
+static void moved_states_find_the_same(void **state) {
     (void)state;
     enum { WIDTH = 3 };
-    struct moved { float h[D]; struct beam b; } beams[WIDTH], next[WIDTH];
+    struct moved {
+        float h[D];
+        struct beam b;
+    } beams[WIDTH], next[WIDTH];
     struct beam_way ways[WIDTH * V];
     struct host_beam want[BEAM_MOST];
     weft_program *p = compile(WEFT_STATE_AS_DECLARED, WIDTH);
@@ -238,8 +230,7 @@ static void moved_states_find_the_same(void **state)
 }
 
 /// Negative control: beams that do not fork but share their parent's session find something else.
-static void beams_without_forks_are_noticed(void **state)
-{
+static void beams_without_forks_are_noticed(void **state) {
     (void)state;
     weft_program *p = compile(WEFT_STATE_IN_PLACE, 1);
     struct host_beam want[BEAM_MOST];
@@ -266,8 +257,7 @@ static void beams_without_forks_are_noticed(void **state)
     weft_program_destroy(&p);
 }
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     fill(E, V * D, 1.5f, 7);
     fill(W, D * D, 1.0f, 8);
@@ -275,8 +265,7 @@ static int setup(void **state)
     return weft_test_gpu() ? 0 : 1;
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forked_beams_find_what_the_host_finds),
         cmocka_unit_test(all_beams_find_the_best),

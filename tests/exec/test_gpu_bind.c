@@ -249,8 +249,10 @@ static void swapped(void **state) {
     api_must(weft_buffer_write(bufs[0], 0, a, sizeof a));
     api_must(weft_session_write(s, "b", 0, b, sizeof b));
     for (int r = 0; r < RUNS; r++) {
-        api_must(weft_session_bind_all(s, (struct weft_binding[]){{.name = "a", .buffer = bufs[r % 2]},
-                                                                 {.name = "next", .buffer = bufs[1 - r % 2]}}, 2));
+        api_must(weft_session_bind_all(
+            s,
+            (struct weft_binding[]){{.name = "a", .buffer = bufs[r % 2]}, {.name = "next", .buffer = bufs[1 - r % 2]}},
+            2));
         if (r == 2) warm = bind_counters(device);
         api_must(weft_session_run(s, 1, NULL));
     }
@@ -439,8 +441,10 @@ static void refusals(void **state) {
     api_fails(weft_session_bind(s, "kept", in, 0, 0), WEFT_ERR_INVALID, "'kept' is a state");
     api_fails(weft_session_bind(s, "y", in, 256, 320), WEFT_ERR_INVALID, "input 'a' and output 'y'");
     api_fails(weft_session_bind(s, "y", in, 0, 320), WEFT_ERR_INVALID, "input 'a' and output 'y'"); // the tail block
-    api_fails(weft_session_bind_all(s, (struct weft_binding[]){{.name = "y", .buffer = gone, .bytes = 512},
-                                                               {.name = "z", .buffer = gone, .offset = 256}}, 2),
+    api_fails(weft_session_bind_all(s,
+                                    (struct weft_binding[]){{.name = "y", .buffer = gone, .bytes = 512},
+                                                            {.name = "z", .buffer = gone, .offset = 256}},
+                                    2),
               WEFT_ERR_INVALID, "output 'y' and output 'z'");
     api_fails(weft_session_bind_host(s, "y", a, 240), WEFT_ERR_LIMIT, "240 are bound");
     api_fails(api_set_rows(s, 21), WEFT_ERR_LIMIT, "input 'a' needs 252 bytes");
@@ -476,12 +480,11 @@ static void refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(islands),          cmocka_unit_test(shores_notice),
-        cmocka_unit_test(one_buffer),       cmocka_unit_test(swapped),
-        cmocka_unit_test(staged_rows_only), cmocka_unit_test(chained),
-        cmocka_unit_test(turns_go_on),      cmocka_unit_test(refusals),
-        cmocka_unit_test(host_memory),
-        cmocka_unit_test(parts_behind_the_end),
+        cmocka_unit_test(islands),           cmocka_unit_test(shores_notice),
+        cmocka_unit_test(one_buffer),        cmocka_unit_test(swapped),
+        cmocka_unit_test(staged_rows_only),  cmocka_unit_test(chained),
+        cmocka_unit_test(turns_go_on),       cmocka_unit_test(refusals),
+        cmocka_unit_test(host_memory),       cmocka_unit_test(parts_behind_the_end),
         cmocka_unit_test(host_memory_grows),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

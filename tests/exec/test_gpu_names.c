@@ -6,16 +6,14 @@
 
 static weft_device *device;
 
-static int open_device(void **state)
-{
+static int open_device(void **state) {
     (void)state;
     weft_status status = weft_device_open(NULL, &device);
     if (status != WEFT_OK) print_error("%s\n", weft_error_message());
     return status != WEFT_OK;
 }
 
-static int close_device(void **state)
-{
+static int close_device(void **state) {
     (void)state;
     weft_device_close(&device);
     return 0;
@@ -23,7 +21,9 @@ static int close_device(void **state)
 
 /// Names in the order: symbol, input, weight, cache, variable, total, operators' names, outputs. Two sets of them are
 /// the library's own words, each in a role in which it could be taken for something else.
-struct names { const char *symbol, *input, *weight, *cache, *pos, *sum, *node, *y, *top; };
+struct names {
+    const char *symbol, *input, *weight, *cache, *pos, *sum, *node, *y, *top;
+};
 static const struct names plain = {"T", "in", "scale", "rows", "count", "total", "n", "out", "top"},
                           own[] = {{"active", "vars", "constant", "state_write", "active", "fault", "advance",
                                     "reshape", "amax"},
@@ -33,8 +33,7 @@ static const struct names plain = {"T", "in", "scale", "rows", "count", "total",
 
 /// A cache of in * scale + 0.5, appended at a position; the sum of first rows so far; the greatest of a row; a constant
 /// beside a weight.
-static weft_program *compile(const struct names *n, weft_program *share)
-{
+static weft_program *compile(const struct names *n, weft_program *share) {
     static const float scale[4] = {1, 2, 3, 4};
     const struct weft_weight weight = {n->weight, scale, sizeof scale};
     struct weft_program_compile_params params = {.weights = &weight, .n_weights = 1, .share_weights = share};
@@ -55,10 +54,12 @@ static weft_program *compile(const struct names *n, weft_program *share)
     return program;
 }
 
-struct image { float y[8], top[2], rows[64], sum[4]; uint32_t pos; };
+struct image {
+    float y[8], top[2], rows[64], sum[4];
+    uint32_t pos;
+};
 
-static void read_image(weft_session *s, const struct names *n, struct image *m)
-{
+static void read_image(weft_session *s, const struct names *n, struct image *m) {
     memset(m, 0, sizeof *m);
     api_must(weft_session_read(s, n->y, 0, m->y, sizeof m->y));
     api_must(weft_session_read(s, n->top, 0, m->top, sizeof m->top));
@@ -68,8 +69,7 @@ static void read_image(weft_session *s, const struct names *n, struct image *m)
 }
 
 /// Two rows at position 3, again at 5, then a run while the session is not active, which leaves no trace.
-static void run(const struct names *n, struct image m[2])
-{
+static void run(const struct names *n, struct image m[2]) {
     static const float x[8] = {1, -2, 3, 5, 0.5f, 8, -1, 2};
     weft_program *program = compile(n, NULL);
     weft_session *s;
@@ -90,8 +90,7 @@ static void run(const struct names *n, struct image m[2])
     weft_program_destroy(&program);
 }
 
-static void names_decide_nothing(void **state)
-{
+static void names_decide_nothing(void **state) {
     (void)state;
     static const float y[8] = {1.5f, -3.5f, 9.5f, 20.5f, 1, 16.5f, -2.5f, 8.5f};
     struct image want[2], got[2];
@@ -109,8 +108,7 @@ static void names_decide_nothing(void **state)
 }
 
 /// A weight is shared by its name, whatever that is; constants are not, though equal.
-static void weights_share_under_any_name(void **state)
-{
+static void weights_share_under_any_name(void **state) {
     (void)state;
     for (size_t k = 0; k < sizeof own / sizeof *own; k++) {
         weft_program *a = compile(&own[k], NULL), *b = compile(&own[k], a), *c = compile(&plain, a);
@@ -123,8 +121,7 @@ static void weights_share_under_any_name(void **state)
     }
 }
 
-static weft_session *session_of(const char *text, weft_program **program)
-{
+static weft_session *session_of(const char *text, weft_program **program) {
     weft_graph *g;
     weft_session *s;
     api_must(weft_graph_parse_text(text, strlen(text), &g));
@@ -133,8 +130,7 @@ static weft_session *session_of(const char *text, weft_program **program)
     return s;
 }
 
-static uint32_t variable(weft_session *s, const char *name)
-{
+static uint32_t variable(weft_session *s, const char *name) {
     uint32_t bits = 99;
     api_must(weft_session_get_var(s, name, &bits));
     return bits;
@@ -142,8 +138,7 @@ static uint32_t variable(weft_session *s, const char *name)
 
 /// A variable is the activity because it is declared so, not because of its name: the first run clears it, and the
 /// others of the submit leave no trace. "active" without the declaration is a number like any other.
-static void activity_is_declared(void **state)
-{
+static void activity_is_declared(void **state) {
     (void)state;
     static const char *const names[] = {"door", "active", "vars"};
     for (size_t k = 0; k < 3; k++) {
@@ -182,8 +177,7 @@ static void activity_is_declared(void **state)
 }
 
 /// The block of variables has no name by which a session reaches it.
-static void no_name_reaches_the_variables(void **state)
-{
+static void no_name_reaches_the_variables(void **state) {
     (void)state;
     uint32_t words[4] = {5, 6, 7, 8};
     weft_program *program;
@@ -196,11 +190,12 @@ static void no_name_reaches_the_variables(void **state)
     weft_program_destroy(&program);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_decide_nothing), cmocka_unit_test(weights_share_under_any_name),
-        cmocka_unit_test(activity_is_declared), cmocka_unit_test(no_name_reaches_the_variables),
+        cmocka_unit_test(names_decide_nothing),
+        cmocka_unit_test(weights_share_under_any_name),
+        cmocka_unit_test(activity_is_declared),
+        cmocka_unit_test(no_name_reaches_the_variables),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

@@ -309,9 +309,12 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_2),  cmocka_unit_test(test_4),
-        cmocka_unit_test(test_16), cmocka_unit_test(test_comparison_notices),
-        cmocka_unit_test(test_stray_rows), cmocka_unit_test(test_two_banks),
+        cmocka_unit_test(test_2),
+        cmocka_unit_test(test_4),
+        cmocka_unit_test(test_16),
+        cmocka_unit_test(test_comparison_notices),
+        cmocka_unit_test(test_stray_rows),
+        cmocka_unit_test(test_two_banks),
         cmocka_unit_test(test_uneven_banks),
         cmocka_unit_test(test_nothing_is_left),
     };

@@ -33,13 +33,11 @@ static const char *const outputs[] = {"y", "z", "sums", "late", "t"};
 static const char *const pasts[PAIRS] = {"past_0", "past_1", "past_2", "past_3", "past_5"};
 static const char *const presents[PAIRS] = {"present_0", "present_1", "present_2", "present_3", "present_5"};
 
-static void must(weft_status status)
-{
+static void must(weft_status status) {
     if (status != WEFT_OK) fail_msg("%s", weft_error_message());
 }
 
-static weft_session *begin(enum weft_state_policy policy, weft_program **p)
-{
+static weft_session *begin(enum weft_state_policy policy, weft_program **p) {
     struct weft_graph *g = NULL;
     weft_session *s = NULL;
     size_t n;
@@ -52,8 +50,7 @@ static weft_session *begin(enum weft_state_policy policy, weft_program **p)
     return s;
 }
 
-static uint64_t read_all(weft_session *s, const char *name, uint8_t *bytes)
-{
+static uint64_t read_all(weft_session *s, const char *name, uint8_t *bytes) {
     struct weft_tensor_info info;
     must(weft_session_tensor(s, name, &info));
     assert_true(info.bytes <= MOST);
@@ -61,8 +58,7 @@ static uint64_t read_all(weft_session *s, const char *name, uint8_t *bytes)
     return info.bytes;
 }
 
-static void run(weft_session *s, uint32_t round)
-{
+static void run(weft_session *s, uint32_t round) {
     float x[24], u[24];
     int64_t tokens = (round * 2 + 1) % 4;
     uint64_t t = (uint64_t)tokens;
@@ -78,16 +74,14 @@ static void run(weft_session *s, uint32_t round)
     must(weft_session_run(s, 1, NULL));
 }
 
-static void same(weft_session *a, const char *x, weft_session *b, const char *y)
-{
+static void same(weft_session *a, const char *x, weft_session *b, const char *y) {
     uint8_t one[MOST], two[MOST];
     uint64_t n = read_all(a, x, one);
     assert_int_equal(read_all(b, y, two), n);
     if (memcmp(one, two, n) != 0) fail_msg("%s and %s differ", x, y);
 }
 
-static void shared_pairs_go_on_as_by_hand(void **state)
-{
+static void shared_pairs_go_on_as_by_hand(void **state) {
     (void)state;
     assert_non_null(weft_test_gpu());
     for (enum weft_state_policy policy = WEFT_STATE_IN_PLACE; policy <= WEFT_STATE_DOUBLE; policy++) {
@@ -112,8 +106,7 @@ static void shared_pairs_go_on_as_by_hand(void **state)
 }
 
 /// Negative control: without the move the two part ways at the second run.
-static void a_past_left_alone_is_noticed(void **state)
-{
+static void a_past_left_alone_is_noticed(void **state) {
     (void)state;
     weft_program *apart, *shared;
     weft_session *a = begin(WEFT_STATE_SEPARATE, &apart), *b = begin(WEFT_STATE_PING_PONG, &shared);
@@ -131,8 +124,7 @@ static void a_past_left_alone_is_noticed(void **state)
     weft_program_destroy(&shared);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shared_pairs_go_on_as_by_hand),
         cmocka_unit_test(a_past_left_alone_is_noticed),

@@ -20,13 +20,11 @@ enum { RUNS = 5, POLICIES = 3, PAIRS = 2 * POLICIES };
 static const enum weft_state_policy policies[POLICIES] = {WEFT_STATE_IN_PLACE, WEFT_STATE_PING_PONG, WEFT_STATE_DOUBLE};
 static weft_program *programs[POLICIES];
 
-static void must(weft_status status)
-{
+static void must(weft_status status) {
     if (status != WEFT_OK) fail_msg("%s", weft_error_message());
 }
 
-static weft_session *begin(int policy, bool checker)
-{
+static weft_session *begin(int policy, bool checker) {
     weft_session *s = NULL;
     struct weft_session_params params = {.checker = checker, .max_runs = RUNS, .replay = true};
     must(weft_session_create(programs[policy], &params, &s));
@@ -44,13 +42,11 @@ struct move {
     uint16_t uh[16];
 };
 
-static float uniform(uint64_t *seed, double lo, double hi)
-{
+static float uniform(uint64_t *seed, double lo, double hi) {
     return (float)(lo + (hi - lo) * weft_test_random(seed, 1u << 20) / (1u << 20));
 }
 
-static struct move draw(uint64_t *seed)
-{
+static struct move draw(uint64_t *seed) {
     struct move m = {.symbols = {weft_test_random(seed, 4), 0}, .runs = 1 + weft_test_random(seed, RUNS)};
     for (int i = 0; i < 24; i++) {
         m.x[i] = uniform(seed, -0.5, 0.5);
@@ -70,8 +66,7 @@ static struct move draw(uint64_t *seed)
     return m;
 }
 
-static void apply(weft_session *s, const struct move *m)
-{
+static void apply(weft_session *s, const struct move *m) {
     uint64_t t = (uint64_t)m->symbols[POLICY_T];
     if (m->reset) must(weft_session_reset(s));
     if (m->wake) must(weft_session_set_active(s, 1));
@@ -88,8 +83,7 @@ static void apply(weft_session *s, const struct move *m)
 
 /// Random moves until so many runs were made: the number of the first run after which two sessions differ, 0 if none
 /// does. *idle counts the runs that began while the first session was not active.
-static uint32_t mixed(weft_session **sessions, int n, uint32_t runs, uint64_t seed, uint32_t *idle)
-{
+static uint32_t mixed(weft_session **sessions, int n, uint32_t runs, uint64_t seed, uint32_t *idle) {
     for (uint32_t done = 0; done < runs;) {
         struct move m = draw(&seed);
         bool active;
@@ -109,8 +103,7 @@ static uint32_t mixed(weft_session **sessions, int n, uint32_t runs, uint64_t se
 
 // ---- tests ---------------------------------------------------------------------------------------------------------
 
-static void all_policies_and_checkers_agree(void **state)
-{
+static void all_policies_and_checkers_agree(void **state) {
     (void)state;
     weft_session *s[PAIRS];
     uint32_t idle = 0;
@@ -121,8 +114,7 @@ static void all_policies_and_checkers_agree(void **state)
 }
 
 /// The seed of faults in other systems: bindings that do not follow when the buffers change roles.
-static void stuck_buffers_are_noticed(void **state)
-{
+static void stuck_buffers_are_noticed(void **state) {
     (void)state;
     weft_session *s[2] = {begin(0, false), begin(1, false)};
     uint32_t idle = 0;
@@ -132,8 +124,7 @@ static void stuck_buffers_are_noticed(void **state)
     weft_session_destroy(&s[1]);
 }
 
-static bool notices(int policy, uint32_t step, uint32_t word)
-{
+static bool notices(int policy, uint32_t step, uint32_t word) {
     weft_session *s[2] = {begin(policy, true), begin(policy, false)};
     uint32_t idle = 0;
     weft_session_sabotage(s[1], step, word);
@@ -144,8 +135,7 @@ static bool notices(int policy, uint32_t step, uint32_t word)
 }
 
 /// Each step that moves a state has a word that must not be wrong, under each policy.
-static void wrong_words_are_noticed(void **state)
-{
+static void wrong_words_are_noticed(void **state) {
     (void)state;
     for (int p = 0; p < POLICIES; p++) {
         const struct weft_schedule *sc = &weft_program_plan(programs[p])->schedules[0];
@@ -159,16 +149,14 @@ static void wrong_words_are_noticed(void **state)
     }
 }
 
-static uint32_t counter(weft_session *s)
-{
+static uint32_t counter(weft_session *s) {
     uint32_t n;
     must(weft_session_read(s, "n", 0, &n, 4));
     return n;
 }
 
 /// A state that each run raises by one: after n runs, in whatever submits, it is n.
-static void every_run_happens_once(void **state)
-{
+static void every_run_happens_once(void **state) {
     (void)state;
     static const uint32_t groups[] = {1, 2, 1, 3, 5, 4, 1, 1, 2, 5, 3};
     for (int i = 0; i < PAIRS; i++) {
@@ -198,8 +186,7 @@ static void every_run_happens_once(void **state)
 }
 
 /// Snapshots and forks hold what the session holds now, in whichever buffer it lies.
-static void forks_and_snapshots_at_odd_runs(void **state)
-{
+static void forks_and_snapshots_at_odd_runs(void **state) {
     (void)state;
     for (int p = 0; p < POLICIES; p++) {
         for (uint32_t before = 1; before <= 2; before++) {
@@ -240,22 +227,19 @@ struct reference {
     int64_t n[64];
 };
 
-static weft_status leaf(void *user, weft_value v, const struct weft_value_info *info, struct weft_host *out)
-{
+static weft_status leaf(void *user, weft_value v, const struct weft_value_info *info, struct weft_host *out) {
     struct reference *r = user;
     (void)info;
     out->data = r->data[v];
     return WEFT_OK;
 }
 
-static void set_floats(struct reference *r, const struct weft_graph *g, const char *name, const float *x, size_t n)
-{
+static void set_floats(struct reference *r, const struct weft_graph *g, const char *name, const float *x, size_t n) {
     double *to = r->data[weft_graph_find(g, name)];
     for (size_t i = 0; i < n; i++) to[i] = (double)x[i];
 }
 
-static void give_leaves(struct reference *r, const struct weft_graph *g, const struct move *m)
-{
+static void give_leaves(struct reference *r, const struct weft_graph *g, const struct move *m) {
     const void *w;
     uint64_t bytes;
     size_t t = (size_t)m->symbols[POLICY_T];
@@ -269,23 +253,21 @@ static void give_leaves(struct reference *r, const struct weft_graph *g, const s
 }
 
 /// Sixteen-bit states round in each run, which the recurrences damp; else a few ulp a run.
-static void compare_state(weft_session *s, const struct weft_graph *g, const struct reference *r, const char *name)
-{
+static void compare_state(weft_session *s, const struct weft_graph *g, const struct reference *r, const char *name) {
     weft_value v = weft_graph_find(g, name);
     bool half = g->values[v].type.dtype == WEFT_F16;
     uint8_t bytes[1024];
     must(weft_session_read(s, name, 0, bytes, ((uint64_t)r->n[v] * (half ? 2 : 4) + 3) & ~3ull));
     for (int64_t i = 0; i < r->n[v]; i++) {
-        double x = half                                   ? weft_f16_to_f32(((uint16_t *)bytes)[i])
+        double x = half                                  ? weft_f16_to_f32(((uint16_t *)bytes)[i])
                    : g->values[v].type.dtype == WEFT_U32 ? ((uint32_t *)bytes)[i]
-                                                          : ((float *)bytes)[i];
+                                                         : ((float *)bytes)[i];
         if (!(fabs(x - r->data[v][i]) <= (half ? 2e-3 : 2e-5)))
             fail_msg("%s[%d] is %.9g, expected %.9g", name, (int)i, x, r->data[v][i]);
     }
 }
 
-static void states_follow_the_reference(void **state)
-{
+static void states_follow_the_reference(void **state) {
     (void)state;
     for (int p = 0; p < POLICIES; p++) {
         weft_session *s = begin(p, false);
@@ -321,27 +303,24 @@ static void states_follow_the_reference(void **state)
     }
 }
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     if (!weft_test_gpu()) return 1;
     for (int p = 0; p < POLICIES; p++) must(policy_program(weft_test_gpu(), policy_graph, policies[p], &programs[p]));
     return 0;
 }
 
-static int teardown(void **state)
-{
+static int teardown(void **state) {
     (void)state;
     for (int p = 0; p < POLICIES; p++) weft_program_destroy(&programs[p]);
     return 0;
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(states_follow_the_reference),     cmocka_unit_test(all_policies_and_checkers_agree),
-        cmocka_unit_test(stuck_buffers_are_noticed),       cmocka_unit_test(wrong_words_are_noticed),
-        cmocka_unit_test(every_run_happens_once),          cmocka_unit_test(forks_and_snapshots_at_odd_runs),
+        cmocka_unit_test(states_follow_the_reference), cmocka_unit_test(all_policies_and_checkers_agree),
+        cmocka_unit_test(stuck_buffers_are_noticed),   cmocka_unit_test(wrong_words_are_noticed),
+        cmocka_unit_test(every_run_happens_once),      cmocka_unit_test(forks_and_snapshots_at_odd_runs),
     };
     return cmocka_run_group_tests_name("exec/policy", tests, setup, teardown);
 }

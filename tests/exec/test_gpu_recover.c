@@ -23,9 +23,7 @@ static uint64_t live_bytes(void) {
 }
 
 /// Where each pipeline takes a second to compile, and recovery compiles all of them.
-static bool slow(void) {
-    return !strcmp(weft_gpu_caps(device)->implementation, "dawn") && !getenv("WEFT_TEST_LONG");
-}
+static bool slow(void) { return !strcmp(weft_gpu_caps(device)->implementation, "dawn") && !getenv("WEFT_TEST_LONG"); }
 
 /// Nothing lives but the ring of readbacks, whose buffers are of 4096 bytes here.
 static bool only_readbacks(void) {
@@ -354,7 +352,10 @@ static void test_no_memory_harms_no_other(void **state) {
 
 // ---- a model -------------------------------------------------------------------------------------------------------
 
-struct ids { int32_t id[8]; uint32_t n; };
+struct ids {
+    int32_t id[8];
+    uint32_t n;
+};
 
 static bool take(void *user, int32_t id) {
     struct ids *ids = user;

@@ -466,8 +466,9 @@ static void test_disturbances(void **state) {
 /// What is refused changes no state, nor the sizes that are live.
 static void test_refusals(void **state) {
     (void)state;
-    static const int64_t sizes[][3] = {{CHUNK + 1, 1, CTX}, {1, 1, CTX + 1}, {1, 2, CTX}, {0, 0, CTX},  {1, 1, 0},
-                                       {-1, 1, CTX},        {1, -1, CTX},    {5, 6, CTX}, {INT64_MAX, 1, INT64_MAX}};
+    static const int64_t sizes[][3] = {{CHUNK + 1, 1, CTX}, {1, 1, CTX + 1}, {1, 2, CTX},
+                                       {0, 0, CTX},         {1, 1, 0},       {-1, 1, CTX},
+                                       {1, -1, CTX},        {5, 6, CTX},     {INT64_MAX, 1, INT64_MAX}};
     static const uint32_t runs[] = {0, RUNS + 1, UINT32_MAX};
     weft_session *s = begin(false), *twin = begin(false);
     uint64_t seed = 21;
@@ -509,8 +510,8 @@ static int setup(void **state) {
         .temperature = 1.2f, .top_k = 50, .top_p = 0.97f, .repetition = 1.1f, .frequency = 0.2f, .seed = 11};
     must(weft_sample_pack(&warm, settings));
     weft_test_model_make(&model, &(struct weft_tiny_gemma3){.seed = 4, .n_layer = 3, .ctx = CTX, .plain = true});
-    struct weft_test_build build = {
-        .gemma = {.ctx = CTX, .chunk = CHUNK, .head = WEFT_LM_GENERATE, .sampling = true}, .logits = true};
+    struct weft_test_build build = {.gemma = {.ctx = CTX, .chunk = CHUNK, .head = WEFT_LM_GENERATE, .sampling = true},
+                                    .logits = true};
     program = weft_test_program(gpu, &model, &build);
     return 0;
 }
@@ -524,14 +525,10 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_replay_equals_checker),
-        cmocka_unit_test(test_mixed_notices),
-        cmocka_unit_test(test_sabotaged_update),
-        cmocka_unit_test(test_stale_bind),
-        cmocka_unit_test(test_runs_a_submit),
-        cmocka_unit_test(test_steady),
-        cmocka_unit_test(test_disturbances),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_replay_equals_checker), cmocka_unit_test(test_mixed_notices),
+        cmocka_unit_test(test_sabotaged_update),      cmocka_unit_test(test_stale_bind),
+        cmocka_unit_test(test_runs_a_submit),         cmocka_unit_test(test_steady),
+        cmocka_unit_test(test_disturbances),          cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

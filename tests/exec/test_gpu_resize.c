@@ -9,30 +9,33 @@
 #include <cmocka.h>
 #include <ctype.h>
 
-static bool on_dawn(void)
-{
+static bool on_dawn(void) {
     const char *name = getenv("WEFT_WEBGPU");
     return name && strcmp(name, "dawn") == 0 && !getenv("WEFT_TEST_LONG");
 }
 
-static bool wanted(const char *name)
-{
+static bool wanted(const char *name) {
     const char *only = getenv("WEFT_TEST_CASE");
     return !only || strstr(name, only);
 }
 
 // ---- runners -------------------------------------------------------------------------------------------------------
 
-struct world { struct op_runner r; weft_program *program; weft_session *session; };
+struct world {
+    struct op_runner r;
+    weft_program *program;
+    weft_session *session;
+};
 
 /// A program of the case, with other text if given, and perhaps bound.
-static void begin(struct world *w, weft_gpu *gpu, const struct op_case *c, const char *text, const int64_t *bind)
-{
+static void begin(struct world *w, weft_gpu *gpu, const struct op_case *c, const char *text, const int64_t *bind) {
     struct weft_graph *consumed = NULL;
     *w = (struct world){.r = {.gpu = gpu, .c = c}};
     if (!text) text = c->graph;
     snprintf(w->r.label, sizeof w->r.label, "'%s'%s", c->name,
-             text != c->graph ? ", constants" : bind ? ", bound" : "");
+             text != c->graph ? ", constants"
+             : bind           ? ", bound"
+                              : "");
     weft_status status = weft_graph_parse(weft_ops(), text, strlen(text), &w->r.g);
     if (status == WEFT_OK) status = weft_graph_parse(weft_ops(), text, strlen(text), &consumed);
     if (status != WEFT_OK) fail_msg("%s: %s\n%s", w->r.label, weft_error_message(), text);
@@ -42,15 +45,16 @@ static void begin(struct world *w, weft_gpu *gpu, const struct op_case *c, const
     for (uint32_t v = 0; v < w->r.g->n_values; v++)
         if (w->r.g->values[v].kind == WEFT_VALUE_WEIGHT) op_make_leaf(&w->r, v);
     struct weft_program_params params = {.compile = {.split_symbol = text == c->graph ? c->split : NULL,
-                                                     .split_at = {1, 8}, .n_splits = 2, .bind = bind},
+                                                     .split_at = {1, 8},
+                                                     .n_splits = 2,
+                                                     .bind = bind},
                                          .source = {op_weight, &w->r}};
     status = weft_program_create(gpu, consumed, &params, &w->program);
     if (status == WEFT_OK) status = weft_session_create(w->program, NULL, &w->session);
     if (status != WEFT_OK) fail_msg("%s: %s", w->r.label, weft_error_message());
 }
 
-static void end(struct world *w)
-{
+static void end(struct world *w) {
     weft_session_destroy(&w->session);
     weft_program_destroy(&w->program);
     for (uint32_t v = 0; v < w->r.g->n_values; v++) {
@@ -63,8 +67,7 @@ static void end(struct world *w)
     weft_graph_destroy(w->r.g);
 }
 
-static void make_leaves(struct world *w, uint32_t seed)
-{
+static void make_leaves(struct world *w, uint32_t seed) {
     w->r.seed = seed;
     for (uint32_t v = 0; v < w->r.g->n_values; v++)
         if (w->r.g->values[v].kind != WEFT_VALUE_NODE) op_make_leaf(&w->r, v);
@@ -72,8 +75,7 @@ static void make_leaves(struct world *w, uint32_t seed)
 
 /// Elements of `a`'s outputs and states that are other bits than those of the same names in `b`; with a tolerance, that
 /// are further away.
-static int64_t differences(struct world *a, struct world *b, double tolerance)
-{
+static int64_t differences(struct world *a, struct world *b, double tolerance) {
     int64_t bad = 0;
     for (uint32_t v = 0; v < a->r.g->n_values; v++) {
         const struct weft_value_info *info = &a->r.g->values[v];
@@ -96,24 +98,21 @@ static int64_t differences(struct world *a, struct world *b, double tolerance)
 }
 
 /// Resizes, uploads, runs; the host reference too if `eval`. False: prints why.
-static bool run_at(struct world *w, const int64_t *symbols, uint32_t seed)
-{
+static bool run_at(struct world *w, const int64_t *symbols, uint32_t seed) {
     memcpy(w->r.run.symbols, symbols, sizeof w->r.run.symbols);
     make_leaves(w, seed);
     return !op_run_once(&w->r, w->session, NULL);
 }
 
 /// Runs without looking at the result.
-static void run_only(struct world *w)
-{
+static void run_only(struct world *w) {
     if (weft_session_run(w->session, 1, NULL) != WEFT_OK) fail_msg("%s: %s", w->r.label, weft_error_message());
 }
 
 // ---- graphs of constants -------------------------------------------------------------------------------------------
 
 /// The text with numbers in place of symbols.
-static char *with_constants(const struct weft_graph *g, const char *text, const int64_t *symbols)
-{
+static char *with_constants(const struct weft_graph *g, const char *text, const int64_t *symbols) {
     struct weft_str out = {0};
     for (const char *line = text; *line;) {
         size_t n = strcspn(line, "\n");
@@ -136,8 +135,7 @@ static char *with_constants(const struct weft_graph *g, const char *text, const 
 
 /// Bit for bit as the program bound to this size; as the program of constants within the case's model; both as the
 /// host.
-static int check_size(struct world *live, const int64_t *symbols, uint32_t seed, bool constants)
-{
+static int check_size(struct world *live, const int64_t *symbols, uint32_t seed, bool constants) {
     const struct op_case *c = live->r.c;
     struct world other;
     int bad = !run_at(live, symbols, seed);
@@ -163,42 +161,55 @@ static int check_size(struct world *live, const int64_t *symbols, uint32_t seed,
 
 // Whole numbers: sums are exact whatever their order. Norms and angles have the tolerance of tests/ops.
 static const struct op_case named[] = {
-    {.name = "rms norm", .rel = 1e-5, .abs = 1e-5, .split = "T",
+    {.name = "rms norm",
+     .rel = 1e-5,
+     .abs = 1e-5,
+     .split = "T",
      .graph = "symbol T 0 64\ninput x f32 [T, 64]\nweight n f32 [64]\n%0 = rms_norm %x %n\n%1 = add %0 %x\n"
               "output %1 y\n"},
-    {.name = "quantised embedding, both orders", .data = "w = int 0..255; s = int 1..3; i = int 0..29",
+    {.name = "quantised embedding, both orders",
+     .data = "w = int 0..255; s = int 1..3; i = int 0..29",
      .graph = "symbol T 0 64\ninput i u32 [T]\nweight w u8 [30, 20]\nweight s f32 [30, 2]\n"
               "%0 = embedding_q4gsw %w %s %i {group=32}\n%1 = embedding_q4gsw %w %s %i {group=32, linear_order=1}\n"
               "output %0 high\noutput %1 low\n"},
-    {.name = "quantised embedding, tied to its head", .split = "T",
+    {.name = "quantised embedding, tied to its head",
+     .split = "T",
      .data = "w = int 0..255; s = int 1..3; t = int 1..3; i = int 0..29",
      .graph = "symbol T 0 64\ninput i u32 [T]\nweight w u8 [30, 20]\nweight s f32 [30, 2]\nweight t f32 [2, 32]\n"
               "%0 = embedding_q4gsw %w %s %i {group=32, linear_order=1}\n%1 = linear_q4gsw %0 %w %t {group=32}\n"
               "output %1 logits\n"},
-    {.name = "rope of a query and a key", .abs = 1e-6, .rel = 1e-6,
+    {.name = "rope of a query and a key",
+     .abs = 1e-6,
+     .rel = 1e-6,
      .graph = "symbol T 0 64\ninput q f32 [T, 4, 8]\ninput k f32 [T, 1, 8]\ninput c f32 [64, 4]\ninput s f32 [64, 4]\n"
               "%0 %1 = rope_table %q %k %c %s\noutput %0 yq\noutput %1 yk\n"},
-    {.name = "concat", .data = "x = int -9..9; y = int -9..9",
+    {.name = "concat",
+     .data = "x = int -9..9; y = int -9..9",
      .graph = "symbol T 0 64\ninput x f32 [T, 3]\ninput y f32 [T, 5]\n%0 = concat %x %y {axis=-1}\n"
               "%1 = concat %x %x\noutput %0 columns\noutput %1 rows\n"},
-    {.name = "select from the end", .data = "x = int -9..9",
+    {.name = "select from the end",
+     .data = "x = int -9..9",
      .graph = "symbol T 0 64\ninput x f32 [T+1, 6]\n%0 = select %x {index=-1}\n%1 = select %x {index=-2, axis=1}\n"
               "%2 = neg %0\n%3 = neg %1\noutput %3 column\noutput %2 last\n"},
-    {.name = "permute", .data = "x = int -9..9",
+    {.name = "permute",
+     .data = "x = int -9..9",
      .graph = "symbol T 0 64\ninput x f32 [T, 3, 5]\n%0 = transpose %x {perm=[1, 2, 0]}\noutput %0 y\n"},
-    {.name = "split", .data = "x = int -9..9",
+    {.name = "split",
+     .data = "x = int -9..9",
      .graph = "symbol T 0 64\ninput x f32 [T, 9]\n%0 %1 = split %x {sizes=[4, 5], axis=1}\n%2 = neg %0\n"
               "%3 = abs %1\noutput %2 a\noutput %3 b\n"},
-    {.name = "gather", .data = "t = int -9..9; i = int -30..30",
+    {.name = "gather",
+     .data = "t = int -9..9; i = int -30..30",
      .graph = "symbol T 0 64\ninput t f32 [30, 8]\ninput i i32 [T]\n%0 = gather %t %i\noutput %0 y\n"},
-    {.name = "product", .split = "T", .data = "x = int -4..4; w = int -4..4; v = int -4..4",
+    {.name = "product",
+     .split = "T",
+     .data = "x = int -4..4; w = int -4..4; v = int -4..4",
      .graph = "symbol T 0 64\ninput x f32 [T, 32]\nweight w f32 [24, 32]\n%0 = matmul %x %w\n%1 = relu %0\n"
               "output %1 y\n"},
 };
 static const int64_t sequence[] = {64, 1, 16, 1, 64, 0, 63};
 
-static void named_cases(void **state)
-{
+static void named_cases(void **state) {
     (void)state;
     int bad = 0;
     for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
@@ -219,7 +230,10 @@ static void named_cases(void **state)
 // ---- several symbols -----------------------------------------------------------------------------------------------
 
 static const struct op_case many = {
-    .name = "four symbols", .rel = 1e-5, .abs = 1e-5, .data = "w = int -3..3; x = int -5..5; h = int -9..9",
+    .name = "four symbols",
+    .rel = 1e-5,
+    .abs = 1e-5,
+    .data = "w = int -3..3; x = int -5..5; h = int -9..9",
     .graph = "symbol T 0 16\nsymbol S 0 40\nsymbol B 1 4\nsymbol P 0 32\nrelate T+P <= 40\n"
              "input x f32 [B, T, 8]\ninput y f32 [B, S, 8]\ninput h f16 [T, 3]\ninput q f32 [T, 2, 8]\n"
              "input k f32 [T, 1, 8]\ninput c f32 [40, 4]\ninput s f32 [40, 4]\nweight n f32 [8]\n"
@@ -232,8 +246,7 @@ static const struct op_case many = {
              "output %2 a\noutput %3 b\noutput %4 d\noutput %5 e\noutput %6 f\noutput %7 g\noutput %8 i\n"
              "output %10 j\noutput %13 l\n"};
 
-static void several_symbols_at_random(void **state)
-{
+static void several_symbols_at_random(void **state) {
     (void)state;
     if (on_dawn()) skip(); // some twenty pipelines
     struct world live;
@@ -257,7 +270,10 @@ static void several_symbols_at_random(void **state)
 
 enum { CAPACITY = 40, CHUNK = 16 };
 static const struct op_case decode = {
-    .name = "prefill and decode", .rel = 1e-5, .abs = 1e-5, .split = "T",
+    .name = "prefill and decode",
+    .rel = 1e-5,
+    .abs = 1e-5,
+    .split = "T",
     .graph = "symbol T 1 16\nsymbol P 0 39\nrelate T+P <= 40\nvar pos u32 0 40\ninput q f32 [T, 2, 32]\n"
              "input k f32 [T, 1, 32]\ninput v f32 [T, 1, 32]\ninput c f32 [40, 16]\ninput s f32 [40, 16]\n"
              "input bias f32 [40, 64]\nstate ck ring f32 [40, 1, 32]\nstate cv ring f32 [40, 1, 32]\n"
@@ -266,8 +282,7 @@ static const struct op_case decode = {
              "%7 = add %5 %6\n%8 = advance %pos {by=T}\noutput %7 y\n"};
 
 /// The states of `to` become those of `from`.
-static void copy_states(struct world *from, struct world *to)
-{
+static void copy_states(struct world *from, struct world *to) {
     for (size_t i = 0; i < from->r.g->n_states; i++) {
         const struct weft_value_info *info = &from->r.g->values[from->r.g->states[i]];
         uint8_t bytes[CAPACITY * 32 * 4];
@@ -285,8 +300,7 @@ static void copy_states(struct world *from, struct world *to)
 }
 
 /// Writes the inputs, and nothing else: states go on.
-static void upload_inputs(struct world *w)
-{
+static void upload_inputs(struct world *w) {
     for (uint32_t v = 0; v < w->r.g->n_values; v++) {
         const struct weft_value_info *info = &w->r.g->values[v];
         if (info->kind != WEFT_VALUE_INPUT) continue;
@@ -298,8 +312,7 @@ static void upload_inputs(struct world *w)
     }
 }
 
-static void step_inputs(struct world *w, const int64_t *symbols, uint32_t seed)
-{
+static void step_inputs(struct world *w, const int64_t *symbols, uint32_t seed) {
     memcpy(w->r.run.symbols, symbols, sizeof w->r.run.symbols);
     w->r.seed = seed;
     for (uint32_t v = 0; v < w->r.g->n_values; v++)
@@ -309,8 +322,7 @@ static void step_inputs(struct world *w, const int64_t *symbols, uint32_t seed)
 
 /// 24 tokens in chunks of 16 and 8, then one at a time from position 24 to the end: twice the prefill is beyond the
 /// capacity of 40, so whoever still counts with the prefill's length reaches past tables and cache.
-static void prefill_then_decode(void **state)
-{
+static void prefill_then_decode(void **state) {
     (void)state;
     struct world live;
     begin(&live, weft_test_gpu(), &decode, NULL, NULL);
@@ -359,14 +371,16 @@ static void prefill_then_decode(void **state)
 // ---- folded grids --------------------------------------------------------------------------------------------------
 
 static const struct op_case folded = {
-    .name = "folded grids", .rel = 1e-5, .abs = 1e-5, .data = "i = int 0..29",
+    .name = "folded grids",
+    .rel = 1e-5,
+    .abs = 1e-5,
+    .data = "i = int 0..29",
     .graph = "symbol T 0 64\ninput x f32 [T, 32]\nweight n f32 [32]\ninput t f32 [30, 8]\ninput i i32 [T]\n"
              "%0 = rms_norm %x %n\n%1 = transpose %0\n%2 = concat %0 %x {axis=1}\n%3 = gather %t %i\n"
              "%4 = pad %x {before=[1, 1], after=[0, 0]}\noutput %1 a\noutput %2 b\noutput %3 c\noutput %4 d\n"};
 
 /// With at most 7 workgroups in a dimension the same numbers come out, from folded grids.
-static void a_low_limit_folds(void **state)
-{
+static void a_low_limit_folds(void **state) {
     (void)state;
     weft_gpu *gpu = NULL;
     if (weft_test_open((struct weft_gpu_params){.max_groups = 7}, &gpu) != WEFT_OK)
@@ -394,8 +408,7 @@ static void a_low_limit_folds(void **state)
 
 /// Parameter words, one a time, are made wrong by one: of every step some change the result, and the comparison with
 /// the bound program says so. With the words right again it says nothing.
-static void wrong_words_change_results(void **state)
-{
+static void wrong_words_change_results(void **state) {
     (void)state;
     if (on_dawn()) skip(); // its bounds checks are off in tests
     for (size_t c = 0; c < sizeof named / sizeof *named; c++) {
@@ -432,8 +445,7 @@ static void wrong_words_change_results(void **state)
 }
 
 /// A graph of constants that is a row short, or of another seed, is not taken for the same.
-static void comparisons_can_fail(void **state)
-{
+static void comparisons_can_fail(void **state) {
     (void)state;
     const struct op_case *c = &named[3];
     struct world live, other;
@@ -448,12 +460,14 @@ static void comparisons_can_fail(void **state)
     end(&other);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(named_cases),       cmocka_unit_test(several_symbols_at_random),
-        cmocka_unit_test(prefill_then_decode), cmocka_unit_test(a_low_limit_folds),
-        cmocka_unit_test(wrong_words_change_results), cmocka_unit_test(comparisons_can_fail),
+        cmocka_unit_test(named_cases),
+        cmocka_unit_test(several_symbols_at_random),
+        cmocka_unit_test(prefill_then_decode),
+        cmocka_unit_test(a_low_limit_folds),
+        cmocka_unit_test(wrong_words_change_results),
+        cmocka_unit_test(comparisons_can_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -217,7 +217,9 @@ static void destroyed_mid_flight(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(interleaved), cmocka_unit_test(first_is_nth), cmocka_unit_test(poison_is_seen),
+        cmocka_unit_test(interleaved),
+        cmocka_unit_test(first_is_nth),
+        cmocka_unit_test(poison_is_seen),
         cmocka_unit_test(destroyed_mid_flight),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

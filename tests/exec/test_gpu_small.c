@@ -19,8 +19,7 @@ static const char block_graph[] = "symbol T 0 64\ninput x f32 [T, 64]\nweight n 
                                   "%0 = rms_norm %x %n {eps=1e-6}\n%1 = matmul %0 %g\n%2 = matmul %0 %u\n%3 = "
                                   "gelu_tanh %1\n%4 = mul %3 %2\n%5 = matmul %4 %d\n%6 = add %5 %x\noutput %6 z\n";
 
-static void run_all(const char *name, const char *graph, double tolerance)
-{
+static void run_all(const char *name, const char *graph, double tolerance) {
     weft_gpu *gpu = weft_test_gpu();
     assert_non_null(gpu);
     static const int64_t sizes[] = {64, 1, 16, 0, 7};
@@ -49,8 +48,7 @@ static void matmuls(void **state) { (void)state, run_all("matmul", matmul_graph,
 static void blocks(void **state) { (void)state, run_all("feed-forward block", block_graph, 5e-5); }
 
 /// Negative control: a wrong expectation must be noticed.
-static void comparison_notices(void **state)
-{
+static void comparison_notices(void **state) {
     (void)state;
     weft_gpu *gpu = weft_test_gpu();
     assert_non_null(gpu);
@@ -62,8 +60,7 @@ static void comparison_notices(void **state)
     assert_int_equal(weft_case_run(gpu, &c, NULL), 1);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(adds), cmocka_unit_test(norms), cmocka_unit_test(matmuls),
                                        cmocka_unit_test(blocks), cmocka_unit_test(comparison_notices)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -461,21 +461,22 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rewind),          cmocka_unit_test(test_crop_at_the_window),
+        cmocka_unit_test(test_rewind),
+        cmocka_unit_test(test_crop_at_the_window),
         cmocka_unit_test(test_comparison_notices),
-        cmocka_unit_test(test_snapshot_device), cmocka_unit_test(test_snapshot_host),
-        cmocka_unit_test(test_fork),            cmocka_unit_test(test_fork_at),
-        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_host_rows),
+        cmocka_unit_test(test_snapshot_device),
+        cmocka_unit_test(test_snapshot_host),
+        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_fork_at),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_host_rows),
         cmocka_unit_test(test_growth_and_checker),
         cmocka_unit_test(test_nothing_leaks),
     };
     const struct CMUnitTest recurrent[] = {
-        cmocka_unit_test(test_recurrent),
-        cmocka_unit_test(test_ranges_of_halves),
-        cmocka_unit_test(test_rows_within_a_ring),
-        cmocka_unit_test(test_what_is_put_back),
-        cmocka_unit_test(test_pages_come_empty),
-        cmocka_unit_test(test_checkpoints_are_bounded),
+        cmocka_unit_test(test_recurrent),          cmocka_unit_test(test_ranges_of_halves),
+        cmocka_unit_test(test_rows_within_a_ring), cmocka_unit_test(test_what_is_put_back),
+        cmocka_unit_test(test_pages_come_empty),   cmocka_unit_test(test_checkpoints_are_bounded),
     };
     int failed = cmocka_run_group_tests_name("ring", tests, setup_ring, teardown);
     failed += cmocka_run_group_tests_name("pages", tests, setup_pages, teardown);

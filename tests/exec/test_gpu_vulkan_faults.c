@@ -155,13 +155,14 @@ static void test_memory_in_a_pipeline(void **state) {
     (void)state;
     static const char *const calls[] = {"CreateShaderModule", "CreateComputePipelines"};
     for (size_t i = 0; i < 2; i++) {
-        struct weft_pipeline_desc d = {.label = calls[i], .n_bindings = 1, .kinds = {WEFT_BIND_READ_WRITE},
-                                       .workgroup = {1, 1, 1}};
+        struct weft_pipeline_desc d = {
+            .label = calls[i], .n_bindings = 1, .kinds = {WEFT_BIND_READ_WRITE}, .workgroup = {1, 1, 1}};
         char wgsl[200];
         weft_pipeline p;
         snprintf(wgsl, sizeof wgsl,
                  "@group(0) @binding(0) var<storage, read_write> y: array<u32>;\n"
-                 "@compute @workgroup_size(1) fn main() { y[0] += %uu; }\n", (unsigned)i + 77);
+                 "@compute @workgroup_size(1) fn main() { y[0] += %uu; }\n",
+                 (unsigned)i + 77);
         d.wgsl = wgsl;
         layer.arm(calls[i], 1, 0, NO_DEVICE_MEMORY);
         weft_status status = weft_pipeline_get(device, &d, &p);
@@ -265,8 +266,8 @@ int main(void) {
     const char *part = getenv("WEFT_TEST_PART");
     if (part) return strcmp(part, "doomed") == 0 ? doomed() : memory_part();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_device_memory), cmocka_unit_test(test_memory_in_a_session),
-        cmocka_unit_test(test_memory_in_a_pipeline), cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_device_memory),         cmocka_unit_test(test_memory_in_a_session),
+        cmocka_unit_test(test_memory_in_a_pipeline),  cmocka_unit_test(test_loss),
         cmocka_unit_test(test_wgpu_ends_the_process), cmocka_unit_test(test_hang),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,7 +61,8 @@ static void positions_of_all_kinds(void **state) {
     (void)state;
     weft_session *s = session_of("var pos u32 0 4000000000\ninput x f32 [2, 4]\nstate rows dense f32 [7, 4]\n"
                                  "state ring ring f32 [5, 4]\n%n = cache_append %rows %x %pos\n"
-                                 "%m = cache_append %ring %x %pos\n"), *other;
+                                 "%m = cache_append %ring %x %pos\n"),
+                 *other;
     weft_snapshot *x;
     api_must(weft_session_set_var(s, "pos", 5));
     runs(s, 3, 1);
@@ -139,7 +140,8 @@ static void keys_beyond_the_reach(void **state) {
 static void variables_within_their_bounds(void **state) {
     (void)state;
     weft_session *s = session_of("var pos u32 2 17\nvar i i32 -5 -2\nvar f f32 1 3\nvar free u32 0 4294967295\n"
-                                 "input x f32 [4]\n%p = advance %pos {by=4}\n%y = neg %x\noutput %y y\n"), *other;
+                                 "input x f32 [4]\n%p = advance %pos {by=4}\n%y = neg %x\noutput %y y\n"),
+                 *other;
     weft_snapshot *x;
     uint32_t bits;
     float f;

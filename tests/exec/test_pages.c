@@ -361,7 +361,7 @@ static void test_banks(void **state) {
     before = copies(narrow);
     rig_must(weft_session_reserve(other, 4 * PAGE));
     assert_int_equal(pool_bytes(narrow), (1 + 2 * PAGES) * PAGE_BYTES); // as far as two contexts go: three banks
-    assert_int_equal(copies(narrow) - before, 2 + 2); // the second bank has moved
+    assert_int_equal(copies(narrow) - before, 2 + 2);                   // the second bank has moved
     weft_session_destroy(&s);
     weft_session_destroy(&other);
     assert_int_equal(pool_bytes(narrow), 0);
@@ -593,8 +593,8 @@ static void in_banks(void (*test)(void **), int least) {
     weft_program *one = program;
     for (int min = 0; min < 4 - least; min++) {
         gpu = NULL;
-        rig_must(weft_gpu_open(&(struct weft_gpu_params){.implementation = "null", .limits_min = min,
-                                                         .max_binding = BANK_LIMIT}, &gpu));
+        rig_must(weft_gpu_open(
+            &(struct weft_gpu_params){.implementation = "null", .limits_min = min, .max_binding = BANK_LIMIT}, &gpu));
         program = rig_program(gpu, BANK_GRAPH("paged"), &(struct weft_compile_params){.page_rows = PAGE});
         assert_int_equal(weft_program_plan(program)->page_groups[0].n_banks, min ? 2 : 3);
         test(NULL);

@@ -9,23 +9,20 @@
 
 static const enum weft_state_policy policies[] = {WEFT_STATE_IN_PLACE, WEFT_STATE_PING_PONG, WEFT_STATE_DOUBLE};
 
-static weft_gpu *open_null(void)
-{
+static weft_gpu *open_null(void) {
     weft_gpu *gpu = NULL;
     struct weft_gpu_params null = {.implementation = "null"};
     api_must(weft_gpu_open(&null, &gpu));
     return gpu;
 }
 
-static struct weft_gpu_counters count(const weft_gpu *gpu)
-{
+static struct weft_gpu_counters count(const weft_gpu *gpu) {
     struct weft_gpu_counters c;
     weft_gpu_counters(gpu, &c);
     return c;
 }
 
-static void memory_is_told_before_it_is_taken(void **state)
-{
+static void memory_is_told_before_it_is_taken(void **state) {
     (void)state;
     uint64_t states[3];
     for (int i = 0; i < 3; i++) {
@@ -48,8 +45,7 @@ static void memory_is_told_before_it_is_taken(void **state)
     assert_int_equal(states[1] - states[0], 6 * 256); // all but the ring have a second buffer
 }
 
-static void steady_state_makes_nothing(void **state)
-{
+static void steady_state_makes_nothing(void **state) {
     (void)state;
     for (int i = 0; i < 3; i++) {
         weft_gpu *gpu = open_null();
@@ -85,8 +81,7 @@ static void steady_state_makes_nothing(void **state)
 }
 
 /// How often a step that writes state `name`, and is no commit, stands among the steps that the live sizes replay.
-static uint32_t writers_of(weft_session *s, const char *name)
-{
+static uint32_t writers_of(weft_session *s, const char *name) {
     struct weft_session_view v = weft_session_view(s);
     const struct weft_schedule *sc = &weft_program_plan(weft_session_program(s))->schedules[v.schedule];
     uint32_t n = 0;
@@ -103,8 +98,7 @@ static uint32_t writers_of(weft_session *s, const char *name)
 }
 
 /// One dispatch of a run writes each state, with no tokens as with some; the device is asked for that many.
-static void states_are_written_once_a_run(void **state)
-{
+static void states_are_written_once_a_run(void **state) {
     (void)state;
     static const char *const names[] = {"s", "h", "g", "n", "r", "c"};
     for (int i = 0; i < 3; i++) {
@@ -116,8 +110,7 @@ static void states_are_written_once_a_run(void **state)
         for (int64_t t = 0; t <= 3; t += 3) {
             int64_t symbols[POLICY_SYMBOLS] = {t, 0};
             api_must(weft_session_resize(s, symbols));
-            for (size_t k = 0; k < sizeof names / sizeof *names; k++)
-                assert_int_equal(writers_of(s, names[k]), 1);
+            for (size_t k = 0; k < sizeof names / sizeof *names; k++) assert_int_equal(writers_of(s, names[k]), 1);
             assert_in_range(writers_of(s, "kc"), t > 0, 1); // its step may do more than append
             for (uint32_t runs = 1; runs <= 7; runs += 3) {
                 struct weft_gpu_counters before = count(gpu);
@@ -131,16 +124,14 @@ static void states_are_written_once_a_run(void **state)
     }
 }
 
-static void no_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3])
-{
+static void no_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
     (void)u, (void)words;
     grid[0] = grid[1] = grid[2] = 0;
 }
 static const struct weft_kernel lazy = {"lazy", "ops/state_write.wgsl", NULL, no_update};
 
 /// A kernel that skips a whole write, against its trait, is an error of the resize and not a wrong number.
-static void a_skipped_writer_is_refused(void **state)
-{
+static void a_skipped_writer_is_refused(void **state) {
     (void)state;
     for (int i = 0; i < 3; i++) {
         weft_gpu *gpu = open_null();
@@ -166,16 +157,15 @@ static const char paired[] = "input past_0 f32 [4, 8]\ninput past_1 f32 [16, 8]\
                              "output %a present_0\n"
                              "output %b present_1\noutput %c y\n";
 
-static weft_device *open_device(void)
-{
+static weft_device *open_device(void) {
     weft_device *device = NULL;
     struct weft_device_params params = {.implementation = "null"};
     api_must(weft_device_open(&params, &device));
     return device;
 }
 
-static weft_program *compile_paired(weft_device *device, enum weft_state_policy pair,
-                                    enum weft_state_policy program, uint32_t beams) {
+static weft_program *compile_paired(weft_device *device, enum weft_state_policy pair, enum weft_state_policy program,
+                                    uint32_t beams) {
     weft_graph *g;
     weft_program *p;
     size_t n;
@@ -187,15 +177,13 @@ static weft_program *compile_paired(weft_device *device, enum weft_state_policy 
     return p;
 }
 
-static void has_words(const char *const *words, bool wanted)
-{
+static void has_words(const char *const *words, bool wanted) {
     for (; *words; words++)
         if ((strstr(weft_error_message(), *words) != NULL) != wanted)
             fail_msg("'%s' %s '%s'", weft_error_message(), wanted ? "lacks" : "has", *words);
 }
 
-static void replay_apart_names_all_causes(void **state)
-{
+static void replay_apart_names_all_causes(void **state) {
     (void)state;
 #define BY_PAIR "policy separate of the pair (weft_graph_pair_state)"
 #define BY_PROGRAM "state_policy separate of the program (weft_program_compile_params)"
@@ -205,21 +193,32 @@ static void replay_apart_names_all_causes(void **state)
         uint32_t beams;
         const char *has[6], *lacks[4];
     } cases[] = {
-        {WEFT_STATE_SEPARATE, WEFT_STATE_AS_DECLARED, 1,
+        {WEFT_STATE_SEPARATE,
+         WEFT_STATE_AS_DECLARED,
+         1,
          {"because of " BY_PAIR "; compile with policy in_place, ping_pong or double, or run once at a time"},
          {"state_policy", "beam"}},
-        {WEFT_STATE_IN_PLACE, WEFT_STATE_AS_DECLARED, 4,
+        {WEFT_STATE_IN_PLACE,
+         WEFT_STATE_AS_DECLARED,
+         4,
          {"because of " BY_BEAMS "; compile with beams 1 and fork sessions for the beams, or run once"},
          {"policy separate", "in_place"}},
-        {WEFT_STATE_IN_PLACE, WEFT_STATE_SEPARATE, 0,
+        {WEFT_STATE_IN_PLACE,
+         WEFT_STATE_SEPARATE,
+         0,
          {"because of " BY_PROGRAM "; compile with state_policy in_place, ping_pong or double, or run once"},
          {"of the pair", "beam"}},
-        {WEFT_STATE_SEPARATE, WEFT_STATE_AS_DECLARED, 4,
+        {WEFT_STATE_SEPARATE,
+         WEFT_STATE_AS_DECLARED,
+         4,
          {"because of " BY_PAIR " and " BY_BEAMS,
           "; compile with policy in_place, ping_pong or double and with beams 1 and fork sessions"},
          {"state_policy separate"}},
-        {WEFT_STATE_SEPARATE, WEFT_STATE_SEPARATE, 4,
-         {"because of " BY_PAIR ", " BY_PROGRAM " and " BY_BEAMS, "compile with state_policy in_place"}, {NULL}},
+        {WEFT_STATE_SEPARATE,
+         WEFT_STATE_SEPARATE,
+         4,
+         {"because of " BY_PAIR ", " BY_PROGRAM " and " BY_BEAMS, "compile with state_policy in_place"},
+         {NULL}},
     };
     weft_device *device = open_device();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -244,8 +243,7 @@ static void replay_apart_names_all_causes(void **state)
     weft_device_close(&device);
 }
 
-static void shared_pairs_replay(void **state)
-{
+static void shared_pairs_replay(void **state) {
     (void)state;
     weft_device *device = open_device();
     for (int i = 0; i < 3; i++) {
@@ -265,8 +263,7 @@ static void shared_pairs_replay(void **state)
 }
 
 /// Five pairs: the first four by name, the others counted.
-static void many_pairs_are_summed_up(void **state)
-{
+static void many_pairs_are_summed_up(void **state) {
     (void)state;
     weft_device *device = open_device();
     weft_graph *g;
@@ -294,8 +291,7 @@ static void many_pairs_are_summed_up(void **state)
 }
 
 /// One pair apart, and two beams, are enough to be refused.
-static void one_pair_of_two_beams_is_refused(void **state)
-{
+static void one_pair_of_two_beams_is_refused(void **state) {
     (void)state;
     static const char text[] = "input past f32 [4]\n%0 = neg %past\noutput %0 present\n";
     weft_device *device = open_device();
@@ -318,8 +314,7 @@ static void one_pair_of_two_beams_is_refused(void **state)
 
 // ---- memory --------------------------------------------------------------------------------------------------------
 
-static void running_out_of_memory(void **state)
-{
+static void running_out_of_memory(void **state) {
     (void)state;
     int64_t live = weft_alloc_stats().live;
     weft_gpu *gpu = open_null();
@@ -343,8 +338,7 @@ static void running_out_of_memory(void **state)
     assert_true(weft_alloc_stats().live == live);
 }
 
-static void public_calls_refuse_what_is_wrong(void **state)
-{
+static void public_calls_refuse_what_is_wrong(void **state) {
     (void)state;
     weft_graph *g;
     weft_value s, x;
@@ -361,15 +355,13 @@ static void public_calls_refuse_what_is_wrong(void **state)
     weft_graph_free(&g);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_told_before_it_is_taken), cmocka_unit_test(steady_state_makes_nothing),
         cmocka_unit_test(states_are_written_once_a_run),     cmocka_unit_test(a_skipped_writer_is_refused),
         cmocka_unit_test(replay_apart_names_all_causes),     cmocka_unit_test(shared_pairs_replay),
         cmocka_unit_test(many_pairs_are_summed_up),          cmocka_unit_test(running_out_of_memory),
-        cmocka_unit_test(one_pair_of_two_beams_is_refused),
-        cmocka_unit_test(public_calls_refuse_what_is_wrong),
+        cmocka_unit_test(one_pair_of_two_beams_is_refused),  cmocka_unit_test(public_calls_refuse_what_is_wrong),
     };
     return cmocka_run_group_tests_name("exec/policy", tests, NULL, NULL);
 }

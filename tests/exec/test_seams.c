@@ -421,13 +421,19 @@ static void test_snapshots_of_another_thread(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cancelled_while_taking_pages), cmocka_unit_test(test_cancelled_read_of_rows),
-        cmocka_unit_test(test_host_memory_grows),            cmocka_unit_test(test_host_memory_without_end),
-        cmocka_unit_test(test_accounts_of_bindings),         cmocka_unit_test(test_lost_says_so),
+        cmocka_unit_test(test_cancelled_while_taking_pages),
+        cmocka_unit_test(test_cancelled_read_of_rows),
+        cmocka_unit_test(test_host_memory_grows),
+        cmocka_unit_test(test_host_memory_without_end),
+        cmocka_unit_test(test_accounts_of_bindings),
+        cmocka_unit_test(test_lost_says_so),
         cmocka_unit_test(test_lost_buffer_says_so),
-        cmocka_unit_test(test_accounts_of_a_lost_device),    cmocka_unit_test(test_fences_of_many_losses),
-        cmocka_unit_test(test_half_a_restore),               cmocka_unit_test(test_restore_into_own_pages),
-        cmocka_unit_test(test_snapshot_of_another_position), cmocka_unit_test(test_refused_write_of_rows),
+        cmocka_unit_test(test_accounts_of_a_lost_device),
+        cmocka_unit_test(test_fences_of_many_losses),
+        cmocka_unit_test(test_half_a_restore),
+        cmocka_unit_test(test_restore_into_own_pages),
+        cmocka_unit_test(test_snapshot_of_another_position),
+        cmocka_unit_test(test_refused_write_of_rows),
         cmocka_unit_test(test_snapshots_of_another_thread),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

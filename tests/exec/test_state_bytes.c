@@ -14,8 +14,7 @@
 static const char graph[] = "state a dense f32 [3, 5]\nstate b dense f16 [3]\nstate c ring f32 [64]\nvar pos u32 0 9\n"
                             "input x f32 [1]\n%0 = cache_append %c %x %pos\n";
 
-static void padding_is_out_of_reach(void **state)
-{
+static void padding_is_out_of_reach(void **state) {
     (void)state;
     weft_gpu *gpu = NULL;
     struct weft_gpu_params params = {.implementation = "null"};
@@ -26,7 +25,9 @@ static void padding_is_out_of_reach(void **state)
     assert_int_equal(weft_graph_parse(weft_ops(), graph, strlen(graph), &g), WEFT_OK);
     assert_int_equal(weft_program_create(gpu, g, NULL, &program), WEFT_OK);
     assert_int_equal(weft_session_create(program, NULL, &s), WEFT_OK);
-    static const struct { const char *name; uint64_t bytes;
+    static const struct {
+        const char *name;
+        uint64_t bytes;
     } states[] = {{"a", 60}, {"b", 8}, {"c", 256}};
     uint8_t data[512] = {0};
     for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
@@ -44,8 +45,7 @@ static void padding_is_out_of_reach(void **state)
     weft_gpu_close(&gpu);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(padding_is_out_of_reach)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,7 +44,9 @@ static bool alive(uint64_t *out) {
     if (!good(weft_device_memory(device, &m))) return false;
     *out = m.total - m.readback;
     return holds(m.weights + m.states + m.pages + m.snapshots + m.transients + m.params + m.io + m.staging +
-                         m.readback + m.other == m.total, "the parts of the memory do not add up");
+                         m.readback + m.other ==
+                     m.total,
+                 "the parts of the memory do not add up");
 }
 
 static int setup(void **state) {
@@ -120,7 +122,10 @@ static struct bind_image *stories_alone(void) {
 // ---- users ---------------------------------------------------------------------------------------------------------
 
 /// Fences that were told of, of one session.
-struct heard { atomic_ullong last; atomic_int n; };
+struct heard {
+    atomic_ullong last;
+    atomic_int n;
+};
 
 struct user {
     int number;
@@ -218,8 +223,12 @@ static void compile_the_same(struct user *me) {
     float w[12];
     for (int i = 0; i < 12; i++) w[i] = (float)(i % 5 - 2);
     struct weft_weight weights[] = {{"w", w, sizeof w}, {"v", w, sizeof w}};
-    struct weft_program_compile_params params = {.weights = weights, .n_weights = 2, .split_symbol = "T",
-                                                 .split_at = splits, .n_splits = 1, .share_weights = program};
+    struct weft_program_compile_params params = {.weights = weights,
+                                                 .n_weights = 2,
+                                                 .split_symbol = "T",
+                                                 .split_at = splits,
+                                                 .n_splits = 1,
+                                                 .share_weights = program};
     weft_graph *g = NULL;
     weft_program *p = NULL;
     weft_session *s = NULL;
@@ -227,8 +236,7 @@ static void compile_the_same(struct user *me) {
     if (good(weft_graph_parse_text(bind_text, strlen(bind_text), &g)) &&
         good(weft_program_compile(device, &g, &params, &p)) &&
         good(weft_session_create(p, &(struct weft_session_params){.max_runs = 8}, &s)))
-        for (int m = 0; m < MOVES && good(move(s, seed_of(0, 0, m), NULL, 0, &fence)); m++)
-            look(me, s, &me->alone[m]);
+        for (int m = 0; m < MOVES && good(move(s, seed_of(0, 0, m), NULL, 0, &fence)); m++) look(me, s, &me->alone[m]);
     weft_session_destroy(&s);
     weft_program_destroy(&p);
 }
@@ -249,7 +257,8 @@ static void *watch_thread(void *arg) {
     while (!atomic_load(&stop)) {
         if (!good(weft_device_counters(device, &now)) || !alive(&bytes)) break;
         holds(now.submits >= before.submits && now.buffers_made >= before.buffers_made && bytes >= least &&
-                  now.dispatches >= before.dispatches && now.bytes_peak >= now.bytes_live, "counters went back");
+                  now.dispatches >= before.dispatches && now.bytes_peak >= now.bytes_live,
+              "counters went back");
         before = now;
         good(weft_device_poll(device));
         good(weft_device_wait_idle(device));
@@ -258,7 +267,10 @@ static void *watch_thread(void *arg) {
     return NULL;
 }
 
-struct crowd { struct user *users; uint64_t least; };
+struct crowd {
+    struct user *users;
+    uint64_t least;
+};
 
 static void *crowd_thread(void *arg) {
     struct crowd *c = arg;

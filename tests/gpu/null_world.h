@@ -28,23 +28,23 @@ struct world {
     weft_bindgroup group;
 };
 
-static inline struct weft_pipeline_desc add_desc(void)
-{
-    return (struct weft_pipeline_desc){.label = "add", .wgsl = "// add", .n_bindings = 3,
+static inline struct weft_pipeline_desc add_desc(void) {
+    return (struct weft_pipeline_desc){.label = "add",
+                                       .wgsl = "// add",
+                                       .n_bindings = 3,
                                        .kinds = {WEFT_BIND_UNIFORM, WEFT_BIND_READ, WEFT_BIND_READ_WRITE},
-                                       .uniform_size = 64, .workgroup = {64, 1, 1}};
+                                       .uniform_size = 64,
+                                       .workgroup = {64, 1, 1}};
 }
 
-static inline weft_gpu *open_null(bool min)
-{
+static inline weft_gpu *open_null(bool min) {
     weft_gpu *gpu = NULL;
     struct weft_gpu_params params = {.implementation = "null", .limits_min = min};
     OK(weft_gpu_open(&params, &gpu));
     return gpu;
 }
 
-static inline struct world open_world(void)
-{
+static inline struct world open_world(void) {
     struct world w = {.gpu = open_null(false)};
     OK(weft_buf_create(w.gpu, 4 * 256, WEFT_BUF_UNIFORM, "arena", &w.uniform));
     OK(weft_buf_create(w.gpu, 4096, WEFT_BUF_STORAGE, "a", &w.a));
@@ -56,13 +56,11 @@ static inline struct world open_world(void)
     return w;
 }
 
-static inline weft_status run(const struct world *w, struct weft_gpu_step step, uint64_t *serial)
-{
+static inline weft_status run(const struct world *w, struct weft_gpu_step step, uint64_t *serial) {
     return weft_gpu_submit(w->gpu, &(struct weft_gpu_submit){.steps = &step, .n_steps = 1}, serial);
 }
 
-static inline struct weft_gpu_step step_of(const struct world *w)
-{
+static inline struct weft_gpu_step step_of(const struct world *w) {
     return (struct weft_gpu_step){.pipeline = w->add, .group = w->group, .grid = {1, 1, 1}, .label = "sum"};
 }
 #endif

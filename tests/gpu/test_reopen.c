@@ -4,8 +4,7 @@
 // ---- memory --------------------------------------------------------------------------------------------------------
 
 // What was released and waits for work in flight is waited for before a buffer is refused; a second refusal counts.
-static void test_waiting_memory(void **state)
-{
+static void test_waiting_memory(void **state) {
     (void)state;
     struct world w = open_world();
     uint64_t serial;
@@ -23,8 +22,7 @@ static void test_waiting_memory(void **state)
 
 // ---- a device opened again -----------------------------------------------------------------------------------------
 
-static void test_reopen(void **state)
-{
+static void test_reopen(void **state) {
     (void)state;
     struct world w = open_world();
     struct weft_gpu_counters before, after;
@@ -60,10 +58,14 @@ static void test_reopen(void **state)
     weft_gpu_close(&w.gpu);
 }
 
-struct counted { struct weft_gpu_dependent dependent; int calls; weft_status answer; struct counted *before; };
+struct counted {
+    struct weft_gpu_dependent dependent;
+    int calls;
+    weft_status answer;
+    struct counted *before;
+};
 
-static weft_status remake(void *self, void *report)
-{
+static weft_status remake(void *self, void *report) {
     struct counted *c = self;
     assert_true(!c->before || c->before->calls == c->calls + 1);
     c->calls++;
@@ -72,12 +74,13 @@ static weft_status remake(void *self, void *report)
 }
 
 // In the order of ranks, then of registration; behind a failure the others have their turn.
-static void test_dependents(void **state)
-{
+static void test_dependents(void **state) {
     (void)state;
     weft_gpu *gpu = open_null(false);
-    struct counted c[4] = {{.dependent.rank = WEFT_GPU_RANK_SESSION}, {.dependent.rank = WEFT_GPU_RANK_WEIGHTS},
-                           {.dependent.rank = WEFT_GPU_RANK_PROGRAM}, {.dependent.rank = WEFT_GPU_RANK_SESSION}};
+    struct counted c[4] = {{.dependent.rank = WEFT_GPU_RANK_SESSION},
+                           {.dependent.rank = WEFT_GPU_RANK_WEIGHTS},
+                           {.dependent.rank = WEFT_GPU_RANK_PROGRAM},
+                           {.dependent.rank = WEFT_GPU_RANK_SESSION}};
     c[2].before = &c[1], c[0].before = &c[2], c[3].before = &c[0];
     for (int i = 0; i < 4; i++) {
         c[i].dependent.remake = remake;
@@ -103,8 +106,7 @@ static void test_dependents(void **state)
     weft_gpu_close(&gpu);
 }
 
-int main(void)
-{
+int main(void) {
     unsetenv("WEFT_LIMITS");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_waiting_memory),

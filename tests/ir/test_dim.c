@@ -204,7 +204,9 @@ static void test_relations_tighten(void **state) {
     weft_dim early = parse(t, "ceildiv(B*T,64)");
     assert_int_equal(weft_dim_relate(t, weft_dim_mul(t, b, n), 512), WEFT_OK);
     assert_int_equal(weft_dim_relate(t, weft_dim_add(t, p, n), 4096), WEFT_OK);
-    static const struct { const char *text; int64_t lo, hi;
+    static const struct {
+        const char *text;
+        int64_t lo, hi;
     } cases[] = {
         {"B*T", 1, 512},           {"640*B*T", 640, 327680}, {"3*B*T+7", 10, 1543}, {"B*T*T", 1, 262144},
         {"B*T*P", 0, 2097152},     {"P+T", 1, 4096},         {"P+T+1", 2, 4097},    {"4*P+4*T", 4, 16384},
@@ -266,8 +268,8 @@ static void test_normal_form(void **state) {
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
         if (parse(t, pairs[i][0]) != parse(t, pairs[i][1])) fail_msg("%s != %s", pairs[i][0], pairs[i][1]);
     assert_true(parse(t, "floordiv(T,2)") != parse(t, "ceildiv(T,2)"));
-    static const char *const texts[] = {"T", "4*T+1", "ceildiv(T,64)", "min(T,8)", "B*T-3", "-T", "0", "-7",
-                                        "floordiv(T,3)*B", "mod(B*T,16)", "max(T-R,3)"};
+    static const char *const texts[] = {"T", "4*T+1", "ceildiv(T,64)",   "min(T,8)",    "B*T-3",     "-T",
+                                        "0", "-7",    "floordiv(T,3)*B", "mod(B*T,16)", "max(T-R,3)"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         char *text = text_of(t, parse(t, texts[i]));
         weft_dim again = parse(t, text);
@@ -360,10 +362,10 @@ static void test_out_of_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_expressions), cmocka_unit_test(test_property_notices_a_wrong_dim),
+        cmocka_unit_test(test_random_expressions),   cmocka_unit_test(test_property_notices_a_wrong_dim),
         cmocka_unit_test(test_relations_stay_sound), cmocka_unit_test(test_relations_tighten),
-        cmocka_unit_test(test_normal_form), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_overflow_is_seen), cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_normal_form),          cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_overflow_is_seen),     cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests_name("ir/dim", tests, NULL, NULL);
 }

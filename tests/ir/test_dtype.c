@@ -75,7 +75,9 @@ static void test_a_flipped_bit_is_noticed(void **state) {
 
 static void test_table(void **state) {
     (void)state;
-    static const struct { const char *name; uint32_t block, bytes;
+    static const struct {
+        const char *name;
+        uint32_t block, bytes;
     } want[WEFT_DTYPE_COUNT] = {
         {"f32", 1, 4},    {"f16", 1, 2},      {"bf16", 1, 2},     {"i32", 1, 4},    {"u32", 1, 4},
         {"i8", 1, 1},     {"u8", 1, 1},       {"bool", 1, 4},     {"q4_0", 32, 18}, {"q5_0", 32, 22},
@@ -111,7 +113,10 @@ static void test_plain_types(void **state) {
     static const double i32[N] = {0, 1, -1, 2, 100, -129, 255, 256, 65504, -70000, 2147483647, 2147483647, 0};
     static const double u32[N] = {0, 1, 0, 2, 100, 0, 255, 256, 65504, 0, 4294967295.0, 4294967295.0, 0};
     static const double bools[N] = {0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
-    const struct { weft_dtype dtype; const double *want; } cases[] = {
+    const struct {
+        weft_dtype dtype;
+        const double *want;
+    } cases[] = {
         {WEFT_I8, i8}, {WEFT_U8, u8}, {WEFT_I32, i32}, {WEFT_U32, u32}, {WEFT_BOOL, bools},
     };
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
@@ -149,7 +154,10 @@ static void test_small_floats(void **state) {
 // Encoding random values loses at most half a step of each block; the step follows from the block's range.
 static void test_encoding_is_close(void **state) {
     (void)state;
-    static const struct { weft_dtype dtype; double steps; } cases[] = {
+    static const struct {
+        weft_dtype dtype;
+        double steps;
+    } cases[] = {
         {WEFT_Q4_0, 8}, {WEFT_Q5_0, 16}, {WEFT_Q8_0, 127}, {WEFT_Q4_K, 7.5}, {WEFT_Q6_K, 32},
     };
     enum { N = 2048 };
@@ -195,9 +203,13 @@ static void test_encoding_keeps_grid_values(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_blocks_decode_as_the_reference), cmocka_unit_test(test_a_flipped_bit_is_noticed),
-        cmocka_unit_test(test_table), cmocka_unit_test(test_plain_types), cmocka_unit_test(test_small_floats),
-        cmocka_unit_test(test_encoding_is_close), cmocka_unit_test(test_encoding_keeps_grid_values),
+        cmocka_unit_test(test_blocks_decode_as_the_reference),
+        cmocka_unit_test(test_a_flipped_bit_is_noticed),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_plain_types),
+        cmocka_unit_test(test_small_floats),
+        cmocka_unit_test(test_encoding_is_close),
+        cmocka_unit_test(test_encoding_keeps_grid_values),
     };
     return cmocka_run_group_tests_name("ir/dtype", tests, NULL, NULL);
 }

@@ -152,7 +152,13 @@ static void test_a_changed_weight_is_noticed(void **state) {
 
 static void test_refusals(void **state) {
     (void)state;
-    static const struct { const char *broken; int lie; int64_t t; weft_status status; const char *message; } cases[] = {
+    static const struct {
+        const char *broken;
+        int lie;
+        int64_t t;
+        weft_status status;
+        const char *message;
+    } cases[] = {
         {"w", 0, 2, WEFT_ERR_IO, "the disk is gone"},
         {"x", 1, 2, WEFT_ERR_INVALID, "the host tensor of 'x' has another type or shape"},
         {"kc", 2, 2, WEFT_ERR_INVALID, "no data is given for 'kc'"},

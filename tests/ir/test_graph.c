@@ -16,9 +16,7 @@ static struct weft_type type(weft_dtype dtype, uint32_t rank, weft_dim a, weft_d
     return (struct weft_type){.dtype = dtype, .rank = rank, .dims = {a, b}};
 }
 
-static weft_dim k(int64_t value) {
-    return weft_dim_const(g->dims, value);
-}
+static weft_dim k(int64_t value) { return weft_dim_const(g->dims, value); }
 
 static int setup(void **state) {
     (void)state;
@@ -112,7 +110,11 @@ static void test_attributes(void **state) {
     assert_int_equal(weft_node_attr(n, "bias")->i, 5);
     assert_true(weft_node_attr(n, "k")->f == 1);
     assert_null(weft_node_attr(n, "none"));
-    struct { struct weft_arg args[2]; uint32_t n; const char *part; } wrong[] = {
+    struct {
+        struct weft_arg args[2];
+        uint32_t n;
+        const char *part;
+    } wrong[] = {
         {{{.name = "k", .x = 2}}, 1, "to is missing"},
         {{{.name = "to", .x = 3}}, 1, "one of f32|f16|bf16"},
         {{{.name = "to", .x = 1}, {.name = "to", .x = 1}}, 2, "twice"},

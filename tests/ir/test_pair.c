@@ -26,7 +26,10 @@ static void refused(weft_status got, weft_status expected, const char *words) {
 
 struct host {
     const struct weft_graph *g;
-    struct { const char *name; double x[64]; } leaves[8], outs[8];
+    struct {
+        const char *name;
+        double x[64];
+    } leaves[8], outs[8];
     int n_leaves, n_outs;
 };
 
@@ -101,7 +104,9 @@ static void test_a_function_leaves_its_input(void **state) {
 
 static void test_policies_ask_for_one_whole_write(void **state) {
     (void)state;
-    static const struct { const char *text, *words[3]; } cases[] = {
+    static const struct {
+        const char *text, *words[3];
+    } cases[] = {
         {"state kc ring f32 [4, 2] ping_pong\ninput x f32 [1, 2]\nvar p u32 0 9\n%1 = append %kc %x %p \"kv.7\"\n",
          {"(policy): state 'kc' has policy ping_pong", "written in part only, by 'kv.7' (append)", "policy in_place"}},
         {"state s dense f32 [2] double\n%1 = state_write %s %s \"first\"\n%2 = state_write %1 %s2 \"second\"\n",
@@ -254,10 +259,12 @@ static void test_shared_pairs_go_on_as_by_hand(void **state) {
     const enum weft_state_policy in_place = WEFT_STATE_IN_PLACE, ping_pong = WEFT_STATE_PING_PONG;
     // Its own operator writes it, readers of the present included.
     check_sharing(HEAD "%s = sum %past\n%a = append %past %x %pos\n%b = sum %a\noutput %a present\noutput %s s\n"
-                       "output %b b\n" TAIL, in_place, true);
+                       "output %b b\n" TAIL,
+                  in_place, true);
     check_sharing(HEAD "%a = state_write %past %x\noutput %a present\n" TAIL, ping_pong, true);
-    check_sharing(HEAD "%f = append %past %x %pos\n%a = append %past %f %pos\noutput %f first\noutput %a present\n"
-                  TAIL, in_place, true); // the first stays a function
+    check_sharing(HEAD
+                  "%f = append %past %x %pos\n%a = append %past %f %pos\noutput %f first\noutput %a present\n" TAIL,
+                  in_place, true); // the first stays a function
     // Rows do for one buffer only.
     check_sharing(HEAD "%a = append %past %x %pos\noutput %a present\n" TAIL, ping_pong, false);
     // Somebody reads the past later, or the operator itself does elsewhere, or a view.
@@ -265,7 +272,8 @@ static void test_shared_pairs_go_on_as_by_hand(void **state) {
                   false);
     check_sharing(HEAD "%a = state_write %past %past\noutput %a present\n" TAIL, in_place, false);
     check_sharing(HEAD "%v = reshape %past {shape=[6]}\n%a = append %past %x %pos\n%s = sum %v\noutput %a present\n"
-                       "output %s s\n" TAIL, in_place, false);
+                       "output %s s\n" TAIL,
+                  in_place, false);
     // No operator of states, or one of another value.
     check_sharing(HEAD "%a = add %past %x\n%b = add %a %a\noutput %a present\noutput %b b\n" TAIL, in_place, false);
     check_sharing(HEAD "%b = add %past %x\n%a = append %b %x %pos\noutput %a present\n" TAIL, ping_pong, false);
@@ -313,10 +321,14 @@ static void test_out_of_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_function_leaves_its_input),     cmocka_unit_test(test_policies_ask_for_one_whole_write),
-        cmocka_unit_test(test_policies_belong_to_all_versions), cmocka_unit_test(test_pairs_are_checked),
-        cmocka_unit_test(test_templates_pair_many),             cmocka_unit_test(test_shared_pairs_go_on_as_by_hand),
-        cmocka_unit_test(test_what_can_not_be_shared),          cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_a_function_leaves_its_input),
+        cmocka_unit_test(test_policies_ask_for_one_whole_write),
+        cmocka_unit_test(test_policies_belong_to_all_versions),
+        cmocka_unit_test(test_pairs_are_checked),
+        cmocka_unit_test(test_templates_pair_many),
+        cmocka_unit_test(test_shared_pairs_go_on_as_by_hand),
+        cmocka_unit_test(test_what_can_not_be_shared),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests_name("ir/pair", tests, NULL, NULL);
 }

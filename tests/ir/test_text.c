@@ -117,7 +117,8 @@ static void test_dead_nodes_are_left_out(void **state) {
 
 static void test_refusals_name_line_and_token(void **state) {
     (void)state;
-    static const struct { const char *text, *message;
+    static const struct {
+        const char *text, *message;
     } cases[] = {
         {"inputs x f32 [1]", "line 1: expected symbol"},
         {"\n\ninput x f33 [1]", "line 3: unknown element type at 'f33 [1]'"},
@@ -196,7 +197,7 @@ static void test_damaged_text_is_survived(void **state) {
             size_t len = sizeof whole - 1;
             memcpy(text, whole, sizeof whole);
             seed = seed * 1664525 + 1013904223;
-            if (round == 0) len = i; // cut
+            if (round == 0) len = i;                                         // cut
             else if (round == 1) memmove(text + i, text + i + 1, len-- - i); // one byte less
             else text[i] = junk[(seed >> 16) % (sizeof junk - 1)];
             struct weft_graph *g = NULL;
@@ -239,9 +240,9 @@ static void test_out_of_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text_is_as_described),      cmocka_unit_test(test_loose_text_is_read),
-        cmocka_unit_test(test_dead_nodes_are_left_out),   cmocka_unit_test(test_refusals_name_line_and_token),
-        cmocka_unit_test(test_damaged_text_is_survived),  cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_text_is_as_described),     cmocka_unit_test(test_loose_text_is_read),
+        cmocka_unit_test(test_dead_nodes_are_left_out),  cmocka_unit_test(test_refusals_name_line_and_token),
+        cmocka_unit_test(test_damaged_text_is_survived), cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests_name("ir/text", tests, NULL, NULL);
 }

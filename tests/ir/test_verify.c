@@ -86,7 +86,11 @@ static void old_version_out(struct weft_graph *g) { assert_int_equal(weft_graph_
 static void old_view_out(struct weft_graph *g) { assert_int_equal(weft_graph_output(g, V_FLAT, "before"), WEFT_OK); }
 static void empty_bounds(struct weft_graph *g) { g->values[V_POS].var_lo = 101; }
 
-static const struct { const char *name; void (*damage)(struct weft_graph *g); const char *rule, *detail; } cases[] = {
+static const struct {
+    const char *name;
+    void (*damage)(struct weft_graph *g);
+    const char *rule, *detail;
+} cases[] = {
     {"no_op", no_op, "arity", "node 0 has no operator"},
     {"foreign_op", foreign_op, "arity", "'scale'"},
     {"too_few_inputs", too_few_inputs, "arity", "'key' has 1 inputs"},

@@ -203,11 +203,16 @@ static const struct weft_op tiny_mul = {.name = "mul",
                                         .traits = WEFT_OP_ELEMENTWISE,
                                         .infer = tiny_broadcast_infer,
                                         .eval = tiny_mul_eval};
-static const struct weft_op tiny_cast = {
-    .name = "cast", .n_in_min = 1, .n_in_max = 1, .n_out = 1, .traits = WEFT_OP_ELEMENTWISE, .infer = tiny_cast_infer,
-    .eval = tiny_cast_eval,
-    .attrs = {{"to", WEFT_ATTR_ENUM, true, 0, 0, 0, "f32|f16|bf16"}, {"k", WEFT_ATTR_FLOAT, false, 1, -100, 100, NULL},
-              {"bias", WEFT_ATTR_INT, false, 0, -5, 5, NULL}}};
+static const struct weft_op tiny_cast = {.name = "cast",
+                                         .n_in_min = 1,
+                                         .n_in_max = 1,
+                                         .n_out = 1,
+                                         .traits = WEFT_OP_ELEMENTWISE,
+                                         .infer = tiny_cast_infer,
+                                         .eval = tiny_cast_eval,
+                                         .attrs = {{"to", WEFT_ATTR_ENUM, true, 0, 0, 0, "f32|f16|bf16"},
+                                                   {"k", WEFT_ATTR_FLOAT, false, 1, -100, 100, NULL},
+                                                   {"bias", WEFT_ATTR_INT, false, 0, -5, 5, NULL}}};
 static const struct weft_op tiny_sum = {.name = "sum",
                                         .n_in_min = 1,
                                         .n_in_max = 1,
@@ -230,7 +235,12 @@ static const struct weft_op tiny_split = {.name = "split",
                                           .eval = tiny_split_eval,
                                           .attrs = {{"at", WEFT_ATTR_DIM, false, 1, 0, 0, NULL}}};
 static const struct weft_op tiny_reshape = {
-    .name = "reshape", .n_in_min = 1, .n_in_max = 1, .n_out = 1, .view = WEFT_VIEW_SAME, .infer = tiny_reshape_infer,
+    .name = "reshape",
+    .n_in_min = 1,
+    .n_in_max = 1,
+    .n_out = 1,
+    .view = WEFT_VIEW_SAME,
+    .infer = tiny_reshape_infer,
     .eval = tiny_copy_eval,
     .attrs = {{"shape", WEFT_ATTR_DIMS, true, 0, 0, 0, NULL}, {"marks", WEFT_ATTR_INTS, false, 0, -9, 9, NULL}}};
 static const struct weft_op tiny_append = {.name = "append",
@@ -266,9 +276,8 @@ static const struct weft_op tiny_write = {.name = "state_write",
 static const struct weft_op tiny_fail = {
     .name = "fail", .n_in_min = 1, .n_in_max = 1, .n_out = 1, .infer = tiny_state_infer, .eval = tiny_fail_eval};
 
-static const struct weft_op *const tiny_list[] = {&tiny_add,    &tiny_mul,     &tiny_cast,    &tiny_sum,
-                                                  &tiny_matmul, &tiny_split,   &tiny_reshape, &tiny_append,
-                                                  &tiny_advance, &tiny_swap,   &tiny_write,   &tiny_fail,
-                                                  NULL};
+static const struct weft_op *const tiny_list[] = {&tiny_add,   &tiny_mul,     &tiny_cast,   &tiny_sum,     &tiny_matmul,
+                                                  &tiny_split, &tiny_reshape, &tiny_append, &tiny_advance, &tiny_swap,
+                                                  &tiny_write, &tiny_fail,    NULL};
 static const struct weft_op_set tiny_ops = {.ops = tiny_list};
 #endif

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define GW_CAPACITY 65536
-#define GW_FIELDS   4096
+#define GW_FIELDS 4096
 
 struct gw_field {
     size_t at;

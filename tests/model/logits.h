@@ -36,8 +36,8 @@ static inline double *logits_by_host(const struct weft_test_model *m, uint32_t v
     assert_non_null(logits);
     assert_true(n <= LOGITS_MOST);
     logits_ids(vocab, ids, n);
-    logits_must(weft_host_lm_create(
-        m->file, &(struct weft_host_lm_params){.chunk = chunk, .cache_f16 = cache_f16}, &lm));
+    logits_must(
+        weft_host_lm_create(m->file, &(struct weft_host_lm_params){.chunk = chunk, .cache_f16 = cache_f16}, &lm));
     for (uint32_t at = 0, t; at < n; at += t) {
         t = n - at < chunk ? n - at : chunk;
         logits_must(weft_host_lm_feed(lm, ids + at, t, t, logits + (size_t)at * vocab));

@@ -13,10 +13,8 @@ static inline char *real_model(void) {
     struct weft_str path = {0};
     const char *named = getenv("WEFT_TEST_MODEL");
     char *cache = NULL;
-    if (named && *named)
-        weft_str_add(&path, named);
-    else if (weft_cache_dir(&cache) == WEFT_OK)
-        weft_str_addf(&path, "%s/models/gemma-3-270m-q4_k_m.gguf", cache);
+    if (named && *named) weft_str_add(&path, named);
+    else if (weft_cache_dir(&cache) == WEFT_OK) weft_str_addf(&path, "%s/models/gemma-3-270m-q4_k_m.gguf", cache);
     weft_free(cache);
     if (access(weft_str_get(&path), R_OK) == 0) return weft_str_take(&path);
     fprintf(stderr,

@@ -74,8 +74,7 @@ static void use(weft_lm *lm, const char *what) {
     unsigned flags = WEFT_ENCODE_ADD_BOS | WEFT_ENCODE_PARSE_SPECIAL;
     weft_status status = weft_tokenizer_encode(t, "ab <bos> c\xFF", 11, flags, &ids);
     struct weft_generate_params params = {.max_tokens = 3, .sampling = {.temp = 1}};
-    if (status == WEFT_OK && ids.count)
-        status = weft_lm_generate(lm, ids.data, (uint32_t)ids.count, &params, &stats);
+    if (status == WEFT_OK && ids.count) status = weft_lm_generate(lm, ids.data, (uint32_t)ids.count, &params, &stats);
     if (status != WEFT_OK) check_refusal(status, what);
     else ran++;
     for (size_t i = 0; i < ids.count; i++) must(weft_tokenizer_decode(t, ids.data[i], true, &text));
@@ -143,8 +142,7 @@ static weft_status try_bytes(const uint8_t *data, size_t len, const char *what) 
         check_refusal(status, what);
     }
     weft_gpu_close(&gpu);
-    if (weft_alloc_stats().live != live)
-        fail_msg("%s: %d blocks leak", what, (int)(weft_alloc_stats().live - live));
+    if (weft_alloc_stats().live != live) fail_msg("%s: %d blocks leak", what, (int)(weft_alloc_stats().live - live));
     double took = cpu_seconds() - start;
     if (took > slowest) slowest = took;
     if (took >= 1) fail_msg("%s: %.1f seconds", what, took);
@@ -172,8 +170,21 @@ enum { VALUES = 56 };
 static size_t values_of(const struct gw_field *f, uint64_t values[VALUES]) {
     static const uint32_t floats[] = {0x7FC00000, 0x7F800000, 0xFF800000, 0x80000000, 0xBF800000, 1, 0x7F7FFFFF};
     uint64_t truth = gf_get(good + f->at, f->width), top = UINT64_C(1) << (8 * f->width - 1);
-    const uint64_t common[] = {0, 1, UINT64_MAX, top, top - 1, truth + 1, truth - 1, good_len, good_len + 1,
-                               good_len - 1, UINT64_MAX - good_len, UINT64_MAX / 8 + 1, 255, truth * 2, truth / 2,
+    const uint64_t common[] = {0,
+                               1,
+                               UINT64_MAX,
+                               top,
+                               top - 1,
+                               truth + 1,
+                               truth - 1,
+                               good_len,
+                               good_len + 1,
+                               good_len - 1,
+                               UINT64_MAX - good_len,
+                               UINT64_MAX / 8 + 1,
+                               255,
+                               truth * 2,
+                               truth / 2,
                                UINT64_C(1) << 30};
     size_t n = sizeof common / sizeof *common;
     memcpy(values, common, sizeof common);
@@ -275,8 +286,14 @@ static void test_random_damage(void **state) {
 
 static int setup(void **state) {
     (void)state;
-    const struct weft_tiny_gemma3 tiny = {.n_layer = 2, .period = 2, .n_embd = 32, .head_dim = 16, .n_ff = 32,
-                                          .n_vocab = 264, .softcap = 5, .rope_factor = 2};
+    const struct weft_tiny_gemma3 tiny = {.n_layer = 2,
+                                          .period = 2,
+                                          .n_embd = 32,
+                                          .head_dim = 16,
+                                          .n_ff = 32,
+                                          .n_vocab = 264,
+                                          .softcap = 5,
+                                          .rope_factor = 2};
     good = weft_tiny_gemma3_make(&tiny, &good_len);
     file = mkstemp(path);
     if (!good || file < 0 || good_len >= MOST_BYTES) return -1;

@@ -34,12 +34,14 @@ enum { CTX = 512, POSITIONS = 128, HOST_CHUNK = 32 };
 /// on SwiftShader; a chunk of 64 tokens with all its logits 9 and 40 s, one of 13 tokens 4 and 18 s, a chunk of
 /// perplexity 6 and 26 s.
 struct parts {
-    uint32_t greedy[3];                             ///< ids of each prompt
-    uint32_t chunks;                                ///< of the perplexity at context 64
-    struct { uint32_t chunk, positions; } logits[4];
-    uint32_t f16;                                   ///< positions with an f16 cache
-    uint32_t runs;                                  ///< replay against checker
-    bool long_contexts;                             ///< perplexity at 512 and 1024 over the whole text
+    uint32_t greedy[3]; ///< ids of each prompt
+    uint32_t chunks;    ///< of the perplexity at context 64
+    struct {
+        uint32_t chunk, positions;
+    } logits[4];
+    uint32_t f16;       ///< positions with an f16 cache
+    uint32_t runs;      ///< replay against checker
+    bool long_contexts; ///< perplexity at 512 and 1024 over the whole text
 };
 static const struct parts on_gpu = {
     {64, 64, 64}, 4, {{64, POSITIONS}, {13, POSITIONS}, {1, POSITIONS}, {512, POSITIONS}}, POSITIONS, 20, true};
@@ -97,8 +99,8 @@ static void test_greedy(void **state) {
         1116,   4690, 236764, 532, 1304, 691,  1401, 9775,  531,    1441,   607,  1116,   861,   4690, 236761, 2625,
         691,    1401, 9775,   531, 1441, 607,  1116, 861,   4690,   236764, 532,  1304,   691,   1401, 9775,   531,
     };
-    static const int32_t laws[16] = {506,   2778, 529, 496,  1458, 563, 45434, 236761,
-                                     108, 818,  1806, 9734, 529, 67280, 1883, 600};
+    static const int32_t laws[16] = {506, 2778, 529,  496,  1458, 563,   45434, 236761,
+                                     108, 818,  1806, 9734, 529,  67280, 1883,  600};
     // if n == D:\n return D, with D = 1 (0, then 1, 2, 3, ...)
     static const int32_t head[] = {107, 140, 584, 538, 1251, 236743, -1, 236787, 107, 144, 2060, 236743, -1};
     static const int32_t digits[] = {236771, 236770, 236778, 236800, 236812, 236810};
@@ -193,7 +195,9 @@ static void test_f16_cache(void **state) {
 // ---- replay --------------------------------------------------------------------------------------------------------
 
 /// A prefill (t > 0) or so many decode runs.
-struct move { uint32_t t, r, runs; };
+struct move {
+    uint32_t t, r, runs;
+};
 
 static void apply(weft_session *s, const struct move *m, uint32_t pos, bool apart) {
     uint32_t t = m->t ? m->t : 1, end = pos + t * m->runs;
@@ -205,8 +209,8 @@ static void apply(weft_session *s, const struct move *m, uint32_t pos, bool apar
 
 static void test_replay_equals_checker(void **state) {
     (void)state;
-    static const struct move moves[] = {{4, 1, 1}, {0, 1, 4}, {1, 0, 1}, {13, 1, 1}, {0, 1, 2}, {2, 0, 1}, {1, 1, 1},
-                                        {0, 1, 8}, {5, 1, 1}};
+    static const struct move moves[] = {{4, 1, 1}, {0, 1, 4}, {1, 0, 1}, {13, 1, 1}, {0, 1, 2},
+                                        {2, 0, 1}, {1, 1, 1}, {0, 1, 8}, {5, 1, 1}};
     static const uint32_t words[16] = {0}; // greedy
     if (!lm) skip();
     weft_session *s[2]; // replay, checker
@@ -265,8 +269,9 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_greedy), cmocka_unit_test(test_replay_equals_checker), cmocka_unit_test(test_perplexity),
-        cmocka_unit_test(test_logits), cmocka_unit_test(test_f16_cache),
+        cmocka_unit_test(test_greedy),     cmocka_unit_test(test_replay_equals_checker),
+        cmocka_unit_test(test_perplexity), cmocka_unit_test(test_logits),
+        cmocka_unit_test(test_f16_cache),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

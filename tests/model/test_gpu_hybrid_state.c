@@ -21,9 +21,9 @@ enum { CTX = 128, CHUNK = 16, RUNS = 8, VOCAB = 320 };
 
 static weft_gpu *gpu;
 static struct weft_test_model model;
-static weft_program *program; ///< states in place
+static weft_program *program;    ///< states in place
 static weft_program *twofold[2]; ///< ping-pong, double-buffered
-static bool dear; ///< SwiftShader: a run costs ten times what it does elsewhere
+static bool dear;                ///< SwiftShader: a run costs ten times what it does elsewhere
 
 static void must(weft_status status) {
     if (status != WEFT_OK) fail_msg("%s", weft_error_message());
@@ -71,7 +71,9 @@ static void decode(weft_session *s, uint32_t pos, uint32_t runs, bool apart) {
     for (uint32_t i = 0; apart && i < runs; i++) must(weft_session_run(s, 1, NULL));
 }
 
-struct logits { float x[VOCAB]; };
+struct logits {
+    float x[VOCAB];
+};
 
 static struct logits read_logits(weft_session *s) {
     struct logits l;
@@ -368,16 +370,11 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hybrid_replay_equals_checker),
-        cmocka_unit_test(test_hybrid_policies_agree),
-        cmocka_unit_test(test_two_generators_interleaved),
-        cmocka_unit_test(test_four_generators_interleaved),
-        cmocka_unit_test(test_sixteen_generators_interleaved),
-        cmocka_unit_test(test_rewind_to_zero),
-        cmocka_unit_test(test_rewind_to_an_odd_position),
-        cmocka_unit_test(test_snapshot_on_the_host),
-        cmocka_unit_test(test_snapshot_on_the_device),
-        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_hybrid_replay_equals_checker),   cmocka_unit_test(test_hybrid_policies_agree),
+        cmocka_unit_test(test_two_generators_interleaved),     cmocka_unit_test(test_four_generators_interleaved),
+        cmocka_unit_test(test_sixteen_generators_interleaved), cmocka_unit_test(test_rewind_to_zero),
+        cmocka_unit_test(test_rewind_to_an_odd_position),      cmocka_unit_test(test_snapshot_on_the_host),
+        cmocka_unit_test(test_snapshot_on_the_device),         cmocka_unit_test(test_fork),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -17,7 +17,9 @@
 #define TOKENS 40
 #define VOCAB 300
 
-struct result { double logits[TOKENS][VOCAB]; };
+struct result {
+    double logits[TOKENS][VOCAB];
+};
 
 static void make_ids(int32_t *ids) {
     uint32_t x = 7;
@@ -304,10 +306,10 @@ static void test_generate_graph(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chunks),  cmocka_unit_test(test_chunks_k_types), cmocka_unit_test(test_window),
-        cmocka_unit_test(test_window_reach), cmocka_unit_test(test_keys),      cmocka_unit_test(test_softcap),
-        cmocka_unit_test(test_f16_cache),    cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_nll_graph),    cmocka_unit_test(test_generate_graph),
+        cmocka_unit_test(test_chunks),         cmocka_unit_test(test_chunks_k_types), cmocka_unit_test(test_window),
+        cmocka_unit_test(test_window_reach),   cmocka_unit_test(test_keys),           cmocka_unit_test(test_softcap),
+        cmocka_unit_test(test_f16_cache),      cmocka_unit_test(test_refusals),       cmocka_unit_test(test_nll_graph),
+        cmocka_unit_test(test_generate_graph),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -93,8 +93,8 @@ static void test_greedy_story(void **state) {
 
 static void test_greedy_laws(void **state) {
     (void)state;
-    static const int32_t period[16] = {506,   2778, 529, 496,  1458, 563, 45434, 236761,
-                                       108, 818,  1806, 9734, 529, 67280, 1883, 600};
+    static const int32_t period[16] = {506, 2778, 529,  496,  1458, 563,   45434, 236761,
+                                       108, 818,  1806, 9734, 529,  67280, 1883,  600};
     int32_t want[64];
     if (!file) skip();
     for (int i = 0; i < 64; i++) want[i] = period[i % 16];

@@ -67,14 +67,19 @@ static double apart(const double *x, const double *y) {
     return most;
 }
 
-#define F32(NAME, X) {.name = "gemma3." NAME, .type = WEFT_GGUF_F32, .x = X}
-#define U32(NAME, X) {.name = "gemma3." NAME, .type = WEFT_GGUF_U32, .x = X}
-#define TEXT(NAME, X) {.name = "gemma3." NAME, .type = WEFT_GGUF_STRING, .text = X}
+#define F32(NAME, X)                                                                                                   \
+    { .name = "gemma3." NAME, .type = WEFT_GGUF_F32, .x = X }
+#define U32(NAME, X)                                                                                                   \
+    { .name = "gemma3." NAME, .type = WEFT_GGUF_U32, .x = X }
+#define TEXT(NAME, X)                                                                                                  \
+    { .name = "gemma3." NAME, .type = WEFT_GGUF_STRING, .text = X }
 
 /// Two names of one number give the same bits, and other bits than the file without the key.
 static void older_names_count(void **state) {
     (void)state;
-    static const struct { struct weft_tiny_key one, other; } pairs[] = {
+    static const struct {
+        struct weft_tiny_key one, other;
+    } pairs[] = {
         {F32("rope.scaling.factor", 5), F32("rope.scale_linear", 5)},
         {F32("rope.freq_base", 3000), F32("rope.global.freq_base", 3000)},
         {F32("rope.freq_base_swa", 70), F32("rope.local.freq_base", 70)},
@@ -170,13 +175,23 @@ static void refused_by_name(void **state) {
 static void neutral_values_are_taken(void **state) {
     (void)state;
     static const struct weft_tiny_key keys[] = {
-        F32("rope.scaling.attn_factor", 1), F32("rope.freq_scale", 1), F32("rope.scaling.alpha", 0),
-        U32("attention.key_length_swa", 32), U32("rope.dimension_count_swa", 32),
+        F32("rope.scaling.attn_factor", 1),
+        F32("rope.freq_scale", 1),
+        F32("rope.scaling.alpha", 0),
+        U32("attention.key_length_swa", 32),
+        U32("rope.dimension_count_swa", 32),
         {.name = "gemma3.attention.causal", .type = WEFT_GGUF_BOOL, .x = 1},
-        F32("attention.max_alibi_bias", 0), F32("logit_scale", 1), F32("attn_logit_softcapping", 0),
-        U32("expert_count", 0), U32("full_attention_interval", 1), U32("vocab_size", VOCAB),
-        U32("rope.scaling.original_context_length", 64), F32("rope.scaling.yarn_beta_fast", 32),
-        F32("attention.layer_norm_epsilon", 1e-5), U32("pooling_type", 0), U32("vision.block_count", 27),
+        F32("attention.max_alibi_bias", 0),
+        F32("logit_scale", 1),
+        F32("attn_logit_softcapping", 0),
+        U32("expert_count", 0),
+        U32("full_attention_interval", 1),
+        U32("vocab_size", VOCAB),
+        U32("rope.scaling.original_context_length", 64),
+        F32("rope.scaling.yarn_beta_fast", 32),
+        F32("attention.layer_norm_epsilon", 1e-5),
+        U32("pooling_type", 0),
+        U32("vision.block_count", 27),
         {.name = "gemma3.rope.dimension_sections", .type = WEFT_GGUF_ARRAY, .x = 8},
         {.name = "tokenizer.ggml.pre", .type = WEFT_GGUF_STRING, .text = "default"},
         {.name = "tokenizer.ggml.remove_extra_whitespaces", .type = WEFT_GGUF_BOOL, .x = 0},
@@ -207,7 +222,8 @@ static void keep(void *user, enum weft_log_level level, const char *message) {
 static void unknown_keys_are_told(void **state) {
     (void)state;
     static const struct weft_tiny_key keys[] = {
-        U32("attention.brand_new", 3), U32("brand\xc2\x9bnew", 4),
+        U32("attention.brand_new", 3),
+        U32("brand\xc2\x9bnew", 4),
         {.name = "tokenizer.ggml.novel", .type = WEFT_GGUF_U32, .x = 1},
         {.name = "other.attention.brand_new", .type = WEFT_GGUF_U32, .x = 1},
         {.name = "gemma3x.attention.brand_new", .type = WEFT_GGUF_U32, .x = 1},
@@ -225,8 +241,9 @@ static void unknown_keys_are_told(void **state) {
         assert_int_equal(weft_lm_open(gpu, path, &(struct weft_lm_params){.lazy = true}, &lm), WEFT_OK);
         weft_log_set(NULL, NULL, WEFT_LOG_ERROR);
         if (!with) assert_string_equal(said, "");
-        else assert_non_null(strstr(said, "3 keys that Weft does not know and does not use: "
-                                          "gemma3.attention.brand_new, gemma3.brand\\u009bnew, tokenizer.ggml.novel"));
+        else
+            assert_non_null(strstr(said, "3 keys that Weft does not know and does not use: "
+                                         "gemma3.attention.brand_new, gemma3.brand\\u009bnew, tokenizer.ggml.novel"));
         weft_lm_close(&lm);
         weft_gpu_close(&gpu);
     }
@@ -235,9 +252,12 @@ static void unknown_keys_are_told(void **state) {
 
 static void unused_tensors_are_refused(void **state) {
     (void)state;
-    static const struct { const char *name; bool fine; } cases[] = {
-        {"blk.1.attn_q.bias", false}, {"rope_freqs.weight", false}, {"output.bias", false}, {"blk.2.attn_sinks", false},
-        {"blk.7.attn_norm.weight", false}, {"position_embd.weight", false},
+    static const struct {
+        const char *name;
+        bool fine;
+    } cases[] = {
+        {"blk.1.attn_q.bias", false},  {"rope_freqs.weight", false},         {"output.bias", false},
+        {"blk.2.attn_sinks", false},   {"blk.7.attn_norm.weight", false},    {"position_embd.weight", false},
         {"v.patch_embd.weight", true}, {"mm.input_projection.weight", true}, {"mtp.fc.weight", true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -276,9 +296,9 @@ static void stop_lists_count(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(older_names_count),        cmocka_unit_test(scale_and_softcap_count),
-        cmocka_unit_test(refused_by_name),          cmocka_unit_test(neutral_values_are_taken),
-        cmocka_unit_test(unknown_keys_are_told),    cmocka_unit_test(unused_tensors_are_refused),
+        cmocka_unit_test(older_names_count),     cmocka_unit_test(scale_and_softcap_count),
+        cmocka_unit_test(refused_by_name),       cmocka_unit_test(neutral_values_are_taken),
+        cmocka_unit_test(unknown_keys_are_told), cmocka_unit_test(unused_tensors_are_refused),
         cmocka_unit_test(stop_lists_count),
     };
     unsetenv("WEFT_LOG");

@@ -95,10 +95,8 @@ static void plain_piece(const struct vocabulary *v, const char *text, size_t len
     static char spaced[4096];
     size_t n = 0, total = 0;
     for (size_t i = 0; i < len; i++) {
-        if (text[i] == ' ')
-            memcpy(spaced + total, SPACE, 3);
-        else
-            spaced[total] = text[i];
+        if (text[i] == ' ') memcpy(spaced + total, SPACE, 3);
+        else spaced[total] = text[i];
         total += text[i] == ' ' ? 3 : 1;
     }
     for (size_t i = 0; i < total;) {
@@ -396,12 +394,9 @@ static void test_refusals(void **state) {
         v.entries[4].type = type;
         begin(&v);
         gw_integer(&writer, "tokenizer.ggml.unknown_token_id", WEFT_GGUF_U32, 0);
-        if (type < 0 || type > 6)
-            expect_refused(WEFT_ERR_FORMAT, "tokenizer.ggml.token_type: token 4");
-        else if (type == 6)
-            expect_refused(WEFT_ERR_FORMAT, "token 4 is a byte token");
-        else
-            assert_int_equal(finish(&t), WEFT_OK);
+        if (type < 0 || type > 6) expect_refused(WEFT_ERR_FORMAT, "tokenizer.ggml.token_type: token 4");
+        else if (type == 6) expect_refused(WEFT_ERR_FORMAT, "token 4 is a byte token");
+        else assert_int_equal(finish(&t), WEFT_OK);
         weft_tokenizer_destroy(t);
     }
 }

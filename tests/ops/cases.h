@@ -37,36 +37,39 @@ struct op_case {
 #include "cases_state.h"
 #include "cases_recurrent.h"
 
-struct op_table { const char *name; const struct op_case *cases; size_t n; };
-#define TABLE(rows) {#rows, rows, sizeof rows / sizeof *rows}
+struct op_table {
+    const char *name;
+    const struct op_case *cases;
+    size_t n;
+};
+#define TABLE(rows)                                                                                                    \
+    { #rows, rows, sizeof rows / sizeof *rows }
 static const struct op_table op_tables[] = {
-    TABLE(elementwise_cases), TABLE(reduce_cases),    TABLE(contract_cases),
-    TABLE(movement_cases),    TABLE(attention_cases), TABLE(choice_cases),
-    TABLE(alias_cases),       TABLE(weight_cases),
-    TABLE(state_cases),
-    TABLE(recurrent_cases),   TABLE(move_cases),      TABLE(q4_cases),
-    TABLE(norm_cases),        TABLE(scan_cases),
+    TABLE(elementwise_cases), TABLE(reduce_cases), TABLE(contract_cases), TABLE(movement_cases), TABLE(attention_cases),
+    TABLE(choice_cases),      TABLE(alias_cases),  TABLE(weight_cases),   TABLE(state_cases),    TABLE(recurrent_cases),
+    TABLE(move_cases),        TABLE(q4_cases),     TABLE(norm_cases),     TABLE(scan_cases),
 };
 #undef TABLE
 
 /// One run: live symbols in the graph's order, and leaves with one value for all elements.
 struct op_run {
     int64_t symbols[WEFT_MAX_SYMBOLS];
-    struct { char name[32]; double x; } set[8];
+    struct {
+        char name[32];
+        double x;
+    } set[8];
     uint32_t n_set;
 };
 
 /// Starts at symbols' lower bounds; then each call reads the run at *cursor and moves on. False at the end.
-static inline void op_run_begin(const struct weft_graph *g, struct op_run *r)
-{
+static inline void op_run_begin(const struct weft_graph *g, struct op_run *r) {
     int64_t hi;
     memset(r, 0, sizeof *r);
     for (uint32_t i = 0; i < weft_dims_symbol_count(g->dims); i++)
         weft_dims_symbol_bounds(g->dims, i, &r->symbols[i], &hi);
 }
 
-static inline bool op_run_next(const struct weft_graph *g, const char **cursor, struct op_run *r)
-{
+static inline bool op_run_next(const struct weft_graph *g, const char **cursor, struct op_run *r) {
     const char *p = *cursor;
     if (!p || !*p) return false;
     r->n_set = 0;

@@ -137,34 +137,59 @@ static const struct op_case movement_cases[] = {
     "state v ring " TYPE " [" CAP ", " HKV ", " D "]\n"
 
 static const struct op_case attention_cases[] = {
-    {.name = "windows of 7, 8, 9 against a ring of 11", .runs = "T=1 pos=0 | T=3 pos=0 | T=1 pos=6 | T=1 pos=7 | T=1 "
-     "pos=8 | T=1 pos=9 | T=3 pos=7 | T=1 pos=10 | T=3 pos=10 | T=1 pos=11 | T=2 pos=31 | T=0 pos=5 | T=3 pos=4000",
-     .split = "T", .data = "q = -4..4", SOFT,
-     .graph = "symbol T 0 3\nvar pos u32 0 5000\n" QKV("T", "2", "1", "32", "11", "f32")
-              "%0 = attention %q %k %v %pos {window=7}\n%1 = attention %q %k %v %pos {window=8}\n"
-              "%2 = attention %q %k %v %pos {window=9}\noutput %0 w7\noutput %1 w8\noutput %2 w9\n"},
-    {.name = "attention, a head each", .runs = "T=1 pos=0 | T=3 pos=0 | T=17 pos=0 | T=1 pos=20 | T=3 pos=30 | T=17 "
-     "pos=23 | T=17 pos=40 | T=1 pos=77 | T=3 pos=139 | T=0 pos=5", .split = "T", .data = "q = -4..4", SOFT,
-     .graph = "symbol T 0 17\nvar pos u32 0 1000\n" QKV("T", "3", "3", "32", "40", "f32")
-              "%0 = attention %q %k %v %pos {scale=0.3}\noutput %0 y\n"},
-    {.name = "attention, two heads a key head, f16", .runs = "T=1 pos=0 | T=3 pos=0 | T=17 pos=0 | T=1 pos=200 | T=3 "
-     "pos=299 | T=17 pos=290 | T=1 pos=777 | T=3 pos=1399 | T=0 pos=5", .split = "T", .data = "q = -4..4", SOFT,
-     .graph = "symbol T 0 17\nvar pos u32 0 2000\n" QKV("T", "4", "2", "64", "300", "f16")
-              "%0 = attention %q %k %v %pos {softcap=5}\noutput %0 y\n"},
-    {.name = "attention, four heads a key head, 80 channels", .runs = "T=1 pos=0 | T=3 pos=0 | T=17 pos=0 | T=1 pos=20 "
-     "| T=17 pos=40 | T=1 pos=77 | T=0 pos=5", .split = "T", SOFT,
-     .graph = "symbol T 0 17\nvar pos u32 0 1000\n" QKV("T", "4", "1", "80", "50", "f16")
-              "%0 = attention %q %k %v %pos {window=20}\noutput %0 y\n"},
-    {.name = "attention, 256 channels", .runs = "T=1 pos=0 | T=3 pos=0 | T=17 pos=0 | T=1 pos=150 | T=17 pos=140 | T=1 "
-     "pos=577", .split = "T", SOFT,
-     .graph = "symbol T 0 17\nvar pos u32 0 1000\n" QKV("T", "4", "1", "256", "200", "f16")
-              "%0 = attention %q %k %v %pos\noutput %0 y\n"},
-    {.name = "attention of one channel, keys as values", .runs = "T=1 pos=0 | T=2 pos=1 | T=1 pos=9", SOFT,
+    {.name = "windows of 7, 8, 9 against a ring of 11",
+     .runs =
+         "T=1 pos=0 | T=3 pos=0 | T=1 pos=6 | T=1 pos=7 | T=1 "
+         "pos=8 | T=1 pos=9 | T=3 pos=7 | T=1 pos=10 | T=3 pos=10 | T=1 pos=11 | T=2 pos=31 | T=0 pos=5 | T=3 pos=4000",
+     .split = "T",
+     .data = "q = -4..4",
+     SOFT,
+     .graph = "symbol T 0 3\nvar pos u32 0 5000\n" QKV(
+         "T", "2", "1", "32", "11",
+         "f32") "%0 = attention %q %k %v %pos {window=7}\n%1 = attention %q %k %v %pos {window=8}\n"
+                "%2 = attention %q %k %v %pos {window=9}\noutput %0 w7\noutput %1 w8\noutput %2 w9\n"},
+    {.name = "attention, a head each",
+     .runs = "T=1 pos=0 | T=3 pos=0 | T=17 pos=0 | T=1 pos=20 | T=3 pos=30 | T=17 "
+             "pos=23 | T=17 pos=40 | T=1 pos=77 | T=3 pos=139 | T=0 pos=5",
+     .split = "T",
+     .data = "q = -4..4",
+     SOFT,
+     .graph = "symbol T 0 17\nvar pos u32 0 1000\n" QKV(
+         "T", "3", "3", "32", "40", "f32") "%0 = attention %q %k %v %pos {scale=0.3}\noutput %0 y\n"},
+    {.name = "attention, two heads a key head, f16",
+     .runs = "T=1 pos=0 | T=3 pos=0 | T=17 pos=0 | T=1 pos=200 | T=3 "
+             "pos=299 | T=17 pos=290 | T=1 pos=777 | T=3 pos=1399 | T=0 pos=5",
+     .split = "T",
+     .data = "q = -4..4",
+     SOFT,
+     .graph = "symbol T 0 17\nvar pos u32 0 2000\n" QKV(
+         "T", "4", "2", "64", "300", "f16") "%0 = attention %q %k %v %pos {softcap=5}\noutput %0 y\n"},
+    {.name = "attention, four heads a key head, 80 channels",
+     .runs = "T=1 pos=0 | T=3 pos=0 | T=17 pos=0 | T=1 pos=20 "
+             "| T=17 pos=40 | T=1 pos=77 | T=0 pos=5",
+     .split = "T",
+     SOFT,
+     .graph = "symbol T 0 17\nvar pos u32 0 1000\n" QKV(
+         "T", "4", "1", "80", "50", "f16") "%0 = attention %q %k %v %pos {window=20}\noutput %0 y\n"},
+    {.name = "attention, 256 channels",
+     .runs = "T=1 pos=0 | T=3 pos=0 | T=17 pos=0 | T=1 pos=150 | T=17 pos=140 | T=1 "
+             "pos=577",
+     .split = "T",
+     SOFT,
+     .graph = "symbol T 0 17\nvar pos u32 0 1000\n" QKV("T", "4", "1", "256", "200",
+                                                        "f16") "%0 = attention %q %k %v %pos\noutput %0 y\n"},
+    {.name = "attention of one channel, keys as values",
+     .runs = "T=1 pos=0 | T=2 pos=1 | T=1 pos=9",
+     SOFT,
      .graph = "symbol T 0 2\nvar pos u32 0 10\ninput q f32 [T, 1, 1]\nstate k dense f32 [12, 1, 1]\n"
               "%0 = attention %q %k %k %pos\noutput %0 y\n"},
     // f16 caches: one rounding of a key more or less
-    {.name = "append, then attend to a view", .runs = "T=1 S=0 pos=0 P=1 | T=5 S=2 pos=3 P=8 | T=9 S=0 pos=17 P=26 | "
-     "T=1 S=1 pos=31 P=32", .split = "T", .levels = true, .abs = 1e-3,
+    {.name = "append, then attend to a view",
+     .runs = "T=1 S=0 pos=0 P=1 | T=5 S=2 pos=3 P=8 | T=9 S=0 pos=17 P=26 | "
+             "T=1 S=1 pos=31 P=32",
+     .split = "T",
+     .levels = true,
+     .abs = 1e-3,
      .graph = "symbol T 0 9\nsymbol S 0 3\nsymbol P 1 32\nvar pos u32 0 40\ninput x f32 [12, 2, 6]\n"
               "input q f16 [12, 4, 6]\nstate k ring f16 [24, 2, 6]\nstate v ring f32 [24, 2, 6]\n"
               "%a = slice %x {start=S, len=T}\n"
@@ -172,21 +197,32 @@ static const struct op_case attention_cases[] = {
               "%b = slice %q {start=S+1, len=T}\n%3 = attention %b %1 %2 %pos {window=16}\n%4 = neg %3\n"
               "%5 = advance %pos {by=T}\noutput %4 y\n"},
     // which symbols a graph has, and what they are called, is the user's business
-    {.name = "attention beside symbols P and reach", .runs = "T=1 P=3 reach=7 pos=333 | T=3 P=700 reach=0 pos=697 | "
-     "T=2 P=1 reach=9 pos=40", .split = "T", SOFT,
-     .graph = "symbol T 0 3\nsymbol P 1 700\nsymbol reach 0 9\nvar pos u32 0 1000\ninput o f32 [P]\n"
-              "input r f32 [reach]\n" QKV("T", "3", "1", "8", "700", "f32")
-              "%0 = attention %q %k %v %pos\n%1 = neg %o\n%2 = neg %r\noutput %0 y\noutput %1 p\noutput %2 s\n"},
-    {.name = "attention within its reach", .runs = "T=1 N=1 pos=0 | T=3 N=130 pos=127 | T=1 N=640 pos=639 | T=17 N=400 "
-     "pos=383 | T=2 N=260 pos=200", .split = "T", SOFT,
-     .graph = "symbol T 0 17\nsymbol N 1 640\nvar pos u32 0 1000\n" QKV("T", "2", "1", "8", "700", "f32")
-              "%0 = attention %q %k %v %pos {reach=N}\n%1 = attention %q %k %v %pos {reach=N+5, window=150}\n"
-              "output %0 y\noutput %1 w\n"},
+    {.name = "attention beside symbols P and reach",
+     .runs = "T=1 P=3 reach=7 pos=333 | T=3 P=700 reach=0 pos=697 | "
+             "T=2 P=1 reach=9 pos=40",
+     .split = "T",
+     SOFT,
+     .graph =
+         "symbol T 0 3\nsymbol P 1 700\nsymbol reach 0 9\nvar pos u32 0 1000\ninput o f32 [P]\n"
+         "input r f32 [reach]\n" QKV(
+             "T", "3", "1", "8", "700",
+             "f32") "%0 = attention %q %k %v %pos\n%1 = neg %o\n%2 = neg %r\noutput %0 y\noutput %1 p\noutput %2 s\n"},
+    {.name = "attention within its reach",
+     .runs = "T=1 N=1 pos=0 | T=3 N=130 pos=127 | T=1 N=640 pos=639 | T=17 N=400 "
+             "pos=383 | T=2 N=260 pos=200",
+     .split = "T",
+     SOFT,
+     .graph = "symbol T 0 17\nsymbol N 1 640\nvar pos u32 0 1000\n" QKV(
+         "T", "2", "1", "8", "700",
+         "f32") "%0 = attention %q %k %v %pos {reach=N}\n%1 = attention %q %k %v %pos {reach=N+5, window=150}\n"
+                "output %0 y\noutput %1 w\n"},
     // scores near 1e6 differ by 0.06 a unit: the largest wins, near ties move
-    {.name = "attention with huge scores", .runs = "T=2 pos=5 | T=1 pos=0", .data = "q = -1e4..1e4; k = -100..100",
+    {.name = "attention with huge scores",
+     .runs = "T=2 pos=5 | T=1 pos=0",
+     .data = "q = -1e4..1e4; k = -100..100",
      .abs = 2e-2,
-     .graph = "symbol T 0 2\nvar pos u32 0 20\n" QKV("T", "1", "1", "8", "12", "f32")
-              "%0 = attention %q %k %v %pos {scale=1}\noutput %0 y\n"},
+     .graph = "symbol T 0 2\nvar pos u32 0 20\n" QKV("T", "1", "1", "8", "12",
+                                                     "f32") "%0 = attention %q %k %v %pos {scale=1}\noutput %0 y\n"},
 };
 
 #define SAMPLER(V, LOGITS)                                                                                             \
@@ -196,65 +232,94 @@ static const struct op_case attention_cases[] = {
 #define SAMPLE "%a %b %c %d %e %f = sample %counts %ring %tokens %token %n %rng "
 
 static const struct op_case choice_cases[] = {
-    {.name = "argmax", .runs = "T=1 N=1 | T=0 N=5 | T=3 N=0 | T=13 N=33 | T=5 N=1000", .data = "x = 0 -0 1 3 3 -1 2 3 "
-     "1; y = nan -1 nan -2 -1 -inf 0 -0 nan; h = int -3..3",
+    {.name = "argmax",
+     .runs = "T=1 N=1 | T=0 N=5 | T=3 N=0 | T=13 N=33 | T=5 N=1000",
+     .data = "x = 0 -0 1 3 3 -1 2 3 "
+             "1; y = nan -1 nan -2 -1 -inf 0 -0 nan; h = int -3..3",
      .graph = "symbol T 0 70\nsymbol N 0 1000\ninput x f32 [T, N]\ninput y f32 [T, N]\ninput h f16 [T, N]\n"
               "input z f32 [N]\ninput c f32 [N]\n%n = neg %x\n%0 = argmax %n\n%1 = argmax %y\n%2 = argmax %h\n"
               "%3 = argmax %z\n"
               "output %0 ties\noutput %1 nans\noutput %2 f16\noutput %3 vector\noutput %n n\n"},
-    {.name = "argmax of nothing but NaN, of infinities", .runs = "T=3", .data = "x = nan; y = -inf -inf -inf inf nan "
-     "inf; z = nan -inf nan",
+    {.name = "argmax of nothing but NaN, of infinities",
+     .runs = "T=3",
+     .data = "x = nan; y = -inf -inf -inf inf nan "
+             "inf; z = nan -inf nan",
      .graph = "symbol T 0 3\ninput x f32 [T, 3]\ninput y f32 [T, 6]\ninput z f32 [T, 3]\n%0 = argmax %x\n"
               "%1 = argmax %y\n%2 = argmax %z\noutput %0 nans\noutput %1 infs\noutput %2 both\n"},
-    {.name = "argmax of long rows and a view", .runs = "T=1 S=0 | T=2 S=1 | T=0 S=2", .data = "x = int -100..100",
+    {.name = "argmax of long rows and a view",
+     .runs = "T=1 S=0 | T=2 S=1 | T=0 S=2",
+     .data = "x = int -100..100",
      .graph = "symbol T 0 2\nsymbol S 0 2\ninput x f32 [4, 20001]\ninput y f32 [40]\n%v = slice %x {start=S, len=T}\n"
               "%0 = argmax %v\n%w = slice %y {start=S, len=17}\n%1 = argmax %w\noutput %0 long\noutput %1 view\n"},
     // exp of up to 20 has 43 ulp, weighted by its share of the sum; a logarithm
-    {.name = "nll", .runs = "R=1 | R=0 | R=5 | R=33", .data = "x = -10..10; y = -10..10; t = 0 5 -3 99 36 2147483647; "
-     "u = 0 1 4294967295 1023 512", .abs = 1e-5, .rel = 1e-6,
+    {.name = "nll",
+     .runs = "R=1 | R=0 | R=5 | R=33",
+     .data = "x = -10..10; y = -10..10; t = 0 5 -3 99 36 2147483647; "
+             "u = 0 1 4294967295 1023 512",
+     .abs = 1e-5,
+     .rel = 1e-6,
      .graph = "symbol R 0 40\ninput x f32 [R, 37]\ninput y f16 [R, 1024]\ninput o f32 [R, 1]\ninput t i32 [R]\n"
               "input u u32 [R]\n%n = neg %x\n%0 = nll %n %t\n%1 = nll %y %u\n%2 = nll %o %t\n"
               "output %0 narrow\noutput %1 wide\noutput %2 single\noutput %n n\n"},
-    {.name = "nll of infinities, NaN and huge values", .runs = "R=9", .data = "x = 0 1 nan 0 inf 0 0 0 -inf -inf -inf "
-     "5 1 1 1 1 -inf 0 0 0 -inf -inf -inf -inf 1e38 1e38 -1e38 1 1e38 -1e38 0 0 500 500 499 -500; t = 0 1 2 0 0 3 0 1 "
-     "2",
-     .abs = 1e-5, .rel = 1e-6,
+    {.name = "nll of infinities, NaN and huge values",
+     .runs = "R=9",
+     .data = "x = 0 1 nan 0 inf 0 0 0 -inf -inf -inf "
+             "5 1 1 1 1 -inf 0 0 0 -inf -inf -inf -inf 1e38 1e38 -1e38 1 1e38 -1e38 0 0 500 500 499 -500; t = 0 1 2 0 "
+             "0 3 0 1 "
+             "2",
+     .abs = 1e-5,
+     .rel = 1e-6,
      .graph = "symbol R 0 9\ninput x f32 [R, 4]\ninput t i32 [R]\n%0 = nll %x %t\noutput %0 y\n"},
-    {.name = "nll of views", .runs = "T=1 S=0 | T=9 S=3 | T=0 S=9", .data = "t = int 0..9", .abs = 1e-5, .rel = 1e-6,
+    {.name = "nll of views",
+     .runs = "T=1 S=0 | T=9 S=3 | T=0 S=9",
+     .data = "t = int 0..9",
+     .abs = 1e-5,
+     .rel = 1e-6,
      .graph = "symbol T 0 9\nsymbol S 0 9\ninput x f32 [20, 6]\ninput y f32 [20, 8]\ninput t i32 [20]\n"
               "%a = slice %x {start=S, len=T}\n%b = slice %y {start=S, len=T}\n%i = slice %t {start=S+1, len=T}\n"
               "%0 = nll %a %i\n%1 = nll %b %i\noutput %0 a\noutput %1 b\n"},
 
-    {.name = "greedy sampling: ties, NaN, limits", .runs = "R=1 n=0 n_max=9 pos_max=9 pos=1 | R=0 | R=2 n=3 pos=9 | "
-     "R=3 n=8 rng=4294967295", .data = "sampling = sampling temperature=0; stops = 1 3; ring = 0; counts = 0; x = 1 "
-     "nan -0 3 3 nan -inf 3 2",
+    {.name = "greedy sampling: ties, NaN, limits",
+     .runs = "R=1 n=0 n_max=9 pos_max=9 pos=1 | R=0 | R=2 n=3 pos=9 | "
+             "R=3 n=8 rng=4294967295",
+     .data = "sampling = sampling temperature=0; stops = 1 3; ring = 0; counts = 0; x = 1 "
+             "nan -0 3 3 nan -inf 3 2",
      .graph = SAMPLER("31", "f32 [R, 31]") SAMPLE "%x %sampling %stops %pos %n_max %pos_max {greedy=1}\n"},
-    {.name = "greedy sampling with penalties, one limit twice", .runs = "R=1 n=0 n_max=9 pos=1 | R=2 n=7 pos=2",
+    {.name = "greedy sampling with penalties, one limit twice",
+     .runs = "R=1 n=0 n_max=9 pos=1 | R=2 n=7 pos=2",
      .data = "sampling = sampling temperature=0 repetition=1.5 presence=0.25 window=4; stops = 0; ring = 1 2 3 4 5 6 7 "
-     "8; counts = 0 1 2 0 0 1; x = -2..2",
+             "8; counts = 0 1 2 0 0 1; x = -2..2",
      .graph = SAMPLER("1031", "f16 [R, 1031]") SAMPLE "%x %sampling %stops %pos %n_max %n_max\n"},
-    {.name = "sampling", .runs = "R=1 n=0 rng=0 n_max=99 pos_max=99 pos=1 | R=2 rng=1 | R=3 rng=2 | R=1 rng=3 | R=1 "
-     "rng=4 | R=0 rng=5 | R=1 rng=77 | R=2 rng=4294967295", .data = "sampling = sampling temperature=0.9 top_k=40 "
-     "top_p=0.9 min_p=0.02 seed=12345; stops = 0; ring = 0; counts = 0; x = -6..6",
+    {.name = "sampling",
+     .runs = "R=1 n=0 rng=0 n_max=99 pos_max=99 pos=1 | R=2 rng=1 | R=3 rng=2 | R=1 rng=3 | R=1 "
+             "rng=4 | R=0 rng=5 | R=1 rng=77 | R=2 rng=4294967295",
+     .data = "sampling = sampling temperature=0.9 top_k=40 "
+             "top_p=0.9 min_p=0.02 seed=12345; stops = 0; ring = 0; counts = 0; x = -6..6",
      .graph = SAMPLER("1031", "f32 [R, 1031]") SAMPLE "%x %sampling %stops %pos %n_max %pos_max\n"},
-    {.name = "sampling of ties, NaN and infinities", .runs = "R=1 n=0 rng=0 n_max=99 pos_max=99 pos=1 | R=1 rng=1 | "
-     "R=1 rng=2 | R=1 rng=3", .data = "sampling = sampling temperature=1 top_k=0 top_p=1 min_p=0 seed=7; stops = 0; "
-     "ring = 0; counts = 0; x = 1 1 nan 1 -inf 1 1 0 nan -0",
+    {.name = "sampling of ties, NaN and infinities",
+     .runs = "R=1 n=0 rng=0 n_max=99 pos_max=99 pos=1 | R=1 rng=1 | "
+             "R=1 rng=2 | R=1 rng=3",
+     .data = "sampling = sampling temperature=1 top_k=0 top_p=1 min_p=0 seed=7; stops = 0; "
+             "ring = 0; counts = 0; x = 1 1 nan 1 -inf 1 1 0 nan -0",
      .graph = SAMPLER("1031", "f32 [1031]") SAMPLE "%x %sampling %stops %pos %n_max %pos_max\n"},
-    {.name = "sampling of nothing but NaN: a mark in place of a token", .runs = "R=1 n=0 rng=0 n_max=9 pos_max=9 pos=1",
+    {.name = "sampling of nothing but NaN: a mark in place of a token",
+     .runs = "R=1 n=0 rng=0 n_max=9 pos_max=9 pos=1",
      .data = "sampling = sampling temperature=1 top_k=3 top_p=0.9 seed=5; stops = 0; ring = 0; counts = 2; x = nan",
      .graph = SAMPLER("517", "f32 [R, 517]") SAMPLE "%x %sampling %stops %pos %n_max %pos_max\n"},
-    {.name = "greedy sampling of nothing but NaN", .runs = "R=1 n=3 n_max=9 pos_max=9 pos=1",
+    {.name = "greedy sampling of nothing but NaN",
+     .runs = "R=1 n=3 n_max=9 pos_max=9 pos=1",
      .data = "sampling = sampling temperature=0 window=2; stops = 0; ring = 4294967295 1 4294967295 2; counts = 1; "
-     "x = nan",
+             "x = nan",
      .graph = SAMPLER("300", "f32 [R, 300]") SAMPLE "%x %sampling %stops %pos %n_max %pos_max {greedy=1}\n"},
-    {.name = "sampling from a view", .runs = "R=1 n=0 rng=0 n_max=99 pos_max=99 pos=1 | R=3 rng=1 | R=2 rng=3",
+    {.name = "sampling from a view",
+     .runs = "R=1 n=0 rng=0 n_max=99 pos_max=99 pos=1 | R=3 rng=1 | R=2 rng=3",
      .data = "sampling = sampling temperature=0.9 top_k=40 top_p=0.9 seed=3; stops = 0; ring = 0; counts = 0; "
-     "x = -6..6",
+             "x = -6..6",
      .graph = SAMPLER("1031", "f32 [6, 1031]") "%v = slice %x {start=R, len=R}\n" SAMPLE
-              "%v %sampling %stops %pos %n_max %pos_max\n"},
-    {.name = "sampling from a vocabulary of one", .runs = "R=0 n=0 n_max=99 pos_max=99 pos=1 | R=1 n=2 token=5",
+                                               "%v %sampling %stops %pos %n_max %pos_max\n"},
+    {.name = "sampling from a vocabulary of one",
+     .runs = "R=0 n=0 n_max=99 pos_max=99 pos=1 | R=1 n=2 token=5",
      .data = "sampling = sampling temperature=1; stops = 0; ring = 0; counts = 3",
      .graph = SAMPLER("1", "bf16 [1]") "%y = reshape %x {shape=[1, 1]}\n" SAMPLE
-              "%x %sampling %stops %pos %n_max %pos_max\n"},
+                                       "%x %sampling %stops %pos %n_max %pos_max\n"},
 };

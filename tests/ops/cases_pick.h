@@ -37,8 +37,7 @@ struct op_picks {
 
 // ---- what a case brings --------------------------------------------------------------------------------------------
 
-static inline uint32_t op_number(struct weft_map *m, const char *key, size_t len)
-{
+static inline uint32_t op_number(struct weft_map *m, const char *key, size_t len) {
     uint64_t number;
     if (weft_map_get(m, key, len, &number)) return (uint32_t)number;
     number = m->count;
@@ -46,31 +45,27 @@ static inline uint32_t op_number(struct weft_map *m, const char *key, size_t len
     return (uint32_t)number;
 }
 
-static inline void op_note(uint32_t *list, uint32_t *n, uint32_t number)
-{
+static inline void op_note(uint32_t *list, uint32_t *n, uint32_t number) {
     for (uint32_t i = 0; i < *n; i++)
         if (list[i] == number) return;
     if (*n < OP_PICK_FEATURES) list[(*n)++] = number;
 }
 
 /// Numbers at which drivers differ stand in the data.
-static inline bool op_extreme(const struct op_case *c)
-{
+static inline bool op_extreme(const struct op_case *c) {
     static const char *const words[] = {"nan", "inf", "e30", "e38", "e-3"};
     for (size_t i = 0; c->data && i < sizeof words / sizeof *words; i++)
         if (strstr(c->data, words[i])) return true;
     return false;
 }
 
-static inline void op_feature(struct op_picks *p, struct op_item *it, struct weft_str *s)
-{
+static inline void op_feature(struct op_picks *p, struct op_item *it, struct weft_str *s) {
     op_note(it->features, &it->n_features, op_number(&p->features, weft_str_get(s), s->len));
     weft_str_cut(s, 0);
 }
 
 static inline void op_node_features(struct op_picks *p, struct op_item *it, const struct weft_graph *g,
-                                    struct weft_str *s)
-{
+                                    struct weft_str *s) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         const struct weft_node *n = &g->nodes[i];
         weft_str_add(s, n->op->name);
@@ -83,8 +78,7 @@ static inline void op_node_features(struct op_picks *p, struct op_item *it, cons
 }
 
 static inline void op_step_features(struct op_picks *p, struct op_item *it, const struct weft_plan *plan,
-                                    const struct weft_schedule *sc, const struct weft_step *st, struct weft_str *s)
-{
+                                    const struct weft_schedule *sc, const struct weft_step *st, struct weft_str *s) {
     uint32_t words[WEFT_MAX_WORDS], grid[3];
     struct weft_update u = {.dims = plan->graph->dims, .symbols = sc->hi, .caps = &plan->caps, .step = st};
     weft_step_update(&u, words, grid);
@@ -101,8 +95,7 @@ static inline void op_step_features(struct op_picks *p, struct op_item *it, cons
     }
 }
 
-static inline void op_plan_features(struct op_picks *p, struct op_item *it, const struct weft_plan *plan)
-{
+static inline void op_plan_features(struct op_picks *p, struct op_item *it, const struct weft_plan *plan) {
     struct weft_str s = {0};
     for (uint32_t k = 0; k < plan->n_schedules; k++)
         for (uint32_t i = 0; i < plan->schedules[k].n_steps; i++) {
@@ -115,13 +108,12 @@ static inline void op_plan_features(struct op_picks *p, struct op_item *it, cons
 
 /// False, after printing why, if the case does not compile.
 static inline bool op_item_add(struct op_picks *p, const struct op_case *c, int level, int kind,
-                               const struct weft_gpu_caps *caps)
-{
+                               const struct weft_gpu_caps *caps) {
     struct weft_graph *g = NULL;
     struct weft_plan *plan = NULL;
     struct weft_str s = {0};
-    struct op_item it = {.c = c, .level = level, .kind = kind, .features = p->scratch_features,
-                         .texts = p->scratch_texts};
+    struct op_item it = {
+        .c = c, .level = level, .kind = kind, .features = p->scratch_features, .texts = p->scratch_texts};
     struct weft_compile_params params = {.no_fuse = level, .split_symbol = c->split, .split_at = {1, 8}, .n_splits = 2};
     bool ok = weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &g) == WEFT_OK;
     if (ok && p->operators) op_node_features(p, &it, g, &s);
@@ -143,16 +135,14 @@ static inline bool op_item_add(struct op_picks *p, const struct op_case *c, int 
 
 // ---- the choice ----------------------------------------------------------------------------------------------------
 
-static inline uint32_t op_missing(const uint32_t *list, uint32_t n, const bool *had)
-{
+static inline uint32_t op_missing(const uint32_t *list, uint32_t n, const bool *had) {
     uint32_t missing = 0;
     for (uint32_t i = 0; i < n; i++) missing += !had[list[i]];
     return missing;
 }
 
 /// Takes away what others, picked later, have made superfluous: those of most texts first.
-static inline void op_prune(struct op_picks *p)
-{
+static inline void op_prune(struct op_picks *p) {
     uint32_t *had = weft_calloc(p->features.count + 1, sizeof *had), most = 0;
     for (size_t i = 0; had && i < p->n; i++) {
         const struct op_item *it = &p->items[i];
@@ -172,8 +162,7 @@ static inline void op_prune(struct op_picks *p)
 }
 
 /// Marks items until nothing is missing. Returns the number of texts that they need.
-static inline uint32_t op_pick(struct op_picks *p)
-{
+static inline uint32_t op_pick(struct op_picks *p) {
     bool *features = weft_calloc(p->features.count + 1, 1), *texts = weft_calloc(p->texts.count + 1, 1);
     uint32_t wanted = 0;
     while (features && texts) {
@@ -205,8 +194,7 @@ static inline uint32_t op_pick(struct op_picks *p)
 }
 
 /// True if the case is to run at this level and as this kind of device. Nothing is picked from an empty list: all runs.
-static inline bool op_picked(const struct op_picks *p, const struct op_case *c, int level, int kind)
-{
+static inline bool op_picked(const struct op_picks *p, const struct op_case *c, int level, int kind) {
     for (size_t i = 0; i < p->n; i++) {
         const struct op_item *it = &p->items[i];
         if (it->c == c && it->level == level && it->kind == kind) return it->picked;
@@ -214,8 +202,7 @@ static inline bool op_picked(const struct op_picks *p, const struct op_case *c, 
     return p->n == 0;
 }
 
-static inline void op_picks_free(struct op_picks *p)
-{
+static inline void op_picks_free(struct op_picks *p) {
     for (size_t i = 0; i < p->n; i++) weft_free(p->items[i].features);
     weft_free(p->items);
     weft_map_free(&p->features);

@@ -15,8 +15,16 @@
 #include <math.h>
 #include <stdio.h>
 
-struct op_leaf { double *values; int64_t n; uint8_t *file; uint64_t file_bytes; };
-struct op_result { double *values; int64_t n; };
+struct op_leaf {
+    double *values;
+    int64_t n;
+    uint8_t *file;
+    uint64_t file_bytes;
+};
+struct op_result {
+    double *values;
+    int64_t n;
+};
 
 struct op_runner {
     weft_gpu *gpu;
@@ -26,16 +34,15 @@ struct op_runner {
     struct op_result *expected; ///< by value, of outputs
     struct op_run run;
     int level;
-    uint32_t seed;              ///< other data of the same kind
+    uint32_t seed; ///< other data of the same kind
     char label[160];
-    double worst;               ///< largest share of the tolerance that was used
-    int lines;                  ///< printed of this case: a fault need not fill the screen
+    double worst; ///< largest share of the tolerance that was used
+    int lines;    ///< printed of this case: a fault need not fill the screen
 };
 
 // ---- data ----------------------------------------------------------------------------------------------------------
 
-static inline uint32_t op_random(uint32_t *s)
-{
+static inline uint32_t op_random(uint32_t *s) {
     *s ^= *s << 13;
     *s ^= *s >> 17;
     *s ^= *s << 5;
@@ -43,8 +50,7 @@ static inline uint32_t op_random(uint32_t *s)
 }
 
 /// The text behind "NAME =" in a case's data, or NULL.
-static inline const char *op_rule(const struct op_case *c, const char *name)
-{
+static inline const char *op_rule(const struct op_case *c, const char *name) {
     size_t len = strlen(name);
     for (const char *p = c->data; p && *p; p = strchr(p, ';') ? strchr(p, ';') + 1 : NULL) {
         while (*p == ' ') p++;
@@ -56,8 +62,7 @@ static inline const char *op_rule(const struct op_case *c, const char *name)
     return NULL;
 }
 
-static inline void op_fill_sampling(const char *rule, double *x, int64_t n)
-{
+static inline void op_fill_sampling(const char *rule, double *x, int64_t n) {
     struct weft_sample_settings s = weft_sample_defaults();
     uint32_t words[WEFT_SAMPLE_WORDS];
     for (const char *p = rule; *p && *p != ';';) {
@@ -85,8 +90,7 @@ static inline void op_fill_sampling(const char *rule, double *x, int64_t n)
     for (int64_t i = 0; i < n && i < WEFT_SAMPLE_WORDS; i++) x[i] = words[i];
 }
 
-static inline void op_fill(const char *rule, bool real, uint32_t seed, double *x, int64_t n)
-{
+static inline void op_fill(const char *rule, bool real, uint32_t seed, double *x, int64_t n) {
     double lo = real ? -1 : 0, hi = real ? 1 : 7, list[64];
     bool whole = !real;
     size_t n_list = 0;
@@ -123,16 +127,14 @@ static inline void op_fill(const char *rule, bool real, uint32_t seed, double *x
     }
 }
 
-static inline int64_t op_count(const struct weft_graph *g, const struct weft_type *t, const int64_t *symbols)
-{
+static inline int64_t op_count(const struct weft_graph *g, const struct weft_type *t, const int64_t *symbols) {
     int64_t n = 1;
     for (uint32_t i = 0; i < t->rank; i++) n *= weft_dim_eval(g->dims, t->dims[i], symbols);
     return n;
 }
 
 /// Values as the leaf's type can hold them, in file layout and as doubles.
-static inline void op_make_leaf(struct op_runner *r, uint32_t v)
-{
+static inline void op_make_leaf(struct op_runner *r, uint32_t v) {
     const struct weft_value_info *info = &r->g->values[v];
     const struct weft_dtype_info *d = weft_dtype_info(info->type.dtype);
     struct op_leaf *l = &r->leaves[v];
@@ -183,8 +185,7 @@ static inline weft_status op_keep(void *user, weft_value v, const struct weft_va
     return WEFT_OK;
 }
 
-static inline weft_status op_weight(void *user, const char *name, const void **data, uint64_t *bytes)
-{
+static inline weft_status op_weight(void *user, const char *name, const void **data, uint64_t *bytes) {
     struct op_runner *r = user;
     weft_value v = weft_graph_find(r->g, name);
     if (v == WEFT_NO_VALUE) return WEFT_ERR_NOT_FOUND;
@@ -200,8 +201,7 @@ static inline uint64_t op_device_bytes(weft_dtype d, int64_t n) {
     return ((uint64_t)n * (op_half(d) ? 2 : 4) + 3) & ~(uint64_t)3;
 }
 
-static inline uint32_t op_word(weft_dtype d, double x)
-{
+static inline uint32_t op_word(weft_dtype d, double x) {
     float f = (float)x;
     uint32_t w;
     memcpy(&w, &f, 4);
@@ -213,8 +213,7 @@ static inline uint32_t op_word(weft_dtype d, double x)
     }
 }
 
-static inline double op_value(weft_dtype d, const uint8_t *bytes, int64_t i)
-{
+static inline double op_value(weft_dtype d, const uint8_t *bytes, int64_t i) {
     uint32_t w;
     uint16_t h;
     float f;
@@ -225,7 +224,8 @@ static inline double op_value(weft_dtype d, const uint8_t *bytes, int64_t i)
     case WEFT_F32: return f;
     case WEFT_F16: return weft_f16_to_f32(h);
     case WEFT_BF16: return weft_bf16_to_f32(h);
-    case WEFT_I32: case WEFT_I8: return (int32_t)w;
+    case WEFT_I32:
+    case WEFT_I8: return (int32_t)w;
     default: return w;
     }
 }
@@ -234,8 +234,7 @@ static inline bool op_is_var(const struct weft_value_info *i) {
     return i->kind == WEFT_VALUE_STATE && i->state_kind == WEFT_STATE_VAR;
 }
 
-static inline weft_status op_upload(struct op_runner *r, weft_session *s)
-{
+static inline weft_status op_upload(struct op_runner *r, weft_session *s) {
     WEFT_TRY(weft_session_reset(s));
     for (uint32_t v = 0; v < r->g->n_values; v++) {
         const struct weft_value_info *info = &r->g->values[v];
@@ -258,8 +257,7 @@ static inline weft_status op_upload(struct op_runner *r, weft_session *s)
     return WEFT_OK;
 }
 
-static inline weft_status op_read(struct op_runner *r, weft_session *s, uint32_t v, int64_t n, uint8_t *bytes)
-{
+static inline weft_status op_read(struct op_runner *r, weft_session *s, uint32_t v, int64_t n, uint8_t *bytes) {
     const struct weft_value_info *info = &r->g->values[v];
     if (op_is_var(info)) return weft_session_get_var(s, info->name, (uint32_t *)(void *)bytes);
     return weft_session_read(s, info->kind == WEFT_VALUE_STATE ? info->name : info->output_name, 0, bytes,
@@ -270,8 +268,7 @@ static inline bool op_is_result(const struct weft_value_info *i) {
     return i->kind == WEFT_VALUE_STATE || (i->is_output && i->state == UINT32_MAX);
 }
 
-static inline int op_compare(struct op_runner *r, uint32_t v, const uint8_t *got)
-{
+static inline int op_compare(struct op_runner *r, uint32_t v, const uint8_t *got) {
     const struct weft_value_info *info = &r->g->values[v];
     bool state = info->kind == WEFT_VALUE_STATE;
     const double *want = state ? r->leaves[v].values : r->expected[v].values;
@@ -294,8 +291,7 @@ static inline int op_compare(struct op_runner *r, uint32_t v, const uint8_t *got
 
 /// Runs the live size once and compares; `again` is a second session whose bits must be equal to the first one's (may
 /// be NULL).
-static inline int op_run_once(struct op_runner *r, weft_session *s, weft_session *again)
-{
+static inline int op_run_once(struct op_runner *r, weft_session *s, weft_session *again) {
     weft_status status = weft_session_resize(s, r->run.symbols);
     if (status == WEFT_OK) status = op_upload(r, s);
     if (status == WEFT_OK && again) status = weft_session_resize(again, r->run.symbols);
@@ -330,16 +326,18 @@ static inline int op_run_once(struct op_runner *r, weft_session *s, weft_session
     return bad || status != WEFT_OK;
 }
 
-static inline int op_run_level(struct op_runner *r)
-{
+static inline int op_run_level(struct op_runner *r) {
     weft_program *p = NULL;
     weft_session *s = NULL, *checker = NULL;
     struct weft_graph *consumed = NULL;
     int bad = 0;
-    struct weft_program_params params = {
-        .compile = {.as_written = true, .no_fuse = r->level, .split_symbol = r->c->split, .split_at = {1, 8},
-                    .n_splits = 2, .checked = weft_test_checked()},
-        .source = {.get = op_weight, .user = r}};
+    struct weft_program_params params = {.compile = {.as_written = true,
+                                                     .no_fuse = r->level,
+                                                     .split_symbol = r->c->split,
+                                                     .split_at = {1, 8},
+                                                     .n_splits = 2,
+                                                     .checked = weft_test_checked()},
+                                         .source = {.get = op_weight, .user = r}};
     struct weft_session_params checked = {.checker = true, .max_runs = 1};
     op_run_begin(r->g, &r->run);
     for (uint32_t v = 0; v < r->g->n_values; v++) // weights do not depend on sizes
@@ -368,8 +366,7 @@ static inline int op_run_level(struct op_runner *r)
 }
 
 /// Number of levels at which the case failed, after printing why. Level k runs if bit k of `levels` is set.
-static inline int op_case_run_at(weft_gpu *gpu, const struct op_case *c, uint32_t levels, double *worst)
-{
+static inline int op_case_run_at(weft_gpu *gpu, const struct op_case *c, uint32_t levels, double *worst) {
     struct op_runner r = {.gpu = gpu, .c = c};
     int bad = 0;
     if (!c->runs || !*c->runs) {
@@ -396,8 +393,7 @@ static inline int op_case_run_at(weft_gpu *gpu, const struct op_case *c, uint32_
     return bad;
 }
 
-static inline int op_case_run(weft_gpu *gpu, const struct op_case *c, double *worst)
-{
+static inline int op_case_run(weft_gpu *gpu, const struct op_case *c, double *worst) {
     return op_case_run_at(gpu, c, c->levels ? 7 : 1, worst);
 }
 #endif

@@ -23,22 +23,32 @@
 #define HOSTILE_EVERY -1
 #define HOSTILE_BITS -2
 /// Value of element `at` of a leaf; HOSTILE_EVERY: of all; HOSTILE_BITS: all are these 32 bits.
-struct hostile { const char *leaf; int64_t at; double value; };
+struct hostile {
+    const char *leaf;
+    int64_t at;
+    double value;
+};
 
-struct hostile_leaf { double *values; void *file; uint64_t file_bytes; int64_t n; weft_dtype dtype; };
+struct hostile_leaf {
+    double *values;
+    void *file;
+    uint64_t file_bytes;
+    int64_t n;
+    weft_dtype dtype;
+};
 
 struct hostile_rig {
     const char *name;
     const char *text;
-    double tolerance;   ///< |difference| / (1 + |expected|)
-    bool neighbours;    ///< only states that are called "before..." or "after..." are compared
+    double tolerance; ///< |difference| / (1 + |expected|)
+    bool neighbours;  ///< only states that are called "before..." or "after..." are compared
     struct weft_graph *g;
     weft_program *program;
     weft_session *session;
     struct hostile_leaf *leaves, *results;
     int64_t symbols[WEFT_MAX_SYMBOLS];
     uint64_t told; ///< where the host believes that positions stand
-    int faults; ///< that the checked build recorded
+    int faults;    ///< that the checked build recorded
 };
 
 static void hostile_must(weft_status status) {
@@ -180,8 +190,7 @@ static int hostile_compare(const struct hostile_rig *r, const char *what, const 
     for (int64_t i = 0; i < want->n; i++) {
         double a = want->values[i], b = hostile_number(want->dtype, got, i);
         if ((isnan(a) && isnan(b)) || a == b || fabs(a - b) / (1 + fabs(a)) <= r->tolerance) continue;
-        if (bad++ < 3)
-            printf("%s: %s[%lld] is %.9g, expected %.9g\n", r->name, what, (long long)i, b, a);
+        if (bad++ < 3) printf("%s: %s[%lld] is %.9g, expected %.9g\n", r->name, what, (long long)i, b, a);
     }
     if (bad) printf("%s: %d of %lld elements of %s differ\n", r->name, bad, (long long)want->n, what);
     return bad != 0;
@@ -213,8 +222,7 @@ static int hostile_run(struct hostile_rig *r, const struct hostile *h, size_t n)
     int bad = 0;
     hostile_must(weft_session_resize(r->session, r->symbols));
     hostile_write(r, h, n);
-    struct weft_eval_params eval = {
-        .symbols = r->symbols, .leaf = hostile_host_leaf, .each = hostile_keep, .user = r};
+    struct weft_eval_params eval = {.symbols = r->symbols, .leaf = hostile_host_leaf, .each = hostile_keep, .user = r};
     if (!r->neighbours) hostile_must(weft_graph_eval(r->g, &eval));
     for (uint32_t i = 0; r->told && i < weft_program_plan(r->program)->n_positions; i++)
         r->session->tracks[i].at = r->told;

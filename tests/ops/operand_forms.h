@@ -17,31 +17,78 @@ struct operand_form {
     bool odd;       ///< not to be compared over any numbers: undefined for some, or random
 };
 
-#define OP(name, list, ...) {.op = name, .attrs = list, .in = {__VA_ARGS__}}
-#define OUTS(n, name, list, ...) {.op = name, .attrs = list, .in = {__VA_ARGS__}, .n_out = n}
-#define UNARY(name) {.op = #name, .attrs = "", .in = {"f32 [R, C]"}, .brief = true}
-#define BINARY(name) {.op = #name, .attrs = "", .in = {"f32 [R, C]", "f32 [R, C]"}, .brief = true}
-#define ODD_1(name) {.op = #name, .attrs = "", .in = {"f32 [R, C]"}, .brief = true, .odd = true}
-#define ODD_2(name) {.op = #name, .attrs = "", .in = {"f32 [R, C]", "f32 [R, C]"}, .brief = true, .odd = true}
+#define OP(name, list, ...)                                                                                            \
+    {                                                                                                                  \
+        .op = name, .attrs = list, .in = { __VA_ARGS__ }                                                               \
+    }
+#define OUTS(n, name, list, ...)                                                                                       \
+    { .op = name, .attrs = list, .in = {__VA_ARGS__}, .n_out = n }
+#define UNARY(name)                                                                                                    \
+    { .op = #name, .attrs = "", .in = {"f32 [R, C]"}, .brief = true }
+#define BINARY(name)                                                                                                   \
+    { .op = #name, .attrs = "", .in = {"f32 [R, C]", "f32 [R, C]"}, .brief = true }
+#define ODD_1(name)                                                                                                    \
+    { .op = #name, .attrs = "", .in = {"f32 [R, C]"}, .brief = true, .odd = true }
+#define ODD_2(name)                                                                                                    \
+    { .op = #name, .attrs = "", .in = {"f32 [R, C]", "f32 [R, C]"}, .brief = true, .odd = true }
 static const struct operand_form operand_forms[] = {
-    OP("neg", "", "f32 [R, C]"), OP("add", "", "f32 [R, C]", "f32 [R, C]"), OP("add", "", "f32 [R, C]", "f32 [C]"),
-    OP("cast", "to=f32", "f32 [R, C]"), OP("cast", "to=f16", "f32 [R, C]"), OP("cast", "to=i8", "f32 [R, C]"),
+    OP("neg", "", "f32 [R, C]"),
+    OP("add", "", "f32 [R, C]", "f32 [R, C]"),
+    OP("add", "", "f32 [R, C]", "f32 [C]"),
+    OP("cast", "to=f32", "f32 [R, C]"),
+    OP("cast", "to=f16", "f32 [R, C]"),
+    OP("cast", "to=i8", "f32 [R, C]"),
     OP("where", "", "bool [R, C]", "f32 [R, C]", "f32 [R, C]"),
-    UNARY(abs), UNARY(ceil), UNARY(cos), UNARY(exp), UNARY(floor), UNARY(gelu), UNARY(gelu_tanh), ODD_1(log),
-    ODD_1(recip), UNARY(relu), UNARY(round), ODD_1(rsqrt), UNARY(sigmoid), UNARY(sign), UNARY(silu), UNARY(sin),
-    UNARY(softplus), ODD_1(sqrt), UNARY(square), UNARY(tanh),
-    ODD_2(div), BINARY(eq), BINARY(ge), BINARY(gt), BINARY(le), BINARY(lt), BINARY(max), BINARY(min), BINARY(mul),
-    BINARY(ne), ODD_2(pow), BINARY(sub),
-    OP("sum", "", "f32 [R, C]"), UNARY(mean), OP("amax", "", "f32 [R, C]"),
-    UNARY(amin), OP("softmax", "", "f32 [R, C]"),
-    OP("rms_norm", "", "f32 [R, C]", "f32 [C]"), OP("layer_norm", "", "f32 [R, C]", "f32 [C]", "f32 [C]"),
+    UNARY(abs),
+    UNARY(ceil),
+    UNARY(cos),
+    UNARY(exp),
+    UNARY(floor),
+    UNARY(gelu),
+    UNARY(gelu_tanh),
+    ODD_1(log),
+    ODD_1(recip),
+    UNARY(relu),
+    UNARY(round),
+    ODD_1(rsqrt),
+    UNARY(sigmoid),
+    UNARY(sign),
+    UNARY(silu),
+    UNARY(sin),
+    UNARY(softplus),
+    ODD_1(sqrt),
+    UNARY(square),
+    UNARY(tanh),
+    ODD_2(div),
+    BINARY(eq),
+    BINARY(ge),
+    BINARY(gt),
+    BINARY(le),
+    BINARY(lt),
+    BINARY(max),
+    BINARY(min),
+    BINARY(mul),
+    BINARY(ne),
+    ODD_2(pow),
+    BINARY(sub),
+    OP("sum", "", "f32 [R, C]"),
+    UNARY(mean),
+    OP("amax", "", "f32 [R, C]"),
+    UNARY(amin),
+    OP("softmax", "", "f32 [R, C]"),
+    OP("rms_norm", "", "f32 [R, C]", "f32 [C]"),
+    OP("layer_norm", "", "f32 [R, C]", "f32 [C]", "f32 [C]"),
     OUTS(2, "quantize", "block=1", "f32 [R, C]"),
-    OP("matmul", "", "f32 [R, C]", "f32 [6, C]"), OP("matmul", "", "f32 [12, C]", "f32 [R, C]"),
+    OP("matmul", "", "f32 [R, C]", "f32 [6, C]"),
+    OP("matmul", "", "f32 [12, C]", "f32 [R, C]"),
     OP("linear_q4gsw", "group=4", "f32 [R, 10]", "u8 [7, 5]", "f32 [3, 8]", "f32 [7]"),
     OP("embedding_q4gsw", "group=4", "u8 [7, 5]", "f32 [7, 3]", "u32 [R]"),
-    OP("gather", "", "f32 [7, C]", "i32 [R]"), OP("gather", "scale=2", "f32 [R, C]", "u32 []"),
-    OP("assign", "start=1", "!f32 [4, 40]", "f32 [R, C]"), OP("assign", "start=1", "f32 [4, 40]", "f32 [R, C]"),
-    OP("state_write", "", "!f32 [R, C]", "f32 [R, C]"), OP("state_write", "", "f32 [R, C]", "f32 [R, C]"),
+    OP("gather", "", "f32 [7, C]", "i32 [R]"),
+    OP("gather", "scale=2", "f32 [R, C]", "u32 []"),
+    OP("assign", "start=1", "!f32 [4, 40]", "f32 [R, C]"),
+    OP("assign", "start=1", "f32 [4, 40]", "f32 [R, C]"),
+    OP("state_write", "", "!f32 [R, C]", "f32 [R, C]"),
+    OP("state_write", "", "f32 [R, C]", "f32 [R, C]"),
     OP("cache_append", "", "!f32 [16, C]", "f32 [R, C]", "$u32 []"),
     OP("cache_append", "", "f32 [16, C]", "f32 [R, C]", "$u32 []"),
     OP("attention", "", "f32 [R, 4, 8]", "!f32 [12, 2, 8]", "!f32 [12, 2, 8]", "$u32 []"),
@@ -53,22 +100,35 @@ static const struct operand_form operand_forms[] = {
     OUTS(2, "causal_conv", "", "!f32 [5, 3]", "f32 [5, R]", "f32 [5, 4]", "f32 [5]"),
     OP("rope", "", "f32 [R, 2, 8]", "$u32 []"),
     OUTS(2, "rope_table", "", "f32 [R, 2, 8]", "f32 [R, 1, 8]", "f32 [12, 4]", "f32 [12, 4]"),
-    OP("bitcast", "dtype=i32", "f32 [R, C]"), OP("bitcast", "dtype=f16", "f32 [R, C]"),
+    OP("bitcast", "dtype=i32", "f32 [R, C]"),
+    OP("bitcast", "dtype=f16", "f32 [R, C]"),
     OP("bitcast", "dtype=f32", "f16 [R, 2*C]"),
-    OP("reshape", "shape=[C, R]", "f32 [R, C]"), OP("transpose", "", "f32 [R, C]"),
-    OP("slice", "start=1, len=2", "f32 [R, C]"), OP("slice", "start=0, len=1, axis=1", "f32 [R, C]"),
-    OP("slice_copy", "start=0, len=1, axis=1", "f32 [R, C]"), OP("select", "index=0, axis=1", "f32 [R, C]"),
-    OUTS(2, "split", "sizes=[1, 2]", "f32 [R, C]"), OP("pad", "before=[1, 0], after=[0, 2]", "f32 [R, C]"),
-    OP("concat", "axis=0", "f32 [R, C]", "f32 [2, C]"), OP("concat", "axis=1", "f32 [R, C]", "f32 [R, 3]"),
-    OP("advance", "by=1", "$u32 []"), OP("argmax", "", "f32 [R, C]"), OP("nll", "", "f32 [R, C]", "u32 [R]"),
-    {.op = "sample", .attrs = "", .n_out = 6, .odd = true,
+    OP("reshape", "shape=[C, R]", "f32 [R, C]"),
+    OP("transpose", "", "f32 [R, C]"),
+    OP("slice", "start=1, len=2", "f32 [R, C]"),
+    OP("slice", "start=0, len=1, axis=1", "f32 [R, C]"),
+    OP("slice_copy", "start=0, len=1, axis=1", "f32 [R, C]"),
+    OP("select", "index=0, axis=1", "f32 [R, C]"),
+    OUTS(2, "split", "sizes=[1, 2]", "f32 [R, C]"),
+    OP("pad", "before=[1, 0], after=[0, 2]", "f32 [R, C]"),
+    OP("concat", "axis=0", "f32 [R, C]", "f32 [2, C]"),
+    OP("concat", "axis=1", "f32 [R, C]", "f32 [R, 3]"),
+    OP("advance", "by=1", "$u32 []"),
+    OP("argmax", "", "f32 [R, C]"),
+    OP("nll", "", "f32 [R, C]", "u32 [R]"),
+    {.op = "sample",
+     .attrs = "",
+     .n_out = 6,
+     .odd = true,
      .in = {"!u32 [C]", "!u32 [8]", "!i32 [4]", "$u32 []", "$u32 []", "$u32 []", "f32 [R, C]", "$u32 []", "$u32 []",
             "$u32 []", "u32 [16]", "u32 [3]"}},
     UNARY(hard_swish),
-    OP("log_softmax", "", "f32 [R, C]"), OP("log_softmax", "axis=0", "f32 [R, C]"),
+    OP("log_softmax", "", "f32 [R, C]"),
+    OP("log_softmax", "axis=0", "f32 [R, C]"),
     OP("group_norm", "groups=1", "f32 [R, C]", "f32 [C]", "f32 [C]"),
     OP("group_norm", "groups=2, eps=0.5", "f32 [R, 2*C, 3]", "f32 [2*C]"),
-    OP("cumsum", "", "f32 [R, C]"), OP("cumsum", "axis=0, exclusive=1, reverse=1", "f32 [R, C]"),
+    OP("cumsum", "", "f32 [R, C]"),
+    OP("cumsum", "axis=0, exclusive=1, reverse=1", "f32 [R, C]"),
 };
 #undef OP
 #undef OUTS
@@ -79,8 +139,14 @@ static const struct operand_form operand_forms[] = {
 
 /// Of the operand in question.
 enum operand_kind {
-    OPERAND_AS_IT_IS, OPERAND_INPUT, OPERAND_WEIGHT, OPERAND_CONST, OPERAND_STATE, OPERAND_VAR,
-    OPERAND_COMPUTED, OPERAND_VIEWS, ///< from here on: a view of a leaf, VIEWS + INPUT to VIEWS + VAR
+    OPERAND_AS_IT_IS,
+    OPERAND_INPUT,
+    OPERAND_WEIGHT,
+    OPERAND_CONST,
+    OPERAND_STATE,
+    OPERAND_VAR,
+    OPERAND_COMPUTED,
+    OPERAND_VIEWS, ///< from here on: a view of a leaf, VIEWS + INPUT to VIEWS + VAR
     OPERAND_KINDS = OPERAND_VIEWS + OPERAND_COMPUTED
 };
 
@@ -91,25 +157,28 @@ struct operand_graph {
     weft_dtype dtype; ///< of the operand, COUNT: the form's
     bool alike;       ///< and of all whose type the form has the same
     int64_t r, c;
-    bool scalar;      ///< the operand has no axes
+    bool scalar; ///< the operand has no axes
 };
 
-static inline uint32_t operand_count(const struct operand_form *f)
-{
+static inline uint32_t operand_count(const struct operand_form *f) {
     uint32_t n = 0;
     while (n < 12 && f->in[n]) n++;
     return n;
 }
 
 static const char *const operand_dtypes[WEFT_DTYPE_COUNT] = {
-    [WEFT_F32] = "f32", [WEFT_F16] = "f16", [WEFT_BF16] = "bf16", [WEFT_I32] = "i32", [WEFT_U32] = "u32",
-    [WEFT_I8] = "i8", [WEFT_U8] = "u8", [WEFT_BOOL] = "bool", [WEFT_Q8_0] = "q8_0",
+    [WEFT_F32] = "f32", [WEFT_F16] = "f16", [WEFT_BF16] = "bf16", [WEFT_I32] = "i32",   [WEFT_U32] = "u32",
+    [WEFT_I8] = "i8",   [WEFT_U8] = "u8",   [WEFT_BOOL] = "bool", [WEFT_Q8_0] = "q8_0",
 };
 
-struct operand_type { weft_dtype dtype; int64_t dims[4], count; uint32_t rank; char shape[64]; };
+struct operand_type {
+    weft_dtype dtype;
+    int64_t dims[4], count;
+    uint32_t rank;
+    char shape[64];
+};
 
-static inline struct operand_type operand_type(const struct operand_graph *g, uint32_t slot)
-{
+static inline struct operand_type operand_type(const struct operand_graph *g, uint32_t slot) {
     const char *s = g->form->in[slot];
     struct operand_type t = {.count = 1};
     if (*s == '!' || *s == '$') s++;
@@ -139,8 +208,7 @@ static inline struct operand_type operand_type(const struct operand_graph *g, ui
     return t;
 }
 
-static inline void operand_const(struct weft_str *out, weft_dtype dtype, int64_t n)
-{
+static inline void operand_const(struct weft_str *out, weft_dtype dtype, int64_t n) {
     const struct weft_dtype_info *info = weft_dtype_info(dtype);
     if (info->quantised || n == 0) {
         weft_str_add(out, n ? " hex:" : " hex:");
@@ -173,8 +241,7 @@ static inline bool operand_leaf(struct weft_str *out, enum operand_kind kind, co
 
 /// Lines that make operand `slot`, named %NAME. Views of all but variables begin three elements into a larger leaf,
 /// those of nine rows four, so that they may be read four at a time.
-static inline bool operand_lines(struct weft_str *out, const struct operand_graph *g, uint32_t slot, const char *name)
-{
+static inline bool operand_lines(struct weft_str *out, const struct operand_graph *g, uint32_t slot, const char *name) {
     struct operand_type t = operand_type(g, slot);
     char base = g->form->in[slot][0], leaf[16], flat[24];
     enum operand_kind kind = slot == g->slot ? g->kind : OPERAND_AS_IT_IS;
@@ -200,15 +267,14 @@ static inline bool operand_lines(struct weft_str *out, const struct operand_grap
         return true;
     }
     if (!operand_leaf(out, kind, leaf, t.dtype, flat, t.count + skip)) return false;
-    weft_str_addf(out, "%%s%s = slice %%%s {start=%lld, len=%lld}\n%%%s = reshape %%s%s {shape=[%s]}\n", name,
-                  leaf, (long long)skip, (long long)t.count, name, name, t.shape);
+    weft_str_addf(out, "%%s%s = slice %%%s {start=%lld, len=%lld}\n%%%s = reshape %%s%s {shape=[%s]}\n", name, leaf,
+                  (long long)skip, (long long)t.count, name, name, t.shape);
     return true;
 }
 
 /// The text, all outputs of the operator being outputs; false where the kind makes no sense. Whether the operator takes
 /// it is for the parser to say.
-static inline bool operand_text(struct weft_str *out, const struct operand_graph *g)
-{
+static inline bool operand_text(struct weft_str *out, const struct operand_graph *g) {
     uint32_t n = operand_count(g->form), n_out = g->form->n_out ? g->form->n_out : 1;
     char name[8];
     out->len = 0;
@@ -234,13 +300,14 @@ static inline bool operand_text(struct weft_str *out, const struct operand_graph
 }
 
 /// Calls `each` with every graph that the table gives.
-static inline void operand_graphs(void (*each)(void *user, const struct operand_graph *g), void *user)
-{
+static inline void operand_graphs(void (*each)(void *user, const struct operand_graph *g), void *user) {
     static const int64_t sizes[][2] = {{3, 8}, {3, 5}, {0, 8}, {3, 0}, {1, 1}, {9, 32}};
     for (size_t f = 0; f < sizeof operand_forms / sizeof *operand_forms; f++)
         for (uint32_t slot = 0; slot < operand_count(&operand_forms[f]); slot++)
             for (int kind = 0; kind < OPERAND_KINDS; kind++) {
-                struct operand_graph g = {.form = &operand_forms[f], .slot = slot, .kind = (enum operand_kind)kind,
+                struct operand_graph g = {.form = &operand_forms[f],
+                                          .slot = slot,
+                                          .kind = (enum operand_kind)kind,
                                           .dtype = WEFT_DTYPE_COUNT};
                 if (g.kind == OPERAND_VIEWS) continue; // views of what is as it is
                 for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {

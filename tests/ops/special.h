@@ -25,22 +25,83 @@ static const uint32_t special_bits[] = {
     0x00800000, 0x80800000, 0x7f7fffff, 0xff7fffff,             // least normal, largest
 };
 static const float special_numbers[] = {
-    1, -1, 0.5f, -0.5f, 1.5f, -1.5f, 2.5f, -2.5f, 2, -2, 3, -3, 0.25f, 0.0625f, -7, 10, -100, 100, 88.5f, -87.5f, 89,
-    -89, -103.5f, 104, -1000, 13.5f, -13.5f, 5, -5, 1e-4f, -1e-4f, 1e-20f, -1e-20f, 1e-30f, 1e30f, -1e30f, 1e20f, 65504,
-    65519.996f, 65520, -70000, 5.9604645e-8f, 2.9802322e-8f, 6.1e-5f, 127.9f, -128.9f, 255.5f, -0.9f, 8388609, 16777216,
-    16777218, 33554436, 2147483520, 2147483648, -2147483648.0f, 4294967040, 4294967296, -1e10f, 1e10f, 3.1415927f,
-    1.5707964f, -0.99999994f, 1.0000001f, 1e38f, 2e38f, -1.2e-38f,
+    1,
+    -1,
+    0.5f,
+    -0.5f,
+    1.5f,
+    -1.5f,
+    2.5f,
+    -2.5f,
+    2,
+    -2,
+    3,
+    -3,
+    0.25f,
+    0.0625f,
+    -7,
+    10,
+    -100,
+    100,
+    88.5f,
+    -87.5f,
+    89,
+    -89,
+    -103.5f,
+    104,
+    -1000,
+    13.5f,
+    -13.5f,
+    5,
+    -5,
+    1e-4f,
+    -1e-4f,
+    1e-20f,
+    -1e-20f,
+    1e-30f,
+    1e30f,
+    -1e30f,
+    1e20f,
+    65504,
+    65519.996f,
+    65520,
+    -70000,
+    5.9604645e-8f,
+    2.9802322e-8f,
+    6.1e-5f,
+    127.9f,
+    -128.9f,
+    255.5f,
+    -0.9f,
+    8388609,
+    16777216,
+    16777218,
+    33554436,
+    2147483520,
+    2147483648,
+    -2147483648.0f,
+    4294967040,
+    4294967296,
+    -1e10f,
+    1e10f,
+    3.1415927f,
+    1.5707964f,
+    -0.99999994f,
+    1.0000001f,
+    1e38f,
+    2e38f,
+    -1.2e-38f,
 };
 enum {
     SPECIAL_BITS = sizeof special_bits / sizeof *special_bits,
     SPECIAL_N = SPECIAL_BITS + sizeof special_numbers / sizeof *special_numbers,
 };
-static const int64_t special_ints[] = {0, 1, -1, 2, -2, 3, -7, 100, -100, 127, 128, -128, -129, 255, 256, 46341, -46341,
-                                       65536, 16777217, -16777217, 1073741824, 2147483647, -2147483647, -2147483648};
+static const int64_t special_ints[] = {
+    0,    1,   -1,  2,     -2,     3,     -7,       100,       -100,       127,        128,         -128,
+    -129, 255, 256, 46341, -46341, 65536, 16777217, -16777217, 1073741824, 2147483647, -2147483647, -2147483648};
 enum { SPECIAL_INTS = sizeof special_ints / sizeof *special_ints };
 
-static inline float special_float(uint32_t i)
-{
+static inline float special_float(uint32_t i) {
     float f;
     if (i >= SPECIAL_BITS) return special_numbers[i - SPECIAL_BITS];
     memcpy(&f, &special_bits[i], 4);
@@ -50,7 +111,12 @@ static inline float special_float(uint32_t i)
 // ---- what C gives --------------------------------------------------------------------------------------------------
 
 /// rel: of the result. low: absolute, where a result is far below 1. signs: of a zero too.
-struct special_row { const char *op; double (*want)(double x, double y); double rel, low; bool signs; };
+struct special_row {
+    const char *op;
+    double (*want)(double x, double y);
+    double rel, low;
+    bool signs;
+};
 
 static double special_sigmoid(double x) { return 1 / (1 + exp(-x)); }
 #define UNARY(name, formula)                                                                                           \
@@ -64,11 +130,11 @@ UNARY(rsqrt, 1 / sqrt(x))
 UNARY(recip, 1 / x)
 UNARY(tanh, tanh(x))
 UNARY(sigmoid, special_sigmoid(x))
-UNARY(silu, x * special_sigmoid(x))
+UNARY(silu, x *special_sigmoid(x))
 UNARY(softplus, x > 30 ? x : log1p(exp(x)))
-UNARY(gelu, x * (x > 0 ? 1 - 0.5 * erfc(x * 0.70710678118654752440) : 0.5 * erfc(-x * 0.70710678118654752440)))
-UNARY(gelu_tanh, x * special_sigmoid(2 * 0.79788456080286535588 * (x + 0.044715 * x * x * x)))
-UNARY(hard_swish, x * fmin(fmax(x + 3, 0), 6) / 6)
+UNARY(gelu, x *(x > 0 ? 1 - 0.5 * erfc(x * 0.70710678118654752440) : 0.5 * erfc(-x * 0.70710678118654752440)))
+UNARY(gelu_tanh, x *special_sigmoid(2 * 0.79788456080286535588 * (x + 0.044715 * x * x * x)))
+UNARY(hard_swish, x *fmin(fmax(x + 3, 0), 6) / 6)
 UNARY(relu, x < 0 ? 0 : x)
 UNARY(sin, sin(x))
 UNARY(cos, cos(x))
@@ -78,10 +144,10 @@ UNARY(round, nearbyint(x))
 UNARY(neg, -x)
 UNARY(abs, fabs(x))
 UNARY(sign, isnan(x) || x == 0 ? x : copysign(1, x))
-UNARY(square, x * x)
+UNARY(square, x *x)
 BINARY(add, x + y)
 BINARY(sub, x - y)
-BINARY(mul, x * y)
+BINARY(mul, x *y)
 BINARY(div, x / y)
 BINARY(max, isnan(x) || isnan(y) ? NAN : fmax(x, y))
 BINARY(min, isnan(x) || isnan(y) ? NAN : fmin(x, y))
@@ -93,21 +159,36 @@ BINARY(le, islessequal(x, y))
 BINARY(gt, isgreater(x, y))
 BINARY(ge, isgreaterequal(x, y))
 
-#define ROW(name, ...) {#name, want_##name, __VA_ARGS__}
+#define ROW(name, ...)                                                                                                 \
+    { #name, want_##name, __VA_ARGS__ }
 static const struct special_row special_unary[] = {
-    ROW(exp, 2.4e-5, 0, true),      ROW(log, 5e-7, 5e-7, false),     ROW(sqrt, 5e-7, 0, true),
-    ROW(rsqrt, 5e-7, 0, true),      ROW(recip, 3e-7, 0, true),       ROW(tanh, 4e-6, 0, true),
-    ROW(sigmoid, 2.4e-5, 0, true),  ROW(silu, 2.4e-5, 3e-37, true),  ROW(softplus, 2.4e-5, 0, true),
-    ROW(gelu, 2e-5, 2e-36, true),   ROW(gelu_tanh, 2.4e-5, 1e-36, true), ROW(relu, 0, 0, true),
-    ROW(sin, 3e-7, 3e-7, true),     ROW(cos, 3e-7, 3e-7, true),      ROW(floor, 0, 0, true),
-    ROW(ceil, 0, 0, true),          ROW(round, 0, 0, true),          ROW(neg, 0, 0, true),
-    ROW(abs, 0, 0, true),           ROW(sign, 0, 0, true),           ROW(square, 1.2e-7, 0, true),
+    ROW(exp, 2.4e-5, 0, true),
+    ROW(log, 5e-7, 5e-7, false),
+    ROW(sqrt, 5e-7, 0, true),
+    ROW(rsqrt, 5e-7, 0, true),
+    ROW(recip, 3e-7, 0, true),
+    ROW(tanh, 4e-6, 0, true),
+    ROW(sigmoid, 2.4e-5, 0, true),
+    ROW(silu, 2.4e-5, 3e-37, true),
+    ROW(softplus, 2.4e-5, 0, true),
+    ROW(gelu, 2e-5, 2e-36, true),
+    ROW(gelu_tanh, 2.4e-5, 1e-36, true),
+    ROW(relu, 0, 0, true),
+    ROW(sin, 3e-7, 3e-7, true),
+    ROW(cos, 3e-7, 3e-7, true),
+    ROW(floor, 0, 0, true),
+    ROW(ceil, 0, 0, true),
+    ROW(round, 0, 0, true),
+    ROW(neg, 0, 0, true),
+    ROW(abs, 0, 0, true),
+    ROW(sign, 0, 0, true),
+    ROW(square, 1.2e-7, 0, true),
     ROW(hard_swish, 4e-7, 0, true),
 };
 static const struct special_row special_binary[] = {
-    ROW(add, 1.2e-7, 0, true),  ROW(sub, 1.2e-7, 0, true), ROW(mul, 1.2e-7, 0, true), ROW(div, 3e-7, 0, true),
-    ROW(max, 0, 0, false),      ROW(min, 0, 0, false),     ROW(pow, 3e-7, 0, true),   ROW(eq, 0, 0, true),
-    ROW(ne, 0, 0, true),        ROW(lt, 0, 0, true),       ROW(le, 0, 0, true),       ROW(gt, 0, 0, true),
+    ROW(add, 1.2e-7, 0, true), ROW(sub, 1.2e-7, 0, true), ROW(mul, 1.2e-7, 0, true), ROW(div, 3e-7, 0, true),
+    ROW(max, 0, 0, false),     ROW(min, 0, 0, false),     ROW(pow, 3e-7, 0, true),   ROW(eq, 0, 0, true),
+    ROW(ne, 0, 0, true),       ROW(lt, 0, 0, true),       ROW(le, 0, 0, true),       ROW(gt, 0, 0, true),
     ROW(ge, 0, 0, true),
 };
 #undef UNARY
@@ -122,8 +203,7 @@ enum {
 static inline bool special_tiny(double x) { return x != 0 && fabs(x) < FLT_MIN; }
 
 /// Whether `got` is the value `want`, which is rounded to f32 first.
-static inline bool special_equal(const struct special_row *row, double want, double got)
-{
+static inline bool special_equal(const struct special_row *row, double want, double got) {
     want = (float)want;
     if (isnan(want) || isnan(got)) return isnan(want) && isnan(got);
     if (isinf(want) || isinf(got)) return want == got;
@@ -134,8 +214,7 @@ static inline bool special_equal(const struct special_row *row, double want, dou
 }
 
 /// Whether a device may answer `got` for x and y: each that is subnormal may stand for zero.
-static inline bool special_right(const struct special_row *row, double x, double y, double got)
-{
+static inline bool special_right(const struct special_row *row, double x, double y, double got) {
     for (int reading = 0; reading < 4; reading++) {
         double a = (reading & 1) && special_tiny(x) ? copysign(0, x) : x,
                b = (reading & 2) && special_tiny(y) ? copysign(0, y) : y;
@@ -149,16 +228,19 @@ static inline bool special_right(const struct special_row *row, double x, double
 // ---- running a graph -----------------------------------------------------------------------------------------------
 
 /// An input or output of a graph: f32 or a 32-bit integer as it lies in memory, f16 as 16 bits.
-struct special_io { const char *name; void *data; uint64_t count; weft_dtype dtype; };
+struct special_io {
+    const char *name;
+    void *data;
+    uint64_t count;
+    weft_dtype dtype;
+};
 
-static inline uint64_t special_bytes(const struct special_io *io)
-{
+static inline uint64_t special_bytes(const struct special_io *io) {
     return (io->count * (io->dtype == WEFT_F16 ? 2 : 4) + 3) & ~(uint64_t)3;
 }
 
 static inline weft_status special_device(weft_gpu *gpu, struct weft_graph *g, const struct special_io *io, size_t n_in,
-                                         size_t n, int no_fuse)
-{
+                                         size_t n, int no_fuse) {
     weft_program *p = NULL;
     weft_session *s = NULL;
     struct weft_program_params params = {.compile = {.no_fuse = no_fuse}};
@@ -174,10 +256,13 @@ static inline weft_status special_device(weft_gpu *gpu, struct weft_graph *g, co
     return status;
 }
 
-struct special_host { const struct special_io *io; size_t n_in, n; double *values[4]; };
+struct special_host {
+    const struct special_io *io;
+    size_t n_in, n;
+    double *values[4];
+};
 
-static inline double special_load(const struct special_io *io, uint64_t i)
-{
+static inline double special_load(const struct special_io *io, uint64_t i) {
     switch (io->dtype) {
     case WEFT_F32: return ((const float *)io->data)[i];
     case WEFT_F16: return weft_f16_to_f32(((const uint16_t *)io->data)[i]);
@@ -186,8 +271,7 @@ static inline double special_load(const struct special_io *io, uint64_t i)
     }
 }
 
-static inline void special_store(const struct special_io *io, uint64_t i, double x)
-{
+static inline void special_store(const struct special_io *io, uint64_t i, double x) {
     switch (io->dtype) {
     case WEFT_F32: ((float *)io->data)[i] = (float)x; break;
     case WEFT_F16: ((uint16_t *)io->data)[i] = weft_f32_to_f16((float)x); break;
@@ -197,8 +281,7 @@ static inline void special_store(const struct special_io *io, uint64_t i, double
 }
 
 static inline weft_status special_leaf(void *user, weft_value v, const struct weft_value_info *info,
-                                       struct weft_host *t)
-{
+                                       struct weft_host *t) {
     struct special_host *h = user;
     (void)v;
     for (size_t i = 0; i < h->n_in; i++)
@@ -207,8 +290,7 @@ static inline weft_status special_leaf(void *user, weft_value v, const struct we
 }
 
 static inline weft_status special_each(void *user, weft_value v, const struct weft_value_info *info,
-                                       const struct weft_host *t)
-{
+                                       const struct weft_host *t) {
     struct special_host *h = user;
     (void)v;
     for (size_t i = h->n_in; info->is_output && i < h->n; i++)
@@ -217,8 +299,7 @@ static inline weft_status special_each(void *user, weft_value v, const struct we
     return WEFT_OK;
 }
 
-static inline weft_status special_on_host(struct weft_graph *g, const struct special_io *io, size_t n_in, size_t n)
-{
+static inline weft_status special_on_host(struct weft_graph *g, const struct special_io *io, size_t n_in, size_t n) {
     static double values[4][65536];
     static const int64_t none[WEFT_MAX_SYMBOLS];
     struct special_host h = {.io = io, .n_in = n_in, .n = n};
@@ -233,8 +314,7 @@ static inline weft_status special_on_host(struct weft_graph *g, const struct spe
 /// Runs `text` on the device, or by the host reference where gpu is NULL; io holds n_in inputs, then outputs. Returns
 /// false after printing why it did not.
 static inline bool special_run(weft_gpu *gpu, const char *text, const struct special_io *io, size_t n_in, size_t n,
-                               int no_fuse)
-{
+                               int no_fuse) {
     struct weft_graph *g = NULL;
     weft_status status = weft_graph_parse(weft_ops(), text, strlen(text), &g);
     if (status == WEFT_OK && gpu) {

@@ -17,11 +17,17 @@
 #include <cmocka.h>
 
 /// Leaves by name; states are changed in place. Outputs go one behind the other to `out`.
-struct leaf { const char *name; double *data; };
-struct run { const struct leaf *leaves; double out[4096]; int64_t n; };
+struct leaf {
+    const char *name;
+    double *data;
+};
+struct run {
+    const struct leaf *leaves;
+    double out[4096];
+    int64_t n;
+};
 
-static weft_status give(void *user, weft_value v, const struct weft_value_info *info, struct weft_host *t)
-{
+static weft_status give(void *user, weft_value v, const struct weft_value_info *info, struct weft_host *t) {
     const struct run *r = user;
     (void)v;
     for (const struct leaf *l = r->leaves; l->name; l++)
@@ -29,8 +35,7 @@ static weft_status give(void *user, weft_value v, const struct weft_value_info *
     return WEFT_OK;
 }
 
-static weft_status keep(void *user, weft_value v, const struct weft_value_info *info, const struct weft_host *t)
-{
+static weft_status keep(void *user, weft_value v, const struct weft_value_info *info, const struct weft_host *t) {
     struct run *r = user;
     (void)v;
     if (!info->is_output) return WEFT_OK;
@@ -41,8 +46,7 @@ static weft_status keep(void *user, weft_value v, const struct weft_value_info *
     return WEFT_OK;
 }
 
-static void run(const char *text, struct run *r, int64_t symbol)
-{
+static void run(const char *text, struct run *r, int64_t symbol) {
     struct weft_graph *g;
     int64_t symbols[WEFT_MAX_SYMBOLS] = {symbol};
     struct weft_eval_params params = {.symbols = symbols, .leaf = give, .each = keep, .user = r};
@@ -52,22 +56,19 @@ static void run(const char *text, struct run *r, int64_t symbol)
     weft_graph_destroy(g);
 }
 
-static double distance(const double *x, const double *y, int64_t n)
-{
+static double distance(const double *x, const double *y, int64_t n) {
     double worst = 0;
     for (int64_t i = 0; i < n; i++) worst = isnan(x[i] - y[i]) ? INFINITY : fmax(worst, fabs(x[i] - y[i]));
     return worst;
 }
 
-static void expect(const double *got, const double *want, int64_t n)
-{
+static void expect(const double *got, const double *want, int64_t n) {
     if (distance(got, want, n) <= 1e-12) return;
     for (int64_t i = 0; i < n; i++) printf("%lld: %.17g, expected %.17g\n", (long long)i, got[i], want[i]);
     fail_msg("values differ");
 }
 
-static void refused(const char *text, const char *part)
-{
+static void refused(const char *text, const char *part) {
     struct weft_graph *g = NULL;
     if (weft_graph_parse(weft_ops(), text, strlen(text), &g) == WEFT_OK) fail_msg("not refused: %s", text);
     if (!strstr(weft_error_message(), part)) fail_msg("'%s' does not say '%s'", weft_error_message(), part);
@@ -79,10 +80,12 @@ static void refused(const char *text, const char *part)
 #define GATES "input g f32 [T, 1]\ninput b f32 [T, 1]\n"
 
 /// One token on S = [[1, 2], [3, 4]], k = (1, 2), v = (5, 6), q = (1, -1), exp g = 1/2, beta = 1/4.
-static void one_token_of_each_rule(void **state)
-{
+static void one_token_of_each_rule(void **state) {
     (void)state;
-    static const struct { const char *gates, *names, *rule; double s[4]; } cases[] = {
+    static const struct {
+        const char *gates, *names, *rule;
+        double s[4];
+    } cases[] = {
         {"", "", "linear", {1 + 5, 2 + 6, 3 + 10, 4 + 12}},
         {"input g f32 [T, 1]\n", "%g", "gated", {.5 + 5, 1 + 6, 1.5 + 10, 2 + 12}},
         // S^T k = (7, 10), so d = (v - S^T k) / 4 = (-0.5, -1)
@@ -97,8 +100,8 @@ static void one_token_of_each_rule(void **state)
             const double *w = cases[i].s;
             double turned[] = {w[0], value ? w[2] : w[1], value ? w[1] : w[2], w[3]};
             double y[] = {(w[0] - w[2]) / sqrt(2), (w[1] - w[3]) / sqrt(2)};
-            struct run r = {.leaves = (struct leaf[]){{"s", s}, {"q", q}, {"k", k}, {"v", v}, {"g", g}, {"b", b},
-                                                      {NULL, NULL}}};
+            struct run r = {
+                .leaves = (struct leaf[]){{"s", s}, {"q", q}, {"k", k}, {"v", v}, {"g", g}, {"b", b}, {NULL, NULL}}};
             char text[400];
             snprintf(text, sizeof text,
                      "symbol T 0 9\n" HEAD "%s%%n %%y = linear_attention %%s %%q %%k %%v %s {rule=%s, q_heads=1, "
@@ -115,8 +118,7 @@ static void one_token_of_each_rule(void **state)
 }
 
 /// Two tokens of the linear rule with two sequences, three query heads of one state head, and heads that share keys.
-static void heads_and_sequences(void **state)
-{
+static void heads_and_sequences(void **state) {
     (void)state;
     double s[4] = {0}, q[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, k[] = {1, 2, 3, 4}, v[] = {1, 10, 100, 1000};
     struct run r = {.leaves = (struct leaf[]){{"s", s}, {"q", q}, {"k", k}, {"v", v}, {NULL, NULL}}};
@@ -136,17 +138,17 @@ static void heads_and_sequences(void **state)
 /// The gates and the norm of gated_delta_net, one token of one head; the state is value-major.
 /// Heads that share one in turns are those of which there is a copy for each, laid out one after the other; neighbours
 /// that share one are something else. With more queries than states the heads of queries change places.
-static void sharing_in_turns(void **state)
-{
+static void sharing_in_turns(void **state) {
     (void)state;
-#define IN(Q, K) "symbol T 0 3\nstate s dense f32 [1, 4, 2, 2]\ninput q f32 [T, " Q "]\ninput k f32 [T, " K "]\n"    \
-                 "input v f32 [T, 8]\ninput g f32 [T, 4]\ninput b f32 [T, 4]\n"
+#define IN(Q, K)                                                                                                       \
+    "symbol T 0 3\nstate s dense f32 [1, 4, 2, 2]\ninput q f32 [T, " Q "]\ninput k f32 [T, " K "]\n"                   \
+    "input v f32 [T, 8]\ninput g f32 [T, 4]\ninput b f32 [T, 4]\n"
 #define RULE(OP, Q, MORE) "%n %y = " OP " %s " Q " %v %g %b {q_heads=" MORE "}\noutput %y y\n"
     static const char turns[] = IN("4", "4") RULE("linear_attention", "%q %k", "2, kv_heads=4, sharing=turns");
     static const char net[] = IN("4", "4") RULE("gated_delta_net", "%q %k", "2, kv_heads=4, layout=key, sharing=turns");
     static const char blocks[] = IN("4", "4") RULE("linear_attention", "%q %k", "2, kv_heads=4");
-    static const char copies[] = IN("4", "4") "%0 = concat %q %q {axis=-1}\n%1 = concat %k %k {axis=-1}\n"
-                                              RULE("linear_attention", "%0 %1", "4, kv_heads=4");
+    static const char copies[] = IN("4", "4") "%0 = concat %q %q {axis=-1}\n%1 = concat %k %k {axis=-1}\n" RULE(
+        "linear_attention", "%0 %1", "4, kv_heads=4");
     static const char more[] = IN("16", "8") RULE("linear_attention", "%q %k", "8, kv_heads=4, sharing=turns");
     static const char moved[] = IN("16", "8") RULE("linear_attention", "%q %k", "8, kv_heads=4");
     double q[48], p[48], k[24], v[24], g[12], b[12], s[16];
@@ -178,12 +180,12 @@ static void sharing_in_turns(void **state)
 #undef IN
 }
 
-static void gates_of_the_net(void **state)
-{
+static void gates_of_the_net(void **state) {
     (void)state;
     double s[] = {1, 2}, q[] = {3, 4}, k[] = {0, 5}, v[] = {7}, a[] = {1}, b[] = {0}, A_log[] = {log(2)}, dt[] = {-1};
-    struct run r = {.leaves = (struct leaf[]){{"s", s}, {"q", q}, {"k", k}, {"v", v}, {"a", a}, {"b", b},
-                                              {"A", A_log}, {"dt", dt}, {NULL, NULL}}};
+    struct run r = {
+        .leaves = (struct leaf[]){
+            {"s", s}, {"q", q}, {"k", k}, {"v", v}, {"a", a}, {"b", b}, {"A", A_log}, {"dt", dt}, {NULL, NULL}}};
     run("state s dense f32 [1, 1, 1, 2]\ninput q f32 [1, 2]\ninput k f32 [1, 2]\ninput v f32 [1, 1]\n"
         "input a f32 [1, 1]\ninput b f32 [1, 1]\nweight A f32 [1]\nweight dt f32 [1]\n"
         "%n %y = gated_delta_net %s %q %k %v %a %b %A %dt {gate_activation=qwen, beta_activation=sigmoid, "
@@ -195,8 +197,7 @@ static void gates_of_the_net(void **state)
     expect(r.out, (double[]){.6 * kept[0] + .8 * kept[1]}, 1);
 }
 
-static void convolution_by_hand(void **state)
-{
+static void convolution_by_hand(void **state) {
     (void)state;
     double s[] = {1, 2, 3, 4, 5, 6, 7, 8}, x[] = {10, 20, 30, 40}, w[] = {1, 10, 100, -1, 0, 1}, b[] = {.5, 0};
     struct run r = {.leaves = (struct leaf[]){{"s", s}, {"x", x}, {"w", w}, {"b", b}, {NULL, NULL}}};
@@ -223,8 +224,7 @@ static void convolution_by_hand(void **state)
     "symbol T 0 9\nsymbol B 1 2\nstate s dense " state "\ninput q f32 [" q "]\ninput k f32 [" k "]\n"                  \
     "input v f32 [" v "]\ninput g f32 [T, 2]\ninput b f32 [T, 3]\n%n %y = linear_attention %s %q %k %v " rest "\n"
 
-static void refusals(void **state)
-{
+static void refusals(void **state) {
     (void)state;
     refused(LINEAR("f32 [2, 3, 4]", "T, 6", "T, 6", "T, 8", "{q_heads=2, kv_heads=2}"), "takes 6 operands");
     refused(LINEAR("f32 [2, 3, 4]", "T, 6", "T, 6", "T, 8", "%g {rule=linear, q_heads=2, kv_heads=2}"),
@@ -238,10 +238,8 @@ static void refusals(void **state)
     refused(LINEAR("f16 [2, 3, 4]", "T, 6", "T, 6", "T, 8", "{rule=linear, q_heads=2, kv_heads=2}"), "it takes f32");
     refused(LINEAR("f32 [2, 3, 4]", "T, 6", "9, 6", "T, 8", "{rule=linear, q_heads=2, kv_heads=2}"),
             "as many tokens as q");
-    refused(LINEAR("f32 [2, 3, 4]", "T, 6", "T, 6", "T, 7", "{rule=linear, q_heads=2, kv_heads=2}"),
-            "v has 7 columns");
-    refused(LINEAR("f32 [2, 3, 4]", "T, 6", "T, 9", "T, 8", "{rule=linear, q_heads=2, kv_heads=2}"),
-            "k has 9 columns");
+    refused(LINEAR("f32 [2, 3, 4]", "T, 6", "T, 6", "T, 7", "{rule=linear, q_heads=2, kv_heads=2}"), "v has 7 columns");
+    refused(LINEAR("f32 [2, 3, 4]", "T, 6", "T, 9", "T, 8", "{rule=linear, q_heads=2, kv_heads=2}"), "k has 9 columns");
     refused(LINEAR("f32 [2, 3, 4]", "T, 9", "T, 6", "T, 8", "{rule=linear, q_heads=3, kv_heads=2}"),
             "one must be a multiple");
     refused(LINEAR("f32 [1, 3000, 4]", "T, 3000", "T, 3000", "T, 4", "{rule=linear, q_heads=1, kv_heads=1}"),
@@ -249,7 +247,8 @@ static void refusals(void **state)
     refused(LINEAR("f32 [1, 2, 3, 4]", "B, T, 6", "B, T, 6", "B, T, 8", "{rule=linear, q_heads=2, kv_heads=2}"),
             "first axis must be a constant");
     refused("state s dense f32 [3, 2]\ninput x f32 [4, 2]\ninput w f32 [2, 3]\n"
-            "%n %y = causal_conv %s %x %w {layout=last}\n", "with 2 columns");
+            "%n %y = causal_conv %s %x %w {layout=last}\n",
+            "with 2 columns");
     refused("state s dense f32 [2, 0]\ninput x f32 [2, 4]\ninput w f32 [2, 1]\n%n %y = causal_conv %s %x %w\n",
             "2 to 256");
     refused("state s dense f32 [2, 2]\ninput x f32 [2, 4]\ninput w f32 [3, 3]\n%n %y = causal_conv %s %x %w\n",
@@ -265,16 +264,16 @@ static void refusals(void **state)
 // ---- two halves, and chunks ----------------------------------------------------------------------------------------
 
 enum { T = 23, DK = 5, DV = 3 };
-struct data { double s[DK * DV], q[T * DK], k[T * DK], v[T * DV], g[T * DK], b[T]; };
+struct data {
+    double s[DK * DV], q[T * DK], k[T * DK], v[T * DV], g[T * DK], b[T];
+};
 
-static double draw(uint32_t *seed)
-{
+static double draw(uint32_t *seed) {
     *seed = *seed * 1664525u + 1013904223u;
     return (double)(*seed >> 8) / (1 << 24);
 }
 
-static void fill(struct data *d, double decay)
-{
+static void fill(struct data *d, double decay) {
     uint32_t seed = 7;
     for (int i = 0; i < DK * DV; i++) d->s[i] = 2 * draw(&seed) - 1;
     for (int i = 0; i < T * DK; i++) {
@@ -287,10 +286,14 @@ static void fill(struct data *d, double decay)
 }
 
 /// Tokens from..to of the data by the operator, on state s.
-static void recur(struct data *d, double *s, int from, int to, struct run *r)
-{
-    struct leaf leaves[] = {{"s", s}, {"q", d->q + from * DK}, {"k", d->k + from * DK}, {"v", d->v + from * DV},
-                            {"g", d->g + from * DK}, {"b", d->b + from}, {NULL, NULL}};
+static void recur(struct data *d, double *s, int from, int to, struct run *r) {
+    struct leaf leaves[] = {{"s", s},
+                            {"q", d->q + from * DK},
+                            {"k", d->k + from * DK},
+                            {"v", d->v + from * DV},
+                            {"g", d->g + from * DK},
+                            {"b", d->b + from},
+                            {NULL, NULL}};
     r->leaves = leaves;
     run("symbol T 0 99\nstate s dense f32 [1, 1, 5, 3]\ninput q f32 [T, 5]\ninput k f32 [T, 5]\ninput v f32 [T, 3]\n"
         "input g f32 [T, 5]\ninput b f32 [T, 1]\n"
@@ -299,8 +302,7 @@ static void recur(struct data *d, double *s, int from, int to, struct run *r)
     r->leaves = NULL;
 }
 
-static void two_halves_equal_the_whole(void **state)
-{
+static void two_halves_equal_the_whole(void **state) {
     (void)state;
     static struct data d;
     static struct run whole, first, second;
@@ -318,8 +320,7 @@ static void two_halves_equal_the_whole(void **state)
 
 /// Rows 0 .. n-1 from d at once: W and U by forward substitution, then y and the next state. `twist` spoils the decay
 /// inside the dot products: a negative control.
-static void chunk(const struct data *d, int at, int n, double *s, double *y, double twist)
-{
+static void chunk(const struct data *d, int at, int n, double *s, double *y, double twist) {
     double G[T][DK] = {{0}}, W[T][DK], U[T][DV], D[T][DV], next[DK * DV];
     const double *q = d->q + at * DK, *k = d->k + at * DK, *v = d->v + at * DV, *g = d->g + at * DK, *b = d->b + at;
     for (int r = 0; r < n; r++)
@@ -355,8 +356,7 @@ static void chunk(const struct data *d, int at, int n, double *s, double *y, dou
 }
 
 /// Largest difference between chunks of `size` and the recurrence.
-static double chunk_error(int size, double decay, double twist)
-{
+static double chunk_error(int size, double decay, double twist) {
     static struct data d;
     static struct run r;
     double s[DK * DV], t[DK * DV], y[T * DV];
@@ -370,8 +370,7 @@ static double chunk_error(int size, double decay, double twist)
 
 /// The algebra on which the kernels for long runs rest, with decays a channel, mild and so strong that exp(-G) would
 /// overflow.
-static void chunks_equal_the_recurrence(void **state)
-{
+static void chunks_equal_the_recurrence(void **state) {
     (void)state;
     for (int size = 1; size <= T; size += 4) {
         assert_true(chunk_error(size, .1, 0) < 1e-13);
@@ -381,14 +380,12 @@ static void chunks_equal_the_recurrence(void **state)
     assert_true(chunk_error(8, 2, 1e-3) > 1e-6);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_token_of_each_rule),     cmocka_unit_test(heads_and_sequences),
-        cmocka_unit_test(sharing_in_turns),
-        cmocka_unit_test(gates_of_the_net),           cmocka_unit_test(convolution_by_hand),
-        cmocka_unit_test(refusals),                   cmocka_unit_test(two_halves_equal_the_whole),
-        cmocka_unit_test(chunks_equal_the_recurrence),
+        cmocka_unit_test(sharing_in_turns),           cmocka_unit_test(gates_of_the_net),
+        cmocka_unit_test(convolution_by_hand),        cmocka_unit_test(refusals),
+        cmocka_unit_test(two_halves_equal_the_whole), cmocka_unit_test(chunks_equal_the_recurrence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

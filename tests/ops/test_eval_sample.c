@@ -111,8 +111,8 @@ static void top_p_keeps_the_smallest_prefix(void **state) {
     const struct {
         float p;
         uint32_t mask;
-    } cases[] = {{0, 0x2},     {0.39f, 0x2}, {0.41f, 0xa}, {0.69f, 0xa}, {0.71f, 0xe},
-                 {0.89f, 0xe}, {0.91f, 0xf}, {1, 0xf}};
+    } cases[] = {{0, 0x2},     {0.39f, 0x2}, {0.41f, 0xa}, {0.69f, 0xa},
+                 {0.71f, 0xe}, {0.89f, 0xe}, {0.91f, 0xf}, {1, 0xf}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         s.top_p = cases[i].p;
         assert_int_equal(drawn(s, x, 4, 400), cases[i].mask);
@@ -162,10 +162,8 @@ static double chi_square(struct weft_sample_settings s, const float *x, uint32_t
     for (uint32_t step = 0; step < draws; step++) seen[pick(s, x, NULL, v, step)]++;
     for (uint32_t i = 0; i < v; i++) {
         double want = p[i] / sum * draws;
-        if (p[i] == 0)
-            assert_int_equal(seen[i], 0);
-        else
-            chi += (seen[i] - want) * (seen[i] - want) / want;
+        if (p[i] == 0) assert_int_equal(seen[i], 0);
+        else chi += (seen[i] - want) * (seen[i] - want) / want;
     }
     return chi;
 }

@@ -9,70 +9,108 @@
 
 struct taker {
     const char *op, *text; ///< the index is leaf "at"
-    bool drops;      ///< rows behind an end: the checked build says so
-    bool from_end;   ///< the host knows of no page below the capacity, so only values from it on are tried
-    bool neighbours; ///< what it computes of nonsense is nobody's business
+    bool drops;            ///< rows behind an end: the checked build says so
+    bool from_end;         ///< the host knows of no page below the capacity, so only values from it on are tried
+    bool neighbours;       ///< what it computes of nonsense is nobody's business
     double tolerance;
     uint64_t told;
 };
 
 static const struct taker takers[] = {
-    {.op = "cache_append", .drops = true,
+    {.op = "cache_append",
+     .drops = true,
      .text = POSITION "state s dense f32 [8, 2, 4]\ninput x f32 [T, 2, 4]\n%n = cache_append %s %x %at\n"},
-    {.op = "cache_append", .drops = true,
+    {.op = "cache_append",
+     .drops = true,
      .text = POSITION "state s dense f32 [8, 3]\ninput x f32 [T, 3]\n%m = neg %x\n%n = cache_append %s %m %at\n"},
-    {.op = "cache_append", .drops = true, .tolerance = 1e-3,
+    {.op = "cache_append",
+     .drops = true,
+     .tolerance = 1e-3,
      .text = POSITION "state s dense f16 [8, 2, 4]\ninput x f32 [T, 2, 4]\n%n = cache_append %s %x %at\n"},
     {.op = "cache_append",
      .text = POSITION "state s ring f32 [7, 6]\nstate r ring f16 [5, 2]\ninput x f32 [T, 6]\ninput y f16 [T, 2]\n"
-             "%m = neg %x\n%n = cache_append %s %m %at\n%o = cache_append %r %y %at\n"},
-    {.op = "cache_append", .drops = true, .from_end = true,
+                      "%m = neg %x\n%n = cache_append %s %m %at\n%o = cache_append %r %y %at\n"},
+    {.op = "cache_append",
+     .drops = true,
+     .from_end = true,
      .text = POSITION "state s paged f32 [9, 4]\ninput x f32 [T, 4]\n%m = neg %x\n%n = cache_append %s %m %at\n"},
     {.op = "cache_append",
      .text = POSITION "input s f32 [9, 4]\ninput x f32 [T, 4]\n%n = cache_append %s %x %at\noutput %n y\n"},
-    {.op = "attention", .tolerance = 1e-5,
-     .text = POSITION "state k dense f32 [8, 1, 4]\nstate v dense f32 [8, 1, 4]\ninput q f32 [T, 2, 4]\n"
-             "%y = attention %q %k %v %at\n%w = attention %q %k %v %at {window=3}\noutput %y y\noutput %w w\n"},
-    {.op = "attention", .tolerance = 1e-5,
+    {.op = "attention",
+     .tolerance = 1e-5,
+     .text =
+         POSITION "state k dense f32 [8, 1, 4]\nstate v dense f32 [8, 1, 4]\ninput q f32 [T, 2, 4]\n"
+                  "%y = attention %q %k %v %at\n%w = attention %q %k %v %at {window=3}\noutput %y y\noutput %w w\n"},
+    {.op = "attention",
+     .tolerance = 1e-5,
      .text = POSITION "state k ring f16 [300, 1, 8]\nstate v ring f32 [300, 1, 5]\ninput q f32 [T, 2, 8]\n"
-             "%y = attention %q %k %v %at\noutput %y y\n"},
-    {.op = "attention", .tolerance = 1e-4,
+                      "%y = attention %q %k %v %at\noutput %y y\n"},
+    {.op = "attention",
+     .tolerance = 1e-4,
      .text = POSITION "state k dense f32 [300, 2, 4]\nstate v ring f32 [300, 2, 4]\ninput q f32 [T, 2, 4]\n"
-             "weight o f32 [6, 8]\n%y = attention %q %k %v %at {window=200}\n%z = reshape %y {shape=[T, 8]}\n"
-             "%p = matmul %z %o\noutput %p y\n"},
-    {.op = "attention", .tolerance = 1e-5,
+                      "weight o f32 [6, 8]\n%y = attention %q %k %v %at {window=200}\n%z = reshape %y {shape=[T, 8]}\n"
+                      "%p = matmul %z %o\noutput %p y\n"},
+    {.op = "attention",
+     .tolerance = 1e-5,
      .text = POSITION "input k f32 [300, 1, 4]\ninput v f32 [300, 1, 4]\ninput q f32 [T, 2, 4]\n"
-             "%y = attention %q %k %v %at\noutput %y y\n"},
-    {.op = "gather", .tolerance = 1e-6,
-     .text = BESIDE "symbol T 1 3\ninput at u32 [T]\ninput w f32 [5, 4]\nweight p q8_0 [5, 64]\n%y = gather %w %at\n"
-             "%z = gather %p %at\noutput %y y\noutput %z z\n"},
-    {.op = "gather", .tolerance = 1e-6,
-     .text = BESIDE "symbol T 1 3\ninput at i32 [T]\ninput w f16 [5, 3]\nweight p f32 [5, 6]\n%y = gather %w %at\n"
-             "%z = gather %p %at\noutput %y y\noutput %z z\n"},
+                      "%y = attention %q %k %v %at\noutput %y y\n"},
     {.op = "gather",
-     .text = BESIDE "var at u32 0 4294967295\ninput w f32 [5, 4]\n%y = gather %w %at\noutput %y y\n"},
-    {.op = "embedding_q4gsw", .tolerance = 1e-6,
+     .tolerance = 1e-6,
+     .text = BESIDE "symbol T 1 3\ninput at u32 [T]\ninput w f32 [5, 4]\nweight p q8_0 [5, 64]\n%y = gather %w %at\n"
+                    "%z = gather %p %at\noutput %y y\noutput %z z\n"},
+    {.op = "gather",
+     .tolerance = 1e-6,
+     .text = BESIDE "symbol T 1 3\ninput at i32 [T]\ninput w f16 [5, 3]\nweight p f32 [5, 6]\n%y = gather %w %at\n"
+                    "%z = gather %p %at\noutput %y y\noutput %z z\n"},
+    {.op = "gather", .text = BESIDE "var at u32 0 4294967295\ninput w f32 [5, 4]\n%y = gather %w %at\noutput %y y\n"},
+    {.op = "embedding_q4gsw",
+     .tolerance = 1e-6,
      .text = BESIDE "symbol T 1 3\ninput at i32 [T]\nvar id u32 0 4294967295\nweight w u8 [5, 16]\n"
-             "weight s f32 [5, 2]\n%y = embedding_q4gsw %w %s %at {group=16}\noutput %y y\n"},
-    {.op = "embedding_q4gsw", .tolerance = 1e-6,
+                    "weight s f32 [5, 2]\n%y = embedding_q4gsw %w %s %at {group=16}\noutput %y y\n"},
+    {.op = "embedding_q4gsw",
+     .tolerance = 1e-6,
      .text = BESIDE "var at u32 0 4294967295\nweight w u8 [5, 6]\nweight s f32 [5, 1]\n"
-             "%y = embedding_q4gsw %w %s %at {group=16}\noutput %y y\n"},
-    {.op = "nll", .tolerance = 1e-5,
+                    "%y = embedding_q4gsw %w %s %at {group=16}\noutput %y y\n"},
+    {.op = "nll",
+     .tolerance = 1e-5,
      .text = BESIDE "symbol T 1 3\ninput x f32 [T, 9]\ninput at u32 [T]\n%y = nll %x %at\noutput %y y\n"},
-    {.op = "nll", .tolerance = 1e-5,
+    {.op = "nll",
+     .tolerance = 1e-5,
      .text = BESIDE "symbol T 1 3\ninput x f32 [T, 12]\ninput at i32 [T]\n%y = nll %x %at\noutput %y y\n"},
     {.op = "advance",
      .text = BESIDE "symbol T 1 3\nvar at u32 3 40\nvar to u32 0 4294967295\n%a = advance %at {by=T}\n"
-             "%b = advance %a {by=2*T-3}\n%c = advance %to {by=T}\n"},
-    {.op = "advance", .told = 1000,
+                    "%b = advance %a {by=2*T-3}\n%c = advance %to {by=T}\n"},
+    {.op = "advance",
+     .told = 1000,
      .text = BESIDE "symbol T 1 3\nvar a u32 0 4294967295\nvar at u32 0 4294967295\n%b = advance %at {by=2*T-9}\n"
-             "%c = advance %b {by=5-T}\n"},
-    {.op = "rope", .neighbours = true,
+                    "%c = advance %b {by=5-T}\n"},
+    {.op = "rope",
+     .neighbours = true,
      .text = BESIDE "symbol T 1 3\nvar at u32 0 4294967295\ninput x f32 [T, 2, 8]\n%y = rope %x %at\noutput %y y\n"},
 };
 
-static const double values[] = {0, 1, 4, 5, 7, 8, 9, 10, 299, 300, 301, 65535, 65536, 1e6, 2147483640.0, 2147483646.0,
-                                2147483647.0, 2147483648.0, 2147483649.0, 4294967040.0, 4294967293.0, 4294967294.0,
+static const double values[] = {0,
+                                1,
+                                4,
+                                5,
+                                7,
+                                8,
+                                9,
+                                10,
+                                299,
+                                300,
+                                301,
+                                65535,
+                                65536,
+                                1e6,
+                                2147483640.0,
+                                2147483646.0,
+                                2147483647.0,
+                                2147483648.0,
+                                2147483649.0,
+                                4294967040.0,
+                                4294967293.0,
+                                4294967294.0,
                                 4294967295.0};
 
 static bool is_signed(const struct hostile_rig *r, const char *leaf) {
@@ -80,8 +118,8 @@ static bool is_signed(const struct hostile_rig *r, const char *leaf) {
 }
 
 static int try_all(const struct taker *t, bool checked) {
-    struct hostile_rig r = {.name = t->op, .text = t->text, .tolerance = t->tolerance, .neighbours = t->neighbours,
-                            .told = t->told};
+    struct hostile_rig r = {
+        .name = t->op, .text = t->text, .tolerance = t->tolerance, .neighbours = t->neighbours, .told = t->told};
     int bad = 0, dropped = 0;
     hostile_begin(&r, checked);
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
@@ -130,7 +168,7 @@ static void and_under_the_checked_build(void **state) {
     "%a %b %c %d %e %f = sample %counts %ring %tokens %token %n %rng %x %sampling %stops %pos %n_max %pos_max "
 
 static int try_sampler(const char *text, bool checked) {
-    static const char *const leaves[] = {"counts", "ring", "tokens", "token", "n",     "rng",
+    static const char *const leaves[] = {"counts", "ring",  "tokens",  "token",    "n",     "rng",
                                          "pos",    "n_max", "pos_max", "sampling", "stops", "x"};
     static const uint32_t bits[] = {0, 8, 37, 38, 0x7fc00000u, 0x7fffffffu, 0x80000000u, 0xff800000u, 0xffffffffu};
     struct hostile_rig r = {.name = "sample", .text = text, .neighbours = true};
@@ -199,14 +237,72 @@ static void more_keys_than_promised_give_nan(void **state) {
 /// All others find their places by live sizes alone, which the host sets and checks.
 static void every_operator_was_looked_at(void **state) {
     (void)state;
-    static const char *const sizes_only[] = {
-        "abs", "add", "amax", "amin", "argmax", "assign", "bitcast", "cast", "causal_conv", "ceil", "concat", "cos",
-        "div", "eq", "exp", "floor", "gated_delta_net", "ge", "gelu", "gelu_tanh", "gt", "layer_norm", "le",
-        "linear_attention", "linear_q4gsw", "log", "lt", "matmul", "max", "mean", "min", "mul", "ne", "neg", "pad",
-        "pow", "quantize", "recip", "relu", "reshape", "rms_norm", "rope_table", "round", "rsqrt", "select",
-        "sigmoid", "sign", "silu", "sin", "slice", "slice_copy", "softmax", "softplus", "split", "sqrt", "square",
-        "state_write", "sub", "sum", "tanh", "transpose", "where", "cumsum",
-        "group_norm", "hard_swish", "log_softmax"};
+    static const char *const sizes_only[] = {"abs",
+                                             "add",
+                                             "amax",
+                                             "amin",
+                                             "argmax",
+                                             "assign",
+                                             "bitcast",
+                                             "cast",
+                                             "causal_conv",
+                                             "ceil",
+                                             "concat",
+                                             "cos",
+                                             "div",
+                                             "eq",
+                                             "exp",
+                                             "floor",
+                                             "gated_delta_net",
+                                             "ge",
+                                             "gelu",
+                                             "gelu_tanh",
+                                             "gt",
+                                             "layer_norm",
+                                             "le",
+                                             "linear_attention",
+                                             "linear_q4gsw",
+                                             "log",
+                                             "lt",
+                                             "matmul",
+                                             "max",
+                                             "mean",
+                                             "min",
+                                             "mul",
+                                             "ne",
+                                             "neg",
+                                             "pad",
+                                             "pow",
+                                             "quantize",
+                                             "recip",
+                                             "relu",
+                                             "reshape",
+                                             "rms_norm",
+                                             "rope_table",
+                                             "round",
+                                             "rsqrt",
+                                             "select",
+                                             "sigmoid",
+                                             "sign",
+                                             "silu",
+                                             "sin",
+                                             "slice",
+                                             "slice_copy",
+                                             "softmax",
+                                             "softplus",
+                                             "split",
+                                             "sqrt",
+                                             "square",
+                                             "state_write",
+                                             "sub",
+                                             "sum",
+                                             "tanh",
+                                             "transpose",
+                                             "where",
+                                             "cumsum",
+                                             "group_norm",
+                                             "hard_swish",
+                                             "log_softmax"};
     int missing = 0;
     for (size_t i = 0; weft_ops()->ops[i]; i++) {
         const char *name = weft_ops()->ops[i]->name;
@@ -242,9 +338,9 @@ static void differences_are_noticed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(indices_stay_in_bounds),       cmocka_unit_test(and_under_the_checked_build),
+        cmocka_unit_test(indices_stay_in_bounds),          cmocka_unit_test(and_under_the_checked_build),
         cmocka_unit_test(the_sampler_keeps_to_its_states), cmocka_unit_test(more_keys_than_promised_give_nan),
-        cmocka_unit_test(every_operator_was_looked_at), cmocka_unit_test(differences_are_noticed),
+        cmocka_unit_test(every_operator_was_looked_at),    cmocka_unit_test(differences_are_noticed),
     };
     if (!weft_test_gpu()) return 1;
     cmocka_set_test_filter(getenv("WEFT_TEST_CASE"));

@@ -20,8 +20,8 @@ static void must(weft_status status) {
 
 /// What floats do not carry through a conversion: signalling NaNs, payloads, subnormals, both zeros; then any.
 static uint16_t pattern(uint32_t i) {
-    static const uint16_t odd[] = {0x7c01, 0x7f81, 0xfe55, 0xffff, 0x0001, 0x8001, 0x03ff, 0x807f, 0x8000,
-                                   0x7c00, 0xff80, 0x7fff, 0x7dab, 0xfd00, 0x0040, 0x83c1};
+    static const uint16_t odd[] = {0x7c01, 0x7f81, 0xfe55, 0xffff, 0x0001, 0x8001, 0x03ff, 0x807f,
+                                   0x8000, 0x7c00, 0xff80, 0x7fff, 0x7dab, 0xfd00, 0x0040, 0x83c1};
     return i % 5 < 4 ? odd[(i * 7 + i / 16) % 16] : (uint16_t)(i * 40503u >> 2);
 }
 
@@ -95,8 +95,7 @@ static void test_concat(void **state) {
     for (int t = 0; t < 2; t++) {
         struct weft_str op = {0};
         uint16_t got[ROWS * 5 * PIECES], want[ROWS * 5 * PIECES];
-        for (int k = 0; k < PIECES; k++)
-            weft_str_addf(&op, "%%s%d = slice %%h {start=%d, len=5, axis=1}\n", k, k);
+        for (int k = 0; k < PIECES; k++) weft_str_addf(&op, "%%s%d = slice %%h {start=%d, len=5, axis=1}\n", k, k);
         weft_str_add(&op, "%m = concat");
         for (int k = 0; k < PIECES; k++) weft_str_addf(&op, " %%s%d", k);
         weft_str_add(&op, " {axis=1}");
@@ -119,8 +118,7 @@ static void test_pad(void **state) {
         enum { WIDE = HALVES + 3 };
         uint16_t got[ROWS * WIDE], want[ROWS * WIDE], value = t ? 0xbf80 : 0xbc00; // -1
         for (uint32_t r = 0; r < ROWS; r++)
-            for (uint32_t c = 0; c < WIDE; c++)
-                want[r * WIDE + c] = c >= 1 && c < 1 + HALVES ? at(r, c - 1) : value;
+            for (uint32_t c = 0; c < WIDE; c++) want[r * WIDE + c] = c >= 1 && c < 1 + HALVES ? at(r, c - 1) : value;
         moved(types[t], "%m = pad %h {before=[0, 1], after=[0, 2], value=-1.0}", ROWS * WIDE / 2, got);
         same(got, want, ROWS * WIDE, types[t]);
     }
@@ -158,8 +156,8 @@ static void test_arithmetic_changes_some(void **state) {
 int main(void) {
     if (!weft_test_gpu()) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_transpose), cmocka_unit_test(test_slice_copy),
-        cmocka_unit_test(test_concat),    cmocka_unit_test(test_pad),
+        cmocka_unit_test(test_transpose),   cmocka_unit_test(test_slice_copy),
+        cmocka_unit_test(test_concat),      cmocka_unit_test(test_pad),
         cmocka_unit_test(test_nan_to_bf16), cmocka_unit_test(test_arithmetic_changes_some),
     };
     return cmocka_run_group_tests_name("moved bits", tests, NULL, NULL);

@@ -4,7 +4,9 @@
 #include "ops/hostile_rig.h"
 
 /// What a spoiled graph must show at least once, so that a test can't pass by comparing nothing.
-struct seen { int64_t nan, inf, finite; };
+struct seen {
+    int64_t nan, inf, finite;
+};
 
 static void look(const struct hostile_rig *r, struct seen *seen) {
     for (weft_value v = 0; v < r->g->n_values; v++)
@@ -50,10 +52,12 @@ static void attention_in_one_piece(void **state) {
     static const double few[] = {0, 3, 9, 40, -1};
     int bad = spoil("whole", ATTENTION("5", "12", "4", "3", "f32") "%y = attention %q %k %v %pos\noutput %y y\n", qkv,
                     few, 1e-5);
-    bad += spoil("window", ATTENTION("4", "12", "3", "8", "f16")
-                 "%y = attention %q %k %v %pos {window=6}\noutput %y y\n", qkv, few, 1e-4);
-    bad += spoil("softcap", ATTENTION("3", "10", "4", "4", "f32")
-                 "%y = attention %q %k %v %pos {softcap=3}\noutput %y y\n", qkv, few, 1e-5);
+    bad +=
+        spoil("window", ATTENTION("4", "12", "3", "8", "f16") "%y = attention %q %k %v %pos {window=6}\noutput %y y\n",
+              qkv, few, 1e-4);
+    bad += spoil("softcap",
+                 ATTENTION("3", "10", "4", "4", "f32") "%y = attention %q %k %v %pos {softcap=3}\noutput %y y\n", qkv,
+                 few, 1e-5);
     static const double many[] = {0, 20, 75, -1};
     bad += spoil("many rows", ATTENTION("40", "90", "4", "4", "f32") "%y = attention %q %k %v %pos\noutput %y y\n", qkv,
                  many, 1e-5);
@@ -65,9 +69,14 @@ static void attention_in_pieces(void **state) {
     static const double positions[] = {1, 130, 300, 777, -1};
     int bad = spoil("merged", ATTENTION("3", "420", "4", "4", "f32") "%y = attention %q %k %v %pos\noutput %y y\n", qkv,
                     positions, 1e-5);
-    bad += spoil("joined by a product", ATTENTION("3", "420", "4", "4", "f32") "weight o f32 [5, 8]\n"
-                 "%y = attention %q %k %v %pos {window=300}\n%z = reshape %y {shape=[T, 8]}\n%p = matmul %z %o\n"
-                 "output %p y\n", qkv, positions, 1e-4);
+    bad += spoil(
+        "joined by a product",
+        ATTENTION(
+            "3", "420", "4", "4",
+            "f32") "weight o f32 [5, 8]\n"
+                   "%y = attention %q %k %v %pos {window=300}\n%z = reshape %y {shape=[T, 8]}\n%p = matmul %z %o\n"
+                   "output %p y\n",
+        qkv, positions, 1e-4);
     assert_int_equal(bad, 0);
 }
 
@@ -84,8 +93,8 @@ static void scores_all_infinite(void **state) {
         hostile_begin(&r, false);
         for (int sign = -1; sign <= 1; sign += 2)
             for (double at = 0; at < 500; at = 2 * at + 5) {
-                struct hostile h[] = {{"k", HOSTILE_EVERY, sign * INFINITY}, {"q", HOSTILE_EVERY, 1},
-                                      {"pos", HOSTILE_EVERY, at}};
+                struct hostile h[] = {
+                    {"k", HOSTILE_EVERY, sign * INFINITY}, {"q", HOSTILE_EVERY, 1}, {"pos", HOSTILE_EVERY, at}};
                 bad += hostile_run(&r, h, 3);
                 struct seen seen = {0};
                 look(&r, &seen);
@@ -104,7 +113,8 @@ static void scores_all_infinite(void **state) {
 static void linear_attention_by_token_and_in_chunks(void **state) {
     (void)state;
     static const char *const tokens[] = {"6", "49"};
-    static const struct { const char *rule, *inputs, *gates;
+    static const struct {
+        const char *rule, *inputs, *gates;
     } rules[] = {{"linear", "", ""},
                  {"gated", "input decay f32 [T, 2]\n", "%decay"},
                  {"gated", "input decay f32 [T, 6]\n", "%decay"},
@@ -154,8 +164,8 @@ static void differences_are_noticed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(attention_in_one_piece), cmocka_unit_test(attention_in_pieces),
-        cmocka_unit_test(scores_all_infinite),    cmocka_unit_test(linear_attention_by_token_and_in_chunks),
+        cmocka_unit_test(attention_in_one_piece),  cmocka_unit_test(attention_in_pieces),
+        cmocka_unit_test(scores_all_infinite),     cmocka_unit_test(linear_attention_by_token_and_in_chunks),
         cmocka_unit_test(differences_are_noticed),
     };
     if (!weft_test_gpu()) return 1;

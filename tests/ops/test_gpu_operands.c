@@ -20,15 +20,13 @@ struct sampler {
     int bad;
 };
 
-static uint32_t any(uint32_t *seed, uint32_t below)
-{
+static uint32_t any(uint32_t *seed, uint32_t below) {
     *seed = *seed * 1664525u + 1013904223u;
     return (*seed >> 8) % below;
 }
 
 /// True if the operator takes the operand, and the compiler the graph.
-static bool compiles(const struct sampler *s, const char *text)
-{
+static bool compiles(const struct sampler *s, const char *text) {
     struct weft_graph *g;
     struct weft_plan *plan = NULL;
     if (weft_graph_parse(weft_ops(), text, strlen(text), &g) != WEFT_OK) return false;
@@ -38,25 +36,26 @@ static bool compiles(const struct sampler *s, const char *text)
 }
 
 /// Halves have 11 bits and sums of 32 of them one less; functions of f32 are good to 1e-5 on all drivers.
-static void run_one(struct sampler *s, const struct operand_graph *o)
-{
+static void run_one(struct sampler *s, const struct operand_graph *o) {
     operand_text(&s->text, o);
     const char *text = weft_str_get(&s->text);
     bool half = strstr(text, "f16") != NULL;
-    struct weft_case c = {.name = text, .graph = text, .tolerance = half ? 2e-3 : 2e-5, .int_below = 3, .seed = 7,
+    struct weft_case c = {.name = text,
+                          .graph = text,
+                          .tolerance = half ? 2e-3 : 2e-5,
+                          .int_below = 3,
+                          .seed = 7,
                           .as_written = true}; // else operators of constants alone are folded
     s->bad |= weft_case_run(s->gpu, &c, NULL);
     s->run++;
 }
 
-static void finish_operand(struct sampler *s)
-{
+static void finish_operand(struct sampler *s) {
     if (s->seen && !s->all) run_one(s, &s->pick);
     s->seen = 0;
 }
 
-static void sample(void *user, const struct operand_graph *o)
-{
+static void sample(void *user, const struct operand_graph *o) {
     struct sampler *s = user;
     if (s->seen && (o->form != s->pick.form || o->slot != s->pick.slot)) finish_operand(s);
     if (o->form->odd || !operand_text(&s->text, o) || !compiles(s, weft_str_get(&s->text))) return;
@@ -64,8 +63,7 @@ static void sample(void *user, const struct operand_graph *o)
     if (any(&s->seed, ++s->seen) == 0) s->pick = *o;
 }
 
-static void test_operands_of_all_kinds(void **state)
-{
+static void test_operands_of_all_kinds(void **state) {
     (void)state;
     const char *all = getenv("WEFT_TEST_LONG");
     struct sampler s = {.gpu = weft_test_gpu(), .seed = 20261, .all = all && *all && strcmp(all, "0") != 0};
@@ -78,8 +76,7 @@ static void test_operands_of_all_kinds(void **state)
     assert_int_equal(s.bad, 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_operands_of_all_kinds)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,8 +9,7 @@
 #include <cmocka.h>
 #include <time.h>
 
-static double seconds(void)
-{
+static double seconds(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
@@ -18,8 +17,7 @@ static double seconds(void)
 
 /// WEFT_TEST_CASE=word runs the cases whose names contain it; WEFT_TEST_TIMES=1 prints what each took and how near it
 /// came.
-static bool wanted(const char *name)
-{
+static bool wanted(const char *name) {
     const char *only = getenv("WEFT_TEST_CASE");
     return !only || strstr(name, only);
 }
@@ -33,8 +31,7 @@ static bool as_gpu_too(void) { return weft_gpu_caps(weft_test_gpu())->kind == WE
 
 static struct op_picks picks;
 
-static bool pick_table(const struct op_table *table)
-{
+static bool pick_table(const struct op_table *table) {
     bool ok = true;
     for (size_t i = 0; i < table->n; i++)
         for (int kind = 0; kind < (as_gpu_too() ? 2 : 1); kind++)
@@ -46,8 +43,7 @@ static bool pick_table(const struct op_table *table)
     return ok;
 }
 
-static int choose(void **state)
-{
+static int choose(void **state) {
     (void)state;
     const char *limits = getenv("WEFT_LIMITS");
     size_t n = 0;
@@ -64,36 +60,31 @@ static int choose(void **state)
     return 0;
 }
 
-static int forget(void **state)
-{
+static int forget(void **state) {
     (void)state;
     op_picks_free(&picks);
     return 0;
 }
 
-static int run_case(const struct op_case *c, int kind)
-{
+static int run_case(const struct op_case *c, int kind) {
     double worst = 0, start = seconds();
     uint32_t levels = 0;
     for (int level = 0; level < (c->levels && !thin() ? OP_LEVELS : 1); level++)
         if (op_picked(&picks, c, level, kind)) levels |= 1u << level;
     if (!levels || !wanted(c->name)) return 0;
     int bad = op_case_run_at(weft_test_gpu(), c, levels, &worst);
-    if (getenv("WEFT_TEST_TIMES"))
-        printf("%6.2f s, %.3f of the tolerance: %s\n", seconds() - start, worst, c->name);
+    if (getenv("WEFT_TEST_TIMES")) printf("%6.2f s, %.3f of the tolerance: %s\n", seconds() - start, worst, c->name);
     return bad;
 }
 
-static void run_table(void **state)
-{
+static void run_table(void **state) {
     const struct op_table *table = *state;
     int bad = 0;
     for (size_t i = 0; i < table->n; i++) bad += run_case(&table->cases[i], 0);
     assert_int_equal(bad, 0);
 }
 
-static void run_table_as_gpu(void **state)
-{
+static void run_table_as_gpu(void **state) {
     const struct op_table *table = *state;
     int bad = 0;
     if (!as_gpu_too()) skip();
@@ -107,13 +98,16 @@ static void run_table_as_gpu(void **state)
 
 enum { GRAPHS = 12, MAX_NODES = 12 };
 
-struct random_graph { struct weft_str text; uint32_t seed, n, uses[MAX_NODES]; bool row[MAX_NODES]; };
+struct random_graph {
+    struct weft_str text;
+    uint32_t seed, n, uses[MAX_NODES];
+    bool row[MAX_NODES];
+};
 
 static uint32_t pick(struct random_graph *g, uint32_t n) { return op_random(&g->seed) / 16 % n; }
 
 /// A leaf or an earlier node; `*row` tells whether it has one value a row.
-static void operand(struct random_graph *g, char out[16], bool *row)
-{
+static void operand(struct random_graph *g, char out[16], bool *row) {
     static const char leaves[] = "xyrvs";
     uint32_t k = g->n && pick(g, 4) ? g->n - 1 - pick(g, g->n < 4 ? g->n : 4) : UINT32_MAX;
     if (k == UINT32_MAX) {
@@ -128,8 +122,7 @@ static void operand(struct random_graph *g, char out[16], bool *row)
 }
 
 /// Functions that keep numbers near 1 and amplify no error: a comparison only of leaves, whose values are exact.
-static void add_node(struct random_graph *g)
-{
+static void add_node(struct random_graph *g) {
     static const char *const unary[] = {"neg", "abs", "tanh", "sigmoid", "square"}, *const binary[] = {"add", "sub",
                                                                                                        "mul", "max",
                                                                                                        "min"};
@@ -157,8 +150,7 @@ static void add_node(struct random_graph *g)
     g->n++;
 }
 
-static int run_random(uint32_t seed)
-{
+static int run_random(uint32_t seed) {
     struct random_graph g = {.seed = seed * 2654435761u + 99};
     char name[48];
     weft_str_add(&g.text, "symbol T 0 9\ninput x f32 [2, T, 37]\ninput y f32 [2, T, 37]\ninput r f32 [2, T, 1]\ninput "
@@ -184,8 +176,7 @@ static int run_random(uint32_t seed)
     return bad;
 }
 
-static void random_regions(void **state)
-{
+static void random_regions(void **state) {
     (void)state;
     assert_non_null(weft_test_gpu());
     int bad = 0;
@@ -196,8 +187,7 @@ static void random_regions(void **state)
 // ---- negative control ----------------------------------------------------------------------------------------------
 
 /// The comparison must notice a wrong value, a missing rounding and a NaN.
-static void comparison_notices(void **state)
-{
+static void comparison_notices(void **state) {
     (void)state;
     assert_non_null(weft_test_gpu());
     printf("three differences are expected:\n");
@@ -220,8 +210,7 @@ static void comparison_notices(void **state)
     assert_int_equal(op_compare(&r, 0, (const uint8_t *)nan_), 1);
 }
 
-int main(void)
-{
+int main(void) {
     enum { TABLES = sizeof op_tables / sizeof *op_tables };
     struct CMUnitTest tests[2 * TABLES + 2];
     char names[TABLES][64];

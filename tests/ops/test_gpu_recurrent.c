@@ -12,10 +12,13 @@
 #define GATED "decay = -1.5..0; beta = 0..1; k = -0.4..0.4"
 
 /// Rules with the columns of their gates: 'h' a head, 'c' a channel, '1' one for all heads.
-static const struct variant { const char *rule; char decay, beta; } variants[] = {
-    {"gated_delta", 'h', 'h'}, {"gated_delta", 'c', '1'}, {"gated_delta", 'h', '1'}, {"gated_delta", 'c', 'h'},
-    {"linear", 0, 0},          {"gated", 'h', 0},         {"gated", 'c', 0},         {"delta", 0, 'h'},
-    {"delta", 0, '1'},
+static const struct variant {
+    const char *rule;
+    char decay, beta;
+} variants[] = {
+    {"gated_delta", 'h', 'h'}, {"gated_delta", 'c', '1'}, {"gated_delta", 'h', '1'},
+    {"gated_delta", 'c', 'h'}, {"linear", 0, 0},          {"gated", 'h', 0},
+    {"gated", 'c', 0},         {"delta", 0, 'h'},         {"delta", 0, '1'},
 };
 static const struct heads { int q, kv, k; } all_heads[] = {{2, 2, 2}, {4, 2, 1}, {2, 4, 2}};
 struct shape {
@@ -29,15 +32,13 @@ struct shape {
 
 static bool thin(void) { return weft_test_thin(); }
 
-static struct weft_gpu_caps *caps(void)
-{
+static struct weft_gpu_caps *caps(void) {
     assert_non_null(weft_test_gpu());
     return (struct weft_gpu_caps *)(uintptr_t)weft_gpu_caps(weft_test_gpu()); // of an object that is not const
 }
 
 /// batch 0: no axis for it.
-static void linear_graph(const struct shape *s, char *text, size_t size)
-{
+static void linear_graph(const struct shape *s, char *text, size_t size) {
     char b[16] = "", gates[200] = "", names[32] = "";
     if (s->batch) snprintf(b, sizeof b, "%d, ", s->batch);
     if (s->v.decay)
@@ -56,8 +57,7 @@ static void linear_graph(const struct shape *s, char *text, size_t size)
              s->turns ? ", sharing=turns" : "", s->functional ? "output %n next\n" : "");
 }
 
-static const char *shape_name(const struct shape *s, char *text, size_t size)
-{
+static const char *shape_name(const struct shape *s, char *text, size_t size) {
     snprintf(text, size, "%s%s, decay %c, beta %c, heads %d/%d/%d%s, batch %d, sizes %d/%d, T to %d, %s", s->v.rule,
              s->policy       ? s->policy
              : s->functional ? " functional"
@@ -67,12 +67,16 @@ static const char *shape_name(const struct shape *s, char *text, size_t size)
     return text;
 }
 
-static int run_linear(const struct shape *s, const char *runs, const char *split)
-{
+static int run_linear(const struct shape *s, const char *runs, const char *split) {
     char graph[1200], name[200];
     linear_graph(s, graph, sizeof graph);
-    struct op_case c = {.name = shape_name(s, name, sizeof name), .graph = graph, .runs = runs, .data = GATED,
-                        .rel = ROOM, .abs = ROOM, .split = split};
+    struct op_case c = {.name = shape_name(s, name, sizeof name),
+                        .graph = graph,
+                        .runs = runs,
+                        .data = GATED,
+                        .rel = ROOM,
+                        .abs = ROOM,
+                        .split = split};
     double worst = 0;
     int bad = op_case_run(weft_test_gpu(), &c, &worst);
     if (getenv("WEFT_TEST_TIMES")) printf("%.3f of the tolerance: %s\n", worst, name);
@@ -83,17 +87,21 @@ static int run_linear(const struct shape *s, const char *runs, const char *split
 
 /// T below, at and above a chunk of 8, in both forms: a schedule of up to 8 tokens goes token by token, one of up to 40
 /// in chunks; without a split all sizes go in chunks. In short each rule meets one arrangement of heads and one layout.
-static int run_product(void)
-{
+static int run_product(void) {
     int bad = 0;
     size_t most = thin() ? 2 : sizeof variants / sizeof *variants, n_heads = sizeof all_heads / sizeof *all_heads;
     for (size_t v = 0; v < most; v++) {
         for (size_t h = 0; h < (thin() ? 1 : n_heads); h++) {
             for (int value = 0; value < (thin() ? 1 : 2); value++) {
                 bool odd = (v + h + (size_t)value) % 2;
-                struct shape s = {.v = variants[v], .h = all_heads[thin() ? 1 + v % 2 : h], .batch = h == 1 ? 2 : 0,
+                struct shape s = {.v = variants[v],
+                                  .h = all_heads[thin() ? 1 + v % 2 : h],
+                                  .batch = h == 1 ? 2 : 0,
                                   .turns = thin() ? v == 1 : (v + (size_t)value) % 2,
-                                  .dk = odd ? 7 : 8, .dv = odd ? 5 : 12, .chunk = 8, .most = 40,
+                                  .dk = odd ? 7 : 8,
+                                  .dv = odd ? 5 : 12,
+                                  .chunk = 8,
+                                  .most = 40,
                                   .value = thin() ? v == 1 : value};
                 if (weft_test_short() && !thin() && (h != v % n_heads || value != (int)(v / 2 % 2))) continue;
                 bad += run_linear(&s, "T=1 | T=0 | T=5 | T=8 | T=9 | T=16 | T=21 | T=40", "T");
@@ -104,15 +112,13 @@ static int run_product(void)
     return bad;
 }
 
-static void every_rule_gate_and_head_count(void **state)
-{
+static void every_rule_gate_and_head_count(void **state) {
     (void)state;
     caps();
     assert_int_equal(run_product(), 0);
 }
 
-static void as_gpu(int (*run)(void))
-{
+static void as_gpu(int (*run)(void)) {
     if (caps()->kind != WEFT_GPU_CPU || thin()) skip();
     enum weft_gpu_kind was = weft_test_as(WEFT_GPU_DISCRETE);
     int bad = run();
@@ -121,20 +127,23 @@ static void as_gpu(int (*run)(void))
 }
 
 /// A CPU driver gets small workgroups and chunks; what a GPU would get must be right as well.
-static void every_rule_as_on_a_gpu(void **state)
-{
+static void every_rule_as_on_a_gpu(void **state) {
     (void)state;
     as_gpu(run_product);
 }
 
 /// Head sizes around the vec4 and up to 256, where chunks or columns shrink to fit the workgroup's memory.
-static int run_sizes(void)
-{
+static int run_sizes(void) {
     static const int sizes[][2] = {{1, 1}, {3, 64}, {20, 33}, {64, 64}, {128, 128}, {256, 256}, {300, 6}};
     int bad = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        struct shape s = {.v = variants[i % 4], .h = {2, 1, 1}, .dk = sizes[i][0], .dv = sizes[i][1], .chunk = 64,
-                          .most = 130, .value = i % 2};
+        struct shape s = {.v = variants[i % 4],
+                          .h = {2, 1, 1},
+                          .dk = sizes[i][0],
+                          .dv = sizes[i][1],
+                          .chunk = 64,
+                          .most = 130,
+                          .value = i % 2};
         // short: a few as the driver has them, and the largest as a GPU would
         bool few = caps()->kind == WEFT_GPU_CPU ? i == 1 || i == 4 : i == 5;
         if (thin() ? i != 4 : weft_test_short() && !few) continue;
@@ -143,23 +152,20 @@ static int run_sizes(void)
     return bad;
 }
 
-static void head_sizes(void **state)
-{
+static void head_sizes(void **state) {
     (void)state;
     caps();
     assert_int_equal(run_sizes(), 0);
 }
 
-static void head_sizes_as_on_a_gpu(void **state)
-{
+static void head_sizes_as_on_a_gpu(void **state) {
     (void)state;
     as_gpu(run_sizes);
 }
 
 /// Loops of more turns than a driver allows are cut into steps that hand the state on: of chunks, and, where no chunk
 /// fits the workgroup's memory, of tokens.
-static void very_long_runs(void **state)
-{
+static void very_long_runs(void **state) {
     (void)state;
     struct shape s = {.v = variants[0], .h = {1, 1, 1}, .dk = 4, .dv = 4, .chunk = 4, .most = 30000};
     uint32_t memory = caps()->workgroup_memory;
@@ -174,8 +180,7 @@ static void very_long_runs(void **state)
 
 /// A state in two buffers, or a past and a present that are values of their own, beside five operands in buffers of
 /// their own, within eight bindings.
-static void past_and_next_apart(void **state)
-{
+static void past_and_next_apart(void **state) {
     (void)state;
     caps();
     static const char *const policies[] = {" ping_pong", " double", NULL};
@@ -183,15 +188,26 @@ static void past_and_next_apart(void **state)
     for (size_t n = 0; n < 3; n++) {
         for (size_t v = 0; v < (thin() ? 1 : 4); v++) {
             if (weft_test_short() && !thin() && v != n) continue;
-            struct shape s = {.v = variants[v], .h = {2, 2, 2}, .batch = 2, .dk = 8, .dv = 12, .chunk = 8, .most = 40,
-                              .policy = policies[n], .functional = !policies[n], .value = v % 2};
+            struct shape s = {.v = variants[v],
+                              .h = {2, 2, 2},
+                              .batch = 2,
+                              .dk = 8,
+                              .dv = 12,
+                              .chunk = 8,
+                              .most = 40,
+                              .policy = policies[n],
+                              .functional = !policies[n],
+                              .value = v % 2};
             bad += run_linear(&s, "T=1 | T=0 | T=5 | T=40", "T");
         }
     }
-    struct op_case conv = {.name = "past and next of a convolution", .runs = "T=1 | T=0 | T=2 | T=40", .split = "T",
+    struct op_case conv = {.name = "past and next of a convolution",
+                           .runs = "T=1 | T=0 | T=2 | T=40",
+                           .split = "T",
                            .graph = "symbol T 0 40\ninput s f32 [3, 6]\ninput x f32 [T, 6]\nweight w f32 [6, 1, 4]\n"
                                     "%n %y = causal_conv %s %x %w {layout=last}\noutput %y y\noutput %n next\n",
-                           .rel = 1e-6, .abs = 1e-6};
+                           .rel = 1e-6,
+                           .abs = 1e-6};
     bad += op_case_run(weft_test_gpu(), &conv, NULL);
     assert_int_equal(bad, 0);
 }
@@ -199,10 +215,14 @@ static void past_and_next_apart(void **state)
 // ---- states that go on ---------------------------------------------------------------------------------------------
 
 /// A program, its leaves, and a session whose state is never written by the host after the start.
-struct chain { struct op_runner r; weft_program *p; weft_session *s, *checker; int bad; };
+struct chain {
+    struct op_runner r;
+    weft_program *p;
+    weft_session *s, *checker;
+    int bad;
+};
 
-static void chain_write(struct chain *c, weft_session *s, bool states)
-{
+static void chain_write(struct chain *c, weft_session *s, bool states) {
     for (uint32_t v = 0; v < c->r.g->n_values; v++) {
         const struct weft_value_info *info = &c->r.g->values[v];
         if (info->kind != WEFT_VALUE_INPUT && !(states && info->kind == WEFT_VALUE_STATE)) continue;
@@ -214,8 +234,7 @@ static void chain_write(struct chain *c, weft_session *s, bool states)
     }
 }
 
-static void chain_begin(struct chain *c, const struct op_case *op)
-{
+static void chain_begin(struct chain *c, const struct op_case *op) {
     struct weft_graph *consumed = NULL;
     *c = (struct chain){.r = {.gpu = weft_test_gpu(), .c = op}};
     if (weft_graph_parse(weft_ops(), op->graph, strlen(op->graph), &c->r.g) != WEFT_OK ||
@@ -241,8 +260,7 @@ static void chain_begin(struct chain *c, const struct op_case *op)
 
 /// Runs `size` tokens with new inputs on device and host. `shift` is added to the host's state afterwards: a negative
 /// control.
-static void chain_run(struct chain *c, int64_t size, uint32_t seed, double shift)
-{
+static void chain_run(struct chain *c, int64_t size, uint32_t seed, double shift) {
     struct op_runner *r = &c->r;
     r->run.symbols[0] = size;
     for (uint32_t v = 0; v < r->g->n_values; v++) {
@@ -279,8 +297,7 @@ static void chain_run(struct chain *c, int64_t size, uint32_t seed, double shift
     }
 }
 
-static int chain_end(struct chain *c)
-{
+static int chain_end(struct chain *c) {
     weft_session_destroy(&c->checker);
     weft_session_destroy(&c->s);
     weft_program_destroy(&c->p);
@@ -297,8 +314,7 @@ static int chain_end(struct chain *c)
 
 static const int64_t sizes[] = {1, 21, 1, 0, 8, 40, 3, 1};
 
-static int run_chain(const struct op_case *op, double shift)
-{
+static int run_chain(const struct op_case *op, double shift) {
     struct chain c;
     chain_begin(&c, op);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes && !c.bad; i++)
@@ -316,29 +332,39 @@ static int run_chain(const struct op_case *op, double shift)
 
 /// Eight runs of one session, among them empty ones: after each, output and state are those of the host, and those of
 /// checker mode bit for bit. The state is never read back in between.
-static void states_go_on_from_run_to_run(void **state)
-{
+static void states_go_on_from_run_to_run(void **state) {
     (void)state;
     caps();
     char graph[1200];
-    struct op_case net = {.name = "net and convolution", .graph = NET_GRAPH, .data = "A_log = -2..1", .split = "T",
-                          .rel = 1e-5, .abs = 1e-5};
+    struct op_case net = {.name = "net and convolution",
+                          .graph = NET_GRAPH,
+                          .data = "A_log = -2..1",
+                          .split = "T",
+                          .rel = 1e-5,
+                          .abs = 1e-5};
     int bad = run_chain(&net, 0);
     for (int v = 0; v < (thin() ? 0 : 6); v++) {
         if (weft_test_short() && v != 4) continue; // the net above has the rule in place
-        struct shape s = {.v = variants[v % 4], .h = {4, 2, 2}, .dk = 16, .dv = 20, .chunk = 8, .most = 40,
-                          .value = v % 2, .policy = v < 4 ? NULL : v == 4 ? " ping_pong" : " double"};
+        struct shape s = {.v = variants[v % 4],
+                          .h = {4, 2, 2},
+                          .dk = 16,
+                          .dv = 20,
+                          .chunk = 8,
+                          .most = 40,
+                          .value = v % 2,
+                          .policy = v < 4    ? NULL
+                                    : v == 4 ? " ping_pong"
+                                             : " double"};
         linear_graph(&s, graph, sizeof graph);
-        struct op_case c = {.name = "linear attention", .graph = graph, .data = GATED, .split = "T", .rel = 1e-5,
-                            .abs = 1e-5};
+        struct op_case c = {
+            .name = "linear attention", .graph = graph, .data = GATED, .split = "T", .rel = 1e-5, .abs = 1e-5};
         bad += run_chain(&c, 0);
     }
     assert_int_equal(bad, 0);
 }
 
 /// 29 tokens at once give what 13 and 16 give, and what 21 and 8 single ones give: outputs and states on the device.
-static void halves_equal_the_whole(void **state)
-{
+static void halves_equal_the_whole(void **state) {
     (void)state;
     caps();
     static const char name[] = "halves";
@@ -381,8 +407,7 @@ static void halves_equal_the_whole(void **state)
 
 // ---- convolution ---------------------------------------------------------------------------------------------------
 
-static int run_conv(int taps, int dilation, bool last, bool bias, bool silu, bool batch)
-{
+static int run_conv(int taps, int dilation, bool last, bool bias, bool silu, bool batch) {
     char graph[600], name[100];
     int keep = (taps - 1) * dilation;
     const char *b = batch ? "2, " : "";
@@ -399,7 +424,11 @@ static int run_conv(int taps, int dilation, bool last, bool bias, bool silu, boo
     snprintf(graph + n, sizeof graph - (size_t)n,
              "%%n %%y = causal_conv %%s %%x %%w%s {dilation=%d, layout=%s, activation=%s}\noutput %%y y\n",
              bias ? " %b" : "", dilation, last ? "last" : "first", silu ? "silu" : "none");
-    struct op_case c = {.name = name, .graph = graph, .rel = 2e-6, .abs = 2e-6, .split = "T",
+    struct op_case c = {.name = name,
+                        .graph = graph,
+                        .rel = 2e-6,
+                        .abs = 2e-6,
+                        .split = "T",
                         .runs = "T=1 | T=0 | T=2 | T=3 | T=4 | T=7 | T=17 | T=40"};
     int bad = op_case_run(weft_test_gpu(), &c, NULL);
     c.data = NULL;
@@ -407,8 +436,7 @@ static int run_conv(int taps, int dilation, bool last, bool bias, bool silu, boo
 }
 
 /// Lengths below, at and above what the state keeps, one, and none.
-static void convolutions(void **state)
-{
+static void convolutions(void **state) {
     (void)state;
     caps();
     int bad = 0;
@@ -426,19 +454,17 @@ static void convolutions(void **state)
 // ---- negative controls ---------------------------------------------------------------------------------------------
 
 /// A host state that is off by 1e-3 in one element after the fifth run is noticed, in each operator.
-static void a_wrong_state_is_noticed(void **state)
-{
+static void a_wrong_state_is_noticed(void **state) {
     (void)state;
     caps();
     printf("differences are expected:\n");
-    struct op_case net = {.name = "control", .graph = NET_GRAPH, .data = "A_log = -2..1", .split = "T", .rel = 1e-5,
-                          .abs = 1e-5};
+    struct op_case net = {
+        .name = "control", .graph = NET_GRAPH, .data = "A_log = -2..1", .split = "T", .rel = 1e-5, .abs = 1e-5};
     assert_int_equal(run_chain(&net, 1e-3), 1);
 }
 
 /// Rounding alone is noticed where no room is left for it, in both forms.
-static void rounding_is_noticed(void **state)
-{
+static void rounding_is_noticed(void **state) {
     (void)state;
     caps();
     static const char *const runs[] = {"T=1", "T=40"};
@@ -446,14 +472,18 @@ static void rounding_is_noticed(void **state)
         struct shape s = {.v = variants[0], .h = {4, 2, 2}, .dk = 8, .dv = 12, .chunk = 8, .most = 40};
         char graph[1200];
         linear_graph(&s, graph, sizeof graph);
-        struct op_case c = {.name = "control", .graph = graph, .runs = runs[i], .data = GATED, .rel = 1e-11,
-                            .abs = 1e-11, .split = "T"};
+        struct op_case c = {.name = "control",
+                            .graph = graph,
+                            .runs = runs[i],
+                            .data = GATED,
+                            .rel = 1e-11,
+                            .abs = 1e-11,
+                            .split = "T"};
         assert_int_equal(op_case_run(weft_test_gpu(), &c, NULL), 1);
     }
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_rule_gate_and_head_count),
         cmocka_unit_test(every_rule_as_on_a_gpu),

@@ -16,8 +16,15 @@
 enum { MOST = 24, WIDTH = 24 };
 
 /// Value `n` is [T, a, b], or [T, a] with b = 0.
-struct value { uint32_t a, b; bool half; };
-struct maker { struct weft_str text; struct value all[MOST]; uint32_t n, seed; };
+struct value {
+    uint32_t a, b;
+    bool half;
+};
+struct maker {
+    struct weft_str text;
+    struct value all[MOST];
+    uint32_t n, seed;
+};
 
 static uint32_t any(struct maker *m, uint32_t below) {
     m->seed = m->seed * 1664525u + 1013904223u;
@@ -80,9 +87,15 @@ static void step(struct maker *m, uint32_t of) {
     struct value v = m->all[of];
     static const char *const one[] = {"tanh", "softmax", "neg", "transpose"};
     switch (any(m, 12)) {
-    case 0: case 1: case 2: case 3: case 4: slice(m, of); return;
-    case 5: case 6: reshape(m, of); return;
-    case 7: case 8: sum(m, of); return;
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+    case 4: slice(m, of); return;
+    case 5:
+    case 6: reshape(m, of); return;
+    case 7:
+    case 8: sum(m, of); return;
     case 9:
         if (columns(&v) <= 2 * WIDTH) join(m, of);
         return;
@@ -104,22 +117,27 @@ static void step(struct maker *m, uint32_t of) {
 static void make(struct maker *m) {
     m->n = 0;
     m->text = (struct weft_str){0};
-    weft_str_addf(&m->text, "symbol T 1 3\ninput x f32 [T, %d]\ninput h f16 [T, %d]\nweight w f32 [8, 8]\n"
+    weft_str_addf(&m->text,
+                  "symbol T 1 3\ninput x f32 [T, %d]\ninput h f16 [T, %d]\nweight w f32 [8, 8]\n"
                   "state kept dense f32 [1, 24]\n%%0 = tanh %%x\n%%1 = tanh %%h\n%%2 = reshape %%x {shape=[T, 6, 4]}\n"
-                  "%%3 = slice_copy %%h {start=3, len=13, axis=1}\n", WIDTH, WIDTH);
+                  "%%3 = slice_copy %%h {start=3, len=13, axis=1}\n",
+                  WIDTH, WIDTH);
     add(m, (struct value){WIDTH, 0, false});
     add(m, (struct value){WIDTH, 0, true});
     add(m, (struct value){WIDTH / 4, 4, false});
     add(m, (struct value){13, 0, true});
     while (m->n < MOST) step(m, any(m, 3) ? m->n - 1 - any(m, m->n < 5 ? m->n : 5) : any(m, m->n));
     uint32_t start = any(m, WIDTH - 8 + 1);
-    weft_str_addf(&m->text, "%%s = slice_copy %%0 {start=%u, len=8, axis=1}\n%%p = matmul %%s %%w\n"
-                  "%%r = slice_copy %%p {start=%u, len=4, axis=1}\n%%q = tanh %%r\noutput %%q product\n", start,
-                  any(m, 5));
-    weft_str_addf(&m->text, "%%g = slice_copy %%kept {start=%u, len=8, axis=1}\n%%k = tanh %%kept\n"
+    weft_str_addf(&m->text,
+                  "%%s = slice_copy %%0 {start=%u, len=8, axis=1}\n%%p = matmul %%s %%w\n"
+                  "%%r = slice_copy %%p {start=%u, len=4, axis=1}\n%%q = tanh %%r\noutput %%q product\n",
+                  start, any(m, 5));
+    weft_str_addf(&m->text,
+                  "%%g = slice_copy %%kept {start=%u, len=8, axis=1}\n%%k = tanh %%kept\n"
                   "%%l = slice_copy %%k {start=%u, len=8, axis=1}\n%%v = add %%kept %%k\n%%z = state_write %%kept %%v\n"
                   "%%a = slice_copy %%z {start=%u, len=8, axis=1}\n%%b = sub %%g %%a\n%%c = mul %%b %%l\n"
-                  "output %%c kept_of\n", any(m, 17), any(m, 17), any(m, 17));
+                  "output %%c kept_of\n",
+                  any(m, 17), any(m, 17), any(m, 17));
     for (uint32_t i = 4; i < m->n; i++)
         if (i + 4 > m->n || any(m, 4) == 0) weft_str_addf(&m->text, "output %%%u z%u\n", i, i);
 }
@@ -133,8 +151,13 @@ static int run_sizes(const char *name, const char *graph, int64_t t, int64_t s) 
 }
 
 static int run(const char *name, const char *graph, int64_t t, int no_fuse, uint32_t seed) {
-    struct weft_case c = {.name = name, .graph = graph, .symbols = {t}, .tolerance = 2e-3, .no_fuse = no_fuse,
-                          .split = "T", .seed = seed};
+    struct weft_case c = {.name = name,
+                          .graph = graph,
+                          .symbols = {t},
+                          .tolerance = 2e-3,
+                          .no_fuse = no_fuse,
+                          .split = "T",
+                          .seed = seed};
     return weft_case_run(weft_test_gpu(), &c, NULL);
 }
 
@@ -234,8 +257,7 @@ static void starts_that_follow_sizes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(random_graphs), cmocka_unit_test(views_of_slices_are_outputs),
-                                       cmocka_unit_test(slices_are_seen_as_words),
-                                       cmocka_unit_test(readers_of_slices),
+                                       cmocka_unit_test(slices_are_seen_as_words), cmocka_unit_test(readers_of_slices),
                                        cmocka_unit_test(starts_that_follow_sizes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

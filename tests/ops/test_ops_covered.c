@@ -23,7 +23,10 @@ static const char *const kind_names[KINDS] = {"an empty", "a one-element", "an a
                                               "a minimum-limits"};
 
 /// Kinds that an operator cannot meet, and why, beyond what its row says (see exemption).
-static const struct { const char *ops; enum kind kind; const char *reason;
+static const struct {
+    const char *ops;
+    enum kind kind;
+    const char *reason;
 } exempt[] = {
     {"embedding_q4gsw", ONE, "a byte is two channels: a row has two elements or more"},
     {"rope_table", ONE, "it turns pairs: a head has two channels or more"},
@@ -40,8 +43,7 @@ static const char *const listed[] = {
 #undef X
 #define N_LISTED (sizeof listed / sizeof *listed)
 
-static bool in_words(const char *words, const char *word)
-{
+static bool in_words(const char *words, const char *word) {
     size_t len = strlen(word);
     for (const char *p = words; (p = strstr(p, word)); p += len)
         if ((p == words || p[-1] == ' ') && (p[len] == ' ' || p[len] == 0)) return true;
@@ -49,21 +51,16 @@ static bool in_words(const char *words, const char *word)
 }
 
 /// One operand is spread over no other, and neither is what goes into a state: it has a place for each element.
-static bool broadcasts(const struct weft_op *op)
-{
-    return !op || (op->n_in_max > 1 && !weft_op_writes(op, 0));
-}
+static bool broadcasts(const struct weft_op *op) { return !op || (op->n_in_max > 1 && !weft_op_writes(op, 0)); }
 
-static const char *exemption(const char *op, enum kind k)
-{
+static const char *exemption(const char *op, enum kind k) {
     if (k == BROADCAST && !broadcasts(weft_op_find(weft_ops(), op))) return "its row says so";
     for (size_t i = 0; i < N_EXEMPT; i++)
         if (exempt[i].kind == k && in_words(exempt[i].ops, op)) return exempt[i].reason;
     return NULL;
 }
 
-static int64_t elements(const struct weft_graph *g, weft_value v, const int64_t *symbols)
-{
+static int64_t elements(const struct weft_graph *g, weft_value v, const int64_t *symbols) {
     int64_t n = 1;
     for (uint32_t i = 0; i < g->values[v].type.rank; i++)
         n *= weft_dim_eval(g->dims, g->values[v].type.dims[i], symbols);
@@ -71,16 +68,14 @@ static int64_t elements(const struct weft_graph *g, weft_value v, const int64_t 
 }
 
 /// How often a value is read, or given out.
-static uint32_t uses(const struct weft_graph *g, weft_value v)
-{
+static uint32_t uses(const struct weft_graph *g, weft_value v) {
     uint32_t n = g->values[v].is_output;
     for (size_t i = 0; i < g->n_nodes; i++)
         for (uint32_t k = 0; k < g->nodes[i].n_in; k++) n += g->nodes[i].in[k] == v;
     return n;
 }
 
-static uint32_t kinds_of(const struct weft_graph *g, const struct weft_node *n, const int64_t *symbols)
-{
+static uint32_t kinds_of(const struct weft_graph *g, const struct weft_node *n, const int64_t *symbols) {
     uint32_t kinds = 1u << LIMITS;
     const struct weft_state_access *writes = weft_op_writes(n->op, 0);
     bool state = writes && !writes->must_be_state;
@@ -100,10 +95,11 @@ static uint32_t kinds_of(const struct weft_graph *g, const struct weft_node *n, 
     return kinds;
 }
 
-struct coverage { uint32_t kinds[N_LISTED + 1]; };
+struct coverage {
+    uint32_t kinds[N_LISTED + 1];
+};
 
-static void collect(const struct op_case *c, struct coverage *all)
-{
+static void collect(const struct op_case *c, struct coverage *all) {
     struct weft_graph *g;
     struct op_run run;
     if (weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &g) != WEFT_OK)
@@ -123,8 +119,7 @@ static void collect(const struct op_case *c, struct coverage *all)
 }
 
 /// Number of kinds that the operator lacks; prints them unless `quiet`.
-static int missing(const char *op, uint32_t kinds, bool quiet)
-{
+static int missing(const char *op, uint32_t kinds, bool quiet) {
     int n = 0;
     for (int k = 0; k < KINDS; k++) {
         if (kinds >> k & 1 || exemption(op, (enum kind)k)) continue;
@@ -136,16 +131,14 @@ static int missing(const char *op, uint32_t kinds, bool quiet)
     return n;
 }
 
-static struct coverage everything(void)
-{
+static struct coverage everything(void) {
     struct coverage all = {0};
     for (size_t t = 0; t < sizeof op_tables / sizeof *op_tables; t++)
         for (size_t i = 0; i < op_tables[t].n; i++) collect(&op_tables[t].cases[i], &all);
     return all;
 }
 
-static void every_operator_has_cases(void **state)
-{
+static void every_operator_has_cases(void **state) {
     (void)state;
     struct coverage all = everything();
     int bad = 0;
@@ -154,8 +147,7 @@ static void every_operator_has_cases(void **state)
 }
 
 /// An exemption that a case contradicts, or that names no operator, has grown old.
-static void exemptions_hold(void **state)
-{
+static void exemptions_hold(void **state) {
     (void)state;
     struct coverage all = everything();
     int bad = 0;
@@ -176,8 +168,7 @@ static void exemptions_hold(void **state)
     assert_int_equal(bad, 0);
 }
 
-static void names_are_unique(void **state)
-{
+static void names_are_unique(void **state) {
     (void)state;
     for (size_t t = 0; t < sizeof op_tables / sizeof *op_tables; t++)
         for (size_t i = 0; i < op_tables[t].n; i++)
@@ -188,8 +179,7 @@ static void names_are_unique(void **state)
 }
 
 /// Negative controls: an operator without cases, one that lacks a kind, and a case that meets only what it meets.
-static void gaps_are_noticed(void **state)
-{
+static void gaps_are_noticed(void **state) {
     (void)state;
     assert_int_equal(missing("no_such_operator", 0, true), KINDS);
     assert_int_equal(missing("add", 1u << EMPTY | 1u << ONE | 1u << BROADCAST | 1u << LIMITS, true), 1);
@@ -203,8 +193,7 @@ static void gaps_are_noticed(void **state)
         assert_int_equal(one.kinds[k], strcmp(listed[k], "add") == 0 ? 1u << LIMITS : 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operator_has_cases),
         cmocka_unit_test(exemptions_hold),

@@ -7,8 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-static void add_all(struct op_picks *p)
-{
+static void add_all(struct op_picks *p) {
     for (int kind = 0; kind < OP_PICK_KINDS; kind++) {
         struct weft_gpu_caps caps;
         weft_gpu_null_caps(&caps);
@@ -21,8 +20,7 @@ static void add_all(struct op_picks *p)
 }
 
 /// Features that no picked item has, without item `but`.
-static size_t lost(const struct op_picks *p, const struct op_item *but)
-{
+static size_t lost(const struct op_picks *p, const struct op_item *but) {
     bool *had = weft_calloc(p->features.count + 1, 1);
     size_t n = 0;
     assert_non_null(had);
@@ -34,8 +32,7 @@ static size_t lost(const struct op_picks *p, const struct op_item *but)
     return n;
 }
 
-static void nothing_that_counts_is_left_out(void **state)
-{
+static void nothing_that_counts_is_left_out(void **state) {
     (void)state;
     for (int operators = 0; operators < 2; operators++) {
         struct op_picks p = {.operators = operators};
@@ -60,8 +57,7 @@ static void nothing_that_counts_is_left_out(void **state)
 enum { RUN = 1, EXTREME_RUN = 2, EXTREME = 4, MOST_OPERATORS = 1024 };
 
 /// What the nodes of a case's graph say of their operators.
-static void mark(const struct op_item *it, uint8_t marks[MOST_OPERATORS])
-{
+static void mark(const struct op_item *it, uint8_t marks[MOST_OPERATORS]) {
     struct weft_graph *g = NULL;
     uint8_t says = (uint8_t)((it->picked ? RUN : 0) | (op_extreme(it->c) ? EXTREME : 0));
     if (says == (RUN | EXTREME)) says |= EXTREME_RUN;
@@ -75,8 +71,7 @@ static void mark(const struct op_item *it, uint8_t marks[MOST_OPERATORS])
     weft_graph_destroy(g);
 }
 
-static void every_operator_is_run(void **state)
-{
+static void every_operator_is_run(void **state) {
     (void)state;
     struct op_picks p = {.operators = true};
     static uint8_t marks[MOST_OPERATORS];
@@ -92,8 +87,7 @@ static void every_operator_is_run(void **state)
     op_picks_free(&p);
 }
 
-static void the_choice_is_the_same_every_time(void **state)
-{
+static void the_choice_is_the_same_every_time(void **state) {
     (void)state;
     struct op_picks a = {.operators = true}, b = {.operators = true};
     add_all(&a);
@@ -107,8 +101,7 @@ static void the_choice_is_the_same_every_time(void **state)
     op_picks_free(&b);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_that_counts_is_left_out),
         cmocka_unit_test(every_operator_is_run),

@@ -90,17 +90,41 @@ static void refused(const char *text, const char *part) {
 
 static void test_unary(void **state) {
     (void)state;
-    static const struct { const char *op; double x, want; } cases[] = {
-        {"neg", 2, -2},     {"abs", -2.5, 2.5},    {"exp", 1, 2.718281828459045},
-        {"log", 2, 0.6931471805599453},            {"sqrt", 9, 3},        {"rsqrt", 4, 0.5},
-        {"recip", -8, -0.125},                     {"square", -3, 9},     {"tanh", 0.5, 0.46211715726000975},
-        {"sigmoid", 0, 0.5},                       {"sigmoid", -800, 0},  {"silu", 1, 0.7310585786300049},
-        {"gelu", 1, 0.8413447460685429},           {"gelu", -3, -0.00404969409489031},
-        {"gelu_tanh", 1, 0.8411919906082768},      {"gelu_tanh", 50, 50}, {"gelu_tanh", -50, 0},
-        {"relu", -1, 0},    {"relu", 2, 2},        {"relu", NAN, NAN},    {"sin", 1, 0.8414709848078965},
-        {"cos", 1, 0.5403023058681398},            {"floor", -1.5, -2},   {"ceil", -1.5, -1},
-        {"round", 0.5, 0},  {"round", 1.5, 2},     {"round", 2.5, 2},     {"round", -0.5, 0},
-        {"sign", -7, -1},   {"sign", 0, 0},        {"sign", NAN, NAN},
+    static const struct {
+        const char *op;
+        double x, want;
+    } cases[] = {
+        {"neg", 2, -2},
+        {"abs", -2.5, 2.5},
+        {"exp", 1, 2.718281828459045},
+        {"log", 2, 0.6931471805599453},
+        {"sqrt", 9, 3},
+        {"rsqrt", 4, 0.5},
+        {"recip", -8, -0.125},
+        {"square", -3, 9},
+        {"tanh", 0.5, 0.46211715726000975},
+        {"sigmoid", 0, 0.5},
+        {"sigmoid", -800, 0},
+        {"silu", 1, 0.7310585786300049},
+        {"gelu", 1, 0.8413447460685429},
+        {"gelu", -3, -0.00404969409489031},
+        {"gelu_tanh", 1, 0.8411919906082768},
+        {"gelu_tanh", 50, 50},
+        {"gelu_tanh", -50, 0},
+        {"relu", -1, 0},
+        {"relu", 2, 2},
+        {"relu", NAN, NAN},
+        {"sin", 1, 0.8414709848078965},
+        {"cos", 1, 0.5403023058681398},
+        {"floor", -1.5, -2},
+        {"ceil", -1.5, -1},
+        {"round", 0.5, 0},
+        {"round", 1.5, 2},
+        {"round", 2.5, 2},
+        {"round", -0.5, 0},
+        {"sign", -7, -1},
+        {"sign", 0, 0},
+        {"sign", NAN, NAN},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) unary(cases[i].op, cases[i].x, cases[i].want);
 }
@@ -164,7 +188,9 @@ static void test_refusals(void **state) {
 
 static void test_cast(void **state) {
     (void)state;
-    static const struct { const char *to; double x, want;
+    static const struct {
+        const char *to;
+        double x, want;
     } cases[] = {
         {"i32", 1e20, 2147483647},
         {"i32", NAN, 0},
@@ -305,18 +331,20 @@ static void test_rows(void **state) {
         assert_non_null(ops[i]->eval);
         assert_ptr_equal(weft_op_find(weft_ops(), ops[i]->name), ops[i]);
         if (ops[i]->traits & WEFT_OP_ELEMENTWISE) assert_true(ops[i]->scalar[0] || ops[i]->expr);
-        bool made = ops[i]->lower || ops[i]->decompose || ops[i]->scalar[0] || ops[i]->expr || ops[i]->view ||
-                    ops[i]->reduce;
+        bool made =
+            ops[i]->lower || ops[i]->decompose || ops[i]->scalar[0] || ops[i]->expr || ops[i]->view || ops[i]->reduce;
         if (!made) fail_msg("%s has no way to the device", ops[i]->name);
     }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unary),    cmocka_unit_test(test_binary), cmocka_unit_test(test_broadcast),
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_cast),   cmocka_unit_test(test_reduce),
-        cmocka_unit_test(test_norms),    cmocka_unit_test(test_views),  cmocka_unit_test(test_matmul),
-        cmocka_unit_test(test_matmul_quantised),                        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_unary),     cmocka_unit_test(test_binary),
+        cmocka_unit_test(test_broadcast), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_cast),      cmocka_unit_test(test_reduce),
+        cmocka_unit_test(test_norms),     cmocka_unit_test(test_views),
+        cmocka_unit_test(test_matmul),    cmocka_unit_test(test_matmul_quantised),
+        cmocka_unit_test(test_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,8 +69,8 @@ static void test_comparison_notices(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_floats), cmocka_unit_test(test_integers), cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_all_operators_have_rows), cmocka_unit_test(test_comparison_notices)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_floats), cmocka_unit_test(test_integers),
+                                       cmocka_unit_test(test_rows), cmocka_unit_test(test_all_operators_have_rows),
+                                       cmocka_unit_test(test_comparison_notices)};
     return cmocka_run_group_tests_name("special values, host", tests, NULL, NULL);
 }

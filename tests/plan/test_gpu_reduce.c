@@ -47,8 +47,11 @@ static void run(const char *label, const char *text, const struct weft_tval *val
     if (subgroups && weft_gpu_caps(gpu)->wgsl_enable_subgroups) weft_str_add(&wgsl, "enable subgroups;\n");
     CHECK(weft_template_expand_text(label, text, values, n_values, &wgsl, NULL));
     weft_link_scalars(&wgsl);
-    struct weft_pipeline_desc desc = {.label = label, .wgsl = weft_str_get(&wgsl), .n_bindings = 2,
-                                      .kinds = {WEFT_BIND_READ, WEFT_BIND_READ_WRITE}, .workgroup = {wg, 1, 1},
+    struct weft_pipeline_desc desc = {.label = label,
+                                      .wgsl = weft_str_get(&wgsl),
+                                      .n_bindings = 2,
+                                      .kinds = {WEFT_BIND_READ, WEFT_BIND_READ_WRITE},
+                                      .workgroup = {wg, 1, 1},
                                       .workgroup_memory = wg * 28};
     weft_pipeline pipeline;
     weft_buf source, target;
@@ -164,7 +167,10 @@ static void test_special(void **state) {
         const struct weft_tval values[] = {
             {"WG", WG, NULL}, {"SUBGROUPS", subgroups, NULL}, {"SG", 0, NULL}, {"LANES", LANES, NULL}};
         for (int i = 0; i < WG; i++) {
-            float row[] = {i == 13 ? NAN : (float)i, -INFINITY, i % 3 ? -INFINITY : i & 1 ? 0.0f : -0.0f,
+            float row[] = {i == 13 ? NAN : (float)i, -INFINITY,
+                           i % 3   ? -INFINITY
+                           : i & 1 ? 0.0f
+                                   : -0.0f,
                            i == 40 ? INFINITY : -3e38f / 128};
             memcpy(in + 4 * i, row, sizeof row);
         }
@@ -246,8 +252,7 @@ static void test_checker(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reductions), cmocka_unit_test(test_special), cmocka_unit_test(test_functions),
-        cmocka_unit_test(test_checker)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reductions), cmocka_unit_test(test_special),
+                                       cmocka_unit_test(test_functions), cmocka_unit_test(test_checker)};
     return cmocka_run_group_tests_name("plan/reduce on a device", tests, open_device, close_device);
 }

@@ -46,10 +46,14 @@ static void run(const char *bits, uint32_t n) {
                   "@group(0) @binding(1) var<storage, read_write> target_: array<u32>;\n"
                   "@compute @workgroup_size(%d) fn main(@builtin(global_invocation_id) id: vec3<u32>) {\n"
                   "    if (id.x >= %uu) { return; }\n    let u = source[id.x];\n    let x = bitcast<f32>(u);\n"
-                  "    target_[id.x] = %s;\n}\n", (int)WG, n, bits);
+                  "    target_[id.x] = %s;\n}\n",
+                  (int)WG, n, bits);
     weft_link_scalars(&wgsl);
-    struct weft_pipeline_desc desc = {.label = bits, .wgsl = weft_str_get(&wgsl), .n_bindings = 2,
-                                      .kinds = {WEFT_BIND_READ, WEFT_BIND_READ_WRITE}, .workgroup = {WG, 1, 1}};
+    struct weft_pipeline_desc desc = {.label = bits,
+                                      .wgsl = weft_str_get(&wgsl),
+                                      .n_bindings = 2,
+                                      .kinds = {WEFT_BIND_READ, WEFT_BIND_READ_WRITE},
+                                      .workgroup = {WG, 1, 1}};
     weft_pipeline pipeline;
     weft_buf source, target;
     weft_bindgroup group;
@@ -59,8 +63,8 @@ static void run(const char *bits, uint32_t n) {
     CHECK(weft_buf_write(gpu, source, 0, in, sizeof in));
     struct weft_bind binds[] = {{source, 0, sizeof in}, {target, 0, sizeof out}};
     CHECK(weft_bindgroup_get(gpu, pipeline, binds, 2, &group));
-    struct weft_gpu_step step = {.pipeline = pipeline, .group = group, .grid = {(n + WG - 1) / WG, 1, 1},
-                                 .label = bits};
+    struct weft_gpu_step step = {
+        .pipeline = pipeline, .group = group, .grid = {(n + WG - 1) / WG, 1, 1}, .label = bits};
     struct weft_gpu_submit submit = {.steps = &step, .n_steps = 1};
     uint64_t serial;
     CHECK(weft_gpu_submit(gpu, &submit, &serial));
@@ -198,7 +202,7 @@ static void test_angles(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decode), cmocka_unit_test(test_encode), cmocka_unit_test(test_angles)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_decode), cmocka_unit_test(test_encode),
+                                       cmocka_unit_test(test_angles)};
     return cmocka_run_group_tests_name("plan/scalar on a device", tests, open_device, close_device);
 }

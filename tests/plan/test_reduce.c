@@ -60,7 +60,9 @@ static void test_tint_accepts(void **state) {
 
 /// A checker that accepts everything would pass the test above.
 static void test_tint_refuses(void **state) {
-    static const struct { const char *from, *to, *told; } faults[] = {
+    static const struct {
+        const char *from, *to, *told;
+    } faults[] = {
         {"    let two", "    if (lid < 3u) { v.x = wg_sum(v.x, lid); }\n    let two", "uniform control flow"},
         {"wg_sum(x.x, lid)", "wg_sum(x.xy, lid)", "entry.wgsl:5: "},
         {"data[lid] = v", "data[lid] = nothing", "entry.wgsl:12: unresolved value 'nothing'"},

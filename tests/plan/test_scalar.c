@@ -96,7 +96,7 @@ static void test_tint(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_files), cmocka_unit_test(test_link), cmocka_unit_test(test_tint)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_files), cmocka_unit_test(test_link),
+                                       cmocka_unit_test(test_tint)};
     return cmocka_run_group_tests_name("plan/scalar", tests, NULL, NULL);
 }

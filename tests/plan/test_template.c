@@ -15,7 +15,8 @@
 
 #include <cmocka.h>
 
-#define FILE_ROW(name, text) {name, text, sizeof(text) - 1}
+#define FILE_ROW(name, text)                                                                                           \
+    { name, text, sizeof(text) - 1 }
 const struct weft_wgsl_file weft_wgsl_files[] = {
     FILE_ROW("t/a.wgsl", "fn a() {}\n"),
     FILE_ROW("t/b.wgsl", "//% include \"t/a.wgsl\"\nfn b() { let r = ${R}; }\n"),
@@ -30,9 +31,11 @@ const struct weft_wgsl_file weft_wgsl_files[] = {
 const size_t weft_wgsl_file_count = sizeof weft_wgsl_files / sizeof *weft_wgsl_files - 1;
 
 static const struct weft_tval values[] = {
-    {"R", 3, NULL},      {"ZERO", 0, NULL},       {"SUBGROUPS", 1, NULL}, {"K", 256, NULL}, {"FORMAT", 8, NULL},
-    {"Q8_0", 8, NULL},   {"Q4_0", 2, NULL},       {"TYPE", 0, "f16"},     {"BODY", 0, "one;\n  two;"},
-    {"NEG", -2, NULL},   {"LOW", INT64_MIN, NULL}, {"EMPTY", 0, ""},      {"FILE", 0, "t/a.wgsl"},
+    {"R", 3, NULL},          {"ZERO", 0, NULL},        {"SUBGROUPS", 1, NULL},
+    {"K", 256, NULL},        {"FORMAT", 8, NULL},      {"Q8_0", 8, NULL},
+    {"Q4_0", 2, NULL},       {"TYPE", 0, "f16"},       {"BODY", 0, "one;\n  two;"},
+    {"NEG", -2, NULL},       {"LOW", INT64_MIN, NULL}, {"EMPTY", 0, ""},
+    {"FILE", 0, "t/a.wgsl"},
 };
 enum { N_VALUES = sizeof values / sizeof *values };
 
@@ -77,17 +80,47 @@ static void test_text(void **state) {
 }
 
 static void test_expressions(void **state) {
-    static const struct { const char *text, *value; } rows[] = {
-        {"1 + 2 * 3", "7"},       {"(1 + 2) * 3", "9"},    {"7 / 2", "3"},          {"-7 / 2", "-3"},
-        {"7 % 4", "3"},           {"-7 % 4", "-3"},        {"10 - 3 - 2", "5"},     {"64 / 4 / 2", "8"},
-        {"0x1f", "31"},           {"--3", "3"},            {"!0", "1"},             {"!!5", "1"},
-        {"!R == 0", "1"},         {"1 < 2", "1"},          {"2 <= 1", "0"},         {"2 > 1", "1"},
-        {"1 >= 2", "0"},          {"3 == R", "1"},         {"3 != R", "0"},         {"1 < 2 == 1", "1"},
-        {"1 || 0 && 0", "1"},     {"(1 || 0) && 0", "0"},  {"5 && 7", "1"},         {"FORMAT == Q8_0", "1"},
-        {"FORMAT == Q4_0", "0"},  {"TYPE == \"f16\"", "1"}, {"TYPE != \"f16\"", "0"}, {"TYPE == \"f1\"", "0"},
-        {"TYPE == EMPTY", "0"},   {"EMPTY == \"\"", "1"},  {"defined(R)", "1"},     {"defined(NOPE)", "0"},
-        {"defined(NOPE) && NOPE > 1", "0"},                {"!defined(NOPE) || NOPE / 0", "1"},
-        {"ZERO && 1 / 0", "0"},   {"R-1", "2"},            {"NEG*NEG", "4"},        {"definedX", NULL},
+    static const struct {
+        const char *text, *value;
+    } rows[] = {
+        {"1 + 2 * 3", "7"},
+        {"(1 + 2) * 3", "9"},
+        {"7 / 2", "3"},
+        {"-7 / 2", "-3"},
+        {"7 % 4", "3"},
+        {"-7 % 4", "-3"},
+        {"10 - 3 - 2", "5"},
+        {"64 / 4 / 2", "8"},
+        {"0x1f", "31"},
+        {"--3", "3"},
+        {"!0", "1"},
+        {"!!5", "1"},
+        {"!R == 0", "1"},
+        {"1 < 2", "1"},
+        {"2 <= 1", "0"},
+        {"2 > 1", "1"},
+        {"1 >= 2", "0"},
+        {"3 == R", "1"},
+        {"3 != R", "0"},
+        {"1 < 2 == 1", "1"},
+        {"1 || 0 && 0", "1"},
+        {"(1 || 0) && 0", "0"},
+        {"5 && 7", "1"},
+        {"FORMAT == Q8_0", "1"},
+        {"FORMAT == Q4_0", "0"},
+        {"TYPE == \"f16\"", "1"},
+        {"TYPE != \"f16\"", "0"},
+        {"TYPE == \"f1\"", "0"},
+        {"TYPE == EMPTY", "0"},
+        {"EMPTY == \"\"", "1"},
+        {"defined(R)", "1"},
+        {"defined(NOPE)", "0"},
+        {"defined(NOPE) && NOPE > 1", "0"},
+        {"!defined(NOPE) || NOPE / 0", "1"},
+        {"ZERO && 1 / 0", "0"},
+        {"R-1", "2"},
+        {"NEG*NEG", "4"},
+        {"definedX", NULL},
         {"9223372036854775807", NULL},
     };
     (void)state;
@@ -111,7 +144,8 @@ static void test_if(void **state) {
     expect("  //%if R==3\na\n\t//%   end  \n", "a\n");
     // What is not taken is neither evaluated nor included, but its structure counts.
     expect("//% if 0\n${NOPE}\n//% if NOPE\n//% else\n//% end\n//% for i in 0..NOPE\n${1 / NOPE}\n//% end\n"
-           "//% set A = NOPE\n//% include \"nowhere\"\n//% end\nz", "z\n");
+           "//% set A = NOPE\n//% include \"nowhere\"\n//% end\nz",
+           "z\n");
     expect("//% if 1\na\n//% elif NOPE\n${NOPE}\n//% end\n", "a\n"); // after a taken branch
     expect("//% if 1\n//% if 0\na\n//% else\n//% if 1\nb\n//% end\n//% end\nc\n//% else\n//% if 1\nd\n//% end\n//% end",
            "b\nc\n");
@@ -247,10 +281,20 @@ static void test_line_map(void **state) {
     weft_str_add(&out, "enable f16;\nstruct P {};\n"); // what a binder wrote before
     const char *text = "//%% head\n//% include \"t/b.wgsl\"\n${BODY}\n//% for i in 0..2\n\ny${i}\n//% end\nz";
     assert_int_equal(expand(text, &out, &map), WEFT_OK);
-    static const struct { const char *line, *at; } rows[] = {
-        {"enable f16;", "(generated):1"}, {"struct P {};", "(generated):2"}, {"fn a() {}", "t/a.wgsl:1"},
-        {"fn b() { let r = 3; }", "t/b.wgsl:2"}, {"one;", "x.wgsl:3"}, {"  two;", "x.wgsl:3"}, {"", "x.wgsl:5"},
-        {"y0", "x.wgsl:6"}, {"", "x.wgsl:5"}, {"y1", "x.wgsl:6"}, {"z", "x.wgsl:8"},
+    static const struct {
+        const char *line, *at;
+    } rows[] = {
+        {"enable f16;", "(generated):1"},
+        {"struct P {};", "(generated):2"},
+        {"fn a() {}", "t/a.wgsl:1"},
+        {"fn b() { let r = 3; }", "t/b.wgsl:2"},
+        {"one;", "x.wgsl:3"},
+        {"  two;", "x.wgsl:3"},
+        {"", "x.wgsl:5"},
+        {"y0", "x.wgsl:6"},
+        {"", "x.wgsl:5"},
+        {"y1", "x.wgsl:6"},
+        {"z", "x.wgsl:8"},
     };
     const char *p = weft_str_get(&out);
     assert_int_equal(map.n, sizeof rows / sizeof *rows);

@@ -130,7 +130,10 @@ static void test_padding(void **state) {
 
 static void test_sizes(void **state) {
     (void)state;
-    static const struct { weft_dtype dtype; uint64_t want[WEFT_PLANE_COUNT]; } cases[] = {
+    static const struct {
+        weft_dtype dtype;
+        uint64_t want[WEFT_PLANE_COUNT];
+    } cases[] = {
         {WEFT_F32, {3 * 512 * 4, 0, 0, 0}},
         {WEFT_BF16, {3 * 512 * 2, 0, 0, 0}},
         {WEFT_Q4_0, {3 * 256, 0, 3 * 16 * 2, 0}},

@@ -15,16 +15,20 @@ enum reach {
     STAGED,    ///< read by a kernel that writes a transient in any case
 };
 
-struct operand { const char *name, *shape; int64_t count; enum reach reach; };
+struct operand {
+    const char *name, *shape;
+    int64_t count;
+    enum reach reach;
+};
 
 struct family {
     const char *name, *leaves, *body; ///< body: from the operands by name to %y
     struct operand ops[5];
-    uint32_t n_ops, pair[2];  ///< two sources whose ranges are laid over each other
-    bool vectors;             ///< operands IN_FRONT or STAGED are read four at a time where their range allows it
+    uint32_t n_ops, pair[2]; ///< two sources whose ranges are laid over each other
+    bool vectors;            ///< operands IN_FRONT or STAGED are read four at a time where their range allows it
     int64_t dst_count;
-    bool quantised, flat;     ///< flat: no reductions, no product
-    uint32_t own;             ///< mask of operands with OTHER_MAP that are read at the element which is written
+    bool quantised, flat; ///< flat: no reductions, no product
+    uint32_t own;         ///< mask of operands with OTHER_MAP that are read at the element which is written
     double tolerance;
     uint8_t fused[ALIAS_STEPS], copied[ALIAS_STEPS], front[ALIAS_STEPS]; ///< bindings a step, in each of three outcomes
     uint8_t mixed[ALIAS_STEPS];  ///< of a quantised one: m is f16, an operand is f32
@@ -34,59 +38,145 @@ struct family {
 
 // Bindings: m counts once, whatever is read and written of it; beside a state stand the variables.
 static const struct family families[] = {
-    {.name = "norm", .n_ops = 4, .pair = {0, 1}, .dst_count = 384, .quantised = true, .tolerance = 2e-5,
-     .ops = {{"x", "[6, 64]", 384, SAME_MAP}, {"r", "[6, 64]", 384, SAME_MAP}, {"w", "[64]", 64, OTHER_MAP},
+    {.name = "norm",
+     .n_ops = 4,
+     .pair = {0, 1},
+     .dst_count = 384,
+     .quantised = true,
+     .tolerance = 2e-5,
+     .ops = {{"x", "[6, 64]", 384, SAME_MAP},
+             {"r", "[6, 64]", 384, SAME_MAP},
+             {"w", "[64]", 64, OTHER_MAP},
              {"b", "[64]", 64, OTHER_MAP}},
      .body = "%n = rms_norm %x %w \"rms\"\n%a = add %n %r \"residual\"\n%y = add %a %b \"bias\"\n%q %s = quantize %y\n"
              "output %q q\noutput %s s\n",
-     .fused = {3, 3}, .copied = {3, 3, 3}, .halves = {4, 2, 3, 3}, .mixed = {4, 3, 3}},
-    {.name = "chain", .flat = true, .n_ops = 3, .pair = {0, 1}, .dst_count = 384, .tolerance = 1e-5,
+     .fused = {3, 3},
+     .copied = {3, 3, 3},
+     .halves = {4, 2, 3, 3},
+     .mixed = {4, 3, 3}},
+    {.name = "chain",
+     .flat = true,
+     .n_ops = 3,
+     .pair = {0, 1},
+     .dst_count = 384,
+     .tolerance = 1e-5,
      .ops = {{"x", "[6, 64]", 384, SAME_MAP}, {"r", "[6, 64]", 384, SAME_MAP}, {"w", "[64]", 64, OTHER_MAP}},
-     .body = "%t = silu %x\n%p = mul %t %r\n%y = add %p %w\n", .fused = {2}, .copied = {3, 3}, .halves = {3, 3}},
-    {.name = "chain, left operand broadcast", .flat = true, .n_ops = 3, .pair = {1, 2}, .dst_count = 384,
+     .body = "%t = silu %x\n%p = mul %t %r\n%y = add %p %w\n",
+     .fused = {2},
+     .copied = {3, 3},
+     .halves = {3, 3}},
+    {.name = "chain, left operand broadcast",
+     .flat = true,
+     .n_ops = 3,
+     .pair = {1, 2},
+     .dst_count = 384,
      .tolerance = 1e-5,
      .ops = {{"x", "[1, 64]", 64, OTHER_MAP}, {"r", "[6, 64]", 384, SAME_MAP}, {"v", "[6, 64]", 384, SAME_MAP}},
-     .body = "%p = sub %x %r\n%y = add %p %v\n", .fused = {2}, .copied = {3, 3}, .halves = {3, 3}},
-    {.name = "chain, right operand a column", .flat = true, .n_ops = 3, .pair = {0, 2}, .dst_count = 384,
+     .body = "%p = sub %x %r\n%y = add %p %v\n",
+     .fused = {2},
+     .copied = {3, 3},
+     .halves = {3, 3}},
+    {.name = "chain, right operand a column",
+     .flat = true,
+     .n_ops = 3,
+     .pair = {0, 2},
+     .dst_count = 384,
      .tolerance = 1e-5,
      .ops = {{"x", "[6, 64]", 384, SAME_MAP}, {"w", "[6, 1]", 6, OTHER_MAP}, {"r", "[6, 64]", 384, SAME_MAP}},
-     .body = "%p = mul %x %w\n%y = max %p %r\n", .fused = {2}, .copied = {3, 3}, .halves = {3, 3}},
-    {.name = "softmax", .n_ops = 3, .pair = {0, 1}, .dst_count = 384, .tolerance = 1e-5,
+     .body = "%p = mul %x %w\n%y = max %p %r\n",
+     .fused = {2},
+     .copied = {3, 3},
+     .halves = {3, 3}},
+    {.name = "softmax",
+     .n_ops = 3,
+     .pair = {0, 1},
+     .dst_count = 384,
+     .tolerance = 1e-5,
      .ops = {{"x", "[6, 64]", 384, SAME_MAP}, {"r", "[6, 64]", 384, SAME_MAP}, {"w", "[64]", 64, OTHER_MAP}},
-     .body = "%t = mul %x %w\n%u = softmax %t\n%y = add %u %r\n", .fused = {2}, .copied = {3, 3}, .halves = {3, 3}},
-    {.name = "layer norm", .n_ops = 4, .pair = {0, 1}, .dst_count = 384, .tolerance = 2e-5,
-     .ops = {{"x", "[6, 64]", 384, SAME_MAP}, {"r", "[6, 64]", 384, SAME_MAP}, {"w", "[64]", 64, OTHER_MAP},
+     .body = "%t = mul %x %w\n%u = softmax %t\n%y = add %u %r\n",
+     .fused = {2},
+     .copied = {3, 3},
+     .halves = {3, 3}},
+    {.name = "layer norm",
+     .n_ops = 4,
+     .pair = {0, 1},
+     .dst_count = 384,
+     .tolerance = 2e-5,
+     .ops = {{"x", "[6, 64]", 384, SAME_MAP},
+             {"r", "[6, 64]", 384, SAME_MAP},
+             {"w", "[64]", 64, OTHER_MAP},
              {"b", "[64]", 64, OTHER_MAP}},
-     .body = "%n = layer_norm %x %w %b\n%y = add %r %n\n", .fused = {2}, .copied = {3, 3}, .halves = {3, 3}},
+     .body = "%n = layer_norm %x %w %b\n%y = add %r %n\n",
+     .fused = {2},
+     .copied = {3, 3},
+     .halves = {3, 3}},
     // a rotary map reads the partner column, which another thread may have written
-    {.name = "rope", .flat = true, .own = 2, .n_ops = 2, .pair = {0, 1}, .dst_count = 384, .tolerance = 1e-5,
+    {.name = "rope",
+     .flat = true,
+     .own = 2,
+     .n_ops = 2,
+     .pair = {0, 1},
+     .dst_count = 384,
+     .tolerance = 1e-5,
      .leaves = "var pos u32 0 100\n",
      .ops = {{"x", "[6, 2, 32]", 384, OTHER_MAP}, {"r", "[6, 2, 32]", 384, OTHER_MAP}},
-     .body = "%n = rope %x %pos\n%y = add %n %r\n", .fused = {3}, .copied = {4, 3}, .halves = {4, 3}},
-    {.name = "matvec", .n_ops = 4, .pair = {0, 1}, .dst_count = 512, .tolerance = 2e-4,
+     .body = "%n = rope %x %pos\n%y = add %n %r\n",
+     .fused = {3},
+     .copied = {4, 3},
+     .halves = {4, 3}},
+    {.name = "matvec",
+     .n_ops = 4,
+     .pair = {0, 1},
+     .dst_count = 512,
+     .tolerance = 2e-4,
      .leaves = "weight W q8_0 [256, 256]\n",
-     .ops = {{"x", "[2, 256]", 512, IN_FRONT}, {"r", "[2, 256]", 512, SAME_MAP}, {"w", "[256]", 256, IN_FRONT},
+     .ops = {{"x", "[2, 256]", 512, IN_FRONT},
+             {"r", "[2, 256]", 512, SAME_MAP},
+             {"w", "[256]", 256, IN_FRONT},
              {"b", "[256]", 256, OTHER_MAP}},
-     .body = "%n = rms_norm %x %w\n%p = matmul %n %W\n%a = add %p %r\n%y = mul %a %b\n", .fused = {4},
-     .copied = {5, 3}, .front = {3, 5}, .halves = {5, 3}},
-    {.name = "matmul", .vectors = true, .n_ops = 2, .pair = {0, 1}, .dst_count = 768, .tolerance = 1e-4,
+     .body = "%n = rms_norm %x %w\n%p = matmul %n %W\n%a = add %p %r\n%y = mul %a %b\n",
+     .fused = {4},
+     .copied = {5, 3},
+     .front = {3, 5},
+     .halves = {5, 3}},
+    {.name = "matmul",
+     .vectors = true,
+     .n_ops = 2,
+     .pair = {0, 1},
+     .dst_count = 768,
+     .tolerance = 1e-4,
      .leaves = "weight W q8_0 [64, 64]\n",
      .ops = {{"x", "[12, 64]", 768, IN_FRONT}, {"r", "[12, 64]", 768, SAME_MAP}},
-     .body = "%p = matmul %x %W\n%y = add %p %r\n", .fused = {4}, .copied = {5, 3}, .front = {5, 3},
+     .body = "%p = matmul %x %W\n%y = add %p %r\n",
+     .fused = {4},
+     .copied = {5, 3},
+     .front = {5, 3},
      .halves = {5, 3}},
-    {.name = "gather", .n_ops = 1, .dst_count = 384, .leaves = "input ids i32 [6]\n",
-     .ops = {{"x", "[6, 64]", 384, STAGED}}, .body = "%y = gather %x %ids\n", .fused = {4, 3}, .halves = {4, 3}},
-    {.name = "attention", .vectors = true, .n_ops = 3, .pair = {1, 2}, .dst_count = 384, .tolerance = 1e-4,
+    {.name = "gather",
+     .n_ops = 1,
+     .dst_count = 384,
+     .leaves = "input ids i32 [6]\n",
+     .ops = {{"x", "[6, 64]", 384, STAGED}},
+     .body = "%y = gather %x %ids\n",
+     .fused = {4, 3},
+     .halves = {4, 3}},
+    {.name = "attention",
+     .vectors = true,
+     .n_ops = 3,
+     .pair = {1, 2},
+     .dst_count = 384,
+     .tolerance = 1e-4,
      .leaves = "var pos u32 0 6\n",
      .ops = {{"q", "[6, 2, 32]", 384, STAGED}, {"k", "[12, 1, 32]", 384, STAGED}, {"v", "[12, 1, 32]", 384, STAGED}},
-     .body = "%y = attention %q %k %v %pos\n", .fused = {3, 3}, .halves = {3, 3}},
+     .body = "%y = attention %q %k %v %pos\n",
+     .fused = {3, 3},
+     .halves = {3, 3}},
 };
 #define N_FAMILIES (sizeof families / sizeof *families)
 
 // ---- layouts -------------------------------------------------------------------------------------------------------
 
-static uint32_t next(uint32_t *s)
-{
+static uint32_t next(uint32_t *s) {
     *s ^= *s << 13;
     *s ^= *s >> 17;
     *s ^= *s << 5;
@@ -98,14 +188,13 @@ struct layout {
     const struct family *f;
     weft_dtype type;
     int64_t at[5], dst;
-    bool other[5];           ///< m is f32: a view as f16, and the reverse
-    bool one_value;          ///< the pair is one value, not two views of one range
-    const char *body;        ///< instead of the family's
-    uint32_t used;           ///< operands that the body uses, a bit each
+    bool other[5];    ///< m is f32: a view as f16, and the reverse
+    bool one_value;   ///< the pair is one value, not two views of one range
+    const char *body; ///< instead of the family's
+    uint32_t used;    ///< operands that the body uses, a bit each
 };
 
-static void spread(struct layout *l, const struct family *f, weft_dtype type, int64_t odd)
-{
+static void spread(struct layout *l, const struct family *f, weft_dtype type, int64_t odd) {
     *l = (struct layout){.f = f, .type = type, .body = f->body, .used = UINT32_MAX};
     int64_t at = 900 + odd;
     for (uint32_t i = 0; i < f->n_ops; i++) {
@@ -116,8 +205,7 @@ static void spread(struct layout *l, const struct family *f, weft_dtype type, in
 }
 
 /// Bytes of m that an operand shows.
-static void bytes_of(const struct layout *l, uint32_t i, int64_t *from, int64_t *to)
-{
+static void bytes_of(const struct layout *l, uint32_t i, int64_t *from, int64_t *to) {
     bool half = (l->type == WEFT_F16) != l->other[i];
     *from = l->at[i] * (l->type == WEFT_F16 ? 2 : 4);
     *to = *from + l->f->ops[i].count * (half ? 2 : 4);
@@ -126,8 +214,7 @@ static void bytes_of(const struct layout *l, uint32_t i, int64_t *from, int64_t 
 enum outcome { FUSED, COPIED, FRONT, HALVES };
 
 /// m is f16: threads have whole words, which nobody reads but who writes them.
-static bool owns_words(const struct layout *l)
-{
+static bool owns_words(const struct layout *l) {
     static const char *const rows[] = {"softmax", "mean", "amax"};
     bool flat = l->f->flat || l->body != l->f->body;
     int64_t lo = l->dst * 2, hi = lo + l->f->dst_count * 2, from, to;
@@ -141,8 +228,7 @@ static bool owns_words(const struct layout *l)
     return flat;
 }
 
-static enum outcome outcome(const struct layout *l)
-{
+static enum outcome outcome(const struct layout *l) {
     bool copied = false, front = false;
     int64_t lo = l->dst * 4, hi = lo + l->f->dst_count * 4, from, to;
     if (l->type == WEFT_F16) return owns_words(l) ? FUSED : HALVES;
@@ -156,8 +242,7 @@ static enum outcome outcome(const struct layout *l)
     return copied ? COPIED : front ? FRONT : FUSED;
 }
 
-static void operand_text(const struct layout *l, uint32_t i, struct alias_case *c, struct weft_str *s)
-{
+static void operand_text(const struct layout *l, uint32_t i, struct alias_case *c, struct weft_str *s) {
     const struct operand *o = &l->f->ops[i];
     const char *name = o->name;
     if (l->one_value && i == l->f->pair[1]) {
@@ -175,13 +260,17 @@ static void operand_text(const struct layout *l, uint32_t i, struct alias_case *
     c->halves[c->n_halves++].to = l->at[i] + count;
 }
 
-struct walk { int (*each)(void *user, const struct alias_case *c); void *user; int sum; uint32_t seed; };
+struct walk {
+    int (*each)(void *user, const struct alias_case *c);
+    void *user;
+    int sum;
+    uint32_t seed;
+};
 
 static void give(struct walk *w, const struct layout *l, bool few, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-static void give(struct walk *w, const struct layout *l, bool few, const char *format, ...)
-{
+static void give(struct walk *w, const struct layout *l, bool few, const char *format, ...) {
     const struct family *f = l->f;
     static struct alias_case c;
     struct weft_str s = {0};
@@ -228,8 +317,7 @@ static void give(struct walk *w, const struct layout *l, bool few, const char *f
     w->sum += w->each(w->user, &c);
 }
 
-static void pairs(struct walk *w, const struct family *f, weft_dtype type)
-{
+static void pairs(struct walk *w, const struct family *f, weft_dtype type) {
     struct layout l;
     uint32_t a = f->pair[0], b = f->pair[1], seed = (uint32_t)f->dst_count * 77 + 5;
     if (a == b) return;
@@ -252,8 +340,7 @@ static void pairs(struct walk *w, const struct family *f, weft_dtype type)
     }
 }
 
-static void destinations(struct walk *w, const struct family *f, weft_dtype type)
-{
+static void destinations(struct walk *w, const struct family *f, weft_dtype type) {
     static const int64_t offsets[] = {1, 3, 64, 255, 256};
     struct layout l;
     uint32_t seed = (uint32_t)f->dst_count * 31 + 9;
@@ -280,8 +367,7 @@ static void destinations(struct walk *w, const struct family *f, weft_dtype type
     }
 }
 
-static void layouts(struct walk *w, const struct family *f, weft_dtype type)
-{
+static void layouts(struct walk *w, const struct family *f, weft_dtype type) {
     struct layout l;
     spread(&l, f, type, 0);
     give(w, &l, true, "distinct");
@@ -306,18 +392,25 @@ static void layouts(struct walk *w, const struct family *f, weft_dtype type)
 // ---- random regions ------------------------------------------------------------------------------------------------
 
 static const struct family random_family = {
-    .name = "random", .n_ops = 4, .pair = {0, 1}, .dst_count = 384, .tolerance = 1e-4,
-    .ops = {{"x", "[6, 64]", 384, SAME_MAP}, {"r", "[6, 64]", 384, SAME_MAP}, {"w", "[64]", 64, OTHER_MAP},
+    .name = "random",
+    .n_ops = 4,
+    .pair = {0, 1},
+    .dst_count = 384,
+    .tolerance = 1e-4,
+    .ops = {{"x", "[6, 64]", 384, SAME_MAP},
+            {"r", "[6, 64]", 384, SAME_MAP},
+            {"w", "[64]", 64, OTHER_MAP},
             {"c", "[6, 1]", 6, OTHER_MAP}},
-    .fused = {2}, .copied = {3, 3}, .halves = {3, 3},
+    .fused = {2},
+    .copied = {3, 3},
+    .halves = {3, 3},
 };
 
 /// A line of nodes, each of which reads the one before it, and most an operand too: one row program. Returns which
 /// operands it reads, a bit each.
-static uint32_t random_body(uint32_t *seed, char *body, size_t size)
-{
+static uint32_t random_body(uint32_t *seed, char *body, size_t size) {
     static const char *const unary[] = {"neg", "tanh", "sigmoid", "abs", "softmax"}, *const rows[] = {"mean", "amax"},
-                                         *const binary[] = {"add", "sub", "mul", "max"};
+                             *const binary[] = {"add", "sub", "mul", "max"};
     uint32_t n = 2 + next(seed) % 6, used = 1;
     size_t at = (size_t)snprintf(body, size, "%%v0 = neg %%x\n");
     for (uint32_t i = 1; i <= n; i++) {
@@ -344,8 +437,7 @@ static uint32_t random_body(uint32_t *seed, char *body, size_t size)
     return used;
 }
 
-static void random_regions(struct walk *w, uint32_t n)
-{
+static void random_regions(struct walk *w, uint32_t n) {
     uint32_t seed = 20260;
     for (uint32_t i = 0; i < n; i++) {
         struct layout l;
@@ -367,8 +459,7 @@ static void random_regions(struct walk *w, uint32_t n)
     }
 }
 
-int alias_cases(int (*each)(void *user, const struct alias_case *c), void *user, uint32_t n_random)
-{
+int alias_cases(int (*each)(void *user, const struct alias_case *c), void *user, uint32_t n_random) {
     struct walk w = {.each = each, .user = user};
     for (size_t i = 0; i < N_FAMILIES; i++)
         for (int t = 0; t < 2; t++) layouts(&w, &families[i], t ? WEFT_F16 : WEFT_F32);

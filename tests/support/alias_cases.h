@@ -10,20 +10,22 @@
 
 struct alias_case {
     char name[120];
-    char graph[4096];            ///< text format
-    weft_dtype type;             ///< of m
-    int64_t count;               ///< elements of m
-    int64_t dst, dst_count;      ///< what is written of it
-    struct { int64_t from, to; } halves[4]; ///< elements of m (f32) that hold pairs of halves
+    char graph[4096];       ///< text format
+    weft_dtype type;        ///< of m
+    int64_t count;          ///< elements of m
+    int64_t dst, dst_count; ///< what is written of it
+    struct {
+        int64_t from, to;
+    } halves[4]; ///< elements of m (f32) that hold pairs of halves
     uint32_t n_halves;
-    bool quantised;              ///< has outputs q and s: bytes of what is written, in blocks of 32
-    double tolerance;            ///< |difference| / (1 + |reference|)
-    uint64_t copied;             ///< bytes, because of aliasing
-    uint32_t n_steps;            ///< dispatches
+    bool quantised;                ///< has outputs q and s: bytes of what is written, in blocks of 32
+    double tolerance;              ///< |difference| / (1 + |reference|)
+    uint64_t copied;               ///< bytes, because of aliasing
+    uint32_t n_steps;              ///< dispatches
     uint8_t bindings[ALIAS_STEPS]; ///< storage bindings of each step
     uint32_t seed;
-    bool random;                 ///< a random region
-    bool few;                    ///< one of the handful that slow drivers run
+    bool random; ///< a random region
+    bool few;    ///< one of the handful that slow drivers run
 };
 
 /// Calls `each` for every case; returns the sum of what it returns. `n_random`: how many random regions.

@@ -10,8 +10,7 @@
 #include <string.h>
 
 static int say(const struct alias_case *c, bool quiet, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static int say(const struct alias_case *c, bool quiet, const char *format, ...)
-{
+static int say(const struct alias_case *c, bool quiet, const char *format, ...) {
     va_list args;
     va_start(args, format);
     if (!quiet) {
@@ -25,8 +24,7 @@ static int say(const struct alias_case *c, bool quiet, const char *format, ...)
 
 // ---- plans ---------------------------------------------------------------------------------------------------------
 
-static int check_plan(const struct alias_case *c, const struct weft_plan *p, bool quiet)
-{
+static int check_plan(const struct alias_case *c, const struct weft_plan *p, bool quiet) {
     const struct weft_schedule *sc = &p->schedules[0];
     int bad = 0;
     uint64_t copied = 0;
@@ -37,8 +35,8 @@ static int check_plan(const struct alias_case *c, const struct weft_plan *p, boo
         const struct weft_step *s = &sc->steps[i];
         uint32_t bindings = s->n_slots - 1 - s->checked;
         if (i < c->n_steps && bindings != c->bindings[i])
-            bad |= say(c, quiet, "step %u '%s' has %u bindings, the rule says %u", i, s->label, bindings,
-                       c->bindings[i]);
+            bad |=
+                say(c, quiet, "step %u '%s' has %u bindings, the rule says %u", i, s->label, bindings, c->bindings[i]);
         copied += s->is_copy ? s->copied_bytes : 0;
         if (s->is_copy && !strstr(weft_str_get(&p->report), s->copy_why))
             bad |= say(c, quiet, "the report lacks the copy of step %u", i);
@@ -49,8 +47,7 @@ static int check_plan(const struct alias_case *c, const struct weft_plan *p, boo
     return bad;
 }
 
-int alias_case_plan(const struct alias_case *c, const struct weft_gpu_caps *caps, bool quiet)
-{
+int alias_case_plan(const struct alias_case *c, const struct weft_gpu_caps *caps, bool quiet) {
     struct weft_graph *g = NULL;
     struct weft_plan *p = NULL;
     weft_status status = weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &g);
@@ -71,8 +68,7 @@ struct run {
     uint64_t n_packed;
 };
 
-static double draw(uint32_t *s)
-{
+static double draw(uint32_t *s) {
     *s ^= *s << 13;
     *s ^= *s >> 17;
     *s ^= *s << 5;
@@ -80,8 +76,7 @@ static double draw(uint32_t *s)
     return u < 0.5 ? -1 + u * 1.9 : 0.05 + (u - 0.5) * 1.9; // away from zero: bits of halves are then normal floats
 }
 
-static void fill(struct run *r)
-{
+static void fill(struct run *r) {
     const struct alias_case *c = r->c;
     uint32_t seed = c->seed * 2654435761u + 7;
     for (int64_t i = 0; i < c->count; i++)
@@ -114,23 +109,21 @@ static void fill(struct run *r)
 
 static double ids[] = {5, 0, 3, 3, 1, 2}, pos = 3;
 
-static weft_status leaf(void *user, weft_value v, const struct weft_value_info *info, struct weft_host *out)
-{
+static weft_status leaf(void *user, weft_value v, const struct weft_value_info *info, struct weft_host *out) {
     struct run *r = user;
     (void)v;
     out->dtype = info->type.dtype;
     out->rank = info->type.rank;
     for (uint32_t i = 0; i < out->rank; i++) weft_dim_is_const(r->g->dims, info->type.dims[i], &out->shape[i]);
     out->raw = NULL;
-    out->data = info->kind == WEFT_VALUE_WEIGHT ? r->weight
-                : strcmp(info->name, "m") == 0  ? r->m
+    out->data = info->kind == WEFT_VALUE_WEIGHT  ? r->weight
+                : strcmp(info->name, "m") == 0   ? r->m
                 : strcmp(info->name, "ids") == 0 ? ids
                                                  : &pos;
     return WEFT_OK;
 }
 
-static weft_status source(void *user, const char *name, const void **data, uint64_t *bytes)
-{
+static weft_status source(void *user, const char *name, const void **data, uint64_t *bytes) {
     struct run *r = user;
     (void)name;
     *data = r->packed;
@@ -144,20 +137,17 @@ static uint64_t state_bytes(const struct alias_case *c) {
     return ((uint64_t)c->count * (c->type == WEFT_F16 ? 2 : 4) + 3) & ~(uint64_t)3;
 }
 
-static void encode(const struct alias_case *c, const double *m, uint8_t *out)
-{
+static void encode(const struct alias_case *c, const double *m, uint8_t *out) {
     weft_dtype_encode(c->type, m, c->count, out);
 }
 
-static double element(weft_dtype type, const uint8_t *bytes, int64_t i)
-{
+static double element(weft_dtype type, const uint8_t *bytes, int64_t i) {
     if (type == WEFT_F16) return weft_f16_to_f32(((const uint16_t *)bytes)[i]);
     return ((const float *)bytes)[i];
 }
 
 /// What was written is near the reference; around it, every bit is as before.
-static int compare_state(const struct run *r, const uint8_t *before, const uint8_t *after, bool quiet)
-{
+static int compare_state(const struct run *r, const uint8_t *before, const uint8_t *after, bool quiet) {
     const struct alias_case *c = r->c;
     size_t width = c->type == WEFT_F16 ? 2 : 4, from = (size_t)c->dst * width, n = (size_t)c->dst_count * width;
     int bad = 0;
@@ -175,8 +165,7 @@ static int compare_state(const struct run *r, const uint8_t *before, const uint8
 }
 
 /// Bytes are right if they are what rounding gives, or its neighbour where what is rounded lies near the middle.
-static int compare_bytes(const struct run *r, weft_session *s, bool quiet)
-{
+static int compare_bytes(const struct run *r, weft_session *s, bool quiet) {
     const struct alias_case *c = r->c;
     int32_t q[4096];
     float scale[128];
@@ -199,8 +188,7 @@ static int compare_bytes(const struct run *r, weft_session *s, bool quiet)
     return bad;
 }
 
-static weft_status set_leaves(const struct run *r, weft_session *s, const uint8_t *before)
-{
+static weft_status set_leaves(const struct run *r, weft_session *s, const uint8_t *before) {
     static const int32_t id_words[] = {5, 0, 3, 3, 1, 2};
     WEFT_TRY(weft_session_write(s, "m", 0, before, state_bytes(r->c)));
     if (weft_graph_find(r->g, "ids") != WEFT_NO_VALUE)
@@ -209,8 +197,7 @@ static weft_status set_leaves(const struct run *r, weft_session *s, const uint8_
     return WEFT_OK;
 }
 
-int alias_case_run(weft_gpu *gpu, const struct alias_case *c, int blind, bool quiet)
-{
+int alias_case_run(weft_gpu *gpu, const struct alias_case *c, int blind, bool quiet) {
     struct run r = {.c = c};
     struct weft_graph *graph = NULL;
     weft_program *p = NULL;

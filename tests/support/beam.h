@@ -14,14 +14,18 @@
 enum { BEAM_MOST = 64, BEAM_LENGTH = 16, BEAM_VOCABULARY = 32 };
 
 struct beam {
-    weft_session *session;     ///< has read all tokens but the last
+    weft_session *session; ///< has read all tokens but the last
     int32_t tokens[BEAM_LENGTH];
     uint32_t n;
     double score;
 };
 
 /// One continuation of a beam.
-struct beam_way { uint32_t beam; int32_t token; double score; };
+struct beam_way {
+    uint32_t beam;
+    int32_t token;
+    double score;
+};
 
 static inline int beam_compare(const void *a, const void *b) {
     const struct beam_way *x = a, *y = b;
@@ -46,8 +50,7 @@ static inline weft_status beam_look(struct beam *b, uint32_t number, uint32_t vo
     if (status == WEFT_OK) status = weft_session_read(b->session, "logits", 0, logits, vocabulary * 4);
     if (status != WEFT_OK) return status;
     beam_log_softmax(logits, vocabulary, logs);
-    for (uint32_t t = 0; t < vocabulary; t++)
-        ways[t] = (struct beam_way){number, (int32_t)t, b->score + logs[t]};
+    for (uint32_t t = 0; t < vocabulary; t++) ways[t] = (struct beam_way){number, (int32_t)t, b->score + logs[t]};
     return WEFT_OK;
 }
 

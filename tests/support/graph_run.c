@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-weft_status weft_test_open(struct weft_gpu_params params, weft_gpu **out)
-{
+weft_status weft_test_open(struct weft_gpu_params params, weft_gpu **out) {
     // The implementation's own bounds checks stay on, but not on Dawn: they make SwiftShader compile four times as
     // long.
     const char *name = getenv("WEFT_WEBGPU");
@@ -19,8 +18,7 @@ weft_status weft_test_open(struct weft_gpu_params params, weft_gpu **out)
 
 static bool on_cpu; ///< as the device said it, whatever tests call it
 
-weft_gpu *weft_test_gpu(void)
-{
+weft_gpu *weft_test_gpu(void) {
     static weft_gpu *gpu;
     if (gpu) return gpu;
     if (weft_test_open((struct weft_gpu_params){0}, &gpu) != WEFT_OK) printf("no device: %s\n", weft_error_message());
@@ -28,24 +26,18 @@ weft_gpu *weft_test_gpu(void)
     return gpu;
 }
 
-static bool asked(const char *variable)
-{
+static bool asked(const char *variable) {
     const char *x = getenv(variable);
     return x && *x && strcmp(x, "0") != 0;
 }
 
-bool weft_test_short(void)
-{
-    return weft_test_gpu() && on_cpu && !asked("WEFT_TEST_LONG") && !asked("WEFT_TEST_CASE");
-}
+bool weft_test_short(void) { return weft_test_gpu() && on_cpu && !asked("WEFT_TEST_LONG") && !asked("WEFT_TEST_CASE"); }
 
-bool weft_test_thin(void)
-{
+bool weft_test_thin(void) {
     return weft_test_short() && strcmp(weft_gpu_caps(weft_test_gpu())->implementation, "dawn") == 0;
 }
 
-enum weft_gpu_kind weft_test_as(enum weft_gpu_kind kind)
-{
+enum weft_gpu_kind weft_test_as(enum weft_gpu_kind kind) {
     struct weft_gpu_caps *caps =
         (struct weft_gpu_caps *)(uintptr_t)weft_gpu_caps(weft_test_gpu()); // of an object that is not const
     enum weft_gpu_kind was = caps->kind;
@@ -53,13 +45,9 @@ enum weft_gpu_kind weft_test_as(enum weft_gpu_kind kind)
     return was;
 }
 
-bool weft_test_checked(void)
-{
-    return asked("WEFT_TEST_CHECKED");
-}
+bool weft_test_checked(void) { return asked("WEFT_TEST_CHECKED"); }
 
-int weft_test_fault(weft_session *session, const char *name)
-{
+int weft_test_fault(weft_session *session, const char *name) {
     struct weft_fault fault;
     weft_status status = weft_session_fault(session, &fault);
     if (status == WEFT_OK && !fault.any) return 0;
@@ -67,15 +55,21 @@ int weft_test_fault(weft_session *session, const char *name)
     return 1;
 }
 
-static uint32_t next(uint32_t *s)
-{
+static uint32_t next(uint32_t *s) {
     *s ^= *s << 13;
     *s ^= *s >> 17;
     *s ^= *s << 5;
     return *s;
 }
 
-struct leaf { void *bytes; uint64_t n_bytes; double *values; int64_t n; weft_dtype dtype; const char *name; };
+struct leaf {
+    void *bytes;
+    uint64_t n_bytes;
+    double *values;
+    int64_t n;
+    weft_dtype dtype;
+    const char *name;
+};
 struct run {
     const struct weft_case *c;
     const struct weft_graph *g;
@@ -84,15 +78,13 @@ struct run {
     int64_t symbols[WEFT_MAX_SYMBOLS];
 };
 
-static int64_t count(const struct weft_graph *g, const struct weft_type *t, const int64_t *symbols)
-{
+static int64_t count(const struct weft_graph *g, const struct weft_type *t, const int64_t *symbols) {
     int64_t n = 1;
     for (uint32_t i = 0; i < t->rank; i++) n *= weft_dim_eval(g->dims, t->dims[i], symbols);
     return n;
 }
 
-static void make_leaf(struct run *r, uint32_t v)
-{
+static void make_leaf(struct run *r, uint32_t v) {
     const struct weft_value_info *info = &r->g->values[v];
     struct leaf *l = &r->leaves[v];
     uint32_t seed = r->c->seed * 2654435761u + v * 40503u + 1;
@@ -115,8 +107,7 @@ static void make_leaf(struct run *r, uint32_t v)
     d->decode(l->bytes, l->n, l->values);
 }
 
-static weft_status host_leaf(void *user, weft_value v, const struct weft_value_info *info, struct weft_host *out)
-{
+static weft_status host_leaf(void *user, weft_value v, const struct weft_value_info *info, struct weft_host *out) {
     struct run *r = user;
     out->dtype = info->type.dtype;
     out->rank = info->type.rank;
@@ -127,8 +118,8 @@ static weft_status host_leaf(void *user, weft_value v, const struct weft_value_i
     return WEFT_OK;
 }
 
-static weft_status keep_result(void *user, weft_value v, const struct weft_value_info *info, const struct weft_host *t)
-{
+static weft_status keep_result(void *user, weft_value v, const struct weft_value_info *info,
+                               const struct weft_host *t) {
     struct run *r = user;
     if (!info->is_output) return WEFT_OK;
     struct leaf *l = &r->results[v];
@@ -140,8 +131,7 @@ static weft_status keep_result(void *user, weft_value v, const struct weft_value
     return WEFT_OK;
 }
 
-static weft_status weight_source(void *user, const char *name, const void **data, uint64_t *bytes)
-{
+static weft_status weight_source(void *user, const char *name, const void **data, uint64_t *bytes) {
     struct run *r = user;
     for (size_t v = 0; v < r->g->n_values; v++) {
         if (r->g->values[v].kind != WEFT_VALUE_WEIGHT || strcmp(r->g->values[v].name, name) != 0) continue;
@@ -153,8 +143,7 @@ static weft_status weight_source(void *user, const char *name, const void **data
 }
 
 /// Device storage of a leaf: 16-bit floats stay, all else is 32-bit words.
-static void *device_bytes(const struct leaf *l, uint64_t *bytes)
-{
+static void *device_bytes(const struct leaf *l, uint64_t *bytes) {
     bool half = l->dtype == WEFT_F16 || l->dtype == WEFT_BF16;
     *bytes = ((uint64_t)l->n * (half ? 2 : 4) + 3) & ~(uint64_t)3;
     uint8_t *out = weft_calloc(*bytes + 4, 1);
@@ -169,19 +158,18 @@ static void *device_bytes(const struct leaf *l, uint64_t *bytes)
     return out;
 }
 
-static double device_value(const struct leaf *l, const uint8_t *bytes, int64_t i)
-{
+static double device_value(const struct leaf *l, const uint8_t *bytes, int64_t i) {
     switch (l->dtype) {
     case WEFT_F16: return weft_f16_to_f32(((const uint16_t *)bytes)[i]);
     case WEFT_BF16: return weft_bf16_to_f32(((const uint16_t *)bytes)[i]);
     case WEFT_F32: return ((const float *)bytes)[i];
-    case WEFT_I32: case WEFT_I8: return ((const int32_t *)bytes)[i];
+    case WEFT_I32:
+    case WEFT_I8: return ((const int32_t *)bytes)[i];
     default: return ((const uint32_t *)bytes)[i];
     }
 }
 
-static int compare(const struct weft_case *c, const struct leaf *want, const uint8_t *got, double *worst)
-{
+static int compare(const struct weft_case *c, const struct leaf *want, const uint8_t *got, double *worst) {
     int bad = 0;
     for (int64_t i = 0; i < want->n; i++) {
         double a = want->values[i], b = device_value(want, got, i);
@@ -198,8 +186,7 @@ static int compare(const struct weft_case *c, const struct leaf *want, const uin
     return bad != 0;
 }
 
-static int run_device(weft_gpu *gpu, struct run *r, weft_session *s, double *worst)
-{
+static int run_device(weft_gpu *gpu, struct run *r, weft_session *s, double *worst) {
     int bad = 0;
     for (size_t v = 0; v < r->g->n_values; v++) {
         const struct weft_value_info *info = &r->g->values[v];
@@ -245,8 +232,7 @@ static int run_device(weft_gpu *gpu, struct run *r, weft_session *s, double *wor
     return bad;
 }
 
-int weft_case_run(weft_gpu *gpu, const struct weft_case *c, double *worst)
-{
+int weft_case_run(weft_gpu *gpu, const struct weft_case *c, double *worst) {
     struct weft_graph *g = NULL, *consumed = NULL;
     weft_program *p = NULL;
     weft_session *s = NULL;

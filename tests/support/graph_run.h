@@ -6,16 +6,16 @@
 
 struct weft_case {
     const char *name;
-    const char *graph;       ///< text format
-    int64_t symbols[8];      ///< live values, in order of declaration
-    double tolerance;        ///< largest |difference| / (1 + |reference|); 0: exact
-    double scale;            ///< leaves are uniform in +-scale (0: 1); integer leaves in [0, int_below)
-    int64_t int_below;       ///< 0: 8
-    int no_fuse;             ///< as in weft_compile_params
-    bool as_written;         ///< likewise
-    const char *split;       ///< schedule split symbol, at 1 and 8
+    const char *graph;  ///< text format
+    int64_t symbols[8]; ///< live values, in order of declaration
+    double tolerance;   ///< largest |difference| / (1 + |reference|); 0: exact
+    double scale;       ///< leaves are uniform in +-scale (0: 1); integer leaves in [0, int_below)
+    int64_t int_below;  ///< 0: 8
+    int no_fuse;        ///< as in weft_compile_params
+    bool as_written;    ///< likewise
+    const char *split;  ///< schedule split symbol, at 1 and 8
     uint32_t seed;
-    bool checked;            ///< with the checked accessors: a fault fails the case
+    bool checked; ///< with the checked accessors: a fault fails the case
 };
 
 /// A device of the environment (WEFT_WEBGPU, WEFT_LIMITS) of the caller's own, with its lane's bounds checks.

@@ -101,7 +101,10 @@ weft_session *weft_test_session(weft_program *program, bool checker, uint32_t ma
 
 weft_status weft_test_sizes(weft_session *s, int64_t t, int64_t r, int64_t p) {
     const struct weft_dims *dims = weft_program_plan(weft_session_program(s))->graph->dims;
-    const struct { const char *name; int64_t value; } sizes[] = {{"T", t}, {"R", r}, {"P", p}};
+    const struct {
+        const char *name;
+        int64_t value;
+    } sizes[] = {{"T", t}, {"R", r}, {"P", p}};
     int64_t symbols[WEFT_MAX_SYMBOLS] = {0};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         int at = weft_dims_symbol_find(dims, sizes[i].name);

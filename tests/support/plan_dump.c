@@ -37,8 +37,7 @@ static void dump_weights(const struct weft_plan *p, struct weft_str *out) {
             const struct weft_weight_part *part = &w->parts[k];
             weft_str_addf(out, " [rows %" PRIu64 "+%" PRIu64 " shard%u+%" PRIu64 ":%" PRIu64 " planes", part->row0,
                           part->rows, part->shard, part->offset, part->bytes);
-            for (int plane = 0; plane < WEFT_PLANE_COUNT; plane++)
-                weft_str_addf(out, " %" PRIu64, part->plane[plane]);
+            for (int plane = 0; plane < WEFT_PLANE_COUNT; plane++) weft_str_addf(out, " %" PRIu64, part->plane[plane]);
             weft_str_add(out, "]");
         }
         weft_str_add(out, "\n");
@@ -117,9 +116,7 @@ static void dump_words(const struct weft_step *s, const uint32_t *words, struct 
     weft_str_add(out, "\n");
 }
 
-static const char *access_name(uint8_t access) {
-    return access == WEFT_READ ? "r" : access == WEFT_WRITE ? "w" : "rw";
-}
+static const char *access_name(uint8_t access) { return access == WEFT_READ ? "r" : access == WEFT_WRITE ? "w" : "rw"; }
 
 static void dump_operand(const struct weft_plan *p, const struct weft_schedule *sc, const struct weft_step *s,
                          const struct weft_operand *o, struct weft_str *out) {
@@ -173,8 +170,9 @@ static void dump_schedule(const struct weft_plan *p, const struct weft_schedule 
 
 void weft_test_plan_dump(const struct weft_plan *p, struct weft_str *out) {
     struct weft_memory_use m = weft_plan_memory(p);
-    weft_str_addf(out, "bytes weights %" PRIu64 " states %" PRIu64 " pages %" PRIu64 " transients %" PRIu64
-                  " io %" PRIu64 "\n", m.weights, m.states, m.pages, m.transients, m.io);
+    weft_str_addf(
+        out, "bytes weights %" PRIu64 " states %" PRIu64 " pages %" PRIu64 " transients %" PRIu64 " io %" PRIu64 "\n",
+        m.weights, m.states, m.pages, m.transients, m.io);
     weft_str_addf(out, "pipelines %u variables %u in %" PRIu64 " bytes%s\n", p->n_pipelines, p->n_vars, p->vars_bytes,
                   p->may_stop ? ", may stop" : "");
     dump_weights(p, out);

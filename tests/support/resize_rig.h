@@ -25,22 +25,19 @@ struct rig {
     uint64_t writes; ///< resizes that wrote to it
 };
 
-static inline struct weft_graph *rig_graph(const char *text)
-{
+static inline struct weft_graph *rig_graph(const char *text) {
     struct weft_graph *g = NULL;
     if (weft_graph_parse(weft_ops(), text, strlen(text), &g) != WEFT_OK) fail_msg("%s", weft_error_message());
     return g;
 }
 
-static inline uint64_t rig_written(weft_gpu *gpu)
-{
+static inline uint64_t rig_written(weft_gpu *gpu) {
     struct weft_gpu_counters c;
     weft_gpu_counters(gpu, &c);
     return c.bytes_written;
 }
 
-static inline void rig_follow(struct rig *r)
-{
+static inline void rig_follow(struct rig *r) {
     struct weft_session_view v = weft_session_view(r->session);
     if (v.staged_bytes) memcpy((char *)r->arena + v.staged_offset, v.staged, v.staged_bytes);
 }
@@ -57,16 +54,14 @@ static inline weft_status rig_begin(struct rig *r, weft_gpu *gpu, const char *gr
     return WEFT_OK;
 }
 
-static inline void rig_end(struct rig *r)
-{
+static inline void rig_end(struct rig *r) {
     weft_free(r->arena);
     weft_session_destroy(&r->session);
     weft_program_destroy(&r->program);
 }
 
 /// Resizes, and follows what the session wrote: all blocks of the schedule at once, or nothing.
-static inline weft_status rig_resize(struct rig *r, const int64_t *symbols)
-{
+static inline weft_status rig_resize(struct rig *r, const int64_t *symbols) {
     uint64_t before = rig_written(r->gpu);
     weft_status status = weft_session_resize(r->session, symbols);
     uint64_t bytes = rig_written(r->gpu) - before;
@@ -79,8 +74,7 @@ static inline weft_status rig_resize(struct rig *r, const int64_t *symbols)
 }
 
 /// The block that live step i sees, and which step of the plan that is.
-static inline const uint32_t *rig_block(const struct rig *r, uint32_t i, uint32_t *plan_step)
-{
+static inline const uint32_t *rig_block(const struct rig *r, uint32_t i, uint32_t *plan_step) {
     struct weft_session_view v = weft_session_view(r->session);
     uint64_t per = 0;
     const struct weft_plan *plan = weft_program_plan(r->program);
@@ -92,8 +86,7 @@ static inline const uint32_t *rig_block(const struct rig *r, uint32_t i, uint32_
 
 /// Takes out of a block what only says where the plan has placed an operand: its static offset in its binding. Live
 /// offsets of views stay.
-static inline void rig_unplace(const struct weft_step *s, const uint32_t *block, uint32_t out[RIG_SLOT])
-{
+static inline void rig_unplace(const struct weft_step *s, const uint32_t *block, uint32_t out[RIG_SLOT]) {
     memcpy(out, block, RIG_SLOT * sizeof *out);
     for (uint32_t i = 0; i < s->n_operands; i++)
         out[weft_off_word(s, i)] -= (uint32_t)(s->operands[i].slot_offset / weft_accessor_width(s->operands[i].dtype));
@@ -101,8 +94,7 @@ static inline void rig_unplace(const struct weft_step *s, const uint32_t *block,
 
 /// Differences in number, order, kernels, labels, grids and blocks of the steps that two sessions replay. Of the same
 /// program blocks must be equal as they are; of others but for static placement.
-static inline int rig_differences(const struct rig *a, const struct rig *b)
-{
+static inline int rig_differences(const struct rig *a, const struct rig *b) {
     struct weft_session_view x = weft_session_view(a->session), y = weft_session_view(b->session);
     const struct weft_schedule *sa = &weft_program_plan(a->program)->schedules[x.schedule];
     const struct weft_schedule *sb = &weft_program_plan(b->program)->schedules[y.schedule];

@@ -7,7 +7,11 @@
 
 enum { CONTEXT = 2, MOST_CELLS = 16 << 20 };
 
-struct lines { const char **at; size_t *len; size_t n; };
+struct lines {
+    const char **at;
+    size_t *len;
+    size_t n;
+};
 
 static bool cut(const char *text, struct lines *l) {
     size_t most = 1;
@@ -33,7 +37,10 @@ static bool same(const struct lines *a, size_t i, const struct lines *b, size_t 
 }
 
 /// What is written so far: `left` lines more may be, `behind` lines of context are due after a difference.
-struct sink { struct weft_str *out; size_t most, written, kept, differ, behind, last; };
+struct sink {
+    struct weft_str *out;
+    size_t most, written, kept, differ, behind, last;
+};
 
 static void put(struct sink *s, char sign, const struct lines *l, size_t i) {
     if (s->written >= s->most) {
@@ -89,8 +96,8 @@ size_t weft_test_text_diff(const char *was, const char *is, size_t most, struct 
         for (size_t y = m; y-- > 0;) {
             uint32_t down = table[(x + 1) * (m + 1) + y], across = table[x * (m + 1) + y + 1];
             table[x * (m + 1) + y] = same(&a, head + x, &b, head + y) ? table[(x + 1) * (m + 1) + y + 1] + 1
-                                     : down > across                 ? down
-                                                                     : across;
+                                     : down > across                  ? down
+                                                                      : across;
         }
     while (i < n || j < m) {
         if (table && i < n && j < m && same(&a, head + i, &b, head + j)) {

@@ -11,7 +11,11 @@
 #define ALIGNMENT 32
 #define MAX_TENSORS 512
 
-struct tensor { char name[64]; uint32_t type, n_dims; uint64_t dims[2], offset; };
+struct tensor {
+    char name[64];
+    uint32_t type, n_dims;
+    uint64_t dims[2], offset;
+};
 
 struct writer {
     struct weft_str head, data;
@@ -227,11 +231,22 @@ static weft_dtype type_of(const struct weft_tiny_gemma3 *p, uint32_t i) {
 static void write_layer(struct writer *w, const struct weft_tiny_gemma3 *p, uint32_t layer) {
     char name[48];
     uint64_t d = p->n_embd, q = (uint64_t)p->n_head * p->head_dim, kv = (uint64_t)p->n_head_kv * p->head_dim;
-    const struct { const char *name; uint64_t k, rows; } list[] = {
-        {"attn_norm", d, 0},   {"attn_q", d, q},        {"attn_k", d, kv},
-        {"attn_v", d, kv},     {"attn_output", q, d},   {"attn_q_norm", p->head_dim, 0},
-        {"ffn_norm", d, 0},    {"ffn_gate", d, p->n_ff}, {"ffn_up", d, p->n_ff},
-        {"ffn_down", p->n_ff, d}, {"attn_k_norm", p->head_dim, 0}, {"post_attention_norm", d, 0},
+    const struct {
+        const char *name;
+        uint64_t k, rows;
+    } list[] = {
+        {"attn_norm", d, 0},
+        {"attn_q", d, q},
+        {"attn_k", d, kv},
+        {"attn_v", d, kv},
+        {"attn_output", q, d},
+        {"attn_q_norm", p->head_dim, 0},
+        {"ffn_norm", d, 0},
+        {"ffn_gate", d, p->n_ff},
+        {"ffn_up", d, p->n_ff},
+        {"ffn_down", p->n_ff, d},
+        {"attn_k_norm", p->head_dim, 0},
+        {"post_attention_norm", d, 0},
         {"post_ffw_norm", d, 0},
     };
     for (uint32_t i = 0; i < sizeof list / sizeof *list; i++) {

@@ -16,24 +16,24 @@ struct weft_tiny_key {
 /// Zero in a field takes the value in brackets.
 struct weft_tiny_gemma3 {
     uint64_t seed;
-    uint32_t n_layer;     ///< [6]
-    uint32_t window;      ///< [8]
-    uint32_t period;      ///< every period-th layer is global [3]
-    uint32_t ctx;         ///< [64]
-    uint32_t n_embd;      ///< [64; 256 with k_types]
+    uint32_t n_layer;                     ///< [6]
+    uint32_t window;                      ///< [8]
+    uint32_t period;                      ///< every period-th layer is global [3]
+    uint32_t ctx;                         ///< [64]
+    uint32_t n_embd;                      ///< [64; 256 with k_types]
     uint32_t n_head, n_head_kv, head_dim; ///< [2, 1, 32; heads of 128 with k_types]
-    uint32_t n_ff;        ///< [96; 512 with k_types]
-    uint32_t n_vocab;     ///< [300], at least 260: 256 of them are bytes
-    bool k_types;         ///< Q4_K and Q6_K weights too (rows of 256)
-    bool plain;           ///< all weights F32
-    bool flags;           ///< the pattern as one flag a layer instead of a period
-    bool separate_head;   ///< with output.weight
-    double softcap;       ///< 0: no key
-    double rope_factor;   ///< linear scaling of global layers; 0: no key
+    uint32_t n_ff;                        ///< [96; 512 with k_types]
+    uint32_t n_vocab;                     ///< [300], at least 260: 256 of them are bytes
+    bool k_types;                         ///< Q4_K and Q6_K weights too (rows of 256)
+    bool plain;                           ///< all weights F32
+    bool flags;                           ///< the pattern as one flag a layer instead of a period
+    bool separate_head;                   ///< with output.weight
+    double softcap;                       ///< 0: no key
+    double rope_factor;                   ///< linear scaling of global layers; 0: no key
     const struct weft_tiny_key *keys;
     uint32_t n_keys;
-    const char *more;     ///< a tensor, of n_embd elements, that the model does not have; NULL: none
-    const char *nan;      ///< a norm's tensor without ".weight": its first element is NaN; NULL: none
+    const char *more; ///< a tensor, of n_embd elements, that the model does not have; NULL: none
+    const char *nan;  ///< a norm's tensor without ".weight": its first element is NaN; NULL: none
 };
 
 /// The file in memory (weft_free). NULL: out of memory.

@@ -8,8 +8,14 @@
 #include <stddef.h>
 
 /// One text. Copies are made of `name` and `wgsl`; `map` is moved in.
-struct weft_wgsl_text { char *name, *wgsl; struct weft_line_map map; };
-struct weft_wgsl_texts { struct weft_wgsl_text *items; size_t n, cap; }; ///< zero is empty
+struct weft_wgsl_text {
+    char *name, *wgsl;
+    struct weft_line_map map;
+};
+struct weft_wgsl_texts {
+    struct weft_wgsl_text *items;
+    size_t n, cap;
+}; ///< zero is empty
 
 /// Adds a text; `map` may be NULL, else it is taken over and left empty, and errors are told as file:line of its
 /// sources. Ends the test where memory runs out.

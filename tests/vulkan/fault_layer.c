@@ -18,17 +18,18 @@
     X(CreateBuffer, d, (VkDevice d, const VkBufferCreateInfo *i, const VkAllocationCallbacks *a, VkBuffer *o),         \
       (d, i, a, o))                                                                                                    \
     X(CreateShaderModule, d,                                                                                           \
-      (VkDevice d, const VkShaderModuleCreateInfo *i, const VkAllocationCallbacks *a, VkShaderModule *o), (d, i, a, o))\
+      (VkDevice d, const VkShaderModuleCreateInfo *i, const VkAllocationCallbacks *a, VkShaderModule *o),              \
+      (d, i, a, o))                                                                                                    \
     X(CreateComputePipelines, d,                                                                                       \
       (VkDevice d, VkPipelineCache c, uint32_t n, const VkComputePipelineCreateInfo *i,                                \
-       const VkAllocationCallbacks *a, VkPipeline *o), (d, c, n, i, a, o))                                             \
+       const VkAllocationCallbacks *a, VkPipeline *o),                                                                 \
+      (d, c, n, i, a, o))                                                                                              \
     X(CreateDescriptorPool, d,                                                                                         \
       (VkDevice d, const VkDescriptorPoolCreateInfo *i, const VkAllocationCallbacks *a, VkDescriptorPool *o),          \
       (d, i, a, o))                                                                                                    \
     X(AllocateDescriptorSets, d, (VkDevice d, const VkDescriptorSetAllocateInfo *i, VkDescriptorSet *o), (d, i, o))    \
     X(AllocateCommandBuffers, d, (VkDevice d, const VkCommandBufferAllocateInfo *i, VkCommandBuffer *o), (d, i, o))    \
-    X(MapMemory, d,                                                                                                    \
-      (VkDevice d, VkDeviceMemory m, VkDeviceSize x, VkDeviceSize n, VkMemoryMapFlags f, void **o),                    \
+    X(MapMemory, d, (VkDevice d, VkDeviceMemory m, VkDeviceSize x, VkDeviceSize n, VkMemoryMapFlags f, void **o),      \
       (d, m, x, n, f, o))                                                                                              \
     X(BeginCommandBuffer, c, (VkCommandBuffer c, const VkCommandBufferBeginInfo *i), (c, i))                           \
     X(EndCommandBuffer, c, (VkCommandBuffer c), (c))                                                                   \
@@ -37,13 +38,13 @@
     X(WaitForFences, d, (VkDevice d, uint32_t n, const VkFence *f, VkBool32 all, uint64_t t), (d, n, f, all, t))       \
     X(GetFenceStatus, d, (VkDevice d, VkFence f), (d, f))                                                              \
     X(WaitSemaphores, d, (VkDevice d, const VkSemaphoreWaitInfo *i, uint64_t t), (d, i, t))                            \
-    X(GetSemaphoreCounterValue, d, (VkDevice d, VkSemaphore s, uint64_t *v), (d, s, v))
+    X(GetSemaphoreCounterValue, d, (VkDevice d, VkSemaphore s, uint64_t * v), (d, s, v))
 
 enum call {
 #define X(name, object, parameters, arguments) CALL_##name,
     CALLS(X)
 #undef X
-    CALL_COUNT
+        CALL_COUNT
 };
 
 static const char *const call_names[CALL_COUNT] = {
@@ -60,8 +61,7 @@ static uint64_t first, times, seen;
 
 /// Calls number `at`, `at` + 1 .. of `name` ("QueueSubmit") from now on answer `result`, `count` of them, 0 for ever.
 /// NULL disarms. False: there is no such call.
-PUBLIC bool weft_fault_arm(const char *name, uint64_t at, uint64_t count, int result)
-{
+PUBLIC bool weft_fault_arm(const char *name, uint64_t at, uint64_t count, int result) {
     int found = -1;
     for (int i = 0; name && i < CALL_COUNT; i++)
         if (strcmp(name, call_names[i]) == 0) found = i;
@@ -78,24 +78,21 @@ PUBLIC bool weft_fault_arm(const char *name, uint64_t at, uint64_t count, int re
 /// While stalled, work that was handed to a queue never seems to finish: fences stay unsignalled, counters of
 /// semaphores at 0, waits time out at once.
 static bool stalled;
-PUBLIC void weft_fault_stall(bool on)
-{
+PUBLIC void weft_fault_stall(bool on) {
     pthread_mutex_lock(&lock);
     stalled = on;
     pthread_mutex_unlock(&lock);
 }
 
 /// How often the armed call was made since.
-PUBLIC uint64_t weft_fault_seen(void)
-{
+PUBLIC uint64_t weft_fault_seen(void) {
     pthread_mutex_lock(&lock);
     uint64_t n = seen;
     pthread_mutex_unlock(&lock);
     return n;
 }
 
-static bool fails(enum call call, VkResult *result)
-{
+static bool fails(enum call call, VkResult *result) {
     pthread_mutex_lock(&lock);
     if (stalled && (call == CALL_WaitForFences || call == CALL_WaitSemaphores || call == CALL_GetFenceStatus)) {
         pthread_mutex_unlock(&lock);
@@ -131,22 +128,19 @@ static struct {
 #undef X
 } devices[MOST];
 
-static int instance_of(void *key)
-{
+static int instance_of(void *key) {
     for (int i = 0; i < MOST; i++)
         if (instances[i].key == key) return i;
     return -1;
 }
 
-static int device_of(void *key)
-{
+static int device_of(void *key) {
     for (int i = 0; i < MOST; i++)
         if (devices[i].key == key) return i;
     return -1;
 }
 
-static int device_at(const void *object)
-{
+static int device_at(const void *object) {
     pthread_mutex_lock(&lock);
     int i = device_of(key_of(object));
     pthread_mutex_unlock(&lock);
@@ -154,8 +148,7 @@ static int device_at(const void *object)
 }
 
 #define X(name, object, parameters, arguments)                                                                         \
-    static VKAPI_ATTR VkResult VKAPI_CALL on_##name parameters                                                         \
-    {                                                                                                                  \
+    static VKAPI_ATTR VkResult VKAPI_CALL on_##name parameters {                                                       \
         VkResult result;                                                                                               \
         if (fails(CALL_##name, &result)) return result;                                                                \
         int at = device_at(object);                                                                                    \
@@ -164,8 +157,7 @@ static int device_at(const void *object)
 CALLS(X)
 #undef X
 
-static VKAPI_ATTR VkResult VKAPI_CALL count_semaphore(VkDevice device, VkSemaphore semaphore, uint64_t *value)
-{
+static VKAPI_ATTR VkResult VKAPI_CALL count_semaphore(VkDevice device, VkSemaphore semaphore, uint64_t *value) {
     VkResult result = on_GetSemaphoreCounterValue(device, semaphore, value);
     pthread_mutex_lock(&lock);
     if (stalled) *value = 0;
@@ -176,8 +168,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL count_semaphore(VkDevice device, VkSemapho
 // ---- making them ---------------------------------------------------------------------------------------------------
 
 /// The loader's note on where the next layer is.
-static void *link_of(const void *next, VkStructureType type)
-{
+static void *link_of(const void *next, VkStructureType type) {
     for (const VkBaseInStructure *s = next; s; s = s->pNext)
         if (s->sType == type && ((const VkLayerInstanceCreateInfo *)s)->function == VK_LAYER_LINK_INFO)
             return (void *)(uintptr_t)s;
@@ -185,8 +176,7 @@ static void *link_of(const void *next, VkStructureType type)
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL on_CreateInstance(const VkInstanceCreateInfo *info,
-                                                        const VkAllocationCallbacks *allocate, VkInstance *out)
-{
+                                                        const VkAllocationCallbacks *allocate, VkInstance *out) {
     VkLayerInstanceCreateInfo *link = link_of(info->pNext, VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO);
     if (!link) return VK_ERROR_INITIALIZATION_FAILED;
     PFN_vkGetInstanceProcAddr next = link->u.pLayerInfo->pfnNextGetInstanceProcAddr;
@@ -206,8 +196,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL on_CreateInstance(const VkInstanceCreateIn
     return at < 0 ? VK_ERROR_INITIALIZATION_FAILED : VK_SUCCESS;
 }
 
-static VKAPI_ATTR void VKAPI_CALL on_DestroyInstance(VkInstance instance, const VkAllocationCallbacks *allocate)
-{
+static VKAPI_ATTR void VKAPI_CALL on_DestroyInstance(VkInstance instance, const VkAllocationCallbacks *allocate) {
     if (!instance) return;
     pthread_mutex_lock(&lock);
     int at = instance_of(key_of(instance));
@@ -218,8 +207,7 @@ static VKAPI_ATTR void VKAPI_CALL on_DestroyInstance(VkInstance instance, const 
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL on_CreateDevice(VkPhysicalDevice physical, const VkDeviceCreateInfo *info,
-                                                      const VkAllocationCallbacks *allocate, VkDevice *out)
-{
+                                                      const VkAllocationCallbacks *allocate, VkDevice *out) {
     VkLayerDeviceCreateInfo *link = link_of(info->pNext, VK_STRUCTURE_TYPE_LOADER_DEVICE_CREATE_INFO);
     pthread_mutex_lock(&lock);
     int from = instance_of(key_of(physical));
@@ -248,8 +236,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL on_CreateDevice(VkPhysicalDevice physical,
     return at < 0 ? VK_ERROR_INITIALIZATION_FAILED : VK_SUCCESS;
 }
 
-static VKAPI_ATTR void VKAPI_CALL on_DestroyDevice(VkDevice device, const VkAllocationCallbacks *allocate)
-{
+static VKAPI_ATTR void VKAPI_CALL on_DestroyDevice(VkDevice device, const VkAllocationCallbacks *allocate) {
     if (!device) return;
     int at = device_at(device);
     if (at < 0) return;
@@ -263,15 +250,13 @@ static VKAPI_ATTR void VKAPI_CALL on_DestroyDevice(VkDevice device, const VkAllo
 
 PUBLIC VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL vkGetInstanceProcAddr(VkInstance instance, const char *name);
 
-static bool named(const char *name, const char *ours)
-{
+static bool named(const char *name, const char *ours) {
     size_t n = strlen(ours);
     return strncmp(name, "vk", 2) == 0 && strncmp(name + 2, ours, n) == 0 &&
            (name[n + 2] == 0 || strcmp(name + n + 2, "KHR") == 0);
 }
 
-PUBLIC VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL vkGetDeviceProcAddr(VkDevice device, const char *name)
-{
+PUBLIC VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL vkGetDeviceProcAddr(VkDevice device, const char *name) {
     if (strcmp(name, "vkGetDeviceProcAddr") == 0) return (PFN_vkVoidFunction)vkGetDeviceProcAddr;
     if (strcmp(name, "vkDestroyDevice") == 0) return (PFN_vkVoidFunction)on_DestroyDevice;
     int at = device_at(device);
@@ -286,8 +271,7 @@ PUBLIC VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL vkGetDeviceProcAddr(VkDevice dev
     return theirs;
 }
 
-PUBLIC VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL vkGetInstanceProcAddr(VkInstance instance, const char *name)
-{
+PUBLIC VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL vkGetInstanceProcAddr(VkInstance instance, const char *name) {
     if (strcmp(name, "vkGetInstanceProcAddr") == 0) return (PFN_vkVoidFunction)vkGetInstanceProcAddr;
     if (strcmp(name, "vkGetDeviceProcAddr") == 0) return (PFN_vkVoidFunction)vkGetDeviceProcAddr;
     if (strcmp(name, "vkCreateInstance") == 0) return (PFN_vkVoidFunction)on_CreateInstance;
@@ -305,8 +289,7 @@ PUBLIC VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL vkGetInstanceProcAddr(VkInstance
     return next ? next(instance, name) : NULL;
 }
 
-PUBLIC VKAPI_ATTR VkResult VKAPI_CALL vkNegotiateLoaderLayerInterfaceVersion(VkNegotiateLayerInterface *loader)
-{
+PUBLIC VKAPI_ATTR VkResult VKAPI_CALL vkNegotiateLoaderLayerInterfaceVersion(VkNegotiateLayerInterface *loader) {
     if (loader->loaderLayerInterfaceVersion < 2) return VK_ERROR_INITIALIZATION_FAILED;
     loader->loaderLayerInterfaceVersion = 2;
     loader->pfnGetInstanceProcAddr = vkGetInstanceProcAddr;

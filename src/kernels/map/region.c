@@ -97,8 +97,7 @@ static bool hold(struct weft_xtext *t, uint32_t n_nodes, uint32_t wg, struct wef
     struct weft_lower *l = t->e->step->l;
     int64_t width = weft_lower_const(l, t->e->n);
     uint32_t columns = width > 0 ? (uint32_t)((width + wg - 1) / wg) : 0;
-    if (!l->profile->unrolls || columns == 0 || columns > 8 || (uint64_t)n_nodes * columns * 3 > 1500)
-        return false;
+    if (!l->profile->unrolls || columns == 0 || columns > 8 || (uint64_t)n_nodes * columns * 3 > 1500) return false;
     for (uint32_t u = 0; u < columns; u++) {
         bool whole = (int64_t)(u + 1) * wg <= width;
         weft_str_addf(out, whole ? "let hold%u = lid + %uu;\n" : "let hold%u = min(lid + %uu, %uu);\n", u, u * wg,
@@ -335,8 +334,7 @@ weft_status weft_region_lower(struct weft_lower *l, uint32_t group) {
         status = weft_fail(WEFT_ERR_NOMEM, "out of memory while writing a kernel");
         goto done;
     }
-    snprintf(label, sizeof label, "region %s, %u nodes, %u parts", weft_node_label(named),
-             g->n_nodes, r.cfg.n_parts);
+    snprintf(label, sizeof label, "region %s, %u nodes, %u parts", weft_node_label(named), g->n_nodes, r.cfg.n_parts);
     r.s = weft_emit(l, &region_kernel, label, &r.cfg, sizeof r.cfg);
     weft_xstep_begin(&r.step, l, r.s, group);
     for (uint32_t p = 0; p < r.cfg.n_parts && l->status == WEFT_OK; p++) lower_part(&r, g, p);

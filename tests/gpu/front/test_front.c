@@ -1,8 +1,7 @@
 // The validation layer's checks and counters, on the null device: every rule with a case that must be refused.
 #include "gpu/null_world.h"
 
-static void test_open(void **state)
-{
+static void test_open(void **state) {
     (void)state;
     weft_gpu *gpu = open_null(false);
     assert_string_equal(weft_gpu_caps(gpu)->implementation, "null");
@@ -18,8 +17,7 @@ static void test_open(void **state)
     assert_null(gpu);
 }
 
-static void test_buffers(void **state)
-{
+static void test_buffers(void **state) {
     (void)state;
     struct world w = open_world();
     weft_buf none = {0}, big, rb;
@@ -45,8 +43,7 @@ static void test_buffers(void **state)
     weft_gpu_close(&w.gpu);
 }
 
-static void test_released(void **state)
-{
+static void test_released(void **state) {
     (void)state;
     struct world w = open_world();
     struct weft_bind binds[] = {{w.uniform, 0, 64}, {w.a, 0, 4096}, {w.b, 0, 4096}};
@@ -73,8 +70,7 @@ static void test_released(void **state)
     weft_gpu_close(&w.gpu);
 }
 
-static void test_pipelines(void **state)
-{
+static void test_pipelines(void **state) {
     (void)state;
     weft_gpu *gpu = open_null(false);
     const struct weft_gpu_caps *caps = weft_gpu_caps(gpu);
@@ -111,15 +107,13 @@ static void test_pipelines(void **state)
     weft_gpu_close(&gpu);
 }
 
-static weft_status bind(const struct world *w, struct weft_bind x, struct weft_bind y)
-{
+static weft_status bind(const struct world *w, struct weft_bind x, struct weft_bind y) {
     struct weft_bind binds[] = {{w->uniform, 0, 64}, x, y};
     weft_bindgroup group;
     return weft_bindgroup_get(w->gpu, w->add, binds, 3, &group);
 }
 
-static void test_groups(void **state)
-{
+static void test_groups(void **state) {
     (void)state;
     struct world w = open_world();
     struct weft_bind y = {w.b, 0, 4096};
@@ -146,11 +140,13 @@ static void test_groups(void **state)
 }
 
 // Two written ranges of a buffer: disjoint is fine, one byte in common is not; two read ranges may be the same.
-static void test_overlap(void **state)
-{
+static void test_overlap(void **state) {
     (void)state;
     struct world w = open_world();
-    struct weft_pipeline_desc d = {.label = "two", .wgsl = "// two", .n_bindings = 2, .workgroup = {1, 1, 1},
+    struct weft_pipeline_desc d = {.label = "two",
+                                   .wgsl = "// two",
+                                   .n_bindings = 2,
+                                   .workgroup = {1, 1, 1},
                                    .kinds = {WEFT_BIND_READ_WRITE, WEFT_BIND_READ_WRITE}};
     weft_pipeline write2, read2;
     weft_bindgroup group;
@@ -167,8 +163,7 @@ static void test_overlap(void **state)
     weft_gpu_close(&w.gpu);
 }
 
-static void test_steps(void **state)
-{
+static void test_steps(void **state) {
     (void)state;
     struct world w = open_world();
     uint64_t serial = 0;
@@ -203,13 +198,11 @@ static void test_steps(void **state)
     weft_gpu_close(&w.gpu);
 }
 
-static weft_status copy(const struct world *w, struct weft_gpu_copy c)
-{
+static weft_status copy(const struct world *w, struct weft_gpu_copy c) {
     return weft_gpu_submit(w->gpu, &(struct weft_gpu_submit){.after = &c, .n_after = 1}, NULL);
 }
 
-static void test_copies(void **state)
-{
+static void test_copies(void **state) {
     (void)state;
     struct world w = open_world();
     weft_buf back, dead = w.a;
@@ -233,8 +226,7 @@ static void test_copies(void **state)
     weft_gpu_close(&w.gpu);
 }
 
-static void test_readbacks(void **state)
-{
+static void test_readbacks(void **state) {
     (void)state;
     struct world w = open_world();
     weft_readback rb[64], extra, old;
@@ -259,8 +251,7 @@ static void test_readbacks(void **state)
     weft_gpu_close(&w.gpu); // with readbacks outstanding
 }
 
-static void test_counters(void **state)
-{
+static void test_counters(void **state) {
     (void)state;
     struct world w = open_world();
     struct weft_gpu_counters c, d;
@@ -305,8 +296,7 @@ static void test_counters(void **state)
 }
 
 // In steady state nothing is allocated, neither by the layer's own count nor by the process.
-static void test_steady(void **state)
-{
+static void test_steady(void **state) {
     (void)state;
     struct world w = open_world();
     struct weft_gpu_step step = step_of(&w);
@@ -329,8 +319,7 @@ static void test_steady(void **state)
     weft_gpu_close(&w.gpu);
 }
 
-static void test_limits_min(void **state)
-{
+static void test_limits_min(void **state) {
     (void)state;
     weft_gpu *gpu = open_null(true);
     const struct weft_gpu_caps *c = weft_gpu_caps(gpu);
@@ -363,15 +352,13 @@ static void test_limits_min(void **state)
     weft_gpu_close(&gpu);
 }
 
-static void count_progress(void *user, size_t done, size_t total)
-{
+static void count_progress(void *user, size_t done, size_t total) {
     size_t *seen = user;
     assert_true(done <= total);
     (void)__atomic_fetch_add(seen, 1, __ATOMIC_RELAXED);
 }
 
-static void test_many(void **state)
-{
+static void test_many(void **state) {
     (void)state;
     weft_gpu *gpu = open_null(false);
     struct weft_pipeline_desc d[6];
@@ -402,8 +389,7 @@ static void test_many(void **state)
 }
 
 // Every allocation fails once; whatever happens, it is a status, and nothing leaks.
-static void test_out_of_memory(void **state)
-{
+static void test_out_of_memory(void **state) {
     (void)state;
     for (uint64_t n = 1; n < 60; n++) {
         int64_t live = weft_alloc_stats().live;
@@ -433,8 +419,7 @@ static void test_out_of_memory(void **state)
     }
 }
 
-static void test_loss(void **state)
-{
+static void test_loss(void **state) {
     (void)state;
     struct world w = open_world();
     uint64_t serial;
@@ -447,8 +432,7 @@ static void test_loss(void **state)
     weft_gpu_close(&w.gpu);
 }
 
-static void test_list(void **state)
-{
+static void test_list(void **state) {
     (void)state;
     struct weft_gpu_found *rows;
     size_t count;
@@ -465,8 +449,7 @@ static void test_list(void **state)
     weft_free(rows);
 }
 
-int main(void)
-{
+int main(void) {
     unsetenv("WEFT_LIMITS");
     // No driver is needed here, and none shall be looked into.
     setenv("VK_ICD_FILENAMES", "/nonexistent", 1);

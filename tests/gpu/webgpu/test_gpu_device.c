@@ -20,33 +20,36 @@
 static weft_gpu *gpu;
 
 // y[i + offset] = x[i] * factor + offset for i < n
-static const char scale_wgsl[] =
-    "struct P { n: u32, factor: u32, offset: u32 }\n"
-    "@group(0) @binding(0) var<uniform> p: P;\n"
-    "@group(0) @binding(1) var<storage, read> x: array<u32>;\n"
-    "@group(0) @binding(2) var<storage, read_write> y: array<u32>;\n"
-    "@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) g: vec3<u32>) {\n"
-    "  if (g.x < p.n) { y[g.x + p.offset] = x[g.x] * p.factor + p.offset; }\n"
-    "}\n";
+static const char scale_wgsl[] = "struct P { n: u32, factor: u32, offset: u32 }\n"
+                                 "@group(0) @binding(0) var<uniform> p: P;\n"
+                                 "@group(0) @binding(1) var<storage, read> x: array<u32>;\n"
+                                 "@group(0) @binding(2) var<storage, read_write> y: array<u32>;\n"
+                                 "@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) g: vec3<u32>) {\n"
+                                 "  if (g.x < p.n) { y[g.x + p.offset] = x[g.x] * p.factor + p.offset; }\n"
+                                 "}\n";
 
 // y[i] += 1, many times over: work that takes a while
-static const char slow_wgsl[] =
-    "@group(0) @binding(0) var<storage, read_write> y: array<u32>;\n"
-    "@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) g: vec3<u32>) {\n"
-    "  for (var i = 0u; i < 200u; i++) { y[g.x] = y[g.x] * 3u + 1u; }\n"
-    "}\n";
+static const char slow_wgsl[] = "@group(0) @binding(0) var<storage, read_write> y: array<u32>;\n"
+                                "@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) g: vec3<u32>) {\n"
+                                "  for (var i = 0u; i < 200u; i++) { y[g.x] = y[g.x] * 3u + 1u; }\n"
+                                "}\n";
 
-static struct weft_pipeline_desc scale_desc(void)
-{
-    return (struct weft_pipeline_desc){.label = "scale", .wgsl = scale_wgsl, .n_bindings = 3,
+static struct weft_pipeline_desc scale_desc(void) {
+    return (struct weft_pipeline_desc){.label = "scale",
+                                       .wgsl = scale_wgsl,
+                                       .n_bindings = 3,
                                        .kinds = {WEFT_BIND_UNIFORM, WEFT_BIND_READ, WEFT_BIND_READ_WRITE},
-                                       .uniform_size = 12, .workgroup = {64, 1, 1}};
+                                       .uniform_size = 12,
+                                       .workgroup = {64, 1, 1}};
 }
 
-struct scale { weft_buf u, x, y; weft_pipeline pipeline; weft_bindgroup group; };
+struct scale {
+    weft_buf u, x, y;
+    weft_pipeline pipeline;
+    weft_bindgroup group;
+};
 
-static struct scale scale_make(weft_gpu *g, uint32_t blocks, uint64_t words)
-{
+static struct scale scale_make(weft_gpu *g, uint32_t blocks, uint64_t words) {
     struct scale s;
     OK(weft_buf_create(g, 256 * (uint64_t)blocks, WEFT_BUF_UNIFORM, "arena", &s.u));
     OK(weft_buf_create(g, 4 * words, WEFT_BUF_STORAGE, "x", &s.x));
@@ -58,22 +61,19 @@ static struct scale scale_make(weft_gpu *g, uint32_t blocks, uint64_t words)
     return s;
 }
 
-static void scale_free(weft_gpu *g, struct scale *s)
-{
+static void scale_free(weft_gpu *g, struct scale *s) {
     weft_buf_release(g, &s->u);
     weft_buf_release(g, &s->x);
     weft_buf_release(g, &s->y);
 }
 
-static uint32_t *iota(size_t n)
-{
+static uint32_t *iota(size_t n) {
     uint32_t *p = weft_alloc(n * sizeof *p);
     for (size_t i = 0; i < n; i++) p[i] = (uint32_t)i * 2654435761u;
     return p;
 }
 
-static void test_write_read(void **state)
-{
+static void test_write_read(void **state) {
     (void)state;
     const size_t n = 9 << 20; // words: several chunks each way
     uint32_t *in = iota(n), *out = weft_calloc(n, sizeof *out);
@@ -91,8 +91,7 @@ static void test_write_read(void **state)
     weft_free(out);
 }
 
-static void test_fill(void **state)
-{
+static void test_fill(void **state) {
     (void)state;
     const size_t n = 200000;
     uint32_t *out = weft_alloc(4 * n);
@@ -102,15 +101,13 @@ static void test_fill(void **state)
     OK(weft_buf_fill(gpu, b, 4 * 70000, 4 * 3, 0));
     OK(weft_buf_fill(gpu, b, 4 * 70001, 4, 7));
     OK(weft_buf_read(gpu, b, 0, out, 4 * n));
-    for (size_t i = 0; i < n; i++)
-        assert_int_equal(out[i], i == 70001 ? 7 : i == 70000 || i == 70002 ? 0 : 0xa5a5a5a5);
+    for (size_t i = 0; i < n; i++) assert_int_equal(out[i], i == 70001 ? 7 : i == 70000 || i == 70002 ? 0 : 0xa5a5a5a5);
     weft_buf_release(gpu, &b);
     weft_free(out);
 }
 
 // One hundred parameter blocks in one arena, one bind group, one submit.
-static void test_dynamic_uniforms(void **state)
-{
+static void test_dynamic_uniforms(void **state) {
     (void)state;
     enum { BLOCKS = 100, N = 37 };
     struct scale s = scale_make(gpu, BLOCKS, BLOCKS * N);
@@ -132,8 +129,7 @@ static void test_dynamic_uniforms(void **state)
     weft_free(x);
 }
 
-static void test_copies(void **state)
-{
+static void test_copies(void **state) {
     (void)state;
     struct scale s = scale_make(gpu, 1, 64);
     uint32_t p[3] = {64, 2, 0}, in[64], out[64], after[64];
@@ -163,8 +159,7 @@ static void test_copies(void **state)
 }
 
 // More submits than may be in flight, each with a readback, finished in another order than started.
-static void test_many_in_flight(void **state)
-{
+static void test_many_in_flight(void **state) {
     (void)state;
     enum { N = 60 };
     struct scale s = scale_make(gpu, N, 64);
@@ -192,8 +187,7 @@ static void test_many_in_flight(void **state)
     scale_free(gpu, &s);
 }
 
-static void test_bad_wgsl(void **state)
-{
+static void test_bad_wgsl(void **state) {
     (void)state;
     struct weft_pipeline_desc d = scale_desc();
     weft_pipeline p = {9, 9};
@@ -214,10 +208,11 @@ static void test_bad_wgsl(void **state)
 }
 
 // What only the implementation can notice: the kernel wants more bytes than are bound. Nothing may be submitted.
-static void test_refused_encoding(void **state)
-{
+static void test_refused_encoding(void **state) {
     (void)state;
-    struct weft_pipeline_desc d = {.label = "wide", .n_bindings = 1, .kinds = {WEFT_BIND_READ_WRITE},
+    struct weft_pipeline_desc d = {.label = "wide",
+                                   .n_bindings = 1,
+                                   .kinds = {WEFT_BIND_READ_WRITE},
                                    .workgroup = {1, 1, 1},
                                    .wgsl = "@group(0) @binding(0) var<storage, read_write> y: array<vec4<u32>, 64>;\n"
                                            "@compute @workgroup_size(1) fn main() { y[0].x = 1u; }"};
@@ -242,8 +237,7 @@ static void test_refused_encoding(void **state)
     weft_buf_release(gpu, &b);
 }
 
-static void test_released(void **state)
-{
+static void test_released(void **state) {
     (void)state;
     struct scale s = scale_make(gpu, 1, 64);
     struct weft_gpu_step step = {s.pipeline, s.group, 0, {1, 1, 1}, "late"};
@@ -271,10 +265,14 @@ static void test_released(void **state)
     scale_free(gpu, &s);
 }
 
-struct worker { uint32_t factor; pthread_t thread; weft_status status; char why[300]; };
+struct worker {
+    uint32_t factor;
+    pthread_t thread;
+    weft_status status;
+    char why[300];
+};
 
-static weft_status work_loop(const struct worker *w)
-{
+static weft_status work_loop(const struct worker *w) {
     struct scale s = scale_make(gpu, 8, 256);
     uint32_t in[256], out[256];
     weft_status status = WEFT_OK;
@@ -294,23 +292,26 @@ static weft_status work_loop(const struct worker *w)
     return status;
 }
 
-static void *work(void *at)
-{
+static void *work(void *at) {
     struct worker *w = at;
     w->status = work_loop(w);
     snprintf(w->why, sizeof w->why, "%s", weft_error_message());
     return NULL;
 }
 
-static void *build_pipelines(void *at)
-{
+static void *build_pipelines(void *at) {
     struct worker *w = at;
     for (uint32_t i = 0; w->status == WEFT_OK && i < 12; i++) {
         char text[200];
-        snprintf(text, sizeof text, "@group(0) @binding(0) var<storage, read_write> y: array<u32>;\n"
-                                    "@compute @workgroup_size(1) fn main() { y[0] = %uu; }", i);
-        struct weft_pipeline_desc d = {.label = "made aside", .wgsl = text, .n_bindings = 1,
-                                       .kinds = {WEFT_BIND_READ_WRITE}, .workgroup = {1, 1, 1}};
+        snprintf(text, sizeof text,
+                 "@group(0) @binding(0) var<storage, read_write> y: array<u32>;\n"
+                 "@compute @workgroup_size(1) fn main() { y[0] = %uu; }",
+                 i);
+        struct weft_pipeline_desc d = {.label = "made aside",
+                                       .wgsl = text,
+                                       .n_bindings = 1,
+                                       .kinds = {WEFT_BIND_READ_WRITE},
+                                       .workgroup = {1, 1, 1}};
         weft_pipeline p;
         w->status = weft_pipeline_get(gpu, &d, &p);
     }
@@ -318,8 +319,7 @@ static void *build_pipelines(void *at)
     return NULL;
 }
 
-static void test_threads(void **state)
-{
+static void test_threads(void **state) {
     (void)state;
     struct worker w[3] = {{.factor = 2}, {.factor = 1000}, {.factor = 0}};
     for (int i = 0; i < 3; i++) pthread_create(&w[i].thread, NULL, i < 2 ? work : build_pipelines, &w[i]);
@@ -328,18 +328,19 @@ static void test_threads(void **state)
         if (w[i].status != WEFT_OK) fail_msg("thread %d: %s: %s", i, weft_status_name(w[i].status), w[i].why);
 }
 
-static void test_get_many(void **state)
-{
+static void test_get_many(void **state) {
     (void)state;
     enum { N = 10 };
     char text[N][200];
     struct weft_pipeline_desc d[N];
     weft_pipeline p[N];
     for (uint32_t i = 0; i < N; i++) {
-        snprintf(text[i], sizeof text[i], "@group(0) @binding(0) var<storage, read_write> y: array<u32>;\n"
-                 "@compute @workgroup_size(1) fn main() { y[%uu] = %uu; }", i / 2, 100 + i / 2);
-        d[i] = (struct weft_pipeline_desc){.label = "many", .wgsl = text[i], .n_bindings = 1,
-                                           .kinds = {WEFT_BIND_READ_WRITE}, .workgroup = {1, 1, 1}};
+        snprintf(text[i], sizeof text[i],
+                 "@group(0) @binding(0) var<storage, read_write> y: array<u32>;\n"
+                 "@compute @workgroup_size(1) fn main() { y[%uu] = %uu; }",
+                 i / 2, 100 + i / 2);
+        d[i] = (struct weft_pipeline_desc){
+            .label = "many", .wgsl = text[i], .n_bindings = 1, .kinds = {WEFT_BIND_READ_WRITE}, .workgroup = {1, 1, 1}};
     }
     OK(weft_pipeline_get_many(gpu, d, N, p, NULL, NULL));
     weft_buf y;
@@ -366,8 +367,7 @@ static void test_get_many(void **state)
     OK(weft_pipeline_get_many(gpu, d + 4, N - 4, p, NULL, NULL));
 }
 
-static void test_limits(void **state)
-{
+static void test_limits(void **state) {
     (void)state;
     const struct weft_gpu_caps *c = weft_gpu_caps(gpu);
     const char *limits = getenv("WEFT_LIMITS");
@@ -385,13 +385,15 @@ static void test_limits(void **state)
 }
 
 // Kernels of the features that the capabilities promise.
-static void test_features(void **state)
-{
+static void test_features(void **state) {
     (void)state;
     const struct weft_gpu_caps *c = weft_gpu_caps(gpu);
     static const char body[] = "@group(0) @binding(0) var<storage, read_write> y: array<u32>;\n"
                                "@compute @workgroup_size(64) fn main(@builtin(local_invocation_index) i: u32) {\n";
-    struct { bool on; const char *head, *line; } cases[] = {
+    struct {
+        bool on;
+        const char *head, *line;
+    } cases[] = {
         {c->f16, "enable f16;\n", "let h = f16(y[i]) * 2.0h; y[i] = u32(h); }"},
         {c->subgroups, c->wgsl_enable_subgroups ? "enable subgroups;\n" : "", "y[i] = subgroupAdd(1u); }"},
         {c->dot4, "", "y[i] = u32(dot4I8Packed(0x01010101u, 0x01020304u)); }"},
@@ -399,8 +401,11 @@ static void test_features(void **state)
     for (size_t k = 0; k < 3; k++) {
         char text[600];
         snprintf(text, sizeof text, "%s%s%s", cases[k].head, body, cases[k].line);
-        struct weft_pipeline_desc d = {.label = "feature", .wgsl = text, .n_bindings = 1,
-                                       .kinds = {WEFT_BIND_READ_WRITE}, .workgroup = {64, 1, 1}};
+        struct weft_pipeline_desc d = {.label = "feature",
+                                       .wgsl = text,
+                                       .n_bindings = 1,
+                                       .kinds = {WEFT_BIND_READ_WRITE},
+                                       .workgroup = {64, 1, 1}};
         weft_pipeline p;
         if (!cases[k].on) continue;
         OK(weft_pipeline_get(gpu, &d, &p));
@@ -420,8 +425,7 @@ static void test_features(void **state)
     }
 }
 
-static void test_steady(void **state)
-{
+static void test_steady(void **state) {
     (void)state;
     struct scale s = scale_make(gpu, 4, 64);
     struct weft_gpu_step step = {s.pipeline, s.group, 256, {1, 1, 1}, "scale"};
@@ -447,14 +451,16 @@ static void test_steady(void **state)
 }
 
 // Closing waits for work in flight and outstanding readbacks, and frees everything.
-static void test_close_in_flight(void **state)
-{
+static void test_close_in_flight(void **state) {
     (void)state;
     for (int round = 0; round < 3; round++) {
         weft_gpu *own;
         OK(weft_gpu_open(NULL, &own));
-        struct weft_pipeline_desc d = {.label = "slow", .wgsl = slow_wgsl, .n_bindings = 1,
-                                       .kinds = {WEFT_BIND_READ_WRITE}, .workgroup = {64, 1, 1}};
+        struct weft_pipeline_desc d = {.label = "slow",
+                                       .wgsl = slow_wgsl,
+                                       .n_bindings = 1,
+                                       .kinds = {WEFT_BIND_READ_WRITE},
+                                       .workgroup = {64, 1, 1}};
         weft_pipeline p;
         weft_buf y;
         weft_bindgroup g;
@@ -473,8 +479,7 @@ static void test_close_in_flight(void **state)
     }
 }
 
-static void test_profile(void **state)
-{
+static void test_profile(void **state) {
     (void)state;
     weft_gpu *own;
     struct weft_gpu_params params = {.profile = true};
@@ -524,8 +529,7 @@ static void test_profile(void **state)
     weft_gpu_close(&own);
 }
 
-static void test_robust(void **state)
-{
+static void test_robust(void **state) {
     (void)state;
     weft_gpu *saved = gpu;
     struct weft_gpu_params params = {.keep_robustness = true};
@@ -535,8 +539,7 @@ static void test_robust(void **state)
     gpu = saved;
 }
 
-static void test_no_leaks(void **state)
-{
+static void test_no_leaks(void **state) {
     (void)state;
     weft_gpu *own;
     OK(weft_gpu_open(NULL, &own)); // libraries stay loaded, so a first time is not counted
@@ -550,8 +553,7 @@ static void test_no_leaks(void **state)
     assert_int_equal(weft_alloc_stats().live, live);
 }
 
-static int open_device(void **state)
-{
+static int open_device(void **state) {
     (void)state;
     if (weft_gpu_open(NULL, &gpu) == WEFT_OK) return 0;
     fprintf(stderr, "%s\n", weft_error_message());
@@ -560,22 +562,23 @@ static int open_device(void **state)
     exit(0);
 }
 
-static int close_device(void **state)
-{
+static int close_device(void **state) {
     (void)state;
     weft_gpu_close(&gpu);
     return 0;
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_limits), cmocka_unit_test(test_features), cmocka_unit_test(test_write_read),
-        cmocka_unit_test(test_fill), cmocka_unit_test(test_dynamic_uniforms), cmocka_unit_test(test_copies),
-        cmocka_unit_test(test_many_in_flight), cmocka_unit_test(test_bad_wgsl),
-        cmocka_unit_test(test_refused_encoding), cmocka_unit_test(test_released), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_get_many), cmocka_unit_test(test_steady), cmocka_unit_test(test_close_in_flight),
-        cmocka_unit_test(test_profile), cmocka_unit_test(test_robust), cmocka_unit_test(test_no_leaks),
+        cmocka_unit_test(test_limits),           cmocka_unit_test(test_features),
+        cmocka_unit_test(test_write_read),       cmocka_unit_test(test_fill),
+        cmocka_unit_test(test_dynamic_uniforms), cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_many_in_flight),   cmocka_unit_test(test_bad_wgsl),
+        cmocka_unit_test(test_refused_encoding), cmocka_unit_test(test_released),
+        cmocka_unit_test(test_threads),          cmocka_unit_test(test_get_many),
+        cmocka_unit_test(test_steady),           cmocka_unit_test(test_close_in_flight),
+        cmocka_unit_test(test_profile),          cmocka_unit_test(test_robust),
+        cmocka_unit_test(test_no_leaks),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

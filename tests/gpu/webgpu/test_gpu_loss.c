@@ -16,8 +16,7 @@
     } while (0)
 #define LOST(e) assert_int_equal((e), WEFT_ERR_LOST)
 
-static void test_loss(void **state)
-{
+static void test_loss(void **state) {
     (void)state;
     weft_gpu *gpu;
     OK(weft_gpu_open(NULL, &gpu));
@@ -66,8 +65,7 @@ static void test_loss(void **state)
     weft_gpu_close(&gpu);
 }
 
-int main(void)
-{
+int main(void) {
     weft_gpu *gpu;
     if (weft_gpu_open(NULL, &gpu) != WEFT_OK) {
         fprintf(stderr, "%s\n", weft_error_message());
