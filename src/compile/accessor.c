@@ -1,5 +1,5 @@
-/// The text in front of a kernel: dialect prelude, parameter struct, bindings, and the accessors by which a template
-/// reaches its operands. Everything that depends on where an operand lies is written here and nowhere else.
+/// The text around a kernel: dialect prelude, parameter struct, bindings, the accessors by which a template reaches its
+/// operands, and the entry point that calls it. Everything that depends on where an operand lies is written here and nowhere else.
 /// docs/kernels.md lists the accessors.
 #include "compile/bind.h"
 #include "core/alloc.h"
@@ -447,6 +447,16 @@ static void accessors(const struct weft_plan *plan, const struct weft_schedule *
     }
 }
 
+/// The entry point: a template has a function `body`, so that a dispatch is not bound to be one kernel.
+static void entry(const struct weft_step *s, struct weft_str *w) {
+    const uint32_t *size = s->workgroup;
+    weft_str_addf(w,
+                  "@compute @workgroup_size(%u, %u, %u)\nfn main(@builtin(workgroup_id) wid: vec3<u32>, "
+                  "@builtin(num_workgroups) nwg: vec3<u32>,\n        @builtin(local_invocation_index) lid: u32) {\n"
+                  "    body(wid, nwg, lid);\n}\n",
+                  size[0], size[1], size[2]);
+}
+
 /// The text in the plan's arena, once for all steps that have it.
 static char *keep_text(struct weft_plan *plan, const struct weft_str *text) {
     uint64_t known;
@@ -482,6 +492,7 @@ weft_status weft_bind_wgsl(struct weft_plan *plan, const struct weft_schedule *s
         weft_str_free(&w);
         return weft_fail_in(status, "step '%s'", s->label);
     }
+    entry(s, &w);
     weft_link_scalars(&w);
     s->wgsl = w.failed ? NULL : keep_text(plan, &w);
     weft_str_free(&w);

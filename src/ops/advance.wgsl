@@ -1,7 +1,5 @@
 // One thread: adds p.by to a variable, which stays within LO .. HI.
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     if (lid != 0u || !is_active()) { return; }
     let v = clamp(var_u32(${SLOT}u), ${LO}u, ${HI}u);
     let up = v + min(u32(max(p.by, 0)), ${HI}u - v);

@@ -7,9 +7,7 @@
 
 //% include "ops/keep_greatest.wgsl"
 
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let group = group_index(wid, nwg);
     if (group >= p.groups) { return; }
     var best = 0u;

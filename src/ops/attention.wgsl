@@ -83,9 +83,7 @@ fn dot_onto(sum: f32, a: vec4<f32>, b: vec4<f32>) -> f32 { return sum + a.x * b.
 
 fn fold(a: vec4<f32>) -> f32 { return (a.x + a.y) + (a.z + a.w); }
 
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let group = group_index(wid, nwg);
     if (group >= p.groups) { return; }
 //% if SPLIT

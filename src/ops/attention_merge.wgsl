@@ -30,9 +30,7 @@ var<workgroup> slices: array<vec4<f32>, ${WG}>;
 //% set STORE = 1
 //% include again "ops/quads.wgsl"
 
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let group = group_index(wid, nwg); // token * heads + head
     if (group >= p.groups) { return; }
     let pos = min(var_u32(${POS}u), ${MOST_POS}u);

@@ -2,9 +2,7 @@
 //%% p.count are moved. POS is the word of the position of row 0, MOST_POS what a larger one counts as. Rows are
 //%% distinct: a run has no more of them than the state. FUNCTIONAL: s is no state but a value of p.capacity rows. ENDS:
 //%% there is no row behind row p.capacity - 1, and what would go there is dropped.
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let i = group_index(wid, nwg) * ${WG}u + lid;
     if (i >= p.count) { return; }
     let position = min(var_u32(${POS}u), ${MOST_POS}u) + i / ${ITEMS}u;

@@ -20,9 +20,7 @@ fn column(b: u32, c: u32, t: u32) -> f32 {
     return load_x(index(b, c, t - ${KEEP}u, p.len));
 }
 
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let i = group_index(wid, nwg) * ${WG}u + lid;
     if (i >= p.items) { return; }
 //% if LAST

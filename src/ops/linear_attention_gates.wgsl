@@ -1,7 +1,5 @@
 //%% Puts decay and beta behind one another, where a step that reads both would need more bindings than the device has.
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let i = group_index(wid, nwg) * ${WG}u + lid;
     if (i < p.decays) { store_gates(i, load_decay(i)); }
     if (i < p.betas) { store_gates(p.decays + i, load_beta(i)); }

@@ -59,9 +59,7 @@ fn quad_${N}(at: u32, i: u32) -> vec4<f32> {
 //% end
 //% end
 
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let wg = group_index(wid, nwg);
     if (wg >= p.groups) { return; }
     let m = wg % ${M}u;

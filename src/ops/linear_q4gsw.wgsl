@@ -61,9 +61,7 @@ fn stage_w(n: u32, c: u32, lid: u32) {
     }
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let g = group_index(wid, nwg);
     if (g >= p.groups) { return; }
     let n = g % p.tiles * 32u;

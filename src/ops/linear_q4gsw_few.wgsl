@@ -24,9 +24,7 @@ fn scales(c: u32, n: u32) -> vec4<f32> {
     return load4_s(min(c / ${GROUP}u, ${GROUPS - 1}u) * p.stride + p.first + n);
 }
 
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let g = group_index(wid, nwg);
     if (g >= p.groups) { return; }
     let n = g % p.tiles * 4u;

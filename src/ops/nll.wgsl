@@ -63,9 +63,7 @@ fn seen(v: f32) -> u32 {
     return select(key, 0xffffffffu, key == 0u);
 }
 
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let row = group_index(wid, nwg);
     if (row >= p.rows) { return; }
     let base = row * p.n;

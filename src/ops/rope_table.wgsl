@@ -45,9 +45,7 @@ fn make_${X}(i: u32) {
 }
 //% end
 
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let i = group_index(wid, nwg) * ${WG}u + lid;
     if (i >= p.n) { return; }
     if (i < p.n_q) {

@@ -233,9 +233,7 @@ fn commit(token: u32) {
     if (token == NONE || full || is_stop(token)) { set_var_u32(0u, 0u); }
 }
 
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     //% if GREEDY
     if (lid != 0u || !is_active()) { return; }
     var top = 0u;

@@ -16,9 +16,7 @@ fn add_mass(i: u32, m: vec2<u32>) {
     if (carry != 0u) { atomicAdd(&high[i], carry); }
 }
 
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let segment = group_index(wid, nwg);
     if (segment >= ${SEGMENTS}u || !is_active() || !flag(DRAW)) { return; }
     var top = 0u;

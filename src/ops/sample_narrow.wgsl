@@ -128,9 +128,7 @@ fn store_running(by: u32, b: u32, total: vec2<u32>) {
     store_narrow(at + 1u, total.y);
 }
 
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let segment = group_index(wid, nwg);
     if (segment >= ${SEGMENTS}u || !is_active()) { return; }
     var top = 0u;

@@ -13,9 +13,7 @@ fn penalised(logit: f32, count: u32) -> f32 {
     return v - sampling_f32(FREQUENCY) * f32(count) - sampling_f32(PRESENCE);
 }
 
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let segment = group_index(wid, nwg);
     if (!is_active() || segment >= ${SEGMENTS}u) { return; }
     let start = segment * ${SEGMENT}u;

@@ -1,8 +1,6 @@
 //%% A thread moves UNIT elements of x to the same place of s; p.count elements are moved. UNIT = 2: 16-bit elements, of
 //%% which the last may be alone in its word.
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let i = (group_index(wid, nwg) * ${WG}u + lid) * ${UNIT}u;
     if (i >= p.count) { return; }
 //% if UNIT == 4

@@ -71,6 +71,30 @@ static void test_tint_takes_all(void **state) {
     expect_accepted(&t);
 }
 
+static uint32_t occurrences(const char *text, const char *what) {
+    uint32_t n = 0;
+    for (const char *at = text; (at = strstr(at, what)); at += strlen(what)) n++;
+    return n;
+}
+
+/// Templates define `body`, the binder the entry point; null devices take the size from the step and not from the text.
+static void test_entry_points_are_the_binders(void **state) {
+    (void)state;
+    struct specials all = {0};
+    struct weft_gpu_caps caps = specials_gpu();
+    specials_ops(&all, "GPU", &caps, false);
+    for (size_t i = 0; i < all.n; i++) {
+        const struct weft_pipeline_desc *d = &all.items[i].desc;
+        char size[64];
+        snprintf(size, sizeof size, "@workgroup_size(%u, %u, %u)\nfn main(", d->workgroup[0], d->workgroup[1],
+                 d->workgroup[2]);
+        if (occurrences(d->wgsl, "@compute") != 1 || occurrences(d->wgsl, "fn body(") != 1 ||
+            occurrences(d->wgsl, size) != 1 || occurrences(d->wgsl, "@builtin(") != 3)
+            fail_msg("%s has not one body and one entry point of its size", d->label);
+    }
+    specials_free(&all);
+}
+
 // ---- negative control ----------------------------------------------------------------------------------------------
 
 /// The text with `to` in the place of the first `from`.
@@ -124,6 +148,7 @@ static void test_broken_texts_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_broken_texts_are_refused),
+        cmocka_unit_test(test_entry_points_are_the_binders),
         cmocka_unit_test(test_tint_takes_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,6 @@
 //%% Moves p.count elements of x to y. 32-bit elements move as words. HALF: y has 16-bit elements and a thread owns a
 //%% word of it, of which it sets one half or both; FROM_HALF: x has too, and its bits are taken as they are.
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let t = group_index(wid, nwg) * ${WG}u + lid;
 //% if HALF
     let odd = phase_y();

@@ -19,8 +19,7 @@ fn stage_chunk(m0: u32, first: u32, lid: u32) {
 //% end
 ${SEGMENTS}
 
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let m0 = wid.y * ${MT}u;
 //% if !CHUNKED
     for (var m = 0u; m < ${MT}u; m++) {

@@ -33,9 +33,7 @@ fn b_quad(start: u32, row: u32, c: u32) -> vec4<${T}> {
     return v;
 }
 
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let tile = group_index(wid, nwg);
     let across = (p.n + ${BN - 1}u) / ${BN}u;
     let down = (p.rows + ${BM - 1}u) / ${BM}u;

@@ -30,9 +30,7 @@ fn x_quad(row: u32, c: u32) -> vec4<f32> {
 //% end
 }
 
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let tile = group_index(wid, nwg);
     let across = (p.n + ${BN - 1}u) / ${BN}u;
     let m0 = (tile / across) * ${BM}u;

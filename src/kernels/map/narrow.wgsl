@@ -1,8 +1,6 @@
 //%% Halves from the f32 values that a fused program stored (narrow.c): a thread owns a word, which holds two of them.
 //%% The last of an odd number of halves has 0 beside it.
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let i = (group_index(wid, nwg) * ${WG}u + lid) * 2u;
     if (i >= p.count) {
         return;

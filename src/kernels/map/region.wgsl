@@ -6,9 +6,7 @@
 //% end
 const WG = ${WG}u;
 
-@compute @workgroup_size(${WG})
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>,
-        @builtin(local_invocation_index) lid: u32) {
+fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let group = group_index(wid, nwg);
     ${BODY}
 }
