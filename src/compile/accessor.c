@@ -1,6 +1,6 @@
 /// The text around a kernel: dialect prelude, parameter struct, bindings, the accessors by which a template reaches its
-/// operands, and the entry point that calls it. Everything that depends on where an operand lies is written here and nowhere else.
-/// docs/kernels.md lists the accessors.
+/// operands, and the entry point that calls it. Everything that depends on where an operand lies is written here and
+/// nowhere else. docs/kernels.md lists the accessors.
 #include "compile/bind.h"
 #include "core/alloc.h"
 #include "core/error.h"
@@ -23,19 +23,19 @@ static void declarations(const struct weft_step *s, struct weft_str *w) {
     for (uint32_t i = 0; i < s->n_fields; i++)
         weft_str_addf(w, "    %s: %s,\n", s->fields[i].name, weft_dtype_name(s->fields[i].type));
     for (uint32_t i = 0; i < s->n_operands; i++) weft_str_addf(w, "    off_%s: u32,\n", s->operands[i].name);
-    for (uint32_t i = 0; s->checked && i < s->n_operands; i++)
+    for (uint32_t i = 0; s->bound.checked && i < s->n_operands; i++)
         weft_str_addf(w, "    len_%s: u32,\n", s->operands[i].name);
-    if (s->checked) weft_str_add(w, "    step_number: u32,\n");
+    if (s->bound.checked) weft_str_add(w, "    step_number: u32,\n");
     weft_str_add(w, "}\n@group(0) @binding(0) var<uniform> p: P;\n");
-    for (uint32_t n = 1; n < s->n_slots; n++) {
-        const struct weft_slot *slot = &s->slots[n];
+    for (uint32_t n = 1; n < s->bound.n_slots; n++) {
+        const struct weft_slot *slot = &s->bound.slots[n];
         weft_str_addf(w, "@group(0) @binding(%u) var<storage, %s> b%u: array<%s>;\n", n,
                       slot->kind == WEFT_BIND_READ ? "read" : "read_write", n,
                       slot->atomic ? "atomic<u32>"
                       : slot->wide ? "vec4<u32>"
                                    : "u32");
     }
-    if (s->cut1)
+    if (s->split.end)
         weft_str_add(w, "fn group_index(wid: vec3<u32>, nwg: vec3<u32>) -> u32 {\n    let g = wid.x + nwg.x * (wid.y + "
                         "nwg.y * wid.z);\n    return select(p.cut_total, p.cut_first + g, g < p.cut_count); }\n");
     else
@@ -52,7 +52,7 @@ static const char *scalar_type(weft_dtype d) {
 /// The first fault since the host last looked finds word 0 unset and fills the words of enum weft_fault_word; later
 /// ones fill others, which nobody reads. No branches: inlined into every access they make drivers compile for minutes.
 static void fault(const struct weft_step *s, struct weft_str *w) {
-    uint32_t b = s->n_slots - 1;
+    uint32_t b = s->bound.n_slots - 1;
     weft_str_add(w, "fn record_fault(operand: u32, i: u32, len: u32) {\n");
     weft_str_addf(w, "    let at = atomicExchange(&b%u[%d], 1u) * %uu;\n", b, WEFT_FAULT_SET,
                   (unsigned)WEFT_FAULT_WORDS);
@@ -80,11 +80,11 @@ static bool is_vars(const struct weft_operand *o) { return (o->flags & WEFT_OPER
 /// outside_x(i, n): some of the elements i .. i+n-1 are not there; the first of them is recorded. A pool has as many
 /// elements as its buffers hold (and the few of what is bound in place of banks that are not there yet).
 static void outside(const struct weft_step *s, const struct weft_operand *o, bool pool, struct weft_str *w) {
-    uint32_t each = (s->slots[o->slot].wide ? 16 : 4) / weft_accessor_width(o->dtype);
+    uint32_t each = (s->bound.slots[o->bound.slot].wide ? 16 : 4) / weft_accessor_width(o->dtype);
     weft_str_addf(w, "fn outside_%s(i: u32, n: u32) -> bool {\n", o->name);
     if (pool) {
-        weft_str_addf(w, "    let len = (arrayLength(&b%u)", o->slot);
-        for (uint32_t n = 1; n < o->n_segments; n++) weft_str_addf(w, " + arrayLength(&b%u)", o->slot + n);
+        weft_str_addf(w, "    let len = (arrayLength(&b%u)", o->bound.slot);
+        for (uint32_t n = 1; n < o->bound.n_segments; n++) weft_str_addf(w, " + arrayLength(&b%u)", o->bound.slot + n);
         weft_str_addf(w, ") * %uu;\n", each);
     } else weft_str_addf(w, "    let len = p.len_%s;\n", o->name);
     weft_str_add(w, "    let end = max(i, len);\n    let bad = (i >= len) | (n > end - i);\n");
@@ -98,7 +98,7 @@ struct guard {
 };
 static struct guard guard(const struct weft_step *s, const char *name, const char *index, int n, const char *result) {
     struct guard g = {""};
-    if (s->checked)
+    if (s->bound.checked)
         snprintf(g.text, sizeof g.text, "if (outside_%s(%s, %du)) { return%s%s; } ", name, index, n, *result ? " " : "",
                  result);
     return g;
@@ -110,15 +110,15 @@ static struct guard guard(const struct weft_step *s, const char *name, const cha
 static void segment_function(const struct weft_operand *o, const char *head, const char *what, bool quads, bool wide,
                              const char *tail, struct weft_str *w) {
     weft_str_addf(w, "%s {", head);
-    uint64_t words = o->segment_bytes / (quads ? 16 : 4);
-    for (uint32_t n = 0; n < o->n_segments; n++) {
-        if (n + 1 < o->n_segments) weft_str_addf(w, " if (k < %lluu) {", (unsigned long long)(words * (n + 1)));
+    uint64_t words = o->bound.segment_bytes / (quads ? 16 : 4);
+    for (uint32_t n = 0; n < o->bound.n_segments; n++) {
+        if (n + 1 < o->bound.n_segments) weft_str_addf(w, " if (k < %lluu) {", (unsigned long long)(words * (n + 1)));
         char at[40];
         snprintf(at, sizeof at, n ? "(k - %lluu)" : "k", (unsigned long long)(words * n));
-        weft_str_addf(w, " %sb%u[%s%s]", what, o->slot + n, at, wide && !quads ? " >> 2u" : "");
+        weft_str_addf(w, " %sb%u[%s%s]", what, o->bound.slot + n, at, wide && !quads ? " >> 2u" : "");
         if (wide && !quads) weft_str_addf(w, "[%s & 3u]", at);
         weft_str_addf(w, "%s", tail);
-        if (n + 1 < o->n_segments) weft_str_add(w, " }");
+        if (n + 1 < o->bound.n_segments) weft_str_add(w, " }");
     }
     weft_str_add(w, " }\n");
 }
@@ -126,7 +126,7 @@ static void segment_function(const struct weft_operand *o, const char *head, con
 /// segment_x(k), segment4_x(k), set_segment_x(k, u), set_segment4_x(k, u): the words of an operand that no one binding
 /// holds. Word k lies in segment k / (words of a segment); segments hold whole vec4 and whole pairs of halves.
 static void segments(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w) {
-    bool wide = s->slots[o->slot].wide;
+    bool wide = s->bound.slots[o->bound.slot].wide;
     char head[128];
     snprintf(head, sizeof head, "fn segment_%s(k: u32) -> u32", o->name);
     segment_function(o, head, "return ", false, wide, ";", w);
@@ -149,7 +149,7 @@ static void load_segmented(const struct weft_step *s, const struct weft_operand 
                   x);
     weft_str_addf(w, "fn load4_%s(i: u32) -> vec4<%s> { %slet e = p.off_%s + i; return bitcast<vec4<%s>>(", x, t, four,
                   x, t);
-    if (s->slots[o->slot].wide) weft_str_addf(w, "segment4_%s(e >> 2u)); }\n", x);
+    if (s->bound.slots[o->bound.slot].wide) weft_str_addf(w, "segment4_%s(e >> 2u)); }\n", x);
     else
         weft_str_addf(w, "vec4<u32>(segment_%s(e), segment_%s(e + 1u), segment_%s(e + 2u), segment_%s(e + 3u))); }\n",
                       x, x, x, x);
@@ -159,7 +159,7 @@ static void load_segmented(const struct weft_step *s, const struct weft_operand 
 static void store_segmented(const struct weft_step *s, const struct weft_operand *o, const char *one, const char *four,
                             struct weft_str *w) {
     const char *x = o->name, *t = scalar_type(o->dtype);
-    if (s->slots[o->slot].wide) {
+    if (s->bound.slots[o->bound.slot].wide) {
         weft_str_addf(w,
                       "fn store4_%s(i: u32, v: vec4<%s>) { %sset_segment4_%s((p.off_%s + i) >> 2u, "
                       "bitcast<vec4<u32>>(v)); }\n",
@@ -176,10 +176,10 @@ static void store_segmented(const struct weft_step *s, const struct weft_operand
 
 static void load_half(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w) {
     const char *x = o->name;
-    bool wide = s->slots[o->slot].wide;
-    if (o->n_segments > 1) weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return segment_%s(k); }\n", x, x);
-    else if (wide) weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return b%u[k >> 2u][k & 3u]; }\n", x, o->slot);
-    else weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return b%u[k]; }\n", x, o->slot);
+    bool wide = s->bound.slots[o->bound.slot].wide;
+    if (o->bound.n_segments > 1) weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return segment_%s(k); }\n", x, x);
+    else if (wide) weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return b%u[k >> 2u][k & 3u]; }\n", x, o->bound.slot);
+    else weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return b%u[k]; }\n", x, o->bound.slot);
     if (o->dtype == WEFT_BF16)
         weft_str_addf(w,
                       "fn half_%s(k: u32) -> vec2<f32> { let h = word_%s(k); return vec2<f32>(bitcast<f32>(h << 16u), "
@@ -205,7 +205,7 @@ static void load_half(const struct weft_step *s, const struct weft_operand *o, s
 /// Bits as they are, and words of which a range may own one half only.
 static void raw_halves(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w) {
     const char *x = o->name, *when = o->flags & WEFT_OPERAND_STATE ? "if (!is_active()) { return; } " : "";
-    uint32_t b = o->slot;
+    uint32_t b = o->bound.slot;
     if (o->access & WEFT_READ)
         weft_str_addf(w,
                       "fn bits_%s(i: u32) -> u32 { %slet e = p.off_%s + i; return (word_%s(e >> 1u) >> ((e & 1u) * "
@@ -213,11 +213,11 @@ static void raw_halves(const struct weft_step *s, const struct weft_operand *o, 
                       x, guard(s, x, "i", 1, "0u").text, x, x);
     if (!(o->access & WEFT_WRITE)) return;
     char first[96], get[48], set[64];
-    if (o->n_segments > 1) {
+    if (o->bound.n_segments > 1) {
         snprintf(get, sizeof get, "segment_%s(k)", x);
         snprintf(set, sizeof set, "set_segment_%s(k, ", x);
     } else {
-        snprintf(get, sizeof get, s->slots[b].wide ? "b%u[k >> 2u][k & 3u]" : "b%u[k]", b);
+        snprintf(get, sizeof get, s->bound.slots[b].wide ? "b%u[k >> 2u][k & 3u]" : "b%u[k]", b);
         snprintf(set, sizeof set, "%s = (", get);
     }
     snprintf(first, sizeof first, "max(t * 2u, p.off_%s & 1u) - (p.off_%s & 1u)", x, x);
@@ -232,16 +232,16 @@ static void raw_halves(const struct weft_step *s, const struct weft_operand *o, 
 
 static void load_word(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w) {
     const char *x = o->name, *t = scalar_type(o->dtype);
-    uint32_t b = o->slot;
+    uint32_t b = o->bound.slot;
     char zero[16], zeros[24];
     snprintf(zero, sizeof zero, "%s()", t);
     snprintf(zeros, sizeof zeros, "vec4<%s>()", t);
     struct guard one = guard(s, x, "i", 1, zero), four = guard(s, x, "i", 4, zeros);
-    if (o->n_segments > 1) {
+    if (o->bound.n_segments > 1) {
         load_segmented(s, o, one.text, four.text, w);
         return;
     }
-    if (s->slots[b].wide) {
+    if (s->bound.slots[b].wide) {
         weft_str_addf(
             w, "fn load_%s(i: u32) -> %s { %slet e = p.off_%s + i; return bitcast<%s>(b%u[e >> 2u][e & 3u]); }\n", x, t,
             one.text, x, t, b);
@@ -276,8 +276,8 @@ static const struct weft_operand *past_of(const struct weft_schedule *sc, const 
 
 /// "b3[k >> 2u][k & 3u]": word k of an operand in one binding.
 static void one_word(const struct weft_step *s, const struct weft_operand *o, const char *k, struct weft_str *w) {
-    if (s->slots[o->slot].wide) weft_str_addf(w, "b%u[%s >> 2u][%s & 3u]", o->slot, k, k);
-    else weft_str_addf(w, "b%u[%s]", o->slot, k);
+    if (s->bound.slots[o->bound.slot].wide) weft_str_addf(w, "b%u[%s >> 2u][%s & 3u]", o->bound.slot, k, k);
+    else weft_str_addf(w, "b%u[%s]", o->bound.slot, k);
 }
 
 /// keep_x(i, n): n words of the past from element i on become those of the present: what a store does while the run is
@@ -288,11 +288,11 @@ static void keep(const struct weft_step *s, const struct weft_operand *o, const 
     weft_str_addf(w, "fn keep_%s(i: u32, n: u32) {\n    for (var j = 0u; j < n; j++) {\n", o->name);
     weft_str_addf(w, "        let a = ((p.off_%s + i)%s) + j;\n        let z = ((p.off_%s + i)%s) + j;\n        ",
                   past->name, shift, o->name, shift);
-    if (o->n_segments > 1) weft_str_addf(w, "set_segment_%s(z, ", o->name);
+    if (o->bound.n_segments > 1) weft_str_addf(w, "set_segment_%s(z, ", o->name);
     else one_word(s, o, "z", w), weft_str_add(w, " = ");
-    if (past->n_segments > 1) weft_str_addf(w, "segment_%s(a)", past->name);
+    if (past->bound.n_segments > 1) weft_str_addf(w, "segment_%s(a)", past->name);
     else one_word(s, past, "a", w);
-    weft_str_add(w, o->n_segments > 1 ? ");\n    }\n}\n" : ";\n    }\n}\n");
+    weft_str_add(w, o->bound.n_segments > 1 ? ");\n    }\n}\n" : ";\n    }\n}\n");
 }
 
 /// What a store of n elements at i begins with: an end where the run is not active, or keeping the past then; and the
@@ -321,11 +321,11 @@ static void store(const struct weft_schedule *sc, const struct weft_step *s, con
     bool half = weft_is_half(o->dtype);
     const struct when one = when_active(s, o, past, half ? 2 : 1, 1), four = when_active(s, o, past, 4, half ? 3 : 4);
     const char *x = o->name, *t = scalar_type(o->dtype);
-    uint32_t b = o->slot;
-    bool is_wide = s->slots[b].wide;
+    uint32_t b = o->bound.slot;
+    bool is_wide = s->bound.slots[b].wide;
     if (half) {
         weft_str_addf(w, "fn set_word_%s(k: u32, v: vec2<f32>) { ", x);
-        bool segmented = o->n_segments > 1;
+        bool segmented = o->bound.n_segments > 1;
         if (segmented) weft_str_addf(w, "set_segment_%s(k, ", x);
         else if (is_wide) weft_str_addf(w, "b%u[k >> 2u][k & 3u] = ", b);
         else weft_str_addf(w, "b%u[k] = ", b);
@@ -339,7 +339,7 @@ static void store(const struct weft_schedule *sc, const struct weft_step *s, con
                       x, four.text, x, x, x);
         return;
     }
-    if (o->n_segments > 1) {
+    if (o->bound.n_segments > 1) {
         store_segmented(s, o, one.text, four.text, w);
         return;
     }
@@ -360,15 +360,15 @@ static void atomics(const struct weft_step *s, const struct weft_operand *o, str
     static const char *const two[][2] = {{"add", "Add"}, {"max", "Max"}, {"min", "Min"}, {"or", "Or"}};
     for (size_t i = 0; i < sizeof two / sizeof two[0]; i++)
         weft_str_addf(w, "fn atomic_%s_%s(i: u32, v: u32) -> u32 { %sreturn atomic%s(&b%u[p.off_%s + i], v); }\n",
-                      two[i][0], o->name, value.text, two[i][1], o->slot, o->name);
+                      two[i][0], o->name, value.text, two[i][1], o->bound.slot, o->name);
     weft_str_addf(w, "fn atomic_load_%s(i: u32) -> u32 { %sreturn atomicLoad(&b%u[p.off_%s + i]); }\n", o->name,
-                  value.text, o->slot, o->name);
+                  value.text, o->bound.slot, o->name);
     weft_str_addf(w, "fn atomic_store_%s(i: u32, v: u32) { %satomicStore(&b%u[p.off_%s + i], v); }\n", o->name,
-                  nothing.text, o->slot, o->name);
+                  nothing.text, o->bound.slot, o->name);
 }
 
 static void variables(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w) {
-    uint32_t b = o->slot;
+    uint32_t b = o->bound.slot;
     weft_str_addf(w, "fn is_active() -> bool { return b%u[p.off_vars] != 0u; }\n", b);
     static const char *const types[] = {"u32", "i32", "f32"};
     for (int i = 0; i < 3; i++) {
@@ -390,7 +390,7 @@ static void dense_row(const struct weft_plan *plan, const struct weft_schedule *
     bool variables = false;
     for (uint32_t i = 0; i < s->n_operands; i++) variables |= sc->tensors[s->operands[i].tensor].mem == WEFT_MEM_VARS;
     weft_str_addf(w, "fn row_%s(i: u32) -> u32 {", o->name);
-    if (s->checked && variables && t->mem == WEFT_MEM_STATE && o->access & WEFT_WRITE) {
+    if (s->bound.checked && variables && t->mem == WEFT_MEM_STATE && o->access & WEFT_WRITE) {
         const struct weft_plan_state *state = &plan->states[t->index & ~WEFT_STATE_PRESENT];
         uint32_t row = (uint32_t)(state->row_bytes / weft_accessor_width(o->dtype));
         weft_str_addf(w, " if (is_active() && i >= %uu) { record_fault(%uu, i * %uu, %uu); }", (uint32_t)state->rows,
@@ -407,8 +407,8 @@ static void paged_row(const struct weft_plan *plan, const struct weft_step *s, c
     uint32_t vars = 0;
     while (vars < s->n_operands && !is_vars(&s->operands[vars])) vars++;
     weft_str_addf(w, "fn row_%s(i: u32) -> u32 {\n    let page = b%u[p.off_vars + %uu + min(i >> %uu, %uu)];\n",
-                  o->name, s->operands[vars].slot, g->table, g->shift, g->n);
-    if (s->checked) { // an element of the state as a whole, of as many as it has; none without a page
+                  o->name, s->operands[vars].bound.slot, g->table, g->shift, g->n);
+    if (s->bound.checked) { // an element of the state as a whole, of as many as it has; none without a page
         uint32_t row = (uint32_t)(state->row_bytes / weft_accessor_width(o->dtype));
         weft_str_addf(w, "    let there = select(0u, %uu, page != 0u);\n", (uint32_t)state->rows);
         weft_str_addf(w, "    if (is_active() && i >= there) { record_fault(%uu, i * %uu, there * %uu); }\n",
@@ -419,8 +419,8 @@ static void paged_row(const struct weft_plan *plan, const struct weft_step *s, c
 
 static void accessors(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s,
                       struct weft_str *w) {
-    if (s->checked) fault(s, w);
-    for (uint32_t i = 0; s->checked && i < s->n_operands; i++)
+    if (s->bound.checked) fault(s, w);
+    for (uint32_t i = 0; s->bound.checked && i < s->n_operands; i++)
         outside(s, &s->operands[i], paged_state(plan, sc, &s->operands[i]) != NULL, w);
     for (uint32_t i = 0; i < s->n_operands; i++)
         if (is_vars(&s->operands[i])) variables(s, &s->operands[i], w);
@@ -432,7 +432,7 @@ static void accessors(const struct weft_plan *plan, const struct weft_schedule *
             atomics(s, o, w);
             continue;
         }
-        if (o->n_segments > 1) segments(s, o, w);
+        if (o->bound.n_segments > 1) segments(s, o, w);
         if (o->access & WEFT_READ) {
             if (weft_is_half(o->dtype)) load_half(s, o, w);
             else load_word(s, o, w);
@@ -460,9 +460,9 @@ static void entry(const struct weft_step *s, struct weft_str *w) {
 /// The text in the plan's arena, once for all steps that have it.
 static char *keep_text(struct weft_plan *plan, const struct weft_str *text) {
     uint64_t known;
-    if (weft_map_get(&plan->texts, text->data, text->len, &known)) return (char *)(uintptr_t)known;
+    if (weft_map_get(&plan->scratch.texts, text->data, text->len, &known)) return (char *)(uintptr_t)known;
     char *kept = weft_arena_strdup(&plan->arena, text->data);
-    if (kept) weft_map_set(&plan->texts, text->data, text->len, (uint64_t)(uintptr_t)kept);
+    if (kept) weft_map_set(&plan->scratch.texts, text->data, text->len, (uint64_t)(uintptr_t)kept);
     return kept;
 }
 
@@ -494,8 +494,9 @@ weft_status weft_bind_wgsl(struct weft_plan *plan, const struct weft_schedule *s
     }
     entry(s, &w);
     weft_link_scalars(&w);
-    s->wgsl = w.failed ? NULL : keep_text(plan, &w);
+    s->bound.wgsl = w.failed ? NULL : keep_text(plan, &w);
     weft_str_free(&w);
-    if (!s->wgsl) return weft_fail(WEFT_ERR_NOMEM, "out of memory while writing the kernel of step '%s'", s->label);
+    if (!s->bound.wgsl)
+        return weft_fail(WEFT_ERR_NOMEM, "out of memory while writing the kernel of step '%s'", s->label);
     return WEFT_OK;
 }

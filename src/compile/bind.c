@@ -42,8 +42,8 @@ static bool wide(const struct weft_operand *o) { return (o->flags & WEFT_OPERAND
 /// in-place pair.
 static uint32_t find_slot(const struct weft_plan *plan, const struct weft_step *s, const struct range *ranges,
                           bool key_written, uint32_t i) {
-    for (uint32_t n = 1; n < s->n_slots; n++) {
-        const struct weft_slot *slot = &s->slots[n];
+    for (uint32_t n = 1; n < s->bound.n_slots; n++) {
+        const struct weft_slot *slot = &s->bound.slots[n];
         if (slot->mem_key != ranges[i].key || slot->segment) continue;
         uint64_t end = slot->offset + slot->size;
         if (key_written) {
@@ -54,7 +54,7 @@ static uint32_t find_slot(const struct weft_plan *plan, const struct weft_step *
         uint64_t hi = ranges[i].end > end ? ranges[i].end : end;
         if (slot->wide == wide(&s->operands[i]) && hi - lo <= plan->caps.max_binding) return n;
     }
-    return s->n_slots;
+    return s->bound.n_slots;
 }
 
 // ---- segments ------------------------------------------------------------------------------------------------------
@@ -73,10 +73,10 @@ static weft_status too_many(const struct weft_plan *plan, const struct weft_step
 static uint32_t same_segments(const struct weft_step *s, const struct range *ranges, bool key_written, uint32_t i) {
     for (uint32_t j = 0; j < i; j++) {
         const struct weft_operand *o = &s->operands[j];
-        if (o->n_segments < 2 || ranges[j].key != ranges[i].key || ranges[j].start != ranges[i].start ||
+        if (o->bound.n_segments < 2 || ranges[j].key != ranges[i].key || ranges[j].start != ranges[i].start ||
             ranges[j].end != ranges[i].end)
             continue;
-        if (key_written || s->slots[o->slot].wide == wide(&s->operands[i])) return o->slot;
+        if (key_written || s->bound.slots[o->bound.slot].wide == wide(&s->operands[i])) return o->bound.slot;
     }
     return 0;
 }
@@ -95,10 +95,10 @@ static weft_status bind_segments(const struct weft_plan *plan, const struct weft
                          (unsigned long long)plan->caps.max_binding);
     uint32_t at = same_segments(s, ranges, key_written, i);
     if (at == 0) {
-        at = s->n_slots;
+        at = s->bound.n_slots;
         if (n > WEFT_MAX_SLOTS - at || n > plan->caps.max_storage_buffers - (at - 1)) return too_many(plan, s);
         for (uint64_t k = 0; k < n; k++)
-            s->slots[s->n_slots++] = (struct weft_slot){
+            s->bound.slots[s->bound.n_slots++] = (struct weft_slot){
                 .kind = key_written ? WEFT_BIND_READ_WRITE : WEFT_BIND_READ,
                 .wide = wide(o),
                 .segment = true,
@@ -108,10 +108,10 @@ static weft_status bind_segments(const struct weft_plan *plan, const struct weft
                 .size = total - k * bytes < bytes ? total - k * bytes : bytes,
             };
     }
-    for (uint64_t k = 0; k < n; k++) s->slots[at + k].wide = s->slots[at + k].wide && wide(o);
-    o->slot = (uint8_t)at;
-    o->n_segments = (uint8_t)n;
-    o->segment_bytes = bytes;
+    for (uint64_t k = 0; k < n; k++) s->bound.slots[at + k].wide = s->bound.slots[at + k].wide && wide(o);
+    o->bound.slot = (uint8_t)at;
+    o->bound.n_segments = (uint8_t)n;
+    o->bound.segment_bytes = bytes;
     return WEFT_OK;
 }
 
@@ -131,69 +131,80 @@ static weft_status check_shared(const struct weft_schedule *sc, const struct wef
 
 /// The fault buffer comes last, where a binding and words for all lengths and the step's number are left.
 static void bind_fault(const struct weft_plan *plan, struct weft_step *s) {
-    uint32_t words = s->n_words + s->n_operands + 1;
-    s->checked = plan->checked && s->n_slots < WEFT_MAX_SLOTS && s->n_slots - 1 < plan->caps.max_storage_buffers &&
+    struct weft_step_bound *b = &s->bound;
+    uint32_t words = b->n_words + s->n_operands + 1;
+    b->checked = plan->checked && b->n_slots < WEFT_MAX_SLOTS && b->n_slots - 1 < plan->caps.max_storage_buffers &&
                  words <= WEFT_MAX_WORDS;
-    if (!s->checked) return;
-    s->slots[s->n_slots++] = (struct weft_slot){.kind = WEFT_BIND_READ_WRITE,
+    if (!b->checked) return;
+    b->slots[b->n_slots++] = (struct weft_slot){.kind = WEFT_BIND_READ_WRITE,
                                                 .atomic = true,
                                                 .size = WEFT_FAULT_BYTES,
                                                 .mem_key = (uint32_t)WEFT_MEM_FAULT << 24};
-    s->n_words = words;
+    b->n_words = words;
+}
+
+static weft_status new_slot(const struct weft_plan *plan, struct weft_step *s, const struct range *range,
+                            bool key_written, const struct weft_operand *o) {
+    uint32_t n = s->bound.n_slots;
+    if (n == WEFT_MAX_SLOTS || n - 1 >= plan->caps.max_storage_buffers) return too_many(plan, s);
+    s->bound.slots[n] = (struct weft_slot){.kind = key_written ? WEFT_BIND_READ_WRITE : WEFT_BIND_READ,
+                                           .wide = wide(o),
+                                           .atomic = (o->flags & WEFT_OPERAND_ATOMIC) != 0,
+                                           .mem_key = range->key,
+                                           .offset = range->start,
+                                           .size = range->end - range->start};
+    s->bound.n_slots++;
+    return WEFT_OK;
+}
+
+static weft_status join_slot(const struct weft_step *s, const struct range *range, struct weft_slot *slot,
+                             const struct weft_operand *o) {
+    if (slot->atomic || (o->flags & WEFT_OPERAND_ATOMIC))
+        return weft_fail(WEFT_ERR_INTERNAL, "step '%s': atomic operand '%s' would share a binding", s->label, o->name);
+    uint64_t end = slot->offset + slot->size;
+    if (range->end > end) end = range->end;
+    if (range->start < slot->offset) slot->offset = range->start;
+    slot->size = end - slot->offset;
+    slot->wide = slot->wide && wide(o);
+    return WEFT_OK;
+}
+
+static weft_status bind_operand(const struct weft_plan *plan, const struct weft_schedule *sc, struct weft_step *s,
+                                const struct range *ranges, uint32_t i) {
+    struct weft_operand *o = &s->operands[i];
+    bool key_written = false;
+    for (uint32_t j = 0; j < s->n_operands; j++) key_written |= ranges[j].key == ranges[i].key && ranges[j].written;
+    WEFT_TRY(check_shared(sc, s, ranges, i));
+    if (ranges[i].end - ranges[i].start > plan->caps.max_binding || sc->tensors[o->tensor].bank_bytes)
+        return bind_segments(plan, sc, s, ranges, key_written, i);
+    uint32_t n = find_slot(plan, s, ranges, key_written, i);
+    o->bound = (struct weft_operand_bound){.slot = (uint8_t)n, .n_segments = 1};
+    return n == s->bound.n_slots ? new_slot(plan, s, &ranges[i], key_written, o)
+                                 : join_slot(s, &ranges[i], &s->bound.slots[n], o);
+}
+
+/// Once every slot has its range.
+static weft_status place_operand(const struct weft_plan *plan, const struct weft_schedule *sc,
+                                 const struct weft_step *s, struct weft_operand *o) {
+    const struct weft_step_bound *b = &s->bound;
+    uint64_t size = b->slots[o->bound.slot].size;
+    o->bound.slot_offset = sc->tensors[o->tensor].offset + o->byte_offset - b->slots[o->bound.slot].offset;
+    if (size <= plan->caps.max_binding) return WEFT_OK;
+    return weft_fail(WEFT_ERR_LIMIT, "step '%s': operand '%s' needs a binding of %llu bytes, the device allows %llu",
+                     s->label, o->name, (unsigned long long)size, (unsigned long long)plan->caps.max_binding);
 }
 
 weft_status weft_bind_step(const struct weft_plan *plan, const struct weft_schedule *sc, struct weft_step *s) {
     struct range ranges[WEFT_MAX_OPERANDS];
     for (uint32_t i = 0; i < s->n_operands; i++) ranges[i] = operand_range(sc, &s->operands[i]);
-    s->n_slots = 1;
-    s->slots[0] = (struct weft_slot){.kind = WEFT_BIND_UNIFORM, .size = WEFT_PARAM_SLOT};
-    for (uint32_t i = 0; i < s->n_operands; i++) {
-        struct weft_operand *o = &s->operands[i];
-        bool key_written = false;
-        for (uint32_t j = 0; j < s->n_operands; j++) key_written |= ranges[j].key == ranges[i].key && ranges[j].written;
-        WEFT_TRY(check_shared(sc, s, ranges, i));
-        o->n_segments = 1;
-        o->segment_bytes = 0;
-        if (ranges[i].end - ranges[i].start > plan->caps.max_binding || sc->tensors[o->tensor].bank_bytes) {
-            WEFT_TRY(bind_segments(plan, sc, s, ranges, key_written, i));
-            continue;
-        }
-        uint32_t n = find_slot(plan, s, ranges, key_written, i);
-        if (n == s->n_slots) {
-            if (n == WEFT_MAX_SLOTS || n - 1 >= plan->caps.max_storage_buffers) return too_many(plan, s);
-            s->slots[n] = (struct weft_slot){.kind = key_written ? WEFT_BIND_READ_WRITE : WEFT_BIND_READ,
-                                             .wide = wide(o),
-                                             .atomic = (o->flags & WEFT_OPERAND_ATOMIC) != 0,
-                                             .mem_key = ranges[i].key,
-                                             .offset = ranges[i].start,
-                                             .size = ranges[i].end - ranges[i].start};
-            s->n_slots++;
-        } else {
-            struct weft_slot *slot = &s->slots[n];
-            if (slot->atomic || (o->flags & WEFT_OPERAND_ATOMIC))
-                return weft_fail(WEFT_ERR_INTERNAL, "step '%s': atomic operand '%s' would share a binding", s->label,
-                                 o->name);
-            uint64_t end = slot->offset + slot->size;
-            if (ranges[i].end > end) end = ranges[i].end;
-            if (ranges[i].start < slot->offset) slot->offset = ranges[i].start;
-            slot->size = end - slot->offset;
-            slot->wide = slot->wide && wide(o);
-        }
-        o->slot = (uint8_t)n;
-    }
-    for (uint32_t i = 0; i < s->n_operands; i++) {
-        const struct weft_operand *o = &s->operands[i];
-        s->operands[i].slot_offset = sc->tensors[o->tensor].offset + o->byte_offset - s->slots[o->slot].offset;
-        if (s->slots[s->operands[i].slot].size > plan->caps.max_binding)
-            return weft_fail(WEFT_ERR_LIMIT,
-                             "step '%s': operand '%s' needs a binding of %llu bytes, the device allows %llu", s->label,
-                             s->operands[i].name, (unsigned long long)s->slots[s->operands[i].slot].size,
-                             (unsigned long long)plan->caps.max_binding);
-    }
-    s->n_words = s->n_fields + s->n_operands;
-    if (s->n_words > WEFT_MAX_WORDS)
+    s->bound.n_slots = 1;
+    s->bound.slots[0] = (struct weft_slot){.kind = WEFT_BIND_UNIFORM, .size = WEFT_PARAM_SLOT};
+    for (uint32_t i = 0; i < s->n_operands; i++) WEFT_TRY(bind_operand(plan, sc, s, ranges, i));
+    for (uint32_t i = 0; i < s->n_operands; i++) WEFT_TRY(place_operand(plan, sc, s, &s->operands[i]));
+    s->bound.n_words = s->n_fields + s->n_operands;
+    if (s->bound.n_words > WEFT_MAX_WORDS)
         return weft_fail(WEFT_ERR_LIMIT, "step '%s' has %u parameter words, more than the %d of a slot", s->label,
-                         s->n_words, WEFT_MAX_WORDS);
+                         s->bound.n_words, WEFT_MAX_WORDS);
     bind_fault(plan, s);
     return WEFT_OK;
 }

@@ -11,16 +11,16 @@ static bool meet(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) { ret
 
 static weft_status check_slots(const struct weft_plan *plan, const struct weft_step *s) {
     const struct weft_gpu_caps *c = &plan->caps;
-    if (s->n_slots - 1 > c->max_storage_buffers)
+    if (s->bound.n_slots - 1 > c->max_storage_buffers)
         return weft_fail(WEFT_ERR_INTERNAL, "step '%s' has %u storage bindings, the limit is %u", s->label,
-                         s->n_slots - 1, c->max_storage_buffers);
-    for (uint32_t i = 1; i < s->n_slots; i++) {
-        const struct weft_slot *a = &s->slots[i];
+                         s->bound.n_slots - 1, c->max_storage_buffers);
+    for (uint32_t i = 1; i < s->bound.n_slots; i++) {
+        const struct weft_slot *a = &s->bound.slots[i];
         if (a->offset % 256 || a->size == 0 || a->size % 4 || a->size > c->max_binding)
             return weft_fail(WEFT_ERR_INTERNAL, "step '%s': binding %u has offset %llu and size %llu", s->label, i,
                              (unsigned long long)a->offset, (unsigned long long)a->size);
         for (uint32_t j = 1; j < i; j++) {
-            const struct weft_slot *b = &s->slots[j];
+            const struct weft_slot *b = &s->bound.slots[j];
             if (a->mem_key != b->mem_key || a->bank != b->bank) continue; // banks are buffers of their own
             if (a->kind != b->kind)
                 return weft_fail(WEFT_ERR_INTERNAL, "step '%s': bindings %u and %u use one buffer read and read_write",
@@ -34,26 +34,27 @@ static weft_status check_slots(const struct weft_plan *plan, const struct weft_s
 
 /// True if two operands have a binding in common.
 static bool segments_meet(const struct weft_operand *a, const struct weft_operand *b) {
-    uint32_t a_n = a->n_segments ? a->n_segments : 1, b_n = b->n_segments ? b->n_segments : 1;
-    return a->slot < b->slot + b_n && b->slot < a->slot + a_n;
+    uint32_t a_n = a->bound.n_segments ? a->bound.n_segments : 1, b_n = b->bound.n_segments ? b->bound.n_segments : 1;
+    return a->bound.slot < b->bound.slot + b_n && b->bound.slot < a->bound.slot + a_n;
 }
 
 /// Byte k of a segmented operand, counted from its first binding, is taken from segment k / segment_bytes at the rest:
 /// that must be where the byte lies, and no segment may miss a byte.
 static weft_status check_segments(const struct weft_schedule *sc, const struct weft_step *s,
                                   const struct weft_operand *o) {
-    const struct weft_slot *first = &s->slots[o->slot];
-    uint64_t end = o->slot_offset + o->bytes, cut = o->segment_bytes, banks = sc->tensors[o->tensor].bank_bytes;
-    bool good = cut != 0 && cut % (banks ? 16 : 256) == 0 && (!banks || (cut == banks && o->slot_offset == 0)) &&
-                (uint32_t)o->slot + o->n_segments <= s->n_slots && !(o->flags & WEFT_OPERAND_ATOMIC) &&
-                (end + cut - 1) / cut == o->n_segments;
-    for (uint32_t k = 0; good && k < o->n_segments; k++) {
-        const struct weft_slot *slot = &s->slots[o->slot + k];
+    const struct weft_slot *first = &s->bound.slots[o->bound.slot];
+    uint64_t end = o->bound.slot_offset + o->bytes, cut = o->bound.segment_bytes,
+             banks = sc->tensors[o->tensor].bank_bytes;
+    bool good = cut != 0 && cut % (banks ? 16 : 256) == 0 && (!banks || (cut == banks && o->bound.slot_offset == 0)) &&
+                (uint32_t)o->bound.slot + o->bound.n_segments <= s->bound.n_slots &&
+                !(o->flags & WEFT_OPERAND_ATOMIC) && (end + cut - 1) / cut == o->bound.n_segments;
+    for (uint32_t k = 0; good && k < o->bound.n_segments; k++) {
+        const struct weft_slot *slot = &s->bound.slots[o->bound.slot + k];
         uint64_t left = end - k * cut;
         good = slot->segment && slot->mem_key == first->mem_key && slot->kind == first->kind &&
                slot->wide == first->wide && !slot->atomic && slot->offset == (banks ? 0 : first->offset + k * cut) &&
                slot->bank == (banks ? k : 0) && slot->size >= (left < cut ? left : cut) &&
-               (k + 1 == o->n_segments || slot->size == cut);
+               (k + 1 == o->bound.n_segments || slot->size == cut);
     }
     if (!good)
         return weft_fail(WEFT_ERR_INTERNAL,
@@ -79,9 +80,9 @@ static bool ends_before(const struct weft_plan *plan, const struct weft_schedule
     live_range(dims, p, &from, &p_end);
     live_range(dims, q, &q_start, &from);
     p_end = weft_dim_add(dims, weft_dim_mul(dims, p_end, weft_dim_const(dims, pw)),
-                         weft_dim_const(dims, (int64_t)p->slot_offset));
+                         weft_dim_const(dims, (int64_t)p->bound.slot_offset));
     q_start = weft_dim_add(dims, weft_dim_mul(dims, q_start, weft_dim_const(dims, qw)),
-                           weft_dim_const(dims, (int64_t)q->slot_offset));
+                           weft_dim_const(dims, (int64_t)q->bound.slot_offset));
     weft_dim gap = weft_dim_sub(dims, q_start, p_end);
     if (gap == WEFT_DIM_BAD) return false;
     weft_dim_bounds_within(dims, gap, sc->lo, sc->hi, &lo, &hi);
@@ -93,15 +94,16 @@ static bool ends_before(const struct weft_plan *plan, const struct weft_schedule
 static bool may_stand(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s,
                       uint32_t i, uint32_t j) {
     const struct weft_operand *a = &s->operands[i], *b = &s->operands[j];
-    if (!meet(a->slot_offset, a->bytes, b->slot_offset, b->bytes)) return true;
-    bool whole = a->first == 0 && b->first == 0; // else the bytes of a piece say it all
+    if (!meet(a->bound.slot_offset, a->bytes, b->bound.slot_offset, b->bytes)) return true;
+    bool whole = a->split.first == 0 && b->split.first == 0; // else the bytes of a piece say it all
     if (whole && a->tensor == b->tensor && (ends_before(plan, sc, a, b) || ends_before(plan, sc, b, a))) return true;
     bool declared = (a->inplace_of == (int8_t)j && !(a->flags & WEFT_OPERAND_APART)) ||
                     (b->inplace_of == (int8_t)i && !(b->flags & WEFT_OPERAND_APART)) ||
                     (a->flags & b->flags & WEFT_OPERAND_INPLACE);
-    return declared && a->slot_offset == b->slot_offset && a->elem_offset == b->elem_offset && a->count == b->count &&
-           a->dtype == b->dtype && a->first == b->first && a->slot == b->slot && a->n_segments == b->n_segments &&
-           a->segment_bytes == b->segment_bytes;
+    return declared && a->bound.slot_offset == b->bound.slot_offset && a->elem_offset == b->elem_offset &&
+           a->count == b->count && a->dtype == b->dtype && a->split.first == b->split.first &&
+           a->bound.slot == b->bound.slot && a->bound.n_segments == b->bound.n_segments &&
+           a->bound.segment_bytes == b->bound.segment_bytes;
 }
 
 static weft_status check_operands(const struct weft_plan *plan, const struct weft_schedule *sc,
@@ -109,17 +111,18 @@ static weft_status check_operands(const struct weft_plan *plan, const struct wef
     for (uint32_t i = 0; i < s->n_operands; i++) {
         const struct weft_operand *o = &s->operands[i];
         const struct weft_tensor *t = &sc->tensors[o->tensor];
-        const struct weft_slot *slot = &s->slots[o->slot];
+        const struct weft_slot *slot = &s->bound.slots[o->bound.slot];
         uint64_t start = t->offset + o->byte_offset;
-        if (o->slot == 0 || o->slot >= s->n_slots || slot->mem_key != weft_mem_key(t) ||
-            start != slot->offset + o->slot_offset || (o->n_segments < 2 && o->slot_offset + o->bytes > slot->size) ||
+        if (o->bound.slot == 0 || o->bound.slot >= s->bound.n_slots || slot->mem_key != weft_mem_key(t) ||
+            start != slot->offset + o->bound.slot_offset ||
+            (o->bound.n_segments < 2 && o->bound.slot_offset + o->bytes > slot->size) ||
             o->byte_offset + o->bytes > weft_align256(t->bytes))
             return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operand '%s' lies outside its binding", s->label, o->name);
-        if (o->n_segments > 1) WEFT_TRY(check_segments(sc, s, o));
-        if (o->n_segments < 2 && slot->segment)
+        if (o->bound.n_segments > 1) WEFT_TRY(check_segments(sc, s, o));
+        if (o->bound.n_segments < 2 && slot->segment)
             return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operand '%s' is bound to a segment of another", s->label,
                              o->name);
-        if (o->slot_offset % (slot->wide ? 16 : 4) != 0)
+        if (o->bound.slot_offset % (slot->wide ? 16 : 4) != 0)
             return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operand '%s' does not start at a %s of its binding",
                              s->label, o->name, slot->wide ? "vec4" : "word");
         if ((o->access & WEFT_WRITE) && slot->kind != WEFT_BIND_READ_WRITE)
@@ -159,27 +162,28 @@ static uint64_t corner_groups(const struct weft_plan *plan, const struct weft_sc
 static weft_status check_piece(const struct weft_plan *plan, const struct weft_schedule *sc, uint32_t n) {
     const struct weft_step *s = &sc->steps[n], *next = n + 1 < sc->n_steps ? s + 1 : NULL;
     struct weft_step whole = *s;
-    whole.cut1 = 0;
+    whole.split.end = 0;
     uint64_t total = corner_groups(plan, sc, &whole);
-    bool first = s->cut0 == 0, more = s->cut1 < total;
-    bool good = s->items && s->cut0 < s->cut1 && s->n_fields >= 3 &&
-                (first || (n && s[-1].cfg == s->cfg && s[-1].cut1 == s->cut0)) &&
-                (!more || (next && next->cfg == s->cfg && next->cut0 == s->cut1));
+    bool first = s->split.first == 0, more = s->split.end < total;
+    bool good = s->items && s->split.first < s->split.end && s->n_fields >= 3 &&
+                (first || (n && s[-1].cfg == s->cfg && s[-1].split.end == s->split.first)) &&
+                (!more || (next && next->cfg == s->cfg && next->split.first == s->split.end));
     for (uint32_t i = 0; i < s->n_operands && good; i++) {
         const struct weft_operand *o = &s->operands[i];
         const struct weft_tensor *t = &sc->tensors[o->tensor];
-        if (o->first == 0 && o->byte_offset + o->bytes == weft_align256(t->bytes)) continue; // all of it
+        if (o->split.first == 0 && o->byte_offset + o->bytes == weft_align256(t->bytes)) continue; // all of it
         int64_t view = 0;
         if (o->elem_offset != WEFT_DIM_BAD) good &= weft_dim_is_const(plan->graph->dims, o->elem_offset, &view);
-        uint64_t width = weft_accessor_width(o->dtype), start = o->byte_offset - o->first * width;
+        uint64_t width = weft_accessor_width(o->dtype), start = o->byte_offset - o->split.first * width;
         if (o->every == 0) {
-            good &= o->first == 0;
+            good &= o->split.first == 0;
             continue;
         }
-        uint64_t lo = (uint64_t)s->cut0 * s->items / o->every * o->unit + (uint64_t)view;
-        uint64_t last = ((uint64_t)s->cut1 * s->items - 1) / o->every, hi = (last + 1) * o->unit + (uint64_t)view;
+        uint64_t lo = (uint64_t)s->split.first * s->items / o->every * o->unit + (uint64_t)view;
+        uint64_t last = ((uint64_t)s->split.end * s->items - 1) / o->every, hi = (last + 1) * o->unit + (uint64_t)view;
         uint64_t end = start + hi * width, most = weft_align256(t->bytes);
-        good &= o->byte_offset >= o->first * width && (start + lo * width >= o->byte_offset || lo * width >= most) &&
+        good &= o->byte_offset >= o->split.first * width &&
+                (start + lo * width >= o->byte_offset || lo * width >= most) &&
                 o->byte_offset + o->bytes >= (end < most ? end : most);
     }
     if (!good) return weft_fail(WEFT_ERR_INTERNAL, "step '%s' does not do its part of the step that was cut", s->label);
@@ -258,7 +262,7 @@ weft_status weft_plan_check(const struct weft_plan *plan, const struct weft_sche
     for (uint32_t n = 0; n < sc->n_steps; n++) {
         WEFT_TRY(check_slots(plan, &sc->steps[n]));
         WEFT_TRY(check_operands(plan, sc, &sc->steps[n]));
-        if (sc->steps[n].cut1) WEFT_TRY(check_piece(plan, sc, n));
+        if (sc->steps[n].split.end) WEFT_TRY(check_piece(plan, sc, n));
         WEFT_TRY(weft_plan_check_limits(plan, sc, &sc->steps[n]));
     }
     WEFT_TRY(weft_plan_check_states(plan, sc));

@@ -32,7 +32,7 @@ static bool has_past(const struct weft_schedule *sc, const struct weft_step *s, 
 /// A copy of the present's next bytes to the same bytes of the past, active or not.
 static bool is_commit(const struct weft_schedule *sc, const struct weft_step *s, struct story *y) {
     uint64_t read = 0, written = 0;
-    for (uint32_t i = 0; i < s->n_operands && s->is_copy; i++) {
+    for (uint32_t i = 0; i < s->n_operands && s->copy.kind; i++) {
         const struct weft_operand *o = &s->operands[i];
         uint32_t key = weft_mem_key(&sc->tensors[o->tensor]);
         if (o->byte_offset > y->committed) continue;

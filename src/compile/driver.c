@@ -145,9 +145,9 @@ static weft_status compile_schedule(struct weft_compiling *c) {
 
 static void report_copies(struct weft_plan *p, const struct weft_schedule *sc) {
     for (uint32_t i = 0; i < sc->n_steps; i++)
-        if (sc->steps[i].is_copy)
+        if (sc->steps[i].copy.kind)
             weft_str_addf(&p->report, "schedule %s: step %u '%s' copies %" PRIu64 " bytes: %s\n", sc->name, i,
-                          sc->steps[i].label, sc->steps[i].copied_bytes, sc->steps[i].copy_why);
+                          sc->steps[i].label, sc->steps[i].copy.bytes, sc->steps[i].copy.why);
     weft_str_addf(&p->report, "schedule %s: %u steps, %" PRIu64 " bytes copied\n", sc->name, sc->n_steps,
                   sc->copied_bytes);
 }
@@ -189,7 +189,7 @@ weft_status weft_compile(struct weft_graph *graph, const struct weft_gpu_caps *c
     // Kernels are written by many small appends; one that found no memory anywhere spoils the plan.
     uint64_t failures = weft_alloc_failures();
     weft_status status = compile(c);
-    weft_map_free(&p->texts);
+    weft_map_free(&p->scratch.texts);
     weft_free(c->node_budget);
     weft_free(c);
     if (status != WEFT_ERR_NOMEM && weft_alloc_failures() != failures) status = out_of_memory();
@@ -205,7 +205,7 @@ void weft_plan_destroy(struct weft_plan *plan) {
     if (!plan) return;
     weft_graph_destroy(plan->graph);
     weft_arena_free(&plan->arena);
-    weft_map_free(&plan->texts);
+    weft_map_free(&plan->scratch.texts);
     weft_str_free(&plan->report);
     weft_free(plan);
 }

@@ -58,7 +58,7 @@ weft_status weft_lower_keep(struct weft_compiling *c) {
     sc->n_steps = l->n_steps;
     sc->n_tensors = l->n_tensors;
     sc->copied_bytes = 0;
-    for (uint32_t i = 0; i < l->n_steps; i++) sc->copied_bytes += l->steps[i].copied_bytes;
+    for (uint32_t i = 0; i < l->n_steps; i++) sc->copied_bytes += l->steps[i].copy.bytes;
     return WEFT_OK;
 }
 

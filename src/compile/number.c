@@ -24,12 +24,12 @@ weft_status weft_pass_number(struct weft_compiling *c) {
         for (uint32_t i = 0; i < p->schedules[k].n_steps; i++) {
             struct weft_step *s = &p->schedules[k].steps[i];
             uint64_t number; // equal texts are one string (weft_bind_wgsl)
-            if (!weft_map_get(&seen, &s->wgsl, sizeof s->wgsl, &number)) {
+            if (!weft_map_get(&seen, &s->bound.wgsl, sizeof s->bound.wgsl, &number)) {
                 number = p->n_pipelines++;
-                if (!weft_map_set(&seen, &s->wgsl, sizeof s->wgsl, number))
+                if (!weft_map_set(&seen, &s->bound.wgsl, sizeof s->bound.wgsl, number))
                     status = weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph");
             }
-            s->pipeline = (uint32_t)number;
+            s->bound.pipeline = (uint32_t)number;
         }
     }
     p->may_stop = may_stop(p);

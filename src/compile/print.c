@@ -229,7 +229,7 @@ static void text_ios(const struct weft_plan *p, struct weft_str *out) {
 /// "1 r shard0+4096:20480 vec4 w0_q, w0_s = blk.0.q": number, access, buffer, offset, size, operands and tensor.
 static void text_slot(const struct weft_plan *p, const struct weft_schedule *sc, const struct weft_step *s, uint32_t n,
                       struct weft_str *out) {
-    const struct weft_slot *slot = &s->slots[n];
+    const struct weft_slot *slot = &s->bound.slots[n];
     weft_str_addf(out, "[%u %s ", n, slot->kind == WEFT_BIND_READ ? "r" : "rw");
     weft_print_buffer(p, slot->mem_key, out);
     weft_str_addf(out, "+%" PRIu64 ":%" PRIu64 "%s%s", slot->offset, slot->size, slot->wide ? " vec4" : "",
@@ -240,7 +240,7 @@ static void text_slot(const struct weft_plan *p, const struct weft_schedule *sc,
         if (!weft_operand_in_slot(o, n)) continue;
         if (before != WEFT_NO_TENSOR && before != o->tensor) weft_str_addf(out, "=%s", sc->tensors[before].name);
         weft_str_addf(out, "%s%s%s", before == o->tensor ? "," : " ", o->access & WEFT_WRITE ? "!" : "", o->name);
-        if (slot->segment) weft_str_addf(out, "[%u/%u]", n - o->slot + 1, o->n_segments);
+        if (slot->segment) weft_str_addf(out, "[%u/%u]", n - o->bound.slot + 1, o->bound.n_segments);
         before = o->tensor;
     }
     if (before != WEFT_NO_TENSOR) weft_str_addf(out, "=%s", sc->tensors[before].name);
@@ -260,7 +260,7 @@ static char *text_details(const struct weft_plan *p, const struct weft_schedule 
         else weft_str_addf(&t, " %s=%" PRIu32, s->fields[i].name, live->words[i]);
     }
     size_t column = t.len;
-    for (uint32_t n = 1; n < s->n_slots; n++) {
+    for (uint32_t n = 1; n < s->bound.n_slots; n++) {
         struct weft_str slot = {0};
         text_slot(p, sc, s, n, &slot);
         if (column + slot.len > 140) {
@@ -296,7 +296,7 @@ static bool seen_before(const struct weft_plan *p, const struct weft_schedule *s
                         const struct weft_print_live *live) {
     for (uint32_t i = 0; i < n; i++) {
         const struct weft_step *s = &sc->steps[i];
-        if (s->pipeline != sc->steps[n].pipeline || s->n_fields != sc->steps[n].n_fields) continue;
+        if (s->bound.pipeline != sc->steps[n].bound.pipeline || s->n_fields != sc->steps[n].n_fields) continue;
         struct weft_print_live other = weft_print_live(p, sc, s);
         if (memcmp(other.grid, live->grid, sizeof other.grid) == 0 &&
             memcmp(other.words, live->words, s->n_fields * 4) == 0)
@@ -306,6 +306,8 @@ static bool seen_before(const struct weft_plan *p, const struct weft_schedule *s
 }
 
 static void text_steps(const struct weft_plan *p, const struct weft_schedule *sc, struct weft_str *out) {
+    static const char *const copies[] = {
+        [WEFT_COPY_NONE] = "", [WEFT_COPY_ALIAS] = " (copy: aliasing)", [WEFT_COPY_COMMIT] = " (copy: state)"};
     struct table t = {.cols = 6, .align = "rllrrl"};
     char **details = weft_calloc(sc->n_steps + 1, sizeof *details);
     for (uint32_t i = 0; i < sc->n_steps && details; i++) {
@@ -313,8 +315,8 @@ static void text_steps(const struct weft_plan *p, const struct weft_schedule *sc
         struct weft_print_live live = weft_print_live(p, sc, s);
         bool seen = seen_before(p, sc, i, &live);
         cell(&t, "%u", i);
-        cell(&t, "%s%s", s->label, !s->is_copy ? "" : s->is_commit ? " (copy: state)" : " (copy: aliasing)");
-        cell(&t, "%s.%u", s->kernel->name, s->pipeline);
+        cell(&t, "%s%s", s->label, copies[s->copy.kind]);
+        cell(&t, "%s.%u", s->kernel->name, s->bound.pipeline);
         if (s->workgroup[1] * s->workgroup[2] == 1) cell(&t, "%u", s->workgroup[0]);
         else cell(&t, "%ux%ux%u", s->workgroup[0], s->workgroup[1], s->workgroup[2]);
         cell(&t, "%ux%ux%u", live.grid[0], live.grid[1], live.grid[2]);

@@ -87,17 +87,17 @@ static void put_operand(struct weft_json *j, const struct weft_schedule *sc, con
     weft_json_u64(j, "tensor_index", o->tensor);
     weft_json_str(j, "access", access_name(o->access));
     weft_json_str(j, "type", weft_dtype_name(o->dtype));
-    weft_json_u64(j, "offset", o->slot_offset);
+    weft_json_u64(j, "offset", o->bound.slot_offset);
     weft_json_u64(j, "bytes", o->bytes);
-    weft_json_u64(j, "segment", slot - o->slot);
+    weft_json_u64(j, "segment", slot - o->bound.slot);
     weft_json_end(j);
 }
 
 static void put_bindings(struct weft_json *j, const struct weft_plan *p, const struct weft_schedule *sc,
                          const struct weft_step *s) {
     weft_json_array(j, "bindings");
-    for (uint32_t n = 1; n < s->n_slots; n++) {
-        const struct weft_slot *slot = &s->slots[n];
+    for (uint32_t n = 1; n < s->bound.n_slots; n++) {
+        const struct weft_slot *slot = &s->bound.slots[n];
         struct weft_str buffer = {0};
         weft_print_buffer(p, slot->mem_key, &buffer);
         weft_json_object(j, NULL);
@@ -136,13 +136,13 @@ static void put_step(struct weft_json *j, const struct weft_plan *p, const struc
     weft_json_object(j, NULL);
     weft_json_str(j, "label", s->label);
     weft_json_str(j, "kernel", s->kernel->name);
-    weft_json_u64(j, "pipeline", s->pipeline);
+    weft_json_u64(j, "pipeline", s->bound.pipeline);
     triple(j, "workgroup", s->workgroup);
     weft_json_u64(j, "workgroup_memory", s->workgroup_memory);
     triple(j, "grid", live.grid);
     put_params(j, s, live.words);
     weft_json_bool(j, "writes_state", s->writes_state);
-    weft_json_bool(j, "copy", s->is_copy);
+    weft_json_bool(j, "copy", s->copy.kind != WEFT_COPY_NONE);
     put_bindings(j, p, sc, s);
     weft_json_end(j);
 }

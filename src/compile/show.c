@@ -48,12 +48,12 @@ static void show_steps(const struct weft_compiling *c, const struct weft_step *s
                       weft_node_label(&c->plan->graph->nodes[g->nodes[0]]));
         weft_str_addf(out, ": kernel %s, workgroup %ux%ux%u", s->kernel->name, s->workgroup[0], s->workgroup[1],
                       s->workgroup[2]);
-        if (s->cut1) weft_str_addf(out, ", workgroups %u..%u", s->cut0, s->cut1 - 1);
-        weft_str_addf(out, "%s\n", s->is_copy ? ", a copy" : "");
+        if (s->split.end) weft_str_addf(out, ", workgroups %u..%u", s->split.first, s->split.end - 1);
+        weft_str_addf(out, "%s\n", s->copy.kind ? ", a copy" : "");
         for (uint32_t k = 0; k < s->n_operands; k++)
             show_operand(c->plan, &tensors[s->operands[k].tensor], &s->operands[k], out);
-        for (uint32_t k = 1; k < s->n_slots; k++) {
-            const struct weft_slot *slot = &s->slots[k];
+        for (uint32_t k = 1; k < s->bound.n_slots; k++) {
+            const struct weft_slot *slot = &s->bound.slots[k];
             weft_str_addf(out, "    binding %u %s ", k, slot->kind == WEFT_BIND_READ ? "r" : "rw");
             weft_print_buffer(c->plan, slot->mem_key, out);
             weft_str_addf(out, "+%" PRIu64 ":%" PRIu64 "%s\n", slot->offset, slot->size, slot->wide ? " vec4" : "");

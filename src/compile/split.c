@@ -66,13 +66,13 @@ static uint64_t piece_bytes(const struct weft_step *s, const struct weft_operand
 static void narrow(const struct weft_plan *plan, const struct weft_step *s, struct weft_operand *o) {
     uint64_t width = weft_accessor_width(o->dtype), start = 0;
     view_start(plan, o, &start);
-    uint64_t lo = (uint64_t)s->cut0 * s->items / o->every * o->unit + start;
-    uint64_t hi = ((uint64_t)s->cut1 * s->items + o->every - 1) / o->every * o->unit + start;
+    uint64_t lo = (uint64_t)s->split.first * s->items / o->every * o->unit + start;
+    uint64_t hi = ((uint64_t)s->split.end * s->items + o->every - 1) / o->every * o->unit + start;
     uint64_t from = lo * width & ~(uint64_t)15, to = (hi * width + 15) & ~(uint64_t)15;
     if (from > o->bytes - 16) from = o->bytes - 16; // a piece of rounding: nothing of it is there
     if (to > o->bytes) to = o->bytes;
     if (to < from + 16) to = from + 16;
-    o->first = from / width;
+    o->split.first = from / width;
     o->byte_offset += from;
     o->bytes = to - from;
 }
@@ -107,14 +107,14 @@ static weft_status cut(struct weft_plan *plan, const struct weft_schedule *sc, c
     for (uint32_t i = 0; i < n && status == WEFT_OK; i++) {
         struct weft_step *s = &(*pieces)[i];
         *s = model;
-        s->cut0 = (uint32_t)(i * each);
-        s->cut1 = (uint32_t)(groups - s->cut0 < each ? groups : s->cut0 + each);
+        s->split.first = (uint32_t)(i * each);
+        s->split.end = (uint32_t)(groups - s->split.first < each ? groups : s->split.first + each);
         s->label = weft_arena_printf(&plan->arena, "%s, piece %u of %u", whole->label, i + 1, n);
         if (!s->label) status = weft_fail(WEFT_ERR_NOMEM, "out of memory while cutting step '%s'", whole->label);
         for (uint32_t k = 0; k < s->n_operands && status == WEFT_OK; k++)
             if (narrows(plan, whole, k)) narrow(plan, s, &s->operands[k]);
-        for (uint32_t k = 0; k < s->n_operands && s->is_copy; k++)
-            if (s->operands[k].access & WEFT_WRITE) s->copied_bytes = s->operands[k].bytes;
+        for (uint32_t k = 0; k < s->n_operands && s->copy.kind; k++)
+            if (s->operands[k].access & WEFT_WRITE) s->copy.bytes = s->operands[k].bytes;
         if (status == WEFT_OK) status = fits(plan, sc, s);
     }
     if (status == WEFT_OK) return WEFT_OK;

@@ -8,11 +8,11 @@ weft_status weft_pass_write(struct weft_compiling *c) {
     struct weft_schedule *sc = c->schedule;
     for (uint32_t i = 0; i < sc->n_steps; i++) {
         struct weft_step *s = &sc->steps[i];
-        if (p->checked) s->number = (uint32_t)(sc - p->schedules) << 16 | i;
-        if (p->checked && !s->checked)
+        if (p->checked) s->bound.number = (uint32_t)(sc - p->schedules) << 16 | i;
+        if (p->checked && !s->bound.checked)
             weft_str_addf(&p->report,
                           "schedule %s: step '%s' is left unchecked: it has %u bindings and %u parameter words\n",
-                          sc->name, s->label, s->n_slots - 1, s->n_words);
+                          sc->name, s->label, s->bound.n_slots - 1, s->bound.n_words);
         WEFT_TRY(weft_bind_wgsl(p, sc, s));
     }
     return WEFT_OK;

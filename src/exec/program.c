@@ -13,12 +13,12 @@ static void compile_progress(void *user, size_t done, size_t total) {
 static void describe(const struct weft_step *s, struct weft_pipeline_desc *desc) {
     if (desc->wgsl) return; // by an earlier step
     *desc = (struct weft_pipeline_desc){.label = s->label,
-                                        .wgsl = s->wgsl,
-                                        .n_bindings = s->n_slots,
+                                        .wgsl = s->bound.wgsl,
+                                        .n_bindings = s->bound.n_slots,
                                         .uniform_size = WEFT_PARAM_SLOT,
                                         .workgroup = {s->workgroup[0], s->workgroup[1], s->workgroup[2]},
                                         .workgroup_memory = s->workgroup_memory};
-    for (uint32_t k = 0; k < s->n_slots; k++) desc->kinds[k] = s->slots[k].kind;
+    for (uint32_t k = 0; k < s->bound.n_slots; k++) desc->kinds[k] = s->bound.slots[k].kind;
 }
 
 static weft_status build_pipelines(struct weft_program *p, const struct weft_program_params *params) {
@@ -29,7 +29,7 @@ static weft_status build_pipelines(struct weft_program *p, const struct weft_pro
         descs && p->pipelines ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while making pipelines");
     for (uint32_t k = 0; k < p->plan->n_schedules && status == WEFT_OK; k++)
         for (uint32_t i = 0; i < p->plan->schedules[k].n_steps; i++)
-            describe(&p->plan->schedules[k].steps[i], &descs[p->plan->schedules[k].steps[i].pipeline]);
+            describe(&p->plan->schedules[k].steps[i], &descs[p->plan->schedules[k].steps[i].bound.pipeline]);
     if (status == WEFT_OK)
         status = weft_pipeline_get_many(p->gpu, descs, n, p->pipelines, compile_progress, (void *)params);
     weft_free(descs);

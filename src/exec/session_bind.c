@@ -20,7 +20,7 @@ static bool direct(const struct weft_io_binding *b) { return b->buf.id && !b->st
 static bool is_bound(const struct weft_io_binding *b) { return b->buf.id || b->host; }
 
 bool weft_session_bind_slot(const weft_session *s, const struct weft_step *step, uint32_t slot, struct weft_bind *out) {
-    const struct weft_slot *at = &step->slots[slot];
+    const struct weft_slot *at = &step->bound.slots[slot];
     uint32_t io;
     weft_session_is_io(at->mem_key, &io);
     const struct weft_io_binding *b = &s->bound[io];
@@ -79,14 +79,16 @@ static weft_status no_overlap(const weft_session *s, uint32_t i, uint32_t j) {
 /// WebGPU judges usage by whole buffer: where a step would bind one buffer read and read_write, the side that is only
 /// read, an input if there is one, goes through the session's own buffer.
 static void stage_step(weft_session *s, const struct weft_step *step) {
+    const struct weft_step_bound *bound = &step->bound;
     uint32_t a, b;
-    for (uint32_t i = 1; i < step->n_slots; i++) {
-        if (!weft_session_is_io(step->slots[i].mem_key, &a)) continue;
+    for (uint32_t i = 1; i < bound->n_slots; i++) {
+        if (!weft_session_is_io(bound->slots[i].mem_key, &a)) continue;
         for (uint32_t j = 1; j < i; j++) {
-            if (step->slots[i].kind == step->slots[j].kind || !weft_session_is_io(step->slots[j].mem_key, &b)) continue;
+            if (bound->slots[i].kind == bound->slots[j].kind || !weft_session_is_io(bound->slots[j].mem_key, &b))
+                continue;
             if (a == b || !direct(&s->next[a]) || !direct(&s->next[b]) || !one_buffer(&s->next[a], &s->next[b]))
                 continue;
-            s->next[step->slots[i].kind == WEFT_BIND_READ ? a : b].staged = true;
+            s->next[bound->slots[i].kind == WEFT_BIND_READ ? a : b].staged = true;
         }
     }
 }

@@ -16,18 +16,19 @@ static bool is_pool(const weft_session *s, uint32_t mem_key) {
 static weft_status bind_step(const weft_session *s, const struct weft_step *step, bool odd, weft_bindgroup *out) {
     struct weft_bind binds[WEFT_MAX_SLOTS];
     uint32_t io;
-    for (uint32_t n = 0; n < step->n_slots; n++) {
-        const struct weft_slot *slot = &step->slots[n];
+    for (uint32_t n = 0; n < step->bound.n_slots; n++) {
+        const struct weft_slot *slot = &step->bound.slots[n];
         if (n == 0) binds[n] = (struct weft_bind){s->arena, 0, WEFT_PARAM_SLOT};
         else if (is_pool(s, slot->mem_key))
-            binds[n] = weft_pool_bind(s->program->pool, slot->mem_key & 0xffffff, step->slots, n);
+            binds[n] = weft_pool_bind(s->program->pool, slot->mem_key & 0xffffff, step->bound.slots, n);
         else binds[n] = (struct weft_bind){weft_session_buffer(s, slot->mem_key, odd), slot->offset, slot->size};
         if (n && weft_session_is_io(slot->mem_key, &io) && !weft_session_bind_slot(s, step, n, &binds[n])) {
             *out = (weft_bindgroup){0}; // refused by the run, not by a binding of something else
             return WEFT_OK;
         }
     }
-    weft_status status = weft_bindgroup_get(s->gpu, s->program->pipelines[step->pipeline], binds, step->n_slots, out);
+    weft_status status =
+        weft_bindgroup_get(s->gpu, s->program->pipelines[step->bound.pipeline], binds, step->bound.n_slots, out);
     return status == WEFT_OK ? status : weft_fail_in(status, "step '%s'", step->label);
 }
 
@@ -35,9 +36,9 @@ static bool touches(const weft_session *s, const struct weft_step *step, uint32_
     uint32_t io;
     if (mem_key == UINT32_MAX) return true;
     uint32_t twin = mem_key >> 24 == WEFT_MEM_STATE ? WEFT_STATE_PRESENT : 0; // the other buffer of a state
-    for (uint32_t n = 1; n < step->n_slots; n++) {
-        if (step->slots[n].mem_key == mem_key || step->slots[n].mem_key == (mem_key ^ twin)) return true;
-        if (mem_key == WEFT_REBIND_IOS && weft_session_is_io(step->slots[n].mem_key, &io) && s->io_changed[io])
+    for (uint32_t n = 1; n < step->bound.n_slots; n++) {
+        if (step->bound.slots[n].mem_key == mem_key || step->bound.slots[n].mem_key == (mem_key ^ twin)) return true;
+        if (mem_key == WEFT_REBIND_IOS && weft_session_is_io(step->bound.slots[n].mem_key, &io) && s->io_changed[io])
             return true;
     }
     return false;

@@ -57,7 +57,7 @@ static weft_status stage(weft_session *s, uint32_t k, const int64_t *symbols, ui
         const weft_session *from = i == s->stale_step ? s->stale : s;
         s->spare.plan_steps[s->spare.n_steps] = i;
         s->spare.steps[s->spare.n_steps++] =
-            (struct weft_gpu_step){.pipeline = s->program->pipelines[step->pipeline],
+            (struct weft_gpu_step){.pipeline = s->program->pipelines[step->bound.pipeline],
                                    .group = from->groups[k][i],
                                    .uniform_offset = (uint32_t)(base + (uint64_t)i * WEFT_PARAM_SLOT),
                                    .grid = {grid[0], grid[1], grid[2]},

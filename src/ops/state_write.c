@@ -130,9 +130,10 @@ weft_status weft_state_commit_lower(struct weft_lower *l, uint32_t state) {
     uint32_t y = weft_emit_scratch(l, s, "s", WEFT_WRITE, past, WEFT_OPERAND_WIDE);
     as_words(l, s, p->bytes);
     finish(l, s, x, y, &cfg);
-    s->writes_state = s->is_copy = s->is_commit = true;
-    s->copied_bytes = p->bytes;
-    s->copy_why = "the state is double-buffered: its present becomes its past";
+    s->writes_state = true;
+    s->copy = (struct weft_step_copy){.kind = WEFT_COPY_COMMIT,
+                                      .bytes = p->bytes,
+                                      .why = "the state is double-buffered: its present becomes its past"};
     return l->status;
 }
 

@@ -19,7 +19,7 @@ weft_status weft_plan_expand(struct weft_plan *plan, const char *file, const str
     uint64_t known;
     write_key(file, values, n, &key);
     weft_status status = WEFT_OK;
-    if (!key.failed && weft_map_get(&plan->texts, weft_str_get(&key), key.len, &known)) {
+    if (!key.failed && weft_map_get(&plan->scratch.texts, weft_str_get(&key), key.len, &known)) {
         weft_str_add(out, (const char *)(uintptr_t)known);
     } else {
         status = weft_template_expand(file, values, n, &text, NULL);
@@ -28,7 +28,7 @@ weft_status weft_plan_expand(struct weft_plan *plan, const char *file, const str
                          ? weft_arena_strdup(&plan->arena, weft_str_get(&text))
                          : NULL;
         // Without room to remember it, it is expanded again.
-        if (kept) weft_map_set(&plan->texts, weft_str_get(&key), key.len, (uint64_t)(uintptr_t)kept);
+        if (kept) weft_map_set(&plan->scratch.texts, weft_str_get(&key), key.len, (uint64_t)(uintptr_t)kept);
         out->failed |= text.failed;
     }
     weft_str_free(&key);

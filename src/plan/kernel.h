@@ -99,6 +99,20 @@ enum weft_operand_flags {
     WEFT_OPERAND_BITS = 32, ///< of 16-bit floats: read by bits_x, written a word at a time by put_word_x
 };
 
+/// What the splitter says of an operand whose range it made smaller (compile/split.c).
+struct weft_operand_split {
+    uint64_t first; ///< elements between the operand's own start and byte_offset
+};
+
+/// What the binder says of an operand (compile/bind.c).
+struct weft_operand_bound {
+    uint8_t slot;           ///< binding number (0 is the uniform block); of a segmented operand the first
+    uint8_t n_segments;     ///< consecutive bindings that hold it, 1 for all that fit one
+    uint64_t segment_bytes; ///< bytes of all but the last, a multiple of 256; 0 with one segment
+    uint64_t slot_offset;   ///< bytes from the slot's start to the operand's start
+};
+
+/// What lowering says of an operand, but for the two members at the end.
 struct weft_operand {
     const char *name; ///< accessor suffix
     uint8_t access;   ///< enum weft_access
@@ -113,20 +127,17 @@ struct weft_operand {
     weft_dim count;  ///< live elements that it may touch from elem_offset on; 0 or WEFT_DIM_BAD: to the tensor's end
     weft_dim live;   ///< checked plans: live length in elements, WEFT_DIM_BAD: `used`
     uint64_t used;   ///< checked plans: bytes that hold elements, 0: `bytes`
-    /// Of a step that may be cut (step->items): its items [i * every, (i + 1) * every) reach elements [i * unit,
+    /// Of a step that may be split (step->items): its items [i * every, (i + 1) * every) reach elements [i * unit,
     /// (i + 1) * unit) and no others. every 0: any item may reach any element.
     uint64_t every, unit;
-    uint64_t first; ///< of a narrowed operand: elements between its own start and byte_offset
-    // binder
-    uint8_t slot;           ///< binding number (0 is the uniform block); of a segmented operand the first
-    uint8_t n_segments;     ///< consecutive bindings that hold it, 1 for all that fit one
-    uint64_t segment_bytes; ///< bytes of all but the last, a multiple of 256; 0 with one segment
-    uint64_t slot_offset;   ///< bytes from the slot's start to this operand's start
+    struct weft_operand_split split;
+    struct weft_operand_bound bound;
 };
 
 /// True if binding `slot` holds the operand or a segment of it.
 static inline bool weft_operand_in_slot(const struct weft_operand *o, uint32_t slot) {
-    return slot >= o->slot && slot < (uint32_t)o->slot + (o->n_segments ? o->n_segments : 1);
+    const struct weft_operand_bound *b = &o->bound;
+    return slot >= b->slot && slot < (uint32_t)b->slot + (b->n_segments ? b->n_segments : 1);
 }
 
 /// Plans place everything at multiples of 256 bytes, which every implementation accepts as an offset.
@@ -145,7 +156,36 @@ struct weft_slot {
     uint64_t offset, size;
 };
 
-/// One dispatch.
+enum weft_copy_kind {
+    WEFT_COPY_NONE,
+    WEFT_COPY_ALIAS,  ///< because of aliasing
+    WEFT_COPY_COMMIT, ///< of a double-buffered state
+};
+
+/// Of a step that copies because the planner wants it: reported.
+struct weft_step_copy {
+    enum weft_copy_kind kind;
+    uint64_t bytes;  ///< at the upper bounds
+    const char *why; ///< the reason, a clause (arena)
+};
+
+/// What the splitter says of a step that computes a part of what lowering meant (compile/split.c).
+struct weft_step_split {
+    uint32_t first, end; ///< workgroups [first, end) of the whole; end 0: the whole
+};
+
+/// What binding says of a step (compile/bind.c, write.c, number.c).
+struct weft_step_bound {
+    struct weft_slot slots[WEFT_MAX_SLOTS];
+    uint32_t n_slots;
+    uint32_t n_words;  ///< words of the block: fields, then the binder's
+    bool checked;      ///< its accessors record accesses out of range; the last slot is the fault buffer
+    uint32_t number;   ///< what a fault calls it: schedule << 16 | place in the schedule
+    char *wgsl;        ///< complete text (arena)
+    uint32_t pipeline; ///< index in the program's pipeline list
+};
+
+/// One dispatch: what lowering says of it, but for the three members at the end.
 struct weft_step {
     const struct weft_kernel *kernel;
     const char *label;               ///< op and node names, for messages and profiles
@@ -159,24 +199,14 @@ struct weft_step {
     uint32_t workgroup[3];
     uint32_t workgroup_memory; ///< bytes
     bool writes_state;
-    bool only_advances;    ///< all that it writes of the variables are positions, which it moves on
-    bool is_copy;          ///< made by the planner because of aliasing, or to commit a state; reported
-    bool is_commit;        ///< is_copy: to commit a state
-    uint64_t copied_bytes; ///< is_copy: at the upper bounds
-    const char *copy_why;  ///< is_copy: the reason, a clause (arena)
-    uint32_t group;        ///< group of nodes that it came from (weft_lower.groups)
+    bool only_advances; ///< all that it writes of the variables are positions, which it moves on
+    uint32_t group;     ///< group of nodes that it came from (weft_lower.groups)
     /// Work items of a workgroup: workgroup g, as group_index() counts, computes items [g * items, (g + 1) * items).
-    /// 0: the step can't be cut into pieces.
+    /// 0: the step can't be split.
     uint32_t items;
-    uint32_t cut0, cut1; ///< a piece has workgroups [cut0, cut1) of the whole; cut1 0: the whole
-    // binder
-    struct weft_slot slots[WEFT_MAX_SLOTS];
-    uint32_t n_slots;
-    uint32_t n_words;  ///< words of the block: fields, then the binder's
-    bool checked;      ///< its accessors record accesses out of range; the last slot is the fault buffer
-    uint32_t number;   ///< what a fault calls it: schedule << 16 | place in the schedule
-    char *wgsl;        ///< complete text (arena)
-    uint32_t pipeline; ///< index in the program's pipeline list
+    struct weft_step_copy copy;
+    struct weft_step_split split;
+    struct weft_step_bound bound;
 };
 
 /// Folds a one-dimensional number of workgroups into the device's limit; kernels use group_index(). Never drops work:

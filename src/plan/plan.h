@@ -175,6 +175,11 @@ struct weft_plan_pages {
     uint32_t n_spans;
 };
 
+/// What a plan needs while it is compiled, and not afterwards.
+struct weft_plan_scratch {
+    struct weft_map texts; ///< expanded templates and whole kernels, by what they are made of
+};
+
 struct weft_plan {
     struct weft_arena arena;
     struct weft_graph *graph;    ///< after the graph passes; owns dims
@@ -208,7 +213,7 @@ struct weft_plan {
     bool bound;                     ///< for one size only: weft_compile_params.bind
     int64_t bind[WEFT_MAX_SYMBOLS]; ///< if bound
     bool checked;                   ///< checked build of the accessors (weft_compile_params.checked)
-    struct weft_map texts;  ///< while it is compiled: expanded templates and whole kernels, by what they are made of
-    struct weft_str report; ///< what was fused, copied and why, a line each
+    struct weft_str report;         ///< what was fused, copied and why, a line each
+    struct weft_plan_scratch scratch;
 };
 #endif

@@ -34,10 +34,10 @@ uint32_t weft_operand_length(const struct weft_update *u, const struct weft_oper
 /// wholly beyond them has nothing to do.
 static void cut_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
     const struct weft_step *s = u->step;
-    uint64_t total = (uint64_t)grid[0] * grid[1] * grid[2], end = total < s->cut1 ? total : s->cut1;
-    uint64_t n = end > s->cut0 ? end - s->cut0 : 0;
+    uint64_t total = (uint64_t)grid[0] * grid[1] * grid[2], end = total < s->split.end ? total : s->split.end;
+    uint64_t n = end > s->split.first ? end - s->split.first : 0;
     uint32_t *own = words + s->n_fields - WEFT_CUT_FIELDS;
-    own[0] = s->cut0;
+    own[0] = s->split.first;
     own[1] = (uint32_t)n;
     own[2] = (uint32_t)total;
     weft_grid_fold(n, u->caps->max_groups, grid);
@@ -48,14 +48,14 @@ void weft_step_update(const struct weft_update *u, uint32_t words[WEFT_MAX_WORDS
     memset(words, 0, WEFT_MAX_WORDS * sizeof *words);
     grid[0] = grid[1] = grid[2] = 0;
     s->kernel->update(u, words, grid);
-    if (s->cut1) cut_update(u, words, grid);
+    if (s->split.end) cut_update(u, words, grid);
     // The binder's words follow the kernel's in operand order; compile/bind.c declares them in the same order.
     for (uint32_t i = 0; i < s->n_operands; i++) {
         const struct weft_operand *o = &s->operands[i];
         int64_t live = o->elem_offset == WEFT_DIM_BAD ? 0 : weft_dim_eval(u->dims, o->elem_offset, u->symbols);
         words[weft_off_word(s, i)] =
-            (uint32_t)(o->slot_offset / weft_accessor_width(o->dtype) + (uint64_t)live - o->first);
-        if (s->checked) words[weft_len_word(s, i)] = weft_operand_length(u, o);
+            (uint32_t)(o->bound.slot_offset / weft_accessor_width(o->dtype) + (uint64_t)live - o->split.first);
+        if (s->bound.checked) words[weft_len_word(s, i)] = weft_operand_length(u, o);
     }
-    if (s->checked) words[s->n_words - 1] = s->number;
+    if (s->bound.checked) words[s->bound.n_words - 1] = s->bound.number;
 }

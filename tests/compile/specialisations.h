@@ -47,18 +47,18 @@ static inline void specials_free(struct specials *all) {
 static inline void specials_add(struct specials *all, const char *origin, const struct weft_schedule *sc,
                                 const struct weft_step *s) {
     uint64_t number;
-    size_t len = strlen(s->wgsl);
-    if (weft_map_get(&all->seen, s->wgsl, len, &number)) return;
+    size_t len = strlen(s->bound.wgsl);
+    if (weft_map_get(&all->seen, s->bound.wgsl, len, &number)) return;
     struct weft_str label = {0};
     weft_str_addf(&label, "%s, %s, %s", origin, sc->name, s->label);
     struct special item = {.desc = {.label = weft_str_take(&label),
-                                    .wgsl = weft_strdup(s->wgsl),
-                                    .n_bindings = s->n_slots,
+                                    .wgsl = weft_strdup(s->bound.wgsl),
+                                    .n_bindings = s->bound.n_slots,
                                     .uniform_size = 256,
                                     .workgroup_memory = s->workgroup_memory}};
     memcpy(item.desc.workgroup, s->workgroup, sizeof item.desc.workgroup);
-    for (uint32_t i = 0; i < s->n_slots; i++) item.desc.kinds[i] = s->slots[i].kind;
-    assert_true(item.desc.label && item.desc.wgsl && weft_map_set(&all->seen, s->wgsl, len, all->n));
+    for (uint32_t i = 0; i < s->bound.n_slots; i++) item.desc.kinds[i] = s->bound.slots[i].kind;
+    assert_true(item.desc.label && item.desc.wgsl && weft_map_set(&all->seen, s->bound.wgsl, len, all->n));
     assert_true(weft_grow((void **)&all->items, &all->cap, all->n + 1, sizeof item));
     all->items[all->n++] = item;
 }
@@ -71,7 +71,7 @@ static inline void specials_compile(struct specials *all, const char *origin, co
         const struct weft_schedule *sc = &plan->schedules[k];
         for (uint32_t i = 0; i < sc->n_steps; i++) {
             specials_add(all, origin, sc, &sc->steps[i]);
-            all->unchecked += params->checked && !sc->steps[i].checked;
+            all->unchecked += params->checked && !sc->steps[i].bound.checked;
         }
         all->steps += sc->n_steps;
     }

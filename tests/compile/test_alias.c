@@ -124,7 +124,7 @@ static void readers_of_views_come_first(void **state) {
     struct weft_schedule *sc = &p->schedules[0];
     uint32_t write = fixture_step(sc, "assign write", 0);
     assert_int_equal(write, sc->n_steps - 1); // and not behind the tanh, whose kernel it could have ended
-    assert_true(sc->steps[write].is_copy);
+    assert_true(sc->steps[write].copy.kind);
     assert_int_equal(sc->copied_bytes, 32);
     report_says(p, "copies 32 bytes: it writes elements 0 .. 8 of state 'm', of which 'late' reads 0 .. 8");
     weft_plan_destroy(p);
@@ -136,7 +136,7 @@ static void kernels_of_their_own_get_copies(void **state) {
                                        "%1 = cache_append %c %x %pos\n",
                                        NULL, NULL);
     assert_int_equal(p->schedules[0].n_steps, 2);
-    assert_true(p->schedules[0].steps[0].is_copy);
+    assert_true(p->schedules[0].steps[0].copy.kind);
     assert_int_equal(p->schedules[0].copied_bytes, 2 * 4 * 4);
     report_says(p, "reads 'c' as 'in0' and writes it as 'out0'");
     weft_plan_destroy(p);

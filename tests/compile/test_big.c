@@ -64,9 +64,9 @@ static void count(const struct weft_plan *p, uint32_t *segmented, uint32_t *piec
     for (uint32_t k = 0; k < p->n_schedules; k++) {
         for (uint32_t i = 0; i < p->schedules[k].n_steps; i++) {
             const struct weft_step *s = &p->schedules[k].steps[i];
-            *pieces += s->cut1 != 0;
-            for (uint32_t o = 0; o < s->n_operands; o++) *segmented += s->operands[o].n_segments > 1;
-            for (uint32_t n = 1; n < s->n_slots; n++) assert_true(s->slots[n].size <= BIG_LIMIT);
+            *pieces += s->split.end != 0;
+            for (uint32_t o = 0; o < s->n_operands; o++) *segmented += s->operands[o].bound.n_segments > 1;
+            for (uint32_t n = 1; n < s->bound.n_slots; n++) assert_true(s->bound.slots[n].size <= BIG_LIMIT);
         }
     }
 }
@@ -99,11 +99,11 @@ static void tint_takes_them(void **state) {
         struct weft_plan *p = fixture_plan(big_cases[i].graph, &caps, NULL);
         for (uint32_t k = 0, seen = 0; k < p->schedules[0].n_steps; k++) {
             const struct weft_step *s = &p->schedules[0].steps[k];
-            bool large = s->cut1 != 0;
-            for (uint32_t o = 0; o < s->n_operands; o++) large |= s->operands[o].n_segments > 1;
-            if (!large || s->pipeline < seen) continue;
-            seen = s->pipeline + 1;
-            weft_wgsl_texts_add(&texts, s->label, s->wgsl, NULL);
+            bool large = s->split.end != 0;
+            for (uint32_t o = 0; o < s->n_operands; o++) large |= s->operands[o].bound.n_segments > 1;
+            if (!large || s->bound.pipeline < seen) continue;
+            seen = s->bound.pipeline + 1;
+            weft_wgsl_texts_add(&texts, s->label, s->bound.wgsl, NULL);
         }
         weft_plan_destroy(p);
     }
@@ -123,7 +123,7 @@ static void pieces_cover_sizes_that_fall(void **state) {
     struct weft_plan *p =
         fixture_plan("symbol S 1 300\ninput x f32 [900-S, 1000]\n%0 = tanh %x\noutput %0 y\n", &caps, NULL);
     struct weft_schedule *sc = &p->schedules[0];
-    assert_true(sc->steps[0].cut1 != 0);
+    assert_true(sc->steps[0].split.end != 0);
     for (int64_t t = 1; t <= 300; t += 13) {
         uint64_t groups = 0, whole = ((uint64_t)(900 - t) * 1000 + 255) / 256;
         for (uint32_t i = 0; i < sc->n_steps; i++) {
@@ -150,10 +150,10 @@ static void ranges_of_one_state_are_narrowed_alike(void **state) {
         "%a = slice %m {start=S, len=400000}\n%b = add %a %x\n%c = mul %b %z\n%1 = assign %m %c {start=500000}\n",
         &caps, NULL);
     const struct weft_step *s = &p->schedules[0].steps[0];
-    assert_true(s->cut1 != 0);
+    assert_true(s->split.end != 0);
     for (uint32_t i = 0; i < s->n_operands; i++) {
         bool of_state = p->schedules[0].tensors[s->operands[i].tensor].mem == WEFT_MEM_STATE;
-        assert_int_equal(s->operands[i].n_segments, of_state ? 4 : 1);
+        assert_int_equal(s->operands[i].bound.n_segments, of_state ? 4 : 1);
     }
     weft_plan_destroy(p);
 }
@@ -198,19 +198,19 @@ static void pools_have_banks(void **state) {
                 if (!t->bank_bytes) continue;
                 seen++;
                 if (strncmp(s->label, "attention", 9) == 0) reader = i;
-                assert_int_equal(at->n_segments, g->n_banks);
-                assert_int_equal(at->segment_bytes, g->bank_pages * p->states[t->index].page_bytes);
-                for (uint32_t b = 0; b < g->n_banks; b++) assert_int_equal(s->slots[at->slot + b].bank, b);
+                assert_int_equal(at->bound.n_segments, g->n_banks);
+                assert_int_equal(at->bound.segment_bytes, g->bank_pages * p->states[t->index].page_bytes);
+                for (uint32_t b = 0; b < g->n_banks; b++) assert_int_equal(s->bound.slots[at->bound.slot + b].bank, b);
             }
         }
         assert_int_equal(seen, 4);                                       // two are written, two are read
         struct weft_step *s = &p->schedules[0].steps[reader], keep = *s; // and the checker looks at them
         uint32_t o = 0;
-        while (s->operands[o].n_segments < 2) o++;
-        s->slots[s->operands[o].slot + 1].bank = 0;
+        while (s->operands[o].bound.n_segments < 2) o++;
+        s->bound.slots[s->operands[o].bound.slot + 1].bank = 0;
         REFUSED(weft_plan_check(p, &p->schedules[0]), WEFT_ERR_INTERNAL, "do not hold its bytes");
         *s = keep;
-        s->operands[o].segment_bytes -= 256;
+        s->operands[o].bound.segment_bytes -= 256;
         REFUSED(weft_plan_check(p, &p->schedules[0]), WEFT_ERR_INTERNAL, "do not hold its bytes");
         *s = keep;
         assert_int_equal(weft_plan_check(p, &p->schedules[0]), WEFT_OK);
@@ -304,7 +304,7 @@ static void elementwise_is_cut(void **state) {
                 .dims = p->graph->dims, .symbols = symbols, .caps = &p->caps, .step = &sc->steps[i]};
             weft_step_update(&u, words, grid);
             uint64_t n = (uint64_t)grid[0] * grid[1] * grid[2];
-            if (whole <= sc->steps[i].cut0) assert_int_equal(n, 0);
+            if (whole <= sc->steps[i].split.first) assert_int_equal(n, 0);
             groups += n;
         }
         assert_int_equal(groups, whole);
@@ -335,31 +335,31 @@ static void checker_notices(void **state) {
     struct weft_schedule *sc = &p->schedules[0];
     struct weft_step *s = &sc->steps[0], keep = *s;
     uint32_t o = 0;
-    while (s->operands[o].n_segments < 2) o++;
-    uint32_t slot = s->operands[o].slot;
+    while (s->operands[o].bound.n_segments < 2) o++;
+    uint32_t slot = s->operands[o].bound.slot;
     assert_int_equal(weft_plan_check(p, sc), WEFT_OK);
     const char *words = "do not hold its bytes";
-    s->operands[o].segment_bytes -= 256;
+    s->operands[o].bound.segment_bytes -= 256;
     REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, words);
     *s = keep;
-    s->operands[o].n_segments = 1;
+    s->operands[o].bound.n_segments = 1;
     REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, "outside its binding");
     *s = keep;
-    s->slots[slot + 1].offset += 256; // a hole
+    s->bound.slots[slot + 1].offset += 256; // a hole
     REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, words);
     *s = keep;
-    s->slots[slot + 1].size -= 256; // the end is missing
+    s->bound.slots[slot + 1].size -= 256; // the end is missing
     REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, words);
     *s = keep;
-    s->slots[slot].size -= 256;
+    s->bound.slots[slot].size -= 256;
     REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, words);
     *s = keep;
-    struct weft_slot other = s->slots[slot];
-    s->slots[slot] = s->slots[slot + 1]; // out of order
-    s->slots[slot + 1] = other;
+    struct weft_slot other = s->bound.slots[slot];
+    s->bound.slots[slot] = s->bound.slots[slot + 1]; // out of order
+    s->bound.slots[slot + 1] = other;
     REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, "step '");
     *s = keep;
-    s->slots[slot + 1].wide = !s->slots[slot + 1].wide;
+    s->bound.slots[slot + 1].wide = !s->bound.slots[slot + 1].wide;
     REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, words);
     *s = keep;
     s->operands[o].flags |= WEFT_OPERAND_ATOMIC;
@@ -373,13 +373,13 @@ static void checker_notices(void **state) {
     s = &sc->steps[1];
     keep = *s;
     words = "does not do its part";
-    s->cut0++; // a group that nobody computes
+    s->split.first++; // a group that nobody computes
     REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, words);
     *s = keep;
-    s->cut1--;
+    s->split.end--;
     REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, words);
     *s = keep;
-    s->operands[0].first += 256; // elements are taken from elsewhere
+    s->operands[0].split.first += 256; // elements are taken from elsewhere
     REFUSED(weft_plan_check(p, sc), WEFT_ERR_INTERNAL, words);
     *s = keep;
     s->operands[0].bytes -= 4096;

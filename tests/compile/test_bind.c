@@ -56,12 +56,12 @@ static void bind(struct world *w) {
 static void expect_slot(const struct world *w, uint32_t operand, uint32_t slot, uint8_t kind, uint64_t offset,
                         uint64_t size, uint64_t within) {
     const struct weft_operand *o = &w->step.operands[operand];
-    const struct weft_slot *s = &w->step.slots[o->slot];
-    assert_int_equal(o->slot, slot);
+    const struct weft_slot *s = &w->step.bound.slots[o->bound.slot];
+    assert_int_equal(o->bound.slot, slot);
     assert_int_equal(s->kind, kind);
     assert_int_equal(s->offset, offset);
     assert_int_equal(s->size, size);
-    assert_int_equal(o->slot_offset, within);
+    assert_int_equal(o->bound.slot_offset, within);
 }
 
 /// What is only read shares a binding, one for each access width.
@@ -74,14 +74,14 @@ static void merges_reads_by_width(void **state) {
              s2 = add(w, "s2", SHARD, 0, 4, WEFT_READ, 0);
     uint32_t y = add(w, "y", HEAP0, 512, 256, WEFT_WRITE, 0);
     bind(w);
-    assert_int_equal(w->step.n_slots, 4);
+    assert_int_equal(w->step.bound.n_slots, 4);
     expect_slot(w, q, 1, WEFT_BIND_READ, 1024, 3328, 0);
     expect_slot(w, q2, 1, WEFT_BIND_READ, 1024, 3328, 3072);
     expect_slot(w, s, 2, WEFT_BIND_READ, 0, 512, 256);
     expect_slot(w, s2, 2, WEFT_BIND_READ, 0, 512, 0);
     expect_slot(w, y, 3, WEFT_BIND_READ_WRITE, 512, 256, 0);
-    assert_true(w->step.slots[1].wide);
-    assert_false(w->step.slots[2].wide);
+    assert_true(w->step.bound.slots[1].wide);
+    assert_false(w->step.bound.slots[2].wide);
     weft_free(w);
 }
 
@@ -121,10 +121,10 @@ static void in_place_pair_shares(void **state) {
             "operands 'x' and 'y' overlap in memory"); // not declared
     w->step.operands[y].inplace_of = (int8_t)x;
     bind(w);
-    assert_int_equal(w->step.n_slots, 2);
+    assert_int_equal(w->step.bound.n_slots, 2);
     expect_slot(w, x, 1, WEFT_BIND_READ_WRITE, 256, 512, 0);
     expect_slot(w, y, 1, WEFT_BIND_READ_WRITE, 256, 512, 0);
-    assert_false(w->step.slots[1].wide); // the narrower of the two
+    assert_false(w->step.bound.slots[1].wide); // the narrower of the two
     weft_free(w);
 }
 
@@ -136,8 +136,8 @@ static void same_range_read_twice(void **state) {
     uint32_t a = add(w, "a", HEAP0, 0, 256, WEFT_READ, 0), b = add(w, "b", HEAP0, 0, 256, WEFT_READ, 0);
     add(w, "y", HEAP0, 256, 256, WEFT_WRITE, 0);
     bind(w);
-    assert_int_equal(w->step.n_slots, 3);
-    assert_int_equal(w->step.operands[a].slot, w->step.operands[b].slot);
+    assert_int_equal(w->step.bound.n_slots, 3);
+    assert_int_equal(w->step.operands[a].bound.slot, w->step.operands[b].bound.slot);
     weft_free(w);
 }
 
@@ -168,8 +168,8 @@ static void atomics_never_share(void **state) {
     uint32_t n = add(w, "count", HEAP0, 0, 256, WEFT_READ_WRITE, WEFT_OPERAND_ATOMIC),
              y = add(w, "y", HEAP0, 256, 256, WEFT_WRITE, 0);
     bind(w);
-    assert_int_not_equal(w->step.operands[n].slot, w->step.operands[y].slot);
-    assert_true(w->step.slots[w->step.operands[n].slot].atomic);
+    assert_int_not_equal(w->step.operands[n].bound.slot, w->step.operands[y].bound.slot);
+    assert_true(w->step.bound.slots[w->step.operands[n].bound.slot].atomic);
     uint32_t again = add(w, "again", HEAP0, 0, 256, WEFT_READ, 0);
     w->step.operands[again].inplace_of = (int8_t)n;
     REFUSED(weft_bind_step(&w->plan, &w->sc, &w->step), WEFT_ERR_INTERNAL, "atomic operand 'again'");
@@ -194,8 +194,8 @@ static void limits(void **state) {
     w->plan.caps.max_binding = 1024;
     add(w, "large", HEAP0, 0, 1280, WEFT_READ, 0);
     bind(w); // two segments
-    assert_int_equal(w->step.n_slots, 3);
-    assert_int_equal(w->step.operands[0].n_segments, 2);
+    assert_int_equal(w->step.bound.n_slots, 3);
+    assert_int_equal(w->step.operands[0].bound.n_segments, 2);
     w->step.operands[0].flags = WEFT_OPERAND_ATOMIC;
     REFUSED(weft_bind_step(&w->plan, &w->sc, &w->step), WEFT_ERR_LIMIT, "atomic operand 'large' of 1280 bytes");
     weft_free(w);
@@ -204,7 +204,7 @@ static void limits(void **state) {
     w->step.n_fields = WEFT_MAX_WORDS - 1;
     add(w, "a", HEAP0, 0, 256, WEFT_READ, 0);
     bind(w);
-    assert_int_equal(w->step.n_words, WEFT_MAX_WORDS);
+    assert_int_equal(w->step.bound.n_words, WEFT_MAX_WORDS);
     add(w, "b", HEAP0, 256, 256, WEFT_READ, 0);
     REFUSED(weft_bind_step(&w->plan, &w->sc, &w->step), WEFT_ERR_LIMIT, "65 parameter words");
     weft_free(w);
@@ -223,7 +223,7 @@ static void offsets_are_parameters(void **state) {
     weft_step_update(&u, words, grid);
     assert_int_equal(words[2 + a], 0);
     assert_int_equal(words[2 + b], 512);
-    assert_int_equal(w->step.n_words, 4);
+    assert_int_equal(w->step.bound.n_words, 4);
     weft_free(w);
 }
 
@@ -237,12 +237,12 @@ static void segments_of_one_range_are_shared(void **state) {
     w->plan.caps.max_storage_buffers = 16;
     bind(w);
     const struct weft_operand *o = w->step.operands;
-    assert_int_equal(w->step.n_slots, 1 + 4 + 4 + 4);
-    assert_int_equal(o[a].slot, o[c].slot);
-    assert_int_not_equal(o[a].slot, o[b].slot);
-    assert_int_not_equal(o[a].slot, o[d].slot);
-    assert_int_equal(w->step.slots[o[b].slot].offset, 512);
-    assert_int_equal(w->step.slots[o[d].slot + 3].size, 512);
+    assert_int_equal(w->step.bound.n_slots, 1 + 4 + 4 + 4);
+    assert_int_equal(o[a].bound.slot, o[c].bound.slot);
+    assert_int_not_equal(o[a].bound.slot, o[b].bound.slot);
+    assert_int_not_equal(o[a].bound.slot, o[d].bound.slot);
+    assert_int_equal(w->step.bound.slots[o[b].bound.slot].offset, 512);
+    assert_int_equal(w->step.bound.slots[o[d].bound.slot + 3].size, 512);
     weft_free(w);
 }
 

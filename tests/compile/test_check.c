@@ -56,8 +56,8 @@ static void overlapping_slots(void **state) {
     (void)state;
     struct world w = begin();
     struct weft_step *s = step(&w, "both");
-    s->slots[2] = s->slots[1];
-    s->slots[1].kind = s->slots[2].kind = WEFT_BIND_READ_WRITE;
+    s->bound.slots[2] = s->bound.slots[1];
+    s->bound.slots[1].kind = s->bound.slots[2].kind = WEFT_BIND_READ_WRITE;
     BAD(w, "writable bindings 1 and 2 overlap");
     weft_plan_destroy(w.plan);
 }
@@ -66,8 +66,8 @@ static void read_beside_read_write(void **state) {
     (void)state;
     struct world w = begin();
     struct weft_step *s = step(&w, "first");
-    s->slots[1].mem_key = s->slots[2].mem_key;
-    assert_int_not_equal(s->slots[1].kind, s->slots[2].kind);
+    s->bound.slots[1].mem_key = s->bound.slots[2].mem_key;
+    assert_int_not_equal(s->bound.slots[1].kind, s->bound.slots[2].kind);
     BAD(w, "use one buffer read and read_write");
     weft_plan_destroy(w.plan);
 }
@@ -77,15 +77,15 @@ static void operand_outside_its_binding(void **state) {
     struct world w = begin();
     struct weft_operand *o = &step(&w, "first")->operands[0];
     struct weft_operand keep = *o;
-    o->slot_offset += 256; // says another place than the tensor's
+    o->bound.slot_offset += 256; // says another place than the tensor's
     BAD(w, "operand 'in0' lies outside its binding");
     *o = keep;
     o->bytes += 256; // reaches beyond the slot and the tensor
     BAD(w, "lies outside its binding");
     *o = keep;
-    o->slot = 0; // the parameter block
+    o->bound.slot = 0; // the parameter block
     BAD(w, "lies outside its binding");
-    o->slot = (uint8_t)step(&w, "first")->n_slots;
+    o->bound.slot = (uint8_t)step(&w, "first")->bound.n_slots;
     BAD(w, "lies outside its binding");
     *o = keep;
     o->byte_offset += 16;
@@ -109,14 +109,14 @@ static void write_to_a_weight_or_input(void **state) {
     struct weft_step *s = step(&w, "product");
     struct weft_operand *o = read_from(&w, s, "w");
     for (uint32_t i = 0; i < s->n_operands; i++) // all of the weight's slots, so that this alone is wrong
-        if (s->operands[i].tensor == o->tensor) s->slots[s->operands[i].slot].kind = WEFT_BIND_READ_WRITE;
+        if (s->operands[i].tensor == o->tensor) s->bound.slots[s->operands[i].bound.slot].kind = WEFT_BIND_READ_WRITE;
     o->access = WEFT_WRITE;
     BAD(w, "writes to 'w', which is read-only");
     weft_plan_destroy(w.plan);
     w = begin();
     o = read_from(&w, step(&w, "first"), "x");
     o->access = WEFT_WRITE;
-    step(&w, "first")->slots[o->slot].kind = WEFT_BIND_READ_WRITE;
+    step(&w, "first")->bound.slots[o->bound.slot].kind = WEFT_BIND_READ_WRITE;
     BAD(w, "writes to 'x', which is read-only");
     weft_plan_destroy(w.plan);
 }
@@ -141,9 +141,9 @@ static void wide_binding_off_its_grain(void **state) {
     for (uint32_t i = 0; i < s->n_operands; i++)
         if (strcmp(s->operands[i].name, "w0_q") == 0) o = &s->operands[i];
     assert_non_null(o);
-    assert_true(s->slots[o->slot].wide);
+    assert_true(s->bound.slots[o->bound.slot].wide);
     o->byte_offset += 8;
-    o->slot_offset += 8;
+    o->bound.slot_offset += 8;
     o->bytes -= 256;
     BAD(w, "does not start at a vec4");
     weft_plan_destroy(w.plan);
@@ -237,10 +237,10 @@ static void bindings_too_many_or_crooked(void **state) {
     w.plan->caps.max_storage_buffers = 1;
     BAD(w, "storage bindings, the limit is 1");
     w.plan->caps.max_storage_buffers = 10;
-    step(&w, "first")->slots[1].offset = 128;
+    step(&w, "first")->bound.slots[1].offset = 128;
     BAD(w, "binding 1 has offset 128");
-    step(&w, "first")->slots[1].offset = 0;
-    step(&w, "first")->slots[1].size = 0;
+    step(&w, "first")->bound.slots[1].offset = 0;
+    step(&w, "first")->bound.slots[1].size = 0;
     BAD(w, "size 0");
     weft_plan_destroy(w.plan);
 }

@@ -9,14 +9,14 @@ static void ordinary_plans_have_nothing_of_it(void **state) {
     (void)state;
     struct weft_plan *plain = fixture_plan(add, NULL, NULL), *plan = fixture_plan(add, NULL, &checked);
     const struct weft_step *s = &plain->schedules[0].steps[0], *c = &plan->schedules[0].steps[0];
-    assert_false(plain->checked || s->checked);
-    assert_null(strstr(s->wgsl, "outside_"));
-    assert_null(strstr(s->wgsl, "len_"));
-    assert_true(plan->checked && c->checked);
-    assert_non_null(strstr(c->wgsl, "outside_in0(i, 1u)"));
-    assert_int_equal(c->n_slots, s->n_slots + 1);
-    assert_int_equal(c->slots[c->n_slots - 1].mem_key >> 24, WEFT_MEM_FAULT);
-    assert_int_equal(c->n_words, s->n_words + s->n_operands + 1);
+    assert_false(plain->checked || s->bound.checked);
+    assert_null(strstr(s->bound.wgsl, "outside_"));
+    assert_null(strstr(s->bound.wgsl, "len_"));
+    assert_true(plan->checked && c->bound.checked);
+    assert_non_null(strstr(c->bound.wgsl, "outside_in0(i, 1u)"));
+    assert_int_equal(c->bound.n_slots, s->bound.n_slots + 1);
+    assert_int_equal(c->bound.slots[c->bound.n_slots - 1].mem_key >> 24, WEFT_MEM_FAULT);
+    assert_int_equal(c->bound.n_words, s->bound.n_words + s->n_operands + 1);
     weft_plan_destroy(plain);
     weft_plan_destroy(plan);
 }
@@ -27,7 +27,7 @@ static uint32_t length(const struct weft_plan *plan, uint32_t step, const char *
     struct weft_update u = {.dims = plan->graph->dims, .symbols = symbols, .caps = &plan->caps, .step = s};
     uint32_t words[WEFT_MAX_WORDS], grid[3];
     weft_step_update(&u, words, grid);
-    assert_int_equal(words[s->n_words - 1], step); // of schedule 0
+    assert_int_equal(words[s->bound.n_words - 1], step); // of schedule 0
     for (uint32_t i = 0; i < s->n_operands; i++)
         if (strcmp(s->operands[i].name, name) == 0) return words[weft_len_word(s, i)];
     fail_msg("step '%s' has no operand '%s'", s->label, name);
@@ -65,9 +65,9 @@ static void no_binding_left(void **state) {
         caps.max_storage_buffers = 3 + (uint32_t)room; // the step has three of its own
         struct weft_plan *plan = fixture_plan(add, &caps, &checked);
         const struct weft_step *s = &plan->schedules[0].steps[0];
-        assert_int_equal(s->checked, room);
-        assert_int_equal(s->n_slots, 4 + room);
-        assert_int_equal(strstr(s->wgsl, "outside_") != NULL, room);
+        assert_int_equal(s->bound.checked, room);
+        assert_int_equal(s->bound.n_slots, 4 + room);
+        assert_int_equal(strstr(s->bound.wgsl, "outside_") != NULL, room);
         bool told =
             strstr(weft_str_get(&plan->report), "step 'region add, 1 nodes, 1 parts' is left unchecked") != NULL;
         assert_int_equal(told, !room);
@@ -98,9 +98,9 @@ static void no_words_left(void **state) {
                                               .elem_offset = WEFT_DIM_BAD,
                                               .live = WEFT_DIM_BAD};
         assert_int_equal(weft_bind_step(&plan, &sc, &s), WEFT_OK);
-        assert_int_equal(s.checked, !over);
-        assert_int_equal(s.n_words, over ? WEFT_MAX_WORDS - 1 : WEFT_MAX_WORDS);
-        assert_int_equal(s.n_slots, over ? 2 : 3);
+        assert_int_equal(s.bound.checked, !over);
+        assert_int_equal(s.bound.n_words, over ? WEFT_MAX_WORDS - 1 : WEFT_MAX_WORDS);
+        assert_int_equal(s.bound.n_slots, over ? 2 : 3);
     }
 }
 

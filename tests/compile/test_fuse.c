@@ -230,7 +230,7 @@ static void budgets_hold(void **state) {
         end(&f);
         struct weft_plan *p = fixture_plan(weft_str_get(&text), &caps, NULL);
         for (uint32_t i = 0; i < p->schedules[0].n_steps; i++)
-            assert_true(p->schedules[0].steps[i].n_slots - 1 <= limit);
+            assert_true(p->schedules[0].steps[i].bound.n_slots - 1 <= limit);
         weft_plan_destroy(p);
     }
     // A budget of single nodes splits their group alone.

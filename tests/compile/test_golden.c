@@ -93,7 +93,7 @@ static void keep_texts(const struct weft_plan *plan) {
     if (weft_dir_make(path) != WEFT_OK) fail_msg("%s", weft_error_message());
     for (uint32_t k = 0; k < plan->n_schedules; k++)
         for (uint32_t i = 0; i < plan->schedules[k].n_steps; i++) {
-            const char *wgsl = plan->schedules[k].steps[i].wgsl;
+            const char *wgsl = plan->schedules[k].steps[i].bound.wgsl;
             assert_true(weft_test_text_hash(wgsl, hash));
             snprintf(path, sizeof path, "%s/golden/%s.wgsl", folder("WEFT_TEST_BUILD", "build"), hash);
             if (access(path, F_OK) == 0) continue;
@@ -288,10 +288,10 @@ static void control_dump(int change, struct weft_str *out) {
     struct weft_step *s = &p->schedules[0].steps[0];
     switch (change) {
     case 1: s->workgroup[0] /= 2; break;
-    case 2: s->wgsl[strlen(s->wgsl) / 2] ^= 1; break;
+    case 2: s->bound.wgsl[strlen(s->bound.wgsl) / 2] ^= 1; break;
     case 3: s->operands[0].byte_offset += 16; break;
     case 4: s->operands[1].access ^= WEFT_READ_WRITE; break;
-    case 5: s->slots[1].kind = WEFT_BIND_READ_WRITE; break;
+    case 5: s->bound.slots[1].kind = WEFT_BIND_READ_WRITE; break;
     case 6: p->schedules[0].hi[0] = 63; break; // only the words and the grid know
     case 7: p->schedules[0].n_steps = 0; break;
     case 8: p->n_pipelines++; break;

@@ -121,8 +121,8 @@ static float *model_logits(struct weft_test_model *m, uint64_t limit, uint32_t *
     for (uint32_t k = 0; k < plan->n_schedules; k++)
         for (uint32_t i = 0; i < plan->schedules[k].n_steps; i++) {
             const struct weft_step *step = &plan->schedules[k].steps[i];
-            *pieces += step->cut1 != 0;
-            for (uint32_t o = 0; o < step->n_operands; o++) *pieces += step->operands[o].n_segments > 1;
+            *pieces += step->split.end != 0;
+            for (uint32_t o = 0; o < step->n_operands; o++) *pieces += step->operands[o].bound.n_segments > 1;
         }
     int32_t ids[PROMPT];
     uint64_t seed = 7;

@@ -190,7 +190,7 @@ static uint64_t fingerprint(const struct weft_plan *p) {
     weft_str_free(&text);
     for (uint32_t k = 0; k < p->n_schedules; k++)
         for (uint32_t i = 0; i < p->schedules[k].n_steps; i++)
-            h = weft_hash(p->schedules[k].steps[i].wgsl, strlen(p->schedules[k].steps[i].wgsl), h);
+            h = weft_hash(p->schedules[k].steps[i].bound.wgsl, strlen(p->schedules[k].steps[i].bound.wgsl), h);
     return h;
 }
 

@@ -83,12 +83,12 @@ static void json_says_the_same(void **state) {
         for (uint32_t i = 0; i < sc->n_steps; i++) {
             const json_t *step = json_array_get(steps, i), *bindings = json_object_get(step, "bindings");
             assert_string_equal(json_string_value(json_object_get(step, "label")), sc->steps[i].label);
-            assert_int_equal(json_array_size(bindings), sc->steps[i].n_slots - 1);
+            assert_int_equal(json_array_size(bindings), sc->steps[i].bound.n_slots - 1);
             size_t operands = 0;
-            for (uint32_t n = 1; n < sc->steps[i].n_slots; n++) {
+            for (uint32_t n = 1; n < sc->steps[i].bound.n_slots; n++) {
                 const json_t *b = json_array_get(bindings, n - 1);
-                assert_int_equal(number(b, "size"), sc->steps[i].slots[n].size);
-                assert_int_equal(number(b, "offset"), sc->steps[i].slots[n].offset);
+                assert_int_equal(number(b, "size"), sc->steps[i].bound.slots[n].size);
+                assert_int_equal(number(b, "offset"), sc->steps[i].bound.slots[n].offset);
                 operands += json_array_size(json_object_get(b, "operands"));
             }
             assert_int_equal(operands, sc->steps[i].n_operands);

@@ -138,7 +138,7 @@ static void sabotage_case(weft_gpu *gpu, const struct op_case *c, struct total *
     for (uint32_t i = 0; i < v.n_steps; i++) {
         uint32_t step;
         rig_block(&live, i, &step);
-        uint32_t words = weft_program_plan(live.program)->schedules[v.schedule].steps[step].n_words;
+        uint32_t words = weft_program_plan(live.program)->schedules[v.schedule].steps[step].bound.n_words;
         for (uint32_t w = 0; w < words; w++) {
             weft_session_sabotage(live.session, step, w);
             rig_follow(&live);

@@ -128,8 +128,8 @@ static void long_rows_are_cut(void **state) {
     struct weft_plan *p =
         fixture_plan("symbol N 0 4000000\ninput x f32 [N]\n%0 = cumsum %x {reverse=1}\noutput %0 y\n", &caps, NULL);
     for (uint32_t i = 0; i < p->schedules[0].n_steps; i++)
-        for (uint32_t k = 1; k < p->schedules[0].steps[i].n_slots; k++)
-            assert_true(p->schedules[0].steps[i].slots[k].size <= caps.max_binding);
+        for (uint32_t k = 1; k < p->schedules[0].steps[i].bound.n_slots; k++)
+            assert_true(p->schedules[0].steps[i].bound.slots[k].size <= caps.max_binding);
     weft_plan_destroy(p);
 }
 

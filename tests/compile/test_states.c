@@ -45,7 +45,7 @@ static void versions_have_their_buffers(void **state) {
         assert_int_equal(operand_in(sc, reader, last)->access, WEFT_READ);
         assert_int_equal(operand_in(sc, reader, 0) != NULL, !two);
         assert_int_equal(operand_in(sc, writer, 0) != NULL, true); // in place: itself; else what it keeps
-        assert_int_equal(strstr(writer->wgsl, "fn keep_s(") != NULL, two);
+        assert_int_equal(strstr(writer->bound.wgsl, "fn keep_s(") != NULL, two);
         weft_plan_destroy(p);
     }
 }
@@ -58,10 +58,10 @@ static void double_states_are_committed_last(void **state) {
     uint32_t commits = 0;
     for (uint32_t i = 0; i < sc->n_steps; i++) {
         const struct weft_step *s = &sc->steps[i];
-        if (commits) assert_true(s->is_copy); // nothing but commits behind the first
-        commits += s->is_copy;
-        if (s->is_copy) assert_non_null(strstr(s->label, "commit "));
-        if (s->is_copy) assert_true(s->copied_bytes >= 256 && s->copy_why);
+        if (commits) assert_int_equal(s->copy.kind, WEFT_COPY_COMMIT); // nothing but commits behind the first
+        commits += s->copy.kind == WEFT_COPY_COMMIT;
+        if (s->copy.kind) assert_non_null(strstr(s->label, "commit "));
+        if (s->copy.kind) assert_true(s->copy.bytes >= 256 && s->copy.why);
     }
     for (uint32_t i = 0; i < p->n_states; i++)
         if (p->states[i].policy == WEFT_STATE_DOUBLE) copied += p->states[i].bytes;
@@ -262,7 +262,7 @@ static void commits_that_are_wrong(void **state) {
     operand_in(w.sc, &w.sc->steps[3], 0)->flags |= WEFT_OPERAND_STATE; // would lose a run that ends itself
     BAD(w, "step 'commit s' writes the past");
     w = begin(WEFT_STATE_DOUBLE);
-    w.sc->steps[3].is_copy = false; // not reported
+    w.sc->steps[3].copy.kind = WEFT_COPY_NONE; // not reported
     BAD(w, "step 'commit s' writes the past");
     w = begin(WEFT_STATE_DOUBLE);
     for (uint32_t i = 0; i < 2; i++) w.sc->steps[3].operands[i].bytes -= 64;

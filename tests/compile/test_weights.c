@@ -87,7 +87,8 @@ static void outputs_are_copied(void **state) {
                                        NULL, NULL);
     static const char *const copied[] = {"a", "b", "now", "c", "e"};
     uint32_t copies = 0;
-    for (uint32_t i = 0; i < p->schedules[0].n_steps; i++) copies += p->schedules[0].steps[i].is_copy;
+    for (uint32_t i = 0; i < p->schedules[0].n_steps; i++)
+        copies += p->schedules[0].steps[i].copy.kind != WEFT_COPY_NONE;
     assert_int_equal(copies, sizeof copied / sizeof *copied);
     for (size_t i = 0; i < copies; i++) {
         char words[64];

@@ -54,7 +54,7 @@ static uint32_t count_checked(const struct weft_plan *plan, uint32_t *steps) {
     uint32_t checked = 0;
     *steps = 0;
     for (uint32_t k = 0; k < plan->n_schedules; k++) {
-        for (uint32_t i = 0; i < plan->schedules[k].n_steps; i++) checked += plan->schedules[k].steps[i].checked;
+        for (uint32_t i = 0; i < plan->schedules[k].n_steps; i++) checked += plan->schedules[k].steps[i].bound.checked;
         *steps += plan->schedules[k].n_steps;
     }
     return checked;

@@ -186,7 +186,8 @@ static void test_sabotaged_update(void **state) {
         assert_false(notices(s, &truth, &none));
         for (uint32_t i = 0; i < sc->n_steps; i++) {
             bool noticed = false;
-            for (uint32_t w = sc->steps[i].n_words; w-- > 0 && !noticed;) // the binder's words are the sharper ones
+            for (uint32_t w = sc->steps[i].bound.n_words;
+                 w-- > 0 && !noticed;) // the binder's words are the sharper ones
                 noticed = notices(s, &truth, &(struct fault){.part = p, .step = i, .word = w});
             if (!noticed) fail_msg("no wrong word of step %u, '%s', is noticed", i, sc->steps[i].label);
         }
@@ -214,9 +215,9 @@ static void test_mixed_notices(void **state) {
 /// True if the step binds something that each session has for itself, beside its parameters and a position that it only
 /// reads: the number of splits that it follows from is the same in both.
 static bool binds_own(const struct weft_step *step) {
-    for (uint32_t i = 1; i < step->n_slots; i++) {
-        uint32_t mem = step->slots[i].mem_key >> 24;
-        if (mem == WEFT_MEM_VARS && step->slots[i].kind == WEFT_BIND_READ) continue;
+    for (uint32_t i = 1; i < step->bound.n_slots; i++) {
+        uint32_t mem = step->bound.slots[i].mem_key >> 24;
+        if (mem == WEFT_MEM_VARS && step->bound.slots[i].kind == WEFT_BIND_READ) continue;
         if (mem != WEFT_MEM_TRANSIENT && mem != WEFT_MEM_WEIGHT) return true;
     }
     return false;

@@ -423,7 +423,7 @@ static void wrong_words_change_results(void **state) {
         const struct weft_schedule *sc = &plan->schedules[weft_session_view(live.session).schedule];
         for (uint32_t step = 0; step < sc->n_steps; step++) {
             uint32_t noticed = 0;
-            for (uint32_t w = 0; w < sc->steps[step].n_words; w++) {
+            for (uint32_t w = 0; w < sc->steps[step].bound.n_words; w++) {
                 int64_t other[WEFT_MAX_SYMBOLS] = {64};
                 assert_true(run_at(&live, other, 100 + w)); // leaves other numbers everywhere
                 memcpy(live.r.run.symbols, z, sizeof z);

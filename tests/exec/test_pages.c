@@ -402,7 +402,7 @@ static void test_rows_are_clamped(void **state) {
     assert_true(plan->vars_bytes >= (g->table + g->n + 1) * 4ull && g->table * 4 >= WEFT_VARS_BYTES);
     snprintf(lookup, sizeof lookup, "p.off_vars + %uu + min(i >> 2u, %uu)]", g->table, g->n);
     for (uint32_t i = 0; i < plan->schedules[0].n_steps; i++)
-        seen += strstr(plan->schedules[0].steps[i].wgsl, lookup) != NULL;
+        seen += strstr(plan->schedules[0].steps[i].bound.wgsl, lookup) != NULL;
     assert_true(seen >= 2); // the write and the attention
 }
 

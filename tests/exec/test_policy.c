@@ -88,7 +88,7 @@ static uint32_t writers_of(weft_session *s, const char *name) {
     for (uint32_t i = 0; i < v.n_steps; i++)
         for (uint32_t k = 0; k < sc->n_steps; k++) {
             const struct weft_step *step = &sc->steps[k];
-            if (v.steps[i].label != step->label || step->is_copy) continue;
+            if (v.steps[i].label != step->label || step->copy.kind) continue;
             for (uint32_t o = 0; o < step->n_operands; o++)
                 n += sc->tensors[step->operands[o].tensor].mem == WEFT_MEM_STATE &&
                      (step->operands[o].access & WEFT_WRITE) &&

@@ -82,7 +82,7 @@ static inline void op_step_features(struct op_picks *p, struct op_item *it, cons
     uint32_t words[WEFT_MAX_WORDS], grid[3];
     struct weft_update u = {.dims = plan->graph->dims, .symbols = sc->hi, .caps = &plan->caps, .step = st};
     weft_step_update(&u, words, grid);
-    weft_str_addf(s, "%s folded %d split %d", st->kernel->name, grid[0] > 1 && grid[1] > 1, st->cut1 > 0);
+    weft_str_addf(s, "%s folded %d split %d", st->kernel->name, grid[0] > 1 && grid[1] > 1, st->split.end > 0);
     op_feature(p, it, s);
     weft_str_addf(s, "%s %ux%ux%u %d", st->kernel->name, st->workgroup[0], st->workgroup[1], st->workgroup[2],
                   st->workgroup_memory > 0);
@@ -90,7 +90,7 @@ static inline void op_step_features(struct op_picks *p, struct op_item *it, cons
     for (uint32_t i = 0; i < st->n_operands; i++) {
         const struct weft_operand *o = &st->operands[i];
         weft_str_addf(s, "%s %.*s %d %d %d %d %d", st->kernel->name, (int)strcspn(o->name, "0123456789"), o->name,
-                      (int)o->dtype, o->access, o->flags, st->slots[o->slot].wide, o->n_segments > 1);
+                      (int)o->dtype, o->access, o->flags, st->bound.slots[o->bound.slot].wide, o->bound.n_segments > 1);
         op_feature(p, it, s);
     }
 }
@@ -101,7 +101,7 @@ static inline void op_plan_features(struct op_picks *p, struct op_item *it, cons
         for (uint32_t i = 0; i < plan->schedules[k].n_steps; i++) {
             const struct weft_step *st = &plan->schedules[k].steps[i];
             op_step_features(p, it, plan, &plan->schedules[k], st, &s);
-            op_note(it->texts, &it->n_texts, op_number(&p->texts, st->wgsl, strlen(st->wgsl)));
+            op_note(it->texts, &it->n_texts, op_number(&p->texts, st->bound.wgsl, strlen(st->bound.wgsl)));
         }
     weft_str_free(&s);
 }

@@ -33,12 +33,12 @@ static int check_plan(const struct alias_case *c, const struct weft_plan *p, boo
                    p->report.len ? weft_str_get(&p->report) : "");
     for (uint32_t i = 0; i < sc->n_steps; i++) {
         const struct weft_step *s = &sc->steps[i];
-        uint32_t bindings = s->n_slots - 1 - s->checked;
+        uint32_t bindings = s->bound.n_slots - 1 - s->bound.checked;
         if (i < c->n_steps && bindings != c->bindings[i])
             bad |=
                 say(c, quiet, "step %u '%s' has %u bindings, the rule says %u", i, s->label, bindings, c->bindings[i]);
-        copied += s->is_copy ? s->copied_bytes : 0;
-        if (s->is_copy && !strstr(weft_str_get(&p->report), s->copy_why))
+        copied += s->copy.kind ? s->copy.bytes : 0;
+        if (s->copy.kind && !strstr(weft_str_get(&p->report), s->copy.why))
             bad |= say(c, quiet, "the report lacks the copy of step %u", i);
     }
     if (copied != c->copied || sc->copied_bytes != c->copied)

@@ -112,7 +112,7 @@ static void dump_words(const struct weft_step *s, const uint32_t *words, struct 
         else weft_str_addf(out, "%" PRIu32, words[i]);
     }
     weft_str_add(out, " |");
-    for (uint32_t i = s->n_fields; i < s->n_words; i++) weft_str_addf(out, " %" PRIu32, words[i]);
+    for (uint32_t i = s->n_fields; i < s->bound.n_words; i++) weft_str_addf(out, " %" PRIu32, words[i]);
     weft_str_add(out, "\n");
 }
 
@@ -121,23 +121,25 @@ static const char *access_name(uint8_t access) { return access == WEFT_READ ? "r
 static void dump_operand(const struct weft_plan *p, const struct weft_schedule *sc, const struct weft_step *s,
                          const struct weft_operand *o, struct weft_str *out) {
     static const char *const flags[] = {"wide", "state", "inplace", "atomic", "apart", "bits"};
-    const struct weft_slot *slot = &s->slots[o->slot];
+    const struct weft_slot *slot = &s->bound.slots[o->bound.slot];
     weft_str_addf(out, "     %s %s %s=%s", access_name(o->access), o->name, weft_dtype_name(o->dtype),
                   o->tensor < sc->n_tensors && sc->tensors[o->tensor].name ? sc->tensors[o->tensor].name : "-");
-    weft_str_addf(out, "+%" PRIu64 ":%" PRIu64 " slot %u+%" PRIu64 " ", o->byte_offset, o->bytes, o->slot,
-                  o->slot_offset);
+    weft_str_addf(out, "+%" PRIu64 ":%" PRIu64 " slot %u+%" PRIu64 " ", o->byte_offset, o->bytes, o->bound.slot,
+                  o->bound.slot_offset);
     weft_print_buffer(p, slot->mem_key, out);
     weft_str_addf(out, "+%" PRIu64 ":%" PRIu64 " %s%s%s", slot->offset, slot->size,
                   slot->kind == WEFT_BIND_READ ? "read" : "read_write", slot->wide ? " vec4" : "",
                   slot->atomic ? " atomic" : "");
     if (slot->bank) weft_str_addf(out, " bank %u", slot->bank);
-    if (o->n_segments > 1) weft_str_addf(out, " segments %u of %" PRIu64, o->n_segments, o->segment_bytes);
+    if (o->bound.n_segments > 1)
+        weft_str_addf(out, " segments %u of %" PRIu64, o->bound.n_segments, o->bound.segment_bytes);
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         if (o->flags & 1u << i) weft_str_addf(out, " %s", flags[i]);
     if (o->inplace_of >= 0) weft_str_addf(out, "(%s)", s->operands[o->inplace_of].name);
     add_dim(p, "from", o->elem_offset, out);
     add_dim(p, "count", o->count, out);
-    if (o->every) weft_str_addf(out, " every %" PRIu64 " unit %" PRIu64 " first %" PRIu64, o->every, o->unit, o->first);
+    if (o->every)
+        weft_str_addf(out, " every %" PRIu64 " unit %" PRIu64 " first %" PRIu64, o->every, o->unit, o->split.first);
     weft_str_add(out, "\n");
 }
 
@@ -146,15 +148,15 @@ static void dump_step(const struct weft_plan *p, const struct weft_schedule *sc,
     const struct weft_step *s = &sc->steps[number];
     struct weft_print_live live = weft_print_live(p, sc, s);
     char hash[WEFT_DUMP_HASH + 1] = "?";
-    if (!s->wgsl || !weft_test_text_hash(s->wgsl, hash)) out->failed = true;
+    if (!s->bound.wgsl || !weft_test_text_hash(s->bound.wgsl, hash)) out->failed = true;
     weft_str_addf(out, " step %u %s '%s' grid %ux%ux%u of %ux%ux%u memory %u wgsl %s", number, s->kernel->name,
                   s->label, live.grid[0], live.grid[1], live.grid[2], s->workgroup[0], s->workgroup[1], s->workgroup[2],
                   s->workgroup_memory, hash);
     if (s->items) weft_str_addf(out, " items %u", s->items);
-    if (s->cut1) weft_str_addf(out, " cut %u..%u", s->cut0, s->cut1);
+    if (s->split.end) weft_str_addf(out, " cut %u..%u", s->split.first, s->split.end);
     if (s->writes_state) weft_str_add(out, " writes_state");
-    if (s->checked) weft_str_add(out, " checked");
-    if (s->is_copy) weft_str_addf(out, " copies %" PRIu64 " (%s)", s->copied_bytes, s->copy_why ? s->copy_why : "-");
+    if (s->bound.checked) weft_str_add(out, " checked");
+    if (s->copy.kind) weft_str_addf(out, " copies %" PRIu64 " (%s)", s->copy.bytes, s->copy.why ? s->copy.why : "-");
     weft_str_add(out, "\n");
     dump_words(s, live.words, out);
     for (uint32_t i = 0; i < s->n_operands; i++) dump_operand(p, sc, s, &s->operands[i], out);

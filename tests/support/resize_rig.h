@@ -89,7 +89,8 @@ static inline const uint32_t *rig_block(const struct rig *r, uint32_t i, uint32_
 static inline void rig_unplace(const struct weft_step *s, const uint32_t *block, uint32_t out[RIG_SLOT]) {
     memcpy(out, block, RIG_SLOT * sizeof *out);
     for (uint32_t i = 0; i < s->n_operands; i++)
-        out[weft_off_word(s, i)] -= (uint32_t)(s->operands[i].slot_offset / weft_accessor_width(s->operands[i].dtype));
+        out[weft_off_word(s, i)] -=
+            (uint32_t)(s->operands[i].bound.slot_offset / weft_accessor_width(s->operands[i].dtype));
 }
 
 /// Differences in number, order, kernels, labels, grids and blocks of the steps that two sessions replay. Of the same
@@ -106,7 +107,7 @@ static inline int rig_differences(const struct rig *a, const struct rig *b) {
         const uint32_t *block_a = rig_block(a, i, &i_a), *block_b = rig_block(b, i, &i_b);
         const struct weft_step *s = &sa->steps[i_a], *t = &sb->steps[i_b];
         n += i_a != i_b || s->kernel != t->kernel || strcmp(s->label, t->label) != 0 || s->n_fields != t->n_fields ||
-             s->n_operands != t->n_operands || s->n_words != t->n_words;
+             s->n_operands != t->n_operands || s->bound.n_words != t->bound.n_words;
         n += memcmp(x.steps[i].grid, y.steps[i].grid, sizeof x.steps[i].grid) != 0;
         if (n) return n;
         rig_unplace(s, block_a, words_a);

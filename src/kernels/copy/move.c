@@ -40,7 +40,7 @@ struct weft_step *weft_emit_move(struct weft_lower *l, const char *label, weft_d
 
 void weft_move_is_copy(struct weft_lower *l, struct weft_step *s, weft_dim count, weft_dtype to_type, const char *why) {
     int64_t n = weft_lower_max(l, count);
-    s->is_copy = true;
-    s->copied_bytes = n > 0 ? weft_bytes_times((uint64_t)n, weft_accessor_width(to_type)) : 0;
-    s->copy_why = why ? why : "out of memory";
+    s->copy = (struct weft_step_copy){.kind = WEFT_COPY_ALIAS,
+                                      .bytes = n > 0 ? weft_bytes_times((uint64_t)n, weft_accessor_width(to_type)) : 0,
+                                      .why = why ? why : "out of memory"};
 }
