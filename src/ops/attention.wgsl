@@ -149,6 +149,14 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     workgroupBarrier(); // tile_q and key_at are written
 
     for (var key = first; key < stop; key += ${KT}u) {
+        // Rows of memory are looked up here, so that nobody waits for them; the tables are free to be written later.
+        var these_values = vec4<u32>(0u);
+        var next_keys = vec4<u32>(0u);
+        if (lid < ${KT / 4}u) {
+            these_values = values_at(key + lid * 4u, last, head);
+            next_keys = keys_at(key + ${KT}u + lid * 4u, last, head);
+        }
+
         // ---- score ----
 //% for j in 0..KPT
         let at${j} = key_at[(slot + ${KS * j}u) >> 2u][(slot + ${KS * j}u) & 3u];
@@ -239,9 +247,9 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
 //% end
             if (my_part == 0u) { alpha[my_row] = shrink; }
         }
-        for (var j = lid; j < ${KT / 4}u; j += ${WG}u) {
-            value_at[j] = values_at(key + j * 4u, last, head);
-            key_at[j] = keys_at(key + ${KT}u + j * 4u, last, head);
+        if (lid < ${KT / 4}u) {
+            value_at[lid] = these_values;
+            key_at[lid] = next_keys;
         }
         workgroupBarrier(); // weight, alpha, value_at and the next key_at are written, row_max has been read
 
@@ -255,7 +263,18 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
 //% end
             }
 //% end
-            if (key >= whole_from && key + ${KT - 1}u <= whole_to) {
+            let whole = key >= whole_from && key + ${KT - 1}u <= whole_to;
+//% if RV * CPT <= 8
+            // Few registers keep what a tile that is not whole may spoil, so that one loop does for both.
+//% for r in 0..RV
+//% for c in 0..CPT
+            let before${r}_${c} = o${r}_${c};
+//% end
+//% end
+//% include again "ops/attention_values.wgsl"
+            if (!whole) {
+//% else
+            if (whole) {
 //% include again "ops/attention_values.wgsl"
             } else {
                 // Values that a row does not see have the weight 0, which makes NaN of infinite ones alone.
@@ -265,6 +284,7 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
 //% end
 //% end
 //% include again "ops/attention_values.wgsl"
+//% end
                 var spoiled = false;
 //% for r in 0..RV
 //% for c in 0..CPT

@@ -85,7 +85,7 @@ static const struct row rows_q4[] = {
 // times quads under way. A CPU driver runs a workgroup as one vector of lanes, each of which walks whole keys; a
 // GPU has lanes side by side on a key, so that they read consecutive memory.
 static const struct row attention[] = {
-    {4,   {.threads = 128, .rows = 16, .lanes = 8, .block = 64, .unroll = 4, .loads = 8},
+    {4,   {.threads = 128, .rows = 16, .lanes = 16, .block = 32, .unroll = 8, .loads = 16},
           {.threads = 8, .rows = 4, .lanes = 1, .block = 128, .unroll = 1, .loads = 4}},
     {8,   {.threads = 128, .rows = 16, .lanes = 4, .block = 64, .unroll = 4, .loads = 8},
           {.threads = 8, .rows = 4, .lanes = 1, .block = 128, .unroll = 1, .loads = 4}},
