@@ -16,7 +16,7 @@ static const struct {
     {"Elementwise", "Operands are broadcast as NumPy does it. The compiler makes kernels of any number of them."},
     {"Reductions", "Of the last axis, which stays with size 1."},
     {"States", "What a run writes and the next run reads. With another value in place of a state they are functions."},
-    {"Views", "The memory of the operand, without a step where that is possible."},
+    {"Views", "The memory of the operand, or of weights as they are loaded, without a step where that is possible."},
     {"Built from simpler operators", "The compiler joins the parts again, with whatever stands around them."},
     {"Kernels of their own", "Products, attention, movement, choosing and scoring tokens."},
 };
@@ -27,7 +27,7 @@ static int kind_of(const struct weft_op *op) {
     if (op->reduce != WEFT_REDUCE_NONE) return 1;
     for (uint32_t k = 0; k < op->n_in_max; k++)
         if (weft_op_writes(op, k)) return 2;
-    if (op->view != WEFT_VIEW_NONE) return 3;
+    if (op->view != WEFT_VIEW_NONE || op->repack) return 3;
     return op->decompose && !op->lower ? 4 : 5;
 }
 

@@ -122,7 +122,7 @@ weft_status weft_pass_outputs(struct weft_compiling *c) {
         if (!info->is_output || !is_view(g, v) || g->nodes[info->node].dead) continue;
         weft_value base = weft_graph_base(g, v);
         const struct weft_value_info *root = &g->values[base];
-        if (root->kind != WEFT_VALUE_NODE || root->state != UINT32_MAX || root->is_output) continue;
+        if (weft_graph_is_leaf(g, base) || root->state != UINT32_MAX || root->is_output) continue;
         struct weft_extent part = weft_alias_extent(l, v), all = weft_alias_extent(l, base);
         bool whole = part.start == all.start && part.end == all.end && part.end != WEFT_DIM_BAD;
         if (whole && l->output_view[base] == WEFT_NO_VALUE) l->output_view[base] = v;

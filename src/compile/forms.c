@@ -1,13 +1,18 @@
 #include "compile/passes.h"
 #include <inttypes.h>
 
+/// True if it is larger on the device than in its file.
+static bool is_wide(const struct weft_plan_weight *w) {
+    return w->from == WEFT_FROM_BOTH || (w->form == WEFT_FORM_ELEMENTS && weft_dtype_info(w->dtype)->quantised);
+}
+
 /// Weights that lie on the device in several forms, and those that are larger there than in their file.
 weft_status weft_pass_forms(struct weft_compiling *c) {
     struct weft_plan *p = c->plan;
-    static const char *const names[WEFT_FORMS] = {"packed", "as elements", "as the file's bytes", "as a table"};
+    static const char *const names[WEFT_FORMS] = {"packed", "as elements", "as a table"};
     for (uint32_t i = 0; i < p->n_weights; i++) {
         const struct weft_plan_weight *w = &p->weights[i];
-        bool first = w->name != NULL, wide = w->form == WEFT_FORM_ELEMENTS && weft_dtype_info(w->dtype)->quantised;
+        bool first = w->name != NULL, wide = is_wide(w);
         uint32_t forms = 0;
         if (w->value == WEFT_NO_VALUE) continue;
         for (uint32_t k = 0; k < p->n_weights; k++) {

@@ -255,7 +255,7 @@ static void start_groups(struct weft_fuser *f) {
         if (n->dead) continue;
         s->head = s->tail = i;
         s->n_nodes = s->n_parts = 1;
-        s->family = n->op->view ? NULL : family_of(f, n);
+        s->family = n->op->view || n->op->repack ? NULL : family_of(f, n);
         s->kind = s->family ? s->family->kind : WEFT_GROUP_VIEW;
         s->n_anchors = s->kind == WEFT_GROUP_CONTRACT;
         s->n_reductions = n->op->reduce != WEFT_REDUCE_NONE;

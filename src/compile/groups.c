@@ -158,7 +158,8 @@ static void need_shard(struct need *c, uint32_t shard, bool wide) {
 
 /// A weight that is read packed (a product's right side), or element by element.
 static void need_weight(const struct weft_fuser *f, struct need *c, weft_value v, bool packed) {
-    const struct weft_wlayout *y = packed ? weft_wlayout(f->g->values[v].type.dtype) : NULL;
+    const struct weft_wlayout layout = packed ? weft_lower_layout(f->l, v) : (struct weft_wlayout){0};
+    const struct weft_wlayout *y = packed ? &layout : NULL;
     const struct weft_plan *p = f->l->plan;
     const uint32_t *known = &f->weight_of[packed ? WEFT_FORM_PACKED : WEFT_FORM_ELEMENTS][weft_graph_base(f->g, v)];
     uint32_t shard = UINT32_MAX;

@@ -9,8 +9,9 @@
 #include "core/error.h"
 #include <string.h>
 
-static bool lies_elsewhere(const struct weft_graph *g, const struct weft_value_info *info) {
-    if (info->state == UINT32_MAX) return info->kind != WEFT_VALUE_NODE;
+static bool lies_elsewhere(const struct weft_graph *g, weft_value v) {
+    const struct weft_value_info *info = &g->values[v];
+    if (info->state == UINT32_MAX) return weft_graph_is_leaf(g, v);
     if (info->state_kind == WEFT_STATE_PAGED) return false; // refused by name (positions.c)
     return strcmp(info->output_name, g->values[g->states[info->state]].name) != 0;
 }
@@ -30,7 +31,7 @@ weft_status weft_pass_leaves(struct weft_graph *g) {
                              "output '%s' would hold blocks of %s, whose elements can't be read; "
                              "gather its rows, or multiply by it",
                              g->values[v].output_name, dtype->name);
-        if (!lies_elsewhere(g, &g->values[v])) continue;
+        if (!lies_elsewhere(g, v)) continue;
         WEFT_TRY(weft_graph_show(g, v, &shown));
         weft_graph_move_output(g, v, shown);
     }

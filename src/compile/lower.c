@@ -104,7 +104,7 @@ static weft_status lower_views(struct weft_lower *l, const struct weft_group *gr
     for (uint32_t i = 0; i < group->n_nodes; i++) {
         const struct weft_node *n = &l->graph->nodes[group->nodes[i]];
         weft_value in = n->in[0], out = n->out[0];
-        if (weft_lower_deferred(l, in)) continue; // has no memory
+        if (n->op->repack || weft_lower_deferred(l, in)) continue; // has no memory, or a weight's
         bool shown = weft_lv(l, out)->is_output && l->output_view[weft_graph_base(l->graph, out)] != out;
         if (shown || !weft_lower_is_leaf(l, weft_graph_base(l->graph, in))) weft_lower_place(l, in);
         if (l->status != WEFT_OK) return l->status;

@@ -15,7 +15,7 @@ static void triple(struct weft_json *j, const char *key, const uint32_t x[3]) {
 
 static void put_weights(struct weft_json *j, const struct weft_plan *p) {
     weft_json_array(j, "weights");
-    static const char *const forms[WEFT_FORMS] = {"packed", "elements", "bytes", "table"};
+    static const char *const forms[WEFT_FORMS] = {"packed", "elements", "table"};
     for (uint32_t i = 0; i < p->n_weights; i++) {
         const struct weft_plan_weight *w = &p->weights[i];
         weft_json_object(j, NULL);

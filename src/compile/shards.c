@@ -5,19 +5,30 @@
 #include <string.h>
 
 /// Weights that are given by name; constants and tables belong to the plan that made them.
-static bool is_named(const struct weft_plan *plan, const struct weft_plan_weight *w) {
-    return w->value != WEFT_NO_VALUE && plan->graph->values[w->value].kind == WEFT_VALUE_WEIGHT;
+static bool is_named(const struct weft_plan *plan, weft_value v) {
+    return v != WEFT_NO_VALUE && plan->graph->values[v].kind == WEFT_VALUE_WEIGHT;
+}
+
+static bool same_leaf(const struct weft_plan *plan, weft_value v, const struct weft_plan *from, weft_value other) {
+    return is_named(plan, v) && is_named(from, other) &&
+           strcmp(plan->graph->values[v].name, from->graph->values[other].name) == 0;
+}
+
+/// True if both hold the same bytes in the same form.
+static bool same_weight(const struct weft_plan *plan, const struct weft_plan_weight *w, const struct weft_plan *from,
+                        const struct weft_plan_weight *other) {
+    if (other->dtype != w->dtype || other->form != w->form || other->from != w->from || other->first != w->first ||
+        other->rows != w->rows || other->k != w->k || other->n_parts != w->n_parts ||
+        !weft_wpair_alike(&w->pair, &other->pair) || !same_leaf(plan, w->value, from, other->value))
+        return false;
+    return w->from != WEFT_FROM_BOTH || same_leaf(plan, w->pair.scales, from, other->pair.scales);
 }
 
 /// Where another plan keeps the same weight: its parts are taken as they are.
 static bool borrow_parts(const struct weft_plan *plan, struct weft_plan_weight *w, const struct weft_plan *from) {
-    if (!is_named(plan, w)) return false;
     for (uint32_t i = 0; i < from->n_weights; i++) {
         const struct weft_plan_weight *other = &from->weights[i];
-        if (!is_named(from, other) || strcmp(other->name, w->name) != 0 || other->dtype != w->dtype ||
-            other->form != w->form || other->first != w->first || other->rows != w->rows || other->k != w->k ||
-            other->n_parts != w->n_parts)
-            continue;
+        if (!same_weight(plan, w, from, other)) continue;
         for (uint32_t k = 0; k < w->n_parts; k++) {
             w->parts[k].shard = other->parts[k].shard;
             w->parts[k].offset = other->parts[k].offset;

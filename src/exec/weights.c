@@ -44,37 +44,56 @@ void weft_shards_release(struct weft_shards *s) {
     }
 }
 
-/// File bytes of a weight from its form's first element on, checked against type and shape of the whole.
-static weft_status find_data(const struct weft_plan *plan, const struct weft_plan_weight *w,
-                             const struct weft_weight_source *source, const uint8_t **data) {
-    if (w->form == WEFT_FORM_TABLE) {
-        *data = w->data;
-        return WEFT_OK;
-    }
-    const struct weft_value_info *info = &plan->graph->values[w->value];
+/// File bytes of a leaf, as many as its type and shape want.
+static weft_status find_leaf(const struct weft_plan *plan, weft_value leaf, const struct weft_weight_source *source,
+                             const uint8_t **data, uint64_t *want) {
+    const struct weft_value_info *info = &plan->graph->values[leaf];
+    const char *name = info->kind == WEFT_VALUE_CONST ? "constant" : info->name;
     const void *all = info->data;
     bool given = all || info->kind == WEFT_VALUE_CONST; // an empty constant has no bytes
-    uint64_t bytes = info->data_size, count = 1, skip = weft_dtype_bytes(w->dtype, w->first);
+    uint64_t bytes = info->data_size, count = 1;
     if (!given && !source->get)
-        return weft_fail(WEFT_ERR_INVALID, "weight '%s' has no data and the program was given no source",
-                         weft_weight_name(w));
-    if (!given) WEFT_TRY(source->get(source->user, w->name, &all, &bytes));
+        return weft_fail(WEFT_ERR_INVALID, "weight '%s' has no data and the program was given no source", name);
+    if (!given) WEFT_TRY(source->get(source->user, name, &all, &bytes));
     for (uint32_t i = 0; i < info->type.rank; i++) {
         int64_t n = 0;
         weft_dim_is_const(plan->graph->dims, info->type.dims[i], &n);
         count = weft_bytes_times(count, (uint64_t)n);
     }
-    uint64_t want = weft_dtype_bytes(w->dtype, count);
-    if (bytes != want) {
-        struct weft_str type = {0};
-        weft_type_print(plan->graph->dims, &info->type, &type);
-        weft_status status =
-            weft_fail(WEFT_ERR_FORMAT, "weight '%s' (%s) has %llu bytes, expected %llu", weft_weight_name(w),
-                      weft_str_get(&type), (unsigned long long)bytes, (unsigned long long)want);
-        weft_str_free(&type);
-        return status;
+    *want = weft_dtype_bytes(info->type.dtype, count);
+    *data = all;
+    if (bytes == *want) return WEFT_OK;
+    struct weft_str type = {0};
+    weft_type_print(plan->graph->dims, &info->type, &type);
+    weft_status status = weft_fail(WEFT_ERR_FORMAT, "weight '%s' (%s) has %llu bytes, expected %llu", name,
+                                   weft_str_get(&type), (unsigned long long)bytes, (unsigned long long)*want);
+    weft_str_free(&type);
+    return status;
+}
+
+/// File bytes of a weight from its form's first element on; of FROM_BOTH the numbers', and a copy of the scales, since
+/// a source keeps what it gave only until it is asked again.
+struct file_bytes {
+    const uint8_t *data;
+    uint8_t *scales;
+};
+
+static weft_status find_data(const struct weft_plan *plan, const struct weft_plan_weight *w,
+                             const struct weft_weight_source *source, struct file_bytes *out) {
+    *out = (struct file_bytes){.data = w->data};
+    if (w->form == WEFT_FORM_TABLE) return WEFT_OK;
+    uint64_t skip = weft_dtype_bytes(w->dtype, w->first), bytes;
+    if (w->from == WEFT_FROM_BOTH) {
+        WEFT_TRY(find_leaf(plan, w->pair.scales, source, &out->data, &bytes));
+        skip = w->pair.scales_first * 4;
+        out->scales = weft_alloc(bytes - skip + 1);
+        if (!out->scales)
+            return weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weight '%s'", weft_weight_name(w));
+        memcpy(out->scales, out->data + skip, bytes - skip);
+        skip = w->pair.quants_first;
     }
-    *data = skip ? (const uint8_t *)all + skip : all;
+    WEFT_TRY(find_leaf(plan, w->value, source, &out->data, &bytes));
+    if (skip) out->data += skip;
     return WEFT_OK;
 }
 
@@ -104,41 +123,63 @@ static weft_status upload_bytes(weft_gpu *gpu, weft_buf buf, uint64_t offset, co
 }
 
 static weft_status upload_elements(weft_gpu *gpu, const struct weft_shards *s, const struct weft_plan_weight *w,
-                                   const uint8_t *data) {
+                                   const struct file_bytes *file) {
     const struct weft_dtype_info *type = weft_dtype_info(w->dtype);
     weft_buf buf = weft_shards_buf(s, w->parts[0].shard);
     uint64_t n = w->rows * w->k, offset = w->parts[0].offset, most = CHUNK_BYTES / 4;
-    if (!type->quantised && type->block_bytes > 1 && w->dtype != WEFT_BOOL)
-        return upload_bytes(gpu, buf, offset, data, weft_dtype_bytes(w->dtype, n));
+    if (!type->quantised && type->block_bytes > 1 && w->dtype != WEFT_BOOL && w->from == WEFT_FROM_LEAF)
+        return upload_bytes(gpu, buf, offset, file->data, weft_dtype_bytes(w->dtype, n));
     uint32_t *words = weft_alloc((n < most ? n : most) * sizeof *words + 1);
     if (!words) return weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weight '%s'", weft_weight_name(w));
     weft_status status = WEFT_OK;
     for (uint64_t at = 0; at < n && status == WEFT_OK; at += most) {
         uint64_t some = n - at < most ? n - at : most;
-        widen(w->dtype, data + weft_dtype_bytes(w->dtype, at), some, words);
+        if (w->from == WEFT_FROM_LEAF) widen(w->dtype, file->data + weft_dtype_bytes(w->dtype, at), some, words);
+        else weft_wpair_decode(&w->pair, file->data, file->scales, w->first + at, some, (float *)words);
         status = weft_buf_write(gpu, buf, offset + at * 4, words, some * 4);
     }
     weft_free(words);
     return status;
 }
 
+/// Rows from `row` on, in planes of zeros.
+static void repack_rows(const struct weft_plan_weight *w, const struct file_bytes *file, uint64_t row, uint64_t rows,
+                        uint8_t *const planes[WEFT_PLANE_COUNT]) {
+    const struct weft_wpair *p = &w->pair;
+    uint64_t padded = (w->k + 31) / 32 * 32;
+    switch (w->from) {
+    case WEFT_FROM_LEAF:
+        weft_wlayout_repack(w->layout, file->data + weft_dtype_bytes(w->dtype, row * w->k), rows, w->k, planes);
+        return;
+    case WEFT_FROM_QUANTS:
+        weft_wpair_pack_quants(p, file->data + row * ((w->k + 1) / 2), rows, planes[WEFT_PLANE_Q]);
+        return;
+    case WEFT_FROM_SCALES:
+        weft_wpair_pack_scales(p, file->data + 4 * row * (p->across ? 1 : p->stride), rows, planes[WEFT_PLANE_S]);
+        return;
+    case WEFT_FROM_BOTH: break;
+    }
+    for (uint64_t r = 0; r < rows; r++)
+        weft_wpair_decode(p, file->data, file->scales, w->first + (row + r) * w->k, w->k,
+                          (float *)planes[WEFT_PLANE_Q] + r * padded);
+}
+
 static weft_status upload_part(weft_gpu *gpu, const struct weft_shards *s, const struct weft_plan_weight *w,
-                               const struct weft_weight_part *part, const uint8_t *data, uint8_t *staging,
+                               const struct weft_weight_part *part, const struct file_bytes *file, uint8_t *staging,
                                uint64_t chunk_rows) {
     for (uint64_t row = 0; row < part->rows; row += chunk_rows) {
         uint64_t rows = part->rows - row < chunk_rows ? part->rows - row : chunk_rows;
         uint8_t *planes[WEFT_PLANE_COUNT] = {0}, *at = staging;
         for (int p = 0; p < WEFT_PLANE_COUNT; p++) {
             planes[p] = at;
-            at += (weft_wlayout_bytes(w->layout, p, rows, w->k) + 15) & ~(uint64_t)15;
+            at += (weft_weight_plane_bytes(w, p, rows) + 15) & ~(uint64_t)15;
         }
         memset(staging, 0, (size_t)(at - staging));
-        weft_wlayout_repack(w->layout, data + weft_dtype_bytes(w->dtype, (part->row0 + row) * w->k), rows, w->k,
-                            planes);
+        repack_rows(w, file, part->row0 + row, rows, planes);
         for (int p = 0; p < WEFT_PLANE_COUNT; p++) {
-            uint64_t bytes = weft_wlayout_bytes(w->layout, p, rows, w->k);
+            uint64_t bytes = weft_weight_plane_bytes(w, p, rows);
             if (bytes == 0) continue;
-            uint64_t offset = part->offset + part->plane[p] + weft_wlayout_bytes(w->layout, p, row, w->k);
+            uint64_t offset = part->offset + part->plane[p] + weft_weight_plane_bytes(w, p, row);
             WEFT_TRY(
                 weft_buf_write(gpu, weft_shards_buf(s, part->shard), offset, planes[p], (bytes + 3) & ~(uint64_t)3));
         }
@@ -146,39 +187,31 @@ static weft_status upload_part(weft_gpu *gpu, const struct weft_shards *s, const
     return WEFT_OK;
 }
 
-static weft_status upload_raw(weft_gpu *gpu, const struct weft_shards *s, const struct weft_plan_weight *w,
-                              const uint8_t *data) {
-    uint64_t row = weft_dtype_bytes(w->dtype, w->k);
-    for (uint32_t i = 0; i < w->n_parts; i++) {
-        const struct weft_weight_part *part = &w->parts[i];
-        WEFT_TRY(upload_bytes(gpu, weft_shards_buf(s, part->shard), part->offset, data + part->row0 * row,
-                              part->rows * row));
-    }
-    return WEFT_OK;
-}
-
-static weft_status upload(weft_gpu *gpu, const struct weft_plan *plan, const struct weft_shards *s,
-                          const struct weft_plan_weight *w, const struct weft_weight_source *source) {
-    const uint8_t *data = NULL;
-    WEFT_TRY(find_data(plan, w, source, &data));
-    switch (w->form) {
-    case WEFT_FORM_BYTES: return upload_raw(gpu, s, w, data);
-    case WEFT_FORM_ELEMENTS: return upload_elements(gpu, s, w, data);
-    case WEFT_FORM_TABLE:
-        return upload_bytes(gpu, weft_shards_buf(s, w->parts[0].shard), w->parts[0].offset, data, w->data_bytes);
-    default: break;
-    }
+static weft_status upload_packed(weft_gpu *gpu, const struct weft_shards *s, const struct weft_plan_weight *w,
+                                 const struct file_bytes *file) {
     // Runs of 256 rows: every plane of a run starts on a whole word.
     uint64_t per_256 = 64;
-    for (int p = 0; p < WEFT_PLANE_COUNT; p++) per_256 += weft_wlayout_bytes(w->layout, p, 256, w->k) + 16;
+    for (int p = 0; p < WEFT_PLANE_COUNT; p++) per_256 += weft_weight_plane_bytes(w, p, 256) + 16;
     uint64_t chunk_rows = CHUNK_BYTES / per_256 * 256;
     if (chunk_rows == 0) chunk_rows = 256;
     uint8_t *staging = weft_alloc(chunk_rows / 256 * per_256);
     if (!staging) return weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weight '%s'", weft_weight_name(w));
     weft_status status = WEFT_OK;
     for (uint32_t i = 0; i < w->n_parts && status == WEFT_OK; i++)
-        status = upload_part(gpu, s, w, &w->parts[i], data, staging, chunk_rows);
+        status = upload_part(gpu, s, w, &w->parts[i], file, staging, chunk_rows);
     weft_free(staging);
+    return status;
+}
+
+static weft_status upload(weft_gpu *gpu, const struct weft_plan *plan, const struct weft_shards *s,
+                          const struct weft_plan_weight *w, const struct weft_weight_source *source) {
+    struct file_bytes file;
+    weft_status status = find_data(plan, w, source, &file);
+    if (status == WEFT_OK && w->form == WEFT_FORM_PACKED) status = upload_packed(gpu, s, w, &file);
+    if (status == WEFT_OK && w->form == WEFT_FORM_ELEMENTS) status = upload_elements(gpu, s, w, &file);
+    if (status == WEFT_OK && w->form == WEFT_FORM_TABLE)
+        status = upload_bytes(gpu, weft_shards_buf(s, w->parts[0].shard), w->parts[0].offset, w->data, w->data_bytes);
+    weft_free(file.scales);
     return status;
 }
 
@@ -186,7 +219,9 @@ bool weft_shards_need_source(const struct weft_shards *s) {
     for (uint32_t i = 0; i < s->plan->n_weights; i++) {
         const struct weft_plan_weight *w = &s->plan->weights[i];
         if (w->n_parts && w->parts[0].shard < s->base) continue;
-        if (!w->data && !s->plan->graph->values[w->value].data) return true;
+        if (w->data) continue;
+        const struct weft_value_info *values = s->plan->graph->values;
+        if (!values[w->value].data || (w->from == WEFT_FROM_BOTH && !values[w->pair.scales].data)) return true;
     }
     return false;
 }

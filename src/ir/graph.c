@@ -527,6 +527,11 @@ weft_value weft_graph_find(const struct weft_graph *g, const char *name) {
     return weft_map_get(&g->names, name, strlen(name), &v) ? (weft_value)v : WEFT_NO_VALUE;
 }
 
+bool weft_graph_is_leaf(const struct weft_graph *g, weft_value v) {
+    const struct weft_value_info *info = &g->values[v];
+    return info->kind != WEFT_VALUE_NODE || g->nodes[info->node].op->repack;
+}
+
 weft_value weft_graph_base(const struct weft_graph *g, weft_value v) {
     while (g->values[v].kind == WEFT_VALUE_NODE && g->nodes[g->values[v].node].op->view)
         v = g->nodes[g->values[v].node].in[0];

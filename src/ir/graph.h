@@ -141,6 +141,8 @@ weft_status weft_graph_sizes_check(const struct weft_graph *g, const int64_t *sy
 weft_value weft_graph_find(const struct weft_graph *g, const char *name);
 /// The version of a state, or other value, that v is or is a view of.
 weft_value weft_graph_base(const struct weft_graph *g, weft_value v);
+/// True if no step makes `v`: a leaf, or what is made of weights while they are loaded (weft_op.repack).
+bool weft_graph_is_leaf(const struct weft_graph *g, weft_value v);
 /// An output of the same name as this input or state would be something else: a session finds both by name.
 bool weft_graph_ambiguous(const struct weft_graph *g, weft_value leaf, weft_value output);
 /// Text such as "f32 [T, 640]".

@@ -13,6 +13,7 @@ struct weft_at;         ///< plan/expr.h
 struct weft_scalar;     ///< plan/scalar.h
 struct weft_family_set; ///< plan/family.h
 struct weft_gemm;       ///< kernels/gemm/gemm.h
+struct weft_wpair;      ///< plan/wpair.h
 
 enum weft_attr_type {
     WEFT_ATTR_INT,   ///< i
@@ -185,6 +186,8 @@ struct weft_op {
     weft_status (*lower)(struct weft_lower *l, uint32_t group);
     /// Contractions: what the node computes, as a description that its family lowers.
     void (*gemm)(struct weft_lower *l, const struct weft_node *n, struct weft_gemm *out);
+    /// Output 0 is made of two weights while they are loaded, and no step computes it: how, in a struct of zeros.
+    void (*repack)(const struct weft_graph *g, const struct weft_node *n, struct weft_wpair *out);
     /// Elementwise: the function of scalars for operands of floats (and truth values), of i32 and of u32. NULL entries
     /// are types that infer refuses.
     const struct weft_scalar *scalar[3];

@@ -165,7 +165,7 @@ weft_status weft_rewrite_end(struct weft_rewrite *r, weft_status status) {
 /// True if an output can't simply become `to`, because that is one already or a session finds it elsewhere.
 static bool needs_view(const struct weft_graph *g, weft_value to) {
     const struct weft_value_info *b = &g->values[to];
-    return b->is_output || b->kind != WEFT_VALUE_NODE || b->state != UINT32_MAX;
+    return b->is_output || weft_graph_is_leaf(g, to) || b->state != UINT32_MAX;
 }
 
 weft_status weft_rewrite_replace(struct weft_rewrite *r, weft_value from, weft_value to, uint32_t at) {

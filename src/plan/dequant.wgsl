@@ -11,7 +11,6 @@
 //%%   w_quad_w(row, blk, j) -> vec4<f32>               vec4 j alone, for threads side by side on one block
 //%%   w_dot_w(row, blk, x0 .. x7) -> f32               dot product with 32 activations
 //%%   w_dots_w(row, blk, x0 .. x7, xs: vec2<f32>)      the same for several rows of one x: xs = w_sums(x0 .. x7), once
-//%%   w_scales_w(b) -> vec4<f32>                       of block b = row * W_KB + blk: scale of each half, min of each
 //%% Elements past K in the last block are zeros in the planes; with K types there are none.
 //%%
 //%% Exactness: a quant with its zero subtracted is exact (done on bytes: adding 128 - zero and flipping the top bit
@@ -47,10 +46,30 @@ fn w_bytes_${W}(q: u32) -> vec4<f32> {
 }
 //% end
 
-//%% ---- scales ----
-fn w_scales_${W}(b: u32) -> vec4<f32> {
+//%% ---- scales: of a block, or where a scale may serve several, of a row's ----
+//% if W_SCALE == 4 && W_GROUP > 16 && W_GROUP != 32
+//% set W_PLACE = "row: u32, blk: u32"
+//% set W_AT = "row, blk"
+//% else
+//% set W_PLACE = "b: u32"
+//% set W_AT = "b"
+//% end
+fn w_scales_${W}(${W_PLACE}) -> vec4<f32> {
 //% if W_SCALE == 0
     return vec4<f32>(1.0, 1.0, 0.0, 0.0);
+//% elif W_SCALE == 4 && W_GROUP == 32
+    let s = bitcast<f32>(load_${W}_s(b));
+    return vec4<f32>(s, s, 0.0, 0.0);
+//% elif W_SCALE == 4 && W_GROUP == 16
+    return vec4<f32>(bitcast<f32>(load_${W}_s(b * 2u)), bitcast<f32>(load_${W}_s(b * 2u + 1u)), 0.0, 0.0);
+//% elif W_SCALE == 4 && W_GROUP % 32 == 0
+    let first = row * (((${W_KB}) + ${W_GROUP / 32 - 1}u) / ${W_GROUP / 32}u);
+    let s = bitcast<f32>(load_${W}_s(first + blk / ${W_GROUP / 32}u));
+    return vec4<f32>(s, s, 0.0, 0.0);
+//% elif W_SCALE == 4
+    let first = row * (((${W_KB}) * 2u + ${W_GROUP / 16 - 1}u) / ${W_GROUP / 16}u);
+    return vec4<f32>(bitcast<f32>(load_${W}_s(first + blk * 2u / ${W_GROUP / 16}u)),
+                     bitcast<f32>(load_${W}_s(first + (blk * 2u + 1u) / ${W_GROUP / 16}u)), 0.0, 0.0);
 //% elif W_SCALE == 1 && W_GROUP == 32
     let s = w_half(load_${W}_s(b >> 1u), b & 1u);
     return vec4<f32>(s, s, 0.0, 0.0);
@@ -151,7 +170,7 @@ fn w_load_${W}(row: u32, blk: u32) -> array<vec4<f32>, 8> {
 //% if W_SCALE == 0
     return q;
 //% else
-    let s = w_scales_${W}(b);
+    let s = w_scales_${W}(${W_AT});
 //% if W_MIN
     let m0 = vec4<f32>(s.z);
     let m1 = vec4<f32>(s.w);
@@ -188,7 +207,7 @@ fn w_quad_${W}(row: u32, blk: u32, j: u32) -> vec4<f32> {
 //% if W_SCALE == 0
     return q;
 //% else
-    let s = w_scales_${W}(b);
+    let s = w_scales_${W}(${W_AT});
     let high = j >= 4u;
 //% if W_MIN
     return q * select(s.x, s.y, high) - vec4<f32>(select(s.z, s.w, high));
@@ -207,8 +226,8 @@ fn w_dots_${W}(row: u32, blk: u32, x0: vec4<f32>, x1: vec4<f32>, x2: vec4<f32>, 
     let a0 = q[3] * x3 + (q[2] * x2 + (q[1] * x1 + q[0] * x0));
     return w_fold(q[7] * x7 + (q[6] * x6 + (q[5] * x5 + (q[4] * x4 + a0))));
 //% else
-    let s = w_scales_${W}(b);
-//% if W_GROUP == 32
+    let s = w_scales_${W}(${W_AT});
+//% if W_GROUP % 32 == 0
     let a0 = q[3] * x3 + (q[2] * x2 + (q[1] * x1 + q[0] * x0));
     let a = w_fold(q[7] * x7 + (q[6] * x6 + (q[5] * x5 + (q[4] * x4 + a0))));
 //% if W_MIN

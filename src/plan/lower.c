@@ -410,21 +410,6 @@ uint32_t weft_emit_table(struct weft_lower *l, struct weft_step *s, const char *
     return add_operand(l, s, o);
 }
 
-void weft_emit_raw(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
-                   uint32_t part, uint8_t flags) {
-    if (l->status != WEFT_OK) return;
-    uint64_t bytes = w->parts[part].rows * weft_dtype_bytes(w->dtype, w->k);
-    add_operand(l, s,
-                (struct weft_operand){.name = name,
-                                      .access = WEFT_READ,
-                                      .flags = flags,
-                                      .dtype = w->dtype == WEFT_F32 || w->dtype == WEFT_I32 ? w->dtype : WEFT_U32,
-                                      .tensor = part_tensor(l, w, part),
-                                      .bytes = w->parts[part].bytes,
-                                      .used = (bytes + 3) & ~(uint64_t)3,
-                                      .elem_offset = WEFT_DIM_BAD});
-}
-
 void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
                       uint32_t part) {
     if (l->status != WEFT_OK) return;
@@ -433,10 +418,11 @@ void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *nam
         return;
     }
     static const char suffix[WEFT_PLANE_COUNT] = {'q', 'h', 's', 'd'};
-    uint32_t t = part_tensor(l, w, part);
     for (int p = 0; p < WEFT_PLANE_COUNT; p++) {
         uint64_t bytes = weft_wlayout_bytes(w->layout, p, w->parts[part].rows, w->k);
         if (bytes == 0) continue;
+        bool elsewhere = w->from == WEFT_FROM_SCALES && p == WEFT_PLANE_Q;
+        const struct weft_plan_weight *own = elsewhere ? &l->plan->weights[w->quants] : w;
         char text[64];
         snprintf(text, sizeof text, "%s_%c", name, suffix[p]);
         add_operand(l, s,
@@ -444,8 +430,8 @@ void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *nam
                                           .access = WEFT_READ,
                                           .flags = p == WEFT_PLANE_Q ? WEFT_OPERAND_WIDE : 0,
                                           .dtype = WEFT_U32,
-                                          .tensor = t,
-                                          .byte_offset = w->parts[part].plane[p],
+                                          .tensor = part_tensor(l, own, part),
+                                          .byte_offset = own->parts[part].plane[p],
                                           .bytes = weft_align256(bytes),
                                           .used = bytes,
                                           .elem_offset = WEFT_DIM_BAD});

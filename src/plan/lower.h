@@ -92,7 +92,7 @@ bool weft_lower_wide(const struct weft_lower *l, weft_value v);
 bool weft_lower_escapes(const struct weft_lower *l, uint32_t group, weft_value v);
 /// The record of a deferred value, or of the one that it is a view of; NULL for all others.
 const struct weft_deferred *weft_lower_deferred(const struct weft_lower *l, weft_value v);
-/// True if `v` is a weight or a constant, not a view of one.
+/// True if `v` is a weight or a constant, or made of such while they are loaded (weft_op.repack); not a view of one.
 bool weft_lower_is_leaf(const struct weft_lower *l, weft_value v);
 /// Element type of `v` on the device: that of its type, f32 for quantised types.
 weft_dtype weft_lower_dtype(const struct weft_lower *l, weft_value v);
@@ -101,15 +101,13 @@ const char *weft_lower_name(const struct weft_lower *l, weft_value v);
 /// True if `v` is a weight, or a run of one's elements seen in any shape, whose type has a packed form. Whatever reads
 /// rows of 32 elements (products, gather) asks for that form; all others read elements, through weft_emit_value.
 bool weft_lower_packs(const struct weft_lower *l, weft_value v);
+/// The layout of that form.
+struct weft_wlayout weft_lower_layout(const struct weft_lower *l, weft_value v);
 /// The packed form of `v`, for which weft_lower_packs holds; made on first use, common to all readers of the same run.
 /// Never NULL; without parts once failed.
 const struct weft_plan_weight *weft_lower_weight(struct weft_lower *l, weft_value v);
 /// The form that accessors read of a weight or constant (weft_lower_is_leaf). weft_lower_place calls it.
 const struct weft_plan_weight *weft_lower_elements(struct weft_lower *l, weft_value leaf);
-/// A weight or constant, or a run of one's elements, whose bytes go to the device as they are, for operators that know
-/// their format; made on first use, common to all such operators. The last word of a part is filled up with zeros.
-/// Parts are runs of rows, all but the last of a multiple of 4. Errors: UNSUPPORTED (`v` is neither), LIMIT.
-const struct weft_plan_weight *weft_lower_raw(struct weft_lower *l, weft_value v);
 /// A constant table made by a lowering; equal name and bytes are shared. Returns the weight, plain words.
 const struct weft_plan_weight *weft_lower_table(struct weft_lower *l, const char *name, const void *data,
                                                 uint64_t bytes);
@@ -131,12 +129,9 @@ uint32_t weft_emit_place(struct weft_lower *l, struct weft_step *s, const char *
 /// The range of a state that a node that writes one (weft_op_range) writes.
 struct weft_place weft_lower_range(struct weft_lower *l, const struct weft_node *n);
 /// Adds the planes of one part of a packed weight as operands NAME_q, NAME_h, NAME_s, NAME_d (u32, wide for q), and the
-/// template values W_BITS, W_HIGH, W_GROUP, W_ZERO, W_MIN, W_SCALE (0 none, 1 f16, 2 k, 3 i8), W_BF16.
+/// template values W_BITS, W_HIGH, W_GROUP, W_ZERO, W_MIN, W_SCALE (0 none, 1 f16, 2 k, 3 i8, 4 f32), W_BF16.
 void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
                       uint32_t part);
-/// Adds one part of a raw weight: 32-bit words, of f32 and i32 weights with their type.
-void weft_emit_raw(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
-                   uint32_t part, uint8_t flags);
 /// Adds a plain table.
 uint32_t weft_emit_table(struct weft_lower *l, struct weft_step *s, const char *name, const struct weft_plan_weight *w,
                          weft_dtype dtype, uint8_t flags);

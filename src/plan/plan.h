@@ -4,7 +4,7 @@
 #include "core/map.h"
 #include "plan/kernel.h"
 #include "plan/profile.h"
-#include "plan/wlayout.h"
+#include "plan/wpair.h"
 
 #define WEFT_HEAPS 4
 
@@ -22,9 +22,16 @@ struct weft_weight_part {
 enum weft_weight_form {
     WEFT_FORM_PACKED,   ///< tiles of plan/wlayout.h, for products and lookups of rows; may have parts
     WEFT_FORM_ELEMENTS, ///< what an accessor reads element by element, as any other value (weft_lower_dtype); one part
-    WEFT_FORM_BYTES,    ///< the file's bytes as they are, row behind row; may have parts
     WEFT_FORM_TABLE,    ///< words that a lowering made; one part
     WEFT_FORMS
+};
+
+/// What of its leaves a form holds.
+enum weft_weight_from {
+    WEFT_FROM_LEAF,   ///< all of `value`
+    WEFT_FROM_QUANTS, ///< PACKED: the numbers of a pair (plan/wpair.h), which are `value`; pairs may share them
+    WEFT_FROM_SCALES, ///< PACKED: the scales of a pair, which are `value`; its numbers are another weight's
+    WEFT_FROM_BOTH,   ///< the elements of a pair, whose numbers are `value`
 };
 
 /// One form of a weight, a constant or a table. `plane` offsets in a part are relative to the part's offset.
@@ -33,10 +40,13 @@ struct weft_plan_weight {
     const char *name; ///< NULL: a constant
     weft_value value; ///< graph leaf, or WEFT_NO_VALUE for a table made by lowering
     enum weft_weight_form form;
-    weft_dtype dtype;                  ///< of the file
+    enum weft_weight_from from;
+    struct weft_wpair pair;            ///< but FROM_LEAF: what matters of it for this form, else zeros
+    uint32_t quants;                   ///< FROM_SCALES: index of the weight that has plane q
+    weft_dtype dtype;                  ///< of the file; FROM_BOTH: F32
     const struct weft_wlayout *layout; ///< PACKED
     uint64_t rows, k;                  ///< [rows, k]
-    uint64_t first;                    ///< element of the leaf that is element 0 here: forms of a run of its rows
+    uint64_t first;                    ///< element of the leaf (FROM_BOTH: of the pair) that is element 0 here
     const void *data;                  ///< plain tables made by lowering (arena)
     uint64_t data_bytes;
     struct weft_weight_part *parts;
@@ -63,6 +73,12 @@ struct weft_plan_state {
 
 /// What messages and prints call it.
 static inline const char *weft_weight_name(const struct weft_plan_weight *w) { return w->name ? w->name : "constant"; }
+
+/// Bytes of a plane of `rows` rows in this weight itself.
+static inline uint64_t weft_weight_plane_bytes(const struct weft_plan_weight *w, enum weft_wplane plane,
+                                               uint64_t rows) {
+    return w->from == WEFT_FROM_SCALES && plane == WEFT_PLANE_Q ? 0 : weft_wlayout_bytes(w->layout, plane, rows, w->k);
+}
 
 #define WEFT_NO_POSITION UINT32_MAX
 /// A variable that says where in a sequence a run stands: the host follows it without reading it back.
@@ -216,4 +232,10 @@ struct weft_plan {
     struct weft_str report;         ///< what was fused, copied and why, a line each
     struct weft_plan_scratch scratch;
 };
+
+/// Bytes that a reader of a part reads: with scales that have their numbers in another weight, those too.
+static inline uint64_t weft_weight_bytes(const struct weft_plan *plan, const struct weft_plan_weight *w,
+                                         uint32_t part) {
+    return w->parts[part].bytes + (w->from == WEFT_FROM_SCALES ? plan->weights[w->quants].parts[part].bytes : 0);
+}
 #endif

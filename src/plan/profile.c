@@ -78,9 +78,6 @@ static const struct row matmul[] = {
     {ANY, {.threads = 128, .rows = 32, .columns = 64, .lanes = 16, .unroll = 1},
           {.threads = 128, .rows = 32, .columns = 64, .lanes = 16}},
 };
-static const struct row rows_q4[] = {
-    {ANY, {.threads = 64}, {.threads = 16}},
-};
 // rows: most of a tile; lanes that share a key; block: keys of a piece; unroll: keys side by side; loads: most keys
 // times quads under way. A CPU driver runs a workgroup as one vector of lanes, each of which walks whole keys; a
 // GPU has lanes side by side on a key, so that they read consecutive memory.
@@ -110,7 +107,6 @@ static const struct row *const table[WEFT_TILE_USES] = {
     [WEFT_TILE_MATVEC_PAIR] = matvec_pair,
     [WEFT_TILE_MATVEC_HEAD] = matvec_head,
     [WEFT_TILE_MATMUL] = matmul,
-    [WEFT_TILE_ROWS_Q4] = rows_q4,
     [WEFT_TILE_ATTENTION] = attention,
     [WEFT_TILE_ATTENTION_JOIN] = attention_join,
     [WEFT_TILE_RECURRENT] = recurrent,

@@ -37,7 +37,6 @@ enum weft_tile_use {
     WEFT_TILE_MATVEC_PAIR,    ///< the same for several weights that an epilogue combines
     WEFT_TILE_MATVEC_HEAD,    ///< the same for a weight of WEFT_HEAD_ROWS rows or more
     WEFT_TILE_MATMUL,         ///< many rows; class: rows
-    WEFT_TILE_ROWS_Q4,        ///< few rows by a weight of the portable int4 format; class: none
     WEFT_TILE_ATTENTION,      ///< class: rows of queries of a tile
     WEFT_TILE_ATTENTION_JOIN, ///< joins the pieces of attention; class: none
     WEFT_TILE_RECURRENT,      ///< linear attention; class: none

@@ -31,6 +31,11 @@ const struct weft_wlayout *weft_wlayout(weft_dtype dtype) {
 
 static uint64_t row_blocks(uint64_t k) { return (k + BLOCK - 1) / BLOCK; }
 
+/// Groups of a row, padding included; the last may be in part.
+static uint64_t row_groups(const struct weft_wlayout *w, uint64_t k) {
+    return (row_blocks(k) * BLOCK + w->group - 1) / w->group;
+}
+
 static bool has_super(const struct weft_wlayout *w) { return w->scale == WEFT_WSCALE_K || w->scale == WEFT_WSCALE_I8; }
 
 uint64_t weft_wlayout_bytes(const struct weft_wlayout *w, enum weft_wplane plane, uint64_t rows, uint64_t k) {
@@ -40,6 +45,7 @@ uint64_t weft_wlayout_bytes(const struct weft_wlayout *w, enum weft_wplane plane
     case WEFT_PLANE_H: return blocks * BLOCK * w->high / 8;
     case WEFT_PLANE_S:
         if (w->scale == WEFT_WSCALE_NONE) return 0;
+        if (w->scale == WEFT_WSCALE_F32) return rows * row_groups(w, k) * 4;
         return blocks * (BLOCK / w->group) * (w->scale == WEFT_WSCALE_I8 ? 1 : 2);
     case WEFT_PLANE_D: return has_super(w) ? rows * ((k + SUPER - 1) / SUPER) * 4 : 0;
     case WEFT_PLANE_COUNT: break;
@@ -177,13 +183,14 @@ static uint16_t half_at(const uint8_t *plane, uint64_t index) {
     return x;
 }
 
+static double float_at(const uint8_t *plane, uint64_t index) {
+    float x;
+    memcpy(&x, plane + 4 * index, 4);
+    return x;
+}
+
 static double plain_at(const struct weft_wlayout *w, const uint8_t *q, uint64_t index) {
-    if (w->bits == 32) {
-        uint32_t x = word_at(q, index);
-        float f;
-        memcpy(&f, &x, 4);
-        return f;
-    }
+    if (w->bits == 32) return float_at(q, index);
     uint16_t h = half_at(q, index);
     return w->dtype == WEFT_BF16 ? weft_bf16_to_f32(h) : weft_f16_to_f32(h);
 }
@@ -204,6 +211,7 @@ double weft_wlayout_get(const struct weft_wlayout *w, const uint8_t *const plane
     uint64_t block = row * row_blocks(k) + col / BLOCK;
     if (w->scale == WEFT_WSCALE_NONE) return plain_at(w, planes[WEFT_PLANE_Q], block * BLOCK + col % BLOCK);
     double q = quant_at(w, planes, block, col % BLOCK) - (int)w->zero;
+    if (w->scale == WEFT_WSCALE_F32) return float_at(planes[WEFT_PLANE_S], row * row_groups(w, k) + col / w->group) * q;
     uint64_t group = block * (BLOCK / w->group) + col % BLOCK / w->group;
     if (w->scale == WEFT_WSCALE_F16) return weft_f16_to_f32(half_at(planes[WEFT_PLANE_S], group)) * q;
     uint32_t d = word_at(planes[WEFT_PLANE_D], block / SUPER_BLOCKS);

@@ -10,7 +10,7 @@
 ///       2 bits: two u32 a block, bits 8b+2(j&3) of word j>>2.
 ///   s   scales, linear index g = row * groups + group. f16: half g of the plane (two a word). K types: u16 g = scale |
 ///   min << 8
-///       (two a word). i8: byte g.
+///       (two a word). i8: byte g. f32: word g.
 ///   d   K types only: one u32 a super-block of 256: f16 d | f16 dmin << 16.
 /// Element = scale * (q - zero) [- min]; with K types scale = d * s and min = dmin * m. 16 bits: f16 or bf16; 32 bits:
 /// f32.
@@ -18,14 +18,14 @@
 #define WEFT_PLAN_WLAYOUT_H
 #include "ir/dtype.h"
 
-enum weft_wscale { WEFT_WSCALE_NONE, WEFT_WSCALE_F16, WEFT_WSCALE_K, WEFT_WSCALE_I8 };
+enum weft_wscale { WEFT_WSCALE_NONE, WEFT_WSCALE_F16, WEFT_WSCALE_K, WEFT_WSCALE_I8, WEFT_WSCALE_F32 };
 enum weft_wplane { WEFT_PLANE_Q, WEFT_PLANE_H, WEFT_PLANE_S, WEFT_PLANE_D, WEFT_PLANE_COUNT };
 
 struct weft_wlayout {
     weft_dtype dtype;
     uint32_t bits;  ///< of plane q: 4, 8, 16 or 32
     uint32_t high;  ///< of plane h: 0, 1 or 2
-    uint32_t group; ///< elements a scale: 16 or 32 (0: no scales)
+    uint32_t group; ///< elements a scale: 16 or 32, with f32 scales any multiple of 16 (0: no scales)
     uint32_t zero;  ///< subtracted from the unsigned quant; 8-bit quants are signed and have 0
     bool has_min;
     enum weft_wscale scale;

@@ -299,6 +299,17 @@ static const struct op_case big_cases[] = {
      .graph = "symbol T 0 30\ninput ids i32 [T]\nweight w u8 [20002, 61]\nweight s f32 [20002, 4]\n"
               "weight t f32 [4, 20004]\n%0 = embedding_q4gsw %w %s %ids {group=32, linear_order=1}\n"
               "%1 = linear_q4gsw %0 %w %t {group=32}\noutput %0 rows\noutput %1 logits\n"},
+    // Groups of 10 are read as elements, of which no binding holds all; so are rows that another shape cuts.
+    {.name = "the elements of q4gsw",
+     .runs = "T=3 | T=1 | T=20",
+     .rel = 1e-5,
+     .abs = 1e-4,
+     .split = "T",
+     .data = "w = int 0..255",
+     .graph = "symbol T 1 20\ninput x f32 [T, 100]\ninput z f32 [T, 50]\nweight w u8 [6002, 50]\n"
+              "weight s f32 [10, 6004]\n%d = dequant_q4gsw %w %s {group=10, across=1, linear_order=1}\n"
+              "%0 = matmul %x %d\n%h = reshape %d {shape=[12004, 50]}\n%1 = matmul %z %h\n%2 = neg %d\n"
+              "output %0 y\noutput %1 halves\noutput %2 all\n"},
 };
 #define N_BIG (sizeof big_cases / sizeof *big_cases)
 

@@ -7,7 +7,7 @@
 /// What may be refused when a graph is compiled. Anything else is a kind that somebody forgot.
 static const char *const documented[] = {
     "pos must be a variable",                     // cache_append, attention, rope
-    "must be a weight or a constant: its bytes",  // q4gsw
+    "must be weights or constants",               // q4gsw
     "it moves tensors, variables have advance",   // state_write
     "is a variable; ranges are written to dense", // assign
     "would hold blocks of q8_0",                  // inputs and outputs

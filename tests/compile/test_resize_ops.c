@@ -386,11 +386,11 @@ static void bound_programs_take_one_size(void **state) {
     weft_gpu_close(&gpu);
 }
 
-/// A table and the head that is tied to it: one weight, its bytes as they are in the file, and their own scales.
+/// A table and the head that is tied to it: one weight of 4-bit numbers, and their own scales.
 static void tied_bytes_are_one_weight(void **state) {
     (void)state;
     static const char text[] =
-        "symbol T 1 8\ninput ids u32 [T]\nweight w u8 [1001, 33]\nweight s f32 [1001, 3]\nweight t f32 [3, 1004]\n"
+        "symbol T 1 8\ninput ids u32 [T]\nweight w u8 [1001, 48]\nweight s f32 [1001, 3]\nweight t f32 [3, 1004]\n"
         "%0 = embedding_q4gsw %w %s %ids {group=32, linear_order=1}\n%1 = linear_q4gsw %0 %w %t {group=32}\n"
         "output %1 y\n";
     weft_gpu *gpu = open_null(0);
@@ -402,7 +402,7 @@ static void tied_bytes_are_one_weight(void **state) {
     if (rig_begin(&r, gpu, text, &params) != WEFT_OK) fail_msg("%s", weft_error_message());
     const struct weft_plan *plan = weft_program_plan(r.program);
     assert_int_equal(plan->n_weights, 3);
-    uint64_t file = 1001 * 33 + 1001 * 3 * 4 + 3 * 1004 * 4, blocks = weft_session_view(r.session).staged_bytes;
+    uint64_t file = 1001 * 48 + 1001 * 3 * 4 + 3 * 1001 * 4, blocks = weft_session_view(r.session).staged_bytes;
     assert_true(weft_program_memory(r.program).weights <= file + 3 * 256);
     assert_in_range(rig_written(gpu) - before, file + blocks, file + blocks + 1024); // variables; the last word
     rig_end(&r);

@@ -78,6 +78,71 @@ static void quantised_elements_are_reported(void **state) {
     weft_plan_destroy(p);
 }
 
+static const char pairs[] =
+    "symbol T 0 9\ninput ids u32 [T]\ninput x f32 [T, 60]\nweight w u8 [24, 32]\nweight s f32 [24, 2]\n"
+    "weight t f32 [2, 24]\nweight v u8 [6, 30]\nweight r f32 [6, 8]\n"
+    "%0 = embedding_q4gsw %w %s %ids {group=32, linear_order=1}\n%1 = linear_q4gsw %0 %w %t {group=32}\n"
+    "%2 = linear_q4gsw %x %v %r {group=10}\noutput %1 y\noutput %2 z\n";
+
+/// Numbers of 4 bits are shared by all whose halves lie alike; groups that end inside of 16 are elements, and reported.
+static void numbers_and_scales_are_packed(void **state) {
+    (void)state;
+    struct weft_plan *p = fixture_plan(pairs, NULL, NULL);
+    assert_int_equal(p->n_weights, 4);
+    assert_int_equal(forms(p, "w", WEFT_FORM_PACKED), 1);
+    assert_int_equal(forms(p, "s", WEFT_FORM_PACKED), 1);
+    assert_int_equal(forms(p, "t", WEFT_FORM_PACKED), 1);
+    assert_int_equal(forms(p, "v", WEFT_FORM_PACKED), 1);
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < p->n_shards; i++) bytes += p->shard_bytes[i];
+    assert_int_equal(bytes, 768 + 256 + 256 + 6 * 64 * 4); // 24 rows of 32 bytes; 48 scales twice; rows of 60 padded
+    assert_report(p, "weight 'v' lies on the device packed in 1536 bytes", true);
+    assert_report(p, "weight 'w'", false);
+    weft_plan_destroy(p);
+    p = fixture_plan("input ids u32 [3]\ninput x f32 [2, 64]\nweight w u8 [24, 32]\nweight s f32 [24, 2]\n"
+                     "weight t f32 [2, 24]\n%0 = embedding_q4gsw %w %s %ids {group=32}\n"
+                     "%1 = linear_q4gsw %x %w %t {group=32}\noutput %0 y\noutput %1 z\n",
+                     NULL, NULL);
+    assert_int_equal(forms(p, "w", WEFT_FORM_PACKED), 2); // the halves of its bytes in both orders
+    assert_report(p, "weight 'w' lies on the device packed in 768 bytes and packed in 768 bytes", true);
+    weft_plan_destroy(p);
+}
+
+/// Another program takes numbers and scales that lie alike, and loads those that do not.
+static void numbers_and_scales_are_shared(void **state) {
+    (void)state;
+    struct weft_plan *first = fixture_plan(pairs, NULL, NULL);
+    struct weft_compile_params params = {.weights_of = first};
+    struct weft_plan *second = fixture_plan(pairs, NULL, &params);
+    assert_int_equal(second->n_shards, first->n_shards);
+    weft_plan_destroy(second);
+    static const struct {
+        const char *graph, *fresh;
+    } cases[] = {
+        {"input x f32 [2, 64]\nweight w u8 [24, 32]\nweight q f32 [2, 24]\n%0 = linear_q4gsw %x %w %q {group=32}\n"
+         "output %0 y\n",
+         "q"},
+        {"input i u32 [2]\nweight w u8 [24, 32]\nweight s f32 [24, 2]\n%0 = embedding_q4gsw %w %s %i {group=32}\n"
+         "output %0 y\n",
+         "w"},
+        {"input x f32 [2, 64]\nweight w u8 [24, 32]\nweight t f32 [2, 24]\n%0 = linear_q4gsw %x %w %t {group=48}\n"
+         "output %0 y\n",
+         "t"},
+        {"input x f32 [2, 60]\nweight v u8 [6, 30]\nweight q f32 [6, 8]\n%0 = linear_q4gsw %x %v %q {group=10}\n"
+         "output %0 y\n",
+         "v"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        second = fixture_plan(cases[i].graph, NULL, &params);
+        for (uint32_t k = 0; k < second->n_weights; k++) {
+            bool fresh = second->weights[k].parts[0].shard >= first->n_shards;
+            assert_int_equal(fresh, strcmp(second->weights[k].name, cases[i].fresh) == 0);
+        }
+        weft_plan_destroy(second);
+    }
+    weft_plan_destroy(first);
+}
+
 /// Each output that is a leaf, or has its second name, costs a copy; the state under its own name costs none.
 static void outputs_are_copied(void **state) {
     (void)state;
@@ -109,6 +174,12 @@ static void blocks_are_no_inputs_or_outputs(void **state) {
         {"input t q8_0 [2, 32]\ninput i u32 [1]\n%0 = gather %t %i\noutput %0 y\n", "input 't' would hold blocks"},
         {"weight w q8_0 [96]\n%0 = slice %w {start=3, len=5}\n%1 = cast %0 {to=f32}\noutput %1 y\n",
          "would cut blocks"},
+        {"input x f32 [2, 64]\nweight w u8 [8, 32]\ninput s f32 [2, 8]\n%0 = linear_q4gsw %x %w %s {group=32}\n"
+         "output %0 y\n",
+         "must be weights or constants"},
+        {"input i u32 [2]\ninput w u8 [8, 32]\nweight s f32 [8, 2]\n%0 = embedding_q4gsw %w %s %i {group=32}\n"
+         "output %0 y\n",
+         "must be weights or constants"},
         {"symbol T 1 3\nweight w f32 [2, T]\n%0 = neg %w\noutput %0 y\n", "axis 1 depends on symbols"},
         {"input x f32 [1, 2, 8]\ninput pos u32 []\n%0 = rope %x %pos\noutput %0 y\n", "pos must be a variable"},
         {"state c dense f32 [4, 2]\ninput x f32 [1, 2]\nstate pos dense u32 []\n%0 = cache_append %c %x %pos\n",
@@ -132,6 +203,8 @@ int main(void) {
         cmocka_unit_test(others_read_elements),
         cmocka_unit_test(runs_of_rows_are_packed),
         cmocka_unit_test(quantised_elements_are_reported),
+        cmocka_unit_test(numbers_and_scales_are_packed),
+        cmocka_unit_test(numbers_and_scales_are_shared),
         cmocka_unit_test(outputs_are_copied),
         cmocka_unit_test(blocks_are_no_inputs_or_outputs),
     };

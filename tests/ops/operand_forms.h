@@ -82,6 +82,7 @@ static const struct operand_form operand_forms[] = {
     OP("matmul", "", "f32 [R, C]", "f32 [6, C]"),
     OP("matmul", "", "f32 [12, C]", "f32 [R, C]"),
     OP("linear_q4gsw", "group=4", "f32 [R, 10]", "u8 [7, 5]", "f32 [3, 8]", "f32 [7]"),
+    OP("dequant_q4gsw", "group=4", "u8 [7, 5]", "f32 [7, 3]"),
     OP("embedding_q4gsw", "group=4", "u8 [7, 5]", "f32 [7, 3]", "u32 [R]"),
     OP("gather", "", "f32 [7, C]", "i32 [R]"),
     OP("gather", "scale=2", "f32 [R, C]", "u32 []"),

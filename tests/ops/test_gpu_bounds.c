@@ -249,6 +249,7 @@ static void every_operator_was_looked_at(void **state) {
                                              "ceil",
                                              "concat",
                                              "cos",
+                                             "dequant_q4gsw",
                                              "div",
                                              "eq",
                                              "exp",

@@ -30,6 +30,7 @@ static const struct {
 } exempt[] = {
     {"embedding_q4gsw", ONE, "a byte is two channels: a row has two elements or more"},
     {"rope_table", ONE, "it turns pairs: a head has two channels or more"},
+    {"dequant_q4gsw", EMPTY, "its operands have one row and one byte at least"},
     {"advance", EMPTY, "its operand is one variable; by = 0 is among the cases"},
     {"rope", ONE, "it turns pairs: a head has two channels or more"},
     {"nll", BROADCAST, "a target and a result a row: no operand is spread over another"},

@@ -331,8 +331,8 @@ static void test_rows(void **state) {
         assert_non_null(ops[i]->eval);
         assert_ptr_equal(weft_op_find(weft_ops(), ops[i]->name), ops[i]);
         if (ops[i]->traits & WEFT_OP_ELEMENTWISE) assert_true(ops[i]->scalar[0] || ops[i]->expr);
-        bool made =
-            ops[i]->lower || ops[i]->decompose || ops[i]->scalar[0] || ops[i]->expr || ops[i]->view || ops[i]->reduce;
+        bool made = ops[i]->lower || ops[i]->decompose || ops[i]->scalar[0] || ops[i]->expr || ops[i]->view ||
+                    ops[i]->reduce || ops[i]->repack;
         if (!made) fail_msg("%s has no way to the device", ops[i]->name);
     }
 }

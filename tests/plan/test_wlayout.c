@@ -1,5 +1,5 @@
 /// The device layout of weights: what was repacked reads back as the file's decoder has it, for every type.
-#include "plan/wlayout.h"
+#include "plan/wpair.h"
 
 #include "core/alloc.h"
 #include "core/half.h"
@@ -128,6 +128,61 @@ static void test_padding(void **state) {
         }
 }
 
+/// Numbers and scales of two leaves, by the planes and decoded, against the words of the header.
+static void test_pairs(void **state) {
+    (void)state;
+    static const struct {
+        uint64_t k;
+        uint32_t group;
+        uint32_t bits, layout_group; // what becomes of them
+    } cases[] = {{64, 32, 4, 32}, {100, 16, 4, 16}, {100, 48, 4, 48},   {100, 64, 4, 64},
+                 {33, 40, 4, 64}, {7, 1024, 4, 32}, {100, 24, 32, 0},   {1, 1, 4, 32},
+                 {66, 1, 32, 0},  {96, 96, 4, 96},  {129, 128, 4, 128}, {160, 80, 4, 80}};
+    enum { ROWS = 5, STRIDE = 8 };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases * 4; i++) {
+        uint64_t k = cases[i / 4].k, bytes = (k + 1) / 2, groups = (k + cases[i / 4].group - 1) / cases[i / 4].group;
+        struct weft_wpair p = {.k = k, .group = cases[i / 4].group, .high_first = i & 1, .across = i & 2};
+        p.stride = p.across ? STRIDE : groups;
+        uint8_t *quants = weft_alloc(ROWS * bytes), *planes[WEFT_PLANE_COUNT] = {0};
+        float *scales = weft_alloc(STRIDE * groups * sizeof *scales), *all = weft_alloc(ROWS * k * sizeof *all);
+        for (uint64_t n = 0; n < ROWS * bytes; n++) quants[n] = (uint8_t)draw();
+        for (uint64_t n = 0; n < STRIDE * groups; n++) scales[n] = (float)draw() / 7;
+        struct weft_wlayout y = weft_wpair_layout(&p);
+        assert_int_equal(y.bits, cases[i / 4].bits);
+        assert_int_equal(y.group, cases[i / 4].layout_group);
+        for (int n = 0; n < WEFT_PLANE_COUNT && y.bits == 4; n++) {
+            uint64_t size = weft_wlayout_bytes(&y, (enum weft_wplane)n, ROWS, k);
+            planes[n] = weft_alloc(size);
+            memset(planes[n], 0xA5, size);
+        }
+        if (y.bits == 4) {
+            weft_wpair_pack_quants(&p, quants, ROWS, planes[WEFT_PLANE_Q]);
+            weft_wpair_pack_scales(&p, (const uint8_t *)scales, ROWS, planes[WEFT_PLANE_S]);
+        }
+        weft_wpair_decode(&p, quants, (const uint8_t *)scales, 0, ROWS * k, all);
+        float last;
+        weft_wpair_decode(&p, quants, (const uint8_t *)scales, ROWS * k - 1, 1, &last);
+        assert_true(last == all[ROWS * k - 1]);
+        for (uint64_t c = 0; c < ROWS * ((k + 31) / 32 * 32); c++) {
+            uint64_t r = c % ROWS, at = c / ROWS;
+            double got = y.bits == 4 ? weft_wlayout_get(&y, (const uint8_t *const *)planes, k, r, at) : 0;
+            if (at >= k) {
+                assert_true(got == 0); // padding
+                continue;
+            }
+            uint8_t byte = quants[r * bytes + at / 2];
+            int u = at % 2 == (p.high_first ? 0 : 1) ? byte >> 4 : byte & 15;
+            float scale = scales[p.across ? at / p.group * STRIDE + r : r * groups + at / p.group];
+            assert_true(all[r * k + at] == (float)(u - 8) * scale);
+            assert_true(y.bits == 32 || got == (double)(u - 8) * scale);
+        }
+        for (int n = 0; n < WEFT_PLANE_COUNT; n++) weft_free(planes[n]);
+        weft_free(quants);
+        weft_free(scales);
+        weft_free(all);
+    }
+}
+
 static void test_sizes(void **state) {
     (void)state;
     static const struct {
@@ -192,6 +247,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_back), cmocka_unit_test(test_short_blocks), cmocka_unit_test(test_padding),
         cmocka_unit_test(test_sizes),      cmocka_unit_test(test_words),        cmocka_unit_test(test_notices_damage),
+        cmocka_unit_test(test_pairs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,7 +29,7 @@ static void dump_weights(const struct weft_plan *p, struct weft_str *out) {
     for (uint32_t i = 0; i < p->n_weights; i++) {
         const struct weft_plan_weight *w = &p->weights[i];
         weft_str_add(out, "weight");
-        static const char *const forms[WEFT_FORMS] = {"packed", "plain", "raw", "plain table"};
+        static const char *const forms[WEFT_FORMS] = {"packed", "plain", "plain table"};
         add_name(weft_weight_name(w), out);
         weft_str_addf(out, " %s %" PRIu64 "x%" PRIu64 " %s", weft_dtype_name(w->dtype), w->rows, w->k, forms[w->form]);
         if (w->first) weft_str_addf(out, " from %" PRIu64, w->first);

@@ -97,7 +97,7 @@ static struct weft_gemm_extents extents_of(struct weft_lower *l, const struct we
         if (part < other->n_parts && other->parts[part].rows > x.n) x.n = other->parts[part].rows;
     }
     if (w->n_parts && w->rows && x.k)
-        x.weight_bytes = (double)w->parts[part].bytes / (double)w->parts[part].rows / (double)x.k;
+        x.weight_bytes = (double)weft_weight_bytes(l->plan, w, part) / (double)w->parts[part].rows / (double)x.k;
     return x;
 }
 
