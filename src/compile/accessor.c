@@ -202,9 +202,13 @@ static void load_half(const struct weft_step *s, const struct weft_operand *o, s
                       x, x, x, x, x);
 }
 
-/// Bits as they are, and words of which a range may own one half only.
-static void raw_halves(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w) {
-    const char *x = o->name, *when = o->flags & WEFT_OPERAND_STATE ? "if (!is_active()) { return; } " : "";
+/// Bits as they are, and words of which a range may own one half only. `keeps`: it is the present of a state of two
+/// buffers, all of which is written, so that it starts at a word.
+static void raw_halves(const struct weft_step *s, const struct weft_operand *o, bool keeps, struct weft_str *w) {
+    const char *x = o->name;
+    char when[96] = "";
+    if (keeps) snprintf(when, sizeof when, "if (!is_active()) { keep_%s(t * 2u, 1u); return; } ", x);
+    else if (o->flags & WEFT_OPERAND_STATE) snprintf(when, sizeof when, "if (!is_active()) { return; } ");
     uint32_t b = o->bound.slot;
     if (o->access & WEFT_READ)
         weft_str_addf(w,
@@ -438,7 +442,7 @@ static void accessors(const struct weft_plan *plan, const struct weft_schedule *
             else load_word(s, o, w);
         }
         if (o->access & WEFT_WRITE) store(sc, s, o, w);
-        if (o->flags & WEFT_OPERAND_BITS) raw_halves(s, o, w);
+        if (o->flags & WEFT_OPERAND_BITS) raw_halves(s, o, past_of(sc, s, o) != NULL, w);
         const struct weft_plan_state *paged = paged_state(plan, sc, o);
         if (paged) paged_row(plan, s, o, paged, w);
         else if (t->state_capacity) // a ring state, or a copy of one

@@ -11,7 +11,6 @@
 #include "core/error.h"
 #include "kernels/copy/move.h"
 #include "ops/shape.h"
-#include "ops/state_write.h"
 #include "plan/update.h"
 
 #include <stdio.h>
@@ -74,7 +73,7 @@ static weft_status lower(struct weft_lower *l, uint32_t group) {
     snprintf(label, sizeof label, "assign %s", called ? called : weft_lv(l, node->in[0])->name);
     weft_lower_place(l, node->in[1]);
     if (weft_lv(l, node->in[0])->state == UINT32_MAX) // a function
-        WEFT_TRY(weft_state_copy_lower(l, label, node->in[0], node->out[0]));
+        WEFT_TRY(weft_move_value(l, label, node->in[0], node->out[0]));
     if (l->status != WEFT_OK) return l->status;
     struct weft_place to = weft_lower_range(l, node);
     struct weft_step *s = weft_emit_move(l, label, count, l->places[node->in[1]], x->dtype, to, state);

@@ -11,8 +11,8 @@
 /// rows have an even number of elements, so that a word belongs to one row.
 #include "core/alloc.h"
 #include "core/error.h"
+#include "kernels/copy/move.h"
 #include "ops/shape.h"
-#include "ops/state_write.h"
 #include "plan/lower.h"
 
 #include <stdio.h>
@@ -111,7 +111,7 @@ static weft_status cache_append_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_value_info *pos = weft_lv(l, node->in[2]);
     if (pos->state == UINT32_MAX || pos->state_kind != WEFT_STATE_VAR)
         return weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "cache_append: pos must be a variable of the graph");
-    if (functional) WEFT_TRY(weft_state_copy_lower(l, label, node->in[0], node->out[0]));
+    if (functional) WEFT_TRY(weft_move_value(l, label, node->in[0], node->out[0]));
     struct weft_step *s = weft_emit(l, &cache_append_kernel, label, &cfg, sizeof cfg);
     bool wide = unit == 4 && last % 4 == 0;
     uint8_t x_flags = wide && weft_lower_wide(l, node->in[1]) ? WEFT_OPERAND_WIDE : 0;

@@ -3,7 +3,6 @@
 #include "kernels/copy/move.h"
 #include "kernels/map/region.h"
 #include "kernels/gemm/gemm.h"
-#include "ops/state_write.h"
 #include "plan/family.h"
 
 // ---- regions -------------------------------------------------------------------------------------------------------
@@ -110,4 +109,4 @@ static void copy(struct weft_lower *l, const char *label, weft_dim count, struct
 }
 
 static const struct weft_family *const families[] = {&contraction, &region, &scan, &own_kernel, NULL};
-const struct weft_family_set weft_op_families = {families, copy, weft_state_commit_lower};
+const struct weft_family_set weft_op_families = {families, copy, weft_move_commit};

@@ -45,7 +45,7 @@ static void versions_have_their_buffers(void **state) {
         assert_int_equal(operand_in(sc, reader, last)->access, WEFT_READ);
         assert_int_equal(operand_in(sc, reader, 0) != NULL, !two);
         assert_int_equal(operand_in(sc, writer, 0) != NULL, true); // in place: itself; else what it keeps
-        assert_int_equal(strstr(writer->bound.wgsl, "fn keep_s(") != NULL, two);
+        assert_int_equal(strstr(writer->bound.wgsl, "fn keep_y(") != NULL, two);
         weft_plan_destroy(p);
     }
 }

@@ -141,7 +141,7 @@ static void wrong_words_are_noticed(void **state) {
         const struct weft_schedule *sc = &weft_program_plan(programs[p])->schedules[0];
         for (uint32_t i = 0; i < sc->n_steps; i++) {
             const struct weft_step *step = &sc->steps[i];
-            bool noticed = strcmp(step->kernel->name, "state_write") != 0;
+            bool noticed = strcmp(step->kernel->name, "move") != 0;
             for (uint32_t w = step->bound.n_words; w-- > 0 && !noticed;) noticed = notices(p, i, w);
             // Wide operands have slack in their offsets, and a commit reads no variable.
             if (!noticed && !step->copy.kind) fail_msg("no wrong word of step '%s' is noticed", step->label);

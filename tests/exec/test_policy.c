@@ -128,7 +128,7 @@ static void no_update(const struct weft_update *u, uint32_t *words, uint32_t gri
     (void)u, (void)words;
     grid[0] = grid[1] = grid[2] = 0;
 }
-static const struct weft_kernel lazy = {"lazy", "ops/state_write.wgsl", NULL, no_update};
+static const struct weft_kernel lazy = {"lazy", "kernels/copy/move.wgsl", NULL, no_update};
 
 /// A kernel that skips a whole write, against its trait, is an error of the resize and not a wrong number.
 static void a_skipped_writer_is_refused(void **state) {

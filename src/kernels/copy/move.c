@@ -5,37 +5,83 @@
 #define MOVE_PARAMS(F) F(u32, count)
 WEFT_PARAMS(move_params, MOVE_PARAMS)
 
+/// What a thread moves.
+enum {
+    WORDS,   ///< `unit` elements of 32 bits
+    HALVES,  ///< a word of two elements that are rounded
+    PARTIAL, ///< a word, of which one half or both are set
+};
+
 struct move_cfg {
     weft_dim count;
-    uint32_t threads;
-    bool half;
+    uint32_t threads, mode, unit;
 };
+
+static void emit_grid(const struct weft_update *u, const struct move_cfg *cfg, uint64_t count, uint32_t grid[3]) {
+    uint64_t items = (count + cfg->unit - 1) / cfg->unit;
+    if (cfg->mode == PARTIAL) items = count ? count / 2 + 1 : 0; // words, the range starting at any half
+    weft_grid_fold((items + cfg->threads - 1) / cfg->threads, u->caps->max_groups, grid);
+}
 
 static void move_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
     const struct move_cfg *cfg = u->step->cfg;
     struct move_params p = {.count = (uint32_t)weft_live(u, cfg->count)};
     memcpy(words, &p, sizeof p);
-    uint64_t items =
-        cfg->half && p.count ? (uint64_t)p.count / 2 + 1 : p.count; // words, the range starting at any half
-    weft_grid_fold((items + cfg->threads - 1) / cfg->threads, u->caps->max_groups, grid);
+    emit_grid(u, cfg, p.count, grid);
 }
 
-static const struct weft_kernel move_kernel = {"assign", "kernels/copy/move.wgsl", move_params_fields, move_update};
+static const struct weft_kernel move_kernel = {"move", "kernels/copy/move.wgsl", move_params_fields, move_update};
+
+static uint32_t threads_for(const struct weft_lower *l) { return weft_tile_of(l->profile, WEFT_TILE_COPY, 0)->threads; }
+
+/// A range may be larger than a binding: unless it may begin inside a word the step can be cut anywhere.
+static void finish(struct weft_lower *l, struct weft_step *s, const struct move_cfg *cfg, bool cuts, uint32_t x,
+                   uint32_t y) {
+    weft_emit_int(l, s, "MODE", cfg->mode);
+    weft_emit_int(l, s, "UNIT", cfg->unit);
+    weft_emit_workgroup(s, cfg->threads, 0);
+    if (!cuts) return;
+    weft_emit_items(s, cfg->threads);
+    weft_emit_reach(s, x, 1, cfg->unit);
+    weft_emit_reach(s, y, 1, cfg->unit);
+}
 
 struct weft_step *weft_emit_move(struct weft_lower *l, const char *label, weft_dim count, struct weft_place from,
                                  weft_dtype from_type, struct weft_place to, weft_dtype to_type) {
     bool half = weft_is_half(to_type), raw = weft_is_half(from_type);
-    struct move_cfg cfg = {
-        .count = count, .threads = weft_tile_of(l->profile, WEFT_TILE_COPY, 0)->threads, .half = half};
+    bool first = from.elem_offset == WEFT_DIM_BAD && to.elem_offset == WEFT_DIM_BAD;
+    int64_t n = weft_lower_const(l, count);
+    if (half && raw && first && n > 0 && n % 2 == 0) { // whole words
+        half = raw = false;
+        n /= 2;
+        count = weft_dim_const(l->graph->dims, n);
+    }
+    bool aligned = to.elem_offset == WEFT_DIM_BAD || weft_dim_is_multiple(l->graph->dims, to.elem_offset, 2);
+    struct move_cfg cfg = {.count = count,
+                           .threads = threads_for(l),
+                           .mode = !half             ? WORDS
+                                   : raw || !aligned ? PARTIAL
+                                                     : HALVES,
+                           .unit = half                            ? 2
+                                   : first && n >= 0 && n % 4 == 0 ? 4
+                                                                   : 1};
+    uint8_t flags = (uint8_t)(WEFT_OPERAND_INPLACE | (cfg.unit == 4 ? WEFT_OPERAND_WIDE : 0));
+    uint8_t bits = (uint8_t)(flags | (cfg.mode == PARTIAL ? WEFT_OPERAND_BITS : 0));
     struct weft_step *s = weft_emit(l, &move_kernel, label, &cfg, sizeof cfg);
-    weft_emit_place(l, s, "x", WEFT_READ, from, half ? from_type : WEFT_U32, count,
-                    WEFT_OPERAND_INPLACE | (raw ? WEFT_OPERAND_BITS : 0));
-    weft_emit_place(l, s, "y", WEFT_WRITE, to, half ? to_type : WEFT_U32, count,
-                    WEFT_OPERAND_INPLACE | (half ? WEFT_OPERAND_BITS : 0));
-    weft_emit_int(l, s, "HALF", half);
-    weft_emit_int(l, s, "FROM_HALF", raw);
-    weft_emit_workgroup(s, cfg.threads, 0);
+    uint32_t x = weft_emit_place(l, s, "x", WEFT_READ, from, half ? from_type : WEFT_U32, count, raw ? bits : flags);
+    uint32_t y = weft_emit_place(l, s, "y", WEFT_WRITE, to, half ? to_type : WEFT_U32, count, bits);
+    weft_emit_int(l, s, "RAW", raw);
+    finish(l, s, &cfg, !half || aligned, x, y);
     return s;
+}
+
+weft_status weft_move_value(struct weft_lower *l, const char *label, weft_value from, weft_value to) {
+    const struct weft_type *t = &weft_lv(l, to)->type;
+    weft_lower_place(l, to);
+    weft_lower_place(l, from);
+    if (l->status != WEFT_OK) return l->status;
+    weft_emit_move(l, label, weft_lower_product(l, t, 0, t->rank), l->places[from], t->dtype, l->places[to], t->dtype);
+    return l->status;
 }
 
 void weft_move_is_copy(struct weft_lower *l, struct weft_step *s, weft_dim count, weft_dtype to_type, const char *why) {
@@ -43,4 +89,27 @@ void weft_move_is_copy(struct weft_lower *l, struct weft_step *s, weft_dim count
     s->copy = (struct weft_step_copy){.kind = WEFT_COPY_ALIAS,
                                       .bytes = n > 0 ? weft_bytes_times((uint64_t)n, weft_accessor_width(to_type)) : 0,
                                       .why = why ? why : "out of memory"};
+}
+
+weft_status weft_move_commit(struct weft_lower *l, uint32_t state) {
+    const struct weft_plan_state *p = &l->plan->states[state];
+    uint32_t past = weft_lower_state_tensor(l, state, false), present = weft_lower_state_tensor(l, state, true);
+    if (l->status != WEFT_OK) return l->status;
+    struct move_cfg cfg = {.count = weft_dim_const(l->graph->dims, (int64_t)(p->bytes / 4)),
+                           .threads = threads_for(l),
+                           .mode = WORDS,
+                           .unit = 4};
+    const char *label = weft_arena_printf(&l->plan->arena, "commit %s", p->name);
+    struct weft_step *s = weft_emit(l, &move_kernel, label, &cfg, sizeof cfg);
+    uint32_t x = weft_emit_scratch(l, s, "x", WEFT_READ, present, WEFT_OPERAND_WIDE);
+    uint32_t y = weft_emit_scratch(l, s, "y", WEFT_WRITE, past, WEFT_OPERAND_WIDE);
+    if (l->status != WEFT_OK) return l->status;
+    s->operands[x].dtype = s->operands[y].dtype = WEFT_U32;
+    s->operands[x].used = s->operands[y].used = p->bytes;
+    finish(l, s, &cfg, true, x, y);
+    s->writes_state = true;
+    s->copy = (struct weft_step_copy){.kind = WEFT_COPY_COMMIT,
+                                      .bytes = p->bytes,
+                                      .why = "the state is double-buffered: its present becomes its past"};
+    return l->status;
 }

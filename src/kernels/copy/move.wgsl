@@ -1,15 +1,16 @@
-//%% Moves p.count elements of x to y. 32-bit elements move as words. HALF: y has 16-bit elements and a thread owns a
-//%% word of it, of which it sets one half or both; FROM_HALF: x has too, and its bits are taken as they are.
+//%% Moves p.count elements of x to y, UNIT of them a thread. MODE 0: of 32 bits. MODE 1: x is rounded to 16 bits; the
+//%% last of a word may be alone. MODE 2: y has 16-bit elements and may start inside a word, of which a thread sets one
+//%% half or both; RAW: x has too, and its bits are taken as they are.
 fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let t = group_index(wid, nwg) * ${WG}u + lid;
-//% if HALF
+//% if MODE == 2
     let odd = phase_y();
     if (t * 2u >= p.count + odd) { return; }
     let i = t * 2u - odd; // wraps before the first element, and is not below the count then
     var bits = 0u;
     var mask = 0u;
     if (i < p.count) {
-//% if FROM_HALF
+//% if RAW
         bits = bits_x(i);
 //% else
         bits = half_bits_y(load_x(i));
@@ -17,7 +18,7 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
         mask = 0xffffu;
     }
     if (i + 1u < p.count) {
-//% if FROM_HALF
+//% if RAW
         bits |= bits_x(i + 1u) << 16u;
 //% else
         bits |= half_bits_y(load_x(i + 1u)) << 16u;
@@ -26,6 +27,16 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     }
     put_word_y(t, bits, mask);
 //% else
-    if (t < p.count) { store_y(t, load_x(t)); }
+    let i = t * ${UNIT}u;
+    if (i >= p.count) { return; }
+//% if MODE == 1
+    var second = 0.0;
+    if (i + 1u < p.count) { second = load_x(i + 1u); }
+    store2_y(i, vec2<f32>(load_x(i), second));
+//% elif UNIT == 4
+    store4_y(i, load4_x(i));
+//% else
+    store_y(i, load_x(i));
+//% end
 //% end
 }
