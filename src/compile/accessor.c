@@ -479,10 +479,7 @@ weft_status weft_bind_wgsl(struct weft_plan *plan, const struct weft_schedule *s
     const struct weft_gpu_caps *c = &plan->caps;
     const struct weft_tval common[] = {{"WG", s->workgroup[0], NULL},
                                        {"SUBGROUPS", c->subgroups, NULL},
-                                       {"SG", c->subgroups ? c->subgroup_min : 0, NULL},
-                                       {"F16", c->f16, NULL},
-                                       {"DOT4", c->dot4, NULL},
-                                       {"NAGA", c->wgsl_naga, NULL}};
+                                       {"SG", c->subgroups ? c->subgroup_min : 0, NULL}};
     for (size_t i = 0; i < sizeof common / sizeof common[0]; i++) {
         bool own = false;
         for (uint32_t j = 0; j < s->n_tvals; j++) own |= strcmp(s->tvals[j].name, common[i].name) == 0;

@@ -1,6 +1,7 @@
 #include "compile/alias.h"
 #include "compile/passes.h"
 #include "core/error.h"
+#include "plan/extent.h"
 #include "plan/family.h"
 #include "plan/update.h"
 #include <string.h>
@@ -16,7 +17,7 @@ static weft_dim times(struct weft_lower *l, weft_dim d, uint32_t n) {
     return weft_dim_mul(l->graph->dims, d, weft_dim_const(l->graph->dims, n));
 }
 
-struct weft_extent weft_alias_extent(struct weft_lower *l, weft_value v) {
+static struct weft_extent extent_of(struct weft_lower *l, weft_value v) {
     const struct weft_graph *g = l->graph;
     const struct weft_type *t = &g->values[v].type;
     uint32_t width = weft_accessor_width(t->dtype);
@@ -34,7 +35,8 @@ struct weft_extent weft_alias_extent(struct weft_lower *l, weft_value v) {
     return x;
 }
 
-struct weft_extent weft_alias_written(struct weft_lower *l, const struct weft_node *n) {
+/// The range that a node that writes one (weft_op_range) writes.
+static struct weft_extent written(struct weft_lower *l, const struct weft_node *n) {
     const struct weft_graph *g = l->graph;
     const struct weft_value_info *state = &g->values[n->out[0]];
     const struct weft_type *t = &g->values[n->in[1]].type;
@@ -65,7 +67,7 @@ bool weft_alias_clash(struct weft_lower *l, uint32_t writer, uint32_t reader, bo
         why->read = r->in[i];
         if (base != w->in[0] || !weft_op_range(w->op)) return true; // the new version, or rows of a cache
         if (half || l->blind) continue; // what others read, a step behind such a region writes (plan/expr_value.c)
-        struct weft_extent a = weft_alias_written(l, w), b = weft_alias_extent(l, r->in[i]);
+        struct weft_extent a = written(l, w), b = extent_of(l, r->in[i]);
         enum weft_overlap how = weft_extent_compare(l, &a, &b);
         if (how == WEFT_APART) continue;
         const struct weft_type *t = &g->values[r->in[i]].type, *x = &g->values[w->in[1]].type;
@@ -90,7 +92,7 @@ const char *weft_alias_reason(struct weft_lower *l, const struct weft_clash *c) 
     const struct weft_node *w = &g->nodes[c->writer], *r = &g->nodes[c->reader];
     const struct weft_value_info *state = &g->values[w->out[0]];
     struct weft_str s = {0};
-    struct weft_extent x = weft_alias_written(l, w);
+    struct weft_extent x = written(l, w);
     weft_str_add(&s, "it writes elements ");
     add_range(l, &x, state->type.dtype, &s);
     weft_str_addf(&s, " of state '%s'", state->name);
@@ -98,7 +100,7 @@ const char *weft_alias_reason(struct weft_lower *l, const struct weft_clash *c) 
     if (c->read == WEFT_NO_VALUE) {
         weft_str_addf(&s, ", and '%s' stands between them", name);
     } else {
-        x = weft_alias_extent(l, c->read);
+        x = extent_of(l, c->read);
         weft_str_addf(&s, ", of which '%s' reads ", name);
         add_range(l, &x, g->values[c->read].type.dtype, &s);
         if (g->values[c->read].type.dtype != state->type.dtype)
@@ -123,7 +125,7 @@ weft_status weft_pass_outputs(struct weft_compiling *c) {
         weft_value base = weft_graph_base(g, v);
         const struct weft_value_info *root = &g->values[base];
         if (weft_graph_is_leaf(g, base) || root->state != UINT32_MAX || root->is_output) continue;
-        struct weft_extent part = weft_alias_extent(l, v), all = weft_alias_extent(l, base);
+        struct weft_extent part = extent_of(l, v), all = extent_of(l, base);
         bool whole = part.start == all.start && part.end == all.end && part.end != WEFT_DIM_BAD;
         if (whole && l->output_view[base] == WEFT_NO_VALUE) l->output_view[base] = v;
     }

@@ -8,11 +8,7 @@
 /// - all else is made right by a copy: the write stands alone behind (fuse.c), or what is read is copied before.
 #ifndef WEFT_COMPILE_ALIAS_H
 #define WEFT_COMPILE_ALIAS_H
-#include "plan/extent.h"
-
-struct weft_extent weft_alias_extent(struct weft_lower *l, weft_value v);
-/// The range that a node that writes one (weft_op_range) writes.
-struct weft_extent weft_alias_written(struct weft_lower *l, const struct weft_node *n);
+#include "plan/lower.h"
 
 /// A write (node `writer`, see weft_op_sink) and a read of its state that one dispatch must not hold both.
 struct weft_clash {

@@ -89,20 +89,20 @@ NARROW(q4_k, weft_quant_decode_q4_k, 256, 144)
 NARROW(q6_k, weft_quant_decode_q6_k, 256, 210)
 
 static const struct weft_dtype_info table[WEFT_DTYPE_COUNT] = {
-    //             name  block bytes quantised float signed
-    [WEFT_F32] = {"f32", 1, 4, false, true, true, decode_f32, f32_to_floats},
-    [WEFT_F16] = {"f16", 1, 2, false, true, true, decode_f16, f16_to_floats},
-    [WEFT_BF16] = {"bf16", 1, 2, false, true, true, decode_bf16, bf16_to_floats},
-    [WEFT_I32] = {"i32", 1, 4, false, false, true, decode_i32, i32_to_floats},
-    [WEFT_U32] = {"u32", 1, 4, false, false, false, decode_u32, u32_to_floats},
-    [WEFT_I8] = {"i8", 1, 1, false, false, true, decode_i8, i8_to_floats},
-    [WEFT_U8] = {"u8", 1, 1, false, false, false, decode_u8, u8_to_floats},
-    [WEFT_BOOL] = {"bool", 1, 4, false, false, false, decode_bool, bool_to_floats},
-    [WEFT_Q4_0] = {"q4_0", 32, 18, true, true, true, weft_quant_decode_q4_0, q4_0_to_floats},
-    [WEFT_Q5_0] = {"q5_0", 32, 22, true, true, true, weft_quant_decode_q5_0, q5_0_to_floats},
-    [WEFT_Q8_0] = {"q8_0", 32, 34, true, true, true, weft_quant_decode_q8_0, q8_0_to_floats},
-    [WEFT_Q4_K] = {"q4_k", 256, 144, true, true, true, weft_quant_decode_q4_k, q4_k_to_floats},
-    [WEFT_Q6_K] = {"q6_k", 256, 210, true, true, true, weft_quant_decode_q6_k, q6_k_to_floats},
+    //             name  block bytes quantised float
+    [WEFT_F32] = {"f32", 1, 4, false, true, decode_f32, f32_to_floats},
+    [WEFT_F16] = {"f16", 1, 2, false, true, decode_f16, f16_to_floats},
+    [WEFT_BF16] = {"bf16", 1, 2, false, true, decode_bf16, bf16_to_floats},
+    [WEFT_I32] = {"i32", 1, 4, false, false, decode_i32, i32_to_floats},
+    [WEFT_U32] = {"u32", 1, 4, false, false, decode_u32, u32_to_floats},
+    [WEFT_I8] = {"i8", 1, 1, false, false, decode_i8, i8_to_floats},
+    [WEFT_U8] = {"u8", 1, 1, false, false, decode_u8, u8_to_floats},
+    [WEFT_BOOL] = {"bool", 1, 4, false, false, decode_bool, bool_to_floats},
+    [WEFT_Q4_0] = {"q4_0", 32, 18, true, true, weft_quant_decode_q4_0, q4_0_to_floats},
+    [WEFT_Q5_0] = {"q5_0", 32, 22, true, true, weft_quant_decode_q5_0, q5_0_to_floats},
+    [WEFT_Q8_0] = {"q8_0", 32, 34, true, true, weft_quant_decode_q8_0, q8_0_to_floats},
+    [WEFT_Q4_K] = {"q4_k", 256, 144, true, true, weft_quant_decode_q4_k, q4_k_to_floats},
+    [WEFT_Q6_K] = {"q6_k", 256, 210, true, true, weft_quant_decode_q6_k, q6_k_to_floats},
 };
 
 const struct weft_dtype_info *weft_dtype_info(weft_dtype dtype) {

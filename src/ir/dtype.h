@@ -8,7 +8,7 @@ struct weft_dtype_info {
     const char *name;
     uint32_t block;       ///< elements a block (1 for plain types)
     uint32_t block_bytes; ///< bytes a block as stored in files
-    bool quantised, is_float, is_signed;
+    bool quantised, is_float;
     /// Host reference: decodes `n` elements (a multiple of `block`) from file layout into doubles, exactly.
     void (*decode)(const void *src, int64_t n, double *dst);
     /// The same into floats (each value is rounded once, from the exact product).

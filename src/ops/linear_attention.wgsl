@@ -80,7 +80,7 @@ fn keep(i: u32) -> f32 {
 //% else
     let g = load_decay(i);
 //% end
-    return select(exp(max(g, -100.0)), g, is_nan(g));
+    return exp_c(max_nan(g, -100.0));
 }
 //% end
 

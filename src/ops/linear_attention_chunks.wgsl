@@ -44,6 +44,33 @@ fn quad_${N}(at: u32, left: u32) -> vec4<f32> {
 }
 //% end
 
+// Columns i0 .. i0 + KS - 1 of a head's n rows from row0 on, each times its decay since the chunk began.
+//% for X in 0..2
+//% if X == 0
+//% set N = "k"
+//% set HEADS = HK
+//% else
+//% set N = "q"
+//% set HEADS = HQ
+//% end
+//% if X == 1 || DELTA
+fn stage_${N}(row0: u32, head: u32, n: u32, i0: u32, g_at: u32, lid: u32) {
+    for (var x = lid; x < ${L * KS4}u; x += ${WG}u) {
+        let r = x / ${KS4}u;
+        let i = i0 + x % ${KS4}u * 4u;
+        var a = vec4<f32>(0.0);
+        if (r < n && i < ${DK}u) {
+            a = quad_${N}(((row0 + r) * ${HEADS}u + head) * ${DK}u + i, ${DK}u - i);
+//% if DECAY == 2
+            a *= exp4_c(load4_pairs(g_at + r * ${DKP}u + i));
+//% end
+        }
+        stage[x] = a;
+    }
+}
+//% end
+//% end
+
 fn put(at: u32, left: u32, x: vec4<f32>) {
 //% if DK % 4 == 0 && VALUE
     if (left > 0u) { store4_s(at, x); }
@@ -132,18 +159,7 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
         // What the state holds for these keys comes off the values.
         var found = vec4<f32>(0.0);
         for (var i0 = 0u; i0 < ${DK}u; i0 += ${KS}u) {
-            for (var x = lid; x < ${L * KS4}u; x += ${WG}u) {
-                let r = x / ${KS4}u;
-                let i = i0 + x % ${KS4}u * 4u;
-                var a = vec4<f32>(0.0);
-                if (r < n && i < ${DK}u) {
-                    a = quad_k(((row0 + r) * ${HK}u + kh) * ${DK}u + i, ${DK}u - i);
-//% if DECAY == 2
-                    a *= exp4_c(load4_pairs(g_at + r * ${DKP}u + i));
-//% end
-                }
-                stage[x] = a;
-            }
+            stage_k(row0, kh, n, i0, g_at, lid);
             workgroupBarrier();
             found += times_state(b, c, i0 / 4u);
             workgroupBarrier();
@@ -173,18 +189,7 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
 //% end
             var y = vec4<f32>(0.0);
             for (var i0 = 0u; i0 < ${DK}u; i0 += ${KS}u) {
-                for (var x = lid; x < ${L * KS4}u; x += ${WG}u) {
-                    let r = x / ${KS4}u;
-                    let i = i0 + x % ${KS4}u * 4u;
-                    var a = vec4<f32>(0.0);
-                    if (r < n && i < ${DK}u) {
-                        a = quad_q(((row0 + r) * ${HQ}u + qh) * ${DK}u + i, ${DK}u - i);
-//% if DECAY == 2
-                        a *= exp4_c(load4_pairs(g_at + r * ${DKP}u + i));
-//% end
-                    }
-                    stage[x] = a;
-                }
+                stage_q(row0, qh, n, i0, g_at, lid);
                 workgroupBarrier();
                 y += times_state(b, c, i0 / 4u);
                 workgroupBarrier();

@@ -90,8 +90,8 @@ static weft_status nll_lower(struct weft_lower *l, uint32_t group) {
     uint32_t y = weft_emit_value(l, s, "y", WEFT_WRITE, node->out[0], 0);
     weft_emit_int(l, s, "WIDE", wide);
     weft_emit_int(l, s, "SIGNED", weft_lv(l, node->in[1])->type.dtype == WEFT_I32);
-    weft_emit_workgroup(s, threads, 2 * threads * 4);
-    weft_emit_items(s, 1); // a row a workgroup
+    weft_emit_workgroup(s, threads, threads * 12); // f32 and vec2 of the reductions
+    weft_emit_items(s, 1);                         // a row a workgroup
     if (weft_lower_const(l, cfg.n) > 0) weft_emit_reach(s, x, 1, (uint64_t)weft_lower_const(l, cfg.n));
     weft_emit_reach(s, target, 1, 1);
     weft_emit_reach(s, y, 1, 1);

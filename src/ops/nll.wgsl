@@ -4,12 +4,9 @@
 // elements are counted instead of summed, so that a confident row (all but one term tiny) keeps its relative accuracy
 // by log1p. WIDE: rows start at multiples of 4 and have a multiple of 4 elements.
 
-//% include "ops/order_key.wgsl"
+//% include "plan/reduce.wgsl"
 
 const BLOCK = 16u; // terms added up before they meet the running sum: bounds the rounding of long sums
-
-var<workgroup> top: array<u32, ${WG}>;
-var<workgroup> sums: array<f32, ${WG}>;
 
 // exp(x) for x <= 0; relative error below 2e-7, 0 below -87.
 fn exp_neg(x: f32) -> f32 {
@@ -57,30 +54,16 @@ fn row4(base: u32, i: u32) -> vec4<f32> {
     //% end
 }
 
-// NaN goes to the top, so that it is seen.
-fn seen(v: f32) -> u32 {
-    let key = order_key(v);
-    return select(key, 0xffffffffu, key == 0u);
-}
-
 fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let row = group_index(wid, nwg);
     if (row >= p.rows) { return; }
     let base = row * p.n;
-    var best = 0u;
+    var best = reduce_key(-infinity());
     for (var i = 4u * lid; i < p.n; i += ${4 * WG}u) {
-        let v = row4(base, i);
-        best = max(max(best, max(seen(v.x), seen(v.y))), max(seen(v.z), seen(v.w)));
+        let keys = reduce_key4(row4(base, i));
+        best = max(best, max(max(keys.x, keys.y), max(keys.z, keys.w)));
     }
-    top[lid] = best;
-    for (var half = ${WG / 2}u; half > 0u; half >>= 1u) {
-        workgroupBarrier(); // the other half's keys are written
-        if (lid < half) { top[lid] = max(top[lid], top[lid + half]); }
-    }
-    workgroupBarrier(); // top[0] is the row's
-    let largest = top[0];
-    workgroupBarrier(); // everyone has read it before `top` counts
-    let m = key_value(largest);
+    let m = reduce_value(wg_max_key(best, lid));
 
     var count = 0u;
     var sum = vec4<f32>(0.0);
@@ -97,15 +80,7 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
         }
         sum += block;
     }
-    top[lid] = count;
-    sums[lid] = (sum.x + sum.y) + (sum.z + sum.w);
-    for (var half = ${WG / 2}u; half > 0u; half >>= 1u) {
-        workgroupBarrier(); // the other half's sums are written
-        if (lid < half) {
-            top[lid] += top[lid + half];
-            sums[lid] += sums[lid + half];
-        }
-    }
+    let all = wg_sum2(vec2<f32>((sum.x + sum.y) + (sum.z + sum.w), f32(count)), lid);
     if (lid == 0u) {
         //% if SIGNED
         let at = u32(clamp(load_target(row), 0, i32(p.n) - 1));
@@ -113,10 +88,9 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
         let at = min(load_target(row), p.n - 1u);
         //% end
         let t = load_x(base + at);
-        let n = f32(top[0]);
-        var y = (m - t) + ln(n) + ln1p(sums[0] / n);
-        if (order_key(t) == 0x007fffffu) { y = 3.4028234e38; }                      // the target has no probability
-        if (largest >= 0xff800000u || largest <= 0x007fffffu) { y = quiet_nan(); } // NaN or +inf; all -inf
+        var y = (m - t) + ln(all.y) + ln1p(all.x / all.y);
+        if (bitcast<u32>(t) == 0xff800000u) { y = 3.4028234e38; } // the target has no probability
+        if ((bitcast<u32>(m) & 0x7fffffffu) >= 0x7f800000u) { y = quiet_nan(); } // NaN or +inf; all -inf
         store_y(row, y);
     }
 }

@@ -6,7 +6,9 @@
 // GREEDY: one thread takes the best of the segments.
 
 //% include "ops/sample_common.wgsl"
-//% if !GREEDY
+//% if GREEDY
+//% include "ops/sample_top.wgsl"
+//% else
 //% include "ops/sample_mass.wgsl"
 
 const CACHE = 1024u; // candidates held in workgroup memory: usually all of them
@@ -236,16 +238,8 @@ fn commit(token: u32) {
 fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     //% if GREEDY
     if (lid != 0u || !is_active()) { return; }
-    var top = 0u;
-    var place = 0u;
-    for (var s = 0u; s < ${SEGMENTS}u; s++) { // segments are in order: the lowest index stays
-        let key = load_part(2u * s);
-        if (key > top) {
-            top = key;
-            place = load_part(2u * s + 1u);
-        }
-    }
-    commit(select(place, NONE, top == 0u));
+    let top = top_of_segments();
+    commit(select(top.y, NONE, top.x == 0u));
     //% else
     if (lid == 0u) { running = select(0u, 1u, is_active()); }
     if (workgroupUniformLoad(&running) == 0u) { return; }

@@ -7,6 +7,7 @@
 // the sums for step 4.
 
 //% include "ops/sample_common.wgsl"
+//% include "ops/sample_top.wgsl"
 
 var<workgroup> count: array<u32, 256>; // up to and with a bin, after the scan
 var<workgroup> mass: array<vec2<u32>, 256>;
@@ -131,19 +132,12 @@ fn store_running(by: u32, b: u32, total: vec2<u32>) {
 fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let segment = group_index(wid, nwg);
     if (segment >= ${SEGMENTS}u || !is_active()) { return; }
-    var top = 0u;
-    var place = 0u;
-    for (var s = 0u; s < ${SEGMENTS}u; s++) { // segments are in order: the lowest index stays
-        let key = load_part(2u * s);
-        if (key > top) {
-            top = key;
-            place = load_part(2u * s + 1u);
-        }
-    }
+    let first = top_of_segments();
+    let top = first.x;
     let r = random(var_u32(${VAR_RNG}u));
     if (segment == 0u && lid == 0u) {
         store_narrow(N_TOP, top);
-        store_narrow(N_GREEDY, place);
+        store_narrow(N_GREEDY, first.y);
         store_narrow(N_RANDOM, r.x);
         store_narrow(N_RANDOM + 1u, r.y);
     }

@@ -9,8 +9,7 @@
 //%% Functions, `row` counting from the first row of the bound part and `blk` in 0..W_KB-1 (not checked):
 //%%   w_load_w(row, blk) -> array<vec4<f32>, 8>        elements 32 blk .. 32 blk + 31, vec4 j holds 4j..4j+3
 //%%   w_quad_w(row, blk, j) -> vec4<f32>               vec4 j alone, for threads side by side on one block
-//%%   w_dot_w(row, blk, x0 .. x7) -> f32               dot product with 32 activations
-//%%   w_dots_w(row, blk, x0 .. x7, xs: vec2<f32>)      the same for several rows of one x: xs = w_sums(x0 .. x7), once
+//%%   w_dots_w(row, blk, x0 .. x7, xs: vec2<f32>)      dot product with 32 activations, and xs = w_sums(x0 .. x7)
 //%% Elements past K in the last block are zeros in the planes; with K types there are none.
 //%%
 //%% Exactness: a quant with its zero subtracted is exact (done on bytes: adding 128 - zero and flipping the top bit
@@ -244,14 +243,5 @@ fn w_dots_${W}(row: u32, blk: u32, x0: vec4<f32>, x1: vec4<f32>, x2: vec4<f32>, 
     return w_fold(a0 * s.x + a1 * s.y);
 //% end
 //% end
-//% end
-}
-
-fn w_dot_${W}(row: u32, blk: u32, x0: vec4<f32>, x1: vec4<f32>, x2: vec4<f32>, x3: vec4<f32>, x4: vec4<f32>,
-              x5: vec4<f32>, x6: vec4<f32>, x7: vec4<f32>) -> f32 {
-//% if W_MIN
-    return w_dots_${W}(row, blk, x0, x1, x2, x3, x4, x5, x6, x7, w_sums(x0, x1, x2, x3, x4, x5, x6, x7));
-//% else
-    return w_dots_${W}(row, blk, x0, x1, x2, x3, x4, x5, x6, x7, vec2<f32>(0.0));
 //% end
 }

@@ -7,13 +7,8 @@ struct weft_profile weft_profile_make(const struct weft_gpu_caps *caps) {
     struct weft_profile p = {
         .software = software,
         .unrolls = !software,
-        .subgroup = caps->subgroups ? caps->subgroup_min : 0,
         .workgroup_memory = caps->workgroup_memory,
         .max_threads = caps->max_invocations,
-        .vector = 4,
-        .f16 = caps->f16,
-        .dot4 = caps->dot4,
-        .n_matrix_configs = caps->n_matrix_configs,
         .bytes_per_us = software ? 2e4
                         : shared ? 1e5
                                  : 4e6,

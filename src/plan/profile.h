@@ -13,12 +13,8 @@ struct weft_profile {
     bool software;
     /// Text may hold a row's elements in variables between passes, and write several elements side by side.
     bool unrolls;
-    uint32_t subgroup;         ///< least size of a subgroup, 0 without subgroups
     uint32_t workgroup_memory; ///< bytes
     uint32_t max_threads;      ///< of a workgroup
-    uint32_t vector;           ///< preferred elements of a load
-    bool f16, dot4;
-    uint32_t n_matrix_configs; ///< of weft_gpu_caps
     // What costs are modelled with: orders of magnitude, which only ever compare kernels for one device.
     double bytes_per_us; ///< from the device's memory
     double macs_per_us;  ///< multiplications with an addition, f32

@@ -23,7 +23,7 @@ void weft_grid_fold(uint64_t total, uint32_t max_groups, uint32_t grid[3]) {
     grid[2] = (uint32_t)(z > max_groups ? UINT32_MAX : z);
 }
 
-uint32_t weft_operand_length(const struct weft_update *u, const struct weft_operand *o) {
+static uint32_t operand_length(const struct weft_update *u, const struct weft_operand *o) {
     uint32_t width = weft_accessor_width(o->dtype);
     if (o->live == WEFT_DIM_BAD) return (uint32_t)(((o->used ? o->used : o->bytes) + width - 1) / width);
     int64_t live = weft_live(u, o->live);
@@ -55,7 +55,7 @@ void weft_step_update(const struct weft_update *u, uint32_t words[WEFT_MAX_WORDS
         int64_t live = o->elem_offset == WEFT_DIM_BAD ? 0 : weft_dim_eval(u->dims, o->elem_offset, u->symbols);
         words[weft_off_word(s, i)] =
             (uint32_t)(o->bound.slot_offset / weft_accessor_width(o->dtype) + (uint64_t)live - o->split.first);
-        if (s->bound.checked) words[weft_len_word(s, i)] = weft_operand_length(u, o);
+        if (s->bound.checked) words[weft_len_word(s, i)] = operand_length(u, o);
     }
     if (s->bound.checked) words[s->bound.n_words - 1] = s->bound.number;
 }

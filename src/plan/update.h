@@ -18,9 +18,6 @@ static inline uint32_t weft_len_word(const struct weft_step *s, uint32_t operand
     return s->n_fields + s->n_operands + operand;
 }
 
-/// Elements of an operand at the live size, as a checked accessor counts them.
-uint32_t weft_operand_length(const struct weft_update *u, const struct weft_operand *operand);
-
 /// `words` receives step->n_words words; `grid` the number of workgroups, all zero when the step's outputs are empty.
 void weft_step_update(const struct weft_update *u, uint32_t words[WEFT_MAX_WORDS], uint32_t grid[3]);
 

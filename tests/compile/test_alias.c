@@ -1,5 +1,6 @@
 /// Plans of kernels whose operands share memory: dispatches, bindings and copied bytes follow from the ranges.
 #include "compile/alias.h"
+#include "plan/extent.h"
 #include "plan_fixture.h"
 #include "support/alias_cases.h"
 

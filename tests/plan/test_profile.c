@@ -31,16 +31,6 @@ static void only_a_cpu_driver_is_software(void **state) {
     }
 }
 
-static void without_subgroups_a_profile_has_none(void **state) {
-    (void)state;
-    struct weft_gpu_caps caps = caps_of(WEFT_GPU_DISCRETE);
-    caps.subgroups = true;
-    caps.subgroup_min = 16;
-    assert_int_equal(weft_profile_make(&caps).subgroup, 16);
-    weft_gpu_caps_min(&caps);
-    assert_int_equal(weft_profile_make(&caps).subgroup, 0);
-}
-
 /// Sizes at and beside every power of two up to 2^40, none, and the largest.
 static void every_use_has_a_shape_for_every_size(void **state) {
     (void)state;
@@ -62,7 +52,6 @@ static void every_use_has_a_shape_for_every_size(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_a_cpu_driver_is_software),
-        cmocka_unit_test(without_subgroups_a_profile_has_none),
         cmocka_unit_test(every_use_has_a_shape_for_every_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
