@@ -126,9 +126,7 @@ static void join_contractions(struct weft_fuser *f) {
         for (uint32_t m = 0; m < n; m++) {
             if (!is_contraction(&g->nodes[m]) || g->nodes[m].in[0] != g->nodes[n].in[0] || f->group[m] == f->group[n])
                 continue;
-            if (f->spaces[m].family != family || !family->takes_epilogue(f->l, &g->nodes[m]) ||
-                !family->takes_epilogue(f->l, &g->nodes[n]))
-                continue;
+            if (f->spaces[m].family != family || !family->takes_prologue(f->l, &g->nodes[m])) continue;
             if (f->spaces[f->group[m]].n_anchors >= family->most_anchors ||
                 !weft_groups_affordable(f, f->group[m], f->group[n]) ||
                 !weft_groups_may_merge(f, f->group[m], f->group[n]))
@@ -154,11 +152,9 @@ static void join_epilogues(struct weft_fuser *f) {
                 !same_dims(&v->type, &f->spaces[mine].type))
                 continue;
             uint32_t c = f->group[v->node];
-            bool equal = true; // all anchors of the group have this shape, and their weights are in one part
+            bool equal = true; // all anchors of the group have this shape
             for (uint32_t m = f->spaces[c].head; m != WEFT_NO_GROUP; m = f->next[m]) {
-                if (!is_contraction(&g->nodes[m])) continue;
-                equal &= same_dims(&g->values[g->nodes[m].out[0]].type, &v->type) &&
-                         f->spaces[m].family->takes_epilogue(f->l, &g->nodes[m]);
+                if (is_contraction(&g->nodes[m])) equal &= same_dims(&g->values[g->nodes[m].out[0]].type, &v->type);
             }
             struct weft_clash why;
             if (!equal) continue;
@@ -198,8 +194,7 @@ static void join_prologues(struct weft_fuser *f) {
         uint32_t r = f->group[x->node], c = f->group[n];
         if (r == c || f->spaces[r].kind != WEFT_GROUP_REGION || !same_dims(&f->spaces[r].type, &x->type)) continue;
         struct weft_clash why;
-        if (!family->takes_epilogue(f->l, &g->nodes[n]) || epilogue_reads(f, c, r) ||
-            !weft_groups_joinable(f, r, c, &why) || weft_groups_clash(f, r, c, r, &why) ||
+        if (epilogue_reads(f, c, r) || !weft_groups_joinable(f, r, c, &why) || weft_groups_clash(f, r, c, r, &why) ||
             !weft_groups_may_merge(f, r, c))
             continue;
         for (uint32_t m = f->spaces[r].head; m != WEFT_NO_GROUP; m = f->next[m]) f->role[m] = WEFT_ROLE_PROLOGUE;

@@ -278,6 +278,13 @@ void weft_xstep_begin(struct weft_xstep *t, struct weft_lower *l, struct weft_st
     t->group = group;
 }
 
+void weft_xstep_next(struct weft_xstep *t, struct weft_step *s) {
+    const struct weft_xstep before = *t;
+    weft_xstep_begin(t, before.l, s, before.group);
+    memcpy(t->narrow, before.narrow, sizeof t->narrow);
+    t->n_narrow = before.n_narrow;
+}
+
 void weft_expr_begin(struct weft_expr *e, struct weft_xstep *step, struct weft_type space, uint32_t cols,
                      const char *columns_field) {
     struct weft_dims *dims = step->l->graph->dims;

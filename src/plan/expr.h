@@ -126,6 +126,8 @@ struct weft_expr {
 };
 
 void weft_xstep_begin(struct weft_xstep *t, struct weft_lower *l, struct weft_step *s, uint32_t group);
+/// Goes on with another step of the same group, which stores other elements of the same values.
+void weft_xstep_next(struct weft_xstep *t, struct weft_step *s);
 /// A program over `space` whose axes in `cols` run along the column. `columns_field` (NULL: none): the parameter, such
 /// as "p.width", in which the surrounding kernel has the number of columns; programs of other widths then have equal
 /// text.

@@ -127,6 +127,26 @@ static void contractions(void **state) {
            "C(matmul matmul) R(silu)");
 }
 
+/// Every kernel of a product ends in its elementwise readers: batches, sides that are no weight, vectors, integers.
+static void products_of_any_form_take_epilogues(void **state) {
+    (void)state;
+    expect(2,
+           "input a f32 [3, 8, 64]\ninput b f32 [3, 64, 5]\ninput c f32 [5]\n%0 = matmul %a %b {transpose_b=0}\n"
+           "%1 = add %0 %c\n%2 = silu %1\noutput %2 z\n",
+           "C(matmul add silu)");
+    expect(2, "input x i32 [8, 64]\ninput v i32 [64]\n%0 = matmul %x %v\n%1 = neg %0\noutput %1 z\n", "C(matmul neg)");
+    expect(2,
+           "input p f32 [4, 64]\ninput q f32 [6, 64]\nstate s dense f32 [9, 6]\n%0 = slice %s {start=2, len=4}\n"
+           "%1 = matmul %p %q\n%2 = add %0 %1\n%3 = assign %s %2 {start=12}\n",
+           "V(slice) C(matmul add assign)");
+    // A product that reads what would be written stands alone: other workgroups read it later.
+    expect(2, "input p f32 [6, 6]\nstate s dense f32 [6, 6]\n%0 = matmul %p %s\n%1 = neg %0\n%2 = assign %s %1\n",
+           "C(matmul) R(neg assign)");
+    // Reductions of the result need all of its row.
+    expect(2, "input x f32 [8, 64]\ninput w f32 [9, 64]\n%0 = matmul %x %w\n%1 = softmax %0\noutput %1 z\n",
+           "C(matmul) R(amax sub exp sum div)");
+}
+
 /// Rows too long for workgroup memory have no joint kernel.
 static void long_rows_are_not_joined(void **state) {
     (void)state;
@@ -398,6 +418,7 @@ int main(void) {
         cmocka_unit_test(regions),
         cmocka_unit_test(spaces_stay_apart),
         cmocka_unit_test(contractions),
+        cmocka_unit_test(products_of_any_form_take_epilogues),
         cmocka_unit_test(long_rows_are_not_joined),
         cmocka_unit_test(cycles_are_not_made),
         cmocka_unit_test(state_readers_come_first),

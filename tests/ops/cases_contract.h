@@ -158,6 +158,27 @@ static const struct op_case contract_cases[] = {
               "input h f16 [3, 2, T, N]\ninput v f16 [1, 5, N]\nweight q q8_0 [3, 5, 32]\ninput z f32 [T, 32]\n"
               "%0 = matmul %x %w\n%1 = matmul %h %v\n%2 = matmul %z %q\n"
               "output %0 both\noutput %1 right\noutput %2 weight\n"},
+    {.name = "epilogues of products in any form",
+     .runs = "T=1 K=1 | T=0 K=5 | T=9 K=0 | T=65 K=37",
+     .levels = true,
+     DOT,
+     .graph = "symbol T 0 70\nsymbol K 0 40\ninput a f32 [2, 3, T, K]\ninput b f16 [3, K, 10]\ninput c f32 [10]\n"
+              "input r f32 [2, 3, T, 10]\ninput t f32 [3, T, 1]\ninput x f32 [T, K]\ninput w f32 [9, K]\n"
+              "input y f32 [T, 9]\ninput v f32 [K]\n"
+              "%0 = matmul %a %b {transpose_b=0}\n%1 = add %0 %c\n%2 = silu %1\n%3 = add %2 %r\n%4 = mul %3 %t\n"
+              "%5 = matmul %x %w\n%6 = relu %5\n%7 = add %6 %y\n%8 = matmul %x %v\n%9 = neg %8\n"
+              "%10 = matmul %v %v\n%11 = abs %10\n"
+              "output %3 mid\noutput %4 batch\noutput %7 rows\noutput %9 columns\noutput %11 dot\n"},
+    {.name = "products as halves, integers and ranges of a state",
+     .runs = "T=1 K=1 | T=3 K=0 | T=33 K=9",
+     .levels = true,
+     .data = "a = int -3..3; b = int -3..3; u = int -9..9; v = int -2000000000..2000000000; p = int -3..3; "
+             "q = int -3..3; s = int -9..9",
+     .graph = "symbol T 0 40\nsymbol K 0 10\ninput a f32 [2, T, K]\ninput b f32 [2, K, 7]\ninput u i32 [T, K]\n"
+              "input v i32 [5, K]\ninput c i32 [5]\ninput p f32 [4, K]\ninput q f32 [6, K]\nstate s dense f32 [9, 6]\n"
+              "%0 = matmul %a %b {transpose_b=0}\n%1 = cast %0 {to=f16}\n%2 = matmul %u %v\n%3 = add %2 %c\n"
+              "%4 = slice %s {start=2, len=4}\n%5 = matmul %p %q\n%6 = add %4 %5\n%7 = assign %s %6 {start=12}\n"
+              "output %1 halves\noutput %3 whole\n"},
     {.name = "products of transposed sides",
      .runs = "T=1 N=1 K=1 | T=0 N=3 K=4 | T=3 N=0 K=2 | T=9 N=65 K=0 | T=33 N=7 K=35",
      DOT,

@@ -106,11 +106,12 @@ weft_status weft_gemm_lower(struct weft_lower *l, uint32_t group) {
     if (!split_group(l, &l->groups[group], &p))
         return weft_fail(WEFT_ERR_INTERNAL, "a contraction group could not be split");
     const struct weft_node *n = weft_gemm_node(l, p.anchors[0]);
-    struct weft_xstep step = {.l = l};
+    struct weft_xstep step = {.l = l, .group = group};
     struct weft_gemm g;
     n->op->gemm(l, n, &g);
     if (!g.rows) {
-        weft_gemm_emit_general(l, group, &p, &g, &step);
+        weft_gemm_emit_general(l, &p, &g, &step);
+        weft_region_narrow(&step);
         return l->status;
     }
     const struct weft_plan_weight *w = weft_lower_packs(l, n->in[1]) ? weft_lower_weight(l, n->in[1]) : NULL;
@@ -119,9 +120,9 @@ weft_status weft_gemm_lower(struct weft_lower *l, uint32_t group) {
         struct weft_gemm_extents x = extents_of(l, &p, w, part);
         struct weft_gemm_choice choice = weft_gemm_choose(l->profile, &x);
         if (l->status != WEFT_OK) return l->status;
-        if (choice.kernel == WEFT_GEMM_FEW) weft_gemm_emit_few(l, group, &p, part, &choice, &step);
-        else weft_gemm_emit_tiled(l, group, &p, w, part, &choice, &step);
-        weft_region_narrow(&step);
+        if (choice.kernel == WEFT_GEMM_FEW) weft_gemm_emit_few(l, &p, part, &choice, &step);
+        else weft_gemm_emit_tiled(l, &p, w, part, &choice, &step);
     }
+    weft_region_narrow(&step);
     return l->status;
 }

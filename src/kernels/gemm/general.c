@@ -48,8 +48,8 @@ static void add_start(struct weft_xstep *step, const struct weft_gemm *g, const 
     weft_str_add(out, "return start;\n}\n");
 }
 
-void weft_gemm_emit_general(struct weft_lower *l, uint32_t group, const struct weft_gemm_group *p,
-                            const struct weft_gemm *g, struct weft_xstep *step) {
+void weft_gemm_emit_general(struct weft_lower *l, const struct weft_gemm_group *p, const struct weft_gemm *g,
+                            struct weft_xstep *step) {
     char label[200];
     weft_dim batch = weft_dim_const(l->graph->dims, 1);
     for (uint32_t i = 0; i < g->n_batch; i++) batch = weft_dim_mul(l->graph->dims, batch, g->batch[i]);
@@ -65,7 +65,7 @@ void weft_gemm_emit_general(struct weft_lower *l, uint32_t group, const struct w
     weft_gemm_label(label, sizeof label, l, "matmul", p);
     struct weft_step *s = weft_emit(l, &general_kernel, label, &cfg, sizeof cfg);
     struct weft_str text = {0};
-    weft_xstep_begin(step, l, s, group);
+    weft_xstep_next(step, s);
     weft_emit_value(l, s, "a", WEFT_READ, g->a.v, 0);
     weft_emit_value(l, s, "b", WEFT_READ, g->b.v, 0);
     add_start(step, g, &g->a, "a", &text);

@@ -26,16 +26,15 @@ struct weft_gemm_group {
 };
 
 /// One step of all anchors over part `part` (several parts only with one anchor), by few rows.
-void weft_gemm_emit_few(struct weft_lower *l, uint32_t group, const struct weft_gemm_group *p, uint32_t part,
+void weft_gemm_emit_few(struct weft_lower *l, const struct weft_gemm_group *p, uint32_t part,
                         const struct weft_gemm_choice *choice, struct weft_xstep *step);
 /// One step of one anchor in tiles. `w`: the packed right side, or NULL.
-void weft_gemm_emit_tiled(struct weft_lower *l, uint32_t group, const struct weft_gemm_group *p,
-                          const struct weft_plan_weight *w, uint32_t part, const struct weft_gemm_choice *choice,
-                          struct weft_xstep *step);
+void weft_gemm_emit_tiled(struct weft_lower *l, const struct weft_gemm_group *p, const struct weft_plan_weight *w,
+                          uint32_t part, const struct weft_gemm_choice *choice, struct weft_xstep *step);
 
 /// One step of one anchor in any form.
-void weft_gemm_emit_general(struct weft_lower *l, uint32_t group, const struct weft_gemm_group *p,
-                            const struct weft_gemm *g, struct weft_xstep *step);
+void weft_gemm_emit_general(struct weft_lower *l, const struct weft_gemm_group *p, const struct weft_gemm *g,
+                            struct weft_xstep *step);
 
 // ---- text ----------------------------------------------------------------------------------------------------------
 static inline const struct weft_node *weft_gemm_node(const struct weft_lower *l, uint32_t n) {
