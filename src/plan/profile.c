@@ -68,6 +68,12 @@ static const struct row matvec_head[] = {
     {64,  {.threads = 128, .lanes = 4, .rows = 4},  {.threads = 64, .lanes = 1, .rows = 4}},
     {ANY, {.threads = 128, .lanes = 16, .rows = 4}, {.threads = 64, .lanes = 1, .rows = 4}},
 };
+// threads; lanes: along the direction in which the right side lies; rows: most of the left side, and columns: most of
+// the right side that a lane has at once. A CPU driver is twice as fast with much work a lane as with tiles and
+// barriers.
+static const struct row matvec_direct[] = {
+    {ANY, {.threads = 128, .lanes = 32, .rows = 4, .columns = 2}, {.threads = 16, .lanes = 4, .rows = 8, .columns = 4}},
+};
 // rows and columns of a tile; lanes: threads along its columns; unroll: 1 if a thread decodes a block of 32 at once.
 // Measured: whole blocks are 25 % faster on an H200; quads compile and run faster on CPU drivers.
 static const struct row matmul[] = {
@@ -109,6 +115,7 @@ static const struct row *const table[WEFT_TILE_USES] = {
     [WEFT_TILE_MATVEC] = matvec,
     [WEFT_TILE_MATVEC_PAIR] = matvec_pair,
     [WEFT_TILE_MATVEC_HEAD] = matvec_head,
+    [WEFT_TILE_MATVEC_DIRECT] = matvec_direct,
     [WEFT_TILE_MATMUL] = matmul,
     [WEFT_TILE_ROWS_Q4] = rows_q4,
     [WEFT_TILE_ATTENTION] = attention,

@@ -36,6 +36,7 @@ enum weft_tile_use {
     WEFT_TILE_MATVEC,         ///< few rows by a packed weight; class: columns in blocks of 32
     WEFT_TILE_MATVEC_PAIR,    ///< the same for several weights that an epilogue combines
     WEFT_TILE_MATVEC_HEAD,    ///< the same for a weight of WEFT_HEAD_ROWS rows or more
+    WEFT_TILE_MATVEC_DIRECT,  ///< few rows by a right side that is no packed weight; class: columns in blocks of 32
     WEFT_TILE_MATMUL,         ///< many rows; class: rows
     WEFT_TILE_ROWS_Q4,        ///< few rows by a weight of the portable int4 format; class: none
     WEFT_TILE_ATTENTION,      ///< class: rows of queries of a tile

@@ -179,6 +179,33 @@ static const struct op_case contract_cases[] = {
               "%0 = matmul %a %b {transpose_b=0}\n%1 = cast %0 {to=f16}\n%2 = matmul %u %v\n%3 = add %2 %c\n"
               "%4 = slice %s {start=2, len=4}\n%5 = matmul %p %q\n%6 = add %4 %5\n%7 = assign %s %6 {start=12}\n"
               "output %1 halves\noutput %3 whole\n"},
+    // One side has few rows, in all batches together or each of them; words are read alone or by fours.
+    {.name = "few rows by values in any form",
+     .runs = "T=1 N=1 S=1 | T=0 N=3 S=0 | T=3 N=0 S=4 | T=8 N=65 S=3 | T=2 N=7 S=8",
+     DOT,
+     .graph = "symbol T 0 8\nsymbol N 0 70\nsymbol S 0 8\ninput x f32 [3, T, 36]\ninput w f16 [N, 36]\n"
+              "input v f32 [36, N]\ninput y f16 [T, 37]\ninput u bf16 [37, N]\ninput l f32 [400]\n"
+              "input k f32 [5, N, 36]\ninput q f32 [5, T, 36]\ninput z f32 [5, N, 12]\ninput a f32 [N, 36]\n"
+              "input b f32 [2, 36]\n"
+              "%0 = matmul %x %w\n%1 = matmul %x %v {transpose_b=0}\n%2 = matmul %y %u {transpose_b=0}\n"
+              "%r = slice %l {start=S, len=360}\n%s = reshape %r {shape=[10, 36]}\n%3 = matmul %x %s\n"
+              "%4 = matmul %q %k\n%5 = matmul %4 %z {transpose_b=0}\n%6 = matmul %a %b\n%7 = silu %6\n"
+              "%8 = matmul %v %b {transpose_a=1}\n"
+              "output %0 folded\noutput %1 across\noutput %2 odd\noutput %3 view\noutput %4 scores\n"
+              "output %5 values\noutput %7 swapped\noutput %8 left\n"},
+    // Partial sums near 67: 600 steps a lane, 600 * 6e-8 * 67 = 2e-3 at worst, a tenth in practice.
+    {.name = "long sums of few outputs, in pieces",
+     .runs = "T=1 K=1 | T=3 K=0 | T=2 K=40000 | T=1 K=34817 | T=0 K=5",
+     .levels = true,
+     .abs = 4e-4,
+     .rel = 2e-6,
+     .data = "i = int -2000000000..2000000000",
+     .graph = "symbol T 0 3\nsymbol K 0 40000\ninput x f32 [T, K]\ninput w f32 [2, K]\ninput v f16 [K, 5]\n"
+              "input c f32 [2]\ninput u f32 [K]\ninput i i32 [K]\ninput b f32 [2, T, K]\nstate s dense f16 [7]\n"
+              "%0 = matmul %x %w\n%1 = add %0 %c\n%2 = matmul %x %v {transpose_b=0}\n%3 = matmul %u %u\n%4 = neg %3\n"
+              "%5 = matmul %i %i\n%6 = matmul %b %b\n%7 = matmul %w %x\n%8 = matmul %w %u\n%9 = cast %8 {to=f16}\n"
+              "%10 = assign %s %9 {start=3}\n"
+              "output %1 rows\noutput %2 across\noutput %4 dot\noutput %5 whole\noutput %6 batch\noutput %7 swapped\n"},
     {.name = "products of transposed sides",
      .runs = "T=1 N=1 K=1 | T=0 N=3 K=4 | T=3 N=0 K=2 | T=9 N=65 K=0 | T=33 N=7 K=35",
      DOT,

@@ -1,11 +1,14 @@
-/// Lowering of contractions. Three kernels:
+/// Lowering of contractions. Four kernels:
 ///
 /// few      few rows (a decode step) by packed weights: a workgroup stages the rows of x in workgroup memory, by way of
 ///          the prologue's scalar program if there is one, and computes a run of outputs; TPR lanes share an output,
 ///          each lane group has R of them. Contractions of one x stand side by side as segments of the grid; those that
 ///          an epilogue combines (gate and up) are computed by one lane.
 /// tiled    many rows: tiles of BM x BN outputs, blocks of 32 along k staged and decoded once a tile.
-/// general  batches, transposed sides and vectors: the same tiles, both sides reached through strides.
+/// general  batches, transposed sides and vectors: the same tiles, both sides made by scalar programs.
+/// direct   few rows by a right side that is no packed weight: lanes read both sides where they lie, along k or along
+/// n,
+///          as the right side does.
 ///
 /// A weight cut into parts by the binding limit gives one step a part. The order of a sum depends on template values
 /// alone.
@@ -14,6 +17,7 @@
 #include "core/error.h"
 #include "kernels/map/region.h"
 #include "plan/expand.h"
+#include "plan/update.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -101,6 +105,18 @@ static struct weft_gemm_extents extents_of(struct weft_lower *l, const struct we
     return x;
 }
 
+/// True if the left side or the result is larger than a binding: then rows are to be cut, which tiles can.
+static bool cut_by_rows(const struct weft_lower *l, const struct weft_node *n) {
+    const weft_value values[] = {n->in[0], n->out[0]};
+    for (int i = 0; i < 2; i++) {
+        const struct weft_type *t = &weft_lv(l, values[i])->type;
+        uint64_t bytes = weft_accessor_width(t->dtype);
+        for (uint32_t a = 0; a < t->rank; a++) bytes *= (uint64_t)weft_lower_max(l, t->dims[a]);
+        if (bytes > l->caps->max_binding) return true;
+    }
+    return false;
+}
+
 weft_status weft_gemm_lower(struct weft_lower *l, uint32_t group) {
     struct weft_gemm_group p;
     if (!split_group(l, &l->groups[group], &p))
@@ -109,16 +125,17 @@ weft_status weft_gemm_lower(struct weft_lower *l, uint32_t group) {
     struct weft_xstep step = {.l = l, .group = group};
     struct weft_gemm g;
     n->op->gemm(l, n, &g);
-    if (!g.rows) {
+    bool packed = g.rows && weft_lower_packs(l, n->in[1]);
+    if (!g.rows || (!packed && !cut_by_rows(l, n) && weft_gemm_wants_general(l, &g))) {
         weft_gemm_emit_general(l, &p, &g, &step);
         weft_region_narrow(&step);
         return l->status;
     }
-    const struct weft_plan_weight *w = weft_lower_packs(l, n->in[1]) ? weft_lower_weight(l, n->in[1]) : NULL;
+    const struct weft_plan_weight *w = packed ? weft_lower_weight(l, n->in[1]) : NULL;
     uint32_t n_parts = w ? w->n_parts : 1;
     for (uint32_t part = 0; part < n_parts && l->status == WEFT_OK; part++) {
         struct weft_gemm_extents x = extents_of(l, &p, w, part);
-        struct weft_gemm_choice choice = weft_gemm_choose(l->profile, &x);
+        struct weft_gemm_choice choice = w ? weft_gemm_choose(l->profile, &x) : weft_gemm_tiles(l->profile, &x);
         if (l->status != WEFT_OK) return l->status;
         if (choice.kernel == WEFT_GEMM_FEW) weft_gemm_emit_few(l, &p, part, &choice, &step);
         else weft_gemm_emit_tiled(l, &p, w, part, &choice, &step);

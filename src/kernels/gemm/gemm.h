@@ -6,14 +6,17 @@
 
 enum { WEFT_GEMM_ANCHORS = 4 }; ///< contractions that one step holds at most
 
-/// A side: element (b, r, c), c along the summed axis, lies at the sum of indices times strides.
+#define WEFT_GEMM_NO_AXIS UINT32_MAX
+/// A side: a value, whose axes in front are batch axes, aligned at the last one of the product; where one has size 1,
+/// the side is broadcast.
 struct weft_gemm_side {
     weft_value v;
-    weft_dim batch[WEFT_MAX_RANK]; ///< strides of the batch axes; WEFT_DIM_BAD: the side is broadcast along it
-    weft_dim row, col;
+    uint32_t n_batch;
+    uint32_t row, col; ///< axes of the rows (WEFT_GEMM_NO_AXIS: it is a vector) and of what is summed
 };
 
-/// What a node computes. The output is dense: its elements are those of [batch..., m, n] in order.
+/// What a node computes. The left side has rows m, the right side n. The output is dense: its elements are those of
+/// [batch..., m, n] in order.
 struct weft_gemm {
     weft_dim batch[WEFT_MAX_RANK];
     uint32_t n_batch;
