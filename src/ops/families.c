@@ -61,6 +61,11 @@ static bool contract_takes_prologue(struct weft_lower *l, const struct weft_node
     return w->n_parts == 1 && w->rows && w->k;
 }
 
+static bool contract_takes_side(struct weft_lower *l, const struct weft_node *n, uint32_t operand,
+                                const struct weft_family_load *load) {
+    return weft_gemm_takes_side(l, n, operand, load->nodes << load->rowmaps);
+}
+
 static const struct weft_family contraction = {
     .name = "contraction",
     .kind = WEFT_GROUP_CONTRACT,
@@ -68,6 +73,7 @@ static const struct weft_family contraction = {
     .lower = weft_gemm_lower,
     .most_anchors = WEFT_GEMM_ANCHORS,
     .takes_prologue = contract_takes_prologue,
+    .takes_side = contract_takes_side,
 };
 
 // ---- nodes alone ----------------------------------------------------------------------------------------------------

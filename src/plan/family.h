@@ -30,6 +30,10 @@ struct weft_family {
     /// The anchor stages rows of its first operand, so that the region which makes them may be computed there, and
     /// anchors of one first operand may share a step.
     bool (*takes_prologue)(struct weft_lower *l, const struct weft_node *n);
+    /// The anchor computes elements of an operand where it reads them, as often as it does, and that is cheaper than a
+    /// step which stores what a region of this load makes: of elementwise nodes, row maps and moves, no reductions.
+    bool (*takes_side)(struct weft_lower *l, const struct weft_node *n, uint32_t operand,
+                       const struct weft_family_load *load);
 };
 
 struct weft_family_set {

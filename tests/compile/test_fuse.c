@@ -147,6 +147,29 @@ static void products_of_any_form_take_epilogues(void **state) {
            "C(matmul) R(amax sub exp sum div)");
 }
 
+/// What is cheaper made where a product reads it than stored: moves and elementwise nodes in front of small products.
+static void products_take_their_sides(void **state) {
+    (void)state;
+    expect(2,
+           "input a f32 [8, 3, 64]\ninput b f32 [64, 3, 5]\n%0 = transpose %a {perm=[1, 0, 2]}\n"
+           "%1 = transpose %b {perm=[1, 0, 2]}\n%2 = matmul %0 %1 {transpose_b=0}\n%3 = silu %2\noutput %3 z\n",
+           "C(transpose transpose matmul silu)");
+    expect(2,
+           "input a f32 [8, 40]\ninput b f32 [8, 24]\ninput w f32 [5, 64]\n%0 = concat %a %b {axis=1}\n%1 = tanh %0\n"
+           "%2 = matmul %1 %w\noutput %2 z\n",
+           "C(concat tanh matmul)");
+    expect(2, "input a f32 [40, 64]\n%0 = neg %a\n%1 = matmul %0 %0\noutput %1 z\n", "C(neg matmul)");
+    expect(2, "input x f32 [64, 100]\nweight w q8_0 [9, 64]\n%0 = transpose %x\n%1 = matmul %0 %w\noutput %1 z\n",
+           "C(transpose matmul)");
+    // What others read is stored once, and so are rows that reductions make, and what would be made too often.
+    expect(2, "input a f32 [40, 64]\n%0 = neg %a\n%1 = matmul %0 %0\noutput %0 y\noutput %1 z\n", "R(neg) C(matmul)");
+    expect(2, "input a f32 [40, 64]\ninput w f32 [9, 64]\n%0 = softmax %a\n%1 = matmul %0 %w\noutput %1 z\n",
+           "R(amax sub exp sum div) C(matmul)");
+    expect(2, "input a f32 [4096, 4096]\ninput w f32 [4096, 4096]\n%0 = tanh %a\n%1 = matmul %0 %w\noutput %1 z\n",
+           "R(tanh) C(matmul)");
+    expect(1, "input a f32 [40, 64]\n%0 = neg %a\n%1 = matmul %0 %0\noutput %1 z\n", "R(neg) C(matmul)");
+}
+
 /// Rows too long for workgroup memory have no joint kernel.
 static void long_rows_are_not_joined(void **state) {
     (void)state;
@@ -419,6 +442,7 @@ int main(void) {
         cmocka_unit_test(spaces_stay_apart),
         cmocka_unit_test(contractions),
         cmocka_unit_test(products_of_any_form_take_epilogues),
+        cmocka_unit_test(products_take_their_sides),
         cmocka_unit_test(long_rows_are_not_joined),
         cmocka_unit_test(cycles_are_not_made),
         cmocka_unit_test(state_readers_come_first),

@@ -105,16 +105,46 @@ static struct weft_gemm_extents extents_of(struct weft_lower *l, const struct we
     return x;
 }
 
+static uint64_t elements_of(const struct weft_lower *l, weft_value v) {
+    const struct weft_type *t = &weft_lv(l, v)->type;
+    uint64_t n = 1;
+    for (uint32_t a = 0; a < t->rank; a++) n *= (uint64_t)weft_lower_max(l, t->dims[a]);
+    return n;
+}
+
 /// True if the left side or the result is larger than a binding: then rows are to be cut, which tiles can.
 static bool cut_by_rows(const struct weft_lower *l, const struct weft_node *n) {
     const weft_value values[] = {n->in[0], n->out[0]};
-    for (int i = 0; i < 2; i++) {
-        const struct weft_type *t = &weft_lv(l, values[i])->type;
-        uint64_t bytes = weft_accessor_width(t->dtype);
-        for (uint32_t a = 0; a < t->rank; a++) bytes *= (uint64_t)weft_lower_max(l, t->dims[a]);
-        if (bytes > l->caps->max_binding) return true;
-    }
+    for (int i = 0; i < 2; i++)
+        if (elements_of(l, values[i]) * weft_accessor_width(weft_lv(l, values[i])->type.dtype) > l->caps->max_binding)
+            return true;
     return false;
+}
+
+/// Multiplications that computing a node's element at a place of its own stands for: indices, most of all.
+#define WORK_OF_NODE 4
+
+bool weft_gemm_takes_side(struct weft_lower *l, const struct weft_node *n, uint32_t operand, uint32_t work) {
+    const struct weft_profile *p = l->profile;
+    struct weft_gemm g;
+    n->op->gemm(l, n, &g);
+    weft_value v = n->in[operand];
+    double elements = (double)elements_of(l, v), evaluations;
+    if (g.rows && weft_lower_packs(l, n->in[1])) { // of a packed weight, tiles alone compute the left side
+        struct weft_gemm_extents x = {.batch = 1, .n = elements_of(l, n->in[1]), .packed = true, .n_anchors = 1};
+        x.k = (uint64_t)weft_lower_max(l, g.k);
+        if (x.k == 0) return false;
+        x.n /= x.k;
+        x.m = (uint64_t)elements / x.k;
+        if (x.m <= WEFT_GEMM_MOST_FEW) return false;
+        uint32_t columns = weft_gemm_tiles(p, &x).columns;
+        evaluations = elements * (double)((x.n + columns - 1) / columns);
+    } else {
+        if (g.rows && cut_by_rows(l, n)) return false;
+        evaluations = weft_gemm_evaluations(l, &g, v);
+    }
+    double again = (evaluations - elements) * work * WORK_OF_NODE / p->macs_per_us;
+    return again <= p->step_us + 2 * 4 * elements / p->bytes_per_us;
 }
 
 weft_status weft_gemm_lower(struct weft_lower *l, uint32_t group) {
@@ -126,7 +156,7 @@ weft_status weft_gemm_lower(struct weft_lower *l, uint32_t group) {
     struct weft_gemm g;
     n->op->gemm(l, n, &g);
     bool packed = g.rows && weft_lower_packs(l, n->in[1]);
-    if (!g.rows || (!packed && !cut_by_rows(l, n) && weft_gemm_wants_general(l, &g))) {
+    if (!g.rows || (!packed && (p.n_prologue || (!cut_by_rows(l, n) && weft_gemm_wants_general(l, &g))))) {
         weft_gemm_emit_general(l, &p, &g, &step);
         weft_region_narrow(&step);
         return l->status;

@@ -1,5 +1,6 @@
-/// The contraction family: y[b, m, n] = sum over k of A(b, m, k) B(b, n, k), with a scalar program in front of the left
-/// side's rows and elementwise work behind. Operators describe; the family chooses a kernel and emits steps.
+/// The contraction family: y[b, m, n] = sum over k of A(b, m, k) B(b, n, k), with scalar programs as sides, rows that a
+/// program with reductions makes of few, and elementwise work behind. Operators describe; the family chooses a kernel
+/// and emits steps.
 #ifndef WEFT_KERNELS_GEMM_GEMM_H
 #define WEFT_KERNELS_GEMM_GEMM_H
 #include "plan/lower.h"
@@ -37,6 +38,10 @@ bool weft_gemm_packed(struct weft_lower *l, const struct weft_node *n);
 /// True if every reader of `v`, seen through reshapes, is a contraction of few rows that stages v itself: then v may be
 /// deferred.
 bool weft_gemm_stages(struct weft_lower *l, weft_value v);
+
+/// True if computing `operand` of a contraction where it is read, by `work` nodes, costs less than a step that stores
+/// it.
+bool weft_gemm_takes_side(struct weft_lower *l, const struct weft_node *n, uint32_t operand, uint32_t work);
 
 /// True if a contraction over k elements can take a prologue: its left operand's row must fit workgroup memory.
 bool weft_gemm_takes_prologue(const struct weft_lower *l, int64_t k);

@@ -86,11 +86,30 @@ static void choose(const struct weft_lower *l, struct form *f) {
     f->b = a;
 }
 
+static struct form form_of(const struct weft_lower *l, const struct weft_gemm *g) {
+    struct weft_dims *dims = l->graph->dims;
+    struct form f = {.g = g, .batch = weft_dim_const(dims, 1), .m = g->m, .n = g->n, .folded = folds(l, g)};
+    weft_dim *all = f.folded ? &f.m : &f.batch;
+    for (uint32_t i = 0; i < g->n_batch; i++) *all = weft_dim_mul(dims, *all, g->batch[i]);
+    return f;
+}
+
 bool weft_gemm_wants_general(const struct weft_lower *l, const struct weft_gemm *g) {
-    struct form f = {.g = g, .batch = weft_dim_const(l->graph->dims, 1), .m = g->m, .n = g->n};
-    for (uint32_t i = 0; i < g->n_batch; i++) f.m = weft_dim_mul(l->graph->dims, f.m, g->batch[i]);
+    struct form f = form_of(l, g);
     choose(l, &f);
     return f.choice.kernel == WEFT_GEMM_DIRECT || f.choice.split;
+}
+
+double weft_gemm_evaluations(const struct weft_lower *l, const struct weft_gemm *g, weft_value v) {
+    struct form f = form_of(l, g);
+    choose(l, &f);
+    struct weft_gemm_extents x = extents_of(l, &f, false);
+    bool direct = f.choice.kernel == WEFT_GEMM_DIRECT;
+    uint64_t columns = direct ? f.choice.outputs : f.choice.columns, rows = f.choice.rows;
+    double k = (double)x.batch * (double)x.k;
+    double left = k * (double)x.m * (double)((x.n + columns - 1) / columns);
+    double right = k * (double)x.n * (double)((x.m + rows - 1) / rows);
+    return (g->a.v == v ? (f.swapped ? right : left) : 0) + (g->b.v == v ? (f.swapped ? left : right) : 0);
 }
 
 // ---- text ----------------------------------------------------------------------------------------------------------
@@ -215,10 +234,7 @@ static uint32_t add_stores(struct weft_xstep *step, const struct weft_gemm_group
 void weft_gemm_emit_general(struct weft_lower *l, const struct weft_gemm_group *p, const struct weft_gemm *g,
                             struct weft_xstep *step) {
     char label[200];
-    struct weft_dims *dims = l->graph->dims;
-    struct form f = {.g = g, .batch = weft_dim_const(dims, 1), .m = g->m, .n = g->n, .folded = folds(l, g)};
-    weft_dim *all = f.folded ? &f.m : &f.batch;
-    for (uint32_t i = 0; i < g->n_batch; i++) *all = weft_dim_mul(dims, *all, g->batch[i]);
+    struct form f = form_of(l, g);
     struct general_cfg cfg = {.batch = f.batch, .k = g->k, .width = g->n};
     weft_gemm_label(label, sizeof label, l, "matmul", p);
     struct weft_step *s = weft_emit(l, &tiles_kernel, label, &cfg, sizeof cfg);

@@ -38,6 +38,8 @@ void weft_gemm_emit_general(struct weft_lower *l, const struct weft_gemm_group *
 
 /// True if a product of rows by a matrix is better computed so than in tiles.
 bool weft_gemm_wants_general(const struct weft_lower *l, const struct weft_gemm *g);
+/// How many elements the general kernels compute for those sides that are v, each as often as it is read.
+double weft_gemm_evaluations(const struct weft_lower *l, const struct weft_gemm *g, weft_value v);
 
 // ---- sides ---------------------------------------------------------------------------------------------------------
 /// The program of a side at (at0, ..., row, col): one place for each batch axis, or none where it is folded: then row
