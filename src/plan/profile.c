@@ -127,5 +127,12 @@ static const struct row *const table[WEFT_TILE_USES] = {
 const struct weft_tile *weft_tile_of(const struct weft_profile *p, enum weft_tile_use use, uint64_t size) {
     const struct row *r = table[use];
     while (size > r->most) r++;
+    if (p->tuned) return &p->tuned[use * WEFT_TILE_CLASSES + (r - table[use])];
     return p->software ? &r->software : &r->gpu;
+}
+
+uint64_t weft_tile_class(enum weft_tile_use use, uint32_t i) {
+    const struct row *r = table[use];
+    for (; i && r->most != ANY; i--) r++;
+    return i ? 0 : r->most;
 }
