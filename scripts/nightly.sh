@@ -27,9 +27,10 @@ long() {
 fuzz() {
     local copies=${WEFT_FUZZ_COPIES:-2000} root=$PWD name bad=0
     cmake -DWEFT_WERROR=OFF --preset sanitize >build/nightly.log &&
-        cmake --build --preset sanitize -j "$jobs" --target fuzz_gguf fuzz_graph fuzz_template fuzz_tokenizer ||
+        cmake --build --preset sanitize -j "$jobs" \
+            --target fuzz_gguf fuzz_graph fuzz_template fuzz_tokenizer fuzz_tune ||
         return 1
-    for name in gguf graph tokenizer; do
+    for name in gguf graph tokenizer tune; do
         (cd build/sanitize/fuzz && ./fuzz_$name --change "$copies" "$root/fuzz/corpus/$name") || bad=1
     done
     # Golden graphs are large, and a template may loop a million times: fewer copies take as long.

@@ -23,6 +23,7 @@ struct weft_compile_params {
     /// that covers them is made, with the kernels that it has without this; values, inputs and outputs get memory for
     /// that size alone, and sessions of the program take no other (INVALID).
     const int64_t *bind;
+    const char *tune;         ///< file of measured shapes (weft_profile_tune); NULL: that of WEFT_TUNE, if it is set
     const char *show;         ///< name of a pass, or NULL
     struct weft_str *show_to; ///< receives what stands behind that pass, as text (weft inspect --passes)
     /// The graph is compiled as it is written: nothing is folded, simplified, merged or removed. For tests of kernels,

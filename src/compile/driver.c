@@ -8,6 +8,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 static weft_status out_of_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph"); }
@@ -188,7 +189,9 @@ weft_status weft_compile(struct weft_graph *graph, const struct weft_gpu_caps *c
     p->checked = c->params->checked;
     // Kernels are written by many small appends; one that found no memory anywhere spoils the plan.
     uint64_t failures = weft_alloc_failures();
-    weft_status status = compile(c);
+    const char *tune = c->params->tune ? c->params->tune : getenv("WEFT_TUNE");
+    weft_status status = tune && *tune ? weft_profile_tune(&p->profile, tune, &p->arena) : WEFT_OK;
+    if (status == WEFT_OK) status = compile(c);
     weft_map_free(&p->scratch.texts);
     weft_free(c->node_budget);
     weft_free(c);

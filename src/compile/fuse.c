@@ -4,8 +4,8 @@
 ///        y = matmul ...; s = square y; m = mean s; ...; x1 = add x t      becomes   {s, m, ..., x1}
 /// 2. Contractions of one left operand become one group (when few rows are computed at once).
 /// 3. A region all of whose consumers-to-be allow it joins a contraction: in front of it as the prologue that makes its
-/// left operand
-///    (few rows only: every workgroup computes it), or behind it as an elementwise epilogue.
+/// left operand (few rows only: every workgroup computes it), or behind it as an elementwise epilogue. Of moves and
+/// elementwise nodes an operand of any contraction is made where it is read, if that is cheaper than storing it.
 /// A merge never makes a cycle among groups. Dependences are data, and for states: a writer runs after all readers of
 /// the version that it replaces. Groups leave in a topological order that keeps the graph's own order where free.
 #include "compile/groups.h"
@@ -58,7 +58,8 @@ static void waits_for_reader(struct weft_fuser *f, uint32_t n) {
 
 // ---- the three steps -----------------------------------------------------------------------------------------------
 
-/// True if all of group `other` may be computed where the move in group `mine` asks for it, and nobody else reads it.
+/// True if all of group `other` may be computed where a move or a product in group `mine` asks for it, and nobody else
+/// reads it.
 static bool only_moved(const struct weft_fuser *f, uint32_t other, uint32_t mine) {
     const struct weft_graph *g = f->g;
     if (f->spaces[other].n_nodes > 8 || f->spaces[other].n_reductions || f->spaces[other].n_sinks) return false;
@@ -126,9 +127,7 @@ static void join_contractions(struct weft_fuser *f) {
         for (uint32_t m = 0; m < n; m++) {
             if (!is_contraction(&g->nodes[m]) || g->nodes[m].in[0] != g->nodes[n].in[0] || f->group[m] == f->group[n])
                 continue;
-            if (f->spaces[m].family != family || !family->takes_epilogue(f->l, &g->nodes[m]) ||
-                !family->takes_epilogue(f->l, &g->nodes[n]))
-                continue;
+            if (f->spaces[m].family != family || !family->takes_prologue(f->l, &g->nodes[m])) continue;
             if (f->spaces[f->group[m]].n_anchors >= family->most_anchors ||
                 !weft_groups_affordable(f, f->group[m], f->group[n]) ||
                 !weft_groups_may_merge(f, f->group[m], f->group[n]))
@@ -154,11 +153,9 @@ static void join_epilogues(struct weft_fuser *f) {
                 !same_dims(&v->type, &f->spaces[mine].type))
                 continue;
             uint32_t c = f->group[v->node];
-            bool equal = true; // all anchors of the group have this shape, and their weights are in one part
+            bool equal = true; // all anchors of the group have this shape
             for (uint32_t m = f->spaces[c].head; m != WEFT_NO_GROUP; m = f->next[m]) {
-                if (!is_contraction(&g->nodes[m])) continue;
-                equal &= same_dims(&g->values[g->nodes[m].out[0]].type, &v->type) &&
-                         f->spaces[m].family->takes_epilogue(f->l, &g->nodes[m]);
+                if (is_contraction(&g->nodes[m])) equal &= same_dims(&g->values[g->nodes[m].out[0]].type, &v->type);
             }
             struct weft_clash why;
             if (!equal) continue;
@@ -198,12 +195,34 @@ static void join_prologues(struct weft_fuser *f) {
         uint32_t r = f->group[x->node], c = f->group[n];
         if (r == c || f->spaces[r].kind != WEFT_GROUP_REGION || !same_dims(&f->spaces[r].type, &x->type)) continue;
         struct weft_clash why;
-        if (!family->takes_epilogue(f->l, &g->nodes[n]) || epilogue_reads(f, c, r) ||
-            !weft_groups_joinable(f, r, c, &why) || weft_groups_clash(f, r, c, r, &why) ||
+        if (epilogue_reads(f, c, r) || !weft_groups_joinable(f, r, c, &why) || weft_groups_clash(f, r, c, r, &why) ||
             !weft_groups_may_merge(f, r, c))
             continue;
         for (uint32_t m = f->spaces[r].head; m != WEFT_NO_GROUP; m = f->next[m]) f->role[m] = WEFT_ROLE_PROLOGUE;
         weft_groups_merge(f, c, r);
+    }
+}
+
+/// A region that makes an operand of a contraction and that nobody else reads, where the family would rather compute
+/// its elements than have them stored.
+static void join_sides(struct weft_fuser *f) {
+    struct weft_graph *g = f->g;
+    for (uint32_t n = 0; n < g->n_nodes; n++) {
+        if (!is_contraction(&g->nodes[n])) continue;
+        const struct weft_family *family = f->spaces[n].family;
+        for (uint32_t i = 0; i < g->nodes[n].n_in; i++) {
+            const struct weft_value_info *x = &g->values[g->nodes[n].in[i]];
+            if (x->kind != WEFT_VALUE_NODE) continue;
+            uint32_t r = f->group[x->node], c = f->group[n];
+            if (r == c || f->spaces[r].kind != WEFT_GROUP_REGION || !only_moved(f, r, c)) continue;
+            const struct weft_family_load load = {f->spaces[r].n_nodes, 0, f->spaces[r].n_rowmaps};
+            struct weft_clash why;
+            if (!family->takes_side(f->l, &g->nodes[n], i, &load) || !weft_groups_joinable(f, r, c, &why) ||
+                weft_groups_clash(f, r, c, r, &why) || !weft_groups_may_merge(f, r, c))
+                continue;
+            for (uint32_t m = f->spaces[r].head; m != WEFT_NO_GROUP; m = f->next[m]) f->role[m] = WEFT_ROLE_PROLOGUE;
+            weft_groups_merge(f, c, r);
+        }
     }
 }
 
@@ -301,6 +320,7 @@ weft_status weft_pass_fuse(struct weft_lower *l, int level) {
         join_contractions(&f);
         join_epilogues(&f);
         join_prologues(&f);
+        join_sides(&f);
         join_parts(&f);
     }
     status = l->status != WEFT_OK ? l->status : weft_groups_order(&f);

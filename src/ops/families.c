@@ -50,18 +50,19 @@ static bool contract_takes(const struct weft_graph *g, const struct weft_node *n
     return (n->op->traits & WEFT_OP_CONTRACT) != 0;
 }
 
-/// Few rows, of a constant length that fits workgroup memory, by a weight.
+/// Few rows, of a constant length that fits workgroup memory, by a weight in one part that has elements.
 static bool contract_takes_prologue(struct weft_lower *l, const struct weft_node *n) {
     const struct weft_type *t = &weft_lv(l, n->in[0])->type;
-    return weft_lower_max(l, weft_lower_product(l, t, 0, t->rank - 1)) <= WEFT_FEW_ROWS && weft_gemm_packed(l, n) &&
-           weft_gemm_takes_prologue(l, weft_lower_const(l, t->dims[t->rank - 1]));
-}
-
-/// A weight in one part; without elements there is nothing that could read a prologue.
-static bool contract_takes_epilogue(struct weft_lower *l, const struct weft_node *n) {
-    if (!weft_gemm_packed(l, n)) return false;
+    if (weft_lower_max(l, weft_lower_product(l, t, 0, t->rank - 1)) > WEFT_FEW_ROWS || !weft_gemm_packed(l, n) ||
+        !weft_gemm_takes_prologue(l, weft_lower_const(l, t->dims[t->rank - 1])))
+        return false;
     const struct weft_plan_weight *w = weft_lower_weight(l, n->in[1]);
     return w->n_parts == 1 && w->rows && w->k;
+}
+
+static bool contract_takes_side(struct weft_lower *l, const struct weft_node *n, uint32_t operand,
+                                const struct weft_family_load *load) {
+    return weft_gemm_takes_side(l, n, operand, load->nodes << load->rowmaps);
 }
 
 static const struct weft_family contraction = {
@@ -71,7 +72,7 @@ static const struct weft_family contraction = {
     .lower = weft_gemm_lower,
     .most_anchors = WEFT_GEMM_ANCHORS,
     .takes_prologue = contract_takes_prologue,
-    .takes_epilogue = contract_takes_epilogue,
+    .takes_side = contract_takes_side,
 };
 
 // ---- nodes alone ----------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@
 enum { TRANSPOSE_A, TRANSPOSE_B };
 
 /// Where a side of rank 1 or more has its rows (NO_AXIS: it is a vector) and its summed axis.
-#define NO_AXIS UINT32_MAX
+#define NO_AXIS WEFT_GEMM_NO_AXIS
 struct axes {
     uint32_t row, col, n_batch;
 };
@@ -71,22 +71,6 @@ static bool is_rows(uint32_t x_rank, uint32_t w_rank, weft_dtype sums, const str
 
 // ---- the description -----------------------------------------------------------------------------------------------
 
-static void describe_side(struct weft_lower *l, weft_value v, struct axes axes, const struct weft_gemm *g,
-                          struct weft_gemm_side *out) {
-    const struct weft_type *t = &weft_lv(l, v)->type;
-    weft_dim one = weft_dim_const(l->graph->dims, 1);
-    out->v = v;
-    for (uint32_t i = 0; i < g->n_batch; i++) {
-        uint32_t missing = g->n_batch - axes.n_batch;
-        out->batch[i] = i < missing || (t->dims[i - missing] == one && g->batch[i] != one)
-                            ? WEFT_DIM_BAD
-                            : weft_lower_product(l, t, i - missing + 1, t->rank);
-    }
-    out->row =
-        axes.row == NO_AXIS ? weft_dim_const(l->graph->dims, 0) : weft_lower_product(l, t, axes.row + 1, t->rank);
-    out->col = weft_lower_product(l, t, axes.col + 1, t->rank);
-}
-
 static void describe(struct weft_lower *l, const struct weft_node *n, struct weft_gemm *out) {
     const struct weft_type *x = &weft_lv(l, n->in[0])->type, *w = &weft_lv(l, n->in[1])->type;
     const struct weft_type *y = &weft_lv(l, n->out[0])->type;
@@ -99,8 +83,8 @@ static void describe(struct weft_lower *l, const struct weft_node *n, struct wef
                               .sums = y->dtype,
                               .rows = is_rows(x->rank, w->rank, y->dtype, n->attrs)};
     for (uint32_t i = 0; i < out->n_batch; i++) out->batch[i] = y->dims[i];
-    describe_side(l, n->in[0], a, out, &out->a);
-    describe_side(l, n->in[1], b, out, &out->b);
+    out->a = (struct weft_gemm_side){n->in[0], a.n_batch, a.row, a.col};
+    out->b = (struct weft_gemm_side){n->in[1], b.n_batch, b.row, b.col};
     if (b.row != NO_AXIS) return;
     // By a vector: rows of x are the columns of the result, whose last axis they are.
     const struct weft_gemm_side side = out->a;

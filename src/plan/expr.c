@@ -135,6 +135,10 @@ uint32_t weft_x_arg(struct weft_expr *e, uint32_t number, enum weft_xtype type) 
     return put(e, (struct weft_x){.op = WEFT_XOP_ARG, .type = (uint8_t)type, .scope = WEFT_X_COL, .u = number});
 }
 
+uint32_t weft_x_place(struct weft_expr *e, uint32_t number) {
+    return put(e, (struct weft_x){.op = WEFT_XOP_PLACE, .type = WEFT_X_U32, .scope = WEFT_X_ROW, .u = number});
+}
+
 uint32_t weft_x_var(struct weft_expr *e, weft_value var) {
     weft_emit_vars(e->step->l, e->step->s, WEFT_READ);
     enum weft_xtype type = weft_x_type_of(weft_lv(e->step->l, var)->type.dtype);
@@ -271,11 +275,33 @@ uint32_t weft_x_select(struct weft_expr *e, uint32_t when, uint32_t yes, uint32_
 
 // ---- programs and steps --------------------------------------------------------------------------------------------
 
+int64_t weft_x_slope(const struct weft_expr *e, uint32_t at, uint32_t by) {
+    const struct weft_x *x = &e->x[at];
+    if (at == by) return 1;
+    if (x->scope < e->x[by].scope || x->op == WEFT_XOP_ROW || x->op == WEFT_XOP_COL || x->op == WEFT_XOP_PLACE)
+        return 0;
+    if (x->op != WEFT_XOP_CALL || x->n != 2) return -1;
+    int64_t a = weft_x_slope(e, x->a[0], by), b = weft_x_slope(e, x->a[1], by);
+    if (a < 0 || b < 0) return -1;
+    if (a == 0 && b == 0) return 0;
+    if (x->fn == &weft_fn_add) return a + b;
+    if (x->fn == &weft_fn_sub && b == 0) return a;
+    const struct weft_x *factor = &e->x[x->a[a ? 1 : 0]];
+    return x->fn == &weft_fn_mul && factor->op == WEFT_XOP_CONST ? (a + b) * factor->u : -1;
+}
+
 void weft_xstep_begin(struct weft_xstep *t, struct weft_lower *l, struct weft_step *s, uint32_t group) {
     memset(t, 0, sizeof *t);
     t->l = l;
     t->s = s;
     t->group = group;
+}
+
+void weft_xstep_next(struct weft_xstep *t, struct weft_step *s) {
+    const struct weft_xstep before = *t;
+    weft_xstep_begin(t, before.l, s, before.group);
+    memcpy(t->narrow, before.narrow, sizeof t->narrow);
+    t->n_narrow = before.n_narrow;
 }
 
 void weft_expr_begin(struct weft_expr *e, struct weft_xstep *step, struct weft_type space, uint32_t cols,

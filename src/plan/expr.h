@@ -24,6 +24,7 @@ enum weft_xop {
     WEFT_XOP_ROW,       ///< place along the row axes, u32
     WEFT_XOP_COL,       ///< place along the column axes, u32
     WEFT_XOP_ARG,       ///< number u of what the surrounding kernel computed, such as a product
+    WEFT_XOP_PLACE,     ///< number u of where the surrounding kernel is, beside row and column, u32; one value a row
     WEFT_XOP_LOAD,      ///< element a[0] of load u of the step, where a[1] (if n is 2) is not 0, else 0
     WEFT_XOP_STATE_ROW, ///< row of memory at which operand u, a state, keeps row a[0]
     WEFT_XOP_CALL,      ///< fn of a[0 .. n)
@@ -126,6 +127,8 @@ struct weft_expr {
 };
 
 void weft_xstep_begin(struct weft_xstep *t, struct weft_lower *l, struct weft_step *s, uint32_t group);
+/// Goes on with another step of the same group, which stores other elements of the same values.
+void weft_xstep_next(struct weft_xstep *t, struct weft_step *s);
 /// A program over `space` whose axes in `cols` run along the column. `columns_field` (NULL: none): the parameter, such
 /// as "p.width", in which the surrounding kernel has the number of columns; programs of other widths then have equal
 /// text.
@@ -140,6 +143,7 @@ uint32_t weft_x_u32(struct weft_expr *e, uint32_t x);
 uint32_t weft_x_const(struct weft_expr *e, enum weft_xtype type, double x);
 uint32_t weft_x_dim(struct weft_expr *e, weft_dim d);
 uint32_t weft_x_arg(struct weft_expr *e, uint32_t number, enum weft_xtype type);
+uint32_t weft_x_place(struct weft_expr *e, uint32_t number);
 uint32_t weft_x_var(struct weft_expr *e, weft_value var);
 /// Value of a CONST instruction.
 double weft_x_const_value(const struct weft_x *x);
@@ -169,6 +173,8 @@ uint32_t weft_x_mod(struct weft_expr *e, uint32_t a, uint32_t b); ///< likewise
 uint32_t weft_x_min(struct weft_expr *e, uint32_t a, uint32_t b);
 uint32_t weft_x_less(struct weft_expr *e, uint32_t a, uint32_t b); ///< of u32: 1 or 0, f32
 uint32_t weft_x_both(struct weft_expr *e, uint32_t a, uint32_t b); ///< of truth values; WEFT_X_NONE counts as true
+/// By how much u32 value `x` grows with `by`, which is ROW or COL: a constant, or -1 where it is none.
+int64_t weft_x_slope(const struct weft_expr *e, uint32_t x, uint32_t by);
 /// `yes` where `when` is not 0, else `no`; of one type, whatever it is.
 uint32_t weft_x_select(struct weft_expr *e, uint32_t when, uint32_t yes, uint32_t no);
 

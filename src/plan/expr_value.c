@@ -351,6 +351,9 @@ static uint32_t store_as_f32(struct weft_expr *e, weft_value v, const char *name
     struct weft_xstep *step = e->step;
     const struct weft_type *t = weft_x_stored_type(step->l, v);
     int64_t n = weft_lower_max(step->l, weft_lower_product(step->l, t, 0, t->rank));
+    for (uint32_t i = 0; i < step->n_narrow; i++) // an earlier step of the group stores other elements of it
+        if (step->narrow[i].v == v)
+            return weft_emit_scratch(step->l, step->s, name, WEFT_WRITE, step->narrow[i].tensor, 0);
     if (step->n_narrow == sizeof step->narrow / sizeof step->narrow[0]) {
         weft_lower_crowded(step->l, "a fused group stores too many halves");
         return 0;

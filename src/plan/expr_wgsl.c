@@ -151,10 +151,10 @@ static bool starts_at_quads(const struct weft_lower *l, const struct weft_operan
     return o->elem_offset == WEFT_DIM_BAD || weft_dim_is_multiple(l->graph->dims, o->elem_offset, 4);
 }
 
-void weft_xtext_widen(struct weft_xtext *t) {
+/// Adds the operands that a program reaches by vectors, and in other ways.
+static void add_reached(const struct weft_xtext *t, uint32_t *by_vectors, uint32_t *otherwise) {
     const struct weft_expr *e = t->e;
-    struct weft_step *s = e->step->s;
-    uint32_t vectors = 0, others = 0; // masks of operands
+    uint32_t vectors = 0, others = 0;
     for (uint32_t i = 0; i < e->n_x; i++) {
         if (e->x[i].op == WEFT_XOP_STATE_ROW) others |= 1u << e->x[i].u;
         if (e->x[i].op != WEFT_XOP_LOAD) continue;
@@ -162,9 +162,17 @@ void weft_xtext_widen(struct weft_xtext *t) {
     }
     for (uint32_t i = 0; i < e->n_stores; i++)
         *(stores_quad(t, &e->stores[i]) ? &vectors : &others) |= 1u << e->stores[i].operand;
+    *by_vectors |= vectors;
+    *otherwise |= others;
+}
+
+void weft_xtext_widen(const struct weft_xtext *const *texts, uint32_t n) {
+    const struct weft_lower *l = texts[0]->e->step->l;
+    struct weft_step *s = texts[0]->e->step->s;
+    uint32_t vectors = 0, others = 0; // masks of operands
+    for (uint32_t i = 0; i < n; i++) add_reached(texts[i], &vectors, &others);
     for (uint32_t i = 0; i < s->n_operands; i++)
-        if ((s->operands[i].flags & WEFT_OPERAND_BITS) || !starts_at_quads(e->step->l, &s->operands[i]))
-            others |= 1u << i;
+        if ((s->operands[i].flags & WEFT_OPERAND_BITS) || !starts_at_quads(l, &s->operands[i])) others |= 1u << i;
     vectors &= ~others;
     for (uint32_t i = 0; i < s->n_operands; i++) { // a buffer has one binding: all of a tensor, or none of it
         bool all = vectors >> i & 1;
@@ -212,6 +220,7 @@ const char *weft_xtext_at(struct weft_xtext *t, uint32_t at, uint32_t column) {
     case WEFT_XOP_ROW: return t->row;
     case WEFT_XOP_COL: return t->col[column];
     case WEFT_XOP_ARG: return *known = text(t, "acc%u", x->u);
+    case WEFT_XOP_PLACE: return *known = text(t, "at%u", x->u);
     case WEFT_XOP_VAR: value = text(t, "var_%s(%uu)", weft_xtype_name((enum weft_xtype)x->type), x->u); break;
     case WEFT_XOP_LOAD: value = loaded(t, at, column); break;
     case WEFT_XOP_STATE_ROW:

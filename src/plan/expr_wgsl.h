@@ -31,9 +31,9 @@ const char *weft_xtext_at(struct weft_xtext *t, uint32_t x, uint32_t column);
 const char *weft_xtype_name(enum weft_xtype type);
 /// Text of a live size that the step knows: a literal, or a parameter word.
 const char *weft_xtext_dim(struct weft_xstep *step, weft_dim d);
-/// Marks operands of which all accesses are vectors at multiples of 4 elements (WEFT_OPERAND_WIDE). Of a program that
-/// is alone in its step, before its text is written.
-void weft_xtext_widen(struct weft_xtext *t);
+/// Marks operands that these programs reach by vectors at multiples of 4 elements only (WEFT_OPERAND_WIDE), unless an
+/// operand that is not marked lies in the same tensor. What others read of such an operand still works.
+void weft_xtext_widen(const struct weft_xtext *const *texts, uint32_t n);
 /// The statement of a store at a column.
 void weft_xtext_store(struct weft_xtext *t, const struct weft_xstore *s, uint32_t column, struct weft_str *out);
 

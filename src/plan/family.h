@@ -24,13 +24,16 @@ struct weft_family {
     // REGION
     uint32_t most_parts;                                ///< independent regions side by side in one step
     bool (*holds)(const struct weft_family_load *load); ///< one kernel has room for it
-    // CONTRACT
+    // CONTRACT: every kernel computes each element of an anchor once, so that an elementwise region behind it may be
+    // computed there.
     uint32_t most_anchors;
     /// The anchor stages rows of its first operand, so that the region which makes them may be computed there, and
     /// anchors of one first operand may share a step.
     bool (*takes_prologue)(struct weft_lower *l, const struct weft_node *n);
-    /// One step holds all that the anchor computes, so that a region behind it may be computed there.
-    bool (*takes_epilogue)(struct weft_lower *l, const struct weft_node *n);
+    /// The anchor computes elements of an operand where it reads them, as often as it does, and that is cheaper than a
+    /// step which stores what a region of this load makes: of elementwise nodes, row maps and moves, no reductions.
+    bool (*takes_side)(struct weft_lower *l, const struct weft_node *n, uint32_t operand,
+                       const struct weft_family_load *load);
 };
 
 struct weft_family_set {

@@ -63,6 +63,12 @@ static const struct row matvec_head[] = {
     {64,  {.threads = 128, .lanes = 4, .rows = 4},  {.threads = 64, .lanes = 1, .rows = 4}},
     {ANY, {.threads = 128, .lanes = 16, .rows = 4}, {.threads = 64, .lanes = 1, .rows = 4}},
 };
+// threads; lanes: along the direction in which the right side lies; rows: most of the left side, and columns: most of
+// the right side that a lane has at once. A CPU driver is twice as fast with much work a lane as with tiles and
+// barriers.
+static const struct row matvec_direct[] = {
+    {ANY, {.threads = 128, .lanes = 32, .rows = 4, .columns = 2}, {.threads = 16, .lanes = 4, .rows = 8, .columns = 4}},
+};
 // rows and columns of a tile; lanes: threads along its columns; unroll: 1 if a thread decodes a block of 32 at once.
 // Measured: whole blocks are 25 % faster on an H200; quads compile and run faster on CPU drivers.
 static const struct row matmul[] = {
@@ -101,6 +107,7 @@ static const struct row *const table[WEFT_TILE_USES] = {
     [WEFT_TILE_MATVEC] = matvec,
     [WEFT_TILE_MATVEC_PAIR] = matvec_pair,
     [WEFT_TILE_MATVEC_HEAD] = matvec_head,
+    [WEFT_TILE_MATVEC_DIRECT] = matvec_direct,
     [WEFT_TILE_MATMUL] = matmul,
     [WEFT_TILE_ATTENTION] = attention,
     [WEFT_TILE_ATTENTION_JOIN] = attention_join,
@@ -111,5 +118,12 @@ static const struct row *const table[WEFT_TILE_USES] = {
 const struct weft_tile *weft_tile_of(const struct weft_profile *p, enum weft_tile_use use, uint64_t size) {
     const struct row *r = table[use];
     while (size > r->most) r++;
+    if (p->tuned) return &p->tuned[use * WEFT_TILE_CLASSES + (r - table[use])];
     return p->software ? &r->software : &r->gpu;
+}
+
+uint64_t weft_tile_class(enum weft_tile_use use, uint32_t i) {
+    const struct row *r = table[use];
+    for (; i && r->most != ANY; i--) r++;
+    return i ? 0 : r->most;
 }

@@ -5,8 +5,11 @@
 /// profile.c, by the use that a kernel makes of it, the size class of its shape, and the profile.
 #ifndef WEFT_PLAN_PROFILE_H
 #define WEFT_PLAN_PROFILE_H
+#include "core/arena.h"
 #include "gpu/caps.h"
+#include "weft/status.h"
 
+struct weft_tile;
 struct weft_profile {
     /// A driver that runs a workgroup as vectors of a CPU. Such a driver gains nothing from text that is longer than it
     /// must be, and compiles it slowly.
@@ -20,6 +23,8 @@ struct weft_profile {
     double macs_per_us;  ///< multiplications with an addition, f32
     double step_us;      ///< of a dispatch
     uint32_t slots;      ///< threads that keep its arithmetic busy
+    /// NULL, or a copy of the table with what a file says of this device: WEFT_TILE_CLASSES shapes a use.
+    const struct weft_tile *tuned;
 };
 
 struct weft_profile weft_profile_make(const struct weft_gpu_caps *caps);
@@ -32,6 +37,7 @@ enum weft_tile_use {
     WEFT_TILE_MATVEC,         ///< few rows by a packed weight; class: columns in blocks of 32
     WEFT_TILE_MATVEC_PAIR,    ///< the same for several weights that an epilogue combines
     WEFT_TILE_MATVEC_HEAD,    ///< the same for a weight of WEFT_HEAD_ROWS rows or more
+    WEFT_TILE_MATVEC_DIRECT,  ///< few rows by a right side that is no packed weight; class: columns in blocks of 32
     WEFT_TILE_MATMUL,         ///< many rows; class: rows
     WEFT_TILE_ATTENTION,      ///< class: rows of queries of a tile
     WEFT_TILE_ATTENTION_JOIN, ///< joins the pieces of attention; class: none
@@ -54,4 +60,16 @@ struct weft_tile {
 
 /// The shape for a use at `size` of its class. Never NULL.
 const struct weft_tile *weft_tile_of(const struct weft_profile *p, enum weft_tile_use use, uint64_t size);
+
+#define WEFT_TILE_CLASSES 4 ///< most rows that a use has in the table
+/// Largest size of class number `i` of a use, UINT64_MAX for the last; 0 where there is no such class.
+uint64_t weft_tile_class(enum weft_tile_use use, uint32_t i);
+
+/// Reads shapes that were measured from a file (docs/kernels.md, "Measured shapes") and lets weft_tile_of give them.
+/// The copy of the table lies in `arena`. Errors: NOT_FOUND, IO, FORMAT (line and what is wrong), LIMIT (a shape that
+/// this device or the kernel does not have), NOMEM; the profile is then as it was.
+weft_status weft_profile_tune(struct weft_profile *p, const char *path, struct weft_arena *arena);
+/// The same for the text of a file; `name` is used in messages.
+weft_status weft_profile_tune_text(struct weft_profile *p, const char *name, const char *text,
+                                   struct weft_arena *arena);
 #endif

@@ -154,6 +154,14 @@ static const struct op_case big_cases[] = {
      .abs = 1e-3,
      .graph = BIG_HEAD "weight w f32 [1000, 1000]\ninput r f32 [T, 1000]\n%0 = matmul %x %w\n%1 = add %0 %r\n"
                        "output %1 y\n"},
+    // Each part of the weight stores its columns of the sum, and of the halves in common memory.
+    {.name = "a weight in parts with an epilogue",
+     .runs = "T=300 | T=1 | T=9",
+     .rel = 1e-3,
+     .abs = 4e-2,
+     .levels = true,
+     .graph = "symbol T 0 300\ninput x f32 [T, 1000]\nweight w f16 [1500, 1000]\ninput r f32 [T, 1500]\n"
+              "%0 = matmul %x %w\n%1 = add %0 %r\n%2 = cast %1 {to=f16}\noutput %1 y\noutput %2 half\n"},
     {.name = "matmul of a value",
      .runs = "T=300 | T=1",
      .rel = 1e-4,

@@ -127,6 +127,49 @@ static void contractions(void **state) {
            "C(matmul matmul) R(silu)");
 }
 
+/// Every kernel of a product ends in its elementwise readers: batches, sides that are no weight, vectors, integers.
+static void products_of_any_form_take_epilogues(void **state) {
+    (void)state;
+    expect(2,
+           "input a f32 [3, 8, 64]\ninput b f32 [3, 64, 5]\ninput c f32 [5]\n%0 = matmul %a %b {transpose_b=0}\n"
+           "%1 = add %0 %c\n%2 = silu %1\noutput %2 z\n",
+           "C(matmul add silu)");
+    expect(2, "input x i32 [8, 64]\ninput v i32 [64]\n%0 = matmul %x %v\n%1 = neg %0\noutput %1 z\n", "C(matmul neg)");
+    expect(2,
+           "input p f32 [4, 64]\ninput q f32 [6, 64]\nstate s dense f32 [9, 6]\n%0 = slice %s {start=2, len=4}\n"
+           "%1 = matmul %p %q\n%2 = add %0 %1\n%3 = assign %s %2 {start=12}\n",
+           "V(slice) C(matmul add assign)");
+    // A product that reads what would be written stands alone: other workgroups read it later.
+    expect(2, "input p f32 [6, 6]\nstate s dense f32 [6, 6]\n%0 = matmul %p %s\n%1 = neg %0\n%2 = assign %s %1\n",
+           "C(matmul) R(neg assign)");
+    // Reductions of the result need all of its row.
+    expect(2, "input x f32 [8, 64]\ninput w f32 [9, 64]\n%0 = matmul %x %w\n%1 = softmax %0\noutput %1 z\n",
+           "C(matmul) R(amax sub exp sum div)");
+}
+
+/// What is cheaper made where a product reads it than stored: moves and elementwise nodes in front of small products.
+static void products_take_their_sides(void **state) {
+    (void)state;
+    expect(2,
+           "input a f32 [8, 3, 64]\ninput b f32 [64, 3, 5]\n%0 = transpose %a {perm=[1, 0, 2]}\n"
+           "%1 = transpose %b {perm=[1, 0, 2]}\n%2 = matmul %0 %1 {transpose_b=0}\n%3 = silu %2\noutput %3 z\n",
+           "C(transpose transpose matmul silu)");
+    expect(2,
+           "input a f32 [8, 40]\ninput b f32 [8, 24]\ninput w f32 [5, 64]\n%0 = concat %a %b {axis=1}\n%1 = tanh %0\n"
+           "%2 = matmul %1 %w\noutput %2 z\n",
+           "C(concat tanh matmul)");
+    expect(2, "input a f32 [40, 64]\n%0 = neg %a\n%1 = matmul %0 %0\noutput %1 z\n", "C(neg matmul)");
+    expect(2, "input x f32 [64, 100]\nweight w q8_0 [9, 64]\n%0 = transpose %x\n%1 = matmul %0 %w\noutput %1 z\n",
+           "C(transpose matmul)");
+    // What others read is stored once, and so are rows that reductions make, and what would be made too often.
+    expect(2, "input a f32 [40, 64]\n%0 = neg %a\n%1 = matmul %0 %0\noutput %0 y\noutput %1 z\n", "R(neg) C(matmul)");
+    expect(2, "input a f32 [40, 64]\ninput w f32 [9, 64]\n%0 = softmax %a\n%1 = matmul %0 %w\noutput %1 z\n",
+           "R(amax sub exp sum div) C(matmul)");
+    expect(2, "input a f32 [4096, 4096]\ninput w f32 [4096, 4096]\n%0 = tanh %a\n%1 = matmul %0 %w\noutput %1 z\n",
+           "R(tanh) C(matmul)");
+    expect(1, "input a f32 [40, 64]\n%0 = neg %a\n%1 = matmul %0 %0\noutput %1 z\n", "R(neg) C(matmul)");
+}
+
 /// Rows too long for workgroup memory have no joint kernel.
 static void long_rows_are_not_joined(void **state) {
     (void)state;
@@ -398,6 +441,8 @@ int main(void) {
         cmocka_unit_test(regions),
         cmocka_unit_test(spaces_stay_apart),
         cmocka_unit_test(contractions),
+        cmocka_unit_test(products_of_any_form_take_epilogues),
+        cmocka_unit_test(products_take_their_sides),
         cmocka_unit_test(long_rows_are_not_joined),
         cmocka_unit_test(cycles_are_not_made),
         cmocka_unit_test(state_readers_come_first),

@@ -24,12 +24,32 @@ static struct weft_profile profile_of(int which) {
     return weft_profile_make(&caps);
 }
 
-/// Q4_0 takes 18 bytes for 32 elements, halves two bytes each.
-static const double weight_bytes[] = {0.5625, 2};
+/// Right sides: Q4_0 takes 18 bytes for 32 elements, halves two bytes each; values lie along k or along n.
+static const struct right {
+    const char *name;
+    bool packed, across;
+    double bytes;
+} rights[] = {{"q4_0", true, false, 0.5625},
+              {"f16", true, false, 2},
+              {"values along k", false, false, 4},
+              {"values along n", false, true, 4}};
+#define PLAIN 2 ///< the first that is no packed weight
+enum { RIGHTS = sizeof rights / sizeof *rights };
+
+static struct weft_gemm_extents extents_of(const struct right *r, uint64_t m, uint64_t n, uint64_t k) {
+    return (struct weft_gemm_extents){.batch = 1,
+                                      .m = m,
+                                      .n = n,
+                                      .k = k,
+                                      .packed = r->packed,
+                                      .across = r->across,
+                                      .n_anchors = 1,
+                                      .weight_bytes = r->bytes};
+}
 
 static struct weft_gemm_extents extents(uint64_t m, uint64_t n, uint64_t k, double bytes) {
-    return (struct weft_gemm_extents){
-        .batch = 1, .m = m, .n = n, .k = k, .packed = true, .n_anchors = 1, .weight_bytes = bytes};
+    const struct right packed = {.packed = true, .bytes = bytes};
+    return extents_of(&packed, m, n, k);
 }
 
 // ---- the sweep -----------------------------------------------------------------------------------------------------
@@ -46,24 +66,24 @@ static bool jumps(const struct weft_profile *p, double before, double after, dou
 /// The k after this one: each up to 300, then 1 % apart.
 static uint64_t next(uint64_t k) { return k + (k < 300 ? 1 : k / 97); }
 
-/// Jumps among k = 1 .. 65,536 and rows 1 .. 64, from each to the next.
-static uint32_t sweep(choose_fn choose, bool print) {
+/// Jumps among k = 1 .. 65,536 and rows 1 .. 64, from each to the next, of right sides [first, end).
+static uint32_t sweep(choose_fn choose, uint32_t first, uint32_t end, bool print) {
     static const uint64_t widths[] = {1, 256, 4096, 65536};
     uint32_t found = 0;
     for (int which = 0; which < PROFILES; which++) {
         struct weft_profile p = profile_of(which);
         for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
-            for (size_t b = 0; b < sizeof weight_bytes / sizeof *weight_bytes; b++)
+            for (uint32_t b = first; b < end; b++)
                 for (uint64_t m = 1; m <= 64; m++)
                     for (uint64_t k = 1; k <= 65536; k = next(k)) {
-                        struct weft_gemm_extents x = extents(m, widths[i], k, weight_bytes[b]), more = x, longer = x;
+                        struct weft_gemm_extents x = extents_of(&rights[b], m, widths[i], k), more = x, longer = x;
                         more.m++, longer.k = next(k);
                         double at = choose(&p, &x).us, down = choose(&p, &more).us, along = choose(&p, &longer).us;
                         bool rows = m < 64 && jumps(&p, at, down, (double)m, (double)m + 1);
                         if (!rows && !jumps(&p, at, along, (double)k, (double)next(k))) continue;
                         if (print && found < 20)
-                            printf("%s, n %u, %u rows, k %u: %.1f us, then %.1f by %s\n", profile_names[which],
-                                   (unsigned)x.n, (unsigned)m, (unsigned)k, at, rows ? down : along,
+                            printf("%s, %s, n %u, %u rows, k %u: %.1f us, then %.1f by %s\n", profile_names[which],
+                                   rights[b].name, (unsigned)x.n, (unsigned)m, (unsigned)k, at, rows ? down : along,
                                    rows ? "a row" : "a column");
                         found++;
                     }
@@ -73,19 +93,23 @@ static uint32_t sweep(choose_fn choose, bool print) {
 
 static void no_size_falls_off_its_kernel(void **state) {
     (void)state;
-    assert_int_equal(sweep(weft_gemm_choose, true), 0);
+    assert_int_equal(sweep(weft_gemm_choose, 0, RIGHTS, true), 0);
 }
 
 /// What stood before: few rows only where a whole row fits workgroup memory.
 static struct weft_gemm_choice choose_whole_rows(const struct weft_profile *p, const struct weft_gemm_extents *x) {
-    struct weft_gemm_extents plain = *x;
-    if (!weft_gemm_row_fits(p, x->k)) plain.packed = false;
-    return weft_gemm_choose(p, &plain);
+    return weft_gemm_row_fits(p, x->k) ? weft_gemm_choose(p, x) : weft_gemm_tiles(p, x);
+}
+
+/// Lanes for one row only.
+static struct weft_gemm_choice choose_vectors(const struct weft_profile *p, const struct weft_gemm_extents *x) {
+    return x->m == 1 ? weft_gemm_choose(p, x) : weft_gemm_tiles(p, x);
 }
 
 static void the_sweep_notices_a_cliff(void **state) {
     (void)state;
-    assert_true(sweep(choose_whole_rows, false) > 0);
+    assert_true(sweep(choose_whole_rows, 0, PLAIN, false) > 0);
+    assert_true(sweep(choose_vectors, PLAIN, RIGHTS, false) > 0);
 }
 
 // ---- what is chosen ------------------------------------------------------------------------------------------------
@@ -124,13 +148,45 @@ static void a_row_that_fits_is_staged_whole(void **state) {
     }
 }
 
-/// Without a packed right side, without outputs and without anything to sum, there are tiles.
+/// Of a right side that is no packed weight, few rows are read where they lie, by lanes that all have work where there
+/// is some, and long sums of few outputs are cut in pieces.
+static void few_rows_by_any_side_are_read_by_lanes(void **state) {
+    (void)state;
+    for (int which = 0; which < PROFILES; which++) {
+        struct weft_profile p = profile_of(which);
+        for (uint32_t b = PLAIN; b < RIGHTS; b++)
+            for (uint64_t m = 1; m <= 4; m++)
+                for (uint64_t n = 1; n <= 4096; n = n * 3 / 2 + 1)
+                    for (uint64_t k = 1; k <= 65536; k = k * 3 / 2 + 1) {
+                        struct weft_gemm_extents x = extents_of(&rights[b], m, n, k);
+                        struct weft_gemm_choice c = weft_gemm_choose(&p, &x);
+                        assert_int_equal(c.kernel, WEFT_GEMM_DIRECT);
+                        assert_true(c.lanes >= 1 && c.threads % c.lanes == 0 && c.threads <= p.max_threads);
+                        assert_true(c.threads * c.outputs * c.rows * 4 <= p.workgroup_memory);
+                        // No direction has twice the lanes that it needs, while the other could have them.
+                        uint64_t beside = (uint64_t)(c.threads / c.lanes) * c.outputs, quads = (k + 3) / 4;
+                        assert_true(c.lanes < 2 * quads || c.lanes == 1);
+                        assert_true(beside < 2 * n || beside == 1 || c.lanes >= quads);
+                    }
+    }
+    struct weft_profile p = profile_of(GPU);
+    struct weft_gemm_extents dot = extents_of(&rights[PLAIN], 1, 1, 10000000), wide = dot;
+    wide.n = 65536;
+    wide.k = 4096;
+    struct weft_gemm_choice c = weft_gemm_choose(&p, &dot);
+    uint64_t pieces = c.split ? (10000000 / 32 + c.split - 1) / c.split : 1;
+    assert_true(pieces * c.threads * 2 >= p.slots && pieces <= p.slots);
+    assert_int_equal(weft_gemm_choose(&p, &wide).split, 0);
+}
+
+/// Without outputs and without anything to sum of a weight, there are tiles, as of many rows.
 static void all_else_is_computed_in_tiles(void **state) {
     (void)state;
     struct weft_profile p = profile_of(GPU);
     struct weft_gemm_extents plain = extents(1, 640, 640, 4), none = extents(1, 0, 640, 1),
                              empty = extents(1, 64, 0, 1), many = extents(512, 2048, 640, 1);
     plain.packed = false;
+    plain.m = 512;
     assert_int_equal(weft_gemm_choose(&p, &plain).kernel, WEFT_GEMM_TILED);
     assert_int_equal(weft_gemm_choose(&p, &none).kernel, WEFT_GEMM_TILED);
     assert_int_equal(weft_gemm_choose(&p, &empty).kernel, WEFT_GEMM_TILED);
@@ -139,9 +195,9 @@ static void all_else_is_computed_in_tiles(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_size_falls_off_its_kernel),      cmocka_unit_test(the_sweep_notices_a_cliff),
-        cmocka_unit_test(few_rows_of_any_length_are_staged), cmocka_unit_test(a_row_that_fits_is_staged_whole),
-        cmocka_unit_test(all_else_is_computed_in_tiles),
+        cmocka_unit_test(no_size_falls_off_its_kernel),           cmocka_unit_test(the_sweep_notices_a_cliff),
+        cmocka_unit_test(few_rows_of_any_length_are_staged),      cmocka_unit_test(a_row_that_fits_is_staged_whole),
+        cmocka_unit_test(few_rows_by_any_side_are_read_by_lanes), cmocka_unit_test(all_else_is_computed_in_tiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -158,6 +158,93 @@ static const struct op_case contract_cases[] = {
               "input h f16 [3, 2, T, N]\ninput v f16 [1, 5, N]\nweight q q8_0 [3, 5, 32]\ninput z f32 [T, 32]\n"
               "%0 = matmul %x %w\n%1 = matmul %h %v\n%2 = matmul %z %q\n"
               "output %0 both\noutput %1 right\noutput %2 weight\n"},
+    {.name = "epilogues of products in any form",
+     .runs = "T=1 K=1 | T=0 K=5 | T=9 K=0 | T=65 K=37",
+     .levels = true,
+     DOT,
+     .graph = "symbol T 0 70\nsymbol K 0 40\ninput a f32 [2, 3, T, K]\ninput b f16 [3, K, 10]\ninput c f32 [10]\n"
+              "input r f32 [2, 3, T, 10]\ninput t f32 [3, T, 1]\ninput x f32 [T, K]\ninput w f32 [9, K]\n"
+              "input y f32 [T, 9]\ninput v f32 [K]\n"
+              "%0 = matmul %a %b {transpose_b=0}\n%1 = add %0 %c\n%2 = silu %1\n%3 = add %2 %r\n%4 = mul %3 %t\n"
+              "%5 = matmul %x %w\n%6 = relu %5\n%7 = add %6 %y\n%8 = matmul %x %v\n%9 = neg %8\n"
+              "%10 = matmul %v %v\n%11 = abs %10\n"
+              "output %3 mid\noutput %4 batch\noutput %7 rows\noutput %9 columns\noutput %11 dot\n"},
+    {.name = "products as halves, integers and ranges of a state",
+     .runs = "T=1 K=1 | T=3 K=0 | T=33 K=9",
+     .levels = true,
+     .data = "a = int -3..3; b = int -3..3; u = int -9..9; v = int -2000000000..2000000000; p = int -3..3; "
+             "q = int -3..3; s = int -9..9",
+     .graph = "symbol T 0 40\nsymbol K 0 10\ninput a f32 [2, T, K]\ninput b f32 [2, K, 7]\ninput u i32 [T, K]\n"
+              "input v i32 [5, K]\ninput c i32 [5]\ninput p f32 [4, K]\ninput q f32 [6, K]\nstate s dense f32 [9, 6]\n"
+              "%0 = matmul %a %b {transpose_b=0}\n%1 = cast %0 {to=f16}\n%2 = matmul %u %v\n%3 = add %2 %c\n"
+              "%4 = slice %s {start=2, len=4}\n%5 = matmul %p %q\n%6 = add %4 %5\n%7 = assign %s %6 {start=12}\n"
+              "output %1 halves\noutput %3 whole\n"},
+    // One side has few rows, in all batches together or each of them; words are read alone or by fours.
+    {.name = "few rows by values in any form",
+     .runs = "T=1 N=1 S=1 | T=0 N=3 S=0 | T=3 N=0 S=4 | T=8 N=65 S=3 | T=2 N=7 S=8",
+     DOT,
+     .graph = "symbol T 0 8\nsymbol N 0 70\nsymbol S 0 8\ninput x f32 [3, T, 36]\ninput w f16 [N, 36]\n"
+              "input v f32 [36, N]\ninput y f16 [T, 37]\ninput u bf16 [37, N]\ninput l f32 [400]\n"
+              "input k f32 [5, N, 36]\ninput q f32 [5, T, 36]\ninput z f32 [5, N, 12]\ninput a f32 [N, 36]\n"
+              "input b f32 [2, 36]\n"
+              "%0 = matmul %x %w\n%1 = matmul %x %v {transpose_b=0}\n%2 = matmul %y %u {transpose_b=0}\n"
+              "%r = slice %l {start=S, len=360}\n%s = reshape %r {shape=[10, 36]}\n%3 = matmul %x %s\n"
+              "%4 = matmul %q %k\n%5 = matmul %4 %z {transpose_b=0}\n%6 = matmul %a %b\n%7 = silu %6\n"
+              "%8 = matmul %v %b {transpose_a=1}\n"
+              "output %0 folded\noutput %1 across\noutput %2 odd\noutput %3 view\noutput %4 scores\n"
+              "output %5 values\noutput %7 swapped\noutput %8 left\n"},
+    // Neither moves nor elementwise nodes in front of a product store anything where it is small.
+    {.name = "sides that are computed where they are read",
+     .runs = "T=1 K=1 S=0 | T=0 K=5 S=2 | T=9 K=0 S=1 | T=40 K=7 S=3",
+     .levels = true,
+     .abs = 8e-6,
+     .rel = 8e-6,
+     .graph = "symbol T 0 40\nsymbol K 0 8\nsymbol S 0 3\ninput a f32 [T, 3, K]\ninput b f32 [K, 3, 5]\n"
+              "input x f32 [T, 12]\ninput y f16 [6, 12]\ninput z f32 [T, 8]\ninput p f32 [2, K]\ninput q f32 [9, K]\n"
+              "input r f32 [T, 1]\ninput i i32 [K, T]\ninput j i32 [T, K]\ninput l f32 [24, T]\n"
+              "weight w q8_0 [9, 32]\n"
+              "%0 = transpose %a {perm=[1, 0, 2]}\n%1 = transpose %b {perm=[1, 0, 2]}\n"
+              "%2 = matmul %0 %1 {transpose_b=0}\n%3 = silu %2\n"
+              "%4 = mul %x %r\n%5 = concat %4 %z {axis=1}\n%6 = pad %y {before=[0, S], after=[1, 8-S], value=0.5}\n"
+              "%7 = cast %6 {to=f32}\n%8 = tanh %7\n%9 = matmul %5 %8\n"
+              "%10 = concat %p %q\n%11 = exp %q\n%12 = matmul %10 %11\n%13 = transpose %i\n%14 = add %13 %j\n"
+              "%15 = matmul %14 %14\n%16 = transpose %l\n%17 = pad %16 {before=[0, 0], after=[0, 8]}\n"
+              "%18 = matmul %17 %w\n%19 = neg %18\n"
+              "output %3 batch\noutput %9 joined\noutput %12 small\noutput %15 square\noutput %19 packed\n"},
+    // What stands in a row or column reaches its own outputs, and what is padded reaches none.
+    {.name = "NaN and infinities in products of any form",
+     .runs = "T=1 K=5 | T=9 K=7 | T=3 K=4099",
+     .levels = true,
+     .abs = 2e-4,
+     .rel = 2e-6,
+     .data = "x = 1 0.5 -1 nan 2 1 -2 3 0.25 1 1 -1 2; y = 2 inf 1 -1 3 1 0.5; z = 1 0 -inf 2 1 3 1 1 0.5 2 1",
+     .graph = "symbol T 0 9\nsymbol K 0 4099\ninput x f32 [2, T, 3]\ninput y f32 [5, 3]\ninput z f32 [3, K]\n"
+              "input a f32 [K, 2]\n"
+              "%0 = matmul %x %y\n%1 = relu %0\n%2 = matmul %y %z {transpose_b=0}\n%3 = matmul %z %a {transpose_b=0}\n"
+              "%4 = neg %3\n%5 = transpose %y\n%6 = abs %5\n%7 = matmul %6 %6\n"
+              "output %1 rows\noutput %2 wide\noutput %4 long\noutput %7 computed\n"},
+    {.name = "sides that are computed, of many rows by a packed weight",
+     .runs = "T=100 | T=1 | T=0 | T=65",
+     .levels = true,
+     DOT,
+     .graph = "symbol T 0 100\ninput x f32 [36, T]\ninput y f16 [T, 28]\nweight w q8_0 [9, 64]\nweight v f32 [5, 37]\n"
+              "input z f32 [37, 2, T]\ninput b f32 [9]\n"
+              "%0 = transpose %x\n%1 = cast %y {to=f32}\n%2 = concat %0 %1 {axis=1}\n%3 = relu %2\n%4 = matmul %3 %w\n"
+              "%5 = add %4 %b\n%6 = transpose %z {perm=[1, 2, 0]}\n%7 = neg %6\n%8 = matmul %7 %v\n"
+              "output %5 wide\noutput %8 odd\n"},
+    // Partial sums near 67: 600 steps a lane, 600 * 6e-8 * 67 = 2e-3 at worst, a tenth in practice.
+    {.name = "long sums of few outputs, in pieces",
+     .runs = "T=1 K=1 | T=3 K=0 | T=2 K=40000 | T=1 K=34817 | T=0 K=5",
+     .levels = true,
+     .abs = 4e-4,
+     .rel = 2e-6,
+     .data = "i = int -2000000000..2000000000",
+     .graph = "symbol T 0 3\nsymbol K 0 40000\ninput x f32 [T, K]\ninput w f32 [2, K]\ninput v f16 [K, 5]\n"
+              "input c f32 [2]\ninput u f32 [K]\ninput i i32 [K]\ninput b f32 [2, T, K]\nstate s dense f16 [7]\n"
+              "%0 = matmul %x %w\n%1 = add %0 %c\n%2 = matmul %x %v {transpose_b=0}\n%3 = matmul %u %u\n%4 = neg %3\n"
+              "%5 = matmul %i %i\n%6 = matmul %b %b\n%7 = matmul %w %x\n%8 = matmul %w %u\n%9 = cast %8 {to=f16}\n"
+              "%10 = assign %s %9 {start=3}\n"
+              "output %1 rows\noutput %2 across\noutput %4 dot\noutput %5 whole\noutput %6 batch\noutput %7 swapped\n"},
     {.name = "products of transposed sides",
      .runs = "T=1 N=1 K=1 | T=0 N=3 K=4 | T=3 N=0 K=2 | T=9 N=65 K=0 | T=33 N=7 K=35",
      DOT,

@@ -3,8 +3,12 @@
 
 /// At most so many rows are staged at once, each of which has accumulators of its own.
 #define MOST_STAGED 4
-/// Beyond so many rows all is computed in tiles: a weight would be read too often, whatever the model says.
-#define MOST_FEW 64
+/// Lanes beside each other that at least stay so, which read a run of memory.
+#define LEAST_BESIDE 8
+/// Share of a CPU driver's rate that tiles leave, measured against lanes that read where the sides lie.
+#define BARRIERS 0.4
+/// Least blocks of 32 columns of a piece of k.
+#define LEAST_PIECE 32
 /// Workgroup memory that staged rows leave to reductions and to the prologue, in bytes.
 #define RESERVED 4096
 /// Bytes of a block of 32 staged columns.
@@ -31,7 +35,8 @@ static double cost_of(const struct weft_profile *p, double bytes, double macs, d
     return p->step_us + bytes / p->bytes_per_us + macs / (p->macs_per_us * rate) * idle;
 }
 
-/// A vector of workgroup memory is read for every `per` multiplications of vectors: a GPU reads one while it does four.
+/// A vector of workgroup memory, or of a cache, is read for every `per` multiplications of vectors: a GPU reads one
+/// while it does four.
 static double rate_of(const struct weft_profile *p, double per) {
     if (p->software) return 1;
     return per >= 4 ? 1 : per / 4;
@@ -49,6 +54,34 @@ static double few_cost(const struct weft_profile *p, const struct weft_gemm_exte
     return cost_of(p, bytes, macs, rate_of(p, 1), passes * across, c->threads) + barriers;
 }
 
+/// Pieces of k, and what joining them costs beside the sums.
+static double pieces_of(const struct weft_gemm_extents *x, const struct weft_gemm_choice *c) {
+    return c->split ? (double)ceil_div(ceil_div(x->k, 32), c->split) : 1;
+}
+static double join_cost(const struct weft_profile *p, const struct weft_gemm_extents *x,
+                        const struct weft_gemm_choice *c) {
+    double sums = (double)x->batch * (double)x->m * (double)x->n * pieces_of(x, c);
+    return c->split ? p->step_us + 2 * 4 * sums / p->bytes_per_us : 0;
+}
+
+/// How much slower memory is than the device's where few workgroups ask for it.
+static double shortage(const struct weft_profile *p, double groups, uint32_t threads) {
+    double running = groups * threads;
+    return running > 0 && running < p->slots ? p->slots / running : 1;
+}
+
+static double direct_cost(const struct weft_profile *p, const struct weft_gemm_extents *x,
+                          const struct weft_gemm_choice *c) {
+    uint64_t own = (uint64_t)(c->threads / c->lanes) * c->outputs;
+    double down = (double)ceil_div(x->m, c->rows), across = (double)ceil_div(x->n, own), batch = (double)x->batch;
+    double k = (double)(ceil_div(x->k, 4) * 4), groups = batch * down * across * pieces_of(x, c);
+    double bytes = batch * down * (double)x->n * k * x->weight_bytes + batch * (double)x->m * k * 4;
+    double macs = batch * down * across * (double)own * k * c->rows;
+    double per = 2.0 * c->outputs * c->rows / (c->outputs + c->rows);
+    bytes *= shortage(p, groups, c->threads);
+    return cost_of(p, bytes, macs, rate_of(p, per), groups, c->threads) + join_cost(p, x, c);
+}
+
 static double tiled_cost(const struct weft_profile *p, const struct weft_gemm_extents *x,
                          const struct weft_gemm_choice *c) {
     double down = (double)ceil_div(x->m, c->rows), across = (double)ceil_div(x->n, c->columns);
@@ -56,12 +89,17 @@ static double tiled_cost(const struct weft_profile *p, const struct weft_gemm_ex
     double bytes = (double)x->batch * ((double)x->n * (double)x->k * x->weight_bytes + (double)x->m * (double)x->k * 4);
     double macs = tiles * kb * 32 * c->columns * (c->rows + 1.0);
     double tm = (double)c->rows * c->lanes / c->threads, tn = (double)c->columns / c->lanes;
-    return cost_of(p, bytes, macs, rate_of(p, 2 * tm * tn / (tm + tn)), tiles, c->threads);
+    double groups = tiles * pieces_of(x, c), rate = rate_of(p, 2 * tm * tn / (tm + tn));
+    if (p->software && !x->packed) rate = BARRIERS;
+    if (!x->packed) bytes *= shortage(p, groups, c->threads);
+    return cost_of(p, bytes, macs, rate, groups, c->threads) + join_cost(p, x, c);
 }
 
 double weft_gemm_cost(const struct weft_profile *p, const struct weft_gemm_extents *x,
                       const struct weft_gemm_choice *c) {
-    return c->kernel == WEFT_GEMM_FEW ? few_cost(p, x, c) : tiled_cost(p, x, c);
+    return c->kernel == WEFT_GEMM_FEW      ? few_cost(p, x, c)
+           : c->kernel == WEFT_GEMM_DIRECT ? direct_cost(p, x, c)
+                                           : tiled_cost(p, x, c);
 }
 
 // ---- candidates ----------------------------------------------------------------------------------------------------
@@ -97,17 +135,66 @@ static void offer_few(const struct weft_profile *p, const struct weft_gemm_exten
     offer(p, x, best, c);
 }
 
-struct weft_gemm_choice weft_gemm_choose(const struct weft_profile *p, const struct weft_gemm_extents *x) {
-    struct weft_gemm_choice few = {0}, tiled = {0};
+/// Lanes are moved from directions that are shorter than they.
+struct weft_gemm_choice weft_gemm_direct(const struct weft_profile *p, const struct weft_gemm_extents *x) {
+    const struct weft_tile *t = weft_tile_of(p, WEFT_TILE_MATVEC_DIRECT, ceil_div(x->k, 32));
+    uint64_t quads = ceil_div(x->k, 4);
+    uint32_t along = x->across ? t->threads / t->lanes : t->lanes, beside = t->threads / along, outputs = t->columns;
+    while (along > 1 && along >= 2 * quads) along /= 2, beside *= 2;
+    while (outputs > 1 && (uint64_t)beside * outputs >= 2 * x->n) outputs /= 2;
+    while (beside > 1 && beside >= 2 * x->n && along < quads) along *= 2, beside /= 2;
+    struct weft_gemm_choice c = {.kernel = WEFT_GEMM_DIRECT, .threads = t->threads};
+    c.rows = x->m < t->rows ? (uint32_t)x->m : t->rows;
+    if (c.rows == 0) c.rows = 1;
+    // Where workgroups are too few for the device, each has less to do, and more lanes along k do it.
+    uint64_t wanted = p->slots / t->threads, down = x->batch * ceil_div(x->m, c.rows);
+    while (outputs > 1 && down * ceil_div(x->n, (uint64_t)beside * outputs) < wanted) outputs /= 2;
+    while (beside > LEAST_BESIDE && along < quads && down * ceil_div(x->n, beside) < wanted) along *= 2, beside /= 2;
+    c.lanes = along;
+    c.outputs = outputs;
+    c.us = weft_gemm_cost(p, x, &c);
+    return c;
+}
+
+/// The same in pieces of k, as many as give the device work, if outputs alone do not.
+static void offer_pieces(const struct weft_profile *p, const struct weft_gemm_extents *x, uint64_t groups,
+                         struct weft_gemm_choice *best) {
+    uint64_t kb = ceil_div(x->k, 32), running = groups * best->threads;
+    uint64_t wanted = running ? ceil_div(p->slots, running) : 0;
+    if (x->packed || wanted < 2 || kb < 2 * LEAST_PIECE) return;
+    struct weft_gemm_choice c = *best;
+    uint64_t chunk = ceil_div(kb, wanted);
+    c.split = (uint32_t)(chunk < LEAST_PIECE ? LEAST_PIECE : chunk);
+    offer(p, x, best, c);
+}
+
+static struct weft_gemm_choice best_direct(const struct weft_profile *p, const struct weft_gemm_extents *x) {
+    struct weft_gemm_choice c = weft_gemm_direct(p, x);
+    uint64_t own = (uint64_t)(c.threads / c.lanes) * c.outputs;
+    offer_pieces(p, x, x->batch * ceil_div(x->m, c.rows) * ceil_div(x->n, own), &c);
+    return c;
+}
+
+struct weft_gemm_choice weft_gemm_tiles(const struct weft_profile *p, const struct weft_gemm_extents *x) {
     const struct weft_tile *t = weft_tile_of(p, WEFT_TILE_MATMUL, x->m);
-    tiled = (struct weft_gemm_choice){.kernel = WEFT_GEMM_TILED,
-                                      .threads = t->threads,
-                                      .lanes = t->lanes,
-                                      .rows = t->rows,
-                                      .columns = t->columns,
-                                      .whole_blocks = x->packed && t->unroll};
-    tiled.us = weft_gemm_cost(p, x, &tiled);
-    if (x->packed && x->n > 0 && x->k > 0 && x->m <= MOST_FEW) offer_few(p, x, &few);
+    struct weft_gemm_choice c = {.kernel = WEFT_GEMM_TILED,
+                                 .threads = t->threads,
+                                 .lanes = t->lanes,
+                                 .rows = t->rows,
+                                 .columns = t->columns,
+                                 .whole_blocks = x->packed && t->unroll};
+    c.us = weft_gemm_cost(p, x, &c);
+    return c;
+}
+
+struct weft_gemm_choice weft_gemm_choose(const struct weft_profile *p, const struct weft_gemm_extents *x) {
+    struct weft_gemm_choice few = {0}, tiled = weft_gemm_tiles(p, x);
+    offer_pieces(p, x, x->batch * ceil_div(x->m, tiled.rows) * ceil_div(x->n, tiled.columns), &tiled);
+    if (x->packed && x->n > 0 && x->k > 0 && x->m <= WEFT_GEMM_MOST_FEW) offer_few(p, x, &few);
+    if (!x->packed) { // barriers cost a CPU driver more than tiles save it, however many rows there are
+        few = x->m <= WEFT_GEMM_MOST_FEW || p->software ? best_direct(p, x) : tiled;
+        return few.us < tiled.us ? few : tiled;
+    }
     if (few.threads == 0) return tiled;
     // Fusion counts on few rows being staged, at any cost. For more rows the difference must be beyond doubt.
     bool clear = tiled.us > WEFT_GEMM_DOUBT * few.us && tiled.us - few.us > WEFT_GEMM_DOUBT_STEPS * p->step_us;

@@ -149,7 +149,7 @@ static uint32_t tiles_of(const struct weft_gemm_choice *c, uint64_t n) {
     return (uint32_t)((n + rows - 1) / rows);
 }
 
-void weft_gemm_emit_few(struct weft_lower *l, uint32_t group, const struct weft_gemm_group *p, uint32_t part,
+void weft_gemm_emit_few(struct weft_lower *l, const struct weft_gemm_group *p, uint32_t part,
                         const struct weft_gemm_choice *choice, struct weft_xstep *step) {
     const struct weft_node *first = weft_gemm_node(l, p->anchors[0]);
     const struct weft_type *xt = &weft_lv(l, first->in[0])->type;
@@ -161,7 +161,7 @@ void weft_gemm_emit_few(struct weft_lower *l, uint32_t group, const struct weft_
     struct weft_gemm_cfg cfg = {.rows = rows};
     struct weft_step *s = weft_emit(l, &few_kernel, label, &cfg, sizeof cfg);
     struct weft_expr prologue;
-    weft_xstep_begin(step, l, s, group);
+    weft_xstep_next(step, s);
     weft_expr_begin(&prologue, step, *xt, weft_region_last_axis(xt), NULL);
     const struct weft_plan_weight *w[WEFT_GEMM_ANCHORS];
     for (uint32_t i = 0; i < p->n_anchors; i++) {

@@ -1,11 +1,14 @@
-/// Lowering of contractions. Three kernels:
+/// Lowering of contractions. Four kernels:
 ///
 /// few      few rows (a decode step) by packed weights: a workgroup stages the rows of x in workgroup memory, by way of
 ///          the prologue's scalar program if there is one, and computes a run of outputs; TPR lanes share an output,
 ///          each lane group has R of them. Contractions of one x stand side by side as segments of the grid; those that
 ///          an epilogue combines (gate and up) are computed by one lane.
 /// tiled    many rows: tiles of BM x BN outputs, blocks of 32 along k staged and decoded once a tile.
-/// general  batches, transposed sides and vectors: the same tiles, both sides reached through strides.
+/// general  batches, transposed sides and vectors: the same tiles, both sides made by scalar programs.
+/// direct   few rows by a right side that is no packed weight: lanes read both sides where they lie, along k or along
+/// n,
+///          as the right side does.
 ///
 /// A weight cut into parts by the binding limit gives one step a part. The order of a sum depends on template values
 /// alone.
@@ -14,6 +17,7 @@
 #include "core/error.h"
 #include "kernels/map/region.h"
 #include "plan/expand.h"
+#include "plan/update.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -101,27 +105,71 @@ static struct weft_gemm_extents extents_of(struct weft_lower *l, const struct we
     return x;
 }
 
+static uint64_t elements_of(const struct weft_lower *l, weft_value v) {
+    const struct weft_type *t = &weft_lv(l, v)->type;
+    uint64_t n = 1;
+    for (uint32_t a = 0; a < t->rank; a++) n *= (uint64_t)weft_lower_max(l, t->dims[a]);
+    return n;
+}
+
+/// True if the left side or the result is larger than a binding: then rows are to be cut, which tiles can.
+static bool cut_by_rows(const struct weft_lower *l, const struct weft_node *n) {
+    const weft_value values[] = {n->in[0], n->out[0]};
+    for (int i = 0; i < 2; i++)
+        if (elements_of(l, values[i]) * weft_accessor_width(weft_lv(l, values[i])->type.dtype) > l->caps->max_binding)
+            return true;
+    return false;
+}
+
+/// Multiplications that computing a node's element at a place of its own stands for: indices, most of all.
+#define WORK_OF_NODE 4
+
+bool weft_gemm_takes_side(struct weft_lower *l, const struct weft_node *n, uint32_t operand, uint32_t work) {
+    const struct weft_profile *p = l->profile;
+    struct weft_gemm g;
+    n->op->gemm(l, n, &g);
+    weft_value v = n->in[operand];
+    double elements = (double)elements_of(l, v), evaluations;
+    if (g.rows && weft_lower_packs(l, n->in[1])) { // of a packed weight, tiles alone compute the left side
+        struct weft_gemm_extents x = {.batch = 1, .n = elements_of(l, n->in[1]), .packed = true, .n_anchors = 1};
+        x.k = (uint64_t)weft_lower_max(l, g.k);
+        if (x.k == 0) return false;
+        x.n /= x.k;
+        x.m = (uint64_t)elements / x.k;
+        if (x.m <= WEFT_GEMM_MOST_FEW) return false;
+        uint32_t columns = weft_gemm_tiles(p, &x).columns;
+        evaluations = elements * (double)((x.n + columns - 1) / columns);
+    } else {
+        if (g.rows && cut_by_rows(l, n)) return false;
+        evaluations = weft_gemm_evaluations(l, &g, v);
+    }
+    double again = (evaluations - elements) * work * WORK_OF_NODE / p->macs_per_us;
+    return again <= p->step_us + 2 * 4 * elements / p->bytes_per_us;
+}
+
 weft_status weft_gemm_lower(struct weft_lower *l, uint32_t group) {
     struct weft_gemm_group p;
     if (!split_group(l, &l->groups[group], &p))
         return weft_fail(WEFT_ERR_INTERNAL, "a contraction group could not be split");
     const struct weft_node *n = weft_gemm_node(l, p.anchors[0]);
-    struct weft_xstep step = {.l = l};
+    struct weft_xstep step = {.l = l, .group = group};
     struct weft_gemm g;
     n->op->gemm(l, n, &g);
-    if (!g.rows) {
-        weft_gemm_emit_general(l, group, &p, &g, &step);
+    bool packed = g.rows && weft_lower_packs(l, n->in[1]);
+    if (!g.rows || (!packed && (p.n_prologue || (!cut_by_rows(l, n) && weft_gemm_wants_general(l, &g))))) {
+        weft_gemm_emit_general(l, &p, &g, &step);
+        weft_region_narrow(&step);
         return l->status;
     }
-    const struct weft_plan_weight *w = weft_lower_packs(l, n->in[1]) ? weft_lower_weight(l, n->in[1]) : NULL;
+    const struct weft_plan_weight *w = packed ? weft_lower_weight(l, n->in[1]) : NULL;
     uint32_t n_parts = w ? w->n_parts : 1;
     for (uint32_t part = 0; part < n_parts && l->status == WEFT_OK; part++) {
         struct weft_gemm_extents x = extents_of(l, &p, w, part);
-        struct weft_gemm_choice choice = weft_gemm_choose(l->profile, &x);
+        struct weft_gemm_choice choice = w ? weft_gemm_choose(l->profile, &x) : weft_gemm_tiles(l->profile, &x);
         if (l->status != WEFT_OK) return l->status;
-        if (choice.kernel == WEFT_GEMM_FEW) weft_gemm_emit_few(l, group, &p, part, &choice, &step);
-        else weft_gemm_emit_tiled(l, group, &p, w, part, &choice, &step);
-        weft_region_narrow(&step);
+        if (choice.kernel == WEFT_GEMM_FEW) weft_gemm_emit_few(l, &p, part, &choice, &step);
+        else weft_gemm_emit_tiled(l, &p, w, part, &choice, &step);
     }
+    weft_region_narrow(&step);
     return l->status;
 }

@@ -1,19 +1,23 @@
-/// The contraction family: y[b, m, n] = sum over k of A(b, m, k) B(b, n, k), with a scalar program in front of the left
-/// side's rows and elementwise work behind. Operators describe; the family chooses a kernel and emits steps.
+/// The contraction family: y[b, m, n] = sum over k of A(b, m, k) B(b, n, k), with scalar programs as sides, rows that a
+/// program with reductions makes of few, and elementwise work behind. Operators describe; the family chooses a kernel
+/// and emits steps.
 #ifndef WEFT_KERNELS_GEMM_GEMM_H
 #define WEFT_KERNELS_GEMM_GEMM_H
 #include "plan/lower.h"
 
 enum { WEFT_GEMM_ANCHORS = 4 }; ///< contractions that one step holds at most
 
-/// A side: element (b, r, c), c along the summed axis, lies at the sum of indices times strides.
+#define WEFT_GEMM_NO_AXIS UINT32_MAX
+/// A side: a value, whose axes in front are batch axes, aligned at the last one of the product; where one has size 1,
+/// the side is broadcast.
 struct weft_gemm_side {
     weft_value v;
-    weft_dim batch[WEFT_MAX_RANK]; ///< strides of the batch axes; WEFT_DIM_BAD: the side is broadcast along it
-    weft_dim row, col;
+    uint32_t n_batch;
+    uint32_t row, col; ///< axes of the rows (WEFT_GEMM_NO_AXIS: it is a vector) and of what is summed
 };
 
-/// What a node computes. The output is dense: its elements are those of [batch..., m, n] in order.
+/// What a node computes. The left side has rows m, the right side n. The output is dense: its elements are those of
+/// [batch..., m, n] in order.
 struct weft_gemm {
     weft_dim batch[WEFT_MAX_RANK];
     uint32_t n_batch;
@@ -34,6 +38,10 @@ bool weft_gemm_packed(struct weft_lower *l, const struct weft_node *n);
 /// True if every reader of `v`, seen through reshapes, is a contraction of few rows that stages v itself: then v may be
 /// deferred.
 bool weft_gemm_stages(struct weft_lower *l, weft_value v);
+
+/// True if computing `operand` of a contraction where it is read, by `work` nodes, costs less than a step that stores
+/// it.
+bool weft_gemm_takes_side(struct weft_lower *l, const struct weft_node *n, uint32_t operand, uint32_t work);
 
 /// True if a contraction over k elements can take a prologue: its left operand's row must fit workgroup memory.
 bool weft_gemm_takes_prologue(const struct weft_lower *l, int64_t k);

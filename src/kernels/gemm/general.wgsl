@@ -1,5 +1,7 @@
 //%% Products in any form (general.c): y[b, m, n] = sum over k of A(b, m, k) B(b, n, k), in tiles of BM x BN, with both
-//%% sides reached through strides. T is the type of elements and sums. The host knows every extent but no value.
+//%% sides as programs. T is the type of elements and sums. A_ACROSS, B_ACROSS: neighbouring threads stage neighbouring
+//%% rows of the side. CHUNK (0: all) blocks of 32 along k are one workgroup's. The host knows every extent but no
+//%% value.
 //% set TM = BM / TY
 //% set TN = BN / TX
 const WG = ${WG}u;
@@ -9,42 +11,30 @@ var<workgroup> b_tile: array<vec4<${T}>, ${BN * 9}>;
 
 ${FUNCTIONS}
 
-fn a_quad(start: u32, row: u32, c: u32) -> vec4<${T}> {
-    var v = vec4<${T}>(0);
-    if (row < p.rows) {
-//% for i in 0..4
-        if (c + ${i}u < p.k) {
-            v[${i}] = load_a(start + row * (${A_ROW}) + (c + ${i}u) * (${A_COL}));
-        }
-//% end
-    }
-    return v;
-}
-
-fn b_quad(start: u32, row: u32, c: u32) -> vec4<${T}> {
-    var v = vec4<${T}>(0);
-    if (row < p.n) {
-//% for i in 0..4
-        if (c + ${i}u < p.k) {
-            v[${i}] = load_b(start + row * (${B_ROW}) + (c + ${i}u) * (${B_COL}));
-        }
-//% end
-    }
-    return v;
-}
-
 fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let tile = group_index(wid, nwg);
     let across = (p.n + ${BN - 1}u) / ${BN}u;
     let down = (p.rows + ${BM - 1}u) / ${BM}u;
+//% if CHUNK
+    let piece = tile / (across * down) / p.batch;
+    let batch = tile / (across * down) % p.batch;
+    if (piece * ${CHUNK}u >= p.kb) {
+        return;
+    }
+    let first = piece * ${CHUNK}u;
+    let last = min(first + ${CHUNK}u, p.kb);
+//% else
+    let piece = 0u;
     let batch = tile / (across * down);
     if (batch >= p.batch) {
         return;
     }
+    let first = 0u;
+    let last = p.kb;
+//% end
     let m0 = (tile / across) % down * ${BM}u;
     let n0 = (tile % across) * ${BN}u;
-    let a0 = a_start(batch);
-    let b0 = b_start(batch);
+    ${PLACES}
     let tx = lid % ${TX}u;
     let ty = lid / ${TX}u;
 //% for i in 0..TM
@@ -52,12 +42,20 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     var s${i}_${j} = ${T}(0);
 //% end
 //% end
-    for (var blk = 0u; blk < p.kb; blk++) {
+    for (var blk = first; blk < last; blk++) {
         for (var i = lid; i < ${BM * 8}u; i += WG) {
-            a_tile[(i / 8u) * 9u + i % 8u] = a_quad(a0, m0 + i / 8u, blk * 32u + (i % 8u) * 4u);
+//% if A_ACROSS
+            a_tile[(i % ${BM}u) * 9u + i / ${BM}u] = a_quad(${AT_A}m0 + i % ${BM}u, blk * 32u + (i / ${BM}u) * 4u);
+//% else
+            a_tile[(i / 8u) * 9u + i % 8u] = a_quad(${AT_A}m0 + i / 8u, blk * 32u + (i % 8u) * 4u);
+//% end
         }
         for (var i = lid; i < ${BN * 8}u; i += WG) {
-            b_tile[(i / 8u) * 9u + i % 8u] = b_quad(b0, n0 + i / 8u, blk * 32u + (i % 8u) * 4u);
+//% if B_ACROSS
+            b_tile[(i % ${BN}u) * 9u + i / ${BN}u] = b_quad(${AT_B}n0 + i % ${BN}u, blk * 32u + (i / ${BN}u) * 4u);
+//% else
+            b_tile[(i / 8u) * 9u + i % 8u] = b_quad(${AT_B}n0 + i / 8u, blk * 32u + (i % 8u) * 4u);
+//% end
         }
 //% include "kernels/gemm/tile_sums.wgsl"
     }
@@ -65,7 +63,7 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     if (m0 + ty + ${i * TY}u < p.rows) {
 //% for j in 0..TN
         if (n0 + tx + ${j * TX}u < p.n) {
-            epilogue_0(batch * p.rows + m0 + ty + ${i * TY}u, n0 + tx + ${j * TX}u, s${i}_${j});
+            result(piece, batch, m0 + ty + ${i * TY}u, n0 + tx + ${j * TX}u, s${i}_${j});
         }
 //% end
     }

@@ -26,16 +26,37 @@ struct weft_gemm_group {
 };
 
 /// One step of all anchors over part `part` (several parts only with one anchor), by few rows.
-void weft_gemm_emit_few(struct weft_lower *l, uint32_t group, const struct weft_gemm_group *p, uint32_t part,
+void weft_gemm_emit_few(struct weft_lower *l, const struct weft_gemm_group *p, uint32_t part,
                         const struct weft_gemm_choice *choice, struct weft_xstep *step);
 /// One step of one anchor in tiles. `w`: the packed right side, or NULL.
-void weft_gemm_emit_tiled(struct weft_lower *l, uint32_t group, const struct weft_gemm_group *p,
-                          const struct weft_plan_weight *w, uint32_t part, const struct weft_gemm_choice *choice,
-                          struct weft_xstep *step);
+void weft_gemm_emit_tiled(struct weft_lower *l, const struct weft_gemm_group *p, const struct weft_plan_weight *w,
+                          uint32_t part, const struct weft_gemm_choice *choice, struct weft_xstep *step);
 
-/// One step of one anchor in any form.
-void weft_gemm_emit_general(struct weft_lower *l, uint32_t group, const struct weft_gemm_group *p,
-                            const struct weft_gemm *g, struct weft_xstep *step);
+/// One step of one anchor in any form, or two, where k is summed in pieces.
+void weft_gemm_emit_general(struct weft_lower *l, const struct weft_gemm_group *p, const struct weft_gemm *g,
+                            struct weft_xstep *step);
+
+/// True if a product of rows by a matrix is better computed so than in tiles.
+bool weft_gemm_wants_general(const struct weft_lower *l, const struct weft_gemm *g);
+/// How many elements the general kernels compute for those sides that are v, each as often as it is read.
+double weft_gemm_evaluations(const struct weft_lower *l, const struct weft_gemm *g, weft_value v);
+
+// ---- sides ---------------------------------------------------------------------------------------------------------
+/// The program of a side at (at0, ..., row, col): one place for each batch axis, or none where it is folded: then row
+/// counts the batch axes, too.
+struct weft_gemm_program {
+    struct weft_expr e;
+    struct weft_xtext t;
+    uint32_t x, n_at;
+    bool across; ///< neighbouring rows lie side by side in memory, columns do not
+    bool quads;  ///< there are four neighbouring columns or none
+};
+/// Adds a side's operands to the step.
+void weft_gemm_side_begin(struct weft_xstep *step, const struct weft_gemm_side *side, uint32_t n_batch, bool folded,
+                          struct weft_gemm_program *p);
+/// fn NAME_quad(at0, ..., row, col) -> vec4<T>: columns col .. col + 3, col a multiple of 4; zeros behind the last row
+/// (`rows`: a parameter) and the last column.
+void weft_gemm_side_text(struct weft_gemm_program *p, const char *name, const char *rows, struct weft_str *out);
 
 // ---- text ----------------------------------------------------------------------------------------------------------
 static inline const struct weft_node *weft_gemm_node(const struct weft_lower *l, uint32_t n) {

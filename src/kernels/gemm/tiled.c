@@ -66,9 +66,8 @@ static void cut_matmul(struct weft_lower *l, struct weft_step *s, uint32_t x, co
     weft_emit_items(s, 1);
 }
 
-void weft_gemm_emit_tiled(struct weft_lower *l, uint32_t group, const struct weft_gemm_group *p,
-                          const struct weft_plan_weight *w, uint32_t part, const struct weft_gemm_choice *choice,
-                          struct weft_xstep *step) {
+void weft_gemm_emit_tiled(struct weft_lower *l, const struct weft_gemm_group *p, const struct weft_plan_weight *w,
+                          uint32_t part, const struct weft_gemm_choice *choice, struct weft_xstep *step) {
     const struct weft_node *n = weft_gemm_node(l, p->anchors[0]);
     const struct weft_type *xt = &weft_lv(l, n->in[0])->type, *yt = &weft_lv(l, n->out[0])->type;
     int64_t k = weft_lower_const(l, xt->dims[xt->rank - 1]);
@@ -85,10 +84,17 @@ void weft_gemm_emit_tiled(struct weft_lower *l, uint32_t group, const struct wef
         cfg.col0 = (uint32_t)w->parts[part].row0;
     }
     struct weft_step *s = weft_emit(l, &tiled_kernel, label, &cfg, sizeof cfg);
-    weft_xstep_begin(step, l, s, group);
+    weft_xstep_next(step, s);
     struct weft_str text = {0};
     bool wide = weft_lower_wide(l, n->in[0]);
-    uint32_t x = weft_emit_value(l, s, "x", WEFT_READ, n->in[0], wide ? WEFT_OPERAND_WIDE : 0);
+    uint32_t x = WEFT_NO_OPERAND;
+    bool across = false;
+    if (p->n_prologue) {
+        struct weft_gemm_program side;
+        weft_gemm_side_begin(step, &(struct weft_gemm_side){.v = n->in[0], .col = xt->rank - 1}, 0, true, &side);
+        weft_gemm_side_text(&side, "x", "p.rows", &text);
+        across = side.across;
+    } else x = weft_emit_value(l, s, "x", WEFT_READ, n->in[0], wide ? WEFT_OPERAND_WIDE : 0);
     bool empty = k == 0 || (w && w->rows == 0);
     if (empty) {
         add_empty_decoder("w0", &text);
@@ -102,6 +108,8 @@ void weft_gemm_emit_tiled(struct weft_lower *l, uint32_t group, const struct wef
     }
     weft_gemm_add_epilogue(step, p, p->anchors, 1, 0, true, "p.width", &text);
     weft_emit_int(l, s, "WHOLE_BLOCKS", choice->whole_blocks && !empty);
+    weft_emit_int(l, s, "X_SIDE", p->n_prologue > 0);
+    weft_emit_int(l, s, "X_ACROSS", across);
     weft_emit_int(l, s, "X_WIDE", wide);
     weft_emit_int(l, s, "BM", cfg.row_tile);
     weft_emit_int(l, s, "BN", cfg.col_tile);

@@ -1,5 +1,6 @@
 //%% Tiles of many rows (tiled.c): a workgroup of TX x TY threads computes BM x BN outputs, BM / TY x BN / TX a thread,
-//%% in steps of 32 along k. A thread decodes a whole block (WHOLE_BLOCKS: scales are read once) or a quad of one (less
+//%% in steps of 32 along k. X_SIDE: a program makes the left side (side.c). X_ACROSS: neighbouring threads stage its
+//%% neighbouring rows. A thread decodes a whole block (WHOLE_BLOCKS: scales are read once) or a quad of one (less
 //%% text).
 //% set TM = BM / TY
 //% set TN = BN / TX
@@ -10,6 +11,7 @@ var<workgroup> b_tile: array<vec4<f32>, ${BN * 9}>;
 
 ${FUNCTIONS}
 
+//% if !X_SIDE
 fn x_quad(row: u32, c: u32) -> vec4<f32> {
     if (row >= p.rows) {
         return vec4<f32>(0.0);
@@ -29,6 +31,7 @@ fn x_quad(row: u32, c: u32) -> vec4<f32> {
     return v;
 //% end
 }
+//% end
 
 fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let tile = group_index(wid, nwg);
@@ -47,7 +50,11 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
 //% end
     for (var blk = 0u; blk < p.kb; blk++) {
         for (var i = lid; i < ${BM * 8}u; i += WG) {
+//% if X_ACROSS
+            a_tile[(i % ${BM}u) * 9u + i / ${BM}u] = x_quad(m0 + i % ${BM}u, blk * 32u + (i / ${BM}u) * 4u);
+//% else
             a_tile[(i / 8u) * 9u + i % 8u] = x_quad(m0 + i / 8u, blk * 32u + (i % 8u) * 4u);
+//% end
         }
 //% if WHOLE_BLOCKS
         for (var i = lid; i < ${BN}u; i += WG) {

@@ -232,7 +232,7 @@ static void side_by_side(struct region *r, struct weft_xtext *t, const char *sta
     }
     if (exact) weft_str_addf(&r->body, "if (c0 < %s) {\n", total);
     else weft_str_addf(&r->body, "if (quad * 4u < %s + %uu) {\n", total, phase ? 1 : 0);
-    if (exact && r->cfg.n_parts == 1) weft_xtext_widen(t);
+    if (exact && r->cfg.n_parts == 1) weft_xtext_widen((const struct weft_xtext *const[]){t}, 1);
     weft_xtext_stores(t, "", "true", false, &r->body);
     weft_str_add(&r->body, "}\n");
 }
