@@ -1,6 +1,7 @@
 /// Partitions the nodes of a graph into groups, each of which becomes one dispatch or one family's few.
 ///
-/// 1. Regions: elementwise nodes, reductions of the last axis and row maps that live in one index space grow together:
+/// 1. Regions: elementwise nodes, reductions of one set of axes and row maps that live in one index space grow
+/// together:
 ///        y = matmul ...; s = square y; m = mean s; ...; x1 = add x t      becomes   {s, m, ..., x1}
 /// 2. Contractions of one left operand become one group (when few rows are computed at once).
 /// 3. A region all of whose consumers-to-be allow it joins a contraction: in front of it as the prologue that makes its
@@ -19,10 +20,21 @@ static bool same_dims(const struct weft_type *a, const struct weft_type *b) {
     return a->rank == b->rank && memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) == 0;
 }
 
-/// b is a with its last axis 1.
-static bool row_of(const struct weft_fuser *f, const struct weft_type *a, const struct weft_type *b) {
-    return a->rank && a->rank == b->rank && memcmp(a->dims, b->dims, (a->rank - 1) * sizeof *a->dims) == 0 &&
-           weft_lower_const(f->l, b->dims[b->rank - 1]) == 1;
+static uint32_t last_axis(const struct weft_type *t) { return t->rank ? 1u << (t->rank - 1) : 0; }
+
+/// b is a with 1 along the axes of the mask.
+static bool row_of(const struct weft_fuser *f, const struct weft_type *a, const struct weft_type *b, uint32_t mask) {
+    if (a->rank != b->rank || mask == 0) return false;
+    for (uint32_t i = 0; i < a->rank; i++)
+        if (mask >> i & 1 ? weft_lower_const(f->l, b->dims[i]) != 1 : b->dims[i] != a->dims[i]) return false;
+    return true;
+}
+
+/// The axes that may be 1 in a value of either of two spaces as one: those that one of them reduces, the last where
+/// none does. False: they reduce different ones.
+static bool common_mask(const struct weft_space *a, const struct weft_space *b, uint32_t *mask) {
+    *mask = a->mask ? a->mask : b->mask ? b->mask : last_axis(&a->type);
+    return !a->mask || !b->mask || a->mask == b->mask;
 }
 
 /// The index space that a node computes in.
@@ -31,11 +43,12 @@ static const struct weft_type *space_of(const struct weft_graph *g, const struct
     return family && family->space ? family->space(g, n) : &g->values[n->out[0]].type;
 }
 
-static bool fits_space(const struct weft_fuser *f, const struct weft_space *s, const struct weft_node *n) {
+static bool fits_space(const struct weft_fuser *f, const struct weft_space *s, const struct weft_node *n,
+                       uint32_t mask) {
     const struct weft_type *t = &f->g->values[n->out[0]].type;
     if (weft_op_sink(n->op)) return same_dims(&s->type, space_of(f->g, n, s->family));
-    if (n->op->reduce) return same_dims(&s->type, &f->g->values[n->in[0]].type) && row_of(f, &s->type, t);
-    return same_dims(&s->type, t) || row_of(f, &s->type, t);
+    if (n->op->reduce) return same_dims(&s->type, &f->g->values[n->in[0]].type) && row_of(f, &s->type, t, mask);
+    return same_dims(&s->type, t) || row_of(f, &s->type, t, mask);
 }
 
 /// Remembers why a write of a range does not end the kernel that makes its value.
@@ -94,11 +107,14 @@ static void grow_regions(struct weft_fuser *f) {
             if (other == mine || f->spaces[other].kind != WEFT_GROUP_REGION) continue;
             struct weft_space *s = &f->spaces[other], *m = &f->spaces[mine];
             // A group of row scalars takes the wider space of the one it joins.
-            bool fits = m->n_nodes == 1 ? fits_space(f, s, node)
-                                        : same_dims(&s->type, &m->type) || (!m->fixed && row_of(f, &s->type, &m->type));
-            bool widens = !fits && !s->fixed && row_of(f, &m->type, &s->type);
+            uint32_t mask;
+            bool agree = common_mask(s, m, &mask);
+            bool fits = m->n_nodes == 1
+                            ? fits_space(f, s, node, mask)
+                            : same_dims(&s->type, &m->type) || (!m->fixed && row_of(f, &s->type, &m->type, mask));
+            bool widens = !fits && !s->fixed && row_of(f, &m->type, &s->type, mask);
             struct weft_clash why;
-            if (!(fits || widens)) {
+            if (!agree || !(fits || widens)) {
                 take_in_front(f, n, other);
                 continue;
             }
@@ -110,6 +126,7 @@ static void grow_regions(struct weft_fuser *f) {
                 if (i) waits_for_reader(f, n);
                 continue;
             }
+            s->mask |= same_dims(&s->type, &m->type) ? m->mask : mask;
             if (widens) s->type = m->type;
             weft_groups_merge(f, other, mine);
         }
@@ -194,6 +211,8 @@ static void join_prologues(struct weft_fuser *f) {
         if (x->kind != WEFT_VALUE_NODE || !family->takes_prologue(f->l, &g->nodes[n])) continue;
         uint32_t r = f->group[x->node], c = f->group[n];
         if (r == c || f->spaces[r].kind != WEFT_GROUP_REGION || !same_dims(&f->spaces[r].type, &x->type)) continue;
+        uint32_t mask = f->spaces[r].mask;
+        if (mask && mask != last_axis(&x->type)) continue; // its rows are not those of the product
         struct weft_clash why;
         if (epilogue_reads(f, c, r) || !weft_groups_joinable(f, r, c, &why) || weft_groups_clash(f, r, c, r, &why) ||
             !weft_groups_may_merge(f, r, c))
@@ -287,6 +306,7 @@ static void start_groups(struct weft_fuser *f) {
         if (f->l->node_budget && f->l->node_budget[i] && f->l->node_budget[i] < s->budget)
             s->budget = f->l->node_budget[i];
         s->type = *space_of(f->g, n, s->family);
+        s->mask = n->op->reduce ? weft_node_reduced(f->g, n) : s->n_rowmaps ? last_axis(&s->type) : 0;
     }
 }
 

@@ -12,8 +12,9 @@ struct weft_space {
     enum weft_group_kind kind;
     const struct weft_family *family; ///< NULL: a view
     struct weft_type type;
-    bool has_row; ///< holds reductions or row maps
-    bool fixed;   ///< its row length has a meaning for some node: the space must not widen
+    uint32_t mask; ///< axes along which it reduces, or some value of it has one element; 0: none
+    bool has_row;  ///< holds reductions or row maps
+    bool fixed;    ///< its row length has a meaning for some node: the space must not widen
     bool dead;
     uint32_t n_nodes, n_anchors, n_parts, n_reductions, n_rowmaps, n_moves, n_sinks;
     uint32_t budget;     ///< most bindings that it may need

@@ -542,6 +542,15 @@ bool weft_node_writes(const struct weft_graph *g, const struct weft_node *n, uin
     return weft_op_writes(n->op, k) && k < n->n_in && n->in[k] < g->n_values && g->values[n->in[k]].state != UINT32_MAX;
 }
 
+uint32_t weft_node_reduced(const struct weft_graph *g, const struct weft_node *n) {
+    uint32_t rank = n->op->reduce ? g->values[n->in[0]].type.rank : 0, mask = 0;
+    if (rank == 0) return 0;
+    const struct weft_attr *axes = n->op->reduces ? &n->attrs[n->op->reduces - 1] : NULL;
+    for (uint32_t i = 0; axes && i < axes->n; i++)
+        mask |= 1u << (axes->ints[i] < 0 ? axes->ints[i] + rank : axes->ints[i]);
+    return mask ? mask : 1u << (rank - 1);
+}
+
 weft_value weft_graph_state_latest(const struct weft_graph *g, weft_value v) {
     if (v >= g->n_values || g->values[v].state == UINT32_MAX) return WEFT_NO_VALUE;
     uint32_t state = g->values[v].state;

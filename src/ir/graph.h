@@ -152,6 +152,8 @@ weft_value weft_graph_state_latest(const struct weft_graph *g, weft_value v);
 
 /// True if node n writes a state: output k is the next version of input k.
 bool weft_node_writes(const struct weft_graph *g, const struct weft_node *n, uint32_t k);
+/// Mask of the axes of operand 0 that a reduction reduces; 0 for all other nodes.
+uint32_t weft_node_reduced(const struct weft_graph *g, const struct weft_node *n);
 /// True if the state may have two buffers: its shape is fixed, and one node writes it, as a whole. Otherwise `why`
 /// (which may be NULL) receives the end of a sentence that begins with the state, such as "is written in part only, by
 /// 'kv' (cache_append)".

@@ -64,8 +64,17 @@ struct weft_unit {
     int64_t whole; ///< of integers
 };
 
-/// What becomes of the last axis, which stays as 1.
-enum weft_reduction { WEFT_REDUCE_NONE, WEFT_REDUCE_SUM, WEFT_REDUCE_MEAN, WEFT_REDUCE_MAX, WEFT_REDUCE_MIN };
+/// What becomes of the elements along reduced axes. ANY and ALL are of truth values.
+enum weft_reduction {
+    WEFT_REDUCE_NONE,
+    WEFT_REDUCE_SUM,
+    WEFT_REDUCE_MEAN,
+    WEFT_REDUCE_MAX,
+    WEFT_REDUCE_MIN,
+    WEFT_REDUCE_PROD,
+    WEFT_REDUCE_ANY,
+    WEFT_REDUCE_ALL,
+};
 
 /// What an operator joins to running totals along an axis (kernels/scan).
 enum weft_scan_kind { WEFT_SCAN_NONE, WEFT_SCAN_SUM };
@@ -161,6 +170,8 @@ struct weft_op {
     uint8_t n_in_min, n_in_max, n_out;
     uint32_t traits; ///< enum weft_trait, or-ed
     enum weft_reduction reduce;
+    /// 1 + the number of the INTS attribute that lists the axes which are reduced (empty: the last); 0: the last one.
+    uint8_t reduces;
     enum weft_scan_kind scan;
     enum weft_view view;
     uint8_t view_start;           ///< number of an attribute

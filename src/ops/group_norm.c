@@ -63,33 +63,42 @@ static weft_status eval(const struct weft_eval *e) {
 
 // ---- in simpler operators ------------------------------------------------------------------------------------------
 
-/// A value for each channel, in front of the axes behind axis 1.
-static weft_value by_channel(struct weft_build *b, const struct weft_node *n, uint32_t operand,
-                             const struct weft_type *x) {
-    weft_dim dims[WEFT_MAX_RANK] = {x->dims[1]};
-    for (uint32_t i = 1; i + 1 < x->rank; i++) dims[i] = weft_dim_const(b->g->dims, 1);
-    return x->rank == 2 ? n->in[operand] : weft_ops_reshape(b, n->name, n->in[operand], dims, x->rank - 1);
+/// An operand with a value for each channel, in the axes of the groups: [groups, channels of one, 1, ...].
+static weft_value by_channel(struct weft_build *b, const struct weft_node *n, uint32_t operand, const weft_dim *cut,
+                             uint32_t rank) {
+    weft_dim dims[WEFT_MAX_RANK] = {cut[1], cut[2]};
+    for (uint32_t i = 2; i + 1 < rank; i++) dims[i] = weft_dim_const(b->g->dims, 1);
+    return weft_ops_reshape(b, n->name, n->in[operand], dims, rank - 1);
 }
 
-/// The node by value: adding nodes moves the graph's array. The groups stand in rows, so that one step computes what is
-/// theirs; the last axes are those of x again, so that what stands behind the norm joins the step that scales.
+/// The mean over all axes behind the groups, which stay as 1.
+static weft_value mean(struct weft_build *b, const char *name, weft_value x, uint32_t rank) {
+    int64_t axes[WEFT_MAX_RANK];
+    for (uint32_t i = 2; i < rank; i++) axes[i - 2] = i;
+    return weft_bn(b, "mean", name, &x, 1, &(struct weft_arg){.name = "axes", .ints = axes, .n = rank - 2}, 1);
+}
+
+/// The node by value: adding nodes moves the graph's array. Axis 1 becomes two, groups and channels of one, so that all
+/// of it is computed in one space; of the most axes, the last two are seen as one.
 static weft_status decompose(struct weft_graph *g, const struct weft_node *node, uint32_t *outs) {
     struct weft_build b = {.g = g};
     const struct weft_node n = *node;
     const struct weft_type t = g->values[n.in[0]].type;
     weft_dtype dtype = g->values[n.out[0]].type.dtype;
-    weft_dim size = weft_dim_floordiv(g->dims, t.dims[1], n.attrs[GROUPS].i);
-    for (uint32_t i = 2; i < t.rank; i++) size = weft_dim_mul(g->dims, size, t.dims[i]);
-    const weft_dim rows[3] = {t.dims[0], weft_dim_const(g->dims, n.attrs[GROUPS].i), size};
-    weft_value x = weft_ops_as(&b, n.name, weft_ops_reshape(&b, n.name, n.in[0], rows, 3), WEFT_F32);
-    x = weft_ops_b2(&b, n.name, "sub", x, weft_ops_b1(&b, n.name, "mean", x));
-    weft_value square = weft_ops_b1(&b, n.name, "mean", weft_ops_b1(&b, n.name, "square", x));
+    weft_dim cut[WEFT_MAX_RANK] = {t.dims[0], weft_dim_const(g->dims, n.attrs[GROUPS].i),
+                                   weft_dim_floordiv(g->dims, t.dims[1], n.attrs[GROUPS].i)};
+    uint32_t rank = 3;
+    for (uint32_t i = 2; i < t.rank; i++)
+        if (rank < WEFT_MAX_RANK) cut[rank++] = t.dims[i];
+        else cut[rank - 1] = weft_dim_mul(g->dims, cut[rank - 1], t.dims[i]);
+    weft_value x = weft_ops_as(&b, n.name, weft_ops_reshape(&b, n.name, n.in[0], cut, rank), WEFT_F32);
+    x = weft_ops_b2(&b, n.name, "sub", x, mean(&b, n.name, x, rank));
+    weft_value square = mean(&b, n.name, weft_ops_b1(&b, n.name, "square", x), rank);
     weft_value shifted = weft_ops_b2(&b, n.name, "add", square, weft_bf(&b, (float)n.attrs[EPS].f));
     x = weft_ops_b2(&b, n.name, "mul", x, weft_ops_b1(&b, n.name, "rsqrt", shifted));
-    x = weft_ops_reshape(&b, n.name, x, t.dims, t.rank);
-    if (n.n_in > 1) x = weft_ops_b2(&b, n.name, "mul", x, by_channel(&b, &n, 1, &t));
-    if (n.n_in > 2) x = weft_ops_b2(&b, n.name, "add", x, by_channel(&b, &n, 2, &t));
-    outs[0] = weft_ops_as(&b, n.name, x, dtype);
+    if (n.n_in > 1) x = weft_ops_b2(&b, n.name, "mul", x, by_channel(&b, &n, 1, cut, rank));
+    if (n.n_in > 2) x = weft_ops_b2(&b, n.name, "add", x, by_channel(&b, &n, 2, cut, rank));
+    outs[0] = weft_ops_as(&b, n.name, weft_ops_reshape(&b, n.name, x, t.dims, t.rank), dtype);
     return b.status;
 }
 

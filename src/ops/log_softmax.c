@@ -49,16 +49,6 @@ static weft_status eval(const struct weft_eval *e) {
 
 // ---- in simpler operators ------------------------------------------------------------------------------------------
 
-/// Axis `axis` and the last one change places.
-static weft_value swap(struct weft_build *b, const char *name, weft_value x, uint32_t axis, uint32_t rank) {
-    int64_t perm[WEFT_MAX_RANK];
-    if (axis + 1 == rank) return x;
-    for (uint32_t i = 0; i < rank; i++) perm[i] = i;
-    perm[axis] = rank - 1;
-    perm[rank - 1] = axis;
-    return weft_bn(b, "transpose", name, &x, 1, &(struct weft_arg){.name = "perm", .ints = perm, .n = rank}, 1);
-}
-
 static weft_status decompose(struct weft_graph *g, const struct weft_node *node, uint32_t *outs) {
     struct weft_build b = {.g = g};
     const char *name = node->name;
@@ -66,11 +56,11 @@ static weft_status decompose(struct weft_graph *g, const struct weft_node *node,
     weft_dtype dtype = g->values[node->out[0]].type.dtype;
     uint32_t axis;
     WEFT_TRY(weft_ops_axis(g, &t, node->attrs[AXIS].i, &axis));
-    weft_value x = weft_ops_as(&b, name, swap(&b, name, node->in[0], axis, t.rank), WEFT_F32);
-    x = weft_ops_b2(&b, name, "sub", x, weft_ops_b1(&b, name, "amax", x));
-    weft_value sum = weft_ops_b1(&b, name, "sum", weft_ops_b1(&b, name, "exp", x));
+    weft_value x = weft_ops_as(&b, name, node->in[0], WEFT_F32);
+    x = weft_ops_b2(&b, name, "sub", x, weft_ops_reduce(&b, name, "amax", x, axis));
+    weft_value sum = weft_ops_reduce(&b, name, "sum", weft_ops_b1(&b, name, "exp", x), axis);
     x = weft_ops_b2(&b, name, "sub", x, weft_ops_b1(&b, name, "log", sum));
-    outs[0] = weft_ops_as(&b, name, swap(&b, name, x, axis, t.rank), dtype);
+    outs[0] = weft_ops_as(&b, name, x, dtype);
     return b.status;
 }
 

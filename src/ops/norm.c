@@ -1,9 +1,9 @@
-/// Normalisations over the last axis. All of them are built from simpler operators by `decompose`; the fuser makes them
-/// one row program again, with whatever stands around them.
+/// Normalisations over the last axis, softmax over any. All of them are built from simpler operators by `decompose`;
+/// the fuser makes them one row program again, with whatever stands around them.
 ///
 ///   rms_norm(x, w[, b])   = x / sqrt(mean(x^2) + eps) * w [+ b]
 ///   layer_norm(x, w[, b]) = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * w [+ b]
-///   softmax(x)            = exp(x - max(x)) / sum(exp(x - max(x)))
+///   softmax(x; axis)      = exp(x - max(x)) / sum(exp(x - max(x)))
 ///
 /// x is [..., N], w and b are [N]; the result has the shape of x. The variance is that of the differences, never
 /// mean(x^2) - mean(x)^2, which cancels. All of it is f32, whatever the types of operands and result. A softmax row
@@ -67,22 +67,33 @@ static weft_status normalise(const struct weft_eval *e, bool centred) {
     return status;
 }
 
+static weft_status infer_softmax(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
+                                 const struct weft_attr *attrs, struct weft_type *out) {
+    uint32_t axis;
+    WEFT_TRY(infer(g, in, n_in, attrs, out));
+    return weft_ops_axis(g, &in[0], attrs[0].i, &axis);
+}
+
 static weft_status eval_rms_norm(const struct weft_eval *e) { return normalise(e, false); }
 static weft_status eval_layer_norm(const struct weft_eval *e) { return normalise(e, true); }
+
+static void softmax(const double *x, double *y, int64_t n, int64_t stride) {
+    double top = -INFINITY, sum = 0;
+    for (int64_t i = 0; i < n; i++) top = x[i * stride] > top || isnan(x[i * stride]) ? x[i * stride] : top;
+    for (int64_t i = 0; i < n; i++) sum += y[i * stride] = exp(x[i * stride] - top);
+    for (int64_t i = 0; i < n; i++) y[i * stride] /= sum;
+}
 
 static weft_status eval_softmax(const struct weft_eval *e) {
     double *owned;
     const double *x = weft_ops_dense(&e->in[0], &owned);
     if (!x) return weft_fail(WEFT_ERR_NOMEM, "softmax: no memory");
-    int64_t rows, n;
-    weft_ops_rows(&e->in[0], &rows, &n);
-    double *y = e->out[0].data;
-    for (int64_t r = 0; r < rows; r++, y += n) {
-        double top = -INFINITY, sum = 0;
-        for (int64_t i = 0; i < n; i++) top = x[r * n + i] > top || isnan(x[r * n + i]) ? x[r * n + i] : top;
-        for (int64_t i = 0; i < n; i++) sum += y[i] = exp(x[r * n + i] - top);
-        for (int64_t i = 0; i < n; i++) y[i] /= sum;
-    }
+    int64_t outer, inner, n = e->in[0].shape[weft_ops_around(&e->in[0], e->attrs[0].i, &outer, &inner)];
+    for (int64_t o = 0; o < outer; o++)
+        for (int64_t k = 0; k < inner; k++) {
+            int64_t start = o * n * inner + k;
+            softmax(x + start, e->out[0].data + start, n, inner);
+        }
     weft_free(owned);
     return WEFT_OK;
 }
@@ -115,10 +126,12 @@ static weft_status decompose_softmax(struct weft_graph *g, const struct weft_nod
     struct weft_build b = {.g = g};
     const char *name = node->name;
     weft_dtype dtype = g->values[node->out[0]].type.dtype;
+    uint32_t axis;
+    WEFT_TRY(weft_ops_axis(g, &g->values[node->in[0]].type, node->attrs[0].i, &axis));
     weft_value x = weft_ops_as(&b, name, node->in[0], WEFT_F32);
-    x = weft_ops_b2(&b, name, "sub", x, weft_ops_b1(&b, name, "amax", x));
+    x = weft_ops_b2(&b, name, "sub", x, weft_ops_reduce(&b, name, "amax", x, axis));
     x = weft_ops_b1(&b, name, "exp", x);
-    x = weft_ops_b2(&b, name, "div", x, weft_ops_b1(&b, name, "sum", x));
+    x = weft_ops_b2(&b, name, "div", x, weft_ops_reduce(&b, name, "sum", x, axis));
     outs[0] = weft_ops_as(&b, name, x, dtype);
     return b.status;
 }
@@ -150,11 +163,12 @@ const struct weft_op weft_op_layer_norm = {
 };
 const struct weft_op weft_op_softmax = {
     .name = "softmax",
-    .doc = "x -> y: exp(x - max(x)) / sum(exp(x - max(x))), by rows",
+    .doc = "x -> y: exp(x - max(x)) / sum(exp(x - max(x))) along an axis",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,
-    .infer = infer,
+    .attrs = {{.name = "axis", .type = WEFT_ATTR_INT, .dflt = -1}},
+    .infer = infer_softmax,
     .eval = eval_softmax,
     .decompose = decompose_softmax,
 };

@@ -88,6 +88,12 @@ weft_value weft_ops_b2(struct weft_build *b, const char *name, const char *op, w
     return weft_bn(b, op, name, (weft_value[]){x, y}, 2, NULL, 0);
 }
 
+weft_value weft_ops_reduce(struct weft_build *b, const char *name, const char *op, weft_value x, uint32_t axis) {
+    const int64_t axes[] = {axis};
+    bool last = b->status == WEFT_OK && axis + 1 == b->g->values[x].type.rank; // what no list says
+    return weft_bn(b, op, name, &x, 1, &(struct weft_arg){.name = "axes", .ints = axes, .n = 1}, !last);
+}
+
 weft_value weft_ops_reshape(struct weft_build *b, const char *name, weft_value x, const weft_dim *dims, uint32_t rank) {
     return weft_bn(b, "reshape", name, &x, 1, &(struct weft_arg){.name = "shape", .dims = dims, .n = rank}, 1);
 }

@@ -30,6 +30,8 @@ weft_value weft_ops_as(struct weft_build *b, const char *name, weft_value x, wef
 /// weft_b1 and weft_b2 of a decomposition: nodes carry the name of the node that they replace a part of.
 weft_value weft_ops_b1(struct weft_build *b, const char *name, const char *op, weft_value x);
 weft_value weft_ops_b2(struct weft_build *b, const char *name, const char *op, weft_value x, weft_value y);
+/// A reduction along one axis, which stays as 1.
+weft_value weft_ops_reduce(struct weft_build *b, const char *name, const char *op, weft_value x, uint32_t axis);
 weft_value weft_ops_reshape(struct weft_build *b, const char *name, weft_value x, const weft_dim *dims, uint32_t rank);
 
 /// Values of an operand as doubles: its own data, or those of a weight decoded into a block that goes to *owned (free

@@ -193,14 +193,19 @@ uint32_t weft_x_load(struct weft_expr *e, uint32_t load, enum weft_xtype type, u
     return put(e, x);
 }
 
+uint32_t weft_x_chunk(struct weft_expr *e) {
+    return put(e, (struct weft_x){.op = WEFT_XOP_CHUNK, .type = WEFT_X_U32, .scope = WEFT_X_ROW});
+}
+
 uint32_t weft_x_state_row(struct weft_expr *e, uint32_t operand, uint32_t row) {
     return put(
         e, (struct weft_x){
                .op = WEFT_XOP_STATE_ROW, .type = WEFT_X_U32, .scope = WEFT_X_ROW, .n = 1, .a = {row}, .u = operand});
 }
 
-uint32_t weft_x_reduce(struct weft_expr *e, enum weft_reduction kind, uint32_t x) {
-    return put(e, (struct weft_x){.op = WEFT_XOP_REDUCE, .type = e->x[x].type, .n = 1, .a = {x}, .u = kind});
+uint32_t weft_x_reduce(struct weft_expr *e, enum weft_reduction kind, weft_dtype dtype, uint32_t x) {
+    uint32_t u = WEFT_X_REDUCTION(kind, dtype);
+    return put(e, (struct weft_x){.op = WEFT_XOP_REDUCE, .type = e->x[x].type, .n = 1, .a = {x}, .u = u});
 }
 
 // ---- arithmetic of indices -----------------------------------------------------------------------------------------
@@ -349,6 +354,10 @@ void weft_xstep_finish(struct weft_xstep *t, const struct weft_field *own) {
         weft_lower_fail(t->l, WEFT_ERR_NOMEM, "out of memory while writing a kernel");
         return;
     }
+    static const char *const trees[] = {"TREE_ADD_F", "TREE_MUL_F", "TREE_ADD", "TREE_MUL", "TREE_MAX"};
+    if (t->trees) weft_emit_int(t->l, t->s, "TREE", 1);
+    for (uint32_t i = 0; i < sizeof trees / sizeof trees[0]; i++)
+        if (t->trees >> i & 1) weft_emit_int(t->l, t->s, trees[i], 1);
     t->s->fields = fields;
     t->s->n_fields = n_own + t->dims.n;
     *cfg = t->dims;

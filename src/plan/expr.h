@@ -23,13 +23,19 @@ enum weft_xop {
     WEFT_XOP_VAR,       ///< device variable in word u of the block
     WEFT_XOP_ROW,       ///< place along the row axes, u32
     WEFT_XOP_COL,       ///< place along the column axes, u32
+    WEFT_XOP_CHUNK,     ///< chunk of the row that the schedule is at, u32
     WEFT_XOP_ARG,       ///< number u of what the surrounding kernel computed, such as a product
     WEFT_XOP_PLACE,     ///< number u of where the surrounding kernel is, beside row and column, u32; one value a row
     WEFT_XOP_LOAD,      ///< element a[0] of load u of the step, where a[1] (if n is 2) is not 0, else 0
     WEFT_XOP_STATE_ROW, ///< row of memory at which operand u, a state, keeps row a[0]
     WEFT_XOP_CALL,      ///< fn of a[0 .. n)
-    WEFT_XOP_REDUCE,    ///< a[0] over all columns of the row, by `u` (enum weft_reduction); one value a row
+    WEFT_XOP_REDUCE,    ///< a[0] over all columns of the row, by `u` (WEFT_X_REDUCTION); one value a row
 };
+/// What a REDUCE joins and of which elements, which decides the value of nothing; never MEAN, which is a sum divided.
+#define WEFT_X_REDUCTION(kind, dtype) ((uint32_t)(kind) | (uint32_t)(dtype) << 8)
+#define WEFT_X_REDUCTION_KIND(u) ((enum weft_reduction)((u)&255))
+#define WEFT_X_REDUCTION_OF(u) ((weft_dtype)((u) >> 8))
+
 /// How far a value varies: the same for the launch, the same for all columns of a row, one for each column.
 enum weft_xscope { WEFT_X_LAUNCH, WEFT_X_ROW, WEFT_X_COL };
 
@@ -77,6 +83,7 @@ struct weft_xstep {
         bool raw;
     } loads[WEFT_MAX_OPERANDS];
     uint32_t n_loads, n_stores;
+    uint32_t trees; ///< mask of the functions of plan/reduce_tree.wgsl that its text calls
     bool uses_sincos;
     struct {
         weft_value v;
@@ -162,7 +169,11 @@ extern const struct weft_scalar weft_fn_first, weft_fn_second;
 /// `when` (WEFT_X_NONE: always): where it is 0 nothing is read, and the value is 0.
 uint32_t weft_x_load(struct weft_expr *e, uint32_t load, enum weft_xtype type, uint32_t index, uint32_t when);
 uint32_t weft_x_state_row(struct weft_expr *e, uint32_t operand, uint32_t row);
-uint32_t weft_x_reduce(struct weft_expr *e, enum weft_reduction kind, uint32_t x);
+/// `dtype`: of the elements that x stands for.
+uint32_t weft_x_reduce(struct weft_expr *e, enum weft_reduction kind, weft_dtype dtype, uint32_t x);
+
+/// The mean of the columns, of which `sum` is the sum: NaN without columns.
+uint32_t weft_x_mean(struct weft_expr *e, uint32_t sum);
 
 // u32 arithmetic of indices, with x + 0, x * 1, 0 * x, x / 1 and x % 1 folded.
 uint32_t weft_x_add(struct weft_expr *e, uint32_t a, uint32_t b);
@@ -193,6 +204,16 @@ uint32_t weft_x_value_at(struct weft_expr *e, weft_value v, const uint32_t *c, u
 void weft_x_give(struct weft_expr *e, weft_value v, uint32_t number);
 /// A constant table as an operand that weft_x_load reads; made once a step for each name.
 uint32_t weft_x_table(struct weft_expr *e, const char *name, const void *data, uint64_t bytes);
+// Rows in chunks, which leave partial results to steps behind in tensors of words.
+uint32_t weft_x_chunk(struct weft_expr *e);
+/// The value of `type` in word `index` of a scratch tensor.
+uint32_t weft_x_scratch(struct weft_expr *e, uint32_t tensor, enum weft_xtype type, uint32_t index);
+/// Stores x, one a row or a chunk, in word `index` of a scratch tensor.
+void weft_x_store_scratch(struct weft_expr *e, uint32_t tensor, uint32_t x, uint32_t index);
+/// The REDUCE of a node: of a mean, the sum.
+uint32_t weft_x_reduction(struct weft_expr *e, const struct weft_node *n);
+/// Gives a value of the graph, which is then not computed.
+void weft_x_know(struct weft_expr *e, weft_value v, uint32_t x);
 /// Stores the value (of a sink: its operand, into the state).
 void weft_x_store_value(struct weft_expr *e, weft_value v);
 void weft_x_store_sink(struct weft_expr *e, const struct weft_node *n);
@@ -208,4 +229,6 @@ void weft_xstep_finish(struct weft_xstep *t, const struct weft_field *own);
 void weft_x_update(const struct weft_update *u, uint32_t n_own, uint32_t *words);
 /// Lets the step be cut (weft_emit_items): its workgroups do `items` rows each (`by_row`) or elements of the one space.
 void weft_x_cut(struct weft_expr *e, bool by_row, uint32_t items);
+/// The same where each workgroup does `chunk` columns of a row, and `chunks` (0: not known) of them make a row.
+void weft_x_cut_chunks(struct weft_expr *e, uint64_t chunk, uint64_t chunks);
 #endif

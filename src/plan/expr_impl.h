@@ -5,10 +5,15 @@
 
 /// Keeps value v at a place for the next who asks.
 void weft_x_remember(struct weft_expr *e, weft_value v, const struct weft_at *at, uint32_t x);
+/// A name of an operand of the step.
+const char *weft_x_numbered(struct weft_expr *e, const char *prefix, uint32_t n);
+/// A load more, of an operand whose number and dtype are to be filled in; NULL: there are too many.
+struct weft_xload *weft_x_add_load(struct weft_expr *e, weft_value v, bool raw);
 /// Integers of 8 bits wrap to their width.
 uint32_t weft_x_wrap(struct weft_expr *e, weft_dtype dtype, uint32_t x);
 /// Number of a live size in the step, which has it from then on; WEFT_X_NONE: it has too many (the lowering failed).
 uint32_t weft_xstep_dim(struct weft_xstep *t, weft_dim d);
 /// Arithmetic of indices, u32.
 extern const struct weft_scalar weft_fn_add, weft_fn_sub, weft_fn_mul, weft_fn_div, weft_fn_mod;
+extern const struct weft_scalar weft_fn_as_bits; ///< the u32 of the same bits
 #endif

@@ -95,7 +95,7 @@ static uint32_t index_of(struct weft_expr *e, const struct weft_type *t, const s
 
 // ---- operands ------------------------------------------------------------------------------------------------------
 
-static const char *numbered(struct weft_expr *e, const char *prefix, uint32_t n) {
+const char *weft_x_numbered(struct weft_expr *e, const char *prefix, uint32_t n) {
     const char *t = weft_arena_printf(&e->step->l->plan->arena, "%s%u", prefix, n);
     if (!t) weft_lower_fail(e->step->l, WEFT_ERR_NOMEM, "out of memory while writing a kernel");
     return t ? t : "in0";
@@ -143,15 +143,14 @@ static void as_bits(struct weft_operand *o) {
     else o->dtype = WEFT_U32;
 }
 
-/// A load more, of an operand whose number and dtype are to be filled in; NULL: there are too many.
-static struct weft_xload *add_load(struct weft_expr *e, weft_value v, bool raw) {
+struct weft_xload *weft_x_add_load(struct weft_expr *e, weft_value v, bool raw) {
     struct weft_xstep *step = e->step;
     if (step->n_loads == sizeof step->loads / sizeof step->loads[0]) {
         weft_lower_crowded(step->l, "a fused group reads too many tensors");
         return NULL;
     }
     struct weft_xload *load = &step->loads[step->n_loads];
-    *load = (struct weft_xload){.v = v, .raw = raw, .name = numbered(e, "in", step->n_loads)};
+    *load = (struct weft_xload){.v = v, .raw = raw, .name = weft_x_numbered(e, "in", step->n_loads)};
     step->n_loads++;
     return load;
 }
@@ -162,7 +161,7 @@ static uint32_t operand_of(struct weft_expr *e, weft_value v, const struct weft_
     struct weft_lower *l = step->l;
     for (uint32_t i = 0; i < step->n_loads; i++)
         if (step->loads[i].v == v && step->loads[i].raw == e->raw) return i;
-    struct weft_xload *load = add_load(e, v, e->raw);
+    struct weft_xload *load = weft_x_add_load(e, v, e->raw);
     if (!load) return 0;
     uint32_t i = load->operand = weft_emit_value(l, step->s, load->name, WEFT_READ, v, 0);
     set_row_elements(e, i, t);
@@ -181,7 +180,7 @@ uint32_t weft_x_table(struct weft_expr *e, const char *name, const void *data, u
     weft_value key = 0x80000000u | w->index; // no value of a graph
     for (uint32_t i = 0; i < step->n_loads; i++)
         if (step->loads[i].v == key) return i;
-    struct weft_xload *load = add_load(e, key, false);
+    struct weft_xload *load = weft_x_add_load(e, key, false);
     if (!load) return 0;
     load->dtype = WEFT_U32;
     load->operand = weft_emit_table(l, step->s, load->name, w, WEFT_U32, 0);
@@ -207,7 +206,7 @@ uint32_t weft_x_element(struct weft_expr *e, weft_dtype dtype, double x) {
     return weft_x_u32(e, bits);
 }
 
-static const struct weft_scalar fn_as_bits = {.name = "as_bits", .wgsl = "bitcast<u32>($0)"};
+const struct weft_scalar weft_fn_as_bits = {.name = "as_bits", .wgsl = "bitcast<u32>($0)"};
 
 /// A constant of one element is part of the program.
 static bool literal(struct weft_expr *e, const struct weft_value_info *info, uint32_t *x) {
@@ -234,7 +233,7 @@ static uint32_t leaf(struct weft_expr *e, weft_value v, const struct weft_at *at
     if (literal(e, info, &x)) return x;
     if (info->state != UINT32_MAX && l->plan->states[info->state].kind == WEFT_STATE_VAR) {
         x = weft_x_var(e, v);
-        return e->raw && e->x[x].type != WEFT_X_U32 ? weft_x_call1(e, &fn_as_bits, WEFT_X_U32, x) : x;
+        return e->raw && e->x[x].type != WEFT_X_U32 ? weft_x_call1(e, &weft_fn_as_bits, WEFT_X_U32, x) : x;
     }
     uint32_t i = operand_of(e, v, &info->type);
     if (at->explicit_ && l->status == WEFT_OK) { // any row may reach any of it
@@ -247,17 +246,29 @@ static uint32_t leaf(struct weft_expr *e, weft_value v, const struct weft_at *at
     return dtype == WEFT_BOOL && !e->raw ? weft_x_call1(e, &fn_truth, WEFT_X_F32, x) : x;
 }
 
+uint32_t weft_x_mean(struct weft_expr *e, uint32_t sum) {
+    uint32_t count = weft_x_call1(e, &fn_truth, WEFT_X_F32, e->x_n);
+    uint32_t mean = weft_x_call2(e, &fn_over, WEFT_X_F32, sum, count);
+    return weft_x_select(e, weft_x_less(e, e->x_n, weft_x_u32(e, 1)), weft_x_f32(e, NAN), mean);
+}
+
+uint32_t weft_x_reduction(struct weft_expr *e, const struct weft_node *n) {
+    struct weft_lower *l = e->step->l;
+    const struct weft_at point = weft_x_point(e);
+    uint32_t x = weft_x_value(e, n->in[0], &point);
+    weft_dtype dtype = weft_lv(l, n->in[0])->type.dtype;
+    if (weft_x_type_of(dtype) == WEFT_X_F32) dtype = WEFT_F32;
+    return weft_x_reduce(e, n->op->reduce == WEFT_REDUCE_MEAN ? WEFT_REDUCE_SUM : n->op->reduce, dtype, x);
+}
+
 static uint32_t reduction(struct weft_expr *e, const struct weft_node *n, const struct weft_at *at) {
-    if (at->explicit_ || at->row != e->x_row || at->when != WEFT_X_NONE) {
+    bool here = !at->explicit_ && at->row == e->x_row && at->when == WEFT_X_NONE;
+    if (!here || weft_node_reduced(e->step->l->graph, n) != e->cols) {
         weft_lower_fail(e->step->l, WEFT_ERR_INTERNAL, "a reduction is asked for beside the row at hand");
         return 0;
     }
-    const struct weft_at point = weft_x_point(e);
-    uint32_t x = weft_x_value(e, n->in[0], &point);
-    if (n->op->reduce != WEFT_REDUCE_MEAN) return weft_x_reduce(e, n->op->reduce, x);
-    uint32_t sum = weft_x_reduce(e, WEFT_REDUCE_SUM, x), count = weft_x_call1(e, &fn_truth, WEFT_X_F32, e->x_n);
-    uint32_t mean = weft_x_call2(e, &fn_over, WEFT_X_F32, sum, count);
-    return weft_x_select(e, weft_x_less(e, e->x_n, weft_x_u32(e, 1)), weft_x_f32(e, NAN), mean);
+    uint32_t x = weft_x_reduction(e, n);
+    return n->op->reduce == WEFT_REDUCE_MEAN ? weft_x_mean(e, x) : x;
 }
 
 static uint32_t function(struct weft_expr *e, const struct weft_node *n, const struct weft_at *at) {
@@ -323,13 +334,17 @@ uint32_t weft_x_value_at(struct weft_expr *e, weft_value v, const uint32_t *c, u
     return weft_x_value(e, v, &there);
 }
 
-void weft_x_give(struct weft_expr *e, weft_value v, uint32_t number) {
+void weft_x_know(struct weft_expr *e, weft_value v, uint32_t x) {
     if (e->n_given == sizeof e->given / sizeof e->given[0]) {
-        weft_lower_crowded(e->step->l, "a fused group has too many products");
+        weft_lower_crowded(e->step->l, "a fused group is given too many values");
         return;
     }
     e->given[e->n_given].v = v;
-    e->given[e->n_given++].x = weft_x_arg(e, number, weft_x_type_of(weft_lv(e->step->l, v)->type.dtype));
+    e->given[e->n_given++].x = x;
+}
+
+void weft_x_give(struct weft_expr *e, weft_value v, uint32_t number) {
+    weft_x_know(e, v, weft_x_arg(e, number, weft_x_type_of(weft_lv(e->step->l, v)->type.dtype)));
 }
 
 // ---- stores --------------------------------------------------------------------------------------------------------
@@ -418,7 +433,8 @@ static struct weft_xstore *add_store(struct weft_expr *e, weft_value v) {
     weft_dtype dtype = weft_lv(l, v)->type.dtype;
     const struct weft_node *range = weft_x_range_writer(l, v);
     const struct weft_type *t = weft_x_stored_type(l, v);
-    *s = (struct weft_xstore){.name = numbered(e, "out", e->step->n_stores++), .when = WEFT_X_NONE, .dtype = dtype};
+    *s = (struct weft_xstore){
+        .name = weft_x_numbered(e, "out", e->step->n_stores++), .when = WEFT_X_NONE, .dtype = dtype};
     if (weft_is_half(dtype) && (range || weft_lv(l, v)->state == UINT32_MAX)) {
         s->packed = may_pack(e, v, t, s->name);
         if (!s->packed && e->raw)

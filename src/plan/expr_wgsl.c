@@ -219,6 +219,7 @@ const char *weft_xtext_at(struct weft_xtext *t, uint32_t at, uint32_t column) {
     case WEFT_XOP_COLUMNS: return t->e->columns_field;
     case WEFT_XOP_ROW: return t->row;
     case WEFT_XOP_COL: return t->col[column];
+    case WEFT_XOP_CHUNK: return "chunk";
     case WEFT_XOP_ARG: return *known = text(t, "acc%u", x->u);
     case WEFT_XOP_PLACE: return *known = text(t, "at%u", x->u);
     case WEFT_XOP_VAR: value = text(t, "var_%s(%uu)", weft_xtype_name((enum weft_xtype)x->type), x->u); break;
@@ -303,20 +304,63 @@ uint32_t weft_x_levels(const struct weft_expr *e) {
     return top;
 }
 
+enum { ADD_F, MUL_F, ADD, MUL, MAX }; // functions of plan/reduce_tree.wgsl, in the order of weft_xstep_finish
+
+static bool is_max(enum weft_reduction kind) { return kind == WEFT_REDUCE_MAX || kind == WEFT_REDUCE_ANY; }
+
+/// The value of no elements.
+static const char *start_of(const struct weft_xtext *t, enum weft_reduction kind, weft_dtype d, enum weft_xtype type) {
+    if (type == WEFT_X_F32)
+        return kind == WEFT_REDUCE_SUM || kind == WEFT_REDUCE_ANY    ? "0.0"
+               : kind == WEFT_REDUCE_PROD || kind == WEFT_REDUCE_ALL ? "1.0"
+               : kind == WEFT_REDUCE_MAX                             ? "-infinity()"
+                                                                     : "infinity()";
+    bool greatest = kind == WEFT_REDUCE_MIN;
+    uint32_t bits = kind == WEFT_REDUCE_SUM    ? 0
+                    : kind == WEFT_REDUCE_PROD ? 1
+                    : d == WEFT_I8             ? (greatest ? 127u : (uint32_t)-128)
+                    : d == WEFT_U8             ? (greatest ? 255u : 0u)
+                    : d == WEFT_I32            ? (greatest ? 0x7fffffffu : 0x80000000u)
+                                               : (greatest ? UINT32_MAX : 0u);
+    return text(t, "bitcast<%s>(%uu)", weft_xtype_name(type), bits);
+}
+
+static const char *tree(const struct weft_xtext *t, uint32_t function, const char *x) {
+    static const char *const names[] = {"add_f", "mul_f", "add", "mul", "max"};
+    t->e->step->trees |= 1u << function;
+    return text(t, "tree_%s(%s, lid, %uu)", names[function], x, t->share == WEFT_X_LANES ? t->stride : 1);
+}
+
+/// What all threads that share the row make of their parts.
+static const char *joined(const struct weft_xtext *t, uint32_t id, enum weft_reduction kind, enum weft_xtype type) {
+    const char *acc = text(t, "acc%u", id), *sign = is_max(kind) ? "" : "-", *name = weft_xtype_name(type);
+    bool sum = kind == WEFT_REDUCE_SUM, product = kind == WEFT_REDUCE_PROD;
+    if (t->share == WEFT_X_ALONE) return acc;
+    if (type == WEFT_X_F32) {
+        if (product) return tree(t, MUL_F, acc);
+        if (sum) return t->share == WEFT_X_GROUP ? text(t, "wg_sum(%s, lid)", acc) : tree(t, ADD_F, acc);
+        if (t->share == WEFT_X_GROUP) return text(t, "%swg_max(%s%s, lid)", sign, sign, acc);
+        return text(t, "%sreduce_value(%s)", sign, tree(t, MAX, text(t, "reduce_key(%s%s)", sign, acc)));
+    }
+    const char *bits = text(t, "bitcast<u32>(%s)", acc);
+    if (sum || product) return text(t, "bitcast<%s>(%s)", name, tree(t, sum ? ADD : MUL, bits));
+    // As u32 of the order of the values, or of the reverse.
+    uint32_t flip = (type == WEFT_X_I32 ? 0x80000000u : 0) ^ (is_max(kind) ? 0 : UINT32_MAX);
+    return text(t, "bitcast<%s>(%s ^ %uu)", name, tree(t, MAX, text(t, "%s ^ %uu", bits, flip)), flip);
+}
+
 /// What stands before, in and behind the loop of one reduction.
 static void add_reduction(struct weft_xtext *t, uint32_t id, const char *x, struct weft_str *head, struct weft_str *col,
                           struct weft_str *tail) {
-    enum weft_reduction kind = (enum weft_reduction)t->e->x[id].u;
-    const char *sign = kind == WEFT_REDUCE_MAX ? "" : "-";
-    if (kind == WEFT_REDUCE_SUM) {
-        weft_str_addf(head, "var acc%u = 0.0;\n", id);
-        weft_str_addf(col, "acc%u += %s;\n", id, x);
-        weft_str_addf(tail, "let red%u = wg_sum(acc%u, lid);\n", id, id);
-        return;
-    }
-    weft_str_addf(head, "var acc%u = %sinfinity();\n", id, *sign ? "" : "-");
-    weft_str_addf(col, "acc%u = %s(acc%u, %s);\n", id, *sign ? "min_nan" : "max_nan", id, x);
-    weft_str_addf(tail, "let red%u = %swg_max(%sacc%u, lid);\n", id, sign, sign, id);
+    enum weft_reduction kind = WEFT_X_REDUCTION_KIND(t->e->x[id].u);
+    enum weft_xtype type = (enum weft_xtype)t->e->x[id].type;
+    weft_str_addf(head, "var acc%u = %s;\n", id, start_of(t, kind, WEFT_X_REDUCTION_OF(t->e->x[id].u), type));
+    if (kind == WEFT_REDUCE_SUM) weft_str_addf(col, "acc%u += %s;\n", id, x);
+    else if (kind == WEFT_REDUCE_PROD) weft_str_addf(col, "acc%u *= %s;\n", id, x);
+    else
+        weft_str_addf(col, "acc%u = %s%s(acc%u, %s);\n", id, is_max(kind) ? "max" : "min",
+                      type == WEFT_X_F32 ? "_nan" : "", id, x);
+    weft_str_addf(tail, "let red%u = %s;\n", id, joined(t, id, kind, type));
 }
 
 /// One level of reductions: text before the loop (or before the held columns), for a column, and behind.
@@ -338,16 +382,30 @@ static void mark(const struct weft_expr *e, uint32_t x, uint8_t *used) {
     for (uint32_t i = 0; i < e->x[x].n; i++) mark(e, e->x[x].a[i], used);
 }
 
+/// One column of a turn of the loop.
+static void add_turn(struct weft_xtext *t, uint32_t id, uint32_t u, struct phase *p) {
+    struct weft_str heads = {0}, col = {0}, tails = {0};
+    add_reduction(t, id, weft_xtext_at(t, t->e->x[id].a[0], u), &heads, &col, &tails);
+    if (u == 0) weft_str_add(&p->heads, weft_str_get(&heads));
+    if (t->ok[u]) weft_str_addf(&p->col, "if (%s) { %s}\n", t->ok[u], weft_str_get(&col));
+    else weft_str_add(&p->col, weft_str_get(&col));
+    if (u == 0) weft_str_add(&p->tails, weft_str_get(&tails));
+    weft_str_free(&heads);
+    weft_str_free(&col);
+    weft_str_free(&tails);
+}
+
 static void looped_level(struct weft_xtext *t, const uint8_t *used, uint32_t level, const char *loop,
                          struct weft_str *out) {
     struct phase p = {0};
     t->row_out = &p.row;
     t->col_out = &p.col;
     weft_xtext_forget(t, false);
+    if (t->n_turn) weft_str_add(&p.col, t->turn);
     for (uint32_t i = 0; i < t->e->n_x; i++) {
         const struct weft_x *x = &t->e->x[i];
         if (x->op != WEFT_XOP_REDUCE || x->level != level || !used[i]) continue;
-        add_reduction(t, i, weft_xtext_at(t, x->a[0], 0), &p.heads, &p.col, &p.tails);
+        for (uint32_t u = 0; u < (t->n_turn ? t->n_turn : 1); u++) add_turn(t, i, u, &p);
     }
     weft_str_addf(out, "%s%s%s {\n%s}\n%s", weft_str_get(&p.row), weft_str_get(&p.heads), loop, weft_str_get(&p.col),
                   weft_str_get(&p.tails));

@@ -7,15 +7,28 @@
 
 #define WEFT_X_HELD 16 ///< columns that a thread may hold
 
+/// Who computes a row.
+enum weft_xshare {
+    WEFT_X_GROUP, ///< all threads of the workgroup
+    WEFT_X_LANES, ///< the threads whose number leaves the same rest divided by `stride`
+    WEFT_X_ALONE, ///< one thread
+};
+
 struct weft_xtext {
     const struct weft_expr *e;
     const char *row;              ///< name of the row at hand
     const char *col[WEFT_X_HELD]; ///< names of the columns at hand
     const char *ok[WEFT_X_HELD];  ///< condition under which a column exists; NULL: always
-    uint32_t n_held;              ///< columns; 0: one at a time, in a loop over `col[0]`
+    enum weft_xshare share;
+    uint32_t stride;
+    uint32_t n_held; ///< columns; 0: one at a time, in a loop over `col[0]`
     /// The columns held are four neighbours, the first a multiple of 4, and there are all or none of them: what lies
     /// side by side is loaded and stored as a vector.
     bool quads;
+    /// Columns that one turn of the loops of reductions takes, `col[u]` where `ok[u]`, so that loads of several are
+    /// under way; `turn` defines their names. 0: one, `col[0]`, which the loop's head defines.
+    uint32_t n_turn;
+    const char *turn;
     const char *word;                   ///< packed halves: number of the word that holds the first two columns
     const char **text;                  ///< by instruction and column, NULL: not written yet
     struct weft_str *row_out, *col_out; ///< where lets go

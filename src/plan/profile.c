@@ -40,10 +40,15 @@ static const struct row elements[] = {
 static const struct row copy[] = {
     {ANY, {.threads = 64}, {.threads = 32}},
 };
+// block: least elements that a thread adds up of a row in chunks; columns: threads side by side that read a line of
+// memory.
 static const struct row rows[] = {
-    {64,  {.threads = 32},  {.threads = 32}},
-    {512, {.threads = 64},  {.threads = 64}},
-    {ANY, {.threads = 256}, {.threads = 64}},
+    {64,  {.threads = 32, .block = 32},  {.threads = 32, .block = 256}},
+    {512, {.threads = 64, .block = 32},  {.threads = 64, .block = 256}},
+    {ANY, {.threads = 256, .block = 32}, {.threads = 64, .block = 256}},
+};
+static const struct row beside[] = {
+    {ANY, {.threads = 256, .columns = 32, .block = 32}, {.threads = 64, .columns = 32, .block = 256}},
 };
 // threads; lanes that share an output; rows: outputs of a lane. Measured on an H200: rows of a few hundred columns want
 // 16 lanes, longer ones a subgroup; the long head wants fewer lanes and four rows each, so that more bytes are under
@@ -104,6 +109,7 @@ static const struct row *const table[WEFT_TILE_USES] = {
     [WEFT_TILE_ELEMENTS] = elements,
     [WEFT_TILE_COPY] = copy,
     [WEFT_TILE_ROWS] = rows,
+    [WEFT_TILE_BESIDE] = beside,
     [WEFT_TILE_MATVEC] = matvec,
     [WEFT_TILE_MATVEC_PAIR] = matvec_pair,
     [WEFT_TILE_MATVEC_HEAD] = matvec_head,

@@ -34,6 +34,7 @@ enum weft_tile_use {
     WEFT_TILE_ELEMENTS,       ///< an element or four a thread (gather, pad, convolution, gates); class: none
     WEFT_TILE_COPY,           ///< a run of memory a thread; class: none
     WEFT_TILE_ROWS,           ///< reductions of rows; class: columns
+    WEFT_TILE_BESIDE,         ///< reductions of rows that lie side by side; class: columns
     WEFT_TILE_MATVEC,         ///< few rows by a packed weight; class: columns in blocks of 32
     WEFT_TILE_MATVEC_PAIR,    ///< the same for several weights that an epilogue combines
     WEFT_TILE_MATVEC_HEAD,    ///< the same for a weight of WEFT_HEAD_ROWS rows or more

@@ -38,6 +38,9 @@ const_assert ${WG} > 0 && (${WG} & (${WG} - 1)) == 0;
 const_assert ${LANES} > 0 && ${LANES} <= ${WG} && (${LANES} & (${LANES} - 1)) == 0;
 //% end
 
+//% if defined(TREE)
+//% include "plan/reduce_tree.wgsl"
+//% end
 //% set REDUCE_TYPE = "f32"
 //% set REDUCE_WORD = "u32"
 //% set REDUCE_SUFFIX = ""

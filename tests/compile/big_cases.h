@@ -116,6 +116,18 @@ static const struct op_case big_cases[] = {
      .abs = 1e-4,
      .graph = BIG_HEAD "%0 = sum %x\n%1 = mean %x\n%2 = amax %x\n%3 = amin %x\n%4 = sub %x %2\n"
                        "output %0 sum\noutput %1 mean\noutput %2 max\noutput %3 min\noutput %4 sub\n"},
+    {.name = "reductions of other axes and types",
+     .runs = BIG_RUNS,
+     .rel = 1e-5,
+     .abs = 1e-4,
+     .graph = BIG_HEAD "const %h f32 [] 0.5\n%b = gt %x %h\n%0 = any %b\n%1 = all %b {axes=[0]}\n"
+                       "%2 = prod %x {axes=[0, 1]}\n%3 = sum %x {axes=[0]}\n%4 = sub %x %3\n"
+                       "output %0 any\noutput %1 all\noutput %2 prod\noutput %3 sum\noutput %4 sub\n"},
+    {.name = "one row in chunks",
+     .runs = "N=1000000 | N=999999 | N=1 | N=0",
+     .rel = 1e-5,
+     .abs = 1e-3,
+     .graph = "symbol N 0 1000000\ninput x f32 [N]\n%0 = mean %x\n%1 = sub %x %0\noutput %1 y\n"},
     {.name = "rows of a live width, reduced",
      .runs = "T=300 N=1000 | T=299 N=1 | T=3 N=0",
      .rel = 1e-5,

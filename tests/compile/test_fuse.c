@@ -102,11 +102,44 @@ static void spaces_stay_apart(void **state) {
     // A broadcast row lives in a space of its own.
     expect(1, "input r f32 [1, 64]\ninput x f32 [8, 64]\n%0 = tanh %r\n%1 = add %x %0\noutput %1 z\n",
            "R(tanh) R(add)");
-    // A sum over one column must not become a sum over the columns of a wider space, neither as the producer nor as the
-    // reader.
-    expect(2, "input s f32 [8, 1]\ninput x f32 [8, 64]\n%0 = sum %s\n%1 = mul %x %0\noutput %1 z\n", "R(sum) R(mul)");
+    // A sum over one column is none, so that it can't become one over the columns of a wider space.
+    expect(2, "input s f32 [8, 1]\ninput x f32 [8, 64]\n%0 = sum %s\n%1 = mul %x %0\noutput %1 z\n", "R(mul)");
     expect(2, "input s f32 [8, 1]\ninput x f32 [8, 64]\n%0 = sum %x\n%1 = mul %s %0\n%2 = sum %1\noutput %2 z\n",
-           "R(sum mul) R(sum)");
+           "R(sum mul)");
+}
+
+static void reductions_of_other_axes(void **state) {
+    (void)state;
+    expect(1, XY "%0 = tanh %x\n%1 = sum %0 {axes=[0]}\n%2 = exp %1\n%3 = mul %y %2\noutput %3 z\n",
+           "R(tanh sum exp mul)");
+    expect(1,
+           "input x f32 [2, 3, 4, 5]\n%0 = mean %x {axes=[2, 0]}\n%1 = sub %x %0\n%2 = square %1\n"
+           "%3 = mean %2 {axes=[0, -2]}\noutput %3 z\n",
+           "R(mean sub square mean)");
+    // Axes that have one element are not reduced.
+    expect(1, "input x f32 [1, 3, 4]\n%0 = sum %x {axes=[0, 2]}\n%1 = sub %x %0\n%2 = sum %1\noutput %2 z\n",
+           "R(sum sub sum)");
+    // Those of different axes stay apart, though their space is one.
+    expect(1, XY "%0 = tanh %x\n%1 = sum %0 {axes=[0]}\n%2 = sum %0\noutput %1 a\noutput %2 b\n", "R(tanh sum) R(sum)");
+    expect(1, XY "%0 = sum %x {axes=[0]}\n%1 = mul %x %0\n%2 = sum %1\noutput %2 z\n", "R(sum mul) R(sum)");
+    expect(1, XY "%0 = sum %x\n%1 = exp %0\n%2 = add %y %1\n%3 = mean %2 {axes=[0]}\noutput %3 z\n",
+           "R(sum exp add) R(mean)");
+    // A value of one element a row is in no space whose columns are reduced: each column would store it.
+    expect(1,
+           "input x f32 [8, 64]\ninput r f32 [8, 1]\n%0 = exp %r\n%1 = add %x %0\n%2 = sum %1 {axes=[0]}\n"
+           "output %0 a\noutput %2 z\n",
+           "R(exp add) R(sum)");
+    // A rotary map looks along the last axis.
+    expect(1, "var p u32 0 9\ninput x f32 [4, 2, 8]\n%0 = rope %x %p\n%1 = sum %0 {axes=[0]}\noutput %1 z\n",
+           "R(rope) R(sum)");
+    expect(1,
+           "var p u32 0 9\ninput x f32 [4, 2, 8]\n%0 = mean %x {axes=[0]}\n%1 = sub %x %0\n%2 = rope %1 %p\n"
+           "output %2 z\n",
+           "R(mean sub) R(rope)");
+    expect(1, XY "%0 = sum %x\n%1 = sub %x %0\n%2 = mean %y {axes=[0]}\n%3 = sub %y %2\n%4 = mul %3 %1\noutput %4 z\n",
+           "R(sum sub) R(mean sub mul)");
+    // Rows of a product's prologue are rows of the product.
+    expect(2, FEW "%0 = mean %x {axes=[0]}\n%1 = sub %x %0\n%2 = matmul %1 %w\noutput %2 z\n", "R(mean sub) C(matmul)");
 }
 
 static void contractions(void **state) {
@@ -440,6 +473,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(regions),
         cmocka_unit_test(spaces_stay_apart),
+        cmocka_unit_test(reductions_of_other_axes),
         cmocka_unit_test(contractions),
         cmocka_unit_test(products_of_any_form_take_epilogues),
         cmocka_unit_test(products_take_their_sides),

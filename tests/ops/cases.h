@@ -26,6 +26,7 @@ struct op_case {
 
 #include "cases_elementwise.h"
 #include "cases_alias.h"
+#include "cases_axes.h"
 #include "cases_contract.h"
 #include "cases_model.h"
 #include "cases_move.h"
@@ -45,9 +46,10 @@ struct op_table {
 #define TABLE(rows)                                                                                                    \
     { #rows, rows, sizeof rows / sizeof *rows }
 static const struct op_table op_tables[] = {
-    TABLE(elementwise_cases), TABLE(reduce_cases), TABLE(contract_cases), TABLE(movement_cases), TABLE(attention_cases),
-    TABLE(choice_cases),      TABLE(alias_cases),  TABLE(weight_cases),   TABLE(state_cases),    TABLE(recurrent_cases),
-    TABLE(move_cases),        TABLE(q4_cases),     TABLE(norm_cases),     TABLE(scan_cases),
+    TABLE(elementwise_cases), TABLE(reduce_cases),    TABLE(contract_cases), TABLE(movement_cases),
+    TABLE(attention_cases),   TABLE(choice_cases),    TABLE(alias_cases),    TABLE(weight_cases),
+    TABLE(state_cases),       TABLE(recurrent_cases), TABLE(move_cases),     TABLE(q4_cases),
+    TABLE(norm_cases),        TABLE(scan_cases),      TABLE(axes_cases),     TABLE(chunk_cases),
 };
 #undef TABLE
 

@@ -280,13 +280,15 @@ static inline void special_fill_row(float *x, int row, int n) {
     }
 }
 
-static const char *const special_row_ops[] = {"sum", "mean", "amax", "amin", "softmax", "rms_norm", "layer_norm"};
-enum { ROW_OPS = sizeof special_row_ops / sizeof *special_row_ops, ROW_REDUCTIONS = 4 };
+static const char *const special_row_ops[] = {"sum",  "mean",    "amax",     "amin",
+                                              "prod", "softmax", "rms_norm", "layer_norm"};
+enum { ROW_OPS = sizeof special_row_ops / sizeof *special_row_ops, ROW_REDUCTIONS = 5 };
 
 static inline double special_row_want(int op, const float *x, int n, int at) {
-    double sum = 0, top = -INFINITY, low = INFINITY, square = 0, shares = 0, centred = 0;
+    double sum = 0, top = -INFINITY, low = INFINITY, square = 0, shares = 0, centred = 0, product = 1;
     for (int i = 0; i < n; i++) {
         sum += x[i];
+        product *= x[i];
         square += (double)x[i] * x[i];
         top = isnan(x[i]) || isnan(top) ? NAN : fmax(top, x[i]);
         low = isnan(x[i]) || isnan(low) ? NAN : fmin(low, x[i]);
@@ -300,8 +302,9 @@ static inline double special_row_want(int op, const float *x, int n, int at) {
     case 1: return sum / n;
     case 2: return top;
     case 3: return low;
-    case 4: return exp(x[at] - top) / shares;
-    case 5: return x[at] / sqrt(square / n + 0.5);
+    case 4: return product;
+    case 5: return exp(x[at] - top) / shares;
+    case 6: return x[at] / sqrt(square / n + 0.5);
     default: return (x[at] - sum / n) / sqrt(centred / n + 0.5);
     }
 }

@@ -101,7 +101,8 @@ enum { GRAPHS = 12, MAX_NODES = 12 };
 struct random_graph {
     struct weft_str text;
     uint32_t seed, n, uses[MAX_NODES];
-    bool row[MAX_NODES];
+    bool row[MAX_NODES];  ///< has one value a row, or along other axes
+    bool full[MAX_NODES]; ///< has the shape of x
 };
 
 static uint32_t pick(struct random_graph *g, uint32_t n) { return op_random(&g->seed) / 16 % n; }
@@ -121,12 +122,18 @@ static void operand(struct random_graph *g, char out[16], bool *row) {
     }
 }
 
+static bool is_full(const struct random_graph *g, const char *name) {
+    return name[1] == 'x' || name[1] == 'y' || (name[1] >= '0' && name[1] <= '9' && g->full[atoi(name + 1)]);
+}
+
 /// Functions that keep numbers near 1 and amplify no error: a comparison only of leaves, whose values are exact.
 static void add_node(struct random_graph *g) {
     static const char *const unary[] = {"neg", "abs", "tanh", "sigmoid", "square"}, *const binary[] = {"add", "sub",
                                                                                                        "mul", "max",
                                                                                                        "min"};
     static const char *const reduce[] = {"mean", "amax", "amin"};
+    static const char *const axes[] = {
+        "", "{axes=[0]}", "{axes=[1]}", "{axes=[0, 2]}", "{axes=[-1, 1]}", "{axes=[0, 1]}", "{axes=[2, 1, 0]}"};
     char a[16], b[16];
     bool ra = false, rb = false;
     uint32_t kind = pick(g, 10);
@@ -136,16 +143,20 @@ static void add_node(struct random_graph *g) {
         // squares grow: of a bounded value only
         weft_str_addf(&g->text, "%%%u = %s %s\n", g->n, op == 4 && g->n ? "tanh" : unary[op], a);
         g->row[g->n] = ra;
+        g->full[g->n] = is_full(g, a);
     } else if (kind < 5 && !ra && a[1] != 'v') {
-        weft_str_addf(&g->text, "%%%u = %s %s\n", g->n, reduce[pick(g, 3)], a);
+        const char *along = axes[is_full(g, a) && pick(g, 2) ? pick(g, 7) : 0];
+        weft_str_addf(&g->text, "%%%u = %s %s %s\n", g->n, reduce[pick(g, 3)], a, along);
         g->row[g->n] = true;
     } else if (kind == 5) {
         operand(g, b, &rb);
         weft_str_addf(&g->text, "%%c%u = gt %%x %%y\n%%%u = where %%c%u %s %s\n", g->n, g->n, g->n, a, b);
+        g->full[g->n] = true;
     } else {
         operand(g, b, &rb);
         weft_str_addf(&g->text, "%%%u = %s %s %s\n", g->n, binary[pick(g, 5)], a, b);
         g->row[g->n] = ra && rb;
+        g->full[g->n] = is_full(g, a) || is_full(g, b);
     }
     g->n++;
 }
@@ -159,6 +170,7 @@ static int run_random(uint32_t seed) {
     // Node 0 has the full shape, so that no reduction meets a scalar.
     weft_str_add(&g.text, "%0 = add %x %r\n");
     g.n = 1;
+    g.full[0] = true;
     while (g.n < n) add_node(&g);
     for (uint32_t i = 0; i < g.n; i++)
         if (g.uses[i] == 0 || pick(&g, 4) == 0) weft_str_addf(&g.text, "output %%%u n%u\n", i, i);

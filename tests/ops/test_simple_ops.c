@@ -178,7 +178,14 @@ static void test_refusals(void **state) {
     refused("input x f32 [2]\ninput y i32 [2]\n%1 = add %x %y\noutput %1 out\n", "cast");
     refused("input x i32 [2]\n%1 = exp %x\noutput %1 out\n", "float");
     refused("input x bool [2]\n%1 = neg %x\noutput %1 out\n", "cast");
-    refused("input x i32 [2]\n%1 = sum %x\noutput %1 out\n", "cast");
+    refused("input x i32 [2]\n%1 = mean %x\noutput %1 out\n", "cast it to f32");
+    refused("input x bool [2]\n%1 = sum %x\noutput %1 out\n", "cast");
+    refused("input x i32 [2]\n%1 = any %x\noutput %1 out\n", "compare it with 0");
+    refused("input x f32 [2, 3]\n%1 = sum %x {axes=[1, -1]}\noutput %1 out\n", "stands twice");
+    refused("input x f32 [2, 3]\n%1 = amax %x {axes=[0, 2]}\noutput %1 out\n", "no axis 2");
+    refused("input x f32 [2, 3]\n%1 = amax %x {axes=[-3]}\noutput %1 out\n", "no axis -3");
+    refused("input x f32 []\n%1 = prod %x\noutput %1 out\n", "scalar");
+    refused("input x f32 [2, 3]\n%1 = softmax %x {axis=2}\noutput %1 out\n", "no axis 2");
     refused("input x f32 []\n%1 = mean %x\noutput %1 out\n", "scalar");
     refused("input x f32 [2, 4]\ninput y f32 [3]\n%1 = rms_norm %x %y\noutput %1 out\n", "f32[3]");
     refused("input x f32 [2, 4]\ninput y f32 [3, 5]\n%1 = matmul %x %y\noutput %1 out\n", "f32[3, 5]");
@@ -225,6 +232,62 @@ static void test_reduce(void **state) {
     expect("input x f32 [6, 1]\n%1 = mean %x\noutput %1 out\n", &r, (double[]){1, -2, 3, NAN, 5, -6}, 6);
     expect("input x f32 [2, 0]\n%1 = sum %x\noutput %1 out\n", &r, (double[]){0, 0}, 2);
     expect("input x f32 [1, 0]\n%1 = amax %x\noutput %1 out\n", &r, (double[]){-INFINITY}, 1);
+}
+
+static void test_axes(void **state) {
+    (void)state;
+    double x[12] = {1, 2, 3, 4, 5, 6, -7, 8, 9, 10, 11, 12};
+    struct run r = {.x = x};
+    expect("input x f32 [2, 2, 3]\n%1 = sum %x {axes=[0, 2]}\noutput %1 out\n", &r, (double[]){16, 48}, 2);
+    assert_true(r.shape[0] == 1 && r.shape[1] == 2 && r.shape[2] == 1);
+    expect("input x f32 [2, 2, 3]\n%1 = amin %x {axes=[-3], keep=0}\noutput %1 out\n", &r,
+           (double[]){-7, 2, 3, 4, 5, 6}, 6);
+    assert_true(r.shape[0] == 2 && r.shape[1] == 3);
+    expect("input x f32 [4, 3]\n%1 = mean %x {axes=[0]}\noutput %1 out\n", &r, (double[]){2, 6.5, 7.5}, 3);
+    expect("input x f32 [4, 3]\n%1 = prod %x\noutput %1 out\n", &r, (double[]){6, 120, -504, 1320}, 4);
+    expect("input x f32 [4, 3]\n%1 = amax %x {axes=[1, 0], keep=0}\noutput %1 out\n", &r, (double[]){12}, 1);
+    expect("input x f32 [0, 3]\n%1 = mean %x {axes=[0]}\noutput %1 out\n", &r, (double[]){NAN, NAN, NAN}, 3);
+    expect("input x f32 [0, 2]\n%1 = prod %x {axes=[0]}\noutput %1 out\n", &r, (double[]){1, 1}, 2);
+    expect("input x bool [0, 2]\n%1 = any %x {axes=[0]}\noutput %1 out\n", &r, (double[]){0, 0}, 2);
+    expect("input x bool [0, 2]\n%1 = all %x {axes=[0]}\noutput %1 out\n", &r, (double[]){1, 1}, 2);
+    expect("input x f32 [2, 2]\n%1 = softmax %x {axis=0}\noutput %1 out\n", &r,
+           (double[]){1 / (1 + exp(2)), 1 / (1 + exp(2)), 1 / (1 + exp(-2)), 1 / (1 + exp(-2))}, 4);
+}
+
+static void test_integer_reductions(void **state) {
+    (void)state;
+    static const struct {
+        const char *type, *op, *result;
+        double x[3], want, of_nothing;
+    } cases[] = {
+        {"i32", "sum", "i32", {2147483647, 2, 0}, -2147483647, 0},
+        {"i32", "prod", "i32", {65536, 32768, 1}, -2147483648.0, 1},
+        {"i32", "amax", "i32", {-5, -2147483648.0, -4}, -4, -2147483648.0},
+        {"i32", "amin", "i32", {5, 2147483647, -4}, -4, 2147483647},
+        {"u32", "sum", "u32", {4294967295.0, 4294967295.0, 3}, 1, 0},
+        {"u32", "prod", "u32", {4294967295.0, 4294967295.0, 3}, 3, 1},
+        {"u32", "amax", "u32", {1, 4294967295.0, 3}, 4294967295.0, 0},
+        {"u32", "amin", "u32", {4294967295.0, 4294967294.0, 4294967295.0}, 4294967294.0, 4294967295.0},
+        {"i8", "sum", "i32", {127, 127, -1}, 253, 0},
+        {"i8", "prod", "i32", {-128, 127, 100}, -1625600, 1},
+        {"i8", "amax", "i8", {-128, -127, -128}, -127, -128},
+        {"i8", "amin", "i8", {127, -127, 0}, -127, 127},
+        {"u8", "sum", "u32", {255, 255, 255}, 765, 0},
+        {"u8", "prod", "u32", {255, 255, 255}, 16581375, 1},
+        {"u8", "amax", "u8", {1, 200, 9}, 200, 0},
+        {"u8", "amin", "u8", {255, 200, 209}, 200, 255},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[200];
+        double x[3];
+        memcpy(x, cases[i].x, sizeof x);
+        struct run r = {.x = x};
+        snprintf(text, sizeof text, "input x %s [3]\n%%1 = %s %%x\noutput %%1 out\n", cases[i].type, cases[i].op);
+        expect(text, &r, &cases[i].want, 1);
+        assert_string_equal(weft_dtype_name(r.dtype), cases[i].result);
+        snprintf(text, sizeof text, "input x %s [0]\n%%1 = %s %%x\noutput %%1 out\n", cases[i].type, cases[i].op);
+        expect(text, &r, &cases[i].of_nothing, 1);
+    }
 }
 
 /// The operator against its own decomposition.
@@ -342,6 +405,7 @@ int main(void) {
         cmocka_unit_test(test_unary),     cmocka_unit_test(test_binary),
         cmocka_unit_test(test_broadcast), cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_cast),      cmocka_unit_test(test_reduce),
+        cmocka_unit_test(test_axes),      cmocka_unit_test(test_integer_reductions),
         cmocka_unit_test(test_norms),     cmocka_unit_test(test_views),
         cmocka_unit_test(test_matmul),    cmocka_unit_test(test_matmul_quantised),
         cmocka_unit_test(test_rows),

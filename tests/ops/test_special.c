@@ -36,7 +36,8 @@ static bool has_row(const char *op) {
         if (strcmp(special_binary[k].op, op) == 0) return true;
     for (int k = 0; k < ROW_OPS; k++)
         if (strcmp(special_row_ops[k], op) == 0) return true;
-    return strcmp(op, "cast") == 0 || strcmp(op, "where") == 0; // special_casts
+    if (strcmp(op, "any") == 0 || strcmp(op, "all") == 0) return true; // of truth values, none of which is special
+    return strcmp(op, "cast") == 0 || strcmp(op, "where") == 0;        // special_casts
 }
 
 static void test_all_operators_have_rows(void **state) {

@@ -216,7 +216,8 @@ void weft_gemm_emit_few(struct weft_lower *l, const struct weft_gemm_group *p, u
     weft_emit_text(l, s, "STAGE", weft_str_get(&stage));
     weft_emit_text(l, s, "PICK", weft_str_get(&pick));
     // Staged rows, and f32 and vec2 of the reductions.
-    weft_emit_workgroup(s, choice->threads, choice->chunk * 128 * choice->rows + choice->threads * 12);
+    weft_emit_workgroup(s, choice->threads,
+                        choice->chunk * 128 * choice->rows + choice->threads * (step->trees ? 16 : 12));
     weft_xstep_finish(step, weft_gemm_params_fields);
     if (l->status == WEFT_OK) {
         struct weft_gemm_cfg *kept = (struct weft_gemm_cfg *)s->cfg;

@@ -1,42 +1,30 @@
-/// Schedules of scalar programs. A program without reductions runs flat, four elements a thread: side by side where
-/// that makes vectors of loads and stores or whole words of 16-bit elements, else a workgroup apart. One with
-/// reductions runs a workgroup a row, in one of two regimes. Held (a constant row of a few columns a thread, on a GPU):
-/// straight-line text, each thread keeps its columns in registers from phase to phase. Looped: one loop over the
-/// columns for each level of reductions, re-reading and recomputing, and a last loop that stores; reductions of one
-/// level share a loop. Sums depend on the workgroup size alone.
-#include "kernels/map/region.h"
+/// Lowers regions: finds the connected parts of a group, and makes one step of them, side by side in the grid. A part
+/// without reductions runs flat, four elements a thread: side by side where that makes vectors of loads and stores or
+/// whole words of 16-bit elements, else a workgroup apart. One with reductions runs as schedule.h says; of a row that a
+/// workgroup has to itself, threads hold their columns in registers from phase to phase where they are few and constant
+/// (on a GPU), or there is one loop over the columns for each level of reductions, re-reading and recomputing, and a
+/// last loop that stores. Reductions of one level share a loop. Sums depend on the schedule alone.
+#include "kernels/map/region_impl.h"
 #include "core/alloc.h"
 #include "core/error.h"
 #include <stdio.h>
 #include <string.h>
 
-#define PER_THREAD 4 ///< elements a thread of a flat part computes
 #define MAX_PARTS WEFT_REGION_PARTS
 #define REGION_PARAMS(F) F(u32, end0) F(u32, end1) F(u32, end2) F(u32, end3) F(u32, zero)
 WEFT_PARAMS(region_params, REGION_PARAMS)
 #define N_REGION 5
 
-/// Parts stand side by side in the grid: part i has the workgroups up to end_i.
-struct region_cfg {
-    struct weft_xdims dims;
-    uint32_t n_parts, wg;
-    struct {
-        weft_dim rows, n;
-        bool by_row;
-        bool has_once; ///< by row: some of its values are one a row, and there without any column
-        uint32_t more; ///< flat: elements that a range which begins inside a word adds
-    } part[MAX_PARTS];
-};
-
 static void region_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
-    const struct region_cfg *cfg = u->step->cfg;
+    const struct weft_region_cfg *cfg = u->step->cfg;
     uint64_t end = 0;
     for (uint32_t i = 0; i < MAX_PARTS; i++) {
         if (i < cfg->n_parts) {
             uint64_t rows = (uint64_t)weft_live(u, cfg->part[i].rows), n = (uint64_t)weft_live(u, cfg->part[i].n);
-            uint64_t each = (uint64_t)cfg->wg * PER_THREAD;
-            if (cfg->part[i].by_row) end += n || cfg->part[i].has_once ? rows : 0;
-            else end += n ? (n + cfg->part[i].more + each - 1) / each : 0;
+            uint64_t each = (uint64_t)cfg->wg * WEFT_REGION_PER_THREAD, rows_each = cfg->part[i].each, chunks = 1;
+            if (cfg->part[i].chunks != WEFT_DIM_BAD) chunks = (uint64_t)weft_live(u, cfg->part[i].chunks);
+            if (!rows_each) end += n ? (n + cfg->part[i].more + each - 1) / each : 0;
+            else end += n || cfg->part[i].has_once ? (rows + rows_each - 1) / rows_each * chunks : 0;
         }
         words[i] = (uint32_t)end;
     }
@@ -53,16 +41,25 @@ const struct weft_type *weft_region_node_space(const struct weft_graph *g, const
     return &g->values[n->op->reduce ? n->in[0] : weft_op_sink(n->op) ? n->in[1] : n->out[0]].type;
 }
 
-/// Index space of nodes: the widest of theirs.
-static struct weft_type space_of(const struct weft_lower *l, const uint32_t *nodes, uint32_t n) {
+/// True if the type has one element along the axes of the mask.
+static bool is_row(const struct weft_lower *l, const struct weft_type *t, uint32_t mask) {
+    if (t->rank == 0) return false;
+    if (mask == 0) mask = weft_region_last_axis(t);
+    for (uint32_t a = 0; a < t->rank; a++)
+        if (mask >> a & 1 && weft_lower_const(l, t->dims[a]) != 1) return false;
+    return true;
+}
+
+/// Index space of nodes: the widest of theirs. `mask`: the axes that they reduce.
+static struct weft_type space_of(const struct weft_lower *l, const uint32_t *nodes, uint32_t n, uint32_t mask) {
     struct weft_type best = {0};
     bool have = false;
     for (uint32_t i = 0; i < n; i++) {
         const struct weft_node *node = &l->graph->nodes[nodes[i]];
         if (node->op->traits & WEFT_OP_CONTRACT) continue;
         struct weft_type t = *weft_region_node_space(l->graph, node);
-        if (have && best.rank && t.rank == best.rank && weft_lower_const(l, t.dims[t.rank - 1]) == 1) continue;
-        if (!have || (best.rank && weft_lower_const(l, best.dims[best.rank - 1]) == 1)) best = t;
+        if (have && best.rank && t.rank == best.rank && is_row(l, &t, mask)) continue;
+        if (!have || is_row(l, &best, mask)) best = t;
         have = true;
     }
     return best;
@@ -90,23 +87,6 @@ void weft_region_build(struct weft_expr *e, const uint32_t *nodes, uint32_t n_no
         for (uint32_t k = 0; k < n->n_out; k++)
             if (weft_lower_escapes(l, e->step->group, n->out[k])) weft_x_store_value(e, n->out[k]);
     }
-}
-
-/// Chooses the held regime where it fits, and defines its columns. False: loop.
-static bool hold(struct weft_xtext *t, uint32_t n_nodes, uint32_t wg, struct weft_str *out) {
-    struct weft_lower *l = t->e->step->l;
-    int64_t width = weft_lower_const(l, t->e->n);
-    uint32_t columns = width > 0 ? (uint32_t)((width + wg - 1) / wg) : 0;
-    if (!l->profile->unrolls || columns == 0 || columns > 8 || (uint64_t)n_nodes * columns * 3 > 1500) return false;
-    for (uint32_t u = 0; u < columns; u++) {
-        bool whole = (int64_t)(u + 1) * wg <= width;
-        weft_str_addf(out, whole ? "let hold%u = lid + %uu;\n" : "let hold%u = min(lid + %uu, %uu);\n", u, u * wg,
-                      (unsigned)(width - 1));
-        t->col[u] = weft_arena_printf(&l->plan->arena, "hold%u", u);
-        t->ok[u] = whole ? NULL : weft_arena_printf(&l->plan->arena, "lid + %uu < %uu", u * wg, (unsigned)width);
-    }
-    t->n_held = columns;
-    return true;
 }
 
 // ---- parts ---------------------------------------------------------------------------------------------------------
@@ -161,17 +141,6 @@ static uint32_t at_point(const struct weft_lower *l, uint32_t group, const uint3
     return kept;
 }
 
-struct region {
-    struct weft_lower *l;
-    struct weft_step *s;
-    struct weft_xstep step;
-    struct weft_expr *programs; ///< one a part
-    uint32_t *part, *nodes, *points;
-    struct region_cfg cfg;
-    struct weft_str body;
-    bool any_rows;
-};
-
 static bool moves_only(const struct weft_lower *l, const uint32_t *nodes, uint32_t n) {
     bool any = false;
     for (uint32_t i = 0; i < n; i++) {
@@ -202,155 +171,144 @@ static struct weft_type flat_space(const struct weft_lower *l, struct weft_type 
     return space;
 }
 
-/// True if the number of elements is a multiple of 4 for all sizes, and a row too.
-static bool whole_quads(const struct weft_lower *l, const struct weft_expr *e) {
-    int64_t row = e->space.rank ? weft_lower_const(l, e->space.dims[e->space.rank - 1]) : 1;
-    return weft_dim_is_multiple(l->graph->dims, e->n, 4) && row % 4 == 0;
-}
-
-/// Four neighbours a thread. `exact`: all or none of them are there.
-static void side_by_side(struct region *r, struct weft_xtext *t, const char *start, const char *total, bool exact) {
-    const struct weft_expr *e = t->e;
-    struct weft_arena *arena = &r->l->plan->arena;
-    static const char *const names[] = {"c0", "c1", "c2", "c3"};
-    bool phase = e->phase != NULL;
-    t->n_held = 4;
-    t->quads = exact;
-    t->word = "word";
-    weft_str_addf(&r->body, "let quad = (group - %s) * WG + lid;\n", start);
-    weft_str_add(&r->body, "let word = quad * 2u;\n");
-    for (uint32_t u = 0; u < 4; u++) {
-        t->col[u] = names[u];
-        if (exact) {
-            weft_str_addf(&r->body, "let c%u = quad * 4u + %uu;\n", u, u);
-            continue;
-        }
-        weft_str_addf(&r->body, "let n%u = quad * 4u + %uu", u, u);
-        if (phase) weft_str_addf(&r->body, " - phase_%s()", e->phase);
-        weft_str_addf(&r->body, ";\nlet c%u = min(n%u, %s - 1u);\n", u, u, total); // in front of the first: wraps
-        t->ok[u] = weft_arena_printf(arena, "n%u < %s", u, total);
-    }
-    if (exact) weft_str_addf(&r->body, "if (c0 < %s) {\n", total);
-    else weft_str_addf(&r->body, "if (quad * 4u < %s + %uu) {\n", total, phase ? 1 : 0);
-    if (exact && r->cfg.n_parts == 1) weft_xtext_widen((const struct weft_xtext *const[]){t}, 1);
-    weft_xtext_stores(t, "", "true", false, &r->body);
-    weft_str_add(&r->body, "}\n");
-}
-
-static void flat(struct region *r, struct weft_xtext *t, const char *start) {
-    struct weft_lower *l = r->l;
-    const struct weft_expr *e = t->e;
-    const char *total = weft_xtext_dim(&r->step, e->n);
-    bool packed = false, exact = whole_quads(l, e) && !e->phase;
-    for (uint32_t i = 0; i < e->n_stores; i++) packed |= e->stores[i].packed;
-    if (packed || (exact && l->profile->unrolls && (uint64_t)e->n_x * 4 < 600)) {
-        side_by_side(r, t, start, total, exact);
+/// Finds what a part's nodes are, and in which space they compute.
+static void describe(struct weft_lower *l, uint32_t group, struct weft_region_part *part, uint32_t *points) {
+    uint32_t n_points = at_point(l, group, part->nodes, part->n, points), last = 0;
+    for (uint32_t i = 0; i < part->n; i++) part->mask |= weft_node_reduced(l->graph, &l->graph->nodes[part->nodes[i]]);
+    part->space = space_of(l, points, n_points, part->mask);
+    if (part->mask == 0) {
+        part->space = flat_space(l, part->space, points, n_points);
         return;
     }
-    weft_str_addf(&r->body, "for (var k = 0u; k < %uu; k++) {\nlet col = (group - %s) * %uu * WG + k * WG + lid;\n",
-                  PER_THREAD, start, PER_THREAD);
-    weft_str_addf(&r->body, "if (col < %s) {\n", total);
-    weft_xtext_stores(t, "", "true", false, &r->body);
-    weft_str_add(&r->body, "}\n}\n");
-}
-
-static void by_row(struct region *r, struct weft_xtext *t, const char *start, uint32_t n_nodes) {
-    char loop[96];
-    snprintf(loop, sizeof loop, "for (var col = lid; col < %s; col += WG)", weft_xtext_dim(&r->step, t->e->n));
-    weft_str_addf(&r->body, "let row = group - %s;\n", start);
-    hold(t, n_nodes, r->cfg.wg, &r->body);
-    weft_xtext_reductions(t, loop, &r->body);
-    weft_xtext_stores(t, loop, "lid == 0u", true, &r->body);
-}
-
-static void lower_part(struct region *r, const struct weft_group *g, uint32_t p) {
-    struct weft_lower *l = r->l;
-    struct weft_expr *e = &r->programs[p];
-    struct weft_xtext t;
-    uint32_t n = 0;
-    bool reduces = false, once = false;
-    for (uint32_t i = 0; i < g->n_nodes; i++) {
-        if (r->part[i] != p) continue;
-        r->nodes[n++] = g->nodes[i];
-        reduces |= l->graph->nodes[g->nodes[i]].op->reduce != WEFT_REDUCE_NONE;
+    weft_dim rows = weft_dim_const(l->graph->dims, 1), n = rows, inner = rows;
+    for (uint32_t a = 0; a < part->space.rank; a++) {
+        weft_dim *side = part->mask >> a & 1 ? &n : &rows;
+        *side = weft_dim_mul(l->graph->dims, *side, part->space.dims[a]);
+        if (part->mask >> a & 1) last = a;
     }
-    uint32_t n_points = at_point(l, r->step.group, r->nodes, n, r->points);
-    struct weft_type space = space_of(l, r->points, n_points);
-    if (!reduces) space = flat_space(l, space, r->points, n_points);
-    weft_expr_begin(e, &r->step, space, reduces ? weft_region_last_axis(&space) : (1u << space.rank) - 1, NULL);
-    e->flat = !reduces;
-    e->raw = !reduces && moves_only(l, r->nodes, n);
-    weft_region_build(e, r->nodes, n);
-    if (l->status != WEFT_OK || !weft_xtext_begin(&t, e)) return;
+    for (uint32_t a = last + 1; a < part->space.rank; a++)
+        inner = weft_dim_mul(l->graph->dims, inner, part->space.dims[a]);
+    if (rows == WEFT_DIM_BAD || n == WEFT_DIM_BAD || inner == WEFT_DIM_BAD) {
+        weft_lower_fail(l, WEFT_ERR_NOMEM,
+                        "out of memory while compiling the graph, or a value of more than 2^63 elements");
+        return;
+    }
+    int64_t most_rows = weft_lower_max(l, rows), most = weft_lower_max(l, n), most_inner = weft_lower_max(l, inner);
+    part->shape = (struct weft_map_shape){.rows = most_rows > 0 ? (uint64_t)most_rows : 0,
+                                          .n = most > 0 ? (uint64_t)most : 0,
+                                          .inner = most_inner > 1 ? (uint64_t)most_inner : 1};
+}
+
+static struct weft_region_part *find(struct weft_lower *l, uint32_t group, uint32_t *n_parts) {
+    const struct weft_group *g = &l->groups[group];
+    struct weft_arena *arena = &l->plan->arena;
+    uint32_t *part = weft_arena_alloc(arena, (g->n_nodes + 1) * sizeof *part);
+    uint32_t *nodes = weft_arena_alloc(arena, (2 * g->n_nodes + 1) * sizeof *nodes);
+    *n_parts = part ? find_parts(l, g, group, part) : 0;
+    struct weft_region_part *parts = weft_arena_alloc(arena, (*n_parts + 1) * sizeof *parts);
+    if (!part || !nodes || !parts) {
+        weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while writing a kernel");
+        return NULL;
+    }
+    uint32_t *points = nodes + g->n_nodes;
+    for (uint32_t p = 0; p < *n_parts && l->status == WEFT_OK; p++) {
+        parts[p] = (struct weft_region_part){.nodes = nodes};
+        for (uint32_t i = 0; i < g->n_nodes; i++)
+            if (part[i] == p) nodes[parts[p].n++] = g->nodes[i];
+        nodes += parts[p].n;
+        describe(l, group, &parts[p], points);
+    }
+    return parts;
+}
+
+// ---- steps ---------------------------------------------------------------------------------------------------------
+
+bool weft_region_begin(struct weft_region *r, struct weft_lower *l, uint32_t group, const uint32_t *nodes, uint32_t n,
+                       const char *what, uint32_t n_parts, uint32_t threads) {
+    const struct weft_node *named = &l->graph->nodes[nodes[n - 1]];
+    char label[160];
+    *r = (struct weft_region){.l = l, .group = group, .cfg = {.n_parts = n_parts, .wg = threads}};
+    r->programs = weft_arena_alloc(&l->plan->arena, n_parts * sizeof *r->programs);
+    if (!r->programs) weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while writing a kernel");
+    snprintf(label, sizeof label, "region %s, %u nodes, %s", weft_node_label(named), n, what);
+    r->s = weft_emit(l, &region_kernel, label, &r->cfg, sizeof r->cfg);
+    weft_xstep_begin(&r->step, l, r->s, group);
+    return l->status == WEFT_OK;
+}
+
+void weft_region_end(struct weft_region *r) {
+    struct weft_lower *l = r->l;
+    uint32_t words = r->step.trees ? 8 : 7; // of a thread: f32, vec2 and vec4 of reductions, and a tree
+    weft_emit_int(l, r->s, "REDUCE", r->any_rows);
+    weft_emit_text(l, r->s, "BODY", weft_str_get(&r->body));
+    weft_emit_workgroup(r->s, r->cfg.wg, r->any_rows ? r->cfg.wg * 4 * words : 0);
+    if (l->status == WEFT_OK) memcpy((void *)r->s->cfg, &r->cfg, sizeof r->cfg);
+    weft_xstep_finish(&r->step, region_params_fields);
+    weft_region_narrow(&r->step);
+    if (r->body.failed) weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while writing a kernel");
+    weft_str_free(&r->body);
+}
+
+void weft_region_write(struct weft_region *r, uint32_t p, const struct weft_region_walk *walk) {
+    const struct weft_expr *e = &r->programs[p];
+    struct weft_xtext t;
+    bool once = false;
+    if (r->l->status != WEFT_OK || !weft_xtext_begin(&t, e)) return;
     for (uint32_t i = 0; i < e->n_stores; i++) once |= e->stores[i].once;
-    char start[16];
-    snprintf(start, sizeof start, p ? "p.end%u" : "0u", p - 1);
+    char first[16];
+    snprintf(first, sizeof first, p ? "p.end%u" : "0u", p - 1);
     weft_str_addf(&r->body, "%sif (group < p.end%u) {\n", p ? " else " : "", p);
-    if (reduces) by_row(r, &t, start, n);
-    else flat(r, &t, start);
+    if (walk) weft_region_rows(r, &t, walk, first);
+    else weft_region_flat(r, &t, first);
     weft_str_add(&r->body, "}");
     r->cfg.part[p].rows = e->rows;
     r->cfg.part[p].n = e->n;
-    r->cfg.part[p].by_row = reduces;
+    r->cfg.part[p].chunks = walk ? walk->chunks : WEFT_DIM_BAD;
+    r->cfg.part[p].each = walk ? walk->schedule->rows : 0;
     r->cfg.part[p].has_once = once;
     r->cfg.part[p].more = e->phase ? 1 : 0;
-    r->any_rows |= reduces;
+    r->any_rows |= walk != NULL;
 }
 
-/// Threads of a workgroup: by the widest row that is reduced.
-static uint32_t choose_wg(const struct weft_lower *l, const struct weft_group *g) {
-    int64_t width = 0;
-    for (uint32_t i = 0; i < g->n_nodes; i++) {
-        const struct weft_node *n = &l->graph->nodes[g->nodes[i]];
-        if (!n->op->reduce) continue;
-        const struct weft_type *t = weft_region_node_space(l->graph, n);
-        int64_t w = weft_lower_max(l, t->dims[t->rank - 1]);
-        if (w > width) width = w;
+static void lower_part(struct weft_region *r, uint32_t p, const struct weft_region_part *part) {
+    struct weft_lower *l = r->l;
+    struct weft_expr *e = &r->programs[p];
+    uint32_t all = (1u << part->space.rank) - 1;
+    weft_expr_begin(e, &r->step, part->space, part->mask ? part->mask : all, NULL);
+    e->flat = !part->mask;
+    e->raw = !part->mask && moves_only(l, part->nodes, part->n);
+    weft_region_build(e, part->nodes, part->n);
+    struct weft_map_schedule schedule = weft_map_schedule(l->profile, &part->shape, r->cfg.wg);
+    struct weft_region_walk walk = {&schedule, part->n, e->n, WEFT_DIM_BAD, false};
+    weft_region_write(r, p, part->mask ? &walk : NULL);
+    if (r->cfg.n_parts > 1 || l->status != WEFT_OK) return;
+    if (!part->mask) weft_x_cut(e, false, WEFT_REGION_PER_THREAD * r->cfg.wg);
+    else if (!schedule.beside) weft_x_cut(e, true, 1);
+}
+
+/// Threads of a workgroup: as many as the part wants that reduces and wants most.
+static uint32_t choose_threads(const struct weft_lower *l, const struct weft_region_part *parts, uint32_t n) {
+    uint32_t most = 0;
+    for (uint32_t p = 0; p < n; p++) {
+        uint32_t threads = parts[p].mask ? weft_map_threads(l->profile, &parts[p].shape) : 0;
+        if (threads > most) most = threads;
     }
-    if (width == 0) return 64;
-    return weft_tile_of(l->profile, WEFT_TILE_ROWS, (uint64_t)width)->threads;
+    return most ? most : 64;
 }
 
 weft_status weft_region_lower(struct weft_lower *l, uint32_t group) {
+    struct weft_region r;
+    char what[24];
+    uint32_t n_parts, n = 0;
+    struct weft_region_part *parts = find(l, group, &n_parts);
+    if (n_parts > MAX_PARTS) weft_lower_crowded(l, "a region has more than %d parts", MAX_PARTS);
+    for (uint32_t p = 0; p < n_parts && l->status == WEFT_OK; p++)
+        if (!weft_region_chunks(l, group, &parts[p])) parts[n++] = parts[p];
+    if (l->status != WEFT_OK || n == 0) return l->status;
+    snprintf(what, sizeof what, "%u parts", n);
     const struct weft_group *g = &l->groups[group];
-    const struct weft_node *named = &l->graph->nodes[g->nodes[g->n_nodes - 1]];
-    char label[160];
-    struct region r = {.l = l};
-    r.part = weft_calloc(g->n_nodes + 1, sizeof *r.part);
-    r.nodes = weft_calloc(g->n_nodes + 1, sizeof *r.nodes);
-    r.points = weft_calloc(g->n_nodes + 1, sizeof *r.points);
-    weft_status status =
-        r.part && r.nodes && r.points ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while writing a kernel");
-    if (status != WEFT_OK) goto done;
-    r.cfg.n_parts = find_parts(l, g, group, r.part);
-    r.cfg.wg = choose_wg(l, g);
-    if (r.cfg.n_parts > MAX_PARTS) {
-        weft_lower_crowded(l, "a region has more than %d parts", MAX_PARTS);
-        status = l->status;
-        goto done;
-    }
-    r.programs = weft_arena_alloc(&l->plan->arena, r.cfg.n_parts * sizeof *r.programs);
-    if (!r.programs) {
-        status = weft_fail(WEFT_ERR_NOMEM, "out of memory while writing a kernel");
-        goto done;
-    }
-    snprintf(label, sizeof label, "region %s, %u nodes, %u parts", weft_node_label(named), g->n_nodes, r.cfg.n_parts);
-    r.s = weft_emit(l, &region_kernel, label, &r.cfg, sizeof r.cfg);
-    weft_xstep_begin(&r.step, l, r.s, group);
-    for (uint32_t p = 0; p < r.cfg.n_parts && l->status == WEFT_OK; p++) lower_part(&r, g, p);
-    weft_emit_int(l, r.s, "REDUCE", r.any_rows);
-    weft_emit_text(l, r.s, "BODY", weft_str_get(&r.body));
-    weft_emit_workgroup(r.s, r.cfg.wg, r.any_rows ? r.cfg.wg * 28 : 0);
-    if (l->status == WEFT_OK) memcpy((void *)r.s->cfg, &r.cfg, sizeof r.cfg);
-    if (r.cfg.n_parts == 1 && l->status == WEFT_OK)
-        weft_x_cut(&r.programs[0], r.any_rows, r.any_rows ? 1 : PER_THREAD * r.cfg.wg);
-    weft_xstep_finish(&r.step, region_params_fields);
-    weft_region_narrow(&r.step);
-    status = r.body.failed ? weft_fail(WEFT_ERR_NOMEM, "out of memory while writing a kernel") : l->status;
-done:
-    weft_str_free(&r.body);
-    weft_free(r.part);
-    weft_free(r.nodes);
-    weft_free(r.points);
-    return status;
+    if (!weft_region_begin(&r, l, group, g->nodes, g->n_nodes, what, n, choose_threads(l, parts, n))) return l->status;
+    for (uint32_t p = 0; p < n && l->status == WEFT_OK; p++) lower_part(&r, p, &parts[p]);
+    weft_region_end(&r);
+    return l->status;
 }

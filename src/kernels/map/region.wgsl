@@ -1,6 +1,6 @@
 //%% A generated group of elementwise and row kernels side by side (region.c): part i has the workgroups below end_i.
-//%% BODY picks the part. By row: one workgroup a row, its threads walk the columns. Flat: a thread computes four
-//%% elements, WG apart.
+//%% BODY picks the part. By row: a workgroup, or some of its threads, walk the columns of one. Flat: a thread computes
+//%% four elements, WG apart.
 //% if REDUCE
 //% include "plan/reduce.wgsl"
 //% end
