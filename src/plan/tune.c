@@ -81,7 +81,6 @@ static const struct {
     [WEFT_TILE_MATVEC_HEAD] = {"matvec_head", 7, matvec_fits},
     [WEFT_TILE_MATVEC_DIRECT] = {"matvec_direct", 15, direct_fits},
     [WEFT_TILE_MATMUL] = {"matmul", 47, matmul_fits},
-    [WEFT_TILE_ROWS_Q4] = {"rows_q4", 0, NULL},
     [WEFT_TILE_ATTENTION] = {"attention", 0, NULL},
     [WEFT_TILE_ATTENTION_JOIN] = {"attention_join", 0, NULL},
     [WEFT_TILE_RECURRENT] = {"recurrent", 0, NULL},
