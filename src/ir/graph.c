@@ -348,12 +348,6 @@ static weft_status resolve_args(struct weft_graph *g, const struct weft_op *op, 
     return WEFT_OK;
 }
 
-const struct weft_attr *weft_node_attr(const struct weft_node *n, const char *name) {
-    for (uint32_t i = 0; i < WEFT_MAX_ATTRS && n->op->attrs[i].name; i++)
-        if (strcmp(n->op->attrs[i].name, name) == 0) return &n->attrs[i];
-    return NULL;
-}
-
 // ---- nodes
 
 weft_status weft_node_blame(const struct weft_graph *g, const struct weft_op *op, const char *name,
@@ -535,17 +529,6 @@ weft_value weft_graph_base(const struct weft_graph *g, weft_value v) {
 
 bool weft_node_writes(const struct weft_graph *g, const struct weft_node *n, uint32_t k) {
     return weft_op_writes(n->op, k) && k < n->n_in && n->in[k] < g->n_values && g->values[n->in[k]].state != UINT32_MAX;
-}
-
-weft_value weft_graph_state_latest(const struct weft_graph *g, weft_value v) {
-    if (v >= g->n_values || g->values[v].state == UINT32_MAX) return WEFT_NO_VALUE;
-    uint32_t state = g->values[v].state;
-    for (size_t i = g->n_nodes; i-- > 0;) {
-        const struct weft_node *n = &g->nodes[i];
-        for (uint32_t k = 0; !n->dead && k < n->n_out; k++)
-            if (weft_node_writes(g, n, k) && g->values[n->out[k]].state == state) return n->out[k];
-    }
-    return g->states[state];
 }
 
 // ---- short forms

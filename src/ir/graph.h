@@ -145,8 +145,8 @@ weft_value weft_graph_base(const struct weft_graph *g, weft_value v);
 bool weft_graph_ambiguous(const struct weft_graph *g, weft_value leaf, weft_value output);
 /// Text such as "f32 [T, 640]".
 void weft_type_print(const struct weft_dims *dims, const struct weft_type *type, struct weft_str *out);
-/// The current (last) version of the state of which `v` is a version.
-weft_value weft_graph_state_latest(const struct weft_graph *g, weft_value v);
+/// Number of elements when all dims are constants; -1 otherwise or on overflow.
+int64_t weft_type_const_count(const struct weft_dims *dims, const struct weft_type *type);
 
 /// True if node n writes a state: output k is the next version of input k.
 bool weft_node_writes(const struct weft_graph *g, const struct weft_node *n, uint32_t k);
@@ -171,9 +171,6 @@ weft_value weft_b2(struct weft_build *b, const char *op, weft_value x, weft_valu
 weft_value weft_bn(struct weft_build *b, const char *op, const char *name, const weft_value *in, uint32_t n_in,
                    const struct weft_arg *args, uint32_t n_args); ///< output 0; WEFT_NO_VALUE once failed
 weft_value weft_bf(struct weft_build *b, float x);                ///< constant
-
-/// Attribute of a node by name (the row's order is resolved once); NULL if the op has none of that name.
-const struct weft_attr *weft_node_attr(const struct weft_node *n, const char *name);
 
 /// Text format; parse(print(g)) prints the same. Weights carry no data in text. `symbols` are declared on top.
 weft_status weft_graph_print(const struct weft_graph *g, struct weft_str *out);
