@@ -30,7 +30,8 @@ struct weft_shards {
 weft_buf weft_shards_buf(const struct weft_shards *s, uint32_t shard);
 void weft_shards_release(struct weft_shards *s);
 /// Makes the buffers of a plan's own shards and uploads weights from the source, a few MiB at a time.
-/// Takes params->source over, also on failure. The plan stays the caller's until weft_shards_keep_plan.
+/// Takes params->source over, also on failure. The plan stays the caller's until
+/// `owns_plan` is set.
 weft_status weft_shards_create(weft_gpu *gpu, struct weft_plan *plan, struct weft_shards *parent,
                                const struct weft_program_params *params, struct weft_shards **out);
 /// The source gives nothing any more: shards that live on can't be loaded again.
@@ -69,8 +70,6 @@ void weft_program_wake(weft_program *program);
 weft_status weft_program_build(weft_program *program, const struct weft_program_params *params);
 /// ERR_LOST if the program could not be recovered.
 weft_status weft_program_there(const weft_program *program);
-/// What a program is called in messages: "the program of 'logits'".
-const char *weft_plan_title(const struct weft_plan *plan);
 
 // What a recovery does to each (recover.c); `report` is a struct weft_recovery.
 weft_status weft_shards_remake(void *shards, void *report);

@@ -15,7 +15,8 @@ weft_status weft_stay_lost(char why[WEFT_LOST_WHY], weft_status status) {
 
 // ---- weights and programs ------------------------------------------------------------------------------------------
 
-const char *weft_plan_title(const struct weft_plan *plan) {
+/// What a program is called in messages: "the program of 'logits'".
+static const char *title(const struct weft_plan *plan) {
     for (uint32_t i = 0; i < plan->n_ios; i++)
         if (plan->ios[i].is_output && plan->ios[i].name) return plan->ios[i].name;
     return plan->n_ios && plan->ios[0].name ? plan->ios[0].name : "";
@@ -28,8 +29,8 @@ static weft_status load_again(struct weft_shards *s) {
         return weft_fail(WEFT_ERR_UNSUPPORTED,
                          "the weights of the program of '%s' can't be read again; compile it with `weights_stay` and "
                          "keep what it reads them from, or destroy it and compile it anew",
-                         weft_plan_title(s->plan));
-    return weft_fail_in(weft_shards_load(s, NULL), "the weights of the program of '%s'", weft_plan_title(s->plan));
+                         title(s->plan));
+    return weft_fail_in(weft_shards_load(s, NULL), "the weights of the program of '%s'", title(s->plan));
 }
 
 weft_status weft_shards_remake(void *shards, void *report) {
@@ -42,7 +43,7 @@ static weft_status build_again(weft_program *p) {
     static const struct weft_program_params quiet;
     const char *weights = weft_shards_lost(p->shards);
     if (weights) return weft_fail(WEFT_ERR_LOST, "%s", weights);
-    return weft_fail_in(weft_program_build(p, &quiet), "the program of '%s'", weft_plan_title(p->plan));
+    return weft_fail_in(weft_program_build(p, &quiet), "the program of '%s'", title(p->plan));
 }
 
 weft_status weft_program_remake(void *program, void *report) {
@@ -58,7 +59,7 @@ weft_status weft_program_remake(void *program, void *report) {
 weft_status weft_program_there(const weft_program *p) {
     if (!p->lost_why[0]) return WEFT_OK;
     return weft_fail(WEFT_ERR_LOST, "the program of '%s' was lost with the device and not recovered: %s",
-                     weft_plan_title(p->plan), p->lost_why);
+                     title(p->plan), p->lost_why);
 }
 
 // ---- sessions ------------------------------------------------------------------------------------------------------
@@ -82,7 +83,7 @@ static weft_status bring_back(weft_session *s) {
         weft_session_drop_bindings(s);
         weft_session_drop_buffers(s);
     }
-    return weft_fail_in(status, "a session of the program of '%s'", weft_plan_title(s->program->plan));
+    return weft_fail_in(status, "a session of the program of '%s'", title(s->program->plan));
 }
 
 weft_status weft_session_remake(void *session, void *report) {

@@ -116,14 +116,12 @@ void weft_session_track_runs(weft_session *s, uint32_t runs);
 void weft_session_track_var(weft_session *s, uint32_t word, uint32_t bits);
 /// False on the null device: what it would read back says nothing.
 bool weft_session_computes(const weft_session *s);
-/// All positions and variables as after a reset.
+/// All positions and variables as after a reset; `known` is then what the variables block holds.
 void weft_session_track_reset(weft_session *s);
 /// What a variable starts with: 0, or what of its bounds is nearest to it.
 uint32_t weft_session_var_start(const struct weft_plan *plan, uint32_t state);
 /// Error INVALID unless a variable may hold these bits.
 weft_status weft_session_check_var(const struct weft_plan *plan, uint32_t state, uint32_t bits);
-/// The same for words of the variables block, from byte `offset` on.
-weft_status weft_session_check_vars(const weft_session *s, uint64_t offset, const void *data, uint64_t bytes);
 /// Whether `runs` runs at the live sizes keep to the plan's limits, reading variables back where the host's bound says
 /// no. Errors: LIMIT (names the variable, what it would lead to, ways out), LOST.
 weft_status weft_session_check_limits(weft_session *s, uint32_t runs);
@@ -172,10 +170,6 @@ const struct weft_snapshot *weft_session_find_checkpoint(const weft_session *s, 
 weft_status weft_session_restore_part(weft_session *s, const struct weft_snapshot *snapshot, bool all);
 
 #define WEFT_REBIND_IOS (UINT32_MAX - 1) ///< as `mem_key`: the ios marked in io_changed
-/// The buffer of an input, output or state, at which byte it begins there, and how many are live. Errors:
-/// NOT_FOUND.
-weft_status weft_session_find_buffer(const weft_session *s, const char *name, weft_buf *out, uint64_t *base,
-                                     uint64_t *live);
 /// ERR_NOT_FOUND with the names that there are.
 weft_status weft_session_no_tensor(const weft_session *s, const char *name);
 

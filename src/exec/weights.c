@@ -53,18 +53,13 @@ static weft_status find_data(const struct weft_plan *plan, const struct weft_pla
     }
     const struct weft_value_info *info = &plan->graph->values[w->value];
     const void *all = info->data;
-    bool given = all || info->kind == WEFT_VALUE_CONST; // an empty constant has no bytes
-    uint64_t bytes = info->data_size, count = 1, skip = weft_dtype_bytes(w->dtype, w->first);
-    if (!given && !source->get)
+    uint64_t bytes = info->data_size, skip = weft_dtype_bytes(w->dtype, w->first);
+    if (!all && !source->get)
         return weft_fail(WEFT_ERR_INVALID, "weight '%s' has no data and the program was given no source",
                          weft_weight_name(w));
-    if (!given) WEFT_TRY(source->get(source->user, w->name, &all, &bytes));
-    for (uint32_t i = 0; i < info->type.rank; i++) {
-        int64_t n = 0;
-        weft_dim_is_const(plan->graph->dims, info->type.dims[i], &n);
-        count = weft_bytes_times(count, (uint64_t)n);
-    }
-    uint64_t want = weft_dtype_bytes(w->dtype, count);
+    if (!all) WEFT_TRY(source->get(source->user, w->name, &all, &bytes));
+    // More elements than can be counted (-1) are more than any file has.
+    uint64_t want = weft_dtype_bytes(w->dtype, (uint64_t)weft_type_const_count(plan->graph->dims, &info->type));
     if (bytes != want) {
         struct weft_str type = {0};
         weft_type_print(plan->graph->dims, &info->type, &type);

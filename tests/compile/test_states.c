@@ -272,8 +272,29 @@ static void commits_that_are_wrong(void **state) {
     BAD(w, "step 'commit s' writes the past");
 }
 
+/// Layers ask for the same of the position; a session checks it once a run, not once a layer.
+static void equal_limits_once(void **state) {
+    (void)state;
+    struct weft_plan *p = fixture_plan("symbol T 1 4\nvar pos u32 0 1000\nvar at u32 0 1000\ninput x f32 [T, 8]\n"
+                                       "state a dense f32 [16, 8]\nstate b dense f32 [16, 8]\n"
+                                       "state c dense f32 [24, 8]\nstate d dense f32 [16, 8]\n"
+                                       "%a1 = cache_append %a %x %pos\n%b1 = cache_append %b %x %pos\n"
+                                       "%c1 = cache_append %c %x %pos\n%d1 = cache_append %d %x %at\n"
+                                       "%p1 = advance %pos {by=T}\n",
+                                       NULL, NULL);
+    static const char *const names[] = {"a", "c", "d"}; // another capacity and another variable are other limits
+    assert_int_equal(p->n_limits, 4);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(p->limits[i].kind, WEFT_LIMIT_WRITE);
+        assert_string_equal(p->limits[i].name, names[i]);
+    }
+    assert_int_equal(p->limits[3].kind, WEFT_LIMIT_BOUND);
+    weft_plan_destroy(p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_limits_once),
         cmocka_unit_test(versions_have_their_buffers),
         cmocka_unit_test(double_states_are_committed_last),
         cmocka_unit_test(rows_stay_in_place),
