@@ -5,6 +5,7 @@
 #ifndef WEFT_TEST_CANCEL_TESTS_H
 #define WEFT_TEST_CANCEL_TESTS_H
 #include "cancel_rig.h"
+#include "gpu/gpu_test.h"
 #include <stdatomic.h>
 
 // ---- fences --------------------------------------------------------------------------------------------------------

@@ -153,5 +153,3 @@ weft_status weft_gpu_submit(weft_gpu *gpu, const struct weft_gpu_submit *submit,
     weft_gpu_unlock(gpu);
     return status;
 }
-
-// ---- waiting --------------------------------------------------------------------------------------------------------
