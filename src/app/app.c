@@ -79,7 +79,7 @@ static void log_line(void *user, enum weft_log_level level, const char *message)
 }
 
 int weft_app_main(int argc, char **argv) {
-    signal(SIGPIPE, SIG_IGN); // a closed pipe shows as a failed write, see weft_out
+    signal(SIGPIPE, SIG_IGN); // a closed pipe shows as a failed write, see output.c
     weft_log_set(log_line, NULL, WEFT_LOG_WARN);
     weft_out_reset();
     if (argc < 2) {

@@ -135,7 +135,7 @@ enum { MOST_TEXT = 64 << 20 };
 static int print_text(weft_status status, struct weft_str *text) {
     if (status == WEFT_OK && text->failed) status = weft_fail(WEFT_ERR_NOMEM, "out of memory for the output");
     if (status == WEFT_OK) weft_outf("%s", weft_str_get(text)); // what is safe already stays as it is
-    if (status == WEFT_OK && text->len && text->data[text->len - 1] != '\n') weft_out("\n", 1);
+    if (status == WEFT_OK && text->len && text->data[text->len - 1] != '\n') weft_outf("\n");
     weft_str_free(text);
     return weft_app_failed(status);
 }
@@ -157,7 +157,7 @@ static int print_plan(struct weft_graph *graph, const struct weft_gpu_caps *caps
     struct weft_compile_params params = *compile;
     if (r->what == WHAT_PASS) params.show = r->pass, params.show_to = &shown;
     weft_status status = weft_compile(graph, caps, &params, &plan);
-    if (status != WEFT_OK && shown.len) weft_out(weft_str_get(&shown), shown.len); // how far it came
+    if (status != WEFT_OK && shown.len) weft_outf("%s", weft_str_get(&shown)); // how far it came
     if (status != WEFT_OK) {
         weft_str_free(&shown);
         return weft_app_failed(status);

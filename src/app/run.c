@@ -72,7 +72,7 @@ static weft_status flush_text(struct run *r) {
     if (status == WEFT_OK) status = weft_stopper_flush(&r->stopper, &r->pending);
     weft_str_free(&bytes);
     show(r);
-    if (!r->json && r->last && r->last != '\n' && isatty(STDOUT_FILENO)) weft_out("\n", 1);
+    if (!r->json && r->last && r->last != '\n' && isatty(STDOUT_FILENO)) weft_outf("\n");
     return status;
 }
 
