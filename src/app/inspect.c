@@ -32,16 +32,17 @@ struct request {
 
 enum { NARROW = 80, WIDE = 1 << 20 };
 
-/// general.architecture, "" if there is none.
-static void architecture(const struct weft_gguf *g, char *out, size_t size) {
-    struct weft_gguf_str arch = {0};
-    if (weft_gguf_get_string(g, "general.architecture", &arch) != WEFT_OK) arch.len = 0;
-    snprintf(out, size, "%.*s", (int)(arch.len < size ? arch.len : size - 1), arch.len ? arch.data : "");
+/// By which architecture the file's keys are known; NULL: by none.
+static const char *architecture(const struct weft_gguf *g) {
+    struct weft_gguf_str arch;
+    char name[64];
+    if (weft_gguf_get_string(g, "general.architecture", &arch) != WEFT_OK || arch.len >= sizeof name) return NULL;
+    snprintf(name, sizeof name, "%.*s", (int)arch.len, arch.data);
+    return weft_model_keys_arch(g, name);
 }
 
 static void print_keys(const struct weft_gguf *g, bool all) {
-    char arch[64];
-    architecture(g, arch, sizeof arch);
+    const char *arch = architecture(g);
     for (size_t i = 0; i < weft_gguf_key_count(g); i++) {
         const char *key = weft_gguf_key_at(g, i);
         struct weft_str value = {0};
@@ -50,7 +51,7 @@ static void print_keys(const struct weft_gguf *g, bool all) {
         if (weft_gguf_get_type(g, key, &type, &element, &count) != WEFT_OK) continue;
         weft_gguf_print_value(g, i, all ? WIDE : NARROW, &value);
         weft_outf("%-46s %-7s %s%s\n", key, weft_gguf_type_name(type), weft_str_get(&value),
-                  weft_model_key_unknown(g, arch, key) ? "   (unknown to Weft, not used)" : "");
+                  weft_model_key_unknown(arch, key) ? "   (unknown to Weft, not used)" : "");
         weft_str_free(&value);
     }
 }
@@ -103,12 +104,11 @@ static int json_file(const struct weft_gguf *g, const struct request *r) {
     json_t *keys = json_object(), *tensors = json_array();
     json_t *unknown = json_array();
     bool ok = true; // nothing is left out where memory ends
-    char arch[64];
-    architecture(g, arch, sizeof arch);
+    const char *arch = architecture(g);
     for (size_t i = 0; i < weft_gguf_key_count(g); i++) {
         const char *key = weft_gguf_key_at(g, i);
         ok &= weft_json_member(keys, key, value_json(g, i, r->all));
-        if (weft_model_key_unknown(g, arch, key)) ok &= json_array_append_new(unknown, weft_json_string(key)) == 0;
+        if (weft_model_key_unknown(arch, key)) ok &= json_array_append_new(unknown, weft_json_string(key)) == 0;
     }
     for (size_t i = 0; i < weft_gguf_tensor_count(g); i++) {
         const struct weft_gguf_tensor *t = weft_gguf_tensor_at(g, i);
