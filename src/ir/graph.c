@@ -392,9 +392,8 @@ static weft_status infer_node(struct weft_graph *g, const struct weft_op *op, co
         if (!writes) continue;
         if (k >= n_in || (writes->must_be_state && g->values[in[k]].state == UINT32_MAX))
             return weft_fail(WEFT_ERR_INVALID, "input %u must be a state, since the operator writes it", k);
-        bool same = out[k].dtype == types[k].dtype && out[k].rank == types[k].rank;
-        for (uint32_t i = 0; same && i < out[k].rank; i++) same = out[k].dims[i] == types[k].dims[i];
-        if (!same) return weft_fail(WEFT_ERR_INTERNAL, "output %u must have the type of the state it writes", k);
+        if (!weft_type_same(&out[k], &types[k]))
+            return weft_fail(WEFT_ERR_INTERNAL, "output %u must have the type of the state it writes", k);
     }
     return WEFT_OK;
 }

@@ -16,6 +16,7 @@
 #include "core/map.h"
 #include "ir/op.h"
 #include "weft/graph.h" // weft_value (index in graph->values), enum weft_state_kind, weft_graph_verify
+#include <string.h>
 
 #define WEFT_NO_NODE UINT32_MAX
 
@@ -143,6 +144,13 @@ weft_value weft_graph_find(const struct weft_graph *g, const char *name);
 weft_value weft_graph_base(const struct weft_graph *g, weft_value v);
 /// An output of the same name as this input or state would be something else: a session finds both by name.
 bool weft_graph_ambiguous(const struct weft_graph *g, weft_value leaf, weft_value output);
+/// Equal dims have equal handles, so types of one graph are compared by them.
+static inline bool weft_type_same_dims(const struct weft_type *a, const struct weft_type *b) {
+    return a->rank == b->rank && memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) == 0;
+}
+static inline bool weft_type_same(const struct weft_type *a, const struct weft_type *b) {
+    return a->dtype == b->dtype && weft_type_same_dims(a, b);
+}
 /// Text such as "f32 [T, 640]".
 void weft_type_print(const struct weft_dims *dims, const struct weft_type *type, struct weft_str *out);
 /// Number of elements when all dims are constants; -1 otherwise or on overflow.

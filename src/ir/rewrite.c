@@ -220,8 +220,7 @@ bool weft_rewrite_needed(const struct weft_rewrite *r, uint32_t node) {
 
 bool weft_rewrite_stands(const struct weft_graph *g, weft_value from, weft_value to) {
     const struct weft_type *a = &g->values[from].type, *b = &g->values[to].type;
-    if (a->dtype != b->dtype || a->rank != b->rank || memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) != 0)
-        return false;
+    if (!weft_type_same(a, b)) return false;
     if (g->values[weft_graph_base(g, to)].state != UINT32_MAX) return false;
     return !g->values[from].is_output || !needs_view(g, to);
 }
