@@ -1,5 +1,5 @@
 /// A device with a small program whose sessions show how often they ran, and that can be made to finish nothing: for
-/// the tests of cancel_tests.h.
+/// the tests of fence_tests.h and cancel_tests.h.
 #ifndef WEFT_TEST_CANCEL_RIG_H
 #define WEFT_TEST_CANCEL_RIG_H
 #include "api_graph.h"
