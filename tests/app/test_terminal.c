@@ -278,12 +278,6 @@ static void unknown_keys(void **state) {
     cli_free(text), cli_free(json), cli_free(run);
 }
 
-static int teardown(void **state) {
-    (void)state;
-    cli_remove_all();
-    return 0;
-}
-
 int main(void) {
     setenv("WEFT_WEBGPU", "null", 1);
     const struct CMUnitTest tests[] = {
@@ -295,5 +289,5 @@ int main(void) {
         cmocka_unit_test(unknown_keys),
         cmocka_unit_test(failed_compilations),
     };
-    return cmocka_run_group_tests_name("terminal", tests, NULL, teardown);
+    return cmocka_run_group_tests_name("terminal", tests, NULL, cli_teardown);
 }

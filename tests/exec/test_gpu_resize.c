@@ -2,6 +2,7 @@
 /// bit against programs bound to each size, and against programs whose graphs know only constants.
 #include "../ops/cases_run.h"
 #include "exec/session_test.h"
+#include "support/graph_run.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +12,7 @@
 
 static bool on_dawn(void) {
     const char *name = getenv("WEFT_WEBGPU");
-    return name && strcmp(name, "dawn") == 0 && !getenv("WEFT_TEST_LONG");
+    return name && strcmp(name, "dawn") == 0 && !weft_test_long();
 }
 
 static bool wanted(const char *name) {

@@ -17,7 +17,7 @@
 #include "plan/update.h"
 #include <stdio.h>
 
-enum { OP_LEVELS = 3, OP_PICK_KINDS = 2, OP_PICK_FEATURES = 256, OP_PICK_ITEMS = 8192 };
+enum { OP_LEVELS = 3, OP_PICK_KINDS = 2, OP_PICK_FEATURES = 256 };
 
 /// A case at a level of fusion, as one kind of device (0: as it is, 1: as a discrete GPU).
 struct op_item {
