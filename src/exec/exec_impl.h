@@ -69,7 +69,7 @@ void weft_program_wake(weft_program *program);
 /// Heaps and pipelines of a program whose plan and weights are there.
 weft_status weft_program_build(weft_program *program, const struct weft_program_params *params);
 /// ERR_LOST if the program could not be recovered.
-weft_status weft_program_there(const weft_program *program);
+weft_status weft_program_check_alive(const weft_program *program);
 
 // What a recovery does to each (recover.c); `report` is a struct weft_recovery.
 weft_status weft_shards_remake(void *shards, void *report);

@@ -56,7 +56,7 @@ weft_status weft_program_remake(void *program, void *report) {
     return status;
 }
 
-weft_status weft_program_there(const weft_program *p) {
+weft_status weft_program_check_alive(const weft_program *p) {
     if (!p->lost_why[0]) return WEFT_OK;
     return weft_fail(WEFT_ERR_LOST, "the program of '%s' was lost with the device and not recovered: %s",
                      title(p->plan), p->lost_why);
@@ -65,7 +65,7 @@ weft_status weft_program_there(const weft_program *p) {
 // ---- sessions ------------------------------------------------------------------------------------------------------
 
 static weft_status bring_back(weft_session *s) {
-    WEFT_TRY(weft_program_there(s->program));
+    WEFT_TRY(weft_program_check_alive(s->program));
     const struct weft_plan *plan = s->program->plan;
     s->last_serial = 0;                                // nothing of before is waited for
     struct weft_snapshot *snapshot = s->host_snapshot; // which a reset forgets
@@ -101,13 +101,13 @@ weft_status weft_session_remake(void *session, void *report) {
     return WEFT_OK;
 }
 
-weft_status weft_session_there(const weft_session *s) {
-    WEFT_TRY(weft_program_there(s->program));
+weft_status weft_session_check_alive(const weft_session *s) {
+    WEFT_TRY(weft_program_check_alive(s->program));
     if (!s->lost_why[0]) return WEFT_OK;
     return weft_fail(WEFT_ERR_LOST, "the session was lost with the device and not recovered: %s", s->lost_why);
 }
 
-weft_status weft_session_whole(const weft_session *s) {
+weft_status weft_session_check_states(const weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     if (!s->gone || !plan->n_states) return WEFT_OK;
     WEFT_TRY(weft_gpu_check(s->gpu)); // while the device itself is gone, that is what to say
@@ -119,11 +119,11 @@ weft_status weft_session_whole(const weft_session *s) {
                      plan->states[0].name, more);
 }
 
-weft_status weft_session_has(const weft_session *s, const char *name) {
+weft_status weft_session_check_state(const weft_session *s, const char *name) {
     const struct weft_plan *plan = s->program->plan;
     bool state = false;
     for (uint32_t i = 0; i < plan->n_states && !state; i++) state = strcmp(plan->states[i].name, name) == 0;
-    return state ? weft_session_whole(s) : WEFT_OK;
+    return state ? weft_session_check_states(s) : WEFT_OK;
 }
 
 weft_status weft_session_lost_states(const weft_session *session, const char **names, size_t capacity, size_t *count) {

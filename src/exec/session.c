@@ -138,7 +138,7 @@ weft_status weft_session_create(weft_program *program, const struct weft_session
     s->live = WEFT_NO_VERSION;
     s->sabotage_step = s->stale_step = UINT32_MAX;
     for (uint32_t i = 0; i < plan->n_states; i++) s->turns |= plan->states[i].policy == WEFT_STATE_PING_PONG;
-    WEFT_GOTO(weft_program_there(program));
+    WEFT_GOTO(weft_program_check_alive(program));
     WEFT_GOTO(weft_session_make_bindings(s));
     WEFT_GOTO(make_room(s));
     WEFT_GOTO(weft_session_make_buffers(s));

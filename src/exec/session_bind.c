@@ -249,7 +249,7 @@ static weft_status bind_buffer(const weft_session *s, const struct weft_binding 
 
 weft_status weft_session_bind_all(weft_session *s, const struct weft_binding *bindings, size_t count) {
     if (!s || (count && !bindings)) return weft_session_null_argument("weft_session_bind_all");
-    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_check_alive(s));
     memcpy(s->next, s->bound, s->program->plan->n_ios * sizeof *s->next);
     for (size_t i = 0; i < count; i++) {
         const struct weft_binding *b = &bindings[i];

@@ -21,7 +21,7 @@ static weft_status find_buffer(const weft_session *s, const char *name, weft_buf
     *base = *live = 0;
     if (!s || !name) return weft_session_null_argument("a read or write of a session");
     const struct weft_plan *plan = s->program->plan;
-    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_check_alive(s));
     for (uint32_t i = 0; i < plan->n_states; i++) {
         if (plan->states[i].kind == WEFT_STATE_VAR || strcmp(plan->states[i].name, name) != 0) continue;
         bool paged = plan->states[i].kind == WEFT_STATE_PAGED;
@@ -63,7 +63,7 @@ weft_status weft_session_write(weft_session *s, const char *name, uint64_t offse
 }
 
 weft_status weft_session_read_buffer(weft_session *s, weft_buf buf, uint64_t offset, void *data, uint64_t bytes) {
-    WEFT_TRY(weft_session_go(s));
+    WEFT_TRY(weft_session_check_not_cancelled(s));
     const atomic_bool *token = weft_gpu_token(&s->cancelled);
     weft_status status = weft_buf_read(s->gpu, buf, offset, data, bytes);
     weft_gpu_token(token);
@@ -75,7 +75,7 @@ weft_status weft_session_read(weft_session *s, const char *name, uint64_t offset
     uint64_t at;
     WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
     if (bytes && !data) return weft_session_null_argument("weft_session_read");
-    WEFT_TRY(weft_session_has(s, name));
+    WEFT_TRY(weft_session_check_state(s, name));
     const struct weft_plan_state *paged = weft_session_paged(s, name);
     weft_status status = !bytes  ? WEFT_OK
                          : paged ? weft_session_read_rows(s, paged, offset, data, bytes)
@@ -88,7 +88,7 @@ weft_status weft_session_read_start(weft_session *s, const char *name, uint64_t 
     weft_buf buf;
     uint64_t at;
     WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
-    WEFT_TRY(weft_session_has(s, name));
+    WEFT_TRY(weft_session_check_state(s, name));
     if (weft_session_paged(s, name))
         return weft_fail(WEFT_ERR_UNSUPPORTED,
                          "state '%s' is paged, so its rows do not lie together; read it with "
@@ -101,7 +101,7 @@ weft_status weft_session_read_start(weft_session *s, const char *name, uint64_t 
 static weft_status find_var(const weft_session *s, const char *name, uint32_t *state) {
     if (!s || !name) return weft_session_null_argument("a variable of a session");
     const struct weft_plan *plan = s->program->plan;
-    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_check_alive(s));
     for (*state = 0; *state < plan->n_states; ++*state)
         if (plan->states[*state].kind == WEFT_STATE_VAR && strcmp(plan->states[*state].name, name) == 0) return WEFT_OK;
     return weft_fail(WEFT_ERR_NOT_FOUND,
@@ -135,7 +135,7 @@ weft_status weft_session_set_var(weft_session *s, const char *name, uint32_t bit
 
 weft_status weft_session_set_active(weft_session *s, bool active) {
     if (!s) return weft_session_null_argument("weft_session_set_active");
-    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_check_alive(s));
     return set_word(s, WEFT_VAR_ACTIVE, active);
 }
 
@@ -143,7 +143,7 @@ weft_status weft_session_get_var(weft_session *s, const char *name, uint32_t *bi
     uint32_t state;
     WEFT_TRY(find_var(s, name, &state));
     if (!bits) return weft_session_null_argument("weft_session_get_var");
-    WEFT_TRY(weft_session_has(s, name));
+    WEFT_TRY(weft_session_check_state(s, name));
     return weft_session_read_buffer(s, s->vars, s->program->plan->states[state].var_slot * 4ull, bits, 4);
 }
 
@@ -157,11 +157,11 @@ weft_status weft_session_get_active(weft_session *s, bool *active) {
 
 /// The variables themselves; page tables, which stand behind them, are no one's to read.
 static weft_status check_vars(weft_session *s, uint64_t offset, uint64_t bytes) {
-    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_check_alive(s));
     if (offset % 4 || bytes % 4 || offset > WEFT_VARS_BYTES || bytes > WEFT_VARS_BYTES - offset)
         return weft_fail(WEFT_ERR_LIMIT, "the variables have %d bytes; %llu at offset %llu are no words of theirs",
                          WEFT_VARS_BYTES, (unsigned long long)bytes, (unsigned long long)offset);
-    return weft_session_whole(s);
+    return weft_session_check_states(s);
 }
 
 weft_status weft_session_vars_read(weft_session *s, uint64_t offset, void *data, uint64_t bytes) {
@@ -177,7 +177,7 @@ weft_status weft_session_vars_start(weft_session *s, uint64_t offset, uint64_t b
 weft_status weft_session_reset(weft_session *s) {
     if (!s) return weft_session_null_argument("weft_session_reset");
     const struct weft_plan *plan = s->program->plan;
-    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_check_alive(s));
     s->gone = true; // until all of it is done
     for (uint32_t i = 0; i < plan->n_states; i++)
         if (s->states[i].id) WEFT_TRY(weft_buf_fill(s->gpu, s->states[i], 0, weft_buf_size(s->gpu, s->states[i]), 0));

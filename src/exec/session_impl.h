@@ -86,7 +86,7 @@ struct weft_session {
     struct weft_snapshot *checkpoints[WEFT_CHECKPOINTS]; ///< oldest first
     uint32_t n_checkpoints;
     struct weft_gpu_dependent dependent;
-    bool gone;                           ///< states went with a lost device, or in the middle of being set: see whole()
+    bool gone; ///< states went with a lost device, or while they were set: weft_session_check_states
     struct weft_snapshot *host_snapshot; ///< newest on the host, taken or restored and not undone since; the caller's
     weft_session *next_follower;         ///< of that snapshot
     char lost_why[WEFT_LOST_WHY];
@@ -200,14 +200,14 @@ weft_status weft_session_restage(weft_session *s);
 
 // recover.c
 /// ERR_LOST if session or program could not be recovered.
-weft_status weft_session_there(const weft_session *s);
+weft_status weft_session_check_alive(const weft_session *s);
 /// ERR_STALE while states are gone; names one.
-weft_status weft_session_whole(const weft_session *s);
+weft_status weft_session_check_states(const weft_session *s);
 /// The same for one state or variable; inputs and outputs are never gone.
-weft_status weft_session_has(const weft_session *s, const char *name);
+weft_status weft_session_check_state(const weft_session *s, const char *name);
 weft_status weft_session_null_argument(const char *call);
 /// ERR_CANCELLED after weft_session_cancel. Calls that wait begin with it.
-weft_status weft_session_go(const weft_session *s);
+weft_status weft_session_check_not_cancelled(const weft_session *s);
 /// A blocking read of one of the session's buffers that weft_session_cancel ends.
 weft_status weft_session_read_buffer(weft_session *s, weft_buf buf, uint64_t offset, void *data, uint64_t bytes);
 weft_status weft_session_no_memory(void);

@@ -213,7 +213,7 @@ weft_status weft_session_reserve(weft_session *s, uint64_t rows) {
     if (!s->pages)
         return weft_fail(WEFT_ERR_UNSUPPORTED,
                          "the program has no paged state; its sessions took all their memory when they were made");
-    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_check_alive(s));
     WEFT_TRY(weft_session_settle(s));
     for (uint32_t g = 0; g < s->program->plan->n_page_groups; g++) {
         uint64_t live = s->tracks[group_of(s, g)->position].at, most = group_of(s, g)->rows;
@@ -278,7 +278,7 @@ static weft_status read_piece(weft_session *s, uint32_t state, const struct piec
     for (uint64_t done = 0, n, at; done < p->bytes; done += n) {
         weft_readback rb = {0};
         n = p->bytes - done < most ? p->bytes - done : most;
-        WEFT_TRY(weft_session_go(s));
+        WEFT_TRY(weft_session_check_not_cancelled(s));
         WEFT_TRY(weft_program_enter(s->program, &s->cancelled));
         weft_buf bank = weft_pool_place(s->program->pool, state, p->page, &at);
         weft_status status = weft_readback_start(s->gpu, bank, at + p->within + done, n, &rb);

@@ -71,7 +71,7 @@ static weft_status stage(weft_session *s, uint32_t k, const int64_t *symbols, ui
 
 weft_status weft_session_resize(weft_session *s, const int64_t *symbols) {
     const struct weft_plan *plan = s->program->plan;
-    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_check_alive(s));
     uint32_t found = find_version(s, symbols);
     if (found != WEFT_NO_VERSION) {
         WEFT_TRY(weft_session_fits(s, symbols));

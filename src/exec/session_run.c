@@ -71,15 +71,15 @@ static weft_status runs_at_once(weft_session *s, const struct weft_version *v, u
     return WEFT_OK;
 }
 
-weft_status weft_session_go(const weft_session *s) {
+weft_status weft_session_check_not_cancelled(const weft_session *s) {
     if (!atomic_load(&s->cancelled)) return WEFT_OK;
     return weft_fail(WEFT_ERR_CANCELLED, "the session was cancelled; weft_session_resume lets it go on");
 }
 
 weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial) {
     if (!s) return weft_session_null_argument("weft_session_run");
-    WEFT_TRY(weft_session_there(s));
-    WEFT_TRY(weft_session_whole(s));
+    WEFT_TRY(weft_session_check_alive(s));
+    WEFT_TRY(weft_session_check_states(s));
     if (s->live == WEFT_NO_VERSION)
         return weft_fail(WEFT_ERR_INVALID, "set the session's sizes before the first run (weft_session_set_sizes)");
     if (runs == 0 || runs > s->max_runs)
@@ -91,7 +91,7 @@ weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial) {
         WEFT_TRY(weft_session_need_shared(s->program, what));
     }
     struct weft_gpu_submit ends;
-    WEFT_TRY(weft_session_go(s));
+    WEFT_TRY(weft_session_check_not_cancelled(s));
     WEFT_TRY(weft_session_check_rows(s, runs));
     WEFT_TRY(weft_session_check_limits(s, runs));
     WEFT_TRY(weft_session_bindings_begin(s, &ends));

@@ -26,8 +26,8 @@ static weft_status copy_states(weft_session *from, weft_session *to) {
 weft_status weft_session_fork(weft_session *s, weft_session **out) {
     if (out) *out = NULL;
     if (!s || !out) return weft_session_null_argument("weft_session_fork");
-    WEFT_TRY(weft_session_there(s));
-    WEFT_TRY(weft_session_whole(s));
+    WEFT_TRY(weft_session_check_alive(s));
+    WEFT_TRY(weft_session_check_states(s));
     struct weft_session_params params = {.checker = s->checker, .max_runs = s->max_runs};
     weft_session *fork = NULL;
     weft_status status = weft_session_create(s->program, &params, &fork);
@@ -136,9 +136,9 @@ static weft_status crop(weft_session *s, uint64_t position) {
 weft_status weft_session_rewind(weft_session *s, uint64_t position) {
     if (!s) return weft_session_null_argument("weft_session_rewind");
     const struct weft_plan *plan = s->program->plan;
-    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_check_alive(s));
     if (position) {
-        WEFT_TRY(weft_session_whole(s));
+        WEFT_TRY(weft_session_check_states(s));
         if (plan->n_positions != 1)
             return weft_fail(WEFT_ERR_UNSUPPORTED, "the program has %u positions, so it can be rewound to 0 only",
                              plan->n_positions);

@@ -169,7 +169,7 @@ weft_status weft_session_position(weft_session *s, uint64_t *position) {
     if (!s || !position) return weft_session_null_argument("weft_session_position");
     const struct weft_plan *plan = s->program->plan;
     *position = 0;
-    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_check_alive(s));
     if (plan->n_positions > 1)
         return weft_fail(WEFT_ERR_INVALID, "the program has %u positions ('%s', '%s'); read them as variables",
                          plan->n_positions, plan->states[plan->positions[0].state].name,

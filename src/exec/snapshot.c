@@ -157,8 +157,8 @@ weft_status weft_session_snapshot(weft_session *s, uint32_t flags, weft_snapshot
     if (!s || !out) return weft_session_null_argument("weft_session_snapshot");
     if (flags != WEFT_SNAPSHOT_DEVICE && flags != WEFT_SNAPSHOT_HOST)
         return weft_fail(WEFT_ERR_INVALID, "a snapshot is taken either on the device or on the host (flags %u)", flags);
-    WEFT_TRY(weft_session_there(s));
-    WEFT_TRY(weft_session_whole(s));
+    WEFT_TRY(weft_session_check_alive(s));
+    WEFT_TRY(weft_session_check_states(s));
     WEFT_TRY(weft_session_settle(s));
     struct weft_snapshot *x = weft_calloc(1, sizeof *x);
     if (!x) return no_memory();
@@ -304,7 +304,7 @@ weft_status weft_session_restore_part(weft_session *s, const struct weft_snapsho
 
 weft_status weft_session_restore(weft_session *s, const weft_snapshot *x) {
     if (!s || !x) return weft_session_null_argument("weft_session_restore");
-    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_check_alive(s));
     WEFT_TRY(suits(s, x));
     WEFT_TRY(weft_session_restore_part(s, x, true));
     weft_session_forget(s, 0);
