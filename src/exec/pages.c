@@ -34,7 +34,7 @@ struct weft_bind weft_pool_bind(const struct weft_pool *pool, uint32_t state, co
                                 uint32_t n) {
     weft_buf buf = banks_of(pool, state)[slots[n].bank];
     if (buf.id) return (struct weft_bind){buf, 0, weft_buf_size(pool->gpu, buf)};
-    return weft_fillers_bind(&pool->fillers, &slots[n], n);
+    return weft_dummies_bind(&pool->dummies, &slots[n], n);
 }
 
 // ---- life ----------------------------------------------------------------------------------------------------------
@@ -62,7 +62,7 @@ weft_status weft_pool_create(weft_gpu *gpu, const struct weft_plan *plan, struct
 static void empty(struct weft_pool *p) {
     for (uint32_t i = 0; i < p->plan->n_states * p->n_banks; i++)
         if (p->bufs[i].id) weft_buf_release(p->gpu, &p->bufs[i]);
-    weft_fillers_drop(p->gpu, &p->fillers);
+    weft_dummies_drop(p->gpu, &p->dummies);
     if (p->bounce.id) weft_buf_release(p->gpu, &p->bounce);
     for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
         if (p->groups[g].total) note_used(p, g, -1); // page 0
@@ -83,7 +83,7 @@ void weft_pool_lose(struct weft_pool *p) {
         *group = (struct weft_pool_group){.wanted = group->wanted};
     }
     for (uint32_t i = 0; i < p->plan->n_states * p->n_banks; i++) p->bufs[i] = (weft_buf){0};
-    p->fillers = (struct weft_fillers){0};
+    p->dummies = (struct weft_dummies){0};
     p->bounce = (weft_buf){0};
     p->generation++;
     p->era++;
@@ -119,7 +119,7 @@ static weft_status make_buffers(struct weft_pool *p, uint32_t group, uint64_t to
                                    p->plan->states[i].name, &bufs[i * p->n_banks + b]);
         }
     if (status == WEFT_OK && g->n_banks > 1)
-        status = weft_fillers_make(p->gpu, WEFT_BUF_FOR_STAGING, "no pages yet", &p->fillers);
+        status = weft_dummies_make(p->gpu, WEFT_BUF_FOR_STAGING, "no pages yet", &p->dummies);
     if (status != WEFT_OK) drop_new(p, bufs);
     return status;
 }

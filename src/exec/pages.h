@@ -9,7 +9,7 @@
 /// Threads: the caller has entered the program (weft_program_enter) in all calls.
 #ifndef WEFT_EXEC_PAGES_H
 #define WEFT_EXEC_PAGES_H
-#include "exec/fillers.h"
+#include "exec/dummies.h"
 #include "gpu/gpu.h"
 #include "plan/plan.h"
 
@@ -26,7 +26,7 @@ struct weft_pool {
     const struct weft_plan *plan;
     weft_buf *bufs;              ///< by number in plan->states, n_banks of each
     uint32_t n_banks;            ///< most of any group
-    struct weft_fillers fillers; ///< in place of banks that are not there yet
+    struct weft_dummies dummies; ///< in place of banks that are not there yet
     struct weft_pool_group *groups;
     uint32_t generation, holders;
     uint32_t era;    ///< rises when the pool is lost: pages of tables of an earlier one are no more

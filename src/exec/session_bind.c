@@ -29,7 +29,7 @@ bool weft_session_bind_slot(const weft_session *s, const struct weft_step *step,
     if (!weft_buf_alive(s->gpu, b->buf)) return false;
     uint64_t room = weft_align256(b->bytes);
     // Live elements end before the bytes that are bound do, so what begins behind them is not reached.
-    if (at->offset >= room) *out = weft_fillers_bind(&s->fillers, at, slot);
+    if (at->offset >= room) *out = weft_dummies_bind(&s->dummies, at, slot);
     else
         *out = (struct weft_bind){b->buf, b->offset + at->offset,
                                   at->size < room - at->offset ? at->size : room - at->offset};
@@ -152,16 +152,16 @@ static weft_status make_backs(weft_session *s, uint32_t io, struct weft_io_back 
 /// Whatever s->next needs and is not there yet. What was made is in `made` (own buffers) and `backs`.
 static weft_status make_needed(weft_session *s, bool *made, struct weft_io_back *backs) {
     const struct weft_plan *plan = s->program->plan;
-    bool fillers = false;
+    bool dummies = false;
     for (uint32_t i = 0; i < plan->n_ios; i++) {
         if (is_back(s, s->next, i)) WEFT_TRY(make_backs(s, i, &backs[i]));
-        fillers |= direct(&s->next[i]) && weft_align256(s->next[i].bytes) < weft_plan_io_bytes(plan, i);
+        dummies |= direct(&s->next[i]) && weft_align256(s->next[i].bytes) < weft_plan_io_bytes(plan, i);
         if (direct(&s->next[i]) || s->ios[i].id) continue;
         WEFT_TRY(weft_buf_make(s->gpu, WEFT_BUF_FOR_IO, weft_plan_io_bytes(plan, i), WEFT_BUF_STORAGE, name_of(s, i),
                                &s->ios[i]));
         made[i] = true;
     }
-    return fillers ? weft_fillers_make(s->gpu, WEFT_BUF_FOR_OTHER, "nothing bound", &s->fillers) : WEFT_OK;
+    return dummies ? weft_dummies_make(s->gpu, WEFT_BUF_FOR_OTHER, "nothing bound", &s->dummies) : WEFT_OK;
 }
 
 static bool changes(const weft_session *s, uint32_t io, bool made) {
@@ -302,7 +302,7 @@ weft_status weft_session_make_bindings(weft_session *s) {
 
 void weft_session_drop_bindings(weft_session *s) {
     for (uint32_t i = 0; s->backs && i < s->program->plan->n_ios; i++) drop_backs(s, i);
-    weft_fillers_drop(s->gpu, &s->fillers);
+    weft_dummies_drop(s->gpu, &s->dummies);
 }
 
 weft_status weft_session_renew_bindings(weft_session *s) {

@@ -60,7 +60,7 @@ struct weft_session {
     struct weft_io_back *backs;           ///< by io
     bool *io_changed;                     ///< by io: staging of a change of bindings
     uint32_t n_bound;                     ///< that are not the session's own
-    struct weft_fillers fillers;          ///< for bindings behind the end of what is bound; made when needed
+    struct weft_dummies dummies;          ///< for bindings behind the end of what is bound; made when needed
     struct weft_gpu_copy *copies;         ///< of the run that is being submitted
     uint64_t host_fences[WEFT_HOST_RUNS];
     uint32_t host_next;
