@@ -70,7 +70,7 @@ static void empty(struct weft_pool *p) {
         weft_free(p->groups[g].refs);
         p->groups[g] = (struct weft_pool_group){0};
     }
-    p->generation++;
+    p->buffer_generation++;
 }
 
 void weft_pool_lose(struct weft_pool *p) {
@@ -85,8 +85,8 @@ void weft_pool_lose(struct weft_pool *p) {
     for (uint32_t i = 0; i < p->plan->n_states * p->n_banks; i++) p->bufs[i] = (weft_buf){0};
     p->dummies = (struct weft_dummies){0};
     p->bounce = (weft_buf){0};
-    p->generation++;
-    p->era++;
+    p->buffer_generation++;
+    p->device_generation++;
 }
 
 void weft_pool_destroy(struct weft_pool *p) {
@@ -176,7 +176,7 @@ static weft_status grow_to(struct weft_pool *p, uint32_t group, uint64_t total) 
         note_used(p, group, 1);
     }
     g->total = (uint32_t)total;
-    p->generation++;
+    p->buffer_generation++;
     return WEFT_OK;
 }
 
@@ -293,8 +293,8 @@ static weft_status make_first(struct weft_pool *p, const struct weft_page_table 
 
 weft_status weft_pool_join_again(struct weft_pool *p, struct weft_page_table *t) {
     for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
-        if (t[g].era != p->era) t[g].n = 0;
-        t[g].era = p->era;
+        if (t[g].device_generation != p->device_generation) t[g].n = 0;
+        t[g].device_generation = p->device_generation;
     }
     return make_first(p, t);
 }
@@ -306,7 +306,7 @@ weft_status weft_pool_join(struct weft_pool *p, const uint32_t *room, struct wef
     *out = NULL;
     for (uint32_t g = 0; g < n && status == WEFT_OK; g++) {
         t[g].room = room ? room[g] : p->plan->page_groups[g].n;
-        t[g].era = p->era;
+        t[g].device_generation = p->device_generation;
         t[g].pages = weft_calloc((size_t)t[g].room + 1, sizeof *t[g].pages);
         if (!t[g].pages) status = no_memory();
     }
@@ -329,7 +329,8 @@ void weft_pool_leave(struct weft_pool *p, struct weft_page_table **tables) {
     if (!t) return;
     *tables = NULL;
     for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
-        for (uint32_t i = 0; i < t[g].n && t[g].era == p->era; i++) weft_pool_drop(p, g, t[g].pages[i]);
+        for (uint32_t i = 0; i < t[g].n && t[g].device_generation == p->device_generation; i++)
+            weft_pool_drop(p, g, t[g].pages[i]);
         p->groups[g].wanted -= t[g].room;
     }
     free_tables(p, t);

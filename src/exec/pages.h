@@ -3,8 +3,8 @@
 /// Page n of a group is slot n of the pool of each state of the group: of its bank n / bank_pages, a buffer of at most
 /// one binding (struct weft_plan_pages). Pages are counted by how many tables they stand in; whoever writes to a page
 /// that stands in several takes a copy first. The pool grows when no page is free: a larger buffer for its last bank,
-/// the old contents copied over in the queue, more banks behind it where the plan binds several, and a new generation,
-/// by which sessions notice that their bind groups are old. With its last holder the pool's buffers go.
+/// the old contents copied over in the queue, more banks behind it where the plan binds several, and a new generation
+/// of buffers, by which sessions notice that their bind groups are old. With its last holder the pool's buffers go.
 ///
 /// Threads: the caller has entered the program (weft_program_enter) in all calls.
 #ifndef WEFT_EXEC_PAGES_H
@@ -28,15 +28,16 @@ struct weft_pool {
     uint32_t n_banks;            ///< most of any group
     struct weft_dummies dummies; ///< in place of banks that are not there yet
     struct weft_pool_group *groups;
-    uint32_t generation, holders;
-    uint32_t era;    ///< rises when the pool is lost: pages of tables of an earlier one are no more
+    uint32_t buffer_generation; ///< rises when buffers become others, which bind groups must follow
+    uint32_t device_generation; ///< rises when the pool is lost, and with it the pages in tables of an earlier one
+    uint32_t holders;
     weft_buf bounce; ///< for copies within a buffer, which WebGPU does not have
 };
 
 /// A session's or snapshot's pages of one group, from row 0 on without gaps.
 struct weft_page_table {
     uint32_t *pages;
-    uint32_t n, room, era;
+    uint32_t n, room, device_generation;
 };
 
 weft_status weft_pool_create(weft_gpu *gpu, const struct weft_plan *plan, struct weft_pool **out);
@@ -53,8 +54,8 @@ weft_status weft_pool_join(struct weft_pool *pool, const uint32_t *room, struct 
 /// Gives all pages of the tables back, and the tables. *tables becomes NULL.
 void weft_pool_leave(struct weft_pool *pool, struct weft_page_table **tables);
 
-/// After the device was lost: no buffers, no pages. Holders stay holders; their tables are of an earlier era, hold
-/// nothing, and can be left or joined again, which makes buffers if there are none. Errors: as joining.
+/// After the device was lost: no buffers, no pages. Holders stay holders; their tables are of an earlier generation,
+/// hold nothing, and can be left or joined again, which makes buffers if there are none. Errors: as joining.
 void weft_pool_lose(struct weft_pool *pool);
 weft_status weft_pool_join_again(struct weft_pool *pool, struct weft_page_table *tables);
 

@@ -134,7 +134,8 @@ weft_status weft_session_rebind_locked(weft_session *s, uint32_t mem_key) {
     for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS && status == WEFT_OK; v++)
         if (s->versions[v].valid) refresh_version(s, &s->versions[v]);
     weft_free(staged);
-    if (status == WEFT_OK && mem_key == UINT32_MAX && s->pages) s->generation = s->program->pool->generation;
+    if (status == WEFT_OK && mem_key == UINT32_MAX && s->pages)
+        s->pool_generation = s->program->pool->buffer_generation;
     return status;
 }
 

@@ -78,7 +78,7 @@ struct weft_session {
     uint32_t sabotage_step, sabotage_word, stale_step;
     const weft_session *stale;           ///< whose bind group the stale step keeps
     struct weft_page_table *pages;       ///< by group in plan->page_groups; NULL: the plan has none
-    uint32_t generation;                 ///< of the pool that the bind groups are for
+    uint32_t pool_generation;            ///< of the pool's buffers that the bind groups are for
     struct weft_track *tracks;           ///< by number in plan->positions
     uint32_t known[WEFT_VARS_BYTES / 4]; ///< variables that no operator writes, by word: what they hold
     bool inexact;                        ///< the device may have stopped a run: tracks[].at are upper bounds

@@ -147,7 +147,7 @@ weft_status weft_session_cover(weft_session *s, uint32_t runs) {
     weft_status status = cover_groups(s, runs);
     weft_gpu_token(token);
     WEFT_TRY(status);
-    if (s->generation == s->program->pool->generation) return WEFT_OK;
+    if (s->pool_generation == s->program->pool->buffer_generation) return WEFT_OK;
     return weft_session_rebind_locked(s, UINT32_MAX);
 }
 
