@@ -9,11 +9,11 @@
 # webgpu.h. Within gpu, front, webgpu and null include no headers of each other or of what stands above them. Public
 # headers (weft/...) are open to all and include only each other. One exception: gpu/caps.h holds what a device can do
 # as plain numbers, without a call, so that plan, kernels, ops and compile may read it. Before the tree, the check runs
-# on planted faults and on legal lines, and fails if it misjudges one of them.
+# on planted faults and on legal lines, and fails if it gets wrong one of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-judge='
+validate='
 # allowed[room] lists the folders that a folder may include.
 BEGIN {
     allowed["core"] = "core"
@@ -73,7 +73,7 @@ function report(why) { printf "%s:%s: #include %s: %s\n", place[1], place[2], na
 END { exit faults > 0 }
 '
 
-faults_of() { awk "$judge" | wc -l; }
+faults_of() { awk "$validate" | wc -l; }
 
 control() { # control EXPECTED LINE
     local got
@@ -127,5 +127,5 @@ if [ -z "$lines" ]; then
     echo "check_includes: found no #include under src/ and include/" >&2
     exit 1
 fi
-printf '%s\n' "$lines" | awk "$judge" >&2 || exit 1
+printf '%s\n' "$lines" | awk "$validate" >&2 || exit 1
 echo "lint: includes: $(printf '%s\n' "$lines" | wc -l) checked, all along the arrows"

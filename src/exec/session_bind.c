@@ -1,5 +1,5 @@
-/// What inputs and outputs are bound to (weft/buffer.h). A change is made in a table beside the live one, judged as a
-/// whole, and takes effect when bind groups for all of it are there.
+/// What inputs and outputs are bound to (weft/buffer.h). A change is made in a table beside the live one, validated as
+/// a whole, and takes effect when bind groups for all of it are there.
 #include "core/alloc.h"
 #include "core/error.h"
 #include "exec/buffer.h"
@@ -76,8 +76,8 @@ static weft_status no_overlap(const weft_session *s, uint32_t i, uint32_t j) {
                      (unsigned long long)to, WEFT_BUFFER_ALIGN);
 }
 
-/// WebGPU judges usage by whole buffer: where a step would bind one buffer read and read_write, the side that is only
-/// read, an input if there is one, goes through the session's own buffer.
+/// WebGPU validates usage by whole buffer: where a step would bind one buffer read and read_write, the side that is
+/// only read, an input if there is one, goes through the session's own buffer.
 static void stage_step(weft_session *s, const struct weft_step *step) {
     const struct weft_step_bound *bound = &step->bound;
     uint32_t a, b;
@@ -93,8 +93,8 @@ static void stage_step(weft_session *s, const struct weft_step *step) {
     }
 }
 
-/// Judges s->next as a whole and decides what is staged.
-static weft_status judge(weft_session *s) {
+/// Validates s->next as a whole and decides what is staged.
+static weft_status validate(weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     bool shared = false;
     if (weft_session_symbols(s)) WEFT_TRY(fits(s, s->next, weft_session_symbols(s)));
@@ -193,7 +193,7 @@ static weft_status install(weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     bool *made = weft_calloc(plan->n_ios + 1, sizeof *made), any = false;
     struct weft_io_back *backs = weft_calloc(plan->n_ios + 1, sizeof *backs);
-    weft_status status = made && backs ? judge(s) : weft_session_no_memory();
+    weft_status status = made && backs ? validate(s) : weft_session_no_memory();
     if (status == WEFT_OK) status = make_needed(s, made, backs);
     for (uint32_t i = 0; status == WEFT_OK && i < plan->n_ios; i++) any |= s->io_changed[i] = changes(s, i, made[i]);
     if (status == WEFT_OK) {

@@ -1,5 +1,5 @@
 /// States in plans: which buffers versions have under each policy, commits, what the report and the printed plan say,
-/// pairs, and the plan checker's judgement of states, with everything that can be wrong broken alone.
+/// pairs, and the plan checker's validation of states, with everything that can be wrong broken alone.
 #include "plan_fixture.h"
 #include "support/policy_graph.h"
 

@@ -1,6 +1,6 @@
 /// Threads that share a device and a program: test_threads.c runs them on the null device, where the thread sanitizer
-/// (`make tsan`) judges them too, test_gpu_threads.c on drivers, where results count. What each thread's session must
-/// show is what a session shows that lives the same story alone, bit for bit.
+/// (`make tsan`) validates them too, test_gpu_threads.c on drivers, where results count. What each thread's session
+/// must show is what a session shows that lives the same story alone, bit for bit.
 #ifndef WEFT_TEST_THREAD_RIG_H
 #define WEFT_TEST_THREAD_RIG_H
 #include "bind_graph.h"
