@@ -69,7 +69,7 @@ static weft_status bring_back(weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     s->last_serial = 0;                                // nothing of before is waited for
     struct weft_snapshot *snapshot = s->host_snapshot; // which a reset forgets
-    s->odd = false;
+    s->parity = 0;
     weft_status status = weft_session_make_buffers(s);
     if (status == WEFT_OK && s->pages) status = weft_pool_join_again(s->program->pool, s->pages);
     if (status == WEFT_OK) status = weft_session_renew_bindings(s);

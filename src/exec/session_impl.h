@@ -14,9 +14,9 @@ struct weft_version {
     uint32_t schedule, n_steps;
     uint64_t used;
     int64_t symbols[WEFT_MAX_SYMBOLS];
-    struct weft_gpu_step *steps;     ///< without the skipped ones
-    struct weft_gpu_step *odd_steps; ///< with the bind groups of odd runs; `steps` itself where no state is ping-pong
-    uint32_t *plan_steps;            ///< number in the schedule of each of them
+    struct weft_gpu_step
+        *steps[2];        ///< without the skipped ones, by parity; one and the same where no state is ping-pong
+    uint32_t *plan_steps; ///< number in the schedule of each of them
 };
 
 /// What the host knows of one of the plan's positions.
@@ -53,8 +53,8 @@ struct weft_session {
     weft_buf *states, *ios; ///< by number in the plan; a state's is always the buffer that holds it now, an io's is
                             ///< none while the user's buffer serves instead
     weft_buf *others;       ///< second buffers of states that have two
-    bool turns;             ///< some states are ping-pong
-    bool odd;               ///< so that the next run uses odd_groups; flips with every run, and the buffers with it
+    bool flips;             ///< some states are ping-pong
+    uint32_t parity;        ///< 0 or 1, by which the next run's bind groups are chosen; flips with every run, if flips
     bool stuck;             ///< sabotage: it does not flip
     struct weft_io_binding *bound, *next; ///< by io; next: staging of a change
     struct weft_io_back *backs;           ///< by io
@@ -65,9 +65,8 @@ struct weft_session {
     uint64_t host_fences[WEFT_HOST_RUNS];
     uint32_t host_next;
     atomic_bool cancelled;
-    weft_bindgroup **groups;     ///< [schedule][step]
-    weft_bindgroup **odd_groups; ///< after an odd number of runs; `groups` itself where no state is ping-pong
-    weft_bindgroup *left;        ///< that stood in the tables and may again, oldest first; at most most_left
+    weft_bindgroup **groups[2]; ///< [parity][schedule][step]; one and the same where no state is ping-pong
+    weft_bindgroup *left;       ///< that stood in the tables and may again, oldest first; at most most_left
     uint32_t n_left, most_left;
     struct weft_version versions[WEFT_PARAM_VERSIONS];
     struct weft_version spare; ///< staging: a failed resize leaves the versions alone
@@ -96,11 +95,11 @@ static inline uint64_t weft_session_version_bytes(const weft_session *s) {
     return (uint64_t)s->program->max_steps * WEFT_PARAM_SLOT;
 }
 
-/// The buffer behind a memory key of the plan (weft_mem_key), as runs with this oddness see it, but of inputs and
+/// The buffer behind a memory key of the plan (weft_mem_key), as runs of this parity see it, but of inputs and
 /// outputs: weft_session_bind_slot.
-weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key, bool odd);
+weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key, uint32_t parity);
 /// So many runs were queued: ping-pong states have changed buffers as often.
-void weft_session_turn(weft_session *s, uint32_t runs);
+void weft_session_flip(weft_session *s, uint32_t runs);
 /// Error INVALID unless all pairs of past and present are shared; `what` asks for it, such as "3 runs in one submit".
 weft_status weft_session_need_shared(const weft_program *program, const char *what);
 // ---- bind groups (session_groups.c) ----

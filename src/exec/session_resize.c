@@ -56,15 +56,14 @@ static weft_status stage(weft_session *s, uint32_t k, const int64_t *symbols, ui
         }
         const weft_session *from = i == s->stale_step ? s->stale : s;
         s->spare.plan_steps[s->spare.n_steps] = i;
-        s->spare.steps[s->spare.n_steps++] =
-            (struct weft_gpu_step){.pipeline = s->program->pipelines[step->bound.pipeline],
-                                   .group = from->groups[k][i],
-                                   .uniform_offset = (uint32_t)(base + (uint64_t)i * WEFT_PARAM_SLOT),
-                                   .grid = {grid[0], grid[1], grid[2]},
-                                   .label = step->label};
-        if (!s->turns) continue;
-        s->spare.odd_steps[s->spare.n_steps - 1] = s->spare.steps[s->spare.n_steps - 1];
-        s->spare.odd_steps[s->spare.n_steps - 1].group = from->odd_groups[k][i];
+        for (uint32_t p = 0; p < 2; p++)
+            s->spare.steps[p][s->spare.n_steps] =
+                (struct weft_gpu_step){.pipeline = s->program->pipelines[step->bound.pipeline],
+                                       .group = from->groups[p][k][i],
+                                       .uniform_offset = (uint32_t)(base + (uint64_t)i * WEFT_PARAM_SLOT),
+                                       .grid = {grid[0], grid[1], grid[2]},
+                                       .label = step->label};
+        s->spare.n_steps++;
     }
     return WEFT_OK;
 }
@@ -100,8 +99,7 @@ weft_status weft_session_resize(weft_session *s, const int64_t *symbols) {
     s->staged_bytes = bytes;
     struct weft_version old = s->versions[v];
     s->versions[v] = s->spare;
-    s->spare.steps = old.steps;
-    s->spare.odd_steps = old.odd_steps;
+    memcpy(s->spare.steps, old.steps, sizeof old.steps);
     s->spare.plan_steps = old.plan_steps;
     s->versions[v].valid = true;
     s->versions[v].used = ++s->clock;
@@ -123,7 +121,7 @@ struct weft_session_view weft_session_view(const weft_session *s) {
                                   .ios = s->ios};
     if (s->live == WEFT_NO_VERSION) return v;
     v.schedule = s->versions[s->live].schedule;
-    v.steps = s->versions[s->live].steps;
+    v.steps = s->versions[s->live].steps[0];
     v.n_steps = s->versions[s->live].n_steps;
     return v;
 }
