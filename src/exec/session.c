@@ -38,7 +38,7 @@ weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key, uint32_t p
 }
 
 void weft_session_flip(weft_session *s, uint32_t runs) {
-    if (!s->flips || s->stuck || runs % 2 == 0) return;
+    if (!s->flips || s->test.fixed_parity || runs % 2 == 0) return;
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; i < plan->n_states; i++) {
         if (plan->states[i].policy != WEFT_STATE_PING_PONG) continue;
@@ -136,7 +136,7 @@ weft_status weft_session_create(weft_program *program, const struct weft_session
     s->max_runs = params && params->max_runs ? params->max_runs : 16;
     s->n_symbols = weft_dims_symbol_count(plan->graph->dims);
     s->live = WEFT_NO_VERSION;
-    s->sabotage_step = s->stale_step = UINT32_MAX;
+    s->test.step = s->test.stale_step = UINT32_MAX;
     for (uint32_t i = 0; i < plan->n_states; i++) s->flips |= plan->states[i].policy == WEFT_STATE_PING_PONG;
     WEFT_GOTO(weft_program_check_alive(program));
     WEFT_GOTO(weft_session_make_bindings(s));

@@ -49,7 +49,7 @@ static bool touches(const weft_session *s, const struct weft_step *step, uint32_
 static void refresh_version(const weft_session *s, struct weft_version *v) {
     for (uint32_t i = 0; i < v->n_steps; i++) {
         uint32_t step = v->plan_steps[i];
-        const weft_session *from = step == s->stale_step ? s->stale : s;
+        const weft_session *from = step == s->test.stale_step ? s->test.stale : s;
         for (uint32_t p = 0; p < 2; p++) v->steps[p][i].group = from->groups[p][v->schedule][step];
     }
 }

@@ -55,7 +55,6 @@ struct weft_session {
     weft_buf *others;       ///< second buffers of states that have two
     bool flips;             ///< some states are ping-pong
     uint32_t parity;        ///< 0 or 1, by which the next run's bind groups are chosen; flips with every run, if flips
-    bool stuck;             ///< sabotage: it does not flip
     struct weft_io_binding *bound, *next; ///< by io; next: staging of a change
     struct weft_io_back *backs;           ///< by io
     bool *io_changed;                     ///< by io: staging of a change of bindings
@@ -74,8 +73,11 @@ struct weft_session {
     struct weft_gpu_step *run_steps;
     uint64_t last_serial;
     uint64_t staged_offset, staged_bytes; ///< where `words` went last
-    uint32_t sabotage_step, sabotage_word, stale_step;
-    const weft_session *stale;           ///< whose bind group the stale step keeps
+    struct {                              ///< faults for tests (session_test.h)
+        uint32_t step, word, stale_step;
+        const weft_session *stale; ///< whose bind groups the stale step keeps
+        bool fixed_parity;
+    } test;
     struct weft_page_table *pages;       ///< by group in plan->page_groups; NULL: the plan has none
     uint32_t pool_generation;            ///< of the pool's buffers that the bind groups are for
     struct weft_track *tracks;           ///< by number in plan->positions

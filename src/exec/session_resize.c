@@ -45,7 +45,7 @@ static weft_status stage(weft_session *s, uint32_t k, const int64_t *symbols, ui
         struct weft_update u = {.dims = plan->graph->dims, .symbols = symbols, .caps = &plan->caps, .step = step};
         uint32_t grid[3], *words = s->words + i * 64;
         weft_step_update(&u, words, grid);
-        if (i == s->sabotage_step) words[s->sabotage_word]++;
+        if (i == s->test.step) words[s->test.word]++;
         for (int d = 0; d < 3; d++)
             if (grid[d] > plan->caps.max_groups)
                 return weft_fail(WEFT_ERR_LIMIT, "step '%s' needs %u workgroups in a dimension, the device allows %u",
@@ -54,7 +54,7 @@ static weft_status stage(weft_session *s, uint32_t k, const int64_t *symbols, ui
             WEFT_TRY(may_skip(plan, sc, step));
             continue;
         }
-        const weft_session *from = i == s->stale_step ? s->stale : s;
+        const weft_session *from = i == s->test.stale_step ? s->test.stale : s;
         s->spare.plan_steps[s->spare.n_steps] = i;
         for (uint32_t p = 0; p < 2; p++)
             s->spare.steps[p][s->spare.n_steps] =
@@ -134,16 +134,16 @@ weft_status weft_session_restage(weft_session *s) {
     return weft_session_resize(s, symbols);
 }
 
-void weft_session_sabotage(weft_session *s, uint32_t step, uint32_t word) {
-    s->sabotage_step = step;
-    s->sabotage_word = word;
+void weft_session_test_word(weft_session *s, uint32_t step, uint32_t word) {
+    s->test.step = step;
+    s->test.word = word;
     (void)weft_session_restage(s);
 }
 
-void weft_session_sabotage_turn(weft_session *s, bool stuck) { s->stuck = stuck; }
+void weft_session_test_parity(weft_session *s, bool fixed) { s->test.fixed_parity = fixed; }
 
-void weft_session_sabotage_bind(weft_session *s, uint32_t step, const weft_session *other) {
-    s->stale_step = step;
-    s->stale = other;
+void weft_session_test_groups(weft_session *s, uint32_t step, const weft_session *other) {
+    s->test.stale_step = step;
+    s->test.stale = other;
     (void)weft_session_restage(s);
 }

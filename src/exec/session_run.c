@@ -56,7 +56,7 @@ static weft_status runs_checked(weft_session *s, const struct weft_version *v, u
 static weft_status runs_at_once(weft_session *s, const struct weft_version *v, uint32_t runs,
                                 const struct weft_gpu_submit *ends) {
     struct weft_gpu_submit submit = *ends;
-    bool begun = false, flips = s->flips && !s->stuck;
+    bool begun = false, flips = s->flips && !s->test.fixed_parity;
     submit.steps = v->steps[s->parity];
     submit.n_steps = (size_t)v->n_steps * runs;
     if (runs > 1) {

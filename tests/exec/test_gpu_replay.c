@@ -7,6 +7,7 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "exec/session_test.h"
 #include "ops/sample.h"
 #include "support/graph_run.h"
 
@@ -138,8 +139,8 @@ struct fault { ///< in one part of the story only; step NO_LIMIT: none
 
 static void plant(weft_session *s, const struct fault *f, bool on) {
     uint32_t step = on ? f->step : NO_LIMIT;
-    if (f->stale) weft_session_sabotage_bind(s, step, f->stale);
-    else weft_session_sabotage(s, step, f->word);
+    if (f->stale) weft_session_test_groups(s, step, f->stale);
+    else weft_session_test_word(s, step, f->word);
 }
 
 /// A prefill of 5, then two decode runs, up to the part of the fault: what every control does.
@@ -176,7 +177,7 @@ static bool notices(weft_session *s, const struct weft_test_image *truth, const 
 
 /// Each step of each schedule has a word that must not be wrong. (Not each word is such: a bound may have slack, and
 /// wide operands take offsets of whole vectors.)
-static void test_sabotaged_update(void **state) {
+static void test_wrong_update(void **state) {
     (void)state;
     weft_session *s = begin(false), *checker = begin(true);
     for (enum part p = PREFILL; p < PARTS; p++) {
@@ -206,7 +207,7 @@ static void test_mixed_notices(void **state) {
     uint32_t step = 0;
     while (step < sc->n_steps && strcmp(sc->steps[step].kernel->name, "advance") != 0) step++;
     assert_true(step < sc->n_steps);
-    weft_session_sabotage(pair.replay, step, 0);
+    weft_session_test_word(pair.replay, step, 0);
     assert_in_range(mixed(&pair, 1, 200, 1), 1, 20);
     weft_session_destroy(&pair.replay);
     weft_session_destroy(&pair.checker);
@@ -253,12 +254,12 @@ static void test_stale_bind(void **state) {
     restart(s); // the runs above have come to the end of the context
     // Buffers that are gone are not run with at all.
     struct weft_test_image before = weft_test_image(s, true);
-    weft_session_sabotage_bind(s, 0, other);
+    weft_session_test_groups(s, 0, other);
     weft_session_destroy(&other);
     assert_int_equal(weft_session_run(s, 1, NULL), WEFT_ERR_STALE);
     struct weft_test_image after = weft_test_image(s, true);
     assert_null(weft_test_image_differs(s, &before, &after));
-    weft_session_sabotage_bind(s, NO_LIMIT, NULL);
+    weft_session_test_groups(s, NO_LIMIT, NULL);
     must(weft_session_run(s, 1, NULL));
     weft_free(after.bytes);
     weft_free(before.bytes);
@@ -527,7 +528,7 @@ static int teardown(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replay_equals_checker), cmocka_unit_test(test_mixed_notices),
-        cmocka_unit_test(test_sabotaged_update),      cmocka_unit_test(test_stale_bind),
+        cmocka_unit_test(test_wrong_update),          cmocka_unit_test(test_stale_bind),
         cmocka_unit_test(test_runs_a_submit),         cmocka_unit_test(test_steady),
         cmocka_unit_test(test_disturbances),          cmocka_unit_test(test_refusals),
     };

@@ -431,10 +431,10 @@ static void wrong_words_change_results(void **state) {
                 make_leaves(&live, 3);
                 assert_int_equal(weft_session_resize(live.session, z), WEFT_OK);
                 assert_int_equal(op_upload(&live.r, live.session), WEFT_OK);
-                weft_session_sabotage(live.session, step, w);
+                weft_session_test_word(live.session, step, w);
                 run_only(&live);
                 noticed += differences(&live, &bound, 0) != 0;
-                weft_session_sabotage(live.session, UINT32_MAX, 0);
+                weft_session_test_word(live.session, UINT32_MAX, 0);
             }
             if (!noticed) fail_msg("'%s': no word of step %u matters", named[c].name, step);
         }
