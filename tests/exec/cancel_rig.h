@@ -40,7 +40,7 @@ static weft_session *cancel_session(weft_program *program, bool checker) {
     return s;
 }
 
-/// A device's timeout counts from `impatient` on: before, a loaded machine may take longer for work that does finish.
+/// A device's timeout counts from `arm_timeout` on: before, a loaded machine may take longer for work that does finish.
 static struct world begin(double timeout) {
     struct world w = {.timeout = timeout};
     struct weft_device_params params = {.implementation = cancel_on, .timeout_seconds = cancel_on ? timeout : 0};
@@ -52,7 +52,7 @@ static struct world begin(double timeout) {
     return w;
 }
 
-static void impatient(struct world *w) {
+static void arm_timeout(struct world *w) {
     weft_gpu_lock(w->device);
     w->device->timeout = w->device->close_timeout = w->timeout;
     weft_gpu_unlock(w->device);

@@ -331,7 +331,7 @@ static void timeouts(void **state) {
         api_must(weft_session_run(w.session, 1, &fence));
         api_fails(weft_session_wait(w.session, fence, 0.001), WEFT_ERR_TIMEOUT, "was not finished"); // no harm done
         api_must(weft_device_poll(w.device));
-        impatient(&w);
+        arm_timeout(&w);
         weft_status status = how == ANOTHER_S_RUN ? weft_device_wait_idle(w.device) : block(&b);
         api_fails(status, WEFT_ERR_TIMEOUT, "nothing finished for 0.03 s");
         assert_non_null(strstr(weft_error_message(), first)); // the label of the first step in flight
@@ -348,7 +348,7 @@ static void hung_destroy_and_close(void **state) {
     api_must(weft_device_wait_idle(w.device));
     stall(&w, true);
     api_must(weft_session_run(w.session, 4, NULL));
-    impatient(&w);
+    arm_timeout(&w);
     end(&w);
     w = begin(0);
     weft_session_destroy(&w.session);

@@ -131,7 +131,7 @@ static void test_replay_equals_checker(void **state) {
 
 enum part { PREFILL, DECODE, PARTS };
 
-struct fault { ///< in one part of the story only; step NO_LIMIT: none
+struct fault { ///< in one part of the sequence only; step NO_LIMIT: none
     enum part part;
     uint32_t step, word;
     const weft_session *stale; ///< NULL: a word is wrong
@@ -144,7 +144,7 @@ static void plant(weft_session *s, const struct fault *f, bool on) {
 }
 
 /// A prefill of 5, then two decode runs, up to the part of the fault: what every control does.
-static struct weft_test_image story(weft_session *s, const struct fault *f) {
+static struct weft_test_image sequence(weft_session *s, const struct fault *f) {
     uint64_t seed = 5;
     struct move parts[PARTS] = {prefill_of(&seed, 0, 5, 1), decode_of(5, 2)};
     restart(s);
@@ -167,9 +167,9 @@ static const struct weft_schedule *schedule_of(enum part part) {
     return NULL;
 }
 
-/// True if the story with this fault ends in other bits than `truth`.
+/// True if the sequence with this fault ends in other bits than `truth`.
 static bool notices(weft_session *s, const struct weft_test_image *truth, const struct fault *f) {
-    struct weft_test_image image = story(s, f);
+    struct weft_test_image image = sequence(s, f);
     bool differs = weft_test_image_differs(s, truth, &image) != NULL;
     weft_free(image.bytes);
     return differs;
@@ -183,7 +183,7 @@ static void test_wrong_update(void **state) {
     for (enum part p = PREFILL; p < PARTS; p++) {
         const struct weft_schedule *sc = schedule_of(p);
         struct fault none = {.part = p, .step = NO_LIMIT};
-        struct weft_test_image truth = story(checker, &none);
+        struct weft_test_image truth = sequence(checker, &none);
         assert_false(notices(s, &truth, &none));
         for (uint32_t i = 0; i < sc->n_steps; i++) {
             bool noticed = false;
@@ -231,7 +231,7 @@ static void check_stale_steps(weft_session *s, weft_session *other, enum part p,
     uint32_t greedy[WEFT_SAMPLE_WORDS] = {0};
     uint64_t seed = 77;
     struct move far = prefill_of(&seed, 0, CHUNK, 1);
-    struct weft_test_image truth = story(s, &none);
+    struct weft_test_image truth = sequence(s, &none);
     for (uint32_t i = 0; i < sc->n_steps; i++) {
         if (!binds_own(&sc->steps[i])) continue;
         restart(other);
