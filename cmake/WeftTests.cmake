@@ -1,13 +1,14 @@
 # Tests: every test_<module>.c in tests/<room>/ or beneath is a program <room>_test_<module> and a ctest case of that
 # name, so modules of a room have different names.
 #
-# test_gpu_*.c need a WebGPU driver and are registered once a lane, one at a time because drivers share the machine:
+# test_gpu_*.c need a WebGPU driver and are registered once a backend configuration, one at a time because drivers share
+# the machine:
 #   <name>.wgpu  wgpu-native on Mesa's CPU driver
 #   <name>.dawn  Dawn on SwiftShader
 #   <name>.min   wgpu-native with everything optional masked (WEFT_LIMITS=min): of the rooms ops and compile, since
 #                the layers above run whatever kernels these choose
-# CPU drivers spend a test's time on compiling, so a lane's short form runs one case for each kernel; WEFT_TEST_LONG=1
-# runs all (tests/ops/cases_pick.h, weft_test_short).
+# CPU drivers spend a test's time on compiling, so a configuration's short form runs one case for each kernel;
+# WEFT_TEST_LONG=1 runs all (tests/ops/cases_pick.h, weft_test_short).
 # Those in weft_validated run once more under Vulkan's validation layer, where it is installed (Debian
 # vulkan-validationlayers): <name>.validation fails if the layer reports an error. No message is filtered out.
 # Labels: host or driver; driver tests also carry wgpu, dawn or min; test_*_real.c, which run a real model, model;

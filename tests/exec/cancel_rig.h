@@ -7,7 +7,7 @@
 #include "exec/program.h"
 #include "layer_rig.h"
 
-static const char *cancel_on;     ///< implementation; NULL: the lane's
+static const char *cancel_on;     ///< implementation; NULL: the configuration's
 static struct layer cancel_layer; ///< all NULL on the null device
 
 enum { CANCEL_ROWS = 2, CANCEL_RING = 16 };

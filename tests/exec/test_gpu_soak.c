@@ -9,7 +9,7 @@ static int setup(void **state) {
 static void flat(void **state) {
     (void)state;
     const char *name = getenv("WEFT_WEBGPU"), *limits = getenv("WEFT_LIMITS");
-    bool longer = name && strcmp(name, "wgpu") == 0 && !limits; // the other lanes do the same, slower
+    bool longer = name && strcmp(name, "wgpu") == 0 && !limits; // the other configurations do the same, slower
     soak(soak_device, soak_seconds(longer ? 20 : 5), 3);
 }
 

@@ -11,7 +11,7 @@
 
 enum { THREADS = 4, LIVES = 4, MOVES = 6, SHARE = 8192 /* bytes of the common buffer, each */ };
 
-static const char *thread_on;     ///< implementation; NULL: the lane's
+static const char *thread_on;     ///< implementation; NULL: the configuration's
 static struct layer thread_layer; ///< stalls drivers; all NULL: nothing does
 static int rounds;                ///< how long they go on
 static int crowds = 1;            ///< how often all of them come

@@ -18,7 +18,7 @@ struct weft_case {
     bool checked; ///< with the checked accessors: a fault fails the case
 };
 
-/// A device of the environment (WEFT_WEBGPU, WEFT_LIMITS) of the caller's own, with its lane's bounds checks.
+/// A device of the environment (WEFT_WEBGPU, WEFT_LIMITS) of the caller's own, with its configuration's bounds checks.
 weft_status weft_test_open(struct weft_gpu_params params, weft_gpu **out);
 /// The device of the environment, opened once a process. NULL: prints why.
 weft_gpu *weft_test_gpu(void);
