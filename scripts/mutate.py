@@ -74,11 +74,11 @@ def known_tests():
     """Programs of the suite, as cmake/WeftTests.cmake names them."""
     names = set()
     for path in glob.glob(os.path.join(ROOT, "tests", "*", "**", "test_*.c"), recursive=True):
-        room = os.path.relpath(path, os.path.join(ROOT, "tests")).split(os.sep)[0]
-        module = os.path.splitext(os.path.basename(path))[0]
-        name = f"{room}_{module}"
-        backends = BACKENDS if room in ("ops", "compile") else BACKENDS[:2]
-        names |= {f"{name}.{backend}" for backend in backends} if module.startswith("test_gpu_") else {name}
+        module = os.path.relpath(path, os.path.join(ROOT, "tests")).split(os.sep)[0]
+        test = os.path.splitext(os.path.basename(path))[0]
+        name = f"{module}_{test}"
+        backends = BACKENDS if module in ("ops", "compile") else BACKENDS[:2]
+        names |= {f"{name}.{backend}" for backend in backends} if test.startswith("test_gpu_") else {name}
     return names
 
 

@@ -1,5 +1,5 @@
 /// A session: one user of a program, with its states, variables, live dims, inputs and outputs. What users of the
-/// library see of it, with its contracts, stands in weft/session.h; here is what only the rooms above need.
+/// library see of it, with its contracts, stands in weft/session.h; here is what only the modules above need.
 #ifndef WEFT_EXEC_SESSION_H
 #define WEFT_EXEC_SESSION_H
 #include "exec/program.h"
