@@ -11,11 +11,9 @@
 #include "core/file.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 enum { MAX_LENGTHS = 16, MAX_REPEATS = 1000 };
 

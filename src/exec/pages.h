@@ -51,23 +51,24 @@ weft_buf weft_pool_place(const struct weft_pool *pool, uint32_t state, uint32_t 
 /// Makes tables for a holder, room for `room[g]` pages in each group (NULL: a whole context), and the pool's buffers if
 /// it is the first. Errors: LIMIT, NOMEM, DEVICE.
 weft_status weft_pool_join(struct weft_pool *pool, const uint32_t *room, struct weft_page_table **out);
-/// Gives all pages of the tables back, and the tables. *tables becomes NULL.
+/// Gives back all pages of the tables, and the tables. *tables becomes NULL.
 void weft_pool_leave(struct weft_pool *pool, struct weft_page_table **tables);
 
-/// After the device was lost: no buffers, no pages. Holders stay holders; their tables are of an earlier generation,
-/// hold nothing, and can be left or joined again, which makes buffers if there are none. Errors: as joining.
+/// To be called after the device was lost, when there are no buffers and no pages. Holders stay holders. Their tables
+/// are of an earlier generation, hold nothing, and can be left or joined again, which makes buffers if there are none.
+/// Errors: as joining.
 void weft_pool_lose(struct weft_pool *pool);
 weft_status weft_pool_join_again(struct weft_pool *pool, struct weft_page_table *tables);
 
 /// Sees to it that the next `count` pages can be taken. Errors: those of taking them.
 weft_status weft_pool_make_free(struct weft_pool *pool, uint32_t group, uint32_t count);
-/// Takes pages, growing the pool if need be: all or none. They hold what they held. Errors: LIMIT (names the states,
-/// pages and bytes), NOMEM, DEVICE, LOST.
+/// Takes all of these pages or none, growing the pool if need be. They hold what they held. Errors: LIMIT (names the
+/// states, pages and bytes), NOMEM, DEVICE, LOST.
 weft_status weft_pool_take(struct weft_pool *pool, uint32_t group, uint32_t count, uint32_t *pages);
 void weft_pool_drop(struct weft_pool *pool, uint32_t group, uint32_t page);  ///< one holder less
 void weft_pool_share(struct weft_pool *pool, uint32_t group, uint32_t page); ///< one holder more
 
-/// Fills pages of all states of a group with zeros / copies pages to others (through the bounce buffer): queued.
+/// Queues the filling of pages of all states of a group with zeros, and copies of pages through the bounce buffer.
 weft_status weft_pool_zero(struct weft_pool *pool, uint32_t group, const uint32_t *pages, uint32_t n);
 weft_status weft_pool_copy(struct weft_pool *pool, uint32_t group, uint32_t from, uint32_t to);
 /// Makes the bounce buffer ahead of time.

@@ -3,7 +3,6 @@
 #include "core/error.h"
 #include "exec/exec_impl.h"
 #include "exec/session.h"
-#include <string.h>
 
 static void compile_progress(void *user, size_t done, size_t total) {
     const struct weft_program_params *params = user;

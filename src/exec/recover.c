@@ -1,5 +1,6 @@
 /// Recovery from a lost device: weights, programs and sessions are made again in place, so that all handles stay valid.
-/// Each is on its own: what can't be made again stays lost, says why, and takes nothing with it that does not need it.
+/// Each is made on its own. What can't be made again stays lost, reports why, and does not affect objects that do not
+/// depend on it.
 #include "core/error.h"
 #include "exec/exec_impl.h"
 #include "exec/session_impl.h"

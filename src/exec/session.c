@@ -69,7 +69,7 @@ weft_status weft_session_make_buffers(weft_session *s) {
                          &s->arena);
 }
 
-/// A share in the program's pages.
+/// Takes a share in the program's pages.
 static weft_status join_pool(weft_session *s) {
     if (!s->program->pool) return WEFT_OK;
     weft_program_enter_pool(s->program);

@@ -134,7 +134,7 @@ static void replace_backs(weft_session *s, uint32_t io, const struct weft_io_bac
     }
 }
 
-/// Buffers through which an output goes to the host, where those that there are do not suffice.
+/// Makes the buffers through which an output goes to the host, where those that there are do not suffice.
 static weft_status make_backs(weft_session *s, uint32_t io, struct weft_io_back *out) {
     uint64_t bytes = s->next[io].bytes, most = weft_plan_io_bytes(s->program->plan, io);
     bytes = bytes < most ? weft_align256(bytes) : most;
@@ -149,7 +149,7 @@ static weft_status make_backs(weft_session *s, uint32_t io, struct weft_io_back 
     return WEFT_OK;
 }
 
-/// Whatever s->next needs and is not there yet. What was made is in `made` (own buffers) and `backs`.
+/// Makes whatever s->next needs and is not there yet, and marks it in `made` (own buffers) and `backs`.
 static weft_status make_needed(weft_session *s, bool *made, struct weft_io_back *backs) {
     const struct weft_plan *plan = s->program->plan;
     bool dummies = false;
@@ -177,7 +177,7 @@ static void swap_tables(weft_session *s) {
     s->next = was;
 }
 
-/// After the groups are there: gives up what is not needed any more. s->next is the table before.
+/// Gives up what is not needed any more, once the groups are there. s->next is the table before.
 static void settle(weft_session *s, const struct weft_io_back *backs) {
     s->n_bound = 0;
     for (uint32_t i = 0; i < s->program->plan->n_ios; i++) {
@@ -188,7 +188,7 @@ static void settle(weft_session *s, const struct weft_io_back *backs) {
     }
 }
 
-/// Makes s->next the live table. All or nothing.
+/// Makes s->next the live table, or changes nothing.
 static weft_status install(weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     bool *made = weft_calloc(plan->n_ios + 1, sizeof *made), any = false;

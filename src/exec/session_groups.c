@@ -1,6 +1,6 @@
-/// The bind groups of a session's steps: made for the buffers that these stand for, and made anew where one becomes
-/// another. Groups that a change leaves behind are kept for a while, since many programs bind a few buffers in turn;
-/// the oldest go, so that binding ever new ranges takes no more and more memory.
+/// The bind groups of a session's steps. They are made for the buffers that bindings stand for, and again where a
+/// buffer becomes another one. Groups that a change leaves behind are kept for a while, since many programs bind a few
+/// buffers in turn; the oldest go, so that binding ever new ranges takes no more and more memory.
 #include "core/alloc.h"
 #include "core/error.h"
 #include "exec/session_impl.h"
@@ -84,7 +84,7 @@ static bool in_use(const weft_session *s, weft_bindgroup group) {
     return false;
 }
 
-/// One that is in use, for it was taken again, drops out of the list; whoever leaves it puts it there again.
+/// A group that is in use, because it was taken again, drops out of the list. Whoever leaves it puts it there again.
 static void forget_oldest(weft_session *s) {
     uint32_t n = s->n_left > s->most_left ? s->n_left - s->most_left : 0;
     for (uint32_t i = 0; i < n; i++)
@@ -93,7 +93,7 @@ static void forget_oldest(weft_session *s) {
     s->n_left -= n;
 }
 
-/// Those that a change had got when it failed, except what stood in the tables or may again.
+/// Forgets what a change had got when it failed, except what stood in the tables or may stand there again.
 static void forget_staged(weft_session *s, const weft_bindgroup *staged, size_t n) {
     for (size_t i = 0; i < n; i++) {
         bool kept = !staged[i].id || in_use(s, staged[i]);

@@ -100,28 +100,29 @@ static inline uint64_t weft_session_version_bytes(const weft_session *s) {
 /// The buffer behind a memory key of the plan (weft_mem_key), as runs of this parity see it, but of inputs and
 /// outputs: weft_session_bind_slot.
 weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key, uint32_t parity);
-/// So many runs were queued: ping-pong states have changed buffers as often.
+/// To be called when so many runs were queued. Ping-pong states have exchanged their buffers as often.
 void weft_session_flip(weft_session *s, uint32_t runs);
-/// Error INVALID unless all pairs of past and present are shared; `what` asks for it, such as "3 runs in one submit".
+/// Refuses (INVALID) unless all pairs of past and present are shared. `what` asks for it, such as "3 runs in one
+/// submit".
 weft_status weft_session_need_shared(const weft_program *program, const char *what);
 // ---- bind groups (session_groups.c) ----
 bool weft_session_make_groups(weft_session *s); ///< the tables; false: no memory
 void weft_session_free_groups(weft_session *s); ///< the tables; the groups go with the session's buffers
-/// Gets the bind groups of all steps that touch memory `mem_key` (UINT32_MAX: of all) anew, after its buffer has become
-/// another one, and puts them into the versions. All or nothing. Errors: those of weft_bindgroup_get.
+/// Gets the bind groups of all steps that touch memory `mem_key` (UINT32_MAX: of all steps) again, after its buffer has
+/// become another one, and puts them into the versions, or changes nothing. Errors: those of weft_bindgroup_get.
 weft_status weft_session_rebind(weft_session *s, uint32_t mem_key);
 // ---- positions (session_track.c) ----
-/// After the submit of `runs` runs: moves the host's positions on.
+/// Moves the host's positions on, after the submit of `runs` runs.
 void weft_session_track_runs(weft_session *s, uint32_t runs);
-/// After a write of word `word` of the variables block.
+/// To be called after a write of word `word` of the variables block.
 void weft_session_track_var(weft_session *s, uint32_t word, uint32_t bits);
-/// False on the null device: what it would read back says nothing.
+/// False on the null device, which computes nothing, so that reading back is useless.
 bool weft_session_computes(const weft_session *s);
-/// All positions and variables as after a reset; `known` is then what the variables block holds.
+/// Sets all positions and variables as after a reset. `known` is then what the variables block must hold.
 void weft_session_track_reset(weft_session *s);
-/// What a variable starts with: 0, or what of its bounds is nearest to it.
+/// A variable starts with 0, or with the bound that is nearest to it.
 uint32_t weft_session_var_start(const struct weft_plan *plan, uint32_t state);
-/// Error INVALID unless a variable may hold these bits.
+/// Refuses (INVALID) bits that a variable may not hold.
 weft_status weft_session_check_var(const struct weft_plan *plan, uint32_t state, uint32_t bits);
 /// Whether `runs` runs at the live sizes keep to the plan's limits, reading variables back where the host's bound says
 /// no. Errors: LIMIT (names the variable, what it would lead to, ways out), LOST.
@@ -138,21 +139,22 @@ weft_status weft_session_settle(weft_session *s);
 /// Whether `runs` runs at the live sizes stay within the capacity of paged states, reading the position back where the
 /// host's bound says no. Errors: LIMIT (names state, rows, capacity, ways out), LOST.
 weft_status weft_session_check_rows(weft_session *s, uint32_t runs);
-/// Pages for the rows that `runs` runs write, none of them shared, and bind groups for the pool as it is. The caller
-/// has entered the program. Errors: those of weft_pool_take and weft_session_rebind.
+/// Takes pages for the rows that `runs` runs write, none of them shared, and bind groups for the pool as it is. The
+/// caller has entered the program. Errors: those of weft_pool_take and weft_session_rebind.
 weft_status weft_session_cover(weft_session *s, uint32_t runs);
 /// Gives back pages beyond the first `rows` rows of each group. Enters the program.
 weft_status weft_session_release_rows(weft_session *s, uint64_t rows);
 /// Takes the pages of `from` in place of its own, shared. The caller has entered the program.
 weft_status weft_session_share_pages(weft_session *s, const struct weft_page_table *from);
-/// Fresh pages, all zeros, for so many rows of each group in place of its own. Enters the program. A failure changes
-/// nothing, unless it is LOST. Errors: those of weft_pool_take.
+/// Takes new pages, all zeros, for so many rows of each group in place of its own. Enters the program. A failure
+/// changes nothing, unless it is LOST. Errors: those of weft_pool_take.
 weft_status weft_session_fresh_rows(weft_session *s, const uint64_t *rows);
-/// Pages that hold the rows before the position.
+/// How many pages hold the rows before the position.
 uint64_t weft_session_page_count(const weft_session *s, uint32_t group);
 /// The paged state of this name, or NULL.
 const struct weft_plan_state *weft_session_paged(const weft_session *s, const char *name);
-/// Bytes of a paged state's rows, wherever they lie; rows without a page are zero. The range is within the state.
+/// Reads or writes bytes of a paged state's rows, wherever they lie. Rows without a page are zero. The range is within
+/// the state.
 weft_status weft_session_read_rows(weft_session *s, const struct weft_plan_state *state, uint64_t offset, void *data,
                                    uint64_t bytes);
 weft_status weft_session_write_rows(weft_session *s, const struct weft_plan_state *state, uint64_t offset,
@@ -171,45 +173,46 @@ const struct weft_snapshot *weft_session_find_checkpoint(const weft_session *s, 
 weft_status weft_session_restore_part(weft_session *s, const struct weft_snapshot *snapshot, bool all);
 
 #define WEFT_REBIND_IOS (UINT32_MAX - 1) ///< as `mem_key`: the ios marked in io_changed
-/// ERR_NOT_FOUND with the names that there are.
+/// Reports NOT_FOUND with the names that there are.
 weft_status weft_session_no_tensor(const weft_session *s, const char *name);
 
 // session_bind.c
 weft_status weft_session_make_bindings(weft_session *s);
 void weft_session_free_bindings(weft_session *s);
-/// Buffers that bindings need, apart from the ios'; and those made again after a recovery, when the ios' are there.
+/// Drops the buffers that bindings need, apart from the ios', and makes them again after a recovery, when the ios' are
+/// there.
 void weft_session_drop_bindings(weft_session *s);
 weft_status weft_session_renew_bindings(weft_session *s);
-/// True if `mem_key` is an input or output: its number.
+/// Whether `mem_key` is an input or output, and its number.
 bool weft_session_is_io(uint32_t mem_key, uint32_t *io);
-/// What slot `slot` of a step, which is of an input or output, is bound to. False: to a buffer that was destroyed.
+/// Finds what slot `slot` of a step, which is of an input or output, is bound to. False if that buffer was destroyed.
 bool weft_session_bind_slot(const weft_session *s, const struct weft_step *step, uint32_t slot, struct weft_bind *out);
 /// Whether all that is bound is large enough at these values of the symbols. Errors: LIMIT.
 weft_status weft_session_fits(const weft_session *s, const int64_t *symbols);
-/// Before a run: refuses what is stale, takes inputs from the host, and gives the copies around the steps. Errors:
+/// Refuses what is stale before a run, takes inputs from the host, and gives the copies around the steps. Errors:
 /// STALE, LOST.
 weft_status weft_session_bindings_begin(weft_session *s, struct weft_gpu_submit *ends);
-/// After its submits: what goes to the host is of run `fence` now.
+/// To be called after its submits. What goes to the host is of run `fence` now.
 void weft_session_bindings_ran(weft_session *s, uint64_t fence);
 /// Fills memory of the host with the results of the newest run up to `fence`, which is finished.
 weft_status weft_session_deliver(weft_session *s, uint64_t fence);
-/// The buffers of a session, by its plan; those made before a failure are left for weft_session_drop_buffers.
+/// Makes the buffers of a session, by its plan. Those made before a failure are left for weft_session_drop_buffers.
 weft_status weft_session_make_buffers(weft_session *s);
 void weft_session_drop_buffers(weft_session *s);
 /// Computes the blocks of the live sizes again and forgets those of all others.
 weft_status weft_session_restage(weft_session *s);
 
 // recover.c
-/// ERR_LOST if session or program could not be recovered.
+/// Refuses (LOST) what is asked of a session that could not be recovered, or whose program could not.
 weft_status weft_session_check_alive(const weft_session *s);
-/// ERR_STALE while states are gone; names one.
+/// Refuses (STALE, naming one) while states are gone.
 weft_status weft_session_check_states(const weft_session *s);
-/// The same for one state or variable; inputs and outputs are never gone.
+/// Refuses the same for one state or variable. Inputs and outputs are never gone.
 weft_status weft_session_check_state(const weft_session *s, const char *name);
 weft_status weft_session_null_argument(const char *call);
-/// ERR_CANCELLED after weft_session_cancel. Calls that wait begin with it.
+/// Refuses (CANCELLED) after weft_session_cancel. Calls that wait begin with it.
 weft_status weft_session_check_not_cancelled(const weft_session *s);
-/// A blocking read of one of the session's buffers that weft_session_cancel ends.
+/// Reads one of the session's buffers, and blocks until weft_session_cancel or the data ends it.
 weft_status weft_session_read_buffer(weft_session *s, weft_buf buf, uint64_t offset, void *data, uint64_t bytes);
 weft_status weft_session_no_memory(void);
 #endif

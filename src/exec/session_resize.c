@@ -43,7 +43,7 @@ static weft_status stage(weft_session *s, uint32_t k, const int64_t *symbols, ui
     for (uint32_t i = 0; i < sc->n_steps; i++) {
         const struct weft_step *step = &sc->steps[i];
         struct weft_update u = {.dims = plan->graph->dims, .symbols = symbols, .caps = &plan->caps, .step = step};
-        uint32_t grid[3], *words = s->words + i * 64;
+        uint32_t grid[3], *words = s->words + (size_t)i * WEFT_MAX_WORDS;
         weft_step_update(&u, words, grid);
         if (i == s->test.step) words[s->test.word]++;
         for (int d = 0; d < 3; d++)

@@ -72,7 +72,7 @@ static uint64_t lowest(const weft_session *s, const struct weft_plan_state *p) {
     return p->window > UINT64_MAX - first ? UINT64_MAX : first + p->window;
 }
 
-/// Everything that may refuse a crop to `position`, before anything is touched.
+/// Asks for everything that may refuse a crop to `position`, before anything is touched.
 static weft_status check_crop(const weft_session *s, uint64_t position) {
     const struct weft_plan *plan = s->program->plan;
     if (position == s->tracks[0].at) return WEFT_OK;
@@ -106,7 +106,7 @@ static weft_status start_again(weft_session *s, uint32_t variable) {
     return weft_buf_write(s->gpu, s->vars, word * 4ull, &start, 4);
 }
 
-/// What operators write and what is not a cache becomes zero; of variables, what they start with.
+/// Sets to zero what operators write and what is no cache, and variables to what they start with.
 static weft_status clear_written(weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; i < plan->n_states; i++) {

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/// The null device computes nothing, so what it would read back says nothing.
+/// The null device computes nothing, so reading back from it is useless.
 bool weft_session_computes(const weft_session *s) { return weft_gpu_caps(s->gpu)->kind != WEFT_GPU_NULL; }
 
 static const struct weft_value_info *variable(const struct weft_plan *plan, uint32_t state) {

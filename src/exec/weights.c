@@ -1,4 +1,4 @@
-/// Weight shards: made once, repacked on the way in, shared by programs.
+/// Weight shards, which are made once, repacked on the way in, and shared by programs.
 #include "core/alloc.h"
 #include "core/error.h"
 #include "exec/exec_impl.h"
@@ -44,7 +44,8 @@ void weft_shards_release(struct weft_shards *s) {
     }
 }
 
-/// File bytes of a weight from its form's first element on, checked against type and shape of the whole.
+/// Finds the file bytes of a weight from its form's first element on, and checks them against type and shape of the
+/// whole.
 static weft_status find_data(const struct weft_plan *plan, const struct weft_plan_weight *w,
                              const struct weft_weight_source *source, const uint8_t **data) {
     if (w->form == WEFT_FORM_TABLE) {
@@ -75,8 +76,8 @@ static weft_status find_data(const struct weft_plan *plan, const struct weft_pla
 
 // ---- elements ------------------------------------------------------------------------------------------------------
 
-/// n elements in file layout as the words that an accessor reads: narrow integers a word each, truth as 0 or 1,
-/// quantised types as f32.
+/// Writes n elements in file layout as the words that an accessor reads. A narrow integer takes a word, truth becomes 0
+/// or 1, quantised types become f32.
 static void widen(weft_dtype dtype, const uint8_t *from, uint64_t n, uint32_t *words) {
     for (uint64_t i = 0; i < n && (dtype == WEFT_I8 || dtype == WEFT_U8); i++)
         words[i] = dtype == WEFT_I8 ? (uint32_t)(int32_t)(int8_t)from[i] : from[i];
@@ -87,7 +88,7 @@ static void widen(weft_dtype dtype, const uint8_t *from, uint64_t n, uint32_t *w
     weft_dtype_info(dtype)->decode_f32(from, (int64_t)n, floats);
 }
 
-/// Bytes as they are; a last word that they do not fill gets zeros.
+/// Writes bytes as they are. A last word that they do not fill is filled with zeros.
 static weft_status upload_bytes(weft_gpu *gpu, weft_buf buf, uint64_t offset, const uint8_t *from, uint64_t bytes) {
     uint64_t whole = bytes & ~(uint64_t)3;
     uint8_t last[4] = {0};

@@ -2,7 +2,6 @@
 // compile. The probe runs above the validation layer, as any other user of it.
 #include "gpu/open.h"
 #include "core/error.h"
-#include <string.h>
 
 static const char dot4_wgsl[] =
     "@group(0) @binding(0) var<storage, read_write> y: array<i32>;\n"

@@ -3,7 +3,6 @@
 // Simplification relies on the symbols' bounds only, never on relations: these may be declared later, and a handle must
 // not depend on when it was made.
 #include "core/alloc.h"
-#include "core/error.h"
 #include "ir/dim_impl.h"
 #include <string.h>
 

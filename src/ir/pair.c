@@ -3,8 +3,6 @@
 #include "core/error.h"
 #include "ir/graph_impl.h"
 #include <ctype.h>
-#include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 static weft_status no_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory while building a graph"); }

@@ -3,7 +3,6 @@
 #include "ir/rewrite.h"
 #include "core/alloc.h"
 #include "core/error.h"
-#include <string.h>
 
 /// A use is a number: operand k of node n is use n * WEFT_MAX_INS + k.
 #define NO_USE UINT32_MAX

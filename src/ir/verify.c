@@ -2,7 +2,6 @@
 //
 // It runs between passes, so it trusts nothing: every index is checked before it is used. Results that a pass has
 // orphaned (their node is dead or gone) may lie about in graph->values, as long as nothing uses them.
-#include "core/alloc.h"
 #include "core/error.h"
 #include "ir/graph_impl.h"
 #include <inttypes.h>

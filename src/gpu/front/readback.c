@@ -4,7 +4,6 @@
 #include "core/file.h"
 #include "gpu/front/front.h"
 #include "gpu/gpu_test.h"
-#include <string.h>
 
 // A slot of the ring that is free, preferring one whose own buffer is large enough. NULL: all are outstanding.
 static struct weft_gpu_read_slot *take_slot(weft_gpu *gpu, uint64_t size, bool own) {

@@ -3,7 +3,6 @@
 #include "core/file.h"
 #include "gpu/front/front.h"
 #include "gpu/gpu_test.h"
-#include <string.h>
 
 static const char *label_of(const struct weft_gpu_step *s) { return s->label ? s->label : "step"; }
 

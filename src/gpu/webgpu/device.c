@@ -2,11 +2,8 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/file.h"
-#include "core/thread.h"
 #include "gpu/webgpu/dawn.h"
 #include "gpu/webgpu/impl.h"
-#include <stdio.h>
-#include <string.h>
 
 // ---- polling --------------------------------------------------------------------------------------------------------
 
