@@ -78,7 +78,7 @@ static weft_status check_crop(const weft_session *s, uint64_t position) {
     if (position == s->tracks[0].at) return WEFT_OK;
     for (uint32_t i = 0; i < plan->n_states; i++) {
         const struct weft_plan_state *p = &plan->states[i];
-        if (!p->written || p->notes || weft_is_position(plan, i)) continue;
+        if (!p->written || p->non_positional || weft_is_position(plan, i)) continue;
         if (!is_cache(p))
             return weft_fail(WEFT_ERR_UNSUPPORTED,
                              "state '%s' is what all positions made of it and can't be cropped to position %llu; "
