@@ -6,6 +6,7 @@
 #   includes  only along the arrows of the house (scripts/check_includes.sh)
 #   names     compile, plan, exec and kernels compare no name of the library's (scripts/check_names.sh)
 #   profile   only plan/profile.c asks for the kind of device (scripts/check_profile.sh)
+#   output    only two files of src/app print (scripts/check_output.sh)
 #   circles   files of a folder call each other in no circle above its limit (scripts/check_circles.py)
 #   headers   every public header compiles alone, as C17 and as C++17, pedantically
 #   symbols   the shared library exports nothing but weft_*, the static one defines nothing else
@@ -65,6 +66,8 @@ check_includes() { scripts/check_includes.sh || fail "includes: see above"; }
 check_names() { scripts/check_names.sh || fail "names: see above"; }
 
 check_profile() { scripts/check_profile.sh || fail "profile: see above"; }
+
+check_output() { scripts/check_output.sh || fail "output: see above"; }
 
 check_circles() { scripts/check_circles.py || fail "circles: see above"; }
 
@@ -135,7 +138,7 @@ check_tidy() {
     files | grep '^src/.*\.c$' | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p "$build" 2>/dev/null
 }
 
-checks=(text format includes names profile circles headers symbols readme contracts operators plans mutants tidy)
+checks=(text format includes names profile output circles headers symbols readme contracts operators plans mutants tidy)
 [ $# -gt 0 ] || set -- "${checks[@]}"
 for check in "$@"; do
     case " ${checks[*]} " in
