@@ -205,6 +205,13 @@ bool weft_app_integer(const struct weft_command *command, const char *option, co
     return true;
 }
 
+bool weft_app_whole(const struct weft_command *command, const char *option, int64_t lo, int64_t hi, uint32_t *out) {
+    int64_t n = 0;
+    bool ok = weft_app_integer(command, option, optarg, lo, hi, &n);
+    *out = (uint32_t)n;
+    return ok;
+}
+
 bool weft_app_number(const struct weft_command *command, const char *option, const char *text, double lo, double hi,
                      double *out) {
     char *end;

@@ -80,6 +80,8 @@ bool weft_app_device_option(const struct weft_command *command, int option, stru
 /// `option` and returns false.
 bool weft_app_integer(const struct weft_command *command, const char *option, const char *text, int64_t lo, int64_t hi,
                       int64_t *out);
+/// The same of the option at hand (optarg), for a count.
+bool weft_app_whole(const struct weft_command *command, const char *option, int64_t lo, int64_t hi, uint32_t *out);
 bool weft_app_number(const struct weft_command *command, const char *option, const char *text, double lo, double hi,
                      double *out);
 /// A list "16,64,512" of at most `max` numbers.

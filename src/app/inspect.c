@@ -281,9 +281,7 @@ static bool take_pass(const struct weft_command *c, struct request *r, int argc,
 }
 
 static bool take(const struct weft_command *c, struct request *r, int option) {
-    int64_t n = 0;
     int ignored;
-    bool ok;
     switch (option) {
     case WEFT_OPT_JSON: r->json = true; return true;
     case OPT_GRAPH: r->what = WHAT_GRAPH; return true;
@@ -296,14 +294,8 @@ static bool take(const struct weft_command *c, struct request *r, int option) {
     case OPT_HEAD: return take_head(c, &r->build);
     case OPT_POLICY: return take_policy(c, &r->policy);
     case OPT_CACHE: return weft_cache_option(c, optarg, &r->build.cache_f16);
-    case OPT_CTX:
-        ok = weft_app_integer(c, "--ctx", optarg, 1, WEFT_MAX_CTX, &n);
-        r->build.ctx = (uint32_t)n;
-        return ok;
-    case OPT_CHUNK:
-        ok = weft_app_integer(c, "--chunk", optarg, 1, 65535, &n);
-        r->build.chunk = (uint32_t)n;
-        return ok;
+    case OPT_CTX: return weft_app_whole(c, "--ctx", 1, WEFT_MAX_CTX, &r->build.ctx);
+    case OPT_CHUNK: return weft_app_whole(c, "--chunk", 1, 65535, &r->build.chunk);
     }
     return weft_app_device_option(c, option, &r->device, &ignored);
 }
