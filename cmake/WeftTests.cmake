@@ -1,13 +1,14 @@
-# Tests: every test_<module>.c in tests/<room>/ or beneath is a program <room>_test_<module> and a ctest case of that
-# name, so modules of a room have different names.
+# Tests: every test_<name>.c in tests/<module>/ or beneath is a program <module>_test_<name> and a ctest case of that
+# name, so tests of a module have different names.
 #
-# test_gpu_*.c need a WebGPU driver and are registered once a lane, one at a time because drivers share the machine:
+# test_gpu_*.c need a WebGPU driver and are registered once a backend configuration, one at a time because drivers share
+# the machine:
 #   <name>.wgpu  wgpu-native on Mesa's CPU driver
 #   <name>.dawn  Dawn on SwiftShader
-#   <name>.min   wgpu-native with everything optional masked (WEFT_LIMITS=min): of the rooms ops and compile, since
+#   <name>.min   wgpu-native with everything optional masked (WEFT_LIMITS=min): of the modules ops and compile, since
 #                the layers above run whatever kernels these choose
-# CPU drivers spend a test's time on compiling, so a lane's short form runs one case for each kernel; WEFT_TEST_LONG=1
-# runs all (tests/ops/cases_pick.h, weft_test_short).
+# CPU drivers spend a test's time on compiling, so a configuration's short form runs one case for each kernel;
+# WEFT_TEST_LONG=1 runs all (tests/ops/cases_pick.h, weft_test_short).
 # Those in weft_validated run once more under Vulkan's validation layer, where it is installed (Debian
 # vulkan-validationlayers): <name>.validation fails if the layer reports an error. No message is filtered out.
 # Labels: host or driver; driver tests also carry wgpu, dawn or min; test_*_real.c, which run a real model, model;
@@ -63,9 +64,9 @@ function(weft_fault_layer)
     configure_file("${CMAKE_CURRENT_SOURCE_DIR}/tests/vulkan/fault_layer.json.in" "${folder}/fault_layer.json" COPYONLY)
 endfunction()
 
-function(weft_add_test source room)
-    get_filename_component(module "${source}" NAME_WE)
-    set(name ${room}_${module})
+function(weft_add_test source module)
+    get_filename_component(program "${source}" NAME_WE)
+    set(name ${module}_${program})
     add_executable(${name} "${source}")
     weft_compile_options(${name})
     target_include_directories(${name} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/tests")
@@ -75,22 +76,22 @@ function(weft_add_test source room)
     target_link_libraries(${name} PRIVATE weft_app PkgConfig::cmocka)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/tests")
     set(labels "")
-    if(module MATCHES "_real$")
+    if(program MATCHES "_real$")
         set(labels model)
     endif()
     if(name MATCHES "^(exec_test_gpu_soak|compile_test_peak|model_test_damage_runs)$")
         set(labels nightly)
     endif()
-    if(module MATCHES "^test_gpu_(vulkan_.*|cancel|threads)$" AND TARGET weft_fault_layer)
+    if(program MATCHES "^test_gpu_(vulkan_.*|cancel|threads)$" AND TARGET weft_fault_layer)
         set(folder "${CMAKE_CURRENT_BINARY_DIR}/vulkan")
         list(APPEND weft_test_environment "VK_LAYER_PATH=${folder}" "VK_INSTANCE_LAYERS=VK_LAYER_WEFT_fault"
             "WEFT_TEST_FAULT_LAYER=${folder}/libweft_fault_layer.so")
         add_dependencies(${name} weft_fault_layer)
     endif()
-    if(module MATCHES "^test_gpu_")
+    if(program MATCHES "^test_gpu_")
         weft_add_driver_test(${name} wgpu ${name} "${WEFT_LAVAPIPE_ICD}" "WEFT_WEBGPU=wgpu" ${labels})
         weft_add_driver_test(${name} dawn ${name} "${WEFT_SWIFTSHADER_ICD}" "WEFT_WEBGPU=dawn" ${labels})
-        if(room MATCHES "^(ops|compile)$")
+        if(module MATCHES "^(ops|compile)$")
             weft_add_driver_test(${name} min ${name} "${WEFT_LAVAPIPE_ICD}" "WEFT_WEBGPU=wgpu;WEFT_LIMITS=min"
                 ${labels})
         endif()
@@ -124,7 +125,7 @@ function(weft_add_validation)
     set_tests_properties(validation_control.validation PROPERTIES PASS_REGULAR_EXPRESSION "Validation Warning")
 endfunction()
 
-# tests/support/*.c is a small library for all tests; every other folder of tests/ is a room.
+# tests/support/*.c is a small library for all tests; every other folder of tests/ is a module.
 # Models of random weights, which a script writes: models/NAME.gguf in the build folder.
 function(weft_test_models)
     find_package(Python3 COMPONENTS Interpreter REQUIRED)
@@ -175,9 +176,9 @@ function(weft_tests)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}/tests"
         "${CMAKE_CURRENT_SOURCE_DIR}/tests/test_*.c")
     foreach(source IN LISTS sources)
-        string(REGEX REPLACE "/.*" "" room "${source}")
-        if(NOT room STREQUAL "support")
-            weft_add_test("${CMAKE_CURRENT_SOURCE_DIR}/tests/${source}" ${room})
+        string(REGEX REPLACE "/.*" "" module "${source}")
+        if(NOT module STREQUAL "support")
+            weft_add_test("${CMAKE_CURRENT_SOURCE_DIR}/tests/${source}" ${module})
         endif()
     endforeach()
     foreach(example alias replay resize state) # they say whether their results agree

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Every test that docs/contracts.md names is there: `room/file: names` or, behind one in the same row, `names`; of
-# tables of cases `room/file.h: name, name`. The file may lie in a folder of the room.
+# Every test that docs/contracts.md names is there: `module/file: names` or, behind one in the same row, `names`; of
+# tables of cases `module/file.h: name, name`. The file may lie in a folder of the module.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 missing=0 count=0 file=
-# The path of `room/file`, or the one that it would have.
+# The path of `module/file`, or the one that it would have.
 place() { find "tests/${1%%/*}" -name "${1#*/}" 2>/dev/null | grep . || echo "tests/$1"; }
 while IFS= read -r token; do
     names=$token

@@ -9,12 +9,12 @@
 # webgpu.h. Within gpu, front, webgpu and null include no headers of each other or of what stands above them. Public
 # headers (weft/...) are open to all and include only each other. One exception: gpu/caps.h holds what a device can do
 # as plain numbers, without a call, so that plan, kernels, ops and compile may read it. Before the tree, the check runs
-# on planted faults and on legal lines, and fails if it misjudges one of them.
+# on planted faults and on legal lines, and fails if it gets wrong one of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-judge='
-# allowed[room] lists the folders that a folder may include.
+validate='
+# allowed[module] lists the folders that a folder may include.
 BEGIN {
     allowed["core"] = "core"
     allowed["gpu"] = "core gpu"
@@ -35,7 +35,7 @@ BEGIN {
     split($0, place, ":")
     file = place[1]
     depth = split(file, part, "/")
-    room = part[1] == "include" ? "include" : part[2]
+    module = part[1] == "include" ? "include" : part[2]
     rest = $0
     if (!match(rest, /#[ \t]*include[ \t]*[<"][^>"]+[>"]/)) next
     name = substr(rest, RSTART, RLENGTH)
@@ -47,33 +47,33 @@ BEGIN {
         next
     }
     if (name ~ /^weft\//) next
-    if (!(room in allowed)) { report("src/" room " is no folder of the list"); next }
+    if (!(module in allowed)) { report("src/" module " is no folder of the list"); next }
     if (split(name, to, "/") < 2) {
-        if (quoted) report("write the path from src/, such as \"" room "/" name "\"")
+        if (quoted) report("write the path from src/, such as \"" module "/" name "\"")
         next
     }
     target = to[1]
     if (target == "..") { report("write the path from src/"); next }
-    if (room == "include") {
+    if (module == "include") {
         if (quoted || (target in allowed)) report("a public header includes only weft/ and the C library")
         next
     }
     if (!(target in allowed)) { if (quoted) report("src/" target " is no folder of the list"); next }
-    if (name == "gpu/caps.h" && room ~ /^(plan|kernels|ops|compile)$/) next
-    if (room == "gpu" && target == "gpu" && depth > 3) {
+    if (name == "gpu/caps.h" && module ~ /^(plan|kernels|ops|compile)$/) next
+    if (module == "gpu" && target == "gpu" && depth > 3) {
         inner = "gpu/" part[3] "/"
         if (index(name, inner) != 1 && name !~ /^gpu\/(gpu|gpu_backend|gpu_test|caps)\.h$/)
             report("src/" inner " may include only its own headers, gpu.h, gpu_backend.h, gpu_test.h and caps.h of gpu")
         next
     }
-    # sys/, pthread and the like are foreign folders; names of rooms are ours in either quotes.
-    if (index(" " allowed[room] " ", " " target " ") == 0) report("src/" room " may include only: " allowed[room])
+    # sys/, pthread and the like are foreign folders; names of modules are ours in either quotes.
+    if (index(" " allowed[module] " ", " " target " ") == 0) report("src/" module " may include only: " allowed[module])
 }
 function report(why) { printf "%s:%s: #include %s: %s\n", place[1], place[2], name, why; faults++ }
 END { exit faults > 0 }
 '
 
-faults_of() { awk "$judge" | wc -l; }
+faults_of() { awk "$validate" | wc -l; }
 
 control() { # control EXPECTED LINE
     local got
@@ -127,5 +127,5 @@ if [ -z "$lines" ]; then
     echo "check_includes: found no #include under src/ and include/" >&2
     exit 1
 fi
-printf '%s\n' "$lines" | awk "$judge" >&2 || exit 1
+printf '%s\n' "$lines" | awk "$validate" >&2 || exit 1
 echo "lint: includes: $(printf '%s\n' "$lines" | wc -l) checked, all along the arrows"

@@ -6,11 +6,11 @@
 #   - an attribute or an operator looked up by name (but for weft_graph_add_op, whose user names one).
 # What they ask of an operator is a field of its row (src/ir/op.h); of an operand, its memory or its flags. Names of
 # inputs, outputs, states and weights, which users pass back in, are compared with each other. Before the tree, the
-# check runs on planted faults and on legal lines, and fails if it misjudges one of them.
+# check runs on planted faults and on legal lines, and fails if it gets wrong one of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-judge='
+validate='
 function says(what) { printf "%s:%d: %s\n", FILENAME, FNR, what; bad = 1 }
 {
     line = $0
@@ -43,13 +43,13 @@ good=(
     'seen = seen || strcmp(x->seen[i], file->name) == 0;')
 for line in "${bad[@]}"; do
     printf '%s\n' "$line" >"$planted/line.c"
-    awk "$judge" "$planted/line.c" >/dev/null || continue
+    awk "$validate" "$planted/line.c" >/dev/null || continue
     echo "names: the check itself is broken: it passed: $line"
     exit 1
 done
 for line in "${good[@]}"; do
     printf '%s\n' "$line" >"$planted/line.c"
-    awk "$judge" "$planted/line.c" >/dev/null && continue
+    awk "$validate" "$planted/line.c" >/dev/null && continue
     echo "names: the check itself is broken: it refused: $line"
     exit 1
 done
@@ -59,7 +59,7 @@ for folder in src/compile src/plan src/exec src/kernels; do
     [ -d "$folder" ] || continue
     while IFS= read -r file; do
         files=$((files + 1))
-        awk "$judge" "$file" || status=1
+        awk "$validate" "$file" || status=1
     done < <(find "$folder" -name '*.[ch]' | sort)
 done
 [ $status -eq 0 ] && echo "lint: names: $files files compare no name of the library's"

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # Reads lines "FILE:NUMBER:TEXT", and prints those that are faults.
-judge() { sed 's|//.*||' | grep -E 'WEFT_GPU_(CPU|INTEGRATED|DISCRETE|OTHER|NULL)\b|caps(\.|->)kind\b' || true; }
+validate() { sed 's|//.*||' | grep -E 'WEFT_GPU_(CPU|INTEGRATED|DISCRETE|OTHER|NULL)\b|caps(\.|->)kind\b' || true; }
 
 bad=(
     'a.c:1:uint32_t threads = l->caps->kind == WEFT_GPU_CPU ? 16 : 64;'
@@ -16,13 +16,13 @@ good=(
     'a.c:1:uint32_t threads = weft_tile_of(l->profile, WEFT_TILE_COPY, 0)->threads; // not caps->kind'
     'a.c:2:if (l->caps->kinds) return WEFT_GPU_CPUS;'
     'a.c:3:if (family->kind == WEFT_GROUP_REGION) return true;')
-[ "$(printf '%s\n' "${bad[@]}" | judge | wc -l)" -eq ${#bad[@]} ] ||
+[ "$(printf '%s\n' "${bad[@]}" | validate | wc -l)" -eq ${#bad[@]} ] ||
     { echo "profile: the check itself is broken: it passed a planted fault"; exit 1; }
-[ -z "$(printf '%s\n' "${good[@]}" | judge)" ] ||
+[ -z "$(printf '%s\n' "${good[@]}" | validate)" ] ||
     { echo "profile: the check itself is broken: it refused a legal line"; exit 1; }
 
 found=$(grep -rnE 'WEFT_GPU_|kind' --include='*.[ch]' src/plan src/kernels src/ops src/compile |
-    grep -v '^src/plan/profile\.c:' | judge)
+    grep -v '^src/plan/profile\.c:' | validate)
 if [ -n "$found" ]; then
     printf '%s\n' "$found"
     echo "profile: the lines above ask for the kind of device; ask the profile (src/plan/profile.h)"

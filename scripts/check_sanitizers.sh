@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Before the suites run under sanitizers: a leak, a read past the end and a signed overflow must each be caught with the
-# flags and the settings of the sanitize preset, or a green lane would mean nothing. With the argument `thread`: a data
+# flags and the settings of the sanitize preset, or a green suite would mean nothing. With the argument `thread`: a data
 # race and locks taken in two orders, with those of the tsan preset.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -30,7 +30,7 @@ BUILD = os.path.join(ROOT, "build", "mutants")
 TREE = os.path.join(BUILD, "tree")
 LIST = os.path.join(ROOT, "tests", "mutants.txt")
 LOG = os.path.join(BUILD, "log")
-LANES = ("wgpu", "dawn", "min")
+BACKENDS = ("wgpu", "dawn", "min")
 KEYS = ("name", "file", "from", "to", "tests")
 MORE = ("case",)
 SECONDS = 300  # a mutant may hang: that counts as noticed
@@ -74,11 +74,11 @@ def known_tests():
     """Programs of the suite, as cmake/WeftTests.cmake names them."""
     names = set()
     for path in glob.glob(os.path.join(ROOT, "tests", "*", "**", "test_*.c"), recursive=True):
-        room = os.path.relpath(path, os.path.join(ROOT, "tests")).split(os.sep)[0]
-        module = os.path.splitext(os.path.basename(path))[0]
-        name = f"{room}_{module}"
-        lanes = LANES if room in ("ops", "compile") else LANES[:2]
-        names |= {f"{name}.{lane}" for lane in lanes} if module.startswith("test_gpu_") else {name}
+        module = os.path.relpath(path, os.path.join(ROOT, "tests")).split(os.sep)[0]
+        test = os.path.splitext(os.path.basename(path))[0]
+        name = f"{module}_{test}"
+        backends = BACKENDS if module in ("ops", "compile") else BACKENDS[:2]
+        names |= {f"{name}.{backend}" for backend in backends} if test.startswith("test_gpu_") else {name}
     return names
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What CI has no time for, within 90 minutes on two processors. Exits with an error if any part failed; later parts run
 # all the same.
-#   long      every test with all its cases (WEFT_TEST_LONG=1): driver lanes, the soak, memory, damaged files, the real
+#   long      every test with all its cases (WEFT_TEST_LONG=1): drivers, the soak, memory, damaged files, the real
 #             model at length
 #   fuzz      changed copies of the corpora through the fuzz targets, under sanitizers
 #   sanitize  operators and the compiler on a driver under sanitizers, which CI leaves to the null device

@@ -79,8 +79,8 @@ struct weft_binding {
     bool stale;             ///< out: `buffer` has been destroyed; the pointer is only good for comparing
 };
 
-/// Binds several at once, so that overlaps are judged when all have changed: two bindings can be swapped. The session's
-/// own buffer: both pointers NULL. Errors as of the calls above.
+/// Binds several at once, so that overlaps are validated when all have changed: two bindings can be swapped. The
+/// session's own buffer: both pointers NULL. Errors as of the calls above.
 WEFT_API weft_status weft_session_bind_all(weft_session *session, const struct weft_binding *bindings, size_t count);
 /// What an input or output is bound to. `out->name` lives as long as the program. Errors: NOT_FOUND.
 WEFT_API weft_status weft_session_binding(const weft_session *session, const char *name, struct weft_binding *out);

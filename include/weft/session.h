@@ -115,7 +115,7 @@ WEFT_API weft_status weft_session_reserve(weft_session *session, uint64_t rows);
 // the runs in flight. Of the states,
 //   - caches (paged and ring states, written at the position) hold rows by position, so they can be cropped;
 //   - dense states that an operator writes (recurrent states) are what all positions so far have made of them;
-//   - what an operator notes beside the sequence (the sampler's counts, ring of ids and variables) has no position;
+//   - what an operator keeps beside the sequence (the sampler's counts, ring of ids and variables) is non-positional;
 //   - what no operator writes (settings) belongs to the host, and only restoring a snapshot changes it.
 
 /// A copy of everything that a session remembers. Thread-safety: one thread at a time.
@@ -159,14 +159,13 @@ WEFT_API void weft_snapshot_destroy(weft_snapshot **snapshot);
 WEFT_API weft_status weft_session_checkpoint(weft_session *session);
 
 /// Goes back to an earlier position; what came after it is gone. The session is active.
-/// At 0: dense states that operators write become zero and such variables what they start with, caches empty; settings
-/// stay. Where states are
-/// gone (weft_session_lost_states), settings went with them, and this is weft_session_reset.
-/// Above 0: where there is a checkpoint at just this position, what operators write becomes as it was then. Else caches
-/// are cropped and notes stay. A ring must still hold the rows that its readers look back for (LIMIT names the state
-/// and the lowest position that is possible); recurrent states can't be cropped (UNSUPPORTED names the state; take
-/// checkpoints or snapshots, or rewind to 0 and feed again). A failure changes nothing, unless it is NOMEM or LOST
-/// midway in going back to 0 or to a checkpoint: as for weft_session_restore. Errors also: INVALID (beyond the
+/// At 0 dense states that operators write become zero, such variables what they start with, and caches empty; settings
+/// stay. Where states are gone (weft_session_lost_states), settings went with them, and this is weft_session_reset.
+/// Above 0, where there is a checkpoint at just this position, what operators write becomes as it was then. Else caches
+/// are cropped, and non-positional states stay. A ring must still hold the rows that its readers look back for (LIMIT
+/// names the state and the lowest position that is possible); recurrent states can't be cropped (UNSUPPORTED names the
+/// state; take checkpoints or snapshots, or rewind to 0 and feed again). A failure changes nothing, unless it is NOMEM
+/// or LOST midway in going back to 0 or to a checkpoint: as for weft_session_restore. Errors also: INVALID (beyond the
 /// position).
 WEFT_API weft_status weft_session_rewind(weft_session *session, uint64_t position);
 /// The states, variables included, whose contents went with a lost device and were not set anew since

@@ -79,7 +79,7 @@ static void log_line(void *user, enum weft_log_level level, const char *message)
 }
 
 int weft_app_main(int argc, char **argv) {
-    signal(SIGPIPE, SIG_IGN); // a closed pipe shows as a failed write, see weft_out
+    signal(SIGPIPE, SIG_IGN); // a closed pipe shows as a failed write, see output.c
     weft_log_set(log_line, NULL, WEFT_LOG_WARN);
     weft_out_reset();
     if (argc < 2) {
@@ -203,6 +203,13 @@ bool weft_app_integer(const struct weft_command *command, const char *option, co
     }
     *out = n;
     return true;
+}
+
+bool weft_app_whole(const struct weft_command *command, const char *option, int64_t lo, int64_t hi, uint32_t *out) {
+    int64_t n = 0;
+    bool ok = weft_app_integer(command, option, optarg, lo, hi, &n);
+    *out = (uint32_t)n;
+    return ok;
 }
 
 bool weft_app_number(const struct weft_command *command, const char *option, const char *text, double lo, double hi,

@@ -80,6 +80,8 @@ bool weft_app_device_option(const struct weft_command *command, int option, stru
 /// `option` and returns false.
 bool weft_app_integer(const struct weft_command *command, const char *option, const char *text, int64_t lo, int64_t hi,
                       int64_t *out);
+/// The same of the option at hand (optarg), for a count.
+bool weft_app_whole(const struct weft_command *command, const char *option, int64_t lo, int64_t hi, uint32_t *out);
 bool weft_app_number(const struct weft_command *command, const char *option, const char *text, double lo, double hi,
                      double *out);
 /// A list "16,64,512" of at most `max` numbers.
@@ -88,10 +90,9 @@ bool weft_app_integers(const struct weft_command *command, const char *option, c
 
 // ---- output --------------------------------------------------------------------------------------------------------
 
-/// Writes to stdout; false once it cannot be written (later calls do nothing). Bytes go out as they are.
-bool weft_out(const void *data, size_t size);
-/// Text for people, with names from anywhere in it: control characters and bytes that are no UTF-8 are written out as
-/// escapes, line breaks and tabs stay (core/visible.h).
+/// Writes text to stdout, with names from anywhere in it: control characters and bytes that are no UTF-8 are written
+/// out as escapes, line breaks and tabs stay (core/visible.h). False once stdout cannot be written (later calls do
+/// nothing). A command has no other way to print than this and the next.
 bool weft_outf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /// A model's text or a prompt: to a terminal as weft_outf, else as it is. Characters must be whole.
 bool weft_out_content(const char *text, size_t size);

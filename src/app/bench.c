@@ -11,11 +11,9 @@
 #include "core/file.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 enum { MAX_LENGTHS = 16, MAX_REPEATS = 1000 };
 
@@ -282,24 +280,17 @@ static int bench(const struct request *r) {
 
 enum { OPT_CTX = WEFT_OPT_FIRST_OWN, OPT_CHUNK, OPT_CACHE, OPT_RUNS, OPT_STEPS };
 
-static bool whole(const struct weft_command *c, const char *name, int64_t lo, int64_t hi, uint32_t *out) {
-    int64_t n = 0;
-    bool ok = weft_app_integer(c, name, optarg, lo, hi, &n);
-    *out = (uint32_t)n;
-    return ok;
-}
-
 static bool take(const struct weft_command *c, struct request *r, int option) {
     int ignored;
     switch (option) {
     case OPT_STEPS: r->device.profile = true; return true;
     case WEFT_OPT_JSON: r->json = true; return true;
     case 'p': return weft_app_integers(c, "-p", optarg, 1, WEFT_MAX_CTX, r->prompts, MAX_LENGTHS, &r->n_prompts);
-    case 'n': return whole(c, "-n", 1, 1 << 20, &r->tokens);
-    case 'r': return whole(c, "-r", 1, MAX_REPEATS, &r->repeats);
-    case OPT_CTX: return whole(c, "--ctx", 1, WEFT_MAX_CTX, &r->lm.ctx);
-    case OPT_CHUNK: return whole(c, "--chunk", 1, 65535, &r->lm.chunk);
-    case OPT_RUNS: return whole(c, "--runs", 1, 64, &r->lm.runs);
+    case 'n': return weft_app_whole(c, "-n", 1, 1 << 20, &r->tokens);
+    case 'r': return weft_app_whole(c, "-r", 1, MAX_REPEATS, &r->repeats);
+    case OPT_CTX: return weft_app_whole(c, "--ctx", 1, WEFT_MAX_CTX, &r->lm.ctx);
+    case OPT_CHUNK: return weft_app_whole(c, "--chunk", 1, 65535, &r->lm.chunk);
+    case OPT_RUNS: return weft_app_whole(c, "--runs", 1, 64, &r->lm.runs);
     case OPT_CACHE: return weft_cache_option(c, optarg, &r->lm.cache_f16);
     }
     return weft_app_device_option(c, option, &r->device, &ignored);

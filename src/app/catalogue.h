@@ -53,7 +53,4 @@ weft_status weft_catalogue_path(const struct weft_catalogue_model *model, char *
 /// The file that a MODEL argument means: an existing file, or the cached file of a catalogue name. The caller frees it
 /// with weft_free. ERR_NOT_FOUND says how to get it.
 weft_status weft_model_path(const char *argument, char **out);
-
-/// Gets a model into the cache unless it is there. `quiet`: no bars. Errors: IO, FORMAT (wrong hash), CANCELLED.
-weft_status weft_pull_model(const struct weft_catalogue_model *model, bool quiet, char **path);
 #endif

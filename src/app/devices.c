@@ -4,7 +4,6 @@
 
 #include "core/alloc.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const char *kind_name(enum weft_gpu_kind kind) {

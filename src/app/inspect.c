@@ -32,16 +32,17 @@ struct request {
 
 enum { NARROW = 80, WIDE = 1 << 20 };
 
-/// general.architecture, "" if there is none.
-static void architecture(const struct weft_gguf *g, char *out, size_t size) {
-    struct weft_gguf_str arch = {0};
-    if (weft_gguf_get_string(g, "general.architecture", &arch) != WEFT_OK) arch.len = 0;
-    snprintf(out, size, "%.*s", (int)(arch.len < size ? arch.len : size - 1), arch.len ? arch.data : "");
+/// By which architecture the file's keys are known; NULL: by none.
+static const char *architecture(const struct weft_gguf *g) {
+    struct weft_gguf_str arch;
+    char name[64];
+    if (weft_gguf_get_string(g, "general.architecture", &arch) != WEFT_OK || arch.len >= sizeof name) return NULL;
+    snprintf(name, sizeof name, "%.*s", (int)arch.len, arch.data);
+    return weft_model_keys_arch(g, name);
 }
 
 static void print_keys(const struct weft_gguf *g, bool all) {
-    char arch[64];
-    architecture(g, arch, sizeof arch);
+    const char *arch = architecture(g);
     for (size_t i = 0; i < weft_gguf_key_count(g); i++) {
         const char *key = weft_gguf_key_at(g, i);
         struct weft_str value = {0};
@@ -50,7 +51,7 @@ static void print_keys(const struct weft_gguf *g, bool all) {
         if (weft_gguf_get_type(g, key, &type, &element, &count) != WEFT_OK) continue;
         weft_gguf_print_value(g, i, all ? WIDE : NARROW, &value);
         weft_outf("%-46s %-7s %s%s\n", key, weft_gguf_type_name(type), weft_str_get(&value),
-                  weft_model_key_unknown(g, arch, key) ? "   (unknown to Weft, not used)" : "");
+                  weft_model_key_unknown(arch, key) ? "   (unknown to Weft, not used)" : "");
         weft_str_free(&value);
     }
 }
@@ -103,12 +104,11 @@ static int json_file(const struct weft_gguf *g, const struct request *r) {
     json_t *keys = json_object(), *tensors = json_array();
     json_t *unknown = json_array();
     bool ok = true; // nothing is left out where memory ends
-    char arch[64];
-    architecture(g, arch, sizeof arch);
+    const char *arch = architecture(g);
     for (size_t i = 0; i < weft_gguf_key_count(g); i++) {
         const char *key = weft_gguf_key_at(g, i);
         ok &= weft_json_member(keys, key, value_json(g, i, r->all));
-        if (weft_model_key_unknown(g, arch, key)) ok &= json_array_append_new(unknown, weft_json_string(key)) == 0;
+        if (weft_model_key_unknown(arch, key)) ok &= json_array_append_new(unknown, weft_json_string(key)) == 0;
     }
     for (size_t i = 0; i < weft_gguf_tensor_count(g); i++) {
         const struct weft_gguf_tensor *t = weft_gguf_tensor_at(g, i);
@@ -135,7 +135,7 @@ enum { MOST_TEXT = 64 << 20 };
 static int print_text(weft_status status, struct weft_str *text) {
     if (status == WEFT_OK && text->failed) status = weft_fail(WEFT_ERR_NOMEM, "out of memory for the output");
     if (status == WEFT_OK) weft_outf("%s", weft_str_get(text)); // what is safe already stays as it is
-    if (status == WEFT_OK && text->len && text->data[text->len - 1] != '\n') weft_out("\n", 1);
+    if (status == WEFT_OK && text->len && text->data[text->len - 1] != '\n') weft_outf("\n");
     weft_str_free(text);
     return weft_app_failed(status);
 }
@@ -157,7 +157,7 @@ static int print_plan(struct weft_graph *graph, const struct weft_gpu_caps *caps
     struct weft_compile_params params = *compile;
     if (r->what == WHAT_PASS) params.show = r->pass, params.show_to = &shown;
     weft_status status = weft_compile(graph, caps, &params, &plan);
-    if (status != WEFT_OK && shown.len) weft_out(weft_str_get(&shown), shown.len); // how far it came
+    if (status != WEFT_OK && shown.len) weft_outf("%s", weft_str_get(&shown)); // how far it came
     if (status != WEFT_OK) {
         weft_str_free(&shown);
         return weft_app_failed(status);
@@ -281,9 +281,7 @@ static bool take_pass(const struct weft_command *c, struct request *r, int argc,
 }
 
 static bool take(const struct weft_command *c, struct request *r, int option) {
-    int64_t n = 0;
     int ignored;
-    bool ok;
     switch (option) {
     case WEFT_OPT_JSON: r->json = true; return true;
     case OPT_GRAPH: r->what = WHAT_GRAPH; return true;
@@ -296,14 +294,8 @@ static bool take(const struct weft_command *c, struct request *r, int option) {
     case OPT_HEAD: return take_head(c, &r->build);
     case OPT_POLICY: return take_policy(c, &r->policy);
     case OPT_CACHE: return weft_cache_option(c, optarg, &r->build.cache_f16);
-    case OPT_CTX:
-        ok = weft_app_integer(c, "--ctx", optarg, 1, WEFT_MAX_CTX, &n);
-        r->build.ctx = (uint32_t)n;
-        return ok;
-    case OPT_CHUNK:
-        ok = weft_app_integer(c, "--chunk", optarg, 1, 65535, &n);
-        r->build.chunk = (uint32_t)n;
-        return ok;
+    case OPT_CTX: return weft_app_whole(c, "--ctx", 1, WEFT_MAX_CTX, &r->build.ctx);
+    case OPT_CHUNK: return weft_app_whole(c, "--chunk", 1, 65535, &r->build.chunk);
     }
     return weft_app_device_option(c, option, &r->device, &ignored);
 }

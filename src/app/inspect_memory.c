@@ -6,7 +6,6 @@
 #include "exec/program.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 static const char *const kinds[] = {[WEFT_STATE_DENSE] = "dense",
                                     [WEFT_STATE_RING] = "ring",

@@ -65,7 +65,7 @@ int weft_json_print(json_t *root) {
     if (root) write_tree(&j, NULL, root);
     json_decref(root);
     bool done = weft_json_done(&j);
-    if (done) weft_out(weft_str_get(&text), text.len), weft_out("\n", 1);
+    if (done) weft_outf("%s\n", weft_str_get(&text));
     weft_str_free(&text);
     return done ? WEFT_EXIT_OK : weft_app_error("out of memory for the JSON output");
 }

@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,7 +20,7 @@ static bool check(bool ok) {
     return !out_error;
 }
 
-bool weft_out(const void *data, size_t size) {
+static bool out(const void *data, size_t size) {
     if (out_error) return false;
     return check(fwrite(data, 1, size, stdout) == size);
 }
@@ -32,7 +31,7 @@ static bool out_visible(struct weft_str *text) {
     weft_str_add_visible(&shown, WEFT_VISIBLE_TEXT, weft_str_get(text), text->len);
     bool failed = text->failed || shown.failed;
     if (failed) errno = ENOMEM;
-    bool ok = failed ? check(false) : weft_out(weft_str_get(&shown), shown.len);
+    bool ok = failed ? check(false) : out(weft_str_get(&shown), shown.len);
     weft_str_free(text);
     weft_str_free(&shown);
     return ok;
@@ -49,7 +48,7 @@ bool weft_outf(const char *format, ...) {
 }
 
 bool weft_out_content(const char *text, size_t size) {
-    if (isatty(STDOUT_FILENO) != 1) return weft_out(text, size);
+    if (isatty(STDOUT_FILENO) != 1) return out(text, size);
     struct weft_str copy = {0};
     weft_str_addn(&copy, text, size);
     return out_visible(&copy);

@@ -8,7 +8,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 struct request {
@@ -75,19 +74,11 @@ static int perplexity(struct request *r) {
 enum { OPT_CTX = WEFT_OPT_FIRST_OWN, OPT_CHUNKS, OPT_CACHE };
 
 static bool take(const struct weft_command *c, struct request *r, int option) {
-    int64_t n = 0;
     int ignored;
-    bool ok;
     switch (option) {
     case WEFT_OPT_JSON: r->json = true; return true;
-    case OPT_CTX:
-        ok = weft_app_integer(c, "--ctx", optarg, 4, WEFT_MAX_CTX, &n);
-        r->lm.ctx = (uint32_t)n;
-        return ok;
-    case OPT_CHUNKS:
-        ok = weft_app_integer(c, "--chunks", optarg, 0, INT32_MAX, &n);
-        r->chunks = (uint32_t)n;
-        return ok;
+    case OPT_CTX: return weft_app_whole(c, "--ctx", 4, WEFT_MAX_CTX, &r->lm.ctx);
+    case OPT_CHUNKS: return weft_app_whole(c, "--chunks", 0, INT32_MAX, &r->chunks);
     case OPT_CACHE: return weft_cache_option(c, optarg, &r->lm.cache_f16);
     }
     return weft_app_device_option(c, option, &r->device, &ignored);

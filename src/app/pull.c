@@ -145,7 +145,8 @@ static weft_status fetch_locked(const struct weft_catalogue_model *model, const 
     return status;
 }
 
-weft_status weft_pull_model(const struct weft_catalogue_model *model, bool quiet, char **path) {
+/// Gets a model into the cache unless it is there. `quiet`: no bars. Errors: IO, FORMAT (wrong hash), CANCELLED.
+static weft_status pull_model(const struct weft_catalogue_model *model, bool quiet, char **path) {
     struct places p = {0};
     *path = NULL;
     weft_status status = make_places(model, &p);
@@ -186,7 +187,7 @@ static int pull(const struct weft_catalogue *c, const char *name, bool quiet, bo
     const struct weft_catalogue_model *model = weft_catalogue_find(c, name);
     if (!model) return weft_app_error("the catalogue has no model '%s'; `weft pull --list` shows its names", name);
     char *path;
-    weft_status status = weft_pull_model(model, quiet, &path);
+    weft_status status = pull_model(model, quiet, &path);
     if (status == WEFT_ERR_CANCELLED) weft_app_note("%s", weft_error_message());
     if (status != WEFT_OK) return weft_app_failed(status);
     if (show_path) weft_outf("%s\n", path);

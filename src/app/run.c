@@ -72,7 +72,7 @@ static weft_status flush_text(struct run *r) {
     if (status == WEFT_OK) status = weft_stopper_flush(&r->stopper, &r->pending);
     weft_str_free(&bytes);
     show(r);
-    if (!r->json && r->last && r->last != '\n' && isatty(STDOUT_FILENO)) weft_out("\n", 1);
+    if (!r->json && r->last && r->last != '\n' && isatty(STDOUT_FILENO)) weft_outf("\n");
     return status;
 }
 
@@ -250,13 +250,6 @@ static const struct option options[] = {
     {0},
 };
 
-static bool whole(const struct weft_command *c, const char *name, int64_t lo, int64_t hi, uint32_t *out) {
-    int64_t n = 0;
-    bool ok = weft_app_integer(c, name, optarg, lo, hi, &n);
-    *out = (uint32_t)n;
-    return ok;
-}
-
 static bool real(const struct weft_command *c, const char *name, double lo, double hi, float *out) {
     double x = 0;
     bool ok = weft_app_number(c, name, optarg, lo, hi, &x);
@@ -284,19 +277,19 @@ static bool take(const struct weft_command *c, struct run *r, int option) {
     int ignored;
     switch (option) {
     case WEFT_OPT_JSON: r->json = true; break;
-    case 'n': return whole(c, "-n", 0, INT32_MAX, &r->tokens);
+    case 'n': return weft_app_whole(c, "-n", 0, INT32_MAX, &r->tokens);
     case 'f': r->file = optarg; break;
     case OPT_TEMP: return real(c, "--temp", 0, 1e6, &r->sampling.temp);
-    case OPT_TOP_K: return whole(c, "--top-k", 0, INT32_MAX, &r->sampling.top_k);
+    case OPT_TOP_K: return weft_app_whole(c, "--top-k", 0, INT32_MAX, &r->sampling.top_k);
     case OPT_TOP_P: return real(c, "--top-p", 0, 1, &r->sampling.top_p);
     case OPT_MIN_P: return real(c, "--min-p", 0, 1, &r->sampling.min_p);
     case OPT_SEED: return take_seed(c, r);
     case OPT_REPEAT: return real(c, "--repeat-penalty", 0.01, 100, &r->sampling.repetition);
     case OPT_FREQUENCY: return real(c, "--frequency-penalty", -100, 100, &r->sampling.frequency);
     case OPT_PRESENCE: return real(c, "--presence-penalty", -100, 100, &r->sampling.presence);
-    case OPT_CTX: return whole(c, "--ctx", 1, WEFT_MAX_CTX, &r->lm.ctx);
-    case OPT_CHUNK: return whole(c, "--chunk", 1, 65535, &r->lm.chunk);
-    case OPT_RUNS: return whole(c, "--runs", 1, 64, &r->lm.runs);
+    case OPT_CTX: return weft_app_whole(c, "--ctx", 1, WEFT_MAX_CTX, &r->lm.ctx);
+    case OPT_CHUNK: return weft_app_whole(c, "--chunk", 1, 65535, &r->lm.chunk);
+    case OPT_RUNS: return weft_app_whole(c, "--runs", 1, 64, &r->lm.runs);
     case OPT_STOP: return take_stop(c, r);
     case OPT_IGNORE_EOS: r->ignore_eos = true; break;
     case OPT_NO_BOS: r->no_bos = true; break;

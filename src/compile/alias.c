@@ -49,10 +49,6 @@ static struct weft_extent written(struct weft_lower *l, const struct weft_node *
 
 // ---- nodes of one dispatch -----------------------------------------------------------------------------------------
 
-static bool same_shape(const struct weft_type *a, const struct weft_type *b) {
-    return a->rank == b->rank && memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) == 0;
-}
-
 bool weft_alias_clash(struct weft_lower *l, uint32_t writer, uint32_t reader, bool strict, struct weft_clash *why) {
     const struct weft_graph *g = l->graph;
     const struct weft_node *w = &g->nodes[writer], *r = &g->nodes[reader];
@@ -71,9 +67,7 @@ bool weft_alias_clash(struct weft_lower *l, uint32_t writer, uint32_t reader, bo
         enum weft_overlap how = weft_extent_compare(l, &a, &b);
         if (how == WEFT_APART) continue;
         const struct weft_type *t = &g->values[r->in[i]].type, *x = &g->values[w->in[1]].type;
-        if (how == WEFT_MEET || strict || (r->op->traits & WEFT_OP_CONTRACT) || t->dtype != x->dtype ||
-            !same_shape(t, x))
-            return true;
+        if (how == WEFT_MEET || strict || (r->op->traits & WEFT_OP_CONTRACT) || !weft_type_same(t, x)) return true;
     }
     why->read = WEFT_NO_VALUE;
     return false;

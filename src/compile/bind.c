@@ -1,6 +1,6 @@
 /// Slots. The rules (design contract 3):
-/// - WebGPU judges usage by whole buffer within a dispatch: if a step writes any operand in buffer B, every operand in
-/// B is
+/// - WebGPU validates usage by whole buffer within a dispatch: if a step writes any operand in buffer B, every operand
+/// in B is
 ///   bound read_write, and the bound ranges are disjoint, or one declared in-place pair that shares one binding.
 /// - In a buffer that the step only reads, operands of one access width share a binding where its span fits the limit.
 /// - An operand larger than a binding has several of its own, and so has a pool of several banks.

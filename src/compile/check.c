@@ -1,4 +1,4 @@
-/// The checker of plans: judges every step as WebGPU would, from slots and tensors alone, sharing no code with the
+/// The checker of plans: validates every step as WebGPU would, from slots and tensors alone, sharing no code with the
 /// binder. No plan leaves the compiler without it.
 #include "compile/bind.h"
 #include "compile/compile.h"

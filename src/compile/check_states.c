@@ -4,7 +4,7 @@
 #include "core/error.h"
 
 /// What the steps do to the two buffers of one state.
-struct story {
+struct state_audit {
     const struct weft_plan_state *state;
     uint32_t past_key, present_key;
     uint32_t writers;                   ///< operands that wrote the present so far
@@ -12,7 +12,7 @@ struct story {
     uint64_t committed;                 ///< bytes of the state so far
 };
 
-static weft_status fault(const struct story *y, const char *label, const char *what) {
+static weft_status fault(const struct state_audit *y, const char *label, const char *what) {
     return weft_fail(WEFT_ERR_INTERNAL, "state '%s' (%s): step '%s' %s", y->state->name,
                      weft_state_policy_name(y->state->policy), label, what);
 }
@@ -30,7 +30,7 @@ static bool has_past(const struct weft_schedule *sc, const struct weft_step *s, 
 }
 
 /// A copy of the present's next bytes to the same bytes of the past, active or not.
-static bool is_commit(const struct weft_schedule *sc, const struct weft_step *s, struct story *y) {
+static bool is_commit(const struct weft_schedule *sc, const struct weft_step *s, struct state_audit *y) {
     uint64_t read = 0, written = 0;
     for (uint32_t i = 0; i < s->n_operands && s->copy.kind; i++) {
         const struct weft_operand *o = &s->operands[i];
@@ -48,7 +48,7 @@ static bool is_commit(const struct weft_schedule *sc, const struct weft_step *s,
 }
 
 static weft_status check_operand(const struct weft_schedule *sc, uint32_t n, const struct weft_operand *o, bool commit,
-                                 struct story *y) {
+                                 struct state_audit *y) {
     const struct weft_step *s = &sc->steps[n];
     uint32_t key = weft_mem_key(&sc->tensors[o->tensor]);
     if (key != y->past_key && key != y->present_key) return WEFT_OK;
@@ -83,7 +83,7 @@ static weft_status check_places(const struct weft_plan *plan, const struct weft_
     return WEFT_OK;
 }
 
-static weft_status check_state(const struct weft_schedule *sc, struct story *y) {
+static weft_status check_state(const struct weft_schedule *sc, struct state_audit *y) {
     for (uint32_t n = 0; n < sc->n_steps; n++) {
         const struct weft_step *s = &sc->steps[n];
         bool commit = y->state->policy == WEFT_STATE_DOUBLE && is_commit(sc, s, y);
@@ -102,7 +102,7 @@ weft_status weft_plan_check_states(const struct weft_plan *plan, const struct we
     for (uint32_t i = 0; i < plan->n_states; i++) {
         if (plan->states[i].kind == WEFT_STATE_VAR) continue;
         uint32_t key = (uint32_t)WEFT_MEM_STATE << 24 | i;
-        struct story y = {.state = &plan->states[i], .past_key = key, .present_key = key | WEFT_STATE_PRESENT};
+        struct state_audit y = {.state = &plan->states[i], .past_key = key, .present_key = key | WEFT_STATE_PRESENT};
         WEFT_TRY(check_state(sc, &y));
     }
     return WEFT_OK;

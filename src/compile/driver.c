@@ -86,7 +86,7 @@ static const struct weft_pass {
                                 "that helps."}, weft_pass_split},
     {{"bind", WEFT_PASS_STEPS, "Every operand of every step has its binding or bindings."}, weft_pass_bind},
     {{"write", WEFT_PASS_STEPS, "Every step has its complete WGSL."}, weft_pass_write},
-    {{"check", WEFT_PASS_STEPS, "Every step is one that WebGPU accepts, judged without the binder's code."}, check},
+    {{"check", WEFT_PASS_STEPS, "Every step is one that WebGPU accepts, validated without the binder's code."}, check},
     {{"heaps", WEFT_PASS_STEPS, "The program's heaps hold this schedule's."}, heaps},
     {{"number", WEFT_PASS_END, "Steps of equal WGSL have one pipeline."}, weft_pass_number},
     {{"forms", WEFT_PASS_END, "The report names weights that lie on the device in several forms."}, weft_pass_forms},

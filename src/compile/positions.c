@@ -26,7 +26,7 @@ static weft_status note_writes(struct weft_plan *p, const struct weft_node *n) {
         const struct weft_state_access *a = state == UINT32_MAX ? NULL : weft_op_writes(n->op, k);
         if (!a) continue;
         struct weft_plan_state *s = &p->states[state];
-        s->notes = a->beside && (s->notes || !s->written);
+        s->non_positional = a->beside && (s->non_positional || !s->written);
         s->written = true;
         if (a->touch != WEFT_TOUCH_ADVANCE || s->kind != WEFT_STATE_VAR || s->var_slot == WEFT_VAR_ACTIVE) continue;
         struct weft_plan_position *at = &p->positions[position_of(p, n->in[k])];

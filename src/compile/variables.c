@@ -46,6 +46,15 @@ static bool never_broken(const struct weft_plan *p, const struct weft_plan_limit
     return span <= 0 || (span < INT64_MAX / 2 && var->var_hi + span <= least);
 }
 
+/// An earlier limit asks for the same, as each layer of a decoder does for its caches. Equal dims have equal handles.
+static bool is_listed(const struct weft_plan *p, const struct weft_plan_limit *x) {
+    for (uint32_t i = 0; i < p->n_limits; i++) {
+        const struct weft_plan_limit *y = &p->limits[i];
+        if (x->kind == y->kind && x->variable == y->variable && x->span == y->span && x->most == y->most) return true;
+    }
+    return false;
+}
+
 /// The value of the variable is known to the host: nothing else than advancing moves it.
 static bool is_known(const struct weft_plan *p, uint32_t variable, uint32_t *position) {
     for (*position = 0; *position < p->n_positions; ++*position)
@@ -74,7 +83,7 @@ static weft_status add(struct weft_plan *p, const struct weft_node *n, const str
         x.name = name_of(p, n, n->in[from->of]);
     }
     if (x.by == WEFT_DIM_BAD || x.span == WEFT_DIM_BAD || x.most == WEFT_DIM_BAD) return no_memory();
-    if (never_broken(p, &x)) return WEFT_OK;
+    if (never_broken(p, &x) || is_listed(p, &x)) return WEFT_OK;
     p->limits[p->n_limits++] = x;
     return WEFT_OK;
 }

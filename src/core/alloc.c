@@ -1,4 +1,4 @@
-/// The one door to host memory. Counters are relaxed atomics: exact once threads have been joined.
+/// The only way to host memory. Counters are relaxed atomics: exact once threads have been joined.
 #include "core/alloc.h"
 
 #include <stdatomic.h>

@@ -1,4 +1,4 @@
-/// The one door to host memory: counted, and able to fail at the n-th call for tests.
+/// The only way to host memory: counted, and able to fail at the n-th call for tests.
 #ifndef WEFT_CORE_ALLOC_H
 #define WEFT_CORE_ALLOC_H
 #include <stddef.h>

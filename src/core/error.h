@@ -1,4 +1,4 @@
-/// How every room reports failure: one call that stores the sentence and returns the status.
+/// How every module reports failure: one call that stores the sentence and returns the status.
 #ifndef WEFT_CORE_ERROR_H
 #define WEFT_CORE_ERROR_H
 #include "weft/status.h"
@@ -11,7 +11,7 @@
 weft_status weft_fail(weft_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /// Puts "prefix: " in front of the sentence already stored and returns `status` unchanged (also WEFT_OK,
-/// which it leaves alone). For callers that know the file or the step in which a lower room failed.
+/// which it leaves alone). For callers that know the file or the step in which a lower module failed.
 weft_status weft_fail_in(weft_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /// For work that reports some lack of memory as another failure: one that follows a refused allocation of this thread

@@ -109,11 +109,3 @@ void weft_map_free(struct weft_map *m) {
     weft_free(m->slots);
     *m = (struct weft_map){0};
 }
-
-void weft_map_each(const struct weft_map *m, void (*fn)(void *user, const void *key, size_t len, uint64_t value),
-                   void *user) {
-    for (size_t i = 0; i < m->cap; i++) {
-        const struct weft_map_slot *slot = &m->slots[i];
-        if (slot->key) fn(user, slot->key, slot->len, slot->value);
-    }
-}

@@ -16,10 +16,6 @@ bool weft_map_get(const struct weft_map *m, const void *key, size_t len, uint64_
 bool weft_map_remove(struct weft_map *m, const void *key, size_t len);
 void weft_map_free(struct weft_map *m);
 
-/// Calls `fn` for each entry, in no promised order.
-void weft_map_each(const struct weft_map *m, void (*fn)(void *user, const void *key, size_t len, uint64_t value),
-                   void *user);
-
 /// 64-bit hash of bytes (stable across runs and machines; used for pipeline and disk cache keys).
 uint64_t weft_hash(const void *data, size_t len, uint64_t seed);
 #endif

@@ -109,7 +109,7 @@ weft_status weft_session_read_finish(weft_session *session, weft_pending *pendin
 
 weft_status weft_session_wait(weft_session *session, uint64_t fence, double seconds) {
     if (!session) return weft_api_null("weft_session_wait", "session");
-    WEFT_TRY(weft_session_go(session));
+    WEFT_TRY(weft_session_check_not_cancelled(session));
     const atomic_bool *token = weft_gpu_token(&session->cancelled);
     weft_status status = weft_gpu_wait(gpu_of(session), fence, seconds);
     if (status == WEFT_OK) status = weft_session_deliver(session, fence);

@@ -9,11 +9,11 @@
 
 #define WEFT_LOST_WHY 512 ///< room for why something was not recovered; "" if it was
 
-/// Remembers the sentence of a failure in `why`, or "", so that later calls can tell it. Returns `status`.
+/// Remembers the sentence of a failure in `why`, or "", so that later calls can report it. Returns `status`.
 weft_status weft_stay_lost(char why[WEFT_LOST_WHY], weft_status status);
 
-/// Weight buffers, reference-counted: programs that use the same weights keep them alive together, and with them the
-/// plan that says what lies where and the source, so that they can be loaded again.
+/// Weight buffers, which are reference-counted. Programs that use the same weights keep them alive together, and with
+/// them the source and the plan with the place of each weight, so that they can be loaded again.
 struct weft_shards {
     atomic_uint refs;
     weft_gpu *gpu;
@@ -30,7 +30,7 @@ struct weft_shards {
 weft_buf weft_shards_buf(const struct weft_shards *s, uint32_t shard);
 void weft_shards_release(struct weft_shards *s);
 /// Makes the buffers of a plan's own shards and uploads weights from the source, a few MiB at a time.
-/// Takes params->source over, also on failure. The plan stays the caller's until weft_shards_keep_plan.
+/// Takes params->source over, also on failure. The plan stays the caller's until `owns_plan` is set.
 weft_status weft_shards_create(weft_gpu *gpu, struct weft_plan *plan, struct weft_shards *parent,
                                const struct weft_program_params *params, struct weft_shards **out);
 /// The source gives nothing any more: shards that live on can't be loaded again.
@@ -62,15 +62,13 @@ weft_status weft_program_enter(weft_program *program, const atomic_bool *cancell
 void weft_program_leave(weft_program *program);
 /// The same for work on the pool's pages, which can't be cancelled. Ends with weft_program_leave.
 void weft_program_enter_pool(weft_program *program);
-/// Has everyone who waits in weft_program_enter look at its flag again.
+/// Makes everyone who waits in weft_program_enter look at its flag again.
 void weft_program_wake(weft_program *program);
 
-/// Heaps and pipelines of a program whose plan and weights are there.
+/// Makes heaps and pipelines of a program whose plan and weights are there.
 weft_status weft_program_build(weft_program *program, const struct weft_program_params *params);
-/// ERR_LOST if the program could not be recovered.
-weft_status weft_program_there(const weft_program *program);
-/// What a program is called in messages: "the program of 'logits'".
-const char *weft_plan_title(const struct weft_plan *plan);
+/// Refuses (LOST) what is asked of a program that could not be recovered.
+weft_status weft_program_check_alive(const weft_program *program);
 
 // What a recovery does to each (recover.c); `report` is a struct weft_recovery.
 weft_status weft_shards_remake(void *shards, void *report);

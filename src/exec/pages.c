@@ -1,7 +1,6 @@
 #include "exec/pages.h"
 #include "core/alloc.h"
 #include "core/error.h"
-#include <string.h>
 
 enum { FIRST_PAGES = 4, BATCH = 64 };
 
@@ -17,7 +16,7 @@ static void note_used(struct weft_pool *pool, uint32_t group, int64_t pages) {
 
 static weft_buf *banks_of(const struct weft_pool *pool, uint32_t state) { return pool->bufs + state * pool->n_banks; }
 
-/// Pages in bank `bank` of a pool of `total`.
+/// How many pages bank `bank` of a pool of `total` has.
 static uint64_t pages_in(const struct weft_plan_pages *plan, uint64_t total, uint32_t bank) {
     uint64_t before = (uint64_t)bank * plan->bank_pages;
     return total <= before ? 0 : total - before < plan->bank_pages ? total - before : plan->bank_pages;
@@ -34,7 +33,7 @@ struct weft_bind weft_pool_bind(const struct weft_pool *pool, uint32_t state, co
                                 uint32_t n) {
     weft_buf buf = banks_of(pool, state)[slots[n].bank];
     if (buf.id) return (struct weft_bind){buf, 0, weft_buf_size(pool->gpu, buf)};
-    return weft_fillers_bind(&pool->fillers, &slots[n], n);
+    return weft_dummies_bind(&pool->dummies, &slots[n], n);
 }
 
 // ---- life ----------------------------------------------------------------------------------------------------------
@@ -58,11 +57,11 @@ weft_status weft_pool_create(weft_gpu *gpu, const struct weft_plan *plan, struct
     return WEFT_OK;
 }
 
-/// Back to nothing: no buffer, no page.
+/// Frees all buffers and pages.
 static void empty(struct weft_pool *p) {
     for (uint32_t i = 0; i < p->plan->n_states * p->n_banks; i++)
         if (p->bufs[i].id) weft_buf_release(p->gpu, &p->bufs[i]);
-    weft_fillers_drop(p->gpu, &p->fillers);
+    weft_dummies_drop(p->gpu, &p->dummies);
     if (p->bounce.id) weft_buf_release(p->gpu, &p->bounce);
     for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
         if (p->groups[g].total) note_used(p, g, -1); // page 0
@@ -70,7 +69,7 @@ static void empty(struct weft_pool *p) {
         weft_free(p->groups[g].refs);
         p->groups[g] = (struct weft_pool_group){0};
     }
-    p->generation++;
+    p->buffer_generation++;
 }
 
 void weft_pool_lose(struct weft_pool *p) {
@@ -83,10 +82,10 @@ void weft_pool_lose(struct weft_pool *p) {
         *group = (struct weft_pool_group){.wanted = group->wanted};
     }
     for (uint32_t i = 0; i < p->plan->n_states * p->n_banks; i++) p->bufs[i] = (weft_buf){0};
-    p->fillers = (struct weft_fillers){0};
+    p->dummies = (struct weft_dummies){0};
     p->bounce = (weft_buf){0};
-    p->generation++;
-    p->era++;
+    p->buffer_generation++;
+    p->device_generation++;
 }
 
 void weft_pool_destroy(struct weft_pool *p) {
@@ -99,7 +98,7 @@ void weft_pool_destroy(struct weft_pool *p) {
 
 // ---- growth --------------------------------------------------------------------------------------------------------
 
-/// Pages that the plan's bindings show of a group.
+/// How many pages of a group the plan's bindings show.
 static uint64_t most_pages(const struct weft_plan_pages *plan) { return (uint64_t)plan->n_banks * plan->bank_pages; }
 
 static void drop_new(struct weft_pool *p, weft_buf *bufs) {
@@ -107,7 +106,7 @@ static void drop_new(struct weft_pool *p, weft_buf *bufs) {
         if (bufs[i].id) weft_buf_release(p->gpu, &bufs[i]);
 }
 
-/// Buffers for all banks of a group that are not as they will be with `total` pages, into `bufs`: all or none.
+/// Makes buffers for all banks of a group that are not as they will be with `total` pages, into `bufs`, or none.
 static weft_status make_buffers(struct weft_pool *p, uint32_t group, uint64_t total, weft_buf *bufs) {
     const struct weft_plan_pages *g = &p->plan->page_groups[group];
     weft_status status = WEFT_OK;
@@ -119,7 +118,7 @@ static weft_status make_buffers(struct weft_pool *p, uint32_t group, uint64_t to
                                    p->plan->states[i].name, &bufs[i * p->n_banks + b]);
         }
     if (status == WEFT_OK && g->n_banks > 1)
-        status = weft_fillers_make(p->gpu, WEFT_BUF_FOR_STAGING, "no pages yet", &p->fillers);
+        status = weft_dummies_make(p->gpu, WEFT_BUF_FOR_STAGING, "no pages yet", &p->dummies);
     if (status != WEFT_OK) drop_new(p, bufs);
     return status;
 }
@@ -141,7 +140,7 @@ static weft_status copy_over(struct weft_pool *p, const weft_buf *bufs) {
     return WEFT_OK;
 }
 
-/// The lists of pages get room for `total` pages; what they hold stays.
+/// Makes room in the lists of pages for `total` pages. What they hold stays.
 static bool make_room(struct weft_pool_group *g, uint64_t total) {
     uint32_t *refs = weft_realloc(g->refs, total * sizeof *refs);
     if (refs) g->refs = refs;
@@ -176,12 +175,12 @@ static weft_status grow_to(struct weft_pool *p, uint32_t group, uint64_t total) 
         note_used(p, group, 1);
     }
     g->total = (uint32_t)total;
-    p->generation++;
+    p->buffer_generation++;
     return WEFT_OK;
 }
 
-/// Makes `count` pages free: twice as many pages as there are, as far as holders can need them; if there is no room for
-/// so many, just enough.
+/// Makes `count` pages free. The pool doubles as far as holders can need it; where there is no memory for so many
+/// pages, it grows just enough.
 weft_status weft_pool_make_free(struct weft_pool *p, uint32_t group, uint32_t count) {
     struct weft_pool_group *g = &p->groups[group];
     const struct weft_plan_pages *plan = &p->plan->page_groups[group];
@@ -282,7 +281,7 @@ static void free_tables(const struct weft_pool *p, struct weft_page_table *t) {
     weft_free(t);
 }
 
-/// Buffers of the groups that have none, for holders of these tables.
+/// Makes the buffers of groups that have none, for holders of these tables.
 static weft_status make_first(struct weft_pool *p, const struct weft_page_table *t) {
     for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
         uint32_t first = t[g].room < FIRST_PAGES ? t[g].room : FIRST_PAGES;
@@ -293,8 +292,8 @@ static weft_status make_first(struct weft_pool *p, const struct weft_page_table 
 
 weft_status weft_pool_join_again(struct weft_pool *p, struct weft_page_table *t) {
     for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
-        if (t[g].era != p->era) t[g].n = 0;
-        t[g].era = p->era;
+        if (t[g].device_generation != p->device_generation) t[g].n = 0;
+        t[g].device_generation = p->device_generation;
     }
     return make_first(p, t);
 }
@@ -306,7 +305,7 @@ weft_status weft_pool_join(struct weft_pool *p, const uint32_t *room, struct wef
     *out = NULL;
     for (uint32_t g = 0; g < n && status == WEFT_OK; g++) {
         t[g].room = room ? room[g] : p->plan->page_groups[g].n;
-        t[g].era = p->era;
+        t[g].device_generation = p->device_generation;
         t[g].pages = weft_calloc((size_t)t[g].room + 1, sizeof *t[g].pages);
         if (!t[g].pages) status = no_memory();
     }
@@ -329,7 +328,8 @@ void weft_pool_leave(struct weft_pool *p, struct weft_page_table **tables) {
     if (!t) return;
     *tables = NULL;
     for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
-        for (uint32_t i = 0; i < t[g].n && t[g].era == p->era; i++) weft_pool_drop(p, g, t[g].pages[i]);
+        for (uint32_t i = 0; i < t[g].n && t[g].device_generation == p->device_generation; i++)
+            weft_pool_drop(p, g, t[g].pages[i]);
         p->groups[g].wanted -= t[g].room;
     }
     free_tables(p, t);

@@ -3,7 +3,6 @@
 #include "core/error.h"
 #include "exec/exec_impl.h"
 #include "exec/session.h"
-#include <string.h>
 
 static void compile_progress(void *user, size_t done, size_t total) {
     const struct weft_program_params *params = user;
@@ -72,7 +71,7 @@ weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const s
     if (params->share_weights) compile.weights_of = params->share_weights->plan;
     status = weft_compile(graph, weft_gpu_caps(gpu), &compile, &p->plan);
     if (status == WEFT_OK && params->accept) status = params->accept(params->accept_user, p->plan);
-    if (status == WEFT_OK && params->share_weights) status = weft_program_there(params->share_weights);
+    if (status == WEFT_OK && params->share_weights) status = weft_program_check_alive(params->share_weights);
     if (status != WEFT_OK) {
         weft_weight_source_end(&source);
         goto fail;

@@ -31,6 +31,6 @@ weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const s
                                 weft_program **out);
 const struct weft_plan *weft_program_plan(const weft_program *program);
 weft_gpu *weft_program_gpu(const weft_program *program);
-/// For owners of a source who end before weights that others share: what `user` gave can't be loaded again.
+/// To be called when a source is freed before programs that share its weights: what `user` gave can't be loaded again.
 void weft_program_forget_source(weft_program *program, void *user);
 #endif

@@ -1,5 +1,6 @@
 /// Recovery from a lost device: weights, programs and sessions are made again in place, so that all handles stay valid.
-/// Each is on its own: what can't be made again stays lost, says why, and takes nothing with it that does not need it.
+/// Each is made on its own. What can't be made again stays lost, reports why, and does not affect objects that do not
+/// depend on it.
 #include "core/error.h"
 #include "exec/exec_impl.h"
 #include "exec/session_impl.h"
@@ -15,7 +16,8 @@ weft_status weft_stay_lost(char why[WEFT_LOST_WHY], weft_status status) {
 
 // ---- weights and programs ------------------------------------------------------------------------------------------
 
-const char *weft_plan_title(const struct weft_plan *plan) {
+/// What a program is called in messages: "the program of 'logits'".
+static const char *title(const struct weft_plan *plan) {
     for (uint32_t i = 0; i < plan->n_ios; i++)
         if (plan->ios[i].is_output && plan->ios[i].name) return plan->ios[i].name;
     return plan->n_ios && plan->ios[0].name ? plan->ios[0].name : "";
@@ -28,8 +30,8 @@ static weft_status load_again(struct weft_shards *s) {
         return weft_fail(WEFT_ERR_UNSUPPORTED,
                          "the weights of the program of '%s' can't be read again; compile it with `weights_stay` and "
                          "keep what it reads them from, or destroy it and compile it anew",
-                         weft_plan_title(s->plan));
-    return weft_fail_in(weft_shards_load(s, NULL), "the weights of the program of '%s'", weft_plan_title(s->plan));
+                         title(s->plan));
+    return weft_fail_in(weft_shards_load(s, NULL), "the weights of the program of '%s'", title(s->plan));
 }
 
 weft_status weft_shards_remake(void *shards, void *report) {
@@ -42,7 +44,7 @@ static weft_status build_again(weft_program *p) {
     static const struct weft_program_params quiet;
     const char *weights = weft_shards_lost(p->shards);
     if (weights) return weft_fail(WEFT_ERR_LOST, "%s", weights);
-    return weft_fail_in(weft_program_build(p, &quiet), "the program of '%s'", weft_plan_title(p->plan));
+    return weft_fail_in(weft_program_build(p, &quiet), "the program of '%s'", title(p->plan));
 }
 
 weft_status weft_program_remake(void *program, void *report) {
@@ -55,20 +57,20 @@ weft_status weft_program_remake(void *program, void *report) {
     return status;
 }
 
-weft_status weft_program_there(const weft_program *p) {
+weft_status weft_program_check_alive(const weft_program *p) {
     if (!p->lost_why[0]) return WEFT_OK;
     return weft_fail(WEFT_ERR_LOST, "the program of '%s' was lost with the device and not recovered: %s",
-                     weft_plan_title(p->plan), p->lost_why);
+                     title(p->plan), p->lost_why);
 }
 
 // ---- sessions ------------------------------------------------------------------------------------------------------
 
 static weft_status bring_back(weft_session *s) {
-    WEFT_TRY(weft_program_there(s->program));
+    WEFT_TRY(weft_program_check_alive(s->program));
     const struct weft_plan *plan = s->program->plan;
     s->last_serial = 0;                                // nothing of before is waited for
     struct weft_snapshot *snapshot = s->host_snapshot; // which a reset forgets
-    s->odd = false;
+    s->parity = 0;
     weft_status status = weft_session_make_buffers(s);
     if (status == WEFT_OK && s->pages) status = weft_pool_join_again(s->program->pool, s->pages);
     if (status == WEFT_OK) status = weft_session_renew_bindings(s);
@@ -82,7 +84,7 @@ static weft_status bring_back(weft_session *s) {
         weft_session_drop_bindings(s);
         weft_session_drop_buffers(s);
     }
-    return weft_fail_in(status, "a session of the program of '%s'", weft_plan_title(s->program->plan));
+    return weft_fail_in(status, "a session of the program of '%s'", title(s->program->plan));
 }
 
 weft_status weft_session_remake(void *session, void *report) {
@@ -100,13 +102,13 @@ weft_status weft_session_remake(void *session, void *report) {
     return WEFT_OK;
 }
 
-weft_status weft_session_there(const weft_session *s) {
-    WEFT_TRY(weft_program_there(s->program));
+weft_status weft_session_check_alive(const weft_session *s) {
+    WEFT_TRY(weft_program_check_alive(s->program));
     if (!s->lost_why[0]) return WEFT_OK;
     return weft_fail(WEFT_ERR_LOST, "the session was lost with the device and not recovered: %s", s->lost_why);
 }
 
-weft_status weft_session_whole(const weft_session *s) {
+weft_status weft_session_check_states(const weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     if (!s->gone || !plan->n_states) return WEFT_OK;
     WEFT_TRY(weft_gpu_check(s->gpu)); // while the device itself is gone, that is what to say
@@ -118,11 +120,11 @@ weft_status weft_session_whole(const weft_session *s) {
                      plan->states[0].name, more);
 }
 
-weft_status weft_session_has(const weft_session *s, const char *name) {
+weft_status weft_session_check_state(const weft_session *s, const char *name) {
     const struct weft_plan *plan = s->program->plan;
     bool state = false;
     for (uint32_t i = 0; i < plan->n_states && !state; i++) state = strcmp(plan->states[i].name, name) == 0;
-    return state ? weft_session_whole(s) : WEFT_OK;
+    return state ? weft_session_check_states(s) : WEFT_OK;
 }
 
 weft_status weft_session_lost_states(const weft_session *session, const char **names, size_t capacity, size_t *count) {

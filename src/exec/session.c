@@ -16,29 +16,29 @@ weft_status weft_session_null_argument(const char *call) {
 
 // ---- making --------------------------------------------------------------------------------------------------------
 
-/// Past or present of a state. Ping-pong states change buffers when the session turns; groups of the other oddness are
-/// made for the time when they will have.
-static weft_buf state_buffer(const weft_session *s, uint32_t number, bool odd) {
+/// Past or present of a state. Ping-pong states exchange their buffers when the session's parity flips; groups of the
+/// other parity are made for the time when they have.
+static weft_buf state_buffer(const weft_session *s, uint32_t number, uint32_t parity) {
     bool present = (number & WEFT_STATE_PRESENT) != 0;
     number &= ~WEFT_STATE_PRESENT;
-    if (s->program->plan->states[number].policy == WEFT_STATE_PING_PONG && odd != s->odd) present = !present;
+    if (s->program->plan->states[number].policy == WEFT_STATE_PING_PONG && parity != s->parity) present = !present;
     return present ? s->others[number] : s->states[number];
 }
 
-weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key, bool odd) {
+weft_buf weft_session_buffer(const weft_session *s, uint32_t mem_key, uint32_t parity) {
     uint32_t number = mem_key & 0xffffff;
     switch (mem_key >> 24) {
     case WEFT_MEM_TRANSIENT: return s->program->heaps[number];
     case WEFT_MEM_WEIGHT: return weft_shards_buf(s->program->shards, number);
-    case WEFT_MEM_STATE: return state_buffer(s, number, odd);
+    case WEFT_MEM_STATE: return state_buffer(s, number, parity);
     case WEFT_MEM_VARS: return s->vars;
     case WEFT_MEM_FAULT: return s->fault;
     default: return s->ios[number];
     }
 }
 
-void weft_session_turn(weft_session *s, uint32_t runs) {
-    if (!s->turns || s->stuck || runs % 2 == 0) return;
+void weft_session_flip(weft_session *s, uint32_t runs) {
+    if (!s->flips || s->test.fixed_parity || runs % 2 == 0) return;
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; i < plan->n_states; i++) {
         if (plan->states[i].policy != WEFT_STATE_PING_PONG) continue;
@@ -46,7 +46,7 @@ void weft_session_turn(weft_session *s, uint32_t runs) {
         s->states[i] = s->others[i];
         s->others[i] = past;
     }
-    s->odd = !s->odd;
+    s->parity ^= 1;
 }
 
 weft_status weft_session_make_buffers(weft_session *s) {
@@ -69,7 +69,7 @@ weft_status weft_session_make_buffers(weft_session *s) {
                          &s->arena);
 }
 
-/// A share in the program's pages.
+/// Takes a share in the program's pages.
 static weft_status join_pool(weft_session *s) {
     if (!s->program->pool) return WEFT_OK;
     weft_program_enter_pool(s->program);
@@ -92,15 +92,15 @@ void weft_session_drop_buffers(weft_session *s) {
 }
 
 static bool make_version(const weft_session *s, uint32_t steps, struct weft_version *v) {
-    v->steps = weft_calloc(steps, sizeof *v->steps);
-    v->odd_steps = s->turns ? weft_calloc(steps, sizeof *v->steps) : v->steps;
+    v->steps[0] = weft_calloc(steps, sizeof *v->steps[0]);
+    v->steps[1] = s->flips ? weft_calloc(steps, sizeof *v->steps[1]) : v->steps[0];
     v->plan_steps = weft_calloc(steps, sizeof *v->plan_steps);
-    return v->steps && v->odd_steps && v->plan_steps;
+    return v->steps[0] && v->steps[1] && v->plan_steps;
 }
 
 static void free_version(struct weft_version *v) {
-    if (v->odd_steps != v->steps) weft_free(v->odd_steps);
-    weft_free(v->steps);
+    if (v->steps[1] != v->steps[0]) weft_free(v->steps[1]);
+    weft_free(v->steps[0]);
     weft_free(v->plan_steps);
 }
 
@@ -136,9 +136,9 @@ weft_status weft_session_create(weft_program *program, const struct weft_session
     s->max_runs = params && params->max_runs ? params->max_runs : 16;
     s->n_symbols = weft_dims_symbol_count(plan->graph->dims);
     s->live = WEFT_NO_VERSION;
-    s->sabotage_step = s->stale_step = UINT32_MAX;
-    for (uint32_t i = 0; i < plan->n_states; i++) s->turns |= plan->states[i].policy == WEFT_STATE_PING_PONG;
-    WEFT_GOTO(weft_program_there(program));
+    s->test.step = s->test.stale_step = UINT32_MAX;
+    for (uint32_t i = 0; i < plan->n_states; i++) s->flips |= plan->states[i].policy == WEFT_STATE_PING_PONG;
+    WEFT_GOTO(weft_program_check_alive(program));
     WEFT_GOTO(weft_session_make_bindings(s));
     WEFT_GOTO(make_room(s));
     WEFT_GOTO(weft_session_make_buffers(s));

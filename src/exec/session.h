@@ -1,5 +1,5 @@
 /// A session: one user of a program, with its states, variables, live dims, inputs and outputs. What users of the
-/// library see of it, with its contracts, stands in weft/session.h; here is what only the rooms above need.
+/// library see of it, with its contracts, stands in weft/session.h; here is what only the modules above need.
 #ifndef WEFT_EXEC_SESSION_H
 #define WEFT_EXEC_SESSION_H
 #include "exec/program.h"
@@ -37,14 +37,4 @@ struct weft_fault {
 /// Waits for the runs so far and reads the fault buffer; what it held is forgotten, so that the next fault is the first
 /// again. Errors: INVALID (the program was not compiled checked), LOST.
 weft_status weft_session_fault(weft_session *session, struct weft_fault *fault);
-
-/// For tests, to prove that the checkers notice. Both concern step `step` of every schedule, from the next run on;
-/// UINT32_MAX turns them off.
-/// Makes an update function lie: adds 1 to word `word` of the step's block.
-void weft_session_sabotage(weft_session *session, uint32_t step, uint32_t word);
-/// Ping-pong states no longer change buffers from run to run.
-void weft_session_sabotage_turn(weft_session *session, bool stuck);
-/// Skips a refresh of bind groups: the step keeps the buffers of `other`, a session of the same program that must live
-/// until this is turned off or `session` is run no more.
-void weft_session_sabotage_bind(weft_session *session, uint32_t step, const weft_session *other);
 #endif

@@ -1,5 +1,5 @@
-/// What inputs and outputs are bound to (weft/buffer.h). A change is made in a table beside the live one, judged as a
-/// whole, and takes effect when bind groups for all of it are there.
+/// What inputs and outputs are bound to (weft/buffer.h). A change is made in a table beside the live one, validated as
+/// a whole, and takes effect when bind groups for all of it are there.
 #include "core/alloc.h"
 #include "core/error.h"
 #include "exec/buffer.h"
@@ -29,7 +29,7 @@ bool weft_session_bind_slot(const weft_session *s, const struct weft_step *step,
     if (!weft_buf_alive(s->gpu, b->buf)) return false;
     uint64_t room = weft_align256(b->bytes);
     // Live elements end before the bytes that are bound do, so what begins behind them is not reached.
-    if (at->offset >= room) *out = weft_fillers_bind(&s->fillers, at, slot);
+    if (at->offset >= room) *out = weft_dummies_bind(&s->dummies, at, slot);
     else
         *out = (struct weft_bind){b->buf, b->offset + at->offset,
                                   at->size < room - at->offset ? at->size : room - at->offset};
@@ -76,8 +76,8 @@ static weft_status no_overlap(const weft_session *s, uint32_t i, uint32_t j) {
                      (unsigned long long)to, WEFT_BUFFER_ALIGN);
 }
 
-/// WebGPU judges usage by whole buffer: where a step would bind one buffer read and read_write, the side that is only
-/// read, an input if there is one, goes through the session's own buffer.
+/// WebGPU validates usage by whole buffer: where a step would bind one buffer read and read_write, the side that is
+/// only read, an input if there is one, goes through the session's own buffer.
 static void stage_step(weft_session *s, const struct weft_step *step) {
     const struct weft_step_bound *bound = &step->bound;
     uint32_t a, b;
@@ -93,8 +93,8 @@ static void stage_step(weft_session *s, const struct weft_step *step) {
     }
 }
 
-/// Judges s->next as a whole and decides what is staged.
-static weft_status judge(weft_session *s) {
+/// Validates s->next as a whole and decides what is staged.
+static weft_status validate(weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     bool shared = false;
     if (weft_session_symbols(s)) WEFT_TRY(fits(s, s->next, weft_session_symbols(s)));
@@ -134,7 +134,7 @@ static void replace_backs(weft_session *s, uint32_t io, const struct weft_io_bac
     }
 }
 
-/// Buffers through which an output goes to the host, where those that there are do not suffice.
+/// Makes the buffers through which an output goes to the host, where those that there are do not suffice.
 static weft_status make_backs(weft_session *s, uint32_t io, struct weft_io_back *out) {
     uint64_t bytes = s->next[io].bytes, most = weft_plan_io_bytes(s->program->plan, io);
     bytes = bytes < most ? weft_align256(bytes) : most;
@@ -149,19 +149,19 @@ static weft_status make_backs(weft_session *s, uint32_t io, struct weft_io_back 
     return WEFT_OK;
 }
 
-/// Whatever s->next needs and is not there yet. What was made is in `made` (own buffers) and `backs`.
+/// Makes whatever s->next needs and is not there yet, and marks it in `made` (own buffers) and `backs`.
 static weft_status make_needed(weft_session *s, bool *made, struct weft_io_back *backs) {
     const struct weft_plan *plan = s->program->plan;
-    bool fillers = false;
+    bool dummies = false;
     for (uint32_t i = 0; i < plan->n_ios; i++) {
         if (is_back(s, s->next, i)) WEFT_TRY(make_backs(s, i, &backs[i]));
-        fillers |= direct(&s->next[i]) && weft_align256(s->next[i].bytes) < weft_plan_io_bytes(plan, i);
+        dummies |= direct(&s->next[i]) && weft_align256(s->next[i].bytes) < weft_plan_io_bytes(plan, i);
         if (direct(&s->next[i]) || s->ios[i].id) continue;
         WEFT_TRY(weft_buf_make(s->gpu, WEFT_BUF_FOR_IO, weft_plan_io_bytes(plan, i), WEFT_BUF_STORAGE, name_of(s, i),
                                &s->ios[i]));
         made[i] = true;
     }
-    return fillers ? weft_fillers_make(s->gpu, WEFT_BUF_FOR_OTHER, "nothing bound", &s->fillers) : WEFT_OK;
+    return dummies ? weft_dummies_make(s->gpu, WEFT_BUF_FOR_OTHER, "nothing bound", &s->dummies) : WEFT_OK;
 }
 
 static bool changes(const weft_session *s, uint32_t io, bool made) {
@@ -177,7 +177,7 @@ static void swap_tables(weft_session *s) {
     s->next = was;
 }
 
-/// After the groups are there: gives up what is not needed any more. s->next is the table before.
+/// Gives up what is not needed any more, once the groups are there. s->next is the table before.
 static void settle(weft_session *s, const struct weft_io_back *backs) {
     s->n_bound = 0;
     for (uint32_t i = 0; i < s->program->plan->n_ios; i++) {
@@ -188,12 +188,12 @@ static void settle(weft_session *s, const struct weft_io_back *backs) {
     }
 }
 
-/// Makes s->next the live table. All or nothing.
+/// Makes s->next the live table, or changes nothing.
 static weft_status install(weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     bool *made = weft_calloc(plan->n_ios + 1, sizeof *made), any = false;
     struct weft_io_back *backs = weft_calloc(plan->n_ios + 1, sizeof *backs);
-    weft_status status = made && backs ? judge(s) : weft_session_no_memory();
+    weft_status status = made && backs ? validate(s) : weft_session_no_memory();
     if (status == WEFT_OK) status = make_needed(s, made, backs);
     for (uint32_t i = 0; status == WEFT_OK && i < plan->n_ios; i++) any |= s->io_changed[i] = changes(s, i, made[i]);
     if (status == WEFT_OK) {
@@ -249,7 +249,7 @@ static weft_status bind_buffer(const weft_session *s, const struct weft_binding 
 
 weft_status weft_session_bind_all(weft_session *s, const struct weft_binding *bindings, size_t count) {
     if (!s || (count && !bindings)) return weft_session_null_argument("weft_session_bind_all");
-    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_check_alive(s));
     memcpy(s->next, s->bound, s->program->plan->n_ios * sizeof *s->next);
     for (size_t i = 0; i < count; i++) {
         const struct weft_binding *b = &bindings[i];
@@ -302,7 +302,7 @@ weft_status weft_session_make_bindings(weft_session *s) {
 
 void weft_session_drop_bindings(weft_session *s) {
     for (uint32_t i = 0; s->backs && i < s->program->plan->n_ios; i++) drop_backs(s, i);
-    weft_fillers_drop(s->gpu, &s->fillers);
+    weft_dummies_drop(s->gpu, &s->dummies);
 }
 
 weft_status weft_session_renew_bindings(weft_session *s) {

@@ -15,13 +15,13 @@ weft_status weft_session_no_tensor(const weft_session *s, const char *name) {
     return status;
 }
 
-/// The buffer behind a name, and how many of its bytes are live.
-weft_status weft_session_find_buffer(const weft_session *s, const char *name, weft_buf *out, uint64_t *base,
-                                     uint64_t *live) {
-    *base = 0;
+/// The buffer of an input, output or state, at which of its bytes that begins, and how many bytes are live. Errors:
+/// NOT_FOUND.
+static weft_status find_buffer(const weft_session *s, const char *name, weft_buf *out, uint64_t *base, uint64_t *live) {
+    *base = *live = 0;
     if (!s || !name) return weft_session_null_argument("a read or write of a session");
     const struct weft_plan *plan = s->program->plan;
-    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_check_alive(s));
     for (uint32_t i = 0; i < plan->n_states; i++) {
         if (plan->states[i].kind == WEFT_STATE_VAR || strcmp(plan->states[i].name, name) != 0) continue;
         bool paged = plan->states[i].kind == WEFT_STATE_PAGED;
@@ -43,7 +43,7 @@ weft_status weft_session_find_buffer(const weft_session *s, const char *name, we
 static weft_status find_range(const weft_session *s, const char *name, uint64_t offset, uint64_t bytes, weft_buf *out,
                               uint64_t *at) {
     uint64_t size;
-    WEFT_TRY(weft_session_find_buffer(s, name, out, at, &size));
+    WEFT_TRY(find_buffer(s, name, out, at, &size));
     if (offset % 4 || bytes % 4)
         return weft_fail(WEFT_ERR_INVALID, "'%s': offset %llu and %llu bytes must be multiples of 4", name,
                          (unsigned long long)offset, (unsigned long long)bytes);
@@ -63,7 +63,7 @@ weft_status weft_session_write(weft_session *s, const char *name, uint64_t offse
 }
 
 weft_status weft_session_read_buffer(weft_session *s, weft_buf buf, uint64_t offset, void *data, uint64_t bytes) {
-    WEFT_TRY(weft_session_go(s));
+    WEFT_TRY(weft_session_check_not_cancelled(s));
     const atomic_bool *token = weft_gpu_token(&s->cancelled);
     weft_status status = weft_buf_read(s->gpu, buf, offset, data, bytes);
     weft_gpu_token(token);
@@ -75,7 +75,7 @@ weft_status weft_session_read(weft_session *s, const char *name, uint64_t offset
     uint64_t at;
     WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
     if (bytes && !data) return weft_session_null_argument("weft_session_read");
-    WEFT_TRY(weft_session_has(s, name));
+    WEFT_TRY(weft_session_check_state(s, name));
     const struct weft_plan_state *paged = weft_session_paged(s, name);
     weft_status status = !bytes  ? WEFT_OK
                          : paged ? weft_session_read_rows(s, paged, offset, data, bytes)
@@ -88,7 +88,7 @@ weft_status weft_session_read_start(weft_session *s, const char *name, uint64_t 
     weft_buf buf;
     uint64_t at;
     WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
-    WEFT_TRY(weft_session_has(s, name));
+    WEFT_TRY(weft_session_check_state(s, name));
     if (weft_session_paged(s, name))
         return weft_fail(WEFT_ERR_UNSUPPORTED,
                          "state '%s' is paged, so its rows do not lie together; read it with "
@@ -97,48 +97,54 @@ weft_status weft_session_read_start(weft_session *s, const char *name, uint64_t 
     return weft_fail_in(weft_readback_start(s->gpu, buf, at, bytes, out), "'%s'", name);
 }
 
-weft_status weft_session_var_offset(const weft_session *s, const char *name, uint64_t *offset) {
+/// The number of a variable among the plan's states.
+static weft_status find_var(const weft_session *s, const char *name, uint32_t *state) {
     if (!s || !name) return weft_session_null_argument("a variable of a session");
     const struct weft_plan *plan = s->program->plan;
-    WEFT_TRY(weft_session_there(s));
-    *offset = 0;
-    for (uint32_t i = 0; i < plan->n_states; i++) {
-        if (plan->states[i].kind != WEFT_STATE_VAR || strcmp(plan->states[i].name, name) != 0) continue;
-        *offset = (uint64_t)plan->states[i].var_slot * 4;
-        return WEFT_OK;
-    }
+    WEFT_TRY(weft_session_check_alive(s));
+    for (*state = 0; *state < plan->n_states; ++*state)
+        if (plan->states[*state].kind == WEFT_STATE_VAR && strcmp(plan->states[*state].name, name) == 0) return WEFT_OK;
     return weft_fail(WEFT_ERR_NOT_FOUND,
                      "the program has no variable '%s' (weft_session_set_active stops and starts a session's runs)",
                      name);
 }
 
-static weft_status set_word(weft_session *s, uint64_t offset, uint32_t bits) {
+weft_status weft_session_var_offset(const weft_session *s, const char *name, uint64_t *offset) {
+    uint32_t state;
+    *offset = 0;
+    WEFT_TRY(find_var(s, name, &state));
+    *offset = s->program->plan->states[state].var_slot * 4ull;
+    return WEFT_OK;
+}
+
+/// Writes word `word` of the variables block.
+static weft_status set_word(weft_session *s, uint32_t word, uint32_t bits) {
     // What the device stopped goes on from where it was, not from where the host thinks that it might be.
-    if (offset == WEFT_VAR_ACTIVE && bits) WEFT_TRY(weft_session_settle(s));
-    WEFT_TRY(weft_buf_write(s->gpu, s->vars, offset, &bits, 4));
-    weft_session_track_var(s, (uint32_t)(offset / 4), bits);
+    if (word == WEFT_VAR_ACTIVE && bits) WEFT_TRY(weft_session_settle(s));
+    WEFT_TRY(weft_buf_write(s->gpu, s->vars, word * 4ull, &bits, 4));
+    weft_session_track_var(s, word, bits);
     return WEFT_OK;
 }
 
 weft_status weft_session_set_var(weft_session *s, const char *name, uint32_t bits) {
-    uint64_t offset;
-    WEFT_TRY(weft_session_var_offset(s, name, &offset));
-    WEFT_TRY(weft_session_check_vars(s, offset, &bits, 4));
-    return set_word(s, offset, bits);
+    uint32_t state;
+    WEFT_TRY(find_var(s, name, &state));
+    WEFT_TRY(weft_session_check_var(s->program->plan, state, bits));
+    return set_word(s, s->program->plan->states[state].var_slot, bits);
 }
 
 weft_status weft_session_set_active(weft_session *s, bool active) {
     if (!s) return weft_session_null_argument("weft_session_set_active");
-    WEFT_TRY(weft_session_there(s));
-    return set_word(s, WEFT_VAR_ACTIVE * 4, active);
+    WEFT_TRY(weft_session_check_alive(s));
+    return set_word(s, WEFT_VAR_ACTIVE, active);
 }
 
 weft_status weft_session_get_var(weft_session *s, const char *name, uint32_t *bits) {
-    uint64_t offset;
-    WEFT_TRY(weft_session_var_offset(s, name, &offset));
+    uint32_t state;
+    WEFT_TRY(find_var(s, name, &state));
     if (!bits) return weft_session_null_argument("weft_session_get_var");
-    WEFT_TRY(weft_session_has(s, name));
-    return weft_session_read_buffer(s, s->vars, offset, bits, 4);
+    WEFT_TRY(weft_session_check_state(s, name));
+    return weft_session_read_buffer(s, s->vars, s->program->plan->states[state].var_slot * 4ull, bits, 4);
 }
 
 weft_status weft_session_get_active(weft_session *s, bool *active) {
@@ -151,11 +157,11 @@ weft_status weft_session_get_active(weft_session *s, bool *active) {
 
 /// The variables themselves; page tables, which stand behind them, are no one's to read.
 static weft_status check_vars(weft_session *s, uint64_t offset, uint64_t bytes) {
-    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_check_alive(s));
     if (offset % 4 || bytes % 4 || offset > WEFT_VARS_BYTES || bytes > WEFT_VARS_BYTES - offset)
         return weft_fail(WEFT_ERR_LIMIT, "the variables have %d bytes; %llu at offset %llu are no words of theirs",
                          WEFT_VARS_BYTES, (unsigned long long)bytes, (unsigned long long)offset);
-    return weft_session_whole(s);
+    return weft_session_check_states(s);
 }
 
 weft_status weft_session_vars_read(weft_session *s, uint64_t offset, void *data, uint64_t bytes) {
@@ -171,20 +177,15 @@ weft_status weft_session_vars_start(weft_session *s, uint64_t offset, uint64_t b
 weft_status weft_session_reset(weft_session *s) {
     if (!s) return weft_session_null_argument("weft_session_reset");
     const struct weft_plan *plan = s->program->plan;
-    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_check_alive(s));
     s->gone = true; // until all of it is done
     for (uint32_t i = 0; i < plan->n_states; i++)
         if (s->states[i].id) WEFT_TRY(weft_buf_fill(s->gpu, s->states[i], 0, weft_buf_size(s->gpu, s->states[i]), 0));
     for (uint32_t i = 0; i < plan->n_states; i++)
         if (s->others[i].id) WEFT_TRY(weft_buf_fill(s->gpu, s->others[i], 0, weft_buf_size(s->gpu, s->others[i]), 0));
     WEFT_TRY(weft_session_release_rows(s, 0));
-    WEFT_TRY(weft_buf_fill(s->gpu, s->vars, 0, WEFT_VARS_BYTES, 0));
     weft_session_track_reset(s);
-    for (uint32_t i = 0; i < plan->n_states; i++) {
-        uint32_t start = plan->states[i].kind == WEFT_STATE_VAR ? weft_session_var_start(plan, i) : 0;
-        if (start) WEFT_TRY(weft_buf_write(s->gpu, s->vars, plan->states[i].var_slot * 4ull, &start, 4));
-    }
-    WEFT_TRY(weft_session_set_active(s, true));
+    WEFT_TRY(weft_buf_write(s->gpu, s->vars, 0, s->known, sizeof s->known));
     weft_session_forget(s, 0);
     s->gone = false;
     return WEFT_OK;

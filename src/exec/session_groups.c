@@ -1,6 +1,6 @@
-/// The bind groups of a session's steps: made for the buffers that these stand for, and made anew where one becomes
-/// another. Groups that a change leaves behind are kept for a while, since many programs bind a few buffers in turn;
-/// the oldest go, so that binding ever new ranges takes no more and more memory.
+/// The bind groups of a session's steps. They are made for the buffers that bindings stand for, and again where a
+/// buffer becomes another one. Groups that a change leaves behind are kept for a while, since many programs bind a few
+/// buffers in turn; the oldest go, so that binding ever new ranges takes no more and more memory.
 #include "core/alloc.h"
 #include "core/error.h"
 #include "exec/session_impl.h"
@@ -13,7 +13,8 @@ static bool is_pool(const weft_session *s, uint32_t mem_key) {
     return mem_key >> 24 == WEFT_MEM_STATE && s->program->plan->states[state].kind == WEFT_STATE_PAGED;
 }
 
-static weft_status bind_step(const weft_session *s, const struct weft_step *step, bool odd, weft_bindgroup *out) {
+static weft_status bind_step(const weft_session *s, const struct weft_step *step, uint32_t parity,
+                             weft_bindgroup *out) {
     struct weft_bind binds[WEFT_MAX_SLOTS];
     uint32_t io;
     for (uint32_t n = 0; n < step->bound.n_slots; n++) {
@@ -21,7 +22,7 @@ static weft_status bind_step(const weft_session *s, const struct weft_step *step
         if (n == 0) binds[n] = (struct weft_bind){s->arena, 0, WEFT_PARAM_SLOT};
         else if (is_pool(s, slot->mem_key))
             binds[n] = weft_pool_bind(s->program->pool, slot->mem_key & 0xffffff, step->bound.slots, n);
-        else binds[n] = (struct weft_bind){weft_session_buffer(s, slot->mem_key, odd), slot->offset, slot->size};
+        else binds[n] = (struct weft_bind){weft_session_buffer(s, slot->mem_key, parity), slot->offset, slot->size};
         if (n && weft_session_is_io(slot->mem_key, &io) && !weft_session_bind_slot(s, step, n, &binds[n])) {
             *out = (weft_bindgroup){0}; // refused by the run, not by a binding of something else
             return WEFT_OK;
@@ -48,9 +49,8 @@ static bool touches(const weft_session *s, const struct weft_step *step, uint32_
 static void refresh_version(const weft_session *s, struct weft_version *v) {
     for (uint32_t i = 0; i < v->n_steps; i++) {
         uint32_t step = v->plan_steps[i];
-        const weft_session *from = step == s->stale_step ? s->stale : s;
-        v->odd_steps[i].group = from->odd_groups[v->schedule][step];
-        v->steps[i].group = from->groups[v->schedule][step];
+        const weft_session *from = step == s->test.stale_step ? s->test.stale : s;
+        for (uint32_t p = 0; p < 2; p++) v->steps[p][i].group = from->groups[p][v->schedule][step];
     }
 }
 
@@ -80,11 +80,11 @@ static bool in_use(const weft_session *s, weft_bindgroup group) {
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t k = 0; k < plan->n_schedules; k++)
         for (uint32_t i = 0; i < plan->schedules[k].n_steps; i++)
-            if (same(s->groups[k][i], group) || same(s->odd_groups[k][i], group)) return true;
+            if (same(s->groups[0][k][i], group) || same(s->groups[1][k][i], group)) return true;
     return false;
 }
 
-/// One that is in use, for it was taken again, drops out of the list; whoever leaves it puts it there again.
+/// A group that is in use, because it was taken again, drops out of the list. Whoever leaves it puts it there again.
 static void forget_oldest(weft_session *s) {
     uint32_t n = s->n_left > s->most_left ? s->n_left - s->most_left : 0;
     for (uint32_t i = 0; i < n; i++)
@@ -93,7 +93,7 @@ static void forget_oldest(weft_session *s) {
     s->n_left -= n;
 }
 
-/// Those that a change had got when it failed, except what stood in the tables or may again.
+/// Forgets what a change had got when it failed, except what stood in the tables or may stand there again.
 static void forget_staged(weft_session *s, const weft_bindgroup *staged, size_t n) {
     for (size_t i = 0; i < n; i++) {
         bool kept = !staged[i].id || in_use(s, staged[i]);
@@ -114,27 +114,27 @@ weft_status weft_session_rebind(weft_session *s, uint32_t mem_key) {
 weft_status weft_session_rebind_locked(weft_session *s, uint32_t mem_key) {
     const struct weft_plan *plan = s->program->plan;
     size_t total = 0, at = 0;
-    uint32_t ways = s->turns ? 2 : 1;
+    uint32_t parities = s->flips ? 2 : 1;
     for (uint32_t k = 0; k < plan->n_schedules; k++) total += plan->schedules[k].n_steps;
-    weft_bindgroup *staged = weft_calloc(total * ways + 1, sizeof *staged);
+    weft_bindgroup *staged = weft_calloc(total * parities + 1, sizeof *staged);
     weft_status status = staged ? WEFT_OK : weft_session_no_memory();
-    for (uint32_t w = 0; w < ways; w++)
+    for (uint32_t p = 0; p < parities; p++)
         for (uint32_t k = 0; k < plan->n_schedules && status == WEFT_OK; k++)
             for (uint32_t i = 0; i < plan->schedules[k].n_steps && status == WEFT_OK; i++, at++)
                 if (touches(s, &plan->schedules[k].steps[i], mem_key))
-                    status = bind_step(s, &plan->schedules[k].steps[i], w == 1, &staged[at]);
+                    status = bind_step(s, &plan->schedules[k].steps[i], p, &staged[at]);
     if (status != WEFT_OK && staged) forget_staged(s, staged, at);
     at = 0;
-    for (uint32_t w = 0; w < ways; w++)
+    for (uint32_t p = 0; p < parities; p++)
         for (uint32_t k = 0; k < plan->n_schedules && status == WEFT_OK; k++)
             for (uint32_t i = 0; i < plan->schedules[k].n_steps; i++, at++)
-                if (touches(s, &plan->schedules[k].steps[i], mem_key))
-                    put_group(s, &(w ? s->odd_groups : s->groups)[k][i], staged[at]);
+                if (touches(s, &plan->schedules[k].steps[i], mem_key)) put_group(s, &s->groups[p][k][i], staged[at]);
     forget_oldest(s);
     for (uint32_t v = 0; v < WEFT_PARAM_VERSIONS && status == WEFT_OK; v++)
         if (s->versions[v].valid) refresh_version(s, &s->versions[v]);
     weft_free(staged);
-    if (status == WEFT_OK && mem_key == UINT32_MAX && s->pages) s->generation = s->program->pool->generation;
+    if (status == WEFT_OK && mem_key == UINT32_MAX && s->pages)
+        s->pool_generation = s->program->pool->buffer_generation;
     return status;
 }
 
@@ -155,17 +155,17 @@ static weft_bindgroup **make_tables(const struct weft_plan *plan) {
 
 bool weft_session_make_groups(weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
-    uint32_t total = 0, ways = s->turns ? 2 : 1;
-    for (uint32_t k = 0; k < plan->n_schedules; k++) total += plan->schedules[k].n_steps * ways;
-    s->groups = make_tables(plan);
-    s->odd_groups = s->turns ? make_tables(plan) : s->groups;
+    uint32_t total = 0, parities = s->flips ? 2 : 1;
+    for (uint32_t k = 0; k < plan->n_schedules; k++) total += plan->schedules[k].n_steps * parities;
+    s->groups[0] = make_tables(plan);
+    s->groups[1] = s->flips ? make_tables(plan) : s->groups[0];
     s->most_left = KEPT_CHANGES * total;
     s->left = weft_calloc((size_t)s->most_left + total + 1, sizeof *s->left); // and those of one change more
-    return s->groups && s->odd_groups && s->left;
+    return s->groups[0] && s->groups[1] && s->left;
 }
 
 void weft_session_free_groups(weft_session *s) {
-    if (s->odd_groups != s->groups) free_tables(s->program->plan, s->odd_groups);
-    free_tables(s->program->plan, s->groups);
+    if (s->groups[1] != s->groups[0]) free_tables(s->program->plan, s->groups[1]);
+    free_tables(s->program->plan, s->groups[0]);
     weft_free(s->left);
 }

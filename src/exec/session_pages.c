@@ -1,6 +1,5 @@
 /// A session's rows of paged states: pages are taken before a run writes to them, copied if they are shared, and given
-/// back when rows go. The table on the device always says what the table here says.
-#include "core/alloc.h"
+/// back when rows go. The table on the device always equals the table here.
 #include "core/error.h"
 #include "exec/session_impl.h"
 #include <string.h>
@@ -13,7 +12,7 @@ static uint32_t pages_for(const struct weft_plan_pages *g, uint64_t rows) {
     return (uint32_t)((rows + ((uint64_t)1 << g->shift) - 1) >> g->shift);
 }
 
-/// A name for messages: of the first state of the group.
+/// Messages name a group by its first state.
 static const char *name_of(const weft_session *s, uint32_t group) {
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; i < plan->n_states; i++)
@@ -23,7 +22,7 @@ static const char *name_of(const weft_session *s, uint32_t group) {
 
 // ---- the table -----------------------------------------------------------------------------------------------------
 
-/// Is not cancelled: a write that was cut off may have been queued, and then the tables would differ.
+/// This is not cancelled, because a write that was cut off may have been queued, and then the tables would differ.
 static weft_status write_table(weft_session *s, uint32_t group, uint32_t first, uint32_t end) {
     if (first >= end) return WEFT_OK;
     const atomic_bool *token = weft_gpu_token(NULL);
@@ -33,7 +32,7 @@ static weft_status write_table(weft_session *s, uint32_t group, uint32_t first, 
     return status;
 }
 
-/// Pages from number `keep` on are given back.
+/// Gives back the pages from number `keep` on.
 static weft_status shorten(weft_session *s, uint32_t group, uint32_t keep) {
     struct weft_page_table *t = &s->pages[group];
     uint32_t n = t->n;
@@ -46,7 +45,7 @@ static weft_status shorten(weft_session *s, uint32_t group, uint32_t keep) {
     return write_table(s, group, keep, n);
 }
 
-/// New pages, all zeros, up to number `end`.
+/// Takes new pages, all zeros, up to number `end`.
 static weft_status extend(weft_session *s, uint32_t group, uint32_t end) {
     struct weft_pool *pool = s->program->pool;
     struct weft_page_table *t = &s->pages[group];
@@ -61,7 +60,7 @@ static weft_status extend(weft_session *s, uint32_t group, uint32_t end) {
     return status;
 }
 
-/// A page of its own in place of a shared one, with the same contents.
+/// Puts a page of the session's own in place of a shared one, with the same contents.
 static weft_status own_page(weft_session *s, uint32_t group, uint32_t number) {
     struct weft_pool *pool = s->program->pool;
     uint32_t *page = &s->pages[group].pages[number], old = *page, own;
@@ -74,7 +73,8 @@ static weft_status own_page(weft_session *s, uint32_t group, uint32_t number) {
     return status;
 }
 
-/// Pages for all rows before `end`; those that hold rows from `first` on belong to this session alone.
+/// Sees to it that all rows before `end` have pages, and that those with rows from `first` on belong to this session
+/// alone.
 static weft_status own_rows(weft_session *s, uint32_t group, uint64_t first, uint64_t end) {
     const struct weft_plan_pages *g = group_of(s, group);
     struct weft_page_table *t = &s->pages[group];
@@ -147,7 +147,7 @@ weft_status weft_session_cover(weft_session *s, uint32_t runs) {
     weft_status status = cover_groups(s, runs);
     weft_gpu_token(token);
     WEFT_TRY(status);
-    if (s->generation == s->program->pool->generation) return WEFT_OK;
+    if (s->pool_generation == s->program->pool->buffer_generation) return WEFT_OK;
     return weft_session_rebind_locked(s, UINT32_MAX);
 }
 
@@ -213,7 +213,7 @@ weft_status weft_session_reserve(weft_session *s, uint64_t rows) {
     if (!s->pages)
         return weft_fail(WEFT_ERR_UNSUPPORTED,
                          "the program has no paged state; its sessions took all their memory when they were made");
-    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_check_alive(s));
     WEFT_TRY(weft_session_settle(s));
     for (uint32_t g = 0; g < s->program->plan->n_page_groups; g++) {
         uint64_t live = s->tracks[group_of(s, g)->position].at, most = group_of(s, g)->rows;
@@ -254,7 +254,7 @@ struct piece {
     uint64_t bytes;
 };
 
-/// Byte `offset` and those behind it, at most `bytes`.
+/// Finds where byte `offset` lies, and as many behind it as lie together, at most `bytes`.
 static struct piece piece_at(const weft_session *s, const struct weft_plan_state *state, uint64_t offset,
                              uint64_t bytes) {
     const struct weft_page_table *t = &s->pages[state->pages];
@@ -278,7 +278,7 @@ static weft_status read_piece(weft_session *s, uint32_t state, const struct piec
     for (uint64_t done = 0, n, at; done < p->bytes; done += n) {
         weft_readback rb = {0};
         n = p->bytes - done < most ? p->bytes - done : most;
-        WEFT_TRY(weft_session_go(s));
+        WEFT_TRY(weft_session_check_not_cancelled(s));
         WEFT_TRY(weft_program_enter(s->program, &s->cancelled));
         weft_buf bank = weft_pool_place(s->program->pool, state, p->page, &at);
         weft_status status = weft_readback_start(s->gpu, bank, at + p->within + done, n, &rb);

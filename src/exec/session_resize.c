@@ -43,9 +43,9 @@ static weft_status stage(weft_session *s, uint32_t k, const int64_t *symbols, ui
     for (uint32_t i = 0; i < sc->n_steps; i++) {
         const struct weft_step *step = &sc->steps[i];
         struct weft_update u = {.dims = plan->graph->dims, .symbols = symbols, .caps = &plan->caps, .step = step};
-        uint32_t grid[3], *words = s->words + i * 64;
+        uint32_t grid[3], *words = s->words + (size_t)i * WEFT_MAX_WORDS;
         weft_step_update(&u, words, grid);
-        if (i == s->sabotage_step) words[s->sabotage_word]++;
+        if (i == s->test.step) words[s->test.word]++;
         for (int d = 0; d < 3; d++)
             if (grid[d] > plan->caps.max_groups)
                 return weft_fail(WEFT_ERR_LIMIT, "step '%s' needs %u workgroups in a dimension, the device allows %u",
@@ -54,24 +54,23 @@ static weft_status stage(weft_session *s, uint32_t k, const int64_t *symbols, ui
             WEFT_TRY(may_skip(plan, sc, step));
             continue;
         }
-        const weft_session *from = i == s->stale_step ? s->stale : s;
+        const weft_session *from = i == s->test.stale_step ? s->test.stale : s;
         s->spare.plan_steps[s->spare.n_steps] = i;
-        s->spare.steps[s->spare.n_steps++] =
-            (struct weft_gpu_step){.pipeline = s->program->pipelines[step->bound.pipeline],
-                                   .group = from->groups[k][i],
-                                   .uniform_offset = (uint32_t)(base + (uint64_t)i * WEFT_PARAM_SLOT),
-                                   .grid = {grid[0], grid[1], grid[2]},
-                                   .label = step->label};
-        if (!s->turns) continue;
-        s->spare.odd_steps[s->spare.n_steps - 1] = s->spare.steps[s->spare.n_steps - 1];
-        s->spare.odd_steps[s->spare.n_steps - 1].group = from->odd_groups[k][i];
+        for (uint32_t p = 0; p < 2; p++)
+            s->spare.steps[p][s->spare.n_steps] =
+                (struct weft_gpu_step){.pipeline = s->program->pipelines[step->bound.pipeline],
+                                       .group = from->groups[p][k][i],
+                                       .uniform_offset = (uint32_t)(base + (uint64_t)i * WEFT_PARAM_SLOT),
+                                       .grid = {grid[0], grid[1], grid[2]},
+                                       .label = step->label};
+        s->spare.n_steps++;
     }
     return WEFT_OK;
 }
 
 weft_status weft_session_resize(weft_session *s, const int64_t *symbols) {
     const struct weft_plan *plan = s->program->plan;
-    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_check_alive(s));
     uint32_t found = find_version(s, symbols);
     if (found != WEFT_NO_VERSION) {
         WEFT_TRY(weft_session_fits(s, symbols));
@@ -100,8 +99,7 @@ weft_status weft_session_resize(weft_session *s, const int64_t *symbols) {
     s->staged_bytes = bytes;
     struct weft_version old = s->versions[v];
     s->versions[v] = s->spare;
-    s->spare.steps = old.steps;
-    s->spare.odd_steps = old.odd_steps;
+    memcpy(s->spare.steps, old.steps, sizeof old.steps);
     s->spare.plan_steps = old.plan_steps;
     s->versions[v].valid = true;
     s->versions[v].used = ++s->clock;
@@ -123,7 +121,7 @@ struct weft_session_view weft_session_view(const weft_session *s) {
                                   .ios = s->ios};
     if (s->live == WEFT_NO_VERSION) return v;
     v.schedule = s->versions[s->live].schedule;
-    v.steps = s->versions[s->live].steps;
+    v.steps = s->versions[s->live].steps[0];
     v.n_steps = s->versions[s->live].n_steps;
     return v;
 }
@@ -136,16 +134,16 @@ weft_status weft_session_restage(weft_session *s) {
     return weft_session_resize(s, symbols);
 }
 
-void weft_session_sabotage(weft_session *s, uint32_t step, uint32_t word) {
-    s->sabotage_step = step;
-    s->sabotage_word = word;
+void weft_session_test_word(weft_session *s, uint32_t step, uint32_t word) {
+    s->test.step = step;
+    s->test.word = word;
     (void)weft_session_restage(s);
 }
 
-void weft_session_sabotage_turn(weft_session *s, bool stuck) { s->stuck = stuck; }
+void weft_session_test_parity(weft_session *s, bool fixed) { s->test.fixed_parity = fixed; }
 
-void weft_session_sabotage_bind(weft_session *s, uint32_t step, const weft_session *other) {
-    s->stale_step = step;
-    s->stale = other;
+void weft_session_test_groups(weft_session *s, uint32_t step, const weft_session *other) {
+    s->test.stale_step = step;
+    s->test.stale = other;
     (void)weft_session_restage(s);
 }

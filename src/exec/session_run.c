@@ -29,12 +29,12 @@ static weft_status poison(weft_session *s) {
 
 static weft_status run_checked(weft_session *s, const struct weft_version *v, bool *begun) {
     WEFT_TRY(poison(s));
-    const struct weft_gpu_step *steps = s->odd ? v->odd_steps : v->steps;
+    const struct weft_gpu_step *steps = v->steps[s->parity];
     for (uint32_t i = 0; i < v->n_steps; i++) {
         struct weft_gpu_submit submit = {.steps = &steps[i], .n_steps = 1};
         WEFT_TRY(submit_one(s, &submit, begun));
     }
-    weft_session_turn(s, 1);
+    weft_session_flip(s, 1);
     return WEFT_OK;
 }
 
@@ -52,34 +52,33 @@ static weft_status runs_checked(weft_session *s, const struct weft_version *v, u
     return status;
 }
 
-/// Where ping-pong states take turns, so do the bind groups within the submit.
+/// Where ping-pong states exchange their buffers, the bind groups alternate within the submit.
 static weft_status runs_at_once(weft_session *s, const struct weft_version *v, uint32_t runs,
                                 const struct weft_gpu_submit *ends) {
-    const struct weft_gpu_step *ways[2] = {v->steps, v->odd_steps};
     struct weft_gpu_submit submit = *ends;
-    bool begun = false, flips = s->turns && !s->stuck;
-    submit.steps = ways[s->odd];
+    bool begun = false, flips = s->flips && !s->test.fixed_parity;
+    submit.steps = v->steps[s->parity];
     submit.n_steps = (size_t)v->n_steps * runs;
     if (runs > 1) {
         for (uint32_t r = 0; r < runs; r++)
-            memcpy(s->run_steps + (size_t)r * v->n_steps, ways[s->odd ^ (flips && r % 2)],
-                   v->n_steps * sizeof *v->steps);
+            memcpy(s->run_steps + (size_t)r * v->n_steps, v->steps[s->parity ^ (flips && r % 2)],
+                   v->n_steps * sizeof *s->run_steps);
         submit.steps = s->run_steps;
     }
     WEFT_TRY(submit_one(s, &submit, &begun));
-    weft_session_turn(s, runs);
+    weft_session_flip(s, runs);
     return WEFT_OK;
 }
 
-weft_status weft_session_go(const weft_session *s) {
+weft_status weft_session_check_not_cancelled(const weft_session *s) {
     if (!atomic_load(&s->cancelled)) return WEFT_OK;
     return weft_fail(WEFT_ERR_CANCELLED, "the session was cancelled; weft_session_resume lets it go on");
 }
 
 weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial) {
     if (!s) return weft_session_null_argument("weft_session_run");
-    WEFT_TRY(weft_session_there(s));
-    WEFT_TRY(weft_session_whole(s));
+    WEFT_TRY(weft_session_check_alive(s));
+    WEFT_TRY(weft_session_check_states(s));
     if (s->live == WEFT_NO_VERSION)
         return weft_fail(WEFT_ERR_INVALID, "set the session's sizes before the first run (weft_session_set_sizes)");
     if (runs == 0 || runs > s->max_runs)
@@ -91,7 +90,7 @@ weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial) {
         WEFT_TRY(weft_session_need_shared(s->program, what));
     }
     struct weft_gpu_submit ends;
-    WEFT_TRY(weft_session_go(s));
+    WEFT_TRY(weft_session_check_not_cancelled(s));
     WEFT_TRY(weft_session_check_rows(s, runs));
     WEFT_TRY(weft_session_check_limits(s, runs));
     WEFT_TRY(weft_session_bindings_begin(s, &ends));

@@ -26,8 +26,8 @@ static weft_status copy_states(weft_session *from, weft_session *to) {
 weft_status weft_session_fork(weft_session *s, weft_session **out) {
     if (out) *out = NULL;
     if (!s || !out) return weft_session_null_argument("weft_session_fork");
-    WEFT_TRY(weft_session_there(s));
-    WEFT_TRY(weft_session_whole(s));
+    WEFT_TRY(weft_session_check_alive(s));
+    WEFT_TRY(weft_session_check_states(s));
     struct weft_session_params params = {.checker = s->checker, .max_runs = s->max_runs};
     weft_session *fork = NULL;
     weft_status status = weft_session_create(s->program, &params, &fork);
@@ -72,13 +72,13 @@ static uint64_t lowest(const weft_session *s, const struct weft_plan_state *p) {
     return p->window > UINT64_MAX - first ? UINT64_MAX : first + p->window;
 }
 
-/// Everything that may refuse a crop to `position`, before anything is touched.
+/// Asks for everything that may refuse a crop to `position`, before anything is touched.
 static weft_status check_crop(const weft_session *s, uint64_t position) {
     const struct weft_plan *plan = s->program->plan;
     if (position == s->tracks[0].at) return WEFT_OK;
     for (uint32_t i = 0; i < plan->n_states; i++) {
         const struct weft_plan_state *p = &plan->states[i];
-        if (!p->written || p->notes || weft_is_position(plan, i)) continue;
+        if (!p->written || p->non_positional || weft_is_position(plan, i)) continue;
         if (!is_cache(p))
             return weft_fail(WEFT_ERR_UNSUPPORTED,
                              "state '%s' is what all positions made of it and can't be cropped to position %llu; "
@@ -106,7 +106,7 @@ static weft_status start_again(weft_session *s, uint32_t variable) {
     return weft_buf_write(s->gpu, s->vars, word * 4ull, &start, 4);
 }
 
-/// What operators write and what is not a cache becomes zero; of variables, what they start with.
+/// Sets to zero what operators write and what is no cache, and variables to what they start with.
 static weft_status clear_written(weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
     for (uint32_t i = 0; i < plan->n_states; i++) {
@@ -136,9 +136,9 @@ static weft_status crop(weft_session *s, uint64_t position) {
 weft_status weft_session_rewind(weft_session *s, uint64_t position) {
     if (!s) return weft_session_null_argument("weft_session_rewind");
     const struct weft_plan *plan = s->program->plan;
-    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_check_alive(s));
     if (position) {
-        WEFT_TRY(weft_session_whole(s));
+        WEFT_TRY(weft_session_check_states(s));
         if (plan->n_positions != 1)
             return weft_fail(WEFT_ERR_UNSUPPORTED, "the program has %u positions, so it can be rewound to 0 only",
                              plan->n_positions);

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/// The null device computes nothing, so what it would read back says nothing.
+/// The null device computes nothing, so reading back from it is useless.
 bool weft_session_computes(const weft_session *s) { return weft_gpu_caps(s->gpu)->kind != WEFT_GPU_NULL; }
 
 static const struct weft_value_info *variable(const struct weft_plan *plan, uint32_t state) {
@@ -58,6 +58,7 @@ void weft_session_track_var(weft_session *s, uint32_t word, uint32_t bits) {
 
 void weft_session_track_reset(weft_session *s) {
     const struct weft_plan *plan = s->program->plan;
+    memset(s->known, 0, sizeof s->known);
     for (uint32_t i = 0; i < plan->n_positions; i++) {
         uint64_t at = weft_session_var_start(plan, plan->positions[i].state);
         s->tracks[i] = (struct weft_track){at, at};
@@ -65,6 +66,7 @@ void weft_session_track_reset(weft_session *s) {
     for (uint32_t i = 0; i < plan->n_states; i++)
         if (plan->states[i].kind == WEFT_STATE_VAR)
             s->known[plan->states[i].var_slot] = weft_session_var_start(plan, i);
+    s->known[WEFT_VAR_ACTIVE] = 1;
     s->inexact = s->idle = false;
 }
 
@@ -106,18 +108,6 @@ weft_status weft_session_check_var(const struct weft_plan *plan, uint32_t state,
                      plan->states[state].name, info->var_lo, info->var_hi, x);
 }
 
-weft_status weft_session_check_vars(const weft_session *s, uint64_t offset, const void *data, uint64_t bytes) {
-    const struct weft_plan *plan = s->program->plan;
-    for (uint32_t i = 0; i < plan->n_states; i++) {
-        uint64_t at = plan->states[i].var_slot * 4ull;
-        uint32_t bits;
-        if (plan->states[i].kind != WEFT_STATE_VAR || at < offset || at + 4 > offset + bytes) continue;
-        memcpy(&bits, (const char *)data + (at - offset), sizeof bits);
-        WEFT_TRY(weft_session_check_var(plan, i, bits));
-    }
-    return WEFT_OK;
-}
-
 /// Where `runs` runs would take a limit's variable, from where it stands.
 struct way {
     uint64_t from;
@@ -149,12 +139,12 @@ static const struct weft_plan_limit *broken(const weft_session *s, uint32_t runs
 static weft_status refuse(const weft_session *s, const struct weft_plan_limit *x, uint32_t runs,
                           const struct way *way) {
     static const struct {
-        const char *would, *whose, *unit, *with;
+        const char *would, *whose, *unit;
     } words[] = {
-        [WEFT_LIMIT_WRITE] = {"write rows up to %" PRId64 " of '%s'", "capacity", " rows", "capacity"},
-        [WEFT_LIMIT_READ] = {"read rows up to %" PRId64 " of '%s'", "capacity", " rows", "capacity"},
-        [WEFT_LIMIT_REACH] = {"take positions up to %" PRId64 " in '%s'", "reach", "", "reach"},
-        [WEFT_LIMIT_BOUND] = {"reach %" PRId64 " with '%s'", "bound", "", "bound"},
+        [WEFT_LIMIT_WRITE] = {"write rows up to %" PRId64 " of '%s'", "capacity", " rows"},
+        [WEFT_LIMIT_READ] = {"read rows up to %" PRId64 " of '%s'", "capacity", " rows"},
+        [WEFT_LIMIT_REACH] = {"take positions up to %" PRId64 " in '%s'", "reach", ""},
+        [WEFT_LIMIT_BOUND] = {"reach %" PRId64 " with '%s'", "bound", ""},
     };
     const struct weft_plan *plan = s->program->plan;
     int64_t most = way->below ? x->least : weft_dim_eval(plan->graph->dims, x->most, weft_session_symbols(s));
@@ -164,7 +154,7 @@ static weft_status refuse(const weft_session *s, const struct weft_plan_limit *x
                      "%u run%s from %" PRIu64 " of variable '%s' would %s, whose %s is %" PRId64
                      "%s: rewind, make fewer or shorter runs, or compile with a larger %s",
                      runs, runs == 1 ? "" : "s", way->from, plan->states[x->variable].name, would, words[x->kind].whose,
-                     most, words[x->kind].unit, words[x->kind].with);
+                     most, words[x->kind].unit, words[x->kind].whose);
 }
 
 weft_status weft_session_check_limits(weft_session *s, uint32_t runs) {
@@ -179,7 +169,7 @@ weft_status weft_session_position(weft_session *s, uint64_t *position) {
     if (!s || !position) return weft_session_null_argument("weft_session_position");
     const struct weft_plan *plan = s->program->plan;
     *position = 0;
-    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_check_alive(s));
     if (plan->n_positions > 1)
         return weft_fail(WEFT_ERR_INVALID, "the program has %u positions ('%s', '%s'); read them as variables",
                          plan->n_positions, plan->states[plan->positions[0].state].name,

@@ -30,11 +30,11 @@ struct weft_snapshot {
     weft_session *followers;             ///< host form: sessions whose newest snapshot this is
 };
 
-// A host snapshot is the caller's, so sessions only follow it: its end, or another one, ends that. Snapshots and
-// sessions may be used by different threads, hence the lock.
+// A host snapshot belongs to the caller, so sessions only follow it, until it is destroyed or another one is newer.
+// Snapshots and sessions may be used by different threads, hence the lock.
 static pthread_mutex_t followers_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/// If it was taken at `from` or beyond.
+/// Forgets the host snapshot if it was taken at `from` or beyond.
 static void unfollow(weft_session *s, uint64_t from) {
     pthread_mutex_lock(&followers_lock);
     if (s->host_snapshot && weft_snapshot_position(s->host_snapshot) >= from) {
@@ -109,7 +109,7 @@ static weft_status take_host(weft_session *s, struct weft_snapshot *x) {
     return weft_session_read_buffer(s, s->vars, 0, x->words, sizeof x->words);
 }
 
-/// A share in the pages of the rows before the position.
+/// Takes a share in the pages of the rows before the position.
 static weft_status share_pages(weft_session *s, struct weft_snapshot *x) {
     const struct weft_plan *plan = s->program->plan;
     struct weft_pool *pool = s->program->pool;
@@ -157,8 +157,8 @@ weft_status weft_session_snapshot(weft_session *s, uint32_t flags, weft_snapshot
     if (!s || !out) return weft_session_null_argument("weft_session_snapshot");
     if (flags != WEFT_SNAPSHOT_DEVICE && flags != WEFT_SNAPSHOT_HOST)
         return weft_fail(WEFT_ERR_INVALID, "a snapshot is taken either on the device or on the host (flags %u)", flags);
-    WEFT_TRY(weft_session_there(s));
-    WEFT_TRY(weft_session_whole(s));
+    WEFT_TRY(weft_session_check_alive(s));
+    WEFT_TRY(weft_session_check_states(s));
     WEFT_TRY(weft_session_settle(s));
     struct weft_snapshot *x = weft_calloc(1, sizeof *x);
     if (!x) return no_memory();
@@ -239,7 +239,7 @@ static bool wanted(const struct weft_plan *plan, uint32_t i, bool all) {
     return all || plan->states[i].written || weft_is_position(plan, i);
 }
 
-/// Pages for what a host snapshot holds: the one thing that may not be there.
+/// Allocates pages for what a host snapshot holds, the only step of restoring it that can fail for want of memory.
 static weft_status make_rows(weft_session *s, const struct weft_snapshot *x) {
     const struct weft_plan *plan = s->program->plan;
     uint64_t *rows = weft_calloc(plan->n_page_groups + 1, sizeof *rows);
@@ -304,7 +304,7 @@ weft_status weft_session_restore_part(weft_session *s, const struct weft_snapsho
 
 weft_status weft_session_restore(weft_session *s, const weft_snapshot *x) {
     if (!s || !x) return weft_session_null_argument("weft_session_restore");
-    WEFT_TRY(weft_session_there(s));
+    WEFT_TRY(weft_session_check_alive(s));
     WEFT_TRY(suits(s, x));
     WEFT_TRY(weft_session_restore_part(s, x, true));
     weft_session_forget(s, 0);

@@ -1,4 +1,4 @@
-/// Weight shards: made once, repacked on the way in, shared by programs.
+/// Weight shards, which are made once, repacked on the way in, and shared by programs.
 #include "core/alloc.h"
 #include "core/error.h"
 #include "exec/exec_impl.h"
@@ -50,17 +50,12 @@ static weft_status find_leaf(const struct weft_plan *plan, weft_value leaf, cons
     const struct weft_value_info *info = &plan->graph->values[leaf];
     const char *name = info->kind == WEFT_VALUE_CONST ? "constant" : info->name;
     const void *all = info->data;
-    bool given = all || info->kind == WEFT_VALUE_CONST; // an empty constant has no bytes
-    uint64_t bytes = info->data_size, count = 1;
-    if (!given && !source->get)
+    uint64_t bytes = info->data_size;
+    if (!all && !source->get)
         return weft_fail(WEFT_ERR_INVALID, "weight '%s' has no data and the program was given no source", name);
-    if (!given) WEFT_TRY(source->get(source->user, name, &all, &bytes));
-    for (uint32_t i = 0; i < info->type.rank; i++) {
-        int64_t n = 0;
-        weft_dim_is_const(plan->graph->dims, info->type.dims[i], &n);
-        count = weft_bytes_times(count, (uint64_t)n);
-    }
-    *want = weft_dtype_bytes(info->type.dtype, count);
+    if (!all) WEFT_TRY(source->get(source->user, name, &all, &bytes));
+    // More elements than can be counted (-1) are more than any file has.
+    *want = weft_dtype_bytes(info->type.dtype, (uint64_t)weft_type_const_count(plan->graph->dims, &info->type));
     *data = all;
     if (bytes == *want) return WEFT_OK;
     struct weft_str type = {0};
@@ -99,8 +94,8 @@ static weft_status find_data(const struct weft_plan *plan, const struct weft_pla
 
 // ---- elements ------------------------------------------------------------------------------------------------------
 
-/// n elements in file layout as the words that an accessor reads: narrow integers a word each, truth as 0 or 1,
-/// quantised types as f32.
+/// Writes n elements in file layout as the words that an accessor reads. A narrow integer takes a word, truth becomes 0
+/// or 1, quantised types become f32.
 static void widen(weft_dtype dtype, const uint8_t *from, uint64_t n, uint32_t *words) {
     for (uint64_t i = 0; i < n && (dtype == WEFT_I8 || dtype == WEFT_U8); i++)
         words[i] = dtype == WEFT_I8 ? (uint32_t)(int32_t)(int8_t)from[i] : from[i];
@@ -111,7 +106,7 @@ static void widen(weft_dtype dtype, const uint8_t *from, uint64_t n, uint32_t *w
     weft_dtype_info(dtype)->decode_f32(from, (int64_t)n, floats);
 }
 
-/// Bytes as they are; a last word that they do not fill gets zeros.
+/// Writes bytes as they are. A last word that they do not fill is filled with zeros.
 static weft_status upload_bytes(weft_gpu *gpu, weft_buf buf, uint64_t offset, const uint8_t *from, uint64_t bytes) {
     uint64_t whole = bytes & ~(uint64_t)3;
     uint8_t last[4] = {0};

@@ -81,12 +81,6 @@ bool weft_gpu_depends(weft_gpu *gpu, enum weft_gpu_rank rank, const void *self);
 /// counts them.
 weft_status weft_gpu_remake(weft_gpu *gpu, void *report, size_t *failed);
 
-/// For tests of recovery: loses the device. Dawn is made to lose it in earnest; elsewhere the layer behaves as if.
-void weft_gpu_lose(weft_gpu *gpu);
-/// For tests of timeouts and cancellation: until it is turned off, the null device finishes nothing more. False: not a
-/// null device.
-bool weft_gpu_stall(weft_gpu *gpu, bool on);
-
 /// One row of `weft devices`: an adapter of an implementation, or the reason why there is none.
 struct weft_gpu_found {
     struct weft_gpu_caps caps;

@@ -6,7 +6,6 @@
 #ifndef WEFT_GPU_BACKEND_H
 #define WEFT_GPU_BACKEND_H
 #include "gpu/gpu.h"
-#include <stdatomic.h>
 
 /// The pattern that bind group layouts are shared by.
 struct weft_gpu_layout {

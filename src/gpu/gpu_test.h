@@ -1,5 +1,4 @@
-/// Injected faults, for tests only: the n-th call that the validation layer makes to the device fails, or the device is
-/// lost there.
+/// Faults, for tests only: of the device as a whole, and of the n-th call that the validation layer makes to it.
 #ifndef WEFT_GPU_GPU_TEST_H
 #define WEFT_GPU_GPU_TEST_H
 #include "gpu/gpu.h"
@@ -27,4 +26,8 @@ enum weft_gpu_fault {
 void weft_gpu_inject(weft_gpu *gpu, enum weft_gpu_fault fault, uint32_t sites, uint64_t n);
 /// Calls counted so far.
 uint64_t weft_gpu_injected(const weft_gpu *gpu);
+/// Loses the device. Dawn is made to lose it in earnest; elsewhere the layer behaves as if.
+void weft_gpu_lose(weft_gpu *gpu);
+/// Until it is turned off, the null device finishes nothing more. False: not a null device.
+bool weft_gpu_stall(weft_gpu *gpu, bool on);
 #endif

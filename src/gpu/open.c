@@ -53,9 +53,6 @@ static weft_status put_front(const struct weft_gpu_opened *opened, const struct 
         weft_gpu_close(&gpu);
         return status;
     }
-    weft_gpu_readbacks_trim(gpu);
-    memset(&gpu->counters, 0, sizeof gpu->counters); // what probing did is not the caller's
-    gpu->serial = gpu->finished = 0;
     *out = gpu;
     return WEFT_OK;
 }

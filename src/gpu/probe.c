@@ -2,7 +2,6 @@
 // compile. The probe runs above the validation layer, as any other user of it.
 #include "gpu/open.h"
 #include "core/error.h"
-#include <string.h>
 
 static const char dot4_wgsl[] =
     "@group(0) @binding(0) var<storage, read_write> y: array<i32>;\n"
@@ -55,12 +54,22 @@ static weft_status probe_dot4(weft_gpu *gpu) {
 }
 
 weft_status weft_gpu_probe(weft_gpu *gpu, bool subgroups, bool dot4) {
-    // The probe must not appear in the user's profile.
-    bool profile = gpu->profile;
+    const struct weft_gpu_counters counters = gpu->counters;
+    const struct weft_gpu_inject inject = gpu->inject;
+    const uint64_t serial = gpu->serial;
+    const bool profile = gpu->profile;
+    // What the probe does is not the caller's: it meets no fault of a test and appears in no profile and no counter.
+    gpu->inject = (struct weft_gpu_inject){0};
     gpu->profile = false;
     weft_status status = dot4 ? probe_dot4(gpu) : WEFT_OK;
     if (status == WEFT_OK && subgroups) status = probe_subgroups(gpu);
+    weft_gpu_lock(gpu);
+    weft_gpu_readbacks_trim(gpu);
     gpu->profile = profile;
+    gpu->inject = inject;
+    gpu->counters = counters;
+    gpu->serial = gpu->finished = serial;
+    weft_gpu_unlock(gpu);
     if (status == WEFT_OK) weft_error_clear(); // a refused probe is an answer, not a failure
     return status;
 }

@@ -113,19 +113,11 @@ static void free_device(weft_gpu *gpu) {
     weft_gpu_unlock(gpu);
 }
 
-// Asks the new device what the old one was asked; what that takes is not the caller's and is not counted.
+// Asks the new device what the old one was asked.
 static weft_status probe_again(weft_gpu *gpu, const struct weft_gpu_opened *opened,
                                const struct weft_gpu_caps *before) {
-    struct weft_gpu_counters counters = gpu->counters;
-    struct weft_gpu_inject inject = gpu->inject;
-    uint64_t serial = gpu->serial;
-    gpu->inject = (struct weft_gpu_inject){0};
     weft_status status = weft_gpu_probe(gpu, opened->probe_subgroups, opened->probe_dot4);
     weft_gpu_lock(gpu);
-    weft_gpu_readbacks_trim(gpu);
-    gpu->counters = counters;
-    gpu->inject = inject;
-    gpu->serial = gpu->finished = serial;
     if (status == WEFT_OK && !same_caps(&gpu->caps, before))
         status = weft_fail(WEFT_ERR_DEVICE,
                            "the adapter that was found again, %s, can do other things than %s could before; close the "

@@ -3,7 +3,6 @@
 // Simplification relies on the symbols' bounds only, never on relations: these may be declared later, and a handle must
 // not depend on when it was made.
 #include "core/alloc.h"
-#include "core/error.h"
 #include "ir/dim_impl.h"
 #include <string.h>
 
@@ -139,7 +138,7 @@ static bool measure(const struct weft_dims *t, const struct weft_dim_work *w, st
     return size <= WEFT_DIM_MAX_SIZE && depth <= WEFT_DIM_MAX_DEPTH;
 }
 
-weft_dim weft_dim_intern(struct weft_dims *t, const struct weft_dim_work *w) {
+static weft_dim intern(struct weft_dims *t, const struct weft_dim_work *w) {
     if (w->bad) return WEFT_DIM_BAD;
     struct {
         uint64_t tag;
@@ -207,7 +206,7 @@ static weft_dim affine(struct weft_dims *t, int64_t k, weft_dim a, int64_t const
     struct weft_dim_work w = {0};
     work_add_dim(t, &w, k, a);
     weft_dim_work_add(t, &w, constant, 0);
-    return weft_dim_intern(t, &w);
+    return intern(t, &w);
 }
 
 static weft_dim atom_dim(struct weft_dims *t, enum weft_dim_atom_kind kind, uint32_t arg, int64_t c) {
@@ -217,7 +216,7 @@ static weft_dim atom_dim(struct weft_dims *t, enum weft_dim_atom_kind kind, uint
     if (mono == UINT32_MAX) return WEFT_DIM_BAD;
     struct weft_dim_work w = {0};
     weft_dim_work_add(t, &w, 1, mono);
-    return weft_dim_intern(t, &w);
+    return intern(t, &w);
 }
 
 static bool legal_name(const char *s) {
@@ -250,7 +249,7 @@ weft_dim weft_dim_symbol(struct weft_dims *t, const char *name, int64_t lo, int6
 weft_dim weft_dim_const(struct weft_dims *t, int64_t value) {
     struct weft_dim_work w = {0};
     weft_dim_work_add(t, &w, value, 0);
-    return weft_dim_intern(t, &w);
+    return intern(t, &w);
 }
 
 weft_dim weft_dim_add(struct weft_dims *t, weft_dim a, weft_dim b) {
@@ -258,7 +257,7 @@ weft_dim weft_dim_add(struct weft_dims *t, weft_dim a, weft_dim b) {
     struct weft_dim_work w = {0};
     work_add_dim(t, &w, 1, a);
     work_add_dim(t, &w, 1, b);
-    return weft_dim_intern(t, &w);
+    return intern(t, &w);
 }
 
 weft_dim weft_dim_sub(struct weft_dims *t, weft_dim a, weft_dim b) {
@@ -266,7 +265,7 @@ weft_dim weft_dim_sub(struct weft_dims *t, weft_dim a, weft_dim b) {
     struct weft_dim_work w = {0};
     work_add_dim(t, &w, 1, a);
     work_add_dim(t, &w, -1, b);
-    return weft_dim_intern(t, &w);
+    return intern(t, &w);
 }
 
 static uint32_t mul_monos(struct weft_dims *t, uint32_t a, uint32_t b) {
@@ -298,7 +297,7 @@ weft_dim weft_dim_mul(struct weft_dims *t, weft_dim a, weft_dim b) {
             else weft_dim_work_add(t, &w, coef, mono);
         }
     }
-    return weft_dim_intern(t, &w);
+    return intern(t, &w);
 }
 
 // ---- floordiv, mod, min, max
@@ -332,7 +331,7 @@ static weft_dim divide(struct weft_dims *t, weft_dim d, int64_t g) {
     const struct weft_dim_poly p = t->polys[d];
     struct weft_dim_work w = {0};
     for (uint32_t i = 0; i < p.n; i++) weft_dim_work_add(t, &w, weft_floor_div(p.terms[i].coef, g), p.terms[i].mono);
-    return weft_dim_intern(t, &w);
+    return intern(t, &w);
 }
 
 // If d is exactly one atom of this kind plus a constant, gives the atom and the constant.
@@ -357,8 +356,8 @@ static void split(struct weft_dims *t, weft_dim d, int64_t c, weft_dim *quotient
         weft_dim_work_add(t, &q, e->mono ? e->coef / c : weft_floor_div(e->coef, c), e->mono);
         weft_dim_work_add(t, &r, e->mono ? e->coef % c : weft_floor_mod(e->coef, c), e->mono);
     }
-    *quotient = weft_dim_intern(t, &q);
-    *rest = weft_dim_intern(t, &r);
+    *quotient = intern(t, &q);
+    *rest = intern(t, &r);
 }
 
 weft_dim weft_dim_floordiv(struct weft_dims *t, weft_dim a, int64_t c) {
@@ -399,7 +398,7 @@ static weft_dim reduce_mod(struct weft_dims *t, weft_dim d, int64_t c) {
             work_add_dim(t, &w, k, a->arg);
         else weft_dim_work_add(t, &w, k, p.terms[i].mono);
     }
-    return weft_dim_intern(t, &w);
+    return intern(t, &w);
 }
 
 weft_dim weft_dim_mod(struct weft_dims *t, weft_dim a, int64_t c) {

@@ -88,7 +88,6 @@ struct weft_dim_work {
     struct weft_dim_term t[WEFT_DIM_MAX_TERMS];
 };
 void weft_dim_work_add(const struct weft_dims *t, struct weft_dim_work *w, int64_t coef, uint32_t mono);
-weft_dim weft_dim_intern(struct weft_dims *t, const struct weft_dim_work *w);
 
 /// Floor division and its remainder in [0, c) for c > 0.
 static inline int64_t weft_floor_div(int64_t a, int64_t c) {
@@ -105,5 +104,4 @@ struct weft_dim_range weft_dim_terms_range(const struct weft_dims *t, const stru
                                            bool related);
 /// True when floor(x / c) is the same for all x of the range; gives it.
 bool weft_dim_range_quotient(struct weft_dim_range r, int64_t c, int64_t *quotient);
-int64_t weft_dim_range_clamp(weft_wide x); ///< infinite values become INT64_MIN and INT64_MAX
 #endif

@@ -181,14 +181,13 @@ struct weft_dim_range weft_dim_terms_range(const struct weft_dims *t, const stru
     return r;
 }
 
-int64_t weft_dim_range_clamp(weft_wide x) {
-    return x >= INT64_MAX ? INT64_MAX : x <= INT64_MIN ? INT64_MIN : (int64_t)x;
-}
+/// Infinite values become INT64_MIN and INT64_MAX.
+static int64_t clamp(weft_wide x) { return x >= INT64_MAX ? INT64_MAX : x <= INT64_MIN ? INT64_MIN : (int64_t)x; }
 
 void weft_dim_bounds(const struct weft_dims *t, weft_dim d, int64_t *lo, int64_t *hi) {
     bool known = d < t->n_polys;
-    *lo = known ? weft_dim_range_clamp(t->polys[d].related.lo) : INT64_MIN;
-    *hi = known ? weft_dim_range_clamp(t->polys[d].related.hi) : INT64_MAX;
+    *lo = known ? clamp(t->polys[d].related.lo) : INT64_MIN;
+    *hi = known ? clamp(t->polys[d].related.hi) : INT64_MAX;
 }
 
 // ---- narrower symbols
@@ -224,7 +223,7 @@ void weft_dim_bounds_within(const struct weft_dims *t, weft_dim d, const int64_t
     weft_dim_bounds(t, d, lo, hi);
     if (d >= t->n_polys) return;
     struct weft_dim_range r = range_within(&(struct within){t, from, to}, d);
-    int64_t low = weft_dim_range_clamp(r.lo), high = weft_dim_range_clamp(r.hi);
+    int64_t low = clamp(r.lo), high = clamp(r.hi);
     if (low > *lo) *lo = low;
     if (high < *hi) *hi = high;
     if (*hi < *lo) *hi = *lo;
@@ -285,7 +284,7 @@ weft_status weft_dim_relate(struct weft_dims *t, weft_dim d, int64_t max) {
         weft_dim_print(t, d, &s);
         weft_status status =
             weft_fail(WEFT_ERR_INVALID, "relation %s <= %" PRId64 " never holds: it is at least %" PRId64,
-                      weft_str_get(&s), max, weft_dim_range_clamp(t->polys[d].range.lo));
+                      weft_str_get(&s), max, clamp(t->polys[d].range.lo));
         weft_str_free(&s);
         return status;
     }

@@ -348,12 +348,6 @@ static weft_status resolve_args(struct weft_graph *g, const struct weft_op *op, 
     return WEFT_OK;
 }
 
-const struct weft_attr *weft_node_attr(const struct weft_node *n, const char *name) {
-    for (uint32_t i = 0; i < WEFT_MAX_ATTRS && n->op->attrs[i].name; i++)
-        if (strcmp(n->op->attrs[i].name, name) == 0) return &n->attrs[i];
-    return NULL;
-}
-
 // ---- nodes
 
 weft_status weft_node_blame(const struct weft_graph *g, const struct weft_op *op, const char *name,
@@ -398,9 +392,8 @@ static weft_status infer_node(struct weft_graph *g, const struct weft_op *op, co
         if (!writes) continue;
         if (k >= n_in || (writes->must_be_state && g->values[in[k]].state == UINT32_MAX))
             return weft_fail(WEFT_ERR_INVALID, "input %u must be a state, since the operator writes it", k);
-        bool same = out[k].dtype == types[k].dtype && out[k].rank == types[k].rank;
-        for (uint32_t i = 0; same && i < out[k].rank; i++) same = out[k].dims[i] == types[k].dims[i];
-        if (!same) return weft_fail(WEFT_ERR_INTERNAL, "output %u must have the type of the state it writes", k);
+        if (!weft_type_same(&out[k], &types[k]))
+            return weft_fail(WEFT_ERR_INTERNAL, "output %u must have the type of the state it writes", k);
     }
     return WEFT_OK;
 }
@@ -549,17 +542,6 @@ uint32_t weft_node_reduced(const struct weft_graph *g, const struct weft_node *n
     for (uint32_t i = 0; axes && i < axes->n; i++)
         mask |= 1u << (axes->ints[i] < 0 ? axes->ints[i] + rank : axes->ints[i]);
     return mask ? mask : 1u << (rank - 1);
-}
-
-weft_value weft_graph_state_latest(const struct weft_graph *g, weft_value v) {
-    if (v >= g->n_values || g->values[v].state == UINT32_MAX) return WEFT_NO_VALUE;
-    uint32_t state = g->values[v].state;
-    for (size_t i = g->n_nodes; i-- > 0;) {
-        const struct weft_node *n = &g->nodes[i];
-        for (uint32_t k = 0; !n->dead && k < n->n_out; k++)
-            if (weft_node_writes(g, n, k) && g->values[n->out[k]].state == state) return n->out[k];
-    }
-    return g->states[state];
 }
 
 // ---- short forms

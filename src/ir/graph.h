@@ -16,6 +16,7 @@
 #include "core/map.h"
 #include "ir/op.h"
 #include "weft/graph.h" // weft_value (index in graph->values), enum weft_state_kind, weft_graph_verify
+#include <string.h>
 
 #define WEFT_NO_NODE UINT32_MAX
 
@@ -145,10 +146,17 @@ weft_value weft_graph_base(const struct weft_graph *g, weft_value v);
 bool weft_graph_is_leaf(const struct weft_graph *g, weft_value v);
 /// An output of the same name as this input or state would be something else: a session finds both by name.
 bool weft_graph_ambiguous(const struct weft_graph *g, weft_value leaf, weft_value output);
+/// Equal dims have equal handles, so types of one graph are compared by them.
+static inline bool weft_type_same_dims(const struct weft_type *a, const struct weft_type *b) {
+    return a->rank == b->rank && memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) == 0;
+}
+static inline bool weft_type_same(const struct weft_type *a, const struct weft_type *b) {
+    return a->dtype == b->dtype && weft_type_same_dims(a, b);
+}
 /// Text such as "f32 [T, 640]".
 void weft_type_print(const struct weft_dims *dims, const struct weft_type *type, struct weft_str *out);
-/// The current (last) version of the state of which `v` is a version.
-weft_value weft_graph_state_latest(const struct weft_graph *g, weft_value v);
+/// Number of elements when all dims are constants; -1 otherwise or on overflow.
+int64_t weft_type_const_count(const struct weft_dims *dims, const struct weft_type *type);
 
 /// True if node n writes a state: output k is the next version of input k.
 bool weft_node_writes(const struct weft_graph *g, const struct weft_node *n, uint32_t k);
@@ -175,9 +183,6 @@ weft_value weft_b2(struct weft_build *b, const char *op, weft_value x, weft_valu
 weft_value weft_bn(struct weft_build *b, const char *op, const char *name, const weft_value *in, uint32_t n_in,
                    const struct weft_arg *args, uint32_t n_args); ///< output 0; WEFT_NO_VALUE once failed
 weft_value weft_bf(struct weft_build *b, float x);                ///< constant
-
-/// Attribute of a node by name (the row's order is resolved once); NULL if the op has none of that name.
-const struct weft_attr *weft_node_attr(const struct weft_node *n, const char *name);
 
 /// Text format; parse(print(g)) prints the same. Weights carry no data in text. `symbols` are declared on top.
 weft_status weft_graph_print(const struct weft_graph *g, struct weft_str *out);

@@ -10,8 +10,6 @@ weft_status weft_attrs_check(const struct weft_dims *dims, const struct weft_op 
 bool weft_attr_default(struct weft_dims *dims, const struct weft_attr_desc *desc, struct weft_attr *out);
 /// Rank, element type and dims are legal. `what` begins the message.
 weft_status weft_type_check(const struct weft_dims *dims, const struct weft_type *type, const char *what);
-/// Number of elements when all dims are constants; -1 otherwise or on overflow.
-int64_t weft_type_const_count(const struct weft_dims *dims, const struct weft_type *type);
 /// Puts "matmul 'name' (f32 [T, 640], ...): " in front of the sentence stored.
 weft_status weft_node_blame(const struct weft_graph *g, const struct weft_op *op, const char *name,
                             const weft_value *in, uint32_t n_in, weft_status status);

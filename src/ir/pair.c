@@ -3,8 +3,6 @@
 #include "core/error.h"
 #include "ir/graph_impl.h"
 #include <ctype.h>
-#include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 static weft_status no_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of memory while building a graph"); }
@@ -82,10 +80,6 @@ static weft_value find_output(const struct weft_graph *g, const char *name) {
     return WEFT_NO_VALUE;
 }
 
-static bool same_type(const struct weft_type *a, const struct weft_type *b) {
-    return a->dtype == b->dtype && a->rank == b->rank && memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) == 0;
-}
-
 weft_status weft_pair_find(const struct weft_graph *g, const struct weft_pair *p, weft_value *past,
                            weft_value *present) {
     *past = weft_graph_find(g, p->past);
@@ -97,7 +91,7 @@ weft_status weft_pair_find(const struct weft_graph *g, const struct weft_pair *p
         return weft_fail(WEFT_ERR_NOT_FOUND, "pair '%s' and '%s': the graph has no output '%s'", p->past, p->present,
                          p->present);
     const struct weft_type *a = &g->values[*past].type, *b = &g->values[*present].type;
-    if (same_type(a, b)) return WEFT_OK;
+    if (weft_type_same(a, b)) return WEFT_OK;
     struct weft_str s = {0}, t = {0};
     weft_type_print(g->dims, a, &s);
     weft_type_print(g->dims, b, &t);
@@ -258,12 +252,8 @@ static weft_status keep_functions(struct weft_graph *g, weft_value past, uint32_
     for (size_t i = 0; i < g->n_nodes; i++) {
         const struct weft_node *n = &g->nodes[i];
         if (n->dead || !weft_op_writes(n->op, 0) || n->in[0] != past || i == writer) continue;
-        const struct weft_type type = g->values[past].type; // the array may move
-        struct weft_arg shape = {.name = "shape", .dims = type.dims, .n = type.rank};
-        const struct weft_op *op = weft_op_find(g->ops, "reshape");
         if (view == WEFT_NO_VALUE) {
-            if (!op) return weft_fail(WEFT_ERR_INTERNAL, "the operator set has no reshape");
-            WEFT_TRY(weft_graph_add(g, op, NULL, &past, 1, &shape, 1, &view));
+            WEFT_TRY(weft_graph_show(g, past, &view));
             move_to_front(g);
             i++; // this node has moved on
             if (writer != WEFT_NO_NODE) writer++;

@@ -3,7 +3,6 @@
 #include "ir/rewrite.h"
 #include "core/alloc.h"
 #include "core/error.h"
-#include <string.h>
 
 /// A use is a number: operand k of node n is use n * WEFT_MAX_INS + k.
 #define NO_USE UINT32_MAX
@@ -220,8 +219,7 @@ bool weft_rewrite_needed(const struct weft_rewrite *r, uint32_t node) {
 
 bool weft_rewrite_stands(const struct weft_graph *g, weft_value from, weft_value to) {
     const struct weft_type *a = &g->values[from].type, *b = &g->values[to].type;
-    if (a->dtype != b->dtype || a->rank != b->rank || memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) != 0)
-        return false;
+    if (!weft_type_same(a, b)) return false;
     if (g->values[weft_graph_base(g, to)].state != UINT32_MAX) return false;
     return !g->values[from].is_output || !needs_view(g, to);
 }

@@ -2,7 +2,6 @@
 //
 // It runs between passes, so it trusts nothing: every index is checked before it is used. Results that a pass has
 // orphaned (their node is dead or gone) may lie about in graph->values, as long as nothing uses them.
-#include "core/alloc.h"
 #include "core/error.h"
 #include "ir/graph_impl.h"
 #include <inttypes.h>
@@ -116,13 +115,6 @@ static weft_status rule_attributes(struct verify *v) {
     return WEFT_OK;
 }
 
-static bool same_type(const struct weft_type *a, const struct weft_type *b) {
-    if (a->dtype != b->dtype || a->rank != b->rank) return false;
-    for (uint32_t i = 0; i < a->rank; i++)
-        if (a->dims[i] != b->dims[i]) return false;
-    return true;
-}
-
 static weft_status check_types(struct verify *v, const struct weft_node *n) {
     const struct weft_graph *g = v->g;
     struct weft_type in[WEFT_MAX_INS], out[WEFT_MAX_OUTS];
@@ -132,7 +124,7 @@ static weft_status check_types(struct verify *v, const struct weft_node *n) {
     weft_status status = n->op->infer((struct weft_graph *)g, in, n->n_in, n->attrs, out);
     if (status != WEFT_OK) return weft_fail_in(status, "graph is broken (%s): node '%s'", v->rule, node_name(n));
     for (uint32_t k = 0; k < n->n_out; k++) {
-        if (same_type(&out[k], &g->values[n->out[k]].type)) continue;
+        if (weft_type_same(&out[k], &g->values[n->out[k]].type)) continue;
         struct weft_str want = {0}, have = {0};
         weft_type_print(g->dims, &out[k], &want);
         weft_type_print(g->dims, &g->values[n->out[k]].type, &have);

@@ -277,18 +277,23 @@ weft_status weft_model_keys_check(const struct weft_gguf *file, const char *arch
     return WEFT_OK;
 }
 
-bool weft_model_key_unknown(const struct weft_gguf *file, const char *arch, const char *key) {
+const char *weft_model_keys_arch(const struct weft_gguf *file, const char *arch) {
     const struct weft_decoder_family *family;
+    return weft_decoder_find(file, arch, strlen(arch), &family) == WEFT_OK ? family->architecture : NULL;
+}
+
+bool weft_model_key_unknown(const char *arch, const char *key) {
     const struct row *row;
     const char *name;
-    return weft_decoder_find(file, arch, strlen(arch), &family) == WEFT_OK && look_up(arch, key, &name, &row) && !row;
+    return arch && look_up(arch, key, &name, &row) && !row;
 }
 
 size_t weft_model_keys_unknown(const struct weft_gguf *file, const char *arch, size_t most, struct weft_str *out) {
     size_t n = 0;
+    const char *known = weft_model_keys_arch(file, arch);
     for (size_t i = 0; i < weft_gguf_key_count(file); i++) {
         const char *key = weft_gguf_key_at(file, i);
-        if (!weft_model_key_unknown(file, arch, key)) continue;
+        if (!weft_model_key_unknown(known, key)) continue;
         if (n < most) weft_str_addf(out, "%s%s", n ? ", " : "", key);
         n++;
     }

@@ -28,7 +28,7 @@ static weft_status check_pages(const struct weft_lm_build *b, const struct weft_
     return WEFT_OK;
 }
 
-struct wish {
+struct request {
     const weft_lm *lm;
     const struct weft_lm_build *build;
 };
@@ -36,10 +36,10 @@ struct wish {
 /// Whether there is room for what an engine adds, before anything is allocated; weights that another engine has are not
 /// in its plan. Where no limit is known, there is nothing to compare.
 static weft_status check_memory(void *user, const struct weft_plan *plan) {
-    const struct wish *wish = user;
-    WEFT_TRY(check_pages(wish->build, plan));
+    const struct request *request = user;
+    WEFT_TRY(check_pages(request->build, plan));
     struct weft_memory_use use = weft_plan_memory(plan);
-    uint64_t limit = wish->lm->params.memory_limit, device = weft_gpu_caps(wish->lm->gpu)->memory;
+    uint64_t limit = request->lm->params.memory_limit, device = weft_gpu_caps(request->lm->gpu)->memory;
     if (!limit || (device && device < limit)) limit = device;
     if (!limit || total(&use) <= limit) return WEFT_OK;
     const double mb = 1e-6;
@@ -47,7 +47,7 @@ static weft_status check_memory(void *user, const struct weft_plan *plan) {
                      "a context of %u needs %.0f MB on the device (weights %.0f, caches %.0f, working memory %.0f) and "
                      "there are %.0f MB; "
                      "choose a smaller --ctx",
-                     wish->build->ctx, (double)total(&use) * mb, (double)use.weights * mb,
+                     request->build->ctx, (double)total(&use) * mb, (double)use.weights * mb,
                      (double)(use.states + use.pages) * mb,
                      (double)(total(&use) - use.weights - use.states - use.pages) * mb, (double)limit * mb);
 }
@@ -70,7 +70,7 @@ static weft_program *any_program(const weft_lm *lm) {
 
 weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build, struct weft_lm_engine *e) {
     struct weft_graph *graph;
-    struct wish wish = {lm, build};
+    struct request request = {lm, build};
     struct weft_program_params params = {
         .compile = weft_lm_compile_params(weft_gpu_caps(lm->gpu), build->chunk),
         .source = {.get = weight, .user = lm, .stays = true}, // the file stays mapped
@@ -78,7 +78,7 @@ weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build
         .progress = lm->params.progress,
         .progress_user = lm->params.progress_user,
         .accept = check_memory,
-        .accept_user = &wish,
+        .accept_user = &request,
     };
     struct weft_session_params session = {.max_runs = build->head == WEFT_LM_GENERATE ? lm->max_runs : 1};
     *e = (struct weft_lm_engine){.build = *build};

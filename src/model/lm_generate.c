@@ -34,7 +34,7 @@ struct loop {
     uint32_t runs, max_runs;
     uint32_t planned, read, limit; ///< ids submitted for, ids passed on, most ids
     uint32_t ring_slots;
-    uint64_t at_active, at_n_out; ///< bytes into the variables block
+    uint64_t vars_bytes, at_n_out; ///< of the variables block: what is read, and where the count of ids stands in it
     bool done, null_device, cpu_driver;
     enum weft_stop_reason reason;
     double start, first, last; ///< clock: begin, first id, last arrival
@@ -113,9 +113,9 @@ static weft_status begin(struct loop *g, uint32_t n) {
     g->cpu_driver = weft_gpu_caps(g->lm->gpu)->kind == WEFT_GPU_CPU;
     g->ahead =
         g->cpu_driver ? 1 : AHEAD; // CPU drivers compute inside the submit: running ahead would only delay each id
-    g->at_active = WEFT_VAR_ACTIVE * 4;
     WEFT_TRY(weft_session_var_offset(g->e->session, "n_out", &g->at_n_out));
-    if (g->at_active + 4 > BLOCK_WORDS * 4 || g->at_n_out + 4 > BLOCK_WORDS * 4)
+    g->vars_bytes = g->at_n_out + 4; // the activity is in front of all others
+    if (g->vars_bytes > BLOCK_WORDS * 4)
         return weft_fail(WEFT_ERR_INTERNAL, "the model has more variables than generation reads");
     WEFT_TRY(weft_lm_engine_reset(g->e));
     return write_states(g);
@@ -125,7 +125,6 @@ static weft_status begin(struct loop *g, uint32_t n) {
 
 static weft_status start_reads(struct loop *g, uint32_t runs, bool prefill) {
     struct flight *f = &g->flights[g->n_flights];
-    uint64_t vars = (g->at_active > g->at_n_out ? g->at_active : g->at_n_out) + 4;
     *f = (struct flight){.first = g->planned, .runs = runs, .prefill = prefill};
     f->ring_at = f->first % g->ring_slots;
     f->ring_n = runs;
@@ -134,12 +133,12 @@ static weft_status start_reads(struct loop *g, uint32_t runs, bool prefill) {
         f->ring_n = g->ring_slots;
     }
     if (!g->null_device) {
-        WEFT_TRY(weft_session_vars_start(g->e->session, 0, vars, &f->vars));
+        WEFT_TRY(weft_session_vars_start(g->e->session, 0, g->vars_bytes, &f->vars));
         weft_status status =
             weft_session_read_start(g->e->session, "ring", f->ring_at * 4ull, f->ring_n * 4ull, &f->ring);
         if (status != WEFT_OK) {
             uint32_t block[BLOCK_WORDS];
-            weft_readback_finish(g->lm->gpu, &f->vars, block, vars);
+            weft_readback_finish(g->lm->gpu, &f->vars, block, g->vars_bytes);
             return status;
         }
     }
@@ -196,7 +195,6 @@ static bool is_stop(const struct loop *g, int32_t id) {
 static weft_status land(struct loop *g, struct flight *f, uint32_t *active, uint32_t *n_out,
                         uint32_t ring[WEFT_LM_RING]) {
     uint32_t block[BLOCK_WORDS];
-    uint64_t vars = (g->at_active > g->at_n_out ? g->at_active : g->at_n_out) + 4;
     *f = g->flights[0];
     memmove(g->flights, g->flights + 1, (AHEAD - 1) * sizeof *g->flights);
     g->n_flights--;
@@ -206,9 +204,9 @@ static weft_status land(struct loop *g, struct flight *f, uint32_t *active, uint
         memset(ring, 0, f->ring_n * sizeof *ring);
         return WEFT_OK;
     }
-    weft_status first = weft_readback_finish(g->lm->gpu, &f->vars, block, vars);
+    weft_status first = weft_readback_finish(g->lm->gpu, &f->vars, block, g->vars_bytes);
     weft_status second = weft_readback_finish(g->lm->gpu, &f->ring, ring, f->ring_n * 4ull);
-    *active = block[g->at_active / 4];
+    *active = block[WEFT_VAR_ACTIVE];
     *n_out = block[g->at_n_out / 4];
     return first != WEFT_OK ? first : second;
 }

@@ -2,9 +2,6 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
-#include "core/str.h"
-
-#include <string.h>
 
 weft_status weft_lm_check_family(const struct weft_gguf *file) {
     struct weft_gguf_str name;

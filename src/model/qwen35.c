@@ -11,7 +11,6 @@
 ///
 /// Yang et al., "Gated Delta Networks: Improving Mamba2 with Delta Rule", 2024.
 #include "model/decoder.h"
-#include "core/error.h"
 
 static weft_value op(struct weft_model_build *m, const char *name, uint32_t layer, const char *node, weft_value x) {
     return weft_bn(&m->b, name, weft_block_name(m, layer, node), &x, 1, NULL, 0);

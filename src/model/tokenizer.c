@@ -7,7 +7,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define MOST_TOKENS (INT32_MAX / 4)
@@ -272,7 +271,7 @@ void weft_tokenizer_destroy(struct weft_tokenizer *t) {
 
 /// Pieces and special tokens in turn.
 static weft_status encode_parts(const struct weft_tokenizer *t, const char *text, size_t len,
-                                const struct weft_place *places, size_t count, struct weft_ids *out) {
+                                const struct weft_special_at *places, size_t count, struct weft_ids *out) {
     size_t from = 0;
     for (size_t i = 0; i <= count; i++) {
         size_t to = i < count ? places[i].at : len;
@@ -287,7 +286,7 @@ static weft_status encode_parts(const struct weft_tokenizer *t, const char *text
 weft_status weft_tokenizer_encode(const struct weft_tokenizer *t, const char *text, size_t len, unsigned flags,
                                   struct weft_ids *out) {
     size_t before = out->count, n_places = 0;
-    struct weft_place *places = NULL;
+    struct weft_special_at *places = NULL;
     const struct weft_splitter *splitter = flags & WEFT_ENCODE_PARSE_SPECIAL ? &t->all : &t->user;
     bool ends = flags & WEFT_ENCODE_ADD_BOS;
     weft_status status = WEFT_OK;

@@ -50,10 +50,10 @@ weft_status weft_splitter_create(const struct weft_tokenizer *t, bool control, s
 void weft_splitter_destroy(struct weft_splitter *s);
 
 /// Places of special tokens in a text, in rising order; freed with weft_free.
-struct weft_place {
+struct weft_special_at {
     size_t at;
     int32_t id;
 };
 weft_status weft_splitter_find(const struct weft_tokenizer *t, const struct weft_splitter *s, const char *text,
-                               size_t len, struct weft_place **out, size_t *count);
+                               size_t len, struct weft_special_at **out, size_t *count);
 #endif

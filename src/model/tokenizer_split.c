@@ -174,13 +174,13 @@ static weft_status make_offers(const struct weft_tokenizer *t, const struct weft
 }
 
 static int by_place(const void *a, const void *b) {
-    const struct weft_place *x = a, *y = b;
+    const struct weft_special_at *x = a, *y = b;
     return x->at < y->at ? -1 : x->at > y->at;
 }
 
 /// Takes offers in order until none is left.
 static weft_status claim(const struct weft_tokenizer *t, const struct weft_splitter *s, const char *text, size_t len,
-                         uint8_t *taken, struct offer *heap, size_t n, struct weft_place **out, size_t *count) {
+                         uint8_t *taken, struct offer *heap, size_t n, struct weft_special_at **out, size_t *count) {
     size_t cap = 0;
     while (n) {
         struct offer offer = heap[0];
@@ -193,7 +193,7 @@ static weft_status claim(const struct weft_tokenizer *t, const struct weft_split
             memset(taken + offer.at, 1, size);
             if (!weft_grow((void **)out, &cap, *count + 1, sizeof **out))
                 return weft_fail(WEFT_ERR_NOMEM, "out of memory for special tokens in %zu bytes", len);
-            (*out)[(*count)++] = (struct weft_place){offer.at, special->id};
+            (*out)[(*count)++] = (struct weft_special_at){offer.at, special->id};
         }
         if (again >= 0) heap[0].rank = s->sorted[again].rank;
         else heap[0] = heap[--n];
@@ -204,7 +204,7 @@ static weft_status claim(const struct weft_tokenizer *t, const struct weft_split
 }
 
 weft_status weft_splitter_find(const struct weft_tokenizer *t, const struct weft_splitter *s, const char *text,
-                               size_t len, struct weft_place **out, size_t *count) {
+                               size_t len, struct weft_special_at **out, size_t *count) {
     *out = NULL;
     *count = 0;
     if (s->count == 0 || len == 0) return WEFT_OK;

@@ -410,8 +410,7 @@ static bool reads_beside(struct weft_expr *e, weft_value v, const struct weft_no
 static bool may_pack(struct weft_expr *e, weft_value v, const struct weft_type *t, const char *name) {
     struct weft_lower *l = e->step->l;
     const struct weft_node *range = weft_x_range_writer(l, v);
-    if (!e->flat || t->rank != e->space.rank || memcmp(t->dims, e->space.dims, t->rank * sizeof *t->dims) != 0)
-        return false;
+    if (!e->flat || !weft_type_same_dims(t, &e->space)) return false;
     if (!range) return true;
     if (!reads_beside(e, v, range)) return false;
     weft_dim start = weft_lower_range(l, range).elem_offset;

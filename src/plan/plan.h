@@ -64,7 +64,7 @@ struct weft_plan_state {
     uint64_t row_bytes, rows;
     // what a run does to it (compile/positions.c)
     bool written;        ///< by an operator; else it is the host's
-    bool notes;          ///< written by operators beside the sequence (weft_state_access.beside)
+    bool non_positional; ///< written by operators beside the sequence (weft_state_access.beside)
     uint32_t position;   ///< rows are written from this position on (in plan->positions); WEFT_NO_POSITION
     uint64_t window;     ///< rows before a position that its readers need; UINT64_MAX: all
     uint32_t pages;      ///< PAGED: its group in plan->page_groups

@@ -123,6 +123,13 @@ static inline void cli_expect(struct cli *c, int code) {
     assert_int_equal(c->code, code);
 }
 
+/// For the end of a group: removes the folder with all that tests wrote.
+static inline int cli_teardown(void **state) {
+    (void)state;
+    cli_remove_all();
+    return 0;
+}
+
 static inline size_t cli_lines(const char *text) {
     size_t n = 0;
     for (; *text; text++) n += *text == '\n';

@@ -407,12 +407,6 @@ static void test_context(void **state) {
     }
 }
 
-static int teardown(void **state) {
-    (void)state;
-    cli_remove_all();
-    return 0;
-}
-
 int main(void) {
     setenv("WEFT_WEBGPU", "null", 1);
     unsetenv("WEFT_CATALOGUE");
@@ -430,5 +424,5 @@ int main(void) {
         cmocka_unit_test(test_bench_of_one_token),
         cmocka_unit_test(test_context),
     };
-    return cmocka_run_group_tests_name("cli", tests, NULL, teardown);
+    return cmocka_run_group_tests_name("cli", tests, NULL, cli_teardown);
 }

@@ -56,7 +56,7 @@ static uint32_t argmax(const double *x) {
 }
 
 /// SwiftShader takes about a second for each kernel: no more programs there than it takes to generate and to score.
-static bool dear(void) { return strcmp(weft_gpu_caps(gpu)->implementation, "dawn") == 0 && !getenv("WEFT_TEST_LONG"); }
+static bool dear(void) { return strcmp(weft_gpu_caps(gpu)->implementation, "dawn") == 0 && !weft_test_long(); }
 
 // ---- scoring -------------------------------------------------------------------------------------------------------
 

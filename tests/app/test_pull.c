@@ -467,12 +467,6 @@ static int setup(void **state) {
     return weft_sha256_hex(content, SIZE, sha) != WEFT_OK;
 }
 
-static int teardown(void **state) {
-    (void)state;
-    cli_remove_all();
-    return 0;
-}
-
 int main(void) {
     setenv("WEFT_WEBGPU", "null", 1);
     const struct CMUnitTest tests[] = {
@@ -481,5 +475,5 @@ int main(void) {
         cmocka_unit_test(test_redirects),   cmocka_unit_test(test_server),         cmocka_unit_test(test_wheels),
         cmocka_unit_test(test_wheels_fail), cmocka_unit_test(test_damaged_wheel),  cmocka_unit_test(test_interrupt),
     };
-    return cmocka_run_group_tests_name("pull", tests, setup, teardown);
+    return cmocka_run_group_tests_name("pull", tests, setup, cli_teardown);
 }

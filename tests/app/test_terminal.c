@@ -160,6 +160,28 @@ static void graphs(void **state) {
     assert_true(shown); // some of them are graphs
 }
 
+/// A graph that fails in the middle of compiling: how far it came is printed, with names of steps and tensors.
+static void failed_compilations(void **state) {
+    (void)state;
+    static const char text[] =
+        "input \"x" HOSTILE "\" f32 [60000000]\n%a = exp %\"x" HOSTILE "\" \"n" HOSTILE
+        "\"\n%b = cumsum %a\n%c = cumsum %b\n%d = cumsum %c\n%e = cumsum %d\n"
+        "%f = add %a %b\n%g = add %f %c\n%h = add %g %d\n%i = add %h %e\noutput %i \"y" HIGH "\"\n";
+    static const char *const passes[] = {"--passes=verify", "--passes=fuse", "--passes=lower", "--passes=commit"};
+    char path[256];
+    snprintf(path, sizeof path, "%s", cli_path("failing.weft"));
+    cli_write(path, text, sizeof text - 1);
+    for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) {
+        struct cli *c = CLI("inspect", path, "--limits", "min", passes[i]);
+        run_safely(c);
+        assert_int_equal(c->code, 1);
+        assert_non_null(strstr(c->err, "fits no heap"));
+        assert_non_null(strstr(c->out, "\\x1b[2J"));                         // the name is there, to be seen
+        assert_non_null(strstr(c->out, i ? "\\u009b31m" : "\\xc2\\x9b31m")); // graphs read back, so bytes are escaped
+        cli_free(c);
+    }
+}
+
 static void catalogues_and_arguments(void **state) {
     (void)state;
     static const char escaped[] = "\\u001b[2J\\u0007\\u009b31m\\u202e\\u007f";
@@ -256,18 +278,16 @@ static void unknown_keys(void **state) {
     cli_free(text), cli_free(json), cli_free(run);
 }
 
-static int teardown(void **state) {
-    (void)state;
-    cli_remove_all();
-    return 0;
-}
-
 int main(void) {
     setenv("WEFT_WEBGPU", "null", 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files),   cmocka_unit_test(json_loses_nothing),
-        cmocka_unit_test(graphs),  cmocka_unit_test(catalogues_and_arguments),
-        cmocka_unit_test(content), cmocka_unit_test(unknown_keys),
+        cmocka_unit_test(files),
+        cmocka_unit_test(json_loses_nothing),
+        cmocka_unit_test(graphs),
+        cmocka_unit_test(catalogues_and_arguments),
+        cmocka_unit_test(content),
+        cmocka_unit_test(unknown_keys),
+        cmocka_unit_test(failed_compilations),
     };
-    return cmocka_run_group_tests_name("terminal", tests, NULL, teardown);
+    return cmocka_run_group_tests_name("terminal", tests, NULL, cli_teardown);
 }

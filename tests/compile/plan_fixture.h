@@ -72,10 +72,41 @@ static inline const char *fixture_repeated(const struct weft_plan *plan) {
     return NULL;
 }
 
+/// Whether the plan's report has these words; fails the test unless it is as asked for.
+static inline void fixture_report(const struct weft_plan *plan, const char *words, bool there) {
+    const char *report = weft_str_get(&plan->report);
+    if ((strstr(report, words) != NULL) != there)
+        fail_msg("'%s' %s:\n%s", words, there ? "is not in" : "is in", report);
+}
+
 static inline uint32_t fixture_random(uint32_t *s) {
     *s ^= *s << 13;
     *s ^= *s >> 17;
     *s ^= *s << 5;
     return *s;
+}
+
+/// A random graph of elementwise, row and contraction nodes over x [T, 64], %0 to %n-1, without outputs. A node reads x
+/// or one of the `near` nodes before it, and as its second operand one of `far`.
+static inline void fixture_random_graph(struct weft_str *text, uint32_t *seed, int most_rows, uint32_t n, uint32_t near,
+                                        uint32_t far) {
+    weft_str_addf(
+        text, "symbol T 0 %d\ninput x f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u q4_0 [64, 64]\n",
+        most_rows);
+    for (uint32_t i = 0; i < n; i++) {
+        char a[16] = "x", b[16] = "x";
+        if (i && fixture_random(seed) % 8)
+            snprintf(a, sizeof a, "%u", i - 1 - fixture_random(seed) % (i < near ? i : near));
+        if (i && fixture_random(seed) % 8)
+            snprintf(b, sizeof b, "%u", i - 1 - fixture_random(seed) % (i < far ? i : far));
+        switch (fixture_random(seed) % 7) {
+        case 0: weft_str_addf(text, "%%%u = tanh %%%s\n", i, a); break;
+        case 1: weft_str_addf(text, "%%%u = matmul %%%s %%w\n", i, a); break;
+        case 2: weft_str_addf(text, "%%%u = matmul %%%s %%u\n", i, a); break;
+        case 3: weft_str_addf(text, "%%%u = rms_norm %%%s %%v\n", i, a); break;
+        case 4: weft_str_addf(text, "%%%u = softmax %%%s\n", i, a); break;
+        default: weft_str_addf(text, "%%%u = add %%%s %%%s\n", i, a, b);
+        }
+    }
 }
 #endif

@@ -110,10 +110,6 @@ static void unknown_ranges_may_meet(void **state) {
 
 // ---- order, outputs, operators with kernels of their own -----------------------------------------------------------
 
-static void report_says(const struct weft_plan *p, const char *words) {
-    if (!strstr(p->report.len ? p->report.data : "", words)) fail_msg("'%s' lacks '%s'", p->report.data, words);
-}
-
 /// What reads a view of the old version, at the end of a long path, stands before the write all the same.
 static void readers_of_views_come_first(void **state) {
     (void)state;
@@ -127,7 +123,7 @@ static void readers_of_views_come_first(void **state) {
     assert_int_equal(write, sc->n_steps - 1); // and not behind the tanh, whose kernel it could have ended
     assert_true(sc->steps[write].copy.kind);
     assert_int_equal(sc->copied_bytes, 32);
-    report_says(p, "copies 32 bytes: it writes elements 0 .. 8 of state 'm', of which 'late' reads 0 .. 8");
+    fixture_report(p, "copies 32 bytes: it writes elements 0 .. 8 of state 'm', of which 'late' reads 0 .. 8", true);
     weft_plan_destroy(p);
 }
 
@@ -139,7 +135,7 @@ static void kernels_of_their_own_get_copies(void **state) {
     assert_int_equal(p->schedules[0].n_steps, 2);
     assert_true(p->schedules[0].steps[0].copy.kind);
     assert_int_equal(p->schedules[0].copied_bytes, 2 * 4 * 4);
-    report_says(p, "reads 'c' as 'in0' and writes it as 'out0'");
+    fixture_report(p, "reads 'c' as 'in0' and writes it as 'out0'", true);
     weft_plan_destroy(p);
     p = fixture_plan("state m dense f32 [64]\n%x = slice %m {start=3, len=20}\n%1 = assign %m %x {start=9}\n"
                      "%z = slice %1 {start=0, len=9}\n%2 = assign %1 %z {start=9}\n%3 = slice %2 {start=5, len=8}\n"
@@ -255,7 +251,7 @@ static void outputs_may_be_views(void **state) {
     assert_int_equal(sc->n_steps, 3); // tanh writes to the output itself; two copies
     assert_int_equal(sc->copied_bytes, 3 * 4 * 4 + 5 * 4);
     for (uint32_t i = 0; i < sc->n_tensors; i++) assert_int_not_equal(sc->tensors[i].mem, WEFT_MEM_TRANSIENT);
-    report_says(p, "'copy to output 'state'' copies 20 bytes: the output is a view of 'm'");
+    fixture_report(p, "'copy to output 'state'' copies 20 bytes: the output is a view of 'm'", true);
     weft_plan_destroy(p);
 }
 

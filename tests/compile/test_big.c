@@ -275,8 +275,8 @@ static void pages_fit_a_binding(void **state) {
     REFUSED(weft_compile(fixture_graph(larger), &caps, &params, &p), WEFT_ERR_LIMIT, "more than have numbers");
 }
 
-/// A program for one size is not judged by the memory that others would take.
-static void one_size_is_judged_by_itself(void **state) {
+/// A program for one size is not validated by the memory that others would take.
+static void one_size_is_validated_by_itself(void **state) {
     (void)state;
     static const char text[] = "symbol T 1 1000000\ninput x f32 [T, 1000]\n%0 = tanh %x\noutput %0 y\n";
     struct weft_gpu_caps caps = limited(true);
@@ -431,7 +431,7 @@ int main(void) {
         cmocka_unit_test(pools_have_banks),
         cmocka_unit_test(pages_fit_a_binding),
         cmocka_unit_test(slices_of_large_rows_are_copied),
-        cmocka_unit_test(one_size_is_judged_by_itself),
+        cmocka_unit_test(one_size_is_validated_by_itself),
         cmocka_unit_test(random_access_has_segments),
         cmocka_unit_test(checker_notices),
         cmocka_unit_test(buffers_have_an_end),

@@ -431,26 +431,8 @@ static void random_graphs(void **state) {
     uint32_t seed = 77;
     for (int round = 0; round < 120; round++) {
         struct weft_str text = {0};
-        weft_str_addf(
-            &text,
-            "symbol T 0 %d\ninput x f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u q4_0 [64, 64]\n",
-            round % 2 ? 4 : 100);
         uint32_t n = 4 + fixture_random(&seed) % 40;
-        for (uint32_t i = 0; i < n; i++) {
-            char a[16] = "x", b[16] = "x";
-            if (i && fixture_random(&seed) % 8)
-                snprintf(a, sizeof a, "%u", i - 1 - fixture_random(&seed) % (i < 6 ? i : 6));
-            if (i && fixture_random(&seed) % 8)
-                snprintf(b, sizeof b, "%u", i - 1 - fixture_random(&seed) % (i < 12 ? i : 12));
-            switch (fixture_random(&seed) % 7) {
-            case 0: weft_str_addf(&text, "%%%u = tanh %%%s\n", i, a); break;
-            case 1: weft_str_addf(&text, "%%%u = matmul %%%s %%w\n", i, a); break;
-            case 2: weft_str_addf(&text, "%%%u = matmul %%%s %%u\n", i, a); break;
-            case 3: weft_str_addf(&text, "%%%u = rms_norm %%%s %%v\n", i, a); break;
-            case 4: weft_str_addf(&text, "%%%u = softmax %%%s\n", i, a); break;
-            default: weft_str_addf(&text, "%%%u = add %%%s %%%s\n", i, a, b);
-            }
-        }
+        fixture_random_graph(&text, &seed, round % 2 ? 4 : 100, n, 6, 12);
         weft_str_addf(&text, "output %%%u z\n", n - 1);
         struct weft_gpu_caps caps = fixture_caps();
         if (round % 3 == 0) weft_gpu_caps_min(&caps);

@@ -30,7 +30,7 @@ static void every_operator_with_large_operands(void **state) {
     (void)state;
     weft_gpu *gpu = open_limited(BIG_LIMIT);
     const char *limits = getenv("WEFT_LIMITS");
-    struct op_picks picks = {.operators = !limits || !*limits}; // else a lane of the same compiler has them
+    struct op_picks picks = {.operators = !limits || !*limits}; // else a configuration of the same compiler has them
     int bad = 0;
     for (size_t i = 0; weft_test_short() && !weft_test_thin() && i < N_BIG; i++)
         for (int level = 0; level < (big_cases[i].levels ? OP_LEVELS : 1); level++)
@@ -79,7 +79,7 @@ static void every_case_with_tiny_bindings(void **state) {
     (void)state;
     if (weft_test_thin()) skip();
     weft_gpu *gpu = open_limited(8192);
-    struct op_picks picks = {.operators = false}; // other lanes have them with whole operands
+    struct op_picks picks = {.operators = false}; // other configurations have them with whole operands
     int bad = 0;
     uint32_t run = 0, fit = 0, refused = 0;
     for (size_t t = 0; t < sizeof op_tables / sizeof *op_tables; t++)

@@ -72,30 +72,12 @@ static void random_graphs(void **state) {
     uint32_t seed = 4711;
     // SwiftShader takes about a second for each kernel of q8_0 and q4_0: a few graphs there.
     const struct weft_gpu_caps *caps = weft_gpu_caps(weft_test_gpu());
-    bool dear = caps->kind == WEFT_GPU_CPU && strcmp(caps->implementation, "dawn") == 0 && !getenv("WEFT_TEST_LONG");
+    bool dear = caps->kind == WEFT_GPU_CPU && strcmp(caps->implementation, "dawn") == 0 && !weft_test_long();
     int bad = 0, rounds = dear ? 4 : 12;
     for (int round = 0; round < rounds; round++) {
         struct weft_str text = {0};
-        weft_str_addf(
-            &text,
-            "symbol T 0 %d\ninput x f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u q4_0 [64, 64]\n",
-            round % 2 ? 4 : 40);
         uint32_t n = 3 + fixture_random(&seed) % 12;
-        for (uint32_t i = 0; i < n; i++) {
-            char a[16] = "x", b[16] = "x";
-            if (i && fixture_random(&seed) % 8)
-                snprintf(a, sizeof a, "%u", i - 1 - fixture_random(&seed) % (i < 5 ? i : 5));
-            if (i && fixture_random(&seed) % 8)
-                snprintf(b, sizeof b, "%u", i - 1 - fixture_random(&seed) % (i < 9 ? i : 9));
-            switch (fixture_random(&seed) % 7) {
-            case 0: weft_str_addf(&text, "%%%u = tanh %%%s\n", i, a); break;
-            case 1: weft_str_addf(&text, "%%%u = matmul %%%s %%w\n", i, a); break;
-            case 2: weft_str_addf(&text, "%%%u = matmul %%%s %%u\n", i, a); break;
-            case 3: weft_str_addf(&text, "%%%u = rms_norm %%%s %%v\n", i, a); break;
-            case 4: weft_str_addf(&text, "%%%u = softmax %%%s\n", i, a); break;
-            default: weft_str_addf(&text, "%%%u = add %%%s %%%s\n", i, a, b);
-            }
-        }
+        fixture_random_graph(&text, &seed, round % 2 ? 4 : 40, n, 5, 9);
         for (uint32_t i = n - 1; i + 3 > n; i--) weft_str_addf(&text, "output %%%u z%u\n", i, i);
         int now = run("random", weft_str_get(&text), round % 2 ? few : many, 1, 2e-4);
         if (now) print_message("%s", weft_str_get(&text));

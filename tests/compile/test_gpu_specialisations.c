@@ -62,7 +62,7 @@ static void add_kind(void *user, const struct operand_graph *o) {
     if (!operand_text(&k->text, o)) return;
     const char *text = weft_str_get(&k->text);
     if (weft_graph_parse(weft_ops(), text, strlen(text), &g) != WEFT_OK) return;
-    if (weft_compile(g, &k->caps, &params, &plan) != WEFT_OK) return; // test_operands.c judges refusals
+    if (weft_compile(g, &k->caps, &params, &plan) != WEFT_OK) return; // test_operands.c validates refusals
     for (uint32_t i = 0; i < plan->schedules[0].n_steps; i++)
         specials_add(&k->all, text, &plan->schedules[0], &plan->schedules[0].steps[i]);
     weft_plan_destroy(plan);

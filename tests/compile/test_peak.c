@@ -76,7 +76,7 @@ static uint32_t check_model(struct weft_test_model *m, const char *name, const s
             if (weft_lm_build_graph(m->file, &m->config, build, &g) != WEFT_OK ||
                 weft_compile(g, &caps, &params, &p) != WEFT_OK)
                 fail_msg("%s: %s", name, weft_error_message());
-            bad += !near_bound(p, name, getenv("WEFT_TEST_LONG") != NULL);
+            bad += !near_bound(p, name, weft_test_long());
             weft_plan_destroy(p);
         }
     }

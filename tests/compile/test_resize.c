@@ -243,7 +243,7 @@ static void failed_resizes_change_nothing(void **state) {
 }
 
 /// Negative control: an update function that lies is noticed, in whatever step and word.
-static void sabotage_is_noticed(void **state) {
+static void wrong_words_are_noticed(void **state) {
     (void)state;
     weft_gpu *gpu = open_null();
     struct world w = begin(gpu, dynamic, NULL), other = begin(gpu, dynamic, NULL);
@@ -251,11 +251,11 @@ static void sabotage_is_noticed(void **state) {
         assert_int_equal(resize(&w, 16), WEFT_OK);
         assert_int_equal(resize(&other, 16), WEFT_OK);
         assert_int_equal(differences(&w, &other), 0);
-        weft_session_sabotage(w.session, step, step % 3);
+        weft_session_test_word(w.session, step, step % 3);
         struct weft_session_view v = weft_session_view(w.session);
         memcpy((char *)w.arena + v.staged_offset, v.staged, v.staged_bytes);
         assert_int_equal(differences(&w, &other), 1);
-        weft_session_sabotage(w.session, UINT32_MAX, 0);
+        weft_session_test_word(w.session, UINT32_MAX, 0);
         v = weft_session_view(w.session);
         memcpy((char *)w.arena + v.staged_offset, v.staged, v.staged_bytes);
         assert_int_equal(differences(&w, &other), 0);
@@ -307,14 +307,10 @@ static void any_number_of_groups_is_folded(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(follows_fresh_sessions),
-        cmocka_unit_test(many_sizes),
-        cmocka_unit_test(equals_a_plan_for_that_size),
-        cmocka_unit_test(empty_runs),
-        cmocka_unit_test(static_graphs_never_change),
-        cmocka_unit_test(failed_resizes_change_nothing),
-        cmocka_unit_test(sabotage_is_noticed),
-        cmocka_unit_test(sizes_below_zero_are_refused),
+        cmocka_unit_test(follows_fresh_sessions),         cmocka_unit_test(many_sizes),
+        cmocka_unit_test(equals_a_plan_for_that_size),    cmocka_unit_test(empty_runs),
+        cmocka_unit_test(static_graphs_never_change),     cmocka_unit_test(failed_resizes_change_nothing),
+        cmocka_unit_test(wrong_words_are_noticed),        cmocka_unit_test(sizes_below_zero_are_refused),
         cmocka_unit_test(any_number_of_groups_is_folded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,7 +125,7 @@ static void every_operator_has_symbolic_cases(void **state) {
 }
 
 /// Makes each word of each step wrong, one at a time.
-static void sabotage_case(weft_gpu *gpu, const struct op_case *c, struct total *total) {
+static void wrong_words_of(weft_gpu *gpu, const struct op_case *c, struct total *total) {
     struct weft_graph *g = rig_graph(c->graph);
     struct sizes s = sizes_of(g, c);
     struct rig live, bound;
@@ -140,7 +140,7 @@ static void sabotage_case(weft_gpu *gpu, const struct op_case *c, struct total *
         rig_block(&live, i, &step);
         uint32_t words = weft_program_plan(live.program)->schedules[v.schedule].steps[step].bound.n_words;
         for (uint32_t w = 0; w < words; w++) {
-            weft_session_sabotage(live.session, step, w);
+            weft_session_test_word(live.session, step, w);
             rig_follow(&live);
             if (rig_differences(&live, &bound) != 1)
                 fail_msg("'%s': word %u of step %u is wrong, and nobody minds", c->name, w, step);
@@ -148,7 +148,7 @@ static void sabotage_case(weft_gpu *gpu, const struct op_case *c, struct total *
         }
         total->steps++;
     }
-    weft_session_sabotage(live.session, UINT32_MAX, 0);
+    weft_session_test_word(live.session, UINT32_MAX, 0);
     rig_follow(&live);
     assert_int_equal(rig_differences(&live, &bound), 0);
     rig_end(&live);
@@ -161,7 +161,7 @@ static void every_word_counts(void **state) {
     weft_gpu *gpu = open_null(0);
     struct total total = {0};
     for (size_t t = 0; t < sizeof op_tables / sizeof *op_tables; t++)
-        for (size_t i = 0; i < op_tables[t].n; i++) sabotage_case(gpu, &op_tables[t].cases[i], &total);
+        for (size_t i = 0; i < op_tables[t].n; i++) wrong_words_of(gpu, &op_tables[t].cases[i], &total);
     weft_gpu_close(&gpu);
     print_message("%u words of %u steps\n", total.words, total.steps);
     assert_true(total.words > 1000);

@@ -2,17 +2,17 @@
 /// element is scanned once at every live size.
 #include "plan_fixture.h"
 
-struct lane {
+struct target {
     const char *name;
     struct weft_gpu_caps caps;
 };
 
-static void lanes(struct lane out[3]) {
-    out[0] = (struct lane){"gpu", fixture_caps()};
+static void targets(struct target out[3]) {
+    out[0] = (struct target){"gpu", fixture_caps()};
     out[0].caps.kind = WEFT_GPU_DISCRETE;
-    out[1] = (struct lane){"cpu", fixture_caps()};
+    out[1] = (struct target){"cpu", fixture_caps()};
     out[1].caps.kind = WEFT_GPU_CPU;
-    out[2] = (struct lane){"min", fixture_caps()};
+    out[2] = (struct target){"min", fixture_caps()};
     weft_gpu_caps_min(&out[2].caps);
 }
 
@@ -61,8 +61,8 @@ static void each_size_is_covered(void **state) {
         {"u32 [2, N, 70]", "1", 2, 70}, {"f16 [N, 2]", "-2", 1, 2}, {"f32 [600, N]", "-1", 600, 1},
     };
     static const int64_t bounds[] = {1, 9, 255, 2049, 20000, 100000};
-    struct lane all[3];
-    lanes(all);
+    struct target all[3];
+    targets(all);
     for (size_t d = 0; d < 3; d++)
         for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
             for (size_t b = 0; b < sizeof bounds / sizeof *bounds; b++) {
@@ -88,8 +88,8 @@ static void each_size_is_covered(void **state) {
 /// A row of ten million: three steps, two of which have a workgroup for each chunk.
 static void a_long_row_uses_the_device(void **state) {
     (void)state;
-    struct lane all[3];
-    lanes(all);
+    struct target all[3];
+    targets(all);
     for (size_t d = 0; d < 3; d++) {
         struct weft_plan *p = fixture_plan("input x f32 [10000000]\n%0 = cumsum %x\noutput %0 y\n", &all[d].caps, NULL);
         const struct weft_schedule *sc = &p->schedules[0];
@@ -108,8 +108,8 @@ static void short_and_many_lines_take_one_step(void **state) {
     (void)state;
     static const char *const types[] = {"f32 [7, 5]",           "f32 [1, 2048]", "f32 [2, 15000]", "f32 [300, 50000]",
                                         "f32 [40, 60000, 128]", "i32 [1]",       "u32 [8, 0]"};
-    struct lane all[3];
-    lanes(all);
+    struct target all[3];
+    targets(all);
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         char text[160];
         snprintf(text, sizeof text, "input x %s\n%%0 = cumsum %%x {axis=%d}\noutput %%0 y\n", types[i],
@@ -144,8 +144,8 @@ static void group_norm_takes_two_steps(void **state) {
         "%2 = mul %1 %x\noutput %2 y\n",
         "symbol S 0 900\ninput x f32 [1, 6, S]\n%0 = group_norm %x {groups=2}\n%1 = silu %0\noutput %1 y\n",
     };
-    struct lane all[3];
-    lanes(all);
+    struct target all[3];
+    targets(all);
     for (size_t d = 0; d < 3; d++)
         for (size_t i = 0; i < sizeof graphs / sizeof *graphs; i++) {
             struct weft_plan *p = fixture_plan(graphs[i], &all[d].caps, NULL);

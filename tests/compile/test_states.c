@@ -1,5 +1,5 @@
 /// States in plans: which buffers versions have under each policy, commits, what the report and the printed plan say,
-/// pairs, and the plan checker's judgement of states, with everything that can be wrong broken alone.
+/// pairs, and the plan checker's validation of states, with everything that can be wrong broken alone.
 #include "plan_fixture.h"
 #include "support/policy_graph.h"
 
@@ -67,8 +67,8 @@ static void double_states_are_committed_last(void **state) {
         if (p->states[i].policy == WEFT_STATE_DOUBLE) copied += p->states[i].bytes;
     assert_int_equal(commits, 6);
     assert_int_equal(sc->copied_bytes, copied);
-    assert_non_null(strstr(weft_str_get(&p->report), "state 's' has two buffers; 256 bytes are copied at the end"));
-    assert_non_null(strstr(weft_str_get(&p->report), "'commit s' copies 256 bytes: the state is double-buffered"));
+    fixture_report(p, "state 's' has two buffers; 256 bytes are copied at the end", true);
+    fixture_report(p, "'commit s' copies 256 bytes: the state is double-buffered", true);
     weft_plan_destroy(p);
     p = plan_of(policy_graph, WEFT_STATE_PING_PONG);
     assert_int_equal(p->schedules[0].copied_bytes, 0);
@@ -81,9 +81,8 @@ static void rows_stay_in_place(void **state) {
     struct weft_plan *p = plan_of(policy_graph, WEFT_STATE_PING_PONG);
     assert_int_equal(state_of(p, "kc")->policy, WEFT_STATE_IN_PLACE);
     assert_int_equal(state_of(p, "r")->policy, WEFT_STATE_PING_PONG);
-    assert_non_null(strstr(weft_str_get(&p->report),
-                           "state 'kc' stays in place: it is written in part only, by 'rows' (cache_append)"));
-    assert_non_null(strstr(weft_str_get(&p->report), "state 'r' has two buffers of 256 bytes that take turns"));
+    fixture_report(p, "state 'kc' stays in place: it is written in part only, by 'rows' (cache_append)", true);
+    fixture_report(p, "state 'r' has two buffers of 256 bytes that take turns", true);
     weft_plan_destroy(p);
     struct weft_gpu_caps caps = fixture_caps();
     REFUSED(weft_compile(fixture_graph("state kc ring f32 [4, 2] ping_pong\ninput x f32 [1, 2]\nvar p u32 0 9\n"
@@ -272,8 +271,29 @@ static void commits_that_are_wrong(void **state) {
     BAD(w, "step 'commit s' writes the past");
 }
 
+/// Layers ask for the same of the position; a session checks it once a run, not once a layer.
+static void equal_limits_once(void **state) {
+    (void)state;
+    struct weft_plan *p = fixture_plan("symbol T 1 4\nvar pos u32 0 1000\nvar at u32 0 1000\ninput x f32 [T, 8]\n"
+                                       "state a dense f32 [16, 8]\nstate b dense f32 [16, 8]\n"
+                                       "state c dense f32 [24, 8]\nstate d dense f32 [16, 8]\n"
+                                       "%a1 = cache_append %a %x %pos\n%b1 = cache_append %b %x %pos\n"
+                                       "%c1 = cache_append %c %x %pos\n%d1 = cache_append %d %x %at\n"
+                                       "%p1 = advance %pos {by=T}\n",
+                                       NULL, NULL);
+    static const char *const names[] = {"a", "c", "d"}; // another capacity and another variable are other limits
+    assert_int_equal(p->n_limits, 4);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(p->limits[i].kind, WEFT_LIMIT_WRITE);
+        assert_string_equal(p->limits[i].name, names[i]);
+    }
+    assert_int_equal(p->limits[3].kind, WEFT_LIMIT_BOUND);
+    weft_plan_destroy(p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_limits_once),
         cmocka_unit_test(versions_have_their_buffers),
         cmocka_unit_test(double_states_are_committed_last),
         cmocka_unit_test(rows_stay_in_place),

@@ -9,11 +9,6 @@ static uint32_t forms(const struct weft_plan *p, const char *name, enum weft_wei
     return n;
 }
 
-static void assert_report(const struct weft_plan *p, const char *words, bool there) {
-    if ((strstr(weft_str_get(&p->report), words) != NULL) != there)
-        fail_msg("'%s' in:\n%s", words, weft_str_get(&p->report));
-}
-
 static void products_and_lookups_share_tiles(void **state) {
     (void)state;
     struct weft_plan *p = fixture_plan("symbol T 1 9\ninput i u32 [T]\nweight w q8_0 [24, 64]\n%0 = gather %w %i\n"
@@ -21,7 +16,7 @@ static void products_and_lookups_share_tiles(void **state) {
                                        NULL, NULL);
     assert_int_equal(forms(p, "w", WEFT_FORM_PACKED), 1);
     assert_int_equal(p->n_weights, 1);
-    assert_report(p, "lies on the device", false);
+    fixture_report(p, "lies on the device", false);
     weft_plan_destroy(p);
 }
 
@@ -37,8 +32,8 @@ static void others_read_elements(void **state) {
     assert_int_equal(forms(p, "v", WEFT_FORM_ELEMENTS), 1);
     assert_int_equal(forms(p, "v", WEFT_FORM_PACKED), 0);
     assert_int_equal(forms(p, "u", WEFT_FORM_ELEMENTS), 1);
-    assert_report(p, "weight 'w' lies on the device packed in 512 bytes and as elements in 256 bytes", true);
-    assert_report(p, "weight 'v'", false);
+    fixture_report(p, "weight 'w' lies on the device packed in 512 bytes and as elements in 256 bytes", true);
+    fixture_report(p, "weight 'v'", false);
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < p->n_shards; i++) bytes += p->shard_bytes[i];
     assert_int_equal(bytes, 512 + 256 + 256 + 256); // 3 rows of 64 halves; 120 and 40 halves; 14 words
@@ -74,7 +69,7 @@ static void quantised_elements_are_reported(void **state) {
     (void)state;
     struct weft_plan *p = fixture_plan("weight w q8_0 [10, 32]\n%0 = cast %w {to=f32}\noutput %0 y\n", NULL, NULL);
     assert_int_equal(p->n_weights, 1);
-    assert_report(p, "weight 'w' lies on the device as elements in 1280 bytes", true);
+    fixture_report(p, "weight 'w' lies on the device as elements in 1280 bytes", true);
     weft_plan_destroy(p);
 }
 
@@ -158,7 +153,7 @@ static void outputs_are_copied(void **state) {
     for (size_t i = 0; i < copies; i++) {
         char words[64];
         snprintf(words, sizeof words, "'copy to output '%s''", copied[i]);
-        assert_report(p, words, true);
+        fixture_report(p, words, true);
     }
     assert_int_equal(p->n_ios, 1 + 6);
     weft_plan_destroy(p);

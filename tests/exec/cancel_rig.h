@@ -1,5 +1,5 @@
 /// A device with a small program whose sessions show how often they ran, and that can be made to finish nothing: for
-/// the tests of cancel_tests.h.
+/// the tests of fence_tests.h and cancel_tests.h.
 #ifndef WEFT_TEST_CANCEL_RIG_H
 #define WEFT_TEST_CANCEL_RIG_H
 #include "api_graph.h"
@@ -7,7 +7,7 @@
 #include "exec/program.h"
 #include "layer_rig.h"
 
-static const char *cancel_on;     ///< implementation; NULL: the lane's
+static const char *cancel_on;     ///< implementation; NULL: the configuration's
 static struct layer cancel_layer; ///< all NULL on the null device
 
 enum { CANCEL_ROWS = 2, CANCEL_RING = 16 };
@@ -40,7 +40,7 @@ static weft_session *cancel_session(weft_program *program, bool checker) {
     return s;
 }
 
-/// A device's timeout counts from `impatient` on: before, a loaded machine may take longer for work that does finish.
+/// A device's timeout counts from `arm_timeout` on: before, a loaded machine may take longer for work that does finish.
 static struct world begin(double timeout) {
     struct world w = {.timeout = timeout};
     struct weft_device_params params = {.implementation = cancel_on, .timeout_seconds = cancel_on ? timeout : 0};
@@ -52,7 +52,7 @@ static struct world begin(double timeout) {
     return w;
 }
 
-static void impatient(struct world *w) {
+static void arm_timeout(struct world *w) {
     weft_gpu_lock(w->device);
     w->device->timeout = w->device->close_timeout = w->timeout;
     weft_gpu_unlock(w->device);

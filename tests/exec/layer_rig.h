@@ -3,6 +3,7 @@
 #ifndef WEFT_TEST_LAYER_RIG_H
 #define WEFT_TEST_LAYER_RIG_H
 #include "gpu/front/front.h"
+#include "gpu/gpu_test.h"
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>

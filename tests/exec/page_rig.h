@@ -24,7 +24,7 @@ static struct weft_device_memory memory(void) {
     return m;
 }
 
-static uint64_t pages_used(void) { return memory().pages_used / PAGE_BYTES; } // page 0 is one of them
+static inline uint64_t pages_used(void) { return memory().pages_used / PAGE_BYTES; } // page 0 is one of them
 
 static weft_session *session(void) {
     weft_session *s = NULL;

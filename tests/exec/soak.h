@@ -214,4 +214,17 @@ static inline void soak_notices(weft_device *device) {
     soak_end(&k.slots[0]);
     weft_program_destroy(&k.program);
 }
+
+static weft_device *soak_device;
+
+static inline int soak_teardown(void **state) {
+    (void)state;
+    weft_device_close(&soak_device);
+    return 0;
+}
+
+static inline void soak_control(void **state) {
+    (void)state;
+    soak_notices(soak_device);
+}
 #endif

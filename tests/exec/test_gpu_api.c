@@ -1,24 +1,11 @@
 /// The public API on a driver: a graph of one's own at several sizes against numbers worked out here, blocking and
 /// asynchronous, and a tiny model whose text, ids and logits must agree with each other.
+#include "api_device.h"
 #include "api_graph.h"
 #include "support/tiny_gemma3.h"
+#include "support/graph_run.h"
 #include <stdlib.h>
 #include <unistd.h>
-
-static weft_device *device;
-
-static int open_device(void **state) {
-    (void)state;
-    weft_status status = weft_device_open(NULL, &device);
-    if (status != WEFT_OK) print_error("%s\n", weft_error_message());
-    return status != WEFT_OK;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    weft_device_close(&device);
-    return 0;
-}
 
 // ---- a graph -------------------------------------------------------------------------------------------------------
 
@@ -288,7 +275,7 @@ static void model(void **state) {
     (void)state;
     const char *implementation = getenv("WEFT_WEBGPU");
     // SwiftShader compiles the model's kernels for two minutes; tests/app/test_gpu_lm.c has it do so once.
-    if (implementation && strcmp(implementation, "dawn") == 0 && !getenv("WEFT_TEST_LONG")) skip();
+    if (implementation && strcmp(implementation, "dawn") == 0 && !weft_test_long()) skip();
     static const char text[] = "The quick brown fox jumps over the lazy dog, and the dog does not mind at all.";
     char path[] = "/tmp/weft-gpu-api-XXXXXX";
     int fd = mkstemp(path);

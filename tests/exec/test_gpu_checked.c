@@ -3,6 +3,7 @@
 /// touches no memory. Each control is also run without the checks, to see that it does harm.
 #include "core/alloc.h"
 #include "core/error.h"
+#include "exec/session_test.h"
 #include "ops/ops.h"
 #include "ops/sample.h"
 #include "plan/update.h"
@@ -189,9 +190,9 @@ static void test_store_out_of_range(void **state) {
         must(weft_session_resize(s, (int64_t[]){7}));
         must(weft_session_run(s, 1, NULL));
         if (checked) expect_none(s);
-        weft_session_sabotage(s, 0, word_of(s, "e0"));
+        weft_session_test_word(s, 0, word_of(s, "e0"));
         must(weft_session_run(s, 1, NULL));
-        weft_session_sabotage(s, UINT32_MAX, 0);
+        weft_session_test_word(s, UINT32_MAX, 0);
         if (checked) expect_fault(s, "x", 7 * 40, 7 * 40 + 3, 7 * 40);
         must(weft_session_resize(s, (int64_t[]){8}));
         must(weft_session_read(s, "z", 0, z, sizeof z));
@@ -212,7 +213,7 @@ static void test_load_out_of_range(void **state) {
         must(weft_session_resize(s, (int64_t[]){1, 6}));
         must(weft_session_write(s, "x", 0, x, sizeof x));
         must(weft_session_resize(s, (int64_t[]){1, 5}));
-        weft_session_sabotage(s, 0, word_of(s, "e0"));
+        weft_session_test_word(s, 0, word_of(s, "e0"));
         must(weft_session_run(s, 1, NULL));
         must(weft_session_read(s, "z", 0, &z, 4));
         if (checked) expect_fault(s, "x", 5, 5, 5);
@@ -236,7 +237,7 @@ static void test_view_ends_where_it_ends(void **state) {
     must(weft_session_read(s, "z", 0, &z, 4));
     assert_true(z == 6 + 7 + 8 + 9 + 10 + 11);
     expect_none(s);
-    weft_session_sabotage(s, 0, word_of(s, "e0"));
+    weft_session_test_word(s, 0, word_of(s, "e0"));
     must(weft_session_run(s, 1, NULL));
     expect_fault(s, "x", 6, 6, 6);
     must(weft_session_read(s, "z", 0, &z, 4));

@@ -1,23 +1,9 @@
 /// What a user calls a thing decides nothing: inputs, weights, states, variables, symbols, nodes and outputs may have
 /// the names that the library has for things of its own, and a graph computes what it computes under any other names.
 /// The control is the same graph with plain names: both must agree, and with figures worked out here.
+#include "api_device.h"
 #include "api_graph.h"
 #include <stdlib.h>
-
-static weft_device *device;
-
-static int open_device(void **state) {
-    (void)state;
-    weft_status status = weft_device_open(NULL, &device);
-    if (status != WEFT_OK) print_error("%s\n", weft_error_message());
-    return status != WEFT_OK;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    weft_device_close(&device);
-    return 0;
-}
 
 /// Names in the order: symbol, input, weight, cache, variable, total, operators' names, outputs. Two sets of them are
 /// the library's own words, each in a role in which it could be taken for something else.

@@ -6,6 +6,7 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "exec/session_test.h"
 #include "core/half.h"
 #include "support/graph_run.h"
 
@@ -114,11 +115,11 @@ static void all_policies_and_checkers_agree(void **state) {
 }
 
 /// The seed of faults in other systems: bindings that do not follow when the buffers change roles.
-static void stuck_buffers_are_noticed(void **state) {
+static void fixed_parity_is_noticed(void **state) {
     (void)state;
     weft_session *s[2] = {begin(0, false), begin(1, false)};
     uint32_t idle = 0;
-    weft_session_sabotage_turn(s[1], true);
+    weft_session_test_parity(s[1], true);
     assert_in_range(mixed(s, 2, 200, 3, &idle), 1, 20);
     weft_session_destroy(&s[0]);
     weft_session_destroy(&s[1]);
@@ -127,7 +128,7 @@ static void stuck_buffers_are_noticed(void **state) {
 static bool notices(int policy, uint32_t step, uint32_t word) {
     weft_session *s[2] = {begin(policy, true), begin(policy, false)};
     uint32_t idle = 0;
-    weft_session_sabotage(s[1], step, word);
+    weft_session_test_word(s[1], step, word);
     bool noticed = mixed(s, 2, 60, 5, &idle) != 0;
     weft_session_destroy(&s[0]);
     weft_session_destroy(&s[1]);
@@ -319,7 +320,7 @@ static int teardown(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(states_follow_the_reference), cmocka_unit_test(all_policies_and_checkers_agree),
-        cmocka_unit_test(stuck_buffers_are_noticed),   cmocka_unit_test(wrong_words_are_noticed),
+        cmocka_unit_test(fixed_parity_is_noticed),     cmocka_unit_test(wrong_words_are_noticed),
         cmocka_unit_test(every_run_happens_once),      cmocka_unit_test(forks_and_snapshots_at_odd_runs),
     };
     return cmocka_run_group_tests_name("exec/policy", tests, setup, teardown);

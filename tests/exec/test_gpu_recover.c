@@ -6,6 +6,7 @@
 #include "gpu/gpu.h"
 #include "gpu/gpu_test.h"
 #include "support/tiny_gemma3.h"
+#include "support/graph_run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@ static uint64_t live_bytes(void) {
 }
 
 /// Where each pipeline takes a second to compile, and recovery compiles all of them.
-static bool slow(void) { return !strcmp(weft_gpu_caps(device)->implementation, "dawn") && !getenv("WEFT_TEST_LONG"); }
+static bool slow(void) { return !strcmp(weft_gpu_caps(device)->implementation, "dawn") && !weft_test_long(); }
 
 /// Nothing lives but the ring of readbacks, whose buffers are of 4096 bytes here.
 static bool only_readbacks(void) {

@@ -7,6 +7,7 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "exec/session_test.h"
 #include "ops/sample.h"
 #include "support/graph_run.h"
 
@@ -130,7 +131,7 @@ static void test_replay_equals_checker(void **state) {
 
 enum part { PREFILL, DECODE, PARTS };
 
-struct fault { ///< in one part of the story only; step NO_LIMIT: none
+struct fault { ///< in one part of the sequence only; step NO_LIMIT: none
     enum part part;
     uint32_t step, word;
     const weft_session *stale; ///< NULL: a word is wrong
@@ -138,12 +139,12 @@ struct fault { ///< in one part of the story only; step NO_LIMIT: none
 
 static void plant(weft_session *s, const struct fault *f, bool on) {
     uint32_t step = on ? f->step : NO_LIMIT;
-    if (f->stale) weft_session_sabotage_bind(s, step, f->stale);
-    else weft_session_sabotage(s, step, f->word);
+    if (f->stale) weft_session_test_groups(s, step, f->stale);
+    else weft_session_test_word(s, step, f->word);
 }
 
 /// A prefill of 5, then two decode runs, up to the part of the fault: what every control does.
-static struct weft_test_image story(weft_session *s, const struct fault *f) {
+static struct weft_test_image sequence(weft_session *s, const struct fault *f) {
     uint64_t seed = 5;
     struct move parts[PARTS] = {prefill_of(&seed, 0, 5, 1), decode_of(5, 2)};
     restart(s);
@@ -166,9 +167,9 @@ static const struct weft_schedule *schedule_of(enum part part) {
     return NULL;
 }
 
-/// True if the story with this fault ends in other bits than `truth`.
+/// True if the sequence with this fault ends in other bits than `truth`.
 static bool notices(weft_session *s, const struct weft_test_image *truth, const struct fault *f) {
-    struct weft_test_image image = story(s, f);
+    struct weft_test_image image = sequence(s, f);
     bool differs = weft_test_image_differs(s, truth, &image) != NULL;
     weft_free(image.bytes);
     return differs;
@@ -176,13 +177,13 @@ static bool notices(weft_session *s, const struct weft_test_image *truth, const 
 
 /// Each step of each schedule has a word that must not be wrong. (Not each word is such: a bound may have slack, and
 /// wide operands take offsets of whole vectors.)
-static void test_sabotaged_update(void **state) {
+static void test_wrong_update(void **state) {
     (void)state;
     weft_session *s = begin(false), *checker = begin(true);
     for (enum part p = PREFILL; p < PARTS; p++) {
         const struct weft_schedule *sc = schedule_of(p);
         struct fault none = {.part = p, .step = NO_LIMIT};
-        struct weft_test_image truth = story(checker, &none);
+        struct weft_test_image truth = sequence(checker, &none);
         assert_false(notices(s, &truth, &none));
         for (uint32_t i = 0; i < sc->n_steps; i++) {
             bool noticed = false;
@@ -206,7 +207,7 @@ static void test_mixed_notices(void **state) {
     uint32_t step = 0;
     while (step < sc->n_steps && strcmp(sc->steps[step].kernel->name, "advance") != 0) step++;
     assert_true(step < sc->n_steps);
-    weft_session_sabotage(pair.replay, step, 0);
+    weft_session_test_word(pair.replay, step, 0);
     assert_in_range(mixed(&pair, 1, 200, 1), 1, 20);
     weft_session_destroy(&pair.replay);
     weft_session_destroy(&pair.checker);
@@ -230,7 +231,7 @@ static void check_stale_steps(weft_session *s, weft_session *other, enum part p,
     uint32_t greedy[WEFT_SAMPLE_WORDS] = {0};
     uint64_t seed = 77;
     struct move far = prefill_of(&seed, 0, CHUNK, 1);
-    struct weft_test_image truth = story(s, &none);
+    struct weft_test_image truth = sequence(s, &none);
     for (uint32_t i = 0; i < sc->n_steps; i++) {
         if (!binds_own(&sc->steps[i])) continue;
         restart(other);
@@ -253,12 +254,12 @@ static void test_stale_bind(void **state) {
     restart(s); // the runs above have come to the end of the context
     // Buffers that are gone are not run with at all.
     struct weft_test_image before = weft_test_image(s, true);
-    weft_session_sabotage_bind(s, 0, other);
+    weft_session_test_groups(s, 0, other);
     weft_session_destroy(&other);
     assert_int_equal(weft_session_run(s, 1, NULL), WEFT_ERR_STALE);
     struct weft_test_image after = weft_test_image(s, true);
     assert_null(weft_test_image_differs(s, &before, &after));
-    weft_session_sabotage_bind(s, NO_LIMIT, NULL);
+    weft_session_test_groups(s, NO_LIMIT, NULL);
     must(weft_session_run(s, 1, NULL));
     weft_free(after.bytes);
     weft_free(before.bytes);
@@ -527,7 +528,7 @@ static int teardown(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replay_equals_checker), cmocka_unit_test(test_mixed_notices),
-        cmocka_unit_test(test_sabotaged_update),      cmocka_unit_test(test_stale_bind),
+        cmocka_unit_test(test_wrong_update),          cmocka_unit_test(test_stale_bind),
         cmocka_unit_test(test_runs_a_submit),         cmocka_unit_test(test_steady),
         cmocka_unit_test(test_disturbances),          cmocka_unit_test(test_refusals),
     };

@@ -2,6 +2,7 @@
 /// bit against programs bound to each size, and against programs whose graphs know only constants.
 #include "../ops/cases_run.h"
 #include "exec/session_test.h"
+#include "support/graph_run.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +12,7 @@
 
 static bool on_dawn(void) {
     const char *name = getenv("WEFT_WEBGPU");
-    return name && strcmp(name, "dawn") == 0 && !getenv("WEFT_TEST_LONG");
+    return name && strcmp(name, "dawn") == 0 && !weft_test_long();
 }
 
 static bool wanted(const char *name) {
@@ -430,10 +431,10 @@ static void wrong_words_change_results(void **state) {
                 make_leaves(&live, 3);
                 assert_int_equal(weft_session_resize(live.session, z), WEFT_OK);
                 assert_int_equal(op_upload(&live.r, live.session), WEFT_OK);
-                weft_session_sabotage(live.session, step, w);
+                weft_session_test_word(live.session, step, w);
                 run_only(&live);
                 noticed += differences(&live, &bound, 0) != 0;
-                weft_session_sabotage(live.session, UINT32_MAX, 0);
+                weft_session_test_word(live.session, UINT32_MAX, 0);
             }
             if (!noticed) fail_msg("'%s': no word of step %u matters", named[c].name, step);
         }

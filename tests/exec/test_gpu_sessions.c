@@ -26,7 +26,7 @@ static int teardown(void **state) {
     return 0;
 }
 
-/// One move of a session's story: sizes, inputs, runs. The same `seed` gives the same move.
+/// One move of a session's sequence: sizes, inputs, runs. The same `seed` gives the same move.
 static void move(weft_session *s, uint64_t seed) {
     static const int64_t sizes[] = {1, 2, 7, 16, 1, 33, 64, 1, 0};
     float a[BIND_ROWS * 3], b[BIND_ROWS * 3];
@@ -104,7 +104,7 @@ static void disturb(weft_session *s, weft_buffer **rubbish, uint32_t n, uint64_t
 }
 
 /// The first run equals the n-th equals checker mode, whatever is bound and whatever happens around them; bindings also
-/// change between the runs of a story, and ping-pong states change sides with each.
+/// change between the runs of a sequence, and ping-pong states change sides with each.
 static void first_is_nth_of(weft_program *program) {
     enum { ROUNDS = 16, RUBBISH = 12 };
     weft_session *s = bind_session(program, false), *checker = bind_session(program, true),
@@ -120,7 +120,7 @@ static void first_is_nth_of(weft_program *program) {
     disturb(s, rubbish, RUBBISH, 99); // between building and the first run
     for (uint64_t round = 0; round < ROUNDS; round++) {
         weft_session *all[] = {s, checker};
-        for (int k = 0; k < 2; k++) { // one story again and again: from the start, seven rows, three runs
+        for (int k = 0; k < 2; k++) { // one sequence again and again: from the start, seven rows, three runs
             api_must(bind_own(all[k]));
             api_must(api_set_rows(all[k], 7));
             api_must(weft_session_reset(all[k]));

@@ -1,6 +1,6 @@
 /// Threads that share a device and a program: test_threads.c runs them on the null device, where the thread sanitizer
-/// (`make tsan`) judges them too, test_gpu_threads.c on drivers, where results count. What each thread's session must
-/// show is what a session shows that lives the same story alone, bit for bit.
+/// (`make tsan`) validates them too, test_gpu_threads.c on drivers, where results count. What each thread's session
+/// must show is what a session shows that lives the same sequence alone, bit for bit.
 #ifndef WEFT_TEST_THREAD_RIG_H
 #define WEFT_TEST_THREAD_RIG_H
 #include "bind_graph.h"
@@ -11,7 +11,7 @@
 
 enum { THREADS = 4, LIVES = 4, MOVES = 6, SHARE = 8192 /* bytes of the common buffer, each */ };
 
-static const char *thread_on;     ///< implementation; NULL: the lane's
+static const char *thread_on;     ///< implementation; NULL: the configuration's
 static struct layer thread_layer; ///< stalls drivers; all NULL: nothing does
 static int rounds;                ///< how long they go on
 static int crowds = 1;            ///< how often all of them come
@@ -80,7 +80,7 @@ static void run_threads(thread_fn const *fns, void *const *users, int n) {
     assert_int_equal(atomic_load(&failures), 0);
 }
 
-// ---- stories -------------------------------------------------------------------------------------------------------
+// ---- sequences ---------------------------------------------------------------------------------------------------
 
 /// The seed of a move of a life of a user: the same gives the same sizes, inputs and number of runs.
 static uint64_t seed_of(int user, int life, int m) { return (uint64_t)(user * 1000 + life * 100 + m + 1); }
@@ -102,7 +102,7 @@ static weft_status move(weft_session *s, uint64_t seed, weft_buffer *const *bufs
     return status == WEFT_OK ? weft_session_run(s, n, fence) : status;
 }
 
-/// What sessions show that live the users' stories alone: an image for each move.
+/// What sessions show that live the users' sequences alone: an image for each move.
 static struct bind_image *stories_alone(void) {
     struct bind_image *alone = calloc(THREADS * LIVES * MOVES, sizeof *alone), *next = alone;
     assert_non_null(alone);
@@ -217,7 +217,7 @@ static void compile_another(const char *op, float (*expected)(float)) {
 static float minus(float x) { return -x; }
 static float positive(float x) { return x > 0 ? x : 0; }
 
-/// The same graph with the same weights is another program: it lives a story of the first user.
+/// The same graph with the same weights is another program: it lives a sequence of the first user.
 static void compile_the_same(struct user *me) {
     static const int64_t splits[] = {1};
     float w[12];
@@ -396,7 +396,7 @@ static void runs_never_mix(void **state) {
 
 // ---- cancelling ----------------------------------------------------------------------------------------------------
 
-static void *patient_thread(void *arg) {
+static void *waiting_thread(void *arg) {
     struct user *me = arg;
     weft_session *s = atomic_load(&me->session);
     uint64_t fence;
@@ -432,7 +432,7 @@ static void cancelled_at_random(void **state) {
     assert_non_null(users);
     for (int i = 0; i < THREADS; i++) {
         atomic_store(&users[i].session, own_inputs(false, (uint64_t)i));
-        fns[i] = patient_thread;
+        fns[i] = waiting_thread;
         args[i] = &users[i];
     }
     fns[THREADS] = cancel_thread;

@@ -1,4 +1,5 @@
 // The validation layer when a device is opened again underneath it, and when memory is short, on the null device.
+#include "gpu/gpu_test.h"
 #include "gpu/null_world.h"
 
 // ---- memory --------------------------------------------------------------------------------------------------------

@@ -134,7 +134,7 @@ static void test_policies_belong_to_all_versions(void **state) {
     (void)state;
     struct weft_graph *g = parse("state s dense f32 [2]\nvar p u32 0 9\ninput x f32 [2]\n%1 = state_write %s %x\n"
                                  "output %1 y\n");
-    weft_value s = weft_graph_find(g, "s"), after = weft_graph_state_latest(g, s);
+    weft_value s = weft_graph_find(g, "s"), after = tiny_latest(g, s);
     assert_int_equal(g->values[s].policy, WEFT_STATE_IN_PLACE);
     must(weft_graph_state_policy(g, after, WEFT_STATE_PING_PONG));
     assert_int_equal(g->values[s].policy, WEFT_STATE_PING_PONG);

@@ -8,6 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/// The last version of the state of which `v` is a version.
+static inline weft_value tiny_latest(const struct weft_graph *g, weft_value v) {
+    if (v >= g->n_values || g->values[v].state == UINT32_MAX) return WEFT_NO_VALUE;
+    uint32_t state = g->values[v].state;
+    for (size_t i = g->n_nodes; i-- > 0;) {
+        const struct weft_node *n = &g->nodes[i];
+        for (uint32_t k = 0; !n->dead && k < n->n_out; k++)
+            if (weft_node_writes(g, n, k) && g->values[n->out[k]].state == state) return n->out[k];
+    }
+    return g->states[state];
+}
+
 static inline bool tiny_is_one(struct weft_graph *g, weft_dim d) {
     int64_t x;
     return weft_dim_is_const(g->dims, d, &x) && x == 1;

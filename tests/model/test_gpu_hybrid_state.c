@@ -112,7 +112,7 @@ static void replay_together(weft_session *const *sessions, uint32_t n, uint32_t 
     }
 }
 
-/// Runs that are compared: 200, fewer where a run is dear or another lane has the same kernels.
+/// Runs that are compared: 200, fewer where a run is dear or another configuration has the same kernels.
 static uint32_t replayed(void) {
     const char *limits = getenv("WEFT_LIMITS");
     if (weft_test_long()) return 200;

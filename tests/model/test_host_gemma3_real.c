@@ -6,6 +6,7 @@
 #include "model/host.h"
 #include "model/real_model.h"
 #include "model/tokenizer.h"
+#include "support/graph_run.h"
 
 #include <math.h>
 #include <string.h>
@@ -19,11 +20,6 @@
 
 static struct weft_gguf *file;
 static struct weft_tokenizer *tokenizer;
-
-static bool is_long(void) {
-    const char *x = getenv("WEFT_TEST_LONG");
-    return x && *x && strcmp(x, "0") != 0;
-}
 
 static int setup(void **state) {
     (void)state;
@@ -88,7 +84,7 @@ static void test_greedy_story(void **state) {
         691,    1401, 9775,   531, 1441, 607,  1116, 861,   4690,   236764, 532,  1304,   691,   1401, 9775,   531,
     };
     if (!file) skip();
-    check_greedy("Once upon a time", want, is_long() ? 64 : 8);
+    check_greedy("Once upon a time", want, weft_test_long() ? 64 : 8);
 }
 
 static void test_greedy_laws(void **state) {
@@ -98,7 +94,7 @@ static void test_greedy_laws(void **state) {
     int32_t want[64];
     if (!file) skip();
     for (int i = 0; i < 64; i++) want[i] = period[i % 16];
-    check_greedy("The three laws of thermodynamics state that", want, is_long() ? 64 : 8);
+    check_greedy("The three laws of thermodynamics state that", want, weft_test_long() ? 64 : 8);
 }
 
 static void test_greedy_code(void **state) {
@@ -114,7 +110,7 @@ static void test_greedy_code(void **state) {
             int32_t id = block ? more[i] : head[i];
             want[at] = id < 0 ? digits[block] : id;
         }
-    check_greedy("def fibonacci(n):", want, is_long() ? 64 : 8);
+    check_greedy("def fibonacci(n):", want, weft_test_long() ? 64 : 8);
 }
 
 // ---- perplexity ----
@@ -153,7 +149,7 @@ static void test_perplexity(void **state) {
     struct weft_host_lm *lm = make(n, n);
     double total = 0;
     uint32_t scored = 0;
-    for (uint32_t chunk = 0; chunk < (is_long() ? 4 : 1); chunk++) {
+    for (uint32_t chunk = 0; chunk < (weft_test_long() ? 4 : 1); chunk++) {
         ids.data[chunk * n] = weft_tokenizer_bos(tokenizer);
         total += chunk_nll(lm, ids.data + chunk * n, n, &scored);
         double figure = exp(total / scored);

@@ -1,6 +1,6 @@
 /// Operator cases: rows of small text graphs that the device must compute as the host reference does. test_gpu_ops.c
-/// runs all of them in every lane, the one of minimum limits included; test_ops_covered.c works out from graphs and
-/// sizes which operator has met which kind of difficulty, so that a row cannot claim what it does not do.
+/// runs all of them in every configuration, the one of minimum limits included; test_ops_covered.c works out from
+/// graphs and sizes which operator has met which kind of difficulty, so that a row cannot claim what it does not do.
 ///
 /// Operators of one structure share a graph, since a pipeline costs 30 to 700 ms on CPU drivers; sizes are free.
 #ifndef WEFT_TEST_OPS_CASES_H

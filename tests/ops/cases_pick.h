@@ -1,8 +1,8 @@
-/// The short form of a driver lane: of all cases, levels of fusion and kinds of device, as few as bring every kernel
-/// once. What counts is worked out from plans, without running anything: each kernel with each workgroup, and with each
-/// type, access and width of an operand, whole or in segments; with a folded grid and a split dispatch; each operator
-/// with each combination of element types, and on NaN, infinities and the largest numbers. Sizes are not counted: the
-/// null device and the host reference have all of them.
+/// The short form of a driver configuration: of all cases, levels of fusion and kinds of device, as few as bring every
+/// kernel once. What counts is worked out from plans, without running anything: each kernel with each workgroup, and
+/// with each type, access and width of an operand, whole or in segments; with a folded grid and a split dispatch; each
+/// operator with each combination of element types, and on NaN, infinities and the largest numbers. Sizes are not
+/// counted: the null device and the host reference have all of them.
 ///
 /// A driver spends its time on compiling texts, so each pick is the one that brings most for the fewest new texts.
 /// WEFT_TEST_LONG=1 picks everything, as do a chosen case (WEFT_TEST_CASE) and a device that compiles fast.
@@ -17,7 +17,7 @@
 #include "plan/update.h"
 #include <stdio.h>
 
-enum { OP_LEVELS = 3, OP_PICK_KINDS = 2, OP_PICK_FEATURES = 256, OP_PICK_ITEMS = 8192 };
+enum { OP_LEVELS = 3, OP_PICK_KINDS = 2, OP_PICK_FEATURES = 256 };
 
 /// A case at a level of fusion, as one kind of device (0: as it is, 1: as a discrete GPU).
 struct op_item {
@@ -28,7 +28,7 @@ struct op_item {
 };
 
 struct op_picks {
-    bool operators; ///< count operators too: not where another lane of the same compiler has them
+    bool operators; ///< count operators too: not where another configuration of the same compiler has them
     struct op_item *items;
     size_t n, cap;
     struct weft_map features, texts; ///< to numbers

@@ -219,7 +219,7 @@ static inline struct operand_type operand_type(const struct operand_graph *g, ui
 static inline void operand_const(struct weft_str *out, weft_dtype dtype, int64_t n) {
     const struct weft_dtype_info *info = weft_dtype_info(dtype);
     if (info->quantised || n == 0) {
-        weft_str_add(out, n ? " hex:" : " hex:");
+        weft_str_add(out, " hex:");
         for (uint64_t i = 0; i < weft_dtype_bytes(dtype, (uint64_t)n); i++)
             weft_str_addf(out, "%02x", (unsigned)(i % info->block_bytes < 2 ? 0x30 : i * 7 % 50));
         return;

@@ -1,6 +1,6 @@
 /// The table of special values: every elementwise operator and every reduction over NaN, infinities, signed zeros,
 /// subnormals, the ends of the types, against C. test_special.c holds the host reference to it, test_gpu_special.c
-/// every lane; both fail for an operator of ops.def that has no row.
+/// every configuration; both fail for an operator of ops.def that has no row.
 ///
 /// A device may take subnormals of f32 for zeros, as operands and as results: such a result is right if it is what C
 /// gives for one of these readings.

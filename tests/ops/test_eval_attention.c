@@ -5,6 +5,7 @@
 #include "ir/dtype.h"
 #include "ops/ops.h"
 #include "ops/rope.h"
+#include "refused.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -70,12 +71,6 @@ static void expect(const struct run *r, const double *want, int64_t n) {
     if (!differs(r->out, want, n)) return;
     for (int64_t i = 0; i < n; i++) printf("%lld: %.17g, expected %.17g\n", (long long)i, r->out[i], want[i]);
     fail_msg("values differ");
-}
-
-static void refused(const char *text, const char *part) {
-    struct weft_graph *g = NULL;
-    if (weft_graph_parse(weft_ops(), text, strlen(text), &g) == WEFT_OK) fail_msg("not refused: %s", text);
-    if (!strstr(weft_error_message(), part)) fail_msg("'%s' does not say '%s'", weft_error_message(), part);
 }
 
 // ---- gather --------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "ir/graph.h"
 #include "ops/ops.h"
+#include "refused.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -66,12 +67,6 @@ static void expect(const double *got, const double *want, int64_t n) {
     if (distance(got, want, n) <= 1e-12) return;
     for (int64_t i = 0; i < n; i++) printf("%lld: %.17g, expected %.17g\n", (long long)i, got[i], want[i]);
     fail_msg("values differ");
-}
-
-static void refused(const char *text, const char *part) {
-    struct weft_graph *g = NULL;
-    if (weft_graph_parse(weft_ops(), text, strlen(text), &g) == WEFT_OK) fail_msg("not refused: %s", text);
-    if (!strstr(weft_error_message(), part)) fail_msg("'%s' does not say '%s'", weft_error_message(), part);
 }
 
 // ---- by hand -------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "ir/graph.h"
 #include "ops/ops.h"
+#include "refused.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -51,12 +52,6 @@ static void expect(const char *text, struct run *r, const double *want, int64_t 
             fail_msg("%s\nvalue %d is %.17g, not %.17g", text, (int)i, b, a);
     }
     weft_graph_destroy(g);
-}
-
-static void refused(const char *text, const char *part) {
-    struct weft_graph *g = NULL;
-    if (weft_graph_parse(weft_ops(), text, strlen(text), &g) == WEFT_OK) fail_msg("not refused: %s", text);
-    if (!strstr(weft_error_message(), part)) fail_msg("'%s' does not say '%s'", weft_error_message(), part);
 }
 
 static void test_cumsum(void **state) {

@@ -128,7 +128,7 @@ static void attends(void **state) {
 }
 
 /// A CPU driver gets small workgroups; what a GPU would get must be right as well. SwiftShader takes long to compile
-/// it, so there the lanes of wgpu-native must do.
+/// it, so there the configurations of wgpu-native must do.
 static void attends_as_on_a_gpu(void **state) {
     (void)state;
     if (weft_test_thin()) skip();

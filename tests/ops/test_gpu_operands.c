@@ -65,8 +65,7 @@ static void sample(void *user, const struct operand_graph *o) {
 
 static void test_operands_of_all_kinds(void **state) {
     (void)state;
-    const char *all = getenv("WEFT_TEST_LONG");
-    struct sampler s = {.gpu = weft_test_gpu(), .seed = 20261, .all = all && *all && strcmp(all, "0") != 0};
+    struct sampler s = {.gpu = weft_test_gpu(), .seed = 20261, .all = weft_test_long()};
     assert_non_null(s.gpu);
     operand_graphs(sample, &s);
     finish_operand(&s);

@@ -26,7 +26,7 @@ static bool wanted(const char *name) {
 static bool thin(void) { return weft_test_thin(); }
 
 /// CPU drivers are given other tiles and workgroups than GPUs, but run theirs too. Tint and SwiftShader take a second
-/// or more for each of them, so there the lanes of wgpu-native must do.
+/// or more for each of them, so there the configurations of wgpu-native must do.
 static bool as_gpu_too(void) { return weft_gpu_caps(weft_test_gpu())->kind == WEFT_GPU_CPU && !thin(); }
 
 static struct op_picks picks;
@@ -49,7 +49,7 @@ static int choose(void **state) {
     size_t n = 0;
     if (!weft_test_gpu()) return 1;
     if (!weft_test_short()) return 0;
-    // The lane without masked limits has the operators, with the same compiler.
+    // The configuration without masked limits has the operators, with the same compiler.
     picks.operators = !limits || strcmp(limits, "min") != 0;
     for (size_t i = 0; i < sizeof op_tables / sizeof *op_tables; i++)
         if (!pick_table(&op_tables[i])) return 1;

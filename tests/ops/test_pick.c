@@ -1,4 +1,5 @@
-/// The short form of driver lanes (cases_pick.h) leaves nothing out that counts, and is short. No driver is needed.
+/// The short form of driver configurations (cases_pick.h) leaves nothing out that counts, and is short. No driver is
+/// needed.
 #include "cases_pick.h"
 #include "gpu/gpu_backend.h"
 #include <setjmp.h>

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "ir/graph.h"
 #include "ops/ops.h"
+#include "refused.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -79,13 +80,6 @@ static void binary(const char *op, const char *type, double x, double y, double 
     char text[200];
     snprintf(text, sizeof text, "input x %s [1]\ninput y %s [1]\n%%1 = %s %%x %%y\noutput %%1 out\n", type, type, op);
     expect(text, &(struct run){.x = &x, .y = &y}, &want, 1);
-}
-
-static void refused(const char *text, const char *part) {
-    struct weft_graph *g = NULL;
-    if (weft_graph_parse(weft_ops(), text, strlen(text), &g) == WEFT_OK) fail_msg("not refused: %s", text);
-    assert_null(g);
-    if (!strstr(weft_error_message(), part)) fail_msg("'%s' does not say '%s'", weft_error_message(), part);
 }
 
 static void test_unary(void **state) {

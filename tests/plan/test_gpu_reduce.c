@@ -1,43 +1,14 @@
 /// plan/reduce.wgsl on a device: integer-valued sums and maxima are exact with and without subgroups, maxima know
 /// infinities and NaN, equal data gives equal bits in every workgroup, and activations are near those of the host.
 #include "core/alloc.h"
-#include "core/error.h"
-#include "gpu/gpu.h"
-#include "plan/link.h"
 #include "plan/template.h"
 #include "support/wgsl_check.h"
+#include "wgsl_run.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#define CHECK(call)                                                                                                    \
-    do {                                                                                                               \
-        if ((call) != WEFT_OK) fail_msg("%s: %s", #call, weft_error_message());                                        \
-    } while (0)
-
-static weft_gpu *gpu;
-
-static int open_device(void **state) {
-    (void)state;
-    if (weft_gpu_open(NULL, &gpu) == WEFT_OK) return 0;
-    print_error("no device: %s\n", weft_error_message());
-    return -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    weft_gpu_close(&gpu);
-    return 0;
-}
 
 /// Runs a template of one read-only binding and one writable one over `groups` workgroups.
 static void run(const char *label, const char *text, const struct weft_tval *values, size_t n_values, uint32_t wg,
@@ -46,30 +17,14 @@ static void run(const char *label, const char *text, const struct weft_tval *val
     bool subgroups = values[1].i != 0;
     if (subgroups && weft_gpu_caps(gpu)->wgsl_enable_subgroups) weft_str_add(&wgsl, "enable subgroups;\n");
     CHECK(weft_template_expand_text(label, text, values, n_values, &wgsl, NULL));
-    weft_link_scalars(&wgsl);
-    struct weft_pipeline_desc desc = {.label = label,
-                                      .wgsl = weft_str_get(&wgsl),
-                                      .n_bindings = 2,
-                                      .kinds = {WEFT_BIND_READ, WEFT_BIND_READ_WRITE},
-                                      .workgroup = {wg, 1, 1},
-                                      .workgroup_memory = wg * 28};
-    weft_pipeline pipeline;
-    weft_buf source, target;
-    weft_bindgroup group;
-    CHECK(weft_pipeline_get(gpu, &desc, &pipeline));
-    CHECK(weft_buf_create(gpu, in_bytes, WEFT_BUF_STORAGE, "source", &source));
-    CHECK(weft_buf_create(gpu, out_bytes, WEFT_BUF_STORAGE, "target", &target));
-    CHECK(weft_buf_write(gpu, source, 0, in, in_bytes));
-    struct weft_bind binds[] = {{source, 0, in_bytes}, {target, 0, out_bytes}};
-    CHECK(weft_bindgroup_get(gpu, pipeline, binds, 2, &group));
-    struct weft_gpu_step step = {.pipeline = pipeline, .group = group, .grid = {groups, 1, 1}, .label = label};
-    struct weft_gpu_submit submit = {.steps = &step, .n_steps = 1};
-    uint64_t serial;
-    CHECK(weft_gpu_submit(gpu, &submit, &serial));
-    CHECK(weft_buf_read(gpu, target, 0, out, out_bytes));
-    weft_buf_release(gpu, &source);
-    weft_buf_release(gpu, &target);
-    weft_str_free(&wgsl);
+    wgsl_run(&wgsl, &(struct wgsl_run){.label = label,
+                                       .workgroup = wg,
+                                       .groups = groups,
+                                       .workgroup_memory = wg * 28,
+                                       .in = in,
+                                       .out = out,
+                                       .in_bytes = in_bytes,
+                                       .out_bytes = out_bytes});
 }
 
 // ---- reductions --------------------------------------------------------------------------------------------------

@@ -1,42 +1,14 @@
 /// Functions of plan/scalar over the whole range of their operands, bit by bit where they promise bits: conversions of
 /// halves, and sine and cosine of large numbers. ops/test_gpu_special.c has the special values of all others.
-#include "core/error.h"
 #include "core/half.h"
-#include "gpu/gpu.h"
-#include "plan/link.h"
+#include "wgsl_run.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#define CHECK(call)                                                                                                    \
-    do {                                                                                                               \
-        if ((call) != WEFT_OK) fail_msg("%s: %s", #call, weft_error_message());                                        \
-    } while (0)
-
 enum { N = 65536 * 3, WG = 64 };
-static weft_gpu *gpu;
 static uint32_t in[N], out[N];
-
-static int open_device(void **state) {
-    (void)state;
-    if (weft_gpu_open(NULL, &gpu) == WEFT_OK) return 0;
-    print_error("no device: %s\n", weft_error_message());
-    return -1;
-}
-
-static int close_device(void **state) {
-    (void)state;
-    weft_gpu_close(&gpu);
-    return 0;
-}
 
 /// out[i] = `bits`, an expression of u, the word in[i], and x, the float of it, for the first n words.
 static void run(const char *bits, uint32_t n) {
@@ -48,30 +20,13 @@ static void run(const char *bits, uint32_t n) {
                   "    if (id.x >= %uu) { return; }\n    let u = source[id.x];\n    let x = bitcast<f32>(u);\n"
                   "    target_[id.x] = %s;\n}\n",
                   (int)WG, n, bits);
-    weft_link_scalars(&wgsl);
-    struct weft_pipeline_desc desc = {.label = bits,
-                                      .wgsl = weft_str_get(&wgsl),
-                                      .n_bindings = 2,
-                                      .kinds = {WEFT_BIND_READ, WEFT_BIND_READ_WRITE},
-                                      .workgroup = {WG, 1, 1}};
-    weft_pipeline pipeline;
-    weft_buf source, target;
-    weft_bindgroup group;
-    CHECK(weft_pipeline_get(gpu, &desc, &pipeline));
-    CHECK(weft_buf_create(gpu, sizeof in, WEFT_BUF_STORAGE, "source", &source));
-    CHECK(weft_buf_create(gpu, sizeof out, WEFT_BUF_STORAGE, "target", &target));
-    CHECK(weft_buf_write(gpu, source, 0, in, sizeof in));
-    struct weft_bind binds[] = {{source, 0, sizeof in}, {target, 0, sizeof out}};
-    CHECK(weft_bindgroup_get(gpu, pipeline, binds, 2, &group));
-    struct weft_gpu_step step = {
-        .pipeline = pipeline, .group = group, .grid = {(n + WG - 1) / WG, 1, 1}, .label = bits};
-    struct weft_gpu_submit submit = {.steps = &step, .n_steps = 1};
-    uint64_t serial;
-    CHECK(weft_gpu_submit(gpu, &submit, &serial));
-    CHECK(weft_buf_read(gpu, target, 0, out, sizeof out));
-    weft_buf_release(gpu, &source);
-    weft_buf_release(gpu, &target);
-    weft_str_free(&wgsl);
+    wgsl_run(&wgsl, &(struct wgsl_run){.label = bits,
+                                       .workgroup = WG,
+                                       .groups = (n + WG - 1) / WG,
+                                       .in = in,
+                                       .out = out,
+                                       .in_bytes = sizeof in,
+                                       .out_bytes = sizeof out});
 }
 
 static float float_of(uint32_t u) {

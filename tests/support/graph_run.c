@@ -31,7 +31,9 @@ static bool asked(const char *variable) {
     return x && *x && strcmp(x, "0") != 0;
 }
 
-bool weft_test_short(void) { return weft_test_gpu() && on_cpu && !asked("WEFT_TEST_LONG") && !asked("WEFT_TEST_CASE"); }
+bool weft_test_long(void) { return asked("WEFT_TEST_LONG"); }
+
+bool weft_test_short(void) { return weft_test_gpu() && on_cpu && !weft_test_long() && !asked("WEFT_TEST_CASE"); }
 
 bool weft_test_thin(void) {
     return weft_test_short() && strcmp(weft_gpu_caps(weft_test_gpu())->implementation, "dawn") == 0;

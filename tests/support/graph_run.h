@@ -18,10 +18,12 @@ struct weft_case {
     bool checked; ///< with the checked accessors: a fault fails the case
 };
 
-/// A device of the environment (WEFT_WEBGPU, WEFT_LIMITS) of the caller's own, with its lane's bounds checks.
+/// A device of the environment (WEFT_WEBGPU, WEFT_LIMITS) of the caller's own, with its configuration's bounds checks.
 weft_status weft_test_open(struct weft_gpu_params params, weft_gpu **out);
 /// The device of the environment, opened once a process. NULL: prints why.
 weft_gpu *weft_test_gpu(void);
+/// True if WEFT_TEST_LONG=1 asks for everything.
+bool weft_test_long(void);
 /// True where only a part of the cases should run, one for each kernel: on a CPU driver, which spends nearly all of a
 /// test's time on compiling, unless WEFT_TEST_LONG=1 asks for everything or WEFT_TEST_CASE for something.
 bool weft_test_short(void);

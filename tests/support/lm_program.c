@@ -203,8 +203,3 @@ uint32_t weft_test_random(uint64_t *seed, uint32_t n) {
     *seed = *seed * 6364136223846793005u + 1442695040888963407u;
     return (uint32_t)(*seed >> 33) % n;
 }
-
-bool weft_test_long(void) {
-    const char *x = getenv("WEFT_TEST_LONG");
-    return x && *x && strcmp(x, "0") != 0;
-}

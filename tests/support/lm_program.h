@@ -4,6 +4,7 @@
 #define WEFT_TEST_LM_PROGRAM_H
 #include "exec/session.h"
 #include "model/decoder.h"
+#include "support/graph_run.h"
 #include "support/tiny_gemma3.h"
 
 struct weft_test_model {
@@ -49,6 +50,4 @@ const char *weft_test_differ(weft_session *a, weft_session *b, bool outputs);
 
 /// The next number of a fixed sequence, below n.
 uint32_t weft_test_random(uint64_t *seed, uint32_t n);
-/// True if WEFT_TEST_LONG asks for everything.
-bool weft_test_long(void);
 #endif

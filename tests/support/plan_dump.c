@@ -56,7 +56,7 @@ static void dump_states(const struct weft_plan *p, struct weft_str *out) {
         }
         weft_str_addf(out, " %s %" PRIu64 "x%" PRIu64 "=%" PRIu64, weft_state_policy_name(s->policy), s->rows,
                       s->row_bytes, s->bytes);
-        if (s->written) weft_str_add(out, s->notes ? " notes" : " written");
+        if (s->written) weft_str_add(out, s->non_positional ? " non-positional" : " written");
         if (s->position != WEFT_NO_POSITION) weft_str_addf(out, " position %u", s->position);
         if (s->window == UINT64_MAX) weft_str_add(out, " window all");
         else if (s->window) weft_str_addf(out, " window %" PRIu64, s->window);

@@ -35,8 +35,8 @@ static void count_buf(weft_gpu *gpu, uint64_t size, enum weft_buf_purpose purpos
     if (c->buffer_bytes_live > c->buffer_bytes_peak) c->buffer_bytes_peak = c->buffer_bytes_live;
 }
 
-weft_status weft_gpu_buf_new(weft_gpu *gpu, uint64_t size, enum weft_buf_usage usage, const char *label,
-                             weft_buf *out) {
+weft_status weft_gpu_buf_new(weft_gpu *gpu, enum weft_buf_purpose purpose, uint64_t size, enum weft_buf_usage usage,
+                             const char *label, weft_buf *out) {
     if (!label) label = "buffer";
     if (size > gpu->caps.max_buffer)
         return weft_fail(WEFT_ERR_LIMIT, "buffer '%s' of %llu bytes is larger than the device's %llu", label,
@@ -61,8 +61,8 @@ weft_status weft_gpu_buf_new(weft_gpu *gpu, uint64_t size, enum weft_buf_usage u
     b->gen++;
     b->live = true;
     b->mapped = b->lost = false;
-    b->purpose = usage == WEFT_BUF_READBACK ? WEFT_BUF_FOR_READBACK : WEFT_BUF_FOR_OTHER;
-    count_buf(gpu, size, b->purpose);
+    b->purpose = purpose;
+    count_buf(gpu, size, purpose);
     *out = (weft_buf){id, b->gen};
     return WEFT_OK;
 }
@@ -71,17 +71,11 @@ weft_status weft_buf_make(weft_gpu *gpu, enum weft_buf_purpose purpose, uint64_t
                           const char *label, weft_buf *out) {
     *out = (weft_buf){0};
     weft_gpu_lock(gpu);
-    weft_status status = weft_gpu_buf_new(gpu, size, usage, label, out);
+    weft_status status = weft_gpu_buf_new(gpu, purpose, size, usage, label, out);
     if (status == WEFT_ERR_NOMEM && gpu->n_deferred) {
         // What was released may still be waiting for work in flight: its memory is as good as free.
         status = weft_gpu_wait_tick(gpu, gpu->tick);
-        if (status == WEFT_OK) status = weft_gpu_buf_new(gpu, size, usage, label, out);
-    }
-    if (status == WEFT_OK) {
-        struct weft_gpu_buf_slot *b = weft_gpu_buf(gpu, *out);
-        gpu->counters.bytes_for[b->purpose] -= b->size;
-        gpu->counters.bytes_for[purpose] += b->size;
-        b->purpose = purpose;
+        if (status == WEFT_OK) status = weft_gpu_buf_new(gpu, purpose, size, usage, label, out);
     }
     weft_gpu_unlock(gpu);
     return status;

@@ -40,7 +40,7 @@ enum weft_gpu_build { WEFT_GPU_BUILD_FAILED, WEFT_GPU_BUILD_PENDING, WEFT_GPU_BU
 
 struct weft_gpu_pipe_slot {
     void *obj;
-    uint32_t layout, uniform_size;
+    uint32_t layout;
     enum weft_gpu_build state;
     char label[WEFT_GPU_LABEL];
 };
@@ -185,7 +185,8 @@ void weft_gpu_free_later(weft_gpu *gpu, void *obj, void (*free_obj)(void *, void
 struct weft_gpu_buf_slot *weft_gpu_buf(weft_gpu *gpu, weft_buf buf); ///< NULL: dead
 weft_status weft_gpu_buf_need(weft_gpu *gpu, weft_buf buf, const char *what, struct weft_gpu_buf_slot **out);
 weft_status weft_gpu_buf_range(const struct weft_gpu_buf_slot *b, const char *what, uint64_t offset, uint64_t size);
-weft_status weft_gpu_buf_new(weft_gpu *gpu, uint64_t size, enum weft_buf_usage usage, const char *label, weft_buf *out);
+weft_status weft_gpu_buf_new(weft_gpu *gpu, enum weft_buf_purpose purpose, uint64_t size, enum weft_buf_usage usage,
+                             const char *label, weft_buf *out);
 void weft_gpu_buf_drop(weft_gpu *gpu, weft_buf buf);
 void weft_gpu_groups_drop(weft_gpu *gpu, weft_buf buf); ///< groups that touch a buffer
 void weft_gpu_readbacks_trim(weft_gpu *gpu);            ///< gives back the ring's buffers that are not in use

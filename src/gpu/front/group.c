@@ -1,6 +1,5 @@
 // Bind groups: WebGPU's rules on usage, overlap, alignment and size, and a cache that forgets a group when
 // a buffer of it is released.
-#include "core/alloc.h"
 #include "core/error.h"
 #include "gpu/front/front.h"
 #include "gpu/gpu_test.h"

@@ -1,6 +1,7 @@
 // Loss of the device: how it is noticed, why it happened, and which submits it cut off.
 #include "core/error.h"
 #include "gpu/front/front.h"
+#include "gpu/gpu_test.h"
 #include <stdio.h>
 #include <string.h>
 

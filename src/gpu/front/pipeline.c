@@ -117,7 +117,7 @@ static weft_status claim(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft
             status = weft_fail(WEFT_ERR_NOMEM, "out of memory for pipeline '%s'", label_of(d));
         } else {
             struct weft_gpu_pipe_slot *p = &gpu->pipes[gpu->n_pipes++];
-            *p = (struct weft_gpu_pipe_slot){.layout = layout, .uniform_size = d->uniform_size};
+            *p = (struct weft_gpu_pipe_slot){.layout = layout};
             snprintf(p->label, sizeof p->label, "%s", label_of(d));
         }
     }

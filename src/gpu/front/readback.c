@@ -4,7 +4,6 @@
 #include "core/file.h"
 #include "gpu/front/front.h"
 #include "gpu/gpu_test.h"
-#include <string.h>
 
 // A slot of the ring that is free, preferring one whose own buffer is large enough. NULL: all are outstanding.
 static struct weft_gpu_read_slot *take_slot(weft_gpu *gpu, uint64_t size, bool own) {
@@ -35,7 +34,7 @@ static weft_status ready_own_buffer(weft_gpu *gpu, struct weft_gpu_read_slot *s,
     uint64_t capacity = 4096;
     while (capacity < size) capacity *= 2;
     if (capacity > gpu->caps.max_buffer) capacity = size;
-    WEFT_TRY(weft_gpu_buf_new(gpu, capacity, WEFT_BUF_READBACK, "readback", &s->buf));
+    WEFT_TRY(weft_gpu_buf_new(gpu, WEFT_BUF_FOR_READBACK, capacity, WEFT_BUF_READBACK, "readback", &s->buf));
     s->own = true;
     return WEFT_OK;
 }
@@ -87,21 +86,27 @@ weft_status weft_readback_start(weft_gpu *gpu, weft_buf buf, uint64_t offset, ui
     return status;
 }
 
-static struct weft_gpu_read_slot *find(weft_gpu *gpu, weft_readback rb) {
-    if (rb.id == 0 || rb.id > WEFT_GPU_READBACKS) return NULL;
-    struct weft_gpu_read_slot *s = &gpu->reads[rb.id - 1];
-    return s->used && s->gen == rb.gen ? s : NULL;
+static weft_status find(weft_gpu *gpu, weft_readback rb, struct weft_gpu_read_slot **out) {
+    struct weft_gpu_read_slot *s = rb.id - 1 < WEFT_GPU_READBACKS ? &gpu->reads[rb.id - 1] : NULL;
+    if (!s || !s->used || s->gen != rb.gen) return weft_fail(WEFT_ERR_STALE, "readback %u is not outstanding", rb.id);
+    *out = s;
+    return WEFT_OK;
 }
 
-// Where a readback stands. Its buffer may have been released by the caller since.
+// The slot of a readback and its buffer. Where the caller has released that since, the slot is freed.
+static weft_status find_both(weft_gpu *gpu, weft_readback rb, struct weft_gpu_read_slot **slot,
+                             struct weft_gpu_buf_slot **buf) {
+    WEFT_TRY(find(gpu, rb, slot));
+    *buf = weft_gpu_buf(gpu, (*slot)->buf);
+    if (*buf) return WEFT_OK;
+    (*slot)->used = false;
+    return weft_fail(WEFT_ERR_STALE, "the buffer of readback %u was released before it was finished", rb.id);
+}
+
 static weft_status state(weft_gpu *gpu, weft_readback rb, enum weft_gpu_map *out) {
-    struct weft_gpu_read_slot *s = find(gpu, rb);
-    if (!s) return weft_fail(WEFT_ERR_STALE, "readback %u is not outstanding", rb.id);
-    const struct weft_gpu_buf_slot *b = weft_gpu_buf(gpu, s->buf);
-    if (!b) {
-        s->used = false;
-        return weft_fail(WEFT_ERR_STALE, "the buffer of readback %u was released before it was finished", rb.id);
-    }
+    struct weft_gpu_read_slot *s;
+    struct weft_gpu_buf_slot *b;
+    WEFT_TRY(find_both(gpu, rb, &s, &b));
     *out = gpu->backend->map_state(gpu->dev, b->obj);
     return WEFT_OK;
 }
@@ -120,11 +125,10 @@ weft_status weft_readback_ready(weft_gpu *gpu, weft_readback rb, bool *ready) {
 
 // Copies out and frees the slot; without `data` only frees it.
 static weft_status take(weft_gpu *gpu, weft_readback rb, void *data, uint64_t size) {
-    struct weft_gpu_read_slot *s = find(gpu, rb);
-    if (!s) return weft_fail(WEFT_ERR_STALE, "readback %u is not outstanding", rb.id);
-    struct weft_gpu_buf_slot *b = weft_gpu_buf(gpu, s->buf);
+    struct weft_gpu_read_slot *s;
+    struct weft_gpu_buf_slot *b;
+    WEFT_TRY(find_both(gpu, rb, &s, &b));
     s->used = false;
-    if (!b) return weft_fail(WEFT_ERR_STALE, "the buffer of readback %u was released before it was finished", rb.id);
     b->mapped = false;
     weft_status status = WEFT_OK;
     if (data && gpu->backend->map_state(gpu->dev, b->obj) == WEFT_GPU_MAP_READY) {
@@ -150,14 +154,15 @@ static weft_status wait_mapped(weft_gpu *gpu, weft_readback rb) {
 
 weft_status weft_readback_finish(weft_gpu *gpu, weft_readback *rb, void *data, uint64_t size) {
     weft_gpu_lock(gpu);
-    const struct weft_gpu_read_slot *s = find(gpu, *rb);
-    uint64_t have = s ? s->size : 0;
+    struct weft_gpu_read_slot *s = NULL;
+    weft_status status = find(gpu, *rb, &s);
+    uint64_t have = status == WEFT_OK ? s->size : 0;
     weft_gpu_unlock(gpu);
-    if (!s) return weft_fail(WEFT_ERR_STALE, "readback %u is not outstanding", rb->id);
+    if (status != WEFT_OK) return status;
     if (size > have || (size && !data))
         return weft_fail(WEFT_ERR_INVALID, "readback of %llu bytes, %llu were asked for", (unsigned long long)have,
                          (unsigned long long)size);
-    weft_status status = wait_mapped(gpu, *rb);
+    status = wait_mapped(gpu, *rb);
     weft_gpu_lock(gpu);
     char nothing;
     weft_status taken = take(gpu, *rb, status == WEFT_OK ? (data ? data : &nothing) : NULL, size);

@@ -3,7 +3,6 @@
 #include "core/file.h"
 #include "gpu/front/front.h"
 #include "gpu/gpu_test.h"
-#include <string.h>
 
 static const char *label_of(const struct weft_gpu_step *s) { return s->label ? s->label : "step"; }
 
@@ -153,5 +152,3 @@ weft_status weft_gpu_submit(weft_gpu *gpu, const struct weft_gpu_submit *submit,
     weft_gpu_unlock(gpu);
     return status;
 }
-
-// ---- waiting --------------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "gpu/gpu_backend.h"
-#include <stdio.h>
 #include <string.h>
 
 struct device {

@@ -10,16 +10,25 @@
 
 // ---- asking ---------------------------------------------------------------------------------------------------------
 
-// Features that are experimental or behind a driver check need these when the adapter is asked for already.
-static const char *const adapter_toggles[] = {"allow_unsafe_apis", "use_vulkan_memory_model",
-                                              "vulkan_enable_f16_on_nvidia"};
+const char *const weft_webgpu_dawn_toggles[] = {"allow_unsafe_apis", "use_vulkan_memory_model",
+                                                "vulkan_enable_f16_on_nvidia", "disable_robustness"};
+
+bool weft_webgpu_await(const struct weft_webgpu_lib *lib, WGPUInstance instance, const _Atomic bool *done,
+                       double seconds) {
+    for (double end = weft_now() + seconds; !atomic_load(done) && weft_now() < end;) {
+        lib->InstanceProcessEvents(instance);
+        if (!atomic_load(done)) weft_sleep(1e-4);
+    }
+    return atomic_load(done);
+}
 
 static WGPUInstance make_instance(const struct weft_webgpu_lib *lib) {
     WGPUInstanceExtras extras = {.chain = {.sType = (WGPUSType)WGPUSType_InstanceExtras},
                                  .backends = WGPUInstanceBackend_Primary,
                                  .flags = WGPUInstanceFlag_Empty};
-    struct dawn_toggles toggles = {
-        .chain = {.sType = (WGPUSType)DAWN_STYPE_TOGGLES}, .n_enabled = 1, .enabled = adapter_toggles};
+    struct dawn_toggles toggles = {.chain = {.sType = (WGPUSType)DAWN_STYPE_TOGGLES},
+                                   .n_enabled = WEFT_WEBGPU_INSTANCE_TOGGLES,
+                                   .enabled = weft_webgpu_dawn_toggles};
     WGPUInstanceDescriptor desc = {0};
     if (lib->kind == WEFT_WEBGPU_WGPU) desc.nextInChain = &extras.chain;
     if (lib->kind == WEFT_WEBGPU_DAWN) desc.nextInChain = &toggles.chain;
@@ -44,8 +53,8 @@ static void on_adapter(WGPURequestAdapterStatus status, WGPUAdapter adapter, WGP
 static WGPUAdapter request_adapter(const struct weft_webgpu_lib *lib, WGPUInstance instance, WGPUPowerPreference power,
                                    bool fallback, char *why, size_t why_size) {
     struct dawn_toggles toggles = {.chain = {.sType = (WGPUSType)DAWN_STYPE_TOGGLES},
-                                   .n_enabled = sizeof adapter_toggles / sizeof *adapter_toggles,
-                                   .enabled = adapter_toggles};
+                                   .n_enabled = WEFT_WEBGPU_ADAPTER_TOGGLES,
+                                   .enabled = weft_webgpu_dawn_toggles};
     WGPURequestAdapterOptions options = {
         .featureLevel = WGPUFeatureLevel_Core, .powerPreference = power, .forceFallbackAdapter = fallback};
     if (lib->kind == WEFT_WEBGPU_DAWN) options.nextInChain = &toggles.chain;
@@ -53,11 +62,8 @@ static WGPUAdapter request_adapter(const struct weft_webgpu_lib *lib, WGPUInstan
     WGPURequestAdapterCallbackInfo info = {
         .mode = WGPUCallbackMode_AllowProcessEvents, .callback = on_adapter, .userdata1 = &asked};
     lib->InstanceRequestAdapter(instance, &options, info);
-    for (double end = weft_now() + 30; !atomic_load(&asked.done) && weft_now() < end;) {
-        lib->InstanceProcessEvents(instance);
-        if (!atomic_load(&asked.done)) weft_sleep(1e-4);
-    }
-    snprintf(why, why_size, "%s", atomic_load(&asked.done) ? asked.why : "no answer within 30 s");
+    bool answered = weft_webgpu_await(lib, instance, &asked.done, 30);
+    snprintf(why, why_size, "%s", answered ? asked.why : "no answer within 30 s");
     return asked.adapter;
 }
 
@@ -81,13 +87,9 @@ static void take_matrix_configs(struct weft_gpu_caps *caps, const struct dawn_ma
     }
 }
 
-static bool has(const struct weft_webgpu_adapter *a, int feature) {
-    return a->lib->AdapterHasFeature(a->adapter, (WGPUFeatureName)feature) & 0xff;
-}
-
 static void read_info(struct weft_webgpu_adapter *a) {
     struct weft_gpu_caps *caps = &a->caps;
-    bool matrices = a->lib->kind == WEFT_WEBGPU_DAWN && has(a, DAWN_FEATURE_SUBGROUP_MATRIX);
+    bool matrices = a->lib->kind == WEFT_WEBGPU_DAWN && weft_webgpu_has(a, DAWN_FEATURE_SUBGROUP_MATRIX);
     struct dawn_matrix_configs configs = {.chain = {.sType = (WGPUSType)DAWN_STYPE_MATRIX_CONFIGS}};
     WGPUAdapterInfo info = {.nextInChain = matrices ? &configs.chain : NULL};
     if (a->lib->AdapterGetInfo(a->adapter, &info) != WGPUStatus_Success) return;
@@ -131,10 +133,10 @@ static void read_limits(struct weft_webgpu_adapter *a) {
 static void read_features(struct weft_webgpu_adapter *a) {
     struct weft_gpu_caps *caps = &a->caps;
     bool wgpu = a->lib->kind == WEFT_WEBGPU_WGPU;
-    caps->f16 = has(a, WGPUFeatureName_ShaderF16);
-    caps->timestamps = has(a, WGPUFeatureName_TimestampQuery);
-    caps->subgroups = has(a, wgpu ? (int)WGPUNativeFeature_Subgroup : (int)WGPUFeatureName_Subgroups);
-    if (wgpu) caps->immediates = caps->immediates && has(a, WGPUNativeFeature_Immediates);
+    caps->f16 = weft_webgpu_has(a, WGPUFeatureName_ShaderF16);
+    caps->timestamps = weft_webgpu_has(a, WGPUFeatureName_TimestampQuery);
+    caps->subgroups = weft_webgpu_has(a, wgpu ? (int)WGPUNativeFeature_Subgroup : (int)WGPUFeatureName_Subgroups);
+    if (wgpu) caps->immediates = caps->immediates && weft_webgpu_has(a, WGPUNativeFeature_Immediates);
     if (!caps->subgroups) caps->subgroup_min = caps->subgroup_max = 0;
     a->probe_subgroups = caps->subgroups && caps->subgroup_max == 0;
     caps->wgsl_naga = wgpu;

@@ -1,6 +1,5 @@
 // Dawn's compiled pipelines on disk: one file a key, named by its hash, holding the key itself and the value.
 #include "core/alloc.h"
-#include "core/error.h"
 #include "core/file.h"
 #include "core/map.h"
 #include "gpu/webgpu/impl.h"

@@ -2,11 +2,8 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/file.h"
-#include "core/thread.h"
 #include "gpu/webgpu/dawn.h"
 #include "gpu/webgpu/impl.h"
-#include <stdio.h>
-#include <string.h>
 
 // ---- polling --------------------------------------------------------------------------------------------------------
 
@@ -49,26 +46,25 @@ static size_t wanted_features(const struct weft_webgpu_adapter *a, bool min, boo
     // Dawn is safe to call from several threads only with this one; it is no capability of kernels.
     if (lib->kind == WEFT_WEBGPU_DAWN) out[n++] = (WGPUFeatureName)DAWN_FEATURE_IMPLICIT_SYNC;
     if (min) return n;
-    if (lib->AdapterHasFeature(a->adapter, WGPUFeatureName_ShaderF16) & 0xff) out[n++] = WGPUFeatureName_ShaderF16;
+    if (weft_webgpu_has(a, WGPUFeatureName_ShaderF16)) out[n++] = WGPUFeatureName_ShaderF16;
     if (profile && a->caps.timestamps) out[n++] = WGPUFeatureName_TimestampQuery;
     const int *list = lib->kind == WEFT_WEBGPU_WGPU ? wgpu : dawn;
     size_t count = lib->kind == WEFT_WEBGPU_WGPU ? 3 : lib->kind == WEFT_WEBGPU_DAWN ? 2 : 1;
     for (size_t i = 0; i < count; i++)
-        if (lib->AdapterHasFeature(a->adapter, (WGPUFeatureName)list[i]) & 0xff) out[n++] = (WGPUFeatureName)list[i];
+        if (weft_webgpu_has(a, list[i])) out[n++] = (WGPUFeatureName)list[i];
     return n;
 }
 
-static const char *const dawn_enabled[] = {"allow_unsafe_apis", "use_vulkan_memory_model",
-                                           "vulkan_enable_f16_on_nvidia", "disable_robustness"};
 static const char *const dawn_disabled[] = {"timestamp_quantization"};
 
-static void request_device(struct weft_webgpu_device *d, struct weft_webgpu_adapter *a,
+static void request_device(struct weft_webgpu_device *d, const struct weft_webgpu_adapter *a,
                            const struct weft_gpu_params *params, struct asked *asked) {
     WGPUFeatureName features[8];
     WGPULimits defaults = WGPU_LIMITS_INIT;
+    size_t n_toggles = params->keep_robustness ? WEFT_WEBGPU_ADAPTER_TOGGLES : WEFT_WEBGPU_DEVICE_TOGGLES;
     struct dawn_toggles toggles = {.chain = {.sType = (WGPUSType)DAWN_STYPE_TOGGLES},
-                                   .n_enabled = params->keep_robustness ? 3 : 4,
-                                   .enabled = dawn_enabled,
+                                   .n_enabled = n_toggles,
+                                   .enabled = weft_webgpu_dawn_toggles,
                                    .n_disabled = params->profile ? 1 : 0,
                                    .disabled = dawn_disabled};
     WGPUDeviceDescriptor desc = {
@@ -90,10 +86,7 @@ static void request_device(struct weft_webgpu_device *d, struct weft_webgpu_adap
     WGPURequestDeviceCallbackInfo info = {
         .mode = WGPUCallbackMode_AllowProcessEvents, .callback = on_device, .userdata1 = asked};
     d->lib->AdapterRequestDevice(d->adapter, &desc, info);
-    for (double end = weft_now() + 60; !atomic_load(&asked->done) && weft_now() < end;) {
-        d->lib->InstanceProcessEvents(d->instance);
-        if (!atomic_load(&asked->done)) weft_sleep(1e-4);
-    }
+    weft_webgpu_await(d->lib, d->instance, &asked->done, 60);
     d->device = asked->device;
 }
 
@@ -153,14 +146,12 @@ weft_status weft_webgpu_device_open(struct weft_webgpu_adapter *a, const struct 
     d->lib = a->lib;
     d->instance = a->instance;
     d->adapter = a->adapter;
-    a->instance = NULL;
-    a->adapter = NULL;
     d->trusted = !params->keep_robustness && d->lib->CreateShaderModuleTrusted;
     if (d->lib->disk_cache) d->cache = weft_webgpu_cache_open();
     struct asked asked = {0};
-    struct weft_webgpu_adapter whole = *a;
-    whole.adapter = d->adapter;
-    request_device(d, &whole, params, &asked);
+    request_device(d, a, params, &asked);
+    a->instance = NULL;
+    a->adapter = NULL;
     if (!d->device) {
         weft_status status = weft_fail(WEFT_ERR_DEVICE, "%s gave no device for adapter '%s': %s", d->lib->path,
                                        a->caps.adapter, asked.why);

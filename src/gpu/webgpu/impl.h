@@ -74,6 +74,17 @@ enum { WEFT_WEBGPU_ADAPTERS = 8 };
 /// The adapters of a library, best first; at most WEFT_WEBGPU_ADAPTERS. Zero and a line in `tried` if there are none.
 size_t weft_webgpu_adapters(const struct weft_webgpu_lib *lib, struct weft_webgpu_adapter *out, struct weft_str *tried);
 void weft_webgpu_adapter_free(struct weft_webgpu_adapter *a);
+/// Only the low byte of an implementation's answer is set.
+static inline bool weft_webgpu_has(const struct weft_webgpu_adapter *a, int feature) {
+    return a->lib->AdapterHasFeature(a->adapter, (WGPUFeatureName)feature) & 0xff;
+}
+/// Lets callbacks run until one has set `done`. False: it has not within so many seconds.
+bool weft_webgpu_await(const struct weft_webgpu_lib *lib, WGPUInstance instance, const _Atomic bool *done,
+                       double seconds);
+/// Dawn's switches. An instance gets the first; an adapter, and a device that keeps its robustness, those on which
+/// features depend that are experimental or behind a driver check; any other device all.
+extern const char *const weft_webgpu_dawn_toggles[];
+enum { WEFT_WEBGPU_INSTANCE_TOGGLES = 1, WEFT_WEBGPU_ADAPTER_TOGGLES = 3, WEFT_WEBGPU_DEVICE_TOGGLES = 4 };
 
 /// Opens a device; takes the adapter over, also when it fails.
 weft_status weft_webgpu_device_open(struct weft_webgpu_adapter *a, const struct weft_gpu_params *params,

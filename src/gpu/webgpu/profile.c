@@ -3,7 +3,6 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "gpu/webgpu/impl.h"
-#include <string.h>
 
 enum { SET_PASSES = 2048, MAX_SETS = 64, STAMP = 8 }; // a query set has at most 4096 queries
 

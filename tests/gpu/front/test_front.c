@@ -1,4 +1,5 @@
 // The validation layer's checks and counters, on the null device: every rule with a case that must be refused.
+#include "gpu/gpu_test.h"
 #include "gpu/null_world.h"
 
 static void test_open(void **state) {

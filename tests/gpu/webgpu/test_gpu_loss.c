@@ -1,6 +1,7 @@
 // Loss of a device: Dawn is made to lose it; elsewhere the layer behaves as if (wgpu-native ends the process on a real
 // one).
 #include "gpu/gpu.h"
+#include "gpu/gpu_test.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
