@@ -214,7 +214,6 @@ static const struct op_case contract_cases[] = {
     // What stands in a row or column reaches its own outputs, and what is padded reaches none.
     {.name = "NaN and infinities in products of any form",
      .runs = "T=1 K=5 | T=9 K=7 | T=3 K=4099",
-     .levels = true,
      .abs = 2e-4,
      .rel = 2e-6,
      .data = "x = 1 0.5 -1 nan 2 1 -2 3 0.25 1 1 -1 2; y = 2 inf 1 -1 3 1 0.5; z = 1 0 -inf 2 1 3 1 1 0.5 2 1",
@@ -235,7 +234,6 @@ static const struct op_case contract_cases[] = {
     // Partial sums near 67: 600 steps a lane, 600 * 6e-8 * 67 = 2e-3 at worst, a tenth in practice.
     {.name = "long sums of few outputs, in pieces",
      .runs = "T=1 K=1 | T=3 K=0 | T=2 K=40000 | T=1 K=34817 | T=0 K=5",
-     .levels = true,
      .abs = 4e-4,
      .rel = 2e-6,
      .data = "i = int -2000000000..2000000000",
