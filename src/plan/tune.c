@@ -25,8 +25,7 @@ static uint32_t *value_of(struct weft_tile *t, const struct field *f) { return (
 
 static bool power_of_two(uint32_t x) { return x && (x & (x - 1)) == 0; }
 
-// ---- what a kernel can have: NULL, or what it must keep to
-// -------------------------------------------------------------
+// ---- what a kernel can have: NULL, or what it must keep to ---------------------------------------------------------
 
 static const char *threads_fit(const struct weft_profile *p, const struct weft_tile *t) {
     return power_of_two(t->threads) && t->threads <= p->max_threads && t->threads <= 256
@@ -37,6 +36,16 @@ static const char *threads_fit(const struct weft_profile *p, const struct weft_t
 static const char *lanes_fit(const struct weft_profile *p, const struct weft_tile *t) {
     if (threads_fit(p, t)) return threads_fit(p, t);
     return power_of_two(t->lanes) && t->lanes <= t->threads ? NULL : "lanes is a power of two, at most threads";
+}
+
+static const char *rows_fit(const struct weft_profile *p, const struct weft_tile *t) {
+    if (threads_fit(p, t)) return threads_fit(p, t);
+    return t->block >= 1 && t->block <= 1024 ? NULL : "block, the least elements of a thread, is from 1 to 1024";
+}
+
+static const char *beside_fits(const struct weft_profile *p, const struct weft_tile *t) {
+    if (rows_fit(p, t)) return rows_fit(p, t);
+    return power_of_two(t->columns) && t->columns <= t->threads ? NULL : "columns is a power of two, at most threads";
 }
 
 static const char *matvec_fits(const struct weft_profile *p, const struct weft_tile *t) {
@@ -59,8 +68,7 @@ static const char *matmul_fits(const struct weft_profile *p, const struct weft_t
     if (t->rows == 0 || t->rows > 256 || t->rows % down || t->columns == 0 || t->columns > 256 ||
         t->columns % t->lanes || t->rows / down * (t->columns / t->lanes) > 64)
         return "rows and columns are at most 256, multiples of threads / lanes and of lanes, and a thread has at most "
-               "64 "
-               "outputs";
+               "64 outputs";
     if (t->unroll > 1) return "unroll is 0 or 1";
     return (t->rows + t->columns) * 144 <= p->workgroup_memory
                ? NULL
@@ -75,7 +83,8 @@ static const struct {
 } uses[WEFT_TILE_USES] = {
     [WEFT_TILE_ELEMENTS] = {"elements", 1, threads_fit},
     [WEFT_TILE_COPY] = {"copy", 1, threads_fit},
-    [WEFT_TILE_ROWS] = {"rows", 1, threads_fit},
+    [WEFT_TILE_ROWS] = {"rows", 17, rows_fit},
+    [WEFT_TILE_BESIDE] = {"beside", 25, beside_fits},
     [WEFT_TILE_MATVEC] = {"matvec", 7, matvec_fits},
     [WEFT_TILE_MATVEC_PAIR] = {"matvec_pair", 7, matvec_fits},
     [WEFT_TILE_MATVEC_HEAD] = {"matvec_head", 7, matvec_fits},

@@ -91,15 +91,15 @@ static void numbers_and_scales_are_packed(void **state) {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < p->n_shards; i++) bytes += p->shard_bytes[i];
     assert_int_equal(bytes, 768 + 256 + 256 + 6 * 64 * 4); // 24 rows of 32 bytes; 48 scales twice; rows of 60 padded
-    assert_report(p, "weight 'v' lies on the device packed in 1536 bytes", true);
-    assert_report(p, "weight 'w'", false);
+    fixture_report(p, "weight 'v' lies on the device packed in 1536 bytes", true);
+    fixture_report(p, "weight 'w'", false);
     weft_plan_destroy(p);
     p = fixture_plan("input ids u32 [3]\ninput x f32 [2, 64]\nweight w u8 [24, 32]\nweight s f32 [24, 2]\n"
                      "weight t f32 [2, 24]\n%0 = embedding_q4gsw %w %s %ids {group=32}\n"
                      "%1 = linear_q4gsw %x %w %t {group=32}\noutput %0 y\noutput %1 z\n",
                      NULL, NULL);
     assert_int_equal(forms(p, "w", WEFT_FORM_PACKED), 2); // the halves of its bytes in both orders
-    assert_report(p, "weight 'w' lies on the device packed in 768 bytes and packed in 768 bytes", true);
+    fixture_report(p, "weight 'w' lies on the device packed in 768 bytes and packed in 768 bytes", true);
     weft_plan_destroy(p);
 }
 
