@@ -124,6 +124,32 @@ static void test_pad(void **state) {
     }
 }
 
+/// Index maps, alone and in a chain that one kernel reads through.
+static void test_index_maps(void **state) {
+    (void)state;
+    for (int t = 0; t < 2; t++) {
+        uint16_t got[3 * COUNT], want[3 * COUNT];
+        for (uint32_t i = 0; i < COUNT; i++) want[i] = pattern(COUNT - 1 - i);
+        moved(types[t], "%m = flip %h", COUNT / 2, got);
+        same(got, want, COUNT, "flip");
+        for (uint32_t i = 0; i < 3 * COUNT; i++) want[i] = pattern(i % COUNT);
+        moved(types[t], "%m = expand %h {shape=[3, 6, 16]}", 3 * COUNT / 2, got);
+        same(got, want, 3 * COUNT, "expand");
+        for (uint32_t r = 0; r < ROWS; r++)
+            for (uint32_t c = 0; c < 5; c++) want[r * 5 + c] = at(r, 15 - 3 * c);
+        moved(types[t], "%m = slice %h {start=-1, len=5, axis=1, step=-3}", ROWS * 5 / 2, got);
+        same(got, want, ROWS * 5, "slice");
+        for (uint32_t r = 0; r < ROWS; r++)
+            for (uint32_t c = 0; c < 2 * HALVES; c++) want[r * 2 * HALVES + c] = at((r + ROWS - 2) % ROWS, c / 2);
+        moved(types[t], "%r = repeat %h {times=2, axis=1}\n%m = roll %r {shift=2}", COUNT, got);
+        same(got, want, 2 * COUNT, "repeat and roll");
+        for (uint32_t c = 0; c < HALVES; c++)
+            for (uint32_t r = 0; r < 2 * ROWS; r++) want[c * 2 * ROWS + r] = at(r % ROWS, HALVES - 1 - c);
+        moved(types[t], "%r = tile %h {repeats=[2, 1]}\n%g = flip %r {axes=[1]}\n%m = transpose %g", COUNT, got);
+        same(got, want, 2 * COUNT, "tile, flip and transpose");
+    }
+}
+
 /// NaNs of any payload stay NaNs where f32 becomes bf16, whose rounding adds to their bits.
 static void test_nan_to_bf16(void **state) {
     (void)state;
@@ -156,9 +182,13 @@ static void test_arithmetic_changes_some(void **state) {
 int main(void) {
     if (!weft_test_gpu()) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_transpose),   cmocka_unit_test(test_slice_copy),
-        cmocka_unit_test(test_concat),      cmocka_unit_test(test_pad),
-        cmocka_unit_test(test_nan_to_bf16), cmocka_unit_test(test_arithmetic_changes_some),
+        cmocka_unit_test(test_transpose),
+        cmocka_unit_test(test_slice_copy),
+        cmocka_unit_test(test_concat),
+        cmocka_unit_test(test_pad),
+        cmocka_unit_test(test_index_maps),
+        cmocka_unit_test(test_nan_to_bf16),
+        cmocka_unit_test(test_arithmetic_changes_some),
     };
     return cmocka_run_group_tests_name("moved bits", tests, NULL, NULL);
 }

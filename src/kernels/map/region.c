@@ -178,8 +178,8 @@ static bool moves_only(const struct weft_lower *l, const uint32_t *nodes, uint32
         const struct weft_node *node = &l->graph->nodes[nodes[i]];
         bool range =
             weft_op_range(node->op) && weft_lv(l, node->in[1])->type.dtype == weft_lv(l, node->out[0])->type.dtype;
-        if (!(node->op->traits & WEFT_OP_MOVE) && !range) return false;
-        any |= (node->op->traits & WEFT_OP_MOVE) != 0;
+        if (!weft_op_keeps_bits(node->op) && !range) return false;
+        any |= weft_op_keeps_bits(node->op);
     }
     return any;
 }
