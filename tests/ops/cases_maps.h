@@ -31,16 +31,15 @@ static const struct op_case map_cases[] = {
      .data = "b = int 0..1; x = int -99..99; y = int -99..99",
      .rel = 2.4e-7,
      .abs = 1.5e-5,
-     .graph =
-         "symbol T 0 9\nsymbol S 0 7\ninput x f32 [T, 1]\ninput h f16 [1, 3]\ninput b bool [1]\ninput s i32 []\n"
-         "input c i8 [3]\ninput y f32 [T, S]\ninput e u32 [1]\n"
-         "%0 = expand %x {shape=[T, S]}\n%1 = expand %h {shape=[T, 3]}\n%2 = expand %b {shape=[S, T]}\n"
-         "%3 = expand %s {shape=[T, 2]}\n%4 = expand %c {shape=[S, -1]}\n%5 = expand %e {shape=[1, 1]}\n"
-         "%n = neg %x\n%6 = expand %n {shape=[T, S]}\n%7 = mul %6 %y\n%8 = expand %y {shape=[2, -1, -1]}\n"
-         "%m = mean %y\n%9 = expand %m {shape=[T, S]}\n%10 = sub %y %9\n%o = neg %m\n"
-         "output %0 columns\noutput %1 halves\noutput %2 bools\noutput %3 scalar\noutput %4 bytes\noutput %5 one\n"
-         "output %7 scaled\noutput %8 twice\noutput %10 centred\noutput %6 made\n"
-         "output %o mean\n"},
+     .graph = "symbol T 0 9\nsymbol S 0 7\ninput x f32 [T, 1]\ninput h f16 [1, 3]\ninput b bool [1]\ninput s i32 []\n"
+              "input c i8 [3]\ninput y f32 [T, S]\ninput e u32 [1]\n"
+              "%0 = expand %x {shape=[T, S]}\n%1 = expand %h {shape=[T, 3]}\n%2 = expand %b {shape=[S, T]}\n"
+              "%3 = expand %s {shape=[T, 2]}\n%4 = expand %c {shape=[S, -1]}\n%5 = expand %e {shape=[1, 1]}\n"
+              "%n = neg %x\n%6 = expand %n {shape=[T, S]}\n%7 = mul %6 %y\n%8 = expand %y {shape=[2, -1, -1]}\n"
+              "%m = mean %y\n%9 = expand %m {shape=[T, S]}\n%10 = sub %y %9\n%o = neg %m\n"
+              "output %0 columns\noutput %1 halves\noutput %2 bools\noutput %3 scalar\noutput %4 bytes\noutput %5 one\n"
+              "output %7 scaled\noutput %8 twice\noutput %10 centred\noutput %6 made\n"
+              "output %o mean\n"},
     {.name = "tile and repeat",
      .runs = "T=3 S=2 | T=1 S=1 | T=0 S=2 | T=5 S=3 | T=4 S=0",
      .data = "b = int 0..1; x = int -99..99",
@@ -83,4 +82,10 @@ static const struct op_case map_cases[] = {
               "output %5 y\noutput %8 halves\n",
      .rel = 2e-5,
      .abs = 1e-7},
+    {.name = "moved and broadcast",
+     .runs = "T=3 | T=1 | T=0 | T=8",
+     .data = "x = int -9..9; y = int -9..9",
+     .graph = "symbol T 0 8\ninput x f32 [1, T]\ninput y f32 [T, 1]\n%0 = neg %x\n%1 = transpose %0\n%2 = add %0 %1\n"
+              "%3 = abs %y\n%4 = reshape %3 {shape=[1, T]}\n%5 = flip %4\n%6 = add %5 %3\n%7 = concat %3 %y {axis=1}\n"
+              "%8 = sub %7 %3\noutput %2 sums\noutput %6 flipped\noutput %8 joined\n"},
 };

@@ -150,6 +150,24 @@ static void test_index_maps(void **state) {
     }
 }
 
+/// Floats whose bits an integer kernel reads through moves, shapes and a bitcast.
+static void test_bits_of_moved_floats(void **state) {
+    (void)state;
+    enum { N = 24 };
+    uint32_t x[N], got[N];
+    for (uint32_t i = 0; i < N; i++) x[i] = (uint32_t)pattern(i) << 16 | pattern(i * 7 + 3);
+    weft_session *s = open_graph("input x f32 [4, 6]\n%0 = flip %x\n%1 = reshape %0 {shape=[2, 12]}\n"
+                                 "%2 = bitcast %1 {dtype=u32}\n%3 = max %2 %2\n%4 = reshape %3 {shape=[24]}\n"
+                                 "%5 = roll %4 {shift=1}\noutput %5 y\n");
+    weft_program *p = weft_session_program(s);
+    must(weft_session_write(s, "x", 0, x, sizeof x));
+    must(weft_session_run(s, 1, NULL));
+    must(weft_session_read(s, "y", 0, got, sizeof got));
+    for (uint32_t i = 0; i < N; i++) assert_int_equal(got[i], x[N - 1 - (i + N - 1) % N]);
+    weft_session_destroy(&s);
+    weft_program_destroy(&p);
+}
+
 /// NaNs of any payload stay NaNs where f32 becomes bf16, whose rounding adds to their bits.
 static void test_nan_to_bf16(void **state) {
     (void)state;
@@ -182,13 +200,11 @@ static void test_arithmetic_changes_some(void **state) {
 int main(void) {
     if (!weft_test_gpu()) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_transpose),
-        cmocka_unit_test(test_slice_copy),
-        cmocka_unit_test(test_concat),
-        cmocka_unit_test(test_pad),
-        cmocka_unit_test(test_index_maps),
-        cmocka_unit_test(test_nan_to_bf16),
-        cmocka_unit_test(test_arithmetic_changes_some),
+        cmocka_unit_test(test_transpose),   cmocka_unit_test(test_slice_copy),
+        cmocka_unit_test(test_concat),      cmocka_unit_test(test_pad),
+        cmocka_unit_test(test_index_maps),  cmocka_unit_test(test_bits_of_moved_floats),
+
+        cmocka_unit_test(test_nan_to_bf16), cmocka_unit_test(test_arithmetic_changes_some),
     };
     return cmocka_run_group_tests_name("moved bits", tests, NULL, NULL);
 }

@@ -57,6 +57,9 @@ const struct weft_type *weft_region_node_space(const struct weft_graph *g, const
 static struct weft_type space_of(const struct weft_lower *l, const uint32_t *nodes, uint32_t n) {
     struct weft_type best = {0};
     bool have = false;
+    for (uint32_t i = 0; i < n; i++) // others may have another shape of as many elements
+        if (l->graph->nodes[nodes[i]].op->traits & WEFT_OP_ROWMAP)
+            return *weft_region_node_space(l->graph, &l->graph->nodes[nodes[i]]);
     for (uint32_t i = 0; i < n; i++) {
         const struct weft_node *node = &l->graph->nodes[nodes[i]];
         if (node->op->traits & WEFT_OP_CONTRACT) continue;
@@ -72,14 +75,22 @@ uint32_t weft_region_last_axis(const struct weft_type *space) { return space->ra
 
 // ---- the program ---------------------------------------------------------------------------------------------------
 
+static bool is_stored(const struct weft_lower *l, uint32_t group, weft_value v) {
+    return weft_lower_escapes(l, group, v) && weft_x_rests_in(l, group, v) == WEFT_NO_VALUE;
+}
+
+static void ask(struct weft_expr *e, weft_value v) {
+    const struct weft_at at = weft_x_place_of(e, &weft_lv(e->step->l, v)->type);
+    weft_x_value(e, v, &at);
+}
+
 void weft_region_build(struct weft_expr *e, const uint32_t *nodes, uint32_t n_nodes) {
     struct weft_lower *l = e->step->l;
-    const struct weft_at at = weft_x_point(e);
     for (uint32_t i = 0; i < n_nodes && l->status == WEFT_OK; i++) { // all that is read comes before what is written
         const struct weft_node *n = &l->graph->nodes[nodes[i]];
-        if (weft_op_sink(n->op)) weft_x_value(e, n->in[1], &at);
+        if (weft_op_sink(n->op)) ask(e, n->in[1]);
         for (uint32_t k = 0; k < n->n_out && !weft_op_sink(n->op); k++)
-            if (weft_lower_escapes(l, e->step->group, n->out[k])) weft_x_value(e, n->out[k], &at);
+            if (is_stored(l, e->step->group, n->out[k])) ask(e, n->out[k]);
     }
     for (uint32_t i = 0; i < n_nodes && l->status == WEFT_OK; i++) {
         const struct weft_node *n = &l->graph->nodes[nodes[i]];
@@ -88,7 +99,7 @@ void weft_region_build(struct weft_expr *e, const uint32_t *nodes, uint32_t n_no
             continue;
         }
         for (uint32_t k = 0; k < n->n_out; k++)
-            if (weft_lower_escapes(l, e->step->group, n->out[k])) weft_x_store_value(e, n->out[k]);
+            if (is_stored(l, e->step->group, n->out[k])) weft_x_store_value(e, n->out[k]);
     }
 }
 
@@ -176,6 +187,7 @@ static bool moves_only(const struct weft_lower *l, const uint32_t *nodes, uint32
     bool any = false;
     for (uint32_t i = 0; i < n; i++) {
         const struct weft_node *node = &l->graph->nodes[nodes[i]];
+        if (node->op->view) continue;
         bool range =
             weft_op_range(node->op) && weft_lv(l, node->in[1])->type.dtype == weft_lv(l, node->out[0])->type.dtype;
         if (!weft_op_keeps_bits(node->op) && !range) return false;
@@ -186,17 +198,18 @@ static bool moves_only(const struct weft_lower *l, const uint32_t *nodes, uint32
 
 /// The space of a flat program. A value of one element a row is there when rows have none: then the last axis counts as
 /// one.
-static struct weft_type flat_space(const struct weft_lower *l, struct weft_type space, const uint32_t *nodes,
-                                   uint32_t n) {
+static struct weft_type flat_space(struct weft_lower *l, struct weft_type space, const uint32_t *nodes, uint32_t n) {
     int64_t lo, hi;
     bool shared = false;
     if (space.rank == 0) return space;
+    weft_dim n_space = weft_lower_product(l, &space, 0, space.rank);
     weft_dim *last = &space.dims[space.rank - 1];
     weft_dim_bounds(l->graph->dims, *last, &lo, &hi);
     for (uint32_t i = 0; i < n; i++) {
         const struct weft_node *node = &l->graph->nodes[nodes[i]];
         const struct weft_type *t = weft_region_node_space(l->graph, node);
-        shared |= t->rank != space.rank || t->dims[t->rank - 1] != *last;
+        bool other = t->rank != space.rank || t->dims[t->rank - 1] != *last;
+        shared |= other && weft_lower_product(l, t, 0, t->rank) != n_space;
     }
     if (shared && lo <= 0) *last = weft_dim_max(l->graph->dims, *last, 1);
     return space;
@@ -269,16 +282,20 @@ static void lower_part(struct region *r, const struct weft_group *g, uint32_t p)
     struct weft_xtext t;
     uint32_t n = 0;
     bool reduces = false, once = false;
+    const struct weft_type *reduced = NULL; // the space of all reductions of a part
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         if (r->part[i] != p) continue;
         r->nodes[n++] = g->nodes[i];
-        reduces |= l->graph->nodes[g->nodes[i]].op->reduce != WEFT_REDUCE_NONE;
+        if (l->graph->nodes[g->nodes[i]].op->reduce == WEFT_REDUCE_NONE) continue;
+        reduced = weft_region_node_space(l->graph, &l->graph->nodes[g->nodes[i]]);
+        reduces = true;
     }
     uint32_t n_points = at_point(l, r->step.group, r->nodes, n, r->points);
-    struct weft_type space = space_of(l, r->points, n_points);
+    struct weft_type space = reduces ? *reduced : space_of(l, r->points, n_points), shape = space;
     if (!reduces) space = flat_space(l, space, r->points, n_points);
     weft_expr_begin(e, &r->step, space, reduces ? weft_region_last_axis(&space) : (1u << space.rank) - 1, NULL);
     e->flat = !reduces;
+    e->shape = shape;
     e->raw = !reduces && moves_only(l, r->nodes, n);
     weft_region_build(e, r->nodes, n);
     if (l->status != WEFT_OK || !weft_xtext_begin(&t, e)) return;
