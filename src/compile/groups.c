@@ -6,6 +6,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "plan/family.h"
+#include "plan/update.h"
 #include <string.h>
 
 // ---- dependences ---------------------------------------------------------------------------------------------------
@@ -60,6 +61,56 @@ weft_status weft_groups_edges(struct weft_fuser *f) {
     return f->edges ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while fusing");
 }
 
+bool weft_group_is_bridge(const struct weft_fuser *f, uint32_t group) {
+    for (uint32_t i = 0; i < f->n_bridges; i++)
+        if (f->bridges[i] == group) return true;
+    return false;
+}
+
+bool weft_group_is_view(const struct weft_fuser *f, uint32_t node) {
+    const struct weft_node *n = &f->g->nodes[node];
+    if (n->dead || f->spaces[f->group[node]].kind != WEFT_GROUP_VIEW) return false;
+    if (n->op->view == WEFT_VIEW_SAME) return true;
+    weft_dtype from = f->g->values[n->in[0]].type.dtype, to = f->g->values[n->out[0]].type.dtype;
+    return n->op->view == WEFT_VIEW_BITS && weft_accessor_width(from) == 4 && weft_accessor_width(to) == 4;
+}
+
+/// The views by which `v` shows a value of group a become bridges, if it shows one.
+static bool bridge(struct weft_fuser *f, uint32_t a, weft_value v) {
+    uint32_t found = f->n_bridges;
+    for (const struct weft_value_info *i = &f->g->values[v]; i->kind == WEFT_VALUE_NODE; i = &f->g->values[v]) {
+        if (f->group[i->node] == a) return true;
+        if (!weft_group_is_view(f, i->node)) break;
+        if (!weft_group_is_bridge(f, f->group[i->node])) {
+            if (f->n_bridges == sizeof f->bridges / sizeof *f->bridges) return false;
+            f->bridges[f->n_bridges++] = f->group[i->node];
+        }
+        v = f->g->nodes[i->node].in[0];
+    }
+    f->n_bridges = found;
+    return true;
+}
+
+bool weft_groups_bridge(struct weft_fuser *f, uint32_t a, uint32_t b) {
+    f->n_bridges = 0;
+    for (uint32_t n = f->spaces[b].head; n != WEFT_NO_GROUP; n = f->next[n])
+        for (uint32_t i = 0; i < f->g->nodes[n].n_in; i++)
+            if (!bridge(f, a, f->g->nodes[n].in[i])) return false;
+    return true;
+}
+
+void weft_groups_unbridge(struct weft_fuser *f, uint32_t a, bool take) {
+    uint32_t n = f->n_bridges;
+    f->n_bridges = 0;
+    for (; take && n; n--) { // in order, so that no view waits for a group that waits for it
+        uint32_t first = 0;
+        for (uint32_t i = 1; i < n; i++)
+            if (f->spaces[f->bridges[i]].at < f->spaces[f->bridges[first]].at) first = i;
+        weft_groups_merge(f, a, f->bridges[first]);
+        f->bridges[first] = f->bridges[n - 1];
+    }
+}
+
 /// Marks the groups that follow group a and stand before place `end`, a itself not among them. True if group b
 /// (WEFT_NO_GROUP: none) is reached from one of those, or (`direct`) from a itself.
 static bool search(struct weft_fuser *f, uint32_t a, uint32_t b, uint32_t end, bool direct) {
@@ -71,7 +122,7 @@ static bool search(struct weft_fuser *f, uint32_t a, uint32_t b, uint32_t end, b
         for (uint32_t n = f->spaces[g].head; n != WEFT_NO_GROUP; n = f->next[n]) {
             for (uint32_t e = f->edge_start[n]; e < f->edge_start[n + 1]; e++) {
                 uint32_t to = f->group[f->edges[e]];
-                if (to == b && (direct || g != a)) return true;
+                if (to == b && (direct || !(g == a || weft_group_is_bridge(f, g)))) return true;
                 if (to == b || f->mark[to] == f->stamp || f->spaces[to].at >= end) continue;
                 f->mark[to] = f->stamp;
                 f->stack[top++] = to;
@@ -128,6 +179,8 @@ void weft_groups_merge(struct weft_fuser *f, uint32_t into, uint32_t from) {
     a->n_sinks += b->n_sinks;
     a->has_row |= b->has_row;
     a->fixed |= b->fixed;
+    a->uneven |= b->uneven;
+    a->reshaped |= b->reshaped;
     if (b->budget < a->budget) a->budget = b->budget;
     b->head = b->tail = WEFT_NO_GROUP;
     b->dead = true;
@@ -172,7 +225,7 @@ static void need_weight(const struct weft_fuser *f, struct need *c, weft_value v
 }
 
 static bool inside(const struct weft_fuser *f, uint32_t node, uint32_t a, uint32_t b) {
-    return f->group[node] == a || f->group[node] == b;
+    return f->group[node] == a || f->group[node] == b || weft_group_is_bridge(f, f->group[node]);
 }
 
 static bool is_var(const struct weft_fuser *f, weft_value v) {
@@ -230,6 +283,7 @@ static uint32_t count_bindings(const struct weft_fuser *f, uint32_t a, uint32_t 
     struct need c = {0};
     need_members(f, &c, f->spaces[a].head, a, b);
     if (a != b) need_members(f, &c, f->spaces[b].head, a, b);
+    for (uint32_t i = 0; i < f->n_bridges; i++) need_members(f, &c, f->spaces[f->bridges[i]].head, a, b);
     uint32_t tables = f->spaces[a].n_rowmaps + (a != b ? f->spaces[b].n_rowmaps : 0);
     if (tables) need_shard(&c, UINT32_MAX, false);
     *operands = c.n_seen == 64 ? 64 : c.operands + tables + c.vars;
@@ -272,7 +326,8 @@ static bool anywhere(const struct weft_fuser *f, uint32_t a, uint32_t b, weft_va
     const struct weft_value_info *info = &f->g->values[v];
     if (info->kind != WEFT_VALUE_NODE || !inside(f, info->node, a, b)) return true;
     const struct weft_node *n = &f->g->nodes[info->node];
-    if (!(n->op->traits & (WEFT_OP_ELEMENTWISE | WEFT_OP_MOVE | WEFT_OP_ROWMAP)) || (*room)-- == 0) return false;
+    bool free = n->op->view || (n->op->traits & (WEFT_OP_ELEMENTWISE | WEFT_OP_MOVE | WEFT_OP_ROWMAP));
+    if (!free || (*room)-- == 0) return false;
     for (uint32_t i = 0; i < n->n_in; i++)
         if (!anywhere(f, a, b, n->in[i], room)) return false;
     return true;

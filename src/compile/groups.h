@@ -15,6 +15,8 @@ struct weft_space {
     uint32_t mask; ///< axes along which it reduces, or some value of it has one element; 0: none
     bool has_row;  ///< holds reductions or row maps
     bool fixed;    ///< its row length has a meaning for some node: the space must not widen
+    bool uneven;   ///< some value has another shape than the space, such as one element a row
+    bool reshaped; ///< some value has another shape of as many elements as the space, or as it has rows
     bool dead;
     uint32_t n_nodes, n_anchors, n_parts, n_reductions, n_rowmaps, n_moves, n_sinks;
     uint32_t budget;     ///< most bindings that it may need
@@ -33,8 +35,9 @@ struct weft_fuser {
     uint32_t *mark;         ///< by group, for searches
     uint32_t stamp;
     uint32_t *stack, *scratch;
-    struct weft_space *spaces; ///< by group
-    uint32_t *order;           ///< groups in a topological order, with holes (WEFT_NO_GROUP) where groups were merged
+    struct weft_space *spaces;       ///< by group
+    uint32_t bridges[16], n_bridges; ///< views between two groups that are to merge: part of the first while one asks
+    uint32_t *order; ///< groups in a topological order, with holes (WEFT_NO_GROUP) where groups were merged
     // adjacency: consumers of each node (data and state order)
     uint32_t *edge_start, *edges;
     int level;
@@ -44,6 +47,14 @@ struct weft_fuser {
 weft_status weft_groups_edges(struct weft_fuser *f);
 /// True if group b depends on group a in any way.
 bool weft_groups_reach(struct weft_fuser *f, uint32_t a, uint32_t b);
+/// True if the node is a view whose elements have the numbers of its operand's, in a group of its own.
+bool weft_group_is_view(const struct weft_fuser *f, uint32_t node);
+bool weft_group_is_bridge(const struct weft_fuser *f, uint32_t group);
+/// Finds the views between values of group a and nodes of group b, so that what is asked about a next counts them as a
+/// part of it. False: they are too many.
+bool weft_groups_bridge(struct weft_fuser *f, uint32_t a, uint32_t b);
+/// Ends that; `take`: group a, whose values they show, takes them in.
+void weft_groups_unbridge(struct weft_fuser *f, uint32_t a, bool take);
 /// False if a path leads from one to the other through a third group: merging them would make a cycle.
 bool weft_groups_may_merge(struct weft_fuser *f, uint32_t a, uint32_t b);
 /// Moves all members of `from` to `into`, and keeps the order topological.

@@ -3,6 +3,7 @@
 #include "compile/passes.h"
 #include "core/alloc.h"
 #include "core/error.h"
+#include "plan/expr.h"
 #include "plan/family.h"
 #include "plan/update.h"
 #include <stdio.h>
@@ -143,12 +144,25 @@ static weft_status check_operands(const struct weft_lower *l, const struct weft_
     return WEFT_OK;
 }
 
+/// Views that a kernel computes through, and that others read, lie in the memory of what they view, if that is stored.
+static weft_status place_views(struct weft_lower *l, uint32_t k) {
+    const struct weft_group *group = &l->groups[k];
+    for (uint32_t i = 0; i < group->n_nodes && l->status == WEFT_OK; i++) {
+        const struct weft_node *n = &l->graph->nodes[group->nodes[i]];
+        if (!n->op->view || !weft_lower_escapes(l, k, n->out[0])) continue;
+        weft_value of = weft_x_rests_in(l, k, n->out[0]);
+        if (of != WEFT_NO_VALUE) weft_lower_view(l, n->out[0], of, weft_dim_const(l->graph->dims, 0));
+    }
+    return l->status;
+}
+
 static weft_status lower_group(struct weft_lower *l, uint32_t k) {
     const struct weft_group *group = &l->groups[k];
     l->group = k;
     WEFT_TRY(check_operands(l, group));
-    WEFT_TRY(group->kind == WEFT_GROUP_VIEW ? lower_views(l, group) : group->family->lower(l, k));
-    return l->status;
+    if (group->kind == WEFT_GROUP_VIEW) return lower_views(l, group);
+    WEFT_TRY(group->family->lower(l, k));
+    return l->status == WEFT_OK ? place_views(l, k) : l->status;
 }
 
 weft_status weft_pass_lower(struct weft_compiling *c) {

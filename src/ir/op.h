@@ -48,6 +48,7 @@ enum weft_trait {
     WEFT_OP_MOVE = 1 << 3,        ///< moves elements and computes nothing: its `expr` asks for operands elsewhere
     WEFT_OP_ROWMAP = 1 << 2,      ///< reads other columns of the same row (rope): the region compiler knows it
     WEFT_OP_RANDOM = 1 << 4,      ///< draws random numbers: two nodes that look alike give different results
+    WEFT_OP_COPY = 1 << 5,        ///< elementwise, and the result is the operand's element as it is
 };
 
 /// What the compiler may use to leave an operator out (compile/simplify.c). A law holds for every element, bit for bit,
@@ -231,6 +232,9 @@ static inline const struct weft_state_access *weft_op_sink(const struct weft_op 
 static inline const struct weft_state_access *weft_op_range(const struct weft_op *op) {
     return op->states[0].touch == WEFT_TOUCH_RANGE ? &op->states[0] : NULL;
 }
+
+/// True if the results are elements of the operands, bit for bit.
+static inline bool weft_op_keeps_bits(const struct weft_op *op) { return op->traits & (WEFT_OP_MOVE | WEFT_OP_COPY); }
 
 /// All operators, ended by NULL. Defined in ops/; the IR receives it when a graph is made.
 struct weft_op_set {

@@ -2,9 +2,10 @@
 /// read the result take it from there. Where nobody can, a region of the move alone copies.
 ///
 ///   transpose(x; perm)                    axis k of y is axis perm[k] of x; without perm the axes are reversed
-///   slice_copy(x; start, len, axis, drop) rows start .. start+len of an axis, as a copy (slice says when it is a
-///                                         view; schedules of one row make it one); with drop the axis, of one row,
-///                                         goes away
+///   slice_copy(x; start, len, axis, drop, step)
+///                                         rows start, start+step, ... of an axis, `len` of them, as a copy (slice says
+///                                         when it is a view; schedules of one row make it one); with drop the axis,
+///                                         of one row, goes away. step is 1 or more
 ///   pad(x; before, after, value)          `value` around x: before[k] rows in front of axis k, after[k] behind it
 ///
 /// All plain types. Elements are copied as they are; `value` is rounded to the type of x.
@@ -44,8 +45,10 @@ static weft_status never_inside(struct weft_graph *g, const struct weft_type *t,
 }
 
 weft_status weft_move_guard(struct weft_graph *g, const struct weft_type *t, uint32_t axis, weft_dim start,
-                            weft_dim len) {
-    weft_dim zero = weft_dim_const(g->dims, 0), end = weft_dim_add(g->dims, start, len), size = t->dims[axis];
+                            weft_dim len, int64_t step) {
+    weft_dim zero = weft_dim_const(g->dims, 0), one = weft_dim_const(g->dims, 1), size = t->dims[axis];
+    weft_dim way = weft_dim_mul(g->dims, weft_dim_sub(g->dims, len, one), weft_dim_const(g->dims, step));
+    weft_dim end = weft_dim_add(g->dims, weft_dim_add(g->dims, start, way), one); // behind the last row
     weft_dim parts[3] = {start, len, weft_dim_sub(g->dims, size, end)};
     for (int i = 0; i < 3; i++) {
         int64_t lo, hi = -1;
@@ -57,10 +60,22 @@ weft_status weft_move_guard(struct weft_graph *g, const struct weft_type *t, uin
     return weft_graph_guard(g, end, size, 0, "it takes rows up to", "the axis ends at");
 }
 
-void weft_move_host(const double *x, double *y, int64_t outer, int64_t size, int64_t start, int64_t len,
-                    int64_t inner) {
-    for (int64_t o = 0; o < outer && len * inner > 0; o++)
-        memcpy(y + o * len * inner, x + (o * size + start) * inner, (size_t)(len * inner) * sizeof *y);
+weft_status weft_move_host(const struct weft_host *x, double *y, int64_t axis, int64_t start, int64_t len,
+                           int64_t step) {
+    int64_t outer, inner, size, last = start + (len - 1) * step;
+    axis = weft_ops_around(x, axis, &outer, &inner);
+    size = x->shape[axis];
+    if (len < 0 || (len > 0 && (start < 0 || start >= size || last < 0 || last >= size)))
+        return weft_fail(WEFT_ERR_INVALID, "rows %lld to %lld of %lld", (long long)start, (long long)last,
+                         (long long)size);
+    double *owned;
+    const double *data = weft_ops_dense(x, &owned);
+    if (!data) return weft_fail(WEFT_ERR_NOMEM, "out of memory");
+    for (int64_t o = 0; o < outer; o++)
+        for (int64_t r = 0; r < len && inner > 0; r++, y += inner)
+            memcpy(y, data + (o * size + start + r * step) * inner, (size_t)inner * sizeof *y);
+    weft_free(owned);
+    return WEFT_OK;
 }
 
 const char *weft_move_label(struct weft_lower *l, const struct weft_node *node) {
@@ -145,7 +160,7 @@ const struct weft_op weft_op_transpose = {
 
 // ---- slice_copy ----------------------------------------------------------------------------------------------------
 
-enum { START, LEN, AXIS, DROP };
+enum { START, LEN, AXIS, DROP, STEP };
 
 static weft_status slice_copy_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                     const struct weft_attr *attrs, struct weft_type *out) {
@@ -154,7 +169,7 @@ static weft_status slice_copy_infer(struct weft_graph *g, const struct weft_type
     WEFT_TRY(plain(g, &in[0]));
     WEFT_TRY(weft_ops_axis(g, &in[0], attrs[AXIS].i, &axis));
     weft_dim start = weft_move_start(g, attrs[START].d, in[0].dims[axis]);
-    WEFT_TRY(weft_move_guard(g, &in[0], axis, start, attrs[LEN].d));
+    WEFT_TRY(weft_move_guard(g, &in[0], axis, start, attrs[LEN].d, attrs[STEP].i));
     *out = in[0];
     out->dims[axis] = attrs[LEN].d;
     if (!attrs[DROP].i) return WEFT_OK;
@@ -167,19 +182,11 @@ static weft_status slice_copy_infer(struct weft_graph *g, const struct weft_type
 
 static weft_status slice_copy_eval(const struct weft_eval *e) {
     const struct weft_host *x = &e->in[0];
-    int64_t outer, inner, axis = weft_ops_around(x, e->attrs[AXIS].i, &outer, &inner);
+    int64_t axis = e->attrs[AXIS].i < 0 ? e->attrs[AXIS].i + x->rank : e->attrs[AXIS].i;
     int64_t start = weft_dim_eval(e->dims, e->attrs[START].d, e->symbols), c;
     if (weft_dim_is_const(e->dims, e->attrs[START].d, &c) && c < 0) start += x->shape[axis];
     int64_t len = weft_dim_eval(e->dims, e->attrs[LEN].d, e->symbols);
-    if (start < 0 || len < 0 || start > x->shape[axis] - len)
-        return weft_fail(WEFT_ERR_INVALID, "rows %lld to %lld of %lld", (long long)start, (long long)(start + len),
-                         (long long)x->shape[axis]);
-    double *owned;
-    const double *data = weft_ops_dense(x, &owned);
-    if (!data) return weft_fail(WEFT_ERR_NOMEM, "out of memory");
-    weft_move_host(data, e->out[0].data, outer, x->shape[axis], start, len, inner);
-    weft_free(owned);
-    return WEFT_OK;
+    return weft_move_host(x, e->out[0].data, axis, start, len, e->attrs[STEP].i);
 }
 
 /// A view of `v` has wider elements, so that it can't start at any of v's.
@@ -200,6 +207,7 @@ static bool slice_copy_rests(struct weft_lower *l, const struct weft_node *node)
     const struct weft_type *x = &weft_lv(l, node->in[0])->type;
     uint32_t axis;
     if (weft_ops_axis(l->graph, x, node->attrs[AXIS].i, &axis) != WEFT_OK) return false;
+    if (node->attrs[STEP].i != 1) return false;
     if (weft_lower_max(l, weft_lower_product(l, x, 0, axis)) > 1 || weft_lv(l, node->out[0])->is_output) return false;
     if (l->output_view && l->output_view[node->out[0]] != WEFT_NO_VALUE) return false;
     return weft_lv(l, weft_graph_base(l->graph, node->in[0]))->state == UINT32_MAX && !seen_wider(l, node->out[0]);
@@ -228,13 +236,14 @@ static uint32_t slice_copy_expr(struct weft_expr *e, const struct weft_node *n, 
     weft_ops_axis(g, x, n->attrs[AXIS].i, &axis);
     for (uint32_t k = 0, from = 0; k < x->rank; k++)
         c[k] = k == axis && n->attrs[DROP].i ? weft_x_u32(e, 0) : weft_x_coord_of(e, at, y, from++);
+    c[axis] = weft_x_mul(e, c[axis], weft_x_u32(e, (uint32_t)n->attrs[STEP].i));
     c[axis] = weft_x_add(e, c[axis], weft_x_dim(e, weft_move_start(g, n->attrs[START].d, x->dims[axis])));
     return weft_x_value_at(e, n->in[0], c, WEFT_X_NONE, at);
 }
 
 const struct weft_op weft_op_slice_copy = {
     .name = "slice_copy",
-    .doc = "x -> y: what slice gives, as a copy; with drop the axis, of one row, goes away",
+    .doc = "x -> y: what slice gives, as a copy, with a step of 1 or more; with drop the axis, of one row, goes away",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,
@@ -243,7 +252,8 @@ const struct weft_op weft_op_slice_copy = {
     .attrs = {{.name = "start", .type = WEFT_ATTR_DIM, .required = true},
               {.name = "len", .type = WEFT_ATTR_DIM, .required = true},
               {.name = "axis", .type = WEFT_ATTR_INT, .lo = -WEFT_MAX_RANK, .hi = WEFT_MAX_RANK - 1},
-              {.name = "drop", .type = WEFT_ATTR_INT, .lo = 0, .hi = 1}},
+              {.name = "drop", .type = WEFT_ATTR_INT, .lo = 0, .hi = 1},
+              {.name = "step", .type = WEFT_ATTR_INT, .dflt = 1, .lo = 1, .hi = 2147483647.0}},
     .infer = slice_copy_infer,
     .eval = slice_copy_eval,
     .expr = slice_copy_expr,

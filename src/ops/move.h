@@ -6,14 +6,16 @@
 
 /// Start of a slice: a constant below 0 counts from the end of the axis.
 weft_dim weft_move_start(struct weft_graph *g, weft_dim start, weft_dim size);
-/// start .. start+len of an axis: refused where it never lies inside, guarded where it may not.
+/// Rows start, start+step, ... of an axis, `len` of them: refused where they never lie inside, guarded where they may
+/// not. step is above 0.
 weft_status weft_move_guard(struct weft_graph *g, const struct weft_type *t, uint32_t axis, weft_dim start,
-                            weft_dim len);
+                            weft_dim len, int64_t step);
 /// Product of dims [first, last).
 weft_dim weft_move_product(struct weft_graph *g, const weft_dim *dims, uint32_t first, uint32_t last);
 
-/// Host: y[o, r, i] = x[o, start + r, i] with `inner` elements behind and `outer` in front of the axis.
-void weft_move_host(const double *x, double *y, int64_t outer, int64_t size, int64_t start, int64_t len, int64_t inner);
+/// Host: row r of y along an axis (below 0: from the last) is row start + r * step of x.
+weft_status weft_move_host(const struct weft_host *x, double *y, int64_t axis, int64_t start, int64_t len,
+                           int64_t step);
 
 /// "concat name" in the plan's arena.
 const char *weft_move_label(struct weft_lower *l, const struct weft_node *node);

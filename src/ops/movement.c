@@ -2,7 +2,8 @@
 /// input's, at an offset.
 ///
 ///   reshape(x; shape)            the same elements in the same order; the element counts must be the same expression
-///   slice(x; start, len, axis)   rows start .. start+len of an axis
+///   slice(x; start, len, axis, step)
+///                                rows start, start+step, ... of an axis, `len` of them; a step below 0 walks back
 ///   select(x; index, axis)       one row of an axis, which goes away: slice and reshape
 ///   split(x; sizes, axis)        pieces one behind the other: a slice each
 ///   bitcast(x; dtype)            the same bits as another type. Types of one width keep the shape; from f32, i32 or
@@ -12,8 +13,9 @@
 ///                                when it is compiled. Bits of a NaN may change when they are computed with, never when
 ///                                they are moved.
 ///
-/// A constant start or index below 0 counts from the end. A slice is a view where its rows lie side by side (only axes
-/// of one row in front of the axis); elsewhere it becomes a copy, slice_copy.
+/// A constant start or index below 0 counts from the end. A slice is a view where its rows lie side by side (a step of
+/// 1, only axes of one row in front of the axis); elsewhere it becomes slice_copy, which kernels read through, and
+/// where it walks back a flip of that.
 #include "core/alloc.h"
 #include "core/error.h"
 #include "ir/dtype.h"
@@ -43,7 +45,16 @@ static weft_status infer_reshape(struct weft_graph *g, const struct weft_type *i
     return WEFT_OK;
 }
 
-enum { START, LEN, AXIS };
+enum { START, LEN, AXIS, STEP };
+
+/// The least row that a slice takes, from its first. A slice of no rows that walks back begins behind its first.
+static weft_dim least_row(struct weft_graph *g, weft_dim start, weft_dim len, int64_t step) {
+    struct weft_dims *dims = g->dims;
+    weft_dim any = weft_dim_min(dims, len, 1), one = weft_dim_const(dims, 1);
+    if (step > 0) return start;
+    weft_dim way = weft_dim_mul(dims, weft_dim_sub(dims, len, any), weft_dim_const(dims, step));
+    return weft_dim_add(dims, weft_dim_add(dims, start, way), weft_dim_sub(dims, one, any));
+}
 
 /// Only what is wrong for every size is refused here; the rest is guarded, and refused when such sizes are set.
 static weft_status infer_slice(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
@@ -55,42 +66,28 @@ static weft_status infer_slice(struct weft_graph *g, const struct weft_type *in,
     if ((axis || in[0].rank == 1) && !weft_ops_is_plain(in[0].dtype))
         return weft_fail(WEFT_ERR_INVALID, "a slice of axis %u of %s would cut blocks", axis,
                          weft_ops_type_text(g, &in[0]));
+    int64_t step = attrs[STEP].i;
+    if (step == 0) return weft_fail(WEFT_ERR_INVALID, "its step is 0; expand repeats a row");
+    if (step != 1 && !weft_ops_is_plain(in[0].dtype))
+        return weft_fail(WEFT_ERR_INVALID, "a step of %lld takes %s apart; gather reads its rows", (long long)step,
+                         weft_ops_type_text(g, &in[0]));
     weft_dim start = weft_move_start(g, attrs[START].d, in[0].dims[axis]);
-    WEFT_TRY(weft_move_guard(g, &in[0], axis, start, attrs[LEN].d));
+    weft_dim least = least_row(g, start, attrs[LEN].d, step);
+    WEFT_TRY(weft_move_guard(g, &in[0], axis, least, attrs[LEN].d, step < 0 ? -step : step));
     *out = in[0];
     out->dims[axis] = attrs[LEN].d;
-    return WEFT_OK;
-}
-
-static weft_status copy_rows(const struct weft_eval *e, int64_t first, int64_t rows, int64_t last) {
-    for (int64_t r = 0; r < rows; r++) {
-        double *to = e->out[0].data + r * last;
-        const double *from = weft_host_row(&e->in[0], first + r, to);
-        if (from != to) memcpy(to, from, (size_t)last * sizeof *to);
-    }
     return WEFT_OK;
 }
 
 static weft_status eval_reshape(const struct weft_eval *e) {
     int64_t rows, last;
     weft_ops_rows(&e->in[0], &rows, &last);
-    return copy_rows(e, 0, rows, last);
-}
-
-/// Rows start .. start + len of an axis of x. Rows of axis 0 may be encoded ones of a weight.
-static weft_status host_slice(const struct weft_eval *e, uint32_t out, int64_t axis, int64_t start, int64_t len) {
-    const struct weft_host *x = &e->in[0];
-    int64_t outer, inner, last = x->shape[x->rank - 1];
-    axis = weft_ops_around(x, axis, &outer, &inner);
-    if (start < 0 || len < 0 || start > x->shape[axis] - len)
-        return weft_fail(WEFT_ERR_INVALID, "%s: rows %lld to %lld of %lld", e->node->op->name, (long long)start,
-                         (long long)(start + len), (long long)x->shape[axis]);
-    if (x->data) {
-        weft_move_host(x->data, e->out[out].data, outer, x->shape[axis], start, len, inner);
-        return WEFT_OK;
+    for (int64_t r = 0; r < rows; r++) {
+        double *to = e->out[0].data + r * last;
+        const double *from = weft_host_row(&e->in[0], r, to);
+        if (from != to) memcpy(to, from, (size_t)last * sizeof *to);
     }
-    if (axis || x->rank == 1) return weft_fail(WEFT_ERR_UNSUPPORTED, "%s of a weight's columns", e->node->op->name);
-    return copy_rows(e, start * (inner / last), len * (inner / last), last);
+    return WEFT_OK;
 }
 
 /// A start or index: constants below 0 count from the end.
@@ -103,8 +100,8 @@ static int64_t host_start(const struct weft_eval *e, weft_dim start, int64_t axi
 
 static weft_status eval_slice(const struct weft_eval *e) {
     int64_t axis = e->attrs[AXIS].i;
-    return host_slice(e, 0, axis, host_start(e, e->attrs[START].d, axis),
-                      weft_dim_eval(e->dims, e->attrs[LEN].d, e->symbols));
+    return weft_move_host(&e->in[0], e->out[0].data, axis, host_start(e, e->attrs[START].d, axis),
+                          weft_dim_eval(e->dims, e->attrs[LEN].d, e->symbols), e->attrs[STEP].i);
 }
 
 // ---- simpler forms -------------------------------------------------------------------------------------------------
@@ -116,26 +113,52 @@ static weft_status add_reshape(struct weft_graph *g, weft_value x, const weft_di
     return weft_graph_add_raw(g, &weft_op_reshape, NULL, &x, 1, shape, out);
 }
 
-static weft_status add_slice(struct weft_graph *g, const struct weft_op *op, const char *name, weft_value x,
-                             weft_dim start, weft_dim len, int64_t axis, weft_value *out) {
-    struct weft_attr attrs[WEFT_MAX_ATTRS] = {[START] = {.d = start}, [LEN] = {.d = len}, [AXIS] = {.i = axis}};
-    return weft_graph_add_raw(g, op, name, &x, 1, attrs, out);
+static weft_status add_slice(struct weft_graph *g, const char *name, weft_value x, weft_dim start, weft_dim len,
+                             int64_t axis, weft_value *out) {
+    struct weft_attr attrs[WEFT_MAX_ATTRS] = {
+        [START] = {.d = start}, [LEN] = {.d = len}, [AXIS] = {.i = axis}, [STEP] = {.i = 1}};
+    return weft_graph_add_raw(g, &weft_op_slice, name, &x, 1, attrs, out);
 }
 
-/// Rows of axis 0 from a row that is no constant below 0 on are as simple as it gets: a view.
-static weft_status decompose_slice(struct weft_graph *g, const struct weft_node *n, uint32_t *outs) {
-    const struct weft_type x = g->values[n->in[0]].type, y = g->values[n->out[0]].type;
+/// A slice that kernels read through. `drop`: its axis, of one row, goes away. Its attributes stand in another order.
+static weft_status add_slice_copy(struct weft_graph *g, const char *name, weft_value x, weft_dim start, weft_dim len,
+                                  int64_t axis, int64_t step, bool drop, weft_value *out) {
+    struct weft_attr attrs[WEFT_MAX_ATTRS] = {[START] = {.d = start},
+                                              [LEN] = {.d = len},
+                                              [AXIS] = {.i = axis},
+                                              [AXIS + 1] = {.i = drop},
+                                              [AXIS + 2] = {.i = step}};
+    return weft_graph_add_raw(g, &weft_op_slice_copy, name, &x, 1, attrs, out);
+}
+
+/// Rows in steps of 1 or more, from the least on.
+static weft_status slice_up(struct weft_graph *g, const char *name, weft_value x, weft_dim start, weft_dim len,
+                            uint32_t axis, int64_t step, weft_value *out) {
+    const struct weft_type t = g->values[x].type;
+    if (step != 1 || weft_move_product(g, t.dims, 0, axis) != weft_dim_const(g->dims, 1))
+        return add_slice_copy(g, name, x, start, len, axis, step, false, out);
+    if (axis) WEFT_TRY(add_reshape(g, x, t.dims + axis, t.rank - axis, &x));
+    WEFT_TRY(add_slice(g, name, x, start, len, 0, out));
+    struct weft_type y = t;
+    y.dims[axis] = len;
+    return axis ? add_reshape(g, *out, y.dims, y.rank, out) : WEFT_OK;
+}
+
+/// Rows of axis 0 from a row that is no constant below 0 on, in steps of 1, are as simple as it gets: a view.
+static weft_status decompose_slice(struct weft_graph *g, const struct weft_node *node, uint32_t *outs) {
+    const struct weft_node n = *node; // adding moves the graph's nodes
+    const struct weft_type x = g->values[n.in[0]].type;
+    int64_t step = n.attrs[STEP].i;
     uint32_t axis;
-    weft_value v = n->in[0];
-    WEFT_TRY(weft_ops_axis(g, &x, n->attrs[AXIS].i, &axis));
-    weft_dim start = weft_move_start(g, n->attrs[START].d, x.dims[axis]), len = n->attrs[LEN].d;
-    outs[0] = n->out[0];
-    if (axis == 0 && n->attrs[AXIS].i == 0 && start == n->attrs[START].d) return WEFT_OK;
-    if (weft_move_product(g, x.dims, 0, axis) != weft_dim_const(g->dims, 1))
-        return add_slice(g, &weft_op_slice_copy, n->name, v, start, len, axis, outs);
-    if (axis) WEFT_TRY(add_reshape(g, v, x.dims + axis, x.rank - axis, &v));
-    WEFT_TRY(add_slice(g, &weft_op_slice, n->name, v, start, len, 0, outs));
-    return axis ? add_reshape(g, outs[0], y.dims, y.rank, outs) : WEFT_OK;
+    WEFT_TRY(weft_ops_axis(g, &x, n.attrs[AXIS].i, &axis));
+    weft_dim start = weft_move_start(g, n.attrs[START].d, x.dims[axis]), len = n.attrs[LEN].d;
+    if (step > 0 && len == x.dims[axis]) return add_reshape(g, n.in[0], x.dims, x.rank, outs); // all rows
+    outs[0] = n.out[0];
+    if (n.attrs[AXIS].i == 0 && start == n.attrs[START].d && step == 1) return WEFT_OK;
+    if (step > 0) return slice_up(g, n.name, n.in[0], start, len, axis, step, outs);
+    WEFT_TRY(slice_up(g, n.name, n.in[0], least_row(g, start, len, step), len, axis, -step, outs));
+    struct weft_attr attrs[WEFT_MAX_ATTRS] = {{.n = 1, .ints = {axis}}};
+    return weft_graph_add_raw(g, &weft_op_flip, n.name, outs, 1, attrs, outs);
 }
 
 enum { INDEX, SELECT_AXIS };
@@ -149,7 +172,7 @@ static weft_status infer_select(struct weft_graph *g, const struct weft_type *in
         return weft_fail(WEFT_ERR_INVALID, "%s holds blocks along its last axis; gather picks its rows",
                          weft_ops_type_text(g, &in[0]));
     weft_dim start = weft_move_start(g, attrs[INDEX].d, in[0].dims[axis]);
-    WEFT_TRY(weft_move_guard(g, &in[0], axis, start, weft_dim_const(g->dims, 1)));
+    WEFT_TRY(weft_move_guard(g, &in[0], axis, start, weft_dim_const(g->dims, 1), 1));
     *out = in[0];
     out->rank--;
     memmove(out->dims + axis, out->dims + axis + 1, (out->rank - axis) * sizeof *out->dims);
@@ -158,22 +181,18 @@ static weft_status infer_select(struct weft_graph *g, const struct weft_type *in
 
 static weft_status eval_select(const struct weft_eval *e) {
     int64_t axis = e->attrs[SELECT_AXIS].i;
-    return host_slice(e, 0, axis, host_start(e, e->attrs[INDEX].d, axis), 1);
+    return weft_move_host(&e->in[0], e->out[0].data, axis, host_start(e, e->attrs[INDEX].d, axis), 1, 1);
 }
 
-static weft_status decompose_select(struct weft_graph *g, const struct weft_node *n, uint32_t *outs) {
-    const struct weft_type x = g->values[n->in[0]].type, y = g->values[n->out[0]].type;
+static weft_status decompose_select(struct weft_graph *g, const struct weft_node *node, uint32_t *outs) {
+    const struct weft_node n = *node; // adding moves the graph's nodes
+    const struct weft_type x = g->values[n.in[0]].type, y = g->values[n.out[0]].type;
     uint32_t axis;
-    WEFT_TRY(weft_ops_axis(g, &x, n->attrs[SELECT_AXIS].i, &axis));
-    if (weft_move_product(g, x.dims, 0, axis) != weft_dim_const(g->dims, 1)) {
-        struct weft_attr attrs[WEFT_MAX_ATTRS] = {[START] = {.d = n->attrs[INDEX].d},
-                                                  [LEN] = {.d = weft_dim_const(g->dims, 1)},
-                                                  [AXIS] = {.i = axis},
-                                                  [AXIS + 1] = {.i = 1}};
-        return weft_graph_add_raw(g, &weft_op_slice_copy, n->name, n->in, 1, attrs, outs);
-    }
-    WEFT_TRY(add_slice(g, &weft_op_slice, n->name, n->in[0], n->attrs[INDEX].d, weft_dim_const(g->dims, 1),
-                       n->attrs[SELECT_AXIS].i, outs));
+    weft_dim one = weft_dim_const(g->dims, 1), index = n.attrs[INDEX].d;
+    WEFT_TRY(weft_ops_axis(g, &x, n.attrs[SELECT_AXIS].i, &axis));
+    if (weft_move_product(g, x.dims, 0, axis) != one)
+        return add_slice_copy(g, n.name, n.in[0], index, one, axis, 1, true, outs);
+    WEFT_TRY(add_slice(g, n.name, n.in[0], index, one, n.attrs[SELECT_AXIS].i, outs));
     return add_reshape(g, outs[0], y.dims, y.rank, outs);
 }
 
@@ -202,7 +221,7 @@ static weft_status eval_split(const struct weft_eval *e) {
     int64_t start = 0;
     for (uint32_t k = 0; k < e->n_out; k++) {
         int64_t len = weft_dim_eval(e->dims, e->attrs[SIZES].dims[k], e->symbols);
-        WEFT_TRY(host_slice(e, k, e->attrs[SPLIT_AXIS].i, start, len));
+        WEFT_TRY(weft_move_host(&e->in[0], e->out[k].data, e->attrs[SPLIT_AXIS].i, start, len, 1));
         start += len;
     }
     return WEFT_OK;
@@ -210,9 +229,10 @@ static weft_status eval_split(const struct weft_eval *e) {
 
 static weft_status decompose_split(struct weft_graph *g, const struct weft_node *n, uint32_t *outs) {
     weft_dim start = weft_dim_const(g->dims, 0);
-    for (uint32_t k = 0; k < n->n_out; k++) {
-        weft_dim size = n->attrs[SIZES].dims[k];
-        WEFT_TRY(add_slice(g, &weft_op_slice, n->name, n->in[0], start, size, n->attrs[SPLIT_AXIS].i, &outs[k]));
+    const struct weft_node own = *n; // adding moves the graph's nodes
+    for (uint32_t k = 0; k < own.n_out; k++) {
+        weft_dim size = own.attrs[SIZES].dims[k];
+        WEFT_TRY(add_slice(g, own.name, own.in[0], start, size, own.attrs[SPLIT_AXIS].i, &outs[k]));
         start = weft_dim_add(g->dims, start, size);
     }
     return WEFT_OK;
@@ -295,16 +315,16 @@ const struct weft_op weft_op_reshape = {
 };
 const struct weft_op weft_op_slice = {
     .name = "slice",
-    .doc = "x -> y: rows start .. start + len of an axis",
+    .doc = "x -> y: rows start, start + step, ... of an axis, len of them",
     .n_in_min = 1,
     .n_in_max = 1,
     .n_out = 1,
-    .laws = WEFT_LAW_SAME_TYPE,
     .view = WEFT_VIEW_ROWS,
     .view_start = 0,
     .attrs = {{.name = "start", .type = WEFT_ATTR_DIM, .required = true},
               {.name = "len", .type = WEFT_ATTR_DIM, .required = true},
-              {.name = "axis", .type = WEFT_ATTR_INT, .lo = -WEFT_MAX_RANK, .hi = WEFT_MAX_RANK - 1}},
+              {.name = "axis", .type = WEFT_ATTR_INT, .lo = -WEFT_MAX_RANK, .hi = WEFT_MAX_RANK - 1},
+              {.name = "step", .type = WEFT_ATTR_INT, .dflt = 1, .lo = -2147483647.0, .hi = 2147483647.0}},
     .infer = infer_slice,
     .eval = eval_slice,
     .decompose = decompose_slice,

@@ -316,7 +316,7 @@ void weft_expr_begin(struct weft_expr *e, struct weft_xstep *step, struct weft_t
     memset(e, 0, sizeof *e);
     e->x = &none;
     e->step = step;
-    e->space = space;
+    e->space = e->shape = space;
     e->cols = cols;
     e->columns_field = columns_field;
     e->suffix = true;
@@ -332,6 +332,7 @@ void weft_expr_begin(struct weft_expr *e, struct weft_xstep *step, struct weft_t
     e->x_row = put(e, (struct weft_x){.op = WEFT_XOP_ROW, .type = WEFT_X_U32, .scope = WEFT_X_ROW});
     e->x_col = put(e, (struct weft_x){.op = WEFT_XOP_COL, .type = WEFT_X_U32, .scope = WEFT_X_COL});
     e->x_n = weft_x_dim(e, e->n);
+    e->x_number = WEFT_X_NONE;
 }
 
 struct weft_at weft_x_point(const struct weft_expr *e) {

@@ -92,12 +92,14 @@ struct weft_xstep {
     uint32_t n_narrow;
 };
 
-/// Where a value is asked for. Either the point (row, col) of the space, with axes aligned at the last, or explicit
+/// Where a value is asked for. Either the point (row, col) of a space, with axes aligned at the last, or explicit
 /// coordinates, one for each axis of the value.
 struct weft_at {
-    bool explicit_;    ///< `c` counts, with `rank` axes
-    uint32_t when;     ///< condition under which the value is there; WEFT_X_NONE: always
-    uint32_t row, col; ///< of a point
+    bool explicit_;                ///< `c` counts, with `rank` axes
+    uint32_t when;                 ///< condition under which the value is there; WEFT_X_NONE: always
+    const struct weft_type *space; ///< of a point: NULL for the program's own, else a shape of as many elements,
+    uint32_t cols;                 ///< whose axes in this mask run along `col`, the others along `row`
+    uint32_t row, col;
     uint32_t rank, c[WEFT_MAX_RANK];
 };
 
@@ -110,6 +112,7 @@ struct weft_xmemo {
 struct weft_expr {
     struct weft_xstep *step;
     struct weft_type space; ///< index space
+    struct weft_type shape; ///< of the values that have it: the space, but for an empty axis that counts as one
     uint32_t cols;          ///< mask of the axes that run along the column
     bool suffix;            ///< these are the last ones: element row * n + col of the space is in row-major order
     bool raw;               ///< values are bits, never numbers: a program that only moves elements keeps every pattern
@@ -131,6 +134,7 @@ struct weft_expr {
     uint32_t n_stores;
     uint32_t roots[4], n_roots; ///< values that the surrounding kernel takes
     uint32_t x_row, x_col, x_n; ///< instructions ROW and COL, and the number of columns
+    uint32_t x_number;          ///< see weft_x_number; WEFT_X_NONE until somebody asks
 };
 
 void weft_xstep_begin(struct weft_xstep *t, struct weft_lower *l, struct weft_step *s, uint32_t group);
@@ -143,6 +147,11 @@ void weft_expr_begin(struct weft_expr *e, struct weft_xstep *step, struct weft_t
                      const char *columns_field);
 /// The point at hand.
 struct weft_at weft_x_point(const struct weft_expr *e);
+/// Number of the element at the point, in row-major order.
+uint32_t weft_x_number(struct weft_expr *e);
+/// The place of a value of the group at the point: the point where it has the space's shape, or one element a row; the
+/// element of the same number where it has another shape of as many elements, or of as many as there are rows.
+struct weft_at weft_x_place_of(struct weft_expr *e, const struct weft_type *t);
 
 // ---- instructions --------------------------------------------------------------------------------------------------
 uint32_t weft_x_f32(struct weft_expr *e, float x);
@@ -219,6 +228,9 @@ void weft_x_store_value(struct weft_expr *e, weft_value v);
 void weft_x_store_sink(struct weft_expr *e, const struct weft_node *n);
 /// The node that makes v, if it is one that writes a range of a state; else NULL.
 const struct weft_node *weft_x_range_writer(const struct weft_lower *l, weft_value v);
+/// The value in whose memory v, which a view of the group makes, lies: its operand, if that is stored too, or an
+/// earlier view of the same elements. WEFT_NO_VALUE: v is computed and stored like any other.
+weft_value weft_x_rests_in(const struct weft_lower *l, uint32_t group, weft_value v);
 /// Type of what is stored under the name of v: of a range of a state, not all of the state.
 const struct weft_type *weft_x_stored_type(const struct weft_lower *l, weft_value v);
 

@@ -1,4 +1,4 @@
-/// Values of a graph in a scalar program: coordinates and indices, loads of leaves, nodes of the group, stores.
+/// Values of a graph in a scalar program: loads of leaves, nodes of the group, stores.
 #include "core/error.h"
 #include "core/half.h"
 #include "plan/expr.h"
@@ -25,74 +25,6 @@ static bool is_row(const struct weft_expr *e, const struct weft_type *t) {
     return true;
 }
 
-// ---- places --------------------------------------------------------------------------------------------------------
-
-/// Part of the row or the column that axes [first, last] of the space have, all of one side, as a number in row-major
-/// order.
-static uint32_t run_of(struct weft_expr *e, const struct weft_at *at, uint32_t first, uint32_t last) {
-    struct weft_dims *dims = e->step->l->graph->dims;
-    bool col = e->cols >> first & 1, outermost = true;
-    weft_dim below = weft_dim_const(dims, 1), size = below;
-    for (uint32_t a = last + 1; a < e->space.rank; a++)
-        if ((bool)(e->cols >> a & 1) == col) below = weft_dim_mul(dims, below, e->space.dims[a]);
-    for (uint32_t a = first; a <= last; a++) size = weft_dim_mul(dims, size, e->space.dims[a]);
-    for (uint32_t a = 0; a < first; a++)
-        if ((bool)(e->cols >> a & 1) == col && !is_one(e, e->space.dims[a])) outermost = false;
-    uint32_t x = weft_x_div(e, col ? at->col : at->row, weft_x_dim(e, below));
-    return outermost ? x : weft_x_mod(e, x, weft_x_dim(e, size));
-}
-
-uint32_t weft_x_coord(struct weft_expr *e, const struct weft_at *at, uint32_t rank, uint32_t axis) {
-    if (at->explicit_) return at->c[axis + at->rank - rank];
-    uint32_t a = axis + e->space.rank - rank;
-    return a < e->space.rank ? run_of(e, at, a, a) : weft_x_u32(e, 0);
-}
-
-uint32_t weft_x_coord_of(struct weft_expr *e, const struct weft_at *at, const struct weft_type *t, uint32_t axis) {
-    return is_one(e, t->dims[axis]) ? weft_x_u32(e, 0) : weft_x_coord(e, at, t->rank, axis);
-}
-
-static uint32_t index_at(struct weft_expr *e, const struct weft_type *t, const struct weft_at *at) {
-    struct weft_dims *dims = e->step->l->graph->dims;
-    weft_dim stride = weft_dim_const(dims, 1);
-    uint32_t index = weft_x_u32(e, 0);
-    for (uint32_t k = t->rank; k-- > 0;) {
-        if (is_one(e, t->dims[k])) continue;
-        index = weft_x_add(e, weft_x_mul(e, weft_x_coord(e, at, t->rank, k), weft_x_dim(e, stride)), index);
-        stride = weft_dim_mul(dims, stride, t->dims[k]);
-    }
-    return index;
-}
-
-/// Adjacent axes of one side that the value has, too, count as one: row-major order makes them a single number.
-static uint32_t index_of_point(struct weft_expr *e, const struct weft_type *t, const struct weft_at *at) {
-    struct weft_dims *dims = e->step->l->graph->dims;
-    weft_dim stride = weft_dim_const(dims, 1);
-    uint32_t index = weft_x_u32(e, 0), r = e->space.rank;
-    for (uint32_t a = r; a-- > 0;) {
-        int k = (int)t->rank - (int)(r - a);
-        if (k < 0) break;
-        if (is_one(e, t->dims[k])) continue;
-        uint32_t last = a;
-        weft_dim size = t->dims[k];
-        for (; a > 0 && k > 0; a--, k--) { // take what stands in front along
-            bool unit = is_one(e, e->space.dims[a - 1]);
-            if (!unit && (is_one(e, t->dims[k - 1]) || (e->cols >> (a - 1) & 1) != (e->cols >> last & 1))) break;
-            if (unit) continue;
-            size = weft_dim_mul(dims, size, t->dims[k - 1]);
-        }
-        while (a < last && (e->cols >> a & 1) != (e->cols >> last & 1)) a++; // axes of one row, of the other side
-        index = weft_x_add(e, weft_x_mul(e, run_of(e, at, a, last), weft_x_dim(e, stride)), index);
-        stride = weft_dim_mul(dims, stride, size);
-    }
-    return index;
-}
-
-/// Row-major index of an element of type t at `at`, with axes of size 1 broadcast.
-static uint32_t index_of(struct weft_expr *e, const struct weft_type *t, const struct weft_at *at) {
-    return at->explicit_ || t->rank > e->space.rank ? index_at(e, t, at) : index_of_point(e, t, at);
-}
-
 // ---- operands ------------------------------------------------------------------------------------------------------
 
 const char *weft_x_numbered(struct weft_expr *e, const char *prefix, uint32_t n) {
@@ -101,10 +33,17 @@ const char *weft_x_numbered(struct weft_expr *e, const char *prefix, uint32_t n)
     return t ? t : "in0";
 }
 
-/// Remembers how many elements of operand i belong to a row of the space, for weft_x_cut; 0 where a row may reach any.
-static void set_row_elements(struct weft_expr *e, uint32_t i, const struct weft_type *t) {
+/// Remembers how many elements of operand i, of type t at `at`, belong to a row of the space, for weft_x_cut; 0 where a
+/// row may reach any.
+static void set_row_elements(struct weft_expr *e, uint32_t i, const struct weft_type *t, const struct weft_at *at) {
     struct weft_lower *l = e->step->l;
     int64_t n = weft_lower_const(l, e->n);
+    if (at->space && l->status == WEFT_OK && i < e->step->s->n_operands) { // another shape of as many elements
+        struct weft_operand *o = &e->step->s->operands[i];
+        o->every = e->suffix && weft_x_is_whole(e, t, at);
+        o->unit = o->every && n > 0 ? (uint64_t)n : 0;
+        return;
+    }
     bool whole = e->suffix && t->rank == e->space.rank, row = whole;
     if (l->status != WEFT_OK || i >= e->step->s->n_operands) return;
     for (uint32_t a = 0; whole && a < t->rank; a++) {
@@ -156,7 +95,7 @@ struct weft_xload *weft_x_add_load(struct weft_expr *e, weft_value v, bool raw) 
 }
 
 /// The operand by which leaf v is read: its place in step->loads.
-static uint32_t operand_of(struct weft_expr *e, weft_value v, const struct weft_type *t) {
+static uint32_t operand_of(struct weft_expr *e, weft_value v, const struct weft_type *t, const struct weft_at *at) {
     struct weft_xstep *step = e->step;
     struct weft_lower *l = step->l;
     for (uint32_t i = 0; i < step->n_loads; i++)
@@ -164,7 +103,7 @@ static uint32_t operand_of(struct weft_expr *e, weft_value v, const struct weft_
     struct weft_xload *load = weft_x_add_load(e, v, e->raw);
     if (!load) return 0;
     uint32_t i = load->operand = weft_emit_value(l, step->s, load->name, WEFT_READ, v, 0);
-    set_row_elements(e, i, t);
+    set_row_elements(e, i, t, at);
     // A range of a state that the program also writes is read, before, by who writes it: fusion sees to that.
     if (l->status == WEFT_OK && l->tensors[step->s->operands[i].tensor].mem == WEFT_MEM_STATE)
         step->s->operands[i].flags |= WEFT_OPERAND_INPLACE;
@@ -235,14 +174,15 @@ static uint32_t leaf(struct weft_expr *e, weft_value v, const struct weft_at *at
         x = weft_x_var(e, v);
         return e->raw && e->x[x].type != WEFT_X_U32 ? weft_x_call1(e, &weft_fn_as_bits, WEFT_X_U32, x) : x;
     }
-    uint32_t i = operand_of(e, v, &info->type);
-    if (at->explicit_ && l->status == WEFT_OK) { // any row may reach any of it
+    uint32_t i = operand_of(e, v, &info->type, at);
+    bool any = at->explicit_ || (at->space && !weft_x_is_whole(e, &info->type, at));
+    if (any && l->status == WEFT_OK) { // any row may reach any of it
         struct weft_operand *o = &e->step->s->operands[e->step->loads[i].operand];
         o->every = o->unit = 0;
     }
     weft_dtype dtype = e->step->loads[i].dtype;
     enum weft_xtype type = e->raw || dtype == WEFT_BOOL ? WEFT_X_U32 : weft_x_type_of(dtype);
-    x = weft_x_load(e, i, type, index_of(e, &info->type, at), at->when);
+    x = weft_x_load(e, i, type, weft_x_index(e, &info->type, at), at->when);
     return dtype == WEFT_BOOL && !e->raw ? weft_x_call1(e, &fn_truth, WEFT_X_F32, x) : x;
 }
 
@@ -262,7 +202,8 @@ uint32_t weft_x_reduction(struct weft_expr *e, const struct weft_node *n) {
 }
 
 static uint32_t reduction(struct weft_expr *e, const struct weft_node *n, const struct weft_at *at) {
-    bool here = !at->explicit_ && at->row == e->x_row && at->when == WEFT_X_NONE;
+    bool here = !at->explicit_ && (at->space || at->row == e->x_row) && at->when == WEFT_X_NONE;
+    if (at->space) here = here && weft_x_is_row_number(e, weft_x_index(e, &weft_lv(e->step->l, n->out[0])->type, at));
     if (!here || weft_node_reduced(e->step->l->graph, n) != e->cols) {
         weft_lower_fail(e->step->l, WEFT_ERR_INTERNAL, "a reduction is asked for beside the row at hand");
         return 0;
@@ -296,13 +237,32 @@ uint32_t weft_x_wrap(struct weft_expr *e, weft_dtype dtype, uint32_t x) {
     return dtype == WEFT_U8 ? weft_x_call1(e, &fn_u8, WEFT_X_U32, x) : x;
 }
 
+static const struct weft_scalar fn_bits_of[] = {
+    [WEFT_X_F32] = {.name = "f32_of_bits", .wgsl = "bitcast<f32>($0)"},
+    [WEFT_X_I32] = {.name = "i32_of_bits", .wgsl = "bitcast<i32>($0)"},
+    [WEFT_X_U32] = {.name = "u32_of_bits", .wgsl = "bitcast<u32>($0)"},
+};
+
+/// The elements of the operand under other coordinates, or their bits as another type of the same width.
+static uint32_t view(struct weft_expr *e, const struct weft_node *n, const struct weft_at *at) {
+    const struct weft_type *x = &weft_lv(e->step->l, n->in[0])->type, *y = &weft_lv(e->step->l, n->out[0])->type;
+    const struct weft_at there = weft_x_behind_view(e, x, y, at);
+    uint32_t v = weft_x_value(e, n->in[0], &there);
+    enum weft_xtype from = weft_x_type_of(x->dtype), to = weft_x_type_of(y->dtype);
+    return e->raw || from == to ? v : weft_x_call1(e, &fn_bits_of[to], to, v);
+}
+
 static bool in_group(const struct weft_expr *e, const struct weft_value_info *info) {
     return info->kind == WEFT_VALUE_NODE && e->step->l->node_group[info->node] == e->step->group;
 }
 
 static bool same_at(const struct weft_at *a, const struct weft_at *b) {
     if (a->explicit_ != b->explicit_ || a->when != b->when) return false;
-    if (!a->explicit_) return a->row == b->row && a->col == b->col;
+    if (!a->explicit_) {
+        if (a->row != b->row || a->col != b->col || !a->space != !b->space) return false;
+        return !a->space || (a->cols == b->cols && a->space->rank == b->space->rank &&
+                             memcmp(a->space->dims, b->space->dims, a->space->rank * sizeof *a->space->dims) == 0);
+    }
     return a->rank == b->rank && memcmp(a->c, b->c, a->rank * sizeof *a->c) == 0;
 }
 
@@ -320,6 +280,7 @@ uint32_t weft_x_value(struct weft_expr *e, weft_value v, const struct weft_at *a
     } else {
         const struct weft_node *n = &l->graph->nodes[info->node];
         if (n->op->reduce) x = reduction(e, n, at);
+        else if (n->op->view) x = view(e, n, at);
         else x = n->op->expr ? n->op->expr(e, n, info->out, at) : function(e, n, at);
     }
     weft_x_remember(e, v, at, x);
@@ -360,9 +321,31 @@ const struct weft_type *weft_x_stored_type(const struct weft_lower *l, weft_valu
     return &weft_lv(l, n ? n->in[1] : v)->type;
 }
 
+/// The value nearest to the node that computes v's elements that somebody else reads too, of those behind views of the
+/// group; v itself if there is none.
+static weft_value kept_before(const struct weft_lower *l, uint32_t group, weft_value v) {
+    weft_value kept = v;
+    for (weft_value x = v;;) {
+        const struct weft_value_info *info = weft_lv(l, x);
+        if (info->kind != WEFT_VALUE_NODE || l->node_group[info->node] != group) return kept;
+        if (x != v && weft_lower_escapes(l, group, x)) kept = x;
+        if (!l->graph->nodes[info->node].op->view) return kept;
+        x = l->graph->nodes[info->node].in[0];
+    }
+}
+
+weft_value weft_x_rests_in(const struct weft_lower *l, uint32_t group, weft_value v) {
+    const struct weft_value_info *info = weft_lv(l, v);
+    if (info->kind != WEFT_VALUE_NODE || !l->graph->nodes[info->node].op->view) return WEFT_NO_VALUE;
+    weft_value kept = kept_before(l, group, v), base = weft_graph_base(l->graph, v);
+    if (kept == v) return WEFT_NO_VALUE;
+    bool shown = info->is_output && !(l->output_view && l->output_view[base] == v); // in its own memory
+    return shown ? WEFT_NO_VALUE : kept;
+}
+
 /// Two halves share a word, whose owner the program at hand can't know: it stores 32 bits, and a step behind makes
 /// halves of them.
-static uint32_t store_as_f32(struct weft_expr *e, weft_value v, const char *name) {
+static uint32_t store_as_f32(struct weft_expr *e, weft_value v, const char *name, const struct weft_at *at) {
     struct weft_xstep *step = e->step;
     const struct weft_type *t = weft_x_stored_type(step->l, v);
     int64_t n = weft_lower_max(step->l, weft_lower_product(step->l, t, 0, t->rank));
@@ -375,7 +358,7 @@ static uint32_t store_as_f32(struct weft_expr *e, weft_value v, const char *name
     }
     uint32_t tensor = weft_lower_scratch(step->l, "halves as f32", WEFT_F32, n > 0 ? (uint64_t)n : 1);
     uint32_t i = weft_emit_scratch(step->l, step->s, name, WEFT_WRITE, tensor, 0);
-    set_row_elements(e, i, t);
+    set_row_elements(e, i, t, at);
     step->narrow[step->n_narrow].v = v;
     step->narrow[step->n_narrow++].tensor = tensor;
     return i;
@@ -383,15 +366,14 @@ static uint32_t store_as_f32(struct weft_expr *e, weft_value v, const char *name
 
 /// True if nothing that the step reads of a range's tensor is what the range covers, or only the very element that is
 /// written, by who writes it.
-static bool reads_beside(struct weft_expr *e, weft_value v, const struct weft_node *range) {
+static bool reads_beside(struct weft_expr *e, weft_value v, const struct weft_node *range, const struct weft_at *at) {
     struct weft_lower *l = e->step->l;
     struct weft_place place = weft_lower_range(l, range);
-    const struct weft_at point = weft_x_point(e);
     struct weft_operand to = {
         .tensor = place.tensor, .elem_offset = place.elem_offset, .dtype = weft_lv(l, v)->type.dtype};
     to.count = weft_lower_product(l, weft_x_stored_type(l, v), 0, weft_x_stored_type(l, v)->rank);
     struct weft_extent written = weft_extent_of(l, &to);
-    uint32_t own = index_of(e, weft_x_stored_type(l, v), &point);
+    uint32_t own = weft_x_index(e, weft_x_stored_type(l, v), at);
     for (uint32_t i = 0; i < e->step->n_loads; i++) {
         const struct weft_operand *from = &e->step->s->operands[e->step->loads[i].operand];
         if (from->tensor != place.tensor) continue;
@@ -407,12 +389,13 @@ static bool reads_beside(struct weft_expr *e, weft_value v, const struct weft_no
 
 /// True if the words of v's memory may belong to threads of the schedule: it has the shape of the space, and starts at
 /// a word, or no other such store may start inside one.
-static bool may_pack(struct weft_expr *e, weft_value v, const struct weft_type *t, const char *name) {
+static bool may_pack(struct weft_expr *e, weft_value v, const struct weft_type *t, const char *name,
+                     const struct weft_at *at) {
     struct weft_lower *l = e->step->l;
     const struct weft_node *range = weft_x_range_writer(l, v);
-    if (!e->flat || !weft_type_same_dims(t, &e->space)) return false;
+    if (!e->flat || !(at->space ? weft_x_is_whole(e, t, at) : weft_type_same_dims(t, &e->space))) return false;
     if (!range) return true;
-    if (!reads_beside(e, v, range)) return false;
+    if (!reads_beside(e, v, range, at)) return false;
     weft_dim start = weft_lower_range(l, range).elem_offset;
     if (start == WEFT_DIM_BAD) return true;
     if (weft_dim_is_multiple(l->graph->dims, start, 2)) return true;
@@ -421,7 +404,7 @@ static bool may_pack(struct weft_expr *e, weft_value v, const struct weft_type *
     return true;
 }
 
-static struct weft_xstore *add_store(struct weft_expr *e, weft_value v) {
+static struct weft_xstore *add_store(struct weft_expr *e, weft_value v, const struct weft_at *at) {
     static _Thread_local struct weft_xstore none;
     struct weft_lower *l = e->step->l;
     if (e->n_stores == sizeof e->stores / sizeof e->stores[0]) {
@@ -435,11 +418,11 @@ static struct weft_xstore *add_store(struct weft_expr *e, weft_value v) {
     *s = (struct weft_xstore){
         .name = weft_x_numbered(e, "out", e->step->n_stores++), .when = WEFT_X_NONE, .dtype = dtype};
     if (weft_is_half(dtype) && (range || weft_lv(l, v)->state == UINT32_MAX)) {
-        s->packed = may_pack(e, v, t, s->name);
+        s->packed = may_pack(e, v, t, s->name, at);
         if (!s->packed && e->raw)
             weft_lower_crowded(l, "a group of moves stores to two ranges that begin inside a word");
         if (!s->packed) {
-            s->operand = store_as_f32(e, v, s->name);
+            s->operand = store_as_f32(e, v, s->name, at);
             s->dtype = WEFT_F32;
             return s;
         }
@@ -449,7 +432,7 @@ static struct weft_xstore *add_store(struct weft_expr *e, weft_value v) {
         s->operand = weft_emit_place(l, e->step->s, s->name, WEFT_WRITE, weft_lower_range(l, range), dtype,
                                      weft_lower_product(l, t, 0, t->rank), (uint8_t)(flags | WEFT_OPERAND_INPLACE));
     else s->operand = weft_emit_value(l, e->step->s, s->name, WEFT_WRITE, v, flags);
-    if (weft_lv(l, v)->state == UINT32_MAX) set_row_elements(e, s->operand, t);
+    if (weft_lv(l, v)->state == UINT32_MAX) set_row_elements(e, s->operand, t, at);
     if (e->raw && l->status == WEFT_OK) as_bits(&e->step->s->operands[s->operand]);
     return s;
 }
@@ -462,7 +445,11 @@ static uint32_t stored(struct weft_expr *e, weft_dtype dtype, uint32_t x) {
 /// and only where its own axes have elements.
 static void place_store(struct weft_expr *e, const struct weft_type *t, const struct weft_at *at,
                         struct weft_xstore *s) {
-    s->index = index_of(e, t, at);
+    s->index = weft_x_index(e, t, at);
+    if (at->space) { // as many elements as the space, or as it has rows
+        s->once = weft_x_is_row_number(e, s->index) && s->index != weft_x_number(e);
+        return;
+    }
     s->once = !e->flat && is_row(e, t);
     for (uint32_t a = 0; e->flat && a < e->space.rank; a++) {
         int k = (int)t->rank - (int)(e->space.rank - a);
@@ -475,9 +462,9 @@ static void place_store(struct weft_expr *e, const struct weft_type *t, const st
 
 void weft_x_store_value(struct weft_expr *e, weft_value v) {
     const struct weft_type *t = &weft_lv(e->step->l, v)->type;
-    const struct weft_at at = weft_x_point(e);
+    const struct weft_at at = weft_x_place_of(e, t);
     uint32_t x = weft_x_value(e, v, &at); // operands that are read come first
-    struct weft_xstore *s = add_store(e, v);
+    struct weft_xstore *s = add_store(e, v, &at);
     s->x = stored(e, t->dtype, x);
     place_store(e, t, &at, s);
 }
@@ -485,11 +472,11 @@ void weft_x_store_value(struct weft_expr *e, weft_value v) {
 void weft_x_store_sink(struct weft_expr *e, const struct weft_node *n) {
     struct weft_lower *l = e->step->l;
     const struct weft_type *t = &weft_lv(l, n->in[1])->type;
-    const struct weft_at at = weft_x_point(e);
+    const struct weft_at at = weft_x_place_of(e, t);
     uint32_t x = weft_x_value(e, n->in[1], &at);
     bool range = weft_op_range(n->op) != NULL;
     uint32_t position = range ? 0 : weft_x_value(e, n->in[2], &at);
-    struct weft_xstore *s = add_store(e, n->out[0]);
+    struct weft_xstore *s = add_store(e, n->out[0], &at);
     s->x = stored(e, t->dtype, x);
     s->last = true;
     if (range) {
@@ -507,5 +494,5 @@ void weft_x_store_sink(struct weft_expr *e, const struct weft_node *n) {
         s->when = weft_x_both(e, s->when, weft_x_less(e, token, weft_x_sub(e, rows, weft_x_min(e, position, rows))));
     uint32_t place = weft_x_state_row(e, s->operand, weft_x_add(e, position, token));
     uint32_t width = weft_x_dim(e, weft_lower_product(l, t, 1, t->rank));
-    s->index = weft_x_add(e, weft_x_mul(e, place, width), index_of(e, &row, &at));
+    s->index = weft_x_add(e, weft_x_mul(e, place, width), weft_x_index(e, &row, &at));
 }

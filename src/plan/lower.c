@@ -76,7 +76,7 @@ bool weft_lower_wide(const struct weft_lower *l, weft_value v) {
 }
 
 bool weft_lower_escapes(const struct weft_lower *l, uint32_t group, weft_value v) {
-    if (l->graph->values[v].is_output) return true;
+    if (l->graph->values[v].is_output || (l->output_view && l->output_view[v] != WEFT_NO_VALUE)) return true;
     for (uint32_t i = l->use_start[v]; i < l->use_start[v + 1]; i++)
         if (l->node_group[l->uses[i]] != group) return true;
     return false;

@@ -263,6 +263,14 @@ static const struct op_case big_cases[] = {
      "%4 %5 = split %x {sizes=[992, 8], axis=1}\n%6 = select %h {index=-1, axis=1}\noutput %0 swap\n"
      "output %1 halves\noutput %2 columns\noutput %3 padded\noutput %4 wide\noutput %5 rest\n"
      "%7 = slice_copy %x {start=0, len=T}\noutput %6 last\noutput %7 copy\n"},
+    {.name = "index maps",
+     .runs = "T=300 | T=1 | T=299",
+     .graph = BIG_HEAD
+     "input h f16 [T, 2001]\ninput c f32 [T, 1]\n%0 = slice %x {start=-1, len=500, axis=1, step=-2}\n%1 = flip %x\n"
+     "%2 = expand %c {shape=[T, 1000]}\n%3 = tile %h {repeats=[2, 1]}\n%4 = repeat %x {times=2}\n"
+     "%5 = roll %h {shift=300, axis=1}\n"
+     "output %0 back\noutput %1 flipped\noutput %2 columns\noutput %3 tiles\n"
+     "output %4 twice\noutput %5 rolled\n"},
     {.name = "packed weights, element by element",
      .runs = "T=400 | T=1",
      .rel = 1e-6,

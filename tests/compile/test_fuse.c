@@ -142,6 +142,42 @@ static void reductions_of_other_axes(void **state) {
     expect(2, FEW "%0 = mean %x {axes=[0]}\n%1 = sub %x %0\n%2 = matmul %1 %w\noutput %2 z\n", "R(mean sub) C(matmul)");
 }
 
+/// Elements of one number are the same in all shapes, so that regions grow through views.
+static void views_are_passed(void **state) {
+    (void)state;
+    expect(1, XY "%0 = tanh %x\n%1 = reshape %0 {shape=[4*T, 16]}\n%2 = exp %1\noutput %2 z\n", "R(tanh reshape exp)");
+    expect(1, XY "%0 = tanh %x\n%1 = reshape %0 {shape=[T, 1, 64]}\n%2 = sum %1\n%3 = sub %1 %2\noutput %3 z\n",
+           "R(tanh reshape sum sub)");
+    // Behind rows, and what is one a row.
+    expect(1, XY "%0 = softmax %x\n%1 = reshape %0 {shape=[4*T, 16]}\n%2 = exp %1\noutput %2 z\n",
+           "R(amax sub exp sum div reshape exp)");
+    expect(1, XY "%0 = sum %x\n%1 = reshape %0 {shape=[T]}\n%2 = exp %1\n%3 = neg %2\noutput %3 z\n",
+           "R(sum reshape exp neg)");
+    expect(1,
+           XY "%0 = sum %x\n%1 = reshape %0 {shape=[T]}\n%2 = exp %1\n%3 = reshape %2 {shape=[T, 1]}\n"
+              "%4 = mul %y %3\noutput %4 z\n",
+           "R(sum reshape exp reshape mul)");
+    // In two shapes at once, of which others read one too; and where the reader comes with its own rows.
+    expect(2,
+           XY "%0 = tanh %x\n%1 = reshape %0 {shape=[4*T, 16]}\n%2 = reshape %0 {shape=[2*T, 32]}\n%3 = exp %1\n"
+              "%4 = neg %2\noutput %3 a\noutput %4 b\noutput %1 c\n",
+           "R(tanh reshape reshape exp neg)");
+    expect(1, XY "%0 = tanh %x\n%1 = reshape %0 {shape=[4*T, 16]}\n%2 = softmax %1\noutput %2 z\n",
+           "R(tanh reshape amax sub exp sum div)");
+    // Not over a product, nor where rows are not the same.
+    expect(1,
+           XY "%0 = tanh %x\n%1 = matmul %0 %w\n%2 = reshape %1 {shape=[4*T, 16]}\n"
+              "%3 = reshape %0 {shape=[4*T, 16]}\n%4 = add %2 %3\noutput %4 z\n",
+           "R(tanh) C(matmul) V(reshape) V(reshape) R(add)");
+    expect(2, XY "%0 = softmax %x\n%1 = reshape %0 {shape=[4*T, 16]}\n%2 = amax %1\noutput %2 z\n",
+           "R(amax sub exp sum div) V(reshape) R(amax)");
+    // What a move reads is computed where it asks, unless others read it as well.
+    expect(1, XY "%0 = tanh %x\n%1 = reshape %0 {shape=[T, 4, 16]}\n%2 = transpose %1\noutput %2 z\n",
+           "R(tanh reshape transpose)");
+    expect(1, XY "%0 = tanh %x\n%1 = reshape %0 {shape=[T, 4, 16]}\n%2 = transpose %1\noutput %2 z\noutput %0 a\n",
+           "R(tanh) V(reshape) R(transpose)");
+}
+
 static void contractions(void **state) {
     (void)state;
     expect(2, XY "%0 = matmul %x %w\n%1 = silu %0\n%2 = add %1 %y\noutput %2 z\n", "C(matmul silu add)");
@@ -456,6 +492,7 @@ int main(void) {
         cmocka_unit_test(regions),
         cmocka_unit_test(spaces_stay_apart),
         cmocka_unit_test(reductions_of_other_axes),
+        cmocka_unit_test(views_are_passed),
         cmocka_unit_test(contractions),
         cmocka_unit_test(products_of_any_form_take_epilogues),
         cmocka_unit_test(products_take_their_sides),

@@ -299,6 +299,20 @@ static void short_tables_are_named(void **state) {
          {5, 5},
          {5, 4},
          {"concat of 'z'", "(T)", "5", "4"}},
+        {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\n"
+         "%0 = slice %x {start=1, len=P, step=3}\noutput %0 y\n",
+         {8, 3},
+         {7, 3},
+         {"slice of 'x'", "up to", "8", "7"}},
+        {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\n"
+         "%0 = slice %x {start=-1, len=P, step=-2}\noutput %0 y\n",
+         {5, 3},
+         {5, 4},
+         {"slice of 'x'", "starts at", "-2", "T"}},
+        {"symbol T 0 64\nsymbol P 0 64\ninput x f32 [T, 4]\n%0 = expand %x {shape=[2, P, 4]}\noutput %0 y\n",
+         {5, 5},
+         {5, 4},
+         {"expand of 'x'", "(T)", "5", "4"}},
     };
     weft_gpu *gpu = open_null(0);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -352,6 +366,20 @@ static void never_is_refused_at_once(void **state) {
         {"input x i8 [4]\n%0 = pad %x {before=[1], after=[0], value=128.0}\noutput %0 a\n", "128 is no i8"},
         {"input x u8 [4]\n%0 = pad %x {before=[1], after=[0], value=256.0}\noutput %0 a\n", "256 is no u8"},
         {"input x bool [4]\n%0 = pad %x {before=[1], after=[0], value=2.0}\noutput %0 a\n", "2 is no bool"},
+        {"input x f32 [4, 4]\n%0 = slice %x {start=0, len=4, step=0}\noutput %0 a\n", "step is 0"},
+        {"input x f32 [4, 4]\n%0 = slice %x {start=1, len=2, step=-2}\noutput %0 a\n", "never inside axis 0"},
+        {"input x f32 [4, 4]\n%0 = slice %x {start=0, len=3, step=2}\noutput %0 a\n", "never inside axis 0"},
+        {"weight w q8_0 [4, 32]\n%0 = slice %w {start=0, len=2, step=2}\noutput %0 a\n", "gather"},
+        {"input x f32 [4, 4]\n%0 = flip %x {axes=[1, -1]}\noutput %0 a\n", "twice"},
+        {"input x f32 [4, 4]\n%0 = flip %x {axes=[2]}\noutput %0 a\n", "no axis 2"},
+        {"input x f32 [4, 4]\n%0 = expand %x {shape=[4]}\noutput %0 a\n", "it has 2 to"},
+        {"input x f32 [4, 4]\n%0 = expand %x {shape=[-1, 4, 4]}\noutput %0 a\n", "no such axis to keep"},
+        {"input x f32 [4, 4]\n%0 = expand %x {shape=[4, 8]}\noutput %0 a\n", "its shape says"},
+        {"weight w q8_0 [4, 32]\n%0 = expand %w {shape=[2, 4, 32]}\noutput %0 a\n", "holds blocks"},
+        {"input x f32 [4, 4]\n%0 = tile %x {repeats=[2]}\noutput %0 a\n", "lists 1 numbers for the 2 axes"},
+        {"input x f32 [4, 4]\n%0 = tile %x {repeats=[2, -1]}\noutput %0 a\n", "one of repeats is"},
+        {"input x f32 [4, 4]\n%0 = repeat %x {times=-1}\noutput %0 a\n", "times is"},
+        {"input x f32 []\n%0 = roll %x {shift=1}\noutput %0 a\n", "axis 0"},
         {"input q f32 [2, 2, 0]\ninput c f32 [32, 0]\n%0 %1 = rope_table %q %q %c %c\noutput %0 a\n", "head size"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

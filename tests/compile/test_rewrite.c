@@ -66,14 +66,26 @@ static void twice_is_once(void **state) {
     stays(weft_pass_simplify, X "%0 = floor %x\n%1 = floor %0\noutput %0 a\noutput %1 b\n");
 }
 
+static weft_status decompose_and_simplify(struct weft_graph *g) {
+    weft_status status = weft_pass_decompose(g);
+    return status == WEFT_OK ? weft_pass_simplify(g) : status;
+}
+
 static void equal_types(void **state) {
     (void)state;
     becomes(weft_pass_simplify, X "%0 = cast %x {to=f32}\n%1 = tanh %0\noutput %1 y\n",
             X "%0 = tanh %x\noutput %0 y\n");
     becomes(weft_pass_simplify, X "%0 = reshape %x {shape=[T, 6]}\n%1 = tanh %0\noutput %1 y\n",
             X "%0 = tanh %x\noutput %0 y\n");
-    becomes(weft_pass_simplify, X "%0 = slice %x {start=0, len=T}\n%1 = tanh %0\noutput %1 y\n",
-            X "%0 = tanh %x\noutput %0 y\n");
+    static const char *const whole[] = {"start=0, len=T", "start=0, len=6, axis=1", "start=-6, len=6, axis=-1, step=1"};
+    for (int i = 0; i < 3; i++) {
+        char text[200];
+        snprintf(text, sizeof text, X "%%0 = slice %%x {%s}\n%%1 = tanh %%0\noutput %%1 y\n", whole[i]);
+        becomes(decompose_and_simplify, text, X "%0 = tanh %x\noutput %0 y\n");
+    }
+    // All rows from the last to the first are others.
+    becomes(decompose_and_simplify, X "%0 = slice %x {start=-1, len=6, axis=1, step=-1}\noutput %0 y\n",
+            X "%0 = flip %x {axes=[1]}\noutput %0 y\n");
     stays(weft_pass_simplify, X "%0 = cast %x {to=f16}\n%1 = cast %0 {to=f32}\noutput %1 y\n"); // rounds
     stays(weft_pass_simplify, X "%0 = reshape %x {shape=[6, T]}\noutput %0 y\n");
     stays(weft_pass_simplify, X "%0 = slice %x {start=1, len=T-1}\n%1 = tanh %0\noutput %1 y\n");

@@ -29,8 +29,10 @@ struct op_case {
 #include "cases_axes.h"
 #include "cases_contract.h"
 #include "cases_model.h"
+#include "cases_maps.h"
 #include "cases_move.h"
 #include "cases_norm.h"
+#include "cases_patterns.h"
 #include "cases_q4.h"
 #include "cases_reduce.h"
 #include "cases_scan.h"
@@ -46,10 +48,10 @@ struct op_table {
 #define TABLE(rows)                                                                                                    \
     { #rows, rows, sizeof rows / sizeof *rows }
 static const struct op_table op_tables[] = {
-    TABLE(elementwise_cases), TABLE(reduce_cases),    TABLE(contract_cases), TABLE(movement_cases),
-    TABLE(attention_cases),   TABLE(choice_cases),    TABLE(alias_cases),    TABLE(weight_cases),
-    TABLE(state_cases),       TABLE(recurrent_cases), TABLE(move_cases),     TABLE(q4_cases),
-    TABLE(norm_cases),        TABLE(scan_cases),      TABLE(axes_cases),     TABLE(chunk_cases),
+    TABLE(elementwise_cases), TABLE(reduce_cases), TABLE(contract_cases), TABLE(movement_cases), TABLE(attention_cases),
+    TABLE(choice_cases),      TABLE(alias_cases),  TABLE(weight_cases),   TABLE(state_cases),    TABLE(recurrent_cases),
+    TABLE(move_cases),        TABLE(q4_cases),     TABLE(norm_cases),     TABLE(scan_cases),     TABLE(axes_cases),
+    TABLE(chunk_cases),       TABLE(map_cases),    TABLE(pattern_cases),
 };
 #undef TABLE
 

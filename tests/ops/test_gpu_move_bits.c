@@ -124,6 +124,50 @@ static void test_pad(void **state) {
     }
 }
 
+/// Index maps, alone and in a chain that one kernel reads through.
+static void test_index_maps(void **state) {
+    (void)state;
+    for (int t = 0; t < 2; t++) {
+        uint16_t got[3 * COUNT], want[3 * COUNT];
+        for (uint32_t i = 0; i < COUNT; i++) want[i] = pattern(COUNT - 1 - i);
+        moved(types[t], "%m = flip %h", COUNT / 2, got);
+        same(got, want, COUNT, "flip");
+        for (uint32_t i = 0; i < 3 * COUNT; i++) want[i] = pattern(i % COUNT);
+        moved(types[t], "%m = expand %h {shape=[3, 6, 16]}", 3 * COUNT / 2, got);
+        same(got, want, 3 * COUNT, "expand");
+        for (uint32_t r = 0; r < ROWS; r++)
+            for (uint32_t c = 0; c < 5; c++) want[r * 5 + c] = at(r, 15 - 3 * c);
+        moved(types[t], "%m = slice %h {start=-1, len=5, axis=1, step=-3}", ROWS * 5 / 2, got);
+        same(got, want, ROWS * 5, "slice");
+        for (uint32_t r = 0; r < ROWS; r++)
+            for (uint32_t c = 0; c < 2 * HALVES; c++) want[r * 2 * HALVES + c] = at((r + ROWS - 2) % ROWS, c / 2);
+        moved(types[t], "%r = repeat %h {times=2, axis=1}\n%m = roll %r {shift=2}", COUNT, got);
+        same(got, want, 2 * COUNT, "repeat and roll");
+        for (uint32_t c = 0; c < HALVES; c++)
+            for (uint32_t r = 0; r < 2 * ROWS; r++) want[c * 2 * ROWS + r] = at(r % ROWS, HALVES - 1 - c);
+        moved(types[t], "%r = tile %h {repeats=[2, 1]}\n%g = flip %r {axes=[1]}\n%m = transpose %g", COUNT, got);
+        same(got, want, 2 * COUNT, "tile, flip and transpose");
+    }
+}
+
+/// Floats whose bits an integer kernel reads through moves, shapes and a bitcast.
+static void test_bits_of_moved_floats(void **state) {
+    (void)state;
+    enum { N = 24 };
+    uint32_t x[N], got[N];
+    for (uint32_t i = 0; i < N; i++) x[i] = (uint32_t)pattern(i) << 16 | pattern(i * 7 + 3);
+    weft_session *s = open_graph("input x f32 [4, 6]\n%0 = flip %x\n%1 = reshape %0 {shape=[2, 12]}\n"
+                                 "%2 = bitcast %1 {dtype=u32}\n%3 = max %2 %2\n%4 = reshape %3 {shape=[24]}\n"
+                                 "%5 = roll %4 {shift=1}\noutput %5 y\n");
+    weft_program *p = weft_session_program(s);
+    must(weft_session_write(s, "x", 0, x, sizeof x));
+    must(weft_session_run(s, 1, NULL));
+    must(weft_session_read(s, "y", 0, got, sizeof got));
+    for (uint32_t i = 0; i < N; i++) assert_int_equal(got[i], x[N - 1 - (i + N - 1) % N]);
+    weft_session_destroy(&s);
+    weft_program_destroy(&p);
+}
+
 /// NaNs of any payload stay NaNs where f32 becomes bf16, whose rounding adds to their bits.
 static void test_nan_to_bf16(void **state) {
     (void)state;
@@ -158,6 +202,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_transpose),   cmocka_unit_test(test_slice_copy),
         cmocka_unit_test(test_concat),      cmocka_unit_test(test_pad),
+        cmocka_unit_test(test_index_maps),  cmocka_unit_test(test_bits_of_moved_floats),
+
         cmocka_unit_test(test_nan_to_bf16), cmocka_unit_test(test_arithmetic_changes_some),
     };
     return cmocka_run_group_tests_name("moved bits", tests, NULL, NULL);

@@ -57,6 +57,15 @@ static bool find_levels(struct chunks *x) {
     return true;
 }
 
+/// True if a value of type t is one element a row, in whatever shape.
+static bool one_a_row(const struct chunks *x, const struct weft_type *t) {
+    const struct weft_type *space = &x->part->space;
+    if (weft_lower_product(x->l, t, 0, t->rank) == x->rows) return true;
+    for (uint32_t a = 0; a < t->rank; a++)
+        if (t->rank != space->rank || (x->part->mask >> a & 1 && weft_lower_const(x->l, t->dims[a]) != 1)) return false;
+    return true;
+}
+
 /// What is stored. False if a value of the row is written over memory that other chunks of it may read.
 static bool find_stores(struct chunks *x) {
     bool sinks = false;
@@ -65,10 +74,8 @@ static bool find_stores(struct chunks *x) {
         bool sink = weft_op_sink(n->op) != NULL;
         for (uint32_t k = 0; k < n->n_out; k++) {
             const struct weft_type *t = &weft_lv(x->l, sink ? n->in[1] : n->out[k])->type;
-            bool row = true;
-            for (uint32_t a = 0; a < t->rank; a++)
-                if (x->part->mask >> a & 1 && weft_lower_const(x->l, t->dims[a]) != 1) row = false;
             if (!sink && !weft_lower_escapes(x->l, x->group, n->out[k])) continue;
+            bool row = one_a_row(x, t);
             sinks |= sink && row;
             x->columns |= !row;
         }
@@ -186,13 +193,14 @@ bool weft_region_chunks(struct weft_lower *l, uint32_t group, const struct weft_
     struct weft_dims *dims = l->graph->dims;
     if (!part->mask) return false;
     x.schedule = weft_map_schedule(l->profile, &part->shape, weft_map_threads(l->profile, &part->shape));
-    if (!x.schedule.chunk || !find_levels(&x) || !find_stores(&x)) return false;
+    if (!x.schedule.chunk) return false;
     weft_dim n = weft_dim_const(dims, 1);
     x.rows = n;
     for (uint32_t a = 0; a < part->space.rank; a++) {
         weft_dim *side = part->mask >> a & 1 ? &n : &x.rows;
         *side = weft_dim_mul(dims, *side, part->space.dims[a]);
     }
+    if (!find_levels(&x) || !find_stores(&x)) return false;
     x.per_row = weft_dim_ceildiv(dims, n, (int64_t)x.schedule.chunk);
     for (uint32_t level = 1; level <= x.levels && l->status == WEFT_OK; level++) {
         uint32_t partial = scratch(&x, "partial results", level, weft_lower_max(l, x.per_row));

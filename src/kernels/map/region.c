@@ -41,25 +41,24 @@ const struct weft_type *weft_region_node_space(const struct weft_graph *g, const
     return &g->values[n->op->reduce ? n->in[0] : weft_op_sink(n->op) ? n->in[1] : n->out[0]].type;
 }
 
-/// True if the type has one element along the axes of the mask.
-static bool is_row(const struct weft_lower *l, const struct weft_type *t, uint32_t mask) {
-    if (t->rank == 0) return false;
-    if (mask == 0) mask = weft_region_last_axis(t);
-    for (uint32_t a = 0; a < t->rank; a++)
-        if (mask >> a & 1 && weft_lower_const(l, t->dims[a]) != 1) return false;
-    return true;
+/// True if the type has one element along its last axis.
+static bool is_row(const struct weft_lower *l, const struct weft_type *t) {
+    return t->rank && weft_lower_const(l, t->dims[t->rank - 1]) == 1;
 }
 
-/// Index space of nodes: the widest of theirs. `mask`: the axes that they reduce.
-static struct weft_type space_of(const struct weft_lower *l, const uint32_t *nodes, uint32_t n, uint32_t mask) {
+/// Index space of nodes that reduce nothing: the widest of theirs.
+static struct weft_type space_of(const struct weft_lower *l, const uint32_t *nodes, uint32_t n) {
     struct weft_type best = {0};
     bool have = false;
+    for (uint32_t i = 0; i < n; i++) // others may have another shape of as many elements
+        if (l->graph->nodes[nodes[i]].op->traits & WEFT_OP_ROWMAP)
+            return *weft_region_node_space(l->graph, &l->graph->nodes[nodes[i]]);
     for (uint32_t i = 0; i < n; i++) {
         const struct weft_node *node = &l->graph->nodes[nodes[i]];
         if (node->op->traits & WEFT_OP_CONTRACT) continue;
         struct weft_type t = *weft_region_node_space(l->graph, node);
-        if (have && best.rank && t.rank == best.rank && is_row(l, &t, mask)) continue;
-        if (!have || is_row(l, &best, mask)) best = t;
+        if (have && best.rank && t.rank == best.rank && is_row(l, &t)) continue;
+        if (!have || is_row(l, &best)) best = t;
         have = true;
     }
     return best;
@@ -69,14 +68,22 @@ uint32_t weft_region_last_axis(const struct weft_type *space) { return space->ra
 
 // ---- the program ---------------------------------------------------------------------------------------------------
 
+static bool is_stored(const struct weft_lower *l, uint32_t group, weft_value v) {
+    return weft_lower_escapes(l, group, v) && weft_x_rests_in(l, group, v) == WEFT_NO_VALUE;
+}
+
+static void ask(struct weft_expr *e, weft_value v) {
+    const struct weft_at at = weft_x_place_of(e, &weft_lv(e->step->l, v)->type);
+    weft_x_value(e, v, &at);
+}
+
 void weft_region_build(struct weft_expr *e, const uint32_t *nodes, uint32_t n_nodes) {
     struct weft_lower *l = e->step->l;
-    const struct weft_at at = weft_x_point(e);
     for (uint32_t i = 0; i < n_nodes && l->status == WEFT_OK; i++) { // all that is read comes before what is written
         const struct weft_node *n = &l->graph->nodes[nodes[i]];
-        if (weft_op_sink(n->op)) weft_x_value(e, n->in[1], &at);
+        if (weft_op_sink(n->op)) ask(e, n->in[1]);
         for (uint32_t k = 0; k < n->n_out && !weft_op_sink(n->op); k++)
-            if (weft_lower_escapes(l, e->step->group, n->out[k])) weft_x_value(e, n->out[k], &at);
+            if (is_stored(l, e->step->group, n->out[k])) ask(e, n->out[k]);
     }
     for (uint32_t i = 0; i < n_nodes && l->status == WEFT_OK; i++) {
         const struct weft_node *n = &l->graph->nodes[nodes[i]];
@@ -85,7 +92,7 @@ void weft_region_build(struct weft_expr *e, const uint32_t *nodes, uint32_t n_no
             continue;
         }
         for (uint32_t k = 0; k < n->n_out; k++)
-            if (weft_lower_escapes(l, e->step->group, n->out[k])) weft_x_store_value(e, n->out[k]);
+            if (is_stored(l, e->step->group, n->out[k])) weft_x_store_value(e, n->out[k]);
     }
 }
 
@@ -145,27 +152,29 @@ static bool moves_only(const struct weft_lower *l, const uint32_t *nodes, uint32
     bool any = false;
     for (uint32_t i = 0; i < n; i++) {
         const struct weft_node *node = &l->graph->nodes[nodes[i]];
+        if (node->op->view) continue;
         bool range =
             weft_op_range(node->op) && weft_lv(l, node->in[1])->type.dtype == weft_lv(l, node->out[0])->type.dtype;
-        if (!(node->op->traits & WEFT_OP_MOVE) && !range) return false;
-        any |= (node->op->traits & WEFT_OP_MOVE) != 0;
+        if (!weft_op_keeps_bits(node->op) && !range) return false;
+        any |= weft_op_keeps_bits(node->op);
     }
     return any;
 }
 
 /// The space of a flat program. A value of one element a row is there when rows have none: then the last axis counts as
 /// one.
-static struct weft_type flat_space(const struct weft_lower *l, struct weft_type space, const uint32_t *nodes,
-                                   uint32_t n) {
+static struct weft_type flat_space(struct weft_lower *l, struct weft_type space, const uint32_t *nodes, uint32_t n) {
     int64_t lo, hi;
     bool shared = false;
     if (space.rank == 0) return space;
+    weft_dim n_space = weft_lower_product(l, &space, 0, space.rank);
     weft_dim *last = &space.dims[space.rank - 1];
     weft_dim_bounds(l->graph->dims, *last, &lo, &hi);
     for (uint32_t i = 0; i < n; i++) {
         const struct weft_node *node = &l->graph->nodes[nodes[i]];
         const struct weft_type *t = weft_region_node_space(l->graph, node);
-        shared |= t->rank != space.rank || t->dims[t->rank - 1] != *last;
+        bool other = t->rank != space.rank || t->dims[t->rank - 1] != *last;
+        shared |= other && weft_lower_product(l, t, 0, t->rank) != n_space;
     }
     if (shared && lo <= 0) *last = weft_dim_max(l->graph->dims, *last, 1);
     return space;
@@ -174,8 +183,13 @@ static struct weft_type flat_space(const struct weft_lower *l, struct weft_type 
 /// Finds what a part's nodes are, and in which space they compute.
 static void describe(struct weft_lower *l, uint32_t group, struct weft_region_part *part, uint32_t *points) {
     uint32_t n_points = at_point(l, group, part->nodes, part->n, points), last = 0;
-    for (uint32_t i = 0; i < part->n; i++) part->mask |= weft_node_reduced(l->graph, &l->graph->nodes[part->nodes[i]]);
-    part->space = space_of(l, points, n_points, part->mask);
+    const struct weft_type *reduced = NULL; // all reductions of a part have one space
+    for (uint32_t i = 0; i < part->n; i++) {
+        const struct weft_node *node = &l->graph->nodes[part->nodes[i]];
+        part->mask |= weft_node_reduced(l->graph, node);
+        if (node->op->reduce) reduced = weft_region_node_space(l->graph, node);
+    }
+    part->whole = part->space = part->mask ? *reduced : space_of(l, points, n_points);
     if (part->mask == 0) {
         part->space = flat_space(l, part->space, points, n_points);
         return;
@@ -276,6 +290,7 @@ static void lower_part(struct weft_region *r, uint32_t p, const struct weft_regi
     uint32_t all = (1u << part->space.rank) - 1;
     weft_expr_begin(e, &r->step, part->space, part->mask ? part->mask : all, NULL);
     e->flat = !part->mask;
+    e->shape = part->whole;
     e->raw = !part->mask && moves_only(l, part->nodes, part->n);
     weft_region_build(e, part->nodes, part->n);
     struct weft_map_schedule schedule = weft_map_schedule(l->profile, &part->shape, r->cfg.wg);

@@ -11,8 +11,8 @@
 struct weft_region_part {
     uint32_t *nodes, n;
     uint32_t mask; ///< axes that it reduces, or that a row map looks along where it reduces; 0: none, it is flat
-    struct weft_type space;
-    struct weft_map_shape shape; ///< with a mask
+    struct weft_type whole, space; ///< of its values; the same, but for an empty axis that counts as one
+    struct weft_map_shape shape;   ///< with a mask
 };
 
 /// What a step does of a part that reduces.
