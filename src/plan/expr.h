@@ -48,6 +48,7 @@ struct weft_x {
 /// `packed`: elements of 16 bits, whose words the schedule owns; `index` is then the column.
 struct weft_xstore {
     const char *name; ///< of the operand
+    weft_value v;     ///< what it stores, or the version of a state that it makes
     uint32_t operand; ///< number in the step
     uint32_t x, index, when;
     weft_dtype dtype;

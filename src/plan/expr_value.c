@@ -192,7 +192,8 @@ uint32_t weft_x_table(struct weft_expr *e, const char *name, const void *data, u
 
 static double truth(double x, double y, double z) { return (void)y, (void)z, x; }
 static const struct weft_scalar fn_truth = {.name = "truth", .wgsl = "f32($0)", .host = truth};
-static const struct weft_scalar fn_bits = {.name = "bits", .wgsl = "u32($0 != 0.0)", .host = NULL};
+static double set(double x, double y, double z) { return (void)y, (void)z, x != 0; }
+static const struct weft_scalar fn_bits = {.name = "bits", .wgsl = "u32($0 != 0.0)", .host = set};
 static double over(double x, double y, double z) { return (void)z, x / y; }
 static const struct weft_scalar fn_over = {.name = "over", .wgsl = "$0 / $1", .host = over, .divides = true};
 
@@ -207,7 +208,16 @@ uint32_t weft_x_element(struct weft_expr *e, weft_dtype dtype, double x) {
     return weft_x_u32(e, bits);
 }
 
-static const struct weft_scalar fn_as_bits = {.name = "as_bits", .wgsl = "bitcast<u32>($0)"};
+static double bits_of_f32(double x, double y, double z) {
+    float f = (float)x;
+    uint32_t bits;
+    memcpy(&bits, &f, 4);
+    return (void)y, (void)z, bits;
+}
+static double bits_of_i32(double x, double y, double z) { return (void)y, (void)z, (uint32_t)(int32_t)x; }
+static const struct weft_scalar fn_as_bits[] = {
+    [WEFT_X_F32] = {.name = "bits_of_f32", .wgsl = "bitcast<u32>($0)", .host = bits_of_f32},
+    [WEFT_X_I32] = {.name = "bits_of_i32", .wgsl = "bitcast<u32>($0)", .host = bits_of_i32}};
 
 /// A constant of one element is part of the program.
 static bool literal(struct weft_expr *e, const struct weft_value_info *info, uint32_t *x) {
@@ -234,7 +244,7 @@ static uint32_t leaf(struct weft_expr *e, weft_value v, const struct weft_at *at
     if (literal(e, info, &x)) return x;
     if (info->state != UINT32_MAX && l->plan->states[info->state].kind == WEFT_STATE_VAR) {
         x = weft_x_var(e, v);
-        return e->raw && e->x[x].type != WEFT_X_U32 ? weft_x_call1(e, &fn_as_bits, WEFT_X_U32, x) : x;
+        return e->raw && e->x[x].type != WEFT_X_U32 ? weft_x_call1(e, &fn_as_bits[e->x[x].type], WEFT_X_U32, x) : x;
     }
     uint32_t i = operand_of(e, v, &info->type);
     if (at->explicit_ && l->status == WEFT_OK) { // any row may reach any of it
@@ -415,7 +425,8 @@ static struct weft_xstore *add_store(struct weft_expr *e, weft_value v) {
     weft_dtype dtype = weft_lv(l, v)->type.dtype;
     const struct weft_node *range = weft_x_range_writer(l, v);
     const struct weft_type *t = weft_x_stored_type(l, v);
-    *s = (struct weft_xstore){.name = numbered(e, "out", e->step->n_stores++), .when = WEFT_X_NONE, .dtype = dtype};
+    *s = (struct weft_xstore){
+        .name = numbered(e, "out", e->step->n_stores++), .v = v, .when = WEFT_X_NONE, .dtype = dtype};
     if (weft_is_half(dtype) && (range || weft_lv(l, v)->state == UINT32_MAX)) {
         s->packed = may_pack(e, v, t, s->name);
         if (!s->packed && e->raw)

@@ -45,9 +45,10 @@ struct op_table {
 #define TABLE(rows)                                                                                                    \
     { #rows, rows, sizeof rows / sizeof *rows }
 static const struct op_table op_tables[] = {
-    TABLE(elementwise_cases), TABLE(reduce_cases), TABLE(contract_cases), TABLE(movement_cases), TABLE(attention_cases),
-    TABLE(choice_cases),      TABLE(alias_cases),  TABLE(weight_cases),   TABLE(state_cases),    TABLE(recurrent_cases),
-    TABLE(move_cases),        TABLE(q4_cases),     TABLE(norm_cases),     TABLE(scan_cases),
+    TABLE(elementwise_cases), TABLE(reduce_cases),    TABLE(contract_cases), TABLE(movement_cases),
+    TABLE(attention_cases),   TABLE(choice_cases),    TABLE(aliased_cases),  TABLE(weight_cases),
+    TABLE(state_cases),       TABLE(recurrent_cases), TABLE(move_cases),     TABLE(q4_cases),
+    TABLE(norm_cases),        TABLE(scan_cases),
 };
 #undef TABLE
 

@@ -1,7 +1,7 @@
 // Writes of ranges of a state, views of other types, blocks of bytes. Included by cases.h. tests/compile/test_alias.c
 // goes through the ways in which operands may share memory.
 
-static const struct op_case alias_cases[] = {
+static const struct op_case aliased_cases[] = {
     {.name = "assign to words",
      .runs = "T=1 S=0 | T=0 S=3 | T=9 S=2 | T=8 S=1",
      .levels = true,

@@ -311,6 +311,18 @@ static uint32_t choose_wg(const struct weft_lower *l, const struct weft_group *g
     return weft_tile_of(l->profile, WEFT_TILE_ROWS, (uint64_t)width)->threads;
 }
 
+/// The step keeps its programs, for weft_expr_run; without the lowering, which ends.
+static void keep_programs(struct region *r) {
+    struct weft_xstep *step = weft_arena_dup(&r->l->plan->arena, &r->step, sizeof r->step);
+    if (!step) weft_lower_fail(r->l, WEFT_ERR_NOMEM, "out of memory while writing a kernel");
+    if (r->l->status != WEFT_OK) return;
+    step->l = NULL;
+    step->s = NULL;
+    for (uint32_t p = 0; p < r->cfg.n_parts; p++) r->programs[p].step = step;
+    r->s->programs = r->programs;
+    r->s->n_programs = r->cfg.n_parts;
+}
+
 weft_status weft_region_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_group *g = &l->groups[group];
     const struct weft_node *named = &l->graph->nodes[g->nodes[g->n_nodes - 1]];
@@ -345,6 +357,7 @@ weft_status weft_region_lower(struct weft_lower *l, uint32_t group) {
     if (r.cfg.n_parts == 1 && l->status == WEFT_OK)
         weft_x_cut(&r.programs[0], r.any_rows, r.any_rows ? 1 : PER_THREAD * r.cfg.wg);
     weft_xstep_finish(&r.step, region_params_fields);
+    keep_programs(&r);
     weft_region_narrow(&r.step);
     status = r.body.failed ? weft_fail(WEFT_ERR_NOMEM, "out of memory while writing a kernel") : l->status;
 done:
