@@ -398,18 +398,19 @@ static bool reads_beside(struct weft_expr *e, weft_value v, const struct weft_no
 }
 
 /// True if the words of v's memory may belong to threads of the schedule: it has the shape of the space, and starts at
-/// a word, or no other such store may start inside one.
+/// a word, as all other such stores of the program do, or is the only one.
 static bool may_pack(struct weft_expr *e, weft_value v, const struct weft_type *t, const char *name) {
     struct weft_lower *l = e->step->l;
     const struct weft_node *range = weft_x_range_writer(l, v);
     if (!e->flat || t->rank != e->space.rank || memcmp(t->dims, e->space.dims, t->rank * sizeof *t->dims) != 0)
         return false;
+    if (e->phase) return false; // threads own the words of the store that has it
     if (!range) return true;
     if (!reads_beside(e, v, range)) return false;
     weft_dim start = weft_lower_range(l, range).elem_offset;
-    if (start == WEFT_DIM_BAD) return true;
-    if (weft_dim_is_multiple(l->graph->dims, start, 2)) return true;
-    if (e->phase) return false;
+    if (start == WEFT_DIM_BAD || weft_dim_is_multiple(l->graph->dims, start, 2)) return true;
+    for (uint32_t i = 0; i < e->n_stores; i++)
+        if (e->stores[i].packed) return false;
     e->phase = name;
     return true;
 }
@@ -430,7 +431,7 @@ static struct weft_xstore *add_store(struct weft_expr *e, weft_value v) {
     if (weft_is_half(dtype) && (range || weft_lv(l, v)->state == UINT32_MAX)) {
         s->packed = may_pack(e, v, t, s->name);
         if (!s->packed && e->raw)
-            weft_lower_crowded(l, "a group of moves stores to two ranges that begin inside a word");
+            weft_lower_crowded(l, "a group of moves stores to a range that begins inside a word, and to others");
         if (!s->packed) {
             s->operand = store_as_f32(e, v, s->name);
             s->dtype = WEFT_F32;

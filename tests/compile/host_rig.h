@@ -291,6 +291,20 @@ static inline bool host_is_old(const struct host_rig *h, const struct weft_xstor
     return false;
 }
 
+/// Threads own the words of the store that begins inside one (weft_expr.phase), so that all packed stores begin alike.
+static inline void host_check_phases(struct host_rig *h, const struct weft_expr *e) {
+    uint64_t wanted = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (uint32_t i = 0; i < e->n_stores; i++) {
+            const struct weft_xstore *s = &e->stores[i];
+            uint64_t phase = host_start(h, &h->step->operands[s->operand]) & 3;
+            if (pass == 0 && e->phase && strcmp(s->name, e->phase) == 0) wanted = phase;
+            if (pass == 1 && s->packed && phase != wanted)
+                host_complain(h, "a packed store begins at byte %d of a word, that of the schedule at %d", (int)phase,
+                              (int)wanted);
+        }
+}
+
 static inline void host_programs(struct host_rig *h) {
     const struct weft_step *s = h->step;
     struct weft_xmemory operands[WEFT_MAX_OPERANDS];
@@ -317,6 +331,7 @@ static inline void host_programs(struct host_rig *h) {
         if (s->split.end)
             host.first = (uint64_t)s->split.first * s->items, host.end = (uint64_t)s->split.end * s->items;
         h->flat = s->programs[h->program].flat;
+        host_check_phases(h, &s->programs[h->program]);
         h->n_programs++;
         if (weft_expr_run(&s->programs[h->program], &host) != WEFT_OK) host_complain(h, "%s", weft_error_message());
     }
