@@ -174,8 +174,10 @@ uint32_t weft_x_call3(struct weft_expr *e, const struct weft_scalar *fn, enum we
     return weft_x_call(e, fn, type, args, 3);
 }
 
-const struct weft_scalar weft_fn_first = {.name = "first", .wgsl = "$0.x"};
-const struct weft_scalar weft_fn_second = {.name = "second", .wgsl = "$0.y"};
+static double first(double x, double y, double z) { return (void)y, (void)z, x; }
+static double second(double x, double y, double z) { return (void)x, (void)z, y; }
+const struct weft_scalar weft_fn_first = {.name = "first", .wgsl = "$0.x", .host = first};
+const struct weft_scalar weft_fn_second = {.name = "second", .wgsl = "$0.y", .host = second};
 
 uint32_t weft_x_part(struct weft_expr *e, uint32_t pair, uint32_t part) {
     return weft_x_call1(e, part ? &weft_fn_second : &weft_fn_first, WEFT_X_F32, pair);

@@ -55,6 +55,7 @@ struct weft_x {
 /// `packed`: elements of 16 bits, whose words the schedule owns; `index` is then the column.
 struct weft_xstore {
     const char *name; ///< of the operand
+    weft_value v;     ///< what it stores, or the version of a state that it makes
     uint32_t operand; ///< number in the step
     uint32_t x, index, when;
     weft_dtype dtype;
@@ -116,9 +117,11 @@ struct weft_expr {
     uint32_t cols;          ///< mask of the axes that run along the column
     bool suffix;            ///< these are the last ones: element row * n + col of the space is in row-major order
     bool raw;               ///< values are bits, never numbers: a program that only moves elements keeps every pattern
+    bool padded;            ///< an axis counts as one where it has no elements: values that have it are not there
     bool flat;              ///< all axes run along the column, and a thread has whole words of a tensor of that shape
     const char *phase;      ///< a packed store that may begin inside a word; NULL: none does
     const char *columns_field; ///< see weft_expr_begin
+    uint32_t each;             ///< rows of a workgroup, by a schedule that has any; 0: flat
     weft_dim rows, n;          ///< product of the row axes, of the column axes
     struct weft_x *x;
     uint32_t n_x, cap_x;

@@ -34,7 +34,7 @@ void weft_x_store_scratch(struct weft_expr *e, uint32_t tensor, uint32_t x, uint
         operand = weft_emit_scratch(l, e->step->s, name, WEFT_WRITE, tensor, 0);
     }
     if (l->status != WEFT_OK) return;
-    if (e->x[x].type != WEFT_X_U32) x = weft_x_call1(e, &weft_fn_as_bits, WEFT_X_U32, x);
+    if (e->x[x].type != WEFT_X_U32) x = weft_x_call1(e, &weft_fn_bits[e->x[x].type][WEFT_X_U32], WEFT_X_U32, x);
     e->stores[e->n_stores++] = (struct weft_xstore){.name = e->step->s->operands[operand].name,
                                                     .operand = operand,
                                                     .x = x,

@@ -130,7 +130,8 @@ uint32_t weft_x_table(struct weft_expr *e, const char *name, const void *data, u
 
 static double truth(double x, double y, double z) { return (void)y, (void)z, x; }
 static const struct weft_scalar fn_truth = {.name = "truth", .wgsl = "f32($0)", .host = truth};
-static const struct weft_scalar fn_bits = {.name = "bits", .wgsl = "u32($0 != 0.0)", .host = NULL};
+static double set(double x, double y, double z) { return (void)y, (void)z, x != 0; }
+static const struct weft_scalar fn_bits = {.name = "bits", .wgsl = "u32($0 != 0.0)", .host = set};
 static double over(double x, double y, double z) { return (void)z, x / y; }
 static const struct weft_scalar fn_over = {.name = "over", .wgsl = "$0 / $1", .host = over, .divides = true};
 
@@ -145,7 +146,31 @@ uint32_t weft_x_element(struct weft_expr *e, weft_dtype dtype, double x) {
     return weft_x_u32(e, bits);
 }
 
-const struct weft_scalar weft_fn_as_bits = {.name = "as_bits", .wgsl = "bitcast<u32>($0)"};
+static uint32_t bits_of(double x) {
+    float f = (float)x;
+    uint32_t bits;
+    memcpy(&bits, &f, 4);
+    return bits;
+}
+static double float_of(uint32_t bits) {
+    float f;
+    memcpy(&f, &bits, 4);
+    return f;
+}
+static double f32_to_i32(double x, double y, double z) { return (void)y, (void)z, (int32_t)bits_of(x); }
+static double f32_to_u32(double x, double y, double z) { return (void)y, (void)z, bits_of(x); }
+static double i32_to_f32(double x, double y, double z) { return (void)y, (void)z, float_of((uint32_t)(int32_t)x); }
+static double i32_to_u32(double x, double y, double z) { return (void)y, (void)z, (uint32_t)(int32_t)x; }
+static double u32_to_f32(double x, double y, double z) { return (void)y, (void)z, float_of((uint32_t)x); }
+static double u32_to_i32(double x, double y, double z) { return (void)y, (void)z, (int32_t)(uint32_t)x; }
+#define BITS(from, to)                                                                                                 \
+    { .name = "bits_" #from "_" #to, .wgsl = "bitcast<" #to ">($0)", .host = from##_to_##to }
+const struct weft_scalar weft_fn_bits[3][3] = {
+    [WEFT_X_F32] = {[WEFT_X_I32] = BITS(f32, i32), [WEFT_X_U32] = BITS(f32, u32)},
+    [WEFT_X_I32] = {[WEFT_X_F32] = BITS(i32, f32), [WEFT_X_U32] = BITS(i32, u32)},
+    [WEFT_X_U32] = {[WEFT_X_F32] = BITS(u32, f32), [WEFT_X_I32] = BITS(u32, i32)},
+};
+#undef BITS
 
 /// A constant of one element is part of the program.
 static bool literal(struct weft_expr *e, const struct weft_value_info *info, uint32_t *x) {
@@ -165,6 +190,18 @@ static bool literal(struct weft_expr *e, const struct weft_value_info *info, uin
     return true;
 }
 
+/// Where an element of type t is there. A space that counts an axis of no elements as one asks for what is not.
+static uint32_t there(struct weft_expr *e, const struct weft_type *t, const struct weft_at *at) {
+    uint32_t when = at->when;
+    for (uint32_t k = 0; e->padded && k < t->rank; k++) {
+        uint32_t a = k + e->space.rank - t->rank;
+        bool equal = !at->explicit_ && !at->space && a < e->space.rank && t->dims[k] == e->space.dims[a];
+        if (equal || weft_lower_const(e->step->l, t->dims[k]) > 0) continue;
+        when = weft_x_both(e, when, weft_x_less(e, weft_x_coord(e, at, t->rank, k), weft_x_dim(e, t->dims[k])));
+    }
+    return when;
+}
+
 static uint32_t leaf(struct weft_expr *e, weft_value v, const struct weft_at *at) {
     struct weft_lower *l = e->step->l;
     const struct weft_value_info *info = weft_lv(l, v);
@@ -172,7 +209,9 @@ static uint32_t leaf(struct weft_expr *e, weft_value v, const struct weft_at *at
     if (literal(e, info, &x)) return x;
     if (info->state != UINT32_MAX && l->plan->states[info->state].kind == WEFT_STATE_VAR) {
         x = weft_x_var(e, v);
-        return e->raw && e->x[x].type != WEFT_X_U32 ? weft_x_call1(e, &weft_fn_as_bits, WEFT_X_U32, x) : x;
+        return e->raw && e->x[x].type != WEFT_X_U32
+                   ? weft_x_call1(e, &weft_fn_bits[e->x[x].type][WEFT_X_U32], WEFT_X_U32, x)
+                   : x;
     }
     uint32_t i = operand_of(e, v, &info->type, at);
     bool any = at->explicit_ || (at->space && !weft_x_is_whole(e, &info->type, at));
@@ -182,7 +221,7 @@ static uint32_t leaf(struct weft_expr *e, weft_value v, const struct weft_at *at
     }
     weft_dtype dtype = e->step->loads[i].dtype;
     enum weft_xtype type = e->raw || dtype == WEFT_BOOL ? WEFT_X_U32 : weft_x_type_of(dtype);
-    x = weft_x_load(e, i, type, weft_x_index(e, &info->type, at), at->when);
+    x = weft_x_load(e, i, type, weft_x_index(e, &info->type, at), there(e, &info->type, at));
     return dtype == WEFT_BOOL && !e->raw ? weft_x_call1(e, &fn_truth, WEFT_X_F32, x) : x;
 }
 
@@ -237,19 +276,13 @@ uint32_t weft_x_wrap(struct weft_expr *e, weft_dtype dtype, uint32_t x) {
     return dtype == WEFT_U8 ? weft_x_call1(e, &fn_u8, WEFT_X_U32, x) : x;
 }
 
-static const struct weft_scalar fn_bits_of[] = {
-    [WEFT_X_F32] = {.name = "f32_of_bits", .wgsl = "bitcast<f32>($0)"},
-    [WEFT_X_I32] = {.name = "i32_of_bits", .wgsl = "bitcast<i32>($0)"},
-    [WEFT_X_U32] = {.name = "u32_of_bits", .wgsl = "bitcast<u32>($0)"},
-};
-
 /// The elements of the operand under other coordinates, or their bits as another type of the same width.
 static uint32_t view(struct weft_expr *e, const struct weft_node *n, const struct weft_at *at) {
     const struct weft_type *x = &weft_lv(e->step->l, n->in[0])->type, *y = &weft_lv(e->step->l, n->out[0])->type;
     const struct weft_at there = weft_x_behind_view(e, x, y, at);
     uint32_t v = weft_x_value(e, n->in[0], &there);
     enum weft_xtype from = weft_x_type_of(x->dtype), to = weft_x_type_of(y->dtype);
-    return e->raw || from == to ? v : weft_x_call1(e, &fn_bits_of[to], to, v);
+    return e->raw || from == to ? v : weft_x_call1(e, &weft_fn_bits[from][to], to, v);
 }
 
 static bool in_group(const struct weft_expr *e, const struct weft_value_info *info) {
@@ -388,18 +421,19 @@ static bool reads_beside(struct weft_expr *e, weft_value v, const struct weft_no
 }
 
 /// True if the words of v's memory may belong to threads of the schedule: it has the shape of the space, and starts at
-/// a word, or no other such store may start inside one.
+/// a word, as all other such stores of the program do, or is the only one.
 static bool may_pack(struct weft_expr *e, weft_value v, const struct weft_type *t, const char *name,
                      const struct weft_at *at) {
     struct weft_lower *l = e->step->l;
     const struct weft_node *range = weft_x_range_writer(l, v);
     if (!e->flat || !(at->space ? weft_x_is_whole(e, t, at) : weft_type_same_dims(t, &e->space))) return false;
+    if (e->phase) return false; // threads own the words of the store that has it
     if (!range) return true;
     if (!reads_beside(e, v, range, at)) return false;
     weft_dim start = weft_lower_range(l, range).elem_offset;
-    if (start == WEFT_DIM_BAD) return true;
-    if (weft_dim_is_multiple(l->graph->dims, start, 2)) return true;
-    if (e->phase) return false;
+    if (start == WEFT_DIM_BAD || weft_dim_is_multiple(l->graph->dims, start, 2)) return true;
+    for (uint32_t i = 0; i < e->n_stores; i++)
+        if (e->stores[i].packed) return false;
     e->phase = name;
     return true;
 }
@@ -416,11 +450,11 @@ static struct weft_xstore *add_store(struct weft_expr *e, weft_value v, const st
     const struct weft_node *range = weft_x_range_writer(l, v);
     const struct weft_type *t = weft_x_stored_type(l, v);
     *s = (struct weft_xstore){
-        .name = weft_x_numbered(e, "out", e->step->n_stores++), .when = WEFT_X_NONE, .dtype = dtype};
+        .name = weft_x_numbered(e, "out", e->step->n_stores++), .v = v, .when = WEFT_X_NONE, .dtype = dtype};
     if (weft_is_half(dtype) && (range || weft_lv(l, v)->state == UINT32_MAX)) {
         s->packed = may_pack(e, v, t, s->name, at);
         if (!s->packed && e->raw)
-            weft_lower_crowded(l, "a group of moves stores to two ranges that begin inside a word");
+            weft_lower_crowded(l, "a group of moves stores to a range that begins inside a word, and to others");
         if (!s->packed) {
             s->operand = store_as_f32(e, v, s->name, at);
             s->dtype = WEFT_F32;

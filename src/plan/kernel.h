@@ -19,6 +19,7 @@ struct weft_field {
 };
 
 struct weft_step;
+struct weft_expr; ///< plan/expr.h
 
 /// What `update` may look at: live host dims and bounds, never device values.
 struct weft_update {
@@ -201,6 +202,9 @@ struct weft_step {
     bool writes_state;
     bool only_advances; ///< all that it writes of the variables are positions, which it moves on
     uint32_t group;     ///< group of nodes that it came from (weft_lower.groups)
+    /// Of a step that is nothing else: its scalar programs (arena), for weft_expr_run.
+    const struct weft_expr *programs;
+    uint32_t n_programs;
     /// Work items of a workgroup: workgroup g, as group_index() counts, computes items [g * items, (g + 1) * items).
     /// 0: the step can't be split.
     uint32_t items;

@@ -12,7 +12,8 @@ struct weft_scalar {
     const char *name;
     /// Text with $0, $1, $2 for the operands (each a name or a literal, without operators).
     const char *wgsl;
-    /// The same in double, in which integers of 32 bits are exact. NULL: known to the device alone, never folded.
+    /// The same in double, in which integers of 32 bits are exact. The one operand of a function of a PAIR comes as x
+    /// and y. NULL, in tests only: not known to the host.
     double (*host)(double x, double y, double z);
     double (*second)(double x, double y, double z); ///< of a PAIR: its second value
     bool divides; ///< operand 1 is a divisor: a constant 0 there must not be seen by the shader's compiler

@@ -1,5 +1,6 @@
 /// Kernels whose operands share memory, on a device: the destination is near the host reference, everything around it
-/// keeps its bits. Slow drivers run a handful; WEFT_TEST_LONG=1 runs all, and more random regions.
+/// keeps its bits. Slow drivers run a handful, since all of them run on the host in test_host.c; WEFT_TEST_LONG=1 runs
+/// all here, and more random regions.
 #include "core/error.h"
 #include "support/alias_cases.h"
 #include "support/graph_run.h"
@@ -34,7 +35,7 @@ static void results_do_not_depend_on_sharing(void **state) {
     struct sweep s = {
         .gpu = weft_test_gpu(), .all = !weft_test_short() && !weft_test_checked(), .only = getenv("WEFT_TEST_CASE")};
     assert_non_null(s.gpu);
-    assert_int_equal(alias_cases(run_case, &s, !weft_test_short() ? 600 : slow() ? 4 : 20), 0);
+    assert_int_equal(alias_cases(run_case, &s, !weft_test_short() ? 600 : 4), 0);
     assert_true(s.only || s.n > (s.all ? 500 : 20));
 }
 

@@ -48,10 +48,11 @@ struct op_table {
 #define TABLE(rows)                                                                                                    \
     { #rows, rows, sizeof rows / sizeof *rows }
 static const struct op_table op_tables[] = {
-    TABLE(elementwise_cases), TABLE(reduce_cases), TABLE(contract_cases), TABLE(movement_cases), TABLE(attention_cases),
-    TABLE(choice_cases),      TABLE(alias_cases),  TABLE(weight_cases),   TABLE(state_cases),    TABLE(recurrent_cases),
-    TABLE(move_cases),        TABLE(q4_cases),     TABLE(norm_cases),     TABLE(scan_cases),     TABLE(axes_cases),
-    TABLE(chunk_cases),       TABLE(map_cases),    TABLE(pattern_cases),
+    TABLE(elementwise_cases), TABLE(reduce_cases),    TABLE(contract_cases), TABLE(movement_cases),
+    TABLE(attention_cases),   TABLE(choice_cases),    TABLE(aliased_cases),  TABLE(weight_cases),
+    TABLE(state_cases),       TABLE(recurrent_cases), TABLE(move_cases),     TABLE(q4_cases),
+    TABLE(norm_cases),        TABLE(scan_cases),      TABLE(axes_cases),     TABLE(chunk_cases),
+    TABLE(map_cases),         TABLE(pattern_cases),
 };
 #undef TABLE
 

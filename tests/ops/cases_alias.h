@@ -1,7 +1,7 @@
 // Writes of ranges of a state, views of other types, blocks of bytes. Included by cases.h. tests/compile/test_alias.c
 // goes through the ways in which operands may share memory.
 
-static const struct op_case alias_cases[] = {
+static const struct op_case aliased_cases[] = {
     {.name = "assign to words",
      .runs = "T=1 S=0 | T=0 S=3 | T=9 S=2 | T=8 S=1",
      .levels = true,
@@ -23,6 +23,15 @@ static const struct op_case alias_cases[] = {
          "%1 = assign %0 %v {start=101-3*T}\n%w = square %v\n%2 = assign %n %w {start=S+1}\n"
          "%3 = assign %2 %x {start=64-3*T}\n%4 = assign %o %b {start=3*S}\n%5 = assign %4 %x {start=T-T+3}\n"
          "%6 = assign %p %one {start=1}\noutput %a a\n"},
+    {.name = "halves that have their own memory and go to a range inside a word",
+     .runs = "T=7 S=3 | T=8 S=0 | T=9 S=1 | T=1 S=1 | T=0 S=2",
+     .levels = true,
+     .rel = HALF,
+     .graph = "symbol T 0 9\nsymbol S 0 3\ninput x f16 [T]\nstate m dense f16 [20]\nstate n dense bf16 [30]\n"
+              "%h = neg %x\n%0 = assign %m %h {start=S}\noutput %h h\n%c = cast %h {to=bf16}\n"
+              "%1 = assign %n %c {start=S+1}\n"
+              "input y f16 [T]\nstate o dense f16 [20]\n%g = neg %y\n%2 = assign %o %g {start=S}\n%k = abs %g\noutput "
+              "%k k\n"},
     {.name = "assign of what has no memory of its own",
      .runs = "n=3 | n=4294967295",
      .graph = "var n u32 0 4294967295\nstate m dense f32 [9]\nstate h dense f16 [3]\nstate k dense u32 [2]\nconst %c "

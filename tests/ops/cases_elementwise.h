@@ -281,4 +281,13 @@ static const struct op_case elementwise_cases[] = {
               "%e = slice %z {start=S, len=T}\n%1 = neg %e\n"
               "%f = reshape %0 {shape=[T, 6]}\n%2 = sub %f %a\n%g = slice %2 {start=0, len=T}\n%3 = neg %g\n"
               "output %0 sum\noutput %1 ints\noutput %2 sub\noutput %3 last\n"},
+    {.name = "what is one a row, beside rows of no columns",
+     .runs = "T=5 S=0 | T=1 S=1 | T=0 S=0 | T=7 S=3",
+     .levels = true,
+     .rel = ROUND,
+     .abs = ROUND,
+     .graph =
+         "symbol T 0 9\nsymbol S 0 9\ninput x f32 [T, S]\ninput r f32 [T, 1]\ninput h f16 [T, S]\ninput y f32 [S, T]\n"
+         "%0 = add %x %r\n%1 = neg %r\n%2 = mul %0 %1\n%3 = mul %2 %h\n%t = transpose %y\n%4 = add %3 %t\n"
+         "output %1 row\noutput %2 both\noutput %4 all\n"},
 };

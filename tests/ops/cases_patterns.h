@@ -71,6 +71,7 @@ static const struct op_case pattern_cases[] = {
     PATTERN("shapes of one value",
             "input x f32 [T, 4, 16]\ninput y f32 [T, 64]\ninput z f32 [4*T, 16]\n%0 = tanh %x\n"
             "%1 = reshape %0 {shape=[T, 64]}\n%2 = add %1 %y\n%3 = reshape %2 {shape=[4*T, 16]}\n%4 = mul %3 %z\n"
-            "%5 = bitcast %4 {dtype=u32}\n%6 = reshape %5 {shape=[2, 32*T]}\noutput %6 bits\noutput %2 sum\n"),
+            "%5 = bitcast %4 {dtype=u32}\n%6 = reshape %5 {shape=[2, 32*T]}\n%7 = bitcast %6 {dtype=f32}\n"
+            "output %7 product\noutput %2 sum\n"),
 };
 #undef PATTERN

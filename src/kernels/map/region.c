@@ -250,6 +250,18 @@ bool weft_region_begin(struct weft_region *r, struct weft_lower *l, uint32_t gro
     return l->status == WEFT_OK;
 }
 
+/// The step keeps its programs, for weft_expr_run; without the lowering, which ends.
+static void keep_programs(struct weft_region *r) {
+    struct weft_xstep *step = weft_arena_dup(&r->l->plan->arena, &r->step, sizeof r->step);
+    if (!step) weft_lower_fail(r->l, WEFT_ERR_NOMEM, "out of memory while writing a kernel");
+    if (r->l->status != WEFT_OK) return;
+    step->l = NULL;
+    step->s = NULL;
+    for (uint32_t p = 0; p < r->cfg.n_parts; p++) r->programs[p].step = step;
+    r->s->programs = r->programs;
+    r->s->n_programs = r->cfg.n_parts;
+}
+
 void weft_region_end(struct weft_region *r) {
     struct weft_lower *l = r->l;
     uint32_t words = r->step.trees ? 8 : 7; // of a thread: f32, vec2 and vec4 of reductions, and a tree
@@ -258,6 +270,7 @@ void weft_region_end(struct weft_region *r) {
     weft_emit_workgroup(r->s, r->cfg.wg, r->any_rows ? r->cfg.wg * 4 * words : 0);
     if (l->status == WEFT_OK) memcpy((void *)r->s->cfg, &r->cfg, sizeof r->cfg);
     weft_xstep_finish(&r->step, region_params_fields);
+    if (r->keeps) keep_programs(r);
     weft_region_narrow(&r->step);
     if (r->body.failed) weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while writing a kernel");
     weft_str_free(&r->body);
@@ -291,10 +304,12 @@ static void lower_part(struct weft_region *r, uint32_t p, const struct weft_regi
     weft_expr_begin(e, &r->step, part->space, part->mask ? part->mask : all, NULL);
     e->flat = !part->mask;
     e->shape = part->whole;
+    e->padded = !weft_type_same_dims(&part->whole, &part->space);
     e->raw = !part->mask && moves_only(l, part->nodes, part->n);
     weft_region_build(e, part->nodes, part->n);
     struct weft_map_schedule schedule = weft_map_schedule(l->profile, &part->shape, r->cfg.wg);
     struct weft_region_walk walk = {&schedule, part->n, e->n, WEFT_DIM_BAD, false};
+    e->each = part->mask ? schedule.rows : 0;
     weft_region_write(r, p, part->mask ? &walk : NULL);
     if (r->cfg.n_parts > 1 || l->status != WEFT_OK) return;
     if (!part->mask) weft_x_cut(e, false, WEFT_REGION_PER_THREAD * r->cfg.wg);
@@ -324,6 +339,7 @@ weft_status weft_region_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_group *g = &l->groups[group];
     if (!weft_region_begin(&r, l, group, g->nodes, g->n_nodes, what, n, choose_threads(l, parts, n))) return l->status;
     for (uint32_t p = 0; p < n && l->status == WEFT_OK; p++) lower_part(&r, p, &parts[p]);
+    r.keeps = true;
     weft_region_end(&r);
     return l->status;
 }

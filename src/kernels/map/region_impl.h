@@ -47,6 +47,7 @@ struct weft_region {
     struct weft_region_cfg cfg;
     struct weft_str body;
     bool any_rows;
+    bool keeps; ///< the step keeps its programs: each computes what a value of the graph is
 };
 
 /// Starts a step of so many parts, named by the last of its nodes; programs are in the plan's arena. False without
