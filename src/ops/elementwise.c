@@ -71,7 +71,7 @@ static const struct weft_unit zero = {true, -0.0, 0}, right_zero = {false, 0, 0}
     F(add,   x + y,         x + y,            "($0 + $1)", "($0 + $1)", false, &zero)                                  \
     F(sub,   x - y,         x - y,            "($0 - $1)", "($0 - $1)", false, &right_zero)                            \
     F(mul,   x * y,         product(x, y),    "($0 * $1)", "($0 * $1)", false, &one)                                   \
-    F(div,   x / y,         quotient(x, y),   "($0 / $1)", "($0 / $1)", true, &right_one)                              \
+    F(div,   x / y,         quotient(x, y),   "div_c($0, $1)", "($0 / $1)", true, &right_one)                          \
     F(max,   max2(x, y),    x > y ? x : y,    "max_nan($0, $1)", "max($0, $1)", false, NULL)                           \
     F(min,   min2(x, y),    x < y ? x : y,    "min_nan($0, $1)", "min($0, $1)", false, NULL)
 // clang-format on
