@@ -146,8 +146,11 @@ struct weft_gemm_choice weft_gemm_direct(const struct weft_profile *p, const str
     struct weft_gemm_choice c = {.kernel = WEFT_GEMM_DIRECT, .threads = t->threads};
     c.rows = x->m < t->rows ? (uint32_t)x->m : t->rows;
     if (c.rows == 0) c.rows = 1;
-    // Where workgroups are too few for the device, each has less to do, and more lanes along k do it.
-    uint64_t wanted = p->slots / t->threads, down = x->batch * ceil_div(x->m, c.rows);
+    // Where workgroups are too few for the device, each has less to do, and more lanes along k do it. A lane that reads
+    // across has four words under way where one along k has four vectors, so that it takes more lanes to wait as
+    // little.
+    uint64_t wanted = (x->across && !p->software ? 8 : 1) * (uint64_t)p->slots / t->threads,
+             down = x->batch * ceil_div(x->m, c.rows);
     while (outputs > 1 && down * ceil_div(x->n, (uint64_t)beside * outputs) < wanted) outputs /= 2;
     while (beside > LEAST_BESIDE && along < quads && down * ceil_div(x->n, beside) < wanted) along *= 2, beside /= 2;
     c.lanes = along;
