@@ -173,26 +173,33 @@ static uint32_t pow2_down(uint32_t x) {
     return p;
 }
 
-/// The layout for a given number of rows a tile.
+/// Bytes of workgroup memory that a tile takes.
+static uint32_t memory_of(const struct attention_tile *t, uint32_t d4) {
+    uint32_t part = t->rows * TILE_KEYS + 32 / t->lanes;
+    return (t->shared_q ? t->rows * d4 * 16 : 0) + t->lanes * part * 4 + t->rows * t->row_threads * 4 +
+           t->rows * TILE_KEYS * 4 + t->rows * 4 + 2 * TILE_KEYS * 4;
+}
+
+/// The layout for a given number of rows a tile. Fewer lanes share a key where their scores would not fit.
 static struct attention_tile tile_of(const struct weft_profile *profile, uint32_t d, uint32_t dv, uint32_t rows) {
     const struct weft_tile *shape = weft_tile_of(profile, WEFT_TILE_ATTENTION, rows);
-    uint32_t d4 = (d + 3) / 4, v4 = (dv + 3) / 4;
+    uint32_t d4 = (d + 3) / 4, v4 = (dv + 3) / 4, least;
     struct attention_tile t = {.threads = shape->threads, .rows = rows, .unroll = 1, .shared_q = true};
     while (v4 / t.threads > 16 && t.threads < 128) t.threads *= 2;
-    t.lanes = t.threads / TILE_KEYS > shape->lanes ? t.threads / TILE_KEYS : shape->lanes;
+    least = t.threads > TILE_KEYS ? t.threads / TILE_KEYS : 1;
+    t.lanes = least > shape->lanes ? least : shape->lanes;
+    t.row_threads = t.threads / rows < TILE_KEYS / 4 ? t.threads / rows : TILE_KEYS / 4;
+    while (t.lanes > least && memory_of(&t, d4) > profile->workgroup_memory) t.lanes /= 2;
     t.keys = TILE_KEYS * t.lanes / t.threads;
     while (t.unroll * 2 * t.keys <= shape->loads && d4 % (t.lanes * t.unroll * 2) == 0 && t.unroll < 4) t.unroll *= 2;
     t.columns = v4 < t.threads ? v4 : t.threads;
     t.per_thread = (v4 + t.columns - 1) / t.columns;
     t.groups = pow2_down(t.threads / t.columns);
     if (t.groups > rows) t.groups = rows;
-    t.row_threads = t.threads / rows < TILE_KEYS / 4 ? t.threads / rows : TILE_KEYS / 4;
-    uint32_t part = rows * TILE_KEYS + 32 / t.lanes;
-    t.memory = rows * d4 * 16 + t.lanes * part * 4 + rows * t.row_threads * 4 + rows * TILE_KEYS * 4 + rows * 4 +
-               2 * TILE_KEYS * 4;
+    t.memory = memory_of(&t, d4);
     if (rows == 1 && t.memory > profile->workgroup_memory) {
         t.shared_q = false;
-        t.memory -= d4 * 16;
+        t.memory = memory_of(&t, d4);
     }
     return t;
 }

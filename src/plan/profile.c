@@ -92,7 +92,7 @@ static const struct row attention[] = {
           {.threads = 8, .rows = 4, .lanes = 1, .block = 128, .unroll = 1, .loads = 4}},
     {8,   {.threads = 128, .rows = 16, .lanes = 4, .block = 64, .unroll = 4, .loads = 8},
           {.threads = 8, .rows = 4, .lanes = 1, .block = 128, .unroll = 1, .loads = 4}},
-    {ANY, {.threads = 128, .rows = 16, .lanes = 4, .block = 64, .unroll = 2, .loads = 8},
+    {ANY, {.threads = 128, .rows = 16, .lanes = 8, .block = 64, .unroll = 4, .loads = 16},
           {.threads = 8, .rows = 4, .lanes = 1, .block = 128, .unroll = 1, .loads = 4}},
 };
 static const struct row attention_join[] = {
