@@ -281,3 +281,8 @@ const struct weft_json_value *weft_json_find(const struct weft_json_value *v, co
         if (v->keys[i].len == n && memcmp(v->keys[i].text, key, n) == 0) return &v->items[i];
     return NULL;
 }
+
+bool weft_json_is(const struct weft_json_value *v, const char *text) {
+    size_t n = strlen(text);
+    return v && v->type == WEFT_JSON_STRING && v->s.len == n && memcmp(v->s.text, text, n) == 0;
+}

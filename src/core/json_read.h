@@ -49,4 +49,6 @@ weft_status weft_json_read(const char *text, size_t len, const char *what, struc
 
 /// The member of a map, or NULL where `v` is NULL, no map, or has no such member.
 const struct weft_json_value *weft_json_find(const struct weft_json_value *v, const char *key);
+/// Whether `v` is a string of this text. False for NULL.
+bool weft_json_is(const struct weft_json_value *v, const char *text);
 #endif

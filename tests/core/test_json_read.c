@@ -52,6 +52,9 @@ static void test_values(void **state) {
     assert_null(weft_json_find(&v, "z"));
     assert_null(weft_json_find(a, "a"));
     assert_null(weft_json_find(NULL, "a"));
+    assert_true(weft_json_is(weft_json_find(weft_json_find(&v, "b"), "c"), "x"));
+    assert_false(weft_json_is(weft_json_find(weft_json_find(&v, "b"), "c"), "xy"));
+    assert_false(weft_json_is(a, "x") || weft_json_is(NULL, ""));
 }
 
 static void test_numbers(void **state) {
@@ -136,6 +139,7 @@ static void test_refusals(void **state) {
                  {"\"\\ud800\"", "high surrogate"},
                  {"\"\\ud800\\u0041\"", "high surrogate"},
                  {"\"\\udc00\"", "low surrogate"},
+                 {"\"a\\udfff\"", "low surrogate"},
                  {"\"\xff\"", "no UTF-8"},
                  {"\"\xc0\xaf\"", "no UTF-8"},
                  {"\"\xed\xa0\x80\"", "no UTF-8"},
