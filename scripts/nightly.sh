@@ -5,6 +5,7 @@
 #             model at length
 #   fuzz      changed copies of the corpora through the fuzz targets, under sanitizers
 #   sanitize  operators and the compiler on a driver under sanitizers, which CI leaves to the null device
+#   templates chat templates of a package beside jinja2 (scripts/check_templates.py)
 #   mutants   each line of tests/mutants.txt broken in turn; some test must notice
 # scripts/nightly.sh NAME... runs only those. WEFT_FUZZ_COPIES says how many copies a file gets.
 set -uo pipefail
@@ -28,9 +29,9 @@ fuzz() {
     local copies=${WEFT_FUZZ_COPIES:-2000} root=$PWD name bad=0
     cmake -DWEFT_WERROR=OFF --preset sanitize >build/nightly.log &&
         cmake --build --preset sanitize -j "$jobs" \
-            --target fuzz_gguf fuzz_graph fuzz_template fuzz_tokenizer fuzz_tune ||
+            --target fuzz_chat fuzz_gguf fuzz_graph fuzz_template fuzz_tokenizer fuzz_tune ||
         return 1
-    for name in gguf graph tokenizer tune; do
+    for name in chat gguf graph tokenizer tune; do
         (cd build/sanitize/fuzz && ./fuzz_$name --change "$copies" "$root/fuzz/corpus/$name") || bad=1
     done
     # Golden graphs are large, and a template may loop a million times: fewer copies take as long.
@@ -39,14 +40,23 @@ fuzz() {
     return $bad
 }
 
-[ $# -gt 0 ] || set -- long fuzz sanitize mutants
+# Without the package or jinja2 there is nothing to compare with, and that is no failure.
+templates() {
+    python3 -c 'import jinja2' || return 0
+    scripts/check_templates.py
+    local result=$?
+    [ $result -eq 77 ] || return $result
+}
+
+[ $# -gt 0 ] || set -- long fuzz sanitize templates mutants
 part build make deps build WERROR=ON || exit 1
 for name in "$@"; do
     case $name in
     long | fuzz) part "$name" "$name" ;;
     sanitize) part sanitize make sanitize SANITIZE_SKIP= TESTS='-R "^(ops|compile)_test_gpu"' ;;
+    templates) part templates templates ;;
     mutants) part mutants make mutants ;;
-    *) part "$name" sh -c "echo 'no part named $name; known are long fuzz sanitize mutants' >&2; false" ;;
+    *) part "$name" sh -c "echo 'no part named $name; known are long fuzz sanitize templates mutants' >&2; false" ;;
     esac
 done
 finish nightly
