@@ -94,6 +94,11 @@ static const struct template_case template_cases[] = {
      "True"},
     {"operators", "{{ 'x' * -1 }}|",
      "|"},
+    {"operators", "{{ 'c' > 'a' }} {{ 'c' >= 'a' }} {{ 'a' > 'c' }} {{ 'ab' > 'a' }} {{ ['c'] > ['a'] }} {{ "
+     "'é' > 'z' }} {{ 2.5 > 1 }} {{ 'a' <= 'a' }}",
+     "True True False True True True True True"},
+    {"operators", "{{ 'a' % [1, 2] }} {{ 'a' % {'b': 1} }} {{ '%s' % [1] }}",
+     "a a [1]"},
     {"access", "{{ x.n }} {{ x['n'] }} {{ x.list[0] }} {{ x.list[-1] }} {{ x.list.0 }}",
      "3 3 5 7 5"},
     {"access", "[{{ x.none_such }}] [{{ x['none_such'] }}] [{{ x.list[9] }}]",
@@ -258,9 +263,10 @@ static const struct template_case template_cases[] = {
      "[('A', 3), ('b', 1), ('c', 2)] [('A', 3), ('b', 1)] [('A', 2), ('b', 1)]"},
     {"list filters", "{{ ['a', 'A', 'b', 'a'] | unique | list }} {{ [1, 1, 2] | unique | list }}",
      "['a', 'b'] [1, 2]"},
-    {"list filters", "{{ [3, 1, 2] | min }} {{ [3, 1, 2] | max }} {{ ['b', 'A'] | min }} {{ [1, 2.5] | sum }} {"
-     "{ x.people | sum(attribute='age') }} [{{ [] | max }}]",
-     "1 3 A 3.5 70 []"},
+    {"list filters", "{{ [3, 1, 2] | min }} {{ [3, 1, 2] | max }} {{ ['b', 'A'] | min }} {{ ['b', 'z', 'A'] | m"
+     "ax }} {{ 'qzb' | sort(reverse=true) }} {{ [1, 2.5] | sum }} {{ x.people | sum(attribute='"
+     "age') }} [{{ [] | max }}]",
+     "1 3 A z ['z', 'q', 'b'] 3.5 70 []"},
     {"list filters", "{{ none | selectattr('a') | list }} {{ x.people | selectattr('age', '>', 30) | map(attrib"
      "ute='name') | first }}",
      "[] Cy"},
@@ -278,8 +284,9 @@ static const struct template_case template_cases[] = {
      "True False True True True False True False True False"},
     {"tests", "{{ true is true }} {{ 1 is true }} {{ false is false }} {{ 0 is false }}",
      "True False True False"},
-    {"tests", "{{ 3 is odd }} {{ 4 is even }} {{ 9 is divisibleby 3 }} {{ 9 is divisibleby(2) }}",
-     "True True True False"},
+    {"tests", "{{ 3 is odd }} {{ -3 is odd }} {{ 2.5 is odd }} {{ 4.0 is even }} {{ 9 is divisibleby(-1)"
+     " }} {{ 4 is even }} {{ 9 is divisibleby 3 }} {{ 9 is divisibleby(2) }}",
+     "True True False True True True True False"},
     {"tests", "{{ 1 is equalto 1 }} {{ 1 is eq(2) }} {{ 1 is ne 2 }} {{ 2 is gt 1 }} {{ 2 is lessthan 1 "
      "}} {{ 1 is in [1] }} {{ 1 is not in [1] }}",
      "True False True True False True False"},
@@ -347,6 +354,9 @@ static const struct template_case template_cases[] = {
      "12;34;"},
     {"for", "{% for i in [1] %}{{ i }}{% endfor %}{{ i }}|",
      "1|"},
+    {"for", "{% for i in [1, 2] %}{% break %}{% else %}cut{% endfor %}{% for i in [1, 2] %}{% if i == "
+     "2 %}{% break %}{% endif %}{% else %}cut{% endfor %}",
+     "cut"},
     {"set", "{% set a = 1 %}{% set b, c = 2, 3 %}{{ a }}{{ b }}{{ c }}",
      "123"},
     {"set", "{% set t %}text {{ 1 + 1 }}{% endset %}[{{ t }}]",
@@ -448,6 +458,8 @@ static const struct template_case template_cases[] = {
      "b  c"},
     {"whitespace", "\n x",
      "\n x"},
+    {"whitespace", "a {#-#} b {#--#} c",
+     "a bc"},
     {"whitespace", "a{% if true %} {% endif %}b",
      "a b"},
     {"whitespace", "a\n {% set q = 1 %} {% set q = 2 %}\nb",
@@ -477,8 +489,9 @@ static const struct template_case template_cases[] = {
      "{ ['日', '🙂', '\342\200\213', '\302\240', '\356\200\200'] }}",
      "語テ 2 🙃🙂 ['日', '🙂', '\\u200b', '\\xa0', '\\ue000']"},
     {"unicode", "{{ 'ÀÉ'.lower() }} {{ 'привет мир'.title() }} {{ 'ПРИВЕТ' | capitalize }"
-     "} {{ 'é'.isupper() }} {{ 'É'.isupper() }}",
-     "àé Привет Мир Привет False True"},
+     "} {{ 'ΑΣ ΣΑΣΑ' | lower }} {{ 'ΌΣΟΣ' | title }} {{ 'é'.isupper() }} {{ 'É'.isu"
+     "pper() }}",
+     "àé Привет Мир Привет ας σασα Όσος False True"},
 };
 
 /// Refusals, each with a part of its sentence.
@@ -553,6 +566,20 @@ static const struct template_case template_refusals[] = {
      "from_json: line 1, column 1"},
     {"refusal", "{{ -'a' }}",
      "has no sign"},
+    {"refusal", "{{ x.n[1:] }}",
+     "an integer has no slices"},
+    {"refusal", "{{ 5 is divisibleby 0 }}",
+     "division by zero"},
+    {"refusal", "{{ x.map[:2] }}",
+     "a map has no slices"},
+    {"refusal", "{{ 'a' is odd }}",
+     "wants 0 values"},
+    {"refusal", "{{ 5 | indent }}",
+     "indent takes a string"},
+    {"refusal", "{{ '%s' % () }}",
+     "wants more than 0"},
+    {"refusal", "{{ 'a' % 1 }}",
+     "wants 0 values, not 1"},
     {"refusal", "{{ [1] | map('nope') | list }}",
      "the name of a filter"},
 };

@@ -157,7 +157,7 @@ bool weft_j_slice_of(struct weft_jrun *r, const struct weft_jv *v, const struct 
     int64_t from, to, step;
     bool text = v->kind == WEFT_J_STR, list = v->kind == WEFT_J_LIST && v->list->flavour <= WEFT_J_RANGE;
     if (is_undefined(r, v, NULL)) return false;
-    if (!text && !list) return weft_j_undefined(r, out, "a slice of %s is undefined", weft_j_type(v));
+    if (!text && !list) return weft_j_fail(r, WEFT_ERR_INVALID, "%s has no slices", weft_j_type(v));
     int64_t n = text ? (int64_t)weft_j_chars(v->s) : (int64_t)v->list->n;
     if (!bounds(part, n, &from, &to, &step))
         return weft_j_fail(r, WEFT_ERR_INVALID, "a slice takes integers, and a step other than 0");

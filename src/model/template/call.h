@@ -43,6 +43,7 @@ struct weft_jloop {
     struct weft_jlist *items;
     size_t index, depth;
     struct weft_jv last; ///< what loop.changed saw
+    bool finished;       ///< a turn came to its end
 };
 
 // ---- tables; NULL where there is none ------------------------------------------------------------------------------

@@ -202,6 +202,7 @@ static enum flow turns(struct weft_jrun *r, const struct weft_jnode *n, struct w
         flow = ok ? run(r, n->list) : FAILED;
         r->scope = loop->scope;
         if (flow == FAILED) return FAILED;
+        loop->finished |= flow == NEXT;
     }
     return NEXT;
 }
@@ -225,7 +226,8 @@ static enum flow loop_over(struct weft_jrun *r, const struct weft_jnode *n, cons
     *loop = (struct weft_jloop){.node = n, .scope = outer, .items = items, .depth = depth};
     enum flow flow = turns(r, n, loop);
     r->scope = outer;
-    if (flow != NEXT || items->n || !n->d) return flow;
+    // Jinja's else is for loops of which no turn came to its end, also those that `break` or `continue` cut short.
+    if (flow != NEXT || loop->finished || !n->d) return flow;
     if (!push(r, outer)) return FAILED;
     flow = run(r, n->d); // a break here belongs to a loop outside
     r->scope = outer;

@@ -98,8 +98,9 @@ FILTER(indent) {
     struct weft_jv a[3], in;
     struct weft_jbuf b = {0};
     const struct weft_js *s;
-    if (!weft_j_bind(r, "indent", args, "width,first,blank", a) || !text_of(r, v, &s) || !indention_of(r, &a[0], &in))
-        return false;
+    if (!weft_j_bind(r, "indent", args, "width,first,blank", a) || !indention_of(r, &a[0], &in)) return false;
+    if (v->kind != WEFT_J_STR) return weft_j_fail(r, WEFT_ERR_INVALID, "indent takes a string, not %s", weft_j_type(v));
+    s = v->s;
     bool first = weft_j_true(&a[1]), blank = weft_j_true(&a[2]);
     if (first && !weft_j_add_js(r, &b, in.s, 0, in.s->len)) return false;
     // A line end is thought behind the text, so that an empty last line stays.

@@ -61,7 +61,9 @@ bool weft_j_percent(struct weft_jrun *r, const struct weft_js *format, const str
         used++;
         if (!convert(r, &b, kind, precision, item)) return false;
     }
-    if (used != n && !(used == 0 && v->kind == WEFT_J_MAP))
+    bool lookup = v->kind == WEFT_J_MAP || v->kind == WEFT_J_UNDEFINED ||
+                  (v->kind == WEFT_J_LIST && !tuple); // Python takes these for maps of names
+    if (used != n && !(used == 0 && lookup))
         return weft_j_fail(r, WEFT_ERR_INVALID, "the format wants %zu values, not %zu", used, n);
     return weft_j_add_js(r, &b, format, from, format->len) && weft_j_done(r, &b, format->markup, out);
 }

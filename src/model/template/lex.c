@@ -96,10 +96,10 @@ static size_t after_block(const struct weft_jlexer *l, size_t end, char sign) {
 }
 
 static weft_status skip_comment(struct weft_jlexer *l) {
-    size_t start = l->at;
-    for (size_t i = start + 2; i + 1 < l->len; i++) {
+    size_t start = l->at, inner = start + 2 + (sign_at(l, start + 2) != 0);
+    for (size_t i = inner; i + 1 < l->len; i++) {
         if (!starts(l, i, "#}")) continue;
-        char sign = i > start + 2 ? sign_at(l, i - 1) : 0;
+        char sign = i > inner ? sign_at(l, i - 1) : 0; // the sign of "{#-#}" is the beginning's
         l->at = after_block(l, i + 2, sign);
         return WEFT_OK;
     }

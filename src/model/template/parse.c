@@ -211,16 +211,21 @@ static struct weft_jnode *parse_set(struct weft_jparser *p) {
     return closed_body(p, "|endset|", &n->list) ? n : NULL;
 }
 
+// A macro takes more arguments than it names where its body asks for them.
+static bool macro_body(struct weft_jparser *p, const char *until, struct weft_jnode *n) {
+    unsigned outer = p->special;
+    p->special = 0;
+    bool ok = closed_body(p, until, &n->list);
+    n->special = p->special;
+    p->special = outer;
+    return ok;
+}
+
 static struct weft_jnode *parse_macro(struct weft_jparser *p) {
     struct weft_jnode *n = weft_j_node(p, WEFT_JN_MACRO);
     if (!n || !(n->name = weft_j_expect_name(p, "the macro's name")) || !(n->a = weft_j_parse_parameters(p)))
         return NULL;
-    unsigned outer = p->special;
-    p->special = 0;
-    bool ok = closed_body(p, "|endmacro|", &n->list);
-    n->special = p->special;
-    p->special = outer;
-    return ok ? n : NULL;
+    return macro_body(p, "|endmacro|", n) ? n : NULL;
 }
 
 static struct weft_jnode *parse_call_block(struct weft_jparser *p) {
@@ -229,7 +234,7 @@ static struct weft_jnode *parse_call_block(struct weft_jparser *p) {
     n->a = weft_j_at_op(p, '(') ? weft_j_parse_parameters(p) : weft_j_node(p, WEFT_JN_LIST);
     if (!n->a || !(n->b = weft_j_parse_expression(p))) return NULL;
     if (n->b->kind != WEFT_JN_CALL) return weft_j_refuse(p, WEFT_ERR_FORMAT, "'call' needs a call");
-    return closed_body(p, "|endcall|", &n->list) ? n : NULL;
+    return macro_body(p, "|endcall|", n) ? n : NULL;
 }
 
 static struct weft_jnode *parse_filter(struct weft_jparser *p) {

@@ -46,6 +46,13 @@ static enum weft_j_case case_of(enum weft_j_how how, bool first, bool behind_cas
     }
 }
 
+// Sigma at the end of a word is written otherwise.
+static bool ends_word(const struct weft_js *s, size_t next) {
+    uint32_t code = 0;
+    if (next < s->len) weft_j_char(s, next, &code);
+    return next >= s->len || !weft_j_cased(code);
+}
+
 bool weft_j_change_case(struct weft_jrun *r, const struct weft_js *s, enum weft_j_how how, struct weft_jv *out) {
     struct weft_jbuf b = {0};
     bool first = true, behind_cased = false;
@@ -55,7 +62,9 @@ bool weft_j_change_case(struct weft_jrun *r, const struct weft_js *s, enum weft_
         char text[12];
         size_t len = 0;
         n = weft_j_char(s, i, &code);
-        size_t count = weft_j_map_case(code, case_of(how, first, behind_cased), to);
+        enum weft_j_case want = case_of(how, first, behind_cased);
+        size_t count = weft_j_map_case(code, want, to);
+        if (want == WEFT_J_LOWER && code == 0x3a3 && behind_cased && ends_word(s, i + n)) to[0] = 0x3c2;
         bool same = count == 1 && to[0] == code;
         for (size_t k = 0; k < count && !same; k++) len += weft_j_encode(to[k], text + len);
         if (same ? !weft_j_add_js(r, &b, s, i, i + n)

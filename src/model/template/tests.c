@@ -47,29 +47,22 @@ static bool cased(struct weft_jrun *r, const struct weft_jv *v, const struct wef
 TEST(is_upper) { return cased(r, v, args, true, out); }
 TEST(is_lower) { return cased(r, v, args, false, out); }
 
-static bool parity(struct weft_jrun *r, const struct weft_jv *v, const struct weft_jargs *args, int64_t by,
-                   int64_t rest, bool *out) {
-    int64_t i;
-    if (!weft_j_whole(v, &i)) return weft_j_fail(r, WEFT_ERR_INVALID, "%s is no integer", weft_j_type(v));
-    return plain(r, args, by != -1 ? (i % by + by) % by == rest : rest == 0, out);
-}
-
-TEST(is_odd) { return parity(r, v, args, 2, 1, out); }
-TEST(is_even) { return parity(r, v, args, 2, 0, out); }
-
 static bool operand(struct weft_jrun *r, const struct weft_jargs *args, struct weft_jv *other) {
     if (!weft_j_bind(r, "the test", args, "other", other)) return false;
     return other->kind != WEFT_J_MISSING || weft_j_fail(r, WEFT_ERR_INVALID, "the test needs a value behind it");
 }
 
+static bool leaves(struct weft_jrun *r, const struct weft_jv *v, struct weft_jv by, int64_t rest, bool *out) {
+    struct weft_jv got, want = weft_j_int(rest);
+    return weft_j_binary(r, '%', v, &by, &got) && weft_j_equal(r, &got, &want, out);
+}
+
+TEST(is_odd) { return weft_j_bind(r, "odd", args, "", NULL) && leaves(r, v, weft_j_int(2), 1, out); }
+TEST(is_even) { return weft_j_bind(r, "even", args, "", NULL) && leaves(r, v, weft_j_int(2), 0, out); }
+
 TEST(is_divisible) {
     struct weft_jv other;
-    int64_t i, by;
-    if (!operand(r, args, &other)) return false;
-    if (!weft_j_whole(v, &i) || !weft_j_whole(&other, &by) || by == 0)
-        return weft_j_fail(r, WEFT_ERR_INVALID, "divisibleby takes integers other than 0");
-    *out = by == -1 || i % by == 0;
-    return true;
+    return operand(r, args, &other) && leaves(r, v, other, 0, out);
 }
 
 static bool related(struct weft_jrun *r, int op, const struct weft_jv *v, const struct weft_jargs *args, bool *out) {

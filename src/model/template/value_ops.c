@@ -112,7 +112,7 @@ static bool compare_lists(struct weft_jrun *r, const struct weft_jlist *a, const
 static int compare_texts(const struct weft_js *a, const struct weft_js *b) {
     size_t n = a->len < b->len ? a->len : b->len;
     int order = n ? memcmp(a->text, b->text, n) : 0;
-    return order ? order : order_of((double)a->len, (double)b->len);
+    return order ? (order > 0) - (order < 0) : order_of((double)a->len, (double)b->len);
 }
 
 bool weft_j_compare(struct weft_jrun *r, const struct weft_jv *a, const struct weft_jv *b, int *order) {
