@@ -155,7 +155,7 @@ static void stage(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w) {
     struct weft_tensor from = l->tensors[o.tensor];
     uint32_t width = weft_accessor_width(o.dtype);
     weft_dim count = o.count;
-    if (count == 0 || count == WEFT_DIM_BAD) count = weft_dim_const(l->graph->dims, (int64_t)(o.bytes / width));
+    if (count == WEFT_DIM_NONE) count = weft_dim_const(l->graph->dims, (int64_t)(o.bytes / width));
     int64_t most = weft_lower_max(l, count);
     const struct weft_plan *plan = l->plan;
     if (from.mem == WEFT_MEM_STATE && plan->states[from.index & ~WEFT_STATE_PRESENT].kind == WEFT_STATE_PAGED) {
@@ -179,12 +179,12 @@ static void stage(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w) {
     l->tensors[t].state_capacity = from.state_capacity;
     l->group = l->steps[n].group;
     weft_lower_families(l)->copy(l, label, count, (struct weft_place){o.tensor, o.elem_offset},
-                                 (struct weft_place){t, WEFT_DIM_BAD}, o.dtype, why);
+                                 (struct weft_place){t, WEFT_DIM_ZERO}, o.dtype, why);
     if (l->status != WEFT_OK) return;
     move_last(l, n);
     struct weft_operand *staged = &l->steps[n + 1].operands[r];
     staged->tensor = t;
-    staged->elem_offset = WEFT_DIM_BAD;
+    staged->elem_offset = WEFT_DIM_ZERO;
     staged->byte_offset = 0;
     staged->bytes = l->tensors[t].bytes;
 }

@@ -66,8 +66,8 @@ static weft_status check_segments(const struct weft_schedule *sc, const struct w
 /// Live element offset of an operand, and the element behind its last, as dims of its type.
 static void live_range(struct weft_dims *dims, const struct weft_operand *o, weft_dim *start, weft_dim *end) {
     int64_t width = weft_accessor_width(o->dtype);
-    *start = o->elem_offset == WEFT_DIM_BAD ? weft_dim_const(dims, 0) : o->elem_offset;
-    if (o->count == 0 || o->count == WEFT_DIM_BAD) *end = weft_dim_const(dims, (int64_t)o->bytes / width);
+    *start = o->elem_offset;
+    if (o->count == WEFT_DIM_NONE) *end = weft_dim_const(dims, (int64_t)o->bytes / width);
     else *end = weft_dim_add(dims, *start, o->count);
 }
 
@@ -79,6 +79,7 @@ static bool ends_before(const struct weft_plan *plan, const struct weft_schedule
     weft_dim from, p_end, q_start;
     live_range(dims, p, &from, &p_end);
     live_range(dims, q, &q_start, &from);
+    if (p->count == WEFT_DIM_ZERO || q->count == WEFT_DIM_ZERO) return true; // nothing is touched
     p_end = weft_dim_add(dims, weft_dim_mul(dims, p_end, weft_dim_const(dims, pw)),
                          weft_dim_const(dims, (int64_t)p->bound.slot_offset));
     q_start = weft_dim_add(dims, weft_dim_mul(dims, q_start, weft_dim_const(dims, qw)),
@@ -173,7 +174,7 @@ static weft_status check_piece(const struct weft_plan *plan, const struct weft_s
         const struct weft_tensor *t = &sc->tensors[o->tensor];
         if (o->split.first == 0 && o->byte_offset + o->bytes == weft_align256(t->bytes)) continue; // all of it
         int64_t view = 0;
-        if (o->elem_offset != WEFT_DIM_BAD) good &= weft_dim_is_const(plan->graph->dims, o->elem_offset, &view);
+        good &= weft_dim_is_const(plan->graph->dims, o->elem_offset, &view);
         uint64_t width = weft_accessor_width(o->dtype), start = o->byte_offset - o->split.first * width;
         if (o->every == 0) {
             good &= o->split.first == 0;

@@ -32,7 +32,7 @@ static void show_operand(const struct weft_plan *p, const struct weft_tensor *t,
     else weft_str_add(out, weft_print_mem(t->mem));
     if (placed) weft_str_addf(out, "+%" PRIu64 ":%" PRIu64, t->offset + o->byte_offset, o->bytes);
     weft_str_addf(out, " (%s, %s", t->name, weft_dtype_name(o->dtype));
-    if (o->elem_offset != WEFT_DIM_BAD) {
+    if (o->elem_offset != WEFT_DIM_ZERO) {
         weft_str_add(out, " from element ");
         weft_dim_print(p->graph->dims, o->elem_offset, out);
     }

@@ -24,8 +24,7 @@ static uint64_t most_groups(const struct weft_plan *plan, const struct weft_sche
         const struct weft_operand *o = &s->operands[i];
         if (o->every == 0 || o->unit == 0) continue;
         int64_t lo, hi = (int64_t)(o->bytes / weft_accessor_width(o->dtype));
-        if (o->count != 0 && o->count != WEFT_DIM_BAD)
-            weft_dim_bounds_within(plan->graph->dims, o->count, sc->lo, sc->hi, &lo, &hi);
+        if (o->count != WEFT_DIM_NONE) weft_dim_bounds_within(plan->graph->dims, o->count, sc->lo, sc->hi, &lo, &hi);
         uint64_t items = weft_bytes_times(((hi > 0 ? (uint64_t)hi : 0) + o->unit - 1) / o->unit, o->every);
         if ((items + s->items - 1) / s->items < least) least = (items + s->items - 1) / s->items;
     }
@@ -35,7 +34,7 @@ static uint64_t most_groups(const struct weft_plan *plan, const struct weft_sche
 /// Elements in front of an operand that a live view adds; false if they vary.
 static bool view_start(const struct weft_plan *plan, const struct weft_operand *o, uint64_t *elements) {
     int64_t start = 0;
-    if (o->elem_offset != WEFT_DIM_BAD && !weft_dim_is_const(plan->graph->dims, o->elem_offset, &start)) return false;
+    if (!weft_dim_is_const(plan->graph->dims, o->elem_offset, &start)) return false;
     *elements = start > 0 ? (uint64_t)start : 0;
     return start >= 0;
 }

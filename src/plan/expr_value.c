@@ -431,7 +431,7 @@ static bool may_pack(struct weft_expr *e, weft_value v, const struct weft_type *
     if (!range) return true;
     if (!reads_beside(e, v, range, at)) return false;
     weft_dim start = weft_lower_range(l, range).elem_offset;
-    if (start == WEFT_DIM_BAD || weft_dim_is_multiple(l->graph->dims, start, 2)) return true;
+    if (weft_dim_is_multiple(l->graph->dims, start, 2)) return true;
     for (uint32_t i = 0; i < e->n_stores; i++)
         if (e->stores[i].packed) return false;
     e->phase = name;

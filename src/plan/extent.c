@@ -31,7 +31,7 @@ struct weft_extent weft_extent_of(struct weft_lower *l, const struct weft_operan
     uint32_t width = weft_accessor_width(o->dtype);
     weft_dim start = weft_dim_const(dims, (int64_t)o->byte_offset),
              end = weft_dim_const(dims, (int64_t)(o->byte_offset + o->bytes));
-    if (o->elem_offset != WEFT_DIM_BAD) start = weft_dim_add(dims, start, times(l, o->elem_offset, width));
-    if (o->count != 0 && o->count != WEFT_DIM_BAD) end = weft_dim_add(dims, start, times(l, o->count, width));
+    start = weft_dim_add(dims, start, times(l, o->elem_offset, width));
+    if (o->count != WEFT_DIM_NONE) end = weft_dim_add(dims, start, times(l, o->count, width));
     return (struct weft_extent){o->tensor, start, end, width == 2};
 }

@@ -123,11 +123,10 @@ struct weft_operand {
     uint32_t tensor;
     uint64_t byte_offset; ///< static start inside the tensor (weight planes and segments), a multiple of 16
     uint64_t bytes;       ///< range at the maximum, from byte_offset
-    weft_dim
-        elem_offset; ///< live offset in elements added by the accessor (views such as the last rows), WEFT_DIM_BAD: 0
-    weft_dim count;  ///< live elements that it may touch from elem_offset on; 0 or WEFT_DIM_BAD: to the tensor's end
-    weft_dim live;   ///< checked plans: live length in elements, WEFT_DIM_BAD: `used`
-    uint64_t used;   ///< checked plans: bytes that hold elements, 0: `bytes`
+    weft_dim elem_offset; ///< live offset in elements that the accessor adds (views such as the last rows)
+    weft_dim count;       ///< live elements that it may touch from elem_offset on; WEFT_DIM_NONE: to the tensor's end
+    weft_dim live;        ///< checked plans: live length in elements; WEFT_DIM_NONE: `used`
+    uint64_t used;        ///< checked plans: bytes that hold elements, 0: `bytes`
     /// Of a step that may be split (step->items): its items [i * every, (i + 1) * every) reach elements [i * unit,
     /// (i + 1) * unit) and no others. every 0: any item may reach any element.
     uint64_t every, unit;

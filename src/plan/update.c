@@ -25,7 +25,7 @@ void weft_grid_fold(uint64_t total, uint32_t max_groups, uint32_t grid[3]) {
 
 static uint32_t operand_length(const struct weft_update *u, const struct weft_operand *o) {
     uint32_t width = weft_accessor_width(o->dtype);
-    if (o->live == WEFT_DIM_BAD) return (uint32_t)(((o->used ? o->used : o->bytes) + width - 1) / width);
+    if (o->live == WEFT_DIM_NONE) return (uint32_t)(((o->used ? o->used : o->bytes) + width - 1) / width);
     int64_t live = weft_live(u, o->live);
     return live > 0 ? (uint32_t)live : 0;
 }
@@ -52,7 +52,7 @@ void weft_step_update(const struct weft_update *u, uint32_t words[WEFT_MAX_WORDS
     // The binder's words follow the kernel's in operand order; compile/bind.c declares them in the same order.
     for (uint32_t i = 0; i < s->n_operands; i++) {
         const struct weft_operand *o = &s->operands[i];
-        int64_t live = o->elem_offset == WEFT_DIM_BAD ? 0 : weft_dim_eval(u->dims, o->elem_offset, u->symbols);
+        int64_t live = weft_dim_eval(u->dims, o->elem_offset, u->symbols);
         words[weft_off_word(s, i)] =
             (uint32_t)(o->bound.slot_offset / weft_accessor_width(o->dtype) + (uint64_t)live - o->split.first);
         if (s->bound.checked) words[weft_len_word(s, i)] = operand_length(u, o);

@@ -320,11 +320,31 @@ static void wrong_declarations_are_refused(void **state) {
     BROKEN("in0", o->flags = WEFT_OPERAND_APART);
     BROKEN("in0", o->elem_offset = weft_dim_const(p->graph->dims, 65));
     BROKEN("in0", o->count = weft_dim_const(p->graph->dims, 63));
-    BROKEN("in0", o->count = WEFT_DIM_BAD);
+    BROKEN("in0", o->count = WEFT_DIM_NONE);
     BROKEN("in0", o->dtype = WEFT_F16, o->elem_offset = weft_dim_const(p->graph->dims, 128));
     BROKEN("in1", o->count = weft_dim_const(p->graph->dims, 65));
     BROKEN("in1", o->elem_offset = weft_dim_const(p->graph->dims, 60));
     BROKEN("in1", o->elem_offset = weft_dim_const(p->graph->dims, 127));
+}
+
+/// Of an operand without elements nothing is read, wherever it lies. One with an open end reaches to the end.
+static void nothing_overlaps_no_elements(void **state) {
+    (void)state;
+    struct weft_operand *o;
+    struct weft_plan *p = right_plan("in0", &o);
+    o->inplace_of = -1;
+    o->flags = 0;
+    o->count = WEFT_DIM_ZERO;
+    assert_int_equal(weft_plan_check(p, &p->schedules[0]), WEFT_OK);
+    o->elem_offset = weft_dim_const(p->graph->dims, 65);
+    assert_int_equal(weft_plan_check(p, &p->schedules[0]), WEFT_OK);
+    struct weft_lower l = {.graph = p->graph, .lo = p->schedules[0].lo, .hi = p->schedules[0].hi};
+    struct weft_operand rest = *o;
+    rest.count = WEFT_DIM_NONE;
+    struct weft_extent none = weft_extent_of(&l, o), end = weft_extent_of(&l, &rest);
+    assert_int_equal(weft_extent_compare(&l, &none, &end), WEFT_APART);
+    assert_int_equal(weft_extent_compare(&l, &end, &end), WEFT_SAME);
+    weft_plan_destroy(p);
 }
 
 static int blind_case(void *user, const struct alias_case *c) {
@@ -366,6 +386,7 @@ int main(void) {
         cmocka_unit_test(outputs_may_be_views),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(wrong_declarations_are_refused),
+        cmocka_unit_test(nothing_overlaps_no_elements),
         cmocka_unit_test(a_blind_planner_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

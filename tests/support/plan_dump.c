@@ -18,7 +18,7 @@ bool weft_test_text_hash(const char *text, char out[WEFT_DUMP_HASH + 1]) {
 static void add_name(const char *name, struct weft_str *out) { weft_str_addf(out, " %s", name ? name : "-"); }
 
 static void add_dim(const struct weft_plan *p, const char *what, weft_dim d, struct weft_str *out) {
-    if (d == WEFT_DIM_BAD || d == 0) return;
+    if (d == WEFT_DIM_NONE || d == WEFT_DIM_ZERO) return;
     weft_str_addf(out, " %s=", what);
     weft_dim_print(p->graph->dims, d, out);
 }

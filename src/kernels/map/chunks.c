@@ -162,7 +162,7 @@ static void lower_joined(const struct chunks *x, uint32_t level, uint32_t partia
         weft_x_store_scratch(e, x->joined[level], y, index);
     }
     if (last) weft_region_build(e, x->part->nodes, x->part->n);
-    struct weft_region_walk walk = {&schedule, x->part->n, x->per_row, WEFT_DIM_BAD, false};
+    struct weft_region_walk walk = {&schedule, x->part->n, x->per_row, WEFT_DIM_NONE, false};
     weft_region_write(&r, 0, &walk);
     weft_region_end(&r);
 }

@@ -22,7 +22,7 @@ static void region_update(const struct weft_update *u, uint32_t *words, uint32_t
         if (i < cfg->n_parts) {
             uint64_t rows = (uint64_t)weft_live(u, cfg->part[i].rows), n = (uint64_t)weft_live(u, cfg->part[i].n);
             uint64_t each = (uint64_t)cfg->wg * WEFT_REGION_PER_THREAD, rows_each = cfg->part[i].each, chunks = 1;
-            if (cfg->part[i].chunks != WEFT_DIM_BAD) chunks = (uint64_t)weft_live(u, cfg->part[i].chunks);
+            if (cfg->part[i].chunks != WEFT_DIM_NONE) chunks = (uint64_t)weft_live(u, cfg->part[i].chunks);
             if (!rows_each) end += n ? (n + cfg->part[i].more + each - 1) / each : 0;
             else end += n || cfg->part[i].has_once ? (rows + rows_each - 1) / rows_each * chunks : 0;
         }
@@ -290,7 +290,7 @@ void weft_region_write(struct weft_region *r, uint32_t p, const struct weft_regi
     weft_str_add(&r->body, "}");
     r->cfg.part[p].rows = e->rows;
     r->cfg.part[p].n = e->n;
-    r->cfg.part[p].chunks = walk ? walk->chunks : WEFT_DIM_BAD;
+    r->cfg.part[p].chunks = walk ? walk->chunks : WEFT_DIM_NONE;
     r->cfg.part[p].each = walk ? walk->schedule->rows : 0;
     r->cfg.part[p].has_once = once;
     r->cfg.part[p].more = e->phase ? 1 : 0;
@@ -308,7 +308,7 @@ static void lower_part(struct weft_region *r, uint32_t p, const struct weft_regi
     e->raw = !part->mask && moves_only(l, part->nodes, part->n);
     weft_region_build(e, part->nodes, part->n);
     struct weft_map_schedule schedule = weft_map_schedule(l->profile, &part->shape, r->cfg.wg);
-    struct weft_region_walk walk = {&schedule, part->n, e->n, WEFT_DIM_BAD, false};
+    struct weft_region_walk walk = {&schedule, part->n, e->n, WEFT_DIM_NONE, false};
     e->each = part->mask ? schedule.rows : 0;
     weft_region_write(r, p, part->mask ? &walk : NULL);
     if (r->cfg.n_parts > 1 || l->status != WEFT_OK) return;
