@@ -43,7 +43,7 @@ static const struct weft_pass {
     weft_status (*run)(struct weft_compiling *c);
 } passes[] = {
     {{"verify", WEFT_PASS_PLAN, "A graph as its builder left it is one that keeps the rules of ir/graph.h."}, verify},
-    {{"pairs", WEFT_PASS_PLAN, "Pairs of past and present are states, or are listed as apart in the plan."},
+    {{"pairs", WEFT_PASS_PLAN, "Pairs of past and present are states, or are listed as separate in the plan."},
      weft_pass_pairs},
     {{"leaves", WEFT_PASS_PLAN, "No output is a leaf or a version of a state: a view stands between, which is copied."},
      leaves},

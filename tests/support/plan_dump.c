@@ -74,7 +74,7 @@ static void dump_states(const struct weft_plan *p, struct weft_str *out) {
                       g->position, g->shift, g->n, g->table, g->page_bytes, g->n_banks, g->bank_pages);
     }
     for (uint32_t i = 0; i < p->n_pairs; i++)
-        weft_str_addf(out, "pair %s %s apart %u\n", p->pairs[i].past, p->pairs[i].present, p->pairs[i].apart);
+        weft_str_addf(out, "pair %s %s separate %u\n", p->pairs[i].past, p->pairs[i].present, p->pairs[i].separate);
 }
 
 static void dump_ios(const struct weft_plan *p, struct weft_str *out) {
