@@ -96,7 +96,7 @@ static bool may_stand(const struct weft_plan *plan, const struct weft_schedule *
                       uint32_t i, uint32_t j) {
     const struct weft_operand *a = &s->operands[i], *b = &s->operands[j];
     if (!meet(a->bound.slot_offset, a->bytes, b->bound.slot_offset, b->bytes)) return true;
-    bool whole = a->split.first == 0 && b->split.first == 0; // else the bytes of a piece say it all
+    bool whole = a->split.first == 0 && b->split.first == 0; // else the bytes of a split step decide
     if (whole && a->tensor == b->tensor && (ends_before(plan, sc, a, b) || ends_before(plan, sc, b, a))) return true;
     bool declared = (a->inplace_of == (int8_t)j && !(a->flags & WEFT_OPERAND_APART)) ||
                     (b->inplace_of == (int8_t)i && !(b->flags & WEFT_OPERAND_APART)) ||
@@ -159,7 +159,7 @@ static uint64_t corner_groups(const struct weft_plan *plan, const struct weft_sc
     return most;
 }
 
-/// A piece of a cut step: its neighbours go on where it ends, and each operand still has what its items reach.
+/// A part of a split step: its neighbours go on where it ends, and each operand still has what its items reach.
 static weft_status check_piece(const struct weft_plan *plan, const struct weft_schedule *sc, uint32_t n) {
     const struct weft_step *s = &sc->steps[n], *next = n + 1 < sc->n_steps ? s + 1 : NULL;
     struct weft_step whole = *s;
@@ -187,7 +187,8 @@ static weft_status check_piece(const struct weft_plan *plan, const struct weft_s
                 (start + lo * width >= o->byte_offset || lo * width >= most) &&
                 o->byte_offset + o->bytes >= (end < most ? end : most);
     }
-    if (!good) return weft_fail(WEFT_ERR_INTERNAL, "step '%s' does not do its part of the step that was cut", s->label);
+    if (!good)
+        return weft_fail(WEFT_ERR_INTERNAL, "step '%s' does not do its part of the step that was split", s->label);
     return WEFT_OK;
 }
 

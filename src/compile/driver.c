@@ -82,7 +82,7 @@ static const struct weft_pass {
                                 "meet."}, place},
     {{"limits", WEFT_PASS_STEPS, "Grid, workgroup and workgroup memory of each step are within the device's limits."},
      weft_pass_limits},
-    {{"split", WEFT_PASS_STEPS, "Steps with operands above a binding are pieces, each over a run of workgroups, where "
+    {{"split", WEFT_PASS_STEPS, "Steps with operands above a binding are split, each part over a run of workgroups, where "
                                 "that helps."}, weft_pass_split},
     {{"bind", WEFT_PASS_STEPS, "Every operand of every step has its binding or bindings."}, weft_pass_bind},
     {{"write", WEFT_PASS_STEPS, "Every step has its complete WGSL."}, weft_pass_write},
@@ -125,7 +125,7 @@ static weft_status attempt(struct weft_compiling *c) {
 /// Lowers with smaller and smaller groups where steps do not fit; should that not end, with less fusion everywhere.
 static weft_status compile_schedule(struct weft_compiling *c) {
     struct weft_str *report = &c->plan->report;
-    bool told = false; // that the schedule is fused less
+    bool reported = false; // that the schedule is fused less
     memset(c->node_budget, 0, c->plan->graph->n_nodes);
     c->level = 2 - (c->params->no_fuse == 2) - 2 * (c->params->no_fuse == 1);
     for (c->attempt = 0;; c->attempt++) {
@@ -134,8 +134,8 @@ static weft_status compile_schedule(struct weft_compiling *c) {
         if (c->fit == WEFT_FITS) return WEFT_OK;
         weft_str_cut(report, mark);
         if (c->params->show) weft_str_cut(c->params->show_to, shown);
-        if (!told) weft_str_addf(report, "schedule %s: fused less: %s\n", c->schedule->name, c->why);
-        told = true;
+        if (!reported) weft_str_addf(report, "schedule %s: fused less: %s\n", c->schedule->name, c->why);
+        reported = true;
         if (c->attempt < MAX_ATTEMPTS) continue;
         weft_str_addf(report, "schedule %s: fusion level %d does not fit this device: %s\n", c->schedule->name,
                       c->level, weft_error_message());

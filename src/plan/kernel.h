@@ -100,12 +100,12 @@ enum weft_operand_flags {
     WEFT_OPERAND_BITS = 32, ///< of 16-bit floats: read by bits_x, written a word at a time by put_word_x
 };
 
-/// What the splitter says of an operand whose range it made smaller (compile/split.c).
+/// Set by the splitter for an operand whose range it made smaller (compile/split.c).
 struct weft_operand_split {
     uint64_t first; ///< elements between the operand's own start and byte_offset
 };
 
-/// What the binder says of an operand (compile/bind.c).
+/// Set by the binder for an operand (compile/bind.c).
 struct weft_operand_bound {
     uint8_t slot;           ///< binding number (0 is the uniform block); of a segmented operand the first
     uint8_t n_segments;     ///< consecutive bindings that hold it, 1 for all that fit one
@@ -113,7 +113,7 @@ struct weft_operand_bound {
     uint64_t slot_offset;   ///< bytes from the slot's start to the operand's start
 };
 
-/// What lowering says of an operand, but for the two members at the end.
+/// An operand as lowering sets it, but for the two members at the end.
 struct weft_operand {
     const char *name; ///< accessor suffix
     uint8_t access;   ///< enum weft_access
@@ -169,12 +169,12 @@ struct weft_step_copy {
     const char *why; ///< the reason, a clause (arena)
 };
 
-/// What the splitter says of a step that computes a part of what lowering meant (compile/split.c).
+/// Set by the splitter for a step that computes a part of what lowering meant (compile/split.c).
 struct weft_step_split {
     uint32_t first, end; ///< workgroups [first, end) of the whole; end 0: the whole
 };
 
-/// What binding says of a step (compile/bind.c, write.c, number.c).
+/// Set by binding for a step (compile/bind.c, write.c, number.c).
 struct weft_step_bound {
     struct weft_slot slots[WEFT_MAX_SLOTS];
     uint32_t n_slots;
@@ -185,7 +185,7 @@ struct weft_step_bound {
     uint32_t pipeline; ///< index in the program's pipeline list
 };
 
-/// One dispatch: what lowering says of it, but for the three members at the end.
+/// One dispatch as lowering sets it, but for the three members at the end.
 struct weft_step {
     const struct weft_kernel *kernel;
     const char *label;               ///< op and node names, for messages and profiles

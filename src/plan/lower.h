@@ -148,7 +148,7 @@ void weft_emit_text(struct weft_lower *l, struct weft_step *s, const char *tval,
 void weft_emit_workgroup(struct weft_step *s, uint32_t x, uint32_t memory_bytes);
 /// Tensor of a state's only buffer or, of one with two, of its past or its present.
 uint32_t weft_lower_state_tensor(struct weft_lower *l, uint32_t state, bool present);
-/// Says that the step may be cut between workgroups, numbered by group_index() over a folded grid, each of which has
+/// The step may be split between workgroups, numbered by group_index() over a folded grid, each of which has
 /// `items` work items; weft_emit_reach says which elements these reach (struct weft_operand).
 void weft_emit_items(struct weft_step *s, uint32_t items);
 /// Of WEFT_NO_OPERAND there is nothing to say.

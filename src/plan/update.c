@@ -30,13 +30,13 @@ static uint32_t operand_length(const struct weft_update *u, const struct weft_op
     return live > 0 ? (uint32_t)live : 0;
 }
 
-/// The piece's own three fields stand last: cut_first, cut_count, cut_total. Live groups are clipped to the piece; one
+/// The part's own three fields stand last: cut_first, cut_count, cut_total. Live groups are clipped to the part; one
 /// wholly beyond them has nothing to do.
-static void cut_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
+static void split_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
     const struct weft_step *s = u->step;
     uint64_t total = (uint64_t)grid[0] * grid[1] * grid[2], end = total < s->split.end ? total : s->split.end;
     uint64_t n = end > s->split.first ? end - s->split.first : 0;
-    uint32_t *own = words + s->n_fields - WEFT_CUT_FIELDS;
+    uint32_t *own = words + s->n_fields - WEFT_SPLIT_FIELDS;
     own[0] = s->split.first;
     own[1] = (uint32_t)n;
     own[2] = (uint32_t)total;
@@ -48,7 +48,7 @@ void weft_step_update(const struct weft_update *u, uint32_t words[WEFT_MAX_WORDS
     memset(words, 0, WEFT_MAX_WORDS * sizeof *words);
     grid[0] = grid[1] = grid[2] = 0;
     s->kernel->update(u, words, grid);
-    if (s->split.end) cut_update(u, words, grid);
+    if (s->split.end) split_update(u, words, grid);
     // The binder's words follow the kernel's in operand order; compile/bind.c declares them in the same order.
     for (uint32_t i = 0; i < s->n_operands; i++) {
         const struct weft_operand *o = &s->operands[i];

@@ -153,7 +153,7 @@ static void dump_step(const struct weft_plan *p, const struct weft_schedule *sc,
                   s->label, live.grid[0], live.grid[1], live.grid[2], s->workgroup[0], s->workgroup[1], s->workgroup[2],
                   s->workgroup_memory, hash);
     if (s->items) weft_str_addf(out, " items %u", s->items);
-    if (s->split.end) weft_str_addf(out, " cut %u..%u", s->split.first, s->split.end);
+    if (s->split.end) weft_str_addf(out, " split %u..%u", s->split.first, s->split.end);
     if (s->writes_state) weft_str_add(out, " writes_state");
     if (s->bound.checked) weft_str_add(out, " checked");
     if (s->copy.kind) weft_str_addf(out, " copies %" PRIu64 " (%s)", s->copy.bytes, s->copy.why ? s->copy.why : "-");
