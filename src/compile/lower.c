@@ -148,7 +148,7 @@ static weft_status place_views(struct weft_lower *l, uint32_t k) {
     const struct weft_group *group = &l->groups[k];
     for (uint32_t i = 0; i < group->n_nodes && l->status == WEFT_OK; i++) {
         const struct weft_node *n = &l->graph->nodes[group->nodes[i]];
-        if (!n->op->view || !weft_lower_escapes(l, k, n->out[0])) continue;
+        if (!n->op->view || !weft_lower_live_out(l, k, n->out[0])) continue;
         weft_value of = weft_x_rests_in(l, k, n->out[0]);
         if (of != WEFT_NO_VALUE) weft_lower_view(l, n->out[0], of, weft_dim_const(l->graph->dims, 0));
     }

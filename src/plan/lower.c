@@ -21,7 +21,7 @@ weft_status weft_lower_fail(struct weft_lower *l, weft_status status, const char
     return l->status = weft_fail(status, "%s", text);
 }
 
-void weft_lower_crowded(struct weft_lower *l, const char *format, ...) {
+void weft_lower_over_budget(struct weft_lower *l, const char *format, ...) {
     char text[256];
     va_list args;
     va_start(args, format);
@@ -74,7 +74,7 @@ bool weft_lower_wide(const struct weft_lower *l, weft_value v) {
     return weft_dim_is_multiple(l->graph->dims, l->places[v].elem_offset, 4);
 }
 
-bool weft_lower_escapes(const struct weft_lower *l, uint32_t group, weft_value v) {
+bool weft_lower_live_out(const struct weft_lower *l, uint32_t group, weft_value v) {
     if (l->graph->values[v].is_output || (l->output_view && l->output_view[v] != WEFT_NO_VALUE)) return true;
     for (uint32_t i = l->use_start[v]; i < l->use_start[v + 1]; i++)
         if (l->node_group[l->uses[i]] != group) return true;
@@ -288,7 +288,7 @@ struct weft_step *weft_emit(struct weft_lower *l, const struct weft_kernel *kern
 static uint32_t add_operand(struct weft_lower *l, struct weft_step *s, struct weft_operand o) {
     if (l->status != WEFT_OK) return 0;
     if (s->n_operands == WEFT_MAX_OPERANDS) {
-        weft_lower_crowded(l, "step '%s' names more than %d operands", s->label, WEFT_MAX_OPERANDS);
+        weft_lower_over_budget(l, "step '%s' names more than %d operands", s->label, WEFT_MAX_OPERANDS);
         return 0;
     }
     o.name = weft_arena_strdup(&l->plan->arena, o.name);
@@ -476,7 +476,7 @@ static void add_tval(struct weft_lower *l, struct weft_step *s, struct weft_tval
         }
     }
     if (s->n_tvals == WEFT_MAX_TVALS) {
-        weft_lower_crowded(l, "step '%s' has more than %d template values", s->label, WEFT_MAX_TVALS);
+        weft_lower_over_budget(l, "step '%s' has more than %d template values", s->label, WEFT_MAX_TVALS);
         return;
     }
     s->tvals[s->n_tvals++] = v;

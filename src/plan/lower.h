@@ -89,7 +89,7 @@ int64_t weft_lower_const(const struct weft_lower *l, weft_dim d);
 /// True if `v` starts at a multiple of 4 elements for all sizes and its last axis is a constant multiple of 4.
 bool weft_lower_wide(const struct weft_lower *l, weft_value v);
 /// True if some node outside the group (or an output) reads `v`: then the group must store it.
-bool weft_lower_escapes(const struct weft_lower *l, uint32_t group, weft_value v);
+bool weft_lower_live_out(const struct weft_lower *l, uint32_t group, weft_value v);
 /// The record of a deferred value, or of the one that it is a view of; NULL for all others.
 const struct weft_deferred *weft_lower_deferred(const struct weft_lower *l, weft_value v);
 /// True if `v` is a weight or a constant, or made of such while they are loaded (weft_op.repack); not a view of one.
@@ -161,7 +161,7 @@ void weft_lower_place(struct weft_lower *l, weft_value v);
 
 /// LIMIT, because the group being lowered needs more of something than a kernel has room for: it is lowered again,
 /// smaller.
-void weft_lower_crowded(struct weft_lower *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void weft_lower_over_budget(struct weft_lower *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
 weft_status weft_lower_fail(struct weft_lower *l, weft_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 #endif
