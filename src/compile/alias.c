@@ -65,9 +65,10 @@ bool weft_alias_clash(struct weft_lower *l, uint32_t writer, uint32_t reader, bo
         if (half || l->blind) continue; // what others read, a step behind such a region writes (plan/expr_value.c)
         struct weft_extent a = written(l, w), b = extent_of(l, r->in[i]);
         enum weft_overlap how = weft_extent_compare(l, &a, &b);
-        if (how == WEFT_APART) continue;
+        if (how == WEFT_DISJOINT) continue;
         const struct weft_type *t = &g->values[r->in[i]].type, *x = &g->values[w->in[1]].type;
-        if (how == WEFT_MEET || strict || (r->op->traits & WEFT_OP_CONTRACT) || !weft_type_same(t, x)) return true;
+        if (how == WEFT_OVERLAPPING || strict || (r->op->traits & WEFT_OP_CONTRACT) || !weft_type_same(t, x))
+            return true;
     }
     why->read = WEFT_NO_VALUE;
     return false;
@@ -167,9 +168,9 @@ static void stage(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w) {
     }
     const char *step = l->steps[n].label, *name = l->steps[n].operands[w].name;
     const char *label = weft_arena_printf(&l->plan->arena, "copy of '%s' for %s", from.name, step);
-    const char *why = weft_arena_printf(&l->plan->arena,
-                                        "the step reads '%s' as '%s' and writes it as '%s', at elements that may meet",
-                                        from.name, o.name, name);
+    const char *why = weft_arena_printf(
+        &l->plan->arena, "the step reads '%s' as '%s' and writes it as '%s', at elements that may overlap", from.name,
+        o.name, name);
     if (!label || !why) {
         weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while compiling the graph");
         return;
@@ -196,15 +197,15 @@ static bool settle(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w) {
     if (a->inplace_of == (int8_t)w || b->inplace_of == (int8_t)r) return false;
     struct weft_extent x = weft_extent_of(l, a), y = weft_extent_of(l, b);
     enum weft_overlap how = weft_extent_compare(l, &x, &y);
-    if (l->blind && how == WEFT_MEET) {
+    if (l->blind && how == WEFT_OVERLAPPING) {
         a->inplace_of = (int8_t)w;
         a->flags |= WEFT_OPERAND_INPLACE;
         return false;
     }
     bool in_place = how == WEFT_SAME && (a->flags & b->flags & WEFT_OPERAND_INPLACE) && a->dtype == b->dtype;
-    if (how == WEFT_APART || in_place) {
+    if (how == WEFT_DISJOINT || in_place) {
         a->inplace_of = (int8_t)w;
-        a->flags |= how == WEFT_APART ? WEFT_OPERAND_APART : WEFT_OPERAND_INPLACE;
+        a->flags |= how == WEFT_DISJOINT ? WEFT_OPERAND_DISJOINT : WEFT_OPERAND_INPLACE;
         return false;
     }
     stage(l, n, r, w);

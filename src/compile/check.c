@@ -7,7 +7,9 @@
 #include "plan/update.h"
 #include <string.h>
 
-static bool meet(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) { return a < b + b_size && b < a + a_size; }
+static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) {
+    return a < b + b_size && b < a + a_size;
+}
 
 static weft_status check_slots(const struct weft_plan *plan, const struct weft_step *s) {
     const struct weft_gpu_caps *c = &plan->caps;
@@ -25,7 +27,7 @@ static weft_status check_slots(const struct weft_plan *plan, const struct weft_s
             if (a->kind != b->kind)
                 return weft_fail(WEFT_ERR_INTERNAL, "step '%s': bindings %u and %u use one buffer read and read_write",
                                  s->label, j, i);
-            if (a->kind == WEFT_BIND_READ_WRITE && meet(a->offset, a->size, b->offset, b->size))
+            if (a->kind == WEFT_BIND_READ_WRITE && overlap(a->offset, a->size, b->offset, b->size))
                 return weft_fail(WEFT_ERR_INTERNAL, "step '%s': writable bindings %u and %u overlap", s->label, j, i);
         }
     }
@@ -33,7 +35,7 @@ static weft_status check_slots(const struct weft_plan *plan, const struct weft_s
 }
 
 /// True if two operands have a binding in common.
-static bool segments_meet(const struct weft_operand *a, const struct weft_operand *b) {
+static bool segments_overlap(const struct weft_operand *a, const struct weft_operand *b) {
     uint32_t a_n = a->bound.n_segments ? a->bound.n_segments : 1, b_n = b->bound.n_segments ? b->bound.n_segments : 1;
     return a->bound.slot < b->bound.slot + b_n && b->bound.slot < a->bound.slot + a_n;
 }
@@ -71,7 +73,8 @@ static void live_range(struct weft_dims *dims, const struct weft_operand *o, wef
     else *end = weft_dim_add(dims, *start, o->count);
 }
 
-/// True if operand p ends before q begins, for all sizes of the schedule; halves that share a word count as meeting.
+/// True if operand p ends before q begins, for all sizes of the schedule; halves that share a word count as
+/// overlapping.
 static bool ends_before(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_operand *p,
                         const struct weft_operand *q) {
     struct weft_dims *dims = plan->graph->dims;
@@ -91,15 +94,15 @@ static bool ends_before(const struct weft_plan *plan, const struct weft_schedule
     return lo >= (whole ? 0 : 2);
 }
 
-/// Two operands of one binding, one of them written: apart for all sizes, or one range and declared one element map.
+/// Two operands of one binding, one of them written: disjoint for all sizes, or one range and declared one element map.
 static bool may_stand(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s,
                       uint32_t i, uint32_t j) {
     const struct weft_operand *a = &s->operands[i], *b = &s->operands[j];
-    if (!meet(a->bound.slot_offset, a->bytes, b->bound.slot_offset, b->bytes)) return true;
+    if (!overlap(a->bound.slot_offset, a->bytes, b->bound.slot_offset, b->bytes)) return true;
     bool whole = a->split.first == 0 && b->split.first == 0; // else the bytes of a split step decide
     if (whole && a->tensor == b->tensor && (ends_before(plan, sc, a, b) || ends_before(plan, sc, b, a))) return true;
-    bool declared = (a->inplace_of == (int8_t)j && !(a->flags & WEFT_OPERAND_APART)) ||
-                    (b->inplace_of == (int8_t)i && !(b->flags & WEFT_OPERAND_APART)) ||
+    bool declared = (a->inplace_of == (int8_t)j && !(a->flags & WEFT_OPERAND_DISJOINT)) ||
+                    (b->inplace_of == (int8_t)i && !(b->flags & WEFT_OPERAND_DISJOINT)) ||
                     (a->flags & b->flags & WEFT_OPERAND_INPLACE);
     return declared && a->bound.slot_offset == b->bound.slot_offset && a->elem_offset == b->elem_offset &&
            a->count == b->count && a->dtype == b->dtype && a->split.first == b->split.first &&
@@ -134,7 +137,7 @@ static weft_status check_operands(const struct weft_plan *plan, const struct wef
                              o->name, t->name);
         for (uint32_t j = 0; j < i; j++) { // two operands of one range must be one element map
             const struct weft_operand *p = &s->operands[j];
-            if (!segments_meet(p, o) || !((p->access | o->access) & WEFT_WRITE)) continue;
+            if (!segments_overlap(p, o) || !((p->access | o->access) & WEFT_WRITE)) continue;
             if (!may_stand(plan, sc, s, i, j))
                 return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operands '%s' and '%s' overlap partly", s->label,
                                  p->name, o->name);
@@ -218,7 +221,8 @@ static weft_status check_transients(const struct weft_schedule *sc) {
             for (uint32_t a = 0; a < n_needed && status == WEFT_OK; a++) {
                 uint32_t k = needed[a];
                 const struct weft_tensor *v = &sc->tensors[k];
-                if (k == o->tensor || v->heap != t->heap || !meet(v->offset, v->bytes, t->offset, t->bytes)) continue;
+                if (k == o->tensor || v->heap != t->heap || !overlap(v->offset, v->bytes, t->offset, t->bytes))
+                    continue;
                 bool pair = false;
                 for (uint32_t q = 0; q < s->n_operands; q++)
                     pair |= s->operands[q].tensor == k &&

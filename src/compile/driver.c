@@ -73,13 +73,13 @@ static const struct weft_pass {
     {{"fuse", WEFT_PASS_LOWER, "Every live node stands in one group; groups stand in an order that runs."}, fuse},
     {{"lower", WEFT_PASS_LOWER, "Every group has its steps: kernels, operands by name, tensors without a place."},
      weft_pass_lower},
-    {{"alias", WEFT_PASS_LOWER, "No step reads a range that it writes, but apart from it or in place; the rest is "
+    {{"alias", WEFT_PASS_LOWER, "No step reads a range that it writes, but disjoint from it or in place; the rest is "
                                 "copied in front."}, weft_pass_alias},
     {{"commit", WEFT_PASS_LOWER, "Writers of states of two buffers have the past at hand; double-buffered states have "
                                  "their copies at the end."}, weft_pass_commit},
     {{"shards", WEFT_PASS_STEPS, "Every part of a weight has a shard and an offset."}, shards},
     {{"place", WEFT_PASS_STEPS, "Every transient has a lifetime, a heap and an offset; no two that live together "
-                                "meet."}, place},
+                                "overlap."}, place},
     {{"limits", WEFT_PASS_STEPS, "Grid, workgroup and workgroup memory of each step are within the device's limits."},
      weft_pass_limits},
     {{"split", WEFT_PASS_STEPS, "Steps with operands above a binding are split, each part over a run of workgroups, where "

@@ -36,7 +36,7 @@ static void show_operand(const struct weft_plan *p, const struct weft_tensor *t,
         weft_str_add(out, " from element ");
         weft_dim_print(p->graph->dims, o->elem_offset, out);
     }
-    weft_str_addf(out, ")%s\n", o->inplace_of < 0 ? "" : o->flags & WEFT_OPERAND_APART ? " apart" : " in place");
+    weft_str_addf(out, ")%s\n", o->inplace_of < 0 ? "" : o->flags & WEFT_OPERAND_DISJOINT ? " disjoint" : " in place");
 }
 
 static void show_steps(const struct weft_compiling *c, const struct weft_step *steps, uint32_t n,

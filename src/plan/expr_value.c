@@ -412,8 +412,8 @@ static bool reads_beside(struct weft_expr *e, weft_value v, const struct weft_no
         if (from->tensor != place.tensor) continue;
         struct weft_extent read = weft_extent_of(l, from);
         enum weft_overlap how = weft_extent_compare(l, &read, &written);
-        if (how == WEFT_APART) continue;
-        if (how == WEFT_MEET || from->dtype != to.dtype) return false;
+        if (how == WEFT_DISJOINT) continue;
+        if (how == WEFT_OVERLAPPING || from->dtype != to.dtype) return false;
         for (uint32_t k = 0; k < e->n_x; k++)
             if (e->x[k].op == WEFT_XOP_LOAD && e->x[k].u == i && e->x[k].a[0] != own) return false;
     }

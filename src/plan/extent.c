@@ -13,13 +13,13 @@ static bool before(struct weft_lower *l, const struct weft_extent *a, const stru
 }
 
 enum weft_overlap weft_extent_compare(struct weft_lower *l, const struct weft_extent *a, const struct weft_extent *b) {
-    if (a->root != b->root) return WEFT_APART;
+    if (a->root != b->root) return WEFT_DISJOINT;
     if (a->start == WEFT_DIM_BAD || a->end == WEFT_DIM_BAD || b->start == WEFT_DIM_BAD || b->end == WEFT_DIM_BAD)
-        return WEFT_MEET; // unknown
-    if (a->start == a->end || b->start == b->end) return WEFT_APART;
-    if (before(l, a, b) || before(l, b, a)) return WEFT_APART;
+        return WEFT_OVERLAPPING; // unknown
+    if (a->start == a->end || b->start == b->end) return WEFT_DISJOINT;
+    if (before(l, a, b) || before(l, b, a)) return WEFT_DISJOINT;
     bool same = a->start == b->start && a->end == b->end && a->halves == b->halves;
-    return same ? WEFT_SAME : WEFT_MEET;
+    return same ? WEFT_SAME : WEFT_OVERLAPPING;
 }
 
 static weft_dim times(struct weft_lower *l, weft_dim d, uint32_t n) {

@@ -1,4 +1,4 @@
-/// Ranges of memory, symbolic: two of them are apart, or the same, only if that holds for all sizes of the schedule.
+/// Ranges of memory, symbolic: two of them are disjoint, or the same, only if that holds for all sizes of the schedule.
 #ifndef WEFT_PLAN_EXTENT_H
 #define WEFT_PLAN_EXTENT_H
 #include "plan/lower.h"
@@ -11,7 +11,7 @@ struct weft_extent {
     bool halves;
 };
 
-enum weft_overlap { WEFT_APART, WEFT_SAME, WEFT_MEET }; ///< MEET: they overlap in part, or may for some sizes
+enum weft_overlap { WEFT_DISJOINT, WEFT_SAME, WEFT_OVERLAPPING }; ///< OVERLAPPING: in part, or may for some sizes
 
 enum weft_overlap weft_extent_compare(struct weft_lower *l, const struct weft_extent *a, const struct weft_extent *b);
 /// What an operand may reach; its root is the tensor.

@@ -94,8 +94,8 @@ enum weft_operand_flags {
     WEFT_OPERAND_INPLACE =
         4, ///< may share its range with the operand `inplace_of` (same element map, read before write)
     WEFT_OPERAND_ATOMIC = 8, ///< array<atomic<u32>>; never shared
-    WEFT_OPERAND_APART =
-        16, ///< lies in the tensor of operand `inplace_of`, and never meets it (compile/alias.c proved it)
+    WEFT_OPERAND_DISJOINT =
+        16, ///< lies in the tensor of operand `inplace_of`, and never overlaps it (compile/alias.c proved it)
     WEFT_OPERAND_VARS = 64, ///< the variables block, read by var_u32 and its like; one variable is another operand
     WEFT_OPERAND_BITS = 32, ///< of 16-bit floats: read by bits_x, written a word at a time by put_word_x
 };

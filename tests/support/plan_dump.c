@@ -120,7 +120,7 @@ static const char *access_name(uint8_t access) { return access == WEFT_READ ? "r
 
 static void dump_operand(const struct weft_plan *p, const struct weft_schedule *sc, const struct weft_step *s,
                          const struct weft_operand *o, struct weft_str *out) {
-    static const char *const flags[] = {"wide", "state", "inplace", "atomic", "apart", "bits"};
+    static const char *const flags[] = {"wide", "state", "inplace", "atomic", "disjoint", "bits"};
     const struct weft_slot *slot = &s->bound.slots[o->bound.slot];
     weft_str_addf(out, "     %s %s %s=%s", access_name(o->access), o->name, weft_dtype_name(o->dtype),
                   o->tensor < sc->n_tensors && sc->tensors[o->tensor].name ? sc->tensors[o->tensor].name : "-");
