@@ -3,7 +3,7 @@
 #include "core/half.h"
 #include "plan/expr.h"
 #include "plan/expr_impl.h"
-#include "plan/extent.h"
+#include "plan/byte_range.h"
 #include "plan/update.h"
 #include <math.h>
 #include <stdio.h>
@@ -405,13 +405,13 @@ static bool reads_beside(struct weft_expr *e, weft_value v, const struct weft_no
     struct weft_operand to = {
         .tensor = place.tensor, .elem_offset = place.elem_offset, .dtype = weft_lv(l, v)->type.dtype};
     to.count = weft_lower_product(l, weft_x_stored_type(l, v), 0, weft_x_stored_type(l, v)->rank);
-    struct weft_extent written = weft_extent_of(l, &to);
+    struct weft_byte_range written = weft_byte_range_of(l, &to);
     uint32_t own = weft_x_index(e, weft_x_stored_type(l, v), at);
     for (uint32_t i = 0; i < e->step->n_loads; i++) {
         const struct weft_operand *from = &e->step->s->operands[e->step->loads[i].operand];
         if (from->tensor != place.tensor) continue;
-        struct weft_extent read = weft_extent_of(l, from);
-        enum weft_overlap how = weft_extent_compare(l, &read, &written);
+        struct weft_byte_range read = weft_byte_range_of(l, from);
+        enum weft_overlap how = weft_byte_range_compare(l, &read, &written);
         if (how == WEFT_DISJOINT) continue;
         if (how == WEFT_OVERLAPPING || from->dtype != to.dtype) return false;
         for (uint32_t k = 0; k < e->n_x; k++)

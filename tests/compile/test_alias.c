@@ -1,6 +1,6 @@
 /// Plans of kernels whose operands share memory: dispatches, bindings and copied bytes follow from the ranges.
 #include "compile/alias.h"
-#include "plan/extent.h"
+#include "plan/byte_range.h"
 #include "plan_fixture.h"
 #include "support/alias_cases.h"
 
@@ -98,12 +98,12 @@ static void unknown_ranges_may_overlap(void **state) {
     struct weft_graph *g = fixture_graph("symbol T 1 9\ninput x f32 [T]\n");
     struct weft_lower l = {.graph = g};
     const weft_dim one = weft_dim_const(g->dims, 1), two = weft_dim_const(g->dims, 2);
-    const struct weft_extent known = {0, one, two, false}, behind = {0, two, weft_dim_const(g->dims, 3), false};
-    const struct weft_extent unknown[] = {{0, WEFT_DIM_BAD, WEFT_DIM_BAD, false}, {0, two, WEFT_DIM_BAD, false}};
-    assert_int_equal(weft_extent_compare(&l, &known, &behind), WEFT_DISJOINT);
+    const struct weft_byte_range known = {0, one, two, false}, behind = {0, two, weft_dim_const(g->dims, 3), false};
+    const struct weft_byte_range unknown[] = {{0, WEFT_DIM_BAD, WEFT_DIM_BAD, false}, {0, two, WEFT_DIM_BAD, false}};
+    assert_int_equal(weft_byte_range_compare(&l, &known, &behind), WEFT_DISJOINT);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(weft_extent_compare(&l, &known, &unknown[i]), WEFT_OVERLAPPING);
-        assert_int_equal(weft_extent_compare(&l, &unknown[i], &unknown[i]), WEFT_OVERLAPPING);
+        assert_int_equal(weft_byte_range_compare(&l, &known, &unknown[i]), WEFT_OVERLAPPING);
+        assert_int_equal(weft_byte_range_compare(&l, &unknown[i], &unknown[i]), WEFT_OVERLAPPING);
     }
     weft_graph_destroy(g);
 }
@@ -341,9 +341,9 @@ static void nothing_overlaps_no_elements(void **state) {
     struct weft_lower l = {.graph = p->graph, .lo = p->schedules[0].lo, .hi = p->schedules[0].hi};
     struct weft_operand rest = *o;
     rest.count = WEFT_DIM_NONE;
-    struct weft_extent none = weft_extent_of(&l, o), end = weft_extent_of(&l, &rest);
-    assert_int_equal(weft_extent_compare(&l, &none, &end), WEFT_DISJOINT);
-    assert_int_equal(weft_extent_compare(&l, &end, &end), WEFT_SAME);
+    struct weft_byte_range none = weft_byte_range_of(&l, o), end = weft_byte_range_of(&l, &rest);
+    assert_int_equal(weft_byte_range_compare(&l, &none, &end), WEFT_DISJOINT);
+    assert_int_equal(weft_byte_range_compare(&l, &end, &end), WEFT_SAME);
     weft_plan_destroy(p);
 }
 
