@@ -62,7 +62,8 @@ bool weft_alias_clash(struct weft_lower *l, uint32_t writer, uint32_t reader, bo
         if (g->values[base].state != state) continue;
         why->read = r->in[i];
         if (base != w->in[0] || !weft_op_range(w->op)) return true; // the new version, or rows of a cache
-        if (half || l->blind) continue; // what others read, a step behind such a region writes (plan/expr_value.c)
+        // what others read, a step behind such a region writes (plan/expr_value.c)
+        if (half || l->skip_alias_check) continue;
         struct weft_byte_range a = written(l, w), b = range_of(l, r->in[i]);
         enum weft_overlap how = weft_byte_range_compare(l, &a, &b);
         if (how == WEFT_DISJOINT) continue;
@@ -197,7 +198,7 @@ static bool settle(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w) {
     if (a->inplace_of == (int8_t)w || b->inplace_of == (int8_t)r) return false;
     struct weft_byte_range x = weft_byte_range_of(l, a), y = weft_byte_range_of(l, b);
     enum weft_overlap how = weft_byte_range_compare(l, &x, &y);
-    if (l->blind && how == WEFT_OVERLAPPING) {
+    if (l->skip_alias_check && how == WEFT_OVERLAPPING) {
         a->inplace_of = (int8_t)w;
         a->flags |= WEFT_OPERAND_INPLACE;
         return false;

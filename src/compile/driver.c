@@ -28,7 +28,7 @@ static weft_status fuse(struct weft_compiling *c) { return weft_pass_fuse(&c->lo
 static weft_status shards(struct weft_compiling *c) { return weft_pass_shards(c->plan, c->params->weights_of); }
 static weft_status place(struct weft_compiling *c) { return weft_pass_place(c->plan, c->schedule); }
 static weft_status check(struct weft_compiling *c) {
-    return c->params->blind == 2 ? WEFT_OK : weft_plan_check(c->plan, c->schedule);
+    return c->params->skip_alias_check == 2 ? WEFT_OK : weft_plan_check(c->plan, c->schedule);
 }
 static weft_status heaps(struct weft_compiling *c) {
     for (uint32_t h = 0; h < WEFT_HEAPS; h++)

@@ -39,7 +39,7 @@ weft_status weft_lower_begin(struct weft_compiling *c) {
                              .caps = &c->plan->caps,
                              .profile = &c->plan->profile,
                              .node_budget = c->node_budget,
-                             .blind = c->params->blind != 0};
+                             .skip_alias_check = c->params->skip_alias_check != 0};
     memcpy(l->lo, c->schedule->lo, sizeof l->lo);
     memcpy(l->hi, c->schedule->hi, sizeof l->hi);
     l->node_group = weft_calloc(g->n_nodes + 1, sizeof *l->node_group);

@@ -72,7 +72,7 @@ struct weft_lower {
         *node_budget; ///< by node: most bindings of a group that holds it, 0: the device's; NULL: all the device's
     struct weft_deferred *deferred;
     weft_value *output_view; ///< by value: the output that is a view of all of it and gives it its memory, or NO_VALUE
-    bool blind;              ///< tests: overlaps count as in place (weft_compile_params.blind)
+    bool skip_alias_check;   ///< tests: overlaps count as in place (weft_compile_params.skip_alias_check)
     const char **copy_why;   ///< by node: why a state write that could have ended a kernel stands alone, or NULL
     enum weft_fit fit;       ///< TOO_LARGE: `status` is LIMIT because of the size of the group at hand
     weft_status status;      ///< sticky: emit calls may be chained and checked once with weft_lower_status
