@@ -242,8 +242,9 @@ const struct weft_type *weft_x_stored_type(const struct weft_lower *l, weft_valu
 void weft_xstep_finish(struct weft_xstep *t, const struct weft_field *own);
 /// Fills the words of live sizes after the kernel's own `n_own`.
 void weft_x_update(const struct weft_update *u, uint32_t n_own, uint32_t *words);
-/// Lets the step be cut (weft_emit_items): its workgroups do `items` rows each (`by_row`) or elements of the one space.
-void weft_x_cut(struct weft_expr *e, bool by_row, uint32_t items);
+/// Lets the step be split (weft_emit_items): its workgroups do `items` rows each (`by_row`) or elements of the one
+/// space.
+void weft_x_split(struct weft_expr *e, bool by_row, uint32_t items);
 /// The same where each workgroup does `chunk` columns of a row, and `chunks` (0: not known) of them make a row.
-void weft_x_cut_chunks(struct weft_expr *e, uint64_t chunk, uint64_t chunks);
+void weft_x_split_chunks(struct weft_expr *e, uint64_t chunk, uint64_t chunks);
 #endif

@@ -3,7 +3,7 @@
 #include "core/half.h"
 #include "plan/expr.h"
 #include "plan/expr_impl.h"
-#include "plan/extent.h"
+#include "plan/byte_range.h"
 #include "plan/update.h"
 #include <math.h>
 #include <stdio.h>
@@ -33,8 +33,8 @@ const char *weft_x_numbered(struct weft_expr *e, const char *prefix, uint32_t n)
     return t ? t : "in0";
 }
 
-/// Remembers how many elements of operand i, of type t at `at`, belong to a row of the space, for weft_x_cut; 0 where a
-/// row may reach any.
+/// Remembers how many elements of operand i, of type t at `at`, belong to a row of the space, for weft_x_split; 0 where
+/// a row may reach any.
 static void set_row_elements(struct weft_expr *e, uint32_t i, const struct weft_type *t, const struct weft_at *at) {
     struct weft_lower *l = e->step->l;
     int64_t n = weft_lower_const(l, e->n);
@@ -56,11 +56,11 @@ static void set_row_elements(struct weft_expr *e, uint32_t i, const struct weft_
     if (!whole) return;
     bool full = memcmp(t->dims, e->space.dims, t->rank * sizeof *t->dims) == 0;
     if (!full && !row) return;
-    o->every = 1; // of rows, or of elements: weft_x_cut knows
+    o->every = 1; // of rows, or of elements: weft_x_split knows
     o->unit = !full ? 1 : n > 0 ? (uint64_t)n : 0;
 }
 
-void weft_x_cut(struct weft_expr *e, bool by_row, uint32_t items) {
+void weft_x_split(struct weft_expr *e, bool by_row, uint32_t items) {
     struct weft_step *s = e->step->s;
     int64_t n = weft_lower_const(e->step->l, e->n);
     bool whole_rows = e->step->uses_sincos; // a rotary map looks at the partner column
@@ -85,7 +85,7 @@ static void as_bits(struct weft_operand *o) {
 struct weft_xload *weft_x_add_load(struct weft_expr *e, weft_value v, bool raw) {
     struct weft_xstep *step = e->step;
     if (step->n_loads == sizeof step->loads / sizeof step->loads[0]) {
-        weft_lower_crowded(step->l, "a fused group reads too many tensors");
+        weft_lower_over_budget(step->l, "a fused group reads too many tensors");
         return NULL;
     }
     struct weft_xload *load = &step->loads[step->n_loads];
@@ -330,7 +330,7 @@ uint32_t weft_x_value_at(struct weft_expr *e, weft_value v, const uint32_t *c, u
 
 void weft_x_know(struct weft_expr *e, weft_value v, uint32_t x) {
     if (e->n_given == sizeof e->given / sizeof e->given[0]) {
-        weft_lower_crowded(e->step->l, "a fused group is given too many values");
+        weft_lower_over_budget(e->step->l, "a fused group is given too many values");
         return;
     }
     e->given[e->n_given].v = v;
@@ -361,7 +361,7 @@ static weft_value kept_before(const struct weft_lower *l, uint32_t group, weft_v
     for (weft_value x = v;;) {
         const struct weft_value_info *info = weft_lv(l, x);
         if (info->kind != WEFT_VALUE_NODE || l->node_group[info->node] != group) return kept;
-        if (x != v && weft_lower_escapes(l, group, x)) kept = x;
+        if (x != v && weft_lower_live_out(l, group, x)) kept = x;
         if (!l->graph->nodes[info->node].op->view) return kept;
         x = l->graph->nodes[info->node].in[0];
     }
@@ -386,7 +386,7 @@ static uint32_t store_as_f32(struct weft_expr *e, weft_value v, const char *name
         if (step->narrow[i].v == v)
             return weft_emit_scratch(step->l, step->s, name, WEFT_WRITE, step->narrow[i].tensor, 0);
     if (step->n_narrow == sizeof step->narrow / sizeof step->narrow[0]) {
-        weft_lower_crowded(step->l, "a fused group stores too many halves");
+        weft_lower_over_budget(step->l, "a fused group stores too many halves");
         return 0;
     }
     uint32_t tensor = weft_lower_scratch(step->l, "halves as f32", WEFT_F32, n > 0 ? (uint64_t)n : 1);
@@ -405,15 +405,15 @@ static bool reads_beside(struct weft_expr *e, weft_value v, const struct weft_no
     struct weft_operand to = {
         .tensor = place.tensor, .elem_offset = place.elem_offset, .dtype = weft_lv(l, v)->type.dtype};
     to.count = weft_lower_product(l, weft_x_stored_type(l, v), 0, weft_x_stored_type(l, v)->rank);
-    struct weft_extent written = weft_extent_of(l, &to);
+    struct weft_byte_range written = weft_byte_range_of(l, &to);
     uint32_t own = weft_x_index(e, weft_x_stored_type(l, v), at);
     for (uint32_t i = 0; i < e->step->n_loads; i++) {
         const struct weft_operand *from = &e->step->s->operands[e->step->loads[i].operand];
         if (from->tensor != place.tensor) continue;
-        struct weft_extent read = weft_extent_of(l, from);
-        enum weft_overlap how = weft_extent_compare(l, &read, &written);
-        if (how == WEFT_APART) continue;
-        if (how == WEFT_MEET || from->dtype != to.dtype) return false;
+        struct weft_byte_range read = weft_byte_range_of(l, from);
+        enum weft_overlap how = weft_byte_range_compare(l, &read, &written);
+        if (how == WEFT_DISJOINT) continue;
+        if (how == WEFT_OVERLAPPING || from->dtype != to.dtype) return false;
         for (uint32_t k = 0; k < e->n_x; k++)
             if (e->x[k].op == WEFT_XOP_LOAD && e->x[k].u == i && e->x[k].a[0] != own) return false;
     }
@@ -431,7 +431,7 @@ static bool may_pack(struct weft_expr *e, weft_value v, const struct weft_type *
     if (!range) return true;
     if (!reads_beside(e, v, range, at)) return false;
     weft_dim start = weft_lower_range(l, range).elem_offset;
-    if (start == WEFT_DIM_BAD || weft_dim_is_multiple(l->graph->dims, start, 2)) return true;
+    if (weft_dim_is_multiple(l->graph->dims, start, 2)) return true;
     for (uint32_t i = 0; i < e->n_stores; i++)
         if (e->stores[i].packed) return false;
     e->phase = name;
@@ -442,7 +442,7 @@ static struct weft_xstore *add_store(struct weft_expr *e, weft_value v, const st
     static _Thread_local struct weft_xstore none;
     struct weft_lower *l = e->step->l;
     if (e->n_stores == sizeof e->stores / sizeof e->stores[0]) {
-        weft_lower_crowded(l, "a fused group stores too many tensors");
+        weft_lower_over_budget(l, "a fused group stores too many tensors");
         return &none;
     }
     struct weft_xstore *s = &e->stores[e->n_stores++];
@@ -454,7 +454,7 @@ static struct weft_xstore *add_store(struct weft_expr *e, weft_value v, const st
     if (weft_is_half(dtype) && (range || weft_lv(l, v)->state == UINT32_MAX)) {
         s->packed = may_pack(e, v, t, s->name, at);
         if (!s->packed && e->raw)
-            weft_lower_crowded(l, "a group of moves stores to a range that begins inside a word, and to others");
+            weft_lower_over_budget(l, "a group of moves stores to a range that begins inside a word, and to others");
         if (!s->packed) {
             s->operand = store_as_f32(e, v, s->name, at);
             s->dtype = WEFT_F32;

@@ -148,7 +148,7 @@ static bool stores_quad(const struct weft_xtext *t, const struct weft_xstore *s)
 }
 
 static bool starts_at_quads(const struct weft_lower *l, const struct weft_operand *o) {
-    return o->elem_offset == WEFT_DIM_BAD || weft_dim_is_multiple(l->graph->dims, o->elem_offset, 4);
+    return weft_dim_is_multiple(l->graph->dims, o->elem_offset, 4);
 }
 
 /// Adds the operands that a program reaches by vectors, and in other ways.

@@ -6,10 +6,10 @@
 #define WEFT_PARAM_SLOT 256 ///< bytes between the parameter blocks of a session
 #define WEFT_MAX_WORDS (WEFT_PARAM_SLOT / 4)
 
-/// Fields that a piece of a cut step has behind its kernel's: the first workgroup, how many, and how many the whole
-/// has. Workgroups beyond the piece are given the number cut_total, which kernels ignore as they ignore the rest of a
+/// Fields that a part of a split step has behind its kernel's: the first workgroup, how many, and how many the whole
+/// has. Workgroups beyond the part are given the number cut_total, which kernels ignore as they ignore the rest of a
 /// folded grid.
-#define WEFT_CUT_FIELDS 3
+#define WEFT_SPLIT_FIELDS 3
 
 /// Where the binder's words of an operand and of a step start: off_* of each operand, then, in checked steps, len_* of
 /// each and the step's number.

@@ -193,8 +193,7 @@ static inline void host_inject(struct host_rig *h) {
 }
 
 static inline uint64_t host_start(const struct host_rig *h, const struct weft_operand *o) {
-    int64_t live =
-        o->elem_offset == WEFT_DIM_BAD ? 0 : weft_dim_eval(h->plan->graph->dims, o->elem_offset, h->r.run.symbols);
+    int64_t live = weft_dim_eval(h->plan->graph->dims, o->elem_offset, h->r.run.symbols);
     return o->byte_offset + ((uint64_t)live - o->split.first) * weft_accessor_width(o->dtype);
 }
 
@@ -333,7 +332,7 @@ static inline void host_programs(struct host_rig *h) {
                                             .count = (h->t[o->tensor].size - start) / width,
                                             .dtype = o->dtype,
                                             .ring = h->sc->tensors[o->tensor].state_capacity};
-        if (o->count == 0 || o->count == WEFT_DIM_BAD) continue;
+        if (o->count == WEFT_DIM_NONE) continue;
         int64_t live = weft_dim_eval(h->plan->graph->dims, o->count, h->r.run.symbols);
         operands[i].count = live > 0 ? (uint64_t)live : 0;
     }

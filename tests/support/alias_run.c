@@ -197,14 +197,14 @@ static weft_status set_leaves(const struct run *r, weft_session *s, const uint8_
     return WEFT_OK;
 }
 
-int alias_case_run(weft_gpu *gpu, const struct alias_case *c, int blind, bool quiet) {
+int alias_case_run(weft_gpu *gpu, const struct alias_case *c, int skip_alias_check, bool quiet) {
     struct run r = {.c = c};
     struct weft_graph *graph = NULL;
     weft_program *p = NULL;
     weft_session *s = NULL;
     uint8_t *before = weft_calloc(state_bytes(c) + 16, 1), *after = weft_calloc(state_bytes(c) + 16, 1);
-    struct weft_program_params params = {.compile = {.blind = blind, .checked = weft_test_checked()},
-                                         .source = {source, &r}};
+    struct weft_program_params params = {
+        .compile = {.skip_alias_check = skip_alias_check, .checked = weft_test_checked()}, .source = {source, &r}};
     struct weft_eval_params eval = {.symbols = (int64_t[WEFT_MAX_SYMBOLS]){0}, .leaf = leaf, .user = &r};
     int bad = 0;
     r.m = weft_calloc((size_t)c->count, sizeof *r.m);
@@ -215,7 +215,8 @@ int alias_case_run(weft_gpu *gpu, const struct alias_case *c, int blind, bool qu
         encode(c, r.m, before);
         status = weft_program_create(gpu, graph, &params, &p);
     }
-    if (status == WEFT_OK && !blind && !params.compile.checked) bad |= check_plan(c, weft_program_plan(p), quiet);
+    if (status == WEFT_OK && !skip_alias_check && !params.compile.checked)
+        bad |= check_plan(c, weft_program_plan(p), quiet);
     if (status == WEFT_OK) status = weft_session_create(p, NULL, &s);
     if (status == WEFT_OK) status = set_leaves(&r, s, before);
     if (status == WEFT_OK) status = weft_graph_eval(r.g, &eval);

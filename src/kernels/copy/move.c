@@ -49,14 +49,14 @@ static void finish(struct weft_lower *l, struct weft_step *s, const struct move_
 struct weft_step *weft_emit_move(struct weft_lower *l, const char *label, weft_dim count, struct weft_place from,
                                  weft_dtype from_type, struct weft_place to, weft_dtype to_type) {
     bool half = weft_is_half(to_type), raw = weft_is_half(from_type);
-    bool first = from.elem_offset == WEFT_DIM_BAD && to.elem_offset == WEFT_DIM_BAD;
+    bool first = from.elem_offset == WEFT_DIM_ZERO && to.elem_offset == WEFT_DIM_ZERO;
     int64_t n = weft_lower_const(l, count);
     if (half && raw && first && n > 0 && n % 2 == 0) { // whole words
         half = raw = false;
         n /= 2;
         count = weft_dim_const(l->graph->dims, n);
     }
-    bool aligned = to.elem_offset == WEFT_DIM_BAD || weft_dim_is_multiple(l->graph->dims, to.elem_offset, 2);
+    bool aligned = weft_dim_is_multiple(l->graph->dims, to.elem_offset, 2);
     struct move_cfg cfg = {.count = count,
                            .threads = threads_for(l),
                            .mode = !half             ? WORDS

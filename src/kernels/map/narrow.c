@@ -18,7 +18,7 @@ void weft_region_narrow(struct weft_xstep *t) {
         }
         if (!range) weft_lower_place(l, v);
         if (l->status != WEFT_OK) return;
-        weft_emit_move(l, label, count, (struct weft_place){t->narrow[i].tensor, WEFT_DIM_BAD}, WEFT_F32,
+        weft_emit_move(l, label, count, (struct weft_place){t->narrow[i].tensor, WEFT_DIM_ZERO}, WEFT_F32,
                        range ? weft_lower_range(l, range) : l->places[v], half);
     }
     t->n_narrow = 0;

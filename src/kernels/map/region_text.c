@@ -85,7 +85,7 @@ static void choose_columns(struct weft_region *r, const struct weft_region_walk 
     *block = weft_arena_printf(arena, "group - %s", first);
     *from = NULL;
     *to = weft_xtext_dim(&r->step, w->end);
-    if (w->chunks == WEFT_DIM_BAD) return;
+    if (w->chunks == WEFT_DIM_NONE) return;
     const char *chunks = weft_xtext_dim(&r->step, w->chunks);
     weft_str_addf(&r->body, "let block = (%s) / %s;\nlet chunk = (%s) %% %s;\n", *block, chunks, *block, chunks);
     weft_str_addf(&r->body, "let begin = chunk * %lluu;\nlet stop = min(begin + %lluu, %s);\n",
@@ -127,7 +127,7 @@ static const char *loop_of(struct weft_region *r, const struct weft_map_schedule
 void weft_region_rows(struct weft_region *r, struct weft_xtext *t, const struct weft_region_walk *w,
                       const char *first) {
     const struct weft_map_schedule *s = w->schedule;
-    const char *block, *from, *to, *once = w->some_once && w->chunks != WEFT_DIM_BAD ? " && chunk == 0u" : "";
+    const char *block, *from, *to, *once = w->some_once && w->chunks != WEFT_DIM_NONE ? " && chunk == 0u" : "";
     char stores[96];
     choose_columns(r, w, first, &block, &from, &to);
     if (!s->beside) {

@@ -1,8 +1,8 @@
-#include "plan/extent.h"
+#include "plan/byte_range.h"
 #include "plan/update.h"
 
 /// True if a ends before b begins for all sizes, and no word belongs to both.
-static bool before(struct weft_lower *l, const struct weft_extent *a, const struct weft_extent *b) {
+static bool before(struct weft_lower *l, const struct weft_byte_range *a, const struct weft_byte_range *b) {
     struct weft_dims *dims = l->graph->dims;
     int64_t lo, hi;
     weft_dim gap = weft_dim_sub(dims, b->start, a->end);
@@ -12,26 +12,27 @@ static bool before(struct weft_lower *l, const struct weft_extent *a, const stru
     return lo >= 0 && weft_dim_is_multiple(dims, a->end, 4);
 }
 
-enum weft_overlap weft_extent_compare(struct weft_lower *l, const struct weft_extent *a, const struct weft_extent *b) {
-    if (a->root != b->root) return WEFT_APART;
+enum weft_overlap weft_byte_range_compare(struct weft_lower *l, const struct weft_byte_range *a,
+                                          const struct weft_byte_range *b) {
+    if (a->root != b->root) return WEFT_DISJOINT;
     if (a->start == WEFT_DIM_BAD || a->end == WEFT_DIM_BAD || b->start == WEFT_DIM_BAD || b->end == WEFT_DIM_BAD)
-        return WEFT_MEET; // unknown
-    if (a->start == a->end || b->start == b->end) return WEFT_APART;
-    if (before(l, a, b) || before(l, b, a)) return WEFT_APART;
+        return WEFT_OVERLAPPING; // unknown
+    if (a->start == a->end || b->start == b->end) return WEFT_DISJOINT;
+    if (before(l, a, b) || before(l, b, a)) return WEFT_DISJOINT;
     bool same = a->start == b->start && a->end == b->end && a->halves == b->halves;
-    return same ? WEFT_SAME : WEFT_MEET;
+    return same ? WEFT_SAME : WEFT_OVERLAPPING;
 }
 
 static weft_dim times(struct weft_lower *l, weft_dim d, uint32_t n) {
     return weft_dim_mul(l->graph->dims, d, weft_dim_const(l->graph->dims, n));
 }
 
-struct weft_extent weft_extent_of(struct weft_lower *l, const struct weft_operand *o) {
+struct weft_byte_range weft_byte_range_of(struct weft_lower *l, const struct weft_operand *o) {
     struct weft_dims *dims = l->graph->dims;
     uint32_t width = weft_accessor_width(o->dtype);
     weft_dim start = weft_dim_const(dims, (int64_t)o->byte_offset),
              end = weft_dim_const(dims, (int64_t)(o->byte_offset + o->bytes));
-    if (o->elem_offset != WEFT_DIM_BAD) start = weft_dim_add(dims, start, times(l, o->elem_offset, width));
-    if (o->count != 0 && o->count != WEFT_DIM_BAD) end = weft_dim_add(dims, start, times(l, o->count, width));
-    return (struct weft_extent){o->tensor, start, end, width == 2};
+    start = weft_dim_add(dims, start, times(l, o->elem_offset, width));
+    if (o->count != WEFT_DIM_NONE) end = weft_dim_add(dims, start, times(l, o->count, width));
+    return (struct weft_byte_range){o->tensor, start, end, width == 2};
 }
