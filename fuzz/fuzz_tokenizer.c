@@ -1,7 +1,7 @@
 /// Tokenizers: a vocabulary and a text. An input is a line of flags, the lines of the vocabulary ("TYPE TEXT", the type
 /// one digit; scores fall from line to line), an empty line, and the text.
 #include "fuzz.h"
-#include "model/tokenizer.h"
+#include "model/tokenizer/tokenizer.h"
 
 // ---- a file with the vocabulary ------------------------------------------------------------------------------------
 
