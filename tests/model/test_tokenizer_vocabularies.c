@@ -26,7 +26,8 @@ static const struct {
     {"deepseek-coder", "gpt2", true, true}, {"deepseek-llm", "gpt2", true, true}, {"falcon", "gpt2", true, true},
     {"gpt-neox", "gpt2", false, true},      {"llama-bpe", "gpt2", true, true},    {"mpt", "gpt2", true, true},
     {"qwen2", "gpt2", true, true},          {"qwen35", "gpt2", true, true},       {"refact", "gpt2", true, true},
-    {"starcoder", "gpt2", true, true},      {"gemma-4", "gemma4", true, true},
+    {"starcoder", "gpt2", true, true},      {"gemma-4", "gemma4", true, true},    {"bert-bge", "bert", true, false},
+    {"nomic-bert-moe", "t5", false, false},
 };
 
 enum { COUNT = sizeof vocabularies / sizeof *vocabularies };
@@ -160,7 +161,7 @@ static void test_long_runs(void **state) {
             for (size_t k = 0; k < n; k += unit) memcpy(text + k, units[u], unit);
             text[n] = 'x'; // what the run is looked back from
             if (weft_tokenizer_encode(t, text, n + 1, 0, &ids) != WEFT_OK) fail_msg("%s", weft_error_message());
-            check_round_trip(i, t, text, n + 1, &ids);
+            if (vocabularies[i].exact) check_round_trip(i, t, text, n + 1, &ids);
             weft_ids_free(&ids);
         }
         weft_tokenizer_destroy(t);

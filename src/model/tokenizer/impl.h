@@ -83,6 +83,8 @@ struct weft_steps {
 weft_status weft_steps_add(struct weft_steps *s, struct weft_step step);
 weft_status weft_steps_add_text(struct weft_steps *s, enum weft_step_kind kind, unsigned value, const char *text,
                                 const char *with);
+/// What BERT's tokenizers do to a text.
+weft_status weft_steps_add_bert(struct weft_steps *s, bool clean, bool cjk, bool strip_accents, bool lower);
 void weft_steps_free(struct weft_steps *s);
 /// Rewrites a section, which becomes `out`. `first`: it stands at the start of the whole text.
 weft_status weft_steps_run(const struct weft_tokenizer *t, const char *text, size_t len, bool first,
@@ -189,7 +191,7 @@ struct weft_tokenizer {
     uint32_t *start; // size + 1 offsets into it
     uint8_t *type;
     uint8_t *flags;  // enum weft_special_flags of special tokens; NULL: none has any
-    float *score;    // NULL if the model has none
+    double *score;   // NULL if the model has none
     uint64_t *slots; // text -> id: open addressing by weft_hash; low half id + 1 (0: empty), high half of the hash
     size_t slot_mask;
     size_t longest;     // bytes of the longest text
@@ -212,7 +214,7 @@ struct weft_tokenizer {
     bool fuses_unknown;                 // unknown tokens in a row are one
     bool pieces_bytes;                  // unigram: characters that are no token become byte tokens
     const char *mark_first, *mark_rest; // WordPiece: what stands before a word's first piece and before the others
-    size_t longest_word;                // WordPiece: longer words (in characters) are unknown; 0: none is
+    size_t longest_word;                // WordPiece: longer words (in characters) are unknown
     double unknown_score;
     enum weft_token_text text_rule;
 };

@@ -75,9 +75,9 @@ static bool try_pair(const struct merger *m, uint32_t left, uint32_t right) {
 }
 
 /// Scores as numbers of which the lower is better; 0 and -0 are equal.
-static uint32_t key_of(float score) {
+static uint32_t key_of(double wide) {
     uint32_t bits;
-    score += 0.0f;
+    float score = (float)wide + 0.0f; // as files have them
     memcpy(&bits, &score, sizeof bits);
     return bits >> 31 ? bits : ~bits & 0x7FFFFFFFu;
 }

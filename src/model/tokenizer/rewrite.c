@@ -34,6 +34,18 @@ weft_status weft_steps_add_text(struct weft_steps *s, enum weft_step_kind kind, 
     return weft_fail(WEFT_ERR_NOMEM, "out of memory for a normalizer");
 }
 
+weft_status weft_steps_add_bert(struct weft_steps *s, bool clean, bool cjk, bool strip_accents, bool lower) {
+    const struct weft_step steps[] = {{.kind = WEFT_STEP_CLEAN},
+                                      {.kind = WEFT_STEP_CJK},
+                                      {.kind = WEFT_STEP_FORM, .value = WEFT_NFD},
+                                      {.kind = WEFT_STEP_STRIP_ACCENTS},
+                                      {.kind = WEFT_STEP_LOWER}};
+    const bool wanted[] = {clean, cjk, strip_accents, strip_accents, lower};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        if (wanted[i]) WEFT_TRY(weft_steps_add(s, steps[i]));
+    return WEFT_OK;
+}
+
 void weft_steps_free(struct weft_steps *s) {
     for (size_t i = 0; i < s->count; i++) free_step(&s->items[i]);
     weft_free(s->items);
@@ -54,11 +66,13 @@ static void lower(uint32_t code, struct weft_str *out) {
     else put(out, weft_unicode_lower(code));
 }
 
-/// What BERT's tokenizers call cleaning: control characters go, and every blank becomes a space.
+/// What BERT's tokenizers call cleaning: control characters go (other tabs and a next-line among them), and every blank
+/// becomes a space.
 static void clean(uint32_t code, struct weft_str *out) {
-    bool blank = code == '\t' || code == '\n' || code == '\r' || weft_unicode_is_space(code);
-    if (blank) weft_str_addn(out, " ", 1);
-    else if (code != 0 && code != 0xFFFD && !in_set(WEFT_UC_OTHER, code)) put(out, code);
+    bool line = code == '\t' || code == '\n' || code == '\r';
+    if (code == 0xFFFD || (in_set(WEFT_UC_OTHER, code) && !line)) return;
+    if (weft_unicode_is_space(code)) weft_str_addn(out, " ", 1);
+    else put(out, code);
 }
 
 static void apart(uint32_t code, struct weft_str *out) {

@@ -52,18 +52,31 @@ static weft_status load_types(struct weft_tokenizer *t, const struct weft_gguf *
     return status;
 }
 
-static weft_status load_scores(struct weft_tokenizer *t, const struct weft_gguf *file) {
-    size_t count;
-    WEFT_TRY(weft_gguf_get_f32s(file, "tokenizer.ggml.scores", &t->score, &count));
+static weft_status check_scores(const struct weft_tokenizer *t, const struct weft_gguf *file, const float *scores,
+                                size_t count) {
     if (count != (size_t)t->size)
         return weft_fail(WEFT_ERR_FORMAT, "%s: tokenizer.ggml.scores has %zu elements for %d tokens",
                          weft_gguf_path(file), count, t->size);
     for (size_t i = 0; i < count; i++) {
-        if (t->score[i] != t->score[i])
+        if (scores[i] != scores[i])
             return weft_fail(WEFT_ERR_FORMAT, "%s: tokenizer.ggml.scores: the score of token %zu is NaN",
                              weft_gguf_path(file), i);
     }
     return WEFT_OK;
+}
+
+static weft_status load_scores(struct weft_tokenizer *t, const struct weft_gguf *file) {
+    float *scores;
+    size_t count;
+    WEFT_TRY(weft_gguf_get_f32s(file, "tokenizer.ggml.scores", &scores, &count));
+    weft_status status = check_scores(t, file, scores, count);
+    if (status == WEFT_OK) {
+        t->score = weft_alloc(count * sizeof *t->score);
+        if (!t->score) status = weft_fail(WEFT_ERR_NOMEM, "out of memory for %zu scores", count);
+        for (size_t i = 0; t->score && i < count; i++) t->score[i] = scores[i];
+    }
+    weft_free(scores);
+    return status;
 }
 
 static weft_status check_bytes(const struct weft_tokenizer *t, const struct weft_gguf *file) {
@@ -194,9 +207,58 @@ static weft_status setup_ranks(struct weft_tokenizer *t, const struct weft_gguf 
     return load_merges(t, file);
 }
 
+/// Where the file does not say otherwise, letters lose their case and accents.
+static weft_status setup_words(struct weft_tokenizer *t, const struct weft_gguf *file, const struct kind *kind) {
+    static const char blanks[] = "\\s+", marks[] = "[\\p{P}$+<=>^`|~]";
+    bool lower, strip;
+    (void)kind;
+    WEFT_TRY(weft_gguf_bool_or(file, "tokenizer.ggml.normalizer.lowercase", true, &lower));
+    WEFT_TRY(weft_gguf_bool_or(file, "tokenizer.ggml.normalizer.strip_accents", lower, &strip));
+    WEFT_TRY(weft_steps_add_bert(&t->steps, true, true, strip, lower));
+    WEFT_TRY(weft_cuts_add(&t->cuts, blanks, sizeof blanks - 1, WEFT_CUT_REMOVED, false));
+    WEFT_TRY(weft_cuts_add(&t->cuts, marks, sizeof marks - 1, WEFT_CUT_ISOLATED, false));
+    t->mark_first = WEFT_SPACE_MARK;
+    t->mark_rest = "";
+    t->longest_word = 100; // files do not say; the models' own tokenizers have this
+    if (t->bos < 0) WEFT_TRY(load_id(t, file, "tokenizer.ggml.cls_token_id", &t->bos));
+    return WEFT_OK;
+}
+
+static weft_status load_charsmap(struct weft_tokenizer *t, const struct weft_gguf *file) {
+    static const char key[] = "tokenizer.ggml.precompiled_charsmap";
+    int32_t *numbers;
+    size_t count;
+    if (!weft_gguf_has(file, key)) return WEFT_OK;
+    WEFT_TRY(weft_gguf_get_i32s(file, key, &numbers, &count));
+    weft_status status = WEFT_OK;
+    uint8_t *bytes = weft_alloc(count);
+    if (!bytes) status = weft_fail(WEFT_ERR_NOMEM, "out of memory for a mapping of %zu bytes", count);
+    for (size_t i = 0; status == WEFT_OK && i < count; i++) {
+        if (numbers[i] < -128 || numbers[i] > 255) status = weft_fail(WEFT_ERR_FORMAT, "element %zu is no byte", i);
+        bytes[i] = (uint8_t)numbers[i];
+    }
+    if (status == WEFT_OK && count) status = weft_charsmap_load(&t->charsmap, "the mapping", bytes, count);
+    weft_free(bytes);
+    weft_free(numbers);
+    WEFT_TRY(weft_fail_in(status, "%s: %s", weft_gguf_path(file), key));
+    return count ? weft_steps_add(&t->steps, (struct weft_step){.kind = WEFT_STEP_CHARSMAP}) : WEFT_OK;
+}
+
+static weft_status setup_unigram(struct weft_tokenizer *t, const struct weft_gguf *file, const struct kind *kind) {
+    bool squeeze;
+    WEFT_TRY(load_scores(t, file));
+    WEFT_TRY(load_charsmap(t, file));
+    WEFT_TRY(weft_gguf_bool_or(file, "tokenizer.ggml.remove_extra_whitespaces", false, &squeeze));
+    if (squeeze) WEFT_TRY(weft_steps_add(&t->steps, (struct weft_step){.kind = WEFT_STEP_SQUEEZE}));
+    t->pieces_bytes = true;
+    return add_space_steps(t, file, kind);
+}
+
 static const struct kind kinds[] = {
     {"llama", &weft_model_scores, WEFT_TEXT_SPACES, true, false, true, false, false, setup_scores},
     {"gpt2", &weft_model_ranks, WEFT_TEXT_BYTES, false, false, false, false, false, setup_bytes},
+    {"bert", &weft_model_wordpiece, WEFT_TEXT_PIECES, true, false, false, false, true, setup_words},
+    {"t5", &weft_model_unigram, WEFT_TEXT_SPACES, false, true, true, true, false, setup_unigram},
     {"gemma4", &weft_model_ranks, WEFT_TEXT_SPACES, true, false, false, false, false, setup_ranks},
 };
 
@@ -224,6 +286,7 @@ static weft_status load_ends(struct weft_tokenizer *t, const struct weft_gguf *f
     int32_t separator, other;
     if (t->byte_level) WEFT_TRY(find_pre(file, &pre));
     if (pre) bos = bos || pre->adds_bos, sep = pre->adds_ends;
+    sep = sep || t->model == &weft_model_wordpiece;
     WEFT_TRY(weft_gguf_bool_or(file, "tokenizer.ggml.add_bos_token", bos, &bos));
     WEFT_TRY(weft_gguf_bool_or(file, "tokenizer.ggml.add_eos_token", eos, &eos));
     WEFT_TRY(weft_gguf_bool_or(file, "tokenizer.ggml.add_sep_token", sep, &sep));
@@ -279,7 +342,7 @@ static weft_status load(struct weft_tokenizer *t, const struct weft_gguf *file) 
     WEFT_TRY(load_stops(t, file));
     WEFT_TRY(kind->setup(t, file, kind));
     WEFT_TRY(load_ends(t, file, kind));
-    return weft_tokenizer_finish(t);
+    return weft_fail_in(weft_tokenizer_finish(t), "%s", weft_gguf_path(file));
 }
 
 weft_status weft_tokenizer_create(const struct weft_gguf *file, struct weft_tokenizer **out) {

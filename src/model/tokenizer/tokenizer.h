@@ -1,10 +1,12 @@
 /// Text to token ids and back, from the vocabulary inside a GGUF file.
 ///
 /// Kinds, by `tokenizer.ggml.model`: "llama" (SentencePiece-style merges by score), "gpt2" (byte-level merges by rank,
-/// within the words that `tokenizer.ggml.pre` asks for), "gemma4" (merges by rank of characters). Others give
-/// ERR_UNSUPPORTED. Encoding takes any bytes, zero bytes and broken UTF-8 included, and costs O(n log n).
+/// within the words that `tokenizer.ggml.pre` asks for), "gemma4" (merges by rank of characters), "bert" (WordPiece),
+/// "t5" (unigram). Others give ERR_UNSUPPORTED. Encoding takes any bytes, zero bytes and broken UTF-8 included, and
+/// costs O(n log n).
 ///
-/// Decoding gives the same bytes back, with two exceptions. Where the vocabulary writes spaces as U+2581, a literal
+/// WordPiece forgets blanks, case and what it does not know, and a character mapping forgets what it mapped. Else
+/// decoding gives the same bytes back, with two exceptions. Where the vocabulary writes spaces as U+2581, a literal
 /// U+2581 comes back as a space, and a space behind a lead byte that lacks its continuation as U+2581. And a byte is
 /// lost for which a byte-level vocabulary has neither a token nor an unknown token; some lack bytes that UTF-8 never
 /// has.

@@ -125,7 +125,8 @@ weft_status weft_vocabulary_add_marks(struct weft_tokenizer *t, size_t *cap) {
 
 // ---- the trie ------------------------------------------------------------------------------------------------------
 
-enum { MOST_NODES = (1 << 24) - 1 };
+// The length bounds what a place of a text costs.
+enum { MOST_NODES = (1 << 24) - 1, LONGEST_TEXT = 4096 };
 
 static struct weft_edge *edge(const struct weft_trie *trie, uint32_t key) {
     for (size_t i = (uint32_t)(key * 0x9E3779B1u) ^ key >> 15;; i++) {
@@ -175,6 +176,9 @@ static weft_status insert(struct weft_trie *trie, const struct weft_tokenizer *t
 }
 
 weft_status weft_trie_create(struct weft_trie *trie, const struct weft_tokenizer *t, bool (*wanted)(uint8_t type)) {
+    if (t->longest > LONGEST_TEXT)
+        return weft_fail(WEFT_ERR_LIMIT, "the vocabulary has a text of %zu bytes; the most for its kind is %d",
+                         t->longest, LONGEST_TEXT);
     trie->mask = 1023;
     trie->edges = weft_calloc(trie->mask + 1, sizeof *trie->edges);
     if (!trie->edges || !add_node(trie)) return no_memory((size_t)t->size);
