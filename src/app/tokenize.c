@@ -117,17 +117,14 @@ static int decode(const struct weft_tokenizer *t, const struct request *r) {
 
 static int with_model(const char *model, const struct request *r) {
     char *path = NULL;
-    struct weft_gguf *file = NULL;
     struct weft_tokenizer *tokenizer = NULL;
     weft_status status = weft_model_path(model, &path);
-    if (status == WEFT_OK) status = weft_gguf_open(path, &file);
-    if (status == WEFT_OK) status = weft_tokenizer_create(file, &tokenizer);
+    if (status == WEFT_OK) status = weft_tokenizer_open(path, &tokenizer);
     int code = status != WEFT_OK ? weft_app_failed(status)
                : r->decode       ? decode(tokenizer, r)
                : r->many         ? encode_many(tokenizer, r)
                                  : encode(tokenizer, r);
     weft_tokenizer_destroy(tokenizer);
-    weft_gguf_close(file);
     weft_free(path);
     return code;
 }

@@ -98,6 +98,8 @@ static void test_forms(void **state) {
         {"e\u0302\u0323", {"\u1EC7", "e\u0323\u0302", "\u1EC7", "e\u0323\u0302"}}, // marks in another order
         {"e\u0327\u0301", {"\u0229\u0301", "e\u0327\u0301", "\u0229\u0301", "e\u0327\u0301"}},
         {"a\u0301\u0301", {"\u00E1\u0301", "a\u0301\u0301", "\u00E1\u0301", "a\u0301\u0301"}},
+        {"a\u0305\u0301",
+         {"a\u0305\u0301", "a\u0305\u0301", "a\u0305\u0301", "a\u0305\u0301"}}, // a mark stands between
         {"\u212B", {"\u00C5", "A\u030A", "\u00C5", "A\u030A"}},
         {"\uFB01", {"\uFB01", "\uFB01", "fi", "fi"}},
         {"\uFF21\uFF22", {"\uFF21\uFF22", "\uFF21\uFF22", "AB", "AB"}},

@@ -151,7 +151,8 @@ static void test_keys(void **state) {
     assert_string_equal(weft_tokenizer_kind(t), "gpt2");
     vf_check(t, "ab ab abc", WEFT_ENCODE_ADD_BOS, "4 5 5 7"); // nothing is added unless the file says so
     vf_check(t, "a<|endoftext|>b", WEFT_ENCODE_PARSE_SPECIAL, "1 0 2");
-    vf_check(t, "azb", 0, "1 2"); // neither a token nor an unknown token: left out
+    vf_check(t, "azbz", 0, "4"); // neither a token nor an unknown token: left out, and its neighbours merge
+    vf_check(t, "zz", 0, "");
     vf_check(t, "", 0, "");
     vf_check_back(t, "ab abc a", "ab abc a");
     weft_tokenizer_destroy(t);

@@ -48,6 +48,7 @@ static void test_wordpiece(void **state) {
     vf_check(t, "want ed", WEFT_ENCODE_ADD_BOS, "1 6 0 2"); // "ed" begins no word
     vf_check(t, "unwanted", 0, "0");                        // the longest beginning is taken, and what is left is none
     vf_check(t, "unedwant", 0, "3 5 4");
+    vf_check(t, "un" W "want", 0, "0"); // a mark in the text begins no word
     vf_check(t, "WANT", 0, "6");
     vf_check(t, "a!a", 0, "7 8 7");      // marks are words of their own
     vf_check(t, "a!?", 0, "7 8 0");      // each of them
@@ -257,6 +258,16 @@ static void test_unigram_refusals(void **state) {
         vf_refused(WEFT_ERR_FORMAT, "precompiled_charsmap");
         write_map(map);
     }
+    // What is replaced by a text beyond all texts is not replaced.
+    for (size_t i = 4; i < 4 + 16384; i += 4)
+        if (map[i + 3] == 0x80 && map[i] == 3) map[i + 2] = 1; // that of "A"
+    struct weft_charsmap far = {0};
+    const char *with = NULL;
+    assert_int_equal(weft_charsmap_load(&far, "far", map, size), WEFT_OK);
+    assert_int_equal(weft_charsmap_find(&far, "A", 1, &with), 0);
+    assert_int_equal(weft_charsmap_find(&far, "\uFB01", 3, &with), 3);
+    assert_string_equal(with, "fi");
+    weft_charsmap_free(&far);
     // Units that lead anywhere: whatever is found, nothing is read outside.
     for (int round = 0; round < 200; round++) {
         struct weft_charsmap m = {0};

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { LONGEST = 1024 }; // bytes of a replacement; those of real mappings have a few
+enum { LONGEST = 256 }; // bytes of a replacement; those of real mappings have a few
 
 static uint32_t offset_of(uint32_t unit) { return (unit >> 10) << ((unit & (1u << 9)) >> 6); }
 

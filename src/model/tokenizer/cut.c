@@ -115,6 +115,19 @@ static weft_status cut_all(struct cutting *c, const struct weft_cut *cut) {
     return WEFT_OK;
 }
 
+/// A word with the prefix that each has.
+static weft_status encode_prefixed(const struct weft_tokenizer *t, struct weft_work *w, const char *word, size_t len,
+                                   struct weft_ids *out) {
+    size_t n = t->word_prefix ? strlen(t->word_prefix) : 0;
+    if (n == 0 || (len >= n && memcmp(word, t->word_prefix, n) == 0)) return t->model->encode(t, w, word, len, out);
+    struct weft_str both = {0};
+    weft_str_addn(&both, t->word_prefix, n);
+    weft_str_addn(&both, word, len);
+    weft_status status = both.failed ? no_memory(len) : t->model->encode(t, w, both.data, both.len, out);
+    weft_str_free(&both);
+    return status;
+}
+
 weft_status weft_cuts_run(const struct weft_tokenizer *t, struct weft_work *w, const char *text, size_t len,
                           struct weft_ids *out) {
     if (len == 0) return WEFT_OK;
@@ -126,7 +139,7 @@ weft_status weft_cuts_run(const struct weft_tokenizer *t, struct weft_work *w, c
     for (size_t i = 0; i < t->cuts.count; i++) WEFT_GOTO(cut_all(&c, &t->cuts.items[i]));
     for (size_t i = 0; i < c.now.count; i++) {
         uint32_t from = c.at[c.now.items[i].from], to = c.at[c.now.items[i].to];
-        WEFT_GOTO(t->model->encode(t, w, text + from, to - from, out));
+        WEFT_GOTO(encode_prefixed(t, w, text + from, to - from, out));
     }
 fail:
     weft_matcher_free(&c.matcher);

@@ -56,7 +56,7 @@ size_t weft_bytes_spell(const char *bytes, size_t len, char *out);
 enum weft_step_kind {
     WEFT_STEP_FORM,           ///< a normal form, `value`
     WEFT_STEP_LOWER,          ///< lower case
-    WEFT_STEP_STRIP_ACCENTS,  ///< drops marks that take no space
+    WEFT_STEP_STRIP_ACCENTS,  ///< drops marks that take no space, with a value of 1 all marks
     WEFT_STEP_STRIP,          ///< drops blanks at the left (value & 1) and right (value & 2) end
     WEFT_STEP_REPLACE,        ///< `text`, or what the pattern matches, becomes `with`
     WEFT_STEP_PREPEND,        ///< `with` in front of what is not empty
@@ -215,6 +215,8 @@ struct weft_tokenizer {
     bool pieces_bytes;                  // unigram: characters that are no token become byte tokens
     const char *mark_first, *mark_rest; // WordPiece: what stands before a word's first piece and before the others
     size_t longest_word;                // WordPiece: longer words (in characters) are unknown
+    char *own_mark;                     // memory of mark_rest, if it is not constant
+    const char *word_prefix;            // in front of each word that does not begin so; NULL: none
     double unknown_score;
     enum weft_token_text text_rule;
 };

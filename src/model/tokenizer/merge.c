@@ -146,21 +146,31 @@ static size_t symbol_length(unsigned char lead, size_t left) {
     return n < left ? n : left;
 }
 
+/// Whether all bytes of a symbol are tokens.
+static bool is_spelled(const struct weft_tokenizer *t, const char *bytes, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        if (t->bytes[(unsigned char)bytes[i]] < 0) return false;
+    return true;
+}
+
+/// By rank, what is neither a token nor anything else is left out, and its neighbours may merge.
 static bool cut_symbols(struct merger *m, bool by_rank) {
+    const struct weft_tokenizer *t = m->t;
     struct weft_work *w = m->w;
     size_t n = 0;
     if (!weft_grow((void **)&w->symbols, &w->cap_symbols, m->len, sizeof *w->symbols)) return false;
-    for (size_t at = 0; at < m->len; n++) {
-        unsigned char byte = (unsigned char)m->text[at];
-        size_t size = m->t->byte_level ? 1 : symbol_length(byte, m->len - at);
-        int32_t id = !by_rank           ? -1
-                     : m->t->byte_level ? m->t->bytes[byte]
-                                        : weft_tokenizer_find(m->t, m->text + at, size);
+    for (size_t at = 0, size; at < m->len; at += size) {
+        const char *text = m->text + at;
+        size = t->byte_level ? 1 : symbol_length((unsigned char)*text, m->len - at);
+        int32_t id = !by_rank        ? -1
+                     : t->byte_level ? t->bytes[(unsigned char)*text]
+                                     : weft_tokenizer_find(t, text, size);
+        if (by_rank && id < 0 && t->unknown < 0 && !is_spelled(t, text, size)) continue;
         w->symbols[n] =
             (struct weft_symbol){(uint32_t)at, (uint32_t)size, n ? (uint32_t)n - 1 : NONE, (uint32_t)n + 1, id};
-        at += size;
+        n++;
     }
-    w->symbols[n - 1].next = NONE;
+    if (n) w->symbols[n - 1].next = NONE;
     m->n_symbols = n;
     return true;
 }
@@ -198,18 +208,16 @@ static weft_status put_bytes(const struct weft_tokenizer *t, const char *bytes, 
 /// it is left out. `from`: where the ids of this word begin.
 static weft_status put_unknown(const struct weft_tokenizer *t, const char *bytes, size_t len, size_t from,
                                struct weft_ids *out) {
-    bool spelled = true;
-    for (size_t i = 0; i < len; i++) spelled = spelled && t->bytes[(unsigned char)bytes[i]] >= 0;
-    if (spelled) return put_bytes(t, bytes, len, out);
+    if (is_spelled(t, bytes, len)) return put_bytes(t, bytes, len, out);
     bool again = out->count > from && out->data[out->count - 1] == t->unknown;
-    return t->unknown < 0 || (again && t->fuses_unknown) ? WEFT_OK : weft_ids_push(out, t->unknown);
+    return again && t->fuses_unknown ? WEFT_OK : weft_ids_push(out, t->unknown);
 }
 
 static weft_status merge(struct merger *m, bool by_rank, struct weft_ids *out) {
     size_t from = out->count;
     if (!cut_symbols(m, by_rank) || !merge_all(m))
         return weft_fail(WEFT_ERR_NOMEM, "out of memory while tokenizing %zu bytes", m->len);
-    for (uint32_t i = 0; i != NONE; i = m->w->symbols[i].next) {
+    for (uint32_t i = m->n_symbols ? 0 : NONE; i != NONE; i = m->w->symbols[i].next) {
         const struct weft_symbol *s = &m->w->symbols[i];
         int32_t id = by_rank ? s->id : weft_tokenizer_find(m->t, m->text + s->at, s->len);
         if (id >= 0) WEFT_TRY(weft_ids_push(out, id));

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+enum { GROWTH = 16 }; // a text may become so many times longer; the longest decomposition takes 11
+
 static void free_step(struct weft_step *s) {
     weft_free(s->text);
     weft_free(s->with);
@@ -66,11 +68,11 @@ static void lower(uint32_t code, struct weft_str *out) {
     else put(out, weft_unicode_lower(code));
 }
 
-/// What BERT's tokenizers call cleaning: control characters go (other tabs and a next-line among them), and every blank
-/// becomes a space.
+/// What BERT's tokenizers call cleaning: control characters go (other tabs and a next-line among them, but nothing that
+/// is unassigned), and every blank becomes a space.
 static void clean(uint32_t code, struct weft_str *out) {
     bool line = code == '\t' || code == '\n' || code == '\r';
-    if (code == 0xFFFD || (in_set(WEFT_UC_OTHER, code) && !line)) return;
+    if (code == 0xFFFD || (in_set(WEFT_UC_OTHER & ~WEFT_UC_BIT(WEFT_UC_CN), code) && !line)) return;
     if (weft_unicode_is_space(code)) weft_str_addn(out, " ", 1);
     else put(out, code);
 }
@@ -197,12 +199,16 @@ static bool begins_with(const struct weft_step *s, const char *text, size_t len)
     return len >= s->with_len && memcmp(text, s->with, s->with_len) == 0;
 }
 
+static void no_mark(uint32_t code, struct weft_str *out) {
+    if (!in_set(WEFT_UC_MARK, code)) put(out, code);
+}
+
 static weft_status run_step(const struct weft_tokenizer *t, const struct weft_step *s, bool first, const char *text,
                             size_t len, struct weft_str *out) {
     switch (s->kind) {
     case WEFT_STEP_FORM: weft_unicode_normalize((enum weft_form)s->value, text, len, out); break;
     case WEFT_STEP_LOWER: each(lower, text, len, out); break;
-    case WEFT_STEP_STRIP_ACCENTS: each(no_accent, text, len, out); break;
+    case WEFT_STEP_STRIP_ACCENTS: each(s->value ? no_mark : no_accent, text, len, out); break;
     case WEFT_STEP_STRIP: strip(s->value, text, len, out); break;
     case WEFT_STEP_CLEAN: each(clean, text, len, out); break;
     case WEFT_STEP_CJK: each(apart, text, len, out); break;
@@ -231,6 +237,8 @@ weft_status weft_steps_run(const struct weft_tokenizer *t, const char *text, siz
             run_step(t, &t->steps.items[i], first, i ? weft_str_get(&now) : text, i ? now.len : len, &next);
         weft_str_free(&now);
         now = next;
+        if (status == WEFT_OK && now.len / GROWTH > len + 256)
+            status = weft_fail(WEFT_ERR_LIMIT, "the normalizers make %zu bytes of %zu", now.len, len);
         if (status == WEFT_OK) continue;
         weft_str_free(&now);
         return status;

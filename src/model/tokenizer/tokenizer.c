@@ -48,6 +48,7 @@ void weft_tokenizer_destroy(struct weft_tokenizer *t) {
     weft_charsmap_free(&t->charsmap);
     weft_trie_free(&t->trie);
     weft_free(t->merges.slots);
+    weft_free(t->own_mark);
     weft_free(t->flags);
     weft_free(t->stops);
     weft_free(t->slots);

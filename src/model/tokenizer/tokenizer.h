@@ -1,4 +1,4 @@
-/// Text to token ids and back, from the vocabulary inside a GGUF file.
+/// Text to token ids and back, from the vocabulary inside a GGUF file or a tokenizer.json (docs/tokenizers.md).
 ///
 /// Kinds, by `tokenizer.ggml.model`: "llama" (SentencePiece-style merges by score), "gpt2" (byte-level merges by rank,
 /// within the words that `tokenizer.ggml.pre` asks for), "gemma4" (merges by rank of characters), "bert" (WordPiece),
@@ -43,6 +43,14 @@ enum weft_token_type {
 /// Copies what it needs: the file may be closed afterwards. Errors: NOT_FOUND (a needed key is missing), FORMAT
 /// (wrong types or lengths, ids beyond the vocabulary), UNSUPPORTED (another kind of tokenizer), NOMEM.
 weft_status weft_tokenizer_create(const struct weft_gguf *file, struct weft_tokenizer **out);
+
+/// The same from a tokenizer.json (Hugging Face): BPE, WordPiece and Unigram. `name` is for messages. Its kind is the
+/// model's type. What such a file asks for and Weft does not know is refused by name. Errors: FORMAT, UNSUPPORTED,
+/// LIMIT, NOMEM.
+weft_status weft_tokenizer_create_json(const char *name, const char *text, size_t len, struct weft_tokenizer **out);
+
+/// From a file: a tokenizer.json where the name ends in ".json", else GGUF, in which nothing but a vocabulary need be.
+weft_status weft_tokenizer_open(const char *path, struct weft_tokenizer **out);
 void weft_tokenizer_destroy(struct weft_tokenizer *t); ///< NULL is fine
 
 enum weft_encode_flags {

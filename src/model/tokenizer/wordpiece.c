@@ -17,11 +17,19 @@ static uint32_t behind_mark(const struct weft_trie *trie, const char *mark, bool
     return node;
 }
 
+/// Where only first pieces are marked, a mark within a word, which is text, must not make a first piece of what
+/// follows.
+static bool marked_within(const struct weft_tokenizer *t, bool first, const char *text, size_t len) {
+    size_t n = strlen(t->mark_first);
+    return !first && !*t->mark_rest && n && len >= n && memcmp(text, t->mark_first, n) == 0;
+}
+
 /// The longest piece at the start of a text: its length, 0 if there is none.
 static size_t longest_piece(const struct weft_tokenizer *t, bool first, const char *text, size_t len, int32_t *id) {
     bool there;
     uint32_t node = behind_mark(&t->trie, first ? t->mark_first : t->mark_rest, &there);
     size_t found = 0;
+    if (marked_within(t, first, text, len)) return 0;
     for (size_t i = 0; there && i < len; i++) {
         node = weft_trie_step(&t->trie, node, (unsigned char)text[i]);
         if (node == 0) break;
