@@ -3,9 +3,9 @@
 
     scripts/tokenizer_oracle.py [--weft build/weft] [--folder build/vocabularies] [--texts 2000] [NAME...]
 
-Each vocabulary of the folder (scripts/deps.sh vocabularies) is written as a tokenizer.json, which both libraries read; Weft
-also reads the GGUF file. All three must give the same ids for every text. Where `tokenizers` is known to do otherwise,
-EXCEPT says why. Without the package (pip install tokenizers) nothing is compared, which is said.
+Each vocabulary of the folder (scripts/deps.sh vocabularies) is written as a tokenizer.json, which both libraries read;
+Weft also reads the GGUF file. All three must give the same ids for every text. Where `tokenizers` is known to do
+otherwise, EXCEPT says why. Without the package (pip install tokenizers) nothing is compared, which is said.
 """
 import argparse
 import base64
@@ -65,7 +65,8 @@ def patterns(pre):
         parts = re.findall(r'"((?:[^"\\]|\\.)*)"', text)
         return re.sub(r"\\(.)", r"\1", "".join(parts))
 
-    words = {m[1]: unquote(m[2]) for m in re.finditer(r"const char (\w+)\[\] =\s*((?:\"(?:[^\"\\]|\\.)*\"\s*)+);", source)}
+    form = r"const char (\w+)\[\] =\s*((?:\"(?:[^\"\\]|\\.)*\"\s*)+);"
+    words = {m[1]: unquote(m[2]) for m in re.finditer(form, source)}
     lists = {m[1]: re.findall(r"\w+", m[2])[:-1] for m in re.finditer(r"const l_(\w+)\[\] = \{([^}]*)\}", source)}
     row = re.search(r'\{"%s", \{l_(\w+), (\w+)' % re.escape(pre), source)
     return [words[name] for name in lists[row[1]]], row[2] == "true"
@@ -85,8 +86,8 @@ def bpe(keys, **more):
     for i, text in enumerate(keys["tokens"]):
         vocab[text] = i  # of equal texts the last
     return {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
-            "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": False, "vocab": vocab,
-            "merges": merges} | more
+            "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": False,
+            "vocab": vocab, "merges": merges} | more
 
 
 def convert(keys):
@@ -129,15 +130,27 @@ def convert(keys):
     return out
 
 
+
+
+def span(first, last):
+    return [chr(code) for code in range(first, last)]
+
+
 POOLS = [
-    list("abcdefghijklmnopqrstuvwxyz") + list("ABCXYZ"), list("0123456789"), list(" \t\n\r\u00A0\u3000\u2028\u200B\u0085\x0b"),
-    list("'\"!?.,;:-_()[]{}<>|^~`$+=*&%#@/\\"), "'s 't 're 've 'm 'll 'd 'S 'LL 'Re".split() + [" '", "\u017F"],
+    list("abcdefghijklmnopqrstuvwxyz") + list("ABCXYZ"),
+    list("0123456789"),
+    list(" \t\n\r\u00A0\u3000\u2028\u200B\u0085\x0b"),
+    list("'\"!?.,;:-_()[]{}<>|^~`$+=*&%#@/\\"),
+    "'s 't 're 've 'm 'll 'd 'S 'LL 'Re".split() + [" '", "\u017F"],
     "the and ing tion Hello world http www def return self function print I've don't 1st".split(),
-    [chr(c) for c in range(0x4E00, 0x4E80)] + list("的一是不了人我在有他"), [chr(c) for c in range(0x3041, 0x30FF)],
-    [chr(c) for c in range(0xAC00, 0xAC80)], [chr(c) for c in range(0x400, 0x460)], list("éèüöñÅÄøßŁžİıſKΩώ"),
-    [chr(c) for c in range(0x300, 0x330)], list("ﬁ①½²Ⅷ㎏ｱＡ９"), "😀 👩‍👩‍👧 👍🏽 🇩🇪 ❤️ 🦙".split(),
-    [chr(c) for c in range(0x900, 0x950)], [chr(c) for c in range(0x600, 0x660)], [chr(c) for c in range(0x0E01, 0x0E40)],
-    [MARK, MARK + MARK, "▁a"],
+    span(0x4E00, 0x4E80), span(0x3041, 0x30FF), span(0xAC00, 0xAC80), span(0x400, 0x460),
+    list("\u00E9\u00E8\u00FC\u00F6\u00F1\u00C5\u00C4\u00F8\u00DF\u0141\u017E\u0130\u0131\u017FK\u03A9\u03CE"),
+    span(0x300, 0x330),
+    list("\uFB01\u2460\u00BD\u00B2\u2167\u338F\uFF71\uFF21\uFF19"),
+    ["\U0001F600", "\U0001F469\u200D\U0001F469\u200D\U0001F467", "\U0001F44D\U0001F3FD", "\u2764\uFE0F",
+     "\U0001F1E9\U0001F1EA"],
+    span(0x900, 0x950), span(0x600, 0x660), span(0xE01, 0xE40),
+    [MARK, MARK + MARK, MARK + "a"],
 ]
 ASSIGNED = [c for c in range(1, 0x20000) if unicodedata.category(chr(c)) not in ("Cn", "Cs", "Co")]
 
@@ -169,8 +182,8 @@ def texts(count, specials, seed, old):
 
 
 def weft_ids(weft, model, inputs):
-    done = subprocess.run([weft, "tokenize", str(model), "--null", "--no-bos"], input="\0".join(inputs).encode() + b"\0",
-                          capture_output=True, check=False)
+    done = subprocess.run([weft, "tokenize", str(model), "--null", "--no-bos"], check=False, capture_output=True,
+                          input="\0".join(inputs).encode() + b"\0")
     if done.returncode:
         raise SystemExit(f"oracle: {model}: {done.stderr.decode().strip()}")
     return [[int(word) for word in line.split()] for line in done.stdout.decode().split("\n")[:-1]]

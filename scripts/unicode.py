@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes src/core/unicode_data.c and src/core/unicode_forms.c from Python's unicodedata.
+"""Writes the tables of src/core/unicode_*.c from Python's unicodedata.
 
     scripts/unicode.py          says whether the files are those of this Python's Unicode version
     scripts/unicode.py --write  writes them
@@ -133,9 +133,10 @@ def texts():
     forms += array("uint32_t", "weft_unicode_canonical", canonical()) + "\n"
     forms += array("uint32_t", "weft_unicode_compositions", compositions())
     records, pool = compatible()
-    compat = head("Compatibility decompositions") + array("uint32_t", "weft_unicode_compatible", records) + "\n"
-    compat += array("uint32_t", "weft_unicode_pool", pool)
-    return {"unicode_data.c": data, "unicode_forms.c": forms, "unicode_compatible.c": compat}
+    compat = head("Compatibility decompositions") + array("uint32_t", "weft_unicode_compatible", records)
+    texts_of = head("Texts of compatibility decompositions") + array("uint32_t", "weft_unicode_pool", pool)
+    return {"unicode_data.c": data, "unicode_forms.c": forms, "unicode_compatible.c": compat,
+            "unicode_pool.c": texts_of}
 
 
 def laid_out(text):
