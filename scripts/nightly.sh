@@ -3,6 +3,7 @@
 # all the same.
 #   long      every test with all its cases (WEFT_TEST_LONG=1): drivers, the soak, memory, damaged files, the real
 #             model at length
+#   oracle    tokenizers beside PyPI's `tokenizers`, where Python has it
 #   fuzz      changed copies of the corpora through the fuzz targets, under sanitizers
 #   sanitize  operators and the compiler on a driver under sanitizers, which CI leaves to the null device
 #   mutants   each line of tests/mutants.txt broken in turn; some test must notice
@@ -16,6 +17,7 @@ jobs=$(nproc 2>/dev/null || echo 2)
 # A test may take as long as it needs here; the next ordinary configuration puts the limit back.
 long() {
     build/weft pull gemma3-270m
+    scripts/deps.sh vocabularies || return 1
     cmake --preset release -DWEFT_TEST_TIMEOUT=3600 >build/nightly.log || return 1
     WEFT_TEST_LONG=1 ctest --preset release -j "$jobs"
     local result=$?
@@ -28,9 +30,9 @@ fuzz() {
     local copies=${WEFT_FUZZ_COPIES:-2000} root=$PWD name bad=0
     cmake -DWEFT_WERROR=OFF --preset sanitize >build/nightly.log &&
         cmake --build --preset sanitize -j "$jobs" \
-            --target fuzz_gguf fuzz_graph fuzz_template fuzz_tokenizer fuzz_tune ||
+            --target fuzz_gguf fuzz_graph fuzz_template fuzz_tokenizer fuzz_tokenizer_json fuzz_tune ||
         return 1
-    for name in gguf graph tokenizer tune; do
+    for name in gguf graph tokenizer tokenizer_json tune; do
         (cd build/sanitize/fuzz && ./fuzz_$name --change "$copies" "$root/fuzz/corpus/$name") || bad=1
     done
     # Golden graphs are large, and a template may loop a million times: fewer copies take as long.
@@ -39,14 +41,16 @@ fuzz() {
     return $bad
 }
 
-[ $# -gt 0 ] || set -- long fuzz sanitize mutants
+oracle() { scripts/deps.sh vocabularies && scripts/tokenizer_oracle.py; }
+
+[ $# -gt 0 ] || set -- long oracle fuzz sanitize mutants
 part build make deps build WERROR=ON || exit 1
 for name in "$@"; do
     case $name in
-    long | fuzz) part "$name" "$name" ;;
+    long | oracle | fuzz) part "$name" "$name" ;;
     sanitize) part sanitize make sanitize SANITIZE_SKIP= TESTS='-R "^(ops|compile)_test_gpu"' ;;
     mutants) part mutants make mutants ;;
-    *) part "$name" sh -c "echo 'no part named $name; known are long fuzz sanitize mutants' >&2; false" ;;
+    *) part "$name" sh -c "echo 'no part named $name; known are long oracle fuzz sanitize mutants' >&2; false" ;;
     esac
 done
 finish nightly
