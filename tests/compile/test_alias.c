@@ -338,7 +338,9 @@ static void nothing_overlaps_no_elements(void **state) {
     assert_int_equal(weft_plan_check(p, &p->schedules[0]), WEFT_OK);
     o->elem_offset = weft_dim_const(p->graph->dims, 65);
     assert_int_equal(weft_plan_check(p, &p->schedules[0]), WEFT_OK);
-    struct weft_lower l = {.graph = p->graph, .lo = p->schedules[0].lo, .hi = p->schedules[0].hi};
+    struct weft_lower l = {.graph = p->graph};
+    memcpy(l.lo, p->schedules[0].lo, sizeof l.lo);
+    memcpy(l.hi, p->schedules[0].hi, sizeof l.hi);
     struct weft_operand rest = *o;
     rest.count = WEFT_DIM_NONE;
     struct weft_byte_range none = weft_byte_range_of(&l, o), end = weft_byte_range_of(&l, &rest);
