@@ -8,7 +8,8 @@ static bool before(struct weft_lower *l, const struct weft_extent *a, const stru
     weft_dim gap = weft_dim_sub(dims, b->start, a->end);
     if (gap == WEFT_DIM_BAD) return false;
     weft_dim_bounds_within(dims, gap, l->lo, l->hi, &lo, &hi);
-    if (lo >= (a->halves || b->halves ? 2 : 0)) return true;
+    uint32_t least = a->width < b->width ? a->width : b->width;
+    if (lo >= 4 - (int64_t)least) return true; // b begins in a later word than a ends in
     return lo >= 0 && weft_dim_is_multiple(dims, a->end, 4);
 }
 
@@ -18,7 +19,7 @@ enum weft_overlap weft_extent_compare(struct weft_lower *l, const struct weft_ex
         return WEFT_MEET; // unknown
     if (a->start == a->end || b->start == b->end) return WEFT_APART;
     if (before(l, a, b) || before(l, b, a)) return WEFT_APART;
-    bool same = a->start == b->start && a->end == b->end && a->halves == b->halves;
+    bool same = a->start == b->start && a->end == b->end && a->width == b->width;
     return same ? WEFT_SAME : WEFT_MEET;
 }
 
@@ -33,5 +34,5 @@ struct weft_extent weft_extent_of(struct weft_lower *l, const struct weft_operan
              end = weft_dim_const(dims, (int64_t)(o->byte_offset + o->bytes));
     if (o->elem_offset != WEFT_DIM_BAD) start = weft_dim_add(dims, start, times(l, o->elem_offset, width));
     if (o->count != 0 && o->count != WEFT_DIM_BAD) end = weft_dim_add(dims, start, times(l, o->count, width));
-    return (struct weft_extent){o->tensor, start, end, width == 2};
+    return (struct weft_extent){o->tensor, start, end, width};
 }

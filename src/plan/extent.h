@@ -3,12 +3,12 @@
 #define WEFT_PLAN_EXTENT_H
 #include "plan/lower.h"
 
-/// Bytes [start, end) of a root: the initial version of a state, or the value that no view stands before. `halves`:
-/// elements of 16 bits, so that neighbours may share a word.
+/// Bytes [start, end) of a root: the initial version of a state, or the value that no view stands before. `width`:
+/// bytes of an element; neighbours of less than 4 may share a word.
 struct weft_extent {
     weft_value root;
     weft_dim start, end;
-    bool halves;
+    uint32_t width;
 };
 
 enum weft_overlap { WEFT_APART, WEFT_SAME, WEFT_MEET }; ///< MEET: they overlap in part, or may for some sizes
