@@ -21,7 +21,7 @@ static struct weft_byte_range range_of(struct weft_lower *l, weft_value v) {
     const struct weft_graph *g = l->graph;
     const struct weft_type *t = &g->values[v].type;
     uint32_t width = weft_accessor_width(t->dtype);
-    struct weft_byte_range x = {.start = weft_dim_const(g->dims, 0), .halves = width == 2};
+    struct weft_byte_range x = {.start = weft_dim_const(g->dims, 0), .width = width};
     weft_dim bytes = times(l, weft_lower_product(l, t, 0, t->rank), width);
     for (; is_view(g, v); v = g->nodes[g->values[v].node].in[0]) {
         const struct weft_node *n = &g->nodes[g->values[v].node];
@@ -41,7 +41,7 @@ static struct weft_byte_range written(struct weft_lower *l, const struct weft_no
     const struct weft_value_info *state = &g->values[n->out[0]];
     const struct weft_type *t = &g->values[n->in[1]].type;
     uint32_t width = weft_accessor_width(state->type.dtype);
-    struct weft_byte_range x = {.root = g->states[state->state], .halves = width == 2};
+    struct weft_byte_range x = {.root = g->states[state->state], .width = width};
     x.start = times(l, n->attrs[weft_op_range(n->op)->attr].d, width);
     x.end = weft_dim_add(g->dims, x.start, times(l, weft_lower_product(l, t, 0, t->rank), width));
     return x;
@@ -56,14 +56,14 @@ bool weft_alias_clash(struct weft_lower *l, uint32_t writer, uint32_t reader, bo
     *why = (struct weft_clash){writer, reader, WEFT_NO_VALUE};
     for (uint32_t k = 0; k < r->n_out; k++)
         if (r != w && g->values[r->out[k]].state == state) return true;
-    bool half = weft_accessor_width(g->values[w->out[0]].type.dtype) == 2;
+    bool shared = weft_shares_words(g->values[w->out[0]].type.dtype);
     for (uint32_t i = r == w ? 1 : 0; i < r->n_in; i++) {
         weft_value base = weft_graph_base(g, r->in[i]);
         if (g->values[base].state != state) continue;
         why->read = r->in[i];
         if (base != w->in[0] || !weft_op_range(w->op)) return true; // the new version, or rows of a cache
-        // what others read, a step behind such a region writes (plan/expr_value.c)
-        if (half || l->skip_alias_check) continue;
+        if (shared || l->skip_alias_check)
+            continue; // what others read, a step behind such a region writes (plan/expr_value.c)
         struct weft_byte_range a = written(l, w), b = range_of(l, r->in[i]);
         enum weft_overlap how = weft_byte_range_compare(l, &a, &b);
         if (how == WEFT_DISJOINT) continue;

@@ -73,7 +73,7 @@ static void live_range(struct weft_dims *dims, const struct weft_operand *o, wef
     else *end = weft_dim_add(dims, *start, o->count);
 }
 
-/// True if operand p ends before q begins, for all sizes of the schedule; halves that share a word count as
+/// True if operand p ends before q begins, for all sizes of the schedule; elements that share a word count as
 /// overlapping.
 static bool ends_before(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_operand *p,
                         const struct weft_operand *q) {
@@ -90,8 +90,7 @@ static bool ends_before(const struct weft_plan *plan, const struct weft_schedule
     weft_dim gap = weft_dim_sub(dims, q_start, p_end);
     if (gap == WEFT_DIM_BAD) return false;
     weft_dim_bounds_within(dims, gap, sc->lo, sc->hi, &lo, &hi);
-    bool whole = (pw == 4 && qw == 4) || weft_dim_is_multiple(dims, p_end, 4);
-    return lo >= (whole ? 0 : 2);
+    return lo >= (weft_dim_is_multiple(dims, p_end, 4) ? 0 : 4 - (pw < qw ? pw : qw));
 }
 
 /// Two operands of one binding, one of them written: disjoint for all sizes, or one range and declared one element map.

@@ -82,8 +82,8 @@ static const struct weft_pass {
                                 "overlap."}, place},
     {{"limits", WEFT_PASS_STEPS, "Grid, workgroup and workgroup memory of each step are within the device's limits."},
      weft_pass_limits},
-    {{"split", WEFT_PASS_STEPS, "Steps with operands above a binding are split, each part over a run of workgroups, where "
-                                "that helps."}, weft_pass_split},
+    {{"split", WEFT_PASS_STEPS, "Steps with operands above a binding are split, each part over a run of workgroups, "
+                                "where that helps."}, weft_pass_split},
     {{"bind", WEFT_PASS_STEPS, "Every operand of every step has its binding or bindings."}, weft_pass_bind},
     {{"write", WEFT_PASS_STEPS, "Every step has its complete WGSL."}, weft_pass_write},
     {{"check", WEFT_PASS_STEPS, "Every step is one that WebGPU accepts, validated without the binder's code."}, check},

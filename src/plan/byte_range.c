@@ -8,7 +8,8 @@ static bool before(struct weft_lower *l, const struct weft_byte_range *a, const 
     weft_dim gap = weft_dim_sub(dims, b->start, a->end);
     if (gap == WEFT_DIM_BAD) return false;
     weft_dim_bounds_within(dims, gap, l->lo, l->hi, &lo, &hi);
-    if (lo >= (a->halves || b->halves ? 2 : 0)) return true;
+    uint32_t least = a->width < b->width ? a->width : b->width;
+    if (lo >= 4 - (int64_t)least) return true; // b begins in a later word than a ends in
     return lo >= 0 && weft_dim_is_multiple(dims, a->end, 4);
 }
 
@@ -19,7 +20,7 @@ enum weft_overlap weft_byte_range_compare(struct weft_lower *l, const struct wef
         return WEFT_OVERLAPPING; // unknown
     if (a->start == a->end || b->start == b->end) return WEFT_DISJOINT;
     if (before(l, a, b) || before(l, b, a)) return WEFT_DISJOINT;
-    bool same = a->start == b->start && a->end == b->end && a->halves == b->halves;
+    bool same = a->start == b->start && a->end == b->end && a->width == b->width;
     return same ? WEFT_SAME : WEFT_OVERLAPPING;
 }
 
@@ -34,5 +35,5 @@ struct weft_byte_range weft_byte_range_of(struct weft_lower *l, const struct wef
              end = weft_dim_const(dims, (int64_t)(o->byte_offset + o->bytes));
     start = weft_dim_add(dims, start, times(l, o->elem_offset, width));
     if (o->count != WEFT_DIM_NONE) end = weft_dim_add(dims, start, times(l, o->count, width));
-    return (struct weft_byte_range){o->tensor, start, end, width == 2};
+    return (struct weft_byte_range){o->tensor, start, end, width};
 }

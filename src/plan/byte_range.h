@@ -3,12 +3,11 @@
 #define WEFT_PLAN_BYTE_RANGE_H
 #include "plan/lower.h"
 
-/// Bytes [start, end) of a root: the initial version of a state, or the value that no view stands before. `halves`:
-/// elements of 16 bits, so that neighbours may share a word.
+/// Bytes [start, end) of a root: the initial version of a state, or the value that no view stands before.
 struct weft_byte_range {
     weft_value root;
     weft_dim start, end;
-    bool halves;
+    uint32_t width; ///< bytes of an element; neighbours of less than 4 may share a word
 };
 
 enum weft_overlap { WEFT_DISJOINT, WEFT_SAME, WEFT_OVERLAPPING }; ///< OVERLAPPING: in part, or may for some sizes

@@ -76,9 +76,9 @@ void weft_x_split(struct weft_expr *e, bool by_row, uint32_t items) {
     weft_emit_items(s, items);
 }
 
-/// An operand of a program that moves bits: words, or halves of them.
+/// An operand of a program that moves bits: words, or parts of them.
 static void as_bits(struct weft_operand *o) {
-    if (weft_is_half(o->dtype)) o->flags |= WEFT_OPERAND_BITS;
+    if (weft_shares_words(o->dtype)) o->flags |= WEFT_OPERAND_BITS;
     else o->dtype = WEFT_U32;
 }
 
@@ -143,6 +143,7 @@ uint32_t weft_x_element(struct weft_expr *e, weft_dtype dtype, double x) {
     if (dtype == WEFT_F16) bits = weft_f32_to_f16(f);
     else if (dtype == WEFT_BF16) bits = weft_f32_to_bf16(f);
     else if (dtype != WEFT_F32) bits = (uint32_t)(int64_t)x;
+    if (weft_accessor_width(dtype) == 1) bits &= 255;
     return weft_x_u32(e, bits);
 }
 
@@ -376,9 +377,9 @@ weft_value weft_x_rests_in(const struct weft_lower *l, uint32_t group, weft_valu
     return shown ? WEFT_NO_VALUE : kept;
 }
 
-/// Two halves share a word, whose owner the program at hand can't know: it stores 32 bits, and a step behind makes
-/// halves of them.
-static uint32_t store_as_f32(struct weft_expr *e, weft_value v, const char *name, const struct weft_at *at) {
+/// Elements share a word, whose owner the program at hand can't know: it stores a word for each, and a step behind
+/// joins them.
+static uint32_t store_as_words(struct weft_expr *e, weft_value v, const char *name, const struct weft_at *at) {
     struct weft_xstep *step = e->step;
     const struct weft_type *t = weft_x_stored_type(step->l, v);
     int64_t n = weft_lower_max(step->l, weft_lower_product(step->l, t, 0, t->rank));
@@ -386,10 +387,13 @@ static uint32_t store_as_f32(struct weft_expr *e, weft_value v, const char *name
         if (step->narrow[i].v == v)
             return weft_emit_scratch(step->l, step->s, name, WEFT_WRITE, step->narrow[i].tensor, 0);
     if (step->n_narrow == sizeof step->narrow / sizeof step->narrow[0]) {
-        weft_lower_over_budget(step->l, "a fused group stores too many halves");
+        weft_lower_over_budget(step->l, "a fused group stores too many narrow elements");
         return 0;
     }
-    uint32_t tensor = weft_lower_scratch(step->l, "halves as f32", WEFT_F32, n > 0 ? (uint64_t)n : 1);
+    weft_dtype word = weft_storage_of(weft_lv(step->l, v)->type.dtype)->as_word;
+    if (e->raw) word = WEFT_U32;
+    uint32_t tensor = weft_lower_scratch(step->l, word == WEFT_F32 ? "halves as f32" : "narrow integers as words", word,
+                                         n > 0 ? (uint64_t)n : 1);
     uint32_t i = weft_emit_scratch(step->l, step->s, name, WEFT_WRITE, tensor, 0);
     set_row_elements(e, i, t, at);
     step->narrow[step->n_narrow].v = v;
@@ -426,12 +430,14 @@ static bool may_pack(struct weft_expr *e, weft_value v, const struct weft_type *
                      const struct weft_at *at) {
     struct weft_lower *l = e->step->l;
     const struct weft_node *range = weft_x_range_writer(l, v);
-    if (!e->flat || !(at->space ? weft_x_is_whole(e, t, at) : weft_type_same_dims(t, &e->space))) return false;
-    if (e->phase) return false; // threads own the words of the store that has it
+    if (!(at->space ? weft_x_is_whole(e, t, at) : weft_type_same_dims(t, &e->space))) return false;
+    if (!e->flat) return e->row_words && !range; // what the program may read is written by who reads it
+    if (e->phase) return false;                  // threads own the words of the store that has it
     if (!range) return true;
     if (!reads_beside(e, v, range, at)) return false;
     weft_dim start = weft_lower_range(l, range).elem_offset;
-    if (weft_dim_is_multiple(l->graph->dims, start, 2)) return true;
+    uint32_t per = weft_storage_of(weft_lv(l, v)->type.dtype)->per_word;
+    if (weft_dim_is_multiple(l->graph->dims, start, per)) return true;
     for (uint32_t i = 0; i < e->n_stores; i++)
         if (e->stores[i].packed) return false;
     e->phase = name;
@@ -451,13 +457,13 @@ static struct weft_xstore *add_store(struct weft_expr *e, weft_value v, const st
     const struct weft_type *t = weft_x_stored_type(l, v);
     *s = (struct weft_xstore){
         .name = weft_x_numbered(e, "out", e->step->n_stores++), .v = v, .when = WEFT_X_NONE, .dtype = dtype};
-    if (weft_is_half(dtype) && (range || weft_lv(l, v)->state == UINT32_MAX)) {
+    if (weft_shares_words(dtype) && (range || weft_lv(l, v)->state == UINT32_MAX)) {
         s->packed = may_pack(e, v, t, s->name, at);
-        if (!s->packed && e->raw)
+        if (!s->packed && e->raw && weft_is_half(dtype)) // f32 does not carry all bits
             weft_lower_over_budget(l, "a group of moves stores to a range that begins inside a word, and to others");
         if (!s->packed) {
-            s->operand = store_as_f32(e, v, s->name, at);
-            s->dtype = WEFT_F32;
+            s->operand = store_as_words(e, v, s->name, at);
+            s->dtype = l->status == WEFT_OK ? e->step->s->operands[s->operand].dtype : WEFT_F32;
             return s;
         }
     }

@@ -8,6 +8,7 @@
 #define WEFT_PLAN_KERNEL_H
 #include "gpu/caps.h"
 #include "ir/graph.h"
+#include "plan/storage.h"
 #include "plan/template.h"
 
 enum weft_access { WEFT_READ = 1, WEFT_WRITE = 2, WEFT_READ_WRITE = 3 };

@@ -1,8 +1,6 @@
 #include "plan/update.h"
 #include <string.h>
 
-uint32_t weft_accessor_width(weft_dtype dtype) { return dtype == WEFT_F16 || dtype == WEFT_BF16 ? 2 : 4; }
-
 /// Of any a, also where a + b - 1 does not fit.
 static uint64_t ceil_div(uint64_t a, uint64_t b) { return a / b + (a % b != 0); }
 

@@ -21,8 +21,4 @@ static inline uint32_t weft_len_word(const struct weft_step *s, uint32_t operand
 /// `words` receives step->n_words words; `grid` the number of workgroups, all zero when the step's outputs are empty.
 void weft_step_update(const struct weft_update *u, uint32_t words[WEFT_MAX_WORDS], uint32_t grid[3]);
 
-/// Bytes of an element as accessors count them.
-uint32_t weft_accessor_width(weft_dtype dtype);
-/// f16 and bf16: two elements share a word.
-static inline bool weft_is_half(weft_dtype dtype) { return weft_accessor_width(dtype) == 2; }
 #endif

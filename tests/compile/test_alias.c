@@ -92,14 +92,35 @@ static void halves_share_words(void **state) {
     weft_plan_destroy(p);
 }
 
+#define BYTES(len, start)                                                                                              \
+    "symbol T 1 64\nstate m dense u8 [4096]\n%a = slice %m {start=0, len=" len "}\n%1 = assign %m %a {start=" start    \
+    "}\n"
+
+/// The same of elements of 8 bits, of which four share a word.
+static void bytes_share_words(void **state) {
+    (void)state;
+    assert_int_equal(copied(BYTES("4*T", "4*T"), NULL, 0), 0);
+    assert_int_equal(copied(BYTES("T", "T+3"), NULL, 0), 0);
+    assert_int_equal(copied(BYTES("T", "T+2"), NULL, 0), 64);
+    struct weft_plan *p = fixture_plan(BYTES("T", "T+3"), NULL, NULL);
+    struct weft_step *s = &p->schedules[0].steps[0];
+    assert_int_equal(weft_plan_check(p, &p->schedules[0]), WEFT_OK);
+    for (uint32_t i = 0; i < s->n_operands; i++) // written from the element behind the one where the other ends
+        if (s->operands[i].access & WEFT_WRITE)
+            s->operands[i].elem_offset =
+                weft_dim_add(p->graph->dims, s->operands[i].count, weft_dim_const(p->graph->dims, 1));
+    REFUSED(weft_plan_check(p, &p->schedules[0]), WEFT_ERR_INTERNAL, "overlap partly");
+    weft_plan_destroy(p);
+}
+
 /// A range whose bytes could not be counted is not disjoint from anything.
 static void unknown_ranges_may_overlap(void **state) {
     (void)state;
     struct weft_graph *g = fixture_graph("symbol T 1 9\ninput x f32 [T]\n");
     struct weft_lower l = {.graph = g};
     const weft_dim one = weft_dim_const(g->dims, 1), two = weft_dim_const(g->dims, 2);
-    const struct weft_byte_range known = {0, one, two, false}, behind = {0, two, weft_dim_const(g->dims, 3), false};
-    const struct weft_byte_range unknown[] = {{0, WEFT_DIM_BAD, WEFT_DIM_BAD, false}, {0, two, WEFT_DIM_BAD, false}};
+    const struct weft_byte_range known = {0, one, two, 4}, behind = {0, two, weft_dim_const(g->dims, 3), 4};
+    const struct weft_byte_range unknown[] = {{0, WEFT_DIM_BAD, WEFT_DIM_BAD, 4}, {0, two, WEFT_DIM_BAD, 4}};
     assert_int_equal(weft_byte_range_compare(&l, &known, &behind), WEFT_DISJOINT);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(weft_byte_range_compare(&l, &known, &unknown[i]), WEFT_OVERLAPPING);
@@ -378,6 +399,7 @@ int main(void) {
         cmocka_unit_test(the_rule_is_compared),
         cmocka_unit_test(sizes_are_proved),
         cmocka_unit_test(halves_share_words),
+        cmocka_unit_test(bytes_share_words),
         cmocka_unit_test(unknown_ranges_may_overlap),
         cmocka_unit_test(readers_of_views_come_first),
         cmocka_unit_test(kernels_of_their_own_get_copies),

@@ -167,11 +167,11 @@ static int compare_state(const struct run *r, const uint8_t *before, const uint8
 /// Bytes are right if they are what rounding gives, or its neighbour where what is rounded lies near the middle.
 static int compare_bytes(const struct run *r, weft_session *s, bool quiet) {
     const struct alias_case *c = r->c;
-    int32_t q[4096];
+    int8_t q[4096];
     float scale[128];
     int bad = 0;
     double room = c->type == WEFT_F16 ? 0.8 : 0.505;
-    if (weft_session_read(s, "q", 0, q, (uint64_t)c->dst_count * 4) != WEFT_OK ||
+    if (weft_session_read(s, "q", 0, q, (uint64_t)c->dst_count) != WEFT_OK ||
         weft_session_read(s, "s", 0, scale, (uint64_t)c->dst_count / 8) != WEFT_OK)
         return say(c, quiet, "%s", weft_error_message());
     for (int64_t b = 0; b < c->dst_count / 32 && !bad; b++) {

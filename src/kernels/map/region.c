@@ -1,6 +1,6 @@
 /// Lowers regions: finds the connected parts of a group, and makes one step of them, side by side in the grid. A part
 /// without reductions runs flat, four elements a thread: side by side where that makes vectors of loads and stores or
-/// whole words of 16-bit elements, else a workgroup apart. One with reductions runs as schedule.h says; of a row that a
+/// whole words of narrow elements, else a workgroup apart. One with reductions runs as schedule.h says; of a row that a
 /// workgroup has to itself, threads hold their columns in registers from phase to phase where they are few and constant
 /// (on a GPU), or there is one loop over the columns for each level of reductions, re-reading and recomputing, and a
 /// last loop that stores. Reductions of one level share a loop. Sums depend on the schedule alone.
@@ -293,7 +293,7 @@ void weft_region_write(struct weft_region *r, uint32_t p, const struct weft_regi
     r->cfg.part[p].chunks = walk ? walk->chunks : WEFT_DIM_NONE;
     r->cfg.part[p].each = walk ? walk->schedule->rows : 0;
     r->cfg.part[p].has_once = once;
-    r->cfg.part[p].more = e->phase ? 1 : 0;
+    r->cfg.part[p].more = e->phase ? WEFT_REGION_PER_THREAD - 1 : 0;
     r->any_rows |= walk != NULL;
 }
 
@@ -306,14 +306,16 @@ static void lower_part(struct weft_region *r, uint32_t p, const struct weft_regi
     e->shape = part->whole;
     e->padded = !weft_type_same_dims(&part->whole, &part->space);
     e->raw = !part->mask && moves_only(l, part->nodes, part->n);
-    weft_region_build(e, part->nodes, part->n);
     struct weft_map_schedule schedule = weft_map_schedule(l->profile, &part->shape, r->cfg.wg);
+    int64_t width = weft_lower_const(l, e->n);
+    e->row_words = part->mask && e->suffix && !schedule.beside && width > 0 && width % 4 == 0;
+    weft_region_build(e, part->nodes, part->n);
     struct weft_region_walk walk = {&schedule, part->n, e->n, WEFT_DIM_NONE, false};
     e->each = part->mask ? schedule.rows : 0;
     weft_region_write(r, p, part->mask ? &walk : NULL);
     if (r->cfg.n_parts > 1 || l->status != WEFT_OK) return;
-    if (!part->mask) weft_x_split(e, false, WEFT_REGION_PER_THREAD * r->cfg.wg);
-    else if (!schedule.beside) weft_x_split(e, true, 1);
+    if (!part->mask && !e->phase) weft_x_split(e, false, WEFT_REGION_PER_THREAD * r->cfg.wg);
+    else if (part->mask && !schedule.beside) weft_x_split(e, true, 1);
 }
 
 /// Threads of a workgroup: as many as the part wants that reduces and wants most.
