@@ -2,7 +2,7 @@
 #include "fuzz.h"
 #include "model/config.h"
 #include "model/lm_graph.h"
-#include "model/tokenizer.h"
+#include "model/tokenizer/tokenizer.h"
 
 static volatile uint64_t sink;
 

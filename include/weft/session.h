@@ -4,8 +4,9 @@
 /// act in the order of the calls; runs only queue work, reads wait for what they need. In steady state (sizes used
 /// recently) a run makes no buffer, bind group or pipeline and allocates nothing.
 ///
-/// Tensors are row-major. On the device i8, u8 and bool take one 32-bit word an element, f16 and bf16 two bytes, others
-/// four; writes and reads use that form. Byte offsets and counts are multiples of 4.
+/// Tensors are row-major. On the device i8, u8 and bool take a byte an element, f16 and bf16 two, others four; writes
+/// and reads use that form. Byte offsets and counts are multiples of 4: the bytes behind the last element of a tensor
+/// belong to it, and may be anything.
 #ifndef WEFT_SESSION_H
 #define WEFT_SESSION_H
 #include "weft/program.h"

@@ -22,7 +22,7 @@ typedef enum weft_dtype {
     WEFT_U32,
     WEFT_I8,
     WEFT_U8,
-    WEFT_BOOL, ///< one u32 word a value on the device: 0 or 1
+    WEFT_BOOL, ///< 0 or 1: a byte a value on the device, a little-endian u32 in constants and weights
     // Block-quantised weights (formats of GGUF)
     WEFT_Q4_0,
     WEFT_Q5_0,

@@ -7,14 +7,14 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/visible.h"
-#include "model/tokenizer.h"
+#include "model/tokenizer/tokenizer.h"
 
 #include <string.h>
 #include <stdlib.h>
 
 struct request {
     const char *text, *file, *decode;
-    bool json, pieces, show_control;
+    bool json, pieces, show_control, many;
     unsigned flags;
 };
 
@@ -63,6 +63,26 @@ static int encode(const struct weft_tokenizer *t, const struct request *r) {
     return code;
 }
 
+/// Texts with a zero byte behind each, a line of ids for each.
+static int encode_many(const struct weft_tokenizer *t, const struct request *r) {
+    char *data = NULL;
+    size_t length;
+    struct weft_ids ids = {0};
+    weft_status status = weft_file_read(r->file ? r->file : "-", 0, &data, &length);
+    for (size_t at = 0; status == WEFT_OK && at < length && weft_out_alive();) {
+        const char *end = memchr(data + at, 0, length - at);
+        size_t size = end ? (size_t)(end - data) - at : length - at;
+        ids.count = 0;
+        status = weft_tokenizer_encode(t, data + at, size, r->flags, &ids);
+        for (size_t i = 0; status == WEFT_OK && i < ids.count; i++) weft_outf("%s%d", i ? " " : "", ids.data[i]);
+        if (status == WEFT_OK) weft_outf("\n");
+        at += size + 1;
+    }
+    weft_ids_free(&ids);
+    weft_free(data);
+    return weft_app_failed(status);
+}
+
 /// Ids separated by anything but digits and signs: "2 954", "[2, 954]".
 static weft_status decode_list(const struct weft_tokenizer *t, const char *list, bool show_control,
                                struct weft_str *out) {
@@ -97,19 +117,19 @@ static int decode(const struct weft_tokenizer *t, const struct request *r) {
 
 static int with_model(const char *model, const struct request *r) {
     char *path = NULL;
-    struct weft_gguf *file = NULL;
     struct weft_tokenizer *tokenizer = NULL;
     weft_status status = weft_model_path(model, &path);
-    if (status == WEFT_OK) status = weft_gguf_open(path, &file);
-    if (status == WEFT_OK) status = weft_tokenizer_create(file, &tokenizer);
-    int code = status != WEFT_OK ? weft_app_failed(status) : r->decode ? decode(tokenizer, r) : encode(tokenizer, r);
+    if (status == WEFT_OK) status = weft_tokenizer_open(path, &tokenizer);
+    int code = status != WEFT_OK ? weft_app_failed(status)
+               : r->decode       ? decode(tokenizer, r)
+               : r->many         ? encode_many(tokenizer, r)
+                                 : encode(tokenizer, r);
     weft_tokenizer_destroy(tokenizer);
-    weft_gguf_close(file);
     weft_free(path);
     return code;
 }
 
-enum { OPT_NO_SPECIAL = WEFT_OPT_FIRST_OWN, OPT_NO_BOS, OPT_DECODE, OPT_PIECES, OPT_CONTROL };
+enum { OPT_NO_SPECIAL = WEFT_OPT_FIRST_OWN, OPT_NO_BOS, OPT_DECODE, OPT_PIECES, OPT_CONTROL, OPT_NULL };
 
 static int run_tokenize(const struct weft_command *self, int argc, char **argv) {
     static const struct option options[] = {
@@ -120,6 +140,7 @@ static int run_tokenize(const struct weft_command *self, int argc, char **argv) 
         {"decode", required_argument, NULL, OPT_DECODE},
         {"show-control", no_argument, NULL, OPT_CONTROL},
         {"pieces", no_argument, NULL, OPT_PIECES},
+        {"null", no_argument, NULL, OPT_NULL},
         {0},
     };
     struct request r = {.flags = WEFT_ENCODE_ADD_BOS | WEFT_ENCODE_PARSE_SPECIAL};
@@ -134,6 +155,7 @@ static int run_tokenize(const struct weft_command *self, int argc, char **argv) 
         case OPT_DECODE: r.decode = optarg; break;
         case OPT_CONTROL: r.show_control = true; break;
         case OPT_PIECES: r.pieces = true; break;
+        case OPT_NULL: r.many = true; break;
         }
     }
     int operands = argc - optind;
@@ -141,6 +163,9 @@ static int run_tokenize(const struct weft_command *self, int argc, char **argv) 
     if (operands > 2) return weft_app_usage(self, "one text only; put it in quotes");
     if (operands == 2 && (r.file || r.decode))
         return weft_app_usage(self, "a text and --%s exclude each other", r.file ? "file" : "decode");
+    if (r.many && (operands == 2 || r.decode || r.json || r.pieces))
+        return weft_app_usage(self,
+                              "--null reads texts from a file or stdin and prints their ids; no more goes with it");
     if (operands == 2 && strcmp(argv[optind + 1], "-")) r.text = argv[optind + 1];
     return with_model(argv[optind], &r);
 }
@@ -156,6 +181,7 @@ const struct weft_command weft_command_tokenize = {
             "      --no-bos          no BOS in front\n"
             "      --pieces          one line a token: id and text\n"
             "      --json            ids and pieces as JSON\n"
+            "      --null            several texts, with a zero byte behind each; a line of ids for each\n"
             "      --decode IDS      print the text of a list of ids (- reads them from stdin)\n"
             "      --show-control    with --decode: control tokens as text\n"
             "  -h, --help            this text\n",

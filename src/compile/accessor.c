@@ -44,7 +44,8 @@ static void declarations(const struct weft_step *s, struct weft_str *w) {
 }
 
 static const char *scalar_type(weft_dtype d) {
-    return d == WEFT_F32 || d == WEFT_F16 || d == WEFT_BF16 ? "f32" : d == WEFT_I32 || d == WEFT_I8 ? "i32" : "u32";
+    const struct weft_storage *s = weft_storage_of(d);
+    return s->real ? "f32" : s->negative ? "i32" : "u32";
 }
 
 // ---- the checked build ---------------------------------------------------------------------------------------------
@@ -124,7 +125,7 @@ static void segment_function(const struct weft_operand *o, const char *head, con
 }
 
 /// segment_x(k), segment4_x(k), set_segment_x(k, u), set_segment4_x(k, u): the words of an operand that no one binding
-/// holds. Word k lies in segment k / (words of a segment); segments hold whole vec4 and whole pairs of halves.
+/// holds. Word k lies in segment k / (words of a segment); segments hold whole vec4 of words.
 static void segments(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w) {
     bool wide = s->bound.slots[o->bound.slot].wide;
     char head[128];
@@ -174,12 +175,17 @@ static void store_segmented(const struct weft_step *s, const struct weft_operand
     weft_str_add(w, " }\n");
 }
 
-static void load_half(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w) {
+/// word_x(k): word k of an operand whose elements share words.
+static void load_shared(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w) {
     const char *x = o->name;
     bool wide = s->bound.slots[o->bound.slot].wide;
     if (o->bound.n_segments > 1) weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return segment_%s(k); }\n", x, x);
     else if (wide) weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return b%u[k >> 2u][k & 3u]; }\n", x, o->bound.slot);
     else weft_str_addf(w, "fn word_%s(k: u32) -> u32 { return b%u[k]; }\n", x, o->bound.slot);
+}
+
+static void load_half(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w) {
+    const char *x = o->name;
     if (o->dtype == WEFT_BF16)
         weft_str_addf(w,
                       "fn half_%s(k: u32) -> vec2<f32> { let h = word_%s(k); return vec2<f32>(bitcast<f32>(h << 16u), "
@@ -202,21 +208,44 @@ static void load_half(const struct weft_step *s, const struct weft_operand *o, s
                       x, x, x, x, x);
 }
 
-/// Bits as they are, and words of which a range may own one half only. `keeps`: it is the present of a state of two
+static void load_byte(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w) {
+    const char *x = o->name, *t = scalar_type(o->dtype);
+    bool negative = weft_storage_of(o->dtype)->negative;
+    char zero[16], zeros[24];
+    snprintf(zero, sizeof zero, "%s()", t);
+    snprintf(zeros, sizeof zeros, "vec4<%s>()", t);
+    weft_str_addf(w, "fn load_%s(i: u32) -> %s { %slet e = p.off_%s + i; let u = word_%s(e >> 2u) >> ((e & 3u) * 8u); ",
+                  x, t, guard(s, x, "i", 1, zero).text, x, x);
+    weft_str_add(w, negative ? "return bitcast<i32>(u << 24u) >> 24u; }\n" : "return u & 255u; }\n");
+    if (o->flags & WEFT_OPERAND_WIDE)
+        weft_str_addf(
+            w,
+            "fn load4_%s(i: u32) -> vec4<%s> { %slet u = word_%s((p.off_%s + i) >> 2u); let v = vec4<u32>(u << "
+            "24u, u << 16u, u << 8u, u); return bitcast<vec4<%s>>(v) >> vec4<u32>(24u); }\n",
+            x, t, guard(s, x, "i", 4, zeros).text, x, x, t);
+    else // may start inside a word
+        weft_str_addf(w,
+                      "fn load4_%s(i: u32) -> vec4<%s> { return vec4<%s>(load_%s(i), load_%s(i + 1u), load_%s(i + 2u), "
+                      "load_%s(i + 3u)); }\n",
+                      x, t, t, x, x, x, x);
+}
+
+/// Bits as they are, and words of which a range may own a part only. `keeps`: it is the present of a state of two
 /// buffers, all of which is written, so that it starts at a word.
-static void raw_halves(const struct weft_step *s, const struct weft_operand *o, bool keeps, struct weft_str *w) {
+static void raw_parts(const struct weft_step *s, const struct weft_operand *o, bool keeps, struct weft_str *w) {
+    const struct weft_storage *storage = weft_storage_of(o->dtype);
     const char *x = o->name;
     char when[96] = "";
-    if (keeps) snprintf(when, sizeof when, "if (!is_active()) { keep_%s(t * 2u, 1u); return; } ", x);
+    unsigned b = o->bound.slot, per = storage->per_word, bits = 32 / per, shift = per == 2 ? 1 : 2;
+    if (keeps) snprintf(when, sizeof when, "if (!is_active()) { keep_%s(t * %uu, 1u); return; } ", x, per);
     else if (o->flags & WEFT_OPERAND_STATE) snprintf(when, sizeof when, "if (!is_active()) { return; } ");
-    uint32_t b = o->bound.slot;
     if (o->access & WEFT_READ)
         weft_str_addf(w,
-                      "fn bits_%s(i: u32) -> u32 { %slet e = p.off_%s + i; return (word_%s(e >> 1u) >> ((e & 1u) * "
-                      "16u)) & 0xffffu; }\n",
-                      x, guard(s, x, "i", 1, "0u").text, x, x);
+                      "fn bits_%s(i: u32) -> u32 { %slet e = p.off_%s + i; return (word_%s(e >> %uu) >> ((e & %uu) * "
+                      "%uu)) & %uu; }\n",
+                      x, guard(s, x, "i", 1, "0u").text, x, x, shift, per - 1, bits, (1u << bits) - 1);
     if (!(o->access & WEFT_WRITE)) return;
-    char first[96], get[48], set[64];
+    char first[128], get[48], set[64];
     if (o->bound.n_segments > 1) {
         snprintf(get, sizeof get, "segment_%s(k)", x);
         snprintf(set, sizeof set, "set_segment_%s(k, ", x);
@@ -224,14 +253,18 @@ static void raw_halves(const struct weft_step *s, const struct weft_operand *o, 
         snprintf(get, sizeof get, s->bound.slots[b].wide ? "b%u[k >> 2u][k & 3u]" : "b%u[k]", b);
         snprintf(set, sizeof set, "%s = (", get);
     }
-    snprintf(first, sizeof first, "max(t * 2u, p.off_%s & 1u) - (p.off_%s & 1u)", x, x);
-    weft_str_addf(w, "fn phase_%s() -> u32 { return p.off_%s & 1u; }\n", x, x);
-    weft_str_addf(w, "fn half_bits_%s(v: f32) -> u32 { return %s_bits(v); }\n", x,
-                  o->dtype == WEFT_BF16 ? "bf16" : "f16");
+    snprintf(first, sizeof first, "max(t * %uu, p.off_%s & %uu) - (p.off_%s & %uu)", per, x, per - 1, x, per - 1);
+    weft_str_addf(w, "fn phase_%s() -> u32 { return p.off_%s & %uu; }\n", x, x, per - 1);
+    if (storage->real)
+        weft_str_addf(w, "fn part_bits_%s(v: f32) -> u32 { return %s_bits(v); }\n", x,
+                      o->dtype == WEFT_BF16 ? "bf16" : "f16");
+    else
+        weft_str_addf(w, "fn part_bits_%s(v: %s) -> u32 { return bitcast<u32>(v) & %uu; }\n", x, scalar_type(o->dtype),
+                      (1u << bits) - 1);
     weft_str_addf(w,
-                  "fn put_word_%s(t: u32, bits: u32, mask: u32) { %s%slet k = (p.off_%s >> 1u) + t; %s(%s & ~mask) | "
+                  "fn put_word_%s(t: u32, bits: u32, mask: u32) { %s%slet k = (p.off_%s >> %uu) + t; %s(%s & ~mask) | "
                   "bits); }\n",
-                  x, when, guard(s, x, first, 1, "").text, x, set, get);
+                  x, when, guard(s, x, first, 1, "").text, x, shift, set, get);
 }
 
 static void load_word(const struct weft_step *s, const struct weft_operand *o, struct weft_str *w) {
@@ -288,7 +321,8 @@ static void one_word(const struct weft_step *s, const struct weft_operand *o, co
 /// not active, so that the buffers may change roles all the same.
 static void keep(const struct weft_step *s, const struct weft_operand *o, const struct weft_operand *past,
                  struct weft_str *w) {
-    const char *shift = weft_accessor_width(o->dtype) == 2 ? " >> 1u" : "";
+    uint32_t per = weft_storage_of(o->dtype)->per_word;
+    const char *shift = per == 4 ? " >> 2u" : per == 2 ? " >> 1u" : "";
     weft_str_addf(w, "fn keep_%s(i: u32, n: u32) {\n    for (var j = 0u; j < n; j++) {\n", o->name);
     weft_str_addf(w, "        let a = ((p.off_%s + i)%s) + j;\n        let z = ((p.off_%s + i)%s) + j;\n        ",
                   past->name, shift, o->name, shift);
@@ -307,11 +341,10 @@ struct when {
 static struct when when_active(const struct weft_step *s, const struct weft_operand *o, const struct weft_operand *past,
                                int n, int guarded) {
     struct when x = {""};
-    bool half = weft_accessor_width(o->dtype) == 2;
     struct guard g = guard(s, o->name, "i", guarded, "");
     if (past)
         snprintf(x.text, sizeof x.text, "%sif (!is_active()) { keep_%s(i, %du); return; } ", g.text, o->name,
-                 half ? n / 2 : n);
+                 n / weft_storage_of(o->dtype)->per_word);
     else
         snprintf(x.text, sizeof x.text, "%s%s", o->flags & WEFT_OPERAND_STATE ? "if (!is_active()) { return; } " : "",
                  g.text);
@@ -322,8 +355,11 @@ static void store(const struct weft_schedule *sc, const struct weft_step *s, con
                   struct weft_str *w) {
     const struct weft_operand *past = past_of(sc, s, o);
     if (past) keep(s, o, past, w);
-    bool half = weft_is_half(o->dtype);
-    const struct when one = when_active(s, o, past, half ? 2 : 1, 1), four = when_active(s, o, past, 4, half ? 3 : 4);
+    bool half = weft_is_half(o->dtype), shared = weft_shares_words(o->dtype);
+    const struct when one = when_active(s, o, past, half ? 2 : 1, 1), four = when_active(s, o, past, 4,
+                                                                                         half     ? 3
+                                                                                         : shared ? 1
+                                                                                                  : 4);
     const char *x = o->name, *t = scalar_type(o->dtype);
     uint32_t b = o->bound.slot;
     bool is_wide = s->bound.slots[b].wide;
@@ -341,6 +377,17 @@ static void store(const struct weft_schedule *sc, const struct weft_step *s, con
                       "fn store4_%s(i: u32, v: vec4<f32>) { %slet k = (p.off_%s + i) >> 1u; set_word_%s(k, v.xy); "
                       "set_word_%s(k + 1u, v.zw); }\n",
                       x, four.text, x, x, x);
+        return;
+    }
+    if (shared) { // the last word belongs to whoever stores the last element, whatever stands behind it
+        weft_str_addf(
+            w,
+            "fn store4_%s(i: u32, v: vec4<%s>) { %slet k = (p.off_%s + i) >> 2u; let u = bitcast<vec4<u32>>(v) "
+            "& vec4<u32>(255u); ",
+            x, t, four.text, x);
+        if (o->bound.n_segments > 1) weft_str_addf(w, "set_segment_%s(k, ", x);
+        else one_word(s, o, "k", w), weft_str_add(w, " = (");
+        weft_str_add(w, "u.x | (u.y << 8u) | (u.z << 16u) | (u.w << 24u)); }\n");
         return;
     }
     if (o->bound.n_segments > 1) {
@@ -438,11 +485,13 @@ static void accessors(const struct weft_plan *plan, const struct weft_schedule *
         }
         if (o->bound.n_segments > 1) segments(s, o, w);
         if (o->access & WEFT_READ) {
+            if (weft_shares_words(o->dtype)) load_shared(s, o, w);
             if (weft_is_half(o->dtype)) load_half(s, o, w);
+            else if (weft_shares_words(o->dtype)) load_byte(s, o, w);
             else load_word(s, o, w);
         }
         if (o->access & WEFT_WRITE) store(sc, s, o, w);
-        if (o->flags & WEFT_OPERAND_BITS) raw_halves(s, o, past_of(sc, s, o) != NULL, w);
+        if (o->flags & WEFT_OPERAND_BITS) raw_parts(s, o, past_of(sc, s, o) != NULL, w);
         const struct weft_plan_state *paged = paged_state(plan, sc, o);
         if (paged) paged_row(plan, s, o, paged, w);
         else if (t->state_capacity) // a ring state, or a copy of one

@@ -1,7 +1,7 @@
 #include "compile/alias.h"
 #include "compile/passes.h"
 #include "core/error.h"
-#include "plan/extent.h"
+#include "plan/byte_range.h"
 #include "plan/family.h"
 #include "plan/update.h"
 #include <string.h>
@@ -17,11 +17,11 @@ static weft_dim times(struct weft_lower *l, weft_dim d, uint32_t n) {
     return weft_dim_mul(l->graph->dims, d, weft_dim_const(l->graph->dims, n));
 }
 
-static struct weft_extent extent_of(struct weft_lower *l, weft_value v) {
+static struct weft_byte_range range_of(struct weft_lower *l, weft_value v) {
     const struct weft_graph *g = l->graph;
     const struct weft_type *t = &g->values[v].type;
     uint32_t width = weft_accessor_width(t->dtype);
-    struct weft_extent x = {.start = weft_dim_const(g->dims, 0), .halves = width == 2};
+    struct weft_byte_range x = {.start = weft_dim_const(g->dims, 0), .width = width};
     weft_dim bytes = times(l, weft_lower_product(l, t, 0, t->rank), width);
     for (; is_view(g, v); v = g->nodes[g->values[v].node].in[0]) {
         const struct weft_node *n = &g->nodes[g->values[v].node];
@@ -36,12 +36,12 @@ static struct weft_extent extent_of(struct weft_lower *l, weft_value v) {
 }
 
 /// The range that a node that writes one (weft_op_range) writes.
-static struct weft_extent written(struct weft_lower *l, const struct weft_node *n) {
+static struct weft_byte_range written(struct weft_lower *l, const struct weft_node *n) {
     const struct weft_graph *g = l->graph;
     const struct weft_value_info *state = &g->values[n->out[0]];
     const struct weft_type *t = &g->values[n->in[1]].type;
     uint32_t width = weft_accessor_width(state->type.dtype);
-    struct weft_extent x = {.root = g->states[state->state], .halves = width == 2};
+    struct weft_byte_range x = {.root = g->states[state->state], .width = width};
     x.start = times(l, n->attrs[weft_op_range(n->op)->attr].d, width);
     x.end = weft_dim_add(g->dims, x.start, times(l, weft_lower_product(l, t, 0, t->rank), width));
     return x;
@@ -56,24 +56,26 @@ bool weft_alias_clash(struct weft_lower *l, uint32_t writer, uint32_t reader, bo
     *why = (struct weft_clash){writer, reader, WEFT_NO_VALUE};
     for (uint32_t k = 0; k < r->n_out; k++)
         if (r != w && g->values[r->out[k]].state == state) return true;
-    bool half = weft_accessor_width(g->values[w->out[0]].type.dtype) == 2;
+    bool shared = weft_shares_words(g->values[w->out[0]].type.dtype);
     for (uint32_t i = r == w ? 1 : 0; i < r->n_in; i++) {
         weft_value base = weft_graph_base(g, r->in[i]);
         if (g->values[base].state != state) continue;
         why->read = r->in[i];
         if (base != w->in[0] || !weft_op_range(w->op)) return true; // the new version, or rows of a cache
-        if (half || l->blind) continue; // what others read, a step behind such a region writes (plan/expr_value.c)
-        struct weft_extent a = written(l, w), b = extent_of(l, r->in[i]);
-        enum weft_overlap how = weft_extent_compare(l, &a, &b);
-        if (how == WEFT_APART) continue;
+        if (shared || l->skip_alias_check)
+            continue; // what others read, a step behind such a region writes (plan/expr_value.c)
+        struct weft_byte_range a = written(l, w), b = range_of(l, r->in[i]);
+        enum weft_overlap how = weft_byte_range_compare(l, &a, &b);
+        if (how == WEFT_DISJOINT) continue;
         const struct weft_type *t = &g->values[r->in[i]].type, *x = &g->values[w->in[1]].type;
-        if (how == WEFT_MEET || strict || (r->op->traits & WEFT_OP_CONTRACT) || !weft_type_same(t, x)) return true;
+        if (how == WEFT_OVERLAPPING || strict || (r->op->traits & WEFT_OP_CONTRACT) || !weft_type_same(t, x))
+            return true;
     }
     why->read = WEFT_NO_VALUE;
     return false;
 }
 
-static void add_range(struct weft_lower *l, const struct weft_extent *x, weft_dtype dtype, struct weft_str *s) {
+static void add_range(struct weft_lower *l, const struct weft_byte_range *x, weft_dtype dtype, struct weft_str *s) {
     struct weft_dims *dims = l->graph->dims;
     int64_t width = weft_accessor_width(dtype);
     weft_dim_print(dims, weft_dim_floordiv(dims, x->start, width), s);
@@ -86,7 +88,7 @@ const char *weft_alias_reason(struct weft_lower *l, const struct weft_clash *c) 
     const struct weft_node *w = &g->nodes[c->writer], *r = &g->nodes[c->reader];
     const struct weft_value_info *state = &g->values[w->out[0]];
     struct weft_str s = {0};
-    struct weft_extent x = written(l, w);
+    struct weft_byte_range x = written(l, w);
     weft_str_add(&s, "it writes elements ");
     add_range(l, &x, state->type.dtype, &s);
     weft_str_addf(&s, " of state '%s'", state->name);
@@ -94,7 +96,7 @@ const char *weft_alias_reason(struct weft_lower *l, const struct weft_clash *c) 
     if (c->read == WEFT_NO_VALUE) {
         weft_str_addf(&s, ", and '%s' stands between them", name);
     } else {
-        x = extent_of(l, c->read);
+        x = range_of(l, c->read);
         weft_str_addf(&s, ", of which '%s' reads ", name);
         add_range(l, &x, g->values[c->read].type.dtype, &s);
         if (g->values[c->read].type.dtype != state->type.dtype)
@@ -119,7 +121,7 @@ weft_status weft_pass_outputs(struct weft_compiling *c) {
         weft_value base = weft_graph_base(g, v);
         const struct weft_value_info *root = &g->values[base];
         if (weft_graph_is_leaf(g, base) || root->state != UINT32_MAX || root->is_output) continue;
-        struct weft_extent part = extent_of(l, v), all = extent_of(l, base);
+        struct weft_byte_range part = range_of(l, v), all = range_of(l, base);
         bool whole = part.start == all.start && part.end == all.end && part.end != WEFT_DIM_BAD;
         if (whole && l->output_view[base] == WEFT_NO_VALUE) l->output_view[base] = v;
     }
@@ -155,7 +157,7 @@ static void stage(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w) {
     struct weft_tensor from = l->tensors[o.tensor];
     uint32_t width = weft_accessor_width(o.dtype);
     weft_dim count = o.count;
-    if (count == 0 || count == WEFT_DIM_BAD) count = weft_dim_const(l->graph->dims, (int64_t)(o.bytes / width));
+    if (count == WEFT_DIM_NONE) count = weft_dim_const(l->graph->dims, (int64_t)(o.bytes / width));
     int64_t most = weft_lower_max(l, count);
     const struct weft_plan *plan = l->plan;
     if (from.mem == WEFT_MEM_STATE && plan->states[from.index & ~WEFT_STATE_PRESENT].kind == WEFT_STATE_PAGED) {
@@ -167,9 +169,9 @@ static void stage(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w) {
     }
     const char *step = l->steps[n].label, *name = l->steps[n].operands[w].name;
     const char *label = weft_arena_printf(&l->plan->arena, "copy of '%s' for %s", from.name, step);
-    const char *why = weft_arena_printf(&l->plan->arena,
-                                        "the step reads '%s' as '%s' and writes it as '%s', at elements that may meet",
-                                        from.name, o.name, name);
+    const char *why = weft_arena_printf(
+        &l->plan->arena, "the step reads '%s' as '%s' and writes it as '%s', at elements that may overlap", from.name,
+        o.name, name);
     if (!label || !why) {
         weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while compiling the graph");
         return;
@@ -179,12 +181,12 @@ static void stage(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w) {
     l->tensors[t].state_capacity = from.state_capacity;
     l->group = l->steps[n].group;
     weft_lower_families(l)->copy(l, label, count, (struct weft_place){o.tensor, o.elem_offset},
-                                 (struct weft_place){t, WEFT_DIM_BAD}, o.dtype, why);
+                                 (struct weft_place){t, WEFT_DIM_ZERO}, o.dtype, why);
     if (l->status != WEFT_OK) return;
     move_last(l, n);
     struct weft_operand *staged = &l->steps[n + 1].operands[r];
     staged->tensor = t;
-    staged->elem_offset = WEFT_DIM_BAD;
+    staged->elem_offset = WEFT_DIM_ZERO;
     staged->byte_offset = 0;
     staged->bytes = l->tensors[t].bytes;
 }
@@ -194,17 +196,17 @@ static void stage(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w) {
 static bool settle(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w) {
     struct weft_operand *a = &l->steps[n].operands[r], *b = &l->steps[n].operands[w];
     if (a->inplace_of == (int8_t)w || b->inplace_of == (int8_t)r) return false;
-    struct weft_extent x = weft_extent_of(l, a), y = weft_extent_of(l, b);
-    enum weft_overlap how = weft_extent_compare(l, &x, &y);
-    if (l->blind && how == WEFT_MEET) {
+    struct weft_byte_range x = weft_byte_range_of(l, a), y = weft_byte_range_of(l, b);
+    enum weft_overlap how = weft_byte_range_compare(l, &x, &y);
+    if (l->skip_alias_check && how == WEFT_OVERLAPPING) {
         a->inplace_of = (int8_t)w;
         a->flags |= WEFT_OPERAND_INPLACE;
         return false;
     }
     bool in_place = how == WEFT_SAME && (a->flags & b->flags & WEFT_OPERAND_INPLACE) && a->dtype == b->dtype;
-    if (how == WEFT_APART || in_place) {
+    if (how == WEFT_DISJOINT || in_place) {
         a->inplace_of = (int8_t)w;
-        a->flags |= how == WEFT_APART ? WEFT_OPERAND_APART : WEFT_OPERAND_INPLACE;
+        a->flags |= how == WEFT_DISJOINT ? WEFT_OPERAND_DISJOINT : WEFT_OPERAND_INPLACE;
         return false;
     }
     stage(l, n, r, w);

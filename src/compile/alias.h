@@ -1,8 +1,8 @@
 /// Which elements of which memory values show, and what follows for a step that writes a range others read.
 ///
-/// Ranges are symbolic: two of them are apart, or the same, only if that holds for all sizes of the schedule. The rules
-/// (docs/aliasing.md states them for users):
-/// - reads that are apart from what a step writes share the binding of the tensor with it;
+/// Ranges are symbolic: two of them are disjoint, or the same, only if that holds for all sizes of the schedule. The
+/// rules (docs/aliasing.md states them for users):
+/// - reads that are disjoint from what a step writes share the binding of the tensor with it;
 /// - a step may read the very range that it writes if each element is read, by the invocation that writes it, before it
 ///   writes: an elementwise or row program without row maps, whose operand has the shape of what is written;
 /// - all else is made right by a copy: the write stands alone behind (fuse.c), or what is read is copied before.

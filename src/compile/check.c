@@ -7,7 +7,9 @@
 #include "plan/update.h"
 #include <string.h>
 
-static bool meet(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) { return a < b + b_size && b < a + a_size; }
+static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) {
+    return a < b + b_size && b < a + a_size;
+}
 
 static weft_status check_slots(const struct weft_plan *plan, const struct weft_step *s) {
     const struct weft_gpu_caps *c = &plan->caps;
@@ -25,7 +27,7 @@ static weft_status check_slots(const struct weft_plan *plan, const struct weft_s
             if (a->kind != b->kind)
                 return weft_fail(WEFT_ERR_INTERNAL, "step '%s': bindings %u and %u use one buffer read and read_write",
                                  s->label, j, i);
-            if (a->kind == WEFT_BIND_READ_WRITE && meet(a->offset, a->size, b->offset, b->size))
+            if (a->kind == WEFT_BIND_READ_WRITE && overlap(a->offset, a->size, b->offset, b->size))
                 return weft_fail(WEFT_ERR_INTERNAL, "step '%s': writable bindings %u and %u overlap", s->label, j, i);
         }
     }
@@ -33,7 +35,7 @@ static weft_status check_slots(const struct weft_plan *plan, const struct weft_s
 }
 
 /// True if two operands have a binding in common.
-static bool segments_meet(const struct weft_operand *a, const struct weft_operand *b) {
+static bool segments_overlap(const struct weft_operand *a, const struct weft_operand *b) {
     uint32_t a_n = a->bound.n_segments ? a->bound.n_segments : 1, b_n = b->bound.n_segments ? b->bound.n_segments : 1;
     return a->bound.slot < b->bound.slot + b_n && b->bound.slot < a->bound.slot + a_n;
 }
@@ -66,12 +68,13 @@ static weft_status check_segments(const struct weft_schedule *sc, const struct w
 /// Live element offset of an operand, and the element behind its last, as dims of its type.
 static void live_range(struct weft_dims *dims, const struct weft_operand *o, weft_dim *start, weft_dim *end) {
     int64_t width = weft_accessor_width(o->dtype);
-    *start = o->elem_offset == WEFT_DIM_BAD ? weft_dim_const(dims, 0) : o->elem_offset;
-    if (o->count == 0 || o->count == WEFT_DIM_BAD) *end = weft_dim_const(dims, (int64_t)o->bytes / width);
+    *start = o->elem_offset;
+    if (o->count == WEFT_DIM_NONE) *end = weft_dim_const(dims, (int64_t)o->bytes / width);
     else *end = weft_dim_add(dims, *start, o->count);
 }
 
-/// True if operand p ends before q begins, for all sizes of the schedule; halves that share a word count as meeting.
+/// True if operand p ends before q begins, for all sizes of the schedule; elements that share a word count as
+/// overlapping.
 static bool ends_before(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_operand *p,
                         const struct weft_operand *q) {
     struct weft_dims *dims = plan->graph->dims;
@@ -79,6 +82,7 @@ static bool ends_before(const struct weft_plan *plan, const struct weft_schedule
     weft_dim from, p_end, q_start;
     live_range(dims, p, &from, &p_end);
     live_range(dims, q, &q_start, &from);
+    if (p->count == WEFT_DIM_ZERO || q->count == WEFT_DIM_ZERO) return true; // nothing is touched
     p_end = weft_dim_add(dims, weft_dim_mul(dims, p_end, weft_dim_const(dims, pw)),
                          weft_dim_const(dims, (int64_t)p->bound.slot_offset));
     q_start = weft_dim_add(dims, weft_dim_mul(dims, q_start, weft_dim_const(dims, qw)),
@@ -86,19 +90,18 @@ static bool ends_before(const struct weft_plan *plan, const struct weft_schedule
     weft_dim gap = weft_dim_sub(dims, q_start, p_end);
     if (gap == WEFT_DIM_BAD) return false;
     weft_dim_bounds_within(dims, gap, sc->lo, sc->hi, &lo, &hi);
-    bool whole = (pw == 4 && qw == 4) || weft_dim_is_multiple(dims, p_end, 4);
-    return lo >= (whole ? 0 : 2);
+    return lo >= (weft_dim_is_multiple(dims, p_end, 4) ? 0 : 4 - (pw < qw ? pw : qw));
 }
 
-/// Two operands of one binding, one of them written: apart for all sizes, or one range and declared one element map.
+/// Two operands of one binding, one of them written: disjoint for all sizes, or one range and declared one element map.
 static bool may_stand(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s,
                       uint32_t i, uint32_t j) {
     const struct weft_operand *a = &s->operands[i], *b = &s->operands[j];
-    if (!meet(a->bound.slot_offset, a->bytes, b->bound.slot_offset, b->bytes)) return true;
-    bool whole = a->split.first == 0 && b->split.first == 0; // else the bytes of a piece say it all
+    if (!overlap(a->bound.slot_offset, a->bytes, b->bound.slot_offset, b->bytes)) return true;
+    bool whole = a->split.first == 0 && b->split.first == 0; // else the bytes of a split step decide
     if (whole && a->tensor == b->tensor && (ends_before(plan, sc, a, b) || ends_before(plan, sc, b, a))) return true;
-    bool declared = (a->inplace_of == (int8_t)j && !(a->flags & WEFT_OPERAND_APART)) ||
-                    (b->inplace_of == (int8_t)i && !(b->flags & WEFT_OPERAND_APART)) ||
+    bool declared = (a->inplace_of == (int8_t)j && !(a->flags & WEFT_OPERAND_DISJOINT)) ||
+                    (b->inplace_of == (int8_t)i && !(b->flags & WEFT_OPERAND_DISJOINT)) ||
                     (a->flags & b->flags & WEFT_OPERAND_INPLACE);
     return declared && a->bound.slot_offset == b->bound.slot_offset && a->elem_offset == b->elem_offset &&
            a->count == b->count && a->dtype == b->dtype && a->split.first == b->split.first &&
@@ -133,7 +136,7 @@ static weft_status check_operands(const struct weft_plan *plan, const struct wef
                              o->name, t->name);
         for (uint32_t j = 0; j < i; j++) { // two operands of one range must be one element map
             const struct weft_operand *p = &s->operands[j];
-            if (!segments_meet(p, o) || !((p->access | o->access) & WEFT_WRITE)) continue;
+            if (!segments_overlap(p, o) || !((p->access | o->access) & WEFT_WRITE)) continue;
             if (!may_stand(plan, sc, s, i, j))
                 return weft_fail(WEFT_ERR_INTERNAL, "step '%s': operands '%s' and '%s' overlap partly", s->label,
                                  p->name, o->name);
@@ -158,7 +161,7 @@ static uint64_t corner_groups(const struct weft_plan *plan, const struct weft_sc
     return most;
 }
 
-/// A piece of a cut step: its neighbours go on where it ends, and each operand still has what its items reach.
+/// A part of a split step: its neighbours go on where it ends, and each operand still has what its items reach.
 static weft_status check_piece(const struct weft_plan *plan, const struct weft_schedule *sc, uint32_t n) {
     const struct weft_step *s = &sc->steps[n], *next = n + 1 < sc->n_steps ? s + 1 : NULL;
     struct weft_step whole = *s;
@@ -173,7 +176,7 @@ static weft_status check_piece(const struct weft_plan *plan, const struct weft_s
         const struct weft_tensor *t = &sc->tensors[o->tensor];
         if (o->split.first == 0 && o->byte_offset + o->bytes == weft_align256(t->bytes)) continue; // all of it
         int64_t view = 0;
-        if (o->elem_offset != WEFT_DIM_BAD) good &= weft_dim_is_const(plan->graph->dims, o->elem_offset, &view);
+        good &= weft_dim_is_const(plan->graph->dims, o->elem_offset, &view);
         uint64_t width = weft_accessor_width(o->dtype), start = o->byte_offset - o->split.first * width;
         if (o->every == 0) {
             good &= o->split.first == 0;
@@ -186,7 +189,8 @@ static weft_status check_piece(const struct weft_plan *plan, const struct weft_s
                 (start + lo * width >= o->byte_offset || lo * width >= most) &&
                 o->byte_offset + o->bytes >= (end < most ? end : most);
     }
-    if (!good) return weft_fail(WEFT_ERR_INTERNAL, "step '%s' does not do its part of the step that was cut", s->label);
+    if (!good)
+        return weft_fail(WEFT_ERR_INTERNAL, "step '%s' does not do its part of the step that was split", s->label);
     return WEFT_OK;
 }
 
@@ -216,7 +220,8 @@ static weft_status check_transients(const struct weft_schedule *sc) {
             for (uint32_t a = 0; a < n_needed && status == WEFT_OK; a++) {
                 uint32_t k = needed[a];
                 const struct weft_tensor *v = &sc->tensors[k];
-                if (k == o->tensor || v->heap != t->heap || !meet(v->offset, v->bytes, t->offset, t->bytes)) continue;
+                if (k == o->tensor || v->heap != t->heap || !overlap(v->offset, v->bytes, t->offset, t->bytes))
+                    continue;
                 bool pair = false;
                 for (uint32_t q = 0; q < s->n_operands; q++)
                     pair |= s->operands[q].tensor == k &&

@@ -15,7 +15,7 @@ struct weft_compile_params {
     bool checked;
     /// Tests of the checkers: 1: overlaps with a written range are taken for one element map; 2: and no plan is
     /// checked.
-    int blind;
+    int skip_alias_check;
     uint32_t page_rows;                  ///< rows of a page of paged states: a power of two from 4 to 4096; 0: chosen
     enum weft_state_policy state_policy; ///< as in weft_program_compile_params
     uint32_t beams;                      ///< likewise

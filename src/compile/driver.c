@@ -28,7 +28,7 @@ static weft_status fuse(struct weft_compiling *c) { return weft_pass_fuse(&c->lo
 static weft_status shards(struct weft_compiling *c) { return weft_pass_shards(c->plan, c->params->weights_of); }
 static weft_status place(struct weft_compiling *c) { return weft_pass_place(c->plan, c->schedule); }
 static weft_status check(struct weft_compiling *c) {
-    return c->params->blind == 2 ? WEFT_OK : weft_plan_check(c->plan, c->schedule);
+    return c->params->skip_alias_check == 2 ? WEFT_OK : weft_plan_check(c->plan, c->schedule);
 }
 static weft_status heaps(struct weft_compiling *c) {
     for (uint32_t h = 0; h < WEFT_HEAPS; h++)
@@ -43,7 +43,7 @@ static const struct weft_pass {
     weft_status (*run)(struct weft_compiling *c);
 } passes[] = {
     {{"verify", WEFT_PASS_PLAN, "A graph as its builder left it is one that keeps the rules of ir/graph.h."}, verify},
-    {{"pairs", WEFT_PASS_PLAN, "Pairs of past and present are states, or are listed as apart in the plan."},
+    {{"pairs", WEFT_PASS_PLAN, "Pairs of past and present are states, or are listed as separate in the plan."},
      weft_pass_pairs},
     {{"leaves", WEFT_PASS_PLAN, "No output is a leaf or a version of a state: a view stands between, which is copied."},
      leaves},
@@ -73,17 +73,17 @@ static const struct weft_pass {
     {{"fuse", WEFT_PASS_LOWER, "Every live node stands in one group; groups stand in an order that runs."}, fuse},
     {{"lower", WEFT_PASS_LOWER, "Every group has its steps: kernels, operands by name, tensors without a place."},
      weft_pass_lower},
-    {{"alias", WEFT_PASS_LOWER, "No step reads a range that it writes, but apart from it or in place; the rest is "
+    {{"alias", WEFT_PASS_LOWER, "No step reads a range that it writes, but disjoint from it or in place; the rest is "
                                 "copied in front."}, weft_pass_alias},
     {{"commit", WEFT_PASS_LOWER, "Writers of states of two buffers have the past at hand; double-buffered states have "
                                  "their copies at the end."}, weft_pass_commit},
     {{"shards", WEFT_PASS_STEPS, "Every part of a weight has a shard and an offset."}, shards},
     {{"place", WEFT_PASS_STEPS, "Every transient has a lifetime, a heap and an offset; no two that live together "
-                                "meet."}, place},
+                                "overlap."}, place},
     {{"limits", WEFT_PASS_STEPS, "Grid, workgroup and workgroup memory of each step are within the device's limits."},
      weft_pass_limits},
-    {{"split", WEFT_PASS_STEPS, "Steps with operands above a binding are pieces, each over a run of workgroups, where "
-                                "that helps."}, weft_pass_split},
+    {{"split", WEFT_PASS_STEPS, "Steps with operands above a binding are split, each part over a run of workgroups, "
+                                "where that helps."}, weft_pass_split},
     {{"bind", WEFT_PASS_STEPS, "Every operand of every step has its binding or bindings."}, weft_pass_bind},
     {{"write", WEFT_PASS_STEPS, "Every step has its complete WGSL."}, weft_pass_write},
     {{"check", WEFT_PASS_STEPS, "Every step is one that WebGPU accepts, validated without the binder's code."}, check},
@@ -125,7 +125,7 @@ static weft_status attempt(struct weft_compiling *c) {
 /// Lowers with smaller and smaller groups where steps do not fit; should that not end, with less fusion everywhere.
 static weft_status compile_schedule(struct weft_compiling *c) {
     struct weft_str *report = &c->plan->report;
-    bool told = false; // that the schedule is fused less
+    bool reported = false; // that the schedule is fused less
     memset(c->node_budget, 0, c->plan->graph->n_nodes);
     c->level = 2 - (c->params->no_fuse == 2) - 2 * (c->params->no_fuse == 1);
     for (c->attempt = 0;; c->attempt++) {
@@ -134,8 +134,8 @@ static weft_status compile_schedule(struct weft_compiling *c) {
         if (c->fit == WEFT_FITS) return WEFT_OK;
         weft_str_cut(report, mark);
         if (c->params->show) weft_str_cut(c->params->show_to, shown);
-        if (!told) weft_str_addf(report, "schedule %s: fused less: %s\n", c->schedule->name, c->why);
-        told = true;
+        if (!reported) weft_str_addf(report, "schedule %s: fused less: %s\n", c->schedule->name, c->why);
+        reported = true;
         if (c->attempt < MAX_ATTEMPTS) continue;
         weft_str_addf(report, "schedule %s: fusion level %d does not fit this device: %s\n", c->schedule->name,
                       c->level, weft_error_message());

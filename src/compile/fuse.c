@@ -143,10 +143,10 @@ static bool reads_all(const struct weft_fuser *f, uint32_t a, uint32_t b, weft_d
     return true;
 }
 
-/// Number of rows of a group that reduces; WEFT_DIM_BAD: it has none.
+/// Number of rows of a group that reduces; WEFT_DIM_NONE: it has none.
 static weft_dim rows_of(const struct weft_fuser *f, const struct weft_space *s) {
     weft_dim rows = weft_dim_const(f->g->dims, 1);
-    if (!s->n_reductions) return WEFT_DIM_BAD;
+    if (!s->n_reductions) return WEFT_DIM_NONE;
     for (uint32_t a = 0; a < s->type.rank; a++)
         if (!(s->mask >> a & 1)) rows = weft_dim_mul(f->g->dims, rows, s->type.dims[a]);
     return rows;

@@ -59,7 +59,7 @@ void weft_groups_unbridge(struct weft_fuser *f, uint32_t a, bool take);
 bool weft_groups_may_merge(struct weft_fuser *f, uint32_t a, uint32_t b);
 /// Moves all members of `from` to `into`, and keeps the order topological.
 void weft_groups_merge(struct weft_fuser *f, uint32_t into, uint32_t from);
-/// True if a state write and a read, or another write, of the same memory would meet in the two as one dispatch.
+/// True if a state write and a read, or another write, of the same memory would overlap in the two as one dispatch.
 /// Reading the very range that is written clashes where `strict` (a group, or WEFT_ALL_GROUPS) takes part, and in
 /// prologues, which every workgroup computes.
 bool weft_groups_clash(const struct weft_fuser *f, uint32_t a, uint32_t b, uint32_t strict, struct weft_clash *why);

@@ -39,14 +39,14 @@ weft_status weft_lower_begin(struct weft_compiling *c) {
                              .caps = &c->plan->caps,
                              .profile = &c->plan->profile,
                              .node_budget = c->node_budget,
-                             .blind = c->params->blind != 0};
+                             .skip_alias_check = c->params->skip_alias_check != 0};
     memcpy(l->lo, c->schedule->lo, sizeof l->lo);
     memcpy(l->hi, c->schedule->hi, sizeof l->hi);
     l->node_group = weft_calloc(g->n_nodes + 1, sizeof *l->node_group);
     l->places = weft_alloc((g->n_values + 1) * sizeof *l->places);
     l->copy_why = weft_arena_alloc(&c->plan->arena, (g->n_nodes + 1) * sizeof *l->copy_why);
     if (!l->node_group || !l->places || !l->copy_why) return out_of_memory();
-    for (size_t i = 0; i < g->n_values; i++) l->places[i] = (struct weft_place){WEFT_NO_TENSOR, WEFT_DIM_BAD};
+    for (size_t i = 0; i < g->n_values; i++) l->places[i] = (struct weft_place){WEFT_NO_TENSOR, WEFT_DIM_ZERO};
     return index_uses(l);
 }
 
@@ -84,7 +84,6 @@ static weft_dim view_offset(struct weft_lower *l, const struct weft_node *n, wef
     struct weft_dims *dims = l->graph->dims;
     const struct weft_type *from = &weft_lv(l, n->in[0])->type, *to = &weft_lv(l, n->out[0])->type;
     uint32_t wide = weft_accessor_width(from->dtype), narrow = weft_accessor_width(to->dtype);
-    if (offset == WEFT_DIM_BAD) offset = weft_dim_const(dims, 0);
     if (n->op->view == WEFT_VIEW_ROWS)
         offset =
             weft_dim_add(dims, offset,
@@ -98,7 +97,7 @@ static weft_dim view_offset(struct weft_lower *l, const struct weft_node *n, wef
         offset = weft_dim_floordiv(dims, offset, narrow / wide);
     }
     if (offset == WEFT_DIM_BAD) weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while compiling the graph");
-    return offset == 0 ? WEFT_DIM_BAD : offset; // handle 0 is the constant 0
+    return offset;
 }
 
 static weft_status lower_views(struct weft_lower *l, const struct weft_group *group) {
@@ -149,7 +148,7 @@ static weft_status place_views(struct weft_lower *l, uint32_t k) {
     const struct weft_group *group = &l->groups[k];
     for (uint32_t i = 0; i < group->n_nodes && l->status == WEFT_OK; i++) {
         const struct weft_node *n = &l->graph->nodes[group->nodes[i]];
-        if (!n->op->view || !weft_lower_escapes(l, k, n->out[0])) continue;
+        if (!n->op->view || !weft_lower_live_out(l, k, n->out[0])) continue;
         weft_value of = weft_x_rests_in(l, k, n->out[0]);
         if (of != WEFT_NO_VALUE) weft_lower_view(l, n->out[0], of, weft_dim_const(l->graph->dims, 0));
     }

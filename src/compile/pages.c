@@ -124,8 +124,8 @@ weft_status weft_pass_pages(struct weft_compiling *c) {
         const struct weft_state_access *a = n->dead ? NULL : weft_op_sink(n->op);
         uint32_t state = a ? state_of(p, n->in[a->operand]) : UINT32_MAX;
         if (state == UINT32_MAX || p->states[state].kind != WEFT_STATE_PAGED) continue;
-        weft_dim ahead = weft_plan_ahead(p, n->in[a->at]), rows = p->graph->values[n->in[a->value]].type.dims[0];
-        weft_dim span = ahead == WEFT_DIM_BAD ? WEFT_DIM_BAD : weft_dim_add(p->graph->dims, rows, ahead);
+        weft_dim rows = p->graph->values[n->in[a->value]].type.dims[0];
+        weft_dim span = weft_dim_add(p->graph->dims, rows, weft_plan_ahead(p, n->in[a->at]));
         if (span == WEFT_DIM_BAD) return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph");
         WEFT_TRY(add_span(&p->page_groups[p->states[state].pages], span));
     }

@@ -1,4 +1,4 @@
-/// Pairs of past and present become states, unless the pair, the program or beam search keeps them apart.
+/// Pairs of past and present become states, unless the pair, the program or beam search keeps them separate.
 #include "compile/passes.h"
 #include "core/error.h"
 
@@ -6,9 +6,9 @@ static uint8_t causes_of(const struct weft_pair *p, const struct weft_compile_pa
     enum weft_state_policy program = params->state_policy;
     uint8_t causes = 0;
     if (p->policy == WEFT_STATE_SEPARATE && (program == WEFT_STATE_AS_DECLARED || program == WEFT_STATE_SEPARATE))
-        causes |= WEFT_APART_PAIR;
-    if (program == WEFT_STATE_SEPARATE) causes |= WEFT_APART_PROGRAM;
-    if (params->beams > 1) causes |= WEFT_APART_BEAMS;
+        causes |= WEFT_SEPARATE_BY_PAIR;
+    if (program == WEFT_STATE_SEPARATE) causes |= WEFT_SEPARATE_BY_PROGRAM;
+    if (params->beams > 1) causes |= WEFT_SEPARATE_BY_BEAMS;
     return causes;
 }
 
@@ -38,8 +38,8 @@ weft_status weft_pass_pairs(struct weft_compiling *c) {
             continue;
         }
         plan->pairs[plan->n_pairs++] = (struct weft_plan_pair){p->past, p->present, causes};
-        weft_str_addf(&plan->report, "past '%s' and present '%s' stay apart\n", p->past, p->present);
+        weft_str_addf(&plan->report, "past '%s' and present '%s' stay separate\n", p->past, p->present);
     }
-    g->n_pairs = 0; // those that are apart are the plan's now
+    g->n_pairs = 0; // those that are separate are the plan's now
     return WEFT_OK;
 }

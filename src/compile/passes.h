@@ -67,8 +67,8 @@ weft_status weft_pass_shards(struct weft_plan *plan, const struct weft_plan *fro
 /// lower_bound. Errors: LIMIT (they fit no heap), NOMEM.
 weft_status weft_pass_place(const struct weft_plan *plan, struct weft_schedule *schedule);
 
-/// By how much the run has moved a variable on where version `var` of it is read. WEFT_DIM_BAD: out of memory, or
-/// something else than `advance` wrote it.
+/// By how much the run has moved a variable on where version `var` of it is read. WEFT_DIM_NONE: something else
+/// than `advance` wrote it, which no variable with a tracked position has seen.
 weft_dim weft_plan_ahead(struct weft_plan *plan, weft_value var);
 
 /// What stands behind a pass, as text: the graph, the groups, or the steps (show.c).

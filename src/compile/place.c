@@ -117,7 +117,7 @@ static void count_neighbours(const struct placer *p, uint32_t t, uint32_t cost[W
     }
 }
 
-/// Lowest offset in heap h at which tensor t meets none that is alive with it; *at receives its place in the heap's
+/// Lowest offset in heap h at which tensor t overlaps none that is alive with it; *at receives its place in the heap's
 /// list.
 static uint64_t first_fit(const struct placer *p, uint32_t t, uint32_t h, uint32_t *at) {
     const struct weft_tensor *x = &p->sc->tensors[t];

@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-// ---- what both forms say -------------------------------------------------------------------------------------------
+// ---- what both forms report
+// -------------------------------------------------------------------------------------------
 
 /// Text of a guard: the symbols that the schedule narrows, or all of them.
 static void add_guard(const struct weft_plan *p, const struct weft_schedule *sc, struct weft_str *out) {

@@ -32,11 +32,11 @@ static void show_operand(const struct weft_plan *p, const struct weft_tensor *t,
     else weft_str_add(out, weft_print_mem(t->mem));
     if (placed) weft_str_addf(out, "+%" PRIu64 ":%" PRIu64, t->offset + o->byte_offset, o->bytes);
     weft_str_addf(out, " (%s, %s", t->name, weft_dtype_name(o->dtype));
-    if (o->elem_offset != WEFT_DIM_BAD) {
+    if (o->elem_offset != WEFT_DIM_ZERO) {
         weft_str_add(out, " from element ");
         weft_dim_print(p->graph->dims, o->elem_offset, out);
     }
-    weft_str_addf(out, ")%s\n", o->inplace_of < 0 ? "" : o->flags & WEFT_OPERAND_APART ? " apart" : " in place");
+    weft_str_addf(out, ")%s\n", o->inplace_of < 0 ? "" : o->flags & WEFT_OPERAND_DISJOINT ? " disjoint" : " in place");
 }
 
 static void show_steps(const struct weft_compiling *c, const struct weft_step *steps, uint32_t n,

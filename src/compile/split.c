@@ -1,6 +1,6 @@
 /// Splits steps whose operands are larger than a binding. Pieces are steps of the same kernel, each over a run of
 /// workgroups, with the operands narrowed to what these reach. Elements keep their numbers (the accessor's offset makes
-/// up for the bytes that are left out), so pieces share a pipeline and compute what the whole would.
+/// up for the bytes that are left out), so parts share a pipeline and compute what the whole would.
 ///
 /// A step is split where that makes every operand fit a binding, or where the segments of its operands (bind.c) need
 /// more bindings than there are. What any workgroup may reach (a table, a cache of keys) is not narrowed and has
@@ -24,8 +24,7 @@ static uint64_t most_groups(const struct weft_plan *plan, const struct weft_sche
         const struct weft_operand *o = &s->operands[i];
         if (o->every == 0 || o->unit == 0) continue;
         int64_t lo, hi = (int64_t)(o->bytes / weft_accessor_width(o->dtype));
-        if (o->count != 0 && o->count != WEFT_DIM_BAD)
-            weft_dim_bounds_within(plan->graph->dims, o->count, sc->lo, sc->hi, &lo, &hi);
+        if (o->count != WEFT_DIM_NONE) weft_dim_bounds_within(plan->graph->dims, o->count, sc->lo, sc->hi, &lo, &hi);
         uint64_t items = weft_bytes_times(((hi > 0 ? (uint64_t)hi : 0) + o->unit - 1) / o->unit, o->every);
         if ((items + s->items - 1) / s->items < least) least = (items + s->items - 1) / s->items;
     }
@@ -35,7 +34,7 @@ static uint64_t most_groups(const struct weft_plan *plan, const struct weft_sche
 /// Elements in front of an operand that a live view adds; false if they vary.
 static bool view_start(const struct weft_plan *plan, const struct weft_operand *o, uint64_t *elements) {
     int64_t start = 0;
-    if (o->elem_offset != WEFT_DIM_BAD && !weft_dim_is_const(plan->graph->dims, o->elem_offset, &start)) return false;
+    if (!weft_dim_is_const(plan->graph->dims, o->elem_offset, &start)) return false;
     *elements = start > 0 ? (uint64_t)start : 0;
     return start >= 0;
 }
@@ -44,8 +43,8 @@ static bool same_reach(const struct weft_operand *a, const struct weft_operand *
     return a->every == b->every && a->unit == b->unit;
 }
 
-/// An operand that no one binding holds and of which a piece needs a part. Halves of a pair are narrowed alike or not
-/// at all.
+/// An operand that no one binding holds and of which a part of the step needs some. Halves of a pair are narrowed alike
+/// or not at all.
 static bool narrows(const struct weft_plan *plan, const struct weft_step *s, uint32_t i) {
     const struct weft_operand *o = &s->operands[i];
     uint64_t start;
@@ -59,7 +58,7 @@ static bool narrows(const struct weft_plan *plan, const struct weft_step *s, uin
 }
 
 /// Bytes of operand i that `groups` workgroups reach at most.
-static uint64_t piece_bytes(const struct weft_step *s, const struct weft_operand *o, uint64_t groups) {
+static uint64_t part_bytes(const struct weft_step *s, const struct weft_operand *o, uint64_t groups) {
     return (groups * s->items / o->every + 2) * o->unit * weft_accessor_width(o->dtype) + 512;
 }
 
@@ -78,8 +77,8 @@ static void narrow(const struct weft_plan *plan, const struct weft_step *s, stru
 }
 
 static weft_status add_fields(struct weft_plan *plan, struct weft_step *s) {
-    struct weft_field *fields = weft_arena_alloc(&plan->arena, (s->n_fields + WEFT_CUT_FIELDS + 1) * sizeof *fields);
-    if (!fields) return weft_fail(WEFT_ERR_NOMEM, "out of memory while cutting step '%s'", s->label);
+    struct weft_field *fields = weft_arena_alloc(&plan->arena, (s->n_fields + WEFT_SPLIT_FIELDS + 1) * sizeof *fields);
+    if (!fields) return weft_fail(WEFT_ERR_NOMEM, "out of memory while splitting step '%s'", s->label);
     for (uint32_t i = 0; i < s->n_fields; i++) fields[i] = s->fields[i];
     fields[s->n_fields++] = (struct weft_field){"cut_first", WEFT_U32};
     fields[s->n_fields++] = (struct weft_field){"cut_count", WEFT_U32};
@@ -95,22 +94,22 @@ static weft_status fits(const struct weft_plan *plan, const struct weft_schedule
     return weft_bind_step(plan, sc, &trial);
 }
 
-/// Pieces of `each` workgroups, all of which have to fit (LIMIT). *pieces is the caller's to free.
-static weft_status cut(struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *whole,
-                       uint64_t groups, uint64_t each, struct weft_step **pieces, uint32_t *n_pieces) {
+/// Parts of `each` workgroups, all of which have to fit (LIMIT). *parts is the caller's to free.
+static weft_status split_whole(struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *whole,
+                               uint64_t groups, uint64_t each, struct weft_step **parts, uint32_t *n_parts) {
     uint32_t n = (uint32_t)((groups + each - 1) / each);
     struct weft_step model = *whole;
     weft_status status = add_fields(plan, &model);
-    *pieces = weft_alloc(n * sizeof **pieces);
-    *n_pieces = n;
-    if (!*pieces) status = weft_fail(WEFT_ERR_NOMEM, "out of memory while cutting step '%s'", whole->label);
+    *parts = weft_alloc(n * sizeof **parts);
+    *n_parts = n;
+    if (!*parts) status = weft_fail(WEFT_ERR_NOMEM, "out of memory while splitting step '%s'", whole->label);
     for (uint32_t i = 0; i < n && status == WEFT_OK; i++) {
-        struct weft_step *s = &(*pieces)[i];
+        struct weft_step *s = &(*parts)[i];
         *s = model;
         s->split.first = (uint32_t)(i * each);
         s->split.end = (uint32_t)(groups - s->split.first < each ? groups : s->split.first + each);
-        s->label = weft_arena_printf(&plan->arena, "%s, piece %u of %u", whole->label, i + 1, n);
-        if (!s->label) status = weft_fail(WEFT_ERR_NOMEM, "out of memory while cutting step '%s'", whole->label);
+        s->label = weft_arena_printf(&plan->arena, "%s, split %u of %u", whole->label, i + 1, n);
+        if (!s->label) status = weft_fail(WEFT_ERR_NOMEM, "out of memory while splitting step '%s'", whole->label);
         for (uint32_t k = 0; k < s->n_operands && status == WEFT_OK; k++)
             if (narrows(plan, whole, k)) narrow(plan, s, &s->operands[k]);
         for (uint32_t k = 0; k < s->n_operands && s->copy.kind; k++)
@@ -118,16 +117,16 @@ static weft_status cut(struct weft_plan *plan, const struct weft_schedule *sc, c
         if (status == WEFT_OK) status = fits(plan, sc, s);
     }
     if (status == WEFT_OK) return WEFT_OK;
-    weft_free(*pieces);
-    *pieces = NULL;
+    weft_free(*parts);
+    *parts = NULL;
     return status;
 }
 
-/// Pieces in place of a step, or *pieces NULL: it stays whole, whether the binder can do with it or not.
+/// Parts in place of a step, or *parts NULL: it stays whole, whether the binder can do with it or not.
 static weft_status split_step(struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *step,
-                              struct weft_step **pieces, uint32_t *n_pieces) {
-    *pieces = NULL;
-    *n_pieces = 1;
+                              struct weft_step **parts, uint32_t *n_parts) {
+    *parts = NULL;
+    *n_parts = 1;
     bool any = false, all = true; // operands above a binding that can be narrowed: some, all
     for (uint32_t i = 0; i < step->n_operands; i++) {
         bool large = step->operands[i].bytes + 256 > plan->caps.max_binding, can = narrows(plan, step, i);
@@ -140,11 +139,11 @@ static weft_status split_step(struct weft_plan *plan, const struct weft_schedule
     uint64_t groups = most_groups(plan, sc, step), each = groups;
     for (uint32_t i = 0; i < step->n_operands; i++)
         while (each > 1 && narrows(plan, step, i) &&
-               piece_bytes(step, &step->operands[i], each) > (plan->caps.max_binding & ~(uint64_t)255))
+               part_bytes(step, &step->operands[i], each) > (plan->caps.max_binding & ~(uint64_t)255))
             each = (each + 1) / 2;
     if (groups > UINT32_MAX || groups < 2 || each == groups) return WEFT_OK;
     for (; (groups + each - 1) / each <= MOST_PIECES; each = (each + 1) / 2) {
-        status = cut(plan, sc, step, groups, each, pieces, n_pieces);
+        status = split_whole(plan, sc, step, groups, each, parts, n_parts);
         if (status != WEFT_ERR_LIMIT || each == 1) break;
     }
     return status == WEFT_ERR_LIMIT ? WEFT_OK : status;
@@ -161,10 +160,10 @@ static weft_status install(struct weft_plan *plan, struct weft_schedule *sc, con
     }
     sc->steps = weft_arena_dup(&plan->arena, steps, n_steps * sizeof *steps);
     sc->n_steps = n_steps;
-    return sc->steps ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while cutting steps");
+    return sc->steps ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while splitting steps");
 }
 
-/// The schedule's steps with pieces in place of some of them, as far as it has come.
+/// The schedule's steps with parts in place of some of them, as far as it has come.
 struct cutter {
     struct weft_step *steps;
     size_t cap;
@@ -178,27 +177,27 @@ static bool append(struct cutter *c, const struct weft_step *steps, uint32_t n) 
 }
 
 static weft_status split_one(struct weft_plan *plan, struct weft_schedule *sc, uint32_t i, struct cutter *c) {
-    struct weft_step *pieces = NULL;
+    struct weft_step *parts = NULL;
     uint32_t n = 1;
-    weft_status status = split_step(plan, sc, &sc->steps[i], &pieces, &n);
-    if (status != WEFT_OK || (!pieces && c->steps == NULL)) return status;
-    if (pieces && c->steps == NULL && !append(c, sc->steps, i)) status = WEFT_ERR_NOMEM;
+    weft_status status = split_step(plan, sc, &sc->steps[i], &parts, &n);
+    if (status != WEFT_OK || (!parts && c->steps == NULL)) return status;
+    if (parts && c->steps == NULL && !append(c, sc->steps, i)) status = WEFT_ERR_NOMEM;
     c->place[i] = c->n;
-    if (status == WEFT_OK && !append(c, pieces ? pieces : &sc->steps[i], n)) status = WEFT_ERR_NOMEM;
-    if (pieces && status == WEFT_OK)
+    if (status == WEFT_OK && !append(c, parts ? parts : &sc->steps[i], n)) status = WEFT_ERR_NOMEM;
+    if (parts && status == WEFT_OK)
         weft_str_addf(&plan->report,
-                      "schedule %s: step %u '%s' is cut into %u pieces, because of tensors above "
+                      "schedule %s: step %u '%s' is split into %u dispatches, because of tensors above "
                       "the binding limit\n",
                       sc->name, c->place[i], sc->steps[i].label, n);
-    weft_free(pieces);
-    return status == WEFT_ERR_NOMEM ? weft_fail(status, "out of memory while cutting steps") : status;
+    weft_free(parts);
+    return status == WEFT_ERR_NOMEM ? weft_fail(status, "out of memory while splitting steps") : status;
 }
 
 weft_status weft_pass_split(struct weft_compiling *compiling) {
     struct weft_plan *plan = compiling->plan;
     struct weft_schedule *sc = compiling->schedule;
     struct cutter c = {.place = weft_alloc((sc->n_steps + 1) * sizeof *c.place)};
-    weft_status status = c.place ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while cutting steps");
+    weft_status status = c.place ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while splitting steps");
     for (uint32_t i = 0; i < sc->n_steps && status == WEFT_OK; i++) {
         c.place[i] = i;
         status = split_one(plan, sc, i, &c);

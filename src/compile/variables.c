@@ -14,7 +14,7 @@ weft_dim weft_plan_ahead(struct weft_plan *p, weft_value var) {
         const struct weft_node *n = &g->nodes[g->values[var].node];
         struct weft_op_limit limits[WEFT_MAX_LIMITS];
         uint32_t count = n->op->limits ? n->op->limits(g, n, limits) : 0;
-        if (count != 1 || limits[0].kind != WEFT_LIMIT_BOUND) return WEFT_DIM_BAD;
+        if (count != 1 || limits[0].kind != WEFT_LIMIT_BOUND) return WEFT_DIM_NONE;
         ahead = weft_dim_add(g->dims, ahead, limits[0].span);
         var = n->in[limits[0].at];
     }
@@ -71,9 +71,8 @@ static weft_status add(struct weft_plan *p, const struct weft_node *n, const str
     if (!is_known(p, x.variable, &x.position)) return WEFT_OK;
     if (p->states[x.variable].var_slot == WEFT_VAR_ACTIVE) return WEFT_OK; // runs behind its end leave no trace
     const struct weft_value_info *info = &p->graph->values[p->states[x.variable].value];
-    weft_dim ahead = weft_plan_ahead(p, var);
     x.by = x.position == WEFT_NO_POSITION ? weft_dim_const(dims, 0) : p->positions[x.position].by;
-    x.span = ahead == WEFT_DIM_BAD ? WEFT_DIM_BAD : weft_dim_add(dims, from->span, ahead);
+    x.span = weft_dim_add(dims, from->span, weft_plan_ahead(p, var));
     x.name = n->name ? n->name : n->op->name;
     x.least = info->var_lo;
     if (x.kind == WEFT_LIMIT_BOUND) x.most = weft_dim_const(dims, info->var_hi);

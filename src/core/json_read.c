@@ -54,14 +54,6 @@ static bool hex4(struct reader *r, uint32_t *code) {
     return true;
 }
 
-static size_t encode(uint32_t code, char *to) {
-    if (code < 0x80) return to[0] = (char)code, 1;
-    size_t n = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    for (size_t i = n; i-- > 1; code >>= 6) to[i] = (char)(0x80 | (code & 0x3f));
-    to[0] = (char)(0xf00 >> n | code);
-    return n;
-}
-
 // Behind a backslash. A surrogate without its other half is no character, so it is refused.
 static weft_status escape(struct reader *r, char *to, size_t *n) {
     static const char letters[] = "\"\\/bfnrt", plain[] = "\"\\/\b\f\n\r\t";
@@ -81,7 +73,7 @@ static weft_status escape(struct reader *r, char *to, size_t *n) {
             return refuse(r, "a high surrogate stands without a low one behind it");
         code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
     }
-    *n += encode(code, to + *n);
+    *n += weft_utf8_put(code, to + *n);
     return WEFT_OK;
 }
 

@@ -16,3 +16,11 @@ size_t weft_utf8_next(const char *text, size_t length, uint32_t *code) {
     if (code) *code = value;
     return n;
 }
+
+size_t weft_utf8_put(uint32_t code, char text[4]) {
+    if (code < 0x80) return text[0] = (char)code, 1;
+    size_t n = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = n; i-- > 1; code >>= 6) text[i] = (char)(0x80 | (code & 0x3f));
+    text[0] = (char)((0xf00 >> n & 0xff) | code);
+    return n;
+}

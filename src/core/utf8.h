@@ -8,4 +8,7 @@
 /// where there is none: at the end, at a stray or missing continuation byte, at an overlong form, a surrogate or a
 /// value above U+10FFFF. `code` may be NULL.
 size_t weft_utf8_next(const char *text, size_t length, uint32_t *code);
+
+/// Writes a code point up to U+10FFFF and returns its length.
+size_t weft_utf8_put(uint32_t code, char text[4]);
 #endif

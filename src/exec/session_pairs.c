@@ -16,22 +16,22 @@ static void add_tensors(const struct weft_plan *plan, struct weft_str *s) {
 
 static void add_causes(const struct weft_plan *plan, uint8_t causes, struct weft_str *s) {
     uint32_t n = 0, all = (uint32_t)__builtin_popcount(causes);
-    if (causes & WEFT_APART_PAIR)
+    if (causes & WEFT_SEPARATE_BY_PAIR)
         weft_str_addf(s, "%spolicy separate of the pair (weft_graph_pair_state)", joint(n++, all));
-    if (causes & WEFT_APART_PROGRAM)
+    if (causes & WEFT_SEPARATE_BY_PROGRAM)
         weft_str_addf(s, "%sstate_policy separate of the program (weft_program_compile_params)", joint(n++, all));
-    if (causes & WEFT_APART_BEAMS)
+    if (causes & WEFT_SEPARATE_BY_BEAMS)
         weft_str_addf(s, "%sbeam search over %u beams (weft_program_compile_params)", joint(n++, all), plan->beams);
 }
 
 static void add_ways_out(uint8_t causes, struct weft_str *s) {
     weft_str_add(s, "compile");
-    if (causes & (WEFT_APART_PAIR | WEFT_APART_PROGRAM))
+    if (causes & (WEFT_SEPARATE_BY_PAIR | WEFT_SEPARATE_BY_PROGRAM))
         weft_str_addf(s, " with %s in_place, ping_pong or double",
-                      causes & WEFT_APART_PROGRAM ? "state_policy" : "policy");
-    if (causes & WEFT_APART_BEAMS)
+                      causes & WEFT_SEPARATE_BY_PROGRAM ? "state_policy" : "policy");
+    if (causes & WEFT_SEPARATE_BY_BEAMS)
         weft_str_addf(s, "%s with beams 1 and fork sessions for the beams",
-                      causes & (WEFT_APART_PAIR | WEFT_APART_PROGRAM) ? " and" : "");
+                      causes & (WEFT_SEPARATE_BY_PAIR | WEFT_SEPARATE_BY_PROGRAM) ? " and" : "");
     weft_str_add(s, ", or run once at a time and move each present to its past in between");
 }
 
@@ -40,7 +40,7 @@ weft_status weft_session_need_shared(const weft_program *program, const char *wh
     struct weft_str s = {0};
     uint8_t causes = 0;
     if (plan->n_pairs == 0) return WEFT_OK;
-    for (uint32_t i = 0; i < plan->n_pairs; i++) causes |= plan->pairs[i].apart;
+    for (uint32_t i = 0; i < plan->n_pairs; i++) causes |= plan->pairs[i].separate;
     weft_str_addf(&s, "%s: past and present must be one state, but this program keeps apart ", what);
     add_tensors(plan, &s);
     weft_str_add(&s, " because of ");

@@ -94,16 +94,15 @@ static weft_status find_data(const struct weft_plan *plan, const struct weft_pla
 
 // ---- elements ------------------------------------------------------------------------------------------------------
 
-/// Writes n elements in file layout as the words that an accessor reads. A narrow integer takes a word, truth becomes 0
-/// or 1, quantised types become f32.
-static void widen(weft_dtype dtype, const uint8_t *from, uint64_t n, uint32_t *words) {
-    for (uint64_t i = 0; i < n && (dtype == WEFT_I8 || dtype == WEFT_U8); i++)
-        words[i] = dtype == WEFT_I8 ? (uint32_t)(int32_t)(int8_t)from[i] : from[i];
+/// n elements in file layout as an accessor reads them: truth as a byte of 0 or 1, quantised types as f32. Returns how
+/// many bytes they take.
+static uint64_t convert(weft_dtype dtype, const uint8_t *from, uint64_t n, void *to) {
+    uint8_t *bytes = to;
     for (uint64_t i = 0; i < n && dtype == WEFT_BOOL; i++)
-        words[i] = (from[4 * i] | from[4 * i + 1] | from[4 * i + 2] | from[4 * i + 3]) != 0;
-    if (!weft_dtype_info(dtype)->quantised) return;
-    float *floats = (float *)words;
-    weft_dtype_info(dtype)->decode_f32(from, (int64_t)n, floats);
+        bytes[i] = (from[4 * i] | from[4 * i + 1] | from[4 * i + 2] | from[4 * i + 3]) != 0;
+    if (dtype == WEFT_BOOL) return n;
+    weft_dtype_info(dtype)->decode_f32(from, (int64_t)n, to);
+    return n * 4;
 }
 
 /// Writes bytes as they are. A last word that they do not fill is filled with zeros.
@@ -122,18 +121,19 @@ static weft_status upload_elements(weft_gpu *gpu, const struct weft_shards *s, c
     const struct weft_dtype_info *type = weft_dtype_info(w->dtype);
     weft_buf buf = weft_shards_buf(s, w->parts[0].shard);
     uint64_t n = w->rows * w->k, offset = w->parts[0].offset, most = CHUNK_BYTES / 4;
-    if (!type->quantised && type->block_bytes > 1 && w->dtype != WEFT_BOOL && w->from == WEFT_FROM_LEAF)
+    bool leaf = w->from == WEFT_FROM_LEAF;
+    if (!type->quantised && w->dtype != WEFT_BOOL && leaf)
         return upload_bytes(gpu, buf, offset, file->data, weft_dtype_bytes(w->dtype, n));
-    uint32_t *words = weft_alloc((n < most ? n : most) * sizeof *words + 1);
-    if (!words) return weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weight '%s'", weft_weight_name(w));
+    uint8_t *chunk = weft_alloc((n < most ? n : most) * 4 + 1);
+    if (!chunk) return weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weight '%s'", weft_weight_name(w));
     weft_status status = WEFT_OK;
     for (uint64_t at = 0; at < n && status == WEFT_OK; at += most) {
-        uint64_t some = n - at < most ? n - at : most;
-        if (w->from == WEFT_FROM_LEAF) widen(w->dtype, file->data + weft_dtype_bytes(w->dtype, at), some, words);
-        else weft_wpair_decode(&w->pair, file->data, file->scales, w->first + at, some, (float *)words);
-        status = weft_buf_write(gpu, buf, offset + at * 4, words, some * 4);
+        uint64_t some = n - at < most ? n - at : most, bytes = some * 4;
+        if (leaf) bytes = convert(w->dtype, file->data + weft_dtype_bytes(w->dtype, at), some, chunk);
+        else weft_wpair_decode(&w->pair, file->data, file->scales, w->first + at, some, (float *)(void *)chunk);
+        status = upload_bytes(gpu, buf, offset + at * (bytes / some), chunk, bytes);
     }
-    weft_free(words);
+    weft_free(chunk);
     return status;
 }
 

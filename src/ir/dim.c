@@ -17,7 +17,7 @@ struct weft_dims *weft_dims_create(void) {
     t->monos = monos;
     t->monos[0] = (struct weft_dim_mono){0};
     t->n_monos = 1;
-    if (weft_dim_const(t, 0) != 0) goto fail; // handle 0 is the constant 0: a zeroed field means 0
+    if (weft_dim_const(t, 0) != WEFT_DIM_ZERO) goto fail;
     return t;
 fail:
     weft_dims_destroy(t);

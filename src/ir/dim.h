@@ -11,8 +11,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef uint32_t weft_dim;      ///< handle; compare with ==
-#define WEFT_DIM_BAD UINT32_MAX ///< out of memory or overflow; every operation on it gives it again
+typedef uint32_t weft_dim; ///< handle; compare with ==
+#define WEFT_DIM_ZERO 0u   ///< the constant 0 in every table; a zeroed field is it
+/// Out of memory, overflow or an invalid argument; every operation on it gives it again.
+#define WEFT_DIM_BAD UINT32_MAX
+/// Of a field that may stay open: none is given, and the field's comment says what then holds. It stands for no size,
+/// so operations on it give WEFT_DIM_BAD.
+#define WEFT_DIM_NONE (UINT32_MAX - 1)
 #define WEFT_MAX_SYMBOLS 16
 
 struct weft_dims; ///< the table; grows, never shrinks
@@ -32,7 +37,7 @@ weft_dim weft_dim_mod(struct weft_dims *t, weft_dim a, int64_t c);      ///< c >
 weft_dim weft_dim_min(struct weft_dims *t, weft_dim a, int64_t c);
 weft_dim weft_dim_max(struct weft_dims *t, weft_dim a, int64_t c);
 
-bool weft_dim_valid(const struct weft_dims *t, weft_dim d); ///< a handle of this table, not WEFT_DIM_BAD
+bool weft_dim_valid(const struct weft_dims *t, weft_dim d); ///< a handle of this table; BAD and NONE are not
 bool weft_dim_is_const(const struct weft_dims *t, weft_dim d, int64_t *value);
 /// True if d is a multiple of c > 0 for all sizes, as far as is known.
 bool weft_dim_is_multiple(struct weft_dims *t, weft_dim d, int64_t c);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum use {
-    HONOURED,  ///< config.c or tokenizer.c reads it
+    HONOURED,  ///< config.c or tokenizer/source_gguf.c reads it
     DESCRIBES, ///< changes nothing of a text model's logits
     NEEDS,     ///< refused unless it has the neutral value, or the family honours it
 };
@@ -162,19 +162,21 @@ static const struct row tokenizer_rows[] = {
     {"add_bos_token", HONOURED, 0},
     {"add_eos_token", HONOURED, 0},
     {"add_space_prefix", HONOURED, 0},
-    {"add_sep_token", NEEDS, 0},
+    {"add_sep_token", HONOURED, 0}, // source_gguf.c refuses this and the next four where the kind does not know them
+    {"remove_extra_whitespaces", HONOURED, 0},
+    {"precompiled_charsmap", HONOURED, 0},
+    {"normalizer.lowercase", HONOURED, 0},
+    {"normalizer.strip_accents", HONOURED, 0},
+    {"pre", HONOURED, 0},
+    {"merges", HONOURED, 0},
+    {"cls_token_id", HONOURED, 0},
+    {"seperator_token_id", HONOURED, 0}, // as files have it
+    {"separator_token_id", HONOURED, 0},
     {"add_padding_token", NEEDS, 0},
     {"add_unknown_token", NEEDS, 0},
-    {"remove_extra_whitespaces", NEEDS, 0},
-    {"precompiled_charsmap", NEEDS, NAN},
-    {"pre", DESCRIBES, 0}, // of kinds that split into words first
-    {"merges", DESCRIBES, 0},
     {"token_type_count", DESCRIBES, 0},
-    {"seperator_token_id", DESCRIBES, 0},
-    {"separator_token_id", DESCRIBES, 0},
     {"padding_token_id", DESCRIBES, 0},
     {"mask_token_id", DESCRIBES, 0},
-    {"cls_token_id", DESCRIBES, 0},
     {"prefix_token_id", DESCRIBES, 0},
     {"suffix_token_id", DESCRIBES, 0},
     {"middle_token_id", DESCRIBES, 0},

@@ -3,7 +3,7 @@
 #define WEFT_MODEL_LM_H
 #include "exec/session.h"
 #include "model/gguf.h"
-#include "model/tokenizer.h"
+#include "model/tokenizer/tokenizer.h"
 #include "weft/model.h" // weft_sampling, weft_generate_stats, enum weft_stop_reason
 
 typedef struct weft_lm weft_lm;

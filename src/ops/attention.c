@@ -43,7 +43,7 @@ enum {
 // ---- what it means -------------------------------------------------------------------------------------------------
 
 /// Handle 0 is the constant 0, which promises nothing.
-static bool has_reach(const struct weft_attr *attrs) { return attrs[REACH].d != 0; }
+static bool has_reach(const struct weft_attr *attrs) { return attrs[REACH].d != WEFT_DIM_ZERO; }
 
 static weft_status attention_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                    const struct weft_attr *attrs, struct weft_type *out) {
@@ -155,7 +155,7 @@ struct attention_cfg {
     uint32_t heads, group, kv_heads, d, dv, capacity, window;
     bool ends;            ///< there is no row behind row capacity - 1
     uint32_t split;       ///< keys a piece; 0: not split
-    weft_dim reach;       ///< what pos + T does not exceed; WEFT_DIM_BAD: not known
+    weft_dim reach;       ///< what pos + T does not exceed; WEFT_DIM_NONE: not known
     uint32_t most_pieces; ///< at the upper bounds
     uint32_t tile_rows;
     float scale, softcap;
@@ -218,7 +218,7 @@ static struct attention_tile choose_tile(const struct weft_profile *profile, uin
 /// Keys that a run may see at most, by what the host knows.
 static uint64_t keys_bound(const struct attention_cfg *cfg, uint64_t tokens, int64_t reach) {
     uint64_t keys = cfg->capacity;
-    if (cfg->reach != WEFT_DIM_BAD && reach < (int64_t)keys) keys = reach > (int64_t)tokens ? (uint64_t)reach : tokens;
+    if (cfg->reach != WEFT_DIM_NONE && reach < (int64_t)keys) keys = reach > (int64_t)tokens ? (uint64_t)reach : tokens;
     if (cfg->window && cfg->window + tokens - 1 < keys) keys = cfg->window + tokens - 1;
     return keys;
 }
@@ -230,7 +230,7 @@ static uint64_t pieces_bound(const struct attention_cfg *cfg, uint64_t tokens, i
 static void attention_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
     const struct attention_cfg *cfg = u->step->cfg;
     uint64_t tokens = (uint64_t)weft_live(u, cfg->tokens), rows = tokens * cfg->group;
-    int64_t reach = cfg->reach == WEFT_DIM_BAD ? INT64_MAX : weft_live(u, cfg->reach);
+    int64_t reach = cfg->reach == WEFT_DIM_NONE ? INT64_MAX : weft_live(u, cfg->reach);
     uint64_t pieces = tokens ? pieces_bound(cfg, tokens, reach) : 0;
     uint64_t groups = (rows + cfg->tile_rows - 1) / cfg->tile_rows * cfg->kv_heads * pieces;
     struct attention_params p = {.groups = (uint32_t)groups,
@@ -258,7 +258,7 @@ static const struct weft_kernel merge_kernel = {"attention_merge", "ops/attentio
                                                 merge_update};
 
 static int64_t most_reach(const struct weft_lower *l, const struct attention_cfg *cfg) {
-    return cfg->reach == WEFT_DIM_BAD ? INT64_MAX : weft_lower_max(l, cfg->reach);
+    return cfg->reach == WEFT_DIM_NONE ? INT64_MAX : weft_lower_max(l, cfg->reach);
 }
 
 /// Keys a piece, so that a device has enough workgroups and the partial outputs stay small; 0 where one piece would
@@ -423,7 +423,7 @@ static bool ends(const struct weft_lower *l, weft_value v) {
 
 static struct attention_cfg config(const struct weft_lower *l, const struct weft_node *node) {
     const struct weft_type *q = &weft_lv(l, node->in[Q])->type, *k = &weft_lv(l, node->in[K])->type;
-    struct attention_cfg cfg = {.tokens = q->dims[0], .reach = WEFT_DIM_BAD};
+    struct attention_cfg cfg = {.tokens = q->dims[0], .reach = WEFT_DIM_NONE};
     if (has_reach(node->attrs)) cfg.reach = node->attrs[REACH].d;
     cfg.heads = (uint32_t)weft_lower_const(l, q->dims[1]);
     cfg.kv_heads = (uint32_t)weft_lower_const(l, k->dims[1]);

@@ -43,7 +43,7 @@ enum { threads = 256, max_segments = 32, bins = 256, narrow_words = 64 + 3 * 2 *
 WEFT_PARAMS(sample_params, SAMPLE_PARAMS)
 
 struct sample_cfg {
-    weft_dim rows;
+    weft_dim rows; ///< of logits; WEFT_DIM_NONE: a single one without an axis
     uint32_t v, groups;
 };
 
@@ -148,7 +148,7 @@ static weft_status sample_eval(const struct weft_eval *e) {
 
 static void sample_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
     const struct sample_cfg *cfg = u->step->cfg;
-    int64_t rows = cfg->rows == WEFT_DIM_BAD ? 1 : weft_live(u, cfg->rows);
+    int64_t rows = cfg->rows == WEFT_DIM_NONE ? 1 : weft_live(u, cfg->rows);
     struct sample_params p = {.base = rows > 0 ? (uint32_t)(rows - 1) * cfg->v : 0};
     memcpy(words, &p, sizeof p);
     grid[0] = rows > 0 ? cfg->groups : 0;
@@ -283,7 +283,7 @@ static weft_status sample_lower(struct weft_lower *l, uint32_t group) {
         return weft_lower_fail(l, WEFT_ERR_INVALID,
                                "sample: variable '%s' goes from %lld to %lld; it must hold the tokens 0 to %u",
                                token->name, (long long)token->var_lo, (long long)token->var_hi, m.cfg.v - 1);
-    m.cfg.rows = t->rank == 2 ? t->dims[0] : WEFT_DIM_BAD;
+    m.cfg.rows = t->rank == 2 ? t->dims[0] : WEFT_DIM_NONE;
     m.segment = ((m.cfg.v + max_segments - 1) / max_segments + threads - 1) / threads * threads;
     m.segments = (m.cfg.v + m.segment - 1) / m.segment;
     m.part = weft_lower_scratch(l, "sample best", WEFT_U32, 2 * (uint64_t)m.segments);

@@ -116,7 +116,7 @@ uint32_t weft_xstep_dim(struct weft_xstep *t, weft_dim d) {
     uint32_t i = 0;
     while (i < t->dims.n && t->dims.dims[i] != d) i++;
     if (i == WEFT_X_DIMS) {
-        weft_lower_crowded(t->l, "a fused group uses more than %d live sizes", WEFT_X_DIMS);
+        weft_lower_over_budget(t->l, "a fused group uses more than %d live sizes", WEFT_X_DIMS);
         return WEFT_X_NONE;
     }
     if (i == t->dims.n) t->dims.dims[t->dims.n++] = d;

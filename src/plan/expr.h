@@ -52,7 +52,7 @@ struct weft_x {
 
 /// Writes value `x` to element `index` of an operand where `when` (WEFT_X_NONE: always) is not 0. `once`: the value is
 /// one a row, and is stored once. `last`: after all stores that are not, since what it writes over may be read by them.
-/// `packed`: elements of 16 bits, whose words the schedule owns; `index` is then the column.
+/// `packed`: elements that share words, which the schedule owns; `index` is then row * n + column.
 struct weft_xstore {
     const char *name; ///< of the operand
     weft_value v;     ///< what it stores, or the version of a state that it makes
@@ -89,7 +89,7 @@ struct weft_xstep {
     struct {
         weft_value v;
         uint32_t tensor;
-    } narrow[16]; ///< 16-bit values that are stored as f32 in a scratch tensor
+    } narrow[16]; ///< values whose elements share words, stored as a word each in a scratch tensor
     uint32_t n_narrow;
 };
 
@@ -117,6 +117,7 @@ struct weft_expr {
     uint32_t cols;          ///< mask of the axes that run along the column
     bool suffix;            ///< these are the last ones: element row * n + col of the space is in row-major order
     bool raw;               ///< values are bits, never numbers: a program that only moves elements keeps every pattern
+    bool row_words;         ///< the schedule of a program with rows owns the words of tensors of that shape
     bool padded;            ///< an axis counts as one where it has no elements: values that have it are not there
     bool flat;              ///< all axes run along the column, and a thread has whole words of a tensor of that shape
     const char *phase;      ///< a packed store that may begin inside a word; NULL: none does
@@ -242,8 +243,9 @@ const struct weft_type *weft_x_stored_type(const struct weft_lower *l, weft_valu
 void weft_xstep_finish(struct weft_xstep *t, const struct weft_field *own);
 /// Fills the words of live sizes after the kernel's own `n_own`.
 void weft_x_update(const struct weft_update *u, uint32_t n_own, uint32_t *words);
-/// Lets the step be cut (weft_emit_items): its workgroups do `items` rows each (`by_row`) or elements of the one space.
-void weft_x_cut(struct weft_expr *e, bool by_row, uint32_t items);
+/// Lets the step be split (weft_emit_items): its workgroups do `items` rows each (`by_row`) or elements of the one
+/// space.
+void weft_x_split(struct weft_expr *e, bool by_row, uint32_t items);
 /// The same where each workgroup does `chunk` columns of a row, and `chunks` (0: not known) of them make a row.
-void weft_x_cut_chunks(struct weft_expr *e, uint64_t chunk, uint64_t chunks);
+void weft_x_split_chunks(struct weft_expr *e, uint64_t chunk, uint64_t chunks);
 #endif

@@ -22,7 +22,7 @@ uint32_t weft_x_scratch(struct weft_expr *e, uint32_t tensor, enum weft_xtype ty
 void weft_x_store_scratch(struct weft_expr *e, uint32_t tensor, uint32_t x, uint32_t index) {
     struct weft_lower *l = e->step->l;
     if (e->n_stores == sizeof e->stores / sizeof e->stores[0]) {
-        weft_lower_crowded(l, "a fused group stores too many tensors");
+        weft_lower_over_budget(l, "a fused group stores too many tensors");
         return;
     }
     uint32_t operand = WEFT_NO_OPERAND;
@@ -44,7 +44,7 @@ void weft_x_store_scratch(struct weft_expr *e, uint32_t tensor, uint32_t x, uint
                                                     .once = true};
 }
 
-void weft_x_cut_chunks(struct weft_expr *e, uint64_t chunk, uint64_t chunks) {
+void weft_x_split_chunks(struct weft_expr *e, uint64_t chunk, uint64_t chunks) {
     struct weft_step *s = e->step->s;
     bool one = weft_lower_const(e->step->l, e->rows) == 1;
     if (e->step->uses_sincos) return; // looks at columns of other chunks

@@ -62,6 +62,7 @@ static double load(struct run *r, const struct weft_x *x, uint32_t index) {
     uint32_t bits = 0;
     if (!from) return 0;
     memcpy(&bits, from, weft_accessor_width(dtype));
+    if (dtype == WEFT_I8 && x->type == WEFT_X_I32) return (int8_t)bits;
     if (x->type == WEFT_X_F32 && dtype == WEFT_F16) return weft_f16_to_f32((uint16_t)bits);
     if (x->type == WEFT_X_F32 && dtype == WEFT_BF16) return weft_bf16_to_f32((uint16_t)bits);
     return bits_as((enum weft_xtype)x->type, bits);
@@ -197,10 +198,11 @@ static void run_stores(struct run *r, bool once, bool last) {
         if (s->once != once || s->last != last) continue;
         double x = value(r, s->x).x;
         uint32_t index = index_of(r, s->index);
-        if (s->packed && index != r->col)
-            r->status =
-                weft_fail(WEFT_ERR_INTERNAL, "a packed store to '%s' goes to element %u, not to its column %" PRIu64,
-                          s->name, index, r->col);
+        if (s->packed && index != r->row * r->n + r->col)
+            r->status = weft_fail(WEFT_ERR_INTERNAL,
+                                  "a packed store to '%s' goes to element %u, not to that of its row %" PRIu64
+                                  " and column %" PRIu64,
+                                  s->name, index, r->row, r->col);
         if (r->status == WEFT_OK && (s->when == WEFT_X_NONE || value(r, s->when).x != 0)) store(r, s, index, x);
     }
 }

@@ -3,7 +3,7 @@
 #include "core/half.h"
 #include "plan/expr.h"
 #include "plan/expr_impl.h"
-#include "plan/extent.h"
+#include "plan/byte_range.h"
 #include "plan/update.h"
 #include <math.h>
 #include <stdio.h>
@@ -33,8 +33,8 @@ const char *weft_x_numbered(struct weft_expr *e, const char *prefix, uint32_t n)
     return t ? t : "in0";
 }
 
-/// Remembers how many elements of operand i, of type t at `at`, belong to a row of the space, for weft_x_cut; 0 where a
-/// row may reach any.
+/// Remembers how many elements of operand i, of type t at `at`, belong to a row of the space, for weft_x_split; 0 where
+/// a row may reach any.
 static void set_row_elements(struct weft_expr *e, uint32_t i, const struct weft_type *t, const struct weft_at *at) {
     struct weft_lower *l = e->step->l;
     int64_t n = weft_lower_const(l, e->n);
@@ -56,11 +56,11 @@ static void set_row_elements(struct weft_expr *e, uint32_t i, const struct weft_
     if (!whole) return;
     bool full = memcmp(t->dims, e->space.dims, t->rank * sizeof *t->dims) == 0;
     if (!full && !row) return;
-    o->every = 1; // of rows, or of elements: weft_x_cut knows
+    o->every = 1; // of rows, or of elements: weft_x_split knows
     o->unit = !full ? 1 : n > 0 ? (uint64_t)n : 0;
 }
 
-void weft_x_cut(struct weft_expr *e, bool by_row, uint32_t items) {
+void weft_x_split(struct weft_expr *e, bool by_row, uint32_t items) {
     struct weft_step *s = e->step->s;
     int64_t n = weft_lower_const(e->step->l, e->n);
     bool whole_rows = e->step->uses_sincos; // a rotary map looks at the partner column
@@ -76,16 +76,16 @@ void weft_x_cut(struct weft_expr *e, bool by_row, uint32_t items) {
     weft_emit_items(s, items);
 }
 
-/// An operand of a program that moves bits: words, or halves of them.
+/// An operand of a program that moves bits: words, or parts of them.
 static void as_bits(struct weft_operand *o) {
-    if (weft_is_half(o->dtype)) o->flags |= WEFT_OPERAND_BITS;
+    if (weft_shares_words(o->dtype)) o->flags |= WEFT_OPERAND_BITS;
     else o->dtype = WEFT_U32;
 }
 
 struct weft_xload *weft_x_add_load(struct weft_expr *e, weft_value v, bool raw) {
     struct weft_xstep *step = e->step;
     if (step->n_loads == sizeof step->loads / sizeof step->loads[0]) {
-        weft_lower_crowded(step->l, "a fused group reads too many tensors");
+        weft_lower_over_budget(step->l, "a fused group reads too many tensors");
         return NULL;
     }
     struct weft_xload *load = &step->loads[step->n_loads];
@@ -143,6 +143,7 @@ uint32_t weft_x_element(struct weft_expr *e, weft_dtype dtype, double x) {
     if (dtype == WEFT_F16) bits = weft_f32_to_f16(f);
     else if (dtype == WEFT_BF16) bits = weft_f32_to_bf16(f);
     else if (dtype != WEFT_F32) bits = (uint32_t)(int64_t)x;
+    if (weft_accessor_width(dtype) == 1) bits &= 255;
     return weft_x_u32(e, bits);
 }
 
@@ -330,7 +331,7 @@ uint32_t weft_x_value_at(struct weft_expr *e, weft_value v, const uint32_t *c, u
 
 void weft_x_know(struct weft_expr *e, weft_value v, uint32_t x) {
     if (e->n_given == sizeof e->given / sizeof e->given[0]) {
-        weft_lower_crowded(e->step->l, "a fused group is given too many values");
+        weft_lower_over_budget(e->step->l, "a fused group is given too many values");
         return;
     }
     e->given[e->n_given].v = v;
@@ -361,7 +362,7 @@ static weft_value kept_before(const struct weft_lower *l, uint32_t group, weft_v
     for (weft_value x = v;;) {
         const struct weft_value_info *info = weft_lv(l, x);
         if (info->kind != WEFT_VALUE_NODE || l->node_group[info->node] != group) return kept;
-        if (x != v && weft_lower_escapes(l, group, x)) kept = x;
+        if (x != v && weft_lower_live_out(l, group, x)) kept = x;
         if (!l->graph->nodes[info->node].op->view) return kept;
         x = l->graph->nodes[info->node].in[0];
     }
@@ -376,9 +377,9 @@ weft_value weft_x_rests_in(const struct weft_lower *l, uint32_t group, weft_valu
     return shown ? WEFT_NO_VALUE : kept;
 }
 
-/// Two halves share a word, whose owner the program at hand can't know: it stores 32 bits, and a step behind makes
-/// halves of them.
-static uint32_t store_as_f32(struct weft_expr *e, weft_value v, const char *name, const struct weft_at *at) {
+/// Elements share a word, whose owner the program at hand can't know: it stores a word for each, and a step behind
+/// joins them.
+static uint32_t store_as_words(struct weft_expr *e, weft_value v, const char *name, const struct weft_at *at) {
     struct weft_xstep *step = e->step;
     const struct weft_type *t = weft_x_stored_type(step->l, v);
     int64_t n = weft_lower_max(step->l, weft_lower_product(step->l, t, 0, t->rank));
@@ -386,10 +387,13 @@ static uint32_t store_as_f32(struct weft_expr *e, weft_value v, const char *name
         if (step->narrow[i].v == v)
             return weft_emit_scratch(step->l, step->s, name, WEFT_WRITE, step->narrow[i].tensor, 0);
     if (step->n_narrow == sizeof step->narrow / sizeof step->narrow[0]) {
-        weft_lower_crowded(step->l, "a fused group stores too many halves");
+        weft_lower_over_budget(step->l, "a fused group stores too many narrow elements");
         return 0;
     }
-    uint32_t tensor = weft_lower_scratch(step->l, "halves as f32", WEFT_F32, n > 0 ? (uint64_t)n : 1);
+    weft_dtype word = weft_storage_of(weft_lv(step->l, v)->type.dtype)->as_word;
+    if (e->raw) word = WEFT_U32;
+    uint32_t tensor = weft_lower_scratch(step->l, word == WEFT_F32 ? "halves as f32" : "narrow integers as words", word,
+                                         n > 0 ? (uint64_t)n : 1);
     uint32_t i = weft_emit_scratch(step->l, step->s, name, WEFT_WRITE, tensor, 0);
     set_row_elements(e, i, t, at);
     step->narrow[step->n_narrow].v = v;
@@ -405,15 +409,15 @@ static bool reads_beside(struct weft_expr *e, weft_value v, const struct weft_no
     struct weft_operand to = {
         .tensor = place.tensor, .elem_offset = place.elem_offset, .dtype = weft_lv(l, v)->type.dtype};
     to.count = weft_lower_product(l, weft_x_stored_type(l, v), 0, weft_x_stored_type(l, v)->rank);
-    struct weft_extent written = weft_extent_of(l, &to);
+    struct weft_byte_range written = weft_byte_range_of(l, &to);
     uint32_t own = weft_x_index(e, weft_x_stored_type(l, v), at);
     for (uint32_t i = 0; i < e->step->n_loads; i++) {
         const struct weft_operand *from = &e->step->s->operands[e->step->loads[i].operand];
         if (from->tensor != place.tensor) continue;
-        struct weft_extent read = weft_extent_of(l, from);
-        enum weft_overlap how = weft_extent_compare(l, &read, &written);
-        if (how == WEFT_APART) continue;
-        if (how == WEFT_MEET || from->dtype != to.dtype) return false;
+        struct weft_byte_range read = weft_byte_range_of(l, from);
+        enum weft_overlap how = weft_byte_range_compare(l, &read, &written);
+        if (how == WEFT_DISJOINT) continue;
+        if (how == WEFT_OVERLAPPING || from->dtype != to.dtype) return false;
         for (uint32_t k = 0; k < e->n_x; k++)
             if (e->x[k].op == WEFT_XOP_LOAD && e->x[k].u == i && e->x[k].a[0] != own) return false;
     }
@@ -426,12 +430,14 @@ static bool may_pack(struct weft_expr *e, weft_value v, const struct weft_type *
                      const struct weft_at *at) {
     struct weft_lower *l = e->step->l;
     const struct weft_node *range = weft_x_range_writer(l, v);
-    if (!e->flat || !(at->space ? weft_x_is_whole(e, t, at) : weft_type_same_dims(t, &e->space))) return false;
-    if (e->phase) return false; // threads own the words of the store that has it
+    if (!(at->space ? weft_x_is_whole(e, t, at) : weft_type_same_dims(t, &e->space))) return false;
+    if (!e->flat) return e->row_words && !range; // what the program may read is written by who reads it
+    if (e->phase) return false;                  // threads own the words of the store that has it
     if (!range) return true;
     if (!reads_beside(e, v, range, at)) return false;
     weft_dim start = weft_lower_range(l, range).elem_offset;
-    if (start == WEFT_DIM_BAD || weft_dim_is_multiple(l->graph->dims, start, 2)) return true;
+    uint32_t per = weft_storage_of(weft_lv(l, v)->type.dtype)->per_word;
+    if (weft_dim_is_multiple(l->graph->dims, start, per)) return true;
     for (uint32_t i = 0; i < e->n_stores; i++)
         if (e->stores[i].packed) return false;
     e->phase = name;
@@ -442,7 +448,7 @@ static struct weft_xstore *add_store(struct weft_expr *e, weft_value v, const st
     static _Thread_local struct weft_xstore none;
     struct weft_lower *l = e->step->l;
     if (e->n_stores == sizeof e->stores / sizeof e->stores[0]) {
-        weft_lower_crowded(l, "a fused group stores too many tensors");
+        weft_lower_over_budget(l, "a fused group stores too many tensors");
         return &none;
     }
     struct weft_xstore *s = &e->stores[e->n_stores++];
@@ -451,13 +457,13 @@ static struct weft_xstore *add_store(struct weft_expr *e, weft_value v, const st
     const struct weft_type *t = weft_x_stored_type(l, v);
     *s = (struct weft_xstore){
         .name = weft_x_numbered(e, "out", e->step->n_stores++), .v = v, .when = WEFT_X_NONE, .dtype = dtype};
-    if (weft_is_half(dtype) && (range || weft_lv(l, v)->state == UINT32_MAX)) {
+    if (weft_shares_words(dtype) && (range || weft_lv(l, v)->state == UINT32_MAX)) {
         s->packed = may_pack(e, v, t, s->name, at);
-        if (!s->packed && e->raw)
-            weft_lower_crowded(l, "a group of moves stores to a range that begins inside a word, and to others");
+        if (!s->packed && e->raw && weft_is_half(dtype)) // f32 does not carry all bits
+            weft_lower_over_budget(l, "a group of moves stores to a range that begins inside a word, and to others");
         if (!s->packed) {
-            s->operand = store_as_f32(e, v, s->name, at);
-            s->dtype = WEFT_F32;
+            s->operand = store_as_words(e, v, s->name, at);
+            s->dtype = l->status == WEFT_OK ? e->step->s->operands[s->operand].dtype : WEFT_F32;
             return s;
         }
     }

@@ -139,7 +139,7 @@ static bool is_quad(const struct weft_expr *e, uint32_t index) {
 static bool loads_quad(const struct weft_xtext *t, const struct weft_x *x) {
     const struct weft_expr *e = t->e;
     weft_dtype dtype = e->step->loads[x->u].dtype;
-    return t->quads && x->op == WEFT_XOP_LOAD && x->n == 1 && !(weft_is_half(dtype) && e->step->loads[x->u].raw) &&
+    return t->quads && x->op == WEFT_XOP_LOAD && x->n == 1 && !(weft_shares_words(dtype) && e->step->loads[x->u].raw) &&
            is_quad(e, x->a[0]);
 }
 
@@ -148,7 +148,7 @@ static bool stores_quad(const struct weft_xtext *t, const struct weft_xstore *s)
 }
 
 static bool starts_at_quads(const struct weft_lower *l, const struct weft_operand *o) {
-    return o->elem_offset == WEFT_DIM_BAD || weft_dim_is_multiple(l->graph->dims, o->elem_offset, 4);
+    return weft_dim_is_multiple(l->graph->dims, o->elem_offset, 4);
 }
 
 /// Adds the operands that a program reaches by vectors, and in other ways.
@@ -187,7 +187,7 @@ static const char *loaded(struct weft_xtext *t, uint32_t at, uint32_t column) {
     const struct weft_x *x = &t->e->x[at];
     const char *name = t->e->step->loads[x->u].name, *type = weft_xtype_name((enum weft_xtype)x->type);
     weft_dtype dtype = t->e->step->loads[x->u].dtype;
-    const char *get = t->e->step->loads[x->u].raw && weft_is_half(dtype) ? "bits" : "load";
+    const char *get = t->e->step->loads[x->u].raw && weft_shares_words(dtype) ? "bits" : "load";
     struct weft_str *out = x->scope == WEFT_X_COL ? t->col_out : t->row_out;
     if (loads_quad(t, x)) {
         const char **four = &t->text[(size_t)at * WEFT_X_HELD + WEFT_X_HELD - 1]; // no quad has so many columns
@@ -244,28 +244,32 @@ void weft_xtext_store(struct weft_xtext *t, const struct weft_xstore *s, uint32_
     else weft_str_addf(out, "store_%s(%s, %s);\n", s->name, index, x);
 }
 
-/// Stores of the columns held to packed halves: whole words, of which the ends may belong to a thread in part.
+/// Stores of the columns held where `per` elements share a word: whole words, of which the ends may belong to a thread
+/// in part.
 static void store_packed(struct weft_xtext *t, const struct weft_xstore *s, struct weft_str *out) {
-    for (uint32_t w = 0; w < t->n_held / 2; w++) {
-        const char *x[2], *ok[2];
-        for (uint32_t k = 0; k < 2; k++) {
-            const char *value = weft_xtext_at(t, s->x, 2 * w + k), *when = NULL;
-            x[k] = t->e->raw ? value : text(t, "half_bits_%s(%s)", s->name, value);
-            if (s->when != WEFT_X_NONE) when = text(t, "%s != 0.0", weft_xtext_at(t, s->when, 2 * w + k));
-            ok[k] = t->ok[2 * w + k] && when ? text(t, "%s && %s", t->ok[2 * w + k], when)
-                    : when                   ? when
-                                             : t->ok[2 * w + k];
+    uint32_t per = weft_storage_of(s->dtype)->per_word, bits = 32 / per, ones = (1u << bits) - 1;
+    for (uint32_t w = 0; w < t->n_held / per; w++) {
+        const char *word = text(t, "%s * %uu + %uu", t->quad, t->n_held / per, w);
+        struct weft_str all = {0}, masks = {0};
+        bool some = false;
+        for (uint32_t k = 0; k < per; k++) {
+            const char *value = weft_xtext_at(t, s->x, per * w + k), *ok = t->ok[per * w + k];
+            if (!t->e->raw) value = text(t, "part_bits_%s(%s)", s->name, value);
+            weft_str_addf(&all, k ? " | (%s << %uu)" : "%s", value, k * bits);
+            if (s->when != WEFT_X_NONE) {
+                const char *when = text(t, "%s != 0.0", weft_xtext_at(t, s->when, per * w + k));
+                ok = ok ? text(t, "%s && %s", ok, when) : when;
+            }
+            some |= ok != NULL;
+            weft_str_addf(&masks, "%sselect(0u, %uu, %s)", k ? " | " : "", ones << (k * bits), ok ? ok : "true");
         }
-        if (!ok[0] && !ok[1]) {
-            weft_str_addf(out, "put_word_%s(%s + %uu, %s | (%s << 16u), 0xffffffffu);\n", s->name, t->word, w, x[0],
-                          x[1]);
-            continue;
-        }
-        weft_str_addf(
-            out,
-            "{\nlet low = select(0u, 0xffffu, %s);\nlet high = select(0u, 0xffff0000u, %s);\n"
-            "if ((low | high) != 0u) { put_word_%s(%s + %uu, (%s & low) | ((%s << 16u) & high), low | high); }\n}\n",
-            ok[0] ? ok[0] : "true", ok[1] ? ok[1] : "true", s->name, t->word, w, x[0], x[1]);
+        const char *value = keep(t, &all), *mask = keep(t, &masks);
+        if (!some) weft_str_addf(out, "put_word_%s(%s, %s, 0xffffffffu);\n", s->name, word, value);
+        else
+            weft_str_addf(out, "{\nlet mask = %s;\nif (mask != 0u) { put_word_%s(%s, (%s) & mask, mask); }\n}\n", mask,
+                          s->name, word, value);
+        weft_str_free(&all);
+        weft_str_free(&masks);
     }
 }
 
@@ -466,6 +470,7 @@ void weft_xtext_stores(struct weft_xtext *t, const char *loop, const char *first
     if (!t->n_held) weft_xtext_forget(t, false);
     for (uint32_t i = 0; i < t->e->n_stores; i++) {
         const struct weft_xstore *s = &t->e->stores[i];
+        if (t->stores != WEFT_XSTORES_ALL && s->packed != (t->stores == WEFT_XSTORES_PACKED)) continue;
         struct weft_str one = {0};
         struct weft_str *to = s->last     ? (s->once ? &row_last : &last)
                               : s->once   ? &p.heads

@@ -29,7 +29,8 @@ struct weft_xtext {
     /// under way; `turn` defines their names. 0: one, `col[0]`, which the loop's head defines.
     uint32_t n_turn;
     const char *turn;
-    const char *word;                   ///< packed halves: number of the word that holds the first two columns
+    enum weft_xstores { WEFT_XSTORES_ALL, WEFT_XSTORES_PACKED, WEFT_XSTORES_OTHERS } stores; ///< that are written
+    const char *quad;                   ///< of stores to packed elements: number of the four columns held
     const char **text;                  ///< by instruction and column, NULL: not written yet
     struct weft_str *row_out, *col_out; ///< where lets go
 };

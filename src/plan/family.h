@@ -18,7 +18,7 @@ struct weft_family {
     /// Type of the index space that a node computes in; NULL: that of its first output.
     const struct weft_type *(*space)(const struct weft_graph *g, const struct weft_node *n);
     /// Emits the steps of a group. A group that asks for more than a kernel has room for is reported by
-    /// weft_lower_crowded and lowered again, smaller.
+    /// weft_lower_over_budget and lowered again, smaller.
     weft_status (*lower)(struct weft_lower *l, uint32_t group);
 
     // REGION

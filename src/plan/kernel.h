@@ -8,6 +8,7 @@
 #define WEFT_PLAN_KERNEL_H
 #include "gpu/caps.h"
 #include "ir/graph.h"
+#include "plan/storage.h"
 #include "plan/template.h"
 
 enum weft_access { WEFT_READ = 1, WEFT_WRITE = 2, WEFT_READ_WRITE = 3 };
@@ -94,18 +95,18 @@ enum weft_operand_flags {
     WEFT_OPERAND_INPLACE =
         4, ///< may share its range with the operand `inplace_of` (same element map, read before write)
     WEFT_OPERAND_ATOMIC = 8, ///< array<atomic<u32>>; never shared
-    WEFT_OPERAND_APART =
-        16, ///< lies in the tensor of operand `inplace_of`, and never meets it (compile/alias.c proved it)
+    WEFT_OPERAND_DISJOINT =
+        16, ///< lies in the tensor of operand `inplace_of`, and never overlaps it (compile/alias.c proved it)
     WEFT_OPERAND_VARS = 64, ///< the variables block, read by var_u32 and its like; one variable is another operand
     WEFT_OPERAND_BITS = 32, ///< of 16-bit floats: read by bits_x, written a word at a time by put_word_x
 };
 
-/// What the splitter says of an operand whose range it made smaller (compile/split.c).
+/// Set by the splitter for an operand whose range it made smaller (compile/split.c).
 struct weft_operand_split {
     uint64_t first; ///< elements between the operand's own start and byte_offset
 };
 
-/// What the binder says of an operand (compile/bind.c).
+/// Set by the binder for an operand (compile/bind.c).
 struct weft_operand_bound {
     uint8_t slot;           ///< binding number (0 is the uniform block); of a segmented operand the first
     uint8_t n_segments;     ///< consecutive bindings that hold it, 1 for all that fit one
@@ -113,7 +114,7 @@ struct weft_operand_bound {
     uint64_t slot_offset;   ///< bytes from the slot's start to the operand's start
 };
 
-/// What lowering says of an operand, but for the two members at the end.
+/// An operand as lowering sets it, but for the two members at the end.
 struct weft_operand {
     const char *name; ///< accessor suffix
     uint8_t access;   ///< enum weft_access
@@ -123,11 +124,10 @@ struct weft_operand {
     uint32_t tensor;
     uint64_t byte_offset; ///< static start inside the tensor (weight planes and segments), a multiple of 16
     uint64_t bytes;       ///< range at the maximum, from byte_offset
-    weft_dim
-        elem_offset; ///< live offset in elements added by the accessor (views such as the last rows), WEFT_DIM_BAD: 0
-    weft_dim count;  ///< live elements that it may touch from elem_offset on; 0 or WEFT_DIM_BAD: to the tensor's end
-    weft_dim live;   ///< checked plans: live length in elements, WEFT_DIM_BAD: `used`
-    uint64_t used;   ///< checked plans: bytes that hold elements, 0: `bytes`
+    weft_dim elem_offset; ///< live offset in elements that the accessor adds (views such as the last rows)
+    weft_dim count;       ///< live elements that it may touch from elem_offset on; WEFT_DIM_NONE: to the tensor's end
+    weft_dim live;        ///< checked plans: live length in elements; WEFT_DIM_NONE: `used`
+    uint64_t used;        ///< checked plans: bytes that hold elements, 0: `bytes`
     /// Of a step that may be split (step->items): its items [i * every, (i + 1) * every) reach elements [i * unit,
     /// (i + 1) * unit) and no others. every 0: any item may reach any element.
     uint64_t every, unit;
@@ -170,12 +170,12 @@ struct weft_step_copy {
     const char *why; ///< the reason, a clause (arena)
 };
 
-/// What the splitter says of a step that computes a part of what lowering meant (compile/split.c).
+/// Set by the splitter for a step that computes a part of what lowering meant (compile/split.c).
 struct weft_step_split {
     uint32_t first, end; ///< workgroups [first, end) of the whole; end 0: the whole
 };
 
-/// What binding says of a step (compile/bind.c, write.c, number.c).
+/// Set by binding for a step (compile/bind.c, write.c, number.c).
 struct weft_step_bound {
     struct weft_slot slots[WEFT_MAX_SLOTS];
     uint32_t n_slots;
@@ -186,7 +186,7 @@ struct weft_step_bound {
     uint32_t pipeline; ///< index in the program's pipeline list
 };
 
-/// One dispatch: what lowering says of it, but for the three members at the end.
+/// One dispatch as lowering sets it, but for the three members at the end.
 struct weft_step {
     const struct weft_kernel *kernel;
     const char *label;               ///< op and node names, for messages and profiles

@@ -21,7 +21,7 @@ weft_status weft_lower_fail(struct weft_lower *l, weft_status status, const char
     return l->status = weft_fail(status, "%s", text);
 }
 
-void weft_lower_crowded(struct weft_lower *l, const char *format, ...) {
+void weft_lower_over_budget(struct weft_lower *l, const char *format, ...) {
     char text[256];
     va_list args;
     va_start(args, format);
@@ -71,11 +71,10 @@ bool weft_lower_wide(const struct weft_lower *l, weft_value v) {
     if (info->type.rank == 0) return false;
     int64_t last = weft_lower_const(l, info->type.dims[info->type.rank - 1]);
     if (last <= 0 || last % 4 != 0) return false;
-    weft_dim offset = l->places[v].elem_offset;
-    return offset == WEFT_DIM_BAD || weft_dim_is_multiple(l->graph->dims, offset, 4);
+    return weft_dim_is_multiple(l->graph->dims, l->places[v].elem_offset, 4);
 }
 
-bool weft_lower_escapes(const struct weft_lower *l, uint32_t group, weft_value v) {
+bool weft_lower_live_out(const struct weft_lower *l, uint32_t group, weft_value v) {
     if (l->graph->values[v].is_output || (l->output_view && l->output_view[v] != WEFT_NO_VALUE)) return true;
     for (uint32_t i = l->use_start[v]; i < l->use_start[v + 1]; i++)
         if (l->node_group[l->uses[i]] != group) return true;
@@ -186,10 +185,9 @@ weft_status weft_lower_view(struct weft_lower *l, weft_value v, weft_value of, w
     struct weft_dims *dims = l->graph->dims;
     weft_lower_place(l, of);
     if (l->status != WEFT_OK) return l->status;
-    weft_dim offset = l->places[of].elem_offset;
-    offset = weft_dim_add(dims, offset == WEFT_DIM_BAD ? weft_dim_const(dims, 0) : offset, start);
+    weft_dim offset = weft_dim_add(dims, l->places[of].elem_offset, start);
     if (offset == WEFT_DIM_BAD) return weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while compiling the graph");
-    l->places[v] = (struct weft_place){l->places[of].tensor, offset == 0 ? WEFT_DIM_BAD : offset};
+    l->places[v] = (struct weft_place){l->places[of].tensor, offset};
     return WEFT_OK;
 }
 
@@ -203,11 +201,10 @@ void weft_lower_place(struct weft_lower *l, weft_value v) {
         if (l->status == WEFT_OK) place->tensor = part_tensor(l, w, 0);
         return;
     }
-    place->elem_offset = WEFT_DIM_BAD;
+    place->elem_offset = WEFT_DIM_ZERO;
     if (info->state != UINT32_MAX && l->plan->states[info->state].kind == WEFT_STATE_VAR) {
         place->tensor = vars_tensor(l);
-        uint32_t slot = weft_lower_var_slot(l, v);
-        if (slot) place->elem_offset = weft_dim_const(l->graph->dims, slot);
+        place->elem_offset = weft_dim_const(l->graph->dims, weft_lower_var_slot(l, v));
         return;
     }
     if (info->state != UINT32_MAX) {
@@ -291,7 +288,7 @@ struct weft_step *weft_emit(struct weft_lower *l, const struct weft_kernel *kern
 static uint32_t add_operand(struct weft_lower *l, struct weft_step *s, struct weft_operand o) {
     if (l->status != WEFT_OK) return 0;
     if (s->n_operands == WEFT_MAX_OPERANDS) {
-        weft_lower_crowded(l, "step '%s' names more than %d operands", s->label, WEFT_MAX_OPERANDS);
+        weft_lower_over_budget(l, "step '%s' names more than %d operands", s->label, WEFT_MAX_OPERANDS);
         return 0;
     }
     o.name = weft_arena_strdup(&l->plan->arena, o.name);
@@ -300,7 +297,7 @@ static uint32_t add_operand(struct weft_lower *l, struct weft_step *s, struct we
         return 0;
     }
     o.inplace_of = -1;
-    o.live = WEFT_DIM_BAD;
+    o.live = WEFT_DIM_NONE;
     s->operands[s->n_operands] = o;
     return s->n_operands++;
 }
@@ -322,7 +319,7 @@ void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access 
                                       .dtype = WEFT_U32,
                                       .tensor = t,
                                       .bytes = l->tensors[t].bytes,
-                                      .elem_offset = WEFT_DIM_BAD,
+                                      .count = WEFT_DIM_NONE,
                                       .used = (uint64_t)l->plan->n_vars * 4});
     if (access & WEFT_WRITE) s->writes_state = true;
 }
@@ -390,8 +387,7 @@ uint32_t weft_emit_place(struct weft_lower *l, struct weft_step *s, const char *
 struct weft_place weft_lower_range(struct weft_lower *l, const struct weft_node *n) {
     weft_lower_place(l, n->out[0]);
     struct weft_place place = l->places[n->out[0]];
-    weft_dim start = n->attrs[weft_op_range(n->op)->attr].d;
-    place.elem_offset = start == 0 ? WEFT_DIM_BAD : start; // handle 0 is the constant 0
+    place.elem_offset = n->attrs[weft_op_range(n->op)->attr].d;
     return place;
 }
 
@@ -405,7 +401,7 @@ uint32_t weft_emit_table(struct weft_lower *l, struct weft_step *s, const char *
                              .dtype = dtype,
                              .tensor = t,
                              .bytes = w->parts[0].bytes,
-                             .elem_offset = WEFT_DIM_BAD};
+                             .count = WEFT_DIM_NONE};
     o.used = w->data_bytes;
     return add_operand(l, s, o);
 }
@@ -434,7 +430,7 @@ void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *nam
                                           .byte_offset = own->parts[part].plane[p],
                                           .bytes = weft_align256(bytes),
                                           .used = bytes,
-                                          .elem_offset = WEFT_DIM_BAD});
+                                          .count = WEFT_DIM_NONE});
     }
     const struct weft_wlayout *y = w->layout;
     struct {
@@ -464,7 +460,7 @@ uint32_t weft_emit_scratch(struct weft_lower *l, struct weft_step *s, const char
                                              .tensor = tensor,
                                              .bytes = t->bytes,
                                              .used = t->used,
-                                             .elem_offset = WEFT_DIM_BAD});
+                                             .count = WEFT_DIM_NONE});
 }
 
 static void add_tval(struct weft_lower *l, struct weft_step *s, struct weft_tval v) {
@@ -480,7 +476,7 @@ static void add_tval(struct weft_lower *l, struct weft_step *s, struct weft_tval
         }
     }
     if (s->n_tvals == WEFT_MAX_TVALS) {
-        weft_lower_crowded(l, "step '%s' has more than %d template values", s->label, WEFT_MAX_TVALS);
+        weft_lower_over_budget(l, "step '%s' has more than %d template values", s->label, WEFT_MAX_TVALS);
         return;
     }
     s->tvals[s->n_tvals++] = v;

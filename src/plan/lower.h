@@ -72,7 +72,7 @@ struct weft_lower {
         *node_budget; ///< by node: most bindings of a group that holds it, 0: the device's; NULL: all the device's
     struct weft_deferred *deferred;
     weft_value *output_view; ///< by value: the output that is a view of all of it and gives it its memory, or NO_VALUE
-    bool blind;              ///< tests: overlaps count as in place (weft_compile_params.blind)
+    bool skip_alias_check;   ///< tests: overlaps count as in place (weft_compile_params.skip_alias_check)
     const char **copy_why;   ///< by node: why a state write that could have ended a kernel stands alone, or NULL
     enum weft_fit fit;       ///< TOO_LARGE: `status` is LIMIT because of the size of the group at hand
     weft_status status;      ///< sticky: emit calls may be chained and checked once with weft_lower_status
@@ -89,7 +89,7 @@ int64_t weft_lower_const(const struct weft_lower *l, weft_dim d);
 /// True if `v` starts at a multiple of 4 elements for all sizes and its last axis is a constant multiple of 4.
 bool weft_lower_wide(const struct weft_lower *l, weft_value v);
 /// True if some node outside the group (or an output) reads `v`: then the group must store it.
-bool weft_lower_escapes(const struct weft_lower *l, uint32_t group, weft_value v);
+bool weft_lower_live_out(const struct weft_lower *l, uint32_t group, weft_value v);
 /// The record of a deferred value, or of the one that it is a view of; NULL for all others.
 const struct weft_deferred *weft_lower_deferred(const struct weft_lower *l, weft_value v);
 /// True if `v` is a weight or a constant, or made of such while they are loaded (weft_op.repack); not a view of one.
@@ -148,7 +148,7 @@ void weft_emit_text(struct weft_lower *l, struct weft_step *s, const char *tval,
 void weft_emit_workgroup(struct weft_step *s, uint32_t x, uint32_t memory_bytes);
 /// Tensor of a state's only buffer or, of one with two, of its past or its present.
 uint32_t weft_lower_state_tensor(struct weft_lower *l, uint32_t state, bool present);
-/// Says that the step may be cut between workgroups, numbered by group_index() over a folded grid, each of which has
+/// The step may be split between workgroups, numbered by group_index() over a folded grid, each of which has
 /// `items` work items; weft_emit_reach says which elements these reach (struct weft_operand).
 void weft_emit_items(struct weft_step *s, uint32_t items);
 /// Of WEFT_NO_OPERAND there is nothing to say.
@@ -161,7 +161,7 @@ void weft_lower_place(struct weft_lower *l, weft_value v);
 
 /// LIMIT, because the group being lowered needs more of something than a kernel has room for: it is lowered again,
 /// smaller.
-void weft_lower_crowded(struct weft_lower *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void weft_lower_over_budget(struct weft_lower *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
 weft_status weft_lower_fail(struct weft_lower *l, weft_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 #endif

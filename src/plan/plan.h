@@ -111,14 +111,14 @@ static inline uint32_t weft_state_buffers(const struct weft_plan_state *s) {
 #define WEFT_STATE_PRESENT (1u << 23)
 
 /// Why a pair of past and present is no state in this plan.
-enum weft_apart {
-    WEFT_APART_PAIR = 1,    ///< its own policy
-    WEFT_APART_PROGRAM = 2, ///< the program's policy
-    WEFT_APART_BEAMS = 4    ///< beam search
+enum weft_separation {
+    WEFT_SEPARATE_BY_PAIR = 1,    ///< its own policy
+    WEFT_SEPARATE_BY_PROGRAM = 2, ///< the program's policy
+    WEFT_SEPARATE_BY_BEAMS = 4    ///< beam search
 };
 struct weft_plan_pair {
     const char *past, *present;
-    uint8_t apart; /* enum weft_apart, or-ed */
+    uint8_t separate; /* enum weft_separation, or-ed */
 };
 
 struct weft_plan_io {
@@ -213,7 +213,7 @@ struct weft_plan {
     struct weft_plan_io *ios;
     uint32_t n_ios;
     struct weft_plan_pair *pairs;
-    uint32_t n_pairs; ///< those that are kept apart
+    uint32_t n_pairs; ///< those that are kept separate
     uint32_t beams;   ///< for which it was compiled; 0 and 1: no beam search
     struct weft_plan_position *positions;
     uint32_t n_positions;

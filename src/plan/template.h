@@ -13,7 +13,7 @@
 ///   //%% comment                       dropped
 ///
 /// Undefined names are errors that give file and line. Output keeps a line map, so that a compiler's message for line n
-/// of the kernel is told as file:line of the source.
+/// of the kernel is given as file:line of the source.
 #ifndef WEFT_PLAN_TEMPLATE_H
 #define WEFT_PLAN_TEMPLATE_H
 #include "core/str.h"

@@ -1,5 +1,6 @@
 /// The command line without a driver: usage, exit codes, output, on a tiny model and the null device.
 #include "cli.h"
+#include "core/file.h"
 #include "model/lm_graph.h"
 #include "support/tiny_gemma3.h"
 
@@ -53,6 +54,7 @@ static void test_usage(void **state) {
         {{"tokenize"}, "which model"},
         {{"tokenize", "m", "a", "b"}, "one text only"},
         {{"tokenize", "m", "a", "--decode", "1"}, "exclude each other"},
+        {{"tokenize", "m", "--null", "--json"}, "no more goes with it"},
         {{"inspect"}, "one model"},
         {{"inspect", "m", "--head", "tail"}, "--head takes"},
         {{"inspect", "m", "--passes=nought"}, "no pass 'nought'"},
@@ -160,6 +162,27 @@ static void test_closed_pipe(void **state) {
     cli_expect(&full, WEFT_EXIT_FAILURE);
     assert_non_null(strstr(full.err, "cannot write to standard output"));
     cli_free(&full);
+}
+
+/// Several texts at once, and a tokenizer.json.
+static void test_tokenize_files(void **state) {
+    (void)state;
+    static const char json[] =
+        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}}";
+    char path[200], broken[200];
+    snprintf(path, sizeof path, "%s", cli_path("tokenizer.json"));
+    snprintf(broken, sizeof broken, "%s", cli_path("broken.json"));
+    assert_int_equal(weft_file_write(path, json, sizeof json - 1), WEFT_OK);
+    assert_int_equal(weft_file_write(broken, json, sizeof json - 2), WEFT_OK);
+    struct cli *one = CLI("tokenize", path, "abb"), *bad = CLI("tokenize", broken, "abb");
+    struct cli many = {.args = {"tokenize", path, "--null"}, .input = "abb"};
+    cli_expect(one, 0);
+    cli_expect(&many, 0);
+    cli_expect(bad, WEFT_EXIT_FAILURE);
+    assert_string_equal(one->out, "2 1\n");
+    assert_string_equal(many.out, "2 1\n");
+    assert_non_null(strstr(bad->err, "broken.json: no JSON"));
+    cli_free(one), cli_free(bad), cli_free(&many);
 }
 
 static void test_tokenize(void **state) {
@@ -411,17 +434,12 @@ int main(void) {
     setenv("WEFT_WEBGPU", "null", 1);
     unsetenv("WEFT_CATALOGUE");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_usage),
-        cmocka_unit_test(test_help),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_closed_pipe),
-        cmocka_unit_test(test_tokenize),
-        cmocka_unit_test(test_inspect),
-        cmocka_unit_test(test_inspect_text),
-        cmocka_unit_test(test_inspect_passes),
-        cmocka_unit_test(test_run),
-        cmocka_unit_test(test_bench),
-        cmocka_unit_test(test_bench_of_one_token),
+        cmocka_unit_test(test_usage),          cmocka_unit_test(test_help),
+        cmocka_unit_test(test_failures),       cmocka_unit_test(test_closed_pipe),
+        cmocka_unit_test(test_tokenize),       cmocka_unit_test(test_tokenize_files),
+        cmocka_unit_test(test_inspect),        cmocka_unit_test(test_inspect_text),
+        cmocka_unit_test(test_inspect_passes), cmocka_unit_test(test_run),
+        cmocka_unit_test(test_bench),          cmocka_unit_test(test_bench_of_one_token),
         cmocka_unit_test(test_context),
     };
     return cmocka_run_group_tests_name("cli", tests, NULL, cli_teardown);

@@ -90,6 +90,25 @@ static const struct op_case big_cases[] = {
      .levels = true,
      .graph = "symbol T 0 601\ninput x f16 [T, 1001]\ninput b bf16 [1001]\n%0 = mul %x %b\n%1 = cast %0 {to=f16}\n"
               "%2 = abs %x\noutput %1 f16\noutput %2 abs\n"},
+    {.name = "8 bits",
+     .runs = "T=301 | T=2 | T=1 | T=0",
+     .levels = true,
+     .data = "a = int 0..255; b = int -128..127; v = int -128..127",
+     .graph = "symbol T 0 301\ninput a u8 [T, 4001]\ninput b i8 [T, 4001]\ninput v i8 [4001]\ninput m bool [T, 4001]\n"
+              "%0 = add %a %a\n%1 = mul %b %v\n%2 = lt %b %v\n%3 = any %m\n%4 = all %m {axes=[0]}\n"
+              "output %0 add\noutput %1 mul\noutput %2 less\noutput %3 any\noutput %4 all\n"},
+    {.name = "large rows of elements that share words",
+     .runs = "T=301 | T=2 | T=1 | T=0",
+     .rel = HALF,
+     .abs = 6.2e-5,
+     .data = "h = int -9..9",
+     .graph = "symbol T 0 301\ninput h f16 [T, 4000]\n%m = amax %h\n%n = sub %h %m\n%0 = cast %n {to=f16}\n"
+              "%1 = lt %h %m\n%2 = cast %n {to=i8}\noutput %0 sub\noutput %1 less\noutput %2 i8\n"},
+    {.name = "ranges of large states of 8 bits",
+     .runs = BIG_RUNS,
+     .data = "x = int -99..99; m = int -128..127",
+     .graph = "symbol T 0 300\ninput x i8 [T, 4001]\nstate m dense i8 [2400701]\n%0 = assign %m %x {start=3}\n"
+              "%c = slice %0 {start=1, len=4001*T}\n%1 = assign %0 %c {start=4001*T+11}\n"},
     {.name = "ranges of large states, read and written",
      .runs = BIG_RUNS,
      .rel = HALF,

@@ -193,8 +193,7 @@ static inline void host_inject(struct host_rig *h) {
 }
 
 static inline uint64_t host_start(const struct host_rig *h, const struct weft_operand *o) {
-    int64_t live =
-        o->elem_offset == WEFT_DIM_BAD ? 0 : weft_dim_eval(h->plan->graph->dims, o->elem_offset, h->r.run.symbols);
+    int64_t live = weft_dim_eval(h->plan->graph->dims, o->elem_offset, h->r.run.symbols);
     return o->byte_offset + ((uint64_t)live - o->split.first) * weft_accessor_width(o->dtype);
 }
 
@@ -218,7 +217,7 @@ static inline void host_move(struct host_rig *h, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         uint32_t word = 0;
         memcpy(&word, from->bytes + host_start(h, x) + (uint64_t)i * in, in);
-        if (in > out) { // narrowed: of the f32 that a program stored
+        if (in > out && weft_is_half(y->dtype)) { // narrowed: of the f32 that a program stored
             float f;
             memcpy(&f, &word, 4);
             word = op_word(y->dtype, f);
@@ -287,12 +286,12 @@ static inline void host_check_store(struct host_rig *h, const struct weft_xstore
     const struct weft_tensor *tensor = &h->sc->tensors[h->step->operands[s->operand].tensor];
     struct host_tensor *t = &h->t[h->step->operands[s->operand].tensor];
     h->done[s->v] = true;
-    if (tensor->mem == WEFT_MEM_TRANSIENT && tensor->value == WEFT_NO_VALUE) { // halves, to be narrowed
+    if (tensor->mem == WEFT_MEM_TRANSIENT && tensor->value == WEFT_NO_VALUE) { // to be narrowed
         const struct weft_node *n = &g->nodes[info->node];
         weft_value v = weft_op_range(n->op) ? n->in[1] : s->v;
         t->program = true;
         const struct op_result *want = &h->ref[v];
-        if (want->values) host_compare(h, WEFT_F32, t->bytes, want->values, want->n, tensor->name);
+        if (want->values) host_compare(h, tensor->dtype, t->bytes, want->values, want->n, tensor->name);
         return;
     }
     host_compare(h, info->type.dtype, t->bytes, h->ref[s->v].values, h->ref[s->v].n, tensor->name);
@@ -333,7 +332,7 @@ static inline void host_programs(struct host_rig *h) {
                                             .count = (h->t[o->tensor].size - start) / width,
                                             .dtype = o->dtype,
                                             .ring = h->sc->tensors[o->tensor].state_capacity};
-        if (o->count == 0 || o->count == WEFT_DIM_BAD) continue;
+        if (o->count == WEFT_DIM_NONE) continue;
         int64_t live = weft_dim_eval(h->plan->graph->dims, o->count, h->r.run.symbols);
         operands[i].count = live > 0 ? (uint64_t)live : 0;
     }

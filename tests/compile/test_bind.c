@@ -45,7 +45,8 @@ static uint32_t add(struct world *w, const char *name, int where, uint64_t offse
                                                                  .dtype = WEFT_F32,
                                                                  .tensor = t,
                                                                  .bytes = bytes,
-                                                                 .elem_offset = WEFT_DIM_BAD};
+                                                                 .count = WEFT_DIM_NONE,
+                                                                 .live = WEFT_DIM_NONE};
     return w->step.n_operands++;
 }
 
@@ -219,8 +220,11 @@ static void offsets_are_parameters(void **state) {
     w->step.n_fields = 2;
     bind(w);
     uint32_t words[WEFT_MAX_WORDS], grid[3];
-    struct weft_update u = {.step = &w->step, .caps = &w->plan.caps};
+    struct weft_dims *dims = weft_dims_create();
+    assert_non_null(dims);
+    struct weft_update u = {.step = &w->step, .caps = &w->plan.caps, .dims = dims};
     weft_step_update(&u, words, grid);
+    weft_dims_destroy(dims);
     assert_int_equal(words[2 + a], 0);
     assert_int_equal(words[2 + b], 512);
     assert_int_equal(w->step.bound.n_words, 4);

@@ -95,8 +95,8 @@ static void no_words_left(void **state) {
                                               .inplace_of = -1,
                                               .dtype = WEFT_F32,
                                               .bytes = 256,
-                                              .elem_offset = WEFT_DIM_BAD,
-                                              .live = WEFT_DIM_BAD};
+                                              .count = WEFT_DIM_NONE,
+                                              .live = WEFT_DIM_NONE};
         assert_int_equal(weft_bind_step(&plan, &sc, &s), WEFT_OK);
         assert_int_equal(s.bound.checked, !over);
         assert_int_equal(s.bound.n_words, over ? WEFT_MAX_WORDS - 1 : WEFT_MAX_WORDS);

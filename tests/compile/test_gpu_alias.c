@@ -50,7 +50,7 @@ static void results_do_not_depend_on_sharing_as_gpu(void **state) {
 
 /// Negative control: with a binder that takes every overlap for in place, the plan is refused; and run without the
 /// check, it gives something else.
-static int blind_case(void *user, const struct alias_case *c) {
+static int unchecked_case(void *user, const struct alias_case *c) {
     struct sweep *s = user;
     if (c->copied == 0 || c->type != WEFT_F32 || c->random || strncmp(c->name, "norm: destination", 17) != 0) return 0;
     s->n++;
@@ -59,12 +59,12 @@ static int blind_case(void *user, const struct alias_case *c) {
     return 0;
 }
 
-static void blindness_is_noticed(void **state) {
+static void skipped_alias_checks_are_noticed(void **state) {
     (void)state;
     if (slow()) skip();
     struct sweep s = {.gpu = weft_test_gpu()};
     assert_non_null(s.gpu);
-    alias_cases(blind_case, &s, 0);
+    alias_cases(unchecked_case, &s, 0);
     assert_true(s.n > 10);
     assert_int_equal(s.checked, s.n); // every one is refused
     // A race need not show every time, but it does show; a GPU may run all of so little work at once.
@@ -75,7 +75,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_do_not_depend_on_sharing),
         cmocka_unit_test(results_do_not_depend_on_sharing_as_gpu),
-        cmocka_unit_test(blindness_is_noticed),
+        cmocka_unit_test(skipped_alias_checks_are_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,8 @@ static int run(const char *name, const char *graph, const int64_t *sizes, size_t
 
 static const int64_t few[] = {4, 1, 0}, many[] = {40, 9, 1};
 
-/// Part of the epilogue does not depend on the contraction, escapes, and is wider than the contraction's rows.
+/// Part of the epilogue does not depend on the contraction, is live behind the group, and is wider than the
+/// contraction's rows.
 static void independent_part_of_an_epilogue(void **state) {
     (void)state;
     static const char rest[] = "input x f32 [T, 64]\ninput y f32 [T, 96]\nweight w q8_0 [96, 64]\n%0 = tanh %y\n%1 = "

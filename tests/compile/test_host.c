@@ -341,9 +341,9 @@ static void test_wrong_programs_are_noticed(void **state) {
     weft_plan_destroy(plan);
 }
 
-static int run_blind(void *user, const struct alias_case *a) {
+static int run_unchecked(void *user, const struct alias_case *a) {
     struct weft_gpu_caps caps = fixture_caps();
-    struct weft_compile_params params = {.blind = 2};
+    struct weft_compile_params params = {.skip_alias_check = 2};
     struct op_case c = {.name = a->name, .graph = a->graph, .rel = a->tolerance, .abs = a->tolerance};
     struct tally t = {0};
     quiet = true;
@@ -357,7 +357,7 @@ static int run_blind(void *user, const struct alias_case *a) {
 static void test_overlaps_are_noticed(void **state) {
     (void)state;
     int noticed = 0;
-    alias_cases(run_blind, &noticed, 0);
+    alias_cases(run_unchecked, &noticed, 0);
     print_message("%d plans without care for overlaps\n", noticed);
     assert_true(noticed > 50);
 }

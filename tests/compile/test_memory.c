@@ -44,8 +44,13 @@ static void use(struct world *w, uint32_t step, uint32_t t, uint8_t access) {
     assert_true(step < w->cap_steps && s->n_operands < WEFT_MAX_OPERANDS);
     if (step >= w->sc.n_steps) w->sc.n_steps = step + 1;
     s->label = "step";
-    s->operands[s->n_operands++] = (struct weft_operand){
-        .name = "o", .access = access, .inplace_of = -1, .tensor = t, .bytes = w->sc.tensors[t].bytes};
+    s->operands[s->n_operands++] = (struct weft_operand){.name = "o",
+                                                         .access = access,
+                                                         .inplace_of = -1,
+                                                         .tensor = t,
+                                                         .bytes = w->sc.tensors[t].bytes,
+                                                         .count = WEFT_DIM_NONE,
+                                                         .live = WEFT_DIM_NONE};
 }
 
 /// A step that makes a tensor from up to three others.

@@ -136,31 +136,31 @@ static const char paired[] = "input past_0 f32 [4, 8]\ninput past_1 f32 [16, 8]\
                              "output %b present_1\noutput %c y\npair past_0 present_0 dense separate\n"
                              "pair past_1 present_1 ring in_place\n";
 
-static void pairs_become_states_or_stay_apart(void **state) {
+static void pairs_become_states_or_stay_separate(void **state) {
     (void)state;
     static const struct {
         enum weft_state_policy policy;
-        uint32_t beams, apart, states, ios, causes;
+        uint32_t beams, separate, states, ios, causes;
     } cases[] = {
-        {WEFT_STATE_AS_DECLARED, 0, 1, 2, 4, WEFT_APART_PAIR},
-        {WEFT_STATE_AS_DECLARED, 1, 1, 2, 4, WEFT_APART_PAIR},
+        {WEFT_STATE_AS_DECLARED, 0, 1, 2, 4, WEFT_SEPARATE_BY_PAIR},
+        {WEFT_STATE_AS_DECLARED, 1, 1, 2, 4, WEFT_SEPARATE_BY_PAIR},
         {WEFT_STATE_PING_PONG, 1, 0, 3, 2, 0},
         {WEFT_STATE_IN_PLACE, 0, 0, 3, 2, 0},
-        {WEFT_STATE_SEPARATE, 0, 2, 1, 6, WEFT_APART_PAIR | WEFT_APART_PROGRAM},
-        {WEFT_STATE_AS_DECLARED, 4, 2, 1, 6, WEFT_APART_PAIR | WEFT_APART_BEAMS},
-        {WEFT_STATE_DOUBLE, 4, 2, 1, 6, WEFT_APART_BEAMS},
-        {WEFT_STATE_SEPARATE, 4, 2, 1, 6, WEFT_APART_PAIR | WEFT_APART_PROGRAM | WEFT_APART_BEAMS},
+        {WEFT_STATE_SEPARATE, 0, 2, 1, 6, WEFT_SEPARATE_BY_PAIR | WEFT_SEPARATE_BY_PROGRAM},
+        {WEFT_STATE_AS_DECLARED, 4, 2, 1, 6, WEFT_SEPARATE_BY_PAIR | WEFT_SEPARATE_BY_BEAMS},
+        {WEFT_STATE_DOUBLE, 4, 2, 1, 6, WEFT_SEPARATE_BY_BEAMS},
+        {WEFT_STATE_SEPARATE, 4, 2, 1, 6, WEFT_SEPARATE_BY_PAIR | WEFT_SEPARATE_BY_PROGRAM | WEFT_SEPARATE_BY_BEAMS},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct weft_compile_params params = {.state_policy = cases[i].policy, .beams = cases[i].beams};
         struct weft_plan *p = fixture_plan(paired, NULL, &params);
-        assert_int_equal(p->n_pairs, cases[i].apart);
+        assert_int_equal(p->n_pairs, cases[i].separate);
         assert_int_equal(p->n_states, cases[i].states); // with the variable
         assert_int_equal(p->n_ios, cases[i].ios);
-        if (p->n_pairs) assert_int_equal(p->pairs[0].apart, cases[i].causes);
+        if (p->n_pairs) assert_int_equal(p->pairs[0].separate, cases[i].causes);
         if (p->n_pairs) assert_string_equal(p->pairs[0].present, "present_0");
         const char *report = weft_str_get(&p->report);
-        assert_int_equal(strstr(report, "past 'past_0' and present 'present_0' stay apart") != NULL, p->n_pairs > 0);
+        assert_int_equal(strstr(report, "past 'past_0' and present 'present_0' stay separate") != NULL, p->n_pairs > 0);
         bool own = cases[i].policy == WEFT_STATE_IN_PLACE || cases[i].policy == WEFT_STATE_AS_DECLARED;
         if (p->n_pairs < 2)
             assert_non_null(strstr(report, own ? "past 'past_1' and present 'present_1' are one state, written by its "
@@ -299,7 +299,7 @@ int main(void) {
         cmocka_unit_test(rows_stay_in_place),
         cmocka_unit_test(a_program_in_place_overrides_the_graph),
         cmocka_unit_test(the_printed_plan_shows_policies),
-        cmocka_unit_test(pairs_become_states_or_stay_apart),
+        cmocka_unit_test(pairs_become_states_or_stay_separate),
         cmocka_unit_test(versions_in_wrong_buffers),
         cmocka_unit_test(writers_without_the_past),
         cmocka_unit_test(order_of_readers),

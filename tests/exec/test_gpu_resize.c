@@ -88,7 +88,7 @@ static int64_t differences(struct world *a, struct world *b, double tolerance) {
             fail_msg("%s: %s", a->r.label, weft_error_message());
         for (int64_t i = 0; i < n; i++) {
             double p = op_value(info->type.dtype, x, i), q = op_value(info->type.dtype, y, i);
-            uint32_t size = op_half(info->type.dtype) ? 2 : 4;
+            uint32_t size = op_width(info->type.dtype);
             bool same = memcmp(x + i * size, y + i * size, size) == 0;
             bad += !same && !(tolerance > 0 && fabs(p - q) <= tolerance * (1 + fabs(q)));
         }

@@ -316,7 +316,19 @@ static void test_refusals(void **state) {
     assert_int_equal(weft_dim_symbol(t, "T", 0, 5), WEFT_DIM_BAD);
     assert_int_equal(weft_dim_symbol(t, "min", 0, 5), WEFT_DIM_BAD);
     assert_int_equal(weft_dim_symbol(t, "X", 5, 0), WEFT_DIM_BAD);
-    assert_int_equal(weft_dim_add(t, WEFT_DIM_BAD, 0), WEFT_DIM_BAD);
+    const weft_dim none[] = {WEFT_DIM_BAD, WEFT_DIM_NONE};
+    for (int i = 0; i < 2; i++) {
+        assert_false(weft_dim_valid(t, none[i]));
+        assert_int_equal(weft_dim_add(t, none[i], WEFT_DIM_ZERO), WEFT_DIM_BAD);
+        assert_int_equal(weft_dim_sub(t, WEFT_DIM_ZERO, none[i]), WEFT_DIM_BAD);
+        assert_int_equal(weft_dim_mul(t, none[i], WEFT_DIM_ZERO), WEFT_DIM_BAD);
+        assert_int_equal(weft_dim_floordiv(t, none[i], 2), WEFT_DIM_BAD);
+        assert_int_equal(weft_dim_ceildiv(t, none[i], 2), WEFT_DIM_BAD);
+        assert_int_equal(weft_dim_mod(t, none[i], 2), WEFT_DIM_BAD);
+        assert_int_equal(weft_dim_min(t, none[i], 2), WEFT_DIM_BAD);
+        assert_int_equal(weft_dim_max(t, none[i], 2), WEFT_DIM_BAD);
+        assert_false(weft_dim_is_multiple(t, none[i], 1));
+    }
     assert_int_equal(weft_dim_floordiv(t, weft_dim_symbol(t, "T", 1, 100), 0), WEFT_DIM_BAD);
     weft_dims_destroy(t);
 }

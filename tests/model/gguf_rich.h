@@ -5,7 +5,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "gguf_writer.h"
-#include "model/tokenizer.h"
+#include "model/tokenizer/tokenizer.h"
 #include <stdio.h>
 
 /// A vocabulary that the tokenizer accepts: the byte tokens and a few more.

@@ -5,7 +5,7 @@
 #include "core/file.h"
 #include "model/host.h"
 #include "model/real_model.h"
-#include "model/tokenizer.h"
+#include "model/tokenizer/tokenizer.h"
 #include "support/graph_run.h"
 
 #include <math.h>

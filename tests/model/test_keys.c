@@ -7,6 +7,7 @@
 #include "model/decoder.h"
 #include "model/host.h"
 #include "model/keys.h"
+#include "model/tokenizer/tokenizer.h"
 #include "model/lm.h"
 #include "support/tiny_gemma3.h"
 
@@ -164,6 +165,10 @@ static void refused_by_name(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct opened o = open_with(&cases[i], 1, NULL);
+        struct weft_tokenizer *t = NULL;
+        if (o.status == WEFT_OK)
+            o.status = weft_tokenizer_create(o.file, &t); // which keys a tokenizer takes, its kind says
+        weft_tokenizer_destroy(t);
         if (o.status != WEFT_ERR_UNSUPPORTED && o.status != WEFT_ERR_FORMAT)
             fail_msg("%s is taken: %s", cases[i].name, weft_status_name(o.status));
         if (!strstr(weft_error_message(), cases[i].name)) fail_msg("%s: %s", cases[i].name, weft_error_message());

@@ -3,7 +3,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/sha256.h"
-#include "model/tokenizer.h"
+#include "model/tokenizer/tokenizer.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -27,6 +27,7 @@ struct op_case {
 #include "cases_elementwise.h"
 #include "cases_alias.h"
 #include "cases_axes.h"
+#include "cases_bytes.h"
 #include "cases_contract.h"
 #include "cases_model.h"
 #include "cases_maps.h"
@@ -52,7 +53,7 @@ static const struct op_table op_tables[] = {
     TABLE(attention_cases),   TABLE(choice_cases),    TABLE(aliased_cases),  TABLE(weight_cases),
     TABLE(state_cases),       TABLE(recurrent_cases), TABLE(move_cases),     TABLE(q4_cases),
     TABLE(norm_cases),        TABLE(scan_cases),      TABLE(axes_cases),     TABLE(chunk_cases),
-    TABLE(map_cases),         TABLE(pattern_cases),
+    TABLE(map_cases),         TABLE(pattern_cases),   TABLE(byte_cases),
 };
 #undef TABLE
 

@@ -196,9 +196,11 @@ static inline weft_status op_weight(void *user, const char *name, const void **d
 
 // ---- device --------------------------------------------------------------------------------------------------------
 
-static inline bool op_half(weft_dtype d) { return d == WEFT_F16 || d == WEFT_BF16; }
+static inline uint32_t op_width(weft_dtype d) {
+    return d == WEFT_F16 || d == WEFT_BF16 ? 2 : d == WEFT_I8 || d == WEFT_U8 || d == WEFT_BOOL ? 1 : 4;
+}
 static inline uint64_t op_device_bytes(weft_dtype d, int64_t n) {
-    return ((uint64_t)n * (op_half(d) ? 2 : 4) + 3) & ~(uint64_t)3;
+    return ((uint64_t)n * op_width(d) + 3) & ~(uint64_t)3;
 }
 
 static inline uint32_t op_word(weft_dtype d, double x) {
@@ -214,18 +216,18 @@ static inline uint32_t op_word(weft_dtype d, double x) {
 }
 
 static inline double op_value(weft_dtype d, const uint8_t *bytes, int64_t i) {
-    uint32_t w;
+    uint32_t w = 0;
     uint16_t h;
     float f;
-    memcpy(&w, bytes + i * (op_half(d) ? 2 : 4), op_half(d) ? 2 : 4);
+    memcpy(&w, bytes + i * op_width(d), op_width(d));
     h = (uint16_t)w;
     memcpy(&f, &w, 4);
     switch (d) {
     case WEFT_F32: return f;
     case WEFT_F16: return weft_f16_to_f32(h);
     case WEFT_BF16: return weft_bf16_to_f32(h);
-    case WEFT_I32:
-    case WEFT_I8: return (int32_t)w;
+    case WEFT_I32: return (int32_t)w;
+    case WEFT_I8: return (int8_t)w;
     default: return w;
     }
 }
@@ -248,7 +250,7 @@ static inline weft_status op_upload(struct op_runner *r, weft_session *s) {
         uint8_t *data = weft_calloc(bytes + 8, 1);
         for (int64_t i = 0; i < l->n; i++) {
             uint32_t w = op_word(info->type.dtype, l->values[i]);
-            memcpy(data + i * (op_half(info->type.dtype) ? 2 : 4), &w, op_half(info->type.dtype) ? 2 : 4);
+            memcpy(data + i * op_width(info->type.dtype), &w, op_width(info->type.dtype));
         }
         weft_status status = weft_session_write(s, info->name, 0, data, bytes);
         weft_free(data);
@@ -311,7 +313,7 @@ static inline int op_run_once(struct op_runner *r, weft_session *s, weft_session
         if (status == WEFT_OK) bad |= op_compare(r, v, got);
         if (status == WEFT_OK && again) {
             status = op_read(r, again, v, n, same);
-            uint64_t used = (uint64_t)n * (op_half(info->type.dtype) ? 2 : 4);
+            uint64_t used = (uint64_t)n * op_width(info->type.dtype);
             if (status == WEFT_OK && memcmp(got, same, used) != 0) {
                 printf("%s: %s differs in checker mode\n", r->label,
                        info->kind == WEFT_VALUE_STATE ? info->name : info->output_name);

@@ -164,13 +164,16 @@ static uint32_t hostile_word(const struct hostile_leaf *l, int64_t i) {
     return bits;
 }
 
+static bool hostile_byte(weft_dtype d) { return d == WEFT_I8 || d == WEFT_U8 || d == WEFT_BOOL; }
+
 static void *hostile_storage(const struct hostile_leaf *l, uint64_t *bytes) {
     bool half = l->dtype == WEFT_F16 || l->dtype == WEFT_BF16;
-    *bytes = ((uint64_t)l->n * (half ? 2 : 4) + 3) & ~(uint64_t)3;
+    *bytes = ((uint64_t)l->n * (half ? 2 : hostile_byte(l->dtype) ? 1 : 4) + 3) & ~(uint64_t)3;
     uint8_t *out = weft_calloc(*bytes + 4, 1);
     for (int64_t i = 0; i < l->n; i++) {
         if (l->dtype == WEFT_F16) ((uint16_t *)(void *)out)[i] = weft_f32_to_f16((float)l->values[i]);
         else if (l->dtype == WEFT_BF16) ((uint16_t *)(void *)out)[i] = weft_f32_to_bf16((float)l->values[i]);
+        else if (hostile_byte(l->dtype)) out[i] = (uint8_t)hostile_word(l, i);
         else ((uint32_t *)(void *)out)[i] = hostile_word(l, i);
     }
     return out;
@@ -180,7 +183,9 @@ static double hostile_number(weft_dtype d, const uint8_t *bytes, int64_t i) {
     if (d == WEFT_F16) return weft_f16_to_f32(((const uint16_t *)(const void *)bytes)[i]);
     if (d == WEFT_BF16) return weft_bf16_to_f32(((const uint16_t *)(const void *)bytes)[i]);
     if (d == WEFT_F32) return ((const float *)(const void *)bytes)[i];
-    if (d == WEFT_I32 || d == WEFT_I8) return ((const int32_t *)(const void *)bytes)[i];
+    if (d == WEFT_I8) return ((const int8_t *)(const void *)bytes)[i];
+    if (hostile_byte(d)) return bytes[i];
+    if (d == WEFT_I32) return ((const int32_t *)(const void *)bytes)[i];
     return ((const uint32_t *)(const void *)bytes)[i];
 }
 

@@ -238,19 +238,18 @@ static void arguments_pairs_and_roots(void **state) {
 
 static void stores_have_the_operands_type(void **state) {
     (void)state;
-    static const weft_dtype types[] = {WEFT_F16, WEFT_BF16, WEFT_I32, WEFT_BOOL};
+    static const weft_dtype types[] = {WEFT_F16, WEFT_BF16, WEFT_I32};
     for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
         struct rig *r = made();
-        bool whole = types[k] == WEFT_I32 || types[k] == WEFT_BOOL;
-        uint32_t x =
-            whole ? constant(r, types[k] == WEFT_I32 ? WEFT_X_I32 : WEFT_X_U32, types[k] == WEFT_I32 ? (uint32_t)-3 : 1)
-                  : constant(r, WEFT_X_F32, 0x3f9d70a4); // 1.23
+        bool whole = types[k] == WEFT_I32;
+        uint32_t x = whole ? constant(r, WEFT_X_I32, (uint32_t)-3) : constant(r, WEFT_X_F32, 0x3f9d70a4); // 1.23
         struct weft_xstore *s = store(r, x, col(r));
         r->e.flat = s->packed = !whole;
+        r->symbols[0] = 1;
         r->operands[1].dtype = types[k];
         memset(r->to, 0, sizeof r->to);
         run(r);
-        if (whole) assert_int_equal((int32_t)r->to[3], types[k] == WEFT_I32 ? -3 : 1);
+        if (whole) assert_int_equal((int32_t)r->to[3], -3);
         else {
             uint16_t h[2];
             memcpy(h, &r->to[1], 4);
@@ -261,6 +260,34 @@ static void stores_have_the_operands_type(void **state) {
         }
         end(r);
     }
+}
+
+/// Elements of 8 bits: with their sign, by fours in a word, and as bits where a program only moves them.
+static void bytes_share_words(void **state) {
+    (void)state;
+    static const uint8_t from[CELLS] = {1, 255, 128, 127, 0, 3, 2, 254};
+    static const weft_dtype types[] = {WEFT_I8, WEFT_U8, WEFT_BOOL};
+    for (size_t k = 0; k < 3; k++)
+        for (int raw = 0; raw < 2; raw++) {
+            struct rig *r = made();
+            uint32_t at = cell(r), x = load(r, types[k] == WEFT_I8 && !raw ? WEFT_X_I32 : WEFT_X_U32, at);
+            uint32_t end_of = constant(r, r->x[x].type, 0);
+            store(r, call(r, &fn_plus, r->x[x].type, x, end_of), at)->packed = true;
+            memcpy(r->from, from, CELLS);
+            memset(r->to, 0xee, sizeof r->to);
+            r->operands[0].dtype = r->operands[1].dtype = types[k];
+            run(r);
+            assert_memory_equal(r->to, from, CELLS);
+            assert_int_equal(r->to[CELLS / 4], 0xeeeeeeee);
+            if (types[k] == WEFT_I8 && !raw) { // a sign is one
+                r->e.n_stores = 0;
+                store(r, x, at);
+                r->operands[1].dtype = WEFT_I32;
+                run(r);
+                assert_int_equal((int32_t)r->to[2], -128);
+            }
+            end(r);
+        }
 }
 
 /// What is last sees what all others of the point have stored.
@@ -298,15 +325,11 @@ static void an_unknown_function_is_an_error(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(coordinates_and_loads),
-        cmocka_unit_test(a_condition_guards_a_load_and_a_store),
-        cmocka_unit_test(what_is_outside_is_an_error),
-        cmocka_unit_test(sizes_variables_and_rows_of_states),
-        cmocka_unit_test(reductions_and_their_identities),
-        cmocka_unit_test(arguments_pairs_and_roots),
-        cmocka_unit_test(stores_have_the_operands_type),
-        cmocka_unit_test(the_last_store_is_last),
-        cmocka_unit_test(a_part_of_the_space),
+        cmocka_unit_test(coordinates_and_loads),           cmocka_unit_test(a_condition_guards_a_load_and_a_store),
+        cmocka_unit_test(what_is_outside_is_an_error),     cmocka_unit_test(sizes_variables_and_rows_of_states),
+        cmocka_unit_test(reductions_and_their_identities), cmocka_unit_test(arguments_pairs_and_roots),
+        cmocka_unit_test(stores_have_the_operands_type),   cmocka_unit_test(bytes_share_words),
+        cmocka_unit_test(the_last_store_is_last),          cmocka_unit_test(a_part_of_the_space),
         cmocka_unit_test(an_unknown_function_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

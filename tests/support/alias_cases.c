@@ -52,7 +52,7 @@ static const struct family families[] = {
              "output %q q\noutput %s s\n",
      .fused = {3, 3},
      .copied = {3, 3, 3},
-     .halves = {4, 2, 3, 3},
+     .halves = {4, 3, 3},
      .mixed = {4, 3, 3}},
     {.name = "chain",
      .flat = true,

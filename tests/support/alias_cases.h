@@ -34,6 +34,6 @@ int alias_cases(int (*each)(void *user, const struct alias_case *c), void *user,
 /// (`quiet`: without).
 int alias_case_plan(const struct alias_case *c, const struct weft_gpu_caps *caps, bool quiet);
 /// Runs it and compares m and the outputs with the host reference; elements outside the destination must keep their
-/// bits. `blind`: as in weft_compile_params. 0, or 1 after saying what differs (`quiet`: without).
-int alias_case_run(weft_gpu *gpu, const struct alias_case *c, int blind, bool quiet);
+/// bits. `skip_alias_check`: as in weft_compile_params. 0, or 1 after saying what differs (`quiet`: without).
+int alias_case_run(weft_gpu *gpu, const struct alias_case *c, int skip_alias_check, bool quiet);
 #endif

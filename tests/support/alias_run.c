@@ -167,11 +167,11 @@ static int compare_state(const struct run *r, const uint8_t *before, const uint8
 /// Bytes are right if they are what rounding gives, or its neighbour where what is rounded lies near the middle.
 static int compare_bytes(const struct run *r, weft_session *s, bool quiet) {
     const struct alias_case *c = r->c;
-    int32_t q[4096];
+    int8_t q[4096];
     float scale[128];
     int bad = 0;
     double room = c->type == WEFT_F16 ? 0.8 : 0.505;
-    if (weft_session_read(s, "q", 0, q, (uint64_t)c->dst_count * 4) != WEFT_OK ||
+    if (weft_session_read(s, "q", 0, q, (uint64_t)c->dst_count) != WEFT_OK ||
         weft_session_read(s, "s", 0, scale, (uint64_t)c->dst_count / 8) != WEFT_OK)
         return say(c, quiet, "%s", weft_error_message());
     for (int64_t b = 0; b < c->dst_count / 32 && !bad; b++) {
@@ -197,14 +197,14 @@ static weft_status set_leaves(const struct run *r, weft_session *s, const uint8_
     return WEFT_OK;
 }
 
-int alias_case_run(weft_gpu *gpu, const struct alias_case *c, int blind, bool quiet) {
+int alias_case_run(weft_gpu *gpu, const struct alias_case *c, int skip_alias_check, bool quiet) {
     struct run r = {.c = c};
     struct weft_graph *graph = NULL;
     weft_program *p = NULL;
     weft_session *s = NULL;
     uint8_t *before = weft_calloc(state_bytes(c) + 16, 1), *after = weft_calloc(state_bytes(c) + 16, 1);
-    struct weft_program_params params = {.compile = {.blind = blind, .checked = weft_test_checked()},
-                                         .source = {source, &r}};
+    struct weft_program_params params = {
+        .compile = {.skip_alias_check = skip_alias_check, .checked = weft_test_checked()}, .source = {source, &r}};
     struct weft_eval_params eval = {.symbols = (int64_t[WEFT_MAX_SYMBOLS]){0}, .leaf = leaf, .user = &r};
     int bad = 0;
     r.m = weft_calloc((size_t)c->count, sizeof *r.m);
@@ -215,7 +215,8 @@ int alias_case_run(weft_gpu *gpu, const struct alias_case *c, int blind, bool qu
         encode(c, r.m, before);
         status = weft_program_create(gpu, graph, &params, &p);
     }
-    if (status == WEFT_OK && !blind && !params.compile.checked) bad |= check_plan(c, weft_program_plan(p), quiet);
+    if (status == WEFT_OK && !skip_alias_check && !params.compile.checked)
+        bad |= check_plan(c, weft_program_plan(p), quiet);
     if (status == WEFT_OK) status = weft_session_create(p, NULL, &s);
     if (status == WEFT_OK) status = set_leaves(&r, s, before);
     if (status == WEFT_OK) status = weft_graph_eval(r.g, &eval);

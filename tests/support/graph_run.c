@@ -144,17 +144,23 @@ static weft_status weight_source(void *user, const char *name, const void **data
     return WEFT_ERR_NOT_FOUND;
 }
 
-/// Device storage of a leaf: 16-bit floats stay, all else is 32-bit words.
+static uint64_t device_size(weft_dtype d, int64_t n) {
+    bool half = d == WEFT_F16 || d == WEFT_BF16, byte = d == WEFT_I8 || d == WEFT_U8 || d == WEFT_BOOL;
+    return ((uint64_t)n * (half ? 2 : byte ? 1 : 4) + 3) & ~(uint64_t)3;
+}
+
+/// Device storage of a leaf: elements of 8, 16 and 32 bits, in whole words.
 static void *device_bytes(const struct leaf *l, uint64_t *bytes) {
-    bool half = l->dtype == WEFT_F16 || l->dtype == WEFT_BF16;
-    *bytes = ((uint64_t)l->n * (half ? 2 : 4) + 3) & ~(uint64_t)3;
+    bool byte = l->dtype == WEFT_I8 || l->dtype == WEFT_U8 || l->dtype == WEFT_BOOL;
+    *bytes = device_size(l->dtype, l->n);
     uint8_t *out = weft_calloc(*bytes + 4, 1);
     for (int64_t i = 0; i < l->n; i++) {
         double x = l->values[i];
         if (l->dtype == WEFT_F16) ((uint16_t *)out)[i] = weft_f32_to_f16((float)x);
         else if (l->dtype == WEFT_BF16) ((uint16_t *)out)[i] = weft_f32_to_bf16((float)x);
         else if (l->dtype == WEFT_F32) ((float *)out)[i] = (float)x;
-        else if (l->dtype == WEFT_I32 || l->dtype == WEFT_I8) ((int32_t *)out)[i] = (int32_t)x;
+        else if (byte) out[i] = (uint8_t)(int32_t)x;
+        else if (l->dtype == WEFT_I32) ((int32_t *)out)[i] = (int32_t)x;
         else ((uint32_t *)out)[i] = (uint32_t)x;
     }
     return out;
@@ -165,8 +171,10 @@ static double device_value(const struct leaf *l, const uint8_t *bytes, int64_t i
     case WEFT_F16: return weft_f16_to_f32(((const uint16_t *)bytes)[i]);
     case WEFT_BF16: return weft_bf16_to_f32(((const uint16_t *)bytes)[i]);
     case WEFT_F32: return ((const float *)bytes)[i];
-    case WEFT_I32:
-    case WEFT_I8: return ((const int32_t *)bytes)[i];
+    case WEFT_I32: return ((const int32_t *)bytes)[i];
+    case WEFT_I8: return ((const int8_t *)bytes)[i];
+    case WEFT_U8:
+    case WEFT_BOOL: return bytes[i];
     default: return ((const uint32_t *)bytes)[i];
     }
 }
@@ -216,8 +224,7 @@ static int run_device(weft_gpu *gpu, struct run *r, weft_session *s, double *wor
         bool state = info->kind == WEFT_VALUE_STATE;
         if (!state && !(info->is_output && info->state == UINT32_MAX)) continue;
         struct leaf *want = state ? &r->leaves[v] : &r->results[v];
-        uint64_t bytes = ((uint64_t)want->n * 4 + 3) & ~(uint64_t)3;
-        if (want->dtype == WEFT_F16 || want->dtype == WEFT_BF16) bytes = ((uint64_t)want->n * 2 + 3) & ~(uint64_t)3;
+        uint64_t bytes = device_size(want->dtype, want->n);
         uint8_t *got = weft_calloc(bytes + 4, 1);
         weft_status status;
         if (state && info->state_kind == WEFT_STATE_VAR) status = weft_session_get_var(s, info->name, (uint32_t *)got);

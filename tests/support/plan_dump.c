@@ -18,7 +18,7 @@ bool weft_test_text_hash(const char *text, char out[WEFT_DUMP_HASH + 1]) {
 static void add_name(const char *name, struct weft_str *out) { weft_str_addf(out, " %s", name ? name : "-"); }
 
 static void add_dim(const struct weft_plan *p, const char *what, weft_dim d, struct weft_str *out) {
-    if (d == WEFT_DIM_BAD || d == 0) return;
+    if (d == WEFT_DIM_NONE || d == WEFT_DIM_ZERO) return;
     weft_str_addf(out, " %s=", what);
     weft_dim_print(p->graph->dims, d, out);
 }
@@ -74,7 +74,7 @@ static void dump_states(const struct weft_plan *p, struct weft_str *out) {
                       g->position, g->shift, g->n, g->table, g->page_bytes, g->n_banks, g->bank_pages);
     }
     for (uint32_t i = 0; i < p->n_pairs; i++)
-        weft_str_addf(out, "pair %s %s apart %u\n", p->pairs[i].past, p->pairs[i].present, p->pairs[i].apart);
+        weft_str_addf(out, "pair %s %s separate %u\n", p->pairs[i].past, p->pairs[i].present, p->pairs[i].separate);
 }
 
 static void dump_ios(const struct weft_plan *p, struct weft_str *out) {
@@ -120,7 +120,7 @@ static const char *access_name(uint8_t access) { return access == WEFT_READ ? "r
 
 static void dump_operand(const struct weft_plan *p, const struct weft_schedule *sc, const struct weft_step *s,
                          const struct weft_operand *o, struct weft_str *out) {
-    static const char *const flags[] = {"wide", "state", "inplace", "atomic", "apart", "bits"};
+    static const char *const flags[] = {"wide", "state", "inplace", "atomic", "disjoint", "bits"};
     const struct weft_slot *slot = &s->bound.slots[o->bound.slot];
     weft_str_addf(out, "     %s %s %s=%s", access_name(o->access), o->name, weft_dtype_name(o->dtype),
                   o->tensor < sc->n_tensors && sc->tensors[o->tensor].name ? sc->tensors[o->tensor].name : "-");
@@ -153,7 +153,7 @@ static void dump_step(const struct weft_plan *p, const struct weft_schedule *sc,
                   s->label, live.grid[0], live.grid[1], live.grid[2], s->workgroup[0], s->workgroup[1], s->workgroup[2],
                   s->workgroup_memory, hash);
     if (s->items) weft_str_addf(out, " items %u", s->items);
-    if (s->split.end) weft_str_addf(out, " cut %u..%u", s->split.first, s->split.end);
+    if (s->split.end) weft_str_addf(out, " split %u..%u", s->split.first, s->split.end);
     if (s->writes_state) weft_str_add(out, " writes_state");
     if (s->bound.checked) weft_str_add(out, " checked");
     if (s->copy.kind) weft_str_addf(out, " copies %" PRIu64 " (%s)", s->copy.bytes, s->copy.why ? s->copy.why : "-");

@@ -8,8 +8,8 @@ WEFT_PARAMS(move_params, MOVE_PARAMS)
 /// What a thread moves.
 enum {
     WORDS,   ///< `unit` elements of 32 bits
-    HALVES,  ///< a word of two elements that are rounded
-    PARTIAL, ///< a word, of which one half or both are set
+    JOINED,  ///< a word of `unit` elements, each from a word of its own
+    PARTIAL, ///< a word of `unit` elements, of which some or all are set
 };
 
 struct move_cfg {
@@ -19,7 +19,8 @@ struct move_cfg {
 
 static void emit_grid(const struct weft_update *u, const struct move_cfg *cfg, uint64_t count, uint32_t grid[3]) {
     uint64_t items = (count + cfg->unit - 1) / cfg->unit;
-    if (cfg->mode == PARTIAL) items = count ? count / 2 + 1 : 0; // words, the range starting at any half
+    if (cfg->mode == PARTIAL)
+        items = count ? (count + 2 * cfg->unit - 2) / cfg->unit : 0; // starting anywhere in a word
     weft_grid_fold((items + cfg->threads - 1) / cfg->threads, u->caps->max_groups, grid);
 }
 
@@ -46,32 +47,43 @@ static void finish(struct weft_lower *l, struct weft_step *s, const struct move_
     weft_emit_reach(s, y, 1, cfg->unit);
 }
 
+/// True if nothing stands behind what is moved to the place, so that the last word is the move's own.
+static bool is_whole(const struct weft_lower *l, struct weft_place to) {
+    return to.elem_offset == WEFT_DIM_ZERO && l->tensors[to.tensor].mem != WEFT_MEM_STATE;
+}
+
 struct weft_step *weft_emit_move(struct weft_lower *l, const char *label, weft_dim count, struct weft_place from,
                                  weft_dtype from_type, struct weft_place to, weft_dtype to_type) {
-    bool half = weft_is_half(to_type), raw = weft_is_half(from_type);
-    bool first = from.elem_offset == WEFT_DIM_BAD && to.elem_offset == WEFT_DIM_BAD;
+    const struct weft_storage *storage = weft_storage_of(to_type);
+    uint32_t per = storage->per_word;
+    bool raw = weft_shares_words(from_type);
+    bool first = from.elem_offset == WEFT_DIM_ZERO && to.elem_offset == WEFT_DIM_ZERO;
     int64_t n = weft_lower_const(l, count);
-    if (half && raw && first && n > 0 && n % 2 == 0) { // whole words
-        half = raw = false;
-        n /= 2;
+    if (per > 1 && raw && first && n > 0 && n % per == 0) { // whole words
+        n /= per;
+        per = 1;
+        raw = false;
         count = weft_dim_const(l->graph->dims, n);
     }
-    bool aligned = to.elem_offset == WEFT_DIM_BAD || weft_dim_is_multiple(l->graph->dims, to.elem_offset, 2);
+    bool aligned = weft_dim_is_multiple(l->graph->dims, to.elem_offset, per);
+    bool own = aligned && (weft_dim_is_multiple(l->graph->dims, count, per) || is_whole(l, to));
     struct move_cfg cfg = {.count = count,
                            .threads = threads_for(l),
-                           .mode = !half             ? WORDS
-                                   : raw || !aligned ? PARTIAL
-                                                     : HALVES,
-                           .unit = half                            ? 2
+                           .mode = per == 1      ? WORDS
+                                   : raw || !own ? PARTIAL
+                                                 : JOINED,
+                           .unit = per > 1                         ? per
                                    : first && n >= 0 && n % 4 == 0 ? 4
                                                                    : 1};
-    uint8_t flags = (uint8_t)(WEFT_OPERAND_INPLACE | (cfg.unit == 4 ? WEFT_OPERAND_WIDE : 0));
+    uint8_t flags = (uint8_t)(WEFT_OPERAND_INPLACE | (cfg.mode == WORDS && cfg.unit == 4 ? WEFT_OPERAND_WIDE : 0));
     uint8_t bits = (uint8_t)(flags | (cfg.mode == PARTIAL ? WEFT_OPERAND_BITS : 0));
     struct weft_step *s = weft_emit(l, &move_kernel, label, &cfg, sizeof cfg);
-    uint32_t x = weft_emit_place(l, s, "x", WEFT_READ, from, half ? from_type : WEFT_U32, count, raw ? bits : flags);
-    uint32_t y = weft_emit_place(l, s, "y", WEFT_WRITE, to, half ? to_type : WEFT_U32, count, bits);
+    uint32_t x = weft_emit_place(l, s, "x", WEFT_READ, from, per > 1 ? from_type : WEFT_U32, count, raw ? bits : flags);
+    uint32_t y = weft_emit_place(l, s, "y", WEFT_WRITE, to, per > 1 ? to_type : WEFT_U32, count, bits);
     weft_emit_int(l, s, "RAW", raw);
-    finish(l, s, &cfg, !half || aligned, x, y);
+    weft_emit_int(l, s, "ONES", per == 4 ? 0xff : 0xffff);
+    weft_emit_text(l, s, "TYPE", storage->real ? "f32" : storage->negative ? "i32" : "u32");
+    finish(l, s, &cfg, per == 1 || aligned, x, y);
     return s;
 }
 

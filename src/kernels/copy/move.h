@@ -1,12 +1,14 @@
 /// The one kernel that copies: behind `assign` and `state_write`, behind every copy that the planner makes, and behind
-/// halves that another kernel stored as f32.
+/// elements that another kernel stored as a word each.
 #ifndef WEFT_KERNELS_COPY_MOVE_H
 #define WEFT_KERNELS_COPY_MOVE_H
 #include "plan/lower.h"
 
-/// Emits a step that moves `count` elements from one place to another. Types of one width move as bits; f32 is rounded
-/// where `to_type` is f16 or bf16. A range of 16-bit elements may start and end inside a word: who owns the word keeps
-/// its other half. Each invocation reads what it writes before it writes, so that a move of a range to itself is whole.
+/// Emits a step that moves `count` elements from one place to another. Types of one width move as bits; words are
+/// joined where elements of `to_type` share them, of which `from_type` must then hold any value
+/// (weft_storage.as_word): f32 is rounded. A range of such elements may start and end inside a word: who owns the word
+/// keeps the rest of it. Each invocation reads what it writes before it writes, so that a move of a range to itself is
+/// whole.
 struct weft_step *weft_emit_move(struct weft_lower *l, const char *label, weft_dim count, struct weft_place from,
                                  weft_dtype from_type, struct weft_place to, weft_dtype to_type);
 /// All of value `from` to value `to`, of equal types; `to` may be a state's version.

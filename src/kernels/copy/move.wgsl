@@ -1,38 +1,34 @@
-//%% Moves p.count elements of x to y, UNIT of them a thread. MODE 0: of 32 bits. MODE 1: x is rounded to 16 bits; the
-//%% last of a word may be alone. MODE 2: y has 16-bit elements and may start inside a word, of which a thread sets one
-//%% half or both; RAW: x has too, and its bits are taken as they are.
+//%% Moves p.count elements of x to y, UNIT of them a thread. MODE 0: of 32 bits. MODE 1: a word each, to a word of y
+//%% that UNIT elements share; behind the last of all stand zeros. MODE 2: so, but y may start inside a word, of which a
+//%% thread sets the elements that belong to y; RAW: those of x share words, too, and are taken as they are.
 fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let t = group_index(wid, nwg) * ${WG}u + lid;
 //% if MODE == 2
-    let odd = phase_y();
-    if (t * 2u >= p.count + odd) { return; }
-    let i = t * 2u - odd; // wraps before the first element, and is not below the count then
+    let phase = phase_y();
+    if (t * ${UNIT}u >= p.count + phase) { return; }
+    let i = t * ${UNIT}u - phase; // wraps before the first element, and is not below the count then
     var bits = 0u;
     var mask = 0u;
-    if (i < p.count) {
+//% for k in 0..UNIT
+    if (i + ${k}u < p.count) {
 //% if RAW
-        bits = bits_x(i);
+        bits |= bits_x(i + ${k}u) << ${k * 32 / UNIT}u;
 //% else
-        bits = half_bits_y(load_x(i));
+        bits |= part_bits_y(load_x(i + ${k}u)) << ${k * 32 / UNIT}u;
 //% end
-        mask = 0xffffu;
+        mask |= ${ONES}u << ${k * 32 / UNIT}u;
     }
-    if (i + 1u < p.count) {
-//% if RAW
-        bits |= bits_x(i + 1u) << 16u;
-//% else
-        bits |= half_bits_y(load_x(i + 1u)) << 16u;
 //% end
-        mask |= 0xffff0000u;
-    }
     put_word_y(t, bits, mask);
 //% else
     let i = t * ${UNIT}u;
     if (i >= p.count) { return; }
 //% if MODE == 1
-    var second = 0.0;
-    if (i + 1u < p.count) { second = load_x(i + 1u); }
-    store2_y(i, vec2<f32>(load_x(i), second));
+    var v = vec${UNIT}<${TYPE}>();
+//% for k in 0..UNIT
+    if (i + ${k}u < p.count) { v[${k}] = load_x(i + ${k}u); }
+//% end
+    store${UNIT}_y(i, v);
 //% elif UNIT == 4
     store4_y(i, load4_x(i));
 //% else

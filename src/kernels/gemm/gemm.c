@@ -69,7 +69,7 @@ static bool split_group(struct weft_lower *l, const struct weft_group *g, struct
             if (p->n_anchors == WEFT_GEMM_ANCHORS) return false;
             p->anchors[p->n_anchors++] = n;
         } else if (g->roles[i] ==
-                   WEFT_ROLE_EPILOGUE) { // told by the fuser: not all of it need depend on the contraction
+                   WEFT_ROLE_EPILOGUE) { // given by the fuser: not all of it need depend on the contraction
             p->epilogue[p->n_epilogue++] = n;
         } else {
             p->prologue[p->n_prologue++] = n;

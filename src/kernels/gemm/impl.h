@@ -67,7 +67,8 @@ void weft_gemm_label(char *label, size_t size, const struct weft_lower *l, const
 /// Decoding functions of a weight operand, for the name `w`.
 void weft_gemm_add_decoder(struct weft_lower *l, const char *w, const struct weft_wlayout *y, const char *kb,
                            bool first, struct weft_str *out);
-/// fn epilogue_S(row, col, acc0, acc1, ...): stores what escapes of the anchors and the epilogue's nodes.
+/// fn epilogue_S(row, col, acc0, acc1, ...): stores what is live behind the group of the anchors and the epilogue's
+/// nodes.
 void weft_gemm_add_epilogue(struct weft_xstep *step, const struct weft_gemm_group *p, const uint32_t *anchors,
                             uint32_t n_anchors, uint32_t segment, bool with_nodes, const char *width,
                             struct weft_str *out);

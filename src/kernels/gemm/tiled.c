@@ -51,7 +51,7 @@ static void add_plain_decoder(const char *w, bool wide, struct weft_str *out) {
 
 /// Rows of tiles are what the step may be cut into: a row of tiles reaches row_tile rows of x and of what the epilogue
 /// reads and stores in the output's space.
-static void cut_matmul(struct weft_lower *l, struct weft_step *s, uint32_t x, const struct weft_gemm_cfg *cfg) {
+static void allow_split(struct weft_lower *l, struct weft_step *s, uint32_t x, const struct weft_gemm_cfg *cfg) {
     int64_t n = cfg->part_n ? cfg->part_n : weft_lower_const(l, cfg->n), width = weft_lower_const(l, cfg->n);
     uint64_t across = n > 0 ? (uint64_t)(n + cfg->col_tile - 1) / cfg->col_tile : 0;
     if (l->status != WEFT_OK || across == 0 || width <= 0) return;
@@ -117,7 +117,7 @@ void weft_gemm_emit_tiled(struct weft_lower *l, const struct weft_gemm_group *p,
     weft_emit_int(l, s, "TY", choice->threads / choice->lanes);
     weft_emit_text(l, s, "FUNCTIONS", weft_str_get(&text));
     weft_emit_workgroup(s, choice->threads, (cfg.row_tile + cfg.col_tile) * 9 * 16);
-    cut_matmul(l, s, x, &cfg);
+    allow_split(l, s, x, &cfg);
     weft_xstep_finish(step, weft_gemm_params_fields);
     weft_str_free(&text);
 }

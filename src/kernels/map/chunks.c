@@ -74,7 +74,7 @@ static bool find_stores(struct chunks *x) {
         bool sink = weft_op_sink(n->op) != NULL;
         for (uint32_t k = 0; k < n->n_out; k++) {
             const struct weft_type *t = &weft_lv(x->l, sink ? n->in[1] : n->out[k])->type;
-            if (!sink && !weft_lower_escapes(x->l, x->group, n->out[k])) continue;
+            if (!sink && !weft_lower_live_out(x->l, x->group, n->out[k])) continue;
             bool row = one_a_row(x, t);
             sinks |= sink && row;
             x->columns |= !row;
@@ -112,7 +112,7 @@ static uint32_t partial_at(const struct chunks *x, struct weft_expr *e, uint32_t
 static void cut(const struct chunks *x, struct weft_expr *e) {
     int64_t chunks = weft_lower_const(x->l, x->per_row);
     if (!x->schedule.beside && x->l->status == WEFT_OK)
-        weft_x_cut_chunks(e, x->schedule.chunk, chunks > 0 ? (uint64_t)chunks : 0);
+        weft_x_split_chunks(e, x->schedule.chunk, chunks > 0 ? (uint64_t)chunks : 0);
 }
 
 static void lower_partial(const struct chunks *x, uint32_t level, uint32_t partial) {
@@ -162,7 +162,7 @@ static void lower_joined(const struct chunks *x, uint32_t level, uint32_t partia
         weft_x_store_scratch(e, x->joined[level], y, index);
     }
     if (last) weft_region_build(e, x->part->nodes, x->part->n);
-    struct weft_region_walk walk = {&schedule, x->part->n, x->per_row, WEFT_DIM_BAD, false};
+    struct weft_region_walk walk = {&schedule, x->part->n, x->per_row, WEFT_DIM_NONE, false};
     weft_region_write(&r, 0, &walk);
     weft_region_end(&r);
 }

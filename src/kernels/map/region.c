@@ -1,6 +1,6 @@
 /// Lowers regions: finds the connected parts of a group, and makes one step of them, side by side in the grid. A part
 /// without reductions runs flat, four elements a thread: side by side where that makes vectors of loads and stores or
-/// whole words of 16-bit elements, else a workgroup apart. One with reductions runs as schedule.h says; of a row that a
+/// whole words of narrow elements, else a workgroup apart. One with reductions runs as schedule.h says; of a row that a
 /// workgroup has to itself, threads hold their columns in registers from phase to phase where they are few and constant
 /// (on a GPU), or there is one loop over the columns for each level of reductions, re-reading and recomputing, and a
 /// last loop that stores. Reductions of one level share a loop. Sums depend on the schedule alone.
@@ -22,7 +22,7 @@ static void region_update(const struct weft_update *u, uint32_t *words, uint32_t
         if (i < cfg->n_parts) {
             uint64_t rows = (uint64_t)weft_live(u, cfg->part[i].rows), n = (uint64_t)weft_live(u, cfg->part[i].n);
             uint64_t each = (uint64_t)cfg->wg * WEFT_REGION_PER_THREAD, rows_each = cfg->part[i].each, chunks = 1;
-            if (cfg->part[i].chunks != WEFT_DIM_BAD) chunks = (uint64_t)weft_live(u, cfg->part[i].chunks);
+            if (cfg->part[i].chunks != WEFT_DIM_NONE) chunks = (uint64_t)weft_live(u, cfg->part[i].chunks);
             if (!rows_each) end += n ? (n + cfg->part[i].more + each - 1) / each : 0;
             else end += n || cfg->part[i].has_once ? (rows + rows_each - 1) / rows_each * chunks : 0;
         }
@@ -69,7 +69,7 @@ uint32_t weft_region_last_axis(const struct weft_type *space) { return space->ra
 // ---- the program ---------------------------------------------------------------------------------------------------
 
 static bool is_stored(const struct weft_lower *l, uint32_t group, weft_value v) {
-    return weft_lower_escapes(l, group, v) && weft_x_rests_in(l, group, v) == WEFT_NO_VALUE;
+    return weft_lower_live_out(l, group, v) && weft_x_rests_in(l, group, v) == WEFT_NO_VALUE;
 }
 
 static void ask(struct weft_expr *e, weft_value v) {
@@ -132,7 +132,7 @@ static uint32_t at_point(const struct weft_lower *l, uint32_t group, const uint3
     for (uint32_t i = n; i-- > 0;) { // readers stand behind
         const struct weft_node *node = &l->graph->nodes[nodes[i]];
         bool asked = weft_op_sink(node->op) != NULL;
-        for (uint32_t k = 0; k < node->n_out && !asked; k++) asked = weft_lower_escapes(l, group, node->out[k]);
+        for (uint32_t k = 0; k < node->n_out && !asked; k++) asked = weft_lower_live_out(l, group, node->out[k]);
         for (uint32_t r = 0; r < kept && !asked; r++) {
             const struct weft_node *reader = &l->graph->nodes[out[r]];
             for (uint32_t k = 0; k < reader->n_in && !asked && !(reader->op->traits & WEFT_OP_MOVE); k++)
@@ -290,10 +290,10 @@ void weft_region_write(struct weft_region *r, uint32_t p, const struct weft_regi
     weft_str_add(&r->body, "}");
     r->cfg.part[p].rows = e->rows;
     r->cfg.part[p].n = e->n;
-    r->cfg.part[p].chunks = walk ? walk->chunks : WEFT_DIM_BAD;
+    r->cfg.part[p].chunks = walk ? walk->chunks : WEFT_DIM_NONE;
     r->cfg.part[p].each = walk ? walk->schedule->rows : 0;
     r->cfg.part[p].has_once = once;
-    r->cfg.part[p].more = e->phase ? 1 : 0;
+    r->cfg.part[p].more = e->phase ? WEFT_REGION_PER_THREAD - 1 : 0;
     r->any_rows |= walk != NULL;
 }
 
@@ -306,14 +306,16 @@ static void lower_part(struct weft_region *r, uint32_t p, const struct weft_regi
     e->shape = part->whole;
     e->padded = !weft_type_same_dims(&part->whole, &part->space);
     e->raw = !part->mask && moves_only(l, part->nodes, part->n);
-    weft_region_build(e, part->nodes, part->n);
     struct weft_map_schedule schedule = weft_map_schedule(l->profile, &part->shape, r->cfg.wg);
-    struct weft_region_walk walk = {&schedule, part->n, e->n, WEFT_DIM_BAD, false};
+    int64_t width = weft_lower_const(l, e->n);
+    e->row_words = part->mask && e->suffix && !schedule.beside && width > 0 && width % 4 == 0;
+    weft_region_build(e, part->nodes, part->n);
+    struct weft_region_walk walk = {&schedule, part->n, e->n, WEFT_DIM_NONE, false};
     e->each = part->mask ? schedule.rows : 0;
     weft_region_write(r, p, part->mask ? &walk : NULL);
     if (r->cfg.n_parts > 1 || l->status != WEFT_OK) return;
-    if (!part->mask) weft_x_cut(e, false, WEFT_REGION_PER_THREAD * r->cfg.wg);
-    else if (!schedule.beside) weft_x_cut(e, true, 1);
+    if (!part->mask && !e->phase) weft_x_split(e, false, WEFT_REGION_PER_THREAD * r->cfg.wg);
+    else if (part->mask && !schedule.beside) weft_x_split(e, true, 1);
 }
 
 /// Threads of a workgroup: as many as the part wants that reduces and wants most.
@@ -331,7 +333,7 @@ weft_status weft_region_lower(struct weft_lower *l, uint32_t group) {
     char what[24];
     uint32_t n_parts, n = 0;
     struct weft_region_part *parts = find(l, group, &n_parts);
-    if (n_parts > MAX_PARTS) weft_lower_crowded(l, "a region has more than %d parts", MAX_PARTS);
+    if (n_parts > MAX_PARTS) weft_lower_over_budget(l, "a region has more than %d parts", MAX_PARTS);
     for (uint32_t p = 0; p < n_parts && l->status == WEFT_OK; p++)
         if (!weft_region_chunks(l, group, &parts[p])) parts[n++] = parts[p];
     if (l->status != WEFT_OK || n == 0) return l->status;

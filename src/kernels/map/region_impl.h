@@ -20,7 +20,7 @@ struct weft_region_walk {
     const struct weft_map_schedule *schedule;
     uint32_t n_nodes;
     weft_dim end;    ///< columns
-    weft_dim chunks; ///< of a row; WEFT_DIM_BAD: rows are whole
+    weft_dim chunks; ///< of a row; WEFT_DIM_NONE: rows are whole
     bool some_once;  ///< what is stored once a row is stored by the first chunk; else by each, which has its own
 };
 
@@ -30,7 +30,7 @@ struct weft_region_cfg {
     uint32_t n_parts, wg;
     struct {
         weft_dim rows, n;
-        weft_dim chunks; ///< of a row, WEFT_DIM_BAD: one
+        weft_dim chunks; ///< of a row, WEFT_DIM_NONE: one
         uint32_t each;   ///< rows of a workgroup; 0: flat
         bool has_once;   ///< by row: some of its values are one a row, and there without any column
         uint32_t more;   ///< flat: elements that a range which begins inside a word adds

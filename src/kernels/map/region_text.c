@@ -19,9 +19,8 @@ static void side_by_side(struct weft_region *r, struct weft_xtext *t, const char
     bool phase = e->phase != NULL;
     t->n_held = 4;
     t->quads = exact;
-    t->word = "word";
+    t->quad = "quad";
     weft_str_addf(&r->body, "let quad = (group - %s) * WG + lid;\n", first);
-    weft_str_add(&r->body, "let word = quad * 2u;\n");
     for (uint32_t u = 0; u < 4; u++) {
         t->col[u] = names[u];
         if (exact) {
@@ -34,7 +33,7 @@ static void side_by_side(struct weft_region *r, struct weft_xtext *t, const char
         t->ok[u] = weft_arena_printf(arena, "n%u < %s", u, total);
     }
     if (exact) weft_str_addf(&r->body, "if (c0 < %s) {\n", total);
-    else weft_str_addf(&r->body, "if (quad * 4u < %s + %uu) {\n", total, phase ? 1 : 0);
+    else weft_str_addf(&r->body, "if (quad * 4u < %s + %uu) {\n", total, phase ? WEFT_REGION_PER_THREAD - 1 : 0);
     if (exact && r->cfg.n_parts == 1) weft_xtext_widen((const struct weft_xtext *const[]){t}, 1);
     weft_xtext_stores(t, "", "true", false, &r->body);
     weft_str_add(&r->body, "}\n");
@@ -85,7 +84,7 @@ static void choose_columns(struct weft_region *r, const struct weft_region_walk 
     *block = weft_arena_printf(arena, "group - %s", first);
     *from = NULL;
     *to = weft_xtext_dim(&r->step, w->end);
-    if (w->chunks == WEFT_DIM_BAD) return;
+    if (w->chunks == WEFT_DIM_NONE) return;
     const char *chunks = weft_xtext_dim(&r->step, w->chunks);
     weft_str_addf(&r->body, "let block = (%s) / %s;\nlet chunk = (%s) %% %s;\n", *block, chunks, *block, chunks);
     weft_str_addf(&r->body, "let begin = chunk * %lluu;\nlet stop = min(begin + %lluu, %s);\n",
@@ -93,6 +92,36 @@ static void choose_columns(struct weft_region *r, const struct weft_region_walk 
     *block = "block";
     *from = "begin";
     *to = "stop";
+}
+
+/// Stores whole words of rows of a constant multiple of four: four neighbours a thread, computed again. They come
+/// first, into memory that the program does not read, and before any thread writes over what it does.
+static void store_words(struct weft_region *r, struct weft_xtext *t) {
+    static const char *const names[] = {"c0", "c1", "c2", "c3"};
+    const struct weft_expr *e = t->e;
+    struct weft_xtext q;
+    bool any = false, over = false;
+    for (uint32_t i = 0; i < e->n_stores; i++) {
+        any |= e->stores[i].packed;
+        over |= e->stores[i].last;
+    }
+    if (!any || !weft_xtext_begin(&q, e)) return;
+    for (uint32_t x = 0; x < e->n_x; x++)
+        if (e->x[x].scope != WEFT_X_COL) q.text[(size_t)x * WEFT_X_HELD] = t->text[(size_t)x * WEFT_X_HELD];
+    t->stores = WEFT_XSTORES_OTHERS;
+    q.stores = WEFT_XSTORES_PACKED;
+    q.n_held = 4;
+    q.quads = true;
+    unsigned quads = (unsigned)(weft_lower_const(r->l, e->n) / 4);
+    q.quad = weft_arena_printf(&r->l->plan->arena, "(row * %uu + quad)", quads);
+    if (!q.quad) weft_lower_fail(r->l, WEFT_ERR_NOMEM, "out of memory while writing a kernel");
+    weft_str_addf(&r->body, "for (var quad = lid; quad < %uu; quad += WG) {\n", quads);
+    for (uint32_t u = 0; u < 4; u++) {
+        q.col[u] = names[u];
+        weft_str_addf(&r->body, "let c%u = quad * 4u + %uu;\n", u, u);
+    }
+    weft_xtext_stores(&q, "", "true", false, &r->body);
+    weft_str_add(&r->body, over ? "}\nworkgroupBarrier();\n" : "}\n");
 }
 
 /// Four columns a turn, `step` apart, where threads walk many of them.
@@ -127,7 +156,7 @@ static const char *loop_of(struct weft_region *r, const struct weft_map_schedule
 void weft_region_rows(struct weft_region *r, struct weft_xtext *t, const struct weft_region_walk *w,
                       const char *first) {
     const struct weft_map_schedule *s = w->schedule;
-    const char *block, *from, *to, *once = w->some_once && w->chunks != WEFT_DIM_BAD ? " && chunk == 0u" : "";
+    const char *block, *from, *to, *once = w->some_once && w->chunks != WEFT_DIM_NONE ? " && chunk == 0u" : "";
     char stores[96];
     choose_columns(r, w, first, &block, &from, &to);
     if (!s->beside) {
@@ -154,5 +183,6 @@ void weft_region_rows(struct weft_region *r, struct weft_xtext *t, const struct 
         t->col[0] = "col";
         t->ok[0] = NULL;
     }
+    store_words(r, t);
     weft_xtext_stores(t, loop_of(r, s, from, to, 0), stores, t->share != WEFT_X_ALONE, &r->body);
 }

@@ -198,7 +198,7 @@ weft_status weft_scan_lower(struct weft_lower *l, const char *label, const struc
         emit_split(&w, lines, ceil_div(n, w.cfg.chunk));
     }
     if (l->status == WEFT_OK && w.to != WEFT_NO_TENSOR)
-        weft_emit_move(l, label, count, (struct weft_place){w.to, WEFT_DIM_BAD}, WEFT_F32, l->places[scan->y],
+        weft_emit_move(l, label, count, (struct weft_place){w.to, WEFT_DIM_ZERO}, WEFT_F32, l->places[scan->y],
                        to->dtype);
     return l->status;
 }

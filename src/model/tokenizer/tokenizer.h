@@ -1,9 +1,15 @@
-/// Text to token ids and back, from the vocabulary inside a GGUF file.
+/// Text to token ids and back, from the vocabulary inside a GGUF file or a tokenizer.json (docs/tokenizers.md).
 ///
-/// Kinds: `tokenizer.ggml.model` = "llama" (SentencePiece-style merges by score). Others give ERR_UNSUPPORTED.
-/// Encoding takes any bytes, zero bytes and broken UTF-8 included, and costs O(n log n). Decoding gives the same
-/// bytes back, but a literal U+2581 comes back as a space: the vocabulary writes spaces so. (In broken UTF-8 a space
-/// behind a lead byte that lacks its continuation may come back as U+2581, for the same reason.)
+/// Kinds, by `tokenizer.ggml.model`: "llama" (SentencePiece-style merges by score), "gpt2" (byte-level merges by rank,
+/// within the words that `tokenizer.ggml.pre` asks for), "gemma4" (merges by rank of characters), "bert" (WordPiece),
+/// "t5" (unigram). Others give ERR_UNSUPPORTED. Encoding takes any bytes, zero bytes and broken UTF-8 included, and
+/// costs O(n log n).
+///
+/// WordPiece forgets blanks, case and what it does not know, and a character mapping forgets what it mapped. Else
+/// decoding gives the same bytes back, with two exceptions. Where the vocabulary writes spaces as U+2581, a literal
+/// U+2581 comes back as a space, and a space behind a lead byte that lacks its continuation as U+2581. And a byte is
+/// lost for which a byte-level vocabulary has neither a token nor an unknown token; some lack bytes that UTF-8 never
+/// has.
 ///
 /// Thread-safety: a tokenizer is immutable and may be shared; a decoder belongs to one thread at a time.
 #ifndef WEFT_MODEL_TOKENIZER_H
@@ -37,6 +43,14 @@ enum weft_token_type {
 /// Copies what it needs: the file may be closed afterwards. Errors: NOT_FOUND (a needed key is missing), FORMAT
 /// (wrong types or lengths, ids beyond the vocabulary), UNSUPPORTED (another kind of tokenizer), NOMEM.
 weft_status weft_tokenizer_create(const struct weft_gguf *file, struct weft_tokenizer **out);
+
+/// The same from a tokenizer.json (Hugging Face): BPE, WordPiece and Unigram. `name` is for messages. Its kind is the
+/// model's type. What such a file asks for and Weft does not know is refused by name. Errors: FORMAT, UNSUPPORTED,
+/// LIMIT, NOMEM.
+weft_status weft_tokenizer_create_json(const char *name, const char *text, size_t len, struct weft_tokenizer **out);
+
+/// From a file: a tokenizer.json where the name ends in ".json", else GGUF, in which nothing but a vocabulary need be.
+weft_status weft_tokenizer_open(const char *path, struct weft_tokenizer **out);
 void weft_tokenizer_destroy(struct weft_tokenizer *t); ///< NULL is fine
 
 enum weft_encode_flags {
@@ -46,7 +60,7 @@ enum weft_encode_flags {
 
 /// Appends the ids of text[0, len) to `out`. User-defined tokens are recognised always, control tokens with
 /// PARSE_SPECIAL only. A BOS in the text is kept beside the one added. On failure `out` is as before.
-/// Errors: NOMEM, LIMIT (2 GiB and more between two special tokens).
+/// Errors: NOMEM, LIMIT (a third of 2 GiB and more between two special tokens).
 weft_status weft_tokenizer_encode(const struct weft_tokenizer *t, const char *text, size_t len, unsigned flags,
                                   struct weft_ids *out);
 
@@ -80,7 +94,7 @@ int32_t weft_tokenizer_size(const struct weft_tokenizer *t); ///< ids are 0 to s
 int32_t weft_tokenizer_bos(const struct weft_tokenizer *t);  ///< -1: none
 int32_t weft_tokenizer_eos(const struct weft_tokenizer *t);  ///< -1: none
 bool weft_tokenizer_adds_bos(const struct weft_tokenizer *t);
-const char *weft_tokenizer_kind(const struct weft_tokenizer *t); ///< "llama"
+const char *weft_tokenizer_kind(const struct weft_tokenizer *t); ///< "llama", "gpt2"
 
 /// Text as it stands in the vocabulary (not 0-terminated) and type; an id out of range gives {NULL, 0} and 0.
 struct weft_gguf_str weft_tokenizer_text(const struct weft_tokenizer *t, int32_t id);

@@ -1,15 +1,17 @@
 /// Finding special tokens in a text.
 ///
-/// The rule: token by token, the longest text first, every occurrence from left to right in what is still text is
-/// claimed. Searching the text once a token would cost thousands of passes. Here each position instead offers the
-/// longest special token that starts there, and a heap takes the offers in the rule's order (rank, then position).
-/// What was claimed before is at least as long as the offer, so an overlap always covers the offer's first or last
-/// byte: two bits to test. An offer whose end is taken comes back with the next shorter token that starts at its
-/// position and still fits; one whose start is taken is dropped.
-#include "model/tokenizer_impl.h"
+/// A tokenizer.json asks for them from left to right, the longest at each place (claim_leftmost). The rule of GGUF
+/// files is another. It goes token by token, the longest text first, every occurrence from left to right in what is
+/// still text is claimed. Searching the text once a token would cost thousands of passes. Here each position instead
+/// offers the longest special token that starts there, and a heap takes the offers in the rule's order (rank, then
+/// position). What was claimed before is at least as long as the offer, so an overlap always covers the offer's first
+/// or last byte: two bits to test. An offer whose end is taken comes back with the next shorter token that starts at
+/// its position and still fits; one whose start is taken is dropped.
+#include "model/tokenizer/impl.h"
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,16 +48,20 @@ static int by_rank(const void *a, const void *b) {
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
-static bool is_special(uint8_t type, bool control) {
+static unsigned flags_of(const struct weft_tokenizer *t, int32_t id) { return t->flags ? t->flags[id] : 0; }
+
+static bool is_special(const struct weft_tokenizer *t, int32_t id, bool control, bool late) {
+    uint8_t type = t->type[id];
+    if (!(flags_of(t, id) & WEFT_SPECIAL_LATE) == late) return false;
     return type == WEFT_TOKEN_USER_DEFINED || (control && (type == WEFT_TOKEN_CONTROL || type == WEFT_TOKEN_UNKNOWN));
 }
 
-static size_t collect(const struct weft_tokenizer *t, bool control, struct named *out) {
+static size_t collect(const struct weft_tokenizer *t, bool control, bool late, struct named *out) {
     size_t n = 0;
     for (int32_t id = 0; id < t->size; id++) {
         size_t len;
         const char *text = text_of(t, id, &len);
-        if (len == 0 || !is_special(t->type[id], control)) continue;
+        if (len == 0 || !is_special(t, id, control, late)) continue;
         if (out) out[n] = (struct named){text, len, id};
         n++;
     }
@@ -78,16 +84,16 @@ static void fill(struct weft_splitter *s, const struct named *named, size_t n, s
     }
 }
 
-weft_status weft_splitter_create(const struct weft_tokenizer *t, bool control, struct weft_splitter *out) {
+weft_status weft_splitter_create(const struct weft_tokenizer *t, bool control, bool late, struct weft_splitter *out) {
     *out = (struct weft_splitter){0};
-    size_t n = collect(t, control, NULL);
+    size_t n = collect(t, control, late, NULL);
     struct named *named = weft_alloc(n * sizeof *named);
     struct ranked *ranked = weft_alloc(n * sizeof *ranked);
     out->sorted = weft_alloc(n * sizeof *out->sorted);
     out->by_rank = weft_alloc(n * sizeof *out->by_rank);
     bool ok = named && ranked && out->sorted && out->by_rank;
     if (ok) {
-        collect(t, control, named);
+        collect(t, control, late, named);
         qsort(named, n, sizeof *named, by_text);
         fill(out, named, n, ranked);
     }
@@ -193,13 +199,78 @@ static weft_status claim(const struct weft_tokenizer *t, const struct weft_split
             memset(taken + offer.at, 1, size);
             if (!weft_grow((void **)out, &cap, *count + 1, sizeof **out))
                 return weft_fail(WEFT_ERR_NOMEM, "out of memory for special tokens in %zu bytes", len);
-            (*out)[(*count)++] = (struct weft_special_at){offer.at, special->id};
+            (*out)[(*count)++] = (struct weft_special_at){offer.at, size, special->id};
         }
         if (again >= 0) heap[0].rank = s->sorted[again].rank;
         else heap[0] = heap[--n];
         if (n) sift_down(heap, n, 0);
     }
     if (*count) qsort(*out, *count, sizeof **out, by_place);
+    return WEFT_OK;
+}
+
+// ---- from left to right ---------------------------------------------------------------------------------------------
+
+static bool word_at(const char *text, size_t len) {
+    uint32_t code;
+    if (weft_utf8_next(text, len, &code) == 0) return false;
+    uint32_t word = WEFT_UC_LETTER | WEFT_UC_MARK | WEFT_UC_NUMBER | WEFT_UC_BIT(WEFT_UC_PC);
+    return word >> weft_unicode_category(code) & 1;
+}
+
+/// Where the character before text[at] begins; `at` itself where there is none.
+static size_t previous(const char *text, size_t at) {
+    size_t from = at;
+    while (from > 0 && at - from < 4 && ((unsigned char)text[--from] & 0xC0) == 0x80) {}
+    return weft_utf8_next(text + from, at - from, NULL) == at - from ? from : at;
+}
+
+static size_t blank_at(const char *text, size_t len) {
+    uint32_t code;
+    size_t n = weft_utf8_next(text, len, &code);
+    return n && weft_unicode_is_space(code) ? n : 0;
+}
+
+/// A token that claims the blanks around it; `done` is where the token before ends.
+static struct weft_special_at widen(const struct weft_tokenizer *t, struct weft_special_at place, const char *text,
+                                    size_t len, size_t done) {
+    unsigned flags = flags_of(t, place.id);
+    size_t end = place.at + place.len, n;
+    while (flags & WEFT_SPECIAL_LSTRIP && place.at > done) {
+        size_t from = previous(text, place.at);
+        if (from < done || !blank_at(text + from, place.at - from)) break;
+        place.at = from;
+    }
+    while (flags & WEFT_SPECIAL_RSTRIP && (n = blank_at(text + end, len - end)) > 0) end += n;
+    place.len = end - place.at;
+    return place;
+}
+
+static bool within_word(const char *text, size_t len, size_t at, size_t size) {
+    size_t from = previous(text, at);
+    return (from < at && word_at(text + from, at - from)) || word_at(text + at + size, len - at - size);
+}
+
+static weft_status claim_leftmost(const struct weft_tokenizer *t, const struct weft_splitter *s, const char *text,
+                                  size_t len, const uint8_t *taken, struct weft_special_at **out, size_t *count) {
+    size_t cap = 0, done = 0;
+    for (size_t at = 0; at < len;) {
+        unsigned char lead = (unsigned char)text[at];
+        int64_t found = s->first[lead] == s->first[lead + 1] ? -1 : longest_at(t, s, text + at, len - at, taken + at);
+        if (found < 0) {
+            at++;
+            continue;
+        }
+        struct weft_special_at place = {at, 0, s->sorted[found].id};
+        text_of(t, place.id, &place.len);
+        at += place.len;
+        if (flags_of(t, place.id) & WEFT_SPECIAL_WORD && within_word(text, len, place.at, place.len)) continue;
+        place = widen(t, place, text, len, done);
+        at = done = place.at + place.len;
+        if (!weft_grow((void **)out, &cap, *count + 1, sizeof **out))
+            return weft_fail(WEFT_ERR_NOMEM, "out of memory for special tokens in %zu bytes", len);
+        (*out)[(*count)++] = place;
+    }
     return WEFT_OK;
 }
 
@@ -212,8 +283,9 @@ weft_status weft_splitter_find(const struct weft_tokenizer *t, const struct weft
     size_t n = 0;
     uint8_t *taken = weft_calloc(len, 1);
     weft_status status = taken ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory for %zu bytes of text", len);
-    if (status == WEFT_OK) status = make_offers(t, s, text, len, taken, &offers, &n);
-    if (status == WEFT_OK) status = claim(t, s, text, len, taken, offers, n, out, count);
+    if (status == WEFT_OK && t->leftmost) status = claim_leftmost(t, s, text, len, taken, out, count);
+    else if (status == WEFT_OK) status = make_offers(t, s, text, len, taken, &offers, &n);
+    if (status == WEFT_OK && !t->leftmost) status = claim(t, s, text, len, taken, offers, n, out, count);
     weft_free(offers);
     weft_free(taken);
     if (status == WEFT_OK) return status;
