@@ -181,7 +181,7 @@ static void test_tokenize_files(void **state) {
     cli_expect(bad, WEFT_EXIT_FAILURE);
     assert_string_equal(one->out, "2 1\n");
     assert_string_equal(many.out, "2 1\n");
-    assert_non_null(strstr(bad->err, "broken.json: no JSON"));
+    assert_non_null(strstr(bad->err, "broken.json: JSON: line 1"));
     cli_free(one), cli_free(bad), cli_free(&many);
 }
 
