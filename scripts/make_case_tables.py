@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes src/model/template/text_tables.h: upper, lower and title case, and which characters Python's repr escapes,
-from the Unicode data of this Python.
+"""Writes src/model/template/text_tables.h, from the Unicode data of this Python: upper case, and all mappings that give
+several characters or are a title case of their own. core/unicode has the rest (lower case, categories).
 
     scripts/make_case_tables.py > src/model/template/text_tables.h
 """
@@ -10,10 +10,10 @@ import unicodedata
 MOST = 0x110000
 
 
-def ranges(function):
-    """(first, last, stride, delta) of single characters, greedily."""
-    pairs = [(c, ord(function(chr(c))) - c) for c in range(MOST)
-             if not 0xd800 <= c < 0xe000 and len(function(chr(c))) == 1 and function(chr(c)) != chr(c)]
+def ranges():
+    """(first, last, stride, delta) of single characters that have an upper case of one, greedily."""
+    pairs = [(c, ord(chr(c).upper()) - c) for c in range(MOST)
+             if not 0xd800 <= c < 0xe000 and len(chr(c).upper()) == 1 and chr(c).upper() != chr(c)]
     out, i = [], 0
     while i < len(pairs):
         first, delta = pairs[i]
@@ -39,18 +39,6 @@ def specials():
     return out
 
 
-def unprintable():
-    out = []
-    for c in range(MOST):
-        if chr(c).isprintable():
-            continue
-        if out and out[-1][1] == c - 1:
-            out[-1][1] = c
-        else:
-            out.append([c, c])
-    return out
-
-
 def table(head, rows):
     print(head + " = {")
     line = "   "
@@ -68,12 +56,9 @@ def main():
     print("// clang-format off")
     print("struct case_range {\n    uint32_t first, last, stride;\n    int32_t delta;\n};\n")
     print("struct case_special {\n    uint32_t code, to, out[3]; // `to` counts enum weft_j_case\n};\n")
-    for name, function in (("upper", str.upper), ("lower", str.lower)):
-        table(f"static const struct case_range {name}_ranges[]",
-              ["{0x%x, 0x%x, %d, %d}" % r for r in ranges(function)])
+    table("static const struct case_range upper_ranges[]", ["{0x%x, 0x%x, %d, %d}" % r for r in ranges()])
     table("static const struct case_special specials[]",
           ["{0x%x, %d, {%s}}" % (c, to, ", ".join("0x%x" % x for x in out)) for c, to, out in specials()])
-    table("static const uint32_t unprintable[][2]", ["{0x%x, 0x%x}" % tuple(r) for r in unprintable()])
     print("// clang-format on\n#endif")
 
 

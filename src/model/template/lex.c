@@ -156,14 +156,14 @@ static weft_status escape(struct weft_jlexer *l, char *to, size_t *n) {
     else if (c >= '0' && c <= '7') {
         for (int i = 0; i < 3 && l->text[l->at] >= '0' && l->text[l->at] <= '7'; i++)
             code = code << 3 | (uint32_t)(l->text[l->at++] - '0');
-        *n += weft_j_encode(code, to + *n);
+        *n += weft_utf8_put(code, to + *n);
     } else if (c == 'x' || c == 'u' || c == 'U') {
         int width = c == 'x' ? 2 : c == 'u' ? 4 : 8;
         if (!hex(l, l->at + 1, width, &code) || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
             return refuse(l, l->at - 1,
                           "the escape needs two (\\x), four (\\u) or eight (\\U) hexadecimal digits that "
                           "name a character");
-        *n += weft_j_encode(code, to + *n);
+        *n += weft_utf8_put(code, to + *n);
         l->at += 1 + (size_t)width;
     } else if (c == 'N') return refuse(l, l->at - 1, "characters by name (\\N{...}) are not supported; write \\u");
     else to[(*n)++] = '\\';

@@ -1,4 +1,5 @@
 /// Operations on texts that methods and filters share.
+#include "core/utf8.h"
 #include "model/template/call.h"
 #include "model/template/text.h"
 
@@ -66,7 +67,7 @@ bool weft_j_change_case(struct weft_jrun *r, const struct weft_js *s, enum weft_
         size_t count = weft_j_map_case(code, want, to);
         if (want == WEFT_J_LOWER && code == 0x3a3 && behind_cased && ends_word(s, i + n)) to[0] = 0x3c2;
         bool same = count == 1 && to[0] == code;
-        for (size_t k = 0; k < count && !same; k++) len += weft_j_encode(to[k], text + len);
+        for (size_t k = 0; k < count && !same; k++) len += weft_utf8_put(to[k], text + len);
         if (same ? !weft_j_add_js(r, &b, s, i, i + n)
                  : !weft_j_add(r, &b, text, len, NULL, s->marks ? s->marks[i] : s->data))
             return false;

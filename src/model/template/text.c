@@ -1,5 +1,6 @@
 #include "model/template/text.h"
 
+#include "core/unicode.h"
 #include "core/utf8.h"
 #include "model/template/text_tables.h"
 
@@ -29,37 +30,21 @@ size_t weft_j_byte_of(const struct weft_js *s, size_t index) {
     return i;
 }
 
-size_t weft_j_encode(uint32_t code, char *to) {
-    if (code < 0x80) return to[0] = (char)code, 1;
-    size_t n = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    for (size_t i = n; i-- > 1; code >>= 6) to[i] = (char)(0x80 | (code & 0x3f));
-    to[0] = (char)(0xf00 >> n | code);
-    return n;
-}
-
-bool weft_j_space(uint32_t c) {
-    return (c >= 9 && c <= 13) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 || c == 0x1680 ||
-           (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
-}
+bool weft_j_space(uint32_t c) { return weft_unicode_is_space(c) || (c >= 0x1c && c <= 0x1f); }
 
 bool weft_j_printable(uint32_t code) {
-    size_t low = 0, high = sizeof unprintable / sizeof *unprintable;
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-        if (code < unprintable[mid][0]) high = mid;
-        else if (code > unprintable[mid][1]) low = mid + 1;
-        else return false;
-    }
-    return true;
+    const uint32_t escaped = WEFT_UC_OTHER | WEFT_UC_SEPARATOR;
+    return code == ' ' || !(WEFT_UC_BIT(weft_unicode_category(code)) & escaped);
 }
 
-static const struct case_range *range_of(const struct case_range *table, size_t n, uint32_t code) {
-    size_t low = 0, high = n;
+/// The run of characters with an upper case of one character that has `code`; NULL: none has.
+static const struct case_range *upper_range_of(uint32_t code) {
+    size_t low = 0, high = sizeof upper_ranges / sizeof *upper_ranges;
     while (low < high) {
         size_t mid = (low + high) / 2;
-        if (code < table[mid].first) high = mid;
-        else if (code > table[mid].last) low = mid + 1;
-        else return (code - table[mid].first) % table[mid].stride == 0 ? &table[mid] : NULL;
+        if (code < upper_ranges[mid].first) high = mid;
+        else if (code > upper_ranges[mid].last) low = mid + 1;
+        else return (code - upper_ranges[mid].first) % upper_ranges[mid].stride == 0 ? &upper_ranges[mid] : NULL;
     }
     return NULL;
 }
@@ -70,8 +55,6 @@ static const struct case_special *special_of(uint32_t code, enum weft_j_case to)
     return NULL;
 }
 
-#define TABLE(t) t, sizeof(t) / sizeof *(t)
-
 size_t weft_j_map_case(uint32_t code, enum weft_j_case to, uint32_t out[3]) {
     out[0] = code;
     const struct case_special *special = code < 0x80 ? NULL : special_of(code, to);
@@ -80,12 +63,15 @@ size_t weft_j_map_case(uint32_t code, enum weft_j_case to, uint32_t out[3]) {
         while (n < 3 && special->out[n]) out[n] = special->out[n], n++;
         return n;
     }
-    const struct case_range *range =
-        to == WEFT_J_LOWER ? range_of(TABLE(lower_ranges), code) : range_of(TABLE(upper_ranges), code);
+    if (to == WEFT_J_LOWER) {
+        out[0] = weft_unicode_lower(code);
+        return 1;
+    }
+    const struct case_range *range = upper_range_of(code);
     if (range) out[0] = (uint32_t)((int32_t)code + range->delta);
     return 1;
 }
 
 bool weft_j_cased(uint32_t code) {
-    return range_of(TABLE(lower_ranges), code) || range_of(TABLE(upper_ranges), code) || special_of(code, WEFT_J_UPPER);
+    return weft_unicode_lower(code) != code || upper_range_of(code) || special_of(code, WEFT_J_UPPER);
 }

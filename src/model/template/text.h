@@ -8,7 +8,6 @@ size_t weft_j_char(const struct weft_js *s, size_t at, uint32_t *code); ///< byt
 size_t weft_j_char_before(const struct weft_js *s, size_t end, uint32_t *code); ///< of the one that ends at `end`
 size_t weft_j_chars(const struct weft_js *s);                                   ///< len(s)
 size_t weft_j_byte_of(const struct weft_js *s, size_t index); ///< where character `index` begins; len behind the last
-size_t weft_j_encode(uint32_t code, char *to);                ///< bytes written, at most 4
 
 bool weft_j_space(uint32_t code);     ///< str.isspace
 bool weft_j_printable(uint32_t code); ///< str.isprintable
