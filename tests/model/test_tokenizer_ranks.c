@@ -233,24 +233,11 @@ static void test_alphabet(void **state) {
     assert_int_equal(weft_byte_char(0xAD), 0x143);
 }
 
+static void begin_small_llama(void) { begin_small("llama-bpe"); }
+
 static void test_out_of_memory(void **state) {
     (void)state;
-    int64_t live = weft_alloc_stats().live;
-    for (uint64_t n = 1;; n++) {
-        struct weft_tokenizer *t = NULL;
-        struct weft_ids ids = {0};
-        begin_small("llama-bpe");
-        weft_alloc_fail_at(n, 0);
-        weft_status status = vf_open(&t);
-        if (status == WEFT_OK) status = weft_tokenizer_encode(t, "ab<x>abc ab", 11, 3, &ids);
-        weft_alloc_fail_at(0, 0);
-        weft_ids_free(&ids);
-        weft_tokenizer_destroy(t);
-        assert_int_equal(weft_alloc_stats().live, live);
-        if (status == WEFT_OK) break;
-        assert_int_equal(status, WEFT_ERR_NOMEM);
-        assert_true(n < 200);
-    }
+    vf_without_memory(begin_small_llama, "ab<x>abc ab", 200);
 }
 
 int main(void) {

@@ -1,6 +1,7 @@
 /// Small vocabularies in GGUF files, for tests. Include it after cmocka.h.
 #ifndef WEFT_TESTS_VOCABULARY_FILE_H
 #define WEFT_TESTS_VOCABULARY_FILE_H
+#include "core/alloc.h"
 #include "core/error.h"
 #include "gguf_writer.h"
 #include "model/tokenizer/tokenizer.h"
@@ -64,6 +65,27 @@ static inline void vf_refused(weft_status status, const char *part) {
     assert_int_equal(vf_open(&t), status);
     assert_null(t);
     if (!strstr(weft_error_message(), part)) fail_msg("'%s' is not in: %s", part, weft_error_message());
+}
+
+/// Refuses each allocation in turn, fewer than `most`, while the vocabulary that `begin` writes is opened and a text
+/// encoded: the error is NOMEM, and nothing stays behind.
+static inline void vf_without_memory(void (*begin)(void), const char *text, uint64_t most) {
+    int64_t live = weft_alloc_stats().live;
+    for (uint64_t n = 1;; n++) {
+        struct weft_tokenizer *t = NULL;
+        struct weft_ids ids = {0};
+        begin();
+        weft_alloc_fail_at(n, 0);
+        weft_status status = vf_open(&t);
+        if (status == WEFT_OK) status = weft_tokenizer_encode(t, text, strlen(text), 3, &ids);
+        weft_alloc_fail_at(0, 0);
+        weft_ids_free(&ids);
+        weft_tokenizer_destroy(t);
+        assert_int_equal(weft_alloc_stats().live, live);
+        if (status == WEFT_OK) break;
+        assert_int_equal(status, WEFT_ERR_NOMEM);
+        assert_true(n < most);
+    }
 }
 
 /// Ids as they should be, written out.
