@@ -25,6 +25,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "kernels/gemm/gemm.h"
+#include "plan/round.h"
 #include "ops/shape.h"
 #include "plan/lower.h"
 
@@ -161,18 +162,6 @@ struct attention_cfg {
     float scale, softcap;
 };
 
-static uint32_t pow2_up(uint64_t x) {
-    uint32_t p = 1;
-    while (p < x && p < 1u << 31) p *= 2;
-    return p;
-}
-
-static uint32_t pow2_down(uint32_t x) {
-    uint32_t p = 1;
-    while (p * 2 <= x) p *= 2;
-    return p;
-}
-
 /// Bytes of workgroup memory that a tile takes.
 static uint32_t memory_of(const struct attention_tile *t, uint32_t d4) {
     uint32_t part = t->rows * TILE_KEYS + 32 / t->lanes;
@@ -194,7 +183,7 @@ static struct attention_tile tile_of(const struct weft_profile *profile, uint32_
     while (t.unroll * 2 * t.keys <= shape->loads && d4 % (t.lanes * t.unroll * 2) == 0 && t.unroll < 4) t.unroll *= 2;
     t.columns = v4 < t.threads ? v4 : t.threads;
     t.per_thread = (v4 + t.columns - 1) / t.columns;
-    t.groups = pow2_down(t.threads / t.columns);
+    t.groups = weft_pow2_down(t.threads / t.columns);
     if (t.groups > rows) t.groups = rows;
     t.memory = memory_of(&t, d4);
     if (rows == 1 && t.memory > profile->workgroup_memory) {
@@ -207,7 +196,7 @@ static struct attention_tile tile_of(const struct weft_profile *profile, uint32_
 /// As many rows a tile as there are, as fit the workgroup's memory, and as leave the accumulators in registers.
 static struct attention_tile choose_tile(const struct weft_profile *profile, uint32_t d, uint32_t dv,
                                          uint64_t max_rows) {
-    uint32_t rows = pow2_up(max_rows), most = weft_tile_of(profile, WEFT_TILE_ATTENTION, max_rows)->rows;
+    uint32_t rows = weft_pow2_up(max_rows), most = weft_tile_of(profile, WEFT_TILE_ATTENTION, max_rows)->rows;
     if (rows > most) rows = most;
     struct attention_tile t = tile_of(profile, d, dv, rows);
     while (rows > 1 && (t.memory > profile->workgroup_memory || rows / t.groups * t.per_thread > 32))

@@ -1,6 +1,7 @@
 /// Kernels of linear_attention: which form, how large its chunks, and the steps of each. The contract stands in
 /// linear_attention.c.
 #include "ops/linear_attention.h"
+#include "plan/round.h"
 #include "core/error.h"
 #include "plan/lower.h"
 #include "plan/update.h"
@@ -35,17 +36,7 @@ struct linear_cfg {
     uint32_t first, most; ///< tokens (chunks) of a step: from `first` on, `most` at most
 };
 
-static uint32_t ceil_div(uint64_t x, uint64_t y) { return (uint32_t)((x + y - 1) / y); }
-static uint32_t pow2_up(uint64_t x) {
-    uint32_t p = 1;
-    while (p < x && p < 1u << 31) p *= 2;
-    return p;
-}
-static uint32_t pow2_down(uint64_t x) {
-    uint32_t p = 1;
-    while ((uint64_t)p * 2 <= x && p < 1u << 30) p *= 2;
-    return p;
-}
+static uint32_t ceil_div(uint64_t x, uint64_t y) { return (uint32_t)weft_ceil_div(x, y); }
 
 // ---- live sizes ----------------------------------------------------------------------------------------------------
 
@@ -131,7 +122,7 @@ static bool lay_out(const struct weft_lower *l, struct linear_cfg *cfg, uint64_t
     cfg->pair_columns = cfg->chunk < 16 ? cfg->chunk : 16;
     while (cfg->pair_columns > 4 && pairs_memory(cfg) > caps->workgroup_memory) cfg->pair_columns /= 2;
     if (pairs_memory(cfg) > caps->workgroup_memory) return false;
-    uint32_t most = shape_of(l)->columns, wide = pow2_up((uint64_t)s->dv);
+    uint32_t most = shape_of(l)->columns, wide = weft_pow2_up((uint64_t)s->dv);
     for (cfg->columns = most < wide ? most : wide; cfg->columns; cfg->columns /= 2)
         for (cfg->slice = cfg->chunk < 32 ? cfg->chunk : 32; cfg->slice >= 4; cfg->slice /= 2)
             if (chunk_memory(cfg) <= caps->workgroup_memory && cfg->columns * cfg->chunk / 4 <= caps->max_invocations)
@@ -153,7 +144,7 @@ static uint32_t chunk_turns(const struct linear_cfg *cfg) {
 static bool choose_chunks(const struct weft_lower *l, struct linear_cfg *cfg, uint64_t hint, uint64_t tokens) {
     uint32_t most = shape_of(l)->block;
     if (tokens <= STEP_TOKENS) return false;
-    cfg->chunk = pow2_down(hint < LEAST_CHUNK ? LEAST_CHUNK : hint > most ? most : hint);
+    cfg->chunk = weft_pow2_down(hint < LEAST_CHUNK ? LEAST_CHUNK : hint > most ? most : hint);
     while (cfg->chunk >= LEAST_CHUNK && !lay_out(l, cfg, tokens)) cfg->chunk /= 2;
     if (cfg->chunk < LEAST_CHUNK) {
         cfg->chunk = 0;
@@ -169,11 +160,11 @@ static bool choose_chunks(const struct weft_lower *l, struct linear_cfg *cfg, ui
 static void choose_lanes(const struct weft_lower *l, struct linear_cfg *cfg) {
     const struct linear_shape *s = &cfg->s;
     uint32_t least = shape_of(l)->threads, quads = ceil_div((uint64_t)s->dv, 4);
-    cfg->lanes = pow2_up(ceil_div((uint64_t)s->dk, 16));
+    cfg->lanes = weft_pow2_up(ceil_div((uint64_t)s->dk, 16));
     if (cfg->lanes > 64) cfg->lanes = 64;
     cfg->rows = ceil_div((uint64_t)s->dk, cfg->lanes);
     cfg->threads = cfg->lanes > least ? cfg->lanes : least;
-    while (cfg->threads / 2 >= cfg->lanes * pow2_up(quads)) cfg->threads /= 2;
+    while (cfg->threads / 2 >= cfg->lanes * weft_pow2_up(quads)) cfg->threads /= 2;
     cfg->tiles = ceil_div(quads, cfg->threads / cfg->lanes);
     cfg->most = MOST_TURNS / (uint32_t)(1 + s->group);
     if (cfg->most == 0) cfg->most = 1;

@@ -1,19 +1,18 @@
 #include "plan/update.h"
+#include "plan/round.h"
 #include <string.h>
 
 /// Of any a, also where a + b - 1 does not fit.
-static uint64_t ceil_div(uint64_t a, uint64_t b) { return a / b + (a % b != 0); }
-
 void weft_grid_fold(uint64_t total, uint32_t max_groups, uint32_t grid[3]) {
     grid[0] = grid[1] = grid[2] = 0;
     if (total == 0) return;
     uint64_t x = total, y = 1, z = 1;
     if (x > max_groups) {
-        y = ceil_div(total, max_groups);
-        x = ceil_div(total, y);
+        y = weft_ceil_div(total, max_groups);
+        x = weft_ceil_div(total, y);
         if (y > max_groups) {
-            z = ceil_div(y, max_groups);
-            y = ceil_div(y, z);
+            z = weft_ceil_div(y, max_groups);
+            y = weft_ceil_div(y, z);
         }
     }
     grid[0] = (uint32_t)x;

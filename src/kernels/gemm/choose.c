@@ -1,5 +1,6 @@
 /// The cost model, and the candidates that it compares.
 #include "kernels/gemm/choose.h"
+#include "plan/round.h"
 
 /// At most so many rows are staged at once, each of which has accumulators of its own.
 #define MOST_STAGED 4
@@ -14,14 +15,14 @@
 /// Bytes of a block of 32 staged columns.
 #define BLOCK_BYTES 128
 
-static uint64_t ceil_div(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
-
 /// Blocks of 32 columns that fit beside what is reserved.
 static uint64_t room_of(const struct weft_profile *p) {
     return p->workgroup_memory > RESERVED ? (p->workgroup_memory - RESERVED) / BLOCK_BYTES : 0;
 }
 
-bool weft_gemm_row_fits(const struct weft_profile *p, uint64_t k) { return k > 0 && ceil_div(k, 32) <= room_of(p); }
+bool weft_gemm_row_fits(const struct weft_profile *p, uint64_t k) {
+    return k > 0 && weft_ceil_div(k, 32) <= room_of(p);
+}
 
 // ---- cost ----------------------------------------------------------------------------------------------------------
 
@@ -44,8 +45,8 @@ static double rate_of(const struct weft_profile *p, double per) {
 
 static double few_cost(const struct weft_profile *p, const struct weft_gemm_extents *x,
                        const struct weft_gemm_choice *c) {
-    double kb = (double)ceil_div(x->k, 32), passes = (double)(x->batch * ceil_div(x->m, c->rows));
-    double own = (double)(c->threads / c->lanes * c->outputs), across = (double)ceil_div(x->n, (uint64_t)own);
+    double kb = (double)weft_ceil_div(x->k, 32), passes = (double)(x->batch * weft_ceil_div(x->m, c->rows));
+    double own = (double)(c->threads / c->lanes * c->outputs), across = (double)weft_ceil_div(x->n, (uint64_t)own);
     // Each pass reads the weights, and each workgroup its rows, which a cache holds.
     double bytes = passes * (double)x->n * (double)x->k * x->weight_bytes + passes * c->rows * kb * 128;
     // A block is decoded once a pass, which costs about as much as one row.
@@ -56,7 +57,7 @@ static double few_cost(const struct weft_profile *p, const struct weft_gemm_exte
 
 /// Pieces of k, and what joining them costs beside the sums.
 static double pieces_of(const struct weft_gemm_extents *x, const struct weft_gemm_choice *c) {
-    return c->split ? (double)ceil_div(ceil_div(x->k, 32), c->split) : 1;
+    return c->split ? (double)weft_ceil_div(weft_ceil_div(x->k, 32), c->split) : 1;
 }
 static double join_cost(const struct weft_profile *p, const struct weft_gemm_extents *x,
                         const struct weft_gemm_choice *c) {
@@ -73,8 +74,9 @@ static double shortage(const struct weft_profile *p, double groups, uint32_t thr
 static double direct_cost(const struct weft_profile *p, const struct weft_gemm_extents *x,
                           const struct weft_gemm_choice *c) {
     uint64_t own = (uint64_t)(c->threads / c->lanes) * c->outputs;
-    double down = (double)ceil_div(x->m, c->rows), across = (double)ceil_div(x->n, own), batch = (double)x->batch;
-    double k = (double)(ceil_div(x->k, 4) * 4), groups = batch * down * across * pieces_of(x, c);
+    double down = (double)weft_ceil_div(x->m, c->rows), across = (double)weft_ceil_div(x->n, own),
+           batch = (double)x->batch;
+    double k = (double)(weft_ceil_div(x->k, 4) * 4), groups = batch * down * across * pieces_of(x, c);
     double bytes = batch * down * (double)x->n * k * x->weight_bytes + batch * (double)x->m * k * 4;
     double macs = batch * down * across * (double)own * k * c->rows;
     double per = 2.0 * c->outputs * c->rows / (c->outputs + c->rows);
@@ -84,8 +86,8 @@ static double direct_cost(const struct weft_profile *p, const struct weft_gemm_e
 
 static double tiled_cost(const struct weft_profile *p, const struct weft_gemm_extents *x,
                          const struct weft_gemm_choice *c) {
-    double down = (double)ceil_div(x->m, c->rows), across = (double)ceil_div(x->n, c->columns);
-    double kb = (double)ceil_div(x->k, 32), tiles = (double)x->batch * down * across;
+    double down = (double)weft_ceil_div(x->m, c->rows), across = (double)weft_ceil_div(x->n, c->columns);
+    double kb = (double)weft_ceil_div(x->k, 32), tiles = (double)x->batch * down * across;
     double bytes = (double)x->batch * ((double)x->n * (double)x->k * x->weight_bytes + (double)x->m * (double)x->k * 4);
     double macs = tiles * kb * 32 * c->columns * (c->rows + 1.0);
     double tm = (double)c->rows * c->lanes / c->threads, tn = (double)c->columns / c->lanes;
@@ -113,7 +115,7 @@ static void offer(const struct weft_profile *p, const struct weft_gemm_extents *
 
 /// Rows staged whole, as many at once as fit; and, unless a prologue wants them whole, in chunks.
 static void offer_few(const struct weft_profile *p, const struct weft_gemm_extents *x, struct weft_gemm_choice *best) {
-    uint64_t kb = ceil_div(x->k, 32), room = room_of(p);
+    uint64_t kb = weft_ceil_div(x->k, 32), room = room_of(p);
     uint32_t most = x->m < MOST_STAGED ? (uint32_t)x->m : MOST_STAGED;
     const struct weft_tile *t = weft_tile_of(p,
                                              x->n >= WEFT_HEAD_ROWS ? WEFT_TILE_MATVEC_HEAD
@@ -130,15 +132,15 @@ static void offer_few(const struct weft_profile *p, const struct weft_gemm_exten
     if (x->prologue || (kb <= room && c.rows == most) || room < t->lanes) return;
     c.rows = most < room / t->lanes ? most : (uint32_t)(room / t->lanes);
     // Chunks of about equal length, in which every lane has the same number of blocks.
-    uint64_t chunks = ceil_div(kb, room / c.rows / t->lanes * t->lanes);
-    c.chunk = (uint32_t)(ceil_div(ceil_div(kb, chunks), t->lanes) * t->lanes);
+    uint64_t chunks = weft_ceil_div(kb, room / c.rows / t->lanes * t->lanes);
+    c.chunk = (uint32_t)(weft_ceil_div(weft_ceil_div(kb, chunks), t->lanes) * t->lanes);
     offer(p, x, best, c);
 }
 
 /// Lanes are moved from directions that are shorter than they.
 struct weft_gemm_choice weft_gemm_direct(const struct weft_profile *p, const struct weft_gemm_extents *x) {
-    const struct weft_tile *t = weft_tile_of(p, WEFT_TILE_MATVEC_DIRECT, ceil_div(x->k, 32));
-    uint64_t quads = ceil_div(x->k, 4);
+    const struct weft_tile *t = weft_tile_of(p, WEFT_TILE_MATVEC_DIRECT, weft_ceil_div(x->k, 32));
+    uint64_t quads = weft_ceil_div(x->k, 4);
     uint32_t along = x->across ? t->threads / t->lanes : t->lanes, beside = t->threads / along, outputs = t->columns;
     while (along > 1 && along >= 2 * quads) along /= 2, beside *= 2;
     while (outputs > 1 && (uint64_t)beside * outputs >= 2 * x->n) outputs /= 2;
@@ -150,9 +152,10 @@ struct weft_gemm_choice weft_gemm_direct(const struct weft_profile *p, const str
     // across has four words under way where one along k has four vectors, so that it takes more lanes to wait as
     // little.
     uint64_t wanted = (x->across && !p->software ? 8 : 1) * (uint64_t)p->slots / t->threads,
-             down = x->batch * ceil_div(x->m, c.rows);
-    while (outputs > 1 && down * ceil_div(x->n, (uint64_t)beside * outputs) < wanted) outputs /= 2;
-    while (beside > LEAST_BESIDE && along < quads && down * ceil_div(x->n, beside) < wanted) along *= 2, beside /= 2;
+             down = x->batch * weft_ceil_div(x->m, c.rows);
+    while (outputs > 1 && down * weft_ceil_div(x->n, (uint64_t)beside * outputs) < wanted) outputs /= 2;
+    while (beside > LEAST_BESIDE && along < quads && down * weft_ceil_div(x->n, beside) < wanted)
+        along *= 2, beside /= 2;
     c.lanes = along;
     c.outputs = outputs;
     c.us = weft_gemm_cost(p, x, &c);
@@ -162,11 +165,11 @@ struct weft_gemm_choice weft_gemm_direct(const struct weft_profile *p, const str
 /// The same in pieces of k, as many as give the device work, if outputs alone do not.
 static void offer_pieces(const struct weft_profile *p, const struct weft_gemm_extents *x, uint64_t groups,
                          struct weft_gemm_choice *best) {
-    uint64_t kb = ceil_div(x->k, 32), running = groups * best->threads;
-    uint64_t wanted = running ? ceil_div(p->slots, running) : 0;
+    uint64_t kb = weft_ceil_div(x->k, 32), running = groups * best->threads;
+    uint64_t wanted = running ? weft_ceil_div(p->slots, running) : 0;
     if (x->packed || wanted < 2 || kb < 2 * LEAST_PIECE) return;
     struct weft_gemm_choice c = *best;
-    uint64_t chunk = ceil_div(kb, wanted);
+    uint64_t chunk = weft_ceil_div(kb, wanted);
     c.split = (uint32_t)(chunk < LEAST_PIECE ? LEAST_PIECE : chunk);
     offer(p, x, best, c);
 }
@@ -174,7 +177,7 @@ static void offer_pieces(const struct weft_profile *p, const struct weft_gemm_ex
 static struct weft_gemm_choice best_direct(const struct weft_profile *p, const struct weft_gemm_extents *x) {
     struct weft_gemm_choice c = weft_gemm_direct(p, x);
     uint64_t own = (uint64_t)(c.threads / c.lanes) * c.outputs;
-    offer_pieces(p, x, x->batch * ceil_div(x->m, c.rows) * ceil_div(x->n, own), &c);
+    offer_pieces(p, x, x->batch * weft_ceil_div(x->m, c.rows) * weft_ceil_div(x->n, own), &c);
     return c;
 }
 
@@ -192,7 +195,7 @@ struct weft_gemm_choice weft_gemm_tiles(const struct weft_profile *p, const stru
 
 struct weft_gemm_choice weft_gemm_choose(const struct weft_profile *p, const struct weft_gemm_extents *x) {
     struct weft_gemm_choice few = {0}, tiled = weft_gemm_tiles(p, x);
-    offer_pieces(p, x, x->batch * ceil_div(x->m, tiled.rows) * ceil_div(x->n, tiled.columns), &tiled);
+    offer_pieces(p, x, x->batch * weft_ceil_div(x->m, tiled.rows) * weft_ceil_div(x->n, tiled.columns), &tiled);
     if (x->packed && x->n > 0 && x->k > 0 && x->m <= WEFT_GEMM_MOST_FEW) offer_few(p, x, &few);
     if (!x->packed) { // barriers cost a CPU driver more than tiles save it, however many rows there are
         few = x->m <= WEFT_GEMM_MOST_FEW || p->software ? best_direct(p, x) : tiled;

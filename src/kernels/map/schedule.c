@@ -1,4 +1,5 @@
 #include "kernels/map/schedule.h"
+#include "plan/round.h"
 
 enum {
     SHORT = 16,         ///< columns of a row that one thread walks by itself, where there are rows for all threads
@@ -9,7 +10,6 @@ enum {
 
 static uint64_t most(uint64_t a, uint64_t b) { return a > b ? a : b; }
 static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
-static uint64_t up(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 
 static bool is_beside(const struct weft_profile *p, const struct weft_map_shape *s) {
     return s->inner > 1 || (s->n <= SHORT && s->rows >= 4 * (uint64_t)p->slots);
@@ -36,10 +36,11 @@ static uint64_t chunk_of(const struct weft_profile *p, const struct weft_map_sha
     uint64_t turns = weft_tile_of(p, x->beside ? WEFT_TILE_BESIDE : WEFT_TILE_ROWS, s->n)->block, lanes = x->lanes;
     bool busy = s->rows * lanes >= (x->beside ? 4 : 1) * (uint64_t)p->slots;
     if (s->n < 4 * turns * lanes || (busy && s->n <= MOST_TURNS * lanes)) return 0;
-    uint64_t chunks = most(up(AMPLE * (uint64_t)p->slots, s->rows * lanes), 1), chunk = up(s->n, chunks);
+    uint64_t chunks = most(weft_ceil_div(AMPLE * (uint64_t)p->slots, s->rows * lanes), 1),
+             chunk = weft_ceil_div(s->n, chunks);
     chunk = most(least(chunk, MOST_TURNS * lanes), turns * lanes);
-    chunk = most(chunk, up(s->n, MOST_CHUNKS));
-    return up(chunk, lanes) * lanes;
+    chunk = most(chunk, weft_ceil_div(s->n, MOST_CHUNKS));
+    return weft_ceil_div(chunk, lanes) * lanes;
 }
 
 struct weft_map_schedule weft_map_schedule(const struct weft_profile *p, const struct weft_map_shape *s,

@@ -1,6 +1,7 @@
 #include "kernels/scan/scan.h"
 #include "kernels/copy/move.h"
 #include "plan/expr_wgsl.h"
+#include "plan/round.h"
 #include "plan/update.h"
 #include <stdio.h>
 #include <string.h>
@@ -49,8 +50,6 @@ static const struct weft_kernel scan_kernel = {"scan", "kernels/scan/scan.wgsl",
 
 // ---- shapes --------------------------------------------------------------------------------------------------------
 
-static uint64_t ceil_div(uint64_t a, uint64_t b) { return a / b + (a % b != 0); }
-
 /// The least power of two that is no less than n, at most `most`, which is one.
 static uint32_t pow2_up(uint64_t n, uint32_t most) {
     uint32_t p = 1;
@@ -61,10 +60,10 @@ static uint32_t pow2_up(uint64_t n, uint32_t most) {
 /// Of at most `lines` lines of at most n elements. `inner` is how far apart these are at most, 0: they are neighbours.
 static struct scan_shape choose(const struct weft_lower *l, uint64_t lines, uint64_t n, uint64_t inner) {
     struct scan_shape s = {.threads = l->profile->software ? 32 : THREADS};
-    s.lanes = pow2_up(ceil_div(n, PER), inner ? s.threads / pow2_up(inner, SIDE) : s.threads);
+    s.lanes = pow2_up(weft_ceil_div(n, PER), inner ? s.threads / pow2_up(inner, SIDE) : s.threads);
     s.side = s.threads / s.lanes;
-    uint64_t chunks = ceil_div(n, (uint64_t)s.lanes * PER);
-    s.stream = chunks > 1 && (chunks <= STREAM_CHUNKS || ceil_div(lines, s.side) >= STREAM_GROUPS);
+    uint64_t chunks = weft_ceil_div(n, (uint64_t)s.lanes * PER);
+    s.stream = chunks > 1 && (chunks <= STREAM_CHUNKS || weft_ceil_div(lines, s.side) >= STREAM_GROUPS);
     return s;
 }
 
@@ -101,7 +100,7 @@ static void reach(struct weft_lower *l, struct weft_step *s, uint32_t operand, c
     } else if (cfg->side == 1 && inner == 1 && (one_line || n % cfg->chunk == 0)) {
         weft_emit_reach(s, operand, 1, cfg->chunk);
     } else if (inner % cfg->side == 0) {
-        weft_emit_reach(s, operand, ceil_div((uint64_t)n, cfg->chunk) * (uint64_t)(inner / cfg->side),
+        weft_emit_reach(s, operand, weft_ceil_div((uint64_t)n, cfg->chunk) * (uint64_t)(inner / cfg->side),
                         (uint64_t)(n * inner));
     }
 }
@@ -195,7 +194,7 @@ weft_status weft_scan_lower(struct weft_lower *l, const char *label, const struc
         add_x(&w, s);
         add_y(&w, s);
     } else {
-        emit_split(&w, lines, ceil_div(n, w.cfg.chunk));
+        emit_split(&w, lines, weft_ceil_div(n, w.cfg.chunk));
     }
     if (l->status == WEFT_OK && w.to != WEFT_NO_TENSOR)
         weft_emit_move(l, label, count, (struct weft_place){w.to, WEFT_DIM_ZERO}, WEFT_F32, l->places[scan->y],
