@@ -1,7 +1,6 @@
 /// Partitions the nodes of a graph into groups, each of which becomes one dispatch or one family's few.
 ///
-/// 1. Regions: elementwise nodes, reductions of one set of axes and row maps that live in one index space grow
-/// together:
+/// 1. Regions: nodes that are elementwise, reduce one set of axes or map rows grow together in one index space:
 ///        y = matmul ...; s = square y; m = mean s; ...; x1 = add x t      becomes   {s, m, ..., x1}
 /// 2. Contractions of one left operand become one group (when few rows are computed at once).
 /// 3. A region all of whose consumers-to-be allow it joins a contraction: in front of it as the prologue that makes its
@@ -363,7 +362,7 @@ static void join_sides(struct weft_fuser *f) {
             if (!family->takes_side(f->l, &g->nodes[n], i, &load) || !weft_groups_joinable(f, r, c, &why) ||
                 weft_groups_clash(f, r, c, r, &why) || !weft_groups_may_merge(f, r, c))
                 continue;
-            for (uint32_t m = f->spaces[r].head; m != WEFT_NO_GROUP; m = f->next[m]) f->role[m] = WEFT_ROLE_PROLOGUE;
+            set_role(f, r, WEFT_ROLE_PROLOGUE);
             weft_groups_merge(f, c, r);
         }
     }

@@ -6,9 +6,8 @@
 ///                                rows start, start+step, ... of an axis, `len` of them; a step below 0 walks back
 ///   select(x; index, axis)       one row of an axis, which goes away: slice and reshape
 ///   split(x; sizes, axis)        pieces one behind the other: a slice each
-///   bitcast(x; dtype)            the same bits as another type. Types of one width keep the shape; from f32, i32 or
-///   u32
-///                                to f16 or bf16 the last axis doubles (a word's low half comes first), and back it
+///   bitcast(x; dtype)            the same bits as another type. Types of one width keep the shape; from 32 bits to
+///                                f16 or bf16 the last axis doubles (a word's low half comes first), and back it
 ///                                halves. Back, the view must start at an even element for all sizes, which is checked
 ///                                when it is compiled. Bits of a NaN may change when they are computed with, never when
 ///                                they are moved.

@@ -1,9 +1,6 @@
 /// Scalar programs of rows in chunks: partial results between steps, and what a workgroup reaches.
 #include "plan/expr_impl.h"
 
-static const struct weft_scalar fn_words[] = {{.name = "f32_of", .wgsl = "bitcast<f32>($0)"},
-                                              {.name = "i32_of", .wgsl = "bitcast<i32>($0)"}};
-
 uint32_t weft_x_scratch(struct weft_expr *e, uint32_t tensor, enum weft_xtype type, uint32_t index) {
     struct weft_xstep *step = e->step;
     weft_value key = 0xc0000000u | tensor; // no value of a graph
@@ -16,7 +13,7 @@ uint32_t weft_x_scratch(struct weft_expr *e, uint32_t tensor, enum weft_xtype ty
         load->operand = weft_emit_scratch(step->l, step->s, load->name, WEFT_READ, tensor, 0);
     }
     uint32_t x = weft_x_load(e, i, WEFT_X_U32, index, WEFT_X_NONE);
-    return type == WEFT_X_U32 ? x : weft_x_call1(e, &fn_words[type == WEFT_X_I32], type, x);
+    return weft_x_as_bits(e, type, x);
 }
 
 void weft_x_store_scratch(struct weft_expr *e, uint32_t tensor, uint32_t x, uint32_t index) {
@@ -34,10 +31,9 @@ void weft_x_store_scratch(struct weft_expr *e, uint32_t tensor, uint32_t x, uint
         operand = weft_emit_scratch(l, e->step->s, name, WEFT_WRITE, tensor, 0);
     }
     if (l->status != WEFT_OK) return;
-    if (e->x[x].type != WEFT_X_U32) x = weft_x_call1(e, &weft_fn_bits[e->x[x].type][WEFT_X_U32], WEFT_X_U32, x);
     e->stores[e->n_stores++] = (struct weft_xstore){.name = e->step->s->operands[operand].name,
                                                     .operand = operand,
-                                                    .x = x,
+                                                    .x = weft_x_as_bits(e, WEFT_X_U32, x),
                                                     .index = index,
                                                     .when = WEFT_X_NONE,
                                                     .dtype = WEFT_U32,

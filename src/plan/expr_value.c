@@ -37,24 +37,23 @@ const char *weft_x_numbered(struct weft_expr *e, const char *prefix, uint32_t n)
 /// a row may reach any.
 static void set_row_elements(struct weft_expr *e, uint32_t i, const struct weft_type *t, const struct weft_at *at) {
     struct weft_lower *l = e->step->l;
+    if (l->status != WEFT_OK || i >= e->step->s->n_operands) return;
+    struct weft_operand *o = &e->step->s->operands[i];
     int64_t n = weft_lower_const(l, e->n);
-    if (at->space && l->status == WEFT_OK && i < e->step->s->n_operands) { // another shape of as many elements
-        struct weft_operand *o = &e->step->s->operands[i];
+    if (at->space) { // another shape of as many elements
         o->every = e->suffix && weft_x_is_whole(e, t, at);
         o->unit = o->every && n > 0 ? (uint64_t)n : 0;
         return;
     }
     bool whole = e->suffix && t->rank == e->space.rank, row = whole;
-    if (l->status != WEFT_OK || i >= e->step->s->n_operands) return;
     for (uint32_t a = 0; whole && a < t->rank; a++) {
         bool col = e->cols >> a & 1, equal = t->dims[a] == e->space.dims[a];
         row = row && (col ? is_one(e, t->dims[a]) : equal);
         if (!equal && !(col && is_one(e, t->dims[a]))) whole = false;
     }
-    struct weft_operand *o = &e->step->s->operands[i];
     o->every = o->unit = 0;
     if (!whole) return;
-    bool full = memcmp(t->dims, e->space.dims, t->rank * sizeof *t->dims) == 0;
+    bool full = weft_type_same_dims(t, &e->space);
     if (!full && !row) return;
     o->every = 1; // of rows, or of elements: weft_x_split knows
     o->unit = !full ? 1 : n > 0 ? (uint64_t)n : 0;
@@ -135,18 +134,6 @@ static const struct weft_scalar fn_bits = {.name = "bits", .wgsl = "u32($0 != 0.
 static double over(double x, double y, double z) { return (void)z, x / y; }
 static const struct weft_scalar fn_over = {.name = "over", .wgsl = "$0 / $1", .host = over, .divides = true};
 
-uint32_t weft_x_element(struct weft_expr *e, weft_dtype dtype, double x) {
-    if (!e->raw) return weft_x_const(e, weft_x_type_of(dtype), x);
-    float f = (float)x;
-    uint32_t bits;
-    memcpy(&bits, &f, 4);
-    if (dtype == WEFT_F16) bits = weft_f32_to_f16(f);
-    else if (dtype == WEFT_BF16) bits = weft_f32_to_bf16(f);
-    else if (dtype != WEFT_F32) bits = (uint32_t)(int64_t)x;
-    if (weft_accessor_width(dtype) == 1) bits &= 255;
-    return weft_x_u32(e, bits);
-}
-
 static uint32_t bits_of(double x) {
     float f = (float)x;
     uint32_t bits;
@@ -158,6 +145,17 @@ static double float_of(uint32_t bits) {
     memcpy(&f, &bits, 4);
     return f;
 }
+
+uint32_t weft_x_element(struct weft_expr *e, weft_dtype dtype, double x) {
+    if (!e->raw) return weft_x_const(e, weft_x_type_of(dtype), x);
+    uint32_t bits = bits_of(x);
+    if (dtype == WEFT_F16) bits = weft_f32_to_f16((float)x);
+    else if (dtype == WEFT_BF16) bits = weft_f32_to_bf16((float)x);
+    else if (dtype != WEFT_F32) bits = (uint32_t)(int64_t)x;
+    if (weft_accessor_width(dtype) == 1) bits &= 255;
+    return weft_x_u32(e, bits);
+}
+
 static double f32_to_i32(double x, double y, double z) { return (void)y, (void)z, (int32_t)bits_of(x); }
 static double f32_to_u32(double x, double y, double z) { return (void)y, (void)z, bits_of(x); }
 static double i32_to_f32(double x, double y, double z) { return (void)y, (void)z, float_of((uint32_t)(int32_t)x); }
@@ -166,12 +164,18 @@ static double u32_to_f32(double x, double y, double z) { return (void)y, (void)z
 static double u32_to_i32(double x, double y, double z) { return (void)y, (void)z, (int32_t)(uint32_t)x; }
 #define BITS(from, to)                                                                                                 \
     { .name = "bits_" #from "_" #to, .wgsl = "bitcast<" #to ">($0)", .host = from##_to_##to }
-const struct weft_scalar weft_fn_bits[3][3] = {
+static const struct weft_scalar fn_same_bits[3][3] = {
     [WEFT_X_F32] = {[WEFT_X_I32] = BITS(f32, i32), [WEFT_X_U32] = BITS(f32, u32)},
     [WEFT_X_I32] = {[WEFT_X_F32] = BITS(i32, f32), [WEFT_X_U32] = BITS(i32, u32)},
     [WEFT_X_U32] = {[WEFT_X_F32] = BITS(u32, f32), [WEFT_X_I32] = BITS(u32, i32)},
 };
 #undef BITS
+
+uint32_t weft_x_as_bits(struct weft_expr *e, enum weft_xtype type, uint32_t x) {
+    if (e->step->l->status != WEFT_OK) return 0; // there may be no instruction
+    enum weft_xtype from = (enum weft_xtype)e->x[x].type;
+    return from == type ? x : weft_x_call1(e, &fn_same_bits[from][type], type, x);
+}
 
 /// A constant of one element is part of the program.
 static bool literal(struct weft_expr *e, const struct weft_value_info *info, uint32_t *x) {
@@ -210,9 +214,7 @@ static uint32_t leaf(struct weft_expr *e, weft_value v, const struct weft_at *at
     if (literal(e, info, &x)) return x;
     if (info->state != UINT32_MAX && l->plan->states[info->state].kind == WEFT_STATE_VAR) {
         x = weft_x_var(e, v);
-        return e->raw && e->x[x].type != WEFT_X_U32
-                   ? weft_x_call1(e, &weft_fn_bits[e->x[x].type][WEFT_X_U32], WEFT_X_U32, x)
-                   : x;
+        return e->raw ? weft_x_as_bits(e, WEFT_X_U32, x) : x;
     }
     uint32_t i = operand_of(e, v, &info->type, at);
     bool any = at->explicit_ || (at->space && !weft_x_is_whole(e, &info->type, at));
@@ -282,8 +284,7 @@ static uint32_t view(struct weft_expr *e, const struct weft_node *n, const struc
     const struct weft_type *x = &weft_lv(e->step->l, n->in[0])->type, *y = &weft_lv(e->step->l, n->out[0])->type;
     const struct weft_at there = weft_x_behind_view(e, x, y, at);
     uint32_t v = weft_x_value(e, n->in[0], &there);
-    enum weft_xtype from = weft_x_type_of(x->dtype), to = weft_x_type_of(y->dtype);
-    return e->raw || from == to ? v : weft_x_call1(e, &weft_fn_bits[from][to], to, v);
+    return e->raw ? v : weft_x_as_bits(e, weft_x_type_of(y->dtype), v);
 }
 
 static bool in_group(const struct weft_expr *e, const struct weft_value_info *info) {
@@ -294,8 +295,7 @@ static bool same_at(const struct weft_at *a, const struct weft_at *b) {
     if (a->explicit_ != b->explicit_ || a->when != b->when) return false;
     if (!a->explicit_) {
         if (a->row != b->row || a->col != b->col || !a->space != !b->space) return false;
-        return !a->space || (a->cols == b->cols && a->space->rank == b->space->rank &&
-                             memcmp(a->space->dims, b->space->dims, a->space->rank * sizeof *a->space->dims) == 0);
+        return !a->space || (a->cols == b->cols && weft_type_same_dims(a->space, b->space));
     }
     return a->rank == b->rank && memcmp(a->c, b->c, a->rank * sizeof *a->c) == 0;
 }

@@ -8,9 +8,8 @@
 ///       eight.
 ///   h   bits above the 4 of `q`. 1 bit: one u32 a block, bit 8b+j is the bit of element 4j+b (j = 0..7, b = 0..3).
 ///       2 bits: two u32 a block, bits 8b+2(j&3) of word j>>2.
-///   s   scales, linear index g = row * groups + group. f16: half g of the plane (two a word). K types: u16 g = scale |
-///   min << 8
-///       (two a word). i8: byte g. f32: word g.
+///   s   scales, linear index g = row * groups + group. f16: half g of the plane (two a word). K types: u16 g, which is
+///       scale | min << 8 (two a word). i8: byte g. f32: word g.
 ///   d   K types only: one u32 a super-block of 256: f16 d | f16 dmin << 16.
 /// Element = scale * (q - zero) [- min]; with K types scale = d * s and min = dmin * m. 16 bits: f16 or bf16; 32 bits:
 /// f32.

@@ -17,18 +17,14 @@ struct move_cfg {
     uint32_t threads, mode, unit;
 };
 
-static void emit_grid(const struct weft_update *u, const struct move_cfg *cfg, uint64_t count, uint32_t grid[3]) {
-    uint64_t items = (count + cfg->unit - 1) / cfg->unit;
-    if (cfg->mode == PARTIAL)
-        items = count ? (count + 2 * cfg->unit - 2) / cfg->unit : 0; // starting anywhere in a word
-    weft_grid_fold((items + cfg->threads - 1) / cfg->threads, u->caps->max_groups, grid);
-}
-
 static void move_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
     const struct move_cfg *cfg = u->step->cfg;
     struct move_params p = {.count = (uint32_t)weft_live(u, cfg->count)};
     memcpy(words, &p, sizeof p);
-    emit_grid(u, cfg, p.count, grid);
+    uint64_t elements = p.count;
+    if (cfg->mode == PARTIAL && elements) elements += cfg->unit - 1; // the range may start anywhere in a word
+    uint64_t items = (elements + cfg->unit - 1) / cfg->unit;
+    weft_grid_fold((items + cfg->threads - 1) / cfg->threads, u->caps->max_groups, grid);
 }
 
 static const struct weft_kernel move_kernel = {"move", "kernels/copy/move.wgsl", move_params_fields, move_update};

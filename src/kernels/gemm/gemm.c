@@ -6,9 +6,8 @@
 ///          an epilogue combines (gate and up) are computed by one lane.
 /// tiled    many rows: tiles of BM x BN outputs, blocks of 32 along k staged and decoded once a tile.
 /// general  batches, transposed sides and vectors: the same tiles, both sides made by scalar programs.
-/// direct   few rows by a right side that is no packed weight: lanes read both sides where they lie, along k or along
-/// n,
-///          as the right side does.
+/// direct   few rows by a right side that is no packed weight: lanes read both sides where they lie, along k or n, as
+///          the right side does.
 ///
 /// A weight cut into parts by the binding limit gives one step a part. The order of a sum depends on template values
 /// alone.
@@ -68,8 +67,7 @@ static bool split_group(struct weft_lower *l, const struct weft_group *g, struct
         if (l->graph->nodes[n].op->traits & WEFT_OP_CONTRACT) {
             if (p->n_anchors == WEFT_GEMM_ANCHORS) return false;
             p->anchors[p->n_anchors++] = n;
-        } else if (g->roles[i] ==
-                   WEFT_ROLE_EPILOGUE) { // given by the fuser: not all of it need depend on the contraction
+        } else if (g->roles[i] == WEFT_ROLE_EPILOGUE) { // by the fuser: not all of it need depend on the contraction
             p->epilogue[p->n_epilogue++] = n;
         } else {
             p->prologue[p->n_prologue++] = n;

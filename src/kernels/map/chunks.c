@@ -20,7 +20,7 @@ struct chunks {
         uint32_t node, level, slot; ///< slot: place among those of its level
     } kept[MOST_KEPT];
     uint32_t levels, n_slots[MOST_LEVELS + 1], joined[MOST_LEVELS + 1]; ///< by level
-    weft_dim rows, per_row;                                             ///< per_row: chunks of a row
+    weft_dim per_row;                                                   ///< chunks of a row
     bool columns; ///< something is stored that is not one value a row
 };
 
@@ -60,7 +60,7 @@ static bool find_levels(struct chunks *x) {
 /// True if a value of type t is one element a row, in whatever shape.
 static bool one_a_row(const struct chunks *x, const struct weft_type *t) {
     const struct weft_type *space = &x->part->space;
-    if (weft_lower_product(x->l, t, 0, t->rank) == x->rows) return true;
+    if (weft_lower_product(x->l, t, 0, t->rank) == x->part->rows) return true;
     for (uint32_t a = 0; a < t->rank; a++)
         if (t->rank != space->rank || (x->part->mask >> a & 1 && weft_lower_const(x->l, t->dims[a]) != 1)) return false;
     return true;
@@ -183,25 +183,17 @@ static void lower_stores(const struct chunks *x) {
 }
 
 static uint32_t scratch(struct chunks *x, const char *name, uint32_t level, int64_t chunks) {
-    int64_t rows = weft_lower_max(x->l, x->rows);
+    int64_t rows = weft_lower_max(x->l, x->part->rows);
     uint64_t n = (uint64_t)(rows > 0 ? rows : 1) * (uint64_t)(chunks > 0 ? chunks : 1) * x->n_slots[level];
     return weft_lower_scratch(x->l, name, WEFT_U32, n);
 }
 
 bool weft_region_chunks(struct weft_lower *l, uint32_t group, const struct weft_region_part *part) {
     struct chunks x = {.l = l, .group = group, .part = part};
-    struct weft_dims *dims = l->graph->dims;
     if (!part->mask) return false;
     x.schedule = weft_map_schedule(l->profile, &part->shape, weft_map_threads(l->profile, &part->shape));
-    if (!x.schedule.chunk) return false;
-    weft_dim n = weft_dim_const(dims, 1);
-    x.rows = n;
-    for (uint32_t a = 0; a < part->space.rank; a++) {
-        weft_dim *side = part->mask >> a & 1 ? &n : &x.rows;
-        *side = weft_dim_mul(dims, *side, part->space.dims[a]);
-    }
-    if (!find_levels(&x) || !find_stores(&x)) return false;
-    x.per_row = weft_dim_ceildiv(dims, n, (int64_t)x.schedule.chunk);
+    if (!x.schedule.chunk || !find_levels(&x) || !find_stores(&x)) return false;
+    x.per_row = weft_dim_ceildiv(l->graph->dims, part->width, (int64_t)x.schedule.chunk);
     for (uint32_t level = 1; level <= x.levels && l->status == WEFT_OK; level++) {
         uint32_t partial = scratch(&x, "partial results", level, weft_lower_max(l, x.per_row));
         if (level < x.levels || x.columns) x.joined[level] = scratch(&x, "joined results", level, 1);

@@ -194,23 +194,23 @@ static void describe(struct weft_lower *l, uint32_t group, struct weft_region_pa
         part->space = flat_space(l, part->space, points, n_points);
         return;
     }
-    weft_dim rows = weft_dim_const(l->graph->dims, 1), n = rows, inner = rows;
+    struct weft_dims *dims = l->graph->dims;
+    weft_dim inner = part->rows = part->width = weft_dim_const(dims, 1);
     for (uint32_t a = 0; a < part->space.rank; a++) {
-        weft_dim *side = part->mask >> a & 1 ? &n : &rows;
-        *side = weft_dim_mul(l->graph->dims, *side, part->space.dims[a]);
+        weft_dim *side = part->mask >> a & 1 ? &part->width : &part->rows;
+        *side = weft_dim_mul(dims, *side, part->space.dims[a]);
         if (part->mask >> a & 1) last = a;
     }
-    for (uint32_t a = last + 1; a < part->space.rank; a++)
-        inner = weft_dim_mul(l->graph->dims, inner, part->space.dims[a]);
-    if (rows == WEFT_DIM_BAD || n == WEFT_DIM_BAD || inner == WEFT_DIM_BAD) {
+    for (uint32_t a = last + 1; a < part->space.rank; a++) inner = weft_dim_mul(dims, inner, part->space.dims[a]);
+    if (part->rows == WEFT_DIM_BAD || part->width == WEFT_DIM_BAD || inner == WEFT_DIM_BAD) {
         weft_lower_fail(l, WEFT_ERR_NOMEM,
                         "out of memory while compiling the graph, or a value of more than 2^63 elements");
         return;
     }
-    int64_t most_rows = weft_lower_max(l, rows), most = weft_lower_max(l, n), most_inner = weft_lower_max(l, inner);
-    part->shape = (struct weft_map_shape){.rows = most_rows > 0 ? (uint64_t)most_rows : 0,
-                                          .n = most > 0 ? (uint64_t)most : 0,
-                                          .inner = most_inner > 1 ? (uint64_t)most_inner : 1};
+    int64_t rows = weft_lower_max(l, part->rows), n = weft_lower_max(l, part->width), beside = weft_lower_max(l, inner);
+    part->shape = (struct weft_map_shape){.rows = rows > 0 ? (uint64_t)rows : 0,
+                                          .n = n > 0 ? (uint64_t)n : 0,
+                                          .inner = beside > 1 ? (uint64_t)beside : 1};
 }
 
 static struct weft_region_part *find(struct weft_lower *l, uint32_t group, uint32_t *n_parts) {

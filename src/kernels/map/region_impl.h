@@ -12,7 +12,8 @@ struct weft_region_part {
     uint32_t *nodes, n;
     uint32_t mask; ///< axes that it reduces, or that a row map looks along where it reduces; 0: none, it is flat
     struct weft_type whole, space; ///< of its values; the same, but for an empty axis that counts as one
-    struct weft_map_shape shape;   ///< with a mask
+    weft_dim rows, width;          ///< with a mask: product of the axes that are not reduced, and of those that are
+    struct weft_map_shape shape;   ///< with a mask: their upper ends
 };
 
 /// What a step does of a part that reduces.
