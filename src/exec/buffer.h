@@ -14,6 +14,8 @@ struct weft_buffer {
     char lost_why[WEFT_LOST_WHY];
 };
 
+/// Makes one of at least one byte, all zero. Errors: NOMEM, LOST.
+weft_status weft_buffer_make(weft_gpu *gpu, uint64_t bytes, weft_buffer **out);
 /// LOST, and why, if the last recovery could not make it again.
 weft_status weft_buffer_there(const weft_buffer *buffer);
 /// The same of one that may have been destroyed meanwhile, which is OK here.

@@ -1,7 +1,7 @@
 /// Shared by the files of exec only.
 #ifndef WEFT_EXEC_EXEC_IMPL_H
 #define WEFT_EXEC_EXEC_IMPL_H
-#include "exec/pages.h"
+#include "exec/pool.h"
 #include "exec/program.h"
 #include "plan/update.h"
 #include <pthread.h>
@@ -11,6 +11,8 @@
 
 /// Remembers the sentence of a failure in `why`, or "", so that later calls can report it. Returns `status`.
 weft_status weft_stay_lost(char why[WEFT_LOST_WHY], weft_status status);
+/// What a program is called in messages: "the program of 'logits'".
+const char *weft_plan_title(const struct weft_plan *plan);
 
 /// Weight buffers, which are reference-counted. Programs that use the same weights keep them alive together, and with
 /// them the source and the plan with the place of each weight, so that they can be loaded again.
@@ -65,18 +67,6 @@ void weft_program_enter_pool(weft_program *program);
 /// Makes everyone who waits in weft_program_enter look at its flag again.
 void weft_program_wake(weft_program *program);
 
-/// Makes heaps and pipelines of a program whose plan and weights are there.
-weft_status weft_program_build(weft_program *program, const struct weft_program_params *params);
 /// Refuses (LOST) what is asked of a program that could not be recovered.
 weft_status weft_program_check_alive(const weft_program *program);
-
-// What a recovery does to each (recover.c); `report` is a struct weft_recovery.
-weft_status weft_shards_remake(void *shards, void *report);
-weft_status weft_program_remake(void *program, void *report);
-weft_status weft_session_remake(void *session, void *report);
-/// Makes the buffers of shards and uploads their weights. On failure there are none.
-weft_status weft_shards_load(struct weft_shards *s, const struct weft_program_params *params);
-/// True if a weight has to come from the source.
-bool weft_shards_need_source(const struct weft_shards *s);
-
 #endif

@@ -2,7 +2,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "exec/exec_impl.h"
-#include "exec/session.h"
+#include "weft/device.h"
 
 static void compile_progress(void *user, size_t done, size_t total) {
     const struct weft_program_params *params = user;
@@ -40,7 +40,7 @@ static void drop_heaps(struct weft_program *p) {
         if (p->heaps[h].id) weft_buf_release(p->gpu, &p->heaps[h]);
 }
 
-weft_status weft_program_build(weft_program *p, const struct weft_program_params *params) {
+static weft_status build(weft_program *p, const struct weft_program_params *params) {
     weft_status status = WEFT_OK;
     for (uint32_t h = 0; h < WEFT_HEAPS && status == WEFT_OK; h++)
         if (p->plan->heap_bytes[h])
@@ -48,6 +48,29 @@ weft_status weft_program_build(weft_program *p, const struct weft_program_params
                                    &p->heaps[h]);
     if (status == WEFT_OK) status = build_pipelines(p, params);
     if (status != WEFT_OK) drop_heaps(p);
+    return status;
+}
+
+weft_status weft_program_check_alive(const weft_program *p) {
+    if (!p->lost_why[0]) return WEFT_OK;
+    return weft_fail(WEFT_ERR_LOST, "the program of '%s' was lost with the device and not recovered: %s",
+                     weft_plan_title(p->plan), p->lost_why);
+}
+
+static weft_status build_again(weft_program *p) {
+    static const struct weft_program_params quiet;
+    const char *weights = weft_shards_lost(p->shards);
+    if (weights) return weft_fail(WEFT_ERR_LOST, "%s", weights);
+    return weft_fail_in(build(p, &quiet), "the program of '%s'", weft_plan_title(p->plan));
+}
+
+static weft_status remake(void *self, void *report) {
+    weft_program *p = self;
+    struct weft_recovery *r = report;
+    weft_pool_lose(p->pool);
+    weft_status status = weft_stay_lost(p->lost_why, build_again(p));
+    if (status == WEFT_OK) r->programs++;
+    else r->programs_failed++;
     return status;
 }
 
@@ -81,8 +104,8 @@ weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const s
                                  &p->shards));
     p->shards->owns_plan = true;
     if (p->plan->n_page_groups) WEFT_GOTO(weft_pool_create(gpu, p->plan, &p->pool));
-    WEFT_GOTO(weft_program_build(p, params));
-    p->dependent = (struct weft_gpu_dependent){.rank = WEFT_GPU_RANK_PROGRAM, .remake = weft_program_remake, .self = p};
+    WEFT_GOTO(build(p, params));
+    p->dependent = (struct weft_gpu_dependent){.rank = WEFT_GPU_RANK_PROGRAM, .remake = remake, .self = p};
     weft_gpu_depend(gpu, &p->dependent);
     *out = p;
     return WEFT_OK;

@@ -4,6 +4,8 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "exec/session_impl.h"
+#include "weft/device.h"
+#include <stdio.h>
 #include <string.h>
 
 enum { MOST_RUNS = 65536 }; // of a submit; room is made for all
@@ -119,6 +121,80 @@ static weft_status make_room(weft_session *s) {
     return room && s->words && s->run_steps ? WEFT_OK : weft_session_no_memory();
 }
 
+// ---- what is gone --------------------------------------------------------------------------------------------------
+
+weft_status weft_session_check_alive(const weft_session *s) {
+    WEFT_TRY(weft_program_check_alive(s->program));
+    if (!s->lost_why[0]) return WEFT_OK;
+    return weft_fail(WEFT_ERR_LOST, "the session was lost with the device and not recovered: %s", s->lost_why);
+}
+
+weft_status weft_session_check_states(const weft_session *s) {
+    const struct weft_plan *plan = s->program->plan;
+    if (!s->gone || !plan->n_states) return WEFT_OK;
+    WEFT_TRY(weft_gpu_check(s->gpu)); // while the device itself is gone, that is what to say
+    char more[40] = "";
+    if (plan->n_states > 1) snprintf(more, sizeof more, " and %u more", plan->n_states - 1);
+    return weft_fail(WEFT_ERR_STALE,
+                     "what state '%s'%s held is gone (with a lost device, or in a reset or restore that failed "
+                     "midway); restore a snapshot, rewind to 0 or reset the session",
+                     plan->states[0].name, more);
+}
+
+weft_status weft_session_check_state(const weft_session *s, const char *name) {
+    const struct weft_plan *plan = s->program->plan;
+    bool state = false;
+    for (uint32_t i = 0; i < plan->n_states && !state; i++) state = strcmp(plan->states[i].name, name) == 0;
+    return state ? weft_session_check_states(s) : WEFT_OK;
+}
+
+weft_status weft_session_lost_states(const weft_session *session, const char **names, size_t capacity, size_t *count) {
+    if (!session || !count || (capacity && !names)) return weft_session_null_argument("weft_session_lost_states");
+    const struct weft_plan *plan = session->program->plan;
+    *count = session->gone ? plan->n_states : 0;
+    for (size_t i = 0; i < *count && i < capacity; i++) names[i] = plan->states[i].name;
+    return WEFT_OK;
+}
+
+// ---- life ----------------------------------------------------------------------------------------------------------
+
+static weft_status bring_back(weft_session *s) {
+    WEFT_TRY(weft_program_check_alive(s->program));
+    const struct weft_plan *plan = s->program->plan;
+    s->last_serial = 0;                                // nothing of before is waited for
+    struct weft_snapshot *snapshot = s->host_snapshot; // which a reset forgets
+    s->parity = 0;
+    weft_status status = weft_session_make_buffers(s);
+    if (status == WEFT_OK && s->pages) status = weft_pool_join_again(s->program->pool, s->pages);
+    if (status == WEFT_OK) status = weft_session_renew_bindings(s);
+    if (status == WEFT_OK) status = weft_session_rebind(s, UINT32_MAX);
+    if (status == WEFT_OK) status = weft_session_reset(s);
+    if (status == WEFT_OK) status = weft_session_restage(s);
+    s->gone = plan->n_states > 0;
+    if (status == WEFT_OK && snapshot) status = weft_session_restore(s, snapshot);
+    if (status != WEFT_OK && snapshot) weft_session_follow(s, snapshot); // for the next recovery
+    if (status != WEFT_OK) {
+        weft_session_drop_bindings(s);
+        weft_session_drop_buffers(s);
+    }
+    return weft_fail_in(status, "a session of the program of '%s'", weft_plan_title(s->program->plan));
+}
+
+static weft_status remake(void *self, void *report) {
+    weft_session *s = self;
+    struct weft_recovery *r = report;
+    s->lost_why[0] = 0;
+    weft_status status = weft_stay_lost(s->lost_why, bring_back(s));
+    if (status != WEFT_OK) {
+        r->sessions_failed++;
+        return status;
+    }
+    r->sessions++;
+    r->gone += s->gone;
+    r->restored += s->host_snapshot != NULL;
+    return WEFT_OK;
+}
+
 weft_status weft_session_create(weft_program *program, const struct weft_session_params *params, weft_session **out) {
     if (out) *out = NULL;
     if (!program || !out) return weft_session_null_argument("weft_session_create");
@@ -149,7 +225,7 @@ weft_status weft_session_create(weft_program *program, const struct weft_session
     for (uint32_t i = 0; i < s->n_symbols; i++) weft_dims_symbol_bounds(plan->graph->dims, i, &lo, &symbols[i]);
     if (plan->bound) memcpy(symbols, plan->bind, sizeof symbols);
     if (weft_graph_sizes_check(plan->graph, symbols) == WEFT_OK) WEFT_GOTO(weft_session_resize(s, symbols));
-    s->dependent = (struct weft_gpu_dependent){.rank = WEFT_GPU_RANK_SESSION, .remake = weft_session_remake, .self = s};
+    s->dependent = (struct weft_gpu_dependent){.rank = WEFT_GPU_RANK_SESSION, .remake = remake, .self = s};
     weft_gpu_depend(s->gpu, &s->dependent);
     *out = s;
     return WEFT_OK;

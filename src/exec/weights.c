@@ -210,7 +210,7 @@ static weft_status upload(weft_gpu *gpu, const struct weft_plan *plan, const str
     return status;
 }
 
-bool weft_shards_need_source(const struct weft_shards *s) {
+static bool needs_source(const struct weft_shards *s) {
     for (uint32_t i = 0; i < s->plan->n_weights; i++) {
         const struct weft_plan_weight *w = &s->plan->weights[i];
         if (w->n_parts && w->parts[0].shard < s->base) continue;
@@ -221,7 +221,7 @@ bool weft_shards_need_source(const struct weft_shards *s) {
     return false;
 }
 
-weft_status weft_shards_load(struct weft_shards *s, const struct weft_program_params *params) {
+static weft_status load(struct weft_shards *s, const struct weft_program_params *params) {
     const struct weft_plan *plan = s->plan;
     weft_status status = WEFT_OK;
     for (uint32_t i = 0; i < s->n && status == WEFT_OK; i++)
@@ -236,6 +236,25 @@ weft_status weft_shards_load(struct weft_shards *s, const struct weft_program_pa
     }
     if (status != WEFT_OK) drop_bufs(s);
     return status;
+}
+
+// ---- life ----------------------------------------------------------------------------------------------------------
+
+static weft_status load_again(struct weft_shards *s) {
+    if (s->parent && weft_shards_lost(s->parent))
+        return weft_fail(WEFT_ERR_LOST, "it shares weights that are lost: %s", weft_shards_lost(s->parent));
+    if (!s->source.stays && needs_source(s))
+        return weft_fail(WEFT_ERR_UNSUPPORTED,
+                         "the weights of the program of '%s' can't be read again; compile it with `weights_stay` and "
+                         "keep what it reads them from, or destroy it and compile it anew",
+                         weft_plan_title(s->plan));
+    return weft_fail_in(load(s, NULL), "the weights of the program of '%s'", weft_plan_title(s->plan));
+}
+
+static weft_status remake(void *self, void *report) {
+    struct weft_shards *s = self;
+    (void)report; // their programs are counted
+    return weft_stay_lost(s->lost_why, load_again(s));
 }
 
 weft_status weft_shards_create(weft_gpu *gpu, struct weft_plan *plan, struct weft_shards *parent,
@@ -259,14 +278,14 @@ weft_status weft_shards_create(weft_gpu *gpu, struct weft_plan *plan, struct wef
         s->parent = parent;
     }
     weft_status status = s->bufs ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weights");
-    if (status == WEFT_OK) status = weft_shards_load(s, params);
+    if (status == WEFT_OK) status = load(s, params);
     // What need only live during the call is used no more; the device may be lost, and then it is missed.
     if (!s->source.stays) weft_weight_source_end(&s->source);
     if (status != WEFT_OK) {
         weft_shards_release(s);
         return status;
     }
-    s->dependent = (struct weft_gpu_dependent){.rank = WEFT_GPU_RANK_WEIGHTS, .remake = weft_shards_remake, .self = s};
+    s->dependent = (struct weft_gpu_dependent){.rank = WEFT_GPU_RANK_WEIGHTS, .remake = remake, .self = s};
     weft_gpu_depend(gpu, &s->dependent);
     *out = s;
     return WEFT_OK;

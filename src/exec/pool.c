@@ -1,4 +1,4 @@
-#include "exec/pages.h"
+#include "exec/pool.h"
 #include "core/alloc.h"
 #include "core/error.h"
 

@@ -7,8 +7,8 @@
 /// of buffers, by which sessions notice that their bind groups are old. With its last holder the pool's buffers go.
 ///
 /// Threads: the caller has entered the program (weft_program_enter) in all calls.
-#ifndef WEFT_EXEC_PAGES_H
-#define WEFT_EXEC_PAGES_H
+#ifndef WEFT_EXEC_POOL_H
+#define WEFT_EXEC_POOL_H
 #include "exec/dummies.h"
 #include "gpu/gpu.h"
 #include "plan/plan.h"
