@@ -1,4 +1,4 @@
-/// weft/buffer.h, first part: buffers of the user's own. Binding them is in session_bind.c.
+/// weft/buffer.h, first part: buffers of the user's own. Binding them is in exec/session/bind.c.
 #include "core/error.h"
 #include "exec/api_impl.h"
 #include "exec/buffer.h"

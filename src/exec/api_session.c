@@ -2,7 +2,7 @@
 #include "core/error.h"
 #include "exec/api_impl.h"
 #include "exec/exec_impl.h"
-#include "exec/session_impl.h"
+#include "exec/session/impl.h"
 #include <string.h>
 
 static const struct weft_plan *plan_of(const weft_session *s) { return weft_program_plan(weft_session_program(s)); }
@@ -98,7 +98,7 @@ weft_status weft_session_read_done(weft_session *session, weft_pending pending, 
 weft_status weft_session_read_finish(weft_session *session, weft_pending *pending, void *data, uint64_t bytes) {
     if (!session || !pending) return weft_api_null("weft_session_read_finish", session ? "pending" : "session");
     weft_readback rb = {pending->id, pending->gen};
-    const atomic_bool *token = weft_gpu_token(&session->cancelled);
+    const atomic_bool *token = weft_gpu_token(&session->base.cancelled);
     weft_status status = weft_readback_finish(gpu_of(session), &rb, data, bytes);
     weft_gpu_token(token);
     *pending = (weft_pending){rb.id, rb.gen};
@@ -109,10 +109,10 @@ weft_status weft_session_read_finish(weft_session *session, weft_pending *pendin
 
 weft_status weft_session_wait(weft_session *session, uint64_t fence, double seconds) {
     if (!session) return weft_api_null("weft_session_wait", "session");
-    WEFT_TRY(weft_session_check_not_cancelled(session));
-    const atomic_bool *token = weft_gpu_token(&session->cancelled);
+    WEFT_TRY(weft_base_check_not_cancelled(&session->base));
+    const atomic_bool *token = weft_gpu_token(&session->base.cancelled);
     weft_status status = weft_gpu_wait(gpu_of(session), fence, seconds);
-    if (status == WEFT_OK) status = weft_session_deliver(session, fence);
+    if (status == WEFT_OK) status = weft_io_deliver(&session->io, fence);
     weft_gpu_token(token);
     return status;
 }
@@ -122,7 +122,7 @@ weft_status weft_session_done(weft_session *session, uint64_t fence, bool *done)
     *done = false;
     weft_status status = weft_gpu_wait(gpu_of(session), fence, 0);
     if (status == WEFT_ERR_TIMEOUT) return WEFT_OK; // not finished is an answer, not a failure
-    if (status == WEFT_OK) status = weft_session_deliver(session, fence);
+    if (status == WEFT_OK) status = weft_io_deliver(&session->io, fence);
     *done = status == WEFT_OK;
     return status;
 }
@@ -136,15 +136,15 @@ weft_status weft_session_on_done(weft_session *session, uint64_t fence, weft_don
 
 void weft_session_cancel(weft_session *session) {
     if (!session) return;
-    atomic_store(&session->cancelled, true);
-    weft_program_wake(session->program);
+    atomic_store(&session->base.cancelled, true);
+    weft_program_wake(session->base.program);
 }
 
 void weft_session_resume(weft_session *session) {
-    if (session) atomic_store(&session->cancelled, false);
+    if (session) atomic_store(&session->base.cancelled, false);
 }
 
-bool weft_session_cancelled(const weft_session *session) { return session && atomic_load(&session->cancelled); }
+bool weft_session_cancelled(const weft_session *session) { return session && atomic_load(&session->base.cancelled); }
 
 weft_status weft_session_run_blocking(weft_session *session, uint32_t runs) {
     uint64_t fence = 0;

@@ -1,4 +1,4 @@
-/// Shared by the files of exec only.
+/// Shared by the files of exec only, those of a session included.
 #ifndef WEFT_EXEC_EXEC_IMPL_H
 #define WEFT_EXEC_EXEC_IMPL_H
 #include "exec/pool.h"
@@ -13,6 +13,10 @@
 weft_status weft_stay_lost(char why[WEFT_LOST_WHY], weft_status status);
 /// What a program is called in messages: "the program of 'logits'".
 const char *weft_plan_title(const struct weft_plan *plan);
+
+/// Refuses (INVALID) unless all pairs of past and present are shared. `what` asks for it, such as "3 runs in one
+/// submit".
+weft_status weft_plan_need_shared(const struct weft_plan *plan, const char *what);
 
 /// Weight buffers, which are reference-counted. Programs that use the same weights keep them alive together, and with
 /// them the source and the plan with the place of each weight, so that they can be loaded again.

@@ -2,7 +2,7 @@
 #ifndef WEFT_TEST_PAGE_RIG_H
 #define WEFT_TEST_PAGE_RIG_H
 #include "cache_rig.h"
-#include "exec/session_impl.h"
+#include "exec/session/impl.h"
 #include "weft/device.h"
 
 enum { PAGE = 4, PAGES = RIG_ROWS / PAGE, ROW = RIG_HEAD * 4, PAGE_BYTES = 2 * PAGE * ROW };
@@ -48,7 +48,7 @@ static weft_status feed(weft_session *s, uint32_t rows) {
 
 static uint64_t position(weft_session *s) {
     uint64_t p;
-    if (weft_program_plan(s->program)->n_positions > 1) return s->tracks[0].at; // all move alike
+    if (s->base.plan->n_positions > 1) return weft_positions_at(&s->positions, 0); // all move alike
     rig_must(weft_session_position(s, &p));
     return p;
 }

@@ -121,13 +121,13 @@ static void test_uneven_states(void **state) {
     rig_must(weft_session_create(p, NULL, &s));
     rig_must(feed(s, 8));
     assert_int_equal(position(s), 9);
-    assert_int_equal(s->pages[0].n, 2);
+    assert_int_equal(s->pages.tables[0].n, 2);
     rig_must(feed(s, 8));
-    assert_int_equal(s->pages[0].n, 5);
+    assert_int_equal(s->pages.tables[0].n, 5);
     assert_int_equal(position(s), 18);
     rig_fails(feed(s, 5), WEFT_ERR_LIMIT, "capacity is 22");
     rig_must(feed(s, 4));
-    assert_int_equal(s->pages[0].n, 6);
+    assert_int_equal(s->pages.tables[0].n, 6);
     weft_session_destroy(&s);
     weft_program_destroy(&p);
 }

@@ -5,7 +5,7 @@
 #define WEFT_TEST_HOSTILE_RIG_H
 #include "core/alloc.h"
 #include "core/half.h"
-#include "exec/session_impl.h"
+#include "exec/session/impl.h"
 #include "ops/ops.h"
 #include "support/graph_run.h"
 
@@ -216,7 +216,7 @@ static void hostile_write(struct hostile_rig *r, const struct hostile *h, size_t
                 for (uint64_t i = 0; i < bytes / 4; i++) data[i] = (uint32_t)h[k].value;
         if (state && info->state_kind == WEFT_STATE_VAR) {
             hostile_must(weft_session_var_offset(r->session, info->name, &at));
-            hostile_must(weft_buf_write(r->session->gpu, r->session->vars, at, data, 4));
+            hostile_must(weft_buf_write(r->session->base.gpu, r->session->states.vars, at, data, 4));
         } else if (bytes) hostile_must(weft_session_write(r->session, info->name, 0, data, bytes));
         weft_free(data);
     }
@@ -230,7 +230,7 @@ static int hostile_run(struct hostile_rig *r, const struct hostile *h, size_t n)
     struct weft_eval_params eval = {.symbols = r->symbols, .leaf = hostile_host_leaf, .each = hostile_keep, .user = r};
     if (!r->neighbours) hostile_must(weft_graph_eval(r->g, &eval));
     for (uint32_t i = 0; r->told && i < weft_program_plan(r->program)->n_positions; i++)
-        r->session->tracks[i].at = r->told;
+        r->session->positions.tracks[i].at = r->told;
     hostile_must(weft_session_run(r->session, 1, NULL));
     for (weft_value v = 0; v < r->g->n_values; v++) {
         const struct weft_value_info *info = &r->g->values[v];

@@ -1,7 +1,7 @@
 /// Pairs of past and present that a program keeps apart: what asks for replay is told which, why, and what to do.
 #include "core/error.h"
 #include "core/str.h"
-#include "exec/session_impl.h"
+#include "exec/exec_impl.h"
 
 /// "a", "a and b", "a, b and c": what stands before item i of n.
 static const char *joint(uint32_t i, uint32_t n) { return i == 0 ? "" : i + 1 == n ? " and " : ", "; }
@@ -35,8 +35,7 @@ static void add_ways_out(uint8_t causes, struct weft_str *s) {
     weft_str_add(s, ", or run once at a time and move each present to its past in between");
 }
 
-weft_status weft_session_need_shared(const weft_program *program, const char *what) {
-    const struct weft_plan *plan = program->plan;
+weft_status weft_plan_need_shared(const struct weft_plan *plan, const char *what) {
     struct weft_str s = {0};
     uint8_t causes = 0;
     if (plan->n_pairs == 0) return WEFT_OK;
@@ -47,7 +46,8 @@ weft_status weft_session_need_shared(const weft_program *program, const char *wh
     add_causes(plan, causes, &s);
     weft_str_add(&s, "; ");
     add_ways_out(causes, &s);
-    weft_status status = s.failed ? weft_session_no_memory() : weft_fail(WEFT_ERR_INVALID, "%s", weft_str_get(&s));
+    weft_status status = s.failed ? weft_fail(WEFT_ERR_NOMEM, "out of memory for a session")
+                                  : weft_fail(WEFT_ERR_INVALID, "%s", weft_str_get(&s));
     weft_str_free(&s);
     return status;
 }
