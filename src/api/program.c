@@ -1,7 +1,7 @@
 /// weft/program.h: compiling as users do, on weft_program_create.
 #include "core/alloc.h"
 #include "core/error.h"
-#include "exec/api_impl.h"
+#include "api/impl.h"
 #include "exec/program.h"
 #include <string.h>
 

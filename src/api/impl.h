@@ -1,6 +1,6 @@
-/// Shared by the files behind the public headers (api_*.c here and in src/model) only.
-#ifndef WEFT_EXEC_API_IMPL_H
-#define WEFT_EXEC_API_IMPL_H
+/// Shared by the files behind the public headers only.
+#ifndef WEFT_API_IMPL_H
+#define WEFT_API_IMPL_H
 #include "core/str.h"
 #include "weft/status.h"
 

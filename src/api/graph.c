@@ -1,7 +1,7 @@
 /// weft/graph.h: building graphs as users do, on the calls that the model builders use.
 #include "core/alloc.h"
 #include "core/error.h"
-#include "exec/api_impl.h"
+#include "api/impl.h"
 #include "ir/graph.h"
 #include "ops/ops.h"
 #include <inttypes.h>

@@ -2,7 +2,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/visible.h"
-#include "exec/api_impl.h"
+#include "api/impl.h"
 #include "model/lm.h"
 #include "model/lm_stop.h"
 #include <string.h>

@@ -1,34 +1,11 @@
 /// weft/device.h: devices as users see them. The handle is the GPU layer's own.
 #include "core/alloc.h"
 #include "core/error.h"
-#include "exec/api_impl.h"
+#include "api/impl.h"
 #include "gpu/gpu.h"
-#include "weft/weft.h"
+#include "weft/device.h"
 #include <stdio.h>
 #include <string.h>
-
-const char *weft_version(void) { return WEFT_VERSION; }
-
-// ---- for all api files ---------------------------------------------------------------------------------------------
-
-weft_status weft_api_null(const char *call, const char *argument) {
-    return weft_fail(WEFT_ERR_INVALID, "%s: %s must not be NULL", call, argument);
-}
-
-weft_status weft_api_text(struct weft_str *from, char *text, size_t capacity, size_t *length) {
-    weft_status status = WEFT_OK;
-    if (from->failed) status = weft_fail(WEFT_ERR_NOMEM, "out of memory for a text");
-    if (status == WEFT_OK && length) *length = from->len;
-    if (status == WEFT_OK && capacity && !text) status = weft_api_null("a call with room for a text", "the text");
-    if (status == WEFT_OK && capacity && from->len >= capacity)
-        status =
-            weft_fail(WEFT_ERR_LIMIT, "the text takes %zu bytes and there is room for %zu", from->len + 1, capacity);
-    if (status == WEFT_OK && capacity) memcpy(text, weft_str_get(from), from->len + 1);
-    weft_str_free(from);
-    return status;
-}
-
-// ---- devices -------------------------------------------------------------------------------------------------------
 
 static struct weft_gpu_params internal(const struct weft_device_params *p) {
     if (!p) return (struct weft_gpu_params){0};
@@ -157,4 +134,17 @@ weft_status weft_device_wait_idle(weft_device *device) {
 
 weft_status weft_device_poll(weft_device *device) {
     return device ? weft_gpu_fire(device) : weft_api_null("weft_device_poll", "device");
+}
+
+/// What depends on the device makes itself again, each object on its own, so that all handles stay valid.
+weft_status weft_device_recover(weft_device *device, struct weft_recovery *report) {
+    struct weft_recovery r = {0};
+    size_t failed = 0;
+    if (report) *report = r;
+    if (!device) return weft_api_null("weft_device_recover", "device");
+    WEFT_TRY(weft_gpu_reopen(device));
+    weft_status status = weft_gpu_remake(device, &r, &failed);
+    if (report) *report = r;
+    return weft_fail_in(status, "%u of %u programs and %u of %u sessions were recovered", r.programs,
+                        r.programs + r.programs_failed, r.sessions, r.sessions + r.sessions_failed);
 }

@@ -1,8 +1,8 @@
-/// weft/session.h: what sizes, shapes, fences and pending reads add to the session itself (session.c).
+/// weft/session.h: sizes, shapes and pending reads by name. The other calls are in exec/session/.
 #include "core/error.h"
-#include "exec/api_impl.h"
-#include "exec/exec_impl.h"
-#include "exec/session/impl.h"
+#include "api/impl.h"
+#include "exec/session.h"
+#include "plan/storage.h"
 #include <string.h>
 
 static const struct weft_plan *plan_of(const weft_session *s) { return weft_program_plan(weft_session_program(s)); }
@@ -93,61 +93,4 @@ weft_status weft_session_read_async(weft_session *session, const char *name, uin
 weft_status weft_session_read_done(weft_session *session, weft_pending pending, bool *done) {
     if (!session || !done) return weft_api_null("weft_session_read_done", session ? "done" : "session");
     return weft_readback_ready(gpu_of(session), (weft_readback){pending.id, pending.gen}, done);
-}
-
-weft_status weft_session_read_finish(weft_session *session, weft_pending *pending, void *data, uint64_t bytes) {
-    if (!session || !pending) return weft_api_null("weft_session_read_finish", session ? "pending" : "session");
-    weft_readback rb = {pending->id, pending->gen};
-    const atomic_bool *token = weft_gpu_token(&session->base.cancelled);
-    weft_status status = weft_readback_finish(gpu_of(session), &rb, data, bytes);
-    weft_gpu_token(token);
-    *pending = (weft_pending){rb.id, rb.gen};
-    return status;
-}
-
-// ---- fences --------------------------------------------------------------------------------------------------------
-
-weft_status weft_session_wait(weft_session *session, uint64_t fence, double seconds) {
-    if (!session) return weft_api_null("weft_session_wait", "session");
-    WEFT_TRY(weft_base_check_not_cancelled(&session->base));
-    const atomic_bool *token = weft_gpu_token(&session->base.cancelled);
-    weft_status status = weft_gpu_wait(gpu_of(session), fence, seconds);
-    if (status == WEFT_OK) status = weft_io_deliver(&session->io, fence);
-    weft_gpu_token(token);
-    return status;
-}
-
-weft_status weft_session_done(weft_session *session, uint64_t fence, bool *done) {
-    if (!session || !done) return weft_api_null("weft_session_done", session ? "done" : "session");
-    *done = false;
-    weft_status status = weft_gpu_wait(gpu_of(session), fence, 0);
-    if (status == WEFT_ERR_TIMEOUT) return WEFT_OK; // not finished is an answer, not a failure
-    if (status == WEFT_OK) status = weft_io_deliver(&session->io, fence);
-    *done = status == WEFT_OK;
-    return status;
-}
-
-weft_status weft_session_on_done(weft_session *session, uint64_t fence, weft_done_fn fn, void *user) {
-    if (!session || !fn) return weft_api_null("weft_session_on_done", session ? "fn" : "session");
-    return weft_gpu_on_done(gpu_of(session), fence, fn, user, session);
-}
-
-// ---- cancelling ----------------------------------------------------------------------------------------------------
-
-void weft_session_cancel(weft_session *session) {
-    if (!session) return;
-    atomic_store(&session->base.cancelled, true);
-    weft_program_wake(session->base.program);
-}
-
-void weft_session_resume(weft_session *session) {
-    if (session) atomic_store(&session->base.cancelled, false);
-}
-
-bool weft_session_cancelled(const weft_session *session) { return session && atomic_load(&session->base.cancelled); }
-
-weft_status weft_session_run_blocking(weft_session *session, uint32_t runs) {
-    uint64_t fence = 0;
-    WEFT_TRY(weft_session_run(session, runs, &fence));
-    return weft_session_wait(session, fence, -1);
 }

@@ -1,6 +1,6 @@
 /// weft/buffer.h, first part: buffers of the user's own. Binding them is in exec/session/bind.c.
 #include "core/error.h"
-#include "exec/api_impl.h"
+#include "api/impl.h"
 #include "exec/buffer.h"
 
 weft_status weft_buffer_create(weft_device *device, uint64_t bytes, weft_buffer **out) {
