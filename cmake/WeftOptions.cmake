@@ -55,7 +55,7 @@ endif()
 function(weft_compile_options target)
     target_include_directories(${target} PRIVATE
         "${CMAKE_CURRENT_SOURCE_DIR}/include" "${CMAKE_CURRENT_SOURCE_DIR}/src")
-    target_compile_definitions(${target} PRIVATE _GNU_SOURCE WEFT_VERSION="${PROJECT_VERSION}")
+    target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
     # A host reference must give the same bits on every machine: no contraction into fused multiply-adds.
     target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -ffp-contract=off -fno-math-errno
         $<$<BOOL:${WEFT_WERROR}>:-Werror>)

@@ -62,7 +62,7 @@ case $said in
 *) echo "install: the example graph said '$said'" >&2; exit 1 ;;
 esac
 if ! readelf -d "$scratch/shared" | grep -q 'libweft\.so\.0'; then
-    echo "install: the program does not name libweft.so.0" >&2
+    echo "install: the program does not name libweft.so.0.1" >&2
     exit 1
 fi
 if [ -x "$scratch/prefix/bin/weft" ]; then "$scratch/prefix/bin/weft" --help >/dev/null; fi

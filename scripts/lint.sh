@@ -10,6 +10,7 @@
 #   circles   files of a folder call each other in no circle above its limit (scripts/check_circles.py)
 #   headers   every public header compiles alone, as C17 and as C++17, pedantically
 #   symbols   the shared library exports nothing but weft_*, the static one defines nothing else
+#   abi       programs compiled for the last release of this version still work (scripts/check_abi.py)
 #   readme    the C example of the README is the file that it says
 #   operators docs/operators.md and the list in README.md are what the operators' rows say
 #   unicode   the tables of src/core/unicode_*.c are what scripts/unicode.py writes
@@ -114,6 +115,8 @@ check_symbols() {
     echo "lint: symbols: libweft.so exports $count names, all weft_*"
 }
 
+check_abi() { scripts/check_abi.py || fail "abi: see above"; }
+
 check_contracts() { scripts/check_contracts.sh || fail "contracts: see above"; }
 
 check_readme() { scripts/check_readme.sh || fail "readme: see above"; }
@@ -141,7 +144,7 @@ check_tidy() {
     files | grep '^src/.*\.c$' | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p "$build" 2>/dev/null
 }
 
-checks=(text format includes names profile output circles headers symbols readme contracts operators unicode plans
+checks=(text format includes names profile output circles headers symbols abi readme contracts operators unicode plans
     mutants tidy)
 [ $# -gt 0 ] || set -- "${checks[@]}"
 for check in "$@"; do

@@ -77,6 +77,7 @@ struct weft_binding {
     void *host;             ///< memory of the host, if `buffer` is NULL, or NULL: the session's own buffer
     bool staged;            ///< out: copied from or to the range at each run
     bool stale;             ///< out: `buffer` has been destroyed; the pointer is only good for comparing
+    uint64_t reserved[2];   ///< zero
 };
 
 /// Binds several at once, so that overlaps are validated when all have changed: two bindings can be swapped. The

@@ -29,6 +29,7 @@ enum weft_device_kind {
 
 /// How to open a device. Zero is the default of each field.
 struct weft_device_params {
+    size_t struct_size;         ///< WEFT_SIZED, or 0 (weft/version.h)
     const char *implementation; ///< "wgpu", "dawn", "null" or a library file; NULL: WEFT_WEBGPU, else the best found
     int adapter;                ///< which of the implementation's adapters; 0 is the one it prefers
     bool limits_min;            ///< use only what every WebGPU device has (also by WEFT_LIMITS=min); for tests
@@ -52,6 +53,7 @@ struct weft_device_info {
     bool timestamps;
     uint32_t subgroup_min, subgroup_max; ///< 0 without subgroups, and in a list where only a shader could tell
     uint32_t matrix_configs;             ///< shapes of subgroup matrices, 0 without matrix units
+    uint64_t reserved[4];                ///< zero
 };
 
 /// What a device has done since it was opened, and what is alive on it. Two readings are compared to show, for example,
@@ -64,6 +66,7 @@ struct weft_device_counters {
     uint64_t pipelines_made, groups_made, groups_live;
     uint64_t allocations;                  ///< host allocations of the device layer
     double encode_seconds, submit_seconds; ///< host time: encoding commands; inside the implementation's submit
+    uint64_t reserved[4];                  ///< zero
 };
 
 /// Bytes of the buffers that are alive on a device, by what they are for. The parts add up to `total`, which is
@@ -78,13 +81,15 @@ struct weft_device_memory {
     uint64_t staging;  ///< for copies
     uint64_t readback; ///< for reads; kept for the next ones
     uint64_t other, total;
+    uint64_t reserved[4]; ///< zero
 };
 
 /// One line of weft_device_list: an adapter, or the reason why an implementation has none.
 struct weft_device_found {
     struct weft_device_info info;
-    bool usable, chosen; ///< `chosen`: weft_device_open would take this one
-    char why[384];       ///< what is missing, if not usable
+    bool usable, chosen;  ///< `chosen`: weft_device_open would take this one
+    char why[384];        ///< what is missing, if not usable
+    uint64_t reserved[2]; ///< zero
 };
 
 /// Opens a device. `params` may be NULL. Takes from milliseconds to about a second.
@@ -120,8 +125,9 @@ WEFT_API weft_status weft_device_poll(weft_device *device);
 struct weft_recovery {
     uint32_t programs, programs_failed;
     uint32_t sessions, sessions_failed;
-    uint32_t restored; ///< of the sessions, those that stand where their last host snapshot was taken
-    uint32_t gone;     ///< of the sessions, those that have states to be set anew: weft_session_lost_states
+    uint32_t restored;    ///< of the sessions, those that stand where their last host snapshot was taken
+    uint32_t gone;        ///< of the sessions, those that have states to be set anew: weft_session_lost_states
+    uint64_t reserved[4]; ///< zero
 };
 
 /// After a call returned LOST: opens the same adapter again underneath the same handle and makes again what is on it,

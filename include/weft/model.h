@@ -18,6 +18,7 @@ typedef struct weft_model weft_model;
 
 /// How to open. Zero is the default of each field.
 struct weft_model_params {
+    size_t struct_size;    ///< WEFT_SIZED, or 0 (weft/version.h)
     uint32_t ctx;          ///< tokens of context, prompt and new ones together; 0: the model's own, at most 4096
     uint32_t chunk;        ///< most prompt tokens a run, at most `ctx`; 0: 64 on a CPU driver, 512 on a GPU
     uint32_t runs;         ///< decode runs a submit, at most 64; 0: by measured time
@@ -36,6 +37,7 @@ struct weft_model_info {
     uint32_t ctx;                     ///< tokens of context it was opened with
     int32_t bos, eos;                 ///< -1: none
     struct weft_memory_use memory;    ///< of generation; zero until it is compiled (`lazy`)
+    uint64_t reserved[4];             ///< zero
 };
 
 enum weft_tokenize_flags {
@@ -51,10 +53,12 @@ struct weft_sampling {
     float repetition;          ///< above 1e-6, below 1e6; 0 or 1: off. Penalties count generated tokens
     float frequency, presence; ///< above -1e6, below 1e6
     uint64_t seed;
+    uint64_t reserved[4]; ///< zero
 };
 
 /// What to generate. Zero is the default of each field.
 struct weft_model_generate_params {
+    size_t struct_size; ///< WEFT_SIZED, or 0 (weft/version.h)
     struct weft_sampling sampling;
     uint32_t max_tokens;     ///< 0: until the context is full
     unsigned tokenize;       ///< enum weft_tokenize_flags, for the prompt
@@ -85,6 +89,7 @@ struct weft_generate_stats {
     double decode_host_seconds; ///< host time of encoding during decode, without the implementation's submit call
     uint32_t dispatches_per_token, runs_per_submit;
     enum weft_stop_reason reason;
+    uint64_t reserved[4]; ///< zero
 };
 
 /// Opens a GGUF file (the first, if it is split) on a device, which must outlive the model. `params` may be NULL. The

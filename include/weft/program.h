@@ -30,6 +30,7 @@ enum weft_progress_stage {
 /// How to compile. Zero is the default of each field. All that it points to need only live until the call returns,
 /// unless `weights_stay` says more.
 struct weft_program_compile_params {
+    size_t struct_size; ///< WEFT_SIZED, or 0 (weft/version.h)
     /// Weights by name. Those that reach no output and no state through any operator need not be given, and are not
     /// looked at if they are.
     const struct weft_weight *weights;
@@ -73,6 +74,7 @@ struct weft_memory_use {
     uint64_t params;     ///< parameter blocks of the kernels
     uint64_t io;         ///< inputs and outputs at their largest
     uint64_t staging;
+    uint64_t reserved[4]; ///< zero
 };
 
 /// Compiles *graph for a device, makes the pipelines and uploads the weights. Slow (from milliseconds to seconds,

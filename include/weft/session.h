@@ -20,8 +20,9 @@ extern "C" {
 typedef struct weft_session weft_session;
 
 struct weft_session_params {
-    bool checker;      ///< one submit a step, intermediate memory poisoned before each run: same bits, slowly
-    uint32_t max_runs; ///< most runs in one submit, at most 65536 (0: 16)
+    size_t struct_size; ///< WEFT_SIZED, or 0 (weft/version.h)
+    bool checker;       ///< one submit a step, intermediate memory poisoned before each run: same bits, slowly
+    uint32_t max_runs;  ///< most runs in one submit, at most 65536 (0: 16)
     /// The session's runs are to follow each other on the device alone: refused (INVALID) where the program keeps a
     /// pair of past and present apart (weft_graph_pair_state). The message names the tensors, every setting that keeps
     /// them apart, and the ways out.
@@ -39,7 +40,8 @@ struct weft_tensor_info {
     weft_dtype dtype;
     uint32_t rank;
     int64_t shape[WEFT_MAX_RANK];
-    uint64_t bytes; ///< as written and read, rounded up to 4
+    uint64_t bytes;       ///< as written and read, rounded up to 4
+    uint64_t reserved[4]; ///< zero
 };
 
 /// A read under way.

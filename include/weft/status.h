@@ -5,14 +5,7 @@
 /// failure on that thread. Nothing in the library aborts, exits or asserts on user input.
 #ifndef WEFT_STATUS_H
 #define WEFT_STATUS_H
-
-#if defined(_WIN32)
-#define WEFT_API __declspec(dllexport)
-#elif defined(__GNUC__)
-#define WEFT_API __attribute__((visibility("default")))
-#else
-#define WEFT_API
-#endif
+#include "weft/version.h"
 
 #ifdef __cplusplus
 extern "C" {

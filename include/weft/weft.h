@@ -1,9 +1,10 @@
 /// All of Weft's public API.
 ///
 /// What every header assumes: handles are opaque and never copied; a params struct may be NULL or all zero for the
-/// defaults, so `{0}` or designated initialisers are the way to fill one; a struct or text that a call takes need only
-/// live until it returns, unless the call says otherwise; a call that fails returns a status other than WEFT_OK, leaves
-/// NULL or nothing in its outputs, and weft_error_message() has the sentence. What is not in include/weft/ is not API.
+/// defaults, so `{0}` or designated initialisers are the way to fill one (weft/version.h says how structs grow); a
+/// struct or text that a call takes need only live until it returns, unless the call says otherwise; a call that fails
+/// returns a status other than WEFT_OK, leaves NULL or nothing in its outputs, and weft_error_message() has the
+/// sentence. What is not in include/weft/ is not API.
 #ifndef WEFT_WEFT_H
 #define WEFT_WEFT_H
 #include "weft/buffer.h"
@@ -14,20 +15,5 @@
 #include "weft/session.h"
 #include "weft/status.h"
 #include "weft/tensor.h"
-
-#ifdef __cplusplus
-extern "C" {
-#endif
-
-/// Version of these headers.
-#define WEFT_VERSION_MAJOR 0
-#define WEFT_VERSION_MINOR 1
-#define WEFT_VERSION_PATCH 0
-
-/// Version of the library that runs, such as "0.1.0". Static storage. Thread-safety: safe.
-WEFT_API const char *weft_version(void);
-
-#ifdef __cplusplus
-}
-#endif
+#include "weft/version.h"
 #endif

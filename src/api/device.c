@@ -1,23 +1,28 @@
 /// weft/device.h: devices as users see them. The handle is the GPU layer's own.
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/params.h"
 #include "api/impl.h"
 #include "gpu/gpu.h"
 #include "weft/device.h"
 #include <stdio.h>
 #include <string.h>
 
-static struct weft_gpu_params internal(const struct weft_device_params *p) {
-    if (!p) return (struct weft_gpu_params){0};
-    return (struct weft_gpu_params){.implementation = p->implementation,
-                                    .adapter = p->adapter,
-                                    .limits_min = p->limits_min,
-                                    .timeout = p->timeout_seconds};
+static weft_status translate(const struct weft_device_params *params, struct weft_gpu_params *out) {
+    struct weft_device_params p;
+    WEFT_TRY(WEFT_PARAMS_TAKE(weft_device_params, timeout_seconds, params, &p));
+    *out = (struct weft_gpu_params){.implementation = p.implementation,
+                                    .adapter = p.adapter,
+                                    .limits_min = p.limits_min,
+                                    .timeout = p.timeout_seconds};
+    return WEFT_OK;
 }
 
 weft_status weft_device_open(const struct weft_device_params *params, weft_device **out) {
-    struct weft_gpu_params p = internal(params);
+    struct weft_gpu_params p;
     if (!out) return weft_api_null("weft_device_open", "out");
+    *out = NULL;
+    WEFT_TRY(translate(params, &p));
     return weft_gpu_open(&p, out);
 }
 
@@ -60,9 +65,10 @@ static void describe(const struct weft_gpu_caps *c, struct weft_device_info *out
 
 weft_status weft_device_list(const struct weft_device_params *params, struct weft_device_found *rows, size_t capacity,
                              size_t *count) {
-    struct weft_gpu_params p = internal(params);
+    struct weft_gpu_params p;
     struct weft_gpu_found *found;
     if (!count || (capacity && !rows)) return weft_api_null("weft_device_list", count ? "rows" : "count");
+    WEFT_TRY(translate(params, &p));
     WEFT_TRY(weft_gpu_list(&p, &found, count));
     for (size_t i = 0; i < *count && i < capacity; i++) {
         rows[i] = (struct weft_device_found){.usable = found[i].usable, .chosen = found[i].chosen};

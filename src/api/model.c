@@ -1,6 +1,7 @@
 /// weft/model.h: language models as users see them, on weft_lm_*.
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/params.h"
 #include "core/visible.h"
 #include "api/impl.h"
 #include "model/lm.h"
@@ -16,24 +17,24 @@ struct weft_model {
 
 weft_status weft_model_open(weft_device *device, const char *path, const struct weft_model_params *params,
                             weft_model **out) {
-    static const struct weft_model_params none;
-    const struct weft_model_params *p = params ? params : &none;
+    struct weft_model_params p;
     if (out) *out = NULL;
     if (!device || !path || !out) return weft_api_null("weft_model_open", !device ? "device" : !path ? "path" : "out");
+    WEFT_TRY(WEFT_PARAMS_TAKE(weft_model_params, progress_user, params, &p));
     struct weft_lm_params lm = {
-        .ctx = p->ctx,
-        .chunk = p->chunk,
-        .cache_f16 = p->cache_f16,
-        .sampling = !p->greedy,
-        .runs = p->runs,
-        .lazy = p->lazy,
-        .memory_limit = p->memory_limit,
-        .progress = p->progress,
-        .progress_user = p->progress_user,
+        .ctx = p.ctx,
+        .chunk = p.chunk,
+        .cache_f16 = p.cache_f16,
+        .sampling = !p.greedy,
+        .runs = p.runs,
+        .lazy = p.lazy,
+        .memory_limit = p.memory_limit,
+        .progress = p.progress,
+        .progress_user = p.progress_user,
     };
     weft_model *m = weft_calloc(1, sizeof *m);
     if (!m) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a model");
-    m->greedy = p->greedy;
+    m->greedy = p.greedy;
     weft_status status = weft_lm_open(device, path, &lm, &m->lm);
     if (status == WEFT_OK) *out = m;
     else weft_free(m);
@@ -173,25 +174,25 @@ static weft_status check_generate(const weft_model *m, const struct weft_model_g
 weft_status weft_model_generate_ids(weft_model *model, const int32_t *ids, size_t count,
                                     const struct weft_model_generate_params *params,
                                     struct weft_generate_stats *stats) {
-    static const struct weft_model_generate_params none;
+    struct weft_model_generate_params p;
     struct weft_generate_stats own = {0};
     if (stats) *stats = own;
     if (!model || (count && !ids)) return weft_api_null("weft_model_generate", model ? "ids" : "model");
-    if (!params) params = &none;
+    WEFT_TRY(WEFT_PARAMS_TAKE(weft_model_generate_params, cancel, params, &p));
     if (count > UINT32_MAX) return weft_fail(WEFT_ERR_LIMIT, "the prompt has %zu tokens", count);
-    struct stream s = {.params = params, .decoder = {.tokenizer = weft_lm_tokenizer(model->lm)}, .go_on = true};
+    struct stream s = {.params = &p, .decoder = {.tokenizer = weft_lm_tokenizer(model->lm)}, .go_on = true};
     struct weft_generate_params lm = {
-        .sampling = params->sampling,
-        .max_tokens = params->max_tokens,
-        .stop_ids = params->stop_ids,
-        .n_stop_ids = params->n_stop_ids,
-        .ignore_stops = params->ignore_stops,
+        .sampling = p.sampling,
+        .max_tokens = p.max_tokens,
+        .stop_ids = p.stop_ids,
+        .n_stop_ids = p.n_stop_ids,
+        .ignore_stops = p.ignore_stops,
         .token = on_token,
         .user = &s,
-        .cancel = params->cancel,
+        .cancel = p.cancel,
     };
-    WEFT_TRY(check_generate(model, params));
-    WEFT_TRY(take_stop_texts(params, &s.stopper));
+    WEFT_TRY(check_generate(model, &p));
+    WEFT_TRY(take_stop_texts(&p, &s.stopper));
     weft_status status = weft_lm_generate(model->lm, ids, (uint32_t)count, &lm, &own);
     if (status == WEFT_OK) flush(&s);
     if (status == WEFT_OK) status = s.status;
@@ -206,8 +207,10 @@ weft_status weft_model_generate(weft_model *model, const char *prompt, size_t le
                                 const struct weft_model_generate_params *params, struct weft_generate_stats *stats) {
     struct weft_ids ids = {0};
     if (!model || (length && !prompt)) return weft_api_null("weft_model_generate", model ? "prompt" : "model");
-    weft_status status = encode(model, prompt ? prompt : "", length, params ? params->tokenize : 0, &ids);
-    if (status == WEFT_OK) status = weft_model_generate_ids(model, ids.data, ids.count, params, stats);
+    struct weft_model_generate_params p;
+    WEFT_TRY(WEFT_PARAMS_TAKE(weft_model_generate_params, cancel, params, &p));
+    weft_status status = encode(model, prompt ? prompt : "", length, p.tokenize, &ids);
+    if (status == WEFT_OK) status = weft_model_generate_ids(model, ids.data, ids.count, &p, stats);
     weft_ids_free(&ids);
     return status;
 }

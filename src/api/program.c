@@ -1,6 +1,7 @@
 /// weft/program.h: compiling as users do, on weft_program_create.
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/params.h"
 #include "api/impl.h"
 #include "exec/program.h"
 #include <string.h>
@@ -61,7 +62,7 @@ static weft_status translate(const struct weft_program_compile_params *p, const 
 
 weft_status weft_program_compile(weft_device *device, weft_graph **graph,
                                  const struct weft_program_compile_params *params, weft_program **out) {
-    static const struct weft_program_compile_params none;
+    struct weft_program_compile_params own;
     struct weft_program_params p;
     weft_graph *g = graph ? *graph : NULL;
     weft_status status = WEFT_OK;
@@ -69,10 +70,11 @@ weft_status weft_program_compile(weft_device *device, weft_graph **graph,
     if (out) *out = NULL;
     if (!device || !g || !out)
         status = weft_api_null("weft_program_compile", !device ? "device" : !g ? "graph" : "out");
-    if (status == WEFT_OK) status = translate(params ? params : &none, device, &p);
+    if (status == WEFT_OK) status = WEFT_PARAMS_TAKE(weft_program_compile_params, progress_user, params, &own);
+    if (status == WEFT_OK) status = translate(&own, device, &p);
     if (status == WEFT_OK && p.compile.split_symbol && weft_dims_symbol_find(g->dims, p.compile.split_symbol) < 0)
         status = weft_fail(WEFT_ERR_NOT_FOUND, "the graph has no symbol %s to split", p.compile.split_symbol);
-    if (status == WEFT_OK && params && params->weights_stay) status = keep_source(params, &p.source);
+    if (status == WEFT_OK && own.weights_stay) status = keep_source(&own, &p.source);
     if (status == WEFT_OK) return weft_program_create(device, g, &p, out);
     weft_graph_destroy(g);
     return status;

@@ -8,12 +8,12 @@
 enum { MOST_RUNS = 65536 }; // of a submit; room is made for all
 
 weft_status weft_run_init(weft_session *s, const struct weft_session_params *params) {
-    s->run.checker = params && params->checker;
-    s->run.most = params && params->max_runs ? params->max_runs : 16;
+    s->run.checker = params->checker;
+    s->run.most = params->max_runs ? params->max_runs : 16;
     if (s->run.most > MOST_RUNS)
         return weft_fail(WEFT_ERR_INVALID, "sessions of up to %u runs in one submit; at most %d", s->run.most,
                          MOST_RUNS);
-    if (params && params->replay) WEFT_TRY(weft_plan_need_shared(s->base.plan, "a session made for replay"));
+    if (params->replay) WEFT_TRY(weft_plan_need_shared(s->base.plan, "a session made for replay"));
     s->run.steps = weft_calloc(((size_t)s->base.program->max_steps + 1) * s->run.most, sizeof *s->run.steps);
     return s->run.steps ? WEFT_OK : weft_session_no_memory();
 }

@@ -3,6 +3,7 @@
 /// Here: making a session of its parts, making it again after a loss, and ending it.
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/params.h"
 #include "exec/session/impl.h"
 #include "exec/session_test.h"
 #include "weft/device.h"
@@ -91,11 +92,13 @@ static weft_status remake(void *self, void *report) {
 
 weft_status weft_session_create(weft_program *program, const struct weft_session_params *params, weft_session **out) {
     if (out) *out = NULL;
+    struct weft_session_params own;
     if (!program || !out) return weft_session_null_argument("weft_session_create");
+    WEFT_TRY(WEFT_PARAMS_TAKE(weft_session_params, replay, params, &own));
     weft_session *s = weft_calloc(1, sizeof *s);
     if (!s) return weft_session_no_memory();
     compose(s, program);
-    weft_status status = init(s, params);
+    weft_status status = init(s, &own);
     if (status == WEFT_OK) status = make(s);
     if (status != WEFT_OK) {
         weft_session_destroy(&s);
