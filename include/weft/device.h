@@ -36,7 +36,15 @@ struct weft_device_params {
     /// Seconds without any work finishing after which a wait inside the library ends with TIMEOUT, naming the work in
     /// flight; the device then counts as lost. One submit may take as long. 0: waits have no end of their own.
     double timeout_seconds;
+    bool profile; ///< measure the time of each step, by a pass of its own: weft_device_profile. Runs take longer
 };
+
+/// A shape of subgroup matrices: an m by k and a k by n one of type `in` give one of type `out`.
+struct weft_device_matrix {
+    uint32_t m, n, k;
+    char in[8], out[8];
+};
+#define WEFT_DEVICE_MATRICES 16
 
 /// What a device is and can do. Sizes are bytes. Texts end in NUL and may be empty.
 struct weft_device_info {
@@ -49,11 +57,13 @@ struct weft_device_info {
     uint64_t max_binding;         ///< as much of a tensor as one dispatch reaches; larger weights are split by rows
     uint32_t max_storage_buffers; ///< tensors that one dispatch reaches, at most
     uint32_t workgroup_memory;
+    uint32_t max_invocations;  ///< threads of a workgroup, at most
     bool f16, subgroups, dot4; ///< half floats; subgroup operations; packed 8-bit dot products
     bool timestamps;
     uint32_t subgroup_min, subgroup_max; ///< 0 without subgroups, and in a list where only a shader could tell
-    uint32_t matrix_configs;             ///< shapes of subgroup matrices, 0 without matrix units
-    uint64_t reserved[4];                ///< zero
+    uint32_t matrix_configs;             ///< shapes of subgroup matrices, 0 without matrix units; those are in:
+    struct weft_device_matrix matrices[WEFT_DEVICE_MATRICES];
+    uint64_t reserved[4]; ///< zero
 };
 
 /// What a device has done since it was opened, and what is alive on it. Two readings are compared to show, for example,
@@ -116,6 +126,13 @@ WEFT_API weft_status weft_device_memory(const weft_device *device, struct weft_d
 
 /// Blocks until all work submitted so far, by any thread, is finished. Errors: LOST, DEVICE, TIMEOUT (params).
 WEFT_API weft_status weft_device_wait_idle(weft_device *device);
+
+/// Waits for the work in flight and calls `step`, which may be NULL, for the device's time of the steps since the last
+/// call, summed by label. The device must have been opened with `profile`. Errors: UNSUPPORTED (without `profile`, or
+/// no timestamps), NOMEM, LOST.
+WEFT_API weft_status weft_device_profile(weft_device *device,
+                                         void (*step)(void *user, const char *label, uint64_t count, double seconds),
+                                         void *user);
 
 /// Lets the implementation's callbacks run and calls what weft_session_on_done registered and is due, in this thread
 /// and outside locks. Nothing else calls them. Does not block. Errors: LOST, DEVICE.

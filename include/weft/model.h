@@ -8,6 +8,7 @@
 #ifndef WEFT_MODEL_H
 #define WEFT_MODEL_H
 #include "weft/program.h"
+#include "weft/tokenizer.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -37,12 +38,8 @@ struct weft_model_info {
     uint32_t ctx;                     ///< tokens of context it was opened with
     int32_t bos, eos;                 ///< -1: none
     struct weft_memory_use memory;    ///< of generation; zero until it is compiled (`lazy`)
+    uint64_t file_bytes;              ///< of all parts of the file
     uint64_t reserved[4];             ///< zero
-};
-
-enum weft_tokenize_flags {
-    WEFT_TOKENIZE_NO_BOS = 1,  ///< leave out the BOS (and EOS) that the file asks for
-    WEFT_TOKENIZE_SPECIAL = 2, ///< control tokens written out in the text become their ids; not for untrusted text
 };
 
 /// Sampling parameters; zero of each is "off". A value outside its range, NaN included, is INVALID.
@@ -55,6 +52,9 @@ struct weft_sampling {
     uint64_t seed;
     uint64_t reserved[4]; ///< zero
 };
+
+/// What `weft run` samples with if nothing is said; seed 0.
+WEFT_API struct weft_sampling weft_sampling_defaults(void);
 
 /// What to generate. Zero is the default of each field.
 struct weft_model_generate_params {
@@ -77,10 +77,11 @@ struct weft_model_generate_params {
 };
 
 enum weft_stop_reason {
-    WEFT_STOP_TOKEN,   ///< a stop token or a stop text
+    WEFT_STOP_TOKEN,   ///< a stop token
     WEFT_STOP_LENGTH,  ///< max_tokens
     WEFT_STOP_CONTEXT, ///< prompt and new tokens fill the context
     WEFT_STOP_CALLER,  ///< a callback or `cancel`
+    WEFT_STOP_TEXT,    ///< a stop text
 };
 
 struct weft_generate_stats {
@@ -106,6 +107,8 @@ WEFT_API weft_status weft_model_info(const weft_model *model, struct weft_model_
 /// The program of generation, to look at; it stays the model's. NULL until it is compiled (`lazy`).
 WEFT_API weft_program *weft_model_program(const weft_model *model);
 
+/// The model's tokenizer, which stays the model's; NULL for NULL.
+WEFT_API const weft_tokenizer *weft_model_tokenizer(const weft_model *model);
 /// Turns `length` bytes of text into ids (`flags`: enum weft_tokenize_flags). Writes at most `capacity` ids (`ids` may
 /// be NULL if that is 0) and sets *count to how many there are. Errors: LIMIT (they do not fit; *count is set), NOMEM.
 WEFT_API weft_status weft_model_tokenize(const weft_model *model, const char *text, size_t length, unsigned flags,

@@ -11,9 +11,12 @@
 #include "weft/device.h"
 #include "weft/graph.h"
 #include "weft/model.h"
+#include "weft/model_file.h"
+#include "weft/plan.h"
 #include "weft/program.h"
 #include "weft/session.h"
 #include "weft/status.h"
 #include "weft/tensor.h"
+#include "weft/tokenizer.h"
 #include "weft/version.h"
 #endif

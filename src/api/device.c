@@ -10,11 +10,12 @@
 
 static weft_status translate(const struct weft_device_params *params, struct weft_gpu_params *out) {
     struct weft_device_params p;
-    WEFT_TRY(WEFT_PARAMS_TAKE(weft_device_params, timeout_seconds, params, &p));
+    WEFT_TRY(WEFT_PARAMS_TAKE(weft_device_params, profile, params, &p));
     *out = (struct weft_gpu_params){.implementation = p.implementation,
                                     .adapter = p.adapter,
                                     .limits_min = p.limits_min,
-                                    .timeout = p.timeout_seconds};
+                                    .timeout = p.timeout_seconds,
+                                    .profile = p.profile};
     return WEFT_OK;
 }
 
@@ -55,8 +56,16 @@ static void describe(const struct weft_gpu_caps *c, struct weft_device_info *out
         .timestamps = c->timestamps,
         .subgroup_min = c->subgroup_min,
         .subgroup_max = c->subgroup_max,
+        .max_invocations = c->max_invocations,
         .matrix_configs = c->n_matrix_configs,
     };
+    for (uint32_t i = 0; i < c->n_matrix_configs; i++) {
+        struct weft_device_matrix *m = &out->matrices[i];
+        *m = (struct weft_device_matrix){
+            .m = c->matrix_configs[i].m, .n = c->matrix_configs[i].n, .k = c->matrix_configs[i].k};
+        snprintf(m->in, sizeof m->in, "%s", c->matrix_configs[i].in);
+        snprintf(m->out, sizeof m->out, "%s", c->matrix_configs[i].out);
+    }
     snprintf(out->implementation, sizeof out->implementation, "%s", c->implementation);
     snprintf(out->library, sizeof out->library, "%s", c->library);
     snprintf(out->adapter, sizeof out->adapter, "%s", c->adapter);
@@ -136,6 +145,19 @@ weft_status weft_device_memory(const weft_device *device, struct weft_device_mem
 
 weft_status weft_device_wait_idle(weft_device *device) {
     return device ? weft_gpu_wait_idle(device) : weft_api_null("weft_device_wait_idle", "device");
+}
+
+weft_status weft_device_profile(weft_device *device,
+                                void (*step)(void *user, const char *label, uint64_t count, double seconds),
+                                void *user) {
+    struct weft_gpu_profile_row *rows;
+    size_t n;
+    if (!device) return weft_api_null("weft_device_profile", "device");
+    WEFT_TRY(weft_gpu_wait_idle(device));
+    WEFT_TRY(weft_gpu_profile(device, &rows, &n, true));
+    for (size_t i = 0; i < n && step; i++) step(user, rows[i].label, rows[i].count, rows[i].seconds);
+    weft_free(rows);
+    return WEFT_OK;
 }
 
 weft_status weft_device_poll(weft_device *device) {

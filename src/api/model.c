@@ -6,6 +6,7 @@
 #include "api/impl.h"
 #include "model/lm.h"
 #include "model/lm_stop.h"
+#include "ops/sample.h"
 #include <string.h>
 
 struct weft_model {
@@ -63,6 +64,7 @@ weft_status weft_model_info(const weft_model *model, struct weft_model_info *out
         .bos = weft_tokenizer_bos(t),
         .eos = weft_tokenizer_eos(t),
         .memory = weft_program_memory(weft_lm_program(model->lm)),
+        .file_bytes = weft_gguf_file_size(weft_lm_gguf(model->lm)),
     };
     copy_text(weft_lm_gguf(model->lm), "general.architecture", out->architecture, sizeof out->architecture);
     copy_text(weft_lm_gguf(model->lm), "general.name", out->name, sizeof out->name);
@@ -71,42 +73,27 @@ weft_status weft_model_info(const weft_model *model, struct weft_model_info *out
 
 weft_program *weft_model_program(const weft_model *model) { return model ? weft_lm_program(model->lm) : NULL; }
 
+struct weft_sampling weft_sampling_defaults(void) {
+    struct weft_sample_settings d = weft_sample_defaults();
+    return (struct weft_sampling){.temp = d.temperature, .top_k = d.top_k, .top_p = d.top_p, .min_p = d.min_p};
+}
+
 // ---- text and ids --------------------------------------------------------------------------------------------------
 
-static weft_status encode(const weft_model *m, const char *text, size_t length, unsigned flags, struct weft_ids *out) {
-    unsigned internal = (flags & WEFT_TOKENIZE_NO_BOS ? 0 : WEFT_ENCODE_ADD_BOS) |
-                        (flags & WEFT_TOKENIZE_SPECIAL ? WEFT_ENCODE_PARSE_SPECIAL : 0);
-    if (flags & ~(unsigned)(WEFT_TOKENIZE_NO_BOS | WEFT_TOKENIZE_SPECIAL))
-        return weft_fail(WEFT_ERR_INVALID, "unknown bits in the tokenize flags 0x%x", flags);
-    return weft_tokenizer_encode(weft_lm_tokenizer(m->lm), text, length, internal, out);
+const weft_tokenizer *weft_model_tokenizer(const weft_model *model) {
+    return model ? weft_lm_tokenizer(model->lm) : NULL;
 }
 
 weft_status weft_model_tokenize(const weft_model *model, const char *text, size_t length, unsigned flags, int32_t *ids,
                                 size_t capacity, size_t *count) {
-    struct weft_ids found = {0};
-    if (!model || (length && !text) || (capacity && !ids) || !count)
-        return weft_api_null("weft_model_tokenize", !model ? "model" : !count ? "count" : ids ? "text" : "text or ids");
-    *count = 0;
-    weft_status status = encode(model, text ? text : "", length, flags, &found);
-    if (status == WEFT_OK) *count = found.count;
-    if (status == WEFT_OK && capacity && found.count > capacity)
-        status = weft_fail(WEFT_ERR_LIMIT, "the text has %zu tokens and there is room for %zu", found.count, capacity);
-    if (status == WEFT_OK && capacity && found.count) memcpy(ids, found.data, found.count * sizeof *ids);
-    weft_ids_free(&found);
-    return status;
+    if (!model) return weft_api_null("weft_model_tokenize", "model");
+    return weft_tokenizer_to_ids(weft_lm_tokenizer(model->lm), text, length, flags, ids, capacity, count);
 }
 
 weft_status weft_model_detokenize(const weft_model *model, const int32_t *ids, size_t count, char *text,
                                   size_t capacity, size_t *length) {
-    struct weft_str bytes = {0};
-    if (!model || (count && !ids)) return weft_api_null("weft_model_detokenize", model ? "ids" : "model");
-    for (size_t i = 0; i < count; i++) {
-        weft_status status = weft_tokenizer_decode(weft_lm_tokenizer(model->lm), ids[i], false, &bytes);
-        if (status == WEFT_OK) continue;
-        weft_str_free(&bytes);
-        return status;
-    }
-    return weft_api_text(&bytes, text, capacity, length);
+    if (!model) return weft_api_null("weft_model_detokenize", "model");
+    return weft_tokenizer_to_text(weft_lm_tokenizer(model->lm), ids, count, false, text, capacity, length);
 }
 
 // ---- generation ----------------------------------------------------------------------------------------------------
@@ -196,7 +183,7 @@ weft_status weft_model_generate_ids(weft_model *model, const int32_t *ids, size_
     weft_status status = weft_lm_generate(model->lm, ids, (uint32_t)count, &lm, &own);
     if (status == WEFT_OK) flush(&s);
     if (status == WEFT_OK) status = s.status;
-    if (s.stopper.stopped) own.reason = WEFT_STOP_TOKEN;
+    if (s.stopper.stopped) own.reason = WEFT_STOP_TEXT;
     if (stats) *stats = own;
     weft_stopper_free(&s.stopper);
     weft_str_free(&s.pending);
@@ -209,7 +196,7 @@ weft_status weft_model_generate(weft_model *model, const char *prompt, size_t le
     if (!model || (length && !prompt)) return weft_api_null("weft_model_generate", model ? "prompt" : "model");
     struct weft_model_generate_params p;
     WEFT_TRY(WEFT_PARAMS_TAKE(weft_model_generate_params, cancel, params, &p));
-    weft_status status = encode(model, prompt ? prompt : "", length, p.tokenize, &ids);
+    weft_status status = weft_api_encode(weft_lm_tokenizer(model->lm), prompt ? prompt : "", length, p.tokenize, &ids);
     if (status == WEFT_OK) status = weft_model_generate_ids(model, ids.data, ids.count, &p, stats);
     weft_ids_free(&ids);
     return status;
@@ -224,7 +211,7 @@ weft_status weft_model_perplexity(weft_model *model, const char *text, size_t le
     if (!model || (length && !text) || !figure)
         return weft_api_null("weft_model_perplexity", !model ? "model" : !figure ? "figure" : "text");
     *figure = 0;
-    weft_status status = encode(model, text ? text : "", length, 0, &ids);
+    weft_status status = weft_api_encode(weft_lm_tokenizer(model->lm), text ? text : "", length, 0, &ids);
     if (status == WEFT_OK && ids.count > UINT32_MAX)
         status = weft_fail(WEFT_ERR_LIMIT, "the text has %zu tokens", ids.count);
     if (status == WEFT_OK)

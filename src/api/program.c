@@ -32,8 +32,8 @@ static weft_status keep_source(const struct weft_program_compile_params *p, stru
     return WEFT_OK;
 }
 
-static weft_status translate(const struct weft_program_compile_params *p, const weft_device *device,
-                             struct weft_program_params *out) {
+weft_status weft_api_compile_params(const struct weft_program_compile_params *p, const weft_device *device,
+                                    const struct weft_graph *graph, struct weft_program_params *out) {
     const size_t most = sizeof out->compile.split_at / sizeof out->compile.split_at[0];
     *out = (struct weft_program_params){
         .source = {.get = find_weight, .user = (void *)(uintptr_t)p},
@@ -50,6 +50,8 @@ static weft_status translate(const struct weft_program_compile_params *p, const 
     if (!p->split_symbol || !p->split_at)
         return weft_api_null("weft_program_compile", p->split_symbol ? "split_at" : "split_symbol");
     if (p->n_splits > most) return weft_fail(WEFT_ERR_INVALID, "%zu splits; at most %zu", p->n_splits, most);
+    if (weft_dims_symbol_find(graph->dims, p->split_symbol) < 0)
+        return weft_fail(WEFT_ERR_NOT_FOUND, "the graph has no symbol %s to split", p->split_symbol);
     out->compile.split_symbol = p->split_symbol;
     out->compile.n_splits = (uint32_t)p->n_splits;
     for (size_t i = 0; i < p->n_splits; i++) {
@@ -71,9 +73,7 @@ weft_status weft_program_compile(weft_device *device, weft_graph **graph,
     if (!device || !g || !out)
         status = weft_api_null("weft_program_compile", !device ? "device" : !g ? "graph" : "out");
     if (status == WEFT_OK) status = WEFT_PARAMS_TAKE(weft_program_compile_params, progress_user, params, &own);
-    if (status == WEFT_OK) status = translate(&own, device, &p);
-    if (status == WEFT_OK && p.compile.split_symbol && weft_dims_symbol_find(g->dims, p.compile.split_symbol) < 0)
-        status = weft_fail(WEFT_ERR_NOT_FOUND, "the graph has no symbol %s to split", p.compile.split_symbol);
+    if (status == WEFT_OK) status = weft_api_compile_params(&own, device, g, &p);
     if (status == WEFT_OK && own.weights_stay) status = keep_source(&own, &p.source);
     if (status == WEFT_OK) return weft_program_create(device, g, &p, out);
     weft_graph_destroy(g);

@@ -171,7 +171,7 @@ int weft_app_option(const struct weft_command *command, int argc, char **argv, c
     return option;
 }
 
-bool weft_app_device_option(const struct weft_command *command, int option, struct weft_gpu_params *params,
+bool weft_app_device_option(const struct weft_command *command, int option, struct weft_device_params *params,
                             int *exit_code) {
     int64_t n = 0;
     bool ok = true;

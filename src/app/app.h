@@ -4,8 +4,7 @@
 /// Only src/app includes this, and its tests.
 #ifndef WEFT_APP_APP_H
 #define WEFT_APP_APP_H
-#include "gpu/gpu.h"
-#include "weft/status.h"
+#include "weft/device.h"
 #include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -73,7 +72,7 @@ int weft_app_option(const struct weft_command *command, int argc, char **argv, c
 
 /// Takes a device option; returns false if `option` is none or its value is wrong (then *exit_code is WEFT_EXIT_USAGE,
 /// and the error is printed).
-bool weft_app_device_option(const struct weft_command *command, int option, struct weft_gpu_params *params,
+bool weft_app_device_option(const struct weft_command *command, int option, struct weft_device_params *params,
                             int *exit_code);
 
 /// Numbers of option values: the whole text must be one within [lo, hi]. On failure prints the usage error naming

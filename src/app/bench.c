@@ -19,8 +19,8 @@ enum { MAX_LENGTHS = 16, MAX_REPEATS = 1000 };
 
 struct request {
     const char *model;
-    struct weft_gpu_params device;
-    struct weft_lm_params lm;
+    struct weft_device_params device;
+    struct weft_model_params model_params;
     uint32_t prompts[MAX_LENGTHS], n_prompts, tokens, repeats;
     bool json;
 };
@@ -31,10 +31,10 @@ struct steady {
 };
 
 struct watch {
-    weft_gpu *gpu;
+    weft_device *device;
     uint32_t seen, from;
     double *times; // arrival of each id
-    struct weft_gpu_counters counters;
+    struct weft_device_counters counters;
     uint64_t allocs;
     struct steady steady;
 };
@@ -55,8 +55,8 @@ static bool on_token(void *user, int32_t id) {
     struct watch *w = user;
     (void)id;
     w->times[w->seen++] = weft_now();
-    struct weft_gpu_counters c;
-    weft_gpu_counters(w->gpu, &c);
+    struct weft_device_counters c;
+    weft_device_counters(w->device, &c);
     uint64_t allocs = weft_alloc_stats().calls;
     if (w->seen == w->from) {
         w->counters = c;
@@ -68,12 +68,18 @@ static bool on_token(void *user, int32_t id) {
             .buffers = c.buffers_made - w->counters.buffers_made,
             .pipelines = c.pipelines_made - w->counters.pipelines_made,
             .groups = c.groups_made - w->counters.groups_made,
-            .gpu_allocs = c.allocs - w->counters.allocs,
+            .gpu_allocs = c.allocations - w->counters.allocations,
             .allocs = allocs - w->allocs,
             .dispatches = c.dispatches - w->counters.dispatches,
             .submits = c.submits - w->counters.submits,
         };
     return !weft_interrupted;
+}
+
+static struct weft_model_info info_of(const struct weft_opened *o) {
+    struct weft_model_info info = {0};
+    (void)weft_model_info(o->model, &info);
+    return info;
 }
 
 static int by_value(const void *a, const void *b) {
@@ -93,32 +99,45 @@ static double quantile(double *values, uint32_t n, double q) {
 
 // ---- measuring -----------------------------------------------------------------------------------------------------
 
-static weft_status make_prompt(const weft_lm *lm, uint32_t n, struct weft_ids *out) {
+struct prompt {
+    int32_t *ids;
+    size_t count;
+};
+
+static weft_status make_prompt(const weft_model *model, uint32_t n, struct prompt *out) {
     static const char text[] =
         "A loom makes cloth from two sets of threads: the warp is held in place, and the weft is drawn through it, "
         "over one thread and under the next. ";
-    weft_status status = weft_tokenizer_encode(weft_lm_tokenizer(lm), "", 0, WEFT_ENCODE_ADD_BOS, out);
-    while (status == WEFT_OK && out->count < n)
-        status = weft_tokenizer_encode(weft_lm_tokenizer(lm), text, strlen(text), 0, out);
-    if (status == WEFT_OK) out->count = n;
+    const weft_tokenizer *tokenizer = weft_model_tokenizer(model);
+    int32_t *first = NULL, *again = NULL;
+    size_t n_first = 0, n_again = 0;
+    *out = (struct prompt){.ids = weft_alloc((size_t)n * sizeof *out->ids), .count = n};
+    weft_status status = out->ids ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory for a prompt of %u tokens", n);
+    if (status == WEFT_OK) status = weft_ids_of(tokenizer, "", 0, 0, &first, &n_first); // BOS
+    if (status == WEFT_OK) status = weft_ids_of(tokenizer, text, strlen(text), WEFT_TOKENIZE_NO_BOS, &again, &n_again);
+    if (status == WEFT_OK && n_again == 0) status = weft_fail(WEFT_ERR_FORMAT, "the tokenizer gives no ids for a text");
+    for (size_t i = 0; status == WEFT_OK && i < n; i++)
+        out->ids[i] = i < n_first ? first[i] : again[(i - n_first) % n_again];
+    weft_free(first);
+    weft_free(again);
     return status;
 }
 
-static weft_status repeat_once(const struct request *r, const struct weft_opened *o, const struct weft_ids *prompt,
+static weft_status repeat_once(const struct request *r, const struct weft_opened *o, const struct prompt *prompt,
                                uint32_t i, struct result *result) {
-    struct watch w = {.gpu = o->gpu, .from = r->tokens / 4 ? r->tokens / 4 : 1};
-    struct weft_generate_params params = {
+    struct watch w = {.device = o->device, .from = r->tokens / 4 ? r->tokens / 4 : 1};
+    struct weft_model_generate_params params = {
         .max_tokens = r->tokens, .ignore_stops = true, .token = on_token, .user = &w, .cancel = &weft_interrupted};
     struct weft_generate_stats *s = &result->last;
     w.times = weft_alloc((size_t)r->tokens * sizeof *w.times);
     if (!w.times) return weft_fail(WEFT_ERR_NOMEM, "out of memory for the times of %u tokens", r->tokens);
-    weft_status status = weft_lm_generate(o->lm, prompt->data, (uint32_t)prompt->count, &params, s);
+    weft_status status = weft_model_generate_ids(o->model, prompt->ids, prompt->count, &params, s);
     if (status == WEFT_OK && weft_interrupted) status = weft_fail(WEFT_ERR_CANCELLED, "interrupted");
     if (status == WEFT_OK && s->new_tokens == 0)
         status = weft_fail(WEFT_ERR_LIMIT,
                            "a prompt of %zu tokens leaves the context of %u no room for a new one; "
                            "choose a shorter -p or a larger --ctx",
-                           prompt->count, weft_lm_ctx(o->lm));
+                           prompt->count, info_of(o).ctx);
     result->prefill[i] = s->prefill_seconds;
     result->first[i] = s->first_token_seconds;
     if (s->new_tokens > 1) { // the first token comes from the prompt's run
@@ -136,7 +155,7 @@ static weft_status repeat_once(const struct request *r, const struct weft_opened
 
 static weft_status measure(const struct request *r, const struct weft_opened *o, uint32_t prompt,
                            struct result *result) {
-    struct weft_ids ids = {0};
+    struct prompt ids = {0};
     size_t n = r->repeats;
     *result = (struct result){.prompt = prompt,
                               .prefill = weft_calloc(n, sizeof(double)),
@@ -146,9 +165,9 @@ static weft_status measure(const struct request *r, const struct weft_opened *o,
                               .gaps = weft_calloc(r->tokens, sizeof(double))};
     if (!result->prefill || !result->first || !result->decode || !result->host || !result->gaps)
         return weft_fail(WEFT_ERR_NOMEM, "out of memory for the results");
-    weft_status status = make_prompt(o->lm, prompt, &ids);
+    weft_status status = make_prompt(o->model, prompt, &ids);
     for (uint32_t i = 0; status == WEFT_OK && i < r->repeats; i++) status = repeat_once(r, o, &ids, i, result);
-    weft_ids_free(&ids);
+    weft_free(ids.ids);
     return status;
 }
 
@@ -226,37 +245,36 @@ static uint64_t peak_host_bytes(void) {
 }
 
 static json_t *summary_json(const struct request *r, const struct weft_opened *o, json_t *results) {
-    const struct weft_gpu_caps *c = weft_gpu_caps(o->gpu);
-    const struct weft_gguf *file = weft_lm_gguf(o->lm);
-    const char *path = strrchr(weft_gguf_path(file), '/');
-    struct weft_gpu_counters counters;
-    weft_gpu_counters(o->gpu, &counters);
-    path = path ? path + 1 : weft_gguf_path(file);
+    struct weft_model_info model = info_of(o);
+    struct weft_device_info d;
+    struct weft_device_counters counters;
+    weft_device_counters(o->device, &counters);
+    (void)weft_device_info(o->device, &d);
     return json_pack("{ss so so so sb so sI si ss sf sI sI so}", "weft", WEFT_VERSION, "implementation",
-                     weft_json_string(c->implementation), "adapter", weft_json_string(c->adapter), "driver",
-                     weft_json_string(c->driver), "cpu_driver", c->kind == WEFT_GPU_CPU, "model",
-                     weft_json_string(path), "model_bytes", (json_int_t)weft_gguf_file_size(file), "ctx",
-                     (int)weft_lm_ctx(o->lm), "cache", r->lm.cache_f16 ? "f16" : "f32", "load_seconds", o->load_seconds,
-                     "peak_device_bytes", (json_int_t)counters.buffer_bytes_peak, "peak_host_bytes",
+                     weft_json_string(d.implementation), "adapter", weft_json_string(d.adapter), "driver",
+                     weft_json_string(d.driver), "cpu_driver", d.kind == WEFT_DEVICE_CPU, "model",
+                     weft_json_string(o->file), "model_bytes", (json_int_t)model.file_bytes, "ctx", (int)model.ctx,
+                     "cache", r->model_params.cache_f16 ? "f16" : "f32", "load_seconds", o->load_seconds,
+                     "peak_device_bytes", (json_int_t)counters.bytes_peak, "peak_host_bytes",
                      (json_int_t)peak_host_bytes(), "results", results);
 }
 
 static int bench(const struct request *r) {
     struct weft_opened o;
-    weft_status status = weft_open_model(r->model, &r->device, &r->lm, &o);
+    weft_status status = weft_open_model(r->model, &r->device, &r->model_params, &o);
     if (status != WEFT_OK) return weft_app_failed(status);
     char device[256];
-    weft_describe_device(o.gpu, device);
+    weft_describe_device(o.device, device);
     if (!r->json) weft_outf("%s; load %.2f s\n", device, o.load_seconds);
     json_t *results = json_array();
     weft_app_catch_interrupts(true);
-    if (r->device.profile) status = weft_bench_forget_steps(o.gpu);
+    if (r->device.profile) status = weft_bench_forget_steps(o.device);
     for (uint32_t i = 0; status == WEFT_OK && i < r->n_prompts; i++) {
         struct result result;
         status = measure(r, &o, r->prompts[i], &result);
         if (status == WEFT_OK && r->json) json_array_append_new(results, result_json(&result, r->repeats));
         if (status == WEFT_OK && !r->json) print_result(&result, r->repeats);
-        if (status == WEFT_OK && r->device.profile && !r->json) status = weft_bench_print_steps(o.gpu);
+        if (status == WEFT_OK && r->device.profile && !r->json) status = weft_bench_print_steps(o.device);
         weft_out_flush();
         free_result(&result);
     }
@@ -265,10 +283,10 @@ static int bench(const struct request *r) {
     if (status == WEFT_OK && r->json) {
         code = weft_json_print(summary_json(r, &o, results));
     } else {
-        struct weft_gpu_counters c;
-        weft_gpu_counters(o.gpu, &c);
+        struct weft_device_counters c;
+        weft_device_counters(o.device, &c);
         if (status == WEFT_OK)
-            weft_outf("peak memory: %.1f MB on the device, %.1f MB on the host\n", (double)c.buffer_bytes_peak / 1e6,
+            weft_outf("peak memory: %.1f MB on the device, %.1f MB on the host\n", (double)c.bytes_peak / 1e6,
                       (double)peak_host_bytes() / 1e6);
         json_decref(results);
     }
@@ -288,10 +306,10 @@ static bool take(const struct weft_command *c, struct request *r, int option) {
     case 'p': return weft_app_integers(c, "-p", optarg, 1, WEFT_MAX_CTX, r->prompts, MAX_LENGTHS, &r->n_prompts);
     case 'n': return weft_app_whole(c, "-n", 1, 1 << 20, &r->tokens);
     case 'r': return weft_app_whole(c, "-r", 1, MAX_REPEATS, &r->repeats);
-    case OPT_CTX: return weft_app_whole(c, "--ctx", 1, WEFT_MAX_CTX, &r->lm.ctx);
-    case OPT_CHUNK: return weft_app_whole(c, "--chunk", 1, 65535, &r->lm.chunk);
-    case OPT_RUNS: return weft_app_whole(c, "--runs", 1, 64, &r->lm.runs);
-    case OPT_CACHE: return weft_cache_option(c, optarg, &r->lm.cache_f16);
+    case OPT_CTX: return weft_app_whole(c, "--ctx", 1, WEFT_MAX_CTX, &r->model_params.ctx);
+    case OPT_CHUNK: return weft_app_whole(c, "--chunk", 1, 65535, &r->model_params.chunk);
+    case OPT_RUNS: return weft_app_whole(c, "--runs", 1, 64, &r->model_params.runs);
+    case OPT_CACHE: return weft_cache_option(c, optarg, &r->model_params.cache_f16);
     }
     return weft_app_device_option(c, option, &r->device, &ignored);
 }

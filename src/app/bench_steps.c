@@ -34,31 +34,26 @@ static int by_time(const void *a, const void *b) {
     return x > y ? -1 : x < y;
 }
 
-static weft_status add_line(struct line *lines, size_t *n, const struct weft_gpu_profile_row *row) {
-    char *name = without_numbers(row->label);
-    size_t i = 0;
-    if (!name) return weft_fail(WEFT_ERR_NOMEM, "out of memory for the steps");
-    while (i < *n && strcmp(lines[i].name, name) != 0) i++;
-    if (i < *n) weft_free(name);
-    else lines[(*n)++] = (struct line){.name = name};
-    lines[i].count += row->count;
-    lines[i].seconds += row->seconds;
-    return WEFT_OK;
-}
+struct sum {
+    struct line *lines;
+    size_t n, room;
+    weft_status status;
+};
 
-static weft_status sum_up(weft_gpu *gpu, struct line **lines, size_t *n) {
-    struct weft_gpu_profile_row *rows;
-    size_t n_rows;
-    *n = 0;
-    *lines = NULL;
-    WEFT_TRY(weft_gpu_wait_idle(gpu));
-    WEFT_TRY(weft_gpu_profile(gpu, &rows, &n_rows, true));
-    *lines = weft_calloc(n_rows + 1, sizeof **lines);
-    weft_status status = *lines ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory for the steps");
-    for (size_t i = 0; i < n_rows && status == WEFT_OK; i++) status = add_line(*lines, n, &rows[i]);
-    weft_free(rows);
-    if (status == WEFT_OK) qsort(*lines, *n, sizeof **lines, by_time);
-    return status;
+static void add_line(void *user, const char *label, uint64_t count, double seconds) {
+    struct sum *s = user;
+    char *name = without_numbers(label);
+    size_t i = 0;
+    if (!name || !weft_grow((void **)&s->lines, &s->room, s->n + 1, sizeof *s->lines)) {
+        s->status = weft_fail(WEFT_ERR_NOMEM, "out of memory for the steps");
+        weft_free(name);
+        return;
+    }
+    while (i < s->n && strcmp(s->lines[i].name, name) != 0) i++;
+    if (i < s->n) weft_free(name);
+    else s->lines[s->n++] = (struct line){.name = name};
+    s->lines[i].count += count;
+    s->lines[i].seconds += seconds;
 }
 
 static void drop(struct line *lines, size_t n) {
@@ -66,19 +61,16 @@ static void drop(struct line *lines, size_t n) {
     weft_free(lines);
 }
 
-weft_status weft_bench_forget_steps(weft_gpu *gpu) {
-    struct line *lines;
-    size_t n;
-    weft_status status = sum_up(gpu, &lines, &n);
-    drop(lines, n);
-    return status;
-}
+weft_status weft_bench_forget_steps(weft_device *device) { return weft_device_profile(device, NULL, NULL); }
 
-weft_status weft_bench_print_steps(weft_gpu *gpu) {
-    struct line *lines;
-    size_t n;
+weft_status weft_bench_print_steps(weft_device *device) {
+    struct sum sum = {0};
     double total = 0;
-    weft_status status = sum_up(gpu, &lines, &n);
+    weft_status status = weft_device_profile(device, add_line, &sum);
+    if (status == WEFT_OK) status = sum.status;
+    struct line *lines = sum.lines;
+    size_t n = sum.n;
+    if (n) qsort(lines, n, sizeof *lines, by_time);
     for (size_t i = 0; i < n; i++) total += lines[i].seconds;
     if (status == WEFT_OK)
         weft_outf("  steps        %10.3f ms    of device time, one pass each; the longest:\n", total * 1e3);

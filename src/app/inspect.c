@@ -8,9 +8,8 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/file.h"
-#include "model/keys.h"
-#include "model/lm_graph.h"
-#include "ops/ops.h"
+#include "weft/model_file.h"
+#include "weft/plan.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -23,8 +22,8 @@ struct request {
     enum what what;
     bool json, all, keys, tensors, list_passes;
     const char *pass; ///< WHAT_PASS: behind which
-    struct weft_gpu_params device;
-    struct weft_lm_build build;
+    struct weft_device_params device;
+    struct weft_model_graph_params build;
     enum weft_state_policy policy; ///< of graphs in text
 };
 
@@ -32,97 +31,105 @@ struct request {
 
 enum { NARROW = 80, WIDE = 1 << 20 };
 
-/// By which architecture the file's keys are known; NULL: by none.
-static const char *architecture(const struct weft_gguf *g) {
-    struct weft_gguf_str arch;
-    char name[64];
-    if (weft_gguf_get_string(g, "general.architecture", &arch) != WEFT_OK || arch.len >= sizeof name) return NULL;
-    snprintf(name, sizeof name, "%.*s", (int)arch.len, arch.data);
-    return weft_model_keys_arch(g, name);
+/// A text of the library's, to be freed with weft_free. `call` asks it for one of `capacity` bytes.
+static weft_status text_of(weft_status (*call)(const void *of, char *text, size_t capacity, size_t *length),
+                           const void *of, char **out, size_t *length) {
+    *out = NULL;
+    WEFT_TRY(call(of, NULL, 0, length));
+    *out = weft_alloc(*length + 1);
+    if (!*out) return weft_fail(WEFT_ERR_NOMEM, "out of memory for the output");
+    return call(of, *out, *length + 1, length);
 }
 
-static void print_keys(const struct weft_gguf *g, bool all) {
-    const char *arch = architecture(g);
-    for (size_t i = 0; i < weft_gguf_key_count(g); i++) {
-        const char *key = weft_gguf_key_at(g, i);
-        struct weft_str value = {0};
-        enum weft_gguf_type type, element;
-        uint64_t count;
-        if (weft_gguf_get_type(g, key, &type, &element, &count) != WEFT_OK) continue;
-        weft_gguf_print_value(g, i, all ? WIDE : NARROW, &value);
-        weft_outf("%-46s %-7s %s%s\n", key, weft_gguf_type_name(type), weft_str_get(&value),
-                  weft_model_key_unknown(arch, key) ? "   (unknown to Weft, not used)" : "");
-        weft_str_free(&value);
+struct value {
+    const weft_model_file *file;
+    size_t key, width;
+};
+
+static weft_status value_text(const void *of, char *text, size_t capacity, size_t *length) {
+    const struct value *v = of;
+    return weft_model_file_value(v->file, v->key, v->width, text, capacity, length);
+}
+
+static weft_status print_keys(const weft_model_file *file, size_t n, bool all) {
+    for (size_t i = 0; i < n; i++) {
+        struct value value = {file, i, all ? WIDE : NARROW};
+        struct weft_model_file_key key;
+        char *text;
+        size_t length;
+        WEFT_TRY(weft_model_file_key(file, i, &key));
+        weft_status status = text_of(value_text, &value, &text, &length);
+        if (status == WEFT_OK)
+            weft_outf("%-46s %-7s %s%s\n", key.name, key.type, text,
+                      key.unknown ? "   (unknown to Weft, not used)" : "");
+        weft_free(text);
+        WEFT_TRY(status);
     }
+    return WEFT_OK;
 }
 
-static void print_tensors(const struct weft_gguf *g) {
-    for (size_t i = 0; i < weft_gguf_tensor_count(g); i++) {
-        const struct weft_gguf_tensor *t = weft_gguf_tensor_at(g, i);
+static weft_status print_tensors(const weft_model_file *file, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct weft_model_file_tensor t;
         char dims[96] = "";
         size_t n = 0;
-        for (uint32_t d = 0; d < t->n_dims; d++)
-            n += (size_t)snprintf(dims + n, sizeof dims - n, "%s%" PRIu64, d ? " x " : "", t->dims[d]);
-        weft_outf("%-36s %-22s %-6s %12" PRIu64 " bytes at %" PRIu64 "\n", t->name, dims,
-                  weft_ggml_type_info(t->type)->name, t->size, t->offset);
+        WEFT_TRY(weft_model_file_tensor(file, i, &t));
+        for (uint32_t d = 0; d < t.rank; d++)
+            n += (size_t)snprintf(dims + n, sizeof dims - n, "%s%" PRIu64, d ? " x " : "", t.shape[d]);
+        weft_outf("%-36s %-22s %-6s %12" PRIu64 " bytes at %" PRIu64 "\n", t.name, dims, t.type, t.bytes, t.offset);
     }
+    return WEFT_OK;
 }
 
-static int print_file(const struct weft_gguf *g, const struct request *r) {
+static int print_file(const weft_model_file *file, const char *path, const struct request *r) {
     bool both = r->keys == r->tensors;
-    weft_outf("%s: GGUF version %u, %u file%s, %" PRIu64 " bytes, %zu keys, %zu tensors\n", weft_gguf_path(g),
-              weft_gguf_version(g), weft_gguf_part_count(g), weft_gguf_part_count(g) == 1 ? "" : "s",
-              weft_gguf_file_size(g), weft_gguf_key_count(g), weft_gguf_tensor_count(g));
-    if (both || r->keys) print_keys(g, r->all);
-    if (both || r->tensors) print_tensors(g);
-    return WEFT_EXIT_OK;
+    struct weft_model_file_info info;
+    weft_status status = weft_model_file_info(file, &info);
+    if (status != WEFT_OK) return weft_app_failed(status);
+    weft_outf("%s: %s version %u, %u file%s, %" PRIu64 " bytes, %zu keys, %zu tensors\n", path, info.format,
+              info.version, info.parts, info.parts == 1 ? "" : "s", info.bytes, info.keys, info.tensors);
+    if (both || r->keys) status = print_keys(file, info.keys, r->all);
+    if (status == WEFT_OK && (both || r->tensors)) status = print_tensors(file, info.tensors);
+    return weft_app_failed(status);
 }
 
-static json_t *value_json(const struct weft_gguf *g, size_t i, bool all) {
-    const char *key = weft_gguf_key_at(g, i);
-    enum weft_gguf_type type, element;
-    uint64_t count;
-    int64_t integer;
-    double real;
-    bool flag;
-    struct weft_gguf_str string;
-    struct weft_str text = {0};
-    if (weft_gguf_get_type(g, key, &type, &element, &count) != WEFT_OK) return json_null();
-    if (type == WEFT_GGUF_BOOL && weft_gguf_get_bool(g, key, &flag) == WEFT_OK) return json_boolean(flag);
-    if (type == WEFT_GGUF_STRING && weft_gguf_get_string(g, key, &string) == WEFT_OK)
-        return weft_json_text(string.data, string.len);
-    if (type != WEFT_GGUF_ARRAY && weft_gguf_get_i64(g, key, &integer) == WEFT_OK) return json_integer(integer);
-    if (type != WEFT_GGUF_ARRAY && weft_gguf_get_f64(g, key, &real) == WEFT_OK && isfinite(real))
-        return json_real(real);
-    weft_gguf_print_value(g, i, all ? WIDE : NARROW, &text);
-    json_t *value = weft_json_text(weft_str_get(&text), text.len);
-    weft_str_free(&text);
-    return value;
+static json_t *value_json(const weft_model_file *file, size_t i, const struct weft_model_file_key *key, bool all) {
+    struct value value = {file, i, all ? WIDE : NARROW};
+    char *text;
+    size_t length;
+    if (key->kind == WEFT_KEY_BOOL) return json_boolean(key->flag);
+    if (key->kind == WEFT_KEY_STRING) return weft_json_text(key->string, key->length);
+    if (key->kind == WEFT_KEY_INTEGER) return json_integer(key->integer);
+    if (key->kind == WEFT_KEY_REAL && isfinite(key->real)) return json_real(key->real);
+    if (text_of(value_text, &value, &text, &length) != WEFT_OK) return NULL;
+    json_t *json = weft_json_text(text, length);
+    weft_free(text);
+    return json;
 }
 
-static int json_file(const struct weft_gguf *g, const struct request *r) {
+static json_t *tensor_json(const struct weft_model_file_tensor *t) {
+    json_t *dims = json_array();
+    for (uint32_t d = 0; d < t->rank; d++) json_array_append_new(dims, json_integer((json_int_t)t->shape[d]));
+    return json_pack("{so ss so sI si sI}", "name", weft_json_string(t->name), "type", t->type, "dims", dims, "bytes",
+                     (json_int_t)t->bytes, "part", (int)t->part, "offset", (json_int_t)t->offset);
+}
+
+static int json_file(const weft_model_file *file, const char *path, const struct request *r) {
     json_t *keys = json_object(), *tensors = json_array();
     json_t *unknown = json_array();
-    bool ok = true; // nothing is left out where memory ends
-    const char *arch = architecture(g);
-    for (size_t i = 0; i < weft_gguf_key_count(g); i++) {
-        const char *key = weft_gguf_key_at(g, i);
-        ok &= weft_json_member(keys, key, value_json(g, i, r->all));
-        if (weft_model_key_unknown(arch, key)) ok &= json_array_append_new(unknown, weft_json_string(key)) == 0;
+    struct weft_model_file_info info = {0};
+    struct weft_model_file_key key;
+    struct weft_model_file_tensor t;
+    bool ok = weft_model_file_info(file, &info) == WEFT_OK; // nothing is left out where memory ends
+    for (size_t i = 0; i < info.keys && weft_model_file_key(file, i, &key) == WEFT_OK; i++) {
+        ok &= weft_json_member(keys, key.name, value_json(file, i, &key, r->all));
+        if (key.unknown) ok &= json_array_append_new(unknown, weft_json_string(key.name)) == 0;
     }
-    for (size_t i = 0; i < weft_gguf_tensor_count(g); i++) {
-        const struct weft_gguf_tensor *t = weft_gguf_tensor_at(g, i);
-        json_t *dims = json_array();
-        for (uint32_t d = 0; d < t->n_dims; d++) json_array_append_new(dims, json_integer((json_int_t)t->dims[d]));
-        json_t *row = json_pack("{so ss so sI si sI}", "name", weft_json_string(t->name), "type",
-                                weft_ggml_type_info(t->type)->name, "dims", dims, "bytes", (json_int_t)t->size, "part",
-                                (int)t->part, "offset", (json_int_t)t->offset);
-        ok &= json_array_append_new(tensors, row) == 0;
-    }
-    json_t *root =
-        json_pack("{so si si sI so so so}", "path", weft_json_string(weft_gguf_path(g)), "version",
-                  (int)weft_gguf_version(g), "parts", (int)weft_gguf_part_count(g), "bytes",
-                  (json_int_t)weft_gguf_file_size(g), "metadata", keys, "unknown_keys", unknown, "tensors", tensors);
+    for (size_t i = 0; i < info.tensors && weft_model_file_tensor(file, i, &t) == WEFT_OK; i++)
+        ok &= json_array_append_new(tensors, tensor_json(&t)) == 0;
+    json_t *root = json_pack("{so si si sI so so so}", "path", weft_json_string(path), "version", (int)info.version,
+                             "parts", (int)info.parts, "bytes", (json_int_t)info.bytes, "metadata", keys,
+                             "unknown_keys", unknown, "tensors", tensors);
     if (ok) return weft_json_print(root);
     json_decref(root);
     return weft_json_print(NULL);
@@ -132,88 +139,89 @@ static int json_file(const struct weft_gguf *g, const struct request *r) {
 
 enum { MOST_TEXT = 64 << 20 };
 
-static int print_text(weft_status status, struct weft_str *text) {
-    if (status == WEFT_OK && text->failed) status = weft_fail(WEFT_ERR_NOMEM, "out of memory for the output");
-    if (status == WEFT_OK) weft_outf("%s", weft_str_get(text)); // what is safe already stays as it is
-    if (status == WEFT_OK && text->len && text->data[text->len - 1] != '\n') weft_outf("\n");
-    weft_str_free(text);
+/// What is safe already stays as it is.
+static void print_lines(void *user, const char *text, size_t length) {
+    (void)user;
+    weft_outf("%.*s", (int)length, text);
+    if (length && text[length - 1] != '\n') weft_outf("\n");
+}
+
+static weft_status graph_text(const void *of, char *text, size_t capacity, size_t *length) {
+    return weft_graph_print_text(of, text, capacity, length);
+}
+
+static weft_status plan_text(const void *of, char *text, size_t capacity, size_t *length) {
+    return weft_plan_text(of, false, text, capacity, length);
+}
+
+static weft_status plan_json(const void *of, char *text, size_t capacity, size_t *length) {
+    return weft_plan_text(of, true, text, capacity, length);
+}
+
+static int print_graph(const weft_graph *graph, const struct request *r) {
+    char *text;
+    size_t length;
+    weft_status status = text_of(graph_text, graph, &text, &length);
+    int code = weft_app_failed(status);
+    if (status == WEFT_OK && r->json) code = weft_json_print(json_pack("{so}", "graph", weft_json_text(text, length)));
+    else if (status == WEFT_OK) print_lines(NULL, text, length);
+    weft_free(text);
+    return code;
+}
+
+static int print_plan(const weft_plan *plan, const struct request *r) {
+    char *text;
+    size_t length;
+    if (r->what == WHAT_MEMORY) return weft_inspect_memory(plan, r->json);
+    weft_status status = text_of(r->json ? plan_json : plan_text, plan, &text, &length);
+    if (status == WEFT_OK) print_lines(NULL, text, length);
+    weft_free(text);
     return weft_app_failed(status);
 }
 
-static int print_graph(struct weft_graph *graph, const struct request *r) {
-    struct weft_str text = {0};
-    weft_status status = weft_graph_print(graph, &text);
-    weft_graph_destroy(graph);
-    if (status != WEFT_OK || !r->json) return print_text(status, &text);
-    json_t *root = json_pack("{so}", "graph", weft_json_text(weft_str_get(&text), text.len));
-    weft_str_free(&text);
-    return weft_json_print(root);
-}
-
-static int print_plan(struct weft_graph *graph, const struct weft_gpu_caps *caps,
-                      const struct weft_compile_params *compile, const struct request *r) {
-    struct weft_plan *plan = NULL;
-    struct weft_str text = {0}, shown = {0};
-    struct weft_compile_params params = *compile;
-    if (r->what == WHAT_PASS) params.show = r->pass, params.show_to = &shown;
-    weft_status status = weft_compile(graph, caps, &params, &plan);
-    if (status != WEFT_OK && shown.len) weft_outf("%s", weft_str_get(&shown)); // how far it came
-    if (status != WEFT_OK) {
-        weft_str_free(&shown);
-        return weft_app_failed(status);
-    }
+/// Prints what was asked for of a graph, which is taken.
+static int inspect_graph(const weft_device *device, weft_graph **graph,
+                         const struct weft_program_compile_params *compile, const struct request *r) {
+    weft_plan *plan = NULL;
     int code;
-    if (r->what == WHAT_PASS) {
-        code = print_text(WEFT_OK, &shown);
-    } else if (r->what == WHAT_MEMORY) {
-        code = weft_inspect_memory(plan, r->json);
-    } else {
-        weft_plan_print(plan, r->json, &text);
-        code = print_text(WEFT_OK, &text);
+    if (r->what <= WHAT_GRAPH) code = print_graph(*graph, r);
+    else if (r->what == WHAT_PASS)
+        code = weft_app_failed(weft_plan_show(device, graph, compile, r->pass, print_lines, NULL));
+    else {
+        weft_status status = weft_plan_make(device, graph, compile, &plan);
+        code = status == WEFT_OK ? print_plan(plan, r) : weft_app_failed(status);
     }
-    weft_plan_destroy(plan);
+    weft_plan_free(&plan);
+    weft_graph_free(graph);
     return code;
 }
 
 /// The program that a model file stands for.
-static int inspect_model(const struct weft_gguf *file, struct request *r) {
-    struct weft_model_config config;
-    struct weft_graph *graph = NULL;
-    weft_gpu *gpu = NULL;
-    weft_status status = weft_lm_check_family(file);
-    if (status == WEFT_OK) status = weft_model_config_read(file, &config);
-    if (status == WEFT_OK) status = weft_gpu_open(&r->device, &gpu);
-    if (status == WEFT_OK) status = weft_lm_build_defaults(&config, weft_gpu_caps(gpu), &r->build);
-    if (status == WEFT_OK) status = weft_lm_build_graph(file, &config, &r->build, &graph);
-    int code;
-    if (status != WEFT_OK) code = weft_app_failed(status);
-    else if (r->what == WHAT_GRAPH) code = print_graph(graph, r);
-    else {
-        struct weft_compile_params compile = weft_lm_compile_params(weft_gpu_caps(gpu), r->build.chunk);
-        code = print_plan(graph, weft_gpu_caps(gpu), &compile, r);
-    }
-    weft_gpu_close(&gpu);
+static int inspect_model(weft_model_file *file, const struct request *r) {
+    struct weft_program_compile_params compile;
+    weft_graph *graph = NULL;
+    weft_device *device = NULL;
+    weft_status status = weft_device_open(&r->device, &device);
+    if (status == WEFT_OK) status = weft_model_file_graph(file, device, &r->build, &graph, &compile);
+    int code = status == WEFT_OK ? inspect_graph(device, &graph, &compile, r) : weft_app_failed(status);
+    weft_device_close(&device);
     return code;
 }
 
 /// A graph in text.
 static int inspect_text(const char *path, const struct request *r) {
-    struct weft_compile_params compile = {.state_policy = r->policy};
-    struct weft_graph *graph = NULL;
-    weft_gpu *gpu = NULL;
+    const struct weft_program_compile_params compile = {.state_policy = r->policy};
+    weft_graph *graph = NULL;
+    weft_device *device = NULL;
     char *text = NULL;
     size_t length;
     weft_status status = weft_file_read(path, MOST_TEXT, &text, &length);
-    if (status == WEFT_OK) status = weft_fail_in(weft_graph_parse(weft_ops(), text, length, &graph), "%s", path);
+    if (status == WEFT_OK) status = weft_fail_in(weft_graph_parse_text(text, length, &graph), "%s", path);
     weft_free(text);
-    if (status == WEFT_OK && r->what <= WHAT_GRAPH) return print_graph(graph, r);
-    if (status == WEFT_OK) status = weft_gpu_open(&r->device, &gpu);
-    if (status != WEFT_OK) {
-        weft_graph_destroy(graph);
-        return weft_app_failed(status);
-    }
-    int code = print_plan(graph, weft_gpu_caps(gpu), &compile, r);
-    weft_gpu_close(&gpu);
+    if (status == WEFT_OK && r->what > WHAT_GRAPH) status = weft_device_open(&r->device, &device);
+    int code = status == WEFT_OK ? inspect_graph(device, &graph, &compile, r) : weft_app_failed(status);
+    weft_graph_free(&graph);
+    weft_device_close(&device);
     return code;
 }
 
@@ -236,17 +244,19 @@ enum {
 };
 
 static bool take_policy(const struct weft_command *c, enum weft_state_policy *out) {
+    static const char *const names[] = {
+        [WEFT_STATE_IN_PLACE] = "in_place", [WEFT_STATE_PING_PONG] = "ping_pong", [WEFT_STATE_DOUBLE] = "double"};
     for (*out = WEFT_STATE_IN_PLACE; *out <= WEFT_STATE_DOUBLE; ++*out)
-        if (!strcmp(weft_state_policy_name(*out), optarg)) return true;
+        if (!strcmp(names[*out], optarg)) return true;
     weft_app_usage(c, "--policy takes in_place, ping_pong or double, not '%s'", optarg);
     return false;
 }
 
-static bool take_head(const struct weft_command *c, struct weft_lm_build *b) {
+static bool take_head(const struct weft_command *c, struct weft_model_graph_params *b) {
     static const struct {
         const char *name;
-        enum weft_lm_head head;
-    } heads[] = {{"generate", WEFT_LM_GENERATE}, {"logits", WEFT_LM_LOGITS}, {"nll", WEFT_LM_NLL}};
+        enum weft_model_head head;
+    } heads[] = {{"generate", WEFT_HEAD_GENERATE}, {"logits", WEFT_HEAD_LOGITS}, {"nll", WEFT_HEAD_NLL}};
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
         if (!strcmp(heads[i].name, optarg)) {
             b->head = heads[i].head;
@@ -257,15 +267,15 @@ static bool take_head(const struct weft_command *c, struct weft_lm_build *b) {
 }
 
 static bool is_pass(const char *name) {
-    const struct weft_pass_info *pass;
-    for (size_t i = 0; (pass = weft_pass_list(i)); i++)
-        if (!strcmp(pass->name, name)) return true;
+    const char *pass;
+    for (size_t i = 0; weft_plan_pass(i, &pass, NULL); i++)
+        if (!strcmp(pass, name)) return true;
     return false;
 }
 
 static int print_passes(void) {
-    const struct weft_pass_info *pass;
-    for (size_t i = 0; (pass = weft_pass_list(i)); i++) weft_outf("%-13s %s\n", pass->name, pass->leaves);
+    const char *name, *leaves;
+    for (size_t i = 0; weft_plan_pass(i, &name, &leaves); i++) weft_outf("%-13s %s\n", name, leaves);
     return WEFT_EXIT_OK;
 }
 
@@ -319,7 +329,7 @@ static int run_inspect(const struct weft_command *self, int argc, char **argv) {
         {"policy", required_argument, NULL, OPT_POLICY},
         {0},
     };
-    struct request r = {.device = {.implementation = "null"}, .build = {.head = WEFT_LM_GENERATE}};
+    struct request r = {.device = {.implementation = "null"}, .build = {.head = WEFT_HEAD_GENERATE}};
     for (int option; (option = weft_app_option(self, argc, argv, "h", options)) != -1;) {
         if (option == WEFT_OPT_HELP) return WEFT_EXIT_OK;
         bool ok =
@@ -336,14 +346,14 @@ static int run_inspect(const struct weft_command *self, int argc, char **argv) {
     if (!text && r.policy) return weft_app_usage(self, "--policy is for graphs in text (.weft)");
     if (text) return inspect_text(argv[optind], &r);
     char *path = NULL;
-    struct weft_gguf *file = NULL;
+    weft_model_file *file = NULL;
     weft_status status = weft_model_path(argv[optind], &path);
-    if (status == WEFT_OK) status = weft_gguf_open(path, &file);
+    if (status == WEFT_OK) status = weft_model_file_open(path, &file);
     int code;
     if (status != WEFT_OK) code = weft_app_failed(status);
-    else if (r.what == WHAT_FILE) code = r.json ? json_file(file, &r) : print_file(file, &r);
+    else if (r.what == WHAT_FILE) code = r.json ? json_file(file, path, &r) : print_file(file, path, &r);
     else code = inspect_model(file, &r);
-    weft_gguf_close(file);
+    weft_model_file_close(&file);
     weft_free(path);
     return code;
 }

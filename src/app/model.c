@@ -2,6 +2,7 @@
 
 #include "app/catalogue.h"
 #include "core/alloc.h"
+#include "core/error.h"
 #include "core/file.h"
 
 #include <stdio.h>
@@ -24,10 +25,10 @@ static void progress(void *user, enum weft_progress_stage stage, uint64_t done, 
     if (done >= total) weft_bar_end(&b->bar);
 }
 
-weft_status weft_open_model(const char *model, const struct weft_gpu_params *device,
-                            const struct weft_lm_params *params, struct weft_opened *out) {
+weft_status weft_open_model(const char *model, const struct weft_device_params *device,
+                            const struct weft_model_params *params, struct weft_opened *out) {
     static struct bars bars; // programs made later report too
-    struct weft_lm_params p = *params;
+    struct weft_model_params p = *params;
     char *path = NULL;
     double start = weft_now();
     *out = (struct weft_opened){0};
@@ -35,8 +36,12 @@ weft_status weft_open_model(const char *model, const struct weft_gpu_params *dev
     p.progress = progress;
     p.progress_user = &bars;
     weft_status status = weft_model_path(model, &path);
-    if (status == WEFT_OK) status = weft_gpu_open(device, &out->gpu);
-    if (status == WEFT_OK) status = weft_lm_open(out->gpu, path, &p, &out->lm);
+    if (status == WEFT_OK) {
+        const char *slash = strrchr(path, '/');
+        snprintf(out->file, sizeof out->file, "%s", slash ? slash + 1 : path);
+    }
+    if (status == WEFT_OK) status = weft_device_open(device, &out->device);
+    if (status == WEFT_OK) status = weft_model_open(out->device, path, &p, &out->model);
     weft_bar_end(&bars.bar);
     weft_free(path);
     out->load_seconds = weft_now() - start;
@@ -45,16 +50,36 @@ weft_status weft_open_model(const char *model, const struct weft_gpu_params *dev
 }
 
 void weft_close_model(struct weft_opened *o) {
-    weft_lm_close(&o->lm);
-    weft_gpu_close(&o->gpu);
+    weft_model_close(&o->model);
+    weft_device_close(&o->device);
 }
 
-void weft_describe_device(const weft_gpu *gpu, char text[256]) {
-    const struct weft_gpu_caps *c = weft_gpu_caps(gpu);
+void weft_describe_device(const weft_device *device, char text[256]) {
+    struct weft_device_info info;
     const char *remark = "";
-    if (c->kind == WEFT_GPU_CPU) remark = " (a CPU driver: no GPU is used)";
-    if (c->kind == WEFT_GPU_NULL) remark = " (computes nothing)";
-    snprintf(text, 256, "%s on %s%s", c->implementation, *c->adapter ? c->adapter : "an unnamed adapter", remark);
+    if (weft_device_info(device, &info) != WEFT_OK) return;
+    if (info.kind == WEFT_DEVICE_CPU) remark = " (a CPU driver: no GPU is used)";
+    if (info.kind == WEFT_DEVICE_NULL) remark = " (computes nothing)";
+    snprintf(text, 256, "%s on %s%s", info.implementation, *info.adapter ? info.adapter : "an unnamed adapter", remark);
+}
+
+weft_status weft_ids_of(const weft_tokenizer *tokenizer, const char *text, size_t length, unsigned flags, int32_t **ids,
+                        size_t *count) {
+    size_t room = length + 16; // mostly enough
+    weft_status status = WEFT_ERR_LIMIT;
+    *ids = NULL;
+    for (int i = 0; i < 2 && status == WEFT_ERR_LIMIT; i++, room = *count) {
+        weft_free(*ids);
+        *count = 0;
+        *ids = weft_alloc(room * sizeof **ids);
+        if (!*ids) return weft_fail(WEFT_ERR_NOMEM, "out of memory for the ids of a text");
+        status = weft_tokenizer_to_ids(tokenizer, text, length, flags, *ids, room, count);
+        if (status == WEFT_ERR_LIMIT && *count <= room) break; // another limit
+    }
+    if (status == WEFT_OK) return status;
+    weft_free(*ids);
+    *ids = NULL;
+    return status;
 }
 
 const char *weft_stop_name(enum weft_stop_reason reason) {
@@ -62,6 +87,7 @@ const char *weft_stop_name(enum weft_stop_reason reason) {
     case WEFT_STOP_TOKEN: return "stop token";
     case WEFT_STOP_LENGTH: return "length";
     case WEFT_STOP_CONTEXT: return "context full";
+    case WEFT_STOP_TEXT: return "stop text";
     case WEFT_STOP_CALLER: break;
     }
     return "caller";

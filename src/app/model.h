@@ -2,21 +2,25 @@
 #ifndef WEFT_APP_MODEL_H
 #define WEFT_APP_MODEL_H
 #include "app/app.h"
-#include "model/lm.h"
+#include "weft/model.h"
 
 struct weft_opened {
-    weft_gpu *gpu;
-    weft_lm *lm;
+    weft_device *device;
+    weft_model *model;
+    char file[256];      ///< its name, without folders
     double load_seconds; ///< device, file, compilation and weights
 };
 
 /// `params.progress` is set here. On failure nothing is left open; the caller prints the sentence.
-weft_status weft_open_model(const char *model, const struct weft_gpu_params *device,
-                            const struct weft_lm_params *params, struct weft_opened *out);
+weft_status weft_open_model(const char *model, const struct weft_device_params *device,
+                            const struct weft_model_params *params, struct weft_opened *out);
 void weft_close_model(struct weft_opened *o);
 
 /// "wgpu on llvmpipe (a CPU driver)".
-void weft_describe_device(const weft_gpu *gpu, char text[256]);
+void weft_describe_device(const weft_device *device, char text[256]);
+/// The ids of a text (enum weft_tokenize_flags), to be freed with weft_free. Errors: those of weft_tokenizer_to_ids.
+weft_status weft_ids_of(const weft_tokenizer *tokenizer, const char *text, size_t length, unsigned flags, int32_t **ids,
+                        size_t *count);
 const char *weft_stop_name(enum weft_stop_reason reason);
 
 /// Option values that several commands take: --ctx, --cache, --memory. False with the usage error printed.

@@ -12,8 +12,8 @@
 
 struct request {
     const char *model, *file;
-    struct weft_gpu_params device;
-    struct weft_lm_params lm;
+    struct weft_device_params device;
+    struct weft_model_params model_params;
     uint32_t chunks;
     bool json;
     struct weft_bar bar;
@@ -29,20 +29,14 @@ static void on_chunk(void *user, uint32_t chunk, uint32_t chunks, double figure)
 }
 
 static weft_status score(struct request *r, const struct weft_opened *o, double *figure) {
-    struct weft_ids ids = {0};
     char *text;
     size_t length;
     WEFT_TRY(weft_file_read(r->file, (size_t)1 << 30, &text, &length));
-    // The whole text once, control tokens in it as plain text.
-    weft_status status = weft_tokenizer_encode(weft_lm_tokenizer(o->lm), text, length, WEFT_ENCODE_ADD_BOS, &ids);
-    weft_free(text);
-    if (status == WEFT_OK && ids.count > UINT32_MAX)
-        status = weft_fail(WEFT_ERR_LIMIT, "%s has too many tokens", r->file);
     weft_bar_begin(&r->bar, "perplexity", false);
-    if (status == WEFT_OK)
-        status = weft_lm_perplexity(o->lm, ids.data, (uint32_t)ids.count, r->lm.ctx, r->chunks, on_chunk, r, figure);
+    weft_status status =
+        weft_model_perplexity(o->model, text, length, r->model_params.ctx, r->chunks, on_chunk, r, figure);
     weft_bar_end(&r->bar);
-    weft_ids_free(&ids);
+    weft_free(text);
     return status;
 }
 
@@ -50,11 +44,12 @@ static int perplexity(struct request *r) {
     struct weft_opened o;
     char device[256];
     double figure = 0, start;
-    weft_status status = weft_open_model(r->model, &r->device, &r->lm, &o);
+    weft_status status = weft_open_model(r->model, &r->device, &r->model_params, &o);
     if (status != WEFT_OK) return weft_app_failed(status);
-    weft_describe_device(o.gpu, device);
+    weft_describe_device(o.device, device);
     if (isatty(STDERR_FILENO) == 1)
-        weft_app_note("%s, activations f32, %s cache, context %u", device, r->lm.cache_f16 ? "f16" : "f32", r->lm.ctx);
+        weft_app_note("%s, activations f32, %s cache, context %u", device, r->model_params.cache_f16 ? "f16" : "f32",
+                      r->model_params.ctx);
     start = weft_now();
     status = score(r, &o, &figure);
     int code = weft_app_failed(status);
@@ -64,8 +59,8 @@ static int perplexity(struct request *r) {
                       figure);
     if (status == WEFT_OK && r->json)
         code = weft_json_print(json_pack("{so si so ss sf}", "perplexity", weft_json_number(figure), "ctx",
-                                         (int)r->lm.ctx, "device", weft_json_string(device), "cache",
-                                         r->lm.cache_f16 ? "f16" : "f32", "seconds", weft_now() - start));
+                                         (int)r->model_params.ctx, "device", weft_json_string(device), "cache",
+                                         r->model_params.cache_f16 ? "f16" : "f32", "seconds", weft_now() - start));
     else if (status == WEFT_OK) weft_outf("%.4f\n", figure);
     weft_close_model(&o);
     return code;
@@ -77,9 +72,9 @@ static bool take(const struct weft_command *c, struct request *r, int option) {
     int ignored;
     switch (option) {
     case WEFT_OPT_JSON: r->json = true; return true;
-    case OPT_CTX: return weft_app_whole(c, "--ctx", 4, WEFT_MAX_CTX, &r->lm.ctx);
+    case OPT_CTX: return weft_app_whole(c, "--ctx", 4, WEFT_MAX_CTX, &r->model_params.ctx);
     case OPT_CHUNKS: return weft_app_whole(c, "--chunks", 0, INT32_MAX, &r->chunks);
-    case OPT_CACHE: return weft_cache_option(c, optarg, &r->lm.cache_f16);
+    case OPT_CACHE: return weft_cache_option(c, optarg, &r->model_params.cache_f16);
     }
     return weft_app_device_option(c, option, &r->device, &ignored);
 }
@@ -93,7 +88,7 @@ static int run_perplexity(const struct weft_command *self, int argc, char **argv
         {"cache", required_argument, NULL, OPT_CACHE},
         {0},
     };
-    struct request r = {.lm = {.ctx = 512, .lazy = true}};
+    struct request r = {.model_params = {.ctx = 512, .lazy = true}};
     for (int option; (option = weft_app_option(self, argc, argv, "h", options)) != -1;) {
         if (option == WEFT_OPT_HELP) return WEFT_EXIT_OK;
         if (option == WEFT_OPT_BAD || !take(self, &r, option)) return WEFT_EXIT_USAGE;

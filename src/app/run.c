@@ -5,81 +5,66 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/file.h"
-#include "model/lm_stop.h"
-#include "ops/sample.h"
+#include "core/str.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
-enum { DEFAULT_TOKENS = 128 };
+enum { DEFAULT_TOKENS = 128, MOST_STOPS = 16 };
 
 struct run {
     const char *model, *prompt, *file;
-    struct weft_gpu_params device;
-    struct weft_lm_params lm;
+    struct weft_device_params device;
+    struct weft_model_params model_params;
     struct weft_sampling sampling;
     uint32_t tokens;
+    const char *stop_texts[MOST_STOPS];
+    size_t n_stop_texts;
     bool seeded, no_bos, no_special, echo, json, stats, ignore_eos;
     // while generating
-    struct weft_decoder decoder;
-    struct weft_stopper stopper;
-    struct weft_str pending, text; // what is to be shown next; all of it (JSON)
-    struct weft_ids ids;           // JSON
+    struct weft_str text; // all of it (JSON)
+    int32_t *ids;         // JSON
+    size_t n_ids, ids_room;
     weft_status status;
     char last; // last byte shown
 };
 
+struct prompt {
+    int32_t *ids;
+    size_t count;
+};
+
 // ---- text ----------------------------------------------------------------------------------------------------------
 
-static void show(struct run *r) {
-    if (!r->pending.len) return;
-    r->last = r->pending.data[r->pending.len - 1];
+static bool on_text(void *user, const char *text, size_t length) {
+    struct run *r = user;
+    r->last = text[length - 1];
     if (r->json) {
-        weft_str_addn(&r->text, r->pending.data, r->pending.len);
+        weft_str_addn(&r->text, text, length);
     } else {
-        weft_out_content(r->pending.data, r->pending.len);
+        weft_out_content(text, length);
         weft_out_flush();
     }
-    r->pending.len = 0;
+    return weft_out_alive();
 }
 
 static bool on_token(void *user, int32_t id) {
     struct run *r = user;
-    struct weft_str bytes = {0};
-    if (r->json) {
-        size_t cap = r->ids.cap;
-        if (!weft_grow((void **)&r->ids.data, &cap, r->ids.count + 1, sizeof *r->ids.data)) {
-            r->status = weft_fail(WEFT_ERR_NOMEM, "out of memory for the ids");
-            return false;
-        }
-        r->ids.cap = cap;
-        r->ids.data[r->ids.count++] = id;
+    if (!r->json) return weft_out_alive();
+    if (!weft_grow((void **)&r->ids, &r->ids_room, r->n_ids + 1, sizeof *r->ids)) {
+        r->status = weft_fail(WEFT_ERR_NOMEM, "out of memory for the ids");
+        return false;
     }
-    r->status = weft_decoder_push(&r->decoder, id, &bytes);
-    if (r->status == WEFT_OK) r->status = weft_stopper_push(&r->stopper, weft_str_get(&bytes), bytes.len, &r->pending);
-    weft_str_free(&bytes);
-    show(r);
-    return r->status == WEFT_OK && !r->stopper.stopped && weft_out_alive();
-}
-
-/// What was held back at the end.
-static weft_status flush_text(struct run *r) {
-    struct weft_str bytes = {0};
-    weft_status status = weft_decoder_flush(&r->decoder, &bytes);
-    if (status == WEFT_OK) status = weft_stopper_push(&r->stopper, weft_str_get(&bytes), bytes.len, &r->pending);
-    if (status == WEFT_OK) status = weft_stopper_flush(&r->stopper, &r->pending);
-    weft_str_free(&bytes);
-    show(r);
-    if (!r->json && r->last && r->last != '\n' && isatty(STDOUT_FILENO)) weft_outf("\n");
-    return status;
+    r->ids[r->n_ids++] = id;
+    return true;
 }
 
 // ---- statistics ----------------------------------------------------------------------------------------------------
 
-static const char *stop_reason(const struct run *r, const struct weft_generate_stats *s) {
-    if (r->stopper.stopped) return "stop text";
+static const char *stop_reason(const struct weft_generate_stats *s) {
+    if (s->reason == WEFT_STOP_TEXT) return weft_stop_name(s->reason);
     if (weft_interrupted) return "interrupted";
     return weft_stop_name(s->reason);
 }
@@ -91,35 +76,36 @@ static double decode_rate(const struct weft_generate_stats *s) {
 }
 
 static void print_stats(const struct run *r, const struct weft_opened *o, const struct weft_generate_stats *s) {
-    struct weft_gpu_counters c;
-    weft_gpu_counters(o->gpu, &c);
+    struct weft_device_counters c;
+    (void)weft_device_counters(o->device, &c);
     weft_app_note("load %.2f s; prompt %u tokens in %.2f s (%.1f t/s); first token after %.2f s", o->load_seconds,
                   s->prompt_tokens, s->prefill_seconds, rate(s->prompt_tokens, s->prefill_seconds),
                   s->first_token_seconds);
-    weft_app_note("%u new tokens, %.2f t/s; ended by: %s", s->new_tokens, decode_rate(s), stop_reason(r, s));
+    weft_app_note("%u new tokens, %.2f t/s; ended by: %s", s->new_tokens, decode_rate(s), stop_reason(s));
     if (!r->stats) return;
     double tokens = s->new_tokens > 1 ? s->new_tokens - 1 : 1;
     weft_app_note("%u dispatches a token, %u runs a submit, %.0f us of host time a token; device memory %.1f MB at "
                   "most; seed %llu",
                   s->dispatches_per_token, s->runs_per_submit, s->decode_host_seconds / tokens * 1e6,
-                  (double)c.buffer_bytes_peak / 1e6, (unsigned long long)r->sampling.seed);
+                  (double)c.bytes_peak / 1e6, (unsigned long long)r->sampling.seed);
 }
 
-static int print_json(const struct run *r, const struct weft_opened *o, const struct weft_ids *prompt,
+static int print_json(const struct run *r, const struct weft_opened *o, const struct prompt *prompt,
                       const struct weft_generate_stats *s) {
-    struct weft_gpu_counters c;
-    weft_gpu_counters(o->gpu, &c);
-    const struct weft_gpu_caps *caps = weft_gpu_caps(o->gpu);
+    struct weft_device_counters c;
+    (void)weft_device_counters(o->device, &c);
+    struct weft_device_info d;
+    (void)weft_device_info(o->device, &d);
     json_t *ids = json_array(), *prompt_ids = json_array();
-    for (size_t i = 0; i < r->ids.count; i++) json_array_append_new(ids, json_integer(r->ids.data[i]));
-    for (size_t i = 0; i < prompt->count; i++) json_array_append_new(prompt_ids, json_integer(prompt->data[i]));
-    json_t *root = json_pack("{so so so ss sI}", "text", weft_json_text(weft_str_get(&r->text), r->text.len), "ids",
-                             ids, "prompt_ids", prompt_ids, "stop", stop_reason(r, s), "seed",
-                             (json_int_t)(r->sampling.seed & INT64_MAX));
+    for (size_t i = 0; i < r->n_ids; i++) json_array_append_new(ids, json_integer(r->ids[i]));
+    for (size_t i = 0; i < prompt->count; i++) json_array_append_new(prompt_ids, json_integer(prompt->ids[i]));
+    json_t *root =
+        json_pack("{so so so ss sI}", "text", weft_json_text(weft_str_get(&r->text), r->text.len), "ids", ids,
+                  "prompt_ids", prompt_ids, "stop", stop_reason(s), "seed", (json_int_t)(r->sampling.seed & INT64_MAX));
     if (!root) return weft_json_print(NULL);
     json_object_set_new(root, "device",
-                        json_pack("{so so sb}", "implementation", weft_json_string(caps->implementation), "adapter",
-                                  weft_json_string(caps->adapter), "cpu", caps->kind == WEFT_GPU_CPU));
+                        json_pack("{so so sb}", "implementation", weft_json_string(d.implementation), "adapter",
+                                  weft_json_string(d.adapter), "cpu", d.kind == WEFT_DEVICE_CPU));
     json_object_set_new(root, "stats",
                         json_pack("{si si sf sf sf sf sf sf si si sI}", "prompt_tokens", (int)s->prompt_tokens,
                                   "new_tokens", (int)s->new_tokens, "load_seconds", o->load_seconds, "prefill_seconds",
@@ -127,56 +113,57 @@ static int print_json(const struct run *r, const struct weft_opened *o, const st
                                   s->decode_seconds, "decode_tokens_per_second", decode_rate(s), "decode_host_seconds",
                                   s->decode_host_seconds, "dispatches_per_token", (int)s->dispatches_per_token,
                                   "runs_per_submit", (int)s->runs_per_submit, "peak_device_bytes",
-                                  (json_int_t)c.buffer_bytes_peak));
+                                  (json_int_t)c.bytes_peak));
     return weft_json_print(root);
 }
 
 // ---- the run -------------------------------------------------------------------------------------------------------
 
-static weft_status generate(struct run *r, const struct weft_opened *o, const struct weft_ids *prompt,
+static weft_status generate(struct run *r, const struct weft_opened *o, const struct prompt *prompt,
                             struct weft_generate_stats *stats) {
-    struct weft_generate_params params = {
+    struct weft_model_generate_params params = {
         .sampling = r->sampling,
         .max_tokens = r->tokens,
+        .stop_texts = r->stop_texts,
+        .n_stop_texts = r->n_stop_texts,
         .ignore_stops = r->ignore_eos,
+        .text = on_text,
         .token = on_token,
         .user = r,
         .cancel = &weft_interrupted,
     };
-    r->decoder = (struct weft_decoder){.tokenizer = weft_lm_tokenizer(o->lm)};
     weft_app_catch_interrupts(true);
-    weft_status status = weft_lm_generate(o->lm, prompt->data, (uint32_t)prompt->count, &params, stats);
-    if (status == WEFT_OK) status = r->status;
-    weft_status flushed = flush_text(r);
-    return status == WEFT_OK ? flushed : status;
+    weft_status status = weft_model_generate_ids(o->model, prompt->ids, prompt->count, &params, stats);
+    if (!r->json && r->last && r->last != '\n' && isatty(STDOUT_FILENO)) weft_outf("\n");
+    return status == WEFT_OK ? r->status : status;
 }
 
 static bool talkative(const struct run *r) { return r->stats || isatty(STDERR_FILENO) == 1; }
 
 static int with_model(struct run *r, const char *prompt, size_t length) {
     struct weft_opened o;
-    struct weft_ids ids = {0};
+    struct prompt ids = {0};
+    struct weft_model_info info = {0};
     struct weft_generate_stats stats = {0};
-    weft_status status = weft_open_model(r->model, &r->device, &r->lm, &o);
+    weft_status status = weft_open_model(r->model, &r->device, &r->model_params, &o);
     if (status != WEFT_OK) return weft_app_failed(status);
     char device[256];
-    weft_describe_device(o.gpu, device);
+    weft_describe_device(o.device, device);
+    (void)weft_model_info(o.model, &info);
     if (talkative(r))
-        weft_app_note("%s, %s cache, context %u", device, r->lm.cache_f16 ? "f16" : "f32", weft_lm_ctx(o.lm));
-    unsigned flags = (r->no_bos ? 0 : WEFT_ENCODE_ADD_BOS) | (r->no_special ? 0 : WEFT_ENCODE_PARSE_SPECIAL);
-    status = weft_tokenizer_encode(weft_lm_tokenizer(o.lm), prompt, length, flags, &ids);
-    if (status == WEFT_OK && ids.count > UINT32_MAX)
-        status = weft_fail(WEFT_ERR_LIMIT, "the prompt has %zu tokens", ids.count);
+        weft_app_note("%s, %s cache, context %u", device, r->model_params.cache_f16 ? "f16" : "f32", info.ctx);
+    unsigned flags = (r->no_bos ? WEFT_TOKENIZE_NO_BOS : 0) | (r->no_special ? 0 : WEFT_TOKENIZE_SPECIAL);
+    status = weft_ids_of(weft_model_tokenizer(o.model), prompt, length, flags, &ids.ids, &ids.count);
     if (status == WEFT_OK && r->echo && !r->json) weft_out_content(prompt, length), weft_out_flush();
     if (status == WEFT_OK) status = generate(r, &o, &ids, &stats);
     int code = weft_app_failed(status);
     if (status == WEFT_OK && weft_interrupted) code = WEFT_EXIT_INTERRUPTED;
     if (status == WEFT_OK && r->json) print_json(r, &o, &ids, &stats);
     if (status == WEFT_OK && stats.reason == WEFT_STOP_CONTEXT && stats.new_tokens == 0)
-        weft_app_note("the prompt fills the context of %u tokens; raise --ctx for new ones", weft_lm_ctx(o.lm));
+        weft_app_note("the prompt fills the context of %u tokens; raise --ctx for new ones", info.ctx);
     if (status == WEFT_OK && weft_out_alive() && (talkative(r) || weft_interrupted)) print_stats(r, &o, &stats);
     weft_app_catch_interrupts(false);
-    weft_ids_free(&ids);
+    weft_free(ids.ids);
     weft_close_model(&o);
     return code;
 }
@@ -191,13 +178,11 @@ static int run(struct run *r) {
     if (!r->seeded && getrandom(&r->sampling.seed, sizeof r->sampling.seed, 0) != (ssize_t)sizeof r->sampling.seed)
         r->sampling.seed = 1;
     if (!r->seeded) r->sampling.seed &= UINT32_MAX; // short enough to be typed again
-    r->lm.sampling = r->sampling.temp > 0;
+    r->model_params.greedy = !(r->sampling.temp > 0);
     int code = with_model(r, r->prompt ? r->prompt : data, length);
     weft_free(data);
-    weft_stopper_free(&r->stopper);
-    weft_str_free(&r->pending);
     weft_str_free(&r->text);
-    weft_ids_free(&r->ids);
+    weft_free(r->ids);
     return code;
 }
 
@@ -265,11 +250,11 @@ static bool take_seed(const struct weft_command *c, struct run *r) {
 }
 
 static bool take_stop(const struct weft_command *c, struct run *r) {
-    if (*optarg && r->stopper.n < WEFT_STOP_TEXTS) {
-        r->stopper.texts[r->stopper.n++] = optarg;
+    if (*optarg && r->n_stop_texts < MOST_STOPS) {
+        r->stop_texts[r->n_stop_texts++] = optarg;
         return true;
     }
-    weft_app_usage(c, "--stop takes a text that is not empty, at most %d times", WEFT_STOP_TEXTS);
+    weft_app_usage(c, "--stop takes a text that is not empty, at most %d times", MOST_STOPS);
     return false;
 }
 
@@ -287,15 +272,15 @@ static bool take(const struct weft_command *c, struct run *r, int option) {
     case OPT_REPEAT: return real(c, "--repeat-penalty", 0.01, 100, &r->sampling.repetition);
     case OPT_FREQUENCY: return real(c, "--frequency-penalty", -100, 100, &r->sampling.frequency);
     case OPT_PRESENCE: return real(c, "--presence-penalty", -100, 100, &r->sampling.presence);
-    case OPT_CTX: return weft_app_whole(c, "--ctx", 1, WEFT_MAX_CTX, &r->lm.ctx);
-    case OPT_CHUNK: return weft_app_whole(c, "--chunk", 1, 65535, &r->lm.chunk);
-    case OPT_RUNS: return weft_app_whole(c, "--runs", 1, 64, &r->lm.runs);
+    case OPT_CTX: return weft_app_whole(c, "--ctx", 1, WEFT_MAX_CTX, &r->model_params.ctx);
+    case OPT_CHUNK: return weft_app_whole(c, "--chunk", 1, 65535, &r->model_params.chunk);
+    case OPT_RUNS: return weft_app_whole(c, "--runs", 1, 64, &r->model_params.runs);
     case OPT_STOP: return take_stop(c, r);
     case OPT_IGNORE_EOS: r->ignore_eos = true; break;
     case OPT_NO_BOS: r->no_bos = true; break;
     case OPT_NO_SPECIAL: r->no_special = true; break;
     case OPT_STATS: r->stats = true; break;
-    case OPT_CACHE: return weft_cache_option(c, optarg, &r->lm.cache_f16);
+    case OPT_CACHE: return weft_cache_option(c, optarg, &r->model_params.cache_f16);
     case OPT_ECHO: r->echo = true; break;
     default: return weft_app_device_option(c, option, &r->device, &ignored);
     }
@@ -303,10 +288,9 @@ static bool take(const struct weft_command *c, struct run *r, int option) {
 }
 
 static int run_run(const struct weft_command *self, int argc, char **argv) {
-    struct weft_sample_settings d = weft_sample_defaults();
     struct run r = {
         .tokens = DEFAULT_TOKENS,
-        .sampling = {.temp = d.temperature, .top_k = d.top_k, .top_p = d.top_p, .min_p = d.min_p},
+        .sampling = weft_sampling_defaults(),
     };
     for (int option; (option = weft_app_option(self, argc, argv, "hn:f:", options)) != -1;) {
         if (option == WEFT_OPT_HELP) return WEFT_EXIT_OK;

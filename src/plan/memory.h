@@ -3,7 +3,7 @@
 #ifndef WEFT_PLAN_MEMORY_H
 #define WEFT_PLAN_MEMORY_H
 #include "plan/plan.h"
-#include "weft/program.h" // struct weft_memory_use
+#include "weft/plan.h" // struct weft_memory_use, weft_plan_memory
 
 #define WEFT_PARAM_VERSIONS 8 ///< parameter blocks of so many recent sizes are kept
 
@@ -15,8 +15,6 @@ uint64_t weft_plan_io_bytes(const struct weft_plan *plan, uint32_t io);
 uint32_t weft_plan_most_steps(const struct weft_plan *plan);
 /// Bytes of a session's parameter arena: all versions, and a block behind them.
 uint64_t weft_plan_param_bytes(const struct weft_plan *plan);
-/// All of it for one program and one session. Weights that another plan owns are not counted.
-struct weft_memory_use weft_plan_memory(const struct weft_plan *plan);
 /// The most bytes of transients that are alive at once in a schedule: no placement takes less.
 uint64_t weft_plan_lower_bound(const struct weft_plan *plan);
 #endif

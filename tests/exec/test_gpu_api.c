@@ -253,7 +253,7 @@ static void stop_text_agrees(weft_model *m) {
         if (memcmp(all.text + i, stop, 2) == 0) at = i;
     struct weft_model_generate_params params = {.max_tokens = 12, .stop_texts = stops, .n_stop_texts = 1};
     struct heard cut = generate(m, params, &stats);
-    assert_int_equal(stats.reason, WEFT_STOP_TOKEN);
+    assert_int_equal(stats.reason, WEFT_STOP_TEXT);
     assert_true(cut.length == at && memcmp(cut.text, all.text, at) == 0);
 }
 

@@ -210,6 +210,8 @@ weft_status weft_tokenizer_create_json(const char *name, const char *text, size_
 }
 
 weft_status weft_tokenizer_open(const char *path, struct weft_tokenizer **out) {
+    if (out) *out = NULL;
+    if (!path || !out) return weft_fail(WEFT_ERR_INVALID, "weft_tokenizer_open: an argument is NULL");
     size_t len = strlen(path);
     *out = NULL;
     if (len < 5 || strcmp(path + len - 5, ".json") != 0) {

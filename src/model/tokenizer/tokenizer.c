@@ -250,11 +250,11 @@ const int32_t *weft_tokenizer_stop_ids(const struct weft_tokenizer *t, size_t *c
     return t->stops;
 }
 
-int32_t weft_tokenizer_size(const struct weft_tokenizer *t) { return t->size; }
+int32_t weft_tokenizer_size(const struct weft_tokenizer *t) { return t ? t->size : 0; }
 
-int32_t weft_tokenizer_bos(const struct weft_tokenizer *t) { return t->bos; }
+int32_t weft_tokenizer_bos(const struct weft_tokenizer *t) { return t ? t->bos : -1; }
 
-int32_t weft_tokenizer_eos(const struct weft_tokenizer *t) { return t->eos; }
+int32_t weft_tokenizer_eos(const struct weft_tokenizer *t) { return t ? t->eos : -1; }
 
 bool weft_tokenizer_adds_bos(const struct weft_tokenizer *t) {
     return t->bos >= 0 && t->n_lead && t->lead[0] == t->bos;

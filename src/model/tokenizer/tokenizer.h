@@ -16,12 +16,10 @@
 #define WEFT_MODEL_TOKENIZER_H
 #include "core/str.h"
 #include "model/gguf.h"
-#include "weft/status.h"
+#include "weft/tokenizer.h" // weft_tokenizer, opening one, its size, bos and eos
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-struct weft_tokenizer;
 
 /// Ids that grow; zero is empty. Freed with weft_ids_free.
 struct weft_ids {
@@ -49,8 +47,6 @@ weft_status weft_tokenizer_create(const struct weft_gguf *file, struct weft_toke
 /// LIMIT, NOMEM.
 weft_status weft_tokenizer_create_json(const char *name, const char *text, size_t len, struct weft_tokenizer **out);
 
-/// From a file: a tokenizer.json where the name ends in ".json", else GGUF, in which nothing but a vocabulary need be.
-weft_status weft_tokenizer_open(const char *path, struct weft_tokenizer **out);
 void weft_tokenizer_destroy(struct weft_tokenizer *t); ///< NULL is fine
 
 enum weft_encode_flags {
@@ -90,9 +86,6 @@ bool weft_tokenizer_is_stop(const struct weft_tokenizer *t, int32_t id);
 /// The stop ids in rising order, for samplers that test them on the device. The memory is the tokenizer's.
 const int32_t *weft_tokenizer_stop_ids(const struct weft_tokenizer *t, size_t *count);
 
-int32_t weft_tokenizer_size(const struct weft_tokenizer *t); ///< ids are 0 to size - 1
-int32_t weft_tokenizer_bos(const struct weft_tokenizer *t);  ///< -1: none
-int32_t weft_tokenizer_eos(const struct weft_tokenizer *t);  ///< -1: none
 bool weft_tokenizer_adds_bos(const struct weft_tokenizer *t);
 const char *weft_tokenizer_kind(const struct weft_tokenizer *t); ///< "llama", "gpt2"
 
