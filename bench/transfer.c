@@ -1,12 +1,13 @@
-/// How fast bytes go to the device and back: writes and reads of 4 KiB to 256 MiB of host memory, one at a time and four
-/// in flight, as JSON. A write is timed until the device has it, a read until the host has it; each figure is the median
-/// of its turns. What is read is compared with what was written. `bench/transfer_cuda.py` prints the same for plain
-/// copies of CUDA, which is the yardstick.
+/// How fast bytes go to the device and back: writes and reads of 4 KiB to 256 MiB of host memory, one at a time and
+/// four in flight, as JSON. A write is timed until the device has it, a read until the host has it; each figure is the
+/// median of its turns. What is read is compared with what was written. `bench/transfer_cuda.py` prints the same for
+/// plain copies of CUDA, which is the yardstick.
 ///
-///     bench/transfer [largest size in MiB]
+///     bench/transfer [largest size in MiB [threads that copy]]
 #include "core/error.h"
 #include "core/file.h"
 #include "gpu/gpu.h"
+#include "gpu/gpu_test.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,13 +92,14 @@ static weft_status time_all(const struct rig *r, uint64_t most) {
 int main(int argc, char **argv) {
     uint64_t most = (argc > 1 ? strtoull(argv[1], NULL, 10) : 256) << 20;
     struct rig r = {0};
-    if (most == 0 || argc > 2) {
-        fprintf(stderr, "usage: transfer [largest size in MiB]\n");
+    if (most == 0 || argc > 3) {
+        fprintf(stderr, "usage: transfer [largest size in MiB [threads that copy]]\n");
         return 2;
     }
     weft_status status = weft_gpu_open(NULL, &r.gpu);
     if (status == WEFT_OK && most > weft_gpu_caps(r.gpu)->max_buffer) most = weft_gpu_caps(r.gpu)->max_buffer;
     if (status == WEFT_OK) status = weft_buf_create(r.gpu, most, WEFT_BUF_STORAGE, "bench", &r.buf);
+    if (status == WEFT_OK && argc > 2) weft_gpu_set_threads(r.gpu, (int)strtol(argv[2], NULL, 10));
     r.from = malloc(most);
     r.to = malloc(most);
     if (status == WEFT_OK && (!r.from || !r.to)) status = weft_fail(WEFT_ERR_NOMEM, "out of memory");

@@ -31,7 +31,8 @@ WEFT_API void weft_buffer_destroy(weft_buffer **buffer);
 WEFT_API uint64_t weft_buffer_size(const weft_buffer *buffer);
 
 /// Writes, ordered after the runs before and before those that follow, of all sessions. `data` may be reused at once.
-/// Offset and bytes are multiples of 4. Errors: INVALID, LIMIT (beyond the end), LOST.
+/// Offset and bytes are multiples of 4. What is larger than 8 MiB may wait for work in flight. Errors: INVALID, LIMIT
+/// (beyond the end), LOST; TIMEOUT of such a wait.
 WEFT_API weft_status weft_buffer_write(weft_buffer *buffer, uint64_t offset, const void *data, uint64_t bytes);
 /// Reads; waits for all that was queued before. Errors as above; TIMEOUT (weft_device_params).
 WEFT_API weft_status weft_buffer_read(weft_buffer *buffer, uint64_t offset, void *data, uint64_t bytes);

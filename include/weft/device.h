@@ -88,7 +88,7 @@ struct weft_device_memory {
     uint64_t pages_used, pages_free;
     uint64_t snapshots; ///< on the device, without the pages that they share
     uint64_t transients, params, io;
-    uint64_t staging;  ///< for copies
+    uint64_t staging;  ///< for copies, and the pieces of large writes (16 MiB; 8 on a CPU driver)
     uint64_t readback; ///< for reads; kept for the next ones
     uint64_t other, total;
     uint64_t reserved[4]; ///< zero

@@ -73,8 +73,8 @@ WEFT_API weft_status weft_session_tensor(const weft_session *session, const char
 // ---- data ----------------------------------------------------------------------------------------------------------
 
 /// Writes `bytes` at a byte offset into an input or state. `data` may be reused at once. Acts after the runs before and
-/// before those that follow. Errors: NOT_FOUND (lists the names), LIMIT (beyond the live end), INVALID (not of 4),
-/// LOST.
+/// before those that follow. What is larger than 8 MiB may wait for work in flight. Errors: NOT_FOUND (lists the
+/// names), LIMIT (beyond the live end), INVALID (not of 4), LOST; TIMEOUT of such a wait.
 WEFT_API weft_status weft_session_write(weft_session *session, const char *name, uint64_t offset, const void *data,
                                         uint64_t bytes);
 /// Reads an output, input or state; waits for the runs before. Errors as above.

@@ -98,6 +98,7 @@ enum weft_buf_usage {
     WEFT_BUF_UNIFORM,  ///< the uniform arena; written by the host
     WEFT_BUF_READBACK, ///< copied to, then mapped
     WEFT_BUF_INDIRECT, ///< indirect arguments; storage too
+    WEFT_BUF_STAGING,  ///< mapped and written by this layer, then copied from
 };
 
 /// What a buffer is for, in the accounts of memory.
@@ -127,12 +128,37 @@ weft_status weft_buf_create(weft_gpu *gpu, uint64_t size, enum weft_buf_usage us
 void weft_buf_release(weft_gpu *gpu, weft_buf *buf);
 bool weft_buf_alive(const weft_gpu *gpu, weft_buf buf);
 uint64_t weft_buf_size(const weft_gpu *gpu, weft_buf buf); ///< 0 for a dead handle
-/// Queue write: ordered before later submits. Offset and size are multiples of 4.
+/// Queue write: ordered before later submits. Offset and size are multiples of 4. More than a MiB goes through the
+/// pieces of uploads, see below; only then, and only while all pieces are in flight, does it wait.
 weft_status weft_buf_write(weft_gpu *gpu, weft_buf buf, uint64_t offset, const void *data, uint64_t size);
 /// Fills a range with a 32-bit word (queue-ordered). For poisoning and zeroing.
 weft_status weft_buf_fill(weft_gpu *gpu, weft_buf buf, uint64_t offset, uint64_t size, uint32_t word);
 /// Blocking read of any storage buffer, through the readback ring. The null device reads zeros.
 weft_status weft_buf_read(weft_gpu *gpu, weft_buf buf, uint64_t offset, void *data, uint64_t size);
+
+struct weft_buf_span {
+    weft_buf buf;
+    uint64_t offset, size; ///< multiples of 4
+};
+enum { WEFT_UPLOAD_SPANS = 4 };
+
+/// A write whose bytes are made while it goes on, item by item on several threads, straight into memory that the device
+/// copies from. That memory is a few pieces of 4 MiB, which stay with the device; while one upload has them, others
+/// go by the queue.
+struct weft_gpu_upload {
+    size_t count;
+    uint64_t most;    ///< bytes that an item takes at most, all its spans together
+    uint64_t scratch; ///< bytes of working memory that `make` gets, of each thread its own
+    /// Where the bytes of an item go; sizes of 0 at first. Called for one item at a time, in order.
+    void (*place)(void *user, size_t item, struct weft_buf_span spans[WEFT_UPLOAD_SPANS]);
+    /// Makes all bytes of the spans of an item, in order of address and without reading any: the memory may be slow to
+    /// read. Called for several items at once.
+    void (*make)(void *user, size_t item, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]);
+    void *user;
+};
+/// Ordered before later submits, as weft_buf_write. On failure items from some one on are not written. Errors: those of
+/// weft_buf_write; CANCELLED, TIMEOUT.
+weft_status weft_gpu_upload(weft_gpu *gpu, const struct weft_gpu_upload *upload);
 
 // ---- pipelines ------------------------------------------------------------------------------------------------------
 

@@ -66,11 +66,13 @@ struct weft_gpu_backend {
     bool may_block;                    ///< freeing objects that work in flight uses may wait for it
     void (*lose)(void *dev);           ///< for tests: loses the device, or at least reports so from now on
     bool (*take_error)(void *dev, char *text, size_t size); ///< an error that no call could report; given once
-    /// Mapping of a WEFT_BUF_READBACK buffer: all of it, after the work submitted so far.
+    /// Mapping of a WEFT_BUF_READBACK buffer to read, or of a WEFT_BUF_STAGING one to write: all of it, after the work
+    /// submitted so far.
     weft_status (*map_start)(void *dev, void *buf);
     enum weft_gpu_map (*map_state)(void *dev, void *buf);
-    weft_status (*map_take)(void *dev, void *buf, uint64_t offset, void *data, uint64_t size); ///< copies and unmaps
-    void (*map_drop)(void *dev, void *buf); ///< unmaps without reading
+    /// The memory of a buffer whose map is READY, until map_drop; NULL from the null device: it reads as zeros.
+    weft_status (*map_view)(void *dev, void *buf, void **out);
+    void (*map_drop)(void *dev, void *buf); ///< unmaps, or gives up a map that is pending
     /// Hands out the seconds of finished profiled steps: add(user, row, seconds). NULL without timestamps.
     void (*profile_take)(void *dev, void (*add)(void *user, uint32_t row, double seconds), void *user);
 };

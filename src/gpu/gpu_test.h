@@ -28,6 +28,8 @@ void weft_gpu_inject(weft_gpu *gpu, enum weft_gpu_fault fault, uint32_t sites, u
 uint64_t weft_gpu_injected(const weft_gpu *gpu);
 /// Loses the device. Dawn is made to lose it in earnest; elsewhere the layer behaves as if.
 void weft_gpu_lose(weft_gpu *gpu);
+/// Threads that uploads and reads copy with, the caller's among them; by default one a processor, at most 8.
+void weft_gpu_set_threads(weft_gpu *gpu, int threads);
 /// Until it is turned off, the null device finishes nothing more. False: not a null device.
 bool weft_gpu_stall(weft_gpu *gpu, bool on);
 #endif

@@ -46,6 +46,7 @@ static weft_status put_front(const struct weft_gpu_opened *opened, const struct 
     if (params->timeout > 0) gpu->timeout = gpu->close_timeout = params->timeout;
     pthread_mutex_init(&gpu->lock, NULL);
     pthread_mutex_init(&gpu->poll_lock, NULL);
+    pthread_mutex_init(&gpu->stage.lock, NULL);
     pthread_cond_init(&gpu->built, NULL);
     pthread_cond_init(&gpu->called, NULL);
     weft_status status = weft_gpu_probe(gpu, opened->probe_subgroups, opened->probe_dot4);
@@ -73,6 +74,7 @@ void weft_gpu_close(weft_gpu **gpu_at) {
     if (!gpu_at || !*gpu_at) return;
     weft_gpu *gpu = *gpu_at;
     *gpu_at = NULL;
+    weft_workers_destroy(gpu->stage.workers);
     weft_gpu_lock(gpu);
     gpu->timeout = gpu->close_timeout;
     // A device that is gone finishes nothing, so a failure here only ends the waiting.
@@ -83,6 +85,7 @@ void weft_gpu_close(weft_gpu **gpu_at) {
     weft_gpu_free_tables(gpu);
     pthread_cond_destroy(&gpu->built);
     pthread_cond_destroy(&gpu->called);
+    pthread_mutex_destroy(&gpu->stage.lock);
     pthread_mutex_destroy(&gpu->poll_lock);
     pthread_mutex_destroy(&gpu->lock);
     weft_free(gpu);

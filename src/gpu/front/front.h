@@ -1,11 +1,12 @@
 /// The state of the validation layer, shared by the files of front/ and by what stands above them in src/gpu (open.c,
 /// reopen.c, probe.c).
 ///
-/// The files of front/ call downwards only, in this order: submit.c, readback.c; buffer.c; group.c, pipeline.c; done.c,
-/// profile.c; time.c; fault.c; loss.c, table.c.
+/// The files of front/ call downwards only, in this order: submit.c, readback.c; upload.c; stage.c; queue.c;
+/// buffer.c; group.c, pipeline.c; done.c, profile.c; time.c; fault.c; loss.c, table.c.
 #ifndef WEFT_GPU_FRONT_FRONT_H
 #define WEFT_GPU_FRONT_FRONT_H
 #include "core/map.h"
+#include "core/workers.h"
 #include "gpu/gpu_backend.h"
 #include <pthread.h>
 
@@ -16,10 +17,14 @@ enum {
     WEFT_GPU_LOSSES = 16,    ///< losses in the middle of work that are kept apart
     WEFT_GPU_LABEL = 48,
     WEFT_GPU_ALIGN = 256, ///< of binding and dynamic offsets, on every device
+    WEFT_GPU_LINE = 64,   ///< spans in a piece begin at lines of the host's cache
+    WEFT_GPU_PIECES = 4,  ///< of an upload, and of a read beside the one that is copied out
 };
 #define WEFT_GPU_WRITE_CHUNK ((uint64_t)4 << 20)  ///< bytes of one queue write
 #define WEFT_GPU_WRITE_FLUSH ((uint64_t)64 << 20) ///< queued bytes after which the queue is flushed
-#define WEFT_GPU_READ_CHUNK ((uint64_t)16 << 20)  ///< bytes of one readback of weft_buf_read
+#define WEFT_GPU_PIECE ((uint64_t)4 << 20)        ///< bytes of a piece of an upload, and of a readback of weft_buf_read
+#define WEFT_GPU_STAGE_FROM ((uint64_t)1 << 20)   ///< bytes from which on a write goes by pieces and several threads
+#define WEFT_GPU_ITEM ((uint64_t)256 << 10)       ///< bytes that a thread copies at a time
 
 struct weft_gpu_buf_slot {
     void *obj;
@@ -67,6 +72,15 @@ struct weft_gpu_read_slot {
     bool used, own; ///< own: `buf` belongs to the ring and is kept for the next readback
     weft_buf buf;   ///< a READBACK buffer
     uint64_t offset, size;
+};
+
+/// Uploads (stage.c). The lock is taken before the device's, by one thread from the beginning to the end of its upload.
+struct weft_gpu_stage {
+    pthread_mutex_t lock;
+    struct weft_workers *workers;
+    bool workers_made;
+    int threads; ///< for tests; 0: by the processors
+    weft_buf pieces[WEFT_GPU_PIECES];
 };
 
 /// What a timeout reports of a submit that does not finish.
@@ -155,6 +169,7 @@ struct weft_gpu {
     size_t cap_dispatches;
 
     struct weft_gpu_read_slot reads[WEFT_GPU_READBACKS];
+    struct weft_gpu_stage stage;
     uint32_t *fill_words;
 
     struct weft_gpu_row *rows;
@@ -171,7 +186,8 @@ bool weft_gpu_grow(weft_gpu *gpu, void **items, size_t *cap, size_t need, size_t
 weft_status weft_gpu_lost(weft_gpu *gpu);      ///< ERR_LOST with its reason if the device is gone, else WEFT_OK
 void weft_gpu_advance(weft_gpu *gpu);          ///< takes over what the device has finished; frees what waited
 weft_status weft_gpu_poll_once(weft_gpu *gpu); ///< without the lock: lets callbacks run, then advances
-void weft_gpu_backoff(double since);           ///< without the lock: yields, then sleeps ever longer
+/// Without the lock: yields as long as a transfer of `bytes` may take, then sleeps ever longer.
+void weft_gpu_backoff(const weft_gpu *gpu, double since, uint64_t bytes);
 /// To be called without the lock by a wait that began at `since` and has found its work unfinished. Returns WEFT_OK to
 /// go on, or the error to end with (CANCELLED, TIMEOUT).
 weft_status weft_gpu_check_timeout(weft_gpu *gpu, double since);
@@ -185,6 +201,18 @@ void weft_gpu_free_later(weft_gpu *gpu, void *obj, void (*free_obj)(void *, void
 struct weft_gpu_buf_slot *weft_gpu_buf(weft_gpu *gpu, weft_buf buf); ///< NULL: dead
 weft_status weft_gpu_buf_need(weft_gpu *gpu, weft_buf buf, const char *what, struct weft_gpu_buf_slot **out);
 weft_status weft_gpu_buf_range(const struct weft_gpu_buf_slot *b, const char *what, uint64_t offset, uint64_t size);
+/// Like buf_need and buf_range, for what is going to be written.
+weft_status weft_gpu_writable(weft_gpu *gpu, weft_buf buf, const char *what, uint64_t offset, uint64_t size,
+                              struct weft_gpu_buf_slot **out);
+/// Takes the lock itself: a write by the queue, in chunks.
+weft_status weft_gpu_write_queue(weft_gpu *gpu, weft_buf buf, uint64_t offset, const void *data, uint64_t size);
+/// Without the lock: the first *done items of an upload, through pieces. WEFT_OK with fewer than all: there are no
+/// pieces to be had, and the rest goes by the queue.
+weft_status weft_gpu_stage(weft_gpu *gpu, const struct weft_gpu_upload *upload, size_t *done);
+/// Copies memory of the host, with several threads where that pays; while these begin, the caller's goes through
+/// `meanwhile`, if it is not NULL.
+void weft_gpu_copy_host(weft_gpu *gpu, void *to, const void *from, uint64_t bytes, void (*meanwhile)(void *user),
+                        void *user);
 weft_status weft_gpu_buf_new(weft_gpu *gpu, enum weft_buf_purpose purpose, uint64_t size, enum weft_buf_usage usage,
                              const char *label, weft_buf *out);
 void weft_gpu_buf_drop(weft_gpu *gpu, weft_buf buf);

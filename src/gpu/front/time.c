@@ -159,10 +159,14 @@ bool weft_gpu_stall(weft_gpu *gpu, bool on) {
 // ---- waiting --------------------------------------------------------------------------------------------------------
 
 // A blocking wait of the implementation would block other threads' submits, so all waiting is polling. Sleeps are a
-// quarter of the time waited so far: short work is noticed soon, long work costs little.
-void weft_gpu_backoff(double since) {
+// quarter of the time waited so far: short work is noticed soon, long work costs little. The shortest sleep takes some
+// 70 us, as long as a copy of a few MiB, so what should end sooner is waited for without; but for a CPU driver, which
+// wants the processor itself.
+void weft_gpu_backoff(const weft_gpu *gpu, double since, uint64_t bytes) {
+    const double slow_bus = 4e9, start = 100e-6;
+    bool own = gpu->caps.kind == WEFT_GPU_DISCRETE || gpu->caps.kind == WEFT_GPU_INTEGRATED;
     double waited = weft_now() - since;
-    if (waited < 20e-6) sched_yield();
+    if (waited < (own ? start + (double)bytes / slow_bus : 20e-6)) sched_yield();
     else weft_sleep(waited < 80e-6 ? 20e-6 : waited < 800e-6 ? waited / 4 : 200e-6);
 }
 
@@ -178,7 +182,7 @@ weft_status weft_gpu_wait_tick(weft_gpu *gpu, uint64_t tick) {
         if (gpu->finished_tick >= tick) break;
         weft_gpu_unlock(gpu);
         weft_status ended = status == WEFT_ERR_LOST ? status : weft_gpu_check_timeout(gpu, since);
-        if (ended == WEFT_OK) weft_gpu_backoff(since);
+        if (ended == WEFT_OK) weft_gpu_backoff(gpu, since, 0);
         weft_gpu_lock(gpu);
         if (ended != WEFT_OK) return ended;
         if (status != WEFT_OK) result = status; // reported once the wait is over
@@ -206,7 +210,7 @@ weft_status weft_gpu_wait(weft_gpu *gpu, uint64_t serial, double seconds) {
             return weft_fail(WEFT_ERR_TIMEOUT, "submit %llu was not finished after %g s", (unsigned long long)serial,
                              seconds);
         WEFT_TRY(weft_gpu_check_timeout(gpu, since));
-        weft_gpu_backoff(since);
+        weft_gpu_backoff(gpu, since, 0);
     }
 }
 

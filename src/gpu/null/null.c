@@ -12,6 +12,7 @@ struct device {
 struct object {
     enum weft_gpu_map map;
     uint64_t map_tick;
+    uint8_t *memory; // of what is written mapped
 };
 
 static weft_status object_make(void **out) {
@@ -20,12 +21,23 @@ static weft_status object_make(void **out) {
     return o ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory");
 }
 
-static void object_free(void *dev, void *obj) { (void)dev, weft_free(obj); }
+static void object_free(void *dev, void *obj) {
+    (void)dev;
+    weft_free(((struct object *)obj)->memory);
+    weft_free(obj);
+}
+
 static void close_device(void *dev) { weft_free(dev); }
 
 static weft_status buf_make(void *dev, uint64_t size, enum weft_buf_usage usage, const char *label, void **out) {
-    (void)dev, (void)size, (void)usage, (void)label;
-    return object_make(out);
+    (void)dev, (void)label;
+    WEFT_TRY(object_make(out));
+    struct object *o = *out;
+    if (usage != WEFT_BUF_STAGING) return WEFT_OK;
+    o->memory = weft_alloc((size_t)size);
+    if (o->memory) return WEFT_OK;
+    weft_free(o);
+    return weft_fail(WEFT_ERR_NOMEM, "out of memory");
 }
 
 static weft_status buf_write(void *dev, void *buf, uint64_t offset, const void *data, uint64_t size) {
@@ -84,10 +96,9 @@ static enum weft_gpu_map map_state(void *dev, void *buf) {
 
 static void map_drop(void *dev, void *buf) { (void)dev, ((struct object *)buf)->map = WEFT_GPU_MAP_NONE; }
 
-static weft_status map_take(void *dev, void *buf, uint64_t offset, void *data, uint64_t size) {
-    (void)offset;
-    memset(data, 0, size);
-    map_drop(dev, buf);
+static weft_status map_view(void *dev, void *buf, void **out) {
+    (void)dev;
+    *out = ((struct object *)buf)->memory;
     return WEFT_OK;
 }
 
@@ -111,7 +122,7 @@ static const struct weft_gpu_backend null_backend = {
     .take_error = take_error,
     .map_start = map_start,
     .map_state = map_state,
-    .map_take = map_take,
+    .map_view = map_view,
     .map_drop = map_drop,
 };
 

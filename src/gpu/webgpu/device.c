@@ -130,7 +130,7 @@ static const struct weft_gpu_backend webgpu_backend = {
     .take_error = weft_webgpu_take_error,
     .map_start = weft_webgpu_map_start,
     .map_state = weft_webgpu_map_state,
-    .map_take = weft_webgpu_map_take,
+    .map_view = weft_webgpu_map_view,
     .map_drop = weft_webgpu_map_drop,
     .profile_take = weft_webgpu_profile_take,
 };

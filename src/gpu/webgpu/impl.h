@@ -14,7 +14,8 @@
     X(CreateInstance) X(InstanceAddRef) X(InstanceProcessEvents) X(InstanceRequestAdapter) X(InstanceRelease)          \
     X(AdapterGetInfo) X(AdapterInfoFreeMembers) X(AdapterGetLimits) X(AdapterHasFeature) X(AdapterRequestDevice)       \
     X(AdapterRelease) X(BindGroupRelease) X(BindGroupLayoutRelease)                                                    \
-    X(BufferDestroy) X(BufferGetConstMappedRange) X(BufferMapAsync) X(BufferUnmap) X(BufferRelease)                    \
+    X(BufferDestroy) X(BufferGetConstMappedRange) X(BufferGetMappedRange) X(BufferMapAsync) X(BufferUnmap)             \
+    X(BufferRelease)                                                                                                   \
     X(CommandBufferRelease) X(CommandEncoderBeginComputePass) X(CommandEncoderClearBuffer)                             \
     X(CommandEncoderCopyBufferToBuffer) X(CommandEncoderFinish) X(CommandEncoderResolveQuerySet)                       \
     X(CommandEncoderRelease) X(ComputePassEncoderDispatchWorkgroups) X(ComputePassEncoderEnd)                          \
@@ -95,6 +96,7 @@ weft_status weft_webgpu_device_open(struct weft_webgpu_adapter *a, const struct 
 struct weft_webgpu_buf {
     WGPUBuffer buffer;
     uint64_t size;
+    bool written;                 ///< mapped to write, not to read
     _Atomic uint64_t map;         ///< enum weft_gpu_map, and the number of the latest map above it (MAP_BITS)
     _Atomic int calls;            ///< map callbacks that are still to come, also for maps given up meanwhile
     struct weft_webgpu_buf *next; ///< among the orphans
@@ -155,7 +157,7 @@ weft_status weft_webgpu_group_make(void *dev, void *layout, const struct weft_gp
 void weft_webgpu_group_free(void *dev, void *group);
 weft_status weft_webgpu_map_start(void *dev, void *buf);
 enum weft_gpu_map weft_webgpu_map_state(void *dev, void *buf);
-weft_status weft_webgpu_map_take(void *dev, void *buf, uint64_t offset, void *data, uint64_t size);
+weft_status weft_webgpu_map_view(void *dev, void *buf, void **out);
 void weft_webgpu_map_drop(void *dev, void *buf);
 weft_status weft_webgpu_submit(void *dev, struct weft_gpu_work *work);
 const char *weft_webgpu_lost(void *dev);

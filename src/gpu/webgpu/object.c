@@ -11,6 +11,7 @@ static WGPUBufferUsage usage_of(enum weft_buf_usage usage) {
     switch (usage) {
     case WEFT_BUF_UNIFORM: return WGPUBufferUsage_Uniform | copies;
     case WEFT_BUF_READBACK: return WGPUBufferUsage_MapRead | WGPUBufferUsage_CopyDst;
+    case WEFT_BUF_STAGING: return WGPUBufferUsage_MapWrite | WGPUBufferUsage_CopySrc;
     case WEFT_BUF_INDIRECT: return WGPUBufferUsage_Indirect | WGPUBufferUsage_Storage | copies;
     default: return WGPUBufferUsage_Storage | copies;
     }
@@ -34,6 +35,7 @@ weft_status weft_webgpu_buf_make(void *dev, uint64_t size, enum weft_buf_usage u
     WGPUBufferDescriptor desc = {.label = weft_webgpu_view(label), .usage = usage_of(usage), .size = size};
     b->buffer = d->lib->DeviceCreateBuffer(d->device, &desc);
     b->size = size;
+    b->written = usage == WEFT_BUF_STAGING;
     weft_status status = weft_webgpu_capture_end(d, &capture, "no buffer");
     if (status == WEFT_OK && !b->buffer) status = weft_fail(WEFT_ERR_NOMEM, "the implementation gave no buffer");
     if (status != WEFT_OK) {
@@ -91,7 +93,7 @@ weft_status weft_webgpu_map_start(void *dev, void *buf) {
                                       .callback = on_mapped,
                                       .userdata1 = b,
                                       .userdata2 = (void *)(uintptr_t)number};
-    d->lib->BufferMapAsync(b->buffer, WGPUMapMode_Read, 0, (size_t)b->size, info);
+    d->lib->BufferMapAsync(b->buffer, b->written ? WGPUMapMode_Write : WGPUMapMode_Read, 0, (size_t)b->size, info);
     weft_status status = weft_webgpu_capture_end(d, &capture, "mapping");
     if (status != WEFT_OK) atomic_store(&b->map, above | WEFT_GPU_MAP_FAILED);
     return status;
@@ -112,14 +114,13 @@ void weft_webgpu_map_drop(void *dev, void *buf) {
     (void)weft_webgpu_capture_end(d, &capture, "unmapping");
 }
 
-weft_status weft_webgpu_map_take(void *dev, void *buf, uint64_t offset, void *data, uint64_t size) {
+weft_status weft_webgpu_map_view(void *dev, void *buf, void **out) {
     struct weft_webgpu_device *d = dev;
     struct weft_webgpu_buf *b = buf;
     // The whole range: its ends are aligned, which wgpu-native would answer with an abort otherwise.
-    const char *mapped = d->lib->BufferGetConstMappedRange(b->buffer, 0, (size_t)b->size);
-    if (mapped && size) memcpy(data, mapped + offset, (size_t)size);
-    weft_webgpu_map_drop(dev, buf);
-    return mapped ? WEFT_OK : weft_fail(WEFT_ERR_DEVICE, "the implementation gave no mapped range");
+    const void *read = b->written ? NULL : d->lib->BufferGetConstMappedRange(b->buffer, 0, (size_t)b->size);
+    *out = b->written ? d->lib->BufferGetMappedRange(b->buffer, 0, (size_t)b->size) : (void *)(uintptr_t)read;
+    return *out ? WEFT_OK : weft_fail(WEFT_ERR_DEVICE, "the implementation gave no mapped range");
 }
 
 // ---- layouts --------------------------------------------------------------------------------------------------------
