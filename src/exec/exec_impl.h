@@ -35,7 +35,8 @@ struct weft_shards {
 
 weft_buf weft_shards_buf(const struct weft_shards *s, uint32_t shard);
 void weft_shards_release(struct weft_shards *s);
-/// Makes the buffers of a plan's own shards and uploads weights from the source, a few MiB at a time.
+/// Makes the buffers of a plan's own shards and uploads weights from the source, one after the other, each by several
+/// threads.
 /// Takes params->source over, also on failure. The plan stays the caller's until `owns_plan` is set.
 weft_status weft_shards_create(weft_gpu *gpu, struct weft_plan *plan, struct weft_shards *parent,
                                const struct weft_program_params *params, struct weft_shards **out);

@@ -2,9 +2,10 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "exec/exec_impl.h"
+#include <assert.h>
 #include <string.h>
 
-#define CHUNK_BYTES (4u << 20)
+#define ITEM_BYTES (256u << 10) // of what a thread makes at a time
 
 weft_buf weft_shards_buf(const struct weft_shards *s, uint32_t shard) {
     while (s && shard < s->base) s = s->parent;
@@ -109,32 +110,63 @@ static uint64_t convert(weft_dtype dtype, const uint8_t *from, uint64_t n, void 
 static weft_status upload_bytes(weft_gpu *gpu, weft_buf buf, uint64_t offset, const uint8_t *from, uint64_t bytes) {
     uint64_t whole = bytes & ~(uint64_t)3;
     uint8_t last[4] = {0};
-    for (uint64_t at = 0; at < whole; at += CHUNK_BYTES)
-        WEFT_TRY(weft_buf_write(gpu, buf, offset + at, from + at, whole - at < CHUNK_BYTES ? whole - at : CHUNK_BYTES));
+    if (whole) WEFT_TRY(weft_buf_write(gpu, buf, offset, from, whole));
     if (bytes == whole) return WEFT_OK;
     memcpy(last, from + whole, bytes - whole);
     return weft_buf_write(gpu, buf, offset + whole, last, 4);
 }
 
+/// What the items of an upload are made of. Elements go in runs of ITEM_BYTES / 4, rows of a part in runs of `step`.
+struct making {
+    const struct weft_shards *shards;
+    const struct weft_plan_weight *w;
+    const struct weft_weight_part *part;
+    const struct file_bytes *file;
+    uint64_t step;
+};
+
+static uint64_t whole_words(uint64_t bytes) { return (bytes + 3) & ~(uint64_t)3; }
+
+/// The first element of a run, how many it has, and the bytes that an element takes.
+static uint64_t run_of_elements(const struct making *m, size_t i, uint64_t *n, uint64_t *size) {
+    uint64_t all = m->w->rows * m->w->k, at = (uint64_t)i * m->step;
+    *n = all - at < m->step ? all - at : m->step;
+    *size = m->w->from == WEFT_FROM_LEAF && m->w->dtype == WEFT_BOOL ? 1 : 4;
+    return at;
+}
+
+static void place_elements(void *user, size_t i, struct weft_buf_span spans[WEFT_UPLOAD_SPANS]) {
+    const struct making *m = user;
+    uint64_t n, size, at = run_of_elements(m, i, &n, &size);
+    spans[0] = (struct weft_buf_span){weft_shards_buf(m->shards, m->part->shard), m->part->offset + at * size,
+                                      whole_words(n * size)};
+}
+
+static void make_elements(void *user, size_t i, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]) {
+    const struct making *m = user;
+    const struct weft_plan_weight *w = m->w;
+    uint64_t n, size, at = run_of_elements(m, i, &n, &size), bytes = n * size;
+    if (w->from == WEFT_FROM_LEAF) convert(w->dtype, m->file->data + weft_dtype_bytes(w->dtype, at), n, scratch);
+    else weft_wpair_decode(&w->pair, m->file->data, m->file->scales, w->first + at, n, (float *)(void *)scratch);
+    memset(scratch + bytes, 0, whole_words(bytes) - bytes);
+    memcpy(to[0], scratch, whole_words(bytes));
+}
+
 static weft_status upload_elements(weft_gpu *gpu, const struct weft_shards *s, const struct weft_plan_weight *w,
                                    const struct file_bytes *file) {
     const struct weft_dtype_info *type = weft_dtype_info(w->dtype);
-    weft_buf buf = weft_shards_buf(s, w->parts[0].shard);
-    uint64_t n = w->rows * w->k, offset = w->parts[0].offset, most = CHUNK_BYTES / 4;
-    bool leaf = w->from == WEFT_FROM_LEAF;
-    if (!type->quantised && w->dtype != WEFT_BOOL && leaf)
-        return upload_bytes(gpu, buf, offset, file->data, weft_dtype_bytes(w->dtype, n));
-    uint8_t *chunk = weft_alloc((n < most ? n : most) * 4 + 1);
-    if (!chunk) return weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weight '%s'", weft_weight_name(w));
-    weft_status status = WEFT_OK;
-    for (uint64_t at = 0; at < n && status == WEFT_OK; at += most) {
-        uint64_t some = n - at < most ? n - at : most, bytes = some * 4;
-        if (leaf) bytes = convert(w->dtype, file->data + weft_dtype_bytes(w->dtype, at), some, chunk);
-        else weft_wpair_decode(&w->pair, file->data, file->scales, w->first + at, some, (float *)(void *)chunk);
-        status = upload_bytes(gpu, buf, offset + at * (bytes / some), chunk, bytes);
-    }
-    weft_free(chunk);
-    return status;
+    uint64_t n = w->rows * w->k;
+    if (!type->quantised && w->dtype != WEFT_BOOL && w->from == WEFT_FROM_LEAF)
+        return upload_bytes(gpu, weft_shards_buf(s, w->parts[0].shard), w->parts[0].offset, file->data,
+                            weft_dtype_bytes(w->dtype, n));
+    struct making m = {s, w, &w->parts[0], file, ITEM_BYTES / 4};
+    struct weft_gpu_upload upload = {.count = (size_t)((n + m.step - 1) / m.step),
+                                     .most = (n < m.step ? n : m.step) * 4,
+                                     .scratch = (n < m.step ? n : m.step) * 4 + 64,
+                                     .place = place_elements,
+                                     .make = make_elements,
+                                     .user = &m};
+    return weft_gpu_upload(gpu, &upload);
 }
 
 /// Rows from `row` on, in planes of zeros.
@@ -159,43 +191,72 @@ static void repack_rows(const struct weft_plan_weight *w, const struct file_byte
                           (float *)planes[WEFT_PLANE_Q] + r * padded);
 }
 
-static weft_status upload_part(weft_gpu *gpu, const struct weft_shards *s, const struct weft_plan_weight *w,
-                               const struct weft_weight_part *part, const struct file_bytes *file, uint8_t *staging,
-                               uint64_t chunk_rows) {
-    for (uint64_t row = 0; row < part->rows; row += chunk_rows) {
-        uint64_t rows = part->rows - row < chunk_rows ? part->rows - row : chunk_rows;
-        uint8_t *planes[WEFT_PLANE_COUNT] = {0}, *at = staging;
-        for (int p = 0; p < WEFT_PLANE_COUNT; p++) {
-            planes[p] = at;
-            at += (weft_weight_plane_bytes(w, p, rows) + 15) & ~(uint64_t)15;
-        }
-        memset(staging, 0, (size_t)(at - staging));
-        repack_rows(w, file, part->row0 + row, rows, planes);
-        for (int p = 0; p < WEFT_PLANE_COUNT; p++) {
-            uint64_t bytes = weft_weight_plane_bytes(w, p, rows);
-            if (bytes == 0) continue;
-            uint64_t offset = part->offset + part->plane[p] + weft_weight_plane_bytes(w, p, row);
-            WEFT_TRY(
-                weft_buf_write(gpu, weft_shards_buf(s, part->shard), offset, planes[p], (bytes + 3) & ~(uint64_t)3));
-        }
+static_assert((int)WEFT_PLANE_COUNT <= (int)WEFT_UPLOAD_SPANS, "each plane of an item is a span");
+
+/// The rows of a run, from the part's first on.
+static uint64_t run_of_rows(const struct making *m, size_t i, uint64_t *row) {
+    *row = (uint64_t)i * m->step;
+    return m->part->rows - *row < m->step ? m->part->rows - *row : m->step;
+}
+
+static void place_rows(void *user, size_t i, struct weft_buf_span spans[WEFT_UPLOAD_SPANS]) {
+    const struct making *m = user;
+    uint64_t row, rows = run_of_rows(m, i, &row);
+    for (int p = 0; p < WEFT_PLANE_COUNT; p++)
+        spans[p] = (struct weft_buf_span){weft_shards_buf(m->shards, m->part->shard),
+                                          m->part->offset + m->part->plane[p] + weft_weight_plane_bytes(m->w, p, row),
+                                          whole_words(weft_weight_plane_bytes(m->w, p, rows))};
+}
+
+/// Bytes of planes of so many rows, each from a multiple of 16 on.
+static uint64_t planes_bytes(const struct weft_plan_weight *w, uint64_t rows) {
+    uint64_t bytes = 0;
+    for (int p = 0; p < WEFT_PLANE_COUNT; p++) bytes += (weft_weight_plane_bytes(w, p, rows) + 15) & ~(uint64_t)15;
+    return bytes;
+}
+
+/// Repacking writes here and there, so it happens in memory that is near, and is copied in one go.
+static void make_rows(void *user, size_t i, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]) {
+    const struct making *m = user;
+    uint64_t row, rows = run_of_rows(m, i, &row);
+    uint8_t *planes[WEFT_PLANE_COUNT] = {0}, *at = scratch;
+    for (int p = 0; p < WEFT_PLANE_COUNT; p++) {
+        planes[p] = at;
+        at += (weft_weight_plane_bytes(m->w, p, rows) + 15) & ~(uint64_t)15;
     }
-    return WEFT_OK;
+    memset(scratch, 0, (size_t)(at - scratch));
+    repack_rows(m->w, m->file, m->part->row0 + row, rows, planes);
+    for (int p = 0; p < WEFT_PLANE_COUNT; p++)
+        memcpy(to[p], planes[p], whole_words(weft_weight_plane_bytes(m->w, p, rows)));
+}
+
+/// As few rows as begin every plane on a whole word. 256 do for each layout.
+static uint64_t rows_of_words(const struct weft_plan_weight *w) {
+    for (uint64_t rows = 1; rows < 256; rows *= 2) {
+        bool whole = true;
+        for (int p = 0; p < WEFT_PLANE_COUNT; p++) whole = whole && weft_weight_plane_bytes(w, p, rows) % 4 == 0;
+        if (whole) return rows;
+    }
+    return 256;
 }
 
 static weft_status upload_packed(weft_gpu *gpu, const struct weft_shards *s, const struct weft_plan_weight *w,
                                  const struct file_bytes *file) {
-    // Runs of 256 rows: every plane of a run starts on a whole word.
-    uint64_t per_256 = 64;
-    for (int p = 0; p < WEFT_PLANE_COUNT; p++) per_256 += weft_weight_plane_bytes(w, p, 256) + 16;
-    uint64_t chunk_rows = CHUNK_BYTES / per_256 * 256;
-    if (chunk_rows == 0) chunk_rows = 256;
-    uint8_t *staging = weft_alloc(chunk_rows / 256 * per_256);
-    if (!staging) return weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weight '%s'", weft_weight_name(w));
+    uint64_t least = rows_of_words(w), rows = ITEM_BYTES / (planes_bytes(w, least) + 1) * least;
     weft_status status = WEFT_OK;
-    for (uint32_t i = 0; i < w->n_parts && status == WEFT_OK; i++)
-        status = upload_part(gpu, s, w, &w->parts[i], file, staging, chunk_rows);
-    weft_free(staging);
-    return status;
+    if (rows < least) rows = least;
+    for (uint32_t i = 0; i < w->n_parts && status == WEFT_OK; i++) {
+        struct making m = {s, w, &w->parts[i], file, rows};
+        uint64_t most = planes_bytes(w, m.part->rows < rows ? m.part->rows : rows);
+        struct weft_gpu_upload upload = {.count = (size_t)((m.part->rows + rows - 1) / rows),
+                                         .most = most,
+                                         .scratch = (most + 63) & ~(uint64_t)63,
+                                         .place = place_rows,
+                                         .make = make_rows,
+                                         .user = &m};
+        status = weft_gpu_upload(gpu, &upload);
+    }
+    return weft_fail_in(status, "weight '%s'", weft_weight_name(w));
 }
 
 static weft_status upload(weft_gpu *gpu, const struct weft_plan *plan, const struct weft_shards *s,
