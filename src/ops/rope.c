@@ -2,9 +2,11 @@
 ///
 /// x[T, H, D], pos (u32, a scalar): row t stands at position pos + t. With n = n_rot channels rotating (0: all of D)
 /// and i = 0 .. n/2 - 1:
-///   angle = (pos + t) * freq_scale * base^(-2 i / n)
-///   (a, b) -> (a cos - b sin, a sin + b cos)
-/// a and b are channels i and i + n/2 ("neox") or 2i and 2i + 1 ("normal"); channels from n on are copied.
+///   angle = (pos + t) * freq_scale * base^(-2 i / n) / factors[i]
+///   (a, b) -> magnitude (a cos - b sin, a sin + b cos)
+/// a and b are channels i and i + n/2 ("neox") or 2i and 2i + 1 ("normal"); channels from n on are copied. factors is
+/// an optional f32 constant [n/2] of numbers other than 0, all 1 where it is left out: what stretches a model's context
+/// pair by pair is made from it and from magnitude.
 ///
 /// It has no kernel of its own: the region compiler folds it into what makes or takes its operand. The angle reaches
 /// the device as a phase of 32 bits, exact under wrap-around (weft_rope_table, plan/scalar/sincos_turns.wgsl).
@@ -20,13 +22,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BASE, N_ROT, PAIRING, FREQ_SCALE };
+enum { X, POS, FACTORS, INPUTS };
+enum { BASE, N_ROT, PAIRING, FREQ_SCALE, MAGNITUDE };
 enum { NEOX, NORMAL };
 
 static weft_status rope_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                               const struct weft_attr *attrs, struct weft_type *out) {
-    (void)n_in;
-    int64_t d;
+    int64_t d, pairs;
     if ((in[0].dtype != WEFT_F32 && in[0].dtype != WEFT_F16) || in[0].rank != 3)
         return weft_fail(WEFT_ERR_INVALID, "rope: x is %s; it takes f32 or f16 [tokens, heads, head size]",
                          weft_ops_type_text(g, &in[0]));
@@ -40,6 +42,10 @@ static weft_status rope_infer(struct weft_graph *g, const struct weft_type *in, 
         return weft_fail(WEFT_ERR_INVALID,
                          "rope: %lld rotated channels of %lld: the number must be even and at most the head size",
                          (long long)n, (long long)d);
+    if (n_in > FACTORS && (in[FACTORS].dtype != WEFT_F32 || in[FACTORS].rank != 1 ||
+                           !weft_dim_is_const(g->dims, in[FACTORS].dims[0], &pairs) || pairs != n / 2))
+        return weft_fail(WEFT_ERR_INVALID, "rope: factors are %s; it takes f32 [%lld], one for each pair of channels",
+                         weft_ops_type_text(g, &in[FACTORS]), (long long)(n / 2));
     out[0] = in[0];
     return WEFT_OK;
 }
@@ -51,15 +57,16 @@ static weft_status rope_eval(const struct weft_eval *e) {
     int64_t tokens = e->in[0].shape[0], heads = e->in[0].shape[1], d = e->in[0].shape[2];
     int64_t n = e->attrs[N_ROT].i ? e->attrs[N_ROT].i : d;
     bool neox = e->attrs[PAIRING].i == NEOX;
-    double pos = e->in[1].data[0], *y = e->out[0].data;
+    const double *factors = e->n_in > FACTORS ? e->in[FACTORS].data : NULL;
+    double pos = e->in[1].data[0], magnitude = e->attrs[MAGNITUDE].f, *y = e->out[0].data;
     memcpy(y, x, (size_t)(tokens * heads * d) * sizeof *y);
     for (int64_t row = 0; row < tokens * heads; row++) {
         for (int64_t i = 0; i < n / 2; i++) {
             double freq = e->attrs[FREQ_SCALE].f * pow(e->attrs[BASE].f, -2.0 * (double)i / (double)n);
-            double angle = (pos + (double)(row / heads)) * freq;
+            double angle = (pos + (double)(row / heads)) * (factors ? freq / factors[i] : freq);
             int64_t first = row * d + (neox ? i : 2 * i), second = row * d + (neox ? i + n / 2 : 2 * i + 1);
-            y[first] = x[first] * cos(angle) - x[second] * sin(angle);
-            y[second] = x[first] * sin(angle) + x[second] * cos(angle);
+            y[first] = magnitude * (x[first] * cos(angle) - x[second] * sin(angle));
+            y[second] = magnitude * (x[first] * sin(angle) + x[second] * cos(angle));
         }
     }
     weft_free(owned);
@@ -70,10 +77,11 @@ static weft_status rope_eval(const struct weft_eval *e) {
 
 enum { MOST_PAIRS = 1024 };
 
-void weft_rope_table(const struct weft_node *node, uint32_t *out, uint32_t n_pairs) {
+void weft_rope_table(const struct weft_node *node, const float *factors, uint32_t *out, uint32_t n_pairs) {
     long double base = node->attrs[BASE].f, scale = node->attrs[FREQ_SCALE].f, turn = 2 * acosl(-1.0L);
     for (uint32_t i = 0; i < n_pairs; i++) {
         long double turns = scale * powl(base, -(long double)i / n_pairs) / turn;
+        if (factors) turns /= factors[i];
         turns -= floorl(turns);
         out[i] = (uint32_t)(uint64_t)(turns * 4294967296.0L + 0.5L); // a whole turn wraps to 0
     }
@@ -108,6 +116,27 @@ static struct pair pair_of(struct weft_expr *e, uint32_t c, uint32_t n, bool neo
     return p;
 }
 
+/// The node's factors; NULL where it has none. Fails where they are no constant: the table is made before any weight is
+/// read.
+static const float *factors_of(struct weft_lower *l, const struct weft_node *n, uint32_t pairs) {
+    if (n->n_in <= FACTORS) return NULL;
+    const struct weft_value_info *info = weft_lv(l, n->in[FACTORS]);
+    const float *factors = info->kind == WEFT_VALUE_CONST ? info->data : NULL;
+    if (!factors) weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "rope takes its factors as a constant of the graph");
+    for (uint32_t i = 0; factors && i < pairs; i++) {
+        if (isfinite(factors[i]) && factors[i] != 0) continue;
+        weft_lower_fail(l, WEFT_ERR_INVALID, "factor %u of rope is %g; it takes finite numbers other than 0", i,
+                        (double)factors[i]);
+        return NULL;
+    }
+    return factors;
+}
+
+static uint32_t scaled(struct weft_expr *e, uint32_t y, double magnitude) {
+    if (magnitude == 1) return y;
+    return weft_x_call2(e, &fn_product, WEFT_X_F32, y, weft_x_f32(e, magnitude));
+}
+
 /// x[c] cos - x[mate] sin, or + in the second half of a pair. The angle is (pos + t) * step in turns as 32-bit fixed
 /// point, exact by wrap-around.
 static uint32_t rope_expr(struct weft_expr *e, const struct weft_node *n, uint32_t out, const struct weft_at *at) {
@@ -131,8 +160,10 @@ static uint32_t rope_expr(struct weft_expr *e, const struct weft_node *n, uint32
     else there.col = weft_x_add(e, weft_x_sub(e, at->col, c), p.mate); // the last axis runs along the column
     uint32_t a = weft_x_value(e, n->in[0], at), b = weft_x_value(e, n->in[0], &there);
     char name[64];
-    weft_rope_table(n, steps, rot / 2);
-    snprintf(name, sizeof name, "rope.%g.%u.%g", n->attrs[BASE].f, rot, n->attrs[FREQ_SCALE].f);
+    const float *factors = factors_of(l, n, rot / 2);
+    weft_rope_table(n, factors, steps, rot / 2);
+    snprintf(name, sizeof name, "rope.%g.%u.%g%s", n->attrs[BASE].f, rot, n->attrs[FREQ_SCALE].f,
+             factors ? ".factors" : "");
     uint32_t table = weft_x_table(e, name, steps, (uint64_t)rot / 2 * 4);
     uint32_t step = weft_x_load(e, table, WEFT_X_U32, p.number, WEFT_X_NONE);
     uint32_t phase = weft_x_mul(e, weft_x_add(e, weft_x_value(e, n->in[1], at), token), step);
@@ -141,20 +172,22 @@ static uint32_t rope_expr(struct weft_expr *e, const struct weft_node *n, uint32
     uint32_t signed_b = weft_x_select(e, p.second, b, weft_x_call1(e, &fn_negative, WEFT_X_F32, b));
     uint32_t turned = weft_x_call2(e, &fn_product, WEFT_X_F32, signed_b, weft_x_part(e, both, 0));
     uint32_t y = weft_x_call3(e, &fn_fused, WEFT_X_F32, a, weft_x_part(e, both, 1), turned);
+    y = scaled(e, y, n->attrs[MAGNITUDE].f);
     return inside == WEFT_X_NONE ? y : weft_x_select(e, inside, y, a);
 }
 
 const struct weft_op weft_op_rope = {
     .name = "rope",
-    .doc = "x, pos -> y: pairs of channels turned by an angle that grows with the position",
-    .n_in_min = 2,
-    .n_in_max = 2,
+    .doc = "x, pos[, factors] -> y: pairs of channels turned by an angle that grows with the position",
+    .n_in_min = POS + 1,
+    .n_in_max = INPUTS,
     .n_out = 1,
     .traits = WEFT_OP_ROWMAP,
     .attrs = {{.name = "base", .type = WEFT_ATTR_FLOAT, .dflt = 10000, .lo = 1, .hi = 1e12},
               {.name = "n_rot", .type = WEFT_ATTR_INT, .lo = 0, .hi = 1 << 20},
               {.name = "pairing", .type = WEFT_ATTR_ENUM, .choices = "neox|normal"},
-              {.name = "freq_scale", .type = WEFT_ATTR_FLOAT, .dflt = 1, .lo = -1e6, .hi = 1e6}},
+              {.name = "freq_scale", .type = WEFT_ATTR_FLOAT, .dflt = 1, .lo = -1e6, .hi = 1e6},
+              {.name = "magnitude", .type = WEFT_ATTR_FLOAT, .dflt = 1, .lo = -1e6, .hi = 1e6}},
     .infer = rope_infer,
     .eval = rope_eval,
     .expr = rope_expr,

@@ -177,6 +177,12 @@ static void blocks_are_no_inputs_or_outputs(void **state) {
          "must be weights or constants"},
         {"symbol T 1 3\nweight w f32 [2, T]\n%0 = neg %w\noutput %0 y\n", "axis 1 depends on symbols"},
         {"input x f32 [1, 2, 8]\ninput pos u32 []\n%0 = rope %x %pos\noutput %0 y\n", "pos must be a variable"},
+        {"var p u32 0 9\ninput x f32 [1, 2, 4]\nweight f f32 [2]\n%0 = rope %x %p %f\noutput %0 y\n",
+         "rope takes its factors as a constant"},
+        {"var p u32 0 9\ninput x f32 [1, 2, 4]\nconst %f f32 [2] 1 0\n%0 = rope %x %p %f\noutput %0 y\n",
+         "factor 1 of rope is 0"},
+        {"var p u32 0 9\ninput x f32 [1, 2, 4]\nconst %f f32 [2] nan 1\n%0 = rope %x %p %f\noutput %0 y\n",
+         "factor 0 of rope is nan"},
         {"state c dense f32 [4, 2]\ninput x f32 [1, 2]\nstate pos dense u32 []\n%0 = cache_append %c %x %pos\n",
          "pos must be a variable"},
     };

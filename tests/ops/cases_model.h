@@ -63,6 +63,14 @@ static const struct op_case movement_cases[] = {
      .runs = "pos=1000000 | pos=2000000000",
      .abs = 1.6,
      .graph = "var pos u32 0 4000000000\ninput x f32 [1, 1, 2]\n%0 = rope %x %pos\noutput %0 y\n"},
+    {.name = "rope with factors",
+     .runs = "T=1 pos=0 | T=7 pos=3 | T=2 pos=4000",
+     .levels = true,
+     .abs = 1e-5,
+     .graph = "symbol T 0 20\nvar pos u32 0 5000\ninput x f32 [T, 3, 8]\nconst %f f32 [4] 1 2.5 0.5 32\n"
+              "const %g f32 [2] 8 1\n%n = neg %x\n%0 = rope %n %pos %f {magnitude=1.25}\n"
+              "%1 = rope %n %pos %g {n_rot=4, pairing=normal, freq_scale=0.5, magnitude=0}\n"
+              "%2 = rope %n %pos\noutput %0 all\noutput %1 part\noutput %2 none\n"},
     {.name = "rope of a view, twice",
      .runs = "T=1 S=0 pos=7 | T=9 S=3 pos=1 | T=0 S=9 pos=0",
      .levels = true,

@@ -135,6 +135,22 @@ static void rope_copies_the_rest(void **state) {
     expect(&r, (double[]){cos(1) - 2 * sin(1), sin(1) + 2 * cos(1), 3, 4}, 4);
 }
 
+/// Each pair has a factor of its own, which divides its frequency; magnitude scales what turns and nothing else.
+static void rope_takes_factors(void **state) {
+    (void)state;
+    double x[] = {1, 2, 3, 4, 5, 6}, pos[] = {3}, want[6] = {0, 0, 0, 0, 5, 6};
+    struct run r = {.leaves = (struct leaf[]){{"x", x, NULL}, {"pos", pos, NULL}, {0}}};
+    run("input x f32 [1, 1, 6]\nvar pos u32 0 99\nconst %f f32 [2] 4 0.5\n"
+        "%1 = rope %x %pos %f {base=100, n_rot=4, magnitude=1.5}\noutput %1 y\n",
+        &r, 0);
+    for (int i = 0; i < 2; i++) {
+        double a = 3 * (i ? 0.1 / 0.5 : 1. / 4), p = x[i], q = x[i + 2];
+        want[i] = 1.5 * (p * cos(a) - q * sin(a));
+        want[i + 2] = 1.5 * (p * sin(a) + q * cos(a));
+    }
+    expect(&r, want, 6);
+}
+
 /// Position times step, wrapped, is the angle to within what the header promises.
 static double phase_error(const uint32_t *steps, uint32_t n, double base, double scale, uint32_t pos) {
     double worst = 0, turn = 2 * acos(-1);
@@ -154,13 +170,18 @@ static void rope_table_is_the_phase_a_position(void **state) {
     for (int b = 0; b < 3; b++)
         for (int s = 0; s < 4; s++) {
             struct weft_node node = {.attrs = {{.f = bases[b]}, {0}, {0}, {.f = scales[s]}}};
-            weft_rope_table(&node, steps, 128);
+            weft_rope_table(&node, NULL, steps, 128);
             for (int p = 0; p < 7; p++) {
                 double bound = positions[p] * (acos(-1) / 4294967296.0) + 1e-9;
                 assert_true(phase_error(steps, 128, bases[b], scales[s], positions[p]) <= bound);
             }
             assert_true(phase_error(steps, 128, bases[b], scales[s] * 1.001, 4097) > 1e-3); // negative control
         }
+    float eights[128];
+    struct weft_node node = {.attrs = {{.f = 10000}, {0}, {0}, {.f = 1}}};
+    for (int i = 0; i < 128; i++) eights[i] = 8;
+    weft_rope_table(&node, eights, steps, 128);
+    assert_true(phase_error(steps, 128, 10000, 0.125, 4097) <= 4097 * (acos(-1) / 4294967296.0) + 1e-9);
 }
 
 // ---- cache_append --------------------------------------------------------------------------------------------------
@@ -247,6 +268,11 @@ static void shapes_are_checked(void **state) {
     refused("input x f32 [1, 1, 4]\nvar p u32 0 9\n%1 = rope %x %p {n_rot=6}\noutput %1 y\n",
             "6 rotated channels of 4");
     refused("input x f32 [4]\nvar p u32 0 9\n%1 = rope %x %p\noutput %1 y\n", "x is f32[4]");
+    refused("input x f32 [1, 1, 6]\nvar p u32 0 9\nconst %f f32 [3] 1 2 3\n%1 = rope %x %p %f {n_rot=4}\n"
+            "output %1 y\n",
+            "factors are f32[3]; it takes f32 [2]");
+    refused("input x f32 [1, 1, 4]\nvar p u32 0 9\ninput f i32 [2]\n%1 = rope %x %p %f\noutput %1 y\n",
+            "factors are i32[2]");
     refused("state s ring f32 [4, 2]\nvar p u32 0 9\ninput x f32 [5, 2]\n%1 = cache_append %s %x %p\noutput %1 y\n",
             "may bring 5 rows");
     refused("state s ring f32 [4, 2]\nvar p u32 0 9\ninput x f32 [2, 3]\n%1 = cache_append %s %x %p\noutput %1 y\n",
@@ -267,6 +293,7 @@ int main(void) {
         cmocka_unit_test(gather_decodes_packed_rows),
         cmocka_unit_test(rope_turns_pairs),
         cmocka_unit_test(rope_copies_the_rest),
+        cmocka_unit_test(rope_takes_factors),
         cmocka_unit_test(rope_table_is_the_phase_a_position),
         cmocka_unit_test(cache_append_wraps),
         cmocka_unit_test(attention_weighs_values),
