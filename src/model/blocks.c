@@ -47,14 +47,60 @@ weft_value weft_block_weight(struct weft_model_build *m, const char *name, uint6
     return weft_block_tensor(m, full, rows, k);
 }
 
-weft_value weft_block_norm(struct weft_model_build *m, const char *name, weft_value x, uint64_t width) {
+bool weft_block_has(const struct weft_model_build *m, enum weft_family_part part, const char *name) {
+    const struct weft_family *f = m->config->family;
+    return (f->must & part) || ((f->may & part) && weft_gguf_find(m->file, name));
+}
+
+/// "NAME.bias" in the graph's arena.
+static const char *bias_of(struct weft_model_build *m, const char *name) {
+    const char *full = weft_arena_printf(&m->b.g->arena, "%s.bias", name);
+    if (!full && m->b.status == WEFT_OK) m->b.status = weft_fail(WEFT_ERR_NOMEM, "no memory for the model's graph");
+    return full ? full : "";
+}
+
+static weft_value rms_norm(struct weft_model_build *m, const char *name, weft_value x, uint64_t width) {
     weft_value in[] = {x, weft_block_weight(m, name, 0, width)};
     return weft_bn(&m->b, "rms_norm", name, in, 2, (struct weft_arg[]){{.name = "eps", .x = m->config->eps}}, 1);
+}
+
+weft_value weft_block_norm(struct weft_model_build *m, const char *name, weft_value x, uint64_t width) {
+    if (m->config->family->norm == WEFT_NORM_RMS) return rms_norm(m, name, x, width);
+    weft_value in[] = {x, weft_block_weight(m, name, 0, width), weft_block_tensor(m, bias_of(m, name), 0, width)};
+    return weft_bn(&m->b, "layer_norm", name, in, 3, (struct weft_arg[]){{.name = "eps", .x = m->config->eps}}, 1);
 }
 
 weft_value weft_block_linear(struct weft_model_build *m, const char *name, weft_value x, uint64_t n, uint64_t k) {
     weft_value in[] = {x, weft_block_weight(m, name, n, k)};
     return weft_bn(&m->b, "matmul", name, in, 2, NULL, 0);
+}
+
+/// A product of one layer, with the bias that the family's row lists for it. Its rows may be a run of a tensor that
+/// holds those of several.
+struct product {
+    const char *name; ///< without "blk.N."
+    uint64_t n, k;
+    enum weft_family_part bias;
+    const char *whole; ///< tensor that holds the rows; NULL: `name`
+    uint64_t first, of;
+};
+
+/// Elements of axis 0 from `first` on.
+static weft_value run_of(struct weft_model_build *m, const struct product *p, weft_value x) {
+    if (p->n == p->of) return x;
+    const struct weft_arg args[] = {{.name = "start", .d = constant(m, p->first)},
+                                    {.name = "len", .d = constant(m, p->n)}};
+    return weft_bn(&m->b, "slice", NULL, &x, 1, args, 2);
+}
+
+static weft_value product(struct weft_model_build *m, uint32_t layer, struct product p, weft_value x) {
+    if (!p.whole) p.whole = p.name, p.of = p.n;
+    const char *name = weft_block_name(m, layer, p.name), *whole = weft_block_name(m, layer, p.whole);
+    const char *bias = bias_of(m, whole);
+    weft_value in[] = {x, run_of(m, &p, weft_block_weight(m, whole, p.of, p.k))};
+    weft_value y = weft_bn(&m->b, "matmul", name, in, 2, NULL, 0);
+    if (!weft_block_has(m, p.bias, bias)) return y;
+    return weft_block_add(m, name, y, run_of(m, &p, weft_block_tensor(m, bias, 0, p.of)));
 }
 
 weft_value weft_block_add(struct weft_model_build *m, const char *name, weft_value x, weft_value y) {
@@ -85,22 +131,38 @@ weft_value weft_block_columns(struct weft_model_build *m, weft_value x, uint64_t
 static weft_value turn(struct weft_model_build *m, const struct weft_block_attention *a, const char *name,
                        weft_value x) {
     const struct weft_model_config *c = m->config;
+    const struct weft_family *f = c->family;
     const char *full = weft_block_name(m, a->layer, name), *norm = weft_arena_printf(&m->b.g->arena, "%s_norm", full);
     const char *tensor = norm ? weft_arena_printf(&m->b.g->arena, "%s.weight", norm) : NULL;
-    if (tensor && weft_gguf_find(m->file, tensor)) x = weft_block_norm(m, norm, x, c->head_dim);
+    if (tensor && weft_block_has(m, WEFT_PART_HEAD_NORMS, tensor)) x = rms_norm(m, norm, x, c->head_dim);
+    if (f->rope == WEFT_ROPE_NONE || (f->unturned_period && (a->layer + 1) % f->unturned_period == 0)) return x;
+    bool local = f->local_rope && c->local[a->layer], factors = !local && m->turn.factors != WEFT_NO_VALUE;
     const struct weft_arg args[] = {
-        {.name = "base", .x = a->rope_base},
+        {.name = "base", .x = local ? c->rope_base_local : c->rope_base},
         {.name = "n_rot", .x = c->rope_dim},
-        {.name = "freq_scale", .x = 1 / a->rope_factor},
+        {.name = "pairing", .x = f->rope == WEFT_ROPE_NORMAL},
+        {.name = "freq_scale", .x = local ? 1 : m->turn.freq_scale},
+        {.name = "magnitude", .x = local ? 1 : m->turn.magnitude},
     };
-    return weft_bn(&m->b, "rope", full, (weft_value[]){x, m->pos}, 2, args, 3);
+    return weft_bn(&m->b, "rope", full, (weft_value[]){x, m->pos, m->turn.factors}, factors ? 3 : 2, args, 5);
 }
 
-/// A projection of h as heads of `size`.
-static weft_value project(struct weft_model_build *m, const struct weft_block_attention *a, const char *name,
-                          weft_value h, uint32_t heads, uint64_t size) {
-    const char *full = weft_block_name(m, a->layer, name);
-    return weft_block_heads(m, weft_block_linear(m, full, h, heads * size, m->config->n_embd), heads, size);
+enum { Q, K, V };
+
+/// Queries, keys or values of h as heads.
+static weft_value project(struct weft_model_build *m, const struct weft_block_attention *a, int which, weft_value h) {
+    static const char *const names[] = {"attn_q", "attn_k", "attn_v"};
+    const struct weft_model_config *c = m->config;
+    uint64_t size = c->head_dim, keys = c->n_head_kv * size, queries = c->n_head * size * (a->gated ? 2 : 1);
+    uint32_t heads = which == Q ? c->n_head : c->n_head_kv;
+    struct product p = {.name = names[which], .n = which == Q ? queries : keys, .k = c->n_embd};
+    p.bias = WEFT_PART_QKV_BIAS;
+    if (c->family->fused_qkv) {
+        p.whole = "attn_qkv";
+        p.first = which == Q ? 0 : which == K ? queries : queries + keys;
+        p.of = queries + 2 * keys;
+    }
+    return weft_block_heads(m, product(m, a->layer, p, h), heads, p.n / heads);
 }
 
 /// A local layer keeps a ring of what the window of the run's first query still sees beside the run's own rows, which
@@ -119,7 +181,8 @@ static weft_value cache(struct weft_model_build *m, const struct weft_block_atte
     struct weft_graph *g = m->b.g;
     struct weft_type type = {.dtype = m->cache, .rank = 3};
     enum weft_state_kind kind;
-    type.dims[0] = constant(m, cache_rows(m, a->window, &kind));
+    uint32_t window = m->config->local[a->layer] ? m->config->window : 0;
+    type.dims[0] = constant(m, cache_rows(m, window, &kind));
     type.dims[1] = constant(m, m->config->n_head_kv);
     type.dims[2] = constant(m, m->config->head_dim);
     weft_value state = WEFT_NO_VALUE;
@@ -131,18 +194,17 @@ static weft_value cache(struct weft_model_build *m, const struct weft_block_atte
 weft_value weft_block_attention(struct weft_model_build *m, const struct weft_block_attention *a, weft_value h) {
     const struct weft_model_config *c = m->config;
     uint64_t width = (uint64_t)c->n_head * c->head_dim, size = c->head_dim;
-    weft_value q = project(m, a, "attn_q", h, c->n_head, a->gated ? 2 * size : size), gate = q;
+    weft_value q = project(m, a, Q, h), gate = q;
     if (a->gated) {
         gate = weft_block_columns(m, q, size, size);
         q = weft_block_columns(m, q, 0, size);
     }
     q = turn(m, a, "attn_q", q);
-    weft_value k = turn(m, a, "attn_k", project(m, a, "attn_k", h, c->n_head_kv, size));
-    weft_value v = project(m, a, "attn_v", h, c->n_head_kv, size);
+    weft_value k = turn(m, a, "attn_k", project(m, a, K, h)), v = project(m, a, V, h);
     weft_value in[] = {q, cache(m, a, "k", k), cache(m, a, "v", v), m->pos};
     const struct weft_arg args[] = {
-        {.name = "scale", .x = a->scale},
-        {.name = "window", .x = a->window},
+        {.name = "scale", .x = c->attn_scale},
+        {.name = "window", .x = c->local[a->layer] ? c->window : 0},
         {.name = "softcap", .x = c->attn_softcap},
         {.name = "reach", .d = m->reach},
     };
@@ -152,15 +214,25 @@ weft_value weft_block_attention(struct weft_model_build *m, const struct weft_bl
         o = weft_bn(&m->b, "mul", weft_block_name(m, a->layer, "attn_gated"), (weft_value[]){o, gate}, 2, NULL, 0);
     }
     o = weft_block_flat(m, o, width);
-    return weft_block_linear(m, weft_block_name(m, a->layer, "attn_output"), o, c->n_embd, width);
+    struct product p = {.name = "attn_output", .n = c->n_embd, .k = width, .bias = WEFT_PART_OUTPUT_BIAS};
+    return product(m, a->layer, p, o);
 }
 
-weft_value weft_block_ffn(struct weft_model_build *m, uint32_t layer, const char *act, weft_value h) {
+weft_value weft_block_ffn(struct weft_model_build *m, uint32_t layer, weft_value h) {
     const struct weft_model_config *c = m->config;
-    weft_value gate = weft_block_linear(m, weft_block_name(m, layer, "ffn_gate"), h, c->n_ff, c->n_embd);
-    weft_value up = weft_block_linear(m, weft_block_name(m, layer, "ffn_up"), h, c->n_ff, c->n_embd);
-    gate = weft_bn(&m->b, act, weft_block_name(m, layer, "ffn_act"), &gate, 1, NULL, 0);
-    weft_value product =
-        weft_bn(&m->b, "mul", weft_block_name(m, layer, "ffn_mul"), (weft_value[]){gate, up}, 2, NULL, 0);
-    return weft_block_linear(m, weft_block_name(m, layer, "ffn_down"), product, c->n_embd, c->n_ff);
+    const struct weft_family *f = c->family;
+    struct product up = {.name = "ffn_up", .n = c->n_ff, .k = c->n_embd, .bias = WEFT_PART_FFN_BIAS};
+    struct product gate = up, down = {.name = "ffn_down", .n = c->n_embd, .k = c->n_ff, .bias = WEFT_PART_FFN_BIAS};
+    gate.name = "ffn_gate";
+    if (f->fused_gate_up) {
+        up.whole = gate.whole = "ffn_up";
+        up.first = c->n_ff;
+        up.of = gate.of = 2 * (uint64_t)c->n_ff;
+    }
+    weft_value x = product(m, layer, f->plain_ffn ? up : gate, h);
+    weft_value y = f->plain_ffn ? WEFT_NO_VALUE : product(m, layer, up, h);
+    x = weft_bn(&m->b, f->act, weft_block_name(m, layer, "ffn_act"), &x, 1, NULL, 0);
+    if (!f->plain_ffn)
+        x = weft_bn(&m->b, "mul", weft_block_name(m, layer, "ffn_mul"), (weft_value[]){x, y}, 2, NULL, 0);
+    return product(m, layer, down, x);
 }

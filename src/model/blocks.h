@@ -16,7 +16,16 @@ struct weft_model_build {
     weft_value pos;      ///< variable: position of the run's first token
     uint32_t ctx, chunk; ///< most positions, most tokens a run
     weft_dtype cache;    ///< of keys and values: WEFT_F32 or WEFT_F16
+    /// How heads are turned beside their base (model/stretch.h).
+    struct weft_block_turn {
+        double freq_scale, magnitude;
+        weft_value factors; ///< WEFT_NO_VALUE: none
+    } turn;
 };
+
+/// Whether the model has the tensor of this whole name, as a part that the family's row lists. True of what it must
+/// have, so that whoever asks for it next reports what is missing.
+bool weft_block_has(const struct weft_model_build *m, enum weft_family_part part, const char *name);
 
 /// The tensor as a weight of the graph, [rows, k], or [k] with rows = 0; made once. `name` is without ".weight".
 /// Errors: NOT_FOUND, FORMAT (another shape; both are named), UNSUPPORTED (type).
@@ -25,10 +34,10 @@ weft_value weft_block_weight(struct weft_model_build *m, const char *name, uint6
 /// The same by the tensor's whole name.
 weft_value weft_block_tensor(struct weft_model_build *m, const char *name, uint64_t rows, uint64_t k);
 
-/// rms_norm over the last axis, of `width` elements, with the file's weight.
+/// The family's norm over the last axis, of `width` elements, with the file's weight (and bias).
 weft_value weft_block_norm(struct weft_model_build *m, const char *name, weft_value x, uint64_t width);
 
-/// x [..., k] times a weight of n rows: [..., n].
+/// x [..., k] times a weight of n rows: [..., n]. There is no bias.
 weft_value weft_block_linear(struct weft_model_build *m, const char *name, weft_value x, uint64_t n, uint64_t k);
 
 /// x [T, n] as [T, heads, n / heads], and back.
@@ -42,18 +51,18 @@ weft_value weft_block_columns(struct weft_model_build *m, weft_value x, uint64_t
 weft_value weft_block_add(struct weft_model_build *m, const char *name, weft_value x, weft_value y);
 
 /// Self-attention of one layer from its normed input h [T, n_embd] to the output projection [T, n_embd]: heads are
-/// normed (if the file has attn_q_norm), rotated, and keys and values go to the ring states "cache.N.k" and "cache.N.v"
-/// before they are read.
+/// normed, rotated, and keys and values go to the states "cache.N.k" and "cache.N.v" before they are read.
 struct weft_block_attention {
     uint32_t layer;
-    uint32_t window; ///< keys a query sees, its own included; 0: all
-    double rope_base, rope_factor, scale;
     bool gated; ///< attn_q gives each head a query and a gate behind it: sigmoid(gate) multiplies what it reads
 };
 weft_value weft_block_attention(struct weft_model_build *m, const struct weft_block_attention *a, weft_value h);
 
-/// Gated feed-forward of one layer: down(act(gate(h)) * up(h)). `act` is the operator's name.
-weft_value weft_block_ffn(struct weft_model_build *m, uint32_t layer, const char *act, weft_value h);
+/// Feed-forward of one layer: down(act(gate(h)) * up(h)), or down(act(up(h))).
+weft_value weft_block_ffn(struct weft_model_build *m, uint32_t layer, weft_value h);
+
+/// The layer of most families (model/family.h) from the residual x [T, n_embd] to the next one.
+weft_value weft_block_layer(struct weft_model_build *m, uint32_t i, weft_value x);
 
 /// "blk.N.name" in the graph's arena; "" once failed.
 const char *weft_block_name(struct weft_model_build *m, uint32_t layer, const char *name);

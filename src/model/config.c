@@ -46,6 +46,11 @@ static double number(struct reader *r, const char *name, double fallback) {
     return x;
 }
 
+/// The same, 0 included; an absent key gives the fallback.
+static double number_or(struct reader *r, const char *name, double fallback) {
+    return weft_gguf_has(r->file, key(r, name)) ? number(r, name, 0) : fallback;
+}
+
 /// A number that files write under one of two names. Where both are there, they must agree.
 static double either(struct reader *r, const char *name, const char *other, double fallback) {
     if (!weft_gguf_has(r->file, key(r, other))) return number(r, name, fallback);
@@ -66,8 +71,7 @@ static weft_status read_arch(const struct weft_gguf *file, char *out, size_t siz
     return WEFT_OK;
 }
 
-/// sliding_window_pattern is a period, whose last layer is global, or a flag a layer. 6 is what Gemma 3 files leave
-/// out.
+/// sliding_window_pattern is a period, whose last layer is global, or a flag a layer.
 static void read_pattern(struct reader *r, struct weft_model_config *c) {
     enum weft_gguf_type type = WEFT_GGUF_U32, element;
     uint64_t n;
@@ -85,7 +89,7 @@ static void read_pattern(struct reader *r, struct weft_model_config *c) {
         weft_free(flags);
         return;
     }
-    uint32_t period = count(r, name, 6, UINT32_MAX);
+    uint32_t period = count(r, name, c->family->local_period, UINT32_MAX);
     for (uint32_t i = 0; r->status == WEFT_OK && i < c->n_layer; i++) c->local[i] = i % period != period - 1;
 }
 
@@ -93,20 +97,55 @@ static bool is(struct weft_gguf_str s, const char *text) {
     return s.len == strlen(text) && memcmp(s.data, text, s.len) == 0;
 }
 
-static void read_scaling(struct reader *r, struct weft_model_config *c) {
+/// False where there is nothing to stretch.
+static bool read_stretch_kind(struct reader *r, enum weft_stretch_kind *out) {
+    static const char *const names[] = {"linear", "llama3", "yarn", "longrope"};
     struct weft_gguf_str type = {"linear", 6};
-    c->rope_factor = 1;
-    if (r->status != WEFT_OK) return;
+    if (r->status != WEFT_OK) return false;
     if (weft_gguf_has(r->file, key(r, "rope.scaling.type"))) r->status = weft_gguf_get_string(r->file, r->key, &type);
-    if (r->status != WEFT_OK || is(type, "none")) return;
-    if (!is(type, "linear")) {
-        r->status =
-            weft_fail(WEFT_ERR_UNSUPPORTED, "%s: key %s is \"%.*s\"; Weft scales rotary positions linearly only",
-                      weft_gguf_path(r->file), r->key, (int)(type.len < 40 ? type.len : 40), type.data);
-        return;
-    }
+    if (r->status != WEFT_OK || is(type, "none")) return false;
+    for (uint32_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (is(type, names[i])) return *out = (enum weft_stretch_kind)i, true;
+    r->status =
+        weft_fail(WEFT_ERR_UNSUPPORTED, "%s: key %s is \"%.*s\"; Weft knows none, linear, llama3, yarn and longrope",
+                  weft_gguf_path(r->file), r->key, (int)(type.len < 40 ? type.len : 40), type.data);
+    return false;
+}
+
+/// Where a file of lists does not say it, the magnitude follows from how far they stretch.
+static double lists_magnitude(const struct weft_model_config *c) {
+    double factor = c->stretch.factor > 1 ? c->stretch.factor : (double)c->ctx_train / c->stretch.original;
+    return factor > 1 && c->stretch.original > 1 ? sqrt(1 + log(factor) / log(c->stretch.original)) : 1;
+}
+
+static void read_stretch(struct reader *r, struct weft_model_config *c) {
+    struct weft_model_stretch *s = &c->stretch;
+    s->factor = s->magnitude = 1;
+    bool any = read_stretch_kind(r, &s->kind), yarn = s->kind == WEFT_STRETCH_YARN;
+    s->original = count(r, "rope.scaling.original_context_length", c->ctx_train, 1u << 30);
+    bool lists = ((c->family->may | c->family->must) & WEFT_PART_ROPE_LISTS) != 0;
+    if (r->status == WEFT_OK && any && s->kind == WEFT_STRETCH_LISTS && !lists)
+        r->status = weft_fail(WEFT_ERR_UNSUPPORTED, "%s: key %s.rope.scaling.type is longrope, which no file of %s has",
+                              weft_gguf_path(r->file), c->arch, c->family->models);
+    if (lists && weft_gguf_find(r->file, "rope_factors_long.weight")) // files name no kind
+        any = true, s->kind = WEFT_STRETCH_LISTS;
+    if (r->status != WEFT_OK || !any) return;
     double factor = either(r, "rope.scaling.factor", "rope.scale_linear", 0);
-    if (factor > 0) c->rope_factor = factor;
+    if (factor > 0) s->factor = factor;
+    s->magnitude = either(r, "rope.scaling.attn_factor", "rope.scaling.yarn_attn_factor",
+                          s->kind == WEFT_STRETCH_LISTS ? lists_magnitude(c) : 1);
+    s->low = yarn ? either(r, "rope.scaling.yarn_beta_slow", "rope.scaling.beta_slow", 1)
+                  : number(r, "rope.scaling.low_freq_factor", 1);
+    s->high = yarn ? either(r, "rope.scaling.yarn_beta_fast", "rope.scaling.beta_fast", 32)
+                   : number(r, "rope.scaling.high_freq_factor", 4);
+    s->extrapolate = number_or(r, "rope.scaling.extrapolation_factor", 1);
+    s->extrapolate = number_or(r, "rope.scaling.yarn_ext_factor", s->extrapolate);
+    if (r->status == WEFT_OK && s->high <= s->low)
+        r->status = weft_fail(WEFT_ERR_FORMAT, "%s: rotation is stretched between %g and %g; the first must be smaller",
+                              weft_gguf_path(r->file), s->low, s->high);
+    if (r->status == WEFT_OK && yarn && s->extrapolate > 1)
+        r->status = weft_fail(WEFT_ERR_FORMAT, "%s: key %s is %g; it must be 0 to 1", weft_gguf_path(r->file), r->key,
+                              s->extrapolate);
 }
 
 /// Keys "ssm.*" and the layers that are recurrent: all but each interval-th.
@@ -163,6 +202,15 @@ static weft_status read_vocabulary(const struct weft_gguf *file, struct weft_mod
     return WEFT_OK;
 }
 
+/// Key of the eps of norms, which each kind has under another name.
+static const char *eps_key(const struct weft_family *family) {
+    return family->norm == WEFT_NORM_LAYER ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon";
+}
+
+static double default_scale(const struct weft_model_config *c) {
+    return 1 / sqrt(c->n_layer == c->family->wide_layers ? (double)c->n_embd / c->n_head : c->head_dim);
+}
+
 static weft_status check_heads(const struct weft_gguf *file, const struct weft_model_config *c, uint32_t value_dim) {
     const char *path = weft_gguf_path(file);
     if (c->head_dim == 0) return weft_fail(WEFT_ERR_FORMAT, "%s: heads of no elements", path);
@@ -172,7 +220,7 @@ static weft_status check_heads(const struct weft_gguf *file, const struct weft_m
     if (value_dim != c->head_dim)
         return weft_fail(WEFT_ERR_UNSUPPORTED, "%s: keys of %u and values of %u elements a head; Weft has them equal",
                          path, c->head_dim, value_dim);
-    if (c->rope_dim > c->head_dim || c->rope_dim % 2)
+    if (c->family->rope != WEFT_ROPE_NONE && (c->rope_dim > c->head_dim || c->rope_dim % 2))
         return weft_fail(WEFT_ERR_FORMAT, "%s: %u of %u elements a head are rotated; it must be an even part", path,
                          c->rope_dim, c->head_dim);
     return WEFT_OK;
@@ -182,6 +230,7 @@ weft_status weft_model_config_read(const struct weft_gguf *file, struct weft_mod
     struct weft_model_config *c = out;
     *c = (struct weft_model_config){0};
     WEFT_TRY(read_arch(file, c->arch, sizeof c->arch));
+    WEFT_TRY(weft_family_find(file, c->arch, strlen(c->arch), &c->family));
     WEFT_TRY(weft_model_keys_check(file, c->arch));
     struct reader r = {.file = file, .arch = c->arch};
     c->ctx_train = count(&r, "context_length", -1, 1u << 30);
@@ -193,22 +242,23 @@ weft_status weft_model_config_read(const struct weft_gguf *file, struct weft_mod
     WEFT_TRY(r.status);
     c->head_dim = count(&r, "attention.key_length", c->n_embd / c->n_head, 1u << 16);
     uint32_t value_dim = count(&r, "attention.value_length", c->head_dim, 1u << 16);
-    c->eps = number(&r, "attention.layer_norm_rms_epsilon", NAN);
+    c->eps = number(&r, eps_key(c->family), NAN);
     c->window = count(&r, "attention.sliding_window", 0, 1u << 30);
+    if (!weft_gguf_has(file, key(&r, "attention.sliding_window"))) c->window = c->family->window;
     read_pattern(&r, c);
     c->rope_dim = count(&r, "rope.dimension_count", c->head_dim, 1u << 16);
     c->rope_base = either(&r, "rope.freq_base", "rope.global.freq_base", 10000);
     c->rope_base_local = either(&r, "rope.freq_base_swa", "rope.local.freq_base", 10000);
-    read_scaling(&r, c);
+    read_stretch(&r, c);
     read_recurrent(&r, c);
-    c->attn_softcap = number(&r, "attn_logit_softcapping", 0);
-    c->softcap = number(&r, "final_logit_softcapping", 0);
+    c->attn_softcap = number_or(&r, "attn_logit_softcapping", c->family->attn_softcap);
+    c->softcap = number_or(&r, "final_logit_softcapping", c->family->softcap);
     c->attn_scale = number(&r, "attention.scale", 0);
     read_local_shape(&r, c, value_dim);
     WEFT_TRY(r.status);
     WEFT_TRY(check_heads(file, c, value_dim));
     c->scale_given = c->attn_scale > 0;
-    if (!c->scale_given) c->attn_scale = 1 / sqrt(c->head_dim);
+    if (!c->scale_given) c->attn_scale = default_scale(c);
     return read_vocabulary(file, c);
 }
 

@@ -2,12 +2,28 @@
 #ifndef WEFT_MODEL_CONFIG_H
 #define WEFT_MODEL_CONFIG_H
 #include "ir/dtype.h"
-#include "model/gguf.h"
+#include "model/family.h"
 
 #define WEFT_MODEL_MAX_LAYERS 512
 
+/// How rotation is stretched to contexts beyond those that a model was first trained on (model/stretch.h).
+struct weft_model_stretch {
+    enum weft_stretch_kind {
+        WEFT_STRETCH_LINEAR, ///< frequencies are divided by `factor`
+        WEFT_STRETCH_LLAMA3, ///< low ones are, by wavelength
+        WEFT_STRETCH_YARN,   ///< likewise, by turns
+        WEFT_STRETCH_LISTS,  ///< a list for short contexts and one for long ones ("longrope")
+    } kind;
+    double factor;      ///< at least 0; 1: none
+    double magnitude;   ///< of turned heads: attn_factor
+    double low, high;   ///< LLAMA3: low_freq_factor, high_freq_factor. YARN: beta_slow, beta_fast
+    double extrapolate; ///< YARN: ext_factor, 0 to 1
+    uint32_t original;  ///< original_context_length
+};
+
 struct weft_model_config {
     char arch[32]; ///< general.architecture: "gemma3", "qwen35"
+    const struct weft_family *family;
     uint32_t ctx_train, n_embd, n_layer, n_ff;
     uint32_t n_head, n_head_kv, head_dim; ///< head_dim counts for keys and values alike
     uint32_t n_vocab;                     ///< rows of token_embd
@@ -16,10 +32,10 @@ struct weft_model_config {
     bool local[WEFT_MODEL_MAX_LAYERS]; ///< layer sees only the window
     uint32_t rope_dim;                 ///< elements of a head that are rotated
     double rope_base, rope_base_local; ///< of global and of local layers
-    double rope_factor;                ///< linear scaling: positions of global layers are divided by it; 1: none
-    double attn_scale;                 ///< factor of q.k
-    bool scale_given;                  ///< the file says it; else it follows from the head
-    double attn_softcap, softcap;      ///< of attention's scores and of the logits: c tanh(x / c); 0: none
+    struct weft_model_stretch stretch;
+    double attn_scale;                     ///< factor of q.k
+    bool scale_given;                      ///< the file says it; else it follows from the head
+    double attn_softcap, softcap;          ///< of attention's scores and of the logits: c tanh(x / c); 0: none
     bool recurrent[WEFT_MODEL_MAX_LAYERS]; ///< layer has a recurrent state in place of keys and values
     /// Of recurrent layers, all 0 where there are none: heads of keys (and queries) and of values, elements of a head
     /// of each, taps of the convolution in front of them.

@@ -1,34 +1,12 @@
 #include "model/decoder.h"
 
 #include "core/error.h"
-#include "core/str.h"
+#include "model/stretch.h"
 #include "ops/ops.h"
 #include "ops/sample.h"
 
 #include <math.h>
 #include <string.h>
-
-static const struct weft_decoder_family *const families[] = {&weft_gemma3_family, &weft_qwen35_family};
-
-weft_status weft_decoder_find(const struct weft_gguf *file, const char *name, size_t length,
-                              const struct weft_decoder_family **out) {
-    struct weft_str known = {0};
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
-        const char *arch = families[i]->architecture;
-        *out = families[i];
-        if (strlen(arch) == length && memcmp(arch, name, length) == 0) {
-            weft_str_free(&known);
-            return WEFT_OK;
-        }
-        weft_str_addf(&known, "%s%s", i ? ", " : "", arch);
-    }
-    *out = NULL;
-    weft_status status =
-        weft_fail(WEFT_ERR_UNSUPPORTED, "%s: Weft has no builder for the architecture '%.*s'; known: %s",
-                  weft_gguf_path(file), (int)(length < 64 ? length : 64), name, weft_str_get(&known));
-    weft_str_free(&known);
-    return status;
-}
 
 static weft_value slice(struct weft_model_build *m, const char *name, weft_value x, weft_dim start, weft_dim len) {
     const struct weft_arg args[] = {{.name = "start", .d = start}, {.name = "len", .d = len}};
@@ -44,7 +22,7 @@ static weft_value logits(struct weft_model_build *m, weft_value x, weft_dim rows
     const struct weft_model_config *c = m->config;
     x = slice(m, "last", x, weft_dim_sub(m->b.g->dims, m->tokens, rows), rows);
     x = weft_block_norm(m, "output_norm", x, c->n_embd);
-    const char *table = weft_gguf_find(m->file, "output.weight") ? "output" : "token_embd";
+    const char *table = weft_block_has(m, WEFT_PART_HEAD, "output.weight") ? "output" : "token_embd";
     weft_value in[] = {x, weft_block_weight(m, table, c->n_vocab, c->n_embd)};
     x = weft_bn(&m->b, "matmul", "output", in, 2, NULL, 0);
     if (c->softcap == 0) return x;
@@ -104,8 +82,16 @@ static weft_status check(const struct weft_model_config *c, const struct weft_de
     return WEFT_OK;
 }
 
-static void build(struct weft_model_build *m, const struct weft_decoder_family *family,
-                  const struct weft_decoder_params *p) {
+/// Embeddings of the run's tokens [T, n_embd].
+static weft_value embed(struct weft_model_build *m, weft_value ids) {
+    const struct weft_model_config *c = m->config;
+    weft_value in[] = {weft_block_weight(m, "token_embd", c->n_vocab, c->n_embd), ids};
+    double factor = c->family->scaled_embedding ? sqrt(c->n_embd) : 1;
+    const struct weft_arg scale = {.name = "scale", .x = (float)factor};
+    return weft_bn(&m->b, "gather", "token_embd", in, 2, &scale, 1);
+}
+
+static void build(struct weft_model_build *m, const struct weft_decoder_params *p) {
     const struct weft_model_config *c = m->config;
     struct weft_dims *dims = m->b.g->dims;
     m->reach = weft_dim_symbol(dims, "P", 1, p->ctx);
@@ -115,11 +101,9 @@ static void build(struct weft_model_build *m, const struct weft_decoder_family *
     m->pos = variable(m, "pos", p->ctx);
     weft_value tokens = state(m, "tokens", WEFT_I32, p->chunk);
     weft_value ids = slice(m, "ids", tokens, zero, m->tokens);
-    weft_value in[] = {weft_block_weight(m, "token_embd", c->n_vocab, c->n_embd), ids};
-    double factor = family->embedding_scale ? family->embedding_scale(c) : 1;
-    const struct weft_arg scale = {.name = "scale", .x = (float)factor};
-    weft_value x = weft_bn(&m->b, "gather", "token_embd", in, 2, &scale, 1);
-    for (uint32_t i = 0; i < c->n_layer; i++) x = family->layer(m, i, x);
+    weft_stretch_make(m);
+    weft_value x = embed(m, ids);
+    for (uint32_t i = 0; i < c->n_layer; i++) x = (c->family->layer ? c->family->layer : weft_block_layer)(m, i, x);
     x = logits(m, x, rows);
     weft_value pos =
         weft_bn(&m->b, "advance", "pos", &m->pos, 1, (struct weft_arg[]){{.name = "by", .d = m->tokens}}, 1);
@@ -137,11 +121,11 @@ static void build(struct weft_model_build *m, const struct weft_decoder_family *
 
 /// A tensor that no node reads would be a part of the model that is not computed, such as a bias. Parts for images,
 /// sounds and for guessing several tokens ahead stand beside the model and take no part in it.
-static weft_status check_used(const struct weft_gguf *file, const struct weft_graph *g) {
+static weft_status check_used(const struct weft_model_build *m) {
     static const char *const beside[] = {"v.", "mm.", "a.", "mtp."};
-    for (size_t i = 0; i < weft_gguf_tensor_count(file); i++) {
-        const char *name = weft_gguf_tensor_at(file, i)->name;
-        bool skip = weft_map_get(&g->names, name, strlen(name), NULL);
+    for (size_t i = 0; i < weft_gguf_tensor_count(m->file); i++) {
+        const char *name = weft_gguf_tensor_at(m->file, i)->name;
+        bool skip = weft_map_get(&m->b.g->names, name, strlen(name), NULL) || weft_stretch_reads(m, name);
         for (size_t k = 0; k < sizeof beside / sizeof *beside; k++)
             skip = skip || !strncmp(name, beside[k], strlen(beside[k]));
         if (!skip)
@@ -155,9 +139,7 @@ static weft_status check_used(const struct weft_gguf *file, const struct weft_gr
 
 weft_status weft_decoder_build(const struct weft_gguf *file, const struct weft_model_config *config,
                                const struct weft_decoder_params *params, struct weft_graph **out) {
-    const struct weft_decoder_family *family;
     *out = NULL;
-    WEFT_TRY(weft_decoder_find(file, config->arch, strlen(config->arch), &family));
     WEFT_TRY(check(config, params));
     struct weft_graph *g;
     WEFT_TRY(weft_graph_create(weft_ops(), &g));
@@ -170,8 +152,8 @@ weft_status weft_decoder_build(const struct weft_gguf *file, const struct weft_m
         .chunk = params->chunk,
         .cache = params->cache_f16 ? WEFT_F16 : WEFT_F32,
     };
-    build(&m, family, params);
-    if (m.b.status == WEFT_OK) m.b.status = check_used(file, g);
+    build(&m, params);
+    if (m.b.status == WEFT_OK) m.b.status = check_used(&m);
     if (m.b.status == WEFT_OK) m.b.status = weft_graph_verify(g);
     if (m.b.status != WEFT_OK) {
         weft_graph_destroy(g);

@@ -1,5 +1,5 @@
-/// Decoder-only language models as graphs: what all families have in common. A family (gemma3.c, qwen35.c) gives the
-/// layers; the table of families is in decoder.c.
+/// Decoder-only language models as graphs: what all families have in common. The family's row (model/family.h) says
+/// what the layers are.
 ///
 /// One run takes T tokens at positions pos .. pos+T-1 and gives logits of its last R. Symbols: T (1..chunk), R
 /// (0..chunk, at most T), P (1..ctx, at least pos + T: the host's bound of how far attention reaches). Variables: pos.
@@ -27,24 +27,8 @@ struct weft_decoder_params {
     bool sampling; ///< GENERATE: the full sampler; else the most likely token
 };
 
-/// A family of models, by the name of its GGUF architecture.
-struct weft_decoder_family {
-    const char *architecture;
-    /// Keys that change meaning and that this family reads beside those of all (model/keys.c), without prefix; NULL at
-    /// the end.
-    const char *const *honours;
-    double (*embedding_scale)(const struct weft_model_config *config); ///< NULL: 1
-    /// Layer i from the residual x [T, n_embd] to the next one.
-    weft_value (*layer)(struct weft_model_build *m, uint32_t i, weft_value x);
-};
-extern const struct weft_decoder_family weft_gemma3_family, weft_qwen35_family;
-
-/// The family of an architecture's name (not ended by NUL). Errors: UNSUPPORTED names it and those that are known.
-weft_status weft_decoder_find(const struct weft_gguf *file, const char *name, size_t length,
-                              const struct weft_decoder_family **out);
-
-/// The graph of the family that config->arch names. Errors: INVALID (params), UNSUPPORTED (no such family), and those
-/// of weft_block_weight. On failure *out is NULL.
+/// The graph of a file. Errors: INVALID (params), UNSUPPORTED (a tensor that nothing computes), and those of
+/// weft_block_weight. On failure *out is NULL.
 weft_status weft_decoder_build(const struct weft_gguf *file, const struct weft_model_config *config,
                                const struct weft_decoder_params *params, struct weft_graph **out);
 #endif

@@ -1,7 +1,7 @@
 #include "model/keys.h"
 
 #include "core/error.h"
-#include "model/decoder.h"
+#include "model/family.h"
 
 #include <math.h>
 #include <string.h>
@@ -9,13 +9,16 @@
 enum use {
     HONOURED,  ///< config.c or tokenizer/source_gguf.c reads it
     DESCRIBES, ///< changes nothing of a text model's logits
-    NEEDS,     ///< refused unless it has the neutral value, or the family honours it
+    NEEDS,     ///< refused unless it has the neutral value
+    // the same, but honoured by families that have what it is about
+    WINDOWS,
+    RECURRENT,
 };
 
 struct row {
     const char *name; ///< behind the prefix; one that ends in '.' stands for all that begin so
     enum use use;
-    double neutral; ///< of NEEDS: a number, or 0 and 1 of a bool; NAN: none
+    double neutral; ///< of NEEDS and the rest: a number, or 0 and 1 of a bool; NAN: none
 };
 
 static const struct row model_rows[] = {
@@ -40,22 +43,32 @@ static const struct row model_rows[] = {
     {"rope.scaling.type", HONOURED, 0},
     {"rope.scaling.factor", HONOURED, 0},
     {"rope.scale_linear", HONOURED, 0}, // the older name of the factor
+    {"rope.scaling.attn_factor", HONOURED, 0},
+    {"rope.scaling.yarn_attn_factor", HONOURED, 0}, // another name of the same, as are the next
+    {"rope.scaling.original_context_length", HONOURED, 0},
+    {"rope.scaling.low_freq_factor", HONOURED, 0},
+    {"rope.scaling.high_freq_factor", HONOURED, 0},
+    {"rope.scaling.extrapolation_factor", HONOURED, 0},
+    {"rope.scaling.yarn_ext_factor", HONOURED, 0},
+    {"rope.scaling.beta_fast", HONOURED, 0},
+    {"rope.scaling.yarn_beta_fast", HONOURED, 0},
+    {"rope.scaling.beta_slow", HONOURED, 0},
+    {"rope.scaling.yarn_beta_slow", HONOURED, 0},
 
-    // honoured by some families, which list them
-    {"attention.sliding_window", NEEDS, 0},
+    // honoured by families that have what they are about
+    {"attention.sliding_window", WINDOWS, 0},
     {"attention.sliding_window_pattern", DESCRIBES, 0}, // says nothing without a window
     {"rope.freq_base_swa", DESCRIBES, 0},
     {"rope.local.freq_base", DESCRIBES, 0},
-    {"ssm.conv_kernel", NEEDS, 0},
-    {"ssm.inner_size", NEEDS, 0},
-    {"ssm.state_size", NEEDS, 0},
-    {"ssm.time_step_rank", NEEDS, 0},
-    {"ssm.group_count", NEEDS, 0},
-    {"full_attention_interval", NEEDS, 1},
+    {"ssm.conv_kernel", RECURRENT, 0},
+    {"ssm.inner_size", RECURRENT, 0},
+    {"ssm.state_size", RECURRENT, 0},
+    {"ssm.time_step_rank", RECURRENT, 0},
+    {"ssm.group_count", RECURRENT, 0},
+    {"full_attention_interval", RECURRENT, 1},
 
-    {"rope.scaling.attn_factor", NEEDS, 1},
-    {"rope.scaling.yarn_attn_factor", NEEDS, 1},
     {"rope.scaling.alpha", NEEDS, 0},
+    {"rope.scaling.yarn_log_multiplier", NEEDS, 0},
     {"rope.freq_scale", NEEDS, 1},
     {"rope.freq_scale_swa", NEEDS, 1},
     {"attention.causal", NEEDS, 1},
@@ -125,15 +138,7 @@ static const struct row model_rows[] = {
     {"rope.mrope_section", DESCRIBES, 0},
     {"rope.mrope_interleaved", DESCRIBES, 0},
     {"mrope_sections", DESCRIBES, 0},
-    {"rope.scaling.original_context_length", DESCRIBES, 0}, // of scalings that read_scaling refuses
     {"rope.scaling.finetuned", DESCRIBES, 0},
-    {"rope.scaling.extrapolation_factor", DESCRIBES, 0},
-    {"rope.scaling.beta_fast", DESCRIBES, 0},
-    {"rope.scaling.beta_slow", DESCRIBES, 0},
-    {"rope.scaling.yarn_log_multiplier", DESCRIBES, 0},
-    {"rope.scaling.yarn_ext_factor", DESCRIBES, 0},
-    {"rope.scaling.yarn_beta_fast", DESCRIBES, 0},
-    {"rope.scaling.yarn_beta_slow", DESCRIBES, 0},
     {"expert_weights_scale", DESCRIBES, 0}, // without experts
     {"expert_weights_norm", DESCRIBES, 0},
     {"expert_gating_func", DESCRIBES, 0},
@@ -212,9 +217,15 @@ static bool look_up(const char *arch, const char *key, const char **name, const 
     return true;
 }
 
-static bool honours(const struct weft_decoder_family *family, const char *name) {
-    for (size_t i = 0; family->honours[i]; i++)
-        if (!strcmp(family->honours[i], name)) return true;
+/// Whether a key may have another value than its neutral one.
+static bool honours(const struct weft_family *family, enum use use) {
+    switch (use) {
+    case HONOURED:
+    case DESCRIBES: return true;
+    case NEEDS: return false;
+    case WINDOWS: return family->local_period != 0;
+    case RECURRENT: return family->recurrent;
+    }
     return false;
 }
 
@@ -267,21 +278,21 @@ static weft_status check_general(const struct weft_gguf *file) {
 }
 
 weft_status weft_model_keys_check(const struct weft_gguf *file, const char *arch) {
-    const struct weft_decoder_family *family;
-    WEFT_TRY(weft_decoder_find(file, arch, strlen(arch), &family));
+    const struct weft_family *family;
+    WEFT_TRY(weft_family_find(file, arch, strlen(arch), &family));
     WEFT_TRY(check_general(file));
     for (size_t i = 0; i < weft_gguf_key_count(file); i++) {
         const char *key = weft_gguf_key_at(file, i), *name;
         const struct row *row;
-        if (!look_up(arch, key, &name, &row) || !row || row->use != NEEDS || honours(family, name)) continue;
+        if (!look_up(arch, key, &name, &row) || !row || honours(family, row->use)) continue;
         if (!equals(file, key, row->neutral)) return refuse(file, i, row);
     }
     return WEFT_OK;
 }
 
 const char *weft_model_keys_arch(const struct weft_gguf *file, const char *arch) {
-    const struct weft_decoder_family *family;
-    return weft_decoder_find(file, arch, strlen(arch), &family) == WEFT_OK ? family->architecture : NULL;
+    const struct weft_family *family;
+    return weft_family_find(file, arch, strlen(arch), &family) == WEFT_OK ? family->architecture : NULL;
 }
 
 bool weft_model_key_unknown(const char *arch, const char *key) {

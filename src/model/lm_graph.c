@@ -5,9 +5,9 @@
 
 weft_status weft_lm_check_family(const struct weft_gguf *file) {
     struct weft_gguf_str name;
-    const struct weft_decoder_family *family;
+    const struct weft_family *family;
     WEFT_TRY(weft_gguf_get_string(file, "general.architecture", &name));
-    return weft_decoder_find(file, name.data, name.len, &family);
+    return weft_family_find(file, name.data, name.len, &family);
 }
 
 /// Scoring holds `chunk` rows of logits, which are long.

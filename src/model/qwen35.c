@@ -10,7 +10,7 @@
 /// -exp(A_log).
 ///
 /// Yang et al., "Gated Delta Networks: Improving Mamba2 with Delta Rule", 2024.
-#include "model/decoder.h"
+#include "model/blocks.h"
 
 static weft_value op(struct weft_model_build *m, const char *name, uint32_t layer, const char *node, weft_value x) {
     return weft_bn(&m->b, name, weft_block_name(m, layer, node), &x, 1, NULL, 0);
@@ -79,24 +79,13 @@ static weft_value recurrent(struct weft_model_build *m, uint32_t layer, weft_val
     return weft_block_linear(m, weft_block_name(m, layer, "ssm_out"), o, c->n_embd, values);
 }
 
-static weft_value layer(struct weft_model_build *m, uint32_t i, weft_value x) {
+weft_value weft_qwen35_layer(struct weft_model_build *m, uint32_t i, weft_value x) {
     const struct weft_model_config *c = m->config;
-    const struct weft_block_attention a = {
-        .layer = i, .scale = c->attn_scale, .rope_base = c->rope_base, .rope_factor = c->rope_factor, .gated = true};
     weft_value h = weft_block_norm(m, weft_block_name(m, i, "attn_norm"), x, c->n_embd);
+    const struct weft_block_attention a = {.layer = i, .gated = true};
     h = c->recurrent[i] ? recurrent(m, i, h) : weft_block_attention(m, &a, h);
     x = weft_block_add(m, weft_block_name(m, i, "attn_residual"), x, h);
     h = weft_block_norm(m, weft_block_name(m, i, "post_attention_norm"), x, c->n_embd);
-    h = weft_block_ffn(m, i, "silu", h);
+    h = weft_block_ffn(m, i, h);
     return weft_block_add(m, weft_block_name(m, i, "ffn_residual"), x, h);
 }
-
-static const char *const honours[] = {"ssm.conv_kernel",
-                                      "ssm.inner_size",
-                                      "ssm.state_size",
-                                      "ssm.time_step_rank",
-                                      "ssm.group_count",
-                                      "full_attention_interval",
-                                      NULL};
-
-const struct weft_decoder_family weft_qwen35_family = {.architecture = "qwen35", .honours = honours, .layer = layer};

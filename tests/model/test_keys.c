@@ -103,13 +103,13 @@ static void older_names_count(void **state) {
     twice[1].x = 2;
     o = open_with(twice, 2, NULL);
     assert_int_equal(o.status, WEFT_OK);
-    assert_true(o.config.rope_factor == 2);
+    assert_true(o.config.stretch.factor == 2);
     close_it(&o);
     o = open_with((struct weft_tiny_key[]){TEXT("rope.scaling.type", "none"), F32("rope.scale_linear", 4)}, 2, NULL);
-    assert_true(o.status == WEFT_OK && o.config.rope_factor == 1);
+    assert_true(o.status == WEFT_OK && o.config.stretch.factor == 1);
     close_it(&o);
     o = open_with((struct weft_tiny_key[]){F32("rope.scaling.factor", 0)}, 1, NULL);
-    assert_true(o.status == WEFT_OK && o.config.rope_factor == 1);
+    assert_true(o.status == WEFT_OK && o.config.stretch.factor == 1);
     close_it(&o);
 }
 
@@ -121,6 +121,9 @@ static void scale_and_softcap_count(void **state) {
     logits(&scale, 1, scaled);
     logits(&cap, 1, capped);
     assert_true(apart(plain, scaled) > 1e-3 && apart(plain, capped) > 1e-3 && apart(scaled, capped) > 1e-3);
+    static const struct weft_tiny_key magnitude = F32("rope.scaling.attn_factor", 1.25);
+    logits(&magnitude, 1, scaled);
+    assert_true(apart(plain, scaled) > 1e-3);
     struct opened o = open_with(&scale, 1, NULL);
     assert_true(o.config.scale_given && fabs(o.config.attn_scale - 0.3) < 1e-7);
     close_it(&o);
@@ -129,7 +132,7 @@ static void scale_and_softcap_count(void **state) {
 static void refused_by_name(void **state) {
     (void)state;
     static const struct weft_tiny_key cases[] = {
-        F32("rope.scaling.attn_factor", 1.25),
+        F32("rope.scaling.yarn_log_multiplier", 0.1),
         F32("rope.scaling.alpha", 1000),
         F32("rope.freq_scale", 0.5),
         TEXT("rope.scaling.type", "longrope"),

@@ -1,0 +1,76 @@
+#include "model/family.h"
+
+#include "core/error.h"
+#include "core/str.h"
+
+#include <string.h>
+
+// Facts of the GGUF format (names, order of rows, defaults that files rely on) beside the models' papers.
+static const struct weft_family rows[] = {
+    {
+        .architecture = "llama",
+        .models = "Llama 2 and 3, Mistral 7B, SmolLM 1 and 2, and all that have their layers",
+        .may = WEFT_PART_QKV_BIAS | WEFT_PART_OUTPUT_BIAS | WEFT_PART_FFN_BIAS | WEFT_PART_HEAD | WEFT_PART_ROPE_FREQS |
+               WEFT_PART_ROPE_LISTS,
+        .act = "silu",
+        .rope = WEFT_ROPE_NORMAL,
+        .local_period = WEFT_EVERY_LAYER,
+    },
+    {
+        .architecture = "qwen2",
+        .models = "Qwen 1.5 to 2.5",
+        .must = WEFT_PART_QKV_BIAS,
+        .may = WEFT_PART_HEAD,
+        .act = "silu",
+        .rope = WEFT_ROPE_NEOX,
+    },
+    {
+        .architecture = "qwen3",
+        .models = "Qwen 3",
+        .must = WEFT_PART_HEAD_NORMS,
+        .may = WEFT_PART_HEAD | WEFT_PART_QKV_BIAS,
+        .act = "silu",
+        .rope = WEFT_ROPE_NEOX,
+    },
+    {
+        .architecture = "gemma3",
+        .models = "Gemma 3",
+        .may = WEFT_PART_HEAD_NORMS | WEFT_PART_HEAD,
+        .norms_after = true,
+        .act = "gelu_tanh",
+        .rope = WEFT_ROPE_NEOX,
+        .scaled_embedding = true,
+        .local_period = 6,
+        .local_rope = true,
+        .wide_layers = 62, // 27B
+    },
+    {
+        .architecture = "qwen35",
+        .models = "Qwen 3.5",
+        .may = WEFT_PART_HEAD_NORMS | WEFT_PART_HEAD,
+        .act = "silu",
+        .rope = WEFT_ROPE_NEOX,
+        .recurrent = true,
+        .layer = weft_qwen35_layer,
+    },
+};
+
+const struct weft_family *weft_family_at(size_t i) { return i < sizeof rows / sizeof *rows ? &rows[i] : NULL; }
+
+weft_status weft_family_find(const struct weft_gguf *file, const char *name, size_t length,
+                             const struct weft_family **out) {
+    struct weft_str known = {0};
+    for (size_t i = 0; (*out = weft_family_at(i)); i++) {
+        const char *arch = (*out)->architecture;
+        if (strlen(arch) == length && memcmp(arch, name, length) == 0) {
+            weft_str_free(&known);
+            return WEFT_OK;
+        }
+        weft_str_addf(&known, "%s%s", i ? ", " : "", arch);
+    }
+    weft_status status =
+        weft_fail(WEFT_ERR_UNSUPPORTED, "%s: Weft has no builder for the architecture '%.*s'; known: %s",
+                  weft_gguf_path(file), (int)(length < 64 ? length : 64), name, weft_str_get(&known));
+    weft_str_free(&known);
+    return status;
+}
