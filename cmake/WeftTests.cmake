@@ -129,14 +129,19 @@ endfunction()
 # Models of random weights, which a script writes: models/NAME.gguf in the build folder.
 function(weft_test_models)
     find_package(Python3 COMPONENTS Interpreter REQUIRED)
-    set(script "${CMAKE_CURRENT_SOURCE_DIR}/scripts/make_hybrid.py")
+    set(scripts "${CMAKE_CURRENT_SOURCE_DIR}/scripts")
     set(folder "${CMAKE_CURRENT_BINARY_DIR}/models")
     add_custom_command(OUTPUT "${folder}/hybrid.gguf" "${folder}/hybrid-golden.gguf"
         COMMAND "${CMAKE_COMMAND}" -E make_directory "${folder}"
-        COMMAND "${Python3_EXECUTABLE}" "${script}" "${folder}/hybrid.gguf"
-        COMMAND "${Python3_EXECUTABLE}" "${script}" "${folder}/hybrid-golden.gguf" --layers 4
-        DEPENDS "${script}" VERBATIM)
-    add_custom_target(weft_test_models ALL DEPENDS "${folder}/hybrid.gguf" "${folder}/hybrid-golden.gguf")
+        COMMAND "${Python3_EXECUTABLE}" -B "${scripts}/make_hybrid.py" "${folder}/hybrid.gguf"
+        COMMAND "${Python3_EXECUTABLE}" -B "${scripts}/make_hybrid.py" "${folder}/hybrid-golden.gguf" --layers 4
+        DEPENDS "${scripts}/make_hybrid.py" "${scripts}/gguf_writer.py" VERBATIM)
+    add_custom_command(OUTPUT "${folder}/families.stamp"
+        COMMAND "${Python3_EXECUTABLE}" -B "${scripts}/make_family.py" "${folder}"
+        COMMAND "${CMAKE_COMMAND}" -E touch "${folder}/families.stamp"
+        DEPENDS "${scripts}/make_family.py" "${scripts}/gguf_writer.py" VERBATIM)
+    add_custom_target(weft_test_models ALL DEPENDS "${folder}/hybrid.gguf" "${folder}/hybrid-golden.gguf"
+        "${folder}/families.stamp")
 endfunction()
 
 # The corpora of fuzz/corpus go through their targets; the graphs of examples and golden plans are inputs too. In the

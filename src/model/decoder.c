@@ -1,5 +1,6 @@
 #include "model/decoder.h"
 
+#include "core/alloc.h"
 #include "core/error.h"
 #include "model/stretch.h"
 #include "ops/ops.h"
@@ -82,13 +83,30 @@ static weft_status check(const struct weft_model_config *c, const struct weft_de
     return WEFT_OK;
 }
 
+/// Rows of position_embd at the run's positions [T, n_embd].
+static weft_value positions(struct weft_model_build *m) {
+    const struct weft_model_config *c = m->config;
+    struct weft_type type = {.dtype = WEFT_U32, .rank = 1, .dims = {weft_dim_const(m->b.g->dims, m->chunk)}};
+    weft_value all = WEFT_NO_VALUE;
+    uint32_t *counts = weft_alloc(m->chunk * sizeof *counts);
+    if (!counts && m->b.status == WEFT_OK) m->b.status = weft_fail(WEFT_ERR_NOMEM, "no memory for the model's graph");
+    for (uint32_t i = 0; counts && i < m->chunk; i++) counts[i] = i;
+    if (m->b.status == WEFT_OK) m->b.status = weft_graph_const(m->b.g, type, counts, m->chunk * sizeof *counts, &all);
+    weft_free(counts);
+    weft_value here = slice(m, "positions", all, weft_dim_const(m->b.g->dims, 0), m->tokens);
+    here = weft_block_add(m, "positions", here, m->pos);
+    weft_value in[] = {weft_block_weight(m, "position_embd", c->ctx_train, c->n_embd), here};
+    return weft_bn(&m->b, "gather", "position_embd", in, 2, NULL, 0);
+}
+
 /// Embeddings of the run's tokens [T, n_embd].
 static weft_value embed(struct weft_model_build *m, weft_value ids) {
     const struct weft_model_config *c = m->config;
     weft_value in[] = {weft_block_weight(m, "token_embd", c->n_vocab, c->n_embd), ids};
     double factor = c->family->scaled_embedding ? sqrt(c->n_embd) : 1;
     const struct weft_arg scale = {.name = "scale", .x = (float)factor};
-    return weft_bn(&m->b, "gather", "token_embd", in, 2, &scale, 1);
+    weft_value x = weft_bn(&m->b, "gather", "token_embd", in, 2, &scale, 1);
+    return c->family->learned_positions ? weft_block_add(m, "embedded", x, positions(m)) : x;
 }
 
 static void build(struct weft_model_build *m, const struct weft_decoder_params *p) {
