@@ -158,6 +158,8 @@ static const struct model models[] = {
      .head = WEFT_LM_NLL,
      .ways = {"gpu", "gpu no_fuse=1"},
      .tiny = {.seed = 3, .n_layer = 1, .ctx = MODEL_CTX, .k_types = true}},
+    {.name = "model-phi3", .file = "models/phi3-lists.gguf", .head = WEFT_LM_LOGITS, .ways = {"gpu"}},
+    {.name = "model-gpt2", .file = "models/gpt2.gguf", .head = WEFT_LM_LOGITS, .ways = {"gpu"}},
     {.name = "model-hybrid", .file = "models/hybrid-golden.gguf", .head = WEFT_LM_LOGITS, .ways = {"gpu", "cpu"}},
 };
 
