@@ -197,6 +197,10 @@ function(weft_tests)
     add_executable(weft_operators "${CMAKE_CURRENT_SOURCE_DIR}/scripts/operators.c")
     weft_compile_options(weft_operators)
     target_link_libraries(weft_operators PRIVATE weft_static)
+    # Writes docs/models.md and the list in README.md, for scripts/families.sh.
+    add_executable(weft_families "${CMAKE_CURRENT_SOURCE_DIR}/scripts/families.c")
+    weft_compile_options(weft_families)
+    target_link_libraries(weft_families PRIVATE weft_static)
     # Renders chat templates for scripts/check_templates.py.
     add_executable(weft_render_template "${CMAKE_CURRENT_SOURCE_DIR}/scripts/render_template.c")
     weft_compile_options(weft_render_template)

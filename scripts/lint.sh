@@ -13,6 +13,7 @@
 #   abi       programs compiled for the last release of this version still work (scripts/check_abi.py)
 #   readme    the C example of the README is the file that it says
 #   operators docs/operators.md and the list in README.md are what the operators' rows say
+#   families  docs/models.md and the list in README.md are what the families' rows say
 #   unicode   the tables of src/core/unicode_*.c are what scripts/unicode.py writes
 #   plans     the plans in docs/ are those that `weft inspect` prints
 #   mutants   each entry of tests/mutants.txt still suits the sources and names tests that there are
@@ -122,6 +123,7 @@ check_contracts() { scripts/check_contracts.sh || fail "contracts: see above"; }
 check_readme() { scripts/check_readme.sh || fail "readme: see above"; }
 
 check_operators() { scripts/operators.sh || fail "operators: see above"; }
+check_families() { scripts/families.sh || fail "families: see above"; }
 
 check_unicode() { scripts/unicode.py || fail "unicode: see above"; }
 
@@ -144,8 +146,8 @@ check_tidy() {
     files | grep '^src/.*\.c$' | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p "$build" 2>/dev/null
 }
 
-checks=(text format includes names profile output circles headers symbols abi readme contracts operators unicode plans
-    mutants tidy)
+checks=(text format includes names profile output circles headers symbols abi readme contracts operators families
+    unicode plans mutants tidy)
 [ $# -gt 0 ] || set -- "${checks[@]}"
 for check in "$@"; do
     case " ${checks[*]} " in

@@ -9,7 +9,7 @@
 static const struct weft_family rows[] = {
     {
         .architecture = "llama",
-        .models = "Llama 2 and 3, Mistral 7B, SmolLM 1 and 2, and all that have their layers",
+        .models = "Llama 2 and 3, Mistral, SmolLM 1 and 2",
         .may = WEFT_PART_QKV_BIAS | WEFT_PART_OUTPUT_BIAS | WEFT_PART_FFN_BIAS | WEFT_PART_HEAD | WEFT_PART_ROPE_FREQS |
                WEFT_PART_ROPE_LISTS,
         .act = "silu",

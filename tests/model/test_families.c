@@ -116,8 +116,8 @@ static void missing_tensors_are_named(void **state) {
     for (uint32_t i = 0; i < FAMILY_MODELS; i++) {
         const struct family_model *f = &family_models[i];
         struct weft_test_model m;
+        if (f->ctx != FAMILY_CTX) continue; // a model once
         struct damaged d = read_file(f->name);
-        if (f->ctx != FAMILY_CTX) continue;
         family_open(f, &m);
         for (size_t k = 0; k < weft_gguf_tensor_count(m.file); k++) {
             const char *name = weft_gguf_tensor_at(m.file, k)->name;
@@ -141,11 +141,120 @@ static void missing_tensors_are_named(void **state) {
     assert_true(missing > 300 && spare > 20);
 }
 
+/// A key's value, four bytes behind its name and type.
+static void set(struct damaged *d, const char *key, const void *value) {
+    char *at = memmem(d->data, d->size, key, strlen(key));
+    if (!at) fail_msg("no %s in the file", key);
+    memcpy(at + strlen(key) + 4, value, 4);
+}
+
+static void hostile_keys_are_named(void **state) {
+    (void)state;
+    // A key (or a tensor) of a model, and what stands in its place: another name, a count, or a number.
+    static const struct {
+        const char *model, *key, *other;
+        uint32_t count;
+        float number;
+        weft_status status;
+        const char *said;
+    } cases[] = {
+        // eps has the name that the kind of norm gives it
+        {"gpt2", "gpt2.attention.layer_norm_epsilon", "gpt2.attention.layer_norm_epsilom", 0, 0, WEFT_ERR_NOT_FOUND,
+         "gpt2.attention.layer_norm_epsilon"},
+        {"llama", "attention.layer_norm_rms_epsilon", "attention.layer_norm_rms_epsilom", 0, 0, WEFT_ERR_NOT_FOUND,
+         "layer_norm_rms_epsilon"},
+        // rows of learned positions are the context
+        {"gpt2", "gpt2.context_length", NULL, 64, 0, WEFT_ERR_FORMAT, "tensor position_embd.weight is 48 x 128"},
+        // fused tensors hold what the keys make of them
+        {"phi3", "phi3.feed_forward_length", NULL, 81, 0, WEFT_ERR_FORMAT, "blk.0.ffn_up.weight is 48 x 160"},
+        {"phi3", "phi3.attention.head_count_kv", NULL, 1, 0, WEFT_ERR_FORMAT, "blk.0.attn_qkv.weight"},
+        {"qwen2", "qwen2.attention.head_count_kv", NULL, 4, 0, WEFT_ERR_FORMAT, "blk.0.attn_k.weight"},
+        // ways to stretch rotation
+        {"qwen2-yarn", "qwen2.rope.scaling.factor", NULL, 0, -2, WEFT_ERR_FORMAT, "rope.scaling.factor is -2"},
+        {"qwen2-yarn", "original_context_length", NULL, 0, 0, WEFT_ERR_FORMAT, "original_context_length is 0"},
+        {"llama-keys", "rope.scaling.low_freq_factor", NULL, 0, 4, WEFT_ERR_FORMAT, "between 4 and 4"},
+        {"llama-keys", "rope.scaling.high_freq_factor", NULL, 0, NAN, WEFT_ERR_FORMAT, "high_freq_factor is nan"},
+        {"llama-freqs", "llama.rope.dimension_count", NULL, 10, 0, WEFT_ERR_FORMAT, "rope_freqs.weight has 6 elements"},
+        {"phi3-lists", "phi3.rope.dimension_count", NULL, 12, 0, WEFT_ERR_FORMAT, "rope_factors_long.weight"},
+        {"phi3-lists", "phi3.rope.scaling.attn_factor", NULL, 0, 0, WEFT_ERR_FORMAT, "attn_factor is 0"},
+        {"llama", "llama.rope.dimension_count", NULL, 7, 0, WEFT_ERR_FORMAT, "7 of 12 elements"},
+        {"llama", "llama.rope.freq_base", NULL, 0, INFINITY, WEFT_ERR_FORMAT, "freq_base is inf"},
+        {"gemma2", "gemma2.attn_logit_softcapping", NULL, 0, -1, WEFT_ERR_FORMAT, "softcapping is -1"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct damaged d = read_file(cases[i].model);
+        if (cases[i].other) change(&d, cases[i].key, cases[i].other);
+        else set(&d, cases[i].key, cases[i].count ? (const void *)&cases[i].count : &cases[i].number);
+        weft_status status = build(&d, FAMILY_CTX / 2);
+        if (status != cases[i].status || !strstr(weft_error_message(), cases[i].said))
+            fail_msg("%s with another %s: %s, %s", cases[i].model, cases[i].key, weft_status_name(status),
+                     weft_error_message());
+        weft_free(d.data);
+    }
+}
+
+/// What files of Gemma 2 leave out, and the scale of its largest model.
+static void files_may_leave_out(void **state) {
+    (void)state;
+    struct weft_model_config c;
+    struct damaged d = read_file("gemma2");
+    const uint32_t layers = 46;
+    change(&d, "gemma2.attn_logit_softcapping", "gemma2.attn_logit_softcappinG");
+    change(&d, "gemma2.final_logit_softcapping", "gemma2.final_logit_softcappinG");
+    change(&d, "gemma2.attention.sliding_window", "gemma2.attention.sliding_windoW");
+    must(weft_gguf_open_memory(d.data, d.size, "changed", &d.file));
+    must(weft_model_config_read(d.file, &c));
+    assert_true(c.attn_softcap == 50 && c.softcap == 30 && c.window == 4096);
+    assert_true(c.local[0] && !c.local[1] && c.local[2] && !c.local[3]);
+    assert_true(c.attn_scale == 0.25); // heads of 16
+    weft_gguf_close(d.file);
+    set(&d, "gemma2.block_count", &layers);
+    must(weft_gguf_open_memory(d.data, d.size, "changed", &d.file));
+    must(weft_model_config_read(d.file, &c));
+    assert_true(fabs(c.attn_scale - 1 / sqrt(48 / 4.)) < 1e-12);
+    weft_gguf_close(d.file);
+    weft_free(d.data);
+}
+
+/// A key that one family honours is refused in a file of another: here Gemma 3's window, by a name of equal length.
+static void windows_are_of_families(void **state) {
+    (void)state;
+    struct damaged d = {0};
+    struct weft_model_config config;
+    d.data = weft_tiny_gemma3_make(&(struct weft_tiny_gemma3){.plain = true}, &d.size);
+    assert_non_null(d.data);
+    for (char *at; (at = memmem(d.data, d.size, "gemma3", 6));) memcpy(at, "qwen35", 6);
+    must(weft_gguf_open_memory(d.data, d.size, "renamed", &d.file));
+    assert_int_equal(weft_model_config_read(d.file, &config), WEFT_ERR_UNSUPPORTED);
+    if (!strstr(weft_error_message(), "qwen35.attention.sliding_window is 8")) fail_msg("%s", weft_error_message());
+    weft_gguf_close(d.file);
+    weft_free(d.data);
+}
+
+/// A list's numbers divide frequencies, so each is a positive number.
+static void hostile_lists_are_named(void **state) {
+    (void)state;
+    static const float bad[] = {0, -1, NAN, INFINITY};
+    static const char *const models[] = {"llama-freqs", "phi3-lists"}, *const names[] = {"rope_freqs.weight",
+                                                                                         "rope_factors_long.weight"};
+    for (int i = 0; i < 8; i++) {
+        struct damaged d = read_file(models[i / 4]);
+        must(weft_gguf_open_memory(d.data, d.size, "damaged", &d.file));
+        const struct weft_gguf_tensor *t = weft_gguf_find(d.file, names[i / 4]);
+        memcpy(d.data + ((const char *)t->data - d.data) + sizeof(float), &bad[i % 4], sizeof(float));
+        weft_gguf_close(d.file);
+        assert_int_equal(build(&d, FAMILY_CTX), WEFT_ERR_FORMAT);
+        if (!strstr(weft_error_message(), "element 1 of tensor rope_f")) fail_msg("%s", weft_error_message());
+        weft_free(d.data);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(logits_are_the_oracles),
-        cmocka_unit_test(oracles_tell_models_apart),
-        cmocka_unit_test(missing_tensors_are_named),
+        cmocka_unit_test(logits_are_the_oracles),    cmocka_unit_test(oracles_tell_models_apart),
+        cmocka_unit_test(missing_tensors_are_named), cmocka_unit_test(hostile_keys_are_named),
+        cmocka_unit_test(hostile_lists_are_named),   cmocka_unit_test(windows_are_of_families),
+        cmocka_unit_test(files_may_leave_out),
     };
     return cmocka_run_group_tests_name("model/families", tests, NULL, NULL);
 }
