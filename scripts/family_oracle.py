@@ -29,7 +29,8 @@ def ids(n):
 
 
 def tensors(path):
-    return {t.name: torch.tensor(t.data.copy()) for t in gguf.GGUFReader(path).tensors}
+    dequantised = gguf.quants.dequantize
+    return {t.name: torch.tensor(dequantised(t.data, t.tensor_type)) for t in gguf.GGUFReader(path).tensors}
 
 
 def pairs_apart(x, m, heads):

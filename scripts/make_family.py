@@ -31,6 +31,7 @@ MODELS = {
     "phi3": dict(arch="phi3", head=True, fused=True, window=11),
     "phi3-lists": dict(arch="phi3", fused=True, rotated=8, base=1000.0,
                        lists=dict(short=[1.0, 1.1, 1.3, 1.2], long=[1.0, 2.5, 4.5, 7.0])),
+    "phi3-q8": dict(arch="phi3", head=True, fused=True, quantised=True, embd=64, head_dim=16, ff=96, layers=2),
     "smollm3": dict(arch="smollm3", pairing="normal", layers=5, base=1e6, eps=1e-6),
     "gpt2": dict(arch="gpt2", norm="layer", positions=True, gate=False, fused=True, kv=4,
                  biases="qkv output ffn"),
@@ -42,7 +43,7 @@ class Model:
         self.embd, self.heads, self.kv, self.head_dim, self.ff, self.layers = 48, 4, 2, 12, 80, 3
         self.base, self.eps, self.original = 10000.0, 1e-5, 32
         self.norm, self.positions, self.gate, self.fused = "rms", False, True, False
-        self.head = self.head_norms = self.after = self.shifted = False
+        self.head = self.head_norms = self.after = self.shifted = self.quantised = False
         self.biases, self.window, self.local_base, self.rotated = "", 0, 0.0, 0
         self.linear = self.yarn = 0.0
         self.llama3, self.freqs, self.lists = None, True, None
@@ -144,7 +145,7 @@ def layer(w, m, at):
 
 def write(name, path):
     m = Model(name)
-    w = Writer(1, True)
+    w = Writer(1, not m.quantised)
     keys(w, m)
     tokenizer(w, VOCAB)
     w.matrix("token_embd.weight", m.embd, VOCAB)

@@ -37,7 +37,8 @@ static const struct family_model family_models[] = {
     {"gemma3", "gemma3", FAMILY_CTX, FAMILY_TOKENS},
     {"phi3", "phi3", FAMILY_CTX, FAMILY_TOKENS},
     {"phi3-lists", "phi3-lists", FAMILY_CTX, FAMILY_TOKENS},
-    {"phi3-lists", "phi3-lists.short", 32, 24}, // a context no longer than the original takes the other list
+    {"phi3-lists", "phi3-lists.short", 32, 24},        // a context no longer than the original takes the other list
+    {"phi3-q8", "phi3-q8", FAMILY_CTX, FAMILY_TOKENS}, // runs of rows of quantised tensors
     {"smollm3", "smollm3", FAMILY_CTX, FAMILY_TOKENS},
     {"gpt2", "gpt2", FAMILY_CTX, FAMILY_TOKENS},
 };
