@@ -177,6 +177,7 @@ function(weft_tests)
         weft_compile_options(weft_test_support)
         target_include_directories(weft_test_support PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/tests")
         target_link_libraries(weft_test_support PUBLIC weft_app PkgConfig::cmocka)
+        add_dependencies(weft_test_support weft_test_models) # whatever single test is built
     endif()
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}/tests"
         "${CMAKE_CURRENT_SOURCE_DIR}/tests/test_*.c")

@@ -132,8 +132,8 @@ static void read_stretch(struct reader *r, struct weft_model_config *c) {
     if (r->status != WEFT_OK || !any) return;
     double factor = either(r, "rope.scaling.factor", "rope.scale_linear", 0);
     if (factor > 0) s->factor = factor;
-    s->magnitude = either(r, "rope.scaling.attn_factor", "rope.scaling.yarn_attn_factor",
-                          s->kind == WEFT_STRETCH_LISTS ? lists_magnitude(c) : 1);
+    s->magnitude = number(r, "rope.scaling.attn_factor", s->kind == WEFT_STRETCH_LISTS ? lists_magnitude(c) : 1) *
+                   number(r, "rope.scaling.yarn_attn_factor", 1);
     s->low = yarn ? either(r, "rope.scaling.yarn_beta_slow", "rope.scaling.beta_slow", 1)
                   : number(r, "rope.scaling.low_freq_factor", 1);
     s->high = yarn ? either(r, "rope.scaling.yarn_beta_fast", "rope.scaling.beta_fast", 32)

@@ -6,12 +6,13 @@
 #include <string.h>
 
 // Facts of the GGUF format (names, order of rows, defaults that files rely on) beside the models' papers.
+#define STRETCHED (WEFT_PART_ROPE_FREQS | WEFT_PART_ROPE_LISTS)
+
 static const struct weft_family rows[] = {
     {
         .architecture = "llama",
         .models = "Llama 2 and 3, Mistral, SmolLM 1 and 2",
-        .may = WEFT_PART_QKV_BIAS | WEFT_PART_OUTPUT_BIAS | WEFT_PART_FFN_BIAS | WEFT_PART_HEAD | WEFT_PART_ROPE_FREQS |
-               WEFT_PART_ROPE_LISTS,
+        .may = WEFT_PART_QKV_BIAS | WEFT_PART_OUTPUT_BIAS | WEFT_PART_FFN_BIAS | WEFT_PART_HEAD | STRETCHED,
         .act = "silu",
         .rope = WEFT_ROPE_NORMAL,
         .local_period = WEFT_EVERY_LAYER,
@@ -20,30 +21,33 @@ static const struct weft_family rows[] = {
         .architecture = "qwen2",
         .models = "Qwen 1.5 to 2.5",
         .must = WEFT_PART_QKV_BIAS,
-        .may = WEFT_PART_HEAD,
+        .may = WEFT_PART_HEAD | STRETCHED,
         .act = "silu",
         .rope = WEFT_ROPE_NEOX,
+        .local_period = WEFT_EVERY_LAYER,
     },
     {
         .architecture = "qwen3",
         .models = "Qwen 3",
         .must = WEFT_PART_HEAD_NORMS,
-        .may = WEFT_PART_HEAD | WEFT_PART_QKV_BIAS,
+        .may = WEFT_PART_HEAD | WEFT_PART_QKV_BIAS | STRETCHED,
         .act = "silu",
         .rope = WEFT_ROPE_NEOX,
+        .local_period = WEFT_EVERY_LAYER,
     },
     {
         .architecture = "smollm3",
         .models = "SmolLM 3",
-        .may = WEFT_PART_HEAD,
+        .may = WEFT_PART_HEAD | WEFT_PART_QKV_BIAS | STRETCHED,
         .act = "silu",
         .rope = WEFT_ROPE_NORMAL,
         .unturned_period = 4,
+        .local_period = WEFT_EVERY_LAYER,
     },
     {
         .architecture = "phi3",
         .models = "Phi 3, Phi 4",
-        .may = WEFT_PART_HEAD | WEFT_PART_ROPE_LISTS,
+        .may = WEFT_PART_HEAD | STRETCHED,
         .fused_qkv = true,
         .fused_gate_up = true,
         .act = "silu",

@@ -44,7 +44,7 @@ static const struct row model_rows[] = {
     {"rope.scaling.factor", HONOURED, 0},
     {"rope.scale_linear", HONOURED, 0}, // the older name of the factor
     {"rope.scaling.attn_factor", HONOURED, 0},
-    {"rope.scaling.yarn_attn_factor", HONOURED, 0}, // another name of the same, as are the next
+    {"rope.scaling.yarn_attn_factor", HONOURED, 0}, // multiplies it
     {"rope.scaling.original_context_length", HONOURED, 0},
     {"rope.scaling.low_freq_factor", HONOURED, 0},
     {"rope.scaling.high_freq_factor", HONOURED, 0},
