@@ -87,7 +87,8 @@ static void row(const struct weft_family *f) {
     tensors(&cells[0], f);
     rotation(&cells[1], f);
     windows(&cells[2], f);
-    weft_str_addf(&cells[3], "`%s`%s%s", f->act, f->plain_ffn ? "" : ", gated", f->layer ? "; a builder" : "");
+    weft_str_addf(&cells[3], "`%s`%s%s", f->act, f->plain_ffn ? "" : ", gated",
+                  f->layer != WEFT_LAYER_PLAIN ? "; a builder" : "");
     printf("| `%s` | %s | %s%s | %s | %s | %s | %s |\n", f->architecture, f->models,
            f->norm == WEFT_NORM_LAYER ? "layer norm with bias" : "RMS", f->norms_after ? ", also behind branches" : "",
            weft_str_get(&cells[0]), weft_str_get(&cells[1]), weft_str_get(&cells[3]), weft_str_get(&cells[2]));

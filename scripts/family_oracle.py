@@ -4,9 +4,9 @@ tests compare ours with them to 1e-3. Needs the packages torch, transformers and
 
     scripts/family_oracle.py MODELS [NAME...]    MODELS: a folder that make_family.py wrote
 
-A file has the ids on its first line, the numbers of some columns on its second, and then the logits of these columns,
-a line for each token. The context, 48 tokens, is longer than all windows and than what rotation is stretched from;
-NAME.short.txt of models with lists has a context of 24.
+A file has the ids, the numbers of some columns on a line, and then the logits of these columns, a line for each token.
+The context, 48 tokens, is longer than all windows and than what rotation is stretched from; NAME.short.txt of models
+with lists has a context of 24.
 """
 import os
 import sys
@@ -136,7 +136,9 @@ def write(m, model, tokens, path):
     with torch.no_grad():
         y = model(torch.tensor([tokens])).logits[0]
     with open(path, "w") as f:
-        f.write(" ".join(map(str, tokens)) + "\n" + " ".join(map(str, COLUMNS)) + "\n")
+        for at in range(0, len(tokens), 24):
+            f.write(" ".join(map(str, tokens[at:at + 24])) + "\n")
+        f.write(" ".join(map(str, COLUMNS)) + "\n")
         for row in y:
             f.write(" ".join("%.5f" % row[c] for c in COLUMNS) + "\n")
     print(path, "logits up to %.2f" % y.abs().max(), "std %.2f" % y.std())

@@ -63,6 +63,8 @@ weft_value weft_block_ffn(struct weft_model_build *m, uint32_t layer, weft_value
 
 /// The layer of most families (model/family.h) from the residual x [T, n_embd] to the next one.
 weft_value weft_block_layer(struct weft_model_build *m, uint32_t i, weft_value x);
+/// The same of Qwen 3.5.
+weft_value weft_qwen35_layer(struct weft_model_build *m, uint32_t i, weft_value x);
 
 /// "blk.N.name" in the graph's arena; "" once failed.
 const char *weft_block_name(struct weft_model_build *m, uint32_t layer, const char *name);

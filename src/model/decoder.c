@@ -109,6 +109,11 @@ static weft_value embed(struct weft_model_build *m, weft_value ids) {
     return c->family->learned_positions ? weft_block_add(m, "embedded", x, positions(m)) : x;
 }
 
+static weft_value (*const layers[])(struct weft_model_build *m, uint32_t i, weft_value x) = {
+    [WEFT_LAYER_PLAIN] = weft_block_layer,
+    [WEFT_LAYER_QWEN35] = weft_qwen35_layer,
+};
+
 static void build(struct weft_model_build *m, const struct weft_decoder_params *p) {
     const struct weft_model_config *c = m->config;
     struct weft_dims *dims = m->b.g->dims;
@@ -121,7 +126,7 @@ static void build(struct weft_model_build *m, const struct weft_decoder_params *
     weft_value ids = slice(m, "ids", tokens, zero, m->tokens);
     weft_stretch_make(m);
     weft_value x = embed(m, ids);
-    for (uint32_t i = 0; i < c->n_layer; i++) x = (c->family->layer ? c->family->layer : weft_block_layer)(m, i, x);
+    for (uint32_t i = 0; i < c->n_layer; i++) x = layers[c->family->layer](m, i, x);
     x = logits(m, x, rows);
     weft_value pos =
         weft_bn(&m->b, "advance", "pos", &m->pos, 1, (struct weft_arg[]){{.name = "by", .d = m->tokens}}, 1);

@@ -98,7 +98,7 @@ static const struct weft_family rows[] = {
         .act = "silu",
         .rope = WEFT_ROPE_NEOX,
         .recurrent = true,
-        .layer = weft_qwen35_layer,
+        .layer = WEFT_LAYER_QWEN35,
     },
 };
 

@@ -8,10 +8,7 @@
 /// tensor.
 #ifndef WEFT_MODEL_FAMILY_H
 #define WEFT_MODEL_FAMILY_H
-#include "ir/graph.h"
 #include "model/gguf.h"
-
-struct weft_model_build;
 
 /// Tensors that some files have and others have not. A row lists those that its files must have and those that they
 /// may have; any other is refused (a bias that is not added would be another model).
@@ -32,6 +29,12 @@ enum weft_family_norm {
 
 /// Pairs of channels of a head that are turned: "neox" takes channels i and i + n/2, "normal" 2i and 2i + 1.
 enum weft_family_rope { WEFT_ROPE_NONE, WEFT_ROPE_NEOX, WEFT_ROPE_NORMAL };
+
+/// Who builds a layer from the residual x [T, n_embd] to the next one (decoder.c).
+enum weft_family_layer {
+    WEFT_LAYER_PLAIN,  ///< layer.c, by the row
+    WEFT_LAYER_QWEN35, ///< qwen35.c
+};
 
 #define WEFT_EVERY_LAYER UINT32_MAX ///< of local_period: no layer is global
 
@@ -56,8 +59,7 @@ struct weft_family {
     bool local_rope;               ///< local layers have a base of their own, and are not stretched
     uint32_t wide_layers; ///< the one size of so many layers whose attention scale comes from the width; 0: none
     bool recurrent;       ///< takes keys "ssm.*"
-    /// Layer i from the residual x [T, n_embd] to the next one. NULL: the plain layer.
-    weft_value (*layer)(struct weft_model_build *m, uint32_t i, weft_value x);
+    enum weft_family_layer layer;
 };
 
 /// The family of an architecture's name (not ended by NUL). Errors: UNSUPPORTED names it and those that are known.
@@ -65,7 +67,4 @@ weft_status weft_family_find(const struct weft_gguf *file, const char *name, siz
                              const struct weft_family **out);
 /// Row i of the table; NULL behind the last.
 const struct weft_family *weft_family_at(size_t i);
-
-/// Builders of those that have one.
-weft_value weft_qwen35_layer(struct weft_model_build *m, uint32_t i, weft_value x);
 #endif
