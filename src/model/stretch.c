@@ -82,7 +82,8 @@ void weft_stretch_make(struct weft_model_build *m) {
     m->turn = (struct weft_block_turn){.freq_scale = 1, .magnitude = s->magnitude, .factors = WEFT_NO_VALUE};
     if (m->config->family->rope == WEFT_ROPE_NONE || m->b.status != WEFT_OK) return;
     if (s->kind == WEFT_STRETCH_LINEAR) m->turn.freq_scale = 1 / s->factor;
-    if (s->kind == WEFT_STRETCH_YARN && s->extrapolate > 0) m->turn.magnitude *= 1 + 0.1 * log(s->factor);
+    if (s->kind == WEFT_STRETCH_YARN && s->extrapolate > 0 && s->factor > 1)
+        m->turn.magnitude *= 1 + 0.1 * log(s->factor);
     float *factors = weft_alloc(((size_t)n + 1) * sizeof *factors);
     if (!factors) {
         m->b.status = weft_fail(WEFT_ERR_NOMEM, "no memory for the model's graph");
