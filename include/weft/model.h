@@ -2,7 +2,7 @@
 ///
 /// Files: GGUF (version 2 and 3, also split) with the architecture gemma3. Opening maps the file, builds the family's
 /// graph, compiles it and uploads the weights; the bits a weight takes in the file are those it takes on the device
-/// (a little more for Q4_K). Activations are f32, and so is the key and value cache unless asked otherwise.
+/// (K types and IQ4_XS: up to 6 % more). Activations are f32, and so is the key and value cache unless asked otherwise.
 ///
 /// Sampling happens on the device; ids are read behind. The same seed gives the same text on the same device.
 #ifndef WEFT_MODEL_H

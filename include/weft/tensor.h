@@ -29,6 +29,14 @@ typedef enum weft_dtype {
     WEFT_Q8_0,
     WEFT_Q4_K,
     WEFT_Q6_K,
+    WEFT_Q4_1,
+    WEFT_Q5_1,
+    WEFT_Q5_K,
+    WEFT_IQ4_NL,
+    WEFT_IQ4_XS,
+    WEFT_MXFP4, ///< a scale byte of 255 makes a block of NaN (OCP microscaling); as decoded elsewhere it is 2^128
+    WEFT_Q2_K,
+    WEFT_Q3_K,
     WEFT_DTYPE_COUNT
 } weft_dtype;
 

@@ -217,11 +217,11 @@ static void need_weight(const struct weft_fuser *f, struct need *c, weft_value v
     const uint32_t *known = &f->weight_of[packed ? WEFT_FORM_PACKED : WEFT_FORM_ELEMENTS][weft_graph_base(f->g, v)];
     uint32_t shard = UINT32_MAX;
     if (*known && p->weights[*known - 1].n_parts) shard = p->weights[*known - 1].parts[0].shard;
-    bool narrow = !y || y->high || y->scale != WEFT_WSCALE_NONE;
+    bool narrow = !y || weft_wlayout_planes(y) > 1;
     if (y) need_shard(c, shard, true);
     if (narrow) need_shard(c, shard, false);
     c->n_weights++;
-    c->operands += y ? 1 + (y->high != 0) + (y->scale != WEFT_WSCALE_NONE) + (y->scale == WEFT_WSCALE_K) : 1;
+    c->operands += y ? weft_wlayout_planes(y) : 1;
 }
 
 static bool inside(const struct weft_fuser *f, uint32_t node, uint32_t a, uint32_t b) {

@@ -102,7 +102,7 @@ static uint64_t convert(weft_dtype dtype, const uint8_t *from, uint64_t n, void 
     for (uint64_t i = 0; i < n && dtype == WEFT_BOOL; i++)
         bytes[i] = (from[4 * i] | from[4 * i + 1] | from[4 * i + 2] | from[4 * i + 3]) != 0;
     if (dtype == WEFT_BOOL) return n;
-    weft_dtype_info(dtype)->decode_f32(from, (int64_t)n, to);
+    weft_dtype_decode_f32(dtype, from, (int64_t)n, to);
     return n * 4;
 }
 

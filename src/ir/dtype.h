@@ -11,14 +11,15 @@ struct weft_dtype_info {
     bool quantised, is_float;
     /// Host reference: decodes `n` elements (a multiple of `block`) from file layout into doubles, exactly.
     void (*decode)(const void *src, int64_t n, double *dst);
-    /// The same into floats (each value is rounded once, from the exact product).
-    void (*decode_f32)(const void *src, int64_t n, float *dst);
+    /// The other way, simple round-to-nearest: for tests and tools.
+    void (*encode)(const double *src, int64_t n, void *dst);
 };
 
 const struct weft_dtype_info *weft_dtype_info(weft_dtype dtype); ///< NULL for an unknown type
 /// Bytes of `n` elements as stored in files; n must be a multiple of the block (else rounds up to whole blocks).
 uint64_t weft_dtype_bytes(weft_dtype dtype, uint64_t n);
+/// Decodes as `decode` does, into floats: each value is rounded once, from the exact one.
+void weft_dtype_decode_f32(weft_dtype dtype, const void *src, int64_t n, float *dst);
 /// Quantises `n` doubles (a multiple of the block) to the file layout: simple round-to-nearest, for tests and tools.
-/// Supports every type listed.
 void weft_dtype_encode(weft_dtype dtype, const double *src, int64_t n, void *dst);
 #endif

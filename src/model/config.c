@@ -2,11 +2,13 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/str.h"
 #include "model/keys.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /// Reads keys "<arch>.<name>"; the first failure stays.
 struct reader {
@@ -262,20 +264,34 @@ weft_status weft_model_config_read(const struct weft_gguf *file, struct weft_mod
     return read_vocabulary(file, c);
 }
 
+/// An element type that has the name of a type of GGUF, in any case; WEFT_DTYPE_COUNT if no float or block type has.
+static weft_dtype dtype_named(const char *name) {
+    for (int i = 0; i < WEFT_DTYPE_COUNT; i++)
+        if (weft_dtype_info((weft_dtype)i)->is_float && strcasecmp(weft_dtype_name((weft_dtype)i), name) == 0)
+            return (weft_dtype)i;
+    return WEFT_DTYPE_COUNT;
+}
+
+/// "f32, f16, ... and q3_k"
+static void add_readable(struct weft_str *out) {
+    int left = 0;
+    for (int i = 0; i < WEFT_DTYPE_COUNT; i++) left += weft_dtype_info((weft_dtype)i)->is_float;
+    for (int i = 0; i < WEFT_DTYPE_COUNT; i++) {
+        if (!weft_dtype_info((weft_dtype)i)->is_float) continue;
+        left--;
+        weft_str_addf(out, "%s%s", weft_dtype_name((weft_dtype)i), left > 1 ? ", " : left == 1 ? " and " : "");
+    }
+}
+
 weft_status weft_model_dtype(const struct weft_gguf_tensor *tensor, weft_dtype *out) {
-    static const struct {
-        uint32_t type;
-        weft_dtype dtype;
-    } known[] = {
-        {WEFT_GGML_F32, WEFT_F32},   {WEFT_GGML_F16, WEFT_F16},   {WEFT_GGML_BF16, WEFT_BF16},
-        {WEFT_GGML_Q4_0, WEFT_Q4_0}, {WEFT_GGML_Q5_0, WEFT_Q5_0}, {WEFT_GGML_Q8_0, WEFT_Q8_0},
-        {WEFT_GGML_Q4_K, WEFT_Q4_K}, {WEFT_GGML_Q6_K, WEFT_Q6_K},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (known[i].type == tensor->type) return *out = known[i].dtype, WEFT_OK;
     const struct weft_ggml_type_info *info = weft_ggml_type_info(tensor->type);
-    return weft_fail(
-        WEFT_ERR_UNSUPPORTED,
-        "tensor %s is %s; Weft reads F32, F16, BF16, Q4_0, Q5_0, Q8_0, Q4_K and Q6_K: convert the file to one of these",
-        tensor->name, info ? info->name : "of an unknown type");
+    *out = info ? dtype_named(info->name) : WEFT_DTYPE_COUNT;
+    if (*out != WEFT_DTYPE_COUNT) return WEFT_OK;
+    struct weft_str types = {0};
+    add_readable(&types);
+    weft_status status =
+        weft_fail(WEFT_ERR_UNSUPPORTED, "tensor %s is %s; Weft reads %s: convert the file to one of these",
+                  tensor->name, info ? info->name : "of an unknown type", weft_str_get(&types));
+    weft_str_free(&types);
+    return status;
 }

@@ -51,12 +51,15 @@ enum weft_ggml_type { ///< tensor types with their numbers in the file; the tabl
     WEFT_GGML_Q4_K = 12,
     WEFT_GGML_Q5_K = 13,
     WEFT_GGML_Q6_K = 14,
+    WEFT_GGML_IQ4_NL = 20,
+    WEFT_GGML_IQ4_XS = 23,
     WEFT_GGML_I8 = 24,
     WEFT_GGML_I16 = 25,
     WEFT_GGML_I32 = 26,
     WEFT_GGML_I64 = 27,
     WEFT_GGML_F64 = 28,
     WEFT_GGML_BF16 = 30,
+    WEFT_GGML_MXFP4 = 39,
 };
 
 struct weft_ggml_type_info {

@@ -1,6 +1,6 @@
 //%% Reads packed weights (plan/wlayout.h) 32 elements at a time. The one place that knows the bits of a plane.
 //%%
-//%% The includer gives, beside the W_* values of weft_emit_weight:
+//%% The includer gives, beside the W_* values of weft_wlayout_values:
 //%%   W     name of the weight operand, such as "w": functions end in it, planes are load4_w_q, load_w_h, load_w_s,
 //%%         load_w_d
 //%%   W_KB  expression of the blocks a row, such as "p.kb" or "20u"
@@ -13,8 +13,9 @@
 //%% Elements past K in the last block are zeros in the planes; with K types there are none.
 //%%
 //%% Exactness: a quant with its zero subtracted is exact (done on bytes: adding 128 - zero and flipping the top bit
-//%% never carries), and so is d * scale (19 bits). A dot product multiplies by the scale once per 32 (Q6_K: 16)
-//%% elements and takes the min off through the sum of x.
+//%% never carries), and so is d * scale (19 bits). A dot product multiplies by the scale once per group of 32 or 16
+//%% elements and takes the min off through the sum of x. Scales of MXFP4 below 2^-126 are subnormal: a device that
+//%% flushes these has zeros for weights that are below 2^-123.
 //% if !defined(W_ONCE)
 //% set W_ONCE = 1
 
@@ -33,8 +34,20 @@ fn w_half(word: u32, which: u32) -> f32 {
     return unpack2x16float(word >> (16u * which)).x;
 }
 //% end
-//% if W_BITS == 4
+//% if W_BITS <= 4
 
+//% if W_TABLE
+// What four places of the table hold, as floats: the word of each, then the byte as the topmost.
+fn w_bytes_${W}(q: u32) -> vec4<f32> {
+    let i = unpack4xU8(q);
+    let second = (i & vec4<u32>(4u)) != vec4<u32>();
+    let low = select(vec4<u32>(${W_T0}u), vec4<u32>(${W_T1}u), second);
+    let high = select(vec4<u32>(${W_T2}u), vec4<u32>(${W_T3}u), second);
+    let words = select(low, high, (i & vec4<u32>(8u)) != vec4<u32>());
+    let up = (~i & vec4<u32>(3u)) << vec4<u32>(3u);
+    return vec4<f32>(bitcast<vec4<i32>>(words << up) >> vec4<u32>(24u));
+}
+//% else
 // Four unsigned quants less the zero of the type, as floats.
 fn w_bytes_${W}(q: u32) -> vec4<f32> {
 //% if W_ZERO == 0
@@ -43,6 +56,7 @@ fn w_bytes_${W}(q: u32) -> vec4<f32> {
     return vec4<f32>(unpack4xI8((q + ${(128 - W_ZERO) * 16843009}u) ^ 0x80808080u));
 //% end
 }
+//% end
 //% end
 
 //%% ---- scales: of a block, or where a scale may serve several, of a row's ----
@@ -69,6 +83,13 @@ fn w_scales_${W}(${W_PLACE}) -> vec4<f32> {
     let first = row * (((${W_KB}) * 2u + ${W_GROUP / 16 - 1}u) / ${W_GROUP / 16}u);
     return vec4<f32>(bitcast<f32>(load_${W}_s(first + blk * 2u / ${W_GROUP / 16}u)),
                      bitcast<f32>(load_${W}_s(first + (blk * 2u + 1u) / ${W_GROUP / 16}u)), 0.0, 0.0);
+//% elif W_SCALE == 6
+    let e = (load_${W}_s(b >> 2u) >> (8u * (b & 3u))) & 255u; // 2^-127 and NaN have a fraction of a half
+    let s = 0.5 * bitcast<f32>((e << 23u) | select(0u, 0x400000u, ((e + 1u) & 255u) < 2u));
+    return vec4<f32>(s, s, 0.0, 0.0);
+//% elif W_SCALE == 1 && W_MIN
+    let s = unpack2x16float(load_${W}_s(b));
+    return vec4<f32>(s.x, s.x, s.y, s.y);
 //% elif W_SCALE == 1 && W_GROUP == 32
     let s = w_half(load_${W}_s(b >> 1u), b & 1u);
     return vec4<f32>(s, s, 0.0, 0.0);
@@ -83,9 +104,11 @@ fn w_scales_${W}(${W_PLACE}) -> vec4<f32> {
 //% elif W_SCALE == 3
     let s = d.x * f32(unpack4xI8(load_${W}_s(b >> 2u) >> (8u * (b & 3u))).x);
     return vec4<f32>(s, s, 0.0, 0.0);
-//% elif W_GROUP == 16
-    let s = vec4<f32>(unpack4xU8(load_${W}_s(b)));
-    return vec4<f32>(d.x * s.x, d.x * s.z, d.y * s.y, d.y * s.w);
+//% elif W_SCALE == 5
+    let s = load_${W}_s(b >> 1u) >> (16u * (b & 1u));
+    let lo = vec4<f32>(unpack4xU8(s & 0x0f0fu));
+    let hi = vec4<f32>(unpack4xU8((s >> 4u) & 0x0f0fu));
+    return vec4<f32>(d.x * lo.x, d.x * lo.y, d.y * hi.x, d.y * hi.y);
 //% else
     let s = vec4<f32>(unpack4xU8(load_${W}_s(b >> 1u) >> (16u * (b & 1u))));
     return vec4<f32>(d.x * s.x, d.x * s.x, d.y * s.y, d.y * s.y);
@@ -95,10 +118,17 @@ fn w_scales_${W}(${W_PLACE}) -> vec4<f32> {
 
 //%% ---- quants of block b as floats, scale not yet applied ----
 fn w_quants_${W}(b: u32) -> array<vec4<f32>, 8> {
+//% if W_BITS <= 4
 //% if W_BITS == 4
     let q = load4_${W}_q(b * 4u);
     let lo = q & vec4<u32>(0x0f0f0f0fu);
     let hi = (q >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
+//% else
+    let both = load4_${W}_q((b >> 1u) * 4u);
+    let q = select(both.xy, both.zw, (b & 1u) == 1u);
+    let lo = (vec4<u32>(q.x) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(0x03030303u);
+    let hi = (vec4<u32>(q.y) >> vec4<u32>(0u, 2u, 4u, 6u)) & vec4<u32>(0x03030303u);
+//% end
 //% if W_HIGH == 1
     let h = load_${W}_h(b);
 //% elif W_HIGH == 2
@@ -123,9 +153,9 @@ fn w_quants_${W}(b: u32) -> array<vec4<f32>, 8> {
 //% if W_HIGH == 0
         w_bytes_${W}(${W_FROM}[${W_WORD}])${W_COMMA}
 //% elif W_HIGH == 1
-        w_bytes_${W}(${W_FROM}[${W_WORD}] | (((h >> ${j}u) & 0x01010101u) << 4u))${W_COMMA}
+        w_bytes_${W}(${W_FROM}[${W_WORD}] | (((h >> ${j}u) & 0x01010101u) << ${W_BITS}u))${W_COMMA}
 //% else
-        w_bytes_${W}(${W_FROM}[${W_WORD}] | (((h${W_HIGHER} >> ${W_SHIFT}u) & 0x03030303u) << 4u))${W_COMMA}
+        w_bytes_${W}(${W_FROM}[${W_WORD}] | (((h${W_HIGHER} >> ${W_SHIFT}u) & 0x03030303u) << ${W_BITS}u))${W_COMMA}
 //% end
 //% end
 //% elif W_BITS == 8
@@ -185,15 +215,21 @@ fn w_load_${W}(row: u32, blk: u32) -> array<vec4<f32>, 8> {
 
 fn w_quad_${W}(row: u32, blk: u32, j: u32) -> vec4<f32> {
     let b = row * (${W_KB}) + blk;
+//% if W_BITS <= 4
 //% if W_BITS == 4
+//% set W_MASK = "0x0f0f0f0fu"
     let word = load4_${W}_q(b * 4u)[j & 3u] >> ((j & 4u));
+//% else
+//% set W_MASK = "0x03030303u"
+    let word = load4_${W}_q((b >> 1u) * 4u)[((b & 1u) << 1u) | (j >> 2u)] >> (2u * (j & 3u));
+//% end
 //% if W_HIGH == 0
-    let q = w_bytes_${W}(word & 0x0f0f0f0fu);
+    let q = w_bytes_${W}(word & ${W_MASK});
 //% elif W_HIGH == 1
-    let q = w_bytes_${W}((word & 0x0f0f0f0fu) | (((load_${W}_h(b) >> j) & 0x01010101u) << 4u));
+    let q = w_bytes_${W}((word & ${W_MASK}) | (((load_${W}_h(b) >> j) & 0x01010101u) << ${W_BITS}u));
 //% else
     let h = load_${W}_h(b * 2u + (j >> 2u)) >> (2u * (j & 3u));
-    let q = w_bytes_${W}((word & 0x0f0f0f0fu) | ((h & 0x03030303u) << 4u));
+    let q = w_bytes_${W}((word & ${W_MASK}) | ((h & 0x03030303u) << ${W_BITS}u));
 //% end
 //% elif W_BITS == 8
     let q = vec4<f32>(unpack4xI8(load4_${W}_q(b * 8u + (j & 4u))[j & 3u]));

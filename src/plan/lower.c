@@ -432,20 +432,9 @@ void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *nam
                                           .used = bytes,
                                           .count = WEFT_DIM_NONE});
     }
-    const struct weft_wlayout *y = w->layout;
-    struct {
-        const char *name;
-        int64_t x;
-    } values[] = {
-        {"W_BITS", y->bits},
-        {"W_HIGH", y->high},
-        {"W_GROUP", y->group},
-        {"W_ZERO", y->zero},
-        {"W_MIN", y->has_min},
-        {"W_SCALE", y->scale},
-        {"W_BF16", y->dtype == WEFT_BF16},
-    };
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) weft_emit_int(l, s, values[i].name, values[i].x);
+    struct weft_tval values[WEFT_WLAYOUT_VALUES];
+    size_t n = weft_wlayout_values(w->layout, values);
+    for (size_t i = 0; i < n; i++) weft_emit_int(l, s, values[i].name, values[i].i);
 }
 
 uint32_t weft_emit_scratch(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access,

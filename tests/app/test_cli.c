@@ -1,9 +1,11 @@
 /// The command line without a driver: usage, exit codes, output, on a tiny model and the null device.
 #include "cli.h"
 #include "core/file.h"
+#include "ir/dtype.h"
 #include "model/lm_graph.h"
 #include "support/tiny_gemma3.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <signal.h>
 
@@ -316,6 +318,28 @@ static void test_inspect(void **state) {
     cli_free(text), cli_free(json), cli_free(graph), cli_free(plan), cli_free(memory), cli_free(keys);
 }
 
+/// A file with every block type is listed by their names in files, and compiles.
+static void test_inspect_types(void **state) {
+    (void)state;
+    char path[256];
+    snprintf(path, sizeof path, "%s/types.gguf", cli_folder());
+    assert_true(weft_tiny_gemma3_write(&(struct weft_tiny_gemma3){.every_type = true, .n_layer = 2}, path));
+    struct cli *text = CLI("inspect", path), *graph = CLI("inspect", path, "--graph"),
+               *memory = CLI("inspect", path, "--memory", "--json");
+    cli_expect(text, 0);
+    cli_expect(graph, 0);
+    cli_expect(memory, 0);
+    for (int i = 0; i < WEFT_DTYPE_COUNT; i++) {
+        const struct weft_dtype_info *type = weft_dtype_info((weft_dtype)i);
+        char upper[16] = "", word[24];
+        for (size_t k = 0; type->name[k] && k < 15; k++) upper[k] = (char)toupper(type->name[k]);
+        snprintf(word, sizeof word, " %s ", type->name);
+        if (!type->quantised) continue;
+        if (!strstr(text->out, upper) || !strstr(graph->out, word)) fail_msg("no %s in:\n%s", upper, text->out);
+    }
+    cli_free(text), cli_free(graph), cli_free(memory);
+}
+
 // ---- running on the null device ------------------------------------------------------------------------------------
 
 static json_t *run_json(struct cli *c) {
@@ -434,12 +458,19 @@ int main(void) {
     setenv("WEFT_WEBGPU", "null", 1);
     unsetenv("WEFT_CATALOGUE");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_usage),          cmocka_unit_test(test_help),
-        cmocka_unit_test(test_failures),       cmocka_unit_test(test_closed_pipe),
-        cmocka_unit_test(test_tokenize),       cmocka_unit_test(test_tokenize_files),
-        cmocka_unit_test(test_inspect),        cmocka_unit_test(test_inspect_text),
-        cmocka_unit_test(test_inspect_passes), cmocka_unit_test(test_run),
-        cmocka_unit_test(test_bench),          cmocka_unit_test(test_bench_of_one_token),
+        cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_closed_pipe),
+        cmocka_unit_test(test_tokenize),
+        cmocka_unit_test(test_tokenize_files),
+        cmocka_unit_test(test_inspect),
+        cmocka_unit_test(test_inspect_text),
+        cmocka_unit_test(test_inspect_types),
+        cmocka_unit_test(test_inspect_passes),
+        cmocka_unit_test(test_run),
+        cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_bench_of_one_token),
         cmocka_unit_test(test_context),
     };
     return cmocka_run_group_tests_name("cli", tests, NULL, cli_teardown);

@@ -71,6 +71,17 @@ static const struct op_case big_cases[] = {
      .abs = 1e-7,
      .graph = "symbol T 0 2\ninput x f32 [T, 300000]\ninput v f32 [300000]\nweight w f32 [300000]\n"
               "%0 = mul %x %v\n%1 = add %0 %w\noutput %1 z\n"},
+    // 1.3 MiB of MXFP4 and 1.2 of Q3_K; rows of the former have three bytes of scales.
+    {.name = "block types in parts",
+     .runs = "T=1 | T=12",
+     .split = "T",
+     .abs = 3e-5,
+     .rel = 4e-6,
+     .data = "ids = 0 -1 24575 24576 20000 3",
+     .graph =
+         "symbol T 0 12\ninput x f32 [T, 96]\ninput z f32 [T, 256]\ninput ids i32 [6]\nweight w mxfp4 [26001, 96]\n"
+         "weight v q3_k [10999, 256]\n%0 = matmul %x %w\n%1 = matmul %z %v\n%2 = gather %w %ids\n"
+         "%3 = gather %v %ids\noutput %0 p\noutput %1 q\noutput %2 r\noutput %3 s\n"},
     {.name = "pow",
      .runs = "T=300",
      .data = "x = 0.5..8; y = -2..2",

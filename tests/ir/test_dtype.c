@@ -3,6 +3,7 @@
 #include "ir/dtype.h"
 #include "ir/quant.h"
 #include "quant_fixture.h"
+#include "quant_fixture_k.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,11 +21,12 @@ static const struct fixture {
     const uint32_t *values;
     size_t n_values;
 } fixtures[] = {
-    {WEFT_Q4_0, q4_0_blocks, sizeof q4_0_blocks, q4_0_values, sizeof q4_0_values / 4},
-    {WEFT_Q5_0, q5_0_blocks, sizeof q5_0_blocks, q5_0_values, sizeof q5_0_values / 4},
-    {WEFT_Q8_0, q8_0_blocks, sizeof q8_0_blocks, q8_0_values, sizeof q8_0_values / 4},
-    {WEFT_Q4_K, q4_k_blocks, sizeof q4_k_blocks, q4_k_values, sizeof q4_k_values / 4},
-    {WEFT_Q6_K, q6_k_blocks, sizeof q6_k_blocks, q6_k_values, sizeof q6_k_values / 4},
+#define FIXTURE(dtype, name)                                                                                           \
+    { dtype, name##_blocks, sizeof name##_blocks, name##_values, sizeof name##_values / 4 }
+    FIXTURE(WEFT_Q4_0, q4_0),     FIXTURE(WEFT_Q5_0, q5_0),     FIXTURE(WEFT_Q8_0, q8_0),   FIXTURE(WEFT_Q4_K, q4_k),
+    FIXTURE(WEFT_Q6_K, q6_k),     FIXTURE(WEFT_Q4_1, q4_1),     FIXTURE(WEFT_Q5_1, q5_1),   FIXTURE(WEFT_Q5_K, q5_k),
+    FIXTURE(WEFT_IQ4_NL, iq4_nl), FIXTURE(WEFT_IQ4_XS, iq4_xs), FIXTURE(WEFT_MXFP4, mxfp4), FIXTURE(WEFT_Q2_K, q2_k),
+    FIXTURE(WEFT_Q3_K, q3_k),
 };
 #define FIXTURES (sizeof fixtures / sizeof fixtures[0])
 
@@ -36,7 +38,7 @@ static size_t mismatches(const struct fixture *f, const uint8_t *blocks) {
     size_t wrong = 0;
     assert_true(d && s);
     info->decode(blocks, (int64_t)f->n_values, d);
-    info->decode_f32(blocks, (int64_t)f->n_values, s);
+    weft_dtype_decode_f32(f->dtype, blocks, (int64_t)f->n_values, s);
     for (size_t i = 0; i < f->n_values; i++) {
         float want;
         memcpy(&want, &f->values[i], sizeof want);
@@ -79,9 +81,11 @@ static void test_table(void **state) {
         const char *name;
         uint32_t block, bytes;
     } want[WEFT_DTYPE_COUNT] = {
-        {"f32", 1, 4},    {"f16", 1, 2},      {"bf16", 1, 2},     {"i32", 1, 4},    {"u32", 1, 4},
-        {"i8", 1, 1},     {"u8", 1, 1},       {"bool", 1, 4},     {"q4_0", 32, 18}, {"q5_0", 32, 22},
-        {"q8_0", 32, 34}, {"q4_k", 256, 144}, {"q6_k", 256, 210},
+        {"f32", 1, 4},      {"f16", 1, 2},      {"bf16", 1, 2},       {"i32", 1, 4},     {"u32", 1, 4},
+        {"i8", 1, 1},       {"u8", 1, 1},       {"bool", 1, 4},       {"q4_0", 32, 18},  {"q5_0", 32, 22},
+        {"q8_0", 32, 34},   {"q4_k", 256, 144}, {"q6_k", 256, 210},   {"q4_1", 32, 20},  {"q5_1", 32, 24},
+        {"q5_k", 256, 176}, {"iq4_nl", 32, 18}, {"iq4_xs", 256, 136}, {"mxfp4", 32, 17}, {"q2_k", 256, 84},
+        {"q3_k", 256, 110},
     };
     for (int i = 0; i < WEFT_DTYPE_COUNT; i++) {
         const struct weft_dtype_info *info = weft_dtype_info((weft_dtype)i);
@@ -90,7 +94,7 @@ static void test_table(void **state) {
         assert_int_equal(weft_dtype_find(want[i].name), i);
         assert_int_equal(info->block, want[i].block);
         assert_int_equal(info->block_bytes, want[i].bytes);
-        assert_true(info->decode && info->decode_f32);
+        assert_true(info->decode && info->encode);
         assert_int_equal(weft_dtype_bytes((weft_dtype)i, 256), 256 / want[i].block * want[i].bytes);
     }
     assert_null(weft_dtype_info(WEFT_DTYPE_COUNT));
@@ -151,15 +155,16 @@ static void test_small_floats(void **state) {
     assert_true(isnan(weft_f16_to_f32(weft_quant_f16(NAN))));
 }
 
-// Encoding random values loses at most half a step of each block; the step follows from the block's range.
+// Half of how many steps the range of a block has, as the format's numbers lie: tables by their widest gap.
+static const double steps_of[WEFT_DTYPE_COUNT] = {
+    [WEFT_Q4_0] = 8,   [WEFT_Q5_0] = 16,   [WEFT_Q8_0] = 127,  [WEFT_Q4_K] = 7.5,   [WEFT_Q6_K] = 32,
+    [WEFT_Q4_1] = 7.5, [WEFT_Q5_1] = 15.5, [WEFT_Q5_K] = 15.5, [WEFT_IQ4_NL] = 5.3, [WEFT_IQ4_XS] = 5.3,
+    [WEFT_MXFP4] = 3,  [WEFT_Q2_K] = 1.5,  [WEFT_Q3_K] = 4,
+};
+
+// Encoding random values loses at most one step of each block; the step follows from the block's range.
 static void test_encoding_is_close(void **state) {
     (void)state;
-    static const struct {
-        weft_dtype dtype;
-        double steps;
-    } cases[] = {
-        {WEFT_Q4_0, 8}, {WEFT_Q5_0, 16}, {WEFT_Q8_0, 127}, {WEFT_Q4_K, 7.5}, {WEFT_Q6_K, 32},
-    };
     enum { N = 2048 };
     static double x[N], back[N];
     static unsigned char bytes[N * 4];
@@ -169,12 +174,14 @@ static void test_encoding_is_close(void **state) {
         x[i] = ((double)(seed >> 8) / (1 << 23) - 1) * 0.3;
     }
     for (int i = 512; i < 768; i++) x[i] = 0;
-    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
-        const struct weft_dtype_info *info = weft_dtype_info(cases[c].dtype);
-        weft_dtype_encode(cases[c].dtype, x, N, bytes);
+    for (int dtype = 0; dtype < WEFT_DTYPE_COUNT; dtype++) {
+        const struct weft_dtype_info *info = weft_dtype_info((weft_dtype)dtype);
+        if (!info->quantised) continue;
+        assert_true(steps_of[dtype] > 0);
+        weft_dtype_encode((weft_dtype)dtype, x, N, bytes);
         info->decode(bytes, N, back);
-        // one whole step (the clamped end of an uneven range), plus the rounding of the scales (6 bits in q4_k)
-        double tolerance = 0.3 / cases[c].steps * 1.1 + 0.3 / 63;
+        // one whole step (the clamped end of an uneven range), plus the rounding of the scales (6 bits, 4 in q2_k)
+        double tolerance = 0.3 / steps_of[dtype] * 1.1 + 0.3 / (dtype == WEFT_Q2_K ? 15 : 63);
         double worst = 0;
         for (int i = 0; i < N; i++) worst = fmax(worst, fabs(back[i] - x[i]));
         if (worst > tolerance) fail_msg("%s is off by %g", info->name, worst);
@@ -201,8 +208,43 @@ static void test_encoding_keeps_grid_values(void **state) {
     assert_memory_equal(x, back, sizeof x);
 }
 
+// E8M0: 255 is no number, 0 and 1 make subnormal products, 254 the largest; a block of zeros and one of an infinity.
+static void test_powers_as_scales(void **state) {
+    (void)state;
+    static const struct {
+        uint8_t e;
+        double scale;
+    } cases[] = {{0, 0x1p-127}, {1, 0x1p-126}, {127, 1}, {254, 0x1p127}};
+    uint8_t block[17];
+    double back[32], x[32] = {0};
+    float narrow[32];
+    memset(block, 0x71, sizeof block); // halves, then sixes
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        block[0] = cases[i].e;
+        weft_dtype_info(WEFT_MXFP4)->decode(block, 32, back);
+        weft_dtype_decode_f32(WEFT_MXFP4, block, 32, narrow);
+        assert_true(back[0] == 0.5 * cases[i].scale && back[31] == 6 * cases[i].scale);
+        assert_true(narrow[0] == (float)back[0]);
+    }
+    assert_true(isinf(narrow[31])); // 6 times 2^127
+    memset(block, 0x08, sizeof block);
+    block[0] = 255;
+    weft_dtype_info(WEFT_MXFP4)->decode(block, 32, back);
+    for (int i = 0; i < 32; i++) assert_true(isnan(back[i])); // zeros too
+    weft_dtype_encode(WEFT_MXFP4, x, 32, block);
+    for (int i = 0; i < 17; i++) assert_int_equal(block[i], 0);
+    x[3] = -INFINITY;
+    weft_dtype_encode(WEFT_MXFP4, x, 32, block);
+    assert_int_equal(block[0], 255);
+    for (int i = 0; i < 32; i++) x[i] = weft_quant_e2m1[i % 16] * 0x1p-20;
+    weft_dtype_encode(WEFT_MXFP4, x, 32, block);
+    weft_dtype_info(WEFT_MXFP4)->decode(block, 32, back);
+    assert_memory_equal(x, back, sizeof x);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_powers_as_scales),
         cmocka_unit_test(test_blocks_decode_as_the_reference),
         cmocka_unit_test(test_a_flipped_bit_is_noticed),
         cmocka_unit_test(test_table),

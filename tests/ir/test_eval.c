@@ -219,13 +219,13 @@ static void test_host_rows(void **state) {
     struct weft_host plain = {.dtype = WEFT_F32, .rank = 3, .shape = {2, 4, 64}, .data = values};
     assert_int_equal(weft_host_count(&plain), 512);
     assert_ptr_equal(weft_host_row(&plain, 3, NULL), values + 192);
-    static const weft_dtype dtypes[] = {WEFT_Q4_0, WEFT_Q5_0, WEFT_Q8_0, WEFT_Q4_K, WEFT_Q6_K};
-    for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++) {
-        struct weft_host rows = {.dtype = dtypes[i], .rank = 2, .shape = {2, 256}, .raw = bytes};
+    for (int i = 0; i < WEFT_DTYPE_COUNT; i++) {
+        if (!weft_dtype_info((weft_dtype)i)->quantised) continue;
+        struct weft_host rows = {.dtype = (weft_dtype)i, .rank = 2, .shape = {2, 256}, .raw = bytes};
         double all[512];
         memset(bytes, 0, sizeof bytes);
-        weft_dtype_encode(dtypes[i], values, 512, bytes);
-        weft_dtype_info(dtypes[i])->decode(bytes, 512, all);
+        weft_dtype_encode((weft_dtype)i, values, 512, bytes);
+        weft_dtype_info((weft_dtype)i)->decode(bytes, 512, all);
         for (int r = 0; r < 2; r++)
             assert_memory_equal(weft_host_row(&rows, r, buffer), all + 256 * r, 256 * sizeof *all);
     }

@@ -100,6 +100,7 @@ static void test_logits(void **state) {
         {"K f16", {.k_types = true, .n_layer = 3}, CTX, 64, CTX, true, 0, LONG},
         {"K regions", {.k_types = true, .n_layer = 3}, CTX, 64, CTX, false, 2, LONG},
         {"K unfused", {.k_types = true, .n_layer = 3}, CTX, 64, CTX, false, 1, LONG},
+        {"every type", {.every_type = true, .n_layer = 2, .period = 2}, CTX, 64, CTX, false, 0, LONG},
         {"plain", {.plain = true}, CTX, 64, CTX, false, 0, LONG},
         {"plain f16", {.plain = true}, CTX, 64, CTX, true, 1, QUICK},
         // A chunk of few rows has kernels of its own.

@@ -93,6 +93,7 @@ static void test_chunks(void **state) {
 static void test_chunks_k_types(void **state) {
     (void)state;
     check_chunks(&(struct weft_tiny_gemma3){.k_types = true, .n_layer = 5});
+    check_chunks(&(struct weft_tiny_gemma3){.every_type = true, .n_layer = 2});
 }
 
 /// The window's edge, and that layers differ in it.

@@ -16,7 +16,8 @@ struct op_case {
     /// of an input or state. Symbols keep their value from run to run (at first: their lower bound).
     const char *runs;
     /// Leaf data, divided by ';', as NAME = RULE: "A..B" (uniform), "int A..B" (whole numbers, both ends), numbers to
-    /// repeat ("1 nan -0 inf"), or "sampling KEY=X ...". Otherwise: floats uniform in +-1, integers in 0..7.
+    /// repeat ("1 nan -0 inf"), "bytes" or "wild bytes" (of block types), or "sampling KEY=X ...". Otherwise: floats
+    /// uniform in +-1, integers in 0..7.
     const char *data;
     /// An element is right if |device - host| <= abs + rel |host|, if both are NaN, or if both are equal. 0, 0: exact.
     double rel, abs;
@@ -37,6 +38,7 @@ struct op_case {
 #include "cases_q4.h"
 #include "cases_reduce.h"
 #include "cases_scan.h"
+#include "cases_types.h"
 #include "cases_weights.h"
 #include "cases_state.h"
 #include "cases_recurrent.h"
@@ -53,7 +55,7 @@ static const struct op_table op_tables[] = {
     TABLE(attention_cases),   TABLE(choice_cases),    TABLE(aliased_cases),  TABLE(weight_cases),
     TABLE(state_cases),       TABLE(recurrent_cases), TABLE(move_cases),     TABLE(q4_cases),
     TABLE(norm_cases),        TABLE(scan_cases),      TABLE(axes_cases),     TABLE(chunk_cases),
-    TABLE(map_cases),         TABLE(pattern_cases),   TABLE(byte_cases),
+    TABLE(map_cases),         TABLE(pattern_cases),   TABLE(byte_cases),     TABLE(type_cases),
 };
 #undef TABLE
 

@@ -1,4 +1,4 @@
-// Matrix products: every weight type, odd sizes, and what fuses with them. Included by cases.h.
+// Matrix products: odd sizes, and what fuses with them. Block types are in cases_types.h. Included by cases.h.
 //
 // Sums of K products of uniform numbers in f32: each step errs by 6e-8 of its partial sum, and partial sums of K
 // uniform products stay near sqrt(K) / 3; with K = 256 in 64 steps a lane that is 64 * 6e-8 * 5 = 2e-5 at worst, a
@@ -7,22 +7,14 @@
 #define ROWS_ALL "T=1 | T=0 | T=2 | T=3 | T=4 | T=5 | T=6 | T=7 | T=8 | T=9 | T=33"
 
 static const struct op_case contract_cases[] = {
-    {.name = "matmul of types in blocks of 32",
+    {.name = "matmul of plain types",
      .runs = ROWS_ALL,
      .split = "T",
      DOT,
-     .graph = "symbol T 0 64\ninput x f32 [T, 64]\nweight a f32 [1, 64]\nweight b q4_0 [70, 64]\n"
-              "weight c q5_0 [33, 64]\nweight d q8_0 [6, 64]\n"
+     .graph = "symbol T 0 64\ninput x f32 [T, 256]\nweight a f32 [1, 256]\nweight b f16 [5, 256]\n"
+              "weight c f32 [131, 256]\nweight d bf16 [64, 256]\n"
               "%0 = matmul %x %a\n%1 = matmul %x %b\n%2 = matmul %x %c\n%3 = matmul %x %d\noutput %0 f32\n"
-              "output %1 q4_0\noutput %2 q5_0\noutput %3 q8_0\n"},
-    {.name = "matmul of halves and types in blocks of 256",
-     .runs = ROWS_ALL,
-     .split = "T",
-     DOT,
-     .graph = "symbol T 0 64\ninput x f32 [T, 256]\nweight a f16 [5, 256]\nweight b q4_k [66, 256]\n"
-              "weight c q6_k [131, 256]\nweight d bf16 [64, 256]\n"
-              "%0 = matmul %x %a\n%1 = matmul %x %b\n%2 = matmul %x %c\n%3 = matmul %x %d\noutput %0 f16\n"
-              "output %1 q4_k\noutput %2 q6_k\noutput %3 bf16\n"},
+              "output %1 f16\noutput %2 wide\noutput %3 bf16\n"},
     {.name = "matmul of rows that fill no block",
      .runs = ROWS_ALL,
      .split = "T",

@@ -2,16 +2,6 @@
 
 static const struct op_case movement_cases[] = {
     // one product
-    {.name = "gather of types in blocks",
-     .runs = "T=1 | T=0 | T=9 | T=33",
-     .rel = ROUND,
-     .data = "ids = 0 -1 5 99 -99 "
-             "2147483647 -2147483648 3 -6",
-     .graph = "symbol T 0 64\ninput ids i32 [T]\nweight a q4_0 [6, 64]\nweight b q5_0 [6, 32]\nweight c q8_0 [7, 96]\n"
-              "weight d q4_k [6, 256]\nweight e q6_k [9, 256]\n"
-              "%0 = gather %a %ids\n%1 = gather %b %ids\n%2 = gather %c %ids {scale=-2.5}\n%3 = gather %d %ids\n"
-              "%4 = gather %e %ids {scale=16}\n"
-              "output %0 q4_0\noutput %1 q5_0\noutput %2 q8_0\noutput %3 q4_k\noutput %4 q6_k\n"},
     {.name = "gather of plain types",
      .runs = "T=1 | T=0 | T=9 | T=33",
      .rel = ROUND,

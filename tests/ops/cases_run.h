@@ -127,6 +127,18 @@ static inline void op_fill(const char *rule, bool real, uint32_t seed, double *x
     }
 }
 
+/// Of eight blocks one has all bits set, so that its scales are NaN, and one none. `wild`: two more have infinite
+/// scales, and the others any bytes. Scales stand at even places, or are bytes.
+static inline void op_fill_blocks(bool wild, uint32_t seed, const struct weft_dtype_info *d, uint8_t *file,
+                                  uint64_t bytes) {
+    static const uint8_t sets[][2] = {{0xFF, 0xFF}, {0, 0}, {0, 0x7C}, {0, 0xFC}};
+    for (uint64_t i = 0; i < bytes; i++) {
+        uint64_t kind = i / d->block_bytes % 8;
+        if (kind < (wild ? 4 : 2)) file[i] = sets[kind][i % d->block_bytes % 2];
+        else if (wild) file[i] = (uint8_t)(op_random(&seed) >> 9);
+    }
+}
+
 static inline int64_t op_count(const struct weft_graph *g, const struct weft_type *t, const int64_t *symbols) {
     int64_t n = 1;
     for (uint32_t i = 0; i < t->rank; i++) n *= weft_dim_eval(g->dims, t->dims[i], symbols);
@@ -155,6 +167,11 @@ static inline void op_make_leaf(struct op_runner *r, uint32_t v) {
             for (int64_t i = 0; strcmp(r->run.set[k].name, info->name) == 0 && i < l->n; i++)
                 l->values[i] = r->run.set[k].x;
         weft_dtype_encode(info->type.dtype, l->values, l->n, l->file);
+        const char *rule = op_rule(r->c, info->name);
+        while (rule && *rule == ' ') rule++;
+        bool wild = rule && strncmp(rule, "wild ", 5) == 0;
+        if (rule && strncmp(rule + (wild ? 5 : 0), "bytes", 5) == 0)
+            op_fill_blocks(wild, seed, d, l->file, l->file_bytes);
     }
     d->decode(l->file, l->n, l->values);
 }

@@ -179,6 +179,23 @@ static void names_are_unique(void **state) {
                         fail_msg("two cases are called '%s'", op_tables[t].cases[i].name);
 }
 
+static bool has_type_cases(const char *type) {
+    char weight[32];
+    uint32_t uses = 0;
+    snprintf(weight, sizeof weight, "weight w %s [", type);
+    for (size_t i = 0; i < sizeof type_cases / sizeof *type_cases; i++)
+        uses += strstr(type_cases[i].graph, weight) != 0;
+    return uses >= 2;
+}
+
+static void every_block_type_has_cases(void **state) {
+    (void)state;
+    for (int i = 0; i < WEFT_DTYPE_COUNT; i++)
+        if (weft_dtype_info((weft_dtype)i)->quantised && !has_type_cases(weft_dtype_name((weft_dtype)i)))
+            fail_msg("%s has no cases: add it to ir/quant.h", weft_dtype_name((weft_dtype)i));
+    assert_false(has_type_cases("f32")); // the control
+}
+
 /// Negative controls: an operator without cases, one that lacks a kind, and a case that meets only what it meets.
 static void gaps_are_noticed(void **state) {
     (void)state;
@@ -196,9 +213,8 @@ static void gaps_are_noticed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_operator_has_cases),
-        cmocka_unit_test(exemptions_hold),
-        cmocka_unit_test(names_are_unique),
+        cmocka_unit_test(every_operator_has_cases),   cmocka_unit_test(exemptions_hold),
+        cmocka_unit_test(every_block_type_has_cases), cmocka_unit_test(names_are_unique),
         cmocka_unit_test(gaps_are_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

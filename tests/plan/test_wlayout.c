@@ -13,9 +13,13 @@
 
 #include <cmocka.h>
 
-static const weft_dtype types[] = {WEFT_F32,  WEFT_F16,  WEFT_BF16, WEFT_Q4_0,
-                                   WEFT_Q5_0, WEFT_Q8_0, WEFT_Q4_K, WEFT_Q6_K};
-#define N_TYPES (sizeof types / sizeof *types)
+/// The types that have a layout.
+static bool next_type(int *dtype) {
+    while (++*dtype < WEFT_DTYPE_COUNT)
+        if (weft_wlayout((weft_dtype)*dtype)) return true;
+    return false;
+}
+#define EACH_TYPE(t) for (int t = -1; next_type(&t);)
 
 static uint64_t seed = 42;
 static uint32_t draw(void) {
@@ -23,24 +27,14 @@ static uint32_t draw(void) {
     return (uint32_t)(seed >> 33);
 }
 
-/// A finite f16 with any mantissa, small or large.
-static uint16_t draw_half(void) { return (uint16_t)((draw() & 0x83FF) | (draw() % 30) << 10); }
-
-/// Random bytes, with scales that are finite numbers.
-static void fill(weft_dtype dtype, uint8_t *data, uint64_t bytes) {
+/// Random bytes of block types: scales of any kind, NaN and infinities among them. `finite`: what becomes of numbers.
+static void fill(weft_dtype dtype, uint8_t *data, uint64_t n, bool finite) {
+    uint64_t bytes = weft_dtype_bytes(dtype, n);
+    double *x = weft_alloc((n + 1) * sizeof *x);
+    for (uint64_t i = 0; i < n; i++) x[i] = (double)((int)draw() - (1 << 30)) / (1 << 28);
     for (uint64_t i = 0; i < bytes; i++) data[i] = (uint8_t)draw();
-    static const int half_at[WEFT_DTYPE_COUNT][2] = {[WEFT_Q4_K] = {0, 2}, [WEFT_Q6_K] = {208, 208}};
-    uint32_t block = weft_dtype_info(dtype)->block_bytes;
-    for (uint64_t i = 0; i < bytes; i += block) {
-        uint16_t d = draw_half(), m = draw_half();
-        if (dtype == WEFT_F32) {
-            float f = (float)((int)draw() - (1 << 30)) / 1024;
-            memcpy(data + i, &f, 4);
-        } else {
-            memcpy(data + i + half_at[dtype][1], &m, 2);
-            memcpy(data + i + half_at[dtype][0], &d, 2);
-        }
-    }
+    if (finite || dtype == WEFT_F32) weft_dtype_encode(dtype, x, (int64_t)n, data);
+    weft_free(x);
 }
 
 /// A file image of [rows, k] and its planes, which are poisoned before.
@@ -50,12 +44,12 @@ struct packed {
     double *want;
 };
 
-static void make(struct packed *p, weft_dtype dtype, uint64_t rows, uint64_t k) {
+static void make(struct packed *p, weft_dtype dtype, uint64_t rows, uint64_t k, bool finite) {
     const struct weft_wlayout *w = weft_wlayout(dtype);
     uint64_t bytes = weft_dtype_bytes(dtype, rows * k);
     p->src = weft_alloc(bytes);
     p->want = weft_alloc(rows * k * sizeof *p->want);
-    fill(dtype, p->src, bytes);
+    fill(dtype, p->src, rows * k, finite);
     weft_dtype_info(dtype)->decode(p->src, (int64_t)(rows * k), p->want);
     for (int i = 0; i < WEFT_PLANE_COUNT; i++) {
         p->sizes[i] = weft_wlayout_bytes(w, (enum weft_wplane)i, rows, k);
@@ -87,45 +81,49 @@ static uint64_t differing(const struct packed *p, weft_dtype dtype, uint64_t row
 
 static void test_reads_back(void **state) {
     (void)state;
-    static const uint64_t shapes[][2] = {{1, 256}, {3, 256}, {5, 1024}, {7, 2560}};
-    for (size_t t = 0; t < N_TYPES; t++)
-        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-            struct packed p;
-            make(&p, types[t], shapes[s][0], shapes[s][1]);
-            uint64_t bad = differing(&p, types[t], shapes[s][0], shapes[s][1]);
-            if (bad)
-                fail_msg("%s [%d, %d]: %d elements differ", weft_dtype_name(types[t]), (int)shapes[s][0],
-                         (int)shapes[s][1], (int)bad);
-            drop(&p);
-        }
+    static const uint64_t shapes[][2] = {{1, 256}, {3, 256}, {5, 1024}, {7, 2560}, {3, 768}};
+    EACH_TYPE(t)
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        struct packed p;
+        make(&p, (weft_dtype)t, shapes[s][0], shapes[s][1], s % 2);
+        uint64_t bad = differing(&p, (weft_dtype)t, shapes[s][0], shapes[s][1]);
+        if (bad)
+            fail_msg("%s [%d, %d]: %d elements differ", weft_dtype_name((weft_dtype)t), (int)shapes[s][0],
+                     (int)shapes[s][1], (int)bad);
+        drop(&p);
+    }
 }
 
 /// Blocks of 32 need no 256.
 static void test_short_blocks(void **state) {
     (void)state;
-    static const weft_dtype small[] = {WEFT_Q4_0, WEFT_Q5_0, WEFT_Q8_0};
-    for (size_t t = 0; t < 3; t++)
-        for (uint64_t k = 32; k <= 96; k += 32) {
+    uint32_t types = 0;
+    EACH_TYPE(t) {
+        if (weft_dtype_info((weft_dtype)t)->block != 32) continue;
+        types++;
+        for (uint64_t k = 32; k <= 160; k += 32) {
             struct packed p;
-            make(&p, small[t], 5, k);
-            assert_int_equal(differing(&p, small[t], 5, k), 0);
+            make(&p, (weft_dtype)t, 5, k, false);
+            assert_int_equal(differing(&p, (weft_dtype)t, 5, k), 0);
             drop(&p);
         }
+    }
+    assert_true(types >= 7);
 }
 
 static void test_padding(void **state) {
     (void)state;
     static const uint64_t ks[] = {1, 2, 31, 33, 65};
-    for (size_t t = 0; t < 3; t++)
-        for (size_t i = 0; i < sizeof ks / sizeof *ks; i++) {
-            struct packed p;
-            make(&p, types[t], 3, ks[i]);
-            assert_int_equal(differing(&p, types[t], 3, ks[i]), 0);
-            for (uint64_t r = 0; r < 3; r++)
-                for (uint64_t c = ks[i]; c < (ks[i] + 31) / 32 * 32; c++)
-                    assert_true(get(&p, types[t], ks[i], r, c) == 0);
-            drop(&p);
-        }
+    EACH_TYPE(t)
+    for (size_t i = 0; i < sizeof ks / sizeof *ks && weft_dtype_info((weft_dtype)t)->block == 1; i++) {
+        struct packed p;
+        make(&p, (weft_dtype)t, 3, ks[i], true);
+        assert_int_equal(differing(&p, (weft_dtype)t, 3, ks[i]), 0);
+        for (uint64_t r = 0; r < 3; r++)
+            for (uint64_t c = ks[i]; c < (ks[i] + 31) / 32 * 32; c++)
+                assert_true(get(&p, (weft_dtype)t, ks[i], r, c) == 0);
+        drop(&p);
+    }
 }
 
 /// Numbers and scales of two leaves, by the planes and decoded, against the words of the header.
@@ -190,13 +188,25 @@ static void test_sizes(void **state) {
         uint64_t want[WEFT_PLANE_COUNT];
     } cases[] = {
         {WEFT_F32, {3 * 512 * 4, 0, 0, 0}},
+        {WEFT_F16, {3 * 512 * 2, 0, 0, 0}},
         {WEFT_BF16, {3 * 512 * 2, 0, 0, 0}},
         {WEFT_Q4_0, {3 * 256, 0, 3 * 16 * 2, 0}},
         {WEFT_Q5_0, {3 * 256, 3 * 64, 3 * 16 * 2, 0}},
         {WEFT_Q8_0, {3 * 512, 0, 3 * 16 * 2, 0}},
         {WEFT_Q4_K, {3 * 256, 0, 3 * 16 * 2, 3 * 2 * 4}},
         {WEFT_Q6_K, {3 * 256, 3 * 128, 3 * 32, 3 * 2 * 4}},
+        {WEFT_Q4_1, {3 * 256, 0, 3 * 16 * 4, 0}},
+        {WEFT_Q5_1, {3 * 256, 3 * 64, 3 * 16 * 4, 0}},
+        {WEFT_Q5_K, {3 * 256, 3 * 64, 3 * 16 * 2, 3 * 2 * 4}},
+        {WEFT_IQ4_NL, {3 * 256, 0, 3 * 16 * 2, 0}},
+        {WEFT_IQ4_XS, {3 * 256, 0, 3 * 16, 3 * 2 * 4}},
+        {WEFT_MXFP4, {3 * 256, 0, 3 * 16, 0}},
+        {WEFT_Q2_K, {3 * 128, 0, 3 * 32, 3 * 2 * 4}},
+        {WEFT_Q3_K, {3 * 128, 3 * 64, 3 * 32, 3 * 2 * 4}},
     };
+    size_t types = 0;
+    EACH_TYPE(t) types++;
+    assert_int_equal(types, sizeof cases / sizeof *cases);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int p = 0; p < WEFT_PLANE_COUNT; p++)
             assert_int_equal(weft_wlayout_bytes(weft_wlayout(cases[i].dtype), (enum weft_wplane)p, 3, 512),
@@ -205,7 +215,8 @@ static void test_sizes(void **state) {
     assert_null(weft_wlayout(WEFT_DTYPE_COUNT));
 }
 
-/// The words as plan/wlayout.h draws them, written out for one block of Q5_0 and the high bits of Q6_K.
+/// The words as plan/wlayout.h draws them, written out for one block of Q5_0 and Q4_1, the high bits of Q6_K, and the
+/// places of Q3_K.
 static void test_words(void **state) {
     (void)state;
     uint8_t q5[22] = {0x00, 0x3C}; // scale 1
@@ -221,22 +232,36 @@ static void test_words(void **state) {
     q6[128 + 22] = 3 << 2; // first half, column 22, second quarter: block 1, element 22 = 4*5+2: word 1, bits 8*2+2
     weft_wlayout_repack(weft_wlayout(WEFT_Q6_K), q6, 1, 256, wide);
     for (int i = 0; i < 64; i++) assert_int_equal(wide_h[i], i == 8 + 4 + 2 ? 3 << 2 : 0);
+    uint8_t q4[20] = {0x00, 0x3C, 0x00, 0xC0}, pair[4]; // d 1, m -2, which the layout takes off
+    weft_wlayout_repack(weft_wlayout(WEFT_Q4_1), q4, 1, 32, (uint8_t *[]){q, NULL, pair, NULL});
+    assert_memory_equal(pair, ((uint8_t[]){0x00, 0x3C, 0x00, 0x40}), 4);
+    uint8_t q3[110] = {0};
+    q3[22] = 1 << 1;         // third bit of element 22 = 4*5+2 of block 1: bit 8*2+5
+    q3[32 + 22] = 3 << 2;    // and its pair: word 1, bits 8*2+2
+    q3[96 + 3] = 0x50;       // low bits of scale 11
+    q3[96 + 8 + 3] = 2 << 4; // upper ones: 32 + 5, less 32
+    weft_wlayout_repack(weft_wlayout(WEFT_Q3_K), q3, 1, 256, wide);
+    for (int i = 0; i < 64; i++) assert_int_equal(wide_q[i], i == 8 + 4 + 2 ? 3 << 2 : 0);
+    for (int i = 0; i < 32; i++) assert_int_equal(wide_h[i], i == 4 + 2 ? 1 << 5 : 0);
+    for (int i = 0; i < 16; i++) assert_int_equal((int8_t)wide_s[i], i == 11 ? 5 : -32);
 }
 
 /// Negative control: every single bit of the planes matters to some element (but unused bytes of plane d).
 static void test_notices_damage(void **state) {
     (void)state;
-    for (size_t t = 0; t < N_TYPES; t++) {
+    EACH_TYPE(t) {
         struct packed p;
-        make(&p, types[t], 2, 256);
+        make(&p, (weft_dtype)t, 2, 256, true);
         for (int plane = 0; plane < WEFT_PLANE_COUNT; plane++)
             for (int i = 0; i < 20 && p.sizes[plane]; i++) {
                 uint64_t byte = draw() % p.sizes[plane];
-                if (plane == WEFT_PLANE_D && types[t] == WEFT_Q6_K) byte &= ~2ull;
+                if (plane == WEFT_PLANE_D && !weft_wlayout((weft_dtype)t)->has_min) byte &= ~2ull;
                 uint8_t bit = (uint8_t)(1 << draw() % 8);
+                if (plane == WEFT_PLANE_Q && t == WEFT_MXFP4)
+                    bit = bit & 0x88 ? 1 : bit; // the sign of a zero is nothing
                 p.planes[plane][byte] ^= bit;
-                if (differing(&p, types[t], 2, 256) == 0)
-                    fail_msg("%s: plane %d byte %d is not read", weft_dtype_name(types[t]), plane, (int)byte);
+                if (differing(&p, (weft_dtype)t, 2, 256) == 0)
+                    fail_msg("%s: plane %d byte %d is not read", weft_dtype_name((weft_dtype)t), plane, (int)byte);
                 p.planes[plane][byte] ^= bit;
             }
         drop(&p);

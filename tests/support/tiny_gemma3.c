@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define ALIGNMENT 32
 #define MAX_TENSORS 512
@@ -22,6 +23,7 @@ struct writer {
     uint32_t n_keys, n_tensors;
     struct tensor tensors[MAX_TENSORS];
     uint64_t random;
+    uint32_t type; ///< the last of every_type
     const struct weft_tiny_gemma3 *params;
 };
 
@@ -93,17 +95,14 @@ static double normal(struct writer *w) {
     return sum;
 }
 
+/// The number of a type in files: of the one that has its name.
 static uint32_t file_type(weft_dtype dtype) {
-    switch (dtype) {
-    case WEFT_F16: return WEFT_GGML_F16;
-    case WEFT_BF16: return WEFT_GGML_BF16;
-    case WEFT_Q4_0: return WEFT_GGML_Q4_0;
-    case WEFT_Q5_0: return WEFT_GGML_Q5_0;
-    case WEFT_Q8_0: return WEFT_GGML_Q8_0;
-    case WEFT_Q4_K: return WEFT_GGML_Q4_K;
-    case WEFT_Q6_K: return WEFT_GGML_Q6_K;
-    default: return WEFT_GGML_F32;
+    enum { NUMBERS = 64 };
+    for (uint32_t i = 0; i < NUMBERS; i++) {
+        const struct weft_ggml_type_info *info = weft_ggml_type_info(i);
+        if (info && strcasecmp(info->name, weft_dtype_name(dtype)) == 0) return i;
     }
+    return NUMBERS;
 }
 
 /// rows 0: a norm vector. Norm weights are around 1, matrices keep the size of what they are applied to.
@@ -139,11 +138,12 @@ static struct weft_tiny_gemma3 complete(const struct weft_tiny_gemma3 *params) {
     put(&p.window, 8);
     put(&p.period, 3);
     put(&p.ctx, 64);
-    put(&p.n_embd, p.k_types ? 256 : 64);
+    bool of_256 = p.k_types || p.every_type;
+    put(&p.n_embd, of_256 ? 256 : 64);
     put(&p.n_head, 2);
     put(&p.n_head_kv, 1);
-    put(&p.head_dim, p.k_types ? 128 : 32);
-    put(&p.n_ff, p.k_types ? 512 : 96);
+    put(&p.head_dim, of_256 ? 128 : 32);
+    put(&p.n_ff, of_256 ? 512 : 96);
     put(&p.n_vocab, 300);
     return p;
 }
@@ -220,11 +220,19 @@ static void write_more_keys(struct writer *w, const struct weft_tiny_gemma3 *p) 
     w->params = p;
 }
 
+/// The block types in turn.
+static weft_dtype next_block_type(uint32_t *at) {
+    do *at = (*at + 1) % WEFT_DTYPE_COUNT;
+    while (!weft_dtype_info((weft_dtype)*at)->quantised);
+    return (weft_dtype)*at;
+}
+
 /// Types go round, so that every matrix has every type in some layer.
-static weft_dtype type_of(const struct weft_tiny_gemma3 *p, uint32_t i) {
+static weft_dtype type_of(struct writer *w, const struct weft_tiny_gemma3 *p, uint32_t i) {
     static const weft_dtype small[] = {WEFT_Q5_0, WEFT_Q8_0, WEFT_Q4_0, WEFT_F16, WEFT_F32, WEFT_BF16};
     static const weft_dtype large[] = {WEFT_Q4_K, WEFT_Q6_K, WEFT_Q5_0, WEFT_Q8_0, WEFT_Q4_K};
     if (p->plain) return WEFT_F32;
+    if (p->every_type) return next_block_type(&w->type);
     return p->k_types ? large[i % 5] : small[i % 6];
 }
 
@@ -251,7 +259,7 @@ static void write_layer(struct writer *w, const struct weft_tiny_gemma3 *p, uint
     };
     for (uint32_t i = 0; i < sizeof list / sizeof *list; i++) {
         snprintf(name, sizeof name, "blk.%u.%s", layer, list[i].name);
-        tensor(w, name, list[i].rows ? type_of(p, layer + i) : WEFT_F32, list[i].k, list[i].rows);
+        tensor(w, name, list[i].rows ? type_of(w, p, layer + i) : WEFT_F32, list[i].k, list[i].rows);
     }
 }
 
@@ -283,7 +291,7 @@ void *weft_tiny_gemma3_make(const struct weft_tiny_gemma3 *params, size_t *size)
     write_more_keys(w, &p);
     tensor(w, "token_embd", p.plain ? WEFT_F32 : WEFT_Q8_0, p.n_embd, p.n_vocab);
     tensor(w, "output_norm", WEFT_F32, p.n_embd, 0);
-    if (p.separate_head) tensor(w, "output", type_of(&p, 0), p.n_embd, p.n_vocab);
+    if (p.separate_head) tensor(w, "output", type_of(w, &p, 0), p.n_embd, p.n_vocab);
     for (uint32_t i = 0; i < p.n_layer; i++) write_layer(w, &p, i);
     if (p.more) {
         tensor(w, "more", WEFT_F32, p.n_embd, 0);

@@ -25,6 +25,7 @@ struct weft_tiny_gemma3 {
     uint32_t n_ff;                        ///< [96; 512 with k_types]
     uint32_t n_vocab;                     ///< [300], at least 260: 256 of them are bytes
     bool k_types;                         ///< Q4_K and Q6_K weights too (rows of 256)
+    bool every_type;                      ///< the block types in turn: two layers have all; shapes as with k_types
     bool plain;                           ///< all weights F32
     bool flags;                           ///< the pattern as one flag a layer instead of a period
     bool separate_head;                   ///< with output.weight

@@ -20,18 +20,12 @@ void weft_gemm_label(char *label, size_t size, const struct weft_lower *l, const
 
 void weft_gemm_add_decoder(struct weft_lower *l, const char *w, const struct weft_wlayout *y, const char *kb,
                            bool first, struct weft_str *out) {
-    struct weft_tval v[] = {{"W", 0, w},
-                            {"W_KB", 0, kb},
-                            {"W_BITS", y->bits, NULL},
-                            {"W_HIGH", y->high, NULL},
-                            {"W_GROUP", y->group, NULL},
-                            {"W_ZERO", y->zero, NULL},
-                            {"W_MIN", y->has_min, NULL},
-                            {"W_SCALE", y->scale, NULL},
-                            {"W_BF16", y->dtype == WEFT_BF16, NULL},
-                            {"W_ONCE", 1, NULL}};
-    weft_status status =
-        weft_plan_expand(l->plan, "plan/dequant.wgsl", v, sizeof v / sizeof v[0] - (first ? 1 : 0), out);
+    struct weft_tval v[WEFT_WLAYOUT_VALUES + 3];
+    size_t n = weft_wlayout_values(y, v);
+    v[n++] = (struct weft_tval){"W", 0, w};
+    v[n++] = (struct weft_tval){"W_KB", 0, kb};
+    if (!first) v[n++] = (struct weft_tval){"W_ONCE", 1, NULL};
+    weft_status status = weft_plan_expand(l->plan, "plan/dequant.wgsl", v, n, out);
     if (status != WEFT_OK) weft_lower_fail(l, status, "%s", weft_error_message());
 }
 
