@@ -271,6 +271,11 @@ static const struct op_case big_cases[] = {
      .rel = 1e-5,
      .abs = 1e-5,
      .graph = BIG_HEAD "input t i32 [T]\n%0 = argmax %x\n%1 = nll %x %t\noutput %0 top\noutput %1 nll\n"},
+    {.name = "topk",
+     .runs = "T=300 | T=1 | T=299",
+     .graph = BIG_HEAD "input h f16 [T, 2001]\ninput z f32 [300001]\n%0 %1 = topk %x {k=600}\n%2 %3 = topk %h {k=999}\n"
+                       "%4 %5 = topk %z {k=50}\noutput %0 top\noutput %1 at\noutput %2 halves\noutput %3 places\n"
+                       "output %4 few\noutput %5 of\n"},
     {.name = "sample",
      .runs = "R=1 n=0 n_max=9 pos_max=9 pos=1",
      .data = "sampling = sampling temperature=0; stops = 1 3; ring = 0; counts = 0; x = -9..9",

@@ -42,6 +42,7 @@ struct op_case {
 #include "cases_weights.h"
 #include "cases_state.h"
 #include "cases_recurrent.h"
+#include "cases_select.h"
 
 struct op_table {
     const char *name;
@@ -56,6 +57,7 @@ static const struct op_table op_tables[] = {
     TABLE(state_cases),       TABLE(recurrent_cases), TABLE(move_cases),     TABLE(q4_cases),
     TABLE(norm_cases),        TABLE(scan_cases),      TABLE(axes_cases),     TABLE(chunk_cases),
     TABLE(map_cases),         TABLE(pattern_cases),   TABLE(byte_cases),     TABLE(type_cases),
+    TABLE(select_cases),
 };
 #undef TABLE
 

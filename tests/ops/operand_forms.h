@@ -130,6 +130,7 @@ static const struct operand_form operand_forms[] = {
     OP("concat", "axis=1", "f32 [R, C]", "f32 [R, 3]"),
     OP("advance", "by=1", "$u32 []"),
     OP("argmax", "", "f32 [R, C]"),
+    OUTS(2, "topk", "k=1", "f32 [R, C]"),
     OP("nll", "", "f32 [R, C]", "u32 [R]"),
     {.op = "sample",
      .attrs = "",

@@ -228,7 +228,7 @@ static void every_operator_was_looked_at(void **state) {
         "linear_q4gsw", "log", "log_softmax", "lt", "matmul", "max", "mean", "min", "mul", "ne", "neg", "pad", "pow",
         "prod", "quantize", "recip", "relu", "repeat", "reshape", "rms_norm", "roll", "rope_table", "round", "rsqrt",
         "select", "sigmoid", "sign", "silu", "sin", "slice", "slice_copy", "softmax", "softplus", "split", "sqrt",
-        "square", "state_write", "sub", "sum", "tanh", "tile", "transpose", "where",
+        "square", "state_write", "sub", "sum", "tanh", "tile", "topk", "transpose", "where",
     };
     // clang-format on
     int missing = 0;
