@@ -244,11 +244,11 @@ static void join_contractions(struct weft_fuser *f) {
     for (uint32_t n = 0; n < g->n_nodes; n++) {
         if (!is_contraction(&g->nodes[n])) continue;
         const struct weft_family *family = f->spaces[n].family;
-        if (!family->takes_prologue(f->l, &g->nodes[n])) continue; // no joint kernel
+        if (!family->joins(f->l, &g->nodes[n], &g->nodes[n])) continue; // no joint kernel
         for (uint32_t m = 0; m < n; m++) {
             if (!is_contraction(&g->nodes[m]) || g->nodes[m].in[0] != g->nodes[n].in[0] || f->group[m] == f->group[n])
                 continue;
-            if (f->spaces[m].family != family || !family->takes_prologue(f->l, &g->nodes[m])) continue;
+            if (f->spaces[m].family != family || !family->joins(f->l, &g->nodes[n], &g->nodes[m])) continue;
             if (f->spaces[f->group[m]].n_anchors >= family->most_anchors ||
                 !weft_groups_affordable(f, f->group[m], f->group[n]) ||
                 !weft_groups_may_merge(f, f->group[m], f->group[n]))

@@ -56,13 +56,18 @@ static bool contract_takes_prologue(struct weft_lower *l, const struct weft_node
     if (weft_lower_max(l, weft_lower_product(l, t, 0, t->rank - 1)) > WEFT_FEW_ROWS || !weft_gemm_packed(l, n) ||
         !weft_gemm_takes_prologue(l, weft_lower_const(l, t->dims[t->rank - 1])))
         return false;
-    const struct weft_plan_weight *w = weft_lower_weight(l, n->in[1]);
-    return w->n_parts == 1 && w->rows && w->k;
+    return weft_gemm_one_part(l, n);
 }
 
 static bool contract_takes_side(struct weft_lower *l, const struct weft_node *n, uint32_t operand,
                                 const struct weft_family_load *load) {
     return weft_gemm_takes_side(l, n, operand, load->nodes << load->rowmaps);
+}
+
+/// Products that could take a prologue, or products by experts.
+static bool contract_joins(struct weft_lower *l, const struct weft_node *a, const struct weft_node *b) {
+    bool rows = contract_takes_prologue(l, a);
+    return rows ? a == b || contract_takes_prologue(l, b) : weft_gemm_joins(l, a, b);
 }
 
 static const struct weft_family contraction = {
@@ -72,6 +77,7 @@ static const struct weft_family contraction = {
     .lower = weft_gemm_lower,
     .most_anchors = WEFT_GEMM_ANCHORS,
     .takes_prologue = contract_takes_prologue,
+    .joins = contract_joins,
     .takes_side = contract_takes_side,
 };
 

@@ -27,9 +27,10 @@ struct weft_family {
     // CONTRACT: every kernel computes each element of an anchor once, so that an elementwise region behind it may be
     // computed there.
     uint32_t most_anchors;
-    /// The anchor stages rows of its first operand, so that the region which makes them may be computed there, and
-    /// anchors of one first operand may share a step.
+    /// The anchor stages rows of its first operand, so that the region which makes them may be computed there.
     bool (*takes_prologue)(struct weft_lower *l, const struct weft_node *n);
+    /// Two anchors of one first operand may share a step; asked of an anchor and itself, whether it ever may.
+    bool (*joins)(struct weft_lower *l, const struct weft_node *a, const struct weft_node *b);
     /// The anchor computes elements of an operand where it reads them, as often as it does, and that is cheaper than a
     /// step which stores what a region of this load makes: of elementwise nodes, row maps and moves, no reductions.
     bool (*takes_side)(struct weft_lower *l, const struct weft_node *n, uint32_t operand,

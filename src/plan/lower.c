@@ -437,6 +437,23 @@ void weft_emit_weight(struct weft_lower *l, struct weft_step *s, const char *nam
     for (size_t i = 0; i < n; i++) weft_emit_int(l, s, values[i].name, values[i].i);
 }
 
+const struct weft_remembered *weft_lower_recall(const struct weft_lower *l, const struct weft_kernel *kernel,
+                                                weft_value of, const uint32_t numbers[3]) {
+    for (const struct weft_remembered *r = l->remembered; r; r = r->next)
+        if (r->kernel == kernel && r->of == of && memcmp(r->numbers, numbers, sizeof r->numbers) == 0) return r;
+    return NULL;
+}
+
+void weft_lower_remember(struct weft_lower *l, const struct weft_remembered *r) {
+    struct weft_remembered *kept = weft_arena_dup(&l->plan->arena, r, sizeof *r);
+    if (!kept) {
+        weft_lower_fail(l, WEFT_ERR_NOMEM, "out of memory while compiling the graph");
+        return;
+    }
+    kept->next = l->remembered;
+    l->remembered = kept;
+}
+
 uint32_t weft_emit_scratch(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access,
                            uint32_t tensor, uint8_t flags) {
     if (l->status != WEFT_OK) return 0;

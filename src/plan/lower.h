@@ -50,6 +50,15 @@ struct weft_deferred {
     void (*stage)(struct weft_lower *l, struct weft_step *s, const struct weft_deferred *d, struct weft_str *out);
 };
 
+/// Scratch that one step left and others of the schedule read as well: what it was made of, by which kernel.
+struct weft_remembered {
+    struct weft_remembered *next;
+    const struct weft_kernel *kernel;
+    weft_value of;
+    uint32_t numbers[3]; ///< what else it depends on
+    uint32_t scratch[2];
+};
+
 struct weft_lower {
     struct weft_plan *plan;
     struct weft_graph *graph;
@@ -71,6 +80,7 @@ struct weft_lower {
     const uint8_t
         *node_budget; ///< by node: most bindings of a group that holds it, 0: the device's; NULL: all the device's
     struct weft_deferred *deferred;
+    struct weft_remembered *remembered;
     weft_value *output_view; ///< by value: the output that is a view of all of it and gives it its memory, or NO_VALUE
     bool skip_alias_check;   ///< tests: overlaps count as in place (weft_compile_params.skip_alias_check)
     const char **copy_why;   ///< by node: why a state write that could have ended a kernel stands alone, or NULL
@@ -139,6 +149,10 @@ uint32_t weft_emit_table(struct weft_lower *l, struct weft_step *s, const char *
 uint32_t weft_lower_scratch(struct weft_lower *l, const char *name, weft_dtype dtype, uint64_t max_elements);
 uint32_t weft_emit_scratch(struct weft_lower *l, struct weft_step *s, const char *name, enum weft_access access,
                            uint32_t tensor, uint8_t flags);
+/// What an earlier step made of `of` by this kernel and these numbers, or NULL.
+const struct weft_remembered *weft_lower_recall(const struct weft_lower *l, const struct weft_kernel *kernel,
+                                                weft_value of, const uint32_t numbers[3]);
+void weft_lower_remember(struct weft_lower *l, const struct weft_remembered *r); ///< keeps a copy
 /// The variables block as operand "vars" (read, or read_write for kernels that advance variables).
 void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access access);
 /// Word of a variable in the block.

@@ -271,6 +271,16 @@ static const struct op_case big_cases[] = {
      .rel = 1e-5,
      .abs = 1e-5,
      .graph = BIG_HEAD "input t i32 [T]\n%0 = argmax %x\n%1 = nll %x %t\noutput %0 top\noutput %1 nll\n"},
+    {.name = "experts",
+     .runs = "T=40 | T=1 | T=300",
+     .split = "T",
+     .data = "i = int -1..8",
+     .rel = 1e-5,
+     .abs = 5e-4, // sums of 600 products with sums of 1,024, each near 10
+     .graph = "symbol T 1 300\ninput x f32 [T, 1024]\ninput i i32 [T, 4]\nweight w q8_0 [8, 600, 1024]\n"
+              "input v f32 [8, 37, 1024]\nweight u f16 [8, 300, 600]\n%0 = matmul_experts %x %w %i\n"
+              "%1 = matmul_experts %x %v %i\n%2 = silu %0\n%3 = matmul_experts %2 %u %i\noutput %0 y\noutput %1 plain\n"
+              "output %3 down\n"},
     {.name = "topk",
      .runs = "T=300 | T=1 | T=299",
      .graph = BIG_HEAD "input h f16 [T, 2001]\ninput z f32 [300001]\n%0 %1 = topk %x {k=600}\n%2 %3 = topk %h {k=999}\n"

@@ -30,6 +30,7 @@ struct op_case {
 #include "cases_axes.h"
 #include "cases_bytes.h"
 #include "cases_contract.h"
+#include "cases_experts.h"
 #include "cases_model.h"
 #include "cases_maps.h"
 #include "cases_move.h"
@@ -57,7 +58,7 @@ static const struct op_table op_tables[] = {
     TABLE(state_cases),       TABLE(recurrent_cases), TABLE(move_cases),     TABLE(q4_cases),
     TABLE(norm_cases),        TABLE(scan_cases),      TABLE(axes_cases),     TABLE(chunk_cases),
     TABLE(map_cases),         TABLE(pattern_cases),   TABLE(byte_cases),     TABLE(type_cases),
-    TABLE(select_cases),
+    TABLE(select_cases),      TABLE(expert_cases),
 };
 #undef TABLE
 

@@ -88,6 +88,8 @@ static const struct operand_form operand_forms[] = {
     OUTS(2, "quantize", "block=1", "f32 [R, C]"),
     OP("matmul", "", "f32 [R, C]", "f32 [6, C]"),
     OP("matmul", "", "f32 [12, C]", "f32 [R, C]"),
+    OP("matmul_experts", "", "f32 [R, C]", "f32 [3, 6, C]", "i32 [R, 2]"),
+    OP("matmul_experts", "", "f32 [R, 2, C]", "f32 [3, 6, C]", "u32 [R, 2]"),
     OP("linear_q4gsw", "group=4", "f32 [R, 10]", "u8 [7, 5]", "f32 [3, 8]", "f32 [7]"),
     OP("dequant_q4gsw", "group=4", "u8 [7, 5]", "f32 [7, 3]"),
     OP("embedding_q4gsw", "group=4", "u8 [7, 5]", "f32 [7, 3]", "u32 [R]"),

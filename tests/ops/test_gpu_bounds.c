@@ -71,6 +71,18 @@ static const struct taker takers[] = {
      .tolerance = 1e-6,
      .text = BESIDE "var at u32 0 4294967295\nweight w u8 [5, 6]\nweight s f32 [5, 1]\n"
                     "%y = embedding_q4gsw %w %s %at {group=16}\noutput %y y\n"},
+    {.op = "matmul_experts",
+     .tolerance = 1e-5,
+     .text =
+         BESIDE "symbol T 1 3\ninput at i32 [T, 2]\ninput x f32 [T, 32]\nweight w q8_0 [5, 6, 32]\n"
+                "input v f32 [5, 3, 32]\n%y = matmul_experts %x %w %at\n%z = matmul_experts %x %v %at\noutput %y y\n"
+                "output %z z\n"},
+    {.op = "matmul_experts",
+     .tolerance = 1e-5,
+     .text =
+         BESIDE "symbol T 1 3\ninput at u32 [T, 40]\ninput x f32 [T, 33]\nweight w f16 [5, 66, 33]\n"
+                "input v f16 [5, 7, 33]\n%y = matmul_experts %x %w %at\n%z = matmul_experts %x %v %at\noutput %y y\n"
+                "output %z z\n"},
     {.op = "nll",
      .tolerance = 1e-5,
      .text = BESIDE "symbol T 1 3\ninput x f32 [T, 9]\ninput at u32 [T]\n%y = nll %x %at\noutput %y y\n"},

@@ -142,6 +142,18 @@ static void add_stage(struct weft_xstep *step, struct weft_expr *e, const struct
     weft_str_free(&stores);
 }
 
+/// The ids that anchor `i` chooses by; anchors of the same ids share an operand.
+static void add_chooser(struct weft_xstep *step, const struct weft_gemm_group *p, uint32_t i, struct weft_str *out) {
+    struct weft_lower *l = step->l;
+    uint32_t same = 0;
+    char ids[16], name[16];
+    while (p->experts[same].ids != p->experts[i].ids) same++;
+    snprintf(ids, sizeof ids, "ids%u", same);
+    snprintf(name, sizeof name, "expert_w%u", i);
+    if (same == i) weft_emit_value(l, step->s, ids, WEFT_READ, p->experts[i].ids, 0);
+    weft_gemm_add_chooser(l, &p->experts[i], name, ids, weft_xtext_dim(step, p->experts[i].experts), out);
+}
+
 // ---- the step ---
 
 static uint32_t tiles_of(const struct weft_gemm_choice *c, uint64_t n) {
@@ -154,7 +166,7 @@ void weft_gemm_emit_few(struct weft_lower *l, const struct weft_gemm_group *p, u
     const struct weft_node *first = weft_gemm_node(l, p->anchors[0]);
     const struct weft_type *xt = &weft_lv(l, first->in[0])->type;
     int64_t k = weft_lower_const(l, xt->dims[xt->rank - 1]);
-    weft_dim rows = weft_lower_product(l, xt, 0, xt->rank - 1);
+    weft_dim rows = p->experts ? p->experts->m : weft_lower_product(l, xt, 0, xt->rank - 1);
     bool combined = p->n_epilogue > 0;
     char label[200];
     weft_gemm_label(label, sizeof label, l, "matvec", p);
@@ -181,12 +193,17 @@ void weft_gemm_emit_few(struct weft_lower *l, const struct weft_gemm_group *p, u
         snprintf(name, sizeof name, "w%u", i);
         weft_emit_weight(l, s, name, w[i], part);
         weft_gemm_add_decoder(l, name, w[i]->layout, kb_text, i == 0, &text);
+        if (p->experts) add_chooser(step, p, i, &text);
     }
     for (uint32_t g = 0; g < n_segments && l->status == WEFT_OK; g++) {
         uint32_t n_anchors = combined ? p->n_anchors : 1;
         weft_gemm_add_epilogue(step, p, &p->anchors[g], n_anchors, g, combined, NULL, &text);
-        uint64_t n = w[g]->parts[part].rows;
-        struct weft_tval v[] = {{"S", g, NULL},
+        uint64_t n = p->experts ? (uint64_t)weft_lower_const(l, p->experts[g].n) : w[g]->parts[part].rows;
+        struct weft_tval v[] = {{"EXPERTS", p->experts != NULL, NULL},
+                                {"ALL", w[g]->n_parts == 1 || !p->experts, NULL},
+                                {"PART", (int64_t)w[g]->parts[part].row0, NULL},
+                                {"ROWS", (int64_t)w[g]->parts[part].rows, NULL},
+                                {"S", g, NULL},
                                 {"N", (int64_t)n, NULL},
                                 {"NA", n_anchors, NULL},
                                 {"FIRST", g, NULL},
@@ -207,6 +224,7 @@ void weft_gemm_emit_few(struct weft_lower *l, const struct weft_gemm_group *p, u
         else weft_str_addf(&pick, "{ segment_%u(wid.x - %uu, m0, lid); }", g, tiles);
         tiles += mine;
     }
+    weft_emit_text(l, s, "SHARE", p->experts ? weft_gemm_share(step, p->experts) : "");
     weft_emit_int(l, s, "LANES", choice->lanes);
     weft_emit_int(l, s, "MT", choice->rows);
     weft_emit_int(l, s, "KQ", choice->chunk * 8);
@@ -225,7 +243,7 @@ void weft_gemm_emit_few(struct weft_lower *l, const struct weft_gemm_group *p, u
         kept->tiles = tiles;
         kept->col0 = (uint32_t)w[0]->parts[part].row0;
         kept->part_n = (uint32_t)w[0]->parts[part].rows;
-        if (p->n_anchors > 1) kept->col0 = 0;
+        if (p->n_anchors > 1 || p->experts) kept->col0 = 0;
     }
     weft_str_free(&stage);
     weft_str_free(&text);

@@ -11,7 +11,7 @@ var<workgroup> xs: array<vec4<f32>, ${KQ * MT}>;
 // Fills xs with the columns from block `first` on.
 fn stage_chunk(m0: u32, first: u32, lid: u32) {
     for (var m = 0u; m < ${MT}u; m++) {
-        let row = min(m0 + m, p.rows - 1u);
+        let row = min(m0 + m, p.rows - 1u)${SHARE};
         ${STAGE}
     }
 }
@@ -23,7 +23,7 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let m0 = wid.y * ${MT}u;
 //% if !CHUNKED
     for (var m = 0u; m < ${MT}u; m++) {
-        let row = min(m0 + m, p.rows - 1u);
+        let row = min(m0 + m, p.rows - 1u)${SHARE};
         ${STAGE}
     }
     workgroupBarrier(); // xs is whole before any lane reads it

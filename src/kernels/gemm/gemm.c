@@ -1,4 +1,4 @@
-/// Lowering of contractions. Four kernels:
+/// Lowering of contractions. The kernels:
 ///
 /// few      few rows (a decode step) by packed weights: a workgroup stages the rows of x in workgroup memory, by way of
 ///          the prologue's scalar program if there is one, and computes a run of outputs; TPR lanes share an output,
@@ -8,6 +8,7 @@
 /// general  batches, transposed sides and vectors: the same tiles, both sides made by scalar programs.
 /// direct   few rows by a right side that is no packed weight: lanes read both sides where they lie, along k or n, as
 ///          the right side does.
+/// experts  rows that choose their matrix (experts.c): few rows as above, many in tiles of rows of one matrix.
 ///
 /// A weight cut into parts by the binding limit gives one step a part. The order of a sum depends on template values
 /// alone.
@@ -53,6 +54,11 @@ bool weft_gemm_stages(struct weft_lower *l, weft_value v) {
         }
     }
     return readers > 0;
+}
+
+bool weft_gemm_one_part(struct weft_lower *l, const struct weft_node *n) {
+    const struct weft_plan_weight *w = weft_lower_weight(l, n->in[1]);
+    return w->n_parts == 1 && w->rows && w->k;
 }
 
 // ---- the group ---
@@ -126,6 +132,7 @@ bool weft_gemm_takes_side(struct weft_lower *l, const struct weft_node *n, uint3
     const struct weft_profile *p = l->profile;
     struct weft_gemm g;
     n->op->gemm(l, n, &g);
+    if (g.by_expert) return false;
     weft_value v = n->in[operand];
     double elements = (double)elements_of(l, v), evaluations;
     if (g.rows && weft_lower_packs(l, n->in[1])) { // of a packed weight, tiles alone compute the left side
@@ -153,6 +160,11 @@ weft_status weft_gemm_lower(struct weft_lower *l, uint32_t group) {
     struct weft_xstep step = {.l = l, .group = group};
     struct weft_gemm g;
     n->op->gemm(l, n, &g);
+    if (g.by_expert) {
+        weft_gemm_emit_experts(l, &p, &step);
+        weft_region_narrow(&step);
+        return l->status;
+    }
     bool packed = g.rows && weft_lower_packs(l, n->in[1]);
     if (!g.rows || (!packed && (p.n_prologue || (!cut_by_rows(l, n) && weft_gemm_wants_general(l, &g))))) {
         weft_gemm_emit_general(l, &p, &g, &step);

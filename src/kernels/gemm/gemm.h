@@ -1,6 +1,6 @@
 /// The contraction family: y[b, m, n] = sum over k of A(b, m, k) B(b, n, k), with scalar programs as sides, rows that a
-/// program with reductions makes of few, and elementwise work behind. Operators describe; the family chooses a kernel
-/// and emits steps.
+/// program with reductions makes of few, matrices that rows choose, and elementwise work behind. Operators describe;
+/// the family chooses a kernel and emits steps.
 #ifndef WEFT_KERNELS_GEMM_GEMM_H
 #define WEFT_KERNELS_GEMM_GEMM_H
 #include "plan/lower.h"
@@ -28,6 +28,13 @@ struct weft_gemm {
     /// floats: then all of `batch` and `m` are rows, the right side may be a packed weight, and the group may have a
     /// prologue and an epilogue.
     bool rows;
+    /// Each row of the product chooses its matrix: row r meets matrix ids[r] of the right side, [experts, n, k], and
+    /// row r / share of the left side, dense rows of its last axis; m counts rows of the product, and there is no
+    /// batch. An id outside 0 .. experts - 1 counts as the nearest that is inside. Floats; the right side may be a
+    /// packed weight.
+    bool by_expert;
+    weft_value ids; ///< i32 or u32, m of them
+    weft_dim share, experts;
 };
 
 weft_status weft_gemm_lower(struct weft_lower *l, uint32_t group);
@@ -42,6 +49,12 @@ bool weft_gemm_stages(struct weft_lower *l, weft_value v);
 /// True if computing `operand` of a contraction where it is read, by `work` nodes, costs less than a step that stores
 /// it.
 bool weft_gemm_takes_side(struct weft_lower *l, const struct weft_node *n, uint32_t operand, uint32_t work);
+
+/// True if the node's weight, which is packed, has elements and lies in one part.
+bool weft_gemm_one_part(struct weft_lower *l, const struct weft_node *n);
+
+/// True if two products of one left side, whose rows choose their matrices, may share a step.
+bool weft_gemm_joins(struct weft_lower *l, const struct weft_node *a, const struct weft_node *b);
 
 /// True if a contraction over k elements can take a prologue: its left operand's row must fit workgroup memory.
 bool weft_gemm_takes_prologue(const struct weft_lower *l, int64_t k);

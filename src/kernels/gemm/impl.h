@@ -23,6 +23,7 @@ struct weft_gemm_group {
     uint32_t *prologue, n_prologue;
     uint32_t *epilogue, n_epilogue;
     uint32_t anchors[WEFT_GEMM_ANCHORS], n_anchors;
+    const struct weft_gemm *experts; ///< of each anchor, if rows choose their matrix; else NULL
 };
 
 /// One step of all anchors over part `part` (several parts only with one anchor), by few rows.
@@ -35,6 +36,16 @@ void weft_gemm_emit_tiled(struct weft_lower *l, const struct weft_gemm_group *p,
 /// One step of one anchor in any form, or two, where k is summed in pieces.
 void weft_gemm_emit_general(struct weft_lower *l, const struct weft_gemm_group *p, const struct weft_gemm *g,
                             struct weft_xstep *step);
+
+/// Products of rows that choose their matrix, which the group's `experts` describe: few rows, or steps of their own.
+void weft_gemm_emit_experts(struct weft_lower *l, const struct weft_gemm_group *p, struct weft_xstep *step);
+/// True if they take the kernel of few rows.
+bool weft_gemm_few_experts(struct weft_lower *l, const struct weft_node *n, const struct weft_gemm *g);
+/// " / 2u": behind the number of a row of the product, gives the row of the left side that it is made from.
+const char *weft_gemm_share(struct weft_xstep *step, const struct weft_gemm *g);
+/// fn NAME(row) -> u32: the matrix that a row of the product chooses, by operand `ids`.
+void weft_gemm_add_chooser(const struct weft_lower *l, const struct weft_gemm *g, const char *name, const char *ids,
+                           const char *experts, struct weft_str *out);
 
 /// True if a product of rows by a matrix is better computed so than in tiles.
 bool weft_gemm_wants_general(const struct weft_lower *l, const struct weft_gemm *g);
@@ -67,6 +78,9 @@ void weft_gemm_label(char *label, size_t size, const struct weft_lower *l, const
 /// Decoding functions of a weight operand, for the name `w`.
 void weft_gemm_add_decoder(struct weft_lower *l, const char *w, const struct weft_wlayout *y, const char *kb,
                            bool first, struct weft_str *out);
+/// The same functions of a plain value [..., K], or of a weight without elements.
+void weft_gemm_add_plain_decoder(const char *w, bool wide, struct weft_str *out);
+void weft_gemm_add_empty_decoder(const char *w, struct weft_str *out);
 /// fn epilogue_S(row, col, acc0, acc1, ...): stores what is live behind the group of the anchors and the epilogue's
 /// nodes.
 void weft_gemm_add_epilogue(struct weft_xstep *step, const struct weft_gemm_group *p, const uint32_t *anchors,

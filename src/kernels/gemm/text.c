@@ -29,6 +29,39 @@ void weft_gemm_add_decoder(struct weft_lower *l, const char *w, const struct wef
     if (status != WEFT_OK) weft_lower_fail(l, status, "%s", weft_error_message());
 }
 
+void weft_gemm_add_chooser(const struct weft_lower *l, const struct weft_gemm *g, const char *name, const char *ids,
+                           const char *experts, struct weft_str *out) {
+    bool negative = weft_lv(l, g->ids)->type.dtype == WEFT_I32;
+    weft_str_addf(out,
+                  negative ? "fn %s(row: u32) -> u32 { return min(u32(max(load_%s(row), 0)), %s - 1u); }\n"
+                           : "fn %s(row: u32) -> u32 { return min(load_%s(row), %s - 1u); }\n",
+                  name, ids, experts);
+}
+
+/// A weight without elements has no planes to read.
+void weft_gemm_add_empty_decoder(const char *w, struct weft_str *out) {
+    weft_str_addf(out, "fn w_quad_%s(row: u32, blk: u32, j: u32) -> vec4<f32> { return vec4<f32>(0.0); }\n", w);
+}
+
+void weft_gemm_add_plain_decoder(const char *w, bool wide, struct weft_str *out) {
+    if (wide) {
+        weft_str_addf(out,
+                      "fn w_quad_%s(row: u32, blk: u32, j: u32) -> vec4<f32> { let c = blk * 32u + j * 4u; if (c >= "
+                      "p.k) { return vec4<f32>(0.0); } "
+                      "return load4_%s(row * p.k + c); }\n",
+                      w, w);
+        return;
+    }
+    weft_str_addf(
+        out, "fn w_one_%s(row: u32, c: u32) -> f32 { if (c >= p.k) { return 0.0; } return load_%s(row * p.k + c); }\n",
+        w, w);
+    weft_str_addf(out,
+                  "fn w_quad_%s(row: u32, blk: u32, j: u32) -> vec4<f32> { let c = blk * 32u + j * 4u; return "
+                  "vec4<f32>(w_one_%s(row, c), "
+                  "w_one_%s(row, c + 1u), w_one_%s(row, c + 2u), w_one_%s(row, c + 3u)); }\n",
+                  w, w, w, w, w);
+}
+
 void weft_gemm_add_epilogue(struct weft_xstep *step, const struct weft_gemm_group *p, const uint32_t *anchors,
                             uint32_t n_anchors, uint32_t segment, bool with_nodes, const char *width,
                             struct weft_str *out) {

@@ -24,31 +24,6 @@ static void matmul_update(const struct weft_update *u, uint32_t *words, uint32_t
 static const struct weft_kernel tiled_kernel = {"matmul", "kernels/gemm/tiled.wgsl", weft_gemm_params_fields,
                                                 matmul_update};
 
-/// Decoding functions, as those of packed weights, of a weight without elements, which has no planes to read.
-static void add_empty_decoder(const char *w, struct weft_str *out) {
-    weft_str_addf(out, "fn w_quad_%s(row: u32, blk: u32, j: u32) -> vec4<f32> { return vec4<f32>(0.0); }\n", w);
-}
-
-/// The same for a plain value [N, K].
-static void add_plain_decoder(const char *w, bool wide, struct weft_str *out) {
-    if (wide) {
-        weft_str_addf(out,
-                      "fn w_quad_%s(row: u32, blk: u32, j: u32) -> vec4<f32> { let c = blk * 32u + j * 4u; if (c >= "
-                      "p.k) { return vec4<f32>(0.0); } "
-                      "return load4_%s(row * p.k + c); }\n",
-                      w, w);
-        return;
-    }
-    weft_str_addf(
-        out, "fn w_one_%s(row: u32, c: u32) -> f32 { if (c >= p.k) { return 0.0; } return load_%s(row * p.k + c); }\n",
-        w, w);
-    weft_str_addf(out,
-                  "fn w_quad_%s(row: u32, blk: u32, j: u32) -> vec4<f32> { let c = blk * 32u + j * 4u; return "
-                  "vec4<f32>(w_one_%s(row, c), "
-                  "w_one_%s(row, c + 1u), w_one_%s(row, c + 2u), w_one_%s(row, c + 3u)); }\n",
-                  w, w, w, w, w);
-}
-
 /// Rows of tiles are what the step may be cut into: a row of tiles reaches row_tile rows of x and of what the epilogue
 /// reads and stores in the output's space.
 static void allow_split(struct weft_lower *l, struct weft_step *s, uint32_t x, const struct weft_gemm_cfg *cfg) {
@@ -97,14 +72,14 @@ void weft_gemm_emit_tiled(struct weft_lower *l, const struct weft_gemm_group *p,
     } else x = weft_emit_value(l, s, "x", WEFT_READ, n->in[0], wide ? WEFT_OPERAND_WIDE : 0);
     bool empty = k == 0 || (w && w->rows == 0);
     if (empty) {
-        add_empty_decoder("w0", &text);
+        weft_gemm_add_empty_decoder("w0", &text);
     } else if (w) {
         weft_emit_weight(l, s, "w0", w, part);
         weft_gemm_add_decoder(l, "w0", w->layout, "p.kb", true, &text);
     } else {
         bool w_wide = weft_lower_wide(l, n->in[1]);
         weft_emit_value(l, s, "w0", WEFT_READ, n->in[1], w_wide ? WEFT_OPERAND_WIDE : 0);
-        add_plain_decoder("w0", w_wide, &text);
+        weft_gemm_add_plain_decoder("w0", w_wide, &text);
     }
     weft_gemm_add_epilogue(step, p, p->anchors, 1, 0, true, "p.width", &text);
     weft_emit_int(l, s, "WHOLE_BLOCKS", choice->whole_blocks && !empty);
