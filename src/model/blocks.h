@@ -66,6 +66,22 @@ weft_value weft_block_layer(struct weft_model_build *m, uint32_t i, weft_value x
 /// The same of Qwen 3.5.
 weft_value weft_qwen35_layer(struct weft_model_build *m, uint32_t i, weft_value x);
 
+/// Feed-forward of one layer by experts, from its normed input h [T, n_embd] to [T, n_embd]: a router (ffn_gate_inp)
+/// scores them, softmax makes weights of the scores, and of the `used` largest (the first of equal ones) the sum of
+///     weight * down(act(gate(h)) * up(h))
+/// is taken, by rows of ffn_gate_exps, ffn_up_exps and ffn_down_exps. Which experts these are only the device knows.
+struct weft_block_experts {
+    uint32_t layer;
+    uint32_t count, used; ///< 1 <= used <= count
+    uint64_t width;       ///< of an expert: rows of its gate
+    const char *act;      ///< the activation's operator
+    bool normalise;       ///< the weights of the chosen are divided by their sum
+    double scale;         ///< and multiplied by this
+    uint64_t shared; ///< width of one more expert (ffn_*_shexp), which all tokens take, by sigmoid(ffn_gate_inp_shexp
+                     ///< h); 0: none
+};
+weft_value weft_block_experts(struct weft_model_build *m, const struct weft_block_experts *e, weft_value h);
+
 /// "blk.N.name" in the graph's arena; "" once failed.
 const char *weft_block_name(struct weft_model_build *m, uint32_t layer, const char *name);
 #endif
