@@ -32,7 +32,14 @@ static const char tail[] =
     "  `original_context_length` tokens, the long one beyond. One list serves all tokens of a session, since caches "
     "hold\n"
     "  turned keys.\n\n"
-    "`rope.scaling.attn_factor` scales what was turned, in all of them.\n";
+    "`rope.scaling.attn_factor` scales what was turned, in all of them.\n\n"
+    "## Experts\n\n"
+    "Tokens choose the `expert_used_count` largest of softmax over `ffn_gate_inp`, on the device; `ffn_gate_exps`,\n"
+    "`ffn_up_exps` and `ffn_down_exps` hold the matrices of all experts. `expert_weights_norm` says whether the "
+    "weights\n"
+    "of the chosen are divided by their sum, `expert_weights_scale` what they are multiplied by. Other ways to choose\n"
+    "(`expert_gating_func` but softmax, groups of experts) are refused, and so are files with a tensor for each "
+    "expert.\n";
 
 static void add(struct weft_str *s, const char *text) { weft_str_addf(s, "%s%s", s->len ? ", " : "", text); }
 
@@ -83,12 +90,15 @@ static void windows(struct weft_str *s, const struct weft_family *f) {
 }
 
 static void row(const struct weft_family *f) {
+    static const char *const experts[] = {[WEFT_EXPERTS_NONE] = "",
+                                          [WEFT_EXPERTS_MAY] = ", or by experts where a file has some",
+                                          [WEFT_EXPERTS_MUST] = ", by experts"};
     struct weft_str cells[4] = {{0}};
     tensors(&cells[0], f);
     rotation(&cells[1], f);
     windows(&cells[2], f);
-    weft_str_addf(&cells[3], "`%s`%s%s", f->act, f->plain_ffn ? "" : ", gated",
-                  f->layer != WEFT_LAYER_PLAIN ? "; a builder" : "");
+    weft_str_addf(&cells[3], "`%s`%s%s%s%s", f->act, f->plain_ffn ? "" : ", gated", experts[f->experts],
+                  f->shared_expert ? ", and one that all take" : "", f->layer != WEFT_LAYER_PLAIN ? "; a builder" : "");
     printf("| `%s` | %s | %s%s | %s | %s | %s | %s |\n", f->architecture, f->models,
            f->norm == WEFT_NORM_LAYER ? "layer norm with bias" : "RMS", f->norms_after ? ", also behind branches" : "",
            weft_str_get(&cells[0]), weft_str_get(&cells[1]), weft_str_get(&cells[3]), weft_str_get(&cells[2]));

@@ -64,7 +64,12 @@ def build(m, t):
                   max_position_embeddings=CTX, tie_word_embeddings=not m.head, pad_token_id=0, bos_token_id=1,
                   eos_token_id=2, attn_implementation="eager")
     full = dict(common, head_dim=m.head_dim, rope_parameters=rope(m))
+    if m.experts:
+        full["experts_implementation"] = "eager"  # the others take no doubles
     family = m.arch if not m.window or m.arch != "llama" else "mistral"
+    if family == "llama" and m.experts:
+        return hf.MixtralForCausalLM(hf.MixtralConfig(num_local_experts=m.experts[0],
+                                                      num_experts_per_tok=m.experts[1], **full))
     if family == "llama":
         return hf.LlamaForCausalLM(hf.LlamaConfig(attention_bias="qkv" in m.biases, mlp_bias="ffn" in m.biases, **full))
     if family == "mistral":
@@ -85,6 +90,14 @@ def build(m, t):
     if family == "phi3":
         return hf.Phi3ForCausalLM(hf.Phi3Config(**dict(common, rope_parameters=rope(m), sliding_window=m.window or None,
                                                        original_max_position_embeddings=m.original)))
+    if family == "qwen2moe":
+        return hf.Qwen2MoeForCausalLM(hf.Qwen2MoeConfig(
+            num_experts=m.experts[0], num_experts_per_tok=m.experts[1], moe_intermediate_size=m.expert_ff,
+            shared_expert_intermediate_size=m.shared_ff, **full))
+    if family == "qwen3moe":
+        return hf.Qwen3MoeForCausalLM(hf.Qwen3MoeConfig(
+            num_experts=m.experts[0], num_experts_per_tok=m.experts[1], moe_intermediate_size=m.expert_ff,
+            norm_topk_prob=True, **full))
     if family == "smollm3":
         return hf.SmolLM3ForCausalLM(hf.SmolLM3Config(use_sliding_window=False, no_rope_layer_interval=4,
                                                       **dict(common, rope_parameters=rope(m))))
@@ -100,9 +113,22 @@ NAMES = {  # by tensor of a layer: the module, for gpt2 and for all others
     "attn_qkv": ("attn.c_attn", "self_attn.qkv_proj"), "attn_output": ("attn.c_proj", "self_attn.o_proj"),
     "attn_q_norm": (None, "self_attn.q_norm"), "attn_k_norm": (None, "self_attn.k_norm"),
     "ffn_norm": ("ln_2", "post_attention_layernorm"), "ffn_gate": (None, "mlp.gate_proj"),
+    "ffn_gate_inp": (None, "mlp.gate"), "ffn_gate_inp_shexp": (None, "mlp.shared_expert_gate"),
+    "ffn_gate_shexp": (None, "mlp.shared_expert.gate_proj"), "ffn_up_shexp": (None, "mlp.shared_expert.up_proj"),
+    "ffn_down_shexp": (None, "mlp.shared_expert.down_proj"),
     "ffn_up": ("mlp.c_fc", "mlp.up_proj"), "ffn_down": ("mlp.c_proj", "mlp.down_proj"),
     "post_attention_norm": (None, "post_attention_layernorm"), "post_ffw_norm": (None, "post_feedforward_layernorm"),
 }
+
+
+def stacked(out, at, part, x):
+    """Gate and up lie in one tensor, in this order; files have the gate's first."""
+    if part == "ffn_down_exps":
+        out[at + "down_proj"] = x
+    elif part == "ffn_gate_exps":
+        out[at + "gate_up_proj"] = x
+    else:
+        out[at + "gate_up_proj"] = torch.cat((out[at + "gate_up_proj"], x), 1)
 
 
 def state(m, t):
@@ -113,6 +139,11 @@ def state(m, t):
             continue
         if part in ("attn_q", "attn_k"):
             x = pairs_apart(x, m, m.heads if part == "attn_q" else m.kv)
+        if part.endswith("_exps"):
+            stacked(out, "model.layers.%s.mlp.experts." % name.split(".")[1], part, x)
+            continue
+        if part == "ffn_gate_inp_shexp":
+            x = x.reshape(1, -1)
         if m.shifted and part.endswith("norm"):
             x = x - 1
         if gpt2 and name.startswith("blk") and "norm" not in part and kind == "weight":

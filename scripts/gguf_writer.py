@@ -51,6 +51,10 @@ class Writer:
         values = [self.random.gauss(0, 1.5 / math.sqrt(k)) for _ in range(k * rows)]
         self.tensor(name, (k, rows), values, F32 if self.plain or k % 32 else Q8_0)
 
+    def stack(self, name, k, rows, count):
+        values = [self.random.gauss(0, 1.5 / math.sqrt(k)) for _ in range(k * rows * count)]
+        self.tensor(name, (k, rows, count), values, F32 if self.plain or k % 32 else Q8_0)
+
     def vector(self, name, n, mean=1.0, spread=0.2):
         self.tensor(name, (n,), [self.random.gauss(mean, spread) for _ in range(n)])
 

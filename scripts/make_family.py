@@ -24,6 +24,10 @@ MODELS = {
     "qwen2": dict(arch="qwen2", biases="qkv", eps=1e-6),
     "qwen2-yarn": dict(arch="qwen2", biases="qkv", head=True, base=1000.0, yarn=4.0),
     "qwen3": dict(arch="qwen3", head_dim=20, head_norms=True, eps=1e-6, base=1e6),
+    "mixtral": dict(arch="llama", pairing="normal", head=True, experts=(6, 2)),
+    "qwen2moe": dict(arch="qwen2moe", biases="qkv", eps=1e-6, experts=(7, 3), expert_ff=20, shared_ff=28),
+    "qwen3moe": dict(arch="qwen3moe", head_dim=20, head_norms=True, eps=1e-6, base=1e6, head=True, experts=(9, 4),
+                     expert_ff=24),
     "gemma3": dict(arch="gemma3", head_dim=16, head_norms=True, after=True, shifted=True, layers=7, window=8,
                    linear=8.0, base=1e6, local_base=1e4, heads=6, kv=3, eps=1e-6),
     "gemma2": dict(arch="gemma2", head_dim=16, after=True, shifted=True, layers=4, window=8, softcaps=(5.0, 3.0),
@@ -48,6 +52,7 @@ class Model:
         self.linear = self.yarn = 0.0
         self.llama3, self.freqs, self.lists = None, True, None
         self.softcaps = None
+        self.experts, self.expert_ff, self.shared_ff = None, 0, 0
         self.name = name
         self.__dict__.update(MODELS[name])
         self.rotated = self.rotated or self.head_dim
@@ -85,6 +90,13 @@ def keys(w, m):
         w.u32(name("attention.sliding_window"), m.window)
     if m.local_base:
         w.f32(name("rope.freq_base_swa"), m.local_base)
+    if m.experts:
+        w.u32(name("expert_count"), m.experts[0])
+        w.u32(name("expert_used_count"), m.experts[1])
+    if m.expert_ff:
+        w.u32(name("expert_feed_forward_length"), m.expert_ff)
+    if m.shared_ff:
+        w.u32(name("expert_shared_feed_forward_length"), m.shared_ff)
     stretch(w, m, name)
 
 
@@ -120,6 +132,18 @@ def product(w, m, name, k, rows, bias):
         w.vector(name + ".bias", rows, 0.0, 0.3)
 
 
+def experts(w, m, at):
+    ff = m.expert_ff or m.ff
+    w.matrix(at + "ffn_gate_inp.weight", m.embd, m.experts[0])
+    for part, k, rows in (("gate", m.embd, ff), ("up", m.embd, ff), ("down", ff, m.embd)):
+        w.stack(at + "ffn_%s_exps.weight" % part, k, rows, m.experts[0])
+    if m.shared_ff:
+        w.vector(at + "ffn_gate_inp_shexp.weight", m.embd, 0.0, 0.2)
+        for part, k, rows in (("gate", m.embd, m.shared_ff), ("up", m.embd, m.shared_ff),
+                              ("down", m.shared_ff, m.embd)):
+            w.matrix(at + "ffn_%s_shexp.weight" % part, k, rows)
+
+
 def layer(w, m, at):
     width, keys_width = m.heads * m.head_dim, m.kv * m.head_dim
     norm(w, m, at + "attn_norm", m.embd)
@@ -135,6 +159,9 @@ def layer(w, m, at):
     if m.after:
         norm(w, m, at + "post_attention_norm", m.embd)
     norm(w, m, at + "ffn_norm", m.embd)
+    if m.experts:
+        experts(w, m, at)
+        return
     if m.gate and not m.fused:
         product(w, m, at + "ffn_gate", m.embd, m.ff, "ffn")
     product(w, m, at + "ffn_up", m.embd, 2 * m.ff if m.gate and m.fused else m.ff, "ffn")

@@ -168,6 +168,29 @@ static void read_recurrent(struct reader *r, struct weft_model_config *c) {
     for (uint32_t i = 0; i < c->n_layer; i++) c->recurrent[i] = (i + 1) % interval != 0;
 }
 
+/// Keys "expert_*". Where a file says nothing of an expert's width, it has its share of the whole, or all of it in
+/// families that are plain without experts.
+static void read_experts(struct reader *r, struct weft_model_config *c) {
+    const struct weft_family *f = c->family;
+    bool must = f->experts == WEFT_EXPERTS_MUST;
+    if (f->experts == WEFT_EXPERTS_NONE) return;
+    c->experts.count = count(r, "expert_count", must ? -1 : 0, 1u << 16);
+    if (c->experts.count == 0) return;
+    c->experts.used = count(r, "expert_used_count", -1, 1u << 16);
+    if (r->status == WEFT_OK && c->experts.used > c->experts.count)
+        r->status = weft_fail(WEFT_ERR_FORMAT, "%s: key %s is %u, but there are %u experts", weft_gguf_path(r->file),
+                              r->key, c->experts.used, c->experts.count);
+    if (r->status != WEFT_OK) return;
+    uint32_t part = must && c->n_ff >= c->experts.used ? c->n_ff / c->experts.used : c->n_ff;
+    c->experts.width = count(r, "expert_feed_forward_length", part, 1u << 24);
+    if (f->shared_expert) c->experts.shared = count(r, "expert_shared_feed_forward_length", c->n_ff, 1u << 24);
+    c->experts.sum_to_1 = f->experts_sum_to_1;
+    if (r->status == WEFT_OK && weft_gguf_has(r->file, key(r, "expert_weights_norm")))
+        r->status = weft_gguf_get_bool(r->file, r->key, &c->experts.sum_to_1);
+    c->experts.scale = number_or(r, "expert_weights_scale", 1);
+    if (c->experts.scale == 0) c->experts.scale = 1; // as files say it
+}
+
 /// Heads of local layers, which must be as those of the others.
 static void read_local_shape(struct reader *r, const struct weft_model_config *c, uint32_t value_dim) {
     const struct {
@@ -253,6 +276,7 @@ weft_status weft_model_config_read(const struct weft_gguf *file, struct weft_mod
     c->rope_base_local = either(&r, "rope.freq_base_swa", "rope.local.freq_base", 10000);
     read_stretch(&r, c);
     read_recurrent(&r, c);
+    read_experts(&r, c);
     c->attn_softcap = number_or(&r, "attn_logit_softcapping", c->family->attn_softcap);
     c->softcap = number_or(&r, "final_logit_softcapping", c->family->softcap);
     c->attn_scale = number(&r, "attention.scale", 0);

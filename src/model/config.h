@@ -37,6 +37,13 @@ struct weft_model_config {
     bool scale_given;                      ///< the file says it; else it follows from the head
     double attn_softcap, softcap;          ///< of attention's scores and of the logits: c tanh(x / c); 0: none
     bool recurrent[WEFT_MODEL_MAX_LAYERS]; ///< layer has a recurrent state in place of keys and values
+    /// Of layers whose tokens choose `used` of `count` experts, all 0 where there are none.
+    struct {
+        uint32_t count, used, width; ///< rows of an expert's gate
+        uint32_t shared;             ///< of the one that all tokens take; 0: there is none
+        bool sum_to_1;               ///< the weights of the chosen are divided by their sum
+        double scale;                ///< and multiplied by this
+    } experts;
     /// Of recurrent layers, all 0 where there are none: heads of keys (and queries) and of values, elements of a head
     /// of each, taps of the convolution in front of them.
     struct {

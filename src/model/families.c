@@ -11,11 +11,13 @@
 static const struct weft_family rows[] = {
     {
         .architecture = "llama",
-        .models = "Llama 2 and 3, Mistral, SmolLM 1 and 2",
+        .models = "Llama 2 and 3, Mistral, Mixtral, SmolLM 1 and 2",
         .may = WEFT_PART_QKV_BIAS | WEFT_PART_OUTPUT_BIAS | WEFT_PART_FFN_BIAS | WEFT_PART_HEAD | STRETCHED,
         .act = "silu",
         .rope = WEFT_ROPE_NORMAL,
         .local_period = WEFT_EVERY_LAYER,
+        .experts = WEFT_EXPERTS_MAY,
+        .experts_sum_to_1 = true,
     },
     {
         .architecture = "qwen2",
@@ -34,6 +36,28 @@ static const struct weft_family rows[] = {
         .act = "silu",
         .rope = WEFT_ROPE_NEOX,
         .local_period = WEFT_EVERY_LAYER,
+    },
+    {
+        .architecture = "qwen2moe",
+        .models = "Qwen 1.5 and 2 of experts",
+        .must = WEFT_PART_QKV_BIAS,
+        .may = WEFT_PART_HEAD | STRETCHED,
+        .act = "silu",
+        .rope = WEFT_ROPE_NEOX,
+        .local_period = WEFT_EVERY_LAYER,
+        .experts = WEFT_EXPERTS_MUST,
+        .shared_expert = true,
+    },
+    {
+        .architecture = "qwen3moe",
+        .models = "Qwen 3 of experts",
+        .must = WEFT_PART_HEAD_NORMS,
+        .may = WEFT_PART_HEAD | STRETCHED,
+        .act = "silu",
+        .rope = WEFT_ROPE_NEOX,
+        .local_period = WEFT_EVERY_LAYER,
+        .experts = WEFT_EXPERTS_MUST,
+        .experts_sum_to_1 = true,
     },
     {
         .architecture = "smollm3",

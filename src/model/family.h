@@ -36,6 +36,9 @@ enum weft_family_layer {
     WEFT_LAYER_QWEN35, ///< qwen35.c
 };
 
+/// Whether tokens choose among experts in the feed-forward: never, in files that have key expert_count, in all.
+enum weft_family_experts { WEFT_EXPERTS_NONE, WEFT_EXPERTS_MAY, WEFT_EXPERTS_MUST };
+
 #define WEFT_EVERY_LAYER UINT32_MAX ///< of local_period: no layer is global
 
 struct weft_family {
@@ -59,6 +62,9 @@ struct weft_family {
     bool local_rope;               ///< local layers have a base of their own, and are not stretched
     uint32_t wide_layers; ///< the one size of so many layers whose attention scale comes from the width; 0: none
     bool recurrent;       ///< takes keys "ssm.*"
+    enum weft_family_experts experts; ///< in place of ffn_gate, ffn_up and ffn_down (model/blocks.h)
+    bool experts_sum_to_1; ///< the weights of the chosen ones are divided by their sum, where a file says nothing
+    bool shared_expert;    ///< one more stands beside them, which all tokens take
     enum weft_family_layer layer;
 };
 

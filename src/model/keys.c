@@ -13,6 +13,9 @@ enum use {
     // the same, but honoured by families that have what it is about
     WINDOWS,
     RECURRENT,
+    EXPERTS,
+    SHARED_EXPERT,
+    WITHOUT_EXPERTS, ///< changes nothing there
 };
 
 struct row {
@@ -66,6 +69,17 @@ static const struct row model_rows[] = {
     {"ssm.time_step_rank", RECURRENT, 0},
     {"ssm.group_count", RECURRENT, 0},
     {"full_attention_interval", RECURRENT, 1},
+    {"expert_count", EXPERTS, 0},
+    {"expert_used_count", EXPERTS, 0},
+    {"expert_feed_forward_length", EXPERTS, 0},
+    {"expert_shared_feed_forward_length", SHARED_EXPERT, 0},
+    {"expert_weights_scale", DESCRIBES, 0}, // says nothing without experts, and is honoured with them
+    {"expert_weights_norm", DESCRIBES, 0},
+    {"expert_gating_func", WITHOUT_EXPERTS, 1}, // softmax
+    {"expert_group_count", WITHOUT_EXPERTS, 1},
+    {"expert_group_used_count", WITHOUT_EXPERTS, 1},
+    {"expert_group_scale", WITHOUT_EXPERTS, NAN},
+    {"experts_per_group", WITHOUT_EXPERTS, NAN},
 
     {"rope.scaling.alpha", NEEDS, 0},
     {"rope.scaling.yarn_log_multiplier", NEEDS, 0},
@@ -93,11 +107,7 @@ static const struct row model_rows[] = {
     {"logit_scale", NEEDS, 1},
     {"residual_scale", NEEDS, 1},
     {"embedding_scale", NEEDS, NAN},
-    {"expert_count", NEEDS, 0},
-    {"expert_used_count", NEEDS, 0},
     {"expert_shared_count", NEEDS, 0},
-    {"expert_feed_forward_length", NEEDS, 0},
-    {"expert_shared_feed_forward_length", NEEDS, 0},
     {"expert_chunk_feed_forward_length", NEEDS, 0},
     {"leading_dense_block_count", NEEDS, 0},
     {"moe_every_n_layers", NEEDS, 0},
@@ -139,13 +149,6 @@ static const struct row model_rows[] = {
     {"rope.mrope_interleaved", DESCRIBES, 0},
     {"mrope_sections", DESCRIBES, 0},
     {"rope.scaling.finetuned", DESCRIBES, 0},
-    {"expert_weights_scale", DESCRIBES, 0}, // without experts
-    {"expert_weights_norm", DESCRIBES, 0},
-    {"expert_gating_func", DESCRIBES, 0},
-    {"expert_group_count", DESCRIBES, 0},
-    {"expert_group_used_count", DESCRIBES, 0},
-    {"expert_group_scale", DESCRIBES, 0},
-    {"experts_per_group", DESCRIBES, 0},
     {"vision.", DESCRIBES, 0}, // of images
     {"mm.", DESCRIBES, 0},
     {"image_token_id", DESCRIBES, 0},
@@ -225,6 +228,9 @@ static bool honours(const struct weft_family *family, enum use use) {
     case NEEDS: return false;
     case WINDOWS: return family->local_period != 0;
     case RECURRENT: return family->recurrent;
+    case EXPERTS: return family->experts != WEFT_EXPERTS_NONE;
+    case SHARED_EXPERT: return family->shared_expert;
+    case WITHOUT_EXPERTS: return family->experts == WEFT_EXPERTS_NONE;
     }
     return false;
 }

@@ -10,12 +10,25 @@ static weft_value joined(struct weft_model_build *m, uint32_t i, const char *nor
     return weft_block_add(m, weft_block_name(m, i, name), x, branch);
 }
 
+static weft_value experts(struct weft_model_build *m, uint32_t i, weft_value h) {
+    const struct weft_model_config *c = m->config;
+    const struct weft_block_experts e = {.layer = i,
+                                         .count = c->experts.count,
+                                         .used = c->experts.used,
+                                         .width = c->experts.width,
+                                         .act = c->family->act,
+                                         .normalise = c->experts.sum_to_1,
+                                         .scale = c->experts.scale,
+                                         .shared = c->experts.shared};
+    return weft_block_experts(m, &e, h);
+}
+
 weft_value weft_block_layer(struct weft_model_build *m, uint32_t i, weft_value x) {
     const struct weft_model_config *c = m->config;
     weft_value h = weft_block_norm(m, weft_block_name(m, i, "attn_norm"), x, c->n_embd);
     h = weft_block_attention(m, &(struct weft_block_attention){.layer = i}, h);
     x = joined(m, i, "post_attention_norm", "attn_residual", x, h);
     h = weft_block_norm(m, weft_block_name(m, i, "ffn_norm"), x, c->n_embd);
-    h = weft_block_ffn(m, i, h);
+    h = c->experts.count ? experts(m, i, h) : weft_block_ffn(m, i, h);
     return joined(m, i, "post_ffw_norm", "ffn_residual", x, h);
 }

@@ -20,7 +20,8 @@ static void must(weft_status status) {
 /// CPU drivers take seconds for a model's kernels, which several share: there only those that differ most, of which
 /// SwiftShader, the slower one, runs the last two.
 static bool skips(const struct family_model *f) {
-    static const char *const few[] = {"llama-freqs", "smollm3", "qwen3", "gemma2", "phi3-q8", "phi3-lists", "gpt2"};
+    static const char *const few[] = {"llama-freqs", "smollm3", "qwen3",      "qwen2moe",
+                                      "gemma2",      "phi3-q8", "phi3-lists", "gpt2"};
     enum { FEW = sizeof few / sizeof *few };
     bool one = !weft_test_short();
     for (size_t i = strcmp(weft_gpu_caps(gpu)->implementation, "dawn") ? 0 : FEW - 2; i < FEW; i++)
