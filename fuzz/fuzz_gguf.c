@@ -40,7 +40,7 @@ static void read_model(const struct weft_gguf *g) {
     // Layers cost a few dozen nodes each: more of them show nothing new.
     if (status != WEFT_OK || config.n_layer > 16 || config.ctx_train < build.ctx) return;
     struct weft_graph *graph = NULL;
-    fuzz_refused(weft_lm_build_graph(g, &config, &build, &graph));
+    fuzz_refused(weft_lm_build_graph(g, &config, &build, NULL, &graph));
     weft_graph_destroy(graph);
 }
 

@@ -14,7 +14,7 @@ import tempfile
 
 LIMITS = {
     "core": 3, "gpu": 3, "plan": 3, "kernels": 3, "ops": 3, "compile": 3,
-    "ir": 3, "exec": 3, "model": 3, "api": 3, "app": 3,
+    "ir": 3, "exec": 3, "model": 3, "engine": 3, "api": 3, "app": 3,
 }
 
 

@@ -86,6 +86,7 @@ enum weft_stop_reason {
 
 struct weft_generate_stats {
     uint32_t prompt_tokens, new_tokens;
+    uint32_t cached_tokens; ///< of the prompt, that the caches held from before (weft/chat.h)
     double prefill_seconds, first_token_seconds, decode_seconds; ///< wall clock
     double decode_host_seconds; ///< host time of encoding during decode, without the implementation's submit call
     uint32_t dispatches_per_token, runs_per_submit;

@@ -4,8 +4,8 @@
 #include "core/params.h"
 #include "core/visible.h"
 #include "api/impl.h"
-#include "model/lm.h"
-#include "model/lm_stop.h"
+#include "engine/lm.h"
+#include "engine/stop.h"
 #include "ops/sample.h"
 #include <string.h>
 

@@ -125,7 +125,7 @@ static weft_status build(const weft_model_file *file, const struct weft_gpu_caps
     WEFT_TRY(weft_lm_check_family(file->gguf));
     WEFT_TRY(weft_model_config_read(file->gguf, &config));
     WEFT_TRY(weft_lm_build_defaults(&config, caps, b));
-    return weft_lm_build_graph(file->gguf, &config, b, out);
+    return weft_lm_build_graph(file->gguf, &config, b, NULL, out);
 }
 
 weft_status weft_model_file_graph(weft_model_file *file, const weft_device *device,

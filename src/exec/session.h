@@ -21,6 +21,18 @@ weft_status weft_session_vars_start(weft_session *session, uint64_t offset, uint
 /// Byte offset of a variable among them; ERR_NOT_FOUND.
 weft_status weft_session_var_offset(const weft_session *session, const char *name, uint64_t *offset);
 
+// Whoever built the graph has handles of what is in it, and needs no names: states and variables by their number in the
+// order in which the graph got them (weft_value_info.state, which is their place in plan->states), inputs and outputs
+// by their place in plan->ios. A number beyond is the caller's bug. Otherwise these are the calls of the same names.
+
+weft_status weft_session_write_state(weft_session *session, uint32_t state, uint64_t offset, const void *data,
+                                     uint64_t bytes);
+weft_status weft_session_state_read_start(weft_session *session, uint32_t state, uint64_t offset, uint64_t bytes,
+                                          weft_readback *out);
+weft_status weft_session_read_io(weft_session *session, uint32_t io, uint64_t offset, void *data, uint64_t bytes);
+/// weft_session_set_var.
+weft_status weft_session_set_state(weft_session *session, uint32_t state, uint32_t bits);
+
 /// Dispatches a run makes at the current dims.
 uint32_t weft_session_dispatches(const weft_session *session);
 weft_program *weft_session_program(const weft_session *session);

@@ -49,27 +49,34 @@ static void output(struct weft_model_build *m, weft_value v, const char *name) {
     if (m->b.status == WEFT_OK) m->b.status = weft_graph_output(m->b.g, v, name);
 }
 
+/// The number of a state or variable.
+static uint32_t number(const struct weft_model_build *m, weft_value v) {
+    return m->b.status == WEFT_OK ? m->b.g->values[v].state : UINT32_MAX;
+}
+
 /// Picks the next token from logits [R, vocab] (R is 0 or 1) and moves everything on that the next run needs.
-static void choose(struct weft_model_build *m, weft_value scores, weft_value tokens, weft_value pos, bool sampling) {
-    static const struct {
+static void choose(struct weft_model_build *m, weft_value scores, weft_value tokens, weft_value pos, bool sampling,
+                   struct weft_decoder_handles *h) {
+    const struct {
         const char *name;
-        uint32_t length;
+        uint32_t length, *handle;
     } states[] = {
-        {"counts", 0},
-        {"ring", WEFT_LM_RING},
-        {"token", 1},
-        {"n_out", 1},
-        {"rng", 1},
-        {"sampling", WEFT_SAMPLE_WORDS},
-        {"stops", WEFT_LM_STOPS},
-        {"n_max", 1},
-        {"pos_max", 1},
+        {"counts", m->config->n_vocab, &h->counts},
+        {"ring", WEFT_LM_RING, &h->ring},
+        {"token", 1, &h->token},
+        {"n_out", 1, &h->n_out},
+        {"rng", 1, &h->rng},
+        {"sampling", WEFT_SAMPLE_WORDS, &h->sampling},
+        {"stops", WEFT_LM_STOPS, &h->stops},
+        {"n_max", 1, &h->n_max},
+        {"pos_max", 1, &h->pos_max},
     };
     weft_value v[sizeof states / sizeof *states];
     for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
-        uint32_t n = states[i].length ? states[i].length : m->config->n_vocab;
-        if (n == 1) v[i] = variable(m, states[i].name, UINT32_MAX);
+        uint32_t n = states[i].length;
+        if (n == 1 && i) v[i] = variable(m, states[i].name, UINT32_MAX);
         else v[i] = state(m, states[i].name, WEFT_U32, n);
+        *states[i].handle = number(m, v[i]);
     }
     weft_value in[] = {v[0], v[1], tokens, v[2], v[3], v[4], scores, v[5], v[6], pos, v[7], v[8]};
     weft_bn(&m->b, "sample", "sample", in, 12, (struct weft_arg[]){{.name = "greedy", .x = !sampling}}, 1);
@@ -114,7 +121,7 @@ static weft_value (*const layers[])(struct weft_model_build *m, uint32_t i, weft
     [WEFT_LAYER_QWEN35] = weft_qwen35_layer,
 };
 
-static void build(struct weft_model_build *m, const struct weft_decoder_params *p) {
+static void build(struct weft_model_build *m, const struct weft_decoder_params *p, struct weft_decoder_handles *h) {
     const struct weft_model_config *c = m->config;
     struct weft_dims *dims = m->b.g->dims;
     m->reach = weft_dim_symbol(dims, "P", 1, p->ctx);
@@ -123,6 +130,11 @@ static void build(struct weft_model_build *m, const struct weft_decoder_params *
     m->b.status = weft_dim_relate(dims, weft_dim_sub(dims, rows, m->tokens), 0);
     m->pos = variable(m, "pos", p->ctx);
     weft_value tokens = state(m, "tokens", WEFT_I32, p->chunk);
+    h->t = (uint32_t)weft_dims_symbol_find(dims, "T");
+    h->r = (uint32_t)weft_dims_symbol_find(dims, "R");
+    h->p = (uint32_t)weft_dims_symbol_find(dims, "P");
+    h->pos = number(m, m->pos);
+    h->tokens = number(m, tokens);
     weft_value ids = slice(m, "ids", tokens, zero, m->tokens);
     weft_stretch_make(m);
     weft_value x = embed(m, ids);
@@ -134,11 +146,12 @@ static void build(struct weft_model_build *m, const struct weft_decoder_params *
     case WEFT_LM_LOGITS: output(m, x, "logits"); break;
     case WEFT_LM_NLL: {
         weft_value targets = state(m, "targets", WEFT_I32, p->chunk);
+        h->targets = number(m, targets);
         targets = slice(m, "targets", targets, weft_dim_sub(dims, m->tokens, rows), rows);
         output(m, weft_bn(&m->b, "nll", "nll", (weft_value[]){x, targets}, 2, NULL, 0), "nll");
         break;
     }
-    case WEFT_LM_GENERATE: choose(m, x, tokens, pos, p->sampling); break;
+    case WEFT_LM_GENERATE: choose(m, x, tokens, pos, p->sampling, h); break;
     }
 }
 
@@ -175,13 +188,17 @@ weft_status weft_decoder_build(const struct weft_gguf *file, const struct weft_m
         .chunk = params->chunk,
         .cache = params->cache_f16 ? WEFT_F16 : WEFT_F32,
     };
-    build(&m, params);
+    struct weft_decoder_handles handles;
+    memset(&handles, 0xff, sizeof handles);
+    handles.output = 0; // these graphs have no input, and one output at most
+    build(&m, params, &handles);
     if (m.b.status == WEFT_OK) m.b.status = check_used(&m);
     if (m.b.status == WEFT_OK) m.b.status = weft_graph_verify(g);
     if (m.b.status != WEFT_OK) {
         weft_graph_destroy(g);
         return weft_fail_in(m.b.status, "%s", weft_gguf_path(file));
     }
+    if (params->handles) *params->handles = handles;
     *out = g;
     return WEFT_OK;
 }

@@ -19,12 +19,24 @@ enum weft_lm_head {
                       ///< them, and leaves it in tokens[0] for the next run
 };
 
+/// Where a graph has what its user writes and reads, so that no one looks for it by name. States and variables by the
+/// number that the graph gave them (weft_value_info.state); those that a head does not have are UINT32_MAX.
+struct weft_decoder_handles {
+    uint32_t t, r, p; ///< places of T, R and P among the symbols
+    uint32_t pos, tokens;
+    uint32_t targets;                         ///< NLL
+    uint32_t counts, ring, token, n_out, rng; ///< GENERATE: what the sampler moves on
+    uint32_t sampling, stops, n_max, pos_max; ///< GENERATE: what it is told
+    uint32_t output;                          ///< LOGITS, NLL: number among the program's inputs and outputs
+};
+
 struct weft_decoder_params {
     uint32_t ctx;   ///< 1 to the model's
     uint32_t chunk; ///< 1 to ctx
     bool cache_f16;
     enum weft_lm_head head;
-    bool sampling; ///< GENERATE: the full sampler; else the most likely token
+    bool sampling;                        ///< GENERATE: the full sampler; else the most likely token
+    struct weft_decoder_handles *handles; ///< filled in; NULL: not wanted
 };
 
 /// The graph of a file. Errors: INVALID (params), UNSUPPORTED (a tensor that nothing computes), and those of

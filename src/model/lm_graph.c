@@ -30,9 +30,14 @@ weft_status weft_lm_build_defaults(const struct weft_model_config *config, const
 }
 
 weft_status weft_lm_build_graph(const struct weft_gguf *file, const struct weft_model_config *config,
-                                const struct weft_lm_build *b, struct weft_graph **out) {
-    struct weft_decoder_params params = {
-        .ctx = b->ctx, .chunk = b->chunk, .cache_f16 = b->cache_f16, .head = b->head, .sampling = b->sampling};
+                                const struct weft_lm_build *b, struct weft_decoder_handles *handles,
+                                struct weft_graph **out) {
+    struct weft_decoder_params params = {.ctx = b->ctx,
+                                         .chunk = b->chunk,
+                                         .cache_f16 = b->cache_f16,
+                                         .head = b->head,
+                                         .sampling = b->sampling,
+                                         .handles = handles};
     uint64_t failures = weft_alloc_failures();
     return weft_blame_memory(failures, weft_decoder_build(file, config, &params, out));
 }

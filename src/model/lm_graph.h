@@ -1,5 +1,5 @@
 /// From a model file to the graph of one of its uses: the table of model families, and how their programs are cut into
-/// schedules. For lm*.c and for `weft inspect`, which prints graphs and plans without a device.
+/// schedules. For engine/ and for `weft inspect`, which prints graphs and plans without a device.
 #ifndef WEFT_MODEL_LM_GRAPH_H
 #define WEFT_MODEL_LM_GRAPH_H
 #include "compile/compile.h"
@@ -19,9 +19,10 @@ struct weft_lm_build {
 /// Fills in ctx and chunk. Errors: LIMIT if ctx is beyond what the model was made for.
 weft_status weft_lm_build_defaults(const struct weft_model_config *config, const struct weft_gpu_caps *caps,
                                    struct weft_lm_build *b);
-/// Errors: UNSUPPORTED names the architecture and those that are known; else the family's.
+/// `handles` may be NULL. Errors: UNSUPPORTED names the architecture and those that are known; else the family's.
 weft_status weft_lm_build_graph(const struct weft_gguf *file, const struct weft_model_config *config,
-                                const struct weft_lm_build *b, struct weft_graph **out);
+                                const struct weft_lm_build *b, struct weft_decoder_handles *handles,
+                                struct weft_graph **out);
 /// Checks general.architecture against the table, before anything else is read.
 weft_status weft_lm_check_family(const struct weft_gguf *file);
 /// Schedules: one token; a few (not on CPU drivers, where kernels are costly to compile); more.

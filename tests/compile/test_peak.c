@@ -73,7 +73,7 @@ static uint32_t check_model(struct weft_test_model *m, const char *name, const s
             struct weft_plan *p = NULL;
             struct weft_compile_params params = weft_lm_compile_params(&caps, build->chunk);
             params.no_fuse = level;
-            if (weft_lm_build_graph(m->file, &m->config, build, &g) != WEFT_OK ||
+            if (weft_lm_build_graph(m->file, &m->config, build, NULL, &g) != WEFT_OK ||
                 weft_compile(g, &caps, &params, &p) != WEFT_OK)
                 fail_msg("%s: %s", name, weft_error_message());
             bad += !near_bound(p, name, weft_test_long());

@@ -4,7 +4,7 @@
 /// By default a part of the cases, drawn with a fixed seed; WEFT_TEST_LONG=1 runs all.
 #include "core/alloc.h"
 #include "core/error.h"
-#include "model/lm.h"
+#include "engine/lm.h"
 #include "model/lm_graph.h"
 #include "support/lm_program.h"
 
@@ -105,7 +105,7 @@ static void load_exactly(weft_gpu *gpu, const uint8_t *data, size_t len) {
     must(weft_gguf_open_memory(copy, len, "damaged", &g));
     must(weft_model_config_read(g, &config));
     must(weft_lm_build_defaults(&config, weft_gpu_caps(gpu), &build));
-    must(weft_lm_build_graph(g, &config, &build, &graph));
+    must(weft_lm_build_graph(g, &config, &build, NULL, &graph));
     struct weft_program_params params = {.compile = weft_lm_compile_params(weft_gpu_caps(gpu), build.chunk),
                                          .source = {.get = weight, .user = g}};
     must(weft_program_create(gpu, graph, &params, &program));

@@ -9,7 +9,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "model/host.h"
-#include "model/lm.h"
+#include "engine/lm.h"
 #include "model/real_model.h"
 #include "support/graph_run.h"
 #include "support/lm_program.h"

@@ -4,7 +4,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "model/host.h"
-#include "model/lm.h"
+#include "engine/lm.h"
 #include "support/graph_run.h"
 #include "support/lm_program.h"
 

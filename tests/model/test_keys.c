@@ -8,7 +8,7 @@
 #include "model/host.h"
 #include "model/keys.h"
 #include "model/tokenizer/tokenizer.h"
-#include "model/lm.h"
+#include "engine/lm.h"
 #include "support/tiny_gemma3.h"
 
 #include <math.h>

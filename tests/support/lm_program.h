@@ -1,5 +1,5 @@
-/// Programs of tiny (or real) Gemma 3 files for tests below model/lm.h: sessions are run by hand, and everything that a
-/// session remembers is compared by bits. Failures of Weft calls fail the test.
+/// Programs of tiny (or real) Gemma 3 files for tests below engine/lm.h: sessions are run by hand, and everything that
+/// a session remembers is compared by bits. Failures of Weft calls fail the test.
 #ifndef WEFT_TEST_LM_PROGRAM_H
 #define WEFT_TEST_LM_PROGRAM_H
 #include "exec/session.h"

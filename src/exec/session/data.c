@@ -3,77 +3,130 @@
 #include "exec/session/impl.h"
 #include <string.h>
 
-/// The buffer of an input, output or state, at which of its bytes that begins, and how many bytes are live. Errors:
-/// NOT_FOUND.
-static weft_status find_buffer(const weft_session *s, const char *name, weft_buf *out, uint64_t *base, uint64_t *live) {
-    *base = *live = 0;
+/// A state, or else an input or output, by its number in the plan.
+struct target {
+    bool is_state;
+    uint32_t number;
+    const char *name;
+};
+
+static struct target state_target(const weft_session *s, uint32_t state) {
+    return (struct target){true, state, s->base.plan->states[state].name};
+}
+
+static weft_status find_target(const weft_session *s, const char *name, struct target *out) {
     if (!s || !name) return weft_session_null_argument("a read or write of a session");
     const struct weft_plan *plan = s->base.plan;
     WEFT_TRY(weft_base_check_alive(&s->base));
     for (uint32_t i = 0; i < plan->n_states; i++) {
-        if (plan->states[i].kind == WEFT_STATE_VAR || strcmp(plan->states[i].name, name) != 0) continue;
-        bool paged = plan->states[i].kind == WEFT_STATE_PAGED;
-        *out = paged ? (weft_buf){0} : s->states.bufs[i];
-        *live = weft_plan_state_live_bytes(&plan->states[i]);
-        return WEFT_OK;
+        *out = state_target(s, i);
+        if (plan->states[i].kind != WEFT_STATE_VAR && strcmp(out->name, name) == 0) return WEFT_OK;
     }
-    uint32_t number;
-    if (weft_io_find(&s->io, name, &number)) {
-        *out = weft_io_buffer(&s->io, number, base);
-        *live = weft_plan_io_live_bytes(plan, number, weft_sizes_symbols(&s->sizes));
-        return WEFT_OK;
+    *out = (struct target){.name = name};
+    return weft_io_find(&s->io, name, &out->number) ? WEFT_OK : weft_io_no_tensor(&s->io, name);
+}
+
+/// The buffer of an input, output or state, at which of its bytes that begins, and how many bytes are live.
+static void find_buffer(const weft_session *s, struct target t, weft_buf *out, uint64_t *base, uint64_t *live) {
+    const struct weft_plan *plan = s->base.plan;
+    *base = 0;
+    if (t.is_state) {
+        bool paged = plan->states[t.number].kind == WEFT_STATE_PAGED;
+        *out = paged ? (weft_buf){0} : s->states.bufs[t.number];
+        *live = weft_plan_state_live_bytes(&plan->states[t.number]);
+        return;
     }
-    return weft_io_no_tensor(&s->io, name);
+    *out = weft_io_buffer(&s->io, t.number, base);
+    *live = weft_plan_io_live_bytes(plan, t.number, weft_sizes_symbols(&s->sizes));
+}
+
+static const struct weft_plan_state *paged_target(const weft_session *s, struct target t) {
+    const struct weft_plan_state *state = t.is_state ? &s->base.plan->states[t.number] : NULL;
+    return state && state->kind == WEFT_STATE_PAGED ? state : NULL;
 }
 
 /// The buffer of a range that lies within what is live of it, and at which byte of the buffer the range begins.
-static weft_status find_range(const weft_session *s, const char *name, uint64_t offset, uint64_t bytes, weft_buf *out,
+static weft_status find_range(const weft_session *s, struct target t, uint64_t offset, uint64_t bytes, weft_buf *out,
                               uint64_t *at) {
     uint64_t size;
-    WEFT_TRY(find_buffer(s, name, out, at, &size));
+    WEFT_TRY(weft_base_check_alive(&s->base));
+    find_buffer(s, t, out, at, &size);
     if (offset % 4 || bytes % 4)
-        return weft_fail(WEFT_ERR_INVALID, "'%s': offset %llu and %llu bytes must be multiples of 4", name,
+        return weft_fail(WEFT_ERR_INVALID, "'%s': offset %llu and %llu bytes must be multiples of 4", t.name,
                          (unsigned long long)offset, (unsigned long long)bytes);
     *at += offset;
     if (offset <= size && bytes <= size - offset) return WEFT_OK;
     return weft_fail(WEFT_ERR_LIMIT, "'%s' has %llu bytes at the live sizes; %llu at offset %llu lie beyond its end",
-                     name, (unsigned long long)size, (unsigned long long)bytes, (unsigned long long)offset);
+                     t.name, (unsigned long long)size, (unsigned long long)bytes, (unsigned long long)offset);
+}
+
+static weft_status write_target(weft_session *s, struct target t, uint64_t offset, const void *data, uint64_t bytes) {
+    weft_buf buf;
+    uint64_t at;
+    WEFT_TRY(find_range(s, t, offset, bytes, &buf, &at));
+    const struct weft_plan_state *paged = paged_target(s, t);
+    if (paged) return weft_pages_write(&s->pages, paged, offset, data, bytes);
+    return bytes ? weft_fail_in(weft_buf_write(s->base.gpu, buf, at, data, bytes), "'%s'", t.name) : WEFT_OK;
 }
 
 weft_status weft_session_write(weft_session *s, const char *name, uint64_t offset, const void *data, uint64_t bytes) {
-    weft_buf buf;
-    uint64_t at;
-    WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
-    const struct weft_plan_state *paged = weft_pages_find(s->base.plan, name);
-    if (paged) return weft_pages_write(&s->pages, paged, offset, data, bytes);
-    return bytes ? weft_fail_in(weft_buf_write(s->base.gpu, buf, at, data, bytes), "'%s'", name) : WEFT_OK;
+    struct target t;
+    WEFT_TRY(find_target(s, name, &t));
+    return write_target(s, t, offset, data, bytes);
 }
 
-weft_status weft_session_read(weft_session *s, const char *name, uint64_t offset, void *data, uint64_t bytes) {
+weft_status weft_session_write_state(weft_session *s, uint32_t state, uint64_t offset, const void *data,
+                                     uint64_t bytes) {
+    return write_target(s, state_target(s, state), offset, data, bytes);
+}
+
+static weft_status read_target(weft_session *s, struct target t, uint64_t offset, void *data, uint64_t bytes) {
     weft_buf buf;
     uint64_t at;
-    WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
+    WEFT_TRY(find_range(s, t, offset, bytes, &buf, &at));
     if (bytes && !data) return weft_session_null_argument("weft_session_read");
-    WEFT_TRY(weft_states_check_one(&s->states, name));
-    const struct weft_plan_state *paged = weft_pages_find(s->base.plan, name);
+    WEFT_TRY(weft_states_check_one(&s->states, t.name));
+    const struct weft_plan_state *paged = paged_target(s, t);
     weft_status status = !bytes  ? WEFT_OK
                          : paged ? weft_pages_read(&s->pages, paged, offset, data, bytes)
                                  : weft_base_read(&s->base, buf, at, data, bytes);
-    return weft_fail_in(status, "'%s'", name);
+    return weft_fail_in(status, "'%s'", t.name);
+}
+
+weft_status weft_session_read(weft_session *s, const char *name, uint64_t offset, void *data, uint64_t bytes) {
+    struct target t;
+    WEFT_TRY(find_target(s, name, &t));
+    return read_target(s, t, offset, data, bytes);
+}
+
+weft_status weft_session_read_io(weft_session *s, uint32_t io, uint64_t offset, void *data, uint64_t bytes) {
+    return read_target(s, (struct target){false, io, s->base.plan->ios[io].name}, offset, data, bytes);
+}
+
+static weft_status start_target(weft_session *s, struct target t, uint64_t offset, uint64_t bytes,
+                                weft_readback *out) {
+    weft_buf buf;
+    uint64_t at;
+    WEFT_TRY(find_range(s, t, offset, bytes, &buf, &at));
+    WEFT_TRY(weft_states_check_one(&s->states, t.name));
+    if (paged_target(s, t))
+        return weft_fail(WEFT_ERR_UNSUPPORTED,
+                         "state '%s' is paged, so its rows do not lie together; read it with "
+                         "weft_session_read",
+                         t.name);
+    return weft_fail_in(weft_readback_start(s->base.gpu, buf, at, bytes, out), "'%s'", t.name);
 }
 
 weft_status weft_session_read_start(weft_session *s, const char *name, uint64_t offset, uint64_t bytes,
                                     weft_readback *out) {
-    weft_buf buf;
-    uint64_t at;
-    WEFT_TRY(find_range(s, name, offset, bytes, &buf, &at));
-    WEFT_TRY(weft_states_check_one(&s->states, name));
-    if (weft_pages_find(s->base.plan, name))
-        return weft_fail(WEFT_ERR_UNSUPPORTED,
-                         "state '%s' is paged, so its rows do not lie together; read it with "
-                         "weft_session_read",
-                         name);
-    return weft_fail_in(weft_readback_start(s->base.gpu, buf, at, bytes, out), "'%s'", name);
+    struct target t;
+    WEFT_TRY(find_target(s, name, &t));
+    return start_target(s, t, offset, bytes, out);
+}
+
+weft_status weft_session_state_read_start(weft_session *s, uint32_t state, uint64_t offset, uint64_t bytes,
+                                          weft_readback *out) {
+    return start_target(s, state_target(s, state), offset, bytes, out);
 }
 
 /// The number of a variable among the plan's states.
@@ -96,11 +149,16 @@ weft_status weft_session_var_offset(const weft_session *s, const char *name, uin
     return WEFT_OK;
 }
 
+weft_status weft_session_set_state(weft_session *s, uint32_t state, uint32_t bits) {
+    WEFT_TRY(weft_base_check_alive(&s->base));
+    WEFT_TRY(weft_var_check(s->base.plan, state, bits));
+    return weft_history_set_word(&s->history, s->base.plan->states[state].var_slot, bits);
+}
+
 weft_status weft_session_set_var(weft_session *s, const char *name, uint32_t bits) {
     uint32_t state;
     WEFT_TRY(find_var(s, name, &state));
-    WEFT_TRY(weft_var_check(s->base.plan, state, bits));
-    return weft_history_set_word(&s->history, s->base.plan->states[state].var_slot, bits);
+    return weft_session_set_state(s, state, bits);
 }
 
 weft_status weft_session_set_active(weft_session *s, bool active) {

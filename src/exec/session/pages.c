@@ -282,13 +282,6 @@ weft_status weft_pages_reserve(struct weft_pages *pg, uint64_t rows) {
 
 // ---- the host's view -----------------------------------------------------------------------------------------------
 
-const struct weft_plan_state *weft_pages_find(const struct weft_plan *plan, const char *name) {
-    for (uint32_t i = 0; i < plan->n_states; i++)
-        if (plan->states[i].kind == WEFT_STATE_PAGED && strcmp(plan->states[i].name, name) == 0)
-            return &plan->states[i];
-    return NULL;
-}
-
 /// A run of bytes of a state within neighbouring pages of a bank.
 struct piece {
     bool there;      ///< else it has no page

@@ -39,8 +39,6 @@ weft_status weft_pages_share(struct weft_pages *pg, const struct weft_page_table
 weft_status weft_pages_keep(const struct weft_pages *pg, struct weft_page_table **out);
 void weft_pages_drop_kept(weft_program *program, struct weft_page_table **tables);
 
-/// The paged state of this name, or NULL.
-const struct weft_plan_state *weft_pages_find(const struct weft_plan *plan, const char *name);
 /// Reads or writes bytes of a paged state's rows, wherever they lie. Rows without a page are zero. The range is within
 /// the state.
 weft_status weft_pages_read(struct weft_pages *pg, const struct weft_plan_state *state, uint64_t offset, void *data,

@@ -7,7 +7,7 @@
 // cmocka wants those above first
 #include <cmocka.h>
 
-#include "model/lm_stop.h"
+#include "engine/stop.h"
 
 /// The plain definition: cut the whole text at the earliest start of a stop text that is complete at the earliest
 /// moment.

@@ -1,5 +1,5 @@
 /// Opening a language model, and the engines (program and session) behind its uses.
-#include "model/lm_impl.h"
+#include "engine/lm_impl.h"
 
 #include "core/alloc.h"
 #include "core/error.h"
@@ -82,22 +82,18 @@ weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build
     };
     struct weft_session_params session = {.max_runs = build->head == WEFT_LM_GENERATE ? lm->max_runs : 1};
     *e = (struct weft_lm_engine){.build = *build};
-    WEFT_TRY(weft_lm_build_graph(lm->file, &lm->config, build, &graph));
+    WEFT_TRY(weft_lm_build_graph(lm->file, &lm->config, build, &e->at, &graph));
     weft_status status = weft_program_create(lm->gpu, graph, &params, &e->program);
     if (status == WEFT_OK) status = weft_session_create(e->program, &session, &e->session);
     if (status != WEFT_OK) {
         weft_lm_engine_destroy(e);
         return status;
     }
-    const struct weft_dims *dims = weft_program_plan(e->program)->graph->dims;
-    e->n_symbols = weft_dims_symbol_count(dims);
-    e->symbol_t = weft_dims_symbol_find(dims, "T");
-    e->symbol_r = weft_dims_symbol_find(dims, "R");
-    e->symbol_p = weft_dims_symbol_find(dims, "P");
     return WEFT_OK;
 }
 
 void weft_lm_engine_destroy(struct weft_lm_engine *e) {
+    weft_held_free(&e->held);
     weft_session_destroy(&e->session);
     weft_program_destroy(&e->program);
 }
@@ -115,26 +111,19 @@ weft_status weft_lm_engine_resize(struct weft_lm_engine *e, uint32_t t, uint32_t
         return weft_fail(WEFT_ERR_LIMIT, "position %llu is beyond the context of %u", (unsigned long long)end,
                          e->build.ctx);
     if (bound > e->build.ctx) bound = e->build.ctx;
-    if (e->symbol_t >= 0) symbols[e->symbol_t] = t;
-    if (e->symbol_r >= 0) symbols[e->symbol_r] = r;
-    if (e->symbol_p >= 0) symbols[e->symbol_p] = (int64_t)bound;
+    symbols[e->at.t] = t;
+    symbols[e->at.r] = r;
+    symbols[e->at.p] = (int64_t)bound;
     return weft_session_resize(e->session, symbols);
 }
 
 weft_status weft_lm_engine_feed(struct weft_lm_engine *e, const int32_t *ids, uint32_t t, uint32_t r,
                                 uint64_t *serial) {
     WEFT_TRY(weft_lm_engine_resize(e, t, r, 1));
-    WEFT_TRY(weft_session_write(e->session, "tokens", 0, ids, (uint64_t)t * sizeof *ids));
+    WEFT_TRY(weft_session_write_state(e->session, e->at.tokens, 0, ids, (uint64_t)t * sizeof *ids));
     WEFT_TRY(weft_session_run(e->session, 1, serial));
     e->pos += t;
     return WEFT_OK;
-}
-
-uint64_t weft_lm_state_bytes(const struct weft_lm_engine *e, const char *name) {
-    const struct weft_plan *plan = weft_program_plan(e->program);
-    for (uint32_t i = 0; i < plan->n_states; i++)
-        if (!strcmp(plan->states[i].name, name)) return weft_plan_state_live_bytes(&plan->states[i]);
-    return 0;
 }
 
 weft_status weft_lm_check_ids(const weft_lm *lm, const int32_t *ids, uint32_t n) {

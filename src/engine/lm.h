@@ -1,6 +1,6 @@
 /// A language model from a file: weights, tokenizer, programs; generation and perplexity on top of exec/.
-#ifndef WEFT_MODEL_LM_H
-#define WEFT_MODEL_LM_H
+#ifndef WEFT_ENGINE_LM_H
+#define WEFT_ENGINE_LM_H
 #include "exec/session.h"
 #include "model/gguf.h"
 #include "model/tokenizer/tokenizer.h"
@@ -30,6 +30,7 @@ struct weft_generate_params {
     const int32_t *stop_ids;
     uint32_t n_stop_ids; ///< in addition to the model's own
     bool ignore_stops;   ///< the model's own stop tokens are tokens like others (benchmarks)
+    bool reuse;          ///< what the caches hold of `ids`, from the call before, is not fed again (engine/held.h)
     /// Called with each new id in order, from the calling thread; return false to stop. The stop token itself is not
     /// passed on.
     bool (*token)(void *user, int32_t id);

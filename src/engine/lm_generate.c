@@ -4,8 +4,9 @@
 ///
 /// The sampler clears `active` at a stop token, at n_max ids and at pos_max positions; runs after that leave no trace,
 /// so those submitted ahead do no harm.
-#include "model/lm_impl.h"
+#include "engine/lm_impl.h"
 
+#include "core/alloc.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "ops/sample.h"
@@ -33,6 +34,7 @@ struct loop {
     uint32_t ahead; ///< submits in flight at most
     uint32_t runs, max_runs;
     uint32_t planned, read, limit; ///< ids submitted for, ids passed on, most ids
+    uint32_t kept;                 ///< tokens of the prompt that the caches hold from before
     uint32_t ring_slots;
     uint64_t vars_bytes, at_n_out; ///< of the variables block: what is read, and where the count of ids stands in it
     bool done, null_device, cpu_driver;
@@ -42,6 +44,7 @@ struct loop {
     int32_t stops[WEFT_LM_STOPS];
     uint32_t n_stops;
     uint32_t words[WEFT_SAMPLE_WORDS];
+    int32_t last_id; ///< that was passed on
 };
 
 static bool cancelled(const struct loop *g) { return g->params->cancel && *g->params->cancel; }
@@ -92,20 +95,44 @@ static weft_status check(struct loop *g, const int32_t *ids, uint32_t n) {
     return collect_stops(g);
 }
 
-static weft_status write_states(struct loop *g) {
-    weft_session *session = g->e->session;
-    uint32_t stops[WEFT_LM_STOPS] = {g->n_stops};
-    for (uint32_t i = 0; i < g->n_stops; i++) stops[i + 1] = (uint32_t)g->stops[i];
-    WEFT_TRY(weft_session_write(session, "sampling", 0, g->words, sizeof g->words));
-    WEFT_TRY(weft_session_write(session, "stops", 0, stops, sizeof stops));
-    WEFT_TRY(weft_session_set_var(session, "n_max", g->limit));
-    return weft_session_set_var(session, "pos_max", g->e->build.ctx - 1); // the last token is not fed
+/// What the sampler keeps beside the sequence counts from the first new token on, wherever the caches go back to.
+static weft_status clear_counts(struct loop *g) {
+    const struct weft_decoder_handles *at = &g->e->at;
+    uint64_t bytes = (uint64_t)g->lm->config.n_vocab * sizeof(uint32_t);
+    uint32_t *zeros = weft_calloc(g->lm->config.n_vocab, sizeof *zeros);
+    if (!zeros) return weft_fail(WEFT_ERR_NOMEM, "out of memory for %u counts", g->lm->config.n_vocab);
+    weft_status status = weft_session_write_state(g->e->session, at->counts, 0, zeros, bytes);
+    weft_free(zeros);
+    if (status == WEFT_OK) status = weft_session_set_state(g->e->session, at->n_out, 0);
+    return status == WEFT_OK ? weft_session_set_state(g->e->session, at->rng, 0) : status;
 }
 
-static weft_status begin(struct loop *g, uint32_t n) {
+static weft_status write_states(struct loop *g) {
+    weft_session *session = g->e->session;
+    const struct weft_decoder_handles *at = &g->e->at;
+    uint32_t stops[WEFT_LM_STOPS] = {g->n_stops};
+    for (uint32_t i = 0; i < g->n_stops; i++) stops[i + 1] = (uint32_t)g->stops[i];
+    WEFT_TRY(weft_session_write_state(session, at->sampling, 0, g->words, sizeof g->words));
+    WEFT_TRY(weft_session_write_state(session, at->stops, 0, stops, sizeof stops));
+    WEFT_TRY(weft_session_set_state(session, at->n_max, g->limit));
+    return weft_session_set_state(session, at->pos_max, g->e->build.ctx - 1); // the last token is not fed
+}
+
+/// Empty caches, or those of the call before as far as the prompt begins as they do.
+static weft_status go_back(struct loop *g, const int32_t *ids, uint32_t n) {
+    struct weft_lm_engine *e = g->e;
+    WEFT_TRY(weft_held_reserve(&e->held, e->build.ctx));
+    if (!g->params->reuse) weft_held_cut(&e->held, 0);
+    WEFT_TRY(weft_held_rewind(&e->held, e->session, ids, n, &g->kept));
+    e->pos = g->stats->cached_tokens = g->kept;
+    return g->kept ? clear_counts(g) : WEFT_OK;
+}
+
+static weft_status begin(struct loop *g, const int32_t *ids, uint32_t n) {
+    const struct weft_plan *plan = weft_program_plan(g->e->program);
     uint32_t room = g->e->build.ctx - n;
     g->limit = g->params->max_tokens && g->params->max_tokens < room ? g->params->max_tokens : room;
-    g->ring_slots = (uint32_t)(weft_lm_state_bytes(g->e, "ring") / sizeof(uint32_t));
+    g->ring_slots = (uint32_t)(weft_plan_state_live_bytes(&plan->states[g->e->at.ring]) / sizeof(uint32_t));
     g->max_runs = g->lm->max_runs;
     if (g->max_runs > g->ring_slots / (AHEAD + 1)) g->max_runs = g->ring_slots / (AHEAD + 1);
     g->runs = g->lm->params.runs ? g->max_runs : g->max_runs < 8 ? g->max_runs : 8;
@@ -113,11 +140,11 @@ static weft_status begin(struct loop *g, uint32_t n) {
     g->cpu_driver = weft_gpu_caps(g->lm->gpu)->kind == WEFT_GPU_CPU;
     g->ahead =
         g->cpu_driver ? 1 : AHEAD; // CPU drivers compute inside the submit: running ahead would only delay each id
-    WEFT_TRY(weft_session_var_offset(g->e->session, "n_out", &g->at_n_out));
+    g->at_n_out = plan->states[g->e->at.n_out].var_slot * sizeof(uint32_t);
     g->vars_bytes = g->at_n_out + 4; // the activity is in front of all others
     if (g->vars_bytes > BLOCK_WORDS * 4)
         return weft_fail(WEFT_ERR_INTERNAL, "the model has more variables than generation reads");
-    WEFT_TRY(weft_lm_engine_reset(g->e));
+    WEFT_TRY(go_back(g, ids, n));
     return write_states(g);
 }
 
@@ -135,7 +162,7 @@ static weft_status start_reads(struct loop *g, uint32_t runs, bool prefill) {
     if (!g->null_device) {
         WEFT_TRY(weft_session_vars_start(g->e->session, 0, g->vars_bytes, &f->vars));
         weft_status status =
-            weft_session_read_start(g->e->session, "ring", f->ring_at * 4ull, f->ring_n * 4ull, &f->ring);
+            weft_session_state_read_start(g->e->session, g->e->at.ring, f->ring_at * 4ull, f->ring_n * 4ull, &f->ring);
         if (status != WEFT_OK) {
             uint32_t block[BLOCK_WORDS];
             weft_readback_finish(g->lm->gpu, &f->vars, block, g->vars_bytes);
@@ -147,20 +174,26 @@ static weft_status start_reads(struct loop *g, uint32_t runs, bool prefill) {
     return WEFT_OK;
 }
 
-/// The prompt: all but the last chunk without a row of logits. At most AHEAD chunks are queued, so that a cancel acts
-/// soon.
+/// The prompt, as far as the caches lack it: all but the last chunk without a row of logits. At most AHEAD chunks are
+/// queued, so that a cancel acts soon. Where a mark is wanted, the last token is a chunk of its own behind it.
 static weft_status prefill(struct loop *g, const int32_t *ids, uint32_t n) {
     uint64_t serials[AHEAD] = {0};
+    struct weft_held *held = &g->e->held;
     uint32_t chunk = g->e->build.chunk;
-    for (uint32_t p = 0, i = 0, t; p < n; p += t, i++) {
-        t = n - p < chunk ? n - p : chunk;
+    bool marks = g->params->reuse && weft_held_wants_marks(g->e->program);
+    for (uint32_t p = g->kept, i = 0, t; p < n; p += t, i++) {
+        uint32_t end = marks && p + 1 < n ? n - 1 : n;
+        t = end - p < chunk ? end - p : chunk;
         uint64_t *serial = &serials[i % AHEAD];
         if (i >= AHEAD) WEFT_TRY(weft_gpu_wait(g->lm->gpu, *serial, -1));
         if (cancelled(g)) {
             g->done = true;
             return WEFT_OK;
         }
+        if (marks && p + 1 == n) weft_held_mark(held, g->e->session, p);
         WEFT_TRY(weft_lm_engine_feed(g->e, ids + p, t, p + t == n, serial));
+        memcpy(held->ids.data + p, ids + p, t * sizeof *ids);
+        held->ids.count = p + t;
     }
     return start_reads(g, 1, true);
 }
@@ -216,8 +249,16 @@ static void finish(struct loop *g, enum weft_stop_reason reason) {
     g->reason = reason;
 }
 
+/// A token that is read was picked by the run that fed the one before it.
+static void note_fed(struct loop *g, int32_t id) {
+    struct weft_ids *held = &g->e->held.ids;
+    if (g->read) held->data[held->count++] = g->last_id;
+    g->last_id = id;
+}
+
 static void pass_on(struct loop *g, int32_t id, bool last) {
     if (g->read == 0) g->first = weft_now();
+    note_fed(g, id);
     g->read++;
     if (last && is_stop(g, id)) {
         finish(g, WEFT_STOP_TOKEN);
@@ -293,8 +334,9 @@ weft_status weft_lm_generate(weft_lm *lm, const int32_t *ids, uint32_t n, const 
     }
     WEFT_TRY(weft_lm_prepare_generate(lm));
     g.start = g.last = weft_now();
-    WEFT_TRY(begin(&g, n));
+    WEFT_TRY(begin(&g, ids, n));
     weft_status status = run(&g, ids, n);
+    if (status != WEFT_OK) weft_held_cut(&lm->generate.held, 0); // who knows how far it came
     double end = weft_now();
     drain(&g);
     g.stats->reason = g.reason;

@@ -12,7 +12,7 @@
 
 #include "core/alloc.h"
 #include "model/host.h"
-#include "model/lm.h"
+#include "engine/lm.h"
 #include "support/graph_run.h"
 #include "support/tiny_gemma3.h"
 

@@ -1,4 +1,4 @@
-#include "model/lm_stop.h"
+#include "engine/stop.h"
 
 #include "core/error.h"
 

@@ -2,8 +2,8 @@
 /// whole one.
 ///
 /// Thread-safety: none.
-#ifndef WEFT_MODEL_LM_STOP_H
-#define WEFT_MODEL_LM_STOP_H
+#ifndef WEFT_ENGINE_STOP_H
+#define WEFT_ENGINE_STOP_H
 #include "core/str.h"
 #include "weft/status.h"
 #include <stdbool.h>

@@ -1,7 +1,8 @@
-/// What the files of the language model share. Only lm*.c include this.
-#ifndef WEFT_MODEL_LM_IMPL_H
-#define WEFT_MODEL_LM_IMPL_H
-#include "model/lm.h"
+/// What the files of the language model share. Only engine/ includes this.
+#ifndef WEFT_ENGINE_LM_IMPL_H
+#define WEFT_ENGINE_LM_IMPL_H
+#include "engine/held.h"
+#include "engine/lm.h"
 #include "model/lm_graph.h"
 
 /// A program of one head and its session.
@@ -9,9 +10,9 @@ struct weft_lm_engine {
     weft_program *program;
     weft_session *session;
     struct weft_lm_build build;
-    int symbol_t, symbol_r, symbol_p; ///< places of the symbols; -1: the graph has none of that name
-    uint32_t n_symbols;
-    uint32_t pos; ///< host's count of tokens fed since the reset
+    struct weft_decoder_handles at;
+    uint32_t pos;          ///< host's count of tokens fed since the reset
+    struct weft_held held; ///< of generation
 };
 
 struct weft_lm {
@@ -37,8 +38,6 @@ weft_status weft_lm_engine_reset(struct weft_lm_engine *e);
 weft_status weft_lm_engine_resize(struct weft_lm_engine *e, uint32_t t, uint32_t r, uint32_t runs);
 /// Writes `t` tokens and runs them as one run. *serial may be NULL.
 weft_status weft_lm_engine_feed(struct weft_lm_engine *e, const int32_t *ids, uint32_t t, uint32_t r, uint64_t *serial);
-/// Bytes of a state of the program; 0 if it has none of that name.
-uint64_t weft_lm_state_bytes(const struct weft_lm_engine *e, const char *name);
 /// Every id within the vocabulary. Errors: INVALID names the first that is not.
 weft_status weft_lm_check_ids(const weft_lm *lm, const int32_t *ids, uint32_t n);
 /// Makes generation's engine if it is not there yet.

@@ -1,5 +1,5 @@
 /// Perplexity and logits by teacher forcing.
-#include "model/lm_impl.h"
+#include "engine/lm_impl.h"
 
 #include "core/alloc.h"
 #include "core/error.h"
@@ -26,10 +26,10 @@ static weft_status score_chunk(struct weft_lm_engine *e, const int32_t *ids, uin
     for (uint32_t p = 0, t; p < n - 1; p += t) {
         t = n - 1 - p < e->build.chunk ? n - 1 - p : e->build.chunk;
         uint32_t end = p + t, rows = end > first ? (end - first < t ? end - first : t) : 0;
-        WEFT_TRY(weft_session_write(e->session, "targets", 0, ids + p + 1, (uint64_t)t * sizeof *ids));
+        WEFT_TRY(weft_session_write_state(e->session, e->at.targets, 0, ids + p + 1, (uint64_t)t * sizeof *ids));
         WEFT_TRY(weft_lm_engine_feed(e, ids + p, t, rows, NULL));
         if (!rows) continue;
-        WEFT_TRY(weft_session_read(e->session, "nll", 0, nll, (uint64_t)rows * sizeof *nll));
+        WEFT_TRY(weft_session_read_io(e->session, e->at.output, 0, nll, (uint64_t)rows * sizeof *nll));
         for (uint32_t i = 0; i < rows; i++) *sum += (double)nll[i];
     }
     return WEFT_OK;
@@ -87,7 +87,7 @@ weft_status weft_lm_logits(weft_lm *lm, const int32_t *ids, uint32_t n, uint32_t
         t = n - p < e->build.chunk ? n - p : e->build.chunk;
         WEFT_TRY(weft_lm_engine_feed(e, ids + p, t, t, NULL));
         size_t at = (size_t)p * lm->config.n_vocab, count = (size_t)t * lm->config.n_vocab;
-        WEFT_TRY(weft_session_read(e->session, "logits", 0, logits + at, count * sizeof *logits));
+        WEFT_TRY(weft_session_read_io(e->session, e->at.output, 0, logits + at, count * sizeof *logits));
     }
     return WEFT_OK;
 }
