@@ -89,6 +89,13 @@ static int plain_find(const struct vocabulary *v, const char *text, size_t len) 
     return -1;
 }
 
+/// What a piece of text may become: no special token but user-defined ones.
+static int plain_word(const struct vocabulary *v, const char *text, size_t len) {
+    int id = plain_find(v, text, len);
+    return id >= 0 && (v->entries[id].type == WEFT_TOKEN_CONTROL || v->entries[id].type == WEFT_TOKEN_UNKNOWN) ? -1
+                                                                                                               : id;
+}
+
 static void plain_piece(const struct vocabulary *v, const char *text, size_t len, struct weft_ids *out) {
     static char symbols[4096][64];
     static size_t sizes[4096];
@@ -114,7 +121,7 @@ static void plain_piece(const struct vocabulary *v, const char *text, size_t len
             char joined[128];
             memcpy(joined, symbols[i], sizes[i]);
             memcpy(joined + sizes[i], symbols[i + 1], sizes[i + 1]);
-            int id = plain_find(v, joined, sizes[i] + sizes[i + 1]);
+            int id = plain_word(v, joined, sizes[i] + sizes[i + 1]);
             if (id >= 0 && (best == SIZE_MAX || v->entries[id].score > score)) {
                 best = i;
                 score = v->entries[id].score;
@@ -130,7 +137,7 @@ static void plain_piece(const struct vocabulary *v, const char *text, size_t len
         }
     }
     for (size_t i = 0; i < n; i++) {
-        int id = plain_find(v, symbols[i], sizes[i]);
+        int id = plain_word(v, symbols[i], sizes[i]);
         for (size_t k = 0; k < (id < 0 ? sizes[i] : 1); k++) {
             char text_of_byte[8];
             snprintf(text_of_byte, sizeof text_of_byte, "<0x%02X>", (unsigned char)symbols[i][k]);

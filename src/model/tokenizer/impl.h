@@ -7,6 +7,7 @@
 #define WEFT_MODEL_TOKENIZER_IMPL_H
 #include "core/unicode.h"
 #include "model/tokenizer/pattern.h"
+#include "model/template/template.h"
 #include "model/tokenizer/tokenizer.h"
 
 #define WEFT_SPACE_MARK "\xE2\x96\x81" // U+2581, which stands for a space
@@ -202,6 +203,8 @@ struct weft_tokenizer {
     int32_t *stops;
     size_t n_stops;
     struct weft_splitter user[2], all[2]; // user-defined only; with control and unknown. [1]: late ones
+    struct weft_splitter marks, plain[2]; // of rendered texts: all early ones and control ones; user-defined that are
+                                          // not used as control
     bool leftmost;                        // special tokens claim their places from left to right, the longest first
     struct weft_steps steps;
     struct weft_cuts cuts;
@@ -230,6 +233,8 @@ void weft_vocabulary_find_bytes(struct weft_tokenizer *t, bool typed);
 /// The tokens of single bytes by the alphabet of bytes.c.
 void weft_vocabulary_spell_bytes(struct weft_tokenizer *t);
 int weft_vocabulary_byte_of(const struct weft_tokenizer *t, int32_t id); ///< -1 if the text is not like <0x41>
+/// The token that a piece of plain text is, -1 if there is none: never one that is used as control.
+int32_t weft_vocabulary_word(const struct weft_tokenizer *t, const char *text, size_t len);
 /// Adds a stop once; -1 is none.
 weft_status weft_vocabulary_add_stop(struct weft_tokenizer *t, size_t *cap, int32_t id);
 /// Adds the control tokens whose text is a known end of a turn.
@@ -244,9 +249,15 @@ weft_status weft_merges_add(struct weft_tokenizer *t, size_t rank, struct weft_g
 weft_status weft_tokenizer_finish(struct weft_tokenizer *t);
 struct weft_tokenizer *weft_tokenizer_new(void);
 
-/// The user-defined tokens, with `control` those of other special types too; `late`: those that are looked for behind
-/// the steps instead of those that are looked for before.
-weft_status weft_splitter_create(const struct weft_tokenizer *t, bool control, bool late, struct weft_splitter *out);
+/// Which special tokens a splitter looks for.
+enum weft_splitter_set {
+    WEFT_SPLIT_USER,      ///< user-defined ones
+    WEFT_SPLIT_ALL,       ///< control and unknown ones too
+    WEFT_SPLIT_PLAIN,     ///< user-defined ones that are not used as control
+    WEFT_SPLIT_LATE = 4,  ///< of these, those that are looked for behind the steps; else those in front of them
+    WEFT_SPLIT_MARKS = 8, ///< all in front of the steps, and all that are used as control
+};
+weft_status weft_splitter_create(const struct weft_tokenizer *t, unsigned set, struct weft_splitter *out);
 void weft_splitter_destroy(struct weft_splitter *s);
 
 /// Places of special tokens in a text, in rising order; freed with weft_free. What lies in [at, at + len) becomes the
@@ -257,4 +268,8 @@ struct weft_special_at {
 };
 weft_status weft_splitter_find(const struct weft_tokenizer *t, const struct weft_splitter *s, const char *text,
                                size_t len, struct weft_special_at **out, size_t *count);
+/// Places of control tokens of which each byte is the template's.
+weft_status weft_splitter_find_marks(const struct weft_tokenizer *t, const char *text, size_t len,
+                                     const struct weft_template_run *runs, size_t n_runs, struct weft_special_at **out,
+                                     size_t *count);
 #endif

@@ -85,7 +85,7 @@ static uint32_t key_of(double wide) {
 static bool joins_by_score(const struct merger *m, const struct weft_symbol *a, const struct weft_symbol *b,
                            struct weft_pair *pair) {
     (void)b;
-    int32_t id = weft_tokenizer_find(m->t, m->text + a->at, pair->len);
+    int32_t id = weft_vocabulary_word(m->t, m->text + a->at, pair->len);
     if (id < 0) return false;
     pair->key = key_of(m->t->score[id]);
     pair->id = id;
@@ -107,7 +107,7 @@ static bool joins_by_rank(const struct merger *m, const struct weft_symbol *a, c
                           struct weft_pair *pair) {
     if (a->id < 0 || b->id < 0) return false;
     const struct weft_merge *slot = merge_slot(&m->t->merges, merge_key(a->id, b->id));
-    if (slot->key == 0) return false;
+    if (slot->key == 0 || weft_tokenizer_is_control(m->t, slot->id)) return false;
     pair->key = slot->rank;
     pair->id = slot->id;
     return true;
@@ -164,7 +164,7 @@ static bool cut_symbols(struct merger *m, bool by_rank) {
         size = t->byte_level ? 1 : symbol_length((unsigned char)*text, m->len - at);
         int32_t id = !by_rank        ? -1
                      : t->byte_level ? t->bytes[(unsigned char)*text]
-                                     : weft_tokenizer_find(t, text, size);
+                                     : weft_vocabulary_word(t, text, size);
         if (by_rank && id < 0 && t->unknown < 0 && !is_spelled(t, text, size)) continue;
         w->symbols[n] =
             (struct weft_symbol){(uint32_t)at, (uint32_t)size, n ? (uint32_t)n - 1 : NONE, (uint32_t)n + 1, id};
@@ -219,7 +219,7 @@ static weft_status merge(struct merger *m, bool by_rank, struct weft_ids *out) {
         return weft_fail(WEFT_ERR_NOMEM, "out of memory while tokenizing %zu bytes", m->len);
     for (uint32_t i = m->n_symbols ? 0 : NONE; i != NONE; i = m->w->symbols[i].next) {
         const struct weft_symbol *s = &m->w->symbols[i];
-        int32_t id = by_rank ? s->id : weft_tokenizer_find(m->t, m->text + s->at, s->len);
+        int32_t id = by_rank ? s->id : weft_vocabulary_word(m->t, m->text + s->at, s->len);
         if (id >= 0) WEFT_TRY(weft_ids_push(out, id));
         else if (by_rank) WEFT_TRY(put_unknown(m->t, m->text + s->at, s->len, from, out));
         else WEFT_TRY(put_bytes(m->t, m->text + s->at, s->len, out));
@@ -244,7 +244,7 @@ static weft_status whole_word(const struct weft_tokenizer *t, struct weft_work *
         len = weft_bytes_spell(word, len, w->text);
         word = w->text;
     }
-    *id = weft_tokenizer_find(t, word, len);
+    *id = weft_vocabulary_word(t, word, len);
     return WEFT_OK;
 }
 

@@ -50,18 +50,25 @@ static int by_rank(const void *a, const void *b) {
 
 static unsigned flags_of(const struct weft_tokenizer *t, int32_t id) { return t->flags ? t->flags[id] : 0; }
 
-static bool is_special(const struct weft_tokenizer *t, int32_t id, bool control, bool late) {
+static bool is_special(const struct weft_tokenizer *t, int32_t id, unsigned set) {
     uint8_t type = t->type[id];
-    if (!(flags_of(t, id) & WEFT_SPECIAL_LATE) == late) return false;
-    return type == WEFT_TOKEN_USER_DEFINED || (control && (type == WEFT_TOKEN_CONTROL || type == WEFT_TOKEN_UNKNOWN));
+    bool late = flags_of(t, id) & WEFT_SPECIAL_LATE, user = type == WEFT_TOKEN_USER_DEFINED;
+    bool other = type == WEFT_TOKEN_CONTROL || type == WEFT_TOKEN_UNKNOWN;
+    if (set == WEFT_SPLIT_MARKS) return (user || other) && (!late || weft_tokenizer_is_control(t, id));
+    if (late != !!(set & WEFT_SPLIT_LATE)) return false;
+    switch ((enum weft_splitter_set)(set & ~(unsigned)WEFT_SPLIT_LATE)) {
+    case WEFT_SPLIT_ALL: return user || other;
+    case WEFT_SPLIT_PLAIN: return user && !weft_tokenizer_is_control(t, id);
+    default: return user;
+    }
 }
 
-static size_t collect(const struct weft_tokenizer *t, bool control, bool late, struct named *out) {
+static size_t collect(const struct weft_tokenizer *t, unsigned set, struct named *out) {
     size_t n = 0;
     for (int32_t id = 0; id < t->size; id++) {
         size_t len;
         const char *text = text_of(t, id, &len);
-        if (len == 0 || !is_special(t, id, control, late)) continue;
+        if (len == 0 || !is_special(t, id, set)) continue;
         if (out) out[n] = (struct named){text, len, id};
         n++;
     }
@@ -84,16 +91,16 @@ static void fill(struct weft_splitter *s, const struct named *named, size_t n, s
     }
 }
 
-weft_status weft_splitter_create(const struct weft_tokenizer *t, bool control, bool late, struct weft_splitter *out) {
+weft_status weft_splitter_create(const struct weft_tokenizer *t, unsigned set, struct weft_splitter *out) {
     *out = (struct weft_splitter){0};
-    size_t n = collect(t, control, late, NULL);
+    size_t n = collect(t, set, NULL);
     struct named *named = weft_alloc(n * sizeof *named);
     struct ranked *ranked = weft_alloc(n * sizeof *ranked);
     out->sorted = weft_alloc(n * sizeof *out->sorted);
     out->by_rank = weft_alloc(n * sizeof *out->by_rank);
     bool ok = named && ranked && out->sorted && out->by_rank;
     if (ok) {
-        collect(t, control, late, named);
+        collect(t, set, named);
         qsort(named, n, sizeof *named, by_text);
         fill(out, named, n, ranked);
     }
@@ -288,6 +295,48 @@ weft_status weft_splitter_find(const struct weft_tokenizer *t, const struct weft
     if (status == WEFT_OK && !t->leftmost) status = claim(t, s, text, len, taken, offers, n, out, count);
     weft_free(offers);
     weft_free(taken);
+    if (status == WEFT_OK) return status;
+    weft_free(*out);
+    *out = NULL;
+    *count = 0;
+    return status;
+}
+
+// ---- in rendered texts ----------------------------------------------------------------------------------------------
+
+/// Adds the control tokens of text[from, to), whose bytes are the template's alone. What lies beside them has no say.
+static weft_status find_in_run(const struct weft_tokenizer *t, const char *text, size_t from, size_t to,
+                               struct weft_special_at **out, size_t *count, size_t *cap) {
+    struct weft_special_at *found = NULL;
+    size_t n = 0;
+    weft_status status = weft_splitter_find(t, &t->marks, text + from, to - from, &found, &n);
+    for (size_t i = 0; i < n && status == WEFT_OK; i++) {
+        if (!weft_tokenizer_is_control(t, found[i].id)) continue;
+        if (!weft_grow((void **)out, cap, *count + 1, sizeof **out))
+            status = weft_fail(WEFT_ERR_NOMEM, "out of memory for control tokens in %zu bytes", to - from);
+        else (*out)[(*count)++] = (struct weft_special_at){from + found[i].at, found[i].len, found[i].id};
+    }
+    weft_free(found);
+    return status;
+}
+
+weft_status weft_splitter_find_marks(const struct weft_tokenizer *t, const char *text, size_t len,
+                                     const struct weft_template_run *runs, size_t n_runs, struct weft_special_at **out,
+                                     size_t *count) {
+    size_t from = 0, cap = 0, done = 0;
+    weft_status status = WEFT_OK;
+    *out = NULL;
+    *count = 0;
+    for (size_t i = 0; i < n_runs && status == WEFT_OK; i++) {
+        size_t to = runs[i].end < len ? runs[i].end : len;
+        if (!runs[i].data && to > from) status = find_in_run(t, text, from, to, out, count, &cap);
+        if (to > from) from = to;
+    }
+    for (size_t i = 0; i < *count; i++) { // blanks that belong to a token may be data
+        struct weft_special_at *place = &(*out)[i];
+        *place = widen(t, *place, text, i + 1 < *count ? place[1].at : len, done);
+        done = place->at + place->len;
+    }
     if (status == WEFT_OK) return status;
     weft_free(*out);
     *out = NULL;

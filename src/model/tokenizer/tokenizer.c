@@ -30,10 +30,13 @@ struct weft_tokenizer *weft_tokenizer_new(void) {
 }
 
 weft_status weft_tokenizer_finish(struct weft_tokenizer *t) {
-    for (int late = 0; late < 2; late++) {
-        WEFT_TRY(weft_splitter_create(t, false, late, &t->user[late]));
-        WEFT_TRY(weft_splitter_create(t, true, late, &t->all[late]));
+    for (unsigned late = 0; late < 2; late++) {
+        unsigned bit = late ? WEFT_SPLIT_LATE : 0;
+        WEFT_TRY(weft_splitter_create(t, WEFT_SPLIT_USER | bit, &t->user[late]));
+        WEFT_TRY(weft_splitter_create(t, WEFT_SPLIT_ALL | bit, &t->all[late]));
+        WEFT_TRY(weft_splitter_create(t, WEFT_SPLIT_PLAIN | bit, &t->plain[late]));
     }
+    WEFT_TRY(weft_splitter_create(t, WEFT_SPLIT_MARKS, &t->marks));
     return t->model->prepare ? t->model->prepare(t) : WEFT_OK;
 }
 
@@ -42,7 +45,9 @@ void weft_tokenizer_destroy(struct weft_tokenizer *t) {
     for (int late = 0; late < 2; late++) {
         weft_splitter_destroy(&t->user[late]);
         weft_splitter_destroy(&t->all[late]);
+        weft_splitter_destroy(&t->plain[late]);
     }
+    weft_splitter_destroy(&t->marks);
     weft_steps_free(&t->steps);
     weft_cuts_free(&t->cuts);
     weft_charsmap_free(&t->charsmap);
@@ -65,23 +70,32 @@ struct encoder {
     const struct weft_tokenizer *t;
     struct weft_work work;
     struct weft_ids *out;
-    bool control; // control tokens in the text count
+    const struct weft_splitter *special; // that count: in front of the steps, behind them
 };
 
-/// What lies between special tokens: `visit` sees each part, with whether it stands at the start of the whole text.
-static weft_status each_part(struct encoder *e, bool late, bool first, const char *text, size_t len,
-                             weft_status (*visit)(struct encoder *e, bool first, const char *text, size_t len)) {
-    struct weft_special_at *places = NULL;
-    size_t n = 0, from = 0;
-    const struct weft_splitter *s = e->control ? &e->t->all[late] : &e->t->user[late];
-    weft_status status = weft_splitter_find(e->t, s, text, len, &places, &n);
-    for (size_t i = 0; status == WEFT_OK && i <= n; i++) {
+typedef weft_status visit_part(struct encoder *e, bool first, const char *text, size_t len);
+
+/// The ids of these places, and of each part between them `visit`, with whether it stands at the start of the whole
+/// text.
+static weft_status walk_parts(struct encoder *e, const struct weft_special_at *places, size_t n, bool first,
+                              const char *text, size_t len, visit_part *visit) {
+    size_t from = 0;
+    for (size_t i = 0; i <= n; i++) {
         size_t to = i < n ? places[i].at : len;
-        if (to > from) status = visit(e, first && from == 0, text + from, to - from);
-        if (i == n || status != WEFT_OK) break;
-        status = weft_ids_push(e->out, places[i].id);
+        if (to > from) WEFT_TRY(visit(e, first && from == 0, text + from, to - from));
+        if (i == n) break;
+        WEFT_TRY(weft_ids_push(e->out, places[i].id));
         from = to + places[i].len;
     }
+    return WEFT_OK;
+}
+
+static weft_status each_part(struct encoder *e, bool late, bool first, const char *text, size_t len,
+                             visit_part *visit) {
+    struct weft_special_at *places = NULL;
+    size_t n = 0;
+    weft_status status = weft_splitter_find(e->t, &e->special[late], text, len, &places, &n);
+    if (status == WEFT_OK) status = walk_parts(e, places, n, first, text, len, visit);
     weft_free(places);
     return status;
 }
@@ -114,7 +128,7 @@ static weft_status push_all(const int32_t *ids, unsigned n, struct weft_ids *out
 
 weft_status weft_tokenizer_encode(const struct weft_tokenizer *t, const char *text, size_t len, unsigned flags,
                                   struct weft_ids *out) {
-    struct encoder e = {.t = t, .out = out, .control = flags & WEFT_ENCODE_PARSE_SPECIAL};
+    struct encoder e = {.t = t, .out = out, .special = flags & WEFT_ENCODE_PARSE_SPECIAL ? t->all : t->user};
     size_t before = out->count;
     bool ends = flags & WEFT_ENCODE_ADD_BOS;
     weft_status status = WEFT_OK;
@@ -122,6 +136,28 @@ weft_status weft_tokenizer_encode(const struct weft_tokenizer *t, const char *te
     WEFT_GOTO(each_part(&e, false, true, text, len, encode_section));
     if (ends) WEFT_GOTO(push_all(t->tail, t->n_tail, out));
 fail:
+    weft_work_free(&e.work);
+    if (status != WEFT_OK) out->count = before;
+    return status;
+}
+
+static weft_status encode_between(struct encoder *e, bool first, const char *text, size_t len) {
+    return each_part(e, false, first, text, len, encode_section);
+}
+
+weft_status weft_tokenizer_encode_runs(const struct weft_tokenizer *t, const char *text, size_t len,
+                                       const struct weft_template_run *runs, size_t n_runs, unsigned flags,
+                                       struct weft_ids *out) {
+    struct encoder e = {.t = t, .out = out, .special = t->plain};
+    struct weft_special_at *places = NULL;
+    size_t before = out->count, n = 0;
+    weft_status status = WEFT_OK;
+    WEFT_GOTO(weft_splitter_find_marks(t, text, len, runs, n_runs, &places, &n));
+    bool begins = n && places[0].at == 0 && t->n_lead && places[0].id == t->lead[0];
+    if (flags & WEFT_ENCODE_ADD_BOS && !begins) WEFT_GOTO(push_all(t->lead, t->n_lead, out));
+    WEFT_GOTO(walk_parts(&e, places, n, true, text, len, encode_between));
+fail:
+    weft_free(places);
     weft_work_free(&e.work);
     if (status != WEFT_OK) out->count = before;
     return status;

@@ -60,6 +60,21 @@ enum weft_encode_flags {
 weft_status weft_tokenizer_encode(const struct weft_tokenizer *t, const char *text, size_t len, unsigned flags,
                                   struct weft_ids *out);
 
+struct weft_template_run;
+
+/// Appends the ids of a text that a chat template rendered, of which `runs` says what is the template's and what data
+/// (model/template/template.h). A control token counts only where all its bytes are the template's: what a user writes
+/// can't end a turn, whatever stands beside it. Between control tokens the text is one, across runs. Tokens behind the
+/// last run are data. With ADD_BOS, a BOS that the file asks for stands in front, unless the template wrote it; nothing
+/// is put behind. Errors as above.
+weft_status weft_tokenizer_encode_runs(const struct weft_tokenizer *t, const char *text, size_t len,
+                                       const struct weft_template_run *runs, size_t n_runs, unsigned flags,
+                                       struct weft_ids *out);
+
+/// Whether a token is used as control: by its type, or a user-defined one that is BOS, EOS or a stop, or that is
+/// written as `<|...|>`, since files call some of these user-defined.
+bool weft_tokenizer_is_control(const struct weft_tokenizer *t, int32_t id);
+
 /// Appends the bytes of one token, which need not be whole characters. Control, unknown and unused tokens give
 /// nothing, or their text if `show_control`. Errors: INVALID (no such id), NOMEM.
 weft_status weft_tokenizer_decode(const struct weft_tokenizer *t, int32_t id, bool show_control, struct weft_str *out);

@@ -123,6 +123,29 @@ weft_status weft_vocabulary_add_marks(struct weft_tokenizer *t, size_t *cap) {
     return WEFT_OK;
 }
 
+/// Whether a text is written as `<|...|>`, with U+FF5C as some vocabularies have it.
+static bool is_bracketed(struct weft_gguf_str s) {
+    static const struct { const char *open, *close; } forms[] = {{"<|", "|>"}, {"<\xEF\xBD\x9C", "\xEF\xBD\x9C>"}};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        size_t n = strlen(forms[i].open);
+        if (s.len > 2 * n && !memcmp(s.data, forms[i].open, n) && !memcmp(s.data + s.len - n, forms[i].close, n))
+            return true;
+    }
+    return false;
+}
+
+bool weft_tokenizer_is_control(const struct weft_tokenizer *t, int32_t id) {
+    uint8_t type = id < 0 || id >= t->size ? 0 : t->type[id];
+    if (type == WEFT_TOKEN_CONTROL || type == WEFT_TOKEN_UNKNOWN) return true;
+    if (type != WEFT_TOKEN_USER_DEFINED) return false;
+    return id == t->bos || id == t->eos || weft_tokenizer_is_stop(t, id) || is_bracketed(weft_tokenizer_text(t, id));
+}
+
+int32_t weft_vocabulary_word(const struct weft_tokenizer *t, const char *text, size_t len) {
+    int32_t id = weft_tokenizer_find(t, text, len);
+    return weft_tokenizer_is_control(t, id) ? -1 : id;
+}
+
 // ---- the trie ------------------------------------------------------------------------------------------------------
 
 // The length bounds what a place of a text costs.
@@ -183,7 +206,7 @@ weft_status weft_trie_create(struct weft_trie *trie, const struct weft_tokenizer
     trie->edges = weft_calloc(trie->mask + 1, sizeof *trie->edges);
     if (!trie->edges || !add_node(trie)) return no_memory((size_t)t->size);
     for (int32_t id = 0; id < t->size; id++)
-        if (wanted(t->type[id])) WEFT_TRY(insert(trie, t, id));
+        if (wanted(t->type[id]) && !weft_tokenizer_is_control(t, id)) WEFT_TRY(insert(trie, t, id));
     return WEFT_OK;
 }
 
