@@ -64,7 +64,7 @@ struct weft_model_generate_params {
     unsigned tokenize;       ///< enum weft_tokenize_flags, for the prompt
     const int32_t *stop_ids; ///< ids that end the text, beside the model's own
     uint32_t n_stop_ids;
-    const char *const *stop_texts; ///< texts that end the text; they are not passed on. At most 16, none empty
+    const char *const *stop_texts; ///< texts that end the text; they are not passed on. At most 16, none empty, UTF-8
     size_t n_stop_texts;
     bool ignore_stops; ///< go on behind the model's own stop tokens
     /// Called from the calling thread with text as it comes: whole UTF-8 characters (bytes that are none pass as they

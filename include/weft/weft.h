@@ -8,6 +8,7 @@
 #ifndef WEFT_WEFT_H
 #define WEFT_WEFT_H
 #include "weft/buffer.h"
+#include "weft/chat.h"
 #include "weft/device.h"
 #include "weft/graph.h"
 #include "weft/model.h"

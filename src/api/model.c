@@ -1,18 +1,12 @@
-/// weft/model.h: language models as users see them, on weft_lm_*.
-#include "core/alloc.h"
+/// weft/model.h: language models as users see them. A weft_model is the weft_lm of engine/lm.h.
 #include "core/error.h"
 #include "core/params.h"
 #include "core/visible.h"
 #include "api/impl.h"
 #include "engine/lm.h"
-#include "engine/stop.h"
+#include "engine/stream.h"
 #include "ops/sample.h"
 #include <string.h>
-
-struct weft_model {
-    weft_lm *lm;
-    bool greedy;
-};
 
 // ---- life ----------------------------------------------------------------------------------------------------------
 
@@ -33,20 +27,11 @@ weft_status weft_model_open(weft_device *device, const char *path, const struct 
         .progress = p.progress,
         .progress_user = p.progress_user,
     };
-    weft_model *m = weft_calloc(1, sizeof *m);
-    if (!m) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a model");
-    m->greedy = p.greedy;
-    weft_status status = weft_lm_open(device, path, &lm, &m->lm);
-    if (status == WEFT_OK) *out = m;
-    else weft_free(m);
-    return status;
+    return weft_lm_open(device, path, &lm, out);
 }
 
 void weft_model_close(weft_model **model) {
-    if (!model || !*model) return;
-    weft_lm_close(&(*model)->lm);
-    weft_free(*model);
-    *model = NULL;
+    if (model) weft_lm_close(model);
 }
 
 static void copy_text(const struct weft_gguf *file, const char *key, char *out, size_t size) {
@@ -57,21 +42,21 @@ static void copy_text(const struct weft_gguf *file, const char *key, char *out, 
 
 weft_status weft_model_info(const weft_model *model, struct weft_model_info *out) {
     if (!model || !out) return weft_api_null("weft_model_info", model ? "out" : "model");
-    const struct weft_tokenizer *t = weft_lm_tokenizer(model->lm);
+    const struct weft_tokenizer *t = weft_lm_tokenizer(model);
     *out = (struct weft_model_info){
         .vocab = (uint32_t)weft_tokenizer_size(t),
-        .ctx = weft_lm_ctx(model->lm),
+        .ctx = weft_lm_ctx(model),
         .bos = weft_tokenizer_bos(t),
         .eos = weft_tokenizer_eos(t),
-        .memory = weft_program_memory(weft_lm_program(model->lm)),
-        .file_bytes = weft_gguf_file_size(weft_lm_gguf(model->lm)),
+        .memory = weft_program_memory(weft_lm_program(model)),
+        .file_bytes = weft_gguf_file_size(weft_lm_gguf(model)),
     };
-    copy_text(weft_lm_gguf(model->lm), "general.architecture", out->architecture, sizeof out->architecture);
-    copy_text(weft_lm_gguf(model->lm), "general.name", out->name, sizeof out->name);
+    copy_text(weft_lm_gguf(model), "general.architecture", out->architecture, sizeof out->architecture);
+    copy_text(weft_lm_gguf(model), "general.name", out->name, sizeof out->name);
     return WEFT_OK;
 }
 
-weft_program *weft_model_program(const weft_model *model) { return model ? weft_lm_program(model->lm) : NULL; }
+weft_program *weft_model_program(const weft_model *model) { return model ? weft_lm_program(model) : NULL; }
 
 struct weft_sampling weft_sampling_defaults(void) {
     struct weft_sample_settings d = weft_sample_defaults();
@@ -81,78 +66,38 @@ struct weft_sampling weft_sampling_defaults(void) {
 // ---- text and ids --------------------------------------------------------------------------------------------------
 
 const weft_tokenizer *weft_model_tokenizer(const weft_model *model) {
-    return model ? weft_lm_tokenizer(model->lm) : NULL;
+    return model ? weft_lm_tokenizer(model) : NULL;
 }
 
 weft_status weft_model_tokenize(const weft_model *model, const char *text, size_t length, unsigned flags, int32_t *ids,
                                 size_t capacity, size_t *count) {
     if (!model) return weft_api_null("weft_model_tokenize", "model");
-    return weft_tokenizer_to_ids(weft_lm_tokenizer(model->lm), text, length, flags, ids, capacity, count);
+    return weft_tokenizer_to_ids(weft_lm_tokenizer(model), text, length, flags, ids, capacity, count);
 }
 
 weft_status weft_model_detokenize(const weft_model *model, const int32_t *ids, size_t count, char *text,
                                   size_t capacity, size_t *length) {
     if (!model) return weft_api_null("weft_model_detokenize", "model");
-    return weft_tokenizer_to_text(weft_lm_tokenizer(model->lm), ids, count, false, text, capacity, length);
+    return weft_tokenizer_to_text(weft_lm_tokenizer(model), ids, count, false, text, capacity, length);
 }
 
 // ---- generation ----------------------------------------------------------------------------------------------------
 
-/// From ids to the caller's callbacks: whole characters, held back while they may begin a stop text.
 struct stream {
     const struct weft_model_generate_params *params;
-    struct weft_decoder decoder;
-    struct weft_stopper stopper;
-    struct weft_str pending;
+    struct weft_stream text;
     weft_status status;
-    bool go_on;
 };
-
-static void show(struct stream *s) {
-    if (s->status == WEFT_OK && s->pending.failed) s->status = weft_fail(WEFT_ERR_NOMEM, "out of memory for the text");
-    if (s->status == WEFT_OK && s->pending.len && s->params->text)
-        s->go_on = s->params->text(s->params->user, s->pending.data, s->pending.len) && s->go_on;
-    s->pending.len = 0;
-}
-
-static void push(struct stream *s, const struct weft_str *bytes) {
-    if (s->status == WEFT_OK) s->status = weft_stopper_push(&s->stopper, weft_str_get(bytes), bytes->len, &s->pending);
-}
 
 static bool on_token(void *user, int32_t id) {
     struct stream *s = user;
-    struct weft_str bytes = {0};
-    if (s->params->token && !s->params->token(s->params->user, id)) s->go_on = false;
-    s->status = weft_decoder_push(&s->decoder, id, &bytes);
-    push(s, &bytes);
-    weft_str_free(&bytes);
-    show(s);
-    return s->status == WEFT_OK && s->go_on && !s->stopper.stopped;
-}
-
-/// What was held back at the end.
-static void flush(struct stream *s) {
-    struct weft_str bytes = {0};
-    if (s->status == WEFT_OK) s->status = weft_decoder_flush(&s->decoder, &bytes);
-    push(s, &bytes);
-    if (s->status == WEFT_OK) s->status = weft_stopper_flush(&s->stopper, &s->pending);
-    weft_str_free(&bytes);
-    show(s);
-}
-
-static weft_status take_stop_texts(const struct weft_model_generate_params *p, struct weft_stopper *out) {
-    if (p->n_stop_texts > WEFT_STOP_TEXTS)
-        return weft_fail(WEFT_ERR_INVALID, "%zu stop texts; at most %d", p->n_stop_texts, WEFT_STOP_TEXTS);
-    for (size_t i = 0; i < p->n_stop_texts; i++) {
-        if (!p->stop_texts || !p->stop_texts[i] || !*p->stop_texts[i])
-            return weft_fail(WEFT_ERR_INVALID, "stop text %zu is empty", i);
-        out->texts[out->n++] = p->stop_texts[i];
-    }
-    return WEFT_OK;
+    bool go_on = !s->params->token || s->params->token(s->params->user, id);
+    s->status = weft_stream_push(&s->text, id);
+    return s->status == WEFT_OK && go_on && !weft_stream_done(&s->text);
 }
 
 static weft_status check_generate(const weft_model *m, const struct weft_model_generate_params *p) {
-    if (m->greedy && p->sampling.temp > 0)
+    if (!weft_lm_samples(m) && p->sampling.temp > 0)
         return weft_fail(WEFT_ERR_INVALID, "the model was opened as greedy; open it without for a temperature above 0");
     if (p->n_stop_ids && !p->stop_ids) return weft_api_null("weft_model_generate", "stop_ids");
     return WEFT_OK;
@@ -167,7 +112,10 @@ weft_status weft_model_generate_ids(weft_model *model, const int32_t *ids, size_
     if (!model || (count && !ids)) return weft_api_null("weft_model_generate", model ? "ids" : "model");
     WEFT_TRY(WEFT_PARAMS_TAKE(weft_model_generate_params, cancel, params, &p));
     if (count > UINT32_MAX) return weft_fail(WEFT_ERR_LIMIT, "the prompt has %zu tokens", count);
-    struct stream s = {.params = &p, .decoder = {.tokenizer = weft_lm_tokenizer(model->lm)}, .go_on = true};
+    struct stream s = {
+        .params = &p,
+        .text = {.decoder = {.tokenizer = weft_lm_tokenizer(model)}, .text = p.text, .user = p.user},
+    };
     struct weft_generate_params lm = {
         .sampling = p.sampling,
         .max_tokens = p.max_tokens,
@@ -179,14 +127,13 @@ weft_status weft_model_generate_ids(weft_model *model, const int32_t *ids, size_
         .cancel = p.cancel,
     };
     WEFT_TRY(check_generate(model, &p));
-    WEFT_TRY(take_stop_texts(&p, &s.stopper));
-    weft_status status = weft_lm_generate(model->lm, ids, (uint32_t)count, &lm, &own);
-    if (status == WEFT_OK) flush(&s);
+    WEFT_TRY(weft_stream_stops(&s.text, p.stop_texts, p.n_stop_texts));
+    weft_status status = weft_lm_generate(model, ids, (uint32_t)count, &lm, &own);
     if (status == WEFT_OK) status = s.status;
-    if (s.stopper.stopped) own.reason = WEFT_STOP_TEXT;
+    if (status == WEFT_OK) status = weft_stream_flush(&s.text);
+    if (s.text.stopper.stopped) own.reason = WEFT_STOP_TEXT;
     if (stats) *stats = own;
-    weft_stopper_free(&s.stopper);
-    weft_str_free(&s.pending);
+    weft_stream_free(&s.text);
     return status;
 }
 
@@ -196,7 +143,7 @@ weft_status weft_model_generate(weft_model *model, const char *prompt, size_t le
     if (!model || (length && !prompt)) return weft_api_null("weft_model_generate", model ? "prompt" : "model");
     struct weft_model_generate_params p;
     WEFT_TRY(WEFT_PARAMS_TAKE(weft_model_generate_params, cancel, params, &p));
-    weft_status status = weft_api_encode(weft_lm_tokenizer(model->lm), prompt ? prompt : "", length, p.tokenize, &ids);
+    weft_status status = weft_api_encode(weft_lm_tokenizer(model), prompt ? prompt : "", length, p.tokenize, &ids);
     if (status == WEFT_OK) status = weft_model_generate_ids(model, ids.data, ids.count, &p, stats);
     weft_ids_free(&ids);
     return status;
@@ -211,12 +158,12 @@ weft_status weft_model_perplexity(weft_model *model, const char *text, size_t le
     if (!model || (length && !text) || !figure)
         return weft_api_null("weft_model_perplexity", !model ? "model" : !figure ? "figure" : "text");
     *figure = 0;
-    weft_status status = weft_api_encode(weft_lm_tokenizer(model->lm), text ? text : "", length, 0, &ids);
+    weft_status status = weft_api_encode(weft_lm_tokenizer(model), text ? text : "", length, 0, &ids);
     if (status == WEFT_OK && ids.count > UINT32_MAX)
         status = weft_fail(WEFT_ERR_LIMIT, "the text has %zu tokens", ids.count);
     if (status == WEFT_OK)
         status =
-            weft_lm_perplexity(model->lm, ids.data, (uint32_t)ids.count, ctx ? ctx : 512, chunks, each, user, figure);
+            weft_lm_perplexity(model, ids.data, (uint32_t)ids.count, ctx ? ctx : 512, chunks, each, user, figure);
     weft_ids_free(&ids);
     return status;
 }
@@ -225,7 +172,7 @@ weft_status weft_model_logits(weft_model *model, const int32_t *ids, size_t coun
     const uint32_t chunk = 64;
     if (!model || !ids || !logits)
         return weft_api_null("weft_model_logits", !model ? "model" : !ids ? "ids" : "logits");
-    if (count > weft_lm_ctx(model->lm))
-        return weft_fail(WEFT_ERR_LIMIT, "%zu tokens do not fit the context of %u", count, weft_lm_ctx(model->lm));
-    return weft_lm_logits(model->lm, ids, (uint32_t)count, chunk, logits);
+    if (count > weft_lm_ctx(model))
+        return weft_fail(WEFT_ERR_LIMIT, "%zu tokens do not fit the context of %u", count, weft_lm_ctx(model));
+    return weft_lm_logits(model, ids, (uint32_t)count, chunk, logits);
 }

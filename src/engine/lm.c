@@ -206,3 +206,4 @@ const struct weft_gguf *weft_lm_gguf(const weft_lm *lm) { return lm->file; }
 const struct weft_tokenizer *weft_lm_tokenizer(const weft_lm *lm) { return lm->tokenizer; }
 weft_program *weft_lm_program(const weft_lm *lm) { return lm->generate.program; }
 uint32_t weft_lm_ctx(const weft_lm *lm) { return lm->build.ctx; }
+bool weft_lm_samples(const weft_lm *lm) { return lm->params.sampling; }

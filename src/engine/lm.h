@@ -6,7 +6,7 @@
 #include "model/tokenizer/tokenizer.h"
 #include "weft/model.h" // weft_sampling, weft_generate_stats, enum weft_stop_reason
 
-typedef struct weft_lm weft_lm;
+typedef struct weft_model weft_lm; ///< what users see as a model is this object
 
 #define WEFT_LM_RUNS 64 ///< decode runs a submit, at most
 
@@ -45,11 +45,15 @@ const struct weft_gguf *weft_lm_gguf(const weft_lm *lm);
 const struct weft_tokenizer *weft_lm_tokenizer(const weft_lm *lm);
 weft_program *weft_lm_program(const weft_lm *lm); ///< of generation
 uint32_t weft_lm_ctx(const weft_lm *lm);
+bool weft_lm_samples(const weft_lm *lm); ///< it was opened with `sampling`
 
 /// Generates after `ids` (BOS included by the caller). ERR_LIMIT if the prompt does not fit the context; one that fills
 /// it gets no new token (WEFT_STOP_CONTEXT). ERR_FORMAT if all logits of a row are NaN.
 weft_status weft_lm_generate(weft_lm *lm, const int32_t *ids, uint32_t n, const struct weft_generate_params *params,
                              struct weft_generate_stats *stats);
+
+/// What generation says of these parameters. Errors: INVALID (names the one outside its range).
+weft_status weft_lm_check_sampling(const struct weft_sampling *sampling);
 
 /// Perplexity as spec'd: text tokenised once with BOS, chunks of `n_ctx`, first token replaced by BOS, second half
 /// scored. `each` may be NULL; it gets the running figure after every chunk.

@@ -78,6 +78,12 @@ static struct weft_sample_settings settings(const struct weft_sampling *s) {
     };
 }
 
+weft_status weft_lm_check_sampling(const struct weft_sampling *sampling) {
+    struct weft_sample_settings set = settings(sampling);
+    uint32_t words[WEFT_SAMPLE_WORDS];
+    return weft_sample_pack(&set, words);
+}
+
 /// All that a caller may have set wrong, before anything is compiled.
 static weft_status check(struct loop *g, const int32_t *ids, uint32_t n) {
     const struct weft_lm_build *build = &g->lm->build;

@@ -15,7 +15,7 @@ struct weft_lm_engine {
     struct weft_held held; ///< of generation
 };
 
-struct weft_lm {
+struct weft_model {
     weft_gpu *gpu;
     struct weft_gguf *file;
     struct weft_tokenizer *tokenizer;

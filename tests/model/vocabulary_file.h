@@ -3,7 +3,7 @@
 #define WEFT_TESTS_VOCABULARY_FILE_H
 #include "core/alloc.h"
 #include "core/error.h"
-#include "gguf_writer.h"
+#include "model/gguf_writer.h"
 #include "model/tokenizer/tokenizer.h"
 #include <stdio.h>
 #include <stdlib.h>

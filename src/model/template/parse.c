@@ -384,8 +384,9 @@ void weft_template_free(struct weft_template *t) {
 }
 
 weft_status weft_template_missing(const char *what) {
-    return weft_fail(WEFT_ERR_NOT_FOUND,
-                     "%s has no chat template; give one with --chat-template FILE, a text in Jinja such as the model's "
-                     "tokenizer_config.json has under 'chat_template'",
-                     what);
+    return weft_fail(
+        WEFT_ERR_NOT_FOUND,
+        "%s has no chat template; give one with --chat-template, which takes a file (a text in Jinja such as "
+        "the model's tokenizer_config.json has under 'chat_template') or a known name, such as chatml",
+        what);
 }
