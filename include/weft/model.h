@@ -103,6 +103,9 @@ WEFT_API weft_status weft_model_open(weft_device *device, const char *path, cons
 /// Frees a model and sets *model to NULL. NULL, or a pointer to NULL, is fine.
 WEFT_API void weft_model_close(weft_model **model);
 
+/// Compiles what generation needs and loads the weights, if that is not done yet (`lazy`). Errors: those of
+/// weft_model_open.
+WEFT_API weft_status weft_model_prepare(weft_model *model);
 /// Fills *out.
 WEFT_API weft_status weft_model_info(const weft_model *model, struct weft_model_info *out);
 /// The program of generation, to look at; it stays the model's. NULL until it is compiled (`lazy`).

@@ -34,6 +34,10 @@ void weft_model_close(weft_model **model) {
     if (model) weft_lm_close(model);
 }
 
+weft_status weft_model_prepare(weft_model *model) {
+    return model ? weft_lm_prepare_generate(model) : weft_api_null("weft_model_prepare", "model");
+}
+
 static void copy_text(const struct weft_gguf *file, const char *key, char *out, size_t size) {
     struct weft_gguf_str s = {0};
     *out = 0; // a file without the key, or with one of another type, has an empty text
@@ -65,9 +69,7 @@ struct weft_sampling weft_sampling_defaults(void) {
 
 // ---- text and ids --------------------------------------------------------------------------------------------------
 
-const weft_tokenizer *weft_model_tokenizer(const weft_model *model) {
-    return model ? weft_lm_tokenizer(model) : NULL;
-}
+const weft_tokenizer *weft_model_tokenizer(const weft_model *model) { return model ? weft_lm_tokenizer(model) : NULL; }
 
 weft_status weft_model_tokenize(const weft_model *model, const char *text, size_t length, unsigned flags, int32_t *ids,
                                 size_t capacity, size_t *count) {
@@ -162,8 +164,7 @@ weft_status weft_model_perplexity(weft_model *model, const char *text, size_t le
     if (status == WEFT_OK && ids.count > UINT32_MAX)
         status = weft_fail(WEFT_ERR_LIMIT, "the text has %zu tokens", ids.count);
     if (status == WEFT_OK)
-        status =
-            weft_lm_perplexity(model, ids.data, (uint32_t)ids.count, ctx ? ctx : 512, chunks, each, user, figure);
+        status = weft_lm_perplexity(model, ids.data, (uint32_t)ids.count, ctx ? ctx : 512, chunks, each, user, figure);
     weft_ids_free(&ids);
     return status;
 }

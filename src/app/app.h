@@ -27,7 +27,7 @@ struct weft_command {
 };
 
 extern const struct weft_command weft_command_run, weft_command_pull, weft_command_perplexity, weft_command_tokenize,
-    weft_command_inspect, weft_command_devices, weft_command_bench;
+    weft_command_inspect, weft_command_devices, weft_command_bench, weft_command_chat;
 
 /// The whole command line: what main() returns.
 int weft_app_main(int argc, char **argv);
@@ -101,14 +101,19 @@ bool weft_out_alive(void);
 /// The exit code at the end of a command: `code`, unless stdout failed (WEFT_EXIT_PIPE quietly for a closed pipe, else
 /// WEFT_EXIT_FAILURE with a line).
 int weft_out_close(int code);
+/// Asks for input on a terminal: the text on stderr, without a line's end.
+void weft_app_prompt(const char *text);
 /// For tests that call weft_app_main more than once in a process.
 void weft_out_reset(void);
 
 // ---- interruption --------------------------------------------------------------------------------------------------
 
-/// Non-zero after SIGINT or SIGTERM between catch(true) and catch(false); a second one ends the process at once.
+/// The signal's number after SIGINT or SIGTERM between catch(true) and catch(false); a second one ends the process at
+/// once.
 extern volatile int weft_interrupted;
 void weft_app_catch_interrupts(bool on);
+/// Catches them again, after one that was dealt with; keeps the number of one that was not.
+void weft_app_rearm_interrupts(void);
 
 // ---- progress ------------------------------------------------------------------------------------------------------
 

@@ -56,6 +56,12 @@ bool weft_out_content(const char *text, size_t size) {
 
 bool weft_out_flush(void) { return !out_error && check(fflush(stdout) == 0); }
 
+void weft_app_prompt(const char *text) {
+    weft_out_flush();
+    fputs(text, stderr);
+    fflush(stderr);
+}
+
 bool weft_out_alive(void) { return !out_error; }
 
 void weft_out_reset(void) { out_error = 0; }
@@ -72,19 +78,22 @@ int weft_out_close(int code) {
 
 volatile int weft_interrupted;
 
-static void on_signal(int number) {
-    (void)number;
-    weft_interrupted = 1;
-}
+static void on_signal(int number) { weft_interrupted = number; }
 
-void weft_app_catch_interrupts(bool on) {
+static void take_signals(bool on) {
     struct sigaction action = {.sa_handler = on ? on_signal : SIG_DFL};
     sigemptyset(&action.sa_mask);
     action.sa_flags = on ? (int)SA_RESETHAND : 0; // no SA_RESTART: reads and waits return to look at the flag
-    if (on) weft_interrupted = 0;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
 }
+
+void weft_app_catch_interrupts(bool on) {
+    if (on) weft_interrupted = 0;
+    take_signals(on);
+}
+
+void weft_app_rearm_interrupts(void) { take_signals(true); }
 
 // ---- progress ------------------------------------------------------------------------------------------------------
 

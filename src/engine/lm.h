@@ -47,6 +47,9 @@ weft_program *weft_lm_program(const weft_lm *lm); ///< of generation
 uint32_t weft_lm_ctx(const weft_lm *lm);
 bool weft_lm_samples(const weft_lm *lm); ///< it was opened with `sampling`
 
+/// Compiles what generation needs if that is not done yet (`lazy`). Errors: those of weft_lm_open.
+weft_status weft_lm_prepare_generate(weft_lm *lm);
+
 /// Generates after `ids` (BOS included by the caller). ERR_LIMIT if the prompt does not fit the context; one that fills
 /// it gets no new token (WEFT_STOP_CONTEXT). ERR_FORMAT if all logits of a row are NaN.
 weft_status weft_lm_generate(weft_lm *lm, const int32_t *ids, uint32_t n, const struct weft_generate_params *params,

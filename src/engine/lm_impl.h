@@ -40,6 +40,4 @@ weft_status weft_lm_engine_resize(struct weft_lm_engine *e, uint32_t t, uint32_t
 weft_status weft_lm_engine_feed(struct weft_lm_engine *e, const int32_t *ids, uint32_t t, uint32_t r, uint64_t *serial);
 /// Every id within the vocabulary. Errors: INVALID names the first that is not.
 weft_status weft_lm_check_ids(const weft_lm *lm, const int32_t *ids, uint32_t n);
-/// Makes generation's engine if it is not there yet.
-weft_status weft_lm_prepare_generate(weft_lm *lm);
 #endif

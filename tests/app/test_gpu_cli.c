@@ -3,6 +3,7 @@
 #include "support/tiny_gemma3.h"
 
 #include <jansson.h>
+#include <pty.h>
 #include <signal.h>
 
 static const char *tiny(void) {
@@ -111,6 +112,46 @@ static void test_interrupt(void **state) {
     cli_free(&c);
 }
 
+/// Ctrl-C in a reply on a terminal ends the reply and not the conversation, which has what came of it.
+static void test_chat_interrupt(void **state) {
+    (void)state;
+    skip_where_dear();
+    static const struct weft_tiny_key key = {.name = "tokenizer.chat_template",
+                                             .type = WEFT_GGUF_STRING,
+                                             .text = "{% for m in messages %}{{ m.content }}{% endfor %}"};
+    const char *model = cli_path("chat.gguf");
+    assert_true(weft_tiny_gemma3_write(
+        &(struct weft_tiny_gemma3){
+            .seed = 1, .ctx = 8192, .n_layer = 2, .period = 2, .plain = true, .keys = &key, .n_keys = 1},
+        model));
+    int terminal, code, shown = 0;
+    fflush(NULL);
+    pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        char *argv[] = {(char *)"weft", (char *)"chat",    (char *)model,  (char *)"--ctx",
+                        (char *)"8192", (char *)"--temp",  (char *)"1000", (char *)"--top-k",
+                        (char *)"0",    (char *)"--min-p", (char *)"0",    (char *)"--top-p",
+                        (char *)"1",    (char *)"--seed",  (char *)"9",    NULL};
+        exit(weft_app_main(15, argv));
+    }
+    struct weft_str got = {0};
+    static const char *const keys[] = {"abc\n", "\x03", "/list\n", "/quit\n"}; // typed when these are seen:
+    static const char *const marks[] = {"> ", "abc\r\n", "stopped", "1 user: abc", NULL};
+    for (char byte; read(terminal, &byte, 1) == 1;) {
+        weft_str_addn(&got, &byte, 1);
+        const char *mark = shown < 4 ? strstr(got.data, marks[shown]) : NULL;
+        if (!mark || (shown == 1 && strlen(mark) < 12)) continue; // of the reply some bytes
+        assert_int_equal(write(terminal, keys[shown], strlen(keys[shown])), (ssize_t)strlen(keys[shown]));
+        shown++;
+    }
+    assert_int_equal(waitpid(pid, &code, 0), pid);
+    if (shown < 4 || !WIFEXITED(code) || WEXITSTATUS(code)) fail_msg("%d, %x: %s", shown, (unsigned)code, got.data);
+    assert_non_null(strstr(got.data, "2 assistant: "));
+    weft_str_free(&got);
+    close(terminal);
+}
+
 /// `weft run ... | head -c 1`: the run ends, and says nothing.
 static void test_reader_leaves(void **state) {
     (void)state;
@@ -154,8 +195,8 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_devices),   cmocka_unit_test(test_bench_steps),   cmocka_unit_test(test_text),
-        cmocka_unit_test(test_interrupt), cmocka_unit_test(test_reader_leaves),
+        cmocka_unit_test(test_devices),   cmocka_unit_test(test_bench_steps),    cmocka_unit_test(test_text),
+        cmocka_unit_test(test_interrupt), cmocka_unit_test(test_chat_interrupt), cmocka_unit_test(test_reader_leaves),
     };
     return cmocka_run_group_tests_name("cli on a driver", tests, NULL, teardown);
 }

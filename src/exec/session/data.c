@@ -103,8 +103,7 @@ weft_status weft_session_read_io(weft_session *s, uint32_t io, uint64_t offset, 
     return read_target(s, (struct target){false, io, s->base.plan->ios[io].name}, offset, data, bytes);
 }
 
-static weft_status start_target(weft_session *s, struct target t, uint64_t offset, uint64_t bytes,
-                                weft_readback *out) {
+static weft_status start_target(weft_session *s, struct target t, uint64_t offset, uint64_t bytes, weft_readback *out) {
     weft_buf buf;
     uint64_t at;
     WEFT_TRY(find_range(s, t, offset, bytes, &buf, &at));
