@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The C example of the README is examples/generate.c, byte for byte, so that it works as printed (the build compiles
-# that file, scripts/check_install.sh builds it against an installation). First on a planted difference.
+# The C example of the README is examples/generate.c, that of docs/chat.md examples/chat.c, byte for byte, so that they
+# work as printed (the build compiles the files, scripts/check_install.sh builds them against an installation). First on
+# a planted difference.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,8 +15,11 @@ if block_of "$planted" | cmp -s - examples/generate.c; then
     echo "check_readme: the check itself is broken: it let a difference pass" >&2
     exit 1
 fi
-if ! block_of README.md | diff -u examples/generate.c - >&2; then
-    echo "check_readme: the C example of README.md is not examples/generate.c (the lines above)" >&2
+check() { # check PAGE PROGRAM
+    block_of "$1" | diff -u "$2" - >&2 && return
+    echo "check_readme: the C example of $1 is not $2 (the lines above)" >&2
     exit 1
-fi
-echo "lint: readme: the C example is examples/generate.c"
+}
+check README.md examples/generate.c
+check docs/chat.md examples/chat.c
+echo "lint: readme: the C examples of README.md and docs/chat.md are programs of examples/"
