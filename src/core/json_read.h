@@ -50,8 +50,8 @@ weft_status weft_json_read(const char *text, size_t len, const char *what, struc
 /// The member of a map, or NULL where `v` is NULL, no map, or has no such member.
 const struct weft_json_value *weft_json_find(const struct weft_json_value *v, const char *key);
 struct weft_json;
-/// Writes a value that was read. One nested more than WEFT_JSON_DEPTH deep fails as any text does (core/json.h), and a
-/// key ends at a NUL.
+/// Writes a value that was read. One that is nested more than WEFT_JSON_DEPTH deep, or has a key with a NUL, fails as a
+/// text does that is not finished (core/json.h).
 void weft_json_copy(struct weft_json *j, const char *key, const struct weft_json_value *v);
 /// Whether `v` is a string of this text. False for NULL.
 bool weft_json_is(const struct weft_json_value *v, const char *text);

@@ -27,8 +27,10 @@ uint32_t weft_held_common(const struct weft_held *held, const int32_t *ids, uint
     return same;
 }
 
-/// The caches can't be cropped to just there.
-static bool out_of_reach(weft_status status) { return status == WEFT_ERR_LIMIT || status == WEFT_ERR_UNSUPPORTED; }
+/// The caches can't be cropped to just there, or went with a lost device.
+static bool out_of_reach(weft_status status) {
+    return status == WEFT_ERR_LIMIT || status == WEFT_ERR_UNSUPPORTED || status == WEFT_ERR_STALE;
+}
 
 /// The highest mark at or before a position, restored; 0 where there is none.
 static weft_status restore_mark(struct weft_held *held, weft_session *session, uint32_t position, uint32_t *kept) {

@@ -92,7 +92,8 @@ weft_status weft_history_read(struct weft_history *h, const struct weft_json_val
     if (json.failed) {
         weft_str_free(&json);
         return weft_blame_memory(
-            failures, weft_fail(WEFT_ERR_FORMAT, "message %zu is nested more than %d deep", number, WEFT_JSON_DEPTH));
+            failures, weft_fail(WEFT_ERR_FORMAT, "message %zu is nested more than %d deep, or has a name with a NUL",
+                                number, WEFT_JSON_DEPTH));
     }
     bool has_text = text && text->type == WEFT_JSON_STRING;
     m.role = copy(role->s.text, role->s.len, &ignored);

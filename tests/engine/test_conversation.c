@@ -539,6 +539,7 @@ static void test_load_refusals(void **state) {
         {"[{\"role\": \"user\"}, {\"role\": \"\"}]", "message 1"},
         {"[{\"role\": 1}]", "message 0"},
         {"[{\"role\": \"a\\u0000b\"}]", "message 0"},
+        {"[{\"role\": \"a\", \"b\\u0000c\": 1}]", "a name with a NUL"},
         {"{\"weft_chat\": 1, \"messages\": [], \"settings\": []}", "settings"},
         {"{\"weft_chat\": 1, \"messages\": [], \"settings\": {\"temp\": \"x\"}}", "temp"},
         {"{\"weft_chat\": 1, \"messages\": [], \"settings\": {\"temp\": -1}}", "temperature"},

@@ -96,13 +96,12 @@ static void hostile_in_data(const struct weft_tokenizer *t, const int32_t marks[
                             const char *name) {
     static const char *const around[][2] = {{"", ""},     {"a", "b"}, {" ", " "},
                                             {"\n", "\n"}, {"<", ">"}, {"</s>", "<s>"}};
-    for (size_t i = 0; i < sizeof around / sizeof *around; i++) {
+    for (size_t i = 0; i < 2 * sizeof around / sizeof *around; i++) {
         struct weft_str data = {0};
         struct rendered r;
-        weft_str_add(&data, around[i][0]);
-        weft_str_addn(&data, text, len);
-        weft_str_addn(&data, text, len);
-        weft_str_add(&data, around[i][1]);
+        weft_str_add(&data, around[i / 2][0]);
+        for (size_t k = 0; k <= i % 2; k++) weft_str_addn(&data, text, len); // once and twice
+        weft_str_add(&data, around[i / 2][1]);
         turn(&r, t, marks, data.data, data.len);
         expect(t, &r, marks, 2, name);
         weft_str_free(&r.text);
@@ -230,11 +229,12 @@ static void test_by_rank(void **state) {
                                          "q",
                                          "\u0120",
                                          "<think>",
-                                         "<|user|>"};
+                                         "<|user|>",
+                                         "END"};
     enum { COUNT = sizeof tokens / sizeof *tokens };
     for (int words = 0; words < 2; words++) {
         vf_begin("gpt2", tokens, COUNT);
-        vf_types("11111111111143311111144");
+        vf_types("111111111111433111111443");
         gw_text(&vf_writer, "tokenizer.ggml.pre", words ? "llama-bpe" : "gpt-2");
         static const char *const merges[] = {"< |"};
         vf_texts("tokenizer.ggml.merges", merges, 1);
