@@ -108,7 +108,7 @@ static void test_streams(void **state) {
         struct weft_str want = {0};
         weft_str_addf(&want, "user=q|assistant=%s", cases[i].text);
         expect(chat, weft_str_get(&want));
-        assert_int_equal(stats.reason, WEFT_STOP_TOKEN);
+        assert_int_equal(stats.reason, strcmp(cases[i].says, cases[i].text) ? WEFT_STOP_TEXT : WEFT_STOP_TOKEN);
         weft_str_free(&want);
         weft_str_free(&t.text);
         end(chat, &f);
