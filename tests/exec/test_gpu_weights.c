@@ -62,8 +62,8 @@ static uint32_t wrong_row(size_t which, const uint8_t *file, const float *x, con
     uint32_t k = cases[which].k;
     for (uint32_t r = 0; r < cases[which].n; r++) {
         double sum = 0, size = 0;
-        weft_dtype_info(cases[which].dtype)
-            ->decode_f32(file + weft_dtype_bytes(cases[which].dtype, (uint64_t)r * k), (int64_t)k, row);
+        const uint8_t *from = file + weft_dtype_bytes(cases[which].dtype, (uint64_t)r * k);
+        weft_dtype_decode_f32(cases[which].dtype, from, (int64_t)k, row);
         for (uint32_t i = 0; i < k; i++) {
             sum += (double)x[i] * row[i];
             size += fabs((double)x[i] * row[i]);
