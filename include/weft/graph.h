@@ -100,11 +100,19 @@ WEFT_API weft_status weft_graph_add_state(weft_graph *graph, const char *name, e
 /// policy asks of the operators is checked by weft_graph_verify and when the graph is compiled. Errors: INVALID (no
 /// state, a variable, or another policy).
 WEFT_API weft_status weft_graph_state_policy(weft_graph *graph, weft_value state, enum weft_state_policy policy);
+/// Makes axis 0 of a state the slot of a sequence (1 to 64 of them, a constant), so that a session serves several: axis
+/// 1 is then what axis 0 is of other states, the capacity of a ring or paged state. Errors: INVALID (no state, a
+/// variable, such axes are missing).
+WEFT_API weft_status weft_graph_state_by_slot(weft_graph *graph, weft_value state);
 /// A scalar state (u32, i32 or f32) on the device, such as a position, whose value never leaves lo..hi: it starts at
 /// what of them is nearest to 0, `advance` ends at them, and sessions refuse to set or to move it beyond. As a position
 /// it is at most 2147483647.
 WEFT_API weft_status weft_graph_add_variable(weft_graph *graph, const char *name, weft_dtype dtype, int64_t lo,
                                              int64_t hi, weft_value *out);
+/// `count` (1 to 64) variables of one name, a value of shape [count], such as the positions of several sequences by
+/// slot. The bounds hold for each.
+WEFT_API weft_status weft_graph_add_variables(weft_graph *graph, const char *name, weft_dtype dtype, uint32_t count,
+                                              int64_t lo, int64_t hi, weft_value *out);
 /// Makes a variable the session's activity, under whatever name it has: it is 1 in a new session, and while it is 0,
 /// runs leave no trace in states and variables (weft_session_set_active). Every session has an activity; a graph
 /// declares it only to read or write it by operators of its own. Errors: INVALID (no u32 variable of 0..1; the graph

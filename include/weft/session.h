@@ -94,6 +94,10 @@ WEFT_API weft_status weft_session_read_finish(weft_session *session, weft_pendin
 /// (beyond the bounds that the graph declares).
 WEFT_API weft_status weft_session_set_var(weft_session *session, const char *name, uint32_t bits);
 WEFT_API weft_status weft_session_get_var(weft_session *session, const char *name, uint32_t *bits);
+/// The same for number `index` of the variables of one name (weft_graph_add_variables). Errors beside: LIMIT (there are
+/// not so many).
+WEFT_API weft_status weft_session_set_var_at(weft_session *session, const char *name, uint32_t index, uint32_t bits);
+WEFT_API weft_status weft_session_get_var_at(weft_session *session, const char *name, uint32_t index, uint32_t *bits);
 /// Whether runs do anything: while a session is not active, they leave no trace in states and variables. It is active
 /// at first; the device may end that itself (a sampler at a stop token, a variable of weft_graph_activity). Ordered
 /// like writes and reads; `get` blocks, and setting it to true may wait, as calls of the past below do.

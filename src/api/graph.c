@@ -112,6 +112,13 @@ weft_status weft_graph_add_variable(weft_graph *graph, const char *name, weft_dt
     return weft_graph_var(graph, name, dtype, lo, hi, out);
 }
 
+weft_status weft_graph_add_variables(weft_graph *graph, const char *name, weft_dtype dtype, uint32_t count, int64_t lo,
+                                     int64_t hi, weft_value *out) {
+    struct weft_type scalar;
+    WEFT_TRY(leaf_type(graph, name, dtype, "", out, &scalar));
+    return weft_graph_vars(graph, name, dtype, count, lo, hi, out);
+}
+
 weft_status weft_graph_add_const(weft_graph *graph, weft_dtype dtype, const char *shape, const void *data,
                                  uint64_t bytes, weft_value *out) {
     struct weft_type type;

@@ -179,6 +179,8 @@ static void stage(struct weft_lower *l, uint32_t n, uint32_t r, uint32_t w) {
     uint32_t t = weft_lower_scratch(l, from.name, o.dtype, most > 0 ? (uint64_t)most : 1);
     if (l->status != WEFT_OK) return;
     l->tensors[t].state_capacity = from.state_capacity;
+    l->tensors[t].slots = from.slots;
+    l->tensors[t].slot_rows = from.slot_rows;
     l->group = l->steps[n].group;
     weft_lower_families(l)->copy(l, label, count, (struct weft_place){o.tensor, o.elem_offset},
                                  (struct weft_place){t, WEFT_DIM_ZERO}, o.dtype, why);

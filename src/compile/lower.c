@@ -118,9 +118,10 @@ static weft_status lower_views(struct weft_lower *l, const struct weft_group *gr
 
 // ---- groups --------------------------------------------------------------------------------------------------------
 
-/// Kernels read positions as words of the variables block.
+/// Kernels read positions as words of the variables block. A position for each token is a tensor like others.
 static weft_status check_position(const struct weft_lower *l, weft_value v) {
     const struct weft_value_info *pos = weft_lv(l, v);
+    if (pos->type.rank) return WEFT_OK;
     if (pos->state != UINT32_MAX && pos->state_kind == WEFT_STATE_VAR) return WEFT_OK;
     return weft_fail(WEFT_ERR_UNSUPPORTED, "pos must be a variable of the graph, so that it lies on the device");
 }

@@ -11,13 +11,38 @@ static bool is_variable(const struct weft_plan *p, weft_value v) {
     return state != UINT32_MAX && p->states[state].kind == WEFT_STATE_VAR;
 }
 
-/// The position that variable `v` is, listed on first sight.
+/// The position that variable `v` is, or the first of those of a variable by slot, listed on first sight.
 static uint32_t position_of(struct weft_plan *p, weft_value v) {
-    uint32_t state = state_of(p, v);
+    uint32_t state = state_of(p, v), first = p->n_positions;
     for (uint32_t i = 0; i < p->n_positions; i++)
         if (p->positions[i].state == state) return i;
-    p->positions[p->n_positions] = (struct weft_plan_position){.state = state, .by = weft_dim_const(p->graph->dims, 0)};
-    return p->n_positions++;
+    for (uint32_t k = 0; k < p->states[state].slots; k++)
+        p->positions[p->n_positions++] = (struct weft_plan_position){.state = state,
+                                                                     .word = p->states[state].var_slot + k,
+                                                                     .by = weft_dim_const(p->graph->dims, 0),
+                                                                     .by_word = WEFT_NO_WORD};
+    return first;
+}
+
+static bool operator_writes(const struct weft_plan *p, uint32_t state) {
+    for (size_t i = 0; i < p->graph->n_nodes; i++) {
+        const struct weft_node *n = &p->graph->nodes[i];
+        for (uint32_t k = 0; !n->dead && k < n->n_out; k++)
+            if (weft_node_writes(p->graph, n, k) && state_of(p, n->out[k]) == state) return true;
+    }
+    return false;
+}
+
+/// Positions from `first` on move on by the words of `count`, slot for slot. What the device alone decides (a count
+/// that operators write, slots that they stop, a second count) leaves them to the device.
+static void move_by_count(struct weft_plan *p, uint32_t first, const struct weft_node *n, uint32_t count) {
+    uint32_t state = state_of(p, n->in[count]), slots = p->states[p->positions[first].state].slots;
+    bool known = is_variable(p, n->in[count]) && p->states[state].slots == slots && !operator_writes(p, state);
+    for (uint32_t k = 0; k < slots; k++) {
+        struct weft_plan_position *at = &p->positions[first + k];
+        if (!known || at->by_word != WEFT_NO_WORD) at->untracked = true;
+        else at->by_word = p->states[state].var_slot + k;
+    }
 }
 
 static weft_status note_writes(struct weft_plan *p, const struct weft_node *n) {
@@ -29,9 +54,13 @@ static weft_status note_writes(struct weft_plan *p, const struct weft_node *n) {
         s->non_positional = a->beside && (s->non_positional || !s->written);
         s->written = true;
         if (a->touch != WEFT_TOUCH_ADVANCE || s->kind != WEFT_STATE_VAR || s->var_slot == WEFT_VAR_ACTIVE) continue;
-        struct weft_plan_position *at = &p->positions[position_of(p, n->in[k])];
-        at->by = weft_dim_add(p->graph->dims, at->by, n->attrs[a->attr].d);
-        if (at->by == WEFT_DIM_BAD) return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph");
+        uint32_t first = position_of(p, n->in[k]);
+        if (a->value && a->value < n->n_in) move_by_count(p, first, n, a->value);
+        for (uint32_t slot = 0; slot < s->slots; slot++) {
+            weft_dim *by = &p->positions[first + slot].by;
+            *by = weft_dim_add(p->graph->dims, *by, n->attrs[a->attr].d);
+            if (*by == WEFT_DIM_BAD) return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph");
+        }
     }
     return WEFT_OK;
 }
@@ -40,7 +69,7 @@ static weft_status note_writes(struct weft_plan *p, const struct weft_node *n) {
 static void note_rows(struct weft_plan *p, const struct weft_node *n) {
     const struct weft_state_access *a = weft_op_sink(n->op);
     if (!a || a->touch != WEFT_TOUCH_ROWS) return;
-    weft_value at = n->in[a->at];
+    weft_value at = weft_graph_counted_from(p->graph, n->in[a->at]);
     if (!is_variable(p, at) || state_of(p, n->in[a->operand]) == UINT32_MAX) return;
     struct weft_plan_state *s = &p->states[state_of(p, n->in[a->operand])];
     bool moved = false;
@@ -77,7 +106,7 @@ static void note_others(struct weft_plan *p, const struct weft_node *n) {
 weft_status weft_pass_positions(struct weft_compiling *c) {
     struct weft_plan *p = c->plan;
     const struct weft_graph *g = p->graph;
-    p->positions = weft_arena_alloc(&p->arena, (p->n_states + 1) * sizeof *p->positions);
+    p->positions = weft_arena_alloc(&p->arena, (p->n_vars + 1) * sizeof *p->positions);
     if (!p->positions) return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph");
     for (uint32_t i = 0; i < p->n_states; i++) p->states[i].position = WEFT_NO_POSITION;
     for (size_t i = 0; i < g->n_nodes; i++) {

@@ -53,18 +53,26 @@ weft_status weft_pass_states(struct weft_compiling *c) {
         *s = (struct weft_plan_state){
             .value = g->states[i], .name = info->name, .kind = info->state_kind, .policy = info->policy};
         if (s->kind == WEFT_STATE_VAR) {
-            s->var_slot = info->is_activity ? WEFT_VAR_ACTIVE : p->n_vars++;
-            if (p->n_vars > 64) return weft_fail(WEFT_ERR_LIMIT, "the graph has more than 63 variables");
+            int64_t words = 1;
+            if (info->type.rank) weft_dim_is_const(g->dims, info->type.dims[0], &words);
+            s->slots = (uint32_t)words;
+            s->var_slot = info->is_activity ? WEFT_VAR_ACTIVE : p->n_vars;
+            if (!info->is_activity) p->n_vars += s->slots;
+            if (p->n_vars > WEFT_MOST_VARS)
+                return weft_fail(WEFT_ERR_LIMIT, "the graph's variables take more than %d words", WEFT_MOST_VARS - 1);
             continue;
         }
-        s->rows = info->type.rank ? max_count(g, &(struct weft_type){.rank = 1, .dims = {info->type.dims[0]}}, 0) : 1;
-        s->row_bytes =
-            weft_bytes_times(max_count(g, &info->type, info->type.rank ? 1 : 0), weft_accessor_width(info->type.dtype));
-        s->bytes = weft_align256(weft_bytes_times(s->rows, s->row_bytes));
+        uint32_t axis = info->by_slot; // of the rows
+        bool has_rows = info->type.rank > axis;
+        s->slots = axis ? (uint32_t)max_count(g, &(struct weft_type){.rank = 1, .dims = {info->type.dims[0]}}, 0) : 1;
+        s->rows = has_rows ? max_count(g, &(struct weft_type){.rank = 1, .dims = {info->type.dims[axis]}}, 0) : 1;
+        s->row_bytes = weft_bytes_times(max_count(g, &info->type, has_rows ? axis + 1 : axis),
+                                        weft_accessor_width(info->type.dtype));
+        s->bytes = weft_align256(weft_bytes_times(weft_bytes_times(s->rows, s->slots), s->row_bytes));
         if (s->bytes == 0) s->bytes = 256;
         WEFT_TRY(choose(p, c->params->state_policy, (uint32_t)i));
         if (s->kind == WEFT_STATE_PAGED) { // its pool has as many pages as there is room for
-            s->bytes = weft_bytes_times(s->rows, s->row_bytes);
+            s->bytes = weft_bytes_times(weft_bytes_times(s->rows, s->slots), s->row_bytes);
             continue;
         }
         if (s->bytes > p->caps.max_buffer)

@@ -42,6 +42,7 @@ static bool never_broken(const struct weft_plan *p, const struct weft_plan_limit
     int64_t lo, span, least, most;
     weft_dim_bounds(dims, x->span, &lo, &span);
     weft_dim_bounds(dims, x->most, &least, &most);
+    if (x->kind == WEFT_LIMIT_SUM || x->by_word != WEFT_NO_WORD) return false;
     if (x->kind == WEFT_LIMIT_BOUND) return lo == 0 && span == 0;
     return span <= 0 || (span < INT64_MAX / 2 && var->var_hi + span <= least);
 }
@@ -50,7 +51,9 @@ static bool never_broken(const struct weft_plan *p, const struct weft_plan_limit
 static bool is_listed(const struct weft_plan *p, const struct weft_plan_limit *x) {
     for (uint32_t i = 0; i < p->n_limits; i++) {
         const struct weft_plan_limit *y = &p->limits[i];
-        if (x->kind == y->kind && x->variable == y->variable && x->span == y->span && x->most == y->most) return true;
+        if (x->kind == y->kind && x->word == y->word && x->by_word == y->by_word && x->span == y->span &&
+            x->most == y->most)
+            return true;
     }
     return false;
 }
@@ -63,14 +66,31 @@ static bool is_known(const struct weft_plan *p, uint32_t variable, uint32_t *pos
     return !p->states[variable].written;
 }
 
-static weft_status add(struct weft_plan *p, const struct weft_node *n, const struct weft_op_limit *from) {
+/// The word of a count of tokens by slot, which only the host writes; WEFT_NO_WORD otherwise.
+static uint32_t count_word(const struct weft_plan *p, const struct weft_node *n, uint32_t operand, uint32_t slot) {
+    uint32_t state = p->graph->values[n->in[operand]].state;
+    if (state == UINT32_MAX || p->states[state].kind != WEFT_STATE_VAR || p->states[state].written) return WEFT_NO_WORD;
+    return slot < p->states[state].slots ? p->states[state].var_slot + slot : WEFT_NO_WORD;
+}
+
+/// The limit for one slot, or for a variable that is one word. Of a variable by slot that has moved on already in this
+/// run nothing is said: kernels keep to their bounds.
+static weft_status add(struct weft_plan *p, const struct weft_node *n, const struct weft_op_limit *from,
+                       uint32_t slot) {
     struct weft_dims *dims = p->graph->dims;
     weft_value var = n->in[from->at];
-    struct weft_plan_limit x = {.kind = from->kind, .variable = p->graph->values[var].state, .most = from->most};
+    struct weft_plan_limit x = {
+        .kind = from->kind, .variable = p->graph->values[var].state, .most = from->most, .by_word = WEFT_NO_WORD};
     if (x.variable == UINT32_MAX || p->states[x.variable].kind != WEFT_STATE_VAR) return WEFT_OK;
     if (!is_known(p, x.variable, &x.position)) return WEFT_OK;
+    if (x.kind == WEFT_LIMIT_SUM && p->states[x.variable].written) return WEFT_OK;
     if (p->states[x.variable].var_slot == WEFT_VAR_ACTIVE) return WEFT_OK; // runs behind its end leave no trace
     const struct weft_value_info *info = &p->graph->values[p->states[x.variable].value];
+    bool moved = p->graph->values[var].kind == WEFT_VALUE_NODE;
+    if (x.position != WEFT_NO_POSITION) x.position += slot;
+    x.word = p->states[x.variable].var_slot + slot;
+    if (from->count) x.by_word = count_word(p, n, from->count - 1u, slot);
+    if (from->count && (x.by_word == WEFT_NO_WORD || moved)) return WEFT_OK;
     x.by = x.position == WEFT_NO_POSITION ? weft_dim_const(dims, 0) : p->positions[x.position].by;
     x.span = weft_dim_add(dims, from->span, weft_plan_ahead(p, var));
     x.name = n->name ? n->name : n->op->name;
@@ -87,21 +107,29 @@ static weft_status add(struct weft_plan *p, const struct weft_node *n, const str
     return WEFT_OK;
 }
 
+static weft_status add_all(struct weft_plan *p, const struct weft_node *n, const struct weft_op_limit *from) {
+    uint32_t state = p->graph->values[n->in[from->at]].state;
+    uint32_t slots = from->count && state != UINT32_MAX ? p->states[state].slots : 1;
+    for (uint32_t slot = 0; slot < slots; slot++) WEFT_TRY(add(p, n, from, slot));
+    return WEFT_OK;
+}
+
 weft_status weft_pass_variables(struct weft_compiling *c) {
     struct weft_plan *p = c->plan;
     const struct weft_graph *g = p->graph;
     struct weft_op_limit limits[WEFT_MAX_LIMITS];
     size_t most = 1;
     for (size_t i = 0; i < g->n_nodes; i++)
-        if (!g->nodes[i].dead && g->nodes[i].op->limits) most += g->nodes[i].op->limits(g, &g->nodes[i], limits);
+        if (!g->nodes[i].dead && g->nodes[i].op->limits)
+            most += g->nodes[i].op->limits(g, &g->nodes[i], limits) * (size_t)WEFT_MAX_SEQUENCES;
     p->limits = weft_arena_alloc(&p->arena, most * sizeof *p->limits);
     if (!p->limits) return no_memory();
-    for (int kind = WEFT_LIMIT_WRITE; kind <= WEFT_LIMIT_BOUND; kind++) {
+    for (int kind = WEFT_LIMIT_WRITE; kind <= WEFT_LIMIT_SUM; kind++) {
         for (size_t i = 0; i < g->n_nodes; i++) {
             const struct weft_node *n = &g->nodes[i];
             uint32_t count = n->dead || !n->op->limits ? 0 : n->op->limits(g, n, limits);
             for (uint32_t k = 0; k < count; k++)
-                if ((int)limits[k].kind == kind) WEFT_TRY(add(p, n, &limits[k]));
+                if ((int)limits[k].kind == kind) WEFT_TRY(add_all(p, n, &limits[k]));
         }
     }
     return WEFT_OK;

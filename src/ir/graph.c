@@ -102,7 +102,7 @@ static weft_status guard_leaf(struct weft_graph *g, const char *name, const stru
     return WEFT_OK;
 }
 
-static weft_status add_leaf(struct weft_graph *g, const char *name, struct weft_value_info info, weft_value *out) {
+weft_status weft_graph_leaf(struct weft_graph *g, const char *name, struct weft_value_info info, weft_value *out) {
     *out = WEFT_NO_VALUE;
     info.node = info.out = UINT32_MAX;
     if (name) {
@@ -123,7 +123,7 @@ static weft_status add_leaf(struct weft_graph *g, const char *name, struct weft_
 
 weft_status weft_graph_input(struct weft_graph *g, const char *name, struct weft_type type, weft_value *out) {
     struct weft_value_info info = {.kind = WEFT_VALUE_INPUT, .type = type, .state = UINT32_MAX};
-    return add_leaf(g, name ? name : "", info, out);
+    return weft_graph_leaf(g, name ? name : "", info, out);
 }
 
 weft_status weft_graph_weight(struct weft_graph *g, const char *name, struct weft_type type, weft_value *out) {
@@ -145,7 +145,7 @@ weft_status weft_graph_weight(struct weft_graph *g, const char *name, struct wef
                          "of what is in the file",
                          name ? name : "?", i);
     }
-    return add_leaf(g, name ? name : "", info, out);
+    return weft_graph_leaf(g, name ? name : "", info, out);
 }
 
 weft_status weft_graph_const(struct weft_graph *g, struct weft_type type, const void *data, uint64_t size,
@@ -167,69 +167,13 @@ weft_status weft_graph_const(struct weft_graph *g, struct weft_type type, const 
     struct weft_value_info info = {.kind = WEFT_VALUE_CONST, .type = type, .state = UINT32_MAX, .data_size = size};
     if (!(info.data = size ? weft_arena_dup(&g->arena, data, size) : weft_arena_alloc(&g->arena, 1)))
         return no_memory();
-    return add_leaf(g, NULL, info, out);
+    return weft_graph_leaf(g, NULL, info, out);
 }
 
 weft_status weft_graph_const_f32(struct weft_graph *g, float x, weft_value *out) {
     unsigned char bytes[4];
     weft_dtype_encode(WEFT_F32, &(double){x}, 1, bytes);
     return weft_graph_const(g, (struct weft_type){.dtype = WEFT_F32}, bytes, sizeof bytes, out);
-}
-
-static weft_status add_state(struct weft_graph *g, const char *name, struct weft_value_info info, weft_value *out) {
-    *out = WEFT_NO_VALUE;
-    void *items = g->states;
-    if (!weft_grow(&items, &g->cap_states, g->n_states + 1, sizeof *g->states)) return no_memory();
-    g->states = items;
-    info.kind = WEFT_VALUE_STATE;
-    info.policy = WEFT_STATE_IN_PLACE;
-    info.state = (uint32_t)g->n_states;
-    WEFT_TRY(add_leaf(g, name ? name : "", info, out));
-    g->states[g->n_states++] = *out;
-    return WEFT_OK;
-}
-
-weft_status weft_graph_state(struct weft_graph *g, const char *name, struct weft_type type, enum weft_state_kind kind,
-                             weft_value *out) {
-    *out = WEFT_NO_VALUE;
-    if ((kind == WEFT_STATE_RING || kind == WEFT_STATE_PAGED) && type.rank == 0)
-        return weft_fail(WEFT_ERR_INVALID, "state '%s': a ring or paged state needs an axis 0, its capacity",
-                         name ? name : "?");
-    if (kind == WEFT_STATE_VAR)
-        return weft_fail(WEFT_ERR_INVALID, "state '%s': variables are made by weft_graph_var", name ? name : "?");
-    if (weft_dtype_info(type.dtype) && weft_dtype_info(type.dtype)->quantised)
-        return weft_fail(WEFT_ERR_INVALID, "state '%s': a state can't have the quantised type %s", name ? name : "?",
-                         weft_dtype_name(type.dtype));
-    return add_state(g, name, (struct weft_value_info){.type = type, .state_kind = kind}, out);
-}
-
-weft_status weft_graph_var(struct weft_graph *g, const char *name, weft_dtype dtype, int64_t lo, int64_t hi,
-                           weft_value *out) {
-    *out = WEFT_NO_VALUE;
-    if (dtype != WEFT_U32 && dtype != WEFT_I32 && dtype != WEFT_F32)
-        return weft_fail(WEFT_ERR_INVALID, "variable '%s' must be u32, i32 or f32, not %s", name ? name : "?",
-                         weft_dtype_name(dtype));
-    int64_t least = dtype == WEFT_U32 ? 0 : INT32_MIN, most = dtype == WEFT_U32 ? UINT32_MAX : INT32_MAX;
-    if (lo > hi || (dtype != WEFT_F32 && (lo < least || hi > most)))
-        return weft_fail(WEFT_ERR_INVALID, "variable '%s': bounds %" PRId64 " to %" PRId64 " are not a range of %s",
-                         name ? name : "?", lo, hi, weft_dtype_name(dtype));
-    struct weft_value_info info = {.type = {.dtype = dtype}, .state_kind = WEFT_STATE_VAR, .var_lo = lo, .var_hi = hi};
-    return add_state(g, name, info, out);
-}
-
-weft_status weft_graph_activity(struct weft_graph *g, weft_value v) {
-    if (!g || v >= g->n_values || g->values[v].kind != WEFT_VALUE_STATE || g->values[v].state_kind != WEFT_STATE_VAR)
-        return weft_fail(WEFT_ERR_INVALID, "a session's activity must be a variable of the graph");
-    struct weft_value_info *info = &g->values[v];
-    if (info->type.dtype != WEFT_U32 || info->var_lo != 0 || info->var_hi != 1)
-        return weft_fail(WEFT_ERR_INVALID,
-                         "variable '%s' can't be the session's activity: it must be u32 within 0 and 1", info->name);
-    for (size_t i = 0; i < g->n_states; i++)
-        if (g->values[g->states[i]].is_activity && g->states[i] != v)
-            return weft_fail(WEFT_ERR_INVALID, "variable '%s' can't be the session's activity: '%s' is already",
-                             info->name, g->values[g->states[i]].name);
-    info->is_activity = true;
-    return WEFT_OK;
 }
 
 // ---- attributes
@@ -429,6 +373,7 @@ weft_status weft_graph_add_raw(struct weft_graph *g, const struct weft_op *op, c
             info.name = before->name;
             info.state = before->state;
             info.state_kind = before->state_kind;
+            info.by_slot = before->by_slot;
             info.policy = before->policy;
             info.var_lo = before->var_lo;
             info.var_hi = before->var_hi;
@@ -523,6 +468,12 @@ weft_value weft_graph_find(const struct weft_graph *g, const char *name) {
 bool weft_graph_is_leaf(const struct weft_graph *g, weft_value v) {
     const struct weft_value_info *info = &g->values[v];
     return info->kind != WEFT_VALUE_NODE || g->nodes[info->node].op->repack;
+}
+
+weft_value weft_graph_counted_from(const struct weft_graph *g, weft_value v) {
+    const struct weft_value_info *info = &g->values[v];
+    bool places = info->kind == WEFT_VALUE_NODE && g->nodes[info->node].op->traits & WEFT_OP_PLACES;
+    return places ? g->nodes[info->node].in[0] : v;
 }
 
 weft_value weft_graph_base(const struct weft_graph *g, weft_value v) {

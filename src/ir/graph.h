@@ -19,6 +19,7 @@
 #include <string.h>
 
 #define WEFT_NO_NODE UINT32_MAX
+#define WEFT_MAX_SEQUENCES 64 ///< sequences that one session serves, at most
 
 enum weft_value_kind { WEFT_VALUE_INPUT, WEFT_VALUE_WEIGHT, WEFT_VALUE_STATE, WEFT_VALUE_CONST, WEFT_VALUE_NODE };
 
@@ -34,6 +35,7 @@ struct weft_value_info {
     uint64_t data_size;
     int64_t var_lo, var_hi; ///< VAR: host-side bounds of the value
     bool is_activity;       ///< VAR: the session's activity (weft_graph_activity)
+    bool by_slot; ///< axis 0 is a sequence's slot, and axis 1 what axis 0 is of other states (weft_graph_state_by_slot)
     bool is_output;
     const char *output_name;
 };
@@ -102,6 +104,9 @@ weft_status weft_graph_state(struct weft_graph *g, const char *name, struct weft
                              weft_value *out);
 weft_status weft_graph_var(struct weft_graph *g, const char *name, weft_dtype dtype, int64_t lo, int64_t hi,
                            weft_value *out);
+/// `count` variables of one name, a value of shape [count].
+weft_status weft_graph_vars(struct weft_graph *g, const char *name, weft_dtype dtype, uint32_t count, int64_t lo,
+                            int64_t hi, weft_value *out);
 
 /// One attribute by name when adding a node.
 struct weft_arg {
@@ -160,6 +165,9 @@ int64_t weft_type_const_count(const struct weft_dims *dims, const struct weft_ty
 
 /// True if node n writes a state: output k is the next version of input k.
 bool weft_node_writes(const struct weft_graph *g, const struct weft_node *n, uint32_t k);
+/// The variable from which positions are counted: of positions by token (an operator with WEFT_OP_PLACES) the variable
+/// that those are counted from, of every other value itself.
+weft_value weft_graph_counted_from(const struct weft_graph *g, weft_value v);
 /// Mask of the axes of operand 0 that a reduction reduces; 0 for all other nodes.
 uint32_t weft_node_reduced(const struct weft_graph *g, const struct weft_node *n);
 /// True if the state may have two buffers: its shape is fixed, and one node writes it, as a whole. Otherwise `why`

@@ -3,6 +3,8 @@
 #define WEFT_IR_GRAPH_IMPL_H
 #include "ir/graph.h"
 
+/// Adds a value that no node makes. Errors: INVALID (the name is taken or no name, the type), NOMEM.
+weft_status weft_graph_leaf(struct weft_graph *g, const char *name, struct weft_value_info info, weft_value *out);
 uint32_t weft_op_attr_count(const struct weft_op *op);
 /// Attribute values against the row: ranges, choices, list lengths. The error names operator and attribute.
 weft_status weft_attrs_check(const struct weft_dims *dims, const struct weft_op *op, const struct weft_attr *attrs);

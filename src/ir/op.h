@@ -49,6 +49,7 @@ enum weft_trait {
     WEFT_OP_ROWMAP = 1 << 2,      ///< reads other columns of the same row (rope): the region compiler knows it
     WEFT_OP_RANDOM = 1 << 4,      ///< draws random numbers: two nodes that look alike give different results
     WEFT_OP_COPY = 1 << 5,        ///< elementwise, and the result is the operand's element as it is
+    WEFT_OP_PLACES = 1 << 6,      ///< output 0 is the position of each token, counted from variable operand 0
 };
 
 /// What the compiler may use to leave an operator out (compile/simplify.c). A law holds for every element, bit for bit,
@@ -100,7 +101,7 @@ enum weft_touch {
     WEFT_TOUCH_WHOLE,
     WEFT_TOUCH_ROWS,    ///< writes operand `value` to the rows from position `at` on; a region may end in it
     WEFT_TOUCH_RANGE,   ///< writes operand `value` to the elements from DIM attribute `attr` on; likewise
-    WEFT_TOUCH_ADVANCE, ///< moves a position on by DIM attribute `attr`
+    WEFT_TOUCH_ADVANCE, ///< moves a position on by DIM attribute `attr`, and by operand `value` where that is not 0
     WEFT_TOUCH_BACK,    ///< reads rows from position `at` back, as far as INT attribute `attr` says (0: all)
 };
 struct weft_state_access {
@@ -128,11 +129,14 @@ enum weft_limit_kind {
     WEFT_LIMIT_READ,  ///< rows before the variable plus `span` are read from operand `of`
     WEFT_LIMIT_REACH, ///< the caller's promise `most`
     WEFT_LIMIT_BOUND, ///< the variable moves on by `span`, within its declared bounds
+    WEFT_LIMIT_SUM,   ///< the words of the variable add up to `most` at most
 };
 struct weft_op_limit {
     enum weft_limit_kind kind;
-    uint8_t at, of;      ///< operands: the variable; the rows
-    weft_dim span, most; ///< live sizes; `most` of REACH only
+    uint8_t at, of; ///< operands: the variable; the rows
+    /// Of a variable by slot: 1 + the operand that says how many tokens each slot has, which adds to `span`. 0: none.
+    uint8_t count;
+    weft_dim span, most; ///< live sizes; `most` of REACH and SUM only
 };
 #define WEFT_MAX_LIMITS 4
 /// Positions are at most this: kernels take a variable above it for this one, so that a position and a run's tokens add

@@ -259,6 +259,16 @@ static weft_status read_policy(struct parser *s, enum weft_state_policy last, co
     return refuse(s, what);
 }
 
+/// Takes the next word of the line if it is this one.
+static bool next_word_is(struct parser *s, const char *word) {
+    if (at_end(s)) return false;
+    skip_blank(s);
+    const char *start = s->p;
+    if (read_word(s, "") == WEFT_OK && strcmp(s->word, word) == 0) return true;
+    s->p = start;
+    return false;
+}
+
 static weft_status parse_state(struct parser *s) {
     static const char *const kinds[] = {"dense", "ring", "paged"};
     char name[MAX_WORD];
@@ -276,8 +286,14 @@ static weft_status parse_state(struct parser *s) {
     }
     enum weft_state_policy policy = WEFT_STATE_IN_PLACE;
     WEFT_TRY(read_type(s, &type));
-    if (!at_end(s)) WEFT_TRY(read_policy(s, WEFT_STATE_DOUBLE, "expected in_place, ping_pong or double", &policy));
+    bool by_slot = next_word_is(s, "slots");
+    if (!at_end(s))
+        WEFT_TRY(read_policy(s, WEFT_STATE_DOUBLE,
+                             by_slot ? "expected in_place, ping_pong or double"
+                                     : "expected slots, in_place, ping_pong or double",
+                             &policy));
     TRY_LINE(weft_graph_state(s->g, name, type, (enum weft_state_kind)kind, &v));
+    if (by_slot) TRY_LINE(weft_graph_state_by_slot(s->g, v));
     return in_line(s, weft_graph_state_policy(s->g, v, policy));
 }
 
@@ -301,26 +317,37 @@ static weft_status parse_pair(struct parser *s) {
     return in_line(s, weft_graph_pair_state(s->g, past, present, ring ? WEFT_STATE_RING : WEFT_STATE_DENSE, policy));
 }
 
+/// "[16]", if it stands there.
+static weft_status read_count(struct parser *s, bool *there, uint32_t *count) {
+    int64_t n = 0;
+    skip_blank(s);
+    *there = s->p < s->end && *s->p == '[';
+    if (!*there) return WEFT_OK;
+    s->p++;
+    WEFT_TRY(read_integer(s, &n));
+    skip_blank(s);
+    if (s->p == s->end || *s->p != ']') return refuse(s, "expected ]");
+    s->p++;
+    *count = n < 0 || n > UINT32_MAX ? 0 : (uint32_t)n;
+    return WEFT_OK;
+}
+
 static weft_status parse_var(struct parser *s) {
     char name[MAX_WORD];
     int64_t lo, hi;
+    uint32_t count = 0;
     weft_value v;
     WEFT_TRY(leaf_name(s, name));
     WEFT_TRY(read_word(s, "expected u32, i32 or f32"));
     weft_dtype dtype = weft_dtype_find(s->word);
+    bool several;
+    WEFT_TRY(read_count(s, &several, &count));
     WEFT_TRY(read_integer(s, &lo));
     WEFT_TRY(read_integer(s, &hi));
-    bool activity = !at_end(s);
-    if (activity) {
-        skip_blank(s);
-        const char *start = s->p;
-        WEFT_TRY(read_word(s, "expected the end of the line, or activity"));
-        if (strcmp(s->word, "activity") != 0) {
-            s->p = start;
-            return refuse(s, "expected the end of the line, or activity");
-        }
-    }
-    TRY_LINE(weft_graph_var(s->g, name, dtype, lo, hi, &v));
+    bool activity = next_word_is(s, "activity");
+    if (!activity && !at_end(s)) return refuse(s, "expected the end of the line, or activity");
+    if (several) TRY_LINE(weft_graph_vars(s->g, name, dtype, count, lo, hi, &v));
+    else TRY_LINE(weft_graph_var(s->g, name, dtype, lo, hi, &v));
     return activity ? in_line(s, weft_graph_activity(s->g, v)) : WEFT_OK;
 }
 

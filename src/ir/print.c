@@ -62,8 +62,11 @@ static void print_leaf(struct printer *p, weft_value v) {
     if (info->kind == WEFT_VALUE_STATE && info->state_kind == WEFT_STATE_VAR) {
         weft_str_add(out, "var ");
         print_name(out, info->name);
-        weft_str_addf(out, " %s %" PRId64 " %" PRId64 "%s\n", weft_dtype_name(info->type.dtype), info->var_lo,
-                      info->var_hi, info->is_activity ? " activity" : "");
+        weft_str_add(out, " ");
+        if (info->type.rank) weft_type_print(p->g->dims, &info->type, out);
+        else weft_str_add(out, weft_dtype_name(info->type.dtype));
+        weft_str_addf(out, " %" PRId64 " %" PRId64 "%s\n", info->var_lo, info->var_hi,
+                      info->is_activity ? " activity" : "");
         return;
     }
     weft_str_add(out, info->kind == WEFT_VALUE_INPUT    ? "input "
@@ -73,6 +76,7 @@ static void print_leaf(struct printer *p, weft_value v) {
     weft_str_add(out, " ");
     if (info->kind == WEFT_VALUE_STATE) weft_str_addf(out, "%s ", kinds[info->state_kind]);
     weft_type_print(p->g->dims, &info->type, out);
+    if (info->kind == WEFT_VALUE_STATE && info->by_slot) weft_str_add(out, " slots");
     if (info->kind == WEFT_VALUE_STATE && info->policy != WEFT_STATE_IN_PLACE)
         weft_str_addf(out, " %s", weft_state_policy_name(info->policy));
     weft_str_add(out, "\n");

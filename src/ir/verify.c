@@ -261,11 +261,12 @@ static weft_status rule_variable(struct verify *v) {
     const struct weft_graph *g = v->g;
     for (size_t i = 0; i < g->n_states; i++) {
         const struct weft_value_info *info = &g->values[g->states[i]];
-        if (info->state_kind == WEFT_STATE_VAR && (info->type.rank != 0 || info->var_lo > info->var_hi))
-            return broken(v, "variable '%s' is not a scalar, or its bounds %" PRId64 " to %" PRId64 " are empty",
-                          info->name, info->var_lo, info->var_hi);
-        if ((info->state_kind == WEFT_STATE_RING || info->state_kind == WEFT_STATE_PAGED) && info->type.rank == 0)
-            return broken(v, "state '%s' has no axis 0, its capacity", info->name);
+        if (info->state_kind == WEFT_STATE_VAR && (info->type.rank > 1 || info->var_lo > info->var_hi))
+            return broken(v, "variable '%s' has axes, or its bounds %" PRId64 " to %" PRId64 " are empty", info->name,
+                          info->var_lo, info->var_hi);
+        if ((info->state_kind == WEFT_STATE_RING || info->state_kind == WEFT_STATE_PAGED) &&
+            info->type.rank <= info->by_slot)
+            return broken(v, "state '%s' has no axis %d, its capacity", info->name, info->by_slot);
     }
     return WEFT_OK;
 }

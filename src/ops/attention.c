@@ -9,6 +9,10 @@
 /// s_j = scale * (q . k_j), scale 0 stands for 1 / sqrt(D); with softcap c > 0, s_j = c tanh(s_j / c);
 /// y = sum_j softmax(s)_j v_j. A query that sees no key gives 0: only one whose keys all lie beyond a state's end does.
 ///
+/// Of several sequences: k[S, capacity, Hkv, D], v[S, capacity, Hkv, Dv], kept by slot, pos and count (u32 variables of
+/// S slots). The count[0] queries of slot 0 come first, and query n of slot s stands at pos[s] + n and sees the keys of
+/// its slot, T above being count[s]. Queries behind the last slot's see none.
+///
 /// `reach`, a live size, promises pos + T <= reach, so that runs of few tokens start no more workgroups than the keys
 /// so far need; 0, the default, promises nothing. Sessions refuse a run that breaks the promise. Where the device alone
 /// knows the position, such a run gives NaN.
@@ -26,6 +30,7 @@
 #include "core/error.h"
 #include "kernels/gemm/gemm.h"
 #include "plan/round.h"
+#include "ops/sequence.h"
 #include "ops/shape.h"
 #include "plan/lower.h"
 
@@ -33,11 +38,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { Q, K, V, POS };
+enum { Q, K, V, POS, COUNT };
 enum { SCALE, WINDOW, SOFTCAP, REACH };
 enum {
     TILE_KEYS = 32,
-    SPLIT_TOKENS = 16,           // runs of at most so many tokens split the keys
+    SPLIT_TOKENS = 16,           // runs of at most so many tokens split the keys, and of several sequences
+    SPLIT_TOKENS_SLOTS = 64,     // so many
     MAX_PIECES_BYTES = 16 << 20, // of partial outputs
 };
 
@@ -46,18 +52,27 @@ enum {
 /// Handle 0 is the constant 0, which promises nothing.
 static bool has_reach(const struct weft_attr *attrs) { return attrs[REACH].d != WEFT_DIM_ZERO; }
 
+static weft_status check_slots(struct weft_graph *g, const struct weft_type *in) {
+    WEFT_TRY(weft_sequence_check_vars(g, "attention", "pos", &in[POS], &in[POS]));
+    WEFT_TRY(weft_sequence_check_vars(g, "attention", "count", &in[COUNT], &in[POS]));
+    if (in[K].dims[0] == in[POS].dims[0] && in[V].dims[0] == in[POS].dims[0]) return WEFT_OK;
+    return weft_fail(WEFT_ERR_INVALID, "attention: k %s and v %s must have as many slots as pos %s",
+                     weft_ops_type_text(g, &in[K]), weft_ops_type_text(g, &in[V]), weft_ops_type_text(g, &in[POS]));
+}
+
 static weft_status attention_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                    const struct weft_attr *attrs, struct weft_type *out) {
-    (void)n_in;
     static const char *const names[] = {"q", "k", "v"};
+    bool by_slot = n_in > COUNT;
     int64_t x[3][3], lo, tokens;
     for (int i = Q; i <= V; i++) {
-        if ((in[i].dtype != WEFT_F32 && in[i].dtype != WEFT_F16) || in[i].rank != 3)
-            return weft_fail(WEFT_ERR_INVALID, "attention: %s is %s; it takes f32 or f16 of three axes", names[i],
-                             weft_ops_type_text(g, &in[i]));
+        int slots = by_slot && i != Q; // axes in front
+        if ((in[i].dtype != WEFT_F32 && in[i].dtype != WEFT_F16) || in[i].rank != 3u + (unsigned)slots)
+            return weft_fail(WEFT_ERR_INVALID, "attention: %s is %s; it takes f32 or f16 of %s axes", names[i],
+                             weft_ops_type_text(g, &in[i]), slots ? "four" : "three");
         for (int a = i == Q; a < 3; a++)
-            if (!weft_dim_is_const(g->dims, in[i].dims[a], &x[i][a]) || x[i][a] < 1)
-                return weft_fail(WEFT_ERR_INVALID, "attention: axis %d of %s %s must be a constant above 0", a,
+            if (!weft_dim_is_const(g->dims, in[i].dims[a + slots], &x[i][a]) || x[i][a] < 1)
+                return weft_fail(WEFT_ERR_INVALID, "attention: axis %d of %s %s must be a constant above 0", a + slots,
                                  names[i], weft_ops_type_text(g, &in[i]));
     }
     const char *q = weft_ops_type_text(g, &in[Q]), *k = weft_ops_type_text(g, &in[K]),
@@ -68,26 +83,29 @@ static weft_status attention_infer(struct weft_graph *g, const struct weft_type 
         return weft_fail(WEFT_ERR_INVALID, "attention: q %s and k %s must have equal head sizes", q, k);
     if (x[Q][1] % x[K][1])
         return weft_fail(WEFT_ERR_INVALID, "attention: the heads of q %s must be a multiple of those of k %s", q, k);
-    if (in[POS].dtype != WEFT_U32 || in[POS].rank != 0)
+    if (by_slot) WEFT_TRY(check_slots(g, in));
+    else if (in[POS].dtype != WEFT_U32 || in[POS].rank != 0)
         return weft_fail(WEFT_ERR_INVALID, "attention: pos is %s; it takes a u32 variable",
                          weft_ops_type_text(g, &in[POS]));
     weft_dim_bounds(g->dims, in[Q].dims[0], &lo, &tokens);
     if (tokens > x[K][0])
         return weft_fail(WEFT_ERR_INVALID, "attention: q %s may have %lld tokens, k %s holds only %lld", q,
                          (long long)tokens, k, (long long)x[K][0]);
-    if (has_reach(attrs))
+    if (has_reach(attrs) && !by_slot) // of several sequences each is shorter
         WEFT_TRY(weft_graph_guard(g, in[Q].dims[0], attrs[REACH].d, Q, "its tokens are", "the reach is"));
     out[0] = in[Q];
     out[0].dtype = WEFT_F32;
-    out[0].dims[2] = in[V].dims[2];
+    out[0].dims[2] = in[V].dims[in[V].rank - 1];
     return WEFT_OK;
 }
 
 static uint32_t attention_limits(const struct weft_graph *g, const struct weft_node *n, struct weft_op_limit *out) {
-    weft_dim tokens = g->values[n->in[Q]].type.dims[0];
+    bool by_slot = n->n_in > COUNT; // then tokens are counted for each
+    weft_dim tokens = by_slot ? weft_dim_const(g->dims, 0) : g->values[n->in[Q]].type.dims[0];
     out[0] = (struct weft_op_limit){.kind = WEFT_LIMIT_READ, .at = POS, .of = K, .span = tokens};
     out[1] = (struct weft_op_limit){.kind = WEFT_LIMIT_READ, .at = POS, .of = V, .span = tokens};
     out[2] = (struct weft_op_limit){.kind = WEFT_LIMIT_REACH, .at = POS, .span = tokens, .most = n->attrs[REACH].d};
+    for (int i = 0; i < 3; i++) out[i].count = by_slot ? COUNT + 1 : 0;
     return has_reach(n->attrs) ? 3 : 2;
 }
 
@@ -95,13 +113,14 @@ static double attention_scale(const struct weft_attr *attrs, int64_t d) {
     return attrs[SCALE].f != 0 ? attrs[SCALE].f : 1 / sqrt((double)d);
 }
 
-/// One query: keys first .. last, position p in row p mod capacity.
-static void eval_row(const struct weft_eval *e, const double *q, int64_t head, int64_t first, int64_t last,
-                     double *score, double *y) {
-    int64_t capacity = e->in[K].shape[0], heads = e->in[K].shape[1], d = e->in[K].shape[2], dv = e->in[V].shape[2];
+/// One query: keys first .. last of `slot`, position p in row p mod capacity.
+static void eval_row(const struct weft_eval *e, const double *q, int64_t slot, int64_t head, int64_t first,
+                     int64_t last, double *score, double *y) {
+    int64_t axis = e->n_in > COUNT, capacity = e->in[K].shape[axis], heads = e->in[K].shape[axis + 1];
+    int64_t d = e->in[K].shape[axis + 2], dv = e->in[V].shape[axis + 2];
     double scale = attention_scale(e->attrs, d), cap = e->attrs[SOFTCAP].f, top = -INFINITY, sum = 0;
     for (int64_t j = first; j <= last; j++) {
-        const double *k = e->in[K].data + (j % capacity * heads + head) * d;
+        const double *k = e->in[K].data + ((slot * capacity + j % capacity) * heads + head) * d;
         double s = 0;
         for (int64_t c = 0; c < d; c++) s += q[c] * k[c];
         s *= scale;
@@ -110,32 +129,46 @@ static void eval_row(const struct weft_eval *e, const double *q, int64_t head, i
     }
     for (int64_t j = first; j <= last; j++) sum += score[j - first] = exp(score[j - first] - top);
     for (int64_t j = first; j <= last; j++) {
-        const double *v = e->in[V].data + (j % capacity * heads + head) * dv;
+        const double *v = e->in[V].data + ((slot * capacity + j % capacity) * heads + head) * dv;
         for (int64_t c = 0; c < dv; c++) y[c] += score[j - first] / sum * v[c];
     }
 }
 
-static weft_status attention_eval(const struct weft_eval *e) {
-    int64_t tokens = e->in[Q].shape[0], heads = e->in[Q].shape[1], d = e->in[Q].shape[2], dv = e->in[V].shape[2];
-    int64_t capacity = e->in[K].shape[0], kv_heads = e->in[K].shape[1], window = e->attrs[WINDOW].i;
-    int64_t pos = weft_ops_position(&e->in[POS]), reach = INT64_MAX;
+/// The queries of one sequence: `tokens` from number `from` on, the first of which stands at `pos`.
+static weft_status eval_sequence(const struct weft_eval *e, const double *q, double *score, int64_t slot, int64_t pos,
+                                 int64_t from, int64_t tokens) {
+    int64_t axis = e->n_in > COUNT, heads = e->in[Q].shape[1], d = e->in[Q].shape[2], dv = e->in[V].shape[axis + 2];
+    int64_t capacity = e->in[K].shape[axis], kv_heads = e->in[K].shape[axis + 1], window = e->attrs[WINDOW].i;
+    int64_t reach = INT64_MAX;
     bool ends = e->in[K].ends || e->in[V].ends;
     if (has_reach(e->attrs)) reach = weft_dim_eval(e->dims, e->attrs[REACH].d, e->symbols);
-    if (pos + tokens > reach)
+    if (tokens > 0 && pos + tokens > reach)
         return weft_fail(WEFT_ERR_LIMIT, "attention: queries up to position %lld, whose reach is %lld",
                          (long long)(pos + tokens), (long long)reach);
-    double *owned, *score = weft_alloc((size_t)capacity * sizeof *score);
-    const double *q = weft_ops_dense(&e->in[Q], &owned);
-    for (int64_t row = 0; score && q && row < tokens * heads; row++) {
+    q += from * heads * d;
+    double *y = e->out[0].data + from * heads * dv;
+    for (int64_t row = 0; row < tokens * heads; row++) {
         int64_t last = pos + row / heads, first = pos + tokens > capacity ? pos + tokens - capacity : 0;
         if (window > 0 && last - window + 1 > first) first = last - window + 1;
         if (ends && last >= capacity) last = capacity - 1;
-        eval_row(e, q + row * d, row % heads * kv_heads / heads, first, last, score, e->out[0].data + row * dv);
+        eval_row(e, q + row * d, slot, row % heads * kv_heads / heads, first, last, score, y + row * dv);
     }
-    bool failed = !score || !q;
+    return WEFT_OK;
+}
+
+static weft_status attention_eval(const struct weft_eval *e) {
+    bool by_slot = e->n_in > COUNT;
+    int64_t tokens = e->in[Q].shape[0], slots = by_slot ? e->in[POS].shape[0] : 1, from = 0, n = tokens;
+    double *owned, *score = weft_alloc((size_t)e->in[K].shape[by_slot] * sizeof *score);
+    const double *q = weft_ops_dense(&e->in[Q], &owned);
+    weft_status status = score && q ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "attention: out of memory");
+    for (int64_t s = 0; status == WEFT_OK && s < slots; s++) {
+        if (by_slot) n = weft_sequence_tokens(&e->in[COUNT], s, tokens, &from);
+        status = eval_sequence(e, q, score, s, weft_sequence_position(&e->in[POS], s), from, n);
+    }
     weft_free(score);
     weft_free(owned);
-    return failed ? weft_fail(WEFT_ERR_NOMEM, "attention: out of memory") : WEFT_OK;
+    return status;
 }
 
 // ---- how it is computed --------------------------------------------------------------------------------------------
@@ -154,6 +187,7 @@ struct attention_tile {
 struct attention_cfg {
     weft_dim tokens;
     uint32_t heads, group, kv_heads, d, dv, capacity, window;
+    uint32_t slots;       ///< sequences; 0: one, which has all tokens
     bool ends;            ///< there is no row behind row capacity - 1
     uint32_t split;       ///< keys a piece; 0: not split
     weft_dim reach;       ///< what pos + T does not exceed; WEFT_DIM_NONE: not known
@@ -207,7 +241,8 @@ static struct attention_tile choose_tile(const struct weft_profile *profile, uin
 /// Keys that a run may see at most, by what the host knows.
 static uint64_t keys_bound(const struct attention_cfg *cfg, uint64_t tokens, int64_t reach) {
     uint64_t keys = cfg->capacity;
-    if (cfg->reach != WEFT_DIM_NONE && reach < (int64_t)keys) keys = reach > (int64_t)tokens ? (uint64_t)reach : tokens;
+    uint64_t least = cfg->slots ? 0 : tokens;
+    if (cfg->reach != WEFT_DIM_NONE && reach < (int64_t)keys) keys = reach > (int64_t)least ? (uint64_t)reach : least;
     if (cfg->window && cfg->window + tokens - 1 < keys) keys = cfg->window + tokens - 1;
     return keys;
 }
@@ -216,12 +251,20 @@ static uint64_t pieces_bound(const struct attention_cfg *cfg, uint64_t tokens, i
     return cfg->split ? (keys_bound(cfg, tokens, reach) + cfg->split - 1) / cfg->split : 1;
 }
 
+/// Tiles of rows: each sequence begins one of its own, and so do the tokens that are nobody's.
+static uint64_t tiles_bound(const struct attention_cfg *cfg, uint64_t tokens) {
+    uint64_t tiles = (tokens * cfg->group + cfg->tile_rows - 1) / cfg->tile_rows;
+    uint64_t each = (cfg->group + (uint64_t)cfg->tile_rows - 1) / cfg->tile_rows; // of one token
+    if (cfg->slots) tiles += tokens < cfg->slots + 1u ? tokens : cfg->slots + 1u;
+    return cfg->slots && tokens * each < tiles ? tokens * each : tiles;
+}
+
 static void attention_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
     const struct attention_cfg *cfg = u->step->cfg;
     uint64_t tokens = (uint64_t)weft_live(u, cfg->tokens), rows = tokens * cfg->group;
     int64_t reach = cfg->reach == WEFT_DIM_NONE ? INT64_MAX : weft_live(u, cfg->reach);
     uint64_t pieces = tokens ? pieces_bound(cfg, tokens, reach) : 0;
-    uint64_t groups = (rows + cfg->tile_rows - 1) / cfg->tile_rows * cfg->kv_heads * pieces;
+    uint64_t groups = tiles_bound(cfg, tokens) * cfg->kv_heads * pieces;
     struct attention_params p = {.groups = (uint32_t)groups,
                                  .rows = (uint32_t)rows,
                                  .tokens = (uint32_t)tokens,
@@ -253,7 +296,7 @@ static int64_t most_reach(const struct weft_lower *l, const struct attention_cfg
 /// Keys a piece, so that a device has enough workgroups and the partial outputs stay small; 0 where one piece would
 /// hold all.
 static uint32_t choose_split(const struct weft_lower *l, struct attention_cfg *cfg, uint64_t max_tokens) {
-    if (max_tokens > SPLIT_TOKENS) return 0;
+    if (max_tokens > (cfg->slots ? SPLIT_TOKENS_SLOTS : SPLIT_TOKENS)) return 0;
     cfg->split = weft_tile_of(l->profile, WEFT_TILE_ATTENTION, max_tokens)->block;
     int64_t reach = most_reach(l, cfg);
     while (pieces_bound(cfg, max_tokens, reach) * max_tokens * cfg->heads * cfg->dv * 4 > MAX_PIECES_BYTES)
@@ -274,6 +317,8 @@ static void emit_common(struct weft_lower *l, struct weft_step *s, const struct 
     weft_emit_int(l, s, "WINDOW", cfg->window);
     weft_emit_int(l, s, "SPLIT", cfg->split);
     weft_emit_int(l, s, "POS", weft_lower_var_slot(l, node->in[POS]));
+    weft_emit_int(l, s, "SLOTS", cfg->slots);
+    weft_emit_int(l, s, "COUNT", cfg->slots ? (int64_t)weft_lower_var_slot(l, node->in[COUNT]) : -1);
 }
 
 static void emit_tile(struct weft_lower *l, struct weft_step *s, const struct attention_cfg *cfg,
@@ -377,7 +422,7 @@ static bool late_readers(const struct weft_lower *l, weft_value v, weft_value va
 /// Leaves the pieces to the contraction that reads the output, if that is all that happens to it.
 static bool defer_merge(struct weft_lower *l, const struct weft_node *node, const struct attention_cfg *cfg,
                         uint32_t partial, uint32_t sums) {
-    if (cfg->dv % 4 || cfg->most_pieces > DEFER_PIECES || !weft_gemm_stages(l, node->out[0]) ||
+    if (cfg->slots || cfg->dv % 4 || cfg->most_pieces > DEFER_PIECES || !weft_gemm_stages(l, node->out[0]) ||
         late_readers(l, node->out[0], node->in[POS]))
         return false;
     struct weft_deferred *d = weft_arena_alloc(&l->plan->arena, sizeof *d);
@@ -392,8 +437,9 @@ static bool defer_merge(struct weft_lower *l, const struct weft_node *node, cons
 static weft_status check_ring(struct weft_lower *l, const struct weft_node *node, const struct attention_cfg *cfg,
                               uint64_t tokens) {
     const struct weft_value_info *k = weft_lv(l, node->in[K]), *pos = weft_lv(l, node->in[POS]);
-    if (pos->state == UINT32_MAX || weft_lv(l, l->graph->states[pos->state])->state_kind != WEFT_STATE_VAR)
-        return weft_lower_fail(l, WEFT_ERR_UNSUPPORTED, "pos must be a variable, so that it lies on the device");
+    for (uint32_t i = POS; i < node->n_in; i++)
+        WEFT_TRY(weft_sequence_need_var(l, node, i, i == POS ? "pos" : "count"));
+    for (uint32_t i = K; i <= V; i++) WEFT_TRY(weft_sequence_check_state(l, node, i, cfg->slots != 0));
     int64_t reach = weft_lv(l, l->graph->states[pos->state])->var_hi;
     int64_t promised = most_reach(l, cfg);
     if (promised < reach + (int64_t)tokens) reach = promised - (int64_t)tokens;
@@ -413,13 +459,15 @@ static bool ends(const struct weft_lower *l, weft_value v) {
 static struct attention_cfg config(const struct weft_lower *l, const struct weft_node *node) {
     const struct weft_type *q = &weft_lv(l, node->in[Q])->type, *k = &weft_lv(l, node->in[K])->type;
     struct attention_cfg cfg = {.tokens = q->dims[0], .reach = WEFT_DIM_NONE};
+    uint32_t axis = node->n_in > COUNT;
+    if (axis) cfg.slots = (uint32_t)weft_lower_const(l, k->dims[0]);
     if (has_reach(node->attrs)) cfg.reach = node->attrs[REACH].d;
     cfg.heads = (uint32_t)weft_lower_const(l, q->dims[1]);
-    cfg.kv_heads = (uint32_t)weft_lower_const(l, k->dims[1]);
+    cfg.kv_heads = (uint32_t)weft_lower_const(l, k->dims[axis + 1]);
     cfg.group = cfg.heads / cfg.kv_heads;
     cfg.d = (uint32_t)weft_lower_const(l, q->dims[2]);
-    cfg.dv = (uint32_t)weft_lower_const(l, weft_lv(l, node->in[V])->type.dims[2]);
-    cfg.capacity = (uint32_t)weft_lower_const(l, k->dims[0]);
+    cfg.dv = (uint32_t)weft_lower_const(l, weft_lv(l, node->in[V])->type.dims[axis + 2]);
+    cfg.capacity = (uint32_t)weft_lower_const(l, k->dims[axis]);
     cfg.window = (uint32_t)node->attrs[WINDOW].i;
     cfg.scale = (float)attention_scale(node->attrs, cfg.d);
     cfg.softcap = (float)node->attrs[SOFTCAP].f;
@@ -434,7 +482,9 @@ static weft_status attention_lower(struct weft_lower *l, uint32_t group) {
     uint64_t tokens = max > 0 ? (uint64_t)max : 1;
     WEFT_TRY(check_ring(l, node, &cfg, tokens));
     cfg.split = choose_split(l, &cfg, tokens);
-    struct attention_tile t = choose_tile(l->profile, cfg.d, cfg.dv, tokens * cfg.group);
+    // Where each sequence may have but one token, more rows than that one's would stay idle.
+    uint64_t together = cfg.slots && tokens <= cfg.slots ? 1 : tokens;
+    struct attention_tile t = choose_tile(l->profile, cfg.d, cfg.dv, together * cfg.group);
     cfg.tile_rows = t.rows;
     char label[128];
     snprintf(label, sizeof label, "attention%s%s", weft_node_called(node) ? " " : "",
@@ -445,6 +495,7 @@ static weft_status attention_lower(struct weft_lower *l, uint32_t group) {
     weft_emit_value(l, s, "v", WEFT_READ, node->in[V], wide_if(cfg.dv % 4 == 0 && weft_lower_wide(l, node->in[V])));
     emit_common(l, s, node, &cfg);
     emit_tile(l, s, &cfg, &t);
+    weft_emit_int(l, s, "BY_SLOT", weft_lv(l, node->in[K])->by_slot + 2 * weft_lv(l, node->in[V])->by_slot);
     weft_emit_int(l, s, "WRAP_K", weft_lv(l, node->in[K])->state == UINT32_MAX);
     weft_emit_int(l, s, "WRAP_V", weft_lv(l, node->in[V])->state == UINT32_MAX);
     if (!cfg.split) {
@@ -467,9 +518,10 @@ static weft_status attention_lower(struct weft_lower *l, uint32_t group) {
 
 const struct weft_op weft_op_attention = {
     .name = "attention",
-    .doc = "q, k, v, pos -> y: causal attention over cached keys and values; query heads may share key heads",
+    .doc = "q, k, v, pos[, count] -> y: causal attention over cached keys and values; query heads may share key heads, "
+           "and the queries be those of several sequences",
     .n_in_min = 4,
-    .n_in_max = 4,
+    .n_in_max = 5,
     .n_out = 1,
     .states = {{WEFT_TOUCH_BACK, .operand = K, .at = POS, .attr = WINDOW},
                {WEFT_TOUCH_BACK, .operand = V, .at = POS, .attr = WINDOW}},

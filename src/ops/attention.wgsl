@@ -16,6 +16,9 @@
 //%% SPLIT (a multiple of KT), QSHARED (0: q is read again from its operand), POS (word of the position), MOST_POS (that
 //%% a larger one counts as). KT = WG / DL * KPT = 4 * RL * JPT, QT = RV * RG, WG >= CL * RG, WG >= QT * RL.
 //%%
+//%% SLOTS > 0: the rows are those of so many sequences, whose numbers of tokens stand in the words from COUNT on and
+//%% whose positions in those from POS on (BY_SLOT: 1 if k is a state by slot, 2 if v is, 3 both). Each sequence begins a tile, and so do the tokens behind the last one's, whose rows are 0.
+//%%
 //%% Infinite scores and NaN are told by their bits, since neither comparisons nor maxima nor exp can be trusted with
 //%% them. A row becomes NaN by its sum. Values of keys that a row does not see are not multiplied with a weight of 0,
 //%% which would make NaN of an infinity: tiles that some row sees in part are computed again without them if they
@@ -25,6 +28,25 @@
 //% set KS = WG / DL
 //% set PART = QT * KT + 32 / DL
 //% set JPT = KT / 4 / RL
+//% if SLOTS
+//% set FIRST = "first_row + "
+//% set SEQ = "seq, "
+//% set SEQ_ARG = "seq: u32, "
+//% else
+//% set FIRST = ""
+//% set SEQ = ""
+//% set SEQ_ARG = ""
+//% end
+//% if BY_SLOT % 2 == 1
+//% set SEQ_K = "seq, "
+//% else
+//% set SEQ_K = ""
+//% end
+//% if BY_SLOT / 2 == 1
+//% set SEQ_V = "seq, "
+//% else
+//% set SEQ_V = ""
+//% end
 
 const LOW = -3.4028234e38; // the maximum of no score, or of scores of minus infinity
 
@@ -62,20 +84,30 @@ fn load_query(row: u32, head: u32, d4: u32) -> vec4<f32> {
 }
 
 // Where four keys begin; past the last key the last one again, which counts for nothing there.
-fn keys_at(key: u32, last: u32, head: u32) -> vec4<u32> {
+fn keys_at(${SEQ_ARG}key: u32, last: u32, head: u32) -> vec4<u32> {
     var key4 = min(vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(last));
 //% if WRAP_K
     key4 %= vec4<u32>(${CAP}u);
 //% end
-    return vec4<u32>(row_k(key4.x), row_k(key4.y), row_k(key4.z), row_k(key4.w)) * ${HKV * D}u + head * ${D}u;
+//% if SLOTS > 0 && BY_SLOT % 2 == 0
+    key4 += vec4<u32>(seq * ${CAP}u);
+//% end
+    let row4 = vec4<u32>(row_k(${SEQ_K}key4.x), row_k(${SEQ_K}key4.y), row_k(${SEQ_K}key4.z),
+                         row_k(${SEQ_K}key4.w));
+    return row4 * ${HKV * D}u + head * ${D}u;
 }
 
-fn values_at(key: u32, last: u32, head: u32) -> vec4<u32> {
+fn values_at(${SEQ_ARG}key: u32, last: u32, head: u32) -> vec4<u32> {
     var key4 = min(vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(last));
 //% if WRAP_V
     key4 %= vec4<u32>(${CAP}u);
 //% end
-    return vec4<u32>(row_v(key4.x), row_v(key4.y), row_v(key4.z), row_v(key4.w)) * ${HKV * DV}u + head * ${DV}u;
+//% if SLOTS > 0 && BY_SLOT / 2 == 0
+    key4 += vec4<u32>(seq * ${CAP}u);
+//% end
+    let row4 = vec4<u32>(row_v(${SEQ_V}key4.x), row_v(${SEQ_V}key4.y), row_v(${SEQ_V}key4.z),
+                         row_v(${SEQ_V}key4.w));
+    return row4 * ${HKV * DV}u + head * ${DV}u;
 }
 
 // Left to right, so that each term is one fused multiply-add onto the sum.
@@ -89,16 +121,56 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
 //% if SPLIT
     let split = group % p.splits;
     let head = (group / p.splits) % ${HKV}u;
-    let row0 = group / p.splits / ${HKV}u * ${QT}u;
+    let tile = group / p.splits / ${HKV}u;
+//% else
+    let head = group % ${HKV}u;
+//% if SLOTS
+    let tile = group / ${HKV}u;
 //% else
     // the last rows see most keys: they come first
-    let head = group % ${HKV}u;
-    let row0 = (p.groups / ${HKV}u - 1u - group / ${HKV}u) * ${QT}u;
+    let tile = p.groups / ${HKV}u - 1u - group / ${HKV}u;
 //% end
+//% end
+//% if SLOTS
+    // The sequence whose rows these are: it has `tokens`, the first of which is number `token`.
+    var seq = 0u;
+    var token = 0u;
+    var before = 0u; // tiles of the slots before
+    var tokens = min(var_u32(${COUNT}u), p.tokens);
+    var tiles = (tokens * ${G}u + ${QT - 1}u) / ${QT}u;
+    while (tile >= before + tiles && seq < ${SLOTS}u) {
+        before += tiles;
+        token += tokens;
+        seq++;
+        tokens = p.tokens - token;
+        if (seq < ${SLOTS}u) { tokens = min(var_u32(${COUNT}u + seq), tokens); }
+        tiles = (tokens * ${G}u + ${QT - 1}u) / ${QT}u;
+    }
+    let row0 = (tile - before) * ${QT}u;
+    let first_row = token * ${G}u;
+    if (row0 >= tokens * ${G}u) { return; }
+    if (seq == ${SLOTS}u) { // rows of nobody
+//% if SPLIT == 0
+        for (var e = lid; e < ${QT}u; e += ${WG}u) {
+            let row = first_row + row0 + e;
+            if (row0 + e < tokens * ${G}u) {
+                let at = ((row / ${G}u) * ${G * HKV}u + head * ${G}u + row % ${G}u) * ${DV}u;
+                for (var c = 0u; c < ${V4}u; c++) { store_y_vec(at, c, vec4<f32>(0.0)); }
+            }
+        }
+//% end
+        return;
+    }
+    let pos = min(var_u32(${POS}u + seq), ${MOST_POS}u);
+    let end = pos + tokens;
+    let last_row = tokens * ${G}u - 1u;
+//% else
+    let row0 = tile * ${QT}u;
     let pos = min(var_u32(${POS}u), ${MOST_POS}u);
     let end = pos + p.tokens;
-    let dropped = select(0u, end - ${CAP}u, end > ${CAP}u); // keys before it are no longer in the states
     let last_row = p.rows - 1u;
+//% end
+    let dropped = select(0u, end - ${CAP}u, end > ${CAP}u); // keys before it are no longer in the states
     let newest = pos + min(row0 + ${QT - 1}u, last_row) / ${G}u; // position of this workgroup's last row
     let last = seen_to(newest); // newest key that a row of this workgroup sees
     // keys whole_from .. whole_to are seen by all of its rows
@@ -115,11 +187,11 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
 
 //% if QSHARED
     for (var e = lid; e < ${QT * D4}u; e += ${WG}u) {
-        tile_q[e] = load_query(min(row0 + e / ${D4}u, last_row), head, e % ${D4}u);
+        tile_q[e] = load_query(${FIRST}min(row0 + e / ${D4}u, last_row), head, e % ${D4}u);
     }
 //% end
     for (var j = lid; j < ${KT / 4}u; j += ${WG}u) {
-        key_at[j] = keys_at(first + j * 4u, last, head);
+        key_at[j] = keys_at(${SEQ}first + j * 4u, last, head);
     }
 
     let lane = lid % ${DL}u;
@@ -153,8 +225,8 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
         var these_values = vec4<u32>(0u);
         var next_keys = vec4<u32>(0u);
         if (lid < ${KT / 4}u) {
-            these_values = values_at(key + lid * 4u, last, head);
-            next_keys = keys_at(key + ${KT}u + lid * 4u, last, head);
+            these_values = values_at(${SEQ}key + lid * 4u, last, head);
+            next_keys = keys_at(${SEQ}key + ${KT}u + lid * 4u, last, head);
         }
 
         // ---- score ----
@@ -176,7 +248,7 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
 //% if QSHARED
                 let q = tile_q[${r * D4 + DL * u}u + c];
 //% else
-                let q = load_query(min(row0 + ${r}u, last_row), head, c + ${DL * u}u);
+                let q = load_query(${FIRST}min(row0 + ${r}u, last_row), head, c + ${DL * u}u);
 //% end
 //% for j in 0..KPT
                 a${r}_${j} = dot_onto(a${r}_${j}, q, k${j}_${u});
@@ -331,14 +403,14 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
 //% for l in 0..RL
         total += row_max[my_row * ${RL}u + ${l}u];
 //% end
-        store_ml((piece + row0 + my_row) * 2u, top);
-        store_ml((piece + row0 + my_row) * 2u + 1u, total);
+        store_ml((piece + ${FIRST}row0 + my_row) * 2u, top);
+        store_ml((piece + ${FIRST}row0 + my_row) * 2u + 1u, total);
     }
 //% end
     if (lid < ${CL * RG}u) {
 //% for r in 0..RV
         if (row0 + out_row + ${r}u <= last_row) {
-            let row = row0 + out_row + ${r}u;
+            let row = ${FIRST}row0 + out_row + ${r}u;
 //% if SPLIT
             let at = (piece + row) * ${DV}u;
 //% else
@@ -348,7 +420,11 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
             total += row_max[(out_row + ${r}u) * ${RL}u + ${l}u];
 //% end
             let share = select(0.0, 1.0 / total, total > 0.0); // a row that sees no key is 0
+//% if SLOTS
+            let at_pos = pos + (row0 + out_row + ${r}u) / ${G}u;
+//% else
             let at_pos = pos + row / ${G}u;
+//% end
             let spoiled = is_nan(total) || (total == 0.0 && max(dropped, seen_from(at_pos)) <= seen_to(at_pos));
 //% end
 //% for c in 0..CPT

@@ -8,6 +8,8 @@
 //%% A piece whose sum is NaN makes the row NaN, and so do pieces without a sum of a row that sees keys: all of its
 //%% scores are minus infinity then. A piece without a sum still counts, since 0 times its NaN is NaN.
 //%%
+//%% SLOTS > 0: rows of several sequences, as in attention.wgsl.
+//%%
 //%% Values: WG, CL, SL (WG >= CL * SL, a power of two), MOST (pieces that there is memory for); DV, G, HKV, CAP, ENDS,
 //%% WINDOW, SPLIT, POS, MOST_POS as in attention.wgsl.
 //% set V4 = (DV + 3) / 4
@@ -33,9 +35,30 @@ var<workgroup> slices: array<vec4<f32>, ${WG}>;
 fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let group = group_index(wid, nwg); // token * heads + head
     if (group >= p.groups) { return; }
+//% if SLOTS
+    // The sequence whose row this is: it has `tokens`, the first of which is number `token`.
+    let mine = group / ${G * HKV}u;
+    var slot = 0u;
+    var token = 0u;
+    var tokens = min(var_u32(${COUNT}u), p.tokens);
+    while (mine >= token + tokens && slot < ${SLOTS}u) {
+        token += tokens;
+        slot++;
+        tokens = p.tokens - token;
+        if (slot < ${SLOTS}u) { tokens = min(var_u32(${COUNT}u + slot), tokens); }
+    }
+    if (slot == ${SLOTS}u) { // nobody's
+        for (var c = lid; c < ${V4}u; c += ${WG}u) { store_y_vec(group * ${DV}u, c, vec4<f32>(0.0)); }
+        return;
+    }
+    let pos = min(var_u32(${POS}u + slot), ${MOST_POS}u);
+    let at_pos = pos + (mine - token); // of this row
+    let end = pos + tokens;
+//% else
     let pos = min(var_u32(${POS}u), ${MOST_POS}u);
     let at_pos = pos + group / ${G * HKV}u; // of this row
     let end = pos + p.tokens;
+//% end
     let dropped = select(0u, end - ${CAP}u, end > ${CAP}u);
     let first = max(dropped, seen_from(pos));
     let sees = max(dropped, seen_from(at_pos)) <= seen_to(at_pos);

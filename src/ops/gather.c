@@ -87,8 +87,8 @@ static struct weft_step *gather_step(struct weft_lower *l, const struct weft_nod
     struct weft_step *s = weft_emit(l, &gather_kernel, label, cfg, sizeof *cfg);
     weft_lower_place(l, node->out[0]);
     const struct weft_type *y = &weft_lv(l, node->out[0])->type;
-    bool variable =
-        weft_lv(l, node->in[1])->state_kind == WEFT_STATE_VAR && weft_lv(l, node->in[1])->state != UINT32_MAX;
+    bool variable = weft_lv(l, node->in[1])->state_kind == WEFT_STATE_VAR &&
+                    weft_lv(l, node->in[1])->state != UINT32_MAX && weft_lv(l, node->in[1])->type.rank == 0;
     uint32_t at_ids = WEFT_NO_OPERAND;
     if (variable) weft_emit_vars(l, s, WEFT_READ);
     else at_ids = weft_emit_value(l, s, "ids", WEFT_READ, node->in[1], 0);

@@ -1,7 +1,7 @@
 /// Rotary position embedding: y = x with pairs of channels turned by an angle that grows with the position.
 ///
-/// x[T, H, D], pos (u32, a scalar): row t stands at position pos + t. With n = n_rot channels rotating (0: all of D)
-/// and i = 0 .. n/2 - 1:
+/// x[T, H, D], pos (u32, a scalar): row t stands at position pos + t; of several sequences pos is u32 [T], a position
+/// for each row. With n = n_rot channels rotating (0: all of D) and i = 0 .. n/2 - 1:
 ///   angle = (pos + t) * freq_scale * base^(-2 i / n) / factors[i]
 ///   (a, b) -> magnitude (a cos - b sin, a sin + b cos)
 /// a and b are channels i and i + n/2 ("neox") or 2i and 2i + 1 ("normal"); channels from n on are copied. factors is
@@ -15,6 +15,7 @@
 #include "ops/rope.h"
 #include "core/alloc.h"
 #include "core/error.h"
+#include "ops/sequence.h"
 #include "ops/shape.h"
 #include "plan/expr.h"
 
@@ -32,7 +33,8 @@ static weft_status rope_infer(struct weft_graph *g, const struct weft_type *in, 
     if ((in[0].dtype != WEFT_F32 && in[0].dtype != WEFT_F16) || in[0].rank != 3)
         return weft_fail(WEFT_ERR_INVALID, "rope: x is %s; it takes f32 or f16 [tokens, heads, head size]",
                          weft_ops_type_text(g, &in[0]));
-    if (in[1].dtype != WEFT_U32 || in[1].rank != 0)
+    if (in[1].rank) WEFT_TRY(weft_sequence_check_tokens(g, "rope", "pos", &in[1], in[0].dims[0]));
+    if (in[1].dtype != WEFT_U32)
         return weft_fail(WEFT_ERR_INVALID, "rope: pos is %s; it takes a u32 variable", weft_ops_type_text(g, &in[1]));
     if (!weft_dim_is_const(g->dims, in[0].dims[2], &d))
         return weft_fail(WEFT_ERR_INVALID, "rope: the head size of x, %s, must be a constant",
@@ -58,12 +60,14 @@ static weft_status rope_eval(const struct weft_eval *e) {
     int64_t n = e->attrs[N_ROT].i ? e->attrs[N_ROT].i : d;
     bool neox = e->attrs[PAIRING].i == NEOX;
     const double *factors = e->n_in > FACTORS ? e->in[FACTORS].data : NULL;
-    double pos = e->in[1].data[0], magnitude = e->attrs[MAGNITUDE].f, *y = e->out[0].data;
+    bool each = e->in[1].rank != 0;
+    double magnitude = e->attrs[MAGNITUDE].f, *y = e->out[0].data;
     memcpy(y, x, (size_t)(tokens * heads * d) * sizeof *y);
     for (int64_t row = 0; row < tokens * heads; row++) {
         for (int64_t i = 0; i < n / 2; i++) {
             double freq = e->attrs[FREQ_SCALE].f * pow(e->attrs[BASE].f, -2.0 * (double)i / (double)n);
-            double angle = (pos + (double)(row / heads)) * (factors ? freq / factors[i] : freq);
+            double at = each ? e->in[1].data[row / heads] : e->in[1].data[0] + (double)(row / heads);
+            double angle = at * (factors ? freq / factors[i] : freq);
             int64_t first = row * d + (neox ? i : 2 * i), second = row * d + (neox ? i + n / 2 : 2 * i + 1);
             y[first] = magnitude * (x[first] * cos(angle) - x[second] * sin(angle));
             y[second] = magnitude * (x[first] * sin(angle) + x[second] * cos(angle));
@@ -166,7 +170,9 @@ static uint32_t rope_expr(struct weft_expr *e, const struct weft_node *n, uint32
              factors ? ".factors" : "");
     uint32_t table = weft_x_table(e, name, steps, (uint64_t)rot / 2 * 4);
     uint32_t step = weft_x_load(e, table, WEFT_X_U32, p.number, WEFT_X_NONE);
-    uint32_t phase = weft_x_mul(e, weft_x_add(e, weft_x_value(e, n->in[1], at), token), step);
+    uint32_t place = weft_lv(l, n->in[1])->type.rank ? weft_x_value_at(e, n->in[1], &token, WEFT_X_NONE, at)
+                                                     : weft_x_add(e, weft_x_value(e, n->in[1], at), token);
+    uint32_t phase = weft_x_mul(e, place, step);
     uint32_t both = weft_x_call1(e, &fn_sincos, WEFT_X_PAIR, phase);
     e->step->uses_sincos = true;
     uint32_t signed_b = weft_x_select(e, p.second, b, weft_x_call1(e, &fn_negative, WEFT_X_F32, b));

@@ -199,10 +199,13 @@ uint32_t weft_x_chunk(struct weft_expr *e) {
     return put(e, (struct weft_x){.op = WEFT_XOP_CHUNK, .type = WEFT_X_U32, .scope = WEFT_X_ROW});
 }
 
-uint32_t weft_x_state_row(struct weft_expr *e, uint32_t operand, uint32_t row) {
-    return put(
-        e, (struct weft_x){
-               .op = WEFT_XOP_STATE_ROW, .type = WEFT_X_U32, .scope = WEFT_X_ROW, .n = 1, .a = {row}, .u = operand});
+uint32_t weft_x_state_row(struct weft_expr *e, uint32_t operand, uint32_t row, uint32_t slot) {
+    return put(e, (struct weft_x){.op = WEFT_XOP_STATE_ROW,
+                                  .type = WEFT_X_U32,
+                                  .scope = WEFT_X_ROW,
+                                  .n = slot == WEFT_X_NONE ? 1 : 2,
+                                  .a = {row, slot == WEFT_X_NONE ? 0 : slot},
+                                  .u = operand});
 }
 
 uint32_t weft_x_reduce(struct weft_expr *e, enum weft_reduction kind, weft_dtype dtype, uint32_t x) {

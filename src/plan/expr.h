@@ -27,7 +27,7 @@ enum weft_xop {
     WEFT_XOP_ARG,       ///< number u of what the surrounding kernel computed, such as a product
     WEFT_XOP_PLACE,     ///< number u of where the surrounding kernel is, beside row and column, u32; one value a row
     WEFT_XOP_LOAD,      ///< element a[0] of load u of the step, where a[1] (if n is 2) is not 0, else 0
-    WEFT_XOP_STATE_ROW, ///< row of memory at which operand u, a state, keeps row a[0]
+    WEFT_XOP_STATE_ROW, ///< row of memory at which operand u, a state, keeps row a[0], if n is 2 of slot a[1]
     WEFT_XOP_CALL,      ///< fn of a[0 .. n)
     WEFT_XOP_REDUCE,    ///< a[0] over all columns of the row, by `u` (WEFT_X_REDUCTION); one value a row
 };
@@ -181,7 +181,7 @@ uint32_t weft_x_part(struct weft_expr *e, uint32_t pair, uint32_t part);
 extern const struct weft_scalar weft_fn_first, weft_fn_second;
 /// `when` (WEFT_X_NONE: always): where it is 0 nothing is read, and the value is 0.
 uint32_t weft_x_load(struct weft_expr *e, uint32_t load, enum weft_xtype type, uint32_t index, uint32_t when);
-uint32_t weft_x_state_row(struct weft_expr *e, uint32_t operand, uint32_t row);
+uint32_t weft_x_state_row(struct weft_expr *e, uint32_t operand, uint32_t row, uint32_t slot); ///< WEFT_X_NONE: no slot
 /// `dtype`: of the elements that x stands for.
 uint32_t weft_x_reduce(struct weft_expr *e, enum weft_reduction kind, weft_dtype dtype, uint32_t x);
 

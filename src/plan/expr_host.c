@@ -107,6 +107,7 @@ static struct value call(struct run *r, const struct weft_x *x) {
 static double compute(struct run *r, const struct weft_x *x) {
     const struct weft_xhost *h = r->h;
     uint32_t ring;
+    uint64_t first;
     switch ((enum weft_xop)x->op) {
     case WEFT_XOP_CONST: return weft_x_const_value(x);
     case WEFT_XOP_DIM: {
@@ -121,7 +122,8 @@ static double compute(struct run *r, const struct weft_x *x) {
     case WEFT_XOP_LOAD: return x->n == 2 && value(r, x->a[1]).x == 0 ? 0 : load(r, x, index_of(r, x->a[0]));
     case WEFT_XOP_STATE_ROW:
         ring = h->operands[x->u].ring;
-        return ring ? index_of(r, x->a[0]) % ring : index_of(r, x->a[0]);
+        first = x->n == 2 ? index_of(r, x->a[1]) * h->operands[x->u].slot_rows : 0;
+        return first + (ring ? index_of(r, x->a[0]) % ring : index_of(r, x->a[0]));
     case WEFT_XOP_CHUNK:
     case WEFT_XOP_PLACE:
         r->status =

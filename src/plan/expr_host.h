@@ -11,7 +11,8 @@ struct weft_xmemory {
     uint8_t *bytes; ///< element 0
     uint64_t count; ///< elements; what lies behind is not there
     weft_dtype dtype;
-    uint32_t ring; ///< of a ring state: its rows, in which row i is i modulo their number; 0: row i is i
+    uint32_t ring;      ///< of a ring state: its rows, in which row i is i modulo their number; 0: row i is i
+    uint32_t slot_rows; ///< of a state by slot: rows of each
 };
 
 struct weft_xhost {

@@ -212,7 +212,7 @@ static uint32_t leaf(struct weft_expr *e, weft_value v, const struct weft_at *at
     const struct weft_value_info *info = weft_lv(l, v);
     uint32_t x;
     if (literal(e, info, &x)) return x;
-    if (info->state != UINT32_MAX && l->plan->states[info->state].kind == WEFT_STATE_VAR) {
+    if (info->state != UINT32_MAX && l->plan->states[info->state].kind == WEFT_STATE_VAR && info->type.rank == 0) {
         x = weft_x_var(e, v);
         return e->raw ? weft_x_as_bits(e, WEFT_X_U32, x) : x;
     }
@@ -515,7 +515,11 @@ void weft_x_store_sink(struct weft_expr *e, const struct weft_node *n) {
     const struct weft_at at = weft_x_place_of(e, t);
     uint32_t x = weft_x_value(e, n->in[1], &at);
     bool range = weft_op_range(n->op) != NULL;
-    uint32_t position = range ? 0 : weft_x_value(e, n->in[2], &at);
+    bool by_slot = n->n_in > 3; // of several sequences: position and slot of each token
+    uint32_t token = by_slot ? weft_x_coord(e, &at, t->rank, 0) : 0, slot = WEFT_X_NONE, position = 0;
+    if (by_slot) slot = weft_x_value_at(e, n->in[3], &token, WEFT_X_NONE, &at);
+    if (by_slot) position = weft_x_value_at(e, n->in[2], &token, WEFT_X_NONE, &at);
+    else if (!range) position = weft_x_value(e, n->in[2], &at);
     struct weft_xstore *s = add_store(e, n->out[0], &at);
     s->x = stored(e, t->dtype, x);
     s->last = true;
@@ -523,16 +527,24 @@ void weft_x_store_sink(struct weft_expr *e, const struct weft_node *n) {
         place_store(e, t, &at, s);
         return;
     }
-    // Row pos + t of the state, as far as there is one.
+    // Row pos + t of the state, as far as there is one, or the row of the token's own position.
     const struct weft_plan_state *state = &l->plan->states[weft_lv(l, n->out[0])->state];
-    uint32_t token = weft_x_coord(e, &at, t->rank, 0);
+    if (!by_slot) token = weft_x_coord(e, &at, t->rank, 0);
     struct weft_type row = *t;
     row.dims[0] = weft_dim_const(l->graph->dims, 1);
-    uint32_t rows = weft_x_u32(e, (uint32_t)state->rows);
+    const struct weft_value_info *to = weft_lv(l, n->out[0]);
+    uint32_t rows = weft_x_u32(e, (uint32_t)(by_slot ? weft_lower_const(l, to->type.dims[1]) : (int64_t)state->rows));
     position = weft_x_min(e, position, weft_x_u32(e, WEFT_MOST_POSITION)); // pos + t must not go round
-    if (state->kind != WEFT_STATE_RING)
+    if (by_slot) {
+        s->when = weft_x_both(e, s->when,
+                              weft_x_less(e, slot, weft_x_u32(e, (uint32_t)weft_lower_const(l, to->type.dims[0]))));
+        if (state->kind != WEFT_STATE_RING) s->when = weft_x_both(e, s->when, weft_x_less(e, position, rows));
+    } else if (state->kind != WEFT_STATE_RING) {
         s->when = weft_x_both(e, s->when, weft_x_less(e, token, weft_x_sub(e, rows, weft_x_min(e, position, rows))));
-    uint32_t place = weft_x_state_row(e, s->operand, weft_x_add(e, position, token));
+    }
+    uint32_t place;
+    if (by_slot && !to->by_slot) place = weft_x_add(e, weft_x_mul(e, slot, rows), position); // a dense state
+    else place = weft_x_state_row(e, s->operand, by_slot ? position : weft_x_add(e, position, token), slot);
     uint32_t width = weft_x_dim(e, weft_lower_product(l, t, 1, t->rank));
     s->index = weft_x_add(e, weft_x_mul(e, place, width), weft_x_index(e, &row, &at));
 }

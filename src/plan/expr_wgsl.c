@@ -225,7 +225,9 @@ const char *weft_xtext_at(struct weft_xtext *t, uint32_t at, uint32_t column) {
     case WEFT_XOP_VAR: value = text(t, "var_%s(%uu)", weft_xtype_name((enum weft_xtype)x->type), x->u); break;
     case WEFT_XOP_LOAD: value = loaded(t, at, column); break;
     case WEFT_XOP_STATE_ROW:
-        value = text(t, "row_%s(%s)", t->e->step->s->operands[x->u].name, weft_xtext_at(t, x->a[0], column));
+        value = text(t, "row_%s(%s%s%s)", t->e->step->s->operands[x->u].name,
+                     x->n > 1 ? weft_xtext_at(t, x->a[1], column) : "", x->n > 1 ? ", " : "",
+                     weft_xtext_at(t, x->a[0], column));
         break;
     case WEFT_XOP_CALL: value = call(t, x, column); break;
     case WEFT_XOP_REDUCE:

@@ -85,8 +85,9 @@ struct weft_tensor {
     uint32_t first, last; ///< steps between which a transient is alive
     uint32_t heap;        ///< placement: heap (transient) or shard (weight)
     uint64_t offset;
-    uint32_t state_capacity; ///< rows of a ring state, 0 otherwise
-    uint64_t bank_bytes;     ///< of a paged state whose pool has several banks (struct weft_plan_pages): of each
+    uint32_t state_capacity;   ///< rows of a ring state, 0 otherwise
+    uint32_t slots, slot_rows; ///< of a state by slot: how many, and rows of each; 0 otherwise
+    uint64_t bank_bytes;       ///< of a paged state whose pool has several banks (struct weft_plan_pages): of each
 };
 
 enum weft_operand_flags {

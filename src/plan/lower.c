@@ -127,7 +127,7 @@ static uint32_t part_tensor(struct weft_lower *l, const struct weft_plan_weight 
 static uint32_t vars_tensor(struct weft_lower *l) {
     uint32_t t = find_tensor(l, WEFT_MEM_VARS, 0);
     if (t != WEFT_NO_TENSOR) return t;
-    uint64_t bytes = l->plan->vars_bytes ? l->plan->vars_bytes : WEFT_VARS_BYTES;
+    uint64_t bytes = l->plan->vars_bytes ? l->plan->vars_bytes : weft_plan_vars_bytes(l->plan);
     return add_tensor(
         l, (struct weft_tensor){
                .name = "vars", .mem = WEFT_MEM_VARS, .dtype = WEFT_U32, .bytes = bytes, .value = WEFT_NO_VALUE});
@@ -161,7 +161,9 @@ uint32_t weft_lower_state_tensor(struct weft_lower *l, uint32_t state, bool pres
                                               .bank_bytes = bank,
                                               .index = index,
                                               .value = index == state ? s->value : WEFT_NO_VALUE,
-                                              .state_capacity = s->kind == WEFT_STATE_RING ? (uint32_t)s->rows : 0});
+                                              .state_capacity = s->kind == WEFT_STATE_RING ? (uint32_t)s->rows : 0,
+                                              .slots = info->by_slot ? s->slots : 0,
+                                              .slot_rows = info->by_slot ? (uint32_t)s->rows : 0});
 }
 
 static uint32_t io_tensor(struct weft_lower *l, weft_value v) {
@@ -327,7 +329,7 @@ void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access 
 /// What a checked accessor counts on: a state's whole memory, else the value's shape, views by their own.
 static void set_length(struct weft_lower *l, struct weft_operand *o, const struct weft_value_info *info) {
     const struct weft_plan_state *s = info->state != UINT32_MAX ? &l->plan->states[info->state] : NULL;
-    if (s && s->kind != WEFT_STATE_VAR) o->used = weft_bytes_times(s->rows, s->row_bytes);
+    if (s && s->kind != WEFT_STATE_VAR) o->used = weft_bytes_times(weft_bytes_times(s->rows, s->slots), s->row_bytes);
     else o->live = weft_lower_product(l, &info->type, 0, info->type.rank);
 }
 

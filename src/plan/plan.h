@@ -60,8 +60,9 @@ struct weft_plan_state {
     enum weft_state_policy policy; ///< IN_PLACE, PING_PONG or DOUBLE
     uint64_t bytes;                ///< one session's, of each buffer
     uint32_t tensor;
-    uint32_t var_slot; ///< VAR: word in the variables block
-    uint64_t row_bytes, rows;
+    uint32_t var_slot;        ///< VAR: (first) word in the variables block
+    uint32_t slots;           ///< sequences that it is kept for: rows of each lie together; of VAR: words. 1 for most
+    uint64_t row_bytes, rows; ///< a row, and rows of one slot
     // what a run does to it (compile/positions.c)
     bool written;        ///< by an operator; else it is the host's
     bool non_positional; ///< written by operators beside the sequence (weft_state_access.beside)
@@ -81,22 +82,28 @@ static inline uint64_t weft_weight_plane_bytes(const struct weft_plan_weight *w,
 }
 
 #define WEFT_NO_POSITION UINT32_MAX
-/// A variable that says where in a sequence a run stands: the host follows it without reading it back.
+/// A word of a variable that says where in a sequence a run stands: the host follows it without reading it back. A
+/// variable by slot has one for each, one behind the other.
 struct weft_plan_position {
-    uint32_t state; ///< the variable
-    weft_dim by;    ///< a run moves it on by this much
-    bool untracked; ///< other operators than `advance` write it: only the device knows it
+    uint32_t state;   ///< the variable
+    uint32_t word;    ///< in the variables block
+    weft_dim by;      ///< a run moves it on by this much, and
+    uint32_t by_word; ///< by the value of this word, which only the host writes; WEFT_NO_WORD: none
+    bool untracked;   ///< other operators than `advance` write it: only the device knows it
 };
+#define WEFT_NO_WORD UINT32_MAX
 
 /// What runs must keep to, as the host can tell: the value of a variable, moved on by `span`, is at most `most` (and,
 /// of BOUND, at least `least`).
 struct weft_plan_limit {
     enum weft_limit_kind kind;
     uint32_t variable; ///< in plan->states
+    uint32_t word;     ///< of it, in the variables block
     uint32_t position; ///< in plan->positions; WEFT_NO_POSITION: no operator writes it
     const char *name;  ///< of the state whose rows it is about; of REACH, of the operator
     weft_dim span;     ///< live: rows or steps from the value at the start of a run on; 0 or less: none
     weft_dim by;       ///< a run moves the variable on by this much
+    uint32_t by_word;  ///< and both by the value of this word, which only the host writes; WEFT_NO_WORD: none
     weft_dim most;
     int64_t least;
 };
@@ -153,8 +160,12 @@ static inline uint64_t weft_bytes_times(uint64_t a, uint64_t b) {
 
 /// Bytes of a state that hold elements, in whole words; the rest of its buffer is padding, which nobody reads.
 static inline uint64_t weft_plan_state_live_bytes(const struct weft_plan_state *s) {
-    return (weft_bytes_times(s->rows, s->row_bytes) + 3) & ~(uint64_t)3;
+    return (weft_bytes_times(weft_bytes_times(s->rows, s->slots), s->row_bytes) + 3) & ~(uint64_t)3;
 }
+
+/// Bytes of the variables themselves, without the page tables behind them.
+static inline uint64_t weft_vars_bytes(uint32_t words) { return ((uint64_t)words * 4 + 255) & ~(uint64_t)255; }
+#define weft_plan_vars_bytes(plan) weft_vars_bytes((plan)->n_vars)
 
 /// Index of the tensor that stands for part `part` of weight `weight`.
 static inline uint32_t weft_part_key(uint32_t weight, uint32_t part) { return weight << 12 | part; }
@@ -171,7 +182,7 @@ enum weft_fault_word {
 #define WEFT_FAULT_BYTES 256
 #define WEFT_VAR_ACTIVE 0 ///< word 0 of the variables block
 
-#define WEFT_VARS_BYTES 256 ///< the variables themselves; page tables stand behind them
+#define WEFT_MOST_VARS 4096 ///< words of variables; page tables stand behind them
 #define WEFT_MAX_SPANS 4
 
 /// Paged states whose rows are written from one position on. They share their pages: page n is the same slot of the

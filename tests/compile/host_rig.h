@@ -116,8 +116,8 @@ static inline void host_upload(struct host_rig *h) {
     h->vars[WEFT_VAR_ACTIVE] = 1;
     for (uint32_t i = 0; i < h->plan->n_states; i++) {
         const struct weft_plan_state *s = &h->plan->states[i];
-        if (s->kind == WEFT_STATE_VAR)
-            h->vars[s->var_slot] = op_word(h->r.g->values[s->value].type.dtype, h->r.leaves[s->value].values[0]);
+        for (uint32_t k = 0; s->kind == WEFT_STATE_VAR && k < s->slots; k++)
+            h->vars[s->var_slot + k] = op_word(h->r.g->values[s->value].type.dtype, h->r.leaves[s->value].values[k]);
     }
 }
 
@@ -167,8 +167,8 @@ static inline weft_value host_next_version(struct host_rig *h, uint32_t state) {
 static inline void host_put_vars(struct host_rig *h) {
     for (uint32_t i = 0; i < h->plan->n_states; i++) {
         const struct weft_plan_state *s = &h->plan->states[i];
-        if (s->kind == WEFT_STATE_VAR)
-            h->vars[s->var_slot] = op_word(h->r.g->values[s->value].type.dtype, h->r.leaves[s->value].values[0]);
+        for (uint32_t k = 0; s->kind == WEFT_STATE_VAR && k < s->slots; k++)
+            h->vars[s->var_slot + k] = op_word(h->r.g->values[s->value].type.dtype, h->r.leaves[s->value].values[k]);
     }
 }
 
@@ -231,17 +231,23 @@ static inline void host_move(struct host_rig *h, uint32_t n) {
 }
 
 static inline void host_advance(struct host_rig *h, int32_t by) {
-    int64_t slot = 0, lo = 0, hi = 0;
+    int64_t slot = 0, lo = 0, hi = 0, slots = 0, count = 0, active = -1;
     for (uint32_t i = 0; i < h->step->n_tvals; i++) {
         const struct weft_tval *v = &h->step->tvals[i];
-        if (strcmp(v->name, "SLOT") == 0) slot = v->i;
+        if (strcmp(v->name, "VAR") == 0) slot = v->i;
+        if (strcmp(v->name, "SLOTS") == 0) slots = v->i;
+        if (strcmp(v->name, "COUNT") == 0) count = v->i;
+        if (strcmp(v->name, "ACTIVE") == 0) active = v->i;
         if (strcmp(v->name, "LO") == 0) lo = v->i;
         if (strcmp(v->name, "HI") == 0) hi = v->i;
     }
-    int64_t at = h->vars[slot];
-    at = at < lo ? lo : at > hi ? hi : at;
-    at += by;
-    h->vars[slot] = (uint32_t)(at < lo ? lo : at > hi ? hi : at);
+    for (int64_t k = 0; k < (slots ? slots : 1); k++) {
+        if (active >= 0 && !h->vars[active + k]) continue;
+        int64_t at = h->vars[slot + k];
+        at = at < lo ? lo : at > hi ? hi : at;
+        at += by + (slots ? (int64_t)h->vars[count + k] : 0);
+        h->vars[slot + k] = (uint32_t)(at < lo ? lo : at > hi ? hi : at);
+    }
 }
 
 // ---- programs ------------------------------------------------------------------------------------------------------
@@ -331,7 +337,8 @@ static inline void host_programs(struct host_rig *h) {
         operands[i] = (struct weft_xmemory){.bytes = h->t[o->tensor].bytes + start,
                                             .count = (h->t[o->tensor].size - start) / width,
                                             .dtype = o->dtype,
-                                            .ring = h->sc->tensors[o->tensor].state_capacity};
+                                            .ring = h->sc->tensors[o->tensor].state_capacity,
+                                            .slot_rows = h->sc->tensors[o->tensor].slot_rows};
         if (o->count == WEFT_DIM_NONE) continue;
         int64_t live = weft_dim_eval(h->plan->graph->dims, o->count, h->r.run.symbols);
         operands[i].count = live > 0 ? (uint64_t)live : 0;
@@ -448,7 +455,7 @@ static inline enum host_answer host_run(struct host_rig *h, const struct weft_sc
         if (g->values[v].kind != WEFT_VALUE_NODE) op_make_leaf(&h->r, v);
     h->t = weft_calloc(sc->n_tensors + 1, sizeof *h->t);
     h->done = weft_calloc(g->n_values + 1, sizeof *h->done);
-    h->vars = weft_calloc((size_t)h->plan->vars_bytes + WEFT_VARS_BYTES, 1);
+    h->vars = weft_calloc((size_t)h->plan->vars_bytes + weft_plan_vars_bytes(h->plan), 1);
     host_upload(h);
     struct weft_eval_params eval = {.symbols = h->r.run.symbols, .leaf = op_host_leaf, .each = host_keep, .user = h};
     bool taken = weft_graph_eval(g, &eval) == WEFT_OK;

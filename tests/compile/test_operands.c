@@ -7,6 +7,8 @@
 /// What may be refused when a graph is compiled. Anything else is a kind that somebody forgot.
 static const char *const documented[] = {
     "pos must be a variable",                     // cache_append, attention, rope
+    "count must be a variable",                   // of several sequences
+    "active must be a variable",                  // likewise
     "must be weights or constants",               // q4gsw
     "it moves tensors, variables have advance",   // state_write
     "is a variable; ranges are written to dense", // assign

@@ -13,7 +13,8 @@ struct op_case {
     const char *name;
     const char *graph; ///< text format
     /// Runs of one program, divided by '|'. A run is a list of NAME=NUMBER: a live symbol, or the value of all elements
-    /// of an input or state. Symbols keep their value from run to run (at first: their lower bound).
+    /// of an input or state (NAME=1,2,3: of its elements, repeated). Symbols keep their value from run to run (at
+    /// first: their lower bound).
     const char *runs;
     /// Leaf data, divided by ';', as NAME = RULE: "A..B" (uniform), "int A..B" (whole numbers, both ends), numbers to
     /// repeat ("1 nan -0 inf"), "bytes" or "wild bytes" (of block types), or "sampling KEY=X ...". Otherwise: floats
@@ -44,6 +45,7 @@ struct op_case {
 #include "cases_state.h"
 #include "cases_recurrent.h"
 #include "cases_select.h"
+#include "cases_sequences.h"
 
 struct op_table {
     const char *name;
@@ -58,7 +60,7 @@ static const struct op_table op_tables[] = {
     TABLE(state_cases),       TABLE(recurrent_cases), TABLE(move_cases),     TABLE(q4_cases),
     TABLE(norm_cases),        TABLE(scan_cases),      TABLE(axes_cases),     TABLE(chunk_cases),
     TABLE(map_cases),         TABLE(pattern_cases),   TABLE(byte_cases),     TABLE(type_cases),
-    TABLE(select_cases),      TABLE(expert_cases),
+    TABLE(select_cases),      TABLE(expert_cases),    TABLE(sequence_cases),
 };
 #undef TABLE
 
@@ -67,7 +69,8 @@ struct op_run {
     int64_t symbols[WEFT_MAX_SYMBOLS];
     struct {
         char name[32];
-        double x;
+        double x[8]; ///< repeated
+        uint32_t n;
     } set[8];
     uint32_t n_set;
 };
@@ -101,7 +104,13 @@ static inline bool op_run_next(const struct weft_graph *g, const char **cursor, 
             r->symbols[symbol] = (int64_t)x;
         } else if (r->n_set < 8) {
             memcpy(r->set[r->n_set].name, name, sizeof name);
-            r->set[r->n_set++].x = x;
+            r->set[r->n_set].n = 0;
+            r->set[r->n_set].x[r->set[r->n_set].n++] = x;
+            while (*p == ',' && r->set[r->n_set].n < 8) {
+                r->set[r->n_set].x[r->set[r->n_set].n++] = strtod(p + 1, &end);
+                p = end;
+            }
+            r->n_set++;
         }
     }
     *cursor = *p ? p + 1 : p;

@@ -165,7 +165,7 @@ static inline void op_make_leaf(struct op_runner *r, uint32_t v) {
         op_fill(op_rule(r->c, info->name), d->is_float || d->quantised, seed, l->values, l->n);
         for (uint32_t k = 0; k < r->run.n_set; k++)
             for (int64_t i = 0; strcmp(r->run.set[k].name, info->name) == 0 && i < l->n; i++)
-                l->values[i] = r->run.set[k].x;
+                l->values[i] = r->run.set[k].x[i % r->run.set[k].n];
         weft_dtype_encode(info->type.dtype, l->values, l->n, l->file);
         const char *rule = op_rule(r->c, info->name);
         while (rule && *rule == ' ') rule++;
@@ -260,7 +260,8 @@ static inline weft_status op_upload(struct op_runner *r, weft_session *s) {
         if (info->kind != WEFT_VALUE_INPUT && info->kind != WEFT_VALUE_STATE) continue;
         const struct op_leaf *l = &r->leaves[v];
         if (op_is_var(info)) {
-            WEFT_TRY(weft_session_set_var(s, info->name, op_word(info->type.dtype, l->values[0])));
+            for (int64_t i = 0; i < l->n; i++)
+                WEFT_TRY(weft_session_set_var_at(s, info->name, (uint32_t)i, op_word(info->type.dtype, l->values[i])));
             continue;
         }
         uint64_t bytes = op_device_bytes(info->type.dtype, l->n);
@@ -278,7 +279,9 @@ static inline weft_status op_upload(struct op_runner *r, weft_session *s) {
 
 static inline weft_status op_read(struct op_runner *r, weft_session *s, uint32_t v, int64_t n, uint8_t *bytes) {
     const struct weft_value_info *info = &r->g->values[v];
-    if (op_is_var(info)) return weft_session_get_var(s, info->name, (uint32_t *)(void *)bytes);
+    for (int64_t i = 0; op_is_var(info) && i < n; i++)
+        WEFT_TRY(weft_session_get_var_at(s, info->name, (uint32_t)i, (uint32_t *)(void *)bytes + i));
+    if (op_is_var(info)) return WEFT_OK;
     return weft_session_read(s, info->kind == WEFT_VALUE_STATE ? info->name : info->output_name, 0, bytes,
                              op_device_bytes(info->type.dtype, n));
 }

@@ -83,7 +83,8 @@ static void hostile_fill(struct hostile_rig *r, weft_value v, const struct hosti
         seed = seed * 1664525u + 1013904223u;
         double u = (seed >> 8) / 16777216.0;
         l->values[i] = pattern ? 7 : d->is_float || d->quantised ? (float)(2 * u - 1) : floor(u * 6);
-        if (info->kind == WEFT_VALUE_STATE && info->state_kind == WEFT_STATE_VAR) l->values[i] = 0;
+        if (info->kind == WEFT_VALUE_STATE && info->state_kind == WEFT_STATE_VAR)
+            l->values[i] = info->var_lo > 0 ? (double)info->var_lo : 0;
     }
     if (info->kind == WEFT_VALUE_CONST) d->decode(info->data, l->n, l->values);
     for (size_t k = 0; k < n; k++) {
@@ -216,7 +217,7 @@ static void hostile_write(struct hostile_rig *r, const struct hostile *h, size_t
                 for (uint64_t i = 0; i < bytes / 4; i++) data[i] = (uint32_t)h[k].value;
         if (state && info->state_kind == WEFT_STATE_VAR) {
             hostile_must(weft_session_var_offset(r->session, info->name, &at));
-            hostile_must(weft_buf_write(r->session->base.gpu, r->session->states.vars, at, data, 4));
+            hostile_must(weft_buf_write(r->session->base.gpu, r->session->states.vars, at, data, bytes));
         } else if (bytes) hostile_must(weft_session_write(r->session, info->name, 0, data, bytes));
         weft_free(data);
     }
@@ -242,7 +243,8 @@ static int hostile_run(struct hostile_rig *r, const struct hostile *h, size_t n)
         uint64_t bytes;
         uint8_t *got = hostile_storage(want, &bytes);
         if (state && info->state_kind == WEFT_STATE_VAR)
-            hostile_must(weft_session_get_var(r->session, what, (uint32_t *)(void *)got));
+            for (uint32_t k = 0; k < want->n; k++)
+                hostile_must(weft_session_get_var_at(r->session, what, k, (uint32_t *)(void *)got + k));
         else if (bytes) hostile_must(weft_session_read(r->session, what, 0, got, bytes));
         bad += hostile_compare(r, what, want, got);
         weft_free(got);

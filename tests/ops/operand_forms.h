@@ -102,6 +102,9 @@ static const struct operand_form operand_forms[] = {
     OP("cache_append", "", "!f32 [16, C]", "f32 [R, C]", "$u32 []"),
     OP("cache_append", "", "f32 [16, C]", "f32 [R, C]", "$u32 []"),
     OP("attention", "", "f32 [R, 4, 8]", "!f32 [12, 2, 8]", "!f32 [12, 2, 8]", "$u32 []"),
+    OP("attention", "", "f32 [R, 4, 8]", "f32 [3, 12, 2, 8]", "f32 [3, 12, 2, 8]", "$u32 [3]", "$u32 [3]"),
+    OP("cache_append", "", "f32 [3, 12, 8]", "f32 [R, 8]", "u32 [R]", "u32 [R]"),
+    OP("rope", "", "f32 [R, 2, 8]", "u32 [R]"),
     OUTS(2, "linear_attention", "q_heads=2, kv_heads=2", "!f32 [1, 2, 4, 3]", "f32 [R, 8]", "f32 [R, 8]", "f32 [R, 6]",
          "f32 [R, 2]", "f32 [R, 2]"),
     OUTS(2, "gated_delta_net", "gate_activation=qwen, beta_activation=sigmoid, q_heads=2, kv_heads=2",
@@ -131,6 +134,8 @@ static const struct operand_form operand_forms[] = {
     OP("concat", "axis=0", "f32 [R, C]", "f32 [2, C]"),
     OP("concat", "axis=1", "f32 [R, C]", "f32 [R, 3]"),
     OP("advance", "by=1", "$u32 []"),
+    OP("advance", "", "$u32 [3]", "$u32 [3]", "$u32 [3]"),
+    OUTS(2, "place_tokens", "tokens=R", "$u32 [3]", "$u32 [3]", "$u32 [3]"),
     OP("argmax", "", "f32 [R, C]"),
     OUTS(2, "topk", "k=1", "f32 [R, C]"),
     OP("nll", "", "f32 [R, C]", "u32 [R]"),
@@ -248,7 +253,9 @@ static inline bool operand_leaf(struct weft_str *out, enum operand_kind kind, co
     case OPERAND_INPUT: weft_str_addf(out, "input %s %s [%s]\n", name, type, shape); return true;
     case OPERAND_WEIGHT: weft_str_addf(out, "weight %s %s [%s]\n", name, type, shape); return true;
     case OPERAND_STATE: weft_str_addf(out, "state %s dense %s [%s]\n", name, type, shape); return true;
-    case OPERAND_VAR: weft_str_addf(out, "var %s %s 0 9\n", name, type); return word && !*shape;
+    case OPERAND_VAR:
+        weft_str_addf(out, "var %s %s %s%s%s 0 9\n", name, type, *shape ? "[" : "", shape, *shape ? "]" : "");
+        return word && (!*shape || (!strchr(shape, ',') && n > 0 && n <= WEFT_MAX_SEQUENCES));
     default:
         weft_str_addf(out, "const %%%s %s [%s]", name, type, shape);
         operand_const(out, dtype, n);

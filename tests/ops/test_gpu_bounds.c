@@ -54,6 +54,32 @@ static const struct taker takers[] = {
      .tolerance = 1e-5,
      .text = POSITION "input k f32 [300, 1, 4]\ninput v f32 [300, 1, 4]\ninput q f32 [T, 2, 4]\n"
                       "%y = attention %q %k %v %at\noutput %y y\n"},
+    {.op = "cache_append",
+     .drops = true,
+     .text = BESIDE "symbol T 1 3\ninput at u32 [T]\ninput slot u32 [T]\nstate s dense f32 [9, 8, 4] slots\n"
+                    "input x f32 [T, 4]\n%n = cache_append %s %x %at %slot\n"},
+    {.op = "cache_append",
+     .text = BESIDE "symbol T 1 3\ninput p u32 [T]\ninput at u32 [T]\nstate s ring f32 [2, 8, 4] slots\n"
+                    "state r dense f16 [2, 8, 4]\ninput x f32 [T, 4]\n%m = neg %x\n%n = cache_append %s %m %p %at\n"
+                    "%o = cache_append %r %x %p %at\n"},
+    {.op = "attention",
+     .tolerance = 1e-5,
+     .told = 1000,
+     .text = BESIDE "symbol T 1 3\nvar at u32 [2] 0 4294967295\nvar c u32 [2] 1 3\nvar none u32 [2] 0 0\n"
+                    "state k dense f32 [2, 8, 1, 4] slots\nstate v ring f16 [2, 8, 1, 4] slots\ninput q f32 [T, 2, 4]\n"
+                    "%y = attention %q %k %v %at %c\noutput %y y\n%n = advance %c %none\n"},
+    {.op = "attention",
+     .tolerance = 1e-5,
+     .told = 1000,
+     .text = BESIDE "symbol T 1 3\nvar p u32 [2] 0 9\nvar at u32 [2] 0 4294967295\nvar none u32 [2] 0 0\n"
+                    "state k ring f32 [2, 300, 1, 4] slots\nstate v ring f32 [2, 300, 1, 4] slots\n"
+                    "input q f32 [T, 2, 4]\n%y = attention %q %k %v %p %at {window=200}\noutput %y y\n"
+                    "%n = advance %at %none\n"},
+    {.op = "place_tokens",
+     .told = 1000,
+     .text = BESIDE "symbol T 1 3\nvar p u32 [2] 0 9\nvar at u32 [2] 0 4294967295\nvar none u32 [2] 0 0\n"
+                    "%y %s = place_tokens %p %at {tokens=T}\n%t %u = place_tokens %at %at {tokens=T}\noutput %y y\n"
+                    "output %s s\noutput %t t\noutput %u u\n%n = advance %at %none\n"},
     {.op = "gather",
      .tolerance = 1e-6,
      .text = BESIDE "symbol T 1 3\ninput at u32 [T]\ninput w f32 [5, 4]\nweight p q8_0 [5, 64]\n%y = gather %w %at\n"

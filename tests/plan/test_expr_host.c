@@ -46,8 +46,8 @@ static struct rig *made(void) {
     r.e = (struct weft_expr){.step = &r.step, .x = r.x, .rows = rows, .n = cols};
     r.step.dims.dims[0] = cols;
     r.step.loads[0] = (struct weft_xload){.operand = 0, .name = "in0", .dtype = WEFT_F32};
-    r.operands[0] = (struct weft_xmemory){(uint8_t *)r.from, CELLS, WEFT_F32, 0};
-    r.operands[1] = (struct weft_xmemory){(uint8_t *)r.to, CELLS, WEFT_F32, 0};
+    r.operands[0] = (struct weft_xmemory){(uint8_t *)r.from, CELLS, WEFT_F32, 0, 0};
+    r.operands[1] = (struct weft_xmemory){(uint8_t *)r.to, CELLS, WEFT_F32, 0, 0};
     r.host = (struct weft_xhost){.operands = r.operands, .dims = r.dims, .symbols = r.symbols, .vars = r.vars};
     for (int i = 0; i < CELLS; i++) {
         float f = (float)i + 0.5f;

@@ -154,24 +154,56 @@ weft_status weft_session_set_state(weft_session *s, uint32_t state, uint32_t bit
     return weft_history_set_word(&s->history, s->base.plan->states[state].var_slot, bits);
 }
 
+/// The word of variable `index` of a name; `one`: of a name that has but one.
+static weft_status find_word(const weft_session *s, const char *name, uint32_t index, bool one, uint32_t *state,
+                             uint32_t *word) {
+    WEFT_TRY(find_var(s, name, state));
+    const struct weft_plan_state *var = &s->base.plan->states[*state];
+    bool several = s->base.plan->graph->values[var->value].type.rank != 0;
+    *word = var->var_slot + index;
+    if (one && several)
+        return weft_fail(WEFT_ERR_INVALID,
+                         "there are %u variables '%s': weft_session_set_var_at and get_var_at take which", var->slots,
+                         name);
+    if (index < var->slots) return WEFT_OK;
+    return weft_fail(WEFT_ERR_LIMIT, "there is no variable %u of '%s', which has %u", index, name, var->slots);
+}
+
+static weft_status set_var(weft_session *s, const char *name, uint32_t index, bool one, uint32_t bits) {
+    uint32_t state, word;
+    WEFT_TRY(find_word(s, name, index, one, &state, &word));
+    WEFT_TRY(weft_var_check(s->base.plan, state, bits));
+    return weft_history_set_word(&s->history, word, bits);
+}
+
+static weft_status get_var(weft_session *s, const char *name, uint32_t index, bool one, uint32_t *bits) {
+    uint32_t state, word;
+    WEFT_TRY(find_word(s, name, index, one, &state, &word));
+    if (!bits) return weft_session_null_argument("weft_session_get_var");
+    WEFT_TRY(weft_states_check_one(&s->states, name));
+    return weft_base_read(&s->base, s->states.vars, word * 4ull, bits, 4);
+}
+
 weft_status weft_session_set_var(weft_session *s, const char *name, uint32_t bits) {
-    uint32_t state;
-    WEFT_TRY(find_var(s, name, &state));
-    return weft_session_set_state(s, state, bits);
+    return set_var(s, name, 0, true, bits);
+}
+
+weft_status weft_session_set_var_at(weft_session *s, const char *name, uint32_t index, uint32_t bits) {
+    return set_var(s, name, index, false, bits);
+}
+
+weft_status weft_session_get_var(weft_session *s, const char *name, uint32_t *bits) {
+    return get_var(s, name, 0, true, bits);
+}
+
+weft_status weft_session_get_var_at(weft_session *s, const char *name, uint32_t index, uint32_t *bits) {
+    return get_var(s, name, index, false, bits);
 }
 
 weft_status weft_session_set_active(weft_session *s, bool active) {
     if (!s) return weft_session_null_argument("weft_session_set_active");
     WEFT_TRY(weft_base_check_alive(&s->base));
     return weft_history_set_word(&s->history, WEFT_VAR_ACTIVE, active);
-}
-
-weft_status weft_session_get_var(weft_session *s, const char *name, uint32_t *bits) {
-    uint32_t state;
-    WEFT_TRY(find_var(s, name, &state));
-    if (!bits) return weft_session_null_argument("weft_session_get_var");
-    WEFT_TRY(weft_states_check_one(&s->states, name));
-    return weft_base_read(&s->base, s->states.vars, s->base.plan->states[state].var_slot * 4ull, bits, 4);
 }
 
 weft_status weft_session_get_active(weft_session *s, bool *active) {
@@ -185,9 +217,10 @@ weft_status weft_session_get_active(weft_session *s, bool *active) {
 /// The variables themselves; page tables, which stand behind them, are no one's to read.
 static weft_status check_vars(weft_session *s, uint64_t offset, uint64_t bytes) {
     WEFT_TRY(weft_base_check_alive(&s->base));
-    if (offset % 4 || bytes % 4 || offset > WEFT_VARS_BYTES || bytes > WEFT_VARS_BYTES - offset)
-        return weft_fail(WEFT_ERR_LIMIT, "the variables have %d bytes; %llu at offset %llu are no words of theirs",
-                         WEFT_VARS_BYTES, (unsigned long long)bytes, (unsigned long long)offset);
+    uint64_t all = weft_plan_vars_bytes(s->base.plan);
+    if (offset % 4 || bytes % 4 || offset > all || bytes > all - offset)
+        return weft_fail(WEFT_ERR_LIMIT, "the variables have %llu bytes; %llu at offset %llu are no words of theirs",
+                         (unsigned long long)all, (unsigned long long)bytes, (unsigned long long)offset);
     return weft_states_check(&s->states);
 }
 

@@ -7,10 +7,16 @@
 
 weft_status weft_positions_init(struct weft_positions *p) {
     p->tracks = weft_calloc(p->base->plan->n_positions + 1, sizeof *p->tracks);
-    return p->tracks ? WEFT_OK : weft_session_no_memory();
+    p->known = weft_calloc(p->base->plan->n_vars, sizeof *p->known);
+    p->settled = weft_calloc(p->base->plan->n_vars, sizeof *p->settled);
+    return p->tracks && p->known && p->settled ? WEFT_OK : weft_session_no_memory();
 }
 
-void weft_positions_free(struct weft_positions *p) { weft_free(p->tracks); }
+void weft_positions_free(struct weft_positions *p) {
+    weft_free(p->tracks);
+    weft_free(p->known);
+    weft_free(p->settled);
+}
 
 static const struct weft_value_info *variable(const struct weft_plan *plan, uint32_t state) {
     return &plan->graph->values[plan->states[state].value];
@@ -56,14 +62,10 @@ weft_status weft_var_check(const struct weft_plan *plan, uint32_t state, uint32_
 
 // ---- what the host sets --------------------------------------------------------------------------------------------
 
-static weft_status put_word(struct weft_positions *p, uint32_t word, uint32_t bits) {
-    p->known[word] = bits;
-    return weft_states_write_words(p->states, word, &bits, 1);
-}
-
 weft_status weft_positions_start(struct weft_positions *p, uint32_t state) {
-    const struct weft_plan *plan = p->base->plan;
-    return put_word(p, plan->states[state].var_slot, weft_var_start(plan, state));
+    const struct weft_plan_state *var = &p->base->plan->states[state];
+    for (uint32_t k = 0; k < var->slots; k++) p->known[var->var_slot + k] = weft_var_start(p->base->plan, state);
+    return weft_states_write_words(p->states, var->var_slot, &p->known[var->var_slot], var->slots);
 }
 
 static void start_track(struct weft_positions *p, uint32_t position) {
@@ -83,13 +85,14 @@ weft_status weft_positions_start_all(struct weft_positions *p) {
 
 weft_status weft_positions_reset(struct weft_positions *p) {
     const struct weft_plan *plan = p->base->plan;
-    memset(p->known, 0, sizeof p->known);
+    memset(p->known, 0, plan->n_vars * sizeof *p->known);
     for (uint32_t i = 0; i < plan->n_positions; i++) start_track(p, i);
     for (uint32_t i = 0; i < plan->n_states; i++)
-        if (plan->states[i].kind == WEFT_STATE_VAR) p->known[plan->states[i].var_slot] = weft_var_start(plan, i);
+        for (uint32_t k = 0; plan->states[i].kind == WEFT_STATE_VAR && k < plan->states[i].slots; k++)
+            p->known[plan->states[i].var_slot + k] = weft_var_start(plan, i);
     p->known[WEFT_VAR_ACTIVE] = 1;
     p->inexact = p->idle = false;
-    return weft_states_write_words(p->states, 0, p->known, WEFT_VARS_BYTES / 4);
+    return weft_states_write_words(p->states, 0, p->known, plan->n_vars);
 }
 
 weft_status weft_positions_write(struct weft_positions *p, uint32_t word, uint32_t bits) {
@@ -98,7 +101,7 @@ weft_status weft_positions_write(struct weft_positions *p, uint32_t word, uint32
     if (word == WEFT_VAR_ACTIVE) p->idle = bits == 0;
     p->known[word] = bits;
     for (uint32_t i = 0; i < plan->n_positions; i++) {
-        if (plan->states[plan->positions[i].state].var_slot != word) continue;
+        if (plan->positions[i].word != word) continue;
         raise_top(&p->tracks[i]); // where it was, as far as is known
         p->tracks[i].at = bits;
         raise_top(&p->tracks[i]);
@@ -108,19 +111,25 @@ weft_status weft_positions_write(struct weft_positions *p, uint32_t word, uint32
 
 void weft_positions_copy(const struct weft_positions *from, struct weft_positions *to) {
     memcpy(to->tracks, from->tracks, from->base->plan->n_positions * sizeof *to->tracks);
-    memcpy(to->known, from->known, sizeof to->known);
+    memcpy(to->known, from->known, from->base->plan->n_vars * sizeof *to->known);
     to->inexact = from->inexact;
     to->idle = from->idle;
 }
 
 void weft_positions_put(struct weft_positions *p, const struct weft_track *tracks, const uint32_t *words, bool idle) {
     memcpy(p->tracks, tracks, p->base->plan->n_positions * sizeof *p->tracks);
-    if (words) memcpy(p->known, words, sizeof p->known);
+    if (words) memcpy(p->known, words, p->base->plan->n_vars * sizeof *p->known);
     p->inexact = false;
     if (words) p->idle = idle;
 }
 
 // ---- what runs do --------------------------------------------------------------------------------------------------
+
+/// How far a run moves a position on, at these sizes and with what the host has written.
+static int64_t moves_by(const struct weft_positions *p, weft_dim by, uint32_t by_word, const int64_t *symbols) {
+    int64_t n = weft_dim_eval(p->base->plan->graph->dims, by, symbols);
+    return by_word == WEFT_NO_WORD ? n : n + p->known[by_word];
+}
 
 void weft_positions_ran(struct weft_positions *p, uint32_t runs, const int64_t *symbols) {
     const struct weft_plan *plan = p->base->plan;
@@ -128,7 +137,7 @@ void weft_positions_ran(struct weft_positions *p, uint32_t runs, const int64_t *
     if ((plan->may_stop || untracked(plan)) && weft_base_computes(p->base)) p->inexact = true;
     for (uint32_t i = 0; i < plan->n_positions; i++) {
         const struct weft_value_info *info = variable(plan, plan->positions[i].state);
-        int64_t by = weft_dim_eval(plan->graph->dims, plan->positions[i].by, symbols);
+        int64_t by = moves_by(p, plan->positions[i].by, plan->positions[i].by_word, symbols);
         int64_t at = (int64_t)p->tracks[i].at + word(by) * runs; // below 2^63: runs are few
         p->tracks[i].at = (uint64_t)within(at, info->var_lo, info->var_hi);
         if (!p->inexact) raise_top(&p->tracks[i]);
@@ -137,14 +146,15 @@ void weft_positions_ran(struct weft_positions *p, uint32_t runs, const int64_t *
 
 weft_status weft_positions_settle(struct weft_positions *p) {
     const struct weft_plan *plan = p->base->plan;
-    uint32_t words[WEFT_VARS_BYTES / 4];
     if (!p->inexact || !weft_base_computes(p->base)) return WEFT_OK;
-    WEFT_TRY(weft_base_read(p->base, p->states->vars, 0, words, sizeof words));
+    // Into a place of its own: a read that fails leaves what is known alone.
+    uint32_t *words = p->settled;
+    WEFT_TRY(weft_base_read(p->base, p->states->vars, 0, words, plan->n_vars * sizeof *words));
     for (uint32_t i = 0; i < plan->n_positions; i++) {
-        p->tracks[i].at = words[plan->states[plan->positions[i].state].var_slot];
+        p->tracks[i].at = words[plan->positions[i].word];
         raise_top(&p->tracks[i]);
     }
-    memcpy(p->known, words, sizeof words);
+    memcpy(p->known, words, plan->n_vars * sizeof *words);
     p->idle = words[WEFT_VAR_ACTIVE] == 0;
     p->inexact = false;
     return WEFT_OK;
@@ -163,9 +173,15 @@ static bool keeps_to(const struct weft_positions *p, const struct weft_plan_limi
                      const int64_t *symbols, struct way *way) {
     const struct weft_plan *plan = p->base->plan;
     const struct weft_dims *dims = plan->graph->dims;
-    int64_t span = word(weft_dim_eval(dims, x->span, symbols));
-    int64_t more = word(weft_dim_eval(dims, x->by, symbols)) * (runs - 1);
-    way->from = p->known[plan->states[x->variable].var_slot];
+    if (x->kind == WEFT_LIMIT_SUM) {
+        *way = (struct way){.below = false};
+        for (uint32_t k = 0; k < plan->states[x->variable].slots; k++) way->to += p->known[x->word + k];
+        return way->to <= weft_dim_eval(dims, x->most, symbols);
+    }
+    if (x->by_word != WEFT_NO_WORD && p->known[x->by_word] == 0) return true; // a slot that has no tokens
+    int64_t span = word(moves_by(p, x->span, x->by_word, symbols));
+    int64_t more = word(moves_by(p, x->by, x->by_word, symbols)) * (runs - 1);
+    way->from = p->known[x->word];
     if (x->position != WEFT_NO_POSITION) way->from = p->tracks[x->position].at;
     way->below = x->kind == WEFT_LIMIT_BOUND && (int64_t)way->from + span + (more < 0 ? more : 0) < x->least;
     way->to = (int64_t)way->from + span + ((more < 0) == way->below ? more : 0);
@@ -190,6 +206,7 @@ static weft_status refuse(const struct weft_positions *p, const struct weft_plan
         [WEFT_LIMIT_READ] = {"read rows up to %" PRId64 " of '%s'", "capacity", " rows"},
         [WEFT_LIMIT_REACH] = {"take positions up to %" PRId64 " in '%s'", "reach", ""},
         [WEFT_LIMIT_BOUND] = {"reach %" PRId64 " with '%s'", "bound", ""},
+        [WEFT_LIMIT_SUM] = {"bring %" PRId64 " tokens to '%s'", "number of tokens", ""},
     };
     const struct weft_plan *plan = p->base->plan;
     int64_t most = way->below ? x->least : weft_dim_eval(plan->graph->dims, x->most, symbols);

@@ -16,10 +16,11 @@ struct weft_track {
 struct weft_positions {
     struct weft_base *base;
     struct weft_states *states;
-    struct weft_track *tracks;           ///< by number in plan->positions
-    uint32_t known[WEFT_VARS_BYTES / 4]; ///< variables that no operator writes, by word: what they hold
-    bool inexact;                        ///< the device may have stopped a run: tracks[].at are upper bounds
-    bool idle;                           ///< the activity is 0: runs move nothing on
+    struct weft_track *tracks; ///< by number in plan->positions
+    uint32_t *known;           ///< variables that no operator writes, by word: what they hold
+    uint32_t *settled;         ///< room for them, to be read back
+    bool inexact;              ///< the device may have stopped a run: tracks[].at are upper bounds
+    bool idle;                 ///< the activity is 0: runs move nothing on
 };
 
 weft_status weft_positions_init(struct weft_positions *p);

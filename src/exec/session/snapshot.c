@@ -11,6 +11,7 @@ struct part {
     enum weft_state_kind kind;
     weft_dtype dtype;
     uint32_t position, var_slot; ///< whose rows these are; which variable this is
+    uint32_t slots;
     uint64_t rows, row_bytes, bytes;
     weft_buf buf;  ///< device form
     uint8_t *data; ///< host form
@@ -24,9 +25,9 @@ struct weft_snapshot {
     uint32_t n_parts, n_tracks;
     struct weft_track *tracks;
     weft_buf vars;
-    uint32_t words[WEFT_VARS_BYTES / 4]; ///< variables: all, or in device form those that no operator writes
-    struct weft_page_table *pages;       ///< device form: shared with the session that it was taken from
-    struct weft_history *followers;      ///< host form: sessions whose newest snapshot this is
+    uint32_t n_words, *words;       ///< variables: all, or in device form those that no operator writes
+    struct weft_page_table *pages;  ///< device form: shared with the session that it was taken from
+    struct weft_history *followers; ///< host form: sessions whose newest snapshot this is
 };
 
 // A host snapshot belongs to the caller, so sessions only follow it, until it is destroyed or another one is newer.
@@ -72,17 +73,20 @@ static weft_status describe(const struct weft_history *h, struct weft_snapshot *
     const struct weft_plan *plan = h->base->plan;
     x->parts = weft_calloc(plan->n_states + 1, sizeof *x->parts);
     x->tracks = weft_calloc(plan->n_positions + 1, sizeof *x->tracks);
-    if (!x->parts || !x->tracks) return no_memory();
+    x->words = weft_calloc(plan->n_vars, sizeof *x->words);
+    if (!x->parts || !x->tracks || !x->words) return no_memory();
+    x->n_words = plan->n_vars;
     x->n_parts = plan->n_states;
     x->n_tracks = plan->n_positions;
     memcpy(x->tracks, h->positions->tracks, plan->n_positions * sizeof *x->tracks);
-    memcpy(x->words, h->positions->known, sizeof x->words);
+    memcpy(x->words, h->positions->known, x->n_words * sizeof *x->words);
     for (uint32_t i = 0; i < plan->n_states; i++) {
         const struct weft_plan_state *from = &plan->states[i];
         x->parts[i] = (struct part){.name = weft_strdup(from->name),
                                     .kind = from->kind,
                                     .dtype = plan->graph->values[from->value].type.dtype,
                                     .rows = from->rows,
+                                    .slots = from->slots,
                                     .position = from->position,
                                     .var_slot = from->var_slot,
                                     .row_bytes = from->row_bytes,
@@ -106,7 +110,7 @@ static weft_status take_host(struct weft_history *h, struct weft_snapshot *x) {
                      : weft_base_read(h->base, h->states->bufs[i], 0, part->data, part->bytes));
     }
     if (!weft_base_computes(h->base)) return WEFT_OK; // then they are what the host knows
-    return weft_base_read(h->base, h->states->vars, 0, x->words, sizeof x->words);
+    return weft_base_read(h->base, h->states->vars, 0, x->words, x->n_words * sizeof *x->words);
 }
 
 static weft_status take_device(struct weft_history *h, struct weft_snapshot *x) {
@@ -121,10 +125,11 @@ static weft_status take_device(struct weft_history *h, struct weft_snapshot *x) 
         copies[n++] = (struct weft_gpu_copy){.src = h->states->bufs[i], .dst = part->buf, .size = part->bytes};
     }
     if (status == WEFT_OK)
-        status = weft_buf_make(h->base->gpu, WEFT_BUF_FOR_SNAPSHOTS, WEFT_VARS_BYTES, WEFT_BUF_STORAGE, "snapshot",
-                               &x->vars);
+        status = weft_buf_make(h->base->gpu, WEFT_BUF_FOR_SNAPSHOTS, weft_vars_bytes(x->n_words), WEFT_BUF_STORAGE,
+                               "snapshot", &x->vars);
     if (status == WEFT_OK)
-        copies[n++] = (struct weft_gpu_copy){.src = h->states->vars, .dst = x->vars, .size = WEFT_VARS_BYTES};
+        copies[n++] =
+            (struct weft_gpu_copy){.src = h->states->vars, .dst = x->vars, .size = weft_vars_bytes(x->n_words)};
     struct weft_gpu_submit submit = {.before = copies, .n_before = n};
     if (status == WEFT_OK) status = weft_pages_keep(h->pages, &x->pages);
     if (status == WEFT_OK) status = weft_base_submit(h->base, &submit, true);
@@ -151,7 +156,7 @@ weft_status weft_snapshot_take(struct weft_history *h, bool host, struct weft_sn
 uint64_t weft_snapshot_position(const weft_snapshot *x) { return x && x->n_tracks ? x->tracks[0].at : 0; }
 
 uint64_t weft_snapshot_bytes(const weft_snapshot *x) {
-    uint64_t bytes = x ? WEFT_VARS_BYTES : 0;
+    uint64_t bytes = x ? weft_vars_bytes(x->n_words) : 0;
     for (uint32_t i = 0; x && i < x->n_parts; i++) bytes += x->parts[i].bytes;
     return bytes;
 }
@@ -170,6 +175,7 @@ void weft_snapshot_destroy(weft_snapshot **snapshot) {
     weft_pages_drop_kept(x->program, &x->pages);
     weft_free(x->parts);
     weft_free(x->tracks);
+    weft_free(x->words);
     weft_free(x);
 }
 
@@ -180,14 +186,14 @@ weft_status weft_snapshot_suits(const struct weft_history *h, const struct weft_
                          "the snapshot lies on the device with another program; take one on the host instead");
     if (!x->host && !weft_buf_alive(h->base->gpu, x->vars))
         return weft_fail(WEFT_ERR_STALE, "the snapshot lay on the device that was lost; only host snapshots survive");
-    if (x->n_parts != plan->n_states || x->n_tracks != plan->n_positions)
+    if (x->n_parts != plan->n_states || x->n_tracks != plan->n_positions || x->n_words != plan->n_vars)
         return weft_fail(WEFT_ERR_INVALID, "the snapshot holds %u states, the program has %u", x->n_parts,
                          plan->n_states);
     for (uint32_t i = 0; i < plan->n_states; i++) {
         const struct weft_plan_state *a = &plan->states[i];
         const struct part *b = &x->parts[i];
-        if (strcmp(a->name, b->name) != 0 || a->kind != b->kind || a->rows != b->rows || a->row_bytes != b->row_bytes ||
-            plan->graph->values[a->value].type.dtype != b->dtype)
+        if (strcmp(a->name, b->name) != 0 || a->kind != b->kind || a->rows != b->rows || a->slots != b->slots ||
+            a->row_bytes != b->row_bytes || plan->graph->values[a->value].type.dtype != b->dtype)
             return weft_fail(WEFT_ERR_INVALID,
                              "the snapshot's state '%s' of %llu rows of %llu bytes is not the program's '%s' of %llu "
                              "rows of %llu bytes",
@@ -196,7 +202,8 @@ weft_status weft_snapshot_suits(const struct weft_history *h, const struct weft_
         if (a->position != b->position || a->var_slot != b->var_slot)
             return weft_fail(WEFT_ERR_INVALID, "the snapshot's state '%s' goes by another variable than the program's",
                              a->name);
-        if (a->kind == WEFT_STATE_VAR && x->host) WEFT_TRY(weft_var_check(plan, i, x->words[a->var_slot]));
+        for (uint32_t k = 0; a->kind == WEFT_STATE_VAR && x->host && k < a->slots; k++)
+            WEFT_TRY(weft_var_check(plan, i, x->words[a->var_slot + k]));
     }
     return WEFT_OK;
 }
@@ -224,13 +231,14 @@ static weft_status put_host(struct weft_history *h, const struct weft_snapshot *
         if (!wanted(plan, i, all)) continue;
         uint32_t word = plan->states[i].var_slot;
         if (plan->states[i].kind == WEFT_STATE_VAR)
-            WEFT_TRY(weft_buf_write(h->base->gpu, h->states->vars, word * 4ull, &x->words[word], 4));
+            WEFT_TRY(weft_buf_write(h->base->gpu, h->states->vars, word * 4ull, &x->words[word],
+                                    plan->states[i].slots * 4ull));
         else if (x->parts[i].bytes && x->parts[i].kind == WEFT_STATE_PAGED)
             WEFT_TRY(weft_pages_write(h->pages, &plan->states[i], 0, x->parts[i].data, x->parts[i].bytes));
         else if (x->parts[i].bytes)
             WEFT_TRY(weft_buf_write(h->base->gpu, h->states->bufs[i], 0, x->parts[i].data, x->parts[i].bytes));
     }
-    return all ? weft_buf_write(h->base->gpu, h->states->vars, 0, x->words, WEFT_VARS_BYTES) : WEFT_OK;
+    return all ? weft_buf_write(h->base->gpu, h->states->vars, 0, x->words, x->n_words * sizeof *x->words) : WEFT_OK;
 }
 
 static weft_status put_device(struct weft_history *h, const struct weft_snapshot *x, bool all) {
@@ -242,7 +250,7 @@ static weft_status put_device(struct weft_history *h, const struct weft_snapshot
         uint64_t at = plan->states[i].var_slot * 4ull;
         if (!wanted(plan, i, all)) continue;
         if (plan->states[i].kind == WEFT_STATE_VAR)
-            copies[n++] = (struct weft_gpu_copy){x->vars, at, h->states->vars, at, 4};
+            copies[n++] = (struct weft_gpu_copy){x->vars, at, h->states->vars, at, plan->states[i].slots * 4ull};
         else if (x->parts[i].bytes)
             copies[n++] = (struct weft_gpu_copy){x->parts[i].buf, 0, h->states->bufs[i], 0, x->parts[i].bytes};
     }

@@ -1,0 +1,80 @@
+/// Several sequences in one run: tokens by slot, caches and positions by slot.
+#ifndef WEFT_TEST_OPS_CASES_SEQUENCES_H
+#define WEFT_TEST_OPS_CASES_SEQUENCES_H
+
+#define BY_SLOT(S) "var pos u32 [" S "] 0 5000\nvar count u32 [" S "] 0 100\n"
+
+static const struct op_case sequence_cases[] = {
+    {.name = "place_tokens",
+     .runs =
+         "T=5 pos=5,0,9 count=2,0,3 on=1,1,1 | T=5 pos=5,0,9 count=2,0,3 on=1,1,0 | T=8 pos=0,1,2 count=3,1,2 on=0,1,1 "
+         "| T=0 count=0 | T=1 pos=7,8,5000 count=0,0,1 on=1,0,1 | T=3 count=0",
+     .data = "on = 1; n = 0",
+     .graph = "symbol T 0 8\n" BY_SLOT(
+         "3") "var on u32 [3] 0 1\nvar at u32 [1] 0 4294967295\nvar n u32 [1] 0 8\n"
+              "%p %s = place_tokens %pos %count {tokens=T}\n%q %r = place_tokens %pos %count %on {tokens=T}\n"
+              "%t %u = place_tokens %at %n {tokens=T}\n"
+              "output %p p\noutput %s s\noutput %q q\noutput %r r\noutput %t t\noutput %u u\n"},
+    {.name = "place_tokens of one slot and one token",
+     .runs = "at=3 n=1 | at=4294967295 n=1 | at=2147483647 n=0",
+     .graph = "var at u32 [1] 0 4294967295\nvar n u32 [1] 0 8\n%t %u = place_tokens %at %n {tokens=1}\n"
+              "output %t t\noutput %u u\n"},
+    {.name = "variables by slot as operands",
+     .runs = "pos=3,0,5 count=1,2,0",
+     .graph = BY_SLOT("3") "input t f32 [7, 3]\n%g = gather %t %pos\n%a = add %pos %count\n%m = max %a %count\n"
+                           "%r = reshape %pos {shape=[3, 1]}\n%c = concat %pos %m {axis=0}\n"
+                           "output %g g\noutput %m m\noutput %r r\noutput %c c\n"},
+    {.name = "advance by slot",
+     .runs = "T=0 pos=3,4998,0 count=1,2,0 on=1,1,1 | T=3 pos=3,4999,0 count=4,0,100 on=1,0,1",
+     .data = "other = 5 2 6",
+     .graph = "symbol T 0 3\n" BY_SLOT("3") "var on u32 [3] 0 1\nvar other u32 [3] 2 107\n"
+                                            "%a = advance %pos %count %on\n%b = advance %other %count {by=T-2}\n"},
+    // as one sequence does, each in its slot
+    {.name = "rope, append, attend, advance by slot",
+     .runs = "T=5 pos=3,0,17 count=2,0,3 P=20 | T=9 pos=0,0,0 count=4,4,1 P=32 | T=9 pos=23,22,2 count=1,1,1 P=32 | "
+             "T=0 count=0 P=1 | T=1 pos=9,9,9 count=0,1,0 P=10 | T=3 pos=23,0,7 count=1,1,1 P=24 | "
+             "T=9 pos=5,15,0 count=0,9,0 P=24",
+     .split = "T",
+     .levels = true,
+     .abs = 1e-3,
+     .graph = "symbol T 0 9\nsymbol P 1 32\n" BY_SLOT(
+         "3") "input x f32 [T, 2, 6]\ninput q f16 [T, 4, 6]\nstate k dense f16 [3, 24, 2, 6] slots\n"
+              "state v dense f32 [3, 24, 2, 6] slots\n%at %slot = place_tokens %pos %count {tokens=T}\n"
+              "%0 = rope %x %at {base=100}\n%1 = cache_append %k %0 %at %slot\n%n = neg %x\n"
+              "%2 = cache_append %v %n %at %slot\n%3 = attention %q %1 %2 %pos %count {reach=P}\n%4 = neg %3\n"
+              "%5 = advance %pos %count\noutput %4 y\n"},
+    {.name = "rings by slot",
+     .runs = "T=5 pos=3,0,17,40 count=2,0,2,1 | T=9 pos=10,11,12,13 count=4,0,4,1 | T=4 pos=100,99,0,1 count=1,1,1,1 | "
+             "T=9 pos=7,15,0,0 count=0,9,0,0 | T=2 pos=0,0,0,4000 count=0,0,0,2",
+     .split = "T",
+     .levels = true,
+     .abs = 1e-3,
+     .graph = "symbol T 0 9\n" BY_SLOT(
+         "4") "input x f32 [T, 1, 8]\ninput q f32 [T, 3, 8]\n"
+              "state k ring f32 [4, 21, 1, 8] slots\nstate v ring f16 [4, 21, 1, 8] slots\n"
+              "%at %slot = place_tokens %pos %count {tokens=T}\n%0 = rope %x %at {pairing=normal, n_rot=4}\n"
+              "%1 = cache_append %k %0 %at %slot\n%n = neg %x\n%2 = cache_append %v %n %at %slot\n"
+              "%3 = attention %q %1 %2 %pos %count {window=7}\n%4 = attention %q %1 %2 %pos %count {softcap=3}\n"
+              "%5 = advance %pos %count\noutput %3 y\noutput %4 z\n"},
+    {.name = "attention by slot, pieces",
+     .runs =
+         "T=2 pos=0,299 count=1,1 | T=2 pos=150,7 count=1,1 | T=17 pos=280,200 count=3,13 | T=17 pos=0,0 count=17,0",
+     .split = "T",
+     .data = "q = -4..4",
+     .rel = 1e-4,
+     .abs = 1e-4,
+     .graph = "symbol T 0 17\n" BY_SLOT(
+         "2") "input q f32 [T, 4, 64]\nstate k dense f16 [2, 300, 2, 64] slots\n"
+              "state v dense f32 [2, 300, 2, 64] slots\n%0 = attention %q %k %v %pos %count\noutput %0 y\n"},
+    {.name = "sequences as functions",
+     .runs = "T=1 pos=3,0 count=0,1 | T=0 count=0 | T=4 pos=1,11 count=3,1 | T=4 pos=6,3 count=1,1",
+     .levels = true,
+     .abs = 1e-3,
+     .graph = "symbol T 0 4\n" BY_SLOT(
+         "2") "input x f32 [T, 1, 6]\ninput q f32 [T, 2, 6]\n"
+              "input k f32 [2, 12, 1, 6]\ninput v f16 [2, 12, 1, 6]\n%at %slot = place_tokens %pos %count {tokens=T}\n"
+              "%1 = cache_append %k %x %at %slot\n%2 = cache_append %v %x %at %slot\n"
+              "%3 = attention %q %1 %2 %pos %count\noutput %1 k2\noutput %2 v2\noutput %3 y\n"},
+};
+#undef BY_SLOT
+#endif
