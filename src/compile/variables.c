@@ -21,11 +21,13 @@ weft_dim weft_plan_ahead(struct weft_plan *p, weft_value var) {
     return ahead;
 }
 
-/// Rows that operand v of a node has room for, by position.
-static weft_dim rows_of(struct weft_plan *p, weft_value v) {
+/// Rows that operand v of a node has room for, by position; `by_slot`: of each sequence, also where a dense state does
+/// not say that it is kept by slot.
+static weft_dim rows_of(struct weft_plan *p, weft_value v, bool by_slot) {
     const struct weft_value_info *info = &p->graph->values[v];
     bool ends = info->state != UINT32_MAX && p->states[info->state].kind != WEFT_STATE_RING;
-    int64_t rows = ends ? (int64_t)p->states[info->state].rows : (int64_t)WEFT_MOST_POSITION + 1;
+    int64_t lo, rows = ends ? (int64_t)p->states[info->state].rows : (int64_t)WEFT_MOST_POSITION + 1;
+    if (ends && by_slot && !info->by_slot) weft_dim_bounds(p->graph->dims, info->type.dims[1], &lo, &rows);
     return weft_dim_const(p->graph->dims, rows);
 }
 
@@ -67,10 +69,21 @@ static bool is_known(const struct weft_plan *p, uint32_t variable, uint32_t *pos
 }
 
 /// The word of a count of tokens by slot, which only the host writes; WEFT_NO_WORD otherwise.
-static uint32_t count_word(const struct weft_plan *p, const struct weft_node *n, uint32_t operand, uint32_t slot) {
-    uint32_t state = p->graph->values[n->in[operand]].state;
+static uint32_t count_word(const struct weft_plan *p, weft_value count, uint32_t slot) {
+    uint32_t state = p->graph->values[count].state;
     if (state == UINT32_MAX || p->states[state].kind != WEFT_STATE_VAR || p->states[state].written) return WEFT_NO_WORD;
     return slot < p->states[state].slots ? p->states[state].var_slot + slot : WEFT_NO_WORD;
+}
+
+/// The variable that a limit is about and, by slot, what counts its tokens. Of positions by token both are those that
+/// they were counted from.
+static weft_value variable_of(const struct weft_plan *p, const struct weft_node *n, const struct weft_op_limit *from,
+                              weft_value *count) {
+    const struct weft_graph *g = p->graph;
+    weft_value at = n->in[from->at], var = weft_graph_counted_from(g, at);
+    *count = from->count ? n->in[from->count - 1u] : WEFT_NO_VALUE;
+    if (var != at) *count = g->nodes[g->values[at].node].in[1];
+    return var;
 }
 
 /// The limit for one slot, or for a variable that is one word. Of a variable by slot that has moved on already in this
@@ -78,7 +91,7 @@ static uint32_t count_word(const struct weft_plan *p, const struct weft_node *n,
 static weft_status add(struct weft_plan *p, const struct weft_node *n, const struct weft_op_limit *from,
                        uint32_t slot) {
     struct weft_dims *dims = p->graph->dims;
-    weft_value var = n->in[from->at];
+    weft_value count, var = variable_of(p, n, from, &count);
     struct weft_plan_limit x = {
         .kind = from->kind, .variable = p->graph->values[var].state, .most = from->most, .by_word = WEFT_NO_WORD};
     if (x.variable == UINT32_MAX || p->states[x.variable].kind != WEFT_STATE_VAR) return WEFT_OK;
@@ -89,7 +102,7 @@ static weft_status add(struct weft_plan *p, const struct weft_node *n, const str
     bool moved = p->graph->values[var].kind == WEFT_VALUE_NODE;
     if (x.position != WEFT_NO_POSITION) x.position += slot;
     x.word = p->states[x.variable].var_slot + slot;
-    if (from->count) x.by_word = count_word(p, n, from->count - 1u, slot);
+    if (from->count) x.by_word = count_word(p, count, slot);
     if (from->count && (x.by_word == WEFT_NO_WORD || moved)) return WEFT_OK;
     x.by = x.position == WEFT_NO_POSITION ? weft_dim_const(dims, 0) : p->positions[x.position].by;
     x.span = weft_dim_add(dims, from->span, weft_plan_ahead(p, var));
@@ -98,7 +111,7 @@ static weft_status add(struct weft_plan *p, const struct weft_node *n, const str
     if (x.kind == WEFT_LIMIT_BOUND) x.most = weft_dim_const(dims, info->var_hi);
     if (x.kind == WEFT_LIMIT_BOUND) x.name = info->name;
     if (x.kind == WEFT_LIMIT_WRITE || x.kind == WEFT_LIMIT_READ) {
-        x.most = rows_of(p, n->in[from->of]);
+        x.most = rows_of(p, n->in[from->of], from->count != 0);
         x.name = name_of(p, n, n->in[from->of]);
     }
     if (x.by == WEFT_DIM_BAD || x.span == WEFT_DIM_BAD || x.most == WEFT_DIM_BAD) return no_memory();
@@ -108,7 +121,8 @@ static weft_status add(struct weft_plan *p, const struct weft_node *n, const str
 }
 
 static weft_status add_all(struct weft_plan *p, const struct weft_node *n, const struct weft_op_limit *from) {
-    uint32_t state = p->graph->values[n->in[from->at]].state;
+    weft_value count;
+    uint32_t state = p->graph->values[variable_of(p, n, from, &count)].state;
     uint32_t slots = from->count && state != UINT32_MAX ? p->states[state].slots : 1;
     for (uint32_t slot = 0; slot < slots; slot++) WEFT_TRY(add(p, n, from, slot));
     return WEFT_OK;

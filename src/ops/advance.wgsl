@@ -1,6 +1,6 @@
-//%% Adds p.by to a variable, which stays within LO .. HI. SLOTS = 0: the word VAR, by one thread. Else a thread for each
-//%% of SLOTS words from VAR on, which the word of its slot from COUNT on is added to as well; ACTIVE >= 0: a slot whose
-//%% word from ACTIVE on is 0 stays where it is.
+//%% Adds p.by to a variable, which stays within LO .. HI. SLOTS = 0: the word VAR, by one thread. Else a thread for
+//%% each of SLOTS words from VAR on, which the word of its slot from COUNT on is added to as well; ACTIVE >= 0: a slot
+//%% whose word from ACTIVE on is 0 stays where it is.
 fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
 //% if SLOTS
     if (lid >= ${SLOTS}u || !is_active()) { return; }

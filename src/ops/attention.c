@@ -104,9 +104,14 @@ static uint32_t attention_limits(const struct weft_graph *g, const struct weft_n
     weft_dim tokens = by_slot ? weft_dim_const(g->dims, 0) : g->values[n->in[Q]].type.dims[0];
     out[0] = (struct weft_op_limit){.kind = WEFT_LIMIT_READ, .at = POS, .of = K, .span = tokens};
     out[1] = (struct weft_op_limit){.kind = WEFT_LIMIT_READ, .at = POS, .of = V, .span = tokens};
-    out[2] = (struct weft_op_limit){.kind = WEFT_LIMIT_REACH, .at = POS, .span = tokens, .most = n->attrs[REACH].d};
-    for (int i = 0; i < 3; i++) out[i].count = by_slot ? COUNT + 1 : 0;
-    return has_reach(n->attrs) ? 3 : 2;
+    uint32_t count = 2;
+    if (has_reach(n->attrs))
+        out[count++] =
+            (struct weft_op_limit){.kind = WEFT_LIMIT_REACH, .at = POS, .span = tokens, .most = n->attrs[REACH].d};
+    for (uint32_t i = 0; i < count; i++) out[i].count = by_slot ? COUNT + 1 : 0;
+    weft_dim rows = g->values[n->in[Q]].type.dims[0];
+    if (by_slot) out[count++] = (struct weft_op_limit){.kind = WEFT_LIMIT_SUM, .at = COUNT, .most = rows};
+    return count;
 }
 
 static double attention_scale(const struct weft_attr *attrs, int64_t d) {

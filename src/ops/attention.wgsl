@@ -17,7 +17,8 @@
 //%% a larger one counts as). KT = WG / DL * KPT = 4 * RL * JPT, QT = RV * RG, WG >= CL * RG, WG >= QT * RL.
 //%%
 //%% SLOTS > 0: the rows are those of so many sequences, whose numbers of tokens stand in the words from COUNT on and
-//%% whose positions in those from POS on (BY_SLOT: 1 if k is a state by slot, 2 if v is, 3 both). Each sequence begins a tile, and so do the tokens behind the last one's, whose rows are 0.
+//%% whose positions in those from POS on (BY_SLOT: 1 if k is a state by slot, 2 if v is, 3 both). Each sequence begins
+//%% a tile, and so do the tokens behind the last one's, whose rows are 0.
 //%%
 //%% Infinite scores and NaN are told by their bits, since neither comparisons nor maxima nor exp can be trusted with
 //%% them. A row becomes NaN by its sum. Values of keys that a row does not see are not multiplied with a weight of 0,

@@ -96,8 +96,12 @@ static weft_status cache_append_eval(const struct weft_eval *e) {
 
 static uint32_t cache_append_limits(const struct weft_graph *g, const struct weft_node *n, struct weft_op_limit *out) {
     weft_dim rows = g->values[n->in[1]].type.dims[0];
-    *out = (struct weft_op_limit){.kind = WEFT_LIMIT_WRITE, .at = 2, .of = 0, .span = rows};
-    return n->n_in == SLOT; // of several sequences the operators that take their positions know
+    *out = (struct weft_op_limit){.kind = WEFT_LIMIT_WRITE, .at = POS, .of = STATE, .span = rows};
+    if (n->n_in > SLOT) { // counted where the positions are
+        out->span = weft_dim_const(g->dims, 0);
+        out->count = POS + 1;
+    }
+    return 1;
 }
 
 static void cache_append_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {

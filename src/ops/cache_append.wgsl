@@ -1,8 +1,9 @@
 //%% A thread moves UNIT elements of x to the row that the state gives to their position. SLOTS > 0: there are so many
 //%% sequences, and position and slot are those of each token; a slot beyond them is nobody's. BY_SLOT: the state is
-//%% declared so, else row is slot * p.capacity + position. ITEMS units make a row; p.count are moved. POS is the word of the position of row 0, MOST_POS what a larger one counts as. Rows are
-//%% distinct: a run has no more of them than the state. FUNCTIONAL: s is no state but a value of p.capacity rows. ENDS:
-//%% there is no row behind row p.capacity - 1, and what would go there is dropped.
+//%% declared so, else row is slot * p.capacity + position. ITEMS units make a row; p.count are moved. POS is the word
+//%% of the position of row 0, MOST_POS what a larger one counts as. Rows are distinct: a run has no more of them than
+//%% the state. FUNCTIONAL: s is no state but a value of p.capacity rows. ENDS: there is no row behind row p.capacity -
+//%% 1, and what would go there is dropped.
 fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let i = group_index(wid, nwg) * ${WG}u + lid;
     if (i >= p.count) { return; }

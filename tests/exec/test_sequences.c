@@ -1,0 +1,174 @@
+/// Several sequences in one session, as the host follows them: variables by slot, positions that move on by counts, and
+/// what is refused for each slot by itself. On the null device, which moves variables by the host's count alone.
+#include "api_graph.h"
+#include "exec/session.h"
+
+static weft_device *device;
+
+#define POSITIONS                                                                                                      \
+    "symbol T 1 8\nvar pos u32 [3] 0 1000\nvar count u32 [3] 0 8\n"                                                    \
+    "%at %slot = place_tokens %pos %count {tokens=T}\n"
+
+static weft_session *session_of(const char *text) {
+    weft_graph *g;
+    weft_program *p;
+    weft_session *s;
+    api_must(weft_graph_parse_text(text, strlen(text), &g));
+    api_must(weft_program_compile(device, &g, NULL, &p));
+    api_must(weft_session_create(p, NULL, &s));
+    return s;
+}
+
+static void close_session(weft_session **s) {
+    weft_program *p = weft_session_program(*s);
+    weft_session_destroy(s);
+    weft_program_destroy(&p);
+}
+
+static void counts(weft_session *s, uint32_t a, uint32_t b, uint32_t c) {
+    api_must(weft_session_set_sizes(s, &(struct weft_size){"T", a + b + c ? a + b + c : 1}, 1));
+    api_must(weft_session_set_var_at(s, "count", 0, a));
+    api_must(weft_session_set_var_at(s, "count", 1, b));
+    api_must(weft_session_set_var_at(s, "count", 2, c));
+}
+
+static void rows_of_each_slot(void **state) {
+    (void)state;
+    weft_session *s = session_of(POSITIONS "input x f32 [T, 4]\nstate rows dense f32 [3, 10, 4] slots\n"
+                                           "%n = cache_append %rows %x %at %slot\n%p = advance %pos %count\n");
+    counts(s, 4, 0, 1);
+    api_must(weft_session_run(s, 1, NULL));
+    api_must(weft_session_run(s, 1, NULL));
+    api_fails(weft_session_run(s, 1, NULL), WEFT_ERR_LIMIT,
+              "would write rows up to 12 of 'rows', whose capacity is 10");
+    counts(s, 2, 1, 1);
+    api_fails(weft_session_run(s, 2, NULL), WEFT_ERR_LIMIT, "2 runs from 8 of variable 'pos'");
+    api_must(weft_session_run(s, 1, NULL));
+    counts(s, 0, 4, 4); // slot 0 is full, and has no tokens
+    api_must(weft_session_run(s, 1, NULL));
+    api_fails(weft_session_run(s, 1, NULL), WEFT_ERR_LIMIT, "rows up to 11");
+    api_must(weft_session_set_var_at(s, "pos", 2, 0)); // another sequence takes the slot
+    api_must(weft_session_run(s, 1, NULL));
+    close_session(&s);
+    s = session_of(POSITIONS "input x f32 [T, 4]\nstate rows dense f32 [3, 8, 4]\n" // without a word about slots
+                             "%n = cache_append %rows %x %at %slot\n%p = advance %pos %count\n");
+    counts(s, 0, 4, 0);
+    api_must(weft_session_run(s, 2, NULL));
+    api_fails(weft_session_run(s, 1, NULL), WEFT_ERR_LIMIT, "rows up to 12 of 'rows', whose capacity is 8");
+    close_session(&s);
+}
+
+static void limits_of_each_slot(void **state) {
+    (void)state;
+    weft_session *s = session_of(POSITIONS "input q f32 [T, 1, 4]\nstate k ring f32 [3, 20, 1, 4] slots\n"
+                                           "state v dense f32 [3, 12, 1, 4] slots\nsymbol N 1 64\n"
+                                           "%y = attention %q %k %k %pos %count {reach=N, window=3}\noutput %y y\n"
+                                           "%p = advance %pos %count\n");
+    const struct weft_size sizes[] = {{"T", 5}, {"N", 6}};
+    api_must(weft_session_set_sizes(s, sizes, 2));
+    api_must(weft_session_set_var_at(s, "count", 0, 2));
+    api_must(weft_session_set_var_at(s, "count", 2, 3));
+    api_must(weft_session_run(s, 2, NULL));
+    api_fails(weft_session_run(s, 1, NULL), WEFT_ERR_LIMIT, "take positions up to 9");
+    api_must(weft_session_set_var_at(s, "count", 2, 0));
+    api_must(weft_session_run(s, 1, NULL)); // the others are where they may be
+    api_must(weft_session_set_var_at(s, "count", 1, 4));
+    api_must(weft_session_set_sizes(s, &(struct weft_size){"N", 64}, 1));
+    api_fails(weft_session_run(s, 1, NULL), WEFT_ERR_LIMIT, "would bring 6 tokens to 'attention', whose number");
+    close_session(&s);
+    s = session_of("var pos u32 [2] 0 5\nvar count u32 [2] 0 8\n%p = advance %pos %count\n");
+    api_must(weft_session_set_var_at(s, "count", 1, 3));
+    api_must(weft_session_run(s, 1, NULL));
+    api_fails(weft_session_run(s, 1, NULL), WEFT_ERR_LIMIT, "reach 6 with 'pos', whose bound is 5");
+    close_session(&s);
+}
+
+static void variables_by_index(void **state) {
+    (void)state;
+    weft_session *s = session_of("var pos u32 [3] 2 40\nvar count u32 [3] 0 8\nvar one u32 0 5\n"
+                                 "%p = advance %pos %count\n%o = advance %one {by=1}\n");
+    uint32_t bits;
+    api_fails(weft_session_set_var(s, "pos", 3), WEFT_ERR_INVALID, "there are 3 variables 'pos'");
+    api_fails(weft_session_get_var(s, "pos", &bits), WEFT_ERR_INVALID, "weft_session_set_var_at and get_var_at");
+    api_fails(weft_session_set_var_at(s, "pos", 3, 3), WEFT_ERR_LIMIT, "no variable 3 of 'pos', which has 3");
+    api_fails(weft_session_set_var_at(s, "pos", 1, 41), WEFT_ERR_INVALID, "goes from 2 to 40");
+    api_fails(weft_session_set_var_at(s, "one", 1, 0), WEFT_ERR_LIMIT, "no variable 1 of 'one', which has 1");
+    api_fails(weft_session_get_var_at(s, "pos", 0, NULL), WEFT_ERR_INVALID, "");
+    api_must(weft_session_set_var_at(s, "one", 0, 2));
+    close_session(&s);
+}
+
+static void graphs_that_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *why;
+    } cases[] = {
+        {"var pos u32 [0] 0 5\n", "1 to 64"},
+        {"var pos u32 [65] 0 5\n", "1 to 64"},
+        {"var on u32 [1] 0 1 activity\n", "one u32"},
+        {"state s ring f32 [8] slots\n", "by slot"},
+        {"state s dense f32 [65, 2] slots\n", "by slot"},
+        {"symbol S 1 3\nstate s dense f32 [S, 2] slots\n", "by slot"},
+        {"var p u32 [2] 0 5\nvar c u32 [3] 0 5\n%a %s = place_tokens %p %c {tokens=2}\n", "count is u32[3]"},
+        {"var p u32 0 5\nvar c u32 0 5\n%a %s = place_tokens %p %c {tokens=2}\n", "one for each of 1 to 64 slots"},
+        {"var p u32 [2] 0 5\n%q = advance %p {by=1}\n", "must be a u32 variable"},
+        {"var p u32 [2] 0 5\nvar c u32 [2] 0 5\ninput x f32 [3, 4]\nstate s ring f32 [2, 6, 4]\n"
+         "%a %t = place_tokens %p %c {tokens=2}\n%n = cache_append %s %x %a %t\n",
+         "one for each token"},
+        {"var p u32 [2] 0 5\nvar c u32 [2] 0 5\ninput q f32 [3, 1, 4]\nstate k dense f32 [3, 6, 1, 4] slots\n"
+         "%y = attention %q %k %k %p %c\noutput %y y\n",
+         "as many slots as pos"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        weft_graph *g = NULL;
+        api_fails(weft_graph_parse_text(cases[i].text, strlen(cases[i].text), &g), WEFT_ERR_INVALID, cases[i].why);
+    }
+    static const char *const by_kind[] = {
+        "var p u32 [2] 0 5\nvar c u32 [2] 0 5\ninput q f32 [3, 1, 4]\nstate k ring f32 [2, 6, 1, 4]\n"
+        "%y = attention %q %k %k %p %c\noutput %y y\n",
+        "var p u32 0 5\ninput q f32 [3, 1, 4]\nstate k ring f32 [6, 1, 4] slots\n%y = attention %q %k %k %p\noutput %y "
+        "y\n",
+    };
+    static const char *const why[] = {"has no slots", "is kept by slot"};
+    for (size_t i = 0; i < 2; i++) {
+        weft_graph *g = NULL;
+        weft_program *p = NULL;
+        api_must(weft_graph_parse_text(by_kind[i], strlen(by_kind[i]), &g));
+        api_fails(weft_program_compile(device, &g, NULL, &p), WEFT_ERR_INVALID, why[i]);
+        weft_graph_free(&g);
+    }
+}
+
+/// Forks, snapshots and a rewind to the start keep, and put back, the words of every slot.
+static void pasts_of_all_slots(void **state) {
+    (void)state;
+    weft_session *fork, *s = session_of(POSITIONS "input x f32 [T, 4]\nstate rows dense f32 [3, 10, 4] slots\n"
+                                                  "%n = cache_append %rows %x %at %slot\n%p = advance %pos %count\n");
+    weft_snapshot *kept;
+    counts(s, 4, 1, 3);
+    api_must(weft_session_run(s, 1, NULL));
+    api_must(weft_session_snapshot(s, true, &kept));
+    api_must(weft_session_run(s, 1, NULL));
+    api_must(weft_session_fork(s, &fork));
+    api_fails(weft_session_run(fork, 1, NULL), WEFT_ERR_LIMIT, "rows up to 12");
+    api_must(weft_session_restore(s, kept));
+    api_must(weft_session_run(s, 1, NULL));
+    api_fails(weft_session_run(s, 1, NULL), WEFT_ERR_LIMIT, "rows up to 12");
+    api_must(weft_session_rewind(s, 0));
+    api_must(weft_session_run(s, 2, NULL));
+    weft_snapshot_destroy(&kept);
+    weft_session_destroy(&fork);
+    close_session(&s);
+}
+
+int main(void) {
+    api_must(weft_device_open(&(struct weft_device_params){.implementation = "null"}, &device));
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_of_each_slot),       cmocka_unit_test(limits_of_each_slot),
+        cmocka_unit_test(variables_by_index),      cmocka_unit_test(pasts_of_all_slots),
+        cmocka_unit_test(graphs_that_are_refused),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    weft_device_close(&device);
+    return failed;
+}
