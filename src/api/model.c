@@ -49,10 +49,10 @@ void weft_model_close(weft_model **model) {
     *model = NULL;
 }
 
-static void copy_text(const struct weft_gguf *file, const char *key, char *out, size_t size) {
-    struct weft_gguf_str s = {0};
+static void copy_text(const struct weft_source *file, const char *key, char *out, size_t size) {
+    struct weft_source_str s = {0};
     *out = 0; // a file without the key, or with one of another type, has an empty text
-    if (weft_gguf_get_string(file, key, &s) == WEFT_OK) weft_visible(WEFT_VISIBLE_LINE, s.data, s.len, out, size);
+    if (weft_source_get_string(file, key, &s) == WEFT_OK) weft_visible(WEFT_VISIBLE_LINE, s.data, s.len, out, size);
 }
 
 weft_status weft_model_info(const weft_model *model, struct weft_model_info *out) {
@@ -64,10 +64,10 @@ weft_status weft_model_info(const weft_model *model, struct weft_model_info *out
         .bos = weft_tokenizer_bos(t),
         .eos = weft_tokenizer_eos(t),
         .memory = weft_program_memory(weft_lm_program(model->lm)),
-        .file_bytes = weft_gguf_file_size(weft_lm_gguf(model->lm)),
+        .file_bytes = weft_source_bytes(weft_lm_source(model->lm)),
     };
-    copy_text(weft_lm_gguf(model->lm), "general.architecture", out->architecture, sizeof out->architecture);
-    copy_text(weft_lm_gguf(model->lm), "general.name", out->name, sizeof out->name);
+    copy_text(weft_lm_source(model->lm), "general.architecture", out->architecture, sizeof out->architecture);
+    copy_text(weft_lm_source(model->lm), "general.name", out->name, sizeof out->name);
     return WEFT_OK;
 }
 

@@ -15,7 +15,7 @@ static weft_dim constant(struct weft_model_build *m, uint64_t x) { return weft_d
 
 // ---- weights ----
 
-static weft_status check_shape(const struct weft_gguf_tensor *t, uint64_t rows, uint64_t k) {
+static weft_status check_shape(const struct weft_source_tensor *t, uint64_t rows, uint64_t k) {
     if (t->n_dims == (rows ? 2u : 1u) && t->dims[0] == k && (!rows || t->dims[1] == rows)) return WEFT_OK;
     return weft_fail(WEFT_ERR_FORMAT, "tensor %s is %llu x %llu x %llu, but the model's keys make it %llu x %llu",
                      t->name, (unsigned long long)t->dims[0], (unsigned long long)t->dims[1],
@@ -27,7 +27,7 @@ static weft_status add_weight(struct weft_model_build *m, const char *name, uint
                               weft_value *out) {
     uint64_t known;
     if (weft_map_get(&m->b.g->names, name, strlen(name), &known)) return *out = (weft_value)known, WEFT_OK;
-    const struct weft_gguf_tensor *t = weft_gguf_find(m->file, name);
+    const struct weft_source_tensor *t = weft_source_find(m->file, name);
     if (!t) return weft_fail(WEFT_ERR_NOT_FOUND, "tensor %s is missing", name);
     WEFT_TRY(check_shape(t, rows, k));
     struct weft_type type = {.rank = rows ? 2 : 1, .dims = {constant(m, rows ? rows : k), constant(m, k)}};
@@ -87,7 +87,7 @@ static weft_value turn(struct weft_model_build *m, const struct weft_block_atten
     const struct weft_model_config *c = m->config;
     const char *full = weft_block_name(m, a->layer, name), *norm = weft_arena_printf(&m->b.g->arena, "%s_norm", full);
     const char *tensor = norm ? weft_arena_printf(&m->b.g->arena, "%s.weight", norm) : NULL;
-    if (tensor && weft_gguf_find(m->file, tensor)) x = weft_block_norm(m, norm, x, c->head_dim);
+    if (tensor && weft_source_find(m->file, tensor)) x = weft_block_norm(m, norm, x, c->head_dim);
     const struct weft_arg args[] = {
         {.name = "base", .x = a->rope_base},
         {.name = "n_rot", .x = c->rope_dim},

@@ -2,6 +2,7 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "model/gguf.h"
 #include "model/keys.h"
 
 #include <math.h>
@@ -10,7 +11,7 @@
 
 /// Reads keys "<arch>.<name>"; the first failure stays.
 struct reader {
-    const struct weft_gguf *file;
+    const struct weft_source *file;
     const char *arch;
     char key[96];
     weft_status status;
@@ -25,12 +26,12 @@ static const char *key(struct reader *r, const char *name) {
 static uint32_t count(struct reader *r, const char *name, int64_t fallback, uint32_t most) {
     uint32_t x = 0;
     if (r->status != WEFT_OK) return 0;
-    r->status = fallback < 0 ? weft_gguf_get_u32(r->file, key(r, name), &x)
-                             : weft_gguf_u32_or(r->file, key(r, name), (uint32_t)fallback, &x);
+    r->status = fallback < 0 ? weft_source_get_u32(r->file, key(r, name), &x)
+                             : weft_source_u32_or(r->file, key(r, name), (uint32_t)fallback, &x);
     bool zero_is_fine = fallback == 0;
     if (r->status == WEFT_OK && (x > most || (x == 0 && !zero_is_fine)))
-        r->status = weft_fail(WEFT_ERR_FORMAT, "%s: key %s is %u; it must be %d to %u", weft_gguf_path(r->file), r->key,
-                              x, zero_is_fine ? 0 : 1, most);
+        r->status = weft_fail(WEFT_ERR_FORMAT, "%s: key %s is %u; it must be %d to %u", weft_source_path(r->file),
+                              r->key, x, zero_is_fine ? 0 : 1, most);
     return x;
 }
 
@@ -38,29 +39,29 @@ static uint32_t count(struct reader *r, const char *name, int64_t fallback, uint
 static double number(struct reader *r, const char *name, double fallback) {
     double x = 0;
     if (r->status != WEFT_OK) return 1;
-    r->status = isnan(fallback) ? weft_gguf_get_f64(r->file, key(r, name), &x)
-                                : weft_gguf_f64_or(r->file, key(r, name), fallback, &x);
+    r->status = isnan(fallback) ? weft_source_get_f64(r->file, key(r, name), &x)
+                                : weft_source_f64_or(r->file, key(r, name), fallback, &x);
     if (r->status == WEFT_OK && !(isfinite(x) && (x > 0 || (x == 0 && fallback == 0))))
         r->status = weft_fail(WEFT_ERR_FORMAT, "%s: key %s is %g; it must be a positive number",
-                              weft_gguf_path(r->file), r->key, x);
+                              weft_source_path(r->file), r->key, x);
     return x;
 }
 
 /// A number that files write under one of two names. Where both are there, they must agree.
 static double either(struct reader *r, const char *name, const char *other, double fallback) {
-    if (!weft_gguf_has(r->file, key(r, other))) return number(r, name, fallback);
+    if (!weft_source_has(r->file, key(r, other))) return number(r, name, fallback);
     double x = number(r, other, fallback), y = number(r, name, x);
     if (r->status == WEFT_OK && x != y)
         r->status = weft_fail(WEFT_ERR_FORMAT, "%s: key %s.%s is %g and %s.%s is %g; they are two names of one number",
-                              weft_gguf_path(r->file), r->arch, name, y, r->arch, other, x);
+                              weft_source_path(r->file), r->arch, name, y, r->arch, other, x);
     return x;
 }
 
-static weft_status read_arch(const struct weft_gguf *file, char *out, size_t size) {
-    struct weft_gguf_str arch;
-    WEFT_TRY(weft_gguf_get_string(file, "general.architecture", &arch));
+static weft_status read_arch(const struct weft_source *file, char *out, size_t size) {
+    struct weft_source_str arch;
+    WEFT_TRY(weft_source_get_string(file, "general.architecture", &arch));
     if (arch.len == 0 || arch.len >= size || memchr(arch.data, 0, arch.len))
-        return weft_fail(WEFT_ERR_FORMAT, "%s: general.architecture is no name", weft_gguf_path(file));
+        return weft_fail(WEFT_ERR_FORMAT, "%s: general.architecture is no name", weft_source_path(file));
     memcpy(out, arch.data, arch.len);
     out[arch.len] = 0;
     return WEFT_OK;
@@ -69,17 +70,17 @@ static weft_status read_arch(const struct weft_gguf *file, char *out, size_t siz
 /// sliding_window_pattern is a period, whose last layer is global, or a flag a layer. 6 is what Gemma 3 files leave
 /// out.
 static void read_pattern(struct reader *r, struct weft_model_config *c) {
-    enum weft_gguf_type type = WEFT_GGUF_U32, element;
+    enum weft_source_type type = WEFT_SOURCE_U32, element;
     uint64_t n;
     const char *name = "attention.sliding_window_pattern";
     if (r->status != WEFT_OK || c->window == 0) return;
-    if (weft_gguf_has(r->file, key(r, name))) r->status = weft_gguf_get_type(r->file, r->key, &type, &element, &n);
-    if (r->status == WEFT_OK && type == WEFT_GGUF_ARRAY) {
+    if (weft_source_has(r->file, key(r, name))) r->status = weft_source_get_type(r->file, r->key, &type, &element, &n);
+    if (r->status == WEFT_OK && type == WEFT_SOURCE_ARRAY) {
         int32_t *flags = NULL;
         size_t n_flags = 0;
-        r->status = weft_gguf_get_i32s(r->file, r->key, &flags, &n_flags);
+        r->status = weft_source_get_i32s(r->file, r->key, &flags, &n_flags);
         if (r->status == WEFT_OK && n_flags != c->n_layer)
-            r->status = weft_fail(WEFT_ERR_FORMAT, "%s: key %s has %zu flags for %u layers", weft_gguf_path(r->file),
+            r->status = weft_fail(WEFT_ERR_FORMAT, "%s: key %s has %zu flags for %u layers", weft_source_path(r->file),
                                   r->key, n_flags, c->n_layer);
         for (uint32_t i = 0; r->status == WEFT_OK && i < c->n_layer; i++) c->local[i] = flags[i] != 0;
         weft_free(flags);
@@ -89,20 +90,21 @@ static void read_pattern(struct reader *r, struct weft_model_config *c) {
     for (uint32_t i = 0; r->status == WEFT_OK && i < c->n_layer; i++) c->local[i] = i % period != period - 1;
 }
 
-static bool is(struct weft_gguf_str s, const char *text) {
+static bool is(struct weft_source_str s, const char *text) {
     return s.len == strlen(text) && memcmp(s.data, text, s.len) == 0;
 }
 
 static void read_scaling(struct reader *r, struct weft_model_config *c) {
-    struct weft_gguf_str type = {"linear", 6};
+    struct weft_source_str type = {"linear", 6};
     c->rope_factor = 1;
     if (r->status != WEFT_OK) return;
-    if (weft_gguf_has(r->file, key(r, "rope.scaling.type"))) r->status = weft_gguf_get_string(r->file, r->key, &type);
+    if (weft_source_has(r->file, key(r, "rope.scaling.type")))
+        r->status = weft_source_get_string(r->file, r->key, &type);
     if (r->status != WEFT_OK || is(type, "none")) return;
     if (!is(type, "linear")) {
         r->status =
             weft_fail(WEFT_ERR_UNSUPPORTED, "%s: key %s is \"%.*s\"; Weft scales rotary positions linearly only",
-                      weft_gguf_path(r->file), r->key, (int)(type.len < 40 ? type.len : 40), type.data);
+                      weft_source_path(r->file), r->key, (int)(type.len < 40 ? type.len : 40), type.data);
         return;
     }
     double factor = either(r, "rope.scaling.factor", "rope.scale_linear", 0);
@@ -111,7 +113,7 @@ static void read_scaling(struct reader *r, struct weft_model_config *c) {
 
 /// Keys "ssm.*" and the layers that are recurrent: all but each interval-th.
 static void read_recurrent(struct reader *r, struct weft_model_config *c) {
-    if (r->status != WEFT_OK || !weft_gguf_has(r->file, key(r, "ssm.state_size"))) return;
+    if (r->status != WEFT_OK || !weft_source_has(r->file, key(r, "ssm.state_size"))) return;
     c->ssm.key_dim = count(r, "ssm.state_size", -1, 1u << 16);
     c->ssm.n_key = count(r, "ssm.group_count", -1, 1u << 16);
     c->ssm.n_value = count(r, "ssm.time_step_rank", -1, 1u << 16);
@@ -123,7 +125,7 @@ static void read_recurrent(struct reader *r, struct weft_model_config *c) {
         r->status = weft_fail(WEFT_ERR_FORMAT,
                               "%s: recurrent layers of %u elements, %u value heads, %u key heads and %u taps do not "
                               "fit each other",
-                              weft_gguf_path(r->file), inner, c->ssm.n_value, c->ssm.n_key, c->ssm.taps);
+                              weft_source_path(r->file), inner, c->ssm.n_value, c->ssm.n_key, c->ssm.taps);
     for (uint32_t i = 0; i < c->n_layer; i++) c->recurrent[i] = (i + 1) % interval != 0;
 }
 
@@ -136,35 +138,35 @@ static void read_local_shape(struct reader *r, const struct weft_model_config *c
                 {"attention.value_length_swa", value_dim},
                 {"rope.dimension_count_swa", c->rope_dim}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (r->status != WEFT_OK || !weft_gguf_has(r->file, key(r, rows[i].name))) continue;
+        if (r->status != WEFT_OK || !weft_source_has(r->file, key(r, rows[i].name))) continue;
         uint32_t x = count(r, rows[i].name, -1, 1u << 16);
         if (r->status == WEFT_OK && x != rows[i].global)
             r->status = weft_fail(WEFT_ERR_UNSUPPORTED,
                                   "%s: key %s is %u; Weft has local layers with heads as the others, which makes it %u",
-                                  weft_gguf_path(r->file), r->key, x, rows[i].global);
+                                  weft_source_path(r->file), r->key, x, rows[i].global);
     }
 }
 
-static weft_status read_vocabulary(const struct weft_gguf *file, struct weft_model_config *c) {
-    const struct weft_gguf_tensor *table = weft_gguf_find(file, "token_embd.weight");
-    if (!table) return weft_fail(WEFT_ERR_NOT_FOUND, "%s: tensor token_embd.weight is missing", weft_gguf_path(file));
+static weft_status read_vocabulary(const struct weft_source *file, struct weft_model_config *c) {
+    const struct weft_source_tensor *table = weft_source_find(file, "token_embd.weight");
+    if (!table) return weft_fail(WEFT_ERR_NOT_FOUND, "%s: tensor token_embd.weight is missing", weft_source_path(file));
     if (table->n_dims != 2 || table->dims[0] != c->n_embd || table->dims[1] == 0 || table->dims[1] > INT32_MAX)
         return weft_fail(WEFT_ERR_FORMAT, "%s: tensor token_embd.weight is not a matrix of rows of %u",
-                         weft_gguf_path(file), c->n_embd);
+                         weft_source_path(file), c->n_embd);
     c->n_vocab = (uint32_t)table->dims[1];
-    enum weft_gguf_type type, element;
+    enum weft_source_type type, element;
     uint64_t tokens = 0;
     const char *name = "tokenizer.ggml.tokens";
-    if (!weft_gguf_has(file, name)) return WEFT_OK;
-    WEFT_TRY(weft_gguf_get_type(file, name, &type, &element, &tokens));
+    if (!weft_source_has(file, name)) return WEFT_OK;
+    WEFT_TRY(weft_source_get_type(file, name, &type, &element, &tokens));
     if (tokens != c->n_vocab)
-        return weft_fail(WEFT_ERR_FORMAT, "%s: token_embd.weight has %u rows for %llu tokens", weft_gguf_path(file),
+        return weft_fail(WEFT_ERR_FORMAT, "%s: token_embd.weight has %u rows for %llu tokens", weft_source_path(file),
                          c->n_vocab, (unsigned long long)tokens);
     return WEFT_OK;
 }
 
-static weft_status check_heads(const struct weft_gguf *file, const struct weft_model_config *c, uint32_t value_dim) {
-    const char *path = weft_gguf_path(file);
+static weft_status check_heads(const struct weft_source *file, const struct weft_model_config *c, uint32_t value_dim) {
+    const char *path = weft_source_path(file);
     if (c->head_dim == 0) return weft_fail(WEFT_ERR_FORMAT, "%s: heads of no elements", path);
     if (c->n_head % c->n_head_kv)
         return weft_fail(WEFT_ERR_FORMAT, "%s: %u heads do not divide among %u key heads", path, c->n_head,
@@ -178,7 +180,7 @@ static weft_status check_heads(const struct weft_gguf *file, const struct weft_m
     return WEFT_OK;
 }
 
-weft_status weft_model_config_read(const struct weft_gguf *file, struct weft_model_config *out) {
+weft_status weft_model_config_read(const struct weft_source *file, struct weft_model_config *out) {
     struct weft_model_config *c = out;
     *c = (struct weft_model_config){0};
     WEFT_TRY(read_arch(file, c->arch, sizeof c->arch));
@@ -212,7 +214,7 @@ weft_status weft_model_config_read(const struct weft_gguf *file, struct weft_mod
     return read_vocabulary(file, c);
 }
 
-weft_status weft_model_dtype(const struct weft_gguf_tensor *tensor, weft_dtype *out) {
+weft_status weft_model_dtype(const struct weft_source_tensor *tensor, weft_dtype *out) {
     static const struct {
         uint32_t type;
         weft_dtype dtype;

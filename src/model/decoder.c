@@ -10,7 +10,7 @@
 
 static const struct weft_decoder_family *const families[] = {&weft_gemma3_family, &weft_qwen35_family};
 
-weft_status weft_decoder_find(const struct weft_gguf *file, const char *name, size_t length,
+weft_status weft_decoder_find(const struct weft_source *file, const char *name, size_t length,
                               const struct weft_decoder_family **out) {
     struct weft_str known = {0};
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
@@ -25,7 +25,7 @@ weft_status weft_decoder_find(const struct weft_gguf *file, const char *name, si
     *out = NULL;
     weft_status status =
         weft_fail(WEFT_ERR_UNSUPPORTED, "%s: Weft has no builder for the architecture '%.*s'; known: %s",
-                  weft_gguf_path(file), (int)(length < 64 ? length : 64), name, weft_str_get(&known));
+                  weft_source_path(file), (int)(length < 64 ? length : 64), name, weft_str_get(&known));
     weft_str_free(&known);
     return status;
 }
@@ -44,7 +44,7 @@ static weft_value logits(struct weft_model_build *m, weft_value x, weft_dim rows
     const struct weft_model_config *c = m->config;
     x = slice(m, "last", x, weft_dim_sub(m->b.g->dims, m->tokens, rows), rows);
     x = weft_block_norm(m, "output_norm", x, c->n_embd);
-    const char *table = weft_gguf_find(m->file, "output.weight") ? "output" : "token_embd";
+    const char *table = weft_source_find(m->file, "output.weight") ? "output" : "token_embd";
     weft_value in[] = {x, weft_block_weight(m, table, c->n_vocab, c->n_embd)};
     x = weft_bn(&m->b, "matmul", "output", in, 2, NULL, 0);
     if (c->softcap == 0) return x;
@@ -137,10 +137,10 @@ static void build(struct weft_model_build *m, const struct weft_decoder_family *
 
 /// A tensor that no node reads would be a part of the model that is not computed, such as a bias. Parts for images,
 /// sounds and for guessing several tokens ahead stand beside the model and take no part in it.
-static weft_status check_used(const struct weft_gguf *file, const struct weft_graph *g) {
+static weft_status check_used(const struct weft_source *file, const struct weft_graph *g) {
     static const char *const beside[] = {"v.", "mm.", "a.", "mtp."};
-    for (size_t i = 0; i < weft_gguf_tensor_count(file); i++) {
-        const char *name = weft_gguf_tensor_at(file, i)->name;
+    for (size_t i = 0; i < weft_source_tensor_count(file); i++) {
+        const char *name = weft_source_tensor_at(file, i)->name;
         bool skip = weft_map_get(&g->names, name, strlen(name), NULL);
         for (size_t k = 0; k < sizeof beside / sizeof *beside; k++)
             skip = skip || !strncmp(name, beside[k], strlen(beside[k]));
@@ -153,7 +153,7 @@ static weft_status check_used(const struct weft_gguf *file, const struct weft_gr
     return WEFT_OK;
 }
 
-weft_status weft_decoder_build(const struct weft_gguf *file, const struct weft_model_config *config,
+weft_status weft_decoder_build(const struct weft_source *file, const struct weft_model_config *config,
                                const struct weft_decoder_params *params, struct weft_graph **out) {
     const struct weft_decoder_family *family;
     *out = NULL;
@@ -175,7 +175,7 @@ weft_status weft_decoder_build(const struct weft_gguf *file, const struct weft_m
     if (m.b.status == WEFT_OK) m.b.status = weft_graph_verify(g);
     if (m.b.status != WEFT_OK) {
         weft_graph_destroy(g);
-        return weft_fail_in(m.b.status, "%s", weft_gguf_path(file));
+        return weft_fail_in(m.b.status, "%s", weft_source_path(file));
     }
     *out = g;
     return WEFT_OK;

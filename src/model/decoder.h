@@ -40,11 +40,11 @@ struct weft_decoder_family {
 extern const struct weft_decoder_family weft_gemma3_family, weft_qwen35_family;
 
 /// The family of an architecture's name (not ended by NUL). Errors: UNSUPPORTED names it and those that are known.
-weft_status weft_decoder_find(const struct weft_gguf *file, const char *name, size_t length,
+weft_status weft_decoder_find(const struct weft_source *file, const char *name, size_t length,
                               const struct weft_decoder_family **out);
 
 /// The graph of the family that config->arch names. Errors: INVALID (params), UNSUPPORTED (no such family), and those
 /// of weft_block_weight. On failure *out is NULL.
-weft_status weft_decoder_build(const struct weft_gguf *file, const struct weft_model_config *config,
+weft_status weft_decoder_build(const struct weft_source *file, const struct weft_model_config *config,
                                const struct weft_decoder_params *params, struct weft_graph **out);
 #endif

@@ -1,5 +1,5 @@
-/// The numbers of GGUF: tensor types with their block sizes, and the types of key values.
-#include "model/gguf_impl.h"
+/// The numbers of GGUF: tensor types with their block sizes.
+#include "model/gguf.h"
 
 static const struct weft_ggml_type_info ggml_types[] = {
     [0] = {"F32", 1, 4},         [1] = {"F16", 1, 2},         [2] = {"Q4_0", 32, 18},      [3] = {"Q4_1", 32, 20},
@@ -16,15 +16,4 @@ static const struct weft_ggml_type_info ggml_types[] = {
 const struct weft_ggml_type_info *weft_ggml_type_info(uint32_t type) {
     if (type >= sizeof ggml_types / sizeof *ggml_types || !ggml_types[type].name) return NULL;
     return &ggml_types[type];
-}
-
-size_t weft_gguf_scalar_size(uint32_t type) {
-    static const uint8_t sizes[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-    return type < sizeof sizes ? sizes[type] : 0;
-}
-
-const char *weft_gguf_type_name(enum weft_gguf_type type) {
-    static const char *const names[] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
-                                        "bool", "string", "array", "u64", "i64", "f64"};
-    return (unsigned)type < sizeof names / sizeof *names ? names[type] : "unknown";
 }

@@ -157,7 +157,7 @@ static weft_status add_decoder(struct weft_tokenizer_json *j, const struct weft_
 /// A token that is looked for in rewritten text must be one that rewriting leaves alone.
 static weft_status check_late(const struct weft_tokenizer *t) {
     for (int32_t id = 0; t->flags && id < t->size; id++) {
-        struct weft_gguf_str text = weft_tokenizer_text(t, id);
+        struct weft_source_str text = weft_tokenizer_text(t, id);
         struct weft_str again = {0};
         if (!(t->flags[id] & WEFT_SPECIAL_LATE)) continue;
         WEFT_TRY(weft_steps_run(t, text.data, text.len, false, &again));
@@ -215,10 +215,10 @@ weft_status weft_tokenizer_open(const char *path, struct weft_tokenizer **out) {
     size_t len = strlen(path);
     *out = NULL;
     if (len < 5 || strcmp(path + len - 5, ".json") != 0) {
-        struct weft_gguf *file;
-        WEFT_TRY(weft_gguf_open(path, &file));
+        struct weft_source *file;
+        WEFT_TRY(weft_source_open(path, &file));
         weft_status status = weft_tokenizer_create(file, out);
-        weft_gguf_close(file);
+        weft_source_close(file);
         return status;
     }
     char *text;
