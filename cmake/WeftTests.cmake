@@ -146,7 +146,7 @@ function(weft_fuzz_tests)
     file(GLOB graphs CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/examples/*.weft"
         "${CMAKE_CURRENT_SOURCE_DIR}/tests/golden/*.weft")
     set(names "")
-    foreach(subject chat gguf graph template tokenizer tokenizer_json tune)
+    foreach(subject chat gguf graph safetensors template tokenizer tokenizer_json tune)
         set(more "")
         if(subject STREQUAL "graph")
             set(more ${graphs})

@@ -5,6 +5,7 @@
 /// numbers are little-endian. Every read goes through `reader`, whose position never passes its size, and every
 /// count is first held against the bytes left, at the least that one element takes.
 #include "model/gguf.h"
+#include "model/source_build.h"
 #include "model/source_impl.h"
 
 #include "core/alloc.h"
@@ -166,7 +167,7 @@ static weft_status get_shape(struct reader *r, struct weft_source_tensor *t) {
     WEFT_TRY(get(r, 4, "type", t->name, &type));
     WEFT_TRY(get(r, 8, "offset", t->name, &t->offset));
     const struct weft_ggml_type_info *info = weft_ggml_type_info((uint32_t)type);
-    if (!info)
+    if (!info || type >= WEFT_GGML_OTHER)
         return weft_fail(WEFT_ERR_UNSUPPORTED,
                          "tensor '%s' has type %" PRIu64 ", which this version of Weft does not know", t->name, type);
     t->type = (uint32_t)type;

@@ -31,6 +31,24 @@ enum weft_ggml_type { ///< tensor types with their numbers in the file; the tabl
     WEFT_GGML_BF16 = 30,
 };
 
+/// Types that no GGUF file has, which follow in the same numbering. Nothing computes with them.
+enum weft_more_types {
+    WEFT_GGML_OTHER = 0x10000,
+    WEFT_TYPE_U8 = WEFT_GGML_OTHER,
+    WEFT_TYPE_BOOL,
+    WEFT_TYPE_U16,
+    WEFT_TYPE_U32,
+    WEFT_TYPE_U64,
+    WEFT_TYPE_F8_E4M3,
+    WEFT_TYPE_F8_E5M2,
+    WEFT_TYPE_F8_E8M0,
+    WEFT_TYPE_C64,
+    WEFT_TYPE_F4,
+    WEFT_TYPE_F6_E2M3,
+    WEFT_TYPE_F6_E3M2,
+    WEFT_TYPE_END
+};
+
 struct weft_ggml_type_info {
     const char *name; ///< "Q4_K"
     uint32_t block;   ///< weights a block

@@ -13,7 +13,13 @@ static const struct weft_ggml_type_info ggml_types[] = {
     [40] = {"NVFP4", 64, 36},    [41] = {"Q1_0", 128, 18},
 };
 
+static const struct weft_ggml_type_info other_types[] = {
+    {"U8", 1, 1},      {"BOOL", 1, 1},    {"U16", 1, 2}, {"U32", 1, 4}, {"U64", 1, 8},     {"F8_E4M3", 1, 1},
+    {"F8_E5M2", 1, 1}, {"F8_E8M0", 1, 1}, {"C64", 1, 8}, {"F4", 2, 1},  {"F6_E2M3", 4, 3}, {"F6_E3M2", 4, 3},
+};
+
 const struct weft_ggml_type_info *weft_ggml_type_info(uint32_t type) {
+    if (type >= WEFT_GGML_OTHER && type < WEFT_TYPE_END) return &other_types[type - WEFT_GGML_OTHER];
     if (type >= sizeof ggml_types / sizeof *ggml_types || !ggml_types[type].name) return NULL;
     return &ggml_types[type];
 }

@@ -5,22 +5,13 @@
 #include "core/error.h"
 #include "core/visible.h"
 #include "model/gguf.h"
+#include "model/hf.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-weft_status weft_source_open(const char *path, struct weft_source **out) { return weft_gguf_open(path, out); }
-
-weft_status weft_source_create(const char *path, struct weft_source **out) {
-    *out = NULL;
-    struct weft_source *s = weft_calloc(1, sizeof *s);
-    if (s) s->path = weft_strdup(path);
-    if (!s || !s->path) {
-        weft_free(s);
-        return weft_fail(WEFT_ERR_NOMEM, "%s: out of memory", path);
-    }
-    *out = s;
-    return WEFT_OK;
+weft_status weft_source_open(const char *path, struct weft_source **out) {
+    return weft_hf_is(path) ? weft_hf_open(path, out) : weft_gguf_open(path, out);
 }
 
 void weft_source_close(struct weft_source *s) {
@@ -30,6 +21,7 @@ void weft_source_close(struct weft_source *s) {
     weft_free(s->entries);
     weft_map_free(&s->keys);
     weft_free(s->tensors);
+    weft_free(s->recipes);
     weft_map_free(&s->names);
     weft_arena_free(&s->arena);
     weft_free(s->path);
@@ -62,7 +54,7 @@ weft_status weft_source_read(const struct weft_source *s, const struct weft_sour
     if (offset > t->size || size > t->size - offset)
         return weft_fail(WEFT_ERR_INVALID, "%s: bytes %" PRIu64 " to %" PRIu64 " of tensor %s, which has %" PRIu64,
                          s->path, offset, offset + size, t->name, t->size);
-    if (size && !t->data) return s->read(s, t, offset, size, to);
+    if (size && !t->data) return weft_recipe_read(&s->recipes[t - s->tensors], t, offset, size, to);
     if (size) memcpy(to, t->data + offset, size);
     return WEFT_OK;
 }

@@ -5,6 +5,7 @@
 #include "core/file.h"
 #include "core/map.h"
 #include "model/source.h"
+#include "model/source_recipe.h"
 
 struct weft_source_entry {
     const char *key; // 0-terminated copy
@@ -23,19 +24,20 @@ struct weft_source {
     uint64_t bytes;
     struct weft_arena arena; // names and keys
     struct weft_source_entry *entries;
-    size_t n_entries;
+    size_t n_entries, cap_entries;
     struct weft_map keys; // key -> index in entries
     struct weft_source_tensor *tensors;
     size_t n_tensors, cap_tensors;
-    struct weft_map names;      // name -> index in tensors
+    struct weft_map names;       // name -> index in tensors
+    struct weft_recipe *recipes; // of tensors without data, by index in tensors; NULL: there is none
+    size_t cap_recipes;
     struct weft_mapping *parts; // n_parts of them; NULL for memory
-    /// Bytes of a tensor without data; NULL: all tensors have theirs.
-    weft_status (*read)(const struct weft_source *s, const struct weft_source_tensor *t, uint64_t offset, uint64_t size,
-                        void *to);
 };
 
-/// An empty source of that name. Errors: NOMEM.
-weft_status weft_source_create(const char *path, struct weft_source **out);
+/// Adds a tensor, whose name is copied; dims beyond n_dims are set. `recipe` is copied; NULL: it has data. Errors:
+/// FORMAT (no name, or one that is there), NOMEM.
+weft_status weft_source_append(struct weft_source *s, const struct weft_source_tensor *tensor,
+                               const struct weft_recipe *recipe);
 
 /// Bytes of one scalar value; 0 for strings, arrays and unknown types.
 size_t weft_source_scalar_size(uint32_t type);

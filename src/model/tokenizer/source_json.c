@@ -196,10 +196,11 @@ static weft_status load(struct weft_tokenizer_json *j) {
     return weft_tokenizer_finish(t);
 }
 
-weft_status weft_tokenizer_create_json(const char *name, const char *text, size_t len, struct weft_tokenizer **out) {
+weft_status weft_tokenizer_create_json(const char *name, const char *text, size_t len, size_t least,
+                                       struct weft_tokenizer **out) {
     *out = NULL;
     struct weft_arena arena = {0};
-    struct weft_tokenizer_json j = {.t = weft_tokenizer_new()};
+    struct weft_tokenizer_json j = {.t = weft_tokenizer_new(), .least = least};
     weft_status status = j.t ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory for a tokenizer");
     if (status == WEFT_OK) status = weft_json_read(text, len, "JSON", &arena, &j.root);
     if (status == WEFT_OK) status = load(&j);
@@ -223,7 +224,7 @@ weft_status weft_tokenizer_open(const char *path, struct weft_tokenizer **out) {
     }
     char *text;
     WEFT_TRY(weft_file_read(path, (size_t)1 << 30, &text, &len));
-    weft_status status = weft_tokenizer_create_json(path, text, len, out);
+    weft_status status = weft_tokenizer_create_json(path, text, len, 0, out);
     weft_free(text);
     return status;
 }

@@ -92,10 +92,12 @@ static weft_status count_ids(const struct weft_json_value *vocab, const struct w
     return WEFT_OK;
 }
 
-static weft_status load_texts(struct weft_tokenizer *t, const struct weft_json_value *vocab,
+static weft_status load_texts(struct weft_tokenizer_json *j, const struct weft_json_value *vocab,
                               const struct weft_json_value *added) {
+    struct weft_tokenizer *t = j->t;
     struct texts x = {0};
     WEFT_TRY(count_ids(vocab, added, &x.count));
+    if (x.count < j->least) x.count = j->least;
     x.items = weft_calloc(x.count, sizeof *x.items);
     x.there = weft_calloc(x.count, sizeof *x.there);
     weft_status status = x.items && x.there ? collect_model(&x, vocab) : no_memory(x.count);
@@ -244,7 +246,7 @@ weft_status weft_tj_vocabulary(struct weft_tokenizer_json *j) {
     if ((vocab->type == WEFT_JSON_LIST) != weft_json_is(type, "Unigram"))
         return weft_fail(WEFT_ERR_FORMAT, "the model's 'vocab' is not what its type has");
     j->t->text_rule = WEFT_TEXT_PLAIN;
-    WEFT_TRY(load_texts(j->t, vocab, added));
+    WEFT_TRY(load_texts(j, vocab, added));
     if (bpe) WEFT_TRY(load_bpe(j->t, model));
     else if (weft_json_is(type, "WordPiece")) WEFT_TRY(load_wordpiece(j->t, model));
     else WEFT_TRY(load_unigram(j->t, model));

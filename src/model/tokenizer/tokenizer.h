@@ -38,14 +38,16 @@ enum weft_token_type {
     WEFT_TOKEN_BYTE = 6,
 };
 
-/// Copies what it needs: the file may be closed afterwards. Errors: NOT_FOUND (a needed key is missing), FORMAT
-/// (wrong types or lengths, ids beyond the vocabulary), UNSUPPORTED (another kind of tokenizer), NOMEM.
+/// Of the keys "tokenizer.ggml.", or of a whole tokenizer.json in "tokenizer.huggingface.json" where they are not
+/// there. Copies what it needs: the source may be closed afterwards. Errors: NOT_FOUND (a needed key is missing),
+/// FORMAT (wrong types or lengths, ids beyond the vocabulary), UNSUPPORTED (another kind of tokenizer), NOMEM.
 weft_status weft_tokenizer_create(const struct weft_source *file, struct weft_tokenizer **out);
 
 /// The same from a tokenizer.json (Hugging Face): BPE, WordPiece and Unigram. `name` is for messages. Its kind is the
-/// model's type. What such a file asks for and Weft does not know is refused by name. Errors: FORMAT, UNSUPPORTED,
-/// LIMIT, NOMEM.
-weft_status weft_tokenizer_create_json(const char *name, const char *text, size_t len, struct weft_tokenizer **out);
+/// model's type. What such a file asks for and Weft does not know is refused by name. Ids below `least` that are no
+/// token are unused ones: models have more rows than tokens. Errors: FORMAT, UNSUPPORTED, LIMIT, NOMEM.
+weft_status weft_tokenizer_create_json(const char *name, const char *text, size_t len, size_t least,
+                                       struct weft_tokenizer **out);
 
 void weft_tokenizer_destroy(struct weft_tokenizer *t); ///< NULL is fine
 
