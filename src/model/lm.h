@@ -37,8 +37,11 @@ struct weft_generate_params {
     const volatile int *cancel; ///< when non-zero: stop soon, with the statistics so far
 };
 
-/// Opens a GGUF file on a device. Errors name the key, tensor or limit.
+/// Opens a model's file or folder on a device. Errors name the key, tensor or limit.
 weft_status weft_lm_open(weft_gpu *gpu, const char *path, const struct weft_lm_params *params, weft_lm **out);
+/// The same of a source, which the model closes, also where this fails.
+weft_status weft_lm_open_source(weft_gpu *gpu, struct weft_source *source, const struct weft_lm_params *params,
+                                weft_lm **out);
 void weft_lm_close(weft_lm **lm);
 const struct weft_source *weft_lm_source(const weft_lm *lm);
 const struct weft_tokenizer *weft_lm_tokenizer(const weft_lm *lm);

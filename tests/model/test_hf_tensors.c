@@ -221,6 +221,37 @@ static void test_tied_heads(void **state) {
     }
 }
 
+/// Whatever allocation is refused, opening and reading end in order.
+static void test_out_of_memory(void **state) {
+    (void)state;
+    static const char config[] = "{\"model_type\":\"mixtral\",\"sliding_window\":4,\"other\":1,\"eos_token_id\":[1,2],"
+                                 "\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8}," LLAMA "}";
+    struct st_writer w = {0};
+    size_t size;
+    put_counted(&w, "model.layers.0.self_attn.q_proj.weight", "4,2", 8);
+    put_counted(&w, "model.layers.0.block_sparse_moe.experts.0.w1.weight", "1,2", 2);
+    put_counted(&w, "model.layers.0.block_sparse_moe.experts.1.w1.weight", "1,2", 2);
+    uint8_t *data = st_finish(&w, &size);
+    int64_t live = weft_alloc_stats().live;
+    for (uint64_t n = 1;; n++) {
+        struct weft_source_room room = {0};
+        const uint8_t *all;
+        struct weft_source *s;
+        weft_alloc_fail_at(n, 0);
+        weft_status status = weft_hf_open_memory(config, sizeof config - 1, data, size, "t", &s);
+        for (size_t i = 0; status == WEFT_OK && i < weft_source_tensor_count(s); i++)
+            status = weft_source_bytes_of(s, weft_source_tensor_at(s, i), &room, &all);
+        weft_alloc_fail_at(0, 0);
+        weft_free(room.data);
+        weft_source_close(s);
+        assert_int_equal(weft_alloc_stats().live, live);
+        if (status == WEFT_OK) break;
+        assert_int_equal(status, WEFT_ERR_NOMEM);
+        assert_true(n < 2000);
+    }
+    weft_free(data);
+}
+
 static void test_heads_that_do_not_fit(void **state) {
     (void)state;
     static const struct {
@@ -257,6 +288,7 @@ int main(void) {
         cmocka_unit_test(test_unaligned_data_is_copied),
         cmocka_unit_test(test_tied_heads),
         cmocka_unit_test(test_heads_that_do_not_fit),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

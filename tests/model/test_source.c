@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "model/gguf.h"
 #include "model/host.h"
+#include "model/lm.h"
 #include "model/source_build.h"
 #include "support/tiny_gemma3.h"
 
@@ -190,12 +191,35 @@ static void test_a_model_from_memory(void **state) {
     weft_free(data);
 }
 
+/// A model of the caller's memory on a device that computes nothing. The source is closed in any case.
+static void test_a_source_on_a_device(void **state) {
+    (void)state;
+    struct weft_source *s;
+    weft_gpu *gpu;
+    weft_lm *lm;
+    size_t size;
+    int64_t live = weft_alloc_stats().live;
+    void *data = weft_tiny_gemma3_make(&(struct weft_tiny_gemma3){.seed = 3, .n_layer = 2}, &size);
+    must(weft_gpu_open(&(struct weft_gpu_params){.implementation = "null"}, &gpu));
+    must(weft_gguf_open_memory(data, size, "tiny", &s));
+    must(weft_lm_open_source(gpu, s, &(struct weft_lm_params){.ctx = 16}, &lm));
+    assert_int_equal(weft_lm_ctx(lm), 16);
+    weft_lm_close(&lm);
+    must(weft_source_create("empty", &s));
+    refused(weft_lm_open_source(gpu, s, NULL, &lm), WEFT_ERR_NOT_FOUND, "empty: key 'general.architecture'");
+    assert_null(lm);
+    weft_gpu_close(&gpu);
+    weft_free(data);
+    assert_int_equal(weft_alloc_stats().live, live);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values_come_back),
         cmocka_unit_test(test_getters_refuse),
         cmocka_unit_test(test_tensors),
         cmocka_unit_test(test_a_model_from_memory),
+        cmocka_unit_test(test_a_source_on_a_device),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

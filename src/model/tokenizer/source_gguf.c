@@ -374,8 +374,12 @@ static weft_status create_whole(const struct weft_source *file, const char *key,
 weft_status weft_tokenizer_create(const struct weft_source *file, struct weft_tokenizer **out) {
     static const char whole[] = "tokenizer.huggingface.json";
     *out = NULL;
-    if (!weft_source_has(file, "tokenizer.ggml.model") && weft_source_has(file, whole))
-        return create_whole(file, whole, out);
+    if (!weft_source_has(file, "tokenizer.ggml.model"))
+        return weft_source_has(file, whole)
+                   ? create_whole(file, whole, out)
+                   : weft_fail(WEFT_ERR_NOT_FOUND,
+                               "%s: key 'tokenizer.ggml.model' is missing, and there is no tokenizer.json",
+                               weft_source_path(file));
     struct weft_tokenizer *t = weft_tokenizer_new();
     if (!t) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a tokenizer");
     weft_status status = load(t, file);
