@@ -31,7 +31,8 @@ fuzz() {
     local copies=${WEFT_FUZZ_COPIES:-2000} root=$PWD name bad=0
     cmake -DWEFT_WERROR=OFF --preset sanitize >build/nightly.log &&
         cmake --build --preset sanitize -j "$jobs" \
-            --target fuzz_chat fuzz_gguf fuzz_graph fuzz_safetensors fuzz_template fuzz_tokenizer fuzz_tokenizer_json fuzz_tune ||
+            --target fuzz_chat fuzz_gguf fuzz_graph fuzz_safetensors fuzz_template fuzz_tokenizer fuzz_tokenizer_json \
+            fuzz_tune ||
         return 1
     for name in chat gguf graph safetensors tokenizer tokenizer_json tune; do
         (cd build/sanitize/fuzz && ./fuzz_$name --change "$copies" "$root/fuzz/corpus/$name") || bad=1

@@ -77,6 +77,8 @@ struct weft_hf {
 
 /// Chooses the family and fills in the keys.
 weft_status weft_hf_config(struct weft_hf *hf);
+/// The row of a member; NULL: there is none.
+const struct weft_hf_key *weft_hf_find_key(const struct weft_hf *hf, const char *name, size_t len);
 /// What the family's row of a member says for want of it; 0: nothing.
 double weft_hf_fallback(const struct weft_hf *hf, const char *from);
 /// Rotary positions, windows and scales, which have several members each.
@@ -86,6 +88,10 @@ weft_status weft_hf_tensors(struct weft_hf *hf, const struct weft_safetensors *l
 
 /// "ARCH.name", in the source's arena. NULL: out of memory.
 const char *weft_hf_key_name(const struct weft_hf *hf, const char *name);
+/// A member's value as a number that f32 can hold, and as a count; whole numbers may be written as 8.0 too. Errors:
+/// FORMAT names it.
+weft_status weft_hf_to_number(const struct weft_json_value *m, const char *name, double *out);
+weft_status weft_hf_to_count(const struct weft_json_value *m, const char *name, uint32_t *out);
 /// A number of config.json, or of a part of it; `fallback` if it is absent or null. Errors: FORMAT names it.
 weft_status weft_hf_number(const struct weft_json_value *v, const char *name, double fallback, double *out);
 /// The same, of whole numbers.
@@ -95,6 +101,4 @@ const struct weft_json_value *weft_hf_member(const struct weft_json_value *v, co
 /// Put values under "ARCH.name".
 weft_status weft_hf_put_count(struct weft_hf *hf, const char *name, uint32_t x);
 weft_status weft_hf_put_number(struct weft_hf *hf, const char *name, double x);
-/// An f32 tensor of one dim that no file has.
-weft_status weft_hf_put_vector(struct weft_hf *hf, const char *name, const float *x, uint64_t n);
 #endif

@@ -4,15 +4,9 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/visible.h"
-#include "model/gguf.h"
-#include "model/hf.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-weft_status weft_source_open(const char *path, struct weft_source **out) {
-    return weft_hf_is(path) ? weft_hf_open(path, out) : weft_gguf_open(path, out);
-}
 
 void weft_source_close(struct weft_source *s) {
     if (!s) return;
