@@ -242,6 +242,10 @@ weft_status weft_merges_add(struct weft_tokenizer *t, size_t rank, struct weft_s
 
 /// Makes what the vocabulary, types and flags ask for: splitters, and the trie of models that need one.
 weft_status weft_tokenizer_finish(struct weft_tokenizer *t);
+/// A tokenizer of the keys "tokenizer.ggml.".
+weft_status weft_tokenizer_create_keys(const struct weft_source *file, struct weft_tokenizer **out);
+/// BOS, EOS and stops of such keys, for one that came from elsewhere.
+weft_status weft_tokenizer_take_ids(struct weft_tokenizer *t, const struct weft_source *file);
 struct weft_tokenizer *weft_tokenizer_new(void);
 
 /// The user-defined tokens, with `control` those of other special types too; `late`: those that are looked for behind

@@ -346,40 +346,19 @@ static weft_status load(struct weft_tokenizer *t, const struct weft_source *file
     return weft_fail_in(weft_tokenizer_finish(t), "%s", weft_source_path(file));
 }
 
-/// A whole tokenizer.json under one key, and ids of other files beside it.
-static weft_status create_whole(const struct weft_source *file, const char *key, struct weft_tokenizer **out) {
-    struct weft_source_str text;
-    struct weft_str name = {0};
+weft_status weft_tokenizer_take_ids(struct weft_tokenizer *t, const struct weft_source *file) {
     int32_t bos, eos;
-    WEFT_TRY(weft_source_get_string(file, key, &text));
-    const struct weft_source_tensor *rows = weft_source_find(file, "token_embd.weight");
-    size_t least = rows && rows->size && rows->dims[1] <= MOST_TOKENS ? (size_t)rows->dims[1] : 0;
-    weft_str_addf(&name, "%s: %s", weft_source_path(file), key);
-    weft_status status = weft_tokenizer_create_json(weft_str_get(&name), text.data, text.len, least, out);
-    weft_str_free(&name);
-    struct weft_tokenizer *t = *out;
-    size_t cap = t ? t->n_stops : 0;
-    if (status == WEFT_OK) status = load_id(t, file, "tokenizer.ggml.bos_token_id", &bos);
-    if (status == WEFT_OK) status = load_id(t, file, "tokenizer.ggml.eos_token_id", &eos);
-    if (status == WEFT_OK && t->bos < 0) t->bos = bos;
-    if (status == WEFT_OK && eos >= 0) t->eos = eos;
-    if (status == WEFT_OK) status = weft_vocabulary_add_stop(t, &cap, t->eos);
-    if (status == WEFT_OK) status = load_stop_list(t, file, &cap);
-    if (status == WEFT_OK) return WEFT_OK;
-    weft_tokenizer_destroy(t);
-    *out = NULL;
-    return status;
+    size_t cap = t->n_stops;
+    WEFT_TRY(load_id(t, file, "tokenizer.ggml.bos_token_id", &bos));
+    WEFT_TRY(load_id(t, file, "tokenizer.ggml.eos_token_id", &eos));
+    if (t->bos < 0) t->bos = bos;
+    if (eos >= 0) t->eos = eos;
+    WEFT_TRY(weft_vocabulary_add_stop(t, &cap, t->eos));
+    return load_stop_list(t, file, &cap);
 }
 
-weft_status weft_tokenizer_create(const struct weft_source *file, struct weft_tokenizer **out) {
-    static const char whole[] = "tokenizer.huggingface.json";
+weft_status weft_tokenizer_create_keys(const struct weft_source *file, struct weft_tokenizer **out) {
     *out = NULL;
-    if (!weft_source_has(file, "tokenizer.ggml.model"))
-        return weft_source_has(file, whole)
-                   ? create_whole(file, whole, out)
-                   : weft_fail(WEFT_ERR_NOT_FOUND,
-                               "%s: key 'tokenizer.ggml.model' is missing, and there is no tokenizer.json",
-                               weft_source_path(file));
     struct weft_tokenizer *t = weft_tokenizer_new();
     if (!t) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a tokenizer");
     weft_status status = load(t, file);

@@ -4,7 +4,6 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
-#include "core/file.h"
 
 #include <string.h>
 
@@ -208,23 +207,4 @@ weft_status weft_tokenizer_create_json(const char *name, const char *text, size_
     if (status == WEFT_OK) *out = j.t;
     else weft_tokenizer_destroy(j.t);
     return weft_fail_in(status, "%s", name);
-}
-
-weft_status weft_tokenizer_open(const char *path, struct weft_tokenizer **out) {
-    if (out) *out = NULL;
-    if (!path || !out) return weft_fail(WEFT_ERR_INVALID, "weft_tokenizer_open: an argument is NULL");
-    size_t len = strlen(path);
-    *out = NULL;
-    if (len < 5 || strcmp(path + len - 5, ".json") != 0) {
-        struct weft_source *file;
-        WEFT_TRY(weft_source_open(path, &file));
-        weft_status status = weft_tokenizer_create(file, out);
-        weft_source_close(file);
-        return status;
-    }
-    char *text;
-    WEFT_TRY(weft_file_read(path, (size_t)1 << 30, &text, &len));
-    weft_status status = weft_tokenizer_create_json(path, text, len, 0, out);
-    weft_free(text);
-    return status;
 }
