@@ -156,7 +156,7 @@ function(weft_fuzz_tests)
     file(GLOB graphs CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/examples/*.weft"
         "${CMAKE_CURRENT_SOURCE_DIR}/tests/golden/*.weft")
     set(names "")
-    foreach(subject chat gguf graph history template tokenizer tokenizer_json tune)
+    foreach(subject chat gguf graph history safetensors template tokenizer tokenizer_json tune)
         set(more "")
         if(subject STREQUAL "graph")
             set(more ${graphs})
@@ -192,6 +192,7 @@ function(weft_tests)
             weft_add_test("${CMAKE_CURRENT_SOURCE_DIR}/tests/${source}" ${module})
         endif()
     endforeach()
+    add_dependencies(model_test_hf weft_test_models) # so that it can be built and run alone
     foreach(example alias replay resize state) # they say whether their results agree
         if(TARGET examples_${example})
             weft_add_driver_test(examples_${example} wgpu examples_${example} "${WEFT_LAVAPIPE_ICD}" "WEFT_WEBGPU=wgpu")

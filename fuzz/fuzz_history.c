@@ -14,23 +14,23 @@ static void string(struct weft_str *s, const char *text) {
     weft_str_add(s, text);
 }
 
-static void list(struct weft_str *s, const char *key, enum weft_gguf_type element, size_t n) {
+static void list(struct weft_str *s, const char *key, enum weft_source_type element, size_t n) {
     string(s, key);
-    number(s, WEFT_GGUF_ARRAY, 4);
+    number(s, WEFT_SOURCE_ARRAY, 4);
     number(s, element, 4);
     number(s, n, 8);
 }
 
 static void text(struct weft_str *s, const char *key, const char *value) {
     string(s, key);
-    number(s, WEFT_GGUF_STRING, 4);
+    number(s, WEFT_SOURCE_STRING, 4);
     string(s, value);
 }
 
-static struct weft_gguf *open_vocabulary(void) {
+static struct weft_source *open_vocabulary(void) {
     static const char *const tokens[] = {"a", "<|im_start|>", "<|im_end|>"};
     struct weft_str s = {0};
-    struct weft_gguf *g = NULL;
+    struct weft_source *g = NULL;
     weft_str_addn(&s, "GGUF", 4);
     number(&s, 3, 4);
     number(&s, 0, 8);
@@ -38,11 +38,11 @@ static struct weft_gguf *open_vocabulary(void) {
     text(&s, "tokenizer.ggml.model", "gpt2");
     text(&s, "tokenizer.chat_template",
          "{% for m in messages %}<|im_start|>{{ m.role }}{{ m.content }}<|im_end|>{% endfor %}");
-    list(&s, "tokenizer.ggml.tokens", WEFT_GGUF_STRING, 3);
+    list(&s, "tokenizer.ggml.tokens", WEFT_SOURCE_STRING, 3);
     for (int i = 0; i < 3; i++) string(&s, tokens[i]);
-    list(&s, "tokenizer.ggml.token_type", WEFT_GGUF_I32, 3);
+    list(&s, "tokenizer.ggml.token_type", WEFT_SOURCE_I32, 3);
     for (int i = 0; i < 3; i++) number(&s, i ? 3 : 1, 4);
-    list(&s, "tokenizer.ggml.merges", WEFT_GGUF_STRING, 0);
+    list(&s, "tokenizer.ggml.merges", WEFT_SOURCE_STRING, 0);
     while (s.len % 32) number(&s, 0, 1);
     static struct weft_str kept; // the file stays open over it
     kept = s;
@@ -76,7 +76,7 @@ static void count(const weft_chat *c) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static struct weft_gguf *file;
+    static struct weft_source *file;
     static struct weft_tokenizer *tokenizer;
     if (!file) {
         file = open_vocabulary();

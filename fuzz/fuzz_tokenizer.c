@@ -3,6 +3,7 @@
 /// line is "TYPE TEXT", the type one digit (scores fall from line to line), or "m A B" (a merge), "p NAME"
 /// (tokenizer.ggml.pre), "x BYTES" (the character mapping, which takes all that is left of its line).
 #include "fuzz.h"
+#include "model/gguf.h"
 #include "model/tokenizer/tokenizer.h"
 
 // ---- a file with the vocabulary ------------------------------------------------------------------------------------
@@ -29,29 +30,29 @@ static void string(struct weft_str *s, const char *text, size_t len) {
     weft_str_addn(s, text, len);
 }
 
-static void key(struct weft_str *s, const char *name, enum weft_gguf_type type) {
+static void key(struct weft_str *s, const char *name, enum weft_source_type type) {
     string(s, name, strlen(name));
     number(s, type, 4);
 }
 
-static void list(struct weft_str *s, const char *name, enum weft_gguf_type element, size_t n) {
-    key(s, name, WEFT_GGUF_ARRAY);
+static void list(struct weft_str *s, const char *name, enum weft_source_type element, size_t n) {
+    key(s, name, WEFT_SOURCE_ARRAY);
     number(s, element, 4);
     number(s, n, 8);
 }
 
 static void text_key(struct weft_str *s, const char *name, const char *text, size_t len) {
-    key(s, name, WEFT_GGUF_STRING);
+    key(s, name, WEFT_SOURCE_STRING);
     string(s, text, len);
 }
 
 static void strings(struct weft_str *s, const char *name, const struct entry *entries, size_t n) {
-    list(s, name, WEFT_GGUF_STRING, n);
+    list(s, name, WEFT_SOURCE_STRING, n);
     for (size_t i = 0; i < n; i++) string(s, entries[i].text, entries[i].len);
 }
 
 static void id_key(struct weft_str *s, const char *name, uint64_t id) {
-    key(s, name, WEFT_GGUF_U32);
+    key(s, name, WEFT_SOURCE_U32);
     number(s, id, 4);
 }
 
@@ -63,21 +64,21 @@ static void write_file(struct weft_str *s, const struct vocabulary *v, unsigned 
     number(s, 8 + !!v->pre.text + !!v->map.text + (flags >> 7), 8);
     text_key(s, "tokenizer.ggml.model", v->kind, strlen(v->kind));
     strings(s, "tokenizer.ggml.tokens", v->tokens, n);
-    list(s, "tokenizer.ggml.scores", WEFT_GGUF_F32, n);
+    list(s, "tokenizer.ggml.scores", WEFT_SOURCE_F32, n);
     for (size_t i = 0; i < n; i++) {
         float score = -(float)(i / (1 + (flags >> 4 & 3))); // ties, if the flags ask for them
         weft_str_addn(s, (const char *)&score, 4);
     }
-    list(s, "tokenizer.ggml.token_type", WEFT_GGUF_I32, n);
+    list(s, "tokenizer.ggml.token_type", WEFT_SOURCE_I32, n);
     for (size_t i = 0; i < n; i++) number(s, (uint32_t)v->tokens[i].type, 4);
     id_key(s, "tokenizer.ggml.bos_token_id", n - 1);
-    key(s, "tokenizer.ggml.add_space_prefix", WEFT_GGUF_BOOL);
+    key(s, "tokenizer.ggml.add_space_prefix", WEFT_SOURCE_BOOL);
     number(s, flags >> 2 & 1, 1);
     strings(s, "tokenizer.ggml.merges", v->merges, v->n_merges);
     id_key(s, "tokenizer.ggml.seperator_token_id", 0);
     if (v->pre.text) text_key(s, "tokenizer.ggml.pre", v->pre.text, v->pre.len);
     if (v->map.text) {
-        list(s, "tokenizer.ggml.precompiled_charsmap", WEFT_GGUF_U8, v->map.len);
+        list(s, "tokenizer.ggml.precompiled_charsmap", WEFT_SOURCE_U8, v->map.len);
         weft_str_addn(s, v->map.text, v->map.len);
     }
     if (flags >> 7) id_key(s, "tokenizer.ggml.unknown_token_id", n / 2);
@@ -139,7 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct vocabulary v;
     int64_t live = weft_alloc_stats().live;
     struct weft_str file = {0};
-    struct weft_gguf *g = NULL;
+    struct weft_source *g = NULL;
     struct weft_tokenizer *t = NULL;
     if (size < 2) return 0;
     unsigned flags = data[0];
@@ -156,7 +157,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     weft_status status = weft_gguf_open_memory(weft_str_get(&file), file.len, "input", &g);
     if (status == WEFT_OK) status = weft_tokenizer_create(g, &t);
     fuzz_refused(status);
-    weft_gguf_close(g);
+    weft_source_close(g);
     if (t) check(t, text, (size_t)(end - text), flags);
     weft_tokenizer_destroy(t);
     weft_str_free(&file);

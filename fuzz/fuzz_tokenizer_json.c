@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     size_t len = end ? (size_t)(end - text) : size;
     int64_t live = weft_alloc_stats().live;
     struct weft_tokenizer *t;
-    weft_status status = weft_tokenizer_create_json("input", text, len, &t);
+    weft_status status = weft_tokenizer_create_json("input", text, len, 0, &t);
     fuzz_refused(status);
     for (unsigned flags = 0; t && flags < 4; flags += 3)
         check(t, end ? end + 1 : "ab", end ? size - len - 1 : 2, flags);

@@ -31,10 +31,10 @@ fuzz() {
     local copies=${WEFT_FUZZ_COPIES:-2000} root=$PWD name bad=0
     cmake -DWEFT_WERROR=OFF --preset sanitize >build/nightly.log &&
         cmake --build --preset sanitize -j "$jobs" \
-            --target fuzz_chat fuzz_gguf fuzz_graph fuzz_history fuzz_template fuzz_tokenizer fuzz_tokenizer_json \
-            fuzz_tune ||
+            --target fuzz_chat fuzz_gguf fuzz_graph fuzz_history fuzz_safetensors fuzz_template fuzz_tokenizer \
+            fuzz_tokenizer_json fuzz_tune ||
         return 1
-    for name in chat gguf graph history tokenizer tokenizer_json tune; do
+    for name in chat gguf graph history safetensors tokenizer tokenizer_json tune; do
         (cd build/sanitize/fuzz && ./fuzz_$name --change "$copies" "$root/fuzz/corpus/$name") || bad=1
     done
     # Golden graphs are large, and a template may loop a million times: fewer copies take as long.

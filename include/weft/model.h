@@ -94,10 +94,11 @@ struct weft_generate_stats {
     uint64_t reserved[4]; ///< zero
 };
 
-/// Opens a GGUF file (the first, if it is split) on a device, which must outlive the model. `params` may be NULL. The
-/// file must not change while it is open. On failure *out is NULL. Errors: NOT_FOUND, IO, FORMAT (names key or tensor),
-/// UNSUPPORTED (architecture, tokenizer or type; a key or tensor of the file asks for what Weft does not compute: names
-/// it), INVALID (params), LIMIT (memory or context), NOMEM, DEVICE, LOST.
+/// Opens a GGUF file (the first, if it is split) or a folder of Hugging Face (docs/sources.md) on a device, which must
+/// outlive the model. `params` may be NULL. The file must not change while it is open. On failure *out is NULL. Errors:
+/// NOT_FOUND, IO, FORMAT (names key or tensor), UNSUPPORTED (architecture, tokenizer or type; a key or tensor of the
+/// file asks for what Weft does not compute: names it), INVALID (params), LIMIT (memory or context), NOMEM, DEVICE,
+/// LOST.
 WEFT_API weft_status weft_model_open(weft_device *device, const char *path, const struct weft_model_params *params,
                                      weft_model **out);
 /// Frees a model and sets *model to NULL. NULL, or a pointer to NULL, is fine.

@@ -12,8 +12,9 @@ extern "C" {
 typedef struct weft_model_file weft_model_file;
 
 struct weft_model_file_info {
-    char format[32]; ///< "GGUF"
-    uint32_t version, parts;
+    char format[32];  ///< "GGUF", "safetensors"
+    uint32_t version; ///< of the format; 0: it has none
+    uint32_t parts;
     uint64_t bytes; ///< of all parts together
     size_t keys, tensors;
     uint64_t reserved[4]; ///< zero
@@ -48,8 +49,9 @@ struct weft_model_file_tensor {
     uint64_t reserved[4];    ///< zero
 };
 
-/// Opens a file (the first, if it is split); everything in its header is checked. It must not change while it is open.
-/// On failure *out is NULL. Errors: NOT_FOUND, IO, FORMAT (names key or tensor), UNSUPPORTED, NOMEM.
+/// Opens a file (the first, if it is split) or a folder of Hugging Face (docs/sources.md); everything in its header is
+/// checked. It must not change while it is open. On failure *out is NULL. Errors: NOT_FOUND, IO, FORMAT (names key or
+/// tensor), UNSUPPORTED, NOMEM.
 WEFT_API weft_status weft_model_file_open(const char *path, weft_model_file **out);
 /// Frees it and sets *file to NULL. NULL, or a pointer to NULL, is fine.
 WEFT_API void weft_model_file_close(weft_model_file **file);

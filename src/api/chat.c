@@ -14,7 +14,7 @@ weft_status weft_chat_create(weft_model *model, const struct weft_chat_params *p
     struct weft_chat_params p;
     WEFT_TRY(WEFT_PARAMS_TAKE(weft_chat_params, cancel, params, &p));
     const struct weft_conversation_model m = {
-        .file = weft_lm_gguf(model),
+        .file = weft_lm_source(model),
         .tokenizer = weft_lm_tokenizer(model),
         .ctx = weft_lm_ctx(model),
         .samples = weft_lm_samples(model),

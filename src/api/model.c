@@ -38,10 +38,10 @@ weft_status weft_model_prepare(weft_model *model) {
     return model ? weft_lm_prepare_generate(model) : weft_api_null("weft_model_prepare", "model");
 }
 
-static void copy_text(const struct weft_gguf *file, const char *key, char *out, size_t size) {
-    struct weft_gguf_str s = {0};
+static void copy_text(const struct weft_source *file, const char *key, char *out, size_t size) {
+    struct weft_source_str s = {0};
     *out = 0; // a file without the key, or with one of another type, has an empty text
-    if (weft_gguf_get_string(file, key, &s) == WEFT_OK) weft_visible(WEFT_VISIBLE_LINE, s.data, s.len, out, size);
+    if (weft_source_get_string(file, key, &s) == WEFT_OK) weft_visible(WEFT_VISIBLE_LINE, s.data, s.len, out, size);
 }
 
 weft_status weft_model_info(const weft_model *model, struct weft_model_info *out) {
@@ -53,10 +53,10 @@ weft_status weft_model_info(const weft_model *model, struct weft_model_info *out
         .bos = weft_tokenizer_bos(t),
         .eos = weft_tokenizer_eos(t),
         .memory = weft_program_memory(weft_lm_program(model)),
-        .file_bytes = weft_gguf_file_size(weft_lm_gguf(model)),
+        .file_bytes = weft_source_bytes(weft_lm_source(model)),
     };
-    copy_text(weft_lm_gguf(model), "general.architecture", out->architecture, sizeof out->architecture);
-    copy_text(weft_lm_gguf(model), "general.name", out->name, sizeof out->name);
+    copy_text(weft_lm_source(model), "general.architecture", out->architecture, sizeof out->architecture);
+    copy_text(weft_lm_source(model), "general.name", out->name, sizeof out->name);
     return WEFT_OK;
 }
 

@@ -3,12 +3,13 @@
 #include "api/impl.h"
 #include "core/alloc.h"
 #include "core/error.h"
+#include "model/gguf.h"
 #include "model/keys.h"
 #include "model/lm_graph.h"
 #include <stdio.h>
 
 struct weft_model_file {
-    struct weft_gguf *gguf;
+    struct weft_source *source;
     const char *arch;    ///< by which its keys are known; NULL: by none
     int64_t split_at[8]; ///< of the last graph
 };
@@ -16,10 +17,10 @@ struct weft_model_file {
 // ---- life ----------------------------------------------------------------------------------------------------------
 
 /// By which architecture the file's keys are known; NULL: by none.
-static const char *architecture(const struct weft_gguf *g) {
-    struct weft_gguf_str arch;
+static const char *architecture(const struct weft_source *g) {
+    struct weft_source_str arch;
     char name[64];
-    if (weft_gguf_get_string(g, "general.architecture", &arch) != WEFT_OK || arch.len >= sizeof name) return NULL;
+    if (weft_source_get_string(g, "general.architecture", &arch) != WEFT_OK || arch.len >= sizeof name) return NULL;
     snprintf(name, sizeof name, "%.*s", (int)arch.len, arch.data);
     return weft_model_keys_arch(g, name);
 }
@@ -29,19 +30,19 @@ weft_status weft_model_file_open(const char *path, weft_model_file **out) {
     if (!path || !out) return weft_api_null("weft_model_file_open", path ? "out" : "path");
     weft_model_file *f = weft_calloc(1, sizeof *f);
     if (!f) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a model file");
-    weft_status status = weft_gguf_open(path, &f->gguf);
+    weft_status status = weft_source_open(path, &f->source);
     if (status != WEFT_OK) {
         weft_free(f);
         return status;
     }
-    f->arch = architecture(f->gguf);
+    f->arch = architecture(f->source);
     *out = f;
     return WEFT_OK;
 }
 
 void weft_model_file_close(weft_model_file **file) {
     if (!file || !*file) return;
-    weft_gguf_close((*file)->gguf);
+    weft_source_close((*file)->source);
     weft_free(*file);
     *file = NULL;
 }
@@ -50,12 +51,12 @@ void weft_model_file_close(weft_model_file **file) {
 
 weft_status weft_model_file_info(const weft_model_file *file, struct weft_model_file_info *out) {
     if (!file || !out) return weft_api_null("weft_model_file_info", file ? "out" : "file");
-    *out = (struct weft_model_file_info){.format = "GGUF",
-                                         .version = weft_gguf_version(file->gguf),
-                                         .parts = weft_gguf_part_count(file->gguf),
-                                         .bytes = weft_gguf_file_size(file->gguf),
-                                         .keys = weft_gguf_key_count(file->gguf),
-                                         .tensors = weft_gguf_tensor_count(file->gguf)};
+    *out = (struct weft_model_file_info){.version = weft_source_version(file->source),
+                                         .parts = weft_source_part_count(file->source),
+                                         .bytes = weft_source_bytes(file->source),
+                                         .keys = weft_source_key_count(file->source),
+                                         .tensors = weft_source_tensor_count(file->source)};
+    snprintf(out->format, sizeof out->format, "%s", weft_source_format(file->source));
     return WEFT_OK;
 }
 
@@ -64,33 +65,33 @@ static weft_status check_index(const char *what, size_t index, size_t count) {
     return weft_fail(WEFT_ERR_INVALID, "%s %zu of a model file that has %zu", what, index, count);
 }
 
-static void take_value(const struct weft_gguf *g, enum weft_gguf_type type, struct weft_model_file_key *out) {
-    struct weft_gguf_str string;
+static void take_value(const struct weft_source *g, enum weft_source_type type, struct weft_model_file_key *out) {
+    struct weft_source_str string;
     out->kind = WEFT_KEY_OTHER;
-    if (type == WEFT_GGUF_ARRAY) return;
-    if (type == WEFT_GGUF_BOOL && weft_gguf_get_bool(g, out->name, &out->flag) == WEFT_OK) {
+    if (type == WEFT_SOURCE_ARRAY) return;
+    if (type == WEFT_SOURCE_BOOL && weft_source_get_bool(g, out->name, &out->flag) == WEFT_OK) {
         out->kind = WEFT_KEY_BOOL;
-    } else if (type == WEFT_GGUF_STRING && weft_gguf_get_string(g, out->name, &string) == WEFT_OK) {
+    } else if (type == WEFT_SOURCE_STRING && weft_source_get_string(g, out->name, &string) == WEFT_OK) {
         out->kind = WEFT_KEY_STRING;
         out->string = string.data;
         out->length = string.len;
-    } else if (weft_gguf_get_i64(g, out->name, &out->integer) == WEFT_OK) {
+    } else if (weft_source_get_i64(g, out->name, &out->integer) == WEFT_OK) {
         out->kind = WEFT_KEY_INTEGER;
-    } else if (weft_gguf_get_f64(g, out->name, &out->real) == WEFT_OK) {
+    } else if (weft_source_get_f64(g, out->name, &out->real) == WEFT_OK) {
         out->kind = WEFT_KEY_REAL;
     }
 }
 
 weft_status weft_model_file_key(const weft_model_file *file, size_t index, struct weft_model_file_key *out) {
-    enum weft_gguf_type type, element;
+    enum weft_source_type type, element;
     uint64_t count;
     if (!file || !out) return weft_api_null("weft_model_file_key", file ? "out" : "file");
-    WEFT_TRY(check_index("key", index, weft_gguf_key_count(file->gguf)));
-    *out = (struct weft_model_file_key){.name = weft_gguf_key_at(file->gguf, index)};
-    WEFT_TRY(weft_gguf_get_type(file->gguf, out->name, &type, &element, &count));
-    out->type = weft_gguf_type_name(type);
+    WEFT_TRY(check_index("key", index, weft_source_key_count(file->source)));
+    *out = (struct weft_model_file_key){.name = weft_source_key_at(file->source, index)};
+    WEFT_TRY(weft_source_get_type(file->source, out->name, &type, &element, &count));
+    out->type = weft_source_type_name(type);
     out->unknown = weft_model_key_unknown(file->arch, out->name);
-    take_value(file->gguf, type, out);
+    take_value(file->source, type, out);
     return WEFT_OK;
 }
 
@@ -98,15 +99,15 @@ weft_status weft_model_file_value(const weft_model_file *file, size_t index, siz
                                   size_t *length) {
     struct weft_str s = {0};
     if (!file) return weft_api_null("weft_model_file_value", "file");
-    WEFT_TRY(check_index("key", index, weft_gguf_key_count(file->gguf)));
-    weft_gguf_print_value(file->gguf, index, width, &s);
+    WEFT_TRY(check_index("key", index, weft_source_key_count(file->source)));
+    weft_source_print_value(file->source, index, width, &s);
     return weft_api_text(&s, text, capacity, length);
 }
 
 weft_status weft_model_file_tensor(const weft_model_file *file, size_t index, struct weft_model_file_tensor *out) {
     if (!file || !out) return weft_api_null("weft_model_file_tensor", file ? "out" : "file");
-    WEFT_TRY(check_index("tensor", index, weft_gguf_tensor_count(file->gguf)));
-    const struct weft_gguf_tensor *t = weft_gguf_tensor_at(file->gguf, index);
+    WEFT_TRY(check_index("tensor", index, weft_source_tensor_count(file->source)));
+    const struct weft_source_tensor *t = weft_source_tensor_at(file->source, index);
     *out = (struct weft_model_file_tensor){.name = t->name,
                                            .type = weft_ggml_type_info(t->type)->name,
                                            .rank = t->n_dims,
@@ -122,10 +123,10 @@ weft_status weft_model_file_tensor(const weft_model_file *file, size_t index, st
 static weft_status build(const weft_model_file *file, const struct weft_gpu_caps *caps, struct weft_lm_build *b,
                          weft_graph **out) {
     struct weft_model_config config;
-    WEFT_TRY(weft_lm_check_family(file->gguf));
-    WEFT_TRY(weft_model_config_read(file->gguf, &config));
+    WEFT_TRY(weft_lm_check_family(file->source));
+    WEFT_TRY(weft_model_config_read(file->source, &config));
     WEFT_TRY(weft_lm_build_defaults(&config, caps, b));
-    return weft_lm_build_graph(file->gguf, &config, b, NULL, out);
+    return weft_lm_build_graph(file->source, &config, b, NULL, out);
 }
 
 weft_status weft_model_file_graph(weft_model_file *file, const weft_device *device,

@@ -197,8 +197,6 @@ weft_status weft_model_path(const char *argument, char **out) {
     struct stat info;
     *out = NULL;
     if (stat(argument, &info) == 0) {
-        if (S_ISDIR(info.st_mode))
-            return weft_fail(WEFT_ERR_INVALID, "%s is a folder; name a GGUF file in it", argument);
         *out = weft_strdup(argument);
         return *out ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory for a path");
     }

@@ -86,8 +86,10 @@ static int print_file(const weft_model_file *file, const char *path, const struc
     struct weft_model_file_info info;
     weft_status status = weft_model_file_info(file, &info);
     if (status != WEFT_OK) return weft_app_failed(status);
-    weft_outf("%s: %s version %u, %u file%s, %" PRIu64 " bytes, %zu keys, %zu tensors\n", path, info.format,
-              info.version, info.parts, info.parts == 1 ? "" : "s", info.bytes, info.keys, info.tensors);
+    char version[24] = "";
+    if (info.version) snprintf(version, sizeof version, " version %u", info.version);
+    weft_outf("%s: %s%s, %u file%s, %" PRIu64 " bytes, %zu keys, %zu tensors\n", path, info.format, version, info.parts,
+              info.parts == 1 ? "" : "s", info.bytes, info.keys, info.tensors);
     if (both || r->keys) status = print_keys(file, info.keys, r->all);
     if (status == WEFT_OK && (both || r->tensors)) status = print_tensors(file, info.tensors);
     return weft_app_failed(status);
@@ -127,9 +129,9 @@ static int json_file(const weft_model_file *file, const char *path, const struct
     }
     for (size_t i = 0; i < info.tensors && weft_model_file_tensor(file, i, &t) == WEFT_OK; i++)
         ok &= json_array_append_new(tensors, tensor_json(&t)) == 0;
-    json_t *root = json_pack("{so si si sI so so so}", "path", weft_json_string(path), "version", (int)info.version,
-                             "parts", (int)info.parts, "bytes", (json_int_t)info.bytes, "metadata", keys,
-                             "unknown_keys", unknown, "tensors", tensors);
+    json_t *root = json_pack("{so ss si si sI so so so}", "path", weft_json_string(path), "format", info.format,
+                             "version", (int)info.version, "parts", (int)info.parts, "bytes", (json_int_t)info.bytes,
+                             "metadata", keys, "unknown_keys", unknown, "tensors", tensors);
     if (ok) return weft_json_print(root);
     json_decref(root);
     return weft_json_print(NULL);

@@ -170,6 +170,7 @@ struct members {
     struct weft_json_value *items;
     struct weft_json_text *keys;
     size_t n, item_cap, key_cap;
+    bool repeats;
     struct weft_map places; // of keys, so that a member with a known key takes its place
 };
 
@@ -183,6 +184,7 @@ static weft_status add_member(struct reader *r, struct members *m) {
     WEFT_TRY(read_value(r, &value));
     if (weft_map_get(&m->places, key.text, key.len, &place)) {
         m->items[place] = value;
+        m->repeats = true;
         return WEFT_OK;
     }
     if (!weft_grow((void **)&m->items, &m->item_cap, m->n + 1, sizeof *m->items) ||
@@ -221,7 +223,7 @@ static weft_status read_container(struct reader *r, struct weft_json_value *out,
     r->depth++;
     weft_status status = read_members(r, &m, map);
     r->depth--;
-    *out = (struct weft_json_value){.type = map ? WEFT_JSON_MAP : WEFT_JSON_LIST, .n = m.n};
+    *out = (struct weft_json_value){.type = map ? WEFT_JSON_MAP : WEFT_JSON_LIST, .repeats = m.repeats, .n = m.n};
     if (status == WEFT_OK && m.n) {
         out->items = weft_arena_dup(r->arena, m.items, m.n * sizeof *m.items);
         out->keys = map ? weft_arena_dup(r->arena, m.keys, m.n * sizeof *m.keys) : NULL;

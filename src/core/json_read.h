@@ -30,7 +30,8 @@ struct weft_json_text {
 
 struct weft_json_value {
     enum weft_json_type type;
-    size_t n; ///< elements of a list, members of a map
+    bool repeats; ///< a map in which a key stood more than once
+    size_t n;     ///< elements of a list, members of a map
     union {
         bool b;
         int64_t i;

@@ -12,7 +12,7 @@
 
 /// What a conversation is with.
 struct weft_conversation_model {
-    const struct weft_gguf *file; ///< of template and tokens
+    const struct weft_source *file; ///< of template and tokens
     const struct weft_tokenizer *tokenizer;
     uint32_t ctx; ///< tokens of all messages and the reply
     bool samples; ///< temperatures above 0 are possible

@@ -55,11 +55,13 @@ static weft_status check_memory(void *user, const struct weft_plan *plan) {
 // ---- engines -------------------------------------------------------------------------------------------------------
 
 static weft_status weight(void *user, const char *name, const void **data, uint64_t *bytes) {
-    const weft_lm *lm = user;
-    const struct weft_gguf_tensor *tensor = weft_gguf_find(lm->file, name);
-    if (!tensor) return weft_fail(WEFT_ERR_NOT_FOUND, "%s has no tensor '%s'", weft_gguf_path(lm->file), name);
-    *data = tensor->data;
+    weft_lm *lm = user;
+    const struct weft_source_tensor *tensor = weft_source_find(lm->file, name);
+    if (!tensor) return weft_fail(WEFT_ERR_NOT_FOUND, "%s has no tensor '%s'", weft_source_path(lm->file), name);
     *bytes = tensor->size;
+    const uint8_t *all = NULL;
+    WEFT_TRY(weft_source_bytes_of(lm->file, tensor, &lm->room, &all));
+    *data = all;
     return WEFT_OK;
 }
 
@@ -73,7 +75,7 @@ weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build
     struct request request = {lm, build};
     struct weft_program_params params = {
         .compile = weft_lm_compile_params(weft_gpu_caps(lm->gpu), build->chunk),
-        .source = {.get = weight, .user = lm, .stays = true}, // the file stays mapped
+        .source = {.get = weight, .user = lm, .stays = true}, // the source stays open
         .share_weights = any_program(lm),
         .progress = lm->params.progress,
         .progress_user = lm->params.progress_user,
@@ -145,47 +147,59 @@ static void report_unknown(const weft_lm *lm) {
     struct weft_str names = {0};
     size_t n = weft_model_keys_unknown(lm->file, lm->config.arch, MOST, &names);
     if (n)
-        weft_log(WEFT_LOG_WARN, "%s: %zu key%s Weft does not know and does not use: %s%s", weft_gguf_path(lm->file), n,
-                 n == 1 ? " that" : "s that", weft_str_get(&names), n > MOST ? ", ..." : "");
+        weft_log(WEFT_LOG_WARN, "%s: %zu key%s Weft does not know and does not use: %s%s", weft_source_path(lm->file),
+                 n, n == 1 ? " that" : "s that", weft_str_get(&names), n > MOST ? ", ..." : "");
     weft_str_free(&names);
 }
 
-static weft_status read_file(weft_lm *lm, const char *path) {
-    WEFT_TRY(weft_gguf_open(path, &lm->file));
+static weft_status read_file(weft_lm *lm) {
     WEFT_TRY(weft_lm_check_family(lm->file));
     WEFT_TRY(weft_model_config_read(lm->file, &lm->config));
     report_unknown(lm);
     WEFT_TRY(weft_tokenizer_create(lm->file, &lm->tokenizer));
     if ((uint32_t)weft_tokenizer_size(lm->tokenizer) != lm->config.n_vocab)
-        return weft_fail(WEFT_ERR_FORMAT, "%s: the tokenizer has %d tokens and token_embd.weight %u rows", path,
-                         weft_tokenizer_size(lm->tokenizer), lm->config.n_vocab);
+        return weft_fail(WEFT_ERR_FORMAT, "%s: the tokenizer has %d tokens and token_embd.weight %u rows",
+                         weft_source_path(lm->file), weft_tokenizer_size(lm->tokenizer), lm->config.n_vocab);
     return WEFT_OK;
 }
 
 weft_status weft_lm_open(weft_gpu *gpu, const char *path, const struct weft_lm_params *params, weft_lm **out) {
-    const struct weft_gpu_caps *caps = weft_gpu_caps(gpu);
-    weft_status status;
+    struct weft_source *source;
     *out = NULL;
-    if (params && params->runs > WEFT_LM_RUNS)
-        return weft_fail(WEFT_ERR_INVALID, "%u decode runs a submit; at most %d, and 0 lets them be chosen",
-                         params->runs, WEFT_LM_RUNS);
-    weft_lm *lm = weft_calloc(1, sizeof *lm);
-    if (!lm) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a model");
-    lm->gpu = gpu;
-    if (params) lm->params = *params;
+    WEFT_TRY(weft_source_open(path, &source));
+    return weft_lm_open_source(gpu, source, params, out);
+}
+
+static weft_status open_model(weft_lm *lm) {
+    const struct weft_gpu_caps *caps = weft_gpu_caps(lm->gpu);
     lm->max_runs = lm->params.runs ? lm->params.runs : caps->kind == WEFT_GPU_CPU ? 1 : WEFT_LM_RUNS;
-    WEFT_GOTO(read_file(lm, path));
+    if (lm->params.runs > WEFT_LM_RUNS)
+        return weft_fail(WEFT_ERR_INVALID, "%u decode runs a submit; at most %d, and 0 lets them be chosen",
+                         lm->params.runs, WEFT_LM_RUNS);
+    WEFT_TRY(read_file(lm));
     lm->build = (struct weft_lm_build){.ctx = lm->params.ctx,
                                        .chunk = lm->params.chunk,
                                        .cache_f16 = lm->params.cache_f16,
                                        .head = WEFT_LM_GENERATE,
                                        .sampling = lm->params.sampling};
-    WEFT_GOTO(weft_lm_build_defaults(&lm->config, caps, &lm->build));
-    if (!lm->params.lazy) WEFT_GOTO(weft_lm_prepare_generate(lm));
-    *out = lm;
-    return WEFT_OK;
-fail:
-    weft_lm_close(&lm);
+    WEFT_TRY(weft_lm_build_defaults(&lm->config, caps, &lm->build));
+    return lm->params.lazy ? WEFT_OK : weft_lm_prepare_generate(lm);
+}
+
+weft_status weft_lm_open_source(weft_gpu *gpu, struct weft_source *source, const struct weft_lm_params *params,
+                                weft_lm **out) {
+    weft_lm *lm = weft_calloc(1, sizeof *lm);
+    *out = NULL;
+    if (!lm) {
+        weft_source_close(source);
+        return weft_fail(WEFT_ERR_NOMEM, "out of memory for a model");
+    }
+    lm->gpu = gpu;
+    lm->file = source;
+    if (params) lm->params = *params;
+    weft_status status = open_model(lm);
+    if (status == WEFT_OK) *out = lm;
+    else weft_lm_close(&lm);
     return status;
 }
 
@@ -197,12 +211,13 @@ void weft_lm_close(weft_lm **handle) {
     weft_lm_engine_destroy(&lm->score);
     weft_lm_engine_destroy(&lm->generate);
     weft_tokenizer_destroy(lm->tokenizer);
-    weft_gguf_close(lm->file);
+    weft_source_close(lm->file);
+    weft_free(lm->room.data);
     weft_free(lm);
     *handle = NULL;
 }
 
-const struct weft_gguf *weft_lm_gguf(const weft_lm *lm) { return lm->file; }
+const struct weft_source *weft_lm_source(const weft_lm *lm) { return lm->file; }
 const struct weft_tokenizer *weft_lm_tokenizer(const weft_lm *lm) { return lm->tokenizer; }
 weft_program *weft_lm_program(const weft_lm *lm) { return lm->generate.program; }
 uint32_t weft_lm_ctx(const weft_lm *lm) { return lm->build.ctx; }

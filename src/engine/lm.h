@@ -2,7 +2,7 @@
 #ifndef WEFT_ENGINE_LM_H
 #define WEFT_ENGINE_LM_H
 #include "exec/session.h"
-#include "model/gguf.h"
+#include "model/source.h"
 #include "model/tokenizer/tokenizer.h"
 #include "weft/model.h" // weft_sampling, weft_generate_stats, enum weft_stop_reason
 
@@ -38,10 +38,13 @@ struct weft_generate_params {
     const volatile int *cancel; ///< when non-zero: stop soon, with the statistics so far
 };
 
-/// Opens a GGUF file on a device. Errors name the key, tensor or limit.
+/// Opens a model's file or folder on a device. Errors name the key, tensor or limit.
 weft_status weft_lm_open(weft_gpu *gpu, const char *path, const struct weft_lm_params *params, weft_lm **out);
+/// The same of a source, which the model closes, also where this fails.
+weft_status weft_lm_open_source(weft_gpu *gpu, struct weft_source *source, const struct weft_lm_params *params,
+                                weft_lm **out);
 void weft_lm_close(weft_lm **lm);
-const struct weft_gguf *weft_lm_gguf(const weft_lm *lm);
+const struct weft_source *weft_lm_source(const weft_lm *lm);
 const struct weft_tokenizer *weft_lm_tokenizer(const weft_lm *lm);
 weft_program *weft_lm_program(const weft_lm *lm); ///< of generation
 uint32_t weft_lm_ctx(const weft_lm *lm);

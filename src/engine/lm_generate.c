@@ -301,7 +301,7 @@ static weft_status collect(struct loop *g) {
                              "%s: after %u tokens all logits are NaN, so there is no next one; the weights hold NaN or "
                              "infinity, or values became too large for their type: check the file, and take an f32 "
                              "cache",
-                             weft_gguf_path(g->lm->file), g->stats->prompt_tokens + g->read);
+                             weft_source_path(g->lm->file), g->stats->prompt_tokens + g->read);
         pass_on(g, (int32_t)ring[slot], last);
     }
     if (!g->done && !active)

@@ -17,7 +17,8 @@ struct weft_lm_engine {
 
 struct weft_model {
     weft_gpu *gpu;
-    struct weft_gguf *file;
+    struct weft_source *file;
+    struct weft_source_room room; ///< of the weight that was asked for last
     struct weft_tokenizer *tokenizer;
     struct weft_model_config config;
     struct weft_lm_params params;

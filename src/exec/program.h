@@ -7,7 +7,7 @@
 #include "plan/memory.h"
 #include "weft/program.h" // weft_program, weft_memory_use, weft_program_memory, weft_program_destroy
 
-/// Where weights come from: file-layout bytes of a graph weight, valid until the source is closed.
+/// Where weights come from: file-layout bytes of a graph weight, valid until the source is asked again.
 struct weft_weight_source {
     weft_status (*get)(void *user, const char *name, const void **data, uint64_t *bytes);
     void *user;

@@ -15,7 +15,7 @@ static weft_dim constant(struct weft_model_build *m, uint64_t x) { return weft_d
 
 // ---- weights ----
 
-static weft_status check_shape(const struct weft_gguf_tensor *t, uint64_t rows, uint64_t k) {
+static weft_status check_shape(const struct weft_source_tensor *t, uint64_t rows, uint64_t k) {
     if (t->n_dims == (rows ? 2u : 1u) && t->dims[0] == k && (!rows || t->dims[1] == rows)) return WEFT_OK;
     return weft_fail(WEFT_ERR_FORMAT, "tensor %s is %llu x %llu x %llu, but the model's keys make it %llu x %llu",
                      t->name, (unsigned long long)t->dims[0], (unsigned long long)t->dims[1],
@@ -27,7 +27,7 @@ static weft_status add_weight(struct weft_model_build *m, const char *name, uint
                               weft_value *out) {
     uint64_t known;
     if (weft_map_get(&m->b.g->names, name, strlen(name), &known)) return *out = (weft_value)known, WEFT_OK;
-    const struct weft_gguf_tensor *t = weft_gguf_find(m->file, name);
+    const struct weft_source_tensor *t = weft_source_find(m->file, name);
     if (!t) return weft_fail(WEFT_ERR_NOT_FOUND, "tensor %s is missing", name);
     WEFT_TRY(check_shape(t, rows, k));
     struct weft_type type = {.rank = rows ? 2 : 1, .dims = {constant(m, rows ? rows : k), constant(m, k)}};
@@ -49,7 +49,7 @@ weft_value weft_block_weight(struct weft_model_build *m, const char *name, uint6
 
 bool weft_block_has(const struct weft_model_build *m, enum weft_family_part part, const char *name) {
     const struct weft_family *f = m->config->family;
-    return (f->must & part) || ((f->may & part) && weft_gguf_find(m->file, name));
+    return (f->must & part) || ((f->may & part) && weft_source_find(m->file, name));
 }
 
 /// "NAME.bias" in the graph's arena.

@@ -9,7 +9,7 @@
 
 struct weft_model_build {
     struct weft_build b;
-    const struct weft_gguf *file;
+    const struct weft_source *file;
     const struct weft_model_config *config;
     weft_dim tokens;     ///< T: tokens of this run
     weft_dim reach;      ///< P: no token of this run stands at it or behind

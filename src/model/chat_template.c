@@ -48,23 +48,23 @@ static int find_known(const char *name) {
     return -1;
 }
 
-static weft_status parse(const struct weft_gguf *file, const char *key, struct weft_template **out) {
-    struct weft_gguf_str s;
-    WEFT_TRY(weft_gguf_get_string(file, key, &s));
-    return weft_fail_in(weft_template_parse(s.data, s.len, out), "%s", weft_gguf_path(file));
+static weft_status parse(const struct weft_source *file, const char *key, struct weft_template **out) {
+    struct weft_source_str s;
+    WEFT_TRY(weft_source_get_string(file, key, &s));
+    return weft_fail_in(weft_template_parse(s.data, s.len, out), "%s", weft_source_path(file));
 }
 
 /// What may be given, for messages: the model's variants and the names that are known.
-static void list_choices(const struct weft_gguf *file, struct weft_str *out) {
+static void list_choices(const struct weft_source *file, struct weft_str *out) {
     const size_t n = strlen(KEY ".");
-    for (size_t i = 0; i < weft_gguf_key_count(file); i++) {
-        const char *key = weft_gguf_key_at(file, i);
+    for (size_t i = 0; i < weft_source_key_count(file); i++) {
+        const char *key = weft_source_key_at(file, i);
         if (!strncmp(key, KEY ".", n) && key[n]) weft_str_addf(out, "%s%s", out->len ? ", " : "", key + n);
     }
     for (size_t i = 0; known[i]; i++) weft_str_addf(out, "%s%s", out->len ? ", " : "", known[i]);
 }
 
-static weft_status parse_file(const struct weft_gguf *file, const char *path, struct weft_template **out) {
+static weft_status parse_file(const struct weft_source *file, const char *path, struct weft_template **out) {
     char *text = NULL;
     size_t len;
     weft_status status = weft_file_read(path, MOST_BYTES, &text, &len);
@@ -81,13 +81,13 @@ static weft_status parse_file(const struct weft_gguf *file, const char *path, st
     return status;
 }
 
-weft_status weft_chat_template_load(const struct weft_gguf *file, const char *choice, struct weft_template **out) {
+weft_status weft_chat_template_load(const struct weft_source *file, const char *choice, struct weft_template **out) {
     *out = NULL;
-    if (!choice && !weft_gguf_has(file, KEY)) return weft_template_missing(weft_gguf_path(file));
+    if (!choice && !weft_source_has(file, KEY)) return weft_template_missing(weft_source_path(file));
     if (!choice) return parse(file, KEY, out);
     struct weft_str key = {0};
     weft_str_addf(&key, KEY ".%s", choice);
-    bool variant = !key.failed && weft_gguf_has(file, weft_str_get(&key));
+    bool variant = !key.failed && weft_source_has(file, weft_str_get(&key));
     weft_status status = variant ? parse(file, weft_str_get(&key), out) : WEFT_ERR_NOT_FOUND;
     if (key.failed) status = weft_fail(WEFT_ERR_NOMEM, "out of memory for a chat template");
     weft_str_free(&key);
@@ -97,13 +97,13 @@ weft_status weft_chat_template_load(const struct weft_gguf *file, const char *ch
     return parse_file(file, choice, out);
 }
 
-static bool is_utf8(struct weft_gguf_str s) {
+static bool is_utf8(struct weft_source_str s) {
     size_t at = 0;
     for (size_t n; at < s.len && (n = weft_utf8_next(s.data + at, s.len - at, NULL)) > 0;) at += n;
     return s.len && at == s.len;
 }
 
-weft_status weft_chat_template_tokens(const struct weft_gguf *file, const struct weft_tokenizer *t,
+weft_status weft_chat_template_tokens(const struct weft_source *file, const struct weft_tokenizer *t,
                                       struct weft_arena *arena, struct weft_json_value *out) {
     static const struct {
         const char *name, *key;
@@ -118,12 +118,12 @@ weft_status weft_chat_template_tokens(const struct weft_gguf *file, const struct
         char key[64];
         uint32_t id = UINT32_MAX;
         snprintf(key, sizeof key, "tokenizer.ggml.%s_token_id", tokens[i].key);
-        if (i > 1) WEFT_TRY(weft_gguf_u32_or(file, key, UINT32_MAX, &id));
+        if (i > 1) WEFT_TRY(weft_source_u32_or(file, key, UINT32_MAX, &id));
         int32_t found = i == 0           ? weft_tokenizer_bos(t)
                         : i == 1         ? weft_tokenizer_eos(t)
                         : id > INT32_MAX ? -1
                                          : (int32_t)id;
-        struct weft_gguf_str s = weft_tokenizer_text(t, found);
+        struct weft_source_str s = weft_tokenizer_text(t, found);
         if (!is_utf8(s)) continue;
         char *copy = weft_arena_alloc(arena, s.len + 1);
         if (!copy) return weft_fail(WEFT_ERR_NOMEM, "out of memory for the tokens of a chat template");

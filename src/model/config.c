@@ -3,6 +3,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/str.h"
+#include "model/gguf.h"
 #include "model/keys.h"
 
 #include <math.h>
@@ -12,7 +13,7 @@
 
 /// Reads keys "<arch>.<name>"; the first failure stays.
 struct reader {
-    const struct weft_gguf *file;
+    const struct weft_source *file;
     const char *arch;
     char key[96];
     weft_status status;
@@ -27,12 +28,12 @@ static const char *key(struct reader *r, const char *name) {
 static uint32_t count(struct reader *r, const char *name, int64_t fallback, uint32_t most) {
     uint32_t x = 0;
     if (r->status != WEFT_OK) return 0;
-    r->status = fallback < 0 ? weft_gguf_get_u32(r->file, key(r, name), &x)
-                             : weft_gguf_u32_or(r->file, key(r, name), (uint32_t)fallback, &x);
+    r->status = fallback < 0 ? weft_source_get_u32(r->file, key(r, name), &x)
+                             : weft_source_u32_or(r->file, key(r, name), (uint32_t)fallback, &x);
     bool zero_is_fine = fallback == 0;
     if (r->status == WEFT_OK && (x > most || (x == 0 && !zero_is_fine)))
-        r->status = weft_fail(WEFT_ERR_FORMAT, "%s: key %s is %u; it must be %d to %u", weft_gguf_path(r->file), r->key,
-                              x, zero_is_fine ? 0 : 1, most);
+        r->status = weft_fail(WEFT_ERR_FORMAT, "%s: key %s is %u; it must be %d to %u", weft_source_path(r->file),
+                              r->key, x, zero_is_fine ? 0 : 1, most);
     return x;
 }
 
@@ -40,34 +41,34 @@ static uint32_t count(struct reader *r, const char *name, int64_t fallback, uint
 static double number(struct reader *r, const char *name, double fallback) {
     double x = 0;
     if (r->status != WEFT_OK) return 1;
-    r->status = isnan(fallback) ? weft_gguf_get_f64(r->file, key(r, name), &x)
-                                : weft_gguf_f64_or(r->file, key(r, name), fallback, &x);
+    r->status = isnan(fallback) ? weft_source_get_f64(r->file, key(r, name), &x)
+                                : weft_source_f64_or(r->file, key(r, name), fallback, &x);
     if (r->status == WEFT_OK && !(isfinite(x) && (x > 0 || (x == 0 && fallback == 0))))
         r->status = weft_fail(WEFT_ERR_FORMAT, "%s: key %s is %g; it must be a positive number",
-                              weft_gguf_path(r->file), r->key, x);
+                              weft_source_path(r->file), r->key, x);
     return x;
 }
 
 /// The same, 0 included; an absent key gives the fallback.
 static double number_or(struct reader *r, const char *name, double fallback) {
-    return weft_gguf_has(r->file, key(r, name)) ? number(r, name, 0) : fallback;
+    return weft_source_has(r->file, key(r, name)) ? number(r, name, 0) : fallback;
 }
 
 /// A number that files write under one of two names. Where both are there, they must agree.
 static double either(struct reader *r, const char *name, const char *other, double fallback) {
-    if (!weft_gguf_has(r->file, key(r, other))) return number(r, name, fallback);
+    if (!weft_source_has(r->file, key(r, other))) return number(r, name, fallback);
     double x = number(r, other, fallback), y = number(r, name, x);
     if (r->status == WEFT_OK && x != y)
         r->status = weft_fail(WEFT_ERR_FORMAT, "%s: key %s.%s is %g and %s.%s is %g; they are two names of one number",
-                              weft_gguf_path(r->file), r->arch, name, y, r->arch, other, x);
+                              weft_source_path(r->file), r->arch, name, y, r->arch, other, x);
     return x;
 }
 
-static weft_status read_arch(const struct weft_gguf *file, char *out, size_t size) {
-    struct weft_gguf_str arch;
-    WEFT_TRY(weft_gguf_get_string(file, "general.architecture", &arch));
+static weft_status read_arch(const struct weft_source *file, char *out, size_t size) {
+    struct weft_source_str arch;
+    WEFT_TRY(weft_source_get_string(file, "general.architecture", &arch));
     if (arch.len == 0 || arch.len >= size || memchr(arch.data, 0, arch.len))
-        return weft_fail(WEFT_ERR_FORMAT, "%s: general.architecture is no name", weft_gguf_path(file));
+        return weft_fail(WEFT_ERR_FORMAT, "%s: general.architecture is no name", weft_source_path(file));
     memcpy(out, arch.data, arch.len);
     out[arch.len] = 0;
     return WEFT_OK;
@@ -75,17 +76,17 @@ static weft_status read_arch(const struct weft_gguf *file, char *out, size_t siz
 
 /// sliding_window_pattern is a period, whose last layer is global, or a flag a layer.
 static void read_pattern(struct reader *r, struct weft_model_config *c) {
-    enum weft_gguf_type type = WEFT_GGUF_U32, element;
+    enum weft_source_type type = WEFT_SOURCE_U32, element;
     uint64_t n;
     const char *name = "attention.sliding_window_pattern";
     if (r->status != WEFT_OK || c->window == 0) return;
-    if (weft_gguf_has(r->file, key(r, name))) r->status = weft_gguf_get_type(r->file, r->key, &type, &element, &n);
-    if (r->status == WEFT_OK && type == WEFT_GGUF_ARRAY) {
+    if (weft_source_has(r->file, key(r, name))) r->status = weft_source_get_type(r->file, r->key, &type, &element, &n);
+    if (r->status == WEFT_OK && type == WEFT_SOURCE_ARRAY) {
         int32_t *flags = NULL;
         size_t n_flags = 0;
-        r->status = weft_gguf_get_i32s(r->file, r->key, &flags, &n_flags);
+        r->status = weft_source_get_i32s(r->file, r->key, &flags, &n_flags);
         if (r->status == WEFT_OK && n_flags != c->n_layer)
-            r->status = weft_fail(WEFT_ERR_FORMAT, "%s: key %s has %zu flags for %u layers", weft_gguf_path(r->file),
+            r->status = weft_fail(WEFT_ERR_FORMAT, "%s: key %s has %zu flags for %u layers", weft_source_path(r->file),
                                   r->key, n_flags, c->n_layer);
         for (uint32_t i = 0; r->status == WEFT_OK && i < c->n_layer; i++) c->local[i] = flags[i] != 0;
         weft_free(flags);
@@ -95,22 +96,22 @@ static void read_pattern(struct reader *r, struct weft_model_config *c) {
     for (uint32_t i = 0; r->status == WEFT_OK && i < c->n_layer; i++) c->local[i] = i % period != period - 1;
 }
 
-static bool is(struct weft_gguf_str s, const char *text) {
+static bool is(struct weft_source_str s, const char *text) {
     return s.len == strlen(text) && memcmp(s.data, text, s.len) == 0;
 }
 
 /// False where there is nothing to stretch.
 static bool read_stretch_kind(struct reader *r, enum weft_stretch_kind *out) {
     static const char *const names[] = {"linear", "llama3", "yarn", "longrope"};
-    struct weft_gguf_str type = {"linear", 6};
+    struct weft_source_str type = {"linear", 6};
     if (r->status != WEFT_OK) return false;
-    if (weft_gguf_has(r->file, key(r, "rope.scaling.type"))) r->status = weft_gguf_get_string(r->file, r->key, &type);
+    if (weft_source_has(r->file, key(r, "rope.scaling.type"))) r->status = weft_source_get_string(r->file, r->key, &type);
     if (r->status != WEFT_OK || is(type, "none")) return false;
     for (uint32_t i = 0; i < sizeof names / sizeof *names; i++)
         if (is(type, names[i])) return *out = (enum weft_stretch_kind)i, true;
     r->status =
         weft_fail(WEFT_ERR_UNSUPPORTED, "%s: key %s is \"%.*s\"; Weft knows none, linear, llama3, yarn and longrope",
-                  weft_gguf_path(r->file), r->key, (int)(type.len < 40 ? type.len : 40), type.data);
+                  weft_source_path(r->file), r->key, (int)(type.len < 40 ? type.len : 40), type.data);
     return false;
 }
 
@@ -128,8 +129,8 @@ static void read_stretch(struct reader *r, struct weft_model_config *c) {
     bool lists = ((c->family->may | c->family->must) & WEFT_PART_ROPE_LISTS) != 0;
     if (r->status == WEFT_OK && any && s->kind == WEFT_STRETCH_LISTS && !lists)
         r->status = weft_fail(WEFT_ERR_UNSUPPORTED, "%s: key %s.rope.scaling.type is longrope, which no file of %s has",
-                              weft_gguf_path(r->file), c->arch, c->family->models);
-    if (lists && weft_gguf_find(r->file, "rope_factors_long.weight")) // files name no kind
+                              weft_source_path(r->file), c->arch, c->family->models);
+    if (lists && weft_source_find(r->file, "rope_factors_long.weight")) // files name no kind
         any = true, s->kind = WEFT_STRETCH_LISTS;
     if (r->status != WEFT_OK || !any) return;
     double factor = either(r, "rope.scaling.factor", "rope.scale_linear", 0);
@@ -144,15 +145,15 @@ static void read_stretch(struct reader *r, struct weft_model_config *c) {
     s->extrapolate = number_or(r, "rope.scaling.yarn_ext_factor", s->extrapolate);
     if (r->status == WEFT_OK && s->high <= s->low)
         r->status = weft_fail(WEFT_ERR_FORMAT, "%s: rotation is stretched between %g and %g; the first must be smaller",
-                              weft_gguf_path(r->file), s->low, s->high);
+                              weft_source_path(r->file), s->low, s->high);
     if (r->status == WEFT_OK && yarn && s->extrapolate > 1)
-        r->status = weft_fail(WEFT_ERR_FORMAT, "%s: key %s is %g; it must be 0 to 1", weft_gguf_path(r->file), r->key,
+        r->status = weft_fail(WEFT_ERR_FORMAT, "%s: key %s is %g; it must be 0 to 1", weft_source_path(r->file), r->key,
                               s->extrapolate);
 }
 
 /// Keys "ssm.*" and the layers that are recurrent: all but each interval-th.
 static void read_recurrent(struct reader *r, struct weft_model_config *c) {
-    if (r->status != WEFT_OK || !weft_gguf_has(r->file, key(r, "ssm.state_size"))) return;
+    if (r->status != WEFT_OK || !weft_source_has(r->file, key(r, "ssm.state_size"))) return;
     c->ssm.key_dim = count(r, "ssm.state_size", -1, 1u << 16);
     c->ssm.n_key = count(r, "ssm.group_count", -1, 1u << 16);
     c->ssm.n_value = count(r, "ssm.time_step_rank", -1, 1u << 16);
@@ -164,7 +165,7 @@ static void read_recurrent(struct reader *r, struct weft_model_config *c) {
         r->status = weft_fail(WEFT_ERR_FORMAT,
                               "%s: recurrent layers of %u elements, %u value heads, %u key heads and %u taps do not "
                               "fit each other",
-                              weft_gguf_path(r->file), inner, c->ssm.n_value, c->ssm.n_key, c->ssm.taps);
+                              weft_source_path(r->file), inner, c->ssm.n_value, c->ssm.n_key, c->ssm.taps);
     for (uint32_t i = 0; i < c->n_layer; i++) c->recurrent[i] = (i + 1) % interval != 0;
 }
 
@@ -178,15 +179,15 @@ static void read_experts(struct reader *r, struct weft_model_config *c) {
     if (c->experts.count == 0) return;
     c->experts.used = count(r, "expert_used_count", -1, 1u << 16);
     if (r->status == WEFT_OK && c->experts.used > c->experts.count)
-        r->status = weft_fail(WEFT_ERR_FORMAT, "%s: key %s is %u, but there are %u experts", weft_gguf_path(r->file),
+        r->status = weft_fail(WEFT_ERR_FORMAT, "%s: key %s is %u, but there are %u experts", weft_source_path(r->file),
                               r->key, c->experts.used, c->experts.count);
     if (r->status != WEFT_OK) return;
     uint32_t part = must && c->n_ff >= c->experts.used ? c->n_ff / c->experts.used : c->n_ff;
     c->experts.width = count(r, "expert_feed_forward_length", part, 1u << 24);
     if (f->shared_expert) c->experts.shared = count(r, "expert_shared_feed_forward_length", c->n_ff, 1u << 24);
     c->experts.sum_to_1 = f->experts_sum_to_1;
-    if (r->status == WEFT_OK && weft_gguf_has(r->file, key(r, "expert_weights_norm")))
-        r->status = weft_gguf_get_bool(r->file, r->key, &c->experts.sum_to_1);
+    if (r->status == WEFT_OK && weft_source_has(r->file, key(r, "expert_weights_norm")))
+        r->status = weft_source_get_bool(r->file, r->key, &c->experts.sum_to_1);
     c->experts.scale = number_or(r, "expert_weights_scale", 1);
     if (c->experts.scale == 0) c->experts.scale = 1; // as files say it
 }
@@ -200,29 +201,29 @@ static void read_local_shape(struct reader *r, const struct weft_model_config *c
                 {"attention.value_length_swa", value_dim},
                 {"rope.dimension_count_swa", c->rope_dim}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (r->status != WEFT_OK || !weft_gguf_has(r->file, key(r, rows[i].name))) continue;
+        if (r->status != WEFT_OK || !weft_source_has(r->file, key(r, rows[i].name))) continue;
         uint32_t x = count(r, rows[i].name, -1, 1u << 16);
         if (r->status == WEFT_OK && x != rows[i].global)
             r->status = weft_fail(WEFT_ERR_UNSUPPORTED,
                                   "%s: key %s is %u; Weft has local layers with heads as the others, which makes it %u",
-                                  weft_gguf_path(r->file), r->key, x, rows[i].global);
+                                  weft_source_path(r->file), r->key, x, rows[i].global);
     }
 }
 
-static weft_status read_vocabulary(const struct weft_gguf *file, struct weft_model_config *c) {
-    const struct weft_gguf_tensor *table = weft_gguf_find(file, "token_embd.weight");
-    if (!table) return weft_fail(WEFT_ERR_NOT_FOUND, "%s: tensor token_embd.weight is missing", weft_gguf_path(file));
+static weft_status read_vocabulary(const struct weft_source *file, struct weft_model_config *c) {
+    const struct weft_source_tensor *table = weft_source_find(file, "token_embd.weight");
+    if (!table) return weft_fail(WEFT_ERR_NOT_FOUND, "%s: tensor token_embd.weight is missing", weft_source_path(file));
     if (table->n_dims != 2 || table->dims[0] != c->n_embd || table->dims[1] == 0 || table->dims[1] > INT32_MAX)
         return weft_fail(WEFT_ERR_FORMAT, "%s: tensor token_embd.weight is not a matrix of rows of %u",
-                         weft_gguf_path(file), c->n_embd);
+                         weft_source_path(file), c->n_embd);
     c->n_vocab = (uint32_t)table->dims[1];
-    enum weft_gguf_type type, element;
+    enum weft_source_type type, element;
     uint64_t tokens = 0;
     const char *name = "tokenizer.ggml.tokens";
-    if (!weft_gguf_has(file, name)) return WEFT_OK;
-    WEFT_TRY(weft_gguf_get_type(file, name, &type, &element, &tokens));
+    if (!weft_source_has(file, name)) return WEFT_OK;
+    WEFT_TRY(weft_source_get_type(file, name, &type, &element, &tokens));
     if (tokens != c->n_vocab)
-        return weft_fail(WEFT_ERR_FORMAT, "%s: token_embd.weight has %u rows for %llu tokens", weft_gguf_path(file),
+        return weft_fail(WEFT_ERR_FORMAT, "%s: token_embd.weight has %u rows for %llu tokens", weft_source_path(file),
                          c->n_vocab, (unsigned long long)tokens);
     return WEFT_OK;
 }
@@ -236,8 +237,8 @@ static double default_scale(const struct weft_model_config *c) {
     return 1 / sqrt(c->n_layer == c->family->wide_layers ? (double)c->n_embd / c->n_head : c->head_dim);
 }
 
-static weft_status check_heads(const struct weft_gguf *file, const struct weft_model_config *c, uint32_t value_dim) {
-    const char *path = weft_gguf_path(file);
+static weft_status check_heads(const struct weft_source *file, const struct weft_model_config *c, uint32_t value_dim) {
+    const char *path = weft_source_path(file);
     if (c->head_dim == 0) return weft_fail(WEFT_ERR_FORMAT, "%s: heads of no elements", path);
     if (c->n_head % c->n_head_kv)
         return weft_fail(WEFT_ERR_FORMAT, "%s: %u heads do not divide among %u key heads", path, c->n_head,
@@ -251,7 +252,7 @@ static weft_status check_heads(const struct weft_gguf *file, const struct weft_m
     return WEFT_OK;
 }
 
-weft_status weft_model_config_read(const struct weft_gguf *file, struct weft_model_config *out) {
+weft_status weft_model_config_read(const struct weft_source *file, struct weft_model_config *out) {
     struct weft_model_config *c = out;
     *c = (struct weft_model_config){0};
     WEFT_TRY(read_arch(file, c->arch, sizeof c->arch));
@@ -269,7 +270,7 @@ weft_status weft_model_config_read(const struct weft_gguf *file, struct weft_mod
     uint32_t value_dim = count(&r, "attention.value_length", c->head_dim, 1u << 16);
     c->eps = number(&r, eps_key(c->family), NAN);
     c->window = count(&r, "attention.sliding_window", 0, 1u << 30);
-    if (!weft_gguf_has(file, key(&r, "attention.sliding_window"))) c->window = c->family->window;
+    if (!weft_source_has(file, key(&r, "attention.sliding_window"))) c->window = c->family->window;
     read_pattern(&r, c);
     c->rope_dim = count(&r, "rope.dimension_count", c->head_dim, 1u << 16);
     c->rope_base = either(&r, "rope.freq_base", "rope.global.freq_base", 10000);
@@ -307,7 +308,7 @@ static void add_readable(struct weft_str *out) {
     }
 }
 
-weft_status weft_model_dtype(const struct weft_gguf_tensor *tensor, weft_dtype *out) {
+weft_status weft_model_dtype(const struct weft_source_tensor *tensor, weft_dtype *out) {
     const struct weft_ggml_type_info *info = weft_ggml_type_info(tensor->type);
     *out = info ? dtype_named(info->name) : WEFT_DTYPE_COUNT;
     if (*out != WEFT_DTYPE_COUNT) return WEFT_OK;

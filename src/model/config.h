@@ -3,6 +3,7 @@
 #define WEFT_MODEL_CONFIG_H
 #include "ir/dtype.h"
 #include "model/family.h"
+#include "model/source.h"
 
 #define WEFT_MODEL_MAX_LAYERS 512
 
@@ -54,8 +55,8 @@ struct weft_model_config {
 /// Errors: NOT_FOUND (a required key or token_embd is missing), FORMAT (wrong type, zero or absurd values, counts that
 /// do not fit each other; names key and value), UNSUPPORTED (a scaling or a head shape that Weft has no kernel for; a
 /// key that asks for what Weft does not compute, see model/keys.h).
-weft_status weft_model_config_read(const struct weft_gguf *file, struct weft_model_config *out);
+weft_status weft_model_config_read(const struct weft_source *file, struct weft_model_config *out);
 
 /// Element type of a tensor. UNSUPPORTED names tensor and type.
-weft_status weft_model_dtype(const struct weft_gguf_tensor *tensor, weft_dtype *out);
+weft_status weft_model_dtype(const struct weft_source_tensor *tensor, weft_dtype *out);
 #endif

@@ -159,8 +159,8 @@ static void build(struct weft_model_build *m, const struct weft_decoder_params *
 /// sounds and for guessing several tokens ahead stand beside the model and take no part in it.
 static weft_status check_used(const struct weft_model_build *m) {
     static const char *const beside[] = {"v.", "mm.", "a.", "mtp."};
-    for (size_t i = 0; i < weft_gguf_tensor_count(m->file); i++) {
-        const char *name = weft_gguf_tensor_at(m->file, i)->name;
+    for (size_t i = 0; i < weft_source_tensor_count(m->file); i++) {
+        const char *name = weft_source_tensor_at(m->file, i)->name;
         bool skip = weft_map_get(&m->b.g->names, name, strlen(name), NULL) || weft_stretch_reads(m, name);
         for (size_t k = 0; k < sizeof beside / sizeof *beside; k++)
             skip = skip || !strncmp(name, beside[k], strlen(beside[k]));
@@ -173,7 +173,7 @@ static weft_status check_used(const struct weft_model_build *m) {
     return WEFT_OK;
 }
 
-weft_status weft_decoder_build(const struct weft_gguf *file, const struct weft_model_config *config,
+weft_status weft_decoder_build(const struct weft_source *file, const struct weft_model_config *config,
                                const struct weft_decoder_params *params, struct weft_graph **out) {
     *out = NULL;
     WEFT_TRY(check(config, params));
@@ -196,7 +196,7 @@ weft_status weft_decoder_build(const struct weft_gguf *file, const struct weft_m
     if (m.b.status == WEFT_OK) m.b.status = weft_graph_verify(g);
     if (m.b.status != WEFT_OK) {
         weft_graph_destroy(g);
-        return weft_fail_in(m.b.status, "%s", weft_gguf_path(file));
+        return weft_fail_in(m.b.status, "%s", weft_source_path(file));
     }
     if (params->handles) *params->handles = handles;
     *out = g;

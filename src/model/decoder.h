@@ -41,6 +41,6 @@ struct weft_decoder_params {
 
 /// The graph of a file. Errors: INVALID (params), UNSUPPORTED (a tensor that nothing computes), and those of
 /// weft_block_weight. On failure *out is NULL.
-weft_status weft_decoder_build(const struct weft_gguf *file, const struct weft_model_config *config,
+weft_status weft_decoder_build(const struct weft_source *file, const struct weft_model_config *config,
                                const struct weft_decoder_params *params, struct weft_graph **out);
 #endif

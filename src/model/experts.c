@@ -12,7 +12,7 @@ static weft_value stack(struct weft_model_build *m, const char *name, uint32_t c
     struct weft_type type = {.rank = 3, .dims = {constant(m, count), constant(m, rows), constant(m, k)}};
     if (!full && m->b.status == WEFT_OK) m->b.status = weft_fail(WEFT_ERR_NOMEM, "no memory for the model's graph");
     if (m->b.status != WEFT_OK) return v;
-    const struct weft_gguf_tensor *t = weft_gguf_find(m->file, full);
+    const struct weft_source_tensor *t = weft_source_find(m->file, full);
     if (!t)
         m->b.status =
             weft_fail(WEFT_ERR_NOT_FOUND,

@@ -128,7 +128,7 @@ static const struct weft_family rows[] = {
 
 const struct weft_family *weft_family_at(size_t i) { return i < sizeof rows / sizeof *rows ? &rows[i] : NULL; }
 
-weft_status weft_family_find(const struct weft_gguf *file, const char *name, size_t length,
+weft_status weft_family_find(const struct weft_source *file, const char *name, size_t length,
                              const struct weft_family **out) {
     struct weft_str known = {0};
     for (size_t i = 0; (*out = weft_family_at(i)); i++) {
@@ -141,7 +141,7 @@ weft_status weft_family_find(const struct weft_gguf *file, const char *name, siz
     }
     weft_status status =
         weft_fail(WEFT_ERR_UNSUPPORTED, "%s: Weft has no builder for the architecture '%.*s'; known: %s",
-                  weft_gguf_path(file), (int)(length < 64 ? length : 64), name, weft_str_get(&known));
+                  weft_source_path(file), (int)(length < 64 ? length : 64), name, weft_str_get(&known));
     weft_str_free(&known);
     return status;
 }

@@ -69,7 +69,7 @@ struct weft_family {
 };
 
 /// The family of an architecture's name (not ended by NUL). Errors: UNSUPPORTED names it and those that are known.
-weft_status weft_family_find(const struct weft_gguf *file, const char *name, size_t length,
+weft_status weft_family_find(const struct weft_source *file, const char *name, size_t length,
                              const struct weft_family **out);
 /// Row i of the table; NULL behind the last.
 const struct weft_family *weft_family_at(size_t i);

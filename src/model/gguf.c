@@ -4,7 +4,9 @@
 /// of dims, dims, type, offset); padding to the alignment; tensor data, to which the offsets are relative. All
 /// numbers are little-endian. Every read goes through `reader`, whose position never passes its size, and every
 /// count is first held against the bytes left, at the least that one element takes.
-#include "model/gguf_impl.h"
+#include "model/gguf.h"
+#include "model/source_build.h"
+#include "model/source_impl.h"
 
 #include "core/alloc.h"
 #include "core/error.h"
@@ -27,7 +29,7 @@ struct reader {
 
 /// The keys of one part, on their way into the model (part 0) or only to be looked at (the others).
 struct header {
-    struct weft_gguf_entry *entries;
+    struct weft_source_entry *entries;
     size_t n_entries;
     struct weft_map keys;
     uint64_t n_tensors, data_start;
@@ -41,13 +43,13 @@ static weft_status get(struct reader *r, size_t bytes, const char *what, const c
     if (left(r) < bytes)
         return weft_fail(WEFT_ERR_FORMAT, "the file ends at byte %" PRIu64 ", inside the %s of %s", r->size, what,
                          whose);
-    *out = weft_gguf_load(r->data + r->pos, bytes);
+    *out = weft_source_load(r->data + r->pos, bytes);
     r->pos += bytes;
     return WEFT_OK;
 }
 
 /// A name: copied and 0-terminated. ASCII's control characters are refused; what prints names makes the rest visible.
-static weft_status get_name(struct weft_gguf *g, struct reader *r, const char *what, uint64_t index, size_t longest,
+static weft_status get_name(struct weft_source *g, struct reader *r, const char *what, uint64_t index, size_t longest,
                             const char **out) {
     char whose[48];
     snprintf(whose, sizeof whose, "%s %" PRIu64, what, index);
@@ -72,7 +74,7 @@ static weft_status get_name(struct weft_gguf *g, struct reader *r, const char *w
     return WEFT_OK;
 }
 
-static weft_status skip_strings(struct reader *r, const struct weft_gguf_entry *e) {
+static weft_status skip_strings(struct reader *r, const struct weft_source_entry *e) {
     for (uint64_t i = 0; i < e->count; i++) {
         uint64_t len;
         WEFT_TRY(get(r, 8, "string length", e->key, &len));
@@ -87,14 +89,14 @@ static weft_status skip_strings(struct reader *r, const struct weft_gguf_entry *
 }
 
 /// Walks over e->count values of type e->element, which it checks.
-static weft_status skip_elements(struct reader *r, const struct weft_gguf_entry *e) {
-    size_t size = weft_gguf_scalar_size(e->element);
+static weft_status skip_elements(struct reader *r, const struct weft_source_entry *e) {
+    size_t size = weft_source_scalar_size(e->element);
     if (e->count > left(r) / (size ? size : 8))
         return weft_fail(WEFT_ERR_FORMAT,
                          "key '%s' has %" PRIu64 " value(s) of type %s, more than the %" PRIu64 " bytes left can hold",
-                         e->key, e->count, weft_gguf_type_name(e->element), left(r));
-    if (e->element == WEFT_GGUF_STRING) return skip_strings(r, e);
-    if (e->element == WEFT_GGUF_BOOL) {
+                         e->key, e->count, weft_source_type_name(e->element), left(r));
+    if (e->element == WEFT_SOURCE_STRING) return skip_strings(r, e);
+    if (e->element == WEFT_SOURCE_BOOL) {
         for (uint64_t i = 0; i < e->count; i++) {
             if (e->value[i] > 1)
                 return weft_fail(WEFT_ERR_FORMAT, "key '%s': a bool is %u, not 0 or 1", e->key, e->value[i]);
@@ -104,37 +106,37 @@ static weft_status skip_elements(struct reader *r, const struct weft_gguf_entry 
     return WEFT_OK;
 }
 
-static bool known_type(uint64_t type) { return type <= WEFT_GGUF_F64; }
+static bool known_type(uint64_t type) { return type <= WEFT_SOURCE_F64; }
 
-static weft_status get_entry(struct weft_gguf *g, struct reader *r, uint64_t index, struct weft_gguf_entry *e) {
+static weft_status get_entry(struct weft_source *g, struct reader *r, uint64_t index, struct weft_source_entry *e) {
     WEFT_TRY(get_name(g, r, "key", index, LONGEST_KEY, &e->key));
     uint64_t type;
     WEFT_TRY(get(r, 4, "type", e->key, &type));
     if (!known_type(type)) return weft_fail(WEFT_ERR_FORMAT, "key '%s' has the unknown type %" PRIu64, e->key, type);
-    e->type = e->element = (enum weft_gguf_type)type;
+    e->type = e->element = (enum weft_source_type)type;
     e->count = 1;
-    if (type == WEFT_GGUF_ARRAY) {
+    if (type == WEFT_SOURCE_ARRAY) {
         WEFT_TRY(get(r, 4, "element type", e->key, &type));
         WEFT_TRY(get(r, 8, "element count", e->key, &e->count));
         if (!known_type(type))
             return weft_fail(WEFT_ERR_FORMAT, "key '%s' is an array of the unknown type %" PRIu64, e->key, type);
-        if (type == WEFT_GGUF_ARRAY)
+        if (type == WEFT_SOURCE_ARRAY)
             return weft_fail(WEFT_ERR_UNSUPPORTED, "key '%s' is an array of arrays; Weft reads flat arrays only",
                              e->key);
-        e->element = (enum weft_gguf_type)type;
+        e->element = (enum weft_source_type)type;
     }
     e->value = r->data + r->pos;
     return skip_elements(r, e);
 }
 
-static weft_status get_entries(struct weft_gguf *g, struct reader *r, uint64_t count, struct header *h) {
+static weft_status get_entries(struct weft_source *g, struct reader *r, uint64_t count, struct header *h) {
     if (count > left(r) / LEAST_KEY_BYTES)
         return weft_fail(WEFT_ERR_FORMAT, "the header promises %" PRIu64 " keys, more than its %" PRIu64 " bytes hold",
                          count, r->size);
     h->entries = weft_calloc((size_t)count, sizeof *h->entries);
     if (!h->entries) return weft_fail(WEFT_ERR_NOMEM, "out of memory for %" PRIu64 " keys", count);
     for (uint64_t i = 0; i < count; i++) {
-        struct weft_gguf_entry *e = &h->entries[i];
+        struct weft_source_entry *e = &h->entries[i];
         WEFT_TRY(get_entry(g, r, i, e));
         size_t len = strlen(e->key);
         if (weft_map_get(&h->keys, e->key, len, NULL))
@@ -146,7 +148,7 @@ static weft_status get_entries(struct weft_gguf *g, struct reader *r, uint64_t c
 }
 
 /// Dims, type and the number of bytes. `offset` stays relative to the data for now.
-static weft_status get_shape(struct reader *r, struct weft_gguf_tensor *t) {
+static weft_status get_shape(struct reader *r, struct weft_source_tensor *t) {
     uint64_t n_dims, type, elements = 1;
     WEFT_TRY(get(r, 4, "number of dims", t->name, &n_dims));
     if (n_dims > 4) return weft_fail(WEFT_ERR_FORMAT, "tensor '%s' has %" PRIu64 " dims, more than 4", t->name, n_dims);
@@ -165,7 +167,7 @@ static weft_status get_shape(struct reader *r, struct weft_gguf_tensor *t) {
     WEFT_TRY(get(r, 4, "type", t->name, &type));
     WEFT_TRY(get(r, 8, "offset", t->name, &t->offset));
     const struct weft_ggml_type_info *info = weft_ggml_type_info((uint32_t)type);
-    if (!info)
+    if (!info || type >= WEFT_GGML_OTHER)
         return weft_fail(WEFT_ERR_UNSUPPORTED,
                          "tensor '%s' has type %" PRIu64 ", which this version of Weft does not know", t->name, type);
     t->type = (uint32_t)type;
@@ -181,7 +183,7 @@ static weft_status get_shape(struct reader *r, struct weft_gguf_tensor *t) {
     return WEFT_OK;
 }
 
-static weft_status get_tensors(struct weft_gguf *g, struct reader *r, uint32_t part, uint64_t count) {
+static weft_status get_tensors(struct weft_source *g, struct reader *r, uint32_t part, uint64_t count) {
     if (count > left(r) / LEAST_TENSOR_BYTES)
         return weft_fail(WEFT_ERR_FORMAT,
                          "the header promises %" PRIu64 " tensors, more than its %" PRIu64 " bytes hold", count,
@@ -189,8 +191,8 @@ static weft_status get_tensors(struct weft_gguf *g, struct reader *r, uint32_t p
     if (!weft_grow((void **)&g->tensors, &g->cap_tensors, g->n_tensors + (size_t)count, sizeof *g->tensors))
         return weft_fail(WEFT_ERR_NOMEM, "out of memory for %" PRIu64 " tensors", count);
     for (uint64_t i = 0; i < count; i++) {
-        struct weft_gguf_tensor *t = &g->tensors[g->n_tensors];
-        *t = (struct weft_gguf_tensor){.part = part};
+        struct weft_source_tensor *t = &g->tensors[g->n_tensors];
+        *t = (struct weft_source_tensor){.part = part};
         WEFT_TRY(get_name(g, r, "tensor", i, LONGEST_NAME, &t->name));
         WEFT_TRY(get_shape(r, t));
         size_t len = strlen(t->name);
@@ -204,14 +206,14 @@ static weft_status get_tensors(struct weft_gguf *g, struct reader *r, uint32_t p
 }
 
 /// A model view of one part's keys, so that the public getters serve while it is being opened.
-static struct weft_gguf view_of(const struct header *h) {
+static struct weft_source view_of(const struct header *h) {
     static char path[] = "header";
-    return (struct weft_gguf){.path = path, .entries = h->entries, .n_entries = h->n_entries, .keys = h->keys};
+    return (struct weft_source){.path = path, .entries = h->entries, .n_entries = h->n_entries, .keys = h->keys};
 }
 
 static weft_status find_data(struct reader *r, struct header *h) {
-    struct weft_gguf view = view_of(h);
-    WEFT_TRY(weft_gguf_u32_or(&view, "general.alignment", DEFAULT_ALIGNMENT, &h->alignment));
+    struct weft_source view = view_of(h);
+    WEFT_TRY(weft_source_u32_or(&view, "general.alignment", DEFAULT_ALIGNMENT, &h->alignment));
     uint32_t alignment = h->alignment;
     if (alignment < 8 || (alignment & (alignment - 1)))
         return weft_fail(WEFT_ERR_FORMAT, "general.alignment is %u, not a power of two from 8 up", alignment);
@@ -224,14 +226,14 @@ static weft_status find_data(struct reader *r, struct header *h) {
 }
 
 static int by_offset(const void *a, const void *b) {
-    const struct weft_gguf_tensor *x = *(const struct weft_gguf_tensor *const *)a;
-    const struct weft_gguf_tensor *y = *(const struct weft_gguf_tensor *const *)b;
+    const struct weft_source_tensor *x = *(const struct weft_source_tensor *const *)a;
+    const struct weft_source_tensor *y = *(const struct weft_source_tensor *const *)b;
     if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
     return x->size < y->size ? -1 : x->size > y->size; // empty tensors first: they overlap nothing
 }
 
-static weft_status check_overlap(struct weft_gguf_tensor *tensors, size_t count) {
-    const struct weft_gguf_tensor **sorted = weft_alloc(count * sizeof *sorted);
+static weft_status check_overlap(struct weft_source_tensor *tensors, size_t count) {
+    const struct weft_source_tensor **sorted = weft_alloc(count * sizeof *sorted);
     if (!sorted) return weft_fail(WEFT_ERR_NOMEM, "out of memory for %zu tensors", count);
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
@@ -248,10 +250,10 @@ static weft_status check_overlap(struct weft_gguf_tensor *tensors, size_t count)
 }
 
 /// Turns relative offsets into checked pointers.
-static weft_status place_tensors(struct weft_gguf *g, const struct reader *r, const struct header *h) {
-    struct weft_gguf_tensor *tensors = g->tensors + (g->n_tensors - h->n_tensors);
+static weft_status place_tensors(struct weft_source *g, const struct reader *r, const struct header *h) {
+    struct weft_source_tensor *tensors = g->tensors + (g->n_tensors - h->n_tensors);
     for (uint64_t i = 0; i < h->n_tensors; i++) {
-        struct weft_gguf_tensor *t = &tensors[i];
+        struct weft_source_tensor *t = &tensors[i];
         uint64_t room = r->size - h->data_start;
         if (t->offset % h->alignment)
             return weft_fail(WEFT_ERR_FORMAT, "tensor '%s' starts at %" PRIu64 ", no multiple of the alignment %u",
@@ -281,7 +283,7 @@ static weft_status check_start(struct reader *r, uint64_t *version) {
 }
 
 /// One file: its keys go to `h`, its tensors to the model.
-static weft_status parse_into(struct weft_gguf *g, struct reader *r, uint32_t part, struct header *h) {
+static weft_status parse_into(struct weft_source *g, struct reader *r, uint32_t part, struct header *h) {
     uint64_t version = 0, n_keys;
     WEFT_TRY(check_start(r, &version));
     WEFT_TRY(get(r, 8, "tensor count", "the file", &h->n_tensors));
@@ -290,13 +292,16 @@ static weft_status parse_into(struct weft_gguf *g, struct reader *r, uint32_t pa
     WEFT_TRY(get_tensors(g, r, part, h->n_tensors));
     WEFT_TRY(find_data(r, h));
     WEFT_TRY(place_tensors(g, r, h));
-    if (part == 0) g->version = (uint32_t)version;
-    g->file_size += r->size;
+    if (part == 0) {
+        snprintf(g->format, sizeof g->format, "GGUF");
+        g->version = (uint32_t)version;
+    }
+    g->bytes += r->size;
     return WEFT_OK;
 }
 
 /// The same, and says in which file it failed.
-static weft_status parse(struct weft_gguf *g, struct reader *r, const char *path, struct header *h) {
+static weft_status parse(struct weft_source *g, struct reader *r, const char *path, struct header *h) {
     return weft_fail_in(parse_into(g, r, g->n_parts ? g->n_parts - 1 : 0, h), "%s", path);
 }
 
@@ -306,7 +311,7 @@ static void free_header(struct header *h) {
 }
 
 /// Maps and parses one file. `h` is filled also on failure; the caller frees it.
-static weft_status open_part(struct weft_gguf *g, const char *path, struct header *h) {
+static weft_status open_part(struct weft_source *g, const char *path, struct header *h) {
     size_t cap = g->n_parts;
     if (!weft_grow((void **)&g->parts, &cap, (size_t)g->n_parts + 1, sizeof *g->parts))
         return weft_fail(WEFT_ERR_NOMEM, "%s: out of memory", path);
@@ -325,20 +330,20 @@ static size_t split_prefix(const char *path, uint32_t count) {
 }
 
 static weft_status check_split(const struct header *h, const char *path, uint32_t no, uint32_t count) {
-    struct weft_gguf view = view_of(h);
+    struct weft_source view = view_of(h);
     uint32_t found_no, found_count;
-    if (!weft_gguf_has(&view, "split.no") || !weft_gguf_has(&view, "split.count"))
+    if (!weft_source_has(&view, "split.no") || !weft_source_has(&view, "split.count"))
         return weft_fail(WEFT_ERR_FORMAT, "%s: should be part %u of %u, but has no split.no or no split.count", path,
                          no + 1, count);
-    WEFT_TRY(weft_fail_in(weft_gguf_get_u32(&view, "split.no", &found_no), "%s", path));
-    WEFT_TRY(weft_fail_in(weft_gguf_get_u32(&view, "split.count", &found_count), "%s", path));
+    WEFT_TRY(weft_fail_in(weft_source_get_u32(&view, "split.no", &found_no), "%s", path));
+    WEFT_TRY(weft_fail_in(weft_source_get_u32(&view, "split.count", &found_count), "%s", path));
     if (found_no == no && found_count == count) return WEFT_OK;
     return weft_fail(WEFT_ERR_FORMAT,
                      "%s: should be part %u of %u, but says that it is part %u of %u (split.no, split.count)", path,
                      no + 1, count, found_no + 1, found_count);
 }
 
-static weft_status open_rest(struct weft_gguf *g, uint32_t count) {
+static weft_status open_rest(struct weft_source *g, uint32_t count) {
     size_t prefix = split_prefix(g->path, count);
     if (!prefix)
         return weft_fail(
@@ -358,11 +363,11 @@ static weft_status open_rest(struct weft_gguf *g, uint32_t count) {
 }
 
 /// After the first part: the others, and whether all tensors are there.
-static weft_status open_split(struct weft_gguf *g) {
+static weft_status open_split(struct weft_source *g) {
     uint32_t no, count, tensors;
-    WEFT_TRY(weft_gguf_u32_or(g, "split.no", 0, &no));
-    WEFT_TRY(weft_gguf_u32_or(g, "split.count", 1, &count));
-    WEFT_TRY(weft_gguf_u32_or(g, "split.tensors.count", 0, &tensors));
+    WEFT_TRY(weft_source_u32_or(g, "split.no", 0, &no));
+    WEFT_TRY(weft_source_u32_or(g, "split.count", 1, &count));
+    WEFT_TRY(weft_source_u32_or(g, "split.tensors.count", 0, &tensors));
     if (count <= 1) return WEFT_OK;
     if (count > 99999 || no >= count)
         return weft_fail(WEFT_ERR_FORMAT, "%s: split.no %u and split.count %u do not fit together", g->path, no, count);
@@ -372,66 +377,41 @@ static weft_status open_split(struct weft_gguf *g) {
         return weft_fail(WEFT_ERR_FORMAT, "%s: this is part %u of %u: open the first, ...-00001-of-%05u.gguf", g->path,
                          no + 1, count, count);
     WEFT_TRY(open_rest(g, count));
-    if (weft_gguf_has(g, "split.tensors.count") && tensors != g->n_tensors)
+    if (weft_source_has(g, "split.tensors.count") && tensors != g->n_tensors)
         return weft_fail(WEFT_ERR_FORMAT, "%s: split.tensors.count is %u, but the %u parts have %zu tensors", g->path,
                          tensors, count, g->n_tensors);
     return WEFT_OK;
 }
 
-static weft_status begin(const char *path, struct weft_gguf **out) {
-    *out = NULL;
-    struct weft_gguf *g = weft_calloc(1, sizeof *g);
-    if (g) g->path = weft_strdup(path);
-    if (!g || !g->path) {
-        weft_free(g);
-        return weft_fail(WEFT_ERR_NOMEM, "%s: out of memory", path);
-    }
-    *out = g;
-    return WEFT_OK;
-}
-
 /// Moves the first part's keys into the model and hands it out, or frees all.
-static weft_status finish(struct weft_gguf *g, struct header *h, weft_status status, struct weft_gguf **out) {
+static weft_status finish(struct weft_source *g, struct header *h, weft_status status, struct weft_source **out) {
     g->entries = h->entries;
     g->n_entries = h->n_entries;
     g->keys = h->keys;
     if (status == WEFT_OK) status = open_split(g);
     if (status != WEFT_OK) {
-        weft_gguf_close(g);
+        weft_source_close(g);
         g = NULL;
     }
     *out = g;
     return status;
 }
 
-weft_status weft_gguf_open(const char *path, struct weft_gguf **out) {
+weft_status weft_gguf_open(const char *path, struct weft_source **out) {
     struct header h = {0};
-    struct weft_gguf *g;
+    struct weft_source *g;
     *out = NULL;
-    WEFT_TRY(begin(path, &g));
+    WEFT_TRY(weft_source_create(path, &g));
     weft_status status = open_part(g, g->path, &h);
     return finish(g, &h, status, out);
 }
 
-weft_status weft_gguf_open_memory(const void *data, size_t size, const char *name, struct weft_gguf **out) {
+weft_status weft_gguf_open_memory(const void *data, size_t size, const char *name, struct weft_source **out) {
     struct header h = {0};
-    struct weft_gguf *g;
+    struct weft_source *g;
     *out = NULL;
     if ((uintptr_t)data % 8) return weft_fail(WEFT_ERR_INVALID, "%s: a GGUF file in memory must be 8-aligned", name);
-    WEFT_TRY(begin(name, &g));
+    WEFT_TRY(weft_source_create(name, &g));
     struct reader r = {.data = data, .size = size};
     return finish(g, &h, parse(g, &r, g->path, &h), out);
-}
-
-void weft_gguf_close(struct weft_gguf *g) {
-    if (!g) return;
-    for (uint32_t i = 0; i < g->n_parts; i++) weft_file_unmap(&g->parts[i]);
-    weft_free(g->parts);
-    weft_free(g->entries);
-    weft_map_free(&g->keys);
-    weft_free(g->tensors);
-    weft_map_free(&g->names);
-    weft_arena_free(&g->arena);
-    weft_free(g->path);
-    weft_free(g);
 }

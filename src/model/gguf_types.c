@@ -1,5 +1,5 @@
-/// The numbers of GGUF: tensor types with their block sizes, and the types of key values.
-#include "model/gguf_impl.h"
+/// The numbers of GGUF: tensor types with their block sizes.
+#include "model/gguf.h"
 
 static const struct weft_ggml_type_info ggml_types[] = {
     [0] = {"F32", 1, 4},         [1] = {"F16", 1, 2},         [2] = {"Q4_0", 32, 18},      [3] = {"Q4_1", 32, 20},
@@ -13,18 +13,13 @@ static const struct weft_ggml_type_info ggml_types[] = {
     [40] = {"NVFP4", 64, 36},    [41] = {"Q1_0", 128, 18},
 };
 
+static const struct weft_ggml_type_info other_types[] = {
+    {"U8", 1, 1},      {"BOOL", 1, 1},    {"U16", 1, 2}, {"U32", 1, 4}, {"U64", 1, 8},     {"F8_E4M3", 1, 1},
+    {"F8_E5M2", 1, 1}, {"F8_E8M0", 1, 1}, {"C64", 1, 8}, {"F4", 2, 1},  {"F6_E2M3", 4, 3}, {"F6_E3M2", 4, 3},
+};
+
 const struct weft_ggml_type_info *weft_ggml_type_info(uint32_t type) {
+    if (type >= WEFT_GGML_OTHER && type < WEFT_TYPE_END) return &other_types[type - WEFT_GGML_OTHER];
     if (type >= sizeof ggml_types / sizeof *ggml_types || !ggml_types[type].name) return NULL;
     return &ggml_types[type];
-}
-
-size_t weft_gguf_scalar_size(uint32_t type) {
-    static const uint8_t sizes[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-    return type < sizeof sizes ? sizes[type] : 0;
-}
-
-const char *weft_gguf_type_name(enum weft_gguf_type type) {
-    static const char *const names[] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
-                                        "bool", "string", "array", "u64", "i64", "f64"};
-    return (unsigned)type < sizeof names / sizeof *names ? names[type] : "unknown";
 }

@@ -8,14 +8,15 @@
 #include <string.h>
 
 struct weft_host_lm {
-    const struct weft_gguf *file;
+    const struct weft_source *file;
     struct weft_model_config config;
     struct weft_graph *graph;
     uint32_t ctx, chunk, position;
     struct weft_host *states; // by index of the graph's states
     double *tokens;           // data of the state of that name
     int64_t symbols[WEFT_MAX_SYMBOLS];
-    double *logits; // where the output of the run under way goes
+    struct weft_source_room *rooms; // by value: weights that the source does not have in memory
+    double *logits;                 // where the output of the run under way goes
     bool seen;
 };
 
@@ -29,7 +30,8 @@ static struct weft_host describe(const struct weft_graph *g, const struct weft_v
 static weft_status make_states(struct weft_host_lm *lm) {
     struct weft_graph *g = lm->graph;
     lm->states = weft_calloc(g->n_states, sizeof *lm->states);
-    if (!lm->states) return weft_fail(WEFT_ERR_NOMEM, "no memory for the states of the host model");
+    lm->rooms = weft_calloc(g->n_values, sizeof *lm->rooms);
+    if (!lm->states || !lm->rooms) return weft_fail(WEFT_ERR_NOMEM, "no memory for the states of the host model");
     for (size_t i = 0; i < g->n_states; i++) {
         const struct weft_value_info *info = &g->values[g->states[i]];
         lm->states[i] = describe(g, info, lm->symbols);
@@ -46,7 +48,7 @@ static void set_symbol(struct weft_host_lm *lm, const char *name, int64_t value)
     if (i >= 0) lm->symbols[i] = value;
 }
 
-weft_status weft_host_lm_create(const struct weft_gguf *file, const struct weft_host_lm_params *params,
+weft_status weft_host_lm_create(const struct weft_source *file, const struct weft_host_lm_params *params,
                                 struct weft_host_lm **out) {
     weft_status status;
     struct weft_host_lm *lm = weft_calloc(1, sizeof *lm);
@@ -75,6 +77,8 @@ void weft_host_lm_destroy(struct weft_host_lm *lm) {
     if (!lm) return;
     for (size_t i = 0; lm->states && i < lm->graph->n_states; i++) weft_free(lm->states[i].data);
     weft_free(lm->states);
+    for (size_t i = 0; lm->rooms && i < lm->graph->n_values; i++) weft_free(lm->rooms[i].data);
+    weft_free(lm->rooms);
     weft_graph_destroy(lm->graph);
     weft_free(lm);
 }
@@ -90,17 +94,18 @@ void weft_host_lm_reset(struct weft_host_lm *lm) {
 
 static weft_status leaf(void *user, weft_value v, const struct weft_value_info *info, struct weft_host *out) {
     struct weft_host_lm *lm = user;
-    (void)v;
     if (info->kind == WEFT_VALUE_STATE) {
         *out = lm->states[info->state];
         return WEFT_OK;
     }
-    const struct weft_gguf_tensor *tensor = weft_gguf_find(lm->file, info->name);
+    const struct weft_source_tensor *tensor = weft_source_find(lm->file, info->name);
     if (!tensor)
         return weft_fail(WEFT_ERR_INTERNAL, "the model's graph asks for %s, which is no tensor of the file",
                          info->name);
     *out = describe(lm->graph, info, lm->symbols);
-    out->raw = tensor->data;
+    const uint8_t *bytes = lm->rooms[v].data;
+    if (!bytes) WEFT_TRY(weft_source_bytes_of(lm->file, tensor, &lm->rooms[v], &bytes));
+    out->raw = bytes;
     return WEFT_OK;
 }
 

@@ -4,7 +4,7 @@
 /// Thread-safety: one thread at a time.
 #ifndef WEFT_MODEL_HOST_H
 #define WEFT_MODEL_HOST_H
-#include "model/gguf.h"
+#include "model/source.h"
 
 struct weft_host_lm;
 
@@ -15,7 +15,7 @@ struct weft_host_lm_params {
 };
 
 /// `file` must stay open. Errors: as weft_decoder_build.
-weft_status weft_host_lm_create(const struct weft_gguf *file, const struct weft_host_lm_params *params,
+weft_status weft_host_lm_create(const struct weft_source *file, const struct weft_host_lm_params *params,
                                 struct weft_host_lm **out);
 void weft_host_lm_destroy(struct weft_host_lm *lm); ///< NULL is fine
 

@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "model/family.h"
+#include "model/gguf.h"
 
 #include <math.h>
 #include <string.h>
@@ -236,59 +237,59 @@ static bool honours(const struct weft_family *family, enum use use) {
 }
 
 /// Whether a key's value is this number; of a bool, 0 or 1.
-static bool equals(const struct weft_gguf *file, const char *key, double neutral) {
-    enum weft_gguf_type type;
+static bool equals(const struct weft_source *file, const char *key, double neutral) {
+    enum weft_source_type type;
     int64_t integer;
     double real;
     bool flag;
-    if (weft_gguf_get_type(file, key, &type, NULL, NULL) != WEFT_OK) return false;
-    if (type == WEFT_GGUF_BOOL) return weft_gguf_get_bool(file, key, &flag) == WEFT_OK && flag == (neutral != 0);
-    if (type == WEFT_GGUF_STRING || type == WEFT_GGUF_ARRAY) return false;
-    if (type == WEFT_GGUF_F32 || type == WEFT_GGUF_F64)
-        return weft_gguf_get_f64(file, key, &real) == WEFT_OK && real == neutral;
-    return weft_gguf_get_i64(file, key, &integer) == WEFT_OK && (double)integer == neutral;
+    if (weft_source_get_type(file, key, &type, NULL, NULL) != WEFT_OK) return false;
+    if (type == WEFT_SOURCE_BOOL) return weft_source_get_bool(file, key, &flag) == WEFT_OK && flag == (neutral != 0);
+    if (type == WEFT_SOURCE_STRING || type == WEFT_SOURCE_ARRAY) return false;
+    if (type == WEFT_SOURCE_F32 || type == WEFT_SOURCE_F64)
+        return weft_source_get_f64(file, key, &real) == WEFT_OK && real == neutral;
+    return weft_source_get_i64(file, key, &integer) == WEFT_OK && (double)integer == neutral;
 }
 
-static weft_status refuse(const struct weft_gguf *file, size_t i, const struct row *row) {
+static weft_status refuse(const struct weft_source *file, size_t i, const struct row *row) {
     struct weft_str value = {0};
-    weft_gguf_print_value(file, i, 40, &value);
+    weft_source_print_value(file, i, 40, &value);
     weft_status status;
     if (isnan(row->neutral))
         status = weft_fail(WEFT_ERR_UNSUPPORTED, "%s: key %s is %s; Weft does not compute what it asks for",
-                           weft_gguf_path(file), weft_gguf_key_at(file, i), weft_str_get(&value));
+                           weft_source_path(file), weft_source_key_at(file, i), weft_str_get(&value));
     else
         status = weft_fail(WEFT_ERR_UNSUPPORTED,
                            "%s: key %s is %s; Weft does not compute what it asks for, and takes %g only",
-                           weft_gguf_path(file), weft_gguf_key_at(file, i), weft_str_get(&value), row->neutral);
+                           weft_source_path(file), weft_source_key_at(file, i), weft_str_get(&value), row->neutral);
     weft_str_free(&value);
     return status;
 }
 
 /// Keys of "general." that change what the tensors mean.
-static weft_status check_general(const struct weft_gguf *file) {
-    struct weft_gguf_str type = {"model", 5};
+static weft_status check_general(const struct weft_source *file) {
+    struct weft_source_str type = {"model", 5};
     uint32_t version = 2;
-    if (weft_gguf_has(file, "general.type")) WEFT_TRY(weft_gguf_get_string(file, "general.type", &type));
+    if (weft_source_has(file, "general.type")) WEFT_TRY(weft_source_get_string(file, "general.type", &type));
     if (type.len != 5 || memcmp(type.data, "model", 5) != 0)
         return weft_fail(WEFT_ERR_UNSUPPORTED, "%s: general.type is '%.*s'; only a file of a 'model' can be run",
-                         weft_gguf_path(file), (int)(type.len < 40 ? type.len : 40), type.data);
-    WEFT_TRY(weft_gguf_u32_or(file, "general.quantization_version", version, &version));
-    for (size_t i = 0; version != 2 && i < weft_gguf_tensor_count(file); i++) {
-        const struct weft_gguf_tensor *t = weft_gguf_tensor_at(file, i);
+                         weft_source_path(file), (int)(type.len < 40 ? type.len : 40), type.data);
+    WEFT_TRY(weft_source_u32_or(file, "general.quantization_version", version, &version));
+    for (size_t i = 0; version != 2 && i < weft_source_tensor_count(file); i++) {
+        const struct weft_source_tensor *t = weft_source_tensor_at(file, i);
         if (weft_ggml_type_info(t->type)->block > 1)
             return weft_fail(WEFT_ERR_UNSUPPORTED,
                              "%s: general.quantization_version is %u; tensor %s is %s, which Weft reads in version 2",
-                             weft_gguf_path(file), version, t->name, weft_ggml_type_info(t->type)->name);
+                             weft_source_path(file), version, t->name, weft_ggml_type_info(t->type)->name);
     }
     return WEFT_OK;
 }
 
-weft_status weft_model_keys_check(const struct weft_gguf *file, const char *arch) {
+weft_status weft_model_keys_check(const struct weft_source *file, const char *arch) {
     const struct weft_family *family;
     WEFT_TRY(weft_family_find(file, arch, strlen(arch), &family));
     WEFT_TRY(check_general(file));
-    for (size_t i = 0; i < weft_gguf_key_count(file); i++) {
-        const char *key = weft_gguf_key_at(file, i), *name;
+    for (size_t i = 0; i < weft_source_key_count(file); i++) {
+        const char *key = weft_source_key_at(file, i), *name;
         const struct row *row;
         if (!look_up(arch, key, &name, &row) || !row || honours(family, row->use)) continue;
         if (!equals(file, key, row->neutral)) return refuse(file, i, row);
@@ -296,7 +297,7 @@ weft_status weft_model_keys_check(const struct weft_gguf *file, const char *arch
     return WEFT_OK;
 }
 
-const char *weft_model_keys_arch(const struct weft_gguf *file, const char *arch) {
+const char *weft_model_keys_arch(const struct weft_source *file, const char *arch) {
     const struct weft_family *family;
     return weft_family_find(file, arch, strlen(arch), &family) == WEFT_OK ? family->architecture : NULL;
 }
@@ -307,11 +308,11 @@ bool weft_model_key_unknown(const char *arch, const char *key) {
     return arch && look_up(arch, key, &name, &row) && !row;
 }
 
-size_t weft_model_keys_unknown(const struct weft_gguf *file, const char *arch, size_t most, struct weft_str *out) {
+size_t weft_model_keys_unknown(const struct weft_source *file, const char *arch, size_t most, struct weft_str *out) {
     size_t n = 0;
     const char *known = weft_model_keys_arch(file, arch);
-    for (size_t i = 0; i < weft_gguf_key_count(file); i++) {
-        const char *key = weft_gguf_key_at(file, i);
+    for (size_t i = 0; i < weft_source_key_count(file); i++) {
+        const char *key = weft_source_key_at(file, i);
         if (!weft_model_key_unknown(known, key)) continue;
         if (n < most) weft_str_addf(out, "%s%s", n ? ", " : "", key);
         n++;

@@ -6,19 +6,19 @@
 #ifndef WEFT_MODEL_KEYS_H
 #define WEFT_MODEL_KEYS_H
 #include "core/str.h"
-#include "model/gguf.h"
+#include "model/source.h"
 
 /// Refuses what Weft does not compute. `arch` is general.architecture. Errors: UNSUPPORTED names the key, its value and
 /// the value that would do; no family of that name.
-weft_status weft_model_keys_check(const struct weft_gguf *file, const char *arch);
+weft_status weft_model_keys_check(const struct weft_source *file, const char *arch);
 
 /// The architecture by which keys are looked up. NULL if Weft has no family of that name, so that nothing of the file
 /// would be used.
-const char *weft_model_keys_arch(const struct weft_gguf *file, const char *arch);
+const char *weft_model_keys_arch(const struct weft_source *file, const char *arch);
 /// Whether the key is under one of the prefixes and in none of the tables. `arch` is from the above; of NULL no key is
 /// unknown.
 bool weft_model_key_unknown(const char *arch, const char *key);
 
 /// Adds the names of unknown keys with ", " between them, at most `most` of them, and returns how many there are.
-size_t weft_model_keys_unknown(const struct weft_gguf *file, const char *arch, size_t most, struct weft_str *out);
+size_t weft_model_keys_unknown(const struct weft_source *file, const char *arch, size_t most, struct weft_str *out);
 #endif

@@ -3,10 +3,10 @@
 #include "core/alloc.h"
 #include "core/error.h"
 
-weft_status weft_lm_check_family(const struct weft_gguf *file) {
-    struct weft_gguf_str name;
+weft_status weft_lm_check_family(const struct weft_source *file) {
+    struct weft_source_str name;
     const struct weft_family *family;
-    WEFT_TRY(weft_gguf_get_string(file, "general.architecture", &name));
+    WEFT_TRY(weft_source_get_string(file, "general.architecture", &name));
     return weft_family_find(file, name.data, name.len, &family);
 }
 
@@ -29,7 +29,7 @@ weft_status weft_lm_build_defaults(const struct weft_model_config *config, const
     return WEFT_OK;
 }
 
-weft_status weft_lm_build_graph(const struct weft_gguf *file, const struct weft_model_config *config,
+weft_status weft_lm_build_graph(const struct weft_source *file, const struct weft_model_config *config,
                                 const struct weft_lm_build *b, struct weft_decoder_handles *handles,
                                 struct weft_graph **out) {
     struct weft_decoder_params params = {.ctx = b->ctx,

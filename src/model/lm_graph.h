@@ -20,11 +20,11 @@ struct weft_lm_build {
 weft_status weft_lm_build_defaults(const struct weft_model_config *config, const struct weft_gpu_caps *caps,
                                    struct weft_lm_build *b);
 /// `handles` may be NULL. Errors: UNSUPPORTED names the architecture and those that are known; else the family's.
-weft_status weft_lm_build_graph(const struct weft_gguf *file, const struct weft_model_config *config,
+weft_status weft_lm_build_graph(const struct weft_source *file, const struct weft_model_config *config,
                                 const struct weft_lm_build *b, struct weft_decoder_handles *handles,
                                 struct weft_graph **out);
 /// Checks general.architecture against the table, before anything else is read.
-weft_status weft_lm_check_family(const struct weft_gguf *file);
+weft_status weft_lm_check_family(const struct weft_source *file);
 /// Schedules: one token; a few (not on CPU drivers, where kernels are costly to compile); more.
 struct weft_compile_params weft_lm_compile_params(const struct weft_gpu_caps *caps, uint32_t chunk);
 #endif

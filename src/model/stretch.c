@@ -16,7 +16,7 @@ bool weft_stretch_reads(const struct weft_model_build *m, const char *name) {
 
 /// Multiplies the factors by the elements of a tensor of n numbers.
 static weft_status multiply(const struct weft_model_build *m, const char *name, float *factors, uint32_t n) {
-    const struct weft_gguf_tensor *t = weft_gguf_find(m->file, name);
+    const struct weft_source_tensor *t = weft_source_find(m->file, name);
     if (!t)
         return weft_fail(WEFT_ERR_NOT_FOUND, "tensor %s is missing; the model's key rope.scaling.type needs it", name);
     if (t->type != WEFT_GGML_F32)

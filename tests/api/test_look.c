@@ -9,11 +9,11 @@ static char path[64];
 static weft_device *device;
 
 static int setup(void **state) {
-    static const struct weft_tiny_key keys[] = {{"weft.test.flag", WEFT_GGUF_BOOL, 1, NULL},
-                                                {"weft.test.real", WEFT_GGUF_F32, 0.5, NULL},
-                                                {"weft.test.text", WEFT_GGUF_STRING, 0, "a\x1b b"},
-                                                {"weft.test.list", WEFT_GGUF_ARRAY, 7, NULL},
-                                                {"gemma3.nobody_knows", WEFT_GGUF_U32, 3, NULL}};
+    static const struct weft_tiny_key keys[] = {{"weft.test.flag", WEFT_SOURCE_BOOL, 1, NULL},
+                                                {"weft.test.real", WEFT_SOURCE_F32, 0.5, NULL},
+                                                {"weft.test.text", WEFT_SOURCE_STRING, 0, "a\x1b b"},
+                                                {"weft.test.list", WEFT_SOURCE_ARRAY, 7, NULL},
+                                                {"gemma3.nobody_knows", WEFT_SOURCE_U32, 3, NULL}};
     const struct weft_tiny_gemma3 tiny = {.seed = 1, .keys = keys, .n_keys = 5};
     (void)state;
     snprintf(path, sizeof path, "/tmp/weft-look-XXXXXX");

@@ -14,7 +14,7 @@ static const char *tiny(bool template) {
     char *path = paths[template];
     if (!*path) {
         static const struct weft_tiny_key key = {
-            .name = "tokenizer.chat_template", .type = WEFT_GGUF_STRING, .text = TEMPLATE};
+            .name = "tokenizer.chat_template", .type = WEFT_SOURCE_STRING, .text = TEMPLATE};
         snprintf(path, sizeof paths[0], "%s/tiny%d.gguf", cli_folder(), template);
         assert_true(weft_tiny_gemma3_write(
             &(struct weft_tiny_gemma3){.seed = 1, .ctx = 512, .n_layer = 1, .keys = &key, .n_keys = template}, path));

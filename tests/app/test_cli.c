@@ -121,7 +121,7 @@ static void test_failures(void **state) {
     } cases[] = {
         {{"run", "nowhere", "x"}, "weft pull --list"},
         {{"run", "gemma3-270m", "x"}, "weft pull gemma3-270m"},
-        {{"run", cli_folder(), "x"}, "is a folder"},
+        {{"run", cli_folder(), "x"}, "config.json is missing"},
         {{"run", cli_path("text"), "x"}, "not a GGUF file"},
         {{"run", tiny(), "x", "--ctx", "65"}, "smaller --ctx"},
         {{"run", tiny(), "x", "--webgpu", "/nowhere.so"}, "/nowhere.so"},

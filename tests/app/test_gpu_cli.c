@@ -1,5 +1,7 @@
 /// The command line on a driver: streaming, Ctrl-C and a reader that goes away, on a tiny model.
 #include "cli.h"
+#include "model/gguf.h"
+#include "support/hf_folder.h"
 #include "support/tiny_gemma3.h"
 
 #include <jansson.h>
@@ -117,7 +119,7 @@ static void test_chat_interrupt(void **state) {
     (void)state;
     skip_where_dear();
     static const struct weft_tiny_key key = {.name = "tokenizer.chat_template",
-                                             .type = WEFT_GGUF_STRING,
+                                             .type = WEFT_SOURCE_STRING,
                                              .text = "{% for m in messages %}{{ m.content }}{% endfor %}"};
     const char *model = cli_path("chat.gguf");
     assert_true(weft_tiny_gemma3_write(
@@ -193,10 +195,36 @@ static int teardown(void **state) {
     return 0;
 }
 
+/// A folder of Hugging Face runs as the same model's GGUF file does, to the letter.
+static void test_folder(void **state) {
+    (void)state;
+    skip_where_dear();
+    char path[256], of_hf[256], *data = NULL;
+    size_t size;
+    struct weft_source *s;
+    assert_int_equal(weft_file_read(tiny(), 0, &data, &size), WEFT_OK);
+    assert_int_equal(weft_gguf_open_memory(data, size, "tiny", &s), WEFT_OK);
+    weft_hf_round(s);
+    snprintf(path, sizeof path, "%s/rounded.gguf", cli_folder());
+    cli_write(path, data, size);
+    snprintf(of_hf, sizeof of_hf, "%s/folder", cli_folder());
+    assert_true(weft_hf_write_folder(s, of_hf, 2));
+    weft_source_close(s);
+    weft_free(data);
+    struct cli *file = CLI("run", path, "abc", "--temp", "0", "-n", "24", "--ignore-eos"),
+               *folder = CLI("run", of_hf, "abc", "--temp", "0", "-n", "24", "--ignore-eos");
+    cli_expect(file, 0);
+    cli_expect(folder, 0);
+    assert_true(file->out_size > 4);
+    assert_int_equal(file->out_size, folder->out_size);
+    assert_memory_equal(file->out, folder->out, file->out_size);
+    cli_free(file), cli_free(folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_devices),   cmocka_unit_test(test_bench_steps),    cmocka_unit_test(test_text),
-        cmocka_unit_test(test_interrupt), cmocka_unit_test(test_chat_interrupt), cmocka_unit_test(test_reader_leaves),
+        cmocka_unit_test(test_interrupt), cmocka_unit_test(test_chat_interrupt), cmocka_unit_test(test_reader_leaves), cmocka_unit_test(test_folder),
     };
     return cmocka_run_group_tests_name("cli on a driver", tests, NULL, teardown);
 }

@@ -3,6 +3,7 @@
 #include "cli.h"
 #include "core/utf8.h"
 #include "core/visible.h"
+#include "model/gguf.h"
 #include "model/gguf_writer.h"
 #include "support/tiny_gemma3.h"
 
@@ -69,9 +70,9 @@ static void files(void **state) {
         gw_text(&w, "general.architecture", kind == 0 ? "gem" HOSTILE : "gemma3");
         gw_text(&w, "general.name", HOSTILE);
         gw_text(&w, "tokenizer.ggml.model", kind == 1 ? "llama" HOSTILE : "llama");
-        if (kind == 2) gw_integer(&w, "gemma3.k" HIGH, WEFT_GGUF_U32, 5);
+        if (kind == 2) gw_integer(&w, "gemma3.k" HIGH, WEFT_SOURCE_U32, 5);
         if (kind == 3) {
-            gw_array(&w, "k" HIGH, WEFT_GGUF_STRING, 2);
+            gw_array(&w, "k" HIGH, WEFT_SOURCE_STRING, 2);
             gw_string(&w, "e", HOSTILE, sizeof HOSTILE - 1);
             gw_string(&w, "e", HOSTILE, sizeof HOSTILE - 1);
         }
@@ -97,7 +98,7 @@ static void json_loses_nothing(void **state) {
     enum { N = sizeof keys / sizeof *keys };
     gw_begin(&w, 3);
     gw_text(&w, "general.architecture", "other");
-    for (int i = 0; i < N; i++) gw_integer(&w, keys[i], WEFT_GGUF_U32, 1000 + (uint64_t)i);
+    for (int i = 0; i < N; i++) gw_integer(&w, keys[i], WEFT_SOURCE_U32, 1000 + (uint64_t)i);
     gw_f32(&w, "nan", (float)(0.0 / 0.0 * 0));
     gw_tensor(&w, "t\xff", WEFT_GGML_F32, 1, (uint64_t[]){4}, 0);
     gw_tensor(&w, "t\xfe", WEFT_GGML_F32, 1, (uint64_t[]){4}, 32);
@@ -259,7 +260,7 @@ static void content(void **state) {
 /// Keys that Weft does not know are marked in the listing, and listed in JSON.
 static void unknown_keys(void **state) {
     (void)state;
-    static const struct weft_tiny_key keys[] = {{.name = "gemma3.attention.novel", .type = WEFT_GGUF_U32, .x = 1}};
+    static const struct weft_tiny_key keys[] = {{.name = "gemma3.attention.novel", .type = WEFT_SOURCE_U32, .x = 1}};
     char model[256];
     snprintf(model, sizeof model, "%s", cli_path("novel.gguf"));
     assert_true(weft_tiny_gemma3_write(&(struct weft_tiny_gemma3){.keys = keys, .n_keys = 1}, model));

@@ -4,6 +4,7 @@
 #include "../model/real_model.h"
 #include "exec/program.h"
 #include "exec/exec_impl.h"
+#include "model/gguf.h"
 #include "model/lm_graph.h"
 #include "plan_fixture.h"
 #include "support/lm_program.h"
@@ -128,7 +129,7 @@ static void real_model_plans(void **state) {
     build.head = WEFT_LM_NLL;
     build.chunk = 64;
     bad += check_model(&m, "gemma 3 270m, scoring", &build);
-    weft_gguf_close(m.file);
+    weft_source_close(m.file);
     weft_free(path);
     assert_int_equal(bad, 0);
 }

@@ -30,7 +30,7 @@
 
 enum { BYTES = 3, START = 259, END, SPACE, TOKENS, CTX = 400 };
 
-static struct weft_gguf *file;
+static struct weft_source *file;
 static struct weft_tokenizer *tokenizer;
 
 /// A vocabulary of bytes and control tokens: each byte of a text is a token.
@@ -65,7 +65,7 @@ static void open_vocabulary(const char *const *keys) {
 
 static inline void close_vocabulary(void) {
     weft_tokenizer_destroy(tokenizer);
-    weft_gguf_close(file);
+    weft_source_close(file);
 }
 
 static int setup(void **state) {

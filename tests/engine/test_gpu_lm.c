@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "core/alloc.h"
+#include "model/gguf.h"
 #include "model/host.h"
 #include "engine/lm.h"
 #include "support/graph_run.h"
@@ -38,14 +39,14 @@ static weft_lm *open_lm(struct weft_lm_params params) {
 
 /// Logits of `n` ids by the host reference, with this many rows a call.
 static void host_logits(const char *file, const int32_t *ids, uint32_t n, double *out) {
-    struct weft_gguf *gguf;
+    struct weft_source *gguf;
     struct weft_host_lm *host;
     assert_int_equal(weft_gguf_open(file, &gguf), WEFT_OK);
     assert_int_equal(weft_host_lm_create(gguf, &(struct weft_host_lm_params){.ctx = CTX, .chunk = CTX}, &host),
                      WEFT_OK);
     assert_int_equal(weft_host_lm_feed(host, ids, n, n, out), WEFT_OK);
     weft_host_lm_destroy(host);
-    weft_gguf_close(gguf);
+    weft_source_close(gguf);
 }
 
 static uint32_t argmax(const double *x) {

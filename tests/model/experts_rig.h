@@ -19,7 +19,7 @@ enum { RIG_N = 24, RIG_WIDTH = 20, RIG_COUNT = 5, RIG_SHARED = 12, RIG_TOKENS = 
 
 struct experts_rig {
     struct gguf_writer w;
-    struct weft_gguf *file;
+    struct weft_source *file;
     struct weft_model_config config;
     struct weft_block_experts block;
     float x[RIG_TOKENS * RIG_N];
@@ -78,7 +78,7 @@ static inline void rig_open(struct experts_rig *r, const struct weft_block_exper
 }
 
 static inline const float *rig_data(const struct experts_rig *r, const char *name) {
-    return (const float *)(const void *)weft_gguf_find(r->file, name)->data;
+    return (const float *)(const void *)weft_source_find(r->file, name)->data;
 }
 
 /// The graph: input x, output y; its status is that of the block.
@@ -95,7 +95,7 @@ static inline weft_status rig_graph(const struct experts_rig *r, struct weft_gra
     return m.b.status;
 }
 
-static inline void rig_close(struct experts_rig *r) { weft_gguf_close(r->file); }
+static inline void rig_close(struct experts_rig *r) { weft_source_close(r->file); }
 
 // ---- the formula ---------------------------------------------------------------------------------------------------
 

@@ -34,9 +34,9 @@ static inline void gf_string(struct gguf_walk *w, const char *what) {
 static inline void gf_value(struct gguf_walk *w, uint32_t type) {
     static const uint8_t width[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
     assert_true(type < sizeof width);
-    if (type == WEFT_GGUF_STRING) {
+    if (type == WEFT_SOURCE_STRING) {
         gf_string(w, "string length");
-    } else if (type == WEFT_GGUF_ARRAY) {
+    } else if (type == WEFT_SOURCE_ARRAY) {
         uint32_t element = (uint32_t)gf_number(w, "element type", 4);
         uint64_t n = gf_number(w, "element count", 8);
         for (uint64_t i = 0; i < n; i++) {
@@ -45,7 +45,7 @@ static inline void gf_value(struct gguf_walk *w, uint32_t type) {
             if (i > 0 && i + 1 < n) w->n = fields;
         }
     } else {
-        gf_number(w, type == WEFT_GGUF_F32 ? "f32" : "value", width[type]);
+        gf_number(w, type == WEFT_SOURCE_F32 ? "f32" : "value", width[type]);
     }
 }
 

@@ -5,6 +5,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "gguf_writer.h"
+#include "model/gguf.h"
 #include "model/tokenizer/tokenizer.h"
 #include <stdio.h>
 
@@ -15,56 +16,56 @@ static inline void write_vocabulary(struct gguf_writer *w) {
     static const uint8_t types[] = {2, 3, 3, 1, 1, 1, 1, 1, 3};
     enum { WORDS = sizeof types };
     gw_text(w, "tokenizer.ggml.model", "llama");
-    gw_array(w, "tokenizer.ggml.tokens", WEFT_GGUF_STRING, WORDS + 256);
+    gw_array(w, "tokenizer.ggml.tokens", WEFT_SOURCE_STRING, WORDS + 256);
     for (int i = 0; i < WORDS; i++) gw_string(w, "token length", words[i], strlen(words[i]));
     for (int b = 0; b < 256; b++) {
         char text[8];
         snprintf(text, sizeof text, "<0x%02X>", (unsigned)b);
         gw_string(w, "token length", text, 6);
     }
-    gw_array(w, "tokenizer.ggml.scores", WEFT_GGUF_F32, WORDS + 256);
+    gw_array(w, "tokenizer.ggml.scores", WEFT_SOURCE_F32, WORDS + 256);
     for (int i = 0; i < WORDS + 256; i++) {
         float score = -(float)i;
         uint32_t bits;
         memcpy(&bits, &score, 4);
         gw_number(w, bits, 4);
     }
-    gw_array(w, "tokenizer.ggml.token_type", WEFT_GGUF_I32, WORDS + 256);
+    gw_array(w, "tokenizer.ggml.token_type", WEFT_SOURCE_I32, WORDS + 256);
     for (int i = 0; i < WORDS + 256; i++) gw_number(w, i < WORDS ? types[i] : 6, 4);
-    gw_integer(w, "tokenizer.ggml.bos_token_id", WEFT_GGUF_U32, 1);
-    gw_integer(w, "tokenizer.ggml.eos_token_id", WEFT_GGUF_U32, 2);
-    gw_integer(w, "tokenizer.ggml.unknown_token_id", WEFT_GGUF_U32, 0);
-    gw_integer(w, "tokenizer.ggml.add_bos_token", WEFT_GGUF_BOOL, 1);
+    gw_integer(w, "tokenizer.ggml.bos_token_id", WEFT_SOURCE_U32, 1);
+    gw_integer(w, "tokenizer.ggml.eos_token_id", WEFT_SOURCE_U32, 2);
+    gw_integer(w, "tokenizer.ggml.unknown_token_id", WEFT_SOURCE_U32, 0);
+    gw_integer(w, "tokenizer.ggml.add_bos_token", WEFT_SOURCE_BOOL, 1);
 }
 
 /// A header with every value type, arrays, a vocabulary, and tensors of several types; the last ends with the file.
 static inline void write_rich(struct gguf_writer *w, uint32_t version) {
     gw_begin(w, version);
     gw_text(w, "general.architecture", "gemma3");
-    gw_integer(w, "general.alignment", WEFT_GGUF_U32, 64);
-    gw_integer(w, "v.u8", WEFT_GGUF_U8, 200);
-    gw_integer(w, "v.i8", WEFT_GGUF_I8, (uint64_t)-5);
-    gw_integer(w, "v.u16", WEFT_GGUF_U16, 60000);
-    gw_integer(w, "v.i16", WEFT_GGUF_I16, (uint64_t)-300);
-    gw_integer(w, "v.u32", WEFT_GGUF_U32, 4000000000u);
-    gw_integer(w, "v.i32", WEFT_GGUF_I32, (uint64_t)-70000);
+    gw_integer(w, "general.alignment", WEFT_SOURCE_U32, 64);
+    gw_integer(w, "v.u8", WEFT_SOURCE_U8, 200);
+    gw_integer(w, "v.i8", WEFT_SOURCE_I8, (uint64_t)-5);
+    gw_integer(w, "v.u16", WEFT_SOURCE_U16, 60000);
+    gw_integer(w, "v.i16", WEFT_SOURCE_I16, (uint64_t)-300);
+    gw_integer(w, "v.u32", WEFT_SOURCE_U32, 4000000000u);
+    gw_integer(w, "v.i32", WEFT_SOURCE_I32, (uint64_t)-70000);
     gw_f32(w, "v.f32", 1e-6f);
-    gw_integer(w, "v.bool", WEFT_GGUF_BOOL, 1);
+    gw_integer(w, "v.bool", WEFT_SOURCE_BOOL, 1);
     gw_text(w, "v.string", "warp \"and\"\nweft");
-    gw_integer(w, "v.u64", WEFT_GGUF_U64, UINT64_C(1) << 63);
-    gw_integer(w, "v.i64", WEFT_GGUF_I64, (uint64_t)INT64_MIN);
+    gw_integer(w, "v.u64", WEFT_SOURCE_U64, UINT64_C(1) << 63);
+    gw_integer(w, "v.i64", WEFT_SOURCE_I64, (uint64_t)INT64_MIN);
     gw_f64(w, "v.f64", 0.1);
-    gw_array(w, "a.strings", WEFT_GGUF_STRING, 3);
+    gw_array(w, "a.strings", WEFT_SOURCE_STRING, 3);
     gw_string(w, "string length", "one", 3);
     gw_string(w, "string length", "", 0);
     gw_string(w, "string length", "th\0ee", 5);
-    gw_array(w, "a.i16", WEFT_GGUF_I16, 3);
+    gw_array(w, "a.i16", WEFT_SOURCE_I16, 3);
     for (int i = -1; i < 2; i++) gw_number(w, (uint64_t)i, 2);
-    gw_array(w, "a.bool", WEFT_GGUF_BOOL, 2);
+    gw_array(w, "a.bool", WEFT_SOURCE_BOOL, 2);
     gw_number(w, 1, 1);
     gw_number(w, 0, 1);
-    gw_array(w, "a.f32", WEFT_GGUF_F32, 0);
-    gw_array(w, "a.u64", WEFT_GGUF_U64, 1);
+    gw_array(w, "a.f32", WEFT_SOURCE_F32, 0);
+    gw_array(w, "a.u64", WEFT_SOURCE_U64, 1);
     gw_number(w, UINT64_C(1) << 40, 8);
     write_vocabulary(w);
     gw_tensor(w, "token_embd.weight", WEFT_GGML_F32, 2, (uint64_t[]){4, 5}, 0); // 80 bytes
@@ -82,25 +83,25 @@ static inline void check_message(const char *part) {
 }
 
 /// Reads all that an open file offers: every byte of every tensor, every value, and the tokenizer.
-static inline uint64_t use_all(const struct weft_gguf *g) {
+static inline uint64_t use_all(const struct weft_source *g) {
     uint64_t sum = 0;
-    for (size_t i = 0; i < weft_gguf_tensor_count(g); i++) {
-        const struct weft_gguf_tensor *t = weft_gguf_tensor_at(g, i);
+    for (size_t i = 0; i < weft_source_tensor_count(g); i++) {
+        const struct weft_source_tensor *t = weft_source_tensor_at(g, i);
         for (uint64_t k = 0; k < t->size; k++) sum += t->data[k];
     }
-    for (size_t i = 0; i < weft_gguf_key_count(g); i++) {
-        const char *key = weft_gguf_key_at(g, i);
+    for (size_t i = 0; i < weft_source_key_count(g); i++) {
+        const char *key = weft_source_key_at(g, i);
         struct weft_str text = {0};
-        struct weft_gguf_str *strings = NULL;
+        struct weft_source_str *strings = NULL;
         float *floats = NULL;
         int32_t *numbers = NULL;
         size_t n = 0;
-        weft_gguf_print_value(g, i, 100, &text);
-        if (weft_gguf_get_strings(g, key, &strings, &n) == WEFT_OK) {
+        weft_source_print_value(g, i, 100, &text);
+        if (weft_source_get_strings(g, key, &strings, &n) == WEFT_OK) {
             for (size_t k = 0; k < n; k++) sum += strings[k].len ? (uint8_t)strings[k].data[strings[k].len - 1] : 0;
         }
-        weft_gguf_get_f32s(g, key, &floats, &n);
-        weft_gguf_get_i32s(g, key, &numbers, &n);
+        weft_source_get_f32s(g, key, &floats, &n);
+        weft_source_get_i32s(g, key, &numbers, &n);
         weft_free(strings);
         weft_free(floats);
         weft_free(numbers);

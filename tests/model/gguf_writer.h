@@ -63,14 +63,14 @@ static inline void gw_string(struct gguf_writer *w, const char *what, const char
     gw_bytes(w, text, len);
 }
 
-static inline void gw_key(struct gguf_writer *w, const char *key, enum weft_gguf_type type) {
+static inline void gw_key(struct gguf_writer *w, const char *key, enum weft_source_type type) {
     gw_string(w, "key length", key, strlen(key));
     gw_field(w, "value type", type, 4);
     w->n_keys++;
 }
 
 /// Any integer or bool.
-static inline void gw_integer(struct gguf_writer *w, const char *key, enum weft_gguf_type type, uint64_t v) {
+static inline void gw_integer(struct gguf_writer *w, const char *key, enum weft_source_type type, uint64_t v) {
     static const uint8_t width[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
     gw_key(w, key, type);
     gw_field(w, key, v, width[type]);
@@ -79,23 +79,23 @@ static inline void gw_integer(struct gguf_writer *w, const char *key, enum weft_
 static inline void gw_f32(struct gguf_writer *w, const char *key, float v) {
     uint32_t bits;
     memcpy(&bits, &v, 4);
-    gw_integer(w, key, WEFT_GGUF_F32, bits);
+    gw_integer(w, key, WEFT_SOURCE_F32, bits);
 }
 
 static inline void gw_f64(struct gguf_writer *w, const char *key, double v) {
     uint64_t bits;
     memcpy(&bits, &v, 8);
-    gw_integer(w, key, WEFT_GGUF_F64, bits);
+    gw_integer(w, key, WEFT_SOURCE_F64, bits);
 }
 
 static inline void gw_text(struct gguf_writer *w, const char *key, const char *text) {
-    gw_key(w, key, WEFT_GGUF_STRING);
+    gw_key(w, key, WEFT_SOURCE_STRING);
     gw_string(w, "string length", text, strlen(text));
 }
 
 /// The elements follow through gw_number, gw_bytes or gw_string.
-static inline void gw_array(struct gguf_writer *w, const char *key, enum weft_gguf_type element, uint64_t count) {
-    gw_key(w, key, WEFT_GGUF_ARRAY);
+static inline void gw_array(struct gguf_writer *w, const char *key, enum weft_source_type element, uint64_t count) {
+    gw_key(w, key, WEFT_SOURCE_ARRAY);
     gw_field(w, "element type", element, 4);
     gw_field(w, "element count", count, 8);
 }

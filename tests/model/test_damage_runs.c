@@ -5,6 +5,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "engine/lm.h"
+#include "model/gguf.h"
 #include "model/lm_graph.h"
 #include "support/lm_program.h"
 
@@ -83,7 +84,7 @@ static void use(weft_lm *lm, const char *what) {
 }
 
 static weft_status weight(void *user, const char *name, const void **data, uint64_t *bytes) {
-    const struct weft_gguf_tensor *t = weft_gguf_find(user, name);
+    const struct weft_source_tensor *t = weft_source_find(user, name);
     if (!t) return weft_fail(WEFT_ERR_NOT_FOUND, "no tensor '%s'", name);
     *data = t->data;
     *bytes = t->size;
@@ -93,7 +94,7 @@ static weft_status weight(void *user, const char *name, const void **data, uint6
 /// The same model from memory that ends where the file ends, so that the sanitizer sees what is read beyond: a mapped
 /// file is followed by the rest of its page.
 static void load_exactly(weft_gpu *gpu, const uint8_t *data, size_t len) {
-    struct weft_gguf *g;
+    struct weft_source *g;
     struct weft_model_config config;
     struct weft_lm_build build = {.head = WEFT_LM_GENERATE};
     struct weft_graph *graph;
@@ -114,7 +115,7 @@ static void load_exactly(weft_gpu *gpu, const uint8_t *data, size_t len) {
     must(weft_session_run(session, build.ctx > 1 ? 2 : 1, NULL)); // as far as the context goes
     weft_session_destroy(&session);
     weft_program_destroy(&program);
-    weft_gguf_close(g);
+    weft_source_close(g);
     free(copy);
 }
 

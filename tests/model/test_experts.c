@@ -69,36 +69,36 @@ static void files_that_lack_something_are_refused(void **state) {
 
 struct key {
     const char *name; ///< behind the architecture; NULL: none
-    enum weft_gguf_type type;
+    enum weft_source_type type;
     double x;
 };
 
-static struct key u32(const char *name, double x) { return (struct key){name, WEFT_GGUF_U32, x}; }
-static struct key f32(const char *name, double x) { return (struct key){name, WEFT_GGUF_F32, x}; }
-static struct key flag(const char *name, double x) { return (struct key){name, WEFT_GGUF_BOOL, x}; }
+static struct key u32(const char *name, double x) { return (struct key){name, WEFT_SOURCE_U32, x}; }
+static struct key f32(const char *name, double x) { return (struct key){name, WEFT_SOURCE_F32, x}; }
+static struct key flag(const char *name, double x) { return (struct key){name, WEFT_SOURCE_BOOL, x}; }
 
 static weft_status read_config(const char *arch, const struct key *keys, size_t n, struct weft_model_config *out) {
     static struct gguf_writer w;
     static const struct key common[] = {
-        {"context_length", WEFT_GGUF_U32, 16},      {"embedding_length", WEFT_GGUF_U32, 8},
-        {"block_count", WEFT_GGUF_U32, 1},          {"feed_forward_length", WEFT_GGUF_U32, 24},
-        {"attention.head_count", WEFT_GGUF_U32, 2}, {"attention.layer_norm_rms_epsilon", WEFT_GGUF_F32, 1e-5}};
+        {"context_length", WEFT_SOURCE_U32, 16},      {"embedding_length", WEFT_SOURCE_U32, 8},
+        {"block_count", WEFT_SOURCE_U32, 1},          {"feed_forward_length", WEFT_SOURCE_U32, 24},
+        {"attention.head_count", WEFT_SOURCE_U32, 2}, {"attention.layer_norm_rms_epsilon", WEFT_SOURCE_F32, 1e-5}};
     enum { COMMON = sizeof common / sizeof *common };
-    struct weft_gguf *file;
+    struct weft_source *file;
     gw_begin(&w, 3);
     gw_text(&w, "general.architecture", arch);
     for (size_t i = 0; i < COMMON + n; i++) {
         const struct key *k = i < COMMON ? &common[i] : &keys[i - COMMON];
         char name[80];
         snprintf(name, sizeof name, "%s.%s", arch, k->name);
-        if (k->type == WEFT_GGUF_F32) gw_f32(&w, name, (float)k->x);
+        if (k->type == WEFT_SOURCE_F32) gw_f32(&w, name, (float)k->x);
         else gw_integer(&w, name, k->type, (uint64_t)k->x);
     }
     gw_tensor(&w, "token_embd.weight", 0, 2, (const uint64_t[]){8, 4}, 0);
     gw_end(&w, 32, 128);
     assert_int_equal(weft_gguf_open_memory(w.data, w.len, "keys", &file), WEFT_OK);
     weft_status status = weft_model_config_read(file, out);
-    weft_gguf_close(file);
+    weft_source_close(file);
     return status;
 }
 

@@ -69,7 +69,7 @@ static void oracles_tell_models_apart(void **state) {
 struct damaged {
     char *data;
     size_t size;
-    struct weft_gguf *file;
+    struct weft_source *file;
 };
 
 static struct damaged read_file(const char *name) {
@@ -96,7 +96,7 @@ static weft_status build(struct damaged *d, uint32_t ctx) {
     if (status == WEFT_OK)
         status = weft_decoder_build(d->file, &config, &(struct weft_decoder_params){.ctx = ctx, .chunk = 8}, &g);
     weft_graph_destroy(g);
-    weft_gguf_close(d->file);
+    weft_source_close(d->file);
     return status;
 }
 
@@ -119,8 +119,8 @@ static void missing_tensors_are_named(void **state) {
         if (f->ctx != FAMILY_CTX) continue; // a model once
         struct damaged d = read_file(f->name);
         family_open(f, &m);
-        for (size_t k = 0; k < weft_gguf_tensor_count(m.file); k++) {
-            const char *name = weft_gguf_tensor_at(m.file, k)->name;
+        for (size_t k = 0; k < weft_source_tensor_count(m.file); k++) {
+            const char *name = weft_source_tensor_at(m.file, k)->name;
             char other[64];
             snprintf(other, sizeof other, "%s", name);
             other[strlen(other) - 1] ^= 1; // of "weight" and "bias"
@@ -207,12 +207,12 @@ static void files_may_leave_out(void **state) {
     assert_true(c.attn_softcap == 50 && c.softcap == 30 && c.window == 4096);
     assert_true(c.local[0] && !c.local[1] && c.local[2] && !c.local[3]);
     assert_true(c.attn_scale == 0.25); // heads of 16
-    weft_gguf_close(d.file);
+    weft_source_close(d.file);
     set(&d, "gemma2.block_count", &layers);
     must(weft_gguf_open_memory(d.data, d.size, "changed", &d.file));
     must(weft_model_config_read(d.file, &c));
     assert_true(fabs(c.attn_scale - 1 / sqrt(48 / 4.)) < 1e-12);
-    weft_gguf_close(d.file);
+    weft_source_close(d.file);
     weft_free(d.data);
 }
 
@@ -227,7 +227,7 @@ static void windows_are_of_families(void **state) {
     must(weft_gguf_open_memory(d.data, d.size, "renamed", &d.file));
     assert_int_equal(weft_model_config_read(d.file, &config), WEFT_ERR_UNSUPPORTED);
     if (!strstr(weft_error_message(), "qwen35.attention.sliding_window is 8")) fail_msg("%s", weft_error_message());
-    weft_gguf_close(d.file);
+    weft_source_close(d.file);
     weft_free(d.data);
 }
 
@@ -240,9 +240,9 @@ static void hostile_lists_are_named(void **state) {
     for (int i = 0; i < 8; i++) {
         struct damaged d = read_file(models[i / 4]);
         must(weft_gguf_open_memory(d.data, d.size, "damaged", &d.file));
-        const struct weft_gguf_tensor *t = weft_gguf_find(d.file, names[i / 4]);
+        const struct weft_source_tensor *t = weft_source_find(d.file, names[i / 4]);
         memcpy(d.data + ((const char *)t->data - d.data) + sizeof(float), &bad[i % 4], sizeof(float));
-        weft_gguf_close(d.file);
+        weft_source_close(d.file);
         assert_int_equal(build(&d, FAMILY_CTX), WEFT_ERR_FORMAT);
         if (!strstr(weft_error_message(), "element 1 of tensor rope_f")) fail_msg("%s", weft_error_message());
         weft_free(d.data);

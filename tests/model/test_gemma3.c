@@ -1,6 +1,7 @@
 /// The graph of Gemma 3 and the hyper-parameters it is made from, on tiny files: structure, names, and what is refused.
 #include "core/alloc.h"
 #include "model/decoder.h"
+#include "model/gguf.h"
 #include "ops/ops.h"
 #include "support/tiny_gemma3.h"
 
@@ -18,7 +19,7 @@
 struct opened {
     uint8_t *data;
     size_t size;
-    struct weft_gguf *file;
+    struct weft_source *file;
     struct weft_model_config config;
 };
 
@@ -43,7 +44,7 @@ static weft_status open_it(struct opened *o) {
 }
 
 static void close_it(struct opened *o) {
-    weft_gguf_close(o->file);
+    weft_source_close(o->file);
     weft_free(o->data);
 }
 

@@ -20,11 +20,11 @@
 
 static struct gguf_writer rich;
 
-static weft_status open_bytes(const uint8_t *data, size_t len, struct weft_gguf **out) {
+static weft_status open_bytes(const uint8_t *data, size_t len, struct weft_source **out) {
     return weft_gguf_open_memory(data, len, "t.gguf", out);
 }
 
-static void check_scalars(const struct weft_gguf *g) {
+static void check_scalars(const struct weft_source *g) {
     static const struct {
         const char *key;
         int64_t want;
@@ -34,97 +34,98 @@ static void check_scalars(const struct weft_gguf *g) {
         int64_t v = 0;
         uint32_t u = 0;
         bool fits = integers[i].want >= 0;
-        assert_int_equal(weft_gguf_get_i64(g, integers[i].key, &v), WEFT_OK);
+        assert_int_equal(weft_source_get_i64(g, integers[i].key, &v), WEFT_OK);
         assert_true(v == integers[i].want);
-        assert_int_equal(weft_gguf_get_u32(g, integers[i].key, &u), fits ? WEFT_OK : WEFT_ERR_FORMAT);
+        assert_int_equal(weft_source_get_u32(g, integers[i].key, &u), fits ? WEFT_OK : WEFT_ERR_FORMAT);
         if (fits) assert_int_equal(u, integers[i].want);
     }
     int64_t v;
     double d = 0;
     bool b = false;
-    assert_int_equal(weft_gguf_get_i64(g, "v.u64", &v), WEFT_ERR_FORMAT);
+    assert_int_equal(weft_source_get_i64(g, "v.u64", &v), WEFT_ERR_FORMAT);
     check_message("9223372036854775808");
-    assert_int_equal(weft_gguf_get_f64(g, "v.f32", &d), WEFT_OK);
+    assert_int_equal(weft_source_get_f64(g, "v.f32", &d), WEFT_OK);
     assert_true(d == (double)1e-6f);
-    assert_int_equal(weft_gguf_get_f64(g, "v.f64", &d), WEFT_OK);
+    assert_int_equal(weft_source_get_f64(g, "v.f64", &d), WEFT_OK);
     assert_true(d == 0.1);
-    assert_int_equal(weft_gguf_get_bool(g, "v.bool", &b), WEFT_OK);
+    assert_int_equal(weft_source_get_bool(g, "v.bool", &b), WEFT_OK);
     assert_true(b);
-    struct weft_gguf_str s;
-    assert_int_equal(weft_gguf_get_string(g, "v.string", &s), WEFT_OK);
+    struct weft_source_str s;
+    assert_int_equal(weft_source_get_string(g, "v.string", &s), WEFT_OK);
     assert_int_equal(s.len, 15);
     assert_memory_equal(s.data, "warp \"and\"\nweft", 15);
 }
 
-static void check_arrays(const struct weft_gguf *g) {
-    struct weft_gguf_str *strings;
+static void check_arrays(const struct weft_source *g) {
+    struct weft_source_str *strings;
     int32_t *numbers;
     float *floats;
     size_t n = 0;
-    assert_int_equal(weft_gguf_get_strings(g, "a.strings", &strings, &n), WEFT_OK);
+    assert_int_equal(weft_source_get_strings(g, "a.strings", &strings, &n), WEFT_OK);
     assert_int_equal(n, 3);
     assert_memory_equal(strings[0].data, "one", 3);
     assert_int_equal(strings[1].len, 0);
     assert_int_equal(strings[2].len, 5);
     assert_memory_equal(strings[2].data, "th\0ee", 5);
     weft_free(strings);
-    assert_int_equal(weft_gguf_get_i32s(g, "a.i16", &numbers, &n), WEFT_OK);
+    assert_int_equal(weft_source_get_i32s(g, "a.i16", &numbers, &n), WEFT_OK);
     assert_int_equal(n, 3);
     assert_memory_equal(numbers, ((int32_t[]){-1, 0, 1}), 12);
     weft_free(numbers);
-    assert_int_equal(weft_gguf_get_i32s(g, "a.bool", &numbers, &n), WEFT_OK);
+    assert_int_equal(weft_source_get_i32s(g, "a.bool", &numbers, &n), WEFT_OK);
     assert_memory_equal(numbers, ((int32_t[]){1, 0}), 8);
     weft_free(numbers);
-    assert_int_equal(weft_gguf_get_f32s(g, "a.f32", &floats, &n), WEFT_OK);
+    assert_int_equal(weft_source_get_f32s(g, "a.f32", &floats, &n), WEFT_OK);
     assert_int_equal(n, 0);
     assert_non_null(floats);
     weft_free(floats);
-    assert_int_equal(weft_gguf_get_i32s(g, "a.u64", &numbers, &n), WEFT_ERR_FORMAT);
+    assert_int_equal(weft_source_get_i32s(g, "a.u64", &numbers, &n), WEFT_ERR_FORMAT);
     assert_null(numbers);
     check_message("a.u64");
 }
 
-static void check_tensors(const struct weft_gguf *g) {
+static void check_tensors(const struct weft_source *g) {
     static const uint64_t sizes[] = {80, 14, 576, 102, 8, 0, 88}, offsets[] = {0, 128, 192, 768, 896, 960, 960};
-    assert_int_equal(weft_gguf_tensor_count(g), 7);
+    assert_int_equal(weft_source_tensor_count(g), 7);
     size_t data = (rich.header + 63) / 64 * 64;
     for (size_t i = 0; i < 7; i++) {
-        const struct weft_gguf_tensor *t = weft_gguf_tensor_at(g, i);
+        const struct weft_source_tensor *t = weft_source_tensor_at(g, i);
         assert_int_equal(t->size, sizes[i]);
         assert_int_equal(t->offset, data + offsets[i]);
         assert_ptr_equal(t->data, rich.data + t->offset);
-        assert_ptr_equal(weft_gguf_find(g, t->name), t);
+        assert_ptr_equal(weft_source_find(g, t->name), t);
     }
-    const struct weft_gguf_tensor *q = weft_gguf_find(g, "blk.0.q");
+    const struct weft_source_tensor *q = weft_source_find(g, "blk.0.q");
     assert_int_equal(q->type, WEFT_GGML_Q4_K);
     assert_int_equal(q->n_dims, 3);
     assert_memory_equal(q->dims, ((uint64_t[]){256, 2, 2, 1}), 32);
-    assert_null(weft_gguf_find(g, "blk.0.v"));
+    assert_null(weft_source_find(g, "blk.0.v"));
 }
 
 static void test_reads_back(void **state) {
     (void)state;
     int64_t live = weft_alloc_stats().live;
     for (uint32_t version = 2; version <= 3; version++) {
-        struct weft_gguf *g;
+        struct weft_source *g;
         write_rich(&rich, version);
         assert_int_equal(open_bytes(rich.data, rich.len, &g), WEFT_OK);
-        assert_int_equal(weft_gguf_version(g), version);
-        assert_int_equal(weft_gguf_key_count(g), rich.n_keys);
-        assert_string_equal(weft_gguf_key_at(g, 0), "general.architecture");
-        assert_int_equal(weft_gguf_file_size(g), rich.len);
-        assert_int_equal(weft_gguf_part_count(g), 1);
+        assert_string_equal(weft_source_format(g), "GGUF");
+        assert_int_equal(weft_source_version(g), version);
+        assert_int_equal(weft_source_key_count(g), rich.n_keys);
+        assert_string_equal(weft_source_key_at(g, 0), "general.architecture");
+        assert_int_equal(weft_source_bytes(g), rich.len);
+        assert_int_equal(weft_source_part_count(g), 1);
         check_scalars(g);
         check_arrays(g);
         check_tensors(g);
-        weft_gguf_close(g);
+        weft_source_close(g);
     }
     assert_int_equal(weft_alloc_stats().live, live);
 }
 
 static void test_prints(void **state) {
     (void)state;
-    struct weft_gguf *g;
+    struct weft_source *g;
     static const struct {
         const char *key, *text;
     } want[] = {
@@ -140,19 +141,19 @@ static void test_prints(void **state) {
     assert_int_equal(open_bytes(rich.data, rich.len, &g), WEFT_OK);
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         struct weft_str out = {0};
-        for (size_t k = 0; k < weft_gguf_key_count(g); k++) {
-            if (strcmp(weft_gguf_key_at(g, k), want[i].key) == 0) weft_gguf_print_value(g, k, 8, &out);
+        for (size_t k = 0; k < weft_source_key_count(g); k++) {
+            if (strcmp(weft_source_key_at(g, k), want[i].key) == 0) weft_source_print_value(g, k, 8, &out);
         }
         assert_string_equal(weft_str_get(&out), want[i].text);
         weft_str_free(&out);
     }
-    weft_gguf_close(g);
+    weft_source_close(g);
 }
 
 /// Every getter on every key: it works, or the sentence names the key, what was expected and what was found.
 static void test_wrong_types(void **state) {
     (void)state;
-    struct weft_gguf *g;
+    struct weft_source *g;
     write_rich(&rich, 3);
     assert_int_equal(open_bytes(rich.data, rich.len, &g), WEFT_OK);
     static const char *const keys[] = {"v.u8",  "v.f32", "v.bool",    "v.string", "v.f64",
@@ -169,17 +170,17 @@ static void test_wrong_types(void **state) {
             double d;
             bool b;
             size_t n;
-            struct weft_gguf_str s;
+            struct weft_source_str s;
             void *p = NULL;
             weft_error_clear();
-            weft_status status = getter == 0   ? weft_gguf_get_u32(g, keys[k], &u)
-                                 : getter == 1 ? weft_gguf_get_i64(g, keys[k], &i)
-                                 : getter == 2 ? weft_gguf_get_f64(g, keys[k], &d)
-                                 : getter == 3 ? weft_gguf_get_bool(g, keys[k], &b)
-                                 : getter == 4 ? weft_gguf_get_string(g, keys[k], &s)
-                                 : getter == 5 ? weft_gguf_get_strings(g, keys[k], (struct weft_gguf_str **)&p, &n)
-                                 : getter == 6 ? weft_gguf_get_f32s(g, keys[k], (float **)&p, &n)
-                                               : weft_gguf_get_i32s(g, keys[k], (int32_t **)&p, &n);
+            weft_status status = getter == 0   ? weft_source_get_u32(g, keys[k], &u)
+                                 : getter == 1 ? weft_source_get_i64(g, keys[k], &i)
+                                 : getter == 2 ? weft_source_get_f64(g, keys[k], &d)
+                                 : getter == 3 ? weft_source_get_bool(g, keys[k], &b)
+                                 : getter == 4 ? weft_source_get_string(g, keys[k], &s)
+                                 : getter == 5 ? weft_source_get_strings(g, keys[k], (struct weft_source_str **)&p, &n)
+                                 : getter == 6 ? weft_source_get_f32s(g, keys[k], (float **)&p, &n)
+                                               : weft_source_get_i32s(g, keys[k], (int32_t **)&p, &n);
             weft_free(p);
             if (strcmp(keys[k], "absent") == 0) {
                 assert_int_equal(status, WEFT_ERR_NOT_FOUND);
@@ -187,30 +188,30 @@ static void test_wrong_types(void **state) {
             } else if (strstr(works[getter], keys[k])) {
                 assert_int_equal(status, WEFT_OK);
             } else {
-                enum weft_gguf_type element;
-                assert_int_equal(weft_gguf_get_type(g, keys[k], NULL, &element, NULL), WEFT_OK);
+                enum weft_source_type element;
+                assert_int_equal(weft_source_get_type(g, keys[k], NULL, &element, NULL), WEFT_OK);
                 assert_int_equal(status, WEFT_ERR_FORMAT);
                 check_message(keys[k]);
                 check_message(expected[getter]);
-                check_message(weft_gguf_type_name(element));
+                check_message(weft_source_type_name(element));
             }
         }
     }
     uint32_t u = 0;
     double d = 0;
     bool b = false;
-    assert_int_equal(weft_gguf_u32_or(g, "absent", 7, &u), WEFT_OK);
+    assert_int_equal(weft_source_u32_or(g, "absent", 7, &u), WEFT_OK);
     assert_int_equal(u, 7);
-    assert_int_equal(weft_gguf_u32_or(g, "v.u8", 7, &u), WEFT_OK);
+    assert_int_equal(weft_source_u32_or(g, "v.u8", 7, &u), WEFT_OK);
     assert_int_equal(u, 200);
-    assert_int_equal(weft_gguf_u32_or(g, "v.string", 7, &u), WEFT_ERR_FORMAT);
-    assert_int_equal(weft_gguf_f64_or(g, "absent", 2.5, &d), WEFT_OK);
+    assert_int_equal(weft_source_u32_or(g, "v.string", 7, &u), WEFT_ERR_FORMAT);
+    assert_int_equal(weft_source_f64_or(g, "absent", 2.5, &d), WEFT_OK);
     assert_true(d == 2.5);
-    assert_int_equal(weft_gguf_f64_or(g, "v.u8", 2.5, &d), WEFT_ERR_FORMAT);
-    assert_int_equal(weft_gguf_bool_or(g, "absent", true, &b), WEFT_OK);
+    assert_int_equal(weft_source_f64_or(g, "v.u8", 2.5, &d), WEFT_ERR_FORMAT);
+    assert_int_equal(weft_source_bool_or(g, "absent", true, &b), WEFT_OK);
     assert_true(b);
-    assert_int_equal(weft_gguf_bool_or(g, "v.u8", true, &b), WEFT_ERR_FORMAT);
-    weft_gguf_close(g);
+    assert_int_equal(weft_source_bool_or(g, "v.u8", true, &b), WEFT_ERR_FORMAT);
+    weft_source_close(g);
 }
 
 static char dir[256];
@@ -239,9 +240,9 @@ static void write_part(int place, uint64_t no, uint64_t count, char tag, uint64_
     char path[400], name[8];
     struct gguf_writer *w = &rich;
     gw_begin(w, 3);
-    gw_integer(w, "split.no", WEFT_GGUF_U16, no);
-    gw_integer(w, "split.count", WEFT_GGUF_U16, count);
-    gw_integer(w, "split.tensors.count", WEFT_GGUF_I32, promised);
+    gw_integer(w, "split.no", WEFT_SOURCE_U16, no);
+    gw_integer(w, "split.count", WEFT_SOURCE_U16, count);
+    gw_integer(w, "split.tensors.count", WEFT_SOURCE_I32, promised);
     if (place == 0) gw_text(w, "general.architecture", "gemma3");
     for (uint64_t i = 0; i < 2; i++) {
         snprintf(name, sizeof name, "%c.%d", tag, (int)i);
@@ -254,32 +255,32 @@ static void write_part(int place, uint64_t no, uint64_t count, char tag, uint64_
 
 static void try_split(weft_status status, const char *part) {
     char path[400];
-    struct weft_gguf *g;
+    struct weft_source *g;
     int64_t live = weft_alloc_stats().live;
     snprintf(path, sizeof path, "%s/m-00001-of-00003.gguf", dir);
     assert_int_equal(weft_gguf_open(path, &g), status);
     check_message(part);
-    weft_gguf_close(g);
+    weft_source_close(g);
     assert_int_equal(weft_alloc_stats().live, live);
 }
 
 static void test_split(void **state) {
     (void)state;
     char path[400], other[400];
-    struct weft_gguf *g;
+    struct weft_source *g;
     for (int i = 0; i < 3; i++) write_part(i, (uint64_t)i, 3, (char)('a' + i), 6);
     snprintf(path, sizeof path, "%s/m-00001-of-00003.gguf", dir);
     snprintf(other, sizeof other, "%s/other.gguf", dir);
     assert_int_equal(weft_gguf_open(path, &g), WEFT_OK);
-    assert_int_equal(weft_gguf_part_count(g), 3);
-    assert_int_equal(weft_gguf_tensor_count(g), 6);
-    assert_int_equal(weft_gguf_key_count(g), 4);
-    const struct weft_gguf_tensor *t = weft_gguf_find(g, "c.1");
+    assert_int_equal(weft_source_part_count(g), 3);
+    assert_int_equal(weft_source_tensor_count(g), 6);
+    assert_int_equal(weft_source_key_count(g), 4);
+    const struct weft_source_tensor *t = weft_source_find(g, "c.1");
     assert_int_equal(t->part, 2);
     assert_int_equal(t->size, 12);
     assert_int_equal(t->data[0], (uint8_t)(32 * 7 + 1));
     use_all(g);
-    weft_gguf_close(g);
+    weft_source_close(g);
 
     write_part(1, 1, 3, 'a', 6); // names of part 0
     try_split(WEFT_ERR_FORMAT, "'a.0' is there twice");
@@ -311,7 +312,7 @@ static void test_split(void **state) {
 
 static void test_files(void **state) {
     (void)state;
-    struct weft_gguf *g;
+    struct weft_source *g;
     char path[400];
     assert_int_equal(weft_gguf_open("/no/such/file.gguf", &g), WEFT_ERR_NOT_FOUND);
     assert_null(g);
@@ -320,7 +321,7 @@ static void test_files(void **state) {
     assert_int_equal(weft_file_write(path, "", 0), WEFT_OK);
     assert_int_equal(weft_gguf_open(path, &g), WEFT_ERR_FORMAT);
     check_message("other.gguf: not a GGUF file");
-    weft_gguf_close(NULL);
+    weft_source_close(NULL);
 }
 
 static void test_types(void **state) {
@@ -345,28 +346,28 @@ static void test_real_model(void **state) {
     (void)state;
     char *path = real_model();
     if (!path) skip();
-    struct weft_gguf *g;
+    struct weft_source *g;
     assert_int_equal(weft_gguf_open(path, &g), WEFT_OK);
     weft_free(path);
     uint64_t bytes = 0, weights = 0;
-    for (size_t i = 0; i < weft_gguf_tensor_count(g); i++) {
-        const struct weft_gguf_tensor *t = weft_gguf_tensor_at(g, i);
+    for (size_t i = 0; i < weft_source_tensor_count(g); i++) {
+        const struct weft_source_tensor *t = weft_source_tensor_at(g, i);
         bytes += t->size;
         weights += t->dims[0] * t->dims[1];
     }
-    assert_int_equal(weft_gguf_tensor_count(g), 236);
-    assert_int_equal(weft_gguf_key_count(g), 33);
-    assert_int_equal(weft_gguf_file_size(g), 253113024);
-    assert_int_equal(weft_gguf_tensor_at(g, 0)->offset, 6525120);
+    assert_int_equal(weft_source_tensor_count(g), 236);
+    assert_int_equal(weft_source_key_count(g), 33);
+    assert_int_equal(weft_source_bytes(g), 253113024);
+    assert_int_equal(weft_source_tensor_at(g, 0)->offset, 6525120);
     assert_int_equal(bytes, 246587904);
     assert_int_equal(weights, 268098176);
-    const struct weft_gguf_tensor *embd = weft_gguf_find(g, "token_embd.weight");
+    const struct weft_source_tensor *embd = weft_source_find(g, "token_embd.weight");
     assert_int_equal(embd->type, WEFT_GGML_Q8_0);
     assert_int_equal(embd->size, 178257920);
     uint32_t length;
-    assert_int_equal(weft_gguf_get_u32(g, "gemma3.context_length", &length), WEFT_OK);
+    assert_int_equal(weft_source_get_u32(g, "gemma3.context_length", &length), WEFT_OK);
     assert_int_equal(length, 32768);
-    weft_gguf_close(g);
+    weft_source_close(g);
 }
 
 int main(void) {

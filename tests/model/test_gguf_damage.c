@@ -26,7 +26,7 @@ static double cpu_seconds(void) { return (double)clock() / CLOCKS_PER_SEC; }
 
 /// Opens a copy that ends where its memory ends, so that a read beyond it is seen by the sanitizer.
 static weft_status try_bytes(const uint8_t *data, size_t len) {
-    struct weft_gguf *g;
+    struct weft_source *g;
     double start = cpu_seconds();
     int64_t live = weft_alloc_stats().live;
     void *copy = malloc(len ? len : 1);
@@ -37,7 +37,7 @@ static weft_status try_bytes(const uint8_t *data, size_t len) {
     if (status == WEFT_OK) {
         opened++;
         use_all(g);
-        weft_gguf_close(g);
+        weft_source_close(g);
     } else {
         refused++;
         assert_null(g);
@@ -146,7 +146,7 @@ static void test_crowded(void **state) {
     gw_begin(&w, 3);
     for (int i = 0; w.len < 64000; i++, w.n_fields = 4) {
         snprintf(name, sizeof name, "%x", i);
-        gw_integer(&w, name, WEFT_GGUF_U8, 1);
+        gw_integer(&w, name, WEFT_SOURCE_U8, 1);
     }
     gw_end(&w, 32, 0);
     assert_int_equal(try_bytes(w.data, w.len), WEFT_OK);
@@ -173,12 +173,12 @@ static void test_crowded(void **state) {
         memset(run, 'a', sizeof run);
         gw_begin(&w, 3);
         gw_text(&w, "tokenizer.ggml.model", "llama");
-        gw_integer(&w, "tokenizer.ggml.unknown_token_id", WEFT_GGUF_U32, 0);
-        gw_array(&w, "tokenizer.ggml.tokens", WEFT_GGUF_STRING, (uint64_t)count);
+        gw_integer(&w, "tokenizer.ggml.unknown_token_id", WEFT_SOURCE_U32, 0);
+        gw_array(&w, "tokenizer.ggml.tokens", WEFT_SOURCE_STRING, (uint64_t)count);
         for (int i = 0; i < count; i++, w.n_fields = 4) gw_string(&w, "", run, nested ? (size_t)(i % 150) : 0);
-        gw_array(&w, "tokenizer.ggml.scores", WEFT_GGUF_F32, (uint64_t)count);
+        gw_array(&w, "tokenizer.ggml.scores", WEFT_SOURCE_F32, (uint64_t)count);
         for (int i = 0; i < count; i++) gw_number(&w, 0, 4);
-        gw_array(&w, "tokenizer.ggml.token_type", WEFT_GGUF_U8, (uint64_t)count);
+        gw_array(&w, "tokenizer.ggml.token_type", WEFT_SOURCE_U8, (uint64_t)count);
         for (int i = 0; i < count; i++) gw_number(&w, 4, 1);
         gw_end(&w, 32, 0);
         assert_int_equal(try_bytes(w.data, w.len), WEFT_OK);
@@ -196,8 +196,8 @@ static void test_refusals(void **state) {
     (void)state;
     struct gguf_writer *w = &rich;
     gw_begin(w, 3);
-    gw_integer(w, "twice.here", WEFT_GGUF_U8, 1);
-    gw_integer(w, "other", WEFT_GGUF_U8, 1);
+    gw_integer(w, "twice.here", WEFT_SOURCE_U8, 1);
+    gw_integer(w, "other", WEFT_SOURCE_U8, 1);
     gw_text(w, "twice.here", "x");
     gw_end(w, 32, 0);
     refuse(WEFT_ERR_FORMAT, "'twice.here' is there twice");
@@ -257,19 +257,19 @@ static void test_refusals(void **state) {
     refuse(WEFT_ERR_FORMAT, "'askew' starts at 16");
 
     gw_begin(w, 3);
-    gw_array(w, "nested", WEFT_GGUF_ARRAY, 1);
+    gw_array(w, "nested", WEFT_SOURCE_ARRAY, 1);
     gw_number(w, 0, 4);
     gw_number(w, 0, 8);
     gw_end(w, 32, 0);
     refuse(WEFT_ERR_UNSUPPORTED, "'nested' is an array of arrays");
 
     gw_begin(w, 3);
-    gw_integer(w, "maybe", WEFT_GGUF_BOOL, 2);
+    gw_integer(w, "maybe", WEFT_SOURCE_BOOL, 2);
     gw_end(w, 32, 0);
     refuse(WEFT_ERR_FORMAT, "'maybe'");
 
     gw_begin(w, 3);
-    gw_integer(w, "bell\a", WEFT_GGUF_U8, 2);
+    gw_integer(w, "bell\a", WEFT_SOURCE_U8, 2);
     gw_end(w, 32, 0);
     refuse(WEFT_ERR_FORMAT, "control characters");
 
@@ -284,32 +284,32 @@ static void test_refusals(void **state) {
     assert_int_equal(try_bytes(w->data, w->len), WEFT_OK); // nothing in it, but well formed
     w->data[0] = 'g';
     refuse(WEFT_ERR_FORMAT, "not a GGUF file");
-    struct weft_gguf *g;
+    struct weft_source *g;
     assert_int_equal(weft_gguf_open_memory(w->data + 1, 24, "t.gguf", &g), WEFT_ERR_INVALID);
 }
 
 static void test_alignment(void **state) {
     (void)state;
     static const struct {
-        enum weft_gguf_type type;
+        enum weft_source_type type;
         uint64_t value;
         weft_status status;
     } cases[] = {
-        {WEFT_GGUF_U32, 8, WEFT_OK},
-        {WEFT_GGUF_U32, 32, WEFT_OK},
-        {WEFT_GGUF_U32, 4096, WEFT_OK},
-        {WEFT_GGUF_U64, 64, WEFT_OK},
-        {WEFT_GGUF_U32, 0, WEFT_ERR_FORMAT},
-        {WEFT_GGUF_U32, 1, WEFT_ERR_FORMAT},
-        {WEFT_GGUF_U32, 4, WEFT_ERR_FORMAT},
-        {WEFT_GGUF_U32, 24, WEFT_ERR_FORMAT},
-        {WEFT_GGUF_U32, 33, WEFT_ERR_FORMAT},
-        {WEFT_GGUF_I32, -32, WEFT_ERR_FORMAT},
-        {WEFT_GGUF_F32, 32, WEFT_ERR_FORMAT},
-        {WEFT_GGUF_BOOL, 1, WEFT_ERR_FORMAT},
-        {WEFT_GGUF_U64, UINT64_C(1) << 63, WEFT_ERR_FORMAT},
-        {WEFT_GGUF_U32, UINT64_C(1) << 31, WEFT_ERR_FORMAT},
-        {WEFT_GGUF_U32, UINT32_MAX, WEFT_ERR_FORMAT},
+        {WEFT_SOURCE_U32, 8, WEFT_OK},
+        {WEFT_SOURCE_U32, 32, WEFT_OK},
+        {WEFT_SOURCE_U32, 4096, WEFT_OK},
+        {WEFT_SOURCE_U64, 64, WEFT_OK},
+        {WEFT_SOURCE_U32, 0, WEFT_ERR_FORMAT},
+        {WEFT_SOURCE_U32, 1, WEFT_ERR_FORMAT},
+        {WEFT_SOURCE_U32, 4, WEFT_ERR_FORMAT},
+        {WEFT_SOURCE_U32, 24, WEFT_ERR_FORMAT},
+        {WEFT_SOURCE_U32, 33, WEFT_ERR_FORMAT},
+        {WEFT_SOURCE_I32, -32, WEFT_ERR_FORMAT},
+        {WEFT_SOURCE_F32, 32, WEFT_ERR_FORMAT},
+        {WEFT_SOURCE_BOOL, 1, WEFT_ERR_FORMAT},
+        {WEFT_SOURCE_U64, UINT64_C(1) << 63, WEFT_ERR_FORMAT},
+        {WEFT_SOURCE_U32, UINT64_C(1) << 31, WEFT_ERR_FORMAT},
+        {WEFT_SOURCE_U32, UINT32_MAX, WEFT_ERR_FORMAT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gw_begin(&rich, 3);
@@ -327,14 +327,14 @@ static void test_out_of_memory(void **state) {
     write_rich(&rich, 3);
     uint64_t n = 1;
     for (;; n++) {
-        struct weft_gguf *g;
+        struct weft_source *g;
         struct weft_tokenizer *t = NULL;
         weft_alloc_fail_at(n, 0);
         weft_status status = weft_gguf_open_memory(rich.data, rich.len, "t.gguf", &g);
         if (status == WEFT_OK) status = weft_tokenizer_create(g, &t);
         weft_alloc_fail_at(0, 0);
         weft_tokenizer_destroy(t);
-        weft_gguf_close(g);
+        weft_source_close(g);
         assert_int_equal(weft_alloc_stats().live, live);
         if (status == WEFT_OK) break;
         assert_int_equal(status, WEFT_ERR_NOMEM);

@@ -8,7 +8,7 @@ static void must(weft_status s) {
 }
 
 static weft_status weight(void *user, const char *name, const void **data, uint64_t *bytes) {
-    const struct weft_gguf_tensor *t = weft_gguf_find(((struct experts_rig *)user)->file, name);
+    const struct weft_source_tensor *t = weft_source_find(((struct experts_rig *)user)->file, name);
     if (!t) return weft_fail(WEFT_ERR_NOT_FOUND, "no tensor %s", name);
     *data = t->data;
     *bytes = t->size;

@@ -143,7 +143,7 @@ static uint32_t most_positions(void) {
 
 static void compute_truth(uint32_t n) {
     struct weft_host_lm *host;
-    must(weft_host_lm_create(weft_lm_gguf(lm), &(struct weft_host_lm_params){.ctx = n, .chunk = HOST_CHUNK}, &host));
+    must(weft_host_lm_create(weft_lm_source(lm), &(struct weft_host_lm_params){.ctx = n, .chunk = HOST_CHUNK}, &host));
     size_t vocab = weft_host_lm_vocab(host);
     double *rows = weft_alloc(HOST_CHUNK * vocab * sizeof *rows);
     truth = weft_alloc(n * vocab * sizeof *truth);

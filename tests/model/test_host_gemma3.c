@@ -1,6 +1,7 @@
 /// The host reference on random Gemma 3 models of a few layers: what must not change a result, and what must.
 #include "core/alloc.h"
 #include "model/decoder.h"
+#include "model/gguf.h"
 #include "model/host.h"
 #include "support/tiny_gemma3.h"
 
@@ -31,7 +32,7 @@ static void make_ids(int32_t *ids) {
 
 /// Logits of all rows, the tokens given in pieces of `chunk`.
 static struct result *run(const struct weft_tiny_gemma3 *tiny, uint32_t chunk, bool cache_f16) {
-    struct weft_gguf *file;
+    struct weft_source *file;
     struct weft_host_lm *lm;
     size_t size;
     int32_t ids[TOKENS];
@@ -49,7 +50,7 @@ static struct result *run(const struct weft_tiny_gemma3 *tiny, uint32_t chunk, b
     }
     assert_int_equal(weft_host_lm_position(lm), TOKENS);
     weft_host_lm_destroy(lm);
-    weft_gguf_close(file);
+    weft_source_close(file);
     weft_free(data);
     return r;
 }
@@ -162,7 +163,7 @@ static void test_f16_cache(void **state) {
 
 static void test_refusals(void **state) {
     (void)state;
-    struct weft_gguf *file;
+    struct weft_source *file;
     struct weft_host_lm *lm;
     size_t size;
     int32_t ids[64] = {2};
@@ -185,14 +186,14 @@ static void test_refusals(void **state) {
     assert_int_equal(weft_host_lm_feed(lm, ids, 6, 1, again), WEFT_OK);
     assert_memory_equal(row, again, sizeof row);
     weft_host_lm_destroy(lm);
-    weft_gguf_close(file);
+    weft_source_close(file);
     weft_free(data);
 }
 
 // ---- the other ends of the graph, run by hand ----
 
 struct by_hand {
-    const struct weft_gguf *file;
+    const struct weft_source *file;
     struct weft_graph *g;
     double *states[64];
     double nll[TOKENS];
@@ -203,7 +204,7 @@ static weft_status hand_leaf(void *user, weft_value v, const struct weft_value_i
     struct by_hand *h = user;
     (void)v;
     if (info->kind == WEFT_VALUE_WEIGHT) {
-        t->raw = weft_gguf_find(h->file, info->name)->data;
+        t->raw = weft_source_find(h->file, info->name)->data;
         return WEFT_OK;
     }
     double **data = &h->states[info->state];
@@ -238,7 +239,7 @@ static void hand_run(struct by_hand *h, int64_t tokens, int64_t rows) {
 static void with_graph(enum weft_lm_head head, void (*body)(struct by_hand *h)) {
     struct weft_model_config config;
     struct by_hand h = {0};
-    struct weft_gguf *file;
+    struct weft_source *file;
     size_t size;
     void *data = weft_tiny_gemma3_make(&(struct weft_tiny_gemma3){0}, &size);
     assert_int_equal(weft_gguf_open_memory(data, size, "tiny", &file), WEFT_OK);
@@ -249,7 +250,7 @@ static void with_graph(enum weft_lm_head head, void (*body)(struct by_hand *h)) 
     body(&h);
     for (int i = 0; i < 64; i++) weft_free(h.states[i]);
     weft_graph_destroy(h.g);
-    weft_gguf_close(file);
+    weft_source_close(file);
     weft_free(data);
 }
 

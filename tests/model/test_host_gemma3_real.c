@@ -3,6 +3,7 @@
 /// runs all.
 #include "core/alloc.h"
 #include "core/file.h"
+#include "model/gguf.h"
 #include "model/host.h"
 #include "model/real_model.h"
 #include "model/tokenizer/tokenizer.h"
@@ -18,7 +19,7 @@
 
 #include <cmocka.h>
 
-static struct weft_gguf *file;
+static struct weft_source *file;
 static struct weft_tokenizer *tokenizer;
 
 static int setup(void **state) {
@@ -34,7 +35,7 @@ static int setup(void **state) {
 static int teardown(void **state) {
     (void)state;
     weft_tokenizer_destroy(tokenizer);
-    weft_gguf_close(file);
+    weft_source_close(file);
     return 0;
 }
 

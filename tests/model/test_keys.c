@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "model/config.h"
 #include "model/decoder.h"
+#include "model/gguf.h"
 #include "model/host.h"
 #include "model/keys.h"
 #include "model/tokenizer/tokenizer.h"
@@ -27,7 +28,7 @@ enum { VOCAB = 300, IDS = 20, LAYERS = 3 };
 
 struct opened {
     void *data;
-    struct weft_gguf *file;
+    struct weft_source *file;
     struct weft_model_config config;
     weft_status status;
 };
@@ -45,7 +46,7 @@ static struct opened open_with(const struct weft_tiny_key *keys, uint32_t n, con
 }
 
 static void close_it(struct opened *o) {
-    weft_gguf_close(o->file);
+    weft_source_close(o->file);
     weft_free(o->data);
 }
 
@@ -69,11 +70,11 @@ static double apart(const double *x, const double *y) {
 }
 
 #define F32(NAME, X)                                                                                                   \
-    { .name = "gemma3." NAME, .type = WEFT_GGUF_F32, .x = X }
+    { .name = "gemma3." NAME, .type = WEFT_SOURCE_F32, .x = X }
 #define U32(NAME, X)                                                                                                   \
-    { .name = "gemma3." NAME, .type = WEFT_GGUF_U32, .x = X }
+    { .name = "gemma3." NAME, .type = WEFT_SOURCE_U32, .x = X }
 #define TEXT(NAME, X)                                                                                                  \
-    { .name = "gemma3." NAME, .type = WEFT_GGUF_STRING, .text = X }
+    { .name = "gemma3." NAME, .type = WEFT_SOURCE_STRING, .text = X }
 
 /// Two names of one number give the same bits, and other bits than the file without the key.
 static void older_names_count(void **state) {
@@ -138,7 +139,7 @@ static void refused_by_name(void **state) {
         TEXT("rope.scaling.type", "longrope"),
         U32("attention.key_length_swa", 16),
         U32("rope.dimension_count_swa", 16),
-        {.name = "gemma3.attention.causal", .type = WEFT_GGUF_BOOL, .x = 0},
+        {.name = "gemma3.attention.causal", .type = WEFT_SOURCE_BOOL, .x = 0},
         F32("attention.max_alibi_bias", 8),
         F32("attention.clamp_kqv", 8),
         U32("attention.shared_kv_layers", 1),
@@ -150,7 +151,7 @@ static void refused_by_name(void **state) {
         U32("expert_count", 8),
         U32("expert_used_count", 2),
         U32("nextn_predict_layers", 1),
-        {.name = "gemma3.use_parallel_residual", .type = WEFT_GGUF_BOOL, .x = 1},
+        {.name = "gemma3.use_parallel_residual", .type = WEFT_SOURCE_BOOL, .x = 1},
         TEXT("tensor_data_layout", "Meta AI original pth"),
         U32("ssm.state_size", 128),
         U32("ssm.conv_kernel", 4),
@@ -158,13 +159,13 @@ static void refused_by_name(void **state) {
         U32("wkv.head_size", 64),
         U32("altup.num_inputs", 4),
         U32("attention.indexer.top_k", 2048),
-        {.name = "gemma3.swiglu_clamp_exp", .type = WEFT_GGUF_ARRAY, .x = 7},
-        {.name = "gemma3.feed_forward_length", .type = WEFT_GGUF_ARRAY, .x = 96},
-        {.name = "gemma3.attention.head_count_kv", .type = WEFT_GGUF_ARRAY, .x = 1},
-        {.name = "tokenizer.ggml.remove_extra_whitespaces", .type = WEFT_GGUF_BOOL, .x = 1},
-        {.name = "tokenizer.ggml.precompiled_charsmap", .type = WEFT_GGUF_ARRAY, .x = 0},
-        {.name = "tokenizer.ggml.add_sep_token", .type = WEFT_GGUF_BOOL, .x = 1},
-        {.name = "general.type", .type = WEFT_GGUF_STRING, .text = "adapter"},
+        {.name = "gemma3.swiglu_clamp_exp", .type = WEFT_SOURCE_ARRAY, .x = 7},
+        {.name = "gemma3.feed_forward_length", .type = WEFT_SOURCE_ARRAY, .x = 96},
+        {.name = "gemma3.attention.head_count_kv", .type = WEFT_SOURCE_ARRAY, .x = 1},
+        {.name = "tokenizer.ggml.remove_extra_whitespaces", .type = WEFT_SOURCE_BOOL, .x = 1},
+        {.name = "tokenizer.ggml.precompiled_charsmap", .type = WEFT_SOURCE_ARRAY, .x = 0},
+        {.name = "tokenizer.ggml.add_sep_token", .type = WEFT_SOURCE_BOOL, .x = 1},
+        {.name = "general.type", .type = WEFT_SOURCE_STRING, .text = "adapter"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct opened o = open_with(&cases[i], 1, NULL);
@@ -188,7 +189,7 @@ static void neutral_values_are_taken(void **state) {
         F32("rope.scaling.alpha", 0),
         U32("attention.key_length_swa", 32),
         U32("rope.dimension_count_swa", 32),
-        {.name = "gemma3.attention.causal", .type = WEFT_GGUF_BOOL, .x = 1},
+        {.name = "gemma3.attention.causal", .type = WEFT_SOURCE_BOOL, .x = 1},
         F32("attention.max_alibi_bias", 0),
         F32("logit_scale", 1),
         F32("attn_logit_softcapping", 0),
@@ -200,11 +201,11 @@ static void neutral_values_are_taken(void **state) {
         F32("attention.layer_norm_epsilon", 1e-5),
         U32("pooling_type", 0),
         U32("vision.block_count", 27),
-        {.name = "gemma3.rope.dimension_sections", .type = WEFT_GGUF_ARRAY, .x = 8},
-        {.name = "tokenizer.ggml.pre", .type = WEFT_GGUF_STRING, .text = "default"},
-        {.name = "tokenizer.ggml.remove_extra_whitespaces", .type = WEFT_GGUF_BOOL, .x = 0},
-        {.name = "general.type", .type = WEFT_GGUF_STRING, .text = "model"},
-        {.name = "general.quantization_version", .type = WEFT_GGUF_U32, .x = 2},
+        {.name = "gemma3.rope.dimension_sections", .type = WEFT_SOURCE_ARRAY, .x = 8},
+        {.name = "tokenizer.ggml.pre", .type = WEFT_SOURCE_STRING, .text = "default"},
+        {.name = "tokenizer.ggml.remove_extra_whitespaces", .type = WEFT_SOURCE_BOOL, .x = 0},
+        {.name = "general.type", .type = WEFT_SOURCE_STRING, .text = "model"},
+        {.name = "general.quantization_version", .type = WEFT_SOURCE_U32, .x = 2},
     };
     enum { N = sizeof keys / sizeof *keys };
     double plain[VOCAB], described[VOCAB];
@@ -232,10 +233,10 @@ static void unknown_keys_are_told(void **state) {
     static const struct weft_tiny_key keys[] = {
         U32("attention.brand_new", 3),
         U32("brand\xc2\x9bnew", 4),
-        {.name = "tokenizer.ggml.novel", .type = WEFT_GGUF_U32, .x = 1},
-        {.name = "other.attention.brand_new", .type = WEFT_GGUF_U32, .x = 1},
-        {.name = "gemma3x.attention.brand_new", .type = WEFT_GGUF_U32, .x = 1},
-        {.name = "general.novel", .type = WEFT_GGUF_U32, .x = 1},
+        {.name = "tokenizer.ggml.novel", .type = WEFT_SOURCE_U32, .x = 1},
+        {.name = "other.attention.brand_new", .type = WEFT_SOURCE_U32, .x = 1},
+        {.name = "gemma3x.attention.brand_new", .type = WEFT_SOURCE_U32, .x = 1},
+        {.name = "general.novel", .type = WEFT_SOURCE_U32, .x = 1},
     };
     char path[] = "/tmp/weft-keys-XXXXXX";
     weft_gpu *gpu;
@@ -284,7 +285,7 @@ static void unused_tensors_are_refused(void **state) {
 /// A list of ids that end a text is read like the single keys.
 static void stop_lists_count(void **state) {
     (void)state;
-    const struct weft_tiny_key good = {.name = "tokenizer.ggml.eos_token_ids", .type = WEFT_GGUF_ARRAY, .x = 261};
+    const struct weft_tiny_key good = {.name = "tokenizer.ggml.eos_token_ids", .type = WEFT_SOURCE_ARRAY, .x = 261};
     struct weft_tiny_key bad = good;
     bad.x = 299;
     struct weft_tokenizer *t;

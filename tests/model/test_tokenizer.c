@@ -1,6 +1,7 @@
 /// The tokenizer on vocabularies made here: against a plain reading of the rules, its keys, its refusals, streaming.
 #include "core/alloc.h"
 #include "core/error.h"
+#include "model/gguf.h"
 #include "model/tokenizer/tokenizer.h"
 
 #include <stdio.h>
@@ -63,20 +64,20 @@ static struct gguf_writer writer;
 static void begin(const struct vocabulary *v) {
     gw_begin(&writer, 3);
     gw_text(&writer, "tokenizer.ggml.model", "llama");
-    gw_array(&writer, "tokenizer.ggml.tokens", WEFT_GGUF_STRING, (uint64_t)v->count);
+    gw_array(&writer, "tokenizer.ggml.tokens", WEFT_SOURCE_STRING, (uint64_t)v->count);
     for (int i = 0; i < v->count; i++) gw_string(&writer, "", v->entries[i].text, v->entries[i].len);
-    gw_array(&writer, "tokenizer.ggml.scores", WEFT_GGUF_F32, (uint64_t)v->count);
+    gw_array(&writer, "tokenizer.ggml.scores", WEFT_SOURCE_F32, (uint64_t)v->count);
     for (int i = 0; i < v->count; i++) gw_bytes(&writer, &v->entries[i].score, 4);
-    gw_array(&writer, "tokenizer.ggml.token_type", WEFT_GGUF_I32, (uint64_t)v->count);
+    gw_array(&writer, "tokenizer.ggml.token_type", WEFT_SOURCE_I32, (uint64_t)v->count);
     for (int i = 0; i < v->count; i++) gw_number(&writer, (uint64_t)v->entries[i].type, 4);
 }
 
 static weft_status finish(struct weft_tokenizer **out) {
-    struct weft_gguf *g;
+    struct weft_source *g;
     gw_end(&writer, 32, 0);
     weft_status status = weft_gguf_open_memory(writer.data, writer.len, "v.gguf", &g);
     if (status == WEFT_OK) status = weft_tokenizer_create(g, out);
-    weft_gguf_close(g); // the tokenizer must not need it
+    weft_source_close(g); // the tokenizer must not need it
     return status;
 }
 
@@ -221,7 +222,7 @@ static void test_against_plain_rules(void **state) {
         struct weft_tokenizer *t = NULL;
         random_vocabulary(&v);
         begin(&v);
-        gw_integer(&writer, "tokenizer.ggml.add_space_prefix", WEFT_GGUF_BOOL, 0);
+        gw_integer(&writer, "tokenizer.ggml.add_space_prefix", WEFT_SOURCE_BOOL, 0);
         assert_int_equal(finish(&t), WEFT_OK);
         for (int i = 0; i < 20; i++) {
             char text[301];
@@ -279,11 +280,11 @@ static void test_keys(void **state) {
     struct weft_tokenizer *t = NULL;
     small_vocabulary(&v);
     begin(&v);
-    gw_integer(&writer, "tokenizer.ggml.bos_token_id", WEFT_GGUF_U32, 1);
-    gw_integer(&writer, "tokenizer.ggml.eos_token_id", WEFT_GGUF_U32, 2);
-    gw_integer(&writer, "tokenizer.ggml.eot_token_id", WEFT_GGUF_U32, 8);
-    gw_integer(&writer, "tokenizer.ggml.unknown_token_id", WEFT_GGUF_U32, 0);
-    gw_integer(&writer, "tokenizer.ggml.add_eos_token", WEFT_GGUF_BOOL, 1);
+    gw_integer(&writer, "tokenizer.ggml.bos_token_id", WEFT_SOURCE_U32, 1);
+    gw_integer(&writer, "tokenizer.ggml.eos_token_id", WEFT_SOURCE_U32, 2);
+    gw_integer(&writer, "tokenizer.ggml.eot_token_id", WEFT_SOURCE_U32, 8);
+    gw_integer(&writer, "tokenizer.ggml.unknown_token_id", WEFT_SOURCE_U32, 0);
+    gw_integer(&writer, "tokenizer.ggml.add_eos_token", WEFT_SOURCE_BOOL, 1);
     assert_int_equal(finish(&t), WEFT_OK);
     // add_bos and add_space_prefix are on where the file says nothing; without byte tokens a byte is unknown.
     check_ids(t, "a a", 3, WEFT_ENCODE_ADD_BOS, IDS(1, 5, 5, 2));
@@ -338,8 +339,8 @@ static void test_equal_texts(void **state) {
     add(&v, "", 0, 5, WEFT_TOKEN_NORMAL); // never made
     add(&v, "", 0, 5, WEFT_TOKEN_USER_DEFINED);
     begin(&v);
-    gw_integer(&writer, "tokenizer.ggml.unknown_token_id", WEFT_GGUF_U32, 0);
-    gw_integer(&writer, "tokenizer.ggml.add_space_prefix", WEFT_GGUF_BOOL, 0);
+    gw_integer(&writer, "tokenizer.ggml.unknown_token_id", WEFT_SOURCE_U32, 0);
+    gw_integer(&writer, "tokenizer.ggml.add_space_prefix", WEFT_SOURCE_BOOL, 0);
     assert_int_equal(finish(&t), WEFT_OK);
     check_ids(t, "aa", 2, WEFT_ENCODE_ADD_BOS, IDS(9, 9)); // no bos key: none is added
     assert_int_equal(weft_tokenizer_find(t, "", 0), -1);
@@ -365,7 +366,7 @@ static void test_refusals(void **state) {
             small_vocabulary(&v);
             begin(&v);
             snprintf(key, sizeof key, "tokenizer.ggml.%s_token_id", ids[i]);
-            gw_integer(&writer, key, wrong_type ? WEFT_GGUF_F32 : WEFT_GGUF_U32, wrong_type ? 0 : 9);
+            gw_integer(&writer, key, wrong_type ? WEFT_SOURCE_F32 : WEFT_SOURCE_U32, wrong_type ? 0 : 9);
             expect_refused(WEFT_ERR_FORMAT, key);
         }
     }
@@ -379,17 +380,17 @@ static void test_refusals(void **state) {
     gw_begin(&writer, 3);
     gw_text(&writer, "tokenizer.ggml.model", "llama");
     expect_refused(WEFT_ERR_NOT_FOUND, "tokenizer.ggml.tokens");
-    gw_array(&writer, "tokenizer.ggml.tokens", WEFT_GGUF_STRING, 0);
+    gw_array(&writer, "tokenizer.ggml.tokens", WEFT_SOURCE_STRING, 0);
     expect_refused(WEFT_ERR_FORMAT, "is empty");
     for (int missing = 0; missing < 4; missing++) { // scores: absent, too few, not floats, NaN
         gw_begin(&writer, 3);
         gw_text(&writer, "tokenizer.ggml.model", "llama");
-        gw_integer(&writer, "tokenizer.ggml.unknown_token_id", WEFT_GGUF_U32, 0);
-        gw_array(&writer, "tokenizer.ggml.tokens", WEFT_GGUF_STRING, 2);
+        gw_integer(&writer, "tokenizer.ggml.unknown_token_id", WEFT_SOURCE_U32, 0);
+        gw_array(&writer, "tokenizer.ggml.tokens", WEFT_SOURCE_STRING, 2);
         gw_string(&writer, "", "a", 1);
         gw_string(&writer, "", "b", 1);
         if (missing)
-            gw_array(&writer, "tokenizer.ggml.scores", missing == 2 ? WEFT_GGUF_I32 : WEFT_GGUF_F32,
+            gw_array(&writer, "tokenizer.ggml.scores", missing == 2 ? WEFT_SOURCE_I32 : WEFT_SOURCE_F32,
                      missing == 1 ? 1 : 2);
         if (missing) gw_number(&writer, 0, 4);
         if (missing > 1) gw_number(&writer, 0x7FC00000, 4);
@@ -400,7 +401,7 @@ static void test_refusals(void **state) {
         small_vocabulary(&v);
         v.entries[4].type = type;
         begin(&v);
-        gw_integer(&writer, "tokenizer.ggml.unknown_token_id", WEFT_GGUF_U32, 0);
+        gw_integer(&writer, "tokenizer.ggml.unknown_token_id", WEFT_SOURCE_U32, 0);
         if (type < 0 || type > 6) expect_refused(WEFT_ERR_FORMAT, "tokenizer.ggml.token_type: token 4");
         else if (type == 6) expect_refused(WEFT_ERR_FORMAT, "token 4 is a byte token");
         else assert_int_equal(finish(&t), WEFT_OK);
@@ -414,7 +415,7 @@ static void test_out_of_memory(void **state) {
     struct weft_tokenizer *t = NULL;
     small_vocabulary(&v);
     begin(&v);
-    gw_integer(&writer, "tokenizer.ggml.unknown_token_id", WEFT_GGUF_U32, 0);
+    gw_integer(&writer, "tokenizer.ggml.unknown_token_id", WEFT_SOURCE_U32, 0);
     assert_int_equal(finish(&t), WEFT_OK);
     struct weft_ids ids = {0};
     assert_int_equal(weft_tokenizer_encode(t, "a", 1, 0, &ids), WEFT_OK);
@@ -442,7 +443,7 @@ static struct weft_tokenizer *byte_tokenizer(void) {
     v.count = 0;
     add_bytes(&v);
     begin(&v);
-    gw_integer(&writer, "tokenizer.ggml.add_space_prefix", WEFT_GGUF_BOOL, 0);
+    gw_integer(&writer, "tokenizer.ggml.add_space_prefix", WEFT_SOURCE_BOOL, 0);
     assert_int_equal(finish(&t), WEFT_OK);
     return t;
 }

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/sha256.h"
+#include "model/gguf.h"
 #include "model/tokenizer/tokenizer.h"
 
 #include <stdio.h>
@@ -25,12 +26,12 @@ static struct weft_tokenizer *gemma;
 static int open_model(void **state) {
     (void)state;
     char *path = real_model();
-    struct weft_gguf *g = NULL;
+    struct weft_source *g = NULL;
     if (!path) return 0; // each test skips
     weft_status status = weft_gguf_open(path, &g);
     if (status == WEFT_OK) status = weft_tokenizer_create(g, &gemma);
     if (status != WEFT_OK) fprintf(stderr, "%s\n", weft_error_message());
-    weft_gguf_close(g);
+    weft_source_close(g);
     weft_free(path);
     return status == WEFT_OK ? 0 : -1;
 }
@@ -156,7 +157,7 @@ static void test_vocabulary(void **state) {
     if (!gemma) skip();
     int counts[7] = {0};
     for (int32_t id = 0; id < weft_tokenizer_size(gemma); id++) {
-        struct weft_gguf_str text = weft_tokenizer_text(gemma, id);
+        struct weft_source_str text = weft_tokenizer_text(gemma, id);
         counts[weft_tokenizer_type(gemma, id)]++;
         assert_int_equal(weft_tokenizer_find(gemma, text.data, text.len), id);
         assert_int_equal(weft_tokenizer_is_stop(gemma, id), id == 1 || id == 106);

@@ -24,7 +24,7 @@
     "},\"merges\":[\"a b\",[\"ab\",\"c\"],\"" MARK " a\",\"\\u0120 a\"]" MORE "}"
 
 static weft_status make(const char *text, struct weft_tokenizer **out) {
-    return weft_tokenizer_create_json("t.json", text, strlen(text), out);
+    return weft_tokenizer_create_json("t.json", text, strlen(text), 0, out);
 }
 
 static struct weft_tokenizer *must_make(const char *text) {

@@ -41,7 +41,7 @@ static void put(struct rendered *r, bool data, const char *text, size_t len) {
 }
 
 static void put_token(struct rendered *r, bool data, const struct weft_tokenizer *t, int32_t id) {
-    struct weft_gguf_str s = weft_tokenizer_text(t, id);
+    struct weft_source_str s = weft_tokenizer_text(t, id);
     put(r, data, s.data, s.len);
 }
 
@@ -125,9 +125,9 @@ static void hostile_at_borders(const struct weft_tokenizer *t, const int32_t mar
             struct weft_ids ids = encode(t, &r);
             // The template's part may be a token of its own, but never the whole.
             size_t n = controls(t, &ids, got, 16);
-            struct weft_gguf_str whole = {text, len};
+            struct weft_source_str whole = {text, len};
             for (size_t i = 1; i + 1 < n && i < 16; i++) {
-                struct weft_gguf_str s = weft_tokenizer_text(t, got[i]);
+                struct weft_source_str s = weft_tokenizer_text(t, got[i]);
                 if (s.len == whole.len && memcmp(s.data, whole.data, len) == 0)
                     fail_msg("%s: %.*s cut at %zu is a token", name, (int)len, text, cut);
             }
@@ -142,7 +142,7 @@ static void hostile_at_borders(const struct weft_tokenizer *t, const int32_t mar
 static void control(const struct weft_tokenizer *t, const int32_t marks[2], int32_t id) {
     struct rendered r;
     int32_t got[16];
-    struct weft_gguf_str s = weft_tokenizer_text(t, id);
+    struct weft_source_str s = weft_tokenizer_text(t, id);
     turn(&r, t, marks, s.data, s.len);
     for (size_t i = 0; i < r.n; i++) r.runs[i].data = false;
     struct weft_ids ids = encode(t, &r), plain = {0};
@@ -176,7 +176,7 @@ static void hostile(const struct weft_tokenizer *t, const char *name) {
     if (seen == 0) fail_msg("%s has no control token", name);
     if (seen == 1) marks[1] = marks[0];
     for (size_t i = 0; i < n; i++) {
-        struct weft_gguf_str s = weft_tokenizer_text(t, ids[i]);
+        struct weft_source_str s = weft_tokenizer_text(t, ids[i]);
         hostile_in_data(t, marks, s.data, s.len, name);
         hostile_at_borders(t, marks, s.data, s.len, name);
         control(t, marks, ids[i]);

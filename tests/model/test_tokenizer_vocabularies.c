@@ -3,6 +3,7 @@
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "model/gguf.h"
 #include "model/tokenizer/tokenizer.h"
 
 #include <stdio.h>
@@ -44,12 +45,12 @@ static struct weft_str path_of(size_t i, const char *suffix) {
 /// NULL where the file is not there.
 static struct weft_tokenizer *open_vocabulary(size_t i) {
     struct weft_str path = path_of(i, "");
-    struct weft_gguf *g = NULL;
+    struct weft_source *g = NULL;
     struct weft_tokenizer *t = NULL;
     weft_status status = weft_gguf_open(weft_str_get(&path), &g);
     if (status == WEFT_OK) status = weft_tokenizer_create(g, &t);
     if (status != WEFT_OK && status != WEFT_ERR_NOT_FOUND) fail_msg("%s", weft_error_message());
-    weft_gguf_close(g);
+    weft_source_close(g);
     weft_str_free(&path);
     return t;
 }

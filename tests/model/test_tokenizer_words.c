@@ -228,7 +228,7 @@ static void test_unigram_keys(void **state) {
     weft_tokenizer_destroy(t);
     begin_words();
     vf_flag("remove_extra_whitespaces", true);
-    gw_array(&vf_writer, "tokenizer.ggml.precompiled_charsmap", WEFT_GGUF_U8, size);
+    gw_array(&vf_writer, "tokenizer.ggml.precompiled_charsmap", WEFT_SOURCE_U8, size);
     gw_bytes(&vf_writer, map, size);
     t = vf_must_open();
     vf_check(t, "  \uFB01   A ", 0, "3 5");
@@ -253,7 +253,7 @@ static void test_unigram_refusals(void **state) {
         size_t n = fault == 0 ? 7 : fault == 1 ? 16000 : fault == 2 ? size - 2 : size;
         if (fault == 3) map[0] = 1;
         if (fault == 4) memset(map, 0, 4);
-        gw_array(&vf_writer, "tokenizer.ggml.precompiled_charsmap", WEFT_GGUF_U8, n);
+        gw_array(&vf_writer, "tokenizer.ggml.precompiled_charsmap", WEFT_SOURCE_U8, n);
         gw_bytes(&vf_writer, map, n);
         vf_refused(WEFT_ERR_FORMAT, "precompiled_charsmap");
         write_map(map);
@@ -290,7 +290,7 @@ static void begin_words_with_map(void) {
     static uint8_t map[16500];
     size_t size = write_map(map);
     begin_words();
-    gw_array(&vf_writer, "tokenizer.ggml.precompiled_charsmap", WEFT_GGUF_U8, size);
+    gw_array(&vf_writer, "tokenizer.ggml.precompiled_charsmap", WEFT_SOURCE_U8, size);
     gw_bytes(&vf_writer, map, size);
 }
 

@@ -24,7 +24,7 @@ static void test_types_of_files(void **state) {
         const struct weft_ggml_type_info *info = weft_ggml_type_info(i);
         weft_dtype dtype;
         if (!info) continue;
-        if (weft_model_dtype(&(struct weft_gguf_tensor){.name = "t", .type = i}, &dtype) == WEFT_OK) {
+        if (weft_model_dtype(&(struct weft_source_tensor){.name = "t", .type = i}, &dtype) == WEFT_OK) {
             const struct weft_dtype_info *is = weft_dtype_info(dtype);
             assert_int_equal(strcasecmp(is->name, info->name), 0);
             assert_int_equal(is->block, info->block);
@@ -47,7 +47,7 @@ static void test_numbers(void **state) {
                 {13, WEFT_Q5_K}, {20, WEFT_IQ4_NL}, {23, WEFT_IQ4_XS}, {WEFT_GGML_MXFP4, WEFT_MXFP4}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         weft_dtype dtype;
-        assert_int_equal(weft_model_dtype(&(struct weft_gguf_tensor){.type = rows[i].number}, &dtype), WEFT_OK);
+        assert_int_equal(weft_model_dtype(&(struct weft_source_tensor){.type = rows[i].number}, &dtype), WEFT_OK);
         assert_int_equal(dtype, rows[i].dtype);
     }
 }
@@ -62,7 +62,7 @@ static void test_refusal(void **state) {
                  {999, "tensor odd is of an unknown type; "}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         weft_dtype dtype;
-        struct weft_gguf_tensor t = {.name = "odd", .type = cases[i].type};
+        struct weft_source_tensor t = {.name = "odd", .type = cases[i].type};
         assert_int_equal(weft_model_dtype(&t, &dtype), WEFT_ERR_UNSUPPORTED);
         if (!strstr(weft_error_message(), cases[i].part)) fail_msg("%s", weft_error_message());
         assert_non_null(strstr(weft_error_message(), " and q3_k: convert the file to one of these"));

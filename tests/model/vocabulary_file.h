@@ -3,6 +3,7 @@
 #define WEFT_TESTS_VOCABULARY_FILE_H
 #include "core/alloc.h"
 #include "core/error.h"
+#include "model/gguf.h"
 #include "model/gguf_writer.h"
 #include "model/tokenizer/tokenizer.h"
 #include <stdio.h>
@@ -11,7 +12,7 @@
 static struct gguf_writer vf_writer;
 
 static inline void vf_texts(const char *key, const char *const *texts, size_t n) {
-    gw_array(&vf_writer, key, WEFT_GGUF_STRING, n);
+    gw_array(&vf_writer, key, WEFT_SOURCE_STRING, n);
     for (size_t i = 0; i < n; i++) gw_string(&vf_writer, "", texts[i], strlen(texts[i]));
 }
 
@@ -23,34 +24,34 @@ static inline void vf_begin(const char *kind, const char *const *tokens, size_t 
 
 /// One digit a token: its type.
 static inline void vf_types(const char *digits) {
-    gw_array(&vf_writer, "tokenizer.ggml.token_type", WEFT_GGUF_I32, strlen(digits));
+    gw_array(&vf_writer, "tokenizer.ggml.token_type", WEFT_SOURCE_I32, strlen(digits));
     for (size_t i = 0; digits[i]; i++) gw_number(&vf_writer, (uint64_t)(digits[i] - '0'), 4);
 }
 
 static inline void vf_scores(const float *scores, size_t n) {
-    gw_array(&vf_writer, "tokenizer.ggml.scores", WEFT_GGUF_F32, n);
+    gw_array(&vf_writer, "tokenizer.ggml.scores", WEFT_SOURCE_F32, n);
     for (size_t i = 0; i < n; i++) gw_bytes(&vf_writer, &scores[i], 4);
 }
 
 static inline void vf_id(const char *name, uint32_t id) {
     char key[80];
     snprintf(key, sizeof key, "tokenizer.ggml.%s_token_id", name);
-    gw_integer(&vf_writer, key, WEFT_GGUF_U32, id);
+    gw_integer(&vf_writer, key, WEFT_SOURCE_U32, id);
 }
 
 static inline void vf_flag(const char *name, bool flag) {
     char key[80];
     snprintf(key, sizeof key, "tokenizer.ggml.%s", name);
-    gw_integer(&vf_writer, key, WEFT_GGUF_BOOL, flag);
+    gw_integer(&vf_writer, key, WEFT_SOURCE_BOOL, flag);
 }
 
 static inline weft_status vf_open(struct weft_tokenizer **out) {
-    struct weft_gguf *g;
+    struct weft_source *g;
     *out = NULL;
     gw_end(&vf_writer, 32, 0);
     weft_status status = weft_gguf_open_memory(vf_writer.data, vf_writer.len, "v.gguf", &g);
     if (status == WEFT_OK) status = weft_tokenizer_create(g, out);
-    weft_gguf_close(g); // the tokenizer must not need it
+    weft_source_close(g); // the tokenizer must not need it
     return status;
 }
 

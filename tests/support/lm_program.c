@@ -1,3 +1,4 @@
+#include "model/gguf.h"
 #include "support/lm_program.h"
 
 #include "core/alloc.h"
@@ -40,13 +41,13 @@ void weft_test_model_open(struct weft_test_model *m, const char *name) {
 }
 
 void weft_test_model_free(struct weft_test_model *m) {
-    weft_gguf_close(m->file);
+    weft_source_close(m->file);
     weft_free(m->data);
     *m = (struct weft_test_model){0};
 }
 
 float *weft_test_model_floats(struct weft_test_model *m, const char *name, uint64_t *n) {
-    const struct weft_gguf_tensor *t = weft_gguf_find(m->file, name);
+    const struct weft_source_tensor *t = weft_source_find(m->file, name);
     assert_true(t && t->type == WEFT_GGML_F32 && m->data);
     *n = t->size / sizeof(float);
     return (float *)((uint8_t *)m->data + (t->data - (const uint8_t *)m->data));
@@ -56,7 +57,7 @@ float *weft_test_model_floats(struct weft_test_model *m, const char *name, uint6
 
 static weft_status weight(void *user, const char *name, const void **data, uint64_t *bytes) {
     const struct weft_test_model *m = user;
-    const struct weft_gguf_tensor *t = weft_gguf_find(m->file, name);
+    const struct weft_source_tensor *t = weft_source_find(m->file, name);
     if (!t) return weft_fail(WEFT_ERR_NOT_FOUND, "no tensor '%s'", name);
     *data = t->data;
     *bytes = t->size;

@@ -10,7 +10,7 @@
 struct weft_test_model {
     void *data; ///< the whole file; NULL if it was opened by path
     size_t size;
-    struct weft_gguf *file;
+    struct weft_source *file;
     struct weft_model_config config;
 };
 void weft_test_model_make(struct weft_test_model *m, const struct weft_tiny_gemma3 *tiny);

@@ -56,27 +56,27 @@ static void begin_key(struct writer *w, const char *name, uint32_t type) {
 }
 
 static void key_u32(struct writer *w, const char *name, uint32_t x) {
-    begin_key(w, name, WEFT_GGUF_U32);
+    begin_key(w, name, WEFT_SOURCE_U32);
     u32(&w->head, x);
 }
 
 static void key_f32(struct writer *w, const char *name, double x) {
-    begin_key(w, name, WEFT_GGUF_F32);
+    begin_key(w, name, WEFT_SOURCE_F32);
     f32(&w->head, (float)x);
 }
 
 static void key_bool(struct writer *w, const char *name, bool x) {
-    begin_key(w, name, WEFT_GGUF_BOOL);
+    begin_key(w, name, WEFT_SOURCE_BOOL);
     weft_str_addn(&w->head, x ? "\1" : "\0", 1);
 }
 
 static void key_text(struct writer *w, const char *name, const char *x) {
-    begin_key(w, name, WEFT_GGUF_STRING);
+    begin_key(w, name, WEFT_SOURCE_STRING);
     text(&w->head, x);
 }
 
 static void key_array(struct writer *w, const char *name, uint32_t type, uint64_t count) {
-    begin_key(w, name, WEFT_GGUF_ARRAY);
+    begin_key(w, name, WEFT_SOURCE_ARRAY);
     u32(&w->head, type);
     u64(&w->head, count);
 }
@@ -151,7 +151,7 @@ static struct weft_tiny_gemma3 complete(const struct weft_tiny_gemma3 *params) {
 static void write_tokenizer(struct writer *w, const struct weft_tiny_gemma3 *p) {
     static const char *const special[4] = {"<pad>", "<eos>", "<bos>", "<unk>"};
     key_text(w, "tokenizer.ggml.model", "llama");
-    key_array(w, "tokenizer.ggml.tokens", WEFT_GGUF_STRING, p->n_vocab);
+    key_array(w, "tokenizer.ggml.tokens", WEFT_SOURCE_STRING, p->n_vocab);
     for (uint32_t i = 0; i < p->n_vocab; i++) {
         char name[32];
         if (i < 4) snprintf(name, sizeof name, "%s", special[i]);
@@ -162,9 +162,9 @@ static void write_tokenizer(struct writer *w, const struct weft_tiny_gemma3 *p) 
         else snprintf(name, sizeof name, "word%u", i);
         text(&w->head, name);
     }
-    key_array(w, "tokenizer.ggml.scores", WEFT_GGUF_F32, p->n_vocab);
+    key_array(w, "tokenizer.ggml.scores", WEFT_SOURCE_F32, p->n_vocab);
     for (uint32_t i = 0; i < p->n_vocab; i++) f32(&w->head, i < 260 ? 0 : -(float)i);
-    key_array(w, "tokenizer.ggml.token_type", WEFT_GGUF_I32, p->n_vocab);
+    key_array(w, "tokenizer.ggml.token_type", WEFT_SOURCE_I32, p->n_vocab);
     for (uint32_t i = 0; i < p->n_vocab; i++) u32(&w->head, i < 4 ? 3 : i < 260 ? 6 : 1);
     key_u32(w, "tokenizer.ggml.bos_token_id", 2);
     key_u32(w, "tokenizer.ggml.eos_token_id", 1);
@@ -190,7 +190,7 @@ static void write_keys(struct writer *w, const struct weft_tiny_gemma3 *p) {
     key_u32(w, "gemma3.attention.sliding_window", p->window);
     key_f32(w, "gemma3.rope.freq_base", 1e6);
     if (p->flags) {
-        key_array(w, "gemma3.attention.sliding_window_pattern", WEFT_GGUF_BOOL, p->n_layer);
+        key_array(w, "gemma3.attention.sliding_window_pattern", WEFT_SOURCE_BOOL, p->n_layer);
         for (uint32_t i = 0; i < p->n_layer; i++)
             weft_str_addn(&w->head, i % p->period != p->period - 1 ? "\1" : "\0", 1);
     } else {
@@ -208,12 +208,12 @@ static void write_more_keys(struct writer *w, const struct weft_tiny_gemma3 *p) 
     w->params = NULL; // these keep their names
     for (uint32_t i = 0; i < p->n_keys; i++) {
         const struct weft_tiny_key *k = &p->keys[i];
-        if (k->type == WEFT_GGUF_U32) key_u32(w, k->name, (uint32_t)k->x);
-        if (k->type == WEFT_GGUF_F32) key_f32(w, k->name, k->x);
-        if (k->type == WEFT_GGUF_BOOL) key_bool(w, k->name, k->x != 0);
-        if (k->type == WEFT_GGUF_STRING) key_text(w, k->name, k->text);
-        if (k->type != WEFT_GGUF_ARRAY) continue;
-        key_array(w, k->name, WEFT_GGUF_I32, 2);
+        if (k->type == WEFT_SOURCE_U32) key_u32(w, k->name, (uint32_t)k->x);
+        if (k->type == WEFT_SOURCE_F32) key_f32(w, k->name, k->x);
+        if (k->type == WEFT_SOURCE_BOOL) key_bool(w, k->name, k->x != 0);
+        if (k->type == WEFT_SOURCE_STRING) key_text(w, k->name, k->text);
+        if (k->type != WEFT_SOURCE_ARRAY) continue;
+        key_array(w, k->name, WEFT_SOURCE_I32, 2);
         u32(&w->head, (uint32_t)(int32_t)k->x);
         u32(&w->head, (uint32_t)(int32_t)k->x + 1);
     }

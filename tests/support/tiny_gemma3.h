@@ -8,7 +8,7 @@
 /// A key that the model does not have otherwise, or one of its own with another value.
 struct weft_tiny_key {
     const char *name;
-    enum weft_gguf_type type; ///< U32, F32, BOOL, STRING, or ARRAY of two i32
+    enum weft_source_type type; ///< U32, F32, BOOL, STRING, or ARRAY of two i32
     double x;
     const char *text;
 };

@@ -227,7 +227,7 @@ struct weft_tokenizer {
 weft_status weft_ids_push(struct weft_ids *ids, int32_t id);
 
 /// Copies the texts into one block and enters them into the hash table; all tokens are normal.
-weft_status weft_vocabulary_load(struct weft_tokenizer *t, const struct weft_gguf_str *texts, size_t count);
+weft_status weft_vocabulary_load(struct weft_tokenizer *t, const struct weft_source_str *texts, size_t count);
 /// Byte tokens are written "<0x00>" to "<0xFF>". A source without types has them by their text alone.
 void weft_vocabulary_find_bytes(struct weft_tokenizer *t, bool typed);
 /// The tokens of single bytes by the alphabet of bytes.c.
@@ -242,11 +242,15 @@ weft_status weft_vocabulary_add_marks(struct weft_tokenizer *t, size_t *cap);
 
 /// Room for `count` merges, and one of them. `add` refuses texts that are no tokens.
 weft_status weft_merges_create(struct weft_merges *m, size_t count);
-weft_status weft_merges_add(struct weft_tokenizer *t, size_t rank, struct weft_gguf_str left,
-                            struct weft_gguf_str right);
+weft_status weft_merges_add(struct weft_tokenizer *t, size_t rank, struct weft_source_str left,
+                            struct weft_source_str right);
 
 /// Makes what the vocabulary, types and flags ask for: splitters, and the trie of models that need one.
 weft_status weft_tokenizer_finish(struct weft_tokenizer *t);
+/// A tokenizer of the keys "tokenizer.ggml.".
+weft_status weft_tokenizer_create_keys(const struct weft_source *file, struct weft_tokenizer **out);
+/// BOS, EOS and stops of such keys, for one that came from elsewhere.
+weft_status weft_tokenizer_take_ids(struct weft_tokenizer *t, const struct weft_source *file);
 struct weft_tokenizer *weft_tokenizer_new(void);
 
 /// Which special tokens a splitter looks for.

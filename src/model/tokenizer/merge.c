@@ -121,8 +121,8 @@ weft_status weft_merges_create(struct weft_merges *m, size_t count) {
     return m->slots ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory for %zu merges", count);
 }
 
-weft_status weft_merges_add(struct weft_tokenizer *t, size_t rank, struct weft_gguf_str left,
-                            struct weft_gguf_str right) {
+weft_status weft_merges_add(struct weft_tokenizer *t, size_t rank, struct weft_source_str left,
+                            struct weft_source_str right) {
     char small[512], *both = left.len + right.len <= sizeof small ? small : weft_alloc(left.len + right.len);
     if (!both) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a merge");
     if (left.len) memcpy(both, left.data, left.len);

@@ -4,7 +4,6 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
-#include "core/file.h"
 
 #include <string.h>
 
@@ -157,7 +156,7 @@ static weft_status add_decoder(struct weft_tokenizer_json *j, const struct weft_
 /// A token that is looked for in rewritten text must be one that rewriting leaves alone.
 static weft_status check_late(const struct weft_tokenizer *t) {
     for (int32_t id = 0; t->flags && id < t->size; id++) {
-        struct weft_gguf_str text = weft_tokenizer_text(t, id);
+        struct weft_source_str text = weft_tokenizer_text(t, id);
         struct weft_str again = {0};
         if (!(t->flags[id] & WEFT_SPECIAL_LATE)) continue;
         WEFT_TRY(weft_steps_run(t, text.data, text.len, false, &again));
@@ -196,10 +195,11 @@ static weft_status load(struct weft_tokenizer_json *j) {
     return weft_tokenizer_finish(t);
 }
 
-weft_status weft_tokenizer_create_json(const char *name, const char *text, size_t len, struct weft_tokenizer **out) {
+weft_status weft_tokenizer_create_json(const char *name, const char *text, size_t len, size_t least,
+                                       struct weft_tokenizer **out) {
     *out = NULL;
     struct weft_arena arena = {0};
-    struct weft_tokenizer_json j = {.t = weft_tokenizer_new()};
+    struct weft_tokenizer_json j = {.t = weft_tokenizer_new(), .least = least};
     weft_status status = j.t ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory for a tokenizer");
     if (status == WEFT_OK) status = weft_json_read(text, len, "JSON", &arena, &j.root);
     if (status == WEFT_OK) status = load(&j);
@@ -207,23 +207,4 @@ weft_status weft_tokenizer_create_json(const char *name, const char *text, size_
     if (status == WEFT_OK) *out = j.t;
     else weft_tokenizer_destroy(j.t);
     return weft_fail_in(status, "%s", name);
-}
-
-weft_status weft_tokenizer_open(const char *path, struct weft_tokenizer **out) {
-    if (out) *out = NULL;
-    if (!path || !out) return weft_fail(WEFT_ERR_INVALID, "weft_tokenizer_open: an argument is NULL");
-    size_t len = strlen(path);
-    *out = NULL;
-    if (len < 5 || strcmp(path + len - 5, ".json") != 0) {
-        struct weft_gguf *file;
-        WEFT_TRY(weft_gguf_open(path, &file));
-        weft_status status = weft_tokenizer_create(file, out);
-        weft_gguf_close(file);
-        return status;
-    }
-    char *text;
-    WEFT_TRY(weft_file_read(path, (size_t)1 << 30, &text, &len));
-    weft_status status = weft_tokenizer_create_json(path, text, len, out);
-    weft_free(text);
-    return status;
 }

@@ -8,6 +8,7 @@ struct weft_tokenizer_json {
     struct weft_tokenizer *t;
     struct weft_json_value root;
     bool blanks_gone; // words have no spaces left
+    size_t least;     // ids up to which there are tokens, unused ones if need be
 };
 
 /// Refuses members whose name is not in `known`, a list with blanks between. `what` names the object.

@@ -8,7 +8,7 @@
 
 /// Texts by id, while they are collected.
 struct texts {
-    struct weft_gguf_str *items;
+    struct weft_source_str *items;
     bool *there;
     size_t count; // ids are below
 };
@@ -25,7 +25,7 @@ static weft_status put_text(struct texts *x, int64_t id, const char *text, size_
         return weft_fail(WEFT_ERR_FORMAT, "id %zu has two tokens, '%.*s' and '%.*s'", i,
                          (int)(x->items[i].len < 40 ? x->items[i].len : 40), x->items[i].data,
                          (int)(len < 40 ? len : 40), text);
-    x->items[i] = (struct weft_gguf_str){text, len};
+    x->items[i] = (struct weft_source_str){text, len};
     x->there[i] = true;
     return WEFT_OK;
 }
@@ -92,10 +92,12 @@ static weft_status count_ids(const struct weft_json_value *vocab, const struct w
     return WEFT_OK;
 }
 
-static weft_status load_texts(struct weft_tokenizer *t, const struct weft_json_value *vocab,
+static weft_status load_texts(struct weft_tokenizer_json *j, const struct weft_json_value *vocab,
                               const struct weft_json_value *added) {
+    struct weft_tokenizer *t = j->t;
     struct texts x = {0};
     WEFT_TRY(count_ids(vocab, added, &x.count));
+    if (x.count < j->least) x.count = j->least;
     x.items = weft_calloc(x.count, sizeof *x.items);
     x.there = weft_calloc(x.count, sizeof *x.there);
     weft_status status = x.items && x.there ? collect_model(&x, vocab) : no_memory(x.count);
@@ -140,14 +142,14 @@ static weft_status load_merges(struct weft_tokenizer *t, const struct weft_json_
     for (size_t rank = 0; rank < merges->n; rank++) {
         const struct weft_json_value *m = &merges->items[rank];
         const struct weft_json_value *pair = m->type == WEFT_JSON_LIST && m->n > 1 ? m->items : NULL;
-        struct weft_gguf_str left = {0}, right = {0};
+        struct weft_source_str left = {0}, right = {0};
         const char *space = m->type == WEFT_JSON_STRING ? memchr(m->s.text, ' ', m->s.len) : NULL;
         if (space) {
-            left = (struct weft_gguf_str){m->s.text, (size_t)(space - m->s.text)};
-            right = (struct weft_gguf_str){space + 1, m->s.len - left.len - 1};
+            left = (struct weft_source_str){m->s.text, (size_t)(space - m->s.text)};
+            right = (struct weft_source_str){space + 1, m->s.len - left.len - 1};
         } else if (pair && pair[0].type == WEFT_JSON_STRING && pair[1].type == WEFT_JSON_STRING) {
-            left = (struct weft_gguf_str){pair[0].s.text, pair[0].s.len};
-            right = (struct weft_gguf_str){pair[1].s.text, pair[1].s.len};
+            left = (struct weft_source_str){pair[0].s.text, pair[0].s.len};
+            right = (struct weft_source_str){pair[1].s.text, pair[1].s.len};
         } else {
             return weft_fail(WEFT_ERR_FORMAT, "merge %zu is not two texts", rank);
         }
@@ -244,7 +246,7 @@ weft_status weft_tj_vocabulary(struct weft_tokenizer_json *j) {
     if ((vocab->type == WEFT_JSON_LIST) != weft_json_is(type, "Unigram"))
         return weft_fail(WEFT_ERR_FORMAT, "the model's 'vocab' is not what its type has");
     j->t->text_rule = WEFT_TEXT_PLAIN;
-    WEFT_TRY(load_texts(j->t, vocab, added));
+    WEFT_TRY(load_texts(j, vocab, added));
     if (bpe) WEFT_TRY(load_bpe(j->t, model));
     else if (weft_json_is(type, "WordPiece")) WEFT_TRY(load_wordpiece(j->t, model));
     else WEFT_TRY(load_unigram(j->t, model));

@@ -217,7 +217,7 @@ static void put_normal(const struct weft_tokenizer *t, const char *text, size_t 
 weft_status weft_tokenizer_decode(const struct weft_tokenizer *t, int32_t id, bool show_control, struct weft_str *out) {
     if (id < 0 || id >= t->size)
         return weft_fail(WEFT_ERR_INVALID, "token id %d is not in the vocabulary of %d tokens", id, t->size);
-    struct weft_gguf_str text = weft_tokenizer_text(t, id);
+    struct weft_source_str text = weft_tokenizer_text(t, id);
     switch ((enum weft_token_type)t->type[id]) {
     case WEFT_TOKEN_NORMAL: put_normal(t, text.data, text.len, out); break;
     case WEFT_TOKEN_USER_DEFINED: weft_str_addn(out, text.data, text.len); break;

@@ -15,7 +15,7 @@
 #ifndef WEFT_MODEL_TOKENIZER_H
 #define WEFT_MODEL_TOKENIZER_H
 #include "core/str.h"
-#include "model/gguf.h"
+#include "model/source.h"
 #include "weft/tokenizer.h" // weft_tokenizer, opening one, its size, bos and eos
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,14 +38,16 @@ enum weft_token_type {
     WEFT_TOKEN_BYTE = 6,
 };
 
-/// Copies what it needs: the file may be closed afterwards. Errors: NOT_FOUND (a needed key is missing), FORMAT
-/// (wrong types or lengths, ids beyond the vocabulary), UNSUPPORTED (another kind of tokenizer), NOMEM.
-weft_status weft_tokenizer_create(const struct weft_gguf *file, struct weft_tokenizer **out);
+/// Of the keys "tokenizer.ggml.", or of a whole tokenizer.json in "tokenizer.huggingface.json" where they are not
+/// there. Copies what it needs: the source may be closed afterwards. Errors: NOT_FOUND (a needed key is missing),
+/// FORMAT (wrong types or lengths, ids beyond the vocabulary), UNSUPPORTED (another kind of tokenizer), NOMEM.
+weft_status weft_tokenizer_create(const struct weft_source *file, struct weft_tokenizer **out);
 
 /// The same from a tokenizer.json (Hugging Face): BPE, WordPiece and Unigram. `name` is for messages. Its kind is the
-/// model's type. What such a file asks for and Weft does not know is refused by name. Errors: FORMAT, UNSUPPORTED,
-/// LIMIT, NOMEM.
-weft_status weft_tokenizer_create_json(const char *name, const char *text, size_t len, struct weft_tokenizer **out);
+/// model's type. What such a file asks for and Weft does not know is refused by name. Ids below `least` that are no
+/// token are unused ones: models have more rows than tokens. Errors: FORMAT, UNSUPPORTED, LIMIT, NOMEM.
+weft_status weft_tokenizer_create_json(const char *name, const char *text, size_t len, size_t least,
+                                       struct weft_tokenizer **out);
 
 void weft_tokenizer_destroy(struct weft_tokenizer *t); ///< NULL is fine
 
@@ -105,7 +107,7 @@ bool weft_tokenizer_adds_bos(const struct weft_tokenizer *t);
 const char *weft_tokenizer_kind(const struct weft_tokenizer *t); ///< "llama", "gpt2"
 
 /// Text as it stands in the vocabulary (not 0-terminated) and type; an id out of range gives {NULL, 0} and 0.
-struct weft_gguf_str weft_tokenizer_text(const struct weft_tokenizer *t, int32_t id);
+struct weft_source_str weft_tokenizer_text(const struct weft_tokenizer *t, int32_t id);
 enum weft_token_type weft_tokenizer_type(const struct weft_tokenizer *t, int32_t id);
 
 /// Id of a vocabulary text, -1 if there is none. Of equal texts the one with the highest id counts.

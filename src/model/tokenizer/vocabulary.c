@@ -15,9 +15,9 @@ static const char *const end_marks[] = {
     "<|end_of_text|>", "<|eot|>",    "<|return|>", "<end_of_utterance>", "<EOT>",   "<|END_OF_TURN_TOKEN|>",
 };
 
-struct weft_gguf_str weft_tokenizer_text(const struct weft_tokenizer *t, int32_t id) {
-    if (id < 0 || id >= t->size) return (struct weft_gguf_str){0};
-    return (struct weft_gguf_str){t->text + t->start[id], t->start[id + 1] - t->start[id]};
+struct weft_source_str weft_tokenizer_text(const struct weft_tokenizer *t, int32_t id) {
+    if (id < 0 || id >= t->size) return (struct weft_source_str){0};
+    return (struct weft_source_str){t->text + t->start[id], t->start[id + 1] - t->start[id]};
 }
 
 enum weft_token_type weft_tokenizer_type(const struct weft_tokenizer *t, int32_t id) {
@@ -44,7 +44,7 @@ static weft_status no_memory(size_t count) {
     return weft_fail(WEFT_ERR_NOMEM, "out of memory for a vocabulary of %zu tokens", count);
 }
 
-weft_status weft_vocabulary_load(struct weft_tokenizer *t, const struct weft_gguf_str *texts, size_t count) {
+weft_status weft_vocabulary_load(struct weft_tokenizer *t, const struct weft_source_str *texts, size_t count) {
     uint64_t total = 0;
     for (size_t i = 0; i < count; i++) total += texts[i].len; // no overflow: they lie in one file
     if (total > UINT32_MAX) return weft_fail(WEFT_ERR_LIMIT, "the vocabulary's texts take %" PRIu64 " bytes", total);
@@ -91,7 +91,7 @@ void weft_vocabulary_spell_bytes(struct weft_tokenizer *t) {
 }
 
 int weft_vocabulary_byte_of(const struct weft_tokenizer *t, int32_t id) {
-    struct weft_gguf_str text = weft_tokenizer_text(t, id);
+    struct weft_source_str text = weft_tokenizer_text(t, id);
     int value = 0;
     if (text.len != 6 || memcmp(text.data, "<0x", 3) != 0 || text.data[5] != '>') return -1;
     for (int i = 3; i < 5; i++) {
@@ -124,7 +124,7 @@ weft_status weft_vocabulary_add_marks(struct weft_tokenizer *t, size_t *cap) {
 }
 
 /// Whether a text is written as `<|...|>`, with U+FF5C as some vocabularies have it.
-static bool is_bracketed(struct weft_gguf_str s) {
+static bool is_bracketed(struct weft_source_str s) {
     static const struct { const char *open, *close; } forms[] = {{"<|", "|>"}, {"<\xEF\xBD\x9C", "\xEF\xBD\x9C>"}};
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
         size_t n = strlen(forms[i].open);

@@ -1,0 +1,266 @@
+#include "support/hf_folder.h"
+
+#include "core/file.h"
+#include "ir/dtype.h"
+#include "model/config.h"
+#include "support/st_writer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum change { SAME, NORM, CHANNELS, VALUES, VALUE, DECAY, OUT };
+
+static const struct {
+    const char *gguf, *hf; // behind "blk.N." and "model.layers.N."
+    enum change change;
+} layer_rows[] = {
+    {"attn_q.weight", "self_attn.q_proj.weight", SAME},
+    {"attn_k.weight", "self_attn.k_proj.weight", SAME},
+    {"attn_v.weight", "self_attn.v_proj.weight", SAME},
+    {"attn_output.weight", "self_attn.o_proj.weight", SAME},
+    {"attn_q_norm.weight", "self_attn.q_norm.weight", NORM},
+    {"attn_k_norm.weight", "self_attn.k_norm.weight", NORM},
+    {"ffn_gate.weight", "mlp.gate_proj.weight", SAME},
+    {"ffn_up.weight", "mlp.up_proj.weight", SAME},
+    {"ffn_down.weight", "mlp.down_proj.weight", SAME},
+    {"attn_norm.weight", "input_layernorm.weight", NORM},
+    {"post_attention_norm.weight", "post_attention_layernorm.weight", NORM},
+    {"ffn_norm.weight", "pre_feedforward_layernorm.weight", NORM},
+    {"post_ffw_norm.weight", "post_feedforward_layernorm.weight", NORM},
+    {"attn_qkv.weight", "linear_attn.in_proj_qkv.weight", CHANNELS},
+    {"ssm_conv1d.weight", "linear_attn.conv1d.weight", CHANNELS},
+    {"attn_gate.weight", "linear_attn.in_proj_z.weight", VALUES},
+    {"ssm_alpha.weight", "linear_attn.in_proj_a.weight", VALUE},
+    {"ssm_beta.weight", "linear_attn.in_proj_b.weight", VALUE},
+    {"ssm_dt.bias", "linear_attn.dt_bias", VALUE},
+    {"ssm_a", "linear_attn.A_log", DECAY},
+    {"ssm_norm.weight", "linear_attn.norm.weight", SAME},
+    {"ssm_out.weight", "linear_attn.out_proj.weight", OUT},
+};
+
+static const struct {
+    const char *gguf, *hf;
+    enum change change;
+} rows[] = {{"token_embd.weight", "model.embed_tokens.weight", SAME},
+            {"output_norm.weight", "model.norm.weight", NORM},
+            {"output.weight", "lm_head.weight", SAME}};
+
+static enum change find(const char *name, char hf[128]) {
+    unsigned layer;
+    int n = 0;
+    snprintf(hf, 128, "%s", name);
+    if (sscanf(name, "blk.%u.%n", &layer, &n) == 1 && n)
+        for (size_t i = 0; i < sizeof layer_rows / sizeof *layer_rows; i++)
+            if (!strcmp(name + n, layer_rows[i].gguf)) {
+                snprintf(hf, 128, "model.layers.%u.%s", layer, layer_rows[i].hf);
+                return layer_rows[i].change;
+            }
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!strcmp(name, rows[i].gguf)) return snprintf(hf, 128, "%s", rows[i].hf), rows[i].change;
+    return SAME;
+}
+
+void weft_hf_round(const struct weft_source *s) {
+    char hf[128];
+    for (size_t i = 0; i < weft_source_tensor_count(s); i++) {
+        const struct weft_source_tensor *t = weft_source_tensor_at(s, i);
+        enum change change = find(t->name, hf);
+        float *x = (float *)(void *)(uintptr_t)t->data; // the test's own memory
+        for (uint64_t k = 0; k < t->size / 4 && (change == NORM || change == DECAY); k++)
+            x[k] = change == NORM ? x[k] - 1 + 1 : -expf(logf(-x[k]));
+    }
+}
+
+// ---- keys ----------------------------------------------------------------------------------------------------------
+
+static uint32_t count(const struct weft_source *s, const char *arch, const char *name) {
+    char key[96];
+    uint32_t x = 0;
+    snprintf(key, sizeof key, "%s.%s", arch, name);
+    return weft_source_has(s, key) && weft_source_get_u32(s, key, &x) == WEFT_OK ? x : 0;
+}
+
+static double number(const struct weft_source *s, const char *arch, const char *name) {
+    char key[96];
+    double x = 0;
+    snprintf(key, sizeof key, "%s.%s", arch, name);
+    return weft_source_has(s, key) && weft_source_get_f64(s, key, &x) == WEFT_OK ? x : 0;
+}
+
+static void write_recurrent(const struct weft_source *s, const char *arch, struct weft_str *out) {
+    uint32_t heads = count(s, arch, "ssm.time_step_rank");
+    weft_str_addf(out,
+                  "\"linear_key_head_dim\":%u,\"linear_num_key_heads\":%u,\"linear_num_value_heads\":%u,"
+                  "\"linear_value_head_dim\":%u,\"linear_conv_kernel_dim\":%u,\"full_attention_interval\":%u,"
+                  "\"partial_rotary_factor\":%.9g,\"attn_output_gate\":true,\"hidden_act\":\"silu\",",
+                  count(s, arch, "ssm.state_size"), count(s, arch, "ssm.group_count"), heads,
+                  count(s, arch, "ssm.inner_size") / heads, count(s, arch, "ssm.conv_kernel"),
+                  count(s, arch, "full_attention_interval"),
+                  (double)count(s, arch, "rope.dimension_count") / count(s, arch, "attention.key_length"));
+}
+
+static void write_windows(const struct weft_source *s, const char *arch, struct weft_str *out) {
+    uint32_t layers = count(s, arch, "block_count"), period = count(s, arch, "attention.sliding_window_pattern");
+    weft_str_addf(out,
+                  "\"hidden_activation\":\"gelu_pytorch_tanh\",\"query_pre_attn_scalar\":%u,\"sliding_window\":%u,",
+                  count(s, arch, "attention.key_length"), count(s, arch, "attention.sliding_window"));
+    weft_str_add(out, "\"layer_types\":[");
+    for (uint32_t i = 0; i < layers; i++)
+        weft_str_addf(out, "%s\"%s\"", i ? "," : "", (i + 1) % period ? "sliding_attention" : "full_attention");
+    weft_str_addf(out, "],\"rope_local_base_freq\":10000,\"rope_scaling\":%s",
+                  number(s, arch, "rope.scaling.factor") > 0 ? "" : "null,");
+    if (number(s, arch, "rope.scaling.factor") > 0)
+        weft_str_addf(out, "{\"rope_type\":\"linear\",\"factor\":%.9g},", number(s, arch, "rope.scaling.factor"));
+}
+
+void weft_hf_write_config(const struct weft_source *s, struct weft_str *out) {
+    struct weft_source_str name = {0};
+    char arch[32];
+    if (weft_source_get_string(s, "general.architecture", &name) != WEFT_OK) out->failed = true;
+    snprintf(arch, sizeof arch, "%.*s", (int)name.len, name.data);
+    bool recurrent = count(s, arch, "ssm.state_size") > 0;
+    weft_str_addf(out, "{\"architectures\":[\"ForCausalLM\"],\"model_type\":\"%s\",\"hidden_size\":%u,",
+                  recurrent ? "qwen3_5_text" : "gemma3_text", count(s, arch, "embedding_length"));
+    weft_str_addf(out,
+                  "\"num_hidden_layers\":%u,\"intermediate_size\":%u,\"num_attention_heads\":%u,"
+                  "\"num_key_value_heads\":%u,\"head_dim\":%u,\"max_position_embeddings\":%u,",
+                  count(s, arch, "block_count"), count(s, arch, "feed_forward_length"),
+                  count(s, arch, "attention.head_count"), count(s, arch, "attention.head_count_kv"),
+                  count(s, arch, "attention.key_length"), count(s, arch, "context_length"));
+    (recurrent ? write_recurrent : write_windows)(s, arch, out);
+    if (number(s, arch, "final_logit_softcapping") > 0)
+        weft_str_addf(out, "\"final_logit_softcapping\":%.9g,", number(s, arch, "final_logit_softcapping"));
+    weft_str_addf(
+        out,
+        "\"rms_norm_eps\":%.9g,\"rope_theta\":%.9g,\"bos_token_id\":2,\"eos_token_id\":[1],\"vocab_size\":%llu,"
+        "\"tie_word_embeddings\":%s,\"torch_dtype\":\"float32\"}\n",
+        number(s, arch, "attention.layer_norm_rms_epsilon"), number(s, arch, "rope.freq_base"),
+        (unsigned long long)weft_source_find(s, "token_embd.weight")->dims[1],
+        weft_source_find(s, "output.weight") ? "false" : "true");
+}
+
+void weft_hf_write_tokenizer(const struct weft_source *s, struct weft_str *out) {
+    struct weft_source_str *texts = NULL;
+    size_t n = 0;
+    if (weft_source_get_strings(s, "tokenizer.ggml.tokens", &texts, &n) != WEFT_OK) out->failed = true;
+    weft_str_add(out, "{\"version\":\"1.0\",\"added_tokens\":[");
+    for (size_t i = 0; i < n && i < 4; i++)
+        weft_str_addf(out, "%s{\"id\":%zu,\"content\":\"%.*s\",\"special\":true,\"normalized\":false}", i ? "," : "", i,
+                      (int)texts[i].len, texts[i].data);
+    weft_str_add(out,
+                 "],\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"\u2581\"},"
+                 "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<bos>\","
+                 "\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":{"
+                 "\"<bos>\":{\"id\":\"<bos>\",\"ids\":[2],\"tokens\":[\"<bos>\"]}}},"
+                 "\"decoder\":{\"type\":\"Replace\",\"pattern\":{\"String\":\"\u2581\"},\"content\":\" \"},"
+                 "\"model\":{\"type\":\"BPE\",\"unk_token\":\"<unk>\",\"byte_fallback\":true,\"vocab\":{");
+    for (size_t i = 0; i < n; i++)
+        weft_str_addf(out, "%s\"%.*s\":%zu", i ? "," : "", (int)texts[i].len, texts[i].data, i);
+    weft_str_add(out, "},\"merges\":[");
+    for (size_t i = 0, merges = 0; i < n; i++)
+        if (texts[i].len == 4 && !memcmp(texts[i].data, "\u2581", 3))
+            weft_str_addf(out, "%s[\"\u2581\",\"%c\"]", merges++ ? "," : "", texts[i].data[3]);
+    weft_str_add(out, "]}}\n");
+    weft_free(texts);
+}
+
+// ---- tensors -------------------------------------------------------------------------------------------------------
+
+/// Where value head `h` of GGUF, in which they take turns, stands in a folder.
+static uint32_t grouped(uint32_t h, uint32_t keys, uint32_t values) { return h % keys * (values / keys) + h / keys; }
+
+/// Where element i along an axis of value heads of `size` behind `first` others stands in a folder.
+static uint64_t moved(const struct weft_source *s, uint64_t i, uint64_t first, uint64_t size) {
+    uint32_t keys = count(s, "qwen35", "ssm.group_count"), values = count(s, "qwen35", "ssm.time_step_rank");
+    if (i < first) return i;
+    uint64_t h = (i - first) / size;
+    return first + grouped((uint32_t)h, keys, values) * size + (i - first) % size;
+}
+
+static float changed(enum change change, float x) { return change == NORM ? x - 1 : change == DECAY ? logf(-x) : x; }
+
+static bool write_tensor(const struct weft_source *s, const struct weft_source_tensor *t, struct st_writer *w) {
+    char name[128], shape[96];
+    uint64_t k = t->dims[0], rows_n = t->n_dims > 1 ? t->dims[1] : 1, n = k * rows_n;
+    enum change change = find(t->name, name);
+    weft_dtype dtype;
+    float *from = weft_alloc(n * 4), *to = weft_alloc(n * 4);
+    bool ok = from && to && weft_model_dtype(t, &dtype) == WEFT_OK;
+    if (ok) weft_dtype_info(dtype)->decode_f32(t->data, (int64_t)n, from);
+    uint32_t heads = count(s, "qwen35", "ssm.time_step_rank"), state = count(s, "qwen35", "ssm.state_size");
+    uint64_t size = change == VALUE || change == DECAY ? 1 : heads ? count(s, "qwen35", "ssm.inner_size") / heads : 1;
+    uint64_t first = change == CHANNELS ? 2ull * state * count(s, "qwen35", "ssm.group_count") : 0;
+    for (uint64_t i = 0; ok && i < n; i++) {
+        uint64_t r = i / k, c = i % k, *axis = change == OUT || t->n_dims < 2 ? &c : &r;
+        if (change >= CHANNELS) *axis = moved(s, *axis, first, size);
+        to[r * k + c] = changed(change, from[i]);
+    }
+    bool filter = strstr(name, "conv1d") != NULL;
+    if (t->n_dims < 2) snprintf(shape, sizeof shape, "%llu", (unsigned long long)k);
+    else
+        snprintf(shape, sizeof shape, filter ? "%llu,1,%llu" : "%llu,%llu", (unsigned long long)rows_n,
+                 (unsigned long long)k);
+    if (ok) st_tensor(w, name, "F32", shape, to, n * 4);
+    weft_free(from);
+    weft_free(to);
+    return ok;
+}
+
+uint8_t *weft_hf_write_tensors(const struct weft_source *s, uint32_t part, uint32_t parts, size_t *size) {
+    struct st_writer w = {0};
+    bool ok = true;
+    for (size_t i = 0; ok && i < weft_source_tensor_count(s); i++)
+        if (i % parts == part) ok = write_tensor(s, weft_source_tensor_at(s, i), &w);
+    uint8_t *file = st_finish(&w, size);
+    if (ok) return file;
+    weft_free(file);
+    return NULL;
+}
+
+// ---- files ---------------------------------------------------------------------------------------------------------
+
+static bool write_text(const char *folder, const char *name, struct weft_str *text) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    bool ok = !text->failed && weft_file_write(path, weft_str_get(text), text->len) == WEFT_OK;
+    weft_str_free(text);
+    return ok;
+}
+
+static void shard_name(char name[64], uint32_t part, uint32_t parts) {
+    if (parts == 1) snprintf(name, 64, "model.safetensors");
+    else snprintf(name, 64, "model-%05u-of-%05u.safetensors", part + 1, parts);
+}
+
+static bool write_index(const struct weft_source *s, const char *folder, uint32_t parts) {
+    struct weft_str text = {0};
+    weft_str_add(&text, "{\"metadata\":{},\"weight_map\":{");
+    for (size_t i = 0; i < weft_source_tensor_count(s); i++) {
+        char file[64], name[128];
+        shard_name(file, (uint32_t)(i % parts), parts);
+        find(weft_source_tensor_at(s, i)->name, name);
+        weft_str_addf(&text, "%s\"%s\":\"%s\"", i ? "," : "", name, file);
+    }
+    weft_str_add(&text, "}}\n");
+    return write_text(folder, "model.safetensors.index.json", &text);
+}
+
+bool weft_hf_write_folder(const struct weft_source *s, const char *folder, uint32_t parts) {
+    struct weft_str config = {0}, tokenizer = {0};
+    if (weft_dir_make(folder) != WEFT_OK) return false;
+    weft_hf_write_config(s, &config);
+    weft_hf_write_tokenizer(s, &tokenizer);
+    bool ok = write_text(folder, "config.json", &config);
+    ok = write_text(folder, "tokenizer.json", &tokenizer) && ok;
+    for (uint32_t part = 0; ok && part < parts; part++) {
+        char path[512], name[64];
+        size_t size;
+        uint8_t *data = weft_hf_write_tensors(s, part, parts, &size);
+        shard_name(name, part, parts);
+        snprintf(path, sizeof path, "%s/%s", folder, name);
+        ok = data && weft_file_write(path, data, size) == WEFT_OK;
+        weft_free(data);
+    }
+    return ok && (parts == 1 || write_index(s, folder, parts));
+}
