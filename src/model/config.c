@@ -105,7 +105,8 @@ static bool read_stretch_kind(struct reader *r, enum weft_stretch_kind *out) {
     static const char *const names[] = {"linear", "llama3", "yarn", "longrope"};
     struct weft_source_str type = {"linear", 6};
     if (r->status != WEFT_OK) return false;
-    if (weft_source_has(r->file, key(r, "rope.scaling.type"))) r->status = weft_source_get_string(r->file, r->key, &type);
+    if (weft_source_has(r->file, key(r, "rope.scaling.type")))
+        r->status = weft_source_get_string(r->file, r->key, &type);
     if (r->status != WEFT_OK || is(type, "none")) return false;
     for (uint32_t i = 0; i < sizeof names / sizeof *names; i++)
         if (is(type, names[i])) return *out = (enum weft_stretch_kind)i, true;

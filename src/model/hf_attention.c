@@ -98,13 +98,14 @@ static weft_status put_original(struct attention *a, double *original) {
 static weft_status put_yarn(struct attention *a) {
     static const struct {
         const char *from, *to;
-    } rows[] = {{"beta_fast", "rope.scaling.yarn_beta_fast"},
-                {"beta_slow", "rope.scaling.yarn_beta_slow"},
-                {"attention_factor", "rope.scaling.yarn_attn_factor"}};
-    double x;
-    WEFT_TRY(rope_number(a, "factor", 1, &x));
+    } rows[] = {{"beta_fast", "rope.scaling.yarn_beta_fast"}, {"beta_slow", "rope.scaling.yarn_beta_slow"}};
+    double x, factor, usual;
+    WEFT_TRY(rope_number(a, "factor", 1, &factor));
     WEFT_TRY(put_text(a->hf, "rope.scaling.type", "yarn"));
-    WEFT_TRY(weft_hf_put_number(a->hf, "rope.scaling.factor", x));
+    WEFT_TRY(weft_hf_put_number(a->hf, "rope.scaling.factor", factor));
+    usual = factor > 1 ? 1 + 0.1 * log(factor) : 1; // the key multiplies it, attention_factor takes its place
+    WEFT_TRY(rope_number(a, "attention_factor", usual, &x));
+    if (x != usual) WEFT_TRY(weft_hf_put_number(a->hf, "rope.scaling.attn_factor", x / usual));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (!weft_hf_member(a->rope, rows[i].from)) continue;
         WEFT_TRY(rope_number(a, rows[i].from, 0, &x));

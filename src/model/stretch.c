@@ -27,7 +27,7 @@ static weft_status multiply(const struct weft_model_build *m, const char *name, 
                          (unsigned long long)(t->size / sizeof(float)), n);
     for (uint32_t i = 0; i < n; i++) {
         float x;
-        memcpy(&x, t->data + i * sizeof x, sizeof x);
+        WEFT_TRY(weft_source_read(m->file, t, i * sizeof x, sizeof x, &x));
         if (!(isfinite(x) && x > 0))
             return weft_fail(WEFT_ERR_FORMAT, "element %u of tensor %s is %g; it must be a positive number", i, name,
                              (double)x);

@@ -224,7 +224,8 @@ static void test_folder(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_devices),   cmocka_unit_test(test_bench_steps),    cmocka_unit_test(test_text),
-        cmocka_unit_test(test_interrupt), cmocka_unit_test(test_chat_interrupt), cmocka_unit_test(test_reader_leaves), cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_interrupt), cmocka_unit_test(test_chat_interrupt), cmocka_unit_test(test_reader_leaves),
+        cmocka_unit_test(test_folder),
     };
     return cmocka_run_group_tests_name("cli on a driver", tests, NULL, teardown);
 }

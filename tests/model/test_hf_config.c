@@ -31,6 +31,10 @@ static void test_keys(void **state) {
          "llama.rope.scaling.factor", "2"},
         {"\"model_type\":\"llama\",\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4,\"beta_fast\":16}," LLAMA,
          "llama.rope.scaling.yarn_beta_fast", "16"},
+        // attention_factor takes the place of 1 + 0.1 ln 4, which the key multiplies
+        {"\"model_type\":\"llama\",\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4,"
+         "\"attention_factor\":2.2772588722239782}," LLAMA,
+         "llama.rope.scaling.attn_factor", "2"},
         {"\"model_type\":\"mistral\",\"sliding_window\":4," LLAMA, "llama.attention.sliding_window", "4"},
         {"\"model_type\":\"mistral\",\"sliding_window\":4," LLAMA, "llama.attention.sliding_window_pattern",
          "bool[1] {true}"},
