@@ -192,7 +192,8 @@ function(weft_tests)
             weft_add_test("${CMAKE_CURRENT_SOURCE_DIR}/tests/${source}" ${module})
         endif()
     endforeach()
-    add_dependencies(model_test_hf weft_test_models) # so that it can be built and run alone
+    add_dependencies(model_test_hf weft_test_models) # so that they can be built and run alone
+    add_dependencies(model_test_hf_families weft_test_models)
     foreach(example alias replay resize state) # they say whether their results agree
         if(TARGET examples_${example})
             weft_add_driver_test(examples_${example} wgpu examples_${example} "${WEFT_LAVAPIPE_ICD}" "WEFT_WEBGPU=wgpu")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Logits of the models of make_family.py by another implementation, written to tests/model/families/NAME.txt: the
-tests compare ours with them to 1e-3. Needs the packages torch, transformers and gguf; the tests need none of them.
+tests compare ours with them to 1e-3; and its config.json as NAME.json. Needs the packages torch, transformers and gguf; the tests need none of them.
 
     scripts/family_oracle.py MODELS [NAME...]    MODELS: a folder that make_family.py wrote
 
@@ -8,8 +8,10 @@ A file has the ids, the numbers of some columns on a line, and then the logits o
 The context, 48 tokens, is longer than all windows and than what rotation is stretched from; NAME.short.txt of models
 with lists has a context of 24.
 """
+import json
 import os
 import sys
+import tempfile
 
 import gguf
 import torch
@@ -175,6 +177,15 @@ def write(m, model, tokens, path):
     print(path, "logits up to %.2f" % y.abs().max(), "std %.2f" % y.std())
 
 
+def config(model):
+    """config.json as the library writes it beside weights in f32."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.config.save_pretrained(folder)
+        with open(os.path.join(folder, "config.json")) as f:
+            c = json.load(f)
+    return dict(sorted(dict(c, architectures=[type(model).__name__], dtype="float32").items()))
+
+
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
@@ -190,6 +201,8 @@ def main():
             sys.exit("%s: missing %s, unexpected %s" % (name, missing, unexpected))
         model.tie_weights()
         model = model.eval().double() if not m.lists else model.eval()
+        with open(os.path.join(folder, name + ".json"), "w") as f:
+            f.write(json.dumps(config(model), indent=1) + "\n")
         write(m, model, ids(TOKENS), os.path.join(folder, name + ".txt"))
         if m.lists:
             write(m, model, ids(SHORT), os.path.join(folder, name + ".short.txt"))

@@ -9,14 +9,44 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum change { SAME, NORM, CHANNELS, VALUES, VALUE, DECAY, OUT };
+enum change { SAME, NORM, TURNED, ROWS, CHANNELS, VALUES, VALUE, DECAY, OUT };
 
-static const struct {
-    const char *gguf, *hf; // behind "blk.N." and "model.layers.N."
+struct row {
+    const char *gguf, *hf; // of layers behind "blk.N." and "model.layers.N."
     enum change change;
-} layer_rows[] = {
-    {"attn_q.weight", "self_attn.q_proj.weight", SAME},
-    {"attn_k.weight", "self_attn.k_proj.weight", SAME},
+};
+
+/// Of GPT 2, behind "blk.N." and "h.N.", and beside layers.
+static const struct row gpt2_rows[] = {
+    {"attn_norm.weight", "ln_1.weight", SAME},          {"attn_norm.bias", "ln_1.bias", SAME},
+    {"ffn_norm.weight", "ln_2.weight", SAME},           {"ffn_norm.bias", "ln_2.bias", SAME},
+    {"attn_qkv.weight", "attn.c_attn.weight", ROWS},    {"attn_qkv.bias", "attn.c_attn.bias", SAME},
+    {"attn_output.weight", "attn.c_proj.weight", ROWS}, {"attn_output.bias", "attn.c_proj.bias", SAME},
+    {"ffn_up.weight", "mlp.c_fc.weight", ROWS},         {"ffn_up.bias", "mlp.c_fc.bias", SAME},
+    {"ffn_down.weight", "mlp.c_proj.weight", ROWS},     {"ffn_down.bias", "mlp.c_proj.bias", SAME},
+    {"token_embd.weight", "wte.weight", SAME},          {"position_embd.weight", "wpe.weight", SAME},
+    {"output_norm.weight", "ln_f.weight", SAME},        {"output_norm.bias", "ln_f.bias", SAME},
+};
+
+/// Of phi 3, in front of the others.
+static const struct row phi3_rows[] = {
+    {"attn_qkv.weight", "self_attn.qkv_proj.weight", SAME},
+    {"ffn_up.weight", "mlp.gate_up_proj.weight", SAME},
+};
+
+/// Of all but gemma, in front of the others.
+static const struct row plain_rows[] = {{"ffn_norm.weight", "post_attention_layernorm.weight", NORM}};
+
+static const struct row layer_rows[] = {
+    {"attn_q.weight", "self_attn.q_proj.weight", TURNED},
+    {"attn_k.weight", "self_attn.k_proj.weight", TURNED},
+    {"attn_q.bias", "self_attn.q_proj.bias", TURNED},
+    {"attn_k.bias", "self_attn.k_proj.bias", TURNED},
+    {"attn_v.bias", "self_attn.v_proj.bias", SAME},
+    {"attn_output.bias", "self_attn.o_proj.bias", SAME},
+    {"ffn_gate.bias", "mlp.gate_proj.bias", SAME},
+    {"ffn_up.bias", "mlp.up_proj.bias", SAME},
+    {"ffn_down.bias", "mlp.down_proj.bias", SAME},
     {"attn_v.weight", "self_attn.v_proj.weight", SAME},
     {"attn_output.weight", "self_attn.o_proj.weight", SAME},
     {"attn_q_norm.weight", "self_attn.q_norm.weight", NORM},
@@ -39,36 +69,54 @@ static const struct {
     {"ssm_out.weight", "linear_attn.out_proj.weight", OUT},
 };
 
-static const struct {
-    const char *gguf, *hf;
-    enum change change;
-} rows[] = {{"token_embd.weight", "model.embed_tokens.weight", SAME},
-            {"output_norm.weight", "model.norm.weight", NORM},
-            {"output.weight", "lm_head.weight", SAME}};
+static const struct row rows[] = {{"token_embd.weight", "model.embed_tokens.weight", SAME},
+                                  {"output_norm.weight", "model.norm.weight", NORM},
+                                  {"output.weight", "lm_head.weight", SAME}};
 
-static enum change find(const char *name, char hf[128]) {
-    unsigned layer;
+static bool is_arch(const struct weft_source *s, const char *arch) {
+    struct weft_source_str name = {0};
+    return weft_source_get_string(s, "general.architecture", &name) == WEFT_OK && name.len == strlen(arch) &&
+           !memcmp(name.data, arch, name.len);
+}
+
+/// What the folder's form of a tensor is called and how it differs. NULL: it has none.
+static const struct row *find(const struct weft_source *s, const char *name, char hf[128]) {
+    bool gpt2 = is_arch(s, "gpt2"), after = is_arch(s, "gemma2") || is_arch(s, "gemma3");
+    const struct {
+        bool of;
+        const struct row *rows;
+        size_t n;
+    } tables[] = {{gpt2, gpt2_rows, sizeof gpt2_rows / sizeof *gpt2_rows},
+                  {is_arch(s, "phi3"), phi3_rows, sizeof phi3_rows / sizeof *phi3_rows},
+                  {!after && !gpt2, plain_rows, 1},
+                  {!gpt2, layer_rows, sizeof layer_rows / sizeof *layer_rows},
+                  {!gpt2, rows, sizeof rows / sizeof *rows}};
+    unsigned layer = 0;
     int n = 0;
-    snprintf(hf, 128, "%s", name);
-    if (sscanf(name, "blk.%u.%n", &layer, &n) == 1 && n)
-        for (size_t i = 0; i < sizeof layer_rows / sizeof *layer_rows; i++)
-            if (!strcmp(name + n, layer_rows[i].gguf)) {
-                snprintf(hf, 128, "model.layers.%u.%s", layer, layer_rows[i].hf);
-                return layer_rows[i].change;
-            }
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (!strcmp(name, rows[i].gguf)) return snprintf(hf, 128, "%s", rows[i].hf), rows[i].change;
-    return SAME;
+    if (sscanf(name, "blk.%u.%n", &layer, &n) != 1) n = 0;
+    for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
+        for (size_t i = 0; tables[t].of && i < tables[t].n; i++) {
+            if (strcmp(name + n, tables[t].rows[i].gguf) != 0) continue;
+            if (n) snprintf(hf, 128, gpt2 ? "h.%u.%s" : "model.layers.%u.%s", layer, tables[t].rows[i].hf);
+            else snprintf(hf, 128, "%s", tables[t].rows[i].hf);
+            return &tables[t].rows[i];
+        }
+    return NULL;
+}
+
+/// Norm weights are stored less 1.
+static bool is_shifted(const struct weft_source *s) {
+    return is_arch(s, "gemma2") || is_arch(s, "gemma3") || is_arch(s, "qwen35");
 }
 
 void weft_hf_round(const struct weft_source *s) {
     char hf[128];
     for (size_t i = 0; i < weft_source_tensor_count(s); i++) {
         const struct weft_source_tensor *t = weft_source_tensor_at(s, i);
-        enum change change = find(t->name, hf);
+        const struct row *row = find(s, t->name, hf);
+        bool norm = row && row->change == NORM && is_shifted(s), decay = row && row->change == DECAY;
         float *x = (float *)(void *)(uintptr_t)t->data; // the test's own memory
-        for (uint64_t k = 0; k < t->size / 4 && (change == NORM || change == DECAY); k++)
-            x[k] = change == NORM ? x[k] - 1 + 1 : -expf(logf(-x[k]));
+        for (uint64_t k = 0; k < t->size / 4 && (norm || decay); k++) x[k] = norm ? x[k] - 1 + 1 : -expf(logf(-x[k]));
     }
 }
 
@@ -178,29 +226,46 @@ static uint64_t moved(const struct weft_source *s, uint64_t i, uint64_t first, u
     return first + grouped((uint32_t)h, keys, values) * size + (i - first) % size;
 }
 
-static float changed(enum change change, float x) { return change == NORM ? x - 1 : change == DECAY ? logf(-x) : x; }
+static float changed(const struct weft_source *s, enum change change, float x) {
+    if (change == NORM && is_shifted(s)) return x - 1;
+    return change == DECAY ? logf(-x) : x;
+}
+
+/// Where row i of heads of `size` stands in a folder of models whose pairs are half a head apart there.
+static uint64_t apart(uint64_t i, uint64_t size) { return i - i % size + i % 2 * (size / 2) + i % size / 2; }
+
+/// Rows a head, of queries or keys of models whose pairs GGUF has beside each other; 1 of others.
+static uint64_t turned_head(const struct weft_source *s, const struct weft_source_tensor *t) {
+    const char *arch = is_arch(s, "llama") ? "llama" : is_arch(s, "smollm3") ? "smollm3" : NULL;
+    uint64_t n = t->n_dims > 1 ? t->dims[1] : t->dims[0];
+    if (!arch) return 0;
+    return n / count(s, arch, strstr(t->name, "attn_q") ? "attention.head_count" : "attention.head_count_kv");
+}
 
 static bool write_tensor(const struct weft_source *s, const struct weft_source_tensor *t, struct st_writer *w) {
     char name[128], shape[96];
     uint64_t k = t->dims[0], rows_n = t->n_dims > 1 ? t->dims[1] : 1, n = k * rows_n;
-    enum change change = find(t->name, name);
+    const struct row *row = find(s, t->name, name);
+    enum change change = row ? row->change : SAME;
     weft_dtype dtype;
+    if (!row) return true;
     float *from = weft_alloc(n * 4), *to = weft_alloc(n * 4);
     bool ok = from && to && weft_model_dtype(t, &dtype) == WEFT_OK;
     if (ok) weft_dtype_info(dtype)->decode_f32(t->data, (int64_t)n, from);
     uint32_t heads = count(s, "qwen35", "ssm.time_step_rank"), state = count(s, "qwen35", "ssm.state_size");
     uint64_t size = change == VALUE || change == DECAY ? 1 : heads ? count(s, "qwen35", "ssm.inner_size") / heads : 1;
+    uint64_t head = change == TURNED ? turned_head(s, t) : 0;
     uint64_t first = change == CHANNELS ? 2ull * state * count(s, "qwen35", "ssm.group_count") : 0;
     for (uint64_t i = 0; ok && i < n; i++) {
         uint64_t r = i / k, c = i % k, *axis = change == OUT || t->n_dims < 2 ? &c : &r;
         if (change >= CHANNELS) *axis = moved(s, *axis, first, size);
-        to[r * k + c] = changed(change, from[i]);
+        if (change == TURNED && head) *axis = apart(*axis, head);
+        to[change == ROWS ? c * rows_n + r : r * k + c] = changed(s, change, from[i]);
     }
     bool filter = strstr(name, "conv1d") != NULL;
+    unsigned long long slow = change == ROWS ? k : rows_n, fast = change == ROWS ? rows_n : k;
     if (t->n_dims < 2) snprintf(shape, sizeof shape, "%llu", (unsigned long long)k);
-    else
-        snprintf(shape, sizeof shape, filter ? "%llu,1,%llu" : "%llu,%llu", (unsigned long long)rows_n,
-                 (unsigned long long)k);
+    else snprintf(shape, sizeof shape, filter ? "%llu,1,%llu" : "%llu,%llu", slow, fast);
     if (ok) st_tensor(w, name, "F32", shape, to, n * 4);
     weft_free(from);
     weft_free(to);
@@ -239,7 +304,7 @@ static bool write_index(const struct weft_source *s, const char *folder, uint32_
     for (size_t i = 0; i < weft_source_tensor_count(s); i++) {
         char file[64], name[128];
         shard_name(file, (uint32_t)(i % parts), parts);
-        find(weft_source_tensor_at(s, i)->name, name);
+        find(s, weft_source_tensor_at(s, i)->name, name);
         weft_str_addf(&text, "%s\"%s\":\"%s\"", i ? "," : "", name, file);
     }
     weft_str_add(&text, "}}\n");

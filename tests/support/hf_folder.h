@@ -1,4 +1,4 @@
-/// A model of a GGUF file (gemma3 or qwen35) as a folder of Hugging Face has it, for tests: the same weights in f32
+/// A model of a GGUF file as a folder of Hugging Face has it, for tests: the same weights in f32
 /// under the other names, in the other order, and with config.json in place of keys.
 #ifndef WEFT_TEST_HF_FOLDER_H
 #define WEFT_TEST_HF_FOLDER_H
@@ -9,7 +9,7 @@
 /// source's memory must be writable.
 void weft_hf_round(const struct weft_source *s);
 
-/// The text of config.json.
+/// The text of config.json, of gemma3 and qwen35.
 void weft_hf_write_config(const struct weft_source *s, struct weft_str *out);
 /// The text of tokenizer.json, of a vocabulary of bytes, letters and letters behind a space.
 void weft_hf_write_tokenizer(const struct weft_source *s, struct weft_str *out);
