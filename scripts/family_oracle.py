@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Logits of the models of make_family.py by another implementation, written to tests/model/families/NAME.txt: the
-tests compare ours with them to 1e-3; and its config.json as NAME.json. Needs the packages torch, transformers and gguf; the tests need none of them.
+tests compare ours with them to 1e-3; and its config.json, as NAME.json. Needs the packages torch, transformers and
+gguf; the tests need none of them.
 
     scripts/family_oracle.py MODELS [NAME...]    MODELS: a folder that make_family.py wrote
 
