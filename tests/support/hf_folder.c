@@ -251,7 +251,7 @@ static bool write_tensor(const struct weft_source *s, const struct weft_source_t
     if (!row) return true;
     float *from = weft_alloc(n * 4), *to = weft_alloc(n * 4);
     bool ok = from && to && weft_model_dtype(t, &dtype) == WEFT_OK;
-    if (ok) weft_dtype_info(dtype)->decode_f32(t->data, (int64_t)n, from);
+    if (ok) weft_dtype_decode_f32(dtype, t->data, (int64_t)n, from);
     uint32_t heads = count(s, "qwen35", "ssm.time_step_rank"), state = count(s, "qwen35", "ssm.state_size");
     uint64_t size = change == VALUE || change == DECAY ? 1 : heads ? count(s, "qwen35", "ssm.inner_size") / heads : 1;
     uint64_t head = change == TURNED ? turned_head(s, t) : 0;
