@@ -62,7 +62,7 @@ static void print_plan(const struct weft_source *s, struct weft_str *graph_text,
     weft_gpu *gpu;
     struct weft_lm_build build = {.ctx = 64, .chunk = 16, .head = WEFT_LM_GENERATE};
     must(weft_model_config_read(s, &config));
-    must(weft_lm_build_graph(s, &config, &build, &graph));
+    must(weft_lm_build_graph(s, &config, &build, NULL, &graph));
     must(weft_graph_print(graph, graph_text));
     must(weft_gpu_open(&(struct weft_gpu_params){.implementation = "null"}, &gpu));
     struct weft_compile_params params = weft_lm_compile_params(weft_gpu_caps(gpu), build.chunk);

@@ -4,7 +4,7 @@
 #include "core/error.h"
 #include "model/gguf.h"
 #include "model/host.h"
-#include "model/lm.h"
+#include "engine/lm.h"
 #include "model/source_build.h"
 #include "support/tiny_gemma3.h"
 
