@@ -50,9 +50,18 @@ static void check(const struct family_model *f) {
     weft_free(data);
 }
 
+/// Of models of experts no config.json of the other implementation is kept; test_hf_tensors joins their tensors.
+static bool has_config(const char *name) {
+    static const char *const without[] = {"mixtral", "qwen2moe", "qwen3moe"};
+    for (size_t i = 0; i < sizeof without / sizeof *without; i++)
+        if (strcmp(name, without[i]) == 0) return false;
+    return true;
+}
+
 static void test_families_in_both_formats(void **state) {
     (void)state;
-    for (size_t i = 0; i < FAMILY_MODELS; i++) check(&family_models[i]);
+    for (size_t i = 0; i < FAMILY_MODELS; i++)
+        if (has_config(family_models[i].name)) check(&family_models[i]);
 }
 
 int main(void) {

@@ -289,7 +289,7 @@ static struct weft_tokenizer *json_tokenizer(const char *flags) {
                   "{\"id\":10,\"content\":\"<|b|>\",\"special\":true%s},{\"id\":11,\"content\":\"x<\",\"special\":"
                   "false,\"normalized\":false}]}",
                   flags, flags);
-    if (weft_tokenizer_create_json("t.json", weft_str_get(&json), json.len, &t) != WEFT_OK)
+    if (weft_tokenizer_create_json("t.json", weft_str_get(&json), json.len, 0, &t) != WEFT_OK)
         fail_msg("%s", weft_error_message());
     weft_str_free(&json);
     return t;
