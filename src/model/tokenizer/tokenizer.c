@@ -274,13 +274,6 @@ weft_status weft_decoder_flush(struct weft_decoder *d, struct weft_str *out) {
     return out->failed ? weft_fail(WEFT_ERR_NOMEM, "out of memory for decoded text") : WEFT_OK;
 }
 
-bool weft_tokenizer_is_stop(const struct weft_tokenizer *t, int32_t id) {
-    for (size_t i = 0; i < t->n_stops; i++) {
-        if (t->stops[i] == id) return true;
-    }
-    return false;
-}
-
 const int32_t *weft_tokenizer_stop_ids(const struct weft_tokenizer *t, size_t *count) {
     *count = t->n_stops;
     return t->stops;

@@ -134,6 +134,13 @@ static bool is_bracketed(struct weft_source_str s) {
     return false;
 }
 
+bool weft_tokenizer_is_stop(const struct weft_tokenizer *t, int32_t id) {
+    for (size_t i = 0; i < t->n_stops; i++) {
+        if (t->stops[i] == id) return true;
+    }
+    return false;
+}
+
 bool weft_tokenizer_is_control(const struct weft_tokenizer *t, int32_t id) {
     uint8_t type = id < 0 || id >= t->size ? 0 : t->type[id];
     if (type == WEFT_TOKEN_CONTROL || type == WEFT_TOKEN_UNKNOWN) return true;
