@@ -376,7 +376,7 @@ static const struct op_case folded = {
     .rel = 1e-5,
     .abs = 1e-5,
     .data = "i = int 0..29",
-    .graph = "symbol T 0 64\ninput x f32 [T, 32]\nweight n f32 [32]\ninput t f32 [30, 8]\ninput i i32 [T]\n"
+    .graph = "symbol T 0 64\ninput x f32 [T, 256]\nweight n f32 [256]\ninput t f32 [30, 128]\ninput i i32 [T]\n"
              "%0 = rms_norm %x %n\n%1 = transpose %0\n%2 = concat %0 %x {axis=1}\n%3 = gather %t %i\n"
              "%4 = pad %x {before=[1, 1], after=[0, 0]}\noutput %1 a\noutput %2 b\noutput %3 c\noutput %4 d\n"};
 
