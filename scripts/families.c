@@ -113,7 +113,9 @@ int main(int argc, char **argv) {
         if (list) printf("%s%s (`%s`)", i ? "; " : "", f->models, f->architecture);
         else row(f);
     }
-    if (list) puts(". Gemma 3 was run from real files, the others on random weights only ([models](docs/models.md))");
+    if (list)
+        puts(". Gemma 3 and SmolLM2 were run from real files, the others on random weights only "
+             "([models](docs/models.md))");
     else fputs(tail, stdout);
     return 0;
 }
