@@ -56,6 +56,14 @@ static void rows_of_each_slot(void **state) {
     api_must(weft_session_run(s, 2, NULL));
     api_fails(weft_session_run(s, 1, NULL), WEFT_ERR_LIMIT, "rows up to 12 of 'rows', whose capacity is 8");
     close_session(&s);
+    s = session_of(POSITIONS "input x f32 [T, 4]\nstate rows dense f32 [3, 10, 4] slots\n" // only the host moves it
+                             "%n = cache_append %rows %x %at %slot\n");
+    counts(s, 2, 0, 2);
+    api_must(weft_session_set_var_at(s, "pos", 2, 8));
+    api_must(weft_session_run(s, 1, NULL));
+    api_must(weft_session_set_var_at(s, "pos", 2, 9));
+    api_fails(weft_session_run(s, 1, NULL), WEFT_ERR_LIMIT, "rows up to 11");
+    close_session(&s);
 }
 
 static void limits_of_each_slot(void **state) {
