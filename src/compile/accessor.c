@@ -433,21 +433,16 @@ static void variables(const struct weft_step *s, const struct weft_operand *o, s
     }
 }
 
-/// What every row_x of a state by slot begins with: its arguments, and the rows in front of the slot's.
-static void begin_row(const struct weft_operand *o, const struct weft_tensor *t, struct weft_str *w) {
-    if (t->slots) weft_str_addf(w, "fn row_%s(slot: u32, i: u32) -> u32 {", o->name);
-    else weft_str_addf(w, "fn row_%s(i: u32) -> u32 {", o->name);
-}
-
-/// row_x of a dense state: the position itself. A checked build records one behind the last row: kernels ask for it
-/// before they leave it alone.
-static void dense_row(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s,
+/// row_x of a dense state: the position itself; of a ring, or of a copy of one: the position modulo its rows. Of a
+/// state by slot there are the rows of the slots in front. A checked build records a position behind the last row of a
+/// dense state: kernels ask for it before they leave it alone.
+static void plain_row(const struct weft_plan *plan, const struct weft_schedule *sc, const struct weft_step *s,
                       const struct weft_operand *o, struct weft_str *w) {
     const struct weft_tensor *t = &sc->tensors[o->tensor];
-    bool variables = false;
+    bool ring = t->state_capacity != 0, variables = false;
     for (uint32_t i = 0; i < s->n_operands; i++) variables |= sc->tensors[s->operands[i].tensor].mem == WEFT_MEM_VARS;
-    begin_row(o, t, w);
-    if (s->bound.checked && variables && t->mem == WEFT_MEM_STATE && o->access & WEFT_WRITE) {
+    weft_str_addf(w, "fn row_%s(%si: u32) -> u32 {", o->name, t->slots ? "slot: u32, " : "");
+    if (!ring && s->bound.checked && variables && t->mem == WEFT_MEM_STATE && o->access & WEFT_WRITE) {
         const struct weft_plan_state *state = &plan->states[t->index & ~WEFT_STATE_PRESENT];
         uint32_t row = (uint32_t)(state->row_bytes / weft_accessor_width(o->dtype));
         weft_str_addf(w, " if (is_active() && i >= %uu) { record_fault(%uu, i * %uu, %uu); }", (uint32_t)state->rows,
@@ -455,15 +450,8 @@ static void dense_row(const struct weft_plan *plan, const struct weft_schedule *
     }
     weft_str_add(w, " return ");
     if (t->slots) weft_str_addf(w, "min(slot, %uu) * %uu + ", t->slots - 1, t->slot_rows);
-    weft_str_add(w, "i; }\n");
-}
-
-/// row_x of a ring state, or of a copy of one.
-static void ring_row(const struct weft_operand *o, const struct weft_tensor *t, struct weft_str *w) {
-    begin_row(o, t, w);
-    weft_str_add(w, " return ");
-    if (t->slots) weft_str_addf(w, "min(slot, %uu) * %uu + ", t->slots - 1, t->slot_rows);
-    weft_str_addf(w, "i %% %uu; }\n", t->state_capacity);
+    if (ring) weft_str_addf(w, "i %% %uu; }\n", t->state_capacity);
+    else weft_str_add(w, "i; }\n");
 }
 
 /// row_x of a paged state: through the session's page table. A row that has no page, or lies beyond the table, leads to
@@ -493,7 +481,6 @@ static void accessors(const struct weft_plan *plan, const struct weft_schedule *
         if (is_vars(&s->operands[i])) variables(s, &s->operands[i], w);
     for (uint32_t i = 0; i < s->n_operands; i++) {
         const struct weft_operand *o = &s->operands[i];
-        const struct weft_tensor *t = &sc->tensors[o->tensor];
         if (is_vars(o)) continue;
         if (o->flags & WEFT_OPERAND_ATOMIC) {
             atomics(s, o, w);
@@ -510,8 +497,7 @@ static void accessors(const struct weft_plan *plan, const struct weft_schedule *
         if (o->flags & WEFT_OPERAND_BITS) raw_parts(s, o, past_of(sc, s, o) != NULL, w);
         const struct weft_plan_state *paged = paged_state(plan, sc, o);
         if (paged) paged_row(plan, s, o, paged, w);
-        else if (t->state_capacity) ring_row(o, t, w);
-        else dense_row(plan, sc, s, o, w);
+        else plain_row(plan, sc, s, o, w);
     }
 }
 

@@ -129,7 +129,7 @@ weft_status weft_pass_pages(struct weft_compiling *c) {
         if (span == WEFT_DIM_BAD) return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph");
         WEFT_TRY(add_span(&p->page_groups[p->states[state].pages], span));
     }
-    uint64_t words = weft_plan_vars_bytes(p) / 4;
+    uint64_t words = weft_vars_bytes(p->n_vars) / 4;
     for (uint32_t k = 0; k < p->n_page_groups; k++) {
         struct weft_plan_pages *g = &p->page_groups[k];
         choose_shift(p, g, page_rows);

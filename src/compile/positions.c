@@ -24,27 +24,6 @@ static uint32_t position_of(struct weft_plan *p, weft_value v) {
     return first;
 }
 
-static bool operator_writes(const struct weft_plan *p, uint32_t state) {
-    for (size_t i = 0; i < p->graph->n_nodes; i++) {
-        const struct weft_node *n = &p->graph->nodes[i];
-        for (uint32_t k = 0; !n->dead && k < n->n_out; k++)
-            if (weft_node_writes(p->graph, n, k) && state_of(p, n->out[k]) == state) return true;
-    }
-    return false;
-}
-
-/// Positions from `first` on move on by the words of `count`, slot for slot. What the device alone decides (a count
-/// that operators write, slots that they stop, a second count) leaves them to the device.
-static void move_by_count(struct weft_plan *p, uint32_t first, const struct weft_node *n, uint32_t count) {
-    uint32_t state = state_of(p, n->in[count]), slots = p->states[p->positions[first].state].slots;
-    bool known = is_variable(p, n->in[count]) && p->states[state].slots == slots && !operator_writes(p, state);
-    for (uint32_t k = 0; k < slots; k++) {
-        struct weft_plan_position *at = &p->positions[first + k];
-        if (!known || at->by_word != WEFT_NO_WORD) at->untracked = true;
-        else at->by_word = p->states[state].var_slot + k;
-    }
-}
-
 static weft_status note_writes(struct weft_plan *p, const struct weft_node *n) {
     for (uint32_t k = 0; k < n->n_out; k++) {
         uint32_t state = state_of(p, n->out[k]);
@@ -55,7 +34,6 @@ static weft_status note_writes(struct weft_plan *p, const struct weft_node *n) {
         s->written = true;
         if (a->touch != WEFT_TOUCH_ADVANCE || s->kind != WEFT_STATE_VAR || s->var_slot == WEFT_VAR_ACTIVE) continue;
         uint32_t first = position_of(p, n->in[k]);
-        if (a->value && a->value < n->n_in) move_by_count(p, first, n, a->value);
         for (uint32_t slot = 0; slot < s->slots; slot++) {
             weft_dim *by = &p->positions[first + slot].by;
             *by = weft_dim_add(p->graph->dims, *by, n->attrs[a->attr].d);
@@ -63,6 +41,22 @@ static weft_status note_writes(struct weft_plan *p, const struct weft_node *n) {
         }
     }
     return WEFT_OK;
+}
+
+/// Positions that an operand of counts moves on, slot for slot. What the device alone decides (a count that operators
+/// write, a second count) leaves them to the device.
+static void note_counts(struct weft_plan *p, const struct weft_node *n) {
+    const struct weft_state_access *a = weft_op_writes(n->op, 0);
+    if (!a || a->touch != WEFT_TOUCH_ADVANCE || !a->value || a->value >= n->n_in || !is_variable(p, n->in[0])) return;
+    uint32_t first = position_of(p, n->in[0]), slots = p->states[state_of(p, n->in[0])].slots;
+    const struct weft_plan_state *count =
+        is_variable(p, n->in[a->value]) ? &p->states[state_of(p, n->in[a->value])] : NULL;
+    bool known = count && count->slots == slots && !count->written;
+    for (uint32_t k = 0; k < slots; k++) {
+        struct weft_plan_position *at = &p->positions[first + k];
+        if (!known || at->by_word != WEFT_NO_WORD) at->untracked = true;
+        else at->by_word = count->var_slot + k;
+    }
 }
 
 /// Rows that are written from a variable on. Of a dense state they are a cache only if runs move that variable on.
@@ -114,6 +108,8 @@ weft_status weft_pass_positions(struct weft_compiling *c) {
         WEFT_TRY(note_writes(p, &g->nodes[i]));
         note_reads(p, &g->nodes[i]);
     }
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (!g->nodes[i].dead) note_counts(p, &g->nodes[i]);
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i].dead) note_rows(p, &g->nodes[i]);
     for (size_t i = 0; i < g->n_nodes; i++)

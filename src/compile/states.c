@@ -68,11 +68,11 @@ weft_status weft_pass_states(struct weft_compiling *c) {
         s->rows = has_rows ? max_count(g, &(struct weft_type){.rank = 1, .dims = {info->type.dims[axis]}}, 0) : 1;
         s->row_bytes = weft_bytes_times(max_count(g, &info->type, has_rows ? axis + 1 : axis),
                                         weft_accessor_width(info->type.dtype));
-        s->bytes = weft_align256(weft_bytes_times(weft_bytes_times(s->rows, s->slots), s->row_bytes));
+        s->bytes = weft_align256(weft_plan_state_used_bytes(s));
         if (s->bytes == 0) s->bytes = 256;
         WEFT_TRY(choose(p, c->params->state_policy, (uint32_t)i));
         if (s->kind == WEFT_STATE_PAGED) { // its pool has as many pages as there is room for
-            s->bytes = weft_bytes_times(weft_bytes_times(s->rows, s->slots), s->row_bytes);
+            s->bytes = weft_plan_state_used_bytes(s);
             continue;
         }
         if (s->bytes > p->caps.max_buffer)

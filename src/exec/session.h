@@ -14,7 +14,7 @@ const int64_t *weft_session_symbols(const weft_session *session);
 /// Reads that do not block: see weft_readback_*.
 weft_status weft_session_read_start(weft_session *session, const char *name, uint64_t offset, uint64_t bytes,
                                     weft_readback *out);
-/// The variables in one piece of weft_plan_vars_bytes: word WEFT_VAR_ACTIVE is the activity, the others stand where
+/// The variables in one piece of weft_vars_bytes: word WEFT_VAR_ACTIVE is the activity, the others stand where
 /// weft_session_var_offset says. Errors: LIMIT (outside, not of 4), STALE, LOST.
 weft_status weft_session_vars_read(weft_session *session, uint64_t offset, void *data, uint64_t bytes);
 weft_status weft_session_vars_start(weft_session *session, uint64_t offset, uint64_t bytes, weft_readback *out);

@@ -127,7 +127,7 @@ static uint32_t part_tensor(struct weft_lower *l, const struct weft_plan_weight 
 static uint32_t vars_tensor(struct weft_lower *l) {
     uint32_t t = find_tensor(l, WEFT_MEM_VARS, 0);
     if (t != WEFT_NO_TENSOR) return t;
-    uint64_t bytes = l->plan->vars_bytes ? l->plan->vars_bytes : weft_plan_vars_bytes(l->plan);
+    uint64_t bytes = l->plan->vars_bytes ? l->plan->vars_bytes : weft_vars_bytes(l->plan->n_vars);
     return add_tensor(
         l, (struct weft_tensor){
                .name = "vars", .mem = WEFT_MEM_VARS, .dtype = WEFT_U32, .bytes = bytes, .value = WEFT_NO_VALUE});
@@ -329,7 +329,7 @@ void weft_emit_vars(struct weft_lower *l, struct weft_step *s, enum weft_access 
 /// What a checked accessor counts on: a state's whole memory, else the value's shape, views by their own.
 static void set_length(struct weft_lower *l, struct weft_operand *o, const struct weft_value_info *info) {
     const struct weft_plan_state *s = info->state != UINT32_MAX ? &l->plan->states[info->state] : NULL;
-    if (s && s->kind != WEFT_STATE_VAR) o->used = weft_bytes_times(weft_bytes_times(s->rows, s->slots), s->row_bytes);
+    if (s && s->kind != WEFT_STATE_VAR) o->used = weft_plan_state_used_bytes(s);
     else o->live = weft_lower_product(l, &info->type, 0, info->type.rank);
 }
 

@@ -158,14 +158,18 @@ static inline uint64_t weft_bytes_times(uint64_t a, uint64_t b) {
     return b && a > UINT64_MAX / 4 / b ? UINT64_MAX / 4 : a * b;
 }
 
-/// Bytes of a state that hold elements, in whole words; the rest of its buffer is padding, which nobody reads.
-static inline uint64_t weft_plan_state_live_bytes(const struct weft_plan_state *s) {
-    return (weft_bytes_times(weft_bytes_times(s->rows, s->slots), s->row_bytes) + 3) & ~(uint64_t)3;
+/// Bytes of a state's elements, of all slots.
+static inline uint64_t weft_plan_state_used_bytes(const struct weft_plan_state *s) {
+    return weft_bytes_times(weft_bytes_times(s->rows, s->slots), s->row_bytes);
 }
 
-/// Bytes of the variables themselves, without the page tables behind them.
-static inline uint64_t weft_vars_bytes(uint32_t words) { return ((uint64_t)words * 4 + 255) & ~(uint64_t)255; }
-#define weft_plan_vars_bytes(plan) weft_vars_bytes((plan)->n_vars)
+/// The same in whole words; the rest of its buffer is padding, which nobody reads.
+static inline uint64_t weft_plan_state_live_bytes(const struct weft_plan_state *s) {
+    return (weft_plan_state_used_bytes(s) + 3) & ~(uint64_t)3;
+}
+
+/// Bytes that so many words of variables take, without the page tables behind them.
+static inline uint64_t weft_vars_bytes(uint32_t words) { return weft_align256(words * 4ull); }
 
 /// Index of the tensor that stands for part `part` of weight `weight`.
 static inline uint32_t weft_part_key(uint32_t weight, uint32_t part) { return weight << 12 | part; }

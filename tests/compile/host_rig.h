@@ -455,7 +455,7 @@ static inline enum host_answer host_run(struct host_rig *h, const struct weft_sc
         if (g->values[v].kind != WEFT_VALUE_NODE) op_make_leaf(&h->r, v);
     h->t = weft_calloc(sc->n_tensors + 1, sizeof *h->t);
     h->done = weft_calloc(g->n_values + 1, sizeof *h->done);
-    h->vars = weft_calloc((size_t)h->plan->vars_bytes + weft_plan_vars_bytes(h->plan), 1);
+    h->vars = weft_calloc((size_t)h->plan->vars_bytes + weft_vars_bytes(h->plan->n_vars), 1);
     host_upload(h);
     struct weft_eval_params eval = {.symbols = h->r.run.symbols, .leaf = op_host_leaf, .each = host_keep, .user = h};
     bool taken = weft_graph_eval(g, &eval) == WEFT_OK;

@@ -399,7 +399,7 @@ static void test_rows_are_clamped(void **state) {
     uint32_t seen = 0;
     assert_int_equal(plan->n_page_groups, 1);
     assert_int_equal(g->n, PAGES);
-    assert_true(plan->vars_bytes >= (g->table + g->n + 1) * 4ull && g->table * 4 >= weft_plan_vars_bytes(plan));
+    assert_true(plan->vars_bytes >= (g->table + g->n + 1) * 4ull && g->table * 4 >= weft_vars_bytes(plan->n_vars));
     snprintf(lookup, sizeof lookup, "p.off_vars + %uu + min(i >> 2u, %uu)]", g->table, g->n);
     for (uint32_t i = 0; i < plan->schedules[0].n_steps; i++)
         seen += strstr(plan->schedules[0].steps[i].bound.wgsl, lookup) != NULL;

@@ -217,7 +217,7 @@ weft_status weft_session_get_active(weft_session *s, bool *active) {
 /// The variables themselves; page tables, which stand behind them, are no one's to read.
 static weft_status check_vars(weft_session *s, uint64_t offset, uint64_t bytes) {
     WEFT_TRY(weft_base_check_alive(&s->base));
-    uint64_t all = weft_plan_vars_bytes(s->base.plan);
+    uint64_t all = weft_vars_bytes(s->base.plan->n_vars);
     if (offset % 4 || bytes % 4 || offset > all || bytes > all - offset)
         return weft_fail(WEFT_ERR_LIMIT, "the variables have %llu bytes; %llu at offset %llu are no words of theirs",
                          (unsigned long long)all, (unsigned long long)bytes, (unsigned long long)offset);

@@ -76,7 +76,8 @@ static void start_track(struct weft_positions *p, uint32_t position) {
 weft_status weft_positions_start_all(struct weft_positions *p) {
     const struct weft_plan *plan = p->base->plan;
     for (uint32_t i = 0; i < plan->n_positions; i++) {
-        WEFT_TRY(weft_positions_start(p, plan->positions[i].state));
+        const struct weft_plan_position *x = &plan->positions[i];
+        if (x->word == plan->states[x->state].var_slot) WEFT_TRY(weft_positions_start(p, x->state)); // with all slots
         start_track(p, i);
     }
     p->inexact = false;

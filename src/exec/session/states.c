@@ -96,8 +96,7 @@ weft_status weft_states_poison(struct weft_states *st) {
     for (uint32_t i = 0; i < plan->n_states; i++)
         if (st->others[i].id)
             WEFT_TRY(weft_buf_fill(st->base->gpu, st->others[i], 0,
-                                   plan->states[i].slots * plan->states[i].rows * plan->states[i].row_bytes & ~3ull,
-                                   WEFT_POISON));
+                                   weft_plan_state_used_bytes(&plan->states[i]) & ~3ull, WEFT_POISON));
     return WEFT_OK;
 }
 
@@ -114,7 +113,7 @@ weft_status weft_states_copy(struct weft_states *from, struct weft_states *to) {
         if (from->bufs[i].id)
             copies[n++] = (struct weft_gpu_copy){
                 .src = from->bufs[i], .dst = to->bufs[i], .size = weft_buf_size(from->base->gpu, from->bufs[i])};
-    copies[n++] = (struct weft_gpu_copy){.src = from->vars, .dst = to->vars, .size = weft_plan_vars_bytes(plan)};
+    copies[n++] = (struct weft_gpu_copy){.src = from->vars, .dst = to->vars, .size = weft_vars_bytes(plan->n_vars)};
     struct weft_gpu_submit submit = {.before = copies, .n_before = n};
     weft_status status = weft_base_submit(from->base, &submit, true);
     to->base->last_serial = from->base->last_serial;
