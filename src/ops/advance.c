@@ -12,8 +12,6 @@
 
 #include <string.h>
 
-static const char *const input_names[] = {"pos", "count", "active"};
-
 #define ADVANCE_PARAMS(F) F(i32, by)
 WEFT_PARAMS(advance_params, ADVANCE_PARAMS)
 
@@ -24,9 +22,8 @@ struct advance_cfg {
 static weft_status advance_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                  const struct weft_attr *attrs, struct weft_type *out) {
     (void)attrs;
-    for (uint32_t i = 0; n_in > 1 && i < n_in; i++)
-        WEFT_TRY(weft_sequence_check_vars(g, "advance", input_names[i], &in[i], &in[0]));
-    if (n_in == 1 && (in[0].dtype != WEFT_U32 || in[0].rank != 0))
+    if (n_in > 1) WEFT_TRY(weft_sequence_check_vars(g, "advance", in, n_in));
+    else if (in[0].dtype != WEFT_U32 || in[0].rank != 0)
         return weft_fail(WEFT_ERR_INVALID, "advance: pos is %s; it must be a u32 variable",
                          weft_ops_type_text(g, &in[0]));
     out[0] = in[0];
@@ -69,7 +66,7 @@ static weft_status advance_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_value_info *info = weft_lv(l, node->in[0]);
     if (info->state == UINT32_MAX || l->plan->states[info->state].kind != WEFT_STATE_VAR)
         return weft_lower_fail(l, WEFT_ERR_INVALID, "advance: pos must be a variable of the graph");
-    for (uint32_t i = 1; i < node->n_in; i++) WEFT_TRY(weft_sequence_need_var(l, node, i, input_names[i]));
+    WEFT_TRY(weft_sequence_need_vars(l, node, 0));
     int64_t slots = node->n_in > 1 ? weft_lower_const(l, weft_lv(l, node->in[0])->type.dims[0]) : 0;
     struct advance_cfg cfg = {.by = node->attrs[0].d};
     struct weft_step *s = weft_emit(l, &advance_kernel, weft_node_label(node), &cfg, sizeof cfg);

@@ -53,8 +53,7 @@ enum {
 static bool has_reach(const struct weft_attr *attrs) { return attrs[REACH].d != WEFT_DIM_ZERO; }
 
 static weft_status check_slots(struct weft_graph *g, const struct weft_type *in) {
-    WEFT_TRY(weft_sequence_check_vars(g, "attention", "pos", &in[POS], &in[POS]));
-    WEFT_TRY(weft_sequence_check_vars(g, "attention", "count", &in[COUNT], &in[POS]));
+    WEFT_TRY(weft_sequence_check_vars(g, "attention", &in[POS], 2));
     if (in[K].dims[0] == in[POS].dims[0] && in[V].dims[0] == in[POS].dims[0]) return WEFT_OK;
     return weft_fail(WEFT_ERR_INVALID, "attention: k %s and v %s must have as many slots as pos %s",
                      weft_ops_type_text(g, &in[K]), weft_ops_type_text(g, &in[V]), weft_ops_type_text(g, &in[POS]));
@@ -169,7 +168,7 @@ static weft_status attention_eval(const struct weft_eval *e) {
     weft_status status = score && q ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "attention: out of memory");
     for (int64_t s = 0; status == WEFT_OK && s < slots; s++) {
         if (by_slot) n = weft_sequence_tokens(&e->in[COUNT], s, tokens, &from);
-        status = eval_sequence(e, q, score, s, weft_sequence_position(&e->in[POS], s), from, n);
+        status = eval_sequence(e, q, score, s, weft_ops_position(&e->in[POS], s), from, n);
     }
     weft_free(score);
     weft_free(owned);
@@ -442,8 +441,7 @@ static bool defer_merge(struct weft_lower *l, const struct weft_node *node, cons
 static weft_status check_ring(struct weft_lower *l, const struct weft_node *node, const struct attention_cfg *cfg,
                               uint64_t tokens) {
     const struct weft_value_info *k = weft_lv(l, node->in[K]), *pos = weft_lv(l, node->in[POS]);
-    for (uint32_t i = POS; i < node->n_in; i++)
-        WEFT_TRY(weft_sequence_need_var(l, node, i, i == POS ? "pos" : "count"));
+    WEFT_TRY(weft_sequence_need_vars(l, node, POS));
     for (uint32_t i = K; i <= V; i++) WEFT_TRY(weft_sequence_check_state(l, node, i, cfg->slots != 0));
     int64_t reach = weft_lv(l, l->graph->states[pos->state])->var_hi;
     int64_t promised = most_reach(l, cfg);

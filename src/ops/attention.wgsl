@@ -62,6 +62,11 @@ var<workgroup> key_at: array<vec4<u32>, ${KT / 4}>;  // first element of each ke
 var<workgroup> value_at: array<vec4<u32>, ${KT / 4}>;
 
 //% include "ops/attention_seen.wgsl"
+//% if SLOTS
+//% include "ops/sequence_of.wgsl"
+
+fn tiles_of(tokens: u32) -> u32 { return (tokens * ${G}u + ${QT - 1}u) / ${QT}u; }
+//% end
 
 //% set X = "q"
 //% set N = D
@@ -133,22 +138,11 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
 //% end
 //% end
 //% if SLOTS
-    // The sequence whose rows these are: it has `tokens`, the first of which is number `token`.
-    var seq = 0u;
-    var token = 0u;
-    var before = 0u; // tiles of the slots before
-    var tokens = min(var_u32(${COUNT}u), p.tokens);
-    var tiles = (tokens * ${G}u + ${QT - 1}u) / ${QT}u;
-    while (tile >= before + tiles && seq < ${SLOTS}u) {
-        before += tiles;
-        token += tokens;
-        seq++;
-        tokens = p.tokens - token;
-        if (seq < ${SLOTS}u) { tokens = min(var_u32(${COUNT}u + seq), tokens); }
-        tiles = (tokens * ${G}u + ${QT - 1}u) / ${QT}u;
-    }
-    let row0 = (tile - before) * ${QT}u;
-    let first_row = token * ${G}u;
+    let mine = sequence_of(tile);
+    let seq = mine.slot;
+    let tokens = mine.tokens;
+    let row0 = (tile - mine.before) * ${QT}u;
+    let first_row = mine.first * ${G}u;
     if (row0 >= tokens * ${G}u) { return; }
     if (seq == ${SLOTS}u) { // rows of nobody
 //% if SPLIT == 0

@@ -22,6 +22,11 @@ var<workgroup> share_l: array<f32, ${WG}>;   // the same times l
 var<workgroup> slices: array<vec4<f32>, ${WG}>;
 
 //% include "ops/attention_seen.wgsl"
+//% if SLOTS
+//% include "ops/sequence_of.wgsl"
+
+fn tiles_of(tokens: u32) -> u32 { return tokens; } // a row is of one token
+//% end
 
 //% set X = "o"
 //% set N = DV
@@ -36,24 +41,15 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let group = group_index(wid, nwg); // token * heads + head
     if (group >= p.groups) { return; }
 //% if SLOTS
-    // The sequence whose row this is: it has `tokens`, the first of which is number `token`.
-    let mine = group / ${G * HKV}u;
-    var slot = 0u;
-    var token = 0u;
-    var tokens = min(var_u32(${COUNT}u), p.tokens);
-    while (mine >= token + tokens && slot < ${SLOTS}u) {
-        token += tokens;
-        slot++;
-        tokens = p.tokens - token;
-        if (slot < ${SLOTS}u) { tokens = min(var_u32(${COUNT}u + slot), tokens); }
-    }
-    if (slot == ${SLOTS}u) { // nobody's
+    let token = group / ${G * HKV}u;
+    let mine = sequence_of(token);
+    if (mine.slot == ${SLOTS}u) { // nobody's
         for (var c = lid; c < ${V4}u; c += ${WG}u) { store_y_vec(group * ${DV}u, c, vec4<f32>(0.0)); }
         return;
     }
-    let pos = min(var_u32(${POS}u + slot), ${MOST_POS}u);
-    let at_pos = pos + (mine - token); // of this row
-    let end = pos + tokens;
+    let pos = min(var_u32(${POS}u + mine.slot), ${MOST_POS}u);
+    let at_pos = pos + (token - mine.first); // of this row
+    let end = pos + mine.tokens;
 //% else
     let pos = min(var_u32(${POS}u), ${MOST_POS}u);
     let at_pos = pos + group / ${G * HKV}u; // of this row

@@ -86,7 +86,7 @@ static weft_status cache_append_eval(const struct weft_eval *e) {
     int64_t row = tokens ? weft_host_count(&e->in[1]) / tokens : 0;
     for (int64_t t = 0; t < tokens; t++) {
         int64_t slot = by_slot ? (int64_t)e->in[SLOT].data[t] : 0;
-        int64_t at = by_slot ? weft_sequence_position(&e->in[POS], t) : weft_ops_position(&e->in[POS]) + t;
+        int64_t at = by_slot ? weft_ops_position(&e->in[POS], t) : weft_ops_position(&e->in[POS], 0) + t;
         if (slot >= slots || (e->in[0].ends && at >= capacity)) continue;
         memcpy(e->out[0].data + (slot * capacity + at % capacity) * row, x + t * row, (size_t)row * sizeof *x);
     }
@@ -134,7 +134,7 @@ static weft_status cache_append_lower(struct weft_lower *l, uint32_t group) {
     char label[128];
     snprintf(label, sizeof label, "cache_append%s%s", weft_node_called(node) ? " " : "",
              weft_node_called(node) ? weft_node_called(node) : "");
-    if (!slots) WEFT_TRY(weft_sequence_need_var(l, node, POS, "pos"));
+    if (!slots) WEFT_TRY(weft_sequence_need_vars(l, node, POS));
     WEFT_TRY(weft_sequence_check_state(l, node, 0, slots != 0));
     if (functional) WEFT_TRY(weft_move_value(l, label, node->in[0], node->out[0]));
     struct weft_step *s = weft_emit(l, &cache_append_kernel, label, &cfg, sizeof cfg);

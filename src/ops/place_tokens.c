@@ -14,7 +14,6 @@
 #include <string.h>
 
 enum { POS, COUNT, ACTIVE };
-static const char *const input_names[] = {"pos", "count", "active"};
 enum { POSITION, SLOT };
 
 #define PLACE_TOKENS_PARAMS(F) F(u32, tokens)
@@ -27,23 +26,23 @@ struct place_tokens_cfg {
 
 static weft_status place_tokens_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                       const struct weft_attr *attrs, struct weft_type *out) {
-    for (uint32_t i = 0; i < n_in; i++)
-        WEFT_TRY(weft_sequence_check_vars(g, "place_tokens", input_names[i], &in[i], &in[0]));
+    WEFT_TRY(weft_sequence_check_vars(g, "place_tokens", in, n_in));
     for (int i = POSITION; i <= SLOT; i++)
         out[i] = (struct weft_type){.dtype = WEFT_U32, .rank = 1, .dims = {attrs[0].d}};
     return WEFT_OK;
 }
 
 static weft_status place_tokens_eval(const struct weft_eval *e) {
-    int64_t tokens = e->out[POSITION].shape[0], slots = e->in[POS].shape[0], t = 0;
+    int64_t tokens = e->out[POSITION].shape[0], slots = e->in[POS].shape[0], first;
+    for (int64_t t = 0; t < tokens; t++) e->out[SLOT].data[t] = (double)slots;
     for (int64_t s = 0; s < slots; s++) {
         bool idle = e->n_in > ACTIVE && e->in[ACTIVE].data[s] == 0;
-        for (int64_t n = 0; n < (int64_t)e->in[COUNT].data[s] && t < tokens; n++, t++) {
-            e->out[POSITION].data[t] = (double)(weft_sequence_position(&e->in[POS], s) + n);
-            e->out[SLOT].data[t] = (double)(idle ? slots : s);
+        int64_t n = weft_sequence_tokens(&e->in[COUNT], s, tokens, &first);
+        for (int64_t i = 0; i < n; i++) {
+            e->out[POSITION].data[first + i] = (double)(weft_ops_position(&e->in[POS], s) + i);
+            e->out[SLOT].data[first + i] = (double)(idle ? slots : s);
         }
     }
-    for (; t < tokens; t++) e->out[SLOT].data[t] = (double)slots;
     return WEFT_OK;
 }
 
@@ -66,7 +65,7 @@ static const struct weft_kernel place_tokens_kernel = {"place_tokens", "ops/plac
 
 static weft_status place_tokens_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_node *node = &l->graph->nodes[l->groups[group].nodes[0]];
-    for (uint32_t i = 0; i < node->n_in; i++) WEFT_TRY(weft_sequence_need_var(l, node, i, input_names[i]));
+    WEFT_TRY(weft_sequence_need_vars(l, node, POS));
     struct place_tokens_cfg cfg = {.tokens = node->attrs[0].d,
                                    .threads = weft_tile_of(l->profile, WEFT_TILE_COPY, 0)->threads};
     struct weft_step *s = weft_emit(l, &place_tokens_kernel, weft_node_label(node), &cfg, sizeof cfg);

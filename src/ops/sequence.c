@@ -3,15 +3,19 @@
 #include "core/error.h"
 #include "ops/shape.h"
 
-weft_status weft_sequence_check_vars(struct weft_graph *g, const char *op, const char *name, const struct weft_type *t,
-                                     const struct weft_type *like) {
-    int64_t slots = 0;
-    bool fits = t->dtype == WEFT_U32 && t->rank == 1 && weft_dim_is_const(g->dims, t->dims[0], &slots) && slots > 0 &&
-                slots <= WEFT_MAX_SEQUENCES;
-    if (fits && weft_type_same(t, like)) return WEFT_OK;
-    return weft_fail(WEFT_ERR_INVALID, "%s: %s is %s; it takes u32 variables, one for each of 1 to %d slots%s%s", op,
-                     name, weft_ops_type_text(g, t), WEFT_MAX_SEQUENCES, fits ? ", as many as " : "",
-                     fits ? weft_ops_type_text(g, like) : "");
+static const char *const names[] = {"pos", "count", "active"};
+
+weft_status weft_sequence_check_vars(struct weft_graph *g, const char *op, const struct weft_type *in, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) {
+        int64_t slots = 0;
+        bool fits = in[i].dtype == WEFT_U32 && in[i].rank == 1 && weft_dim_is_const(g->dims, in[i].dims[0], &slots) &&
+                    slots > 0 && slots <= WEFT_MAX_SEQUENCES;
+        if (fits && weft_type_same(&in[i], &in[0])) continue;
+        return weft_fail(WEFT_ERR_INVALID, "%s: %s is %s; it takes u32 variables, one for each of 1 to %d slots%s%s",
+                         op, names[i], weft_ops_type_text(g, &in[i]), WEFT_MAX_SEQUENCES, fits ? ", as many as " : "",
+                         fits ? weft_ops_type_text(g, &in[0]) : "");
+    }
+    return WEFT_OK;
 }
 
 weft_status weft_sequence_check_tokens(struct weft_graph *g, const char *op, const char *name,
@@ -22,12 +26,15 @@ weft_status weft_sequence_check_tokens(struct weft_graph *g, const char *op, con
                      weft_ops_type_text(g, t), weft_ops_type_text(g, &want));
 }
 
-weft_status weft_sequence_need_var(struct weft_lower *l, const struct weft_node *node, uint32_t i, const char *name) {
-    const struct weft_value_info *info = weft_lv(l, node->in[i]);
-    if (info->state != UINT32_MAX && l->plan->states[info->state].kind == WEFT_STATE_VAR) return WEFT_OK;
-    return weft_lower_fail(l, WEFT_ERR_UNSUPPORTED,
-                           "%s: %s must be a variable of the graph, so that it lies on the device", node->op->name,
-                           name);
+weft_status weft_sequence_need_vars(struct weft_lower *l, const struct weft_node *node, uint32_t pos) {
+    for (uint32_t i = pos; i < node->n_in; i++) {
+        const struct weft_value_info *info = weft_lv(l, node->in[i]);
+        if (info->state != UINT32_MAX && l->plan->states[info->state].kind == WEFT_STATE_VAR) continue;
+        return weft_lower_fail(l, WEFT_ERR_UNSUPPORTED,
+                               "%s: %s must be a variable of the graph, so that it lies on the device", node->op->name,
+                               names[i - pos]);
+    }
+    return WEFT_OK;
 }
 
 weft_status weft_sequence_check_state(struct weft_lower *l, const struct weft_node *node, uint32_t i, bool by_slot) {
@@ -38,11 +45,6 @@ weft_status weft_sequence_check_state(struct weft_lower *l, const struct weft_no
                            by_slot ? "%s: state '%s' has no slots; declare it by slot (weft_graph_state_by_slot)"
                                    : "%s: state '%s' is kept by slot, so it takes the slots of the tokens",
                            node->op->name, info->name);
-}
-
-int64_t weft_sequence_position(const struct weft_host *pos, int64_t slot) {
-    double x = pos->data[slot];
-    return x > (double)WEFT_MOST_POSITION ? (int64_t)WEFT_MOST_POSITION : x > 0 ? (int64_t)x : 0;
 }
 
 int64_t weft_sequence_tokens(const struct weft_host *count, int64_t slot, int64_t tokens, int64_t *first) {

@@ -9,19 +9,18 @@
 #define WEFT_OPS_SEQUENCE_H
 #include "plan/lower.h"
 
-/// `t` is u32 [S] with S a constant of 1 to WEFT_MAX_SEQUENCES, and the same as `like`. Errors: INVALID.
-weft_status weft_sequence_check_vars(struct weft_graph *g, const char *op, const char *name, const struct weft_type *t,
-                                     const struct weft_type *like);
+/// The n types are those of pos, count and active in this order: u32 [S] with S a constant of 1 to WEFT_MAX_SEQUENCES,
+/// all the same. Errors: INVALID.
+weft_status weft_sequence_check_vars(struct weft_graph *g, const char *op, const struct weft_type *in, uint32_t n);
 /// `t` is u32 [tokens]. Errors: INVALID.
 weft_status weft_sequence_check_tokens(struct weft_graph *g, const char *op, const char *name,
                                        const struct weft_type *t, weft_dim tokens);
-/// Operand `i` of a node, called `name`, lies in the variables block. Errors: UNSUPPORTED, which names it.
-weft_status weft_sequence_need_var(struct weft_lower *l, const struct weft_node *node, uint32_t i, const char *name);
+/// The node's last operands from number `pos` on, which are pos, count and active in this order, lie in the variables
+/// block. Errors: UNSUPPORTED, which names the one that does not.
+weft_status weft_sequence_need_vars(struct weft_lower *l, const struct weft_node *node, uint32_t pos);
 /// Refuses (INVALID) operand `i` if it is a state that is kept by slot and the operator has one sequence, or one of
 /// several sequences whose kind places rows, but not by slot. A dense state may be either.
 weft_status weft_sequence_check_state(struct weft_lower *l, const struct weft_node *node, uint32_t i, bool by_slot);
-/// The position of a slot, as kernels take it.
-int64_t weft_sequence_position(const struct weft_host *pos, int64_t slot);
 /// Tokens of a slot, of `tokens` in all, and in *first the number of its first one.
 int64_t weft_sequence_tokens(const struct weft_host *count, int64_t slot, int64_t tokens, int64_t *first);
 #endif

@@ -125,6 +125,6 @@ const double *weft_ops_dense(const struct weft_host *t, double **owned) {
     return data;
 }
 
-int64_t weft_ops_position(const struct weft_host *var) {
-    return var->data[0] < WEFT_MOST_POSITION ? (int64_t)var->data[0] : WEFT_MOST_POSITION;
+int64_t weft_ops_position(const struct weft_host *var, int64_t i) {
+    return var->data[i] < WEFT_MOST_POSITION ? (int64_t)var->data[i] : WEFT_MOST_POSITION;
 }

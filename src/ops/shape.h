@@ -38,8 +38,8 @@ weft_value weft_ops_reshape(struct weft_build *b, const char *name, weft_value x
 /// it with weft_free, NULL is fine). NULL: out of memory.
 const double *weft_ops_dense(const struct weft_host *t, double **owned);
 
-/// The position that a u32 variable stands for.
-int64_t weft_ops_position(const struct weft_host *var);
+/// The position that element `i` of a u32 operand stands for, as kernels take it; a variable of one word has number 0.
+int64_t weft_ops_position(const struct weft_host *var, int64_t i);
 
 /// Rows of the tensor seen as [rows, last]; a scalar is [1, 1].
 void weft_ops_rows(const struct weft_host *t, int64_t *rows, int64_t *last);
