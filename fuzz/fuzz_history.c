@@ -2,6 +2,7 @@
 /// and saves as itself. Its messages have tokens, or the template refuses them.
 #include "engine/conversation.h"
 #include "fuzz.h"
+#include "model/gguf.h"
 
 // ---- a vocabulary in a file ----------------------------------------------------------------------------------------
 

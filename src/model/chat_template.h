@@ -1,7 +1,7 @@
 /// Which chat template a conversation with a model takes, and the tokens that it may name.
 #ifndef WEFT_MODEL_CHAT_TEMPLATE_H
 #define WEFT_MODEL_CHAT_TEMPLATE_H
-#include "model/gguf.h"
+#include "model/source.h"
 #include "model/template/template.h"
 #include "model/tokenizer/tokenizer.h"
 

@@ -8,7 +8,7 @@
 /// tensor.
 #ifndef WEFT_MODEL_FAMILY_H
 #define WEFT_MODEL_FAMILY_H
-#include "model/gguf.h"
+#include "model/source.h"
 
 /// Tensors that some files have and others have not. A row lists those that its files must have and those that they
 /// may have; any other is refused (a bias that is not added would be another model).

@@ -2,6 +2,7 @@
 
 #include "core/alloc.h"
 #include "core/error.h"
+#include "model/gguf.h"
 
 #include <math.h>
 #include <string.h>

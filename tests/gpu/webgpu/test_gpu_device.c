@@ -11,13 +11,13 @@
 
 #include <cmocka.h>
 
+#include "device_rig.h"
+
 #define OK(e)                                                                                                          \
     do {                                                                                                               \
         weft_status ok_ = (e);                                                                                         \
         if (ok_ != WEFT_OK) fail_msg("%s: %s: %s", #e, weft_status_name(ok_), weft_error_message());                   \
     } while (0)
-
-static weft_gpu *gpu;
 
 // y[i + offset] = x[i] * factor + offset for i < n
 static const char scale_wgsl[] = "struct P { n: u32, factor: u32, offset: u32 }\n"
@@ -551,21 +551,6 @@ static void test_no_leaks(void **state) {
     OK(weft_buf_read(own, s.y, 0, &word, 4));
     weft_gpu_close(&own);
     assert_int_equal(weft_alloc_stats().live, live);
-}
-
-static int open_device(void **state) {
-    (void)state;
-    if (weft_gpu_open(NULL, &gpu) == WEFT_OK) return 0;
-    fprintf(stderr, "%s\n", weft_error_message());
-    if (!getenv("WEFT_TEST_ALLOW_NO_GPU")) return -1;
-    fprintf(stderr, "no device: these tests were not run\n");
-    exit(0);
-}
-
-static int close_device(void **state) {
-    (void)state;
-    weft_gpu_close(&gpu);
-    return 0;
 }
 
 int main(void) {

@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "device_rig.h"
+
 #define OK(e)                                                                                                          \
     do {                                                                                                               \
         weft_status ok_ = (e);                                                                                         \
@@ -21,7 +23,6 @@
 
 enum { KIB = 1 << 10, MIB = 1 << 20, SPACE = 21 * MIB };
 
-static weft_gpu *gpu;
 static uint32_t seed = 1;
 
 static uint32_t pick(uint32_t n) {
@@ -345,21 +346,6 @@ static void test_nothing_is_left(void **state) {
     weft_gpu_close(&gpu);
     gpu = saved;
     assert_int_equal(weft_alloc_stats().live, live);
-}
-
-static int open_device(void **state) {
-    (void)state;
-    if (weft_gpu_open(NULL, &gpu) == WEFT_OK) return 0;
-    fprintf(stderr, "%s\n", weft_error_message());
-    if (!getenv("WEFT_TEST_ALLOW_NO_GPU")) return -1;
-    fprintf(stderr, "no device: these tests were not run\n");
-    exit(0);
-}
-
-static int close_device(void **state) {
-    (void)state;
-    weft_gpu_close(&gpu);
-    return 0;
 }
 
 int main(void) {
