@@ -101,7 +101,6 @@ static weft_status split_whole(struct weft_plan *plan, const struct weft_schedul
     struct weft_step model = *whole;
     weft_status status = add_fields(plan, &model);
     *parts = weft_alloc(n * sizeof **parts);
-    *n_parts = n;
     if (!*parts) status = weft_fail(WEFT_ERR_NOMEM, "out of memory while splitting step '%s'", whole->label);
     for (uint32_t i = 0; i < n && status == WEFT_OK; i++) {
         struct weft_step *s = &(*parts)[i];
@@ -116,7 +115,10 @@ static weft_status split_whole(struct weft_plan *plan, const struct weft_schedul
             if (s->operands[k].access & WEFT_WRITE) s->copy.bytes = s->operands[k].bytes;
         if (status == WEFT_OK) status = fits(plan, sc, s);
     }
-    if (status == WEFT_OK) return WEFT_OK;
+    if (status == WEFT_OK) {
+        *n_parts = n; // an attempt that failed leaves the step one
+        return WEFT_OK;
+    }
     weft_free(*parts);
     *parts = NULL;
     return status;

@@ -3,6 +3,7 @@
 #include "big_cases.h"
 #include "plan_fixture.h"
 #include "support/wgsl_check.h"
+#include "tiny_bindings.h"
 
 static struct weft_gpu_caps limited(bool min) {
     struct weft_gpu_caps caps = fixture_caps();
@@ -419,9 +420,23 @@ static void buffers_have_an_end(void **state) {
     }
 }
 
+/// Splitting that is tried and given up must leave a plan whole: all cases of tests/ops with bindings of a few KiB. Once
+/// an attempt of several parts that no binding held was copied as if its step had been several.
+static void every_case_with_tiny_bindings(void **state) {
+    (void)state;
+    struct weft_gpu_caps caps = fixture_caps();
+    caps.max_binding = TINY_BINDING;
+    uint32_t fit = 0, refused = 0;
+    for (size_t t = 0; t < sizeof op_tables / sizeof *op_tables; t++)
+        for (size_t i = 0; i < op_tables[t].n; i++) compiles(&caps, &op_tables[t].cases[i]) ? fit++ : refused++;
+    print_message("%u cases compile, %u need more bindings than there are\n", fit, refused);
+    assert_true(fit > 3 * refused);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operator_has_a_case),
+        cmocka_unit_test(every_case_with_tiny_bindings),
         cmocka_unit_test(all_cases_compile),
         cmocka_unit_test(tint_takes_them),
         cmocka_unit_test(elementwise_is_cut),

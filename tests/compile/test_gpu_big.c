@@ -3,7 +3,6 @@
 #include "../ops/cases_pick.h"
 #include "../ops/cases_run.h"
 #include "big_cases.h"
-#include "compile/compile.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +10,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include "support/lm_program.h"
+#include "tiny_bindings.h"
 
 /// A device whose storage bindings have at most `limit` bytes.
 static weft_gpu *open_limited(uint64_t limit) {
@@ -51,34 +51,12 @@ static void every_operator_with_large_operands(void **state) {
     assert_int_equal(bad, 0);
 }
 
-/// Whether the case compiles for these limits at all its levels of fusion; a refusal must name a limit.
-static bool compiles(const weft_gpu *gpu, const struct op_case *c) {
-    bool all = true;
-    for (int level = 0; level < (c->levels ? 3 : 1); level++) {
-        struct weft_graph *g = NULL;
-        struct weft_plan *p = NULL;
-        struct weft_compile_params params = {
-            .no_fuse = level, .split_symbol = c->split, .split_at = {1, 8}, .n_splits = 2};
-        assert_int_equal(weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &g), WEFT_OK);
-        weft_status status = weft_compile(g, weft_gpu_caps(gpu), &params, &p);
-        if (status != WEFT_OK) {
-            all = false;
-            assert_int_equal(status, WEFT_ERR_LIMIT);
-            if (!strstr(weft_error_message(), "storage bindings of this device") &&
-                !strstr(weft_error_message(), "more than the device binds"))
-                fail_msg("'%s': %s", c->name, weft_error_message());
-        }
-        weft_plan_destroy(p);
-    }
-    return all;
-}
-
 /// The cases of tests/ops with bindings so small that most operands have segments or are cut. A few need more bindings
 /// than there are, and say so.
 static void every_case_with_tiny_bindings(void **state) {
     (void)state;
     if (weft_test_thin()) skip();
-    weft_gpu *gpu = open_limited(8192);
+    weft_gpu *gpu = open_limited(TINY_BINDING);
     struct op_picks picks = {.operators = false}; // other configurations have them with whole operands
     int bad = 0;
     uint32_t run = 0, fit = 0, refused = 0;
@@ -86,7 +64,7 @@ static void every_case_with_tiny_bindings(void **state) {
         for (size_t i = 0; i < op_tables[t].n; i++) {
             const struct op_case *c = &op_tables[t].cases[i];
             if (!wanted(c->name)) continue;
-            bool fits = compiles(gpu, c);
+            bool fits = compiles(weft_gpu_caps(gpu), c);
             fits ? fit++ : refused++;
             for (int level = 0; fits && level < (c->levels ? OP_LEVELS : 1); level++)
                 assert_true(op_item_add(&picks, c, level, 0, weft_gpu_caps(gpu)));
