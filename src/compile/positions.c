@@ -20,7 +20,8 @@ static uint32_t position_of(struct weft_plan *p, weft_value v) {
         p->positions[p->n_positions++] = (struct weft_plan_position){.state = state,
                                                                      .word = p->states[state].var_slot + k,
                                                                      .by = weft_dim_const(p->graph->dims, 0),
-                                                                     .by_word = WEFT_NO_WORD};
+                                                                     .by_word = WEFT_NO_WORD,
+                                                                     .gate_word = WEFT_NO_WORD};
     return first;
 }
 
@@ -32,6 +33,7 @@ static weft_status note_writes(struct weft_plan *p, const struct weft_node *n) {
         struct weft_plan_state *s = &p->states[state];
         s->non_positional = a->beside && (s->non_positional || !s->written);
         s->written = true;
+        s->raised |= !a->clears;
         if (a->touch != WEFT_TOUCH_ADVANCE || s->kind != WEFT_STATE_VAR || s->var_slot == WEFT_VAR_ACTIVE) continue;
         uint32_t first = position_of(p, n->in[k]);
         for (uint32_t slot = 0; slot < s->slots; slot++) {
@@ -43,6 +45,14 @@ static weft_status note_writes(struct weft_plan *p, const struct weft_node *n) {
     return WEFT_OK;
 }
 
+/// The first word of the activities of as many slots that an operand of a node has, if a word of 0 stays so until the
+/// host writes it.
+static uint32_t gate_of(const struct weft_plan *p, const struct weft_node *n, uint32_t operand, uint32_t slots) {
+    if (!operand || operand >= n->n_in || !is_variable(p, n->in[operand])) return WEFT_NO_WORD;
+    const struct weft_plan_state *s = &p->states[state_of(p, n->in[operand])];
+    return s->slots == slots && !s->raised ? s->var_slot : WEFT_NO_WORD;
+}
+
 /// Positions that an operand of counts moves on, slot for slot. What the device alone decides (a count that operators
 /// write, a second count) leaves them to the device.
 static void note_counts(struct weft_plan *p, const struct weft_node *n) {
@@ -52,10 +62,12 @@ static void note_counts(struct weft_plan *p, const struct weft_node *n) {
     const struct weft_plan_state *count =
         is_variable(p, n->in[a->value]) ? &p->states[state_of(p, n->in[a->value])] : NULL;
     bool known = count && count->slots == slots && !count->written;
+    uint32_t gate = gate_of(p, n, a->gate, slots);
     for (uint32_t k = 0; k < slots; k++) {
         struct weft_plan_position *at = &p->positions[first + k];
         if (!known || at->by_word != WEFT_NO_WORD) at->untracked = true;
         else at->by_word = count->var_slot + k;
+        at->gate_word = gate == WEFT_NO_WORD || at->untracked ? WEFT_NO_WORD : gate + k;
     }
 }
 

@@ -109,10 +109,12 @@ struct weft_state_access {
     uint8_t operand;
     uint8_t value, at; ///< operands: what is written, and the variable that has the position
     uint8_t attr;      ///< number of an attribute
+    uint8_t gate;      ///< ADVANCE: the operand with each slot's activity, without which it stays; 0: none
     /// Written operands only. An operator without it is a function where the operand is no state: its output is then a
     /// value of its own, which starts as a copy.
     bool must_be_state;
     bool beside; ///< what is written stands for no position (counts, ids): a crop leaves it
+    bool clears; ///< where the operand is a variable, it only ever becomes 0
 };
 
 /// Shape and type of a value as `infer` sees it.

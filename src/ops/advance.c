@@ -88,7 +88,7 @@ const struct weft_op weft_op_advance = {
     .n_in_min = 1,
     .n_in_max = 3,
     .n_out = 1,
-    .states = {{WEFT_TOUCH_ADVANCE, .operand = 0, .value = 1, .attr = 0}},
+    .states = {{WEFT_TOUCH_ADVANCE, .operand = 0, .value = 1, .attr = 0, .gate = 2}},
     .attrs = {{.name = "by", .type = WEFT_ATTR_DIM}},
     .limits = advance_limits,
     .infer = advance_infer,

@@ -1,5 +1,8 @@
-// What the sampler's kernels share: order, distances below the maximum, 64-bit sums as vec2<u32>(low, high).
-// The host's copy is in ops/sample_host.c.
+// What the sampler's kernels share: whose a row is, order, distances below the maximum, 64-bit sums as vec2<u32>(low,
+// high). The host's copy is in ops/sample_host.c.
+//
+// Of one sequence there is one row at most, the last of p.rows. Of SLOTS sequences each row has its own workgroups and
+// its own part of each scratch tensor, and operand row_slot says whose it is.
 
 //% include "ops/order_key.wgsl"
 
@@ -21,7 +24,8 @@ const USE_TOP_P = 2u;
 const USE_MIN_P = 4u;
 const PENALISE = 8u;
 
-// Regions of `narrow`, in words.
+// Regions of a row's part of `narrow`, in words.
+const N_WORDS = 1600u;
 const N_SEGMENT = 0u;   // candidates of each segment, up to 32
 const N_TOP = 32u;      // largest key
 const N_GREEDY = 33u;   // its index
@@ -32,9 +36,53 @@ const BY_COUNT = 0u;    // which of the three
 const BY_MASS = 1u;
 const BY_MASS_T = 2u;
 
-fn flag(f: u32) -> bool { return (load_sampling(FLAGS) & f) != 0u; }
+// Row of the scratch tensors that a workgroup works on, of `each` workgroups a row.
+fn row_of(group: u32, each: u32) -> u32 {
+//% if SLOTS
+    return group / each;
+//% else
+    return 0u;
+//% end
+}
 
-fn sampling_f32(word: u32) -> f32 { return bitcast<f32>(load_sampling(word)); }
+// What owner() gives where a row leaves no trace.
+const NOBODY = 0xffffffffu;
+
+//% if SLOTS
+var<workgroup> owned_by: atomic<u32>;
+var<private> mine: u32; // slot of the row
+//% else
+var<workgroup> owned_by: u32;
+const mine = 0u;
+//% end
+
+// The flags of the sequence whose row this is, above them its slot; or NOBODY. The whole workgroup knows it, so that it
+// may leave or stay together. Of several rows of a slot the last one counts.
+fn owner(row: u32, lid: u32) -> u32 {
+//% if SLOTS
+    let slot = load_row_slot(row);
+    let within = min(slot, ${SLOTS - 1}u);
+    if (lid == 0u) {
+        let runs = is_active() && slot == within && var_u32(${ACTIVE}u + within) != 0u;
+        let flags = load_sampling(within * ${SETTINGS}u + FLAGS) & 15u;
+        atomicStore(&owned_by, select(NOBODY, (within << 4u) | flags, runs));
+    }
+    workgroupBarrier(); // what the row says by itself
+    for (var later = row + 1u + lid; later < p.rows; later += ${WG}u) {
+        if (load_row_slot(later) == slot) { atomicStore(&owned_by, NOBODY); }
+    }
+    mine = within;
+//% else
+    if (lid == 0u) { owned_by = select(NOBODY, load_sampling(FLAGS) & 15u, is_active()); }
+//% end
+    return workgroupUniformLoad(&owned_by);
+}
+
+fn setting(word: u32) -> u32 { return load_sampling(mine * ${SETTINGS}u + word); }
+
+fn flag(f: u32) -> bool { return (setting(FLAGS) & f) != 0u; }
+
+fn sampling_f32(word: u32) -> f32 { return bitcast<f32>(setting(word)); }
 
 fn add64(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
     let low = a.x + b.x;
@@ -67,7 +115,7 @@ fn mul64(a: vec2<u32>, b: vec2<u32>) -> vec4<u32> {
 
 // The mass that a position must exceed for it to lie behind the share TOP_P of `mass`: the share, rounded up, less one.
 fn share_of(mass: vec2<u32>) -> vec2<u32> {
-    let w = mul64(mass, vec2<u32>(0u, load_sampling(TOP_P)));
+    let w = mul64(mass, vec2<u32>(0u, setting(TOP_P)));
     let exact = (w.x | w.y) == 0u && (w.z | w.w) != 0u;
     return select(w.zw, sub64(w.zw, vec2<u32>(1u, 0u)), vec2<bool>(exact));
 }

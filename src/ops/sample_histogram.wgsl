@@ -17,10 +17,14 @@ fn add_mass(i: u32, m: vec2<u32>) {
 }
 
 fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
-    let segment = group_index(wid, nwg);
-    if (segment >= ${SEGMENTS}u || !is_active() || !flag(DRAW)) { return; }
+    let group = group_index(wid, nwg);
+    let row = row_of(group, ${SEGMENTS}u);
+    let segment = group - row * ${SEGMENTS}u;
+    if (row >= p.rows || segment >= ${SEGMENTS}u) { return; }
+    let held = owner(row, lid);
+    if (held == NOBODY || (held & DRAW) == 0u) { return; }
     var top = 0u;
-    for (var s = 0u; s < ${SEGMENTS}u; s++) { top = max(top, load_part(2u * s)); }
+    for (var s = 0u; s < ${SEGMENTS}u; s++) { top = max(top, load_part(2u * (row * ${SEGMENTS}u + s))); }
     fill_masses(lid);
     for (var b = lid; b < 512u; b += ${WG}u) { // not every driver starts workgroup memory as zeros
         if (b < 256u) { atomicStore(&count[b], 0u); }
@@ -30,7 +34,7 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     workgroupBarrier(); // masses and zeros are there
     let start = segment * ${SEGMENT}u;
     for (var i = start + lid; i < min(start + ${SEGMENT}u, ${V}u); i += ${WG}u) {
-        let key = load_keys(i);
+        let key = load_keys(row * ${SEGMENTS * SEGMENT}u + i);
         if (key == 0u) { continue; }
         let gap = half_gap(top, key);
         let bin = bin_of(gap);
@@ -40,7 +44,7 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     }
     workgroupBarrier(); // the segment is counted
     for (var b = lid; b < 256u; b += ${WG}u) {
-        let at = segment * 1280u + b;
+        let at = group * 1280u + b;
         store_hist(at, atomicLoad(&count[b]));
         store_hist(at + 256u, atomicLoad(&low[b]));
         store_hist(at + 512u, atomicLoad(&high[b]));

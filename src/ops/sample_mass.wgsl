@@ -44,6 +44,6 @@ fn mass_of(gap: f32) -> vec2<u32> { return mass(octaves(gap, sampling_f32(SCALE)
 
 // Mass for the draw: at the temperature, nothing for what min-p drops.
 fn mass_t_of(gap: f32) -> vec2<u32> {
-    if (flag(USE_MIN_P) && octaves(gap, sampling_f32(SCALE)) > load_sampling(MIN_P)) { return vec2<u32>(0u); }
+    if (flag(USE_MIN_P) && octaves(gap, sampling_f32(SCALE)) > setting(MIN_P)) { return vec2<u32>(0u); }
     return mass(octaves(gap, sampling_f32(SCALE_T)));
 }

@@ -35,7 +35,7 @@ fn mass_t_before(b: u32) -> vec2<u32> {
 // Philox 4x32, 10 rounds, of the counter (step, 0, 0, 0): its first two words.
 fn random(step: u32) -> vec2<u32> {
     var c = vec4<u32>(step, 0u, 0u, 0u);
-    var k = vec2<u32>(load_sampling(SEED), load_sampling(SEED + 1u));
+    var k = vec2<u32>(setting(SEED), setting(SEED + 1u));
     for (var round = 0u; round < 10u; round++) {
         let a = mul32(0xD2511F53u, c.x);
         let b = mul32(0xCD9E8D57u, c.z);
@@ -45,12 +45,12 @@ fn random(step: u32) -> vec2<u32> {
     return c.xy;
 }
 
-fn sum_segments(b: u32) {
+fn sum_segments(row: u32, b: u32) {
     var n = 0u;
     var m = vec2<u32>(0u);
     var t = vec2<u32>(0u);
     for (var s = 0u; s < ${SEGMENTS}u; s++) {
-        let at = s * 1280u + b;
+        let at = (row * ${SEGMENTS}u + s) * 1280u + b;
         n += load_hist(at);
         m = add64(m, vec2<u32>(load_hist(at + 256u), load_hist(at + 512u)));
         t = add64(t, vec2<u32>(load_hist(at + 768u), load_hist(at + 1024u)));
@@ -91,7 +91,7 @@ fn find_mass_t(b: u32, t: vec2<u32>, slot: u32) {
 // Sets wanted[b] for every bin. `r` is the draw.
 fn choose_bins(b: u32, r: vec2<u32>) {
     let total = count[255];
-    let k = select(min(load_sampling(TOP_K), total), total, load_sampling(TOP_K) == 0u);
+    let k = select(min(setting(TOP_K), total), total, setting(TOP_K) == 0u);
     if (b < 5u) { found[b] = 255u; }
     if (b == 0u) { atomicStore(&kept, 0u); } // for main; not every driver starts workgroup memory as zeros
     workgroupBarrier(); // defaults are set
@@ -123,42 +123,47 @@ fn choose_bins(b: u32, r: vec2<u32>) {
     workgroupBarrier(); // wanted
 }
 
-fn store_running(by: u32, b: u32, total: vec2<u32>) {
-    let at = N_RUNNING + by * 512u + 2u * b;
+fn store_running(row: u32, by: u32, b: u32, total: vec2<u32>) {
+    let at = row * N_WORDS + N_RUNNING + by * 512u + 2u * b;
     store_narrow(at, total.x);
     store_narrow(at + 1u, total.y);
 }
 
 fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
-    let segment = group_index(wid, nwg);
-    if (segment >= ${SEGMENTS}u || !is_active()) { return; }
-    let first = top_of_segments();
+    let group = group_index(wid, nwg);
+    let row = row_of(group, ${SEGMENTS}u);
+    let segment = group - row * ${SEGMENTS}u;
+    if (row >= p.rows || segment >= ${SEGMENTS}u) { return; }
+    let held = owner(row, lid);
+    if (held == NOBODY) { return; }
+    let first = top_of_segments(row);
     let top = first.x;
-    let r = random(var_u32(${VAR_RNG}u));
+    let r = random(var_u32(${VAR_RNG}u + mine));
+    let sums = row * N_WORDS;
     if (segment == 0u && lid == 0u) {
-        store_narrow(N_TOP, top);
-        store_narrow(N_GREEDY, first.y);
-        store_narrow(N_RANDOM, r.x);
-        store_narrow(N_RANDOM + 1u, r.y);
+        store_narrow(sums + N_TOP, top);
+        store_narrow(sums + N_GREEDY, first.y);
+        store_narrow(sums + N_RANDOM, r.x);
+        store_narrow(sums + N_RANDOM + 1u, r.y);
     }
-    if (!flag(DRAW)) { return; }
-    sum_segments(lid); // WG is 256, a thread a bin
+    if ((held & DRAW) == 0u) { return; }
+    sum_segments(row, lid); // WG is 256, a thread a bin
     scan(lid);
     choose_bins(lid, r);
     if (segment == 0u) {
-        store_running(BY_COUNT, lid, vec2<u32>(count[lid], 0u));
-        store_running(BY_MASS, lid, mass[lid]);
-        store_running(BY_MASS_T, lid, mass_t[lid]);
+        store_running(row, BY_COUNT, lid, vec2<u32>(count[lid], 0u));
+        store_running(row, BY_MASS, lid, mass[lid]);
+        store_running(row, BY_MASS_T, lid, mass_t[lid]);
     }
     let start = segment * ${SEGMENT}u;
     for (var i = start + lid; i < min(start + ${SEGMENT}u, ${V}u); i += ${WG}u) {
-        let key = load_keys(i);
+        let key = load_keys(row * ${SEGMENTS * SEGMENT}u + i);
         if (key == 0u || wanted[bin_of(half_gap(top, key))] == 0u) { continue; }
         // Their order in `cand` is open; step 4 asks only questions whose answers do not depend on it.
-        let at = start + atomicAdd(&kept, 1u);
+        let at = group * ${SEGMENT}u + atomicAdd(&kept, 1u);
         store_cand(2u * at, key);
         store_cand(2u * at + 1u, i);
     }
     workgroupBarrier(); // all are counted
-    if (lid == 0u) { store_narrow(N_SEGMENT + segment, atomicLoad(&kept)); }
+    if (lid == 0u) { store_narrow(sums + N_SEGMENT + segment, atomicLoad(&kept)); }
 }

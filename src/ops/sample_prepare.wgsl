@@ -14,18 +14,26 @@ fn penalised(logit: f32, count: u32) -> f32 {
 }
 
 fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
-    let segment = group_index(wid, nwg);
-    if (!is_active() || segment >= ${SEGMENTS}u) { return; }
+    let group = group_index(wid, nwg);
+    let row = row_of(group, ${SEGMENTS}u);
+    let segment = group - row * ${SEGMENTS}u;
+    if (row >= p.rows || segment >= ${SEGMENTS}u) { return; }
+    if (owner(row, lid) == NOBODY) { return; }
+//% if SLOTS
+    let first = row * ${V}u;
+//% else
+    let first = (p.rows - 1u) * ${V}u;
+//% end
     let start = segment * ${SEGMENT}u;
     let penalise = flag(PENALISE);
     var best = 0u;
     var place = 0u;
     for (var i = start + lid; i < min(start + ${SEGMENT}u, ${V}u); i += ${WG}u) {
-        var v = load_logits(p.base + i);
-        if (penalise) { v = penalised(v, load_counts(i)); }
+        var v = load_logits(first + i);
+        if (penalise) { v = penalised(v, load_counts(mine * ${V}u + i)); }
         let key = logit_key(v);
         //% if !GREEDY
-        store_keys(i, key);
+        store_keys(row * ${SEGMENTS * SEGMENT}u + i, key);
         //% end
         if (key > best) { // i only grows within a thread: the lowest index stays
             best = key;
@@ -34,7 +42,7 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     }
     keep_greatest(best, place, lid);
     if (lid == 0u) {
-        store_part(2u * segment, keys[0]);
-        store_part(2u * segment + 1u, select(places[0], 0u, keys[0] == 0u));
+        store_part(2u * group, keys[0]);
+        store_part(2u * group + 1u, select(places[0], 0u, keys[0] == 0u));
     }
 }

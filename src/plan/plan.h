@@ -65,6 +65,7 @@ struct weft_plan_state {
     uint64_t row_bytes, rows; ///< a row, and rows of one slot
     // what a run does to it (compile/positions.c)
     bool written;        ///< by an operator; else it is the host's
+    bool raised;         ///< by one that writes other things than zeros (weft_state_access.clears)
     bool non_positional; ///< written by operators beside the sequence (weft_state_access.beside)
     uint32_t position;   ///< rows are written from this position on (in plan->positions); WEFT_NO_POSITION
     uint64_t window;     ///< rows before a position that its readers need; UINT64_MAX: all
@@ -89,6 +90,9 @@ struct weft_plan_position {
     uint32_t word;    ///< in the variables block
     weft_dim by;      ///< a run moves it on by this much, and
     uint32_t by_word; ///< by the value of this word, which only the host writes; WEFT_NO_WORD: none
+    /// While this word is 0 nothing moves it, and what runs ask of its slot asks nothing of the host. The host writes
+    /// it, operators at most clear it. WEFT_NO_WORD: none.
+    uint32_t gate_word;
     bool untracked;   ///< other operators than `advance` write it: only the device knows it
 };
 #define WEFT_NO_WORD UINT32_MAX

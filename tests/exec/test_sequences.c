@@ -91,6 +91,36 @@ static void limits_of_each_slot(void **state) {
     close_session(&s);
 }
 
+/// A slot whose activity is 0 stays where it is, and nothing is asked of its tokens. An activity that operators set to
+/// other things than 0 says nothing ahead of a run.
+static void idle_slots(void **state) {
+    (void)state;
+    static const char *const head = "symbol T 1 8\nvar pos u32 [3] 0 12\nvar count u32 [3] 0 8\nvar on u32 [3] 0 9\n"
+                                    "input x f32 [T, 4]\nstate rows dense f32 [3, 10, 4] slots\n"
+                                    "%at %slot = place_tokens %pos %count %on {tokens=T}\n"
+                                    "%n = cache_append %rows %x %at %slot\n%p = advance %pos %count %on\n";
+    weft_session *fork, *s = session_of(head);
+    counts(s, 4, 2, 1);
+    for (uint32_t k = 0; k < 3; k++) api_must(weft_session_set_var_at(s, "on", k, k != 1));
+    api_must(weft_session_run(s, 2, NULL));
+    api_fails(weft_session_run(s, 1, NULL), WEFT_ERR_LIMIT, "write rows up to 12 of 'rows', whose capacity is 10");
+    api_must(weft_session_set_var_at(s, "on", 0, 0));
+    api_must(weft_session_fork(s, &fork));
+    api_must(weft_session_run(s, 5, NULL));
+    api_must(weft_session_run(fork, 5, NULL));
+    weft_session_destroy(&fork);
+    api_must(weft_session_set_var_at(s, "on", 1, 1)); // which has not moved on so far
+    api_must(weft_session_run(s, 3, NULL));
+    api_must(weft_session_set_var_at(s, "on", 0, 1)); // stands where it stood
+    api_fails(weft_session_run(s, 1, NULL), WEFT_ERR_LIMIT, "1 run from 8 of variable 'pos'");
+    close_session(&s);
+    s = session_of("symbol T 1 8\nvar pos u32 [3] 0 3\nvar count u32 [3] 0 8\nvar on u32 [3] 0 9\n"
+                   "var more u32 [3] 0 1\n%p = advance %pos %count %on\n%o = advance %on %more\n");
+    counts(s, 4, 0, 0);
+    api_fails(weft_session_run(s, 1, NULL), WEFT_ERR_LIMIT, "reach 4 with 'pos', whose bound is 3");
+    close_session(&s);
+}
+
 static void variables_by_index(void **state) {
     (void)state;
     weft_session *s = session_of("var pos u32 [3] 2 40\nvar count u32 [3] 0 8\nvar one u32 0 5\n"
@@ -147,6 +177,66 @@ static void graphs_that_are_refused(void **state) {
     }
 }
 
+/// What is said of a sampler of several sequences, of which one leaf is another than it should be.
+static void samplers_that_are_refused(void **state) {
+    (void)state;
+    static const char *const leaves[] = {"symbol R 0 2\n",
+                                         "state counts dense u32 [2, 9]\n",
+                                         "state ring dense u32 [2, 4]\n",
+                                         "var on u32 [2] 0 1\n",
+                                         "var token u32 [2] 0 8\n",
+                                         "var n u32 [2] 0 99\n",
+                                         "var rng u32 [2] 0 99\n",
+                                         "input x f32 [R, 9]\n",
+                                         "input sampling u32 [2, 16]\n",
+                                         "input stops u32 [2, 3]\n",
+                                         "var pos u32 [2] 0 9\n",
+                                         "var n_max u32 [2] 0 9\n",
+                                         "var pos_max u32 [2] 0 9\n",
+                                         "input whose u32 [R]\n"};
+    static const struct {
+        size_t leaf;
+        const char *text, *why;
+    } cases[] = {
+        {0, "symbol R 0 3\n", "logits f32[R, 9] may have 3 rows; each of 2 slots has one at most"},
+        {1, "state counts dense u32 [9]\n",
+         "counts is u32[9]; of several sequences it must be u32 [S, V] with S 1 to 64"},
+        {1, "state counts dense u32 [65, 9]\n", "with S 1 to 64"},
+        {1, "state counts dense u32 [2, 10]\n", "differ in their vocabulary"},
+        {2, "state ring dense u32 [3, 4]\n",
+         "ring is u32[3, 4]; it must be u32 with 2 axes, the first of them the slots of"},
+        {2, "state ring dense u32 [2, 0]\n", "its length must be a constant, at least 1"},
+        {3, "state on dense i32 [4]\n", "active is i32[4]; it must be u32 with 1 axes"},
+        {3, "var on u32 0 1\n", "active is u32[]"},
+        {3, "state on dense u32 [2]\n", "active must be a variable of the graph"},
+        {3, "var on u32 [2] 1 5\n", "variable 'on' goes from 1 to 5; where an output ends it becomes 0"},
+        {4, "var token u32 [2] 0 7\n", "it must hold the tokens 0 to 8"},
+        {5, "var n u32 [3] 0 99\n", "n_out is u32[3]"},
+        {6, "var rng i32 [2] 0 99\n", "rng is i32[2]"},
+        {7, "input x f32 [9]\n", "logits are f32[9]; of several sequences they must be floats [R, V]"},
+        {8, "input sampling u32 [2, 15]\n", "sampling is u32[2, 15]; its length must be a constant, at least 16"},
+        {8, "input sampling u32 [16]\n", "sampling is u32[16]"},
+        {9, "input stops u32 [3]\n", "stops is u32[3]"},
+        {10, "var pos u32 0 9\n", "pos is u32[]"},
+        {12, "input pos_max u32 [2]\n", "pos_max must be a variable of the graph"},
+        {13, "input whose u32 [2]\n", "row_slot is u32[2]; it takes one for each row of logits, u32[R]"},
+        {13, "input whose i32 [R]\n", "row_slot is i32[R]"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[2000] = "";
+        weft_graph *g = NULL;
+        weft_program *p = NULL;
+        for (size_t k = 0; k < sizeof leaves / sizeof *leaves; k++)
+            strcat(text, k == cases[i].leaf ? cases[i].text : leaves[k]);
+        strcat(text, "%a %b %c %d %e %f = sample %counts %ring %on %token %n %rng %x %sampling %stops %pos %n_max "
+                     "%pos_max %whose\n");
+        weft_status status = weft_graph_parse_text(text, strlen(text), &g);
+        if (status == WEFT_OK) status = weft_program_compile(device, &g, NULL, &p);
+        api_fails(status, WEFT_ERR_INVALID, cases[i].why);
+        weft_graph_free(&g);
+    }
+}
+
 /// Forks, snapshots and a rewind to the start keep, and put back, the words of every slot.
 static void pasts_of_all_slots(void **state) {
     (void)state;
@@ -172,9 +262,10 @@ static void pasts_of_all_slots(void **state) {
 int main(void) {
     api_must(weft_device_open(&(struct weft_device_params){.implementation = "null"}, &device));
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_of_each_slot),       cmocka_unit_test(limits_of_each_slot),
-        cmocka_unit_test(variables_by_index),      cmocka_unit_test(pasts_of_all_slots),
-        cmocka_unit_test(graphs_that_are_refused),
+        cmocka_unit_test(rows_of_each_slot),         cmocka_unit_test(limits_of_each_slot),
+        cmocka_unit_test(variables_by_index),        cmocka_unit_test(pasts_of_all_slots),
+        cmocka_unit_test(graphs_that_are_refused),   cmocka_unit_test(idle_slots),
+        cmocka_unit_test(samplers_that_are_refused),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     weft_device_close(&device);

@@ -17,7 +17,8 @@ struct op_case {
     /// first: their lower bound).
     const char *runs;
     /// Leaf data, divided by ';', as NAME = RULE: "A..B" (uniform), "int A..B" (whole numbers, both ends), numbers to
-    /// repeat ("1 nan -0 inf"), "bytes" or "wild bytes" (of block types), or "sampling KEY=X ...". Otherwise: floats
+    /// repeat ("1 nan -0 inf"), "bytes" or "wild bytes" (of block types), or "sampling KEY=X ..." (of several sequences
+    /// "sampling KEY=X ... / KEY=X ...", repeated). Otherwise: floats
     /// uniform in +-1, integers in 0..7.
     const char *data;
     /// An element is right if |device - host| <= abs + rel |host|, if both are NaN, or if both are equal. 0, 0: exact.

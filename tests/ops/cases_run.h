@@ -62,12 +62,12 @@ static inline const char *op_rule(const struct op_case *c, const char *name) {
     return NULL;
 }
 
-static inline void op_fill_sampling(const char *rule, double *x, int64_t n) {
+static inline void op_fill_sampling_row(const char *rule, double *x, int64_t n) {
     struct weft_sample_settings s = weft_sample_defaults();
     uint32_t words[WEFT_SAMPLE_WORDS];
-    for (const char *p = rule; *p && *p != ';';) {
+    for (const char *p = rule; *p && *p != ';' && *p != '/';) {
         while (*p == ' ') p++;
-        size_t len = strcspn(p, "= ;");
+        size_t len = strcspn(p, "= ;/");
         if (p[len] != '=') {
             p += len;
             continue;
@@ -88,6 +88,15 @@ static inline void op_fill_sampling(const char *rule, double *x, int64_t n) {
     }
     if (weft_sample_pack(&s, words) != WEFT_OK) printf("%s\n", weft_error_message());
     for (int64_t i = 0; i < n && i < WEFT_SAMPLE_WORDS; i++) x[i] = words[i];
+}
+
+static inline void op_fill_sampling(const char *rule, double *x, int64_t n) {
+    const char *p = rule;
+    for (int64_t i = 0; i < n; i += WEFT_SAMPLE_WORDS) {
+        op_fill_sampling_row(p, x + i, n - i);
+        p += strcspn(p, ";/");
+        p = *p == '/' ? p + 1 : rule;
+    }
 }
 
 static inline void op_fill(const char *rule, bool real, uint32_t seed, double *x, int64_t n) {

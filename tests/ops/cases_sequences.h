@@ -2,6 +2,13 @@
 #ifndef WEFT_TEST_OPS_CASES_SEQUENCES_H
 #define WEFT_TEST_OPS_CASES_SEQUENCES_H
 
+#define SLOT_SAMPLER(S, V, LOGITS)                                                                                     \
+    "symbol R 0 " S "\nstate counts dense u32 [" S ", " V "]\nstate ring dense u32 [" S ", 8]\n"                       \
+    "var on u32 [" S "] 0 1\nvar token u32 [" S "] 0 9999\nvar n u32 [" S "] 0 9999\n"                                 \
+    "var rng u32 [" S "] 0 4294967295\nvar pos u32 [" S "] 0 9999\nvar n_max u32 [" S "] 0 9999\n"                     \
+    "var pos_max u32 [" S "] 0 9999\ninput sampling u32 [" S ", 16]\ninput stops u32 [" S ", 3]\n"                     \
+    "input x " LOGITS "\ninput whose u32 [R]\n"                                                                        \
+    "%a %b %c %d %e %f = sample %counts %ring %on %token %n %rng %x %sampling %stops %pos %n_max %pos_max %whose "
 #define BY_SLOT(S) "var pos u32 [" S "] 0 5000\nvar count u32 [" S "] 0 100\n"
 
 static const struct op_case sequence_cases[] = {
@@ -66,6 +73,20 @@ static const struct op_case sequence_cases[] = {
      .graph = "symbol T 0 17\n" BY_SLOT(
          "2") "input q f32 [T, 4, 64]\nstate k dense f16 [2, 300, 2, 64] slots\n"
               "state v dense f32 [2, 300, 2, 64] slots\n%0 = attention %q %k %v %pos %count\noutput %0 y\n"},
+    // each slot as the only one would be: rows in any order, idle slots, nobody's rows, two of a slot, limits and stops
+    {.name = "sample by slot",
+     .runs = "R=4 whose=2,0,3,1 n=0,3,8,1 rng=5,6,7,4294967295 | R=2 whose=1,3 on=1,0,1,1 | R=3 whose=9,2,4294967295 | "
+             "R=4 whose=1,1,0,1 | R=0 | R=4 whose=0,1,2,3 pos=9,7,9,8 n=8,7,8,40 | R=1 whose=3 stops=2,77,78 x=1 | "
+             "R=4 whose=3,2,1,0 on=1,0,0,1 n_max=1",
+     .data = "on = 1; n_max = 9 9 9 50; pos_max = 9; stops = 0 1 2 1 5 6 2 77 78 0 0 0; x = -6..6; rng = 3 1 4 1; "
+             "counts = 0 0 0 2 0 1; sampling = sampling temperature=0 / temperature=0.9 top_k=40 top_p=0.9 seed=7 / "
+             "temperature=1.5 min_p=0.01 repetition=2 presence=0.5 window=3 / temperature=3 top_k=0 top_p=1 seed=99",
+     .graph = SLOT_SAMPLER("4", "600", "f32 [R, 600]") "\n"},
+    {.name = "the likeliest by slot",
+     .runs = "R=3 whose=2,0,1 | R=2 whose=2,2 | R=1 whose=0 x=nan | R=3 whose=0,3,2 on=1,1,0 | R=3 whose=1,2,0 x=7",
+     .data = "on = 1; n_max = 9; pos_max = 9; stops = 0; x = nan 1 nan 3 -inf 2 9 inf nan nan nan; "
+             "sampling = sampling repetition=2 / presence=1",
+     .graph = SLOT_SAMPLER("3", "11", "f16 [R, 11]") "{greedy=1}\n"},
     {.name = "sequences as functions",
      .runs = "T=1 pos=3,0 count=0,1 | T=0 count=0 | T=4 pos=1,11 count=3,1 | T=4 pos=6,3 count=1,1",
      .levels = true,
@@ -77,4 +98,5 @@ static const struct op_case sequence_cases[] = {
               "%3 = attention %q %1 %2 %pos %count\noutput %1 k2\noutput %2 v2\noutput %3 y\n"},
 };
 #undef BY_SLOT
+#undef SLOT_SAMPLER
 #endif

@@ -188,6 +188,51 @@ static void and_under_the_checked_build(void **state) {
     "input stops u32 [3]\ninput x f32 [R, 37]\n"                                                                       \
     "%a %b %c %d %e %f = sample %counts %ring %tokens %token %n %rng %x %sampling %stops %pos %n_max %pos_max "
 
+#define SLOT_SAMPLER                                                                                                   \
+    "symbol R 3 3\nstate before0 dense u32 [32]\nstate counts dense u32 [3, 37]\nstate before1 dense u32 [32]\n"       \
+    "state ring dense u32 [3, 8]\nstate after0 dense i32 [32]\nvar on u32 [3] 0 1\nvar token u32 [3] 0 36\n"           \
+    "var n u32 [3] 0 4000000000\nvar rng u32 [3] 5 9\nvar pos u32 [3] 0 4294967295\n"                                  \
+    "var n_max u32 [3] 0 4294967295\nvar pos_max u32 [3] 0 4294967295\ninput sampling u32 [3, 16]\n"                   \
+    "input stops u32 [3, 3]\ninput x f32 [R, 37]\ninput whose u32 [R]\n"                                               \
+    "%a %b %c %d %e %f = sample %counts %ring %on %token %n %rng %x %sampling %stops %pos %n_max %pos_max %whose "
+
+/// One operand of the slots' sampler is nonsense, then one row's slot alone; then what the others have is exact.
+static int try_slots(const char *text, bool checked) {
+    static const char *const leaves[] = {"counts", "ring",    "on",       "token", "n", "rng",  "pos",
+                                         "n_max",  "pos_max", "sampling", "stops", "x", "whose"};
+    static const uint32_t bits[] = {0, 3, 37, 0x7fc00000u, 0x7fffffffu, 0x80000000u, 0xffffffffu};
+    struct hostile_rig r = {.name = "sample by slot", .text = text};
+    int bad = 0;
+    hostile_begin(&r, checked);
+    for (size_t i = 0; i < sizeof leaves / sizeof *leaves; i++)
+        for (size_t k = 0; k < sizeof bits / sizeof *bits; k++) {
+            struct hostile h[] = {{"on", HOSTILE_EVERY, 1},
+                                  {"n_max", HOSTILE_EVERY, 50},
+                                  {"whose", 0, 2},
+                                  {"whose", 1, 0},
+                                  {"whose", 2, 1},
+                                  {"sampling", 0, 1},
+                                  {leaves[i], HOSTILE_BITS, bits[k]}};
+            bool row = strcmp(leaves[i], "whose") == 0;
+            if (row) h[6] = (struct hostile){"whose", 1, bits[k]};
+            r.neighbours = !row;
+            bad += hostile_run(&r, h, sizeof h / sizeof *h);
+            for (uint32_t slot = 0; slot < 3; slot++) {
+                uint32_t token, n, rng;
+                hostile_must(weft_session_get_var_at(r.session, "token", slot, &token));
+                hostile_must(weft_session_get_var_at(r.session, "n", slot, &n));
+                hostile_must(weft_session_get_var_at(r.session, "rng", slot, &rng));
+                bool kept = strcmp(leaves[i], "on") == 0 && bits[k] == 0; // nothing is written, not even within bounds
+                if (token <= 36 && n <= 4000000000u && (kept || row || (rng >= 5 && rng <= 9))) continue;
+                printf("with %s = %x: token %u, n %u, rng %u of slot %u\n", leaves[i], bits[k], token, n, rng, slot);
+                bad++;
+            }
+        }
+    bad += r.faults;
+    hostile_end(&r);
+    return bad;
+}
+
 static int try_sampler(const char *text, bool checked) {
     static const char *const leaves[] = {"counts", "ring",  "tokens",  "token",    "n",     "rng",
                                          "pos",    "n_max", "pos_max", "sampling", "stops", "x"};
@@ -217,7 +262,8 @@ static void the_sampler_keeps_to_its_states(void **state) {
     (void)state;
     int bad = 0;
     for (int checked = 0; checked < 2; checked++)
-        bad += try_sampler(SAMPLER("0") "{greedy=1}\n", checked) + try_sampler(SAMPLER("4") "\n", checked);
+        bad += try_sampler(SAMPLER("0") "{greedy=1}\n", checked) + try_sampler(SAMPLER("4") "\n", checked) +
+               try_slots(SLOT_SAMPLER "{greedy=1}\n", checked) + try_slots(SLOT_SAMPLER "\n", checked);
     assert_int_equal(bad, 0);
 }
 

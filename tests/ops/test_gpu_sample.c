@@ -265,6 +265,173 @@ static void rows_of_logits(void **state) {
     weft_program_destroy(&program);
 }
 
+// ---- several sequences
+// --------------------------------------------------------------------------------------------
+
+enum { SLOTS = 5, WORDS = 500, STEPS = 12 };
+
+/// advance and sample by slot over WORDS tokens, at positions up to `last`.
+static weft_session *slot_sampler(const char *attrs, uint32_t last, bool checker, weft_program **program) {
+    char text[1600];
+    struct weft_graph *g;
+    weft_session *session;
+    snprintf(text, sizeof text,
+             "symbol R 0 %d\nstate counts dense u32 [%d, %d]\nstate ring dense u32 [%d, %d]\nvar on u32 [%d] 0 1\n"
+             "var token u32 [%d] 0 4294967295\nvar n_out u32 [%d] 0 4294967295\nvar rng u32 [%d] 0 4294967295\n"
+             "var pos u32 [%d] 0 %u\nvar n_max u32 [%d] 0 4294967295\nvar pos_max u32 [%d] 0 4294967295\n"
+             "var count u32 [%d] 0 1\nstate sampling dense u32 [%d, 16]\nstate stops dense u32 [%d, 4]\n"
+             "input logits f32 [R, %d]\ninput whose u32 [R]\n%%p = advance %%pos %%count %%on\n"
+             "%%a %%b %%c %%d %%e %%f = sample %%counts %%ring %%on %%token %%n_out %%rng %%logits %%sampling %%stops "
+             "%%p %%n_max %%pos_max %%whose%s\n",
+             SLOTS, SLOTS, WORDS, SLOTS, RING, SLOTS, SLOTS, SLOTS, SLOTS, SLOTS, last, SLOTS, SLOTS, SLOTS, SLOTS,
+             SLOTS, WORDS, attrs);
+    OK(weft_graph_parse(weft_ops(), text, strlen(text), &g));
+    OK(weft_program_create(weft_test_gpu(), g, &(struct weft_program_params){0}, program));
+    OK(weft_session_create(*program, &(struct weft_session_params){.checker = checker}, &session));
+    return session;
+}
+
+static const char *const slot_vars[] = {"token", "n_out", "rng", "pos", "n_max", "pos_max"};
+
+/// Gives a sequence to slot `s`, and to a session of its own.
+static void admit(weft_session *all, weft_session *alone, uint32_t s) {
+    uint32_t counts[WORDS], words[WEFT_SAMPLE_WORDS], stops[4] = {next() % 4};
+    const uint32_t vars[] = {0, 0, next(), next() % 3, 2 + next() % 9, 3 + next() % 9};
+    struct weft_sample_settings settings = random_settings();
+    OK(weft_sample_pack(&settings, words));
+    for (uint32_t i = 0; i < WORDS; i++) counts[i] = uniform() < 0.1f ? 1 + next() % 3 : 0;
+    for (int i = 1; i < 4; i++) stops[i] = next() % WORDS;
+    const struct {
+        const char *name;
+        const void *data;
+        uint64_t bytes;
+    } states[] = {{"counts", counts, sizeof counts}, {"sampling", words, sizeof words}, {"stops", stops, sizeof stops}};
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+        OK(weft_session_write(all, states[i].name, s * states[i].bytes, states[i].data, states[i].bytes));
+        OK(weft_session_write(alone, states[i].name, 0, states[i].data, states[i].bytes));
+    }
+    for (size_t i = 0; i < sizeof vars / sizeof *vars; i++) {
+        OK(weft_session_set_var_at(all, slot_vars[i], s, vars[i]));
+        OK(weft_session_set_var(alone, slot_vars[i], vars[i]));
+    }
+    OK(weft_session_set_var_at(all, "on", s, 1));
+    OK(weft_session_set_active(alone, true));
+}
+
+/// What slot `s` holds is what its session alone holds, bit for bit.
+static bool slot_agrees(weft_session *all, weft_session *alone, uint32_t s, uint32_t step) {
+    uint32_t a, b, x[WORDS], y[WORDS];
+    bool active, ok = true;
+    for (size_t i = 0; i < sizeof slot_vars / sizeof *slot_vars; i++) {
+        OK(weft_session_get_var_at(all, slot_vars[i], s, &a));
+        OK(weft_session_get_var(alone, slot_vars[i], &b));
+        if (a != b) ok = false, printf("step %u, slot %u: %s is %u, alone %u\n", step, s, slot_vars[i], a, b);
+    }
+    OK(weft_session_get_var_at(all, "on", s, &a));
+    OK(weft_session_get_active(alone, &active));
+    if (a != active) ok = false, printf("step %u, slot %u: activity is %u, alone %d\n", step, s, a, active);
+    OK(weft_session_read(all, "counts", s * sizeof x, x, sizeof x));
+    OK(weft_session_read(alone, "counts", 0, y, sizeof y));
+    if (memcmp(x, y, sizeof x)) ok = false, printf("step %u, slot %u: counts differ\n", step, s);
+    OK(weft_session_read(all, "ring", s * RING * 4ull, x, RING * 4ull));
+    OK(weft_session_read(alone, "ring", 0, y, RING * 4ull));
+    if (memcmp(x, y, RING * 4ull)) ok = false, printf("step %u, slot %u: ids differ\n", step, s);
+    return ok;
+}
+
+/// A run in which some slots have a row, in any order, beside rows of nobody.
+static void slots_step(weft_session *all, weft_session *const *alone, uint32_t step) {
+    static float x[SLOTS * WORDS];
+    uint32_t rows = next() % (SLOTS + 1), whose[SLOTS], order[SLOTS], kind = step % 8;
+    for (uint32_t i = 0; i < SLOTS; i++) order[i] = i;
+    for (uint32_t i = 0; i + 1 < SLOTS; i++) {
+        uint32_t k = i + next() % (SLOTS - i), kept = order[i];
+        order[i] = order[k], order[k] = kept;
+    }
+    for (uint32_t s = 0; s < SLOTS; s++) OK(weft_session_set_var_at(all, "count", s, 0));
+    for (uint32_t r = 0; r < rows; r++) {
+        fill_logits(x + r * WORDS, WORDS, (int)(kind == 7 && r ? 0 : kind)); // NaN alone in one row only
+        whose[r] = next() % 5 ? order[r] : SLOTS + next() % 9;
+        if (whose[r] >= SLOTS) continue;
+        OK(weft_session_set_var_at(all, "count", whose[r], 1));
+        OK(weft_session_write(alone[whose[r]], "logits", 0, x + r * WORDS, WORDS * 4));
+        OK(weft_session_run(alone[whose[r]], 1, NULL));
+    }
+    OK(weft_session_resize(all, (int64_t[]){rows}));
+    if (rows) OK(weft_session_write(all, "logits", 0, x, rows * WORDS * 4ull));
+    if (rows) OK(weft_session_write(all, "whose", 0, whose, rows * 4ull));
+    OK(weft_session_run(all, 1, NULL));
+}
+
+static int slots_against_alone(int greedy, bool checker) {
+    weft_program *program, *one;
+    weft_session *alone[SLOTS], *all = slot_sampler(greedy ? " {greedy=1}" : "", 99, checker, &program);
+    int bad = 0;
+    alone[0] = sampler(WORDS, greedy, false, &one);
+    for (int s = 1; s < SLOTS; s++) OK(weft_session_create(one, NULL, &alone[s]));
+    for (int s = 1; s < SLOTS; s++) OK(weft_session_resize(alone[s], (int64_t[]){1}));
+    for (uint32_t s = 0; s < SLOTS; s++) admit(all, alone[s], s);
+    for (uint32_t step = 0; step < STEPS; step++) {
+        if (step % 4 == 3) admit(all, alone[step % SLOTS], step % SLOTS); // another sequence takes the slot
+        slots_step(all, alone, step);
+        for (uint32_t s = 0; s < SLOTS; s++) bad += !slot_agrees(all, alone[s], s, step);
+    }
+    bool active;
+    OK(weft_session_get_active(all, &active));
+    assert_true(active);                          // ends of slots are not the session's
+    OK(weft_session_set_var(alone[1], "rng", 1)); // negative control
+    assert_false(slot_agrees(all, alone[1], 1, 999));
+    for (int s = 0; s < SLOTS; s++) weft_session_destroy(&alone[s]);
+    weft_session_destroy(&all);
+    weft_program_destroy(&program);
+    weft_program_destroy(&one);
+    return bad;
+}
+
+static void slots_sample_as_alone(void **state) {
+    (void)state;
+    int bad = 0;
+    for (int round = 0; round < 3; round++) bad += slots_against_alone(0, false);
+    if (!thin()) bad += slots_against_alone(1, false) + slots_against_alone(0, true);
+    assert_int_equal(bad, 0);
+}
+
+/// Several runs of a submit: slots end where each would alone, those behind their ends ask nothing of the host.
+static void slots_end_within_a_submit(void **state) {
+    (void)state;
+    weft_program *program;
+    weft_session *s = slot_sampler(" {greedy=1}", 8, false, &program);
+    static float x[SLOTS * WORDS];
+    uint32_t whose[SLOTS], got;
+    for (uint32_t i = 0; i < SLOTS * WORDS; i++) x[i] = bell();
+    OK(weft_session_resize(s, (int64_t[]){SLOTS}));
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        whose[i] = SLOTS - 1 - i;
+        OK(weft_session_set_var_at(s, "count", i, 1));
+        OK(weft_session_set_var_at(s, "on", i, i != 2));
+        OK(weft_session_set_var_at(s, "n_max", i, 1 + 2 * i));
+        OK(weft_session_set_var_at(s, "pos_max", i, i == 4 ? 4 : 99));
+    }
+    OK(weft_session_write(s, "whose", 0, whose, sizeof whose));
+    OK(weft_session_write(s, "logits", 0, x, sizeof x));
+    OK(weft_session_run(s, 6, NULL));
+    static const uint32_t made[] = {1, 3, 0, 6, 4};
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        OK(weft_session_get_var_at(s, "n_out", i, &got));
+        assert_int_equal(got, made[i]);
+        OK(weft_session_get_var_at(s, "pos", i, &got));
+        assert_int_equal(got, made[i]);
+        OK(weft_session_get_var_at(s, "on", i, &got));
+        assert_int_equal(got, i == 3);
+    }
+    OK(weft_session_run(s, 2, NULL)); // the last one ends at position 7
+    OK(weft_session_run(s, 2, NULL)); // to the host they might all have moved on beyond 8
+    OK(weft_session_set_var_at(s, "on", 3, 1));
+    assert_int_equal(weft_session_run(s, 2, NULL), WEFT_ERR_LIMIT);
+    weft_session_destroy(&s);
+    weft_program_destroy(&program);
+}
+
 // ---- argmax and nll
 // ----------------------------------------------------------------------------------------------------
 
@@ -377,7 +544,10 @@ int main(void) {
     if (!weft_test_gpu()) return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(samples_as_the_host),
                                        cmocka_unit_test(greedy_program_samples_as_the_host),
-                                       cmocka_unit_test(checker_samples_as_the_host), cmocka_unit_test(rows_of_logits),
+                                       cmocka_unit_test(checker_samples_as_the_host),
+                                       cmocka_unit_test(rows_of_logits),
+                                       cmocka_unit_test(slots_sample_as_alone),
+                                       cmocka_unit_test(slots_end_within_a_submit),
                                        cmocka_unit_test(argmax_and_nll)};
     cmocka_set_test_filter(getenv("WEFT_TEST_CASE")); // NULL: all
     return cmocka_run_group_tests_name("sample on the device", tests, NULL, NULL);

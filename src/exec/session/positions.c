@@ -126,6 +126,13 @@ void weft_positions_put(struct weft_positions *p, const struct weft_track *track
 
 // ---- what runs do --------------------------------------------------------------------------------------------------
 
+/// A slot that is known to be idle: runs leave it where it is.
+static bool is_idle(const struct weft_positions *p, uint32_t position) {
+    if (position == WEFT_NO_POSITION) return false;
+    uint32_t gate = p->base->plan->positions[position].gate_word;
+    return gate != WEFT_NO_WORD && p->known[gate] == 0;
+}
+
 /// How far a run moves a position on, at these sizes and with what the host has written.
 static int64_t moves_by(const struct weft_positions *p, weft_dim by, uint32_t by_word, const int64_t *symbols) {
     int64_t n = weft_dim_eval(p->base->plan->graph->dims, by, symbols);
@@ -137,6 +144,7 @@ void weft_positions_ran(struct weft_positions *p, uint32_t runs, const int64_t *
     if (p->idle) return;
     if ((plan->may_stop || untracked(plan)) && weft_base_computes(p->base)) p->inexact = true;
     for (uint32_t i = 0; i < plan->n_positions; i++) {
+        if (is_idle(p, i)) continue;
         const struct weft_value_info *info = variable(plan, plan->positions[i].state);
         int64_t by = moves_by(p, plan->positions[i].by, plan->positions[i].by_word, symbols);
         int64_t at = (int64_t)p->tracks[i].at + word(by) * runs; // below 2^63: runs are few
@@ -180,6 +188,7 @@ static bool keeps_to(const struct weft_positions *p, const struct weft_plan_limi
         return way->to <= weft_dim_eval(dims, x->most, symbols);
     }
     if (x->by_word != WEFT_NO_WORD && p->known[x->by_word] == 0) return true; // a slot that has no tokens
+    if (is_idle(p, x->position)) return true;
     int64_t span = word(moves_by(p, x->span, x->by_word, symbols));
     int64_t more = word(moves_by(p, x->by, x->by_word, symbols)) * (runs - 1);
     way->from = p->known[x->word];
