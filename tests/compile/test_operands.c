@@ -13,6 +13,9 @@ static const char *const documented[] = {
     "it moves tensors, variables have advance",   // state_write
     "is a variable; ranges are written to dense", // assign
     "would hold blocks of q8_0",                  // inputs and outputs
+    "must be a variable of the graph",            // sample
+    "must be a dense state of the graph",         // likewise
+    "it must hold the tokens",                    // likewise
     "starts inside a word of f32",                // bitcast of halves
 };
 
@@ -82,6 +85,32 @@ static void test_every_operator_has_a_form(void **state) {
     }
 }
 
+struct forms {
+    struct weft_str text;
+    bool parsed[sizeof operand_forms / sizeof *operand_forms];
+};
+
+static void note_form(void *user, const struct operand_graph *o) {
+    struct forms *seen = user;
+    struct weft_graph *g;
+    size_t form = (size_t)(o->form - operand_forms);
+    if (seen->parsed[form] || !operand_text(&seen->text, o)) return;
+    const char *text = weft_str_get(&seen->text);
+    if (weft_graph_parse(weft_ops(), text, strlen(text), &g) != WEFT_OK) return;
+    seen->parsed[form] = true;
+    weft_graph_destroy(g);
+}
+
+/// A form that no graph can have, its operands being others by now, would compile nothing and say nothing.
+static void test_every_form_is_one_of_its_operator(void **state) {
+    (void)state;
+    struct forms seen = {0};
+    operand_graphs(note_form, &seen);
+    for (size_t f = 0; f < sizeof operand_forms / sizeof *operand_forms; f++)
+        if (!seen.parsed[f]) fail_msg("row %zu of operand_forms.h, '%s', parses in no graph", f, operand_forms[f].op);
+    weft_str_free(&seen.text);
+}
+
 /// Negative control: a refusal that nobody documented is noticed, and so is an internal error with documented words.
 static void test_other_refusals_are_noticed(void **state) {
     (void)state;
@@ -94,6 +123,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_other_refusals_are_noticed),
         cmocka_unit_test(test_every_operator_has_a_form),
+        cmocka_unit_test(test_every_form_is_one_of_its_operator),
         cmocka_unit_test(test_every_kind_compiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@
 /// A way to call an operator. Operands are types, in which R and C are sizes; "!" in front makes one a state, "$" a
 /// variable, where no other kind is asked for.
 struct operand_form {
-    const char *op, *attrs, *in[12];
+    const char *op, *attrs, *in[WEFT_MAX_INS];
     uint32_t n_out; ///< 0: one
     bool brief;     ///< one of many alike: element types are left to its fellows
     bool odd;       ///< not to be compared over any numbers: undefined for some, or random
@@ -107,7 +107,7 @@ static const struct operand_form operand_forms[] = {
     OP("rope", "", "f32 [R, 2, 8]", "u32 [R]"),
     OUTS(2, "linear_attention", "q_heads=2, kv_heads=2", "!f32 [1, 2, 4, 3]", "f32 [R, 8]", "f32 [R, 8]", "f32 [R, 6]",
          "f32 [R, 2]", "f32 [R, 2]"),
-    OUTS(2, "gated_delta_net", "gate_activation=qwen, beta_activation=sigmoid, q_heads=2, kv_heads=2",
+    OUTS(2, "gated_delta_net", "gate_activation=qwen, beta_activation=sigmoid, q_heads=2, kv_heads=2, layout=key",
          "!f32 [1, 2, 4, 3]", "f32 [R, 8]", "f32 [R, 8]", "f32 [R, 6]", "f32 [R, 2]", "f32 [R, 2]", "f32 [2]",
          "f32 [2]"),
     OUTS(2, "causal_conv", "", "!f32 [5, 3]", "f32 [5, R]", "f32 [5, 4]", "f32 [5]"),
@@ -143,8 +143,14 @@ static const struct operand_form operand_forms[] = {
      .attrs = "",
      .n_out = 6,
      .odd = true,
-     .in = {"!u32 [C]", "!u32 [8]", "!i32 [4]", "$u32 []", "$u32 []", "$u32 []", "f32 [R, C]", "$u32 []", "$u32 []",
-            "$u32 []", "u32 [16]", "u32 [3]"}},
+     .in = {"!u32 [C]", "!u32 [8]", "!i32 [4]", "$u32 []", "$u32 []", "$u32 []", "f32 [R, C]", "u32 [16]", "u32 [3]",
+            "$u32 []", "$u32 []", "$u32 []"}},
+    {.op = "sample",
+     .attrs = "",
+     .n_out = 6,
+     .odd = true,
+     .in = {"!u32 [9, C]", "!u32 [9, 8]", "$u32 [9]", "$u32 [9]", "$u32 [9]", "$u32 [9]", "f32 [R, C]", "u32 [9, 16]",
+            "u32 [9, 3]", "$u32 [9]", "$u32 [9]", "$u32 [9]", "u32 [R]"}},
     UNARY(hard_swish),
     OP("log_softmax", "", "f32 [R, C]"),
     OP("log_softmax", "axis=0", "f32 [R, C]"),
@@ -185,7 +191,7 @@ struct operand_graph {
 
 static inline uint32_t operand_count(const struct operand_form *f) {
     uint32_t n = 0;
-    while (n < 12 && f->in[n]) n++;
+    while (n < WEFT_MAX_INS && f->in[n]) n++;
     return n;
 }
 
@@ -313,7 +319,7 @@ static inline bool operand_text(struct weft_str *out, const struct operand_graph
     if (*g->form->attrs) {
         weft_str_add(out, " {");
         for (const char *s = g->form->attrs; *s; s++) {
-            bool size = (*s == 'R' || *s == 'C') && strchr(" [,]", s[1]) && strchr("[ ,", s[-1]);
+            bool size = (*s == 'R' || *s == 'C') && strchr(" [,]", s[1]) && strchr("[ ,=", s[-1]);
             if (size) weft_str_addf(out, "%lld", (long long)(*s == 'R' ? g->r : g->c));
             else weft_str_addn(out, s, 1);
         }
