@@ -145,7 +145,7 @@ weft_status weft_model_file_graph(weft_model_file *file, const weft_device *devi
         .head = heads[p.head], .ctx = p.ctx, .chunk = p.chunk, .cache_f16 = p.cache_f16, .sampling = p.sampling};
     WEFT_TRY(build(file, weft_gpu_caps(device), &b, out));
     if (!compile) return WEFT_OK;
-    struct weft_compile_params internal = weft_lm_compile_params(weft_gpu_caps(device), b.chunk);
+    struct weft_compile_params internal = weft_lm_compile_params(weft_gpu_caps(device), b.chunk, 0);
     *compile = (struct weft_program_compile_params){
         .split_symbol = internal.split_symbol, .split_at = file->split_at, .n_splits = internal.n_splits};
     for (uint32_t i = 0; i < internal.n_splits; i++) file->split_at[i] = internal.split_at[i];

@@ -67,14 +67,16 @@ static weft_status weight(void *user, const char *name, const void **data, uint6
 
 static weft_program *any_program(const weft_lm *lm) {
     if (lm->generate.program) return lm->generate.program;
-    return lm->score.program ? lm->score.program : lm->logits.program;
+    if (lm->score.program) return lm->score.program;
+    return lm->logits.program ? lm->logits.program : weft_lm_batches_program(lm);
 }
 
-weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build, struct weft_lm_engine *e) {
+weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build, uint32_t max_runs,
+                                  struct weft_lm_engine *e) {
     struct weft_graph *graph;
     struct request request = {lm, build};
     struct weft_program_params params = {
-        .compile = weft_lm_compile_params(weft_gpu_caps(lm->gpu), build->chunk),
+        .compile = weft_lm_compile_params(weft_gpu_caps(lm->gpu), build->chunk, build->slots),
         .source = {.get = weight, .user = lm, .stays = true}, // the source stays open
         .share_weights = any_program(lm),
         .progress = lm->params.progress,
@@ -82,7 +84,7 @@ weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build
         .accept = check_memory,
         .accept_user = &request,
     };
-    struct weft_session_params session = {.max_runs = build->head == WEFT_LM_GENERATE ? lm->max_runs : 1};
+    struct weft_session_params session = {.max_runs = max_runs};
     *e = (struct weft_lm_engine){.build = *build};
     WEFT_TRY(weft_lm_build_graph(lm->file, &lm->config, build, &e->at, &graph));
     weft_status status = weft_program_create(lm->gpu, graph, &params, &e->program);
@@ -139,7 +141,7 @@ weft_status weft_lm_check_ids(const weft_lm *lm, const int32_t *ids, uint32_t n)
 // ---- the model -----------------------------------------------------------------------------------------------------
 
 weft_status weft_lm_prepare_generate(weft_lm *lm) {
-    return lm->generate.program ? WEFT_OK : weft_lm_engine_create(lm, &lm->build, &lm->generate);
+    return lm->generate.program ? WEFT_OK : weft_lm_engine_create(lm, &lm->build, lm->max_runs, &lm->generate);
 }
 
 static void report_unknown(const weft_lm *lm) {

@@ -5,6 +5,7 @@
 /// The sampler clears `active` at a stop token, at n_max ids and at pos_max positions; runs after that leave no trace,
 /// so those submitted ahead do no harm.
 #include "engine/lm_impl.h"
+#include "engine/request.h"
 
 #include "core/alloc.h"
 #include "core/error.h"
@@ -33,7 +34,7 @@ struct loop {
     uint32_t n_flights;
     uint32_t ahead; ///< submits in flight at most
     uint32_t runs, max_runs;
-    uint32_t planned, read, limit; ///< ids submitted for, ids passed on, most ids
+    uint32_t planned, read; ///< ids submitted for, ids passed on
     uint32_t kept;                 ///< tokens of the prompt that the caches hold from before
     uint32_t ring_slots;
     uint64_t vars_bytes, at_n_out; ///< of the variables block: what is read, and where the count of ids stands in it
@@ -41,65 +42,13 @@ struct loop {
     enum weft_stop_reason reason;
     double start, first, last; ///< clock: begin, first id, last arrival
     double host;
-    int32_t stops[WEFT_LM_STOPS];
-    uint32_t n_stops;
-    uint32_t words[WEFT_SAMPLE_WORDS];
+    struct weft_lm_request request;
     int32_t last_id; ///< that was passed on
 };
 
 static bool cancelled(const struct loop *g) { return g->params->cancel && *g->params->cancel; }
 
 // ---- before --------------------------------------------------------------------------------------------------------
-
-static weft_status collect_stops(struct loop *g) {
-    size_t n = 0;
-    const int32_t *own = weft_tokenizer_stop_ids(g->lm->tokenizer, &n);
-    if (g->params->ignore_stops) n = 0;
-    if (n + g->params->n_stop_ids > WEFT_LM_STOPS - 1)
-        return weft_fail(WEFT_ERR_LIMIT, "%zu stop tokens of the model and %u of the caller; at most %d together", n,
-                         g->params->n_stop_ids, WEFT_LM_STOPS - 1);
-    WEFT_TRY(weft_lm_check_ids(g->lm, g->params->stop_ids, g->params->n_stop_ids));
-    for (size_t i = 0; i < n; i++) g->stops[g->n_stops++] = own[i];
-    for (uint32_t i = 0; i < g->params->n_stop_ids; i++) g->stops[g->n_stops++] = g->params->stop_ids[i];
-    return WEFT_OK;
-}
-
-/// Zero of a setting is "off" here, while the sampler has its own ways to say so.
-static struct weft_sample_settings settings(const struct weft_sampling *s) {
-    return (struct weft_sample_settings){
-        .temperature = s->temp,
-        .top_k = s->top_k,
-        .top_p = s->top_p == 0 ? 1 : s->top_p,
-        .min_p = s->min_p,
-        .repetition = s->repetition == 0 ? 1 : s->repetition,
-        .frequency = s->frequency,
-        .presence = s->presence,
-        .seed = s->seed,
-    };
-}
-
-weft_status weft_lm_check_sampling(const struct weft_sampling *sampling) {
-    struct weft_sample_settings set = settings(sampling);
-    uint32_t words[WEFT_SAMPLE_WORDS];
-    return weft_sample_pack(&set, words);
-}
-
-/// All that a caller may have set wrong, before anything is compiled.
-static weft_status check(struct loop *g, const int32_t *ids, uint32_t n) {
-    const struct weft_lm_build *build = &g->lm->build;
-    struct weft_sample_settings set = settings(&g->params->sampling);
-    if (n == 0) return weft_fail(WEFT_ERR_INVALID, "an empty prompt: at least one token is needed, such as BOS");
-    if (n > build->ctx)
-        return weft_fail(WEFT_ERR_LIMIT, "the prompt has %u tokens and the context %u; shorten it or raise --ctx", n,
-                         build->ctx);
-    WEFT_TRY(weft_lm_check_ids(g->lm, ids, n));
-    WEFT_TRY(weft_sample_pack(&set, g->words));
-    if ((g->words[WEFT_SAMPLE_FLAGS] & WEFT_SAMPLE_DRAW) && !build->sampling)
-        return weft_fail(
-            WEFT_ERR_INVALID,
-            "this model was opened for greedy generation; open it with `sampling` for a temperature above 0");
-    return collect_stops(g);
-}
 
 /// What the sampler keeps beside the sequence counts from the first new token on, wherever the caches go back to.
 static weft_status clear_counts(struct loop *g) {
@@ -109,19 +58,18 @@ static weft_status clear_counts(struct loop *g) {
     if (!zeros) return weft_fail(WEFT_ERR_NOMEM, "out of memory for %u counts", g->lm->config.n_vocab);
     weft_status status = weft_session_write_state(g->e->session, at->counts, 0, zeros, bytes);
     weft_free(zeros);
-    if (status == WEFT_OK) status = weft_session_set_state(g->e->session, at->n_out, 0);
-    return status == WEFT_OK ? weft_session_set_state(g->e->session, at->rng, 0) : status;
+    if (status == WEFT_OK) status = weft_session_set_state(g->e->session, at->n_out, 0, 0);
+    return status == WEFT_OK ? weft_session_set_state(g->e->session, at->rng, 0, 0) : status;
 }
 
 static weft_status write_states(struct loop *g) {
     weft_session *session = g->e->session;
     const struct weft_decoder_handles *at = &g->e->at;
-    uint32_t stops[WEFT_LM_STOPS] = {g->n_stops};
-    for (uint32_t i = 0; i < g->n_stops; i++) stops[i + 1] = (uint32_t)g->stops[i];
-    WEFT_TRY(weft_session_write_state(session, at->sampling, 0, g->words, sizeof g->words));
-    WEFT_TRY(weft_session_write_state(session, at->stops, 0, stops, sizeof stops));
-    WEFT_TRY(weft_session_set_state(session, at->n_max, g->limit));
-    return weft_session_set_state(session, at->pos_max, g->e->build.ctx - 1); // the last token is not fed
+    const struct weft_lm_request *r = &g->request;
+    WEFT_TRY(weft_session_write_state(session, at->sampling, 0, r->words, sizeof r->words));
+    WEFT_TRY(weft_session_write_state(session, at->stops, 0, r->stops, sizeof r->stops));
+    WEFT_TRY(weft_session_set_state(session, at->n_max, 0, r->limit));
+    return weft_session_set_state(session, at->pos_max, 0, g->e->build.ctx - 1); // the last token is not fed
 }
 
 /// Empty caches, or those of the call before as far as the prompt begins as they do.
@@ -136,8 +84,6 @@ static weft_status go_back(struct loop *g, const int32_t *ids, uint32_t n) {
 
 static weft_status begin(struct loop *g, const int32_t *ids, uint32_t n) {
     const struct weft_plan *plan = weft_program_plan(g->e->program);
-    uint32_t room = g->e->build.ctx - n;
-    g->limit = g->params->max_tokens && g->params->max_tokens < room ? g->params->max_tokens : room;
     g->ring_slots = (uint32_t)(weft_plan_state_live_bytes(&plan->states[g->e->at.ring]) / sizeof(uint32_t));
     g->max_runs = g->lm->max_runs;
     if (g->max_runs > g->ring_slots / (AHEAD + 1)) g->max_runs = g->ring_slots / (AHEAD + 1);
@@ -205,7 +151,7 @@ static weft_status prefill(struct loop *g, const int32_t *ids, uint32_t n) {
 }
 
 static weft_status decode(struct loop *g) {
-    uint32_t runs = g->limit - g->planned < g->runs ? g->limit - g->planned : g->runs;
+    uint32_t runs = g->request.limit - g->planned < g->runs ? g->request.limit - g->planned : g->runs;
     struct weft_gpu_counters before, after;
     weft_gpu_counters(g->lm->gpu, &before);
     double start = weft_now();
@@ -224,12 +170,6 @@ static weft_status decode(struct loop *g) {
 
 // ---- results -------------------------------------------------------------------------------------------------------
 
-static bool is_stop(const struct loop *g, int32_t id) {
-    for (uint32_t i = 0; i < g->n_stops; i++)
-        if (g->stops[i] == id) return true;
-    return false;
-}
-
 /// Waits for the oldest flight. On failure its readbacks are lost with the device.
 static weft_status land(struct loop *g, struct flight *f, uint32_t *active, uint32_t *n_out,
                         uint32_t ring[WEFT_LM_RING]) {
@@ -239,7 +179,7 @@ static weft_status land(struct loop *g, struct flight *f, uint32_t *active, uint
     g->n_flights--;
     if (g->null_device) { // it computes nothing: as if every run had picked id 0
         *n_out = f->first + f->runs;
-        *active = *n_out < g->limit;
+        *active = *n_out < g->request.limit;
         memset(ring, 0, f->ring_n * sizeof *ring);
         return WEFT_OK;
     }
@@ -266,7 +206,7 @@ static void pass_on(struct loop *g, int32_t id, bool last) {
     if (g->read == 0) g->first = weft_now();
     note_fed(g, id);
     g->read++;
-    if (last && is_stop(g, id)) {
+    if (last && weft_lm_request_stops(&g->request, id)) {
         finish(g, WEFT_STOP_TOKEN);
         return;
     }
@@ -320,7 +260,7 @@ static void drain(struct loop *g) {
 static weft_status run(struct loop *g, const int32_t *ids, uint32_t n) {
     WEFT_TRY(prefill(g, ids, n));
     while (!g->done) {
-        while (g->n_flights < g->ahead && g->planned < g->limit) WEFT_TRY(decode(g));
+        while (g->n_flights < g->ahead && g->planned < g->request.limit) WEFT_TRY(decode(g));
         if (!g->n_flights) finish(g, WEFT_STOP_LENGTH);
         if (!g->done) WEFT_TRY(collect(g));
     }
@@ -333,7 +273,7 @@ weft_status weft_lm_generate(weft_lm *lm, const int32_t *ids, uint32_t n, const 
     struct loop g = {
         .lm = lm, .e = &lm->generate, .params = params, .stats = stats ? stats : &scratch, .reason = WEFT_STOP_CALLER};
     *g.stats = (struct weft_generate_stats){.prompt_tokens = n};
-    WEFT_TRY(check(&g, ids, n));
+    WEFT_TRY(weft_lm_request_make(lm, lm->build.ctx, ids, n, params, &g.request));
     if (n == lm->build.ctx) { // no room for a new one
         g.stats->reason = WEFT_STOP_CONTEXT;
         return WEFT_OK;

@@ -24,13 +24,17 @@ struct weft_model {
     struct weft_lm_params params;
     struct weft_lm_build build; ///< of generation, defaults filled in
     struct weft_lm_engine generate, score, logits;
+    struct weft_batch *batches; ///< that are not destroyed
     uint32_t max_runs;
 };
 
-/// Makes an engine, sharing weights with one that is there. Errors: those of compiling; LIMIT if it needs more memory
-/// than there is.
-weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build, struct weft_lm_engine *e);
+/// Makes an engine whose submits have up to max_runs runs, sharing weights with one that is there. Errors: those of
+/// compiling; LIMIT if it needs more memory than there is.
+weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build, uint32_t max_runs,
+                                  struct weft_lm_engine *e);
 void weft_lm_engine_destroy(struct weft_lm_engine *e);
+/// The program of a batch, NULL if there is none.
+weft_program *weft_lm_batches_program(const weft_lm *lm);
 
 /// Empty caches, position 0, active.
 weft_status weft_lm_engine_reset(struct weft_lm_engine *e);

@@ -15,7 +15,7 @@ static weft_status prepare_score(weft_lm *lm, uint32_t n_ctx) {
     if (lm->score.program && lm->score.build.ctx == n_ctx) return WEFT_OK;
     WEFT_TRY(weft_lm_build_defaults(&lm->config, weft_gpu_caps(lm->gpu), &b));
     weft_lm_engine_destroy(&lm->score);
-    return weft_lm_engine_create(lm, &b, &lm->score);
+    return weft_lm_engine_create(lm, &b, 1, &lm->score);
 }
 
 /// Sums what the tokens from first + 1 to the last of `ids` cost, each predicted from those before it.
@@ -73,7 +73,7 @@ static weft_status prepare_logits(weft_lm *lm, uint32_t chunk) {
     if (b.chunk > b.ctx) b.chunk = b.ctx;
     if (lm->logits.program && lm->logits.build.chunk == b.chunk) return WEFT_OK;
     weft_lm_engine_destroy(&lm->logits);
-    return weft_lm_engine_create(lm, &b, &lm->logits);
+    return weft_lm_engine_create(lm, &b, 1, &lm->logits);
 }
 
 weft_status weft_lm_logits(weft_lm *lm, const int32_t *ids, uint32_t n, uint32_t chunk, float *logits) {

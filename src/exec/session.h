@@ -31,7 +31,7 @@ weft_status weft_session_state_read_start(weft_session *session, uint32_t state,
                                           weft_readback *out);
 weft_status weft_session_read_io(weft_session *session, uint32_t io, uint64_t offset, void *data, uint64_t bytes);
 /// weft_session_set_var.
-weft_status weft_session_set_state(weft_session *session, uint32_t state, uint32_t bits);
+weft_status weft_session_set_state(weft_session *session, uint32_t state, uint32_t index, uint32_t bits);
 
 /// Dispatches a run makes at the current dims.
 uint32_t weft_session_dispatches(const weft_session *session);

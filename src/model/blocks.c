@@ -144,7 +144,8 @@ static weft_value turn(struct weft_model_build *m, const struct weft_block_atten
         {.name = "freq_scale", .x = local ? 1 : m->turn.freq_scale},
         {.name = "magnitude", .x = local ? 1 : m->turn.magnitude},
     };
-    return weft_bn(&m->b, "rope", full, (weft_value[]){x, m->pos, m->turn.factors}, factors ? 3 : 2, args, 5);
+    weft_value in[] = {x, m->slots ? m->position : m->pos, m->turn.factors};
+    return weft_bn(&m->b, "rope", full, in, factors ? 3 : 2, args, 5);
 }
 
 enum { Q, K, V };
@@ -169,7 +170,7 @@ static weft_value project(struct weft_model_build *m, const struct weft_block_at
 /// are written before anything is read. A global one takes pages as the text grows, up to the context.
 static uint64_t cache_rows(const struct weft_model_build *m, uint32_t window, enum weft_state_kind *kind) {
     uint64_t rows = m->ctx;
-    *kind = window ? WEFT_STATE_RING : WEFT_STATE_PAGED;
+    *kind = window ? WEFT_STATE_RING : m->slots ? WEFT_STATE_DENSE : WEFT_STATE_PAGED;
     if (!window) return rows;
     if (window - 1 + (uint64_t)m->chunk < rows) rows = window - 1 + (uint64_t)m->chunk;
     return (rows + 63) / 64 * 64;
@@ -179,16 +180,20 @@ static uint64_t cache_rows(const struct weft_model_build *m, uint32_t window, en
 static weft_value cache(struct weft_model_build *m, const struct weft_block_attention *a, const char *part,
                         weft_value rows) {
     struct weft_graph *g = m->b.g;
-    struct weft_type type = {.dtype = m->cache, .rank = 3};
+    struct weft_type type = {.dtype = m->cache};
     enum weft_state_kind kind;
     uint32_t window = m->config->local[a->layer] ? m->config->window : 0;
-    type.dims[0] = constant(m, cache_rows(m, window, &kind));
-    type.dims[1] = constant(m, m->config->n_head_kv);
-    type.dims[2] = constant(m, m->config->head_dim);
+    uint64_t capacity = cache_rows(m, window, &kind);
+    if (m->slots) type.dims[type.rank++] = constant(m, m->slots);
+    type.dims[type.rank++] = constant(m, capacity);
+    type.dims[type.rank++] = constant(m, m->config->n_head_kv);
+    type.dims[type.rank++] = constant(m, m->config->head_dim);
     weft_value state = WEFT_NO_VALUE;
     const char *name = weft_arena_printf(&g->arena, "cache.%u.%s", a->layer, part);
     if (m->b.status == WEFT_OK) m->b.status = weft_graph_state(g, name, type, kind, &state);
-    return weft_bn(&m->b, "cache_append", name, (weft_value[]){state, rows, m->pos}, 3, NULL, 0);
+    if (m->b.status == WEFT_OK && m->slots) m->b.status = weft_graph_state_by_slot(g, state);
+    weft_value in[] = {state, rows, m->slots ? m->position : m->pos, m->slot};
+    return weft_bn(&m->b, "cache_append", name, in, m->slots ? 4 : 3, NULL, 0);
 }
 
 weft_value weft_block_attention(struct weft_model_build *m, const struct weft_block_attention *a, weft_value h) {
@@ -201,14 +206,14 @@ weft_value weft_block_attention(struct weft_model_build *m, const struct weft_bl
     }
     q = turn(m, a, "attn_q", q);
     weft_value k = turn(m, a, "attn_k", project(m, a, K, h)), v = project(m, a, V, h);
-    weft_value in[] = {q, cache(m, a, "k", k), cache(m, a, "v", v), m->pos};
+    weft_value in[] = {q, cache(m, a, "k", k), cache(m, a, "v", v), m->pos, m->count};
     const struct weft_arg args[] = {
         {.name = "scale", .x = c->attn_scale},
         {.name = "window", .x = c->local[a->layer] ? c->window : 0},
         {.name = "softcap", .x = c->attn_softcap},
         {.name = "reach", .d = m->reach},
     };
-    weft_value o = weft_bn(&m->b, "attention", weft_block_name(m, a->layer, "attn"), in, 4, args, 4);
+    weft_value o = weft_bn(&m->b, "attention", weft_block_name(m, a->layer, "attn"), in, m->slots ? 5 : 4, args, 4);
     if (a->gated) {
         gate = weft_bn(&m->b, "sigmoid", weft_block_name(m, a->layer, "attn_gate"), &gate, 1, NULL, 0);
         o = weft_bn(&m->b, "mul", weft_block_name(m, a->layer, "attn_gated"), (weft_value[]){o, gate}, 2, NULL, 0);

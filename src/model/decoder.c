@@ -18,10 +18,15 @@ static weft_value times(struct weft_model_build *m, const char *name, weft_value
     return weft_bn(&m->b, "mul", name, (weft_value[]){x, weft_bf(&m->b, (float)factor)}, 2, NULL, 0);
 }
 
-/// Logits [R, vocab] of the last R of x [T, n_embd].
-static weft_value logits(struct weft_model_build *m, weft_value x, weft_dim rows) {
+/// What output rows are of: the last R of x [T, n], or of several sequences those that `at` [R] names.
+static weft_value picked(struct weft_model_build *m, const char *name, weft_value x, weft_dim rows, weft_value at) {
+    if (m->slots) return weft_bn(&m->b, "gather", name, (weft_value[]){x, at}, 2, NULL, 0);
+    return slice(m, name, x, weft_dim_sub(m->b.g->dims, m->tokens, rows), rows);
+}
+
+/// Logits of rows x [R, n_embd].
+static weft_value logits(struct weft_model_build *m, weft_value x) {
     const struct weft_model_config *c = m->config;
-    x = slice(m, "last", x, weft_dim_sub(m->b.g->dims, m->tokens, rows), rows);
     x = weft_block_norm(m, "output_norm", x, c->n_embd);
     const char *table = weft_block_has(m, WEFT_PART_HEAD, "output.weight") ? "output" : "token_embd";
     weft_value in[] = {x, weft_block_weight(m, table, c->n_vocab, c->n_embd)};
@@ -39,9 +44,24 @@ static weft_value state(struct weft_model_build *m, const char *name, weft_dtype
     return v;
 }
 
+/// The same, or one of [slots, n] that is kept by slot.
+static weft_value state_by_slot(struct weft_model_build *m, const char *name, weft_dtype dtype, uint32_t n) {
+    weft_value v = WEFT_NO_VALUE;
+    struct weft_dims *dims = m->b.g->dims;
+    if (!m->slots) return state(m, name, dtype, n);
+    struct weft_type type = {
+        .dtype = dtype, .rank = 2, .dims = {weft_dim_const(dims, m->slots), weft_dim_const(dims, n)}};
+    if (m->b.status == WEFT_OK) m->b.status = weft_graph_state(m->b.g, name, type, WEFT_STATE_DENSE, &v);
+    if (m->b.status == WEFT_OK) m->b.status = weft_graph_state_by_slot(m->b.g, v);
+    return v;
+}
+
+/// A variable, or one for each slot.
 static weft_value variable(struct weft_model_build *m, const char *name, int64_t most) {
     weft_value v = WEFT_NO_VALUE;
-    if (m->b.status == WEFT_OK) m->b.status = weft_graph_var(m->b.g, name, WEFT_U32, 0, most, &v);
+    if (m->b.status != WEFT_OK) return v;
+    if (m->slots) m->b.status = weft_graph_vars(m->b.g, name, WEFT_U32, m->slots, 0, most, &v);
+    else m->b.status = weft_graph_var(m->b.g, name, WEFT_U32, 0, most, &v);
     return v;
 }
 
@@ -54,32 +74,64 @@ static uint32_t number(const struct weft_model_build *m, weft_value v) {
     return m->b.status == WEFT_OK ? m->b.g->values[v].state : UINT32_MAX;
 }
 
-/// Picks the next token from logits [R, vocab] (R is 0 or 1) and moves everything on that the next run needs.
-static void choose(struct weft_model_build *m, weft_value scores, weft_value tokens, weft_value pos, bool sampling,
-                   struct weft_decoder_handles *h) {
+static weft_value cast(struct weft_model_build *m, const char *name, weft_value x, weft_dtype dtype) {
+    return weft_bn(&m->b, "cast", name, &x, 1, (struct weft_arg[]){{.name = "to", .x = dtype}}, 1);
+}
+
+/// x [n] as a table of rows for gather, or rows [n, 1] as x.
+static weft_value column(struct weft_model_build *m, weft_value x, weft_dim n, bool table) {
+    const weft_dim dims[] = {n, weft_dim_const(m->b.g->dims, 1)};
+    return weft_bn(&m->b, "reshape", NULL, &x, 1,
+                   (struct weft_arg[]){{.name = "shape", .dims = dims, .n = table ? 2 : 1}}, 1);
+}
+
+/// x [n] at `at` [count], both u32: gather moves floats, which are exact as far as tokens and slots go.
+static weft_value looked_up(struct weft_model_build *m, const char *name, weft_value x, weft_dim n, weft_value at,
+                            weft_dim count) {
+    x = column(m, cast(m, name, x, WEFT_F32), n, true);
+    x = weft_bn(&m->b, "gather", name, (weft_value[]){x, at}, 2, NULL, 0);
+    return column(m, x, count, false);
+}
+
+/// What the sampler reads and moves on: states and variables of these names, kept by slot if there are several.
+struct chooser {
+    weft_value counts, ring, token, n_out, rng, sampling, stops, n_max, pos_max;
+};
+
+static struct chooser chooser(struct weft_model_build *m, struct weft_decoder_handles *h) {
+    struct chooser c = {0};
     const struct {
         const char *name;
-        uint32_t length, *handle;
-    } states[] = {
-        {"counts", m->config->n_vocab, &h->counts},
-        {"ring", WEFT_LM_RING, &h->ring},
-        {"token", 1, &h->token},
-        {"n_out", 1, &h->n_out},
-        {"rng", 1, &h->rng},
-        {"sampling", WEFT_SAMPLE_WORDS, &h->sampling},
-        {"stops", WEFT_LM_STOPS, &h->stops},
-        {"n_max", 1, &h->n_max},
-        {"pos_max", 1, &h->pos_max},
+        uint32_t length; ///< of a state; 0: a variable
+        weft_value *value;
+        uint32_t *handle;
+    } rows[] = {
+        {"counts", m->config->n_vocab, &c.counts, &h->counts},
+        {"ring", m->slots ? WEFT_LM_RING_SLOTS : WEFT_LM_RING, &c.ring, &h->ring},
+        {"token", 0, &c.token, &h->token},
+        {"n_out", 0, &c.n_out, &h->n_out},
+        {"rng", 0, &c.rng, &h->rng},
+        {"sampling", WEFT_SAMPLE_WORDS, &c.sampling, &h->sampling},
+        {"stops", WEFT_LM_STOPS, &c.stops, &h->stops},
+        {"n_max", 0, &c.n_max, &h->n_max},
+        {"pos_max", 0, &c.pos_max, &h->pos_max},
     };
-    weft_value v[sizeof states / sizeof *states];
-    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
-        uint32_t n = states[i].length;
-        if (n == 1 && i) v[i] = variable(m, states[i].name, UINT32_MAX);
-        else v[i] = state(m, states[i].name, WEFT_U32, n);
-        *states[i].handle = number(m, v[i]);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        *rows[i].value = rows[i].length ? state_by_slot(m, rows[i].name, WEFT_U32, rows[i].length)
+                                        : variable(m, rows[i].name, UINT32_MAX);
+        *rows[i].handle = number(m, *rows[i].value);
     }
-    weft_value in[] = {v[0], v[1], tokens, v[2], v[3], v[4], scores, v[5], v[6], pos, v[7], v[8]};
-    weft_bn(&m->b, "sample", "sample", in, 12, (struct weft_arg[]){{.name = "greedy", .x = !sampling}}, 1);
+    return c;
+}
+
+/// Picks the next token from logits, [R, vocab] with R 0 or 1, or of several slots rows of those that `owner` [R] names,
+/// and moves everything on that the next run needs.
+static void choose(struct weft_model_build *m, const struct chooser *c, weft_value scores, weft_value tokens,
+                   weft_value pos, weft_value live, weft_value owner, bool sampling) {
+    weft_value in[] = {c->counts,   c->ring,  m->slots ? live : tokens, c->token, c->n_out,   c->rng, scores,
+                       c->sampling, c->stops, pos,                      c->n_max, c->pos_max, owner};
+    weft_bn(&m->b, "sample", "sample", in, m->slots ? 13 : 12, (struct weft_arg[]){{.name = "greedy", .x = !sampling}},
+            1);
 }
 
 static weft_status check(const struct weft_model_config *c, const struct weft_decoder_params *p) {
@@ -87,12 +139,19 @@ static weft_status check(const struct weft_model_config *c, const struct weft_de
         return weft_fail(WEFT_ERR_INVALID, "a context of %u tokens; the model takes 1 to %u", p->ctx, c->ctx_train);
     if (p->chunk == 0 || p->chunk > p->ctx)
         return weft_fail(WEFT_ERR_INVALID, "chunks of %u tokens; they hold 1 to the context's %u", p->chunk, p->ctx);
+    if (p->slots > WEFT_MAX_SEQUENCES)
+        return weft_fail(WEFT_ERR_INVALID, "%u sequences at once; at most %d", p->slots, WEFT_MAX_SEQUENCES);
+    if (p->slots > 1 && p->head == WEFT_LM_NLL)
+        return weft_fail(WEFT_ERR_INVALID, "scores of %u sequences at once; they are made of one", p->slots);
+    if (p->slots > 1 && c->family->layer != WEFT_LAYER_PLAIN)
+        return weft_fail(WEFT_ERR_UNSUPPORTED, "several sequences at once of a model with recurrent layers (%s)",
+                         c->arch);
     return WEFT_OK;
 }
 
-/// Rows of position_embd at the run's positions [T, n_embd].
-static weft_value positions(struct weft_model_build *m) {
-    const struct weft_model_config *c = m->config;
+/// The run's positions [T]: of one sequence those from pos on.
+static weft_value counted(struct weft_model_build *m) {
+    if (m->slots) return m->position;
     struct weft_type type = {.dtype = WEFT_U32, .rank = 1, .dims = {weft_dim_const(m->b.g->dims, m->chunk)}};
     weft_value all = WEFT_NO_VALUE;
     uint32_t *counts = weft_alloc(m->chunk * sizeof *counts);
@@ -101,8 +160,13 @@ static weft_value positions(struct weft_model_build *m) {
     if (m->b.status == WEFT_OK) m->b.status = weft_graph_const(m->b.g, type, counts, m->chunk * sizeof *counts, &all);
     weft_free(counts);
     weft_value here = slice(m, "positions", all, weft_dim_const(m->b.g->dims, 0), m->tokens);
-    here = weft_block_add(m, "positions", here, m->pos);
-    weft_value in[] = {weft_block_weight(m, "position_embd", c->ctx_train, c->n_embd), here};
+    return weft_block_add(m, "positions", here, m->pos);
+}
+
+/// Rows of position_embd at the run's positions [T, n_embd].
+static weft_value positions(struct weft_model_build *m) {
+    const struct weft_model_config *c = m->config;
+    weft_value in[] = {weft_block_weight(m, "position_embd", c->ctx_train, c->n_embd), counted(m)};
     return weft_bn(&m->b, "gather", "position_embd", in, 2, NULL, 0);
 }
 
@@ -121,37 +185,81 @@ static weft_value (*const layers[])(struct weft_model_build *m, uint32_t i, weft
     [WEFT_LAYER_QWEN35] = weft_qwen35_layer,
 };
 
+/// Says of each token of the run whose it is and where it stands, from how many tokens each slot has.
+static void place(struct weft_model_build *m, weft_value live, struct weft_decoder_handles *h) {
+    m->count = variable(m, "count", m->chunk);
+    h->count = number(m, m->count);
+    h->live = number(m, live);
+    weft_value places[WEFT_MAX_OUTS] = {WEFT_NO_VALUE, WEFT_NO_VALUE};
+    const struct weft_op *row = weft_op_find(m->b.g->ops, "place_tokens");
+    const struct weft_arg args[] = {{.name = "tokens", .d = m->tokens}};
+    if (m->b.status == WEFT_OK)
+        m->b.status =
+            weft_graph_add(m->b.g, row, "places", (weft_value[]){m->pos, m->count, live}, 3, args, 1, places);
+    m->position = places[0];
+    m->slot = places[1];
+}
+
+/// Ids of the run's tokens, where those below 0 are what their slot's sampler picked last.
+static weft_value fed(struct weft_model_build *m, weft_value ids, weft_value token) {
+    weft_dim slots = weft_dim_const(m->b.g->dims, m->slots);
+    weft_value last = looked_up(m, "fed", token, slots, m->slot, m->tokens);
+    weft_value own = cast(m, "fed", ids, WEFT_F32);
+    weft_value below = weft_bn(&m->b, "lt", "fed", (weft_value[]){own, weft_bf(&m->b, 0)}, 2, NULL, 0);
+    return cast(m, "fed", weft_bn(&m->b, "where", "fed", (weft_value[]){below, last, own}, 3, NULL, 0), WEFT_I32);
+}
+
+static weft_value advanced(struct weft_model_build *m, weft_value live) {
+    weft_dim by = m->slots ? weft_dim_const(m->b.g->dims, 0) : m->tokens;
+    return weft_bn(&m->b, "advance", "pos", (weft_value[]){m->pos, m->count, live}, m->slots ? 3 : 1,
+                   (struct weft_arg[]){{.name = "by", .d = by}}, 1);
+}
+
+static void score(struct weft_model_build *m, weft_value x, weft_dim rows, uint32_t chunk, uint32_t *handle) {
+    weft_value targets = state(m, "targets", WEFT_I32, chunk);
+    *handle = number(m, targets);
+    targets = picked(m, "targets", targets, rows, WEFT_NO_VALUE);
+    output(m, weft_bn(&m->b, "nll", "nll", (weft_value[]){x, targets}, 2, NULL, 0), "nll");
+}
+
 static void build(struct weft_model_build *m, const struct weft_decoder_params *p, struct weft_decoder_handles *h) {
     const struct weft_model_config *c = m->config;
     struct weft_dims *dims = m->b.g->dims;
+    bool generates = p->head == WEFT_LM_GENERATE;
+    uint32_t most = !generates ? p->chunk : m->slots ? m->slots : 1;
     m->reach = weft_dim_symbol(dims, "P", 1, p->ctx);
-    weft_dim rows = weft_dim_symbol(dims, "R", 0, p->head == WEFT_LM_GENERATE ? 1 : p->chunk),
-             zero = weft_dim_const(dims, 0);
+    weft_dim rows = weft_dim_symbol(dims, "R", 0, most), zero = weft_dim_const(dims, 0);
     m->b.status = weft_dim_relate(dims, weft_dim_sub(dims, rows, m->tokens), 0);
     m->pos = variable(m, "pos", p->ctx);
-    weft_value tokens = state(m, "tokens", WEFT_I32, p->chunk);
+    weft_value tokens = state(m, "tokens", WEFT_I32, p->chunk), live = WEFT_NO_VALUE, at = WEFT_NO_VALUE;
     h->t = (uint32_t)weft_dims_symbol_find(dims, "T");
     h->r = (uint32_t)weft_dims_symbol_find(dims, "R");
     h->p = (uint32_t)weft_dims_symbol_find(dims, "P");
     h->pos = number(m, m->pos);
     h->tokens = number(m, tokens);
-    weft_value ids = slice(m, "ids", tokens, zero, m->tokens);
+    struct chooser chosen = {0};
+    weft_value ids = slice(m, "ids", tokens, zero, m->tokens), owner = WEFT_NO_VALUE;
+    if (m->slots) {
+        live = variable(m, "live", 1);
+        place(m, live, h);
+        at = state(m, "rows", WEFT_U32, most);
+        h->rows = number(m, at);
+        at = slice(m, "rows", at, zero, rows);
+        if (generates) chosen = chooser(m, h), ids = fed(m, ids, chosen.token);
+    }
     weft_stretch_make(m);
     weft_value x = embed(m, ids);
     for (uint32_t i = 0; i < c->n_layer; i++) x = layers[c->family->layer](m, i, x);
-    x = logits(m, x, rows);
-    weft_value pos =
-        weft_bn(&m->b, "advance", "pos", &m->pos, 1, (struct weft_arg[]){{.name = "by", .d = m->tokens}}, 1);
+    x = logits(m, picked(m, "last", x, rows, at));
+    weft_value pos = advanced(m, live);
     switch (p->head) {
     case WEFT_LM_LOGITS: output(m, x, "logits"); break;
-    case WEFT_LM_NLL: {
-        weft_value targets = state(m, "targets", WEFT_I32, p->chunk);
-        h->targets = number(m, targets);
-        targets = slice(m, "targets", targets, weft_dim_sub(dims, m->tokens, rows), rows);
-        output(m, weft_bn(&m->b, "nll", "nll", (weft_value[]){x, targets}, 2, NULL, 0), "nll");
+    case WEFT_LM_NLL: score(m, x, rows, p->chunk, &h->targets); break;
+    case WEFT_LM_GENERATE:
+        if (!m->slots) chosen = chooser(m, h);
+        else owner = cast(m, "rows", looked_up(m, "rows", m->slot, m->tokens, at, rows), WEFT_U32);
+        choose(m, &chosen, x, tokens, pos, live, owner, p->sampling);
         break;
-    }
-    case WEFT_LM_GENERATE: choose(m, x, tokens, pos, p->sampling, h); break;
     }
 }
 
@@ -186,6 +294,10 @@ weft_status weft_decoder_build(const struct weft_source *file, const struct weft
         .tokens = weft_dim_symbol(g->dims, "T", 1, params->chunk),
         .ctx = params->ctx,
         .chunk = params->chunk,
+        .slots = params->slots > 1 ? params->slots : 0,
+        .count = WEFT_NO_VALUE,
+        .position = WEFT_NO_VALUE,
+        .slot = WEFT_NO_VALUE,
         .cache = params->cache_f16 ? WEFT_F16 : WEFT_F32,
     };
     struct weft_decoder_handles handles;

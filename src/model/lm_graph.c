@@ -35,6 +35,7 @@ weft_status weft_lm_build_graph(const struct weft_source *file, const struct wef
     struct weft_decoder_params params = {.ctx = b->ctx,
                                          .chunk = b->chunk,
                                          .cache_f16 = b->cache_f16,
+                                         .slots = b->slots,
                                          .head = b->head,
                                          .sampling = b->sampling,
                                          .handles = handles};
@@ -42,9 +43,10 @@ weft_status weft_lm_build_graph(const struct weft_source *file, const struct wef
     return weft_blame_memory(failures, weft_decoder_build(file, config, &params, out));
 }
 
-struct weft_compile_params weft_lm_compile_params(const struct weft_gpu_caps *caps, uint32_t chunk) {
+struct weft_compile_params weft_lm_compile_params(const struct weft_gpu_caps *caps, uint32_t chunk, uint32_t slots) {
     struct weft_compile_params p = {.split_symbol = "T"};
     if (chunk > 1) p.split_at[p.n_splits++] = 1;
     if (chunk > WEFT_FEW_ROWS && caps->kind != WEFT_GPU_CPU) p.split_at[p.n_splits++] = WEFT_FEW_ROWS;
+    if (chunk > slots && slots > WEFT_FEW_ROWS && caps->kind != WEFT_GPU_CPU) p.split_at[p.n_splits++] = slots;
     return p;
 }

@@ -10,6 +10,7 @@ struct weft_lm_build {
     uint32_t ctx;   ///< 0: min(the file's, WEFT_LM_CTX)
     uint32_t chunk; ///< 0: by the kind of device
     bool cache_f16;
+    uint32_t slots; ///< sequences at once; 0 or 1: one
     enum weft_lm_head head;
     bool sampling;
 };
@@ -25,6 +26,6 @@ weft_status weft_lm_build_graph(const struct weft_source *file, const struct wef
                                 struct weft_graph **out);
 /// Checks general.architecture against the table, before anything else is read.
 weft_status weft_lm_check_family(const struct weft_source *file);
-/// Schedules: one token; a few (not on CPU drivers, where kernels are costly to compile); more.
-struct weft_compile_params weft_lm_compile_params(const struct weft_gpu_caps *caps, uint32_t chunk);
+/// Schedules: one token; a few, and one of each slot (not on CPU drivers, where kernels are costly to compile); more.
+struct weft_compile_params weft_lm_compile_params(const struct weft_gpu_caps *caps, uint32_t chunk, uint32_t slots);
 #endif

@@ -148,10 +148,10 @@ weft_status weft_session_var_offset(const weft_session *s, const char *name, uin
     return WEFT_OK;
 }
 
-weft_status weft_session_set_state(weft_session *s, uint32_t state, uint32_t bits) {
+weft_status weft_session_set_state(weft_session *s, uint32_t state, uint32_t index, uint32_t bits) {
     WEFT_TRY(weft_base_check_alive(&s->base));
     WEFT_TRY(weft_var_check(s->base.plan, state, bits));
-    return weft_history_set_word(&s->history, s->base.plan->states[state].var_slot, bits);
+    return weft_history_set_word(&s->history, s->base.plan->states[state].var_slot + index, bits);
 }
 
 /// The word of variable `index` of a name; `one`: of a name that has but one.

@@ -1,0 +1,171 @@
+/// Sequences of a batch on a device beside the same ones alone: mixed lengths, settings and seeds, admitted, evicted
+/// and stopped while others go on.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+// cmocka wants those above first
+#include <cmocka.h>
+
+#include "core/alloc.h"
+#include "engine/batch.h"
+#include "support/graph_run.h"
+#include "support/lm_program.h"
+#include "support/tiny_gemma3.h"
+
+#include <string.h>
+
+enum { VOCAB = 300, CTX = 128, CHUNK = 16, MOST = 128, SEQUENCES = 9 };
+
+static weft_gpu *gpu;
+static char path[] = "/tmp/weft-batch-XXXXXX";
+static weft_lm *lm;
+
+struct taken {
+    int32_t ids[MOST];
+    uint32_t n, most; ///< that the callback takes; 0: all
+    uint64_t id;
+    struct weft_lm_batch_end end;
+};
+
+static bool take(void *user, int32_t id) {
+    struct taken *t = user;
+    assert_true(t->n < MOST);
+    t->ids[t->n++] = id;
+    return t->n != t->most;
+}
+
+struct wanted {
+    uint32_t prompt; ///< tokens
+    struct weft_generate_params params;
+    uint32_t most;
+    int32_t ids[CTX];
+    struct taken alone;
+};
+static struct wanted wanted[SEQUENCES] = {
+    {.prompt = 5, .params = {.max_tokens = 20}},
+    {.prompt = 41, .params = {.max_tokens = 7}},
+    {.prompt = 1, .params = {.max_tokens = 30, .sampling = {.temp = 1, .seed = 5}}},
+    {.prompt = 17, .params = {.max_tokens = 24, .sampling = {.temp = 0.8f, .top_k = 20, .repetition = 1.3f, .seed = 6}}},
+    {.prompt = 100, .params = {.ignore_stops = true}}, // to the end of the context
+    {.prompt = 16, .params = {.max_tokens = 9, .sampling = {.frequency = 0.5f, .presence = 0.2f}}},
+    {.prompt = 33, .params = {.max_tokens = 40, .sampling = {.temp = 1.5f, .top_p = 0.9f, .seed = 7}}, .most = 6},
+    {.prompt = 2, .params = {.max_tokens = 1}},
+    {.prompt = 41, .params = {.max_tokens = 12}}, // begins as the second one does
+};
+
+static void compare(const struct wanted *w, const struct taken *t) {
+    assert_int_equal(t->end.status, WEFT_OK);
+    if (t->n != w->alone.n || memcmp(t->ids, w->alone.ids, t->n * sizeof *t->ids))
+        fail_msg("a prompt of %u tokens gave %u ids in a batch, %u alone", w->prompt, t->n, w->alone.n);
+    assert_int_equal(t->end.stats.new_tokens, w->alone.end.stats.new_tokens);
+    assert_int_equal(t->end.stats.reason, w->alone.end.stats.reason);
+    assert_int_equal(t->end.stats.prompt_tokens, w->prompt);
+}
+
+static weft_lm_batch *open_batch(uint32_t slots, uint32_t runs) {
+    weft_lm_batch *b = NULL;
+    const struct weft_lm_batch_params params = {.slots = slots, .chunk = CHUNK, .runs = runs};
+    if (weft_lm_batch_create(lm, &params, &b) != WEFT_OK) fail_msg("%s", weft_error_message());
+    return b;
+}
+
+static void add(weft_lm_batch *b, const struct wanted *w, struct taken *t) {
+    struct weft_generate_params params = w->params;
+    params.token = take;
+    params.user = t;
+    *t = (struct taken){.most = w->most};
+    if (weft_lm_batch_add(b, w->ids, w->prompt, &params, &t->id) != WEFT_OK) fail_msg("%s", weft_error_message());
+}
+
+static size_t step(weft_lm_batch *b, struct taken *taken) {
+    struct weft_lm_batch_end end;
+    size_t left = 0;
+    if (weft_lm_batch_step(b, true, &left) != WEFT_OK) fail_msg("%s", weft_error_message());
+    while (weft_lm_batch_next(b, &end))
+        for (int i = 0; i < SEQUENCES; i++)
+            if (taken[i].id == end.id) taken[i].end = end;
+    return left;
+}
+
+static void all_at_once(void **state) {
+    (void)state;
+    struct taken taken[SEQUENCES] = {{{0}, 0, 0, 0, {0}}};
+    weft_lm_batch *b = open_batch(4, 0);
+    for (int i = 0; i < SEQUENCES; i++) add(b, &wanted[i], &taken[i]);
+    while (step(b, taken)) {}
+    for (int i = 0; i < SEQUENCES; i++) compare(&wanted[i], &taken[i]);
+    assert_int_equal(weft_lm_batch_counts(b).evicted, 0);
+    // the same again: slots hold prompts from before
+    uint64_t reused = weft_lm_batch_counts(b).reused;
+    for (int i = 0; i < SEQUENCES; i++) add(b, &wanted[i], &taken[i]);
+    while (step(b, taken)) {}
+    for (int i = 0; i < SEQUENCES; i++) compare(&wanted[i], &taken[i]);
+    assert_true(weft_lm_batch_counts(b).reused > reused);
+    weft_lm_batch_destroy(&b);
+    assert_null(b);
+}
+
+/// At random times sequences come, lose their slots and get another.
+static void come_and_go(void **state) {
+    (void)state;
+    struct taken taken[SEQUENCES] = {{{0}, 0, 0, 0, {0}}};
+    uint64_t seed = 11, evicted = 0;
+    weft_lm_batch *b = open_batch(3, 2);
+    uint32_t added = 0;
+    size_t left = 0;
+    while (added < SEQUENCES || left) {
+        if (added < SEQUENCES && (left == 0 || weft_test_random(&seed, 3) == 0)) {
+            add(b, &wanted[added], &taken[added]);
+            added++;
+        }
+        if (added && weft_test_random(&seed, 4) == 0)
+            evicted += weft_lm_batch_evict(b, taken[weft_test_random(&seed, added)].id) == WEFT_OK;
+        left = step(b, taken);
+    }
+    assert_true(evicted > 2);
+    assert_int_equal(weft_lm_batch_counts(b).evicted, evicted);
+    for (int i = 0; i < SEQUENCES; i++) compare(&wanted[i], &taken[i]);
+    weft_lm_batch_destroy(&b);
+}
+
+static int setup(void **state) {
+    (void)state;
+    uint32_t x = 7;
+    int fd = mkstemp(path);
+    const struct weft_tiny_gemma3 tiny = {.seed = 3, .ctx = CTX, .n_layer = 3};
+    if (fd < 0 || close(fd) || !weft_tiny_gemma3_write(&tiny, path)) return -1;
+    gpu = weft_test_gpu();
+    if (!gpu || weft_lm_open(gpu, path, &(struct weft_lm_params){.sampling = true, .chunk = CHUNK}, &lm) != WEFT_OK)
+        return -1;
+    for (int i = 0; i < SEQUENCES; i++) {
+        struct wanted *w = &wanted[i];
+        for (uint32_t k = 0; k < w->prompt; k++)
+            w->ids[k] = (int32_t)(4 + ((x = x * 1664525 + 1013904223) >> 16) % (VOCAB - 4));
+        if (i == SEQUENCES - 1) memcpy(w->ids, wanted[1].ids, 30 * sizeof *w->ids);
+        struct weft_generate_params params = w->params;
+        w->alone.most = w->most;
+        params.token = take;
+        params.user = &w->alone;
+        if (weft_lm_generate(lm, w->ids, w->prompt, &params, &w->alone.end.stats) != WEFT_OK) return -1;
+    }
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    weft_lm_close(&lm);
+    unlink(path);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_at_once),
+        cmocka_unit_test(come_and_go),
+    };
+    return cmocka_run_group_tests_name("batch", tests, setup, teardown);
+}
