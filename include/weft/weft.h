@@ -7,6 +7,7 @@
 /// sentence. What is not in include/weft/ is not API.
 #ifndef WEFT_WEFT_H
 #define WEFT_WEFT_H
+#include "weft/batch.h"
 #include "weft/buffer.h"
 #include "weft/chat.h"
 #include "weft/device.h"

@@ -2,6 +2,7 @@
 ///
 /// The prompt is a fixed text repeated to the wanted length; generation is greedy and goes on behind stop tokens, so
 /// that every repetition does the same work.
+#include "app/bench_batch.h"
 #include "app/bench_steps.h"
 #include "app/json.h"
 #include "app/model.h"
@@ -22,6 +23,7 @@ struct request {
     struct weft_device_params device;
     struct weft_model_params model_params;
     uint32_t prompts[MAX_LENGTHS], n_prompts, tokens, repeats;
+    uint32_t batches[MAX_LENGTHS], n_batches; ///< texts at once
     bool json;
 };
 
@@ -171,6 +173,38 @@ static weft_status measure(const struct request *r, const struct weft_opened *o,
     return status;
 }
 
+/// Speeds of `texts` texts at once for every length of prompts, as lines or in `results`.
+static weft_status measure_batch(const struct request *r, const struct weft_opened *o, uint32_t texts,
+                                 json_t *results) {
+    weft_batch *batch;
+    const struct weft_batch_params params = {
+        .slots = texts, .chunk = r->model_params.chunk, .runs = r->model_params.runs};
+    WEFT_TRY(weft_batch_create(o->model, &params, &batch));
+    weft_status status = WEFT_OK;
+    for (uint32_t i = 0; i < r->n_prompts && status == WEFT_OK; i++) {
+        struct weft_bench_batch b = {
+            .texts = texts, .prompt = r->prompts[i], .tokens = r->tokens, .repeats = r->repeats};
+        struct prompt ids;
+        status = make_prompt(o->model, b.prompt, &ids);
+        if (status == WEFT_OK) status = weft_bench_batch(o->model, batch, ids.ids, &weft_interrupted, &b);
+        weft_free(ids.ids);
+        if (status != WEFT_OK) break;
+        if (r->json)
+            json_array_append_new(results, json_pack("{si si si so so}", "texts", (int)texts, "prompt", (int)b.prompt,
+                                                     "new_tokens", (int)b.tokens, "prefill_tokens_per_second",
+                                                     weft_json_number(b.prefill), "decode_tokens_per_second",
+                                                     weft_json_number(b.decode)));
+        else
+            weft_outf("%u texts at once, prompts of %u, %u new tokens each:\n  prefill      %10.2f t/s\n"
+                      "  decode       %10.2f t/s   %.2f a text\n",
+                      texts, b.prompt, b.tokens, b.prefill, b.decode, b.decode / texts);
+        if (r->device.profile && !r->json) status = weft_bench_print_steps(o->device);
+        weft_out_flush();
+    }
+    weft_batch_destroy(&batch);
+    return status;
+}
+
 static void free_result(struct result *r) {
     weft_free(r->prefill);
     weft_free(r->first);
@@ -244,19 +278,19 @@ static uint64_t peak_host_bytes(void) {
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
 }
 
-static json_t *summary_json(const struct request *r, const struct weft_opened *o, json_t *results) {
+static json_t *summary_json(const struct request *r, const struct weft_opened *o, json_t *results, json_t *batches) {
     struct weft_model_info model = info_of(o);
     struct weft_device_info d;
     struct weft_device_counters counters;
     weft_device_counters(o->device, &counters);
     (void)weft_device_info(o->device, &d);
-    return json_pack("{ss so so so sb so sI si ss sf sI sI so}", "weft", WEFT_VERSION, "implementation",
+    return json_pack("{ss so so so sb so sI si ss sf sI sI so so}", "weft", WEFT_VERSION, "implementation",
                      weft_json_string(d.implementation), "adapter", weft_json_string(d.adapter), "driver",
                      weft_json_string(d.driver), "cpu_driver", d.kind == WEFT_DEVICE_CPU, "model",
                      weft_json_string(o->file), "model_bytes", (json_int_t)model.file_bytes, "ctx", (int)model.ctx,
                      "cache", r->model_params.cache_f16 ? "f16" : "f32", "load_seconds", o->load_seconds,
                      "peak_device_bytes", (json_int_t)counters.bytes_peak, "peak_host_bytes",
-                     (json_int_t)peak_host_bytes(), "results", results);
+                     (json_int_t)peak_host_bytes(), "results", results, "batches", batches);
 }
 
 static int bench(const struct request *r) {
@@ -266,7 +300,7 @@ static int bench(const struct request *r) {
     char device[256];
     weft_describe_device(o.device, device);
     if (!r->json) weft_outf("%s; load %.2f s\n", device, o.load_seconds);
-    json_t *results = json_array();
+    json_t *results = json_array(), *batches = json_array();
     weft_app_catch_interrupts(true);
     if (r->device.profile) status = weft_bench_forget_steps(o.device);
     for (uint32_t i = 0; status == WEFT_OK && i < r->n_prompts; i++) {
@@ -278,10 +312,12 @@ static int bench(const struct request *r) {
         weft_out_flush();
         free_result(&result);
     }
+    for (uint32_t i = 0; status == WEFT_OK && i < r->n_batches; i++)
+        status = measure_batch(r, &o, r->batches[i], batches);
     weft_app_catch_interrupts(false);
     int code = weft_app_failed(status);
     if (status == WEFT_OK && r->json) {
-        code = weft_json_print(summary_json(r, &o, results));
+        code = weft_json_print(summary_json(r, &o, results, batches));
     } else {
         struct weft_device_counters c;
         weft_device_counters(o.device, &c);
@@ -289,6 +325,7 @@ static int bench(const struct request *r) {
             weft_outf("peak memory: %.1f MB on the device, %.1f MB on the host\n", (double)c.bytes_peak / 1e6,
                       (double)peak_host_bytes() / 1e6);
         json_decref(results);
+        json_decref(batches);
     }
     weft_close_model(&o);
     return code;
@@ -304,6 +341,7 @@ static bool take(const struct weft_command *c, struct request *r, int option) {
     case OPT_STEPS: r->device.profile = true; return true;
     case WEFT_OPT_JSON: r->json = true; return true;
     case 'p': return weft_app_integers(c, "-p", optarg, 1, WEFT_MAX_CTX, r->prompts, MAX_LENGTHS, &r->n_prompts);
+    case 'b': return weft_app_integers(c, "-b", optarg, 1, 64, r->batches, MAX_LENGTHS, &r->n_batches);
     case 'n': return weft_app_whole(c, "-n", 1, 1 << 20, &r->tokens);
     case 'r': return weft_app_whole(c, "-r", 1, MAX_REPEATS, &r->repeats);
     case OPT_CTX: return weft_app_whole(c, "--ctx", 1, WEFT_MAX_CTX, &r->model_params.ctx);
@@ -326,7 +364,7 @@ static int run_bench(const struct weft_command *self, int argc, char **argv) {
         {0},
     };
     struct request r = {.prompts = {16, 64}, .n_prompts = 2, .tokens = 48, .repeats = 3};
-    for (int option; (option = weft_app_option(self, argc, argv, "hp:n:r:", options)) != -1;) {
+    for (int option; (option = weft_app_option(self, argc, argv, "hb:p:n:r:", options)) != -1;) {
         if (option == WEFT_OPT_HELP) return WEFT_EXIT_OK;
         if (option == WEFT_OPT_BAD || !take(self, &r, option)) return WEFT_EXIT_USAGE;
     }
@@ -343,6 +381,7 @@ const struct weft_command weft_command_bench = {
         "usage: weft bench MODEL [OPTION]...\n\n"
         "  -p LIST               prompt lengths in tokens (default 16,64)\n"
         "  -n N                  new tokens (default 48)\n"
+        "  -b LIST               also so many texts at once, 1 to 64\n"
         "  -r N                  repetitions; medians and p95 are over these (default 3)\n"
         "      --ctx N, --chunk N, --runs N, --cache f32|f16   as for `weft run`\n"
         "      --steps           also where the device's time goes; times are those of steps in passes of their own,\n"

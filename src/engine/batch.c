@@ -21,10 +21,11 @@ static weft_status check(const weft_lm *lm, const struct weft_lm_batch_params *p
     return lm->config.n_vocab ? WEFT_OK : weft_fail(WEFT_ERR_INVALID, "the model has no vocabulary");
 }
 
-static weft_status prepare(struct weft_batch *b, const struct weft_lm_batch_params *p) {
+static weft_status prepare(struct weft_lm_batch *b, const struct weft_lm_batch_params *p) {
     weft_lm *lm = b->lm;
     const struct weft_gpu_caps *caps = weft_gpu_caps(lm->gpu);
     struct weft_lm_build build = lm->build;
+    b->on_end = p->ended;
     b->n_slots = p->slots ? p->slots : WEFT_BATCH_SLOTS;
     build.slots = b->n_slots;
     build.ctx = p->ctx ? p->ctx : lm->build.ctx;
@@ -57,7 +58,7 @@ weft_status weft_lm_batch_create(weft_lm *lm, const struct weft_lm_batch_params 
     static const struct weft_lm_batch_params defaults;
     *out = NULL;
     WEFT_TRY(check(lm, params ? params : &defaults));
-    struct weft_batch *b = weft_calloc(1, sizeof *b);
+    struct weft_lm_batch *b = weft_calloc(1, sizeof *b);
     if (!b) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a batch");
     b->lm = lm;
     b->next = lm->batches;
@@ -81,9 +82,9 @@ static void queue_free(struct weft_sequence *s) {
 }
 
 void weft_lm_batch_destroy(weft_lm_batch **handle) {
-    struct weft_batch *b = *handle;
+    struct weft_lm_batch *b = *handle;
     if (!b) return;
-    struct weft_batch **link = &b->lm->batches;
+    struct weft_lm_batch **link = &b->lm->batches;
     while (*link != b) link = &(*link)->next;
     *link = b->next;
     weft_batch_drain(b);
@@ -143,7 +144,7 @@ weft_status weft_lm_batch_add(weft_lm_batch *b, const int32_t *ids, uint32_t n,
     return WEFT_OK;
 }
 
-void weft_batch_end(struct weft_batch *b, struct weft_sequence *s, weft_status status, enum weft_stop_reason reason) {
+void weft_batch_end(struct weft_lm_batch *b, struct weft_sequence *s, weft_status status, enum weft_stop_reason reason) {
     double now = weft_now();
     s->status = status;
     s->stats.reason = reason;
@@ -152,6 +153,7 @@ void weft_batch_end(struct weft_batch *b, struct weft_sequence *s, weft_status s
     s->stats.decode_seconds = s->first > 0 ? now - s->first : 0;
     b->left--;
     queue_push(&b->ended, s);
+    if (b->on_end) b->on_end(s->user);
 }
 
 bool weft_lm_batch_next(weft_lm_batch *b, struct weft_lm_batch_end *out) {
@@ -162,7 +164,7 @@ bool weft_lm_batch_next(weft_lm_batch *b, struct weft_lm_batch_end *out) {
     return true;
 }
 
-static struct weft_sequence *running(const struct weft_batch *b, uint64_t id) {
+static struct weft_sequence *running(const struct weft_lm_batch *b, uint64_t id) {
     for (uint32_t i = 0; i < b->n_slots; i++)
         if (b->slots[i].sequence && b->slots[i].sequence->id == id) return b->slots[i].sequence;
     return NULL;
@@ -199,7 +201,7 @@ weft_status weft_lm_batch_evict(weft_lm_batch *b, uint64_t id) {
 
 /// How many of a sequence's ids a slot holds and can go back to; one less than all, since the last one's logits are
 /// wanted. A ring has lost what a window before that position would read once it went further than it is longer.
-static uint32_t held_of(const struct weft_batch *b, const struct weft_batch_slot *slot,
+static uint32_t held_of(const struct weft_lm_batch *b, const struct weft_batch_slot *slot,
                         const struct weft_sequence *s) {
     const struct weft_plan *plan = weft_program_plan(b->e.program);
     uint32_t same = 0;
@@ -213,7 +215,7 @@ static uint32_t held_of(const struct weft_batch *b, const struct weft_batch_slot
 }
 
 /// The free slot that holds most of what the sequence begins with; of equal ones the one that holds least.
-static struct weft_batch_slot *best_slot(struct weft_batch *b, const struct weft_sequence *s, uint32_t *held) {
+static struct weft_batch_slot *best_slot(struct weft_lm_batch *b, const struct weft_sequence *s, uint32_t *held) {
     struct weft_batch_slot *best = NULL;
     *held = 0;
     for (uint32_t i = 0; i < b->n_slots; i++) {
@@ -226,7 +228,7 @@ static struct weft_batch_slot *best_slot(struct weft_batch *b, const struct weft
 }
 
 /// How often each new id was picked, where penalties ask for it.
-static weft_status write_counts(struct weft_batch *b, const struct weft_sequence *s) {
+static weft_status write_counts(struct weft_lm_batch *b, const struct weft_sequence *s) {
     uint64_t bytes = (uint64_t)b->lm->config.n_vocab * sizeof *b->zeros;
     if (!s->request.penalised) return WEFT_OK;
     for (size_t i = s->n_prompt; i < s->ids.count; i++) b->zeros[s->ids.data[i]]++;
@@ -236,7 +238,7 @@ static weft_status write_counts(struct weft_batch *b, const struct weft_sequence
 }
 
 /// What the device reads of a sequence, beside its tokens. Draws go on where they were.
-static weft_status write_slot(struct weft_batch *b, const struct weft_sequence *s) {
+static weft_status write_slot(struct weft_lm_batch *b, const struct weft_sequence *s) {
     const struct weft_decoder_handles *at = &b->e.at;
     const struct weft_lm_request *r = &s->request;
     uint32_t made = (uint32_t)s->ids.count - s->n_prompt;
@@ -257,7 +259,7 @@ static weft_status write_slot(struct weft_batch *b, const struct weft_sequence *
     return WEFT_OK;
 }
 
-static weft_status admit(struct weft_batch *b, struct weft_batch_slot *slot, struct weft_sequence *s, uint32_t held) {
+static weft_status admit(struct weft_lm_batch *b, struct weft_batch_slot *slot, struct weft_sequence *s, uint32_t held) {
     if (!weft_grow((void **)&slot->held.data, &slot->held.cap, b->e.build.ctx, sizeof *slot->held.data))
         return weft_fail(WEFT_ERR_NOMEM, "out of memory for the ids of %u tokens", b->e.build.ctx);
     slot->held.count = held;
@@ -271,7 +273,7 @@ static weft_status admit(struct weft_batch *b, struct weft_batch_slot *slot, str
     return write_slot(b, s);
 }
 
-weft_status weft_batch_admit(struct weft_batch *b) {
+weft_status weft_batch_admit(struct weft_lm_batch *b) {
     uint32_t held;
     struct weft_batch_slot *slot;
     while (b->waiting && (slot = best_slot(b, b->waiting, &held))) {
@@ -291,14 +293,14 @@ weft_status weft_batch_admit(struct weft_batch *b) {
     return WEFT_OK;
 }
 
-weft_status weft_batch_leave(struct weft_batch *b, struct weft_sequence *s) {
+weft_status weft_batch_leave(struct weft_lm_batch *b, struct weft_sequence *s) {
     uint32_t slot = s->slot;
     b->slots[slot].sequence = NULL;
     s->slot = WEFT_NO_SLOT;
     return weft_session_set_state(b->e.session, b->e.at.live, slot, 0);
 }
 
-weft_status weft_batch_return(struct weft_batch *b, struct weft_sequence *s) {
+weft_status weft_batch_return(struct weft_lm_batch *b, struct weft_sequence *s) {
     weft_status status = weft_batch_leave(b, s);
     s->next = b->waiting;
     b->waiting = s;
@@ -309,7 +311,7 @@ weft_status weft_batch_return(struct weft_batch *b, struct weft_sequence *s) {
 // ---- a step --------------------------------------------------------------------------------------------------------
 
 /// After an error nobody knows what runs left behind, so that all is computed anew.
-static void return_all(struct weft_batch *b) {
+static void return_all(struct weft_lm_batch *b) {
     weft_batch_drain(b);
     for (uint32_t i = b->n_slots; i-- > 0;) {
         b->slots[i].held.count = 0;
@@ -318,14 +320,14 @@ static void return_all(struct weft_batch *b) {
     b->written.n = 0;
 }
 
-static void stop_cancelled(struct weft_batch *b) {
+static void stop_cancelled(struct weft_lm_batch *b) {
     for (uint32_t i = 0; i < b->n_slots; i++) {
         struct weft_sequence *s = b->slots[i].sequence;
         if (s && s->cancel && *s->cancel) weft_lm_batch_stop(b, s->id);
     }
 }
 
-static weft_status step(struct weft_batch *b, bool wait) {
+static weft_status step(struct weft_lm_batch *b, bool wait) {
     bool queued = true, ready = false;
     WEFT_TRY(weft_batch_admit(b));
     while (queued && b->n_flights < b->ahead) WEFT_TRY(weft_batch_submit(b, &queued));
@@ -345,7 +347,7 @@ weft_status weft_lm_batch_step(weft_lm_batch *b, bool wait, size_t *left) {
 struct weft_lm_batch_counts weft_lm_batch_counts(const weft_lm_batch *b) { return b->counts; }
 
 weft_program *weft_lm_batches_program(const weft_lm *lm) {
-    const struct weft_batch *b = lm->batches;
+    const struct weft_lm_batch *b = lm->batches;
     while (b && !b->e.program) b = b->next; // one that is being made has none
     return b ? b->e.program : NULL;
 }

@@ -10,7 +10,7 @@
 #define WEFT_ENGINE_BATCH_H
 #include "engine/lm.h"
 
-typedef struct weft_batch weft_lm_batch; ///< what users see as a batch is this object
+typedef struct weft_lm_batch weft_lm_batch;
 
 #define WEFT_BATCH_SLOTS 8 ///< where the caller does not say
 
@@ -19,6 +19,8 @@ struct weft_lm_batch_params {
     uint32_t ctx;   ///< of each sequence; 0: the model's
     uint32_t chunk; ///< most tokens of a run, at least `slots`; 0: chosen
     uint32_t runs;  ///< decode runs a submit, at most WEFT_LM_RUNS; 0: chosen from measured time
+    /// Called with the `user` of a sequence that ends, behind its last id. May be NULL.
+    void (*ended)(void *user);
 };
 
 /// A sequence that has ended, in the order in which they did.

@@ -51,13 +51,14 @@ struct weft_batch_run {
     int32_t *tokens; ///< [chunk]
 };
 
-struct weft_batch {
+struct weft_lm_batch {
     weft_lm *lm;
-    struct weft_batch *next; ///< of the model's
+    struct weft_lm_batch *next; ///< of the model's
     struct weft_lm_engine e;
     uint32_t n_slots, chunk;
     struct weft_batch_slot slots[WEFT_MAX_SEQUENCES];
     struct weft_sequence *waiting, *ended; ///< queues, the first in front
+    void (*on_end)(void *user);
     uint64_t last_id;
     size_t left;
     struct weft_batch_flight flights[WEFT_BATCH_AHEAD];
@@ -73,20 +74,20 @@ struct weft_batch {
 };
 
 /// Gives waiting sequences the free slots. Errors: NOMEM, LOST.
-weft_status weft_batch_admit(struct weft_batch *b);
+weft_status weft_batch_admit(struct weft_lm_batch *b);
 /// Takes a sequence from its slot, which then generates nothing more.
-weft_status weft_batch_leave(struct weft_batch *b, struct weft_sequence *s);
+weft_status weft_batch_leave(struct weft_lm_batch *b, struct weft_sequence *s);
 /// Ends a sequence.
-void weft_batch_end(struct weft_batch *b, struct weft_sequence *s, weft_status status, enum weft_stop_reason reason);
+void weft_batch_end(struct weft_lm_batch *b, struct weft_sequence *s, weft_status status, enum weft_stop_reason reason);
 /// The sequence leaves its slot and waits in front.
-weft_status weft_batch_return(struct weft_batch *b, struct weft_sequence *s);
+weft_status weft_batch_return(struct weft_lm_batch *b, struct weft_sequence *s);
 
 /// Queues the next runs; *queued is false if there is nothing to compute, or results have to come first.
-weft_status weft_batch_submit(struct weft_batch *b, bool *queued);
+weft_status weft_batch_submit(struct weft_lm_batch *b, bool *queued);
 /// Passes on what the oldest runs gave; they must be finished, or this waits.
-weft_status weft_batch_collect(struct weft_batch *b);
+weft_status weft_batch_collect(struct weft_lm_batch *b);
 /// Whether weft_batch_collect would not wait.
-weft_status weft_batch_ready(struct weft_batch *b, bool *ready);
+weft_status weft_batch_ready(struct weft_lm_batch *b, bool *ready);
 /// Frees the results of all that was submitted.
-void weft_batch_drain(struct weft_batch *b);
+void weft_batch_drain(struct weft_lm_batch *b);
 #endif

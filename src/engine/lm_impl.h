@@ -24,7 +24,7 @@ struct weft_model {
     struct weft_lm_params params;
     struct weft_lm_build build; ///< of generation, defaults filled in
     struct weft_lm_engine generate, score, logits;
-    struct weft_batch *batches; ///< that are not destroyed
+    struct weft_lm_batch *batches; ///< that are not destroyed
     uint32_t max_runs;
 };
 
