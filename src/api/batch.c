@@ -36,7 +36,8 @@ weft_status weft_batch_create(weft_model *model, const struct weft_batch_params 
     if (out) *out = NULL;
     if (!model || !out) return weft_api_null("weft_batch_create", model ? "out" : "model");
     WEFT_TRY(WEFT_PARAMS_TAKE(weft_batch_params, runs, params, &p));
-    const struct weft_lm_batch_params lm = {.slots = p.slots, .ctx = p.ctx, .chunk = p.chunk, .runs = p.runs, .ended = on_end};
+    const struct weft_lm_batch_params lm = {
+        .slots = p.slots, .ctx = p.ctx, .chunk = p.chunk, .runs = p.runs, .ended = on_end};
     weft_batch *b = weft_calloc(1, sizeof *b);
     if (!b) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a batch");
     b->model = model;
@@ -91,8 +92,8 @@ static weft_status add(weft_batch *b, const int32_t *ids, size_t count, const st
     if (p->n_stop_ids && !p->stop_ids) return weft_api_null("weft_batch_add", "stop_ids");
     struct text *t = weft_calloc(1, sizeof *t);
     if (!t) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a text");
-    t->stream = (struct weft_stream){
-        .decoder = {.tokenizer = weft_lm_tokenizer(b->model)}, .text = p->text, .user = p->user};
+    t->stream =
+        (struct weft_stream){.decoder = {.tokenizer = weft_lm_tokenizer(b->model)}, .text = p->text, .user = p->user};
     t->token = p->token;
     t->user = p->user;
     const struct weft_generate_params lm = {

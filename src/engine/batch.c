@@ -39,8 +39,7 @@ static weft_status prepare(struct weft_lm_batch *b, const struct weft_lm_batch_p
     b->chunk = build.chunk;
     b->null_device = caps->kind == WEFT_GPU_NULL;
     b->ahead = caps->kind == WEFT_GPU_CPU ? 1 : WEFT_BATCH_AHEAD; // as for one sequence (lm_generate.c)
-    b->ring_slots =
-        (uint32_t)(weft_plan_state_live_bytes(&plan->states[b->e.at.ring]) / sizeof(uint32_t) / b->n_slots);
+    b->ring_slots = (uint32_t)(weft_plan_state_live_bytes(&plan->states[b->e.at.ring]) / sizeof(uint32_t) / b->n_slots);
     if (b->max_runs > b->ring_slots / (WEFT_BATCH_AHEAD + 1)) b->max_runs = b->ring_slots / (WEFT_BATCH_AHEAD + 1);
     b->runs = b->chosen || b->max_runs < 8 ? b->max_runs : 8;
     b->block_words = plan->n_vars;
@@ -144,7 +143,8 @@ weft_status weft_lm_batch_add(weft_lm_batch *b, const int32_t *ids, uint32_t n,
     return WEFT_OK;
 }
 
-void weft_batch_end(struct weft_lm_batch *b, struct weft_sequence *s, weft_status status, enum weft_stop_reason reason) {
+void weft_batch_end(struct weft_lm_batch *b, struct weft_sequence *s, weft_status status,
+                    enum weft_stop_reason reason) {
     double now = weft_now();
     s->status = status;
     s->stats.reason = reason;
@@ -250,8 +250,8 @@ static weft_status write_slot(struct weft_lm_batch *b, const struct weft_sequenc
                  {at->n_max, r->limit - made},
                  {at->pos_max, b->e.build.ctx - 1}, // the last token is not fed
                  {at->live, 1}};
-    WEFT_TRY(weft_session_write_state(b->e.session, at->sampling, s->slot * sizeof r->words, r->words,
-                                      sizeof r->words));
+    WEFT_TRY(
+        weft_session_write_state(b->e.session, at->sampling, s->slot * sizeof r->words, r->words, sizeof r->words));
     WEFT_TRY(weft_session_write_state(b->e.session, at->stops, s->slot * sizeof r->stops, r->stops, sizeof r->stops));
     WEFT_TRY(write_counts(b, s));
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -259,7 +259,8 @@ static weft_status write_slot(struct weft_lm_batch *b, const struct weft_sequenc
     return WEFT_OK;
 }
 
-static weft_status admit(struct weft_lm_batch *b, struct weft_batch_slot *slot, struct weft_sequence *s, uint32_t held) {
+static weft_status admit(struct weft_lm_batch *b, struct weft_batch_slot *slot, struct weft_sequence *s,
+                         uint32_t held) {
     if (!weft_grow((void **)&slot->held.data, &slot->held.cap, b->e.build.ctx, sizeof *slot->held.data))
         return weft_fail(WEFT_ERR_NOMEM, "out of memory for the ids of %u tokens", b->e.build.ctx);
     slot->held.count = held;
@@ -344,7 +345,9 @@ weft_status weft_lm_batch_step(weft_lm_batch *b, bool wait, size_t *left) {
     return status;
 }
 
-struct weft_lm_batch_counts weft_lm_batch_counts(const weft_lm_batch *b) { return b->counts; }
+struct weft_lm_batch_counts weft_lm_batch_counts(const weft_lm_batch *b) {
+    return b->counts;
+}
 
 weft_program *weft_lm_batches_program(const weft_lm *lm) {
     const struct weft_lm_batch *b = lm->batches;

@@ -14,9 +14,7 @@
 /// Ids that a sequence may get since it has its slot.
 static uint32_t most_of(const struct weft_sequence *s) { return s->request.limit - (s->start - s->n_prompt); }
 
-static bool generates(const struct weft_sequence *s) {
-    return s && s->fed == s->start && s->planned < most_of(s);
-}
+static bool generates(const struct weft_sequence *s) { return s && s->fed == s->start && s->planned < most_of(s); }
 
 /// Where its next token stands, as far as the host knows: a sequence that ended on the device stands before that.
 static uint32_t position_of(const struct weft_sequence *s) { return s->fed + (s->planned ? s->planned - 1 : 0); }
@@ -204,8 +202,7 @@ static weft_status land(struct weft_lm_batch *b, struct weft_batch_flight *f) {
     take_flight(b, f);
     if (b->null_device || !gives(b, f)) return WEFT_OK;
     weft_status first = weft_readback_finish(b->lm->gpu, &f->vars, b->block, b->block_words * 4ull);
-    weft_status second =
-        weft_readback_finish(b->lm->gpu, &f->ring, b->ring, (uint64_t)b->n_slots * b->ring_slots * 4);
+    weft_status second = weft_readback_finish(b->lm->gpu, &f->ring, b->ring, (uint64_t)b->n_slots * b->ring_slots * 4);
     return first != WEFT_OK ? first : second;
 }
 
@@ -267,7 +264,8 @@ static bool pass_on(struct weft_lm_batch *b, struct weft_batch_slot *slot, int32
 }
 
 static weft_status no_token(const struct weft_lm_batch *b, const struct weft_sequence *s) {
-    return weft_fail(WEFT_ERR_FORMAT, "%s: after %zu tokens of sequence %llu all logits are NaN, so there is no next one",
+    return weft_fail(WEFT_ERR_FORMAT,
+                     "%s: after %zu tokens of sequence %llu all logits are NaN, so there is no next one",
                      weft_source_path(b->lm->file), s->ids.count, (unsigned long long)s->id);
 }
 

@@ -35,7 +35,7 @@ struct loop {
     uint32_t ahead; ///< submits in flight at most
     uint32_t runs, max_runs;
     uint32_t planned, read; ///< ids submitted for, ids passed on
-    uint32_t kept;                 ///< tokens of the prompt that the caches hold from before
+    uint32_t kept;          ///< tokens of the prompt that the caches hold from before
     uint32_t ring_slots;
     uint64_t vars_bytes, at_n_out; ///< of the variables block: what is read, and where the count of ids stands in it
     bool done, null_device, cpu_driver;

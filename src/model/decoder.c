@@ -124,12 +124,15 @@ static struct chooser chooser(struct weft_model_build *m, struct weft_decoder_ha
     return c;
 }
 
-/// Picks the next token from logits, [R, vocab] with R 0 or 1, or of several slots rows of those that `owner` [R] names,
-/// and moves everything on that the next run needs.
+/// Picks the next token from logits, [R, vocab] with R 0 or 1, or of several slots rows of those that `owner` [R]
+/// names, and moves everything on that the next run needs.
 static void choose(struct weft_model_build *m, const struct chooser *c, weft_value scores, weft_value tokens,
                    weft_value pos, weft_value live, weft_value owner, bool sampling) {
-    weft_value in[] = {c->counts,   c->ring,  m->slots ? live : tokens, c->token, c->n_out,   c->rng, scores,
-                       c->sampling, c->stops, pos,                      c->n_max, c->pos_max, owner};
+    weft_value in[] = {c->counts, c->ring,     m->slots ? live : tokens,
+                       c->token,  c->n_out,    c->rng,
+                       scores,    c->sampling, c->stops,
+                       pos,       c->n_max,    c->pos_max,
+                       owner};
     weft_bn(&m->b, "sample", "sample", in, m->slots ? 13 : 12, (struct weft_arg[]){{.name = "greedy", .x = !sampling}},
             1);
 }
@@ -141,9 +144,9 @@ static weft_status check(const struct weft_model_config *c, const struct weft_de
         return weft_fail(WEFT_ERR_INVALID, "chunks of %u tokens; they hold 1 to the context's %u", p->chunk, p->ctx);
     if (p->slots > WEFT_MAX_SEQUENCES)
         return weft_fail(WEFT_ERR_INVALID, "%u sequences at once; at most %d", p->slots, WEFT_MAX_SEQUENCES);
-    if (p->slots > 1 && p->head == WEFT_LM_NLL)
+    if (p->slots && p->head == WEFT_LM_NLL)
         return weft_fail(WEFT_ERR_INVALID, "scores of %u sequences at once; they are made of one", p->slots);
-    if (p->slots > 1 && c->family->layer != WEFT_LAYER_PLAIN)
+    if (p->slots && c->family->layer != WEFT_LAYER_PLAIN)
         return weft_fail(WEFT_ERR_UNSUPPORTED, "several sequences at once of a model with recurrent layers (%s)",
                          c->arch);
     return WEFT_OK;
@@ -194,8 +197,7 @@ static void place(struct weft_model_build *m, weft_value live, struct weft_decod
     const struct weft_op *row = weft_op_find(m->b.g->ops, "place_tokens");
     const struct weft_arg args[] = {{.name = "tokens", .d = m->tokens}};
     if (m->b.status == WEFT_OK)
-        m->b.status =
-            weft_graph_add(m->b.g, row, "places", (weft_value[]){m->pos, m->count, live}, 3, args, 1, places);
+        m->b.status = weft_graph_add(m->b.g, row, "places", (weft_value[]){m->pos, m->count, live}, 3, args, 1, places);
     m->position = places[0];
     m->slot = places[1];
 }
@@ -294,7 +296,7 @@ weft_status weft_decoder_build(const struct weft_source *file, const struct weft
         .tokens = weft_dim_symbol(g->dims, "T", 1, params->chunk),
         .ctx = params->ctx,
         .chunk = params->chunk,
-        .slots = params->slots > 1 ? params->slots : 0,
+        .slots = params->slots,
         .count = WEFT_NO_VALUE,
         .position = WEFT_NO_VALUE,
         .slot = WEFT_NO_VALUE,

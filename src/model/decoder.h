@@ -5,17 +5,17 @@
 /// (0..chunk, at most T), P (1..ctx, at least pos + T: the host's bound of how far attention reaches). Variables: pos.
 /// States: tokens (i32 [chunk]: what this run reads), and those of the layers (model/blocks.h).
 ///
-/// With several slots one run takes tokens of several sequences, those of slot 0 first: variables by slot are pos, count
-/// (how many of the T tokens are its) and live (whether it has a sequence that goes on), and states of the layers are
-/// kept by slot. State rows (u32 [slots], or [chunk] without a sampler) says which of the T tokens each of the R rows of
-/// logits is of. A token below 0 stands for the one that its slot's sampler picked last.
+/// With several slots one run takes tokens of several sequences, those of slot 0 first: variables by slot are pos,
+/// count (how many of the T tokens are its) and live (whether it has a sequence that goes on), and states of the layers
+/// are kept by slot. State rows (u32 [slots], or [chunk] without a sampler) says which of the T tokens each of the R
+/// rows of logits is of. A token below 0 stands for the one that its slot's sampler picked last.
 #ifndef WEFT_MODEL_DECODER_H
 #define WEFT_MODEL_DECODER_H
 #include "model/blocks.h"
 
-#define WEFT_LM_RING 4096 ///< slots of the state "ring": ids that were picked
+#define WEFT_LM_RING 4096      ///< slots of the state "ring": ids that were picked
 #define WEFT_LM_RING_SLOTS 256 ///< the same for each of several sequences
-#define WEFT_LM_STOPS 64  ///< words of the state "stops": a count, then ids
+#define WEFT_LM_STOPS 64       ///< words of the state "stops": a count, then ids
 
 /// What a run ends with. All advance pos by T.
 enum weft_lm_head {
@@ -41,7 +41,7 @@ struct weft_decoder_params {
     uint32_t ctx;   ///< 1 to the model's
     uint32_t chunk; ///< 1 to ctx
     bool cache_f16;
-    uint32_t slots; ///< 2 to WEFT_MAX_SEQUENCES; 0 or 1: one sequence. LOGITS and GENERATE alone have several
+    uint32_t slots; ///< up to WEFT_MAX_SEQUENCES; 0: one sequence, and nothing by slot. NLL has no slots
     enum weft_lm_head head;
     bool sampling;                        ///< GENERATE: the full sampler; else the most likely token
     struct weft_decoder_handles *handles; ///< filled in; NULL: not wanted

@@ -10,7 +10,7 @@ struct weft_lm_build {
     uint32_t ctx;   ///< 0: min(the file's, WEFT_LM_CTX)
     uint32_t chunk; ///< 0: by the kind of device
     bool cache_f16;
-    uint32_t slots; ///< sequences at once; 0 or 1: one
+    uint32_t slots; ///< sequences at once, by slot; 0: one, and nothing by slot
     enum weft_lm_head head;
     bool sampling;
 };

@@ -49,7 +49,8 @@ static struct wanted wanted[SEQUENCES] = {
     {.prompt = 5, .params = {.max_tokens = 20}},
     {.prompt = 41, .params = {.max_tokens = 7}},
     {.prompt = 1, .params = {.max_tokens = 30, .sampling = {.temp = 1, .seed = 5}}},
-    {.prompt = 17, .params = {.max_tokens = 24, .sampling = {.temp = 0.8f, .top_k = 20, .repetition = 1.3f, .seed = 6}}},
+    {.prompt = 17,
+     .params = {.max_tokens = 24, .sampling = {.temp = 0.8f, .top_k = 20, .repetition = 1.3f, .seed = 6}}},
     {.prompt = 100, .params = {.ignore_stops = true}}, // to the end of the context
     {.prompt = 16, .params = {.max_tokens = 9, .sampling = {.frequency = 0.5f, .presence = 0.2f}}},
     {.prompt = 33, .params = {.max_tokens = 40, .sampling = {.temp = 1.5f, .top_p = 0.9f, .seed = 7}}, .most = 6},
