@@ -206,6 +206,13 @@ function(weft_tests)
             ENVIRONMENT "${weft_test_environment};${weft_host_environment};WEFT_WEBGPU=null"
             PASS_REGULAR_EXPRESSION "regenerated: ([0-9]+) tokens.*edited.*as it was saved:.*4 assistant:")
     endif()
+    if(TARGET examples_batch)
+        add_test(NAME examples_batch COMMAND examples_batch models/llama.gguf 9
+            WORKING_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
+        set_tests_properties(examples_batch PROPERTIES LABELS host TIMEOUT ${WEFT_TEST_TIMEOUT}
+            ENVIRONMENT "${weft_test_environment};${weft_host_environment};WEFT_WEBGPU=null"
+            PASS_REGULAR_EXPRESSION "The opposite of cold is.*. 9 tokens.*tokens in [0-9]+ runs")
+    endif()
     weft_add_validation()
     weft_fuzz_tests()
     # Writes docs/operators.md and the list in README.md, for scripts/operators.sh.
