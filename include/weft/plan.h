@@ -16,8 +16,8 @@ struct weft_plan_state_info {
     const char *name; ///< lives as long as the plan
     enum weft_state_kind kind;
     uint32_t buffers;         ///< 1 or 2, by its policy
-    uint64_t rows, row_bytes; ///< of each buffer
-    uint64_t bytes;           ///< of all buffers; of a paged state, of all pages of a full context
+    uint64_t rows, row_bytes; ///< of each buffer, of all slots
+    uint64_t bytes;           ///< of all buffers; of a paged state, of all pages of full contexts
     uint32_t context;         ///< of paged states: number for weft_plan_context_at
     uint64_t reserved[4];     ///< zero
 };
@@ -28,7 +28,8 @@ struct weft_plan_context_info {
     uint64_t page_rows;   ///< positions that a page holds
     uint64_t page_bytes;  ///< of a page, in all states together
     uint64_t pages;       ///< when it is full
-    uint64_t reserved[4]; ///< zero
+    uint64_t slots;       ///< so many contexts there are, one for each sequence
+    uint64_t reserved[3]; ///< zero
 };
 
 /// Compiles *graph for a device without making anything on it. Takes the graph in every case: *graph becomes NULL. Of

@@ -69,7 +69,7 @@ struct weft_program_compile_params {
 struct weft_memory_use {
     uint64_t weights;
     uint64_t states;     ///< variables, page tables, dense and ring states
-    uint64_t pages;      ///< the pool, when one session has filled its whole context; taken page by page
+    uint64_t pages;      ///< the pool, when one session has filled its context, of every slot; taken page by page
     uint64_t transients; ///< intermediate values, packed by lifetime
     uint64_t params;     ///< parameter blocks of the kernels
     uint64_t io;         ///< inputs and outputs at their largest

@@ -49,11 +49,11 @@ bool weft_plan_state_at(const weft_plan *plan, size_t index, struct weft_plan_st
     *out = (struct weft_plan_state_info){.name = s->name, .kind = s->kind};
     if (s->kind == WEFT_STATE_VAR) return true;
     out->buffers = weft_state_buffers(s);
-    out->rows = s->rows;
+    out->rows = s->rows * s->slots;
     out->row_bytes = s->row_bytes;
     out->bytes = s->bytes * out->buffers;
     if (s->kind != WEFT_STATE_PAGED) return true;
-    out->bytes = s->page_bytes * plan->page_groups[s->pages].n;
+    out->bytes = s->page_bytes * plan->page_groups[s->pages].n * plan->page_groups[s->pages].slots;
     out->context = s->pages;
     return true;
 }
@@ -61,8 +61,11 @@ bool weft_plan_state_at(const weft_plan *plan, size_t index, struct weft_plan_st
 bool weft_plan_context_at(const weft_plan *plan, size_t index, struct weft_plan_context_info *out) {
     if (!plan || !out || index >= plan->n_page_groups) return false;
     const struct weft_plan_pages *p = &plan->page_groups[index];
-    *out = (struct weft_plan_context_info){
-        .positions = p->rows, .page_rows = (uint64_t)1 << p->shift, .page_bytes = p->page_bytes, .pages = p->n};
+    *out = (struct weft_plan_context_info){.positions = p->rows,
+                                           .page_rows = (uint64_t)1 << p->shift,
+                                           .page_bytes = p->page_bytes,
+                                           .pages = p->n,
+                                           .slots = p->slots};
     return true;
 }
 

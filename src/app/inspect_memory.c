@@ -58,6 +58,9 @@ static void text_pages(const weft_plan *plan) {
         weft_outf("%" PRIu64 " bytes a position; %" PRIu64
                   " pages when it is full, and one that is nobody's: %.1f MB\n",
                   c.page_bytes / c.page_rows, c.pages, (double)(c.pages + 1) * (double)c.page_bytes / 1e6);
+        if (c.slots > 1)
+            weft_outf("%" PRIu64 " contexts share these pages: %.1f MB when all are full\n", c.slots,
+                      (double)(c.pages * c.slots + 1) * (double)c.page_bytes / 1e6);
     }
 }
 
@@ -78,9 +81,9 @@ static json_t *json_pages(const weft_plan *plan) {
     json_t *rows = json_array();
     struct weft_plan_context_info c;
     for (size_t i = 0; weft_plan_context_at(plan, i, &c); i++)
-        json_array_append_new(rows, json_pack("{sI sI sI sI sI}", "positions", (json_int_t)c.positions, "page_rows",
+        json_array_append_new(rows, json_pack("{sI sI sI sI sI sI}", "positions", (json_int_t)c.positions, "page_rows",
                                               (json_int_t)c.page_rows, "page_bytes", (json_int_t)c.page_bytes, "pages",
-                                              (json_int_t)c.pages, "position_bytes",
+                                              (json_int_t)c.pages, "slots", (json_int_t)c.slots, "position_bytes",
                                               (json_int_t)(c.page_bytes / c.page_rows)));
     return rows;
 }

@@ -454,15 +454,18 @@ static void plain_row(const struct weft_plan *plan, const struct weft_schedule *
     else weft_str_add(w, "i; }\n");
 }
 
-/// row_x of a paged state: through the session's page table. A row that has no page, or lies beyond the table, leads to
-/// page 0, which holds nobody's rows.
+/// row_x of a paged state: through the session's page table, or the slot's. A row that has no page, or lies beyond the
+/// table, leads to page 0, which holds nobody's rows.
 static void paged_row(const struct weft_plan *plan, const struct weft_step *s, const struct weft_operand *o,
                       const struct weft_plan_state *state, struct weft_str *w) {
     const struct weft_plan_pages *g = &plan->page_groups[state->pages];
     uint32_t vars = 0;
     while (vars < s->n_operands && !is_vars(&s->operands[vars])) vars++;
-    weft_str_addf(w, "fn row_%s(i: u32) -> u32 {\n    let page = b%u[p.off_vars + %uu + min(i >> %uu, %uu)];\n",
-                  o->name, s->operands[vars].bound.slot, g->table, g->shift, g->n);
+    bool slots = plan->graph->values[state->value].by_slot;
+    weft_str_addf(w, "fn row_%s(%si: u32) -> u32 {\n    let page = b%u[p.off_vars + %uu + ", o->name,
+                  slots ? "slot: u32, " : "", s->operands[vars].bound.slot, g->table);
+    if (slots) weft_str_addf(w, "min(slot, %uu) * %uu + ", g->slots - 1, weft_table_words(g));
+    weft_str_addf(w, "min(i >> %uu, %uu)];\n", g->shift, g->n);
     if (s->bound.checked) { // an element of the state as a whole, of as many as it has; none without a page
         uint32_t row = (uint32_t)(state->row_bytes / weft_accessor_width(o->dtype));
         weft_str_addf(w, "    let there = select(0u, %uu, page != 0u);\n", (uint32_t)state->rows);

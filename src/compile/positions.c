@@ -109,6 +109,22 @@ static void note_others(struct weft_plan *p, const struct weft_node *n) {
     }
 }
 
+/// What sequences there are: see weft_plan.slots.
+static void count_slots(struct weft_plan *p) {
+    uint32_t slots = 0;
+    for (uint32_t i = 0; i < p->n_states; i++) {
+        const struct weft_value_info *info = &p->graph->values[p->states[i].value];
+        bool counts = info->by_slot;
+        for (uint32_t k = 0; k < p->n_positions && info->type.rank == 1; k++) counts |= p->positions[k].state == i;
+        if (!counts) continue;
+        bool differs = slots && slots != p->states[i].slots;
+        slots = p->states[i].slots;
+        if (differs) p->slots = 0;
+        if (differs) return;
+    }
+    p->slots = slots ? slots : 1;
+}
+
 weft_status weft_pass_positions(struct weft_compiling *c) {
     struct weft_plan *p = c->plan;
     const struct weft_graph *g = p->graph;
@@ -126,5 +142,6 @@ weft_status weft_pass_positions(struct weft_compiling *c) {
         if (!g->nodes[i].dead) note_rows(p, &g->nodes[i]);
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i].dead) note_others(p, &g->nodes[i]);
+    count_slots(p);
     return WEFT_OK;
 }

@@ -57,6 +57,12 @@ weft_status weft_pool_create(weft_gpu *gpu, const struct weft_plan *plan, struct
     return WEFT_OK;
 }
 
+static void free_lists(struct weft_pool_group *g) {
+    weft_free(g->free);
+    weft_free(g->refs);
+    weft_free(g->marks);
+}
+
 /// Frees all buffers and pages.
 static void empty(struct weft_pool *p) {
     for (uint32_t i = 0; i < p->plan->n_states * p->n_banks; i++)
@@ -65,8 +71,7 @@ static void empty(struct weft_pool *p) {
     if (p->bounce.id) weft_buf_release(p->gpu, &p->bounce);
     for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
         if (p->groups[g].total) note_used(p, g, -1); // page 0
-        weft_free(p->groups[g].free);
-        weft_free(p->groups[g].refs);
+        free_lists(&p->groups[g]);
         p->groups[g] = (struct weft_pool_group){0};
     }
     p->buffer_generation++;
@@ -77,8 +82,7 @@ void weft_pool_lose(struct weft_pool *p) {
     for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
         struct weft_pool_group *group = &p->groups[g];
         note_used(p, g, -((int64_t)group->total - group->n_free));
-        weft_free(group->free);
-        weft_free(group->refs);
+        free_lists(group);
         *group = (struct weft_pool_group){.wanted = group->wanted};
     }
     for (uint32_t i = 0; i < p->plan->n_states * p->n_banks; i++) p->bufs[i] = (weft_buf){0};
@@ -144,7 +148,9 @@ static weft_status copy_over(struct weft_pool *p, const weft_buf *bufs) {
 static bool make_room(struct weft_pool_group *g, uint64_t total) {
     uint32_t *refs = weft_realloc(g->refs, total * sizeof *refs);
     if (refs) g->refs = refs;
-    uint32_t *list = refs ? weft_realloc(g->free, total * sizeof *list) : NULL;
+    uint32_t *marks = refs ? weft_realloc(g->marks, total * sizeof *marks) : NULL;
+    if (marks) g->marks = marks;
+    uint32_t *list = marks ? weft_realloc(g->free, total * sizeof *list) : NULL;
     if (list) g->free = list;
     return list != NULL;
 }
@@ -167,7 +173,7 @@ static weft_status grow_to(struct weft_pool *p, uint32_t group, uint64_t total) 
     weft_free(bufs);
     if (status != WEFT_OK) return status;
     for (uint64_t page = total; page-- > (g->total ? g->total : 1);) { // so that the lowest is taken first
-        g->refs[page] = 0;
+        g->refs[page] = g->marks[page] = 0;
         g->free[g->n_free++] = (uint32_t)page;
     }
     if (g->total == 0) {
@@ -193,11 +199,12 @@ weft_status weft_pool_make_free(struct weft_pool *p, uint32_t group, uint32_t co
     if (total >= need) status = grow_to(p, group, total);
     if (status != WEFT_OK && status != WEFT_ERR_LOST && total > need) status = grow_to(p, group, need);
     if (status != WEFT_ERR_LIMIT || total >= need) return status;
-    return weft_fail(WEFT_ERR_LIMIT,
-                     "%u more page%s of %llu bytes %s needed, %u of %u are free and the bindings of this device "
-                     "hold %llu: destroy or rewind sessions and snapshots of the program, or choose a smaller context",
-                     count, count == 1 ? "" : "s", (unsigned long long)plan->page_bytes, count == 1 ? "is" : "are",
-                     g->n_free, g->total, (unsigned long long)most);
+    return weft_fail(
+        WEFT_ERR_LIMIT,
+        "%u more page%s of %llu bytes %s needed, %u of %u are free and the bindings of this device "
+        "hold %llu: destroy or rewind sessions, slots and snapshots of the program, or choose a smaller context",
+        count, count == 1 ? "" : "s", (unsigned long long)plan->page_bytes, count == 1 ? "is" : "are", g->n_free,
+        g->total, (unsigned long long)most);
 }
 
 // ---- pages ---------------------------------------------------------------------------------------------------------
@@ -276,45 +283,62 @@ weft_status weft_pool_copy(struct weft_pool *p, uint32_t group, uint32_t from, u
 
 // ---- holders -------------------------------------------------------------------------------------------------------
 
-static void free_tables(const struct weft_pool *p, struct weft_page_table *t) {
-    for (uint32_t g = 0; t && g < p->plan->n_page_groups; g++) weft_free(t[g].pages);
+static void free_tables(struct weft_page_table *t) {
+    if (t) weft_free(t[0].pages);
     weft_free(t);
+}
+
+/// The pages of all tables lie in one piece, which the first has.
+static struct weft_page_table *make_tables(const struct weft_pool *p, const uint32_t *room) {
+    const struct weft_plan *plan = p->plan;
+    struct weft_page_table *t = weft_calloc(plan->n_page_tables + 1, sizeof *t);
+    size_t words = 1;
+    for (uint32_t g = 0; t && g < plan->n_page_groups; g++)
+        for (uint32_t slot = 0, k = plan->page_groups[g].first; slot < plan->page_groups[g].slots; slot++, k++) {
+            t[k] = (struct weft_page_table){.room = room ? room[k] : plan->page_groups[g].n,
+                                            .device_generation = p->device_generation,
+                                            .group = g,
+                                            .slot = slot};
+            words += t[k].room;
+        }
+    uint32_t *pages = t ? weft_calloc(words, sizeof *pages) : NULL;
+    if (!pages) {
+        weft_free(t);
+        return NULL;
+    }
+    for (uint32_t k = 0; k < plan->n_page_tables; k++) {
+        t[k].pages = pages;
+        pages += t[k].room;
+    }
+    return t;
 }
 
 /// Makes the buffers of groups that have none, for holders of these tables.
 static weft_status make_first(struct weft_pool *p, const struct weft_page_table *t) {
-    for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
-        uint32_t first = t[g].room < FIRST_PAGES ? t[g].room : FIRST_PAGES;
-        if (!p->groups[g].total) WEFT_TRY(weft_pool_make_free(p, g, first ? first : 1));
+    for (uint32_t k = 0; k < p->plan->n_page_tables; k++) {
+        uint32_t first = t[k].room < FIRST_PAGES ? t[k].room : FIRST_PAGES;
+        if (!p->groups[t[k].group].total) WEFT_TRY(weft_pool_make_free(p, t[k].group, first ? first : 1));
     }
     return WEFT_OK;
 }
 
 weft_status weft_pool_join_again(struct weft_pool *p, struct weft_page_table *t) {
-    for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
-        if (t[g].device_generation != p->device_generation) t[g].n = 0;
-        t[g].device_generation = p->device_generation;
+    for (uint32_t k = 0; k < p->plan->n_page_tables; k++) {
+        if (t[k].device_generation != p->device_generation) t[k].n = 0;
+        t[k].device_generation = p->device_generation;
     }
     return make_first(p, t);
 }
 
 weft_status weft_pool_join(struct weft_pool *p, const uint32_t *room, struct weft_page_table **out) {
-    uint32_t n = p->plan->n_page_groups;
-    struct weft_page_table *t = weft_calloc(n + 1, sizeof *t);
-    weft_status status = t ? WEFT_OK : no_memory();
+    struct weft_page_table *t = make_tables(p, room);
     *out = NULL;
-    for (uint32_t g = 0; g < n && status == WEFT_OK; g++) {
-        t[g].room = room ? room[g] : p->plan->page_groups[g].n;
-        t[g].device_generation = p->device_generation;
-        t[g].pages = weft_calloc((size_t)t[g].room + 1, sizeof *t[g].pages);
-        if (!t[g].pages) status = no_memory();
-    }
-    for (uint32_t g = 0; g < n && status == WEFT_OK; g++) p->groups[g].wanted += t[g].room;
-    bool wants = status == WEFT_OK;
-    if (wants) status = make_first(p, t);
-    for (uint32_t g = 0; g < n && wants && status != WEFT_OK; g++) p->groups[g].wanted -= t[g].room;
+    if (!t) return no_memory();
+    for (uint32_t k = 0; k < p->plan->n_page_tables; k++) p->groups[t[k].group].wanted += t[k].room;
+    weft_status status = make_first(p, t);
     if (status != WEFT_OK) {
-        free_tables(p, t);
+        for (uint32_t k = 0; k < p->plan->n_page_tables; k++) p->groups[t[k].group].wanted -= t[k].room;
+        free_tables(t);
         if (p->holders == 0) empty(p);
         return status;
     }
@@ -327,11 +351,11 @@ void weft_pool_leave(struct weft_pool *p, struct weft_page_table **tables) {
     struct weft_page_table *t = *tables;
     if (!t) return;
     *tables = NULL;
-    for (uint32_t g = 0; g < p->plan->n_page_groups; g++) {
-        for (uint32_t i = 0; i < t[g].n && t[g].device_generation == p->device_generation; i++)
-            weft_pool_drop(p, g, t[g].pages[i]);
-        p->groups[g].wanted -= t[g].room;
+    for (uint32_t k = 0; k < p->plan->n_page_tables; k++) {
+        for (uint32_t i = 0; i < t[k].n && t[k].device_generation == p->device_generation; i++)
+            weft_pool_drop(p, t[k].group, t[k].pages[i]);
+        p->groups[t[k].group].wanted -= t[k].room;
     }
-    free_tables(p, t);
+    free_tables(t);
     if (--p->holders == 0) empty(p);
 }

@@ -18,6 +18,7 @@ struct weft_pool_group {
     uint32_t n_free;
     uint32_t *free;  ///< the last is taken next
     uint32_t *refs;  ///< by page
+    uint32_t *marks; ///< by page: zeros, between calls (session/pages.c)
     uint64_t wanted; ///< pages that all holders together can ever need
 };
 
@@ -34,10 +35,12 @@ struct weft_pool {
     weft_buf bounce; ///< for copies within a buffer, which WebGPU does not have
 };
 
-/// A session's or snapshot's pages of one group, from row 0 on without gaps.
+/// A session's or snapshot's pages of one slot and group, from row 0 on without gaps. Holders have one of each, in the
+/// order of weft_plan_pages.first.
 struct weft_page_table {
     uint32_t *pages;
     uint32_t n, room, device_generation;
+    uint32_t group, slot;
 };
 
 weft_status weft_pool_create(weft_gpu *gpu, const struct weft_plan *plan, struct weft_pool **out);
@@ -48,8 +51,8 @@ struct weft_bind weft_pool_bind(const struct weft_pool *pool, uint32_t state, co
                                 uint32_t slot);
 /// The buffer in which a page of a state lies, and from which byte on.
 weft_buf weft_pool_place(const struct weft_pool *pool, uint32_t state, uint32_t page, uint64_t *offset);
-/// Makes tables for a holder, room for `room[g]` pages in each group (NULL: a whole context), and the pool's buffers if
-/// it is the first. Errors: LIMIT, NOMEM, DEVICE.
+/// Makes tables for a holder, table k with room for `room[k]` pages (NULL: a whole context in each), and the pool's
+/// buffers if it is the first. Errors: LIMIT, NOMEM, DEVICE.
 weft_status weft_pool_join(struct weft_pool *pool, const uint32_t *room, struct weft_page_table **out);
 /// Gives back all pages of the tables, and the tables. *tables becomes NULL.
 void weft_pool_leave(struct weft_pool *pool, struct weft_page_table **tables);

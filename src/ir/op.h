@@ -108,6 +108,7 @@ struct weft_state_access {
     enum weft_touch touch;
     uint8_t operand;
     uint8_t value, at; ///< operands: what is written, and the variable that has the position
+    uint8_t slot;      ///< operand: which slot each row belongs to; 0, or beyond the node's operands: there are none
     uint8_t attr;      ///< number of an attribute
     uint8_t gate;      ///< ADVANCE: the operand with each slot's activity, without which it stays; 0: none
     /// Written operands only. An operator without it is a function where the operand is no state: its output is then a

@@ -171,7 +171,7 @@ const struct weft_op weft_op_cache_append = {
     .n_in_min = 3,
     .n_in_max = 4,
     .n_out = 1,
-    .states = {{WEFT_TOUCH_ROWS, .operand = 0, .value = 1, .at = 2}},
+    .states = {{WEFT_TOUCH_ROWS, .operand = STATE, .value = X, .at = POS, .slot = SLOT}},
     .limits = cache_append_limits,
     .infer = cache_append_infer,
     .eval = cache_append_eval,

@@ -43,7 +43,8 @@ struct weft_memory_use weft_plan_memory(const struct weft_plan *plan) {
             m.states += plan->states[i].bytes * weft_state_buffers(&plan->states[i]);
     m.states += plan->vars_bytes + (plan->checked ? WEFT_FAULT_BYTES : 0); // variables and page tables, and faults
     for (uint32_t g = 0; g < plan->n_page_groups; g++)
-        m.pages += ((uint64_t)plan->page_groups[g].n + 1) * plan->page_groups[g].page_bytes;
+        m.pages +=
+            ((uint64_t)plan->page_groups[g].n * plan->page_groups[g].slots + 1) * plan->page_groups[g].page_bytes;
     for (uint32_t i = 0; i < plan->n_ios; i++) m.io += weft_plan_io_bytes(plan, i);
     return m;
 }

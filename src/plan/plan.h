@@ -193,22 +193,35 @@ enum weft_fault_word {
 #define WEFT_MOST_VARS 4096 ///< words of variables; page tables stand behind them
 #define WEFT_MAX_SPANS 4
 
-/// Paged states whose rows are written from one position on. They share their pages: page n is the same slot of the
-/// pool of each of them. Page 0 belongs to nobody: table entries without a page lead there. A pool lies in banks,
-/// buffers of at most one binding: bank b has pages b * bank_pages .. (b + 1) * bank_pages - 1.
+/// Rows that a run writes to paged states from where they stand: `rows`, and as many as the word says which the host
+/// writes (that of slot 0; those of the others follow).
+struct weft_plan_span {
+    weft_dim rows;
+    uint32_t word; ///< WEFT_NO_WORD: none
+};
+
+/// Paged states whose rows are written from one position on, or of each slot from the slot's own. They share their
+/// pages: page n is the same place in the pool of each of them. Page 0 belongs to nobody: table entries without a page
+/// lead there. A pool lies in banks, buffers of at most one binding: bank b has pages b * bank_pages .. (b + 1) *
+/// bank_pages - 1.
 struct weft_plan_pages {
-    uint32_t position;   ///< in plan->positions
+    uint32_t position;   ///< in plan->positions; of states by slot that of slot 0, those of the others follow
     uint32_t shift;      ///< a page has 1 << shift rows
-    uint32_t n;          ///< pages of a whole context
-    uint32_t table;      ///< first word of its table in the variables block: n entries and one that stays 0
-    uint64_t rows;       ///< least capacity of its states
+    uint32_t n;          ///< pages of a whole context of one slot
+    uint32_t slots;      ///< each of which has a table; 1 where states have none
+    uint32_t first;      ///< number of slot 0's table among those of all groups
+    uint32_t table;      ///< first word of slot 0's table in the variables block; those of the others follow
+    uint64_t rows;       ///< least capacity of its states, of one slot
     uint64_t page_bytes; ///< of one page of all its states
     uint32_t bank_pages; ///< most that a binding holds of each of its states
     uint32_t n_banks;    ///< that kernels bind: 1 where a context fits it, else those of two, or as many as there are
                          ///< bindings for
-    weft_dim spans[WEFT_MAX_SPANS]; ///< rows that a run writes: the largest of these
+    struct weft_plan_span spans[WEFT_MAX_SPANS]; ///< rows that a run writes: the largest of these
     uint32_t n_spans;
 };
+
+/// Words of a table: an entry for each page and one that stays 0.
+static inline uint32_t weft_table_words(const struct weft_plan_pages *g) { return g->n + 1; }
 
 /// What a plan needs while it is compiled, and not afterwards.
 struct weft_plan_scratch {
@@ -240,9 +253,13 @@ struct weft_plan {
     uint32_t n_limits; ///< by kind
     struct weft_plan_pages *page_groups;
     uint32_t n_page_groups;
-    uint64_t vars_bytes; ///< of a session's variables block with its page tables
-    bool may_stop;       ///< a step may clear `active`: the host's positions are then upper bounds
-    uint32_t n_vars;     ///< words in the variables block
+    uint32_t n_page_tables; ///< of all groups: one for each slot
+    uint64_t vars_bytes;    ///< of a session's variables block with its page tables
+    /// Sequences that it serves: slots of all states that are kept by slot, and words of the variables that say where
+    /// they stand. 1 where there are none, 0 where these differ.
+    uint32_t slots;
+    bool may_stop;   ///< a step may clear `active`: the host's positions are then upper bounds
+    uint32_t n_vars; ///< words in the variables block
     uint64_t heap_bytes[WEFT_HEAPS];
     uint32_t n_pipelines;           ///< distinct (wgsl, kinds)
     bool bound;                     ///< for one size only: weft_compile_params.bind
@@ -251,6 +268,14 @@ struct weft_plan {
     struct weft_str report;         ///< what was fused, copied and why, a line each
     struct weft_plan_scratch scratch;
 };
+
+/// Whether a state or variable has a part for each slot of the plan. Where there is one slot, everything is that
+/// slot's.
+static inline bool weft_plan_by_slot(const struct weft_plan *plan, uint32_t state) {
+    const struct weft_plan_state *s = &plan->states[state];
+    if (s->slots != plan->slots) return false;
+    return s->slots == 1 || s->kind == WEFT_STATE_VAR || plan->graph->values[s->value].by_slot;
+}
 
 /// Bytes that a reader of a part reads: with scales that have their numbers in another weight, those too.
 static inline uint64_t weft_weight_bytes(const struct weft_plan *plan, const struct weft_plan_weight *w,

@@ -26,7 +26,7 @@ static struct weft_device_memory memory(void) {
 
 static inline uint64_t pages_used(void) { return memory().pages_used / PAGE_BYTES; } // page 0 is one of them
 
-static weft_session *session(void) {
+static inline weft_session *session(void) {
     weft_session *s = NULL;
     rig_must(weft_session_create(program, NULL, &s));
     return s;
@@ -37,7 +37,7 @@ static weft_status resize(weft_session *s, int64_t t) {
 }
 
 /// Runs of `rows` rows in all.
-static weft_status feed(weft_session *s, uint32_t rows) {
+static inline weft_status feed(weft_session *s, uint32_t rows) {
     for (uint32_t t; rows; rows -= t) {
         t = rows < RIG_MOST ? rows : RIG_MOST;
         WEFT_TRY(resize(s, t));
@@ -46,7 +46,7 @@ static weft_status feed(weft_session *s, uint32_t rows) {
     return WEFT_OK;
 }
 
-static uint64_t position(weft_session *s) {
+static inline uint64_t position(weft_session *s) {
     uint64_t p;
     if (s->base.plan->n_positions > 1) return weft_positions_at(&s->positions, 0); // all move alike
     rig_must(weft_session_position(s, &p));

@@ -128,6 +128,10 @@ static void test_uneven_states(void **state) {
     rig_fails(feed(s, 5), WEFT_ERR_LIMIT, "capacity is 22");
     rig_must(feed(s, 4));
     assert_int_equal(s->pages.tables[0].n, 6);
+    float row[RIG_HEAD] = {0};
+    rig_must(weft_session_write(s, "a", 23 * ROW, row, ROW)); // within the last page
+    rig_fails(weft_session_write(s, "a", 24 * ROW, row, ROW), WEFT_ERR_LIMIT, "row 24 of state 'a' has no page");
+    rig_must(weft_session_read(s, "a", 29 * ROW, row, ROW));
     weft_session_destroy(&s);
     weft_program_destroy(&p);
 }

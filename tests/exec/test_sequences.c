@@ -121,6 +121,23 @@ static void idle_slots(void **state) {
     close_session(&s);
 }
 
+/// Slots that the host has switched off stay where they are, and it knows that.
+static void slots_that_are_off(void **state) {
+    (void)state;
+    weft_session *s = session_of(POSITIONS "var on u32 [3] 0 1\ninput x f32 [T, 4]\n"
+                                           "state rows dense f32 [3, 10, 4] slots\n"
+                                           "%n = cache_append %rows %x %at %slot\n%p = advance %pos %count %on\n");
+    counts(s, 4, 3, 0);
+    api_must(weft_session_set_var_at(s, "on", 1, 1));
+    for (int i = 0; i < 3; i++) api_must(weft_session_run(s, 1, NULL)); // slot 0 stays at 0
+    api_fails(weft_session_run(s, 1, NULL), WEFT_ERR_LIMIT, "1 run from 9 of variable 'pos' would write rows up to 12");
+    api_must(weft_session_set_var_at(s, "on", 0, 1));
+    api_must(weft_session_set_var_at(s, "count", 1, 0));
+    api_fails(weft_session_run(s, 3, NULL), WEFT_ERR_LIMIT, "3 runs from 0");
+    api_must(weft_session_run(s, 2, NULL));
+    close_session(&s);
+}
+
 static void variables_by_index(void **state) {
     (void)state;
     weft_session *s = session_of("var pos u32 [3] 2 40\nvar count u32 [3] 0 8\nvar one u32 0 5\n"
@@ -262,10 +279,10 @@ static void pasts_of_all_slots(void **state) {
 int main(void) {
     api_must(weft_device_open(&(struct weft_device_params){.implementation = "null"}, &device));
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_of_each_slot),         cmocka_unit_test(limits_of_each_slot),
-        cmocka_unit_test(variables_by_index),        cmocka_unit_test(pasts_of_all_slots),
-        cmocka_unit_test(graphs_that_are_refused),   cmocka_unit_test(idle_slots),
-        cmocka_unit_test(samplers_that_are_refused),
+        cmocka_unit_test(rows_of_each_slot),       cmocka_unit_test(limits_of_each_slot),
+        cmocka_unit_test(variables_by_index),      cmocka_unit_test(pasts_of_all_slots),
+        cmocka_unit_test(graphs_that_are_refused), cmocka_unit_test(idle_slots),
+        cmocka_unit_test(slots_that_are_off),      cmocka_unit_test(samplers_that_are_refused),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     weft_device_close(&device);

@@ -63,6 +63,33 @@ static const struct op_case sequence_cases[] = {
               "%1 = cache_append %k %0 %at %slot\n%n = neg %x\n%2 = cache_append %v %n %at %slot\n"
               "%3 = attention %q %1 %2 %pos %count {window=7}\n%4 = attention %q %1 %2 %pos %count {softcap=3}\n"
               "%5 = advance %pos %count\noutput %3 y\noutput %4 z\n"},
+    // pages of 64 rows: slots on either side of their border, behind it, and without any
+    {.name = "pages by slot",
+     .runs = "T=5 pos=62,0,130 count=2,0,3 P=140 | T=9 pos=63,64,0 count=4,4,1 P=140 | T=3 pos=139,0,7 count=1,1,1 "
+             "P=140 | T=0 count=0 P=1 | T=1 pos=9,128,9 count=0,1,0 P=130 | T=9 pos=5,60,0 count=0,9,0 P=80",
+     .split = "T",
+     .levels = true,
+     .rel = 1e-4,
+     .abs = 1e-3,
+     .graph = "symbol T 0 9\nsymbol P 1 200\n" BY_SLOT(
+         "3") "input x f32 [T, 2, 6]\ninput q f16 [T, 4, 6]\nstate k paged f16 [3, 140, 2, 6] slots\n"
+              "state v paged f32 [3, 140, 2, 6] slots\n%at %slot = place_tokens %pos %count {tokens=T}\n"
+              "%0 = rope %x %at {base=100}\n%1 = cache_append %k %0 %at %slot\n%n = neg %x\n"
+              "%2 = cache_append %v %n %at %slot\n%3 = attention %q %1 %2 %pos %count {reach=P}\n%4 = neg %3\n"
+              "%5 = advance %pos %count\noutput %4 y\n"},
+    {.name = "pages beside rings and dense rows by slot",
+     .runs = "T=4 pos=20,0 count=1,3 | T=17 pos=280,200 count=3,13 | T=17 pos=0,0 count=17,0 | T=2 pos=299,150 "
+             "count=1,1",
+     .split = "T",
+     .data = "q = -4..4",
+     .rel = 1e-4,
+     .abs = 1e-4,
+     .graph = "symbol T 0 17\n" BY_SLOT(
+         "2") "input q f32 [T, 4, 64]\ninput x f32 [T, 2, 64]\nstate k paged f16 [2, 300, 2, 64] slots\n"
+              "state v dense f32 [2, 300, 2, 64] slots\nstate r ring f32 [2, 300, 2, 64] slots\n"
+              "%at %slot = place_tokens %pos %count {tokens=T}\n%1 = cache_append %k %x %at %slot\n"
+              "%0 = attention %q %1 %v %pos %count\n%2 = attention %q %r %1 %pos %count {window=100}\n"
+              "%3 = advance %pos %count\noutput %0 y\noutput %2 z\n"},
     {.name = "attention by slot, pieces",
      .runs =
          "T=2 pos=0,299 count=1,1 | T=2 pos=150,7 count=1,1 | T=17 pos=280,200 count=3,13 | T=17 pos=0,0 count=17,0",

@@ -62,6 +62,25 @@ static const struct taker takers[] = {
      .text = BESIDE "symbol T 1 3\ninput p u32 [T]\ninput at u32 [T]\nstate s ring f32 [2, 8, 4] slots\n"
                     "state r dense f16 [2, 8, 4]\ninput x f32 [T, 4]\n%m = neg %x\n%n = cache_append %s %m %p %at\n"
                     "%o = cache_append %r %x %p %at\n"},
+    {.op = "cache_append",
+     .drops = true,
+     .text = BESIDE "symbol T 1 3\nvar at u32 [2] 0 4294967295\nvar c u32 [2] 1 3\nstate s paged f32 [2, 9, 4] slots\n"
+                    "state r paged f16 [2, 64, 4] slots\ninput x f32 [T+1, 4]\n%m = neg %x\n"
+                    "%p %t = place_tokens %at %c {tokens=T+1}\n%n = cache_append %s %m %p %t\n"
+                    "%o = cache_append %r %x %p %t\n"},
+    {.op = "cache_append",
+     .text = BESIDE "symbol T 1 3\nvar p u32 [2] 0 6\nvar at u32 [2] 0 4294967295\n"
+                    "state s paged f32 [2, 9, 4] slots\nstate k paged f16 [2, 9, 1, 4] slots\ninput x f32 [T, 4]\n"
+                    "input q f32 [T, 2, 4]\n%m = neg %x\n%i %t = place_tokens %p %at {tokens=T}\n"
+                    "%n = cache_append %s %m %i %t\n%h = reshape %x {shape=[T, 1, 4]}\n"
+                    "%o = cache_append %k %h %i %t\n"},
+    {.op = "attention",
+     .tolerance = 1e-5,
+     .text = BESIDE "symbol T 1 3\nvar at u32 [2] 0 4294967295\nvar c u32 [2] 0 3\n"
+                    "state k paged f32 [2, 300, 1, 4] slots\nstate v paged f16 [2, 300, 1, 4] slots\n"
+                    "input q f32 [T, 2, 4]\ninput x f32 [T, 1, 4]\n%i %t = place_tokens %at %c {tokens=T}\n"
+                    "%a = cache_append %k %x %i %t\n%b = cache_append %v %x %i %t\n"
+                    "%y = attention %q %a %b %at %c\noutput %y y\n"},
     {.op = "attention",
      .tolerance = 1e-5,
      .told = 1000,

@@ -70,8 +70,10 @@ static void dump_states(const struct weft_plan *p, struct weft_str *out) {
     }
     for (uint32_t i = 0; i < p->n_page_groups; i++) {
         const struct weft_plan_pages *g = &p->page_groups[i];
-        weft_str_addf(out, "pages %u position %u rows 2^%u n %u table %u page %" PRIu64 " banks %u of %u\n", i,
+        weft_str_addf(out, "pages %u position %u rows 2^%u n %u table %u page %" PRIu64 " banks %u of %u", i,
                       g->position, g->shift, g->n, g->table, g->page_bytes, g->n_banks, g->bank_pages);
+        if (g->slots > 1) weft_str_addf(out, " slots %u", g->slots);
+        weft_str_add(out, "\n");
     }
     for (uint32_t i = 0; i < p->n_pairs; i++)
         weft_str_addf(out, "pair %s %s separate %u\n", p->pairs[i].past, p->pairs[i].present, p->pairs[i].separate);

@@ -6,7 +6,7 @@ weft_status weft_history_reset(struct weft_history *h) {
     WEFT_TRY(weft_base_check_alive(h->base));
     weft_states_mark_gone(h->states, true); // until all of it is done
     WEFT_TRY(weft_states_zero(h->states));
-    WEFT_TRY(weft_pages_release(h->pages, 0));
+    WEFT_TRY(weft_pages_release(h->pages, WEFT_ALL_SLOTS, 0));
     WEFT_TRY(weft_positions_reset(h->positions));
     weft_history_forget(h, 0);
     weft_states_mark_gone(h->states, false);

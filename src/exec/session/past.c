@@ -62,7 +62,7 @@ weft_status weft_session_fork(weft_session *s, weft_session **out) {
     weft_status status = weft_session_create(s->base.program, &params, &fork);
     if (status == WEFT_OK && symbols) status = weft_sizes_set(&fork->sizes, symbols);
     if (status == WEFT_OK) status = weft_states_copy(&s->states, &fork->states);
-    if (status == WEFT_OK) status = weft_pages_share(&fork->pages, s->pages.tables);
+    if (status == WEFT_OK) status = weft_pages_share(&fork->pages, WEFT_ALL_SLOTS, s->pages.tables, 0);
     if (status != WEFT_OK) {
         weft_session_destroy(&fork);
         return status;

@@ -126,8 +126,7 @@ void weft_positions_put(struct weft_positions *p, const struct weft_track *track
 
 // ---- what runs do --------------------------------------------------------------------------------------------------
 
-/// A slot that is known to be idle: runs leave it where it is.
-static bool is_idle(const struct weft_positions *p, uint32_t position) {
+bool weft_positions_idle(const struct weft_positions *p, uint32_t position) {
     if (position == WEFT_NO_POSITION) return false;
     uint32_t gate = p->base->plan->positions[position].gate_word;
     return gate != WEFT_NO_WORD && p->known[gate] == 0;
@@ -139,14 +138,19 @@ static int64_t moves_by(const struct weft_positions *p, weft_dim by, uint32_t by
     return by_word == WEFT_NO_WORD ? n : n + p->known[by_word];
 }
 
+int64_t weft_positions_step(const struct weft_positions *p, uint32_t position, const int64_t *symbols) {
+    const struct weft_plan_position *x = &p->base->plan->positions[position];
+    if (weft_positions_idle(p, position)) return 0;
+    return moves_by(p, x->by, x->by_word, symbols);
+}
+
 void weft_positions_ran(struct weft_positions *p, uint32_t runs, const int64_t *symbols) {
     const struct weft_plan *plan = p->base->plan;
     if (p->idle) return;
     if ((plan->may_stop || untracked(plan)) && weft_base_computes(p->base)) p->inexact = true;
     for (uint32_t i = 0; i < plan->n_positions; i++) {
-        if (is_idle(p, i)) continue;
         const struct weft_value_info *info = variable(plan, plan->positions[i].state);
-        int64_t by = moves_by(p, plan->positions[i].by, plan->positions[i].by_word, symbols);
+        int64_t by = weft_positions_step(p, i, symbols);
         int64_t at = (int64_t)p->tracks[i].at + word(by) * runs; // below 2^63: runs are few
         p->tracks[i].at = (uint64_t)within(at, info->var_lo, info->var_hi);
         if (!p->inexact) raise_top(&p->tracks[i]);
@@ -188,7 +192,7 @@ static bool keeps_to(const struct weft_positions *p, const struct weft_plan_limi
         return way->to <= weft_dim_eval(dims, x->most, symbols);
     }
     if (x->by_word != WEFT_NO_WORD && p->known[x->by_word] == 0) return true; // a slot that has no tokens
-    if (is_idle(p, x->position)) return true;
+    if (weft_positions_idle(p, x->position)) return true;
     int64_t span = word(moves_by(p, x->span, x->by_word, symbols));
     int64_t more = word(moves_by(p, x->by, x->by_word, symbols)) * (runs - 1);
     way->from = p->known[x->word];

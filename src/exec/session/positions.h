@@ -36,6 +36,10 @@ weft_status weft_positions_start(struct weft_positions *p, uint32_t state);
 weft_status weft_positions_start_all(struct weft_positions *p);
 /// Writes word `word` of the variables block.
 weft_status weft_positions_write(struct weft_positions *p, uint32_t word, uint32_t bits);
+/// Whether a slot is known to be idle: runs leave it where it is.
+bool weft_positions_idle(const struct weft_positions *p, uint32_t position);
+/// How far a run moves a position on, at these sizes and with what the host has written.
+int64_t weft_positions_step(const struct weft_positions *p, uint32_t position, const int64_t *symbols);
 /// Moves the positions on, after the submit of `runs` runs.
 void weft_positions_ran(struct weft_positions *p, uint32_t runs, const int64_t *symbols);
 /// Makes the positions exact: reads the variables back if the device may have stopped a run. Errors: LOST, DEVICE.

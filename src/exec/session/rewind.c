@@ -51,7 +51,7 @@ static weft_status clear_written(struct weft_history *h) {
         else WEFT_TRY(weft_states_zero_one(h->states, i));
     }
     WEFT_TRY(weft_positions_start_all(h->positions));
-    return weft_pages_release(h->pages, 0);
+    return weft_pages_release(h->pages, WEFT_ALL_SLOTS, 0);
 }
 
 static weft_status crop(struct weft_history *h, uint64_t position) {
@@ -62,7 +62,7 @@ static weft_status crop(struct weft_history *h, uint64_t position) {
     WEFT_TRY(check_crop(h, position));
     WEFT_TRY(weft_var_check(plan, variable, (uint32_t)position));
     WEFT_TRY(weft_history_set_word(h, plan->states[variable].var_slot, (uint32_t)position));
-    return weft_pages_release(h->pages, position);
+    return weft_pages_release(h->pages, WEFT_ALL_SLOTS, position);
 }
 
 weft_status weft_history_rewind(struct weft_history *h, uint64_t position) {

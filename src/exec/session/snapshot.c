@@ -67,6 +67,13 @@ static weft_status no_memory(void) { return weft_fail(WEFT_ERR_NOMEM, "out of me
 /// Whether a state has a buffer of its own in each session.
 static bool has_buffer(const struct weft_history *h, uint32_t i) { return h->states->bufs[i].id != 0; }
 
+/// Bytes of a paged state's rows in a slot that stands where the tracks say.
+static uint64_t live_bytes(const struct weft_plan *plan, const struct weft_plan_state *s,
+                           const struct weft_track *tracks, uint32_t slot) {
+    uint64_t rows = tracks[s->position + slot].at, most = plan->page_groups[s->pages].rows;
+    return (rows < most ? rows : most) * s->row_bytes;
+}
+
 // ---- taking --------------------------------------------------------------------------------------------------------
 
 static weft_status describe(const struct weft_history *h, struct weft_snapshot *x) {
@@ -92,8 +99,20 @@ static weft_status describe(const struct weft_history *h, struct weft_snapshot *
                                     .row_bytes = from->row_bytes,
                                     .bytes = has_buffer(h, i) ? weft_buf_size(h->base->gpu, h->states->bufs[i]) : 0};
         if (!x->parts[i].name) return no_memory();
-        if (x->host && from->kind == WEFT_STATE_PAGED)
-            x->parts[i].bytes = h->positions->tracks[from->position].at * from->row_bytes;
+        for (uint32_t k = 0; x->host && from->kind == WEFT_STATE_PAGED && k < from->slots; k++)
+            x->parts[i].bytes += live_bytes(plan, from, x->tracks, k);
+    }
+    return WEFT_OK;
+}
+
+/// Reads or writes the live rows of all slots of a paged state, which lie one slot behind the other in `data`.
+static weft_status move_rows(struct weft_history *h, const struct weft_snapshot *x, uint32_t state, bool put) {
+    const struct weft_plan_state *s = &h->base->plan->states[state];
+    uint8_t *data = x->parts[state].data;
+    for (uint32_t slot = 0; slot < s->slots; slot++) {
+        uint64_t at = slot * s->rows * s->row_bytes, bytes = live_bytes(h->base->plan, s, x->tracks, slot);
+        WEFT_TRY(put ? weft_pages_write(h->pages, s, at, data, bytes) : weft_pages_read(h->pages, s, at, data, bytes));
+        data += bytes;
     }
     return WEFT_OK;
 }
@@ -105,8 +124,7 @@ static weft_status take_host(struct weft_history *h, struct weft_snapshot *x) {
         part->data = weft_alloc(part->bytes);
         if (!part->data) return no_memory();
         WEFT_TRY(part->kind == WEFT_STATE_PAGED
-                     ? weft_fail_in(weft_pages_read(h->pages, &h->base->plan->states[i], 0, part->data, part->bytes),
-                                    "'%s'", part->name)
+                     ? weft_fail_in(move_rows(h, x, i, false), "'%s'", part->name)
                      : weft_base_read(h->base, h->states->bufs[i], 0, part->data, part->bytes));
     }
     if (!weft_base_computes(h->base)) return WEFT_OK; // then they are what the host knows
@@ -131,7 +149,7 @@ static weft_status take_device(struct weft_history *h, struct weft_snapshot *x) 
         copies[n++] =
             (struct weft_gpu_copy){.src = h->states->vars, .dst = x->vars, .size = weft_vars_bytes(x->n_words)};
     struct weft_gpu_submit submit = {.before = copies, .n_before = n};
-    if (status == WEFT_OK) status = weft_pages_keep(h->pages, &x->pages);
+    if (status == WEFT_OK) status = weft_pages_keep(h->pages, WEFT_ALL_SLOTS, &x->pages);
     if (status == WEFT_OK) status = weft_base_submit(h->base, &submit, true);
     weft_free(copies);
     return status;
@@ -215,10 +233,14 @@ static bool wanted(const struct weft_plan *plan, uint32_t i, bool all) {
 /// Allocates pages for what a host snapshot holds, the only step of restoring it that can fail for want of memory.
 static weft_status make_rows(struct weft_history *h, const struct weft_snapshot *x) {
     const struct weft_plan *plan = h->base->plan;
-    uint64_t *rows = weft_calloc(plan->n_page_groups + 1, sizeof *rows);
+    uint64_t *rows = weft_calloc(plan->n_page_tables + 1, sizeof *rows);
     if (!rows) return no_memory();
-    for (uint32_t g = 0; g < plan->n_page_groups; g++) rows[g] = x->tracks[plan->page_groups[g].position].at;
-    weft_status status = weft_pages_fresh(h->pages, rows);
+    for (uint32_t g = 0; g < plan->n_page_groups; g++)
+        for (uint32_t slot = 0; slot < plan->page_groups[g].slots; slot++) {
+            uint64_t at = x->tracks[plan->page_groups[g].position + slot].at, most = plan->page_groups[g].rows;
+            rows[plan->page_groups[g].first + slot] = at < most ? at : most;
+        }
+    weft_status status = weft_pages_fresh(h->pages, WEFT_ALL_SLOTS, rows);
     weft_free(rows);
     return status;
 }
@@ -233,8 +255,7 @@ static weft_status put_host(struct weft_history *h, const struct weft_snapshot *
         if (plan->states[i].kind == WEFT_STATE_VAR)
             WEFT_TRY(weft_buf_write(h->base->gpu, h->states->vars, word * 4ull, &x->words[word],
                                     plan->states[i].slots * 4ull));
-        else if (x->parts[i].bytes && x->parts[i].kind == WEFT_STATE_PAGED)
-            WEFT_TRY(weft_pages_write(h->pages, &plan->states[i], 0, x->parts[i].data, x->parts[i].bytes));
+        else if (x->parts[i].bytes && x->parts[i].kind == WEFT_STATE_PAGED) WEFT_TRY(move_rows(h, x, i, true));
         else if (x->parts[i].bytes)
             WEFT_TRY(weft_buf_write(h->base->gpu, h->states->bufs[i], 0, x->parts[i].data, x->parts[i].bytes));
     }
@@ -259,7 +280,7 @@ static weft_status put_device(struct weft_history *h, const struct weft_snapshot
     weft_status status = weft_base_submit(h->base, &submit, true);
     if (status == WEFT_OK && x->pages) {
         weft_states_mark_gone(h->states, true); // until the pages are there as well
-        status = weft_pages_share(h->pages, x->pages);
+        status = weft_pages_share(h->pages, WEFT_ALL_SLOTS, x->pages, 0);
     }
     weft_free(copies);
     return status;
