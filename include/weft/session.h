@@ -111,9 +111,9 @@ WEFT_API weft_status weft_session_reset(weft_session *session);
 // Rows of paged states are taken page by page, as positions are reached, from a pool that a program's sessions share.
 // The pool grows as it is needed: then a run makes larger buffers and copies the old ones over, in the queue.
 
-/// Takes pages for the first `rows` rows now, so that later runs up to there take none; or gives back those beyond.
-/// Less than the rows that are live is refused and loses nothing. Errors: LIMIT (below the live rows; above the
-/// capacity; no room), UNSUPPORTED (the program has no paged state), NOMEM, LOST.
+/// Takes pages for the first `rows` rows (of each slot) now, so that later runs up to there take none; or gives back
+/// those beyond. Less than the rows that are live is refused and loses nothing. Errors: LIMIT (below the live rows;
+/// above the capacity; no room), UNSUPPORTED (the program has no paged state), NOMEM, LOST.
 WEFT_API weft_status weft_session_reserve(weft_session *session, uint64_t rows);
 
 // ---- the past ------------------------------------------------------------------------------------------------------
@@ -175,6 +175,39 @@ WEFT_API weft_status weft_session_checkpoint(weft_session *session);
 /// or LOST midway in going back to 0 or to a checkpoint: as for weft_session_restore. Errors also: INVALID (beyond the
 /// position).
 WEFT_API weft_status weft_session_rewind(weft_session *session, uint64_t position);
+// ---- the past of one slot -----------------------------------------------------------------------------------------
+// A session of several sequences (weft_graph_state_by_slot) serves each in a slot, numbered from 0. A slot has its part
+// of every state that is kept by slot, its word of every variable of as many words as there are slots, and its own
+// pages. The calls below are those above for what one slot has. They leave alone the other slots, what is not kept by
+// slot, and the session's activity. Where a program has no slots, its one sequence is slot 0. They forget the session's
+// checkpoints, and the host snapshot that a recovery would restore, if they change anything. Errors of all: LIMIT (no
+// such slot), INVALID (states and positions are kept for different numbers of slots), UNSUPPORTED (a slot's part of a
+// state is no whole number of words), STALE (states are gone: reset the session first), LOST.
+
+/// Zeros all that the slot has; its variables start again, those of the host too. As weft_session_reset.
+WEFT_API weft_status weft_session_reset_slot(weft_session *session, uint32_t slot);
+/// As weft_session_rewind, which see for what becomes of which state; at 0 what only the host writes stays, above 0
+/// there are no checkpoints. Errors beside: those of weft_session_rewind; INVALID (a slot has no position, or several).
+WEFT_API weft_status weft_session_rewind_slot(weft_session *session, uint32_t slot, uint64_t position);
+/// Where the slot stands. May wait. Errors beside: INVALID (it has no position, or several).
+WEFT_API weft_status weft_session_position_slot(weft_session *session, uint32_t slot, uint64_t *position);
+/// Puts what slot `from_slot` has in place of what slot `to_slot` has, of the same session or of another one of the
+/// program, which this thread uses both. Pages are shared until one of the two writes to them; other states are copied
+/// on the device, in the order of calls, without waiting. Errors beside: INVALID (sessions of two programs),
+/// UNSUPPORTED (a state has rows of all slots but is not kept by slot), NOMEM, DEVICE. A failure changes nothing; but
+/// LOST midway as for weft_session_restore.
+WEFT_API weft_status weft_session_fork_slot(weft_session *from, uint32_t from_slot, weft_session *to, uint32_t to_slot);
+/// Takes a snapshot of what a slot has, which only weft_session_restore_slot puts back. Errors beside: those of
+/// weft_session_snapshot; UNSUPPORTED as for forks.
+WEFT_API weft_status weft_session_snapshot_slot(weft_session *session, uint32_t slot, uint32_t flags,
+                                                weft_snapshot **out);
+/// Puts it in place of what a slot has, of any number, as often as wanted; as weft_session_restore. For a snapshot on
+/// the host the program may be another one that has the same states, of any number of slots. Errors beside: those of
+/// weft_session_restore; INVALID (a snapshot of a whole session).
+WEFT_API weft_status weft_session_restore_slot(weft_session *session, uint32_t slot, const weft_snapshot *snapshot);
+
+// ---- what was lost -------------------------------------------------------------------------------------------------
+
 /// The states, variables included, whose contents went with a lost device and were not set anew since
 /// (weft_device_recover): writes at most `capacity` names (`names` may be NULL if that is 0), which live as long as the
 /// program, and sets *count to how many there are.

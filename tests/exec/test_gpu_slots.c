@@ -1,5 +1,6 @@
 /// Several sequences in one session whose pages come from one pool: whatever the others do, each slot gives what it
 /// gives alone, bit for bit.
+#include "exec/session/impl.h"
 #include "exec/session_test.h"
 #include "slot_rig.h"
 #include "support/lm_program.h"
@@ -41,6 +42,145 @@ static void mixed(weft_program *p, struct slot_rig *alone, int steps, uint64_t s
 static void test_mixed(void **state) { (void)state, mixed(program, &twin, weft_test_long() ? 600 : 40, 3); }
 static void test_mixed_with_rings(void **state) {
     (void)state, mixed(rings, &ring_twin, weft_test_long() ? 600 : 30, 4);
+}
+
+/// Slots are rewound, forked to each other and between sessions, put back from the device and the host, reset; runs of
+/// any mix go on in between.
+static void at_random(weft_program *p, struct slot_rig *alone, int steps, uint64_t seed) {
+    struct slot_rig r[2] = {slot_begin(p, false), slot_begin(p, false)};
+    weft_snapshot *x[2] = {NULL, NULL};
+    struct slot_past kept[2];
+    for (int step = 0; step < steps; step++) {
+        uint32_t counts[SLOTS], streams[SLOTS], i = weft_test_random(&seed, SLOTS), k = weft_test_random(&seed, SLOTS);
+        uint32_t n = weft_test_random(&seed, SLOT_ROWS), m = n % 2;
+        struct slot_rig *a = &r[weft_test_random(&seed, 2)], *b = &r[weft_test_random(&seed, 2)];
+        switch (weft_test_random(&seed, 10)) {
+        case 0:
+            if (n <= a->slot[i].n && weft_session_rewind_slot(a->s, i, n) == WEFT_OK) a->slot[i].n = n;
+            break;
+        case 1:
+            rig_must(weft_session_fork_slot(a->s, i, b->s, k));
+            b->slot[k] = a->slot[i];
+            break;
+        case 2:
+            weft_snapshot_destroy(&x[m]);
+            rig_must(weft_session_snapshot_slot(a->s, i, m ? WEFT_SNAPSHOT_DEVICE : WEFT_SNAPSHOT_HOST, &x[m]));
+            kept[m] = a->slot[i];
+            break;
+        case 3:
+            if (!x[m]) break;
+            rig_must(weft_session_restore_slot(a->s, i, x[m]));
+            a->slot[i] = kept[m];
+            break;
+        case 4:
+            if (m) break;
+            rig_must(weft_session_reset_slot(a->s, i));
+            a->slot[i].n = 0;
+            break;
+        default:
+            if (random_counts(&seed, a, counts, streams)) assert_true(slot_agrees(a, alone, counts, streams));
+        }
+    }
+    for (int i = 0; i < 2; i++) weft_session_destroy(&r[i].s), weft_snapshot_destroy(&x[i]);
+}
+
+static void test_pasts(void **state) { (void)state, at_random(program, &twin, weft_test_long() ? 2000 : 90, 11); }
+static void test_pasts_with_rings(void **state) {
+    (void)state, at_random(rings, &ring_twin, weft_test_long() ? 2000 : 70, 12);
+}
+
+/// States that every position makes anew (beside rows, and counts that the device keeps) follow their slot.
+static void test_states_by_slot(void **state) {
+    (void)state;
+    static const char *const text =
+        "symbol T 1 8\nvar pos u32 [3] 0 100\nvar count u32 [3] 0 8\nvar other u32 [3] 5 100\nvar set u32 [3] 0 9\n"
+        "state r dense f32 [3, 6] slots\nstate k ring f16 [3, 12, 2] slots\ninput x f32 [T, 2]\ninput d f32 [3, 6]\n"
+        "%at %slot = place_tokens %pos %count {tokens=T}\n%n = cache_append %k %x %at %slot\n"
+        "%a = add %r %d\n%w = assign %r %a\n%o = advance %other %count\n%p = advance %pos %count\n";
+    weft_program *p = rig_program(weft_test_gpu(), text, NULL);
+    weft_session *s = NULL, *t = NULL;
+    weft_snapshot *x[2] = {NULL, NULL};
+    float d[18], x0[16], r[18];
+    uint32_t word;
+    rig_must(weft_session_create(p, NULL, &s));
+    rig_must(weft_session_create(p, NULL, &t));
+    for (int i = 0; i < 18; i++) d[i] = (float)(1 + i);
+    for (int i = 0; i < 16; i++) x0[i] = (float)(10 + i);
+    rig_must(weft_session_set_sizes(s, &(struct weft_size){"T", 5}, 1));
+    rig_must(weft_session_write(s, "d", 0, d, sizeof d));
+    rig_must(weft_session_write(s, "x", 0, x0, 5 * 8));
+    for (uint32_t i = 0; i < 3; i++) {
+        rig_must(weft_session_set_var_at(s, "count", i, i == 1 ? 0 : 2 + i / 2));
+        rig_must(weft_session_set_var_at(s, "set", i, 3 + i));
+    }
+    rig_must(weft_session_run(s, 2, NULL));
+    for (int m = 0; m < 2; m++)
+        rig_must(weft_session_snapshot_slot(s, 2, m ? WEFT_SNAPSHOT_HOST : WEFT_SNAPSHOT_DEVICE, &x[m]));
+    rig_must(weft_session_fork_slot(s, 2, s, 0));
+    rig_must(weft_session_restore_slot(t, 1, x[0]));
+    rig_must(weft_session_restore_slot(t, 0, x[1]));
+    rig_must(weft_session_read(s, "r", 0, r, sizeof r));
+    for (int i = 0; i < 18; i++) assert_true(r[i] == 2 * d[i < 6 ? i + 12 : i]); // slot 1 keeps its own
+    rig_must(weft_session_read(t, "r", 0, r, sizeof r));
+    for (int i = 0; i < 18; i++) assert_true(r[i] == (i < 12 ? 2 * d[12 + i % 6] : 0));
+    uint8_t bytes[3 * 48];
+    rig_must(weft_session_read(s, "k", 0, bytes, sizeof bytes));
+    assert_memory_equal(bytes, bytes + 96, 48);
+    for (uint32_t i = 0; i < 3; i++) {
+        static const uint32_t pos[] = {6, 0, 6}, other[] = {11, 5, 11}, set[] = {5, 4, 5};
+        rig_must(weft_session_get_var_at(s, "pos", i, &word));
+        assert_int_equal(word, pos[i]);
+        rig_must(weft_session_get_var_at(s, "other", i, &word));
+        assert_int_equal(word, other[i]);
+        rig_must(weft_session_get_var_at(s, "set", i, &word));
+        assert_int_equal(word, set[i]);
+    }
+    rig_must(weft_session_rewind_slot(s, 0, 0));
+    rig_must(weft_session_read(s, "r", 0, r, sizeof r));
+    for (int i = 0; i < 18; i++) assert_true(r[i] == (i < 6 ? 0 : 2 * d[i]));
+    rig_must(weft_session_get_var_at(s, "other", 0, &word));
+    assert_int_equal(word, 5);
+    rig_must(weft_session_get_var_at(s, "set", 0, &word));
+    assert_int_equal(word, 5); // the host's
+    rig_must(weft_session_reset_slot(s, 0));
+    rig_must(weft_session_get_var_at(s, "set", 0, &word));
+    assert_int_equal(word, 0);
+    rig_must(weft_session_get_var_at(s, "set", 1, &word));
+    assert_int_equal(word, 4);
+    for (int m = 0; m < 2; m++) weft_snapshot_destroy(&x[m]);
+    weft_session_destroy(&s);
+    weft_session_destroy(&t);
+    weft_program_destroy(&p);
+}
+
+/// Where the device may have ended a run, a fork takes the host's bound over without waiting, and knows that it is one.
+static void test_forks_of_bounds(void **state) {
+    (void)state;
+    weft_program *p =
+        rig_program(weft_test_gpu(),
+                    "symbol T 1 8\nvar pos u32 [2] 0 100\nvar count u32 [2] 0 8\nvar on u32 0 1 activity\n"
+                    "state k paged f32 [2, 40, 4] slots\ninput x f32 [T, 4]\n"
+                    "%at %slot = place_tokens %pos %count {tokens=T}\n%n = cache_append %k %x %at %slot\n"
+                    "%p = advance %pos %count\n%o = advance %on {by=T-9}\n",
+                    &(struct weft_compile_params){.page_rows = 4});
+    weft_session *s = NULL, *t = NULL;
+    uint64_t position;
+    rig_must(weft_session_create(p, NULL, &s));
+    rig_must(weft_session_create(p, NULL, &t));
+    rig_must(weft_session_set_sizes(s, &(struct weft_size){"T", 3}, 1));
+    rig_must(weft_session_set_var_at(s, "count", 0, 3));
+    rig_must(weft_session_run(s, 5, NULL)); // the first one ends the session
+    rig_must(weft_session_fork_slot(s, 0, t, 1));
+    assert_int_equal(weft_positions_at(&t->positions, 1), 15);
+    rig_must(weft_session_position_slot(t, 1, &position));
+    assert_int_equal(position, 3);
+    rig_fails(weft_session_rewind_slot(t, 1, 4), WEFT_ERR_INVALID, "the slot stands at position 3");
+    rig_must(weft_session_rewind_slot(t, 1, 2));
+    rig_must(weft_session_position_slot(s, 0, &position));
+    assert_int_equal(position, 3);
+    weft_session_destroy(&s);
+    weft_session_destroy(&t);
+    weft_program_destroy(&p);
 }
 
 /// Control: a slot that looks at another one's row is noticed.
@@ -158,6 +298,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mixed),
         cmocka_unit_test(test_mixed_with_rings),
+        cmocka_unit_test(test_pasts),
+        cmocka_unit_test(test_pasts_with_rings),
+        cmocka_unit_test(test_forks_of_bounds),
+        cmocka_unit_test(test_states_by_slot),
         cmocka_unit_test(test_runs_a_submit),
         cmocka_unit_test(test_stray_slots),
         cmocka_unit_test(test_pages_equal_dense),

@@ -2,12 +2,24 @@
 #include "core/error.h"
 #include <string.h>
 
-weft_status weft_history_reset(struct weft_history *h) {
+/// Zeros what is a slot's, and its variables start again.
+static weft_status reset_slot(struct weft_history *h, uint32_t slot) {
+    const struct weft_plan *plan = h->base->plan;
+    for (uint32_t i = 0; i < plan->n_states; i++) {
+        if (plan->states[i].kind != WEFT_STATE_VAR) WEFT_TRY(weft_states_zero_one(h->states, i, slot));
+        else if (weft_plan_by_slot(plan, i) && plan->states[i].var_slot != WEFT_VAR_ACTIVE)
+            WEFT_TRY(weft_positions_start(h->positions, i, slot));
+    }
+    return WEFT_OK;
+}
+
+weft_status weft_history_reset(struct weft_history *h, uint32_t slot) {
+    bool all = slot == WEFT_ALL_SLOTS;
     WEFT_TRY(weft_base_check_alive(h->base));
     weft_states_mark_gone(h->states, true); // until all of it is done
-    WEFT_TRY(weft_states_zero(h->states));
-    WEFT_TRY(weft_pages_release(h->pages, WEFT_ALL_SLOTS, 0));
-    WEFT_TRY(weft_positions_reset(h->positions));
+    WEFT_TRY(all ? weft_states_zero(h->states) : reset_slot(h, slot));
+    WEFT_TRY(weft_pages_release(h->pages, slot, 0));
+    if (all) WEFT_TRY(weft_positions_reset(h->positions));
     weft_history_forget(h, 0);
     weft_states_mark_gone(h->states, false);
     return WEFT_OK;
@@ -23,8 +35,8 @@ weft_status weft_history_set_word(struct weft_history *h, uint32_t word, uint32_
 
 weft_status weft_history_restore(struct weft_history *h, const struct weft_snapshot *x) {
     WEFT_TRY(weft_base_check_alive(h->base));
-    WEFT_TRY(weft_snapshot_suits(h, x));
-    WEFT_TRY(weft_snapshot_put(h, x, true));
+    WEFT_TRY(weft_snapshot_suits(h, WEFT_ALL_SLOTS, x));
+    WEFT_TRY(weft_snapshot_put(h, WEFT_ALL_SLOTS, x, true));
     weft_history_forget(h, 0);
     weft_snapshot_follow(h, (struct weft_snapshot *)(uintptr_t)x);
     return WEFT_OK;
@@ -55,7 +67,7 @@ const struct weft_snapshot *weft_history_find(const struct weft_history *h, uint
 
 weft_status weft_history_checkpoint(struct weft_history *h) {
     struct weft_snapshot *x;
-    WEFT_TRY(weft_snapshot_take(h, false, &x));
+    WEFT_TRY(weft_snapshot_take(h, WEFT_ALL_SLOTS, false, true, &x));
     if (h->n_checkpoints == WEFT_CHECKPOINTS) {
         weft_snapshot_destroy(&h->checkpoints[0]);
         memmove(h->checkpoints, h->checkpoints + 1, (WEFT_CHECKPOINTS - 1) * sizeof *h->checkpoints);

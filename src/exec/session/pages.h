@@ -6,8 +6,6 @@
 #define WEFT_EXEC_SESSION_PAGES_H
 #include "exec/session/positions.h"
 
-#define WEFT_ALL_SLOTS UINT32_MAX ///< in place of a slot: all of the session
-
 /// Rows of a table that are to have pages which belong to it alone.
 struct weft_rows {
     uint64_t first, end; ///< end 0: none

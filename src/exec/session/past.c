@@ -3,7 +3,7 @@
 #include "exec/session/impl.h"
 
 weft_status weft_session_reset(weft_session *s) {
-    return s ? weft_history_reset(&s->history) : weft_session_null_argument("weft_session_reset");
+    return s ? weft_history_reset(&s->history, WEFT_ALL_SLOTS) : weft_session_null_argument("weft_session_reset");
 }
 
 weft_status weft_session_reserve(weft_session *s, uint64_t rows) {
@@ -34,7 +34,7 @@ weft_status weft_session_snapshot(weft_session *s, uint32_t flags, weft_snapshot
     if (!s || !out) return weft_session_null_argument("weft_session_snapshot");
     if (flags != WEFT_SNAPSHOT_DEVICE && flags != WEFT_SNAPSHOT_HOST)
         return weft_fail(WEFT_ERR_INVALID, "a snapshot is taken either on the device or on the host (flags %u)", flags);
-    WEFT_TRY(weft_snapshot_take(&s->history, flags == WEFT_SNAPSHOT_HOST, out));
+    WEFT_TRY(weft_snapshot_take(&s->history, WEFT_ALL_SLOTS, flags == WEFT_SNAPSHOT_HOST, true, out));
     weft_snapshot_follow(&s->history, *out);
     return WEFT_OK;
 }

@@ -62,23 +62,28 @@ weft_status weft_var_check(const struct weft_plan *plan, uint32_t state, uint32_
 
 // ---- what the host sets --------------------------------------------------------------------------------------------
 
-weft_status weft_positions_start(struct weft_positions *p, uint32_t state) {
-    const struct weft_plan_state *var = &p->base->plan->states[state];
-    for (uint32_t k = 0; k < var->slots; k++) p->known[var->var_slot + k] = weft_var_start(p->base->plan, state);
-    return weft_states_write_words(p->states, var->var_slot, &p->known[var->var_slot], var->slots);
-}
-
 static void start_track(struct weft_positions *p, uint32_t position) {
     uint64_t at = weft_var_start(p->base->plan, p->base->plan->positions[position].state);
     p->tracks[position] = (struct weft_track){at, at};
+}
+
+weft_status weft_positions_start(struct weft_positions *p, uint32_t state, uint32_t slot) {
+    const struct weft_plan_state *var = &p->base->plan->states[state];
+    uint32_t first = slot == WEFT_ALL_SLOTS ? 0 : slot, end = slot == WEFT_ALL_SLOTS ? var->slots : slot + 1;
+    uint32_t position = weft_position_of(p->base->plan, state), word = var->var_slot;
+    for (uint32_t k = first; k < end; k++) {
+        p->known[word + k] = weft_var_start(p->base->plan, state);
+        if (position != WEFT_NO_POSITION) start_track(p, position + k);
+    }
+    return weft_states_write_words(p->states, word + first, &p->known[word + first], end - first);
 }
 
 weft_status weft_positions_start_all(struct weft_positions *p) {
     const struct weft_plan *plan = p->base->plan;
     for (uint32_t i = 0; i < plan->n_positions; i++) {
         const struct weft_plan_position *x = &plan->positions[i];
-        if (x->word == plan->states[x->state].var_slot) WEFT_TRY(weft_positions_start(p, x->state)); // with all slots
-        start_track(p, i);
+        if (x->word == plan->states[x->state].var_slot) // with all slots
+            WEFT_TRY(weft_positions_start(p, x->state, WEFT_ALL_SLOTS));
     }
     p->inexact = false;
     return WEFT_OK;
@@ -122,6 +127,12 @@ void weft_positions_put(struct weft_positions *p, const struct weft_track *track
     if (words) memcpy(p->known, words, p->base->plan->n_vars * sizeof *p->known);
     p->inexact = false;
     if (words) p->idle = idle;
+}
+
+void weft_positions_put_slot(struct weft_positions *p, uint32_t state, uint32_t slot, uint32_t word,
+                             const struct weft_track *track) {
+    p->known[p->base->plan->states[state].var_slot + slot] = word;
+    if (track) p->tracks[weft_position_of(p->base->plan, state) + slot] = *track;
 }
 
 // ---- what runs do --------------------------------------------------------------------------------------------------

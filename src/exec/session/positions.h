@@ -30,8 +30,8 @@ void weft_positions_free(struct weft_positions *p);
 
 /// Sets all positions and variables as after a reset, on the device too.
 weft_status weft_positions_reset(struct weft_positions *p);
-/// Sets one variable to what it starts with, on the device too.
-weft_status weft_positions_start(struct weft_positions *p, uint32_t state);
+/// Sets one variable, or its word of a slot, to what it starts with, on the device too, and a position with it.
+weft_status weft_positions_start(struct weft_positions *p, uint32_t state, uint32_t slot);
 /// Sets all positions to what they start with, on the device too. They are exact then.
 weft_status weft_positions_start_all(struct weft_positions *p);
 /// Writes word `word` of the variables block.
@@ -52,6 +52,9 @@ static inline uint64_t weft_positions_at(const struct weft_positions *p, uint32_
     return p->tracks[position].at;
 }
 
+/// Puts what was kept of a slot's variable, and of its position if that is one (else NULL), in place of a slot's.
+void weft_positions_put_slot(struct weft_positions *p, uint32_t state, uint32_t slot, uint32_t word,
+                             const struct weft_track *track);
 /// Makes one session's positions those of another one of the program.
 void weft_positions_copy(const struct weft_positions *from, struct weft_positions *to);
 /// Puts positions that were kept in place of these; `words`, if not NULL, in place of the variables too. They are
@@ -64,9 +67,13 @@ void weft_positions_put(struct weft_positions *p, const struct weft_track *track
 uint32_t weft_var_start(const struct weft_plan *plan, uint32_t state);
 /// Refuses (INVALID) bits that a variable may not hold.
 weft_status weft_var_check(const struct weft_plan *plan, uint32_t state, uint32_t bits);
-static inline bool weft_is_position(const struct weft_plan *plan, uint32_t state) {
+/// The number of a variable's first position; WEFT_NO_POSITION: it is none.
+static inline uint32_t weft_position_of(const struct weft_plan *plan, uint32_t state) {
     for (uint32_t i = 0; i < plan->n_positions; i++)
-        if (plan->positions[i].state == state) return true;
-    return false;
+        if (plan->positions[i].state == state) return i;
+    return WEFT_NO_POSITION;
+}
+static inline bool weft_is_position(const struct weft_plan *plan, uint32_t state) {
+    return weft_position_of(plan, state) != WEFT_NO_POSITION;
 }
 #endif

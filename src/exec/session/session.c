@@ -47,7 +47,7 @@ static weft_status make(weft_session *s) {
     WEFT_TRY(weft_sizes_make(&s->sizes));
     WEFT_TRY(weft_pages_join(&s->pages));
     WEFT_TRY(weft_sizes_enter_and_rebind(&s->sizes, WEFT_GROUPS_ALL));
-    WEFT_TRY(weft_history_reset(&s->history));
+    WEFT_TRY(weft_history_reset(&s->history, WEFT_ALL_SLOTS));
     return weft_sizes_set_first(&s->sizes);
 }
 
@@ -57,7 +57,7 @@ static weft_status make_again(weft_session *s, struct weft_snapshot *newest) {
     WEFT_TRY(weft_io_remake(&s->io));
     WEFT_TRY(weft_sizes_make(&s->sizes));
     WEFT_TRY(weft_sizes_enter_and_rebind(&s->sizes, WEFT_GROUPS_ALL));
-    WEFT_TRY(weft_history_reset(&s->history)); // which forgets the newest snapshot
+    WEFT_TRY(weft_history_reset(&s->history, WEFT_ALL_SLOTS)); // which forgets the newest snapshot
     WEFT_TRY(weft_sizes_restage(&s->sizes));
     return weft_history_resume(&s->history, newest);
 }

@@ -83,7 +83,23 @@ static weft_status zero(struct weft_states *st, weft_buf buf) {
     return buf.id ? weft_buf_fill(st->base->gpu, buf, 0, weft_buf_size(st->base->gpu, buf), 0) : WEFT_OK;
 }
 
-weft_status weft_states_zero_one(struct weft_states *st, uint32_t state) { return zero(st, st->bufs[state]); }
+bool weft_states_range(const struct weft_states *st, uint32_t state, uint32_t slot, uint64_t *offset, uint64_t *bytes) {
+    const struct weft_plan *plan = st->base->plan;
+    *offset = *bytes = 0;
+    if (!st->bufs[state].id || (slot != WEFT_ALL_SLOTS && !weft_plan_by_slot(plan, state))) return false;
+    *bytes = weft_buf_size(st->base->gpu, st->bufs[state]);
+    if (slot == WEFT_ALL_SLOTS) return true;
+    *bytes = plan->states[state].rows * plan->states[state].row_bytes;
+    if (plan->slots == 1) *bytes = weft_plan_state_live_bytes(&plan->states[state]); // whole words, as elsewhere
+    *offset = slot * *bytes;
+    return *bytes > 0;
+}
+
+weft_status weft_states_zero_one(struct weft_states *st, uint32_t state, uint32_t slot) {
+    uint64_t offset, bytes;
+    if (!weft_states_range(st, state, slot, &offset, &bytes)) return WEFT_OK;
+    return weft_buf_fill(st->base->gpu, st->bufs[state], offset, bytes, 0);
+}
 
 weft_status weft_states_zero(struct weft_states *st) {
     for (uint32_t i = 0; i < st->base->plan->n_states; i++) WEFT_TRY(zero(st, st->bufs[i]));

@@ -32,8 +32,15 @@ void weft_states_flip(struct weft_states *st, uint32_t runs);
 /// The parity of run `run` of a submit.
 uint32_t weft_states_parity(const struct weft_states *st, uint32_t run);
 
-weft_status weft_states_zero(struct weft_states *st);                     ///< fills all but variables with zeros
-weft_status weft_states_zero_one(struct weft_states *st, uint32_t state); ///< the past of one
+#define WEFT_ALL_SLOTS UINT32_MAX ///< in place of a slot: all of the session
+
+/// The bytes of a state's buffers that are a slot's. False: there are none, since it is not kept by slot, or has no
+/// buffer.
+bool weft_states_range(const struct weft_states *st, uint32_t state, uint32_t slot, uint64_t *offset, uint64_t *bytes);
+
+weft_status weft_states_zero(struct weft_states *st); ///< fills all but variables with zeros
+/// Fills the past of one state with zeros, of one slot or of all.
+weft_status weft_states_zero_one(struct weft_states *st, uint32_t state, uint32_t slot);
 /// Fills the elements of all second buffers with WEFT_POISON; what is behind the last element is never written.
 weft_status weft_states_poison(struct weft_states *st);
 /// Writes words of the variables block, or of the page tables behind it.
