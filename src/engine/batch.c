@@ -199,32 +199,61 @@ weft_status weft_lm_batch_evict(weft_lm_batch *b, uint64_t id) {
 
 // ---- slots ---------------------------------------------------------------------------------------------------------
 
-/// How many of a sequence's ids a slot holds and can go back to; one less than all, since the last one's logits are
-/// wanted. A ring has lost what a window before that position would read once it went further than it is longer.
-static uint32_t held_of(const struct weft_lm_batch *b, const struct weft_batch_slot *slot,
-                        const struct weft_sequence *s) {
-    const struct weft_plan *plan = weft_program_plan(b->e.program);
+/// How many of a sequence's ids a slot holds from the start; one less than all, since the last one's logits are wanted.
+static uint32_t held_of(const struct weft_batch_slot *slot, const struct weft_sequence *s) {
     uint32_t same = 0;
     while (same < slot->held.count && same + 1 < s->ids.count && slot->held.data[same] == s->ids.data[same]) same++;
-    for (uint32_t i = 0; i < plan->n_states && same; i++) {
-        const struct weft_plan_state *state = &plan->states[i];
-        if (state->kind != WEFT_STATE_RING || state->window == UINT64_MAX) continue;
-        if (slot->top > state->rows && slot->top - same + state->window > state->rows) same = 0;
-    }
     return same;
 }
 
+/// The slot, free or not, that holds most of what the sequence begins with; of equal ones `own`.
+static struct weft_batch_slot *best_source(struct weft_lm_batch *b, const struct weft_sequence *s,
+                                           struct weft_batch_slot *own, uint32_t *held) {
+    struct weft_batch_slot *best = own;
+    *held = held_of(own, s);
+    for (uint32_t i = 0; i < b->n_slots; i++) {
+        uint32_t same = held_of(&b->slots[i], s);
+        if (same > *held) best = &b->slots[i], *held = same;
+    }
+    return best;
+}
+
 /// The free slot that holds most of what the sequence begins with; of equal ones the one that holds least.
-static struct weft_batch_slot *best_slot(struct weft_lm_batch *b, const struct weft_sequence *s, uint32_t *held) {
+static struct weft_batch_slot *free_slot(struct weft_lm_batch *b, const struct weft_sequence *s) {
     struct weft_batch_slot *best = NULL;
-    *held = 0;
+    uint32_t held = 0;
     for (uint32_t i = 0; i < b->n_slots; i++) {
         struct weft_batch_slot *slot = &b->slots[i];
         if (slot->sequence) continue;
-        uint32_t same = held_of(b, slot, s);
-        if (!best || same > *held || (same == *held && slot->held.count < best->held.count)) best = slot, *held = same;
+        uint32_t same = held_of(slot, s);
+        if (!best || same > held || (same == held && slot->held.count < best->held.count)) best = slot, held = same;
     }
     return best;
+}
+
+/// Caches can't be cropped to just there, as rings that went on, or there is no room for a copy.
+static bool out_of_reach(weft_status status) { return status == WEFT_ERR_LIMIT || status == WEFT_ERR_UNSUPPORTED; }
+
+/// Has the slot hold what the sequence begins with, as far as one of them does: pages are shared, and what a ring no
+/// longer has is computed again.
+static weft_status reuse(struct weft_lm_batch *b, struct weft_batch_slot *slot, const struct weft_sequence *s,
+                         uint32_t *held) {
+    uint32_t to = (uint32_t)(slot - b->slots);
+    struct weft_batch_slot *source = best_source(b, s, slot, held);
+    weft_status status = WEFT_OK;
+    if (*held < WEFT_BATCH_LEAST_REUSE) *held = 0;
+    if (*held && source != slot)
+        status = weft_session_fork_slot(b->e.session, (uint32_t)(source - b->slots), b->e.session, to);
+    if (status == WEFT_OK) status = weft_session_rewind_slot(b->e.session, to, *held);
+    if (out_of_reach(status) && *held) {
+        *held = 0;
+        status = weft_session_rewind_slot(b->e.session, to, 0);
+    }
+    slot->held.count = 0;
+    if (status != WEFT_OK || !*held) return status;
+    memcpy(slot->held.data, s->ids.data, *held * sizeof *s->ids.data);
+    slot->held.count = *held;
+    return WEFT_OK;
 }
 
 /// How often each new id was picked, where penalties ask for it.
@@ -244,8 +273,7 @@ static weft_status write_slot(struct weft_lm_batch *b, const struct weft_sequenc
     uint32_t made = (uint32_t)s->ids.count - s->n_prompt;
     const struct {
         uint32_t variable, value;
-    } words[] = {{at->pos, s->fed},
-                 {at->n_out, 0},
+    } words[] = {{at->n_out, 0},
                  {at->rng, made},
                  {at->n_max, r->limit - made},
                  {at->pos_max, b->e.build.ctx - 1}, // the last token is not fed
@@ -259,11 +287,11 @@ static weft_status write_slot(struct weft_lm_batch *b, const struct weft_sequenc
     return WEFT_OK;
 }
 
-static weft_status admit(struct weft_lm_batch *b, struct weft_batch_slot *slot, struct weft_sequence *s,
-                         uint32_t held) {
+static weft_status admit(struct weft_lm_batch *b, struct weft_batch_slot *slot, struct weft_sequence *s) {
+    uint32_t held;
     if (!weft_grow((void **)&slot->held.data, &slot->held.cap, b->e.build.ctx, sizeof *slot->held.data))
         return weft_fail(WEFT_ERR_NOMEM, "out of memory for the ids of %u tokens", b->e.build.ctx);
-    slot->held.count = held;
+    WEFT_TRY(reuse(b, slot, s, &held));
     slot->sequence = s;
     s->slot = (uint32_t)(slot - b->slots);
     s->start = (uint32_t)s->ids.count;
@@ -275,15 +303,14 @@ static weft_status admit(struct weft_lm_batch *b, struct weft_batch_slot *slot, 
 }
 
 weft_status weft_batch_admit(struct weft_lm_batch *b) {
-    uint32_t held;
     struct weft_batch_slot *slot;
-    while (b->waiting && (slot = best_slot(b, b->waiting, &held))) {
+    while (b->waiting && (slot = free_slot(b, b->waiting))) {
         struct weft_sequence *s = queue_pop(&b->waiting);
         if (s->ids.count >= b->e.build.ctx || s->request.limit == 0) { // no room for a new one
             weft_batch_end(b, s, WEFT_OK, WEFT_STOP_CONTEXT);
             continue;
         }
-        weft_status status = admit(b, slot, s, held);
+        weft_status status = admit(b, slot, s);
         if (status == WEFT_OK) continue;
         slot->sequence = NULL;
         s->slot = WEFT_NO_SLOT;
@@ -292,6 +319,17 @@ weft_status weft_batch_admit(struct weft_lm_batch *b) {
         return status;
     }
     return WEFT_OK;
+}
+
+bool weft_batch_forget(struct weft_lm_batch *b) {
+    bool any = false;
+    for (uint32_t i = 0; i < b->n_slots; i++) {
+        struct weft_batch_slot *slot = &b->slots[i];
+        if (slot->sequence || !slot->held.count) continue;
+        slot->held.count = 0;
+        any = weft_session_rewind_slot(b->e.session, i, 0) == WEFT_OK || any;
+    }
+    return any;
 }
 
 weft_status weft_batch_leave(struct weft_lm_batch *b, struct weft_sequence *s) {

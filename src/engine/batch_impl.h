@@ -5,7 +5,10 @@
 #include "engine/lm_impl.h"
 #include "engine/request.h"
 
-enum { WEFT_BATCH_AHEAD = 2 };
+enum {
+    WEFT_BATCH_AHEAD = 2,
+    WEFT_BATCH_LEAST_REUSE = 16, ///< tokens; to go back for fewer would cost more than it saves
+};
 #define WEFT_NO_SLOT UINT32_MAX
 
 /// A sequence from when it is added until its end was taken.
@@ -30,7 +33,6 @@ struct weft_sequence {
 struct weft_batch_slot {
     struct weft_sequence *sequence; ///< NULL: free
     struct weft_ids held;           ///< ids whose keys and values are there, from position 0 on
-    uint32_t top;                   ///< no run has written at this position or behind
 };
 
 /// Submitted runs whose results are still to come.
@@ -81,6 +83,9 @@ weft_status weft_batch_leave(struct weft_lm_batch *b, struct weft_sequence *s);
 void weft_batch_end(struct weft_lm_batch *b, struct weft_sequence *s, weft_status status, enum weft_stop_reason reason);
 /// The sequence leaves its slot and waits in front.
 weft_status weft_batch_return(struct weft_lm_batch *b, struct weft_sequence *s);
+
+/// Gives back what free slots hold for prompts to come. False: they hold nothing.
+bool weft_batch_forget(struct weft_lm_batch *b);
 
 /// Queues the next runs; *queued is false if there is nothing to compute, or results have to come first.
 weft_status weft_batch_submit(struct weft_lm_batch *b, bool *queued);

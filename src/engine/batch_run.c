@@ -129,12 +129,9 @@ static void follow(struct weft_lm_batch *b, struct weft_batch_flight *f) {
     for (uint32_t i = 0; i < b->n_slots; i++) {
         struct weft_batch_slot *slot = &b->slots[i];
         struct weft_sequence *s = slot->sequence;
-        uint32_t n = b->now.count[i], end;
+        uint32_t n = b->now.count[i];
         if (!n) continue;
-        bool prompt = s->fed < s->start;
-        end = position_of(s) + n * b->now.n;
-        if (end > slot->top) slot->top = end;
-        if (prompt) {
+        if (s->fed < s->start) {
             memcpy(slot->held.data + slot->held.count, s->ids.data + s->fed, n * sizeof *s->ids.data);
             slot->held.count = s->fed += n;
         }
@@ -146,8 +143,10 @@ static void follow(struct weft_lm_batch *b, struct weft_batch_flight *f) {
     b->counts.tokens += (uint64_t)b->now.t * b->now.n;
 }
 
-/// The sequence that came last gives its slot up, so that the pages of the others suffice. False: there is but one.
+/// Frees pages: those that free slots keep, else those of the sequence that came last, which gives its slot up. False:
+/// there is but one.
 static bool make_room(struct weft_lm_batch *b) {
+    if (weft_batch_forget(b)) return true;
     struct weft_sequence *last = NULL;
     uint32_t n = 0;
     for (uint32_t i = 0; i < b->n_slots; i++) {

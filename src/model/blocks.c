@@ -170,7 +170,7 @@ static weft_value project(struct weft_model_build *m, const struct weft_block_at
 /// are written before anything is read. A global one takes pages as the text grows, up to the context.
 static uint64_t cache_rows(const struct weft_model_build *m, uint32_t window, enum weft_state_kind *kind) {
     uint64_t rows = m->ctx;
-    *kind = window ? WEFT_STATE_RING : m->slots ? WEFT_STATE_DENSE : WEFT_STATE_PAGED;
+    *kind = window ? WEFT_STATE_RING : WEFT_STATE_PAGED;
     if (!window) return rows;
     if (window - 1 + (uint64_t)m->chunk < rows) rows = window - 1 + (uint64_t)m->chunk;
     return (rows + 63) / 64 * 64;
