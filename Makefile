@@ -67,8 +67,8 @@ sanitize:
 
 # The suites in which threads meet, on the null device: the implementations are not instrumented, and would drown what
 # is ours. Only what these need is built.
-TSAN_TESTS = core_test_thread core_test_alloc core_test_error core_test_log gpu_test_front exec_test_cancel \
-	exec_test_threads
+TSAN_TESTS = core_test_thread core_test_cancel core_test_alloc core_test_error core_test_log gpu_test_front \
+	gpu_test_pipelines exec_test_async exec_test_cancel exec_test_threads engine_test_open
 tsan:
 	@scripts/check_sanitizers.sh thread
 	cmake -DWEFT_WERROR=OFF --preset tsan

@@ -23,9 +23,8 @@ struct times {
 static void progress(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total) {
     struct times *t = user;
     (void)done, (void)total;
-    if (stage != WEFT_PROGRESS_WEIGHTS) return;
-    t->last = now();
-    if (t->first == 0) t->first = t->last;
+    if (stage == WEFT_PROGRESS_PLAN) t->first = t->last = now();
+    if (stage == WEFT_PROGRESS_WEIGHTS) t->last = now();
 }
 
 /// A line of /proc/self/status in MB: the host's memory without the pages of files.

@@ -194,7 +194,7 @@ function(weft_tests)
     endforeach()
     add_dependencies(model_test_hf weft_test_models) # so that they can be built and run alone
     add_dependencies(model_test_hf_families weft_test_models)
-    foreach(example alias replay resize state) # they say whether their results agree
+    foreach(example alias event_loop replay resize state) # they say whether their results agree
         if(TARGET examples_${example})
             weft_add_driver_test(examples_${example} wgpu examples_${example} "${WEFT_LAVAPIPE_ICD}" "WEFT_WEBGPU=wgpu")
         endif()

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The C example of the README is examples/generate.c, those of docs/chat.md and docs/batch.md are examples/chat.c and
-# batch.c, byte for byte, so that they work as printed (the build compiles the files, scripts/check_install.sh builds
-# them against an installation). First on a planted difference.
+# The C example of the README is examples/generate.c, those of docs/chat.md, docs/batch.md and docs/async.md are
+# examples/chat.c, batch.c and event_loop.c, byte for byte, so that they work as printed (the build compiles the files,
+# scripts/check_install.sh builds them against an installation). First on a planted difference.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,4 +23,5 @@ check() { # check PAGE PROGRAM
 check README.md examples/generate.c
 check docs/chat.md examples/chat.c
 check docs/batch.md examples/batch.c
-echo "lint: readme: the C examples of README.md, docs/chat.md and docs/batch.md are programs of examples/"
+check docs/async.md examples/event_loop.c
+echo "lint: readme: the C examples of README.md and of docs/chat.md, batch.md and async.md are programs of examples/"

@@ -7,6 +7,7 @@
 #   names     compile, plan, exec and kernels compare no name of the library's (scripts/check_names.sh)
 #   profile   only plan/profile.c asks for the kind of device (scripts/check_profile.sh)
 #   output    only two files of src/app print (scripts/check_output.sh)
+#   waits     the library waits in one place (scripts/check_waits.sh)
 #   circles   files of a folder call each other in no circle above its limit (scripts/check_circles.py)
 #   headers   every public header compiles alone, as C17 and as C++17, pedantically
 #   symbols   the shared library exports nothing but weft_*, the static one defines nothing else
@@ -71,6 +72,8 @@ check_names() { scripts/check_names.sh || fail "names: see above"; }
 check_profile() { scripts/check_profile.sh || fail "profile: see above"; }
 
 check_output() { scripts/check_output.sh || fail "output: see above"; }
+
+check_waits() { scripts/check_waits.sh || fail "waits: see above"; }
 
 check_circles() { scripts/check_circles.py || fail "circles: see above"; }
 
@@ -146,7 +149,7 @@ check_tidy() {
     files | grep '^src/.*\.c$' | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p "$build" 2>/dev/null
 }
 
-checks=(text format includes names profile output circles headers symbols abi readme contracts operators families
+checks=(text format includes names profile output waits circles headers symbols abi readme contracts operators families
     unicode plans mutants tidy)
 [ $# -gt 0 ] || set -- "${checks[@]}"
 for check in "$@"; do

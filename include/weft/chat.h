@@ -42,7 +42,7 @@ struct weft_chat_params {
     /// they are), not ended by NUL. Returns false to end the reply. It must not use the conversation. May be NULL.
     bool (*text)(void *user, const char *text, size_t length);
     void *user;
-    const volatile int *cancel; ///< another thread or a signal handler sets it to end a reply soon; may be NULL
+    const struct weft_cancel *cancel; ///< ends a reply soon; may be NULL
 };
 
 /// A message. The memory is the conversation's, until its messages change.

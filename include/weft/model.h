@@ -27,9 +27,12 @@ struct weft_model_params {
     bool greedy;           ///< without the sampler: fewer and smaller kernels, but temp must stay 0
     bool lazy;             ///< compile when first needed: for callers that only tokenize or score
     uint64_t memory_limit; ///< refuse with LIMIT, before allocating, what needs more device bytes; 0: the device's own
-    /// May be NULL. Also called when something is compiled later.
+    /// May be NULL: see enum weft_progress_stage. Also called when something is compiled later.
     void (*progress)(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total);
     void *progress_user;
+    /// May be NULL. Ends with CANCELLED what the model does: opening, what is compiled later, weft_model_perplexity and
+    /// weft_model_logits; and generation with WEFT_STOP_CALLER. It must live until the model is closed.
+    const struct weft_cancel *cancel;
 };
 
 struct weft_model_info {
@@ -73,7 +76,7 @@ struct weft_model_generate_params {
     /// Called likewise with each new id, before its text; a stop token is not passed on. May be NULL.
     bool (*token)(void *user, int32_t id);
     void *user;
-    const volatile int *cancel; ///< another thread or a signal handler sets it to stop soon; may be NULL
+    const struct weft_cancel *cancel; ///< ends it soon, beside that of weft_model_params; may be NULL
 };
 
 enum weft_stop_reason {
@@ -95,10 +98,11 @@ struct weft_generate_stats {
 };
 
 /// Opens a GGUF file (the first, if it is split) or a folder of Hugging Face (docs/sources.md) on a device, which must
-/// outlive the model. `params` may be NULL. The file must not change while it is open. On failure *out is NULL. Errors:
+/// outlive the model. `params` may be NULL. The file must not change while it is open. On failure *out is NULL. Blocks;
+/// a thread of its own may do it while others use the device. Errors:
 /// NOT_FOUND, IO, FORMAT (names key or tensor), UNSUPPORTED (architecture, tokenizer or type; a key or tensor of the
-/// file asks for what Weft does not compute: names it), INVALID (params), LIMIT (memory or context), NOMEM, DEVICE,
-/// LOST.
+/// file asks for what Weft does not compute: names it), INVALID (params), LIMIT (memory or context), CANCELLED, NOMEM,
+/// DEVICE, LOST.
 WEFT_API weft_status weft_model_open(weft_device *device, const char *path, const struct weft_model_params *params,
                                      weft_model **out);
 /// Frees a model and sets *model to NULL. NULL, or a pointer to NULL, is fine.
@@ -128,7 +132,8 @@ WEFT_API weft_status weft_model_detokenize(const weft_model *model, const int32_
 /// together: a prompt that fills it gets no new one. Errors: LIMIT (the prompt does not fit the context; more than 63
 /// stop tokens, with the model's own), INVALID (an empty prompt without BOS, a sampling parameter outside its range, a
 /// temperature on a model opened as greedy), FORMAT (all logits are NaN, so that there is no next token: the file is
-/// damaged, or values overflow), NOMEM, DEVICE, LOST. After an error text and tokens so far were passed on.
+/// damaged, or values overflow), CANCELLED (only while it compiles what it needs), NOMEM, DEVICE, LOST. After an error
+/// text and tokens so far were passed on.
 WEFT_API weft_status weft_model_generate(weft_model *model, const char *prompt, size_t length,
                                          const struct weft_model_generate_params *params,
                                          struct weft_generate_stats *stats);
@@ -141,14 +146,14 @@ WEFT_API weft_status weft_model_generate_ids(weft_model *model, const int32_t *i
 /// `ctx` tokens (0: 512), BOS takes the place of each chunk's first, and the second half of each is scored from an
 /// empty cache. At most `chunks` of them (0: all). *figure is exp of the mean negative log-likelihood; it is NaN or
 /// infinite where the model's logits are, and the status is OK. `each` may be NULL; it gets the figure so far after
-/// every chunk. Errors: INVALID or LIMIT (a text of fewer than two chunks, a context beyond the model's).
+/// every chunk. Errors: INVALID or LIMIT (a text of fewer than two chunks, a context beyond the model's), CANCELLED.
 WEFT_API weft_status weft_model_perplexity(weft_model *model, const char *text, size_t length, uint32_t ctx,
                                            uint32_t chunks,
                                            void (*each)(void *user, uint32_t chunk, uint32_t chunks, double figure),
                                            void *user, double *figure);
 
 /// Logits after each of `count` ids, from an empty cache: row i (`vocab` floats) predicts id i + 1. `logits` takes
-/// count * vocab floats. Errors: LIMIT (beyond the context), INVALID (an id outside the vocabulary).
+/// count * vocab floats. Errors: LIMIT (beyond the context), INVALID (an id outside the vocabulary), CANCELLED.
 WEFT_API weft_status weft_model_logits(weft_model *model, const int32_t *ids, size_t count, float *logits);
 
 #ifdef __cplusplus

@@ -33,8 +33,8 @@ struct weft_plan_context_info {
 };
 
 /// Compiles *graph for a device without making anything on it. Takes the graph in every case: *graph becomes NULL. Of
-/// `params`, which may be NULL, weights and progress are not used. On failure *out is NULL. Errors: those of
-/// weft_program_compile that concern the graph and its size.
+/// `params`, which may be NULL, weights are not used, and of progress there is the stage PLAN. On failure *out is NULL.
+/// Errors: those of weft_program_compile that concern the graph and its size; CANCELLED.
 WEFT_API weft_status weft_plan_make(const weft_device *device, weft_graph **graph,
                                     const struct weft_program_compile_params *params, weft_plan **out);
 /// Frees a plan and sets *plan to NULL. NULL, or a pointer to NULL, is fine.

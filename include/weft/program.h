@@ -5,6 +5,7 @@
 /// the memory for intermediate values; a session (weft/session.h) holds what one user of it has.
 #ifndef WEFT_PROGRAM_H
 #define WEFT_PROGRAM_H
+#include "weft/cancel.h"
 #include "weft/device.h"
 #include "weft/graph.h"
 
@@ -22,9 +23,15 @@ struct weft_weight {
     uint64_t bytes;
 };
 
+/// What a progress callback is told of. Stages follow each other in the order OPEN, PLAN, WEIGHTS, COMPILE, and one in
+/// which there is nothing to do is left out. Within a stage `total` stays, and `done` rises from call to call and ends
+/// with `total`, unless the call fails. The callback is called by the thread that made the call, outside locks; it may
+/// call anything but what would destroy what is being made.
 enum weft_progress_stage {
     WEFT_PROGRESS_COMPILE, ///< counts pipelines
-    WEFT_PROGRESS_WEIGHTS, ///< counts weights
+    WEFT_PROGRESS_WEIGHTS, ///< counts bytes on the device
+    WEFT_PROGRESS_OPEN,    ///< counts steps of reading a model's file
+    WEFT_PROGRESS_PLAN,    ///< counts the graph as a whole, then each schedule
 };
 
 /// How to compile. Zero is the default of each field. All that it points to need only live until the call returns,
@@ -60,9 +67,10 @@ struct weft_program_compile_params {
     /// Above 1: beam search over so many candidates, in which the caller moves states between them. Pairs of past and
     /// present stay inputs and outputs then. (Forked sessions need no such thing: see weft_session_fork.)
     uint32_t beams;
-    /// May be NULL. Called from the calling thread or a worker, outside locks.
+    /// May be NULL: see enum weft_progress_stage.
     void (*progress)(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total);
     void *progress_user;
+    const struct weft_cancel *cancel; ///< ends compiling with CANCELLED; may be NULL
 };
 
 /// Bytes on the device: weights and transients are one program's, the rest one session's.
@@ -79,9 +87,10 @@ struct weft_memory_use {
 
 /// Compiles *graph for a device, makes the pipelines and uploads the weights. Slow (from milliseconds to seconds,
 /// mostly in the driver): compile once, run often. Takes the graph in every case: *graph becomes NULL. `params` may be
-/// NULL. The device must outlive the program. On failure *out is NULL and nothing leaks.
-/// Errors: INVALID (graph, split, a weight without data), NOT_FOUND and FORMAT (weights), UNSUPPORTED (no kernel),
-/// LIMIT (larger than the device allows; names what), NOMEM, DEVICE, LOST.
+/// NULL. The device must outlive the program. On failure *out is NULL and nothing leaks. Blocks; a thread of its own
+/// may do it while others run sessions, read and compile on the same device (examples/event_loop.c). Errors: INVALID
+/// (graph, split, a weight without data), NOT_FOUND and FORMAT (weights), UNSUPPORTED (no kernel), LIMIT (larger than
+/// the device allows; names what), CANCELLED, NOMEM, DEVICE, LOST.
 WEFT_API weft_status weft_program_compile(weft_device *device, weft_graph **graph,
                                           const struct weft_program_compile_params *params, weft_program **out);
 

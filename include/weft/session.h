@@ -146,7 +146,7 @@ WEFT_API weft_status weft_session_fork_at(weft_session *session, uint64_t positi
 WEFT_API weft_status weft_session_position(weft_session *session, uint64_t *position);
 
 /// Takes a snapshot of states and variables, either on the device or on the host. On failure *out is NULL and nothing
-/// changes. Errors: INVALID (flags), LIMIT, NOMEM, DEVICE, LOST.
+/// changes. Errors: INVALID (flags), LIMIT, CANCELLED (on the host, which waits), NOMEM, DEVICE, LOST.
 WEFT_API weft_status weft_session_snapshot(weft_session *session, uint32_t flags, weft_snapshot **out);
 /// Puts a snapshot's states and variables in place of the session's, as often as wanted; live sizes, inputs and outputs
 /// stay. The session may be another one of the same program; for a host snapshot, of any program whose states have

@@ -9,6 +9,7 @@
 #define WEFT_WEFT_H
 #include "weft/batch.h"
 #include "weft/buffer.h"
+#include "weft/cancel.h"
 #include "weft/chat.h"
 #include "weft/device.h"
 #include "weft/graph.h"

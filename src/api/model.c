@@ -26,6 +26,7 @@ weft_status weft_model_open(weft_device *device, const char *path, const struct 
         .memory_limit = p.memory_limit,
         .progress = p.progress,
         .progress_user = p.progress_user,
+        .cancel = p.cancel,
     };
     return weft_lm_open(device, path, &lm, out);
 }

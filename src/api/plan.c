@@ -1,8 +1,14 @@
 /// weft/plan.h: compiling for a look.
 #include "weft/plan.h"
 #include "api/impl.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include <string.h>
+
+static void report(void *user, size_t done, size_t total) {
+    const struct weft_program_params *p = user;
+    p->progress(p->progress_user, WEFT_PROGRESS_PLAN, done, total);
+}
 
 static weft_status make(const weft_device *device, weft_graph **graph, const struct weft_program_compile_params *params,
                         const char *pass, struct weft_str *shown, struct weft_plan **out) {
@@ -18,10 +24,16 @@ static weft_status make(const weft_device *device, weft_graph **graph, const str
         weft_graph_destroy(g);
         return status;
     }
+    if (p.progress) p.compile.progress = report;
+    p.compile.progress_user = &p;
     if (own.share_weights) p.compile.weights_of = weft_program_plan(own.share_weights);
     p.compile.show = pass;
     p.compile.show_to = shown;
-    return weft_compile(g, weft_gpu_caps(device), &p.compile, out);
+    struct weft_cancel_scope scope;
+    weft_cancel_begin(&scope, own.cancel);
+    status = weft_compile(g, weft_gpu_caps(device), &p.compile, out);
+    weft_cancel_end(&scope);
+    return status;
 }
 
 weft_status weft_plan_make(const weft_device *device, weft_graph **graph,

@@ -1,5 +1,6 @@
 /// weft/program.h: compiling as users do, on weft_program_create.
 #include "core/alloc.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include "core/params.h"
 #include "api/impl.h"
@@ -75,8 +76,14 @@ weft_status weft_program_compile(weft_device *device, weft_graph **graph,
     if (status == WEFT_OK) status = WEFT_PARAMS_TAKE(weft_program_compile_params, progress_user, params, &own);
     if (status == WEFT_OK) status = weft_api_compile_params(&own, device, g, &p);
     if (status == WEFT_OK && own.weights_stay) status = keep_source(&own, &p.source);
-    if (status == WEFT_OK) return weft_program_create(device, g, &p, out);
-    weft_graph_destroy(g);
+    if (status != WEFT_OK) {
+        weft_graph_destroy(g);
+        return status;
+    }
+    struct weft_cancel_scope scope;
+    weft_cancel_begin(&scope, own.cancel);
+    status = weft_program_create(device, g, &p, out);
+    weft_cancel_end(&scope);
     return status;
 }
 

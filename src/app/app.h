@@ -4,6 +4,7 @@
 /// Only src/app includes this, and its tests.
 #ifndef WEFT_APP_APP_H
 #define WEFT_APP_APP_H
+#include "weft/cancel.h"
 #include "weft/device.h"
 #include <getopt.h>
 #include <stdbool.h>
@@ -111,7 +112,9 @@ void weft_out_reset(void);
 /// The signal's number after SIGINT or SIGTERM between catch(true) and catch(false); a second one ends the process at
 /// once.
 extern volatile int weft_interrupted;
+extern struct weft_cancel weft_interrupt; ///< set with it, to be given to calls that take long
 void weft_app_catch_interrupts(bool on);
+void weft_app_forget_interrupt(void); ///< one that was dealt with
 /// Catches them again, after one that was dealt with; keeps the number of one that was not.
 void weft_app_rearm_interrupts(void);
 

@@ -129,7 +129,7 @@ static weft_status repeat_once(const struct request *r, const struct weft_opened
                                uint32_t i, struct result *result) {
     struct watch w = {.device = o->device, .from = r->tokens / 4 ? r->tokens / 4 : 1};
     struct weft_model_generate_params params = {
-        .max_tokens = r->tokens, .ignore_stops = true, .token = on_token, .user = &w, .cancel = &weft_interrupted};
+        .max_tokens = r->tokens, .ignore_stops = true, .token = on_token, .user = &w, .cancel = &weft_interrupt};
     struct weft_generate_stats *s = &result->last;
     w.times = weft_alloc((size_t)r->tokens * sizeof *w.times);
     if (!w.times) return weft_fail(WEFT_ERR_NOMEM, "out of memory for the times of %u tokens", r->tokens);

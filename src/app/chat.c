@@ -90,7 +90,7 @@ static void reply(struct chat *c, enum turn turn, const char *text, size_t lengt
         c->code = WEFT_EXIT_INTERRUPTED;
         c->quits = true;
     }
-    weft_interrupted = 0;
+    weft_app_forget_interrupt();
 }
 
 // ---- commands ------------------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ static void interrupted(struct chat *c) {
     if (c->asks) weft_app_prompt("\n");
     if (c->asks && weft_interrupted != SIGTERM && c->breaks++ == 0) {
         weft_app_note("once more ends the conversation; so do /quit and Ctrl-D");
-        weft_interrupted = 0;
+        weft_app_forget_interrupt();
         return;
     }
     c->code = WEFT_EXIT_INTERRUPTED;
@@ -246,7 +246,7 @@ static weft_status begin(struct chat *c, struct weft_opened *o) {
         .n_stop_texts = c->g.n_stops,
         .text = show,
         .user = c,
-        .cancel = &weft_interrupted,
+        .cancel = &weft_interrupt,
     };
     WEFT_TRY(weft_chat_create(o->model, &params, &c->chat));
     if (c->load) WEFT_TRY(load(c, c->load));

@@ -14,11 +14,15 @@ struct bars {
 };
 
 static void progress(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total) {
+    static const char *const stages[] = {[WEFT_PROGRESS_OPEN] = "reading the file",
+                                         [WEFT_PROGRESS_PLAN] = "planning",
+                                         [WEFT_PROGRESS_WEIGHTS] = "loading weights",
+                                         [WEFT_PROGRESS_COMPILE] = "compiling pipelines"};
     struct bars *b = user;
+    if ((size_t)stage >= sizeof stages / sizeof *stages) return;
     if (b->stage != (int)stage) {
         weft_bar_end(&b->bar);
-        weft_bar_begin(&b->bar, stage == WEFT_PROGRESS_COMPILE ? "compiling pipelines" : "loading weights",
-                       stage == WEFT_PROGRESS_WEIGHTS);
+        weft_bar_begin(&b->bar, stages[stage], stage == WEFT_PROGRESS_WEIGHTS);
         b->stage = (int)stage;
     }
     weft_bar_update(&b->bar, done, total);

@@ -77,8 +77,17 @@ int weft_out_close(int code) {
 // ---- interruption --------------------------------------------------------------------------------------------------
 
 volatile int weft_interrupted;
+struct weft_cancel weft_interrupt;
 
-static void on_signal(int number) { weft_interrupted = number; }
+static void on_signal(int number) {
+    weft_interrupted = number;
+    weft_cancel_set(&weft_interrupt);
+}
+
+void weft_app_forget_interrupt(void) {
+    weft_interrupted = 0;
+    weft_cancel_clear(&weft_interrupt);
+}
 
 static void take_signals(bool on) {
     struct sigaction action = {.sa_handler = on ? on_signal : SIG_DFL};
@@ -89,7 +98,7 @@ static void take_signals(bool on) {
 }
 
 void weft_app_catch_interrupts(bool on) {
-    if (on) weft_interrupted = 0;
+    if (on) weft_app_forget_interrupt();
     take_signals(on);
 }
 

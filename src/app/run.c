@@ -117,7 +117,7 @@ static weft_status generate(struct run *r, const struct weft_opened *o, const st
         .text = on_text,
         .token = on_token,
         .user = r,
-        .cancel = &weft_interrupted,
+        .cancel = &weft_interrupt,
     };
     weft_app_catch_interrupts(true);
     weft_status status = weft_model_generate_ids(o->model, prompt->ids, prompt->count, &params, stats);

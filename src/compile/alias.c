@@ -1,5 +1,6 @@
 #include "compile/alias.h"
 #include "compile/passes.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include "plan/byte_range.h"
 #include "plan/family.h"
@@ -232,6 +233,7 @@ weft_status weft_pass_alias(struct weft_compiling *c) {
     struct weft_lower *l = &c->lower;
     for (uint32_t n = 0; n < l->n_steps; n++) {
         const struct weft_node *node = &l->graph->nodes[l->groups[l->steps[n].group].nodes[0]];
+        WEFT_TRY(weft_cancel_check());
         n = settle_step(l, n);
         if (l->status != WEFT_OK)
             return weft_fail_in(l->status, "node '%s' (%s)",

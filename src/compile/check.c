@@ -3,6 +3,7 @@
 #include "compile/bind.h"
 #include "compile/compile.h"
 #include "core/alloc.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include "plan/update.h"
 #include <string.h>
@@ -265,6 +266,7 @@ static weft_status check_outputs(const struct weft_plan *plan, const struct weft
 
 weft_status weft_plan_check(const struct weft_plan *plan, const struct weft_schedule *sc) {
     for (uint32_t n = 0; n < sc->n_steps; n++) {
+        WEFT_TRY(weft_cancel_check());
         WEFT_TRY(check_slots(plan, &sc->steps[n]));
         WEFT_TRY(check_operands(plan, sc, &sc->steps[n]));
         if (sc->steps[n].split.end) WEFT_TRY(check_piece(plan, sc, n));

@@ -30,10 +30,13 @@ struct weft_compile_params {
     /// which constants and equal nodes are to reach, and of these passes.
     bool as_written;
     int no_fuse; ///< 1: every node its own step; 2: regions, but no prologues or epilogues (tests, checker of fusion)
+    /// May be NULL. Called behind the passes over the graph, and behind each schedule.
+    void (*progress)(void *user, size_t done, size_t total);
+    void *progress_user;
 };
 
 /// Compiles `graph` (consumed, also on failure: the plan owns it afterwards) for a device's capabilities.
-/// Errors name node, shape and limit.
+/// Errors name node, shape and limit; CANCELLED, looked at for each pass, and for each group and step in long ones.
 weft_status weft_compile(struct weft_graph *graph, const struct weft_gpu_caps *caps,
                          const struct weft_compile_params *params, struct weft_plan **out);
 void weft_plan_destroy(struct weft_plan *plan);

@@ -6,6 +6,7 @@
 /// fusion everywhere should that not end.
 #include "compile/passes.h"
 #include "core/alloc.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -100,6 +101,7 @@ const struct weft_pass_info *weft_pass_list(size_t index) { return index < N_PAS
 static weft_status run(struct weft_compiling *c, enum weft_pass_scope scope) {
     for (size_t i = 0; i < N_PASSES && c->fit == WEFT_FITS; i++) {
         if (passes[i].info.scope != scope) continue;
+        WEFT_TRY(weft_cancel_check());
         WEFT_TRY(passes[i].run(c));
         if (c->params->show && strcmp(c->params->show, passes[i].info.name) == 0)
             weft_pass_show(c, scope, c->params->show_to);
@@ -155,11 +157,16 @@ static void report_copies(struct weft_plan *p, const struct weft_schedule *sc) {
 
 // ---- all of it -----------------------------------------------------------------------------------------------------
 
+static void report(const struct weft_compiling *c, uint32_t schedules) {
+    if (c->params->progress) c->params->progress(c->params->progress_user, 1 + schedules, 1 + c->plan->n_schedules);
+}
+
 static weft_status compile(struct weft_compiling *c) {
     struct weft_plan *p = c->plan;
     if (!p->graph->ops->families)
         return weft_fail(WEFT_ERR_INVALID, "the graph's operators come without kernels, so it can't be compiled");
     WEFT_TRY(run(c, WEFT_PASS_PLAN));
+    report(c, 0);
     c->node_budget = weft_calloc(p->graph->n_nodes + 1, 1);
     if (!c->node_budget) return out_of_memory();
     for (uint32_t k = p->n_schedules; k-- > 0;) { // the largest first: the others' heaps lie in its heaps
@@ -167,6 +174,7 @@ static weft_status compile(struct weft_compiling *c) {
         weft_status status = compile_schedule(c);
         if (status != WEFT_OK) return weft_fail_in(status, "schedule %s", c->schedule->name);
         report_copies(p, c->schedule);
+        report(c, p->n_schedules - k);
     }
     return run(c, WEFT_PASS_END);
 }

@@ -2,6 +2,7 @@
 #include "compile/alias.h"
 #include "compile/passes.h"
 #include "core/alloc.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include "plan/expr.h"
 #include "plan/family.h"
@@ -169,6 +170,7 @@ weft_status weft_pass_lower(struct weft_compiling *c) {
     struct weft_lower *l = &c->lower;
     for (uint32_t k = 0; k < l->n_groups; k++) {
         const struct weft_node *n = &l->graph->nodes[l->groups[k].nodes[0]];
+        WEFT_TRY(weft_cancel_check());
         weft_status status = lower_group(l, k);
         if (status == WEFT_OK) continue;
         weft_fail_in(status, "node '%s' (%s)", weft_node_called(n) ? weft_node_called(n) : "unnamed", n->op->name);

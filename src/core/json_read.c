@@ -1,6 +1,7 @@
 #include "core/json_read.h"
 
 #include "core/alloc.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include "core/map.h"
 #include "core/utf8.h"
@@ -178,6 +179,7 @@ static weft_status add_member(struct reader *r, struct members *m) {
     struct weft_json_text key;
     struct weft_json_value value;
     uint64_t place;
+    WEFT_TRY(weft_cancel_check_at(m->n));
     WEFT_TRY(read_string(r, &key));
     skip_blanks(r);
     if (!take(r, ':')) return refuse(r, "expected ':' behind the key");
@@ -198,6 +200,7 @@ static weft_status add_member(struct reader *r, struct members *m) {
 
 static weft_status add_element(struct reader *r, struct members *m) {
     struct weft_json_value value;
+    WEFT_TRY(weft_cancel_check_at(m->n));
     WEFT_TRY(read_value(r, &value));
     if (!weft_grow((void **)&m->items, &m->item_cap, m->n + 1, sizeof *m->items)) return no_memory(r);
     m->items[m->n++] = value;

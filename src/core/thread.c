@@ -2,6 +2,7 @@
 /// pipelines) run for milliseconds to seconds, so a standing pool would buy nothing.
 #include "core/thread.h"
 
+#include "core/cancel.h"
 #include "core/error.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ struct job {
     size_t count;
     weft_status (*fn)(void *user, size_t i);
     void *user;
+    const struct weft_cancel_scope *scopes; // of the caller
     atomic_bool failed;
     pthread_mutex_t lock; // guards the two below
     weft_status status;
@@ -37,6 +39,7 @@ struct job {
 
 static void *work(void *user) {
     struct job *job = user;
+    const struct weft_cancel_scope *before = weft_cancel_take_over(job->scopes);
     while (!atomic_load(&job->failed)) {
         size_t i = atomic_fetch_add(&job->next, 1);
         if (i >= job->count) break;
@@ -50,6 +53,7 @@ static void *work(void *user) {
         pthread_mutex_unlock(&job->lock);
         atomic_store(&job->failed, true);
     }
+    weft_cancel_take_over(before);
     return NULL;
 }
 
@@ -58,7 +62,8 @@ weft_status weft_parallel_for(size_t count, int threads, weft_status (*fn)(void 
     if (threads <= 0) threads = weft_cpu_count();
     if (threads > MOST_THREADS) threads = MOST_THREADS;
     if ((size_t)threads > count) threads = (int)count;
-    struct job job = {.count = count, .fn = fn, .user = user, .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct job job = {
+        .count = count, .fn = fn, .user = user, .scopes = weft_cancel_scopes(), .lock = PTHREAD_MUTEX_INITIALIZER};
     pthread_t others[MOST_THREADS];
     int started = 0;
     // Too few threads is no error: those that run, at least the caller's, share all items.

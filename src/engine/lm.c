@@ -2,6 +2,7 @@
 #include "engine/lm_impl.h"
 
 #include "core/alloc.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "model/keys.h"
@@ -86,6 +87,7 @@ weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build
     };
     struct weft_session_params session = {.max_runs = max_runs};
     *e = (struct weft_lm_engine){.build = *build};
+    WEFT_TRY(weft_cancel_check());
     WEFT_TRY(weft_lm_build_graph(lm->file, &lm->config, build, &e->at, &graph));
     weft_status status = weft_program_create(lm->gpu, graph, &params, &e->program);
     if (status == WEFT_OK) status = weft_session_create(e->program, &session, &e->session);
@@ -141,7 +143,12 @@ weft_status weft_lm_check_ids(const weft_lm *lm, const int32_t *ids, uint32_t n)
 // ---- the model -----------------------------------------------------------------------------------------------------
 
 weft_status weft_lm_prepare_generate(weft_lm *lm) {
-    return lm->generate.program ? WEFT_OK : weft_lm_engine_create(lm, &lm->build, lm->max_runs, &lm->generate);
+    struct weft_cancel_scope scope;
+    if (lm->generate.program) return WEFT_OK;
+    weft_cancel_begin(&scope, lm->params.cancel);
+    weft_status status = weft_lm_engine_create(lm, &lm->build, lm->max_runs, &lm->generate);
+    weft_cancel_end(&scope);
+    return status;
 }
 
 static void report_unknown(const weft_lm *lm) {
@@ -165,11 +172,22 @@ static weft_status read_file(weft_lm *lm) {
     return WEFT_OK;
 }
 
+/// Steps of opening that progress is told of.
+enum { STEP_FILE = 1, STEP_TOKENIZER, STEPS = STEP_TOKENIZER };
+
+static void report(const struct weft_lm_params *p, int step) {
+    if (p && p->progress) p->progress(p->progress_user, WEFT_PROGRESS_OPEN, (uint64_t)step, STEPS);
+}
+
 weft_status weft_lm_open(weft_gpu *gpu, const char *path, const struct weft_lm_params *params, weft_lm **out) {
     struct weft_source *source;
+    struct weft_cancel_scope scope;
     *out = NULL;
-    WEFT_TRY(weft_source_open(path, &source));
-    return weft_lm_open_source(gpu, source, params, out);
+    weft_cancel_begin(&scope, params ? params->cancel : NULL);
+    weft_status status = weft_source_open(path, &source);
+    if (status == WEFT_OK) status = weft_lm_open_source(gpu, source, params, out);
+    weft_cancel_end(&scope);
+    return status;
 }
 
 static weft_status open_model(weft_lm *lm) {
@@ -178,7 +196,10 @@ static weft_status open_model(weft_lm *lm) {
     if (lm->params.runs > WEFT_LM_RUNS)
         return weft_fail(WEFT_ERR_INVALID, "%u decode runs a submit; at most %d, and 0 lets them be chosen",
                          lm->params.runs, WEFT_LM_RUNS);
+    report(&lm->params, STEP_FILE);
+    WEFT_TRY(weft_cancel_check());
     WEFT_TRY(read_file(lm));
+    report(&lm->params, STEP_TOKENIZER);
     lm->build = (struct weft_lm_build){.ctx = lm->params.ctx,
                                        .chunk = lm->params.chunk,
                                        .cache_f16 = lm->params.cache_f16,
@@ -199,7 +220,10 @@ weft_status weft_lm_open_source(weft_gpu *gpu, struct weft_source *source, const
     lm->gpu = gpu;
     lm->file = source;
     if (params) lm->params = *params;
+    struct weft_cancel_scope scope;
+    weft_cancel_begin(&scope, lm->params.cancel);
     weft_status status = open_model(lm);
+    weft_cancel_end(&scope);
     if (status == WEFT_OK) *out = lm;
     else weft_lm_close(&lm);
     return status;

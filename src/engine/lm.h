@@ -22,6 +22,7 @@ struct weft_lm_params {
     uint64_t memory_limit; ///< refuse before allocating if more would be needed; 0: no limit but the device's
     void (*progress)(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total);
     void *progress_user;
+    const struct weft_cancel *cancel; ///< of all that takes long; generation ends as by its own
 };
 
 struct weft_generate_params {
@@ -35,7 +36,7 @@ struct weft_generate_params {
     /// passed on.
     bool (*token)(void *user, int32_t id);
     void *user;
-    const volatile int *cancel; ///< when non-zero: stop soon, with the statistics so far
+    const struct weft_cancel *cancel; ///< when set: stop soon, with the statistics so far
 };
 
 /// Opens a model's file or folder on a device. Errors name the key, tensor or limit.

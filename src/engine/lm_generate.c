@@ -8,6 +8,7 @@
 #include "engine/request.h"
 
 #include "core/alloc.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "ops/sample.h"
@@ -46,7 +47,9 @@ struct loop {
     int32_t last_id; ///< that was passed on
 };
 
-static bool cancelled(const struct loop *g) { return g->params->cancel && *g->params->cancel; }
+static bool cancelled(const struct loop *g) {
+    return weft_cancel_is_set(g->params->cancel) || weft_cancel_is_set(g->lm->params.cancel);
+}
 
 // ---- before --------------------------------------------------------------------------------------------------------
 
@@ -278,10 +281,14 @@ weft_status weft_lm_generate(weft_lm *lm, const int32_t *ids, uint32_t n, const 
         g.stats->reason = WEFT_STOP_CONTEXT;
         return WEFT_OK;
     }
-    WEFT_TRY(weft_lm_prepare_generate(lm));
+    struct weft_cancel_scope scope;
+    weft_cancel_begin(&scope, params->cancel);
+    weft_status status = weft_lm_prepare_generate(lm);
+    weft_cancel_end(&scope);
+    WEFT_TRY(status);
     g.start = g.last = weft_now();
     WEFT_TRY(begin(&g, ids, n));
-    weft_status status = run(&g, ids, n);
+    status = run(&g, ids, n);
     if (status != WEFT_OK) weft_held_cut(&lm->generate.held, 0); // who knows how far it came
     double end = weft_now();
     drain(&g);

@@ -2,6 +2,7 @@
 #include "engine/lm_impl.h"
 
 #include "core/alloc.h"
+#include "core/cancel.h"
 #include "core/error.h"
 
 #include <math.h>
@@ -26,6 +27,7 @@ static weft_status score_chunk(struct weft_lm_engine *e, const int32_t *ids, uin
     for (uint32_t p = 0, t; p < n - 1; p += t) {
         t = n - 1 - p < e->build.chunk ? n - 1 - p : e->build.chunk;
         uint32_t end = p + t, rows = end > first ? (end - first < t ? end - first : t) : 0;
+        WEFT_TRY(weft_cancel_check());
         WEFT_TRY(weft_session_write_state(e->session, e->at.targets, 0, ids + p + 1, (uint64_t)t * sizeof *ids));
         WEFT_TRY(weft_lm_engine_feed(e, ids + p, t, rows, NULL));
         if (!rows) continue;
@@ -35,9 +37,9 @@ static weft_status score_chunk(struct weft_lm_engine *e, const int32_t *ids, uin
     return WEFT_OK;
 }
 
-weft_status weft_lm_perplexity(weft_lm *lm, const int32_t *ids, uint32_t n, uint32_t n_ctx, uint32_t max_chunks,
-                               void (*each)(void *user, uint32_t chunk, uint32_t chunks, double figure), void *user,
-                               double *figure) {
+static weft_status perplexity(weft_lm *lm, const int32_t *ids, uint32_t n, uint32_t n_ctx, uint32_t max_chunks,
+                              void (*each)(void *user, uint32_t chunk, uint32_t chunks, double figure), void *user,
+                              double *figure) {
     int32_t bos = weft_tokenizer_bos(lm->tokenizer);
     if (n_ctx < 4) return weft_fail(WEFT_ERR_INVALID, "a context of %u is too short for perplexity; at least 4", n_ctx);
     if (n / 2 < n_ctx)
@@ -65,6 +67,16 @@ weft_status weft_lm_perplexity(weft_lm *lm, const int32_t *ids, uint32_t n, uint
     return status;
 }
 
+weft_status weft_lm_perplexity(weft_lm *lm, const int32_t *ids, uint32_t n, uint32_t n_ctx, uint32_t max_chunks,
+                               void (*each)(void *user, uint32_t chunk, uint32_t chunks, double figure), void *user,
+                               double *figure) {
+    struct weft_cancel_scope scope;
+    weft_cancel_begin(&scope, lm->params.cancel);
+    weft_status status = perplexity(lm, ids, n, n_ctx, max_chunks, each, user, figure);
+    weft_cancel_end(&scope);
+    return status;
+}
+
 // ---- logits --------------------------------------------------------------------------------------------------------
 
 static weft_status prepare_logits(weft_lm *lm, uint32_t chunk) {
@@ -76,7 +88,7 @@ static weft_status prepare_logits(weft_lm *lm, uint32_t chunk) {
     return weft_lm_engine_create(lm, &b, 1, &lm->logits);
 }
 
-weft_status weft_lm_logits(weft_lm *lm, const int32_t *ids, uint32_t n, uint32_t chunk, float *logits) {
+static weft_status all_logits(weft_lm *lm, const int32_t *ids, uint32_t n, uint32_t chunk, float *logits) {
     if (!n || !chunk) return weft_fail(WEFT_ERR_INVALID, "%u tokens in chunks of %u: both must be positive", n, chunk);
     if (n > lm->build.ctx) return weft_fail(WEFT_ERR_LIMIT, "%u tokens do not fit the context of %u", n, lm->build.ctx);
     WEFT_TRY(weft_lm_check_ids(lm, ids, n));
@@ -85,9 +97,18 @@ weft_status weft_lm_logits(weft_lm *lm, const int32_t *ids, uint32_t n, uint32_t
     WEFT_TRY(weft_lm_engine_reset(e));
     for (uint32_t p = 0, t; p < n; p += t) {
         t = n - p < e->build.chunk ? n - p : e->build.chunk;
+        WEFT_TRY(weft_cancel_check());
         WEFT_TRY(weft_lm_engine_feed(e, ids + p, t, t, NULL));
         size_t at = (size_t)p * lm->config.n_vocab, count = (size_t)t * lm->config.n_vocab;
         WEFT_TRY(weft_session_read_io(e->session, e->at.output, 0, logits + at, count * sizeof *logits));
     }
     return WEFT_OK;
+}
+
+weft_status weft_lm_logits(weft_lm *lm, const int32_t *ids, uint32_t n, uint32_t chunk, float *logits) {
+    struct weft_cancel_scope scope;
+    weft_cancel_begin(&scope, lm->params.cancel);
+    weft_status status = all_logits(lm, ids, n, chunk, logits);
+    weft_cancel_end(&scope);
+    return status;
 }

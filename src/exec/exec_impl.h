@@ -1,6 +1,7 @@
 /// Shared by the files of exec only, those of a session included.
 #ifndef WEFT_EXEC_EXEC_IMPL_H
 #define WEFT_EXEC_EXEC_IMPL_H
+#include "core/cancel.h"
 #include "exec/pool.h"
 #include "exec/program.h"
 #include "plan/update.h"
@@ -47,6 +48,11 @@ void weft_weight_source_end(struct weft_weight_source *source);
 /// Why a shard of these could not be recovered, or NULL.
 const char *weft_shards_lost(const struct weft_shards *s);
 
+/// Who waits to begin a run; on its stack.
+struct weft_program_waiter {
+    struct weft_program_waiter *next;
+};
+
 struct weft_program {
     weft_gpu *gpu;
     struct weft_plan *plan;
@@ -57,20 +63,19 @@ struct weft_program {
     // The submits of one run are contiguous, because the heaps are common to all sessions: weft_program_enter. The lock
     // is never held while anything is waited for, so that whoever waits for `busy` to end can be cancelled.
     pthread_mutex_t lock;
-    pthread_cond_t left;
     bool busy;
+    struct weft_program_waiter *first, **last; ///< who waits, in the order in which they came
     uint32_t max_steps;
     struct weft_gpu_dependent dependent;
     char lost_why[WEFT_LOST_WHY];
 };
 
-/// Begins a run: waits until no other session is in the middle of one. Errors: CANCELLED, when *cancelled becomes true.
-weft_status weft_program_enter(weft_program *program, const atomic_bool *cancelled);
+/// Begins a run: waits until no other session is in the middle of one; who came first goes first. Errors: CANCELLED,
+/// when `cancel` is set or the thread is cancelled otherwise.
+weft_status weft_program_enter(weft_program *program, const struct weft_cancel *cancel);
 void weft_program_leave(weft_program *program);
 /// The same for work on the pool's pages, which can't be cancelled. Ends with weft_program_leave.
 void weft_program_enter_pool(weft_program *program);
-/// Makes everyone who waits in weft_program_enter look at its flag again.
-void weft_program_wake(weft_program *program);
 
 /// Refuses (LOST) what is asked of a program that could not be recovered.
 weft_status weft_program_check_alive(const weft_program *program);

@@ -1,12 +1,18 @@
 #include "exec/program.h"
 #include "core/alloc.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "exec/exec_impl.h"
 #include "weft/device.h"
 
-static void compile_progress(void *user, size_t done, size_t total) {
+static void report_plan(void *user, size_t done, size_t total) {
     const struct weft_program_params *params = user;
-    if (params->progress) params->progress(params->progress_user, WEFT_PROGRESS_COMPILE, done, total);
+    params->progress(params->progress_user, WEFT_PROGRESS_PLAN, done, total);
+}
+
+static void report_pipelines(void *user, size_t done, size_t total) {
+    const struct weft_program_params *params = user;
+    params->progress(params->progress_user, WEFT_PROGRESS_COMPILE, done, total);
 }
 
 static void describe(const struct weft_step *s, struct weft_pipeline_desc *desc) {
@@ -30,7 +36,8 @@ static weft_status build_pipelines(struct weft_program *p, const struct weft_pro
         for (uint32_t i = 0; i < p->plan->schedules[k].n_steps; i++)
             describe(&p->plan->schedules[k].steps[i], &descs[p->plan->schedules[k].steps[i].bound.pipeline]);
     if (status == WEFT_OK)
-        status = weft_pipeline_get_many(p->gpu, descs, n, p->pipelines, compile_progress, (void *)params);
+        status = weft_pipeline_get_many(p->gpu, descs, n, p->pipelines, params->progress ? report_pipelines : NULL,
+                                        (void *)(uintptr_t)params);
     weft_free(descs);
     return status;
 }
@@ -89,9 +96,11 @@ weft_status weft_program_create(weft_gpu *gpu, struct weft_graph *graph, const s
     weft_status status;
     p->gpu = gpu;
     pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->left, NULL);
+    p->last = &p->first;
     struct weft_compile_params compile = params->compile;
     if (params->share_weights) compile.weights_of = params->share_weights->plan;
+    if (params->progress) compile.progress = report_plan;
+    compile.progress_user = (void *)(uintptr_t)params;
     status = weft_compile(graph, weft_gpu_caps(gpu), &compile, &p->plan);
     if (status == WEFT_OK && params->accept) status = params->accept(params->accept_user, p->plan);
     if (status == WEFT_OK && params->share_weights) status = weft_program_check_alive(params->share_weights);
@@ -124,35 +133,61 @@ void weft_program_destroy(weft_program **program) {
     if (p->shards) weft_shards_release(p->shards); // and with them the plan
     else weft_plan_destroy(p->plan);
     weft_free(p->pipelines);
-    pthread_cond_destroy(&p->left);
     pthread_mutex_destroy(&p->lock);
     weft_free(p);
 }
 
-weft_status weft_program_enter(weft_program *p, const atomic_bool *cancelled) {
+// ---- runs ----------------------------------------------------------------------------------------------------------
+
+static void queue_up(struct weft_program *p, struct weft_program_waiter *w) {
+    w->next = NULL;
+    *p->last = w;
+    p->last = &w->next;
+}
+
+static void step_out(struct weft_program *p, const struct weft_program_waiter *w) {
+    struct weft_program_waiter **at = &p->first;
+    while (*at != w) at = &(*at)->next;
+    *at = w->next;
+    if (p->last == &w->next) p->last = at;
+}
+
+/// Waits for one's turn.
+static weft_status enter(struct weft_program *p) {
+    struct weft_program_waiter me;
+    weft_status status = WEFT_OK;
     pthread_mutex_lock(&p->lock);
-    while (p->busy && !atomic_load(cancelled)) pthread_cond_wait(&p->left, &p->lock);
-    bool entered = !atomic_load(cancelled);
-    if (entered) p->busy = true;
+    queue_up(p, &me);
+    for (double since = weft_now(); status == WEFT_OK && (p->busy || p->first != &me);) {
+        pthread_mutex_unlock(&p->lock);
+        status = weft_gpu_stand_by(p->gpu, since);
+        pthread_mutex_lock(&p->lock);
+    }
+    step_out(p, &me);
+    p->busy |= status == WEFT_OK;
     pthread_mutex_unlock(&p->lock);
-    return entered ? WEFT_OK : weft_fail(WEFT_ERR_CANCELLED, "cancelled while another session's run was submitted");
+    return status;
+}
+
+weft_status weft_program_enter(weft_program *p, const struct weft_cancel *cancel) {
+    struct weft_cancel_scope scope;
+    weft_cancel_begin(&scope, cancel);
+    weft_status status = weft_cancel_check();
+    if (status == WEFT_OK) status = enter(p);
+    weft_cancel_end(&scope);
+    return weft_fail_in(status, "behind another session's run");
 }
 
 void weft_program_enter_pool(weft_program *p) {
-    static const atomic_bool never;
-    (void)weft_program_enter(p, &never);
+    struct weft_cancel_scope scope;
+    weft_cancel_begin_whole(&scope);
+    (void)enter(p); // it can't fail, for nobody can cancel it
+    weft_cancel_end(&scope);
 }
 
 void weft_program_leave(weft_program *p) {
     pthread_mutex_lock(&p->lock);
     p->busy = false;
-    pthread_cond_broadcast(&p->left);
-    pthread_mutex_unlock(&p->lock);
-}
-
-void weft_program_wake(weft_program *p) {
-    pthread_mutex_lock(&p->lock);
-    pthread_cond_broadcast(&p->left);
     pthread_mutex_unlock(&p->lock);
 }
 

@@ -1,5 +1,6 @@
 /// Weight shards, which are made once, repacked on the way in, and shared by programs.
 #include "core/alloc.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include "exec/exec_impl.h"
 #include <assert.h>
@@ -106,14 +107,70 @@ static uint64_t convert(weft_dtype dtype, const uint8_t *from, uint64_t n, void 
     return n * 4;
 }
 
+/// Bytes of planes of so many rows, each from a multiple of 16 on.
+static uint64_t planes_bytes(const struct weft_plan_weight *w, uint64_t rows) {
+    uint64_t bytes = 0;
+    for (int p = 0; p < WEFT_PLANE_COUNT; p++) bytes += (weft_weight_plane_bytes(w, p, rows) + 15) & ~(uint64_t)15;
+    return bytes;
+}
+
+/// Elements that need no work.
+static bool goes_as_it_is(const struct weft_plan_weight *w) {
+    return !weft_dtype_info(w->dtype)->quantised && w->dtype != WEFT_BOOL && w->from == WEFT_FROM_LEAF;
+}
+
+/// What a weight is in the figures of progress.
+static uint64_t bytes_of(const struct weft_plan_weight *w) {
+    uint64_t bytes = 0;
+    if (w->form == WEFT_FORM_TABLE) return w->data_bytes;
+    if (w->form == WEFT_FORM_ELEMENTS && goes_as_it_is(w)) return weft_dtype_bytes(w->dtype, w->rows * w->k);
+    if (w->form == WEFT_FORM_ELEMENTS) return w->rows * w->k * 4;
+    for (uint32_t i = 0; i < w->n_parts; i++) bytes += planes_bytes(w, w->parts[i].rows);
+    return bytes;
+}
+
+/// How far loading came, in bytes of the device; `part` is what is being sent.
+struct loading {
+    const struct weft_program_params *params; ///< NULL: nobody asks
+    uint64_t done, total, part, reported;
+    size_t items; ///< of the part
+};
+
+static void report(struct loading *l, uint64_t more) {
+    const struct weft_program_params *p = l->params;
+    if (!p || !p->progress || l->done + more <= l->reported) return;
+    l->reported = l->done + more;
+    p->progress(p->progress_user, WEFT_PROGRESS_WEIGHTS, l->reported, l->total);
+}
+
+/// Some of the part's items are on their way. Its last is reported with its end.
+static void report_items(struct loading *l, size_t items) {
+    if (items < l->items) report(l, (uint64_t)((double)l->part * ((double)items / (double)l->items)));
+}
+
+static void end_part(struct loading *l) {
+    l->done += l->part;
+    report(l, 0);
+}
+
 /// Writes bytes as they are. A last word that they do not fill is filled with zeros.
-static weft_status upload_bytes(weft_gpu *gpu, weft_buf buf, uint64_t offset, const uint8_t *from, uint64_t bytes) {
+static weft_status upload_bytes(weft_gpu *gpu, weft_buf buf, uint64_t offset, const uint8_t *from, uint64_t bytes,
+                                struct loading *l) {
+    const uint64_t most = (uint64_t)16 << 20;
     uint64_t whole = bytes & ~(uint64_t)3;
     uint8_t last[4] = {0};
-    if (whole) WEFT_TRY(weft_buf_write(gpu, buf, offset, from, whole));
-    if (bytes == whole) return WEFT_OK;
+    l->part = bytes;
+    l->items = (size_t)((whole + most - 1) / most);
+    for (uint64_t at = 0, n; at < whole; at += n) {
+        n = whole - at < most ? whole - at : most;
+        WEFT_TRY(weft_cancel_check());
+        WEFT_TRY(weft_buf_write(gpu, buf, offset + at, from + at, n));
+        report_items(l, (size_t)(at / most) + 1);
+    }
     memcpy(last, from + whole, bytes - whole);
-    return weft_buf_write(gpu, buf, offset + whole, last, 4);
+    if (bytes > whole) WEFT_TRY(weft_buf_write(gpu, buf, offset + whole, last, 4));
+    end_part(l);
+    return WEFT_OK;
 }
 
 /// What the items of an upload are made of. Elements go in runs of ITEM_BYTES / 4, rows of a part in runs of `step`.
@@ -123,7 +180,10 @@ struct making {
     const struct weft_weight_part *part;
     const struct file_bytes *file;
     uint64_t step;
+    struct loading *loading;
 };
+
+static void items_sent(void *user, size_t items) { report_items(((struct making *)user)->loading, items); }
 
 static uint64_t whole_words(uint64_t bytes) { return (bytes + 3) & ~(uint64_t)3; }
 
@@ -153,20 +213,23 @@ static void make_elements(void *user, size_t i, uint8_t *scratch, uint8_t *const
 }
 
 static weft_status upload_elements(weft_gpu *gpu, const struct weft_shards *s, const struct weft_plan_weight *w,
-                                   const struct file_bytes *file) {
-    const struct weft_dtype_info *type = weft_dtype_info(w->dtype);
+                                   const struct file_bytes *file, struct loading *l) {
     uint64_t n = w->rows * w->k;
-    if (!type->quantised && w->dtype != WEFT_BOOL && w->from == WEFT_FROM_LEAF)
-        return upload_bytes(gpu, weft_shards_buf(s, w->parts[0].shard), w->parts[0].offset, file->data,
-                            weft_dtype_bytes(w->dtype, n));
-    struct making m = {s, w, &w->parts[0], file, ITEM_BYTES / 4};
+    l->part = bytes_of(w);
+    if (goes_as_it_is(w))
+        return upload_bytes(gpu, weft_shards_buf(s, w->parts[0].shard), w->parts[0].offset, file->data, l->part, l);
+    struct making m = {s, w, &w->parts[0], file, ITEM_BYTES / 4, l};
     struct weft_gpu_upload upload = {.count = (size_t)((n + m.step - 1) / m.step),
                                      .most = (n < m.step ? n : m.step) * 4,
                                      .scratch = (n < m.step ? n : m.step) * 4 + 64,
                                      .place = place_elements,
                                      .make = make_elements,
+                                     .sent = items_sent,
                                      .user = &m};
-    return weft_gpu_upload(gpu, &upload);
+    l->items = upload.count;
+    WEFT_TRY(weft_gpu_upload(gpu, &upload));
+    end_part(l);
+    return WEFT_OK;
 }
 
 /// Rows from `row` on, in planes of zeros.
@@ -208,13 +271,6 @@ static void place_rows(void *user, size_t i, struct weft_buf_span spans[WEFT_UPL
                                           whole_words(weft_weight_plane_bytes(m->w, p, rows))};
 }
 
-/// Bytes of planes of so many rows, each from a multiple of 16 on.
-static uint64_t planes_bytes(const struct weft_plan_weight *w, uint64_t rows) {
-    uint64_t bytes = 0;
-    for (int p = 0; p < WEFT_PLANE_COUNT; p++) bytes += (weft_weight_plane_bytes(w, p, rows) + 15) & ~(uint64_t)15;
-    return bytes;
-}
-
 /// Repacking writes here and there, so it happens in memory that is near, and is copied in one go.
 static void make_rows(void *user, size_t i, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]) {
     const struct making *m = user;
@@ -241,41 +297,52 @@ static uint64_t rows_of_words(const struct weft_plan_weight *w) {
 }
 
 static weft_status upload_packed(weft_gpu *gpu, const struct weft_shards *s, const struct weft_plan_weight *w,
-                                 const struct file_bytes *file) {
+                                 const struct file_bytes *file, struct loading *l) {
     uint64_t least = rows_of_words(w), rows = ITEM_BYTES / (planes_bytes(w, least) + 1) * least;
     weft_status status = WEFT_OK;
     if (rows < least) rows = least;
     for (uint32_t i = 0; i < w->n_parts && status == WEFT_OK; i++) {
-        struct making m = {s, w, &w->parts[i], file, rows};
+        struct making m = {s, w, &w->parts[i], file, rows, l};
         uint64_t most = planes_bytes(w, m.part->rows < rows ? m.part->rows : rows);
         struct weft_gpu_upload upload = {.count = (size_t)((m.part->rows + rows - 1) / rows),
                                          .most = most,
                                          .scratch = (most + 63) & ~(uint64_t)63,
                                          .place = place_rows,
                                          .make = make_rows,
+                                         .sent = items_sent,
                                          .user = &m};
+        l->part = planes_bytes(w, m.part->rows);
+        l->items = upload.count;
         status = weft_gpu_upload(gpu, &upload);
+        if (status == WEFT_OK) end_part(l);
     }
     return weft_fail_in(status, "weight '%s'", weft_weight_name(w));
 }
 
 static weft_status upload(weft_gpu *gpu, const struct weft_plan *plan, const struct weft_shards *s,
-                          const struct weft_plan_weight *w, const struct weft_weight_source *source) {
+                          const struct weft_plan_weight *w, const struct weft_weight_source *source,
+                          struct loading *l) {
     struct file_bytes file;
+    WEFT_TRY(weft_cancel_check());
     weft_status status = find_data(plan, w, source, &file);
-    if (status == WEFT_OK && w->form == WEFT_FORM_PACKED) status = upload_packed(gpu, s, w, &file);
-    if (status == WEFT_OK && w->form == WEFT_FORM_ELEMENTS) status = upload_elements(gpu, s, w, &file);
+    if (status == WEFT_OK && w->form == WEFT_FORM_PACKED) status = upload_packed(gpu, s, w, &file, l);
+    if (status == WEFT_OK && w->form == WEFT_FORM_ELEMENTS) status = upload_elements(gpu, s, w, &file, l);
     if (status == WEFT_OK && w->form == WEFT_FORM_TABLE)
-        status = upload_bytes(gpu, weft_shards_buf(s, w->parts[0].shard), w->parts[0].offset, w->data, w->data_bytes);
+        status =
+            upload_bytes(gpu, weft_shards_buf(s, w->parts[0].shard), w->parts[0].offset, w->data, w->data_bytes, l);
     weft_free(file.scales);
     return status;
+}
+
+/// Whether a weight's place is in shards that another program made.
+static bool is_shared(const struct weft_shards *s, const struct weft_plan_weight *w) {
+    return w->n_parts && w->parts[0].shard < s->base;
 }
 
 static bool needs_source(const struct weft_shards *s) {
     for (uint32_t i = 0; i < s->plan->n_weights; i++) {
         const struct weft_plan_weight *w = &s->plan->weights[i];
-        if (w->n_parts && w->parts[0].shard < s->base) continue;
-        if (w->data) continue;
+        if (is_shared(s, w) || w->data) continue;
         const struct weft_value_info *values = s->plan->graph->values;
         if (!values[w->value].data || (w->from == WEFT_FROM_BOTH && !values[w->pair.scales].data)) return true;
     }
@@ -285,15 +352,15 @@ static bool needs_source(const struct weft_shards *s) {
 static weft_status load(struct weft_shards *s, const struct weft_program_params *params) {
     const struct weft_plan *plan = s->plan;
     weft_status status = WEFT_OK;
+    struct loading l = {.params = params};
+    for (uint32_t i = 0; i < plan->n_weights; i++)
+        if (!is_shared(s, &plan->weights[i])) l.total += bytes_of(&plan->weights[i]);
     for (uint32_t i = 0; i < s->n && status == WEFT_OK; i++)
         status = weft_buf_make(s->gpu, WEFT_BUF_FOR_WEIGHTS, plan->shard_bytes[s->base + i], WEFT_BUF_STORAGE,
                                "weights", &s->bufs[i]);
     for (uint32_t i = 0; i < plan->n_weights && status == WEFT_OK; i++) {
         const struct weft_plan_weight *w = &plan->weights[i];
-        if (w->n_parts && w->parts[0].shard < s->base) continue;
-        status = upload(s->gpu, plan, s, w, &s->source);
-        if (params && params->progress)
-            params->progress(params->progress_user, WEFT_PROGRESS_WEIGHTS, i + 1, plan->n_weights);
+        if (!is_shared(s, w)) status = upload(s->gpu, plan, s, w, &s->source, &l);
     }
     if (status != WEFT_OK) drop_bufs(s);
     return status;

@@ -154,10 +154,12 @@ struct weft_gpu_upload {
     /// Makes all bytes of the spans of an item, in order of address and without reading any: the memory may be slow to
     /// read. Called for several items at once.
     void (*make)(void *user, size_t item, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]);
+    /// May be NULL. Called by the caller's thread, outside locks, with how many items are on their way; rises.
+    void (*sent)(void *user, size_t items);
     void *user;
 };
 /// Ordered before later submits, as weft_buf_write. On failure items from some one on are not written. Errors: those of
-/// weft_buf_write; CANCELLED, TIMEOUT.
+/// weft_buf_write; CANCELLED, which is looked at for every piece; TIMEOUT.
 weft_status weft_gpu_upload(weft_gpu *gpu, const struct weft_gpu_upload *upload);
 
 // ---- pipelines ------------------------------------------------------------------------------------------------------
@@ -174,8 +176,9 @@ struct weft_pipeline_desc {
 
 /// Gets or makes a pipeline; equal descriptions give the same handle. Errors: DEVICE with label and compiler message.
 weft_status weft_pipeline_get(weft_gpu *gpu, const struct weft_pipeline_desc *desc, weft_pipeline *out);
-/// Makes many, in parallel where that helps. `progress` may be NULL; it is called from the caller's thread or a worker,
-/// outside locks.
+/// Makes many, in parallel where that helps. `progress` may be NULL; it is called from the caller's thread alone,
+/// outside locks, with rising `done`, and at last with `total`. Errors also: CANCELLED, looked at for each pipeline;
+/// those that are there by then stay for later calls.
 weft_status weft_pipeline_get_many(weft_gpu *gpu, const struct weft_pipeline_desc *descs, size_t count,
                                    weft_pipeline *out, void (*progress)(void *user, size_t done, size_t total),
                                    void *user);
@@ -234,12 +237,13 @@ weft_status weft_gpu_poll(weft_gpu *gpu, uint64_t *finished);
 weft_status weft_gpu_wait(weft_gpu *gpu, uint64_t serial, double seconds);
 weft_status weft_gpu_wait_idle(weft_gpu *gpu);
 
-// Every wait of this layer (of the two above, of back-pressure, of readbacks) ends early in two cases: with
-// ERR_CANCELLED when the thread's token becomes true; and with ERR_TIMEOUT, which names the oldest work in flight, when
-// nothing finished for params.timeout. After that the device counts as lost.
+// Every wait of this layer (of the two above, of back-pressure, of uploads and readbacks) ends early in two cases: with
+// ERR_CANCELLED when the thread is cancelled (core/cancel.h); and with ERR_TIMEOUT, which names the oldest work in
+// flight, when nothing finished for params.timeout. After that the device counts as lost.
 
-/// Sets the calling thread's token, NULL for none, and returns the one before. Whoever sets one puts the old one back.
-const atomic_bool *weft_gpu_token(const atomic_bool *token);
+/// For a wait for another thread, which began at `since` (weft_now), to be called without locks: lets a moment pass, as
+/// the waits of this layer do. Errors: CANCELLED.
+weft_status weft_gpu_stand_by(weft_gpu *gpu, double since);
 
 /// A function to be called once submit `serial` is finished or the device is lost (status OK or LOST).
 typedef void (*weft_gpu_done_fn)(void *user, uint64_t serial, weft_status status);

@@ -59,7 +59,10 @@ struct weft_gpu_backend {
                               const struct weft_gpu_range *ranges, void **out);
     void (*group_free)(void *dev, void *group);
     weft_status (*submit)(void *dev, struct weft_gpu_work *work);
-    void (*poll)(void *dev);           ///< lets callbacks run; they touch atomics only
+    void (*poll)(void *dev); ///< lets callbacks run; they touch atomics only
+    /// Lets `seconds` pass, 0: gives way to others. Every wait of the library is a loop around this, without locks: the
+    /// one place that sleeps natively, and that is suspended in a browser. Holds for all devices of an implementation.
+    void (*pause)(double seconds);
     uint64_t (*finished)(void *dev);   ///< highest tick known to be finished
     const char *(*lost)(void *dev);    ///< NULL while the device is there, else why it is gone
     void (*stall)(void *dev, bool on); ///< for tests: finishes nothing more while on; NULL: cannot
@@ -85,6 +88,8 @@ struct weft_gpu_opened {
     bool probe_subgroups, probe_dot4; ///< the adapter does not report it: a shader is asked
     int adapter;                      ///< its place among its implementation's adapters
 };
+
+void weft_gpu_pause_native(double seconds); ///< `pause` where there are threads
 
 weft_status weft_gpu_null_open(const struct weft_gpu_params *params, struct weft_gpu_opened *out);
 void weft_gpu_null_caps(struct weft_gpu_caps *caps);

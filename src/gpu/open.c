@@ -34,6 +34,7 @@ static weft_status put_front(const struct weft_gpu_opened *opened, const struct 
     }
     gpu->backend = opened->backend;
     gpu->dev = opened->dev;
+    gpu->pause = opened->backend->pause;
     gpu->caps = opened->caps;
     gpu->profile = params->profile && opened->caps.timestamps;
     gpu->generation = 1;
@@ -47,8 +48,6 @@ static weft_status put_front(const struct weft_gpu_opened *opened, const struct 
     pthread_mutex_init(&gpu->lock, NULL);
     pthread_mutex_init(&gpu->poll_lock, NULL);
     pthread_mutex_init(&gpu->stage.lock, NULL);
-    pthread_cond_init(&gpu->built, NULL);
-    pthread_cond_init(&gpu->called, NULL);
     weft_status status = weft_gpu_probe(gpu, opened->probe_subgroups, opened->probe_dot4);
     if (status != WEFT_OK) {
         weft_gpu_close(&gpu);
@@ -83,8 +82,6 @@ void weft_gpu_close(weft_gpu **gpu_at) {
     if (!weft_gpu_left(gpu)) gpu->backend->close(gpu->dev);
     weft_gpu_unlock(gpu);
     weft_gpu_free_tables(gpu);
-    pthread_cond_destroy(&gpu->built);
-    pthread_cond_destroy(&gpu->called);
     pthread_mutex_destroy(&gpu->stage.lock);
     pthread_mutex_destroy(&gpu->poll_lock);
     pthread_mutex_destroy(&gpu->lock);

@@ -1,6 +1,7 @@
 // After a loss: the same adapter is opened again underneath the same handle, and what depends on it is made again.
 #include "gpu/open.h"
 #include "core/error.h"
+#include "core/file.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -102,14 +103,17 @@ static void free_device(weft_gpu *gpu) {
     // An answer of a device that is gone changes nothing here.
     if (weft_gpu_lost(gpu) == WEFT_OK) (void)weft_gpu_wait_tick(gpu, gpu->tick);
     refuse_calls(gpu, "it is being opened again");
-    while (gpu->building) pthread_cond_wait(&gpu->built, &gpu->lock);
+    for (double since = weft_now(); gpu->building;) {
+        weft_gpu_unlock(gpu);
+        weft_gpu_backoff(gpu, since, 0);
+        weft_gpu_lock(gpu);
+    }
     weft_gpu_advance(gpu); // what was finished in time has been
     weft_gpu_unlock(gpu);
     pthread_mutex_lock(&gpu->poll_lock);
     weft_gpu_lock(gpu);
     weft_gpu_free_objects(gpu);
     gpu->generation++;
-    pthread_cond_broadcast(&gpu->built);
     weft_gpu_unlock(gpu);
 }
 

@@ -9,6 +9,7 @@
 #include "model/source_impl.h"
 
 #include "core/alloc.h"
+#include "core/cancel.h"
 #include "core/error.h"
 
 #include <inttypes.h>
@@ -77,6 +78,7 @@ static weft_status get_name(struct weft_source *g, struct reader *r, const char 
 static weft_status skip_strings(struct reader *r, const struct weft_source_entry *e) {
     for (uint64_t i = 0; i < e->count; i++) {
         uint64_t len;
+        WEFT_TRY(weft_cancel_check_at(i));
         WEFT_TRY(get(r, 8, "string length", e->key, &len));
         if (len > left(r))
             return weft_fail(WEFT_ERR_FORMAT,
@@ -193,6 +195,7 @@ static weft_status get_tensors(struct weft_source *g, struct reader *r, uint32_t
     for (uint64_t i = 0; i < count; i++) {
         struct weft_source_tensor *t = &g->tensors[g->n_tensors];
         *t = (struct weft_source_tensor){.part = part};
+        WEFT_TRY(weft_cancel_check_at(i));
         WEFT_TRY(get_name(g, r, "tensor", i, LONGEST_NAME, &t->name));
         WEFT_TRY(get_shape(r, t));
         size_t len = strlen(t->name);

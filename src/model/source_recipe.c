@@ -1,6 +1,7 @@
 #include "model/source_recipe.h"
 
 #include "core/alloc.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include "core/half.h"
 #include "model/gguf.h"
@@ -92,12 +93,15 @@ weft_status weft_recipe_read(const struct weft_recipe *r, const struct weft_sour
                         .from_width = row_bytes(r->type, r->columns),
                         .to_width = row_bytes(t->type, r->columns)};
     uint8_t *out = to;
+    weft_status status = WEFT_OK;
     if (size == 0) return WEFT_OK;
     g.gathered = weft_alloc(g.from_width + g.to_width);
     if (!g.gathered) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a row of tensor '%s'", t->name);
     g.row = g.gathered + g.from_width;
     for (uint64_t row = offset / g.to_width, skip = offset % g.to_width; size; row++, skip = 0) {
         uint64_t some = g.to_width - skip < size ? g.to_width - skip : size;
+        status = weft_cancel_check_at(row);
+        if (status != WEFT_OK) break;
         if (some == g.to_width) {
             make_row(&g, row, out);
         } else {
@@ -108,5 +112,5 @@ weft_status weft_recipe_read(const struct weft_recipe *r, const struct weft_sour
         size -= some;
     }
     weft_free(g.gathered);
-    return WEFT_OK;
+    return status;
 }

@@ -119,7 +119,7 @@ static weft_status fake_generate(void *user, const int32_t *ids, uint32_t n, con
         stats->reason = WEFT_STOP_CALLER;
         break;
     }
-    if (!text || (params->cancel && *params->cancel)) stats->reason = WEFT_STOP_CALLER;
+    if (!text || weft_cancel_is_set(params->cancel)) stats->reason = WEFT_STOP_CALLER;
     return f->status == WEFT_OK ? WEFT_OK : weft_fail(f->status, "the device is gone");
 }
 

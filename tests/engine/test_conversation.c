@@ -118,7 +118,7 @@ static void test_streams(void **state) {
 /// Who ends a reply keeps what came; where nothing came there is no message, and an old reply stays.
 static void test_ended_replies(void **state) {
     (void)state;
-    volatile int cancel = 0;
+    struct weft_cancel cancel = {0};
     struct fake f = {.says = {"abcdef", NULL, "xyz", NULL}};
     struct taken t = {.most = 3};
     weft_chat *chat = begin(&f, &(struct weft_chat_params){.text = take, .user = &t, .cancel = &cancel});

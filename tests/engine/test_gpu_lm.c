@@ -129,7 +129,7 @@ struct taken {
     struct weft_gpu_counters first, last;
     uint64_t first_allocs, last_allocs;
     struct weft_generate_stats stats;
-    volatile int cancel;
+    struct weft_cancel cancel;
     bool cancel_after_first;
 };
 
@@ -137,7 +137,7 @@ static bool take(void *user, int32_t id) {
     struct taken *t = user;
     assert_true(t->n < MOST);
     t->ids[t->n++] = id;
-    if (t->cancel_after_first) t->cancel = 1;
+    if (t->cancel_after_first) weft_cancel_set(&t->cancel);
     struct weft_gpu_counters *c = t->n == 50 ? &t->first : &t->last;
     weft_gpu_counters(gpu, c);
     *(t->n == 50 ? &t->first_allocs : &t->last_allocs) = weft_alloc_stats().calls;
@@ -235,7 +235,7 @@ static void test_ends(void **state) {
     for (int i = 0; i < 2; i++) {
         struct weft_generate_params params = {.ignore_stops = true};
         struct taken full = {0}, exact = {0}, caller = {0}, cancel = {.cancel_after_first = true},
-                     before = {.cancel = 1}, one = {0};
+                     before = {.cancel = {.set = 1}}, one = {0};
         generate(lms[i], LONG, params, &full);
         assert_int_equal(full.n, CTX - LONG);
         assert_int_equal(full.stats.reason, WEFT_STOP_CONTEXT);

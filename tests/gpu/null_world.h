@@ -2,6 +2,7 @@
 #ifndef WEFT_TEST_NULL_WORLD_H
 #define WEFT_TEST_NULL_WORLD_H
 #include "core/alloc.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include "gpu/gpu.h"
 #include "gpu/gpu_test.h"

@@ -14,22 +14,25 @@ weft_status weft_base_check_alive(const struct weft_base *b) {
 }
 
 weft_status weft_base_check_not_cancelled(const struct weft_base *b) {
-    if (!atomic_load(&b->cancelled)) return WEFT_OK;
+    if (!weft_cancel_is_set(&b->cancel)) return WEFT_OK;
     return weft_fail(WEFT_ERR_CANCELLED, "the session was cancelled; weft_session_resume lets it go on");
 }
 
 weft_status weft_base_read(struct weft_base *b, weft_buf buf, uint64_t offset, void *data, uint64_t bytes) {
     WEFT_TRY(weft_base_check_not_cancelled(b));
-    const atomic_bool *token = weft_gpu_token(&b->cancelled);
+    struct weft_cancel_scope scope;
+    weft_cancel_begin(&scope, &b->cancel);
     weft_status status = weft_buf_read(b->gpu, buf, offset, data, bytes);
-    weft_gpu_token(token);
+    weft_cancel_end(&scope);
     return status;
 }
 
 weft_status weft_base_submit(struct weft_base *b, const struct weft_gpu_submit *submit, bool whole) {
-    const atomic_bool *token = weft_gpu_token(whole ? NULL : &b->cancelled);
+    struct weft_cancel_scope scope;
+    if (whole) weft_cancel_begin_whole(&scope);
+    else weft_cancel_begin(&scope, &b->cancel);
     weft_status status = weft_gpu_submit(b->gpu, submit, &b->last_serial);
-    weft_gpu_token(token);
+    weft_cancel_end(&scope);
     return status;
 }
 

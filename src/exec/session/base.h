@@ -8,8 +8,8 @@ struct weft_base {
     weft_program *program;
     const struct weft_plan *plan; ///< of the program
     weft_gpu *gpu;                ///< of the program
-    atomic_bool cancelled;
-    uint64_t last_serial; ///< of the newest submit; 0: there was none since the device was opened
+    struct weft_cancel cancel;    ///< weft_session_cancel
+    uint64_t last_serial;         ///< of the newest submit; 0: there was none since the device was opened
     char lost_why[WEFT_LOST_WHY];
 };
 

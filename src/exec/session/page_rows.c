@@ -46,13 +46,14 @@ static weft_status read_piece(struct weft_pages *pg, uint32_t state, const struc
         weft_readback rb = {0};
         n = p->bytes - done < most ? p->bytes - done : most;
         WEFT_TRY(weft_base_check_not_cancelled(pg->base));
-        WEFT_TRY(weft_program_enter(pg->base->program, &pg->base->cancelled));
+        WEFT_TRY(weft_program_enter(pg->base->program, &pg->base->cancel));
         weft_buf bank = weft_pool_place(pg->base->program->pool, state, p->page, &at);
         weft_status status = weft_readback_start(pg->base->gpu, bank, at + p->within + done, n, &rb);
         weft_program_leave(pg->base->program);
-        const atomic_bool *token = weft_gpu_token(&pg->base->cancelled);
+        struct weft_cancel_scope scope;
+        weft_cancel_begin(&scope, &pg->base->cancel);
         if (status == WEFT_OK) status = weft_readback_finish(pg->base->gpu, &rb, data + done, n);
-        weft_gpu_token(token);
+        weft_cancel_end(&scope);
         WEFT_TRY(status);
     }
     return WEFT_OK;

@@ -67,10 +67,11 @@ static uint64_t position_of(const struct weft_pages *pg, const struct weft_page_
 static weft_status write_table(struct weft_pages *pg, const struct weft_page_table *t, uint32_t first, uint32_t end) {
     const struct weft_plan_pages *g = group_of(pg, t->group);
     if (first >= end) return WEFT_OK;
-    const atomic_bool *token = weft_gpu_token(NULL);
     uint64_t word = g->table + (uint64_t)t->slot * weft_table_words(g) + first;
+    struct weft_cancel_scope scope;
+    weft_cancel_begin_whole(&scope);
     weft_status status = weft_states_write_words(pg->states, word, t->pages + first, end - first);
-    weft_gpu_token(token);
+    weft_cancel_end(&scope);
     return status;
 }
 
@@ -220,9 +221,10 @@ weft_status weft_pages_cover(struct weft_pages *pg, uint32_t runs, const int64_t
     if (!pg->tables || pg->positions->idle) return WEFT_OK;
     for (uint32_t k = 0; k < pg->base->plan->n_page_tables; k++)
         pg->wanted[k] = rows_of(pg, &pg->tables[k], runs, symbols);
-    const atomic_bool *token = weft_gpu_token(&pg->base->cancelled); // nothing of the run itself is queued yet
+    struct weft_cancel_scope scope;
+    weft_cancel_begin(&scope, &pg->base->cancel); // nothing of the run itself is queued yet
     weft_status status = weft_pages_own(pg);
-    weft_gpu_token(token);
+    weft_cancel_end(&scope);
     return status;
 }
 

@@ -116,7 +116,7 @@ weft_status weft_session_run(weft_session *s, uint32_t runs, uint64_t *serial) {
     WEFT_TRY(weft_pages_check(&s->pages, runs, symbols));
     WEFT_TRY(weft_positions_check(&s->positions, runs, symbols));
     WEFT_TRY(weft_io_begin(&s->io, symbols, &ends));
-    WEFT_TRY(weft_program_enter(s->base.program, &s->base.cancelled));
+    WEFT_TRY(weft_program_enter(s->base.program, &s->base.cancel));
     weft_status status = submit_runs(s, runs, &ends);
     weft_program_leave(s->base.program);
     if (status == WEFT_OK) weft_io_ran(&s->io, symbols, s->base.last_serial);

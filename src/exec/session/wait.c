@@ -9,9 +9,10 @@ static weft_status missing(const char *call, const char *argument) {
 weft_status weft_session_read_finish(weft_session *s, weft_pending *pending, void *data, uint64_t bytes) {
     if (!s || !pending) return missing("weft_session_read_finish", s ? "pending" : "session");
     weft_readback rb = {pending->id, pending->gen};
-    const atomic_bool *token = weft_gpu_token(&s->base.cancelled);
+    struct weft_cancel_scope scope;
+    weft_cancel_begin(&scope, &s->base.cancel);
     weft_status status = weft_readback_finish(s->base.gpu, &rb, data, bytes);
-    weft_gpu_token(token);
+    weft_cancel_end(&scope);
     *pending = (weft_pending){rb.id, rb.gen};
     return status;
 }
@@ -19,10 +20,11 @@ weft_status weft_session_read_finish(weft_session *s, weft_pending *pending, voi
 weft_status weft_session_wait(weft_session *s, uint64_t fence, double seconds) {
     if (!s) return missing("weft_session_wait", "session");
     WEFT_TRY(weft_base_check_not_cancelled(&s->base));
-    const atomic_bool *token = weft_gpu_token(&s->base.cancelled);
+    struct weft_cancel_scope scope;
+    weft_cancel_begin(&scope, &s->base.cancel);
     weft_status status = weft_gpu_wait(s->base.gpu, fence, seconds);
     if (status == WEFT_OK) status = weft_io_deliver(&s->io, fence);
-    weft_gpu_token(token);
+    weft_cancel_end(&scope);
     return status;
 }
 
@@ -50,13 +52,11 @@ weft_status weft_session_run_blocking(weft_session *s, uint32_t runs) {
 // ---- cancelling ----------------------------------------------------------------------------------------------------
 
 void weft_session_cancel(weft_session *s) {
-    if (!s) return;
-    atomic_store(&s->base.cancelled, true);
-    weft_program_wake(s->base.program);
+    if (s) weft_cancel_set(&s->base.cancel);
 }
 
 void weft_session_resume(weft_session *s) {
-    if (s) atomic_store(&s->base.cancelled, false);
+    if (s) weft_cancel_clear(&s->base.cancel);
 }
 
-bool weft_session_cancelled(const weft_session *s) { return s && atomic_load(&s->base.cancelled); }
+bool weft_session_cancelled(const weft_session *s) { return s && weft_cancel_is_set(&s->base.cancel); }

@@ -1,5 +1,6 @@
 // Functions to call once a submit is finished.
 #include "core/error.h"
+#include "core/file.h"
 #include "gpu/front/front.h"
 #include <stdio.h>
 #include <string.h>
@@ -52,7 +53,6 @@ weft_status weft_gpu_fire(weft_gpu *gpu) {
         weft_gpu_lock(gpu);
         while (*link != &call) link = &(*link)->next;
         *link = call.next;
-        pthread_cond_broadcast(&gpu->called);
     }
     weft_gpu_unlock(gpu);
     return status == WEFT_OK ? status : weft_fail(status, "%s", sentence); // the functions may have failed too
@@ -71,6 +71,10 @@ void weft_gpu_forget(weft_gpu *gpu, const void *owner) {
     for (size_t i = 0; i < gpu->n_callbacks; i++)
         if (gpu->callbacks[i].owner != owner) gpu->callbacks[kept++] = gpu->callbacks[i];
     gpu->n_callbacks = kept;
-    while (is_called(gpu, owner)) pthread_cond_wait(&gpu->called, &gpu->lock);
+    for (double since = weft_now(); is_called(gpu, owner);) {
+        weft_gpu_unlock(gpu);
+        weft_gpu_backoff(gpu, since, 0);
+        weft_gpu_lock(gpu);
+    }
     weft_gpu_unlock(gpu);
 }

@@ -117,9 +117,9 @@ struct weft_gpu_row {
 
 struct weft_gpu {
     pthread_mutex_t lock, poll_lock;
-    pthread_cond_t built, called;
     const struct weft_gpu_backend *backend;
     void *dev;
+    void (*pause)(double seconds); ///< of the backend; stays when the device is opened again
     struct weft_gpu_caps caps;
     bool profile, lost, hung;      ///< hung: lost because a wait gave it up
     double timeout, close_timeout; ///< seconds without progress; 0: none
@@ -186,7 +186,7 @@ bool weft_gpu_grow(weft_gpu *gpu, void **items, size_t *cap, size_t need, size_t
 weft_status weft_gpu_lost(weft_gpu *gpu);      ///< ERR_LOST with its reason if the device is gone, else WEFT_OK
 void weft_gpu_advance(weft_gpu *gpu);          ///< takes over what the device has finished; frees what waited
 weft_status weft_gpu_poll_once(weft_gpu *gpu); ///< without the lock: lets callbacks run, then advances
-/// Without the lock: yields as long as a transfer of `bytes` may take, then sleeps ever longer.
+/// Without the lock, in every wait: yields as long as a transfer of `bytes` may take, then pauses ever longer.
 void weft_gpu_backoff(const weft_gpu *gpu, double since, uint64_t bytes);
 /// To be called without the lock by a wait that began at `since` and has found its work unfinished. Returns WEFT_OK to
 /// go on, or the error to end with (CANCELLED, TIMEOUT).

@@ -1,9 +1,12 @@
 // Pipelines: checked against the capabilities, shared by description, built outside the lock.
 //
 // An entry is claimed under the lock (state PENDING), built without it, then finished under it. Whoever finds a pending
-// entry waits for its builder, and only after building all that it claimed itself, so nobody waits in a circle.
+// entry waits for its builder, and only after building all that it claimed itself, so nobody waits in a circle. Should
+// the builder give up, who waits claims what is left.
 #include "core/alloc.h"
+#include "core/cancel.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "core/str.h"
 #include "core/thread.h"
 #include "gpu/front/front.h"
@@ -162,96 +165,142 @@ static weft_status build(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft
     if (status == WEFT_OK) gpu->counters.pipelines_made++;
     // A lost device makes every creation fail; that is the better reason.
     else if (status == WEFT_ERR_DEVICE && gpu->backend->lost(gpu->dev)) status = weft_gpu_lost(gpu);
-    pthread_cond_broadcast(&gpu->built);
     weft_gpu_unlock(gpu);
     return weft_fail_in(status, "pipeline '%s'", label_of(d));
-}
-
-// Waits for another thread's build; if that failed, builds here to have the reason.
-static weft_status await_build(weft_gpu *gpu, const struct weft_pipeline_desc *d, weft_pipeline pipeline) {
-    weft_gpu_lock(gpu);
-    while (!is_stale(gpu, pipeline) && gpu->pipes[pipeline.id - 1].state == WEFT_GPU_BUILD_PENDING)
-        pthread_cond_wait(&gpu->built, &gpu->lock);
-    if (is_stale(gpu, pipeline)) {
-        weft_gpu_unlock(gpu);
-        return weft_fail_in(lost_meanwhile(), "pipeline '%s'", label_of(d));
-    }
-    struct weft_gpu_pipe_slot *p = &gpu->pipes[pipeline.id - 1];
-    bool mine = p->state == WEFT_GPU_BUILD_FAILED;
-    if (mine) p->state = WEFT_GPU_BUILD_PENDING;
-    weft_gpu_unlock(gpu);
-    return mine ? build(gpu, d, pipeline) : WEFT_OK;
-}
-
-weft_status weft_pipeline_get(weft_gpu *gpu, const struct weft_pipeline_desc *desc, weft_pipeline *out) {
-    return weft_pipeline_get_many(gpu, desc, 1, out, NULL, NULL);
 }
 
 struct many {
     weft_gpu *gpu;
     const struct weft_pipeline_desc *descs;
     weft_pipeline *out;
-    const size_t *todo;
+    size_t count;
+    size_t *todo, n_todo; // what this call builds
+    _Atomic bool *tried;
     _Atomic size_t done;
-    size_t total;
+    pthread_t caller;
+    size_t reported; // by the caller's thread
     void (*progress)(void *user, size_t done, size_t total);
     void *user;
-    _Atomic bool *tried;
 };
+
+static void report(struct many *m, size_t done) {
+    if (!m->progress || done <= m->reported) return;
+    m->reported = done;
+    m->progress(m->user, done, m->count);
+}
 
 static weft_status build_one(void *user, size_t i) {
     struct many *m = user;
     size_t at = m->todo[i];
+    WEFT_TRY(weft_cancel_check());
     m->tried[i] = true;
-    weft_status status = build(m->gpu, &m->descs[at], m->out[at]);
-    if (status == WEFT_OK && m->progress) m->progress(m->user, atomic_fetch_add(&m->done, 1) + 1, m->total);
-    return status;
+    WEFT_TRY(build(m->gpu, &m->descs[at], m->out[at]));
+    size_t done = atomic_fetch_add(&m->done, 1) + 1;
+    if (pthread_equal(pthread_self(), m->caller)) report(m, done);
+    return WEFT_OK;
 }
 
 // Entries that were claimed and not tried, because another one failed first, are given back.
-static void unclaim(struct many *m, size_t n_todo) {
+static void unclaim(struct many *m) {
     weft_gpu_lock(m->gpu);
-    for (size_t i = 0; i < n_todo; i++)
+    for (size_t i = 0; i < m->n_todo; i++)
         if (!m->tried[i] && !is_stale(m->gpu, m->out[m->todo[i]]))
             m->gpu->pipes[m->out[m->todo[i]].id - 1].state = WEFT_GPU_BUILD_FAILED;
-    pthread_cond_broadcast(&m->gpu->built);
     weft_gpu_unlock(m->gpu);
+}
+
+// Claims what nobody builds yet, and what others failed to build: the reason may have been theirs.
+static weft_status claim_all(struct many *m) {
+    weft_status status = WEFT_OK;
+    size_t ready = 0;
+    m->n_todo = 0;
+    weft_gpu_lock(m->gpu);
+    for (size_t i = 0; status == WEFT_OK && i < m->count; i++) {
+        bool mine;
+        status = claim(m->gpu, &m->descs[i], &m->out[i], &mine);
+        if (mine) m->tried[m->n_todo] = false;
+        if (mine) m->todo[m->n_todo++] = i;
+        ready += status == WEFT_OK && weft_gpu_pipe(m->gpu, m->out[i]);
+    }
+    weft_gpu_unlock(m->gpu);
+    atomic_store(&m->done, ready);
+    return status;
+}
+
+static weft_status build_claimed(struct many *m) {
+    weft_status status = weft_cancel_check();
+    if (status == WEFT_OK) status = claim_all(m);
+    if (status == WEFT_OK) report(m, atomic_load(&m->done));
+    if (status == WEFT_OK && m->n_todo == 1) status = build_one(m, 0);
+    else if (status == WEFT_OK && m->n_todo) status = weft_parallel_for(m->n_todo, 0, build_one, m);
+    if (m->n_todo) unclaim(m);
+    return status;
+}
+
+// Counts what is there. *pending: others build some; *failed: they gave some up.
+static weft_status look_at_all(struct many *m, size_t *ready, bool *pending, bool *failed) {
+    weft_status status = WEFT_OK;
+    *ready = 0;
+    *pending = *failed = false;
+    weft_gpu_lock(m->gpu);
+    for (size_t i = 0; i < m->count && status == WEFT_OK; i++) {
+        if (is_stale(m->gpu, m->out[i])) {
+            status = weft_fail_in(lost_meanwhile(), "pipeline '%s'", label_of(&m->descs[i]));
+            continue;
+        }
+        enum weft_gpu_build state = m->gpu->pipes[m->out[i].id - 1].state;
+        *ready += state == WEFT_GPU_BUILD_READY;
+        *pending |= state == WEFT_GPU_BUILD_PENDING;
+        *failed |= state == WEFT_GPU_BUILD_FAILED;
+    }
+    weft_gpu_unlock(m->gpu);
+    return status;
+}
+
+// Waits for what others build. *again: some of it is left to this call.
+static weft_status await_others(struct many *m, bool *again) {
+    for (double since = weft_now();;) {
+        size_t ready;
+        bool pending;
+        WEFT_TRY(look_at_all(m, &ready, &pending, again));
+        report(m, ready);
+        if (!pending || *again) return WEFT_OK;
+        WEFT_TRY(weft_gpu_stand_by(m->gpu, since));
+    }
+}
+
+weft_status weft_pipeline_get(weft_gpu *gpu, const struct weft_pipeline_desc *desc, weft_pipeline *out) {
+    return weft_pipeline_get_many(gpu, desc, 1, out, NULL, NULL);
 }
 
 weft_status weft_pipeline_get_many(weft_gpu *gpu, const struct weft_pipeline_desc *descs, size_t count,
                                    weft_pipeline *out, void (*progress)(void *user, size_t done, size_t total),
                                    void *user) {
-    if (count == 0) return WEFT_OK;
-    memset(out, 0, count * sizeof *out);
-    size_t one_todo, *todo = count == 1 ? &one_todo : weft_alloc(count * sizeof *todo), n_todo = 0;
-    _Atomic bool one_tried = false, *tried = count == 1 ? &one_tried : weft_calloc(count, sizeof *tried);
-    weft_status status = todo && tried ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "out of memory for %zu pipelines", count);
-    weft_gpu_lock(gpu);
-    if (count > 1) gpu->counters.allocs += 2;
-    for (size_t i = 0; status == WEFT_OK && i < count; i++) {
-        bool mine;
-        status = claim(gpu, &descs[i], &out[i], &mine);
-        if (mine) todo[n_todo++] = i;
-    }
-    weft_gpu_unlock(gpu);
+    size_t one_todo;
+    _Atomic bool one_tried;
     struct many m = {.gpu = gpu,
                      .descs = descs,
                      .out = out,
-                     .todo = todo,
-                     .tried = tried,
-                     .done = count - n_todo,
-                     .total = count,
+                     .count = count,
+                     .todo = count == 1 ? &one_todo : weft_alloc(count * sizeof *m.todo),
+                     .tried = count == 1 ? &one_tried : weft_calloc(count, sizeof *m.tried),
+                     .caller = pthread_self(),
                      .progress = progress,
                      .user = user};
-    if (status == WEFT_OK && progress && m.done) progress(user, m.done, count);
-    if (status == WEFT_OK && n_todo == 1) status = build_one(&m, 0);
-    else if (status == WEFT_OK && n_todo) status = weft_parallel_for(n_todo, 0, build_one, &m);
-    if (n_todo) unclaim(&m, n_todo);
-    for (size_t i = 0; status == WEFT_OK && i < count; i++) status = await_build(gpu, &descs[i], out[i]);
-    if (status != WEFT_OK) memset(out, 0, count * sizeof *out);
-    if (count > 1) {
-        weft_free(todo);
-        weft_free((void *)tried);
+    weft_status status = WEFT_OK;
+    if (!m.todo || !m.tried) status = weft_fail(WEFT_ERR_NOMEM, "out of memory for %zu pipelines", count);
+    if (count) memset(out, 0, count * sizeof *out);
+    weft_gpu_lock(gpu);
+    if (count > 1) gpu->counters.allocs += 2;
+    weft_gpu_unlock(gpu);
+    for (bool again = count > 0; status == WEFT_OK && again;) {
+        status = build_claimed(&m);
+        if (status == WEFT_OK) status = await_others(&m, &again);
+    }
+    if (status != WEFT_OK && count) memset(out, 0, count * sizeof *out);
+    if (count != 1) {
+        weft_free(m.todo);
+        weft_free((void *)m.tried);
     }
     return status;
 }

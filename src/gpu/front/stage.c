@@ -5,6 +5,7 @@
 // One upload at a time has the pieces and the helpers. Who finds them taken, or gets none, writes by the queue instead,
 // which is slower and waits for nobody.
 #include "core/alloc.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/thread.h"
@@ -21,7 +22,7 @@ struct piece {
     enum state state;
     uint8_t *data;
     uint64_t used;
-    uint32_t pending; // items that are being made
+    uint32_t items, pending; // that are in it; of those, that are being made
     uint32_t n_moves;
     struct move {
         weft_buf dst;
@@ -35,9 +36,9 @@ struct run {
     pthread_mutex_t lock; // of all below
     pthread_cond_t changed;
     struct piece pieces[WEFT_GPU_PIECES];
-    int open;                   // the piece that is being filled, or -1
-    int full[WEFT_GPU_PIECES];  // pieces that are full, in the order of their items
-    size_t n_full, next, ended; // items handed out; items whose piece was sent
+    int open;                  // the piece that is being filled, or -1
+    int full[WEFT_GPU_PIECES]; // pieces that are full, in the order of their items
+    size_t n_full, next, sent; // items handed out; items whose piece was sent
     uint32_t making, n_threads;
     bool stop;
     uint8_t *scratch;
@@ -111,7 +112,7 @@ static void set_state(struct run *r, size_t i, enum state state, uint8_t *data) 
     struct piece *p = &r->pieces[i];
     p->state = state;
     p->data = data;
-    p->used = p->n_moves = 0;
+    p->used = p->n_moves = p->items = 0;
     if (state == FREE) pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->lock);
 }
@@ -196,6 +197,7 @@ static bool take_item(struct run *r, size_t *item, int *piece, uint8_t *to[WEFT_
         to[i] = p->data + p->used;
         if (spans[i].size) add_move(p, &spans[i]);
     }
+    p->items++;
     p->pending++;
     r->making++;
     *piece = r->open;
@@ -257,6 +259,7 @@ static weft_status send_first(struct run *r, bool *moved) {
     size_t i = any ? (size_t)r->full[0] : 0;
     pthread_mutex_unlock(&r->lock);
     if (!any) return WEFT_OK;
+    const uint32_t items = r->pieces[i].items; // nobody changes a full piece
     weft_gpu_lock(r->gpu);
     weft_status status = send(r, i);
     if (status == WEFT_OK) map_again(r, i);
@@ -264,8 +267,9 @@ static weft_status send_first(struct run *r, bool *moved) {
     if (status != WEFT_OK) return status;
     pthread_mutex_lock(&r->lock);
     memmove(r->full, r->full + 1, --r->n_full * sizeof *r->full);
-    if (r->n_full == 0 && r->open < 0) r->ended = r->next;
+    r->sent += items;
     pthread_mutex_unlock(&r->lock);
+    if (r->up->sent) r->up->sent(r->up->user, r->sent);
     *moved = true;
     return WEFT_OK;
 }
@@ -294,10 +298,11 @@ static weft_status drive(struct run *r) {
     double idle = weft_now(), quiet = idle; // since this thread, and since anybody but the device, had something to do
     for (;;) {
         bool moved = false, any;
+        WEFT_TRY(weft_cancel_check());
         WEFT_TRY(send_first(r, &moved));
         WEFT_TRY(fetch(r, &any));
         pthread_mutex_lock(&r->lock);
-        bool all = r->ended == r->up->count || (!any && r->open < 0 && r->n_full == 0);
+        bool all = r->sent == r->up->count || (!any && r->open < 0 && r->n_full == 0);
         if (!all && make_item(r, 0)) moved = true;
         bool making = r->making > 0;
         pthread_mutex_unlock(&r->lock);
@@ -342,7 +347,7 @@ weft_status weft_gpu_stage(weft_gpu *gpu, const struct weft_gpu_upload *up, size
     if (pthread_mutex_trylock(&gpu->stage.lock) != 0) return WEFT_OK;
     struct run r = {.gpu = gpu, .up = up, .open = -1, .n_threads = 1};
     weft_status status = run_staged(gpu, up, &r);
-    *done = r.ended;
+    *done = r.sent;
     pthread_mutex_unlock(&gpu->stage.lock);
     return status;
 }

@@ -2,13 +2,12 @@
 //
 // Every submit to a device, the layer's own ones included (readbacks, fills, flushes), has a tick; the caller's submits
 // also have a serial. The device reports finished ticks; tick_of translates.
+#include "core/cancel.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "core/thread.h"
 #include "gpu/front/front.h"
 #include "gpu/gpu_test.h"
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -94,14 +93,6 @@ weft_status weft_gpu_poll(weft_gpu *gpu, uint64_t *finished) {
 
 // ---- giving up ------------------------------------------------------------------------------------------------------
 
-static _Thread_local const atomic_bool *thread_token;
-
-const atomic_bool *weft_gpu_token(const atomic_bool *token) {
-    const atomic_bool *before = thread_token;
-    thread_token = token;
-    return before;
-}
-
 static void copy_label(char *out, const char *label) {
     size_t n = label ? strnlen(label, WEFT_GPU_LABEL - 1) : 0;
     if (n) memcpy(out, label, n);
@@ -128,7 +119,7 @@ static void describe_flight(const weft_gpu *gpu, char *text, size_t size) {
 }
 
 weft_status weft_gpu_check_timeout(weft_gpu *gpu, double since) {
-    if (thread_token && atomic_load(thread_token)) return weft_fail(WEFT_ERR_CANCELLED, "cancelled while waiting");
+    WEFT_TRY(weft_fail_in(weft_cancel_check(), "while waiting"));
     weft_gpu_lock(gpu);
     double quiet = weft_now() - (gpu->progress > since ? gpu->progress : since), most = gpu->timeout;
     weft_status status = WEFT_OK;
@@ -166,8 +157,14 @@ void weft_gpu_backoff(const weft_gpu *gpu, double since, uint64_t bytes) {
     const double slow_bus = 4e9, start = 100e-6;
     bool own = gpu->caps.kind == WEFT_GPU_DISCRETE || gpu->caps.kind == WEFT_GPU_INTEGRATED;
     double waited = weft_now() - since;
-    if (waited < (own ? start + (double)bytes / slow_bus : 20e-6)) sched_yield();
-    else weft_sleep(waited < 80e-6 ? 20e-6 : waited < 800e-6 ? waited / 4 : 200e-6);
+    if (waited < (own ? start + (double)bytes / slow_bus : 20e-6)) gpu->pause(0);
+    else gpu->pause(waited < 80e-6 ? 20e-6 : waited < 800e-6 ? waited / 4 : 200e-6);
+}
+
+weft_status weft_gpu_stand_by(weft_gpu *gpu, double since) {
+    WEFT_TRY(weft_fail_in(weft_cancel_check(), "while waiting"));
+    weft_gpu_backoff(gpu, since, 0);
+    return WEFT_OK;
 }
 
 weft_status weft_gpu_wait_tick(weft_gpu *gpu, uint64_t tick) {

@@ -1,5 +1,6 @@
 // Uploads and writes: through pieces where they are large and pieces are to be had, else by the queue.
 #include "core/alloc.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include "gpu/front/front.h"
 #include <string.h>
@@ -12,6 +13,8 @@ static weft_status upload_plainly(weft_gpu *gpu, const struct weft_gpu_upload *u
     for (size_t i = first; i < up->count && status == WEFT_OK; i++) {
         struct weft_buf_span spans[WEFT_UPLOAD_SPANS] = {{{0}, 0, 0}};
         uint8_t *at = memory;
+        status = weft_cancel_check();
+        if (status != WEFT_OK) break;
         up->place(up->user, i, spans);
         for (int k = 0; k < WEFT_UPLOAD_SPANS; k++) {
             to[k] = at;
@@ -20,6 +23,7 @@ static weft_status upload_plainly(weft_gpu *gpu, const struct weft_gpu_upload *u
         up->make(up->user, i, memory + room, to);
         for (int k = 0; k < WEFT_UPLOAD_SPANS && status == WEFT_OK; k++)
             if (spans[k].size) status = weft_gpu_write_queue(gpu, spans[k].buf, spans[k].offset, to[k], spans[k].size);
+        if (status == WEFT_OK && up->sent) up->sent(up->user, i + 1);
     }
     weft_free(memory);
     return status;

@@ -115,6 +115,7 @@ static const struct weft_gpu_backend null_backend = {
     .group_free = object_free,
     .submit = submit,
     .poll = poll,
+    .pause = weft_gpu_pause_native,
     .finished = finished,
     .lost = lost,
     .stall = stall,

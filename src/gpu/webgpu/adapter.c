@@ -1,7 +1,6 @@
 // Adapters of a library: how to ask for them, what they can do, and which one is preferred.
 #include "core/alloc.h"
 #include "core/file.h"
-#include "core/thread.h"
 #include "gpu/webgpu/dawn.h"
 #include "gpu/webgpu/impl.h"
 #include <stdio.h>
@@ -17,7 +16,7 @@ bool weft_webgpu_await(const struct weft_webgpu_lib *lib, WGPUInstance instance,
                        double seconds) {
     for (double end = weft_now() + seconds; !atomic_load(done) && weft_now() < end;) {
         lib->InstanceProcessEvents(instance);
-        if (!atomic_load(done)) weft_sleep(1e-4);
+        if (!atomic_load(done)) weft_gpu_pause_native(1e-4);
     }
     return atomic_load(done);
 }

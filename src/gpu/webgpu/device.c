@@ -123,6 +123,7 @@ static const struct weft_gpu_backend webgpu_backend = {
     .group_free = weft_webgpu_group_free,
     .submit = weft_webgpu_submit,
     .poll = poll,
+    .pause = weft_gpu_pause_native,
     .finished = finished,
     .lost = weft_webgpu_lost,
     .lose = weft_webgpu_lose,

@@ -10,6 +10,7 @@
 #include "model/tokenizer/impl.h"
 
 #include "core/alloc.h"
+#include "core/cancel.h"
 #include "core/error.h"
 
 #include <string.h>
@@ -123,6 +124,7 @@ weft_status weft_merges_create(struct weft_merges *m, size_t count) {
 
 weft_status weft_merges_add(struct weft_tokenizer *t, size_t rank, struct weft_source_str left,
                             struct weft_source_str right) {
+    WEFT_TRY(weft_cancel_check_at(rank));
     char small[512], *both = left.len + right.len <= sizeof small ? small : weft_alloc(left.len + right.len);
     if (!both) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a merge");
     if (left.len) memcpy(both, left.data, left.len);

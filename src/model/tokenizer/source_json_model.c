@@ -2,6 +2,7 @@
 #include "model/tokenizer/source_json.h"
 
 #include "core/alloc.h"
+#include "core/cancel.h"
 #include "core/error.h"
 
 #include <string.h>
@@ -43,6 +44,7 @@ static bool number_of(const struct weft_json_value *v, double *out) {
 static weft_status collect_model(struct texts *x, const struct weft_json_value *vocab) {
     for (size_t i = 0; i < vocab->n; i++) {
         const struct weft_json_value *m = &vocab->items[i];
+        WEFT_TRY(weft_cancel_check_at(i));
         if (vocab->type == WEFT_JSON_MAP) {
             WEFT_TRY(put_text(x, id_of(m), vocab->keys[i].text, vocab->keys[i].len));
             continue;

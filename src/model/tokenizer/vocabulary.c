@@ -2,6 +2,7 @@
 #include "model/tokenizer/impl.h"
 
 #include "core/alloc.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include "core/map.h"
 
@@ -61,6 +62,7 @@ weft_status weft_vocabulary_load(struct weft_tokenizer *t, const struct weft_sou
     uint32_t at = 0;
     for (size_t i = 0; i < count; i++) {
         size_t len = texts[i].len;
+        WEFT_TRY(weft_cancel_check_at(i));
         t->start[i] = at;
         if (len) memcpy(t->text + at, texts[i].data, len);
         at += (uint32_t)len;
@@ -212,8 +214,10 @@ weft_status weft_trie_create(struct weft_trie *trie, const struct weft_tokenizer
     trie->mask = 1023;
     trie->edges = weft_calloc(trie->mask + 1, sizeof *trie->edges);
     if (!trie->edges || !add_node(trie)) return no_memory((size_t)t->size);
-    for (int32_t id = 0; id < t->size; id++)
+    for (int32_t id = 0; id < t->size; id++) {
+        WEFT_TRY(weft_cancel_check_at((uint64_t)id));
         if (wanted(t->type[id]) && !weft_tokenizer_is_control(t, id)) WEFT_TRY(insert(trie, t, id));
+    }
     return WEFT_OK;
 }
 

@@ -85,19 +85,78 @@ static void test_a_full_ring_waits(void **state) {
 static void test_a_wait_can_be_cancelled(void **state) {
     (void)state;
     struct rig r = open_rig(0);
-    atomic_bool cancelled = false;
-    const atomic_bool *before = weft_gpu_token(&cancelled);
+    struct weft_cancel cancel = {0};
+    struct weft_cancel_scope scope;
+    weft_cancel_begin(&scope, &cancel);
     assert_true(weft_gpu_stall(r.gpu, true));
-    atomic_store(&cancelled, true);
+    weft_cancel_set(&cancel);
     REFUSED(weft_buf_write(r.gpu, r.buf, 0, r.data, BIG), WEFT_ERR_CANCELLED, "cancelled");
     REFUSED(weft_buf_read(r.gpu, r.buf, 0, r.data, BIG), WEFT_ERR_CANCELLED, "cancelled");
     assert_true(weft_gpu_stall(r.gpu, false));
-    weft_gpu_token(before);
+    weft_cancel_end(&scope);
     OK(weft_buf_write(r.gpu, r.buf, 0, r.data, BIG));
     OK(weft_buf_read(r.gpu, r.buf, 0, r.data, BIG));
     weft_readback rb[64]; // all are free again
     for (int i = 0; i < 64; i++) OK(weft_readback_start(r.gpu, r.buf, 0, 16, &rb[i]));
     close_rig(&r);
+}
+
+// An upload that ends itself, or whose items are counted as they go.
+struct counted {
+    struct rig *r;
+    struct weft_cancel cancel;
+    size_t end_at, last, calls; // end_at 0: never
+    atomic_size_t made;
+};
+
+static void place_counted(void *user, size_t item, struct weft_buf_span spans[WEFT_UPLOAD_SPANS]) {
+    const struct counted *c = user;
+    spans[0] = (struct weft_buf_span){c->r->buf, item * MIB, MIB};
+}
+
+static void make_counted(void *user, size_t item, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]) {
+    struct counted *c = user;
+    (void)scratch;
+    memset(to[0], (int)item, MIB);
+    atomic_fetch_add(&c->made, 1);
+}
+
+static void count_sent(void *user, size_t items) {
+    struct counted *c = user;
+    assert_true(items > c->last);
+    c->last = items;
+    c->calls++;
+    if (c->end_at && items >= c->end_at) weft_cancel_set(&c->cancel);
+}
+
+// Once it is cancelled nothing more is sent, and little more is made; through pieces and without them.
+static void test_uploads_are_counted_and_cancelled(void **state) {
+    (void)state;
+    enum { ITEMS = 20 };
+    for (int queue = 0; queue < 2; queue++) {
+        struct rig r = open_rig(0);
+        const uint64_t most = queue ? 5 * MIB : MIB; // no piece takes an item that large
+        for (size_t end_at = 0; end_at <= ITEMS; end_at += 5) {
+            struct counted c = {.r = &r, .end_at = end_at};
+            struct weft_cancel_scope scope;
+            struct weft_gpu_upload up = {.count = ITEMS,
+                                         .most = most,
+                                         .place = place_counted,
+                                         .make = make_counted,
+                                         .sent = count_sent,
+                                         .user = &c};
+            uint64_t before = counters(&r).bytes_written;
+            weft_cancel_begin(&scope, &c.cancel);
+            weft_status status = weft_gpu_upload(r.gpu, &up);
+            weft_cancel_end(&scope);
+            assert_int_equal(status, end_at && c.last < ITEMS ? WEFT_ERR_CANCELLED : WEFT_OK);
+            assert_int_equal(counters(&r).bytes_written - before, c.last * MIB);
+            if (end_at == 0 || end_at == ITEMS) assert_int_equal(c.last, ITEMS);
+            if (end_at) assert_in_range(c.last, end_at, end_at + 3);
+            assert_true(c.calls >= c.last / 4 && atomic_load(&c.made) <= c.last + 2 * 4 * 4);
+        }
+        close_rig(&r);
+    }
 }
 
 // A read takes what readbacks there are, down to one.
@@ -265,6 +324,7 @@ int main(void) {
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_a_full_ring_waits),
         cmocka_unit_test(test_a_wait_can_be_cancelled),
+        cmocka_unit_test(test_uploads_are_counted_and_cancelled),
         cmocka_unit_test(test_reads_with_few_readbacks),
         cmocka_unit_test(test_reads_of_readback_buffers),
         cmocka_unit_test(test_a_write_beside_an_upload),
