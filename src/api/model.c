@@ -16,19 +16,7 @@ weft_status weft_model_open(weft_device *device, const char *path, const struct 
     if (out) *out = NULL;
     if (!device || !path || !out) return weft_api_null("weft_model_open", !device ? "device" : !path ? "path" : "out");
     WEFT_TRY(WEFT_PARAMS_TAKE(weft_model_params, progress_user, params, &p));
-    struct weft_lm_params lm = {
-        .ctx = p.ctx,
-        .chunk = p.chunk,
-        .cache_f16 = p.cache_f16,
-        .sampling = !p.greedy,
-        .runs = p.runs,
-        .lazy = p.lazy,
-        .memory_limit = p.memory_limit,
-        .progress = p.progress,
-        .progress_user = p.progress_user,
-        .cancel = p.cancel,
-    };
-    return weft_lm_open(device, path, &lm, out);
+    return weft_lm_open(device, path, &p, out);
 }
 
 void weft_model_close(weft_model **model) {

@@ -175,11 +175,11 @@ static weft_status read_file(weft_lm *lm) {
 /// Steps of opening that progress is told of.
 enum { STEP_FILE = 1, STEP_TOKENIZER, STEPS = STEP_TOKENIZER };
 
-static void report(const struct weft_lm_params *p, int step) {
+static void report(const struct weft_model_params *p, int step) {
     if (p && p->progress) p->progress(p->progress_user, WEFT_PROGRESS_OPEN, (uint64_t)step, STEPS);
 }
 
-weft_status weft_lm_open(weft_gpu *gpu, const char *path, const struct weft_lm_params *params, weft_lm **out) {
+weft_status weft_lm_open(weft_gpu *gpu, const char *path, const struct weft_model_params *params, weft_lm **out) {
     struct weft_source *source;
     struct weft_cancel_scope scope;
     *out = NULL;
@@ -204,12 +204,12 @@ static weft_status open_model(weft_lm *lm) {
                                        .chunk = lm->params.chunk,
                                        .cache_f16 = lm->params.cache_f16,
                                        .head = WEFT_LM_GENERATE,
-                                       .sampling = lm->params.sampling};
+                                       .sampling = !lm->params.greedy};
     WEFT_TRY(weft_lm_build_defaults(&lm->config, caps, &lm->build));
     return lm->params.lazy ? WEFT_OK : weft_lm_prepare_generate(lm);
 }
 
-weft_status weft_lm_open_source(weft_gpu *gpu, struct weft_source *source, const struct weft_lm_params *params,
+weft_status weft_lm_open_source(weft_gpu *gpu, struct weft_source *source, const struct weft_model_params *params,
                                 weft_lm **out) {
     weft_lm *lm = weft_calloc(1, sizeof *lm);
     *out = NULL;
@@ -247,4 +247,4 @@ const struct weft_source *weft_lm_source(const weft_lm *lm) { return lm->file; }
 const struct weft_tokenizer *weft_lm_tokenizer(const weft_lm *lm) { return lm->tokenizer; }
 weft_program *weft_lm_program(const weft_lm *lm) { return lm->generate.program; }
 uint32_t weft_lm_ctx(const weft_lm *lm) { return lm->build.ctx; }
-bool weft_lm_samples(const weft_lm *lm) { return lm->params.sampling; }
+bool weft_lm_samples(const weft_lm *lm) { return !lm->params.greedy; }

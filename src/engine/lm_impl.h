@@ -21,7 +21,7 @@ struct weft_model {
     struct weft_source_room room; ///< of the weight that was asked for last
     struct weft_tokenizer *tokenizer;
     struct weft_model_config config;
-    struct weft_lm_params params;
+    struct weft_model_params params;
     struct weft_lm_build build; ///< of generation, defaults filled in
     struct weft_lm_engine generate, score, logits;
     struct weft_lm_batch *batches; ///< that are not destroyed

@@ -29,7 +29,7 @@ static weft_lm *lms[2]; // one run a submit, eight
 static int32_t text[LONG];
 static double *truth; // logits of the text by the host reference
 
-static weft_lm *open_lm(struct weft_lm_params params) {
+static weft_lm *open_lm(struct weft_model_params params) {
     weft_lm *lm = NULL;
     weft_status status = weft_lm_open(gpu, path, &params, &lm);
     if (status != WEFT_OK) fprintf(stderr, "%s\n", weft_error_message());
@@ -281,7 +281,7 @@ static void test_refusals(void **state) {
     struct weft_generate_params params = {.max_tokens = 1}, hot = {.max_tokens = 1, .sampling = warm},
                                 bad_stop = params, bad_temp = hot;
     int32_t wrong = VOCAB, many[CTX + 1] = {0}, stops[100] = {0};
-    weft_lm *none = NULL, *greedy = open_lm((struct weft_lm_params){.ctx = 32, .lazy = true});
+    weft_lm *none = NULL, *greedy = open_lm((struct weft_model_params){.ctx = 32, .lazy = true, .greedy = true});
     assert_null(weft_lm_program(greedy));
     assert_int_equal(weft_lm_generate(lms[0], text, 0, &params, NULL), WEFT_ERR_INVALID);
     assert_int_equal(weft_lm_generate(lms[0], &wrong, 1, &params, NULL), WEFT_ERR_INVALID);
@@ -300,12 +300,14 @@ static void test_refusals(void **state) {
     weft_lm_close(&greedy);
     struct weft_gpu_counters before, after;
     weft_gpu_counters(gpu, &before);
-    assert_int_equal(weft_lm_open(gpu, path, &(struct weft_lm_params){.memory_limit = 10000}, &none), WEFT_ERR_LIMIT);
+    assert_int_equal(weft_lm_open(gpu, path, &(struct weft_model_params){.memory_limit = 10000, .greedy = true}, &none),
+                     WEFT_ERR_LIMIT);
     assert_non_null(strstr(weft_error_message(), "--ctx"));
     assert_null(none);
     weft_gpu_counters(gpu, &after);
     assert_int_equal(after.buffers_made, before.buffers_made); // refused before anything is allocated
-    assert_int_equal(weft_lm_open(gpu, path, &(struct weft_lm_params){.ctx = CTX + 1}, &none), WEFT_ERR_LIMIT);
+    assert_int_equal(weft_lm_open(gpu, path, &(struct weft_model_params){.ctx = CTX + 1, .greedy = true}, &none),
+                     WEFT_ERR_LIMIT);
     assert_int_equal(weft_lm_open(gpu, "/nowhere", NULL, &none), WEFT_ERR_NOT_FOUND);
 }
 
@@ -323,7 +325,7 @@ static void test_nan(void **state) {
         double figure = 0;
         struct weft_generate_params params = {
             .max_tokens = 20, .ignore_stops = true, .sampling = {.temp = sampling ? 1 : 0, .repetition = 1.5f}};
-        const struct weft_lm_params open = {.sampling = sampling, .chunk = 8};
+        const struct weft_model_params open = {.greedy = !sampling, .chunk = 8};
         assert_int_equal(weft_lm_open(gpu, nan, &open, &lm), WEFT_OK);
         assert_int_equal(weft_lm_generate(lm, text, 11, &params, &stats), WEFT_ERR_FORMAT);
         assert_non_null(strstr(weft_error_message(), "after 11 tokens all logits are NaN"));
@@ -349,8 +351,8 @@ static int setup(void **state) {
     for (uint32_t i = 1; i < LONG; i++) text[i] = (int32_t)(4 + ((x = x * 1664525 + 1013904223) >> 16) % (VOCAB - 4));
     truth = weft_alloc((size_t)N * VOCAB * sizeof *truth);
     host_logits(path, text, N, truth);
-    lms[0] = open_lm((struct weft_lm_params){.sampling = true, .runs = 1, .chunk = 16});
-    lms[1] = open_lm((struct weft_lm_params){.sampling = true, .runs = 8, .chunk = 16});
+    lms[0] = open_lm((struct weft_model_params){.runs = 1, .chunk = 16});
+    lms[1] = open_lm((struct weft_model_params){.runs = 8, .chunk = 16});
     return 0;
 }
 

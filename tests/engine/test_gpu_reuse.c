@@ -62,8 +62,7 @@ static uint32_t compare(weft_lm *lm, weft_lm *fresh, const int32_t *ids, uint32_
 
 static weft_lm *open_lm(const char *file, uint32_t runs) {
     weft_lm *lm = NULL;
-    if (weft_lm_open(gpu, file, &(struct weft_lm_params){.ctx = CTX, .chunk = CHUNK, .runs = runs, .sampling = true},
-                     &lm) != WEFT_OK)
+    if (weft_lm_open(gpu, file, &(struct weft_model_params){.ctx = CTX, .chunk = CHUNK, .runs = runs}, &lm) != WEFT_OK)
         fail_msg("%s", weft_error_message());
     return lm;
 }

@@ -129,7 +129,7 @@ static weft_status try_bytes(const uint8_t *data, size_t len, const char *what) 
     assert_true(ftruncate(file, 0) == 0 && pwrite(file, data, len, 0) == (ssize_t)len);
     assert_int_equal(weft_gpu_open(&(struct weft_gpu_params){.implementation = "null"}, &gpu), WEFT_OK);
     weft_error_clear();
-    weft_status status = weft_lm_open(gpu, path, &(struct weft_lm_params){.sampling = true, .runs = 2}, &lm);
+    weft_status status = weft_lm_open(gpu, path, &(struct weft_model_params){.runs = 2}, &lm);
     if (status == WEFT_OK) {
         opened++;
         use(lm, what);

@@ -269,8 +269,8 @@ static void test_generation(void **state) {
     char path[] = "/tmp/weft-tiny-XXXXXX";
     int fd = mkstemp(path);
     assert_true(fd >= 0 && close(fd) == 0 && weft_tiny_gemma3_write(&tiny, path));
-    must(weft_lm_open(gpu, path, &(struct weft_lm_params){.runs = 8}, &greedy));
-    must(weft_lm_open(gpu, path, &(struct weft_lm_params){.runs = 8, .sampling = true}, &full));
+    must(weft_lm_open(gpu, path, &(struct weft_model_params){.runs = 8, .greedy = true}, &greedy));
+    must(weft_lm_open(gpu, path, &(struct weft_model_params){.runs = 8}, &full));
     unlink(path);
     weft_test_model_make(&m, &tiny);
     host_greedy(&m, want);

@@ -188,7 +188,8 @@ static void test_f16_cache(void **state) {
     if (!lm || !parts->f16) skip();
     assert_non_null(truth);
     weft_lm_close(&lm);
-    must(weft_lm_open(gpu, path, &(struct weft_lm_params){.ctx = CTX, .lazy = true, .cache_f16 = true}, &lm));
+    must(weft_lm_open(gpu, path,
+                      &(struct weft_model_params){.ctx = CTX, .lazy = true, .cache_f16 = true, .greedy = true}, &lm));
     check_logits(lm, 64, parts->f16, BOUND_F16);
 }
 
@@ -249,7 +250,7 @@ static int setup(void **state) {
     const struct weft_gpu_caps *caps = weft_gpu_caps(gpu);
     bool dawn = strcmp(caps->implementation, "dawn") == 0;
     parts = caps->kind != WEFT_GPU_CPU ? &on_gpu : weft_test_long() ? &on_cpu : dawn ? &swiftshader : &lavapipe;
-    must(weft_lm_open(gpu, path, &(struct weft_lm_params){.ctx = CTX}, &lm));
+    must(weft_lm_open(gpu, path, &(struct weft_model_params){.ctx = CTX, .greedy = true}, &lm));
     struct weft_mapping gpl = {0};
     must(weft_file_map("/usr/share/common-licenses/GPL-3", &gpl));
     must(weft_tokenizer_encode(weft_lm_tokenizer(lm), (const char *)gpl.data, gpl.size, WEFT_ENCODE_ADD_BOS, &text));

@@ -247,7 +247,8 @@ static void unknown_keys_are_told(void **state) {
         assert_int_equal(weft_gpu_open(&(struct weft_gpu_params){.implementation = "null"}, &gpu), WEFT_OK);
         weft_log_set(keep, NULL, WEFT_LOG_WARN);
         *said = 0;
-        assert_int_equal(weft_lm_open(gpu, path, &(struct weft_lm_params){.lazy = true}, &lm), WEFT_OK);
+        assert_int_equal(weft_lm_open(gpu, path, &(struct weft_model_params){.lazy = true, .greedy = true}, &lm),
+                         WEFT_OK);
         weft_log_set(NULL, NULL, WEFT_LOG_ERROR);
         if (!with) assert_string_equal(said, "");
         else

@@ -202,7 +202,7 @@ static void test_a_source_on_a_device(void **state) {
     void *data = weft_tiny_gemma3_make(&(struct weft_tiny_gemma3){.seed = 3, .n_layer = 2}, &size);
     must(weft_gpu_open(&(struct weft_gpu_params){.implementation = "null"}, &gpu));
     must(weft_gguf_open_memory(data, size, "tiny", &s));
-    must(weft_lm_open_source(gpu, s, &(struct weft_lm_params){.ctx = 16}, &lm));
+    must(weft_lm_open_source(gpu, s, &(struct weft_model_params){.ctx = 16, .greedy = true}, &lm));
     assert_int_equal(weft_lm_ctx(lm), 16);
     weft_lm_close(&lm);
     must(weft_source_create("empty", &s));
