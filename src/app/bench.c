@@ -186,7 +186,7 @@ static weft_status measure_batch(const struct request *r, const struct weft_open
             .texts = texts, .prompt = r->prompts[i], .tokens = r->tokens, .repeats = r->repeats};
         struct prompt ids;
         status = make_prompt(o->model, b.prompt, &ids);
-        if (status == WEFT_OK) status = weft_bench_batch(o->model, batch, ids.ids, &weft_interrupted, &b);
+        if (status == WEFT_OK) status = weft_bench_batch(o->model, batch, ids.ids, &weft_interrupt, &b);
         weft_free(ids.ids);
         if (status != WEFT_OK) break;
         if (r->json)

@@ -50,7 +50,7 @@ static weft_status add_all(const struct weft_bench_batch *b, weft_batch *batch, 
     return status;
 }
 
-static weft_status once(weft_batch *batch, const int32_t *ids, uint32_t vocab, const volatile int *cancel,
+static weft_status once(weft_batch *batch, const int32_t *ids, uint32_t vocab, const struct weft_cancel *cancel,
                         uint32_t repeat, struct weft_bench_batch *b) {
     struct watch w = {.texts = b->texts};
     struct text *texts = weft_calloc(b->texts, sizeof *texts);
@@ -60,12 +60,12 @@ static weft_status once(weft_batch *batch, const int32_t *ids, uint32_t vocab, c
     for (uint32_t i = 0; i < b->texts; i++) texts[i].watch = &w;
     double start = weft_now();
     weft_status status = add_all(b, batch, ids, vocab, repeat, texts);
-    while (status == WEFT_OK && left && !*cancel) status = weft_batch_step(batch, true, &left);
+    while (status == WEFT_OK && left && !weft_cancel_is_set(cancel)) status = weft_batch_step(batch, true, &left);
     double end = weft_now();
     while (weft_batch_next(batch, &result))
         if (status == WEFT_OK) status = result.status;
     weft_free(texts);
-    if (status == WEFT_OK && *cancel) return weft_fail(WEFT_ERR_CANCELLED, "interrupted");
+    if (status == WEFT_OK && weft_cancel_is_set(cancel)) return weft_fail(WEFT_ERR_CANCELLED, "interrupted");
     if (status == WEFT_OK && w.started < w.texts)
         return weft_fail(WEFT_ERR_LIMIT, "prompts of %u tokens leave the context no room for a new one", b->prompt);
     b->prefill = (double)b->texts * b->prompt / (w.all - start);
@@ -78,7 +78,7 @@ static int by_value(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-weft_status weft_bench_batch(weft_model *model, weft_batch *batch, const int32_t *ids, const volatile int *cancel,
+weft_status weft_bench_batch(weft_model *model, weft_batch *batch, const int32_t *ids, const struct weft_cancel *cancel,
                              struct weft_bench_batch *b) {
     struct weft_model_info info;
     double *speeds = weft_calloc(2 * (size_t)b->repeats, sizeof *speeds);

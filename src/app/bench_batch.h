@@ -13,6 +13,6 @@ struct weft_bench_batch {
 
 /// Fills in the two speeds. The texts begin with different tokens behind the first one, so that none is in a cache.
 /// Errors: CANCELLED (`cancel` was set), LIMIT (no room for a new token), those of a batch.
-weft_status weft_bench_batch(weft_model *model, weft_batch *batch, const int32_t *ids, const volatile int *cancel,
+weft_status weft_bench_batch(weft_model *model, weft_batch *batch, const int32_t *ids, const struct weft_cancel *cancel,
                              struct weft_bench_batch *b);
 #endif

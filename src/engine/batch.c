@@ -2,6 +2,7 @@
 #include "engine/batch_impl.h"
 
 #include "core/alloc.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "gpu/gpu.h"
@@ -62,7 +63,10 @@ weft_status weft_lm_batch_create(weft_lm *lm, const struct weft_lm_batch_params 
     b->lm = lm;
     b->next = lm->batches;
     lm->batches = b;
+    struct weft_cancel_scope scope;
+    weft_cancel_begin(&scope, lm->params.cancel);
     weft_status status = prepare(b, params ? params : &defaults);
+    weft_cancel_end(&scope);
     if (status == WEFT_OK) *out = b;
     else weft_lm_batch_destroy(&b);
     return status;
@@ -362,7 +366,7 @@ static void return_all(struct weft_lm_batch *b) {
 static void stop_cancelled(struct weft_lm_batch *b) {
     for (uint32_t i = 0; i < b->n_slots; i++) {
         struct weft_sequence *s = b->slots[i].sequence;
-        if (s && s->cancel && *s->cancel) weft_lm_batch_stop(b, s->id);
+        if (s && weft_cancel_is_set(s->cancel)) weft_lm_batch_stop(b, s->id);
     }
 }
 

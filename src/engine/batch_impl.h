@@ -20,7 +20,7 @@ struct weft_sequence {
     struct weft_lm_request request;
     bool (*token)(void *user, int32_t id);
     void *user;
-    const volatile int *cancel;
+    const struct weft_cancel *cancel;
     uint32_t slot;          ///< WEFT_NO_SLOT while it waits
     uint32_t start;         ///< ids when it got its slot: what is fed before it generates
     uint32_t fed;           ///< of these

@@ -156,7 +156,7 @@ static void stopping(void **state) {
     (void)state;
     weft_batch *b = open_batch((struct weft_batch_params){.slots = 1, .chunk = 8});
     uint64_t ids[3];
-    volatile int cancel = 0;
+    struct weft_cancel cancel = {0};
     struct weft_batch_result results[3] = {{0}};
     const struct weft_model_generate_params params = {.max_tokens = 50, .cancel = &cancel};
     for (int i = 0; i < 3; i++) MUST(weft_batch_add_ids(b, prompt, 4, &params, &ids[i]));
@@ -166,7 +166,7 @@ static void stopping(void **state) {
     size_t left;
     MUST(weft_batch_step(b, true, &left));
     assert_int_equal(left, 2);
-    cancel = 1;
+    weft_cancel_set(&cancel);
     finish(b, results, 3);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(results[i].status, WEFT_OK);

@@ -140,7 +140,7 @@ static int setup(void **state) {
     const struct weft_tiny_gemma3 tiny = {.seed = 3, .ctx = CTX, .n_layer = 3};
     if (fd < 0 || close(fd) || !weft_tiny_gemma3_write(&tiny, path)) return -1;
     gpu = weft_test_gpu();
-    if (!gpu || weft_lm_open(gpu, path, &(struct weft_lm_params){.sampling = true, .chunk = CHUNK}, &lm) != WEFT_OK)
+    if (!gpu || weft_lm_open(gpu, path, &(struct weft_model_params){.chunk = CHUNK}, &lm) != WEFT_OK)
         return -1;
     for (int i = 0; i < SEQUENCES; i++) {
         struct wanted *w = &wanted[i];
