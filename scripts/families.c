@@ -13,7 +13,10 @@ static const char head[] =
     "that\n"
     "nothing reads, a key that asks for what is not computed. Each row without a builder is compared with another\n"
     "implementation on tiny models of random weights (`scripts/make_family.py`, `scripts/family_oracle.py`): logits\n"
-    "agree to 1e-3, whole, in chunks, token by token and after a rewind. Real files were run of `gemma3` only.\n\n"
+    "agree to 1e-3, whole, in chunks, token by token and after a rewind. Real files were run of `gemma3`, `llama`\n"
+    "(SmolLM2) and `bert` (all-MiniLM-L6-v2). `bert` makes vectors of texts, see [embeddings](embeddings.md); all "
+    "others\n"
+    "generate.\n\n"
     "| architecture | models | norms | tensors | rotation | feed-forward | windows and caps |\n"
     "|---|---|---|---|---|---|---|\n";
 
@@ -69,6 +72,7 @@ static void tensors(struct weft_str *s, const struct weft_family *f) {
     if (f->fused_qkv) add(s, "`attn_qkv`");
     if (f->fused_gate_up) add(s, "`ffn_up` with the gate");
     if (f->learned_positions) add(s, "`position_embd`");
+    if (f->encoder) add(s, "`token_types`");
     add_parts(s, f->must, "with");
     add_parts(s, f->may, "may have");
 }
@@ -89,6 +93,11 @@ static void windows(struct weft_str *s, const struct weft_family *f) {
     if (!s->len) weft_str_addf(s, "none");
 }
 
+static const char *norms_after(const struct weft_family *f) {
+    if (!f->norms_after) return "";
+    return f->encoder ? ", behind residuals" : ", also behind branches";
+}
+
 static void row(const struct weft_family *f) {
     static const char *const experts[] = {[WEFT_EXPERTS_NONE] = "",
                                           [WEFT_EXPERTS_MAY] = ", or by experts where a file has some",
@@ -98,10 +107,11 @@ static void row(const struct weft_family *f) {
     rotation(&cells[1], f);
     windows(&cells[2], f);
     weft_str_addf(&cells[3], "`%s`%s%s%s%s", f->act, f->plain_ffn ? "" : ", gated", experts[f->experts],
-                  f->shared_expert ? ", and one that all take" : "", f->layer != WEFT_LAYER_PLAIN ? "; a builder" : "");
+                  f->shared_expert ? ", and one that all take" : "",
+                  f->layer != WEFT_LAYER_PLAIN || f->encoder ? "; a builder" : "");
     printf("| `%s` | %s | %s%s | %s | %s | %s | %s |\n", f->architecture, f->models,
-           f->norm == WEFT_NORM_LAYER ? "layer norm with bias" : "RMS", f->norms_after ? ", also behind branches" : "",
-           weft_str_get(&cells[0]), weft_str_get(&cells[1]), weft_str_get(&cells[3]), weft_str_get(&cells[2]));
+           f->norm == WEFT_NORM_LAYER ? "layer norm with bias" : "RMS", norms_after(f), weft_str_get(&cells[0]),
+           weft_str_get(&cells[1]), weft_str_get(&cells[3]), weft_str_get(&cells[2]));
     for (int i = 0; i < 4; i++) weft_str_free(&cells[i]);
 }
 
@@ -114,7 +124,7 @@ int main(int argc, char **argv) {
         else row(f);
     }
     if (list)
-        puts(". Gemma 3 and SmolLM2 were run from real files, the others on random weights only "
+        puts(". Gemma 3, SmolLM2 and MiniLM were run from real files, the others on random weights only "
              "([models](docs/models.md))");
     else fputs(tail, stdout);
     return 0;

@@ -75,7 +75,8 @@ enum weft_model_head {
     WEFT_HEAD_NLL,      ///< how well every token was predicted
 };
 
-/// Which graph. Zero is the default of each field.
+/// Which graph. Zero is the default of each field. Of an encoder (weft/embed.h), `ctx` are the tokens of a text, and
+/// the other fields have no say.
 struct weft_model_graph_params {
     size_t struct_size; ///< WEFT_SIZED, or 0 (weft/version.h)
     enum weft_model_head head;

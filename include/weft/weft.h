@@ -12,6 +12,7 @@
 #include "weft/cancel.h"
 #include "weft/chat.h"
 #include "weft/device.h"
+#include "weft/embed.h"
 #include "weft/graph.h"
 #include "weft/model.h"
 #include "weft/model_file.h"

@@ -3,9 +3,12 @@
 #include "api/impl.h"
 #include "core/alloc.h"
 #include "core/error.h"
+#include "engine/embed.h"
+#include "model/encoder.h"
 #include "model/gguf.h"
 #include "model/keys.h"
 #include "model/lm_graph.h"
+#include "model/pooling.h"
 #include <stdio.h>
 
 struct weft_model_file {
@@ -120,11 +123,23 @@ weft_status weft_model_file_tensor(const weft_model_file *file, size_t index, st
 
 // ---- what it stands for --------------------------------------------------------------------------------------------
 
+/// Of an encoder: `ctx` are tokens of a text, and what only generates has no say.
+static weft_status build_encoder(const weft_model_file *file, const struct weft_model_config *config,
+                                 const struct weft_gpu_caps *caps, uint32_t ctx, weft_graph **out) {
+    struct weft_pooling_config pooling;
+    struct weft_encoder_params params;
+    struct weft_embedder_params asked = {.max_tokens = ctx};
+    WEFT_TRY(weft_pooling_read(file->source, config, &pooling));
+    WEFT_TRY(weft_embed_sizes(config, caps, pooling.max_tokens, &asked, &params));
+    return weft_encoder_build(file->source, config, &params, NULL, out);
+}
+
 static weft_status build(const weft_model_file *file, const struct weft_gpu_caps *caps, struct weft_lm_build *b,
-                         weft_graph **out) {
+                         bool *encoder, weft_graph **out) {
     struct weft_model_config config;
-    WEFT_TRY(weft_lm_check_family(file->source));
     WEFT_TRY(weft_model_config_read(file->source, &config));
+    *encoder = config.family->encoder;
+    if (*encoder) return build_encoder(file, &config, caps, b->ctx, out);
     WEFT_TRY(weft_lm_build_defaults(&config, caps, b));
     return weft_lm_build_graph(file->source, &config, b, NULL, out);
 }
@@ -143,8 +158,10 @@ weft_status weft_model_file_graph(weft_model_file *file, const weft_device *devi
         return weft_fail(WEFT_ERR_INVALID, "head %d is none of enum weft_model_head", (int)p.head);
     struct weft_lm_build b = {
         .head = heads[p.head], .ctx = p.ctx, .chunk = p.chunk, .cache_f16 = p.cache_f16, .sampling = p.sampling};
-    WEFT_TRY(build(file, weft_gpu_caps(device), &b, out));
+    bool encoder;
+    WEFT_TRY(build(file, weft_gpu_caps(device), &b, &encoder, out));
     if (!compile) return WEFT_OK;
+    if (encoder) return *compile = (struct weft_program_compile_params){0}, WEFT_OK;
     struct weft_compile_params internal = weft_lm_compile_params(weft_gpu_caps(device), b.chunk, 0);
     *compile = (struct weft_program_compile_params){
         .split_symbol = internal.split_symbol, .split_at = file->split_at, .n_splits = internal.n_splits};

@@ -29,9 +29,9 @@ static const struct weft_command command_version = {
 };
 
 static const struct weft_command *const commands[] = {
-    &weft_command_run,      &weft_command_chat,    &weft_command_pull,    &weft_command_perplexity,
-    &weft_command_tokenize, &weft_command_inspect, &weft_command_devices, &weft_command_bench,
-    &command_help,          &command_version,
+    &weft_command_run,   &weft_command_chat,     &weft_command_pull,    &weft_command_perplexity,
+    &weft_command_embed, &weft_command_tokenize, &weft_command_inspect, &weft_command_devices,
+    &weft_command_bench, &command_help,          &command_version,
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 

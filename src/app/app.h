@@ -28,7 +28,7 @@ struct weft_command {
 };
 
 extern const struct weft_command weft_command_run, weft_command_pull, weft_command_perplexity, weft_command_tokenize,
-    weft_command_inspect, weft_command_devices, weft_command_bench, weft_command_chat;
+    weft_command_inspect, weft_command_devices, weft_command_bench, weft_command_chat, weft_command_embed;
 
 /// The whole command line: what main() returns.
 int weft_app_main(int argc, char **argv);

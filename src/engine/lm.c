@@ -4,7 +4,6 @@
 #include "core/alloc.h"
 #include "core/cancel.h"
 #include "core/error.h"
-#include "core/log.h"
 #include "model/keys.h"
 
 #include <string.h>
@@ -57,11 +56,8 @@ static weft_status check_memory(void *user, const struct weft_plan *plan) {
 
 static weft_status weight(void *user, const char *name, const void **data, uint64_t *bytes) {
     weft_lm *lm = user;
-    const struct weft_source_tensor *tensor = weft_source_find(lm->file, name);
-    if (!tensor) return weft_fail(WEFT_ERR_NOT_FOUND, "%s has no tensor '%s'", weft_source_path(lm->file), name);
-    *bytes = tensor->size;
     const uint8_t *all = NULL;
-    WEFT_TRY(weft_source_bytes_of(lm->file, tensor, &lm->room, &all));
+    WEFT_TRY(weft_source_bytes_named(lm->file, name, &lm->room, &all, bytes));
     *data = all;
     return WEFT_OK;
 }
@@ -151,20 +147,10 @@ weft_status weft_lm_prepare_generate(weft_lm *lm) {
     return status;
 }
 
-static void report_unknown(const weft_lm *lm) {
-    enum { MOST = 8 };
-    struct weft_str names = {0};
-    size_t n = weft_model_keys_unknown(lm->file, lm->config.arch, MOST, &names);
-    if (n)
-        weft_log(WEFT_LOG_WARN, "%s: %zu key%s Weft does not know and does not use: %s%s", weft_source_path(lm->file),
-                 n, n == 1 ? " that" : "s that", weft_str_get(&names), n > MOST ? ", ..." : "");
-    weft_str_free(&names);
-}
-
 static weft_status read_file(weft_lm *lm) {
     WEFT_TRY(weft_lm_check_family(lm->file));
     WEFT_TRY(weft_model_config_read(lm->file, &lm->config));
-    report_unknown(lm);
+    weft_model_keys_report(lm->file, lm->config.arch);
     WEFT_TRY(weft_tokenizer_create(lm->file, &lm->tokenizer));
     if ((uint32_t)weft_tokenizer_size(lm->tokenizer) != lm->config.n_vocab)
         return weft_fail(WEFT_ERR_FORMAT, "%s: the tokenizer has %d tokens and token_embd.weight %u rows",

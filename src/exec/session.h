@@ -29,6 +29,8 @@ weft_status weft_session_write_state(weft_session *session, uint32_t state, uint
                                      uint64_t bytes);
 weft_status weft_session_state_read_start(weft_session *session, uint32_t state, uint64_t offset, uint64_t bytes,
                                           weft_readback *out);
+weft_status weft_session_write_io(weft_session *session, uint32_t io, uint64_t offset, const void *data,
+                                  uint64_t bytes);
 weft_status weft_session_read_io(weft_session *session, uint32_t io, uint64_t offset, void *data, uint64_t bytes);
 /// weft_session_set_var.
 weft_status weft_session_set_state(weft_session *session, uint32_t state, uint32_t index, uint32_t bits);

@@ -148,19 +148,19 @@ static weft_value turn(struct weft_model_build *m, const struct weft_block_atten
     return weft_bn(&m->b, "rope", full, in, factors ? 3 : 2, args, 5);
 }
 
-enum { Q, K, V };
-
-/// Queries, keys or values of h as heads.
-static weft_value project(struct weft_model_build *m, const struct weft_block_attention *a, int which, weft_value h) {
-    static const char *const names[] = {"attn_q", "attn_k", "attn_v"};
+weft_value weft_block_project(struct weft_model_build *m, const struct weft_block_attention *a,
+                              enum weft_block_role role, weft_value h) {
+    static const char *const names[] = {
+        [WEFT_BLOCK_Q] = "attn_q", [WEFT_BLOCK_K] = "attn_k", [WEFT_BLOCK_V] = "attn_v"};
     const struct weft_model_config *c = m->config;
     uint64_t size = c->head_dim, keys = c->n_head_kv * size, queries = c->n_head * size * (a->gated ? 2 : 1);
-    uint32_t heads = which == Q ? c->n_head : c->n_head_kv;
-    struct product p = {.name = names[which], .n = which == Q ? queries : keys, .k = c->n_embd};
+    bool asks = role == WEFT_BLOCK_Q;
+    uint32_t heads = asks ? c->n_head : c->n_head_kv;
+    struct product p = {.name = names[role], .n = asks ? queries : keys, .k = c->n_embd};
     p.bias = WEFT_PART_QKV_BIAS;
     if (c->family->fused_qkv) {
         p.whole = "attn_qkv";
-        p.first = which == Q ? 0 : which == K ? queries : queries + keys;
+        p.first = asks ? 0 : role == WEFT_BLOCK_K ? queries : queries + keys;
         p.of = queries + 2 * keys;
     }
     return weft_block_heads(m, product(m, a->layer, p, h), heads, p.n / heads);
@@ -196,16 +196,24 @@ static weft_value cache(struct weft_model_build *m, const struct weft_block_atte
     return weft_bn(&m->b, "cache_append", name, in, m->slots ? 4 : 3, NULL, 0);
 }
 
+weft_value weft_block_attention_out(struct weft_model_build *m, uint32_t layer, weft_value o) {
+    const struct weft_model_config *c = m->config;
+    uint64_t width = (uint64_t)c->n_head * c->head_dim;
+    struct product p = {.name = "attn_output", .n = c->n_embd, .k = width, .bias = WEFT_PART_OUTPUT_BIAS};
+    return product(m, layer, p, weft_block_flat(m, o, width));
+}
+
 weft_value weft_block_attention(struct weft_model_build *m, const struct weft_block_attention *a, weft_value h) {
     const struct weft_model_config *c = m->config;
-    uint64_t width = (uint64_t)c->n_head * c->head_dim, size = c->head_dim;
-    weft_value q = project(m, a, Q, h), gate = q;
+    uint64_t size = c->head_dim;
+    weft_value q = weft_block_project(m, a, WEFT_BLOCK_Q, h), gate = q;
     if (a->gated) {
         gate = weft_block_columns(m, q, size, size);
         q = weft_block_columns(m, q, 0, size);
     }
     q = turn(m, a, "attn_q", q);
-    weft_value k = turn(m, a, "attn_k", project(m, a, K, h)), v = project(m, a, V, h);
+    weft_value k = turn(m, a, "attn_k", weft_block_project(m, a, WEFT_BLOCK_K, h));
+    weft_value v = weft_block_project(m, a, WEFT_BLOCK_V, h);
     weft_value in[] = {q, cache(m, a, "k", k), cache(m, a, "v", v), m->pos, m->count};
     const struct weft_arg args[] = {
         {.name = "scale", .x = c->attn_scale},
@@ -218,9 +226,7 @@ weft_value weft_block_attention(struct weft_model_build *m, const struct weft_bl
         gate = weft_bn(&m->b, "sigmoid", weft_block_name(m, a->layer, "attn_gate"), &gate, 1, NULL, 0);
         o = weft_bn(&m->b, "mul", weft_block_name(m, a->layer, "attn_gated"), (weft_value[]){o, gate}, 2, NULL, 0);
     }
-    o = weft_block_flat(m, o, width);
-    struct product p = {.name = "attn_output", .n = c->n_embd, .k = width, .bias = WEFT_PART_OUTPUT_BIAS};
-    return product(m, a->layer, p, o);
+    return weft_block_attention_out(m, a->layer, o);
 }
 
 weft_value weft_block_ffn(struct weft_model_build *m, uint32_t layer, weft_value h) {

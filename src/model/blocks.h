@@ -62,6 +62,13 @@ struct weft_block_attention {
 };
 weft_value weft_block_attention(struct weft_model_build *m, const struct weft_block_attention *a, weft_value h);
 
+/// Its parts: queries, keys or values of h as heads [T, heads, size], neither normed nor turned, and the projection of
+/// what heads read, [T, heads, size], to [T, n_embd].
+enum weft_block_role { WEFT_BLOCK_Q, WEFT_BLOCK_K, WEFT_BLOCK_V };
+weft_value weft_block_project(struct weft_model_build *m, const struct weft_block_attention *a,
+                              enum weft_block_role role, weft_value h);
+weft_value weft_block_attention_out(struct weft_model_build *m, uint32_t layer, weft_value o);
+
 /// Feed-forward of one layer: down(act(gate(h)) * up(h)), or down(act(up(h))).
 weft_value weft_block_ffn(struct weft_model_build *m, uint32_t layer, weft_value h);
 
@@ -85,6 +92,10 @@ struct weft_block_experts {
                      ///< h); 0: none
 };
 weft_value weft_block_experts(struct weft_model_build *m, const struct weft_block_experts *e, weft_value h);
+
+/// A tensor that no node reads would be a part of the model that is not computed, such as a bias. Parts for images,
+/// sounds and for guessing several tokens ahead stand beside the model and take no part in it. Errors: UNSUPPORTED.
+weft_status weft_block_check_used(const struct weft_model_build *m);
 
 /// "blk.N.name" in the graph's arena; "" once failed.
 const char *weft_block_name(struct weft_model_build *m, uint32_t layer, const char *name);

@@ -138,6 +138,8 @@ static void choose(struct weft_model_build *m, const struct chooser *c, weft_val
 }
 
 static weft_status check(const struct weft_model_config *c, const struct weft_decoder_params *p) {
+    if (c->family->encoder)
+        return weft_fail(WEFT_ERR_UNSUPPORTED, "the architecture '%s' gives embeddings and no logits", c->arch);
     if (p->ctx == 0 || p->ctx > c->ctx_train)
         return weft_fail(WEFT_ERR_INVALID, "a context of %u tokens; the model takes 1 to %u", p->ctx, c->ctx_train);
     if (p->chunk == 0 || p->chunk > p->ctx)
@@ -265,24 +267,6 @@ static void build(struct weft_model_build *m, const struct weft_decoder_params *
     }
 }
 
-/// A tensor that no node reads would be a part of the model that is not computed, such as a bias. Parts for images,
-/// sounds and for guessing several tokens ahead stand beside the model and take no part in it.
-static weft_status check_used(const struct weft_model_build *m) {
-    static const char *const beside[] = {"v.", "mm.", "a.", "mtp."};
-    for (size_t i = 0; i < weft_source_tensor_count(m->file); i++) {
-        const char *name = weft_source_tensor_at(m->file, i)->name;
-        bool skip = weft_map_get(&m->b.g->names, name, strlen(name), NULL) || weft_stretch_reads(m, name);
-        for (size_t k = 0; k < sizeof beside / sizeof *beside; k++)
-            skip = skip || !strncmp(name, beside[k], strlen(beside[k]));
-        if (!skip)
-            return weft_fail(WEFT_ERR_UNSUPPORTED,
-                             "tensor %s belongs to nothing that Weft computes for this "
-                             "architecture; without it the results would be another model's",
-                             name);
-    }
-    return WEFT_OK;
-}
-
 weft_status weft_decoder_build(const struct weft_source *file, const struct weft_model_config *config,
                                const struct weft_decoder_params *params, struct weft_graph **out) {
     *out = NULL;
@@ -306,7 +290,7 @@ weft_status weft_decoder_build(const struct weft_source *file, const struct weft
     memset(&handles, 0xff, sizeof handles);
     handles.output = 0; // these graphs have no input, and one output at most
     build(&m, params, &handles);
-    if (m.b.status == WEFT_OK) m.b.status = check_used(&m);
+    if (m.b.status == WEFT_OK) m.b.status = weft_block_check_used(&m);
     if (m.b.status == WEFT_OK) m.b.status = weft_graph_verify(g);
     if (m.b.status != WEFT_OK) {
         weft_graph_destroy(g);

@@ -124,6 +124,17 @@ static const struct weft_family rows[] = {
         .recurrent = true,
         .layer = WEFT_LAYER_QWEN35,
     },
+    {
+        .architecture = "bert",
+        .models = "BERT, MiniLM and their kin, for embeddings",
+        .must = WEFT_PART_QKV_BIAS | WEFT_PART_OUTPUT_BIAS | WEFT_PART_FFN_BIAS,
+        .norm = WEFT_NORM_LAYER,
+        .norms_after = true,
+        .plain_ffn = true,
+        .act = "gelu",
+        .learned_positions = true,
+        .encoder = true,
+    },
 };
 
 const struct weft_family *weft_family_at(size_t i) { return i < sizeof rows / sizeof *rows ? &rows[i] : NULL; }

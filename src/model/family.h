@@ -65,6 +65,9 @@ struct weft_family {
     enum weft_family_experts experts; ///< in place of ffn_gate, ffn_up and ffn_down (model/blocks.h)
     bool experts_sum_to_1; ///< the weights of the chosen ones are divided by their sum, where a file says nothing
     bool shared_expert;    ///< one more stands beside them, which all tokens take
+    /// Tokens see all of their text, and each text becomes a vector (model/encoder.h): there are no logits, and nothing
+    /// generates. Else the family is one of model/decoder.h.
+    bool encoder;
     enum weft_family_layer layer;
 };
 

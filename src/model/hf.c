@@ -184,6 +184,35 @@ static weft_status put_tokenizer(struct opening *o) {
     return put_template(o);
 }
 
+// ---- embeddings ----------------------------------------------------------------------------------------------------
+
+/// A file of JSON that need not be there; then *out is NULL.
+static weft_status read_if_there(struct opening *o, const char *name, struct weft_json_value *to,
+                                 const struct weft_json_value **out) {
+    const char *path = name ? in_folder(o, name) : NULL;
+    *out = NULL;
+    if (!path) return no_memory(o->hf.source->path);
+    if (!is_there(path)) return WEFT_OK;
+    WEFT_TRY(read_json(o, path, to));
+    *out = to;
+    return WEFT_OK;
+}
+
+static weft_status put_sentence(struct opening *o) {
+    struct weft_json_value modules, pooling, limits, prompts;
+    struct weft_hf_sentence files = {0};
+    const char *folder = NULL;
+    size_t len = 0;
+    WEFT_TRY(read_if_there(o, "modules.json", &modules, &files.modules));
+    if (files.modules) WEFT_TRY(weft_fail_in(weft_hf_pooling_folder(files.modules, &folder, &len), "modules.json"));
+    if (folder)
+        WEFT_TRY(read_if_there(o, weft_arena_printf(&o->arena, "%.*s/config.json", (int)len, folder), &pooling,
+                               &files.pooling));
+    WEFT_TRY(read_if_there(o, "sentence_bert_config.json", &limits, &files.limits));
+    WEFT_TRY(read_if_there(o, "config_sentence_transformers.json", &prompts, &files.prompts));
+    return weft_hf_sentence(&o->hf, &files);
+}
+
 // ---- opening -------------------------------------------------------------------------------------------------------
 
 static weft_status begin(struct opening *o, const char *path) {
@@ -220,6 +249,7 @@ static weft_status open_folder(struct opening *o, const char *path) {
     WEFT_TRY(weft_fail_in(weft_hf_config(&o->hf), "%s", config));
     WEFT_TRY(add_files(o, path));
     WEFT_TRY(weft_fail_in(weft_hf_tensors(&o->hf, &o->list), "%s", path));
+    WEFT_TRY(weft_fail_in(put_sentence(o), "%s", path));
     return put_tokenizer(o);
 }
 

@@ -287,6 +287,8 @@ static const struct weft_hf_key bert_keys[] = {
     {"hidden_act", WEFT_HF_MUST, "gelu", 0},
     {"layer_norm_eps", WEFT_HF_NUMBER, "attention.layer_norm_epsilon", 1e-12},
     {"position_embedding_type", WEFT_HF_MUST, "absolute", 0},
+    {"is_decoder", WEFT_HF_MUST, "false", 0},
+    {"add_cross_attention", WEFT_HF_MUST, "false", 0},
     {"type_vocab_size", WEFT_HF_SKIP, NULL, 0},
     {"hidden_dropout_prob", WEFT_HF_SKIP, NULL, 0},
     {"attention_probs_dropout_prob", WEFT_HF_SKIP, NULL, 0},

@@ -86,6 +86,16 @@ weft_status weft_hf_attention(struct weft_hf *hf);
 /// Fills in the tensors.
 weft_status weft_hf_tensors(struct weft_hf *hf, const struct weft_safetensors *list);
 
+/// What a folder of Sentence Transformers says of embeddings, as keys "ARCH.embedding.*" and "ARCH.pooling_type"
+/// (model/pooling.h): modules.json, the file of the module that pools, and sentence_bert_config.json with
+/// config_sentence_transformers.json. Each is NULL where the file is not there. Errors: FORMAT.
+struct weft_hf_sentence {
+    const struct weft_json_value *modules, *pooling, *limits, *prompts;
+};
+weft_status weft_hf_sentence(struct weft_hf *hf, const struct weft_hf_sentence *files);
+/// Where modules.json has the module that pools: a folder's plain name, in *len bytes; NULL: nowhere. Errors: FORMAT.
+weft_status weft_hf_pooling_folder(const struct weft_json_value *modules, const char **name, size_t *len);
+
 /// "ARCH.name", in the source's arena. NULL: out of memory.
 const char *weft_hf_key_name(const struct weft_hf *hf, const char *name);
 /// A member's value as a number that f32 can hold, and as a count; whole numbers may be written as 8.0 too. Errors:

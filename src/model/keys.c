@@ -1,6 +1,7 @@
 #include "model/keys.h"
 
 #include "core/error.h"
+#include "core/log.h"
 #include "model/family.h"
 #include "model/gguf.h"
 
@@ -17,6 +18,8 @@ enum use {
     EXPERTS,
     SHARED_EXPERT,
     WITHOUT_EXPERTS, ///< changes nothing there
+    CAUSAL,          ///< true, but of encoders false
+    EMBEDDING,       ///< how texts become vectors
 };
 
 struct row {
@@ -86,7 +89,14 @@ static const struct row model_rows[] = {
     {"rope.scaling.yarn_log_multiplier", NEEDS, 0},
     {"rope.freq_scale", NEEDS, 1},
     {"rope.freq_scale_swa", NEEDS, 1},
-    {"attention.causal", NEEDS, 1},
+    {"attention.causal", CAUSAL, 1},
+    // these five are of folders (hf_pooling.c)
+    {"embedding.pooling", EMBEDDING, NAN},
+    {"embedding.normalize", EMBEDDING, NAN},
+    {"embedding.max_tokens", EMBEDDING, NAN},
+    {"embedding.module", NEEDS, NAN},
+    {"embedding.prompt", NEEDS, NAN},
+    {"embedding.lower_case", NEEDS, 0},
     {"attention.max_alibi_bias", NEEDS, 0},
     {"attention.clamp_kqv", NEEDS, 0},
     {"attention.output_scale", NEEDS, 1},
@@ -141,7 +151,7 @@ static const struct row model_rows[] = {
     {"vocab_size", DESCRIBES, 0}, // rows of token_embd and the tokenizer say it
     {"embedding_length_out", DESCRIBES, 0},
     {"features_length", DESCRIBES, 0},
-    {"pooling_type", DESCRIBES, 0},
+    {"pooling_type", DESCRIBES, 0}, // of embeddings; model/pooling.c honours it
     {"n_deepstack_layers", DESCRIBES, 0},
     {"attention.layer_norm_epsilon", DESCRIBES, 0}, // of norms that subtract a mean
     {"attention.group_norm_epsilon", DESCRIBES, 0},
@@ -232,6 +242,8 @@ static bool honours(const struct weft_family *family, enum use use) {
     case EXPERTS: return family->experts != WEFT_EXPERTS_NONE;
     case SHARED_EXPERT: return family->shared_expert;
     case WITHOUT_EXPERTS: return family->experts == WEFT_EXPERTS_NONE;
+    case CAUSAL: return false;
+    case EMBEDDING: return true; // who generates has no use for it
     }
     return false;
 }
@@ -250,17 +262,21 @@ static bool equals(const struct weft_source *file, const char *key, double neutr
     return weft_source_get_i64(file, key, &integer) == WEFT_OK && (double)integer == neutral;
 }
 
-static weft_status refuse(const struct weft_source *file, size_t i, const struct row *row) {
+static double neutral_of(const struct weft_family *family, const struct row *row) {
+    return row->use == CAUSAL && family->encoder ? 0 : row->neutral;
+}
+
+static weft_status refuse(const struct weft_source *file, size_t i, double neutral) {
     struct weft_str value = {0};
     weft_source_print_value(file, i, 40, &value);
     weft_status status;
-    if (isnan(row->neutral))
+    if (isnan(neutral))
         status = weft_fail(WEFT_ERR_UNSUPPORTED, "%s: key %s is %s; Weft does not compute what it asks for",
                            weft_source_path(file), weft_source_key_at(file, i), weft_str_get(&value));
     else
         status = weft_fail(WEFT_ERR_UNSUPPORTED,
                            "%s: key %s is %s; Weft does not compute what it asks for, and takes %g only",
-                           weft_source_path(file), weft_source_key_at(file, i), weft_str_get(&value), row->neutral);
+                           weft_source_path(file), weft_source_key_at(file, i), weft_str_get(&value), neutral);
     weft_str_free(&value);
     return status;
 }
@@ -292,7 +308,8 @@ weft_status weft_model_keys_check(const struct weft_source *file, const char *ar
         const char *key = weft_source_key_at(file, i), *name;
         const struct row *row;
         if (!look_up(arch, key, &name, &row) || !row || honours(family, row->use)) continue;
-        if (!equals(file, key, row->neutral)) return refuse(file, i, row);
+        double neutral = neutral_of(family, row);
+        if (!equals(file, key, neutral)) return refuse(file, i, neutral);
     }
     return WEFT_OK;
 }
@@ -318,4 +335,14 @@ size_t weft_model_keys_unknown(const struct weft_source *file, const char *arch,
         n++;
     }
     return n;
+}
+
+void weft_model_keys_report(const struct weft_source *file, const char *arch) {
+    enum { MOST = 8 };
+    struct weft_str names = {0};
+    size_t n = weft_model_keys_unknown(file, arch, MOST, &names);
+    if (n)
+        weft_log(WEFT_LOG_WARN, "%s: %zu key%s Weft does not know and does not use: %s%s", weft_source_path(file), n,
+                 n == 1 ? " that" : "s that", weft_str_get(&names), n > MOST ? ", ..." : "");
+    weft_str_free(&names);
 }

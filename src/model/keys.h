@@ -21,4 +21,6 @@ bool weft_model_key_unknown(const char *arch, const char *key);
 
 /// Adds the names of unknown keys with ", " between them, at most `most` of them, and returns how many there are.
 size_t weft_model_keys_unknown(const struct weft_source *file, const char *arch, size_t most, struct weft_str *out);
+/// Logs a warning that names some of them, if there are any.
+void weft_model_keys_report(const struct weft_source *file, const char *arch);
 #endif

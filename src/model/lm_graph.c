@@ -7,7 +7,13 @@ weft_status weft_lm_check_family(const struct weft_source *file) {
     struct weft_source_str name;
     const struct weft_family *family;
     WEFT_TRY(weft_source_get_string(file, "general.architecture", &name));
-    return weft_family_find(file, name.data, name.len, &family);
+    WEFT_TRY(weft_family_find(file, name.data, name.len, &family));
+    if (!family->encoder) return WEFT_OK;
+    return weft_fail(
+        WEFT_ERR_UNSUPPORTED,
+        "%s: a model of the architecture '%s' makes embeddings and generates no text; use `weft embed`, or "
+        "weft/embed.h",
+        weft_source_path(file), family->architecture);
 }
 
 /// Scoring holds `chunk` rows of logits, which are long.

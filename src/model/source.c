@@ -64,6 +64,15 @@ weft_status weft_source_bytes_of(const struct weft_source *s, const struct weft_
     return weft_source_read(s, t, 0, t->size, room->data);
 }
 
+weft_status weft_source_bytes_named(const struct weft_source *s, const char *name, struct weft_source_room *room,
+                                    const uint8_t **out, uint64_t *size) {
+    const struct weft_source_tensor *t = weft_source_find(s, name);
+    *out = NULL;
+    if (!t) return weft_fail(WEFT_ERR_NOT_FOUND, "%s has no tensor '%s'", s->path, name);
+    *size = t->size;
+    return weft_source_bytes_of(s, t, room, out);
+}
+
 // ---- values --------------------------------------------------------------------------------------------------------
 
 size_t weft_source_scalar_size(uint32_t type) {

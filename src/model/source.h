@@ -74,6 +74,10 @@ struct weft_source_room {
 weft_status weft_source_bytes_of(const struct weft_source *s, const struct weft_source_tensor *t,
                                  struct weft_source_room *room, const uint8_t **out);
 
+/// The same by the tensor's name. Errors also: NOT_FOUND.
+weft_status weft_source_bytes_named(const struct weft_source *s, const char *name, struct weft_source_room *room,
+                                    const uint8_t **out, uint64_t *size);
+
 // Values by key. NOT_FOUND: no such key; FORMAT: another type than the function's, or out of its range. The
 // sentence names the key, what was expected and what was found. Integers of any width are taken when the value
 // fits; u32 and i64 take no bool and no float, f64 takes f32 and f64 only.

@@ -8,6 +8,7 @@
 /// Every WGSL text lies in build/golden as HASH.wgsl, also those of earlier runs: two hashes of a difference are two
 /// files to compare.
 #include "core/file.h"
+#include "model/encoder.h"
 #include "model/lm_graph.h"
 #include "plan_fixture.h"
 #include "support/lm_program.h"
@@ -141,6 +142,7 @@ struct model {
     struct weft_tiny_gemma3 tiny;
     enum weft_lm_head head;
     bool sampling, cache_f16;
+    bool encoder;        ///< it has neither head nor chunks
     const char *ways[4]; ///< without a split: models have their own
 };
 static const struct model models[] = {
@@ -160,8 +162,14 @@ static const struct model models[] = {
      .tiny = {.seed = 3, .n_layer = 1, .ctx = MODEL_CTX, .k_types = true}},
     {.name = "model-phi3", .file = "models/phi3-lists.gguf", .head = WEFT_LM_LOGITS, .ways = {"gpu"}},
     {.name = "model-gpt2", .file = "models/gpt2.gguf", .head = WEFT_LM_LOGITS, .ways = {"gpu"}},
+    {.name = "model-bert", .file = "models/bert.gguf", .encoder = true, .ways = {"gpu", "cpu"}},
     {.name = "model-hybrid", .file = "models/hybrid-golden.gguf", .head = WEFT_LM_LOGITS, .ways = {"gpu", "cpu"}},
 };
+
+static weft_status build_encoder(const struct weft_test_model *m, struct weft_graph **out) {
+    struct weft_encoder_params params = {.ctx = m->config.ctx_train, .batch = 8, .tokens = MODEL_CTX};
+    return weft_encoder_build(m->file, &m->config, &params, NULL, out);
+}
 
 static void model_plans(const struct model *row, struct weft_str *out) {
     struct weft_test_model m = {0};
@@ -177,10 +185,10 @@ static void model_plans(const struct model *row, struct weft_str *out) {
         struct way w;
         read_way(row->name, row->ways[i], strlen(row->ways[i]), &w);
         int no_fuse = w.params.no_fuse;
-        w.params = weft_lm_compile_params(&w.caps, MODEL_CHUNK, 0);
+        if (!row->encoder) w.params = weft_lm_compile_params(&w.caps, MODEL_CHUNK, 0);
         w.params.no_fuse = no_fuse;
-        if (weft_decoder_build(m.file, &m.config, &params, &g) != WEFT_OK)
-            fail_msg("%s: %s", row->name, weft_error_message());
+        weft_status status = row->encoder ? build_encoder(&m, &g) : weft_decoder_build(m.file, &m.config, &params, &g);
+        if (status != WEFT_OK) fail_msg("%s: %s", row->name, weft_error_message());
         add_plan(row->ways[i], strlen(row->ways[i]), g, &w, out);
     }
     weft_test_model_free(&m);

@@ -80,6 +80,10 @@ weft_status weft_session_write_state(weft_session *s, uint32_t state, uint64_t o
     return write_target(s, state_target(s, state), offset, data, bytes);
 }
 
+weft_status weft_session_write_io(weft_session *s, uint32_t io, uint64_t offset, const void *data, uint64_t bytes) {
+    return write_target(s, (struct target){false, io, s->base.plan->ios[io].name}, offset, data, bytes);
+}
+
 static weft_status read_target(weft_session *s, struct target t, uint64_t offset, void *data, uint64_t bytes) {
     weft_buf buf;
     uint64_t at;

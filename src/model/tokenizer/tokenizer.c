@@ -285,6 +285,11 @@ int32_t weft_tokenizer_bos(const struct weft_tokenizer *t) { return t ? t->bos :
 
 int32_t weft_tokenizer_eos(const struct weft_tokenizer *t) { return t ? t->eos : -1; }
 
+void weft_tokenizer_around(const struct weft_tokenizer *t, size_t *front, size_t *behind) {
+    *front = t->n_lead;
+    *behind = t->n_tail;
+}
+
 bool weft_tokenizer_adds_bos(const struct weft_tokenizer *t) {
     return t->bos >= 0 && t->n_lead && t->lead[0] == t->bos;
 }

@@ -103,6 +103,9 @@ bool weft_tokenizer_is_stop(const struct weft_tokenizer *t, int32_t id);
 /// The stop ids in rising order, for samplers that test them on the device. The memory is the tokenizer's.
 const int32_t *weft_tokenizer_stop_ids(const struct weft_tokenizer *t, size_t *count);
 
+/// How many ids ADD_BOS puts in front of a text and behind it.
+void weft_tokenizer_around(const struct weft_tokenizer *t, size_t *front, size_t *behind);
+
 bool weft_tokenizer_adds_bos(const struct weft_tokenizer *t);
 const char *weft_tokenizer_kind(const struct weft_tokenizer *t); ///< "llama", "gpt2"
 
