@@ -1,13 +1,15 @@
 # Thin: each target calls CMake, ctest or a script, so that all of it also works without make.
-#   make run     install what is missing, build, fetch Gemma 3 270M and let it continue a sentence
+#   make run     install what is missing, build, fetch SmolLM2 135M and ask it a question; VERB=run continues a PROMPT,
+#                which is what models without a chat template can do: make run MODEL=gemma3-270m VERB=run PROMPT="Once"
 #   make test    install what is missing, build, run the whole test suite
 #   make golden  compare the plans of tests/golden with what this build makes; REWRITE=1 writes them anew
 #   make mutants break the sources one line at a time (tests/mutants.txt); the suite must notice each; ONLY=words
 #   make nightly what CI has no time for: everything at length, fuzzing, mutants; PARTS="long fuzz" for some of it
 #   make install PREFIX=$HOME/.local
-MODEL  ?= gemma3-270m
-PROMPT ?= Once upon a time
-TOKENS ?= 64
+MODEL  ?= smollm2-135m
+VERB   ?= chat
+PROMPT ?= Why is the sky blue?
+TOKENS ?= 96
 JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 WERROR ?= OFF
 PREFIX ?= /usr/local
@@ -30,13 +32,13 @@ build:
 run: deps
 	@$(MAKE) --no-print-directory build
 	build/weft pull $(MODEL)
-	build/weft run $(MODEL) "$(PROMPT)" --temp 0 -n $(TOKENS)
+	@printf '%s' "$(PROMPT)" | build/weft $(VERB) $(MODEL) --temp 0 -n $(TOKENS)
 
-# The real model runs once a driver; it is fetched once. TESTS="-R core" and the like go to ctest. What is labelled
+# Two real models run once a driver; they are fetched once. TESTS="-R core" and the like go to ctest. What is labelled
 # nightly is left to scripts/nightly.sh.
 test: deps
 	@$(MAKE) --no-print-directory build
-	build/weft pull $(MODEL)
+	build/weft pull gemma3-270m smollm2-135m
 	ctest --preset release -j $(JOBS) -LE nightly $(TESTS)
 
 # Also leaves every WGSL text of these plans in build/golden, by the hash that a plan has for it.

@@ -17,7 +17,7 @@ jobs=$(nproc 2>/dev/null || echo 2)
 
 # A test may take as long as it needs here; the next ordinary configuration puts the limit back.
 long() {
-    build/weft pull gemma3-270m
+    build/weft pull gemma3-270m smollm2-135m
     scripts/deps.sh vocabularies && scripts/deps.sh minilm || return 1
     cmake --preset release -DWEFT_TEST_TIMEOUT=3600 >build/nightly.log || return 1
     WEFT_TEST_LONG=1 ctest --preset release -j "$jobs"
