@@ -94,10 +94,10 @@ enum weft_view {
 enum weft_touch {
     WEFT_TOUCH_NONE, ///< ends the table
     WEFT_TOUCH_PART, ///< writes some elements
-    /// Writes every element exactly once, and is never skipped while the state has elements (not even when a run brings
-    /// no tokens), so that the two versions may lie in two buffers. Its kernels read the past through an operand
-    /// emitted from the input, if they read it, and write through one emitted from the output; both have
-    /// WEFT_OPERAND_INPLACE, since in one buffer they are one range.
+    /// Writes every element exactly once (of a state in one buffer: what changes), and is never skipped while the state
+    /// has elements (not even when a run brings no tokens), so that the two versions may lie in two buffers. Its
+    /// kernels read the past through an operand emitted from the input, if they read it, and write through one emitted
+    /// from the output; both have WEFT_OPERAND_INPLACE, since in one buffer they are one range.
     WEFT_TOUCH_WHOLE,
     WEFT_TOUCH_ROWS,    ///< writes operand `value` to the rows from position `at` on; a region may end in it
     WEFT_TOUCH_RANGE,   ///< writes operand `value` to the elements from DIM attribute `attr` on; likewise

@@ -1,7 +1,7 @@
 /// The core of a gated delta layer as hybrid models have it: gates, the norm of queries and keys, and the recurrence.
 ///
-///   next, y = gated_delta_net(state, q, k, v, a, b [, A_log, dt_bias]; gate_activation, beta_activation, qk_l2_norm,
-///                             q_heads, kv_heads, scale, layout, chunk, sharing)
+///   next, y = gated_delta_net(state, q, k, v, a, b [, A_log, dt_bias] [, count [, active]]; gate_activation,
+///                             beta_activation, qk_l2_norm, q_heads, kv_heads, scale, layout, chunk, sharing)
 ///
 ///   g    = a                                            gate_activation none (a log decay, at most 0)
 ///        = -exp(A_log) softplus(a + dt_bias)            qwen
@@ -13,13 +13,15 @@
 /// Shapes are those of linear_attention, with decays a head: q [B, T, q_heads dk]; k [B, T, q_heads dk] or, as many
 /// heads as v, [B, T, kv_heads dk]; v [B, T, kv_heads dv]; a and b [B, T, kv_heads]; A_log and dt_bias [kv_heads];
 /// state f32 [B, kv_heads, dv, dk], layout = key: [B, kv_heads, dk, dv]; y f32 [B, T, max(q_heads, kv_heads) dv]. The
-/// axis B may be left out. scale 0 stands for 1 / sqrt(dk), and multiplies after the norm.
+/// axis B may be left out. scale 0 stands for 1 / sqrt(dk), and multiplies after the norm. Count and active make it the
+/// layer of several sequences, as linear_attention has it: activations [T, columns], state [S, ...].
 ///
 /// Built by `decompose` from linear_attention and elementwise and row operators, which the fuser joins with what stands
 /// around them.
 #include "ops/linear_attention.h"
 #include "core/alloc.h"
 #include "core/error.h"
+#include "ops/sequence.h"
 #include "ops/shape.h"
 
 #include <math.h>
@@ -46,21 +48,24 @@ static weft_status net_infer(struct weft_graph *g, const struct weft_type *in, u
     static const char *const gates[] = {"a", "b"}, *const vectors[] = {"A_log", "dt_bias"};
     struct weft_attr inner[WEFT_MAX_ATTRS];
     int64_t heads = attrs[KV_HEADS].i, n;
-    uint32_t want = attrs[GATE].i ? DT_BIAS + 1 : B + 1;
-    if (n_in != want)
+    uint32_t want = attrs[GATE].i ? DT_BIAS + 1 : B + 1, tail = weft_sequence_tail(in, n_in);
+    if (n_in - tail != want)
         return weft_fail(WEFT_ERR_INVALID,
                          "gate_activation = %s takes %u operands: state, q, k, v, a, b%s; it was "
                          "given %u",
-                         attrs[GATE].i ? "qwen" : "none", want, attrs[GATE].i ? ", A_log, dt_bias" : "", n_in);
+                         attrs[GATE].i ? "qwen" : "none", want, attrs[GATE].i ? ", A_log, dt_bias" : "", n_in - tail);
     linear_attrs(attrs, inner);
     const struct weft_op *inside = weft_op_find(g->ops, "linear_attention");
     if (!inside) return weft_fail(WEFT_ERR_INTERNAL, "linear_attention is not among the operators");
-    WEFT_TRY(inside->infer(g, in, B + 1, inner, out)); // takes a and b for decay and beta
+    struct weft_type inputs[B + 3]; // a and b for decay and beta, then what says whose the tokens are
+    memcpy(inputs, in, (B + 1) * sizeof *in);
+    memcpy(inputs + B + 1, in + n_in - tail, tail * sizeof *in);
+    WEFT_TRY(inside->infer(g, inputs, B + 1 + tail, inner, out));
     for (uint32_t i = A; i <= B; i++)
         if (!weft_dim_is_const(g->dims, in[i].dims[in[i].rank - 1], &n) || n != heads)
             return weft_fail(WEFT_ERR_INVALID, "%s is %s; it takes %lld columns, one a head of the state", gates[i - A],
                              weft_ops_type_text(g, &in[i]), (long long)heads);
-    for (uint32_t i = A_LOG; i < n_in; i++)
+    for (uint32_t i = A_LOG; i < want; i++)
         if (in[i].rank != 1 || !weft_ops_is_float(in[i].dtype) || !weft_dim_is_const(g->dims, in[i].dims[0], &n) ||
             n != heads)
             return weft_fail(WEFT_ERR_INVALID, "%s is %s; it takes floats [%lld]", vectors[i - A_LOG],
@@ -113,21 +118,25 @@ static weft_status net_eval(const struct weft_eval *e) {
     int64_t columns[DT_BIAS + 1] = {0};
     struct weft_attr inner[WEFT_MAX_ATTRS];
     const struct weft_host *q = &e->in[Q];
+    uint32_t tail = weft_sequence_tail_host(e), n_in = e->n_in - tail;
     bool ok = true;
-    for (uint32_t i = 0; i < e->n_in; i++) {
+    for (uint32_t i = 0; i < n_in; i++) {
         columns[i] = e->in[i].shape[e->in[i].rank - 1];
         ok &= (in[i] = weft_ops_dense(&e->in[i], &owned[i])) != NULL;
     }
     linear_attrs(e->attrs, inner);
-    struct linear_shape s = weft_linear_shape(inner, columns, q->rank == 3 ? q->shape[0] : 1);
+    int64_t batch = tail ? e->in[STATE].shape[0] : q->rank == 3 ? q->shape[0] : 1;
+    struct linear_shape s = weft_linear_shape(inner, columns, batch);
     int64_t tokens = q->shape[q->rank - 2];
     double *work = weft_alloc((size_t)s.dk * 2 * sizeof *work);
     ok &= work != NULL;
     if (ok && state != in[STATE]) memcpy(state, in[STATE], (size_t)weft_host_count(&e->in[STATE]) * sizeof *state);
-    for (int64_t n = 0; ok && n < s.batch * s.kv_heads; n++)
-        for (int64_t t = 0; t < tokens; t++)
-            net_token(e, &s, in, state + n * s.dk * s.dv, work, n / s.kv_heads * tokens + t, n % s.kv_heads);
-    for (uint32_t i = 0; i < e->n_in; i++) weft_free(owned[i]);
+    for (int64_t n = 0; ok && n < s.batch * s.kv_heads; n++) {
+        int64_t first, count = weft_sequence_tail_tokens(e, tail, n / s.kv_heads, tokens, &first);
+        for (int64_t t = 0; t < count; t++)
+            net_token(e, &s, in, state + n * s.dk * s.dv, work, first + t, n % s.kv_heads);
+    }
+    for (uint32_t i = 0; i < n_in; i++) weft_free(owned[i]);
     weft_free(work);
     return ok ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "gated_delta_net: out of memory");
 }
@@ -171,8 +180,10 @@ static weft_status decompose_net(struct weft_graph *g, struct weft_node n, uint3
     WEFT_TRY(b.status);
     struct weft_attr inner[WEFT_MAX_ATTRS];
     linear_attrs(n.attrs, inner);
-    weft_value in[] = {n.in[STATE], q, k, n.in[V], decay, beta};
-    return weft_graph_add_raw(g, weft_op_find(g->ops, "linear_attention"), n.name, in, 6, inner, outs);
+    weft_value in[B + 3] = {n.in[STATE], q, k, n.in[V], decay, beta};
+    uint32_t tail = weft_sequence_tail_of(g, &n);
+    memcpy(in + B + 1, n.in + n.n_in - tail, tail * sizeof *in);
+    return weft_graph_add_raw(g, weft_op_find(g->ops, "linear_attention"), n.name, in, B + 1 + tail, inner, outs);
 }
 
 static weft_status net_decompose(struct weft_graph *g, const struct weft_node *node, uint32_t *outs) {
@@ -181,10 +192,10 @@ static weft_status net_decompose(struct weft_graph *g, const struct weft_node *n
 
 const struct weft_op weft_op_gated_delta_net = {
     .name = "gated_delta_net",
-    .doc = "state, q, k, v, a, b[, A_log, dt_bias] -> next, y: gates, norms and linear_attention of a gated delta "
-           "layer",
+    .doc = "state, q, k, v, a, b[, A_log, dt_bias][, count[, active]] -> next, y: gates, norms and linear_attention of "
+           "a gated delta layer",
     .n_in_min = 6,
-    .n_in_max = 8,
+    .n_in_max = 10,
     .n_out = 2,
     .states = {{WEFT_TOUCH_WHOLE, .operand = 0}},
     .attrs = {{.name = "gate_activation", .type = WEFT_ATTR_ENUM, .choices = "none|qwen"},

@@ -1,8 +1,8 @@
 /// Linear attention with a matrix as memory: each token decays the state, writes a key and a value to it, and reads it
 /// with its queries.
 ///
-///   next, y = linear_attention(state, q, k, v [, decay] [, beta]; rule, q_heads, kv_heads, scale, chunk, layout,
-///                              sharing)
+///   next, y = linear_attention(state, q, k, v [, decay] [, beta] [, count [, active]]; rule, q_heads, kv_heads, scale,
+///                              chunk, layout, sharing)
 ///
 /// For each state head, S in R^{dk x dv}, and for each token in order:
 ///   linear        S <- S + k v^T
@@ -28,18 +28,27 @@
 /// reads state head h mod kv_heads (or state head h is read with query head h mod q_heads), and key head h mod
 /// key_heads writes to state head h. A decay below -100 counts as -100, which leaves nothing of an f32.
 ///
+/// Of several sequences: count, a u32 variable of S slots, and optionally active, likewise, stand behind the others.
+/// The state is [S, kv_heads, dk, dv], kept by slot, activations are [T, columns], and of the T tokens the first
+/// count[0] are slot 0's, the next count[1] slot 1's, and so on (ops/sequence.h). Each slot's tokens go on from its own
+/// state. A slot without tokens, or whose activity is 0, keeps its state bit for bit; y of tokens that are an idle
+/// slot's or nobody's is 0. What a slot gets depends on its own tokens in each run alone, bit for bit, not on its
+/// number or its neighbours': the kernels below are chosen for each slot by its count.
+///
 /// Kernels. Runs of few tokens take linear_attention.wgsl, which keeps the state in registers and goes token by token,
 /// and so does what does not fit the other form: dk of more than LINEAR_MAX_DK is refused. Runs of more (by the upper
 /// bound of T in the schedule) go in chunks of up to 64 tokens, a power of two of at most `chunk` where that is 4 or
 /// more, and fewer where 16 KiB of workgroup memory demand it: linear_attention_pairs.wgsl, all chunks side by side,
 /// then linear_attention_chunks.wgsl, chunk after chunk. All sums are f32. Very long runs are cut into several steps,
-/// which hand the state on through scratch memory.
+/// which hand the state on through scratch memory. Of several sequences both forms are there where a run may have more
+/// than a few tokens: slots that have few go token by token, the others in chunks that begin with their first token.
 ///
 /// Yang et al., "Parallelizing Linear Transformers with the Delta Rule over Sequence Length", 2024; Yang, Kautz,
 /// Hatamizadeh, "Gated Delta Networks: Improving Mamba2 with Delta Rule", 2024.
 #include "ops/linear_attention.h"
 #include "core/alloc.h"
 #include "core/error.h"
+#include "ops/sequence.h"
 #include "ops/shape.h"
 
 #include <math.h>
@@ -87,8 +96,11 @@ static weft_status check_arity(const struct weft_attr *attrs, uint32_t n_in) {
 
 /// Activations: floats of equal leading axes and constant columns.
 static weft_status check_rows(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
-                              const struct weft_attr *attrs, int64_t *columns) {
+                              const struct weft_attr *attrs, bool by_slot, int64_t *columns) {
     uint32_t rank = in[LINEAR_Q].rank;
+    if (rank != 2 && by_slot)
+        return weft_fail(WEFT_ERR_INVALID, "q is %s; the tokens of several sequences are [T, columns]",
+                         weft_ops_type_text(g, &in[LINEAR_Q]));
     if (rank != 2 && rank != 3)
         return weft_fail(WEFT_ERR_INVALID, "q is %s; it takes [B, T, columns] or [T, columns]",
                          weft_ops_type_text(g, &in[LINEAR_Q]));
@@ -132,33 +144,37 @@ static weft_status check_columns(const struct weft_attr *attrs, const int64_t *c
     return WEFT_OK;
 }
 
-static weft_status check_state(struct weft_graph *g, const struct weft_type *in, const struct linear_shape *s) {
+static weft_status check_state(struct weft_graph *g, const struct weft_type *in, const struct linear_shape *s,
+                               bool by_slot) {
     const struct weft_type *state = &in[LINEAR_STATE], *q = &in[LINEAR_Q];
     int64_t want[4] = {s->batch, s->kv_heads, s->value_major ? s->dv : s->dk, s->value_major ? s->dk : s->dv}, x;
-    uint32_t rank = state->rank, skip = rank == 3 && q->rank == 2;
+    uint32_t rank = state->rank, skip = rank == 3 && q->rank == 2 && !by_slot;
     bool same = state->dtype == WEFT_F32 && rank + skip == 4;
     for (uint32_t a = 0; same && a < rank; a++)
         same = weft_dim_is_const(g->dims, state->dims[a], &x) && x == want[a + skip];
     if (same) return WEFT_OK;
     return weft_fail(WEFT_ERR_INVALID, "the state is %s; it takes f32 [%lld, %lld, %lld, %lld]%s",
                      weft_ops_type_text(g, state), (long long)want[0], (long long)want[1], (long long)want[2],
-                     (long long)want[3], q->rank == 2 ? " (or without the 1 in front)" : "");
+                     (long long)want[3], q->rank == 2 && !by_slot ? " (or without the 1 in front)" : "");
 }
 
 static weft_status linear_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                 const struct weft_attr *attrs, struct weft_type *out) {
     int64_t columns[LINEAR_GATES + 2] = {0}, batch = 1;
-    WEFT_TRY(check_arity(attrs, n_in));
-    WEFT_TRY(check_rows(g, in, n_in, attrs, columns));
+    uint32_t tail = weft_sequence_tail(in, n_in);
+    WEFT_TRY(check_arity(attrs, n_in - tail));
+    WEFT_TRY(check_rows(g, in, n_in - tail, attrs, tail > 0, columns));
+    WEFT_TRY(weft_sequence_check_tail(g, "linear_attention", &in[LINEAR_STATE], in + n_in - tail, tail));
     const struct weft_type *q = &in[LINEAR_Q];
     if (q->rank == 3 && !weft_dim_is_const(g->dims, q->dims[0], &batch))
         return weft_fail(WEFT_ERR_INVALID,
                          "q is %s; its first axis must be a constant, since each sequence of the batch has a state; "
                          "make a program for each number of sequences",
                          weft_ops_type_text(g, q));
+    if (tail) weft_dim_is_const(g->dims, in[LINEAR_STATE].dims[0], &batch);
     WEFT_TRY(check_columns(attrs, columns));
     struct linear_shape s = weft_linear_shape(attrs, columns, batch);
-    WEFT_TRY(check_state(g, in, &s));
+    WEFT_TRY(check_state(g, in, &s, tail > 0));
     out[0] = in[LINEAR_STATE];
     out[1] = *q;
     out[1].dtype = WEFT_F32;
@@ -212,12 +228,14 @@ static weft_status linear_eval(const struct weft_eval *e) {
     const double *in[LINEAR_GATES + 2] = {0};
     int64_t columns[LINEAR_GATES + 2] = {0};
     const struct weft_host *q = &e->in[LINEAR_Q];
+    uint32_t tail = weft_sequence_tail_host(e), n_in = e->n_in - tail;
     bool ok = true;
-    for (uint32_t i = 0; i < e->n_in; i++) {
+    for (uint32_t i = 0; i < n_in; i++) {
         columns[i] = e->in[i].shape[e->in[i].rank - 1];
         ok &= (in[i] = weft_ops_dense(&e->in[i], &owned[i])) != NULL;
     }
-    struct linear_eval r = {.s = weft_linear_shape(e->attrs, columns, q->rank == 3 ? q->shape[0] : 1),
+    int64_t batch = tail ? e->in[LINEAR_STATE].shape[0] : q->rank == 3 ? q->shape[0] : 1;
+    struct linear_eval r = {.s = weft_linear_shape(e->attrs, columns, batch),
                             .q = in[LINEAR_Q],
                             .k = in[LINEAR_K],
                             .v = in[LINEAR_V],
@@ -230,19 +248,26 @@ static weft_status linear_eval(const struct weft_eval *e) {
     ok &= r.error != NULL;
     if (ok && r.state != in[LINEAR_STATE])
         memcpy(r.state, in[LINEAR_STATE], (size_t)weft_host_count(&e->in[LINEAR_STATE]) * sizeof *r.state);
-    for (int64_t n = 0; ok && n < r.s.batch * r.s.kv_heads; n++)
-        for (int64_t t = 0; t < r.s.tokens; t++)
-            eval_token(&r, r.state + n * r.s.dk * r.s.dv, n / r.s.kv_heads * r.s.tokens + t, n % r.s.kv_heads);
-    for (uint32_t i = 0; i < e->n_in; i++) weft_free(owned[i]);
+    for (int64_t n = 0; ok && n < r.s.batch * r.s.kv_heads; n++) {
+        int64_t first, count = weft_sequence_tail_tokens(e, tail, n / r.s.kv_heads, r.s.tokens, &first);
+        for (int64_t t = 0; t < count; t++) eval_token(&r, r.state + n * r.s.dk * r.s.dv, first + t, n % r.s.kv_heads);
+    }
+    for (uint32_t i = 0; i < n_in; i++) weft_free(owned[i]);
     weft_free(r.error);
     return ok ? WEFT_OK : weft_fail(WEFT_ERR_NOMEM, "linear_attention: out of memory");
 }
 
+static uint32_t linear_limits(const struct weft_graph *g, const struct weft_node *n, struct weft_op_limit *out) {
+    return weft_sequence_tail_limits(g, n, g->values[n->in[LINEAR_Q]].type.dims[0], out);
+}
+
 const struct weft_op weft_op_linear_attention = {
     .name = "linear_attention",
-    .doc = "state, q, k, v[, decay][, beta] -> next, y: each token decays a matrix, writes to it and reads it",
+    .doc =
+        "state, q, k, v[, decay][, beta][, count[, active]] -> next, y: each token decays a matrix, writes to it and "
+        "reads it; of several sequences, each its own",
     .n_in_min = 4,
-    .n_in_max = 6,
+    .n_in_max = 8,
     .n_out = 2,
     .states = {{WEFT_TOUCH_WHOLE, .operand = 0}},
     .attrs = {{.name = "rule", .type = WEFT_ATTR_ENUM, .choices = "linear|gated|delta|gated_delta", .dflt = 3},
@@ -252,6 +277,7 @@ const struct weft_op weft_op_linear_attention = {
               {.name = "chunk", .type = WEFT_ATTR_INT, .dflt = 64, .lo = 1, .hi = 1 << 20},
               {.name = "layout", .type = WEFT_ATTR_ENUM, .choices = "key|value"},
               {.name = "sharing", .type = WEFT_ATTR_ENUM, .choices = "blocks|turns"}},
+    .limits = linear_limits,
     .infer = linear_infer,
     .eval = linear_eval,
     .lower = weft_linear_attention_lower,

@@ -5,8 +5,18 @@
 //%% 1 a head, 2 a channel; BETA 1 a head, 2 one; GATES: decay and beta are packed in one operand, beta from p.beta_at.
 //%% p.groups workgroups; p.count tokens from p.first on, of p.tokens a sequence.
 //%%
+//%% SLOTS > 0: the rows are those of so many sequences, one behind the other (COUNT, ACTIVE: sequence_at.wgsl), of each
+//%% of which p.count tokens are taken from p.first on, if there are so many. FEW > 0: a slot of more tokens is left to
+//%% linear_attention_chunks.wgsl. Rows that are an idle slot's or nobody's are 0. IN_PLACE: a state that stays as it is
+//%% need not be written.
+//%%
 //%% A thread writes only elements of the state that it alone has read before: past and next may be one memory.
 //% include "plan/reduce.wgsl"
+//% if SLOTS
+//% include "ops/sequence_at.wgsl"
+
+fn tiles_of(tokens: u32) -> u32 { return tokens; }
+//% end
 
 // Elements (i, col .. col + 3) of a head's state that starts at `base`; zeros outside.
 fn fetch(base: u32, i: u32, col: u32) -> vec4<f32> {
@@ -108,11 +118,36 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let col = (wg % ${TILES}u * ${WG / LANES}u + lid / ${LANES}u) * 4u;
     let lane = lid % ${LANES}u;
     let base = head * ${DK * DV}u;
+//% if SLOTS
+    let slot = head / ${HKV}u;
+    let mine = sequence_at(slot);
+    if (!mine.runs) {
+        for (var t = p.first + lane; t < min(p.first + p.count, mine.tokens); t += ${LANES}u) {
+            for (var g = 0u; g < ${G}u; g++) {
+                give((mine.first + t) * ${HKV * G}u + h * ${OH}u + g * ${OG}u, col, vec4<f32>(0.0));
+            }
+        }
+    }
+//% if FEW
+    if (mine.runs && mine.tokens > ${FEW}u) { return; }
+//% end
+//% if IN_PLACE
+    if (!mine.runs || mine.tokens == 0u) { return; }
+//% else
+    if (slot >= ${SLOTS}u) { return; }
+//% end
+    let tokens = select(0u, mine.tokens, mine.runs);
+    let row0 = mine.first + p.first;
+    let count = min(p.count, tokens - min(p.first, tokens));
+//% else
+    let row0 = head / ${HKV}u * p.tokens + p.first;
+    let count = p.count;
+//% end
 //% for r in 0..R
     var s_${r} = fetch(base, lane + ${r * LANES}u, col);
 //% end
-    for (var t = 0u; t < p.count; t++) {
-        let row = head / ${HKV}u * p.tokens + p.first + t;
+    for (var t = 0u; t < count; t++) {
+        let row = row0 + t;
         let k_at = (row * ${HK}u + kh) * ${DK}u + lane;
 //% for r in 0..R
 //% if (r + 1) * LANES <= DK

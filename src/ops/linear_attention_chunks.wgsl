@@ -6,12 +6,21 @@
 //%% L, CT, KS, TILES (workgroups a head), SIZE; the others are those of linear_attention.wgsl.
 //%% p.groups workgroups; p.count chunks from p.first on, of p.chunks in a sequence of p.tokens.
 //%%
+//%% SLOTS > 0: the rows are those of so many sequences, one behind the other (COUNT, ACTIVE: sequence_at.wgsl), of each
+//%% of which p.count chunks are taken from p.first on, if there are so many. Slots of FEW tokens or less are left
+//%% alone.
+//%%
 //%% A thread writes only elements of the state that it alone has read before: past and next may be one memory.
 //% set KS4 = KS / 4
 //% set L4 = L / 4
 //% set M = G + DELTA
 //% set DKP = (DK + 3) / 4 * 4
 //% set SLICES = (DK + KS - 1) / KS
+//% if SLOTS
+//% include "ops/sequence_at.wgsl"
+
+fn tiles_of(tokens: u32) -> u32 { return select(0u, (tokens + ${L - 1}u) / ${L}u, tokens > ${FEW}u); }
+//% end
 var<workgroup> state: array<vec4<f32>, ${SLICES * KS4 * CT}>; // [i / 4][c], components i % 4
 var<workgroup> delta: array<vec4<f32>, ${L4 * CT}>;           // [r / 4][c], components r % 4
 var<workgroup> stage: array<vec4<f32>, ${L * KS4}>;           // [r][i / 4]
@@ -124,6 +133,22 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let b = lid / ${CT}u;
     let col = wg % ${TILES}u * ${CT}u + c;
     let inside = col < ${DV}u;
+//% if SLOTS
+    let mine = sequence_at(head / ${HKV}u);
+    let chunks = tiles_of(mine.tokens);
+    if (!mine.runs || chunks == 0u) { return; }
+    let first = min(p.first, chunks);
+    let count = min(p.count, chunks - first);
+    let tokens = mine.tokens;
+    let start = mine.first;
+    let before = mine.before;
+//% else
+    let first = p.first;
+    let count = p.count;
+    let tokens = p.tokens;
+    let start = head / ${HKV}u * p.tokens;
+    let before = head / ${HKV}u * p.chunks;
+//% end
 //% if VALUE
     let base = head * ${DK * DV}u + col * ${DK}u;
 //% else
@@ -139,11 +164,11 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     }
     workgroupBarrier();
 
-    for (var turn = 0u; turn < p.count; turn++) {
-        let chunk = p.first + turn;
-        let row0 = head / ${HKV}u * p.tokens + chunk * ${L}u;
-        let n = min(${L}u, p.tokens - chunk * ${L}u);
-        let pairs = ((head / ${HKV}u * p.chunks + chunk) * ${HKV}u + h) * ${SIZE}u;
+    for (var turn = 0u; turn < count; turn++) {
+        let chunk = first + turn;
+        let row0 = start + chunk * ${L}u;
+        let n = min(${L}u, tokens - chunk * ${L}u);
+        let pairs = ((before + chunk) * ${HKV}u + h) * ${SIZE}u;
         let g_at = pairs + ${M * L * L}u;
         var d = vec4<f32>(0.0);
         if (inside) {

@@ -3,6 +3,7 @@
 #include "ops/linear_attention.h"
 #include "plan/round.h"
 #include "core/error.h"
+#include "ops/sequence.h"
 #include "plan/lower.h"
 #include "plan/update.h"
 
@@ -34,14 +35,33 @@ struct linear_cfg {
     uint32_t threads;
     bool gates;           ///< decay and beta are packed
     uint32_t first, most; ///< tokens (chunks) of a step: from `first` on, `most` at most
+    uint32_t slots;       ///< of several sequences, else 0; s.batch is as many
+    uint32_t few;  ///< slots of at most so many tokens go token by token, the others in chunks; 0: there are none
+    bool in_place; ///< past and next are one memory, so that what stays as it is need not be written
 };
 
 static uint32_t ceil_div(uint64_t x, uint64_t y) { return (uint32_t)weft_ceil_div(x, y); }
 
 // ---- live sizes ----------------------------------------------------------------------------------------------------
 
-/// The step's share of `all` tokens (chunks); the state passes through a step without any.
+/// Rows of activations.
+static uint64_t rows_of(const struct linear_cfg *cfg, uint64_t tokens) {
+    return cfg->slots ? tokens : tokens * (uint64_t)cfg->s.batch;
+}
+
+/// Chunks of `tokens` tokens of one sequence; of several, as many as all may have, each beginning its own.
+static uint32_t chunks_of(const struct linear_cfg *cfg, uint64_t tokens) {
+    if (!cfg->slots) return ceil_div(tokens, cfg->chunk);
+    uint64_t longer = tokens / (cfg->few + 1u); // slots that go in chunks
+    return (uint32_t)(tokens / cfg->chunk + (longer < cfg->slots ? longer : cfg->slots));
+}
+
+/// The step's share of `all` tokens (chunks); the state passes through a step without any. Of several sequences each
+/// has a number of its own, which the device knows.
 static void share(const struct linear_cfg *cfg, uint32_t all, struct linear_params *p) {
+    p->first = cfg->first;
+    p->count = cfg->most;
+    if (cfg->slots) return;
     p->first = cfg->first < all ? cfg->first : all;
     p->count = all - p->first < cfg->most ? all - p->first : cfg->most;
 }
@@ -50,10 +70,12 @@ static void state_update(const struct weft_update *u, uint32_t *words, uint32_t 
     const struct linear_cfg *cfg = u->step->cfg;
     const struct linear_shape *s = &cfg->s;
     struct linear_params p = {.tokens = (uint32_t)weft_live(u, cfg->tokens), .scale = (float)s->scale};
-    p.groups = (uint32_t)(s->batch * s->kv_heads * cfg->tiles);
-    p.chunks = cfg->chunk ? ceil_div(p.tokens, cfg->chunk) : 0;
+    int64_t heads = s->batch + (cfg->slots && !cfg->chunk); // the last of which makes what is nobody's
+    p.groups = (uint32_t)(heads * s->kv_heads * cfg->tiles);
+    p.chunks = cfg->chunk && !cfg->slots ? chunks_of(cfg, p.tokens) : 0;
     if (cfg->gates)
-        p.beta_at = (uint32_t)(s->batch * p.tokens * s->kv_heads * (s->decay == LINEAR_DECAY_CHANNEL ? s->dk : 1));
+        p.beta_at =
+            (uint32_t)rows_of(cfg, p.tokens) * (uint32_t)(s->kv_heads * (s->decay == LINEAR_DECAY_CHANNEL ? s->dk : 1));
     share(cfg, cfg->chunk ? p.chunks : p.tokens, &p);
     memcpy(words, &p, sizeof p);
     weft_grid_fold(p.groups, u->caps->max_groups, grid);
@@ -62,8 +84,9 @@ static void state_update(const struct weft_update *u, uint32_t *words, uint32_t 
 static void pairs_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
     const struct linear_cfg *cfg = u->step->cfg;
     struct linear_params p = {.tokens = (uint32_t)weft_live(u, cfg->tokens)};
-    p.chunks = ceil_div(p.tokens, cfg->chunk);
-    p.groups = (uint32_t)(cfg->s.batch * p.chunks * cfg->s.kv_heads * (cfg->s.group + (cfg->s.beta != 0)));
+    p.chunks = chunks_of(cfg, p.tokens);
+    p.groups =
+        (uint32_t)((cfg->slots ? 1 : cfg->s.batch) * p.chunks * cfg->s.kv_heads * (cfg->s.group + (cfg->s.beta != 0)));
     memcpy(words, &p, sizeof p);
     weft_grid_fold(p.groups, u->caps->max_groups, grid);
 }
@@ -71,7 +94,7 @@ static void pairs_update(const struct weft_update *u, uint32_t *words, uint32_t 
 static void gates_update(const struct weft_update *u, uint32_t *words, uint32_t grid[3]) {
     const struct linear_cfg *cfg = u->step->cfg;
     const struct linear_shape *s = &cfg->s;
-    uint32_t rows = (uint32_t)(s->batch * weft_live(u, cfg->tokens));
+    uint32_t rows = (uint32_t)rows_of(cfg, (uint64_t)weft_live(u, cfg->tokens));
     struct gates_params p = {.decays = (uint32_t)(rows * s->kv_heads * (s->decay == LINEAR_DECAY_CHANNEL ? s->dk : 1)),
                              .betas = (uint32_t)(rows * (s->beta == LINEAR_BETA_HEAD ? s->kv_heads : 1))};
     memcpy(words, &p, sizeof p);
@@ -116,7 +139,7 @@ static bool lay_out(const struct weft_lower *l, struct linear_cfg *cfg, uint64_t
     const struct weft_gpu_caps *caps = l->caps;
     uint64_t l2 = (uint64_t)cfg->chunk * cfg->chunk, size = l2 * (uint64_t)(s->group + (s->beta != 0));
     if (s->decay) size += cfg->chunk * (s->decay == LINEAR_DECAY_CHANNEL ? ((uint64_t)s->dk + 3) / 4 * 4 : 1);
-    uint64_t bytes = size * 4 * (uint64_t)(s->batch * s->kv_heads) * ceil_div(tokens, cfg->chunk);
+    uint64_t bytes = size * 4 * (uint64_t)s->kv_heads * rows_of(cfg, chunks_of(cfg, tokens));
     if (bytes > caps->max_binding || bytes > caps->max_buffer) return false;
     cfg->size = (uint32_t)size;
     cfg->pair_columns = cfg->chunk < 16 ? cfg->chunk : 16;
@@ -144,10 +167,11 @@ static uint32_t chunk_turns(const struct linear_cfg *cfg) {
 static bool choose_chunks(const struct weft_lower *l, struct linear_cfg *cfg, uint64_t hint, uint64_t tokens) {
     uint32_t most = shape_of(l)->block;
     if (tokens <= STEP_TOKENS) return false;
+    cfg->few = cfg->slots ? STEP_TOKENS : 0;
     cfg->chunk = weft_pow2_down(hint < LEAST_CHUNK ? LEAST_CHUNK : hint > most ? most : hint);
     while (cfg->chunk >= LEAST_CHUNK && !lay_out(l, cfg, tokens)) cfg->chunk /= 2;
     if (cfg->chunk < LEAST_CHUNK) {
-        cfg->chunk = 0;
+        cfg->chunk = cfg->few = 0;
         return false;
     }
     cfg->threads = cfg->columns * cfg->chunk / 4;
@@ -174,7 +198,8 @@ static void choose_lanes(const struct weft_lower *l, struct linear_cfg *cfg) {
 
 static uint8_t wide_if(bool wide) { return wide ? WEFT_OPERAND_WIDE : 0; }
 
-static void emit_shape(struct weft_lower *l, struct weft_step *s, const struct linear_cfg *cfg) {
+static void emit_shape(struct weft_lower *l, struct weft_step *s, const struct weft_node *node,
+                       const struct linear_cfg *cfg) {
     const struct linear_shape *h = &cfg->s;
     int64_t q_ratio = h->q_heads < h->kv_heads ? h->kv_heads / h->q_heads : 1;
     const struct {
@@ -197,8 +222,10 @@ static void emit_shape(struct weft_lower *l, struct weft_step *s, const struct l
         {"DELTA", h->beta != 0},
         {"DECAY", h->decay},
         {"BETA", h->beta},
+        {"FEW", cfg->few},
     };
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) weft_emit_int(l, s, values[i].name, values[i].x);
+    weft_sequence_emit_tail(l, s, node, cfg->slots);
 }
 
 static void emit_operand(struct weft_lower *l, struct weft_step *s, const struct weft_node *node, const char *name,
@@ -238,15 +265,17 @@ static bool has_large_operand(struct weft_lower *l, const struct weft_node *node
 }
 
 /// A step that reads decay and beta, past and next in two buffers and everything else from buffers of its own needs
-/// nine bindings; where the device has eight, the two gates are made one operand first.
+/// nine bindings, of several sequences ten, and nine of values that are no state; where the device has eight, the two
+/// gates are made one operand first.
 static uint32_t emit_gates(struct weft_lower *l, const struct weft_node *node, struct linear_cfg *cfg,
                            uint64_t tokens) {
     uint32_t state = weft_lv(l, node->out[0])->state;
     bool two_buffers = state != UINT32_MAX && weft_state_buffers(&l->plan->states[state]) == 2;
+    if (cfg->slots) two_buffers = !cfg->in_place;
     cfg->gates =
         cfg->s.decay && cfg->s.beta && (two_buffers || has_large_operand(l, node)) && l->caps->max_storage_buffers < 9;
     if (!cfg->gates) return WEFT_NO_TENSOR;
-    uint64_t rows = tokens * (uint64_t)(cfg->s.batch * cfg->s.kv_heads);
+    uint64_t rows = rows_of(cfg, tokens) * (uint64_t)cfg->s.kv_heads;
     uint64_t count = rows * (uint64_t)(cfg->s.decay == LINEAR_DECAY_CHANNEL ? cfg->s.dk + 1 : 2);
     uint32_t gates = weft_lower_scratch(l, "linear_attention gates", WEFT_F32, count);
     char label[128];
@@ -273,7 +302,8 @@ static void emit_step(struct weft_lower *l, const struct weft_node *node, const 
     if (cfg->s.decay && !cfg->gates) emit_operand(l, s, node, "decay", cfg->s.decay_in, false);
     if (cfg->s.beta && !cfg->gates) emit_operand(l, s, node, "beta", cfg->s.beta_in, false);
     weft_emit_value(l, s, "y", WEFT_WRITE, node->out[1], wide_if(quads && weft_lower_wide(l, node->out[1])));
-    emit_shape(l, s, cfg);
+    emit_shape(l, s, node, cfg);
+    weft_emit_int(l, s, "IN_PLACE", cfg->in_place);
     weft_emit_int(l, s, "GATES", cfg->gates);
     weft_emit_int(l, s, "LANES", cfg->lanes);
     weft_emit_int(l, s, "R", cfg->rows);
@@ -286,7 +316,7 @@ static uint32_t emit_pairs(struct weft_lower *l, const struct weft_node *node, c
     char label[128];
     bool quads = cfg->s.dk % 4 == 0;
     uint32_t threads = pairs_threads(l, cfg);
-    uint64_t chunks = (uint64_t)cfg->s.batch * ceil_div(tokens, cfg->chunk);
+    uint64_t chunks = rows_of(cfg, chunks_of(cfg, tokens));
     uint32_t pairs =
         weft_lower_scratch(l, "linear_attention pairs", WEFT_F32, chunks * (uint64_t)cfg->s.kv_heads * cfg->size);
     struct weft_step *s =
@@ -296,7 +326,7 @@ static uint32_t emit_pairs(struct weft_lower *l, const struct weft_node *node, c
     if (cfg->s.decay) emit_operand(l, s, node, "decay", cfg->s.decay_in, quads && cfg->s.decay == LINEAR_DECAY_CHANNEL);
     if (cfg->s.beta) emit_operand(l, s, node, "beta", cfg->s.beta_in, false);
     weft_emit_scratch(l, s, "pairs", WEFT_WRITE, pairs, 0);
-    emit_shape(l, s, cfg);
+    emit_shape(l, s, node, cfg);
     weft_emit_int(l, s, "L", cfg->chunk);
     weft_emit_int(l, s, "KS", cfg->pair_columns);
     weft_emit_int(l, s, "PB", cfg->chunk / 4 / (threads / cfg->chunk));
@@ -317,7 +347,7 @@ static void emit_chunks(struct weft_lower *l, const struct weft_node *node, cons
     emit_operand(l, s, node, "v", LINEAR_V, false);
     weft_emit_scratch(l, s, "pairs", WEFT_READ, pairs, WEFT_OPERAND_WIDE);
     weft_emit_value(l, s, "y", WEFT_WRITE, node->out[1], 0);
-    emit_shape(l, s, cfg);
+    emit_shape(l, s, node, cfg);
     weft_emit_int(l, s, "L", cfg->chunk);
     weft_emit_int(l, s, "CT", cfg->columns);
     weft_emit_int(l, s, "KS", cfg->slice);
@@ -328,32 +358,50 @@ static void emit_chunks(struct weft_lower *l, const struct weft_node *node, cons
 
 static struct linear_cfg config(const struct weft_lower *l, const struct weft_node *node) {
     int64_t columns[LINEAR_GATES + 2] = {0};
+    uint32_t tail = weft_sequence_tail_of(l->graph, node);
     const struct weft_type *q = &weft_lv(l, node->in[LINEAR_Q])->type;
-    for (uint32_t i = LINEAR_Q; i < node->n_in; i++)
+    const struct weft_type *state = &weft_lv(l, node->in[LINEAR_STATE])->type;
+    for (uint32_t i = LINEAR_Q; i < node->n_in - tail; i++)
         columns[i] = weft_lower_const(l, weft_lv(l, node->in[i])->type.dims[q->rank - 1]);
-    int64_t batch = q->rank == 3 ? weft_lower_const(l, q->dims[0]) : 1;
-    return (struct linear_cfg){.s = weft_linear_shape(node->attrs, columns, batch), .tokens = q->dims[q->rank - 2]};
+    int64_t batch = tail ? weft_lower_const(l, state->dims[0]) : q->rank == 3 ? weft_lower_const(l, q->dims[0]) : 1;
+    return (struct linear_cfg){.s = weft_linear_shape(node->attrs, columns, batch),
+                               .tokens = q->dims[q->rank - 2],
+                               .slots = tail ? (uint32_t)batch : 0,
+                               .in_place = weft_sequence_in_place(l, node)};
+}
+
+/// Steps of one form by which the state goes, `all` tokens or chunks of one sequence.
+static void emit_chain(struct weft_lower *l, const struct weft_node *node, struct linear_cfg *cfg, uint32_t scratch,
+                       uint32_t all) {
+    uint64_t elements = (uint64_t)(cfg->s.batch * cfg->s.kv_heads * cfg->s.dk * cfg->s.dv);
+    uint32_t from = WEFT_NO_TENSOR, to, spare[2];
+    for (uint32_t i = 0; i < 2; i++)
+        spare[i] = all > (i + 1) * cfg->most ? weft_lower_scratch(l, "linear_attention state", WEFT_F32, elements)
+                                             : WEFT_NO_TENSOR;
+    for (uint32_t n = 0; (cfg->first = n * cfg->most) < all && l->status == WEFT_OK; n++, from = to) {
+        to = all - cfg->first > cfg->most ? spare[n % 2] : WEFT_NO_TENSOR;
+        if (cfg->chunk) emit_chunks(l, node, cfg, scratch, from, to);
+        else emit_step(l, node, cfg, scratch, from, to);
+    }
+}
+
+static void emit_by_token(struct weft_lower *l, const struct weft_node *node, struct linear_cfg cfg, uint64_t tokens) {
+    cfg.chunk = 0;
+    choose_lanes(l, &cfg);
+    uint32_t gates = emit_gates(l, node, &cfg, tokens);
+    emit_chain(l, node, &cfg, gates, (uint32_t)tokens); // those of idle slots and of nobody, too
 }
 
 weft_status weft_linear_attention_lower(struct weft_lower *l, uint32_t group) {
     const struct weft_node *node = &l->graph->nodes[l->groups[group].nodes[0]];
+    WEFT_TRY(weft_sequence_check_tail_lower(l, node));
     struct linear_cfg cfg = config(l, node);
     int64_t most = weft_lower_max(l, cfg.tokens);
     uint64_t tokens = most > 0 ? (uint64_t)most : 1;
     bool chunked = choose_chunks(l, &cfg, (uint64_t)node->attrs[LINEAR_CHUNK].i, tokens);
-    uint32_t pairs = WEFT_NO_TENSOR, gates = WEFT_NO_TENSOR;
-    if (!chunked) choose_lanes(l, &cfg);
-    if (chunked) pairs = emit_pairs(l, node, &cfg, tokens);
-    else gates = emit_gates(l, node, &cfg, tokens);
-    uint32_t all = chunked ? ceil_div(tokens, cfg.chunk) : (uint32_t)tokens, from = WEFT_NO_TENSOR, to, spare[2];
-    uint64_t elements = (uint64_t)(cfg.s.batch * cfg.s.kv_heads * cfg.s.dk * cfg.s.dv);
-    for (uint32_t i = 0; i < 2; i++)
-        spare[i] = all > (i + 1) * cfg.most ? weft_lower_scratch(l, "linear_attention state", WEFT_F32, elements)
-                                            : WEFT_NO_TENSOR;
-    for (uint32_t n = 0; (cfg.first = n * cfg.most) < all && l->status == WEFT_OK; n++, from = to) {
-        to = all - cfg.first > cfg.most ? spare[n % 2] : WEFT_NO_TENSOR;
-        if (chunked) emit_chunks(l, node, &cfg, pairs, from, to);
-        else emit_step(l, node, &cfg, gates, from, to);
-    }
+    if (!chunked || cfg.slots) emit_by_token(l, node, cfg, tokens);
+    if (!chunked) return l->status;
+    uint32_t pairs = emit_pairs(l, node, &cfg, tokens);
+    emit_chain(l, node, &cfg, pairs, ceil_div(tokens, cfg.chunk));
     return l->status;
 }

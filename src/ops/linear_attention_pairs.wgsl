@@ -9,12 +9,20 @@
 //%% DK, HQ, HKV, HK, G, DELTA, DECAY, BETA as in linear_attention.wgsl. WG is a multiple of L.
 //%% p.groups workgroups; p.chunks a sequence of p.tokens.
 //%%
+//%% SLOTS > 0: the rows are those of so many sequences, one behind the other (COUNT, ACTIVE: sequence_of.wgsl), each of
+//%% which begins a chunk if it has more than FEW tokens, and has none otherwise.
+//%%
 //%% A NaN of a token concerns that token and later ones: an entry above the diagonal is 0, whatever stands in its
 //%% column.
 //% set KS4 = KS / 4
 //% set M = G + DELTA
 //% set DKP = (DK + 3) / 4 * 4
 //% set RT = WG / L
+//% if SLOTS
+//% include "ops/sequence_of.wgsl"
+
+fn tiles_of(tokens: u32) -> u32 { return select(0u, (tokens + ${L - 1}u) / ${L}u, tokens > ${FEW}u); }
+//% end
 var<workgroup> left: array<vec4<f32>, ${L * KS4}>;
 var<workgroup> right: array<vec4<f32>, ${L * KS4}>;
 //% if DECAY == 2
@@ -64,9 +72,20 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     if (wg >= p.groups) { return; }
     let m = wg % ${M}u;
     let h = wg / ${M}u % ${HKV}u;
+//% if SLOTS
+    let mine = sequence_of(wg / ${M * HKV}u);
+    if (mine.slot >= ${SLOTS}u) { return; }
+//% if ACTIVE >= 0
+    if (var_u32(${ACTIVE}u + min(mine.slot, ${SLOTS - 1}u)) == 0u) { return; }
+//% end
+    let chunk = wg / ${M * HKV}u - mine.before;
+    let first = mine.first + chunk * ${L}u;
+    let n = min(${L}u, mine.tokens - chunk * ${L}u);
+//% else
     let chunk = wg / ${M * HKV}u % p.chunks;
     let first = wg / ${M * HKV}u / p.chunks * p.tokens + chunk * ${L}u;
     let n = min(${L}u, p.tokens - chunk * ${L}u);
+//% end
     let pairs = wg / ${M}u * ${SIZE}u;
     let kh = h % ${KM}u / ${KD}u;
     let c = lid % ${L}u;

@@ -138,6 +138,28 @@ static void slots_that_are_off(void **state) {
     close_session(&s);
 }
 
+/// Tokens of recurrent states are counted as others are; their states go with snapshots, and only whole.
+static void recurrent_states(void **state) {
+    (void)state;
+    weft_session *s = session_of("symbol T 1 8\nvar pos u32 [3] 0 100\nvar count u32 [3] 0 8\ninput x f32 [T, 4]\n"
+                                 "state c dense f32 [3, 3, 4] slots\nstate s dense f32 [3, 1, 4, 4] slots\n"
+                                 "input w f32 [4, 4]\n%n %y = causal_conv %c %x %w %count {layout=last}\n"
+                                 "%m %z = linear_attention %s %y %y %y %count {rule=linear, q_heads=1, kv_heads=1}\n"
+                                 "%p = advance %pos %count\noutput %z z\n");
+    weft_snapshot *kept;
+    counts(s, 2, 0, 3);
+    api_must(weft_session_run(s, 2, NULL));
+    api_must(weft_session_snapshot(s, true, &kept));
+    api_must(weft_session_set_var_at(s, "count", 1, 4));
+    api_fails(weft_session_run(s, 1, NULL), WEFT_ERR_LIMIT, "would bring 9 tokens to 'causal_conv', whose number");
+    api_fails(weft_session_rewind(s, 1), WEFT_ERR_UNSUPPORTED, "rewound to 0 only");
+    api_must(weft_session_restore(s, kept));
+    api_must(weft_session_run(s, 1, NULL));
+    api_must(weft_session_rewind(s, 0));
+    weft_snapshot_destroy(&kept);
+    close_session(&s);
+}
+
 static void variables_by_index(void **state) {
     (void)state;
     weft_session *s = session_of("var pos u32 [3] 2 40\nvar count u32 [3] 0 8\nvar one u32 0 5\n"
@@ -173,6 +195,35 @@ static void graphs_that_are_refused(void **state) {
         {"var p u32 [2] 0 5\nvar c u32 [2] 0 5\ninput q f32 [3, 1, 4]\nstate k dense f32 [3, 6, 1, 4] slots\n"
          "%y = attention %q %k %k %p %c\noutput %y y\n",
          "as many slots as pos"},
+        {"var c u32 [2] 0 5\ninput x f32 [3, 4]\nstate s dense f32 [3, 3, 4]\nweight w f32 [4, 4]\n"
+         "%n %y = causal_conv %s %x %w %c {layout=last}\n",
+         "as many slots in front as count u32[2] has"},
+        {"var c u32 [2] 0 5\ninput x f32 [2, 3, 4]\nstate s dense f32 [2, 3, 4]\nweight w f32 [4, 4]\n"
+         "%n %y = causal_conv %s %x %w %c {layout=last}\n",
+         "the columns of several sequences are floats [L, C]"},
+        {"var c u32 [2] 0 5\ninput x f32 [3, 4]\nstate s dense f32 [2, 2, 4]\nweight w f32 [4, 4]\n"
+         "%n %y = causal_conv %s %x %w %c {layout=last}\n",
+         "with 3 columns for each slot"},
+        {"var c u32 [2] 0 5\nvar on u32 [3] 0 1\ninput x f32 [3, 4]\nstate s dense f32 [2, 3, 4]\nweight w f32 [4, 4]\n"
+         "%n %y = causal_conv %s %x %w %c %on {layout=last}\n",
+         "active is u32[3]"},
+        {"var c u32 [2] 0 5\ninput x f32 [3, 4]\nstate s dense f32 [2, 3, 4]\n%n %y = causal_conv %s %x %c\n",
+         "state, x, weight"},
+        {"var c u32 [2] 0 5\ninput x f32 [1, 3, 4]\nstate s dense f32 [2, 1, 4, 4]\n"
+         "%n %y = linear_attention %s %x %x %x %c {rule=linear, q_heads=1, kv_heads=1}\n",
+         "the tokens of several sequences are [T, columns]"},
+        {"var c u32 [2] 0 5\ninput x f32 [3, 4]\nstate s dense f32 [2, 4, 4]\n"
+         "%n %y = linear_attention %s %x %x %x %c {rule=linear, q_heads=1, kv_heads=1}\n",
+         "it takes f32 [2, 1, 4, 4]"},
+        {"var c u32 [2] 0 5\ninput x f32 [3, 4]\nstate s dense f32 [3, 1, 4, 4]\n"
+         "%n %y = linear_attention %s %x %x %x %c {rule=linear, q_heads=1, kv_heads=1}\n",
+         "as many slots in front"},
+        {"var c u32 [2] 0 5\ninput x f32 [3, 4]\nstate s dense f32 [2, 1, 4, 4]\n"
+         "%n %y = linear_attention %s %x %x %x %c {q_heads=1, kv_heads=1}\n",
+         "takes 6 operands"},
+        {"var c u32 [2] 0 5\ninput x f32 [3, 4]\nstate s dense f32 [2, 1, 4, 4]\n"
+         "%n %y = gated_delta_net %s %x %x %x %x %c {q_heads=1, kv_heads=1}\n",
+         "takes 6 operands"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         weft_graph *g = NULL;
@@ -183,9 +234,13 @@ static void graphs_that_are_refused(void **state) {
         "%y = attention %q %k %k %p %c\noutput %y y\n",
         "var p u32 0 5\ninput q f32 [3, 1, 4]\nstate k ring f32 [6, 1, 4] slots\n%y = attention %q %k %k %p\noutput %y "
         "y\n",
+        "input x f32 [3, 4]\nstate s dense f32 [2, 3, 4] slots\nweight w f32 [4, 4]\ninput z f32 [2, 3, 4]\n"
+        "%n %y = causal_conv %s %z %w {layout=last}\noutput %y y\n",
+        "input x f32 [2, 3, 4]\nstate s dense f32 [2, 1, 4, 4] slots\n"
+        "%n %y = linear_attention %s %x %x %x {rule=linear, q_heads=1, kv_heads=1}\noutput %y y\n",
     };
-    static const char *const why[] = {"has no slots", "is kept by slot"};
-    for (size_t i = 0; i < 2; i++) {
+    static const char *const why[] = {"has no slots", "is kept by slot", "is kept by slot", "is kept by slot"};
+    for (size_t i = 0; i < sizeof why / sizeof *why; i++) {
         weft_graph *g = NULL;
         weft_program *p = NULL;
         api_must(weft_graph_parse_text(by_kind[i], strlen(by_kind[i]), &g));
@@ -279,10 +334,11 @@ static void pasts_of_all_slots(void **state) {
 int main(void) {
     api_must(weft_device_open(&(struct weft_device_params){.implementation = "null"}, &device));
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_of_each_slot),       cmocka_unit_test(limits_of_each_slot),
-        cmocka_unit_test(variables_by_index),      cmocka_unit_test(pasts_of_all_slots),
-        cmocka_unit_test(graphs_that_are_refused), cmocka_unit_test(idle_slots),
-        cmocka_unit_test(slots_that_are_off),      cmocka_unit_test(samplers_that_are_refused),
+        cmocka_unit_test(rows_of_each_slot),         cmocka_unit_test(limits_of_each_slot),
+        cmocka_unit_test(variables_by_index),        cmocka_unit_test(pasts_of_all_slots),
+        cmocka_unit_test(graphs_that_are_refused),   cmocka_unit_test(idle_slots),
+        cmocka_unit_test(slots_that_are_off),        cmocka_unit_test(recurrent_states),
+        cmocka_unit_test(samplers_that_are_refused),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     weft_device_close(&device);

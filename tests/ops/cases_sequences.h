@@ -114,6 +114,54 @@ static const struct op_case sequence_cases[] = {
      .data = "on = 1; n_max = 9; pos_max = 9; stops = 0; x = nan 1 nan 3 -inf 2 9 inf nan nan nan; "
              "sampling = sampling repetition=2 / presence=1",
      .graph = SLOT_SAMPLER("3", "11", "f16 [R, 11]") "{greedy=1}\n"},
+    // 40 columns are more than one step makes; a state behind tokens of none, one and many
+    {.name = "causal convolution by slot",
+     .runs = "T=5 count=2,0,3 | T=9 count=1,1,1 | T=0 count=0 | T=4 count=0,4,0 on=1,0,1 | T=40 count=1,30,1 | "
+             "T=37 count=9,9,19 on=0,1,1 | T=40 count=0,0,40 | T=3 count=1,1,1",
+     .split = "T",
+     .data = "on = 1; w = int -3..3; v = int -3..3; b = int -3..3; x = int -9..9; z = int -9..9; s = int -9..9; c = "
+             "int -9..9",
+     .graph = "symbol T 0 40\nvar count u32 [3] 0 100\nvar on u32 [3] 0 1\nstate s dense f32 [3, 3, 6] slots\n"
+              "state c dense f32 [3, 5, 4]\ninput x f32 [T, 6]\ninput z f16 [5, T]\nweight w f32 [6, 1, 4]\n"
+              "weight v f32 [5, 3]\nweight b f32 [5]\n%n %y = causal_conv %s %x %w %count %on {layout=last}\n"
+              "%m %u = causal_conv %c %z %v %b %count {dilation=2}\noutput %y y\noutput %u u\n"},
+    {.name = "linear attention by slot, token by token and in chunks",
+     .runs = "T=3 count=1,1,1 | T=7 count=0,3,2 | T=0 count=0 | T=8 count=1,5,1 on=1,0,1 | T=90 count=40,1,48 | "
+             "T=90 count=33,32,20 | T=90 count=1,89,0 | T=90 count=34,0,36 on=0,1,1 | T=1 count=0",
+     .split = "T",
+     .data = "on = 1; decay = -1.5..0; beta = 0..1; k = -0.4..0.4",
+     .rel = 1e-5,
+     .abs = 1e-5,
+     .graph = "symbol T 0 90\nvar count u32 [3] 0 100\nvar on u32 [3] 0 1\nstate s dense f32 [3, 2, 8, 12] slots\n"
+              "input q f32 [T, 32]\ninput k f32 [T, 16]\ninput v f32 [T, 24]\ninput decay f32 [T, 2]\n"
+              "input beta f32 [T, 2]\n"
+              "%n %y = linear_attention %s %q %k %v %decay %beta %count %on {q_heads=4, kv_heads=2, chunk=16}\n"
+              "output %y y\n"},
+    {.name = "linear attention by slot, odd sizes, two buffers and values",
+     .runs = "T=3 count=1,1 | T=40 count=3,36 | T=40 count=40,0 | T=36 count=0,35 | T=0 count=0",
+     .split = "T",
+     .data = "decay = -1.5..0; beta = 0..1; k = -0.4..0.4",
+     .rel = 1e-5,
+     .abs = 1e-5,
+     .graph = "symbol T 0 40\nvar count u32 [2] 0 100\nstate s dense f32 [2, 2, 5, 7] slots ping_pong\n"
+              "input f f32 [2, 2, 7, 5]\ninput q f32 [T, 14]\ninput k f32 [T, 14]\ninput v f16 [T, 10]\n"
+              "input decay f32 [T, 14]\ninput beta f16 [T, 1]\n"
+              "%n %y = linear_attention %s %q %k %v %decay %beta %count {q_heads=2, kv_heads=2, layout=value}\n"
+              "%m %z = linear_attention %f %q %k %v %beta %count {rule=delta, q_heads=2, kv_heads=2}\n"
+              "output %y y\noutput %m m\noutput %z z\n"},
+    {.name = "gated delta net by slot",
+     .runs = "T=2 count=1,1 | T=7 count=3,4 on=0,1 | T=48 count=1,47 | T=48 count=47,0 | T=5 count=0",
+     .split = "T",
+     .data = "on = 1; A_log = -2..1; k = -1..1",
+     .levels = true,
+     .rel = 1e-5,
+     .abs = 1e-5,
+     .graph = "symbol T 0 48\nvar count u32 [2] 0 100\nvar on u32 [2] 0 1\nstate s dense f32 [2, 4, 12, 8] slots\n"
+              "input q f32 [T, 16]\ninput k f32 [T, 16]\ninput v f32 [T, 48]\ninput a f32 [T, 4]\n"
+              "input b f32 [T, 4]\nweight A_log f32 [4]\nweight dt f32 [4]\n%v2 = neg %v\n"
+              "%n %y = gated_delta_net %s %q %k %v2 %a %b %A_log %dt %count %on {gate_activation=qwen, "
+              "beta_activation=sigmoid, qk_l2_norm=1, q_heads=2, kv_heads=4, chunk=16}\n%z = mul %y %v2\n"
+              "output %z z\n"},
     {.name = "sequences as functions",
      .runs = "T=1 pos=3,0 count=0,1 | T=0 count=0 | T=4 pos=1,11 count=3,1 | T=4 pos=6,3 count=1,1",
      .levels = true,

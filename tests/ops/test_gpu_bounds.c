@@ -99,6 +99,31 @@ static const struct taker takers[] = {
      .text = BESIDE "symbol T 1 3\nvar p u32 [2] 0 9\nvar at u32 [2] 0 4294967295\nvar none u32 [2] 0 0\n"
                     "%y %s = place_tokens %p %at {tokens=T}\n%t %u = place_tokens %at %at {tokens=T}\noutput %y y\n"
                     "output %s s\noutput %t t\noutput %u u\n%n = advance %at %none\n"},
+    {.op = "causal_conv",
+     .tolerance = 1e-5,
+     .told = 1000,
+     .text =
+         BESIDE "symbol T 1 40\nvar at u32 [3] 0 4294967295\nvar on u32 [3] 0 1\nvar none u32 [3] 0 0\n"
+                "state s dense f32 [3, 3, 4] slots\nstate after1 dense f32 [64]\nstate c dense f32 [3, 4, 3] slots\n"
+                "input x f32 [T, 4]\ninput z f32 [4, 9]\nweight w f32 [4, 4]\n"
+                "%n %y = causal_conv %s %x %w %at {layout=last}\n%m %u = causal_conv %c %z %w %at %at\noutput %y y\n"
+                "output %u u\n%p = advance %at %none\n"},
+    {.op = "linear_attention",
+     .tolerance = 1e-5,
+     .told = 1000,
+     .text = BESIDE "symbol T 1 40\nvar at u32 [3] 0 4294967295\nvar none u32 [3] 0 0\n"
+                    "state s dense f32 [3, 1, 4, 4] slots\nstate after1 dense f32 [64]\ninput q f32 [T, 4]\n"
+                    "input r f32 [9, 4]\ninput d f32 [T, 1]\nstate t dense f32 [3, 1, 4, 4]\n"
+                    "%n %y = linear_attention %s %q %q %q %d %d %at {q_heads=1, kv_heads=1, chunk=4}\n"
+                    "%m %u = linear_attention %t %r %r %r %at %at {rule=linear, q_heads=1, kv_heads=1}\noutput %y y\n"
+                    "output %u u\n%p = advance %at %none\n"},
+    {.op = "gated_delta_net",
+     .tolerance = 1e-5,
+     .told = 1000,
+     .text = BESIDE "symbol T 1 3\nvar at u32 [3] 0 4294967295\nvar none u32 [3] 0 0\n"
+                    "state s dense f32 [3, 1, 4, 4] slots\ninput q f32 [T, 4]\ninput d f32 [T, 1]\n"
+                    "%n %y = gated_delta_net %s %q %q %q %d %d %at {q_heads=1, kv_heads=1}\noutput %y y\n"
+                    "%p = advance %at %none\n"},
     {.op = "gather",
      .tolerance = 1e-6,
      .text = BESIDE "symbol T 1 3\ninput at u32 [T]\ninput w f32 [5, 4]\nweight p q8_0 [5, 64]\n%y = gather %w %at\n"
@@ -325,9 +350,9 @@ static void every_operator_was_looked_at(void **state) {
     (void)state;
     // clang-format off
     static const char *const sizes_only[] = {
-        "abs", "add", "all", "amax", "amin", "any", "argmax", "assign", "bitcast", "cast", "causal_conv", "ceil",
-        "concat", "cos", "cumsum", "dequant_q4gsw", "div", "eq", "exp", "expand", "flip", "floor", "gated_delta_net",
-        "ge", "gelu", "gelu_tanh", "group_norm", "gt", "hard_swish", "layer_norm", "le", "linear_attention",
+        "abs", "add", "all", "amax", "amin", "any", "argmax", "assign", "bitcast", "cast", "ceil",
+        "concat", "cos", "cumsum", "dequant_q4gsw", "div", "eq", "exp", "expand", "flip", "floor",
+        "ge", "gelu", "gelu_tanh", "group_norm", "gt", "hard_swish", "layer_norm", "le",
         "linear_q4gsw", "log", "log_softmax", "lt", "matmul", "max", "mean", "min", "mul", "ne", "neg", "pad", "pow",
         "prod", "quantize", "recip", "relu", "repeat", "reshape", "rms_norm", "roll", "rope_table", "round", "rsqrt",
         "select", "sigmoid", "sign", "silu", "sin", "slice", "slice_copy", "softmax", "softplus", "split", "sqrt",
