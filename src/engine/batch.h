@@ -31,7 +31,7 @@ struct weft_lm_batch_end {
 };
 
 /// Compiles the program of a batch; weights are shared with what the model has. The model must outlive it. Errors:
-/// INVALID (params), UNSUPPORTED (a model with recurrent layers), LIMIT (memory, context), those of compiling.
+/// INVALID (params), LIMIT (memory, context), those of compiling.
 weft_status weft_lm_batch_create(weft_lm *lm, const struct weft_lm_batch_params *params, weft_lm_batch **out);
 /// Sequences that have not ended are dropped.
 void weft_lm_batch_destroy(weft_lm_batch **batch);

@@ -14,10 +14,10 @@ struct weft_model_build {
     weft_dim tokens;     ///< T: tokens of this run
     weft_dim reach;      ///< P: no token of this run stands at it or behind
     weft_value pos;      ///< variable: position of the run's first token; of several sequences [slots]: of each one's
-    /// Of several sequences, else 0 and WEFT_NO_VALUE: variables that say how many tokens of the run are each slot's,
-    /// and of each token its position and its slot (ops/place_tokens.c).
+    /// Of several sequences, else 0 and WEFT_NO_VALUE: variables that say how many tokens of the run are each slot's and
+    /// whether it goes on, and of each token its position and its slot (ops/place_tokens.c).
     uint32_t slots;
-    weft_value count, position, slot;
+    weft_value count, live, position, slot;
     uint32_t ctx, chunk; ///< most positions, most tokens a run
     weft_dtype cache;    ///< of keys and values: WEFT_F32 or WEFT_F16
     /// How heads are turned beside their base (model/stretch.h).

@@ -127,8 +127,8 @@ static struct chooser chooser(struct weft_model_build *m, struct weft_decoder_ha
 /// Picks the next token from logits, [R, vocab] with R 0 or 1, or of several slots rows of those that `owner` [R]
 /// names, and moves everything on that the next run needs.
 static void choose(struct weft_model_build *m, const struct chooser *c, weft_value scores, weft_value tokens,
-                   weft_value pos, weft_value live, weft_value owner, bool sampling) {
-    weft_value in[] = {c->counts, c->ring,     m->slots ? live : tokens,
+                   weft_value pos, weft_value owner, bool sampling) {
+    weft_value in[] = {c->counts, c->ring,     m->slots ? m->live : tokens,
                        c->token,  c->n_out,    c->rng,
                        scores,    c->sampling, c->stops,
                        pos,       c->n_max,    c->pos_max,
@@ -148,9 +148,6 @@ static weft_status check(const struct weft_model_config *c, const struct weft_de
         return weft_fail(WEFT_ERR_INVALID, "%u sequences at once; at most %d", p->slots, WEFT_MAX_SEQUENCES);
     if (p->slots && p->head == WEFT_LM_NLL)
         return weft_fail(WEFT_ERR_INVALID, "scores of %u sequences at once; they are made of one", p->slots);
-    if (p->slots && c->family->layer != WEFT_LAYER_PLAIN)
-        return weft_fail(WEFT_ERR_UNSUPPORTED, "several sequences at once of a model with recurrent layers (%s)",
-                         c->arch);
     return WEFT_OK;
 }
 
@@ -191,15 +188,17 @@ static weft_value (*const layers[])(struct weft_model_build *m, uint32_t i, weft
 };
 
 /// Says of each token of the run whose it is and where it stands, from how many tokens each slot has.
-static void place(struct weft_model_build *m, weft_value live, struct weft_decoder_handles *h) {
+static void place(struct weft_model_build *m, struct weft_decoder_handles *h) {
+    m->live = variable(m, "live", 1);
     m->count = variable(m, "count", m->chunk);
     h->count = number(m, m->count);
-    h->live = number(m, live);
+    h->live = number(m, m->live);
     weft_value places[WEFT_MAX_OUTS] = {WEFT_NO_VALUE, WEFT_NO_VALUE};
     const struct weft_op *row = weft_op_find(m->b.g->ops, "place_tokens");
     const struct weft_arg args[] = {{.name = "tokens", .d = m->tokens}};
     if (m->b.status == WEFT_OK)
-        m->b.status = weft_graph_add(m->b.g, row, "places", (weft_value[]){m->pos, m->count, live}, 3, args, 1, places);
+        m->b.status =
+            weft_graph_add(m->b.g, row, "places", (weft_value[]){m->pos, m->count, m->live}, 3, args, 1, places);
     m->position = places[0];
     m->slot = places[1];
 }
@@ -213,9 +212,9 @@ static weft_value fed(struct weft_model_build *m, weft_value ids, weft_value tok
     return cast(m, "fed", weft_bn(&m->b, "where", "fed", (weft_value[]){below, last, own}, 3, NULL, 0), WEFT_I32);
 }
 
-static weft_value advanced(struct weft_model_build *m, weft_value live) {
+static weft_value advanced(struct weft_model_build *m) {
     weft_dim by = m->slots ? weft_dim_const(m->b.g->dims, 0) : m->tokens;
-    return weft_bn(&m->b, "advance", "pos", (weft_value[]){m->pos, m->count, live}, m->slots ? 3 : 1,
+    return weft_bn(&m->b, "advance", "pos", (weft_value[]){m->pos, m->count, m->live}, m->slots ? 3 : 1,
                    (struct weft_arg[]){{.name = "by", .d = by}}, 1);
 }
 
@@ -235,7 +234,7 @@ static void build(struct weft_model_build *m, const struct weft_decoder_params *
     weft_dim rows = weft_dim_symbol(dims, "R", 0, most), zero = weft_dim_const(dims, 0);
     m->b.status = weft_dim_relate(dims, weft_dim_sub(dims, rows, m->tokens), 0);
     m->pos = variable(m, "pos", p->ctx);
-    weft_value tokens = state(m, "tokens", WEFT_I32, p->chunk), live = WEFT_NO_VALUE, at = WEFT_NO_VALUE;
+    weft_value tokens = state(m, "tokens", WEFT_I32, p->chunk), at = WEFT_NO_VALUE;
     h->t = (uint32_t)weft_dims_symbol_find(dims, "T");
     h->r = (uint32_t)weft_dims_symbol_find(dims, "R");
     h->p = (uint32_t)weft_dims_symbol_find(dims, "P");
@@ -244,8 +243,7 @@ static void build(struct weft_model_build *m, const struct weft_decoder_params *
     struct chooser chosen = {0};
     weft_value ids = slice(m, "ids", tokens, zero, m->tokens), owner = WEFT_NO_VALUE;
     if (m->slots) {
-        live = variable(m, "live", 1);
-        place(m, live, h);
+        place(m, h);
         at = state(m, "rows", WEFT_U32, most);
         h->rows = number(m, at);
         at = slice(m, "rows", at, zero, rows);
@@ -255,14 +253,14 @@ static void build(struct weft_model_build *m, const struct weft_decoder_params *
     weft_value x = embed(m, ids);
     for (uint32_t i = 0; i < c->n_layer; i++) x = layers[c->family->layer](m, i, x);
     x = logits(m, picked(m, "last", x, rows, at));
-    weft_value pos = advanced(m, live);
+    weft_value pos = advanced(m);
     switch (p->head) {
     case WEFT_LM_LOGITS: output(m, x, "logits"); break;
     case WEFT_LM_NLL: score(m, x, rows, p->chunk, &h->targets); break;
     case WEFT_LM_GENERATE:
         if (!m->slots) chosen = chooser(m, h);
         else owner = cast(m, "rows", looked_up(m, "rows", m->slot, m->tokens, at, rows), WEFT_U32);
-        choose(m, &chosen, x, tokens, pos, live, owner, p->sampling);
+        choose(m, &chosen, x, tokens, pos, owner, p->sampling);
         break;
     }
 }
@@ -282,6 +280,7 @@ weft_status weft_decoder_build(const struct weft_source *file, const struct weft
         .chunk = params->chunk,
         .slots = params->slots,
         .count = WEFT_NO_VALUE,
+        .live = WEFT_NO_VALUE,
         .position = WEFT_NO_VALUE,
         .slot = WEFT_NO_VALUE,
         .cache = params->cache_f16 ? WEFT_F16 : WEFT_F32,

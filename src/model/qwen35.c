@@ -20,22 +20,26 @@ static weft_value times(struct weft_model_build *m, uint32_t layer, const char *
     return weft_bn(&m->b, "mul", weft_block_name(m, layer, node), (weft_value[]){x, y}, 2, NULL, 0);
 }
 
-/// A dense f32 state "kind.N".
+/// A dense f32 state "kind.N", kept by slot if there are several.
 static weft_value state(struct weft_model_build *m, uint32_t layer, const char *kind, const uint64_t *dims,
                         uint32_t rank) {
     weft_value v = WEFT_NO_VALUE;
-    struct weft_type type = {.dtype = WEFT_F32, .rank = rank};
-    for (uint32_t i = 0; i < rank; i++) type.dims[i] = weft_dim_const(m->b.g->dims, (int64_t)dims[i]);
+    struct weft_type type = {.dtype = WEFT_F32};
+    if (m->slots) type.dims[type.rank++] = weft_dim_const(m->b.g->dims, m->slots);
+    for (uint32_t i = 0; i < rank; i++) type.dims[type.rank++] = weft_dim_const(m->b.g->dims, (int64_t)dims[i]);
     const char *name = weft_arena_printf(&m->b.g->arena, "%s.%u", kind, layer);
     if (m->b.status == WEFT_OK) m->b.status = weft_graph_state(m->b.g, name, type, WEFT_STATE_DENSE, &v);
+    if (m->b.status == WEFT_OK && m->slots) m->b.status = weft_graph_state_by_slot(m->b.g, v);
     return v;
 }
 
-/// Adds an operator of two outputs, of which 0 is a state's next version; gives output 1.
+/// Adds an operator of two outputs, of which 0 is a state's next version; gives output 1. The last two of `in`, count
+/// and activity, are operands of several sequences only.
 static weft_value stateful(struct weft_model_build *m, const char *name, const char *node, const weft_value *in,
                            uint32_t n_in, const struct weft_arg *args, uint32_t n_args) {
     weft_value outs[WEFT_MAX_OUTS] = {WEFT_NO_VALUE, WEFT_NO_VALUE};
     const struct weft_op *row = weft_op_find(m->b.g->ops, name);
+    if (!m->slots) n_in -= 2;
     if (m->b.status == WEFT_OK) m->b.status = weft_graph_add(m->b.g, row, node, in, n_in, args, n_args, outs);
     return m->b.status == WEFT_OK ? outs[1] : WEFT_NO_VALUE;
 }
@@ -47,8 +51,8 @@ static weft_value mixed(struct weft_model_build *m, uint32_t layer, weft_value h
     weft_value past = state(m, layer, "conv", (uint64_t[]){c->ssm.taps - 1, width}, 2);
     weft_value filter = weft_block_weight(m, weft_block_name(m, layer, "ssm_conv1d"), width, c->ssm.taps);
     const struct weft_arg args[] = {{.name = "activation", .x = 1}, {.name = "layout", .x = 1}};
-    return stateful(m, "causal_conv", weft_block_name(m, layer, "ssm_conv1d"), (weft_value[]){past, x, filter}, 3, args,
-                    2);
+    return stateful(m, "causal_conv", weft_block_name(m, layer, "ssm_conv1d"),
+                    (weft_value[]){past, x, filter, m->count, m->live}, 5, args, 2);
 }
 
 static weft_value recurrent(struct weft_model_build *m, uint32_t layer, weft_value h) {
@@ -71,7 +75,7 @@ static weft_value recurrent(struct weft_model_build *m, uint32_t layer, weft_val
                                     {.name = "beta_activation", .x = 1},
                                     {.name = "sharing", .x = 1}};
     weft_value o = stateful(m, "gated_delta_net", weft_block_name(m, layer, "delta"),
-                            (weft_value[]){past, q, k, v, decay, beta}, 6, args, 5);
+                            (weft_value[]){past, q, k, v, decay, beta, m->count, m->live}, 8, args, 5);
     o = weft_block_norm(m, weft_block_name(m, layer, "ssm_norm"),
                         weft_block_heads(m, o, c->ssm.n_value, c->ssm.value_dim), c->ssm.value_dim);
     z = op(m, "silu", layer, "gate", weft_block_heads(m, z, c->ssm.n_value, c->ssm.value_dim));
