@@ -297,6 +297,12 @@ static const struct op_case big_cases[] = {
      .data = "sampling = sampling temperature=0.9 top_k=40 top_p=0.9 min_p=0.02 seed=12345; stops = 0; ring = 0; "
              "counts = 0; x = -6..6",
      .graph = SAMPLER("100000", "f32 [R, 100000]") SAMPLE "%x %sampling %stops %pos %n_max %pos_max\n"},
+    // candidates of two rows alone are too many, so that a piece of the dispatch has one row
+    {.name = "sample by slot",
+     .runs = "R=2 whose=1,0 rng=1,2 | R=1 whose=1 | R=2 whose=2,0 | R=0",
+     .data = "on = 1; n = 0; n_max = 99; pos_max = 99; pos = 1; stops = 0; ring = 0; counts = 0 0 1; x = -6..6; "
+             "sampling = sampling temperature=0.9 top_k=0 top_p=0.9 seed=5 / temperature=3 top_p=1 top_k=0",
+     .graph = SLOT_SAMPLER("2", "100000", "f32 [R, 100000]") "\n"},
     {.name = "concat",
      .runs = "T=300 | T=1 | T=299",
      .graph = BIG_TWO "input h f16 [T, 2001]\ninput g f16 [T, 1]\n%0 = concat %x %y {axis=1}\n%1 = concat %x %y %x\n"
@@ -342,6 +348,16 @@ static const struct op_case big_cases[] = {
      .graph = "symbol T 0 300\nstate s dense f32 [1, 8, 64, 16]\ninput q f32 [T, 1024]\ninput k f32 [T, 512]\n"
               "input v f32 [T, 128]\n"
               "%n %y = linear_attention %s %q %k %v {rule=linear, q_heads=16, kv_heads=8, chunk=16}\noutput %y y\n"},
+    {.name = "recurrences by slot",
+     .runs = "T=300 count=1,1,0,50,0,1,0,0 | T=17 count=1,1,1,0,0,0,0,0 | T=90 count=0,2,1,0,0,0,9,0 on=1,1,0",
+     .split = "T",
+     .rel = 1e-4,
+     .abs = 1e-4,
+     .data = "on = 1; k = -0.1..0.1; v = -0.1..0.1",
+     .graph = "symbol T 0 300\nvar count u32 [40] 0 300\nvar on u32 [40] 0 1\nstate s dense f32 [40, 2, 64, 64] slots\n"
+              "state c dense f32 [40, 200, 40] slots\ninput q f32 [T, 128]\ninput x f32 [T, 40]\nweight w f32 [40, 3]\n"
+              "%n %y = linear_attention %s %q %q %q %count %on {rule=linear, q_heads=2, kv_heads=2, chunk=16}\n"
+              "%m %z = causal_conv %c %x %w %count %on {layout=last, dilation=100}\noutput %y y\noutput %z z\n"},
     {.name = "linear attention with a large state",
      .runs = "T=1 | T=3",
      .rel = 1e-4,

@@ -4,7 +4,7 @@
 
 #define SLOT_SAMPLER(S, V, LOGITS)                                                                                     \
     "symbol R 0 " S "\nstate counts dense u32 [" S ", " V "]\nstate ring dense u32 [" S ", 8]\n"                       \
-    "var on u32 [" S "] 0 1\nvar token u32 [" S "] 0 9999\nvar n u32 [" S "] 0 9999\n"                                 \
+    "var on u32 [" S "] 0 1\nvar token u32 [" S "] 0 9999999\nvar n u32 [" S "] 0 9999\n"                              \
     "var rng u32 [" S "] 0 4294967295\nvar pos u32 [" S "] 0 9999\nvar n_max u32 [" S "] 0 9999\n"                     \
     "var pos_max u32 [" S "] 0 9999\ninput sampling u32 [" S ", 16]\ninput stops u32 [" S ", 3]\n"                     \
     "input x " LOGITS "\ninput whose u32 [R]\n"                                                                        \
@@ -173,5 +173,4 @@ static const struct op_case sequence_cases[] = {
               "%3 = attention %q %1 %2 %pos %count\noutput %1 k2\noutput %2 v2\noutput %3 y\n"},
 };
 #undef BY_SLOT
-#undef SLOT_SAMPLER
 #endif
