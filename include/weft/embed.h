@@ -12,6 +12,7 @@
 /// most. docs/embeddings.md is the guide.
 #ifndef WEFT_EMBED_H
 #define WEFT_EMBED_H
+#include "weft/cancel.h"
 #include "weft/program.h"
 #include "weft/tokenizer.h"
 
@@ -41,6 +42,7 @@ struct weft_embedder_params {
     uint64_t memory_limit; ///< refuse with LIMIT, before allocating, what needs more device bytes; 0: the device's own
     void (*progress)(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total); ///< may be NULL
     void *progress_user;
+    const struct weft_cancel *cancel; ///< ends the opening soon (weft/cancel.h); may be NULL
 };
 
 struct weft_embedder_info {
@@ -74,7 +76,7 @@ struct weft_embed_params {
     /// NULL.
     void (*each)(void *user, size_t done, size_t count);
     void *user;
-    const volatile int *cancel; ///< another thread or a signal handler sets it to stop soon; may be NULL
+    const struct weft_cancel *cancel; ///< ends the call soon (weft/cancel.h); may be NULL
 };
 
 struct weft_embed_stats {
@@ -89,7 +91,7 @@ struct weft_embed_stats {
 /// Opens a GGUF file or a folder of Hugging Face (docs/sources.md) on a device, which must outlive the embedder.
 /// `params` may be NULL. The file must not change while it is open. On failure *out is NULL. Errors: NOT_FOUND, IO,
 /// FORMAT (names key or tensor), UNSUPPORTED (an architecture that is no encoder; a key, tensor or module that Weft
-/// does not compute: names it), INVALID (params), LIMIT (memory), NOMEM, DEVICE, LOST.
+/// does not compute: names it), INVALID (params), LIMIT (memory), CANCELLED, NOMEM, DEVICE, LOST.
 WEFT_API weft_status weft_embedder_open(weft_device *device, const char *path,
                                         const struct weft_embedder_params *params, weft_embedder **out);
 /// Frees an embedder and sets *embedder to NULL. NULL, or a pointer to NULL, is fine.

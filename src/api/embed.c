@@ -13,7 +13,7 @@ weft_status weft_embedder_open(weft_device *device, const char *path, const stru
     if (out) *out = NULL;
     if (!device || !path || !out)
         return weft_api_null("weft_embedder_open", !device ? "device" : !path ? "path" : "out");
-    WEFT_TRY(WEFT_PARAMS_TAKE(weft_embedder_params, progress_user, params, &p));
+    WEFT_TRY(WEFT_PARAMS_TAKE(weft_embedder_params, cancel, params, &p));
     return weft_embed_open(device, path, &p, out);
 }
 

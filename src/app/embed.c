@@ -28,8 +28,7 @@ struct job {
     weft_device *device;
     weft_embedder *embedder;
     struct weft_embedder_info info;
-    struct weft_bar bar;
-    int stage; ///< of the bar
+    struct weft_open_bars bars;
     struct weft_str text;
     size_t *ends; ///< of the texts in `text`
     size_t n, cap;
@@ -38,27 +37,17 @@ struct job {
 
 // ---- opening -------------------------------------------------------------------------------------------------------
 
-static void progress(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total) {
-    static const char *const labels[] = {[WEFT_PROGRESS_COMPILE] = "compiling", [WEFT_PROGRESS_WEIGHTS] = "weights"};
-    struct job *j = user;
-    if (j->stage != (int)stage) {
-        weft_bar_end(&j->bar);
-        weft_bar_begin(&j->bar, labels[stage], false);
-        j->stage = (int)stage;
-    }
-    weft_bar_update(&j->bar, done, total);
-}
-
 static weft_status open_job(struct job *j) {
     struct weft_embedder_params p = j->r->open;
     char *path = NULL;
-    p.progress = progress;
-    p.progress_user = j;
-    j->stage = -1;
+    p.progress = weft_open_progress;
+    p.progress_user = &j->bars;
+    p.cancel = &weft_interrupt;
+    j->bars.stage = -1;
     weft_status status = weft_model_path(j->r->model, &path);
     if (status == WEFT_OK) status = weft_device_open(&j->r->device, &j->device);
     if (status == WEFT_OK) status = weft_embedder_open(j->device, path, &p, &j->embedder);
-    weft_bar_end(&j->bar);
+    weft_bar_end(&j->bars.bar);
     weft_free(path);
     return status == WEFT_OK ? weft_embedder_info(j->embedder, &j->info) : status;
 }
@@ -131,7 +120,7 @@ static int flush(struct job *j) {
         texts[i] = (struct weft_text){weft_str_get(&j->text) + from, j->ends[i] - from};
     }
     p.tokens = tokens;
-    p.cancel = &weft_interrupted;
+    p.cancel = &weft_interrupt;
     if (status == WEFT_OK) status = weft_embedder_run(j->embedder, texts, n, &p, vectors, NULL);
     int code = status == WEFT_OK ? print_all(j, tokens, vectors) : weft_app_failed(status);
     weft_free(texts);

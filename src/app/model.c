@@ -8,17 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
-struct bars {
-    struct weft_bar bar;
-    int stage;
-};
-
-static void progress(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total) {
+void weft_open_progress(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total) {
     static const char *const stages[] = {[WEFT_PROGRESS_OPEN] = "reading the file",
                                          [WEFT_PROGRESS_PLAN] = "planning",
                                          [WEFT_PROGRESS_WEIGHTS] = "loading weights",
                                          [WEFT_PROGRESS_COMPILE] = "compiling pipelines"};
-    struct bars *b = user;
+    struct weft_open_bars *b = user;
     if ((size_t)stage >= sizeof stages / sizeof *stages) return;
     if (b->stage != (int)stage) {
         weft_bar_end(&b->bar);
@@ -31,13 +26,13 @@ static void progress(void *user, enum weft_progress_stage stage, uint64_t done, 
 
 weft_status weft_open_model(const char *model, const struct weft_device_params *device,
                             const struct weft_model_params *params, struct weft_opened *out) {
-    static struct bars bars; // programs made later report too
+    static struct weft_open_bars bars; // programs made later report too
     struct weft_model_params p = *params;
     char *path = NULL;
     double start = weft_now();
     *out = (struct weft_opened){0};
-    bars = (struct bars){.stage = -1};
-    p.progress = progress;
+    bars = (struct weft_open_bars){.stage = -1};
+    p.progress = weft_open_progress;
     p.progress_user = &bars;
     weft_status status = weft_model_path(model, &path);
     if (status == WEFT_OK) {

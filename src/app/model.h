@@ -11,6 +11,14 @@ struct weft_opened {
     double load_seconds; ///< device, file, compilation and weights
 };
 
+/// Bars of what takes long while something is opened. `stage` is -1 at first.
+struct weft_open_bars {
+    struct weft_bar bar;
+    int stage;
+};
+/// `progress` of params; its user is a struct weft_open_bars, whose bar is to be ended (weft_bar_end).
+void weft_open_progress(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total);
+
 /// `params.progress` is set here. On failure nothing is left open; the caller prints the sentence.
 weft_status weft_open_model(const char *model, const struct weft_device_params *device,
                             const struct weft_model_params *params, struct weft_opened *out);

@@ -2,6 +2,7 @@
 #include "engine/embed_impl.h"
 
 #include "core/alloc.h"
+#include "core/cancel.h"
 #include "core/error.h"
 #include "core/visible.h"
 #include "model/keys.h"
@@ -131,7 +132,10 @@ weft_status weft_embed_open_source(weft_gpu *gpu, struct weft_source *source, co
     e->gpu = gpu;
     e->file = source;
     e->params = *params;
+    struct weft_cancel_scope scope;
+    weft_cancel_begin(&scope, params->cancel);
     weft_status status = open_embedder(e);
+    weft_cancel_end(&scope);
     if (status == WEFT_OK) *out = e;
     else weft_embed_close(e);
     return status;

@@ -169,7 +169,7 @@ static weft_status deliver(const struct run *r, const struct text *t, const floa
 static weft_status run_all(struct run *r) {
     for (size_t first = 0; first < r->n;) {
         uint32_t n = together(r, first), longest = r->texts[first].n;
-        if (r->params->cancel && *r->params->cancel) return weft_fail(WEFT_ERR_CANCELLED, "cancelled");
+        if (weft_cancel_is_set(r->params->cancel)) return weft_fail(WEFT_ERR_CANCELLED, "cancelled");
         fill(r, first, n, longest);
         WEFT_TRY(compute(r, n, longest));
         for (uint32_t i = 0; i < n; i++)
