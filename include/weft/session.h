@@ -206,6 +206,28 @@ WEFT_API weft_status weft_session_snapshot_slot(weft_session *session, uint32_t 
 /// weft_session_restore; INVALID (a snapshot of a whole session).
 WEFT_API weft_status weft_session_restore_slot(weft_session *session, uint32_t slot, const weft_snapshot *snapshot);
 
+// ---- beginnings that sequences share -------------------------------------------------------------------------------
+// Keys and values of a token depend on the tokens before it alone, so whoever begins with the same ones can have them
+// without computing. What a slot has computed is made known by its ids, page by page; other slots, of any session of
+// the program, take the full pages of their beginning that are known, by all ids from the start and not by a hash of
+// them. Known pages stay when their slot goes on elsewhere, in room that the pool has anyway: whoever needs pages gets
+// those first that were not asked for the longest, before the pool grows. They go with the program's last session, and
+// with the device. Whatever else decides keys and values (inputs beside the ids, states that the host writes) is the
+// caller's affair: forget what is known when it changes. What is computed in other chunks may differ in its last bits.
+
+/// The first `n` tokens of a slot, all of which have been run, are `ids`. Full pages become known; nothing is waited
+/// for. Does nothing where a slot has states beside pages that its positions write (rings, recurrent states). Errors:
+/// those of slot calls; INVALID (the slot holds fewer tokens; it has no position, or several), NOMEM.
+WEFT_API weft_status weft_session_publish_slot(weft_session *session, uint32_t slot, const int32_t *ids, size_t n);
+/// Gives an empty slot, one at position 0, the known pages of a sequence that begins with these ids, and its position
+/// with them: *adopted tokens are there, a multiple of the rows of a page, or 0, and are not to be fed. Hand over all
+/// ids but the last, since a run needs one token to give logits. 0 where weft_session_publish_slot does nothing.
+/// Errors: those of slot calls; INVALID (the slot is not empty; it has no position, or several), NOMEM.
+WEFT_API weft_status weft_session_adopt_slot(weft_session *session, uint32_t slot, const int32_t *ids, size_t n,
+                                             size_t *adopted);
+/// Forgets all that sessions of this program have published, and gives back the pages that no slot has.
+WEFT_API weft_status weft_session_forget_prefixes(weft_session *session);
+
 // ---- what was lost -------------------------------------------------------------------------------------------------
 
 /// The states, variables included, whose contents went with a lost device and were not set anew since

@@ -2,7 +2,7 @@
 #ifndef WEFT_EXEC_EXEC_IMPL_H
 #define WEFT_EXEC_EXEC_IMPL_H
 #include "core/cancel.h"
-#include "exec/pool.h"
+#include "exec/prefix.h"
 #include "exec/program.h"
 #include "plan/update.h"
 #include <pthread.h>
@@ -59,7 +59,8 @@ struct weft_program {
     weft_pipeline *pipelines;
     struct weft_shards *shards;
     weft_buf heaps[WEFT_HEAPS];
-    struct weft_pool *pool; ///< of paged states; NULL: the plan has none
+    struct weft_pool *pool;        ///< of paged states; NULL: the plan has none
+    struct weft_prefixes prefixes; ///< which of its pages stand for which tokens
     // The submits of one run are contiguous, because the heaps are common to all sessions: weft_program_enter. The lock
     // is never held while anything is waited for, so that whoever waits for `busy` to end can be cancelled.
     pthread_mutex_t lock;

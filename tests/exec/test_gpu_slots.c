@@ -44,17 +44,42 @@ static void test_mixed_with_rings(void **state) {
     (void)state, mixed(rings, &ring_twin, weft_test_long() ? 600 : 30, 4);
 }
 
-/// Slots are rewound, forked to each other and between sessions, put back from the device and the host, reset; runs of
-/// any mix go on in between.
+/// A token of the rig is its stream, at its position.
+static void ids_of(const struct slot_past *past, int32_t *ids) {
+    for (uint32_t i = 0; i < past->n; i++) ids[i] = past->stream[i];
+}
+
+static void publish(struct slot_rig *r, uint32_t slot) {
+    int32_t ids[SLOT_ROWS];
+    ids_of(&r->slot[slot], ids);
+    rig_must(weft_session_publish_slot(r->s, slot, ids, r->slot[slot].n));
+}
+
+/// Gives a slot what is known of a sequence that goes like another's.
+static uint32_t adopt(struct slot_rig *r, uint32_t slot, const struct slot_past *like) {
+    int32_t ids[SLOT_ROWS];
+    struct slot_past past = *like;
+    size_t n;
+    ids_of(like, ids);
+    rig_must(weft_session_rewind_slot(r->s, slot, 0));
+    rig_must(weft_session_adopt_slot(r->s, slot, ids, like->n, &n));
+    past.n = (uint32_t)n;
+    r->slot[slot] = past;
+    return past.n;
+}
+
+/// Slots are rewound, forked to each other and between sessions, put back from the device and the host, reset, and take
+/// the pages of equal beginnings; runs of any mix go on in between.
 static void at_random(weft_program *p, struct slot_rig *alone, int steps, uint64_t seed) {
     struct slot_rig r[2] = {slot_begin(p, false), slot_begin(p, false)};
     weft_snapshot *x[2] = {NULL, NULL};
     struct slot_past kept[2];
+    uint32_t adopted = 0;
     for (int step = 0; step < steps; step++) {
         uint32_t counts[SLOTS], streams[SLOTS], i = weft_test_random(&seed, SLOTS), k = weft_test_random(&seed, SLOTS);
         uint32_t n = weft_test_random(&seed, SLOT_ROWS), m = n % 2;
         struct slot_rig *a = &r[weft_test_random(&seed, 2)], *b = &r[weft_test_random(&seed, 2)];
-        switch (weft_test_random(&seed, 10)) {
+        switch (weft_test_random(&seed, 12)) {
         case 0:
             if (n <= a->slot[i].n && weft_session_rewind_slot(a->s, i, n) == WEFT_OK) a->slot[i].n = n;
             break;
@@ -77,14 +102,22 @@ static void at_random(weft_program *p, struct slot_rig *alone, int steps, uint64
             rig_must(weft_session_reset_slot(a->s, i));
             a->slot[i].n = 0;
             break;
+        case 5:
+            for (uint32_t slot = 0; slot < SLOTS; slot++) publish(a, slot);
+            break;
+        case 6:
+            if (m) publish(b, k);
+            adopted += adopt(a, i, &b->slot[k]);
+            break;
         default:
             if (random_counts(&seed, a, counts, streams)) assert_true(slot_agrees(a, alone, counts, streams));
         }
     }
+    assert_true(p == rings ? adopted == 0 : adopted > 20);
     for (int i = 0; i < 2; i++) weft_session_destroy(&r[i].s), weft_snapshot_destroy(&x[i]);
 }
 
-static void test_pasts(void **state) { (void)state, at_random(program, &twin, weft_test_long() ? 2000 : 90, 11); }
+static void test_pasts(void **state) { (void)state, at_random(program, &twin, weft_test_long() ? 2000 : 120, 11); }
 static void test_pasts_with_rings(void **state) {
     (void)state, at_random(rings, &ring_twin, weft_test_long() ? 2000 : 70, 12);
 }

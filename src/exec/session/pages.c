@@ -61,6 +61,10 @@ static uint64_t position_of(const struct weft_pages *pg, const struct weft_page_
     return weft_positions_at(pg->positions, group_of(pg, t->group)->position + t->slot);
 }
 
+static weft_status make_free(struct weft_pages *pg, uint32_t group, uint32_t count) {
+    return weft_prefixes_make_free(&pg->base->program->prefixes, pg->base->program->pool, group, count);
+}
+
 // ---- the table -----------------------------------------------------------------------------------------------------
 
 /// This is not cancelled, because a write that was cut off may have been queued, and then the tables would differ.
@@ -149,7 +153,7 @@ static weft_status free_pages(struct weft_pages *pg) {
     for (uint32_t g = 0; g < pg->base->plan->n_page_groups; g++) {
         const struct weft_page_table *t = &pg->tables[group_of(pg, g)->first];
         uint32_t need = need_of_group(pg, g, &t);
-        weft_status status = need ? weft_pool_make_free(pg->base->program->pool, g, need) : WEFT_OK;
+        weft_status status = need ? make_free(pg, g, need) : WEFT_OK;
         if (status == WEFT_OK) continue;
         const struct weft_rows *rows = &pg->wanted[t - pg->tables];
         return weft_fail_in(status, "rows up to %llu%s of state '%s' (capacity %llu)", (unsigned long long)rows->end,
@@ -297,6 +301,7 @@ weft_status weft_pages_keep(const struct weft_pages *pg, uint32_t slot, struct w
 void weft_pages_drop_kept(weft_program *program, struct weft_page_table **tables) {
     if (!*tables) return;
     weft_program_enter_pool(program);
+    if (program->pool->holders == 1) weft_prefixes_clear(&program->prefixes, program->pool); // the pool goes as well
     weft_pool_leave(program->pool, tables);
     weft_program_leave(program);
 }
@@ -324,7 +329,7 @@ weft_status weft_pages_fresh(struct weft_pages *pg, uint32_t slot, const uint64_
                  end = plan->page_groups[g].first + plan->page_groups[g].slots;
         for (uint32_t k = plan->page_groups[g].first; k < end; k++)
             if (is_of(pg, &pg->tables[k], slot)) need += pages_for(&plan->page_groups[g], rows[k]);
-        if (need > freed) status = weft_pool_make_free(pg->base->program->pool, g, need - freed);
+        if (need > freed) status = make_free(pg, g, need - freed);
     }
     for (uint32_t k = 0; k < plan->n_page_tables && status == WEFT_OK; k++)
         if (is_of(pg, &pg->tables[k], slot)) status = shorten(pg, &pg->tables[k], 0);
