@@ -238,21 +238,33 @@ static struct weft_batch_slot *free_slot(struct weft_lm_batch *b, const struct w
 /// Caches can't be cropped to just there, as rings that went on, or there is no room for a copy.
 static bool out_of_reach(weft_status status) { return status == WEFT_ERR_LIMIT || status == WEFT_ERR_UNSUPPORTED; }
 
-/// Has the slot hold what the sequence begins with, as far as one of them does: pages are shared, and what a ring no
-/// longer has is computed again.
+/// Takes over what the slot or another one holds: pages are shared. What a ring no longer has is computed again.
+static weft_status take_over(struct weft_lm_batch *b, const struct weft_batch_slot *source, uint32_t to,
+                             uint32_t *held) {
+    weft_session *session = b->e.session;
+    weft_status status = WEFT_OK;
+    if (source != &b->slots[to]) status = weft_session_fork_slot(session, (uint32_t)(source - b->slots), session, to);
+    if (status == WEFT_OK) status = weft_session_rewind_slot(session, to, *held);
+    if (!out_of_reach(status)) return status;
+    *held = 0;
+    return weft_session_rewind_slot(session, to, 0);
+}
+
+/// Takes over pages of sequences that have left their slots.
+static weft_status adopt(struct weft_lm_batch *b, const struct weft_sequence *s, uint32_t to, uint32_t *held) {
+    size_t adopted = 0;
+    WEFT_TRY(weft_session_rewind_slot(b->e.session, to, 0));
+    weft_status status = weft_session_adopt_slot(b->e.session, to, s->ids.data, s->ids.count - 1, &adopted);
+    *held = (uint32_t)adopted;
+    return status;
+}
+
+/// Has the slot hold what the sequence begins with, as far as something is there that does.
 static weft_status reuse(struct weft_lm_batch *b, struct weft_batch_slot *slot, const struct weft_sequence *s,
                          uint32_t *held) {
     uint32_t to = (uint32_t)(slot - b->slots);
-    struct weft_batch_slot *source = best_source(b, s, slot, held);
-    weft_status status = WEFT_OK;
-    if (*held < WEFT_BATCH_LEAST_REUSE) *held = 0;
-    if (*held && source != slot)
-        status = weft_session_fork_slot(b->e.session, (uint32_t)(source - b->slots), b->e.session, to);
-    if (status == WEFT_OK) status = weft_session_rewind_slot(b->e.session, to, *held);
-    if (out_of_reach(status) && *held) {
-        *held = 0;
-        status = weft_session_rewind_slot(b->e.session, to, 0);
-    }
+    const struct weft_batch_slot *source = best_source(b, s, slot, held);
+    weft_status status = *held >= WEFT_BATCH_LEAST_REUSE ? take_over(b, source, to, held) : adopt(b, s, to, held);
     slot->held.count = 0;
     if (status != WEFT_OK || !*held) return status;
     memcpy(slot->held.data, s->ids.data, *held * sizeof *s->ids.data);
@@ -291,7 +303,7 @@ static weft_status write_slot(struct weft_lm_batch *b, const struct weft_sequenc
     return WEFT_OK;
 }
 
-static weft_status admit(struct weft_lm_batch *b, struct weft_batch_slot *slot, struct weft_sequence *s) {
+static weft_status put_in(struct weft_lm_batch *b, struct weft_batch_slot *slot, struct weft_sequence *s) {
     uint32_t held;
     if (!weft_grow((void **)&slot->held.data, &slot->held.cap, b->e.build.ctx, sizeof *slot->held.data))
         return weft_fail(WEFT_ERR_NOMEM, "out of memory for the ids of %u tokens", b->e.build.ctx);
@@ -314,7 +326,7 @@ weft_status weft_batch_admit(struct weft_lm_batch *b) {
             weft_batch_end(b, s, WEFT_OK, WEFT_STOP_CONTEXT);
             continue;
         }
-        weft_status status = admit(b, slot, s);
+        weft_status status = put_in(b, slot, s);
         if (status == WEFT_OK) continue;
         slot->sequence = NULL;
         s->slot = WEFT_NO_SLOT;
@@ -338,8 +350,11 @@ bool weft_batch_forget(struct weft_lm_batch *b) {
 
 weft_status weft_batch_leave(struct weft_lm_batch *b, struct weft_sequence *s) {
     uint32_t slot = s->slot;
+    const struct weft_ids *held = &b->slots[slot].held;
     b->slots[slot].sequence = NULL;
     s->slot = WEFT_NO_SLOT;
+    // Whoever begins alike later finds its pages. Where there is no memory to say so, nothing else changes.
+    if (held->count) weft_session_publish_slot(b->e.session, slot, held->data, held->count);
     return weft_session_set_state(b->e.session, b->e.at.live, slot, 0);
 }
 

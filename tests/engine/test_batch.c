@@ -202,6 +202,36 @@ static void many(void **state) {
     }
 }
 
+/// A prompt whose sequence has left its slot to another one finds its pages again, in a model without rings and as long
+/// as nobody needs them.
+static void pages_outlive_slots(void **state) {
+    (void)state;
+    enum { TEXTS = 5 };
+    static const uint32_t lengths[TEXTS] = {120, 120, 20, 20, 100};
+    const char *build = getenv("WEFT_TEST_BUILD");
+    char file[512];
+    weft_model *llama;
+    weft_batch *b;
+    int32_t ids[120];
+    struct weft_batch_result r, results[TEXTS];
+    size_t left = 0;
+    snprintf(file, sizeof file, "%s/models/llama.gguf", build ? build : ".");
+    MUST(weft_model_open(device, file, &(struct weft_model_params){.lazy = true}, &llama));
+    MUST(weft_batch_create(llama, &(struct weft_batch_params){.slots = 2}, &b));
+    for (int i = 0; i < TEXTS; i++) {
+        for (int k = 0; k < 120; k++) ids[k] = 3 + k + 20 * (i % 4); // the last one begins as the first one does
+        MUST(weft_batch_add_ids(b, ids, lengths[i], &(struct weft_model_generate_params){.max_tokens = 2}, NULL));
+        for (left = i % 2; left;) MUST(weft_batch_step(b, true, &left)); // two at once
+    }
+    do MUST(weft_batch_step(b, true, &left));
+    while (left);
+    while (weft_batch_next(b, &r)) results[r.id - 1] = r;
+    for (int i = 0; i < 4; i++) assert_int_equal(results[i].stats.cached_tokens, 0);
+    assert_int_equal(results[4].stats.cached_tokens, 64); // a full page
+    weft_batch_destroy(&b);
+    weft_model_close(&llama);
+}
+
 static void refusals(void **state) {
     (void)state;
     weft_batch *b = NULL;
@@ -275,6 +305,7 @@ int main(void) {
         cmocka_unit_test(callbacks_add_and_stop),
         cmocka_unit_test(stopping),
         cmocka_unit_test(many),
+        cmocka_unit_test(pages_outlive_slots),
         cmocka_unit_test(refusals),
         cmocka_unit_test(out_of_memory),
     };

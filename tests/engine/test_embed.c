@@ -126,7 +126,8 @@ static void params_are_checked(void **state) {
     refused(weft_embedder_run(e, &one, 1, NULL, NULL, NULL), WEFT_ERR_INVALID, "vectors");
     struct weft_text bad = {NULL, 3};
     refused(weft_embedder_run(e, &bad, 1, NULL, out, NULL), WEFT_ERR_INVALID, "text 1 of 1");
-    int cancel = 1;
+    struct weft_cancel cancel = {0};
+    weft_cancel_set(&cancel);
     refused(weft_embedder_run(e, &one, 1, &(struct weft_embed_params){.cancel = &cancel}, out, NULL),
             WEFT_ERR_CANCELLED, "cancel");
     must(weft_embedder_run(e, NULL, 0, NULL, NULL, NULL));
