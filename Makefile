@@ -56,14 +56,15 @@ debug:
 
 # Leaks are looked for where no driver is loaded; see scripts/sanitizers.supp. The real model runs in `make test`. The
 # host side of a driver suite is the same on both implementations, so the slow one (SwiftShader) runs only what touches
-# Dawn itself. Operators and the compiler are instrumented on the null device; SANITIZE_SKIP= runs them on the driver
-# too. TESTS chooses among the first; the second have a choice of their own, of which ctest would take only the last.
+# Dawn itself. Operators, the compiler and the command are instrumented on the null device; SANITIZE_SKIP= builds and
+# runs their driver suites too. TESTS chooses among the first; the second have a choice of their own, of which ctest
+# would take only the last.
 # Warnings are not errors here: instrumented code makes GCC guess wrongly about uninitialised variables.
-SANITIZE_SKIP ?= -E "^(ops|compile)_test_gpu"
+SANITIZE_SKIP ?= -E "^(app|ops|compile)_test_gpu"
 sanitize:
 	@scripts/check_sanitizers.sh
 	cmake -DWEFT_WERROR=OFF --preset sanitize
-	cmake --build --preset sanitize -j $(JOBS)
+	cmake --build --preset sanitize -j $(JOBS) --target $(if $(SANITIZE_SKIP),weft_sanitized,all)
 	ctest --preset sanitize -j $(JOBS) -LE "model|dawn|min|validation|nightly" $(SANITIZE_SKIP) $(TESTS)
 	$(if $(TESTS),,ctest --preset sanitize -j $(JOBS) -L dawn -R "gpu_device|gpu_loss|gpu_cancel|gpu_small")
 

@@ -28,9 +28,13 @@ set(CMAKE_C_EXTENSIONS OFF)
 set(CMAKE_C_VISIBILITY_PRESET hidden)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
-# Line tables only: faults name their line, and the build stays small.
+# Line tables only: faults name their line, and the build stays small. These are normal variables, which hide cached
+# ones, so a preset can't say otherwise.
 set(CMAKE_C_FLAGS_RELEASE "-O2 -g1")
 set(CMAKE_C_FLAGS_DEBUG "-O0 -g3")
+if(WEFT_SANITIZE OR WEFT_SANITIZE_THREAD)
+    set(CMAKE_C_FLAGS_DEBUG "-O1 -g1")
+endif()
 
 if(NOT EXISTS "${WEFT_WEBGPU_DIR}/include/webgpu/webgpu.h")
     message(WARNING "${WEFT_WEBGPU_DIR}/include/webgpu/webgpu.h is missing, so src/gpu will not compile. "

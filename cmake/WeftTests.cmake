@@ -13,6 +13,9 @@
 # vulkan-validationlayers): <name>.validation fails if the layer reports an error. No message is filtered out.
 # Labels: host or driver; driver tests also carry wgpu, dawn or min; test_*_real.c, which run a real model, model;
 # nightly, what scripts/nightly.sh runs and CI does not.
+#
+# Where several run at a time, ctest begins with those of the highest cost: first Dawn, whose tests wait for one another
+# and are the longest way through the suite, then the other drivers.
 
 set(weft_lavapipe "/usr/share/vulkan/icd.d/lvp_icd.${CMAKE_SYSTEM_PROCESSOR}.json")
 if(NOT EXISTS "${weft_lavapipe}")
@@ -36,6 +39,9 @@ set(weft_test_environment "WEFT_TEST_SHARED=${WEFT_SHARED_DIR}" "WEFT_TEST_SOURC
 set(weft_host_environment "ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1")
 set(weft_driver_environment "ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1")
 
+set(weft_cost_dawn 1000)
+set(weft_cost_wgpu 500)
+
 function(weft_add_driver_test name suffix target icd environment)
     add_test(NAME ${name}.${suffix} COMMAND ${target} WORKING_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
     set(all ${weft_test_environment} ${weft_driver_environment} ${environment})
@@ -46,7 +52,7 @@ function(weft_add_driver_test name suffix target icd environment)
     endif()
     set_tests_properties(${name}.${suffix} PROPERTIES ENVIRONMENT "${all}"
         SKIP_RETURN_CODE 77 LABELS "driver;${suffix};${ARGN}" RESOURCE_LOCK "driver-${lane_lock}"
-        TIMEOUT ${WEFT_TEST_TIMEOUT})
+        TIMEOUT ${WEFT_TEST_TIMEOUT} COST ${weft_cost_${lane_lock}})
 endfunction()
 
 # The Vulkan layer that lets calls fail, and its manifest. Without Vulkan's headers its tests are skipped.
@@ -63,6 +69,10 @@ function(weft_fault_layer)
     set_target_properties(weft_fault_layer PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${folder}" PREFIX "lib" SUFFIX ".so")
     configure_file("${CMAKE_CURRENT_SOURCE_DIR}/tests/vulkan/fault_layer.json.in" "${folder}/fault_layer.json" COPYONLY)
 endfunction()
+
+# What these do on Dawn, others do in CI with the same kernels (engine_test_gpu_lm, model_test_gpu_hybrid,
+# exec_test_gpu_policy); what they show is the host's side, which is the same on both implementations.
+set(weft_dawn_nightly engine_test_gpu_chat engine_test_gpu_reuse model_test_gpu_hybrid_state)
 
 function(weft_add_test source module)
     get_filename_component(program "${source}" NAME_WE)
@@ -91,9 +101,16 @@ function(weft_add_test source module)
             "WEFT_TEST_FAULT_LAYER=${folder}/libweft_fault_layer.so")
         add_dependencies(${name} weft_fault_layer)
     endif()
+    if(NOT name MATCHES "^(app|ops|compile)_test_gpu_")
+        add_dependencies(weft_sanitized ${name})
+    endif()
     if(program MATCHES "^test_gpu_")
         weft_add_driver_test(${name} wgpu ${name} "${WEFT_LAVAPIPE_ICD}" "WEFT_WEBGPU=wgpu" ${labels})
-        weft_add_driver_test(${name} dawn ${name} "${WEFT_SWIFTSHADER_ICD}" "WEFT_WEBGPU=dawn" ${labels})
+        set(on_dawn ${labels})
+        if(name IN_LIST weft_dawn_nightly)
+            list(APPEND on_dawn nightly)
+        endif()
+        weft_add_driver_test(${name} dawn ${name} "${WEFT_SWIFTSHADER_ICD}" "WEFT_WEBGPU=dawn" ${on_dawn})
         if(module MATCHES "^(ops|compile)$")
             weft_add_driver_test(${name} min ${name} "${WEFT_LAVAPIPE_ICD}" "WEFT_WEBGPU=wgpu;WEFT_LIMITS=min"
                 ${labels})
@@ -166,8 +183,10 @@ function(weft_fuzz_tests)
             set(more ${graphs})
         endif()
         add_test(NAME fuzz_${subject} COMMAND fuzz_${subject} "${corpus}/${subject}" ${more})
+        add_dependencies(weft_sanitized fuzz_${subject})
         list(APPEND names fuzz_${subject})
     endforeach()
+    add_dependencies(weft_sanitized fuzz_control)
     # The driver must notice a broken promise, and a run without inputs.
     add_test(NAME fuzz_control COMMAND sh -c "printf control >fuzz/control.txt; ! \"$0\" fuzz/control.txt"
         $<TARGET_FILE:fuzz_control>)
@@ -178,6 +197,9 @@ function(weft_fuzz_tests)
 endfunction()
 
 function(weft_tests)
+    # What `make sanitize` runs in CI, and so builds.
+    add_custom_target(weft_sanitized)
+    add_dependencies(weft_sanitized weft)
     weft_fault_layer()
     weft_test_models()
     file(GLOB support CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/tests/support/*.c")
@@ -201,9 +223,11 @@ function(weft_tests)
     foreach(example alias event_loop replay resize state) # they say whether their results agree
         if(TARGET examples_${example})
             weft_add_driver_test(examples_${example} wgpu examples_${example} "${WEFT_LAVAPIPE_ICD}" "WEFT_WEBGPU=wgpu")
+            add_dependencies(weft_sanitized examples_${example})
         endif()
     endforeach()
     if(TARGET examples_chat) # its model and the null device have nothing to say, but it takes every step
+        add_dependencies(weft_sanitized examples_chat)
         add_test(NAME examples_chat COMMAND examples_chat models/hybrid-long.gguf chatml
             WORKING_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
         set_tests_properties(examples_chat PROPERTIES LABELS host TIMEOUT ${WEFT_TEST_TIMEOUT}

@@ -67,7 +67,7 @@ int main(int argc, char **argv) {
     return 0;
 }
 C
-"${CC:-cc}" -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+"${CC:-cc}" -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=undefined \
     "$scratch/faults.c" -o "$scratch/faults" 2>/dev/null
 export UBSAN_OPTIONS=halt_on_error=1 ASAN_OPTIONS=detect_leaks=1
 export LSAN_OPTIONS=suppressions=$PWD/scripts/sanitizers.supp:print_suppressions=0

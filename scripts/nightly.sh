@@ -5,7 +5,8 @@
 #             model at length
 #   oracle    tokenizers beside PyPI's `tokenizers`, where Python has it
 #   fuzz      changed copies of the corpora through the fuzz targets, under sanitizers
-#   sanitize  operators and the compiler on a driver under sanitizers, which CI leaves to the null device
+#   sanitize  operators, the compiler and the command on a driver under sanitizers, which CI leaves to the null device;
+#             fused kernels on the host at all sizes
 #   templates chat templates of a package beside jinja2 (scripts/check_templates.py)
 #   mutants   each line of tests/mutants.txt broken in turn; some test must notice
 # scripts/nightly.sh NAME... runs only those. WEFT_FUZZ_COPIES says how many copies a file gets.
@@ -43,6 +44,11 @@ fuzz() {
     return $bad
 }
 
+sanitize() {
+    make sanitize SANITIZE_SKIP= TESTS='-R "^(app|ops|compile)_test_gpu"' || return 1
+    WEFT_TEST_LONG=1 ctest --preset sanitize -R '^compile_test_host$'
+}
+
 oracle() { scripts/deps.sh vocabularies && scripts/tokenizer_oracle.py; }
 
 # Without the package or jinja2 there is nothing to compare with, and that is no failure.
@@ -58,7 +64,7 @@ part build make deps build WERROR=ON || exit 1
 for name in "$@"; do
     case $name in
     long | oracle | fuzz) part "$name" "$name" ;;
-    sanitize) part sanitize make sanitize SANITIZE_SKIP= TESTS='-R "^(ops|compile)_test_gpu"' ;;
+    sanitize) part sanitize sanitize ;;
     templates) part templates templates ;;
     mutants) part mutants make mutants ;;
     *)

@@ -9,7 +9,7 @@
 #include "gpu/gpu.h"
 #include "gpu/gpu_backend.h"
 #include "model/lm_graph.h"
-#include "ops/cases.h"
+#include "ops/cases_pick.h"
 #include "ops/ops.h"
 #include "support/lm_program.h"
 
@@ -131,28 +131,47 @@ static inline void specials_models(struct specials *all, const char *profile, co
 
 // ---- operators -----------------------------------------------------------------------------------------------------
 
+static inline void specials_level(struct specials *all, const char *profile, const struct weft_gpu_caps *caps,
+                                  bool checked, const struct op_case *c, int level) {
+    struct weft_graph *g;
+    char origin[256];
+    snprintf(origin, sizeof origin, "%s: '%s', no_fuse %d", profile, c->name, level);
+    if (weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &g) != WEFT_OK)
+        fail_msg("%s: %s", origin, weft_error_message());
+    struct weft_compile_params params = {.as_written = true,
+                                         .no_fuse = level,
+                                         .split_symbol = c->split,
+                                         .split_at = {1, 8},
+                                         .n_splits = 2,
+                                         .checked = checked};
+    specials_compile(all, origin, caps, g, &params);
+}
+
 static inline void specials_case(struct specials *all, const char *profile, const struct weft_gpu_caps *caps,
                                  bool checked, const struct op_case *c) {
-    for (int level = 0; level < (c->levels ? 3 : 1); level++) {
-        struct weft_graph *g;
-        char origin[256];
-        snprintf(origin, sizeof origin, "%s: '%s', no_fuse %d", profile, c->name, level);
-        if (weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &g) != WEFT_OK)
-            fail_msg("%s: %s", origin, weft_error_message());
-        struct weft_compile_params params = {.as_written = true,
-                                             .no_fuse = level,
-                                             .split_symbol = c->split,
-                                             .split_at = {1, 8},
-                                             .n_splits = 2,
-                                             .checked = checked};
-        specials_compile(all, origin, caps, g, &params);
-    }
+    for (int level = 0; level < (c->levels ? OP_LEVELS : 1); level++)
+        specials_level(all, profile, caps, checked, c, level);
 }
 
 static inline void specials_ops(struct specials *all, const char *profile, const struct weft_gpu_caps *caps,
                                 bool checked) {
     for (size_t t = 0; t < sizeof op_tables / sizeof *op_tables; t++)
         for (size_t i = 0; i < op_tables[t].n; i++) specials_case(all, profile, caps, checked, &op_tables[t].cases[i]);
+}
+
+/// As few cases as bring every kernel, and every way to reach its operands, once: for texts of which only the accessors
+/// differ from texts that are tried in full.
+static inline void specials_picked_ops(struct specials *all, const char *profile, const struct weft_gpu_caps *caps,
+                                       bool checked) {
+    struct op_picks picks = {.as_written = true};
+    for (size_t t = 0; t < sizeof op_tables / sizeof *op_tables; t++)
+        for (size_t i = 0; i < op_tables[t].n; i++)
+            for (int level = 0; level < (op_tables[t].cases[i].levels ? OP_LEVELS : 1); level++)
+                assert_true(op_item_add(&picks, &op_tables[t].cases[i], level, 0, caps));
+    op_pick(&picks);
+    for (size_t i = 0; i < picks.n; i++)
+        if (picks.items[i].picked) specials_level(all, profile, caps, checked, picks.items[i].c, picks.items[i].level);
+    op_picks_free(&picks);
 }
 
 /// A discrete GPU with f16 and subgroups of 32, in Tint's dialect.

@@ -274,7 +274,7 @@ static void count_chunks(void *user, uint32_t chunk, uint32_t chunks, double fig
 static void model(void **state) {
     (void)state;
     const char *implementation = getenv("WEFT_WEBGPU");
-    // SwiftShader compiles the model's kernels for two minutes; tests/app/test_gpu_lm.c has it do so once.
+    // SwiftShader compiles the model's kernels for two minutes; tests/engine/test_gpu_lm.c has it do so once.
     if (implementation && strcmp(implementation, "dawn") == 0 && !weft_test_long()) skip();
     static const char text[] = "The quick brown fox jumps over the lazy dog, and the dog does not mind at all.";
     char path[] = "/tmp/weft-gpu-api-XXXXXX";

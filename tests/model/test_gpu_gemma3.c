@@ -258,7 +258,7 @@ static void host_greedy(struct weft_test_model *m, int32_t *out) {
 /// A full context ends the output; temperature 0 is greedy, whichever sampler was compiled; a seed gives its ids again.
 static void test_generation(void **state) {
     (void)state;
-    if (dear()) skip(); // tests/app/test_gpu_lm.c generates there
+    if (dear()) skip(); // tests/engine/test_gpu_lm.c generates there
     const struct weft_tiny_gemma3 tiny = {.plain = true};
     const struct weft_sampling warm = {.temp = 1.3f, .top_k = 80, .top_p = 0.98f, .seed = 42};
     struct weft_sampling cold = warm, other = warm;

@@ -48,8 +48,8 @@ static const struct parts on_gpu = {
 /// The same as far as CPU drivers hold it: logits of 512 rows are beyond a binding, and long contexts take an hour.
 static const struct parts on_cpu = {
     {64, 64, 64}, 4, {{64, POSITIONS}, {13, POSITIONS}, {1, POSITIONS}, {POSITIONS, POSITIONS}}, POSITIONS, 20, false};
-static const struct parts lavapipe = {{16, 4, 4}, 4, {{64, 64}, {13, 26}, {1, 8}}, 32, 8, false};
-static const struct parts swiftshader = {{8, 0, 0}, 4, {{13, 13}, {1, 4}}, 0, 5, false};
+static const struct parts lavapipe = {{16, 4, 4}, 1, {{64, 64}, {13, 26}, {1, 8}}, 32, 8, false};
+static const struct parts swiftshader = {{4, 0, 0}, 0, {{13, 13}}, 0, 0, false};
 static const struct parts *parts;
 
 static weft_gpu *gpu;
@@ -125,8 +125,9 @@ static void check_perplexity(uint32_t ctx, uint32_t chunks, double want) {
 
 static void test_perplexity(void **state) {
     (void)state;
-    if (!lm) skip();
-    check_perplexity(64, parts->chunks, 18.9386);
+    static const double first[] = {17.3989, 19.5641, 17.9305, 18.9386}; // of so many chunks
+    if (!lm || !parts->chunks) skip();
+    check_perplexity(64, parts->chunks, first[parts->chunks - 1]);
     if (!parts->long_contexts) return;
     check_perplexity(512, 0, 13.8287);
     check_perplexity(1024, 0, 13.8268);
@@ -213,7 +214,7 @@ static void test_replay_equals_checker(void **state) {
     static const struct move moves[] = {{4, 1, 1}, {0, 1, 4}, {1, 0, 1}, {13, 1, 1}, {0, 1, 2},
                                         {2, 0, 1}, {1, 1, 1}, {0, 1, 8}, {5, 1, 1}};
     static const uint32_t words[16] = {0}; // greedy
-    if (!lm) skip();
+    if (!lm || !parts->runs) skip();
     weft_session *s[2]; // replay, checker
     for (int i = 0; i < 2; i++) {
         s[i] = weft_test_session(weft_lm_program(lm), i == 1, 8);

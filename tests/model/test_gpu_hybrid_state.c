@@ -112,12 +112,8 @@ static void replay_together(weft_session *const *sessions, uint32_t n, uint32_t 
     }
 }
 
-/// Runs that are compared: 200, fewer where a run is dear or another configuration has the same kernels.
-static uint32_t replayed(void) {
-    const char *limits = getenv("WEFT_LIMITS");
-    if (weft_test_long()) return 200;
-    return dear ? 40 : limits && *limits ? 80 : 200;
-}
+/// Runs that are compared.
+static uint32_t replayed(void) { return dear ? 40 : weft_test_short() ? 80 : 200; }
 
 static void test_hybrid_replay_equals_checker(void **state) {
     (void)state;

@@ -28,7 +28,8 @@ struct op_item {
 };
 
 struct op_picks {
-    bool operators; ///< count operators too: not where another configuration of the same compiler has them
+    bool operators;  ///< count operators too: not where another configuration of the same compiler has them
+    bool as_written; ///< as in weft_compile_params
     struct op_item *items;
     size_t n, cap;
     struct weft_map features, texts; ///< to numbers
@@ -114,7 +115,8 @@ static inline bool op_item_add(struct op_picks *p, const struct op_case *c, int 
     struct weft_str s = {0};
     struct op_item it = {
         .c = c, .level = level, .kind = kind, .features = p->scratch_features, .texts = p->scratch_texts};
-    struct weft_compile_params params = {.no_fuse = level, .split_symbol = c->split, .split_at = {1, 8}, .n_splits = 2};
+    struct weft_compile_params params = {
+        .as_written = p->as_written, .no_fuse = level, .split_symbol = c->split, .split_at = {1, 8}, .n_splits = 2};
     bool ok = weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &g) == WEFT_OK;
     if (ok && p->operators) op_node_features(p, &it, g, &s);
     ok = ok && weft_compile(g, caps, &params, &plan) == WEFT_OK;

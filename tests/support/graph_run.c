@@ -39,6 +39,14 @@ bool weft_test_thin(void) {
     return weft_test_short() && strcmp(weft_gpu_caps(weft_test_gpu())->implementation, "dawn") == 0;
 }
 
+bool weft_test_sanitized(void) {
+#if defined(__SANITIZE_ADDRESS__)
+    return !weft_test_long();
+#else
+    return false;
+#endif
+}
+
 enum weft_gpu_kind weft_test_as(enum weft_gpu_kind kind) {
     struct weft_gpu_caps *caps =
         (struct weft_gpu_caps *)(uintptr_t)weft_gpu_caps(weft_test_gpu()); // of an object that is not const

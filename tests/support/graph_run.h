@@ -29,6 +29,8 @@ bool weft_test_long(void);
 bool weft_test_short(void);
 /// The same on Dawn, where Tint and SwiftShader take about a second for each kernel.
 bool weft_test_thin(void);
+/// True under sanitizers, where the host takes eight times as long, unless WEFT_TEST_LONG=1 asks for everything.
+bool weft_test_sanitized(void);
 /// Compiles for a device of another kind from here on, as which tests present CPU drivers; returns what it was.
 enum weft_gpu_kind weft_test_as(enum weft_gpu_kind kind);
 /// True if WEFT_TEST_CHECKED=1 asks for the checked accessors everywhere (weft_case_run heeds it).
