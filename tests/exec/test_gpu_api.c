@@ -1,5 +1,5 @@
 /// The public API on a driver: a graph of one's own at several sizes against numbers worked out here, blocking and
-/// asynchronous, and a tiny model whose text, ids and logits must agree with each other.
+/// asynchronous, types of a byte, and a tiny model whose text, ids and logits must agree with each other.
 #include "api_device.h"
 #include "api_graph.h"
 #include "support/tiny_gemma3.h"
@@ -173,6 +173,49 @@ static void states(void **state) {
     weft_program_destroy(&program);
 }
 
+// ---- types of a byte -----------------------------------------------------------------------------------------------
+
+/// Elements of 8 bits lie side by side, outside as on the device: `bytes` is rounded up to 4, and zero behind the last.
+static void bytes_are_packed(void **state) {
+    (void)state;
+    static const char text[] = "input s f32 []\ninput x f32 [1]\ninput y f32 [5]\ninput u u8 [6]\nweight w f32 [2, 4]\n"
+                               "%m = max %s %x\n%less = le %y %m\noutput %less less\n"
+                               "%sum = add %u %u\noutput %sum sum\n%q %scale = quantize %w {block=4}\noutput %q q\n";
+    static const float s = 1, x = 3, y[] = {3, 4, -1, 3.5f, 0}, w[] = {1, -0.5f, 0, 0.25f, -2, 1, 0.5f, 2};
+    static const uint8_t u[8] = {1, 2, 127, 128, 200, 255};
+    static const struct {
+        const char *name;
+        uint8_t want[8];
+    } outputs[] = {
+        {"less", {1, 0, 1, 0, 1}},
+        {"sum", {2, 4, 254, 0, 144, 254}},
+        {"q", {127, 0xc0, 0, 32, 0x81, 64, 32, 127}}, // 127, -64, 0, 32, -127, 64, 32, 127
+    };
+    const struct weft_weight weight = {"w", w, sizeof w};
+    weft_graph *g;
+    weft_program *program;
+    weft_session *session;
+    api_must(weft_graph_parse_text(text, strlen(text), &g));
+    api_must(weft_program_compile(device, &g, &(struct weft_program_compile_params){.weights = &weight, .n_weights = 1},
+                                  &program));
+    api_must(weft_session_create(program, NULL, &session));
+    api_must(weft_session_write(session, "s", 0, &s, sizeof s));
+    api_must(weft_session_write(session, "x", 0, &x, sizeof x));
+    api_must(weft_session_write(session, "y", 0, y, sizeof y));
+    api_must(weft_session_write(session, "u", 0, u, sizeof u));
+    api_must(weft_session_run(session, 1, NULL));
+    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
+        struct weft_tensor_info info;
+        uint8_t got[8] = {0};
+        api_must(weft_session_tensor(session, outputs[i].name, &info));
+        assert_int_equal(info.bytes, 8);
+        api_must(weft_session_read(session, outputs[i].name, 0, got, sizeof got));
+        assert_memory_equal(got, outputs[i].want, sizeof got);
+    }
+    weft_session_destroy(&session);
+    weft_program_destroy(&program);
+}
+
 // ---- a model -------------------------------------------------------------------------------------------------------
 
 struct heard {
@@ -297,8 +340,9 @@ static void model(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocking), cmocka_unit_test(comparison_notices),      cmocka_unit_test(asynchronous),
-        cmocka_unit_test(states),   cmocka_unit_test(refusals_change_nothing), cmocka_unit_test(model),
+        cmocka_unit_test(blocking),         cmocka_unit_test(comparison_notices),      cmocka_unit_test(asynchronous),
+        cmocka_unit_test(states),           cmocka_unit_test(refusals_change_nothing), cmocka_unit_test(model),
+        cmocka_unit_test(bytes_are_packed),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
