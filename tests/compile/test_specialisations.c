@@ -46,7 +46,7 @@ static void collect(struct specials *all) {
         uint32_t steps = all->steps, unchecked = all->unchecked;
         specials_models(all, profiles[i].name, &caps, profiles[i].checked);
         models = all->n;
-        if (profiles[i].few && !weft_test_long())
+        if ((profiles[i].few && !weft_test_long()) || weft_test_sanitized())
             specials_picked_ops(all, profiles[i].name, &caps, profiles[i].checked);
         else specials_ops(all, profiles[i].name, &caps, profiles[i].checked);
         print_message("%s: %zu new texts of models and %zu of operators in %u steps", profiles[i].name, models - before,

@@ -2,6 +2,7 @@
 /// the lines of its answer are told as lines of the templates.
 #include "support/wgsl_check.h"
 #include "core/alloc.h"
+#include "support/graph_run.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -132,6 +133,11 @@ enum weft_wgsl_verdict weft_wgsl_check_tint(const struct weft_wgsl_texts *t, str
 void weft_wgsl_assert_tint(struct weft_wgsl_texts *t) {
     struct weft_str errors = {0};
     size_t n = t->n;
+    if (weft_test_sanitized()) {
+        print_message("%zu texts were written; Tint is asked by the build without sanitizers\n", n);
+        weft_wgsl_texts_free(t);
+        return;
+    }
     enum weft_wgsl_verdict verdict = weft_wgsl_check_tint(t, &errors);
     if (verdict != WEFT_WGSL_ACCEPTED) print_error("%s", weft_str_get(&errors));
     weft_str_free(&errors);

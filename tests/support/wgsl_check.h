@@ -37,6 +37,7 @@ enum weft_wgsl_verdict {
 enum weft_wgsl_verdict weft_wgsl_check_tint(const struct weft_wgsl_texts *t, struct weft_str *errors);
 
 /// The same as a cmocka step, and frees the texts: fails the test with the errors, or skips it and says loudly why.
+/// Builds with sanitizers write the same texts as others, so they do not ask (weft_test_sanitized).
 void weft_wgsl_assert_tint(struct weft_wgsl_texts *t);
 
 /// Every text through weft_pipeline_get of an open device; with wgpu-native that is naga. `desc` has bindings and sizes
