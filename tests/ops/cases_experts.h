@@ -52,6 +52,13 @@ static const struct op_case expert_cases[] = {
          "symbol T 0 40\ninput x f32 [T, 1]\ninput i i32 [T, 1]\nweight w f32 [1, 1, 1]\ninput e f32 [T, 0]\n"
          "weight n f32 [2, 3, 0]\nweight m f32 [2, 0, 1]\n%0 = matmul_experts %x %w %i\n%1 = matmul_experts %e %n %i\n"
          "%2 = matmul_experts %x %m %i\n%3 = neg %2\noutput %0 one\noutput %1 zeros\noutput %3 none\n"},
+    {.name = "a constant zero behind experts",
+     .runs = "T=1 | T=40",
+     .split = "T",
+     .data = "i = int 0..4",
+     DOT,
+     .graph = "symbol T 1 40\ninput x f32 [T, 1, 33]\ninput i i32 [T, 2]\nweight w f32 [5, 7, 33]\nconst %c f32 [] 0\n"
+              "%0 = matmul_experts %x %w %i\n%1 = max %0 %c\noutput %1 y\n"},
     {.name = "whole numbers by experts are exact",
      .runs = "T=1 | T=7 | T=100",
      .split = "T",

@@ -144,9 +144,9 @@ static struct weft_remembered routed(struct weft_lower *l, const struct weft_gem
 
 // ---- tiles ---------------------------------------------------------------------------------------------------------
 
-#define EXPERT_PARAMS(F) F(u32, tiles) F(u32, n) F(u32, k) F(u32, kb)
+#define EXPERT_PARAMS(F) F(u32, tiles) F(u32, n) F(u32, k) F(u32, kb) F(u32, zero)
 WEFT_PARAMS(expert_params, EXPERT_PARAMS)
-enum { WORDS = 4 };
+enum { WORDS = 5 };
 
 struct expert_cfg {
     struct weft_xdims dims;
