@@ -19,11 +19,12 @@ typedef struct weft_model weft_model;
 
 /// How to open. Zero is the default of each field.
 struct weft_model_params {
-    size_t struct_size;    ///< WEFT_SIZED, or 0 (weft/version.h)
-    uint32_t ctx;          ///< tokens of context, prompt and new ones together; 0: the model's own, at most 4096
-    uint32_t chunk;        ///< most prompt tokens a run, at most `ctx`; 0: 64 on a CPU driver, 512 on a GPU
-    uint32_t runs;         ///< decode runs a submit, at most 64; 0: by measured time
-    bool cache_f16;        ///< key and value cache in f16: half the memory, slightly less exact
+    size_t struct_size; ///< WEFT_SIZED, or 0 (weft/version.h)
+    uint32_t ctx;       ///< tokens of context, prompt and new ones together; 0: the model's own, at most 4096
+    uint32_t chunk;     ///< most prompt tokens a run, at most `ctx`; 0: 64 on a CPU driver, 512 on a GPU
+    uint32_t runs;      ///< decode runs a submit, at most 64; 0: by measured time
+    bool cache_f16;     ///< key and value cache in f16: half the memory, slightly less exact
+    enum weft_numbers numbers;
     bool greedy;           ///< without the sampler: fewer and smaller kernels, but temp must stay 0
     bool lazy;             ///< compile when first needed: for callers that only tokenize or score
     uint64_t memory_limit; ///< refuse with LIMIT, before allocating, what needs more device bytes; 0: the device's own

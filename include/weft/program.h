@@ -34,6 +34,17 @@ enum weft_progress_stage {
     WEFT_PROGRESS_PLAN,    ///< counts the graph as a whole, then each schedule
 };
 
+/// How numbers are computed. Both are exact f32: values that the compiler introduces and sums are f32.
+enum weft_numbers {
+    WEFT_NUMBERS_F32, ///< sums in the order that is fastest for the sizes of a run
+    /// The order of a sum depends on its length alone, and for attention on the positions of keys, in all kernels: what
+    /// a token gives is the same to the bit in any run, alone or beside any others (docs/numbers.md). Slower.
+    WEFT_NUMBERS_INVARIANT,
+};
+
+/// "f32", "invariant"; NULL for what is none.
+WEFT_API const char *weft_numbers_name(enum weft_numbers numbers);
+
 /// How to compile. Zero is the default of each field. All that it points to need only live until the call returns,
 /// unless `weights_stay` says more.
 struct weft_program_compile_params {
@@ -67,6 +78,7 @@ struct weft_program_compile_params {
     /// Above 1: beam search over so many candidates, in which the caller moves states between them. Pairs of past and
     /// present stay inputs and outputs then. (Forked sessions need no such thing: see weft_session_fork.)
     uint32_t beams;
+    enum weft_numbers numbers;
     /// May be NULL: see enum weft_progress_stage.
     void (*progress)(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total);
     void *progress_user;

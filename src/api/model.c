@@ -16,6 +16,8 @@ weft_status weft_model_open(weft_device *device, const char *path, const struct 
     if (out) *out = NULL;
     if (!device || !path || !out) return weft_api_null("weft_model_open", !device ? "device" : !path ? "path" : "out");
     WEFT_TRY(WEFT_PARAMS_TAKE(weft_model_params, progress_user, params, &p));
+    if (!weft_numbers_name(p.numbers))
+        return weft_fail(WEFT_ERR_INVALID, "numbers %d is none of enum weft_numbers", (int)p.numbers);
     return weft_lm_open(device, path, &p, out);
 }
 

@@ -7,6 +7,10 @@
 #include "exec/program.h"
 #include <string.h>
 
+const char *weft_numbers_name(enum weft_numbers numbers) {
+    return numbers == WEFT_NUMBERS_F32 ? "f32" : numbers == WEFT_NUMBERS_INVARIANT ? "invariant" : NULL;
+}
+
 /// One call's weights: the array first, then the caller's function.
 static weft_status find_weight(void *user, const char *name, const void **data, uint64_t *bytes) {
     const struct weft_program_compile_params *p = user;
@@ -36,14 +40,18 @@ static weft_status keep_source(const struct weft_program_compile_params *p, stru
 weft_status weft_api_compile_params(const struct weft_program_compile_params *p, const weft_device *device,
                                     const struct weft_graph *graph, struct weft_program_params *out) {
     const size_t most = sizeof out->compile.split_at / sizeof out->compile.split_at[0];
-    *out = (struct weft_program_params){
-        .source = {.get = find_weight, .user = (void *)(uintptr_t)p},
-        .share_weights = p->share_weights,
-        .compile = {.state_policy = p->state_policy, .beams = p->beams, .page_rows = p->page_rows},
-        .progress = p->progress,
-        .progress_user = p->progress_user};
+    *out = (struct weft_program_params){.source = {.get = find_weight, .user = (void *)(uintptr_t)p},
+                                        .share_weights = p->share_weights,
+                                        .compile = {.state_policy = p->state_policy,
+                                                    .beams = p->beams,
+                                                    .page_rows = p->page_rows,
+                                                    .numbers = p->numbers},
+                                        .progress = p->progress,
+                                        .progress_user = p->progress_user};
     if ((unsigned)p->state_policy > WEFT_STATE_SEPARATE)
         return weft_fail(WEFT_ERR_INVALID, "state_policy %d is none of enum weft_state_policy", (int)p->state_policy);
+    if (!weft_numbers_name(p->numbers))
+        return weft_fail(WEFT_ERR_INVALID, "numbers %d is none of enum weft_numbers", (int)p->numbers);
     if (p->n_weights && !p->weights) return weft_api_null("weft_program_compile", "weights");
     if (p->share_weights && weft_program_gpu(p->share_weights) != device)
         return weft_fail(WEFT_ERR_INVALID, "weights can be shared among programs of one device only");

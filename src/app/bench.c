@@ -284,13 +284,14 @@ static json_t *summary_json(const struct request *r, const struct weft_opened *o
     struct weft_device_counters counters;
     weft_device_counters(o->device, &counters);
     (void)weft_device_info(o->device, &d);
-    return json_pack("{ss so so so sb so sI si ss sf sI sI so so}", "weft", WEFT_VERSION, "implementation",
+    return json_pack("{ss so so so sb so sI si ss ss sf sI sI so so}", "weft", WEFT_VERSION, "implementation",
                      weft_json_string(d.implementation), "adapter", weft_json_string(d.adapter), "driver",
                      weft_json_string(d.driver), "cpu_driver", d.kind == WEFT_DEVICE_CPU, "model",
                      weft_json_string(o->file), "model_bytes", (json_int_t)model.file_bytes, "ctx", (int)model.ctx,
-                     "cache", r->model_params.cache_f16 ? "f16" : "f32", "load_seconds", o->load_seconds,
-                     "peak_device_bytes", (json_int_t)counters.bytes_peak, "peak_host_bytes",
-                     (json_int_t)peak_host_bytes(), "results", results, "batches", batches);
+                     "cache", r->model_params.cache_f16 ? "f16" : "f32", "numbers",
+                     weft_numbers_name(r->model_params.numbers), "load_seconds", o->load_seconds, "peak_device_bytes",
+                     (json_int_t)counters.bytes_peak, "peak_host_bytes", (json_int_t)peak_host_bytes(), "results",
+                     results, "batches", batches);
 }
 
 static int bench(const struct request *r) {
@@ -299,7 +300,8 @@ static int bench(const struct request *r) {
     if (status != WEFT_OK) return weft_app_failed(status);
     char device[256];
     weft_describe_device(o.device, device);
-    if (!r->json) weft_outf("%s; load %.2f s\n", device, o.load_seconds);
+    if (!r->json)
+        weft_outf("%s; %s; load %.2f s\n", device, weft_numbers_name(r->model_params.numbers), o.load_seconds);
     json_t *results = json_array(), *batches = json_array();
     weft_app_catch_interrupts(true);
     if (r->device.profile) status = weft_bench_forget_steps(o.device);
@@ -333,7 +335,7 @@ static int bench(const struct request *r) {
 
 // ---- the command ---------------------------------------------------------------------------------------------------
 
-enum { OPT_CTX = WEFT_OPT_FIRST_OWN, OPT_CHUNK, OPT_CACHE, OPT_RUNS, OPT_STEPS };
+enum { OPT_CTX = WEFT_OPT_FIRST_OWN, OPT_CHUNK, OPT_CACHE, OPT_NUMBERS, OPT_RUNS, OPT_STEPS };
 
 static bool take(const struct weft_command *c, struct request *r, int option) {
     int ignored;
@@ -347,6 +349,7 @@ static bool take(const struct weft_command *c, struct request *r, int option) {
     case OPT_CTX: return weft_app_whole(c, "--ctx", 1, WEFT_MAX_CTX, &r->model_params.ctx);
     case OPT_CHUNK: return weft_app_whole(c, "--chunk", 1, 65535, &r->model_params.chunk);
     case OPT_RUNS: return weft_app_whole(c, "--runs", 1, 64, &r->model_params.runs);
+    case OPT_NUMBERS: return weft_numbers_option(c, optarg, &r->model_params.numbers);
     case OPT_CACHE: return weft_cache_option(c, optarg, &r->model_params.cache_f16);
     }
     return weft_app_device_option(c, option, &r->device, &ignored);
@@ -360,6 +363,7 @@ static int run_bench(const struct weft_command *self, int argc, char **argv) {
         {"chunk", required_argument, NULL, OPT_CHUNK},
         {"runs", required_argument, NULL, OPT_RUNS},
         {"cache", required_argument, NULL, OPT_CACHE},
+        {"numbers", required_argument, NULL, OPT_NUMBERS},
         {"steps", no_argument, NULL, OPT_STEPS},
         {0},
     };
@@ -383,7 +387,7 @@ const struct weft_command weft_command_bench = {
         "  -n N                  new tokens (default 48)\n"
         "  -b LIST               also so many texts at once, 1 to 64\n"
         "  -r N                  repetitions; medians and p95 are over these (default 3)\n"
-        "      --ctx N, --chunk N, --runs N, --cache f32|f16   as for `weft run`\n"
+        "      --ctx N, --chunk N, --runs N, --cache f32|f16, --numbers f32|invariant   as for `weft run`\n"
         "      --steps           also where the device's time goes; times are those of steps in passes of their own,\n"
         "                        so the speeds above them are lower\n"
         "      --json            as JSON\n" WEFT_DEVICE_HELP "  -h, --help            this text\n",

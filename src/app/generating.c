@@ -47,6 +47,7 @@ bool weft_generating_option(const struct weft_command *c, int option, struct wef
     case WEFT_OPT_RUNS: return weft_app_whole(c, "--runs", 1, 64, &g->model.runs);
     case WEFT_OPT_STOP: return take_stop(c, g);
     case WEFT_OPT_CACHE: return weft_cache_option(c, optarg, &g->model.cache_f16);
+    case WEFT_OPT_NUMBERS: return weft_numbers_option(c, optarg, &g->model.numbers);
     case WEFT_OPT_STATS: g->stats = true; return true;
     default: return weft_app_device_option(c, option, &g->device, &ignored);
     }

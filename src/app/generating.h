@@ -29,6 +29,7 @@ enum {
     WEFT_OPT_RUNS,
     WEFT_OPT_STOP,
     WEFT_OPT_CACHE,
+    WEFT_OPT_NUMBERS,
     WEFT_OPT_STATS,
     WEFT_OPT_BEHIND_GENERATING, ///< the values of a command's other options start here
 };
@@ -50,6 +51,7 @@ enum {
     {"runs", required_argument, NULL, WEFT_OPT_RUNS},                                                                  \
     {"stop", required_argument, NULL, WEFT_OPT_STOP},                                                                  \
     {"cache", required_argument, NULL, WEFT_OPT_CACHE},                                                                \
+    {"numbers", required_argument, NULL, WEFT_OPT_NUMBERS},                                                            \
     {"stats", no_argument, NULL, WEFT_OPT_STATS}
 // clang-format on
 
@@ -66,7 +68,8 @@ enum {
     "      --ctx N           tokens of context (default: the model's, 4096 at most); a full context ends the text\n"   \
     "      --chunk N         most prompt tokens a run (default 64 on a CPU driver, else 512)\n"                        \
     "      --runs N          decode runs a submit (default: by measured time; 1 on a CPU driver)\n"                    \
-    "      --cache f32|f16   type of the key and value cache (default f32)\n"
+    "      --cache f32|f16   type of the key and value cache (default f32)\n"                                          \
+    "      --numbers f32|invariant   invariant: a token's numbers depend on its text alone, to the bit; slower\n"
 
 struct weft_generating weft_generating_defaults(void);
 /// Takes one of these options, or a device's. False with the usage error printed.

@@ -25,6 +25,7 @@ struct request {
     struct weft_device_params device;
     struct weft_model_graph_params build;
     enum weft_state_policy policy; ///< of graphs in text
+    enum weft_numbers numbers;
 };
 
 // ---- the file ------------------------------------------------------------------------------------------------------
@@ -200,11 +201,12 @@ static int inspect_graph(const weft_device *device, weft_graph **graph,
 
 /// The program that a model file stands for.
 static int inspect_model(weft_model_file *file, const struct request *r) {
-    struct weft_program_compile_params compile;
+    struct weft_program_compile_params compile = {0};
     weft_graph *graph = NULL;
     weft_device *device = NULL;
     weft_status status = weft_device_open(&r->device, &device);
     if (status == WEFT_OK) status = weft_model_file_graph(file, device, &r->build, &graph, &compile);
+    compile.numbers = r->numbers;
     int code = status == WEFT_OK ? inspect_graph(device, &graph, &compile, r) : weft_app_failed(status);
     weft_device_close(&device);
     return code;
@@ -212,7 +214,7 @@ static int inspect_model(weft_model_file *file, const struct request *r) {
 
 /// A graph in text.
 static int inspect_text(const char *path, const struct request *r) {
-    const struct weft_program_compile_params compile = {.state_policy = r->policy};
+    const struct weft_program_compile_params compile = {.state_policy = r->policy, .numbers = r->numbers};
     weft_graph *graph = NULL;
     weft_device *device = NULL;
     char *text = NULL;
@@ -240,6 +242,7 @@ enum {
     OPT_CTX,
     OPT_CHUNK,
     OPT_CACHE,
+    OPT_NUMBERS,
     OPT_HEAD,
     OPT_SAMPLING,
     OPT_POLICY,
@@ -305,6 +308,7 @@ static bool take(const struct weft_command *c, struct request *r, int option) {
     case OPT_SAMPLING: r->build.sampling = true; return true;
     case OPT_HEAD: return take_head(c, &r->build);
     case OPT_POLICY: return take_policy(c, &r->policy);
+    case OPT_NUMBERS: return weft_numbers_option(c, optarg, &r->numbers);
     case OPT_CACHE: return weft_cache_option(c, optarg, &r->build.cache_f16);
     case OPT_CTX: return weft_app_whole(c, "--ctx", 1, WEFT_MAX_CTX, &r->build.ctx);
     case OPT_CHUNK: return weft_app_whole(c, "--chunk", 1, 65535, &r->build.chunk);
@@ -326,6 +330,7 @@ static int run_inspect(const struct weft_command *self, int argc, char **argv) {
         {"ctx", required_argument, NULL, OPT_CTX},
         {"chunk", required_argument, NULL, OPT_CHUNK},
         {"cache", required_argument, NULL, OPT_CACHE},
+        {"numbers", required_argument, NULL, OPT_NUMBERS},
         {"head", required_argument, NULL, OPT_HEAD},
         {"sampling", no_argument, NULL, OPT_SAMPLING},
         {"policy", required_argument, NULL, OPT_POLICY},
@@ -366,7 +371,7 @@ const struct weft_command weft_command_inspect = {
     .help =
         "usage: weft inspect MODEL [--keys] [--tensors] [--all] [--json]\n"
         "       weft inspect MODEL --graph | --plan | --memory [OPTION]... [--json]\n"
-        "       weft inspect GRAPH.weft [--plan | --memory] [--policy NAME] [--json]\n"
+        "       weft inspect GRAPH.weft [--plan | --memory] [--policy NAME] [--numbers NAME] [--json]\n"
         "       weft inspect --passes\n"
         "       weft inspect MODEL|GRAPH.weft --passes NAME [OPTION]...\n\n"
         "      --keys            metadata only\n"
@@ -380,7 +385,7 @@ const struct weft_command weft_command_inspect = {
         "      --memory          device memory that the plan needs, and what each position of the context adds\n"
         "      --head NAME       of which program: generate (default), logits, nll\n"
         "      --sampling        with the full sampler\n"
-        "      --ctx N, --chunk N, --cache f32|f16   as for `weft run`\n"
+        "      --ctx N, --chunk N, --cache f32|f16, --numbers f32|invariant   as for `weft run`\n"
         "      --policy NAME     of the states of a graph in text: in_place, ping_pong or double (default: as they "
         "say)\n"
         "      --json            as JSON\n" WEFT_DEVICE_HELP "  -h, --help            this text\n\n"

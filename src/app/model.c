@@ -92,6 +92,13 @@ const char *weft_stop_name(enum weft_stop_reason reason) {
     return "caller";
 }
 
+bool weft_numbers_option(const struct weft_command *command, const char *text, enum weft_numbers *out) {
+    *out = strcmp(text, "invariant") ? WEFT_NUMBERS_F32 : WEFT_NUMBERS_INVARIANT;
+    if (*out == WEFT_NUMBERS_INVARIANT || !strcmp(text, "f32")) return true;
+    weft_app_usage(command, "--numbers takes f32 or invariant, not '%s'", text);
+    return false;
+}
+
 bool weft_cache_option(const struct weft_command *command, const char *text, bool *f16) {
     *f16 = !strcmp(text, "f16");
     if (*f16 || !strcmp(text, "f32")) return true;

@@ -31,7 +31,8 @@ weft_status weft_ids_of(const weft_tokenizer *tokenizer, const char *text, size_
                         size_t *count);
 const char *weft_stop_name(enum weft_stop_reason reason);
 
-/// Option values that several commands take: --ctx, --cache, --memory. False with the usage error printed.
+/// Option values that several commands take: --cache, --numbers. False with the usage error printed.
+bool weft_numbers_option(const struct weft_command *command, const char *text, enum weft_numbers *out);
 bool weft_cache_option(const struct weft_command *command, const char *text, bool *f16);
 #define WEFT_MAX_CTX (1 << 24)
 #endif

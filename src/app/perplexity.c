@@ -66,7 +66,7 @@ static int perplexity(struct request *r) {
     return code;
 }
 
-enum { OPT_CTX = WEFT_OPT_FIRST_OWN, OPT_CHUNKS, OPT_CACHE };
+enum { OPT_CTX = WEFT_OPT_FIRST_OWN, OPT_CHUNKS, OPT_CACHE, OPT_NUMBERS };
 
 static bool take(const struct weft_command *c, struct request *r, int option) {
     int ignored;
@@ -74,6 +74,7 @@ static bool take(const struct weft_command *c, struct request *r, int option) {
     case WEFT_OPT_JSON: r->json = true; return true;
     case OPT_CTX: return weft_app_whole(c, "--ctx", 4, WEFT_MAX_CTX, &r->model_params.ctx);
     case OPT_CHUNKS: return weft_app_whole(c, "--chunks", 0, INT32_MAX, &r->chunks);
+    case OPT_NUMBERS: return weft_numbers_option(c, optarg, &r->model_params.numbers);
     case OPT_CACHE: return weft_cache_option(c, optarg, &r->model_params.cache_f16);
     }
     return weft_app_device_option(c, option, &r->device, &ignored);
@@ -86,6 +87,7 @@ static int run_perplexity(const struct weft_command *self, int argc, char **argv
         {"ctx", required_argument, NULL, OPT_CTX},
         {"chunks", required_argument, NULL, OPT_CHUNKS},
         {"cache", required_argument, NULL, OPT_CACHE},
+        {"numbers", required_argument, NULL, OPT_NUMBERS},
         {0},
     };
     struct request r = {.model_params = {.ctx = 512, .lazy = true}};

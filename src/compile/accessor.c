@@ -531,6 +531,7 @@ weft_status weft_bind_wgsl(struct weft_plan *plan, const struct weft_schedule *s
     n = s->n_tvals;
     const struct weft_gpu_caps *c = &plan->caps;
     const struct weft_tval common[] = {{"WG", s->workgroup[0], NULL},
+                                       {"ORDERED", plan->profile.invariant, NULL},
                                        {"SUBGROUPS", c->subgroups, NULL},
                                        {"SG", c->subgroups ? c->subgroup_min : 0, NULL}};
     for (size_t i = 0; i < sizeof common / sizeof common[0]; i++) {

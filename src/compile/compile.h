@@ -2,6 +2,7 @@
 #ifndef WEFT_COMPILE_COMPILE_H
 #define WEFT_COMPILE_COMPILE_H
 #include "plan/lower.h"
+#include "weft/program.h"
 
 struct weft_compile_params {
     /// Cuts the range of one symbol into schedules: {1, 16} makes [lo, 1], [2, 16], [17, hi].
@@ -19,6 +20,7 @@ struct weft_compile_params {
     uint32_t page_rows;                  ///< rows of a page of paged states: a power of two from 4 to 4096; 0: chosen
     enum weft_state_policy state_policy; ///< as in weft_program_compile_params
     uint32_t beams;                      ///< likewise
+    enum weft_numbers numbers;           ///< likewise
     /// Specialises for one size: values of all symbols in the graph's order, or NULL. Of the schedules only the one
     /// that covers them is made, with the kernels that it has without this; values, inputs and outputs get memory for
     /// that size alone, and sessions of the program take no other (INVALID).

@@ -150,6 +150,7 @@ static void text_head(const struct weft_plan *p, struct weft_str *out) {
     for (uint32_t k = 0; k < p->n_schedules; k++) steps += p->schedules[k].n_steps;
     weft_str_addf(out, "plan for %s (%s): %u schedule%s, %u steps, %u pipelines\n", p->caps.implementation,
                   p->caps.adapter, p->n_schedules, p->n_schedules == 1 ? "" : "s", steps, p->n_pipelines);
+    if (p->profile.invariant) weft_str_add(out, "numbers: invariant, exact f32 whose order no row beside changes\n");
     enum { TRANSIENTS = 3 };
     const struct {
         const char *name;

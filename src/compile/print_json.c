@@ -208,6 +208,7 @@ static void put_plan(struct weft_json *j, const struct weft_plan *p) {
     weft_json_object(j, NULL);
     weft_json_str(j, "implementation", p->caps.implementation);
     weft_json_str(j, "adapter", p->caps.adapter);
+    weft_json_str(j, "numbers", p->profile.invariant ? "invariant" : "f32");
     put_memory(j, p);
     weft_json_u64(j, "pipelines", p->n_pipelines);
     weft_json_array(j, "shards");

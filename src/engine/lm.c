@@ -81,6 +81,7 @@ weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build
         .accept = check_memory,
         .accept_user = &request,
     };
+    params.compile.numbers = lm->params.numbers;
     struct weft_session_params session = {.max_runs = max_runs};
     *e = (struct weft_lm_engine){.build = *build};
     WEFT_TRY(weft_cancel_check());

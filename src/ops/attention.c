@@ -33,6 +33,7 @@
 #include "ops/sequence.h"
 #include "ops/shape.h"
 #include "plan/lower.h"
+#include "plan/order.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -179,6 +180,8 @@ static weft_status attention_eval(const struct weft_eval *e) {
 
 #define ATTENTION_PARAMS(F) F(u32, groups) F(u32, rows) F(u32, tokens) F(u32, splits) F(f32, scale) F(f32, softcap)
 WEFT_PARAMS(attention_params, ATTENTION_PARAMS)
+#define ORDERED_PARAMS(F) ATTENTION_PARAMS(F) F(u32, zero)
+WEFT_PARAMS(ordered_params, ORDERED_PARAMS)
 
 /// How a workgroup is laid out; the names are those of attention.wgsl.
 struct attention_tile {
@@ -186,6 +189,7 @@ struct attention_tile {
     uint32_t columns, per_thread, groups, row_threads; ///< CL, CPT, RG, RL
     uint32_t memory;
     bool shared_q;
+    bool joins; ///< it has totals beside the sums of a piece
 };
 
 struct attention_cfg {
@@ -194,6 +198,7 @@ struct attention_cfg {
     uint32_t slots;       ///< sequences; 0: one, which has all tokens
     bool ends;            ///< there is no row behind row capacity - 1
     uint32_t split;       ///< keys a piece; 0: not split
+    uint32_t piece;       ///< the same if pieces begin at its multiples, split or not (plan/order.h); else 0
     weft_dim reach;       ///< what pos + T does not exceed; WEFT_DIM_NONE: not known
     uint32_t most_pieces; ///< at the upper bounds
     uint32_t tile_rows;
@@ -204,19 +209,24 @@ struct attention_cfg {
 static uint32_t memory_of(const struct attention_tile *t, uint32_t d4) {
     uint32_t part = t->rows * TILE_KEYS + 32 / t->lanes;
     return (t->shared_q ? t->rows * d4 * 16 : 0) + t->lanes * part * 4 + t->rows * t->row_threads * 4 +
-           t->rows * TILE_KEYS * 4 + t->rows * 4 + 2 * TILE_KEYS * 4;
+           t->rows * TILE_KEYS * 4 + t->rows * 4 * (t->joins ? 2 : 1) + 2 * TILE_KEYS * 4;
 }
 
-/// The layout for a given number of rows a tile. Fewer lanes share a key where their scores would not fit.
+/// The layout for a given number of rows a tile. Fewer lanes share a key where their scores would not fit. Where sums
+/// have an order, neither lanes nor the threads of a row follow from the number of rows.
 static struct attention_tile tile_of(const struct weft_profile *profile, uint32_t d, uint32_t dv, uint32_t rows) {
     const struct weft_tile *shape = weft_tile_of(profile, WEFT_TILE_ATTENTION, rows);
     uint32_t d4 = (d + 3) / 4, v4 = (dv + 3) / 4, least;
-    struct attention_tile t = {.threads = shape->threads, .rows = rows, .unroll = 1, .shared_q = true};
+    struct attention_tile t = {
+        .threads = shape->threads, .rows = rows, .unroll = 1, .shared_q = true, .joins = profile->invariant};
     while (v4 / t.threads > 16 && t.threads < 128) t.threads *= 2;
     least = t.threads > TILE_KEYS ? t.threads / TILE_KEYS : 1;
     t.lanes = least > shape->lanes ? least : shape->lanes;
-    t.row_threads = t.threads / rows < TILE_KEYS / 4 ? t.threads / rows : TILE_KEYS / 4;
-    while (t.lanes > least && memory_of(&t, d4) > profile->workgroup_memory) t.lanes /= 2;
+    uint32_t sharing = profile->invariant ? shape->rows : rows;
+    t.row_threads = t.threads / sharing < TILE_KEYS / 4 ? t.threads / sharing : TILE_KEYS / 4;
+    uint32_t usual = weft_tile_of(profile, WEFT_TILE_ATTENTION, UINT64_MAX)->lanes;
+    if (profile->invariant) t.lanes = least > usual ? least : usual;
+    while (!profile->invariant && t.lanes > least && memory_of(&t, d4) > profile->workgroup_memory) t.lanes /= 2;
     t.keys = TILE_KEYS * t.lanes / t.threads;
     while (t.unroll * 2 * t.keys <= shape->loads && d4 % (t.lanes * t.unroll * 2) == 0 && t.unroll < 4) t.unroll *= 2;
     t.columns = v4 < t.threads ? v4 : t.threads;
@@ -237,7 +247,8 @@ static struct attention_tile choose_tile(const struct weft_profile *profile, uin
     uint32_t rows = weft_pow2_up(max_rows), most = weft_tile_of(profile, WEFT_TILE_ATTENTION, max_rows)->rows;
     if (rows > most) rows = most;
     struct attention_tile t = tile_of(profile, d, dv, rows);
-    while (rows > 1 && (t.memory > profile->workgroup_memory || rows / t.groups * t.per_thread > 32))
+    uint32_t most_held = profile->invariant ? 16 : 32; // vectors of the output, beside as many of the totals
+    while (rows > 1 && (t.memory > profile->workgroup_memory || rows / t.groups * t.per_thread > most_held))
         t = tile_of(profile, d, dv, rows /= 2);
     return t;
 }
@@ -252,7 +263,9 @@ static uint64_t keys_bound(const struct attention_cfg *cfg, uint64_t tokens, int
 }
 
 static uint64_t pieces_bound(const struct attention_cfg *cfg, uint64_t tokens, int64_t reach) {
-    return cfg->split ? (keys_bound(cfg, tokens, reach) + cfg->split - 1) / cfg->split : 1;
+    if (!cfg->split) return 1;
+    uint64_t pieces = weft_ceil_div(keys_bound(cfg, tokens, reach), cfg->split);
+    return cfg->piece && (cfg->window || !cfg->ends) ? pieces + 1 : pieces; // keys may begin inside one
 }
 
 /// Tiles of rows: each sequence begins one of its own, and so do the tokens that are nobody's.
@@ -290,6 +303,8 @@ static void merge_update(const struct weft_update *u, uint32_t *words, uint32_t 
 
 static const struct weft_kernel attention_kernel = {"attention", "ops/attention.wgsl", attention_params_fields,
                                                     attention_update};
+static const struct weft_kernel ordered_kernel = {"attention", "ops/attention.wgsl", ordered_params_fields,
+                                                  attention_update};
 static const struct weft_kernel merge_kernel = {"attention_merge", "ops/attention_merge.wgsl", attention_params_fields,
                                                 merge_update};
 
@@ -302,9 +317,12 @@ static int64_t most_reach(const struct weft_lower *l, const struct attention_cfg
 static uint32_t choose_split(const struct weft_lower *l, struct attention_cfg *cfg, uint64_t max_tokens) {
     if (max_tokens > (cfg->slots ? SPLIT_TOKENS_SLOTS : SPLIT_TOKENS)) return 0;
     cfg->split = weft_tile_of(l->profile, WEFT_TILE_ATTENTION, max_tokens)->block;
+    if (cfg->piece) cfg->split = cfg->piece;
     int64_t reach = most_reach(l, cfg);
-    while (pieces_bound(cfg, max_tokens, reach) * max_tokens * cfg->heads * cfg->dv * 4 > MAX_PIECES_BYTES)
+    while (pieces_bound(cfg, max_tokens, reach) * max_tokens * cfg->heads * cfg->dv * 4 > MAX_PIECES_BYTES) {
+        if (cfg->piece) return 0; // the same, by fewer workgroups
         cfg->split *= 2;
+    }
     cfg->most_pieces = (uint32_t)pieces_bound(cfg, max_tokens, reach);
     return cfg->most_pieces > 1 ? cfg->split : 0;
 }
@@ -320,6 +338,7 @@ static void emit_common(struct weft_lower *l, struct weft_step *s, const struct 
     weft_emit_int(l, s, "MOST_POS", WEFT_MOST_POSITION);
     weft_emit_int(l, s, "WINDOW", cfg->window);
     weft_emit_int(l, s, "SPLIT", cfg->split);
+    if (cfg->piece) weft_emit_int(l, s, "PIECE", cfg->piece);
     weft_emit_int(l, s, "POS", weft_lower_var_slot(l, node->in[POS]));
     weft_emit_int(l, s, "SLOTS", cfg->slots);
     weft_emit_int(l, s, "COUNT", cfg->slots ? (int64_t)weft_lower_var_slot(l, node->in[COUNT]) : -1);
@@ -359,11 +378,40 @@ static void emit_merge(struct weft_lower *l, const struct weft_node *node, const
     weft_emit_int(l, s, "MOST", cfg->most_pieces);
     weft_emit_int(l, s, "CL", columns);
     weft_emit_int(l, s, "SL", threads / columns);
-    weft_emit_workgroup(s, threads, threads * (3 * 4 + 16));
+    weft_emit_workgroup(s, threads, threads * (cfg->piece ? 4 * 4 : 3 * 4 + 16));
 }
 
 #define DEFER_PIECES                                                                                                   \
     64 ///< beyond so many pieces every reader would spend more on joining them than a step of its own costs
+
+/// Text that joins the pieces of row `part_row`: the sums of attention_merge.wgsl, and what four columns q make of
+/// them.
+static void add_pieces(const struct attention_cfg *cfg, struct weft_str *out) {
+    weft_str_add(out,
+                 "var top = -3.4028234e38;\nfor (var i = 0u; i < n_pieces; i++) { top = max(top, load_sums((i * stride "
+                 "+ part_row) * 2u)); }\n"
+                 "var total = 0.0;\nvar lost = false;\nvar o = vec4<f32>(0.0);\nfor (var i = 0u; i < n_pieces; i++) {\n"
+                 "let k = (i * stride + part_row) * 2u;\n"
+                 "let sum = load_sums(k + 1u);\nlost |= is_nan(sum);\n"
+                 "let share = select(0.0, exp(max(load_sums(k) - top, -80.0)), sum > 0.0);\ntotal += share * sum;\n");
+    weft_str_addf(out, "o += share * load4_pieces((i * stride + part_row) * %uu + (q %% %uu) * 4u);\n}\n", cfg->dv,
+                  cfg->dv / 4);
+}
+
+/// The same where pieces are joined one by one, as attention_merge.wgsl does then.
+static void add_pieces_in_order(const struct attention_cfg *cfg, struct weft_str *out) {
+    weft_str_add(out, "var top = -3.4028234e38;\nvar total = 0.0;\nvar o = vec4<f32>(0.0);\n"
+                      "for (var i = 0u; i < n_pieces; i++) {\nlet k = (i * stride + part_row) * 2u;\n"
+                      "let high = load_sums(k);\nlet now = max(top, high);\n"
+                      "let old = select(exp(max(top - now, -80.0)), 1.0, top == now);\n"
+                      "let own = select(exp(max(high - now, -80.0)), 1.0, high == now);\ntop = now;\n"
+                      "total = fma(load_sums(k + 1u), own, total * old);\n");
+    weft_str_addf(
+        out,
+        "o = fma(load4_pieces((i * stride + part_row) * %uu + (q %% %uu) * 4u), vec4<f32>(own), o * old);\n}\n"
+        "var lost = is_nan(total);\n",
+        cfg->dv, cfg->dv / 4);
+}
 
 /// Text by which a contraction joins the pieces itself: the sums of attention_merge.wgsl, four columns a thread. Row
 /// `row` is a token, p.rows are there.
@@ -380,8 +428,13 @@ static void stage_pieces(struct weft_lower *l, struct weft_step *s, const struct
     weft_str_addf(out, "let dropped = select(0u, end - %uu, end > %uu);\n", cfg->capacity, cfg->capacity);
     if (cfg->window) weft_str_addf(out, "let first = max(dropped, select(0u, at - %uu, at >= %uu));\n", back, back);
     else weft_str_add(out, "let first = dropped;\n");
-    weft_str_addf(out, "let n_pieces = min((end - first + %uu) / %uu, %uu);\nlet stride = p.rows * %uu;\n",
-                  cfg->split - 1, cfg->split, cfg->most_pieces, cfg->heads);
+    if (cfg->piece)
+        weft_str_addf(out, "let n_pieces = min((end + %uu) / %uu - first / %uu, %uu);\n", cfg->piece - 1, cfg->piece,
+                      cfg->piece, cfg->most_pieces);
+    else
+        weft_str_addf(out, "let n_pieces = min((end - first + %uu) / %uu, %uu);\n", cfg->split - 1, cfg->split,
+                      cfg->most_pieces);
+    weft_str_addf(out, "let stride = p.rows * %uu;\n", cfg->heads);
     weft_str_add(out, cfg->ends ? "let seen_to = min(at + row, " : "let seen_to = at + row;\n");
     if (cfg->ends) weft_str_addf(out, "%uu);\n", cfg->capacity - 1);
     if (cfg->window)
@@ -392,15 +445,8 @@ static void stage_pieces(struct weft_lower *l, struct weft_step *s, const struct
                   cfg->dv / 4);
     weft_str_addf(out, "let part_row = head / %uu * (p.rows * %uu) + row * %uu + head %% %uu;\n", cfg->group,
                   cfg->group, cfg->group, cfg->group);
-    weft_str_add(out,
-                 "var top = -3.4028234e38;\nfor (var i = 0u; i < n_pieces; i++) { top = max(top, load_sums((i * stride "
-                 "+ part_row) * 2u)); }\n"
-                 "var total = 0.0;\nvar lost = false;\nvar o = vec4<f32>(0.0);\nfor (var i = 0u; i < n_pieces; i++) {\n"
-                 "let k = (i * stride + part_row) * 2u;\n"
-                 "let sum = load_sums(k + 1u);\nlost |= is_nan(sum);\n"
-                 "let share = select(0.0, exp(max(load_sums(k) - top, -80.0)), sum > 0.0);\ntotal += share * sum;\n");
-    weft_str_addf(out, "o += share * load4_pieces((i * stride + part_row) * %uu + (q %% %uu) * 4u);\n}\n", cfg->dv,
-                  cfg->dv / 4);
+    if (cfg->piece) add_pieces_in_order(cfg, out);
+    else add_pieces(cfg, out);
     weft_str_add(out, "lost |= total == 0.0 && sees;\n"
                       "xs[m * KQ + q] = select(o * select(0.0, 1.0 / total, total > 0.0), "
                       "vec4<f32>(quiet_nan()), lost);\n}\n");
@@ -484,6 +530,7 @@ static weft_status attention_lower(struct weft_lower *l, uint32_t group) {
     int64_t max = weft_lower_max(l, cfg.tokens);
     uint64_t tokens = max > 0 ? (uint64_t)max : 1;
     WEFT_TRY(check_ring(l, node, &cfg, tokens));
+    cfg.piece = l->profile->invariant ? weft_order_keys(l->profile) : 0;
     cfg.split = choose_split(l, &cfg, tokens);
     // Where each sequence may have but one token, more rows than that one's would stay idle.
     uint64_t together = cfg.slots && tokens <= cfg.slots ? 1 : tokens;
@@ -492,7 +539,7 @@ static weft_status attention_lower(struct weft_lower *l, uint32_t group) {
     char label[128];
     snprintf(label, sizeof label, "attention%s%s", weft_node_called(node) ? " " : "",
              weft_node_called(node) ? weft_node_called(node) : "");
-    struct weft_step *s = weft_emit(l, &attention_kernel, label, &cfg, sizeof cfg);
+    struct weft_step *s = weft_emit(l, cfg.piece ? &ordered_kernel : &attention_kernel, label, &cfg, sizeof cfg);
     weft_emit_value(l, s, "q", WEFT_READ, node->in[Q], wide_if(weft_lower_wide(l, node->in[Q])));
     weft_emit_value(l, s, "k", WEFT_READ, node->in[K], wide_if(cfg.d % 4 == 0 && weft_lower_wide(l, node->in[K])));
     weft_emit_value(l, s, "v", WEFT_READ, node->in[V], wide_if(cfg.dv % 4 == 0 && weft_lower_wide(l, node->in[V])));

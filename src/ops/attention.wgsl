@@ -20,6 +20,11 @@
 //%% whose positions in those from POS on (BY_SLOT: 1 if k is a state by slot, 2 if v is, 3 both). Each sequence begins
 //%% a tile, and so do the tokens behind the last one's, whose rows are 0.
 //%%
+//%% ORDERED (plan/order.h): what a row gives depends on positions of keys alone. Tiles of keys begin at multiples of
+//%% KT, counted from position 0, and pieces at multiples of PIECE (of KT). With SPLIT a workgroup takes one piece,
+//%% counted from the one in which the first key lies that the run sees; without it it joins pieces as
+//%% attention_merge.wgsl does.
+//%%
 //%% Infinite scores and NaN are told by their bits, since neither comparisons nor maxima nor exp can be trusted with
 //%% them. A row becomes NaN by its sum. Values of keys that a row does not see are not multiplied with a weight of 0,
 //%% which would make NaN of an infinity: tiles that some row sees in part are computed again without them if they
@@ -60,6 +65,9 @@ var<workgroup> weight: array<vec4<f32>, ${QT * KT / 4}>;
 var<workgroup> alpha: array<f32, ${QT}>;             // what the sums so far shrink by
 var<workgroup> key_at: array<vec4<u32>, ${KT / 4}>;  // first element of each key of the tile
 var<workgroup> value_at: array<vec4<u32>, ${KT / 4}>;
+//% if ORDERED && SPLIT == 0
+var<workgroup> piece_top: array<f32, ${QT}>;
+//% end
 
 //% include "ops/attention_seen.wgsl"
 //% if SLOTS
@@ -116,8 +124,18 @@ fn values_at(${SEQ_ARG}key: u32, last: u32, head: u32) -> vec4<u32> {
     return row4 * ${HKV * DV}u + head * ${DV}u;
 }
 
+//% if ORDERED
+//% include "plan/ordered.wgsl"
+//% include "ops/attention_join.wgsl"
+
+fn dot_onto(sum: f32, a: vec4<f32>, b: vec4<f32>) -> f32 { return fma4(sum, a, b); }
+
+// x, which no compiler sees to be a product.
+fn opaque(x: vec4<f32>) -> vec4<f32> { return bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) | vec4<u32>(p.zero)); }
+//% else
 // Left to right, so that each term is one fused multiply-add onto the sum.
 fn dot_onto(sum: f32, a: vec4<f32>, b: vec4<f32>) -> f32 { return sum + a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w; }
+//% end
 
 fn fold(a: vec4<f32>) -> f32 { return (a.x + a.y) + (a.z + a.w); }
 
@@ -171,7 +189,18 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     // keys whole_from .. whole_to are seen by all of its rows
     let whole_from = max(dropped, seen_from(newest));
     let whole_to = seen_to(pos + row0 / ${G}u);
+//% if ORDERED
+    let seen_first = max(dropped, seen_from(pos + row0 / ${G}u)) / ${KT}u * ${KT}u;
 //% if SPLIT
+    let begin = (max(dropped, seen_from(pos)) / ${PIECE}u + split) * ${PIECE}u;
+    if (begin >= end) { return; }
+    let first = max(begin, seen_first);
+    let stop = min(begin + ${PIECE}u, last + 1u);
+//% else
+    let first = seen_first;
+    let stop = last + 1u;
+//% end
+//% elif SPLIT
     let first = max(dropped, seen_from(pos)) + split * ${SPLIT}u;
     if (first >= end) { return; }
     let stop = min(first + ${SPLIT}u, last + 1u);
@@ -201,7 +230,11 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     var sum = 0.0;
 //% if SPLIT
     // the last workgroup finds keys that it was promised there are none of
+//% if ORDERED
+    var lost = split + 1u == p.splits && seen_to(end - 1u) >= begin + ${PIECE}u;
+//% else
     var lost = split + 1u == p.splits && end - first > ${SPLIT}u;
+//% end
 //% else
     var lost = false;
 //% end
@@ -211,6 +244,16 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
 //% for r in 0..RV
 //% for c in 0..CPT
     var o${r}_${c} = vec4<f32>(0.0);
+//% end
+//% end
+//% if ORDERED && SPLIT == 0
+    // of all pieces so far
+//% for r in 0..RV
+    var all_top${r} = LOW;
+    var all_sum${r} = 0.0;
+//% for c in 0..CPT
+    var all${r}_${c} = vec4<f32>(0.0);
+//% end
 //% end
 //% end
     workgroupBarrier(); // tile_q and key_at are written
@@ -275,13 +318,20 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
                 s += vec4<f32>(part[at + ${PART * l}u], part[at + ${PART * l + 1}u], part[at + ${PART * l + 2}u],
                                part[at + ${PART * l + 3}u]);
 //% end
+//% if ORDERED
+                s = opaque(s * p.scale);
+//% else
                 s *= p.scale;
+//% end
                 let at_key = vec4<u32>(key + j) + vec4<u32>(0u, 1u, 2u, 3u);
                 live${i} = (at_key >= vec4<u32>(my_first)) & (at_key <= vec4<u32>(my_last));
                 let bits = bitcast<vec4<u32>>(s);
 //% if SOFTCAP
                 let bad = live${i} & is_nan4(s);
                 s = tanh(clamp(s / p.softcap, vec4<f32>(-15.0), vec4<f32>(15.0))) * p.softcap;
+//% if ORDERED
+                s = opaque(s);
+//% end
 //% else
                 live${i} &= bits != vec4<u32>(0xff800000u);
                 let bad = live${i} & ((bits & vec4<u32>(0x7fffffffu)) >= vec4<u32>(0x7f800000u));
@@ -301,14 +351,24 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
 //% for l in 0..RL
             now = max(now, row_max[my_row * ${RL}u + ${l}u]);
 //% end
+//% if ORDERED
+            let shrink = shrink_to(top, now);
+//% else
             let shrink = exp(max(top - now, -80.0));
+//% end
             top = now;
+//% if !ORDERED
             sum *= shrink;
+//% end
 //% for i in 0..JPT
             {
                 let e = exp(max(s${i} - vec4<f32>(now), vec4<f32>(-80.0)));
                 let w = select(vec4<f32>(0.0), e, live${i});
+//% if ORDERED && i == 0
+                sum = fma(sum, shrink, fold(w));
+//% else
                 sum += fold(w);
+//% end
                 weight[my_row * ${KT / 4}u + my_part + ${RL * i}u] = w;
             }
 //% end
@@ -378,7 +438,11 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
                         if (key + j >= from${r} && key + j <= to${r}) {
                             let w = weight[(out_row + ${r}u) * ${KT / 4}u + (j >> 2u)][j & 3u];
 //% for c in 0..CPT
+//% if ORDERED
+                            o${r}_${c} = fma(vec4<f32>(w), v_${c}, o${r}_${c});
+//% else
                             o${r}_${c} = o${r}_${c} + w * v_${c};
+//% end
 //% end
                         }
 //% end
@@ -386,11 +450,47 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
                 }
             }
         }
+//% if ORDERED && SPLIT == 0
+
+        // ---- end of a piece ----
+        if ((key + ${KT}u) % ${PIECE}u == 0u || key + ${KT}u >= stop) {
+            // The maximum was last read before the last barrier.
+            if (my_row < ${QT}u) {
+                row_max[lid] = select(sum, quiet_nan(), lost);
+                if (my_part == 0u) { piece_top[my_row] = top; }
+                top = LOW;
+                sum = 0.0;
+            }
+            workgroupBarrier(); // row_max and piece_top are written
+            if (lid < ${CL * RG}u) {
+//% for r in 0..RV
+                {
+                    var total = 0.0;
+//% for l in 0..RL
+                    total += row_max[(out_row + ${r}u) * ${RL}u + ${l}u];
+//% end
+                    let high = piece_top[out_row + ${r}u];
+                    let now = max(all_top${r}, high);
+                    let old = shrink_to(all_top${r}, now);
+                    let own = shrink_to(high, now);
+                    all_top${r} = now;
+                    all_sum${r} = fma(total, own, all_sum${r} * old);
+//% for c in 0..CPT
+                    all${r}_${c} = fma(o${r}_${c}, vec4<f32>(own), all${r}_${c} * old);
+                    o${r}_${c} = vec4<f32>(0.0);
+//% end
+                }
+//% end
+            }
+        }
+//% end
     }
 
+//% if !ORDERED || SPLIT
     // The maximum was last read before the last barrier of the loop.
     if (my_row < ${QT}u) { row_max[lid] = select(sum, quiet_nan(), lost); }
     workgroupBarrier();
+//% end
 //% if SPLIT
     let piece = (split * ${HKV}u + head) * p.rows;
     if (my_row < ${QT}u && my_part == 0u && row0 + my_row <= last_row) {
@@ -410,9 +510,13 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
             let at = (piece + row) * ${DV}u;
 //% else
             let at = ((row / ${G}u) * ${G * HKV}u + head * ${G}u + row % ${G}u) * ${DV}u;
+//% if ORDERED
+            let total = all_sum${r};
+//% else
             var total = 0.0;
 //% for l in 0..RL
             total += row_max[(out_row + ${r}u) * ${RL}u + ${l}u];
+//% end
 //% end
             let share = select(0.0, 1.0 / total, total > 0.0); // a row that sees no key is 0
 //% if SLOTS
@@ -426,7 +530,11 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
 //% if SPLIT
             let y_${c} = o${r}_${c};
 //% else
+//% if ORDERED
+            let y_${c} = select(all${r}_${c} * share, vec4<f32>(quiet_nan()), spoiled);
+//% else
             let y_${c} = select(o${r}_${c} * share, vec4<f32>(quiet_nan()), spoiled);
+//% end
 //% end
 //% if V4 % CL == 0 || c < CPT - 1
             store_y_vec(at, out_col + ${CL * c}u, y_${c});

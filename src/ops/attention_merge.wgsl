@@ -10,6 +10,9 @@
 //%%
 //%% SLOTS > 0: rows of several sequences, as in attention.wgsl.
 //%%
+//%% ORDERED (plan/order.h): pieces of PIECE keys, joined one by one: each time the totals so far and the piece shrink
+//%% to the greater of their maxima. The other kernels that join pieces do the same, to the bit.
+//%%
 //%% Values: WG, CL, SL (WG >= CL * SL, a power of two), MOST (pieces that there is memory for); DV, G, HKV, CAP, ENDS,
 //%% WINDOW, SPLIT, POS, MOST_POS as in attention.wgsl.
 //% set V4 = (DV + 3) / 4
@@ -17,9 +20,17 @@
 const LOW = -3.4028234e38;
 
 var<workgroup> high: array<f32, ${WG}>;
+//% if ORDERED
+var<workgroup> old: array<f32, ${WG}>;  // what the totals shrink by where a piece of a run of WG joins them
+var<workgroup> own: array<f32, ${WG}>;  // what the piece shrinks by
+var<workgroup> sums: array<f32, ${WG}>;
+
+//% include "ops/attention_join.wgsl"
+//% else
 var<workgroup> share: array<f32, ${WG}>;    // exp(m - M) of a run of WG pieces
 var<workgroup> share_l: array<f32, ${WG}>;   // the same times l
 var<workgroup> slices: array<vec4<f32>, ${WG}>;
+//% end
 
 //% include "ops/attention_seen.wgsl"
 //% if SLOTS
@@ -58,11 +69,50 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     let dropped = select(0u, end - ${CAP}u, end > ${CAP}u);
     let first = max(dropped, seen_from(pos));
     let sees = max(dropped, seen_from(at_pos)) <= seen_to(at_pos);
+//% if ORDERED
+    let pieces = min((end + ${PIECE - 1}u) / ${PIECE}u - first / ${PIECE}u, ${MOST}u);
+//% else
     let pieces = min((end - first + ${SPLIT - 1}u) / ${SPLIT}u, ${MOST}u);
+//% end
     let head = group % ${G * HKV}u;
     let row = head / ${G}u * p.rows + group / ${G * HKV}u * ${G}u + head % ${G}u;
     let stride = p.rows * ${HKV}u; // rows of a piece
 
+//% if ORDERED
+    for (var c0 = 0u; c0 < ${V4}u; c0 += ${CL}u) {
+        let col = min(c0 + lid, ${V4 - 1}u);
+        var o = vec4<f32>(0.0);
+        var total = 0.0;
+        var top = LOW;
+        for (var s0 = 0u; s0 < pieces; s0 += ${WG}u) {
+            let n = min(pieces - s0, ${WG}u);
+            workgroupBarrier(); // the run before has been read
+            if (lid < n) { high[lid] = load_ml(((s0 + lid) * stride + row) * 2u); }
+            workgroupBarrier(); // high is written
+            if (lid < n) {
+                var before = top;
+                for (var l = 0u; l < lid; l++) { before = max(before, high[l]); }
+                let now = max(before, high[lid]);
+                old[lid] = shrink_to(before, now);
+                own[lid] = shrink_to(high[lid], now);
+                sums[lid] = load_ml(((s0 + lid) * stride + row) * 2u + 1u);
+            }
+            workgroupBarrier(); // old, own and sums are written
+            for (var l = 0u; l < n; l++) {
+                top = max(top, high[l]);
+                total = fma(sums[l], own[l], total * old[l]);
+                if (lid < ${CL}u) {
+                    o = fma(load_o_vec(((s0 + l) * stride + row) * ${DV}u, col), vec4<f32>(own[l]), o * old[l]);
+                }
+            }
+        }
+        if (lid < ${CL}u && c0 + lid < ${V4}u) {
+            let lost = is_nan(total) || (total == 0.0 && sees);
+            store_y_vec(group * ${DV}u, col,
+                        select(o * select(0.0, 1.0 / total, total > 0.0), vec4<f32>(quiet_nan()), lost));
+        }
+    }
+//% else
     var top = LOW;
     for (var s = lid; s < pieces; s += ${WG}u) { top = max(top, load_ml((s * stride + row) * 2u)); }
     high[lid] = top;
@@ -108,4 +158,5 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
                         select(o * select(0.0, 1.0 / total, total > 0.0), vec4<f32>(quiet_nan()), lost));
         }
     }
+//% end
 }

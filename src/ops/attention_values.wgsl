@@ -28,8 +28,15 @@
         {
             let w = weight[(out_row + ${r}u) * ${KT / 4}u + j + ${u}u];
 //% for c in b * CB..C_END
+//% if ORDERED
+            o${r}_${c} = fma(vec4<f32>(w.x), v${u}_${c}_x, o${r}_${c});
+            o${r}_${c} = fma(vec4<f32>(w.y), v${u}_${c}_y, o${r}_${c});
+            o${r}_${c} = fma(vec4<f32>(w.z), v${u}_${c}_z, o${r}_${c});
+            o${r}_${c} = fma(vec4<f32>(w.w), v${u}_${c}_w, o${r}_${c});
+//% else
             o${r}_${c} = o${r}_${c} + w.x * v${u}_${c}_x + w.y * v${u}_${c}_y + w.z * v${u}_${c}_z +
                      w.w * v${u}_${c}_w;
+//% end
 //% end
         }
 //% end

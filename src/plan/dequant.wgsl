@@ -4,6 +4,7 @@
 //%%   W     name of the weight operand, such as "w": functions end in it, planes are load4_w_q, load_w_h, load_w_s,
 //%%         load_w_d
 //%%   W_KB  expression of the blocks a row, such as "p.kb" or "20u"
+//%%   ORDERED  1: a min is taken off by a fused operation, in all kernels alike (plan/order.h)
 //%% Several weights in one kernel: set W (and the W_* that differ) again and `include again`.
 //%%
 //%% Functions, `row` counting from the first row of the bound part and `blk` in 0..W_KB-1 (not checked):
@@ -200,7 +201,15 @@ fn w_load_${W}(row: u32, blk: u32) -> array<vec4<f32>, 8> {
     return q;
 //% else
     let s = w_scales_${W}(${W_AT});
-//% if W_MIN
+//% if W_MIN && ORDERED
+    let d0 = vec4<f32>(s.x);
+    let d1 = vec4<f32>(s.y);
+    let m0 = vec4<f32>(-s.z);
+    let m1 = vec4<f32>(-s.w);
+    return array<vec4<f32>, 8>(
+        fma(q[0], d0, m0), fma(q[1], d0, m0), fma(q[2], d0, m0), fma(q[3], d0, m0),
+        fma(q[4], d1, m1), fma(q[5], d1, m1), fma(q[6], d1, m1), fma(q[7], d1, m1));
+//% elif W_MIN
     let m0 = vec4<f32>(s.z);
     let m1 = vec4<f32>(s.w);
     return array<vec4<f32>, 8>(
@@ -244,7 +253,9 @@ fn w_quad_${W}(row: u32, blk: u32, j: u32) -> vec4<f32> {
 //% else
     let s = w_scales_${W}(${W_AT});
     let high = j >= 4u;
-//% if W_MIN
+//% if W_MIN && ORDERED
+    return fma(q, vec4<f32>(select(s.x, s.y, high)), vec4<f32>(-select(s.z, s.w, high)));
+//% elif W_MIN
     return q * select(s.x, s.y, high) - vec4<f32>(select(s.z, s.w, high));
 //% else
     return q * select(s.x, s.y, high);

@@ -102,6 +102,9 @@ static const char *call(struct weft_xtext *t, const struct weft_x *x, uint32_t c
     }
     const char *kept = keep(t, &s);
     weft_str_free(&s);
+    // What stands behind it may be in another kernel: nothing may be fused with it, nor moved across.
+    if (t->e->step->l->profile->invariant && x->type == WEFT_X_F32)
+        return text(t, "bitcast<f32>(bitcast<u32>(%s) | p.zero)", kept);
     return kept;
 }
 

@@ -18,6 +18,8 @@ struct weft_profile {
     bool unrolls;
     uint32_t workgroup_memory; ///< bytes
     uint32_t max_threads;      ///< of a workgroup
+    /// Orders of sums are those of plan/order.h, and nothing depends on rows beside. Asked for, not a device's.
+    bool invariant;
     // What costs are modelled with: orders of magnitude, which only ever compare kernels for one device.
     double bytes_per_us; ///< from the device's memory
     double macs_per_us;  ///< multiplications with an addition, f32

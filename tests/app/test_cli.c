@@ -46,6 +46,7 @@ static void test_usage(void **state) {
         {{"run", "m", "p", "--top-p", "1.5"}, "--top-p takes a number"},
         {{"run", "m", "p", "--stop", ""}, "--stop takes a text"},
         {{"run", "m", "p", "--cache", "i8"}, "--cache takes f32 or f16"},
+        {{"run", "m", "p", "--numbers", "f16"}, "--numbers takes f32 or invariant"},
         {{"run", "m", "p", "--json=1"}, "takes no value"},
         {{"run", "m", "p", "q"}, "one prompt only"},
         {{"run", "m", "p", "-f", "x"}, "exclude each other"},

@@ -32,6 +32,7 @@ struct specials {
     size_t n, cap;
     struct weft_map seen; ///< texts
     uint32_t steps, unchecked;
+    enum weft_numbers numbers; ///< of those that come from here on
 };
 
 static inline void specials_free(struct specials *all) {
@@ -66,7 +67,9 @@ static inline void specials_add(struct specials *all, const char *origin, const 
 static inline void specials_compile(struct specials *all, const char *origin, const struct weft_gpu_caps *caps,
                                     struct weft_graph *g, const struct weft_compile_params *params) {
     struct weft_plan *plan;
-    if (weft_compile(g, caps, params, &plan) != WEFT_OK) fail_msg("%s: %s", origin, weft_error_message());
+    struct weft_compile_params own = *params;
+    own.numbers = all->numbers;
+    if (weft_compile(g, caps, &own, &plan) != WEFT_OK) fail_msg("%s: %s", origin, weft_error_message());
     for (uint32_t k = 0; k < plan->n_schedules; k++) {
         const struct weft_schedule *sc = &plan->schedules[k];
         for (uint32_t i = 0; i < sc->n_steps; i++) {

@@ -46,7 +46,7 @@ struct way {
     struct weft_compile_params params;
 };
 
-/// Reads "DEVICE KEY=VALUE ..."; keys are split (SYMBOL:AT,AT), no_fuse, page_rows, policy, checked.
+/// Reads "DEVICE KEY=VALUE ..."; keys are split (SYMBOL:AT,AT), no_fuse, page_rows, policy, checked, invariant.
 static void read_way(const char *origin, const char *text, size_t len, struct way *w) {
     char line[256], *rest, *word;
     *w = (struct way){.params = {0}};
@@ -64,6 +64,8 @@ static void read_way(const char *origin, const char *text, size_t len, struct wa
         if (strcmp(word, "no_fuse") == 0) w->params.no_fuse = atoi(value);
         else if (strcmp(word, "page_rows") == 0) w->params.page_rows = (uint32_t)atoi(value);
         else if (strcmp(word, "checked") == 0) w->params.checked = atoi(value) != 0;
+        else if (strcmp(word, "invariant") == 0)
+            w->params.numbers = atoi(value) ? WEFT_NUMBERS_INVARIANT : WEFT_NUMBERS_F32;
         else if (strcmp(word, "policy") == 0) {
             int p = WEFT_STATE_IN_PLACE;
             while (p < WEFT_STATE_SEPARATE && strcmp(weft_state_policy_name((enum weft_state_policy)p), value) != 0)

@@ -41,6 +41,9 @@ static void test_naga_takes_all(void **state) {
         if ((checked || masked) && weft_test_short()) specials_picked_ops(&all, profile, &caps, checked);
         else specials_ops(&all, profile, &caps, checked);
     }
+    all.numbers = WEFT_NUMBERS_INVARIANT;
+    specials_models(&all, "invariant", &caps, false);
+    specials_ops(&all, "invariant", &caps, false);
     for (size_t i = 0; i < all.n; i++) {
         weft_pipeline pipeline;
         if (weft_pipeline_get(gpu, &all.items[i].desc, &pipeline) == WEFT_OK) continue;

@@ -31,18 +31,22 @@ static const struct {
     const char *name;
     struct weft_gpu_caps (*caps)(void);
     bool checked, few;
+    enum weft_numbers numbers;
 } profiles[] = {
     {.name = "GPU", .caps = specials_gpu},
     {.name = "GPU without subgroups", .caps = no_subgroups, .few = true}, // between its neighbours
     {.name = "CPU", .caps = cpu},
     {.name = "minimum limits", .caps = smallest},
     {.name = "GPU, checked", .caps = specials_gpu, .checked = true, .few = true}, // other accessors alone
+    {.name = "GPU, invariant", .caps = specials_gpu, .numbers = WEFT_NUMBERS_INVARIANT},
+    {.name = "minimum limits, invariant", .caps = smallest, .few = true, .numbers = WEFT_NUMBERS_INVARIANT},
 };
 
 static void collect(struct specials *all) {
     for (size_t i = 0; i < sizeof profiles / sizeof *profiles; i++) {
         struct weft_gpu_caps caps = profiles[i].caps();
         size_t before = all->n, models;
+        all->numbers = profiles[i].numbers;
         uint32_t steps = all->steps, unchecked = all->unchecked;
         specials_models(all, profiles[i].name, &caps, profiles[i].checked);
         models = all->n;

@@ -3,6 +3,7 @@
 /// control shows that the sweep notices the rule that the chooser replaced.
 #include "gpu/gpu_backend.h"
 #include "kernels/gemm/choose.h"
+#include "plan/order.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -193,11 +194,38 @@ static void all_else_is_computed_in_tiles(void **state) {
     assert_int_equal(weft_gemm_choose(&p, &many).kernel, WEFT_GEMM_TILED);
 }
 
+/// Where numbers are invariant, lanes and pieces follow from k, and kernels whose lanes would not are none: whatever is
+/// chosen for so many rows and outputs adds up alike.
+static void invariant_choices_add_up_alike(void **state) {
+    (void)state;
+    for (int which = 0; which < PROFILES; which++) {
+        struct weft_profile p = profile_of(which);
+        p.invariant = true;
+        for (size_t r = 0; r < RIGHTS; r++)
+            for (uint64_t k = 1; k < 300000; k += k / 2 + 1)
+                for (uint64_t n = 1; n < 300000; n += n + 3)
+                    for (uint64_t m = 1; m < 3000; m += m / 2 + 1) {
+                        struct weft_gemm_extents x = extents_of(&rights[r], m, n, k);
+                        struct weft_gemm_choice c = weft_gemm_choose(&p, &x);
+                        uint64_t blocks = (k + 31) / 32;
+                        uint32_t lanes = weft_order_packed(&p, blocks).lanes;
+                        if (x.packed) assert_int_equal(c.split, 0);
+                        else assert_true(c.split == 0 || c.split == weft_order_plain().piece);
+                        assert_int_not_equal(c.kernel, WEFT_GEMM_DIRECT);
+                        if (c.kernel != WEFT_GEMM_FEW) continue;
+                        assert_int_equal(c.lanes, lanes);
+                        assert_int_equal(c.threads, weft_order_threads(&p)); // of a norm in front
+                        assert_true(c.chunk == blocks || c.chunk % lanes == 0);
+                    }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_size_falls_off_its_kernel),           cmocka_unit_test(the_sweep_notices_a_cliff),
         cmocka_unit_test(few_rows_of_any_length_are_staged),      cmocka_unit_test(a_row_that_fits_is_staged_whole),
         cmocka_unit_test(few_rows_by_any_side_are_read_by_lanes), cmocka_unit_test(all_else_is_computed_in_tiles),
+        cmocka_unit_test(invariant_choices_add_up_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,7 @@ static struct weft_profile profile_of(enum weft_gpu_kind kind) {
 }
 
 static struct weft_map_schedule schedule_of(const struct weft_profile *p, uint64_t rows, uint64_t n, uint64_t inner) {
-    struct weft_map_shape shape = {rows, n, inner};
+    struct weft_map_shape shape = {rows, n, inner, inner > 1};
     return weft_map_schedule(p, &shape, weft_map_threads(p, &shape));
 }
 
@@ -95,6 +95,36 @@ static void every_schedule_holds_its_promises(void **state) {
     }
 }
 
+static bool same(const struct weft_map_schedule *a, const struct weft_map_schedule *b) {
+    return a->threads == b->threads && a->beside == b->beside && a->lanes == b->lanes && a->rows == b->rows &&
+           a->chunk == b->chunk;
+}
+
+/// How many rows there are, or stand side by side, decides nothing where numbers are invariant; without that, it does.
+static void invariant_schedules_follow_from_the_length(void **state) {
+    (void)state;
+    static const enum weft_gpu_kind kinds[] = {WEFT_GPU_CPU, WEFT_GPU_DISCRETE};
+    static const uint64_t rows[] = {1, 2, 9, 512, 100000, 1 << 24};
+    uint32_t differ = 0;
+    for (size_t k = 0; k < 4; k++) {
+        struct weft_profile p = profile_of(kinds[k / 2]);
+        p.invariant = k % 2 == 0;
+        for (uint64_t n = 1; n < 40000000; n += n / 3 + 1)
+            for (int across = 0; across < 2; across++)
+                for (size_t r = 1; r < sizeof rows / sizeof *rows; r++) {
+                    struct weft_map_shape one = {rows[0], n, 1, across},
+                                          many = {rows[r], n, across ? rows[r] : 1, across};
+                    struct weft_map_schedule a = weft_map_schedule(&p, &one, weft_map_threads(&p, &one));
+                    struct weft_map_schedule b = weft_map_schedule(&p, &many, weft_map_threads(&p, &many));
+                    if (p.invariant) assert_true(same(&a, &b));
+                    else differ += !same(&a, &b);
+                    uint64_t chunks = b.chunk ? (n + b.chunk - 1) / b.chunk : 1;
+                    if (p.invariant) assert_true(chunks <= 4096 && b.chunk % b.lanes == 0);
+                }
+    }
+    assert_true(differ > 100);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_of_a_model_have_a_workgroup_each),
@@ -102,6 +132,7 @@ int main(void) {
         cmocka_unit_test(columns_are_read_by_lines),
         cmocka_unit_test(long_rows_are_cut),
         cmocka_unit_test(every_schedule_holds_its_promises),
+        cmocka_unit_test(invariant_schedules_follow_from_the_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

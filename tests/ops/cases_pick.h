@@ -15,6 +15,7 @@
 #include "core/map.h"
 #include "ops/ops.h"
 #include "plan/update.h"
+#include "support/graph_run.h"
 #include <stdio.h>
 
 enum { OP_LEVELS = 3, OP_PICK_KINDS = 2, OP_PICK_FEATURES = 256 };
@@ -115,8 +116,12 @@ static inline bool op_item_add(struct op_picks *p, const struct op_case *c, int 
     struct weft_str s = {0};
     struct op_item it = {
         .c = c, .level = level, .kind = kind, .features = p->scratch_features, .texts = p->scratch_texts};
-    struct weft_compile_params params = {
-        .as_written = p->as_written, .no_fuse = level, .split_symbol = c->split, .split_at = {1, 8}, .n_splits = 2};
+    struct weft_compile_params params = {.as_written = p->as_written,
+                                         .no_fuse = level,
+                                         .split_symbol = c->split,
+                                         .split_at = {1, 8},
+                                         .n_splits = 2,
+                                         .numbers = weft_test_numbers()};
     bool ok = weft_graph_parse(weft_ops(), c->graph, strlen(c->graph), &g) == WEFT_OK;
     if (ok && p->operators) op_node_features(p, &it, g, &s);
     ok = ok && weft_compile(g, caps, &params, &plan) == WEFT_OK;

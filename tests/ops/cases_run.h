@@ -367,6 +367,7 @@ static inline int op_run_level(struct op_runner *r) {
                                                      .split_symbol = r->c->split,
                                                      .split_at = {1, 8},
                                                      .n_splits = 2,
+                                                     .numbers = weft_test_numbers(),
                                                      .checked = weft_test_checked()},
                                          .source = {.get = op_weight, .user = r}};
     struct weft_session_params checked = {.checker = true, .max_runs = 1};

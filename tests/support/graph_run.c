@@ -57,6 +57,11 @@ enum weft_gpu_kind weft_test_as(enum weft_gpu_kind kind) {
 
 bool weft_test_checked(void) { return asked("WEFT_TEST_CHECKED"); }
 
+enum weft_numbers weft_test_numbers(void) {
+    const char *numbers = getenv("WEFT_TEST_NUMBERS");
+    return numbers && strcmp(numbers, "invariant") == 0 ? WEFT_NUMBERS_INVARIANT : WEFT_NUMBERS_F32;
+}
+
 int weft_test_fault(weft_session *session, const char *name) {
     struct weft_fault fault;
     weft_status status = weft_session_fault(session, &fault);
@@ -302,6 +307,7 @@ int weft_case_run(weft_gpu *gpu, const struct weft_case *c, double *worst) {
                                                      .split_symbol = c->split,
                                                      .split_at = {1, 8},
                                                      .n_splits = 2,
+                                                     .numbers = weft_test_numbers(),
                                                      .checked = c->checked || weft_test_checked()},
                                          .source = {.get = weight_source, .user = &r}};
     weft_status status = weft_program_create(gpu, consumed, &params, &p);

@@ -35,6 +35,8 @@ bool weft_test_sanitized(void);
 enum weft_gpu_kind weft_test_as(enum weft_gpu_kind kind);
 /// True if WEFT_TEST_CHECKED=1 asks for the checked accessors everywhere (weft_case_run heeds it).
 bool weft_test_checked(void);
+/// What WEFT_TEST_NUMBERS=invariant asks tables of cases to be compiled with; F32 without it.
+enum weft_numbers weft_test_numbers(void);
 /// Prints the fault that a checked session met. 1 if there was one (or it can't be read), else 0.
 int weft_test_fault(weft_session *session, const char *name);
 /// 0 if all agree; otherwise prints the case, the first differences, and returns 1. `worst` may be NULL.

@@ -24,9 +24,10 @@ struct weft_test_build {
     struct weft_decoder_params gemma;
     int no_fuse;
     enum weft_state_policy policy; ///< of states that can have it
-    bool logits;                   ///< GENERATE: the logits are an output too
-    bool checked;                  ///< checked accessors
-    bool residuals;                ///< the residual behind each branch of each layer is an output of its name
+    enum weft_numbers numbers;
+    bool logits;    ///< GENERATE: the logits are an output too
+    bool checked;   ///< checked accessors
+    bool residuals; ///< the residual behind each branch of each layer is an output of its name
 };
 weft_program *weft_test_program(weft_gpu *gpu, struct weft_test_model *m, const struct weft_test_build *build);
 weft_session *weft_test_session(weft_program *program, bool checker, uint32_t max_runs);

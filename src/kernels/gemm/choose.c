@@ -1,5 +1,6 @@
 /// The cost model, and the candidates that it compares.
 #include "kernels/gemm/choose.h"
+#include "plan/order.h"
 #include "plan/round.h"
 
 /// At most so many rows are staged at once, each of which has accumulators of its own.
@@ -124,16 +125,17 @@ static void offer_few(const struct weft_profile *p, const struct weft_gemm_exten
                                              kb);
     struct weft_gemm_choice c = {
         .kernel = WEFT_GEMM_FEW, .threads = t->threads, .lanes = t->lanes, .outputs = t->rows, .chunk = (uint32_t)kb};
+    if (p->invariant) c.threads = weft_order_threads(p), c.lanes = weft_order_packed(p, kb).lanes;
     if (most == 0) most = 1;
     if (kb <= room) {
         c.rows = most < room / kb ? most : (uint32_t)(room / kb);
         offer(p, x, best, c);
     }
-    if (x->prologue || (kb <= room && c.rows == most) || room < t->lanes) return;
-    c.rows = most < room / t->lanes ? most : (uint32_t)(room / t->lanes);
+    if (x->prologue || (kb <= room && c.rows == most) || room < c.lanes) return;
+    c.rows = most < room / c.lanes ? most : (uint32_t)(room / c.lanes);
     // Chunks of about equal length, in which every lane has the same number of blocks.
-    uint64_t chunks = weft_ceil_div(kb, room / c.rows / t->lanes * t->lanes);
-    c.chunk = (uint32_t)(weft_ceil_div(weft_ceil_div(kb, chunks), t->lanes) * t->lanes);
+    uint64_t chunks = weft_ceil_div(kb, room / c.rows / c.lanes * c.lanes);
+    c.chunk = (uint32_t)(weft_ceil_div(weft_ceil_div(kb, chunks), c.lanes) * c.lanes);
     offer(p, x, best, c);
 }
 
@@ -171,6 +173,7 @@ static void offer_pieces(const struct weft_profile *p, const struct weft_gemm_ex
     struct weft_gemm_choice c = *best;
     uint64_t chunk = weft_ceil_div(kb, wanted);
     c.split = (uint32_t)(chunk < LEAST_PIECE ? LEAST_PIECE : chunk);
+    if (p->invariant) c.split = weft_order_plain().piece; // the same sums as of one workgroup
     offer(p, x, best, c);
 }
 
@@ -197,6 +200,7 @@ struct weft_gemm_choice weft_gemm_choose(const struct weft_profile *p, const str
     struct weft_gemm_choice few = {0}, tiled = weft_gemm_tiles(p, x);
     offer_pieces(p, x, x->batch * weft_ceil_div(x->m, tiled.rows) * weft_ceil_div(x->n, tiled.columns), &tiled);
     if (x->packed && x->n > 0 && x->k > 0 && x->m <= WEFT_GEMM_MOST_FEW) offer_few(p, x, &few);
+    if (!x->packed && p->invariant) return tiled; // lanes along k would have an order of their own
     if (!x->packed) { // barriers cost a CPU driver more than tiles save it, however many rows there are
         few = x->m <= WEFT_GEMM_MOST_FEW || p->software ? best_direct(p, x) : tiled;
         return few.us < tiled.us ? few : tiled;

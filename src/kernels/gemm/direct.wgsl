@@ -5,6 +5,9 @@
 //% set NL = WG / KL
 //% set OWN = NL * R
 //% set SUMS = R * MT
+//% if ORDERED
+//% include "plan/ordered.wgsl"
+//% end
 const WG = ${WG}u;
 var<workgroup> parts: array<${T}, ${WG * SUMS}>;
 
@@ -53,7 +56,11 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
 //% for r in 0..R
         let w${r} = b_quad(${AT_B}n0 + nl + ${r * NL}u, q * 4u);
 //% for m in 0..MT
+//% if ORDERED && T == "f32"
+        s${r}_${m} = fma4(s${r}_${m}, x${m}, w${r});
+//% else
         s${r}_${m} += dot(x${m}, w${r});
+//% end
 //% end
 //% end
     }

@@ -232,6 +232,7 @@ static void emit_tiles(struct weft_lower *l, const struct weft_gemm_group *p, co
     bool any = add_weight(l, s, n, w, part, &text);
     weft_gemm_add_epilogue(step, p, p->anchors, 1, 0, true, "p.n", &text);
     weft_emit_int(l, s, "WHOLE_BLOCKS", c.whole_blocks && w && any);
+    weft_gemm_emit_order(l, s, w);
     weft_emit_int(l, s, "X_WIDE", wide);
     weft_emit_text(l, s, "SHARE", weft_gemm_share(step, g));
     weft_emit_int(l, s, "ALL", !w || w->n_parts == 1);

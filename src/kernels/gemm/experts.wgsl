@@ -3,6 +3,10 @@
 //%% 0), rows PART .. PART + ROWS are here, and a tile whose columns lie elsewhere is another step's.
 //% set TM = BM / TY
 //% set TN = BN / TX
+//% set T = "f32"
+//% if ORDERED
+//% include "plan/ordered.wgsl"
+//% end
 const WG = ${WG}u;
 // Rows of both tiles are 8 vec4 with one of padding, so that neighbouring threads touch different banks.
 var<workgroup> a_tile: array<vec4<f32>, ${BM * 9}>;
@@ -62,7 +66,9 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
 //% end
 //% end
     workgroupBarrier(); // rows are there
-    for (var blk = 0u; blk < p.kb; blk++) {
+//% set FIRST = "0u"
+//% set LAST = "p.kb"
+//% include "kernels/gemm/groups_begin.wgsl"
         for (var i = lid; i < ${BM * 8}u; i += WG) {
             a_tile[(i / 8u) * 9u + i % 8u] = x_quad(rows[i / 8u], blk * 32u + (i % 8u) * 4u);
         }
@@ -79,7 +85,7 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
         }
 //% end
 //% include "kernels/gemm/tile_sums.wgsl"
-    }
+//% include "kernels/gemm/groups_end.wgsl"
 //% for i in 0..TM
     if (ty + ${i * TY}u < mine.z) {
 //% for j in 0..TN

@@ -61,7 +61,10 @@ static bool hold_quads(struct weft_xtext *t, uint32_t n_nodes, int64_t k, uint32
     struct weft_lower *l = t->e->step->l;
     struct weft_arena *arena = &l->plan->arena;
     uint32_t quads = (uint32_t)((k / 4 + wg - 1) / wg);
-    if (!l->profile->unrolls || quads * 4 > WEFT_X_HELD || (uint64_t)n_nodes * quads * 12 > 1500) return false;
+    // Where sums have an order, thread t has columns t, t + WG, ... as in regions.
+    if (l->profile->invariant || !l->profile->unrolls || quads * 4 > WEFT_X_HELD ||
+        (uint64_t)n_nodes * quads * 12 > 1500)
+        return false;
     for (uint32_t u = 0; u < quads; u++) {
         bool whole = (int64_t)(u + 1) * wg <= k / 4;
         weft_str_addf(out, whole ? "let quad%u = lid + %uu;\n" : "let quad%u = min(lid + %uu, %uu);\n", u, u * wg,
@@ -212,6 +215,7 @@ void weft_gemm_emit_few(struct weft_lower *l, const struct weft_gemm_group *p, u
                                 {"MT", choice->rows, NULL},
                                 {"WG", choice->threads, NULL},
                                 {"KB", kb, NULL},
+                                {"ORDERED", l->profile->invariant, NULL},
                                 {"CHUNK", chunked ? choice->chunk : 0, NULL},
                                 {"XB", 0, chunked ? "own" : "blk"}};
         weft_status status =
@@ -233,9 +237,10 @@ void weft_gemm_emit_few(struct weft_lower *l, const struct weft_gemm_group *p, u
     weft_emit_text(l, s, "SEGMENTS", weft_str_get(&text));
     weft_emit_text(l, s, "STAGE", weft_str_get(&stage));
     weft_emit_text(l, s, "PICK", weft_str_get(&pick));
-    // Staged rows, and f32 and vec2 of the reductions.
+    // Staged rows, and f32 and vec2 of the reductions, and sums of lanes.
     weft_emit_workgroup(s, choice->threads,
-                        choice->chunk * 128 * choice->rows + choice->threads * (step->trees ? 16 : 12));
+                        choice->chunk * 128 * choice->rows +
+                            choice->threads * ((step->trees ? 16 : 12) + (l->profile->invariant ? 4 : 0)));
     weft_xstep_finish(step, weft_gemm_params_fields);
     if (l->status == WEFT_OK) {
         struct weft_gemm_cfg *kept = (struct weft_gemm_cfg *)s->cfg;

@@ -3,6 +3,9 @@
 //% if REDUCE
 //% include "plan/reduce.wgsl"
 //% end
+//% if ORDERED
+//% include "plan/ordered.wgsl"
+//% end
 const WG = ${WG}u;
 const KQ = ${KQ}u; // vec4 of a staged row; blocks are padded with zeros
 var<workgroup> xs: array<vec4<f32>, ${KQ * MT}>;
@@ -14,6 +17,23 @@ fn stage_chunk(m0: u32, first: u32, lid: u32) {
         let row = min(m0 + m, p.rows - 1u)${SHARE};
         ${STAGE}
     }
+}
+
+//% end
+//% if ORDERED && LANES > 1
+var<workgroup> lane_sums: array<f32, ${WG}>;
+
+// The sums of LANES neighbouring threads, added up in their order.
+fn lanes_sum(x: f32, lid: u32) -> f32 {
+    workgroupBarrier(); // the sums before have been read
+    lane_sums[lid] = x;
+    workgroupBarrier(); // all are there
+    let first = lid / ${LANES}u * ${LANES}u;
+    var sum = 0.0;
+//% for l in 0..LANES
+    sum += lane_sums[first + ${l}u];
+//% end
+    return sum;
 }
 
 //% end

@@ -1,5 +1,6 @@
 //%% One segment of few.wgsl: outputs col0 .. col0 + N of NA contractions that share x. Lane groups of TPR threads
-//%% own R outputs each. CHUNK (0: all) blocks of 32 columns are staged at a time. EXPERTS: row m0 chooses a matrix
+//%% own R outputs each. CHUNK (0: all) blocks of 32 columns are staged at a time. ORDERED: sums as plan/order.h says.
+//%% EXPERTS: row m0 chooses a matrix
 //%% of N rows of each weight; of these, rows PART .. PART + ROWS are here, and where that is not all, the others'
 //%% outputs are another step's (MT is 1 then).
 fn segment_${S}(tile: u32, m0: u32, lid: u32) {
@@ -48,7 +49,27 @@ fn segment_${S}(tile: u32, m0: u32, lid: u32) {
 //% else
     for (var blk = lane; blk < ${KB}u; blk += ${TPR}u) {
 //% end
-//% if MT == 1
+//% if ORDERED
+//% for a in 0..NA
+//% set AT = FIRST + a
+//% for r in 0..R
+        {
+//% if !EXPERTS
+            let w = w_load_w${AT}(min(n0 + ${r}u, ${N - 1}u), blk);
+//% elif ALL
+            let w = w_load_w${AT}(row${a}_${r}, blk);
+//% else
+            let w = w_load_w${AT}(min(row${a}_${r}, ${ROWS - 1}u), blk);
+//% end
+//% for m in 0..MT
+//% for j in 0..8
+            a${a}_${r}_${m} = fma4(a${a}_${r}_${m}, xs[${m}u * KQ + ${XB} * 8u + ${j}u], w[${j}]);
+//% end
+//% end
+        }
+//% end
+//% end
+//% elif MT == 1
 //% for j in 0..8
         let x${j} = xs[${XB} * 8u + ${j}u];
 //% end
@@ -91,7 +112,11 @@ fn segment_${S}(tile: u32, m0: u32, lid: u32) {
 //% for a in 0..NA
 //% for r in 0..R
 //% for m in 0..MT
+//% if ORDERED
+    a${a}_${r}_${m} = lanes_sum(a${a}_${r}_${m}, lid);
+//% else
     a${a}_${r}_${m} = group_sum(a${a}_${r}_${m}, lid);
+//% end
 //% end
 //% end
 //% end

@@ -17,11 +17,16 @@
 #include "core/error.h"
 #include "kernels/map/region.h"
 #include "plan/expand.h"
+#include "plan/order.h"
 #include "plan/update.h"
 #include <stdio.h>
 #include <string.h>
 
 bool weft_gemm_takes_prologue(const struct weft_lower *l, int64_t k) {
+    // Rows that regions reduce otherwise than a workgroup of this family would are theirs.
+    if (l->profile->invariant &&
+        (k <= WEFT_ORDER_SHORT || weft_order_chunk(l->profile, (uint64_t)k, weft_order_threads(l->profile))))
+        return false;
     return k > 0 && k % 4 == 0 && weft_gemm_row_fits(l->profile, (uint64_t)k);
 }
 

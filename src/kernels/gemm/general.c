@@ -177,6 +177,7 @@ static void emit_join(const struct weft_gemm_group *p, const struct form *f, con
                                   .n_anchors = 1,
                                   .weight_bytes = 4};
     struct weft_gemm_choice c = weft_gemm_direct(l->profile, &x);
+    if (l->profile->invariant) c.lanes = 1; // one piece behind the other, as a workgroup that has all adds them up
     cfg.row_tile = c.rows;
     cfg.col_tile = c.threads / c.lanes * c.outputs;
     struct weft_step *s = weft_emit(l, &direct_kernel, label, &cfg, sizeof cfg);
@@ -256,6 +257,7 @@ void weft_gemm_emit_general(struct weft_lower *l, const struct weft_gemm_group *
     weft_emit_text(l, s, "AT_B", places_of(l, &f.b));
     weft_emit_text(l, s, "FUNCTIONS", weft_str_get(&text));
     if (f.choice.kernel == WEFT_GEMM_TILED) {
+        weft_gemm_emit_order(l, s, NULL);
         weft_emit_int(l, s, "A_ACROSS", f.a.across);
         weft_emit_int(l, s, "B_ACROSS", f.b.across);
     }

@@ -4,6 +4,9 @@
 //%% value.
 //% set TM = BM / TY
 //% set TN = BN / TX
+//% if ORDERED
+//% include "plan/ordered.wgsl"
+//% end
 const WG = ${WG}u;
 // Rows of both tiles are 8 vec4 with one of padding, so that neighbouring threads touch different banks.
 var<workgroup> a_tile: array<vec4<${T}>, ${BM * 9}>;
@@ -42,7 +45,9 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     var s${i}_${j} = ${T}(0);
 //% end
 //% end
-    for (var blk = first; blk < last; blk++) {
+//% set FIRST = "first"
+//% set LAST = "last"
+//% include "kernels/gemm/groups_begin.wgsl"
         for (var i = lid; i < ${BM * 8}u; i += WG) {
 //% if A_ACROSS
             a_tile[(i % ${BM}u) * 9u + i / ${BM}u] = a_quad(${AT_A}m0 + i % ${BM}u, blk * 32u + (i / ${BM}u) * 4u);
@@ -58,7 +63,7 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
 //% end
         }
 //% include "kernels/gemm/tile_sums.wgsl"
-    }
+//% include "kernels/gemm/groups_end.wgsl"
 //% for i in 0..TM
     if (m0 + ty + ${i * TY}u < p.rows) {
 //% for j in 0..TN

@@ -69,6 +69,9 @@ void weft_gemm_side_begin(struct weft_xstep *step, const struct weft_gemm_side *
 /// (`rows`: a parameter) and the last column.
 void weft_gemm_side_text(struct weft_gemm_program *p, const char *name, const char *rows, struct weft_str *out);
 
+/// Template values of the order in which a step that makes tiles sums k, where it has one (plan/order.h).
+void weft_gemm_emit_order(struct weft_lower *l, struct weft_step *s, const struct weft_plan_weight *w);
+
 // ---- text ----------------------------------------------------------------------------------------------------------
 static inline const struct weft_node *weft_gemm_node(const struct weft_lower *l, uint32_t n) {
     return &l->graph->nodes[n];

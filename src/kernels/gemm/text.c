@@ -4,6 +4,8 @@
 #include "core/error.h"
 #include "kernels/map/region.h"
 #include "plan/expand.h"
+#include "plan/order.h"
+#include "plan/round.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -18,12 +20,20 @@ void weft_gemm_label(char *label, size_t size, const struct weft_lower *l, const
     if (p->n_epilogue && at < size) snprintf(label + at, size - at, ", epilogue of %u", p->n_epilogue);
 }
 
+void weft_gemm_emit_order(struct weft_lower *l, struct weft_step *s, const struct weft_plan_weight *w) {
+    struct weft_order_product o = w ? weft_order_packed(l->profile, weft_ceil_div(w->k, 32)) : weft_order_plain();
+    if (!l->profile->invariant) return;
+    weft_emit_int(l, s, "LANES", o.lanes);
+    weft_emit_int(l, s, "PIECE", o.piece);
+}
+
 void weft_gemm_add_decoder(struct weft_lower *l, const char *w, const struct weft_wlayout *y, const char *kb,
                            bool first, struct weft_str *out) {
-    struct weft_tval v[WEFT_WLAYOUT_VALUES + 3];
+    struct weft_tval v[WEFT_WLAYOUT_VALUES + 4];
     size_t n = weft_wlayout_values(y, v);
     v[n++] = (struct weft_tval){"W", 0, w};
     v[n++] = (struct weft_tval){"W_KB", 0, kb};
+    v[n++] = (struct weft_tval){"ORDERED", l->profile->invariant, NULL};
     if (!first) v[n++] = (struct weft_tval){"W_ONCE", 1, NULL};
     weft_status status = weft_plan_expand(l->plan, "plan/dequant.wgsl", v, n, out);
     if (status != WEFT_OK) weft_lower_fail(l, status, "%s", weft_error_message());

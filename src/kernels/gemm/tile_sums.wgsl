@@ -1,4 +1,4 @@
-//%% Products of a block of 32 along k from a_tile and b_tile, added to s${i}_${j}, i below TM and j below TN.
+//%% Products of a block of 32 along k from a_tile and b_tile, added to ${SUM}i_j, i below TM and j below TN.
         workgroupBarrier(); // tiles are whole
         for (var q = 0u; q < 8u; q++) {
 //% for i in 0..TM
@@ -9,7 +9,11 @@
 //% end
 //% for i in 0..TM
 //% for j in 0..TN
-            s${i}_${j} += dot(x${i}, w${j});
+//% if ORDERED && T == "f32"
+            ${SUM}${i}_${j} = fma4(${SUM}${i}_${j}, x${i}, w${j});
+//% else
+            ${SUM}${i}_${j} += dot(x${i}, w${j});
+//% end
 //% end
 //% end
         }

@@ -83,6 +83,7 @@ void weft_gemm_emit_tiled(struct weft_lower *l, const struct weft_gemm_group *p,
     }
     weft_gemm_add_epilogue(step, p, p->anchors, 1, 0, true, "p.width", &text);
     weft_emit_int(l, s, "WHOLE_BLOCKS", choice->whole_blocks && !empty);
+    weft_gemm_emit_order(l, s, w);
     weft_emit_int(l, s, "X_SIDE", p->n_prologue > 0);
     weft_emit_int(l, s, "X_ACROSS", across);
     weft_emit_int(l, s, "X_WIDE", wide);

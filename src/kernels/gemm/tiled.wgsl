@@ -4,6 +4,10 @@
 //%% text).
 //% set TM = BM / TY
 //% set TN = BN / TX
+//% set T = "f32"
+//% if ORDERED
+//% include "plan/ordered.wgsl"
+//% end
 const WG = ${WG}u;
 // Rows of both tiles are 8 vec4 with one of padding, so that neighbouring threads touch different banks.
 var<workgroup> a_tile: array<vec4<f32>, ${BM * 9}>;
@@ -48,7 +52,9 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
     var s${i}_${j} = 0.0;
 //% end
 //% end
-    for (var blk = 0u; blk < p.kb; blk++) {
+//% set FIRST = "0u"
+//% set LAST = "p.kb"
+//% include "kernels/gemm/groups_begin.wgsl"
         for (var i = lid; i < ${BM * 8}u; i += WG) {
 //% if X_ACROSS
             a_tile[(i % ${BM}u) * 9u + i / ${BM}u] = x_quad(m0 + i % ${BM}u, blk * 32u + (i / ${BM}u) * 4u);
@@ -69,7 +75,7 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
         }
 //% end
 //% include "kernels/gemm/tile_sums.wgsl"
-    }
+//% include "kernels/gemm/groups_end.wgsl"
 //% for i in 0..TM
     if (m0 + ty + ${i * TY}u < p.rows) {
 //% for j in 0..TN

@@ -210,7 +210,8 @@ static void describe(struct weft_lower *l, uint32_t group, struct weft_region_pa
     int64_t rows = weft_lower_max(l, part->rows), n = weft_lower_max(l, part->width), beside = weft_lower_max(l, inner);
     part->shape = (struct weft_map_shape){.rows = rows > 0 ? (uint64_t)rows : 0,
                                           .n = n > 0 ? (uint64_t)n : 0,
-                                          .inner = beside > 1 ? (uint64_t)beside : 1};
+                                          .inner = beside > 1 ? (uint64_t)beside : 1,
+                                          .across = last + 1 < part->space.rank};
 }
 
 static struct weft_region_part *find(struct weft_lower *l, uint32_t group, uint32_t *n_parts) {

@@ -1,4 +1,5 @@
 #include "kernels/map/schedule.h"
+#include "plan/order.h"
 #include "plan/round.h"
 
 enum {
@@ -16,6 +17,7 @@ static bool is_beside(const struct weft_profile *p, const struct weft_map_shape 
 }
 
 uint32_t weft_map_threads(const struct weft_profile *p, const struct weft_map_shape *s) {
+    if (p->invariant) return weft_order_threads(p);
     return weft_tile_of(p, is_beside(p, s) ? WEFT_TILE_BESIDE : WEFT_TILE_ROWS, s->n)->threads;
 }
 
@@ -43,8 +45,21 @@ static uint64_t chunk_of(const struct weft_profile *p, const struct weft_map_sha
     return weft_ceil_div(chunk, lanes) * lanes;
 }
 
+/// By the length of a row alone, and by whether its elements are neighbours.
+static struct weft_map_schedule by_length(const struct weft_profile *p, const struct weft_map_shape *s,
+                                          uint32_t threads) {
+    struct weft_map_schedule x = {
+        .threads = threads, .beside = s->across || s->n <= WEFT_ORDER_SHORT, .rows = 1, .lanes = threads};
+    if (s->rows == 0 || s->n == 0) return x;
+    if (x.beside) x.lanes = s->across ? weft_order_lanes(p, s->n) : 1;
+    x.rows = threads / x.lanes;
+    x.chunk = weft_order_chunk(p, s->n, x.lanes);
+    return x;
+}
+
 struct weft_map_schedule weft_map_schedule(const struct weft_profile *p, const struct weft_map_shape *s,
                                            uint32_t threads) {
+    if (p->invariant) return by_length(p, s, threads);
     struct weft_map_schedule x = {.threads = threads, .beside = is_beside(p, s), .rows = 1, .lanes = threads};
     if (s->rows == 0 || s->n == 0) return x;
     if (x.beside) x.lanes = lanes_of(p, s, threads);

@@ -14,6 +14,7 @@
 struct weft_map_shape {
     uint64_t rows, n; ///< most rows, and columns of one
     uint64_t inner;   ///< most kept elements side by side; 1: the innermost axis is reduced
+    bool across;      ///< the innermost axis is kept, though it may have one element
 };
 struct weft_map_schedule {
     uint32_t threads; ///< of a workgroup

@@ -60,10 +60,12 @@ static uint32_t pow2_up(uint64_t n, uint32_t most) {
 /// Of at most `lines` lines of at most n elements. `inner` is how far apart these are at most, 0: they are neighbours.
 static struct scan_shape choose(const struct weft_lower *l, uint64_t lines, uint64_t n, uint64_t inner) {
     struct scan_shape s = {.threads = l->profile->software ? 32 : THREADS};
+    if (inner && l->profile->invariant) inner = SIDE; // how far apart may depend on how many lines there are
     s.lanes = pow2_up(weft_ceil_div(n, PER), inner ? s.threads / pow2_up(inner, SIDE) : s.threads);
     s.side = s.threads / s.lanes;
     uint64_t chunks = weft_ceil_div(n, (uint64_t)s.lanes * PER);
-    s.stream = chunks > 1 && (chunks <= STREAM_CHUNKS || weft_ceil_div(lines, s.side) >= STREAM_GROUPS);
+    bool busy = !l->profile->invariant && weft_ceil_div(lines, s.side) >= STREAM_GROUPS;
+    s.stream = chunks > 1 && (chunks <= STREAM_CHUNKS || busy);
     return s;
 }
 
