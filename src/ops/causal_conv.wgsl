@@ -105,8 +105,14 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
 //% end
 //% if K <= 16
 //% for j in 0..K
+//% if ORDERED
+        sum = fma(w_${j}, column(b, c, t + ${j * DILATION}u${FIRST}), sum);
+//% else
         sum += w_${j} * column(b, c, t + ${j * DILATION}u${FIRST});
 //% end
+//% end
+//% elif ORDERED
+        for (var j = 0u; j < ${K}u; j++) { sum = fma(load_w(c * ${K}u + j), column(b, c, t + j * ${DILATION}u${FIRST}), sum); }
 //% else
         for (var j = 0u; j < ${K}u; j++) { sum += load_w(c * ${K}u + j) * column(b, c, t + j * ${DILATION}u${FIRST}); }
 //% end

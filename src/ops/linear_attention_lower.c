@@ -167,6 +167,7 @@ static uint32_t chunk_turns(const struct linear_cfg *cfg) {
 static bool choose_chunks(const struct weft_lower *l, struct linear_cfg *cfg, uint64_t hint, uint64_t tokens) {
     uint32_t most = shape_of(l)->block;
     if (tokens <= STEP_TOKENS) return false;
+    if (l->profile->invariant) return false; // a chunk begins where a run does, and its length is part of the order
     cfg->few = cfg->slots ? STEP_TOKENS : 0;
     cfg->chunk = weft_pow2_down(hint < LEAST_CHUNK ? LEAST_CHUNK : hint > most ? most : hint);
     while (cfg->chunk >= LEAST_CHUNK && !lay_out(l, cfg, tokens)) cfg->chunk /= 2;
