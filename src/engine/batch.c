@@ -61,8 +61,8 @@ weft_status weft_lm_batch_create(weft_lm *lm, const struct weft_lm_batch_params 
     struct weft_lm_batch *b = weft_calloc(1, sizeof *b);
     if (!b) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a batch");
     b->lm = lm;
-    b->next = lm->batches;
-    lm->batches = b;
+    b->e.next = lm->batches;
+    lm->batches = &b->e;
     struct weft_cancel_scope scope;
     weft_cancel_begin(&scope, lm->params.cancel);
     weft_status status = prepare(b, params ? params : &defaults);
@@ -87,9 +87,9 @@ static void queue_free(struct weft_sequence *s) {
 void weft_lm_batch_destroy(weft_lm_batch **handle) {
     struct weft_lm_batch *b = *handle;
     if (!b) return;
-    struct weft_lm_batch **link = &b->lm->batches;
-    while (*link != b) link = &(*link)->next;
-    *link = b->next;
+    struct weft_lm_engine **link = &b->lm->batches;
+    while (*link != &b->e) link = &(*link)->next;
+    *link = b->e.next;
     weft_batch_drain(b);
     queue_free(b->waiting);
     queue_free(b->ended);
@@ -404,12 +404,6 @@ weft_status weft_lm_batch_step(weft_lm_batch *b, bool wait, size_t *left) {
 
 struct weft_lm_batch_counts weft_lm_batch_counts(const weft_lm_batch *b) {
     return b->counts;
-}
-
-weft_program *weft_lm_batches_program(const weft_lm *lm) {
-    const struct weft_lm_batch *b = lm->batches;
-    while (b && !b->e.program) b = b->next; // one that is being made has none
-    return b ? b->e.program : NULL;
 }
 
 weft_program *weft_lm_batch_program(const weft_lm_batch *b) { return b->e.program; }

@@ -55,7 +55,6 @@ struct weft_batch_run {
 
 struct weft_lm_batch {
     weft_lm *lm;
-    struct weft_lm_batch *next; ///< of the model's
     struct weft_lm_engine e;
     uint32_t n_slots, chunk;
     struct weft_batch_slot slots[WEFT_MAX_SEQUENCES];

@@ -65,7 +65,10 @@ static weft_status weight(void *user, const char *name, const void **data, uint6
 static weft_program *any_program(const weft_lm *lm) {
     if (lm->generate.program) return lm->generate.program;
     if (lm->score.program) return lm->score.program;
-    return lm->logits.program ? lm->logits.program : weft_lm_batches_program(lm);
+    if (lm->logits.program) return lm->logits.program;
+    const struct weft_lm_engine *e = lm->batches;
+    while (e && !e->program) e = e->next; // one that is being made has none
+    return e ? e->program : NULL;
 }
 
 weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build, uint32_t max_runs,
@@ -83,7 +86,7 @@ weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build
     };
     params.compile.numbers = lm->params.numbers;
     struct weft_session_params session = {.max_runs = max_runs};
-    *e = (struct weft_lm_engine){.build = *build};
+    *e = (struct weft_lm_engine){.build = *build, .next = e->next};
     WEFT_TRY(weft_cancel_check());
     WEFT_TRY(weft_lm_build_graph(lm->file, &lm->config, build, &e->at, &graph));
     weft_status status = weft_program_create(lm->gpu, graph, &params, &e->program);

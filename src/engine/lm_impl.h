@@ -11,8 +11,9 @@ struct weft_lm_engine {
     weft_session *session;
     struct weft_lm_build build;
     struct weft_decoder_handles at;
-    uint32_t pos;          ///< host's count of tokens fed since the reset
-    struct weft_held held; ///< of generation
+    uint32_t pos;                ///< host's count of tokens fed since the reset
+    struct weft_held held;       ///< of generation
+    struct weft_lm_engine *next; ///< of those of batches
 };
 
 struct weft_model {
@@ -24,7 +25,7 @@ struct weft_model {
     struct weft_model_params params;
     struct weft_lm_build build; ///< of generation, defaults filled in
     struct weft_lm_engine generate, score, logits;
-    struct weft_lm_batch *batches; ///< that are not destroyed
+    struct weft_lm_engine *batches; ///< of batches that are not destroyed
     uint32_t max_runs;
 };
 
@@ -33,8 +34,6 @@ struct weft_model {
 weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build, uint32_t max_runs,
                                   struct weft_lm_engine *e);
 void weft_lm_engine_destroy(struct weft_lm_engine *e);
-/// The program of a batch, NULL if there is none.
-weft_program *weft_lm_batches_program(const weft_lm *lm);
 
 /// Empty caches, position 0, active.
 weft_status weft_lm_engine_reset(struct weft_lm_engine *e);

@@ -93,7 +93,7 @@ struct weft_plan_position {
     /// While this word is 0 nothing moves it, and what runs ask of its slot asks nothing of the host. The host writes
     /// it, operators at most clear it. WEFT_NO_WORD: none.
     uint32_t gate_word;
-    bool untracked;   ///< other operators than `advance` write it: only the device knows it
+    bool untracked; ///< other operators than `advance` write it: only the device knows it
 };
 #define WEFT_NO_WORD UINT32_MAX
 

@@ -542,14 +542,19 @@ static int end(void **state) {
     return teardown(state);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_rewind_slot),      TEST(test_fork_slot),    TEST(test_the_last_one_copies_nothing),
-        TEST(test_snapshot_slot),    TEST(test_one_sequence), TEST(test_marks_are_forgotten),
-        TEST(test_refusals),         TEST(test_at_random),    TEST(test_no_memory),
-        TEST(test_no_device_memory), TEST(test_loss),
+        cmocka_unit_test_setup_teardown(test_rewind_slot, begin, end),
+        cmocka_unit_test_setup_teardown(test_fork_slot, begin, end),
+        cmocka_unit_test_setup_teardown(test_the_last_one_copies_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(test_snapshot_slot, begin, end),
+        cmocka_unit_test_setup_teardown(test_one_sequence, begin, end),
+        cmocka_unit_test_setup_teardown(test_marks_are_forgotten, begin, end),
+        cmocka_unit_test_setup_teardown(test_refusals, begin, end),
+        cmocka_unit_test_setup_teardown(test_at_random, begin, end),
+        cmocka_unit_test_setup_teardown(test_no_memory, begin, end),
+        cmocka_unit_test_setup_teardown(test_no_device_memory, begin, end),
+        cmocka_unit_test_setup_teardown(test_loss, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

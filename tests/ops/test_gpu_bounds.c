@@ -256,9 +256,10 @@ static int try_slots(const char *text, bool checked) {
                                   {"whose", 1, 0},
                                   {"whose", 2, 1},
                                   {"sampling", 0, 1},
+                                  {"pos_max", HOSTILE_EVERY, 50}, // no slot ends by itself
                                   {leaves[i], HOSTILE_BITS, bits[k]}};
             bool row = strcmp(leaves[i], "whose") == 0;
-            if (row) h[6] = (struct hostile){"whose", 1, bits[k]};
+            if (row) h[7] = (struct hostile){"whose", 1, bits[k]};
             r.neighbours = !row;
             bad += hostile_run(&r, h, sizeof h / sizeof *h);
             for (uint32_t slot = 0; slot < 3; slot++) {

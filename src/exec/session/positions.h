@@ -20,9 +20,9 @@ struct weft_positions {
     /// Variables that no operator writes, by word: what they hold. Of those that operators only clear: 0 if they hold
     /// it and the host knows.
     uint32_t *known;
-    uint32_t *settled;         ///< room for them, to be read back
-    bool inexact;              ///< the device may have stopped a run: tracks[].at are upper bounds
-    bool idle;                 ///< the activity is 0: runs move nothing on
+    uint32_t *settled; ///< room for them, to be read back
+    bool inexact;      ///< the device may have stopped a run: tracks[].at are upper bounds
+    bool idle;         ///< the activity is 0: runs move nothing on
 };
 
 weft_status weft_positions_init(struct weft_positions *p);
