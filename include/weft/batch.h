@@ -47,7 +47,8 @@ struct weft_batch_counters {
 };
 
 /// Makes a batch: compiles its program and takes caches for all slots; weights are shared with the model, which must
-/// outlive it. `params` may be NULL. On failure *out is NULL. Errors: INVALID (params), LIMIT (memory or context), NOMEM, DEVICE, LOST.
+/// outlive it. `params` may be NULL. On failure *out is NULL. Errors: INVALID (params), LIMIT (memory or context),
+/// NOMEM, DEVICE, LOST.
 WEFT_API weft_status weft_batch_create(weft_model *model, const struct weft_batch_params *params, weft_batch **out);
 /// Frees a batch, and drops texts that have not ended; sets *batch to NULL. NULL, or a pointer to NULL, is fine.
 WEFT_API void weft_batch_destroy(weft_batch **batch);

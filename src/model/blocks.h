@@ -11,11 +11,11 @@ struct weft_model_build {
     struct weft_build b;
     const struct weft_source *file;
     const struct weft_model_config *config;
-    weft_dim tokens;     ///< T: tokens of this run
-    weft_dim reach;      ///< P: no token of this run stands at it or behind
-    weft_value pos;      ///< variable: position of the run's first token; of several sequences [slots]: of each one's
-    /// Of several sequences, else 0 and WEFT_NO_VALUE: variables that say how many tokens of the run are each slot's and
-    /// whether it goes on, and of each token its position and its slot (ops/place_tokens.c).
+    weft_dim tokens; ///< T: tokens of this run
+    weft_dim reach;  ///< P: no token of this run stands at it or behind
+    weft_value pos;  ///< variable: position of the run's first token; of several sequences [slots]: of each one's
+    /// Of several sequences, else 0 and WEFT_NO_VALUE: variables that say how many tokens of the run are each slot's
+    /// and whether it goes on, and of each token its position and its slot (ops/place_tokens.c).
     uint32_t slots;
     weft_value count, live, position, slot;
     uint32_t ctx, chunk; ///< most positions, most tokens a run

@@ -112,7 +112,9 @@ fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
 //% end
 //% end
 //% elif ORDERED
-        for (var j = 0u; j < ${K}u; j++) { sum = fma(load_w(c * ${K}u + j), column(b, c, t + j * ${DILATION}u${FIRST}), sum); }
+        for (var j = 0u; j < ${K}u; j++) {
+            sum = fma(load_w(c * ${K}u + j), column(b, c, t + j * ${DILATION}u${FIRST}), sum);
+        }
 //% else
         for (var j = 0u; j < ${K}u; j++) { sum += load_w(c * ${K}u + j) * column(b, c, t + j * ${DILATION}u${FIRST}); }
 //% end

@@ -420,8 +420,8 @@ static void buffers_have_an_end(void **state) {
     }
 }
 
-/// Splitting that is tried and given up must leave a plan whole: all cases of tests/ops with bindings of a few KiB. Once
-/// an attempt of several parts that no binding held was copied as if its step had been several.
+/// Splitting that is tried and given up must leave a plan whole: all cases of tests/ops with bindings of a few KiB.
+/// Once an attempt of several parts that no binding held was copied as if its step had been several.
 static void every_case_with_tiny_bindings(void **state) {
     (void)state;
     struct weft_gpu_caps caps = fixture_caps();

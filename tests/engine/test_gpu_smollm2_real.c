@@ -124,7 +124,8 @@ static int setup(void **state) {
     if (!path) return getenv("WEFT_TEST_ALLOW_NO_MODEL") ? 0 : -1;
     bool dear = !strcmp(weft_gpu_caps(gpu)->implementation, "dawn") && weft_gpu_caps(gpu)->kind == WEFT_GPU_CPU;
     weft_status status = WEFT_OK;
-    if (!dear || weft_test_long()) status = weft_lm_open(gpu, path, &(struct weft_model_params){.ctx = CTX, .greedy = true}, &lm);
+    if (!dear || weft_test_long())
+        status = weft_lm_open(gpu, path, &(struct weft_model_params){.ctx = CTX, .greedy = true}, &lm);
     if (status != WEFT_OK) fprintf(stderr, "%s\n", weft_error_message());
     weft_free(path);
     return status == WEFT_OK ? 0 : -1;
