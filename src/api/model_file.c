@@ -162,7 +162,7 @@ weft_status weft_model_file_graph(weft_model_file *file, const weft_device *devi
     WEFT_TRY(build(file, weft_gpu_caps(device), &b, &encoder, out));
     if (!compile) return WEFT_OK;
     if (encoder) return *compile = (struct weft_program_compile_params){0}, WEFT_OK;
-    struct weft_compile_params internal = weft_lm_compile_params(weft_gpu_caps(device), b.chunk, 0);
+    struct weft_compile_params internal = weft_lm_compile_params(weft_gpu_caps(device), b.chunk);
     *compile = (struct weft_program_compile_params){
         .split_symbol = internal.split_symbol, .split_at = file->split_at, .n_splits = internal.n_splits};
     for (uint32_t i = 0; i < internal.n_splits; i++) file->split_at[i] = internal.split_at[i];

@@ -76,7 +76,7 @@ weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build
     struct weft_graph *graph;
     struct request request = {lm, build};
     struct weft_program_params params = {
-        .compile = weft_lm_compile_params(weft_gpu_caps(lm->gpu), build->chunk, build->slots),
+        .compile = weft_lm_compile_params(weft_gpu_caps(lm->gpu), build->chunk),
         .source = {.get = weight, .user = lm, .stays = true}, // the source stays open
         .share_weights = any_program(lm),
         .progress = lm->params.progress,

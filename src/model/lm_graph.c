@@ -49,10 +49,12 @@ weft_status weft_lm_build_graph(const struct weft_source *file, const struct wef
     return weft_blame_memory(failures, weft_decoder_build(file, config, &params, out));
 }
 
-struct weft_compile_params weft_lm_compile_params(const struct weft_gpu_caps *caps, uint32_t chunk, uint32_t slots) {
+struct weft_compile_params weft_lm_compile_params(const struct weft_gpu_caps *caps, uint32_t chunk) {
     struct weft_compile_params p = {.split_symbol = "T"};
     if (chunk > 1) p.split_at[p.n_splits++] = 1;
-    if (chunk > WEFT_FEW_ROWS && caps->kind != WEFT_GPU_CPU) p.split_at[p.n_splits++] = WEFT_FEW_ROWS;
-    if (chunk > slots && slots > WEFT_FEW_ROWS && caps->kind != WEFT_GPU_CPU) p.split_at[p.n_splits++] = slots;
+    if (caps->kind == WEFT_GPU_CPU) return p;
+    // Products of some rows are cut for the most that a schedule has, and more than 256 are computed in other tiles.
+    static const uint32_t rows[] = {8, 16, 64, 256};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && rows[i] < chunk; i++) p.split_at[p.n_splits++] = rows[i];
     return p;
 }

@@ -27,6 +27,6 @@ weft_status weft_lm_build_graph(const struct weft_source *file, const struct wef
 /// Checks general.architecture against the table, before anything else is read: UNSUPPORTED unless it is a family that
 /// generates.
 weft_status weft_lm_check_family(const struct weft_source *file);
-/// Schedules: one token; a few, and one of each slot (not on CPU drivers, where kernels are costly to compile); more.
-struct weft_compile_params weft_lm_compile_params(const struct weft_gpu_caps *caps, uint32_t chunk, uint32_t slots);
+/// Schedules: one token; a few, some and more (not on CPU drivers, where kernels are costly to compile).
+struct weft_compile_params weft_lm_compile_params(const struct weft_gpu_caps *caps, uint32_t chunk);
 #endif

@@ -53,7 +53,7 @@ static bool contract_takes(const struct weft_graph *g, const struct weft_node *n
 /// Few rows, of a constant length that fits workgroup memory, by a weight in one part that has elements.
 static bool contract_takes_prologue(struct weft_lower *l, const struct weft_node *n) {
     const struct weft_type *t = &weft_lv(l, n->in[0])->type;
-    if (weft_lower_max(l, weft_lower_product(l, t, 0, t->rank - 1)) > WEFT_FEW_ROWS || !weft_gemm_packed(l, n) ||
+    if (!weft_gemm_few(l, weft_lower_product(l, t, 0, t->rank - 1)) || !weft_gemm_packed(l, n) ||
         !weft_gemm_takes_prologue(l, weft_lower_const(l, t->dims[t->rank - 1])))
         return false;
     return weft_gemm_one_part(l, n);
@@ -64,10 +64,10 @@ static bool contract_takes_side(struct weft_lower *l, const struct weft_node *n,
     return weft_gemm_takes_side(l, n, operand, load->nodes << load->rowmaps);
 }
 
-/// Products that could take a prologue, or products by experts.
+/// Products that could take a prologue, products of some rows, or products by experts.
 static bool contract_joins(struct weft_lower *l, const struct weft_node *a, const struct weft_node *b) {
-    bool rows = contract_takes_prologue(l, a);
-    return rows ? a == b || contract_takes_prologue(l, b) : weft_gemm_joins(l, a, b);
+    bool rows = contract_takes_prologue(l, a) || weft_gemm_slices(l, a);
+    return rows ? a == b || contract_takes_prologue(l, b) || weft_gemm_slices(l, b) : weft_gemm_joins(l, a, b);
 }
 
 static const struct weft_family contraction = {

@@ -16,6 +16,9 @@ struct weft_profile {
     bool software;
     /// Text may hold a row's elements in variables between passes, and write several elements side by side.
     bool unrolls;
+    /// Some rows by a packed weight are computed by threads that hold a slice of k each, and only one row is staged
+    /// whole.
+    bool slices;
     uint32_t workgroup_memory; ///< bytes
     uint32_t max_threads;      ///< of a workgroup
     /// Orders of sums are those of plan/order.h, and nothing depends on rows beside. Asked for, not a device's.
@@ -41,6 +44,7 @@ enum weft_tile_use {
     WEFT_TILE_MATVEC_PAIR,    ///< the same for several weights that an epilogue combines
     WEFT_TILE_MATVEC_HEAD,    ///< the same for a weight of WEFT_HEAD_ROWS rows or more
     WEFT_TILE_MATVEC_DIRECT,  ///< few rows by a right side that is no packed weight; class: columns in blocks of 32
+    WEFT_TILE_MATROWS,        ///< some rows by a packed weight; class: rows
     WEFT_TILE_MATMUL,         ///< many rows; class: rows
     WEFT_TILE_ATTENTION,      ///< class: rows of queries of a tile
     WEFT_TILE_ATTENTION_JOIN, ///< joins the pieces of attention; class: none

@@ -75,6 +75,17 @@ static const char *matmul_fits(const struct weft_profile *p, const struct weft_t
                : "144 bytes for each row and column must fit workgroup memory";
 }
 
+static const char *matrows_fits(const struct weft_profile *p, const struct weft_tile *t) {
+    if (lanes_fit(p, t)) return lanes_fit(p, t);
+    if (!power_of_two(t->rows) || t->rows < 4 || t->rows > 32 || !power_of_two(t->columns) || t->columns > 4)
+        return "rows is 4, 8, 16 or 32, and columns 1, 2 or 4";
+    if (t->lanes > 8 * t->rows) return "lanes is at most 8 times rows";
+    uint64_t slices = t->threads / t->lanes, least = t->lanes > 32 ? t->lanes / 8 : 4;
+    return least * slices * 256 <= p->workgroup_memory && least * t->threads * 16 <= p->workgroup_memory
+               ? NULL
+               : "what four rows stage and add up must fit workgroup memory";
+}
+
 /// Uses whose fields depend on each other in ways that only their kernels know have no `fits`, and keep their shapes.
 static const struct {
     const char *name;
@@ -89,6 +100,7 @@ static const struct {
     [WEFT_TILE_MATVEC_PAIR] = {"matvec_pair", 7, matvec_fits},
     [WEFT_TILE_MATVEC_HEAD] = {"matvec_head", 7, matvec_fits},
     [WEFT_TILE_MATVEC_DIRECT] = {"matvec_direct", 15, direct_fits},
+    [WEFT_TILE_MATROWS] = {"matrows", 15, matrows_fits},
     [WEFT_TILE_MATMUL] = {"matmul", 47, matmul_fits},
     [WEFT_TILE_ATTENTION] = {"attention", 0, NULL},
     [WEFT_TILE_ATTENTION_JOIN] = {"attention_join", 0, NULL},

@@ -108,7 +108,7 @@ static inline void specials_heads(struct specials *all, const char *profile, con
             snprintf(origin, sizeof origin, "%s: %s, %s, %s cache", profile, name, heads[h].name, f16 ? "f16" : "f32");
             if (weft_decoder_build(m->file, &m->config, &gemma, &g) != WEFT_OK)
                 fail_msg("%s: %s", origin, weft_error_message());
-            struct weft_compile_params params = weft_lm_compile_params(caps, SPECIAL_CHUNK, 0);
+            struct weft_compile_params params = weft_lm_compile_params(caps, SPECIAL_CHUNK);
             params.checked = checked;
             specials_compile(all, origin, caps, g, &params);
         }

@@ -105,7 +105,7 @@ static void products_of_other_rows_stand_alone(void **state) {
     static const char *const texts[] = {
         "symbol T 1 4\ninput x f32 [T, 64]\ninput i i32 [T, 2]\ninput j i32 [T, 3]\nweight w q8_0 [5, 9, 64]\n"
         "%0 = matmul_experts %x %w %i\n%1 = matmul_experts %x %w %j\noutput %0 y\noutput %1 z\n",
-        "symbol T 1 4\ninput x f32 [T, 64]\ninput i i32 [T, 2]\nweight w q8_0 [5, 9, 64]\nweight v q8_0 [9, 64]\n"
+        "symbol T 1 1\ninput x f32 [T, 64]\ninput i i32 [T, 2]\nweight w q8_0 [5, 9, 64]\nweight v q8_0 [9, 64]\n"
         "%0 = matmul_experts %x %w %i\n%1 = matmul %x %v\noutput %0 y\noutput %1 z\n"};
     for (int i = 0; i < 2; i++) {
         struct weft_plan *p = fixture_plan(texts[i], NULL, NULL);

@@ -81,10 +81,13 @@ static void expect(int level, const char *text, const char *want) {
 }
 
 #define XY                                                                                                             \
-    "symbol T 0 64\ninput x f32 [T, 64]\ninput y f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u "    \
+    "symbol T 0 300\ninput x f32 [T, 64]\ninput y f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u "   \
     "q8_0 [64, 64]\n"
+#define SOME                                                                                                           \
+    "symbol T 0 64\ninput x f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u q8_0 [64, 64]\n"          \
+    "weight k q8_0 [32, 64]\n"
 #define FEW                                                                                                            \
-    "symbol T 0 4\ninput x f32 [T, 64]\ninput y f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u "     \
+    "symbol T 0 1\ninput x f32 [T, 64]\ninput y f32 [T, 64]\nweight v f32 [64]\nweight w q8_0 [64, 64]\nweight u "     \
     "q8_0 [64, 64]\nweight k q8_0 [32, 64]\n"
 
 static void regions(void **state) {
@@ -191,6 +194,13 @@ static void contractions(void **state) {
                "%4 %w\n%6 = add %5 %x\noutput %6 z\n",
            "C(square mean add rsqrt mul mul matmul matmul silu mul) C(matmul add)");
     expect(1, FEW "%0 = tanh %x\n%1 = matmul %0 %w\n%2 = silu %1\noutput %2 z\n", "R(tanh) C(matmul) R(silu)");
+    // Some rows: one step of several products, but norms are made once.
+    expect(2, SOME "%0 = matmul %x %w\n%1 = matmul %x %u\n%2 = matmul %x %k\noutput %0 a\noutput %1 b\noutput %2 c\n",
+           "C(matmul matmul matmul)");
+    expect(2,
+           SOME "%0 = rms_norm %x %v\n%1 = matmul %0 %w\n%2 = matmul %0 %u\n%3 = silu %1\n%4 = mul %3 %2\n"
+                "output %4 z\n",
+           "R(square mean add rsqrt mul mul) C(matmul matmul silu mul)");
     // Different shapes may not share an epilogue.
     expect(2, FEW "%0 = matmul %x %w\n%1 = matmul %x %k\n%2 = silu %0\noutput %1 a\noutput %2 b\n",
            "C(matmul matmul) R(silu)");
@@ -228,8 +238,11 @@ static void products_take_their_sides(void **state) {
            "%2 = matmul %1 %w\noutput %2 z\n",
            "C(concat tanh matmul)");
     expect(2, "input a f32 [40, 64]\n%0 = neg %a\n%1 = matmul %0 %0\noutput %1 z\n", "C(neg matmul)");
-    expect(2, "input x f32 [64, 100]\nweight w q8_0 [9, 64]\n%0 = transpose %x\n%1 = matmul %0 %w\noutput %1 z\n",
+    expect(2, "input x f32 [64, 300]\nweight w q8_0 [9, 64]\n%0 = transpose %x\n%1 = matmul %0 %w\noutput %1 z\n",
            "C(transpose matmul)");
+    // Some rows are staged from memory.
+    expect(2, "input x f32 [64, 100]\nweight w q8_0 [9, 64]\n%0 = transpose %x\n%1 = matmul %0 %w\noutput %1 z\n",
+           "R(transpose) C(matmul)");
     // What others read is stored once, and so are rows that reductions make, and what would be made too often.
     expect(2, "input a f32 [40, 64]\n%0 = neg %a\n%1 = matmul %0 %0\noutput %0 y\noutput %1 z\n", "R(neg) C(matmul)");
     expect(2, "input a f32 [40, 64]\ninput w f32 [9, 64]\n%0 = softmax %a\n%1 = matmul %0 %w\noutput %1 z\n",
@@ -377,7 +390,7 @@ static void only_what_does_not_fit_is_unfused(void **state) {
     caps.max_storage_buffers = 6;
     caps.max_binding = 4864; // a matrix of 64 x 64 in q8_0 a shard
     static const char text[] =
-        "symbol T 0 4\ninput x f32 [T, 64]\nweight v f32 [64]\nweight a q8_0 [64, 64]\nweight b q8_0 [64, 64]\nweight "
+        "symbol T 0 1\ninput x f32 [T, 64]\nweight v f32 [64]\nweight a q8_0 [64, 64]\nweight b q8_0 [64, 64]\nweight "
         "c q8_0 [64, 64]\n"
         "weight d q8_0 [64, 64]\n%0 = tanh %x\n%1 = matmul %0 %a \"one\"\n%2 = matmul %0 %b \"two\"\n%3 = matmul %0 %c "
         "\"three\"\n"

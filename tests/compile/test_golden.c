@@ -187,7 +187,7 @@ static void model_plans(const struct model *row, struct weft_str *out) {
         struct way w;
         read_way(row->name, row->ways[i], strlen(row->ways[i]), &w);
         int no_fuse = w.params.no_fuse;
-        if (!row->encoder) w.params = weft_lm_compile_params(&w.caps, MODEL_CHUNK, 0);
+        if (!row->encoder) w.params = weft_lm_compile_params(&w.caps, MODEL_CHUNK);
         w.params.no_fuse = no_fuse;
         weft_status status = row->encoder ? build_encoder(&m, &g) : weft_decoder_build(m.file, &m.config, &params, &g);
         if (status != WEFT_OK) fail_msg("%s: %s", row->name, weft_error_message());

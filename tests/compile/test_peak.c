@@ -72,7 +72,7 @@ static uint32_t check_model(struct weft_test_model *m, const char *name, const s
         for (int level = 0; level < 3; level++) {
             struct weft_graph *g;
             struct weft_plan *p = NULL;
-            struct weft_compile_params params = weft_lm_compile_params(&caps, build->chunk, 0);
+            struct weft_compile_params params = weft_lm_compile_params(&caps, build->chunk);
             params.no_fuse = level;
             if (weft_lm_build_graph(m->file, &m->config, build, NULL, &g) != WEFT_OK ||
                 weft_compile(g, &caps, &params, &p) != WEFT_OK)

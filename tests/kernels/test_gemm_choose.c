@@ -92,8 +92,30 @@ static uint32_t sweep(choose_fn choose, uint32_t first, uint32_t end, bool print
     return found;
 }
 
+/// From each number of rows up to 600 to the next, by packed weights: by tiles of rows, and where tiles of many begin.
+static uint32_t sweep_rows(choose_fn choose, bool print) {
+    static const uint64_t widths[] = {1, 640, 2560, 10240}, depths[] = {32, 640, 2560, 10240};
+    uint32_t found = 0;
+    for (int which = 0; which < PROFILES; which++) {
+        struct weft_profile p = profile_of(which);
+        for (int i = 0; i < 16; i++)
+            for (uint64_t m = 1; m < 600; m++) {
+                struct weft_gemm_extents x = extents_of(&rights[0], m, widths[i % 4], depths[i / 4]), more = x;
+                more.m++;
+                double at = choose(&p, &x).us, down = choose(&p, &more).us;
+                if (!jumps(&p, at, down, (double)m, (double)m + 1)) continue;
+                if (print)
+                    printf("%s, n %u, %u rows, k %u: %.1f us, then %.1f by a row\n", profile_names[which],
+                           (unsigned)x.n, (unsigned)m, (unsigned)x.k, at, down);
+                found++;
+            }
+    }
+    return found;
+}
+
 static void no_size_falls_off_its_kernel(void **state) {
     (void)state;
+    assert_int_equal(sweep_rows(weft_gemm_choose, true), 0);
     assert_int_equal(sweep(weft_gemm_choose, 0, RIGHTS, true), 0);
 }
 
@@ -107,8 +129,14 @@ static struct weft_gemm_choice choose_vectors(const struct weft_profile *p, cons
     return x->m == 1 ? weft_gemm_choose(p, x) : weft_gemm_tiles(p, x);
 }
 
+/// Beyond so many rows tiles, whatever they cost.
+static struct weft_gemm_choice choose_tiles_of_many(const struct weft_profile *p, const struct weft_gemm_extents *x) {
+    return x->m > WEFT_GEMM_MOST_ROWS ? weft_gemm_tiles(p, x) : weft_gemm_choose(p, x);
+}
+
 static void the_sweep_notices_a_cliff(void **state) {
     (void)state;
+    assert_true(sweep_rows(choose_tiles_of_many, false) > 0);
     assert_true(sweep(choose_whole_rows, 0, PLAIN, false) > 0);
     assert_true(sweep(choose_vectors, PLAIN, RIGHTS, false) > 0);
 }
@@ -120,7 +148,8 @@ static void few_rows_of_any_length_are_staged(void **state) {
     (void)state;
     for (int which = 0; which < PROFILES; which++) {
         struct weft_profile p = profile_of(which);
-        for (uint64_t m = 0; m <= WEFT_FEW_ROWS; m++)
+        assert_int_equal(weft_gemm_few_rows(&p), which == SOFTWARE ? WEFT_FEW_ROWS : 1);
+        for (uint64_t m = 0; m <= weft_gemm_few_rows(&p); m++)
             for (uint64_t k = 1; k <= 65536; k = next(k)) {
                 struct weft_gemm_extents x = extents(m, 640, k, 0.5625);
                 struct weft_gemm_choice c = weft_gemm_choose(&p, &x);
@@ -146,6 +175,45 @@ static void a_row_that_fits_is_staged_whole(void **state) {
                 x.prologue = m > 1;
                 assert_int_equal(weft_gemm_choose(&p, &x).chunk, k / 32);
             }
+    }
+}
+
+/// Pieces of k are whole turns of all slices and no longer than k; a large GPU has work, and no more sums to join than
+/// it has use for.
+static void check_pieces(const struct weft_profile *p, const struct weft_gemm_extents *x,
+                         const struct weft_gemm_choice *c) {
+    uint64_t kb = (x->k + 31) / 32, rows = x->m < 64 ? x->m : 64, own = (uint64_t)c->lanes * c->outputs;
+    uint64_t tiles = (rows + c->rows - 1) / c->rows * ((x->all_n + own - 1) / own);
+    uint64_t pieces = c->split ? (kb + c->split - 1) / c->split : 1;
+    assert_true(c->split == 0 || (c->split < kb && c->split % (c->threads / c->lanes) == 0));
+    assert_true(pieces == 1 || pieces * tiles * c->threads <= (uint64_t)8 * p->slots);
+    if (kb >= 64) assert_true(pieces * tiles * c->threads * 4 >= p->slots || pieces >= kb / 16);
+}
+
+/// A GPU computes 2 to 256 rows by a packed weight in tiles that hold as many, of any length, in memory that it has.
+static void some_rows_are_computed_in_slices(void **state) {
+    (void)state;
+    static const uint64_t widths[] = {1, 64, 640, 10240, 262144};
+    for (int which = 0; which < PROFILES; which++) {
+        struct weft_profile p = profile_of(which);
+        for (uint64_t m = 2; m <= WEFT_GEMM_MOST_ROWS + 1; m += m < 20 ? 1 : 13)
+            for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
+                for (uint32_t anchors = 1; anchors <= 4; anchors++)
+                    for (uint64_t k = 1; k <= 65536; k = k * 5 / 4 + 1) {
+                        struct weft_gemm_extents x = extents(m, widths[i], k, 0.5625);
+                        x.n_anchors = anchors;
+                        x.all_n = anchors * x.n;
+                        struct weft_gemm_choice c = weft_gemm_choose(&p, &x);
+                        bool rows = which != SOFTWARE && m <= WEFT_GEMM_MOST_ROWS;
+                        if (m <= WEFT_GEMM_MOST_ROWS) assert_int_equal(c.kernel == WEFT_GEMM_ROWS, rows);
+                        if (c.kernel != WEFT_GEMM_ROWS) continue;
+                        uint32_t held = c.outputs > anchors ? c.outputs : anchors > 2 ? 4 : anchors;
+                        assert_true(c.rows >= 4 && c.lanes <= 8 * c.rows);
+                        if (m <= 8 && anchors < 3) assert_true(c.rows >= m && c.rows <= 8);
+                        assert_true(weft_gemm_rows_staged(&c) * 16 <= p.workgroup_memory);
+                        assert_true(c.rows * held * c.threads * 4 <= p.workgroup_memory);
+                        check_pieces(&p, &x, &c);
+                    }
     }
 }
 
@@ -201,6 +269,7 @@ static void invariant_choices_add_up_alike(void **state) {
     for (int which = 0; which < PROFILES; which++) {
         struct weft_profile p = profile_of(which);
         p.invariant = true;
+        p.slices = false; // as weft_compile has it
         for (size_t r = 0; r < RIGHTS; r++)
             for (uint64_t k = 1; k < 300000; k += k / 2 + 1)
                 for (uint64_t n = 1; n < 300000; n += n + 3)
@@ -222,10 +291,10 @@ static void invariant_choices_add_up_alike(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_size_falls_off_its_kernel),           cmocka_unit_test(the_sweep_notices_a_cliff),
-        cmocka_unit_test(few_rows_of_any_length_are_staged),      cmocka_unit_test(a_row_that_fits_is_staged_whole),
-        cmocka_unit_test(few_rows_by_any_side_are_read_by_lanes), cmocka_unit_test(all_else_is_computed_in_tiles),
-        cmocka_unit_test(invariant_choices_add_up_alike),
+        cmocka_unit_test(no_size_falls_off_its_kernel),     cmocka_unit_test(the_sweep_notices_a_cliff),
+        cmocka_unit_test(some_rows_are_computed_in_slices), cmocka_unit_test(few_rows_of_any_length_are_staged),
+        cmocka_unit_test(a_row_that_fits_is_staged_whole),  cmocka_unit_test(few_rows_by_any_side_are_read_by_lanes),
+        cmocka_unit_test(all_else_is_computed_in_tiles),    cmocka_unit_test(invariant_choices_add_up_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

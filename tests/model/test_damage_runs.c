@@ -107,7 +107,7 @@ static void load_exactly(weft_gpu *gpu, const uint8_t *data, size_t len) {
     must(weft_model_config_read(g, &config));
     must(weft_lm_build_defaults(&config, weft_gpu_caps(gpu), &build));
     must(weft_lm_build_graph(g, &config, &build, NULL, &graph));
-    struct weft_program_params params = {.compile = weft_lm_compile_params(weft_gpu_caps(gpu), build.chunk, 0),
+    struct weft_program_params params = {.compile = weft_lm_compile_params(weft_gpu_caps(gpu), build.chunk),
                                          .source = {.get = weight, .user = g}};
     must(weft_program_create(gpu, graph, &params, &program));
     must(weft_session_create(program, NULL, &session));

@@ -65,7 +65,7 @@ static void print_plan(const struct weft_source *s, struct weft_str *graph_text,
     must(weft_lm_build_graph(s, &config, &build, NULL, &graph));
     must(weft_graph_print(graph, graph_text));
     must(weft_gpu_open(&(struct weft_gpu_params){.implementation = "null"}, &gpu));
-    struct weft_compile_params params = weft_lm_compile_params(weft_gpu_caps(gpu), build.chunk, 0);
+    struct weft_compile_params params = weft_lm_compile_params(weft_gpu_caps(gpu), build.chunk);
     must(weft_compile(graph, weft_gpu_caps(gpu), &params, &plan));
     weft_plan_print(plan, false, plan_text);
     weft_plan_destroy(plan);

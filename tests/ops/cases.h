@@ -40,6 +40,7 @@ struct op_case {
 #include "cases_patterns.h"
 #include "cases_q4.h"
 #include "cases_reduce.h"
+#include "cases_rows.h"
 #include "cases_scan.h"
 #include "cases_types.h"
 #include "cases_weights.h"
@@ -61,7 +62,7 @@ static const struct op_table op_tables[] = {
     TABLE(state_cases),       TABLE(recurrent_cases), TABLE(move_cases),     TABLE(q4_cases),
     TABLE(norm_cases),        TABLE(scan_cases),      TABLE(axes_cases),     TABLE(chunk_cases),
     TABLE(map_cases),         TABLE(pattern_cases),   TABLE(byte_cases),     TABLE(type_cases),
-    TABLE(select_cases),      TABLE(expert_cases),    TABLE(sequence_cases),
+    TABLE(select_cases),      TABLE(expert_cases),    TABLE(sequence_cases), TABLE(rows_cases),
 };
 #undef TABLE
 

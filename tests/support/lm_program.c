@@ -85,9 +85,8 @@ weft_program *weft_test_program(weft_gpu *gpu, struct weft_test_model *m, const 
     weft_program *program;
     TRY(weft_decoder_build(m->file, &m->config, &build->gemma, &g));
     add_outputs(g, build);
-    struct weft_program_params params = {
-        .compile = weft_lm_compile_params(weft_gpu_caps(gpu), build->gemma.chunk, build->gemma.slots),
-        .source = {.get = weight, .user = m}};
+    struct weft_program_params params = {.compile = weft_lm_compile_params(weft_gpu_caps(gpu), build->gemma.chunk),
+                                         .source = {.get = weight, .user = m}};
     params.compile.no_fuse = build->no_fuse;
     params.compile.checked = build->checked;
     params.compile.state_policy = build->policy;

@@ -9,6 +9,11 @@
 #define LEAST_BESIDE 8
 /// Share of a CPU driver's rate that tiles leave, measured against lanes that read where the sides lie.
 #define BARRIERS 0.4
+/// Of some rows: least blocks of a piece of k, and threads that are wanted, as a multiple of the device's.
+#define LEAST_ROWS_PIECE 16
+/// Runs of a schedule may have fewer rows than it allows, so that k is cut for no more than these.
+#define MOST_ROWS_DOWN 64
+#define ROWS_WAVES 6
 /// Least blocks of 32 columns of a piece of k.
 #define LEAST_PIECE 32
 /// Workgroup memory that staged rows leave to reductions and to the prologue, in bytes.
@@ -98,9 +103,26 @@ static double tiled_cost(const struct weft_profile *p, const struct weft_gemm_ex
     return cost_of(p, bytes, macs, rate, groups, c->threads) + join_cost(p, x, c);
 }
 
+static uint64_t columns_of(const struct weft_gemm_extents *x) { return x->all_n ? x->all_n : x->n; }
+
+static double rows_cost(const struct weft_profile *p, const struct weft_gemm_extents *x,
+                        const struct weft_gemm_choice *c) {
+    double down = (double)(x->batch * weft_ceil_div(x->m, c->rows)), n = (double)columns_of(x);
+    double kb = (double)weft_ceil_div(x->k, 32), own = (double)c->lanes * c->outputs;
+    double tiles = down * (double)weft_ceil_div((uint64_t)n, (uint64_t)own);
+    double bytes = n * (double)x->k * x->weight_bytes + (double)x->m * (double)x->k * 4;
+    // A vector of the left side is read for `outputs` multiplications; decoding costs about as much as eight rows.
+    double macs = tiles * kb * 32 * own * (c->rows + 8.0), pieces = pieces_of(x, c), groups = tiles * pieces;
+    struct weft_gemm_extents all = *x;
+    all.n = (uint64_t)n;
+    bytes *= shortage(p, groups, c->threads);
+    return cost_of(p, bytes, macs, rate_of(p, 2 * c->outputs), groups, c->threads) + join_cost(p, &all, c);
+}
+
 double weft_gemm_cost(const struct weft_profile *p, const struct weft_gemm_extents *x,
                       const struct weft_gemm_choice *c) {
     return c->kernel == WEFT_GEMM_FEW      ? few_cost(p, x, c)
+           : c->kernel == WEFT_GEMM_ROWS   ? rows_cost(p, x, c)
            : c->kernel == WEFT_GEMM_DIRECT ? direct_cost(p, x, c)
                                            : tiled_cost(p, x, c);
 }
@@ -184,6 +206,33 @@ static struct weft_gemm_choice best_direct(const struct weft_profile *p, const s
     return c;
 }
 
+uint64_t weft_gemm_few_rows(const struct weft_profile *p) { return p->slices ? 1 : WEFT_FEW_ROWS; }
+
+uint32_t weft_gemm_rows_staged(const struct weft_gemm_choice *c) { return 2 * c->rows * 8 * (c->threads / c->lanes); }
+
+/// Tiles of rows that fit workgroup memory, in pieces of k where tiles alone are too few for the device.
+static struct weft_gemm_choice rows_of(const struct weft_profile *p, const struct weft_gemm_extents *x) {
+    const struct weft_tile *t = weft_tile_of(p, WEFT_TILE_MATROWS, x->m);
+    struct weft_gemm_choice c = {
+        .kernel = WEFT_GEMM_ROWS, .threads = t->threads, .lanes = t->lanes, .outputs = t->columns, .rows = t->rows};
+    uint64_t room = p->workgroup_memory / 16, kb = weft_ceil_div(x->k, 32);
+    uint32_t held = c.outputs, slices = c.threads / c.lanes; // sums of a row that a thread may have
+    while (held < x->n_anchors) held *= 2;
+    while (c.rows > 4 && c.rows > c.lanes / 8 &&
+           (weft_gemm_rows_staged(&c) > room || (uint64_t)c.rows * held / 4 * c.threads > room))
+        c.rows /= 2;
+    uint64_t down = weft_ceil_div(x->m < MOST_ROWS_DOWN ? x->m : MOST_ROWS_DOWN, c.rows);
+    uint64_t tiles = down * weft_ceil_div(columns_of(x), (uint64_t)c.lanes * c.outputs);
+    uint64_t pieces = (uint64_t)ROWS_WAVES * p->slots / c.threads / (tiles ? tiles : 1);
+    if (pieces > 1 && kb >= 2 * LEAST_ROWS_PIECE) {
+        uint64_t piece = weft_ceil_div(weft_ceil_div(kb, pieces), slices) * slices;
+        c.split = (uint32_t)(piece < LEAST_ROWS_PIECE ? LEAST_ROWS_PIECE : piece);
+        if (c.split >= kb) c.split = 0;
+    }
+    c.us = weft_gemm_cost(p, x, &c);
+    return c;
+}
+
 struct weft_gemm_choice weft_gemm_tiles(const struct weft_profile *p, const struct weft_gemm_extents *x) {
     const struct weft_tile *t = weft_tile_of(p, WEFT_TILE_MATMUL, x->m);
     struct weft_gemm_choice c = {.kernel = WEFT_GEMM_TILED,
@@ -196,9 +245,26 @@ struct weft_gemm_choice weft_gemm_tiles(const struct weft_profile *p, const stru
     return c;
 }
 
+static bool can_take_rows(const struct weft_profile *p, const struct weft_gemm_extents *x) {
+    return p->slices && x->packed && !x->prologue && x->n > 0 && x->k > 0 && x->m > weft_gemm_few_rows(p);
+}
+
+bool weft_gemm_takes_rows(const struct weft_profile *p, const struct weft_gemm_extents *x) {
+    return can_take_rows(p, x) && x->m <= WEFT_GEMM_MOST_ROWS;
+}
+
+/// True if the difference between costs is beyond doubt.
+static bool clearly_less(const struct weft_profile *p, double us, double other) {
+    return other > WEFT_GEMM_DOUBT * us && other - us > WEFT_GEMM_DOUBT_STEPS * p->step_us;
+}
+
 struct weft_gemm_choice weft_gemm_choose(const struct weft_profile *p, const struct weft_gemm_extents *x) {
     struct weft_gemm_choice few = {0}, tiled = weft_gemm_tiles(p, x);
     offer_pieces(p, x, x->batch * weft_ceil_div(x->m, tiled.rows) * weft_ceil_div(x->n, tiled.columns), &tiled);
+    if (can_take_rows(p, x)) {
+        struct weft_gemm_choice rows = rows_of(p, x);
+        return x->m <= WEFT_GEMM_MOST_ROWS || clearly_less(p, rows.us, tiled.us) ? rows : tiled;
+    }
     if (x->packed && x->n > 0 && x->k > 0 && x->m <= WEFT_GEMM_MOST_FEW) offer_few(p, x, &few);
     if (!x->packed && p->invariant) return tiled; // lanes along k would have an order of their own
     if (!x->packed) { // barriers cost a CPU driver more than tiles save it, however many rows there are
@@ -207,6 +273,5 @@ struct weft_gemm_choice weft_gemm_choose(const struct weft_profile *p, const str
     }
     if (few.threads == 0) return tiled;
     // Fusion counts on few rows being staged, at any cost. For more rows the difference must be beyond doubt.
-    bool clear = tiled.us > WEFT_GEMM_DOUBT * few.us && tiled.us - few.us > WEFT_GEMM_DOUBT_STEPS * p->step_us;
-    return x->m <= WEFT_FEW_ROWS || clear ? few : tiled;
+    return x->m <= WEFT_FEW_ROWS || clearly_less(p, few.us, tiled.us) ? few : tiled;
 }

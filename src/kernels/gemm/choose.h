@@ -15,8 +15,12 @@
 /// Beyond so many rows all is computed in tiles: a weight would be read too often, whatever the model says.
 #define WEFT_GEMM_MOST_FEW 64
 
+/// Up to so many rows ROWS is measured to be faster than tiles of many rows, and fusion counts on it.
+#define WEFT_GEMM_MOST_ROWS 256
+
 enum weft_gemm_kernel {
     WEFT_GEMM_FEW,    ///< a workgroup stages rows of the left side and computes a run of outputs
+    WEFT_GEMM_ROWS,   ///< threads hold blocks of the weight, which meet all rows of a tile
     WEFT_GEMM_DIRECT, ///< lanes read a few rows and a right side of any form where they lie
     WEFT_GEMM_TILED   ///< tiles of rows times columns
 };
@@ -27,25 +31,32 @@ struct weft_gemm_extents {
     bool packed;         ///< the right side is a packed weight, and k is constant
     bool across;         ///< not packed: neighbours along n lie side by side in memory, those along k do not
     bool prologue;       ///< a scalar program makes the rows of the left side, each of which must be staged whole
-    uint32_t n_anchors;  ///< contractions that an epilogue combines
+    uint32_t n_anchors;  ///< contractions of the left side in one step
+    uint64_t all_n;      ///< columns of all these; 0: n
     double weight_bytes; ///< of an element of the right side
 };
 
 struct weft_gemm_choice {
     enum weft_gemm_kernel kernel;
     uint32_t threads; ///< of a workgroup
-    uint32_t lanes;   ///< FEW, DIRECT: threads that share an output; TILED: threads along the columns
-    uint32_t outputs; ///< FEW, DIRECT: of a group of lanes
-    uint32_t rows;    ///< FEW: staged at once; DIRECT: of a workgroup; TILED: of a tile
+    uint32_t lanes;   ///< FEW, DIRECT: threads that share an output; ROWS, TILED: threads along the columns
+    uint32_t outputs; ///< FEW, DIRECT: of a group of lanes; ROWS: columns of a thread
+    uint32_t rows;    ///< FEW: staged at once; DIRECT: of a workgroup; ROWS, TILED: of a tile
     uint32_t columns; ///< TILED: of a tile
     /// FEW: blocks of 32 columns that are staged at once. All of them: rows are staged whole; fewer: one run after the
     /// other, between barriers.
     uint32_t chunk;
     bool whole_blocks; ///< TILED: a thread decodes a block of 32 at once
-    uint32_t split;    ///< DIRECT, TILED: blocks of 32 columns of a piece, whose sums a step behind joins; 0: all
+    uint32_t split;    ///< DIRECT, TILED, ROWS: blocks of 32 columns of a piece, whose sums a step behind joins; 0: all
     double us;         ///< modelled cost
 };
 
+/// Most rows that FEW computes of a packed weight at any cost, since fusion counts on it.
+uint64_t weft_gemm_few_rows(const struct weft_profile *p);
+/// True if ROWS computes it, at any cost.
+bool weft_gemm_takes_rows(const struct weft_profile *p, const struct weft_gemm_extents *x);
+/// vec4 of workgroup memory that ROWS stages.
+uint32_t weft_gemm_rows_staged(const struct weft_gemm_choice *c);
 /// True if a row of k columns can be staged whole.
 bool weft_gemm_row_fits(const struct weft_profile *p, uint64_t k);
 struct weft_gemm_choice weft_gemm_choose(const struct weft_profile *p, const struct weft_gemm_extents *x);

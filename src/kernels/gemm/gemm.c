@@ -4,6 +4,8 @@
 ///          the prologue's scalar program if there is one, and computes a run of outputs; TPR lanes share an output,
 ///          each lane group has R of them. Contractions of one x stand side by side as segments of the grid; those that
 ///          an epilogue combines (gate and up) are computed by one lane.
+/// rows     some rows (several sequences) by packed weights: a thread holds a block of the weight, which meets the rows
+///          of a tile; k falls into slices within a workgroup and, where outputs are few, into pieces among workgroups.
 /// tiled    many rows: tiles of BM x BN outputs, blocks of 32 along k staged and decoded once a tile.
 /// general  batches, transposed sides and vectors: the same tiles, both sides made by scalar programs.
 /// direct   few rows by a right side that is no packed weight: lanes read both sides where they lie, along k or n, as
@@ -37,6 +39,10 @@ bool weft_gemm_packed(struct weft_lower *l, const struct weft_node *n) {
     return g.rows;
 }
 
+bool weft_gemm_few(const struct weft_lower *l, weft_dim rows) {
+    return (uint64_t)weft_lower_max(l, rows) <= weft_gemm_few_rows(l->profile);
+}
+
 bool weft_gemm_stages(struct weft_lower *l, weft_value v) {
     const struct weft_graph *g = l->graph;
     uint32_t readers = 0;
@@ -53,8 +59,7 @@ bool weft_gemm_stages(struct weft_lower *l, weft_value v) {
             const struct weft_type *t = &g->values[v].type;
             weft_dim rows = weft_lower_product(l, t, 0, t->rank - 1);
             if (!(node->op->traits & WEFT_OP_CONTRACT) || i != 0 || !weft_gemm_packed(l, node) ||
-                weft_lower_max(l, rows) > WEFT_FEW_ROWS ||
-                !weft_gemm_takes_prologue(l, weft_lower_const(l, t->dims[t->rank - 1])))
+                !weft_gemm_few(l, rows) || !weft_gemm_takes_prologue(l, weft_lower_const(l, t->dims[t->rank - 1])))
                 return false;
         }
     }
@@ -107,7 +112,9 @@ static struct weft_gemm_extents extents_of(struct weft_lower *l, const struct we
     x.packed = true;
     for (uint32_t i = 0; i < p->n_anchors; i++) {
         const struct weft_plan_weight *other = weft_lower_weight(l, weft_gemm_node(l, p->anchors[i])->in[1]);
-        if (part < other->n_parts && other->parts[part].rows > x.n) x.n = other->parts[part].rows;
+        if (part >= other->n_parts) continue;
+        x.all_n += other->parts[part].rows;
+        if (other->parts[part].rows > x.n) x.n = other->parts[part].rows;
     }
     if (w->n_parts && w->rows && x.k)
         x.weight_bytes = (double)weft_weight_bytes(l->plan, w, part) / (double)w->parts[part].rows / (double)x.k;
@@ -130,6 +137,13 @@ static bool cut_by_rows(const struct weft_lower *l, const struct weft_node *n) {
     return false;
 }
 
+bool weft_gemm_slices(struct weft_lower *l, const struct weft_node *n) {
+    if (!l->profile->slices || !weft_gemm_packed(l, n) || !weft_gemm_one_part(l, n)) return false;
+    const struct weft_type *t = &weft_lv(l, n->in[0])->type;
+    uint64_t rows = (uint64_t)weft_lower_max(l, weft_lower_product(l, t, 0, t->rank - 1));
+    return rows > weft_gemm_few_rows(l->profile) && rows <= WEFT_GEMM_MOST_ROWS && !cut_by_rows(l, n);
+}
+
 /// Multiplications that computing a node's element at a place of its own stands for: indices, most of all.
 #define WORK_OF_NODE 4
 
@@ -146,7 +160,7 @@ bool weft_gemm_takes_side(struct weft_lower *l, const struct weft_node *n, uint3
         if (x.k == 0) return false;
         x.n /= x.k;
         x.m = (uint64_t)elements / x.k;
-        if (x.m <= WEFT_GEMM_MOST_FEW) return false;
+        if (x.m <= WEFT_GEMM_MOST_FEW || weft_gemm_takes_rows(p, &x)) return false;
         uint32_t columns = weft_gemm_tiles(p, &x).columns;
         evaluations = elements * (double)((x.n + columns - 1) / columns);
     } else {
@@ -182,7 +196,9 @@ weft_status weft_gemm_lower(struct weft_lower *l, uint32_t group) {
         struct weft_gemm_extents x = extents_of(l, &p, w, part);
         struct weft_gemm_choice choice = w ? weft_gemm_choose(l->profile, &x) : weft_gemm_tiles(l->profile, &x);
         if (l->status != WEFT_OK) return l->status;
-        if (choice.kernel == WEFT_GEMM_FEW) weft_gemm_emit_few(l, &p, part, &choice, &step);
+        if (choice.kernel == WEFT_GEMM_ROWS && cut_by_rows(l, n)) choice = weft_gemm_tiles(l->profile, &x);
+        if (choice.kernel == WEFT_GEMM_ROWS) weft_gemm_emit_rows(l, &p, part, &choice, &step);
+        else if (choice.kernel == WEFT_GEMM_FEW) weft_gemm_emit_few(l, &p, part, &choice, &step);
         else weft_gemm_emit_tiled(l, &p, w, part, &choice, &step);
     }
     weft_region_narrow(&step);

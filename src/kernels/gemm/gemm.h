@@ -50,6 +50,12 @@ bool weft_gemm_stages(struct weft_lower *l, weft_value v);
 /// it.
 bool weft_gemm_takes_side(struct weft_lower *l, const struct weft_node *n, uint32_t operand, uint32_t work);
 
+/// True if so many rows are staged whole, so that a product of them by a packed weight may have a prologue.
+bool weft_gemm_few(const struct weft_lower *l, weft_dim rows);
+
+/// True if the node is a product of some rows by a packed weight in one part, which may share a step with others.
+bool weft_gemm_slices(struct weft_lower *l, const struct weft_node *n);
+
 /// True if the node's weight, which is packed, has elements and lies in one part.
 bool weft_gemm_one_part(struct weft_lower *l, const struct weft_node *n);
 

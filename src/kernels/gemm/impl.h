@@ -15,7 +15,8 @@ struct weft_gemm_cfg {
     weft_dim k;            ///< tiled
     uint32_t col0, part_n; ///< of a part; part_n 0: all n
     uint32_t row_tile, col_tile;
-    uint32_t tiles; ///< few rows: workgroups along x
+    uint32_t tiles;  ///< few and some rows: workgroups along n
+    uint32_t pieces; ///< some rows: of k
 };
 
 /// A group of nodes, taken apart.
@@ -29,6 +30,9 @@ struct weft_gemm_group {
 /// One step of all anchors over part `part` (several parts only with one anchor), by few rows.
 void weft_gemm_emit_few(struct weft_lower *l, const struct weft_gemm_group *p, uint32_t part,
                         const struct weft_gemm_choice *choice, struct weft_xstep *step);
+/// One step of all anchors over part `part`, or two, where k is summed in pieces, by some rows.
+void weft_gemm_emit_rows(struct weft_lower *l, const struct weft_gemm_group *p, uint32_t part,
+                         const struct weft_gemm_choice *choice, struct weft_xstep *step);
 /// One step of one anchor in tiles. `w`: the packed right side, or NULL.
 void weft_gemm_emit_tiled(struct weft_lower *l, const struct weft_gemm_group *p, const struct weft_plan_weight *w,
                           uint32_t part, const struct weft_gemm_choice *choice, struct weft_xstep *step);

@@ -16,25 +16,7 @@ var<workgroup> b_tile: array<vec4<f32>, ${BN * 9}>;
 ${FUNCTIONS}
 
 //% if !X_SIDE
-fn x_quad(row: u32, c: u32) -> vec4<f32> {
-    if (row >= p.rows) {
-        return vec4<f32>(0.0);
-    }
-//% if X_WIDE
-    if (c >= p.k) {
-        return vec4<f32>(0.0);
-    }
-    return load4_x(row * p.k + c);
-//% else
-    var v = vec4<f32>(0.0);
-//% for i in 0..4
-    if (c + ${i}u < p.k) {
-        v[${i}] = load_x(row * p.k + c + ${i}u);
-    }
-//% end
-    return v;
-//% end
-}
+//% include "kernels/gemm/x_quad.wgsl"
 //% end
 
 fn body(wid: vec3<u32>, nwg: vec3<u32>, lid: u32) {
