@@ -243,7 +243,10 @@ static weft_status take_over(struct weft_lm_batch *b, const struct weft_batch_sl
                              uint32_t *held) {
     weft_session *session = b->e.session;
     weft_status status = WEFT_OK;
-    if (source != &b->slots[to]) status = weft_session_fork_slot(session, (uint32_t)(source - b->slots), session, to);
+    if (source != &b->slots[to]) {
+        status = weft_session_fork_slot(session, (uint32_t)(source - b->slots), session, to);
+        b->written.count[to] = UINT32_MAX; // the other's came with the fork
+    }
     if (status == WEFT_OK) status = weft_session_rewind_slot(session, to, *held);
     if (!out_of_reach(status)) return status;
     *held = 0;
@@ -310,6 +313,7 @@ static weft_status put_in(struct weft_lm_batch *b, struct weft_batch_slot *slot,
     WEFT_TRY(reuse(b, slot, s, &held));
     slot->sequence = s;
     s->slot = (uint32_t)(slot - b->slots);
+    s->stay = ++b->last_stay;
     s->start = (uint32_t)s->ids.count;
     s->fed = held;
     s->planned = s->read = 0;
@@ -376,6 +380,7 @@ static void return_all(struct weft_lm_batch *b) {
         if (b->slots[i].sequence) weft_batch_return(b, b->slots[i].sequence);
     }
     b->written.n = 0;
+    b->anew = true;
 }
 
 static void stop_cancelled(struct weft_lm_batch *b) {
@@ -387,6 +392,8 @@ static void stop_cancelled(struct weft_lm_batch *b) {
 
 static weft_status step(struct weft_lm_batch *b, bool wait) {
     bool queued = true, ready = false;
+    if (b->anew) WEFT_TRY(weft_session_rewind(b->e.session, 0)); // also where states went with a lost device
+    b->anew = false;
     WEFT_TRY(weft_batch_admit(b));
     while (queued && b->n_flights < b->ahead) WEFT_TRY(weft_batch_submit(b, &queued));
     if (!b->n_flights) return WEFT_OK;

@@ -22,6 +22,7 @@ struct weft_sequence {
     void *user;
     const struct weft_cancel *cancel;
     uint32_t slot;          ///< WEFT_NO_SLOT while it waits
+    uint64_t stay;          ///< number of its stay in a slot: results of an earlier one are nobody's
     uint32_t start;         ///< ids when it got its slot: what is fed before it generates
     uint32_t fed;           ///< of these
     uint32_t planned, read; ///< new ids since then: submitted for, passed on
@@ -41,7 +42,7 @@ struct weft_batch_flight {
     bool prompts; ///< a run of its own, with chunks of prompts
     weft_readback vars, ring;
     struct weft_batch_part {
-        uint64_t id;       ///< of the slot's sequence that gets ids; 0: none
+        uint64_t stay;     ///< of the sequence that gets ids; 0: none
         uint32_t first, n; ///< of them: number since it got its slot, and how many at most
     } parts[WEFT_MAX_SEQUENCES];
 };
@@ -60,7 +61,8 @@ struct weft_lm_batch {
     struct weft_batch_slot slots[WEFT_MAX_SEQUENCES];
     struct weft_sequence *waiting, *ended; ///< queues, the first in front
     void (*on_end)(void *user);
-    uint64_t last_id;
+    uint64_t last_id, last_stay;
+    bool anew; ///< what the session holds is unknown: it is to start again
     size_t left;
     struct weft_batch_flight flights[WEFT_BATCH_AHEAD];
     uint32_t n_flights, ahead;

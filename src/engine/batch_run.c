@@ -136,7 +136,7 @@ static void follow(struct weft_lm_batch *b, struct weft_batch_flight *f) {
             slot->held.count = s->fed += n;
         }
         if (s->fed < s->start) continue;
-        f->parts[i] = (struct weft_batch_part){s->id, s->planned, b->now.n};
+        f->parts[i] = (struct weft_batch_part){s->stay, s->planned, b->now.n};
         s->planned += b->now.n;
     }
     b->counts.runs += b->now.n;
@@ -192,7 +192,7 @@ static void take_flight(struct weft_lm_batch *b, struct weft_batch_flight *f) {
 
 static bool gives(const struct weft_lm_batch *b, const struct weft_batch_flight *f) {
     for (uint32_t i = 0; i < b->n_slots; i++)
-        if (f->parts[i].id) return true;
+        if (f->parts[i].stay) return true;
     return false;
 }
 
@@ -273,7 +273,7 @@ static weft_status collect_slot(struct weft_lm_batch *b, uint32_t i, const struc
     struct weft_sequence *s = slot->sequence;
     weft_status status = WEFT_OK;
     bool live;
-    if (!s || s->id != part->id || part->first + part->n > s->planned) return WEFT_OK; // it has left the slot
+    if (!s || s->stay != part->stay) return WEFT_OK; // it has left the slot
     uint32_t made = made_by(b, i, part, &live);
     if (made < s->read || made > part->first + part->n)
         return weft_fail(WEFT_ERR_INTERNAL, "slot %u counted %u tokens after %u of at most %u", i, made, s->read,
@@ -302,7 +302,7 @@ weft_status weft_batch_collect(struct weft_lm_batch *b) {
     b->arrived = now;
     weft_status status = WEFT_OK;
     for (uint32_t i = 0; i < b->n_slots; i++) {
-        weft_status here = f.parts[i].id ? collect_slot(b, i, &f.parts[i]) : WEFT_OK;
+        weft_status here = f.parts[i].stay ? collect_slot(b, i, &f.parts[i]) : WEFT_OK;
         if (here != WEFT_OK) status = here;
     }
     return status;

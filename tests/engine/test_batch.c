@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "core/alloc.h"
+#include "gpu/gpu_test.h"
 #include "support/lm_program.h"
 #include "support/tiny_gemma3.h"
 #include "weft/weft.h"
@@ -263,6 +264,32 @@ static void refusals(void **state) {
     weft_batch_destroy(NULL);
 }
 
+/// A device that is lost and recovered: what was generated stays, and the rest comes.
+static void a_lost_device(void **state) {
+    (void)state;
+    weft_batch *b = open_batch((struct weft_batch_params){.slots = 2, .chunk = 8, .runs = 2});
+    struct weft_batch_result results[4] = {{0}};
+    uint32_t seen[4] = {0};
+    size_t left = 0;
+    for (uint32_t i = 0; i < 4; i++) {
+        const struct weft_model_generate_params params = {.max_tokens = 20, .token = count, .user = &seen[i]};
+        MUST(weft_batch_add_ids(b, prompt, 3 + 5 * i, &params, NULL));
+    }
+    for (int i = 0; i < 4; i++) MUST(weft_batch_step(b, true, &left));
+    assert_true(seen[0] > 1 && seen[0] < 20);
+    weft_gpu_lose(device);
+    assert_int_equal(weft_batch_step(b, true, &left), WEFT_ERR_LOST);
+    assert_int_equal(left, 4);
+    assert_int_equal(weft_batch_step(b, true, &left), WEFT_ERR_LOST);
+    MUST(weft_device_recover(device, NULL));
+    finish(b, results, 4);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(results[i].stats.new_tokens, 20);
+        assert_int_equal(seen[i], 20);
+    }
+    weft_batch_destroy(&b);
+}
+
 /// Whatever allocation fails, a batch is made or refused whole, and a text is added or not.
 static void out_of_memory(void **state) {
     (void)state;
@@ -307,6 +334,7 @@ int main(void) {
         cmocka_unit_test(many),
         cmocka_unit_test(pages_outlive_slots),
         cmocka_unit_test(refusals),
+        cmocka_unit_test(a_lost_device),
         cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests_name("batch", tests, setup, teardown);
