@@ -145,21 +145,21 @@ static uint32_t all_pieces(const struct model *m, enum weft_numbers numbers, boo
 }
 
 static bool skips(const struct model *m) {
-    bool dear = weft_test_thin() || (getenv("WEFT_LIMITS") && !weft_test_long());
     const char *only = getenv("WEFT_TEST_CASE");
     if (only) return !strstr(m->name, only);
-    return m->most < (dear ? QUICK : weft_test_short() ? BRIEF : LONG);
+    return m->most < (weft_test_short() ? QUICK : LONG);
 }
 
 static void logits_are_those_of_the_token_alone(void **state) {
     (void)state;
+    if (weft_test_thin()) skip(); // operators have them there
     for (size_t i = 0; i < sizeof models / sizeof *models; i++)
         if (!skips(&models[i])) all_pieces(&models[i], WEFT_NUMBERS_INVARIANT, true);
 }
 
 /// With the orders, lanes and pieces of kernels for GPUs.
 static void also_by_kernels_of_gpus(void **state) {
-    if (weft_test_thin()) skip(); // operators have them there
+    if (weft_test_thin()) skip();
     enum weft_gpu_kind was = weft_test_as(WEFT_GPU_DISCRETE);
     logits_are_those_of_the_token_alone(state);
     weft_test_as(was);

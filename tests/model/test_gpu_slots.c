@@ -188,6 +188,7 @@ static void make_model(uint32_t window) {
 
 static void rings_and_pages(void **state) {
     (void)state;
+    if (weft_test_thin()) skip(); // SwiftShader takes a second for each kernel: at night
     make_model(8);
     check_device((struct weft_gpu_params){0}, weft_test_long());
     if (weft_test_long()) check_device((struct weft_gpu_params){.limits_min = true}, false);
