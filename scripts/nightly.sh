@@ -7,6 +7,7 @@
 #   fuzz      changed copies of the corpora through the fuzz targets, under sanitizers
 #   sanitize  operators, the compiler and the command on a driver under sanitizers, which CI leaves to the null device;
 #             fused kernels on the host at all sizes
+#   cases     the programs and graphs of ../shared/cases, where that folder is (scripts/shared_cases.py)
 #   templates chat templates of a package beside jinja2 (scripts/check_templates.py)
 #   mutants   each line of tests/mutants.txt broken in turn; some test must notice
 # scripts/nightly.sh NAME... runs only those. WEFT_FUZZ_COPIES says how many copies a file gets.
@@ -59,17 +60,24 @@ templates() {
     [ $result -eq 77 ] || return $result
 }
 
-[ $# -gt 0 ] || set -- long oracle fuzz sanitize templates mutants
+# Without the folder there is nothing to run, and that is no failure.
+cases() {
+    scripts/shared_cases.py
+    local result=$?
+    [ $result -eq 77 ] || return $result
+}
+
+[ $# -gt 0 ] || set -- long oracle fuzz sanitize templates cases mutants
 part build make deps build WERROR=ON || exit 1
 for name in "$@"; do
     case $name in
     long | oracle | fuzz) part "$name" "$name" ;;
     sanitize) part sanitize sanitize ;;
-    templates) part templates templates ;;
+    templates | cases) part "$name" "$name" ;;
     mutants) part mutants make mutants ;;
     *)
         part "$name" sh -c \
-            "echo 'no part named $name; known are long oracle fuzz sanitize templates mutants' >&2; false"
+            "echo 'no part named $name; known are long oracle fuzz sanitize templates cases mutants' >&2; false"
         ;;
     esac
 done
