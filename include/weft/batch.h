@@ -25,7 +25,7 @@ typedef struct weft_batch weft_batch;
 /// Zero is the default of each field.
 struct weft_batch_params {
     size_t struct_size; ///< WEFT_SIZED, or 0 (weft/version.h)
-    uint32_t slots;     ///< texts at once, at most 64; 0: 8. Each has caches for `ctx` tokens
+    uint32_t slots;     ///< texts at once, at most 64; 0: 8
     uint32_t ctx;       ///< tokens of each, prompt and new ones together; 0: the model's
     uint32_t chunk;     ///< most tokens of a run, at least `slots`; 0: 64 on a CPU driver, 512 on a GPU
     uint32_t runs;      ///< decode runs a submit, at most 64; 0: by measured time
@@ -46,8 +46,7 @@ struct weft_batch_counters {
     uint64_t reserved[4];   ///< zero
 };
 
-/// Makes a batch: compiles its program and takes caches for all slots; weights are shared with the model, which must
-/// outlive it. `params` may be NULL. On failure *out is NULL. Errors: INVALID (params), LIMIT (memory or context),
+/// Makes a batch: compiles its program; weights are shared with the model, which must outlive it. `params` may be NULL. On failure *out is NULL. Errors: INVALID (params), LIMIT (memory or context),
 /// NOMEM, DEVICE, LOST.
 WEFT_API weft_status weft_batch_create(weft_model *model, const struct weft_batch_params *params, weft_batch **out);
 /// Frees a batch, and drops texts that have not ended; sets *batch to NULL. NULL, or a pointer to NULL, is fine.

@@ -39,6 +39,8 @@ static weft_status check_memory(void *user, const struct weft_plan *plan) {
     const struct request *request = user;
     WEFT_TRY(check_pages(request->build, plan));
     struct weft_memory_use use = weft_plan_memory(plan);
+    // Slots take pages as their texts grow, and give them up to each other: one text has to fit.
+    if (request->build->slots) use.pages /= request->build->slots;
     uint64_t limit = request->lm->params.memory_limit, device = weft_gpu_caps(request->lm->gpu)->memory;
     if (!limit || (device && device < limit)) limit = device;
     if (!limit || total(&use) <= limit) return WEFT_OK;
