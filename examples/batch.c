@@ -1,6 +1,6 @@
 // Eight prompts at once: batch MODEL.gguf [NEW_TOKENS]
 //
-// All of them share the runs of the device, so that they take little longer than the longest one alone.
+// All of them share the runs of the device, so that they take much less time than one after the other.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,8 @@
 /// A batch has slots, each of which generates one text at a time; what is added beyond waits, first come first served.
 /// A run takes a token of each text that generates and pieces of the prompts that are not read yet, so that a new
 /// prompt does not hold the others up, and a text that ends makes room at once. Weights are read once a run for all:
-/// sixteen texts take little longer than one. Each text has sampling settings, stops and a seed of its own.
+/// sixteen texts take much less than sixteen times as long as one. Each text has sampling settings, stops and a seed of
+/// its own.
 ///
 ///     weft_batch_create(model, &(struct weft_batch_params){.slots = 8}, &batch);
 ///     for (i = 0; i < n; i++) weft_batch_add(batch, prompt[i], strlen(prompt[i]), &params[i], &id[i]);
@@ -46,8 +47,8 @@ struct weft_batch_counters {
     uint64_t reserved[4];   ///< zero
 };
 
-/// Makes a batch: compiles its program; weights are shared with the model, which must outlive it. `params` may be NULL. On failure *out is NULL. Errors: INVALID (params), LIMIT (memory or context),
-/// NOMEM, DEVICE, LOST.
+/// Makes a batch: compiles its program; weights are shared with the model, which must outlive it. `params` may be NULL.
+/// On failure *out is NULL. Errors: INVALID (params), LIMIT (memory or context), NOMEM, DEVICE, LOST.
 WEFT_API weft_status weft_batch_create(weft_model *model, const struct weft_batch_params *params, weft_batch **out);
 /// Frees a batch, and drops texts that have not ended; sets *batch to NULL. NULL, or a pointer to NULL, is fine.
 WEFT_API void weft_batch_destroy(weft_batch **batch);
