@@ -39,7 +39,8 @@ struct weft_batch_slot {
 /// Submitted runs whose results are still to come.
 struct weft_batch_flight {
     uint32_t runs;
-    bool prompts; ///< a run of its own, with chunks of prompts
+    uint64_t serial; ///< of the submit
+    bool prompts;    ///< a run of its own, with chunks of prompts
     weft_readback vars, ring;
     struct weft_batch_part {
         uint64_t stay;     ///< of the sequence that gets ids; 0: none

@@ -168,10 +168,11 @@ weft_status weft_batch_submit(struct weft_lm_batch *b, bool *queued) {
         run->n = prompts ? 1 : runs_of(b, run);
         WEFT_TRY(resize(b));
         WEFT_TRY(write_run(b));
-        status = weft_session_run(b->e.session, run->n, NULL);
+        uint64_t serial;
+        status = weft_session_run(b->e.session, run->n, &serial);
         if (status == WEFT_OK) {
             struct weft_batch_flight *f = &b->flights[b->n_flights];
-            *f = (struct weft_batch_flight){.runs = run->n, .prompts = prompts};
+            *f = (struct weft_batch_flight){.runs = run->n, .serial = serial, .prompts = prompts};
             follow(b, f);
             status = start_reads(b, f);
             b->n_flights += status == WEFT_OK;
@@ -199,16 +200,21 @@ static bool gives(const struct weft_lm_batch *b, const struct weft_batch_flight 
 /// Waits for the oldest flight. On failure its readbacks are lost with the device.
 static weft_status land(struct weft_lm_batch *b, struct weft_batch_flight *f) {
     take_flight(b, f);
-    if (b->null_device || !gives(b, f)) return WEFT_OK;
+    if (b->null_device) return WEFT_OK;
+    if (!gives(b, f)) return weft_gpu_wait(b->lm->gpu, f->serial, -1); // so that few chunks are under way
     weft_status first = weft_readback_finish(b->lm->gpu, &f->vars, b->block, b->block_words * 4ull);
     weft_status second = weft_readback_finish(b->lm->gpu, &f->ring, b->ring, (uint64_t)b->n_slots * b->ring_slots * 4);
     return first != WEFT_OK ? first : second;
 }
 
 weft_status weft_batch_ready(struct weft_lm_batch *b, bool *ready) {
+    uint64_t finished = 0;
     *ready = true;
     const struct weft_batch_flight *f = &b->flights[0];
-    if (b->null_device || !gives(b, f)) return WEFT_OK;
+    if (b->null_device) return WEFT_OK;
+    WEFT_TRY(weft_gpu_poll(b->lm->gpu, &finished));
+    *ready = finished >= f->serial;
+    if (!*ready || !gives(b, f)) return WEFT_OK;
     WEFT_TRY(weft_readback_ready(b->lm->gpu, f->vars, ready));
     return *ready ? weft_readback_ready(b->lm->gpu, f->ring, ready) : WEFT_OK;
 }
