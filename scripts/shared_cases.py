@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""scripts/shared_cases.py [NAME...]: small programs and graphs that showed faults of earlier versions, run on this build.
+"""scripts/shared_cases.py [NAME...]: programs and graphs that showed faults of earlier versions, run on this build.
 
 They lie beside the project, in ../shared/cases; without that folder there is nothing to run (exit 77). Their binding of
 the C API and their reading of results are older than two changes of the API: params structs begin with their size, and
@@ -38,7 +38,8 @@ BINDING = [
     ('"matrix_configs", C.c_uint32)]', '"matrix_configs", C.c_uint32), ("more", C.c_uint64 * 256)]'),
 ]
 READING = [
-    ('"i8": np.int32, "u8": np.uint32,\n      "bool": np.uint32}', '"i8": np.int8, "u8": np.uint8,\n      "bool": np.uint8}'),
+    ('"i8": np.int32, "u8": np.uint32,\n      "bool": np.uint32}',
+     '"i8": np.int8, "u8": np.uint8,\n      "bool": np.uint8}'),
 ]
 
 
