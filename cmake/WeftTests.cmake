@@ -235,6 +235,7 @@ function(weft_tests)
             PASS_REGULAR_EXPRESSION "regenerated: ([0-9]+) tokens.*edited.*as it was saved:.*4 assistant:")
     endif()
     if(TARGET examples_batch)
+        add_dependencies(weft_sanitized examples_batch)
         add_test(NAME examples_batch COMMAND examples_batch models/llama.gguf 9
             WORKING_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
         set_tests_properties(examples_batch PROPERTIES LABELS host TIMEOUT ${WEFT_TEST_TIMEOUT}

@@ -353,10 +353,12 @@ static void test_limits_min(void **state) {
     weft_gpu_close(&gpu);
 }
 
+/// Progress rises and ends with all; it comes from the thread that made the call, which may miss what others make.
 static void count_progress(void *user, size_t done, size_t total) {
     size_t *seen = user;
-    assert_true(done <= total);
-    (void)__atomic_fetch_add(seen, 1, __ATOMIC_RELAXED);
+    assert_int_equal(total, 6);
+    assert_true(done >= *seen && done <= total);
+    *seen = done;
 }
 
 static void test_many(void **state) {
@@ -374,7 +376,7 @@ static void test_many(void **state) {
     assert_int_equal(p[1].id, p[4].id);
     assert_int_not_equal(p[0].id, p[1].id);
     assert_int_not_equal(p[0].id, p[2].id);
-    assert_true(seen >= 3);
+    assert_int_equal(seen, 6);
     struct weft_gpu_counters c;
     weft_gpu_counters(gpu, &c);
     assert_int_equal(c.pipelines_made, 3);
