@@ -5,7 +5,6 @@
 #include "engine/batch.h"
 #include "engine/stream.h"
 #include "weft/batch.h"
-#include <string.h>
 
 struct text {
     struct text *next;
@@ -78,10 +77,8 @@ static weft_status copy_stops(struct text *t, const struct weft_model_generate_p
     size_t n = p->n_stop_texts < WEFT_STOP_TEXTS ? p->n_stop_texts : WEFT_STOP_TEXTS;
     WEFT_TRY(weft_stream_stops(&t->stream, p->stop_texts, p->n_stop_texts)); // as they are, to be checked
     for (size_t i = 0; i < n; i++) {
-        size_t bytes = strlen(p->stop_texts[i]) + 1;
-        if (!(t->stops[i] = weft_alloc(bytes))) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a stop text");
-        memcpy(t->stops[i], p->stop_texts[i], bytes);
-        t->stream.stopper.texts[i] = t->stops[i];
+        t->stream.stopper.texts[i] = t->stops[i] = weft_strdup(p->stop_texts[i]);
+        if (!t->stops[i]) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a stop text");
     }
     return WEFT_OK;
 }
@@ -96,16 +93,7 @@ static weft_status add(weft_batch *b, const int32_t *ids, size_t count, const st
         (struct weft_stream){.decoder = {.tokenizer = weft_lm_tokenizer(b->model)}, .text = p->text, .user = p->user};
     t->token = p->token;
     t->user = p->user;
-    const struct weft_generate_params lm = {
-        .sampling = p->sampling,
-        .max_tokens = p->max_tokens,
-        .stop_ids = p->stop_ids,
-        .n_stop_ids = p->n_stop_ids,
-        .ignore_stops = p->ignore_stops,
-        .token = on_token,
-        .user = t,
-        .cancel = p->cancel,
-    };
+    const struct weft_generate_params lm = weft_api_generate_params(p, on_token, t);
     weft_status status = copy_stops(t, p);
     if (status == WEFT_OK) status = weft_lm_batch_add(b->lm, ids, (uint32_t)count, &lm, &t->id);
     if (status != WEFT_OK) {

@@ -89,6 +89,20 @@ static bool on_token(void *user, int32_t id) {
     return s->status == WEFT_OK && go_on && !weft_stream_done(&s->text);
 }
 
+struct weft_generate_params weft_api_generate_params(const struct weft_model_generate_params *p,
+                                                     bool (*token)(void *user, int32_t id), void *user) {
+    return (struct weft_generate_params){
+        .sampling = p->sampling,
+        .max_tokens = p->max_tokens,
+        .stop_ids = p->stop_ids,
+        .n_stop_ids = p->n_stop_ids,
+        .ignore_stops = p->ignore_stops,
+        .token = token,
+        .user = user,
+        .cancel = p->cancel,
+    };
+}
+
 static weft_status check_generate(const weft_model *m, const struct weft_model_generate_params *p) {
     if (!weft_lm_samples(m) && p->sampling.temp > 0)
         return weft_fail(WEFT_ERR_INVALID, "the model was opened as greedy; open it without for a temperature above 0");
@@ -109,16 +123,7 @@ weft_status weft_model_generate_ids(weft_model *model, const int32_t *ids, size_
         .params = &p,
         .text = {.decoder = {.tokenizer = weft_lm_tokenizer(model)}, .text = p.text, .user = p.user},
     };
-    struct weft_generate_params lm = {
-        .sampling = p.sampling,
-        .max_tokens = p.max_tokens,
-        .stop_ids = p.stop_ids,
-        .n_stop_ids = p.n_stop_ids,
-        .ignore_stops = p.ignore_stops,
-        .token = on_token,
-        .user = &s,
-        .cancel = p.cancel,
-    };
+    const struct weft_generate_params lm = weft_api_generate_params(&p, on_token, &s);
     WEFT_TRY(check_generate(model, &p));
     WEFT_TRY(weft_stream_stops(&s.text, p.stop_texts, p.n_stop_texts));
     weft_status status = weft_lm_generate(model, ids, (uint32_t)count, &lm, &own);

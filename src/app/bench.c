@@ -6,6 +6,7 @@
 #include "app/bench_steps.h"
 #include "app/json.h"
 #include "app/model.h"
+#include "app/quantile.h"
 
 #include "core/alloc.h"
 #include "core/error.h"
@@ -82,21 +83,6 @@ static struct weft_model_info info_of(const struct weft_opened *o) {
     struct weft_model_info info = {0};
     (void)weft_model_info(o->model, &info);
     return info;
-}
-
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-/// Nearest rank; sorts in place. NAN of nothing.
-static double quantile(double *values, uint32_t n, double q) {
-    if (!n) return NAN;
-    qsort(values, n, sizeof *values, by_value);
-    double rank = q * n;
-    uint32_t i = (uint32_t)rank;
-    if ((double)i == rank && i > 0) i--;
-    return values[i < n ? i : n - 1];
 }
 
 // ---- measuring -----------------------------------------------------------------------------------------------------
@@ -217,7 +203,7 @@ static void free_result(struct result *r) {
 
 /// NAN, null in JSON: nothing was measured.
 static json_t *spread(double *values, uint32_t n) {
-    double median = quantile(values, n, 0.5), p95 = quantile(values, n, 0.95);
+    double median = weft_quantile(values, n, 0.5), p95 = weft_quantile(values, n, 0.95);
     return json_pack("{so so}", "median", weft_json_number(median), "p95", weft_json_number(p95));
 }
 
@@ -225,8 +211,8 @@ static double per(double x, double y) { return y > 0 ? x / y : NAN; }
 
 static json_t *result_json(struct result *r, uint32_t repeats) {
     double cold = r->first[0]; // before sorting: the first repetition, where drivers compile
-    double prefill = quantile(r->prefill, repeats, 0.5), decode = quantile(r->decode, r->n_decode, 0.5),
-           host = quantile(r->host, r->n_decode, 0.5);
+    double prefill = weft_quantile(r->prefill, repeats, 0.5), decode = weft_quantile(r->decode, r->n_decode, 0.5),
+           host = weft_quantile(r->host, r->n_decode, 0.5);
     json_t *steady =
         json_pack("{sI sI sI sI sI sI sI sI}", "tokens", (json_int_t)r->steady.tokens, "buffers_made",
                   (json_int_t)r->steady.buffers, "pipelines_made", (json_int_t)r->steady.pipelines, "groups_made",
@@ -249,20 +235,20 @@ static json_t *result_json(struct result *r, uint32_t repeats) {
 }
 
 static void print_result(struct result *r, uint32_t repeats) {
-    double cold = r->first[0], prefill = quantile(r->prefill, repeats, 0.5);
-    double decode = quantile(r->decode, r->n_decode, 0.5), host = quantile(r->host, r->n_decode, 0.5) * 1e6;
+    double cold = r->first[0], prefill = weft_quantile(r->prefill, repeats, 0.5);
+    double decode = weft_quantile(r->decode, r->n_decode, 0.5), host = weft_quantile(r->host, r->n_decode, 0.5) * 1e6;
     weft_outf("prompt %u, %u new tokens, %u repetitions:\n", r->prompt, r->new_tokens, repeats);
     weft_outf("  prefill      %10.2f t/s   median %.4f s, p95 %.4f s\n", per(r->prompt, prefill), prefill,
-              quantile(r->prefill, repeats, 0.95));
-    weft_outf("  first token  %10.4f s     p95 %.4f s, first time %.4f s\n", quantile(r->first, repeats, 0.5),
-              quantile(r->first, repeats, 0.95), cold);
+              weft_quantile(r->prefill, repeats, 0.95));
+    weft_outf("  first token  %10.4f s     p95 %.4f s, first time %.4f s\n", weft_quantile(r->first, repeats, 0.5),
+              weft_quantile(r->first, repeats, 0.95), cold);
     if (!r->n_decode) {
         weft_outf("  decode                -       no decode step: the first new token comes from the prompt's run\n");
         return;
     }
     weft_outf("  decode       %10.2f t/s   median %.3f ms a token, p95 %.3f ms; gaps between tokens p95 %.3f ms\n",
-              per(1, decode), decode * 1e3, quantile(r->decode, r->n_decode, 0.95) * 1e3,
-              quantile(r->gaps, r->n_gaps, 0.95) * 1e3);
+              per(1, decode), decode * 1e3, weft_quantile(r->decode, r->n_decode, 0.95) * 1e3,
+              weft_quantile(r->gaps, r->n_gaps, 0.95) * 1e3);
     weft_outf("  host         %10.1f us    a token, %.3f us a dispatch beside the submit call; %u dispatches a token, "
               "%u runs a submit\n",
               host, per(host, r->last.dispatches_per_token), r->last.dispatches_per_token, r->last.runs_per_submit);

@@ -1,11 +1,11 @@
 #include "app/bench_batch.h"
+#include "app/quantile.h"
 
 #include "core/alloc.h"
 #include "core/error.h"
 #include "core/file.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct watch {
@@ -73,11 +73,6 @@ static weft_status once(weft_batch *batch, const int32_t *ids, uint32_t vocab, c
     return status;
 }
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 weft_status weft_bench_batch(weft_model *model, weft_batch *batch, const int32_t *ids, const struct weft_cancel *cancel,
                              struct weft_bench_batch *b) {
     struct weft_model_info info;
@@ -89,10 +84,8 @@ weft_status weft_bench_batch(weft_model *model, weft_batch *batch, const int32_t
         speeds[i] = b->prefill;
         speeds[b->repeats + i] = b->decode;
     }
-    qsort(speeds, b->repeats, sizeof *speeds, by_value);
-    qsort(speeds + b->repeats, b->repeats, sizeof *speeds, by_value);
-    b->prefill = speeds[(b->repeats - 1) / 2];
-    b->decode = speeds[b->repeats + (b->repeats - 1) / 2];
+    b->prefill = weft_quantile(speeds, b->repeats, 0.5);
+    b->decode = weft_quantile(speeds + b->repeats, b->repeats, 0.5);
     weft_free(speeds);
     return status;
 }

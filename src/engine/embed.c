@@ -1,5 +1,6 @@
 /// Opening an encoder.
 #include "engine/embed_impl.h"
+#include "engine/room.h"
 
 #include "core/alloc.h"
 #include "core/cancel.h"
@@ -56,16 +57,14 @@ static weft_status weight(void *user, const char *name, const void **data, uint6
 static weft_status check_memory(void *user, const struct weft_plan *plan) {
     const weft_embedder *e = user;
     struct weft_memory_use use = weft_plan_memory(plan);
-    uint64_t limit = e->params.memory_limit, device = weft_gpu_caps(e->gpu)->memory;
-    uint64_t total = use.weights + use.states + use.pages + use.transients + use.params + use.io + use.staging;
-    if (!limit || (device && device < limit)) limit = device;
-    if (!limit || total <= limit) return WEFT_OK;
+    struct weft_room room = weft_room_for(e->gpu, e->params.memory_limit, &use);
+    if (weft_room_suffices(&room)) return WEFT_OK;
     const double mb = 1e-6;
     return weft_fail(WEFT_ERR_LIMIT,
                      "texts of up to %u tokens, %u a run, need %.0f MB on the device (weights %.0f, working memory "
                      "%.0f) and there are %.0f MB; choose fewer tokens (--max-tokens)",
-                     e->build.ctx, e->build.tokens, (double)total * mb, (double)use.weights * mb,
-                     (double)(total - use.weights) * mb, (double)limit * mb);
+                     e->build.ctx, e->build.tokens, (double)room.asked * mb, (double)use.weights * mb,
+                     (double)(room.asked - use.weights) * mb, (double)room.limit * mb);
 }
 
 static weft_status make_program(weft_embedder *e) {

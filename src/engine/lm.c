@@ -1,5 +1,6 @@
 /// Opening a language model, and the engines (program and session) behind its uses.
 #include "engine/lm_impl.h"
+#include "engine/room.h"
 
 #include "core/alloc.h"
 #include "core/cancel.h"
@@ -9,10 +10,6 @@
 #include <string.h>
 
 // ---- memory --------------------------------------------------------------------------------------------------------
-
-static uint64_t total(const struct weft_memory_use *m) {
-    return m->weights + m->states + m->pages + m->transients + m->params + m->io + m->staging;
-}
 
 /// A context that the bindings of a pool do not show would end early.
 static weft_status check_pages(const struct weft_lm_build *b, const struct weft_plan *plan) {
@@ -41,17 +38,16 @@ static weft_status check_memory(void *user, const struct weft_plan *plan) {
     struct weft_memory_use use = weft_plan_memory(plan);
     // Slots take pages as their texts grow, and give them up to each other: one text has to fit.
     if (request->build->slots) use.pages /= request->build->slots;
-    uint64_t limit = request->lm->params.memory_limit, device = weft_gpu_caps(request->lm->gpu)->memory;
-    if (!limit || (device && device < limit)) limit = device;
-    if (!limit || total(&use) <= limit) return WEFT_OK;
+    struct weft_room room = weft_room_for(request->lm->gpu, request->lm->params.memory_limit, &use);
+    if (weft_room_suffices(&room)) return WEFT_OK;
     const double mb = 1e-6;
     return weft_fail(WEFT_ERR_LIMIT,
                      "a context of %u needs %.0f MB on the device (weights %.0f, caches %.0f, working memory %.0f) and "
                      "there are %.0f MB; "
                      "choose a smaller --ctx",
-                     request->build->ctx, (double)total(&use) * mb, (double)use.weights * mb,
+                     request->build->ctx, (double)room.asked * mb, (double)use.weights * mb,
                      (double)(use.states + use.pages) * mb,
-                     (double)(total(&use) - use.weights - use.states - use.pages) * mb, (double)limit * mb);
+                     (double)(room.asked - use.weights - use.states - use.pages) * mb, (double)room.limit * mb);
 }
 
 // ---- engines -------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 #include "model/blocks.h"
 
+#include "core/alloc.h"
 #include "core/error.h"
 
 #include <string.h>
@@ -103,6 +104,28 @@ static weft_value product(struct weft_model_build *m, uint32_t layer, struct pro
     return weft_block_add(m, name, y, run_of(m, &p, weft_block_tensor(m, bias, 0, p.of)));
 }
 
+weft_value weft_block_counted(struct weft_model_build *m, uint32_t n) {
+    struct weft_type type = {.dtype = WEFT_U32, .rank = 1, .dims = {constant(m, n)}};
+    weft_value all = WEFT_NO_VALUE;
+    uint32_t *counts = weft_alloc(n * sizeof *counts);
+    if (!counts && m->b.status == WEFT_OK) m->b.status = weft_fail(WEFT_ERR_NOMEM, "no memory for the model's graph");
+    for (uint32_t i = 0; counts && i < n; i++) counts[i] = i;
+    if (m->b.status == WEFT_OK) m->b.status = weft_graph_const(m->b.g, type, counts, n * sizeof *counts, &all);
+    weft_free(counts);
+    return all;
+}
+
+weft_value weft_block_state(struct weft_model_build *m, const char *name, weft_dtype dtype, enum weft_state_kind kind,
+                            const uint64_t *dims, uint32_t rank) {
+    struct weft_type type = {.dtype = dtype};
+    weft_value v = WEFT_NO_VALUE;
+    if (m->slots) type.dims[type.rank++] = constant(m, m->slots);
+    for (uint32_t i = 0; i < rank; i++) type.dims[type.rank++] = constant(m, dims[i]);
+    if (m->b.status == WEFT_OK) m->b.status = weft_graph_state(m->b.g, name, type, kind, &v);
+    if (m->b.status == WEFT_OK && m->slots) m->b.status = weft_graph_state_by_slot(m->b.g, v);
+    return v;
+}
+
 weft_value weft_block_add(struct weft_model_build *m, const char *name, weft_value x, weft_value y) {
     return weft_bn(&m->b, "add", name, (weft_value[]){x, y}, 2, NULL, 0);
 }
@@ -179,19 +202,12 @@ static uint64_t cache_rows(const struct weft_model_build *m, uint32_t window, en
 /// The state "cache.N.k" or "cache.N.v" after this run's rows were written to it.
 static weft_value cache(struct weft_model_build *m, const struct weft_block_attention *a, const char *part,
                         weft_value rows) {
-    struct weft_graph *g = m->b.g;
-    struct weft_type type = {.dtype = m->cache};
     enum weft_state_kind kind;
     uint32_t window = m->config->local[a->layer] ? m->config->window : 0;
     uint64_t capacity = cache_rows(m, window, &kind);
-    if (m->slots) type.dims[type.rank++] = constant(m, m->slots);
-    type.dims[type.rank++] = constant(m, capacity);
-    type.dims[type.rank++] = constant(m, m->config->n_head_kv);
-    type.dims[type.rank++] = constant(m, m->config->head_dim);
-    weft_value state = WEFT_NO_VALUE;
-    const char *name = weft_arena_printf(&g->arena, "cache.%u.%s", a->layer, part);
-    if (m->b.status == WEFT_OK) m->b.status = weft_graph_state(g, name, type, kind, &state);
-    if (m->b.status == WEFT_OK && m->slots) m->b.status = weft_graph_state_by_slot(g, state);
+    const char *name = weft_arena_printf(&m->b.g->arena, "cache.%u.%s", a->layer, part);
+    weft_value state =
+        weft_block_state(m, name, m->cache, kind, (uint64_t[]){capacity, m->config->n_head_kv, m->config->head_dim}, 3);
     weft_value in[] = {state, rows, m->slots ? m->position : m->pos, m->slot};
     return weft_bn(&m->b, "cache_append", name, in, m->slots ? 4 : 3, NULL, 0);
 }

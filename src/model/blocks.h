@@ -51,6 +51,13 @@ weft_value weft_block_flat(struct weft_model_build *m, weft_value x, uint64_t n)
 /// Columns start .. start + len - 1 of the last axis, as a copy.
 weft_value weft_block_columns(struct weft_model_build *m, weft_value x, uint64_t start, uint64_t len);
 
+/// 0 to n - 1, u32 [n].
+weft_value weft_block_counted(struct weft_model_build *m, uint32_t n);
+
+/// A state of these sizes, behind an axis of slots if there are several.
+weft_value weft_block_state(struct weft_model_build *m, const char *name, weft_dtype dtype, enum weft_state_kind kind,
+                            const uint64_t *dims, uint32_t rank);
+
 /// x + y, both [T, n].
 weft_value weft_block_add(struct weft_model_build *m, const char *name, weft_value x, weft_value y);
 

@@ -44,18 +44,6 @@ static weft_value state(struct weft_model_build *m, const char *name, weft_dtype
     return v;
 }
 
-/// The same, or one of [slots, n] that is kept by slot.
-static weft_value state_by_slot(struct weft_model_build *m, const char *name, weft_dtype dtype, uint32_t n) {
-    weft_value v = WEFT_NO_VALUE;
-    struct weft_dims *dims = m->b.g->dims;
-    if (!m->slots) return state(m, name, dtype, n);
-    struct weft_type type = {
-        .dtype = dtype, .rank = 2, .dims = {weft_dim_const(dims, m->slots), weft_dim_const(dims, n)}};
-    if (m->b.status == WEFT_OK) m->b.status = weft_graph_state(m->b.g, name, type, WEFT_STATE_DENSE, &v);
-    if (m->b.status == WEFT_OK) m->b.status = weft_graph_state_by_slot(m->b.g, v);
-    return v;
-}
-
 /// A variable, or one for each slot.
 static weft_value variable(struct weft_model_build *m, const char *name, int64_t most) {
     weft_value v = WEFT_NO_VALUE;
@@ -117,7 +105,8 @@ static struct chooser chooser(struct weft_model_build *m, struct weft_decoder_ha
         {"pos_max", 0, &c.pos_max, &h->pos_max},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        *rows[i].value = rows[i].length ? state_by_slot(m, rows[i].name, WEFT_U32, rows[i].length)
+        *rows[i].value = rows[i].length ? weft_block_state(m, rows[i].name, WEFT_U32, WEFT_STATE_DENSE,
+                                                           &(uint64_t){rows[i].length}, 1)
                                         : variable(m, rows[i].name, UINT32_MAX);
         *rows[i].handle = number(m, *rows[i].value);
     }
@@ -154,14 +143,8 @@ static weft_status check(const struct weft_model_config *c, const struct weft_de
 /// The run's positions [T]: of one sequence those from pos on.
 static weft_value counted(struct weft_model_build *m) {
     if (m->slots) return m->position;
-    struct weft_type type = {.dtype = WEFT_U32, .rank = 1, .dims = {weft_dim_const(m->b.g->dims, m->chunk)}};
-    weft_value all = WEFT_NO_VALUE;
-    uint32_t *counts = weft_alloc(m->chunk * sizeof *counts);
-    if (!counts && m->b.status == WEFT_OK) m->b.status = weft_fail(WEFT_ERR_NOMEM, "no memory for the model's graph");
-    for (uint32_t i = 0; counts && i < m->chunk; i++) counts[i] = i;
-    if (m->b.status == WEFT_OK) m->b.status = weft_graph_const(m->b.g, type, counts, m->chunk * sizeof *counts, &all);
-    weft_free(counts);
-    weft_value here = slice(m, "positions", all, weft_dim_const(m->b.g->dims, 0), m->tokens);
+    weft_value here =
+        slice(m, "positions", weft_block_counted(m, m->chunk), weft_dim_const(m->b.g->dims, 0), m->tokens);
     return weft_block_add(m, "positions", here, m->pos);
 }
 

@@ -41,13 +41,7 @@ static weft_value input(struct encoder *e, const char *name, weft_dtype dtype, w
 /// 0, 1, 2 and so on to L - 1, u32 [L].
 static weft_value positions(struct encoder *e) {
     struct weft_model_build *m = &e->m;
-    struct weft_type type = {.dtype = WEFT_U32, .rank = 1, .dims = {constant(e, m->ctx)}};
-    weft_value all = WEFT_NO_VALUE;
-    uint32_t *counts = weft_alloc(m->ctx * sizeof *counts);
-    if (!counts && m->b.status == WEFT_OK) m->b.status = weft_fail(WEFT_ERR_NOMEM, "no memory for the model's graph");
-    for (uint32_t i = 0; counts && i < m->ctx; i++) counts[i] = i;
-    if (m->b.status == WEFT_OK) m->b.status = weft_graph_const(m->b.g, type, counts, m->ctx * sizeof *counts, &all);
-    weft_free(counts);
+    weft_value all = weft_block_counted(m, m->ctx);
     const struct weft_arg args[] = {{.name = "start", .d = constant(e, 0)}, {.name = "len", .d = e->length}};
     return weft_bn(&m->b, "slice", "positions", &all, 1, args, 2);
 }

@@ -23,14 +23,8 @@ static weft_value times(struct weft_model_build *m, uint32_t layer, const char *
 /// A dense f32 state "kind.N", kept by slot if there are several.
 static weft_value state(struct weft_model_build *m, uint32_t layer, const char *kind, const uint64_t *dims,
                         uint32_t rank) {
-    weft_value v = WEFT_NO_VALUE;
-    struct weft_type type = {.dtype = WEFT_F32};
-    if (m->slots) type.dims[type.rank++] = weft_dim_const(m->b.g->dims, m->slots);
-    for (uint32_t i = 0; i < rank; i++) type.dims[type.rank++] = weft_dim_const(m->b.g->dims, (int64_t)dims[i]);
     const char *name = weft_arena_printf(&m->b.g->arena, "%s.%u", kind, layer);
-    if (m->b.status == WEFT_OK) m->b.status = weft_graph_state(m->b.g, name, type, WEFT_STATE_DENSE, &v);
-    if (m->b.status == WEFT_OK && m->slots) m->b.status = weft_graph_state_by_slot(m->b.g, v);
-    return v;
+    return weft_block_state(m, name, WEFT_F32, WEFT_STATE_DENSE, dims, rank);
 }
 
 /// Adds an operator of two outputs, of which 0 is a state's next version; gives output 1. The last two of `in`, count
