@@ -56,11 +56,11 @@ debug:
 
 # Leaks are looked for where no driver is loaded; see scripts/sanitizers.supp. The real model runs in `make test`. The
 # host side of a driver suite is the same on both implementations, so the slow one (SwiftShader) runs only what touches
-# Dawn itself. Operators, the compiler and the command are instrumented on the null device; SANITIZE_SKIP= builds and
-# runs their driver suites too. TESTS chooses among the first; the second have a choice of their own, of which ctest
-# would take only the last.
+# Dawn itself. Operators, the compiler and the command are instrumented on the null device, and what batch invariance
+# asks of the host by exec's suites of slots and prefixes; SANITIZE_SKIP= builds and runs these driver suites too. TESTS
+# chooses among the first; the second have a choice of their own, of which ctest would take only the last.
 # Warnings are not errors here: instrumented code makes GCC guess wrongly about uninitialised variables.
-SANITIZE_SKIP ?= -E "^(app|ops|compile)_test_gpu"
+SANITIZE_SKIP ?= -E "^((app|ops|compile)_test_gpu|model_test_gpu_(invariant|slots))"
 sanitize:
 	@scripts/check_sanitizers.sh
 	cmake -DWEFT_WERROR=OFF --preset sanitize

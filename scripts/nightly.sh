@@ -22,7 +22,7 @@ long() {
     build/weft pull gemma3-270m smollm2-135m
     scripts/deps.sh vocabularies && scripts/deps.sh minilm || return 1
     cmake --preset release -DWEFT_TEST_TIMEOUT=3600 >build/nightly.log || return 1
-    WEFT_TEST_LONG=1 ctest --preset release -j "$jobs"
+    WEFT_TEST_LONG=1 WEFT_BATCH_SECONDS=${WEFT_BATCH_SECONDS:-600} ctest --preset release -j "$jobs"
     local result=$?
     cmake --preset release -DWEFT_TEST_TIMEOUT=900 >build/nightly.log
     return $result

@@ -217,6 +217,7 @@ static void indices_stay_in_bounds(void **state) {
 
 static void and_under_the_checked_build(void **state) {
     (void)state;
+    if (weft_test_thin()) skip(); // its words are ours and not the driver's: wgpu-native has them, Dawn at night
     int bad = 0;
     for (size_t i = 0; i < sizeof takers / sizeof *takers; i++) bad += try_all(&takers[i], true);
     assert_int_equal(bad, 0);

@@ -276,13 +276,17 @@ static void also_by_kernels_of_gpus(void **state) {
 static void without_the_mode_some_differ(void **state) {
     (void)state;
     enum weft_gpu_kind was = weft_test_as(WEFT_GPU_DISCRETE);
-    uint32_t differ = 0;
-    for (size_t i = 0; i < ROW_CASES; i++)
-        if (strcmp(row_cases[i].name, "packed products") == 0 ||
-            strcmp(row_cases[i].name, "norm, gate and up, down") == 0)
-            differ += differing(&row_cases[i], WEFT_NUMBERS_F32, false) > 0;
+    uint32_t differ = 0, asked = 0;
+    for (size_t i = 0; i < ROW_CASES; i++) {
+        bool control = strcmp(row_cases[i].name, "packed products") == 0 ||
+                       strcmp(row_cases[i].name, "norm, gate and up, down") == 0;
+        if (!control || (row_cases[i].dear && weft_test_thin())) continue;
+        differ += differing(&row_cases[i], WEFT_NUMBERS_F32, false) > 0;
+        asked++;
+    }
     weft_test_as(was);
-    assert_int_equal(differ, 2);
+    assert_true(asked > 0);
+    assert_int_equal(differ, asked);
 }
 
 static int setup(void **state) {

@@ -43,7 +43,7 @@ static const struct way ways[] = {
     {"dense by slot", "dense f32", "", "{softcap=2}", 160, true},
     {"ring by slot", "ring f32", "{window=70}", "{window=33, scale=0.4}", 128, true},
 };
-enum { WAYS = sizeof ways / sizeof *ways };
+enum { DENSE, RING, PAGED, DENSE_BY_SLOT, RING_BY_SLOT, WAYS = sizeof ways / sizeof *ways };
 
 /// Inputs and the output are rows of T; rope stands between, as in models.
 static void write_graph(const struct way *w, char *out, size_t size) {
@@ -191,9 +191,16 @@ static uint32_t differing(const struct way *w, enum weft_numbers numbers, bool c
     return bad;
 }
 
+/// SwiftShader takes about a second for a kernel: there slots by the kernels of CPUs and pages by those of GPUs, the
+/// rest on wgpu-native and at night.
+static bool skips(const struct way *w, bool cpu) {
+    return weft_test_thin() && w != (cpu ? &ways[RING_BY_SLOT] : &ways[PAGED]);
+}
+
 static void all_ways(bool cpu) {
     uint32_t failed = 0;
     for (size_t i = 0; i < WAYS; i++) {
+        if (skips(&ways[i], cpu)) continue;
         uint32_t bad = differing(&ways[i], WEFT_NUMBERS_INVARIANT, cpu);
         if (bad) print_message("%s: %u tokens differ\n", ways[i].name, bad);
         failed += bad != 0;
@@ -217,8 +224,8 @@ static void also_by_kernels_of_gpus(void **state) {
 static void without_the_mode_some_differ(void **state) {
     (void)state;
     enum weft_gpu_kind was = weft_test_as(WEFT_GPU_DISCRETE);
-    assert_true(differing(&ways[0], WEFT_NUMBERS_F32, false) > 0);
-    assert_true(differing(&ways[3], WEFT_NUMBERS_F32, false) > 0);
+    assert_true(differing(&ways[DENSE], WEFT_NUMBERS_F32, false) > 0);
+    if (!weft_test_thin()) assert_true(differing(&ways[DENSE_BY_SLOT], WEFT_NUMBERS_F32, false) > 0);
     weft_test_as(was);
 }
 

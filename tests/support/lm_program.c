@@ -91,6 +91,7 @@ weft_program *weft_test_program(weft_gpu *gpu, struct weft_test_model *m, const 
     params.compile.checked = build->checked;
     params.compile.state_policy = build->policy;
     params.compile.numbers = build->numbers;
+    params.compile.page_rows = build->page_rows;
     TRY(weft_program_create(gpu, g, &params, &program));
     return program;
 }

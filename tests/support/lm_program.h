@@ -25,9 +25,10 @@ struct weft_test_build {
     int no_fuse;
     enum weft_state_policy policy; ///< of states that can have it
     enum weft_numbers numbers;
-    bool logits;    ///< GENERATE: the logits are an output too
-    bool checked;   ///< checked accessors
-    bool residuals; ///< the residual behind each branch of each layer is an output of its name
+    uint32_t page_rows; ///< 0: chosen
+    bool logits;        ///< GENERATE: the logits are an output too
+    bool checked;       ///< checked accessors
+    bool residuals;     ///< the residual behind each branch of each layer is an output of its name
 };
 weft_program *weft_test_program(weft_gpu *gpu, struct weft_test_model *m, const struct weft_test_build *build);
 weft_session *weft_test_session(weft_program *program, bool checker, uint32_t max_runs);
