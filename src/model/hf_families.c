@@ -104,6 +104,10 @@ const struct weft_hf_name weft_hf_common_names[] = {
     {"layers.#.mlp.experts.*.gate_proj", "blk.#.ffn_gate_exps", WEFT_HF_AS_IT_IS},
     {"layers.#.mlp.experts.*.up_proj", "blk.#.ffn_up_exps", WEFT_HF_AS_IT_IS},
     {"layers.#.mlp.experts.*.down_proj", "blk.#.ffn_down_exps", WEFT_HF_AS_IT_IS},
+    {"layers.#.mlp.shared_expert.gate_proj", "blk.#.ffn_gate_shexp", WEFT_HF_AS_IT_IS},
+    {"layers.#.mlp.shared_expert.up_proj", "blk.#.ffn_up_shexp", WEFT_HF_AS_IT_IS},
+    {"layers.#.mlp.shared_expert.down_proj", "blk.#.ffn_down_shexp", WEFT_HF_AS_IT_IS},
+    {"layers.#.mlp.shared_expert_gate", "blk.#.ffn_gate_inp_shexp", WEFT_HF_VECTOR},
     {"layers.#.block_sparse_moe.gate", "blk.#.ffn_gate_inp", WEFT_HF_AS_IT_IS},
     {"layers.#.block_sparse_moe.experts.*.w1", "blk.#.ffn_gate_exps", WEFT_HF_AS_IT_IS},
     {"layers.#.block_sparse_moe.experts.*.w3", "blk.#.ffn_up_exps", WEFT_HF_AS_IT_IS},
@@ -185,15 +189,46 @@ static const struct weft_hf_key phi3_keys[] = {
 
 // ---- qwen ----------------------------------------------------------------------------------------------------------
 
+static const struct weft_hf_key qwen2moe_keys[] = {
+    {"num_experts", WEFT_HF_SKIP, NULL, 60},
+    {"num_local_experts", WEFT_HF_SKIP, NULL, 0},
+    {"num_experts_per_tok", WEFT_HF_COUNT, "expert_used_count", 4},
+    {"moe_intermediate_size", WEFT_HF_COUNT, "expert_feed_forward_length", 1408},
+    {"shared_expert_intermediate_size", WEFT_HF_COUNT, "expert_shared_feed_forward_length", 5632},
+    {"norm_topk_prob", WEFT_HF_SKIP, NULL, 0},
+    {"decoder_sparse_step", WEFT_HF_MUST, "1", 0},
+    {"mlp_only_layers", WEFT_HF_MUST, "[]", 0},
+    {"qkv_bias", WEFT_HF_SKIP, NULL, 0}, // said by what tensors there are
+    {NULL, WEFT_HF_SKIP, NULL, 0},
+};
+
 static const struct weft_hf_key qwen3moe_keys[] = {
-    {"num_experts", WEFT_HF_COUNT, "expert_count", 0},
-    {"num_experts_per_tok", WEFT_HF_COUNT, "expert_used_count", 0},
-    {"moe_intermediate_size", WEFT_HF_COUNT, "expert_feed_forward_length", 0},
-    {"norm_topk_prob", WEFT_HF_MUST, "true", 0},
+    {"num_experts", WEFT_HF_SKIP, NULL, 128},
+    {"num_local_experts", WEFT_HF_SKIP, NULL, 0},
+    {"num_experts_per_tok", WEFT_HF_COUNT, "expert_used_count", 8},
+    {"moe_intermediate_size", WEFT_HF_COUNT, "expert_feed_forward_length", 768},
+    {"norm_topk_prob", WEFT_HF_SKIP, NULL, 0},
     {"decoder_sparse_step", WEFT_HF_MUST, "1", 0},
     {"mlp_only_layers", WEFT_HF_MUST, "[]", 0},
     {NULL, WEFT_HF_SKIP, NULL, 0},
 };
+
+/// The number of experts has two names, by the library's version, and the weights of those that were chosen add up to 1
+/// where the file says so.
+static weft_status experts_more(struct weft_hf *hf) {
+    const struct weft_json_value *norm = weft_hf_member(&hf->config, "norm_topk_prob");
+    const char *key = weft_hf_key_name(hf, "expert_weights_norm");
+    uint32_t count, local;
+    WEFT_TRY(weft_hf_count(&hf->config, "num_local_experts", (uint32_t)weft_hf_fallback(hf, "num_experts"), &local));
+    WEFT_TRY(weft_hf_count(&hf->config, "num_experts", local, &count));
+    if (count != local && weft_hf_member(&hf->config, "num_local_experts"))
+        return weft_fail(WEFT_ERR_FORMAT, "'num_experts' is %u and 'num_local_experts' %u", count, local);
+    if (norm && norm->type != WEFT_JSON_BOOL)
+        return weft_fail(WEFT_ERR_FORMAT, "'norm_topk_prob' is neither true nor false");
+    if (!key) return weft_fail(WEFT_ERR_NOMEM, "out of memory for the keys of a model");
+    WEFT_TRY(weft_hf_put_count(hf, "expert_count", count));
+    return weft_source_put_bool(hf->source, key, norm && norm->b);
+}
 
 static const struct weft_hf_key qwen35_keys[] = {
     {"linear_key_head_dim", WEFT_HF_COUNT, "ssm.state_size", 128},
@@ -331,7 +366,8 @@ static const struct weft_hf_family families[] = {
     {"phi3", "phi3", phi3_keys, no_names, 0, NULL},
     {"qwen2", "qwen2", no_keys, no_names, 0, NULL},
     {"qwen3", "qwen3", no_keys, no_names, 0, NULL},
-    {"qwen3_moe", "qwen3moe", qwen3moe_keys, no_names, 0, NULL},
+    {"qwen2_moe", "qwen2moe", qwen2moe_keys, no_names, 0, experts_more},
+    {"qwen3_moe", "qwen3moe", qwen3moe_keys, no_names, 0, experts_more},
     {"qwen3_5", "qwen35", qwen35_keys, qwen35_names, WEFT_HF_PLUS_ONE, qwen35_more},
     {"qwen3_5_text", "qwen35", qwen35_keys, qwen35_names, WEFT_HF_PLUS_ONE, qwen35_more},
     {"gpt2", "gpt2", gpt2_keys, gpt2_names, 0, gpt2_more},

@@ -29,6 +29,7 @@ enum weft_hf_change {
     WEFT_HF_KEY,        ///< the same, of key heads
     WEFT_HF_FACTOR,     ///< a norm's weight; one more where the family has flag PLUS_ONE
     WEFT_HF_TRANSPOSED, ///< stored as [in, out]
+    WEFT_HF_VECTOR,     ///< a product of one row, stored as [1, in], which GGUF has as a vector
     WEFT_HF_CHANNELS,   ///< q, k and value heads of a recurrent layer behind each other; the value heads take turns
     WEFT_HF_VALUES,     ///< rows of value heads, which take turns
     WEFT_HF_VALUE,      ///< the same, one row a head

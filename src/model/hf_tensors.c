@@ -236,7 +236,8 @@ static weft_status change(const struct weft_hf *hf, const struct group *g, struc
     uint64_t n = vector ? t->dims[0] : t->dims[1];
     enum weft_hf_change what = g->row ? g->row->change : WEFT_HF_AS_IT_IS;
     switch (what) {
-    case WEFT_HF_AS_IT_IS: return WEFT_OK;
+    case WEFT_HF_AS_IT_IS:
+    case WEFT_HF_VECTOR: return WEFT_OK;
     case WEFT_HF_QUERY: return pairs(hf, stored, false, n, rows);
     case WEFT_HF_KEY: return pairs(hf, stored, true, n, rows);
     case WEFT_HF_FACTOR:
@@ -284,7 +285,7 @@ static weft_status add(struct weft_hf *hf, const struct group *g) {
     struct weft_source_tensor t = *stored;
     t.name = g->name;
     t.data = NULL;
-    if (g->row && g->row->change == WEFT_HF_CHANNELS) squeeze(&t);
+    if (g->row && (g->row->change == WEFT_HF_CHANNELS || g->row->change == WEFT_HF_VECTOR)) squeeze(&t);
     bool experts = g->row && strchr(g->row->from, '*');
     if (experts && t.n_dims != 2)
         return weft_fail(WEFT_ERR_FORMAT, "tensor '%s' of an expert is no matrix", stored->name);

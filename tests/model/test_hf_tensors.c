@@ -162,6 +162,8 @@ static void test_names(void **state) {
         {"qwen2", "model.layers.3.self_attn.v_proj.bias", "blk.3.attn_v.bias"},
         {"qwen3_moe", "model.layers.3.mlp.gate.weight", "blk.3.ffn_gate_inp.weight"},
         {"qwen3_moe", "model.layers.3.mlp.experts.0.up_proj.weight", "blk.3.ffn_up_exps.weight"},
+        {"qwen2_moe", "model.layers.3.mlp.shared_expert.up_proj.weight", "blk.3.ffn_up_shexp.weight"},
+        {"qwen2_moe", "model.layers.3.mlp.shared_expert_gate.weight", "blk.3.ffn_gate_inp_shexp.weight"},
         {"gemma3", "vision_tower.vision_model.embeddings.patch_embedding.weight", NULL},
         {"gemma3", "model.language_model.layers.3.pre_feedforward_layernorm.weight", "blk.3.ffn_norm.weight"},
         {"bert", "bert.encoder.layer.2.attention.output.LayerNorm.gamma", "blk.2.attn_output_norm.weight"},

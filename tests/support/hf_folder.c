@@ -37,6 +37,14 @@ static const struct row phi3_rows[] = {
 /// Of all but gemma, in front of the others.
 static const struct row plain_rows[] = {{"ffn_norm.weight", "post_attention_layernorm.weight", NORM}};
 
+/// Of mixtral, in front of the others. '#' is the expert's number.
+static const struct row mixtral_rows[] = {
+    {"ffn_gate_inp.weight", "block_sparse_moe.gate.weight", SAME},
+    {"ffn_gate_exps.weight", "block_sparse_moe.experts.#.w1.weight", SAME},
+    {"ffn_up_exps.weight", "block_sparse_moe.experts.#.w3.weight", SAME},
+    {"ffn_down_exps.weight", "block_sparse_moe.experts.#.w2.weight", SAME},
+};
+
 static const struct row layer_rows[] = {
     {"attn_q.weight", "self_attn.q_proj.weight", TURNED},
     {"attn_k.weight", "self_attn.k_proj.weight", TURNED},
@@ -54,6 +62,14 @@ static const struct row layer_rows[] = {
     {"ffn_gate.weight", "mlp.gate_proj.weight", SAME},
     {"ffn_up.weight", "mlp.up_proj.weight", SAME},
     {"ffn_down.weight", "mlp.down_proj.weight", SAME},
+    {"ffn_gate_inp.weight", "mlp.gate.weight", SAME},
+    {"ffn_gate_exps.weight", "mlp.experts.#.gate_proj.weight", SAME},
+    {"ffn_up_exps.weight", "mlp.experts.#.up_proj.weight", SAME},
+    {"ffn_down_exps.weight", "mlp.experts.#.down_proj.weight", SAME},
+    {"ffn_gate_inp_shexp.weight", "mlp.shared_expert_gate.weight", SAME},
+    {"ffn_gate_shexp.weight", "mlp.shared_expert.gate_proj.weight", SAME},
+    {"ffn_up_shexp.weight", "mlp.shared_expert.up_proj.weight", SAME},
+    {"ffn_down_shexp.weight", "mlp.shared_expert.down_proj.weight", SAME},
     {"attn_norm.weight", "input_layernorm.weight", NORM},
     {"post_attention_norm.weight", "post_attention_layernorm.weight", NORM},
     {"ffn_norm.weight", "pre_feedforward_layernorm.weight", NORM},
@@ -88,6 +104,7 @@ static const struct row *find(const struct weft_source *s, const char *name, cha
         size_t n;
     } tables[] = {{gpt2, gpt2_rows, sizeof gpt2_rows / sizeof *gpt2_rows},
                   {is_arch(s, "phi3"), phi3_rows, sizeof phi3_rows / sizeof *phi3_rows},
+                  {is_arch(s, "llama"), mixtral_rows, sizeof mixtral_rows / sizeof *mixtral_rows},
                   {!after && !gpt2, plain_rows, 1},
                   {!gpt2, layer_rows, sizeof layer_rows / sizeof *layer_rows},
                   {!gpt2, rows, sizeof rows / sizeof *rows}};
@@ -242,16 +259,31 @@ static uint64_t turned_head(const struct weft_source *s, const struct weft_sourc
     return n / count(s, arch, strstr(t->name, "attn_q") ? "attention.head_count" : "attention.head_count_kv");
 }
 
-static bool write_tensor(const struct weft_source *s, const struct weft_source_tensor *t, struct st_writer *w) {
+/// How many tensors a folder has in place of one: those of experts stand by themselves there.
+static uint32_t pieces(const struct weft_source_tensor *t) { return t->n_dims == 3 ? (uint32_t)t->dims[2] : 1; }
+
+/// The folder's name of a piece. NULL: it has none.
+static const struct row *piece_name(const struct weft_source *s, const struct weft_source_tensor *t, uint32_t piece,
+                                    char hf[128]) {
+    char name[128];
+    const struct row *row = find(s, t->name, name);
+    const char *mark = row ? strchr(name, '#') : NULL;
+    if (mark) snprintf(hf, 128, "%.*s%u%s", (int)(mark - name), name, piece, mark + 1);
+    else if (row) memcpy(hf, name, sizeof name);
+    return row;
+}
+
+static bool write_piece(const struct weft_source *s, const struct weft_source_tensor *t, uint32_t piece,
+                        struct st_writer *w) {
     char name[128], shape[96];
     uint64_t k = t->dims[0], rows_n = t->n_dims > 1 ? t->dims[1] : 1, n = k * rows_n;
-    const struct row *row = find(s, t->name, name);
+    const struct row *row = piece_name(s, t, piece, name);
     enum change change = row ? row->change : SAME;
     weft_dtype dtype;
     if (!row) return true;
     float *from = weft_alloc(n * 4), *to = weft_alloc(n * 4);
     bool ok = from && to && weft_model_dtype(t, &dtype) == WEFT_OK;
-    if (ok) weft_dtype_decode_f32(dtype, t->data, (int64_t)n, from);
+    if (ok) weft_dtype_decode_f32(dtype, t->data + t->size / pieces(t) * piece, (int64_t)n, from);
     uint32_t heads = count(s, "qwen35", "ssm.time_step_rank"), state = count(s, "qwen35", "ssm.state_size");
     uint64_t size = change == VALUE || change == DECAY ? 1 : heads ? count(s, "qwen35", "ssm.inner_size") / heads : 1;
     uint64_t head = change == TURNED ? turned_head(s, t) : 0;
@@ -262,9 +294,9 @@ static bool write_tensor(const struct weft_source *s, const struct weft_source_t
         if (change == TURNED && head) *axis = apart(*axis, head);
         to[change == ROWS ? c * rows_n + r : r * k + c] = changed(s, change, from[i]);
     }
-    bool filter = strstr(name, "conv1d") != NULL;
+    bool filter = strstr(name, "conv1d") != NULL, one_row = strstr(name, "shared_expert_gate") != NULL;
     unsigned long long slow = change == ROWS ? k : rows_n, fast = change == ROWS ? rows_n : k;
-    if (t->n_dims < 2) snprintf(shape, sizeof shape, "%llu", (unsigned long long)k);
+    if (t->n_dims < 2) snprintf(shape, sizeof shape, one_row ? "1,%llu" : "%llu", (unsigned long long)k);
     else snprintf(shape, sizeof shape, filter ? "%llu,1,%llu" : "%llu,%llu", slow, fast);
     if (ok) st_tensor(w, name, "F32", shape, to, n * 4);
     weft_free(from);
@@ -276,7 +308,8 @@ uint8_t *weft_hf_write_tensors(const struct weft_source *s, uint32_t part, uint3
     struct st_writer w = {0};
     bool ok = true;
     for (size_t i = 0; ok && i < weft_source_tensor_count(s); i++)
-        if (i % parts == part) ok = write_tensor(s, weft_source_tensor_at(s, i), &w);
+        for (uint32_t e = 0; ok && e < pieces(weft_source_tensor_at(s, i)); e++)
+            if ((i + e) % parts == part) ok = write_piece(s, weft_source_tensor_at(s, i), e, &w);
     uint8_t *file = st_finish(&w, size);
     if (ok) return file;
     weft_free(file);
@@ -302,22 +335,20 @@ static bool write_index(const struct weft_source *s, const char *folder, uint32_
     struct weft_str text = {0};
     weft_str_add(&text, "{\"metadata\":{},\"weight_map\":{");
     for (size_t i = 0; i < weft_source_tensor_count(s); i++) {
-        char file[64], name[128];
-        shard_name(file, (uint32_t)(i % parts), parts);
-        find(s, weft_source_tensor_at(s, i)->name, name);
-        weft_str_addf(&text, "%s\"%s\":\"%s\"", i ? "," : "", name, file);
+        const struct weft_source_tensor *t = weft_source_tensor_at(s, i);
+        for (uint32_t e = 0; e < pieces(t); e++) {
+            char file[64], name[128];
+            shard_name(file, (uint32_t)((i + e) % parts), parts);
+            if (!piece_name(s, t, e, name)) continue;
+            weft_str_addf(&text, "%s\"%s\":\"%s\"", i || e ? "," : "", name, file);
+        }
     }
     weft_str_add(&text, "}}\n");
     return write_text(folder, "model.safetensors.index.json", &text);
 }
 
-bool weft_hf_write_folder(const struct weft_source *s, const char *folder, uint32_t parts) {
-    struct weft_str config = {0}, tokenizer = {0};
-    if (weft_dir_make(folder) != WEFT_OK) return false;
-    weft_hf_write_config(s, &config);
-    weft_hf_write_tokenizer(s, &tokenizer);
-    bool ok = write_text(folder, "config.json", &config);
-    ok = write_text(folder, "tokenizer.json", &tokenizer) && ok;
+bool weft_hf_write_shards(const struct weft_source *s, const char *folder, uint32_t parts) {
+    bool ok = true;
     for (uint32_t part = 0; ok && part < parts; part++) {
         char path[512], name[64];
         size_t size;
@@ -328,4 +359,14 @@ bool weft_hf_write_folder(const struct weft_source *s, const char *folder, uint3
         weft_free(data);
     }
     return ok && (parts == 1 || write_index(s, folder, parts));
+}
+
+bool weft_hf_write_folder(const struct weft_source *s, const char *folder, uint32_t parts) {
+    struct weft_str config = {0}, tokenizer = {0};
+    if (weft_dir_make(folder) != WEFT_OK) return false;
+    weft_hf_write_config(s, &config);
+    weft_hf_write_tokenizer(s, &tokenizer);
+    bool ok = write_text(folder, "config.json", &config);
+    ok = write_text(folder, "tokenizer.json", &tokenizer) && ok;
+    return ok && weft_hf_write_shards(s, folder, parts);
 }

@@ -15,6 +15,9 @@ void weft_hf_write_config(const struct weft_source *s, struct weft_str *out);
 void weft_hf_write_tokenizer(const struct weft_source *s, struct weft_str *out);
 /// Tensors i with i % parts == part as a safetensors file (weft_free).
 uint8_t *weft_hf_write_tensors(const struct weft_source *s, uint32_t part, uint32_t parts, size_t *size);
-/// All of it into a folder, which is made: model.safetensors, or `parts` shards and their index. False: it failed.
+/// The tensors into a folder that is there: model.safetensors, or `parts` shards, among which a layer's experts are
+/// spread, and their index. False: it failed.
+bool weft_hf_write_shards(const struct weft_source *s, const char *folder, uint32_t parts);
+/// The same and the rest into a folder, which is made. False: it failed.
 bool weft_hf_write_folder(const struct weft_source *s, const char *folder, uint32_t parts);
 #endif
