@@ -12,6 +12,7 @@ struct weft_host_lm_params {
     uint32_t ctx;   ///< most positions; 0: the model's
     uint32_t chunk; ///< most tokens a call; 0: 128
     bool cache_f16; ///< keys and values are rounded to f16 as they are stored
+    uint32_t slots; ///< sequences, for weft_host_lm_feed_slots; 0: one, for weft_host_lm_feed
 };
 
 /// `file` must stay open. Errors: as weft_decoder_build.
@@ -28,4 +29,11 @@ void weft_host_lm_reset(struct weft_host_lm *lm);
 /// logits[rows][vocab]. Errors: LIMIT (more than chunk, or beyond the context; nothing is done), INVALID (an id out of
 /// range), NOMEM.
 weft_status weft_host_lm_feed(struct weft_host_lm *lm, const int32_t *ids, uint32_t n, uint32_t rows, double *logits);
+
+/// Feeds counts[slot] tokens to each slot, those of slot 0 first, in one run, and writes the logits of all of them to
+/// logits[sum of counts][vocab]. Errors: as weft_host_lm_feed.
+weft_status weft_host_lm_feed_slots(struct weft_host_lm *lm, const uint32_t *counts, const int32_t *ids,
+                                    double *logits);
+/// Takes a slot back to an earlier position. The caller knows that its rings still hold what is looked back for.
+void weft_host_lm_rewind_slot(struct weft_host_lm *lm, uint32_t slot, uint32_t position);
 #endif

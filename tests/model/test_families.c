@@ -4,7 +4,7 @@
 #include "core/file.h"
 #include "model/host.h"
 
-#include "family_models.h"
+#include "family_mix.h"
 
 #define BOUND 1e-3 // asked; f32 on the oracle's side and five digits of its text give 2e-5
 
@@ -46,6 +46,55 @@ static void logits_are_the_oracles(void **state) {
         weft_host_lm_destroy(lm);
         weft_test_model_free(&m);
     }
+}
+
+static double run_mixed(struct family_mix *mix, struct weft_host_lm *lm) {
+    static double rows[MIX_CHUNK * FAMILY_VOCAB];
+    int32_t tokens[MIX_CHUNK];
+    uint32_t end, slot, to;
+    double most = 0;
+    weft_host_lm_reset(lm);
+    family_mix_again(mix);
+    while (family_mix_next(mix, tokens, &end)) {
+        must(weft_host_lm_feed_slots(lm, mix->counts, tokens, rows));
+        double d = family_mix_compare(mix, rows, BOUND);
+        if (!(d <= most)) most = d;
+        if (family_mix_goes_back(mix, &slot, &to)) weft_host_lm_rewind_slot(lm, slot, to);
+    }
+    family_mix_was_whole(mix);
+    return most;
+}
+
+/// Several sequences in one run by the decoder's graph of slots, each as alone. Control: by another slot's text, none
+/// is. The null device, which gives no numbers, takes every step.
+static void mixed_batches_are_as_alone(void **state) {
+    (void)state;
+    weft_gpu *null = NULL;
+    must(weft_gpu_open(&(struct weft_gpu_params){.implementation = "null"}, &null));
+    for (uint32_t i = 0; i < FAMILY_MODELS; i++) {
+        const struct family_model *f = &family_models[i];
+        static struct family_oracle o;
+        struct weft_test_model m;
+        struct weft_host_lm *lm;
+        struct family_mix mix;
+        family_oracle_read(f, &o);
+        family_open(f, &m);
+        family_mix_begin(&mix, f, &o, m.file);
+        must(weft_host_lm_create(
+            m.file, &(struct weft_host_lm_params){.ctx = f->ctx, .chunk = MIX_CHUNK, .slots = MIX_SLOTS}, &lm));
+        double d = run_mixed(&mix, lm);
+        if (getenv("WEFT_TEST_TIMES")) print_message("%s, mixed: %.1e\n", f->oracle, d);
+        if (!(d <= 1e-9)) fail_msg("%s in a mixed batch: logits differ by %g", f->oracle, d);
+        double *own = mix.want[0];
+        mix.want[0] = mix.want[2];
+        assert_true(run_mixed(&mix, lm) > BOUND);
+        mix.want[0] = own;
+        family_mix_on_device(&mix, null, &m, INFINITY);
+        weft_host_lm_destroy(lm);
+        family_mix_end(&mix);
+        weft_test_model_free(&m);
+    }
+    weft_gpu_close(&null);
 }
 
 /// Models that differ in one thing are told apart by their logits, so the oracle's files are none of another model.
@@ -254,7 +303,7 @@ int main(void) {
         cmocka_unit_test(logits_are_the_oracles),    cmocka_unit_test(oracles_tell_models_apart),
         cmocka_unit_test(missing_tensors_are_named), cmocka_unit_test(hostile_keys_are_named),
         cmocka_unit_test(hostile_lists_are_named),   cmocka_unit_test(windows_are_of_families),
-        cmocka_unit_test(files_may_leave_out),
+        cmocka_unit_test(files_may_leave_out),       cmocka_unit_test(mixed_batches_are_as_alone),
     };
     return cmocka_run_group_tests_name("model/families", tests, NULL, NULL);
 }
