@@ -2,24 +2,8 @@
 /// are at any time.
 #include "core/alloc.h"
 #include "gpu/gpu_test.h"
-#include "page_rig.h"
-#include "slot_rig.h"
+#include "slot_pages_rig.h"
 #include "support/lm_program.h"
-
-static weft_program *slots, *rings;
-
-static weft_status run_of(weft_session *s, uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
-    const uint32_t counts[SLOTS] = {a, b, c, d};
-    for (uint32_t i = 0; i < SLOTS; i++) WEFT_TRY(weft_session_set_var_at(s, "count", i, counts[i]));
-    WEFT_TRY(resize(s, a + b + c + d ? a + b + c + d : 1));
-    return weft_session_run(s, 1, NULL);
-}
-
-static weft_session *session_of(weft_program *p) {
-    weft_session *s = NULL;
-    rig_must(weft_session_create(p, NULL, &s));
-    return s;
-}
 
 static size_t adopt(weft_session *s, uint32_t slot, const int32_t *ids, size_t n) {
     size_t adopted = 77;
@@ -366,19 +350,6 @@ static void test_no_memory(void **state) {
         if (over) break;
     }
     assert_true(refused > 20);
-}
-
-static int begin(void **state) {
-    setup(state);
-    slots = rig_program(gpu, SLOT_GRAPH("paged"), &(struct weft_compile_params){.page_rows = PAGE});
-    rings = rig_program(gpu, SLOT_RINGS("paged"), &(struct weft_compile_params){.page_rows = PAGE});
-    return 0;
-}
-
-static int end(void **state) {
-    weft_program_destroy(&slots);
-    weft_program_destroy(&rings);
-    return teardown(state);
 }
 
 int main(void) {

@@ -2,13 +2,10 @@
 /// what is refused, and what becomes of slots where memory or the device ends.
 #include "core/alloc.h"
 #include "gpu/gpu_test.h"
-#include "page_rig.h"
-#include "slot_rig.h"
+#include "slot_pages_rig.h"
 #include "support/lm_program.h"
 
 #include <stdlib.h>
-
-static weft_program *slots, *rings;
 
 static uint32_t pages_of(const weft_session *s, uint32_t slot) { return s->pages.tables[slot].n; }
 
@@ -16,27 +13,6 @@ static uint64_t stands(weft_session *s, uint32_t slot) {
     uint64_t position;
     rig_must(weft_session_position_slot(s, slot, &position));
     return position;
-}
-
-static weft_status counts_of(weft_session *s, const uint32_t *counts) {
-    uint32_t t = 0;
-    for (uint32_t i = 0; i < SLOTS; i++) {
-        WEFT_TRY(weft_session_set_var_at(s, "count", i, counts[i]));
-        t += counts[i];
-    }
-    WEFT_TRY(resize(s, t ? t : 1));
-    return weft_session_run(s, 1, NULL);
-}
-
-static weft_status run_of(weft_session *s, uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
-    const uint32_t counts[SLOTS] = {a, b, c, d};
-    return counts_of(s, counts);
-}
-
-static weft_session *session_of(weft_program *p) {
-    weft_session *s = NULL;
-    rig_must(weft_session_create(p, NULL, &s));
-    return s;
 }
 
 static void test_rewind_slot(void **state) {
@@ -527,19 +503,6 @@ static void test_loss(void **state) {
         finish(s, x, before);
         if (over) break;
     }
-}
-
-static int begin(void **state) {
-    setup(state);
-    slots = rig_program(gpu, SLOT_GRAPH("paged"), &(struct weft_compile_params){.page_rows = PAGE});
-    rings = rig_program(gpu, SLOT_RINGS("paged"), &(struct weft_compile_params){.page_rows = PAGE});
-    return 0;
-}
-
-static int end(void **state) {
-    weft_program_destroy(&slots);
-    weft_program_destroy(&rings);
-    return teardown(state);
 }
 
 int main(void) {
