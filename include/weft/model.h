@@ -71,8 +71,12 @@ struct weft_model_generate_params {
     const char *const *stop_texts; ///< texts that end the text; they are not passed on. At most 16, none empty, UTF-8
     size_t n_stop_texts;
     bool ignore_stops; ///< go on behind the model's own stop tokens
+    /// What the caches hold of the prompt's beginning, from the call before, is not computed again (`cached_tokens` of
+    /// weft_generate_stats). Its ids are those from empty caches within what docs/numbers.md says of other chunks. A
+    /// batch does this always.
+    bool reuse;
     /// Called from the calling thread with text as it comes: whole UTF-8 characters (bytes that are none pass as they
-    /// are), not ended by NUL. Returns false to stop. May be NULL.
+    /// are), not ended by NUL. Returns false to stop, and gets no more text then. May be NULL.
     bool (*text)(void *user, const char *text, size_t length);
     /// Called likewise with each new id, before its text; a stop token is not passed on. May be NULL.
     bool (*token)(void *user, int32_t id);

@@ -3,7 +3,7 @@
 #include "core/error.h"
 #include "engine/conversation.h"
 
-static weft_status generate(void *user, const int32_t *ids, uint32_t n, const struct weft_generate_params *params,
+static weft_status generate(void *user, const int32_t *ids, size_t n, const struct weft_model_generate_params *params,
                             struct weft_generate_stats *stats) {
     return weft_lm_generate(user, ids, n, params, stats);
 }

@@ -21,8 +21,4 @@ weft_status weft_api_compile_params(const struct weft_program_compile_params *p,
 /// Appends the ids of a text. `flags`: enum weft_tokenize_flags.
 weft_status weft_api_encode(const weft_tokenizer *tokenizer, const char *text, size_t length, unsigned flags,
                             struct weft_ids *out);
-
-/// What the engine is to generate, with ids going to `token`; texts are the caller's affair.
-struct weft_generate_params weft_api_generate_params(const struct weft_model_generate_params *p,
-                                                     bool (*token)(void *user, int32_t id), void *user);
 #endif

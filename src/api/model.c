@@ -4,7 +4,6 @@
 #include "core/visible.h"
 #include "api/impl.h"
 #include "engine/lm.h"
-#include "engine/stream.h"
 #include "ops/sample.h"
 #include <string.h>
 
@@ -76,73 +75,25 @@ weft_status weft_model_detokenize(const weft_model *model, const int32_t *ids, s
 
 // ---- generation ----------------------------------------------------------------------------------------------------
 
-struct stream {
-    const struct weft_model_generate_params *params;
-    struct weft_stream text;
-    weft_status status;
-};
-
-static bool on_token(void *user, int32_t id) {
-    struct stream *s = user;
-    bool go_on = !s->params->token || s->params->token(s->params->user, id);
-    s->status = weft_stream_push(&s->text, id);
-    return s->status == WEFT_OK && go_on && !weft_stream_done(&s->text);
-}
-
-struct weft_generate_params weft_api_generate_params(const struct weft_model_generate_params *p,
-                                                     bool (*token)(void *user, int32_t id), void *user) {
-    return (struct weft_generate_params){
-        .sampling = p->sampling,
-        .max_tokens = p->max_tokens,
-        .stop_ids = p->stop_ids,
-        .n_stop_ids = p->n_stop_ids,
-        .ignore_stops = p->ignore_stops,
-        .token = token,
-        .user = user,
-        .cancel = p->cancel,
-    };
-}
-
-static weft_status check_generate(const weft_model *m, const struct weft_model_generate_params *p) {
-    if (!weft_lm_samples(m) && p->sampling.temp > 0)
-        return weft_fail(WEFT_ERR_INVALID, "the model was opened as greedy; open it without for a temperature above 0");
-    if (p->n_stop_ids && !p->stop_ids) return weft_api_null("weft_model_generate", "stop_ids");
-    return WEFT_OK;
-}
-
 weft_status weft_model_generate_ids(weft_model *model, const int32_t *ids, size_t count,
                                     const struct weft_model_generate_params *params,
                                     struct weft_generate_stats *stats) {
     struct weft_model_generate_params p;
-    struct weft_generate_stats own = {0};
-    if (stats) *stats = own;
-    if (!model || (count && !ids)) return weft_api_null("weft_model_generate", model ? "ids" : "model");
+    if (stats) *stats = (struct weft_generate_stats){0};
+    if (!model || (count && !ids)) return weft_api_null("weft_model_generate_ids", model ? "ids" : "model");
     WEFT_TRY(WEFT_PARAMS_TAKE(weft_model_generate_params, cancel, params, &p));
-    if (count > UINT32_MAX) return weft_fail(WEFT_ERR_LIMIT, "the prompt has %zu tokens", count);
-    struct stream s = {
-        .params = &p,
-        .text = {.decoder = {.tokenizer = weft_lm_tokenizer(model)}, .text = p.text, .user = p.user},
-    };
-    const struct weft_generate_params lm = weft_api_generate_params(&p, on_token, &s);
-    WEFT_TRY(check_generate(model, &p));
-    WEFT_TRY(weft_stream_stops(&s.text, p.stop_texts, p.n_stop_texts));
-    weft_status status = weft_lm_generate(model, ids, (uint32_t)count, &lm, &own);
-    if (status == WEFT_OK) status = s.status;
-    if (status == WEFT_OK) status = weft_stream_flush(&s.text);
-    if (s.text.stopper.stopped) own.reason = WEFT_STOP_TEXT;
-    if (stats) *stats = own;
-    weft_stream_free(&s.text);
-    return status;
+    return weft_lm_generate(model, ids, count, &p, stats);
 }
 
 weft_status weft_model_generate(weft_model *model, const char *prompt, size_t length,
                                 const struct weft_model_generate_params *params, struct weft_generate_stats *stats) {
-    struct weft_ids ids = {0};
-    if (!model || (length && !prompt)) return weft_api_null("weft_model_generate", model ? "prompt" : "model");
     struct weft_model_generate_params p;
+    struct weft_ids ids = {0};
+    if (stats) *stats = (struct weft_generate_stats){0};
+    if (!model || (length && !prompt)) return weft_api_null("weft_model_generate", model ? "prompt" : "model");
     WEFT_TRY(WEFT_PARAMS_TAKE(weft_model_generate_params, cancel, params, &p));
     weft_status status = weft_api_encode(weft_lm_tokenizer(model), prompt ? prompt : "", length, p.tokenize, &ids);
-    if (status == WEFT_OK) status = weft_model_generate_ids(model, ids.data, ids.count, &p, stats);
+    if (status == WEFT_OK) status = weft_lm_generate(model, ids.data, ids.count, &p, stats);
     weft_ids_free(&ids);
     return status;
 }

@@ -11,7 +11,7 @@
 
 // ---- life ----------------------------------------------------------------------------------------------------------
 
-static weft_status check(const weft_lm *lm, const struct weft_lm_batch_params *p) {
+static weft_status check(const weft_lm *lm, const struct weft_batch_params *p) {
     if (p->slots > WEFT_MAX_SEQUENCES)
         return weft_fail(WEFT_ERR_INVALID, "a batch of %u slots; at most %d", p->slots, WEFT_MAX_SEQUENCES);
     if (p->runs > WEFT_LM_RUNS)
@@ -22,11 +22,10 @@ static weft_status check(const weft_lm *lm, const struct weft_lm_batch_params *p
     return lm->config.n_vocab ? WEFT_OK : weft_fail(WEFT_ERR_INVALID, "the model has no vocabulary");
 }
 
-static weft_status prepare(struct weft_lm_batch *b, const struct weft_lm_batch_params *p) {
+static weft_status prepare(struct weft_batch *b, const struct weft_batch_params *p) {
     weft_lm *lm = b->lm;
     const struct weft_gpu_caps *caps = weft_gpu_caps(lm->gpu);
     struct weft_lm_build build = lm->build;
-    b->on_end = p->ended;
     b->n_slots = p->slots ? p->slots : WEFT_BATCH_SLOTS;
     build.slots = b->n_slots;
     build.ctx = p->ctx ? p->ctx : lm->build.ctx;
@@ -54,18 +53,17 @@ static weft_status prepare(struct weft_lm_batch *b, const struct weft_lm_batch_p
     return WEFT_OK;
 }
 
-weft_status weft_lm_batch_create(weft_lm *lm, const struct weft_lm_batch_params *params, weft_lm_batch **out) {
-    static const struct weft_lm_batch_params defaults;
+weft_status weft_lm_batch_create(weft_lm *lm, const struct weft_batch_params *params, weft_batch **out) {
     *out = NULL;
-    WEFT_TRY(check(lm, params ? params : &defaults));
-    struct weft_lm_batch *b = weft_calloc(1, sizeof *b);
+    WEFT_TRY(check(lm, params));
+    struct weft_batch *b = weft_calloc(1, sizeof *b);
     if (!b) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a batch");
     b->lm = lm;
     b->e.next = lm->batches;
     lm->batches = &b->e;
     struct weft_cancel_scope scope;
     weft_cancel_begin(&scope, lm->params.cancel);
-    weft_status status = prepare(b, params ? params : &defaults);
+    weft_status status = prepare(b, params);
     weft_cancel_end(&scope);
     if (status == WEFT_OK) *out = b;
     else weft_lm_batch_destroy(&b);
@@ -73,6 +71,7 @@ weft_status weft_lm_batch_create(weft_lm *lm, const struct weft_lm_batch_params 
 }
 
 static void sequence_free(struct weft_sequence *s) {
+    weft_stream_free(&s->stream);
     weft_ids_free(&s->ids);
     weft_free(s);
 }
@@ -84,8 +83,8 @@ static void queue_free(struct weft_sequence *s) {
     }
 }
 
-void weft_lm_batch_destroy(weft_lm_batch **handle) {
-    struct weft_lm_batch *b = *handle;
+void weft_lm_batch_destroy(weft_batch **handle) {
+    struct weft_batch *b = *handle;
     if (!b) return;
     struct weft_lm_engine **link = &b->lm->batches;
     while (*link != &b->e) link = &(*link)->next;
@@ -121,54 +120,57 @@ static struct weft_sequence *queue_pop(struct weft_sequence **queue) {
     return s;
 }
 
-weft_status weft_lm_batch_add(weft_lm_batch *b, const int32_t *ids, uint32_t n,
-                              const struct weft_generate_params *params, uint64_t *id) {
-    struct weft_lm_request request;
-    *id = 0;
-    WEFT_TRY(weft_lm_request_make(b->lm, b->e.build.ctx, ids, n, params, &request));
-    struct weft_sequence *s = weft_calloc(1, sizeof *s);
-    bool room = s && weft_grow((void **)&s->ids.data, &s->ids.cap, (size_t)n + request.limit, sizeof *s->ids.data);
-    if (!room) {
-        weft_free(s);
-        return weft_fail(WEFT_ERR_NOMEM, "out of memory for a sequence of %u tokens", n + request.limit);
-    }
+static weft_status sequence_make(weft_batch *b, const int32_t *ids, size_t n,
+                                 const struct weft_model_generate_params *params, struct weft_sequence *s) {
+    WEFT_TRY(weft_lm_request_make(b->lm, b->e.build.ctx, ids, n, params, &s->request));
+    if (!weft_grow((void **)&s->ids.data, &s->ids.cap, n + s->request.limit, sizeof *s->ids.data))
+        return weft_fail(WEFT_ERR_NOMEM, "out of memory for a sequence of %zu tokens", n + s->request.limit);
     memcpy(s->ids.data, ids, n * sizeof *ids);
-    s->ids.count = s->n_prompt = n;
-    s->request = request;
-    s->token = params->token;
-    s->user = params->user;
+    s->ids.count = s->n_prompt = s->stats.prompt_tokens = (uint32_t)n;
     s->cancel = params->cancel;
     s->slot = WEFT_NO_SLOT;
     s->added = weft_now();
-    s->stats.prompt_tokens = n;
-    s->id = *id = ++b->last_id;
+    return weft_stream_begin(&s->stream, b->lm->tokenizer, params);
+}
+
+weft_status weft_lm_batch_add(weft_batch *b, const int32_t *ids, size_t n,
+                              const struct weft_model_generate_params *params, uint64_t *id) {
+    struct weft_sequence *s = weft_calloc(1, sizeof *s);
+    if (id) *id = 0;
+    if (!s) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a sequence");
+    weft_status status = sequence_make(b, ids, n, params, s);
+    if (status != WEFT_OK) {
+        sequence_free(s);
+        return status;
+    }
+    s->id = ++b->last_id;
+    if (id) *id = s->id;
     b->left++;
     queue_push(&b->waiting, s);
     return WEFT_OK;
 }
 
-void weft_batch_end(struct weft_lm_batch *b, struct weft_sequence *s, weft_status status,
-                    enum weft_stop_reason reason) {
+void weft_batch_end(struct weft_batch *b, struct weft_sequence *s, weft_status status, enum weft_stop_reason reason) {
     double now = weft_now();
-    s->status = status;
-    s->stats.reason = reason;
+    weft_status text = weft_stream_end(&s->stream);
+    s->status = status != WEFT_OK ? status : text;
+    s->stats.reason = weft_stream_reason(&s->stream, reason);
     s->stats.runs_per_submit = b->runs;
     s->stats.first_token_seconds = s->stats.prefill_seconds = (s->first > 0 ? s->first : now) - s->added;
     s->stats.decode_seconds = s->first > 0 ? now - s->first : 0;
     b->left--;
     queue_push(&b->ended, s);
-    if (b->on_end) b->on_end(s->user);
 }
 
-bool weft_lm_batch_next(weft_lm_batch *b, struct weft_lm_batch_end *out) {
+bool weft_lm_batch_next(weft_batch *b, struct weft_batch_result *out) {
     struct weft_sequence *s = queue_pop(&b->ended);
     if (!s) return false;
-    *out = (struct weft_lm_batch_end){s->id, s->status, s->stats};
+    *out = (struct weft_batch_result){.id = s->id, .status = s->status, .stats = s->stats};
     sequence_free(s);
     return true;
 }
 
-static struct weft_sequence *running(const struct weft_lm_batch *b, uint64_t id) {
+static struct weft_sequence *running(const struct weft_batch *b, uint64_t id) {
     for (uint32_t i = 0; i < b->n_slots; i++)
         if (b->slots[i].sequence && b->slots[i].sequence->id == id) return b->slots[i].sequence;
     return NULL;
@@ -179,10 +181,11 @@ static weft_status unknown(uint64_t id) {
                      (unsigned long long)id);
 }
 
-weft_status weft_lm_batch_stop(weft_lm_batch *b, uint64_t id) {
+weft_status weft_lm_batch_stop(weft_batch *b, uint64_t id) {
     struct weft_sequence *s = running(b, id);
     if (s) {
         weft_status status = weft_batch_leave(b, s);
+        weft_stream_mute(&s->stream);
         weft_batch_end(b, s, status, WEFT_STOP_CALLER);
         return status;
     }
@@ -190,13 +193,14 @@ weft_status weft_lm_batch_stop(weft_lm_batch *b, uint64_t id) {
         if ((*link)->id != id) continue;
         s = *link;
         *link = s->next;
+        weft_stream_mute(&s->stream);
         weft_batch_end(b, s, WEFT_OK, WEFT_STOP_CALLER);
         return WEFT_OK;
     }
     return unknown(id);
 }
 
-weft_status weft_lm_batch_evict(weft_lm_batch *b, uint64_t id) {
+weft_status weft_lm_batch_evict(weft_batch *b, uint64_t id) {
     struct weft_sequence *s = running(b, id);
     return s ? weft_batch_return(b, s) : unknown(id);
 }
@@ -211,7 +215,7 @@ static uint32_t held_of(const struct weft_batch_slot *slot, const struct weft_se
 }
 
 /// The slot, free or not, that holds most of what the sequence begins with; of equal ones `own`.
-static struct weft_batch_slot *best_source(struct weft_lm_batch *b, const struct weft_sequence *s,
+static struct weft_batch_slot *best_source(struct weft_batch *b, const struct weft_sequence *s,
                                            struct weft_batch_slot *own, uint32_t *held) {
     struct weft_batch_slot *best = own;
     *held = held_of(own, s);
@@ -223,7 +227,7 @@ static struct weft_batch_slot *best_source(struct weft_lm_batch *b, const struct
 }
 
 /// The free slot that holds most of what the sequence begins with; of equal ones the one that holds least.
-static struct weft_batch_slot *free_slot(struct weft_lm_batch *b, const struct weft_sequence *s) {
+static struct weft_batch_slot *free_slot(struct weft_batch *b, const struct weft_sequence *s) {
     struct weft_batch_slot *best = NULL;
     uint32_t held = 0;
     for (uint32_t i = 0; i < b->n_slots; i++) {
@@ -239,8 +243,7 @@ static struct weft_batch_slot *free_slot(struct weft_lm_batch *b, const struct w
 static bool out_of_reach(weft_status status) { return status == WEFT_ERR_LIMIT || status == WEFT_ERR_UNSUPPORTED; }
 
 /// Takes over what the slot or another one holds: pages are shared. What a ring no longer has is computed again.
-static weft_status take_over(struct weft_lm_batch *b, const struct weft_batch_slot *source, uint32_t to,
-                             uint32_t *held) {
+static weft_status take_over(struct weft_batch *b, const struct weft_batch_slot *source, uint32_t to, uint32_t *held) {
     weft_session *session = b->e.session;
     weft_status status = WEFT_OK;
     if (source != &b->slots[to]) {
@@ -254,7 +257,7 @@ static weft_status take_over(struct weft_lm_batch *b, const struct weft_batch_sl
 }
 
 /// Takes over pages of sequences that have left their slots.
-static weft_status adopt(struct weft_lm_batch *b, const struct weft_sequence *s, uint32_t to, uint32_t *held) {
+static weft_status adopt(struct weft_batch *b, const struct weft_sequence *s, uint32_t to, uint32_t *held) {
     size_t adopted = 0;
     WEFT_TRY(weft_session_rewind_slot(b->e.session, to, 0));
     weft_status status = weft_session_adopt_slot(b->e.session, to, s->ids.data, s->ids.count - 1, &adopted);
@@ -263,7 +266,7 @@ static weft_status adopt(struct weft_lm_batch *b, const struct weft_sequence *s,
 }
 
 /// Has the slot hold what the sequence begins with, as far as something is there that does.
-static weft_status reuse(struct weft_lm_batch *b, struct weft_batch_slot *slot, const struct weft_sequence *s,
+static weft_status reuse(struct weft_batch *b, struct weft_batch_slot *slot, const struct weft_sequence *s,
                          uint32_t *held) {
     uint32_t to = (uint32_t)(slot - b->slots);
     const struct weft_batch_slot *source = best_source(b, s, slot, held);
@@ -276,7 +279,7 @@ static weft_status reuse(struct weft_lm_batch *b, struct weft_batch_slot *slot, 
 }
 
 /// How often each new id was picked, where penalties ask for it.
-static weft_status write_counts(struct weft_lm_batch *b, const struct weft_sequence *s) {
+static weft_status write_counts(struct weft_batch *b, const struct weft_sequence *s) {
     uint64_t bytes = (uint64_t)b->lm->config.n_vocab * sizeof *b->zeros;
     if (!s->request.penalised) return WEFT_OK;
     for (size_t i = s->n_prompt; i < s->ids.count; i++) b->zeros[s->ids.data[i]]++;
@@ -286,7 +289,7 @@ static weft_status write_counts(struct weft_lm_batch *b, const struct weft_seque
 }
 
 /// What the device reads of a sequence, beside its tokens. Draws go on where they were.
-static weft_status write_slot(struct weft_lm_batch *b, const struct weft_sequence *s) {
+static weft_status write_slot(struct weft_batch *b, const struct weft_sequence *s) {
     const struct weft_decoder_handles *at = &b->e.at;
     const struct weft_lm_request *r = &s->request;
     uint32_t made = (uint32_t)s->ids.count - s->n_prompt;
@@ -306,7 +309,7 @@ static weft_status write_slot(struct weft_lm_batch *b, const struct weft_sequenc
     return WEFT_OK;
 }
 
-static weft_status put_in(struct weft_lm_batch *b, struct weft_batch_slot *slot, struct weft_sequence *s) {
+static weft_status put_in(struct weft_batch *b, struct weft_batch_slot *slot, struct weft_sequence *s) {
     uint32_t held;
     if (!weft_grow((void **)&slot->held.data, &slot->held.cap, b->e.build.ctx, sizeof *slot->held.data))
         return weft_fail(WEFT_ERR_NOMEM, "out of memory for the ids of %u tokens", b->e.build.ctx);
@@ -318,11 +321,11 @@ static weft_status put_in(struct weft_lm_batch *b, struct weft_batch_slot *slot,
     s->fed = held;
     s->planned = s->read = 0;
     if (s->start == s->n_prompt) s->stats.cached_tokens = held;
-    b->counts.reused += held;
+    b->counts.reused_tokens += held;
     return write_slot(b, s);
 }
 
-weft_status weft_batch_admit(struct weft_lm_batch *b) {
+weft_status weft_batch_admit(struct weft_batch *b) {
     struct weft_batch_slot *slot;
     while (b->waiting && (slot = free_slot(b, b->waiting))) {
         struct weft_sequence *s = queue_pop(&b->waiting);
@@ -341,7 +344,7 @@ weft_status weft_batch_admit(struct weft_lm_batch *b) {
     return WEFT_OK;
 }
 
-bool weft_batch_forget(struct weft_lm_batch *b) {
+bool weft_batch_forget(struct weft_batch *b) {
     bool any = false;
     for (uint32_t i = 0; i < b->n_slots; i++) {
         struct weft_batch_slot *slot = &b->slots[i];
@@ -352,7 +355,7 @@ bool weft_batch_forget(struct weft_lm_batch *b) {
     return any;
 }
 
-weft_status weft_batch_leave(struct weft_lm_batch *b, struct weft_sequence *s) {
+weft_status weft_batch_leave(struct weft_batch *b, struct weft_sequence *s) {
     uint32_t slot = s->slot;
     const struct weft_ids *held = &b->slots[slot].held;
     b->slots[slot].sequence = NULL;
@@ -362,7 +365,7 @@ weft_status weft_batch_leave(struct weft_lm_batch *b, struct weft_sequence *s) {
     return weft_session_set_state(b->e.session, b->e.at.live, slot, 0);
 }
 
-weft_status weft_batch_return(struct weft_lm_batch *b, struct weft_sequence *s) {
+weft_status weft_batch_return(struct weft_batch *b, struct weft_sequence *s) {
     weft_status status = weft_batch_leave(b, s);
     s->next = b->waiting;
     b->waiting = s;
@@ -373,7 +376,7 @@ weft_status weft_batch_return(struct weft_lm_batch *b, struct weft_sequence *s) 
 // ---- a step --------------------------------------------------------------------------------------------------------
 
 /// After an error nobody knows what runs left behind, so that all is computed anew.
-static void return_all(struct weft_lm_batch *b) {
+static void return_all(struct weft_batch *b) {
     weft_batch_drain(b);
     for (uint32_t i = b->n_slots; i-- > 0;) {
         b->slots[i].held.count = 0;
@@ -383,14 +386,14 @@ static void return_all(struct weft_lm_batch *b) {
     b->anew = true;
 }
 
-static void stop_cancelled(struct weft_lm_batch *b) {
+static void stop_cancelled(struct weft_batch *b) {
     for (uint32_t i = 0; i < b->n_slots; i++) {
         struct weft_sequence *s = b->slots[i].sequence;
         if (s && weft_cancel_is_set(s->cancel)) weft_lm_batch_stop(b, s->id);
     }
 }
 
-static weft_status step(struct weft_lm_batch *b, bool wait) {
+static weft_status step(struct weft_batch *b, bool wait) {
     bool queued = true, ready = false;
     if (b->anew) WEFT_TRY(weft_session_rewind(b->e.session, 0)); // also where states went with a lost device
     b->anew = false;
@@ -401,7 +404,7 @@ static weft_status step(struct weft_lm_batch *b, bool wait) {
     return wait || ready ? weft_batch_collect(b) : WEFT_OK;
 }
 
-weft_status weft_lm_batch_step(weft_lm_batch *b, bool wait, size_t *left) {
+weft_status weft_lm_batch_step(weft_batch *b, bool wait, size_t *left) {
     stop_cancelled(b);
     weft_status status = step(b, wait);
     if (status != WEFT_OK) return_all(b);
@@ -409,9 +412,9 @@ weft_status weft_lm_batch_step(weft_lm_batch *b, bool wait, size_t *left) {
     return status;
 }
 
-struct weft_lm_batch_counts weft_lm_batch_counts(const weft_lm_batch *b) {
+struct weft_batch_counters weft_lm_batch_counts(const weft_batch *b) {
     return b->counts;
 }
 
-weft_program *weft_lm_batch_program(const weft_lm_batch *b) { return b->e.program; }
-uint32_t weft_lm_batch_ctx(const weft_lm_batch *b) { return b->e.build.ctx; }
+weft_program *weft_lm_batch_program(const weft_batch *b) { return b->e.program; }
+const weft_lm *weft_lm_batch_model(const weft_batch *b) { return b->lm; }

@@ -4,6 +4,7 @@
 #include "engine/batch.h"
 #include "engine/lm_impl.h"
 #include "engine/request.h"
+#include "engine/stream.h"
 
 enum {
     WEFT_BATCH_AHEAD = 2,
@@ -18,8 +19,7 @@ struct weft_sequence {
     struct weft_ids ids;        ///< the prompt, then what was passed on
     uint32_t n_prompt;
     struct weft_lm_request request;
-    bool (*token)(void *user, int32_t id);
-    void *user;
+    struct weft_stream stream;
     const struct weft_cancel *cancel;
     uint32_t slot;          ///< WEFT_NO_SLOT while it waits
     uint64_t stay;          ///< number of its stay in a slot: results of an earlier one are nobody's
@@ -55,13 +55,12 @@ struct weft_batch_run {
     int32_t *tokens; ///< [chunk]
 };
 
-struct weft_lm_batch {
+struct weft_batch {
     weft_lm *lm;
     struct weft_lm_engine e;
     uint32_t n_slots, chunk;
     struct weft_batch_slot slots[WEFT_MAX_SEQUENCES];
     struct weft_sequence *waiting, *ended; ///< queues, the first in front
-    void (*on_end)(void *user);
     uint64_t last_id, last_stay;
     bool anew; ///< what the session holds is unknown: it is to start again
     size_t left;
@@ -74,27 +73,27 @@ struct weft_lm_batch {
     double arrived; ///< clock of the last results
     uint32_t *block, *ring, *zeros;
     uint32_t block_words, ring_slots;
-    struct weft_lm_batch_counts counts;
+    struct weft_batch_counters counts;
 };
 
 /// Gives waiting sequences the free slots. Errors: NOMEM, LOST.
-weft_status weft_batch_admit(struct weft_lm_batch *b);
+weft_status weft_batch_admit(struct weft_batch *b);
 /// Takes a sequence from its slot, which then generates nothing more.
-weft_status weft_batch_leave(struct weft_lm_batch *b, struct weft_sequence *s);
+weft_status weft_batch_leave(struct weft_batch *b, struct weft_sequence *s);
 /// Ends a sequence.
-void weft_batch_end(struct weft_lm_batch *b, struct weft_sequence *s, weft_status status, enum weft_stop_reason reason);
+void weft_batch_end(struct weft_batch *b, struct weft_sequence *s, weft_status status, enum weft_stop_reason reason);
 /// The sequence leaves its slot and waits in front.
-weft_status weft_batch_return(struct weft_lm_batch *b, struct weft_sequence *s);
+weft_status weft_batch_return(struct weft_batch *b, struct weft_sequence *s);
 
 /// Gives back what free slots hold for prompts to come. False: they hold nothing.
-bool weft_batch_forget(struct weft_lm_batch *b);
+bool weft_batch_forget(struct weft_batch *b);
 
 /// Queues the next runs; *queued is false if there is nothing to compute, or results have to come first.
-weft_status weft_batch_submit(struct weft_lm_batch *b, bool *queued);
+weft_status weft_batch_submit(struct weft_batch *b, bool *queued);
 /// Passes on what the oldest runs gave; they must be finished, or this waits.
-weft_status weft_batch_collect(struct weft_lm_batch *b);
+weft_status weft_batch_collect(struct weft_batch *b);
 /// Whether weft_batch_collect would not wait.
-weft_status weft_batch_ready(struct weft_lm_batch *b, bool *ready);
+weft_status weft_batch_ready(struct weft_batch *b, bool *ready);
 /// Frees the results of all that was submitted.
-void weft_batch_drain(struct weft_lm_batch *b);
+void weft_batch_drain(struct weft_batch *b);
 #endif

@@ -20,7 +20,7 @@ static bool generates(const struct weft_sequence *s) { return s && s->fed == s->
 static uint32_t position_of(const struct weft_sequence *s) { return s->fed + (s->planned ? s->planned - 1 : 0); }
 
 /// The sequence that came first of those whose prompts are not fed, and have no part in the run yet.
-static struct weft_sequence *next_prompt(const struct weft_lm_batch *b, const struct weft_batch_run *run) {
+static struct weft_sequence *next_prompt(const struct weft_batch *b, const struct weft_batch_run *run) {
     struct weft_sequence *first = NULL;
     for (uint32_t i = 0; i < b->n_slots; i++) {
         struct weft_sequence *s = b->slots[i].sequence;
@@ -31,7 +31,7 @@ static struct weft_sequence *next_prompt(const struct weft_lm_batch *b, const st
 
 /// Says how many tokens of the run are each slot's: one of each sequence that generates, then prompts, in the order in
 /// which they came.
-static bool share_out(const struct weft_lm_batch *b, struct weft_batch_run *run) {
+static bool share_out(const struct weft_batch *b, struct weft_batch_run *run) {
     uint32_t room = b->chunk;
     struct weft_sequence *s;
     memset(run->count, 0, sizeof run->count);
@@ -48,7 +48,7 @@ static bool share_out(const struct weft_lm_batch *b, struct weft_batch_run *run)
 }
 
 /// Lays the tokens out, those of slot 0 first, and says whose logits are wanted.
-static void lay_out(const struct weft_lm_batch *b, struct weft_batch_run *run) {
+static void lay_out(const struct weft_batch *b, struct weft_batch_run *run) {
     run->t = run->r = 0;
     for (uint32_t i = 0; i < b->n_slots; i++) {
         const struct weft_sequence *s = b->slots[i].sequence;
@@ -63,7 +63,7 @@ static void lay_out(const struct weft_lm_batch *b, struct weft_batch_run *run) {
 }
 
 /// How many runs of single tokens make sense: as long as one goes on, and none would leave its context.
-static uint32_t runs_of(const struct weft_lm_batch *b, const struct weft_batch_run *run) {
+static uint32_t runs_of(const struct weft_batch *b, const struct weft_batch_run *run) {
     uint32_t most = 0, room = UINT32_MAX;
     for (uint32_t i = 0; i < b->n_slots; i++) {
         if (!run->count[i]) continue;
@@ -76,7 +76,7 @@ static uint32_t runs_of(const struct weft_lm_batch *b, const struct weft_batch_r
     return n < room ? n : room;
 }
 
-static weft_status write_run(struct weft_lm_batch *b) {
+static weft_status write_run(struct weft_batch *b) {
     const struct weft_decoder_handles *at = &b->e.at;
     struct weft_batch_run *run = &b->now, *was = &b->written;
     bool fresh = was->n == 0;
@@ -99,7 +99,7 @@ static weft_status write_run(struct weft_lm_batch *b) {
     return WEFT_OK;
 }
 
-static weft_status resize(struct weft_lm_batch *b) {
+static weft_status resize(struct weft_batch *b) {
     enum { STEP = 256 };
     int64_t symbols[WEFT_MAX_SYMBOLS] = {0};
     uint64_t end = 1;
@@ -115,7 +115,7 @@ static weft_status resize(struct weft_lm_batch *b) {
     return weft_session_resize(b->e.session, symbols);
 }
 
-static weft_status start_reads(struct weft_lm_batch *b, struct weft_batch_flight *f) {
+static weft_status start_reads(struct weft_batch *b, struct weft_batch_flight *f) {
     if (b->null_device || !b->now.r) return WEFT_OK;
     WEFT_TRY(weft_session_vars_start(b->e.session, 0, b->block_words * 4ull, &f->vars));
     weft_status status = weft_session_state_read_start(b->e.session, b->e.at.ring, 0,
@@ -125,7 +125,7 @@ static weft_status start_reads(struct weft_lm_batch *b, struct weft_batch_flight
 }
 
 /// Follows what was queued: which ids will come, and what the slots hold then.
-static void follow(struct weft_lm_batch *b, struct weft_batch_flight *f) {
+static void follow(struct weft_batch *b, struct weft_batch_flight *f) {
     for (uint32_t i = 0; i < b->n_slots; i++) {
         struct weft_batch_slot *slot = &b->slots[i];
         struct weft_sequence *s = slot->sequence;
@@ -145,7 +145,7 @@ static void follow(struct weft_lm_batch *b, struct weft_batch_flight *f) {
 
 /// Frees pages: those that free slots keep, else those of the sequence that came last, which gives its slot up. False:
 /// there is but one.
-static bool make_room(struct weft_lm_batch *b) {
+static bool make_room(struct weft_batch *b) {
     if (weft_batch_forget(b)) return true;
     struct weft_sequence *last = NULL;
     uint32_t n = 0;
@@ -157,7 +157,7 @@ static bool make_room(struct weft_lm_batch *b) {
     return n > 1 && weft_batch_return(b, last) == WEFT_OK;
 }
 
-weft_status weft_batch_submit(struct weft_lm_batch *b, bool *queued) {
+weft_status weft_batch_submit(struct weft_batch *b, bool *queued) {
     struct weft_batch_run *run = &b->now;
     weft_status status;
     *queued = false;
@@ -185,20 +185,20 @@ weft_status weft_batch_submit(struct weft_lm_batch *b, bool *queued) {
 
 // ---- what it gave --------------------------------------------------------------------------------------------------
 
-static void take_flight(struct weft_lm_batch *b, struct weft_batch_flight *f) {
+static void take_flight(struct weft_batch *b, struct weft_batch_flight *f) {
     *f = b->flights[0];
     memmove(b->flights, b->flights + 1, (WEFT_BATCH_AHEAD - 1) * sizeof *b->flights);
     b->n_flights--;
 }
 
-static bool gives(const struct weft_lm_batch *b, const struct weft_batch_flight *f) {
+static bool gives(const struct weft_batch *b, const struct weft_batch_flight *f) {
     for (uint32_t i = 0; i < b->n_slots; i++)
         if (f->parts[i].stay) return true;
     return false;
 }
 
 /// Waits for the oldest flight. On failure its readbacks are lost with the device.
-static weft_status land(struct weft_lm_batch *b, struct weft_batch_flight *f) {
+static weft_status land(struct weft_batch *b, struct weft_batch_flight *f) {
     take_flight(b, f);
     if (b->null_device) return WEFT_OK;
     if (!gives(b, f)) return weft_gpu_wait(b->lm->gpu, f->serial, -1); // so that few chunks are under way
@@ -207,7 +207,7 @@ static weft_status land(struct weft_lm_batch *b, struct weft_batch_flight *f) {
     return first != WEFT_OK ? first : second;
 }
 
-weft_status weft_batch_ready(struct weft_lm_batch *b, bool *ready) {
+weft_status weft_batch_ready(struct weft_batch *b, bool *ready) {
     uint64_t finished = 0;
     *ready = true;
     const struct weft_batch_flight *f = &b->flights[0];
@@ -219,14 +219,14 @@ weft_status weft_batch_ready(struct weft_lm_batch *b, bool *ready) {
     return *ready ? weft_readback_ready(b->lm->gpu, f->ring, ready) : WEFT_OK;
 }
 
-void weft_batch_drain(struct weft_lm_batch *b) {
+void weft_batch_drain(struct weft_batch *b) {
     struct weft_batch_flight f;
     while (b->n_flights) land(b, &f);
 }
 
 /// Ids that a slot's sequence has got since it has the slot, and whether it goes on. The null device computes nothing:
 /// there every run picks id 0.
-static uint32_t made_by(const struct weft_lm_batch *b, uint32_t slot, const struct weft_batch_part *part, bool *live) {
+static uint32_t made_by(const struct weft_batch *b, uint32_t slot, const struct weft_batch_part *part, bool *live) {
     const struct weft_plan *plan = weft_program_plan(b->e.program);
     uint32_t most = most_of(b->slots[slot].sequence), n = part->first + part->n;
     if (b->null_device) {
@@ -237,7 +237,7 @@ static uint32_t made_by(const struct weft_lm_batch *b, uint32_t slot, const stru
     return b->block[plan->states[b->e.at.n_out].var_slot + slot];
 }
 
-static weft_status leave(struct weft_lm_batch *b, struct weft_sequence *s, weft_status status,
+static weft_status leave(struct weft_batch *b, struct weft_sequence *s, weft_status status,
                          enum weft_stop_reason reason) {
     weft_status left = weft_batch_leave(b, s);
     weft_batch_end(b, s, status, reason);
@@ -250,7 +250,7 @@ static void note_fed(struct weft_batch_slot *slot, const struct weft_sequence *s
 }
 
 /// One more id. False: the sequence has left its slot.
-static bool pass_on(struct weft_lm_batch *b, struct weft_batch_slot *slot, int32_t id, bool last, weft_status *status) {
+static bool pass_on(struct weft_batch *b, struct weft_batch_slot *slot, int32_t id, bool last, weft_status *status) {
     struct weft_sequence *s = slot->sequence;
     if (s->first == 0) s->first = weft_now();
     note_fed(slot, s);
@@ -261,20 +261,20 @@ static bool pass_on(struct weft_lm_batch *b, struct weft_batch_slot *slot, int32
     }
     s->ids.data[s->ids.count++] = id;
     s->stats.new_tokens++;
-    bool more = !s->token || s->token(s->user, id);
+    bool more = weft_stream_push(&s->stream, id);
     if (slot->sequence != s) return false; // the callback has stopped it
     if (more) return true;
     *status = leave(b, s, WEFT_OK, WEFT_STOP_CALLER);
     return false;
 }
 
-static weft_status no_token(const struct weft_lm_batch *b, const struct weft_sequence *s) {
+static weft_status no_token(const struct weft_batch *b, const struct weft_sequence *s) {
     return weft_fail(WEFT_ERR_FORMAT,
                      "%s: after %zu tokens of sequence %llu all logits are NaN, so there is no next one",
                      weft_source_path(b->lm->file), s->ids.count, (unsigned long long)s->id);
 }
 
-static weft_status collect_slot(struct weft_lm_batch *b, uint32_t i, const struct weft_batch_part *part) {
+static weft_status collect_slot(struct weft_batch *b, uint32_t i, const struct weft_batch_part *part) {
     struct weft_batch_slot *slot = &b->slots[i];
     struct weft_sequence *s = slot->sequence;
     weft_status status = WEFT_OK;
@@ -295,12 +295,12 @@ static weft_status collect_slot(struct weft_lm_batch *b, uint32_t i, const struc
 }
 
 /// More runs a submit while they are quick, as with one sequence.
-static void adapt(struct weft_lm_batch *b, const struct weft_batch_flight *f, double now) {
+static void adapt(struct weft_batch *b, const struct weft_batch_flight *f, double now) {
     if (b->chosen || f->prompts || f->runs < b->runs || b->n_flights == 0) return;
     if (now - b->arrived < SUBMIT_SECONDS / 2 && b->runs * 2 <= b->max_runs) b->runs *= 2;
 }
 
-weft_status weft_batch_collect(struct weft_lm_batch *b) {
+weft_status weft_batch_collect(struct weft_batch *b) {
     struct weft_batch_flight f;
     WEFT_TRY(land(b, &f));
     double now = weft_now();

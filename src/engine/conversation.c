@@ -22,8 +22,7 @@ static weft_status copy_text(struct weft_arena *arena, const char **text) {
 }
 
 static weft_status copy_stops(struct weft_arena *arena, struct weft_chat_params *p) {
-    struct weft_stream check = {0};
-    WEFT_TRY(weft_stream_stops(&check, p->stop_texts, p->n_stop_texts));
+    WEFT_TRY(weft_stream_check_stops(p->stop_texts, p->n_stop_texts));
     const char **texts = weft_arena_alloc(arena, (p->n_stop_texts + 1) * sizeof *texts);
     if (!texts) return no_memory();
     for (size_t i = 0; i < p->n_stop_texts; i++) {
@@ -148,21 +147,13 @@ weft_status weft_conversation_tokens(const weft_chat *c, struct weft_ids *out) {
 
 struct reply {
     const struct weft_chat_params *params;
-    struct weft_stream stream;
     struct weft_str text;
-    weft_status status;
 };
 
 static bool on_text(void *user, const char *text, size_t length) {
     struct reply *r = user;
     weft_str_addn(&r->text, text, length);
     return !r->text.failed && (!r->params->text || r->params->text(r->params->user, text, length));
-}
-
-static bool on_token(void *user, int32_t id) {
-    struct reply *r = user;
-    r->status = weft_stream_push(&r->stream, id);
-    return r->status == WEFT_OK && !weft_stream_done(&r->stream);
 }
 
 static weft_status check_room(const weft_chat *c, const struct weft_ids *ids) {
@@ -175,24 +166,19 @@ static weft_status check_room(const weft_chat *c, const struct weft_ids *ids) {
 
 static weft_status generate(weft_chat *c, const struct weft_ids *ids, struct reply *r,
                             struct weft_generate_stats *stats) {
-    struct weft_generate_params params = {
+    struct weft_model_generate_params params = {
         .sampling = r->params->sampling,
         .max_tokens = r->params->max_tokens,
+        .stop_texts = r->params->stop_texts,
+        .n_stop_texts = r->params->n_stop_texts,
         .reuse = true,
-        .token = on_token,
+        .text = on_text,
         .user = r,
         .cancel = r->params->cancel,
     };
     params.sampling.seed += c->replies;
-    r->stream.decoder.tokenizer = c->model.tokenizer;
-    r->stream.text = on_text;
-    r->stream.user = r;
     WEFT_TRY(check_room(c, ids));
-    WEFT_TRY(weft_stream_stops(&r->stream, r->params->stop_texts, r->params->n_stop_texts));
-    WEFT_TRY(c->model.generate(c->model.user, ids->data, (uint32_t)ids->count, &params, stats));
-    WEFT_TRY(r->status);
-    WEFT_TRY(weft_stream_flush(&r->stream));
-    if (r->stream.stopper.stopped) stats->reason = WEFT_STOP_TEXT;
+    WEFT_TRY(c->model.generate(c->model.user, ids->data, ids->count, &params, stats));
     return r->text.failed ? no_memory() : WEFT_OK;
 }
 
@@ -208,7 +194,6 @@ static weft_status reply(weft_chat *c, struct weft_generate_stats *stats) {
         status = weft_history_insert(&c->history, c->history.n, "assistant", weft_str_get(&r.text), r.text.len);
     if (status == WEFT_OK) c->replies++;
     if (stats) *stats = own;
-    weft_stream_free(&r.stream);
     weft_str_free(&r.text);
     weft_ids_free(&ids);
     return status;

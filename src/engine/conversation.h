@@ -17,7 +17,7 @@ struct weft_conversation_model {
     uint32_t ctx; ///< tokens of all messages and the reply
     bool samples; ///< temperatures above 0 are possible
     /// weft_lm_generate, or what stands in for it.
-    weft_status (*generate)(void *user, const int32_t *ids, uint32_t n, const struct weft_generate_params *params,
+    weft_status (*generate)(void *user, const int32_t *ids, size_t n, const struct weft_model_generate_params *params,
                             struct weft_generate_stats *stats);
     void *user;
 };

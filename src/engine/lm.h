@@ -4,25 +4,11 @@
 #include "exec/session.h"
 #include "model/source.h"
 #include "model/tokenizer/tokenizer.h"
-#include "weft/model.h" // weft_sampling, weft_generate_stats, enum weft_stop_reason
+#include "weft/model.h" // params, results and callbacks are those of users
 
 typedef struct weft_model weft_lm; ///< what users see as a model is this object
 
 #define WEFT_LM_RUNS 64 ///< decode runs a submit, at most
-
-struct weft_generate_params {
-    struct weft_sampling sampling;
-    uint32_t max_tokens; ///< 0: until the context is full
-    const int32_t *stop_ids;
-    uint32_t n_stop_ids; ///< in addition to the model's own
-    bool ignore_stops;   ///< the model's own stop tokens are tokens like others (benchmarks)
-    bool reuse;          ///< what the caches hold of `ids`, from the call before, is not fed again (engine/held.h)
-    /// Called with each new id in order, from the calling thread; return false to stop. The stop token itself is not
-    /// passed on.
-    bool (*token)(void *user, int32_t id);
-    void *user;
-    const struct weft_cancel *cancel; ///< when set: stop soon, with the statistics so far
-};
 
 /// Opens a model's file or folder on a device. `params` are those of users, whole (core/params.h); NULL: defaults.
 /// Errors name the key, tensor or limit.
@@ -40,9 +26,8 @@ bool weft_lm_samples(const weft_lm *lm); ///< it was not opened as greedy
 /// Compiles what generation needs if that is not done yet (`lazy`). Errors: those of weft_lm_open.
 weft_status weft_lm_prepare_generate(weft_lm *lm);
 
-/// Generates after `ids` (BOS included by the caller). ERR_LIMIT if the prompt does not fit the context; one that fills
-/// it gets no new token (WEFT_STOP_CONTEXT). ERR_FORMAT if all logits of a row are NaN.
-weft_status weft_lm_generate(weft_lm *lm, const int32_t *ids, uint32_t n, const struct weft_generate_params *params,
+/// What weft_model_generate_ids says, of params that were taken (core/params.h). `stats` may be NULL.
+weft_status weft_lm_generate(weft_lm *lm, const int32_t *ids, size_t n, const struct weft_model_generate_params *params,
                              struct weft_generate_stats *stats);
 
 /// What generation says of these parameters. Errors: INVALID (names the one outside its range).

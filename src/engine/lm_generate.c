@@ -6,6 +6,7 @@
 /// so those submitted ahead do no harm.
 #include "engine/lm_impl.h"
 #include "engine/request.h"
+#include "engine/stream.h"
 
 #include "core/alloc.h"
 #include "core/cancel.h"
@@ -29,7 +30,7 @@ struct flight {
 struct loop {
     weft_lm *lm;
     struct weft_lm_engine *e;
-    const struct weft_generate_params *params;
+    const struct weft_model_generate_params *params;
     struct weft_generate_stats *stats;
     struct flight flights[AHEAD];
     uint32_t n_flights;
@@ -44,6 +45,7 @@ struct loop {
     double start, first, last; ///< clock: begin, first id, last arrival
     double host;
     struct weft_lm_request request;
+    struct weft_stream stream;
     int32_t last_id; ///< that was passed on
 };
 
@@ -214,7 +216,7 @@ static void pass_on(struct loop *g, int32_t id, bool last) {
         return;
     }
     g->stats->new_tokens++;
-    if (g->params->token && !g->params->token(g->params->user, id)) finish(g, WEFT_STOP_CALLER);
+    if (!weft_stream_push(&g->stream, id)) finish(g, WEFT_STOP_CALLER);
 }
 
 /// More runs a submit while they are quick: the time between two arrivals is that of one submit when the queue never
@@ -270,32 +272,42 @@ static weft_status run(struct loop *g, const int32_t *ids, uint32_t n) {
     return WEFT_OK;
 }
 
-weft_status weft_lm_generate(weft_lm *lm, const int32_t *ids, uint32_t n, const struct weft_generate_params *params,
+/// Fills the statistics but for the reason.
+static void account(struct loop *g, double end) {
+    g->stats->runs_per_submit = g->runs;
+    g->stats->decode_host_seconds = g->host;
+    g->stats->first_token_seconds = g->stats->prefill_seconds = g->read ? g->first - g->start : end - g->start;
+    g->stats->decode_seconds = g->read ? end - g->first : 0;
+}
+
+static weft_status generate(struct loop *g, const int32_t *ids, uint32_t n) {
+    struct weft_cancel_scope scope;
+    weft_cancel_begin(&scope, g->params->cancel);
+    weft_status status = weft_lm_prepare_generate(g->lm);
+    weft_cancel_end(&scope);
+    WEFT_TRY(status);
+    g->start = g->last = weft_now();
+    WEFT_TRY(begin(g, ids, n));
+    status = run(g, ids, n);
+    if (status != WEFT_OK) weft_held_cut(&g->e->held, 0); // who knows how far it came
+    account(g, weft_now());
+    if (status == WEFT_OK) status = weft_stream_end(&g->stream);
+    drain(g);
+    g->stats->reason = weft_stream_reason(&g->stream, g->reason);
+    return status;
+}
+
+weft_status weft_lm_generate(weft_lm *lm, const int32_t *ids, size_t n, const struct weft_model_generate_params *params,
                              struct weft_generate_stats *stats) {
     struct weft_generate_stats scratch;
     struct loop g = {
         .lm = lm, .e = &lm->generate, .params = params, .stats = stats ? stats : &scratch, .reason = WEFT_STOP_CALLER};
-    *g.stats = (struct weft_generate_stats){.prompt_tokens = n};
+    *g.stats = (struct weft_generate_stats){.prompt_tokens = (uint32_t)n};
     WEFT_TRY(weft_lm_request_make(lm, lm->build.ctx, ids, n, params, &g.request));
-    if (n == lm->build.ctx) { // no room for a new one
-        g.stats->reason = WEFT_STOP_CONTEXT;
-        return WEFT_OK;
-    }
-    struct weft_cancel_scope scope;
-    weft_cancel_begin(&scope, params->cancel);
-    weft_status status = weft_lm_prepare_generate(lm);
-    weft_cancel_end(&scope);
-    WEFT_TRY(status);
-    g.start = g.last = weft_now();
-    WEFT_TRY(begin(&g, ids, n));
-    status = run(&g, ids, n);
-    if (status != WEFT_OK) weft_held_cut(&lm->generate.held, 0); // who knows how far it came
-    double end = weft_now();
-    drain(&g);
-    g.stats->reason = g.reason;
-    g.stats->runs_per_submit = g.runs;
-    g.stats->decode_host_seconds = g.host;
-    g.stats->first_token_seconds = g.stats->prefill_seconds = g.read ? g.first - g.start : end - g.start;
-    g.stats->decode_seconds = g.read ? end - g.first : 0;
+    WEFT_TRY(weft_stream_begin(&g.stream, lm->tokenizer, params));
+    weft_status status = WEFT_OK;
+    if (n == lm->build.ctx) g.stats->reason = WEFT_STOP_CONTEXT; // no room for a new one
+    else status = generate(&g, ids, (uint32_t)n);
+    weft_stream_free(&g.stream);
     return status;
 }

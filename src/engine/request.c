@@ -3,11 +3,13 @@
 #include "core/error.h"
 #include "engine/lm_impl.h"
 
-static weft_status collect_stops(const weft_lm *lm, const struct weft_generate_params *params,
+static weft_status collect_stops(const weft_lm *lm, const struct weft_model_generate_params *params,
                                  struct weft_lm_request *r) {
     size_t n = 0;
     const int32_t *own = weft_tokenizer_stop_ids(lm->tokenizer, &n);
     if (params->ignore_stops) n = 0;
+    if (params->n_stop_ids && !params->stop_ids)
+        return weft_fail(WEFT_ERR_INVALID, "%u stop tokens of the caller, and stop_ids is NULL", params->n_stop_ids);
     if (n + params->n_stop_ids > WEFT_LM_STOPS - 1)
         return weft_fail(WEFT_ERR_LIMIT, "%zu stop tokens of the model and %u of the caller; at most %d together", n,
                          params->n_stop_ids, WEFT_LM_STOPS - 1);
@@ -37,22 +39,21 @@ weft_status weft_lm_check_sampling(const struct weft_sampling *sampling) {
     return weft_sample_pack(&set, words);
 }
 
-weft_status weft_lm_request_make(const weft_lm *lm, uint32_t ctx, const int32_t *ids, uint32_t n,
-                                 const struct weft_generate_params *params, struct weft_lm_request *out) {
+weft_status weft_lm_request_make(const weft_lm *lm, uint32_t ctx, const int32_t *ids, size_t n,
+                                 const struct weft_model_generate_params *params, struct weft_lm_request *out) {
     struct weft_sample_settings set = settings(&params->sampling);
     *out = (struct weft_lm_request){0};
     if (n == 0) return weft_fail(WEFT_ERR_INVALID, "an empty prompt: at least one token is needed, such as BOS");
     if (n > ctx)
-        return weft_fail(WEFT_ERR_LIMIT, "the prompt has %u tokens and the context %u; shorten it or raise --ctx", n,
+        return weft_fail(WEFT_ERR_LIMIT, "the prompt has %zu tokens and the context %u; shorten it or raise --ctx", n,
                          ctx);
-    WEFT_TRY(weft_lm_check_ids(lm, ids, n));
+    WEFT_TRY(weft_lm_check_ids(lm, ids, (uint32_t)n));
     WEFT_TRY(weft_sample_pack(&set, out->words));
     if ((out->words[WEFT_SAMPLE_FLAGS] & WEFT_SAMPLE_DRAW) && !lm->build.sampling)
-        return weft_fail(
-            WEFT_ERR_INVALID,
-            "this model was opened for greedy generation; open it with `sampling` for a temperature above 0");
+        return weft_fail(WEFT_ERR_INVALID, "the model was opened as greedy; open it without for a temperature above 0");
     out->penalised = set.repetition != 1 || set.frequency != 0 || set.presence != 0;
-    out->limit = params->max_tokens && params->max_tokens < ctx - n ? params->max_tokens : ctx - n;
+    out->limit = ctx - (uint32_t)n;
+    if (params->max_tokens && params->max_tokens < out->limit) out->limit = params->max_tokens;
     return collect_stops(lm, params, out);
 }
 

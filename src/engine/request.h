@@ -16,8 +16,8 @@ struct weft_lm_request {
 
 /// Continuing `n` ids with `params` within a context of `ctx`. Errors: INVALID (an empty prompt, an id outside the
 /// vocabulary, a setting outside its range, a temperature without a sampler), LIMIT (the prompt; too many stop tokens).
-weft_status weft_lm_request_make(const weft_lm *lm, uint32_t ctx, const int32_t *ids, uint32_t n,
-                                 const struct weft_generate_params *params, struct weft_lm_request *out);
+weft_status weft_lm_request_make(const weft_lm *lm, uint32_t ctx, const int32_t *ids, size_t n,
+                                 const struct weft_model_generate_params *params, struct weft_lm_request *out);
 /// Whether an id ends the output.
 bool weft_lm_request_stops(const struct weft_lm_request *r, int32_t id);
 #endif

@@ -7,6 +7,7 @@
 #include "core/file.h"
 #include "engine/conversation.h"
 #include "engine/held.h"
+#include "engine/stream.h"
 #include "weft/chat.h"
 
 #include <stdio.h>
@@ -94,43 +95,49 @@ struct fake {
     struct weft_held held;
 };
 
-static weft_status fake_generate(void *user, const int32_t *ids, uint32_t n, const struct weft_generate_params *params,
-                                 struct weft_generate_stats *stats) {
+static weft_status fake_generate(void *user, const int32_t *ids, size_t n,
+                                 const struct weft_model_generate_params *params, struct weft_generate_stats *stats) {
     struct fake *f = user;
     f->calls++;
     f->seed = params->sampling.seed;
     f->sampling = params->sampling;
     f->max_tokens = params->max_tokens;
-    f->cached = weft_held_common(&f->held, ids, n);
+    f->cached = weft_held_common(&f->held, ids, (uint32_t)n);
     assert_true(params->reuse);
     assert_int_equal(weft_held_reserve(&f->held, CTX), WEFT_OK);
     memcpy(f->held.ids.data, ids, n * sizeof *ids);
     f->held.ids.count = n;
     weft_str_cut(&f->prompt, 0);
-    for (uint32_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++)
         assert_int_equal(weft_tokenizer_decode(tokenizer, ids[i], true, &f->prompt), WEFT_OK);
-    *stats = (struct weft_generate_stats){.prompt_tokens = n, .cached_tokens = f->cached, .reason = WEFT_STOP_TOKEN};
+    *stats = (struct weft_generate_stats){
+        .prompt_tokens = (uint32_t)n, .cached_tokens = f->cached, .reason = WEFT_STOP_TOKEN};
+    struct weft_stream stream;
+    WEFT_TRY(weft_stream_begin(&stream, tokenizer, params));
     const char *text = f->says[f->next++];
     for (const char *c = text ? text : ""; *c; c++) {
         int32_t id = BYTES + (unsigned char)*c;
         f->held.ids.data[f->held.ids.count++] = id;
         stats->new_tokens++;
-        if (params->token(params->user, id)) continue;
+        if (weft_stream_push(&stream, id)) continue;
         stats->reason = WEFT_STOP_CALLER;
         break;
     }
     if (!text || weft_cancel_is_set(params->cancel)) stats->reason = WEFT_STOP_CALLER;
-    return f->status == WEFT_OK ? WEFT_OK : weft_fail(f->status, "the device is gone");
+    weft_status status = weft_stream_end(&stream);
+    stats->reason = weft_stream_reason(&stream, stats->reason);
+    weft_stream_free(&stream);
+    return f->status == WEFT_OK ? status : weft_fail(f->status, "the device is gone");
 }
 
-static weft_chat *begin(struct fake *f, const struct weft_chat_params *params) {
+static inline weft_chat *begin(struct fake *f, const struct weft_chat_params *params) {
     weft_chat *chat;
     const struct weft_conversation_model m = {file, tokenizer, CTX, true, fake_generate, f};
     if (weft_conversation_create(&m, params, &chat) != WEFT_OK) fail_msg("%s", weft_error_message());
     return chat;
 }
 
-static void end(weft_chat *chat, struct fake *f) {
+static inline void end(weft_chat *chat, struct fake *f) {
     weft_chat_destroy(&chat);
     assert_null(chat);
     weft_chat_destroy(&chat);

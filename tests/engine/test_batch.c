@@ -296,9 +296,10 @@ static void out_of_memory(void **state) {
     for (uint64_t at = 0;; at++) {
         weft_batch *b = NULL;
         size_t left = 0;
+        const struct weft_model_generate_params params = {.stop_texts = &(const char *){"end"}, .n_stop_texts = 1};
         weft_alloc_fail_at(at + 1, 0);
         weft_status status = weft_batch_create(model, &(struct weft_batch_params){.slots = 2, .chunk = 8}, &b);
-        if (status == WEFT_OK) status = weft_batch_add_ids(b, prompt, 5, NULL, NULL);
+        if (status == WEFT_OK) status = weft_batch_add_ids(b, prompt, 5, &params, NULL);
         if (status == WEFT_OK) status = weft_batch_step(b, true, &left);
         weft_alloc_fail_at(0, 0);
         weft_batch_destroy(&b);

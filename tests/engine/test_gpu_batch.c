@@ -31,7 +31,7 @@ struct taken {
     int32_t ids[MOST];
     uint32_t n, most; ///< that the callback takes; 0: all
     uint64_t id;
-    struct weft_lm_batch_end end;
+    struct weft_batch_result end;
 };
 
 static bool take(void *user, int32_t id) {
@@ -43,7 +43,7 @@ static bool take(void *user, int32_t id) {
 
 struct wanted {
     uint32_t prompt; ///< tokens
-    struct weft_generate_params params;
+    struct weft_model_generate_params params;
     uint32_t most;
     int32_t ids[CTX];
     struct taken alone;
@@ -70,23 +70,23 @@ static void compare(const struct wanted *w, const struct taken *t) {
     assert_int_equal(t->end.stats.prompt_tokens, w->prompt);
 }
 
-static weft_lm_batch *open_batch(uint32_t slots, uint32_t runs) {
-    weft_lm_batch *b = NULL;
-    const struct weft_lm_batch_params params = {.slots = slots, .chunk = CHUNK, .runs = runs};
+static weft_batch *open_batch(uint32_t slots, uint32_t runs) {
+    weft_batch *b = NULL;
+    const struct weft_batch_params params = {.slots = slots, .chunk = CHUNK, .runs = runs};
     if (weft_lm_batch_create(lm, &params, &b) != WEFT_OK) fail_msg("%s", weft_error_message());
     return b;
 }
 
-static void add(weft_lm_batch *b, const struct wanted *w, struct taken *t) {
-    struct weft_generate_params params = w->params;
+static void add(weft_batch *b, const struct wanted *w, struct taken *t) {
+    struct weft_model_generate_params params = w->params;
     params.token = take;
     params.user = t;
     *t = (struct taken){.most = w->most};
     if (weft_lm_batch_add(b, w->ids, w->prompt, &params, &t->id) != WEFT_OK) fail_msg("%s", weft_error_message());
 }
 
-static size_t step_as(weft_lm_batch *b, struct taken *taken, bool wait) {
-    struct weft_lm_batch_end end;
+static size_t step_as(weft_batch *b, struct taken *taken, bool wait) {
+    struct weft_batch_result end;
     size_t left = 0;
     if (weft_lm_batch_step(b, wait, &left) != WEFT_OK) fail_msg("%s", weft_error_message());
     while (weft_lm_batch_next(b, &end))
@@ -95,23 +95,23 @@ static size_t step_as(weft_lm_batch *b, struct taken *taken, bool wait) {
     return left;
 }
 
-static size_t step(weft_lm_batch *b, struct taken *taken) { return step_as(b, taken, true); }
+static size_t step(weft_batch *b, struct taken *taken) { return step_as(b, taken, true); }
 
 static void all_at_once(void **state) {
     (void)state;
     if (dear()) skip();
     struct taken taken[SEQUENCES] = {{{0}, 0, 0, 0, {0}}};
-    weft_lm_batch *b = open_batch(4, 0);
+    weft_batch *b = open_batch(4, 0);
     for (int i = 0; i < SEQUENCES; i++) add(b, &wanted[i], &taken[i]);
     while (step(b, taken)) {}
     for (int i = 0; i < SEQUENCES; i++) compare(&wanted[i], &taken[i]);
     assert_int_equal(weft_lm_batch_counts(b).evicted, 0);
     // the same again: slots hold prompts from before
-    uint64_t reused = weft_lm_batch_counts(b).reused;
+    uint64_t reused = weft_lm_batch_counts(b).reused_tokens;
     for (int i = 0; i < SEQUENCES; i++) add(b, &wanted[i], &taken[i]);
     while (step_as(b, taken, false)) {} // never waits
     for (int i = 0; i < SEQUENCES; i++) compare(&wanted[i], &taken[i]);
-    assert_true(weft_lm_batch_counts(b).reused > reused);
+    assert_true(weft_lm_batch_counts(b).reused_tokens > reused);
     weft_lm_batch_destroy(&b);
     assert_null(b);
 }
@@ -122,7 +122,7 @@ static void come_and_go(void **state) {
     if (dear()) skip();
     struct taken taken[SEQUENCES] = {{{0}, 0, 0, 0, {0}}};
     uint64_t seed = 11, evicted = 0;
-    weft_lm_batch *b = open_batch(3, 2);
+    weft_batch *b = open_batch(3, 2);
     uint32_t added = 0;
     size_t left = 0;
     while (added < SEQUENCES || left) {
@@ -145,8 +145,8 @@ static void no_room_at_first(void **state) {
     (void)state;
     if (dear()) skip();
     struct taken taken[SEQUENCES] = {{{0}, 0, 0, 0, {0}}};
-    weft_lm_batch *b = NULL;
-    assert_int_equal(weft_lm_batch_create(lm, &(struct weft_lm_batch_params){.slots = 4, .chunk = 4, .runs = 1}, &b),
+    weft_batch *b = NULL;
+    assert_int_equal(weft_lm_batch_create(lm, &(struct weft_batch_params){.slots = 4, .chunk = 4, .runs = 1}, &b),
                      WEFT_OK);
     add(b, &wanted[SEQUENCES - 1], &taken[SEQUENCES - 1]);
     add(b, &wanted[0], &taken[0]);
@@ -156,7 +156,7 @@ static void no_room_at_first(void **state) {
     while (step(b, taken)) {}
     static const int ran[] = {SEQUENCES - 1, 0, 4, 1};
     for (int i = 0; i < 4; i++) compare(&wanted[ran[i]], &taken[ran[i]]);
-    assert_true(weft_lm_batch_counts(b).reused >= 30);
+    assert_true(weft_lm_batch_counts(b).reused_tokens >= 30);
     weft_lm_batch_destroy(&b);
 }
 
@@ -172,17 +172,18 @@ static void families(void **state) {
     for (size_t f = 0; f < (few ? 1 : sizeof names / sizeof *names); f++) {
         char file[512];
         weft_lm *own = NULL;
-        weft_lm_batch *b = NULL;
+        weft_batch *b = NULL;
         struct taken alone[3] = {{{0}, 0, 0, 0, {0}}}, taken[SEQUENCES] = {{{0}, 0, 0, 0, {0}}};
         int32_t ids[20];
         snprintf(file, sizeof file, "%s/models/%s.gguf", build ? build : ".", names[f]);
         const struct weft_model_params params = {.chunk = CHUNK, .greedy = true};
         if (weft_lm_open(gpu, file, &params, &own) != WEFT_OK ||
-            weft_lm_batch_create(own, &(struct weft_lm_batch_params){.slots = 2, .chunk = CHUNK}, &b) != WEFT_OK)
+            weft_lm_batch_create(own, &(struct weft_batch_params){.slots = 2, .chunk = CHUNK}, &b) != WEFT_OK)
             fail_msg("%s: %s", names[f], weft_error_message());
         for (int i = 0; i < 20; i++) ids[i] = 5 + i * 7 % 50;
         for (int i = 0; i < 3; i++) {
-            struct weft_generate_params p = {.max_tokens = 12, .ignore_stops = true, .token = take, .user = &alone[i]};
+            struct weft_model_generate_params p = {
+                .max_tokens = 12, .ignore_stops = true, .token = take, .user = &alone[i]};
             assert_int_equal(weft_lm_generate(own, ids, lengths[i], &p, NULL), WEFT_OK);
             p.user = &taken[i];
             assert_int_equal(weft_lm_batch_add(b, ids, lengths[i], &p, &taken[i].id), WEFT_OK);
@@ -210,7 +211,7 @@ static int setup(void **state) {
         for (uint32_t k = 0; k < w->prompt; k++)
             w->ids[k] = (int32_t)(4 + ((x = x * 1664525 + 1013904223) >> 16) % (VOCAB - 4));
         if (i == SEQUENCES - 1) memcpy(w->ids, wanted[1].ids, 30 * sizeof *w->ids);
-        struct weft_generate_params params = w->params;
+        struct weft_model_generate_params params = w->params;
         w->alone.most = w->most;
         params.token = take;
         params.user = &w->alone;

@@ -145,7 +145,7 @@ static bool take(void *user, int32_t id) {
     return !t->stop_after || t->n < t->stop_after;
 }
 
-static void generate(weft_lm *lm, uint32_t prompt, struct weft_generate_params params, struct taken *t) {
+static void generate(weft_lm *lm, uint32_t prompt, struct weft_model_generate_params params, struct taken *t) {
     params.token = take;
     params.user = t;
     params.cancel = &t->cancel;
@@ -175,7 +175,7 @@ static void test_greedy(void **state) {
     }
     for (int i = 0; i < 2; i++) {
         struct taken t = {0};
-        generate(lms[i], PROMPT, (struct weft_generate_params){.max_tokens = NEW, .ignore_stops = true}, &t);
+        generate(lms[i], PROMPT, (struct weft_model_generate_params){.max_tokens = NEW, .ignore_stops = true}, &t);
         assert_int_equal(t.n, NEW);
         assert_int_equal(t.stats.reason, WEFT_STOP_LENGTH);
         assert_memory_equal(t.ids, ids + PROMPT, NEW * sizeof *ids);
@@ -188,8 +188,8 @@ static const struct weft_sampling warm = {.temp = 1.5f, .top_k = 100, .top_p = 0
 /// Sampling: the seed decides, the number of runs a submit does not; penalties matter.
 static void test_sampling(void **state) {
     (void)state;
-    struct weft_generate_params params = {.sampling = warm, .max_tokens = 30, .ignore_stops = true}, cold = params,
-                                other = params;
+    struct weft_model_generate_params params = {.sampling = warm, .max_tokens = 30, .ignore_stops = true},
+                                      cold = params, other = params;
     struct taken one = {0}, eight = {0}, seeded = {0}, greedy = {0}, penalised = {0};
     cold.sampling = (struct weft_sampling){0};
     other.sampling.seed = 43;
@@ -210,13 +210,13 @@ static void test_sampling(void **state) {
 /// been.
 static void test_stop(void **state) {
     (void)state;
-    struct weft_generate_params params = {.sampling = warm, .max_tokens = 24, .ignore_stops = true};
+    struct weft_model_generate_params params = {.sampling = warm, .max_tokens = 24, .ignore_stops = true};
     struct taken whole = {0};
     generate(lms[0], 5, params, &whole);
     for (uint32_t at = 0; at < 20; at += 6) {
         uint32_t want = 0;
         while (whole.ids[want] != whole.ids[at]) want++;
-        struct weft_generate_params stopping = params;
+        struct weft_model_generate_params stopping = params;
         stopping.stop_ids = &whole.ids[at];
         stopping.n_stop_ids = 1;
         for (int i = 0; i < 2; i++) {
@@ -234,7 +234,7 @@ static void test_stop(void **state) {
 static void test_ends(void **state) {
     (void)state;
     for (int i = 0; i < 2; i++) {
-        struct weft_generate_params params = {.ignore_stops = true};
+        struct weft_model_generate_params params = {.ignore_stops = true};
         struct taken full = {0}, exact = {0}, caller = {0}, cancel = {.cancel_after_first = true},
                      before = {.cancel = {.set = 1}}, one = {0};
         generate(lms[i], LONG, params, &full);
@@ -265,7 +265,7 @@ static void test_steady(void **state) {
     (void)state;
     for (int i = 0; i < 2; i++) {
         struct taken t = {0};
-        generate(lms[i], 5, (struct weft_generate_params){.ignore_stops = true}, &t);
+        generate(lms[i], 5, (struct weft_model_generate_params){.ignore_stops = true}, &t);
         assert_true(t.n >= 150);
         assert_int_equal(t.last.buffers_made, t.first.buffers_made);
         assert_int_equal(t.last.pipelines_made, t.first.pipelines_made);
@@ -279,8 +279,8 @@ static void test_steady(void **state) {
 static void test_refusals(void **state) {
     (void)state;
     if (dear()) skip();
-    struct weft_generate_params params = {.max_tokens = 1}, hot = {.max_tokens = 1, .sampling = warm},
-                                bad_stop = params, bad_temp = hot;
+    struct weft_model_generate_params params = {.max_tokens = 1}, hot = {.max_tokens = 1, .sampling = warm},
+                                      bad_stop = params, bad_temp = hot;
     int32_t wrong = VOCAB, many[CTX + 1] = {0}, stops[100] = {0};
     weft_lm *none = NULL, *greedy = open_lm((struct weft_model_params){.ctx = 32, .lazy = true, .greedy = true});
     assert_null(weft_lm_program(greedy));
@@ -324,7 +324,7 @@ static void test_nan(void **state) {
         weft_lm *lm;
         struct weft_generate_stats stats;
         double figure = 0;
-        struct weft_generate_params params = {
+        struct weft_model_generate_params params = {
             .max_tokens = 20, .ignore_stops = true, .sampling = {.temp = sampling ? 1 : 0, .repetition = 1.5f}};
         const struct weft_model_params open = {.greedy = !sampling, .chunk = 8};
         assert_int_equal(weft_lm_open(gpu, nan, &open, &lm), WEFT_OK);

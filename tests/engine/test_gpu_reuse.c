@@ -36,7 +36,7 @@ static bool take(void *user, int32_t id) {
     return !t->stop_after || t->n < t->stop_after;
 }
 
-static struct taken generate(weft_lm *lm, const int32_t *ids, uint32_t n, struct weft_generate_params params) {
+static struct taken generate(weft_lm *lm, const int32_t *ids, uint32_t n, struct weft_model_generate_params params) {
     struct taken t = {.stop_after = params.max_tokens == 7 ? 5 : 0};
     params.token = take;
     params.user = &t;
@@ -47,8 +47,8 @@ static struct taken generate(weft_lm *lm, const int32_t *ids, uint32_t n, struct
 }
 
 /// Generates from what is held and, with another model object, from empty caches.
-static uint32_t compare(weft_lm *lm, weft_lm *fresh, const int32_t *ids, uint32_t n, struct weft_generate_params params,
-                        struct taken *out) {
+static uint32_t compare(weft_lm *lm, weft_lm *fresh, const int32_t *ids, uint32_t n,
+                        struct weft_model_generate_params params, struct taken *out) {
     struct taken want = generate(fresh, ids, n, params);
     params.reuse = true;
     *out = generate(lm, ids, n, params);
@@ -74,9 +74,10 @@ static bool dear(void) { return strcmp(weft_gpu_caps(gpu)->implementation, "dawn
 /// be cropped at all.
 static void turns(const char *file, uint32_t runs, bool marks) {
     weft_lm *lm = open_lm(file, runs), *fresh = open_lm(file, 1);
-    struct weft_generate_params greedy = {.max_tokens = NEW},
-                                warm = {.max_tokens = NEW,
-                                        .sampling = {.temp = 1.2f, .seed = 9, .repetition = 1.3f, .presence = 0.5f}};
+    struct weft_model_generate_params greedy = {.max_tokens = NEW},
+                                      warm = {
+                                          .max_tokens = NEW,
+                                          .sampling = {.temp = 1.2f, .seed = 9, .repetition = 1.3f, .presence = 0.5f}};
     struct taken t;
     int32_t ids[CTX];
     memcpy(ids, text, sizeof ids);
@@ -126,7 +127,7 @@ static void test_recurrent(void **state) {
 static void test_long_reply(void **state) {
     (void)state;
     weft_lm *lm = open_lm(path, 4), *fresh = open_lm(path, 4);
-    struct weft_generate_params greedy = {.max_tokens = LONG};
+    struct weft_model_generate_params greedy = {.max_tokens = LONG};
     struct taken t;
     int32_t ids[CTX];
     memcpy(ids, text, sizeof ids);

@@ -63,25 +63,31 @@ static void read_oracle(struct oracle *o) {
 struct spy {
     weft_lm *lm;
     struct list prompt, reply;
-    const struct weft_generate_params *params;
+    const struct weft_model_generate_params *params;
 };
 
 static bool take(void *user, int32_t id) {
     struct spy *s = user;
     assert_true(s->reply.n < MOST);
     s->reply.ids[s->reply.n++] = id;
-    return !s->params->token || s->params->token(s->params->user, id);
+    return true;
 }
 
-static weft_status generate(void *user, const int32_t *ids, uint32_t n, const struct weft_generate_params *params,
+static bool pass_on(void *user, const char *text, size_t length) {
+    struct spy *s = user;
+    return s->params->text(s->params->user, text, length);
+}
+
+static weft_status generate(void *user, const int32_t *ids, size_t n, const struct weft_model_generate_params *params,
                             struct weft_generate_stats *stats) {
     struct spy *s = user;
-    struct weft_generate_params p = *params;
+    struct weft_model_generate_params p = *params;
     assert_true(n <= MOST);
     memcpy(s->prompt.ids, ids, n * sizeof *ids);
-    s->prompt.n = n;
+    s->prompt.n = (uint32_t)n;
     s->params = params;
     p.token = take;
+    p.text = pass_on;
     p.user = s;
     return weft_lm_generate(s->lm, ids, n, &p, stats);
 }

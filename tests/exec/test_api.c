@@ -431,7 +431,15 @@ static void models(void **state) {
     params.token = on_token;
     params.user = &tokens;
     api_must(weft_model_generate(m, text, sizeof text - 1, &params, &stats));
-    assert_true(tokens == 3 && stats.reason == WEFT_STOP_CALLER);
+    assert_true(tokens == 3 && stats.reason == WEFT_STOP_CALLER && stats.cached_tokens == 0);
+    params.reuse = true;
+    params.tokenize = WEFT_TOKENIZE_NO_BOS; // only the BOS of the call before is not in it
+    api_must(weft_model_generate(m, text, sizeof text - 1, &params, &stats));
+    assert_int_equal(stats.cached_tokens, 0);
+    api_must(weft_model_generate(m, text, sizeof text - 1, &params, &stats));
+    assert_int_equal(stats.cached_tokens, stats.prompt_tokens - 1); // the last one's logits are wanted
+    params = (struct weft_model_generate_params){.n_stop_ids = 1};
+    api_fails(weft_model_generate(m, "a", 1, &params, NULL), WEFT_ERR_INVALID, "stop_ids is NULL");
     weft_model_close(&m);
     weft_model_close(&m);
     weft_model_close(NULL);

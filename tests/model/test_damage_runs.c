@@ -74,7 +74,7 @@ static void use(weft_lm *lm, const char *what) {
     const struct weft_tokenizer *t = weft_lm_tokenizer(lm);
     unsigned flags = WEFT_ENCODE_ADD_BOS | WEFT_ENCODE_PARSE_SPECIAL;
     weft_status status = weft_tokenizer_encode(t, "ab <bos> c\xFF", 11, flags, &ids);
-    struct weft_generate_params params = {.max_tokens = 3, .sampling = {.temp = 1}};
+    struct weft_model_generate_params params = {.max_tokens = 3, .sampling = {.temp = 1}};
     if (status == WEFT_OK && ids.count) status = weft_lm_generate(lm, ids.data, (uint32_t)ids.count, &params, &stats);
     if (status != WEFT_OK) check_refusal(status, what);
     else ran++;

@@ -238,7 +238,7 @@ static bool take(void *user, int32_t id) {
 
 static void generate(weft_lm *lm, struct weft_sampling sampling, struct taken *t) {
     struct weft_generate_stats stats;
-    struct weft_generate_params params = {.sampling = sampling, .ignore_stops = true, .token = take, .user = t};
+    struct weft_model_generate_params params = {.sampling = sampling, .ignore_stops = true, .token = take, .user = t};
     int32_t ids[PROMPT];
     logits_ids(VOCAB, ids, PROMPT);
     t->n = 0;

@@ -83,7 +83,7 @@ static void check_greedy(const char *prompt, const int32_t *want, uint32_t n) {
     if (n == 0) return;
     must(weft_tokenizer_encode(weft_lm_tokenizer(lm), prompt, strlen(prompt), WEFT_ENCODE_ADD_BOS, &ids));
     must(weft_lm_generate(lm, ids.data, (uint32_t)ids.count,
-                          &(struct weft_generate_params){.max_tokens = n, .token = take, .user = &t}, &stats));
+                          &(struct weft_model_generate_params){.max_tokens = n, .token = take, .user = &t}, &stats));
     assert_int_equal(stats.reason, WEFT_STOP_LENGTH);
     assert_int_equal(t.n, n);
     for (uint32_t i = 0; i < n; i++)
