@@ -20,5 +20,6 @@ weft_status weft_params_take(const char *name, const void *from, size_t first, s
                              "not know; it needs a newer one",
                              name, i);
     memcpy(to, from, has < size ? has : size);
+    if (has > size) memcpy(to, &size, sizeof size); // a copy that is taken again must not be read beyond its end
     return WEFT_OK;
 }
