@@ -14,9 +14,6 @@
 static weft_status check(const weft_lm *lm, const struct weft_batch_params *p) {
     if (p->slots > WEFT_MAX_SEQUENCES)
         return weft_fail(WEFT_ERR_INVALID, "a batch of %u slots; at most %d", p->slots, WEFT_MAX_SEQUENCES);
-    if (p->runs > WEFT_LM_RUNS)
-        return weft_fail(WEFT_ERR_INVALID, "%u decode runs a submit; at most %d, and 0 lets them be chosen", p->runs,
-                         WEFT_LM_RUNS);
     if (p->chunk && p->chunk < p->slots)
         return weft_fail(WEFT_ERR_INVALID, "runs of %u tokens for %u sequences; each needs one", p->chunk, p->slots);
     return lm->config.n_vocab ? WEFT_OK : weft_fail(WEFT_ERR_INVALID, "the model has no vocabulary");
@@ -32,16 +29,14 @@ static weft_status prepare(struct weft_batch *b, const struct weft_batch_params 
     build.chunk = p->chunk ? p->chunk : lm->params.chunk;
     if (!p->chunk && build.chunk && build.chunk < b->n_slots) build.chunk = b->n_slots;
     WEFT_TRY(weft_lm_build_defaults(&lm->config, caps, &build));
-    b->chosen = p->runs != 0;
-    b->max_runs = p->runs ? p->runs : caps->kind == WEFT_GPU_CPU ? 1 : WEFT_LM_RUNS;
-    WEFT_TRY(weft_lm_engine_create(lm, &build, b->max_runs, &b->e));
+    uint32_t most;
+    WEFT_TRY(weft_pace_most(p->runs, caps->kind, &most));
+    WEFT_TRY(weft_lm_engine_create(lm, &build, most, &b->e));
     const struct weft_plan *plan = weft_program_plan(b->e.program);
     b->chunk = build.chunk;
     b->null_device = caps->kind == WEFT_GPU_NULL;
-    b->ahead = caps->kind == WEFT_GPU_CPU ? 1 : WEFT_BATCH_AHEAD; // as for one sequence (lm_generate.c)
     b->ring_slots = (uint32_t)(weft_plan_state_live_bytes(&plan->states[b->e.at.ring]) / sizeof(uint32_t) / b->n_slots);
-    if (b->max_runs > b->ring_slots / (WEFT_BATCH_AHEAD + 1)) b->max_runs = b->ring_slots / (WEFT_BATCH_AHEAD + 1);
-    b->runs = b->chosen || b->max_runs < 8 ? b->max_runs : 8;
+    b->pace = weft_pace_begin(p->runs, most, caps->kind, b->ring_slots, weft_now());
     b->block_words = plan->n_vars;
     b->block = weft_calloc(b->block_words, sizeof *b->block);
     b->ring = weft_calloc((size_t)b->n_slots * b->ring_slots, sizeof *b->ring);
@@ -155,7 +150,7 @@ void weft_batch_end(struct weft_batch *b, struct weft_sequence *s, weft_status s
     weft_status text = weft_stream_end(&s->stream);
     s->status = status != WEFT_OK ? status : text;
     s->stats.reason = weft_stream_reason(&s->stream, reason);
-    s->stats.runs_per_submit = b->runs;
+    s->stats.runs_per_submit = b->pace.runs;
     s->stats.first_token_seconds = s->stats.prefill_seconds = (s->first > 0 ? s->first : now) - s->added;
     s->stats.decode_seconds = s->first > 0 ? now - s->first : 0;
     b->left--;
@@ -398,7 +393,7 @@ static weft_status step(struct weft_batch *b, bool wait) {
     if (b->anew) WEFT_TRY(weft_session_rewind(b->e.session, 0)); // also where states went with a lost device
     b->anew = false;
     WEFT_TRY(weft_batch_admit(b));
-    while (queued && b->n_flights < b->ahead) WEFT_TRY(weft_batch_submit(b, &queued));
+    while (queued && b->n_flights < b->pace.ahead) WEFT_TRY(weft_batch_submit(b, &queued));
     if (!b->n_flights) return WEFT_OK;
     if (!wait) WEFT_TRY(weft_batch_ready(b, &ready));
     return wait || ready ? weft_batch_collect(b) : WEFT_OK;

@@ -3,11 +3,11 @@
 #define WEFT_ENGINE_BATCH_IMPL_H
 #include "engine/batch.h"
 #include "engine/lm_impl.h"
+#include "engine/pace.h"
 #include "engine/request.h"
 #include "engine/stream.h"
 
 enum {
-    WEFT_BATCH_AHEAD = 2,
     WEFT_BATCH_LEAST_REUSE = 16, ///< tokens; to go back for fewer would cost more than it saves
 };
 #define WEFT_NO_SLOT UINT32_MAX
@@ -64,13 +64,11 @@ struct weft_batch {
     uint64_t last_id, last_stay;
     bool anew; ///< what the session holds is unknown: it is to start again
     size_t left;
-    struct weft_batch_flight flights[WEFT_BATCH_AHEAD];
-    uint32_t n_flights, ahead;
+    struct weft_batch_flight flights[WEFT_PACE_AHEAD];
+    uint32_t n_flights;
     struct weft_batch_run now, written;
-    uint32_t runs, max_runs; ///< of a submit
-    bool chosen;             ///< by the caller
+    struct weft_pace pace;
     bool null_device;
-    double arrived; ///< clock of the last results
     uint32_t *block, *ring, *zeros;
     uint32_t block_words, ring_slots;
     struct weft_batch_counters counts;

@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-#define SUBMIT_SECONDS 0.03 ///< runs a submit double while one takes less than half of this
-
 // ---- a run ---------------------------------------------------------------------------------------------------------
 
 /// Ids that a sequence may get since it has its slot.
@@ -72,7 +70,7 @@ static uint32_t runs_of(const struct weft_batch *b, const struct weft_batch_run 
         if (left > most) most = left;
         if (here < room) room = here;
     }
-    uint32_t n = b->runs < most ? b->runs : most;
+    uint32_t n = b->pace.runs < most ? b->pace.runs : most;
     return n < room ? n : room;
 }
 
@@ -187,7 +185,7 @@ weft_status weft_batch_submit(struct weft_batch *b, bool *queued) {
 
 static void take_flight(struct weft_batch *b, struct weft_batch_flight *f) {
     *f = b->flights[0];
-    memmove(b->flights, b->flights + 1, (WEFT_BATCH_AHEAD - 1) * sizeof *b->flights);
+    memmove(b->flights, b->flights + 1, (WEFT_PACE_AHEAD - 1) * sizeof *b->flights);
     b->n_flights--;
 }
 
@@ -294,18 +292,10 @@ static weft_status collect_slot(struct weft_batch *b, uint32_t i, const struct w
     return leave(b, s, WEFT_OK, length ? WEFT_STOP_LENGTH : WEFT_STOP_CONTEXT);
 }
 
-/// More runs a submit while they are quick, as with one sequence.
-static void adapt(struct weft_batch *b, const struct weft_batch_flight *f, double now) {
-    if (b->chosen || f->prompts || f->runs < b->runs || b->n_flights == 0) return;
-    if (now - b->arrived < SUBMIT_SECONDS / 2 && b->runs * 2 <= b->max_runs) b->runs *= 2;
-}
-
 weft_status weft_batch_collect(struct weft_batch *b) {
     struct weft_batch_flight f;
     WEFT_TRY(land(b, &f));
-    double now = weft_now();
-    adapt(b, &f, now);
-    b->arrived = now;
+    weft_pace_arrived(&b->pace, f.prompts ? 0 : f.runs, b->n_flights == 0, weft_now());
     weft_status status = WEFT_OK;
     for (uint32_t i = 0; i < b->n_slots; i++) {
         weft_status here = f.parts[i].stay ? collect_slot(b, i, &f.parts[i]) : WEFT_OK;

@@ -1,5 +1,6 @@
 /// Opening a language model, and the engines (program and session) behind its uses.
 #include "engine/lm_impl.h"
+#include "engine/pace.h"
 #include "engine/room.h"
 
 #include "core/alloc.h"
@@ -180,10 +181,7 @@ weft_status weft_lm_open(weft_gpu *gpu, const char *path, const struct weft_mode
 
 static weft_status open_model(weft_lm *lm) {
     const struct weft_gpu_caps *caps = weft_gpu_caps(lm->gpu);
-    lm->max_runs = lm->params.runs ? lm->params.runs : caps->kind == WEFT_GPU_CPU ? 1 : WEFT_LM_RUNS;
-    if (lm->params.runs > WEFT_LM_RUNS)
-        return weft_fail(WEFT_ERR_INVALID, "%u decode runs a submit; at most %d, and 0 lets them be chosen",
-                         lm->params.runs, WEFT_LM_RUNS);
+    WEFT_TRY(weft_pace_most(lm->params.runs, caps->kind, &lm->max_runs));
     report(&lm->params, STEP_FILE);
     WEFT_TRY(weft_cancel_check());
     WEFT_TRY(read_file(lm));

@@ -8,8 +8,6 @@
 
 typedef struct weft_model weft_lm; ///< what users see as a model is this object
 
-#define WEFT_LM_RUNS 64 ///< decode runs a submit, at most
-
 /// Opens a model's file or folder on a device. `params` are those of users, whole (core/params.h); NULL: defaults.
 /// Errors name the key, tensor or limit.
 weft_status weft_lm_open(weft_gpu *gpu, const char *path, const struct weft_model_params *params, weft_lm **out);

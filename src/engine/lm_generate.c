@@ -5,6 +5,7 @@
 /// The sampler clears `active` at a stop token, at n_max ids and at pos_max positions; runs after that leave no trace,
 /// so those submitted ahead do no harm.
 #include "engine/lm_impl.h"
+#include "engine/pace.h"
 #include "engine/request.h"
 #include "engine/stream.h"
 
@@ -16,8 +17,7 @@
 
 #include <string.h>
 
-enum { AHEAD = 2, BLOCK_WORDS = 64 };
-#define SUBMIT_SECONDS 0.03 ///< runs a submit double while one takes less than half of this
+enum { AHEAD = WEFT_PACE_AHEAD, BLOCK_WORDS = 64 };
 
 /// A submit whose results are still to come.
 struct flight {
@@ -34,15 +34,14 @@ struct loop {
     struct weft_generate_stats *stats;
     struct flight flights[AHEAD];
     uint32_t n_flights;
-    uint32_t ahead; ///< submits in flight at most
-    uint32_t runs, max_runs;
+    struct weft_pace pace;
     uint32_t planned, read; ///< ids submitted for, ids passed on
     uint32_t kept;          ///< tokens of the prompt that the caches hold from before
     uint32_t ring_slots;
     uint64_t vars_bytes, at_n_out; ///< of the variables block: what is read, and where the count of ids stands in it
     bool done, null_device, cpu_driver;
     enum weft_stop_reason reason;
-    double start, first, last; ///< clock: begin, first id, last arrival
+    double start, first; ///< clock: begin, first id
     double host;
     struct weft_lm_request request;
     struct weft_stream stream;
@@ -89,14 +88,11 @@ static weft_status go_back(struct loop *g, const int32_t *ids, uint32_t n) {
 
 static weft_status begin(struct loop *g, const int32_t *ids, uint32_t n) {
     const struct weft_plan *plan = weft_program_plan(g->e->program);
+    enum weft_gpu_kind kind = weft_gpu_caps(g->lm->gpu)->kind;
     g->ring_slots = (uint32_t)(weft_plan_state_live_bytes(&plan->states[g->e->at.ring]) / sizeof(uint32_t));
-    g->max_runs = g->lm->max_runs;
-    if (g->max_runs > g->ring_slots / (AHEAD + 1)) g->max_runs = g->ring_slots / (AHEAD + 1);
-    g->runs = g->lm->params.runs ? g->max_runs : g->max_runs < 8 ? g->max_runs : 8;
-    g->null_device = weft_gpu_caps(g->lm->gpu)->kind == WEFT_GPU_NULL;
-    g->cpu_driver = weft_gpu_caps(g->lm->gpu)->kind == WEFT_GPU_CPU;
-    g->ahead =
-        g->cpu_driver ? 1 : AHEAD; // CPU drivers compute inside the submit: running ahead would only delay each id
+    g->pace = weft_pace_begin(g->lm->params.runs, g->lm->max_runs, kind, g->ring_slots, g->start);
+    g->null_device = kind == WEFT_GPU_NULL;
+    g->cpu_driver = kind == WEFT_GPU_CPU;
     g->at_n_out = plan->states[g->e->at.n_out].var_slot * sizeof(uint32_t);
     g->vars_bytes = g->at_n_out + 4; // the activity is in front of all others
     if (g->vars_bytes > BLOCK_WORDS * 4)
@@ -156,7 +152,7 @@ static weft_status prefill(struct loop *g, const int32_t *ids, uint32_t n) {
 }
 
 static weft_status decode(struct loop *g) {
-    uint32_t runs = g->request.limit - g->planned < g->runs ? g->request.limit - g->planned : g->runs;
+    uint32_t runs = g->request.limit - g->planned < g->pace.runs ? g->request.limit - g->planned : g->pace.runs;
     struct weft_gpu_counters before, after;
     weft_gpu_counters(g->lm->gpu, &before);
     double start = weft_now();
@@ -219,20 +215,11 @@ static void pass_on(struct loop *g, int32_t id, bool last) {
     if (!weft_stream_push(&g->stream, id)) finish(g, WEFT_STOP_CALLER);
 }
 
-/// More runs a submit while they are quick: the time between two arrivals is that of one submit when the queue never
-/// ran dry.
-static void adapt(struct loop *g, const struct flight *f, double now) {
-    if (g->lm->params.runs || f->prefill || f->runs < g->runs || g->n_flights == 0) return;
-    if (now - g->last < SUBMIT_SECONDS / 2 && g->runs * 2 <= g->max_runs) g->runs *= 2;
-}
-
 static weft_status collect(struct loop *g) {
     struct flight f;
     uint32_t active = 0, n_out = 0, ring[WEFT_LM_RING];
     WEFT_TRY(land(g, &f, &active, &n_out, ring));
-    double now = weft_now();
-    adapt(g, &f, now);
-    g->last = now;
+    weft_pace_arrived(&g->pace, f.prefill ? 0 : f.runs, g->n_flights == 0, weft_now());
     if (n_out < g->read || n_out > f.first + f.runs)
         return weft_fail(WEFT_ERR_INTERNAL, "the sampler counted %u tokens after %u of at most %u", n_out, g->read,
                          f.first + f.runs);
@@ -265,7 +252,7 @@ static void drain(struct loop *g) {
 static weft_status run(struct loop *g, const int32_t *ids, uint32_t n) {
     WEFT_TRY(prefill(g, ids, n));
     while (!g->done) {
-        while (g->n_flights < g->ahead && g->planned < g->request.limit) WEFT_TRY(decode(g));
+        while (g->n_flights < g->pace.ahead && g->planned < g->request.limit) WEFT_TRY(decode(g));
         if (!g->n_flights) finish(g, WEFT_STOP_LENGTH);
         if (!g->done) WEFT_TRY(collect(g));
     }
@@ -274,7 +261,7 @@ static weft_status run(struct loop *g, const int32_t *ids, uint32_t n) {
 
 /// Fills the statistics but for the reason.
 static void account(struct loop *g, double end) {
-    g->stats->runs_per_submit = g->runs;
+    g->stats->runs_per_submit = g->pace.runs;
     g->stats->decode_host_seconds = g->host;
     g->stats->first_token_seconds = g->stats->prefill_seconds = g->read ? g->first - g->start : end - g->start;
     g->stats->decode_seconds = g->read ? end - g->first : 0;
@@ -286,7 +273,7 @@ static weft_status generate(struct loop *g, const int32_t *ids, uint32_t n) {
     weft_status status = weft_lm_prepare_generate(g->lm);
     weft_cancel_end(&scope);
     WEFT_TRY(status);
-    g->start = g->last = weft_now();
+    g->start = weft_now();
     WEFT_TRY(begin(g, ids, n));
     status = run(g, ids, n);
     if (status != WEFT_OK) weft_held_cut(&g->e->held, 0); // who knows how far it came
