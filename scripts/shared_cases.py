@@ -19,7 +19,7 @@ SIZE = '("struct_size", C.c_size_t), '
 BINDING = [
     ('_fields_ = [("weights", C.POINTER(Weight))', f'_fields_ = [{SIZE}("weights", C.POINTER(Weight))'),
     ('("beams", C.c_uint32),\n                ("progress", C.c_void_p), ("progress_user", C.c_void_p)]',
-     '("beams", C.c_uint32), ("numbers", C.c_int),\n                ("progress", C.c_void_p), '
+     '("numbers", C.c_int),\n                ("progress", C.c_void_p), '
      '("progress_user", C.c_void_p), ("cancel", C.c_void_p)]'),
     ('_fields_ = [("implementation", C.c_char_p)', f'_fields_ = [{SIZE}("implementation", C.c_char_p)'),
     ('("timeout_seconds", C.c_double)]', '("timeout_seconds", C.c_double), ("profile", C.c_bool)]'),

@@ -150,10 +150,9 @@ WEFT_API weft_status weft_graph_add_output(weft_graph *graph, weft_value value, 
 /// it. Compiling then makes one state named `past` of the two: a state operator that takes the past and gives the
 /// present (such as cache_append) writes it in place of its own accord, anything else is followed by a state_write; the
 /// input and the output are gone, and weft_session_read and write reach the state by the name of the past. `kind` is
-/// DENSE or RING. With policy SEPARATE, and in programs compiled for beam search (weft_program_compile_params.beams),
-/// the two stay an input and an output, which the caller moves after each run; such programs refuse several runs in one
-/// submit. Both must exist. Errors: NOT_FOUND (no such input or output), INVALID (types that differ, one of them paired
-/// already; names both).
+/// DENSE or RING. With policy SEPARATE the two stay an input and an output, which the caller moves after each run; such
+/// programs refuse several runs in one submit. Both must exist. Errors: NOT_FOUND (no such input or output), INVALID
+/// (types that differ, one of them paired already; names both).
 WEFT_API weft_status weft_graph_pair_state(weft_graph *graph, const char *past, const char *present,
                                            enum weft_state_kind kind, enum weft_state_policy policy);
 /// The same for many: in both templates one %d stands for a number, such as "past_key_values.%d.key" and

@@ -75,9 +75,6 @@ struct weft_program_compile_params {
     /// Policy of all states that can have it; the plan's report names those that stay in place. Pairs of past and
     /// present are shared by it, or with SEPARATE kept apart. 0: each as the graph says.
     enum weft_state_policy state_policy;
-    /// Above 1: beam search over so many candidates, in which the caller moves states between them. Pairs of past and
-    /// present stay inputs and outputs then. (Forked sessions need no such thing: see weft_session_fork.)
-    uint32_t beams;
     enum weft_numbers numbers;
     /// May be NULL: see enum weft_progress_stage.
     void (*progress)(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total);

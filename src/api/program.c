@@ -40,14 +40,12 @@ static weft_status keep_source(const struct weft_program_compile_params *p, stru
 weft_status weft_api_compile_params(const struct weft_program_compile_params *p, const weft_device *device,
                                     const struct weft_graph *graph, struct weft_program_params *out) {
     const size_t most = sizeof out->compile.split_at / sizeof out->compile.split_at[0];
-    *out = (struct weft_program_params){.source = {.get = find_weight, .user = (void *)(uintptr_t)p},
-                                        .share_weights = p->share_weights,
-                                        .compile = {.state_policy = p->state_policy,
-                                                    .beams = p->beams,
-                                                    .page_rows = p->page_rows,
-                                                    .numbers = p->numbers},
-                                        .progress = p->progress,
-                                        .progress_user = p->progress_user};
+    *out = (struct weft_program_params){
+        .source = {.get = find_weight, .user = (void *)(uintptr_t)p},
+        .share_weights = p->share_weights,
+        .compile = {.state_policy = p->state_policy, .page_rows = p->page_rows, .numbers = p->numbers},
+        .progress = p->progress,
+        .progress_user = p->progress_user};
     if ((unsigned)p->state_policy > WEFT_STATE_SEPARATE)
         return weft_fail(WEFT_ERR_INVALID, "state_policy %d is none of enum weft_state_policy", (int)p->state_policy);
     if (!weft_numbers_name(p->numbers))

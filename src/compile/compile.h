@@ -19,7 +19,6 @@ struct weft_compile_params {
     int skip_alias_check;
     uint32_t page_rows;                  ///< rows of a page of paged states: a power of two from 4 to 4096; 0: chosen
     enum weft_state_policy state_policy; ///< as in weft_program_compile_params
-    uint32_t beams;                      ///< likewise
     enum weft_numbers numbers;           ///< likewise
     /// Specialises for one size: values of all symbols in the graph's order, or NULL. Of the schedules only the one
     /// that covers them is made, with the kernels that it has without this; values, inputs and outputs get memory for

@@ -1,4 +1,4 @@
-/// Pairs of past and present become states, unless the pair, the program or beam search keeps them separate.
+/// Pairs of past and present become states, unless the pair or the program keeps them separate.
 #include "compile/passes.h"
 #include "core/error.h"
 
@@ -8,7 +8,6 @@ static uint8_t causes_of(const struct weft_pair *p, const struct weft_compile_pa
     if (p->policy == WEFT_STATE_SEPARATE && (program == WEFT_STATE_AS_DECLARED || program == WEFT_STATE_SEPARATE))
         causes |= WEFT_SEPARATE_BY_PAIR;
     if (program == WEFT_STATE_SEPARATE) causes |= WEFT_SEPARATE_BY_PROGRAM;
-    if (params->beams > 1) causes |= WEFT_SEPARATE_BY_BEAMS;
     return causes;
 }
 
@@ -27,7 +26,6 @@ weft_status weft_pass_pairs(struct weft_compiling *c) {
     enum weft_state_policy program = params->state_policy;
     if ((unsigned)program > WEFT_STATE_SEPARATE)
         return weft_fail(WEFT_ERR_INVALID, "%d is no policy of states for a program", (int)program);
-    plan->beams = params->beams;
     plan->pairs = weft_arena_alloc(&plan->arena, (g->n_pairs + 1) * sizeof *plan->pairs);
     if (!plan->pairs) return weft_fail(WEFT_ERR_NOMEM, "out of memory while compiling the graph");
     for (size_t i = 0; i < g->n_pairs; i++) {

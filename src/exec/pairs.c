@@ -14,25 +14,19 @@ static void add_tensors(const struct weft_plan *plan, struct weft_str *s) {
     if (plan->n_pairs > shown) weft_str_addf(s, " and %u more", plan->n_pairs - shown);
 }
 
-static void add_causes(const struct weft_plan *plan, uint8_t causes, struct weft_str *s) {
+static void add_causes(uint8_t causes, struct weft_str *s) {
     uint32_t n = 0, all = (uint32_t)__builtin_popcount(causes);
     if (causes & WEFT_SEPARATE_BY_PAIR)
         weft_str_addf(s, "%spolicy separate of the pair (weft_graph_pair_state)", joint(n++, all));
     if (causes & WEFT_SEPARATE_BY_PROGRAM)
         weft_str_addf(s, "%sstate_policy separate of the program (weft_program_compile_params)", joint(n++, all));
-    if (causes & WEFT_SEPARATE_BY_BEAMS)
-        weft_str_addf(s, "%sbeam search over %u beams (weft_program_compile_params)", joint(n++, all), plan->beams);
 }
 
 static void add_ways_out(uint8_t causes, struct weft_str *s) {
-    weft_str_add(s, "compile");
-    if (causes & (WEFT_SEPARATE_BY_PAIR | WEFT_SEPARATE_BY_PROGRAM))
-        weft_str_addf(s, " with %s in_place, ping_pong or double",
-                      causes & WEFT_SEPARATE_BY_PROGRAM ? "state_policy" : "policy");
-    if (causes & WEFT_SEPARATE_BY_BEAMS)
-        weft_str_addf(s, "%s with beams 1 and fork sessions for the beams",
-                      causes & (WEFT_SEPARATE_BY_PAIR | WEFT_SEPARATE_BY_PROGRAM) ? " and" : "");
-    weft_str_add(s, ", or run once at a time and move each present to its past in between");
+    weft_str_addf(s,
+                  "compile with %s in_place, ping_pong or double, or run once at a time and move each present to its "
+                  "past in between",
+                  causes & WEFT_SEPARATE_BY_PROGRAM ? "state_policy" : "policy");
 }
 
 weft_status weft_plan_need_shared(const struct weft_plan *plan, const char *what) {
@@ -43,7 +37,7 @@ weft_status weft_plan_need_shared(const struct weft_plan *plan, const char *what
     weft_str_addf(&s, "%s: past and present must be one state, but this program keeps apart ", what);
     add_tensors(plan, &s);
     weft_str_add(&s, " because of ");
-    add_causes(plan, causes, &s);
+    add_causes(causes, &s);
     weft_str_add(&s, "; ");
     add_ways_out(causes, &s);
     weft_status status = s.failed ? weft_fail(WEFT_ERR_NOMEM, "out of memory for a session")

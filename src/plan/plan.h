@@ -125,7 +125,6 @@ static inline uint32_t weft_state_buffers(const struct weft_plan_state *s) {
 enum weft_separation {
     WEFT_SEPARATE_BY_PAIR = 1,    ///< its own policy
     WEFT_SEPARATE_BY_PROGRAM = 2, ///< the program's policy
-    WEFT_SEPARATE_BY_BEAMS = 4    ///< beam search
 };
 struct weft_plan_pair {
     const char *past, *present;
@@ -246,7 +245,6 @@ struct weft_plan {
     uint32_t n_ios;
     struct weft_plan_pair *pairs;
     uint32_t n_pairs; ///< those that are kept separate
-    uint32_t beams;   ///< for which it was compiled; 0 and 1: no beam search
     struct weft_plan_position *positions;
     uint32_t n_positions;
     struct weft_plan_limit *limits;

@@ -140,19 +140,16 @@ static void pairs_become_states_or_stay_separate(void **state) {
     (void)state;
     static const struct {
         enum weft_state_policy policy;
-        uint32_t beams, separate, states, ios, causes;
+        uint32_t separate, states, ios, causes;
     } cases[] = {
-        {WEFT_STATE_AS_DECLARED, 0, 1, 2, 4, WEFT_SEPARATE_BY_PAIR},
-        {WEFT_STATE_AS_DECLARED, 1, 1, 2, 4, WEFT_SEPARATE_BY_PAIR},
-        {WEFT_STATE_PING_PONG, 1, 0, 3, 2, 0},
-        {WEFT_STATE_IN_PLACE, 0, 0, 3, 2, 0},
-        {WEFT_STATE_SEPARATE, 0, 2, 1, 6, WEFT_SEPARATE_BY_PAIR | WEFT_SEPARATE_BY_PROGRAM},
-        {WEFT_STATE_AS_DECLARED, 4, 2, 1, 6, WEFT_SEPARATE_BY_PAIR | WEFT_SEPARATE_BY_BEAMS},
-        {WEFT_STATE_DOUBLE, 4, 2, 1, 6, WEFT_SEPARATE_BY_BEAMS},
-        {WEFT_STATE_SEPARATE, 4, 2, 1, 6, WEFT_SEPARATE_BY_PAIR | WEFT_SEPARATE_BY_PROGRAM | WEFT_SEPARATE_BY_BEAMS},
+        {WEFT_STATE_AS_DECLARED, 1, 2, 4, WEFT_SEPARATE_BY_PAIR},
+        {WEFT_STATE_PING_PONG, 0, 3, 2, 0},
+        {WEFT_STATE_IN_PLACE, 0, 3, 2, 0},
+        {WEFT_STATE_DOUBLE, 0, 3, 2, 0},
+        {WEFT_STATE_SEPARATE, 2, 1, 6, WEFT_SEPARATE_BY_PAIR | WEFT_SEPARATE_BY_PROGRAM},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct weft_compile_params params = {.state_policy = cases[i].policy, .beams = cases[i].beams};
+        struct weft_compile_params params = {.state_policy = cases[i].policy};
         struct weft_plan *p = fixture_plan(paired, NULL, &params);
         assert_int_equal(p->n_pairs, cases[i].separate);
         assert_int_equal(p->n_states, cases[i].states); // with the variable

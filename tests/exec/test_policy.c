@@ -164,12 +164,11 @@ static weft_device *open_device(void) {
     return device;
 }
 
-static weft_program *compile_paired(weft_device *device, enum weft_state_policy pair, enum weft_state_policy program,
-                                    uint32_t beams) {
+static weft_program *compile_paired(weft_device *device, enum weft_state_policy pair, enum weft_state_policy program) {
     weft_graph *g;
     weft_program *p;
     size_t n;
-    struct weft_program_compile_params params = {.state_policy = program, .beams = beams};
+    struct weft_program_compile_params params = {.state_policy = program};
     api_must(weft_graph_parse_text(paired, strlen(paired), &g));
     api_must(weft_graph_pair_states(g, "past_%d", "present_%d", WEFT_STATE_DENSE, pair, &n));
     assert_int_equal(n, 2);
@@ -187,42 +186,26 @@ static void replay_apart_names_all_causes(void **state) {
     (void)state;
 #define BY_PAIR "policy separate of the pair (weft_graph_pair_state)"
 #define BY_PROGRAM "state_policy separate of the program (weft_program_compile_params)"
-#define BY_BEAMS "beam search over 4 beams (weft_program_compile_params)"
     static const struct {
         enum weft_state_policy pair, program;
-        uint32_t beams;
         const char *has[6], *lacks[4];
     } cases[] = {
         {WEFT_STATE_SEPARATE,
          WEFT_STATE_AS_DECLARED,
-         1,
          {"because of " BY_PAIR "; compile with policy in_place, ping_pong or double, or run once at a time"},
-         {"state_policy", "beam"}},
-        {WEFT_STATE_IN_PLACE,
-         WEFT_STATE_AS_DECLARED,
-         4,
-         {"because of " BY_BEAMS "; compile with beams 1 and fork sessions for the beams, or run once"},
-         {"policy separate", "in_place"}},
+         {"state_policy"}},
         {WEFT_STATE_IN_PLACE,
          WEFT_STATE_SEPARATE,
-         0,
          {"because of " BY_PROGRAM "; compile with state_policy in_place, ping_pong or double, or run once"},
-         {"of the pair", "beam"}},
-        {WEFT_STATE_SEPARATE,
-         WEFT_STATE_AS_DECLARED,
-         4,
-         {"because of " BY_PAIR " and " BY_BEAMS,
-          "; compile with policy in_place, ping_pong or double and with beams 1 and fork sessions"},
-         {"state_policy separate"}},
+         {"of the pair"}},
         {WEFT_STATE_SEPARATE,
          WEFT_STATE_SEPARATE,
-         4,
-         {"because of " BY_PAIR ", " BY_PROGRAM " and " BY_BEAMS, "compile with state_policy in_place"},
+         {"because of " BY_PAIR " and " BY_PROGRAM "; compile with state_policy in_place"},
          {NULL}},
     };
     weft_device *device = open_device();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        weft_program *p = compile_paired(device, cases[i].pair, cases[i].program, cases[i].beams);
+        weft_program *p = compile_paired(device, cases[i].pair, cases[i].program);
         weft_session *s, *none_made;
         static const char *const tensors[] = {"past 'past_0' with present 'present_0'",
                                               " and past 'past_1' with present 'present_1'", NULL};
@@ -247,7 +230,7 @@ static void shared_pairs_replay(void **state) {
     (void)state;
     weft_device *device = open_device();
     for (int i = 0; i < 3; i++) {
-        weft_program *p = compile_paired(device, policies[i], WEFT_STATE_AS_DECLARED, 1);
+        weft_program *p = compile_paired(device, policies[i], WEFT_STATE_AS_DECLARED);
         weft_session *s;
         struct weft_session_params replay = {.replay = true};
         struct weft_tensor_info info;
@@ -290,19 +273,20 @@ static void many_pairs_are_summed_up(void **state) {
     weft_device_close(&device);
 }
 
-/// One pair apart, and two beams, are enough to be refused.
-static void one_pair_of_two_beams_is_refused(void **state) {
+/// One pair apart is enough to be refused.
+static void one_pair_is_refused(void **state) {
     (void)state;
     static const char text[] = "input past f32 [4]\n%0 = neg %past\noutput %0 present\n";
     weft_device *device = open_device();
-    for (uint32_t beams = 1; beams <= 2; beams++) {
+    for (int by_program = 0; by_program < 2; by_program++) {
         weft_graph *g;
         weft_program *p;
         weft_session *s;
-        struct weft_program_compile_params params = {.beams = beams};
+        struct weft_program_compile_params params = {.state_policy =
+                                                         by_program ? WEFT_STATE_SEPARATE : WEFT_STATE_AS_DECLARED};
         api_must(weft_graph_parse_text(text, strlen(text), &g));
         api_must(weft_graph_pair_state(g, "past", "present", WEFT_STATE_DENSE,
-                                       beams == 1 ? WEFT_STATE_SEPARATE : WEFT_STATE_IN_PLACE));
+                                       by_program ? WEFT_STATE_IN_PLACE : WEFT_STATE_SEPARATE));
         api_must(weft_program_compile(device, &g, &params, &p));
         api_must(weft_session_create(p, NULL, &s));
         api_fails(weft_session_run(s, 2, NULL), WEFT_ERR_INVALID, "past 'past' with present 'present' because of ");
@@ -357,11 +341,16 @@ static void public_calls_refuse_what_is_wrong(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(memory_is_told_before_it_is_taken), cmocka_unit_test(steady_state_makes_nothing),
-        cmocka_unit_test(states_are_written_once_a_run),     cmocka_unit_test(a_skipped_writer_is_refused),
-        cmocka_unit_test(replay_apart_names_all_causes),     cmocka_unit_test(shared_pairs_replay),
-        cmocka_unit_test(many_pairs_are_summed_up),          cmocka_unit_test(running_out_of_memory),
-        cmocka_unit_test(one_pair_of_two_beams_is_refused),  cmocka_unit_test(public_calls_refuse_what_is_wrong),
+        cmocka_unit_test(memory_is_told_before_it_is_taken),
+        cmocka_unit_test(steady_state_makes_nothing),
+        cmocka_unit_test(states_are_written_once_a_run),
+        cmocka_unit_test(a_skipped_writer_is_refused),
+        cmocka_unit_test(replay_apart_names_all_causes),
+        cmocka_unit_test(shared_pairs_replay),
+        cmocka_unit_test(many_pairs_are_summed_up),
+        cmocka_unit_test(running_out_of_memory),
+        cmocka_unit_test(one_pair_is_refused),
+        cmocka_unit_test(public_calls_refuse_what_is_wrong),
     };
     return cmocka_run_group_tests_name("exec/policy", tests, NULL, NULL);
 }

@@ -1,8 +1,10 @@
-/// Beam search by forking sessions, in public calls only: a beam is a session, its tokens and the sum of their log
-/// probabilities. Each step runs every beam once and keeps the best continuations of all; a beam that goes on in
-/// several ways is forked, one that does not go on is destroyed.
+/// Beam search over the slots of one session, in public calls only: a beam is a slot, its tokens and the sum of their
+/// log probabilities. Each step is one run for all beams and keeps the best continuations of all; a beam that goes on
+/// in several ways is forked to free slots, one that does not go on gives its slot back.
 ///
-/// The program has an input "token" (i32 [1]) and an output "logits" (f32, `vocabulary` of them).
+/// The program has an input "token" (i32, one for each token of the run) and an output "logits" (f32, a row of
+/// `vocabulary` for each). Either it has a variable "count" by slot and a symbol "T", and a run has tokens of live
+/// beams alone; or each run has one token of every slot, and those of free slots are nobody's.
 #ifndef WEFT_TEST_BEAM_H
 #define WEFT_TEST_BEAM_H
 #include "weft/weft.h"
@@ -12,12 +14,23 @@
 #include <string.h>
 
 enum { BEAM_MOST = 64, BEAM_LENGTH = 16, BEAM_VOCABULARY = 32 };
+#define BEAM_NONE UINT32_MAX
 
 struct beam {
-    weft_session *session; ///< has read all tokens but the last
+    uint32_t slot; ///< has read all tokens but the last
     int32_t tokens[BEAM_LENGTH];
     uint32_t n;
     double score;
+};
+
+struct beam_search {
+    weft_session *session;
+    uint32_t slots, vocabulary;
+    bool counted;       ///< the program has "count" and "T"
+    bool without_forks; ///< slots are taken as they are: for a negative control
+    struct beam beams[BEAM_MOST];
+    uint32_t n;
+    uint32_t runs, forks; ///< so far
 };
 
 /// One continuation of a beam.
@@ -41,48 +54,97 @@ static inline void beam_log_softmax(const float *logits, uint32_t n, double *out
     for (uint32_t i = 0; i < n; i++) out[i] = (double)logits[i] - most - log(sum);
 }
 
-/// Feeds a beam its last token and lists all ways on.
-static inline weft_status beam_look(struct beam *b, uint32_t number, uint32_t vocabulary, struct beam_way *ways) {
-    float logits[BEAM_VOCABULARY];
-    double logs[BEAM_VOCABULARY];
-    weft_status status = weft_session_write(b->session, "token", 0, &b->tokens[b->n - 1], 4);
-    if (status == WEFT_OK) status = weft_session_run(b->session, 1, NULL);
-    if (status == WEFT_OK) status = weft_session_read(b->session, "logits", 0, logits, vocabulary * 4);
-    if (status != WEFT_OK) return status;
-    beam_log_softmax(logits, vocabulary, logs);
-    for (uint32_t t = 0; t < vocabulary; t++) ways[t] = (struct beam_way){number, (int32_t)t, b->score + logs[t]};
-    return WEFT_OK;
+/// The beam of a slot; NULL: it is free.
+static inline const struct beam *beam_of(const struct beam *beams, uint32_t n, uint32_t slot) {
+    for (uint32_t i = 0; i < n; i++)
+        if (beams[i].slot == slot) return &beams[i];
+    return NULL;
 }
 
-/// One step: beams[0 .. *n) become the best `width` continuations. After a failure all beams still are the caller's.
-static inline weft_status beam_step(struct beam *beams, uint32_t *n, uint32_t width, uint32_t vocabulary) {
+/// The run of a step: feeds every beam its last token. row[i] is where the logits of beam i are.
+static inline weft_status beam_run(struct beam_search *s, uint32_t *row, float *logits) {
+    int32_t tokens[BEAM_MOST];
+    uint32_t t = 0;
+    weft_status status = WEFT_OK;
+    for (uint32_t slot = 0; slot < s->slots && status == WEFT_OK; slot++) {
+        const struct beam *b = beam_of(s->beams, s->n, slot);
+        if (s->counted) status = weft_session_set_var_at(s->session, "count", slot, b != NULL);
+        if (s->counted && !b) continue;
+        if (b) row[b - s->beams] = t;
+        tokens[t++] = b ? b->tokens[b->n - 1] : 0;
+    }
+    if (status == WEFT_OK && s->counted) status = weft_session_set_sizes(s->session, &(struct weft_size){"T", t}, 1);
+    if (status == WEFT_OK) status = weft_session_write(s->session, "token", 0, tokens, t * sizeof *tokens);
+    if (status == WEFT_OK) status = weft_session_run(s->session, 1, NULL);
+    s->runs++;
+    if (status != WEFT_OK) return status;
+    return weft_session_read(s->session, "logits", 0, logits, (uint64_t)t * s->vocabulary * sizeof *logits);
+}
+
+/// All ways on of all beams, the best first.
+static inline weft_status beam_look(struct beam_search *s, struct beam_way *ways) {
+    static float logits[BEAM_MOST * BEAM_VOCABULARY];
+    double logs[BEAM_VOCABULARY];
+    uint32_t row[BEAM_MOST] = {0}, n = 0;
+    weft_status status = beam_run(s, row, logits);
+    for (uint32_t i = 0; i < s->n && status == WEFT_OK; i++) {
+        beam_log_softmax(logits + row[i] * s->vocabulary, s->vocabulary, logs);
+        for (uint32_t t = 0; t < s->vocabulary; t++)
+            ways[n++] = (struct beam_way){i, (int32_t)t, s->beams[i].score + logs[t]};
+    }
+    qsort(ways, n, sizeof *ways, beam_compare);
+    return status;
+}
+
+/// Begins with one beam that has read all of `prefix` but its last token.
+static inline weft_status beam_begin(struct beam_search *s, const int32_t *prefix, uint32_t n) {
+    static struct beam_way ways[BEAM_MOST * BEAM_VOCABULARY];
+    weft_status status = weft_session_reset(s->session);
+    s->n = 1;
+    s->beams[0] = (struct beam){.n = 1};
+    for (uint32_t i = 0; i < n && status == WEFT_OK; i++) {
+        s->beams[0].tokens[0] = prefix[i];
+        if (i + 1 < n) status = beam_look(s, ways);
+    }
+    return status;
+}
+
+/// Gives the slots of beams that do not go on back, then each beam but the first of its parent's a slot of its own.
+static inline weft_status beam_move(struct beam_search *s, const struct beam_way *ways, struct beam *next, uint32_t n) {
+    bool first[BEAM_MOST] = {false};
+    weft_status status = WEFT_OK;
+    for (uint32_t i = 0; i < n; i++) {
+        if (first[ways[i].beam]) next[i].slot = BEAM_NONE;
+        first[ways[i].beam] = true;
+    }
+    for (uint32_t i = 0; i < s->n && status == WEFT_OK; i++)
+        if (!first[i]) status = weft_session_reset_slot(s->session, s->beams[i].slot);
+    for (uint32_t i = 0, slot = 0; i < n && status == WEFT_OK; i++) {
+        if (next[i].slot != BEAM_NONE) continue;
+        while (beam_of(next, n, slot)) slot++;
+        if (!s->without_forks)
+            status = weft_session_fork_slot(s->session, s->beams[ways[i].beam].slot, s->session, slot);
+        next[i].slot = slot;
+        s->forks++;
+    }
+    return status;
+}
+
+/// One step: the beams become the best `width` continuations, at most as many as there are slots.
+static inline weft_status beam_step(struct beam_search *s, uint32_t width) {
     static struct beam_way ways[BEAM_MOST * BEAM_VOCABULARY];
     struct beam next[BEAM_MOST];
-    bool gone_on[BEAM_MOST] = {false};
-    uint32_t n_next = 0, most = *n * vocabulary;
-    for (uint32_t i = 0; i < *n; i++) {
-        weft_status status = beam_look(&beams[i], i, vocabulary, ways + i * vocabulary);
-        if (status != WEFT_OK) return status;
+    uint32_t n = s->n * s->vocabulary < width ? s->n * s->vocabulary : width;
+    weft_status status = beam_look(s, ways);
+    if (status != WEFT_OK) return status;
+    for (uint32_t i = 0; i < n; i++) {
+        next[i] = s->beams[ways[i].beam];
+        next[i].tokens[next[i].n++] = ways[i].token;
+        next[i].score = ways[i].score;
     }
-    qsort(ways, most, sizeof *ways, beam_compare);
-    for (; n_next < width && n_next < most; n_next++) {
-        const struct beam_way *w = &ways[n_next];
-        struct beam *b = &next[n_next];
-        *b = beams[w->beam];
-        b->tokens[b->n++] = w->token;
-        b->score = w->score;
-        weft_status status = WEFT_OK;
-        if (gone_on[w->beam]) status = weft_session_fork(beams[w->beam].session, &b->session);
-        gone_on[w->beam] = true;
-        if (status == WEFT_OK) continue;
-        for (uint32_t i = 0; i < n_next; i++) // forks made so far; the others are the beams' own
-            if (next[i].session != beams[ways[i].beam].session) weft_session_destroy(&next[i].session);
-        return status;
-    }
-    for (uint32_t i = 0; i < *n; i++)
-        if (!gone_on[i]) weft_session_destroy(&beams[i].session);
-    memcpy(beams, next, n_next * sizeof *next);
-    *n = n_next;
-    return WEFT_OK;
+    status = beam_move(s, ways, next, n);
+    memcpy(s->beams, next, n * sizeof *next);
+    s->n = n;
+    return status;
 }
 #endif
