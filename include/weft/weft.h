@@ -8,6 +8,7 @@
 #ifndef WEFT_WEFT_H
 #define WEFT_WEFT_H
 #include "weft/batch.h"
+#include "weft/beam.h"
 #include "weft/buffer.h"
 #include "weft/cancel.h"
 #include "weft/chat.h"

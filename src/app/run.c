@@ -1,6 +1,7 @@
 /// weft run: continues a prompt.
 #include "app/generating.h"
 #include "app/json.h"
+#include "app/run_beams.h"
 
 #include "core/alloc.h"
 #include "core/error.h"
@@ -16,6 +17,9 @@ struct run {
     const char *model, *prompt, *file;
     struct weft_generating g;
     bool no_bos, no_special, echo, json, ignore_eos;
+    uint32_t beams; ///< 0: sampling
+    float length_penalty;
+    bool penalty, samples; ///< options of the one, and of the other, were given
     // while generating
     struct weft_str text; // all of it (JSON)
     int32_t *ids;         // JSON
@@ -127,11 +131,34 @@ static weft_status generate(struct run *r, const struct weft_opened *o, const st
 
 static bool talkative(const struct run *r) { return r->g.stats || isatty(STDERR_FILENO) == 1; }
 
+static int search(const struct run *r, const struct weft_opened *o, const struct prompt *prompt) {
+    const struct weft_run_beams beams = {.beams = r->beams,
+                                         .length_penalty = r->length_penalty,
+                                         .tokens = r->g.tokens,
+                                         .ignore_stops = r->ignore_eos,
+                                         .json = r->json,
+                                         .talkative = talkative(r)};
+    return weft_run_beams(&beams, o, prompt->ids, prompt->count);
+}
+
+/// Text as it comes, then the statistics. Returns an exit code.
+static int sample(struct run *r, const struct weft_opened *o, const struct prompt *prompt, uint32_t ctx) {
+    struct weft_generate_stats stats = {0};
+    weft_status status = generate(r, o, prompt, &stats);
+    int code = weft_app_failed(status);
+    if (status != WEFT_OK) return code;
+    if (weft_interrupted) code = WEFT_EXIT_INTERRUPTED;
+    if (r->json) print_json(r, o, prompt, &stats);
+    if (stats.reason == WEFT_STOP_CONTEXT && stats.new_tokens == 0)
+        weft_app_note("the prompt fills the context of %u tokens; raise --ctx for new ones", ctx);
+    if (weft_out_alive() && (talkative(r) || weft_interrupted)) print_stats(r, o, &stats);
+    return code;
+}
+
 static int with_model(struct run *r, const char *prompt, size_t length) {
     struct weft_opened o;
     struct prompt ids = {0};
     struct weft_model_info info = {0};
-    struct weft_generate_stats stats = {0};
     weft_status status = weft_open_model(r->model, &r->g.device, &r->g.model, &o);
     if (status != WEFT_OK) return weft_app_failed(status);
     char device[256];
@@ -141,13 +168,9 @@ static int with_model(struct run *r, const char *prompt, size_t length) {
     unsigned flags = (r->no_bos ? WEFT_TOKENIZE_NO_BOS : 0) | (r->no_special ? 0 : WEFT_TOKENIZE_SPECIAL);
     status = weft_ids_of(weft_model_tokenizer(o.model), prompt, length, flags, &ids.ids, &ids.count);
     if (status == WEFT_OK && r->echo && !r->json) weft_out_content(prompt, length), weft_out_flush();
-    if (status == WEFT_OK) status = generate(r, &o, &ids, &stats);
-    int code = weft_app_failed(status);
-    if (status == WEFT_OK && weft_interrupted) code = WEFT_EXIT_INTERRUPTED;
-    if (status == WEFT_OK && r->json) print_json(r, &o, &ids, &stats);
-    if (status == WEFT_OK && stats.reason == WEFT_STOP_CONTEXT && stats.new_tokens == 0)
-        weft_app_note("the prompt fills the context of %u tokens; raise --ctx for new ones", info.ctx);
-    if (status == WEFT_OK && weft_out_alive() && (talkative(r) || weft_interrupted)) print_stats(r, &o, &stats);
+    int code = status != WEFT_OK ? weft_app_failed(status)
+               : r->beams        ? search(r, &o, &ids)
+                                 : sample(r, &o, &ids, info.ctx);
     weft_app_catch_interrupts(false);
     weft_free(ids.ids);
     weft_close_model(&o);
@@ -162,6 +185,7 @@ static int run(struct run *r) {
         if (status != WEFT_OK) return weft_app_failed(status);
     }
     weft_generating_ready(&r->g);
+    if (r->beams) r->g.model.lazy = true; // the program of generation is not needed
     int code = with_model(r, r->prompt ? r->prompt : data, length);
     weft_free(data);
     weft_str_free(&r->text);
@@ -176,6 +200,8 @@ enum {
     OPT_NO_SPECIAL,
     OPT_ECHO,
     OPT_IGNORE_EOS,
+    OPT_BEAMS,
+    OPT_LENGTH_PENALTY,
 };
 
 static const struct option options[] = {
@@ -183,14 +209,44 @@ static const struct option options[] = {
     WEFT_GENERATING_OPTIONS,
     {"file", required_argument, NULL, 'f'},
     {"ignore-eos", no_argument, NULL, OPT_IGNORE_EOS},
+    {"beams", required_argument, NULL, OPT_BEAMS},
+    {"length-penalty", required_argument, NULL, OPT_LENGTH_PENALTY},
     {"no-bos", no_argument, NULL, OPT_NO_BOS},
     {"no-special", no_argument, NULL, OPT_NO_SPECIAL},
     {"echo", no_argument, NULL, OPT_ECHO},
     {0},
 };
 
-static bool take(const struct weft_command *c, struct run *r, int option) {
+/// Beam search draws nothing, so that these would be ignored.
+static bool of_sampling(int option) {
     switch (option) {
+    case WEFT_OPT_TEMP:
+    case WEFT_OPT_TOP_K:
+    case WEFT_OPT_TOP_P:
+    case WEFT_OPT_MIN_P:
+    case WEFT_OPT_SEED:
+    case WEFT_OPT_REPEAT:
+    case WEFT_OPT_FREQUENCY:
+    case WEFT_OPT_PRESENCE:
+    case WEFT_OPT_RUNS:
+    case WEFT_OPT_STOP: return true;
+    default: return false;
+    }
+}
+
+static bool take_penalty(const struct weft_command *c, struct run *r) {
+    double x = 0;
+    r->penalty = true;
+    bool ok = weft_app_number(c, "--length-penalty", optarg, -10, 10, &x);
+    r->length_penalty = (float)x;
+    return ok;
+}
+
+static bool take(const struct weft_command *c, struct run *r, int option) {
+    r->samples = r->samples || of_sampling(option);
+    switch (option) {
+    case OPT_BEAMS: return weft_app_whole(c, "--beams", 1, 64, &r->beams);
+    case OPT_LENGTH_PENALTY: return take_penalty(c, r);
     case WEFT_OPT_JSON: r->json = true; break;
     case 'f': r->file = optarg; break;
     case OPT_IGNORE_EOS: r->ignore_eos = true; break;
@@ -203,12 +259,15 @@ static bool take(const struct weft_command *c, struct run *r, int option) {
 }
 
 static int run_run(const struct weft_command *self, int argc, char **argv) {
-    struct run r = {.g = weft_generating_defaults()};
+    struct run r = {.g = weft_generating_defaults(), .length_penalty = 1};
     r.g.tokens = DEFAULT_TOKENS;
     for (int option; (option = weft_app_option(self, argc, argv, "hn:f:", options)) != -1;) {
         if (option == WEFT_OPT_HELP) return WEFT_EXIT_OK;
         if (option == WEFT_OPT_BAD || !take(self, &r, option)) return WEFT_EXIT_USAGE;
     }
+    if (r.penalty && !r.beams) return weft_app_usage(self, "--length-penalty is about --beams");
+    if (r.beams && r.samples)
+        return weft_app_usage(self, "--beams takes no options of sampling, no --stop and no --runs");
     int operands = argc - optind;
     if (operands < 1) return weft_app_usage(self, "which model? a GGUF file or a name of `weft pull --list`");
     if (operands > 2) return weft_app_usage(self, "one prompt only; put it in quotes");
@@ -230,7 +289,12 @@ const struct weft_command weft_command_run = {
         "stdout holds that text alone.\n\n"
         "  -f, --file FILE       read the prompt from a file\n"
         "  -n, --tokens N        at most N new tokens; 0: until the context is full (default "
-        "128)\n" WEFT_GENERATING_HELP "      --ignore-eos      go on behind the model's own stop tokens\n"
+        "128)\n" WEFT_GENERATING_HELP
+        "      --beams N         the likeliest text that a beam search of N (1 to 64) finds, in place of sampling;\n"
+        "                        it is printed when it is found\n"
+        "      --length-penalty X  texts compete by log probability / length^X (-10 to 10, default 1: the mean a "
+        "token)\n"
+        "      --ignore-eos      go on behind the model's own stop tokens\n"
         "      --no-bos          no BOS in front of the prompt\n"
         "      --no-special      control tokens written in the prompt are plain text\n"
         "      --echo            print the prompt first\n"

@@ -98,19 +98,14 @@ static weft_status write_run(struct weft_batch *b) {
 }
 
 static weft_status resize(struct weft_batch *b) {
-    enum { STEP = 256 };
-    int64_t symbols[WEFT_MAX_SYMBOLS] = {0};
     uint64_t end = 1;
     for (uint32_t i = 0; i < b->n_slots; i++) {
         if (!b->now.count[i]) continue;
         uint64_t here = position_of(b->slots[i].sequence) + (uint64_t)b->now.count[i] * b->now.n;
         if (here > end) end = here;
     }
-    end = (end + STEP - 1) / STEP * STEP;
-    symbols[b->e.at.t] = b->now.t;
-    symbols[b->e.at.r] = b->now.r;
-    symbols[b->e.at.p] = end < b->e.build.ctx ? (int64_t)end : b->e.build.ctx;
-    return weft_session_resize(b->e.session, symbols);
+    // What the host does not know to have ended on the device stands before this.
+    return weft_lm_engine_size(&b->e, b->now.t, b->now.r, end < b->e.build.ctx ? end : b->e.build.ctx);
 }
 
 static weft_status start_reads(struct weft_batch *b, struct weft_batch_flight *f) {

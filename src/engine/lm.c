@@ -65,6 +65,7 @@ static weft_program *any_program(const weft_lm *lm) {
     if (lm->generate.program) return lm->generate.program;
     if (lm->score.program) return lm->score.program;
     if (lm->logits.program) return lm->logits.program;
+    if (lm->beams.program) return lm->beams.program;
     const struct weft_lm_engine *e = lm->batches;
     while (e && !e->program) e = e->next; // one that is being made has none
     return e ? e->program : NULL;
@@ -108,10 +109,10 @@ weft_status weft_lm_engine_reset(struct weft_lm_engine *e) {
     return weft_session_rewind(e->session, 0);
 }
 
-weft_status weft_lm_engine_resize(struct weft_lm_engine *e, uint32_t t, uint32_t r, uint32_t runs) {
+weft_status weft_lm_engine_size(struct weft_lm_engine *e, uint32_t t, uint32_t r, uint64_t end) {
     enum { STEP = 256 };
     int64_t symbols[WEFT_MAX_SYMBOLS] = {0};
-    uint64_t end = (uint64_t)e->pos + (uint64_t)t * runs, bound = (end + STEP - 1) / STEP * STEP;
+    uint64_t bound = (end + STEP - 1) / STEP * STEP;
     if (end > e->build.ctx)
         return weft_fail(WEFT_ERR_LIMIT, "position %llu is beyond the context of %u", (unsigned long long)end,
                          e->build.ctx);
@@ -120,6 +121,10 @@ weft_status weft_lm_engine_resize(struct weft_lm_engine *e, uint32_t t, uint32_t
     symbols[e->at.r] = r;
     symbols[e->at.p] = (int64_t)bound;
     return weft_session_resize(e->session, symbols);
+}
+
+weft_status weft_lm_engine_resize(struct weft_lm_engine *e, uint32_t t, uint32_t r, uint32_t runs) {
+    return weft_lm_engine_size(e, t, r, (uint64_t)e->pos + (uint64_t)t * runs);
 }
 
 weft_status weft_lm_engine_feed(struct weft_lm_engine *e, const int32_t *ids, uint32_t t, uint32_t r,
@@ -219,6 +224,7 @@ void weft_lm_close(weft_lm **handle) {
     weft_lm *lm = *handle;
     if (!lm) return;
     weft_program_forget_source(any_program(lm), lm); // others may share the weights and live on
+    weft_lm_engine_destroy(&lm->beams);
     weft_lm_engine_destroy(&lm->logits);
     weft_lm_engine_destroy(&lm->score);
     weft_lm_engine_destroy(&lm->generate);

@@ -24,7 +24,7 @@ struct weft_model {
     struct weft_model_config config;
     struct weft_model_params params;
     struct weft_lm_build build; ///< of generation, defaults filled in
-    struct weft_lm_engine generate, score, logits;
+    struct weft_lm_engine generate, score, logits, beams;
     struct weft_lm_engine *batches; ///< of batches that are not destroyed
     uint32_t max_runs;
 };
@@ -37,8 +37,10 @@ void weft_lm_engine_destroy(struct weft_lm_engine *e);
 
 /// Empty caches, position 0, active.
 weft_status weft_lm_engine_reset(struct weft_lm_engine *e);
-/// Live sizes for `runs` runs of t tokens with r rows of logits each, from the current position. The bound of positions
-/// is rounded up, so that sizes change rarely.
+/// Live sizes for runs of t tokens with r rows of logits each, of which none reaches position `end`. That bound is
+/// rounded up, so that sizes change rarely. Errors: LIMIT (it is beyond the context).
+weft_status weft_lm_engine_size(struct weft_lm_engine *e, uint32_t t, uint32_t r, uint64_t end);
+/// Live sizes for `runs` runs of t tokens with r rows of logits each, from the current position.
 weft_status weft_lm_engine_resize(struct weft_lm_engine *e, uint32_t t, uint32_t r, uint32_t runs);
 /// Writes `t` tokens and runs them as one run. *serial may be NULL.
 weft_status weft_lm_engine_feed(struct weft_lm_engine *e, const int32_t *ids, uint32_t t, uint32_t r, uint64_t *serial);

@@ -133,6 +133,8 @@ static weft_status check(const struct weft_model_config *c, const struct weft_de
         return weft_fail(WEFT_ERR_INVALID, "a context of %u tokens; the model takes 1 to %u", p->ctx, c->ctx_train);
     if (p->chunk == 0 || p->chunk > p->ctx)
         return weft_fail(WEFT_ERR_INVALID, "chunks of %u tokens; they hold 1 to the context's %u", p->chunk, p->ctx);
+    if (p->rows > p->chunk)
+        return weft_fail(WEFT_ERR_INVALID, "%u rows of logits of runs of %u tokens", p->rows, p->chunk);
     if (p->slots > WEFT_MAX_SEQUENCES)
         return weft_fail(WEFT_ERR_INVALID, "%u sequences at once; at most %d", p->slots, WEFT_MAX_SEQUENCES);
     if (p->slots && p->head == WEFT_LM_NLL)
@@ -212,7 +214,7 @@ static void build(struct weft_model_build *m, const struct weft_decoder_params *
     const struct weft_model_config *c = m->config;
     struct weft_dims *dims = m->b.g->dims;
     bool generates = p->head == WEFT_LM_GENERATE;
-    uint32_t most = !generates ? p->chunk : m->slots ? m->slots : 1;
+    uint32_t most = generates ? (m->slots ? m->slots : 1) : p->rows ? p->rows : p->chunk;
     m->reach = weft_dim_symbol(dims, "P", 1, p->ctx);
     weft_dim rows = weft_dim_symbol(dims, "R", 0, most), zero = weft_dim_const(dims, 0);
     m->b.status = weft_dim_relate(dims, weft_dim_sub(dims, rows, m->tokens), 0);

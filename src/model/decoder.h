@@ -42,6 +42,7 @@ struct weft_decoder_params {
     uint32_t chunk; ///< 1 to ctx
     bool cache_f16;
     uint32_t slots; ///< up to WEFT_MAX_SEQUENCES; 0: one sequence, and nothing by slot. NLL has no slots
+    uint32_t rows;  ///< most rows of logits of a run, at most `chunk`; 0: `chunk`. GENERATE has one a sequence
     enum weft_lm_head head;
     bool sampling;                        ///< GENERATE: the full sampler; else the most likely token
     struct weft_decoder_handles *handles; ///< filled in; NULL: not wanted

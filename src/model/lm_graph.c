@@ -42,6 +42,7 @@ weft_status weft_lm_build_graph(const struct weft_source *file, const struct wef
                                          .chunk = b->chunk,
                                          .cache_f16 = b->cache_f16,
                                          .slots = b->slots,
+                                         .rows = b->rows,
                                          .head = b->head,
                                          .sampling = b->sampling,
                                          .handles = handles};

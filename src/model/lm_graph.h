@@ -11,6 +11,7 @@ struct weft_lm_build {
     uint32_t chunk; ///< 0: by the kind of device
     bool cache_f16;
     uint32_t slots; ///< sequences at once, by slot; 0: one, and nothing by slot
+    uint32_t rows;  ///< most rows of logits of a run; 0: as many as the head can have
     enum weft_lm_head head;
     bool sampling;
 };

@@ -47,6 +47,12 @@ static void test_usage(void **state) {
         {{"run", "m", "p", "--stop", ""}, "--stop takes a text"},
         {{"run", "m", "p", "--cache", "i8"}, "--cache takes f32 or f16"},
         {{"run", "m", "p", "--numbers", "f16"}, "--numbers takes f32 or invariant"},
+        {{"run", "m", "p", "--beams", "0"}, "--beams takes a whole number from 1 to 64"},
+        {{"run", "m", "p", "--beams", "65"}, "--beams takes a whole number from 1 to 64"},
+        {{"run", "m", "p", "--length-penalty", "1"}, "--length-penalty is about --beams"},
+        {{"run", "--beams", "2", "--length-penalty", "nan"}, "--length-penalty takes a number"},
+        {{"run", "--beams", "2", "--temp", "1", "m"}, "--beams takes no options of sampling"},
+        {{"run", "--beams", "2", "--stop", "x", "m"}, "--beams takes no options of sampling"},
         {{"run", "m", "p", "--json=1"}, "takes no value"},
         {{"run", "m", "p", "q"}, "one prompt only"},
         {{"run", "m", "p", "-f", "x"}, "exclude each other"},
@@ -382,6 +388,42 @@ static void test_run(void **state) {
     cli_free(length), cli_free(full), cli_free(quiet), cli_free(stats), cli_free(long_prompt);
 }
 
+/// The best text alone, all of them as JSON, a prompt that fills the context, one that does not fit.
+static void test_run_beams(void **state) {
+    (void)state;
+    char full[63], many[80]; // BOS stands in front
+    memset(full, 'a', sizeof full);
+    memset(many, 'a', sizeof many);
+    cli_write(cli_path("full"), full, sizeof full);
+    cli_write(cli_path("many"), many, sizeof many);
+    struct cli *plain = CLI("run", tiny(), "abc", "-n", "5", "--beams", "3", "--ignore-eos", "--stats"),
+               *json = CLI("run", tiny(), "abc", "-n", "5", "--beams", "3", "--ignore-eos", "--json"),
+               *none = CLI("run", tiny(), "-f", NULL, "--beams", "2", "--json"),
+               *refused = CLI("run", tiny(), "-f", NULL, "--beams", "2");
+    cli_expect(plain, 0);
+    assert_non_null(strstr(plain->err, "5 steps in"));
+    assert_non_null(strstr(plain->err, "5 new tokens, score -5."));
+    cli_expect(json, 0);
+    json_t *root = json_loadb(json->out, json->out_size, 0, NULL), *results = json_object_get(root, "results");
+    assert_int_equal(json_array_size(results), 3);
+    assert_int_equal(json_array_size(json_object_get(json_array_get(results, 2), "ids")), 5);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(results, 0), "stop")), "length");
+    json_decref(root);
+    none->args[3] = cli_path("full"); // names are kept for a few calls
+    cli_expect(none, 0);
+    root = json_loadb(none->out, none->out_size, 0, NULL), results = json_object_get(root, "results");
+    assert_int_equal(json_array_size(results), 1);
+    assert_int_equal(json_array_size(json_object_get(json_array_get(results, 0), "ids")), 0);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(results, 0), "stop")), "context full");
+    assert_int_equal(json_array_size(json_object_get(root, "prompt_ids")), 64);
+    assert_non_null(strstr(none->err, "fills the context of 64 tokens"));
+    json_decref(root);
+    refused->args[3] = cli_path("many");
+    cli_expect(refused, WEFT_EXIT_FAILURE);
+    assert_non_null(strstr(refused->err, "--ctx"));
+    cli_free(plain), cli_free(json), cli_free(none), cli_free(refused);
+}
+
 static void test_bench(void **state) {
     (void)state;
     struct cli *json = CLI("bench", tiny(), "-p", "4,9", "-n", "20", "-r", "2", "--json"),
@@ -459,19 +501,13 @@ int main(void) {
     setenv("WEFT_WEBGPU", "null", 1);
     unsetenv("WEFT_CATALOGUE");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_usage),
-        cmocka_unit_test(test_help),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_closed_pipe),
-        cmocka_unit_test(test_tokenize),
-        cmocka_unit_test(test_tokenize_files),
-        cmocka_unit_test(test_inspect),
-        cmocka_unit_test(test_inspect_text),
-        cmocka_unit_test(test_inspect_types),
-        cmocka_unit_test(test_inspect_passes),
-        cmocka_unit_test(test_run),
-        cmocka_unit_test(test_bench),
-        cmocka_unit_test(test_bench_of_one_token),
+        cmocka_unit_test(test_usage),         cmocka_unit_test(test_help),
+        cmocka_unit_test(test_failures),      cmocka_unit_test(test_closed_pipe),
+        cmocka_unit_test(test_tokenize),      cmocka_unit_test(test_tokenize_files),
+        cmocka_unit_test(test_inspect),       cmocka_unit_test(test_inspect_text),
+        cmocka_unit_test(test_inspect_types), cmocka_unit_test(test_inspect_passes),
+        cmocka_unit_test(test_run),           cmocka_unit_test(test_run_beams),
+        cmocka_unit_test(test_bench),         cmocka_unit_test(test_bench_of_one_token),
         cmocka_unit_test(test_context),
     };
     return cmocka_run_group_tests_name("cli", tests, NULL, cli_teardown);

@@ -221,11 +221,25 @@ static void test_folder(void **state) {
     cli_free(file), cli_free(folder);
 }
 
+/// One beam prints what the likeliest tokens are.
+static void test_beams(void **state) {
+    (void)state;
+    skip_where_dear();
+    struct cli *greedy = CLI("run", tiny(), "abc", "--temp", "0", "-n", "12", "--ignore-eos"),
+               *one = CLI("run", tiny(), "abc", "--beams", "1", "-n", "12", "--ignore-eos");
+    cli_expect(greedy, 0);
+    cli_expect(one, 0);
+    assert_true(greedy->out_size > 4);
+    assert_int_equal(one->out_size, greedy->out_size);
+    assert_memory_equal(one->out, greedy->out, greedy->out_size);
+    cli_free(greedy), cli_free(one);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_devices),   cmocka_unit_test(test_bench_steps),    cmocka_unit_test(test_text),
         cmocka_unit_test(test_interrupt), cmocka_unit_test(test_chat_interrupt), cmocka_unit_test(test_reader_leaves),
-        cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_folder),    cmocka_unit_test(test_beams),
     };
     return cmocka_run_group_tests_name("cli on a driver", tests, NULL, teardown);
 }
