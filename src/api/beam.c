@@ -19,10 +19,12 @@ static bool append(void *user, const char *text, size_t length) {
 
 /// What generation would have passed on of these ids.
 static weft_status decode(const struct weft_tokenizer *tokenizer, const struct weft_ids *ids, struct weft_str *out) {
-    struct weft_stream stream = {.decoder = {.tokenizer = tokenizer}, .text = append, .user = out};
-    weft_status status = WEFT_OK;
-    for (size_t i = 0; i < ids->count && status == WEFT_OK; i++) status = weft_stream_push(&stream, ids->data[i]);
-    if (status == WEFT_OK) status = weft_stream_flush(&stream);
+    struct weft_stream stream;
+    const struct weft_model_generate_params to = {.text = append, .user = out};
+    WEFT_TRY(weft_stream_begin(&stream, tokenizer, &to));
+    bool more = true;
+    for (size_t i = 0; i < ids->count && more; i++) more = weft_stream_push(&stream, ids->data[i]);
+    weft_status status = weft_stream_end(&stream);
     weft_stream_free(&stream);
     return status == WEFT_OK && out->failed ? weft_fail(WEFT_ERR_NOMEM, "out of memory for a text") : status;
 }

@@ -27,7 +27,6 @@ static weft_status prepare(struct weft_batch *b, const struct weft_batch_params 
     build.slots = b->n_slots;
     build.ctx = p->ctx ? p->ctx : lm->build.ctx;
     build.chunk = p->chunk ? p->chunk : lm->params.chunk;
-    if (!p->chunk && build.chunk && build.chunk < b->n_slots) build.chunk = b->n_slots;
     WEFT_TRY(weft_lm_build_defaults(&lm->config, caps, &build));
     uint32_t most;
     WEFT_TRY(weft_pace_most(p->runs, caps->kind, &most));

@@ -74,13 +74,7 @@ static weft_status prepare(struct search *s) {
                               .slots = s->width,
                               .rows = s->width,
                               .head = WEFT_LM_LOGITS};
-    if (b.chunk && b.chunk < s->width) b.chunk = s->width;
     WEFT_TRY(weft_lm_build_defaults(&lm->config, weft_gpu_caps(lm->gpu), &b));
-    if (b.chunk < s->width)
-        return weft_fail(WEFT_ERR_LIMIT,
-                         "%u beams in a context of %u tokens, which has to hold one of each; take a "
-                         "larger --ctx or fewer beams",
-                         s->width, b.ctx);
     s->e = &lm->beams;
     if (s->e->program && s->e->build.slots == s->width) return WEFT_OK;
     weft_lm_engine_destroy(s->e);
@@ -291,9 +285,9 @@ static weft_status hand_over(const struct search *s, struct weft_lm_hypotheses *
 weft_status weft_lm_beams(weft_lm *lm, const int32_t *ids, uint32_t n, const struct weft_beam_params *params,
                           struct weft_lm_hypotheses *out) {
     const struct weft_model_generate_params request = {.max_tokens = params->max_tokens,
-                                                 .stop_ids = params->stop_ids,
-                                                 .n_stop_ids = params->n_stop_ids,
-                                                 .ignore_stops = params->ignore_stops};
+                                                       .stop_ids = params->stop_ids,
+                                                       .n_stop_ids = params->n_stop_ids,
+                                                       .ignore_stops = params->ignore_stops};
     struct search s = {.lm = lm,
                        .params = params,
                        .width = params->beams ? params->beams : DEFAULT_BEAMS,

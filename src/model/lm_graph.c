@@ -31,7 +31,13 @@ weft_status weft_lm_build_defaults(const struct weft_model_config *config, const
                          b->ctx, config->ctx_train);
     if (!b->chunk) b->chunk = caps->kind == WEFT_GPU_CPU ? 64 : 512;
     if (b->head == WEFT_LM_NLL && b->chunk > score_rows(config)) b->chunk = score_rows(config);
+    if (b->chunk < b->slots) b->chunk = b->slots; // a run has room for a token of each sequence
     if (b->chunk > b->ctx) b->chunk = b->ctx;
+    if (b->chunk < b->slots)
+        return weft_fail(WEFT_ERR_LIMIT,
+                         "%u sequences at once in a context of %u tokens, which has to hold a token of each; choose a "
+                         "larger --ctx or fewer of them",
+                         b->slots, b->ctx);
     return WEFT_OK;
 }
 

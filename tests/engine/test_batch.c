@@ -241,6 +241,8 @@ static void refusals(void **state) {
           "runs of 8 tokens for 9 sequences");
     FAILS(weft_batch_create(model, &(struct weft_batch_params){.runs = 65}, &b), WEFT_ERR_INVALID, "65 decode runs");
     FAILS(weft_batch_create(model, &(struct weft_batch_params){.ctx = CTX + 1}, &b), WEFT_ERR_LIMIT, "context of 65");
+    FAILS(weft_batch_create(model, &(struct weft_batch_params){.slots = 9, .ctx = 8}, &b), WEFT_ERR_LIMIT,
+          "9 sequences at once in a context of 8 tokens");
     FAILS(weft_batch_create(NULL, NULL, &b), WEFT_ERR_INVALID, "model");
     assert_null(b);
     b = open_batch((struct weft_batch_params){.slots = 2});

@@ -264,7 +264,7 @@ static void hostile_params(void **state) {
     weft_model *small = NULL; // a run holds a token of each beam
     MUST(weft_model_open(device, path, &(struct weft_model_params){.lazy = true, .ctx = 16}, &small));
     FAILS(weft_model_beams_ids(small, prompt, 5, &(struct weft_beam_params){.beams = 17}, &b), WEFT_ERR_LIMIT,
-          "17 beams in a context of 16 tokens");
+          "17 sequences at once in a context of 16 tokens");
     MUST(weft_model_beams_ids(small, prompt, 5, &(struct weft_beam_params){.beams = 16}, &b));
     weft_beams_destroy(&b);
     weft_model_close(&small);
