@@ -159,7 +159,7 @@ struct weft_recovery {
 /// anything that is on the device. What fails concerns only itself: the rest is recovered, and the first failure is
 /// returned. `report` may be NULL. On failure to open the device stays lost, and this may be called again.
 /// Errors: NOT_FOUND, DEVICE (the adapter is gone or another); UNSUPPORTED (weights that can't be read again: names the
-/// program); NOMEM; LOST (lost once more).
+/// program), or what reading them answers; NOMEM; LOST (lost once more).
 ///
 /// wgpu-native ends the process when the driver reports a loss in a submit or while waiting; only losses that it
 /// reports as errors come this far. See docs/faults.md.

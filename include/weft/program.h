@@ -54,7 +54,7 @@ struct weft_program_compile_params {
     const struct weft_weight *weights;
     size_t n_weights;
     /// Asked for weights that are not in `weights`; returns a status, which ends compiling if it is not WEFT_OK. The
-    /// data must stay until compiling returns. NULL: there are no others.
+    /// data must stay until compiling returns, or be NULL (see weight_read). NULL: there are no others.
     weft_status (*weight)(void *user, const char *name, const void **data, uint64_t *bytes);
     void *weight_user;
     /// Promises that `weights` with all that it points to, and `weight` with its user, stay valid until this program
@@ -80,6 +80,13 @@ struct weft_program_compile_params {
     void (*progress)(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total);
     void *progress_user;
     const struct weft_cancel *cancel; ///< ends compiling with CANCELLED; may be NULL
+    /// Where `weight` gives no data but a number of bytes, ranges of these are asked for, so that no weight need be in
+    /// memory as a whole: bytes offset .. offset + bytes - 1 of the weight that was asked for last, to be written to
+    /// `into` in order and without reading there, which is slow where the device copies from it. Called with
+    /// weight_user by several threads at once, for ranges of some 256 KiB, or of a few rows if these are longer. A
+    /// status that is not WEFT_OK ends compiling. `weights_stay` holds for it, too. NULL: all data is given. Needs
+    /// WEFT_SIZED.
+    weft_status (*weight_read)(void *user, const char *name, uint64_t offset, uint64_t bytes, void *into);
 };
 
 /// Bytes on the device: weights and transients are one program's, the rest one session's.

@@ -26,6 +26,16 @@ static weft_status find_weight(void *user, const char *name, const void **data, 
     return weft_fail(WEFT_ERR_NOT_FOUND, "weight '%s' is not among the %zu that were given", name, p->n_weights);
 }
 
+static weft_status read_weight(void *user, const char *name, uint64_t offset, uint64_t bytes, void *into) {
+    const struct weft_program_compile_params *p = user;
+    weft_error_clear(); // what the caller's function says, if it says anything, is of this call
+    weft_status status = p->weight_read(p->weight_user, name, offset, bytes, into);
+    if (status == WEFT_OK) return status;
+    const char *why = weft_error_message();
+    return weft_fail(status, "bytes %llu to %llu could not be read%s%s", (unsigned long long)offset,
+                     (unsigned long long)(offset + bytes), why[0] ? ": " : "", why);
+}
+
 static void free_kept(void *kept) { weft_free(kept); }
 
 /// A copy of what is asked for weights, which outlives the call.
@@ -33,7 +43,11 @@ static weft_status keep_source(const struct weft_program_compile_params *p, stru
     struct weft_program_compile_params *kept = weft_alloc(sizeof *kept);
     if (!kept) return weft_fail(WEFT_ERR_NOMEM, "out of memory for a program");
     *kept = *p;
-    *out = (struct weft_weight_source){.get = find_weight, .user = kept, .stays = true, .release = free_kept};
+    *out = (struct weft_weight_source){.get = find_weight,
+                                       .read = p->weight_read ? read_weight : NULL,
+                                       .user = kept,
+                                       .stays = true,
+                                       .release = free_kept};
     return WEFT_OK;
 }
 
@@ -41,7 +55,7 @@ weft_status weft_api_compile_params(const struct weft_program_compile_params *p,
                                     const struct weft_graph *graph, struct weft_program_params *out) {
     const size_t most = sizeof out->compile.split_at / sizeof out->compile.split_at[0];
     *out = (struct weft_program_params){
-        .source = {.get = find_weight, .user = (void *)(uintptr_t)p},
+        .source = {.get = find_weight, .read = p->weight_read ? read_weight : NULL, .user = (void *)(uintptr_t)p},
         .share_weights = p->share_weights,
         .compile = {.state_policy = p->state_policy, .page_rows = p->page_rows, .numbers = p->numbers},
         .progress = p->progress,

@@ -18,7 +18,7 @@ weft_status weft_fail_in(weft_status status, const char *format, ...) __attribut
 /// since `before` (weft_alloc_failures) becomes NOMEM.
 weft_status weft_blame_memory(uint64_t before, weft_status status);
 
-/// Empties the sentence. Tests use it.
+/// Empties the sentence.
 void weft_error_clear(void);
 
 /// Returns the status of an expression that failed from the calling function.

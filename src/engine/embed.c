@@ -46,11 +46,15 @@ weft_status weft_embed_sizes(const struct weft_model_config *config, const struc
 // ---- the program ---------------------------------------------------------------------------------------------------
 
 static weft_status weight(void *user, const char *name, const void **data, uint64_t *bytes) {
-    weft_embedder *e = user;
+    const weft_embedder *e = user;
     const uint8_t *all = NULL;
-    WEFT_TRY(weft_source_bytes_named(e->file, name, &e->room, &all, bytes));
+    WEFT_TRY(weft_source_data_named(e->file, name, &all, bytes));
     *data = all;
     return WEFT_OK;
+}
+
+static weft_status read_weight(void *user, const char *name, uint64_t offset, uint64_t bytes, void *into) {
+    return weft_source_read_named(((const weft_embedder *)user)->file, name, offset, bytes, into);
 }
 
 /// Whether there is room, before anything is allocated. Where no limit is known, there is nothing to compare.
@@ -70,7 +74,7 @@ static weft_status check_memory(void *user, const struct weft_plan *plan) {
 static weft_status make_program(weft_embedder *e) {
     struct weft_graph *graph;
     struct weft_program_params params = {
-        .source = {.get = weight, .user = e, .stays = true}, // the source stays open
+        .source = {.get = weight, .read = read_weight, .user = e, .stays = true}, // the source stays open
         .progress = e->params.progress,
         .progress_user = e->params.progress_user,
         .accept = check_memory,
@@ -147,7 +151,6 @@ void weft_embed_close(weft_embedder *e) {
     weft_program_destroy(&e->program);
     weft_tokenizer_destroy(e->tokenizer);
     weft_source_close(e->file);
-    weft_free(e->room.data);
     weft_free(e);
 }
 

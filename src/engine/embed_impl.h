@@ -10,7 +10,6 @@
 struct weft_embedder {
     weft_gpu *gpu;
     struct weft_source *file;
-    struct weft_source_room room; ///< of the weight that was asked for last
     struct weft_tokenizer *tokenizer;
     struct weft_model_config config;
     struct weft_pooling_config pooling;

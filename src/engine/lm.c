@@ -54,11 +54,15 @@ static weft_status check_memory(void *user, const struct weft_plan *plan) {
 // ---- engines -------------------------------------------------------------------------------------------------------
 
 static weft_status weight(void *user, const char *name, const void **data, uint64_t *bytes) {
-    weft_lm *lm = user;
+    const weft_lm *lm = user;
     const uint8_t *all = NULL;
-    WEFT_TRY(weft_source_bytes_named(lm->file, name, &lm->room, &all, bytes));
+    WEFT_TRY(weft_source_data_named(lm->file, name, &all, bytes));
     *data = all;
     return WEFT_OK;
+}
+
+static weft_status read_weight(void *user, const char *name, uint64_t offset, uint64_t bytes, void *into) {
+    return weft_source_read_named(((const weft_lm *)user)->file, name, offset, bytes, into);
 }
 
 static weft_program *any_program(const weft_lm *lm) {
@@ -77,7 +81,7 @@ weft_status weft_lm_engine_create(weft_lm *lm, const struct weft_lm_build *build
     struct request request = {lm, build};
     struct weft_program_params params = {
         .compile = weft_lm_compile_params(weft_gpu_caps(lm->gpu), build->chunk),
-        .source = {.get = weight, .user = lm, .stays = true}, // the source stays open
+        .source = {.get = weight, .read = read_weight, .user = lm, .stays = true}, // the source stays open
         .share_weights = any_program(lm),
         .progress = lm->params.progress,
         .progress_user = lm->params.progress_user,
@@ -230,7 +234,6 @@ void weft_lm_close(weft_lm **handle) {
     weft_lm_engine_destroy(&lm->generate);
     weft_tokenizer_destroy(lm->tokenizer);
     weft_source_close(lm->file);
-    weft_free(lm->room.data);
     weft_free(lm);
     *handle = NULL;
 }

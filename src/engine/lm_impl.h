@@ -19,7 +19,6 @@ struct weft_lm_engine {
 struct weft_model {
     weft_gpu *gpu;
     struct weft_source *file;
-    struct weft_source_room room; ///< of the weight that was asked for last
     struct weft_tokenizer *tokenizer;
     struct weft_model_config config;
     struct weft_model_params params;

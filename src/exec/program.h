@@ -7,10 +7,15 @@
 #include "plan/memory.h"
 #include "weft/program.h" // weft_program, weft_memory_use, weft_program_memory, weft_program_destroy
 
-/// Where weights come from: file-layout bytes of a graph weight, valid until the source is asked again.
+/// Where weights come from: file-layout bytes of a graph weight, valid until the source is asked again. Where `get`
+/// gives no data but a number of bytes, ranges of these are read, so that no weight need be in memory as a whole.
 struct weft_weight_source {
     weft_status (*get)(void *user, const char *name, const void **data, uint64_t *bytes);
     void *user;
+    /// Bytes offset .. offset + bytes - 1, written to `into` in order and without reading there, since it may be memory
+    /// that the device copies from. Called by several threads at once, for the weight that was asked for last. NULL:
+    /// `get` gives all data.
+    weft_status (*read)(void *user, const char *name, uint64_t offset, uint64_t bytes, void *into);
     bool stays;                  ///< can be asked as long as the weights live, so that a lost device can be recovered
     void (*release)(void *user); ///< called once, when it will not be asked again; may be NULL
 };

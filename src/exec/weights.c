@@ -46,9 +46,37 @@ void weft_shards_release(struct weft_shards *s) {
     }
 }
 
-/// File bytes of a leaf, as many as its type and shape want.
+/// File bytes of a weight. Of FROM_BOTH the numbers', beside a copy of the scales, since a source keeps what it gave
+/// only until it is asked again.
+struct file_bytes {
+    const uint8_t *data; // NULL: they are read by ranges, of `name`
+    uint8_t *scales;
+    const struct weft_weight_source *source;
+    const char *name;
+    uint64_t skip, bytes; // in front of the form's first element; from there on
+};
+
+static uint64_t whole_lines(uint64_t bytes) { return (bytes + 63) & ~(uint64_t)63; }
+
+/// n bytes from `at` on, counted from the form's first element: where they are, or read to `room`.
+static weft_status file_range(const struct file_bytes *f, uint64_t at, uint64_t n, uint8_t *room, const uint8_t **out) {
+    *out = f->data ? f->data + f->skip + at : room;
+    if (f->data || n == 0) return WEFT_OK;
+    return f->source->read(f->source->user, f->name, f->skip + at, n, room);
+}
+
+/// Room that a thread needs for ranges of n bytes.
+static uint64_t room_for(const struct file_bytes *f, uint64_t n) { return f->data ? 0 : whole_lines(n); }
+
+/// Bytes of a file that n elements lie in, wherever these begin; those of a pair in whole rows of its numbers.
+static uint64_t file_bytes_of(const struct weft_plan_weight *w, uint64_t n) {
+    if (w->from == WEFT_FROM_BOTH) return (n / w->pair.k + 2) * ((w->pair.k + 1) / 2);
+    return weft_dtype_bytes(w->dtype, n);
+}
+
+/// Finds the file bytes of a leaf, as many as its type and shape want.
 static weft_status find_leaf(const struct weft_plan *plan, weft_value leaf, const struct weft_weight_source *source,
-                             const uint8_t **data, uint64_t *want) {
+                             struct file_bytes *out) {
     const struct weft_value_info *info = &plan->graph->values[leaf];
     const char *name = info->kind == WEFT_VALUE_CONST ? "constant" : info->name;
     const void *all = info->data;
@@ -57,40 +85,47 @@ static weft_status find_leaf(const struct weft_plan *plan, weft_value leaf, cons
         return weft_fail(WEFT_ERR_INVALID, "weight '%s' has no data and the program was given no source", name);
     if (!all) WEFT_TRY(source->get(source->user, name, &all, &bytes));
     // More elements than can be counted (-1) are more than any file has.
-    *want = weft_dtype_bytes(info->type.dtype, (uint64_t)weft_type_const_count(plan->graph->dims, &info->type));
-    *data = all;
-    if (bytes == *want) return WEFT_OK;
+    uint64_t want = weft_dtype_bytes(info->type.dtype, (uint64_t)weft_type_const_count(plan->graph->dims, &info->type));
+    *out = (struct file_bytes){.data = all, .scales = out->scales, .source = source, .name = name, .bytes = want};
+    if (bytes == want && !all && bytes && !source->read)
+        return weft_fail(WEFT_ERR_INVALID, "weight '%s' was given without data", name);
+    if (bytes == want) return WEFT_OK;
     struct weft_str type = {0};
     weft_type_print(plan->graph->dims, &info->type, &type);
     weft_status status = weft_fail(WEFT_ERR_FORMAT, "weight '%s' (%s) has %llu bytes, expected %llu", name,
-                                   weft_str_get(&type), (unsigned long long)bytes, (unsigned long long)*want);
+                                   weft_str_get(&type), (unsigned long long)bytes, (unsigned long long)want);
     weft_str_free(&type);
     return status;
 }
 
-/// File bytes of a weight from its form's first element on; of FROM_BOTH the numbers', and a copy of the scales, since
-/// a source keeps what it gave only until it is asked again.
-struct file_bytes {
-    const uint8_t *data;
-    uint8_t *scales;
-};
+static void skip_bytes(struct file_bytes *f, uint64_t skip) {
+    f->skip = skip;
+    f->bytes -= skip;
+}
+
+/// Scales of a pair, as a whole, since those of a row may lie apart.
+static weft_status find_scales(const struct weft_plan *plan, const struct weft_plan_weight *w,
+                               const struct weft_weight_source *source, struct file_bytes *out) {
+    const uint8_t *from;
+    struct file_bytes f = {0};
+    WEFT_TRY(find_leaf(plan, w->from == WEFT_FROM_BOTH ? w->pair.scales : w->value, source, &f));
+    skip_bytes(&f, w->from == WEFT_FROM_BOTH ? w->pair.scales_first * 4 : weft_dtype_bytes(w->dtype, w->first));
+    out->scales = weft_alloc(f.bytes + 1);
+    if (!out->scales) return weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weight '%s'", weft_weight_name(w));
+    WEFT_TRY(file_range(&f, 0, f.bytes, out->scales, &from));
+    if (from != out->scales) memcpy(out->scales, from, f.bytes);
+    return WEFT_OK;
+}
 
 static weft_status find_data(const struct weft_plan *plan, const struct weft_plan_weight *w,
                              const struct weft_weight_source *source, struct file_bytes *out) {
-    *out = (struct file_bytes){.data = w->data};
+    *out = (struct file_bytes){.data = w->data, .bytes = w->data_bytes};
     if (w->form == WEFT_FORM_TABLE) return WEFT_OK;
-    uint64_t skip = weft_dtype_bytes(w->dtype, w->first), bytes;
-    if (w->from == WEFT_FROM_BOTH) {
-        WEFT_TRY(find_leaf(plan, w->pair.scales, source, &out->data, &bytes));
-        skip = w->pair.scales_first * 4;
-        out->scales = weft_alloc(bytes - skip + 1);
-        if (!out->scales)
-            return weft_fail(WEFT_ERR_NOMEM, "out of memory while loading weight '%s'", weft_weight_name(w));
-        memcpy(out->scales, out->data + skip, bytes - skip);
-        skip = w->pair.quants_first;
-    }
-    WEFT_TRY(find_leaf(plan, w->value, source, &out->data, &bytes));
-    if (skip) out->data += skip;
+    if (w->from == WEFT_FROM_BOTH || w->from == WEFT_FROM_SCALES) WEFT_TRY(find_scales(plan, w, source, out));
+    out->data = out->scales;
+    if (w->from == WEFT_FROM_SCALES) return WEFT_OK;
+    WEFT_TRY(find_leaf(plan, w->value, source, out));
+    skip_bytes(out, w->from == WEFT_FROM_BOTH ? w->pair.quants_first : weft_dtype_bytes(w->dtype, w->first));
     return WEFT_OK;
 }
 
@@ -153,27 +188,7 @@ static void end_part(struct loading *l) {
     report(l, 0);
 }
 
-/// Writes bytes as they are. A last word that they do not fill is filled with zeros.
-static weft_status upload_bytes(weft_gpu *gpu, weft_buf buf, uint64_t offset, const uint8_t *from, uint64_t bytes,
-                                struct loading *l) {
-    const uint64_t most = (uint64_t)16 << 20;
-    uint64_t whole = bytes & ~(uint64_t)3;
-    uint8_t last[4] = {0};
-    l->part = bytes;
-    l->items = (size_t)((whole + most - 1) / most);
-    for (uint64_t at = 0, n; at < whole; at += n) {
-        n = whole - at < most ? whole - at : most;
-        WEFT_TRY(weft_cancel_check());
-        WEFT_TRY(weft_buf_write(gpu, buf, offset + at, from + at, n));
-        report_items(l, (size_t)(at / most) + 1);
-    }
-    memcpy(last, from + whole, bytes - whole);
-    if (bytes > whole) WEFT_TRY(weft_buf_write(gpu, buf, offset + whole, last, 4));
-    end_part(l);
-    return WEFT_OK;
-}
-
-/// What the items of an upload are made of. Elements go in runs of ITEM_BYTES / 4, rows of a part in runs of `step`.
+/// What the items of an upload are made of. Bytes and elements go in runs of `step`, rows of a part likewise.
 struct making {
     const struct weft_shards *shards;
     const struct weft_plan_weight *w;
@@ -186,6 +201,41 @@ struct making {
 static void items_sent(void *user, size_t items) { report_items(((struct making *)user)->loading, items); }
 
 static uint64_t whole_words(uint64_t bytes) { return (bytes + 3) & ~(uint64_t)3; }
+
+static void place_bytes(void *user, size_t i, struct weft_buf_span spans[WEFT_UPLOAD_SPANS]) {
+    const struct making *m = user;
+    uint64_t at = (uint64_t)i * m->step, left = m->loading->part - at;
+    spans[0] = (struct weft_buf_span){weft_shards_buf(m->shards, m->part->shard), m->part->offset + at,
+                                      whole_words(left < m->step ? left : m->step)};
+}
+
+/// Where they are read, it is straight to where the device copies from.
+static weft_status make_bytes(void *user, size_t i, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]) {
+    const struct making *m = user;
+    uint64_t at = (uint64_t)i * m->step, left = m->loading->part - at, n = left < m->step ? left : m->step;
+    const uint8_t *from;
+    (void)scratch;
+    WEFT_TRY(file_range(m->file, at, n, to[0], &from));
+    if (from != to[0]) memcpy(to[0], from, n);
+    memset(to[0] + n, 0, whole_words(n) - n);
+    return WEFT_OK;
+}
+
+/// Writes bytes as they are. A last word that they do not fill is filled with zeros.
+static weft_status upload_bytes(weft_gpu *gpu, const struct weft_shards *s, const struct weft_plan_weight *w,
+                                const struct file_bytes *file, struct loading *l) {
+    struct making m = {s, w, &w->parts[0], file, ITEM_BYTES / 2, l};
+    struct weft_gpu_upload upload = {.count = (size_t)((l->part + m.step - 1) / m.step),
+                                     .most = whole_words(l->part < m.step ? l->part : m.step),
+                                     .place = place_bytes,
+                                     .make = make_bytes,
+                                     .sent = items_sent,
+                                     .user = &m};
+    l->items = upload.count;
+    WEFT_TRY(weft_gpu_upload(gpu, &upload));
+    end_part(l);
+    return WEFT_OK;
+}
 
 /// The first element of a run, how many it has, and the bytes that an element takes.
 static uint64_t run_of_elements(const struct making *m, size_t i, uint64_t *n, uint64_t *size) {
@@ -202,26 +252,41 @@ static void place_elements(void *user, size_t i, struct weft_buf_span spans[WEFT
                                       whole_words(n * size)};
 }
 
-static void make_elements(void *user, size_t i, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]) {
+/// Decodes elements first .. first + n of a pair; `room` takes the rows of numbers that they lie in.
+static weft_status decode_pair(const struct weft_wpair *p, const struct file_bytes *file, uint64_t first, uint64_t n,
+                               uint8_t *room, float *out) {
+    const uint8_t *quants;
+    uint64_t row = first / p->k, end = (first + n + p->k - 1) / p->k, bytes = (p->k + 1) / 2;
+    WEFT_TRY(file_range(file, row * bytes, (end - row) * bytes, room, &quants));
+    weft_wpair_decode(p, quants, file->scales + 4 * row * (p->across ? 1 : p->stride), first - row * p->k, n, out);
+    return WEFT_OK;
+}
+
+static weft_status make_elements(void *user, size_t i, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]) {
     const struct making *m = user;
     const struct weft_plan_weight *w = m->w;
     uint64_t n, size, at = run_of_elements(m, i, &n, &size), bytes = n * size;
-    if (w->from == WEFT_FROM_LEAF) convert(w->dtype, m->file->data + weft_dtype_bytes(w->dtype, at), n, scratch);
-    else weft_wpair_decode(&w->pair, m->file->data, m->file->scales, w->first + at, n, (float *)(void *)scratch);
+    uint8_t *room = scratch + whole_lines(m->step * 4);
+    const uint8_t *from;
+    if (w->from == WEFT_FROM_BOTH) {
+        WEFT_TRY(decode_pair(&w->pair, m->file, w->first + at, n, room, (float *)(void *)scratch));
+    } else {
+        WEFT_TRY(file_range(m->file, weft_dtype_bytes(w->dtype, at), weft_dtype_bytes(w->dtype, n), room, &from));
+        convert(w->dtype, from, n, scratch);
+    }
     memset(scratch + bytes, 0, whole_words(bytes) - bytes);
     memcpy(to[0], scratch, whole_words(bytes));
+    return WEFT_OK;
 }
 
 static weft_status upload_elements(weft_gpu *gpu, const struct weft_shards *s, const struct weft_plan_weight *w,
                                    const struct file_bytes *file, struct loading *l) {
     uint64_t n = w->rows * w->k;
-    l->part = bytes_of(w);
-    if (goes_as_it_is(w))
-        return upload_bytes(gpu, weft_shards_buf(s, w->parts[0].shard), w->parts[0].offset, file->data, l->part, l);
-    struct making m = {s, w, &w->parts[0], file, ITEM_BYTES / 4, l};
-    struct weft_gpu_upload upload = {.count = (size_t)((n + m.step - 1) / m.step),
-                                     .most = (n < m.step ? n : m.step) * 4,
-                                     .scratch = (n < m.step ? n : m.step) * 4 + 64,
+    if (goes_as_it_is(w)) return upload_bytes(gpu, s, w, file, l);
+    struct making m = {s, w, &w->parts[0], file, n < ITEM_BYTES / 4 ? n : ITEM_BYTES / 4, l};
+    struct weft_gpu_upload upload = {.count = n ? (size_t)((n + m.step - 1) / m.step) : 0,
+                                     .most = m.step * 4,
+                                     .scratch = whole_lines(m.step * 4) + room_for(file, file_bytes_of(w, m.step)),
                                      .place = place_elements,
                                      .make = make_elements,
                                      .sent = items_sent,
@@ -233,25 +298,30 @@ static weft_status upload_elements(weft_gpu *gpu, const struct weft_shards *s, c
 }
 
 /// Rows from `row` on, in planes of zeros.
-static void repack_rows(const struct weft_plan_weight *w, const struct file_bytes *file, uint64_t row, uint64_t rows,
-                        uint8_t *const planes[WEFT_PLANE_COUNT]) {
+static weft_status repack_rows(const struct weft_plan_weight *w, const struct file_bytes *file, uint64_t row,
+                               uint64_t rows, uint8_t *room, uint8_t *const planes[WEFT_PLANE_COUNT]) {
     const struct weft_wpair *p = &w->pair;
-    uint64_t padded = (w->k + 31) / 32 * 32;
+    uint64_t padded = (w->k + 31) / 32 * 32, each = (w->k + 1) / 2;
+    const uint8_t *from;
     switch (w->from) {
     case WEFT_FROM_LEAF:
-        weft_wlayout_repack(w->layout, file->data + weft_dtype_bytes(w->dtype, row * w->k), rows, w->k, planes);
-        return;
+        WEFT_TRY(file_range(file, weft_dtype_bytes(w->dtype, row * w->k), weft_dtype_bytes(w->dtype, rows * w->k), room,
+                            &from));
+        weft_wlayout_repack(w->layout, from, rows, w->k, planes);
+        return WEFT_OK;
     case WEFT_FROM_QUANTS:
-        weft_wpair_pack_quants(p, file->data + row * ((w->k + 1) / 2), rows, planes[WEFT_PLANE_Q]);
-        return;
+        WEFT_TRY(file_range(file, row * each, rows * each, room, &from));
+        weft_wpair_pack_quants(p, from, rows, planes[WEFT_PLANE_Q]);
+        return WEFT_OK;
     case WEFT_FROM_SCALES:
-        weft_wpair_pack_scales(p, file->data + 4 * row * (p->across ? 1 : p->stride), rows, planes[WEFT_PLANE_S]);
-        return;
+        weft_wpair_pack_scales(p, file->scales + 4 * row * (p->across ? 1 : p->stride), rows, planes[WEFT_PLANE_S]);
+        return WEFT_OK;
     case WEFT_FROM_BOTH: break;
     }
     for (uint64_t r = 0; r < rows; r++)
-        weft_wpair_decode(p, file->data, file->scales, w->first + (row + r) * w->k, w->k,
-                          (float *)planes[WEFT_PLANE_Q] + r * padded);
+        WEFT_TRY(decode_pair(p, file, w->first + (row + r) * w->k, w->k, room,
+                             (float *)(void *)planes[WEFT_PLANE_Q] + r * padded));
+    return WEFT_OK;
 }
 
 static_assert((int)WEFT_PLANE_COUNT <= (int)WEFT_UPLOAD_SPANS, "each plane of an item is a span");
@@ -272,7 +342,7 @@ static void place_rows(void *user, size_t i, struct weft_buf_span spans[WEFT_UPL
 }
 
 /// Repacking writes here and there, so it happens in memory that is near, and is copied in one go.
-static void make_rows(void *user, size_t i, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]) {
+static weft_status make_rows(void *user, size_t i, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]) {
     const struct making *m = user;
     uint64_t row, rows = run_of_rows(m, i, &row);
     uint8_t *planes[WEFT_PLANE_COUNT] = {0}, *at = scratch;
@@ -281,9 +351,11 @@ static void make_rows(void *user, size_t i, uint8_t *scratch, uint8_t *const to[
         at += (weft_weight_plane_bytes(m->w, p, rows) + 15) & ~(uint64_t)15;
     }
     memset(scratch, 0, (size_t)(at - scratch));
-    repack_rows(m->w, m->file, m->part->row0 + row, rows, planes);
+    uint8_t *room = scratch + whole_lines((uint64_t)(at - scratch));
+    WEFT_TRY(repack_rows(m->w, m->file, m->part->row0 + row, rows, room, planes));
     for (int p = 0; p < WEFT_PLANE_COUNT; p++)
         memcpy(to[p], planes[p], whole_words(weft_weight_plane_bytes(m->w, p, rows)));
+    return WEFT_OK;
 }
 
 /// As few rows as begin every plane on a whole word. 256 do for each layout.
@@ -303,10 +375,11 @@ static weft_status upload_packed(weft_gpu *gpu, const struct weft_shards *s, con
     if (rows < least) rows = least;
     for (uint32_t i = 0; i < w->n_parts && status == WEFT_OK; i++) {
         struct making m = {s, w, &w->parts[i], file, rows, l};
-        uint64_t most = planes_bytes(w, m.part->rows < rows ? m.part->rows : rows);
+        uint64_t some = m.part->rows < rows ? m.part->rows : rows, most = planes_bytes(w, some);
+        uint64_t at_once = w->from == WEFT_FROM_BOTH ? w->k : some * w->k; // elements that are read
         struct weft_gpu_upload upload = {.count = (size_t)((m.part->rows + rows - 1) / rows),
                                          .most = most,
-                                         .scratch = (most + 63) & ~(uint64_t)63,
+                                         .scratch = whole_lines(most) + room_for(file, file_bytes_of(w, at_once)),
                                          .place = place_rows,
                                          .make = make_rows,
                                          .sent = items_sent,
@@ -316,20 +389,22 @@ static weft_status upload_packed(weft_gpu *gpu, const struct weft_shards *s, con
         status = weft_gpu_upload(gpu, &upload);
         if (status == WEFT_OK) end_part(l);
     }
-    return weft_fail_in(status, "weight '%s'", weft_weight_name(w));
+    return status;
 }
 
 static weft_status upload(weft_gpu *gpu, const struct weft_plan *plan, const struct weft_shards *s,
                           const struct weft_plan_weight *w, const struct weft_weight_source *source,
                           struct loading *l) {
-    struct file_bytes file;
+    struct file_bytes file = {0};
     WEFT_TRY(weft_cancel_check());
     weft_status status = find_data(plan, w, source, &file);
-    if (status == WEFT_OK && w->form == WEFT_FORM_PACKED) status = upload_packed(gpu, s, w, &file, l);
-    if (status == WEFT_OK && w->form == WEFT_FORM_ELEMENTS) status = upload_elements(gpu, s, w, &file, l);
-    if (status == WEFT_OK && w->form == WEFT_FORM_TABLE)
-        status =
-            upload_bytes(gpu, weft_shards_buf(s, w->parts[0].shard), w->parts[0].offset, w->data, w->data_bytes, l);
+    if (status == WEFT_OK) {
+        l->part = bytes_of(w);
+        status = w->form == WEFT_FORM_PACKED     ? upload_packed(gpu, s, w, &file, l)
+                 : w->form == WEFT_FORM_ELEMENTS ? upload_elements(gpu, s, w, &file, l)
+                                                 : upload_bytes(gpu, s, w, &file, l);
+        status = weft_fail_in(status, "weight '%s'", weft_weight_name(w));
+    }
     weft_free(file.scales);
     return status;
 }

@@ -128,7 +128,7 @@ weft_status weft_buf_create(weft_gpu *gpu, uint64_t size, enum weft_buf_usage us
 void weft_buf_release(weft_gpu *gpu, weft_buf *buf);
 bool weft_buf_alive(const weft_gpu *gpu, weft_buf buf);
 uint64_t weft_buf_size(const weft_gpu *gpu, weft_buf buf); ///< 0 for a dead handle
-/// Queue write: ordered before later submits. Offset and size are multiples of 4. More than a MiB goes through the
+/// Queue write: ordered before later submits. Offset and size are multiples of 4. A MiB and more goes through the
 /// pieces of uploads, see below; only then, and only while all pieces are in flight, does it wait.
 weft_status weft_buf_write(weft_gpu *gpu, weft_buf buf, uint64_t offset, const void *data, uint64_t size);
 /// Fills a range with a 32-bit word (queue-ordered). For poisoning and zeroing.
@@ -152,14 +152,14 @@ struct weft_gpu_upload {
     /// Where the bytes of an item go; sizes of 0 at first. Called for one item at a time, in order.
     void (*place)(void *user, size_t item, struct weft_buf_span spans[WEFT_UPLOAD_SPANS]);
     /// Makes all bytes of the spans of an item, in order of address and without reading any: the memory may be slow to
-    /// read. Called for several items at once.
-    void (*make)(void *user, size_t item, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]);
+    /// read. Called for several items at once. Anything but OK ends the upload with it and with the thread's sentence.
+    weft_status (*make)(void *user, size_t item, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]);
     /// May be NULL. Called by the caller's thread, outside locks, with how many items are on their way; rises.
     void (*sent)(void *user, size_t items);
     void *user;
 };
 /// Ordered before later submits, as weft_buf_write. On failure items from some one on are not written. Errors: those of
-/// weft_buf_write; CANCELLED, which is looked at for every piece; TIMEOUT.
+/// weft_buf_write and of `make`; CANCELLED, which is looked at for every piece; TIMEOUT.
 weft_status weft_gpu_upload(weft_gpu *gpu, const struct weft_gpu_upload *upload);
 
 // ---- pipelines ------------------------------------------------------------------------------------------------------

@@ -64,13 +64,24 @@ weft_status weft_source_bytes_of(const struct weft_source *s, const struct weft_
     return weft_source_read(s, t, 0, t->size, room->data);
 }
 
-weft_status weft_source_bytes_named(const struct weft_source *s, const char *name, struct weft_source_room *room,
-                                    const uint8_t **out, uint64_t *size) {
-    const struct weft_source_tensor *t = weft_source_find(s, name);
-    *out = NULL;
-    if (!t) return weft_fail(WEFT_ERR_NOT_FOUND, "%s has no tensor '%s'", s->path, name);
+static weft_status find_tensor(const struct weft_source *s, const char *name, const struct weft_source_tensor **out) {
+    *out = weft_source_find(s, name);
+    return *out ? WEFT_OK : weft_fail(WEFT_ERR_NOT_FOUND, "%s has no tensor '%s'", s->path, name);
+}
+
+weft_status weft_source_data_named(const struct weft_source *s, const char *name, const uint8_t **out, uint64_t *size) {
+    const struct weft_source_tensor *t;
+    WEFT_TRY(find_tensor(s, name, &t));
+    *out = t->data;
     *size = t->size;
-    return weft_source_bytes_of(s, t, room, out);
+    return WEFT_OK;
+}
+
+weft_status weft_source_read_named(const struct weft_source *s, const char *name, uint64_t offset, uint64_t size,
+                                   void *to) {
+    const struct weft_source_tensor *t;
+    WEFT_TRY(find_tensor(s, name, &t));
+    return weft_source_read(s, t, offset, size, to);
 }
 
 // ---- values --------------------------------------------------------------------------------------------------------

@@ -62,7 +62,8 @@ size_t weft_source_tensor_count(const struct weft_source *s);
 const struct weft_source_tensor *weft_source_tensor_at(const struct weft_source *s, size_t i);    ///< in file order
 const struct weft_source_tensor *weft_source_find(const struct weft_source *s, const char *name); ///< NULL: absent
 
-/// Copies bytes offset .. offset + size - 1 of a tensor. Errors: INVALID (beyond the tensor), IO, NOMEM.
+/// Copies bytes offset .. offset + size - 1 of a tensor, in order, and reads nothing of `to`. Errors: INVALID (beyond
+/// the tensor), IO, NOMEM.
 weft_status weft_source_read(const struct weft_source *s, const struct weft_source_tensor *t, uint64_t offset,
                              uint64_t size, void *to);
 
@@ -74,9 +75,12 @@ struct weft_source_room {
 weft_status weft_source_bytes_of(const struct weft_source *s, const struct weft_source_tensor *t,
                                  struct weft_source_room *room, const uint8_t **out);
 
-/// The same by the tensor's name. Errors also: NOT_FOUND.
-weft_status weft_source_bytes_named(const struct weft_source *s, const char *name, struct weft_source_room *room,
-                                    const uint8_t **out, uint64_t *size);
+/// By the tensor's name, for loading: where its bytes are, *out NULL if they have to be read, and their number.
+/// Errors: NOT_FOUND.
+weft_status weft_source_data_named(const struct weft_source *s, const char *name, const uint8_t **out, uint64_t *size);
+/// weft_source_read by the tensor's name. Errors also: NOT_FOUND.
+weft_status weft_source_read_named(const struct weft_source *s, const char *name, uint64_t offset, uint64_t size,
+                                   void *to);
 
 // Values by key. NOT_FOUND: no such key; FORMAT: another type than the function's, or out of its range. The
 // sentence names the key, what was expected and what was found. Integers of any width are taken when the value

@@ -35,12 +35,14 @@ struct reading {
     uint8_t *gathered, *row;
 };
 
+static bool lies_together(const struct weft_recipe *r) { return !r->transposed && r->cols.order == WEFT_ORDER_SAME; }
+
 /// Stored bytes of row `row`: where they are, or gathered if they do not lie together.
 static const uint8_t *stored_row(const struct reading *g, uint64_t row) {
     const struct weft_recipe *r = g->recipe;
     uint64_t from = stored_at(&r->rows, row), in = from % r->piece_rows;
     const uint8_t *data = r->pieces[from / r->piece_rows];
-    if (!r->transposed && r->cols.order == WEFT_ORDER_SAME) return data + in * g->from_width;
+    if (lies_together(r)) return data + in * g->from_width;
     for (uint64_t c = 0; c < r->columns; c++) {
         uint64_t col = stored_at(&r->cols, c);
         uint64_t at = r->transposed ? col * r->piece_rows + in : in * r->columns + col;
@@ -102,7 +104,9 @@ weft_status weft_recipe_read(const struct weft_recipe *r, const struct weft_sour
         uint64_t some = g.to_width - skip < size ? g.to_width - skip : size;
         status = weft_cancel_check_at(row);
         if (status != WEFT_OK) break;
-        if (some == g.to_width) {
+        if (!g.converts && lies_together(r)) {
+            memcpy(out, stored_row(&g, row) + skip, some); // as much of a long row as is asked for
+        } else if (some == g.to_width) {
             make_row(&g, row, out);
         } else {
             make_row(&g, row, g.row);

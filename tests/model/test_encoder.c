@@ -70,9 +70,9 @@ static weft_status leaf(void *user, weft_value v, const struct weft_value_info *
         return WEFT_OK;
     }
     const uint8_t *bytes;
-    uint64_t size;
-    assert_true(v < sizeof e->rooms / sizeof *e->rooms);
-    WEFT_TRY(weft_source_bytes_named(e->file, info->name, &e->rooms[v], &bytes, &size));
+    const struct weft_source_tensor *t = weft_source_find(e->file, info->name);
+    assert_true(t && v < sizeof e->rooms / sizeof *e->rooms);
+    WEFT_TRY(weft_source_bytes_of(e->file, t, &e->rooms[v], &bytes));
     out->raw = bytes;
     return WEFT_OK;
 }
@@ -166,10 +166,10 @@ static void neighbours_change_nothing(void **state) {
 /// A tensor of a row that is NaN: only texts that have the row see it.
 static void spoil(struct encoder *e, const char *name, uint32_t rows, uint32_t from) {
     const uint8_t *bytes;
-    uint64_t size;
     struct weft_source_room room = {0};
-    must(weft_source_bytes_named(e->file, name, &room, &bytes, &size));
-    assert_int_equal(size, (uint64_t)rows * SIZE * 4);
+    const struct weft_source_tensor *t = weft_source_find(e->file, name);
+    assert_true(t && t->size == (uint64_t)rows * SIZE * 4);
+    must(weft_source_bytes_of(e->file, t, &room, &bytes));
     for (uint32_t i = 0; i < rows * SIZE; i++) {
         float x;
         memcpy(&x, bytes + i * 4, 4);

@@ -31,16 +31,23 @@ static void check_f32(const struct weft_source *s, const char *name, const uint6
         memcpy(&x, all + 4 * i, 4);
         if (x != want[i]) fail_msg("%s: element %zu is %g, not %g", name, i, (double)x, (double)want[i]);
     }
+    const uint8_t *data = all;
+    uint64_t size = 0;
+    must(weft_source_data_named(s, name, &data, &size));
+    assert_true(data == t->data && size == t->size);
     for (uint64_t at = 0; at <= t->size; at++) {
         uint8_t part[1024];
         for (uint64_t some = 0; at + some <= t->size; some++) {
-            must(weft_source_read(s, t, at, some, part));
+            must(at % 2 ? weft_source_read(s, t, at, some, part) : weft_source_read_named(s, name, at, some, part));
             assert_memory_equal(part, all + at, some);
         }
     }
     uint8_t one;
     assert_int_equal(weft_source_read(s, t, t->size, 1, &one), WEFT_ERR_INVALID);
     assert_int_equal(weft_source_read(s, t, UINT64_MAX, 2, &one), WEFT_ERR_INVALID);
+    assert_int_equal(weft_source_read_named(s, name, t->size, 1, &one), WEFT_ERR_INVALID);
+    assert_int_equal(weft_source_read_named(s, "nobody", 0, 1, &one), WEFT_ERR_NOT_FOUND);
+    assert_int_equal(weft_source_data_named(s, "nobody", &data, &size), WEFT_ERR_NOT_FOUND);
     weft_free(room.data);
 }
 

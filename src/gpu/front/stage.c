@@ -11,6 +11,7 @@
 #include "core/thread.h"
 #include "gpu/front/front.h"
 #include "gpu/gpu_test.h"
+#include <stdio.h>
 #include <string.h>
 
 enum { MOST_MOVES = 64, LINE = WEFT_GPU_LINE };
@@ -41,6 +42,8 @@ struct run {
     size_t n_full, next, sent; // items handed out; items whose piece was sent
     uint32_t making, n_threads;
     bool stop;
+    weft_status failed; // of the first item that could not be made, and its sentence
+    char why[512];
     uint8_t *scratch;
 };
 
@@ -213,10 +216,15 @@ static bool make_item(struct run *r, uint32_t thread) {
     int piece;
     if (!take_item(r, &item, &piece, to)) return false;
     pthread_mutex_unlock(&r->lock);
-    r->up->make(r->up->user, item, r->scratch + thread * r->up->scratch, to);
+    weft_status made = r->up->make(r->up->user, item, r->scratch + thread * r->up->scratch, to);
     pthread_mutex_lock(&r->lock);
     r->pieces[piece].pending--;
     r->making--;
+    if (made != WEFT_OK && r->failed == WEFT_OK) {
+        r->failed = made;
+        r->stop = true;
+        snprintf(r->why, sizeof r->why, "%s", weft_error_message()); // of this thread
+    }
     return true;
 }
 
@@ -255,7 +263,7 @@ static weft_status send(struct run *r, size_t i) {
 // The first of the full pieces, once its items are made: pieces go in the order of their items.
 static weft_status send_first(struct run *r, bool *moved) {
     pthread_mutex_lock(&r->lock);
-    bool any = r->n_full && r->pieces[r->full[0]].pending == 0;
+    bool any = r->n_full && r->pieces[r->full[0]].pending == 0 && r->failed == WEFT_OK;
     size_t i = any ? (size_t)r->full[0] : 0;
     pthread_mutex_unlock(&r->lock);
     if (!any) return WEFT_OK;
@@ -305,7 +313,9 @@ static weft_status drive(struct run *r) {
         bool all = r->sent == r->up->count || (!any && r->open < 0 && r->n_full == 0);
         if (!all && make_item(r, 0)) moved = true;
         bool making = r->making > 0;
+        weft_status failed = r->failed;
         pthread_mutex_unlock(&r->lock);
+        if (failed != WEFT_OK) return weft_fail(failed, "%s", r->why); // nobody writes another one
         if (all) return WEFT_OK;
         if (moved) idle = weft_now();
         if (moved || making) quiet = weft_now();

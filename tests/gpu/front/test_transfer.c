@@ -1,5 +1,6 @@
 // Large writes and uploads on the null device: who waits for what, what is refused, and what happens without memory.
 #include "core/thread.h"
+#include <stdio.h>
 #include "../null_world.h"
 
 enum { MIB = 1 << 20, BIG = 20 * MIB };
@@ -34,9 +35,9 @@ static struct weft_gpu_counters counters(const struct rig *r) {
 static void test_pieces_are_made_once(void **state) {
     (void)state;
     struct rig r = open_rig(0);
-    OK(weft_buf_write(r.gpu, r.buf, 0, r.data, MIB)); // small enough for the queue
+    OK(weft_buf_write(r.gpu, r.buf, 0, r.data, MIB - 4)); // small enough for the queue
     assert_int_equal(counters(&r).bytes_for[WEFT_BUF_FOR_STAGING], 0);
-    OK(weft_buf_write(r.gpu, r.buf, 4, r.data, MIB + 4));
+    OK(weft_buf_write(r.gpu, r.buf, 4, r.data, MIB));
     struct weft_gpu_counters first = counters(&r);
     assert_int_equal(first.bytes_for[WEFT_BUF_FOR_STAGING], 8 * MIB);
     for (int i = 0; i < 3; i++) OK(weft_buf_write(r.gpu, r.buf, 0, r.data, BIG));
@@ -114,11 +115,12 @@ static void place_counted(void *user, size_t item, struct weft_buf_span spans[WE
     spans[0] = (struct weft_buf_span){c->r->buf, item * MIB, MIB};
 }
 
-static void make_counted(void *user, size_t item, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]) {
+static weft_status make_counted(void *user, size_t item, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]) {
     struct counted *c = user;
     (void)scratch;
     memset(to[0], (int)item, MIB);
     atomic_fetch_add(&c->made, 1);
+    return WEFT_OK;
 }
 
 static void count_sent(void *user, size_t items) {
@@ -201,12 +203,13 @@ static void place_nested(void *user, size_t item, struct weft_buf_span spans[WEF
     spans[0] = (struct weft_buf_span){n->r->buf, item * MIB, MIB};
 }
 
-static void make_nested(void *user, size_t item, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]) {
+static weft_status make_nested(void *user, size_t item, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]) {
     struct nested *n = user;
     (void)scratch;
     memset(to[0], 1, MIB);
     if (item == 2) n->inner = weft_buf_write(n->r->gpu, n->r->buf, 8 * MIB, n->r->data, 4 * MIB);
     if (item == 2) weft_buf_release(n->r->gpu, &n->gone);
+    return WEFT_OK;
 }
 
 // A write from within an upload finds the pieces taken, and goes by the queue.
@@ -236,7 +239,7 @@ static void place_slow(void *user, size_t item, struct weft_buf_span spans[WEFT_
     spans[0] = (struct weft_buf_span){s->r->buf, item * MIB, MIB};
 }
 
-static void make_slow(void *user, size_t item, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]) {
+static weft_status make_slow(void *user, size_t item, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]) {
     struct slow *s = user;
     size_t first = item / 4 * 4, end = first + 8 < s->count ? first + 8 : s->count;
     bool caller = pthread_equal(pthread_self(), s->caller);
@@ -249,6 +252,7 @@ static void make_slow(void *user, size_t item, uint8_t *scratch, uint8_t *const 
     }
     memset(to[0], 1, MIB);
     atomic_fetch_add(&s->made, 1);
+    return WEFT_OK;
 }
 
 // A piece goes when all of it is made, and none goes before one in front of it.
@@ -278,6 +282,57 @@ static void test_a_buffer_released_beside_an_upload(void **state) {
     OK(weft_buf_create(r.gpu, BIG, WEFT_BUF_STORAGE, "next", &r.buf));
     OK(weft_buf_write(r.gpu, r.buf, 0, r.data, BIG));
     REFUSED(weft_buf_write(r.gpu, kept, 0, r.data, BIG), WEFT_ERR_STALE, "released");
+    close_rig(&r);
+}
+
+struct broken {
+    struct rig *r;
+    size_t at;
+    pthread_t caller;
+    bool by_helper; // the item is one that another thread makes
+    atomic_int failed;
+};
+
+static void place_broken(void *user, size_t item, struct weft_buf_span spans[WEFT_UPLOAD_SPANS]) {
+    const struct broken *b = user;
+    spans[0] = (struct weft_buf_span){b->r->buf, item * MIB, MIB};
+}
+
+static weft_status make_broken(void *user, size_t item, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]) {
+    struct broken *b = user;
+    bool caller = pthread_equal(pthread_self(), b->caller);
+    (void)scratch;
+    for (int i = 0; i < 20000 && b->by_helper && caller && !atomic_load(&b->failed); i++) weft_sleep(1e-3);
+    memset(to[0], 1, MIB);
+    if (b->by_helper ? caller : item != b->at) return WEFT_OK;
+    atomic_fetch_add(&b->failed, 1);
+    return weft_fail(WEFT_ERR_IO, "item %zu is not to be had", item);
+}
+
+// What an item's thread says is what the caller of the upload gets; nothing of its piece, or behind it, is written,
+// and the next upload has the pieces.
+static void test_items_that_cannot_be_made(void **state) {
+    (void)state;
+    for (size_t at = 0; at < 20; at += 1 + at / 4) {
+        struct rig r = open_rig(0);
+        int64_t live = weft_alloc_stats().live;
+        struct broken b = {.r = &r, .at = at, .caller = pthread_self()};
+        struct weft_gpu_upload up = {.count = 20, .most = MIB, .place = place_broken, .make = make_broken, .user = &b};
+        char why[64];
+        snprintf(why, sizeof why, "item %zu is not", at);
+        REFUSED(weft_gpu_upload(r.gpu, &up), WEFT_ERR_IO, why);
+        assert_true(counters(&r).bytes_written <= at * MIB);
+        up.most = 5 * MIB; // no piece takes it
+        REFUSED(weft_gpu_upload(r.gpu, &up), WEFT_ERR_IO, why);
+        OK(weft_buf_write(r.gpu, r.buf, 0, r.data, BIG));
+        assert_true(weft_alloc_stats().live <= live + 64);
+        close_rig(&r);
+    }
+    struct rig r = open_rig(0);
+    struct broken b = {.r = &r, .caller = pthread_self(), .by_helper = true};
+    struct weft_gpu_upload up = {.count = 20, .most = MIB, .place = place_broken, .make = make_broken, .user = &b};
+    REFUSED(weft_gpu_upload(r.gpu, &up), WEFT_ERR_IO, "is not to be had");
+    OK(weft_buf_write(r.gpu, r.buf, 0, r.data, BIG));
     close_rig(&r);
 }
 
@@ -328,6 +383,7 @@ int main(void) {
         cmocka_unit_test(test_reads_with_few_readbacks),
         cmocka_unit_test(test_reads_of_readback_buffers),
         cmocka_unit_test(test_a_write_beside_an_upload),
+        cmocka_unit_test(test_items_that_cannot_be_made),
         cmocka_unit_test(test_pieces_wait_for_all_of_their_items),
         cmocka_unit_test(test_a_buffer_released_beside_an_upload),
         cmocka_unit_test(test_host_memory),

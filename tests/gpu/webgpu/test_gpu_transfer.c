@@ -213,12 +213,13 @@ static void place_made(void *user, size_t item, struct weft_buf_span spans[WEFT_
     spans[2] = (struct weft_buf_span){m->b, item * m->stride, m->stride};
 }
 
-static void make_made(void *user, size_t item, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]) {
+static weft_status make_made(void *user, size_t item, uint8_t *scratch, uint8_t *const to[WEFT_UPLOAD_SPANS]) {
     struct made *m = user;
     for (size_t i = 0; i < item % 7; i++) memcpy(to[1] + 4 * i, &(uint32_t){(uint32_t)(item * 8 + i)}, 4);
     for (size_t i = 0; i < m->stride; i += 4) memcpy(scratch + i, &(uint32_t){(uint32_t)(item * 977 + i)}, 4);
     memcpy(to[2], scratch, m->stride);
     atomic_fetch_add(&m->calls, 1);
+    return WEFT_OK;
 }
 
 static void upload(size_t items, size_t stride, int threads) {
