@@ -35,9 +35,11 @@ bool weft_test_long(void) { return asked("WEFT_TEST_LONG"); }
 
 bool weft_test_short(void) { return weft_test_gpu() && on_cpu && !weft_test_long() && !asked("WEFT_TEST_CASE"); }
 
-bool weft_test_thin(void) {
-    return weft_test_short() && strcmp(weft_gpu_caps(weft_test_gpu())->implementation, "dawn") == 0;
+bool weft_test_compiles_slowly(void) {
+    return weft_test_gpu() && on_cpu && strcmp(weft_gpu_caps(weft_test_gpu())->implementation, "dawn") == 0;
 }
+
+bool weft_test_thin(void) { return weft_test_short() && weft_test_compiles_slowly(); }
 
 bool weft_test_sanitized(void) {
 #if defined(__SANITIZE_ADDRESS__)

@@ -29,6 +29,9 @@ bool weft_test_long(void);
 bool weft_test_short(void);
 /// The same on Dawn, where Tint and SwiftShader take about a second for each kernel.
 bool weft_test_thin(void);
+/// Dawn on a CPU driver, SwiftShader: a model's kernels take minutes to compile and run at a tenth of lavapipe's speed,
+/// so that not even a night has time for all models there.
+bool weft_test_compiles_slowly(void);
 /// True under sanitizers, where the host takes eight times as long, unless WEFT_TEST_LONG=1 asks for everything.
 bool weft_test_sanitized(void);
 /// Compiles for a device of another kind from here on, as which tests present CPU drivers; returns what it was.
