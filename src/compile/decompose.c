@@ -45,7 +45,7 @@ weft_status weft_pass_decompose(struct weft_graph *g) {
     WEFT_TRY(weft_rewrite_begin(g, &d.r));
     weft_status status = set_depth(&d, 0);
     for (uint32_t i; status == WEFT_OK && (i = weft_rewrite_next(&d.r)) != WEFT_NO_NODE;)
-        if (g->nodes[i].op->decompose && !g->nodes[i].op->lower) status = replace_node(&d, i);
+        if (g->nodes[i].op->decompose) status = replace_node(&d, i);
     weft_free(d.depth);
     return weft_rewrite_end(&d.r, status);
 }

@@ -196,8 +196,8 @@ struct weft_op {
     weft_status (*infer)(struct weft_graph *g, const struct weft_type *in, uint32_t n_in, const struct weft_attr *attrs,
                          struct weft_type *out);
     weft_status (*eval)(const struct weft_eval *e);
-    /// Optional: the same in simpler operators; writes the values that replace the outputs. A node that is as simple as
-    /// it gets is left alone: outs[k] = node->out[k] for all k, and nothing added.
+    /// Optional, also beside `lower`: the same in simpler operators; writes the values that replace the outputs. A node
+    /// that is as simple as it gets is left alone: outs[k] = node->out[k] for all k, and nothing added.
     weft_status (*decompose)(struct weft_graph *g, const struct weft_node *node, uint32_t *outs);
     /// Optional: fills at most WEFT_MAX_LIMITS limits and returns how many.
     uint32_t (*limits)(const struct weft_graph *g, const struct weft_node *n, struct weft_op_limit *out);

@@ -18,9 +18,14 @@ static weft_value times(struct weft_model_build *m, const char *name, weft_value
     return weft_bn(&m->b, "mul", name, (weft_value[]){x, weft_bf(&m->b, (float)factor)}, 2, NULL, 0);
 }
 
+/// Rows or elements of x [n, ...] at `at` [count].
+static weft_value looked_up(struct weft_model_build *m, const char *name, weft_value x, weft_value at) {
+    return weft_bn(&m->b, "gather", name, (weft_value[]){x, at}, 2, NULL, 0);
+}
+
 /// What output rows are of: the last R of x [T, n], or of several sequences those that `at` [R] names.
 static weft_value picked(struct weft_model_build *m, const char *name, weft_value x, weft_dim rows, weft_value at) {
-    if (m->slots) return weft_bn(&m->b, "gather", name, (weft_value[]){x, at}, 2, NULL, 0);
+    if (m->slots) return looked_up(m, name, x, at);
     return slice(m, name, x, weft_dim_sub(m->b.g->dims, m->tokens, rows), rows);
 }
 
@@ -60,25 +65,6 @@ static void output(struct weft_model_build *m, weft_value v, const char *name) {
 /// The number of a state or variable.
 static uint32_t number(const struct weft_model_build *m, weft_value v) {
     return m->b.status == WEFT_OK ? m->b.g->values[v].state : UINT32_MAX;
-}
-
-static weft_value cast(struct weft_model_build *m, const char *name, weft_value x, weft_dtype dtype) {
-    return weft_bn(&m->b, "cast", name, &x, 1, (struct weft_arg[]){{.name = "to", .x = dtype}}, 1);
-}
-
-/// x [n] as a table of rows for gather, or rows [n, 1] as x.
-static weft_value column(struct weft_model_build *m, weft_value x, weft_dim n, bool table) {
-    const weft_dim dims[] = {n, weft_dim_const(m->b.g->dims, 1)};
-    return weft_bn(&m->b, "reshape", NULL, &x, 1,
-                   (struct weft_arg[]){{.name = "shape", .dims = dims, .n = table ? 2 : 1}}, 1);
-}
-
-/// x [n] at `at` [count], both u32: gather moves floats, which are exact as far as tokens and slots go.
-static weft_value looked_up(struct weft_model_build *m, const char *name, weft_value x, weft_dim n, weft_value at,
-                            weft_dim count) {
-    x = column(m, cast(m, name, x, WEFT_F32), n, true);
-    x = weft_bn(&m->b, "gather", name, (weft_value[]){x, at}, 2, NULL, 0);
-    return column(m, x, count, false);
 }
 
 /// What the sampler reads and moves on: states and variables of these names, kept by slot if there are several.
@@ -190,11 +176,13 @@ static void place(struct weft_model_build *m, struct weft_decoder_handles *h) {
 
 /// Ids of the run's tokens, where those below 0 are what their slot's sampler picked last.
 static weft_value fed(struct weft_model_build *m, weft_value ids, weft_value token) {
-    weft_dim slots = weft_dim_const(m->b.g->dims, m->slots);
-    weft_value last = looked_up(m, "fed", token, slots, m->slot, m->tokens);
-    weft_value own = cast(m, "fed", ids, WEFT_F32);
-    weft_value below = weft_bn(&m->b, "lt", "fed", (weft_value[]){own, weft_bf(&m->b, 0)}, 2, NULL, 0);
-    return cast(m, "fed", weft_bn(&m->b, "where", "fed", (weft_value[]){below, last, own}, 3, NULL, 0), WEFT_I32);
+    const struct weft_arg to = {.name = "to", .x = WEFT_I32};
+    weft_value last = looked_up(m, "fed", token, m->slot), zero = WEFT_NO_VALUE;
+    last = weft_bn(&m->b, "cast", "fed", &last, 1, &to, 1);
+    if (m->b.status == WEFT_OK)
+        m->b.status = weft_graph_const(m->b.g, (struct weft_type){.dtype = WEFT_I32}, &(int32_t){0}, 4, &zero);
+    weft_value below = weft_bn(&m->b, "lt", "fed", (weft_value[]){ids, zero}, 2, NULL, 0);
+    return weft_bn(&m->b, "where", "fed", (weft_value[]){below, last, ids}, 3, NULL, 0);
 }
 
 static weft_value advanced(struct weft_model_build *m) {
@@ -244,7 +232,7 @@ static void build(struct weft_model_build *m, const struct weft_decoder_params *
     case WEFT_LM_NLL: score(m, x, rows, p->chunk, &h->targets); break;
     case WEFT_LM_GENERATE:
         if (!m->slots) chosen = chooser(m, h);
-        else owner = cast(m, "rows", looked_up(m, "rows", m->slot, m->tokens, at, rows), WEFT_U32);
+        else owner = looked_up(m, "rows", m->slot, at);
         choose(m, &chosen, x, tokens, pos, owner, p->sampling);
         break;
     }

@@ -4,10 +4,14 @@
 /// counts from the end; what then still lies outside the table is clamped to its first or last row. (u32 ids are never
 /// negative.)
 ///
+/// A table of integers or of bool has any number of axes behind its rows, a scale of 1, and a y of its own type. It
+/// becomes gather_copy, which kernels read through.
+///
 /// A table above the device's binding limit comes in parts of whole rows. Each part has a step of its own, which writes
 /// the rows whose id lies in the part: the parts share out all ids, so that every row of y is written exactly once.
 #include "core/alloc.h"
 #include "core/error.h"
+#include "ops/ops.h"
 #include "ops/shape.h"
 #include "plan/lower.h"
 
@@ -26,14 +30,19 @@ struct gather_cfg {
     float scale;
 };
 
+/// Elements are moved as they are, and no float comes of them.
+static bool moves(weft_dtype table) { return weft_ops_is_integer(table) || table == WEFT_BOOL; }
+
 static weft_status gather_infer(struct weft_graph *g, const struct weft_type *in, uint32_t n_in,
                                 const struct weft_attr *attrs, struct weft_type *out) {
-    (void)n_in;
-    (void)attrs;
     int64_t lo, hi;
-    if (in[0].rank != 2 || weft_ops_is_integer(in[0].dtype) || in[0].dtype == WEFT_BOOL)
+    if (moves(in[0].dtype) && attrs[SCALE].f != 1)
+        return weft_fail(WEFT_ERR_INVALID, "gather: rows of %s come as they are; leave scale out, or cast the table",
+                         weft_ops_type_text(g, &in[0]));
+    if (moves(in[0].dtype)) return weft_op_gather_copy.infer(g, in, n_in, attrs, out);
+    if (in[0].rank != 2)
         return weft_fail(WEFT_ERR_INVALID,
-                         "gather: the table is %s; it takes floats or a quantised type, [rows, columns]",
+                         "gather: the table is %s; of floats and quantised types it takes [rows, columns]",
                          weft_ops_type_text(g, &in[0]));
     if ((in[1].dtype != WEFT_U32 && in[1].dtype != WEFT_I32) || in[1].rank + 1 > WEFT_MAX_RANK)
         return weft_fail(WEFT_ERR_INVALID, "gather: ids are %s; it takes u32 or i32 of at most %d axes",
@@ -47,7 +56,16 @@ static weft_status gather_infer(struct weft_graph *g, const struct weft_type *in
     return WEFT_OK;
 }
 
+static weft_status gather_decompose(struct weft_graph *g, const struct weft_node *node, uint32_t *outs) {
+    const struct weft_node own = *node; // adding moves the graph's nodes
+    outs[0] = own.out[0];
+    if (!moves(g->values[own.in[0]].type.dtype)) return WEFT_OK;
+    const struct weft_attr none[WEFT_MAX_ATTRS] = {{0}};
+    return weft_graph_add_raw(g, &weft_op_gather_copy, own.name, own.in, 2, none, outs);
+}
+
 static weft_status gather_eval(const struct weft_eval *e) {
+    if (moves(e->in[0].dtype)) return weft_op_gather_copy.eval(e);
     int64_t rows = e->in[0].shape[0], k = e->in[0].shape[1], n = weft_host_count(&e->in[1]);
     double *buffer = weft_alloc((size_t)k * sizeof *buffer);
     if (!buffer) return weft_fail(WEFT_ERR_NOMEM, "gather: out of memory");
@@ -149,12 +167,14 @@ static weft_status gather_lower(struct weft_lower *l, uint32_t group) {
 
 const struct weft_op weft_op_gather = {
     .name = "gather",
-    .doc = "table, ids -> y: scale times rows of a table; a negative id counts from the end",
+    .doc = "table, ids -> y: scale times rows of a table, those of integers as they are; a negative id counts from the "
+           "end",
     .n_in_min = 2,
     .n_in_max = 2,
     .n_out = 1,
     .attrs = {{.name = "scale", .type = WEFT_ATTR_FLOAT, .dflt = 1}},
     .infer = gather_infer,
     .eval = gather_eval,
+    .decompose = gather_decompose,
     .lower = gather_lower,
 };

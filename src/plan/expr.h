@@ -176,6 +176,8 @@ uint32_t weft_x_call3(struct weft_expr *e, const struct weft_scalar *fn, enum we
                       uint32_t c);
 /// Element type `dtype` as the program has it: a number, or bits where it is raw.
 uint32_t weft_x_element(struct weft_expr *e, weft_dtype dtype, double x);
+/// The bits of x as another type of 32 bits.
+uint32_t weft_x_as_bits(struct weft_expr *e, enum weft_xtype type, uint32_t x);
 /// First (0) or second (1) value of a PAIR.
 uint32_t weft_x_part(struct weft_expr *e, uint32_t pair, uint32_t part);
 extern const struct weft_scalar weft_fn_first, weft_fn_second;

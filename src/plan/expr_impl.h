@@ -25,6 +25,4 @@ uint32_t weft_x_wrap(struct weft_expr *e, weft_dtype dtype, uint32_t x);
 uint32_t weft_xstep_dim(struct weft_xstep *t, weft_dim d);
 /// Arithmetic of indices, u32.
 extern const struct weft_scalar weft_fn_add, weft_fn_sub, weft_fn_mul, weft_fn_div, weft_fn_mod;
-/// The bits of x as another type of 32 bits.
-uint32_t weft_x_as_bits(struct weft_expr *e, enum weft_xtype type, uint32_t x);
 #endif

@@ -29,6 +29,27 @@ static const struct op_case movement_cases[] = {
      .rel = ROUND,
      .graph = "var id u32 0 4294967295\nweight a q8_0 [6, 32]\nweight b f32 [6, 3]\n%0 = gather %a %id\n"
               "%1 = gather %b %id\n%2 = mul %0 %0\noutput %2 q8_0\noutput %1 f32\n"},
+    // Elements are copied, so that all is exact.
+    {.name = "gather of integers",
+     .runs = "T=1 S=0 | T=0 S=3 | T=9 S=1 | T=33 S=7",
+     .data = "ids = 0 -1 4294967289 5 99 -99 2147483647 -2147483648 3; rows = 0 5 4294967295 3 99 1; b = int 0..1; "
+             "i = -2147483648 2147483647 -1 16777217 5 0; u = 4294967295 16777217 0 7",
+     .graph = "symbol T 0 64\nsymbol S 0 7\ninput ids i32 [T]\ninput rows u32 [T, 2]\ninput i i32 [6]\n"
+              "input u u32 [6, S]\ninput c i8 [6, 3]\ninput d u8 [6, 2, 5]\ninput b bool [6, S]\n"
+              "const %k i32 [1] -7\ninput one i32 []\nvar at u32 0 4294967295\nvar by u32 [6] 0 4294967295\n"
+              "%0 = gather %i %ids\n%1 = gather %u %rows\n%2 = gather %c %ids\n%3 = gather %d %rows\n"
+              "%4 = gather %b %ids\n%5 = gather %k %rows\n%6 = gather %i %one\n%7 = gather %c %at\n"
+              "%8 = gather %by %ids\noutput %0 i32\noutput %1 u32\noutput %2 i8\noutput %3 u8\noutput %4 bool\n"
+              "output %5 one_row\noutput %6 scalar\noutput %7 variable\noutput %8 variables\n"},
+    {.name = "gather of integers among others",
+     .runs = "T=1 S=0 | T=0 S=3 | T=9 S=1 | T=33 S=7",
+     .data = "ids = int -8..8; i = int -99..99; x = int -9..9",
+     .graph = "symbol T 0 64\nsymbol S 0 7\ninput ids i32 [T+7]\ninput i i32 [13, 4]\ninput x i32 [T, 4]\n"
+              "weight w i32 [6]\nstate s dense i32 [6]\n"
+              "%a = slice %ids {start=S, len=T}\n%b = slice %i {start=S, len=5}\n%c = neg %b\n%d = abs %a\n"
+              "%0 = gather %c %d\n%1 = add %0 %x\n%2 = gather %w %a\n%3 = gather %i %2\n%e = gather %s %d\n"
+              "%f = lt %e %a\n%4 = where %f %e %a\n%5 = transpose %1\n%6 = gather %5 %a\n%g = cast %6 {to=f32}\n"
+              "%h = sum %g\noutput %1 sum\noutput %2 weight\noutput %3 twice\noutput %4 chosen\noutput %h sums\n"},
     {.name = "views of views",
      .runs = "T=1 S=0 | T=9 S=3 | T=0 S=9 | T=8 S=1",
      .levels = true,

@@ -85,6 +85,18 @@ static void gather_counts_from_the_end_and_clamps(void **state) {
     expect(&r, (double[]){1, 2}, 2);
 }
 
+static void gather_copies_integers(void **state) {
+    (void)state;
+    double ids[] = {0, 2, -1, -3, -9, 7}, table[] = {2147483647, -2147483648, 16777217, 0, -1, 5};
+    struct run r = {.leaves = (struct leaf[]){{"ids", ids, NULL}, {"w", table, NULL}, {0}}};
+    run("input w i32 [3, 2, 1]\ninput ids i32 [6]\n%1 = gather %w %ids\noutput %1 y\n", &r, 0);
+    expect(&r,
+           (double[]){2147483647, -2147483648, -1, 5, -1, 5, 2147483647, -2147483648, 2147483647, -2147483648, -1, 5},
+           12);
+    run("input w i32 [6]\ninput ids u32 []\n%1 = gather %w %ids\noutput %1 y\n", &r, 0);
+    expect(&r, (double[]){2147483647}, 1);
+}
+
 static void gather_decodes_packed_rows(void **state) {
     (void)state;
     uint8_t raw[2][34] = {{0}};
@@ -264,6 +276,12 @@ static void shapes_are_checked(void **state) {
     (void)state;
     refused("weight w f32 [3, 2]\ninput i f32 [1]\n%1 = gather %w %i\noutput %1 y\n", "ids are f32");
     refused("weight w f32 [3]\ninput i u32 [1]\n%1 = gather %w %i\noutput %1 y\n", "the table is f32[3]");
+    refused("input w i32 []\ninput i u32 [1]\n%1 = gather %w %i\noutput %1 y\n", "the table is i32[]");
+    refused("input w i32 [3]\ninput i f32 [1]\n%1 = gather %w %i\noutput %1 y\n", "ids are f32[1]");
+    refused("input w u8 [3]\ninput i u32 [1]\n%1 = gather %w %i {scale=2}\noutput %1 y\n", "leave scale out");
+    refused("symbol V 0 9\ninput w u32 [V]\ninput i u32 [1]\n%1 = gather %w %i\noutput %1 y\n", "may have no rows");
+    refused("input w u32 [3, 2, 2, 2, 2, 2]\ninput i u32 [1, 1, 1, 1]\n%1 = gather %w %i\noutput %1 y\n",
+            "at most 3 axes");
     refused("input x f32 [1, 1, 5]\nvar p u32 0 9\n%1 = rope %x %p\noutput %1 y\n", "must be even");
     refused("input x f32 [1, 1, 4]\nvar p u32 0 9\n%1 = rope %x %p {n_rot=6}\noutput %1 y\n",
             "6 rotated channels of 4");
@@ -290,6 +308,7 @@ static void shapes_are_checked(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gather_counts_from_the_end_and_clamps),
+        cmocka_unit_test(gather_copies_integers),
         cmocka_unit_test(gather_decodes_packed_rows),
         cmocka_unit_test(rope_turns_pairs),
         cmocka_unit_test(rope_copies_the_rest),

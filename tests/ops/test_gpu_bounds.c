@@ -133,6 +133,13 @@ static const struct taker takers[] = {
      .text = BESIDE "symbol T 1 3\ninput at i32 [T]\ninput w f16 [5, 3]\nweight p f32 [5, 6]\n%y = gather %w %at\n"
                     "%z = gather %p %at\noutput %y y\noutput %z z\n"},
     {.op = "gather", .text = BESIDE "var at u32 0 4294967295\ninput w f32 [5, 4]\n%y = gather %w %at\noutput %y y\n"},
+    {.op = "gather_copy",
+     .text = BESIDE "symbol T 1 3\ninput at i32 [T]\ninput w i32 [5, 4]\ninput v f32 [5, 3]\n"
+                    "%y = gather_copy %w %at\n%z = gather_copy %v %at\n%u = gather_copy %at %at\noutput %y y\n"
+                    "output %z z\noutput %u u\n"},
+    {.op = "gather_copy",
+     .text = BESIDE "symbol T 1 3\ninput at u32 [T]\nvar v u32 [3] 0 4294967295\ninput w u8 [5, 3]\n"
+                    "%y = gather_copy %w %at\n%z = gather_copy %v %at\noutput %y y\noutput %z z\n"},
     {.op = "embedding_q4gsw",
      .tolerance = 1e-6,
      .text = BESIDE "symbol T 1 3\ninput at i32 [T]\nvar id u32 0 4294967295\nweight w u8 [5, 16]\n"
