@@ -73,12 +73,21 @@ static weft_status once(weft_batch *batch, const int32_t *ids, uint32_t vocab, c
     return status;
 }
 
+/// A few tokens that nobody measures: drivers compile pipelines when these run for the first time.
+static weft_status warm_up(weft_batch *batch, const int32_t *ids, uint32_t vocab, const struct weft_cancel *cancel,
+                           const struct weft_bench_batch *b) {
+    struct weft_bench_batch few = *b;
+    if (few.tokens > 4) few.tokens = 4;
+    return once(batch, ids, vocab, cancel, b->repeats, &few);
+}
+
 weft_status weft_bench_batch(weft_model *model, weft_batch *batch, const int32_t *ids, const struct weft_cancel *cancel,
                              struct weft_bench_batch *b) {
     struct weft_model_info info;
     double *speeds = weft_calloc(2 * (size_t)b->repeats, sizeof *speeds);
     if (!speeds) return weft_fail(WEFT_ERR_NOMEM, "out of memory for the results");
     weft_status status = weft_model_info(model, &info);
+    if (status == WEFT_OK) status = warm_up(batch, ids, info.vocab, cancel, b);
     for (uint32_t i = 0; i < b->repeats && status == WEFT_OK; i++) {
         status = once(batch, ids, info.vocab, cancel, i, b);
         speeds[i] = b->prefill;

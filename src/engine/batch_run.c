@@ -158,6 +158,7 @@ weft_status weft_batch_submit(struct weft_batch *b, bool *queued) {
         bool prompts = share_out(b, run);
         lay_out(b, run);
         if (!run->t) return WEFT_OK;
+        if (prompts) weft_pace_prompts(&b->pace);
         run->n = prompts ? 1 : runs_of(b, run);
         WEFT_TRY(resize(b));
         WEFT_TRY(write_run(b));

@@ -22,6 +22,10 @@ struct weft_pace weft_pace_begin(uint32_t runs, uint32_t most, enum weft_gpu_kin
     return p;
 }
 
+void weft_pace_prompts(struct weft_pace *p) {
+    if (!p->chosen && p->runs > FIRST_RUNS) p->runs = FIRST_RUNS;
+}
+
 void weft_pace_arrived(struct weft_pace *p, uint32_t runs, bool dry, double now) {
     double took = now - p->arrived; // of one submit, if the device had the next one at once
     p->arrived = now;

@@ -23,6 +23,9 @@ struct weft_pace {
 weft_status weft_pace_most(uint32_t runs, enum weft_gpu_kind kind, uint32_t *most);
 /// Begins at `now` with that `most`, whose ids come through a ring of `ring` places.
 struct weft_pace weft_pace_begin(uint32_t runs, uint32_t most, enum weft_gpu_kind kind, uint32_t ring, double now);
+/// Prompts are queued: few runs go in a submit again. The one behind them is prepared before their first ids are passed
+/// on, which would wait while many runs are encoded.
+void weft_pace_prompts(struct weft_pace *p);
 /// Results of a submit of `runs` decode runs arrived (0: prompts were in it, whose time says nothing of them).
 /// `dry`: nothing was under way behind it.
 void weft_pace_arrived(struct weft_pace *p, uint32_t runs, bool dry, double now);

@@ -66,7 +66,26 @@ static void rises(void **state) {
     assert_int_equal(p.runs, 32);
 }
 
+static void begins_again_behind_prompts(void **state) {
+    (void)state;
+    struct weft_pace p = weft_pace_begin(0, 64, WEFT_GPU_DISCRETE, 256, 0);
+    for (int i = 1; i < 4; i++) weft_pace_arrived(&p, p.runs, false, i * 0.01);
+    assert_int_equal(p.runs, 64);
+    weft_pace_prompts(&p);
+    assert_int_equal(p.runs, 8);
+    weft_pace_arrived(&p, 0, false, 0.04); // the prompts
+    weft_pace_arrived(&p, 8, false, 0.05);
+    assert_int_equal(p.runs, 16);
+    p = weft_pace_begin(0, 64, WEFT_GPU_DISCRETE, 20, 0);
+    weft_pace_prompts(&p);
+    assert_int_equal(p.runs, 6);
+    p = weft_pace_begin(40, 40, WEFT_GPU_DISCRETE, 256, 0);
+    weft_pace_prompts(&p);
+    assert_int_equal(p.runs, 40); // chosen
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(begins), cmocka_unit_test(rises)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(begins), cmocka_unit_test(rises),
+                                       cmocka_unit_test(begins_again_behind_prompts)};
     return cmocka_run_group_tests_name("engine/pace", tests, NULL, NULL);
 }
