@@ -43,8 +43,9 @@ enum { Q, K, V, POS, COUNT };
 enum { SCALE, WINDOW, SOFTCAP, REACH };
 enum {
     TILE_KEYS = 32,
-    SPLIT_TOKENS = 16,           // runs of at most so many tokens split the keys, and of several sequences
-    SPLIT_TOKENS_SLOTS = 64,     // so many
+    SPLIT_TOKENS = 16,       // runs of at most so many tokens split the keys, and of several sequences
+    SPLIT_TOKENS_SLOTS = 64, // so many
+    DEFER_PIECES = 64, // beyond so many every reader would spend more on joining them than a step of its own costs
     MAX_PIECES_BYTES = 16 << 20, // of partial outputs
 };
 
@@ -381,9 +382,6 @@ static void emit_merge(struct weft_lower *l, const struct weft_node *node, const
     weft_emit_workgroup(s, threads, threads * (cfg->piece ? 4 * 4 : 3 * 4 + 16));
 }
 
-#define DEFER_PIECES                                                                                                   \
-    64 ///< beyond so many pieces every reader would spend more on joining them than a step of its own costs
-
 /// Text that joins the pieces of row `part_row`: the sums of attention_merge.wgsl, and what four columns q make of
 /// them.
 static void add_pieces(const struct attention_cfg *cfg, struct weft_str *out) {
@@ -413,8 +411,20 @@ static void add_pieces_in_order(const struct attention_cfg *cfg, struct weft_str
         cfg->dv, cfg->dv / 4);
 }
 
-/// Text by which a contraction joins the pieces itself: the sums of attention_merge.wgsl, four columns a thread. Row
-/// `row` is a token, p.rows are there.
+/// Text that says whose token `row` is, and where that one's tokens stand. Nobody's has no pieces.
+static void find_row(struct weft_lower *l, const struct weft_node *node, uint32_t slots, struct weft_str *out) {
+    uint32_t count = weft_lower_var_slot(l, node->in[COUNT]), pos = weft_lower_var_slot(l, node->in[POS]);
+    weft_str_addf(out,
+                  "var slot = 0u;\nvar before = 0u;\nvar mine = min(var_u32(%uu), p.rows);\n"
+                  "while (slot < %uu && row >= before + mine) {\nbefore += mine;\nslot++;\nmine = p.rows - before;\n"
+                  "if (slot < %uu) { mine = min(var_u32(%uu + slot), mine); }\n}\nlet somebody = slot < %uu;\n",
+                  count, slots, slots, count, slots);
+    weft_str_addf(out, "let at = select(0u, min(var_u32(%uu + min(slot, %uu)), %uu), somebody);\n", pos, slots - 1,
+                  WEFT_MOST_POSITION);
+    weft_str_add(out, "let end = at + select(0u, mine, somebody);\nlet here = at + (row - before);\n");
+}
+
+/// Text by which a contraction joins the pieces of token `row` of p.rows itself, by the sums of attention_merge.wgsl.
 static void stage_pieces(struct weft_lower *l, struct weft_step *s, const struct weft_deferred *d,
                          struct weft_str *out) {
     const struct attention_cfg *cfg = d->cfg;
@@ -423,8 +433,11 @@ static void stage_pieces(struct weft_lower *l, struct weft_step *s, const struct
     weft_emit_scratch(l, s, "pieces", WEFT_READ, d->scratch[0], WEFT_OPERAND_WIDE);
     weft_emit_scratch(l, s, "sums", WEFT_READ, d->scratch[1], 0);
     weft_emit_vars(l, s, WEFT_READ);
-    weft_str_addf(out, "let at = min(var_u32(%uu), %uu);\nlet end = at + p.rows;\n",
-                  weft_lower_var_slot(l, node->in[POS]), WEFT_MOST_POSITION);
+    const char *here = cfg->slots ? "here" : "at + row"; // of the row
+    if (cfg->slots) find_row(l, node, cfg->slots, out);
+    else
+        weft_str_addf(out, "let at = min(var_u32(%uu), %uu);\nlet end = at + p.rows;\n",
+                      weft_lower_var_slot(l, node->in[POS]), WEFT_MOST_POSITION);
     weft_str_addf(out, "let dropped = select(0u, end - %uu, end > %uu);\n", cfg->capacity, cfg->capacity);
     if (cfg->window) weft_str_addf(out, "let first = max(dropped, select(0u, at - %uu, at >= %uu));\n", back, back);
     else weft_str_add(out, "let first = dropped;\n");
@@ -435,10 +448,10 @@ static void stage_pieces(struct weft_lower *l, struct weft_step *s, const struct
         weft_str_addf(out, "let n_pieces = min((end - first + %uu) / %uu, %uu);\n", cfg->split - 1, cfg->split,
                       cfg->most_pieces);
     weft_str_addf(out, "let stride = p.rows * %uu;\n", cfg->heads);
-    weft_str_add(out, cfg->ends ? "let seen_to = min(at + row, " : "let seen_to = at + row;\n");
-    if (cfg->ends) weft_str_addf(out, "%uu);\n", cfg->capacity - 1);
+    if (cfg->ends) weft_str_addf(out, "let seen_to = min(%s, %uu);\n", here, cfg->capacity - 1);
+    else weft_str_addf(out, "let seen_to = %s;\n", here);
     if (cfg->window)
-        weft_str_addf(out, "let sees = max(dropped, select(0u, at + row - %uu, at + row >= %uu)) <= seen_to;\n", back,
+        weft_str_addf(out, "let sees = max(dropped, select(0u, %s - %uu, %s >= %uu)) <= seen_to;\n", here, back, here,
                       back);
     else weft_str_add(out, "let sees = dropped <= seen_to;\n");
     weft_str_addf(out, "for (var q = lid; q < %uu; q += WG) {\nlet head = q / %uu;\n", cfg->heads * cfg->dv / 4,
@@ -447,8 +460,8 @@ static void stage_pieces(struct weft_lower *l, struct weft_step *s, const struct
                   cfg->group, cfg->group, cfg->group);
     if (cfg->piece) add_pieces_in_order(cfg, out);
     else add_pieces(cfg, out);
-    weft_str_add(out, "lost |= total == 0.0 && sees;\n"
-                      "xs[m * KQ + q] = select(o * select(0.0, 1.0 / total, total > 0.0), "
+    weft_str_addf(out, "lost |= total == 0.0 && sees%s;\n", cfg->slots ? " && somebody" : "");
+    weft_str_add(out, "xs[m * KQ + q] = select(o * select(0.0, 1.0 / total, total > 0.0), "
                       "vec4<f32>(quiet_nan()), lost);\n}\n");
 }
 
@@ -472,8 +485,8 @@ static bool late_readers(const struct weft_lower *l, weft_value v, weft_value va
 /// Leaves the pieces to the contraction that reads the output, if that is all that happens to it.
 static bool defer_merge(struct weft_lower *l, const struct weft_node *node, const struct attention_cfg *cfg,
                         uint32_t partial, uint32_t sums) {
-    if (cfg->slots || cfg->dv % 4 || cfg->most_pieces > DEFER_PIECES || !weft_gemm_stages(l, node->out[0]) ||
-        late_readers(l, node->out[0], node->in[POS]))
+    if (cfg->dv % 4 || cfg->most_pieces > DEFER_PIECES || !weft_gemm_stages(l, node->out[0]) ||
+        late_readers(l, node->out[0], node->in[POS]) || (cfg->slots && late_readers(l, node->out[0], node->in[COUNT])))
         return false;
     struct weft_deferred *d = weft_arena_alloc(&l->plan->arena, sizeof *d);
     const void *kept = weft_arena_dup(&l->plan->arena, cfg, sizeof *cfg);

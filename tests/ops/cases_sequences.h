@@ -100,6 +100,20 @@ static const struct op_case sequence_cases[] = {
      .graph = "symbol T 0 17\n" BY_SLOT(
          "2") "input q f32 [T, 4, 64]\nstate k dense f16 [2, 300, 2, 64] slots\n"
               "state v dense f32 [2, 300, 2, 64] slots\n%0 = attention %q %k %v %pos %count\noutput %0 y\n"},
+    // by the product behind, of few rows: windows, a ring that wraps, idle slots and nobody's rows
+    {.name = "attention by slot, pieces joined by a product",
+     .runs = "T=1 pos=0,299,7 count=0,1,0 | T=1 pos=211,0,7 count=1,0,0 | T=3 pos=150,7,290 count=1,1,1 | "
+             "T=8 pos=280,200,9 count=3,4,0 | T=1 count=0 | T=8 pos=0,0,0 count=0,0,8",
+     .split = "T",
+     .data = "q = -4..4",
+     .rel = 1e-4,
+     .abs = 2e-4,
+     .graph = "symbol T 1 8\n" BY_SLOT(
+         "3") "input q f32 [T, 4, 64]\nstate k dense f16 [3, 300, 2, 64] slots\n"
+              "state v dense f32 [3, 300, 2, 64] slots\nstate r ring f32 [3, 200, 2, 64] slots\n"
+              "weight w q8_0 [5, 256]\n%0 = attention %q %k %v %pos %count\n%1 = reshape %0 {shape=[T, 256]}\n"
+              "%2 = matmul %1 %w\n%3 = attention %q %r %r %pos %count {window=150, softcap=3}\n"
+              "%4 = reshape %3 {shape=[T, 256]}\n%5 = matmul %4 %w\noutput %2 y\noutput %5 z\n"},
     // each slot as the only one would be: rows in any order, idle slots, nobody's rows, two of a slot, limits and stops
     {.name = "sample by slot",
      .runs = "R=4 whose=2,0,3,1 n=0,3,8,1 rng=5,6,7,4294967295 | R=2 whose=1,3 on=1,0,1,1 | R=3 whose=9,2,4294967295 | "
