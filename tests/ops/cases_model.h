@@ -50,6 +50,14 @@ static const struct op_case movement_cases[] = {
               "%0 = gather %c %d\n%1 = add %0 %x\n%2 = gather %w %a\n%3 = gather %i %2\n%e = gather %s %d\n"
               "%f = lt %e %a\n%4 = where %f %e %a\n%5 = transpose %1\n%6 = gather %5 %a\n%g = cast %6 {to=f32}\n"
               "%h = sum %g\noutput %1 sum\noutput %2 weight\noutput %3 twice\noutput %4 chosen\noutput %h sums\n"},
+    {.name = "gather as a copy",
+     .runs = "T=1 S=1 | T=0 S=3 | T=9 S=7 | T=3 S=0",
+     .data = "ids = int -9..9; x = 1 -2 nan inf -inf 3e38; h = 1 nan -inf 60000 -0",
+     .graph = "symbol T 0 9\nsymbol S 0 7\ninput ids i32 [T]\ninput x f32 [6, S]\ninput h f16 [6, 2, 3]\n"
+              "input one u32 [1]\ninput y i32 [1]\n"
+              "%0 = gather_copy %x %ids\n%1 = gather_copy %h %ids\n%2 = gather_copy %y %one\n"
+              "%n = neg %x\n%3 = gather_copy %n %ids\n%4 = gather_copy %n %one\n%5 = gather_copy %y %ids\n"
+              "output %0 words\noutput %1 halves\noutput %2 one_row\noutput %3 made\noutput %4 row\noutput %5 same\n"},
     {.name = "views of views",
      .runs = "T=1 S=0 | T=9 S=3 | T=0 S=9 | T=8 S=1",
      .levels = true,
