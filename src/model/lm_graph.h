@@ -18,8 +18,8 @@ struct weft_lm_build {
 #define WEFT_LM_CTX 4096
 #define WEFT_LM_SCORE_BYTES ((uint64_t)128 << 20) ///< most logits that a scoring run holds
 
-/// Fills in ctx and chunk, of which each slot may have one token. Errors: LIMIT if ctx is beyond what the model was made
-/// for, or holds fewer tokens than there are slots.
+/// Fills in ctx and chunk, of which each slot may have one token. Errors: LIMIT if ctx is beyond what the model was
+/// made for, or holds fewer tokens than there are slots.
 weft_status weft_lm_build_defaults(const struct weft_model_config *config, const struct weft_gpu_caps *caps,
                                    struct weft_lm_build *b);
 /// `handles` may be NULL. Errors: UNSUPPORTED names the architecture and those that are known; else the family's.
