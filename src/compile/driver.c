@@ -195,7 +195,7 @@ weft_status weft_compile(struct weft_graph *graph, const struct weft_gpu_caps *c
     p->profile = weft_profile_make(caps);
     p->profile.invariant = params && params->numbers == WEFT_NUMBERS_INVARIANT;
     // Nobody says in which order a subgroup adds, or that its size is one in all pipelines.
-    if (p->profile.invariant) p->caps.subgroups = p->profile.slices = false; // their orders are not the mode's
+    if (p->profile.invariant) p->caps.subgroups = false;
     *c = (struct weft_compiling){.plan = p, .params = params ? params : &none};
     p->checked = c->params->checked;
     // Kernels are written by many small appends; one that found no memory anywhere spoils the plan.

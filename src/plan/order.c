@@ -2,6 +2,7 @@
 #include "plan/round.h"
 
 enum {
+    SLICES = 4,         ///< that share a tile of some rows by a packed weight
     PIECE = 32,         ///< blocks of a piece of k: as many as give a workgroup some work
     LINE = 32,          ///< rows side by side that read a line of memory
     MOST_CHUNKS = 4096, ///< of a row
@@ -10,7 +11,12 @@ enum {
 // A CPU driver runs lanes as one vector, of which each has outputs of its own.
 struct weft_order_product weft_order_packed(const struct weft_profile *p, uint64_t blocks) {
     uint32_t lanes = blocks <= 8 ? 8 : blocks <= 24 ? 16 : 32;
-    return (struct weft_order_product){.lanes = p->software ? 1 : lanes};
+    return (struct weft_order_product){.lanes = p->software ? 1 : lanes, .slices = p->software ? 1 : SLICES};
+}
+
+uint32_t weft_order_turns(const struct weft_profile *p, uint64_t blocks) {
+    struct weft_order_product o = weft_order_packed(p, blocks);
+    return o.lanes / o.slices;
 }
 
 struct weft_order_product weft_order_plain(void) {

@@ -23,13 +23,18 @@
 
 /// How the blocks of a product's k fall into groups. Of a packed weight group g has blocks g, g + lanes, g + 2 lanes,
 /// ..., so that lanes side by side read memory side by side; of all others it has blocks g piece .. (g + 1) piece - 1.
+/// Groups of a packed weight meet in turns of `slices`: those of a turn are added up, then turns are, both in their
+/// order. A kernel of one row has all groups at once; one of some rows has a turn at a time, or a turn a workgroup.
 struct weft_order_product {
-    uint32_t lanes; ///< 0: groups are pieces
-    uint32_t piece; ///< 0: groups are lanes
+    uint32_t lanes;  ///< 0: groups are pieces
+    uint32_t piece;  ///< 0: groups are lanes
+    uint32_t slices; ///< of a turn, which divide `lanes`
 };
 /// `blocks`: of 32 along k, of a packed weight.
 struct weft_order_product weft_order_packed(const struct weft_profile *p, uint64_t blocks);
 struct weft_order_product weft_order_plain(void);
+/// Turns of a packed weight of so many blocks.
+uint32_t weft_order_turns(const struct weft_profile *p, uint64_t blocks);
 
 /// Threads that share a row's reduction, and every workgroup that holds one has. A power of two.
 uint32_t weft_order_threads(const struct weft_profile *p);

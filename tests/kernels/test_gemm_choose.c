@@ -269,7 +269,6 @@ static void invariant_choices_add_up_alike(void **state) {
     for (int which = 0; which < PROFILES; which++) {
         struct weft_profile p = profile_of(which);
         p.invariant = true;
-        p.slices = false; // as weft_compile has it
         for (size_t r = 0; r < RIGHTS; r++)
             for (uint64_t k = 1; k < 300000; k += k / 2 + 1)
                 for (uint64_t n = 1; n < 300000; n += n + 3)
@@ -277,14 +276,18 @@ static void invariant_choices_add_up_alike(void **state) {
                         struct weft_gemm_extents x = extents_of(&rights[r], m, n, k);
                         struct weft_gemm_choice c = weft_gemm_choose(&p, &x);
                         uint64_t blocks = (k + 31) / 32;
-                        uint32_t lanes = weft_order_packed(&p, blocks).lanes;
+                        struct weft_order_product o = weft_order_packed(&p, blocks);
                         if (x.packed) assert_int_equal(c.split, 0);
                         else assert_true(c.split == 0 || c.split == weft_order_plain().piece);
                         assert_int_not_equal(c.kernel, WEFT_GEMM_DIRECT);
+                        if (c.kernel == WEFT_GEMM_ROWS) {
+                            assert_int_equal(c.threads, c.lanes * o.slices);
+                            assert_true(c.turns == 0 || o.lanes / o.slices % c.turns == 0);
+                        }
                         if (c.kernel != WEFT_GEMM_FEW) continue;
-                        assert_int_equal(c.lanes, lanes);
+                        assert_int_equal(c.lanes, o.lanes);
                         assert_int_equal(c.threads, weft_order_threads(&p)); // of a norm in front
-                        assert_true(c.chunk == blocks || c.chunk % lanes == 0);
+                        assert_true(c.chunk == blocks || c.chunk % o.lanes == 0);
                     }
     }
 }

@@ -62,13 +62,20 @@ static double few_cost(const struct weft_profile *p, const struct weft_gemm_exte
 }
 
 /// Pieces of k, and what joining them costs beside the sums.
-static double pieces_of(const struct weft_gemm_extents *x, const struct weft_gemm_choice *c) {
+static double pieces_of(const struct weft_profile *p, const struct weft_gemm_extents *x,
+                        const struct weft_gemm_choice *c) {
+    if (c->turns) return (double)weft_order_turns(p, weft_ceil_div(x->k, 32)) / c->turns;
     return c->split ? (double)weft_ceil_div(weft_ceil_div(x->k, 32), c->split) : 1;
+}
+/// Sums of an output that are to be joined.
+static double parts_of(const struct weft_profile *p, const struct weft_gemm_extents *x,
+                       const struct weft_gemm_choice *c) {
+    return c->turns ? (double)weft_order_turns(p, weft_ceil_div(x->k, 32)) : pieces_of(p, x, c);
 }
 static double join_cost(const struct weft_profile *p, const struct weft_gemm_extents *x,
                         const struct weft_gemm_choice *c) {
-    double sums = (double)x->batch * (double)x->m * (double)x->n * pieces_of(x, c);
-    return c->split ? p->step_us + 2 * 4 * sums / p->bytes_per_us : 0;
+    double sums = (double)x->batch * (double)x->m * (double)x->n * parts_of(p, x, c);
+    return c->split || c->turns ? p->step_us + 2 * 4 * sums / p->bytes_per_us : 0;
 }
 
 /// How much slower memory is than the device's where few workgroups ask for it.
@@ -82,7 +89,7 @@ static double direct_cost(const struct weft_profile *p, const struct weft_gemm_e
     uint64_t own = (uint64_t)(c->threads / c->lanes) * c->outputs;
     double down = (double)weft_ceil_div(x->m, c->rows), across = (double)weft_ceil_div(x->n, own),
            batch = (double)x->batch;
-    double k = (double)(weft_ceil_div(x->k, 4) * 4), groups = batch * down * across * pieces_of(x, c);
+    double k = (double)(weft_ceil_div(x->k, 4) * 4), groups = batch * down * across * pieces_of(p, x, c);
     double bytes = batch * down * (double)x->n * k * x->weight_bytes + batch * (double)x->m * k * 4;
     double macs = batch * down * across * (double)own * k * c->rows;
     double per = 2.0 * c->outputs * c->rows / (c->outputs + c->rows);
@@ -97,7 +104,7 @@ static double tiled_cost(const struct weft_profile *p, const struct weft_gemm_ex
     double bytes = (double)x->batch * ((double)x->n * (double)x->k * x->weight_bytes + (double)x->m * (double)x->k * 4);
     double macs = tiles * kb * 32 * c->columns * (c->rows + 1.0);
     double tm = (double)c->rows * c->lanes / c->threads, tn = (double)c->columns / c->lanes;
-    double groups = tiles * pieces_of(x, c), rate = rate_of(p, 2 * tm * tn / (tm + tn));
+    double groups = tiles * pieces_of(p, x, c), rate = rate_of(p, 2 * tm * tn / (tm + tn));
     if (p->software && !x->packed) rate = BARRIERS;
     if (!x->packed) bytes *= shortage(p, groups, c->threads);
     return cost_of(p, bytes, macs, rate, groups, c->threads) + join_cost(p, x, c);
@@ -112,7 +119,7 @@ static double rows_cost(const struct weft_profile *p, const struct weft_gemm_ext
     double tiles = down * (double)weft_ceil_div((uint64_t)n, (uint64_t)own);
     double bytes = n * (double)x->k * x->weight_bytes + (double)x->m * (double)x->k * 4;
     // A vector of the left side is read for `outputs` multiplications; decoding costs about as much as eight rows.
-    double macs = tiles * kb * 32 * own * (c->rows + 8.0), pieces = pieces_of(x, c), groups = tiles * pieces;
+    double macs = tiles * kb * 32 * own * (c->rows + 8.0), pieces = pieces_of(p, x, c), groups = tiles * pieces;
     struct weft_gemm_extents all = *x;
     all.n = (uint64_t)n;
     bytes *= shortage(p, groups, c->threads);
@@ -210,12 +217,24 @@ uint64_t weft_gemm_few_rows(const struct weft_profile *p) { return p->slices ? 1
 
 uint32_t weft_gemm_rows_staged(const struct weft_gemm_choice *c) { return 2 * c->rows * 8 * (c->threads / c->lanes); }
 
+/// Turns of a workgroup, all of which are as many; 0: one workgroup has them all.
+static uint32_t turns_of(uint32_t turns, uint64_t workgroups) {
+    uint32_t each = turns;
+    while (each > 1 && turns / each < workgroups) each /= 2;
+    return each < turns ? each : 0;
+}
+
 /// Tiles of rows that fit workgroup memory, in pieces of k where tiles alone are too few for the device.
 static struct weft_gemm_choice rows_of(const struct weft_profile *p, const struct weft_gemm_extents *x) {
     const struct weft_tile *t = weft_tile_of(p, WEFT_TILE_MATROWS, x->m);
     struct weft_gemm_choice c = {
         .kernel = WEFT_GEMM_ROWS, .threads = t->threads, .lanes = t->lanes, .outputs = t->columns, .rows = t->rows};
     uint64_t room = p->workgroup_memory / 16, kb = weft_ceil_div(x->k, 32);
+    if (p->invariant) { // the order has its own slices, whatever a tuned shape has
+        uint32_t slices = weft_order_packed(p, kb).slices;
+        while (c.lanes > 1 && c.lanes * slices > t->threads) c.lanes /= 2;
+        c.threads = c.lanes * slices;
+    }
     uint32_t held = c.outputs, slices = c.threads / c.lanes; // sums of a row that a thread may have
     while (held < x->n_anchors) held *= 2;
     while (c.rows > 4 && c.rows > c.lanes / 8 &&
@@ -224,7 +243,8 @@ static struct weft_gemm_choice rows_of(const struct weft_profile *p, const struc
     uint64_t down = weft_ceil_div(x->m < MOST_ROWS_DOWN ? x->m : MOST_ROWS_DOWN, c.rows);
     uint64_t tiles = down * weft_ceil_div(columns_of(x), (uint64_t)c.lanes * c.outputs);
     uint64_t pieces = (uint64_t)ROWS_WAVES * p->slots / c.threads / (tiles ? tiles : 1);
-    if (pieces > 1 && kb >= 2 * LEAST_ROWS_PIECE) {
+    if (p->invariant) c.turns = turns_of(weft_order_turns(p, kb), pieces);
+    else if (pieces > 1 && kb >= 2 * LEAST_ROWS_PIECE) {
         uint64_t piece = weft_ceil_div(weft_ceil_div(kb, pieces), slices) * slices;
         c.split = (uint32_t)(piece < LEAST_ROWS_PIECE ? LEAST_ROWS_PIECE : piece);
         if (c.split >= kb) c.split = 0;

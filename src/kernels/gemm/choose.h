@@ -48,6 +48,7 @@ struct weft_gemm_choice {
     uint32_t chunk;
     bool whole_blocks; ///< TILED: a thread decodes a block of 32 at once
     uint32_t split;    ///< DIRECT, TILED, ROWS: blocks of 32 columns of a piece, whose sums a step behind joins; 0: all
+    uint32_t turns;    ///< ROWS where numbers are invariant: of a workgroup, whose sums a step behind joins; 0: all
     double us;         ///< modelled cost
 };
 

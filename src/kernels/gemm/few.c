@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "kernels/map/region.h"
 #include "plan/expand.h"
+#include "plan/order.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -230,6 +231,7 @@ void weft_gemm_emit_few(struct weft_lower *l, const struct weft_gemm_group *p, u
     }
     weft_emit_text(l, s, "SHARE", p->experts ? weft_gemm_share(step, p->experts) : "");
     weft_emit_int(l, s, "LANES", choice->lanes);
+    if (l->profile->invariant) weft_emit_int(l, s, "SLICES", weft_order_packed(l->profile, kb).slices);
     weft_emit_int(l, s, "MT", choice->rows);
     weft_emit_int(l, s, "KQ", choice->chunk * 8);
     weft_emit_int(l, s, "CHUNKED", chunked);

@@ -23,15 +23,19 @@ fn stage_chunk(m0: u32, first: u32, lid: u32) {
 //% if ORDERED && LANES > 1
 var<workgroup> lane_sums: array<f32, ${WG}>;
 
-// The sums of LANES neighbouring threads, added up in their order.
+// The sums of LANES neighbouring threads, added up in turns of SLICES (plan/order.h).
 fn lanes_sum(x: f32, lid: u32) -> f32 {
     workgroupBarrier(); // the sums before have been read
     lane_sums[lid] = x;
     workgroupBarrier(); // all are there
     let first = lid / ${LANES}u * ${LANES}u;
     var sum = 0.0;
-//% for l in 0..LANES
-    sum += lane_sums[first + ${l}u];
+//% for t in 0..LANES / SLICES
+    var turn${t} = 0.0;
+//% for s in 0..SLICES
+    turn${t} += lane_sums[first + ${t * SLICES + s}u];
+//% end
+    sum += turn${t};
 //% end
     return sum;
 }

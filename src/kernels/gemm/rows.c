@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "kernels/map/region.h"
 #include "plan/expand.h"
+#include "plan/order.h"
 #include "plan/round.h"
 #include "plan/update.h"
 #include <stdio.h>
@@ -49,6 +50,8 @@ struct job {
     uint32_t pad;                    ///< `each`, or the next power of two
     uint32_t r;                      ///< columns of a contraction that a thread has
     uint32_t kb, pieces, width;      ///< blocks of a row; pieces of k; sums of a row and piece
+    uint32_t turns, groups;          ///< invariant: turns of a workgroup, lanes of the order
+    uint32_t split;                  ///< pieces of k among workgroups
     bool combined;
 };
 
@@ -69,7 +72,14 @@ static bool job_of(struct weft_lower *l, const struct weft_gemm_group *p, uint32
     while (j->pad < j->each) j->pad *= 2;
     while (j->r > 1 && j->r * j->pad > c->outputs) j->r /= 2;
     j->kb = (uint32_t)weft_ceil_div((uint64_t)k, 32);
-    j->pieces = c->split ? (uint32_t)weft_ceil_div(j->kb, c->split) : 1;
+    j->pieces = j->split = c->split ? (uint32_t)weft_ceil_div(j->kb, c->split) : 1;
+    if (l->profile->invariant) {
+        uint32_t turns = weft_order_turns(l->profile, j->kb);
+        j->groups = weft_order_packed(l->profile, j->kb).lanes;
+        j->turns = c->turns ? c->turns : turns;
+        j->split = turns / j->turns;
+        j->pieces = c->turns ? turns : 1; // a turn each, so that the join adds up turns
+    }
     return true;
 }
 
@@ -107,7 +117,11 @@ static void add_segment(struct weft_lower *l, const struct job *j, uint32_t segm
                             {"KB", j->kb, NULL},
                             {"SPLIT", c->split ? c->split : j->kb, NULL},
                             {"WG", c->threads, NULL},
-                            {"STEPS", c->rows * 8 / c->lanes, NULL}};
+                            {"STEPS", c->rows * 8 / c->lanes, NULL},
+                            {"ORDERED", l->profile->invariant, NULL},
+                            {"LANES", j->groups, NULL},
+                            {"TURNS", j->turns, NULL},
+                            {"APART", j->pieces > 1, NULL}};
     weft_status status = weft_plan_expand(l->plan, "kernels/gemm/rows_segment.wgsl", v, sizeof v / sizeof v[0], out);
     if (status != WEFT_OK) weft_lower_fail(l, status, "%s", weft_error_message());
 }
@@ -181,7 +195,7 @@ void weft_gemm_emit_rows(struct weft_lower *l, const struct weft_gemm_group *p, 
     if (!job_of(l, p, part, c, weft_lower_const(l, cfg.k), &j)) return;
     weft_gemm_label(label, sizeof label, l, "matrows", p);
     if (p->n_anchors == 1) cfg.col0 = (uint32_t)j.w[0]->parts[part].row0;
-    cfg.pieces = j.pieces;
+    cfg.pieces = j.split;
     struct weft_step *s = weft_emit(l, &rows_kernel, label, &cfg, sizeof cfg);
     weft_xstep_next(step, s);
     struct weft_str text = {0}, pick = {0};
@@ -200,7 +214,7 @@ void weft_gemm_emit_rows(struct weft_lower *l, const struct weft_gemm_group *p, 
     weft_emit_int(l, s, "KS", c->threads / c->lanes);
     weft_emit_int(l, s, "XS", staged > sums ? staged : sums);
     weft_emit_int(l, s, "TILES", tiles);
-    weft_emit_int(l, s, "PIECES", j.pieces);
+    weft_emit_int(l, s, "PIECES", j.split);
     weft_emit_text(l, s, "SEGMENTS", weft_str_get(&text));
     weft_emit_text(l, s, "PICK", weft_str_get(&pick));
     weft_emit_workgroup(s, c->threads, (staged > sums ? staged : sums) * 16);

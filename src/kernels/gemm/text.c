@@ -25,6 +25,7 @@ void weft_gemm_emit_order(struct weft_lower *l, struct weft_step *s, const struc
     if (!l->profile->invariant) return;
     weft_emit_int(l, s, "LANES", o.lanes);
     weft_emit_int(l, s, "PIECE", o.piece);
+    weft_emit_int(l, s, "SLICES", o.slices);
 }
 
 void weft_gemm_add_decoder(struct weft_lower *l, const char *w, const struct weft_wlayout *y, const char *kb,
