@@ -33,7 +33,7 @@ LOG = os.path.join(BUILD, "log")
 BACKENDS = ("wgpu", "dawn", "min")
 KEYS = ("name", "file", "from", "to", "tests")
 MORE = ("case",)
-SECONDS = 600  # a mutant may hang: that counts as noticed; other work may run beside
+SECONDS = 300  # a mutant may hang: that counts as noticed; a test takes a minute at most
 
 
 # ---- the list --------------------------------------------------------------------------------------------------------

@@ -69,7 +69,8 @@ WEFT_API weft_status weft_batch_stop(weft_batch *batch, uint64_t id);
 /// One step: gives free slots to what waits, queues runs, and passes on what earlier ones gave. With `wait` it returns
 /// when something was passed on, or nothing is left; without, it never waits, for loops that have other work. *left,
 /// which may be NULL, is the number of texts that have not ended. After an error the texts that had slots wait again,
-/// and go on from their ids. Errors: DEVICE, LOST, NOMEM, LIMIT (no room for even one text).
+/// and go on from their ids. Texts whose `cancel` is set end as by weft_batch_stop, and all do where that of
+/// weft_model_params is. Errors: DEVICE, LOST, NOMEM, LIMIT (no room for even one text).
 WEFT_API weft_status weft_batch_step(weft_batch *batch, bool wait, size_t *left);
 /// Takes the next result, in the order in which texts ended; false if there is none.
 WEFT_API bool weft_batch_next(weft_batch *batch, struct weft_batch_result *out);

@@ -1,8 +1,10 @@
 /// Language models from files: text in, text out, on top of graphs, programs and sessions.
 ///
-/// Files: GGUF (version 2 and 3, also split) with the architecture gemma3. Opening maps the file, builds the family's
-/// graph, compiles it and uploads the weights; the bits a weight takes in the file are those it takes on the device
-/// (K types and IQ4_XS: up to 6 % more). Activations are f32, and so is the key and value cache unless asked otherwise.
+/// Files: GGUF (version 2 and 3, also split) and folders of Hugging Face, of the families that docs/models.md lists.
+/// Opening maps the files, builds the family's graph, compiles it and uploads the weights; the bits a weight takes in
+/// the file are those it takes on the device (K types and IQ4_XS: up to 6 % more). Activations are f32, and so is the
+/// key and value cache unless asked otherwise. One text at a time is here and in weft/chat.h, several are in
+/// weft/batch.h.
 ///
 /// Sampling happens on the device; ids are read behind. The same seed gives the same text on the same device.
 #ifndef WEFT_MODEL_H
@@ -32,7 +34,8 @@ struct weft_model_params {
     void (*progress)(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total);
     void *progress_user;
     /// May be NULL. Ends with CANCELLED what the model does: opening, what is compiled later, weft_model_perplexity and
-    /// weft_model_logits; and generation with WEFT_STOP_CALLER. It must live until the model is closed.
+    /// weft_model_logits; and generation, texts of a batch too, with WEFT_STOP_CALLER. It must live until the model is
+    /// closed. Needs WEFT_SIZED (weft/version.h).
     const struct weft_cancel *cancel;
 };
 

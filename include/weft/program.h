@@ -79,7 +79,7 @@ struct weft_program_compile_params {
     /// May be NULL: see enum weft_progress_stage.
     void (*progress)(void *user, enum weft_progress_stage stage, uint64_t done, uint64_t total);
     void *progress_user;
-    const struct weft_cancel *cancel; ///< ends compiling with CANCELLED; may be NULL
+    const struct weft_cancel *cancel; ///< ends compiling with CANCELLED; may be NULL. Needs WEFT_SIZED
     /// Where `weight` gives no data but a number of bytes, ranges of these are asked for, so that no weight need be in
     /// memory as a whole: bytes offset .. offset + bytes - 1 of the weight that was asked for last, to be written to
     /// `into` in order and without reading there, which is slow where the device copies from it. Called with

@@ -380,10 +380,16 @@ static void return_all(struct weft_batch *b) {
     b->anew = true;
 }
 
+/// Texts whose cancel is set, or all where the model's is, end where they are.
 static void stop_cancelled(struct weft_batch *b) {
+    bool all = weft_cancel_is_set(b->lm->params.cancel);
     for (uint32_t i = 0; i < b->n_slots; i++) {
         struct weft_sequence *s = b->slots[i].sequence;
-        if (s && weft_cancel_is_set(s->cancel)) weft_lm_batch_stop(b, s->id);
+        if (s && (all || weft_cancel_is_set(s->cancel))) weft_lm_batch_stop(b, s->id);
+    }
+    for (struct weft_sequence *s = b->waiting, *next; s; s = next) {
+        next = s->next;
+        if (all || weft_cancel_is_set(s->cancel)) weft_lm_batch_stop(b, s->id);
     }
 }
 

@@ -179,6 +179,38 @@ static void stopping(void **state) {
     weft_batch_destroy(&b);
 }
 
+/// The model's cancel ends every text of its batches, and what waits for a slot is ended at once by its own.
+static void cancelled(void **state) {
+    (void)state;
+    struct weft_cancel own = {0}, all = {0};
+    struct weft_model_params open = {WEFT_SIZED(weft_model_params), .cancel = &all};
+    struct weft_batch_result r, results[3] = {{0}};
+    weft_model *other = NULL;
+    weft_batch *b = NULL;
+    size_t left;
+    MUST(weft_model_open(device, path, &open, &other));
+    MUST(weft_batch_create(other, &(struct weft_batch_params){.slots = 1, .chunk = 8}, &b));
+    for (int i = 0; i < 3; i++)
+        MUST(weft_batch_add_ids(b, prompt, 4,
+                                &(struct weft_model_generate_params){.max_tokens = 50, .cancel = i == 1 ? &own : NULL},
+                                NULL));
+    weft_cancel_set(&own);
+    MUST(weft_batch_step(b, true, &left));
+    assert_int_equal(left, 2); // the first has the slot, and goes on
+    assert_true(weft_batch_next(b, &r));
+    assert_int_equal(r.id, 2);
+    assert_int_equal(r.stats.reason, WEFT_STOP_CALLER);
+    weft_cancel_set(&all);
+    finish(b, results, 3);
+    for (int i = 0; i < 3; i += 2) {
+        assert_int_equal(results[i].status, WEFT_OK);
+        assert_int_equal(results[i].stats.reason, WEFT_STOP_CALLER);
+        assert_true(results[i].stats.new_tokens < 50);
+    }
+    weft_batch_destroy(&b);
+    weft_model_close(&other);
+}
+
 /// Many sequences of random lengths over random slots: all end with what they are due.
 static void many(void **state) {
     (void)state;
@@ -334,6 +366,7 @@ int main(void) {
         cmocka_unit_test(prompts_stand_in_line),
         cmocka_unit_test(callbacks_add_and_stop),
         cmocka_unit_test(stopping),
+        cmocka_unit_test(cancelled),
         cmocka_unit_test(many),
         cmocka_unit_test(pages_outlive_slots),
         cmocka_unit_test(refusals),
