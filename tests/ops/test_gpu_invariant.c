@@ -191,6 +191,11 @@ static const struct rows_case row_cases[] = {
     {.name = "long rows in chunks",
      .graph = X(6176) "weight a q4_0 [20, 6176]\n%0 = matmul %x %a\noutput %0 a\n",
      .dear = true},
+    // Tiles are some, so that a workgroup of some rows has several turns, and others have the rest.
+    {.name = "packed product of many columns",
+     .once = true,
+     .dear = true,
+     .graph = X(896) "weight a q4_0 [6000, 896]\n%0 = matmul %x %a\noutput %0 a\n"},
     {.name = "a head",
      .graph = X(64) "weight a q4_0 [65600, 64]\n%0 = matmul %x %a\noutput %0 a\n",
      .dear = true,
