@@ -263,6 +263,11 @@ static const struct op_case big_cases[] = {
      .graph = "symbol I 0 400\ninput t f32 [400, 1001]\nweight w q8_0 [1200, 1024]\ninput i u32 [I]\ninput j i32 [I]\n"
               "const %c f32 [2, 3] 1 2 3 4 5 6\n"
               "%0 = gather %t %i {scale=2}\n%1 = gather %w %j\noutput %0 plain\noutput %1 packed\n"},
+    {.name = "gather of many integers",
+     .runs = "I=400 | I=1 | I=0 | I=399",
+     .data = "i = int 0..399; j = int -400..399; t = int -9..9; u = int 0..9",
+     .graph = "symbol I 0 400\ninput t i32 [400, 1001]\ninput u u32 [400, 999]\ninput i u32 [I]\ninput j i32 [I]\n"
+              "%0 = gather %t %i\n%1 = gather_copy %u %j\noutput %0 signed\noutput %1 bits\n"},
     {.name = "gather by many ids",
      .runs = "I=300000 | I=299999",
      .data = "i = int 0..3",
