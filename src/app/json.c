@@ -16,6 +16,12 @@ json_t *weft_json_text(const char *bytes, size_t length) {
     return value;
 }
 
+json_t *weft_json_ids(const int32_t *ids, size_t n) {
+    json_t *all = json_array();
+    for (size_t i = 0; i < n; i++) json_array_append_new(all, json_integer(ids[i]));
+    return all;
+}
+
 json_t *weft_json_string(const char *text) { return weft_json_text(text, strlen(text)); }
 
 json_t *weft_json_number(double x) { return isfinite(x) ? json_real(x) : json_null(); }

@@ -87,12 +87,9 @@ static int print_json(const struct run *r, const struct weft_opened *o, const st
     (void)weft_device_counters(o->device, &c);
     struct weft_device_info d;
     (void)weft_device_info(o->device, &d);
-    json_t *ids = json_array(), *prompt_ids = json_array();
-    for (size_t i = 0; i < r->n_ids; i++) json_array_append_new(ids, json_integer(r->ids[i]));
-    for (size_t i = 0; i < prompt->count; i++) json_array_append_new(prompt_ids, json_integer(prompt->ids[i]));
     json_t *root = json_pack("{so so so ss sI}", "text", weft_json_text(weft_str_get(&r->text), r->text.len), "ids",
-                             ids, "prompt_ids", prompt_ids, "stop", stop_reason(s), "seed",
-                             (json_int_t)(r->g.sampling.seed & INT64_MAX));
+                             weft_json_ids(r->ids, r->n_ids), "prompt_ids", weft_json_ids(prompt->ids, prompt->count),
+                             "stop", stop_reason(s), "seed", (json_int_t)(r->g.sampling.seed & INT64_MAX));
     if (!root) return weft_json_print(NULL);
     json_object_set_new(root, "device",
                         json_pack("{so so sb}", "implementation", weft_json_string(d.implementation), "adapter",

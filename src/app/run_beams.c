@@ -5,12 +5,6 @@
 
 #include <unistd.h>
 
-static json_t *ids_json(const int32_t *ids, size_t n) {
-    json_t *all = json_array();
-    for (size_t i = 0; i < n; i++) json_array_append_new(all, json_integer(ids[i]));
-    return all;
-}
-
 static int print_json(const weft_beams *beams, const struct weft_opened *o, const int32_t *prompt, size_t count) {
     struct weft_beam_stats s;
     struct weft_device_counters c;
@@ -21,11 +15,11 @@ static int print_json(const weft_beams *beams, const struct weft_opened *o, cons
         struct weft_beam_result r;
         if (weft_beams_result(beams, i, &r) != WEFT_OK) break;
         json_array_append_new(results, json_pack("{so so ss so so}", "text", weft_json_text(r.text, r.length), "ids",
-                                                 ids_json(r.ids, r.count), "stop", weft_stop_name(r.reason), "score",
-                                                 weft_json_number(r.score), "log_probability",
+                                                 weft_json_ids(r.ids, r.count), "stop", weft_stop_name(r.reason),
+                                                 "score", weft_json_number(r.score), "log_probability",
                                                  weft_json_number(r.log_probability)));
     }
-    json_t *root = json_pack("{so so}", "results", results, "prompt_ids", ids_json(prompt, count));
+    json_t *root = json_pack("{so so}", "results", results, "prompt_ids", weft_json_ids(prompt, count));
     if (!root) return weft_json_print(NULL);
     json_object_set_new(root, "stats",
                         json_pack("{si si sI sf sf sf sI}", "prompt_tokens", (int)s.prompt_tokens, "steps",

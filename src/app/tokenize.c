@@ -43,16 +43,15 @@ static void print_piece(const weft_tokenizer *t, int32_t id) {
 }
 
 static int print_ids_json(const weft_tokenizer *t, const int32_t *ids, size_t count) {
-    json_t *list = json_array(), *pieces = json_array();
+    json_t *pieces = json_array();
     for (size_t i = 0; i < count; i++) {
         char *bytes;
         size_t length;
-        json_array_append_new(list, json_integer(ids[i]));
         if (text_of(t, &ids[i], 1, true, &bytes, &length) == WEFT_OK)
             json_array_append_new(pieces, weft_json_text(bytes, length));
         weft_free(bytes);
     }
-    return weft_json_print(json_pack("{so so}", "ids", list, "pieces", pieces));
+    return weft_json_print(json_pack("{so so}", "ids", weft_json_ids(ids, count), "pieces", pieces));
 }
 
 static int encode(const weft_tokenizer *t, const struct request *r) {

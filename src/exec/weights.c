@@ -200,6 +200,16 @@ struct making {
 
 static void items_sent(void *user, size_t items) { report_items(((struct making *)user)->loading, items); }
 
+/// Sends a part of `loading->part` bytes, of which `upload` says how its items are made.
+static weft_status send_part(weft_gpu *gpu, struct making *m, struct weft_gpu_upload upload) {
+    upload.sent = items_sent;
+    upload.user = m;
+    m->loading->items = upload.count;
+    WEFT_TRY(weft_gpu_upload(gpu, &upload));
+    end_part(m->loading);
+    return WEFT_OK;
+}
+
 static uint64_t whole_words(uint64_t bytes) { return (bytes + 3) & ~(uint64_t)3; }
 
 static void place_bytes(void *user, size_t i, struct weft_buf_span spans[WEFT_UPLOAD_SPANS]) {
@@ -225,16 +235,11 @@ static weft_status make_bytes(void *user, size_t i, uint8_t *scratch, uint8_t *c
 static weft_status upload_bytes(weft_gpu *gpu, const struct weft_shards *s, const struct weft_plan_weight *w,
                                 const struct file_bytes *file, struct loading *l) {
     struct making m = {s, w, &w->parts[0], file, ITEM_BYTES / 2, l};
-    struct weft_gpu_upload upload = {.count = (size_t)((l->part + m.step - 1) / m.step),
-                                     .most = whole_words(l->part < m.step ? l->part : m.step),
-                                     .place = place_bytes,
-                                     .make = make_bytes,
-                                     .sent = items_sent,
-                                     .user = &m};
-    l->items = upload.count;
-    WEFT_TRY(weft_gpu_upload(gpu, &upload));
-    end_part(l);
-    return WEFT_OK;
+    return send_part(gpu, &m,
+                     (struct weft_gpu_upload){.count = (size_t)((l->part + m.step - 1) / m.step),
+                                              .most = whole_words(l->part < m.step ? l->part : m.step),
+                                              .place = place_bytes,
+                                              .make = make_bytes});
 }
 
 /// The first element of a run, how many it has, and the bytes that an element takes.
@@ -284,17 +289,13 @@ static weft_status upload_elements(weft_gpu *gpu, const struct weft_shards *s, c
     uint64_t n = w->rows * w->k;
     if (goes_as_it_is(w)) return upload_bytes(gpu, s, w, file, l);
     struct making m = {s, w, &w->parts[0], file, n < ITEM_BYTES / 4 ? n : ITEM_BYTES / 4, l};
-    struct weft_gpu_upload upload = {.count = n ? (size_t)((n + m.step - 1) / m.step) : 0,
-                                     .most = m.step * 4,
-                                     .scratch = whole_lines(m.step * 4) + room_for(file, file_bytes_of(w, m.step)),
-                                     .place = place_elements,
-                                     .make = make_elements,
-                                     .sent = items_sent,
-                                     .user = &m};
-    l->items = upload.count;
-    WEFT_TRY(weft_gpu_upload(gpu, &upload));
-    end_part(l);
-    return WEFT_OK;
+    return send_part(
+        gpu, &m,
+        (struct weft_gpu_upload){.count = n ? (size_t)((n + m.step - 1) / m.step) : 0,
+                                 .most = m.step * 4,
+                                 .scratch = whole_lines(m.step * 4) + room_for(file, file_bytes_of(w, m.step)),
+                                 .place = place_elements,
+                                 .make = make_elements});
 }
 
 /// Rows from `row` on, in planes of zeros.
@@ -377,17 +378,14 @@ static weft_status upload_packed(weft_gpu *gpu, const struct weft_shards *s, con
         struct making m = {s, w, &w->parts[i], file, rows, l};
         uint64_t some = m.part->rows < rows ? m.part->rows : rows, most = planes_bytes(w, some);
         uint64_t at_once = w->from == WEFT_FROM_BOTH ? w->k : some * w->k; // elements that are read
-        struct weft_gpu_upload upload = {.count = (size_t)((m.part->rows + rows - 1) / rows),
-                                         .most = most,
-                                         .scratch = whole_lines(most) + room_for(file, file_bytes_of(w, at_once)),
-                                         .place = place_rows,
-                                         .make = make_rows,
-                                         .sent = items_sent,
-                                         .user = &m};
         l->part = planes_bytes(w, m.part->rows);
-        l->items = upload.count;
-        status = weft_gpu_upload(gpu, &upload);
-        if (status == WEFT_OK) end_part(l);
+        status =
+            send_part(gpu, &m,
+                      (struct weft_gpu_upload){.count = (size_t)((m.part->rows + rows - 1) / rows),
+                                               .most = most,
+                                               .scratch = whole_lines(most) + room_for(file, file_bytes_of(w, at_once)),
+                                               .place = place_rows,
+                                               .make = make_rows});
     }
     return status;
 }

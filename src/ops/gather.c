@@ -70,9 +70,7 @@ static weft_status gather_eval(const struct weft_eval *e) {
     double *buffer = weft_alloc((size_t)k * sizeof *buffer);
     if (!buffer) return weft_fail(WEFT_ERR_NOMEM, "gather: out of memory");
     for (int64_t i = 0; i < n; i++) {
-        int64_t id = (int64_t)e->in[1].data[i];
-        if (id < 0) id += rows;
-        id = id < 0 ? 0 : id >= rows ? rows - 1 : id;
+        int64_t id = weft_ops_row(e->in[1].data[i], rows);
         const double *row = weft_host_row(&e->in[0], id, buffer);
         for (int64_t c = 0; c < k; c++) e->out[0].data[i * k + c] = e->attrs[SCALE].f * row[c];
     }

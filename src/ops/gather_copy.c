@@ -41,9 +41,7 @@ static weft_status gather_copy_eval(const struct weft_eval *e) {
     const double *data = weft_ops_dense(x, &owned);
     if (!data) return weft_fail(WEFT_ERR_NOMEM, "gather: out of memory");
     for (int64_t i = 0; i < n && width; i++) {
-        int64_t id = (int64_t)ids->data[i];
-        if (id < 0) id += rows;
-        id = id < 0 ? 0 : id >= rows ? rows - 1 : id;
+        int64_t id = weft_ops_row(ids->data[i], rows);
         memcpy(e->out[0].data + i * width, data + id * width, (size_t)width * sizeof *data);
     }
     weft_free(owned);

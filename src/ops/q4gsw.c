@@ -166,9 +166,7 @@ static weft_status embed_eval(const struct weft_eval *e) {
     double *buffer = weft_alloc((size_t)(bytes + groups) * sizeof *buffer);
     if (!buffer) return weft_fail(WEFT_ERR_NOMEM, "embedding_q4gsw: out of memory");
     for (int64_t i = 0; i < n; i++) {
-        int64_t id = (int64_t)e->in[2].data[i];
-        if (id < 0) id += rows;
-        id = id < 0 ? 0 : id >= rows ? rows - 1 : id;
+        int64_t id = weft_ops_row(e->in[2].data[i], rows);
         const double *w = weft_host_row(&e->in[0], id, buffer), *s = weft_host_row(&e->in[1], id, buffer + bytes);
         for (int64_t d = 0; d < 2 * bytes; d++)
             e->out[0].data[i * 2 * bytes + d] = (number(w, d, e->attrs[EMBED_ORDER].i == 1) - 8) * s[d / group];

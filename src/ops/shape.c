@@ -106,6 +106,11 @@ int64_t weft_ops_around(const struct weft_host *t, int64_t axis, int64_t *outer,
     return axis;
 }
 
+int64_t weft_ops_row(double id, int64_t rows) {
+    int64_t row = (int64_t)id + (id < 0 ? rows : 0);
+    return row < 0 ? 0 : row >= rows ? rows - 1 : row;
+}
+
 void weft_ops_rows(const struct weft_host *t, int64_t *rows, int64_t *last) {
     *last = t->rank ? t->shape[t->rank - 1] : 1;
     *rows = 1;

@@ -41,6 +41,10 @@ const double *weft_ops_dense(const struct weft_host *t, double **owned);
 /// The position that element `i` of a u32 operand stands for, as kernels take it; a variable of one word has number 0.
 int64_t weft_ops_position(const struct weft_host *var, int64_t i);
 
+/// The row of a table of `rows` that an id names: a negative one counts from the end, and what then lies outside is the
+/// first or the last.
+int64_t weft_ops_row(double id, int64_t rows);
+
 /// Rows of the tensor seen as [rows, last]; a scalar is [1, 1].
 void weft_ops_rows(const struct weft_host *t, int64_t *rows, int64_t *last);
 
