@@ -195,6 +195,15 @@ static int teardown(void **state) {
     return 0;
 }
 
+/// Both end well, and print the same text.
+static void expect_same(struct cli *a, struct cli *b) {
+    cli_expect(a, 0);
+    cli_expect(b, 0);
+    assert_true(a->out_size > 4);
+    assert_int_equal(b->out_size, a->out_size);
+    assert_memory_equal(b->out, a->out, a->out_size);
+}
+
 /// A folder of Hugging Face runs as the same model's GGUF file does, to the letter.
 static void test_folder(void **state) {
     (void)state;
@@ -213,11 +222,7 @@ static void test_folder(void **state) {
     weft_free(data);
     struct cli *file = CLI("run", path, "abc", "--temp", "0", "-n", "24", "--ignore-eos"),
                *folder = CLI("run", of_hf, "abc", "--temp", "0", "-n", "24", "--ignore-eos");
-    cli_expect(file, 0);
-    cli_expect(folder, 0);
-    assert_true(file->out_size > 4);
-    assert_int_equal(file->out_size, folder->out_size);
-    assert_memory_equal(file->out, folder->out, file->out_size);
+    expect_same(file, folder);
     cli_free(file), cli_free(folder);
 }
 
@@ -227,11 +232,7 @@ static void test_beams(void **state) {
     skip_where_dear();
     struct cli *greedy = CLI("run", tiny(), "abc", "--temp", "0", "-n", "12", "--ignore-eos"),
                *one = CLI("run", tiny(), "abc", "--beams", "1", "-n", "12", "--ignore-eos");
-    cli_expect(greedy, 0);
-    cli_expect(one, 0);
-    assert_true(greedy->out_size > 4);
-    assert_int_equal(one->out_size, greedy->out_size);
-    assert_memory_equal(one->out, greedy->out, greedy->out_size);
+    expect_same(greedy, one);
     cli_free(greedy), cli_free(one);
 }
 

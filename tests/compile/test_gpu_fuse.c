@@ -72,9 +72,7 @@ static void random_graphs(void **state) {
     (void)state;
     uint32_t seed = 4711;
     // SwiftShader takes about a second for each kernel of q8_0 and q4_0: a few graphs there.
-    const struct weft_gpu_caps *caps = weft_gpu_caps(weft_test_gpu());
-    bool dear = caps->kind == WEFT_GPU_CPU && strcmp(caps->implementation, "dawn") == 0 && !weft_test_long();
-    int bad = 0, rounds = dear ? 4 : 12;
+    int bad = 0, rounds = weft_test_thin() ? 4 : 12;
     for (int round = 0; round < rounds; round++) {
         struct weft_str text = {0};
         uint32_t n = 3 + fixture_random(&seed) % 12;

@@ -13,6 +13,7 @@
 #include "core/alloc.h"
 #include "gpu/gpu_test.h"
 #include "support/lm_program.h"
+#include "support/must.h"
 #include "support/tiny_gemma3.h"
 #include "weft/weft.h"
 
@@ -26,16 +27,6 @@ static weft_device *device;
 static weft_model *model;
 static char path[] = "/tmp/weft-batch-null-XXXXXX";
 static const int32_t prompt[CTX] = {2, 5, 6, 7, 8, 9, 10, 11, 12, 13};
-
-#define MUST(call)                                                                                                     \
-    do {                                                                                                               \
-        if ((call) != WEFT_OK) fail_msg("%s", weft_error_message());                                                   \
-    } while (0)
-#define FAILS(call, wanted, text)                                                                                      \
-    do {                                                                                                               \
-        assert_int_equal((call), (wanted));                                                                            \
-        if (!strstr(weft_error_message(), (text))) fail_msg("'%s' lacks '%s'", weft_error_message(), (text));          \
-    } while (0)
 
 static weft_batch *open_batch(struct weft_batch_params params) {
     weft_batch *b = NULL;

@@ -15,6 +15,7 @@
 #include "engine/beam_choose.h"
 #include "gpu/gpu_test.h"
 #include "support/lm_program.h"
+#include "support/must.h"
 #include "support/tiny_gemma3.h"
 #include "weft/weft.h"
 
@@ -28,16 +29,6 @@ static weft_model *model;
 static char path[] = "/tmp/weft-beam-null-XXXXXX";
 static const int32_t prompt[CTX] = {2, 5, 6, 7, 8, 9, 10, 11, 12, 13};
 static uint64_t seed = 3;
-
-#define MUST(call)                                                                                                     \
-    do {                                                                                                               \
-        if ((call) != WEFT_OK) fail_msg("%s", weft_error_message());                                                   \
-    } while (0)
-#define FAILS(call, wanted, text)                                                                                      \
-    do {                                                                                                               \
-        assert_int_equal((call), (wanted));                                                                            \
-        if (!strstr(weft_error_message(), (text))) fail_msg("'%s' lacks '%s'", weft_error_message(), (text));          \
-    } while (0)
 
 // ---- choosing ------------------------------------------------------------------------------------------------------
 

@@ -24,9 +24,6 @@ static weft_gpu *gpu;
 static char path[] = "/tmp/weft-batch-XXXXXX";
 static weft_lm *lm;
 
-/// SwiftShader takes about a second for each kernel: there at night alone.
-static bool dear(void) { return strcmp(weft_gpu_caps(gpu)->implementation, "dawn") == 0 && !weft_test_long(); }
-
 struct taken {
     int32_t ids[MOST];
     uint32_t n, most; ///< that the callback takes; 0: all
@@ -99,7 +96,7 @@ static size_t step(weft_batch *b, struct taken *taken) { return step_as(b, taken
 
 static void all_at_once(void **state) {
     (void)state;
-    if (dear()) skip();
+    if (weft_test_thin()) skip();
     struct taken taken[SEQUENCES] = {{{0}, 0, 0, 0, {0}}};
     weft_batch *b = open_batch(4, 0);
     for (int i = 0; i < SEQUENCES; i++) add(b, &wanted[i], &taken[i]);
@@ -131,7 +128,7 @@ static uint64_t cut_short(weft_batch *b, const struct taken *taken, bool *cut) {
 /// At random times sequences come, lose their slots and get another.
 static void come_and_go(void **state) {
     (void)state;
-    if (dear()) skip();
+    if (weft_test_thin()) skip();
     struct taken taken[SEQUENCES] = {{{0}, 0, 0, 0, {0}}};
     uint64_t seed = 11, evicted = 0;
     bool cut[SEQUENCES] = {false};
@@ -158,7 +155,7 @@ static void come_and_go(void **state) {
 /// A sequence that takes over the beginning of another one, and for which the runs that follow have no room.
 static void no_room_at_first(void **state) {
     (void)state;
-    if (dear()) skip();
+    if (weft_test_thin()) skip();
     struct taken taken[SEQUENCES] = {{{0}, 0, 0, 0, {0}}};
     weft_batch *b = NULL;
     assert_int_equal(weft_lm_batch_create(lm, &(struct weft_batch_params){.slots = 4, .chunk = 4, .runs = 1}, &b),
@@ -183,7 +180,7 @@ static void families(void **state) {
     static const uint32_t lengths[] = {3, 20, 9};
     const char *build = getenv("WEFT_TEST_BUILD");
     bool few = !weft_test_long();
-    if (dear()) skip();
+    if (weft_test_thin()) skip();
     for (size_t f = 0; f < (few ? 1 : sizeof names / sizeof *names); f++) {
         char file[512];
         weft_lm *own = NULL;
@@ -219,7 +216,7 @@ static int setup(void **state) {
     const struct weft_tiny_gemma3 tiny = {.seed = 3, .ctx = CTX, .n_layer = 3};
     if (fd < 0 || close(fd) || !weft_tiny_gemma3_write(&tiny, path)) return -1;
     gpu = weft_test_gpu();
-    if (gpu && dear()) return 0;
+    if (gpu && weft_test_thin()) return 0;
     if (!gpu || weft_lm_open(gpu, path, &(struct weft_model_params){.chunk = CHUNK}, &lm) != WEFT_OK) return -1;
     for (int i = 0; i < SEQUENCES; i++) {
         struct wanted *w = &wanted[i];

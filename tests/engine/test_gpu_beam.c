@@ -17,6 +17,7 @@
 #include "model/gguf.h"
 #include "model/host.h"
 #include "support/graph_run.h"
+#include "support/must.h"
 #include "support/tiny_gemma3.h"
 #include "weft/beam.h"
 
@@ -28,14 +29,6 @@ enum { CTX = 64, PROMPT = 11, MOST_VOCAB = 512, KNOWN = 512, WIDTH = 4 };
 static weft_gpu *gpu;
 static char path[] = "/tmp/weft-beam-XXXXXX";
 static int32_t prompt[PROMPT];
-
-#define MUST(call)                                                                                                     \
-    do {                                                                                                               \
-        if ((call) != WEFT_OK) fail_msg("%s", weft_error_message());                                                   \
-    } while (0)
-
-/// SwiftShader takes about a second for each kernel: there at night alone.
-static bool dear(void) { return strcmp(weft_gpu_caps(gpu)->implementation, "dawn") == 0 && !weft_test_long(); }
 
 struct text {
     int32_t ids[CTX];
@@ -229,7 +222,7 @@ static struct both plain; ///< shared, since every width and every head is a pro
 
 static void windows_and_pages(void **state) {
     (void)state;
-    if (dear()) skip();
+    if (weft_test_thin()) skip();
     equals_host(&plain, (struct weft_beam_params){.beams = WIDTH, .results = 4, .max_tokens = 12, .length_penalty = 1});
     equals_host(&plain, (struct weft_beam_params){.beams = WIDTH, .results = 1, .max_tokens = 3});
     equals_greedy(&plain);
@@ -237,7 +230,7 @@ static void windows_and_pages(void **state) {
 
 static void other_caches_and_numbers(void **state) {
     (void)state;
-    if (dear()) skip();
+    if (weft_test_thin()) skip();
     for (int i = 0; i < (weft_test_long() ? 2 : 1); i++) {
         struct both m = both_open(path, i ? (struct weft_model_params){.numbers = WEFT_NUMBERS_INVARIANT}
                                           : (struct weft_model_params){.cache_f16 = true});
@@ -248,7 +241,7 @@ static void other_caches_and_numbers(void **state) {
 
 static void recurrent_layers(void **state) {
     (void)state;
-    if (dear()) skip();
+    if (weft_test_thin()) skip();
     char file[512];
     const char *build = getenv("WEFT_TEST_BUILD");
     snprintf(file, sizeof file, "%s/models/hybrid.gguf", build ? build : ".");
@@ -261,7 +254,7 @@ static void recurrent_layers(void **state) {
 /// Stop tokens that the best texts reach after different numbers of tokens; what is best depends on the penalty.
 static void stops_and_penalties(void **state) {
     (void)state;
-    if (dear()) skip();
+    if (weft_test_thin()) skip();
     struct text best[WEFT_BEAMS];
     struct weft_beam_params params = {.beams = WIDTH, .results = WIDTH, .max_tokens = 7};
     uint32_t n = host_search(&plain, &params, best), lengths[3];
@@ -303,7 +296,7 @@ static void best_of_all(const struct both *m, struct text *t, uint32_t length, s
 
 static void many_beams_find_the_best(void **state) {
     (void)state;
-    if (dear()) skip();
+    if (weft_test_thin()) skip();
     struct text nothing = {.n = 0}, best = {.sum = -INFINITY}, greedy[WEFT_BEAMS];
     struct weft_beam_params params = {.beams = WIDTH, .max_tokens = 3, .ignore_stops = true};
     struct weft_beam_result r;
@@ -324,7 +317,7 @@ static void many_beams_find_the_best(void **state) {
 /// Negative control: a search of another width is another search, which the comparison says.
 static void another_width_is_noticed(void **state) {
     (void)state;
-    if (dear()) skip();
+    if (weft_test_thin()) skip();
     const struct weft_beam_params params = {.beams = WIDTH, .results = WIDTH, .max_tokens = 8, .ignore_stops = true};
     struct weft_beam_params wider = params;
     wider.beams = 12;
@@ -334,7 +327,7 @@ static void another_width_is_noticed(void **state) {
 /// All logits are NaN: an error, as it is one of generation.
 static void logits_of_nan(void **state) {
     (void)state;
-    if (dear()) skip();
+    if (weft_test_thin()) skip();
     const struct weft_tiny_gemma3 tiny = {.seed = 12, .n_layer = 1, .ctx = CTX, .plain = true, .nan = "output_norm"};
     char file[sizeof path + 8];
     weft_beams *b = NULL;
@@ -357,7 +350,7 @@ static int setup(void **state) {
     if (!weft_tiny_gemma3_write(&tiny, path)) return 1;
     gpu = weft_test_gpu();
     if (!gpu) return 1;
-    if (dear()) return 0;
+    if (weft_test_thin()) return 0;
     plain = both_open(path, (struct weft_model_params){0});
     return 0;
 }

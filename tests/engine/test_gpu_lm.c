@@ -56,9 +56,6 @@ static uint32_t argmax(const double *x) {
     return best;
 }
 
-/// SwiftShader takes about a second for each kernel: no more programs there than it takes to generate and to score.
-static bool dear(void) { return strcmp(weft_gpu_caps(gpu)->implementation, "dawn") == 0 && !weft_test_long(); }
-
 // ---- scoring -------------------------------------------------------------------------------------------------------
 
 static double worst_difference(uint32_t chunk, const double *want) {
@@ -78,7 +75,7 @@ static double worst_difference(uint32_t chunk, const double *want) {
 
 static void test_logits(void **state) {
     (void)state;
-    if (dear()) skip();                       // tests/model/test_gpu_gemma3.c has them there
+    if (weft_test_thin()) skip();             // tests/model/test_gpu_gemma3.c has them there
     static const uint32_t chunks[] = {7, 64}; // more sizes: tests/model/test_gpu_gemma3.c
     for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++) {
         double worst = worst_difference(chunks[i], truth);
@@ -99,7 +96,7 @@ static void test_logits(void **state) {
 
 static void test_perplexity(void **state) {
     (void)state;
-    if (dear()) skip();
+    if (weft_test_thin()) skip();
     enum { LENGTH = 16, CHUNKS = 2 };
     double sum = 0, figure = 0, *logits = weft_alloc((size_t)LENGTH * VOCAB * sizeof *logits);
     for (uint32_t c = 0; c < CHUNKS; c++) {
@@ -278,7 +275,7 @@ static void test_steady(void **state) {
 
 static void test_refusals(void **state) {
     (void)state;
-    if (dear()) skip();
+    if (weft_test_thin()) skip();
     struct weft_model_generate_params params = {.max_tokens = 1}, hot = {.max_tokens = 1, .sampling = warm},
                                       bad_stop = params, bad_temp = hot;
     int32_t wrong = VOCAB, many[CTX + 1] = {0}, stops[100] = {0};
@@ -315,7 +312,7 @@ static void test_refusals(void **state) {
 /// A model whose logits are all NaN ends with an error that says so, however it samples; scoring gives NaN.
 static void test_nan(void **state) {
     (void)state;
-    if (dear()) skip();
+    if (weft_test_thin()) skip();
     char nan[] = "/tmp/weft-nan-XXXXXX";
     int fd = mkstemp(nan);
     const struct weft_tiny_gemma3 tiny = {.seed = 8, .ctx = 64, .n_layer = 1, .nan = "output_norm"};

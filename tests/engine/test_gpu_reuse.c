@@ -67,9 +67,6 @@ static weft_lm *open_lm(const char *file, uint32_t runs) {
     return lm;
 }
 
-/// SwiftShader takes about a second for each kernel: one kind of model is enough there.
-static bool dear(void) { return strcmp(weft_gpu_caps(gpu)->implementation, "dawn") == 0 && !weft_test_long(); }
-
 /// A turn, the next one, the same again, an earlier one changed: with so many runs a submit. `marks`: the caches can't
 /// be cropped at all.
 static void turns(const char *file, uint32_t runs, bool marks) {
@@ -111,14 +108,14 @@ static void turns(const char *file, uint32_t runs, bool marks) {
 
 static void test_rings(void **state) {
     (void)state;
-    if (dear()) skip();
+    if (weft_test_thin()) skip();
     turns(path, 1, false);
     turns(path, 8, false);
 }
 
 static void test_recurrent(void **state) {
     (void)state;
-    if (dear()) skip();
+    if (weft_test_thin()) skip();
     turns("models/hybrid.gguf", 1, true);
     turns("models/hybrid.gguf", 8, true);
 }

@@ -90,8 +90,7 @@ static void expect_equal_build(const struct weft_tiny_gemma3 *tiny, struct weft_
 
 /// SwiftShader takes minutes to compile the kernels twice over; there the controls below do.
 static void skip_where_dear(void) {
-    const struct weft_gpu_caps *caps = weft_gpu_caps(weft_test_gpu());
-    if (caps->kind == WEFT_GPU_CPU && strcmp(caps->implementation, "dawn") == 0 && !weft_test_long()) skip();
+    if (weft_test_thin()) skip();
 }
 
 static void test_generates_as_ever(void **state) {

@@ -118,14 +118,20 @@ static uint32_t wrong_row(size_t which, const uint8_t *file, const float *x, con
     return cases[which].n;
 }
 
+/// Bytes of the weight, to be freed, and a row to multiply it with.
+static uint8_t *make_operands(size_t which, uint32_t from, uint64_t *bytes, float *x) {
+    seed = from;
+    uint8_t *file = make_file(which, bytes);
+    for (uint32_t k = 0; k < cases[which].k; k++) x[k] = (float)(draw() % 15) - 7;
+    return file;
+}
+
 static void every_type_by_one_thread_and_by_four(void **state) {
     (void)state;
     static float x[MOST_K], y[2][MOST_N];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint64_t bytes;
-        seed = 77 + (uint32_t)i;
-        uint8_t *file = make_file(i, &bytes);
-        for (uint32_t k = 0; k < cases[i].k; k++) x[k] = (float)(draw() % 15) - 7;
+        uint8_t *file = make_operands(i, 77 + (uint32_t)i, &bytes, x);
         run(i, file, bytes, x, 1, y[0]);
         run(i, file, bytes, x, 4, y[1]);
         assert_memory_equal(y[0], y[1], cases[i].n * sizeof **y);
@@ -141,9 +147,7 @@ static void ranges_are_the_whole(void **state) {
     static float x[MOST_K], y[2][MOST_N];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint64_t bytes;
-        seed = 77 + (uint32_t)i;
-        uint8_t *file = make_file(i, &bytes);
-        for (uint32_t k = 0; k < cases[i].k; k++) x[k] = (float)(draw() % 15) - 7;
+        uint8_t *file = make_operands(i, 77 + (uint32_t)i, &bytes, x);
         run(i, file, bytes, x, 4, y[0]);
         for (int threads = 1; threads <= 4; threads += 3) {
             memset(y[1], 0, sizeof y[1]);
@@ -192,9 +196,7 @@ static void rows_that_changed_places_are_noticed(void **state) {
     (void)state;
     static float x[MOST_K], y[MOST_N];
     uint64_t bytes;
-    seed = 5;
-    uint8_t *file = make_file(3, &bytes);
-    for (uint32_t k = 0; k < cases[3].k; k++) x[k] = (float)(draw() % 15) - 7;
+    uint8_t *file = make_operands(3, 5, &bytes, x);
     run(3, file, bytes, x, 4, y);
     float other = y[1234];
     y[1234] = y[1235];

@@ -50,21 +50,14 @@ struct variant {
         BRIEF,
         QUICK,
         LEAST
-    } most; ///< LEAST: wherever; QUICK, BRIEF: not where compiling is dear; LONG: if asked for
+    } most; ///< LEAST: wherever, one of blocks of 256 and one whose rings go round in f16; QUICK, BRIEF: not where
+            ///< compiling is dear; LONG: if asked for
 };
 
 /// Masked limits change few of these kernels; what splits operands has suites of its own.
 static bool masked(void) {
     const char *limits = getenv("WEFT_LIMITS");
     return limits && strcmp(limits, "min") == 0 && !weft_test_long();
-}
-
-/// SwiftShader takes about a second for a kernel over quantised weights: there the models that differ most, one of
-/// blocks of 256 and one whose rings go round in f16. Operators have each kernel there, and wgpu-native the other
-/// models.
-static bool dear(void) {
-    const struct weft_gpu_caps *caps = weft_gpu_caps(gpu);
-    return caps->kind == WEFT_GPU_CPU && strcmp(caps->implementation, "dawn") == 0 && !weft_test_long();
 }
 
 static weft_session *open_variant(struct weft_test_model *m, const struct variant *v, weft_program **program) {
@@ -79,7 +72,7 @@ static void check(const struct variant *v) {
     static const uint32_t chunks[] = {1, 7, 8, 9, 64};
     struct weft_test_model m;
     weft_program *program;
-    if (v->most < (dear() ? LEAST : masked() ? QUICK : weft_test_short() ? BRIEF : LONG)) return;
+    if (v->most < (weft_test_thin() ? LEAST : masked() ? QUICK : weft_test_short() ? BRIEF : LONG)) return;
     double start = weft_now(), most = 0, bound = v->cache_f16 ? BOUND_F16 : BOUND_F32;
     weft_session *s = open_variant(&m, v, &program);
     double *want = logits_by_host(&m, VOCAB, v->n, v->n, v->cache_f16);
@@ -140,7 +133,7 @@ static void test_logits(void **state) {
 /// A window of 8 on the device is not one of 7 or 9 on the host, and an f16 cache is none of f32.
 static void test_controls(void **state) {
     (void)state;
-    if (dear()) skip();
+    if (weft_test_thin()) skip();
     const struct variant v = {"controls", {.plain = true}, CTX, 64, CTX, false, 0, QUICK};
     struct variant f16 = v;
     struct weft_test_model m, other;
@@ -189,7 +182,7 @@ static double largest(weft_session *s, const char *name, uint32_t n) {
 /// layer, and the logits are right.
 static void test_range(void **state) {
     (void)state;
-    if (dear()) skip();
+    if (weft_test_thin()) skip();
     enum { LAYERS = 3, WIDTH = 64, F16_MOST = 65504 };
     struct weft_test_model m;
     uint64_t n;
@@ -266,7 +259,7 @@ static void host_greedy(struct weft_test_model *m, int32_t *out) {
 /// A full context ends the output; temperature 0 is greedy, whichever sampler was compiled; a seed gives its ids again.
 static void test_generation(void **state) {
     (void)state;
-    if (dear()) skip(); // tests/engine/test_gpu_lm.c generates there
+    if (weft_test_thin()) skip(); // tests/engine/test_gpu_lm.c generates there
     const struct weft_tiny_gemma3 tiny = {.plain = true};
     const struct weft_sampling warm = {.temp = 1.3f, .top_k = 80, .top_p = 0.98f, .seed = 42};
     struct weft_sampling cold = warm, other = warm;

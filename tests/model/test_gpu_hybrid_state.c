@@ -344,9 +344,8 @@ static int setup(void **state) {
     weft_test_model_open(&model, "models/hybrid.gguf");
     struct weft_test_build build = {.gemma = {.ctx = CTX, .chunk = CHUNK, .head = WEFT_LM_GENERATE}, .logits = true};
     program = weft_test_program(gpu, &model, &build);
-    const struct weft_gpu_caps *caps = weft_gpu_caps(gpu);
     // SwiftShader takes long for kernels: there tests/exec/test_gpu_policy.c has the policies to itself.
-    dear = caps->kind == WEFT_GPU_CPU && strcmp(caps->implementation, "dawn") == 0 && !weft_test_long();
+    dear = weft_test_thin();
     if (dear) return 0;
     static const enum weft_state_policy policies[] = {WEFT_STATE_PING_PONG, WEFT_STATE_DOUBLE};
     for (int i = 0; i < 2; i++) {

@@ -6,6 +6,7 @@
 /// form, is how long all of it goes on: laps of runs, behind each of which the host and the device must hold what they
 /// held behind the first, to the byte.
 #include "support/lm_program.h"
+#include "support/must.h"
 
 #include "core/alloc.h"
 #include "core/file.h"
@@ -24,11 +25,6 @@
 
 enum { CTX = 96, CHUNK = 32, LISTS = 12, LONG = 80, SHARED = 40, MOST = 32, PAGE = 16 };
 enum { LAP = 60, WARM = 3, PATIENCE = 60 }; // runs of a lap; laps in which rooms may still grow; most laps beyond time
-
-#define MUST(call)                                                                                                     \
-    do {                                                                                                               \
-        if ((call) != WEFT_OK) fail_msg("%s", weft_error_message());                                                   \
-    } while (0)
 
 static struct weft_test_model model;
 static bool pages_alone; ///< all layers have pages, so that beginnings are known
